@@ -1,0 +1,3 @@
+//! `wharf-testnet`: the network as a program of its own.
+
+fn main() {}
