@@ -1,0 +1,94 @@
+//! WhatsApp connections: one per client and number.
+
+use serde::Serialize;
+
+use crate::{ClientId, PhoneNumber, Timestamp};
+
+/// What identifies a connection (and a session, and a webhook): two clients may each link the same number.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnectionKey {
+    /// Whose it is.
+    pub client_id: ClientId,
+    /// The linked number.
+    pub phone_number: PhoneNumber,
+}
+
+/// Where a connection stands (CONTRACT.md section 2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConnectionStatus {
+    /// Closed on request; the pairing, if any, stays.
+    Disconnected,
+    /// On its way: opening the link, or waiting for the next attempt.
+    Connecting,
+    /// A QR code waits to be scanned.
+    AwaitingScan,
+    /// The socket answered within the last keep-alive.
+    Connected,
+    /// The device is not linked any more.
+    LoggedOut,
+    /// Gave up; `reason` says why.
+    Failed,
+}
+
+impl ConnectionStatus {
+    /// Every status, for tests and CHECK constraints.
+    pub const ALL: [Self; 6] =
+        [Self::Disconnected, Self::Connecting, Self::AwaitingScan, Self::Connected, Self::LoggedOut, Self::Failed];
+
+    /// The word used in JSON and in the database.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Disconnected => "disconnected",
+            Self::Connecting => "connecting",
+            Self::AwaitingScan => "awaiting_scan",
+            Self::Connected => "connected",
+            Self::LoggedOut => "logged_out",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// The status of a word from the database.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == word)
+    }
+}
+
+/// A connection as the API shows it. `restarts` is the tree's to fill in; the rest is a row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Connection {
+    /// Whose it is.
+    pub client_id: ClientId,
+    /// The number it is for.
+    pub phone_number: PhoneNumber,
+    /// Where it stands.
+    pub status: ConnectionStatus,
+    /// Why it stands there, when there is something to say.
+    pub reason: Option<String>,
+    /// The linked device (`5511999999999:12@s.whatsapp.net`), null before the scan.
+    pub jid: Option<String>,
+    /// The account's own display name.
+    pub push_name: Option<String>,
+    /// Since when it is connected without a break.
+    pub connected_since: Option<Timestamp>,
+    /// When the link last reported something.
+    pub last_event_at: Option<Timestamp>,
+    /// Failed attempts since it was last connected.
+    pub reconnect_attempts: u32,
+    /// How often the session's actor was restarted after a failure since the program started.
+    pub restarts: u32,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When the row last changed.
+    pub updated_at: Timestamp,
+    /// Whether the session shall run: false after `disconnect`, a logout, or a failure that only `connect` ends.
+    #[serde(skip)]
+    pub wanted: bool,
+}
+
+impl Connection {
+    /// The key of this connection.
+    pub fn key(&self) -> ConnectionKey {
+        ConnectionKey { client_id: self.client_id, phone_number: self.phone_number.clone() }
+    }
+}

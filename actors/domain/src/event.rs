@@ -1,0 +1,94 @@
+//! Events: one message on its way to one webhook, and the row that remembers it.
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::{EventId, PhoneNumber, Timestamp, WebhookId};
+
+/// Where an event stands (CONTRACT.md section 2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EventStatus {
+    /// Attempts remain.
+    Pending,
+    /// A receiver answered 2xx.
+    Delivered,
+    /// No automatic attempt remains.
+    Failed,
+}
+
+impl EventStatus {
+    /// Every status.
+    pub const ALL: [Self; 3] = [Self::Pending, Self::Delivered, Self::Failed];
+
+    /// The word used in JSON and in the database.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Delivered => "delivered",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// The status of a word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == word)
+    }
+}
+
+/// An event as the API shows it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Event {
+    /// Its id; `webhook-id` for the receiver.
+    pub id: EventId,
+    /// Where it goes.
+    pub webhook_id: WebhookId,
+    /// WhatsApp's id of the message.
+    pub message_id: String,
+    /// Who wrote; a phone number wherever WhatsApp gives one.
+    pub from: String,
+    /// The linked number.
+    pub to: PhoneNumber,
+    /// `text`, …
+    pub message_type: String,
+    /// The text.
+    pub content: Option<String>,
+    /// The exact body of every attempt.
+    pub payload: Box<RawValue>,
+    /// Where it stands.
+    pub status: EventStatus,
+    /// Attempts made so far.
+    pub attempt_count: u32,
+    /// The status of the last attempt's answer, null when there was none.
+    pub http_status: Option<u16>,
+    /// The first KiB of that answer's body.
+    pub response: Option<String>,
+    /// What went wrong at the last attempt.
+    pub error: Option<String>,
+    /// When the next attempt is due; on an exhausted event the earliest sensible time for a manual retry.
+    pub next_retry_at: Option<Timestamp>,
+    /// When the message was committed.
+    pub created_at: Timestamp,
+    /// When it was delivered.
+    pub delivered_at: Option<Timestamp>,
+}
+
+/// What a delivery actor needs of an event to make its next attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PendingEvent {
+    /// Its id.
+    pub id: EventId,
+    /// Its place in the order of arrival; grows with every commit.
+    pub seq: i64,
+    /// Its chat: events of one chat go out one after another.
+    pub chat: Box<str>,
+    /// Attempts made so far.
+    pub attempt_count: u32,
+    /// Attempts that were made before the present budget began (a manual retry begins a new one).
+    pub budget_start: u32,
+    /// When it is due; `None` is now.
+    pub next_retry_at: Option<Timestamp>,
+    /// The body to post.
+    pub payload: Bytes,
+}

@@ -1,0 +1,30 @@
+//! Wharf's decisions, pure: types, payload bytes, the retry schedule, and the state machines of a session and of a
+//! delivery. No tokio, no sqlx, no clock and no randomness: time and jitter come in as arguments, effects go out as
+//! values. That is what lets the property tests run a million interleavings in seconds.
+
+pub mod address;
+pub mod attempt;
+pub mod client;
+pub mod connection;
+pub mod delivery;
+pub mod error;
+pub mod event;
+pub mod ids;
+pub mod message;
+pub mod phone;
+pub mod restart;
+pub mod retry;
+pub mod session;
+pub mod timestamp;
+pub mod webhook;
+
+pub use attempt::{AttemptOutcome, AttemptResult, Failure};
+pub use client::{Client, TokenHash};
+pub use connection::{Connection, ConnectionKey, ConnectionStatus};
+pub use error::InvalidField;
+pub use event::{Event, EventStatus, PendingEvent};
+pub use ids::{ClientId, EventId, WebhookId};
+pub use message::IncomingMessage;
+pub use phone::PhoneNumber;
+pub use timestamp::Timestamp;
+pub use webhook::{Webhook, WebhookStatus};

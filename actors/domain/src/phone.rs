@@ -1,0 +1,99 @@
+//! Phone numbers as WhatsApp knows them: country code and number, digits only.
+
+use std::{fmt, str::FromStr, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+use crate::InvalidField;
+
+/// 8 to 15 digits (E.164 without the plus; CONTRACT.md section 2). Cheap to clone.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct PhoneNumber(Arc<str>);
+
+impl PhoneNumber {
+    /// The digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Reads a number as a person writes it: a leading `+`, spaces, dashes and brackets are dropped.
+    ///
+    /// # Errors
+    /// `InvalidField` naming `field` when what is left is not 8 to 15 digits.
+    pub fn parse(field: &'static str, text: &str) -> Result<Self, InvalidField> {
+        let refuse = || InvalidField::new(field, "must be 8 to 15 digits; a leading +, spaces, dashes and brackets are dropped");
+        // Longer than any number with punctuation: not worth looking at.
+        if text.len() > 64 {
+            return Err(refuse());
+        }
+        let rest = text.trim();
+        let rest = rest.strip_prefix('+').unwrap_or(rest);
+        let digits: String = rest.chars().filter(|c| !matches!(c, ' ' | '-' | '(' | ')' | '[' | ']')).collect();
+        let long_enough = (8..=15).contains(&digits.len());
+        if long_enough && digits.bytes().all(|b| b.is_ascii_digit()) {
+            Ok(Self(digits.into()))
+        } else {
+            Err(refuse())
+        }
+    }
+}
+
+impl FromStr for PhoneNumber {
+    type Err = InvalidField;
+
+    fn from_str(text: &str) -> Result<Self, InvalidField> {
+        Self::parse("phone_number", text)
+    }
+}
+
+impl TryFrom<String> for PhoneNumber {
+    type Error = InvalidField;
+
+    fn try_from(text: String) -> Result<Self, InvalidField> {
+        text.parse()
+    }
+}
+
+impl From<PhoneNumber> for String {
+    fn from(number: PhoneNumber) -> Self {
+        number.0.as_ref().to_owned()
+    }
+}
+
+impl fmt::Display for PhoneNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn punctuation_is_dropped() {
+        for text in ["5511999999999", "+5511999999999", "+55 (11) 99999-9999", " 55 11 [99999] 9999 "] {
+            assert_eq!(text.parse::<PhoneNumber>().unwrap().as_str(), "5511999999999", "{text:?}");
+        }
+    }
+
+    #[test]
+    fn other_text_is_refused() {
+        for text in ["", "+", "1234567", "1234567890123456", "5511x99999999", "++5511999999999", "55+11999999999", "５５１１９９９９９９９９９"] {
+            assert!(text.parse::<PhoneNumber>().is_err(), "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_refused_or_becomes_digits(text in ".{0,40}") {
+            if let Ok(number) = text.parse::<PhoneNumber>() {
+                prop_assert!(number.as_str().bytes().all(|b| b.is_ascii_digit()));
+                prop_assert_eq!(number.as_str().parse::<PhoneNumber>().unwrap(), number);
+            }
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Webhooks: where a number's messages go.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::{ClientId, ConnectionKey, InvalidField, PhoneNumber, Timestamp, WebhookId};
+
+/// Attempts in all when the registration does not say (CONTRACT.md section 2).
+pub const DEFAULT_MAX_RETRIES: u32 = 3;
+/// The largest `metadata` accepted, in bytes of compact JSON.
+pub const METADATA_MAX_BYTES: usize = 8 * 1024;
+
+/// Where a webhook stands. It follows from `is_active` and `failure_count`; nobody sets it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WebhookStatus {
+    /// Takes events, the last one ended well.
+    Active,
+    /// Switched off: its events wait.
+    Inactive,
+    /// Takes events, but events have failed since the last success.
+    Failed,
+}
+
+/// A webhook as the API shows it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Webhook {
+    /// Its id.
+    pub id: WebhookId,
+    /// Whose it is.
+    pub client_id: ClientId,
+    /// The number whose messages it gets.
+    pub phone_number: PhoneNumber,
+    /// Where they are posted to.
+    pub webhook_url: String,
+    /// The toggle.
+    pub is_active: bool,
+    /// Follows from the toggle and the failure count.
+    pub status: WebhookStatus,
+    /// Events that ended `failed` since the last success.
+    pub failure_count: u32,
+    /// Attempts in all for one event, 1 to 20.
+    pub max_retries: u32,
+    /// The error of the last failed attempt, null after a success.
+    pub last_error: Option<String>,
+    /// When an event was last delivered.
+    pub last_success_at: Option<Timestamp>,
+    /// When an attempt last ended.
+    pub last_attempt_at: Option<Timestamp>,
+    /// The client's own object, returned as it was given.
+    pub metadata: Option<Map<String, Value>>,
+    /// When it was registered.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+    /// When it was deleted; a deleted webhook is kept for its history and shown nowhere.
+    #[serde(skip)]
+    pub deleted_at: Option<Timestamp>,
+}
+
+impl Webhook {
+    /// Which number of which client it is for.
+    pub fn key(&self) -> ConnectionKey {
+        ConnectionKey { client_id: self.client_id, phone_number: self.phone_number.clone() }
+    }
+}
+
+/// The status that follows from the toggle and the counter (CONTRACT.md section 4: failed until the next success).
+pub const fn status(is_active: bool, failure_count: u32) -> WebhookStatus {
+    match (is_active, failure_count) {
+        (false, _) => WebhookStatus::Inactive,
+        (true, 0) => WebhookStatus::Active,
+        (true, _) => WebhookStatus::Failed,
+    }
+}
+
+/// A change of a webhook; `None` leaves a field as it is.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct WebhookPatch {
+    /// A new target.
+    pub webhook_url: Option<String>,
+    /// A new budget.
+    pub max_retries: Option<u32>,
+    /// The toggle.
+    pub is_active: Option<bool>,
+    /// A new object; `Some(None)` clears it.
+    pub metadata: Option<Option<Map<String, Value>>>,
+}
+
+/// Checks the budget of a webhook.
+///
+/// # Errors
+/// `InvalidField` when it is not 1 to 20.
+pub fn check_max_retries(max_retries: i64) -> Result<u32, InvalidField> {
+    match u32::try_from(max_retries) {
+        Ok(value @ 1..=20) => Ok(value),
+        _ => Err(InvalidField::new("max_retries", "must be a whole number from 1 to 20")),
+    }
+}
+
+/// Checks a client's own object.
+///
+/// # Errors
+/// `InvalidField` when its compact JSON is longer than [`METADATA_MAX_BYTES`].
+pub fn check_metadata(metadata: Map<String, Value>) -> Result<Map<String, Value>, InvalidField> {
+    let bytes = serde_json::to_vec(&metadata).map_or(usize::MAX, |text| text.len());
+    if bytes > METADATA_MAX_BYTES {
+        return Err(InvalidField::new("metadata", format!("is {bytes} bytes of JSON; at most {METADATA_MAX_BYTES} are accepted")));
+    }
+    Ok(metadata)
+}

@@ -1,0 +1,153 @@
+//! What a session actor needs of WhatsApp: open a link, hear what happens on it, send, close.
+//!
+//! Two implementations: [`crate::live`] over whatsapp-rust, and [`crate::scripted`], which a test drives by hand.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use thiserror::Error;
+use tokio::sync::mpsc;
+use wharf_domain::{ConnectionKey, IncomingMessage, PhoneNumber, Timestamp};
+
+/// The server does not have the message; WhatsApp will send it again.
+#[derive(Debug, Error)]
+#[error("the message was not committed: {0}")]
+pub struct NotCommitted(pub String);
+
+/// Where incoming messages go. `Ok` is the promise that they are committed: only then is WhatsApp told.
+#[async_trait]
+pub trait Inbox: Send + Sync + 'static {
+    /// Commits a batch, all or nothing. May be called again with the same messages; must be idempotent.
+    ///
+    /// # Errors
+    /// `NotCommitted` leaves the whole batch unacknowledged at WhatsApp.
+    async fn commit(&self, messages: Vec<IncomingMessage>) -> Result<(), NotCommitted>;
+}
+
+/// What happens on a link, in order. After `Closed` nothing follows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LinkEvent {
+    /// A QR code to show until `expires_at`; each one replaces the one before.
+    Qr {
+        /// The text to draw.
+        code: String,
+        /// When WhatsApp stops accepting it.
+        expires_at: Timestamp,
+    },
+    /// A phone scanned the code and the device is registered; the link goes on to log in by itself.
+    Paired {
+        /// The device (`5511999999999:12@s.whatsapp.net`).
+        jid: String,
+        /// The account's phone number in digits.
+        phone_number: String,
+    },
+    /// Logged in; messages flow.
+    Connected {
+        /// The device.
+        jid: String,
+        /// The account's display name, where known.
+        push_name: Option<String>,
+    },
+    /// The link ended, and will not come back by itself.
+    Closed(CloseReason),
+}
+
+/// Why a link ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CloseReason {
+    /// We closed it.
+    Requested,
+    /// The socket broke, could not be opened, or fell silent; worth another attempt. The detail is for people.
+    Lost(String),
+    /// WhatsApp refused this attempt for now (503, 429, …); worth another attempt, later.
+    Refused(String),
+    /// The QR codes ran out unscanned.
+    QrExpired,
+    /// Pairing failed; the detail says how (for instance the passkey gate).
+    PairingFailed(String),
+    /// The device is not linked any more: unlinked by the phone, or logged out by WhatsApp.
+    LoggedOut(String),
+    /// Another instance connected with the same keys.
+    Replaced,
+    /// A ban, with its end where WhatsApp gives one.
+    Banned {
+        /// WhatsApp's code and words.
+        detail: String,
+        /// When it ends.
+        until: Option<Timestamp>,
+    },
+    /// WhatsApp does not accept this version of the client any more.
+    Outdated,
+}
+
+/// A text that WhatsApp's server took.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    /// WhatsApp's id of the message.
+    pub message_id: String,
+    /// When the server took it.
+    pub timestamp: Timestamp,
+}
+
+/// Why a text was not sent.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum SendError {
+    /// The link is not up.
+    #[error("not connected to WhatsApp")]
+    NotConnected,
+    /// WhatsApp refused it.
+    #[error("WhatsApp refused the message: {0}")]
+    Refused(String),
+    /// No answer within the deadline. It may have been sent.
+    #[error("no answer from WhatsApp within {0:?}; the message may have been sent")]
+    TimedOut(Duration),
+    /// Something broke on our side.
+    #[error("could not send: {0}")]
+    Failed(String),
+}
+
+/// The store of a device's keys failed, or the link could not be built.
+#[derive(Debug, Error)]
+#[error("{0}")]
+pub struct LinkError(pub String);
+
+/// An open link. Dropping it does not close it; [`Link::close`] does.
+#[async_trait]
+pub trait Link: Send + Sync + 'static {
+    /// Sends a text and waits for the server's ack, at most `deadline`.
+    ///
+    /// # Errors
+    /// See [`SendError`].
+    async fn send_text(&self, to: &PhoneNumber, text: &str, deadline: Duration) -> Result<Sent, SendError>;
+
+    /// How long nothing at all has been heard from the server; `None` while not logged in.
+    fn silence(&self) -> Option<Duration>;
+
+    /// Closes the socket, keeps the keys, and returns when every task of the link has ended. Idempotent.
+    async fn close(&self);
+
+    /// Unlinks the device at WhatsApp as far as that can be reached within 10 s, then closes as [`Link::close`] does.
+    async fn log_out(&self);
+}
+
+/// Opens links and owns where their keys are kept.
+#[async_trait]
+pub trait LinkFactory: Send + Sync + 'static {
+    /// Opens the link of a number: with keys it logs in, without it pairs and shows QR codes. Returns at once; what
+    /// happens comes through `events`. The link's tasks run on the runtime that polls this future.
+    ///
+    /// # Errors
+    /// `LinkError` when the keys cannot be read; nothing was opened then.
+    async fn open(
+        &self,
+        key: &ConnectionKey,
+        events: mpsc::UnboundedSender<LinkEvent>,
+        inbox: Arc<dyn Inbox>,
+    ) -> Result<Arc<dyn Link>, LinkError>;
+
+    /// Forgets the keys of a number. The link must be closed. Idempotent.
+    ///
+    /// # Errors
+    /// `LinkError` when the keys cannot be deleted.
+    async fn forget(&self, key: &ConnectionKey) -> Result<(), LinkError>;
+}
