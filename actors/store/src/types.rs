@@ -1,0 +1,200 @@
+//! The words in which the store is spoken to, where `wharf-domain` has none.
+
+use std::{fmt, str::FromStr};
+
+use uuid::Uuid;
+use wharf_domain::{
+    ConnectionKey, ConnectionStatus, Event, EventId, EventStatus, IncomingMessage, InvalidField, PendingEvent,
+    Timestamp, WebhookId,
+};
+
+/// Which database, and how.
+#[derive(Debug, Clone)]
+pub struct StoreOptions {
+    /// `sqlite://PATH`, relative to the working directory or absolute, with optional parameters: `mode=ro` opens it
+    /// for reading only, `max_page_count=N` keeps the file below N pages of 4 KiB.
+    pub url: String,
+    /// Connections that read, at least 1. Each is a thread.
+    pub readers: u32,
+    /// Whether to hold the lock file beside the database for as long as the store lives. `wharf serve` does, so that
+    /// two servers never share one database; the command line does not, so that it works beside a server.
+    pub exclusive: bool,
+}
+
+/// A place in a list of events, opaque to everybody else.
+///
+/// It is the id of the last event shown: neither it nor its size tells one client anything about another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cursor(pub(crate) EventId);
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.0.simple().fmt(f)
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = InvalidField;
+
+    fn from_str(text: &str) -> Result<Self, InvalidField> {
+        let refuse = || InvalidField::new("cursor", "is not one that this API gave out; take next_cursor as it is");
+        // Exactly as it was given out: not every spelling of a UUID.
+        if text.len() != 32 {
+            return Err(refuse());
+        }
+        Uuid::try_parse(text).map(|id| Self(EventId(id))).map_err(|_| refuse())
+    }
+}
+
+/// Which of a webhook's events to list.
+#[derive(Debug, Clone, Default)]
+pub struct EventFilter {
+    /// Only these.
+    pub status: Option<EventStatus>,
+    /// At most this many.
+    pub limit: u32,
+    /// Only what comes after this place.
+    pub cursor: Option<Cursor>,
+}
+
+/// A page of a webhook's events, newest first.
+#[derive(Debug, Clone)]
+pub struct EventPage {
+    /// The events.
+    pub events: Vec<Event>,
+    /// Where the next page begins; `None` when there is none.
+    pub next_cursor: Option<Cursor>,
+}
+
+/// Asks for the heads of a webhook's chats with pending events, in the order of the chats' names, so that a backlog
+/// of any size is read in bounded pieces and one chat never hides another.
+#[derive(Debug, Clone)]
+pub struct DueQuery {
+    /// Only chats after this one.
+    pub after: Option<Box<str>>,
+    /// What counts as due.
+    pub now: Timestamp,
+    /// Whether to pass over chats whose first pending event is due after `now`.
+    pub only_due: bool,
+    /// Chats to return, at most.
+    pub chats: usize,
+    /// Events to return in all, at most.
+    pub events: usize,
+    /// Events to return of one chat, at most.
+    pub per_chat: usize,
+    /// Chats to look at, returned or passed over, at most.
+    pub visit: usize,
+}
+
+/// What [`DueQuery`] found. Limits of zero count as one.
+#[derive(Debug, Clone)]
+pub struct DuePage {
+    /// The chats, in order.
+    pub chats: Vec<DueChat>,
+    /// The last chat that was looked at, to go on after; `None` when no chat with pending events comes after it.
+    pub cursor: Option<Box<str>>,
+    /// Chats that were passed over because they are not due yet.
+    pub skipped: usize,
+    /// The earliest `next_retry_at` among all pending events of the webhook, past or future.
+    pub next_due_at: Option<Timestamp>,
+}
+
+/// The first pending events of one chat.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DueChat {
+    /// In the order of arrival; at least one; all of the same chat.
+    pub events: Vec<PendingEvent>,
+    /// Whether later pending events of this chat exist beyond these.
+    pub more: bool,
+}
+
+/// A connection's row as its session wants it to be: absolute values, so that writing it twice does no harm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectionRecord {
+    /// Which connection.
+    pub key: ConnectionKey,
+    /// Where it stands.
+    pub status: ConnectionStatus,
+    /// Why it stands there.
+    pub reason: Option<String>,
+    /// The linked device.
+    pub jid: Option<String>,
+    /// The account's own display name.
+    pub push_name: Option<String>,
+    /// Since when it is connected without a break.
+    pub connected_since: Option<Timestamp>,
+    /// When the link last reported something.
+    pub last_event_at: Option<Timestamp>,
+    /// Failed attempts since it was last connected.
+    pub reconnect_attempts: u32,
+    /// Whether the session shall run.
+    pub wanted: bool,
+    /// When this was decided.
+    pub updated_at: Timestamp,
+}
+
+/// A message that came in, on its way to becoming an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewEvent {
+    /// The id that the event gets.
+    pub id: EventId,
+    /// The linked number that received it.
+    pub key: ConnectionKey,
+    /// The message.
+    pub message: IncomingMessage,
+    /// The exact body of every attempt.
+    pub payload: String,
+    /// Now.
+    pub created_at: Timestamp,
+}
+
+/// An event that was made of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedEvent {
+    /// The webhook it goes to.
+    pub webhook_id: WebhookId,
+    /// The event, ready for its first attempt.
+    pub event: PendingEvent,
+}
+
+/// What became of a manual retry (CONTRACT.md sections 4 and 7).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Renewal {
+    /// The event is pending, due now, with a fresh budget.
+    Renewed {
+        /// The webhook it goes to.
+        webhook_id: WebhookId,
+        /// The event.
+        event: PendingEvent,
+    },
+    /// This client has no such event.
+    NotFound,
+    /// It was delivered already; only `force` sends it again.
+    Delivered,
+    /// Its webhook is switched off.
+    Inactive,
+    /// Its webhook was deleted.
+    WebhookDeleted,
+}
+
+/// What an idempotency key met (CONTRACT.md section 7).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyClaim {
+    /// The key is new: go on, then complete or release it.
+    Fresh,
+    /// The same request was answered before; this is that answer.
+    Answered(String),
+    /// The key was used with another body.
+    OtherBody,
+    /// The first request with this key has not ended.
+    Unfinished,
+}
+
+/// What one step of the retention removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PurgedEvents {
+    /// Events removed.
+    pub removed: u64,
+    /// Where the next step begins; `None` when everything old enough was visited.
+    pub next: Option<i64>,
+}
