@@ -71,12 +71,9 @@ fn check_form(policy: TargetPolicy, text: &str, url: &Url) -> Result<(), String>
         "http" => return Err("must be https (delivery.allow_http admits http, for development)".into()),
         other => return Err(format!("must be https, not {other}")),
     }
-    // `https:host` and `https:\\host` parse too; only what every reader understands alike is accepted.
-    if text
-        .get(url.scheme().len()..)
-        .is_none_or(|rest| !rest.starts_with("://"))
-        || text.contains('\\')
-    {
+    // `https:host`, `https:\\host` and `https:///host` parse too; only what every reader understands alike is accepted.
+    let after_scheme = text.get(url.scheme().len()..).and_then(|rest| rest.strip_prefix("://"));
+    if after_scheme.is_none_or(|rest| rest.starts_with('/')) || text.contains('\\') {
         return Err("must be an absolute URL such as https://example.com/hook".into());
     }
     if !url.username().is_empty() || url.password().is_some() {
