@@ -1,0 +1,59 @@
+//! What a link to WhatsApp reports, in Wharf's words.
+
+use crate::Timestamp;
+
+/// What happens on a link, in order. After `Closed` nothing follows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LinkEvent {
+    /// A QR code to show until `expires_at`; each one replaces the one before.
+    Qr {
+        /// The text to draw.
+        code: String,
+        /// When WhatsApp stops accepting it.
+        expires_at: Timestamp,
+    },
+    /// A phone scanned the code and the device is registered; the link goes on to log in by itself.
+    Paired {
+        /// The device (`5511999999999:12@s.whatsapp.net`).
+        jid: String,
+        /// The account's phone number in digits.
+        phone_number: String,
+    },
+    /// Logged in; messages flow.
+    Connected {
+        /// The device.
+        jid: String,
+        /// The account's display name, where known.
+        push_name: Option<String>,
+    },
+    /// The link ended, and will not come back by itself.
+    Closed(CloseReason),
+}
+
+/// Why a link ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CloseReason {
+    /// We closed it.
+    Requested,
+    /// The socket broke, could not be opened, or fell silent; worth another attempt. The detail is for people.
+    Lost(String),
+    /// WhatsApp refused this attempt for now (503, 429, …); worth another attempt, later.
+    Refused(String),
+    /// The QR codes ran out unscanned.
+    QrExpired,
+    /// Pairing failed; the detail says how (for instance the passkey gate).
+    PairingFailed(String),
+    /// The device is not linked any more: unlinked by the phone, or logged out by WhatsApp.
+    LoggedOut(String),
+    /// Another instance connected with the same keys.
+    Replaced,
+    /// A ban, with its end where WhatsApp gives one.
+    Banned {
+        /// WhatsApp's code and words.
+        detail: String,
+        /// When it ends.
+        until: Option<Timestamp>,
+    },
+    /// WhatsApp does not accept this version of the client any more.
+    Outdated,
+}
