@@ -1,0 +1,29 @@
+//! What Wharf's tests share: a webhook receiver that behaves as told, over real sockets ([`Receiver`]); certificates
+//! for it ([`Identity`]); waiting on conditions instead of sleeping ([`wait_until`]); temporary directories.
+//!
+//! Everything here panics with a sentence when it cannot do its work: it runs in tests and in the demo only.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod identity;
+mod receiver;
+mod reply;
+mod wait;
+
+pub use identity::Identity;
+pub use receiver::{Receiver, Recorded};
+pub use reply::Reply;
+pub use wait::{Verdict, wait_until};
+
+/// An empty directory that is removed when the value is dropped.
+pub fn temp_dir() -> tempfile::TempDir {
+    tempfile::Builder::new()
+        .prefix("wharf-")
+        .tempdir()
+        .expect("a temporary directory")
+}
+
+/// A port of 127.0.0.1 on which nothing listens: connections to it are refused.
+pub fn closed_port() -> u16 {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    listener.local_addr().expect("a bound port").port()
+}
