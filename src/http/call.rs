@@ -1,0 +1,70 @@
+//! One request on its way to a handler, and the answers that handlers give.
+
+use std::{str::FromStr, sync::Arc};
+
+use bytes::Bytes;
+use serde::Serialize;
+use warp::{
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    reply::Response,
+};
+use wharf_actors::gateway::GatewayError;
+use wharf_domain::{ClientId, InvalidField, PhoneNumber};
+
+use super::{Desk, problem::Problem};
+
+/// What a handler gives back.
+pub(super) type Answer = Result<Response, Problem>;
+
+/// A request whose token, path and size are settled. All it can reach is the desk.
+pub(super) struct Call {
+    pub(super) desk: Arc<dyn Desk>,
+    /// Who asks. On a route without token nobody: an id that no client has.
+    pub(super) client: ClientId,
+    /// The one variable segment of the path, decoded; empty where the path has none.
+    pub(super) param: String,
+    pub(super) query: String,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+}
+
+impl Call {
+    /// The id in the path. Text that is no id names nothing, like an id that does not exist: 404.
+    pub(super) fn id<T: FromStr>(&self, what: &'static str) -> Result<T, Problem> {
+        self.param.parse().map_err(|_| GatewayError::NotFound(what).into())
+    }
+
+    /// The phone number in the path, written as freely as in a body. Text that cannot be a number is 400 and not 404:
+    /// the client most likely forgot a digit or the country code, and "there is no such connection" would hide that.
+    pub(super) fn phone(&self) -> Result<PhoneNumber, InvalidField> {
+        PhoneNumber::parse("phone_number", &self.param)
+    }
+}
+
+/// An answer in JSON.
+pub(super) fn json<T: Serialize>(status: StatusCode, value: &T) -> Answer {
+    let body = serde_json::to_vec(value).map_err(|error| {
+        tracing::error!(%error, "an answer could not be written as JSON");
+        Problem::internal()
+    })?;
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(response)
+}
+
+/// `{data: […]}`
+pub(super) fn list<T: Serialize>(data: &[T]) -> Answer {
+    #[derive(Serialize)]
+    struct List<'a, T> {
+        data: &'a [T],
+    }
+    json(StatusCode::OK, &List { data })
+}
+
+/// 204
+pub(super) fn no_content() -> Response {
+    let mut response = Response::default();
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}

@@ -1,0 +1,66 @@
+//! What the facade asks of the rest of the program.
+//!
+//! A trait, so that the facade's tests run against a desk that answers at once, and so that nothing of the tree but
+//! these questions can leak into HTTP.
+
+use async_trait::async_trait;
+use wharf_actors::gateway::{GatewayError, IdempotencyKey, NewWebhook, Qr, SentMessage};
+use wharf_domain::{
+    ClientId, Connection, Event, EventId, PhoneNumber, TokenHash, Webhook, WebhookId, webhook::WebhookPatch,
+};
+use wharf_store::{EventFilter, EventPage};
+
+/// The gateway, as a client of the API sees it. Every question names the client first; what belongs to another client
+/// is [`GatewayError::NotFound`].
+#[async_trait]
+pub trait Desk: Send + Sync + 'static {
+    /// Whose token has this hash.
+    async fn client_of_token(&self, token: &TokenHash) -> Result<Option<ClientId>, GatewayError>;
+
+    /// Registers a webhook.
+    async fn register_webhook(&self, client: ClientId, new: NewWebhook) -> Result<Webhook, GatewayError>;
+    /// The client's webhooks.
+    async fn webhooks(&self, client: ClientId) -> Result<Vec<Webhook>, GatewayError>;
+    /// One webhook.
+    async fn webhook(&self, client: ClientId, id: WebhookId) -> Result<Webhook, GatewayError>;
+    /// Changes a webhook; an empty patch changes nothing.
+    async fn update_webhook(
+        &self,
+        client: ClientId,
+        id: WebhookId,
+        patch: WebhookPatch,
+    ) -> Result<Webhook, GatewayError>;
+    /// Deletes a webhook.
+    async fn delete_webhook(&self, client: ClientId, id: WebhookId) -> Result<(), GatewayError>;
+    /// A page of a webhook's events, newest first.
+    async fn events(&self, client: ClientId, id: WebhookId, filter: EventFilter) -> Result<EventPage, GatewayError>;
+    /// Retries an event by hand; `force` also a delivered one.
+    async fn retry_event(&self, client: ClientId, id: EventId, force: bool) -> Result<Event, GatewayError>;
+
+    /// Creates a connection; pairing starts.
+    async fn create_connection(&self, client: ClientId, phone: PhoneNumber) -> Result<Connection, GatewayError>;
+    /// The client's connections.
+    async fn connections(&self, client: ClientId) -> Result<Vec<Connection>, GatewayError>;
+    /// One connection.
+    async fn connection(&self, client: ClientId, phone: &PhoneNumber) -> Result<Connection, GatewayError>;
+    /// The QR code to scan now.
+    async fn qr(&self, client: ClientId, phone: &PhoneNumber) -> Result<Qr, GatewayError>;
+    /// Starts the session again.
+    async fn connect(&self, client: ClientId, phone: &PhoneNumber) -> Result<Connection, GatewayError>;
+    /// Closes the link and keeps the pairing.
+    async fn disconnect(&self, client: ClientId, phone: &PhoneNumber) -> Result<Connection, GatewayError>;
+    /// Unlinks the device and forgets the connection.
+    async fn delete_connection(&self, client: ClientId, phone: &PhoneNumber) -> Result<(), GatewayError>;
+    /// Sends a text.
+    async fn send_text(
+        &self,
+        client: ClientId,
+        phone: &PhoneNumber,
+        to: PhoneNumber,
+        text: String,
+        key: Option<IdempotencyKey>,
+    ) -> Result<SentMessage, GatewayError>;
+
+    /// Whether the store takes writes and the tree is up; else why not.
+    async fn ready(&self) -> Result<(), String>;
+}

@@ -1,0 +1,175 @@
+//! What happens to every request, in this order: request id, token, route, body, handler. And to every answer: the
+//! request id and a line in the log.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use percent_encoding::percent_decode_str;
+use sha2::{Digest, Sha256};
+use tokio::time::timeout;
+use uuid::Uuid;
+use warp::{
+    Filter, Reply,
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    path::FullPath,
+    reply::Response,
+};
+use wharf_domain::{ClientId, TokenHash};
+
+use super::{
+    Desk,
+    body::Body,
+    call::{Answer, Call, no_content},
+    problem::Problem,
+    routes::{self, Found, Takes},
+};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Longer ids are not used but replaced: they end up in every log line.
+const REQUEST_ID_MAX: usize = 128;
+/// Longer tokens are not hashed: ours have 70 characters.
+const TOKEN_MAX: usize = 512;
+/// No client has it; stands for "nobody" on routes without token.
+const NOBODY: ClientId = ClientId(0);
+
+/// What all requests share.
+#[derive(Clone)]
+pub(super) struct Dispatch {
+    pub(super) desk: Arc<dyn Desk>,
+    /// For everything between the last header byte and the answer.
+    pub(super) deadline: Duration,
+}
+
+/// A request, taken apart.
+struct Request {
+    method: Method,
+    path: String,
+    query: String,
+    headers: HeaderMap,
+    body: Body,
+}
+
+impl Dispatch {
+    /// The one filter: takes every request, rejects none.
+    pub(super) fn filter(
+        self,
+    ) -> impl Filter<Extract = (impl Reply,), Error = warp::Rejection> + Clone + Send + Sync + 'static {
+        let query = warp::query::raw().or_else(|_| async { Ok::<_, Infallible>((String::new(),)) });
+        warp::method()
+            .and(warp::path::full())
+            .and(query)
+            .and(warp::header::headers_cloned())
+            .and(warp::body::stream())
+            .then(move |method, path: FullPath, query, headers, body| {
+                let path = path.as_str().to_owned();
+                self.clone().answer(Request { method, path, query, headers, body: Body::new(body) })
+            })
+    }
+
+    async fn answer(self, mut request: Request) -> Response {
+        let id = request_id(&request.headers);
+        let answer = match timeout(self.deadline, self.carry_out(&mut request)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(Problem::new(
+                StatusCode::GATEWAY_TIMEOUT,
+                format!("no answer within {:?}; it may still be carried out", self.deadline),
+            )),
+        };
+        // A client that waits for `100 Continue` has not sent its body, and shall not be invited to.
+        if !request.headers.contains_key(header::EXPECT) {
+            request.body.drain().await;
+        }
+        let mut response = answer.unwrap_or_else(Problem::into_response);
+        let headers = response.headers_mut();
+        // Answers are about one client at one moment; no cache may give them to another.
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(REQUEST_ID, id.clone());
+        let (method, path, status) = (&request.method, &request.path, response.status().as_u16());
+        if status >= 500 {
+            tracing::warn!(?id, %method, %path, status, "request failed");
+        } else {
+            tracing::debug!(?id, %method, %path, status, "request");
+        }
+        response
+    }
+
+    async fn carry_out(&self, request: &mut Request) -> Answer {
+        let segments = decode(&request.path);
+        let client = if segments.as_deref().is_some_and(|path| !routes::is_below_api(path)) {
+            NOBODY
+        } else {
+            self.authenticate(&request.headers).await?
+        };
+        let (route, param) = match routes::find(&request.method, &segments.unwrap_or_default()) {
+            Found::Route(route, param) => (route, param),
+            Found::OtherMethods(allow) => return other_methods(&request.method, &allow),
+            Found::Nothing => return Err(Problem::new(StatusCode::NOT_FOUND, "there is no such route")),
+        };
+        let body = match route.takes {
+            Takes::Nothing => bytes::Bytes::new(),
+            Takes::Object => request.body.read(&request.headers, self.deadline / 2).await?,
+        };
+        let call = Call {
+            desk: Arc::clone(&self.desk),
+            client,
+            param,
+            query: request.query.clone(),
+            headers: request.headers.clone(),
+            body,
+        };
+        // In a task of its own: a client that hangs up does not stop half of what it asked for, and a panic is an
+        // answer like any other. The gateway bounds how long each of its calls takes.
+        tokio::spawn((route.handler)(call)).await.unwrap_or_else(|error| {
+            tracing::error!(%error, path = route.path, "a handler panicked");
+            Err(Problem::internal())
+        })
+    }
+
+    /// Whose token it is. Only the hash is ever compared.
+    async fn authenticate(&self, headers: &HeaderMap) -> Result<ClientId, Problem> {
+        let token = bearer_token(headers).ok_or_else(Problem::unauthorized)?;
+        let hash = TokenHash(Sha256::digest(token.as_bytes()).into());
+        self.desk.client_of_token(&hash).await?.ok_or_else(Problem::unauthorized)
+    }
+}
+
+/// The segments of a path, decoded; `None` when it is not text or has no leading slash.
+fn decode(path: &str) -> Option<Vec<String>> {
+    let segments = path.strip_prefix('/')?.split('/');
+    segments.map(|segment| Some(percent_decode_str(segment).decode_utf8().ok()?.into_owned())).collect()
+}
+
+/// The path exists, the method does not; OPTIONS only asks which do.
+fn other_methods(method: &Method, allow: &str) -> Answer {
+    // Made of method names only, so it is always a header value.
+    let value = HeaderValue::from_str(allow).map_err(|_| Problem::internal())?;
+    if method == Method::OPTIONS {
+        let mut response = no_content();
+        response.headers_mut().insert(header::ALLOW, value);
+        return Ok(response);
+    }
+    let detail = format!("{method} is not possible here; possible: {allow}");
+    Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail).with(header::ALLOW, value))
+}
+
+/// The token of the one `Authorization: Bearer TOKEN`.
+fn bearer_token(headers: &HeaderMap) -> Option<&str> {
+    let mut given = headers.get_all(header::AUTHORIZATION).iter();
+    let (Some(only), None) = (given.next(), given.next()) else { return None };
+    let (scheme, token) = only.to_str().ok()?.split_once(' ')?;
+    let token = token.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && (1..=TOKEN_MAX).contains(&token.len())).then_some(token)
+}
+
+/// The client's own request id if it is one that can stand in a log line, else a new one.
+fn request_id(headers: &HeaderMap) -> HeaderValue {
+    let sane = |id: &&HeaderValue| {
+        let bytes = id.as_bytes();
+        let plain = |b: &u8| b.is_ascii_alphanumeric() || b"-_.:+/=".contains(b);
+        (1..=REQUEST_ID_MAX).contains(&bytes.len()) && bytes.iter().all(plain)
+    };
+    headers.get(REQUEST_ID).filter(sane).cloned().unwrap_or_else(|| {
+        let id = Uuid::now_v7().to_string();
+        // Hexadecimal digits and dashes are always a header value.
+        HeaderValue::from_str(&id).unwrap_or(HeaderValue::from_static("-"))
+    })
+}

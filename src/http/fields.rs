@@ -1,0 +1,152 @@
+//! Reads the fields of a JSON body one by one, and collects everything that is wrong with them, so that a client
+//! learns all of it from one answer.
+
+use serde_json::{Map, Value};
+use warp::http::StatusCode;
+use wharf_domain::{InvalidField, PhoneNumber, webhook};
+
+use super::problem::{FieldError, Problem};
+
+/// The longest `webhook_url`. Longer ones are cut by proxies and servers on the way anyhow.
+const URL_MAX_BYTES: usize = 2048;
+/// WhatsApp takes texts of up to 65,536 characters; the limit of the whole body comes first for most of them.
+const TEXT_MAX_BYTES: usize = 65_536;
+/// Unknown fields that are named; a body of 64 KiB could hold thousands.
+const UNKNOWN_NAMED: usize = 20;
+/// Characters of an unknown field's name that are repeated.
+const NAME_SHOWN: usize = 100;
+
+/// A field was refused. [`Fields::finish`] has the details; this only stops a value from being used before.
+#[derive(Debug)]
+pub(super) struct Refused;
+
+impl From<Refused> for Problem {
+    fn from(_: Refused) -> Self {
+        Problem::new(StatusCode::BAD_REQUEST, "a field was refused")
+    }
+}
+
+/// The fields of a body that have not been read yet, and what was wrong with those that have.
+pub(super) struct Fields {
+    rest: Map<String, Value>,
+    errors: Vec<FieldError>,
+}
+
+impl Fields {
+    /// Parses a body; of a field that is given twice the last one counts. No body at all has no fields.
+    pub(super) fn parse(body: &[u8]) -> Result<Self, Problem> {
+        if body.is_empty() {
+            return Ok(Self { rest: Map::new(), errors: Vec::new() });
+        }
+        let bad = |detail: String| Problem::new(StatusCode::BAD_REQUEST, detail);
+        let text = std::str::from_utf8(body).map_err(|_| bad("the body is not UTF-8".into()))?;
+        match serde_json::from_str(text) {
+            Ok(Value::Object(rest)) => Ok(Self { rest, errors: Vec::new() }),
+            Ok(_) => Err(bad("the body must be a JSON object".into())),
+            Err(error) => Err(bad(format!("the body is not JSON: {error}"))),
+        }
+    }
+
+    /// A field that must be there.
+    pub(super) fn required<T>(
+        &mut self,
+        name: &'static str,
+        read: fn(&'static str, Value) -> Result<T, InvalidField>,
+    ) -> Result<T, Refused> {
+        match self.rest.shift_remove(name) {
+            Some(value) => self.keep(read(name, value)),
+            None => self.keep(Err(InvalidField::new(name, "is missing"))),
+        }
+    }
+
+    /// A field that may be left out. Left out is not null: `read` decides about null.
+    pub(super) fn optional<T>(
+        &mut self,
+        name: &'static str,
+        read: fn(&'static str, Value) -> Result<T, InvalidField>,
+    ) -> Result<Option<T>, Refused> {
+        self.rest.shift_remove(name).map(|value| self.keep(read(name, value))).transpose()
+    }
+
+    /// Ends the reading: whatever is left is unknown, and everything refused so far is named.
+    pub(super) fn finish(mut self) -> Result<(), Problem> {
+        for name in self.rest.keys().take(UNKNOWN_NAMED) {
+            let shown: String = name.chars().take(NAME_SHOWN).collect();
+            self.errors.push(FieldError::new(shown, "is not a known field"));
+        }
+        if self.errors.is_empty() { Ok(()) } else { Err(Problem::invalid(self.errors)) }
+    }
+
+    fn keep<T>(&mut self, result: Result<T, InvalidField>) -> Result<T, Refused> {
+        result.map_err(|refusal| {
+            self.errors.push(refusal.into());
+            Refused
+        })
+    }
+}
+
+/// true or false.
+pub(super) fn boolean(name: &'static str, value: Value) -> Result<bool, InvalidField> {
+    value.as_bool().ok_or_else(|| InvalidField::new(name, "must be true or false"))
+}
+
+/// A phone number, as a string.
+pub(super) fn phone(name: &'static str, value: Value) -> Result<PhoneNumber, InvalidField> {
+    PhoneNumber::parse(name, &string(name, value)?)
+}
+
+/// A budget of attempts.
+pub(super) fn max_retries(name: &'static str, value: Value) -> Result<u32, InvalidField> {
+    let refusal = || InvalidField::new(name, "must be a whole number from 1 to 20");
+    webhook::check_max_retries(value.as_i64().ok_or_else(refusal)?)
+}
+
+/// A webhook's address, as far as its length; whether it may be called is the gateway's to say.
+pub(super) fn url(name: &'static str, value: Value) -> Result<String, InvalidField> {
+    let url = string(name, value)?;
+    match url.len() {
+        1..=URL_MAX_BYTES => Ok(url),
+        length => Err(InvalidField::new(name, format!("must be 1 to {URL_MAX_BYTES} bytes long, this is {length}"))),
+    }
+}
+
+/// A client's own object.
+pub(super) fn metadata(name: &'static str, value: Value) -> Result<Map<String, Value>, InvalidField> {
+    match value {
+        Value::Object(object) => webhook::check_metadata(object),
+        _ => Err(InvalidField::new(name, "must be an object")),
+    }
+}
+
+/// A client's own object, or null to clear it.
+pub(super) fn metadata_or_null(
+    name: &'static str,
+    value: Value,
+) -> Result<Option<Map<String, Value>>, InvalidField> {
+    match value {
+        Value::Null => Ok(None),
+        Value::Object(object) => webhook::check_metadata(object).map(Some),
+        _ => Err(InvalidField::new(name, "must be an object, or null to clear it")),
+    }
+}
+
+/// The type of a message to send.
+pub(super) fn text_type(name: &'static str, value: Value) -> Result<(), InvalidField> {
+    if value == "text" { Ok(()) } else { Err(InvalidField::new(name, "must be \"text\"")) }
+}
+
+/// A text to send.
+pub(super) fn text(name: &'static str, value: Value) -> Result<String, InvalidField> {
+    let text = string(name, value)?;
+    match text.len() {
+        1..=TEXT_MAX_BYTES => Ok(text),
+        length => Err(InvalidField::new(name, format!("must be 1 to {TEXT_MAX_BYTES} bytes long, this is {length}"))),
+    }
+}
+
+fn string(name: &'static str, value: Value) -> Result<String, InvalidField> {
+    match value {
+        Value::String(text) => Ok(text),
+        _ => Err(InvalidField::new(name, "must be a string")),
+    }
+}

@@ -1,0 +1,32 @@
+//! The REST facade (CONTRACT.md sections 1, 2 and 7): bytes in, domain words to the [`Desk`], bytes out. No decision
+//! about messages, webhooks or sessions is taken here.
+//!
+//! One warp filter takes every request apart; one table ([`routes`]) says what there is. warp's own path filters would
+//! answer 404, 405 and 415 by the order in which filters reject, which is not exact enough for the contract: `Allow`,
+//! "401 before 404" and "every error is a problem document" all need the whole table at once.
+//!
+//! ```text
+//! socket ─ server.rs ─ dispatch.rs ─ routes.rs ─ webhooks.rs, connections.rs, health.rs ─ Desk
+//!          connections  request id,   table,       one short function per route
+//!          and stopping token, body   404/405
+//! ```
+
+mod body;
+mod call;
+mod connections;
+mod desk;
+mod dispatch;
+mod fields;
+mod health;
+mod problem;
+mod qr;
+mod query;
+mod routes;
+mod server;
+mod webhooks;
+
+#[cfg(test)]
+mod tests;
+
+pub use desk::Desk;
+pub use server::{Limits, serve};

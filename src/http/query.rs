@@ -1,0 +1,41 @@
+//! Reads query parameters, as strictly as the fields of a body: an unknown or repeated one is refused by name, because
+//! a misspelt filter that is ignored answers a question that nobody asked.
+
+use super::problem::{FieldError, Problem};
+
+/// The parameters of one request that have not been read yet.
+pub(super) struct Query {
+    rest: Vec<(String, String)>,
+    errors: Vec<FieldError>,
+}
+
+impl Query {
+    /// Parses the text after the `?`. A parameter without a value (`status=`) counts as left out.
+    pub(super) fn parse(text: &str) -> Self {
+        let rest: Vec<(String, String)> =
+            url::form_urlencoded::parse(text.as_bytes()).into_owned().filter(|(_, value)| !value.is_empty()).collect();
+        Self { rest, errors: Vec::new() }
+    }
+
+    /// Takes a parameter; what is wrong with it is said by [`Query::finish`].
+    pub(super) fn optional<T>(&mut self, name: &str, read: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+        let at = self.rest.iter().position(|(key, _)| key == name)?;
+        let (_, value) = self.rest.remove(at);
+        match read(&value) {
+            Ok(value) => Some(value),
+            Err(message) => {
+                self.errors.push(FieldError::new(name, message));
+                None
+            }
+        }
+    }
+
+    /// Ends the reading.
+    pub(super) fn finish(mut self) -> Result<(), Problem> {
+        for (name, _) in self.rest.into_iter().take(20) {
+            let shown: String = name.chars().take(100).collect();
+            self.errors.push(FieldError::new(shown, "is not a known parameter, or is given twice"));
+        }
+        if self.errors.is_empty() { Ok(()) } else { Err(Problem::invalid(self.errors)) }
+    }
+}

@@ -1,0 +1,115 @@
+//! The table of everything there is. 404, 405 and `Allow` follow from it, and a test walks all of it.
+
+use futures::future::BoxFuture;
+use warp::http::Method;
+
+use super::{
+    call::{Answer, Call},
+    connections, health, webhooks,
+};
+
+/// Runs one route.
+pub(super) type Handler = fn(Call) -> BoxFuture<'static, Answer>;
+
+/// Whether a route looks at the request's body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Takes {
+    /// Never; a body that is sent all the same is ignored.
+    Nothing,
+    /// A JSON object, which may be left out.
+    Object,
+}
+
+/// One line of the table.
+pub(super) struct Route {
+    pub(super) method: Method,
+    /// The path; a segment that begins with `:` stands for any text, and there is at most one.
+    pub(super) path: &'static str,
+    pub(super) takes: Takes,
+    pub(super) handler: Handler,
+}
+
+/// What a method and a path lead to.
+pub(super) enum Found<'a> {
+    /// A route, and the text in its variable segment.
+    Route(&'a Route, String),
+    /// The path exists, the method does not: the value of `Allow`.
+    OtherMethods(String),
+    /// No such path.
+    Nothing,
+}
+
+macro_rules! route {
+    ($method:ident $path:literal $takes:ident $handler:path) => {
+        Route { method: Method::$method, path: $path, takes: Takes::$takes, handler: |call| Box::pin($handler(call)) }
+    };
+}
+
+/// Every route of CONTRACT.md section 2.
+#[rustfmt::skip]
+pub(super) static ROUTES: [Route; 17] = [
+    route!(POST   "/api/webhooks/register"                                Object  webhooks::register),
+    route!(GET    "/api/webhooks/list"                                    Nothing webhooks::all),
+    route!(GET    "/api/webhooks/:webhook_id"                             Nothing webhooks::one),
+    route!(PATCH  "/api/webhooks/:webhook_id"                             Object  webhooks::update),
+    route!(DELETE "/api/webhooks/:webhook_id"                             Nothing webhooks::delete),
+    route!(GET    "/api/webhooks/:webhook_id/events"                      Nothing webhooks::events),
+    route!(POST   "/api/webhooks/events/:event_id/retry"                  Object  webhooks::retry),
+    route!(POST   "/api/whatsapp/connections"                             Object  connections::create),
+    route!(GET    "/api/whatsapp/connections"                             Nothing connections::all),
+    route!(GET    "/api/whatsapp/connections/:phone_number"               Nothing connections::one),
+    route!(DELETE "/api/whatsapp/connections/:phone_number"               Nothing connections::delete),
+    route!(GET    "/api/whatsapp/connections/:phone_number/qr"            Nothing connections::qr),
+    route!(POST   "/api/whatsapp/connections/:phone_number/connect"       Object  connections::connect),
+    route!(POST   "/api/whatsapp/connections/:phone_number/disconnect"    Object  connections::disconnect),
+    route!(POST   "/api/whatsapp/connections/:phone_number/messages"      Object  connections::send),
+    route!(GET    "/healthz"                                              Nothing health::alive),
+    route!(GET    "/readyz"                                               Nothing health::ready),
+];
+
+/// Whether a token is needed before anything is said about this path, even whether it exists.
+pub(super) fn is_below_api(segments: &[String]) -> bool {
+    segments.first().is_some_and(|first| first == "api")
+}
+
+/// Looks a request up. A fixed path wins over one with a variable segment, so `/api/webhooks/list` is never an id. HEAD
+/// is GET without the body.
+pub(super) fn find(method: &Method, segments: &[String]) -> Found<'static> {
+    let fixed = ROUTES.iter().filter(|route| !route.path.contains(':'));
+    let variable = ROUTES.iter().filter(|route| route.path.contains(':'));
+    let Some((path, param)) = fixed.chain(variable).find_map(|route| Some((route.path, matches(route.path, segments)?)))
+    else {
+        return Found::Nothing;
+    };
+    let wanted = if method == Method::HEAD { &Method::GET } else { method };
+    let here = || ROUTES.iter().filter(|route| route.path == path);
+    match here().find(|route| route.method == wanted) {
+        Some(route) => Found::Route(route, param),
+        None => Found::OtherMethods(allow(here().map(|route| &route.method))),
+    }
+}
+
+/// The value of `Allow` for a path with these methods.
+fn allow<'a>(methods: impl Iterator<Item = &'a Method>) -> String {
+    let mut names: Vec<&str> = methods.map(Method::as_str).collect();
+    if names.contains(&"GET") {
+        names.push("HEAD");
+    }
+    names.push("OPTIONS");
+    names.join(", ")
+}
+
+/// The text in the variable segment (empty if there is none) when the path fits.
+fn matches(path: &str, segments: &[String]) -> Option<String> {
+    let mut param = String::new();
+    let mut given = segments.iter();
+    for expected in path.split('/').skip(1) {
+        let segment = given.next()?;
+        if expected.starts_with(':') && !segment.is_empty() {
+            param.clone_from(segment);
+        } else if expected != segment {
+            return None;
+        }
+    }
+    given.next().is_none().then_some(param)
+}
