@@ -1,8 +1,27 @@
 //! The handle through which tests, the demo and the binary use the network.
 
+use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
-use crate::{Account, DeviceView, Fault, NetworkError, ReceiptRecord, ReceivedMessage, Stats};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::state::{Command, World};
+use crate::wire::stanza::stream_error;
+use crate::{
+    Account, DeviceView, Fault, FaultCode, FaultKind, NetworkError, ReceiptRecord, ReceivedMessage, Stats, admin,
+    serve, state,
+};
+
+/// How long a fault lasts that does not say.
+const FAULT: Duration = Duration::from_secs(30);
+/// WhatsApp's code for a service that is down.
+const UNAVAILABLE: &str = "503";
+/// Accounts made for devices that name none get numbers from here on.
+const FIRST_NUMBER: u64 = 559_980_000_001;
 
 /// Where the network listens.
 #[derive(Clone, Debug)]
@@ -22,10 +41,34 @@ impl Default for NetworkConfig {
     }
 }
 
-/// A running network. Clones share it.
-#[derive(Clone, Debug)]
+/// A running network. Clones share it; it runs until [`Network::stop`] or until the last clone is dropped.
+#[derive(Clone)]
 pub struct Network {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    world: Arc<World>,
     listen: SocketAddr,
+    admin: Option<SocketAddr>,
+    stop: watch::Sender<bool>,
+    servers: tokio::sync::Mutex<JoinSet<()>>,
+    /// Accounts of devices that were scanned by name.
+    named: Mutex<Named>,
+}
+
+#[derive(Default)]
+struct Named {
+    phones: HashMap<String, String>,
+    made: u64,
+}
+
+impl std::fmt::Debug for Network {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Network")
+            .field("listen", &self.inner.listen)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Network {
@@ -34,29 +77,50 @@ impl Network {
     /// # Errors
     /// [`NetworkError::Listen`] if an address cannot be bound.
     pub async fn start(config: NetworkConfig) -> Result<Network, NetworkError> {
-        Ok(Self {
-            listen: config.listen,
-        })
+        let world = Arc::new(World::new()?);
+        let (main, listen) = bind(config.listen).await?;
+        let second = match config.admin {
+            Some(addr) => Some(bind(addr).await?),
+            None => None,
+        };
+        let (stop, stopped) = watch::channel(false);
+        let network = Self {
+            inner: Arc::new(Inner {
+                world: Arc::clone(&world),
+                listen,
+                admin: second.as_ref().map(|(_, addr)| *addr),
+                stop,
+                servers: tokio::sync::Mutex::new(JoinSet::new()),
+                named: Mutex::default(),
+            }),
+        };
+        let mut servers = network.inner.servers.lock().await;
+        servers.spawn(admin::serve_all(main, network.downgrade(), world, stopped.clone()));
+        if let Some((listener, _)) = second {
+            servers.spawn(admin::serve_admin(listener, network.downgrade(), stopped));
+        }
+        drop(servers);
+        Ok(network)
     }
 
     /// `ws://127.0.0.1:PORT/ws/chat`, for the client.
     #[must_use]
     pub fn ws_url(&self) -> String {
-        format!("ws://{}/ws/chat", self.listen)
+        format!("ws://{}/ws/chat", self.inner.listen)
     }
 
-    /// `http://127.0.0.1:PORT`, the base of the admin routes.
+    /// `http://127.0.0.1:PORT`, the base of the admin routes; the second address if one was asked for.
     #[must_use]
     pub fn admin_url(&self) -> String {
-        format!("http://{}", self.listen)
+        format!("http://{}", self.inner.admin.unwrap_or(self.inner.listen))
     }
 
     /// Makes an account with a primary phone, or returns the one that exists.
     ///
     /// # Errors
     /// [`NetworkError::Invalid`] if `phone` is not 8 to 15 digits.
-    pub async fn create_account(&self, _phone: &str) -> Result<Account, NetworkError> {
-        Err(not_yet())
+    pub async fn create_account(&self, phone: &str) -> Result<Account, NetworkError> {
+        Ok(self.inner.world.create(phone, None)?.view())
     }
 
     /// The account's phone scans a QR; returns the address of the device that it links.
@@ -64,53 +128,85 @@ impl Network {
     /// # Errors
     /// [`NetworkError::NotFound`] for an unknown account, [`NetworkError::Invalid`] for text that is no QR,
     /// [`NetworkError::Conflict`] for a QR that nobody shows any more.
-    pub async fn scan(&self, _phone: &str, _qr: &str) -> Result<String, NetworkError> {
-        Err(not_yet())
+    pub async fn scan(&self, phone: &str, qr: &str) -> Result<String, NetworkError> {
+        let world = &self.inner.world;
+        let account = world.account(phone)?;
+        serve::pair(world, account, serve::read_qr(world, qr)?).await
+    }
+
+    /// Scans with the account that belongs to the name the device gave itself, and makes one if there is none. A
+    /// device without a name gets an account of its own. Returns the account and the device's address.
+    ///
+    /// # Errors
+    /// As [`Network::scan`].
+    pub async fn scan_by_name(&self, qr: &str) -> Result<(Account, String), NetworkError> {
+        let world = &self.inner.world;
+        let scanned = serve::read_qr(world, qr)?;
+        let phone = self.phone_for(scanned.name());
+        let account = world.create(&phone, scanned.name())?;
+        let view = account.view();
+        Ok((view, serve::pair(world, account, scanned).await?))
+    }
+
+    fn phone_for(&self, name: Option<&str>) -> String {
+        let mut named = state::lock(&self.inner.named);
+        if let Some(phone) = name.and_then(|name| named.phones.get(name)) {
+            return phone.clone();
+        }
+        let phone = (FIRST_NUMBER + named.made).to_string();
+        named.made += 1;
+        if let Some(name) = name {
+            named.phones.insert(name.to_owned(), phone.clone());
+        }
+        phone
     }
 
     /// `from`'s phone sends a text to the account `to`; returns the message id.
     ///
     /// # Errors
     /// [`NetworkError::NotFound`] if either account does not exist.
-    pub async fn send_text(
-        &self,
-        _from: &str,
-        _to: &str,
-        _text: &str,
-    ) -> Result<String, NetworkError> {
-        Err(not_yet())
+    pub async fn send_text(&self, from: &str, to: &str, text: &str) -> Result<String, NetworkError> {
+        serve::send_text(&self.inner.world, from, to, text).await
     }
 
     /// What the account's phone received, oldest first.
     ///
     /// # Errors
     /// [`NetworkError::NotFound`] if the account does not exist.
-    pub async fn messages(&self, _phone: &str) -> Result<Vec<ReceivedMessage>, NetworkError> {
-        Err(not_yet())
+    pub async fn messages(&self, phone: &str) -> Result<Vec<ReceivedMessage>, NetworkError> {
+        Ok(self.inner.world.account(phone)?.received())
     }
 
     /// The receipts for what the account's phone sent, oldest first.
     ///
     /// # Errors
     /// [`NetworkError::NotFound`] if the account does not exist.
-    pub async fn receipts(&self, _phone: &str) -> Result<Vec<ReceiptRecord>, NetworkError> {
-        Err(not_yet())
+    pub async fn receipts(&self, phone: &str) -> Result<Vec<ReceiptRecord>, NetworkError> {
+        Ok(self.inner.world.account(phone)?.receipts())
     }
 
     /// The account's linked devices.
     ///
     /// # Errors
     /// [`NetworkError::NotFound`] if the account does not exist.
-    pub async fn devices(&self, _phone: &str) -> Result<Vec<DeviceView>, NetworkError> {
-        Err(not_yet())
+    pub async fn devices(&self, phone: &str) -> Result<Vec<DeviceView>, NetworkError> {
+        let devices = self.inner.world.account(phone)?.devices();
+        Ok(devices.iter().map(|device| device.view()).collect())
     }
 
     /// The account's phone unlinks a device.
     ///
     /// # Errors
     /// [`NetworkError::NotFound`] if the account or the device does not exist.
-    pub async fn unlink(&self, _phone: &str, _device: u16) -> Result<(), NetworkError> {
-        Err(not_yet())
+    pub async fn unlink(&self, phone: &str, device: u16) -> Result<(), NetworkError> {
+        let account = self.inner.world.account(phone)?;
+        if serve::unlink(&self.inner.world, &account, device).await {
+            return Ok(());
+        }
+        Err(NetworkError::NotFound(format!(
+            "account {} has no linked device {device}",
+            account.phone
+        )))
     }
 
     /// Makes trouble on purpose.
@@ -118,19 +214,115 @@ impl Network {
     /// # Errors
     /// [`NetworkError::NotFound`] if the account does not exist, [`NetworkError::Invalid`] for a code that the kind
     /// does not know.
-    pub async fn fault(&self, _fault: Fault) -> Result<(), NetworkError> {
-        Err(not_yet())
+    pub async fn fault(&self, fault: Fault) -> Result<(), NetworkError> {
+        let world = &self.inner.world;
+        let phone = match &fault.phone {
+            Some(phone) => Some(world.account(phone)?.phone.clone()),
+            None => None,
+        };
+        let until = Instant::now() + fault.for_ms.map_or(FAULT, Duration::from_millis);
+        let code = code(&fault)?;
+        let tell = |command: &dyn Fn() -> Command| {
+            for link in world.links.of(phone.as_deref()) {
+                link.tell(command());
+            }
+        };
+        match fault.kind {
+            FaultKind::Drop => tell(&|| Command::Close(None)),
+            FaultKind::StreamError => {
+                let code = code.unwrap_or_else(|| UNAVAILABLE.to_owned());
+                tell(&|| Command::Close(Some(stream_error(&code))));
+            }
+            FaultKind::Refuse => {
+                let code = code.and_then(|code| code.parse().ok());
+                world.faults.add(fault.kind, phone, code, until);
+            }
+            FaultKind::Stall => {
+                tell(&|| Command::Stall(until));
+                world.faults.add(fault.kind, phone, None, until);
+            }
+            FaultKind::Duplicate => {
+                for account in world.accounts() {
+                    if phone.as_ref().is_none_or(|phone| *phone == account.phone) {
+                        account.devices().iter().for_each(|device| device.repeat());
+                    }
+                }
+                world.faults.add(fault.kind, phone, None, until);
+            }
+        }
+        Ok(())
     }
 
     /// Counters and what is open now.
     pub async fn stats(&self) -> Stats {
-        Stats::default()
+        self.inner.world.stats()
     }
 
     /// Closes every socket and stops listening.
-    pub async fn stop(self) {}
+    pub async fn stop(self) {
+        self.inner.stop.send_replace(true);
+        for link in self.inner.world.links.of(None) {
+            link.tell(Command::Close(None));
+        }
+        let mut servers = self.inner.servers.lock().await;
+        servers.shutdown().await;
+    }
+
+    fn downgrade(&self) -> WeakNetwork {
+        WeakNetwork {
+            inner: Arc::downgrade(&self.inner),
+        }
+    }
 }
 
-fn not_yet() -> NetworkError {
-    NetworkError::Internal("not served yet".to_owned())
+/// A handle that does not keep the network running; the network's own servers hold it.
+#[derive(Clone)]
+pub(crate) struct WeakNetwork {
+    inner: std::sync::Weak<Inner>,
+}
+
+impl WeakNetwork {
+    /// The network, while it runs.
+    ///
+    /// # Errors
+    /// [`NetworkError::Conflict`] when it is being stopped.
+    pub(crate) fn get(&self) -> Result<Network, NetworkError> {
+        let inner = self
+            .inner
+            .upgrade()
+            .ok_or_else(|| NetworkError::Conflict("the network is stopping".to_owned()))?;
+        Ok(Network { inner })
+    }
+}
+
+async fn bind(addr: SocketAddr) -> Result<(TcpListener, SocketAddr), NetworkError> {
+    let failed = |source| NetworkError::Listen { addr, source };
+    let listener = TcpListener::bind(addr).await.map_err(failed)?;
+    let addr = listener.local_addr().map_err(failed)?;
+    Ok((listener, addr))
+}
+
+/// The code as the wire has it, if the kind takes one.
+fn code(fault: &Fault) -> Result<Option<String>, NetworkError> {
+    let text = match &fault.code {
+        None => return Ok(None),
+        Some(FaultCode::Number(number)) => number.to_string(),
+        Some(FaultCode::Name(name)) => name.trim().to_owned(),
+    };
+    let number = text.parse::<u32>().is_ok_and(|number| (400..600).contains(&number));
+    let known = match fault.kind {
+        FaultKind::Refuse => number,
+        FaultKind::StreamError => number || text == "replaced",
+        FaultKind::Drop | FaultKind::Stall | FaultKind::Duplicate => {
+            return Err(NetworkError::Invalid(
+                "only refuse and stream_error take a code".to_owned(),
+            ));
+        }
+    };
+    if known {
+        return Ok(Some(text));
+    }
+    Err(NetworkError::Invalid(format!(
+        "code {text:?} is not known: a number from 400 to 599 is expected, or \"replaced\" for stream_error"
+    )))
 }

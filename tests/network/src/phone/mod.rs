@@ -1,0 +1,10 @@
+//! The primary phone of an account, played by the network: its Signal side, its signatures, its messages.
+
+mod adv;
+mod content;
+mod signal;
+mod store;
+
+pub(crate) use adv::{Enrolment, key_index_list, sign_device, verify_device_signature};
+pub(crate) use content::{app_state_key_share, own_copy, pad, text_message, text_of};
+pub(crate) use signal::{Bundle, Phone, PhoneKeys, Sealed};

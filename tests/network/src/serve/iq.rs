@@ -1,0 +1,149 @@
+//! Questions and orders of a client (`<iq>`), by namespace.
+
+use std::sync::Arc;
+
+use wacore_binary::builder::NodeBuilder;
+use wacore_binary::{Jid, Node};
+
+use super::session::Session;
+use super::{keys, texting, usync};
+use crate::clock;
+use crate::state::Command;
+use crate::wire::stanza::{attr, iq_error, iq_result, jid_attr};
+
+/// How long a client may keep the media hosts, in seconds.
+const MEDIA_TTL_S: u32 = 3_600;
+/// What an account shows to whom; nothing here restricts anything.
+const PRIVACY: [&str; 8] = [
+    "readreceipts",
+    "last",
+    "status",
+    "profile",
+    "groupadd",
+    "calladd",
+    "online",
+    "messages",
+];
+
+/// Answers an iq; a result or error of the client needs no answer.
+pub(super) async fn handle(session: &Session, iq: &Node) {
+    if !matches!(attr(iq, "type").as_deref(), Some("get" | "set")) {
+        return;
+    }
+    let namespace = attr(iq, "xmlns").unwrap_or_default().into_owned();
+    match namespace.as_str() {
+        "encrypt" => keys::handle(session, iq).await,
+        "passive" => passive(session, iq),
+        "w:p" | "urn:xmpp:ping" => reply(session, pong(iq)),
+        "usync" => reply(session, usync::answer(&session.world, iq)),
+        "w:sync:app:state" => reply(session, app_state(iq)),
+        "w:m" => reply(session, iq_result(iq, vec![media_connection()])),
+        "abt" | "w" if iq.get_optional_child("props").is_some() => {
+            reply(session, iq_result(iq, vec![props(&namespace)]));
+        }
+        "blocklist" => reply(session, iq_result(iq, vec![NodeBuilder::new("list").build()])),
+        "privacy" => reply(session, iq_result(iq, vec![privacy()])),
+        "md" => multi_device(session, iq).await,
+        "w:g2" => reply(session, groups(iq)),
+        "w:mex" => reply(
+            session,
+            iq_result(iq, vec![NodeBuilder::new("result").bytes("{\"data\":{}}").build()]),
+        ),
+        _ => reply(session, iq_result(iq, Vec::new())),
+    }
+}
+
+fn reply(session: &Session, answer: Node) {
+    session.link.send(answer);
+}
+
+fn passive(session: &Session, iq: &Node) {
+    reply(session, iq_result(iq, Vec::new()));
+    if iq.get_optional_child("active").is_some() {
+        session.activate();
+    }
+}
+
+fn pong(iq: &Node) -> Node {
+    let mut pong = iq_result(iq, Vec::new());
+    pong.attrs.insert("t", clock::now_s());
+    pong
+}
+
+/// Every collection is empty at version 0: phones of the network have no settings to share.
+fn app_state(iq: &Node) -> Node {
+    let asked = iq
+        .get_optional_child("sync")
+        .and_then(Node::children)
+        .unwrap_or_default();
+    let collections = asked.iter().filter_map(|collection| {
+        let name = attr(collection, "name")?.into_owned();
+        Some(
+            NodeBuilder::new("collection")
+                .attr("name", name)
+                .attr("version", 0)
+                .build(),
+        )
+    });
+    iq_result(iq, vec![NodeBuilder::new("sync").children(collections).build()])
+}
+
+fn media_connection() -> Node {
+    let host = NodeBuilder::new("host")
+        .attr("hostname", "127.0.0.1")
+        .attr("type", "primary")
+        .build();
+    NodeBuilder::new("media_conn")
+        .attr("auth", "testnet")
+        .attr("ttl", MEDIA_TTL_S)
+        .attr("auth_ttl", MEDIA_TTL_S)
+        .attr("max_buckets", 12)
+        .children([host])
+        .build()
+}
+
+fn props(namespace: &str) -> Node {
+    let props = NodeBuilder::new("props").attr("hash", "testnet");
+    match namespace {
+        "abt" => props.attr("ab_key", "testnet").attr("refresh", 86_400).build(),
+        _ => props.build(),
+    }
+}
+
+fn privacy() -> Node {
+    let categories = PRIVACY.iter().map(|name| {
+        NodeBuilder::new("category")
+            .attr("name", *name)
+            .attr("value", "all")
+            .build()
+    });
+    NodeBuilder::new("privacy").children(categories).build()
+}
+
+/// There are no groups: a list of them is empty, a question about one finds nothing.
+fn groups(iq: &Node) -> Node {
+    if iq.get_optional_child("participating").is_some() {
+        iq_result(iq, vec![NodeBuilder::new("groups").build()])
+    } else {
+        iq_error(iq, 404, "item-not-found")
+    }
+}
+
+/// A device unlinks itself; pairing by code is not served.
+async fn multi_device(session: &Session, iq: &Node) {
+    if iq.get_optional_child("link_code_companion_reg").is_some() {
+        return reply(session, iq_error(iq, 501, "feature-not-implemented"));
+    }
+    reply(session, iq_result(iq, Vec::new()));
+    let (Some(removal), Some((account, device))) = (iq.get_optional_child("remove-companion-device"), session.device())
+    else {
+        return;
+    };
+    let number = jid_attr(removal, "jid").map_or(device.pn.device, |jid: Jid| jid.device);
+    if number == device.pn.device {
+        session
+            .link
+            .tell(Command::Close(Some(NodeBuilder::new("xmlstreamend").build())));
+    }
+    texting::unlink(&session.world, &Arc::clone(account), number).await;
+}

@@ -1,0 +1,106 @@
+//! Questions about users (`<iq xmlns="usync">`): is it an account, what is its hidden number, which devices has it.
+
+use wacore_binary::builder::NodeBuilder;
+use wacore_binary::{Jid, Node};
+
+use crate::clock;
+use crate::phone::key_index_list;
+use crate::state::{Account, World, digits};
+use crate::wire::stanza::{attr, bytes_node, content, iq_error, iq_result, jid_attr};
+
+/// Answers a query: each user asked for, each protocol asked for.
+pub(super) fn answer(world: &World, iq: &Node) -> Node {
+    let Some(usync) = iq.get_optional_child("usync") else {
+        return iq_error(iq, 400, "bad-request");
+    };
+    let protocols = usync
+        .get_optional_child("query")
+        .and_then(Node::children)
+        .unwrap_or_default();
+    let asked = usync
+        .get_optional_child("list")
+        .and_then(Node::children)
+        .unwrap_or_default();
+    let users = asked.iter().filter_map(|user| user_node(world, user, protocols));
+    let mut answer = NodeBuilder::new("usync");
+    for key in ["sid", "mode", "context"] {
+        if let Some(value) = attr(usync, key) {
+            answer = answer.attr(key, value.into_owned());
+        }
+    }
+    let answer = answer
+        .attr("last", "true")
+        .attr("index", 0)
+        .children([NodeBuilder::new("list").children(users).build()])
+        .build();
+    iq_result(iq, vec![answer])
+}
+
+fn user_node(world: &World, asked: &Node, protocols: &[Node]) -> Option<Node> {
+    let jid = whom(asked)?;
+    let account = world.resolve(&jid);
+    let mut user = NodeBuilder::new("user").attr("jid", jid.clone());
+    if let (Some(account), true) = (&account, jid.is_lid()) {
+        user = user.attr("pn_jid", account.pn_jid());
+    }
+    let results = protocols
+        .iter()
+        .filter_map(|protocol| result(&protocol.tag, account.as_deref()));
+    Some(user.children(results).build())
+}
+
+/// The user by address, or by the number in `<contact>`.
+fn whom(asked: &Node) -> Option<Jid> {
+    if let Some(jid) = jid_attr(asked, "jid") {
+        return Some(jid.into_non_ad());
+    }
+    let number = content(asked.get_optional_child("contact")?)?;
+    digits(std::str::from_utf8(number).ok()?).ok().map(Jid::pn)
+}
+
+fn result(protocol: &str, account: Option<&Account>) -> Option<Node> {
+    match (protocol, account) {
+        ("contact", _) => {
+            let kind = if account.is_some() { "in" } else { "out" };
+            Some(NodeBuilder::new("contact").attr("type", kind).build())
+        }
+        ("lid", Some(account)) => Some(NodeBuilder::new("lid").attr("val", account.lid_jid()).build()),
+        ("devices", _) => Some(devices(account)),
+        ("status", Some(_)) => Some(NodeBuilder::new("status").attr("t", 0).build()),
+        ("disappearing_mode", Some(_)) => Some(
+            NodeBuilder::new("disappearing_mode")
+                .attr("duration", 0)
+                .attr("t", 0)
+                .build(),
+        ),
+        _ => None,
+    }
+}
+
+/// The primary phone and the linked devices, with the phone's signature over which indexes are valid. A number that
+/// nobody has is shown with a phone: WhatsApp says that it is not one only when a message is sent to it.
+fn devices(account: Option<&Account>) -> Node {
+    let linked = account.map(Account::devices).unwrap_or_default();
+    let primary = NodeBuilder::new("device").attr("id", 0).build();
+    let companions = linked.iter().map(|device| {
+        NodeBuilder::new("device")
+            .attr("id", device.pn.device)
+            .attr("key-index", device.key_index)
+            .build()
+    });
+    let list = NodeBuilder::new("device-list")
+        .children(std::iter::once(primary).chain(companions))
+        .build();
+    let mut children = vec![list];
+    if let (Some(account), false) = (account, linked.is_empty()) {
+        let now = clock::now_s();
+        let indexes = linked.iter().map(|device| device.key_index).collect();
+        // Signing fails for no key that this network makes; a list without a signature is skipped by the client.
+        if let Ok(signed) = key_index_list(&account.keys, account.raw_id, now, indexes, &mut rand::rng()) {
+            let mut node = bytes_node("key-index-list", signed);
+            node.attrs.insert("ts", now);
+            children.push(node);
+        }
+    }
+    NodeBuilder::new("devices").children(children).build()
+}

@@ -1,0 +1,172 @@
+//! An account: a phone number, its hidden identity, its phone, its devices, what its phone sent and received.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::{Arc, Mutex};
+
+use rand::CryptoRng;
+use sha2::{Digest as _, Sha256};
+use wacore_binary::Jid;
+
+use super::{Device, lock};
+use crate::phone::{Phone, PhoneKeys};
+use crate::{NetworkError, ReceiptRecord, ReceivedMessage};
+
+/// Hidden identities have 15 digits and start with 2, so that they do not look like phone numbers.
+const LID_BASE: u64 = 200_000_000_000_000;
+const LID_SPAN: u64 = 100_000_000_000_000;
+/// How many sent messages a phone can send again when a device asks.
+const RESENDABLE: usize = 20_000;
+
+/// A message that the phone sent, kept for devices that could not decrypt it.
+#[derive(Clone, Debug)]
+pub(crate) struct Sent {
+    /// The account it was for.
+    pub(crate) to: Arc<str>,
+    /// The text.
+    pub(crate) text: Arc<str>,
+    /// Unix seconds.
+    pub(crate) timestamp: u64,
+}
+
+/// An account of the network.
+pub(crate) struct Account {
+    pub(crate) phone: String,
+    /// The hidden number, without its server.
+    pub(crate) lid: String,
+    /// What others see as its name.
+    pub(crate) name: String,
+    pub(crate) keys: PhoneKeys,
+    /// The generation of its device signatures.
+    pub(crate) raw_id: u32,
+    /// One lock per account; held while a message is encrypted for all devices, which keeps their order.
+    pub(crate) signal: tokio::sync::Mutex<Phone>,
+    book: Mutex<Book>,
+}
+
+#[derive(Default)]
+struct Book {
+    devices: BTreeMap<u16, Arc<Device>>,
+    last_device: u16,
+    last_key_index: u32,
+    received: Vec<ReceivedMessage>,
+    received_ids: HashSet<(String, String)>,
+    receipts: Vec<ReceiptRecord>,
+    sent: HashMap<String, Sent>,
+    sent_order: VecDeque<String>,
+}
+
+impl Account {
+    /// A new account; the hidden identity follows from the number, so that a test sees the same one each time.
+    ///
+    /// # Errors
+    /// [`NetworkError::Internal`] if its keys cannot be made.
+    pub(crate) fn new<R: CryptoRng>(phone: &str, name: String, rng: &mut R) -> Result<Self, NetworkError> {
+        let keys = PhoneKeys::generate(rng)?;
+        let signal = tokio::sync::Mutex::new(Phone::new(&keys));
+        let raw_id = rng.next_u32() >> 1;
+        Ok(Self {
+            phone: phone.to_owned(),
+            lid: hidden(phone),
+            name,
+            keys,
+            raw_id,
+            signal,
+            book: Mutex::default(),
+        })
+    }
+
+    /// What the admin routes show.
+    pub(crate) fn view(&self) -> crate::Account {
+        crate::Account {
+            phone: self.phone.clone(),
+            lid: self.lid_jid().to_string(),
+        }
+    }
+
+    /// The address by number.
+    pub(crate) fn pn_jid(&self) -> Jid {
+        Jid::pn(self.phone.as_str())
+    }
+
+    /// The hidden address.
+    pub(crate) fn lid_jid(&self) -> Jid {
+        Jid::lid(self.lid.as_str())
+    }
+
+    /// The numbers of the next device: its own and its key index.
+    pub(crate) fn reserve(&self) -> (u16, u32) {
+        let mut book = lock(&self.book);
+        book.last_device += 1;
+        book.last_key_index += 1;
+        (book.last_device, book.last_key_index)
+    }
+
+    /// Links a device.
+    pub(crate) fn link(&self, device: Arc<Device>) {
+        lock(&self.book).devices.insert(device.pn.device, device);
+    }
+
+    /// Unlinks a device; `None` if there is none of that number.
+    pub(crate) fn unlink(&self, number: u16) -> Option<Arc<Device>> {
+        lock(&self.book).devices.remove(&number)
+    }
+
+    /// One linked device.
+    pub(crate) fn device(&self, number: u16) -> Option<Arc<Device>> {
+        lock(&self.book).devices.get(&number).cloned()
+    }
+
+    /// All linked devices, by number.
+    pub(crate) fn devices(&self) -> Vec<Arc<Device>> {
+        lock(&self.book).devices.values().cloned().collect()
+    }
+
+    /// A text reached the phone; the same message twice counts once.
+    pub(crate) fn receive(&self, message: ReceivedMessage) {
+        let mut book = lock(&self.book);
+        if book.received_ids.insert((message.from.clone(), message.id.clone())) {
+            book.received.push(message);
+        }
+    }
+
+    /// What the phone received.
+    pub(crate) fn received(&self) -> Vec<ReceivedMessage> {
+        lock(&self.book).received.clone()
+    }
+
+    /// A receipt for something the account sent.
+    pub(crate) fn receipt(&self, receipt: ReceiptRecord) {
+        lock(&self.book).receipts.push(receipt);
+    }
+
+    /// All receipts.
+    pub(crate) fn receipts(&self) -> Vec<ReceiptRecord> {
+        lock(&self.book).receipts.clone()
+    }
+
+    /// Keeps a message for devices that ask again.
+    pub(crate) fn remember(&self, id: &str, sent: Sent) {
+        let mut book = lock(&self.book);
+        book.sent.insert(id.to_owned(), sent);
+        book.sent_order.push_back(id.to_owned());
+        if book.sent_order.len() > RESENDABLE
+            && let Some(oldest) = book.sent_order.pop_front()
+        {
+            book.sent.remove(&oldest);
+        }
+    }
+
+    /// A message that the phone sent.
+    pub(crate) fn sent(&self, id: &str) -> Option<Sent> {
+        lock(&self.book).sent.get(id).cloned()
+    }
+}
+
+fn hidden(phone: &str) -> String {
+    let digest = Sha256::digest(phone.as_bytes());
+    let number = digest
+        .iter()
+        .take(8)
+        .fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+    (LID_BASE + number % LID_SPAN).to_string()
+}

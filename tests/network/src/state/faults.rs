@@ -1,0 +1,86 @@
+//! Faults that last: who is refused, stalled or sent everything twice, and until when.
+
+use std::sync::Mutex;
+use std::time::Instant;
+
+use super::lock;
+use crate::FaultKind;
+
+#[derive(Debug)]
+struct Active {
+    kind: FaultKind,
+    phone: Option<String>,
+    code: Option<u32>,
+    until: Instant,
+}
+
+/// The faults in force.
+#[derive(Debug, Default)]
+pub(crate) struct FaultBoard {
+    active: Mutex<Vec<Active>>,
+}
+
+impl FaultBoard {
+    /// Puts a fault in force until then.
+    pub(crate) fn add(&self, kind: FaultKind, phone: Option<String>, code: Option<u32>, until: Instant) {
+        let mut active = lock(&self.active);
+        let now = Instant::now();
+        active.retain(|fault| fault.until > now);
+        active.push(Active {
+            kind,
+            phone,
+            code,
+            until,
+        });
+    }
+
+    /// Whether a link is refused, and with which code. `None` for the phone: one that has not said who it is.
+    pub(crate) fn refused(&self, phone: Option<&str>) -> Option<Option<u32>> {
+        self.find(FaultKind::Refuse, phone, |fault| fault.code)
+    }
+
+    /// Until when a link is stalled.
+    pub(crate) fn stalled(&self, phone: Option<&str>) -> Option<Instant> {
+        self.find(FaultKind::Stall, phone, |fault| fault.until)
+    }
+
+    /// Whether messages go out twice.
+    pub(crate) fn duplicated(&self, phone: &str) -> bool {
+        self.find(FaultKind::Duplicate, Some(phone), |_| ()).is_some()
+    }
+
+    fn find<T>(&self, kind: FaultKind, phone: Option<&str>, read: impl Fn(&Active) -> T) -> Option<T> {
+        let now = Instant::now();
+        lock(&self.active)
+            .iter()
+            .rev()
+            .find(|fault| {
+                let meant = fault.phone.is_none() || (phone.is_some() && fault.phone.as_deref() == phone);
+                fault.kind == kind && fault.until > now && meant
+            })
+            .map(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn a_fault_for_one_account_spares_the_others_and_the_unknown() {
+        let board = FaultBoard::default();
+        let until = Instant::now() + Duration::from_secs(60);
+        board.add(FaultKind::Refuse, Some("1".to_owned()), Some(503), until);
+        assert_eq!(board.refused(Some("1")), Some(Some(503)));
+        assert_eq!(board.refused(Some("2")), None);
+        assert_eq!(board.refused(None), None);
+    }
+
+    #[test]
+    fn a_fault_ends() {
+        let board = FaultBoard::default();
+        board.add(FaultKind::Stall, None, None, Instant::now());
+        assert_eq!(board.stalled(None), None);
+    }
+}

@@ -1,0 +1,26 @@
+//! What the network knows: accounts, their devices, open links, offers to pair, faults. All of it in memory.
+//!
+//! Locks here are short and never held across an await, except a phone's Signal state, which is one lock per account.
+
+mod account;
+mod device;
+mod faults;
+mod links;
+mod mailbox;
+mod offers;
+mod world;
+
+pub(crate) use account::{Account, Sent};
+pub(crate) use device::{Device, Registration};
+pub(crate) use faults::FaultBoard;
+pub(crate) use links::{Command, Link, Links};
+pub(crate) use mailbox::{Batch, Mailbox};
+pub(crate) use offers::{Offer, Offers};
+pub(crate) use world::{World, digits};
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Locks, and goes on after a panic elsewhere: no invariant of this state spans two statements under one lock.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

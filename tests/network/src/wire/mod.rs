@@ -1,0 +1,6 @@
+//! The layers below a stanza: frames, certificates, the Noise responder, node helpers. No sockets, no state.
+
+pub(crate) mod cert;
+pub(crate) mod frames;
+pub(crate) mod noise;
+pub(crate) mod stanza;
