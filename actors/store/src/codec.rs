@@ -1,0 +1,165 @@
+//! How values and rows cross between the database and the domain.
+
+use bytes::Bytes;
+use serde_json::{Map, Value, value::RawValue};
+use sqlx::{
+    Decode, Encode, Row, Sqlite, Type,
+    encode::IsNull,
+    error::BoxDynError,
+    sqlite::{SqliteArgumentsBuffer, SqliteRow, SqliteTypeInfo, SqliteValueRef},
+};
+use uuid::Uuid;
+use wharf_domain::{
+    Client, ClientId, Connection, ConnectionStatus, Event, EventId, EventStatus, PendingEvent, PhoneNumber, Timestamp,
+    Webhook, WebhookId, WebhookStatus,
+};
+
+/// A [`Timestamp`] in a column: Unix milliseconds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct At(pub(crate) Timestamp);
+
+impl Type<Sqlite> for At {
+    fn type_info() -> SqliteTypeInfo {
+        <i64 as Type<Sqlite>>::type_info()
+    }
+
+    fn compatible(ty: &SqliteTypeInfo) -> bool {
+        <i64 as Type<Sqlite>>::compatible(ty)
+    }
+}
+
+impl Encode<'_, Sqlite> for At {
+    fn encode_by_ref(&self, buffer: &mut SqliteArgumentsBuffer) -> Result<IsNull, BoxDynError> {
+        Encode::<Sqlite>::encode_by_ref(&self.0.0, buffer)
+    }
+}
+
+impl Decode<'_, Sqlite> for At {
+    fn decode(value: SqliteValueRef<'_>) -> Result<Self, BoxDynError> {
+        <i64 as Decode<Sqlite>>::decode(value).map(|ms| Self(Timestamp(ms)))
+    }
+}
+
+/// A row that this program did not write, or that changed under it.
+fn broken(column: &'static str, source: impl Into<BoxDynError>) -> sqlx::Error {
+    sqlx::Error::ColumnDecode {
+        index: column.to_owned(),
+        source: source.into(),
+    }
+}
+
+fn word<T>(column: &'static str, text: &str, read: fn(&str) -> Option<T>) -> Result<T, sqlx::Error> {
+    read(text).ok_or_else(|| broken(column, format!("unknown word {text:?}")))
+}
+
+fn time(row: &SqliteRow, column: &'static str) -> Result<Timestamp, sqlx::Error> {
+    row.try_get::<At, _>(column).map(|at| at.0)
+}
+
+fn some_time(row: &SqliteRow, column: &'static str) -> Result<Option<Timestamp>, sqlx::Error> {
+    Ok(row.try_get::<Option<At>, _>(column)?.map(|at| at.0))
+}
+
+fn number(row: &SqliteRow, column: &'static str) -> Result<PhoneNumber, sqlx::Error> {
+    row.try_get::<&str, _>(column)?
+        .parse()
+        .map_err(|error| broken(column, Box::new(error)))
+}
+
+pub(crate) fn client(row: &SqliteRow) -> Result<Client, sqlx::Error> {
+    Ok(Client {
+        id: ClientId(row.try_get("id")?),
+        name: row.try_get("name")?,
+        created_at: time(row, "created_at")?,
+    })
+}
+
+pub(crate) fn connection(row: &SqliteRow) -> Result<Connection, sqlx::Error> {
+    Ok(Connection {
+        client_id: ClientId(row.try_get("client_id")?),
+        phone_number: number(row, "phone_number")?,
+        status: word("status", row.try_get("status")?, ConnectionStatus::from_word)?,
+        reason: row.try_get("reason")?,
+        jid: row.try_get("jid")?,
+        push_name: row.try_get("push_name")?,
+        connected_since: some_time(row, "connected_since")?,
+        last_event_at: some_time(row, "last_event_at")?,
+        reconnect_attempts: row.try_get("reconnect_attempts")?,
+        restarts: 0,
+        created_at: time(row, "created_at")?,
+        updated_at: time(row, "updated_at")?,
+        wanted: row.try_get("wanted")?,
+    })
+}
+
+/// The metadata column's text.
+pub(crate) fn metadata_text(metadata: &Map<String, Value>) -> Result<String, sqlx::Error> {
+    serde_json::to_string(metadata).map_err(|error| sqlx::Error::Encode(Box::new(error)))
+}
+
+fn webhook_status(text: &str) -> Option<WebhookStatus> {
+    match text {
+        "active" => Some(WebhookStatus::Active),
+        "inactive" => Some(WebhookStatus::Inactive),
+        "failed" => Some(WebhookStatus::Failed),
+        _ => None,
+    }
+}
+
+pub(crate) fn webhook(row: &SqliteRow) -> Result<Webhook, sqlx::Error> {
+    let metadata = row.try_get::<Option<&str>, _>("metadata")?;
+    Ok(Webhook {
+        id: WebhookId(row.try_get("id")?),
+        client_id: ClientId(row.try_get("client_id")?),
+        phone_number: number(row, "phone_number")?,
+        webhook_url: row.try_get("webhook_url")?,
+        is_active: row.try_get("is_active")?,
+        status: word("status", row.try_get("status")?, webhook_status)?,
+        failure_count: row.try_get("failure_count")?,
+        max_retries: row.try_get("max_retries")?,
+        last_error: row.try_get("last_error")?,
+        last_success_at: some_time(row, "last_success_at")?,
+        last_attempt_at: some_time(row, "last_attempt_at")?,
+        metadata: metadata
+            .map(serde_json::from_str)
+            .transpose()
+            .map_err(|error| broken("metadata", error))?,
+        created_at: time(row, "created_at")?,
+        updated_at: time(row, "updated_at")?,
+        deleted_at: some_time(row, "deleted_at")?,
+    })
+}
+
+pub(crate) fn event(row: &SqliteRow) -> Result<Event, sqlx::Error> {
+    Ok(Event {
+        id: EventId(row.try_get("id")?),
+        webhook_id: WebhookId(row.try_get("webhook_id")?),
+        message_id: row.try_get("message_id")?,
+        from: row.try_get("from")?,
+        to: number(row, "to")?,
+        message_type: row.try_get("message_type")?,
+        content: row.try_get("content")?,
+        payload: RawValue::from_string(row.try_get("payload")?).map_err(|error| broken("payload", error))?,
+        status: word("status", row.try_get("status")?, EventStatus::from_word)?,
+        attempt_count: row.try_get("attempt_count")?,
+        http_status: row.try_get("http_status")?,
+        response: row.try_get("response")?,
+        error: row.try_get("error")?,
+        next_retry_at: some_time(row, "next_retry_at")?,
+        created_at: time(row, "created_at")?,
+        delivered_at: some_time(row, "delivered_at")?,
+    })
+}
+
+/// From `id, seq, chat, attempt_count, budget_start, next_retry_at, payload`, beginning at the second column.
+pub(crate) fn pending_event(row: &SqliteRow) -> Result<PendingEvent, sqlx::Error> {
+    Ok(PendingEvent {
+        id: EventId(row.try_get::<Uuid, _>(1)?),
+        seq: row.try_get(2)?,
+        chat: row.try_get::<&str, _>(3)?.into(),
+        attempt_count: row.try_get(4)?,
+        budget_start: row.try_get(5)?,
+        next_retry_at: row.try_get::<Option<At>, _>(6)?.map(|at| at.0),
+        payload: Bytes::from(row.try_get::<Vec<u8>, _>(7)?),
+    })
+}

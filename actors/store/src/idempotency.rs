@@ -1,0 +1,101 @@
+//! Idempotency keys of outgoing messages: per client and number, for 24 h (CONTRACT.md sections 2 and 7).
+
+use std::time::Duration;
+
+use sqlx::{Row, SqliteConnection, query};
+use wharf_domain::{ConnectionKey, Timestamp};
+
+use crate::{Group, KeyClaim, StoreError, codec::At, sql};
+
+/// How long a key counts.
+pub const KEY_LIFETIME: Duration = Duration::from_hours(24);
+
+impl Group<'_> {
+    /// Claims a key for a request, or says what became of the first request with it.
+    ///
+    /// # Errors
+    /// `Rejected` when there is no such client.
+    pub async fn claim_key(
+        &mut self,
+        key: &ConnectionKey,
+        idempotency_key: &str,
+        body_hash: &[u8; 32],
+        now: Timestamp,
+    ) -> Result<KeyClaim, StoreError> {
+        let result = claim(self.enter()?, key, idempotency_key, body_hash, now).await;
+        self.leave(result)
+    }
+
+    /// Keeps the answer of a claimed request for those that repeat it.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn complete_key(
+        &mut self,
+        key: &ConnectionKey,
+        idempotency_key: &str,
+        answer: &str,
+    ) -> Result<(), StoreError> {
+        let statement = query(sql::COMPLETE_KEY)
+            .bind(key.client_id.0)
+            .bind(key.phone_number.as_str())
+            .bind(idempotency_key)
+            .bind(answer);
+        let result = statement.execute(self.enter()?).await;
+        self.leave(result.map(|_| ()))
+    }
+
+    /// Gives a claimed key back, because its request failed. A key that has an answer keeps it.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn release_key(&mut self, key: &ConnectionKey, idempotency_key: &str) -> Result<(), StoreError> {
+        let statement = query(sql::RELEASE_KEY)
+            .bind(key.client_id.0)
+            .bind(key.phone_number.as_str())
+            .bind(idempotency_key);
+        let result = statement.execute(self.enter()?).await;
+        self.leave(result.map(|_| ()))
+    }
+
+    /// Removes the keys claimed before `before`; returns how many.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn purge_keys(&mut self, before: Timestamp) -> Result<u64, StoreError> {
+        let result = query(sql::PURGE_KEYS).bind(At(before)).execute(self.enter()?).await;
+        self.leave(result.map(|result| result.rows_affected()))
+    }
+}
+
+async fn claim(
+    connection: &mut SqliteConnection,
+    key: &ConnectionKey,
+    idempotency_key: &str,
+    body_hash: &[u8; 32],
+    now: Timestamp,
+) -> Result<KeyClaim, sqlx::Error> {
+    let lifetime = i64::try_from(KEY_LIFETIME.as_millis()).unwrap_or(i64::MAX);
+    let oldest = Timestamp(now.0.saturating_sub(lifetime));
+    let (client, number) = (key.client_id.0, key.phone_number.as_str());
+    let statement = query(sql::FIND_KEY)
+        .bind(client)
+        .bind(number)
+        .bind(idempotency_key)
+        .bind(At(oldest));
+    if let Some(found) = statement.fetch_optional(&mut *connection).await? {
+        let same_body = found.try_get::<&[u8], _>(0)? == body_hash.as_slice();
+        return Ok(match found.try_get::<Option<String>, _>(1)? {
+            _ if !same_body => KeyClaim::OtherBody,
+            Some(answer) => KeyClaim::Answered(answer),
+            None => KeyClaim::Unfinished,
+        });
+    }
+    let statement = query(sql::CLAIM_KEY).bind(client).bind(number).bind(idempotency_key);
+    statement
+        .bind(body_hash.as_slice())
+        .bind(At(now))
+        .execute(connection)
+        .await?;
+    Ok(KeyClaim::Fresh)
+}

@@ -1,0 +1,228 @@
+//! Opening a database: make the file, hold the lock, look before touching, migrate.
+
+use std::{
+    fs::{DirBuilder, File, OpenOptions, TryLockError},
+    io::{ErrorKind, Read, Write},
+    sync::Arc,
+};
+
+use sqlx::{
+    Acquire, Connection, SqliteConnection,
+    migrate::Migrator,
+    query_scalar,
+    sqlite::{SqliteConnectOptions, SqlitePoolOptions},
+};
+
+use crate::{Store, StoreError, StoreOptions, place::Place, store::Inner};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/sqlite");
+
+/// `PRAGMA application_id` of our databases, as the first migration sets it.
+const APPLICATION_ID: i64 = 0x5748_5246;
+
+impl Store {
+    /// Opens the database that `options` name: makes it if there is none, brings its schema up to date, and takes the
+    /// lock if `options.exclusive`. Nothing is written to a file that is not ours or is newer than this program.
+    ///
+    /// # Errors
+    /// `Url`, `Locked`, `NewerSchema`, `Corrupt` (damaged, or not ours) or `Unavailable`.
+    pub async fn open(options: &StoreOptions) -> Result<Store, StoreError> {
+        let place = Arc::new(options.url.parse::<Place>()?);
+        let (lock, opening) = claim_files(Arc::clone(&place), options.exclusive).await?;
+        prepare(&place).await?;
+        drop(opening);
+        let pool = SqlitePoolOptions::new()
+            .max_connections(options.readers.max(1))
+            // A ping is a hop to the connection's thread and back, and says nothing that the query would not.
+            .test_before_acquire(false)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_lazy_with(place.reader());
+        Ok(Store {
+            inner: Arc::new(Inner {
+                pool,
+                place,
+                probe: Default::default(),
+                _lock: lock,
+            }),
+        })
+    }
+}
+
+/// Makes directory and file, and takes the locks: the one that a server holds for its life, and the one that makes
+/// openings take turns. File I/O, so not on the async threads.
+async fn claim_files(place: Arc<Place>, exclusive: bool) -> Result<(Option<File>, Option<File>), StoreError> {
+    let claim = move || {
+        if !place.read_only {
+            make_directory(&place)?;
+        }
+        let lock = exclusive.then(|| hold_lock(&place)).transpose()?;
+        let opening = turn_lock(&place);
+        if !place.read_only {
+            make_file(&place)?;
+        }
+        Ok((lock, opening))
+    };
+    match tokio::task::spawn_blocking(claim).await {
+        Ok(claimed) => claimed,
+        Err(error) => Err(StoreError::Unavailable(format!(
+            "opening the store was interrupted: {error}"
+        ))),
+    }
+}
+
+fn io_error(place: &Place, what: &str, error: &std::io::Error) -> StoreError {
+    StoreError::Unavailable(place.named(format!("cannot {what}: {error}; see that this user may write there")))
+}
+
+/// Only for this user: the database holds messages.
+fn make_directory(place: &Place) -> Result<(), StoreError> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder
+        .create(place.directory())
+        .map_err(|error| io_error(place, "make its directory", &error))
+}
+
+/// SQLite gives the files beside the database the database's permissions, so this decides for all of them.
+///
+/// A file that exists is not opened here: closing it would drop the locks that SQLite holds on it in this process.
+fn make_file(place: &Place) -> Result<(), StoreError> {
+    match private_file().create_new(true).open(&place.path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(io_error(place, "make the file", &error)),
+    }
+}
+
+fn private_file() -> OpenOptions {
+    let mut options = File::options();
+    options.read(true).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+/// The lock goes with the process, however that ends; the file stays, because removing it would race with the next.
+fn hold_lock(place: &Place) -> Result<File, StoreError> {
+    let path = place.beside(".lock");
+    let mut file = private_file()
+        .create(true)
+        .truncate(false)
+        .open(&path)
+        .map_err(|error| io_error(place, "open its lock file", &error))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            let _ = file.read_to_string(&mut holder);
+            return Err(StoreError::Locked(place.named(format!(
+                "another wharf serve (process {}) runs on it: stop that one, or give this one a store.url of its own",
+                holder.trim()
+            ))));
+        }
+        Err(TryLockError::Error(error)) => return Err(io_error(place, "lock its lock file", &error)),
+    }
+    // For the message above only: a failure to write it changes nothing.
+    let _ = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
+    Ok(file)
+}
+
+/// Two programs that make the same database at once would meet in `PRAGMA journal_mode = WAL`, where SQLite does not
+/// wait. They take turns by a lock on the directory, which leaves no file behind. Where a directory cannot be locked
+/// the worst is a clear error for one of the two.
+fn turn_lock(place: &Place) -> Option<File> {
+    let directory = File::open(place.directory()).ok()?;
+    directory.lock().ok()?;
+    Some(directory)
+}
+
+/// Looks at the database, and migrates it if it is ours to migrate.
+async fn prepare(place: &Place) -> Result<(), StoreError> {
+    let mut connection = connect(place, &place.writer()).await?;
+    let result = prepare_with(place, &mut connection).await;
+    // The connection's end must not hide why it ended.
+    let closed = connection.close().await.map_err(|error| place.error(error));
+    result.and(closed)
+}
+
+async fn prepare_with(place: &Place, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
+    let found = schema_version(place, connection).await?;
+    if found > known {
+        return Err(StoreError::NewerSchema { found, known });
+    }
+    if place.read_only {
+        return if found == known {
+            Ok(())
+        } else {
+            Err(StoreError::Unavailable(place.named(format!(
+                "has schema version {found} and needs {known}, but mode=ro forbids bringing it up to date"
+            ))))
+        };
+    }
+    let mode: String = scalar(place, connection, "PRAGMA journal_mode = WAL").await?;
+    if mode != "wal" {
+        return Err(StoreError::Unavailable(place.named(format!(
+            "its file system does not support write-ahead logging (SQLite stays at {mode:?}): use a local disk"
+        ))));
+    }
+    if found < known {
+        migrate(place, connection).await
+    } else {
+        Ok(())
+    }
+}
+
+/// All missing migrations in one transaction: either the schema is new, or nothing happened.
+async fn migrate(place: &Place, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    let mut transaction = connection
+        .begin_with("BEGIN IMMEDIATE")
+        .await
+        .map_err(|error| place.error(error))?;
+    let migrator = transaction.acquire().await.map_err(|error| place.error(error))?;
+    MIGRATIONS
+        .run_direct(None, migrator, false)
+        .await
+        .map_err(|error| place.error(error.into()))?;
+    transaction.commit().await.map_err(|error| place.error(error))
+}
+
+/// The newest migration that was applied; 0 for an empty database.
+async fn schema_version(place: &Place, connection: &mut SqliteConnection) -> Result<i64, StoreError> {
+    let application: i64 = scalar(place, connection, "PRAGMA application_id").await?;
+    let tables: i64 = scalar(place, connection, "SELECT count(*) FROM sqlite_schema").await?;
+    if application == 0 && tables == 0 {
+        return Ok(0);
+    }
+    if application != APPLICATION_ID {
+        return Err(StoreError::Corrupt(
+            place.named("is another program's database: point store.url at another file"),
+        ));
+    }
+    scalar(
+        place,
+        connection,
+        "SELECT coalesce(max(version), 0) FROM _sqlx_migrations",
+    )
+    .await
+}
+
+async fn scalar<T>(place: &Place, connection: &mut SqliteConnection, sql: &'static str) -> Result<T, StoreError>
+where
+    T: for<'r> sqlx::Decode<'r, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite> + Send + Unpin,
+{
+    query_scalar(sql)
+        .fetch_one(connection)
+        .await
+        .map_err(|error| place.error(error))
+}
+
+/// One connection of its own, outside the pool of readers.
+pub(crate) async fn connect(place: &Place, options: &SqliteConnectOptions) -> Result<SqliteConnection, StoreError> {
+    SqliteConnection::connect_with(options)
+        .await
+        .map_err(|error| place.error(error))
+}

@@ -1,0 +1,102 @@
+//! What became of attempts.
+
+use std::collections::HashMap;
+
+use sqlx::{SqliteConnection, query};
+use wharf_domain::{AttemptOutcome, EventId, EventStatus, Timestamp, WebhookId};
+
+use crate::{
+    Group, StoreError,
+    bulk::{RECORD_OUTCOMES, chunks},
+    codec::At,
+    sql,
+};
+
+impl Group<'_> {
+    /// Writes what became of attempts: the events' rows and, in the same transaction, their webhooks' counters. An
+    /// event that is no longer pending stays as it is, unless the outcome is `delivered`: a receiver that took the
+    /// message while its webhook was deleted has it (CONTRACT.md section 7). Outcomes of one event count in the order
+    /// given. All values are absolute: writing an outcome twice does no harm. An unknown event is passed over.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn record_outcomes(&mut self, outcomes: &[AttemptOutcome]) -> Result<(), StoreError> {
+        let result = record(self.enter()?, outcomes).await;
+        self.leave(result)
+    }
+}
+
+async fn record(connection: &mut SqliteConnection, outcomes: &[AttemptOutcome]) -> Result<(), sqlx::Error> {
+    for chunk in chunks(&last_of_each_event(outcomes)) {
+        let mut statement = query(RECORD_OUTCOMES.statement(chunk.len()));
+        for outcome in chunk {
+            let delivered = outcome.status == EventStatus::Delivered;
+            statement = statement
+                .bind(outcome.event_id.0)
+                .bind(outcome.status.as_str())
+                .bind(outcome.attempt)
+                .bind(outcome.http_status)
+                .bind(outcome.response.as_deref())
+                .bind(outcome.error.as_deref())
+                .bind(outcome.next_retry_at.map(At))
+                .bind(delivered.then_some(At(outcome.finished_at)));
+        }
+        statement.execute(&mut *connection).await?;
+    }
+    for (webhook, counters) in counters_of_each_webhook(outcomes) {
+        query(sql::COUNT_ATTEMPT)
+            .bind(webhook.0)
+            .bind(counters.failure_count)
+            .bind(At(counters.last_attempt_at))
+            .bind(counters.last_error)
+            .bind(counters.last_success_at.map(At))
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
+
+/// One outcome per event, as if they had been written one after another: the statement that writes many rows at once
+/// would take any of several.
+fn last_of_each_event(outcomes: &[AttemptOutcome]) -> Vec<&AttemptOutcome> {
+    let mut places: HashMap<EventId, usize> = HashMap::with_capacity(outcomes.len());
+    let mut last: Vec<&AttemptOutcome> = Vec::with_capacity(outcomes.len());
+    for outcome in outcomes {
+        let place = *places.entry(outcome.event_id).or_insert(last.len());
+        match last.get_mut(place) {
+            None => last.push(outcome),
+            Some(before) if before.status == EventStatus::Pending || outcome.status == EventStatus::Delivered => {
+                *before = outcome;
+            }
+            Some(_) => {}
+        }
+    }
+    last
+}
+
+/// A webhook's counters after several attempts.
+struct Counters<'a> {
+    failure_count: u32,
+    last_attempt_at: Timestamp,
+    last_error: Option<&'a str>,
+    /// `None` leaves the column as it is.
+    last_success_at: Option<Timestamp>,
+}
+
+fn counters_of_each_webhook(outcomes: &[AttemptOutcome]) -> HashMap<WebhookId, Counters<'_>> {
+    let mut webhooks: HashMap<WebhookId, Counters<'_>> = HashMap::new();
+    for outcome in outcomes {
+        let success = (outcome.status == EventStatus::Delivered).then_some(outcome.finished_at);
+        let before = webhooks
+            .get(&outcome.webhook_id)
+            .and_then(|counters| counters.last_success_at);
+        let counters = Counters {
+            failure_count: outcome.webhook_failure_count,
+            last_attempt_at: outcome.finished_at,
+            last_error: outcome.error.as_deref(),
+            last_success_at: success.or(before),
+        };
+        webhooks.insert(outcome.webhook_id, counters);
+    }
+    webhooks
+}

@@ -1,0 +1,224 @@
+//! Where the database is, and how each kind of connection to it is opened.
+
+use std::{
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
+
+use sqlx::{
+    migrate::MigrateError,
+    sqlite::{SqliteConnectOptions, SqliteSynchronous},
+};
+
+use crate::StoreError;
+
+/// How long a connection waits for a lock that somebody else holds. The longest group commit takes far less.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// The writer's page cache in KiB (a negative `cache_size`). The unique index is entered in random places: with
+/// SQLite's own 2 MB most inserts would read pages back.
+const WRITER_CACHE_KIB: u32 = 32 * 1024;
+/// Pages of the write-ahead log after which a commit carries them over into the database (SQLite's default is 1000).
+/// Larger means fewer, longer pauses; 4000 pages are 16 MB.
+const CHECKPOINT_PAGES: u32 = 4000;
+/// What remains of the write-ahead log's file after a checkpoint, in bytes.
+const JOURNAL_SIZE_LIMIT: u32 = 64 * 1024 * 1024;
+
+/// A parsed `store.url`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// The database file.
+    pub(crate) path: PathBuf,
+    /// `mode=ro`.
+    pub(crate) read_only: bool,
+    max_page_count: Option<u32>,
+    busy_timeout: Duration,
+}
+
+impl FromStr for Place {
+    type Err = StoreError;
+
+    fn from_str(url: &str) -> Result<Self, StoreError> {
+        let refuse = |why: String| StoreError::Url(format!("store.url {url:?} {why}; accepted is sqlite://PATH"));
+        let rest = url
+            .strip_prefix("sqlite://")
+            .or_else(|| url.strip_prefix("sqlite:"))
+            .ok_or_else(|| refuse("does not begin with sqlite://".to_owned()))?;
+        let (path, parameters) = rest.split_once('?').unwrap_or((rest, ""));
+        if path.is_empty() || path.ends_with('/') {
+            return Err(refuse("names no file".to_owned()));
+        }
+        if path == ":memory:" {
+            return Err(refuse("is a database in memory, which keeps nothing".to_owned()));
+        }
+        let mut place = Self {
+            path: PathBuf::from(path),
+            read_only: false,
+            max_page_count: None,
+            busy_timeout: BUSY_TIMEOUT,
+        };
+        for parameter in parameters.split('&').filter(|parameter| !parameter.is_empty()) {
+            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            let number = || {
+                value
+                    .parse::<u32>()
+                    .map_err(|_| refuse(format!("has {name}={value}, which is no number")))
+            };
+            match (name, value) {
+                ("mode", "ro") => place.read_only = true,
+                ("mode", "rw" | "rwc") => place.read_only = false,
+                ("max_page_count", _) => place.max_page_count = Some(number()?),
+                ("busy_timeout_ms", _) => place.busy_timeout = Duration::from_millis(number()?.into()),
+                _ => return Err(refuse(format!("has the unknown parameter {parameter:?}"))),
+            }
+        }
+        Ok(place)
+    }
+}
+
+impl Place {
+    /// The file beside the database whose name ends with `suffix`.
+    pub(crate) fn beside(&self, suffix: &str) -> PathBuf {
+        let mut name = self.path.clone().into_os_string();
+        name.push(suffix);
+        name.into()
+    }
+
+    /// The directory of the database.
+    pub(crate) fn directory(&self) -> &Path {
+        match self.path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        }
+    }
+
+    fn connection(&self, thread: &'static str) -> SqliteConnectOptions {
+        // The file is made before, with its permissions; a connection that makes one hides that it went away.
+        let options = SqliteConnectOptions::new()
+            .filename(&self.path)
+            .read_only(self.read_only)
+            .foreign_keys(true)
+            .busy_timeout(self.busy_timeout)
+            .thread_name(move |number| format!("{thread}-{number}"));
+        match self.max_page_count {
+            Some(pages) => options.pragma("max_page_count", pages.to_string()),
+            None => options,
+        }
+    }
+
+    /// A connection that writes and whose commits are on the disk when they return.
+    pub(crate) fn writer(&self) -> SqliteConnectOptions {
+        self.connection("wharf-writer")
+            .synchronous(SqliteSynchronous::Full)
+            .pragma("cache_size", format!("-{WRITER_CACHE_KIB}"))
+            .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string())
+            .pragma("journal_size_limit", JOURNAL_SIZE_LIMIT.to_string())
+    }
+
+    /// A connection that cannot write.
+    pub(crate) fn reader(&self) -> SqliteConnectOptions {
+        self.connection("wharf-reader").pragma("query_only", "ON")
+    }
+
+    /// A connection that asks whether writing works: its row need not survive a power cut.
+    pub(crate) fn probe(&self) -> SqliteConnectOptions {
+        self.connection("wharf-probe").synchronous(SqliteSynchronous::Normal)
+    }
+
+    /// "store PATH": how every message begins.
+    pub(crate) fn named(&self, what: impl std::fmt::Display) -> String {
+        format!("store {}: {what}", self.path.display())
+    }
+
+    /// Sorts sqlx's error into ours, and says what a person can do.
+    pub(crate) fn error(&self, error: sqlx::Error) -> StoreError {
+        use StoreError::{Corrupt, Rejected, Unavailable};
+        match error {
+            sqlx::Error::Database(database) => self.database_error(database.as_ref()),
+            sqlx::Error::Encode(_) => Rejected(self.named(error)),
+            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::ColumnNotFound(_) => {
+                Corrupt(self.named(format!(
+                    "a row does not read as one of ours ({error}); restore a backup"
+                )))
+            }
+            sqlx::Error::Migrate(migration) => self.migration_error(*migration),
+            sqlx::Error::PoolTimedOut => Unavailable(self.named("all readers are busy; try again")),
+            // A connection's thread died, its channel closed, the file could not be opened: a new one may do.
+            other => Unavailable(self.named(other)),
+        }
+    }
+
+    fn database_error(&self, error: &dyn sqlx::error::DatabaseError) -> StoreError {
+        let code: i32 = error.code().and_then(|code| code.parse().ok()).unwrap_or(0);
+        let text = |advice: &str| self.named(format!("{} (SQLite code {code}); {advice}", error.message()));
+        // The primary result code is the low byte: https://www.sqlite.org/rescode.html
+        match code & 0xff {
+            5 | 6 => StoreError::Unavailable(text("another program holds it: end that program, or wait")),
+            7 => StoreError::Unavailable(text("there is no memory left")),
+            8 => StoreError::Unavailable(text("make the file and its directory writable for this user")),
+            10 => StoreError::Unavailable(text("look after the disk")),
+            13 => StoreError::Unavailable(text("free some space; writing then goes on by itself")),
+            14 => StoreError::Unavailable(text(
+                "see that the file exists and that this user may write to its directory",
+            )),
+            11 => StoreError::Corrupt(text("the file is damaged: restore a backup")),
+            26 => StoreError::Corrupt(text("point store.url at another file")),
+            _ => StoreError::Rejected(text("this write was not made")),
+        }
+    }
+
+    fn migration_error(&self, error: MigrateError) -> StoreError {
+        match error {
+            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => self.error(error),
+            other => {
+                StoreError::Corrupt(self.named(format!("{other}; restore a backup, or ask who changed the schema")))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_that_name_a_file() {
+        for (url, path) in [
+            ("sqlite://data/wharf.db", "data/wharf.db"),
+            ("sqlite:///var/lib/wharf.db", "/var/lib/wharf.db"),
+            ("sqlite:wharf.db", "wharf.db"),
+            ("sqlite://wharf.db?mode=rwc", "wharf.db"),
+        ] {
+            assert_eq!(url.parse::<Place>().unwrap().path, Path::new(path), "{url}");
+        }
+        assert!("sqlite://wharf.db?mode=ro".parse::<Place>().unwrap().read_only);
+        assert_eq!(
+            "sqlite://wharf.db?max_page_count=7"
+                .parse::<Place>()
+                .unwrap()
+                .max_page_count,
+            Some(7)
+        );
+    }
+
+    #[test]
+    fn other_urls_are_refused_with_what_would_be_accepted() {
+        for url in [
+            "",
+            "wharf.db",
+            "postgres://localhost/wharf",
+            "sqlite://",
+            "sqlite::memory:",
+            "sqlite://data/",
+            "sqlite://wharf.db?mode=memory",
+            "sqlite://wharf.db?cache=shared",
+            "sqlite://wharf.db?max_page_count=many",
+        ] {
+            let error = url.parse::<Place>().unwrap_err();
+            assert!(
+                matches!(&error, StoreError::Url(text) if text.contains("sqlite://PATH")),
+                "{url}: {error}"
+            );
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Every statement, by name. What SQLite and PostgreSQL both understand stands here once; what only one of them does
+//! (bulk writes, the loose index scan) stands under `queries/`.
+
+use crate::bulk::{RECORD_INBOUND, RECORD_OUTCOMES};
+
+macro_rules! client_columns {
+    () => {
+        "id, name, created_at"
+    };
+}
+macro_rules! connection_columns {
+    () => {
+        "client_id, phone_number, status, reason, jid, push_name, connected_since, last_event_at, \
+         reconnect_attempts, wanted, created_at, updated_at"
+    };
+}
+macro_rules! webhook_columns {
+    () => {
+        "id, client_id, phone_number, webhook_url, is_active, status, failure_count, max_retries, last_error, \
+         last_success_at, last_attempt_at, metadata, created_at, updated_at, deleted_at"
+    };
+}
+macro_rules! event_columns {
+    () => {
+        "seq, id, webhook_id, message_id, \"from\", \"to\", message_type, content, payload, status, attempt_count, \
+         http_status, response, error, next_retry_at, created_at, delivered_at"
+    };
+}
+macro_rules! events_of_status {
+    ($status:literal) => {
+        concat!(
+            "SELECT ",
+            event_columns!(),
+            " FROM whatsapp_webhook_events \
+             WHERE webhook_id = $2 AND client_id = $1 AND status = '",
+            $status,
+            "' AND seq < $3"
+        )
+    };
+}
+macro_rules! newest_first {
+    ($($select:expr),+) => { concat!($($select),+, " ORDER BY seq DESC LIMIT $4") };
+}
+
+macro_rules! statements {
+    ($($name:ident = $text:expr;)*) => {
+        $(pub(crate) const $name: &str = $text;)*
+
+        /// Every statement of the store with its name, so that a test can prepare each one on each database and look
+        /// at its plan. The bulk statements are here with a single row.
+        pub fn statements() -> Vec<(&'static str, String)> {
+            let mut all = vec![$((stringify!($name), $name.to_owned())),*];
+            all.push(("RECORD_INBOUND", RECORD_INBOUND.for_rows(1).to_string()));
+            all.push(("RECORD_OUTCOMES", RECORD_OUTCOMES.for_rows(1).to_string()));
+            all
+        }
+    };
+}
+
+statements! {
+    CLIENT_OF_TOKEN = "SELECT id FROM clients WHERE token_hash = $1 AND removed_at IS NULL";
+    CLIENTS = concat!("SELECT ", client_columns!(), " FROM clients WHERE removed_at IS NULL ORDER BY id");
+    REMOVED_CLIENTS = "SELECT id FROM clients WHERE removed_at IS NOT NULL ORDER BY id";
+    ADD_CLIENT = concat!(
+        "INSERT INTO clients (name, token_hash, created_at, updated_at) VALUES ($1, $2, $3, $3) RETURNING ",
+        client_columns!()
+    );
+    ROTATE_CLIENT = concat!(
+        "UPDATE clients SET token_hash = $2, updated_at = $3 WHERE id = $1 AND removed_at IS NULL RETURNING ",
+        client_columns!()
+    );
+    REMOVE_CLIENT = "UPDATE clients SET removed_at = $2, updated_at = $2 WHERE id = $1 AND removed_at IS NULL";
+    PURGE_CLIENT_EVENTS = "DELETE FROM whatsapp_webhook_events WHERE seq IN (\
+        SELECT e.seq FROM whatsapp_webhooks w \
+        JOIN whatsapp_webhook_events e ON e.webhook_id = w.id WHERE w.client_id = $1 LIMIT $2)";
+    PURGE_CLIENT_WEBHOOKS = "DELETE FROM whatsapp_webhooks WHERE client_id = $1";
+    PURGE_CLIENT_CONNECTIONS = "DELETE FROM whatsapp_connections WHERE client_id = $1";
+    PURGE_CLIENT_KEYS = "DELETE FROM idempotency_keys WHERE client_id = $1";
+    PURGE_CLIENT = "DELETE FROM clients WHERE id = $1";
+
+    CONNECTIONS = concat!(
+        "SELECT ", connection_columns!(), " FROM whatsapp_connections WHERE client_id = $1 ORDER BY phone_number"
+    );
+    CONNECTION = concat!(
+        "SELECT ", connection_columns!(), " FROM whatsapp_connections WHERE client_id = $1 AND phone_number = $2"
+    );
+    CREATE_CONNECTION = concat!(
+        "INSERT INTO whatsapp_connections (client_id, phone_number, status, wanted, created_at, updated_at) \
+         VALUES ($1, $2, $3, true, $4, $4) ON CONFLICT (client_id, phone_number) DO NOTHING RETURNING ",
+        connection_columns!()
+    );
+    RECORD_CONNECTION = "UPDATE whatsapp_connections \
+        SET status = $3, reason = $4, jid = $5, push_name = $6, connected_since = $7, last_event_at = $8, \
+            reconnect_attempts = $9, wanted = $10, updated_at = $11 \
+        WHERE client_id = $1 AND phone_number = $2";
+    DELETE_CONNECTION = "DELETE FROM whatsapp_connections WHERE client_id = $1 AND phone_number = $2";
+
+    WEBHOOKS = concat!(
+        "SELECT ", webhook_columns!(), " FROM whatsapp_webhooks \
+         WHERE client_id = $1 AND deleted_at IS NULL ORDER BY id"
+    );
+    WEBHOOK = concat!("SELECT ", webhook_columns!(), " FROM whatsapp_webhooks WHERE id = $2 AND client_id = $1");
+    REGISTER_WEBHOOK = concat!(
+        "INSERT INTO whatsapp_webhooks \
+            (client_id, id, phone_number, webhook_url, max_retries, is_active, metadata, created_at, updated_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8) \
+         ON CONFLICT (client_id, phone_number) WHERE deleted_at IS NULL DO NOTHING RETURNING ",
+        webhook_columns!()
+    );
+    UPDATE_WEBHOOK = concat!(
+        "UPDATE whatsapp_webhooks \
+         SET webhook_url = coalesce($3, webhook_url), max_retries = coalesce($4, max_retries), \
+             is_active = coalesce($5, is_active), metadata = CASE WHEN $6 THEN $7 ELSE metadata END, updated_at = $8 \
+         WHERE id = $2 AND client_id = $1 AND deleted_at IS NULL RETURNING ",
+        webhook_columns!()
+    );
+    DELETE_WEBHOOK = "UPDATE whatsapp_webhooks SET deleted_at = $3, updated_at = $3 \
+        WHERE id = $2 AND client_id = $1 AND deleted_at IS NULL";
+    FAIL_EVENTS_OF_WEBHOOK = "UPDATE whatsapp_webhook_events \
+        SET status = 'failed', error = 'webhook deleted', next_retry_at = NULL \
+        WHERE seq IN (SELECT seq FROM whatsapp_webhook_events WHERE webhook_id = $1 AND status = 'pending' LIMIT $2)";
+    DELETED_WEBHOOKS_WITH_PENDING = "SELECT w.id FROM whatsapp_webhooks w \
+        WHERE w.deleted_at IS NOT NULL AND EXISTS \
+            (SELECT 1 FROM whatsapp_webhook_events e WHERE e.webhook_id = w.id AND e.status = 'pending') LIMIT 1";
+    COUNT_ATTEMPT = "UPDATE whatsapp_webhooks \
+        SET failure_count = $2, last_attempt_at = $3, last_error = $4, last_success_at = coalesce($5, last_success_at) \
+        WHERE id = $1";
+
+    EVENT = concat!("SELECT ", event_columns!(), " FROM whatsapp_webhook_events WHERE id = $2 AND client_id = $1");
+    // The webhook's list index is by status: the list of all is its three lists merged.
+    EVENTS_ALL = newest_first!(
+        events_of_status!("pending"), " UNION ALL ",
+        events_of_status!("delivered"), " UNION ALL ",
+        events_of_status!("failed")
+    );
+    EVENTS_PENDING = newest_first!(events_of_status!("pending"));
+    EVENTS_DELIVERED = newest_first!(events_of_status!("delivered"));
+    EVENTS_FAILED = newest_first!(events_of_status!("failed"));
+    EVENT_SEQ = "SELECT seq FROM whatsapp_webhook_events WHERE id = $3 AND webhook_id = $2 AND client_id = $1";
+    PAYLOAD = "SELECT payload FROM whatsapp_webhook_events WHERE id = $1";
+    NEXT_DUE_AT = "SELECT min(next_retry_at) FROM whatsapp_webhook_events \
+        WHERE webhook_id = $1 AND status = 'pending' AND next_retry_at IS NOT NULL";
+    DUE_HEADS = include_str!("../queries/sqlite/due_heads.sql");
+    DUE_EVENTS = include_str!("../queries/sqlite/due_events.sql");
+    EVENT_TO_RENEW = "SELECT e.status, w.is_active, w.deleted_at IS NOT NULL \
+        FROM whatsapp_webhook_events e JOIN whatsapp_webhooks w ON w.id = e.webhook_id \
+        WHERE e.id = $2 AND e.client_id = $1";
+    RENEW_EVENT = "UPDATE whatsapp_webhook_events \
+        SET status = 'pending', next_retry_at = NULL, delivered_at = NULL, budget_start = attempt_count WHERE id = $1 \
+        RETURNING webhook_id, id, seq, chat, attempt_count, budget_start, next_retry_at, payload";
+
+    FIND_KEY = "SELECT body_hash, answer FROM idempotency_keys \
+        WHERE client_id = $1 AND phone_number = $2 AND idempotency_key = $3 AND created_at >= $4";
+    CLAIM_KEY = "INSERT INTO idempotency_keys (client_id, phone_number, idempotency_key, body_hash, created_at) \
+        VALUES ($1, $2, $3, $4, $5) \
+        ON CONFLICT (client_id, phone_number, idempotency_key) \
+        DO UPDATE SET body_hash = excluded.body_hash, answer = NULL, created_at = excluded.created_at";
+    COMPLETE_KEY = "UPDATE idempotency_keys SET answer = $4 \
+        WHERE client_id = $1 AND phone_number = $2 AND idempotency_key = $3";
+    RELEASE_KEY = "DELETE FROM idempotency_keys \
+        WHERE client_id = $1 AND phone_number = $2 AND idempotency_key = $3 AND answer IS NULL";
+    PURGE_KEYS = "DELETE FROM idempotency_keys WHERE created_at < $1";
+
+    RETENTION_STEP = "SELECT max(seq), count(*), max(created_at) FROM \
+        (SELECT seq, created_at FROM whatsapp_webhook_events WHERE seq > $1 ORDER BY seq LIMIT $2) AS step";
+    PURGE_EVENTS = "DELETE FROM whatsapp_webhook_events \
+        WHERE seq > $1 AND seq <= $2 AND created_at < $3 AND status <> 'pending'";
+    PURGE_WEBHOOKS = "DELETE FROM whatsapp_webhooks WHERE deleted_at < $1 \
+        AND NOT EXISTS (SELECT 1 FROM whatsapp_webhook_events e WHERE e.webhook_id = whatsapp_webhooks.id)";
+
+    WRITE_CHECK = "INSERT INTO write_check (id, checks) VALUES (1, 1) \
+        ON CONFLICT (id) DO UPDATE SET checks = write_check.checks + 1";
+}

@@ -1,0 +1,154 @@
+//! The handle on the database: reads of clients, webhooks and connections.
+
+use std::{fs::File, sync::Arc};
+
+use sqlx::{SqliteConnection, SqlitePool, query, query_scalar, sqlite::SqliteRow};
+use tokio::sync::Mutex;
+use wharf_domain::{Client, ClientId, Connection, ConnectionKey, TokenHash, Webhook, WebhookId};
+
+use crate::{StoreError, codec, open::connect, place::Place, sql};
+
+/// A handle on the database: a pool of connections that only read, and what it takes to open the one that writes.
+/// Cheap to clone.
+///
+/// Each read sees what was committed when it began, so a read that overlaps a commit may answer without it. Every
+/// read of a tenant's data takes the client first; another client's id answers like one that does not exist.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pub(crate) inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) pool: SqlitePool,
+    pub(crate) place: Arc<Place>,
+    pub(crate) probe: Mutex<Option<SqliteConnection>>,
+    /// Held for its lock.
+    pub(crate) _lock: Option<File>,
+}
+
+impl Store {
+    pub(crate) fn pool(&self) -> &SqlitePool {
+        &self.inner.pool
+    }
+
+    pub(crate) fn error(&self, error: sqlx::Error) -> StoreError {
+        self.inner.place.error(error)
+    }
+
+    fn all<T>(
+        &self,
+        rows: Result<Vec<SqliteRow>, sqlx::Error>,
+        read: fn(&SqliteRow) -> Result<T, sqlx::Error>,
+    ) -> Result<Vec<T>, StoreError> {
+        rows.and_then(|rows| rows.iter().map(read).collect())
+            .map_err(|error| self.error(error))
+    }
+
+    pub(crate) fn one<T>(
+        &self,
+        row: Result<Option<SqliteRow>, sqlx::Error>,
+        read: fn(&SqliteRow) -> Result<T, sqlx::Error>,
+    ) -> Result<Option<T>, StoreError> {
+        row.and_then(|row| row.as_ref().map(read).transpose())
+            .map_err(|error| self.error(error))
+    }
+
+    /// Finds out whether the database takes writes, by committing one: a small counter goes up. A write that is rolled
+    /// back would not do, because it never reaches the disk. The commit is not synced, so this costs tens of
+    /// microseconds, and goes in between two group commits like any other program's write.
+    ///
+    /// # Errors
+    /// `Unavailable` when it does not, `Corrupt` when it never will.
+    pub async fn check_writable(&self) -> Result<(), StoreError> {
+        let mut probe = self.inner.probe.lock().await;
+        // Taken out while in use: a call that is cancelled half-way leaves no connection in a state unknown.
+        let mut connection = match probe.take() {
+            Some(connection) => connection,
+            None => connect(&self.inner.place, &self.inner.place.probe()).await?,
+        };
+        query(sql::WRITE_CHECK)
+            .execute(&mut connection)
+            .await
+            .map_err(|error| self.error(error))?;
+        *probe = Some(connection);
+        Ok(())
+    }
+
+    /// The client that a token belongs to, unless it was removed.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`, as every read.
+    pub async fn client_of_token(&self, token: &TokenHash) -> Result<Option<ClientId>, StoreError> {
+        let id = query_scalar(sql::CLIENT_OF_TOKEN)
+            .bind(token.0.as_slice())
+            .fetch_optional(self.pool())
+            .await;
+        id.map(|id| id.map(ClientId)).map_err(|error| self.error(error))
+    }
+
+    /// The clients that were not removed, by id.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn clients(&self) -> Result<Vec<Client>, StoreError> {
+        self.all(query(sql::CLIENTS).fetch_all(self.pool()).await, codec::client)
+    }
+
+    /// The clients that were removed and whose data is still there: their sessions are to be logged out, then
+    /// [`crate::Group::purge_client`] ends it.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn removed_clients(&self) -> Result<Vec<ClientId>, StoreError> {
+        let ids = query_scalar(sql::REMOVED_CLIENTS).fetch_all(self.pool()).await;
+        ids.map(|ids| ids.into_iter().map(ClientId).collect())
+            .map_err(|error| self.error(error))
+    }
+
+    /// A client's webhooks without the deleted ones, oldest first.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn webhooks(&self, client: ClientId) -> Result<Vec<Webhook>, StoreError> {
+        self.all(
+            query(sql::WEBHOOKS).bind(client.0).fetch_all(self.pool()).await,
+            codec::webhook,
+        )
+    }
+
+    /// One webhook of a client, also a deleted one (`deleted_at` is set): its events stay readable.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn webhook(&self, client: ClientId, id: WebhookId) -> Result<Option<Webhook>, StoreError> {
+        let row = query(sql::WEBHOOK)
+            .bind(client.0)
+            .bind(id.0)
+            .fetch_optional(self.pool())
+            .await;
+        self.one(row, codec::webhook)
+    }
+
+    /// A client's connections, by number.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn connections(&self, client: ClientId) -> Result<Vec<Connection>, StoreError> {
+        self.all(
+            query(sql::CONNECTIONS).bind(client.0).fetch_all(self.pool()).await,
+            codec::connection,
+        )
+    }
+
+    /// One connection.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn connection(&self, key: &ConnectionKey) -> Result<Option<Connection>, StoreError> {
+        let row = query(sql::CONNECTION)
+            .bind(key.client_id.0)
+            .bind(key.phone_number.as_str());
+        self.one(row.fetch_optional(self.pool()).await, codec::connection)
+    }
+}

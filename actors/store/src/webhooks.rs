@@ -1,0 +1,168 @@
+//! Writes of webhooks.
+
+use serde_json::{Map, Value};
+use sqlx::{SqliteConnection, query, query_scalar};
+use uuid::Uuid;
+use wharf_domain::{ClientId, ConnectionKey, Timestamp, Webhook, WebhookId, webhook::WebhookPatch};
+
+use crate::{
+    Group, StoreError,
+    codec::{At, metadata_text, webhook},
+    sql,
+};
+
+/// Waiting events that end with one call: what fits between two group commits without anybody noticing.
+const SETTLE_STEP: i64 = 5_000;
+
+impl Group<'_> {
+    /// Registers a webhook. `None`: this client has one for this number. The values were checked before (`https`,
+    /// budget, size of the metadata); the database refuses a budget outside 1 to 20 too.
+    ///
+    /// # Errors
+    /// `Rejected` when there is no such client or the budget is out of range.
+    #[expect(clippy::too_many_arguments, reason = "a registration has this many parts")]
+    pub async fn register_webhook(
+        &mut self,
+        id: WebhookId,
+        key: &ConnectionKey,
+        url: &str,
+        max_retries: u32,
+        is_active: bool,
+        metadata: Option<&Map<String, Value>>,
+        now: Timestamp,
+    ) -> Result<Option<Webhook>, StoreError> {
+        let connection = self.enter()?;
+        let result = async {
+            let row = query(sql::REGISTER_WEBHOOK)
+                .bind(key.client_id.0)
+                .bind(id.0)
+                .bind(key.phone_number.as_str())
+                .bind(url)
+                .bind(max_retries)
+                .bind(is_active)
+                .bind(metadata.map(metadata_text).transpose()?)
+                .bind(At(now))
+                .fetch_optional(connection)
+                .await?;
+            row.as_ref().map(webhook).transpose()
+        };
+        let result = result.await;
+        self.leave(result)
+    }
+
+    /// Changes a webhook that is not deleted. An empty patch changes nothing, `updated_at` included. `None`: this
+    /// client has no such webhook.
+    ///
+    /// # Errors
+    /// `Rejected` when the budget is out of range.
+    pub async fn update_webhook(
+        &mut self,
+        client: ClientId,
+        id: WebhookId,
+        patch: &WebhookPatch,
+        now: Timestamp,
+    ) -> Result<Option<Webhook>, StoreError> {
+        let result = update(self.enter()?, client, id, patch, now).await;
+        self.leave(result)
+    }
+
+    /// Deletes a webhook: no message becomes an event of it any more, and its waiting events end `failed` with error
+    /// `webhook deleted` (CONTRACT.md section 2). Of a backlog of thousands this call ends the first few; the rest is
+    /// for [`Group::settle_deleted_webhooks`]. `false`: this client has no such webhook, or not any more.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn delete_webhook(
+        &mut self,
+        client: ClientId,
+        id: WebhookId,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let result = delete(self.enter()?, client, id, now).await;
+        self.leave(result)
+    }
+
+    /// Goes on with what [`Group::delete_webhook`] began, a bounded number of events at a time. `true` when no deleted
+    /// webhook has waiting events, else call again. Cheap when there is nothing to do; meant for the janitor.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn settle_deleted_webhooks(&mut self) -> Result<bool, StoreError> {
+        let result = settle(self.enter()?).await;
+        self.leave(result)
+    }
+}
+
+async fn update(
+    connection: &mut SqliteConnection,
+    client: ClientId,
+    id: WebhookId,
+    patch: &WebhookPatch,
+    now: Timestamp,
+) -> Result<Option<Webhook>, sqlx::Error> {
+    if *patch == WebhookPatch::default() {
+        let row = query(sql::WEBHOOK)
+            .bind(client.0)
+            .bind(id.0)
+            .fetch_optional(connection)
+            .await?;
+        let found = row.as_ref().map(webhook).transpose()?;
+        return Ok(found.filter(|webhook| webhook.deleted_at.is_none()));
+    }
+    let metadata = patch
+        .metadata
+        .as_ref()
+        .and_then(Option::as_ref)
+        .map(metadata_text)
+        .transpose()?;
+    let row = query(sql::UPDATE_WEBHOOK)
+        .bind(client.0)
+        .bind(id.0)
+        .bind(patch.webhook_url.as_deref())
+        .bind(patch.max_retries)
+        .bind(patch.is_active)
+        .bind(patch.metadata.is_some())
+        .bind(metadata)
+        .bind(At(now))
+        .fetch_optional(connection)
+        .await?;
+    row.as_ref().map(webhook).transpose()
+}
+
+async fn delete(
+    connection: &mut SqliteConnection,
+    client: ClientId,
+    id: WebhookId,
+    now: Timestamp,
+) -> Result<bool, sqlx::Error> {
+    let deleted = query(sql::DELETE_WEBHOOK)
+        .bind(client.0)
+        .bind(id.0)
+        .bind(At(now))
+        .execute(&mut *connection)
+        .await?;
+    if deleted.rows_affected() == 0 {
+        return Ok(false);
+    }
+    fail_events(connection, id.0).await?;
+    Ok(true)
+}
+
+async fn settle(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    let webhook: Option<Uuid> = query_scalar(sql::DELETED_WEBHOOKS_WITH_PENDING)
+        .fetch_optional(&mut *connection)
+        .await?;
+    match webhook {
+        Some(webhook) => fail_events(connection, webhook).await.map(|()| false),
+        None => Ok(true),
+    }
+}
+
+async fn fail_events(connection: &mut SqliteConnection, webhook: Uuid) -> Result<(), sqlx::Error> {
+    query(sql::FAIL_EVENTS_OF_WEBHOOK)
+        .bind(webhook)
+        .bind(SETTLE_STEP)
+        .execute(connection)
+        .await?;
+    Ok(())
+}

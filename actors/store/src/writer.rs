@@ -1,0 +1,146 @@
+//! The one writing connection, and the transaction as its caller sees it.
+
+use std::sync::Arc;
+
+use sqlx::{Connection, Sqlite, SqliteConnection, Transaction};
+
+use crate::{Store, StoreError, open::connect, place::Place, store::Inner};
+
+impl Store {
+    /// Opens the writing connection: WAL, `synchronous = FULL`, foreign keys, a wait of 5 s for other writers. There
+    /// should be one in the program, the persistence actor's. The command line opens its own beside it.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn writer(&self) -> Result<Writer, StoreError> {
+        let mut writer = Writer {
+            connection: None,
+            suspect: false,
+            inner: Arc::clone(&self.inner),
+        };
+        writer.reconnect().await?;
+        Ok(writer)
+    }
+}
+
+/// The connection that writes.
+///
+/// After an error of the disk it opens itself anew with the next [`Writer::begin`]: when there is space again, writing
+/// goes on by itself.
+#[derive(Debug)]
+pub struct Writer {
+    connection: Option<SqliteConnection>,
+    /// Whether something happened after which nobody knows what state the connection is in.
+    suspect: bool,
+    /// Keeps the lock file as long as somebody can write.
+    inner: Arc<Inner>,
+}
+
+impl Writer {
+    /// Begins a transaction that may write (`BEGIN IMMEDIATE`).
+    ///
+    /// # Errors
+    /// `Unavailable` (another program writes for longer than 5 s, the disk failed) or `Corrupt`.
+    pub async fn begin(&mut self) -> Result<Group<'_>, StoreError> {
+        if self.suspect || self.connection.is_none() {
+            self.reconnect().await?;
+        }
+        let Self {
+            connection: Some(connection),
+            suspect,
+            inner,
+        } = self
+        else {
+            return Err(StoreError::Unavailable(
+                self.inner.place.named("has no connection that writes"),
+            ));
+        };
+        match connection.begin_with("BEGIN IMMEDIATE").await {
+            Ok(transaction) => Ok(Group {
+                transaction,
+                suspect,
+                place: &inner.place,
+                spoilt: false,
+            }),
+            Err(error) => {
+                *suspect = true;
+                Err(inner.place.error(error))
+            }
+        }
+    }
+
+    async fn reconnect(&mut self) -> Result<(), StoreError> {
+        if let Some(broken) = self.connection.take() {
+            // Waits until its thread has let go of the file. What it says at its end is no news.
+            let _ = broken.close().await;
+        }
+        self.connection = Some(connect(&self.inner.place, &self.inner.place.writer()).await?);
+        self.suspect = false;
+        Ok(())
+    }
+}
+
+/// One transaction. Dropping it rolls it back; so does cancelling one of its calls, at the latest when it is dropped.
+///
+/// All or nothing: after a call has failed or was cancelled the group is spoilt, every further call and
+/// [`Group::commit`] say so, and the caller begins a new one without the write that failed. A call that is cancelled in
+/// [`Group::commit`] may have committed.
+#[derive(Debug)]
+pub struct Group<'a> {
+    transaction: Transaction<'a, Sqlite>,
+    suspect: &'a mut bool,
+    place: &'a Place,
+    /// Set while a call runs, so that it stays set when the call does not reach its end.
+    spoilt: bool,
+}
+
+impl Group<'_> {
+    /// The connection, for one call. The group counts as spoilt until [`Group::leave`] is reached with a success.
+    pub(crate) fn enter(&mut self) -> Result<&mut SqliteConnection, StoreError> {
+        if self.spoilt {
+            return Err(self.spoilt_error());
+        }
+        self.spoilt = true;
+        Ok(&mut self.transaction)
+    }
+
+    /// The end of a call that [`Group::enter`] began.
+    pub(crate) fn leave<T>(&mut self, result: Result<T, sqlx::Error>) -> Result<T, StoreError> {
+        match result {
+            Ok(value) => {
+                self.spoilt = false;
+                Ok(value)
+            }
+            Err(error) => {
+                let error = self.place.error(error);
+                *self.suspect |= !matches!(error, StoreError::Rejected(_));
+                Err(error)
+            }
+        }
+    }
+
+    fn spoilt_error(&self) -> StoreError {
+        StoreError::Rejected(
+            self.place
+                .named("an earlier write of this group failed: begin a new group without it"),
+        )
+    }
+
+    /// Commits. When it returns, everything in the group is on the disk.
+    ///
+    /// # Errors
+    /// `Unavailable` when the disk refuses (nothing of the group is kept), `Rejected` when the group is spoilt.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        if self.spoilt {
+            return Err(self.spoilt_error());
+        }
+        // Until the commit has answered: SQLite may have rolled back by itself, which sqlx does not see.
+        *self.suspect = true;
+        self.transaction
+            .commit()
+            .await
+            .map_err(|error| self.place.error(error))?;
+        *self.suspect = false;
+        Ok(())
+    }
+}
