@@ -1,0 +1,288 @@
+//! One POST to a receiver (CONTRACT.md sections 3 and 4): the only file that knows reqwest.
+//!
+//! **One deadline for everything.** Name look-up, connect, TLS, request and the whole answer share it; dropping the
+//! future of [`Poster::post`] aborts the request wherever it is.
+//!
+//! **Where it connects.** The URL is checked before the request, every address of a name when it is resolved for a
+//! connection, and the connection goes to an address that passed: there is no second look-up in between that could
+//! answer differently (DNS rebinding). A pooled connection was opened the same way under the same policy, and is only
+//! used again for the same scheme, host and port. Redirects are not followed and no proxy is used, so nothing leads
+//! round the check.
+//!
+//! **Reused connections.** A receiver may close a kept connection just as it is used again. hyper sends the request
+//! once more on a fresh one by itself while no byte of it was written, or when an HTTP/2 receiver says that it did not
+//! process it. After that nobody can tell whether the receiver acted on it, and an attempt is one POST: it ends
+//! `ECONNRESET`, and the next attempt carries the same `webhook-id`. [`POOL_IDLE`] keeps that rare.
+//!
+//! Beyond the contract's headers only what HTTP itself needs is sent: `host`, `content-length`, `accept: */*`.
+
+mod failure;
+mod lookup;
+#[cfg(test)]
+mod tests;
+mod tls;
+
+use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use reqwest::{
+    Client, Response, Version,
+    dns::{Addrs, Name, Resolve, Resolving},
+    header::{CONTENT_TYPE, HeaderValue, TRANSFER_ENCODING},
+    redirect,
+};
+use thiserror::Error;
+use wharf_domain::{
+    AttemptResult, EventId, InvalidField, Timestamp,
+    address::{TargetPolicy, Url, check_url},
+    attempt::{RESPONSE_EXCERPT_BYTES, RESPONSE_READ_BYTES},
+};
+
+use lookup::{LookupError, Lookups};
+
+/// An attempt's time for everything (CONTRACT.md section 4).
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The wait for a name at registration: a person is waiting, and an unresolvable name is accepted anyway.
+const REGISTRATION_LOOKUP: Duration = Duration::from_secs(3);
+/// How long a connection is kept for the next attempt: less than the 5 s after which the common servers with the
+/// shortest patience (Node, Apache, uvicorn) close theirs, so that the two rarely meet.
+const POOL_IDLE: Duration = Duration::from_secs(4);
+/// Idle connections kept per receiver: a burst beyond it connects anew rather than holding the receiver's slots.
+const POOL_IDLE_PER_HOST: usize = 64;
+/// HTTP/2 shares one connection among attempts, and a dead one would cost every attempt its deadline: it is asked for
+/// a sign of life this often while it is in use, and given up after as long again.
+const HTTP2_PING: Duration = Duration::from_secs(5);
+/// What an HTTP/2 receiver may send beyond what was read of its connection; per answer it is [`RESPONSE_READ_BYTES`].
+const HTTP2_CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// The largest header of an HTTP/2 answer. HTTP/1.1 answers end at 100 headers and hyper's 408 KiB buffer, which
+/// reqwest has no setting for.
+const HTTP2_HEADER_BYTES: u32 = 16 * 1024;
+
+/// How a [`Poster`] behaves.
+#[derive(Clone)]
+pub(crate) struct PosterOptions {
+    /// Where it may post to.
+    pub(crate) policy: TargetPolicy,
+    /// One attempt's time for everything.
+    pub(crate) timeout: Duration,
+    /// The `user-agent` header.
+    pub(crate) user_agent: String,
+    /// Certificates trusted next to the usual roots, as PEM; empty for none.
+    pub(crate) extra_roots_pem: String,
+}
+
+impl PosterOptions {
+    /// The contract's values: 10 s, `wharf/VERSION`, the usual roots.
+    pub(crate) fn new(policy: TargetPolicy) -> Self {
+        let user_agent = concat!("wharf/", env!("CARGO_PKG_VERSION")).to_owned();
+        Self {
+            policy,
+            timeout: ATTEMPT_TIMEOUT,
+            user_agent,
+            extra_roots_pem: String::new(),
+        }
+    }
+}
+
+/// Why there is no [`Poster`]: a fault of the configuration or of the machine, at start.
+#[derive(Debug, Error)]
+pub enum PosterError {
+    /// The extra roots are not PEM certificates.
+    #[error("the extra root certificates cannot be used: {0}")]
+    Roots(String),
+    /// The TLS library refused its configuration.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(#[from] rustls::Error),
+    /// The HTTP client refused its configuration (a user agent that is no header value, say).
+    #[error("the HTTP client cannot be set up: {0}")]
+    Client(#[from] reqwest::Error),
+}
+
+/// One attempt.
+#[derive(Debug, Clone)]
+pub(crate) struct Post<'a> {
+    /// The webhook's URL as it was registered.
+    pub(crate) url: &'a str,
+    /// The event, the same on every attempt.
+    pub(crate) event_id: EventId,
+    /// The number of this attempt, from 1.
+    pub(crate) attempt: u32,
+    /// When this attempt starts.
+    pub(crate) timestamp: Timestamp,
+    /// The payload, the same bytes on every attempt.
+    pub(crate) body: Bytes,
+}
+
+/// Posts to receivers. Clones share one client, its pool and its look-ups: make one per process.
+#[derive(Clone)]
+pub(crate) struct Poster {
+    client: Client,
+    lookups: Arc<Lookups>,
+    policy: TargetPolicy,
+    timeout: Duration,
+}
+
+impl fmt::Debug for Poster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Poster")
+            .field("policy", &self.policy)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Poster {
+    /// Reads the root certificates and makes the client. Blocks on a few files; call it at start.
+    ///
+    /// # Errors
+    /// [`PosterError`] when the options or the machine's TLS set-up cannot be used.
+    pub(crate) fn new(options: PosterOptions) -> Result<Self, PosterError> {
+        let lookups = Lookups::of_the_system(options.policy);
+        Self::with_lookups(options, lookups)
+    }
+
+    fn with_lookups(options: PosterOptions, lookups: Lookups) -> Result<Self, PosterError> {
+        let lookups = Arc::new(lookups);
+        let client = Client::builder()
+            .tls_backend_preconfigured(tls::client_config(&options.extra_roots_pem)?)
+            .dns_resolver(Checked(Arc::clone(&lookups)))
+            .https_only(!options.policy.allow_http)
+            .user_agent(options.user_agent)
+            .redirect(redirect::Policy::none())
+            .referer(false)
+            .no_proxy()
+            // Shared out over the addresses of a name, so that a dead first one leaves time for the second.
+            .connect_timeout(options.timeout)
+            .pool_idle_timeout(POOL_IDLE)
+            .pool_max_idle_per_host(POOL_IDLE_PER_HOST)
+            // Nothing lives long enough to need probes; data that is never acknowledged ends its connection.
+            .tcp_keepalive(None)
+            .tcp_user_timeout(options.timeout)
+            .http2_keep_alive_interval(HTTP2_PING)
+            .http2_keep_alive_timeout(HTTP2_PING)
+            .http2_initial_stream_window_size(u32::try_from(RESPONSE_READ_BYTES).ok())
+            .http2_initial_connection_window_size(HTTP2_CONNECTION_WINDOW)
+            .http2_max_header_list_size(HTTP2_HEADER_BYTES)
+            .build()?;
+        Ok(Self {
+            client,
+            lookups,
+            policy: options.policy,
+            timeout: options.timeout,
+        })
+    }
+
+    /// Makes one attempt and says how it ended. Never fails otherwise, and never outlives the deadline.
+    pub(crate) async fn post(&self, post: Post<'_>) -> AttemptResult {
+        // Again, although it was checked at registration: the operator may have changed the policy since.
+        let url = match check_url(self.policy, post.url) {
+            Ok(url) => url,
+            Err(refused) => {
+                return AttemptResult::Blocked {
+                    detail: refused.message,
+                };
+            }
+        };
+        let target = target_of(&url);
+        match tokio::time::timeout(self.timeout, self.exchange(url, post)).await {
+            Ok(Ok(answered)) => answered,
+            Ok(Err(error)) if error.is_timeout() => AttemptResult::TimedOut,
+            Ok(Err(error)) => failure::classify(&target, error.is_connect(), &error),
+            Err(_) => AttemptResult::TimedOut,
+        }
+    }
+
+    async fn exchange(&self, url: Url, post: Post<'_>) -> Result<AttemptResult, reqwest::Error> {
+        let request = self
+            .client
+            .post(url)
+            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
+            .header("webhook-id", post.event_id.to_string())
+            .header("webhook-timestamp", post.timestamp.seconds())
+            .header("webhook-attempt", post.attempt)
+            .body(post.body);
+        read_answer(request.send().await?).await
+    }
+
+    /// Checks the target of a registration: its form, and within 3 s the addresses of its name. A name that does not
+    /// resolve, or not in time, is accepted: the attempt says `ENOTFOUND` (CONTRACT.md section 7).
+    ///
+    /// # Errors
+    /// [`InvalidField`] for `webhook_url` when an attempt would be blocked now.
+    pub(crate) async fn check_target(&self, url: &Url) -> Result<(), InvalidField> {
+        check_url(self.policy, url.as_str())?;
+        let Some(name) = url.domain() else { return Ok(()) };
+        match tokio::time::timeout(REGISTRATION_LOOKUP, self.lookups.admitted(name)).await {
+            Ok(Err(LookupError::Blocked(reason))) => Err(InvalidField::new(
+                "webhook_url",
+                format!("must point to a public address; {reason}"),
+            )),
+            Ok(Ok(_) | Err(LookupError::NotFound(_))) | Err(_) => Ok(()),
+        }
+    }
+}
+
+/// Host and port, for details that people read. Never the path or the query: they may hold a receiver's secret.
+fn target_of(url: &Url) -> String {
+    format!(
+        "{}:{}",
+        url.host_str().unwrap_or_default(),
+        url.port_or_known_default().unwrap_or_default()
+    )
+}
+
+/// Reads an answer to its end or to the cap; at the cap the connection is dropped and the answer counts.
+async fn read_answer(mut response: Response) -> Result<AttemptResult, reqwest::Error> {
+    let http_status = response.status().as_u16();
+    let ends_with_connection = ends_with_connection(&response);
+    let (mut read, mut start) = (0, Vec::new());
+    while read < RESPONSE_READ_BYTES {
+        match response.chunk().await {
+            Ok(Some(chunk)) => {
+                read += chunk.len();
+                let wanted = (RESPONSE_EXCERPT_BYTES + LOOK_AHEAD).saturating_sub(start.len());
+                start.extend(chunk.iter().take(wanted));
+            }
+            Ok(None) => break,
+            Err(error) if ends_with_connection && failure::is_end_of_stream(&error) => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(AttemptResult::Answered {
+        http_status,
+        response: excerpt(&start),
+    })
+}
+
+/// Whether only the end of the connection ends this body. Many small servers then leave out TLS's own farewell; the
+/// status is whole and the body is only an excerpt for people, so that is no reason to post again.
+fn ends_with_connection(response: &Response) -> bool {
+    response.version() <= Version::HTTP_11
+        && response.content_length().is_none()
+        && !response.headers().contains_key(TRANSFER_ENCODING)
+}
+
+/// Bytes kept beyond the excerpt, so that its last character is not torn: one of UTF-8 has at most four.
+const LOOK_AHEAD: usize = 3;
+
+/// The first KiB as text: invalid UTF-8 and NUL (which PostgreSQL's text cannot hold) replaced, cut between
+/// characters. `None` for an empty body.
+fn excerpt(start: &[u8]) -> Option<String> {
+    let mut text = String::from_utf8_lossy(start).replace('\0', "\u{fffd}");
+    text.truncate(text.floor_char_boundary(RESPONSE_EXCERPT_BYTES));
+    (!text.is_empty()).then_some(text)
+}
+
+/// Hands reqwest checked addresses only.
+struct Checked(Arc<Lookups>);
+
+impl Resolve for Checked {
+    fn resolve(&self, name: Name) -> Resolving {
+        let lookups = Arc::clone(&self.0);
+        Box::pin(async move {
+            let addresses = lookups.admitted(name.as_str()).await?;
+            // Port 0 stands for the URL's.
+            Ok(Box::new(addresses.into_iter().map(|ip| SocketAddr::new(ip, 0))) as Addrs)
+        })
+    }
+}

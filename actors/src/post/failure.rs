@@ -1,0 +1,129 @@
+//! What an error of the HTTP client means in the words of CONTRACT.md section 4.
+//!
+//! The client's error is a chain (reqwest, hyper-util, hyper, I/O, rustls) whose links say where it failed, but only a
+//! few of them why. Those are looked for by type, the innermost knowledge first; texts of the outer links are not
+//! shown, as they can carry the URL and with it a receiver's secret.
+
+use std::{
+    error::Error,
+    io::{self, ErrorKind},
+    iter,
+};
+
+use wharf_domain::AttemptResult;
+
+use super::lookup::LookupError;
+
+/// The longest detail, in characters. Names in a receiver's certificate are part of some.
+const LONGEST_DETAIL: usize = 300;
+
+type Link<'a> = &'a (dyn Error + 'static);
+
+/// Why an attempt at `target` (host and port) failed with `error`; `connecting` when no connection was ready yet.
+pub(super) fn classify(target: &str, connecting: bool, error: Link<'_>) -> AttemptResult {
+    let links: Vec<Link<'_>> = links(error).collect();
+    links
+        .iter()
+        .find_map(|link| of_lookup(*link))
+        .or_else(|| links.iter().find_map(|link| of_tls(*link)))
+        .or_else(|| links.iter().find_map(|link| of_io(target, connecting, *link)))
+        .or_else(|| links.iter().find_map(|link| of_http(target, *link)))
+        .unwrap_or_else(|| of_the_rest(target, links.last().copied()))
+}
+
+/// Whether the peer ended the stream where more, or TLS's farewell, was due.
+pub(super) fn is_end_of_stream(error: Link<'_>) -> bool {
+    links(error)
+        .filter_map(|link| link.downcast_ref::<io::Error>())
+        .any(|error| error.kind() == ErrorKind::UnexpectedEof)
+}
+
+/// The chain of an error.
+fn links<'a>(error: Link<'a>) -> impl Iterator<Item = Link<'a>> {
+    iter::successors(Some(error), |link| next(*link))
+}
+
+/// The next link. What an I/O error wraps is one: its `source` skips it.
+fn next<'a>(link: Link<'a>) -> Option<Link<'a>> {
+    match link.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(inner) => Some(inner),
+        None => link.source(),
+    }
+}
+
+fn of_lookup(link: Link<'_>) -> Option<AttemptResult> {
+    Some(match link.downcast_ref::<LookupError>()? {
+        LookupError::Blocked(reason) => AttemptResult::Blocked { detail: tidy(reason) },
+        LookupError::NotFound(reason) => failed("ENOTFOUND", reason),
+    })
+}
+
+fn of_tls(link: Link<'_>) -> Option<AttemptResult> {
+    link.downcast_ref::<rustls::Error>()
+        .map(|error| failed("ETLS", &error.to_string()))
+}
+
+fn of_io(target: &str, connecting: bool, link: Link<'_>) -> Option<AttemptResult> {
+    use ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof};
+    let error = link.downcast_ref::<io::Error>()?;
+    Some(match error.kind() {
+        // TCP stands, or there would be nothing to end; what is being set up on it is TLS. Typical of a port that
+        // speaks plain HTTP.
+        ConnectionReset | ConnectionAborted | BrokenPipe | NotConnected | UnexpectedEof if connecting => failed(
+            "ETLS",
+            &format!("{target} ended the connection during the TLS handshake"),
+        ),
+        ErrorKind::ConnectionRefused => failed("ECONNREFUSED", &format!("{target} refused the connection")),
+        ConnectionReset | ConnectionAborted | BrokenPipe | NotConnected => {
+            failed("ECONNRESET", &format!("{target} reset the connection"))
+        }
+        UnexpectedEof => failed("ECONNRESET", &format!("{target} closed the connection before its end")),
+        ErrorKind::TimedOut => AttemptResult::TimedOut,
+        // What hyper says of a body that breaks its own framing.
+        ErrorKind::InvalidData | ErrorKind::InvalidInput => not_http(target, error),
+        // No route, no network, no local port, a firewall's refusal, no descriptor left: the host was not reached.
+        _ if error.raw_os_error().is_some() => failed("EHOSTUNREACH", &format!("{target}: {error}")),
+        _ => return None,
+    })
+}
+
+fn of_http(target: &str, link: Link<'_>) -> Option<AttemptResult> {
+    let error = link.downcast_ref::<hyper::Error>()?;
+    let closed = error.is_incomplete_message() || error.is_closed() || error.is_canceled();
+    Some(if closed {
+        failed(
+            "ECONNRESET",
+            &format!("{target} closed the connection without an answer"),
+        )
+    } else {
+        not_http(target, error.source().map_or(error as Link<'_>, |cause| cause))
+    })
+}
+
+fn not_http(target: &str, error: Link<'_>) -> AttemptResult {
+    failed("EPROTO", &format!("{target} did not answer in HTTP: {error}"))
+}
+
+/// No link that is known.
+fn of_the_rest(target: &str, innermost: Option<Link<'_>>) -> AttemptResult {
+    failed(
+        "EPROTO",
+        &innermost.map_or_else(|| target.to_owned(), |error| format!("{target}: {error}")),
+    )
+}
+
+fn failed(code: &'static str, detail: &str) -> AttemptResult {
+    AttemptResult::Failed {
+        code,
+        detail: tidy(detail),
+    }
+}
+
+/// One short line without control characters: parts of it may come from the receiver.
+fn tidy(detail: &str) -> String {
+    detail
+        .chars()
+        .take(LONGEST_DETAIL)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}

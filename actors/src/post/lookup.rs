@@ -1,0 +1,151 @@
+//! Names to addresses that may be contacted.
+//!
+//! The system resolver blocks a thread, for half a minute when a name server is dead, and cannot be stopped. So a
+//! look-up keeps its permit until its thread is back, whoever waits for it; and attempts that want the same name share
+//! one look-up, so that a hanging name holds one thread however many events wait for it. Nothing is remembered: kept
+//! connections spare the look-ups, and how long a name is good is the business of the system's resolver.
+
+use std::{
+    collections::HashMap,
+    io,
+    net::{IpAddr, ToSocketAddrs as _},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use thiserror::Error;
+use tokio::sync::{Semaphore, watch};
+use wharf_domain::address::{TargetPolicy, check_address};
+
+/// Look-ups that block a thread at the same time: a quarter of tokio's 512 blocking threads.
+const CONCURRENT_LOOKUPS: usize = 128;
+/// Addresses of one name that are tried: each costs a share of the attempt's time, and a name with thousands of them
+/// would make the gateway knock on all.
+const ADDRESSES_TRIED: usize = 16;
+
+/// Why a name has no address to connect to.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub(super) enum LookupError {
+    /// It does not resolve; which name and what the resolver said.
+    #[error("{0}")]
+    NotFound(String),
+    /// It resolves, but only to addresses that are refused; which name, address and rule.
+    #[error("{0}")]
+    Blocked(String),
+}
+
+type Addresses = Result<Vec<IpAddr>, LookupError>;
+type SystemLookup = dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync;
+
+/// The look-ups of one process.
+pub(super) struct Lookups {
+    policy: TargetPolicy,
+    system: Arc<SystemLookup>,
+    permits: Arc<Semaphore>,
+    running: Arc<Running>,
+}
+
+/// Look-ups that have not answered yet, by name.
+type Running = Mutex<HashMap<String, watch::Receiver<Option<Addresses>>>>;
+
+impl Lookups {
+    /// Asks the operating system (`/etc/hosts`, DNS, whatever nsswitch says).
+    pub(super) fn of_the_system(policy: TargetPolicy) -> Self {
+        // Port 0: only the addresses are wanted.
+        Self::new(policy, |name| {
+            Ok((name, 0).to_socket_addrs()?.map(|address| address.ip()).collect())
+        })
+    }
+
+    pub(super) fn new(
+        policy: TargetPolicy,
+        system: impl Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync + 'static,
+    ) -> Self {
+        let permits = Arc::new(Semaphore::new(CONCURRENT_LOOKUPS));
+        Self {
+            policy,
+            system: Arc::new(system),
+            permits,
+            running: Arc::default(),
+        }
+    }
+
+    /// The addresses of `name` that may be contacted, in the resolver's order of preference. Refused ones are dropped:
+    /// a name with a public and a private address (split DNS left over, say) is reached by the public one.
+    pub(super) async fn admitted(&self, name: &str) -> Addresses {
+        let mut addresses = self.addresses(name).await?;
+        let mut refused = None;
+        addresses.retain(|ip| match check_address(self.policy, *ip) {
+            Ok(()) => true,
+            Err(reason) => {
+                refused.get_or_insert(reason);
+                false
+            }
+        });
+        addresses.truncate(ADDRESSES_TRIED);
+        match refused {
+            Some(reason) if addresses.is_empty() => Err(LookupError::Blocked(format!("{name}: {reason}"))),
+            _ if addresses.is_empty() => Err(LookupError::NotFound(format!("{name} has no address"))),
+            _ => Ok(addresses),
+        }
+    }
+
+    /// Waits for the running look-up of `name`, starting it if there is none.
+    async fn addresses(&self, name: &str) -> Addresses {
+        let mut answer = self.join_or_start(name);
+        match answer.wait_for(Option::is_some).await.as_deref() {
+            Ok(Some(addresses)) => addresses.clone(),
+            // Its task died: a panic in the resolver, or the runtime is going down.
+            Ok(None) | Err(_) => Err(LookupError::NotFound(format!("{name}: the look-up was interrupted"))),
+        }
+    }
+
+    fn join_or_start(&self, name: &str) -> watch::Receiver<Option<Addresses>> {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        // A look-up whose task died left a channel without a sender behind: start anew.
+        if let Some(answer) = running.get(name).filter(|answer| answer.has_changed().is_ok()) {
+            return answer.clone();
+        }
+        let (sender, answer) = watch::channel(None);
+        running.insert(name.to_owned(), answer.clone());
+        tokio::spawn(run(
+            name.to_owned(),
+            sender,
+            self.system.clone(),
+            self.permits.clone(),
+            self.running.clone(),
+        ));
+        answer
+    }
+}
+
+/// One look-up, from the wait for a permit to the answer.
+async fn run(
+    name: String,
+    answer: watch::Sender<Option<Addresses>>,
+    system: Arc<SystemLookup>,
+    permits: Arc<Semaphore>,
+    running: Arc<Running>,
+) {
+    let permit = permits.acquire_owned().await;
+    // While it queued, all who wanted it may have given up; the map's own receiver remains.
+    let wanted = answer.receiver_count() > 1;
+    let found = if wanted && permit.is_ok() {
+        let name = name.clone();
+        let asked = tokio::task::spawn_blocking(move || ask(&name, &*system)).await;
+        asked.unwrap_or_else(|_| Err(LookupError::NotFound("the look-up was interrupted".into())))
+    } else {
+        Err(LookupError::NotFound(format!("{name}: the look-up was given up")))
+    };
+    running.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
+    answer.send_replace(Some(found));
+}
+
+fn ask(name: &str, system: &SystemLookup) -> Addresses {
+    system(name).map_err(|error| {
+        let text = error.to_string();
+        let said = text
+            .strip_prefix("failed to lookup address information: ")
+            .unwrap_or(&text);
+        LookupError::NotFound(format!("{name}: {said}"))
+    })
+}

@@ -1,0 +1,605 @@
+//! Every row of CONTRACT.md section 4's table and of section 7's rulings on it, over real sockets.
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    collections::HashMap,
+    io,
+    net::{IpAddr, Ipv4Addr},
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
+    time::Instant,
+};
+
+use uuid::Uuid;
+use wharf_support::{Identity, Receiver, Reply, closed_port, wait_until};
+
+use super::*;
+
+const STRICT: TargetPolicy = TargetPolicy {
+    allow_http: true,
+    allow_private_networks: false,
+};
+const OPEN: TargetPolicy = TargetPolicy {
+    allow_http: true,
+    allow_private_networks: true,
+};
+const BODY: &[u8] = br#"{"client_id":1}"#;
+/// An attempt's deadline where it is not what is tested.
+const PATIENCE: Duration = Duration::from_secs(5);
+const LOOPBACK: &[IpAddr] = &[IpAddr::V4(Ipv4Addr::LOCALHOST)];
+
+fn options(policy: TargetPolicy) -> PosterOptions {
+    PosterOptions {
+        timeout: PATIENCE,
+        ..PosterOptions::new(policy)
+    }
+}
+
+/// A poster whose resolver knows these names.
+fn poster_knowing(options: PosterOptions, names: &[(&str, &[IpAddr])]) -> Poster {
+    let names: HashMap<String, Vec<IpAddr>> = names
+        .iter()
+        .map(|(name, addresses)| ((*name).to_owned(), addresses.to_vec()))
+        .collect();
+    let lookups = Lookups::new(options.policy, move |name| {
+        names
+            .get(name)
+            .cloned()
+            .ok_or_else(|| io::Error::other("Name or service not known"))
+    });
+    Poster::with_lookups(options, lookups).unwrap()
+}
+
+fn poster() -> Poster {
+    poster_knowing(options(OPEN), &[])
+}
+
+fn event_id() -> EventId {
+    EventId(Uuid::from_u128(7))
+}
+
+async fn post(poster: &Poster, url: &str) -> AttemptResult {
+    let body = Bytes::from_static(BODY);
+    let timestamp = Timestamp(1_762_352_580_999);
+    poster
+        .post(Post {
+            url,
+            event_id: event_id(),
+            attempt: 3,
+            timestamp,
+            body,
+        })
+        .await
+}
+
+fn error_of(result: &AttemptResult) -> String {
+    result.failure().map(|failure| failure.error).unwrap_or_default()
+}
+
+#[tokio::test]
+async fn sends_the_contracts_headers_and_no_others() {
+    let receiver = Receiver::start().await;
+    let result = post(&poster(), &receiver.url("/ok?secret=1")).await;
+    assert_eq!(
+        result,
+        AttemptResult::Answered {
+            http_status: 200,
+            response: Some("ok".into())
+        }
+    );
+    let request = &receiver.requests()[0];
+    assert_eq!(
+        (request.method.as_str(), request.path.as_str(), &request.body[..]),
+        ("POST", "/ok?secret=1", BODY)
+    );
+    let mut headers = request.headers.clone();
+    headers.sort();
+    let expected = [
+        ("accept", "*/*".to_owned()),
+        ("content-length", BODY.len().to_string()),
+        ("content-type", "application/json".to_owned()),
+        ("host", receiver.address().to_string()),
+        ("user-agent", format!("wharf/{}", env!("CARGO_PKG_VERSION"))),
+        ("webhook-attempt", "3".to_owned()),
+        ("webhook-id", event_id().to_string()),
+        ("webhook-timestamp", "1762352580".to_owned()),
+    ];
+    assert_eq!(headers, expected.map(|(name, value)| (name.to_owned(), value)));
+}
+
+#[tokio::test]
+async fn statuses_are_reported_as_they_come() {
+    let receiver = Receiver::start().await;
+    let poster = poster();
+    for status in [
+        101, 200, 201, 204, 299, 300, 301, 302, 303, 304, 307, 308, 400, 401, 404, 407, 410, 429, 500, 503, 599,
+    ] {
+        let result = post(&poster, &receiver.url(&format!("/status/{status}"))).await;
+        assert_eq!(result.http_status(), Some(status), "{result:?}");
+        let has_body = !matches!(status, 101 | 204 | 304);
+        assert_eq!(result.response(), has_body.then(|| status.to_string()).as_deref());
+    }
+    // Interim answers are not the answer.
+    let interim =
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+    receiver.script("/interim", [Reply::Raw(Bytes::from_static(interim))]);
+    let result = post(&poster, &receiver.url("/interim")).await;
+    assert_eq!(
+        result,
+        AttemptResult::Answered {
+            http_status: 200,
+            response: None
+        }
+    );
+}
+
+#[tokio::test]
+async fn network_trouble_has_the_contracts_names() {
+    let receiver = Receiver::start().await;
+    let port = receiver.address().port();
+    let poster = poster();
+    let rows = [
+        (
+            receiver.url("/close"),
+            "ECONNRESET",
+            "closed the connection without an answer",
+        ),
+        (receiver.url("/reset"), "ECONNRESET", "reset the connection"),
+        (receiver.url("/cut"), "ECONNRESET", "closed the connection"),
+        (receiver.url("/garbage"), "EPROTO", "did not answer in HTTP"),
+        (
+            format!("https://127.0.0.1:{port}/ok"),
+            "ETLS",
+            "ended the connection during the TLS handshake",
+        ),
+        (
+            format!("http://127.0.0.1:{}/", closed_port()),
+            "ECONNREFUSED",
+            "refused the connection",
+        ),
+        (
+            "http://nowhere.test/".to_owned(),
+            "ENOTFOUND",
+            "nowhere.test: Name or service not known",
+        ),
+        // Linux refuses to open TCP to a group.
+        ("http://224.0.0.1/".to_owned(), "EHOSTUNREACH", "unreachable"),
+    ];
+    for (url, code, part) in rows {
+        let result = post(&poster, &url).await;
+        assert!(
+            matches!(&result, AttemptResult::Failed { code: said, detail } if *said == code && detail.contains(part)),
+            "{url}: {result:?}"
+        );
+        assert!(result.failure().is_some_and(|failure| failure.retry));
+    }
+}
+
+#[tokio::test]
+async fn a_port_that_does_not_speak_tls_is_etls() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        for answer in [
+            &b"HTTP/1.1 400 Bad Request\r\n\r\n"[..],
+            b"\x15\x03\x03\0\x02\x02\x28",
+            b"",
+            b"",
+        ] {
+            let (socket, _) = listener.accept().await.unwrap();
+            socket.readable().await.unwrap();
+            socket.writable().await.unwrap();
+            // Dropped with the greeting unread: a reset follows.
+            let _ = socket.try_write(answer);
+        }
+    });
+    let poster = poster();
+    for _ in 0..4 {
+        let error = error_of(&post(&poster, &url).await);
+        assert!(error.starts_with("ETLS: "), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn answers_that_break_http_are_eproto() {
+    let receiver = Receiver::start().await;
+    let poster = poster();
+    let long_head = format!("HTTP/1.1 200 OK\r\nx: {}\r\n\r\n", "y".repeat(1024 * 1024));
+    let many_headers = format!("HTTP/1.1 200 OK\r\n{}\r\n", "x: y\r\n".repeat(200));
+    let heads = [
+        "HTTP/1.1 abc OK\r\n\r\n",
+        "HTTP/3.7 200 OK\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ncontent-length: many\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
+        "SSH-2.0-OpenSSH_9.2\r\n",
+        "\u{15}\u{3}\u{1}\0\u{2}\u{2}\u{50}",
+        &long_head,
+        &many_headers,
+    ];
+    for head in heads {
+        receiver.script("/hook", [Reply::Raw(Bytes::copy_from_slice(head.as_bytes()))]);
+        let result = post(&poster, &receiver.url("/hook")).await;
+        let head: String = head.chars().take(60).collect();
+        assert!(
+            matches!(&result, AttemptResult::Failed { code: "EPROTO", .. }),
+            "{head:?}: {result:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn one_deadline_for_everything() {
+    let receiver = Receiver::start().await;
+    let tls = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let timeout = Duration::from_millis(300);
+    let options = PosterOptions {
+        timeout,
+        ..options(OPEN)
+    };
+    let (release, held) = mpsc::channel::<()>();
+    let held = Mutex::new(held);
+    let lookups = Lookups::new(OPEN, move |_| {
+        let _ = held.lock().unwrap().recv();
+        Ok(LOOPBACK.to_vec())
+    });
+    let poster = Poster::with_lookups(options, lookups).unwrap();
+    let silent_tls = format!("https://{}/", tls.local_addr().unwrap());
+    // A name server, a TLS handshake, an answer, a body that each never end; and TEST-NET, which drops the SYN.
+    for url in [
+        "http://slow-dns.test/",
+        &silent_tls,
+        &receiver.url("/hang"),
+        &receiver.url("/drip/50"),
+        &receiver.url("/slow/2000"),
+    ] {
+        let started = Instant::now();
+        assert_eq!(post(&poster, url).await, AttemptResult::TimedOut, "{url}");
+        assert!(
+            (timeout..timeout * 4).contains(&started.elapsed()),
+            "{url}: {:?}",
+            started.elapsed()
+        );
+    }
+    drop(release);
+}
+
+#[tokio::test]
+async fn dropping_the_attempt_aborts_the_request() {
+    let receiver = Receiver::start().await;
+    let poster = poster();
+    let url = receiver.url("/hang");
+    let attempt = tokio::spawn(async move { post(&poster, &url).await });
+    receiver.wait_for(1, PATIENCE).await;
+    attempt.abort();
+    wait_until("the connection to close", PATIENCE, || async {
+        receiver.open_connections() == 0
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn at_most_64_kib_are_read() {
+    let receiver = Receiver::start().await;
+    for path in ["/endless", "/big"] {
+        let result = post(&poster(), &receiver.url(path)).await;
+        assert_eq!(
+            result,
+            AttemptResult::Answered {
+                http_status: 200,
+                response: Some("x".repeat(1024))
+            }
+        );
+        wait_until("the connection to close", PATIENCE, || async {
+            receiver.open_connections() == 0
+        })
+        .await;
+    }
+    // The rest went no further than buffers of the kernel and of hyper.
+    assert!(
+        receiver.body_bytes_sent() < 16 * 1024 * 1024,
+        "{}",
+        receiver.body_bytes_sent()
+    );
+}
+
+#[tokio::test]
+async fn a_body_is_kept_as_it_came() {
+    let receiver = Receiver::start().await;
+    let gzip = Bytes::from_static(&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0]);
+    receiver.script(
+        "/hook",
+        [Reply::Answer(200, vec![("content-encoding", "gzip".into())], gzip)],
+    );
+    let result = post(&poster(), &receiver.url("/hook")).await;
+    assert_eq!(
+        result.response(),
+        Some("\u{1f}\u{fffd}\u{8}\u{fffd}\u{fffd}\u{fffd}\u{fffd}\u{fffd}")
+    );
+}
+
+#[test]
+fn excerpts_are_cut_between_characters() {
+    let rows: [(Vec<u8>, Option<String>); 7] = [
+        (b"".to_vec(), None),
+        (b"ok".to_vec(), Some("ok".into())),
+        (b"a\0b".to_vec(), Some("a\u{fffd}b".into())),
+        (vec![b'x'; 1027], Some("x".repeat(1024))),
+        ("é".repeat(513).into_bytes(), Some("é".repeat(512))),
+        (
+            ["x".repeat(1023).as_bytes(), "😀".as_bytes()].concat(),
+            Some("x".repeat(1023)),
+        ),
+        (vec![0xff; 1027], Some("\u{fffd}".repeat(341))),
+    ];
+    for (bytes, expected) in rows {
+        assert_eq!(excerpt(&bytes), expected, "{bytes:?}");
+    }
+}
+
+#[tokio::test]
+async fn redirects_are_not_followed_anywhere() {
+    let (receiver, inside) = (Receiver::start().await, Receiver::start().await);
+    for location in [
+        "/ok".to_owned(),
+        inside.url("/secret"),
+        "http://169.254.169.254/".to_owned(),
+    ] {
+        receiver.script("/hook", [Reply::Redirect(location)]);
+        let result = post(&poster(), &receiver.url("/hook")).await;
+        assert_eq!(error_of(&result), "Unexpected status (308)");
+    }
+    assert_eq!((receiver.count(), inside.count()), (3, 0));
+}
+
+#[tokio::test]
+async fn blocked_targets_are_never_connected_to() {
+    let receiver = Receiver::start().await;
+    let port = receiver.address().port();
+    let poster = poster_knowing(options(STRICT), &[("inside.test", LOOPBACK)]);
+    let rows = [
+        (format!("http://127.0.0.1:{port}/"), "127.0.0.1 is loopback"),
+        (format!("http://2130706433:{port}/"), "127.0.0.1 is loopback"),
+        (format!("http://[::ffff:127.0.0.1]:{port}/"), "IPv4-mapped"),
+        (format!("http://localhost:{port}/"), "localhost is loopback"),
+        (
+            format!("http://inside.test:{port}/"),
+            "inside.test: 127.0.0.1 is loopback",
+        ),
+        ("not a url".to_owned(), "must not contain spaces"),
+    ];
+    for (url, part) in rows {
+        let result = post(&poster, &url).await;
+        assert!(
+            matches!(&result, AttemptResult::Blocked { detail } if detail.contains(part)),
+            "{url}: {result:?}"
+        );
+        assert!(error_of(&result).starts_with("EBLOCKED: ") && !result.failure().unwrap().retry);
+    }
+    assert_eq!(receiver.connections(), 0);
+    let https_only = poster_knowing(
+        PosterOptions {
+            policy: TargetPolicy::default(),
+            ..options(STRICT)
+        },
+        &[],
+    );
+    assert!(error_of(&post(&https_only, "http://example.com/").await).starts_with("EBLOCKED: must be https"));
+}
+
+#[tokio::test]
+async fn the_systems_own_loopback_names_are_blocked_at_connect() {
+    // Past the check of the URL's text, by what the resolver says.
+    let lookups = Lookups::of_the_system(STRICT);
+    let result = lookups.admitted("localhost").await;
+    assert!(
+        matches!(&result, Err(LookupError::Blocked(reason)) if reason.contains("is loopback")),
+        "{result:?}"
+    );
+    assert!(matches!(
+        lookups.admitted("no-such-name.invalid").await,
+        Err(LookupError::NotFound(_))
+    ));
+}
+
+#[tokio::test]
+async fn refused_addresses_of_a_name_are_dropped() {
+    let public: IpAddr = Ipv4Addr::new(8, 8, 8, 8).into();
+    let lookups = Lookups::new(STRICT, move |name| {
+        Ok(match name {
+            "mixed.test" => [LOOPBACK, &[public]].concat(),
+            "many.test" => vec![public; 4000],
+            _ => Vec::new(),
+        })
+    });
+    assert_eq!(lookups.admitted("mixed.test").await, Ok(vec![public]));
+    assert_eq!(lookups.admitted("many.test").await.unwrap().len(), 16);
+    assert_eq!(
+        lookups.admitted("none.test").await,
+        Err(LookupError::NotFound("none.test has no address".into()))
+    );
+}
+
+#[tokio::test]
+async fn a_hanging_name_holds_one_thread_and_nobody_else() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let (release, held) = mpsc::channel::<()>();
+    let (held, counter) = (Mutex::new(held), Arc::clone(&asked));
+    let lookups = Arc::new(Lookups::new(OPEN, move |name| {
+        if name == "hangs.test" {
+            counter.fetch_add(1, Ordering::SeqCst);
+            let _ = held.lock().unwrap().recv();
+        }
+        Ok(LOOPBACK.to_vec())
+    }));
+    let waiting: Vec<_> = (0..200)
+        .map(|_| Arc::clone(&lookups))
+        .map(|lookups| tokio::spawn(async move { lookups.admitted("hangs.test").await }))
+        .collect();
+    wait_until("the look-up to start", PATIENCE, || async {
+        asked.load(Ordering::SeqCst) == 1
+    })
+    .await;
+    assert_eq!(lookups.admitted("fine.test").await, Ok(LOOPBACK.to_vec()));
+    // One who gives up does not end it for the others.
+    waiting[0].abort();
+    drop(release);
+    for waiter in waiting.into_iter().skip(1) {
+        assert_eq!(waiter.await.unwrap(), Ok(LOOPBACK.to_vec()));
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    assert_eq!(
+        lookups.admitted("hangs.test").await,
+        Ok(LOOPBACK.to_vec()),
+        "a finished look-up is not remembered"
+    );
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn a_dead_first_address_leaves_time_for_the_second() {
+    let receiver = Receiver::start().await;
+    // Nothing listens on 127.0.0.2: the receiver is bound to 127.0.0.1 alone.
+    let two: &[IpAddr] = &[Ipv4Addr::new(127, 0, 0, 2).into(), Ipv4Addr::LOCALHOST.into()];
+    let poster = poster_knowing(options(OPEN), &[("two.test", two)]);
+    assert_eq!(
+        post(&poster, &receiver.url_of("two.test", "/ok")).await.http_status(),
+        Some(200)
+    );
+}
+
+#[tokio::test]
+async fn registration_looks_the_name_up() {
+    let names: &[(&str, &[IpAddr])] = &[
+        ("inside.test", LOOPBACK),
+        ("outside.test", &[IpAddr::V4(Ipv4Addr::new(8, 8, 8, 8))]),
+    ];
+    let poster = poster_knowing(options(STRICT), names);
+    let check = async |text: &str| {
+        poster
+            .check_target(&Url::parse(text).unwrap())
+            .await
+            .map_err(|error| error.to_string())
+    };
+    assert_eq!(check("https://outside.test/").await, Ok(()));
+    assert_eq!(check("https://unknown.test/").await, Ok(()));
+    let blocked = "webhook_url must point to a public address; inside.test: 127.0.0.1 is loopback";
+    assert_eq!(check("https://inside.test/").await, Err(blocked.into()));
+    assert!(check("https://10.0.0.1/").await.is_err());
+    let open = poster_knowing(options(OPEN), names);
+    assert_eq!(
+        open.check_target(&Url::parse("https://inside.test/").unwrap()).await,
+        Ok(())
+    );
+}
+
+#[tokio::test]
+async fn a_connection_is_used_again() {
+    let receiver = Receiver::start().await;
+    let poster = poster();
+    for _ in 0..5 {
+        assert_eq!(post(&poster, &receiver.url("/ok")).await.http_status(), Some(200));
+    }
+    assert_eq!(receiver.connections(), 1);
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_was_closed_is_not_used() {
+    let receiver = Receiver::start().await;
+    let poster = poster();
+    for round in 1..=20 {
+        let result = post(&poster, &receiver.url("/ok-then-close")).await;
+        assert_eq!(result.http_status(), Some(200), "round {round}: {result:?}");
+        wait_until("the receiver to close", PATIENCE, || async {
+            receiver.open_connections() == 0
+        })
+        .await;
+    }
+    assert_eq!(receiver.connections(), 20);
+}
+
+#[tokio::test]
+async fn tls_is_verified() {
+    let good = Identity::for_names(&["receiver.test", "127.0.0.1"]);
+    let stale = Identity::expired(&["receiver.test"]);
+    let (fine, expired) = (Receiver::start_tls(&good).await, Receiver::start_tls(&stale).await);
+    let extra_roots_pem = format!("{}{}", good.root_pem(), stale.root_pem());
+    let names: &[(&str, &[IpAddr])] = &[("receiver.test", LOOPBACK), ("other.test", LOOPBACK)];
+    let poster = poster_knowing(
+        PosterOptions {
+            extra_roots_pem,
+            ..options(OPEN)
+        },
+        names,
+    );
+    assert_eq!(post(&poster, &fine.url("/ok")).await.http_status(), Some(200));
+    assert_eq!(
+        post(&poster, &fine.url_of("receiver.test", "/ok")).await.http_status(),
+        Some(200)
+    );
+    let stranger = poster_knowing(options(OPEN), names);
+    for (poster, url, part) in [
+        (&poster, fine.url_of("other.test", "/ok"), "not valid for name"),
+        (&poster, expired.url_of("receiver.test", "/ok"), "expired"),
+        (&stranger, fine.url_of("receiver.test", "/ok"), "UnknownIssuer"),
+    ] {
+        let error = error_of(&post(poster, &url).await);
+        assert!(error.starts_with("ETLS: ") && error.contains(part), "{url}: {error}");
+    }
+    assert_eq!(expired.count(), 0);
+}
+
+#[tokio::test]
+async fn a_tls_receiver_that_closes_without_farewell() {
+    let identity = Identity::for_names(&["127.0.0.1"]);
+    let receiver = Receiver::start_tls(&identity).await;
+    let extra_roots_pem = identity.root_pem().to_owned();
+    let poster = poster_knowing(
+        PosterOptions {
+            extra_roots_pem,
+            ..options(OPEN)
+        },
+        &[],
+    );
+    let whole = Bytes::from_static(b"HTTP/1.0 200 OK\r\n\r\ndone");
+    receiver.script("/hook", [Reply::Raw(whole), Reply::Cut, Reply::Close]);
+    assert_eq!(post(&poster, &receiver.url("/hook")).await.response(), Some("done"));
+    assert!(
+        error_of(&post(&poster, &receiver.url("/hook")).await).starts_with("ECONNRESET"),
+        "cut"
+    );
+    assert!(
+        error_of(&post(&poster, &receiver.url("/hook")).await).starts_with("ECONNRESET"),
+        "closed"
+    );
+}
+
+#[tokio::test]
+async fn no_detail_shows_the_path_or_query() {
+    let receiver = Receiver::start().await;
+    let poster = poster();
+    for path in ["/close", "/garbage", "/cut", "/reset"] {
+        let error = error_of(&post(&poster, &receiver.url(&format!("{path}?token=hunter2"))).await);
+        assert!(
+            !error.is_empty() && !error.contains("hunter2") && !error.contains(path),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn broken_extra_roots_are_an_error_at_start() {
+    for pem in [
+        "-----BEGIN CERTIFICATE-----\nbm90IGEgY2VydA==\n-----END CERTIFICATE-----\n",
+        "-----BEGIN CERTIFICATE-----\n",
+    ] {
+        let options = PosterOptions {
+            extra_roots_pem: pem.into(),
+            ..options(OPEN)
+        };
+        assert!(matches!(Poster::new(options), Err(PosterError::Roots(_))), "{pem}");
+    }
+}
