@@ -1,6 +1,9 @@
 //! Every row of CONTRACT.md section 4's table and of section 7's rulings on it, over real sockets.
 #![allow(clippy::unwrap_used)]
 
+mod connections;
+mod targets;
+
 use std::{
     collections::HashMap,
     io,
@@ -14,7 +17,7 @@ use std::{
 };
 
 use uuid::Uuid;
-use wharf_support::{Identity, Receiver, Reply, closed_port, wait_until};
+use wharf_support::{Http2Receiver, Identity, Receiver, Reply, closed_port, wait_until};
 
 use super::*;
 
@@ -179,31 +182,6 @@ async fn network_trouble_has_the_contracts_names() {
 }
 
 #[tokio::test]
-async fn a_port_that_does_not_speak_tls_is_etls() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("https://{}/", listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        for answer in [
-            &b"HTTP/1.1 400 Bad Request\r\n\r\n"[..],
-            b"\x15\x03\x03\0\x02\x02\x28",
-            b"",
-            b"",
-        ] {
-            let (socket, _) = listener.accept().await.unwrap();
-            socket.readable().await.unwrap();
-            socket.writable().await.unwrap();
-            // Dropped with the greeting unread: a reset follows.
-            let _ = socket.try_write(answer);
-        }
-    });
-    let poster = poster();
-    for _ in 0..4 {
-        let error = error_of(&post(&poster, &url).await);
-        assert!(error.starts_with("ETLS: "), "{error}");
-    }
-}
-
-#[tokio::test]
 async fn answers_that_break_http_are_eproto() {
     let receiver = Receiver::start().await;
     let poster = poster();
@@ -341,243 +319,6 @@ fn excerpts_are_cut_between_characters() {
 }
 
 #[tokio::test]
-async fn redirects_are_not_followed_anywhere() {
-    let (receiver, inside) = (Receiver::start().await, Receiver::start().await);
-    for location in [
-        "/ok".to_owned(),
-        inside.url("/secret"),
-        "http://169.254.169.254/".to_owned(),
-    ] {
-        receiver.script("/hook", [Reply::Redirect(location)]);
-        let result = post(&poster(), &receiver.url("/hook")).await;
-        assert_eq!(error_of(&result), "Unexpected status (308)");
-    }
-    assert_eq!((receiver.count(), inside.count()), (3, 0));
-}
-
-#[tokio::test]
-async fn blocked_targets_are_never_connected_to() {
-    let receiver = Receiver::start().await;
-    let port = receiver.address().port();
-    let poster = poster_knowing(options(STRICT), &[("inside.test", LOOPBACK)]);
-    let rows = [
-        (format!("http://127.0.0.1:{port}/"), "127.0.0.1 is loopback"),
-        (format!("http://2130706433:{port}/"), "127.0.0.1 is loopback"),
-        (format!("http://[::ffff:127.0.0.1]:{port}/"), "IPv4-mapped"),
-        (format!("http://localhost:{port}/"), "localhost is loopback"),
-        (
-            format!("http://inside.test:{port}/"),
-            "inside.test: 127.0.0.1 is loopback",
-        ),
-        ("not a url".to_owned(), "must not contain spaces"),
-    ];
-    for (url, part) in rows {
-        let result = post(&poster, &url).await;
-        assert!(
-            matches!(&result, AttemptResult::Blocked { detail } if detail.contains(part)),
-            "{url}: {result:?}"
-        );
-        assert!(error_of(&result).starts_with("EBLOCKED: ") && !result.failure().unwrap().retry);
-    }
-    assert_eq!(receiver.connections(), 0);
-    let https_only = poster_knowing(
-        PosterOptions {
-            policy: TargetPolicy::default(),
-            ..options(STRICT)
-        },
-        &[],
-    );
-    assert!(error_of(&post(&https_only, "http://example.com/").await).starts_with("EBLOCKED: must be https"));
-}
-
-#[tokio::test]
-async fn the_systems_own_loopback_names_are_blocked_at_connect() {
-    // Past the check of the URL's text, by what the resolver says.
-    let lookups = Lookups::of_the_system(STRICT);
-    let result = lookups.admitted("localhost").await;
-    assert!(
-        matches!(&result, Err(LookupError::Blocked(reason)) if reason.contains("is loopback")),
-        "{result:?}"
-    );
-    assert!(matches!(
-        lookups.admitted("no-such-name.invalid").await,
-        Err(LookupError::NotFound(_))
-    ));
-}
-
-#[tokio::test]
-async fn refused_addresses_of_a_name_are_dropped() {
-    let public: IpAddr = Ipv4Addr::new(8, 8, 8, 8).into();
-    let lookups = Lookups::new(STRICT, move |name| {
-        Ok(match name {
-            "mixed.test" => [LOOPBACK, &[public]].concat(),
-            "many.test" => vec![public; 4000],
-            _ => Vec::new(),
-        })
-    });
-    assert_eq!(lookups.admitted("mixed.test").await, Ok(vec![public]));
-    assert_eq!(lookups.admitted("many.test").await.unwrap().len(), 16);
-    assert_eq!(
-        lookups.admitted("none.test").await,
-        Err(LookupError::NotFound("none.test has no address".into()))
-    );
-}
-
-#[tokio::test]
-async fn a_hanging_name_holds_one_thread_and_nobody_else() {
-    let asked = Arc::new(AtomicUsize::new(0));
-    let (release, held) = mpsc::channel::<()>();
-    let (held, counter) = (Mutex::new(held), Arc::clone(&asked));
-    let lookups = Arc::new(Lookups::new(OPEN, move |name| {
-        if name == "hangs.test" {
-            counter.fetch_add(1, Ordering::SeqCst);
-            let _ = held.lock().unwrap().recv();
-        }
-        Ok(LOOPBACK.to_vec())
-    }));
-    let waiting: Vec<_> = (0..200)
-        .map(|_| Arc::clone(&lookups))
-        .map(|lookups| tokio::spawn(async move { lookups.admitted("hangs.test").await }))
-        .collect();
-    wait_until("the look-up to start", PATIENCE, || async {
-        asked.load(Ordering::SeqCst) == 1
-    })
-    .await;
-    assert_eq!(lookups.admitted("fine.test").await, Ok(LOOPBACK.to_vec()));
-    // One who gives up does not end it for the others.
-    waiting[0].abort();
-    drop(release);
-    for waiter in waiting.into_iter().skip(1) {
-        assert_eq!(waiter.await.unwrap(), Ok(LOOPBACK.to_vec()));
-    }
-    assert_eq!(asked.load(Ordering::SeqCst), 1);
-    assert_eq!(
-        lookups.admitted("hangs.test").await,
-        Ok(LOOPBACK.to_vec()),
-        "a finished look-up is not remembered"
-    );
-    assert_eq!(asked.load(Ordering::SeqCst), 2);
-}
-
-#[tokio::test]
-async fn a_dead_first_address_leaves_time_for_the_second() {
-    let receiver = Receiver::start().await;
-    // Nothing listens on 127.0.0.2: the receiver is bound to 127.0.0.1 alone.
-    let two: &[IpAddr] = &[Ipv4Addr::new(127, 0, 0, 2).into(), Ipv4Addr::LOCALHOST.into()];
-    let poster = poster_knowing(options(OPEN), &[("two.test", two)]);
-    assert_eq!(
-        post(&poster, &receiver.url_of("two.test", "/ok")).await.http_status(),
-        Some(200)
-    );
-}
-
-#[tokio::test]
-async fn registration_looks_the_name_up() {
-    let names: &[(&str, &[IpAddr])] = &[
-        ("inside.test", LOOPBACK),
-        ("outside.test", &[IpAddr::V4(Ipv4Addr::new(8, 8, 8, 8))]),
-    ];
-    let poster = poster_knowing(options(STRICT), names);
-    let check = async |text: &str| {
-        poster
-            .check_target(&Url::parse(text).unwrap())
-            .await
-            .map_err(|error| error.to_string())
-    };
-    assert_eq!(check("https://outside.test/").await, Ok(()));
-    assert_eq!(check("https://unknown.test/").await, Ok(()));
-    let blocked = "webhook_url must point to a public address; inside.test: 127.0.0.1 is loopback";
-    assert_eq!(check("https://inside.test/").await, Err(blocked.into()));
-    assert!(check("https://10.0.0.1/").await.is_err());
-    let open = poster_knowing(options(OPEN), names);
-    assert_eq!(
-        open.check_target(&Url::parse("https://inside.test/").unwrap()).await,
-        Ok(())
-    );
-}
-
-#[tokio::test]
-async fn a_connection_is_used_again() {
-    let receiver = Receiver::start().await;
-    let poster = poster();
-    for _ in 0..5 {
-        assert_eq!(post(&poster, &receiver.url("/ok")).await.http_status(), Some(200));
-    }
-    assert_eq!(receiver.connections(), 1);
-}
-
-#[tokio::test]
-async fn a_kept_connection_that_was_closed_is_not_used() {
-    let receiver = Receiver::start().await;
-    let poster = poster();
-    for round in 1..=20 {
-        let result = post(&poster, &receiver.url("/ok-then-close")).await;
-        assert_eq!(result.http_status(), Some(200), "round {round}: {result:?}");
-        wait_until("the receiver to close", PATIENCE, || async {
-            receiver.open_connections() == 0
-        })
-        .await;
-    }
-    assert_eq!(receiver.connections(), 20);
-}
-
-#[tokio::test]
-async fn tls_is_verified() {
-    let good = Identity::for_names(&["receiver.test", "127.0.0.1"]);
-    let stale = Identity::expired(&["receiver.test"]);
-    let (fine, expired) = (Receiver::start_tls(&good).await, Receiver::start_tls(&stale).await);
-    let extra_roots_pem = format!("{}{}", good.root_pem(), stale.root_pem());
-    let names: &[(&str, &[IpAddr])] = &[("receiver.test", LOOPBACK), ("other.test", LOOPBACK)];
-    let poster = poster_knowing(
-        PosterOptions {
-            extra_roots_pem,
-            ..options(OPEN)
-        },
-        names,
-    );
-    assert_eq!(post(&poster, &fine.url("/ok")).await.http_status(), Some(200));
-    assert_eq!(
-        post(&poster, &fine.url_of("receiver.test", "/ok")).await.http_status(),
-        Some(200)
-    );
-    let stranger = poster_knowing(options(OPEN), names);
-    for (poster, url, part) in [
-        (&poster, fine.url_of("other.test", "/ok"), "not valid for name"),
-        (&poster, expired.url_of("receiver.test", "/ok"), "expired"),
-        (&stranger, fine.url_of("receiver.test", "/ok"), "UnknownIssuer"),
-    ] {
-        let error = error_of(&post(poster, &url).await);
-        assert!(error.starts_with("ETLS: ") && error.contains(part), "{url}: {error}");
-    }
-    assert_eq!(expired.count(), 0);
-}
-
-#[tokio::test]
-async fn a_tls_receiver_that_closes_without_farewell() {
-    let identity = Identity::for_names(&["127.0.0.1"]);
-    let receiver = Receiver::start_tls(&identity).await;
-    let extra_roots_pem = identity.root_pem().to_owned();
-    let poster = poster_knowing(
-        PosterOptions {
-            extra_roots_pem,
-            ..options(OPEN)
-        },
-        &[],
-    );
-    let whole = Bytes::from_static(b"HTTP/1.0 200 OK\r\n\r\ndone");
-    receiver.script("/hook", [Reply::Raw(whole), Reply::Cut, Reply::Close]);
-    assert_eq!(post(&poster, &receiver.url("/hook")).await.response(), Some("done"));
-    assert!(
-        error_of(&post(&poster, &receiver.url("/hook")).await).starts_with("ECONNRESET"),
-        "cut"
-    );
-    assert!(
-        error_of(&post(&poster, &receiver.url("/hook")).await).starts_with("ECONNRESET"),
-        "closed"
-    );
-}
-
-#[tokio::test]
 async fn no_detail_shows_the_path_or_query() {
     let receiver = Receiver::start().await;
     let poster = poster();
@@ -587,19 +328,5 @@ async fn no_detail_shows_the_path_or_query() {
             !error.is_empty() && !error.contains("hunter2") && !error.contains(path),
             "{error}"
         );
-    }
-}
-
-#[test]
-fn broken_extra_roots_are_an_error_at_start() {
-    for pem in [
-        "-----BEGIN CERTIFICATE-----\nbm90IGEgY2VydA==\n-----END CERTIFICATE-----\n",
-        "-----BEGIN CERTIFICATE-----\n",
-    ] {
-        let options = PosterOptions {
-            extra_roots_pem: pem.into(),
-            ..options(OPEN)
-        };
-        assert!(matches!(Poster::new(options), Err(PosterError::Roots(_))), "{pem}");
     }
 }

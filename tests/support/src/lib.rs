@@ -1,14 +1,16 @@
-//! What Wharf's tests share: a webhook receiver that behaves as told, over real sockets ([`Receiver`]); certificates
-//! for it ([`Identity`]); waiting on conditions instead of sleeping ([`wait_until`]); temporary directories.
+//! What Wharf's tests share: a webhook receiver that behaves as told, over real sockets ([`Receiver`],
+//! [`Http2Receiver`]); certificates for it ([`Identity`]); waiting on conditions instead of sleeping ([`wait_until`]); temporary directories.
 //!
 //! Everything here panics with a sentence when it cannot do its work: it runs in tests and in the demo only.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod http2;
 mod identity;
 mod receiver;
 mod reply;
 mod wait;
 
+pub use http2::Http2Receiver;
 pub use identity::Identity;
 pub use receiver::{Receiver, Recorded};
 pub use reply::Reply;
