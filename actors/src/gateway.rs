@@ -1,9 +1,28 @@
 //! The handle that the outside has of the tree: what a facade may ask, in the domain's words. No actor reference
 //! leaves this crate.
 
+mod connections;
+mod webhooks;
+
+use std::{sync::Arc, time::Duration};
+
+use ractor::{Actor, ActorRef};
 use serde::Serialize;
 use thiserror::Error;
-use wharf_domain::{InvalidField, PhoneNumber, Timestamp};
+use tokio::sync::Semaphore;
+use wharf_domain::{ClientId, InvalidField, PhoneNumber, Timestamp, TokenHash};
+use wharf_store::{Store, StoreError};
+use wharf_whatsapp::LinkFactory;
+
+use crate::{
+    bulkhead::{BulkheadError, Bulkheads},
+    directory::Directory,
+    persistence::{Persistence, WriteError},
+    post::{Poster, PosterError, PosterOptions},
+    root::{self, RootActor},
+    shared::{Pacer, Settings, Shared},
+    tenant,
+};
 
 /// What a webhook is registered with; defaults are the facade's reading of CONTRACT.md section 2.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,4 +91,124 @@ pub enum GatewayError {
     /// WhatsApp did not answer in time (504).
     #[error("{0}")]
     TimedOut(String),
+}
+
+/// What the gateway could not be started for.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The threads for sessions.
+    #[error(transparent)]
+    Bulkheads(#[from] BulkheadError),
+    /// The HTTP client for deliveries.
+    #[error(transparent)]
+    Poster(#[from] PosterError),
+    /// The root of the tree.
+    #[error("the supervision tree cannot be started: {0}")]
+    Tree(String),
+}
+
+/// How long the tree may take to come up.
+const START_DEADLINE: Duration = Duration::from_secs(30);
+/// How long a manual retry may take to be committed.
+const RETRY_DEADLINE: Duration = Duration::from_secs(20);
+/// A send: WhatsApp's 15 s, and a little for the way.
+const SEND_DEADLINE: Duration = Duration::from_secs(17);
+/// A deletion logs out at WhatsApp: up to 12 s to connect and 10 s to log out.
+const DELETE_DEADLINE: Duration = Duration::from_secs(28);
+/// Everything stops within 12 s for the tenants and 5 s for the last commit.
+const STOP_DEADLINE: Duration = Duration::from_secs(18);
+
+/// The running gateway. Cheap to clone; the tree runs until [`Gateway::stop`].
+#[derive(Clone)]
+pub struct Gateway {
+    root: ActorRef<root::Message>,
+    shared: Arc<Shared>,
+}
+
+impl Gateway {
+    /// Starts the tree and waits until it is up: clients loaded, the store open for writing or known not to be.
+    ///
+    /// # Errors
+    /// `StartError` when a part that nothing can do without cannot be had.
+    pub async fn start(settings: Settings, store: Store, links: Arc<dyn LinkFactory>) -> Result<Self, StartError> {
+        let directory = Arc::new(Directory::default());
+        let mut poster = PosterOptions::new(settings.targets);
+        poster.timeout = settings.attempt_timeout;
+        poster.extra_roots_pem.clone_from(&settings.extra_roots_pem);
+        let shared = Arc::new(Shared {
+            persistence: Persistence::new(Arc::clone(&directory)),
+            directory,
+            health: Arc::default(),
+            poster: Poster::new(poster)?,
+            links,
+            bulkheads: Bulkheads::start(settings.bulkheads).await?,
+            slots: Arc::new(Semaphore::new(settings.max_in_flight)),
+            pacer: Pacer::new(settings.session_starts_per_second),
+            store,
+            settings,
+        });
+        let (root, _handle) = Actor::spawn(None, RootActor, Arc::clone(&shared))
+            .await
+            .map_err(|error| StartError::Tree(error.to_string()))?;
+        let gateway = Self { root, shared };
+        let up = async {
+            while !gateway.shared.health.tree_is_up() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        if tokio::time::timeout(START_DEADLINE, up).await.is_err() {
+            tracing::warn!("the clients cannot be read yet; going on");
+        }
+        Ok(gateway)
+    }
+
+    /// Stops the tree: sessions close, running attempts get up to 10 s, then the last commit.
+    pub async fn stop(&self) {
+        let _late = self.root.call(root::Message::Stop, Some(STOP_DEADLINE)).await;
+    }
+
+    /// # Errors
+    /// Says why the gateway cannot do its work at present.
+    pub async fn ready(&self) -> Result<(), String> {
+        self.shared.health.check()
+    }
+
+    /// Whose token this is.
+    ///
+    /// # Errors
+    /// `Unavailable` when the store cannot be read.
+    pub async fn client_of_token(&self, token: &TokenHash) -> Result<Option<ClientId>, GatewayError> {
+        Ok(self.shared.store.client_of_token(token).await?)
+    }
+
+    /// A client's tenant, started if need be: `wharf client add` may have run a moment ago.
+    async fn tenant(&self, client: ClientId) -> Result<ActorRef<tenant::Message>, GatewayError> {
+        if let Some(tenant) = self.shared.directory.tenant(client) {
+            return Ok(tenant);
+        }
+        let _restarting = self
+            .root
+            .call(|reply| root::Message::Ensure(client, reply), Some(RETRY_DEADLINE))
+            .await;
+        self.shared.directory.tenant(client).ok_or_else(restarting)
+    }
+}
+
+fn restarting() -> GatewayError {
+    GatewayError::Unavailable("this part of the gateway is being restarted; try again in a moment".to_owned())
+}
+
+impl From<StoreError> for GatewayError {
+    fn from(error: StoreError) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+impl From<WriteError> for GatewayError {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Unavailable(text) => Self::Unavailable(text),
+            WriteError::Rejected(text) => Self::Conflict(text),
+        }
+    }
 }

@@ -1,1 +1,38 @@
-//! placeholder
+//! Wharf's supervision tree.
+//!
+//! ```text
+//! gateway (root)
+//! ├── persistence       the only writer
+//! ├── tenants
+//! │   └── tenant        one per client
+//! │       ├── session   one per WhatsApp number, on its client's Arbiter
+//! │       └── delivery  one per webhook
+//! └── janitor           periodic work
+//! ```
+//!
+//! The outside sees [`Gateway`] and nothing of the tree.
+
+mod bulkhead;
+pub mod clock;
+mod delivery;
+mod directory;
+mod gateway;
+mod health;
+mod janitor;
+mod persistence;
+mod post;
+mod root;
+mod session;
+mod shared;
+mod supervision;
+mod tenant;
+mod tenants;
+mod timer;
+
+#[cfg(test)]
+mod tests;
+
+pub use bulkhead::BulkheadError;
+pub use gateway::{Gateway, GatewayError, IdempotencyKey, NewWebhook, Qr, SentMessage, StartError};
+pub use post::PosterError;
+pub use shared::Settings;

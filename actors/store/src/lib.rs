@@ -33,8 +33,9 @@ pub use idempotency::KEY_LIFETIME;
 #[doc(hidden)]
 pub use sql::statements;
 pub use store::Store;
+pub use wharf_domain::delivery::{DueChat, DuePage, DueQuery};
 pub use types::{
-    ConnectionRecord, Cursor, DueChat, DuePage, DueQuery, EventFilter, EventPage, KeyClaim, NewEvent, PurgedEvents,
+    ConnectionRecord, Cursor, EventFilter, EventPage, KeyClaim, NewEvent, PurgedEvents,
     RecordedEvent, Renewal, StoreOptions,
 };
 pub use writer::{Group, Writer};

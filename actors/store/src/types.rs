@@ -66,48 +66,6 @@ pub struct EventPage {
     pub next_cursor: Option<Cursor>,
 }
 
-/// Asks for the heads of a webhook's chats with pending events, in the order of the chats' names, so that a backlog
-/// of any size is read in bounded pieces and one chat never hides another.
-#[derive(Debug, Clone)]
-pub struct DueQuery {
-    /// Only chats after this one.
-    pub after: Option<Box<str>>,
-    /// What counts as due.
-    pub now: Timestamp,
-    /// Whether to pass over chats whose first pending event is due after `now`.
-    pub only_due: bool,
-    /// Chats to return, at most.
-    pub chats: usize,
-    /// Events to return in all, at most.
-    pub events: usize,
-    /// Events to return of one chat, at most.
-    pub per_chat: usize,
-    /// Chats to look at, returned or passed over, at most.
-    pub visit: usize,
-}
-
-/// What [`DueQuery`] found. Limits of zero count as one.
-#[derive(Debug, Clone)]
-pub struct DuePage {
-    /// The chats, in order.
-    pub chats: Vec<DueChat>,
-    /// The last chat that was looked at, to go on after; `None` when no chat with pending events comes after it.
-    pub cursor: Option<Box<str>>,
-    /// Chats that were passed over because they are not due yet.
-    pub skipped: usize,
-    /// The earliest `next_retry_at` among all pending events of the webhook, past or future.
-    pub next_due_at: Option<Timestamp>,
-}
-
-/// The first pending events of one chat.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DueChat {
-    /// In the order of arrival; at least one; all of the same chat.
-    pub events: Vec<PendingEvent>,
-    /// Whether later pending events of this chat exist beyond these.
-    pub more: bool,
-}
-
 /// A connection's row as its session wants it to be: absolute values, so that writing it twice does no harm.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectionRecord {

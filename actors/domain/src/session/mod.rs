@@ -39,6 +39,9 @@ pub enum SessionEvent {
     Disconnect,
     /// The client wants it gone, at WhatsApp too.
     Delete,
+    /// Messages were left unacknowledged because the store took no writes, and it takes them again: WhatsApp sends
+    /// them again to a new link.
+    Refetch,
     /// The program stops: close the link, change no row.
     Shutdown,
     /// Something happened on the link of this generation.
@@ -218,6 +221,12 @@ impl Session {
             SessionEvent::Connect => self.on_connect(now, &mut effects),
             SessionEvent::Disconnect => self.on_disconnect(&mut effects),
             SessionEvent::Delete => self.on_delete(now, &mut effects),
+            SessionEvent::Refetch if self.phase == Phase::Connected => {
+                self.view.status = ConnectionStatus::Connecting;
+                self.view.reason = Some("fetching messages that could not be stored before".to_owned());
+                self.reopen_at(now, &mut effects);
+            }
+            SessionEvent::Refetch => {}
             SessionEvent::Shutdown => {
                 self.end(Then::Finish, false, false, &mut effects);
                 return effects;

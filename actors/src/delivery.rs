@@ -1,0 +1,329 @@
+//! The delivery actor: one per webhook.
+//!
+//! Owns the webhook's window of events, its retry timer and its failure counter, by way of the machine in
+//! `wharf_domain::delivery`, whose effects it carries out. Supervised by its tenant. Restarts from the store: the
+//! webhook's row and its pending events. Stops when the webhook is deleted or the tree stops, after the attempts under
+//! way have ended.
+
+use std::{sync::Arc, time::Duration};
+
+use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
+use tokio::{sync::Semaphore, task::JoinSet};
+use wharf_domain::{
+    AttemptOutcome, AttemptResult, ClientId, EventId, PendingEvent, Timestamp, Webhook, WebhookId,
+    delivery::{Delivery, DeliveryConfig, DeliveryEvent, DeliverySnapshot, DueQuery, Effect, RetryAnswer},
+};
+use wharf_store::Renewal;
+
+use crate::{
+    clock,
+    persistence::{Write, WriteError},
+    post::Post,
+    shared::Shared,
+    supervision::DONE,
+    timer::Timer,
+};
+
+/// The pause before the payload of an attempt is asked for again when the store cannot be read.
+const READ_AGAIN_AFTER: Duration = Duration::from_millis(500);
+
+/// What the actor is started with.
+pub(crate) struct Args {
+    pub(crate) client_id: ClientId,
+    pub(crate) webhook_id: WebhookId,
+    /// The client's slots for attempts.
+    pub(crate) client_slots: Arc<Semaphore>,
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// The answer to a manual retry.
+#[derive(Debug)]
+pub(crate) enum RetryReply {
+    /// An attempt is under way already.
+    UnderWay,
+    /// The store's answer.
+    Settled(Box<Renewal>),
+    /// The store gave none.
+    Refused(WriteError),
+}
+
+/// What the actor can be told.
+pub(crate) enum Message {
+    /// Read the webhook and begin.
+    Begin,
+    /// An event was committed.
+    Arrived(PendingEvent),
+    /// The webhook was changed.
+    Changed(Box<Webhook>),
+    /// A client wants an event retried.
+    RetryEvent {
+        event_id: EventId,
+        force: bool,
+        reply: RpcReplyPort<RetryReply>,
+    },
+    /// Something that was begun has ended.
+    Happened(DeliveryEvent),
+    /// Start nothing new, and stop when what is under way has ended.
+    Close,
+    /// What a person may want to see.
+    #[cfg_attr(not(test), allow(dead_code))]
+    Snapshot(RpcReplyPort<Option<DeliverySnapshot>>),
+    /// Die, for the tests of the tree.
+    #[cfg(test)]
+    Crash,
+}
+
+/// See the module.
+pub(crate) struct DeliveryActor;
+
+pub(crate) struct State {
+    args: Args,
+    /// There from `Begin` on.
+    machine: Option<Delivery>,
+    /// Changes with a PATCH.
+    url: Arc<str>,
+    timer: Timer,
+    /// Attempts and store calls under way; they end with the actor, so that a restarted one is alone.
+    tasks: JoinSet<()>,
+}
+
+impl Actor for DeliveryActor {
+    type Msg = Message;
+    type State = State;
+    type Arguments = Args;
+
+    async fn pre_start(&self, myself: ActorRef<Message>, args: Args) -> Result<State, ActorProcessingErr> {
+        myself.cast(Message::Begin)?;
+        Ok(State {
+            args,
+            machine: None,
+            url: "".into(),
+            timer: Timer::default(),
+            tasks: JoinSet::new(),
+        })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<Message>,
+        message: Message,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            Message::Begin => Box::pin(on_begin(&myself, state)).await?,
+            Message::Arrived(event) => step(&myself, state, DeliveryEvent::Arrived(event)),
+            Message::Changed(webhook) => on_changed(&myself, state, &webhook),
+            Message::RetryEvent { event_id, force, reply } => on_retry(&myself, state, event_id, force, reply),
+            Message::Happened(event) => step(&myself, state, event),
+            Message::Close => step(&myself, state, DeliveryEvent::Closing),
+            Message::Snapshot(reply) => {
+                let _asker_gone = reply.send(state.machine.as_ref().map(Delivery::snapshot));
+            }
+            #[cfg(test)]
+            Message::Crash => panic!("asked to"),
+        }
+        Ok(())
+    }
+}
+
+/// Waits for the store inside the handler: there is nothing else that the actor could do before.
+async fn on_begin(myself: &ActorRef<Message>, state: &mut State) -> Result<(), ActorProcessingErr> {
+    let Args {
+        client_id,
+        webhook_id,
+        shared,
+        ..
+    } = &state.args;
+    let webhook = shared.store.webhook(*client_id, *webhook_id).await?;
+    let Some(webhook) = webhook.filter(|webhook| webhook.deleted_at.is_none()) else {
+        myself.stop(Some(DONE.to_owned()));
+        return Ok(());
+    };
+    state.url = webhook.webhook_url.as_str().into();
+    let mut machine = Delivery::new(webhook.id, config(state, &webhook), webhook.failure_count);
+    let effects = machine.start(clock::now());
+    state.machine = Some(machine);
+    carry_out(myself, state, effects);
+    Ok(())
+}
+
+fn config(state: &State, webhook: &Webhook) -> DeliveryConfig {
+    DeliveryConfig {
+        is_active: webhook.is_active,
+        max_retries: webhook.max_retries,
+        max_in_flight: state.args.shared.settings.max_in_flight_per_webhook,
+    }
+}
+
+fn on_changed(myself: &ActorRef<Message>, state: &mut State, webhook: &Webhook) {
+    state.url = webhook.webhook_url.as_str().into();
+    let config = config(state, webhook);
+    step(myself, state, DeliveryEvent::Configured(config));
+}
+
+fn step(myself: &ActorRef<Message>, state: &mut State, event: DeliveryEvent) {
+    while state.tasks.try_join_next().is_some() {}
+    // Before `Begin` has read the store there is nothing to tell: it will read all of it.
+    let Some(machine) = state.machine.as_mut() else {
+        if event == DeliveryEvent::Closing {
+            myself.stop(Some(DONE.to_owned()));
+        }
+        return;
+    };
+    let effects = machine.step(clock::now(), event);
+    carry_out(myself, state, effects);
+}
+
+fn carry_out(myself: &ActorRef<Message>, state: &mut State, effects: Vec<Effect>) {
+    for effect in effects {
+        match effect {
+            Effect::Attempt {
+                event_id,
+                attempt,
+                payload,
+            } => {
+                let task = attempt_task(myself.clone(), state, event_id, attempt, payload);
+                state.tasks.spawn(task);
+            }
+            Effect::Record(outcome) => {
+                state
+                    .tasks
+                    .spawn(record(myself.clone(), Arc::clone(&state.args.shared), outcome));
+            }
+            Effect::Load { generation, query } => {
+                let (shared, webhook_id) = (Arc::clone(&state.args.shared), state.args.webhook_id);
+                state
+                    .tasks
+                    .spawn(load(myself.clone(), shared, webhook_id, generation, query));
+            }
+            Effect::SetTimer { at, generation } => set_timer(myself, state, at, generation),
+            Effect::Finished => myself.stop(Some(DONE.to_owned())),
+        }
+    }
+}
+
+fn set_timer(myself: &ActorRef<Message>, state: &mut State, at: Timestamp, generation: u64) {
+    let myself = myself.clone();
+    state.timer.set(async move {
+        tokio::time::sleep(clock::until(at)).await;
+        let _stopped = myself.cast(Message::Happened(DeliveryEvent::TimerFired { generation }));
+    });
+}
+
+/// One attempt: waits for a slot of the client and then for one of the process, so that a client which has used its
+/// slots up holds none that others could use; then posts, and reports.
+fn attempt_task(
+    myself: ActorRef<Message>,
+    state: &State,
+    event_id: EventId,
+    attempt: u32,
+    payload: Option<bytes::Bytes>,
+) -> impl Future<Output = ()> + Send + 'static {
+    let (shared, client_slots) = (Arc::clone(&state.args.shared), Arc::clone(&state.args.client_slots));
+    let url = Arc::clone(&state.url);
+    async move {
+        let Ok(_client_slot) = client_slots.acquire().await else {
+            return;
+        };
+        let Ok(_slot) = shared.slots.acquire().await else {
+            return;
+        };
+        let result = match read_payload(&shared, event_id, payload).await {
+            Some(body) => {
+                shared
+                    .poster
+                    .post(Post {
+                        url: &url,
+                        event_id,
+                        attempt,
+                        timestamp: clock::now(),
+                        body,
+                    })
+                    .await
+            }
+            // Retention cannot have taken it: it is pending. Somebody deleted the row by hand.
+            None => AttemptResult::Blocked {
+                detail: "the event's row is gone".to_owned(),
+            },
+        };
+        tracing::debug!(event = %event_id, attempt, ?result, "attempt ended");
+        let jitter = clock::jitter();
+        let event = DeliveryEvent::AttemptFinished {
+            event_id,
+            attempt,
+            result,
+            jitter,
+        };
+        let _stopped = myself.cast(Message::Happened(event));
+    }
+}
+
+async fn read_payload(shared: &Shared, event_id: EventId, known: Option<bytes::Bytes>) -> Option<bytes::Bytes> {
+    if known.is_some() {
+        return known;
+    }
+    loop {
+        match shared.store.payload(event_id).await {
+            Ok(payload) => return payload,
+            Err(error) => {
+                tracing::warn!(event = %event_id, %error, "cannot read a payload; trying again");
+                tokio::time::sleep(READ_AGAIN_AFTER).await;
+            }
+        }
+    }
+}
+
+async fn record(myself: ActorRef<Message>, shared: Arc<Shared>, outcome: AttemptOutcome) {
+    let (event_id, attempt) = (outcome.event_id, outcome.attempt);
+    let event = match shared.persistence.commit(Write::RecordOutcome, outcome).await {
+        Ok(()) => DeliveryEvent::OutcomeCommitted { event_id, attempt },
+        Err(error) => {
+            tracing::warn!(event = %event_id, attempt, %error, "an outcome was not committed; trying again");
+            DeliveryEvent::OutcomeRefused { event_id, attempt }
+        }
+    };
+    let _stopped = myself.cast(Message::Happened(event));
+}
+
+async fn load(myself: ActorRef<Message>, shared: Arc<Shared>, webhook_id: WebhookId, generation: u64, query: DueQuery) {
+    let event = match shared.store.due_chats(webhook_id, &query).await {
+        Ok(page) => DeliveryEvent::Loaded { generation, page },
+        Err(error) => {
+            tracing::warn!(webhook = %webhook_id, %error, "cannot read pending events; trying again");
+            DeliveryEvent::LoadFailed { generation }
+        }
+    };
+    let _stopped = myself.cast(Message::Happened(event));
+}
+
+fn on_retry(
+    myself: &ActorRef<Message>,
+    state: &mut State,
+    event_id: EventId,
+    force: bool,
+    reply: RpcReplyPort<RetryReply>,
+) {
+    let Some(machine) = state.machine.as_mut() else {
+        let starting = WriteError::Unavailable("the webhook's delivery is starting".to_owned());
+        let _asker_gone = reply.send(RetryReply::Refused(starting));
+        return;
+    };
+    if machine.request_retry(event_id) == RetryAnswer::UnderWay {
+        let _asker_gone = reply.send(RetryReply::UnderWay);
+        return;
+    }
+    let (myself, shared, client_id) = (myself.clone(), Arc::clone(&state.args.shared), state.args.client_id);
+    state.tasks.spawn(async move {
+        let settled = shared
+            .persistence
+            .commit(Write::RenewEvent, (client_id, event_id, force))
+            .await;
+        let event = match &settled {
+            Ok(Renewal::Renewed { event, .. }) => DeliveryEvent::Renewed(event.clone()),
+            _ => DeliveryEvent::NotRenewed(event_id),
+        };
+        let _stopped = myself.cast(Message::Happened(event));
+        let answer = settled.map_or_else(RetryReply::Refused, |renewal| RetryReply::Settled(Box::new(renewal)));
+        let _asker_gone = reply.send(answer);
+    });
+}

@@ -1,0 +1,137 @@
+//! Who is where: the references that actors need of each other, published by those who start them.
+//!
+//! Tenant actors have no registered names (ractor's registry is global to the process); this is the only place to look
+//! one up, and it lives and ends with its gateway. Locks are held for a look-up only, never across an await.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+};
+
+use ractor::ActorRef;
+use wharf_domain::{ClientId, ConnectionKey, PendingEvent, WebhookId, session::SessionView};
+use wharf_whatsapp::Link;
+
+use crate::{delivery, persistence, session, tenant};
+
+/// The open link of a number. It outlives its session actor, so that a restarted one can close what its predecessor
+/// left: two clients on one set of keys destroy each other's. Whoever opens or closes holds the lock.
+pub(crate) type LinkSlot = Arc<tokio::sync::Mutex<Option<Arc<dyn Link>>>>;
+
+/// A session as it is seen from outside.
+#[derive(Debug, Clone)]
+pub(crate) struct SessionEntry {
+    /// The actor, while it runs.
+    pub(crate) actor: Option<ActorRef<session::Message>>,
+    /// Its state, as it published it last.
+    pub(crate) view: SessionView,
+    /// Restarts of the actor.
+    pub(crate) restarts: u32,
+}
+
+/// See the module.
+#[derive(Default)]
+pub(crate) struct Directory {
+    persistence: RwLock<Option<ActorRef<persistence::Message>>>,
+    tenants: RwLock<HashMap<ClientId, ActorRef<tenant::Message>>>,
+    deliveries: RwLock<HashMap<WebhookId, ActorRef<delivery::Message>>>,
+    sessions: RwLock<HashMap<ConnectionKey, SessionEntry>>,
+    links: Mutex<HashMap<ConnectionKey, LinkSlot>>,
+}
+
+// A thread that panicked while it held one of these locks left a map that is whole: they are only inserted into and
+// removed from.
+fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Directory {
+    pub(crate) fn persistence(&self) -> Option<ActorRef<persistence::Message>> {
+        read(&self.persistence).clone()
+    }
+
+    pub(crate) fn publish_persistence(&self, actor: Option<ActorRef<persistence::Message>>) {
+        *write(&self.persistence) = actor;
+    }
+
+    pub(crate) fn tenant(&self, client: ClientId) -> Option<ActorRef<tenant::Message>> {
+        read(&self.tenants).get(&client).cloned()
+    }
+
+    pub(crate) fn publish_tenant(&self, client: ClientId, actor: Option<ActorRef<tenant::Message>>) {
+        match actor {
+            Some(actor) => write(&self.tenants).insert(client, actor),
+            None => write(&self.tenants).remove(&client),
+        };
+    }
+
+    pub(crate) fn delivery(&self, webhook: WebhookId) -> Option<ActorRef<delivery::Message>> {
+        read(&self.deliveries).get(&webhook).cloned()
+    }
+
+    pub(crate) fn publish_delivery(&self, webhook: WebhookId, actor: Option<ActorRef<delivery::Message>>) {
+        match actor {
+            Some(actor) => write(&self.deliveries).insert(webhook, actor),
+            None => write(&self.deliveries).remove(&webhook),
+        };
+    }
+
+    /// Wakes the delivery of an event up. It may be lost: a delivery that is not there reads the store when it starts.
+    pub(crate) fn wake(&self, webhook: WebhookId, event: PendingEvent) {
+        if let Some(actor) = read(&self.deliveries).get(&webhook) {
+            let _restarting = actor.cast(delivery::Message::Arrived(event));
+        }
+    }
+
+    pub(crate) fn session(&self, key: &ConnectionKey) -> Option<SessionEntry> {
+        read(&self.sessions).get(key).cloned()
+    }
+
+    /// Publishes a session's actor, or that there is none at present. The view stays.
+    pub(crate) fn publish_session(
+        &self,
+        key: &ConnectionKey,
+        actor: Option<ActorRef<session::Message>>,
+        restarts: u32,
+    ) {
+        if let Some(entry) = write(&self.sessions).get_mut(key) {
+            entry.actor = actor;
+            entry.restarts = restarts;
+        }
+    }
+
+    /// Publishes a session that is new here.
+    pub(crate) fn announce_session(&self, key: &ConnectionKey, view: SessionView) {
+        write(&self.sessions).entry(key.clone()).or_insert(SessionEntry {
+            actor: None,
+            view,
+            restarts: 0,
+        });
+    }
+
+    /// Publishes a session's state.
+    pub(crate) fn publish_view(&self, key: &ConnectionKey, view: SessionView) {
+        if let Some(entry) = write(&self.sessions).get_mut(key) {
+            entry.view = view;
+        }
+    }
+
+    /// Forgets a session that was deleted, and its link's place.
+    pub(crate) fn remove_session(&self, key: &ConnectionKey) {
+        write(&self.sessions).remove(key);
+        self.links().remove(key);
+    }
+
+    /// The place of a number's link.
+    pub(crate) fn link_slot(&self, key: &ConnectionKey) -> LinkSlot {
+        Arc::clone(self.links().entry(key.clone()).or_default())
+    }
+
+    fn links(&self) -> MutexGuard<'_, HashMap<ConnectionKey, LinkSlot>> {
+        self.links.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,73 @@
+//! The janitor: what has to be done now and then.
+//!
+//! Owns nothing. Supervised by the gateway. Restarts from nothing. Stops with the tree. At present it deletes
+//! idempotency keys whose day is over (CONTRACT.md section 2).
+
+use std::{sync::Arc, time::Duration};
+
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use wharf_domain::Timestamp;
+
+use crate::{clock, persistence::Write, shared::Shared, timer::Timer};
+
+/// Often enough that a batch stays small.
+const ROUND_EVERY: Duration = Duration::from_secs(600);
+/// An `Idempotency-Key` is honoured for this long (CONTRACT.md section 2).
+const KEYS_KEPT: Duration = Duration::from_secs(24 * 3600);
+
+/// What the actor can be told.
+pub(crate) enum Message {
+    /// A round is due.
+    Round,
+}
+
+/// See the module.
+pub(crate) struct JanitorActor;
+
+pub(crate) struct State {
+    shared: Arc<Shared>,
+    _rounds: Timer,
+}
+
+impl Actor for JanitorActor {
+    type Msg = Message;
+    type State = State;
+    type Arguments = Arc<Shared>;
+
+    async fn pre_start(&self, myself: ActorRef<Message>, shared: Arc<Shared>) -> Result<State, ActorProcessingErr> {
+        let mut rounds = Timer::default();
+        rounds.set(async move {
+            let mut ticks = tokio::time::interval(ROUND_EVERY);
+            loop {
+                ticks.tick().await;
+                if myself.cast(Message::Round).is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(State {
+            shared,
+            _rounds: rounds,
+        })
+    }
+
+    async fn handle(
+        &self,
+        _myself: ActorRef<Message>,
+        message: Message,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            Message::Round => {
+                let shared = Arc::clone(&state.shared);
+                let before = Timestamp(clock::now().0 - i64::try_from(KEYS_KEPT.as_millis()).unwrap_or(i64::MAX));
+                tokio::spawn(async move {
+                    if let Err(error) = shared.persistence.commit(Write::PurgeKeys, before).await {
+                        tracing::warn!(%error, "idempotency keys were not cleaned up");
+                    }
+                });
+            }
+        }
+        Ok(())
+    }
+}

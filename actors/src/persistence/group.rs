@@ -1,0 +1,97 @@
+//! One group: everything in one transaction, answers after the commit, wake-ups in the order of the commit.
+
+use std::sync::Arc;
+
+use wharf_domain::AttemptOutcome;
+use wharf_store::{Group, NewEvent, RecordedEvent, StoreError, Writer};
+
+use super::{Write, WriteError};
+use crate::directory::Directory;
+
+/// Commits the writes and answers their callers. Gives the connection back, and the error when the store as a whole
+/// took nothing.
+pub(super) async fn commit(
+    mut writer: Box<Writer>,
+    mut writes: Vec<Write>,
+    directory: Arc<Directory>,
+) -> (Box<Writer>, Option<StoreError>) {
+    match carry_out(&mut writer, &mut writes).await {
+        Ok(recorded) => {
+            wake(&directory, recorded);
+            writes.into_iter().for_each(Write::confirm);
+            (writer, None)
+        }
+        Err(error) if error.is_transient() || writes.len() == 1 => {
+            let answer = WriteError::from_store(&error);
+            writes.into_iter().for_each(|write| write.refuse(&answer));
+            (writer, Some(error).filter(StoreError::is_transient))
+        }
+        // One of them is bad: each for itself, so that it fails alone.
+        Err(_) => one_by_one(writer, writes, &directory).await,
+    }
+}
+
+async fn one_by_one(
+    mut writer: Box<Writer>,
+    writes: Vec<Write>,
+    directory: &Directory,
+) -> (Box<Writer>, Option<StoreError>) {
+    let mut refused = None;
+    for write in writes {
+        let mut alone = [write];
+        let result = carry_out(&mut writer, &mut alone).await;
+        let [write] = alone;
+        match result {
+            Ok(recorded) => {
+                wake(directory, recorded);
+                write.confirm();
+            }
+            Err(error) => {
+                write.refuse(&WriteError::from_store(&error));
+                refused = Some(error).filter(StoreError::is_transient);
+            }
+        }
+    }
+    (writer, refused)
+}
+
+/// Deliveries hear of their events here and not from their callers, so that they hear of them in the order of commit.
+fn wake(directory: &Directory, recorded: Vec<RecordedEvent>) {
+    for RecordedEvent { webhook_id, event } in recorded {
+        directory.wake(webhook_id, event);
+    }
+}
+
+async fn carry_out(writer: &mut Writer, writes: &mut [Write]) -> Result<Vec<RecordedEvent>, StoreError> {
+    let mut group = writer.begin().await?;
+    let mut recorded = Vec::new();
+    // Messages and outcomes do not concern each other's rows: each run of them becomes one bulk statement of each kind.
+    for run in writes.chunk_by_mut(|a, b| is_bulk(a) == is_bulk(b)) {
+        if run.first().is_some_and(is_bulk) {
+            bulk(&mut group, run, &mut recorded).await?;
+        } else {
+            for write in run {
+                write.carry_out(&mut group).await?;
+            }
+        }
+    }
+    group.commit().await?;
+    Ok(recorded)
+}
+
+fn is_bulk(write: &Write) -> bool {
+    write.inbound().is_some() || write.outcome().is_some()
+}
+
+async fn bulk(group: &mut Group<'_>, run: &mut [Write], recorded: &mut Vec<RecordedEvent>) -> Result<(), StoreError> {
+    let inbound: Vec<NewEvent> = run.iter().filter_map(Write::inbound).flatten().cloned().collect();
+    if !inbound.is_empty() {
+        recorded.extend(group.record_inbound(&inbound).await?);
+    }
+    let outcomes: Vec<AttemptOutcome> = run.iter().filter_map(Write::outcome).cloned().collect();
+    if !outcomes.is_empty() {
+        group.record_outcomes(&outcomes).await?;
+    }
+    run.iter_mut().for_each(Write::carried_out);
+    Ok(())
+}

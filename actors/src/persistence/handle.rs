@@ -1,0 +1,73 @@
+//! The way to the persistence actor, whichever actor that is at the moment.
+
+use std::{sync::Arc, time::Duration};
+
+use ractor::{RpcReplyPort, rpc::CallResult};
+use thiserror::Error;
+use wharf_store::StoreError;
+
+use super::{Job, Message, Write};
+use crate::directory::Directory;
+
+/// A caller waits this long: a commit takes milliseconds, a locked database up to its busy timeout of 5 s.
+const DEADLINE: Duration = Duration::from_secs(15);
+
+/// A write was not committed, as far as is known.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub(crate) enum WriteError {
+    /// The store takes no writes at present; worth trying again.
+    #[error("{0}")]
+    Unavailable(String),
+    /// The store refused this write for what it is.
+    #[error("{0}")]
+    Rejected(String),
+}
+
+impl WriteError {
+    pub(super) fn from_store(error: &StoreError) -> Self {
+        match error {
+            StoreError::Rejected(_) => Self::Rejected(error.to_string()),
+            _ => Self::Unavailable(error.to_string()),
+        }
+    }
+}
+
+/// Cheap to clone; survives restarts of the actor.
+#[derive(Clone)]
+pub(crate) struct Persistence {
+    directory: Arc<Directory>,
+}
+
+impl Persistence {
+    pub(crate) fn new(directory: Arc<Directory>) -> Self {
+        Self { directory }
+    }
+
+    /// Has `input` committed as the write that `verb` makes of it.
+    ///
+    /// # Errors
+    /// `WriteError` when it is not committed, or when nothing is known within 15 s.
+    pub(crate) async fn commit<I, O: Send + 'static>(
+        &self,
+        verb: fn(Job<I, O>) -> Write,
+        input: I,
+    ) -> Result<O, WriteError> {
+        let make = |reply: RpcReplyPort<_>| Message::Commit(Box::new(verb(Job::new(input, reply))));
+        let unavailable = |text: &str| Err(WriteError::Unavailable(text.to_owned()));
+        let Some(actor) = self.directory.persistence() else {
+            return unavailable("the store is being restarted");
+        };
+        match actor.call(make, Some(DEADLINE)).await {
+            Ok(CallResult::Success(answer)) => answer,
+            Ok(CallResult::Timeout) => unavailable("the store did not answer in time"),
+            Ok(CallResult::SenderError) | Err(_) => unavailable("the store is being restarted"),
+        }
+    }
+
+    /// Waits until everything told so far is committed, at most `deadline`.
+    pub(crate) async fn flush(&self, deadline: Duration) {
+        if let Some(actor) = self.directory.persistence() {
+            let _gone_or_late = actor.call(Message::Flush, Some(deadline)).await;
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! What can be committed.
+
+use ractor::RpcReplyPort;
+use serde_json::{Map, Value};
+use wharf_domain::{
+    AttemptOutcome, ClientId, Connection, ConnectionKey, EventId, Timestamp, Webhook, WebhookId, webhook::WebhookPatch,
+};
+use wharf_store::{ConnectionRecord, Group, KeyClaim, NewEvent, Renewal, StoreError};
+
+use super::WriteError;
+use crate::clock;
+
+/// A write and its caller.
+#[derive(Debug)]
+pub(crate) struct Job<I, O> {
+    input: I,
+    output: Option<O>,
+    reply: Option<RpcReplyPort<Result<O, WriteError>>>,
+}
+
+impl<I, O: Send + 'static> Job<I, O> {
+    pub(crate) fn new(input: I, reply: RpcReplyPort<Result<O, WriteError>>) -> Self {
+        Self {
+            input,
+            output: None,
+            reply: Some(reply),
+        }
+    }
+
+    fn answer(self, result: Result<(), WriteError>) {
+        let Some(reply) = self.reply else { return };
+        let answer = result.and_then(|()| {
+            self.output
+                .ok_or_else(|| WriteError::Unavailable("the write was not carried out".to_owned()))
+        });
+        let _caller_gone = reply.send(answer);
+    }
+}
+
+/// What a webhook is registered with.
+#[derive(Debug)]
+pub(crate) struct Registration {
+    pub(crate) id: WebhookId,
+    pub(crate) key: ConnectionKey,
+    pub(crate) url: String,
+    pub(crate) max_retries: u32,
+    pub(crate) is_active: bool,
+    pub(crate) metadata: Option<Map<String, Value>>,
+}
+
+/// A claim on an `Idempotency-Key`.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    pub(crate) key: ConnectionKey,
+    pub(crate) idempotency_key: String,
+    pub(crate) body_hash: [u8; 32],
+}
+
+/// The end of a claim: the answer to give again, or none when nothing was sent.
+#[derive(Debug)]
+pub(crate) struct Settlement {
+    pub(crate) key: ConnectionKey,
+    pub(crate) idempotency_key: String,
+    pub(crate) answer: Option<String>,
+}
+
+/// One write, in the domain's verbs.
+#[derive(Debug)]
+pub(crate) enum Write {
+    /// Messages that WhatsApp delivered.
+    RecordInbound(Job<Vec<NewEvent>, ()>),
+    /// An attempt that ended.
+    RecordOutcome(Job<AttemptOutcome, ()>),
+    /// A state that a session reached. `false`: there is no such connection any more.
+    RecordConnection(Job<ConnectionRecord, bool>),
+    /// A new webhook. `None`: the number has one.
+    RegisterWebhook(Job<Registration, Option<Webhook>>),
+    /// A changed webhook. `None`: there is none.
+    ChangeWebhook(Job<(ClientId, WebhookId, WebhookPatch), Option<Webhook>>),
+    /// A webhook that goes; its waiting events end.
+    DeleteWebhook(Job<(ClientId, WebhookId), bool>),
+    /// A manual retry.
+    RenewEvent(Job<(ClientId, EventId, bool), Renewal>),
+    /// A new connection. `None`: it exists.
+    CreateConnection(Job<ConnectionKey, Option<Connection>>),
+    /// A connection that goes.
+    DeleteConnection(Job<ConnectionKey, bool>),
+    /// The beginning of a send under an `Idempotency-Key`.
+    ClaimKey(Job<Claim, KeyClaim>),
+    /// Its end.
+    SettleKey(Job<Settlement, ()>),
+    /// All rows of a removed client, after its sessions were logged out.
+    PurgeClient(Job<ClientId, ()>),
+    /// Idempotency keys whose day is over.
+    PurgeKeys(Job<Timestamp, u64>),
+}
+
+macro_rules! each_job {
+    ($write:expr, $job:ident => $body:expr) => {
+        match $write {
+            Write::RecordInbound($job) => $body,
+            Write::RecordOutcome($job) => $body,
+            Write::RecordConnection($job) => $body,
+            Write::RegisterWebhook($job) => $body,
+            Write::ChangeWebhook($job) => $body,
+            Write::DeleteWebhook($job) => $body,
+            Write::RenewEvent($job) => $body,
+            Write::CreateConnection($job) => $body,
+            Write::DeleteConnection($job) => $body,
+            Write::ClaimKey($job) => $body,
+            Write::SettleKey($job) => $body,
+            Write::PurgeClient($job) => $body,
+            Write::PurgeKeys($job) => $body,
+        }
+    };
+}
+
+impl Write {
+    /// A write that changes nothing but has to be committed, to see whether that is possible.
+    pub(super) fn probe() -> Self {
+        Self::PurgeKeys(Job {
+            input: Timestamp(0),
+            output: None,
+            reply: None,
+        })
+    }
+
+    /// Tells the caller that it is committed.
+    pub(super) fn confirm(self) {
+        each_job!(self, job => job.answer(Ok(())));
+    }
+
+    /// Tells the caller that it is not.
+    pub(super) fn refuse(self, error: &WriteError) {
+        each_job!(self, job => job.answer(Err(error.clone())));
+    }
+
+    /// The messages of a [`Write::RecordInbound`].
+    pub(super) fn inbound(&self) -> Option<&[NewEvent]> {
+        match self {
+            Self::RecordInbound(job) => Some(&job.input),
+            _ => None,
+        }
+    }
+
+    /// The outcome of a [`Write::RecordOutcome`].
+    pub(super) fn outcome(&self) -> Option<&AttemptOutcome> {
+        match self {
+            Self::RecordOutcome(job) => Some(&job.input),
+            _ => None,
+        }
+    }
+
+    /// Notes that a bulk statement has carried this write out.
+    pub(super) fn carried_out(&mut self) {
+        match self {
+            Self::RecordInbound(job) => job.output = Some(()),
+            Self::RecordOutcome(job) => job.output = Some(()),
+            _ => {}
+        }
+    }
+
+    /// Carries out a write that is not one of the bulk kinds.
+    pub(super) async fn carry_out(&mut self, group: &mut Group<'_>) -> Result<(), StoreError> {
+        let now = clock::now();
+        match self {
+            Self::RecordInbound(_) | Self::RecordOutcome(_) => {}
+            Self::RecordConnection(job) => job.output = Some(group.record_connection(&job.input).await?),
+            Self::RegisterWebhook(job) => {
+                let Registration {
+                    id,
+                    key,
+                    url,
+                    max_retries,
+                    is_active,
+                    metadata,
+                } = &job.input;
+                let made = group
+                    .register_webhook(*id, key, url, *max_retries, *is_active, metadata.as_ref(), now)
+                    .await?;
+                job.output = Some(made);
+            }
+            Self::ChangeWebhook(job) => {
+                let (client, id, patch) = &job.input;
+                job.output = Some(group.update_webhook(*client, *id, patch, now).await?);
+            }
+            Self::DeleteWebhook(job) => {
+                job.output = Some(group.delete_webhook(job.input.0, job.input.1, now).await?);
+            }
+            Self::RenewEvent(job) => {
+                let (client, id, force) = job.input;
+                job.output = Some(group.renew_event(client, id, force, now).await?);
+            }
+            Self::CreateConnection(job) => job.output = Some(group.create_connection(&job.input, now).await?),
+            Self::DeleteConnection(job) => job.output = Some(group.delete_connection(&job.input).await?),
+            Self::ClaimKey(job) => {
+                let Claim {
+                    key,
+                    idempotency_key,
+                    body_hash,
+                } = &job.input;
+                job.output = Some(group.claim_key(key, idempotency_key, body_hash, now).await?);
+            }
+            Self::SettleKey(job) => {
+                let Settlement {
+                    key,
+                    idempotency_key,
+                    answer,
+                } = &job.input;
+                match answer {
+                    Some(answer) => group.complete_key(key, idempotency_key, answer).await?,
+                    None => group.release_key(key, idempotency_key).await?,
+                }
+                job.output = Some(());
+            }
+            Self::PurgeClient(job) => {
+                group.purge_client(job.input).await?;
+                job.output = Some(());
+            }
+            Self::PurgeKeys(job) => job.output = Some(group.purge_keys(job.input).await?),
+        }
+        Ok(())
+    }
+}

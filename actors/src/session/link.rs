@@ -1,0 +1,95 @@
+//! Opening and closing the link, in tasks that report back. Whoever opens or closes holds the number's place in the
+//! directory, so that there is never more than one link, also across a restart of the actor.
+
+use std::sync::Arc;
+
+use ractor::ActorRef;
+use tokio::sync::mpsc;
+use wharf_domain::session::{LinkEvent, SessionEvent};
+
+use super::{Message, State, inbox::SessionInbox};
+
+/// Opens a link after whatever a predecessor left is closed.
+///
+/// The task is detached on purpose: a link that opens while its actor dies must reach its place in the directory, where
+/// the next actor finds and closes it.
+pub(super) fn open(myself: &ActorRef<Message>, state: &State, generation: u64) {
+    let (key, shared, slot) = (
+        state.args.key.clone(),
+        Arc::clone(&state.args.shared),
+        Arc::clone(&state.slot),
+    );
+    let inbox = Arc::new(SessionInbox::new(
+        key.clone(),
+        shared.persistence.clone(),
+        myself.clone(),
+    ));
+    let (events, happened) = mpsc::unbounded_channel();
+    tokio::spawn(forward(happened, myself.clone(), generation));
+    let myself = myself.clone();
+    tokio::spawn(async move {
+        let mut slot = slot.lock().await;
+        if let Some(left_over) = slot.take() {
+            left_over.close().await;
+        }
+        match shared.links.open(&key, events, inbox).await {
+            Ok(link) => {
+                *slot = Some(Arc::clone(&link));
+                if myself
+                    .cast(Message::Opened {
+                        generation,
+                        link: Arc::clone(&link),
+                    })
+                    .is_err()
+                {
+                    *slot = None;
+                    link.close().await;
+                }
+            }
+            Err(error) => {
+                let event = SessionEvent::OpenFailed {
+                    generation,
+                    detail: error.to_string(),
+                };
+                let _stopped = myself.cast(Message::Happened(event));
+            }
+        }
+    });
+}
+
+async fn forward(mut happened: mpsc::UnboundedReceiver<LinkEvent>, myself: ActorRef<Message>, generation: u64) {
+    while let Some(event) = happened.recv().await {
+        if myself
+            .cast(Message::Happened(SessionEvent::Link { generation, event }))
+            .is_err()
+        {
+            return;
+        }
+    }
+}
+
+/// Ends the link. Detached like [`open`]: a logout that was begun is carried through.
+pub(super) fn close(myself: &ActorRef<Message>, state: &mut State, generation: u64, log_out: bool, forget: bool) {
+    state.link = None;
+    let (key, shared, slot) = (
+        state.args.key.clone(),
+        Arc::clone(&state.args.shared),
+        Arc::clone(&state.slot),
+    );
+    let myself = myself.clone();
+    tokio::spawn(async move {
+        let mut slot = slot.lock().await;
+        if let Some(link) = slot.take() {
+            if log_out {
+                link.log_out().await;
+            } else {
+                link.close().await;
+            }
+        }
+        if forget && let Err(error) = shared.links.forget(&key).await {
+            tracing::error!(number = %key.phone_number, %error, "cannot delete the keys of a number");
+        }
+        drop(slot);
+        let _stopped = myself.cast(Message::Happened(SessionEvent::LinkGone { generation }));
+    });
+}

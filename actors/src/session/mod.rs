@@ -1,0 +1,313 @@
+//! The session actor: one per WhatsApp number, on its client's Arbiter.
+//!
+//! Owns the link's life: pairing, reconnects and their timer, silence, logout, outgoing sends; the decisions are those of
+//! the machine in `wharf_domain::session`, whose effects it carries out. Supervised by its tenant. Restarts from its row
+//! in the store, after whatever its predecessor left open is closed. Stops when the connection is deleted or the tree
+//! stops.
+
+mod inbox;
+mod link;
+
+use std::{sync::Arc, time::Duration};
+
+use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
+use tokio::task::JoinSet;
+use wharf_domain::{
+    ConnectionKey, PhoneNumber, Timestamp,
+    session::{Session, SessionEffect, SessionEvent, SessionView},
+};
+use wharf_store::ConnectionRecord;
+use wharf_whatsapp::{Link, SendError, Sent};
+
+use crate::{
+    clock,
+    directory::LinkSlot,
+    persistence::{Write, WriteError},
+    shared::Shared,
+    supervision::DONE,
+    timer::Timer,
+};
+
+/// A send waits this long for WhatsApp's ack (the issue of a caller that hangs is worse than an unknown outcome).
+const SEND_DEADLINE: Duration = Duration::from_secs(15);
+/// The pause before a state that the store refused is written again, and between looks at whether it takes writes.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
+
+/// What the actor is started with.
+pub(crate) struct Args {
+    pub(crate) key: ConnectionKey,
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// What the actor can be told.
+pub(crate) enum Message {
+    /// Read the row and begin.
+    Begin,
+    /// Something happened to the session.
+    Happened(SessionEvent),
+    /// A link is open.
+    Opened { generation: u64, link: Arc<dyn Link> },
+    /// The state was written, or not; `false` in `exists` when there is no row for it any more.
+    Saved(Result<bool, WriteError>),
+    /// Write the state again.
+    SaveAgain,
+    /// Messages were left unacknowledged because the store took no writes.
+    LeftUnacknowledged,
+    /// Look whether the store takes writes again.
+    TryRefetch,
+    /// Send a text.
+    SendText {
+        to: PhoneNumber,
+        text: String,
+        reply: RpcReplyPort<Result<Sent, SendError>>,
+    },
+    /// Log out, forget the keys, answer, and stop.
+    Delete(RpcReplyPort<()>),
+    /// Close the link, answer, and stop; the row stays as it is.
+    Shutdown(RpcReplyPort<()>),
+    /// Die, for the tests of the tree.
+    #[cfg(test)]
+    Crash,
+}
+
+/// See the module.
+pub(crate) struct SessionActor;
+
+pub(crate) struct State {
+    args: Args,
+    /// There from `Begin` on.
+    machine: Option<Session>,
+    slot: LinkSlot,
+    link: Option<(u64, Arc<dyn Link>)>,
+    timer: Timer,
+    /// The state of saving: a write under way, and whether the state changed since it began.
+    saving: bool,
+    unsaved: bool,
+    save_timer: Timer,
+    refetch_timer: Timer,
+    ended: Vec<RpcReplyPort<()>>,
+    tasks: JoinSet<()>,
+}
+
+impl Actor for SessionActor {
+    type Msg = Message;
+    type State = State;
+    type Arguments = Args;
+
+    async fn pre_start(&self, myself: ActorRef<Message>, args: Args) -> Result<State, ActorProcessingErr> {
+        myself.cast(Message::Begin)?;
+        let slot = args.shared.directory.link_slot(&args.key);
+        Ok(State {
+            args,
+            machine: None,
+            slot,
+            link: None,
+            timer: Timer::default(),
+            saving: false,
+            unsaved: false,
+            save_timer: Timer::default(),
+            refetch_timer: Timer::default(),
+            ended: Vec::new(),
+            tasks: JoinSet::new(),
+        })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<Message>,
+        message: Message,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        while state.tasks.try_join_next().is_some() {}
+        match message {
+            Message::Begin => Box::pin(on_begin(&myself, state)).await?,
+            Message::Happened(event) => step(&myself, state, event),
+            Message::Opened { generation, link } => state.link = Some((generation, link)),
+            Message::Saved(result) => on_saved(&myself, state, result),
+            Message::SaveAgain => save(&myself, state),
+            Message::LeftUnacknowledged => look_again(&myself, state),
+            Message::TryRefetch => on_try_refetch(&myself, state),
+            Message::SendText { to, text, reply } => on_send_text(state, to, text, reply),
+            Message::Delete(reply) => end(&myself, state, SessionEvent::Delete, reply),
+            Message::Shutdown(reply) => end(&myself, state, SessionEvent::Shutdown, reply),
+            #[cfg(test)]
+            Message::Crash => panic!("asked to"),
+        }
+        Ok(())
+    }
+}
+
+/// Waits for the store inside the handler: there is nothing else that the actor could do before.
+async fn on_begin(myself: &ActorRef<Message>, state: &mut State) -> Result<(), ActorProcessingErr> {
+    let Args { key, shared } = &state.args;
+    let Some(row) = shared.store.connection(key).await? else {
+        myself.stop(Some(DONE.to_owned()));
+        return Ok(());
+    };
+    let view = view_of_row(&row);
+    let start_at = if view.wanted {
+        shared.pacer.next()
+    } else {
+        Timestamp::default()
+    };
+    let mut machine = Session::new(key.phone_number.clone(), view);
+    let effects = machine.start(clock::now(), start_at);
+    state.machine = Some(machine);
+    publish(state);
+    carry_out(myself, state, effects);
+    Ok(())
+}
+
+/// A row as a view; the QR code is never in a row.
+pub(crate) fn view_of_row(row: &wharf_domain::Connection) -> SessionView {
+    SessionView {
+        status: row.status,
+        reason: row.reason.clone(),
+        jid: row.jid.clone(),
+        push_name: row.push_name.clone(),
+        connected_since: row.connected_since,
+        last_event_at: row.last_event_at,
+        reconnect_attempts: row.reconnect_attempts,
+        wanted: row.wanted,
+        qr: None,
+    }
+}
+
+fn step(myself: &ActorRef<Message>, state: &mut State, event: SessionEvent) {
+    let Some(machine) = state.machine.as_mut() else { return };
+    let effects = machine.step(clock::now(), clock::jitter(), event);
+    publish(state);
+    carry_out(myself, state, effects);
+}
+
+fn publish(state: &State) {
+    if let Some(machine) = &state.machine {
+        state
+            .args
+            .shared
+            .directory
+            .publish_view(&state.args.key, machine.view().clone());
+    }
+}
+
+fn carry_out(myself: &ActorRef<Message>, state: &mut State, effects: Vec<SessionEffect>) {
+    for effect in effects {
+        match effect {
+            SessionEffect::OpenLink { generation } => link::open(myself, state, generation),
+            SessionEffect::CloseLink {
+                generation,
+                log_out,
+                forget,
+            } => {
+                link::close(myself, state, generation, log_out, forget);
+            }
+            SessionEffect::CheckSilence { generation } => {
+                let silent_for = state.link.as_ref().filter(|(open, _)| *open == generation);
+                let silent_for = silent_for.and_then(|(_, link)| link.silence());
+                let _stopped = myself.cast(Message::Happened(SessionEvent::Silence { generation, silent_for }));
+            }
+            SessionEffect::SetTimer { at, generation } => {
+                let myself = myself.clone();
+                state.timer.set(async move {
+                    tokio::time::sleep(clock::until(at)).await;
+                    let _stopped = myself.cast(Message::Happened(SessionEvent::TimerFired { generation }));
+                });
+            }
+            SessionEffect::Save => save(myself, state),
+            SessionEffect::Finished => {
+                state.ended.drain(..).for_each(|reply| {
+                    let _asker_gone = reply.send(());
+                });
+                myself.stop(Some(DONE.to_owned()));
+            }
+        }
+    }
+}
+
+fn end(myself: &ActorRef<Message>, state: &mut State, event: SessionEvent, reply: RpcReplyPort<()>) {
+    state.ended.push(reply);
+    if state.machine.is_none() {
+        // It has not even read its row; nothing is open.
+        carry_out(myself, state, vec![SessionEffect::Finished]);
+        return;
+    }
+    step(myself, state, event);
+}
+
+/// Writes the present state. While a write is under way the next one waits, and then writes what is true by then.
+fn save(myself: &ActorRef<Message>, state: &mut State) {
+    let Some(machine) = &state.machine else { return };
+    if state.saving {
+        state.unsaved = true;
+        return;
+    }
+    (state.saving, state.unsaved) = (true, false);
+    let view = machine.view();
+    let record = ConnectionRecord {
+        key: state.args.key.clone(),
+        status: view.status,
+        reason: view.reason.clone(),
+        jid: view.jid.clone(),
+        push_name: view.push_name.clone(),
+        connected_since: view.connected_since,
+        last_event_at: view.last_event_at,
+        reconnect_attempts: view.reconnect_attempts,
+        wanted: view.wanted,
+        updated_at: clock::now(),
+    };
+    let (myself, shared) = (myself.clone(), Arc::clone(&state.args.shared));
+    state.tasks.spawn(async move {
+        let result = shared.persistence.commit(Write::RecordConnection, record).await;
+        let _stopped = myself.cast(Message::Saved(result));
+    });
+}
+
+fn on_saved(myself: &ActorRef<Message>, state: &mut State, result: Result<bool, WriteError>) {
+    state.saving = false;
+    match result {
+        Ok(_) if state.unsaved => save(myself, state),
+        Ok(_) => {}
+        Err(error) => {
+            tracing::warn!(number = %state.args.key.phone_number, %error, "a session's state was not written; trying again");
+            let myself = myself.clone();
+            state.save_timer.set(async move {
+                tokio::time::sleep(STORE_PAUSE).await;
+                let _stopped = myself.cast(Message::SaveAgain);
+            });
+        }
+    }
+}
+
+fn look_again(myself: &ActorRef<Message>, state: &mut State) {
+    let myself = myself.clone();
+    state.refetch_timer.set(async move {
+        tokio::time::sleep(STORE_PAUSE).await;
+        let _stopped = myself.cast(Message::TryRefetch);
+    });
+}
+
+/// WhatsApp sends what was not acknowledged again when the device connects, and not before.
+fn on_try_refetch(myself: &ActorRef<Message>, state: &mut State) {
+    if state.args.shared.health.store_refusal().is_some() {
+        look_again(myself, state);
+    } else {
+        step(myself, state, SessionEvent::Refetch);
+    }
+}
+
+fn on_send_text(state: &mut State, to: PhoneNumber, text: String, reply: RpcReplyPort<Result<Sent, SendError>>) {
+    let connected = state.machine.as_ref().and_then(Session::connected_link);
+    let link = state
+        .link
+        .as_ref()
+        .filter(|(generation, _)| Some(*generation) == connected);
+    let Some((_, link)) = link else {
+        let _asker_gone = reply.send(Err(SendError::NotConnected));
+        return;
+    };
+    let link = Arc::clone(link);
+    state.tasks.spawn(async move {
+        let result = tokio::time::timeout(SEND_DEADLINE, link.send_text(&to, &text, SEND_DEADLINE)).await;
+        let _asker_gone = reply.send(result.unwrap_or(Err(SendError::TimedOut(SEND_DEADLINE))));
+    });
+}

@@ -1,0 +1,91 @@
+//! What every actor of the tree has in common.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::sync::Semaphore;
+use wharf_domain::{Timestamp, address::TargetPolicy};
+use wharf_store::Store;
+use wharf_whatsapp::LinkFactory;
+
+use crate::{bulkhead::Bulkheads, clock, directory::Directory, health::Health, persistence::Persistence, post::Poster};
+
+/// What can be set from outside; config.toml says what each value means.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Arbiters for sessions; 0 stands for one per core.
+    pub bulkheads: usize,
+    /// Sessions started per second when the program starts.
+    pub session_starts_per_second: u32,
+    /// Attempts at once, in all.
+    pub max_in_flight: usize,
+    /// Attempts at once, of one client.
+    pub max_in_flight_per_client: usize,
+    /// Attempts at once, of one webhook.
+    pub max_in_flight_per_webhook: usize,
+    /// Which targets a webhook may have.
+    pub targets: TargetPolicy,
+    /// The deadline of one attempt.
+    pub attempt_timeout: Duration,
+    /// Certificates (PEM) that are trusted beside the usual ones.
+    pub extra_roots_pem: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            bulkheads: 2,
+            session_starts_per_second: 20,
+            max_in_flight: 256,
+            max_in_flight_per_client: 64,
+            max_in_flight_per_webhook: 16,
+            targets: TargetPolicy {
+                allow_http: false,
+                allow_private_networks: false,
+            },
+            attempt_timeout: Duration::from_secs(10),
+            extra_roots_pem: String::new(),
+        }
+    }
+}
+
+/// One per gateway.
+pub(crate) struct Shared {
+    pub(crate) settings: Settings,
+    pub(crate) store: Store,
+    pub(crate) persistence: Persistence,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) health: Arc<Health>,
+    pub(crate) poster: Poster,
+    pub(crate) links: Arc<dyn LinkFactory>,
+    pub(crate) bulkheads: Bulkheads,
+    /// Slots for attempts, over all clients.
+    pub(crate) slots: Arc<Semaphore>,
+    pub(crate) pacer: Pacer,
+}
+
+/// Spreads the starts of many sessions, so that a restart is no stampede on WhatsApp, on the disk or on the processor.
+#[derive(Debug)]
+pub(crate) struct Pacer {
+    apart: Duration,
+    next: Mutex<Timestamp>,
+}
+
+impl Pacer {
+    pub(crate) fn new(per_second: u32) -> Self {
+        Self {
+            apart: Duration::from_secs(1) / per_second.max(1),
+            next: Mutex::new(Timestamp::default()),
+        }
+    }
+
+    /// When the session that asks may start.
+    pub(crate) fn next(&self) -> Timestamp {
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let mine = (*next).max(clock::now());
+        *next = mine + self.apart;
+        mine
+    }
+}

@@ -1,0 +1,371 @@
+//! The tenant actor: one per client. A client's trouble ends here.
+//!
+//! Supervises the client's sessions and deliveries and owns its slots for attempts. Supervised by the tenants actor.
+//! Restarts from the store: it starts a child for every connection and webhook. Stops when the client is removed, after
+//! its devices were unlinked, or when the tree stops.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use futures::future::join_all;
+use ractor::{Actor, ActorProcessingErr, ActorRef, ActorRuntime, RpcReplyPort, SupervisionEvent, rpc::CallResult};
+use tokio::sync::Semaphore;
+use wharf_domain::{
+    ClientId, Connection, ConnectionKey, ConnectionStatus, PhoneNumber, Webhook, WebhookId, restart::Restart,
+};
+
+use crate::{
+    delivery::{self, DeliveryActor},
+    persistence::Write,
+    session::{self, SessionActor},
+    shared::Shared,
+    supervision::{Children, DONE, Death},
+};
+
+/// How long sessions may take to close their links when the tree stops.
+const SESSIONS_DEADLINE: Duration = Duration::from_secs(8);
+/// How long running attempts get when the tree stops (CONTRACT.md section 5), and a little for their commit.
+const DELIVERIES_DEADLINE: Duration = Duration::from_millis(10_500);
+/// How long a removed client's device may take to log out.
+const LOGOUT_DEADLINE: Duration = Duration::from_secs(30);
+
+/// What the actor is started with.
+#[derive(Clone)]
+pub(crate) struct Args {
+    pub(crate) client_id: ClientId,
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// What the actor can be told.
+pub(crate) enum Message {
+    /// Read the store and start the children.
+    Begin,
+    /// A connection was created: start its session.
+    ConnectionCreated(Box<Connection>),
+    /// A connection's row is gone.
+    ConnectionDeleted(PhoneNumber),
+    /// A webhook was registered.
+    WebhookRegistered(WebhookId),
+    /// A webhook was changed.
+    WebhookChanged(Box<Webhook>),
+    /// A webhook was deleted.
+    WebhookDeleted(WebhookId),
+    /// A child's restart is due.
+    Restart { child: ChildKey, generation: u64 },
+    /// Close every child, answer, and stop.
+    Stop(RpcReplyPort<()>),
+    /// The client was removed: unlink its devices, delete its rows, answer, and stop.
+    Remove(RpcReplyPort<()>),
+    /// Every child has ended.
+    Ended,
+    /// Die, for the tests of the tree.
+    #[cfg(test)]
+    Crash,
+}
+
+/// A child of a tenant.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum ChildKey {
+    /// The session of a number.
+    Session(PhoneNumber),
+    /// The delivery of a webhook.
+    Delivery(WebhookId),
+}
+
+/// See the module.
+pub(crate) struct TenantActor;
+
+pub(crate) struct State {
+    args: Args,
+    slots: Arc<Semaphore>,
+    children: Children<ChildKey>,
+    deliveries: HashMap<WebhookId, ActorRef<delivery::Message>>,
+    /// Set when the end has begun: no child is started any more.
+    ending: Option<RpcReplyPort<()>>,
+}
+
+impl Actor for TenantActor {
+    type Msg = Message;
+    type State = State;
+    type Arguments = Args;
+
+    async fn pre_start(&self, myself: ActorRef<Message>, args: Args) -> Result<State, ActorProcessingErr> {
+        myself.cast(Message::Begin)?;
+        let slots = Arc::new(Semaphore::new(args.shared.settings.max_in_flight_per_client));
+        Ok(State {
+            args,
+            slots,
+            children: Children::default(),
+            deliveries: HashMap::new(),
+            ending: None,
+        })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<Message>,
+        message: Message,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            Message::Begin => Box::pin(on_begin(&myself, state)).await?,
+            Message::ConnectionCreated(connection) => start_session(&myself, state, &connection)?,
+            Message::ConnectionDeleted(number) => {
+                state.children.forget(&ChildKey::Session(number.clone()));
+                state.args.shared.directory.remove_session(&key(state, number));
+            }
+            Message::WebhookRegistered(id) => start_delivery(&myself, state, id)?,
+            Message::WebhookChanged(webhook) => {
+                if let Some(actor) = state.deliveries.get(&webhook.id) {
+                    let _restarting = actor.cast(delivery::Message::Changed(webhook));
+                }
+            }
+            Message::WebhookDeleted(id) => {
+                if let Some(actor) = state.deliveries.get(&id) {
+                    let _restarting = actor.cast(delivery::Message::Close);
+                }
+            }
+            Message::Restart { child, generation } => on_restart(&myself, state, child, generation)?,
+            Message::Stop(reply) => on_stop(&myself, state, reply),
+            Message::Remove(reply) => on_remove(&myself, state, reply),
+            Message::Ended => {
+                if let Some(reply) = state.ending.take() {
+                    let _asker_gone = reply.send(());
+                }
+                myself.stop(Some(DONE.to_owned()));
+            }
+            #[cfg(test)]
+            Message::Crash => panic!("asked to"),
+        }
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        myself: ActorRef<Message>,
+        event: SupervisionEvent,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        match state.children.death(&event) {
+            None => {}
+            Some(Death::Done(ChildKey::Delivery(id))) => {
+                state.deliveries.remove(&id);
+                state.args.shared.directory.publish_delivery(id, None);
+            }
+            Some(Death::Done(ChildKey::Session(number))) => {
+                let key = key(state, number);
+                state.args.shared.directory.publish_session(&key, None, 0);
+            }
+            Some(Death::Failed {
+                key,
+                generation,
+                restart,
+                restarts,
+                reason,
+            }) => {
+                on_failed(&myself, state, key, generation, restart, restarts, &reason);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn key(state: &State, phone_number: PhoneNumber) -> ConnectionKey {
+    ConnectionKey {
+        client_id: state.args.client_id,
+        phone_number,
+    }
+}
+
+/// Waits for the store inside the handler: there is nothing else that the actor could do before.
+async fn on_begin(myself: &ActorRef<Message>, state: &mut State) -> Result<(), ActorProcessingErr> {
+    let (store, client) = (&state.args.shared.store, state.args.client_id);
+    let (webhooks, connections) = (store.webhooks(client).await?, store.connections(client).await?);
+    for webhook in webhooks {
+        start_delivery(myself, state, webhook.id)?;
+    }
+    for connection in connections {
+        start_session(myself, state, &connection)?;
+    }
+    Ok(())
+}
+
+fn start_delivery(myself: &ActorRef<Message>, state: &mut State, id: WebhookId) -> Result<(), ActorProcessingErr> {
+    let child = ChildKey::Delivery(id);
+    if state.ending.is_some() || state.children.contains(&child) {
+        return Ok(());
+    }
+    spawn_delivery(myself, state, id)
+}
+
+fn spawn_delivery(myself: &ActorRef<Message>, state: &mut State, id: WebhookId) -> Result<(), ActorProcessingErr> {
+    let args = delivery::Args {
+        client_id: state.args.client_id,
+        webhook_id: id,
+        client_slots: Arc::clone(&state.slots),
+        shared: Arc::clone(&state.args.shared),
+    };
+    let (actor, _started) = ActorRuntime::spawn_linked_instant(None, DeliveryActor, args, myself.get_cell())?;
+    state.children.started(ChildKey::Delivery(id), actor.get_cell());
+    state.deliveries.insert(id, actor.clone());
+    state.args.shared.directory.publish_delivery(id, Some(actor));
+    Ok(())
+}
+
+fn start_session(
+    myself: &ActorRef<Message>,
+    state: &mut State,
+    connection: &Connection,
+) -> Result<(), ActorProcessingErr> {
+    let child = ChildKey::Session(connection.phone_number.clone());
+    if state.ending.is_some() || state.children.contains(&child) {
+        return Ok(());
+    }
+    let mut view = session::view_of_row(connection);
+    if view.wanted {
+        // Until its actor says otherwise; the row may say `connected` from before.
+        (view.status, view.connected_since) = (ConnectionStatus::Connecting, None);
+    }
+    state.args.shared.directory.announce_session(&connection.key(), view);
+    spawn_session(myself, state, connection.phone_number.clone())
+}
+
+/// Starts a session on its client's Arbiter: ractor spawns on the runtime that is entered.
+fn spawn_session(myself: &ActorRef<Message>, state: &mut State, number: PhoneNumber) -> Result<(), ActorProcessingErr> {
+    let shared = Arc::clone(&state.args.shared);
+    let key = key(state, number.clone());
+    let args = session::Args {
+        key: key.clone(),
+        shared: Arc::clone(&shared),
+    };
+    let runtime = shared
+        .bulkheads
+        .runtime(state.args.client_id)
+        .ok_or("there is no runtime for sessions")?;
+    let entered = runtime.enter();
+    let (actor, _started) = ActorRuntime::spawn_linked_instant(None, SessionActor, args, myself.get_cell())?;
+    drop(entered);
+    let child = ChildKey::Session(number);
+    state.children.started(child.clone(), actor.get_cell());
+    shared
+        .directory
+        .publish_session(&key, Some(actor), state.children.restarts(&child));
+    Ok(())
+}
+
+fn on_restart(
+    myself: &ActorRef<Message>,
+    state: &mut State,
+    child: ChildKey,
+    generation: u64,
+) -> Result<(), ActorProcessingErr> {
+    if state.ending.is_some() || !state.children.may_start(&child, generation) {
+        return Ok(());
+    }
+    match child {
+        ChildKey::Delivery(id) => spawn_delivery(myself, state, id),
+        ChildKey::Session(number) => spawn_session(myself, state, number),
+    }
+}
+
+fn on_failed(
+    myself: &ActorRef<Message>,
+    state: &State,
+    child: ChildKey,
+    generation: u64,
+    restart: Restart,
+    restarts: u32,
+    reason: &str,
+) {
+    tracing::error!(client = %state.args.client_id, ?child, ?restart, reason, "a child failed");
+    let directory = &state.args.shared.directory;
+    match &child {
+        ChildKey::Delivery(id) => directory.publish_delivery(*id, None),
+        ChildKey::Session(number) => {
+            let key = key(state, number.clone());
+            directory.publish_session(&key, None, restarts);
+            if let Some(mut entry) = directory.session(&key) {
+                let parked = matches!(restart, Restart::Park(_));
+                entry.view.status = if parked {
+                    ConnectionStatus::Failed
+                } else {
+                    ConnectionStatus::Connecting
+                };
+                let what = if parked {
+                    "parked after repeated failures, next try"
+                } else {
+                    "restarting"
+                };
+                entry.view.reason = Some(format!("{what} in {} s: {reason}", restart.wait().as_secs()));
+                (entry.view.connected_since, entry.view.qr) = (None, None);
+                directory.publish_view(&key, entry.view);
+            }
+        }
+    }
+    let message = move || Message::Restart {
+        child: child.clone(),
+        generation,
+    };
+    myself.send_after(restart.wait(), message);
+}
+
+/// Sessions and deliveries end side by side; a task waits for them, the actor stays free for their deaths.
+fn on_stop(myself: &ActorRef<Message>, state: &mut State, reply: RpcReplyPort<()>) {
+    state.ending = Some(reply);
+    let sessions = sessions(state);
+    let deliveries: Vec<_> = state.deliveries.values().cloned().collect();
+    let myself = myself.clone();
+    tokio::spawn(async move {
+        let close_sessions = join_all(
+            sessions
+                .iter()
+                .map(|actor| actor.call(session::Message::Shutdown, Some(SESSIONS_DEADLINE))),
+        );
+        let close_deliveries = join_all(deliveries.iter().map(close_delivery));
+        tokio::join!(close_sessions, close_deliveries);
+        let _stopped = myself.cast(Message::Ended);
+    });
+}
+
+async fn close_delivery(actor: &ActorRef<delivery::Message>) {
+    if actor.cast(delivery::Message::Close).is_ok() {
+        let _late = actor.wait(Some(DELIVERIES_DEADLINE)).await;
+    }
+}
+
+fn sessions(state: &State) -> Vec<ActorRef<session::Message>> {
+    let numbers = state.children.keys().filter_map(|child| match child {
+        ChildKey::Session(number) => Some(number.clone()),
+        ChildKey::Delivery(_) => None,
+    });
+    numbers
+        .filter_map(|number| state.args.shared.directory.session(&key(state, number))?.actor)
+        .collect()
+}
+
+/// A removed client: its devices are unlinked first, then its rows go.
+fn on_remove(myself: &ActorRef<Message>, state: &mut State, reply: RpcReplyPort<()>) {
+    state.ending = Some(reply);
+    let sessions = sessions(state);
+    let deliveries: Vec<_> = state.deliveries.values().cloned().collect();
+    let (myself, args) = (myself.clone(), state.args.clone());
+    tokio::spawn(async move {
+        let log_out = join_all(
+            sessions
+                .iter()
+                .map(|actor| actor.call(session::Message::Delete, Some(LOGOUT_DEADLINE))),
+        );
+        let close_deliveries = join_all(deliveries.iter().map(close_delivery));
+        let (logged_out, _) = tokio::join!(log_out, close_deliveries);
+        let late = logged_out
+            .iter()
+            .filter(|result| !matches!(result, Ok(CallResult::Success(()))))
+            .count();
+        if late > 0 {
+            tracing::warn!(client = %args.client_id, late, "some devices of a removed client could not be logged out");
+        }
+        if let Err(error) = args.shared.persistence.commit(Write::PurgeClient, args.client_id).await {
+            tracing::warn!(client = %args.client_id, %error, "a removed client's rows stay until the next start");
+        }
+        let _stopped = myself.cast(Message::Ended);
+    });
+}

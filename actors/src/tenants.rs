@@ -1,0 +1,217 @@
+//! The tenants actor: supervises one tenant per client and keeps to the clients that the store has.
+//!
+//! Supervised by the gateway. Restarts from the store. `wharf client` writes to the store from another process, so the
+//! store is looked at every second. Stops when the tree stops, after every tenant has stopped.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use futures::future::join_all;
+use ractor::{Actor, ActorProcessingErr, ActorRef, ActorRuntime, RpcReplyPort, SupervisionEvent};
+use wharf_domain::ClientId;
+
+use crate::{
+    shared::Shared,
+    supervision::{Children, DONE, Death},
+    tenant::{self, TenantActor},
+    timer::Timer,
+};
+
+/// How often the store's clients are looked at. A request of a new client does not wait for it, see `Ensure`.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long a tenant may take to stop: its sessions and attempts take up to 10.5 s.
+const STOP_DEADLINE: Duration = Duration::from_secs(11);
+
+/// What the actor can be told.
+pub(crate) enum Message {
+    /// The store's clients, and those that are to be removed.
+    Clients {
+        present: Vec<ClientId>,
+        removed: Vec<ClientId>,
+    },
+    /// A client was seen that may be new; answers when its tenant has been started.
+    Ensure(ClientId, RpcReplyPort<()>),
+    /// A tenant's restart is due.
+    Restart { client: ClientId, generation: u64 },
+    /// Stop every tenant, answer, and stop.
+    Stop(RpcReplyPort<()>),
+    /// Every tenant has stopped.
+    Ended(RpcReplyPort<()>),
+    /// Die, for the tests of the tree.
+    #[cfg(test)]
+    Crash,
+}
+
+/// See the module.
+pub(crate) struct TenantsActor;
+
+pub(crate) struct State {
+    shared: Arc<Shared>,
+    children: Children<ClientId>,
+    removing: HashSet<ClientId>,
+    ending: bool,
+    /// Looks at the store, again and again.
+    _looking: Timer,
+}
+
+impl Actor for TenantsActor {
+    type Msg = Message;
+    type State = State;
+    type Arguments = Arc<Shared>;
+
+    async fn pre_start(&self, myself: ActorRef<Message>, shared: Arc<Shared>) -> Result<State, ActorProcessingErr> {
+        let mut looking = Timer::default();
+        looking.set(look(myself, Arc::clone(&shared)));
+        Ok(State {
+            shared,
+            children: Children::default(),
+            removing: HashSet::new(),
+            ending: false,
+            _looking: looking,
+        })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<Message>,
+        message: Message,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            Message::Clients { present, removed } => on_clients(&myself, state, present, removed)?,
+            Message::Ensure(client, reply) => {
+                start(&myself, state, client)?;
+                let _asker_gone = reply.send(());
+            }
+            Message::Restart { client, generation } => {
+                if !state.ending && state.children.may_start(&client, generation) {
+                    spawn(&myself, state, client)?;
+                }
+            }
+            Message::Stop(reply) => on_stop(&myself, state, reply),
+            Message::Ended(reply) => {
+                let _asker_gone = reply.send(());
+                myself.stop(Some(DONE.to_owned()));
+            }
+            #[cfg(test)]
+            Message::Crash => panic!("asked to"),
+        }
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        myself: ActorRef<Message>,
+        event: SupervisionEvent,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        match state.children.death(&event) {
+            None => {}
+            Some(Death::Done(client)) => {
+                state.removing.remove(&client);
+                state.shared.directory.publish_tenant(client, None);
+            }
+            Some(Death::Failed {
+                key: client,
+                generation,
+                restart,
+                reason,
+                ..
+            }) => {
+                tracing::error!(%client, ?restart, reason, "a tenant failed");
+                state.removing.remove(&client);
+                state.shared.directory.publish_tenant(client, None);
+                myself.send_after(restart.wait(), move || Message::Restart { client, generation });
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn look(myself: ActorRef<Message>, shared: Arc<Shared>) {
+    let mut ticks = tokio::time::interval(LOOK_EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let clients = async {
+            Ok::<_, wharf_store::StoreError>((shared.store.clients().await?, shared.store.removed_clients().await?))
+        };
+        match clients.await {
+            Ok((present, removed)) => {
+                let present = present.into_iter().map(|client| client.id).collect();
+                if myself.cast(Message::Clients { present, removed }).is_err() {
+                    return;
+                }
+            }
+            Err(error) => tracing::warn!(%error, "cannot read the clients; trying again"),
+        }
+    }
+}
+
+fn on_clients(
+    myself: &ActorRef<Message>,
+    state: &mut State,
+    present: Vec<ClientId>,
+    removed: Vec<ClientId>,
+) -> Result<(), ActorProcessingErr> {
+    for client in present {
+        start(myself, state, client)?;
+    }
+    for client in removed {
+        // Started if need be: only a running session can log its device out.
+        start(myself, state, client)?;
+        if !state.ending && !state.removing.contains(&client) {
+            remove(state, client);
+        }
+    }
+    state.shared.health.set_tree_up(!state.ending);
+    Ok(())
+}
+
+fn remove(state: &mut State, client: ClientId) {
+    let Some(tenant) = state.shared.directory.tenant(client) else {
+        return;
+    };
+    state.removing.insert(client);
+    tokio::spawn(async move {
+        let _restarting = tenant.call(tenant::Message::Remove, None).await;
+        tracing::info!(%client, "a removed client is gone");
+    });
+}
+
+fn start(myself: &ActorRef<Message>, state: &mut State, client: ClientId) -> Result<(), ActorProcessingErr> {
+    if state.ending || state.children.contains(&client) {
+        return Ok(());
+    }
+    spawn(myself, state, client)
+}
+
+fn spawn(myself: &ActorRef<Message>, state: &mut State, client: ClientId) -> Result<(), ActorProcessingErr> {
+    let args = tenant::Args {
+        client_id: client,
+        shared: Arc::clone(&state.shared),
+    };
+    let (actor, _started) = ActorRuntime::spawn_linked_instant(None, TenantActor, args, myself.get_cell())?;
+    state.children.started(client, actor.get_cell());
+    state.shared.directory.publish_tenant(client, Some(actor));
+    Ok(())
+}
+
+fn on_stop(myself: &ActorRef<Message>, state: &mut State, reply: RpcReplyPort<()>) {
+    state.ending = true;
+    state.shared.health.set_tree_up(false);
+    let tenants: Vec<_> = state
+        .children
+        .keys()
+        .filter_map(|client| state.shared.directory.tenant(*client))
+        .collect();
+    let myself = myself.clone();
+    tokio::spawn(async move {
+        join_all(
+            tenants
+                .iter()
+                .map(|tenant| tenant.call(tenant::Message::Stop, Some(STOP_DEADLINE))),
+        )
+        .await;
+        let _stopped = myself.cast(Message::Ended(reply));
+    });
+}

@@ -1,0 +1,30 @@
+//! The one timer of an actor.
+
+use std::future::Future;
+
+use tokio::task::JoinHandle;
+
+/// A task that ends with its owner: neither a restarted nor a stopped actor leaves one behind.
+#[derive(Debug, Default)]
+pub(crate) struct Timer(Option<JoinHandle<()>>);
+
+impl Timer {
+    /// Replaces what was set before by `task`.
+    pub(crate) fn set(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        self.clear();
+        self.0 = Some(tokio::spawn(task));
+    }
+
+    /// Takes back what was set.
+    pub(crate) fn clear(&mut self) {
+        if let Some(task) = self.0.take() {
+            task.abort();
+        }
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
