@@ -8,7 +8,7 @@ use warp::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     reply::Response,
 };
-use wharf_actors::gateway::GatewayError;
+use wharf_actors::GatewayError;
 use wharf_domain::{ClientId, InvalidField, PhoneNumber};
 
 use super::{Desk, problem::Problem};

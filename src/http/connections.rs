@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 use warp::http::{HeaderValue, StatusCode, header};
-use wharf_actors::gateway::IdempotencyKey;
+use wharf_actors::IdempotencyKey;
 
 use super::{
     call::{Answer, Call, json, list, no_content},

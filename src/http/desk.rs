@@ -4,7 +4,7 @@
 //! these questions can leak into HTTP.
 
 use async_trait::async_trait;
-use wharf_actors::gateway::{GatewayError, IdempotencyKey, NewWebhook, Qr, SentMessage};
+use wharf_actors::{GatewayError, IdempotencyKey, NewWebhook, Qr, SentMessage};
 use wharf_domain::{
     ClientId, Connection, Event, EventId, PhoneNumber, TokenHash, Webhook, WebhookId, webhook::WebhookPatch,
 };

@@ -17,6 +17,7 @@ mod connections;
 mod desk;
 mod dispatch;
 mod fields;
+mod gateway;
 mod health;
 mod problem;
 mod qr;

@@ -5,7 +5,7 @@ use warp::{
     http::{HeaderName, HeaderValue, StatusCode, header},
     reply::Response,
 };
-use wharf_actors::gateway::GatewayError;
+use wharf_actors::GatewayError;
 use wharf_domain::InvalidField;
 
 /// One refused field.

@@ -1,7 +1,7 @@
 //! Webhooks and their events.
 
 use warp::http::StatusCode;
-use wharf_actors::gateway::NewWebhook;
+use wharf_actors::NewWebhook;
 use wharf_domain::{
     EventId, EventStatus, WebhookId,
     webhook::{DEFAULT_MAX_RETRIES, WebhookPatch},

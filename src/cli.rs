@@ -1,0 +1,207 @@
+//! The command line. Exit codes: 0 done, 1 it did not work, 2 the command line or the configuration is wrong.
+
+use std::{
+    io::{Write, stdout},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::{Args, Parser, Subcommand};
+use thiserror::Error;
+use wharf_domain::ClientId;
+
+use crate::{
+    clients::{self, ClientsError},
+    config::{ConfigError, Loaded, Sources},
+    serve::{self, ServeError},
+    telemetry::{self, TelemetryError},
+};
+
+/// A WhatsApp-to-webhook gateway.
+#[derive(Debug, Parser)]
+#[command(name = "wharf", version, max_term_width = 100)]
+pub struct Cli {
+    /// Reads this file over the built-in defaults (without it: config.toml in the working directory, if there is one).
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the gateway (the same as no command at all).
+    Serve,
+    /// Manages clients and their tokens; works while the gateway runs.
+    #[command(subcommand)]
+    Client(ClientCommand),
+    /// Checks or shows the configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum ClientCommand {
+    /// Adds a client and prints its token, this once.
+    Add {
+        /// What a person calls it.
+        #[arg(value_parser = clients::parse_name)]
+        name: String,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Lists the clients.
+    List {
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Gives a client a new token and prints it, this once; the old one stops working.
+    Rotate {
+        /// The client's id.
+        id: i64,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Removes a client with its webhooks, events and WhatsApp connections.
+    Remove {
+        /// The client's id.
+        id: i64,
+        #[command(flatten)]
+        output: Output,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Output {
+    /// Prints one JSON object or array and nothing else.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+enum ConfigCommand {
+    /// Says ok, or everything that is wrong.
+    Check,
+    /// Prints the configuration in effect as TOML, with where each value comes from.
+    Show,
+}
+
+/// Why the program ended without having done what it was asked.
+#[derive(Debug, Error)]
+pub enum CliError {
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The log could not be set up.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    /// A client command failed.
+    #[error(transparent)]
+    Clients(#[from] ClientsError),
+    /// The gateway could not start.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    /// The async runtime could not start.
+    #[error("the async runtime could not start: {0}")]
+    Runtime(std::io::Error),
+    /// Standard output is closed or full.
+    #[error("standard output cannot be written: {0}")]
+    Output(std::io::Error),
+}
+
+impl CliError {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Config(_) => ExitCode::from(2),
+            _ => ExitCode::FAILURE,
+        }
+    }
+}
+
+/// The whole program. Each error is told in one place, here, on standard error.
+pub fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            for line in error.to_string().lines() {
+                eprintln!("wharf: {line}");
+            }
+            error.exit_code()
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<(), CliError> {
+    let loaded = Loaded::load(&Sources::of_process(cli.config))?;
+    match cli.command.unwrap_or(Command::Serve) {
+        Command::Serve => {
+            telemetry::init(&loaded.config.log)?;
+            Ok(block_on(serve::run(loaded.config))??)
+        }
+        Command::Client(command) => print(&block_on(client(&loaded, command))??),
+        Command::Config(ConfigCommand::Check) => print("ok"),
+        Command::Config(ConfigCommand::Show) => print(loaded.to_string().trim_end()),
+    }
+}
+
+async fn client(loaded: &Loaded, command: ClientCommand) -> Result<String, ClientsError> {
+    let store = clients::open(&loaded.config.store).await?;
+    match command {
+        ClientCommand::Add { name, output } => Ok(clients::add(&store, &name).await?.show(output.json)),
+        ClientCommand::List { output } => clients::list(&store, output.json).await,
+        ClientCommand::Rotate { id, output } => Ok(clients::rotate(&store, ClientId(id)).await?.show(output.json)),
+        ClientCommand::Remove { id, output } => clients::remove(&store, ClientId(id), output.json).await,
+    }
+}
+
+fn block_on<F: Future>(future: F) -> Result<F::Output, CliError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CliError::Runtime)?;
+    Ok(runtime.block_on(future))
+}
+
+fn print(text: &str) -> Result<(), CliError> {
+    let mut out = stdout().lock();
+    writeln!(out, "{text}").and_then(|()| out.flush()).map_err(CliError::Output)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_is_understood_and_what_is_not() {
+        let lines = [
+            ("wharf", true),
+            ("wharf serve", true),
+            ("wharf --config x.toml serve", true),
+            ("wharf serve --config x.toml", true),
+            ("wharf client add acme --json", true),
+            ("wharf client list --json", true),
+            ("wharf client rotate 1", true),
+            ("wharf client remove 1 --json", true),
+            ("wharf config check", true),
+            ("wharf config show", true),
+            ("wharf client", false),
+            ("wharf client add", false),
+            ("wharf client add \u{7}", false),
+            ("wharf client rotate one", false),
+            ("wharf dance", false),
+        ];
+        for (line, good) in lines {
+            assert_eq!(Cli::try_parse_from(line.split(' ')).is_ok(), good, "{line}");
+        }
+        let long = "x".repeat(101);
+        assert!(Cli::try_parse_from(["wharf", "client", "add", &long]).is_err());
+        assert!(Cli::try_parse_from(["wharf", "client", "add", ""]).is_err());
+        assert_eq!(Cli::try_parse_from(["wharf", "dance"]).unwrap_err().exit_code(), 2);
+    }
+}

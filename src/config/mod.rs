@@ -1,0 +1,272 @@
+//! The configuration: `config.toml` as built in, under a file, under `WHARF_SECTION__KEY` variables.
+//!
+//! This file has the types and the one place where values are judged; `layers` merges, `reader` turns one value at a
+//! time into its type and words the refusals.
+
+mod layers;
+mod reader;
+#[cfg(test)]
+mod tests;
+
+use std::{fmt, fmt::Write as _, net::SocketAddr, path::PathBuf, time::Duration};
+
+use thiserror::Error;
+
+pub use layers::Sources;
+use reader::{Reader, Refused};
+
+/// Whether this build may talk to another server than WhatsApp.
+const TESTNET: bool = cfg!(feature = "testnet");
+
+/// Everything that is wrong with a configuration, one line each.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{}", .0.join("\n"))]
+pub struct ConfigError(pub Vec<String>);
+
+/// A configuration that was read and judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// The REST facade.
+    pub http: Http,
+    /// The database.
+    pub store: Store,
+    /// The link to WhatsApp.
+    pub whatsapp: Whatsapp,
+    /// Webhook deliveries.
+    pub delivery: Delivery,
+    /// WhatsApp sessions.
+    pub sessions: Sessions,
+    /// The log.
+    pub log: Log,
+}
+
+/// `[http]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Http {
+    /// Where the REST API listens.
+    pub listen: SocketAddr,
+    /// For one request, from its headers to the answer.
+    pub request_timeout: Duration,
+    /// Connections at a time.
+    pub max_connections: usize,
+}
+
+/// `[store]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Store {
+    /// Which database.
+    pub url: String,
+    /// Connections that read.
+    pub readers: u32,
+}
+
+/// `[whatsapp]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Whatsapp {
+    /// A test network's WebSocket; `None` is WhatsApp itself, and all that a build without `testnet` takes.
+    pub server_url: Option<String>,
+    /// The linked device's name on the phone.
+    pub device_name: String,
+    /// Directory of the Signal keys.
+    pub keys: PathBuf,
+}
+
+/// `[delivery]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// Whether webhooks may be `http`.
+    pub allow_http: bool,
+    /// Whether webhooks may be inside the gateway's own network.
+    pub allow_private_networks: bool,
+    /// Certificates (PEM) trusted besides the public ones; empty when there are none.
+    pub extra_roots_pem: String,
+    /// Attempts under way in the whole process.
+    pub max_in_flight: usize,
+    /// Attempts under way of one client.
+    pub max_in_flight_per_client: usize,
+    /// Attempts under way of one webhook.
+    pub max_in_flight_per_webhook: usize,
+}
+
+/// `[sessions]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sessions {
+    /// Threads that sessions run on; never 0 any more, "one for each core" is settled here.
+    pub bulkheads: usize,
+    /// Sessions started per second after a restart.
+    pub start_per_second: u32,
+}
+
+/// `[log]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// For people or for machines.
+    pub format: LogFormat,
+    /// A tracing filter.
+    pub filter: String,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// A line for people.
+    Text,
+    /// A JSON object a line.
+    Json,
+}
+
+/// One key in effect, for `config show`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// `section.key`
+    pub key: &'static str,
+    /// The value as TOML.
+    pub value: String,
+    /// A file, a variable, or `default`.
+    pub origin: String,
+}
+
+/// A configuration and where it came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// Every key in the order of config.toml.
+    pub settings: Vec<Setting>,
+}
+
+impl Loaded {
+    /// Reads and judges a configuration.
+    ///
+    /// # Errors
+    /// Everything that is wrong, each with the key, the value and what would be accepted.
+    pub fn load(sources: &Sources) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(layers::merge(sources)?);
+        let config = read(&mut reader);
+        let settings = reader.finish()?;
+        // Unreachable refusal: `finish` has returned every one of them.
+        config.map(|config| Self { config, settings }).map_err(|Refused| ConfigError(Vec::new()))
+    }
+}
+
+/// The configuration in effect as TOML, with where each value came from.
+impl fmt::Display for Loaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut section = "";
+        for setting in &self.settings {
+            let (head, key) = setting.key.split_once('.').unwrap_or(("", setting.key));
+            if head != section {
+                let gap = if section.is_empty() { "" } else { "\n" };
+                writeln!(f, "{gap}[{head}]")?;
+                section = head;
+            }
+            let mut line = String::new();
+            write!(line, "{key} = {}", setting.value)?;
+            writeln!(f, "{line:<44} # {}", setting.origin)?;
+        }
+        Ok(())
+    }
+}
+
+fn read(reader: &mut Reader) -> Result<Config, Refused> {
+    // All sections are read before the first refusal returns, so that all of them are reported.
+    let (http, store, whatsapp) = (http(reader), store(reader), whatsapp(reader));
+    let (delivery, sessions, log) = (delivery(reader), sessions(reader), log(reader));
+    Ok(Config {
+        http: http?,
+        store: store?,
+        whatsapp: whatsapp?,
+        delivery: delivery?,
+        sessions: sessions?,
+        log: log?,
+    })
+}
+
+fn http(reader: &mut Reader) -> Result<Http, Refused> {
+    let address = "an IP address and a port, such as \"127.0.0.1:8080\" or \"[::]:8080\"";
+    let listen = reader.text("http.listen", address, |text| text.parse().ok());
+    let request_timeout = reader.number("http.request_timeout_ms", 100, 600_000);
+    let max_connections = reader.number("http.max_connections", 1, 1_000_000);
+    Ok(Http {
+        listen: listen?,
+        request_timeout: Duration::from_millis(u64::from(request_timeout?)),
+        max_connections: max_connections? as usize,
+    })
+}
+
+fn store(reader: &mut Reader) -> Result<Store, Refused> {
+    let url = reader.text("store.url", "\"sqlite://PATH\", such as \"sqlite://data/wharf.db\"", |text| {
+        text.strip_prefix("sqlite://").is_some_and(|path| !path.is_empty()).then(|| text.to_owned())
+    });
+    let readers = reader.number("store.readers", 1, 64);
+    Ok(Store { url: url?, readers: readers? })
+}
+
+fn whatsapp(reader: &mut Reader) -> Result<Whatsapp, Refused> {
+    let accepted = match TESTNET {
+        true => "\"\" for WhatsApp itself, or the ws:// or wss:// address of a test network",
+        false => {
+            "\"\" only: this build talks to WhatsApp itself and verifies it; a test network needs a build with \
+             `--features testnet`"
+        }
+    };
+    let server_url = reader.text("whatsapp.server_url", accepted, |text| match text {
+        "" => Some(None),
+        _ if !TESTNET => None,
+        _ => {
+            let url = url::Url::parse(text).ok()?;
+            (matches!(url.scheme(), "ws" | "wss") && url.has_host()).then(|| Some(text.to_owned()))
+        }
+    });
+    let device_name = reader.text("whatsapp.device_name", "1 to 50 characters without control characters", |text| {
+        let sane = (1..=50).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+        sane.then(|| text.to_owned())
+    });
+    let keys = reader.text("whatsapp.keys", "a directory", |text| (!text.is_empty()).then(|| PathBuf::from(text)));
+    Ok(Whatsapp { server_url: server_url?, device_name: device_name?, keys: keys? })
+}
+
+fn delivery(reader: &mut Reader) -> Result<Delivery, Refused> {
+    let allow_http = reader.flag("delivery.allow_http");
+    let allow_private_networks = reader.flag("delivery.allow_private_networks");
+    let roots = "\"\", or a readable file of certificates (PEM)";
+    let extra_roots_pem = reader.text("delivery.extra_roots", roots, |path| match path {
+        "" => Some(String::new()),
+        _ => std::fs::read_to_string(path).ok().filter(|text| text.contains("-----BEGIN CERTIFICATE-----")),
+    });
+    let max_in_flight = reader.number("delivery.max_in_flight", 1, 100_000);
+    let max_in_flight_per_client = reader.number("delivery.max_in_flight_per_client", 1, 100_000);
+    let max_in_flight_per_webhook = reader.number("delivery.max_in_flight_per_webhook", 1, 100_000);
+    Ok(Delivery {
+        allow_http: allow_http?,
+        allow_private_networks: allow_private_networks?,
+        extra_roots_pem: extra_roots_pem?,
+        max_in_flight: max_in_flight? as usize,
+        max_in_flight_per_client: max_in_flight_per_client? as usize,
+        max_in_flight_per_webhook: max_in_flight_per_webhook? as usize,
+    })
+}
+
+fn sessions(reader: &mut Reader) -> Result<Sessions, Refused> {
+    let bulkheads = reader.number("sessions.bulkheads", 0, 256);
+    let start_per_second = reader.number("sessions.start_per_second", 1, 10_000);
+    let bulkheads = match bulkheads? {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        some => some as usize,
+    };
+    Ok(Sessions { bulkheads, start_per_second: start_per_second? })
+}
+
+fn log(reader: &mut Reader) -> Result<Log, Refused> {
+    let format = reader.text("log.format", "\"text\" or \"json\"", |text| match text {
+        "text" => Some(LogFormat::Text),
+        "json" => Some(LogFormat::Json),
+        _ => None,
+    });
+    let levels = "a tracing filter, such as \"info\" or \"warn,wharf_actors=debug\"";
+    let filter = reader.text("log.filter", levels, |text| {
+        let parsed = tracing_subscriber::EnvFilter::builder().parse(text);
+        (!text.trim().is_empty() && parsed.is_ok()).then(|| text.to_owned())
+    });
+    Ok(Log { format: format?, filter: filter? })
+}

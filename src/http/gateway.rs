@@ -1,0 +1,93 @@
+//! The desk that the program runs with: the gateway itself.
+
+use async_trait::async_trait;
+use wharf_actors::{Gateway, GatewayError, IdempotencyKey, NewWebhook, Qr, SentMessage};
+use wharf_domain::{
+    ClientId, Connection, Event, EventId, PhoneNumber, TokenHash, Webhook, WebhookId, webhook::WebhookPatch,
+};
+use wharf_store::{EventFilter, EventPage};
+
+use super::Desk;
+
+#[async_trait]
+impl Desk for Gateway {
+    async fn client_of_token(&self, token: &TokenHash) -> Result<Option<ClientId>, GatewayError> {
+        self.client_of_token(token).await
+    }
+
+    async fn register_webhook(&self, client: ClientId, new: NewWebhook) -> Result<Webhook, GatewayError> {
+        self.register_webhook(client, new).await
+    }
+
+    async fn webhooks(&self, client: ClientId) -> Result<Vec<Webhook>, GatewayError> {
+        self.webhooks(client).await
+    }
+
+    async fn webhook(&self, client: ClientId, id: WebhookId) -> Result<Webhook, GatewayError> {
+        self.webhook(client, id).await
+    }
+
+    async fn update_webhook(
+        &self,
+        client: ClientId,
+        id: WebhookId,
+        patch: WebhookPatch,
+    ) -> Result<Webhook, GatewayError> {
+        self.update_webhook(client, id, patch).await
+    }
+
+    async fn delete_webhook(&self, client: ClientId, id: WebhookId) -> Result<(), GatewayError> {
+        self.delete_webhook(client, id).await
+    }
+
+    async fn events(&self, client: ClientId, id: WebhookId, filter: EventFilter) -> Result<EventPage, GatewayError> {
+        self.events(client, id, filter).await
+    }
+
+    async fn retry_event(&self, client: ClientId, id: EventId, force: bool) -> Result<Event, GatewayError> {
+        self.retry_event(client, id, force).await
+    }
+
+    async fn create_connection(&self, client: ClientId, phone: PhoneNumber) -> Result<Connection, GatewayError> {
+        self.create_connection(client, phone).await
+    }
+
+    async fn connections(&self, client: ClientId) -> Result<Vec<Connection>, GatewayError> {
+        self.connections(client).await
+    }
+
+    async fn connection(&self, client: ClientId, phone: &PhoneNumber) -> Result<Connection, GatewayError> {
+        self.connection(client, phone).await
+    }
+
+    async fn qr(&self, client: ClientId, phone: &PhoneNumber) -> Result<Qr, GatewayError> {
+        self.qr(client, phone).await
+    }
+
+    async fn connect(&self, client: ClientId, phone: &PhoneNumber) -> Result<Connection, GatewayError> {
+        self.connect(client, phone).await
+    }
+
+    async fn disconnect(&self, client: ClientId, phone: &PhoneNumber) -> Result<Connection, GatewayError> {
+        self.disconnect(client, phone).await
+    }
+
+    async fn delete_connection(&self, client: ClientId, phone: &PhoneNumber) -> Result<(), GatewayError> {
+        self.delete_connection(client, phone).await
+    }
+
+    async fn send_text(
+        &self,
+        client: ClientId,
+        phone: &PhoneNumber,
+        to: PhoneNumber,
+        text: String,
+        key: Option<IdempotencyKey>,
+    ) -> Result<SentMessage, GatewayError> {
+        self.send_text(client, phone, to, text, key).await
+    }
+
+    async fn ready(&self) -> Result<(), String> {
+        self.ready().await
+    }
+}

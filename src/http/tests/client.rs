@@ -1,0 +1,115 @@
+//! An HTTP client that sends exactly what a test says: no header of its own but `host` and `connection: close`.
+
+use std::{net::SocketAddr, time::Duration};
+
+use serde_json::Value;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
+
+/// No answer in this suite takes longer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(super) struct Ask {
+    address: SocketAddr,
+    head: String,
+    method: String,
+    body: Option<Vec<u8>>,
+}
+
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) status: u16,
+    headers: Vec<(String, String)>,
+    pub(super) body: Vec<u8>,
+}
+
+impl Ask {
+    pub(super) fn new(address: SocketAddr, method: &str, path: &str) -> Self {
+        let head = format!("{method} {path} HTTP/1.1\r\nhost: wharf\r\nconnection: close\r\n");
+        Self { address, head, method: method.into(), body: None }
+    }
+
+    pub(super) fn header(mut self, name: &str, value: &str) -> Self {
+        self.head += &format!("{name}: {value}\r\n");
+        self
+    }
+
+    pub(super) fn token(self, token: &str) -> Self {
+        self.header("authorization", &format!("Bearer {token}"))
+    }
+
+    pub(super) fn bytes(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = Some(body.into());
+        self
+    }
+
+    pub(super) fn json(self, body: &Value) -> Self {
+        self.header("content-type", "application/json").bytes(body.to_string())
+    }
+
+    /// Sends and waits for the whole answer. Checks on the way what holds for every answer.
+    pub(super) async fn send(self) -> Reply {
+        let what = self.head.lines().next().unwrap_or_default().to_owned();
+        let method = self.method.clone();
+        let reply = timeout(PATIENCE, self.exchange()).await.unwrap_or_else(|_| panic!("{what}: hangs"));
+        reply.check(&what, &method);
+        reply
+    }
+
+    async fn exchange(self) -> Reply {
+        let mut socket = TcpStream::connect(self.address).await.unwrap();
+        let mut request = self.head;
+        if let Some(body) = &self.body {
+            request += &format!("content-length: {}\r\n", body.len());
+        }
+        request += "\r\n";
+        socket.write_all(request.as_bytes()).await.unwrap();
+        if let Some(body) = &self.body {
+            socket.write_all(body).await.unwrap();
+        }
+        let mut answer = Vec::new();
+        socket.read_to_end(&mut answer).await.unwrap();
+        Reply::parse(&answer)
+    }
+}
+
+impl Reply {
+    /// Takes the bytes of one whole answer apart.
+    pub(super) fn parse(answer: &[u8]) -> Self {
+        let end = answer.windows(4).position(|window| window == b"\r\n\r\n").expect("an answer has a head");
+        let head = std::str::from_utf8(&answer[..end]).unwrap();
+        let mut lines = head.split("\r\n");
+        let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+        let headers = lines.map(|line| line.split_once(": ").unwrap()).map(|(n, v)| (n.into(), v.into())).collect();
+        Self { status, headers, body: answer[end + 4..].to_vec() }
+    }
+
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    pub(super) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("not JSON: {self:?}"))
+    }
+
+    /// The names in `errors`.
+    pub(super) fn bad_fields(&self) -> Vec<String> {
+        let errors = self.json()["errors"].as_array().cloned().unwrap_or_default();
+        errors.iter().map(|error| error["field"].as_str().unwrap().to_owned()).collect()
+    }
+
+    fn check(&self, what: &str, method: &str) {
+        assert!(self.header("x-request-id").is_some_and(|id| !id.is_empty()), "{what}: no request id: {self:?}");
+        if self.status >= 400 && method != "HEAD" {
+            assert_eq!(self.header("content-type"), Some("application/problem+json"), "{what}: {self:?}");
+            let problem = self.json();
+            assert_eq!(problem["status"], self.status, "{what}");
+            for member in ["type", "title", "detail"] {
+                assert!(problem[member].as_str().is_some_and(|text| !text.is_empty()), "{what}: {member}: {problem}");
+            }
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! A desk in memory: client 1 has one webhook, one event and one connection, client 2 has nothing.
+
+use std::{
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+use wharf_actors::{GatewayError, IdempotencyKey, NewWebhook, Qr, SentMessage};
+use wharf_domain::{
+    ClientId, Connection, ConnectionStatus, Event, EventId, EventStatus, InvalidField, PhoneNumber, Timestamp,
+    TokenHash, Webhook, WebhookId,
+    webhook::{WebhookPatch, status},
+};
+use wharf_store::{EventFilter, EventPage};
+
+use super::{super::Desk, ALPHA, BETA, NUMBER};
+
+/// The webhook, the event and everything else that has an id.
+pub(super) const ID: Uuid = Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0001);
+
+pub(super) struct FakeDesk {
+    pub(super) webhook: Mutex<Webhook>,
+    pub(super) connection: Mutex<Option<Connection>>,
+    /// What was last asked for, to see what the facade made of a request.
+    pub(super) asked: Mutex<String>,
+    pub(super) ready: AtomicBool,
+}
+
+impl Default for FakeDesk {
+    fn default() -> Self {
+        let new = NewWebhook {
+            phone_number: NUMBER.parse().unwrap(),
+            webhook_url: "https://example.com/in".into(),
+            max_retries: 3,
+            is_active: true,
+            metadata: None,
+        };
+        Self {
+            webhook: Mutex::new(webhook(ClientId(1), new)),
+            connection: Mutex::new(Some(connection(NUMBER.parse().unwrap()))),
+            asked: Mutex::default(),
+            ready: AtomicBool::new(true),
+        }
+    }
+}
+
+impl FakeDesk {
+    pub(super) fn asked(&self) -> String {
+        self.asked.lock().unwrap().clone()
+    }
+
+    fn note(&self, what: impl std::fmt::Debug) {
+        *self.asked.lock().unwrap() = format!("{what:?}");
+    }
+
+    fn own_webhook(&self, client: ClientId, id: WebhookId) -> Result<Webhook, GatewayError> {
+        let found = (client == ClientId(1) && id.0 == ID).then(|| self.webhook.lock().unwrap().clone());
+        found.ok_or(GatewayError::NotFound("webhook"))
+    }
+
+    fn own_connection(&self, client: ClientId, phone: &PhoneNumber) -> Result<Connection, GatewayError> {
+        let found = self.connection.lock().unwrap().clone();
+        found
+            .filter(|row| row.client_id == client && row.phone_number == *phone)
+            .ok_or(GatewayError::NotFound("connection"))
+    }
+}
+
+fn webhook(client_id: ClientId, new: NewWebhook) -> Webhook {
+    Webhook {
+        id: WebhookId(ID),
+        client_id,
+        phone_number: new.phone_number,
+        webhook_url: new.webhook_url,
+        is_active: new.is_active,
+        status: status(new.is_active, 0),
+        failure_count: 0,
+        max_retries: new.max_retries,
+        last_error: None,
+        last_success_at: None,
+        last_attempt_at: None,
+        metadata: new.metadata,
+        created_at: Timestamp(0),
+        updated_at: Timestamp(0),
+        deleted_at: None,
+    }
+}
+
+fn connection(phone_number: PhoneNumber) -> Connection {
+    Connection {
+        client_id: ClientId(1),
+        phone_number,
+        status: ConnectionStatus::AwaitingScan,
+        reason: None,
+        jid: None,
+        push_name: None,
+        connected_since: None,
+        last_event_at: None,
+        reconnect_attempts: 0,
+        restarts: 0,
+        created_at: Timestamp(0),
+        updated_at: Timestamp(0),
+        wanted: true,
+    }
+}
+
+fn event() -> Event {
+    Event {
+        id: EventId(ID),
+        webhook_id: WebhookId(ID),
+        message_id: "3EB0".into(),
+        from: NUMBER.into(),
+        to: NUMBER.parse().unwrap(),
+        message_type: "text".into(),
+        content: Some("hello".into()),
+        payload: RawValue::from_string(r#"{"b":1,"a":2}"#.into()).unwrap(),
+        status: EventStatus::Pending,
+        attempt_count: 0,
+        http_status: None,
+        response: None,
+        error: None,
+        next_retry_at: None,
+        created_at: Timestamp(0),
+        delivered_at: None,
+    }
+}
+
+#[async_trait]
+impl Desk for FakeDesk {
+    async fn client_of_token(&self, token: &TokenHash) -> Result<Option<ClientId>, GatewayError> {
+        let hash = |token: &str| TokenHash(Sha256::digest(token.as_bytes()).into());
+        Ok([(ALPHA, 1), (BETA, 2)].into_iter().find_map(|(t, id)| (hash(t) == *token).then_some(ClientId(id))))
+    }
+
+    async fn register_webhook(&self, client: ClientId, new: NewWebhook) -> Result<Webhook, GatewayError> {
+        if !new.webhook_url.starts_with("https://") {
+            return Err(InvalidField::new("webhook_url", "must be https").into());
+        }
+        if new.phone_number.as_str() == NUMBER {
+            return Err(GatewayError::Conflict("there is a webhook for this number".into()));
+        }
+        self.note(&new);
+        Ok(webhook(client, new))
+    }
+
+    async fn webhooks(&self, client: ClientId) -> Result<Vec<Webhook>, GatewayError> {
+        Ok(self.own_webhook(client, WebhookId(ID)).into_iter().collect())
+    }
+
+    async fn webhook(&self, client: ClientId, id: WebhookId) -> Result<Webhook, GatewayError> {
+        self.own_webhook(client, id)
+    }
+
+    async fn update_webhook(
+        &self,
+        client: ClientId,
+        id: WebhookId,
+        patch: WebhookPatch,
+    ) -> Result<Webhook, GatewayError> {
+        self.note(&patch);
+        self.own_webhook(client, id)
+    }
+
+    async fn delete_webhook(&self, client: ClientId, id: WebhookId) -> Result<(), GatewayError> {
+        self.own_webhook(client, id).map(drop)
+    }
+
+    async fn events(&self, client: ClientId, id: WebhookId, filter: EventFilter) -> Result<EventPage, GatewayError> {
+        self.own_webhook(client, id)?;
+        self.note(&filter);
+        Ok(EventPage { events: vec![event()], next_cursor: Some(ID.simple().to_string().parse().unwrap()) })
+    }
+
+    async fn retry_event(&self, client: ClientId, id: EventId, force: bool) -> Result<Event, GatewayError> {
+        self.note(force);
+        self.own_webhook(client, WebhookId(id.0)).map_err(|_| GatewayError::NotFound("event"))?;
+        Ok(event())
+    }
+
+    async fn create_connection(&self, _: ClientId, phone: PhoneNumber) -> Result<Connection, GatewayError> {
+        match phone.as_str() {
+            NUMBER => Err(GatewayError::Conflict("there is a connection for this number".into())),
+            "00000000" => Err(GatewayError::Unavailable("the disk is full".into())),
+            _ => Ok(connection(phone)),
+        }
+    }
+
+    async fn connections(&self, client: ClientId) -> Result<Vec<Connection>, GatewayError> {
+        Ok(self.own_connection(client, &NUMBER.parse().unwrap()).into_iter().collect())
+    }
+
+    async fn connection(&self, client: ClientId, phone: &PhoneNumber) -> Result<Connection, GatewayError> {
+        self.own_connection(client, phone)
+    }
+
+    async fn qr(&self, client: ClientId, phone: &PhoneNumber) -> Result<Qr, GatewayError> {
+        self.own_connection(client, phone)?;
+        Ok(Qr { qr: super::pictures::CODE.into(), expires_at: Timestamp(20_000) })
+    }
+
+    async fn connect(&self, client: ClientId, phone: &PhoneNumber) -> Result<Connection, GatewayError> {
+        self.own_connection(client, phone)
+    }
+
+    async fn disconnect(&self, client: ClientId, phone: &PhoneNumber) -> Result<Connection, GatewayError> {
+        self.own_connection(client, phone)
+    }
+
+    async fn delete_connection(&self, client: ClientId, phone: &PhoneNumber) -> Result<(), GatewayError> {
+        self.own_connection(client, phone).map(drop)
+    }
+
+    /// The text says how it goes.
+    async fn send_text(
+        &self,
+        client: ClientId,
+        phone: &PhoneNumber,
+        to: PhoneNumber,
+        text: String,
+        key: Option<IdempotencyKey>,
+    ) -> Result<SentMessage, GatewayError> {
+        self.own_connection(client, phone)?;
+        self.note(&key.map(|key| key.key));
+        match text.as_str() {
+            "refuse" => return Err(GatewayError::Refused("not on WhatsApp".into())),
+            "time out" => return Err(GatewayError::TimedOut("no answer".into())),
+            "panic" => panic!("as the test wants"),
+            "slow" => tokio::time::sleep(Duration::from_secs(1)).await,
+            "hang" => std::future::pending().await,
+            _ => {}
+        }
+        self.note("sent");
+        Ok(SentMessage { message_id: "3EB0".into(), to, status: "sent".into(), timestamp: Timestamp(0).to_string() })
+    }
+
+    async fn ready(&self) -> Result<(), String> {
+        if self.ready.load(Ordering::Relaxed) { Ok(()) } else { Err("the disk is full".into()) }
+    }
+}

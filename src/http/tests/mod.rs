@@ -1,0 +1,61 @@
+//! The facade over real sockets, against a desk that remembers in memory.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod bodies;
+mod client;
+mod fake;
+mod pictures;
+mod requests;
+mod sockets;
+mod table;
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+
+use super::{Limits, serve};
+use client::Ask;
+use fake::FakeDesk;
+
+/// The token of client 1.
+const ALPHA: &str = "alpha-token";
+/// The token of client 2.
+const BETA: &str = "beta-token";
+/// A number that client 1 has a connection and a webhook for.
+const NUMBER: &str = "5511999999999";
+
+/// A running facade.
+struct Facade {
+    address: SocketAddr,
+    desk: Arc<FakeDesk>,
+    stop: Option<oneshot::Sender<()>>,
+    task: JoinHandle<()>,
+}
+
+impl Facade {
+    async fn start() -> Self {
+        Self::start_with(Limits { request_timeout: Duration::from_secs(20), max_connections: 100 }).await
+    }
+
+    async fn start_with(limits: Limits) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let desk = Arc::new(FakeDesk::default());
+        let (stop, stopped) = oneshot::channel();
+        let shutdown = async {
+            let _ = stopped.await;
+        };
+        let task = tokio::spawn(serve(listener, desk.clone(), limits, shutdown));
+        Self { address, desk, stop: Some(stop), task }
+    }
+
+    /// A request without token.
+    fn bare(&self, method: &str, path: &str) -> Ask {
+        Ask::new(self.address, method, path)
+    }
+
+    /// A request of client 1.
+    fn ask(&self, method: &str, path: &str) -> Ask {
+        self.bare(method, path).token(ALPHA)
+    }
+}

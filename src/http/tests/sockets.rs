@@ -1,0 +1,121 @@
+//! Slow clients, full houses and stopping.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::{Instant, sleep, timeout},
+};
+
+use super::{ALPHA, Facade, Limits, NUMBER, client::{Ask, Reply}};
+
+fn message(facade: &Facade, text: &str) -> Ask {
+    let path = format!("/api/whatsapp/connections/{NUMBER}/messages");
+    facade.ask("POST", &path).json(&json!({"to": NUMBER, "type": "text", "text": text}))
+}
+
+fn limits(request_timeout: u64, max_connections: usize) -> Limits {
+    Limits { request_timeout: Duration::from_millis(request_timeout), max_connections }
+}
+
+/// Writes raw bytes and reads until the server closes.
+async fn raw(facade: &Facade, bytes: &[u8]) -> Vec<u8> {
+    let mut socket = TcpStream::connect(facade.address).await.unwrap();
+    socket.write_all(bytes).await.unwrap();
+    let mut answer = Vec::new();
+    timeout(Duration::from_secs(20), socket.read_to_end(&mut answer)).await.expect("closes").unwrap();
+    answer
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_408() {
+    let facade = Facade::start_with(limits(600, 10)).await;
+    let head = format!(
+        "POST /api/webhooks/register HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {ALPHA}\r\n\
+         content-type: application/json\r\ncontent-length: 100\r\n\r\n{{\"phone"
+    );
+    let reply = Reply::parse(&raw(&facade, head.as_bytes()).await);
+    assert_eq!(reply.status, 408);
+    assert!(reply.header("x-request-id").is_some());
+}
+
+#[tokio::test]
+async fn a_chunked_body_is_limited_too() {
+    let facade = Facade::start().await;
+    let mut request = format!(
+        "POST /api/webhooks/register HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {ALPHA}\r\nconnection: close\r\n\
+         content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
+    );
+    for _ in 0..20 {
+        request += &format!("2000\r\n{}\r\n", " ".repeat(0x2000));
+    }
+    request += "0\r\n\r\n";
+    assert_eq!(Reply::parse(&raw(&facade, request.as_bytes()).await).status, 413);
+}
+
+#[tokio::test]
+async fn bytes_that_are_not_http_end_the_connection() {
+    let facade = Facade::start().await;
+    for bytes in ["\0\0\0\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] {
+        let answer = raw(&facade, bytes.as_bytes()).await;
+        assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 4"), "{bytes:?}: {answer:?}");
+    }
+    assert_eq!(facade.bare("GET", "/healthz").send().await.status, 200);
+}
+
+#[tokio::test]
+async fn a_desk_that_hangs_is_504_at_the_deadline() {
+    let facade = Facade::start_with(limits(400, 10)).await;
+    let begun = Instant::now();
+    assert_eq!(message(&facade, "hang").send().await.status, 504);
+    assert!(begun.elapsed() < Duration::from_secs(3));
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_up_does_not_stop_what_it_asked_for() {
+    let facade = Facade::start().await;
+    let asked = timeout(Duration::from_millis(300), message(&facade, "slow").send()).await;
+    assert!(asked.is_err(), "it hung up before the answer");
+    assert_eq!(facade.desk.asked(), "None");
+    sleep(Duration::from_millis(1200)).await;
+    assert_eq!(facade.desk.asked(), "\"sent\"");
+}
+
+#[tokio::test]
+async fn a_full_house_waits_and_serves_when_there_is_room() {
+    let facade = Facade::start_with(limits(20_000, 2)).await;
+    let idle = [TcpStream::connect(facade.address).await.unwrap(), TcpStream::connect(facade.address).await.unwrap()];
+    sleep(Duration::from_millis(100)).await;
+    let waiting = facade.bare("GET", "/healthz");
+    let waiting = tokio::spawn(waiting.send());
+    sleep(Duration::from_millis(300)).await;
+    assert!(!waiting.is_finished());
+    drop(idle);
+    assert_eq!(waiting.await.unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn stopping_finishes_what_runs_and_takes_nothing_new() {
+    let mut facade = Facade::start().await;
+    let running = tokio::spawn(message(&facade, "slow").send());
+    let idle = TcpStream::connect(facade.address).await.unwrap();
+    sleep(Duration::from_millis(200)).await;
+    facade.stop.take().unwrap().send(()).unwrap();
+    sleep(Duration::from_millis(100)).await;
+    assert!(TcpStream::connect(facade.address).await.is_err(), "nobody listens any more");
+    assert_eq!(running.await.unwrap().status, 201);
+    timeout(Duration::from_secs(3), facade.task).await.expect("stops without waiting for idle clients").unwrap();
+    drop(idle);
+}
+
+#[tokio::test]
+async fn stopping_does_not_wait_for_ever() {
+    let mut facade = Facade::start_with(limits(60_000, 10)).await;
+    let hanging = tokio::spawn(timeout(Duration::from_secs(20), message(&facade, "hang").send()));
+    sleep(Duration::from_millis(200)).await;
+    facade.stop.take().unwrap().send(()).unwrap();
+    timeout(Duration::from_secs(12), facade.task).await.expect("stops").unwrap();
+    hanging.abort();
+}
