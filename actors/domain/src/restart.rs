@@ -95,7 +95,7 @@ mod tests {
     fn failing_again_after_a_parking_parks_for_longer_and_health_resets() {
         let mut budget = RestartBudget::default();
         let mut now = Timestamp(0);
-        let mut park = |budget: &mut RestartBudget, now: Timestamp| budget.failed(now, 0.0);
+        let park = |budget: &mut RestartBudget, now: Timestamp| budget.failed(now, 0.0);
         for _ in 0..5 {
             park(&mut budget, now);
         }

@@ -1,12 +1,14 @@
 //! Reading a backlog in bounded pieces.
 //!
-//! A sweep goes over the webhook's chats in the store's order, one load after another. When a sweep that left nothing
-//! out has ended, the window holds everything and the machine follows. When too many chats wait for a retry to be
-//! held, they are *parked*: the store alone has them, sweeps pass over what is not due, and the store's earliest due
-//! time wakes the machine.
+//! A sweep goes over the webhook's chats in the store's order, one load after another, and takes in those that are not
+//! held. When it ends and nothing was left behind since it began, the machine follows.
+//!
+//! When too many chats wait for a retry to be held, the last ones are *parked*: the store alone has them, sweeps pass
+//! over what is not due, and the store's earliest due time wakes the machine. Once what was passed over is little
+//! enough, one sweep takes it in again.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, hash_map::Entry},
     sync::Arc,
     time::Duration,
 };
@@ -15,15 +17,16 @@ use super::{
     WINDOW,
     window::{Drained, Window},
 };
-use crate::{EventId, PendingEvent, Timestamp};
+use crate::{PendingEvent, Timestamp};
 
 /// Events of one chat taken by one load: a lone busy chat shall not cost a read per message.
-const PER_CHAT: usize = 32;
+pub(super) const PER_CHAT: usize = if cfg!(test) { 4 } else { 32 };
 /// Chats looked at by one load, so that it stays a matter of milliseconds.
-const VISIT: usize = 2048;
+const VISIT: usize = if cfg!(test) { 8 } else { 2048 };
 /// The room that must be free before a load is worth its cost.
 const ROOM: usize = WINDOW / 4;
-/// The pause after a sweep that found nothing to do although something is pending, and after a failed read.
+/// The pause after a failed read, and between sweeps while chats are parked: theirs are the long sweeps, and there may
+/// be as many due times as chats.
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// A question to the store: the heads of chats with pending events.
@@ -45,16 +48,17 @@ pub struct DueQuery {
     pub visit: usize,
 }
 
-/// The store's answer.
+/// The store's answer. It may say less than the limits allow; a cursor without chats is fine.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DuePage {
     /// Chats with their first events, in the store's order of chats.
     pub chats: Vec<DueChat>,
-    /// Where the next load goes on; `None` when no chat is left.
+    /// The last chat looked at, where the next load goes on; `None` when none is left after it.
     pub cursor: Option<Box<str>>,
     /// Chats passed over because they are not due.
     pub skipped: usize,
-    /// When the earliest waiting event of the webhook is due.
+    /// The earliest `next_retry_at` later than the query's `now` among all pending events of the webhook, wherever the
+    /// cursor is.
     pub next_due_at: Option<Timestamp>,
 }
 
@@ -67,104 +71,136 @@ pub struct DueChat {
     pub more: bool,
 }
 
+/// What happened to a chat while a load was under way, so that the load may not tell all of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    /// Events came at its end.
+    Grew,
+    /// Anything else.
+    Other,
+}
+
 #[derive(Debug)]
 struct Loading {
     generation: u64,
-    /// Chats that left the window while the load was under way: what it says of them is out of date.
-    touched: HashSet<Arc<str>>,
+    changes: HashMap<Arc<str>, Change>,
 }
 
 #[derive(Debug, Default)]
+struct Sweep {
+    /// Where it goes on.
+    cursor: Option<Box<str>>,
+    /// Chats that it left in the store because they wait.
+    skipped: usize,
+}
+
+#[derive(Debug)]
 pub(super) struct CatchUp {
-    following: bool,
+    /// Whether the store may have chats that are neither held nor parked nor to be met by the sweep under way.
+    dirty: bool,
+    sweep: Option<Sweep>,
     loading: Option<Loading>,
     generation: u64,
-    /// Where the sweep goes on; `None` before and after a sweep.
-    cursor: Option<Box<str>>,
-    /// Whether something may be found by a sweep. Starts as the opposite, see [`CatchUp::wanted`].
-    settled: bool,
-    /// Whether the sweep under way has to be followed by another.
-    unclean: bool,
-    /// Whether the sweep under way brought anything, and what it passed over.
-    found: usize,
-    skipped: usize,
-    /// Whether chats that wait are left in the store.
+    /// Whether chats that wait are left in the store, and when the first one may be due.
     parked: bool,
-    store_due_at: Option<Timestamp>,
+    parked_due_at: Option<Timestamp>,
+    /// Whether the next sweep takes what was parked in again: only heads, so that it fits.
+    unparking: bool,
     not_before: Option<Timestamp>,
-    renewing: HashSet<EventId>,
 }
 
 impl CatchUp {
-    pub(super) fn following(&self) -> bool {
-        self.following
-    }
-
-    /// False when a renewal of this event is under way already.
-    pub(super) fn begin_renewal(&mut self, event_id: EventId) -> bool {
-        self.renewing.insert(event_id)
-    }
-
-    pub(super) fn end_renewal(&mut self, event_id: EventId) {
-        self.renewing.remove(&event_id);
-    }
-
-    /// An event of this chat was left to the store.
-    pub(super) fn left_behind(&mut self, chat: &str) {
-        if let Some(loading) = &mut self.loading {
-            // The load under way may have read the store before this event was there.
-            loading.touched.insert(Arc::from(chat));
+    pub(super) fn new() -> Self {
+        Self {
+            dirty: true,
+            sweep: None,
+            loading: None,
+            generation: 0,
+            parked: false,
+            parked_due_at: None,
+            unparking: false,
+            not_before: None,
         }
-        self.following = false;
-        self.settled = false;
-        self.unclean = true;
+    }
+
+    /// Whether the store has nothing of chats that are not held.
+    pub(super) fn following(&self) -> bool {
+        !self.dirty && self.sweep.is_none() && !self.parked
+    }
+
+    /// The answer of a load under way is of no use any more; begin again.
+    pub(super) fn start_over(&mut self) {
+        (self.loading, self.sweep, self.dirty) = (None, None, true);
+    }
+
+    /// Something of a chat that is not held was left to the store.
+    pub(super) fn left_behind(&mut self, chat: &str, change: Change) {
+        self.dirty = true;
+        self.changed(chat, change);
     }
 
     /// A chat left the window.
-    pub(super) fn drained(&mut self, drained: Drained) {
-        if !drained.complete {
-            self.left_behind(&drained.chat);
-        } else if let Some(loading) = &mut self.loading {
-            loading.touched.insert(drained.chat);
+    pub(super) fn drained(&mut self, drained: &Drained) {
+        self.dirty |= !drained.complete;
+        self.changed(&drained.chat, Change::Other);
+    }
+
+    fn changed(&mut self, chat: &str, change: Change) {
+        let Some(loading) = &mut self.loading else { return };
+        match loading.changes.entry(Arc::from(chat)) {
+            Entry::Occupied(mut entry) if change == Change::Other => drop(entry.insert(change)),
+            Entry::Occupied(_) => {}
+            Entry::Vacant(entry) => drop(entry.insert(change)),
         }
     }
 
     /// When a load becomes possible by the passing of time alone.
     pub(super) fn wake_at(&self) -> Option<Timestamp> {
-        if self.following || self.loading.is_some() {
+        if self.loading.is_some() {
             return None;
         }
-        if self.settled { self.store_due_at.max(self.not_before.filter(|_| self.store_due_at.is_some())) } else { self.not_before }
+        if self.dirty || self.sweep.is_some() {
+            return self.not_before;
+        }
+        self.parked_due_at
+            .map(|at| self.not_before.map_or(at, |not_before| at.max(not_before)))
     }
 
     /// The next load, if one is wanted and there is room for what it brings.
     pub(super) fn next_load(&mut self, window: &mut Window, now: Timestamp) -> Option<(u64, DueQuery)> {
-        if self.store_due_at.is_some_and(|at| at <= now) {
-            self.settled = false;
-        }
-        if self.following || self.settled || self.loading.is_some() || self.not_before.is_some_and(|at| at > now) {
+        self.dirty |= self.parked_due_at.is_some_and(|at| at <= now);
+        let wanted = self.dirty || self.sweep.is_some();
+        if !wanted || self.loading.is_some() || self.not_before.is_some_and(|at| at > now) {
             return None;
         }
         self.not_before = None;
-        if window.len() + ROOM > WINDOW {
-            self.parked |= window.evict_waiting(WINDOW, ROOM);
+        let (evicted, evicted_due_at) = window.evict_waiting(ROOM);
+        self.parked |= evicted > 0;
+        if let Some(sweep) = &mut self.sweep {
+            // It may be past these chats already.
+            sweep.skipped += evicted;
+            self.park_until(evicted_due_at);
         }
         let room = WINDOW.saturating_sub(window.len());
         if room < ROOM {
             return None;
         }
-        if self.cursor.is_none() {
-            (self.unclean, self.found, self.skipped, self.store_due_at) = (false, 0, 0, None);
+        if self.sweep.is_none() {
+            (self.dirty, self.parked_due_at) = (false, None);
         }
+        let sweep = self.sweep.get_or_insert_default();
         self.generation += 1;
-        self.loading = Some(Loading { generation: self.generation, touched: HashSet::new() });
+        self.loading = Some(Loading {
+            generation: self.generation,
+            changes: HashMap::new(),
+        });
         let query = DueQuery {
-            after: self.cursor.clone(),
+            after: sweep.cursor.clone(),
             now,
             only_due: self.parked,
             chats: room,
             events: room,
-            per_chat: PER_CHAT,
+            per_chat: if self.unparking { 1 } else { PER_CHAT },
             visit: VISIT,
         };
         Some((self.generation, query))
@@ -172,53 +208,63 @@ impl CatchUp {
 
     /// A load could not read the store: once more after a pause.
     pub(super) fn load_failed(&mut self, now: Timestamp, generation: u64) {
-        if self.loading.as_ref().is_some_and(|loading| loading.generation == generation) {
-            self.loading = None;
+        if self
+            .loading
+            .take_if(|loading| loading.generation == generation)
+            .is_some()
+        {
             self.not_before = Some(now + PAUSE);
         }
     }
 
     /// Takes over what a load found.
     pub(super) fn loaded(&mut self, window: &mut Window, now: Timestamp, generation: u64, page: DuePage) {
-        let Some(loading) = self.loading.take_if(|loading| loading.generation == generation) else { return };
+        let Some(loading) = self.loading.take_if(|loading| loading.generation == generation) else {
+            return;
+        };
         for DueChat { events, more } in page.chats {
-            let Some(head) = events.first() else { continue };
-            let outdated = loading.touched.contains(head.chat.as_ref())
-                || events.iter().any(|event| self.renewing.contains(&event.id));
-            if window.holds_chat(&head.chat) {
-                // Not complete: it asks for a sweep when it has drained.
+            let Some(chat) = events.first().map(|head| head.chat.as_ref()) else {
+                continue;
+            };
+            if window.holds_chat(chat) {
+                // Held since before the load, and so better known than the page knows it.
                 continue;
             }
-            if outdated || window.len() + events.len() > WINDOW {
-                self.unclean = true;
+            let change = loading.changes.get(chat);
+            if change == Some(&Change::Other) || window.len() + events.len() > WINDOW {
+                self.dirty = true;
                 continue;
             }
-            self.found += events.len();
-            window.load(events, !more);
+            window.load(events, !more && change.is_none(), now);
         }
-        self.skipped += page.skipped;
-        self.store_due_at = page.next_due_at.filter(|_| self.parked);
-        self.cursor = page.cursor;
-        if self.cursor.is_none() {
-            self.sweep_ended(window, now);
+        if self.parked {
+            self.park_until(page.next_due_at);
+        }
+        let Some(sweep) = &mut self.sweep else { return };
+        sweep.skipped += page.skipped;
+        sweep.cursor = page.cursor;
+        if sweep.cursor.is_none() {
+            let skipped = sweep.skipped;
+            self.sweep_ended(skipped, window.len(), now);
         }
     }
 
-    fn sweep_ended(&mut self, window: &Window, now: Timestamp) {
-        let all_held = !self.unclean && window.all_complete();
-        if all_held && !self.parked {
-            (self.following, self.settled, self.store_due_at) = (true, true, None);
+    fn park_until(&mut self, at: Option<Timestamp>) {
+        self.parked_due_at = self.parked_due_at.into_iter().chain(at).min();
+    }
+
+    fn sweep_ended(&mut self, skipped: usize, held: usize, now: Timestamp) {
+        self.sweep = None;
+        self.unparking = false;
+        if !self.parked {
             return;
         }
-        if self.parked && self.skipped + window.len() + ROOM <= WINDOW {
-            // What waits fits in the window again: one sweep over everything.
-            self.parked = false;
-            self.settled = false;
-            return;
-        }
-        self.settled = !self.unclean;
-        if self.found == 0 {
+        if skipped > 0 && skipped + held + ROOM > WINDOW {
             self.not_before = Some(now + PAUSE);
+            return;
         }
+        (self.parked, self.parked_due_at) = (false, None);
+        self.unparking = skipped > 0;
+        self.dirty |= self.unparking;
     }
 }

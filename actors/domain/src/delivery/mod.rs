@@ -3,9 +3,15 @@
 //! The store is the queue; the machine holds a window of it. Its unit is the chat: events of one chat go out one
 //! after another, so only a chat's first event is ever worked on, and chats never wait for each other.
 //!
-//! Two modes. *Following*: the window holds every pending event of the webhook, so a wake-up that carries its row is
-//! all that is needed. *Catching up*: the store holds more, wake-ups of unknown chats are ignored, and sweeps over the
-//! store's chats fill the window until it holds everything again. A machine starts catching up.
+//! Two modes. *Following*: the store has nothing of chats that the window does not hold, so a wake-up that carries its
+//! row is all that is needed. *Catching up*: the store may have more, wake-ups of unknown chats are left to it, and sweeps
+//! over the store's chats fill the window until nothing is left behind. A machine starts catching up.
+//!
+//! What it needs to hear. While a machine lives, each commit that makes an event pending has to be told (`Arrived`,
+//! `Renewed`), in the order of the commits and before the commit of any outcome of that event; a load has to read what
+//! was committed before it was asked for. Then nothing is overtaken and nothing is left lying. A wake-up that was lost
+//! costs its event the delay until the next [`DeliveryEvent::LookAgain`] or restart, and its place in its chat's order.
+//! Each attempt, each [`Effect::Record`], each load and each renewal has to be answered. Answering twice does no harm.
 
 mod catch_up;
 mod window;
@@ -19,12 +25,12 @@ use crate::{
     AttemptOutcome, AttemptResult, EventId, EventStatus, PendingEvent, Timestamp, WebhookId, retry::wait_after,
 };
 
+use catch_up::{CatchUp, Change};
 pub use catch_up::{DueChat, DuePage, DueQuery};
-use catch_up::CatchUp;
-use window::{State, Window};
+use window::Window;
 
 /// Events held in memory per webhook. Enough that a refill is rare, little enough that a thousand dead receivers fit.
-pub const WINDOW: usize = 256;
+pub const WINDOW: usize = if cfg!(test) { 16 } else { 256 };
 /// How long an outcome that the store refused waits before it is offered again.
 const RECORD_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
@@ -92,6 +98,8 @@ pub enum DeliveryEvent {
         /// The generation of its [`Effect::SetTimer`].
         generation: u64,
     },
+    /// Wake-ups may have been lost: the store is read again. For the janitor's rounds; never needed when none was.
+    LookAgain,
     /// The webhook was deleted, or the program stops: nothing new is started.
     Closing,
 }
@@ -144,7 +152,7 @@ pub struct DeliverySnapshot {
     pub window: usize,
     /// Attempts and commits under way.
     pub in_flight: usize,
-    /// Whether the window holds all there is.
+    /// Whether wake-ups are all that is needed: no backlog of chats is in the store.
     pub following: bool,
     /// Failures since the last success.
     pub failure_count: u32,
@@ -157,6 +165,7 @@ pub struct Delivery {
     config: DeliveryConfig,
     failure_count: u32,
     closing: bool,
+    finished: bool,
     window: Window,
     catch_up: CatchUp,
     timer: Option<(Timestamp, u64)>,
@@ -171,8 +180,9 @@ impl Delivery {
             config,
             failure_count,
             closing: false,
+            finished: false,
             window: Window::default(),
-            catch_up: CatchUp::default(),
+            catch_up: CatchUp::new(),
             timer: None,
             timer_generation: 0,
         }
@@ -197,13 +207,9 @@ impl Delivery {
 
     /// Decides on a manual retry. After [`RetryAnswer::Renew`] the event is held back until the store has answered.
     pub fn request_retry(&mut self, event_id: EventId) -> RetryAnswer {
-        if self.closing || !self.catch_up.begin_renewal(event_id) {
-            return RetryAnswer::UnderWay;
-        }
-        if self.window.hold(event_id) {
+        if !self.closing && self.window.hold(event_id) {
             RetryAnswer::Renew
         } else {
-            self.catch_up.end_renewal(event_id);
             RetryAnswer::UnderWay
         }
     }
@@ -213,60 +219,62 @@ impl Delivery {
         let mut effects = Vec::new();
         match event {
             DeliveryEvent::Configured(config) => self.config = config,
-            DeliveryEvent::Arrived(event) => self.on_arrived(event),
+            DeliveryEvent::Arrived(event) => self.on_arrived(now, event),
             DeliveryEvent::Loaded { generation, page } => self.catch_up.loaded(&mut self.window, now, generation, page),
             DeliveryEvent::LoadFailed { generation } => self.catch_up.load_failed(now, generation),
-            DeliveryEvent::AttemptFinished { event_id, attempt, result, jitter } => {
+            DeliveryEvent::AttemptFinished {
+                event_id,
+                attempt,
+                result,
+                jitter,
+            } => {
                 self.on_attempt_finished(now, event_id, attempt, &result, jitter, &mut effects);
             }
             DeliveryEvent::OutcomeCommitted { event_id, attempt } => self.on_committed(event_id, attempt),
             DeliveryEvent::OutcomeRefused { event_id, attempt } => {
                 self.window.record_again_at(event_id, attempt, now + RECORD_AGAIN_AFTER);
             }
-            DeliveryEvent::Renewed(event) => self.on_renewed(event),
-            DeliveryEvent::NotRenewed(event_id) => {
-                self.catch_up.end_renewal(event_id);
-                self.window.release(event_id);
-            }
+            DeliveryEvent::Renewed(event) => self.on_renewed(now, event),
+            DeliveryEvent::NotRenewed(event_id) => self.window.release(event_id),
             DeliveryEvent::TimerFired { generation } => {
                 if self.timer.is_none_or(|(_, current)| current != generation) {
                     return effects;
                 }
                 self.timer = None;
             }
+            DeliveryEvent::LookAgain => {
+                self.window.doubt_all();
+                self.catch_up.start_over();
+            }
             DeliveryEvent::Closing => {
                 self.closing = true;
                 self.window.drop_idle();
+                self.catch_up.start_over();
             }
         }
         self.pump(now, &mut effects);
         effects
     }
 
-    fn on_arrived(&mut self, event: PendingEvent) {
-        if self.closing || self.window.contains(event.id) {
-            return;
-        }
-        let known = if self.catch_up.following() { self.window.knows_or_new(&event.chat) } else { self.window.knows(&event.chat) };
-        if known && self.window.len() < WINDOW {
-            self.window.push(event);
-        } else {
-            self.window.mark_incomplete(&event.chat);
-            self.catch_up.left_behind(&event.chat);
+    fn on_arrived(&mut self, now: Timestamp, event: PendingEvent) {
+        if !self.window.contains(event.id) {
+            self.admit(now, event, Change::Grew);
         }
     }
 
-    fn on_renewed(&mut self, event: PendingEvent) {
-        self.catch_up.end_renewal(event.id);
-        if self.closing || self.window.renew(&event) {
+    fn on_renewed(&mut self, now: Timestamp, event: PendingEvent) {
+        if let Some(event) = self.window.renew(event, now) {
+            self.admit(now, event, Change::Other);
+        }
+    }
+
+    /// Takes an event that the window does not hold.
+    fn admit(&mut self, now: Timestamp, event: PendingEvent, change: Change) {
+        if self.closing {
             return;
         }
-        let known = if self.catch_up.following() { self.window.knows_or_new(&event.chat) } else { self.window.knows(&event.chat) };
-        if known && self.window.len() < WINDOW {
-            self.window.insert_in_order(event);
-        } else {
-            self.window.mark_incomplete(&event.chat);
-            self.catch_up.left_behind(&event.chat);
+        if let Err(chat) = self.window.admit(event, self.catch_up.following(), now) {
+            self.catch_up.left_behind(&chat, change);
         }
     }
 
@@ -279,7 +287,9 @@ impl Delivery {
         jitter: f64,
         effects: &mut Vec<Effect>,
     ) {
-        let Some(budget_start) = self.window.running(event_id, attempt) else { return };
+        let Some(budget_start) = self.window.running(event_id, attempt) else {
+            return;
+        };
         let in_budget = attempt.saturating_sub(budget_start);
         let failure = result.failure();
         let (status, next_retry_at) = match &failure {
@@ -288,7 +298,14 @@ impl Delivery {
             Some(_) => {
                 let next = Some(now + wait_after(in_budget, jitter));
                 let exhausted = in_budget >= self.config.max_retries;
-                (if exhausted { EventStatus::Failed } else { EventStatus::Pending }, next)
+                (
+                    if exhausted {
+                        EventStatus::Failed
+                    } else {
+                        EventStatus::Pending
+                    },
+                    next,
+                )
             }
         };
         self.failure_count = match status {
@@ -314,23 +331,37 @@ impl Delivery {
 
     fn on_committed(&mut self, event_id: EventId, attempt: u32) {
         if let Some(drained) = self.window.committed(event_id, attempt) {
-            self.catch_up.drained(drained);
+            self.catch_up.drained(&drained);
+        }
+        if self.closing {
+            self.window.drop_idle();
         }
     }
 
     /// Starts what can be started, reads what has to be read, and sets the timer.
     fn pump(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
         for outcome in self.window.fire(now) {
-            effects.push(Effect::Record(outcome));
+            // An older counter must not undo what was committed since.
+            effects.push(Effect::Record(AttemptOutcome {
+                webhook_failure_count: self.failure_count,
+                ..outcome
+            }));
         }
         if self.closing {
-            if self.window.in_flight() == 0 {
+            if self.window.in_flight() == 0 && !self.finished {
+                self.finished = true;
                 effects.push(Effect::Finished);
             }
         } else if self.config.is_active {
             while self.window.in_flight() < self.config.max_in_flight {
-                let Some((event_id, attempt, payload)) = self.window.start_next() else { break };
-                effects.push(Effect::Attempt { event_id, attempt, payload });
+                let Some((event_id, attempt, payload)) = self.window.start_next() else {
+                    break;
+                };
+                effects.push(Effect::Attempt {
+                    event_id,
+                    attempt,
+                    payload,
+                });
             }
             if let Some((generation, query)) = self.catch_up.next_load(&mut self.window, now) {
                 effects.push(Effect::Load { generation, query });
@@ -340,7 +371,11 @@ impl Delivery {
     }
 
     fn set_timer(&mut self, effects: &mut Vec<Effect>) {
-        let load_at = if self.config.is_active && !self.closing { self.catch_up.wake_at() } else { None };
+        let load_at = if self.config.is_active && !self.closing {
+            self.catch_up.wake_at()
+        } else {
+            None
+        };
         let Some(at) = [self.window.next_due(), load_at].into_iter().flatten().min() else {
             self.timer = None;
             return;
@@ -348,15 +383,10 @@ impl Delivery {
         if self.timer.is_none_or(|(current, _)| current != at) {
             self.timer_generation += 1;
             self.timer = Some((at, self.timer_generation));
-            effects.push(Effect::SetTimer { at, generation: self.timer_generation });
+            effects.push(Effect::SetTimer {
+                at,
+                generation: self.timer_generation,
+            });
         }
-    }
-}
-
-/// Kept here so that the window's states and the machine's rules read together.
-impl State {
-    /// Whether an attempt or its commit is under way.
-    fn in_progress(&self) -> bool {
-        matches!(self, State::Running | State::Recording { .. })
     }
 }

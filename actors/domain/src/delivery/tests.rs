@@ -1,1 +1,9 @@
-//! Tests of the machine.
+//! Tests of the machine: the contract's table, and a model of the world around it that does everything at any time.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod desk;
+mod model;
+mod properties;
+mod retries;
+mod store;
+mod table;

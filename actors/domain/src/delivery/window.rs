@@ -1,17 +1,21 @@
 //! The events of one webhook that are in memory: a queue per chat, of which only the front is worked on.
 
+#[cfg(test)]
+mod check;
+
 use std::{
-    collections::{BTreeSet, HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
     sync::Arc,
 };
 
 use bytes::Bytes;
 
+use super::WINDOW;
 use crate::{AttemptOutcome, EventId, EventStatus, PendingEvent, Timestamp};
 
 /// What is being done with an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum State {
+enum State {
     /// May be attempted as soon as it is the front of its chat and a slot is free.
     Ready,
     /// Waits for its time.
@@ -21,7 +25,17 @@ pub(super) enum State {
     /// An attempt is under way.
     Running,
     /// Its outcome is on its way to the store; `again_at` when the store refused it.
-    Recording { outcome: Box<AttemptOutcome>, again_at: Option<Timestamp> },
+    Recording {
+        outcome: Box<AttemptOutcome>,
+        again_at: Option<Timestamp>,
+    },
+}
+
+impl State {
+    /// Whether an attempt or its commit is under way. Only a front ever is.
+    fn in_progress(&self) -> bool {
+        matches!(self, State::Running | State::Recording { .. })
+    }
 }
 
 #[derive(Debug)]
@@ -37,11 +51,26 @@ struct Entry {
 }
 
 impl Entry {
-    fn new(event: PendingEvent) -> Self {
-        let PendingEvent { id, seq, attempt_count, budget_start, next_retry_at, payload, chat: _ } = event;
-        let payload = if next_retry_at.is_some() { None } else { Some(payload) };
-        let mut entry =
-            Self { id, seq, attempt_count, budget_start, next_retry_at, payload, state: State::Ready };
+    fn new(event: PendingEvent, now: Timestamp) -> Self {
+        let PendingEvent {
+            id,
+            seq,
+            attempt_count,
+            budget_start,
+            next_retry_at,
+            payload,
+            chat: _,
+        } = event;
+        let payload = next_retry_at.is_none_or(|at| at <= now).then_some(payload);
+        let mut entry = Self {
+            id,
+            seq,
+            attempt_count,
+            budget_start,
+            next_retry_at,
+            payload,
+            state: State::Ready,
+        };
         entry.rest();
         entry
     }
@@ -52,18 +81,29 @@ impl Entry {
     }
 }
 
+/// Where a chat is listed, by the state of its front.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Listing {
+    /// In `ready`, under this number.
+    Ready(u64),
+    /// In `due`, at this time.
+    Due(Timestamp),
+}
+
+/// Never empty. In the order of arrival, but for a front that was being worked on when an earlier event was renewed.
 #[derive(Debug)]
 struct Chat {
     queue: VecDeque<Entry>,
-    /// Whether the queue holds every pending event of this chat that the store has.
+    /// Whether the queue holds every pending event of this chat that the store has; else it holds the first ones.
     complete: bool,
+    listed: Option<Listing>,
 }
 
 /// The last event of a chat left the window.
 #[derive(Debug)]
 pub(super) struct Drained {
     pub(super) chat: Arc<str>,
-    /// Whether the store may hold more of this chat.
+    /// False when the store may hold more of this chat.
     pub(super) complete: bool,
 }
 
@@ -72,10 +112,13 @@ pub(super) struct Window {
     chats: HashMap<Arc<str>, Chat>,
     by_id: HashMap<EventId, Arc<str>>,
     in_progress: usize,
-    /// Chats whose front is ready, first come first served. May name a chat twice or in vain: checked when taken.
-    ready: VecDeque<Arc<str>>,
-    /// When fronts become due. May be out of date: checked when it fires.
+    /// Chats whose front is ready, first come first served.
+    ready: BTreeMap<u64, Arc<str>>,
+    last_ready: u64,
+    /// Chats whose front waits for a time.
     due: BTreeSet<(Timestamp, Arc<str>)>,
+    /// Events, here or not, whose manual retry is on its way to the store.
+    renewing: HashSet<EventId>,
 }
 
 impl Window {
@@ -96,83 +139,139 @@ impl Window {
         self.chats.contains_key(chat)
     }
 
-    /// Whether the window holds all that the store has of this chat.
-    pub(super) fn knows(&self, chat: &str) -> bool {
-        self.chats.get(chat).is_some_and(|chat| chat.complete)
+    /// Nothing is certain any more: every chat asks the store when it has drained.
+    pub(super) fn doubt_all(&mut self) {
+        self.chats.values_mut().for_each(|chat| chat.complete = false);
     }
 
-    /// The same, when chats that are not here have nothing in the store.
-    pub(super) fn knows_or_new(&self, chat: &str) -> bool {
-        self.chats.get(chat).is_none_or(|chat| chat.complete)
-    }
-
-    pub(super) fn mark_incomplete(&mut self, chat: &str) {
-        if let Some(chat) = self.chats.get_mut(chat) {
+    /// Takes a new or renewed event in, or leaves it to the store. `new_chats` says whether the store has nothing of
+    /// chats that are not here. An error names the chat that is not here and was left to the store.
+    pub(super) fn admit(&mut self, event: PendingEvent, new_chats: bool, now: Timestamp) -> Result<(), Box<str>> {
+        let full = self.len() >= WINDOW;
+        let Some(chat) = self.chats.get_mut(event.chat.as_ref()) else {
+            if full || !new_chats {
+                return Err(event.chat);
+            }
+            self.insert(event, now);
+            return Ok(());
+        };
+        let last = chat
+            .queue
+            .front()
+            .into_iter()
+            .chain(chat.queue.back())
+            .map(|entry| entry.seq)
+            .max();
+        let within = last.is_some_and(|last| event.seq < last);
+        if !within && (full || !chat.complete) {
             chat.complete = false;
+            return Ok(());
         }
-    }
-
-    /// Whether every chat here holds all that the store has of it.
-    pub(super) fn all_complete(&self) -> bool {
-        self.chats.values().all(|chat| chat.complete)
-    }
-
-    /// Adds an event behind those of its chat.
-    pub(super) fn push(&mut self, event: PendingEvent) {
-        self.insert_in_order(event);
+        // Only a renewed event is within, and those behind it must not overtake it: the last of them makes place for it.
+        // Beside one that is being worked on there is always place.
+        if full {
+            chat.complete = false;
+            match chat
+                .queue
+                .pop_back_if(|last| !last.state.in_progress() && last.seq > event.seq)
+            {
+                Some(last) => drop(self.by_id.remove(&last.id)),
+                None if chat.queue.len() == 1 => {}
+                None => return Ok(()),
+            }
+        }
+        self.insert(event, now);
+        Ok(())
     }
 
     /// Adds a chat from the store.
-    pub(super) fn load(&mut self, events: Vec<PendingEvent>, complete: bool) {
-        let Some(chat) = events.first().map(|event| Arc::<str>::from(event.chat.as_ref())) else { return };
+    pub(super) fn load(&mut self, events: Vec<PendingEvent>, complete: bool, now: Timestamp) {
+        let Some(chat) = events.first().map(|event| event.chat.clone()) else {
+            return;
+        };
         for event in events {
-            self.insert_in_order(event);
+            self.insert(event, now);
         }
-        if let Some(held) = self.chats.get_mut(&chat) {
+        if let Some(held) = self.chats.get_mut(chat.as_ref()) {
             held.complete = complete;
         }
     }
 
     /// Adds an event at its place in the order of arrival, but never before one that is being worked on.
-    pub(super) fn insert_in_order(&mut self, event: PendingEvent) {
-        let key = self
+    fn insert(&mut self, event: PendingEvent, now: Timestamp) {
+        let known = self
             .chats
             .get_key_value(event.chat.as_ref())
-            .map_or_else(|| Arc::from(event.chat.as_ref()), |(key, _)| Arc::clone(key));
-        let chat =
-            self.chats.entry(Arc::clone(&key)).or_insert_with(|| Chat { queue: VecDeque::new(), complete: true });
+            .map(|(key, _)| Arc::clone(key));
+        let key = known.unwrap_or_else(|| Arc::from(event.chat.as_ref()));
+        let chat = self.chats.entry(Arc::clone(&key)).or_insert_with(|| Chat {
+            queue: VecDeque::new(),
+            complete: true,
+            listed: None,
+        });
+        let mut entry = Entry::new(event, now);
+        if self.renewing.contains(&entry.id) {
+            entry.state = State::Held;
+        }
         let busy = chat.queue.front().is_some_and(|front| front.state.in_progress());
-        let place = chat.queue.partition_point(|entry| entry.seq < event.seq).max(usize::from(busy));
-        self.by_id.insert(event.id, Arc::clone(&key));
-        chat.queue.insert(place, Entry::new(event));
+        let place = chat
+            .queue
+            .partition_point(|other| other.seq < entry.seq)
+            .max(usize::from(busy));
+        self.by_id.insert(entry.id, Arc::clone(&key));
+        chat.queue.insert(place, entry);
         if place == 0 {
-            self.enlist(&key);
+            self.relist(&key);
         }
     }
 
-    /// Notes when the front of a chat can be worked on.
-    fn enlist(&mut self, chat: &Arc<str>) {
-        let Some(front) = self.chats.get(chat).and_then(|chat| chat.queue.front()) else { return };
-        match &front.state {
-            State::Ready => self.ready.push_back(Arc::clone(chat)),
-            State::Waiting(at) | State::Recording { again_at: Some(at), .. } => {
-                self.due.insert((*at, Arc::clone(chat)));
+    /// Lists a chat anew after its front has changed.
+    fn relist(&mut self, key: &Arc<str>) {
+        let Some(chat) = self.chats.get_mut(key) else { return };
+        let due = match chat.queue.front().map(|front| &front.state) {
+            Some(State::Ready) if matches!(chat.listed, Some(Listing::Ready(_))) => return,
+            Some(State::Ready) => {
+                self.last_ready += 1;
+                Some(Listing::Ready(self.last_ready))
             }
-            State::Held | State::Running | State::Recording { again_at: None, .. } => {}
+            Some(State::Waiting(at) | State::Recording { again_at: Some(at), .. }) => Some(Listing::Due(*at)),
+            _ => None,
+        };
+        let before = std::mem::replace(&mut chat.listed, due);
+        self.unlist(key, before);
+        match due {
+            Some(Listing::Ready(number)) => drop(self.ready.insert(number, Arc::clone(key))),
+            Some(Listing::Due(at)) => drop(self.due.insert((at, Arc::clone(key)))),
+            None => {}
+        }
+    }
+
+    fn unlist(&mut self, key: &Arc<str>, listing: Option<Listing>) {
+        match listing {
+            Some(Listing::Ready(number)) => drop(self.ready.remove(&number)),
+            Some(Listing::Due(at)) => drop(self.due.remove(&(at, Arc::clone(key)))),
+            None => {}
+        }
+    }
+
+    /// Forgets a chat: the store has it.
+    fn forget(&mut self, key: &Arc<str>) {
+        let Some(chat) = self.chats.remove(key) else { return };
+        self.unlist(key, chat.listed);
+        for entry in chat.queue {
+            self.by_id.remove(&entry.id);
         }
     }
 
     /// The next attempt to make: the front of the chat that has waited longest.
     pub(super) fn start_next(&mut self) -> Option<(EventId, u32, Option<Bytes>)> {
-        while let Some(key) = self.ready.pop_front() {
-            let Some(front) = self.chats.get_mut(&key).and_then(|chat| chat.queue.front_mut()) else { continue };
-            if front.state == State::Ready {
-                front.state = State::Running;
-                self.in_progress += 1;
-                return Some((front.id, front.attempt_count + 1, front.payload.clone()));
-            }
-        }
-        None
+        let (_, key) = self.ready.pop_first()?;
+        let chat = self.chats.get_mut(&key)?;
+        chat.listed = None;
+        let front = chat.queue.front_mut()?;
+        front.state = State::Running;
+        self.in_progress += 1;
+        Some((front.id, front.attempt_count + 1, front.payload.clone()))
     }
 
     /// When the next front becomes due.
@@ -183,35 +282,39 @@ impl Window {
     /// Makes ready what has become due, and gives back the outcomes that are to be offered to the store again.
     pub(super) fn fire(&mut self, now: Timestamp) -> Vec<AttemptOutcome> {
         let mut again = Vec::new();
-        while let Some((at, key)) = self.due.first().cloned() {
-            if at > now {
-                break;
-            }
-            self.due.remove(&(at, Arc::clone(&key)));
-            let Some(front) = self.chats.get_mut(&key).and_then(|chat| chat.queue.front_mut()) else { continue };
-            match &mut front.state {
-                State::Waiting(due) if *due <= now => {
-                    front.state = State::Ready;
-                    self.ready.push_back(key);
+        while let Some((_, key)) = self.due.first().filter(|(at, _)| *at <= now).cloned() {
+            if let Some(front) = self.chats.get_mut(&key).and_then(|chat| chat.queue.front_mut()) {
+                match &mut front.state {
+                    State::Recording { outcome, again_at } => {
+                        *again_at = None;
+                        again.push(outcome.as_ref().clone());
+                    }
+                    state => *state = State::Ready,
                 }
-                State::Recording { outcome, again_at } if again_at.is_some_and(|at| at <= now) => {
-                    *again_at = None;
-                    again.push(outcome.as_ref().clone());
-                }
-                _ => {}
             }
+            self.relist(&key);
         }
         again
     }
 
     fn front_mut(&mut self, event_id: EventId) -> Option<&mut Entry> {
         let chat = self.by_id.get(&event_id)?;
-        self.chats.get_mut(chat)?.queue.front_mut().filter(|front| front.id == event_id)
+        self.chats
+            .get_mut(chat)?
+            .queue
+            .front_mut()
+            .filter(|front| front.id == event_id)
     }
 
-    fn entry_mut(&mut self, event_id: EventId) -> Option<&mut Entry> {
+    fn entry_mut(&mut self, event_id: EventId) -> Option<(Arc<str>, &mut Entry)> {
         let chat = self.by_id.get(&event_id)?;
-        self.chats.get_mut(chat)?.queue.iter_mut().find(|entry| entry.id == event_id)
+        let entry = self
+            .chats
+            .get_mut(chat)?
+            .queue
+            .iter_mut()
+            .find(|entry| entry.id == event_id)?;
+        Some((Arc::clone(chat), entry))
     }
 
     /// The start of the budget of the event whose attempt with this number is under way.
@@ -223,126 +326,128 @@ impl Window {
     /// An attempt ended; its outcome goes to the store.
     pub(super) fn recording(&mut self, outcome: AttemptOutcome) {
         if let Some(front) = self.front_mut(outcome.event_id) {
-            front.state = State::Recording { outcome: Box::new(outcome), again_at: None };
+            front.state = State::Recording {
+                outcome: Box::new(outcome),
+                again_at: None,
+            };
         }
     }
 
     /// The store refused an outcome: it is offered again at `at`.
     pub(super) fn record_again_at(&mut self, event_id: EventId, attempt: u32, at: Timestamp) {
-        let Some(front) = self.front_mut(event_id) else { return };
-        if let State::Recording { outcome, again_at } = &mut front.state
+        if let Some((key, entry)) = self.entry_mut(event_id)
+            && let State::Recording {
+                outcome,
+                again_at: again_at @ None,
+            } = &mut entry.state
             && outcome.attempt == attempt
         {
             *again_at = Some(at);
-            if let Some(chat) = self.by_id.get(&event_id).cloned() {
-                self.due.insert((at, chat));
-            }
+            self.relist(&key);
         }
     }
 
     /// An outcome is in the store. Answers when that emptied the chat.
     pub(super) fn committed(&mut self, event_id: EventId, attempt: u32) -> Option<Drained> {
-        let front = self.front_mut(event_id)?;
-        let State::Recording { outcome, .. } = &front.state else { return None };
-        if outcome.attempt != attempt {
-            return None;
-        }
-        let pending = outcome.status == EventStatus::Pending;
-        front.next_retry_at = outcome.next_retry_at;
-        front.attempt_count = attempt;
-        front.payload = None;
-        front.rest();
-        self.in_progress -= 1;
         let key = self.by_id.get(&event_id).cloned()?;
-        if pending {
-            self.enlist(&key);
-            return None;
-        }
-        self.by_id.remove(&event_id);
         let chat = self.chats.get_mut(&key)?;
-        chat.queue.pop_front();
+        let mut front = chat.queue.pop_front_if(|front| {
+            front.id == event_id
+                && matches!(&front.state, State::Recording { outcome, .. } if outcome.attempt == attempt)
+        })?;
+        self.in_progress -= 1;
+        if let State::Recording { outcome, .. } = &front.state
+            && outcome.status == EventStatus::Pending
+        {
+            front.next_retry_at = outcome.next_retry_at;
+            front.attempt_count = attempt;
+            front.payload = None;
+            front.rest();
+            // Nearly always back to the front; behind an earlier event that was renewed in the meantime.
+            let place = chat.queue.partition_point(|other| other.seq < front.seq);
+            chat.queue.insert(place, front);
+        } else {
+            self.by_id.remove(&event_id);
+        }
         if chat.queue.is_empty() {
             let complete = chat.complete;
-            self.chats.remove(&key);
+            self.forget(&key);
             return Some(Drained { chat: key, complete });
         }
-        self.enlist(&key);
+        self.relist(&key);
         None
     }
 
-    /// Holds an event back while its manual retry is on its way to the store. False when it is being worked on; true
-    /// also when it is not here.
+    /// Holds an event back, here or to come, while its manual retry is on its way to the store. False when it is
+    /// being worked on or held already.
     pub(super) fn hold(&mut self, event_id: EventId) -> bool {
-        match self.entry_mut(event_id) {
-            Some(entry) if entry.state.in_progress() => false,
-            Some(entry) => {
-                entry.state = State::Held;
-                true
-            }
-            None => true,
+        let here = self
+            .entry_mut(event_id)
+            .map(|(key, entry)| (key, entry.state.in_progress()));
+        if matches!(here, Some((_, true))) || !self.renewing.insert(event_id) {
+            return false;
         }
-    }
-
-    /// Lets go of an event that was held.
-    pub(super) fn release(&mut self, event_id: EventId) {
-        let Some(entry) = self.entry_mut(event_id) else { return };
-        if entry.state == State::Held {
-            entry.rest();
-            if let Some(key) = self.by_id.get(&event_id).cloned() {
-                self.enlist(&key);
-            }
-        }
-    }
-
-    /// Takes over a renewed event. False when it is not here.
-    pub(super) fn renew(&mut self, event: &PendingEvent) -> bool {
-        let Some(entry) = self.entry_mut(event.id) else { return false };
-        if !entry.state.in_progress() {
-            entry.attempt_count = event.attempt_count;
-            entry.budget_start = event.budget_start;
-            entry.next_retry_at = event.next_retry_at;
-            entry.payload = Some(event.payload.clone());
-            entry.rest();
-            if let Some(key) = self.by_id.get(&event.id).cloned() {
-                self.enlist(&key);
-            }
+        if let Some((key, entry)) = self.entry_mut(event_id) {
+            entry.state = State::Held;
+            self.relist(&key);
         }
         true
     }
 
-    /// Drops every event with which nothing is being done.
-    pub(super) fn drop_idle(&mut self) {
-        for chat in self.chats.values_mut() {
-            chat.queue.retain(|entry| entry.state.in_progress());
+    /// Lets go of an event whose manual retry was refused.
+    pub(super) fn release(&mut self, event_id: EventId) {
+        if self.renewing.remove(&event_id)
+            && let Some((key, entry)) = self.entry_mut(event_id)
+            && entry.state == State::Held
+        {
+            entry.rest();
+            self.relist(&key);
         }
-        self.chats.retain(|_, chat| !chat.queue.is_empty());
-        let held: HashSet<EventId> =
-            self.chats.values().flat_map(|chat| chat.queue.iter().map(|entry| entry.id)).collect();
-        self.by_id.retain(|id, _| held.contains(id));
-        self.ready.clear();
-        let chats = &self.chats;
-        self.due.retain(|(_, chat)| chats.contains_key(chat));
     }
 
-    /// Drops chats that wait, those due last first, until `room` events fit below `limit`. Answers whether any was
-    /// dropped: the store has them.
-    pub(super) fn evict_waiting(&mut self, limit: usize, room: usize) -> bool {
-        let mut evicted = false;
-        let waiting: Vec<_> = self.due.iter().rev().cloned().collect();
-        for (at, key) in waiting {
-            if self.len() + room <= limit {
-                break;
-            }
-            let front = self.chats.get(&key).and_then(|chat| chat.queue.front());
-            if front.is_none_or(|front| front.state != State::Waiting(at)) {
-                continue;
-            }
-            self.due.remove(&(at, Arc::clone(&key)));
-            for entry in self.chats.remove(&key).into_iter().flat_map(|chat| chat.queue) {
-                self.by_id.remove(&entry.id);
-            }
-            evicted = true;
+    /// Takes over a renewed event; gives it back when it is not here.
+    pub(super) fn renew(&mut self, event: PendingEvent, now: Timestamp) -> Option<PendingEvent> {
+        self.renewing.remove(&event.id);
+        let Some((key, entry)) = self.entry_mut(event.id) else {
+            return Some(event);
+        };
+        if !entry.state.in_progress() {
+            *entry = Entry::new(event, now);
+            self.relist(&key);
         }
-        evicted
+        None
+    }
+
+    /// Drops every event with which nothing is being done.
+    pub(super) fn drop_idle(&mut self) {
+        let keys: Vec<_> = self.chats.keys().cloned().collect();
+        for key in keys {
+            let Some(chat) = self.chats.get_mut(&key) else { continue };
+            if chat.queue.front().is_some_and(|front| front.state.in_progress()) {
+                for entry in chat.queue.drain(1..) {
+                    self.by_id.remove(&entry.id);
+                }
+            } else {
+                self.forget(&key);
+            }
+        }
+    }
+
+    /// Drops chats that wait, those due last first, until `room` events fit. Answers how many, and when the first of
+    /// them is due.
+    pub(super) fn evict_waiting(&mut self, room: usize) -> (usize, Option<Timestamp>) {
+        let (mut evicted, mut due_at) = (0, None);
+        while self.len() + room > WINDOW {
+            let waits = |key: &Arc<str>| {
+                let front = self.chats.get(key).and_then(|chat| chat.queue.front());
+                front.is_some_and(|front| matches!(front.state, State::Waiting(_)))
+            };
+            let Some((at, key)) = self.due.iter().rev().find(|(_, key)| waits(key)).cloned() else {
+                break;
+            };
+            self.forget(&key);
+            (evicted, due_at) = (evicted + 1, Some(at));
+        }
+        (evicted, due_at)
     }
 }

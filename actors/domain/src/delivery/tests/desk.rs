@@ -1,0 +1,127 @@
+//! A machine on the desk: it follows, and is told one thing after another.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::{
+    super::*,
+    store::{body, id},
+};
+
+pub(super) const NOW: Timestamp = Timestamp(1_000_000);
+pub(super) const CONFIG: DeliveryConfig = DeliveryConfig {
+    is_active: true,
+    max_retries: 3,
+    max_in_flight: 2,
+};
+
+pub(super) fn answered(http_status: u16) -> AttemptResult {
+    AttemptResult::Answered {
+        http_status,
+        response: Some("text".into()),
+    }
+}
+
+pub(super) fn event(number: usize, chat: &str) -> PendingEvent {
+    PendingEvent {
+        id: id(number),
+        seq: i64::try_from(number).unwrap(),
+        chat: chat.into(),
+        attempt_count: 0,
+        budget_start: 0,
+        next_retry_at: None,
+        payload: body(number),
+    }
+}
+
+/// A machine that follows, with its clock.
+pub(super) struct Desk {
+    pub(super) machine: Delivery,
+    pub(super) now: Timestamp,
+}
+
+impl Desk {
+    pub(super) fn new(config: DeliveryConfig) -> Self {
+        let mut machine = Delivery::new(WebhookId(Uuid::nil()), config, 0);
+        let load = machine.start(NOW);
+        let [Effect::Load { generation, query }] = load.as_slice() else {
+            panic!("{load:?}")
+        };
+        assert_eq!((query.after.as_deref(), query.only_due, query.now), (None, false, NOW));
+        let mut desk = Self { machine, now: NOW };
+        assert_eq!(
+            desk.step(DeliveryEvent::Loaded {
+                generation: *generation,
+                page: DuePage::default()
+            }),
+            []
+        );
+        assert!(desk.machine.snapshot().following);
+        desk
+    }
+
+    pub(super) fn step(&mut self, event: DeliveryEvent) -> Vec<Effect> {
+        let effects = self.machine.step(self.now, event);
+        self.machine.window.check();
+        effects
+    }
+
+    pub(super) fn arrive(&mut self, number: usize, chat: &str) -> Vec<Effect> {
+        self.step(DeliveryEvent::Arrived(event(number, chat)))
+    }
+
+    /// The attempt ends; what is to be recorded.
+    pub(super) fn end(&mut self, number: usize, attempt: u32, result: AttemptResult) -> AttemptOutcome {
+        let finished = DeliveryEvent::AttemptFinished {
+            event_id: id(number),
+            attempt,
+            result,
+            jitter: 0.0,
+        };
+        let mut effects = self.step(finished);
+        let Some(Effect::Record(outcome)) = effects.pop().filter(|_| effects.is_empty()) else {
+            panic!("{effects:?}")
+        };
+        outcome
+    }
+
+    pub(super) fn commit(&mut self, number: usize, attempt: u32) -> Vec<Effect> {
+        self.step(DeliveryEvent::OutcomeCommitted {
+            event_id: id(number),
+            attempt,
+        })
+    }
+
+    /// The one timer is set to `after` from now; time goes by and it fires.
+    pub(super) fn wait(&mut self, effects: &[Effect], after: Duration) -> Vec<Effect> {
+        let [Effect::SetTimer { at, generation }] = effects else {
+            panic!("{effects:?}")
+        };
+        assert_eq!(*at, self.now + after);
+        self.now = *at;
+        self.step(DeliveryEvent::TimerFired {
+            generation: *generation,
+        })
+    }
+}
+
+pub(super) fn attempt(number: usize, attempt: u32) -> Effect {
+    Effect::Attempt {
+        event_id: id(number),
+        attempt,
+        payload: (attempt == 1).then(|| body(number)),
+    }
+}
+
+pub(super) fn with_body(number: usize, attempt: u32) -> Effect {
+    Effect::Attempt {
+        event_id: id(number),
+        attempt,
+        payload: Some(body(number)),
+    }
+}
+
+pub(super) fn seconds(outcome: &AttemptOutcome) -> Option<u64> {
+    outcome.next_retry_at.map(|at| at.since(outcome.finished_at).as_secs())
+}

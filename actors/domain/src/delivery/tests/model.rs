@@ -1,0 +1,250 @@
+//! The world around one machine: a store, a network and a clock, each of which acts at any time in any order, and the
+//! laws that are checked at every step.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use proptest::test_runner::TestRng;
+use uuid::Uuid;
+
+mod acts;
+
+use super::{
+    super::*,
+    store::{Store, body, id, number},
+};
+use crate::AttemptResult;
+
+/// What the store has been asked to write.
+#[derive(Debug, Clone)]
+enum Write {
+    Outcome(AttemptOutcome),
+    Renewal { number: usize, force: bool },
+}
+
+#[derive(Debug)]
+enum Load {
+    Asked(u64, DueQuery),
+    Read(u64, DuePage),
+}
+
+/// What the world knows of a row beside what the store does.
+#[derive(Debug, Default, Clone)]
+struct Note {
+    /// Its last wake-up was lost, or has not been delivered: the machine need not know that it is pending.
+    unknown: bool,
+    /// Rows of its chat that were being worked on when this one's renewal became known.
+    behind: BTreeSet<usize>,
+    /// The `max_retries` under which its last attempt ended, and that under which its next was scheduled: the first
+    /// becomes the second with the commit.
+    ended_under: u32,
+    budget: u32,
+}
+
+/// What may happen, and how often.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Profile {
+    pub(super) chats: usize,
+    /// Of 16 attempts, how many succeed.
+    pub(super) healthy: usize,
+    pub(super) lossy: bool,
+    pub(super) restarts: bool,
+}
+
+pub(super) struct World {
+    rng: TestRng,
+    profile: Profile,
+    pub(super) now: Timestamp,
+    config: DeliveryConfig,
+    pub(super) store: Store,
+    notes: Vec<Note>,
+    machine: Delivery,
+    /// Persistence's answers, in the order of commits.
+    inbox: VecDeque<DeliveryEvent>,
+    writes: VecDeque<Write>,
+    running: BTreeMap<usize, u32>,
+    recording: BTreeMap<usize, AttemptOutcome>,
+    load: Option<Load>,
+    timer: Option<(Timestamp, u64)>,
+    /// Reports that were delivered already, and timers that were replaced.
+    stale: Vec<DeliveryEvent>,
+    closing: bool,
+    finished: bool,
+    pub(super) loads: usize,
+    pub(super) timers: usize,
+    pub(super) attempts: usize,
+}
+
+impl World {
+    pub(super) fn new(rng: TestRng, profile: Profile, config: DeliveryConfig) -> Self {
+        Self {
+            rng,
+            profile,
+            now: Timestamp(1_000_000),
+            config,
+            store: Store::default(),
+            notes: Vec::new(),
+            machine: Delivery::new(WebhookId(Uuid::nil()), config, 0),
+            inbox: VecDeque::new(),
+            writes: VecDeque::new(),
+            running: BTreeMap::new(),
+            recording: BTreeMap::new(),
+            load: None,
+            timer: None,
+            stale: Vec::new(),
+            closing: false,
+            finished: false,
+            loads: 0,
+            timers: 0,
+            attempts: 0,
+        }
+    }
+
+    pub(super) fn start(&mut self) {
+        let effects = self.machine.start(self.now);
+        self.carry_out(effects);
+    }
+
+    pub(super) fn pick(&mut self, choices: usize) -> usize {
+        use proptest::prelude::Rng;
+        usize::try_from(self.rng.next_u32()).unwrap() % choices
+    }
+
+    fn one_in(&mut self, choices: usize) -> bool {
+        self.pick(choices) == 0
+    }
+
+    fn step(&mut self, event: DeliveryEvent) {
+        self.note_delivery(&event);
+        let effects = self.machine.step(self.now, event.clone());
+        self.carry_out(effects);
+        match event {
+            DeliveryEvent::AttemptFinished { .. }
+            | DeliveryEvent::OutcomeCommitted { .. }
+            | DeliveryEvent::Loaded { .. }
+            | DeliveryEvent::LoadFailed { .. }
+            | DeliveryEvent::NotRenewed(_)
+            | DeliveryEvent::TimerFired { .. } => self.stale.push(event),
+            _ => {}
+        }
+        if !self.stale.is_empty() && self.one_in(4) {
+            let index = self.pick(self.stale.len());
+            let event = self.stale.swap_remove(index);
+            self.stale_changes_nothing(event);
+        }
+    }
+
+    fn stale_changes_nothing(&mut self, event: DeliveryEvent) {
+        // An answer to a request that was made again meanwhile is not stale.
+        if let DeliveryEvent::NotRenewed(event_id) = event {
+            let again = |write: &Write| matches!(write, Write::Renewal { number, .. } if id(*number) == event_id);
+            let answered = |event: &DeliveryEvent| match event {
+                DeliveryEvent::Renewed(renewed) => renewed.id == event_id,
+                DeliveryEvent::NotRenewed(refused) => *refused == event_id,
+                _ => false,
+            };
+            if self.writes.iter().any(again) || self.inbox.iter().any(answered) {
+                return;
+            }
+        }
+        let before = format!("{:?}", self.machine);
+        assert_eq!(self.machine.step(self.now, event.clone()), [], "stale {event:?}");
+        assert_eq!(format!("{:?}", self.machine), before, "stale {event:?}");
+    }
+
+    fn note_delivery(&mut self, event: &DeliveryEvent) {
+        match event {
+            DeliveryEvent::Arrived(event) => self.notes[number(event.id)].unknown = false,
+            DeliveryEvent::Renewed(event) => {
+                let renewed = number(event.id);
+                let chat = &event.chat;
+                let busy = self.running.keys().chain(self.recording.keys()).copied();
+                let busy = busy.filter(|other| *other > renewed && self.store.rows[*other].event.chat == *chat);
+                self.notes[renewed].behind.extend(busy.collect::<Vec<_>>());
+                self.notes[renewed].unknown = false;
+            }
+            DeliveryEvent::OutcomeCommitted { event_id, .. } => {
+                self.recording.remove(&number(*event_id));
+            }
+            _ => {}
+        }
+    }
+
+    fn carry_out(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Attempt {
+                    event_id,
+                    attempt,
+                    payload,
+                } => self.attempt(number(event_id), attempt, payload),
+                Effect::Record(outcome) => {
+                    let known = self.recording.insert(number(outcome.event_id), outcome.clone());
+                    assert!(known.is_none_or(|known| {
+                        known
+                            == AttemptOutcome {
+                                webhook_failure_count: known.webhook_failure_count,
+                                ..outcome.clone()
+                            }
+                    }));
+                    assert_eq!(outcome.webhook_failure_count, self.machine.snapshot().failure_count);
+                    self.writes.push_back(Write::Outcome(outcome));
+                }
+                Effect::Load { generation, query } => {
+                    assert!(
+                        self.load.is_none() && self.config.is_active && !self.closing,
+                        "{query:?}"
+                    );
+                    assert!(query.events > 0 && query.events <= WINDOW - self.machine.snapshot().window);
+                    self.load = Some(Load::Asked(generation, query));
+                    self.loads += 1;
+                }
+                Effect::SetTimer { at, generation } => {
+                    assert!(at > self.now, "a timer that fires at once");
+                    if let Some((_, generation)) = self.timer.replace((at, generation)) {
+                        self.stale.push(DeliveryEvent::TimerFired { generation });
+                    }
+                }
+                Effect::Finished => {
+                    assert!(self.closing && !self.finished && self.running.is_empty() && self.recording.is_empty());
+                    self.finished = true;
+                }
+            }
+        }
+        self.machine.window.check();
+        let snapshot = self.machine.snapshot();
+        assert_eq!(snapshot.in_flight, self.running.len() + self.recording.len());
+        assert!(snapshot.window <= WINDOW + snapshot.in_flight, "{snapshot:?}");
+    }
+
+    fn attempt(&mut self, event: usize, attempt: u32, payload: Option<bytes::Bytes>) {
+        assert!(self.config.is_active && !self.closing);
+        let row = &self.store.rows[event];
+        assert_eq!(row.status, EventStatus::Pending, "{row:?}");
+        assert_eq!(attempt, row.event.attempt_count + 1, "{row:?}");
+        assert!(
+            row.event.next_retry_at.is_none_or(|at| at <= self.now),
+            "{row:?} before its time"
+        );
+        assert!(payload.is_none_or(|payload| payload == body(event)));
+        let in_budget = attempt - row.event.budget_start;
+        assert!(
+            in_budget == 1 || in_budget <= self.notes[event].budget,
+            "{row:?} beyond its budget"
+        );
+        for earlier in self
+            .store
+            .pending_of(&row.event.chat)
+            .take_while(|other| *other < event)
+        {
+            let note = &self.notes[earlier];
+            let excused = note.unknown || note.behind.contains(&event);
+            assert!(excused, "{event} overtakes {earlier}: {:?}", self.store.rows[earlier]);
+        }
+        assert!(
+            !self.recording.contains_key(&event) && self.running.insert(event, attempt).is_none(),
+            "twice at once"
+        );
+        assert!(self.running.len() + self.recording.len() <= self.config.max_in_flight);
+        self.attempts += 1;
+    }
+}

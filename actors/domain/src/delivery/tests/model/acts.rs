@@ -1,0 +1,240 @@
+//! What may happen in the world.
+
+use uuid::Uuid;
+
+use super::{super::store::id, *};
+
+impl World {
+    pub(in super::super) fn message(&mut self) {
+        let chat = format!("chat {:04}", self.pick(self.profile.chats));
+        let lost = self.profile.lossy && self.one_in(8);
+        let event = self.store.add(&chat);
+        self.notes.push(Note {
+            unknown: lost,
+            ..Note::default()
+        });
+        if !lost {
+            self.inbox.push_back(DeliveryEvent::Arrived(event));
+        }
+    }
+
+    fn finish(&mut self, healthy: usize) {
+        let index = self.pick(self.running.len().max(1));
+        let Some((&event, &attempt)) = self.running.iter().nth(index) else {
+            return;
+        };
+        self.running.remove(&event);
+        let http_status = match self.pick(16) {
+            lucky if lucky < healthy => 200,
+            15 => 404,
+            _ => 503,
+        };
+        let result = match self.pick(4) {
+            0 if http_status == 503 => AttemptResult::TimedOut,
+            _ => AttemptResult::Answered {
+                http_status,
+                response: None,
+            },
+        };
+        self.notes[event].ended_under = self.config.max_retries;
+        let jitter = f64::from(u32::try_from(self.pick(1000)).unwrap()) / 1000.0;
+        self.step(DeliveryEvent::AttemptFinished {
+            event_id: id(event),
+            attempt,
+            result,
+            jitter,
+        });
+        assert!(self.recording.contains_key(&event));
+    }
+
+    fn write(&mut self, refuse: bool) {
+        let Some(write) = self.writes.pop_front() else { return };
+        self.inbox.push_back(match write {
+            Write::Outcome(AttemptOutcome { event_id, attempt, .. }) if refuse => {
+                DeliveryEvent::OutcomeRefused { event_id, attempt }
+            }
+            Write::Outcome(outcome) => {
+                self.store.record(&outcome);
+                let note = &mut self.notes[number(outcome.event_id)];
+                note.budget = note.ended_under;
+                DeliveryEvent::OutcomeCommitted {
+                    event_id: outcome.event_id,
+                    attempt: outcome.attempt,
+                }
+            }
+            Write::Renewal { number, .. } if refuse => DeliveryEvent::NotRenewed(id(number)),
+            Write::Renewal { number, force } => match self.store.renew(number, force) {
+                Some(event) => {
+                    self.notes[number].unknown = true;
+                    DeliveryEvent::Renewed(event)
+                }
+                None => DeliveryEvent::NotRenewed(id(number)),
+            },
+        });
+    }
+
+    fn deliver(&mut self) {
+        if let Some(event) = self.inbox.pop_front() {
+            self.step(event);
+        }
+    }
+
+    fn read(&mut self, fail: bool) {
+        match self.load.take() {
+            Some(Load::Asked(generation, _)) if fail => self.step(DeliveryEvent::LoadFailed { generation }),
+            Some(Load::Asked(generation, query)) => {
+                self.load = Some(Load::Read(generation, self.store.due_chats(&query)));
+            }
+            Some(Load::Read(generation, page)) => self.step(DeliveryEvent::Loaded { generation, page }),
+            None => {}
+        }
+    }
+
+    fn fire(&mut self, late: i64) {
+        if let Some((at, generation)) = self.timer.take() {
+            self.now = Timestamp(self.now.0.max(at.0) + late);
+            self.timers += 1;
+            self.step(DeliveryEvent::TimerFired { generation });
+        }
+    }
+
+    fn retry(&mut self) {
+        let number = self.pick(self.store.rows.len() + 1);
+        let force = self.one_in(4);
+        let busy = self.running.contains_key(&number) || self.recording.contains_key(&number);
+        match self.machine.request_retry(id(number)) {
+            RetryAnswer::Renew => {
+                assert!(!busy && !self.closing);
+                self.writes.push_back(Write::Renewal { number, force });
+            }
+            RetryAnswer::UnderWay => {
+                let asked = |write: &Write| matches!(write, Write::Renewal { number: other, .. } if *other == number);
+                let answer = |event: &DeliveryEvent| match event {
+                    DeliveryEvent::Renewed(event) => event.id == id(number),
+                    DeliveryEvent::NotRenewed(event_id) => *event_id == id(number),
+                    _ => false,
+                };
+                let asked = self.writes.iter().any(asked) || self.inbox.iter().any(answer);
+                assert!(busy || self.closing || asked, "refused a retry of {number} for nothing");
+            }
+        }
+    }
+
+    fn configure(&mut self) {
+        self.config.max_retries = [1, 2, 3, 20][self.pick(4)];
+        self.config.is_active = !self.one_in(4);
+        self.config.max_in_flight = 1 + self.pick(4);
+        self.step(DeliveryEvent::Configured(self.config));
+    }
+
+    fn look_again(&mut self) {
+        // The answer of a load under way is ignored.
+        match self.load.take() {
+            Some(Load::Asked(generation, _)) => self.stale.push(DeliveryEvent::LoadFailed { generation }),
+            Some(Load::Read(generation, page)) => self.stale.push(DeliveryEvent::Loaded { generation, page }),
+            None => {}
+        }
+        self.step(DeliveryEvent::LookAgain);
+    }
+
+    /// The machine dies, and all that was under way with it; what the store was asked to renew is renewed.
+    fn restart(&mut self) {
+        self.writes.retain(|write| matches!(write, Write::Renewal { .. }));
+        self.inbox.clear();
+        self.running.clear();
+        self.recording.clear();
+        self.stale.clear();
+        self.notes.iter_mut().for_each(|note| note.unknown = false);
+        (self.load, self.timer) = (None, None);
+        self.machine = Delivery::new(WebhookId(Uuid::nil()), self.config, self.store.failure_count);
+        self.start();
+    }
+
+    /// One thing happens.
+    pub(in super::super) fn happen(&mut self) {
+        match self.pick(64) {
+            0..=13 => self.message(),
+            14..=27 => self.deliver(),
+            28..=35 => self.finish(self.profile.healthy),
+            36..=43 => {
+                let refuse = self.one_in(8);
+                self.write(refuse);
+            }
+            44..=50 => {
+                let fail = self.one_in(16);
+                self.read(fail);
+            }
+            51..=54 => {
+                let late = [0, 0, 1, 700][self.pick(4)];
+                self.fire(late);
+            }
+            55..=56 => self.now = Timestamp(self.now.0 + [1, 40, 300, 20_000][self.pick(4)]),
+            57..=60 => self.retry(),
+            61 => self.configure(),
+            62 if self.profile.restarts && self.one_in(4) => self.restart(),
+            63 if self.one_in(4) => self.look_again(),
+            _ => {}
+        }
+    }
+
+    /// Nothing new comes in, the receiver answers like `healthy`, and time goes by in timers only.
+    pub(in super::super) fn settle(&mut self, healthy: usize) {
+        let (timers, loads, attempts, began) = (self.timers, self.loads, self.attempts, self.now);
+        self.config = DeliveryConfig {
+            is_active: true,
+            max_retries: 3,
+            ..self.config
+        };
+        self.step(DeliveryEvent::Configured(self.config));
+        if self.profile.lossy {
+            self.look_again();
+        }
+        let rows = self.store.rows.len();
+        loop {
+            while !(self.inbox.is_empty() && self.writes.is_empty() && self.running.is_empty() && self.load.is_none()) {
+                self.deliver();
+                self.write(false);
+                self.finish(healthy);
+                self.read(false);
+            }
+            if self.timer.is_none() {
+                break;
+            }
+            self.fire(0);
+            // At each time something is due, or a pause has ended.
+            let pauses = usize::try_from(self.now.since(began).as_millis() / 250).unwrap();
+            let (timers, attempts) = (self.timers - timers, self.attempts - attempts);
+            assert!(
+                timers <= 2 * rows + attempts + pauses + 8,
+                "{timers} timers in {:?}",
+                self.now.since(began)
+            );
+        }
+        assert_eq!(self.store.pending(), 0, "left lying");
+        let snapshot = self.machine.snapshot();
+        assert_eq!((snapshot.window, snapshot.in_flight, snapshot.following), (0, 0, true));
+        assert_eq!(snapshot.failure_count, self.store.failure_count);
+        let (loads, attempts) = (self.loads - loads, self.attempts - attempts);
+        assert!(
+            loads <= 3 * rows + 4 * attempts + 8,
+            "{loads} loads for {attempts} attempts of {rows} events"
+        );
+    }
+
+    /// The program stops.
+    pub(in super::super) fn close(&mut self) {
+        self.closing = true;
+        self.load = None;
+        self.step(DeliveryEvent::Closing);
+        while !(self.inbox.is_empty() && self.writes.is_empty() && self.running.is_empty() && self.timer.is_none()) {
+            self.deliver();
+            let refuse = self.one_in(4);
+            self.write(refuse);
+            self.finish(self.profile.healthy);
+            self.fire(0);
+        }
+        assert!(self.finished);
+        assert_eq!(self.machine.snapshot().window, 0);
+        self.retry();
+    }
+}

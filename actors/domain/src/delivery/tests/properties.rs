@@ -1,0 +1,130 @@
+//! The laws of the model under random worlds.
+
+use proptest::{
+    prelude::*,
+    test_runner::{RngAlgorithm, TestRng},
+};
+
+use super::{
+    super::DeliveryConfig,
+    model::{Profile, World},
+};
+
+fn rng(seed: u64) -> TestRng {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    TestRng::from_seed(RngAlgorithm::ChaCha, &bytes)
+}
+
+fn world(seed: u64, profile: Profile, backlog: usize, max_in_flight: usize) -> World {
+    let config = DeliveryConfig {
+        is_active: true,
+        max_retries: 3,
+        max_in_flight,
+    };
+    let mut world = World::new(rng(seed), profile, config);
+    for _ in 0..backlog {
+        world.message();
+    }
+    world.start();
+    world
+}
+
+fn live(seed: u64, profile: Profile, backlog: usize, steps: usize) {
+    let mut world = world(seed, profile, backlog, 3);
+    world.store.loose = seed.is_multiple_of(3);
+    for _ in 0..steps {
+        world.happen();
+    }
+    if seed.is_multiple_of(4) {
+        world.close();
+    } else {
+        world.settle(16);
+    }
+}
+
+fn profiles() -> impl Strategy<Value = Profile> {
+    let chats = prop_oneof![1..4_usize, 4..40_usize, 200..2000_usize];
+    (chats, 0..17_usize, any::<bool>(), any::<bool>()).prop_map(|(chats, healthy, lossy, restarts)| Profile {
+        chats,
+        healthy,
+        lossy,
+        restarts,
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(96) })]
+
+    #[test]
+    fn the_laws_hold_in_any_world(
+        seed in any::<u64>(),
+        profile in profiles(),
+        backlog in 0..120_usize,
+        steps in 0..1200_usize,
+    ) {
+        live(seed, profile, backlog, steps);
+    }
+}
+
+/// `DELIVERY_SEED=n` runs one world, `DELIVERY_WORLDS=n` that many.
+#[test]
+fn the_laws_hold_in_seeded_worlds() {
+    struct Told(u64);
+    impl Drop for Told {
+        fn drop(&mut self) {
+            if std::thread::panicking() {
+                eprintln!("DELIVERY_SEED={}", self.0);
+            }
+        }
+    }
+    let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let seeds = match number("DELIVERY_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("DELIVERY_WORLDS").unwrap_or(120),
+    };
+    for seed in seeds {
+        let _told = Told(seed);
+        let mut choice = world(
+            seed,
+            Profile {
+                chats: 1,
+                healthy: 0,
+                lossy: false,
+                restarts: false,
+            },
+            0,
+            1,
+        );
+        let profile = Profile {
+            chats: [1, 2, 3, 6, 12, 30, 100, 3000][choice.pick(8)],
+            healthy: [0, 2, 8, 14, 16][choice.pick(5)],
+            lossy: choice.pick(3) == 0,
+            restarts: choice.pick(2) == 0,
+        };
+        let (backlog, steps) = ([0, 10, 100, 500][choice.pick(4)], 100 + choice.pick(3000));
+        live(seed, profile, backlog, steps);
+    }
+}
+
+/// A dead receiver with far more chats than the window holds: every event ends, and neither the timer nor the loads
+/// run away.
+#[test]
+fn a_dead_receiver_with_thousands_of_chats() {
+    let profile = Profile {
+        chats: 3000,
+        healthy: 0,
+        lossy: false,
+        restarts: false,
+    };
+    let mut world = world(7, profile, 3000, 8);
+    let began = world.now;
+    world.settle(0);
+    assert!(world.attempts > 3000);
+    let seconds = usize::try_from(world.now.since(began).as_secs()).unwrap();
+    assert!(
+        world.timers <= 5 * (seconds + 8),
+        "{} timers in {seconds} s",
+        world.timers
+    );
+}

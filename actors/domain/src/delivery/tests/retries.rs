@@ -1,0 +1,134 @@
+//! Manual retries, as CONTRACT.md sections 4 and 7 have them.
+
+use std::time::Duration;
+
+use super::{super::*, desk::*, store::id};
+
+/// Ends `number` at its `n`-th attempt as `failed`, with a budget of one.
+fn fail(desk: &mut Desk, number: usize, n: u32) {
+    assert_eq!(desk.end(number, n, answered(500)).status, EventStatus::Failed);
+    assert_eq!(desk.commit(number, n), []);
+}
+
+#[test]
+fn a_manual_retry_gives_a_fresh_budget() {
+    let mut desk = Desk::new(CONFIG);
+    let mut effects = desk.arrive(1, "a");
+    for (n, wait) in [(1, 5), (2, 10)] {
+        assert_eq!(effects, [attempt(1, n)]);
+        desk.end(1, n, answered(500));
+        effects = desk.commit(1, n);
+        effects = desk.wait(&effects, Duration::from_secs(wait));
+    }
+    fail(&mut desk, 1, 3);
+    assert_eq!(desk.machine.request_retry(id(1)), RetryAnswer::Renew);
+    assert_eq!(desk.machine.request_retry(id(1)), RetryAnswer::UnderWay, "asked twice");
+    let renewed = PendingEvent {
+        attempt_count: 3,
+        budget_start: 3,
+        ..event(1, "a")
+    };
+    effects = desk.step(DeliveryEvent::Renewed(renewed));
+    for (n, wait) in [(4, 5), (5, 10), (6, 20)] {
+        assert_eq!(effects, [if n == 4 { with_body(1, n) } else { attempt(1, n) }]);
+        let outcome = desk.end(1, n, answered(500));
+        assert_eq!(
+            (outcome.attempt, seconds(&outcome)),
+            (n, Some(wait)),
+            "the schedule starts anew, the count goes on"
+        );
+        assert_eq!(outcome.status == EventStatus::Failed, n == 6);
+        effects = desk.commit(1, n);
+        if n < 6 {
+            effects = desk.wait(&effects, Duration::from_secs(wait));
+        }
+    }
+}
+
+#[test]
+fn a_manual_retry_while_an_attempt_or_its_commit_is_under_way() {
+    let mut desk = Desk::new(CONFIG);
+    desk.arrive(1, "a");
+    assert_eq!(desk.machine.request_retry(id(1)), RetryAnswer::UnderWay);
+    desk.end(1, 1, answered(500));
+    assert_eq!(desk.machine.request_retry(id(1)), RetryAnswer::UnderWay);
+    desk.commit(1, 1);
+    assert_eq!(desk.machine.request_retry(id(1)), RetryAnswer::Renew);
+}
+
+#[test]
+fn a_manual_retry_of_a_waiting_event_drops_its_timer() {
+    let mut desk = Desk::new(CONFIG);
+    desk.arrive(1, "a");
+    desk.end(1, 1, answered(500));
+    let effects = desk.commit(1, 1);
+    let [Effect::SetTimer { generation, .. }] = effects.as_slice() else {
+        panic!("{effects:?}")
+    };
+    assert_eq!(desk.machine.request_retry(id(1)), RetryAnswer::Renew);
+    let renewed = PendingEvent {
+        attempt_count: 1,
+        budget_start: 1,
+        ..event(1, "a")
+    };
+    assert_eq!(desk.step(DeliveryEvent::Renewed(renewed)), [with_body(1, 2)]);
+    desk.now = desk.now + Duration::from_secs(5);
+    assert_eq!(
+        desk.step(DeliveryEvent::TimerFired {
+            generation: *generation
+        }),
+        [],
+        "the old timer"
+    );
+    assert_eq!(seconds(&desk.end(1, 2, answered(500))), Some(5));
+}
+
+#[test]
+fn a_refused_manual_retry_lets_the_event_go_on() {
+    let mut desk = Desk::new(CONFIG);
+    desk.arrive(1, "a");
+    desk.end(1, 1, answered(500));
+    desk.commit(1, 1);
+    assert_eq!(desk.machine.request_retry(id(1)), RetryAnswer::Renew);
+    let effects = desk.step(DeliveryEvent::NotRenewed(id(1)));
+    // The timer was set before and has not been replaced: it is due all the same.
+    assert_eq!(effects, []);
+    desk.now = desk.now + Duration::from_secs(5);
+    assert_eq!(desk.step(DeliveryEvent::Configured(CONFIG)), [attempt(1, 2)]);
+}
+
+#[test]
+fn a_renewed_event_goes_before_the_later_ones_of_its_chat() {
+    let config = DeliveryConfig {
+        max_retries: 1,
+        ..CONFIG
+    };
+    let mut desk = Desk::new(config);
+    desk.arrive(1, "a");
+    assert_eq!(desk.arrive(2, "a"), []);
+    assert_eq!(desk.arrive(3, "a"), []);
+    desk.end(1, 1, answered(500));
+    assert_eq!(desk.commit(1, 1), [attempt(2, 1)]);
+    assert_eq!(desk.machine.request_retry(id(1)), RetryAnswer::Renew);
+    let renewed = PendingEvent {
+        attempt_count: 1,
+        budget_start: 1,
+        ..event(1, "a")
+    };
+    assert_eq!(desk.step(DeliveryEvent::Renewed(renewed)), [], "the second is running");
+    // The second has attempts left, but it has to let the first pass.
+    desk.step(DeliveryEvent::Configured(CONFIG));
+    desk.end(2, 1, answered(500));
+    assert_eq!(desk.commit(2, 1), [with_body(1, 2)]);
+    desk.end(1, 2, answered(200));
+    let effects = desk.commit(1, 2);
+    assert_eq!(desk.wait(&effects, Duration::from_secs(5)), [attempt(2, 2)]);
+}
+
+#[test]
+fn an_event_that_arrives_while_its_retry_is_under_way_is_held() {
+    let mut desk = Desk::new(CONFIG);
+    assert_eq!(desk.machine.request_retry(id(1)), RetryAnswer::Renew);
+    assert_eq!(desk.arrive(1, "a"), []);
+    assert_eq!(desk.step(DeliveryEvent::Renewed(event(1, "a"))), [attempt(1, 1)]);
+}

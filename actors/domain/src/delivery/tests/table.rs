@@ -1,0 +1,189 @@
+//! CONTRACT.md section 4, row by row, through the machine.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::{super::*, desk::*, store::id};
+
+#[test]
+fn every_outcome() {
+    use EventStatus::{Delivered, Failed, Pending};
+    let network = |code| AttemptResult::Failed {
+        code,
+        detail: String::new(),
+    };
+    let rows = [
+        (answered(200), Delivered, None, None, 0),
+        (answered(299), Delivered, None, None, 0),
+        (answered(400), Failed, Some("Client error (400)"), None, 1),
+        (answered(404), Failed, Some("Client error (404)"), None, 1),
+        (answered(429), Failed, Some("Client error (429)"), None, 1),
+        (answered(503), Pending, Some("Server error (503)"), Some(5), 0),
+        (answered(308), Pending, Some("Unexpected status (308)"), Some(5), 0),
+        (answered(101), Pending, Some("Unexpected status (101)"), Some(5), 0),
+        (AttemptResult::TimedOut, Pending, Some("Connection timeout"), Some(5), 0),
+        (network("ECONNREFUSED"), Pending, Some("ECONNREFUSED"), Some(5), 0),
+        (
+            AttemptResult::Blocked {
+                detail: "loopback".into(),
+            },
+            Failed,
+            Some("EBLOCKED: loopback"),
+            None,
+            1,
+        ),
+    ];
+    for (result, status, error, wait, failures) in rows {
+        let mut desk = Desk::new(CONFIG);
+        assert_eq!(desk.arrive(1, "a"), [attempt(1, 1)]);
+        let outcome = desk.end(1, 1, result.clone());
+        assert_eq!(
+            (outcome.status, outcome.error.as_deref(), seconds(&outcome)),
+            (status, error, wait),
+            "{result:?}"
+        );
+        assert_eq!(outcome.http_status, result.http_status());
+        assert_eq!(
+            outcome.response.is_some(),
+            matches!(result, AttemptResult::Answered { .. })
+        );
+        assert_eq!(
+            (outcome.attempt, outcome.finished_at, outcome.webhook_failure_count),
+            (1, NOW, failures)
+        );
+        assert_eq!(desk.machine.snapshot().in_flight, 1, "until the commit");
+        let effects = desk.commit(1, 1);
+        assert_eq!(effects.is_empty(), status != Pending, "{effects:?}");
+        let snapshot = desk.machine.snapshot();
+        assert_eq!(
+            (snapshot.window, snapshot.in_flight),
+            (usize::from(status == Pending), 0)
+        );
+    }
+}
+
+#[test]
+fn budgets_of_one_three_and_twenty() {
+    for max_retries in [1, 3, 20] {
+        let mut desk = Desk::new(DeliveryConfig { max_retries, ..CONFIG });
+        let mut effects = desk.arrive(1, "a");
+        for n in 1..=max_retries {
+            assert_eq!(effects, [attempt(1, n)]);
+            let outcome = desk.end(1, n, answered(500));
+            let wait = (5 << (n - 1)).min(3600);
+            assert_eq!(
+                seconds(&outcome),
+                Some(wait),
+                "an exhausted event keeps its next_retry_at"
+            );
+            let last = n == max_retries;
+            assert_eq!(
+                outcome.status,
+                if last {
+                    EventStatus::Failed
+                } else {
+                    EventStatus::Pending
+                }
+            );
+            assert_eq!(outcome.webhook_failure_count, u32::from(last), "once per event");
+            effects = desk.commit(1, n);
+            if !last {
+                effects = desk.wait(&effects, Duration::from_secs(wait));
+            }
+        }
+        assert_eq!(effects, []);
+        // The next success sets the counter back.
+        assert_eq!(desk.arrive(2, "a"), [attempt(2, 1)]);
+        assert_eq!(desk.end(2, 1, answered(204)).webhook_failure_count, 0);
+    }
+}
+
+#[test]
+fn an_inactive_webhook_holds_and_an_active_one_sends_again() {
+    let inactive = DeliveryConfig {
+        is_active: false,
+        ..CONFIG
+    };
+    let mut desk = Desk::new(CONFIG);
+    desk.arrive(1, "a");
+    assert_eq!(desk.step(DeliveryEvent::Configured(inactive)), []);
+    assert_eq!(desk.arrive(2, "b"), []);
+    desk.end(1, 1, answered(200));
+    assert_eq!(desk.commit(1, 1), [], "what was running is recorded");
+    assert_eq!(desk.step(DeliveryEvent::Configured(CONFIG)), [attempt(2, 1)]);
+}
+
+#[test]
+fn closing_records_what_runs_and_starts_nothing() {
+    let mut desk = Desk::new(CONFIG);
+    for (number, chat) in [(1, "a"), (2, "a"), (3, "b"), (4, "c")] {
+        desk.arrive(number, chat);
+    }
+    assert_eq!(desk.machine.request_retry(id(4)), RetryAnswer::Renew);
+    assert_eq!(desk.step(DeliveryEvent::Closing), []);
+    assert_eq!(desk.machine.request_retry(id(2)), RetryAnswer::UnderWay);
+    desk.end(1, 1, answered(500));
+    assert_eq!(desk.commit(1, 1), [], "no timer for what waits");
+    assert_eq!(desk.step(DeliveryEvent::Renewed(event(4, "c"))), []);
+    assert_eq!(desk.arrive(5, "d"), []);
+    desk.end(3, 1, answered(200));
+    assert_eq!(desk.commit(3, 1), [Effect::Finished]);
+    assert_eq!(desk.commit(3, 1), []);
+    assert_eq!(Desk::new(CONFIG).step(DeliveryEvent::Closing), [Effect::Finished]);
+}
+
+#[test]
+fn a_refused_outcome_is_offered_again() {
+    let mut desk = Desk::new(DeliveryConfig {
+        max_retries: 1,
+        ..CONFIG
+    });
+    desk.arrive(1, "a");
+    desk.arrive(2, "b");
+    assert_eq!(desk.arrive(3, "a"), []);
+    let outcome = desk.end(1, 1, answered(500));
+    assert_eq!(outcome.webhook_failure_count, 1);
+    let refused = DeliveryEvent::OutcomeRefused {
+        event_id: id(1),
+        attempt: 1,
+    };
+    let effects = desk.step(refused.clone());
+    assert_eq!(desk.step(refused), [], "told twice");
+    assert_eq!(desk.machine.snapshot().window, 3, "nothing leaves, nothing overtakes");
+    // A success in between: the counter of the older outcome must not undo it.
+    desk.end(2, 1, answered(200));
+    assert_eq!(desk.commit(2, 1), []);
+    let again = AttemptOutcome {
+        webhook_failure_count: 0,
+        ..outcome
+    };
+    assert_eq!(desk.wait(&effects, Duration::from_secs(1)), [Effect::Record(again)]);
+    assert_eq!(desk.commit(1, 1), [attempt(3, 1)]);
+}
+
+#[test]
+fn a_busy_chat_is_not_kept_out_by_its_own_arrivals() {
+    let mut machine = Delivery::new(WebhookId(Uuid::nil()), CONFIG, 0);
+    let load = machine.start(NOW);
+    let [Effect::Load { generation, .. }] = load.as_slice() else {
+        panic!("{load:?}")
+    };
+    assert_eq!(machine.step(NOW, DeliveryEvent::Arrived(event(2, "a"))), []);
+    let chats = vec![DueChat {
+        events: vec![event(1, "a")],
+        more: false,
+    }];
+    let page = DuePage {
+        chats,
+        ..DuePage::default()
+    };
+    let effects = machine.step(
+        NOW,
+        DeliveryEvent::Loaded {
+            generation: *generation,
+            page,
+        },
+    );
+    assert!(effects.contains(&attempt(1, 1)), "{effects:?}");
+}
