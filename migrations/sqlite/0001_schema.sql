@@ -27,7 +27,7 @@ CREATE TABLE whatsapp_connections (
     PRIMARY KEY (client_id, phone_number)
 ) STRICT, WITHOUT ROWID;
 
--- WITHOUT ROWID: every index ends with the id, so finding the webhook of an incoming message reads one index only.
+-- WITHOUT ROWID: every index ends with the id, which is what a webhook is looked up by.
 CREATE TABLE whatsapp_webhooks (
     id              BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 16),
     client_id       INTEGER NOT NULL REFERENCES clients (id),

@@ -48,8 +48,8 @@ async fn due_page(
         .bind(webhook.0)
         .fetch_one(&mut *connection)
         .await?;
-    // When the events ran out before the chats did, the rest of the plan was not carried out.
-    let visited = cut.map_or(plan.visited, |chats| plan.chosen[chats - 1] + 1);
+    // When there was no room for events before the chats ended, the plan was carried out up to the first chat without.
+    let visited = cut.map_or(plan.visited, |chats| plan.chosen[chats]);
     let skipped = visited - plan.chosen.iter().filter(|&&place| place < visited).count();
     let cursor = if visited < heads.len() {
         heads[..visited].last().map(|head| head.chat.clone())

@@ -33,9 +33,9 @@ pub use idempotency::KEY_LIFETIME;
 #[doc(hidden)]
 pub use sql::statements;
 pub use store::Store;
-pub use wharf_domain::delivery::{DueChat, DuePage, DueQuery};
 pub use types::{
-    ConnectionRecord, Cursor, EventFilter, EventPage, KeyClaim, NewEvent, PurgedEvents,
-    RecordedEvent, Renewal, StoreOptions,
+    ConnectionRecord, Cursor, EventFilter, EventPage, KeyClaim, NewEvent, PurgedEvents, RecordedEvent, Renewal,
+    StoreOptions,
 };
+pub use wharf_domain::delivery::{DueChat, DuePage, DueQuery};
 pub use writer::{Group, Writer};

@@ -8,8 +8,8 @@ use std::{
 
 use sqlx::{
     Acquire, Connection, SqliteConnection,
-    migrate::Migrator,
-    query_scalar,
+    migrate::{MigrateError, Migrator},
+    query_as, query_scalar,
     sqlite::{SqliteConnectOptions, SqlitePoolOptions},
 };
 
@@ -150,9 +150,17 @@ async fn prepare(place: &Place) -> Result<(), StoreError> {
 
 async fn prepare_with(place: &Place, connection: &mut SqliteConnection) -> Result<(), StoreError> {
     let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
-    let found = schema_version(place, connection).await?;
+    let applied = applied_migrations(place, connection).await?;
+    let found = applied.last().map_or(0, |(version, _)| *version);
     if found > known {
         return Err(StoreError::NewerSchema { found, known });
+    }
+    for migration in MIGRATIONS.iter() {
+        let other =
+            |(version, checksum): &(i64, Vec<u8>)| *version == migration.version && *checksum != *migration.checksum;
+        if applied.iter().any(other) {
+            return Err(place.error(MigrateError::VersionMismatch(migration.version).into()));
+        }
     }
     if place.read_only {
         return if found == known {
@@ -190,24 +198,23 @@ async fn migrate(place: &Place, connection: &mut SqliteConnection) -> Result<(),
     transaction.commit().await.map_err(|error| place.error(error))
 }
 
-/// The newest migration that was applied; 0 for an empty database.
-async fn schema_version(place: &Place, connection: &mut SqliteConnection) -> Result<i64, StoreError> {
+/// Versions and checksums of what was applied, in order; nothing for an empty file.
+async fn applied_migrations(
+    place: &Place,
+    connection: &mut SqliteConnection,
+) -> Result<Vec<(i64, Vec<u8>)>, StoreError> {
     let application: i64 = scalar(place, connection, "PRAGMA application_id").await?;
     let tables: i64 = scalar(place, connection, "SELECT count(*) FROM sqlite_schema").await?;
     if application == 0 && tables == 0 {
-        return Ok(0);
+        return Ok(Vec::new());
     }
     if application != APPLICATION_ID {
         return Err(StoreError::Corrupt(
             place.named("is another program's database: point store.url at another file"),
         ));
     }
-    scalar(
-        place,
-        connection,
-        "SELECT coalesce(max(version), 0) FROM _sqlx_migrations",
-    )
-    .await
+    let applied = query_as("SELECT version, checksum FROM _sqlx_migrations ORDER BY version");
+    applied.fetch_all(connection).await.map_err(|error| place.error(error))
 }
 
 async fn scalar<T>(place: &Place, connection: &mut SqliteConnection, sql: &'static str) -> Result<T, StoreError>

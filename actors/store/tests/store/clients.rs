@@ -1,0 +1,111 @@
+use wharf_domain::{ClientId, EventId};
+use wharf_store::{EventFilter, StoreError};
+
+use crate::database::{Database, NOW, key, later, on_every_database, token};
+
+on_every_database! {
+    async fn a_token_finds_its_client_until_it_is_rotated(db: &mut Database) {
+        let client = db.write(async |group| group.add_client("acme", &token(1), NOW).await).await;
+        assert_eq!((client.id, client.name.as_str(), client.created_at), (ClientId(1), "acme", NOW));
+        assert_eq!(db.store.clients().await.unwrap(), vec![client.clone()]);
+        assert_eq!(db.store.client_of_token(&token(1)).await.unwrap(), Some(client.id));
+        assert_eq!(db.store.client_of_token(&token(2)).await.unwrap(), None);
+
+        let rotated = db.write(async |group| group.rotate_client(client.id, &token(2), later(1)).await).await;
+        assert_eq!(rotated, Some(client.clone()));
+        assert_eq!(db.store.client_of_token(&token(1)).await.unwrap(), None);
+        assert_eq!(db.store.client_of_token(&token(2)).await.unwrap(), Some(client.id));
+        let unknown = db.write(async |group| group.rotate_client(ClientId(9), &token(3), NOW).await).await;
+        assert_eq!(unknown, None);
+    }
+
+    async fn a_removed_client_is_out_at_once_and_gone_when_purged(db: &mut Database) {
+        let (client, webhook) = db.tenant("acme").await;
+        let (other, others_webhook) = db.tenant("other").await;
+        let event = db.events(&webhook, &["a"]).await[0].id;
+        let others_event = db.events(&others_webhook, &["a"]).await[0].id;
+        let number = webhook.key();
+        db.write(async |group| {
+            group.create_connection(&number, NOW).await?;
+            group.claim_key(&number, "k", &[1; 32], NOW).await?;
+            group.rotate_client(client.id, &token(1), NOW).await
+        })
+        .await;
+
+        assert!(db.write(async |group| group.remove_client(client.id, later(1)).await).await);
+        assert!(!db.write(async |group| group.remove_client(client.id, later(2)).await).await, "only once");
+        assert_eq!(db.store.client_of_token(&token(1)).await.unwrap(), None);
+        assert_eq!(db.store.clients().await.unwrap(), vec![other.clone()]);
+        assert_eq!(db.store.removed_clients().await.unwrap(), [client.id]);
+        let rotated = db.write(async |group| group.rotate_client(client.id, &token(3), NOW).await).await;
+        assert_eq!(rotated, None, "a removed client gets no new token");
+        assert!(db.store.event(client.id, event).await.unwrap().is_some(), "its data is still there");
+
+        assert!(db.write(async |group| group.purge_client(client.id).await).await);
+        assert_eq!(db.store.removed_clients().await.unwrap(), []);
+        assert!(db.store.event(client.id, event).await.unwrap().is_none());
+        assert_eq!(db.store.webhook(client.id, webhook.id).await.unwrap(), None);
+        assert_eq!(db.store.connections(client.id).await.unwrap(), []);
+        assert!(db.store.event(other.id, others_event).await.unwrap().is_some(), "nobody else's");
+        assert!(db.write(async |group| group.purge_client(client.id).await).await, "again does no harm");
+    }
+
+    async fn a_client_of_many_events_goes_in_steps(db: &mut Database) {
+        let (client, webhook) = db.tenant("acme").await;
+        let chats = vec!["a"; 6_000];
+        db.events(&webhook, &chats).await;
+        assert!(db.write(async |group| group.remove_client(client.id, NOW).await).await);
+        assert!(!db.write(async |group| group.purge_client(client.id).await).await);
+        assert_eq!(db.store.removed_clients().await.unwrap(), [client.id]);
+        assert!(db.write(async |group| group.purge_client(client.id).await).await);
+        assert_eq!(db.store.removed_clients().await.unwrap(), []);
+    }
+
+    async fn an_id_is_never_given_out_again(db: &mut Database) {
+        let first = db.client("first").await;
+        let second = db.client("second").await;
+        db.write(async |group| {
+            group.remove_client(second.id, NOW).await?;
+            group.purge_client(second.id).await
+        })
+        .await;
+        let third = db.client("third").await;
+        assert!(first.id < second.id && second.id < third.id, "{first:?} {second:?} {third:?}");
+    }
+
+    async fn two_clients_cannot_have_one_token(db: &mut Database) {
+        db.write(async |group| group.add_client("first", &token(1), NOW).await).await;
+        let error = db.try_write(async |group| group.add_client("second", &token(1), NOW).await).await.unwrap_err();
+        assert!(matches!(error, StoreError::Rejected(_)), "{error}");
+        assert!(!error.is_transient());
+        assert_eq!(db.store.clients().await.unwrap().len(), 1);
+    }
+
+    async fn another_clients_id_answers_like_one_that_does_not_exist(db: &mut Database) {
+        let (owner, webhook) = db.tenant("owner").await;
+        let (stranger, _) = db.tenant("stranger").await;
+        let event = db.events(&webhook, &["a"]).await[0].id;
+        let number = key(owner.id, "5511777777777");
+        db.write(async |group| group.create_connection(&number, NOW).await).await;
+
+        let all = EventFilter { limit: 50, ..Default::default() };
+        for client in [stranger.id, ClientId(99)] {
+            assert_eq!(db.store.webhook(client, webhook.id).await.unwrap(), None);
+            assert!(db.store.event(client, event).await.unwrap().is_none());
+            assert!(db.store.events(client, webhook.id, &all).await.unwrap().events.is_empty());
+            assert_eq!(db.store.connection(&key(client, "5511777777777")).await.unwrap(), None);
+            let patch = wharf_domain::webhook::WebhookPatch { is_active: Some(false), ..Default::default() };
+            db.write(async |group| {
+                assert_eq!(group.update_webhook(client, webhook.id, &patch, NOW).await?, None);
+                assert!(!group.delete_webhook(client, webhook.id, NOW).await?);
+                assert!(!group.delete_connection(&key(client, "5511777777777")).await?);
+                let renewal = group.renew_event(client, event, true, NOW).await?;
+                assert_eq!(renewal, wharf_store::Renewal::NotFound);
+                Ok(())
+            })
+            .await;
+        }
+        assert_eq!(db.reread(&webhook).await, webhook);
+        assert!(db.store.event(owner.id, EventId(webhook.id.0)).await.unwrap().is_none());
+    }
+}

@@ -1,0 +1,236 @@
+use proptest::prelude::*;
+use wharf_domain::{PendingEvent, Timestamp, Webhook};
+use wharf_store::{DueChat, DuePage, DueQuery};
+
+use crate::database::{Database, NOW, delivered, failed, later, on_every_database, postponed};
+
+/// Everything that a small test can hold.
+pub fn everything() -> DueQuery {
+    DueQuery {
+        after: None,
+        now: NOW,
+        only_due: false,
+        chats: 1000,
+        events: 1000,
+        per_chat: 1000,
+        visit: 1000,
+    }
+}
+
+fn names(page: &DuePage) -> Vec<&str> {
+    page.chats.iter().map(|chat| &*chat.events[0].chat).collect()
+}
+
+on_every_database! {
+    async fn a_webhook_without_a_backlog_has_nothing_due(db: &mut Database) {
+        let (_, webhook) = db.tenant("acme").await;
+        let (_, others) = db.tenant("other").await;
+        db.events(&others, &["a"]).await;
+        let page = db.store.due_chats(webhook.id, &everything()).await.unwrap();
+        assert!(page.chats.is_empty() && page.cursor.is_none() && page.next_due_at.is_none() && page.skipped == 0);
+    }
+
+    async fn events_come_by_chat_and_in_order(db: &mut Database) {
+        let (_, webhook) = db.tenant("acme").await;
+        let events = db.events(&webhook, &["b", "a", "b", "c", "a", "b"]).await;
+        let page = db.store.due_chats(webhook.id, &everything()).await.unwrap();
+        let chat = |places: &[usize]| DueChat {
+            events: places.iter().map(|&place| events[place].clone()).collect(),
+            more: false,
+        };
+        assert_eq!(page.chats, [chat(&[1, 4]), chat(&[0, 2, 5]), chat(&[3])]);
+        assert_eq!((page.cursor, page.skipped, page.next_due_at), (None, 0, None));
+    }
+
+    async fn a_chat_that_waits_hides_no_other(db: &mut Database) {
+        let (_, webhook) = db.tenant("acme").await;
+        let events = db.events(&webhook, &["a", "a", "b", "c", "d"]).await;
+        db.outcomes(&[
+            postponed(&webhook, events[0].id, 60),
+            postponed(&webhook, events[2].id, 30),
+            postponed(&webhook, events[3].id, 0),
+        ])
+        .await;
+        let query = DueQuery { only_due: true, ..everything() };
+        let page = db.store.due_chats(webhook.id, &query).await.unwrap();
+        assert_eq!(names(&page), ["c", "d"], "a's second event waits for its first");
+        assert_eq!((page.skipped, page.next_due_at), (2, Some(NOW)));
+        let page = db.store.due_chats(webhook.id, &DueQuery { now: later(60), ..query }).await.unwrap();
+        assert_eq!(names(&page), ["a", "b", "c", "d"]);
+        let page = db.store.due_chats(webhook.id, &everything()).await.unwrap();
+        assert_eq!(names(&page), ["a", "b", "c", "d"], "whether due or not");
+        assert_eq!(page.chats[0].events[0].next_retry_at, Some(later(60)));
+        assert_eq!(page.chats[0].events[0].attempt_count, 1);
+    }
+
+    async fn each_limit_stops_and_says_where(db: &mut Database) {
+        let (_, webhook) = db.tenant("acme").await;
+        let events = db.events(&webhook, &["a", "b", "b", "b", "c", "d"]).await;
+        db.outcomes(&[postponed(&webhook, events[0].id, 60)]).await;
+        let read = async |query: DueQuery| db.store.due_chats(webhook.id, &query).await.unwrap();
+        let due = DueQuery { only_due: true, ..everything() };
+
+        let page = read(DueQuery { chats: 2, ..due.clone() }).await;
+        assert_eq!((names(&page), page.cursor.as_deref(), page.skipped), (vec!["b", "c"], Some("c"), 1));
+        let page = read(DueQuery { after: page.cursor, chats: 2, ..due.clone() }).await;
+        assert_eq!((names(&page), page.cursor.as_deref(), page.skipped), (vec!["d"], None, 0));
+
+        let page = read(DueQuery { visit: 1, ..due.clone() }).await;
+        assert_eq!((names(&page), page.cursor.as_deref(), page.skipped), (vec![], Some("a"), 1));
+        let page = read(DueQuery { visit: 4, ..due.clone() }).await;
+        assert_eq!((names(&page), page.cursor.as_deref(), page.skipped), (vec!["b", "c", "d"], None, 1));
+
+        let page = read(DueQuery { per_chat: 2, ..due.clone() }).await;
+        let sizes: Vec<_> = page.chats.iter().map(|chat| (chat.events.len(), chat.more)).collect();
+        assert_eq!((sizes, page.cursor), (vec![(2, true), (1, false), (1, false)], None));
+
+        let page = read(DueQuery { events: 2, ..due.clone() }).await;
+        let sizes: Vec<_> = page.chats.iter().map(|chat| (chat.events.len(), chat.more)).collect();
+        assert_eq!((sizes, page.cursor.as_deref()), (vec![(2, true)], Some("b")));
+        let page = read(DueQuery { events: 3, ..due.clone() }).await;
+        let sizes: Vec<_> = page.chats.iter().map(|chat| (chat.events.len(), chat.more)).collect();
+        assert_eq!((sizes, page.cursor.as_deref()), (vec![(3, false)], Some("b")));
+
+        let page = read(DueQuery { chats: 0, events: 0, per_chat: 0, visit: 0, ..everything() }).await;
+        assert_eq!((names(&page), page.cursor.as_deref()), (vec!["a"], Some("a")), "none counts as one");
+    }
+
+    async fn what_ended_is_not_in_the_backlog(db: &mut Database) {
+        let (_, webhook) = db.tenant("acme").await;
+        let events = db.events(&webhook, &["a", "a", "b", "c"]).await;
+        db.outcomes(&[
+            delivered(&webhook, events[0].id),
+            failed(&webhook, events[2].id),
+            wharf_domain::AttemptOutcome { next_retry_at: Some(later(1)), ..failed(&webhook, events[3].id) },
+        ])
+        .await;
+        let page = db.store.due_chats(webhook.id, &everything()).await.unwrap();
+        assert_eq!(page.chats, [DueChat { events: vec![events[1].clone()], more: false }]);
+        assert_eq!(page.next_due_at, None, "an exhausted event's time is nobody's timer");
+    }
+}
+
+/// The same by hand, over the backlog as a list.
+fn model(backlog: &[PendingEvent], query: &DueQuery) -> DuePage {
+    let mut by_chat: std::collections::BTreeMap<&str, Vec<&PendingEvent>> = Default::default();
+    for event in backlog {
+        by_chat.entry(&event.chat).or_default().push(event);
+    }
+    let after = query.after.as_deref().unwrap_or("");
+    let waiting: Vec<_> = by_chat.iter().filter(|(chat, _)| **chat > after).collect();
+    let (mut chats, mut skipped, mut visited, mut room) = (Vec::new(), 0, 0, query.events);
+    for (_, events) in &waiting {
+        let due = !query.only_due || events[0].next_retry_at.is_none_or(|at| at <= query.now);
+        if visited == query.visit || (due && (chats.len() == query.chats || room == 0)) {
+            break;
+        }
+        visited += 1;
+        if !due {
+            skipped += 1;
+            continue;
+        }
+        let keep = query.per_chat.min(room).min(events.len());
+        room -= keep;
+        chats.push(DueChat {
+            events: events[..keep].iter().map(|&event| event.clone()).collect(),
+            more: keep < events.len(),
+        });
+    }
+    let cursor = (visited < waiting.len()).then(|| (*waiting[visited - 1].0).into());
+    let next_due_at = backlog.iter().filter_map(|event| event.next_retry_at).min();
+    DuePage {
+        chats,
+        cursor,
+        skipped,
+        next_due_at,
+    }
+}
+
+/// A backlog of few chats: for each event its chat, and when it is due, and how it ended.
+fn backlogs() -> impl Strategy<Value = Vec<(u8, Option<i64>, bool)>> {
+    prop::collection::vec(
+        (
+            0..9u8,
+            prop::option::weighted(0.4, -5..5i64),
+            prop::bool::weighted(0.15),
+        ),
+        0..60,
+    )
+}
+
+fn queries() -> impl Strategy<Value = DueQuery> {
+    (
+        prop::option::of(0..9u8),
+        any::<bool>(),
+        1..6usize,
+        1..12usize,
+        1..4usize,
+        1..8usize,
+    )
+        .prop_map(|(after, only_due, chats, events, per_chat, visit)| DueQuery {
+            after: after.map(|chat| format!("chat{chat}").into()),
+            now: NOW,
+            only_due,
+            chats,
+            events,
+            per_chat,
+            visit,
+        })
+}
+
+async fn fill(db: &mut Database, webhook: &Webhook, backlog: &[(u8, Option<i64>, bool)]) -> Vec<PendingEvent> {
+    let chats: Vec<String> = backlog.iter().map(|(chat, ..)| format!("chat{chat}")).collect();
+    let mut events = db
+        .events(webhook, &chats.iter().map(String::as_str).collect::<Vec<_>>())
+        .await;
+    let mut outcomes = Vec::new();
+    for (event, &(_, due, ended)) in events.iter_mut().zip(backlog) {
+        if ended {
+            outcomes.push(delivered(webhook, event.id));
+        } else if let Some(seconds) = due {
+            outcomes.push(postponed(webhook, event.id, seconds));
+            event.next_retry_at = Some(Timestamp(NOW.0 + seconds * 1000));
+            event.attempt_count = 1;
+        }
+    }
+    db.outcomes(&outcomes).await;
+    events
+        .into_iter()
+        .zip(backlog)
+        .filter(|(_, (.., ended))| !ended)
+        .map(|(event, _)| event)
+        .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..Default::default() })]
+
+    #[test]
+    fn due_chats_are_those_of_the_model(backlog in backlogs(), queries in prop::collection::vec(queries(), 1..12)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut db = Database::sqlite().await;
+            let (_, webhook) = db.tenant("acme").await;
+            let (_, others) = db.tenant("other").await;
+            fill(&mut db, &others, &[(3, None, false), (4, Some(-9), false)]).await;
+            let backlog = fill(&mut db, &webhook, &backlog).await;
+            for query in queries {
+                let page = db.store.due_chats(webhook.id, &query).await.unwrap();
+                assert_eq!(format!("{page:?}"), format!("{:?}", model(&backlog, &query)), "{query:?}");
+            }
+            // Page by page, every due chat is met exactly once.
+            let mut query = DueQuery { only_due: true, chats: 2, events: 3, per_chat: 2, visit: 3, ..everything() };
+            let mut met = Vec::new();
+            loop {
+                let page = db.store.due_chats(webhook.id, &query).await.unwrap();
+                met.extend(names(&page).into_iter().map(str::to_owned));
+                query.after = page.cursor;
+                if query.after.is_none() {
+                    break;
+                }
+            }
+            let all = DueQuery { only_due: true, ..everything() };
+            assert_eq!(met, names(&model(&backlog, &all)));
+        });
+    }
+}

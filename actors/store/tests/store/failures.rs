@@ -1,0 +1,405 @@
+//! Disks that are full or read-only, files that are damaged or somebody else's, locks: a clear error each, nothing
+//! half done, and writing that goes on by itself when the cause is gone.
+
+use std::{fs, path::Path, process::Command};
+
+use sqlx::{AssertSqlSafe, Connection, SqliteConnection, query, sqlite::SqliteConnectOptions};
+use tempfile::TempDir;
+use wharf_store::{Store, StoreError, StoreOptions};
+
+use crate::database::{Database, NOW, options, token};
+
+async fn raw(path: &Path) -> SqliteConnection {
+    let options = SqliteConnectOptions::new().filename(path).create_if_missing(true);
+    SqliteConnection::connect_with(&options).await.unwrap()
+}
+
+async fn run(path: &Path, sql: &str) {
+    let mut connection = raw(path).await;
+    query(AssertSqlSafe(sql.to_owned()))
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    connection.close().await.unwrap();
+}
+
+fn names(error: &StoreError, path: &Path) -> bool {
+    error.to_string().contains(&*path.to_string_lossy())
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_left_alone() {
+    for content in ["short".to_owned(), "some notes of mine\n".repeat(1000)] {
+        let dir = TempDir::new().unwrap();
+        let path = dir.path().join("wharf.db");
+        fs::write(&path, &content).unwrap();
+        let error = Store::open(&options(&dir, "")).await.unwrap_err();
+        assert!(
+            matches!(&error, StoreError::Corrupt(_)) && names(&error, &path),
+            "{error}"
+        );
+        assert_eq!(fs::read_to_string(&path).unwrap(), content);
+    }
+}
+
+#[tokio::test]
+async fn another_programs_database_is_left_alone() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("wharf.db");
+    run(
+        &path,
+        "CREATE TABLE clients (name TEXT); INSERT INTO clients VALUES ('theirs')",
+    )
+    .await;
+    let before = fs::read(&path).unwrap();
+    let error = Store::open(&options(&dir, "")).await.unwrap_err();
+    assert!(
+        matches!(&error, StoreError::Corrupt(text) if text.contains("another program")),
+        "{error}"
+    );
+    assert_eq!(fs::read(&path).unwrap(), before);
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_left_alone() {
+    let db = Database::sqlite().await;
+    let path = db.dir.path().join("wharf.db");
+    drop((db.writer, db.store));
+    run(
+        &path,
+        "INSERT INTO _sqlx_migrations VALUES (999, 'from the future', 0, true, x'00', 0)",
+    )
+    .await;
+    let error = Store::open(&options(&db.dir, "")).await.unwrap_err();
+    assert!(
+        matches!(error, StoreError::NewerSchema { found: 999, known: 1 }),
+        "{error}"
+    );
+    assert!(
+        !error.is_transient() && error.to_string().contains("newer wharf"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_changed_migration_is_noticed() {
+    let db = Database::sqlite().await;
+    let path = db.dir.path().join("wharf.db");
+    drop((db.writer, db.store));
+    run(&path, "UPDATE _sqlx_migrations SET checksum = x'00'").await;
+    let error = Store::open(&options(&db.dir, "")).await.unwrap_err();
+    assert!(
+        matches!(&error, StoreError::Corrupt(_)) && names(&error, &path),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_named() {
+    let mut db = Database::sqlite().await;
+    let path = db.dir.path().join("wharf.db");
+    let (_, webhook) = db.tenant("acme").await;
+    for _ in 0..20 {
+        db.events(&webhook, &["a"; 64]).await;
+    }
+    let dir = db.dir;
+    db.writer.begin().await.unwrap().commit().await.unwrap();
+    drop((db.writer, db.store));
+    // The last connection to close moves everything into the file itself.
+    raw(&path).await.close().await.unwrap();
+    run(&path, "PRAGMA wal_checkpoint(TRUNCATE)").await;
+    let whole = fs::read(&path).unwrap();
+
+    let mut rows = whole.clone();
+    rows[8192..].fill(0xa5);
+    fs::write(&path, &rows).unwrap();
+    let error = match Store::open(&options(&dir, "")).await {
+        Err(error) => error,
+        Ok(store) => store.clients().await.unwrap_err(),
+    };
+    assert!(
+        matches!(&error, StoreError::Corrupt(_)) && names(&error, &path),
+        "{error}"
+    );
+
+    let mut schema = whole;
+    schema[100..4096].fill(0xa5);
+    fs::write(&path, &schema).unwrap();
+    let error = Store::open(&options(&dir, "")).await.unwrap_err();
+    assert!(
+        matches!(&error, StoreError::Corrupt(_)) && names(&error, &path),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_row_that_nobody_here_wrote_is_an_error_not_a_panic() {
+    let mut db = Database::sqlite().await;
+    let (client, webhook) = db.tenant("acme").await;
+    let path = db.dir.path().join("wharf.db");
+    run(
+        &path,
+        "UPDATE whatsapp_webhooks SET metadata = 'no json', phone_number = 'abc'",
+    )
+    .await;
+    let error = db.store.webhook(client.id, webhook.id).await.unwrap_err();
+    assert!(
+        matches!(&error, StoreError::Corrupt(text) if text.contains("phone_number")),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn what_cannot_be_opened_says_why() {
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join("file"), "").unwrap();
+    let below_a_file = dir.path().join("file/below/wharf.db");
+    // As read-only as a directory can be made for root, too.
+    for path in [below_a_file.as_path(), Path::new("/proc/wharf/wharf.db"), dir.path()] {
+        let options = StoreOptions {
+            url: format!("sqlite://{}", path.display()),
+            readers: 1,
+            exclusive: true,
+        };
+        let error = Store::open(&options).await.unwrap_err();
+        assert!(error.is_transient() && names(&error, path), "{error}");
+    }
+    let error = Store::open(&StoreOptions {
+        url: "wharf.db".into(),
+        readers: 1,
+        exclusive: false,
+    })
+    .await
+    .unwrap_err();
+    assert!(matches!(error, StoreError::Url(_)), "{error}");
+}
+
+#[tokio::test]
+async fn a_read_only_database_reads() {
+    let mut db = Database::sqlite().await;
+    let client = db.client("acme").await;
+    let store = Store::open(&options(&db.dir, "?mode=ro")).await.unwrap();
+    assert_eq!(store.clients().await.unwrap(), [client]);
+    let mut writer = store.writer().await.unwrap();
+    for _ in 0..2 {
+        let error = match writer.begin().await {
+            Err(error) => error,
+            Ok(mut group) => group.add_client("other", &token(1), NOW).await.unwrap_err(),
+        };
+        assert!(
+            error.is_transient() && error.to_string().contains("writable"),
+            "{error}"
+        );
+    }
+    let error = store.check_writable().await.unwrap_err();
+    assert!(error.is_transient(), "{error}");
+    assert_eq!(store.clients().await.unwrap().len(), 1);
+
+    let empty = TempDir::new().unwrap();
+    let error = Store::open(&options(&empty, "?mode=ro")).await.unwrap_err();
+    assert!(error.is_transient(), "{error}");
+    assert_eq!(fs::read_dir(empty.path()).unwrap().count(), 0, "nothing was made");
+}
+
+#[tokio::test]
+async fn readers_cannot_write_and_everybody_may_ask_whether_writing_works() {
+    let mut db = Database::sqlite().await;
+    db.store.check_writable().await.unwrap();
+    db.store.check_writable().await.unwrap();
+    let group = db.writer.begin().await.unwrap();
+    group.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_locked_database_is_tried_again_later() {
+    let mut db = Database::sqlite_with("?busy_timeout_ms=20").await;
+    let mut other = raw(&db.dir.path().join("wharf.db")).await;
+    let held = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let error = db.writer.begin().await.unwrap_err();
+    assert!(
+        error.is_transient() && error.to_string().contains("another program"),
+        "{error}"
+    );
+    let error = db.store.check_writable().await.unwrap_err();
+    assert!(error.is_transient(), "{error}");
+    assert!(db.store.clients().await.unwrap().is_empty(), "reading goes on");
+    held.rollback().await.unwrap();
+    db.client("acme").await;
+    db.store.check_writable().await.unwrap();
+}
+
+#[tokio::test]
+async fn two_servers_never_share_a_database() {
+    let dir = TempDir::new().unwrap();
+    let server = StoreOptions {
+        exclusive: true,
+        ..options(&dir, "")
+    };
+    let first = Store::open(&server).await.unwrap();
+    let error = Store::open(&server).await.unwrap_err();
+    let process = format!("process {}", std::process::id());
+    assert!(
+        matches!(&error, StoreError::Locked(text) if text.contains(&process)),
+        "{error}"
+    );
+    // The command line works beside it.
+    let beside = Store::open(&options(&dir, "")).await.unwrap();
+    let mut writer = beside.writer().await.unwrap();
+    let mut group = writer.begin().await.unwrap();
+    let client = group.add_client("acme", &token(1), NOW).await.unwrap();
+    group.commit().await.unwrap();
+    assert_eq!(
+        first.client_of_token(&token(1)).await.unwrap(),
+        Some(client.id),
+        "and is seen at once"
+    );
+    // As long as anything of the server lives.
+    let writer = first.writer().await.unwrap();
+    drop(first);
+    assert!(matches!(Store::open(&server).await.unwrap_err(), StoreError::Locked(_)));
+    drop(writer);
+    Store::open(&server).await.unwrap();
+}
+
+#[tokio::test]
+async fn openings_of_a_new_database_take_turns() {
+    let dir = TempDir::new().unwrap();
+    let openings: Vec<_> = (0..8)
+        .map(|_| {
+            let options = options(&dir, "");
+            tokio::spawn(async move { Store::open(&options).await.unwrap().clients().await.unwrap() })
+        })
+        .collect();
+    for opening in openings {
+        assert_eq!(opening.await.unwrap(), []);
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn only_this_user_may_read() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = TempDir::new().unwrap();
+    let options = StoreOptions {
+        url: format!("sqlite://{}/made/here/wharf.db", dir.path().display()),
+        readers: 1,
+        exclusive: true,
+    };
+    let store = Store::open(&options).await.unwrap();
+    let _writer = store.writer().await.unwrap();
+    store.check_writable().await.unwrap();
+    let mode = |path: &str| fs::metadata(dir.path().join(path)).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode("made/here"), 0o700);
+    for file in ["wharf.db", "wharf.db-wal", "wharf.db-shm", "wharf.db.lock"] {
+        assert_eq!(mode(&format!("made/here/{file}")), 0o600, "{file}");
+    }
+}
+
+#[tokio::test]
+async fn a_migration_that_does_not_fit_leaves_nothing_behind() {
+    let dir = TempDir::new().unwrap();
+    let error = Store::open(&options(&dir, "?max_page_count=5")).await.unwrap_err();
+    assert!(error.is_transient(), "{error}");
+    let store = Store::open(&options(&dir, "")).await.unwrap();
+    assert_eq!(store.clients().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_full_database_takes_writes_again_when_something_is_removed() {
+    let mut db = Database::sqlite_with("?max_page_count=150").await;
+    let (client, webhook) = db.tenant("acme").await;
+    let (_, others) = db.tenant("other").await;
+    let mut kept = 0;
+    let error = loop {
+        let messages: Vec<_> = (0..20)
+            .map(|n| db.message(&webhook.key(), "a", &format!("{kept}-{n}")))
+            .collect();
+        match db.try_write(async |group| group.record_inbound(&messages).await).await {
+            Ok(made) => kept += made.len(),
+            Err(error) => break error,
+        }
+    };
+    assert!(error.is_transient() && error.to_string().contains("space"), "{error}");
+    assert_eq!(
+        db.statuses(&webhook).await,
+        [("pending", kept)].into(),
+        "whole groups only"
+    );
+    let messages: Vec<_> = (0..40)
+        .map(|n| db.message(&others.key(), "a", &n.to_string()))
+        .collect();
+    let error = db
+        .try_write(async |group| group.record_inbound(&messages).await)
+        .await
+        .unwrap_err();
+    assert!(error.is_transient(), "still full: {error}");
+    db.write(async |group| group.purge_client(client.id).await).await;
+    assert_eq!(db.record(&messages).await.len(), 40);
+}
+
+/// The test below starts this one in a process whose files may not grow.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+#[ignore = "runs inside a_full_disk_takes_writes_again_when_there_is_space"]
+async fn inside_a_process_whose_disk_is_full() {
+    let mut db = Database::sqlite().await;
+    let (_, webhook) = db.tenant("acme").await;
+    let mut kept = 0;
+    let mut group = async |db: &mut Database| {
+        let messages: Vec<_> = (0..100).map(|_| db.uuid().to_string()).collect();
+        let messages: Vec<_> = messages.iter().map(|id| db.message(&webhook.key(), "a", id)).collect();
+        let made = db
+            .try_write(async |group| group.record_inbound(&messages).await)
+            .await
+            .map(|made| made.len());
+        kept += made.as_ref().map_or(0, |made| *made);
+        made
+    };
+    // A reader that stays, as in a server. Without one the writer would be the last to close the database when it
+    // opens itself anew, which empties the write-ahead log and makes room in it.
+    db.store.clients().await.unwrap();
+    let error = loop {
+        if let Err(error) = group(&mut db).await {
+            break error;
+        }
+    };
+    assert!(error.is_transient(), "{error}");
+    // What a group leaves may be room for the small write of the check.
+    while db.store.check_writable().await.is_ok() {}
+    for _ in 0..3 {
+        assert!(group(&mut db).await.unwrap_err().is_transient(), "still full");
+        assert!(
+            db.store.check_writable().await.unwrap_err().is_transient(),
+            "and known to be"
+        );
+    }
+    let limit = Command::new("prlimit")
+        .args(["--fsize=unlimited", "--pid", &std::process::id().to_string()])
+        .status();
+    assert!(limit.unwrap().success());
+    assert_eq!(
+        group(&mut db).await.unwrap(),
+        100,
+        "the same writer, without being asked"
+    );
+    db.store.check_writable().await.unwrap();
+    assert_eq!(
+        db.statuses(&webhook).await,
+        [("pending", kept)].into(),
+        "whole groups only"
+    );
+}
+
+/// A disk that is full for the operating system, as far as a test without privileges can have one: the size of files
+/// is limited, and raised while the program runs.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_takes_writes_again_when_there_is_space() {
+    let binary = std::env::current_exe().unwrap();
+    // Blocks of 512 bytes (of 1 KiB in some shells): 1 MiB. Without the trap the first write too many would be a deadly signal.
+    let script =
+        "trap '' XFSZ; ulimit -S -f 2048; exec \"$0\" --ignored --exact failures::inside_a_process_whose_disk_is_full";
+    let output = Command::new("sh").args(["-c", script]).arg(binary).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+}

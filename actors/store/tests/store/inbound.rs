@@ -1,0 +1,142 @@
+use std::collections::HashSet;
+
+use proptest::prelude::*;
+use wharf_domain::EventStatus;
+use wharf_store::{NewEvent, StoreError};
+
+use crate::database::{Database, NOW, key, on_every_database};
+
+on_every_database! {
+    async fn a_message_becomes_an_event(db: &mut Database) {
+        let (client, webhook) = db.tenant("acme").await;
+        let new = db.message(&webhook.key(), "5511999999999@s.whatsapp.net", "3EB0");
+        let recorded = db.record(std::slice::from_ref(&new)).await;
+        assert_eq!(recorded.len(), 1);
+        assert_eq!(recorded[0].webhook_id, webhook.id);
+        let pending = &recorded[0].event;
+        assert_eq!((pending.id, &*pending.chat), (new.id, "5511999999999@s.whatsapp.net"));
+        assert_eq!((pending.attempt_count, pending.budget_start, pending.next_retry_at), (0, 0, None));
+        assert_eq!(pending.payload, new.payload.as_bytes());
+
+        let event = db.store.event(client.id, new.id).await.unwrap().unwrap();
+        assert_eq!((event.id, event.webhook_id, event.message_id.as_str()), (new.id, webhook.id, "3EB0"));
+        assert_eq!((event.from.as_str(), &event.to), ("5511999999999", &webhook.phone_number));
+        assert_eq!((event.message_type.as_str(), event.content.as_deref()), ("text", Some(&*new.message.content)));
+        assert_eq!(event.payload.get(), new.payload);
+        assert_eq!((event.status, event.attempt_count), (EventStatus::Pending, 0));
+        assert_eq!((event.http_status, event.response, event.error), (None, None, None));
+        assert_eq!((event.next_retry_at, event.created_at, event.delivered_at), (None, NOW, None));
+        assert_eq!(db.store.payload(new.id).await.unwrap().unwrap(), new.payload.as_bytes());
+        assert_eq!(db.store.payload(wharf_domain::EventId(webhook.id.0)).await.unwrap(), None);
+    }
+
+    async fn a_redelivery_makes_no_second_event(db: &mut Database) {
+        let (_, webhook) = db.tenant("acme").await;
+        let first = db.message(&webhook.key(), "a", "same");
+        let within = db.message(&webhook.key(), "a", "same");
+        let after = db.message(&webhook.key(), "a", "same");
+        assert_eq!(db.record(&[first.clone(), within]).await.len(), 1);
+        assert_eq!(db.record(&[after]).await, []);
+        assert_eq!(db.event(&webhook, first.id).await.id, first.id);
+
+        // Another chat, sender, id or webhook is another message.
+        let mut sender = db.message(&webhook.key(), "a", "same");
+        sender.message.sender = "b".into();
+        let chat = db.message(&webhook.key(), "b", "same");
+        let id = db.message(&webhook.key(), "a", "other");
+        let (_, others) = db.tenant("other").await;
+        let webhook = db.message(&others.key(), "a", "same");
+        assert_eq!(db.record(&[sender, chat, id, webhook]).await.len(), 4);
+    }
+
+    async fn a_number_without_a_webhook_keeps_nothing(db: &mut Database) {
+        let (client, webhook) = db.tenant("acme").await;
+        let stranger = db.client("stranger").await;
+        let nobody = db.message(&key(client.id, "5511777777777"), "a", "1");
+        let not_his = db.message(&key(stranger.id, "5511888888888"), "a", "2");
+        let kept = db.message(&webhook.key(), "a", "3");
+        let recorded = db.record(&[nobody.clone(), not_his, kept.clone()]).await;
+        assert_eq!(recorded.iter().map(|made| made.event.id).collect::<Vec<_>>(), [kept.id]);
+        assert!(db.store.event(client.id, nobody.id).await.unwrap().is_none());
+    }
+
+    async fn an_inactive_webhook_still_gets_its_events(db: &mut Database) {
+        let (client, webhook) = db.tenant("acme").await;
+        let patch = wharf_domain::webhook::WebhookPatch { is_active: Some(false), ..Default::default() };
+        db.write(async |group| group.update_webhook(client.id, webhook.id, &patch, NOW).await).await;
+        assert_eq!(db.events(&webhook, &["a"]).await.len(), 1);
+    }
+
+    async fn a_large_group_is_recorded_in_order(db: &mut Database) {
+        let (_, first) = db.tenant("first").await;
+        let (_, second) = db.tenant("second").await;
+        let messages: Vec<NewEvent> = (0..337)
+            .map(|n| db.message(&if n % 3 == 0 { first.key() } else { second.key() }, &format!("chat{}", n % 7), &n.to_string()))
+            .collect();
+        let recorded = db.record(&messages).await;
+        let ids = |list: &mut dyn Iterator<Item = wharf_domain::EventId>| list.collect::<Vec<_>>();
+        assert_eq!(ids(&mut recorded.iter().map(|made| made.event.id)), ids(&mut messages.iter().map(|new| new.id)));
+        assert!(recorded.is_sorted_by(|a, b| a.event.seq < b.event.seq));
+        for (made, new) in recorded.iter().zip(&messages) {
+            let webhook = if new.key == first.key() { first.id } else { second.id };
+            assert_eq!((made.webhook_id, &made.event.payload[..]), (webhook, new.payload.as_bytes()));
+        }
+    }
+
+    async fn an_event_id_cannot_be_used_twice(db: &mut Database) {
+        let (_, webhook) = db.tenant("acme").await;
+        let first = db.message(&webhook.key(), "a", "1");
+        let second = NewEvent { id: first.id, ..db.message(&webhook.key(), "a", "2") };
+        db.record(&[first]).await;
+        let error = db.try_write(async |group| group.record_inbound(&[second]).await).await.unwrap_err();
+        assert!(matches!(error, StoreError::Rejected(_)), "{error}");
+    }
+
+    async fn any_text_is_kept_as_it_is(db: &mut Database) {
+        let (client, webhook) = db.tenant("acme").await;
+        for (n, text) in ["", "\u{0}", "'; DROP TABLE clients; --", "🦀\u{202e}\u{feff}", &"x".repeat(70_000)].iter().enumerate() {
+            let mut new = db.message(&webhook.key(), "a", &n.to_string());
+            new.message.content = (*text).to_owned();
+            new.message.chat = format!("{text}chat");
+            new.payload = new.message.payload(client.id, &webhook.phone_number);
+            let recorded = db.record(&[new.clone()]).await;
+            assert_eq!(*recorded[0].event.chat, new.message.chat);
+            let event = db.event(&webhook, new.id).await;
+            assert_eq!((event.content, event.payload.get()), (Some(new.message.content), new.payload.as_str()));
+        }
+    }
+}
+
+/// Groups of redelivered messages, each a chat, a sender and a message id out of few.
+fn groups() -> impl Strategy<Value = Vec<Vec<(u8, u8, u8)>>> {
+    prop::collection::vec(prop::collection::vec((0..3u8, 0..2u8, 0..6u8), 0..90), 1..4)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..Default::default() })]
+
+    #[test]
+    fn however_often_a_message_comes_it_is_one_event(groups in groups()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut db = Database::sqlite().await;
+            let (_, webhook) = db.tenant("acme").await;
+            let mut seen = HashSet::new();
+            for group in groups {
+                let mut expected = Vec::new();
+                let mut messages = Vec::new();
+                for (chat, sender, id) in group {
+                    let mut new = db.message(&webhook.key(), &format!("chat{chat}"), &format!("{id}"));
+                    new.message.sender = format!("sender{sender}");
+                    if seen.insert((chat, sender, id)) {
+                        expected.push(new.id);
+                    }
+                    messages.push(new);
+                }
+                let made: Vec<_> = db.record(&messages).await.into_iter().map(|made| made.event.id).collect();
+                assert_eq!(made, expected);
+            }
+            assert_eq!(db.statuses(&webhook).await.values().sum::<usize>(), seen.len());
+        });
+    }
+}

@@ -1,0 +1,93 @@
+use wharf_domain::{EventId, EventStatus};
+use wharf_store::{Cursor, EventFilter};
+
+use crate::database::{Database, delivered, failed, on_every_database};
+
+async fn ids(db: &Database, webhook: &wharf_domain::Webhook, filter: &EventFilter) -> (Vec<EventId>, Option<Cursor>) {
+    let page = db.store.events(webhook.client_id, webhook.id, filter).await.unwrap();
+    (page.events.iter().map(|event| event.id).collect(), page.next_cursor)
+}
+
+on_every_database! {
+    async fn pages_are_newest_first_and_meet_without_gap(db: &mut Database) {
+        let (_, webhook) = db.tenant("acme").await;
+        let (_, others) = db.tenant("other").await;
+        let mut made = Vec::new();
+        for _ in 0..10 {
+            made.extend(db.events(&webhook, &["a", "b", "c"]).await.into_iter().map(|event| event.id));
+            db.events(&others, &["a"]).await;
+        }
+        let outcomes: Vec<_> = made
+            .iter()
+            .enumerate()
+            .filter_map(|(n, &event)| match n % 3 {
+                0 => Some(delivered(&webhook, event)),
+                1 => Some(failed(&webhook, event)),
+                _ => None,
+            })
+            .collect();
+        db.outcomes(&outcomes).await;
+        let of = |status: Option<EventStatus>| -> Vec<EventId> {
+            let wanted = |n: usize| match status {
+                None => true,
+                Some(EventStatus::Delivered) => n.is_multiple_of(3),
+                Some(EventStatus::Failed) => n % 3 == 1,
+                Some(EventStatus::Pending) => n % 3 == 2,
+            };
+            (0..30).rev().filter(|&n| wanted(n)).map(|n| made[n]).collect()
+        };
+        for status in [None, Some(EventStatus::Pending), Some(EventStatus::Delivered), Some(EventStatus::Failed)] {
+            for limit in [1, 3, 7, 10, 30, 200] {
+                let mut filter = EventFilter { status, limit, cursor: None };
+                let mut listed = Vec::new();
+                loop {
+                    let (page, next) = ids(db, &webhook, &filter).await;
+                    assert!(page.len() <= limit as usize);
+                    assert_eq!(next.is_some(), listed.len() + page.len() < of(status).len());
+                    listed.extend(page);
+                    // As the API does it: through text.
+                    filter.cursor = next.map(|cursor| cursor.to_string().parse().unwrap());
+                    if filter.cursor.is_none() {
+                        break;
+                    }
+                }
+                assert_eq!(listed, of(status), "{status:?} by {limit}");
+            }
+        }
+    }
+
+    async fn new_events_do_not_shift_a_page(db: &mut Database) {
+        let (_, webhook) = db.tenant("acme").await;
+        let old: Vec<_> = db.events(&webhook, &["a"; 4]).await.into_iter().map(|event| event.id).collect();
+        let (first, cursor) = ids(db, &webhook, &EventFilter { limit: 2, ..Default::default() }).await;
+        db.events(&webhook, &["a"; 3]).await;
+        let (second, end) = ids(db, &webhook, &EventFilter { limit: 2, cursor, ..Default::default() }).await;
+        assert_eq!([first, second].concat(), [old[3], old[2], old[1], old[0]]);
+        assert_eq!(end, None);
+    }
+
+    async fn nothing_comes_after_somebody_elses_cursor(db: &mut Database) {
+        let (_, webhook) = db.tenant("acme").await;
+        let (_, others) = db.tenant("other").await;
+        db.events(&webhook, &["a"; 4]).await;
+        db.events(&others, &["a"; 4]).await;
+        let (_, cursor) = ids(db, &others, &EventFilter { limit: 2, ..Default::default() }).await;
+        assert_eq!(ids(db, &webhook, &EventFilter { limit: 2, cursor, ..Default::default() }).await, (vec![], None));
+    }
+}
+
+#[test]
+fn a_broken_cursor_is_named() {
+    for text in [
+        "",
+        "1",
+        "-1",
+        "zz",
+        &"z".repeat(32),
+        "00000000-0000-0000-0000-000000000001",
+        &"0".repeat(33),
+    ] {
+        let error = text.parse::<Cursor>().unwrap_err();
+        assert_eq!(error.field, "cursor", "{text:?}");
+    }
+}

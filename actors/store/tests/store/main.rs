@@ -1,0 +1,24 @@
+//! What every database of Wharf's does: one suite, against the public API only, run on each database. What only
+//! SQLite has (files, locks, full disks, query plans) stands in `failures` and `plans`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    unreachable_pub
+)]
+
+mod clients;
+mod connections;
+mod database;
+mod due;
+mod failures;
+mod groups;
+mod idempotency;
+mod inbound;
+mod listing;
+mod outcomes;
+mod plans;
+mod renewals;
+mod retention;
+mod webhooks;

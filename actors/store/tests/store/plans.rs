@@ -1,0 +1,97 @@
+//! Holds the plans of SQLite: what runs for every message or every request must seek, not scan, and must not sort.
+
+use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection, query, sqlite::SqliteConnectOptions};
+
+use crate::database::Database;
+
+/// Statements that may read a whole table, and why that is nothing to worry about.
+const MAY_SCAN: [(&str, &str); 5] = [
+    ("CLIENTS", "asks for all of them"),
+    ("REMOVED_CLIENTS", "a small table, at the start and by the janitor"),
+    ("DELETED_WEBHOOKS_WITH_PENDING", "a small table, by the janitor"),
+    ("PURGE_WEBHOOKS", "a small table, by the janitor"),
+    ("RETENTION_STEP", "begins at a seq and ends after a number of rows"),
+];
+
+/// What a plan may scan: rows that the statement brought along itself.
+const OWN_ROWS: [&str; 6] = [
+    "SCAN m",
+    "SCAN o",
+    "SCAN h",
+    "SCAN heads",
+    "SCAN c VIRTUAL TABLE",
+    "SCAN CONSTANT ROW",
+];
+
+async fn plan(connection: &mut SqliteConnection, statement: &str) -> Vec<String> {
+    let rows = query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}")))
+        .fetch_all(connection)
+        .await
+        .unwrap();
+    rows.iter().map(|row| row.get::<String, _>("detail")).collect()
+}
+
+async fn raw(db: &Database) -> SqliteConnection {
+    let options = SqliteConnectOptions::new().filename(db.dir.path().join("wharf.db"));
+    SqliteConnection::connect_with(&options).await.unwrap()
+}
+
+fn own_rows(line: &str) -> bool {
+    OWN_ROWS
+        .iter()
+        .any(|own| line == *own || line.starts_with(&format!("{own} ")))
+        || line.contains("-ROW VALUES CLAUSE")
+}
+
+#[tokio::test]
+async fn no_statement_scans_or_sorts() {
+    let db = Database::sqlite().await;
+    let mut connection = raw(&db).await;
+    for (name, statement) in wharf_store::statements() {
+        let plan = plan(&mut connection, &statement).await;
+        if std::env::var_os("SHOW_PLANS").is_some() {
+            eprintln!("{name}\n    {}", plan.join("\n    "));
+        }
+        let may_scan = MAY_SCAN.iter().any(|(allowed, _)| *allowed == name);
+        for line in &plan {
+            assert!(
+                may_scan || !line.starts_with("SCAN ") || own_rows(line),
+                "{name}: {plan:#?}"
+            );
+            assert!(!line.contains("TEMP B-TREE"), "{name}: {plan:#?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_backlog_is_read_from_its_index_alone() {
+    let db = Database::sqlite().await;
+    let mut connection = raw(&db).await;
+    let texts = wharf_store::statements();
+    let text = |wanted: &str| texts.iter().find(|(name, _)| *name == wanted).unwrap().1.clone();
+    for (name, index) in [
+        (
+            "DUE_HEADS",
+            "SEARCH p USING COVERING INDEX whatsapp_webhook_events_pending (webhook_id=? AND chat>?)",
+        ),
+        (
+            "DUE_EVENTS",
+            "SEARCH p USING COVERING INDEX whatsapp_webhook_events_pending (webhook_id=? AND chat=?)",
+        ),
+        (
+            "NEXT_DUE_AT",
+            "SEARCH whatsapp_webhook_events USING COVERING INDEX whatsapp_webhook_events_retry",
+        ),
+        (
+            "EVENTS_FAILED",
+            "SEARCH whatsapp_webhook_events USING INDEX whatsapp_webhook_events_list (webhook_id=? AND status=? AND rowid<?)",
+        ),
+        (
+            "RECORD_INBOUND",
+            "SEARCH w USING INDEX whatsapp_webhooks_live (client_id=? AND phone_number=?)",
+        ),
+    ] {
+        let plan = plan(&mut connection, &text(name)).await;
+        assert!(plan.iter().any(|line| line.starts_with(index)), "{name}: {plan:#?}");
+    }
+}

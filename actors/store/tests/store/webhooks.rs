@@ -1,0 +1,163 @@
+use serde_json::json;
+use wharf_domain::{ClientId, EventStatus, WebhookId, WebhookStatus, webhook::WebhookPatch};
+use wharf_store::StoreError;
+
+use crate::database::{Database, NOW, delivered, failed, key, later, on_every_database, postponed};
+
+on_every_database! {
+    async fn a_registered_webhook_is_what_was_registered(db: &mut Database) {
+        let client = db.client("acme").await;
+        let metadata = json!({"z": 1, "a": {"nested": [true, null, "ü\u{0}"]}});
+        let id = WebhookId(db.uuid());
+        let number = key(client.id, "5511888888888");
+        let made = db
+            .write(async |group| {
+                group.register_webhook(id, &number, "https://a.example/x", 20, false, metadata.as_object(), NOW).await
+            })
+            .await
+            .unwrap();
+        assert_eq!((made.id, made.key(), made.webhook_url.as_str()), (id, number, "https://a.example/x"));
+        assert_eq!((made.is_active, made.status, made.max_retries), (false, WebhookStatus::Inactive, 20));
+        assert_eq!((made.failure_count, made.last_error.clone()), (0, None));
+        assert_eq!((made.created_at, made.updated_at, made.deleted_at), (NOW, NOW, None));
+        assert_eq!(serde_json::to_string(&made.metadata).unwrap(), metadata.to_string(), "in its own order");
+        assert_eq!(db.store.webhook(client.id, id).await.unwrap(), Some(made.clone()));
+        assert_eq!(db.store.webhooks(client.id).await.unwrap(), [made]);
+    }
+
+    async fn one_webhook_per_client_and_number(db: &mut Database) {
+        let (client, webhook) = db.tenant("acme").await;
+        let (_, others) = db.tenant("other").await;
+        assert_eq!(webhook.phone_number, others.phone_number, "two clients may have the same number");
+        let id = WebhookId(db.uuid());
+        let register = async |db: &mut Database| {
+            let number = webhook.key();
+            db.write(async |group| group.register_webhook(id, &number, "https://b.example", 1, true, None, later(1)).await)
+                .await
+        };
+        assert_eq!(register(db).await, None);
+        assert_eq!(db.reread(&webhook).await, webhook, "the first one is untouched");
+        assert!(db.write(async |group| group.delete_webhook(client.id, webhook.id, later(1)).await).await);
+        assert!(register(db).await.is_some(), "a deleted one is no obstacle");
+    }
+
+    async fn webhooks_come_oldest_first(db: &mut Database) {
+        let client = db.client("acme").await;
+        let mut ids = Vec::new();
+        for number in ["5511888888803", "5511888888801", "5511888888802"] {
+            ids.push(db.webhook(&key(client.id, number)).await.id);
+        }
+        let listed = db.store.webhooks(client.id).await.unwrap();
+        assert_eq!(listed.iter().map(|webhook| webhook.id).collect::<Vec<_>>(), ids);
+    }
+
+    async fn what_a_registration_may_not_be(db: &mut Database) {
+        let client = db.client("acme").await;
+        for (owner, max_retries) in [(client.id, 0), (client.id, 21), (ClientId(99), 3)] {
+            let id = WebhookId(db.uuid());
+            let number = key(owner, "5511888888888");
+            let error = db
+                .try_write(async |group| group.register_webhook(id, &number, "https://x", max_retries, true, None, NOW).await)
+                .await
+                .unwrap_err();
+            assert!(matches!(error, StoreError::Rejected(_)), "{error}");
+        }
+        assert_eq!(db.store.webhooks(client.id).await.unwrap(), []);
+    }
+
+    async fn a_patch_changes_what_it_names(db: &mut Database) {
+        let (client, webhook) = db.tenant("acme").await;
+        let object = json!({"k": "v"}).as_object().cloned();
+        let patches = [
+            WebhookPatch { webhook_url: Some("https://new.example".into()), ..Default::default() },
+            WebhookPatch { max_retries: Some(7), ..Default::default() },
+            WebhookPatch { is_active: Some(false), ..Default::default() },
+            WebhookPatch { metadata: Some(object.clone()), ..Default::default() },
+            WebhookPatch { metadata: Some(None), is_active: Some(true), ..Default::default() },
+        ];
+        let mut expected = webhook.clone();
+        for (seconds, patch) in (1..).zip(patches) {
+            expected.updated_at = later(seconds);
+            expected.webhook_url = patch.webhook_url.clone().unwrap_or(expected.webhook_url);
+            expected.max_retries = patch.max_retries.unwrap_or(expected.max_retries);
+            expected.is_active = patch.is_active.unwrap_or(expected.is_active);
+            expected.metadata = patch.metadata.clone().unwrap_or(expected.metadata);
+            expected.status = wharf_domain::webhook::status(expected.is_active, 0);
+            let changed =
+                db.write(async |group| group.update_webhook(client.id, webhook.id, &patch, later(seconds)).await).await;
+            assert_eq!(changed.as_ref(), Some(&expected));
+            assert_eq!(db.reread(&webhook).await, expected);
+        }
+    }
+
+    async fn an_empty_patch_changes_nothing(db: &mut Database) {
+        let (client, webhook) = db.tenant("acme").await;
+        let patch = WebhookPatch::default();
+        let same = db.write(async |group| group.update_webhook(client.id, webhook.id, &patch, later(1)).await).await;
+        assert_eq!(same, Some(webhook.clone()));
+        db.write(async |group| group.delete_webhook(client.id, webhook.id, later(2)).await).await;
+        let gone = db.write(async |group| group.update_webhook(client.id, webhook.id, &patch, later(3)).await).await;
+        assert_eq!(gone, None);
+    }
+
+    async fn status_follows_from_toggle_and_counter_as_the_domain_says(db: &mut Database) {
+        let (client, webhook) = db.tenant("acme").await;
+        let event = db.events(&webhook, &["a"]).await[0].id;
+        for (active, failures) in [(true, 0), (true, 1), (true, 7), (false, 0), (false, 7)] {
+            let patch = WebhookPatch { is_active: Some(active), ..Default::default() };
+            let outcome =
+                wharf_domain::AttemptOutcome { webhook_failure_count: failures, ..postponed(&webhook, event, 5) };
+            db.write(async |group| {
+                group.update_webhook(client.id, webhook.id, &patch, NOW).await?;
+                group.record_outcomes(&[outcome]).await
+            })
+            .await;
+            assert_eq!(db.reread(&webhook).await.status, wharf_domain::webhook::status(active, failures));
+        }
+    }
+
+    async fn a_deleted_webhook_ends_what_waits_and_keeps_its_history(db: &mut Database) {
+        let (client, webhook) = db.tenant("acme").await;
+        let events = db.events(&webhook, &["a", "b", "c", "d"]).await;
+        db.outcomes(&[
+            delivered(&webhook, events[0].id),
+            failed(&webhook, events[1].id),
+            postponed(&webhook, events[2].id, 5),
+        ])
+        .await;
+        let kept = [db.event(&webhook, events[0].id).await, db.event(&webhook, events[1].id).await];
+
+        assert!(db.write(async |group| group.delete_webhook(client.id, webhook.id, later(9)).await).await);
+        assert!(!db.write(async |group| group.delete_webhook(client.id, webhook.id, later(9)).await).await);
+        assert_eq!(db.store.webhooks(client.id).await.unwrap(), []);
+        assert_eq!(db.reread(&webhook).await.deleted_at, Some(later(9)));
+        for before in kept {
+            assert_eq!(format!("{before:?}"), format!("{:?}", db.event(&webhook, before.id).await));
+        }
+        for ended in &events[2..] {
+            let event = db.event(&webhook, ended.id).await;
+            assert_eq!((event.status, event.next_retry_at), (EventStatus::Failed, None));
+            assert_eq!(event.error.as_deref(), Some("webhook deleted"));
+        }
+        let patch = WebhookPatch { is_active: Some(true), ..Default::default() };
+        let changed = db.write(async |group| group.update_webhook(client.id, webhook.id, &patch, later(9)).await).await;
+        assert_eq!(changed, None, "a deleted webhook does not change");
+        let message = db.message(&webhook.key(), "a", "after");
+        assert_eq!(db.record(&[message]).await, [], "and gets nothing new");
+    }
+
+    async fn a_long_backlog_of_a_deleted_webhook_ends_in_steps(db: &mut Database) {
+        let (client, webhook) = db.tenant("acme").await;
+        let (_, others) = db.tenant("other").await;
+        db.events(&others, &["a"]).await;
+        db.events(&webhook, &["a"; 12_000]).await;
+        db.write(async |group| group.delete_webhook(client.id, webhook.id, NOW).await).await;
+        let mut steps = 0;
+        while !db.write(async |group| group.settle_deleted_webhooks().await).await {
+            steps += 1;
+        }
+        assert!(steps > 1, "{steps}");
+        assert_eq!(db.statuses(&webhook).await, [("failed", 12_000)].into());
+        assert_eq!(db.statuses(&others).await, [("pending", 1)].into());
+    }
+}
