@@ -155,13 +155,18 @@ async fn client(loaded: &Loaded, command: ClientCommand) -> Result<String, Clien
 }
 
 fn block_on<F: Future>(future: F) -> Result<F::Output, CliError> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CliError::Runtime)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(CliError::Runtime)?;
     Ok(runtime.block_on(future))
 }
 
 fn print(text: &str) -> Result<(), CliError> {
     let mut out = stdout().lock();
-    writeln!(out, "{text}").and_then(|()| out.flush()).map_err(CliError::Output)
+    writeln!(out, "{text}")
+        .and_then(|()| out.flush())
+        .map_err(CliError::Output)
 }
 
 #[cfg(test)]

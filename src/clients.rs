@@ -47,7 +47,10 @@ impl WithToken {
         if as_json {
             json!(self).to_string()
         } else {
-            format!("client {} ({})\ntoken  {}\nThe token is shown this once; keep it.", self.id, self.name, self.token)
+            format!(
+                "client {} ({})\ntoken  {}\nThe token is shown this once; keep it.",
+                self.id, self.name, self.token
+            )
         }
     }
 }
@@ -58,7 +61,11 @@ impl WithToken {
 /// What a name may be.
 pub fn parse_name(name: &str) -> Result<String, String> {
     let sane = (1..=NAME_MAX).contains(&name.chars().count()) && !name.chars().any(char::is_control);
-    if sane { Ok(name.to_owned()) } else { Err(format!("a name has 1 to {NAME_MAX} characters, none of them control")) }
+    if sane {
+        Ok(name.to_owned())
+    } else {
+        Err(format!("a name has 1 to {NAME_MAX} characters, none of them control"))
+    }
 }
 
 /// Opens the store beside whoever else has it open.
@@ -66,7 +73,12 @@ pub fn parse_name(name: &str) -> Result<String, String> {
 /// # Errors
 /// As [`Store::open`].
 pub async fn open(store: &crate::config::Store) -> Result<Store, StoreError> {
-    Store::open(&StoreOptions { url: store.url.clone(), readers: 1, exclusive: false }).await
+    Store::open(&StoreOptions {
+        url: store.url.clone(),
+        readers: 1,
+        exclusive: false,
+    })
+    .await
 }
 
 /// Adds a client.
@@ -79,7 +91,11 @@ pub async fn add(store: &Store, name: &str) -> Result<WithToken, ClientsError> {
     let mut group = writer.begin().await?;
     let client = group.add_client(name, &hash, now()).await?;
     group.commit().await?;
-    Ok(WithToken { id: client.id, name: client.name, token })
+    Ok(WithToken {
+        id: client.id,
+        name: client.name,
+        token,
+    })
 }
 
 /// Gives a client another token.
@@ -90,9 +106,16 @@ pub async fn rotate(store: &Store, id: ClientId) -> Result<WithToken, ClientsErr
     let (token, hash) = new_token()?;
     let mut writer = store.writer().await?;
     let mut group = writer.begin().await?;
-    let client = group.rotate_client(id, &hash, now()).await?.ok_or(ClientsError::NoSuchClient(id))?;
+    let client = group
+        .rotate_client(id, &hash, now())
+        .await?
+        .ok_or(ClientsError::NoSuchClient(id))?;
     group.commit().await?;
-    Ok(WithToken { id: client.id, name: client.name, token })
+    Ok(WithToken {
+        id: client.id,
+        name: client.name,
+        token,
+    })
 }
 
 /// Removes a client: its token stops working at once, a running gateway unlinks its devices and removes its data.
@@ -106,7 +129,11 @@ pub async fn remove(store: &Store, id: ClientId, as_json: bool) -> Result<String
         return Err(ClientsError::NoSuchClient(id));
     }
     group.commit().await?;
-    Ok(if as_json { json!({ "id": id, "removed": true }).to_string() } else { format!("client {id} is removed") })
+    Ok(if as_json {
+        json!({ "id": id, "removed": true }).to_string()
+    } else {
+        format!("client {id} is removed")
+    })
 }
 
 /// The clients there are.
@@ -136,9 +163,14 @@ fn new_token() -> Result<(String, TokenHash), ClientsError> {
 }
 
 /// The command line runs beside the tree and has no use for its clock.
-#[allow(clippy::disallowed_methods, reason = "the tree's clock is inside the tree; here no test needs another one")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the tree's clock is inside the tree; here no test needs another one"
+)]
 fn now() -> Timestamp {
-    let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let since_epoch = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
     Timestamp(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
 }
 
@@ -151,7 +183,10 @@ mod tests {
     async fn store() -> (Store, tempfile::TempDir) {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}/wharf.db", directory.path().display());
-        (open(&crate::config::Store { url, readers: 1 }).await.unwrap(), directory)
+        (
+            open(&crate::config::Store { url, readers: 1 }).await.unwrap(),
+            directory,
+        )
     }
 
     fn hash(token: &str) -> TokenHash {
@@ -163,15 +198,27 @@ mod tests {
         let (store, _directory) = store().await;
         let first = add(&store, "acme").await.unwrap();
         assert_eq!(first.token.len(), TOKEN_PREFIX.len() + 64);
-        assert_eq!(store.client_of_token(&hash(&first.token)).await.unwrap(), Some(first.id));
+        assert_eq!(
+            store.client_of_token(&hash(&first.token)).await.unwrap(),
+            Some(first.id)
+        );
         let second = rotate(&store, first.id).await.unwrap();
         assert_eq!((second.id, second.name.as_str()), (first.id, "acme"));
         assert_eq!(store.client_of_token(&hash(&first.token)).await.unwrap(), None);
-        assert_eq!(store.client_of_token(&hash(&second.token)).await.unwrap(), Some(first.id));
+        assert_eq!(
+            store.client_of_token(&hash(&second.token)).await.unwrap(),
+            Some(first.id)
+        );
         remove(&store, first.id, true).await.unwrap();
         assert_eq!(store.client_of_token(&hash(&second.token)).await.unwrap(), None);
-        assert!(matches!(remove(&store, first.id, true).await, Err(ClientsError::NoSuchClient(_))));
-        assert!(matches!(rotate(&store, ClientId(99)).await, Err(ClientsError::NoSuchClient(_))));
+        assert!(matches!(
+            remove(&store, first.id, true).await,
+            Err(ClientsError::NoSuchClient(_))
+        ));
+        assert!(matches!(
+            rotate(&store, ClientId(99)).await,
+            Err(ClientsError::NoSuchClient(_))
+        ));
     }
 
     #[tokio::test]

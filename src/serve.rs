@@ -64,15 +64,19 @@ pub async fn run(config: Config) -> Result<(), ServeError> {
     // The address and the database's lock come first: a second server by mistake ends here, before it has bothered
     // WhatsApp. Connections that come early wait in the kernel's queue.
     let listen = config.http.listen;
-    let listener = TcpListener::bind(listen).await.map_err(|error| ServeError::Bind(listen, error))?;
+    let listener = TcpListener::bind(listen)
+        .await
+        .map_err(|error| ServeError::Bind(listen, error))?;
     let store = open(&config).await?;
     first_client(&store).await?;
     let links = links(&config)?;
     let gateway = Gateway::start(settings(&config), store, links).await?;
     let address = listener.local_addr().unwrap_or(listen);
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
-    let limits =
-        Limits { request_timeout: config.http.request_timeout, max_connections: config.http.max_connections };
+    let limits = Limits {
+        request_timeout: config.http.request_timeout,
+        max_connections: config.http.max_connections,
+    };
     http::serve(listener, Arc::new(gateway.clone()), limits, shutdown).await;
     tracing::info!("no more requests; closing sessions");
     gateway.stop().await;
@@ -81,7 +85,11 @@ pub async fn run(config: Config) -> Result<(), ServeError> {
 }
 
 async fn open(config: &Config) -> Result<Store, StoreError> {
-    let options = StoreOptions { url: config.store.url.clone(), readers: config.store.readers, exclusive: true };
+    let options = StoreOptions {
+        url: config.store.url.clone(),
+        readers: config.store.readers,
+        exclusive: true,
+    };
     Store::open(&options).await
 }
 
@@ -121,7 +129,9 @@ async fn first_client(store: &Store) -> Result<(), ServeError> {
         client.id, client.name, client.token
     );
     let mut out = stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(ServeError::FirstToken)
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(ServeError::FirstToken)
 }
 
 /// Ends at the first SIGTERM or Ctrl-C; at the second one the process exits where it stands.

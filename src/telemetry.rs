@@ -18,7 +18,9 @@ pub struct TelemetryError(String);
 /// # Errors
 /// The filter cannot be parsed, or a log exists already.
 pub fn init(log: &Log) -> Result<(), TelemetryError> {
-    let filter = EnvFilter::builder().parse(&log.filter).map_err(|error| TelemetryError(error.to_string()))?;
+    let filter = EnvFilter::builder()
+        .parse(&log.filter)
+        .map_err(|error| TelemetryError(error.to_string()))?;
     let lines = fmt().with_env_filter(filter).with_writer(stderr);
     let done = match log.format {
         LogFormat::Text => lines.with_ansi(stderr().is_terminal()).finish().try_init(),

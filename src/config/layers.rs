@@ -37,7 +37,10 @@ impl Sources {
     /// process's variables.
     pub fn of_process(file: Option<PathBuf>) -> Self {
         let file = file.or_else(|| Path::new(FILE).is_file().then(|| PathBuf::from(FILE)));
-        Self { file, variables: std::env::vars_os().collect() }
+        Self {
+            file,
+            variables: std::env::vars_os().collect(),
+        }
     }
 }
 
@@ -65,7 +68,9 @@ pub(super) fn merge(sources: &Sources) -> Result<Figment, ConfigError> {
     if let Some(path) = &sources.file {
         let name = path.display().to_string();
         let text = fs::read_to_string(path).map_err(|error| {
-            ConfigError(vec![format!("--config {name}: {error}; a readable TOML file is expected")])
+            ConfigError(vec![format!(
+                "--config {name}: {error}; a readable TOML file is expected"
+            )])
         })?;
         layers.push(parse(&name, &text)?);
     }
@@ -87,7 +92,10 @@ pub(super) fn merge(sources: &Sources) -> Result<Figment, ConfigError> {
 
 fn parse(name: &str, text: &str) -> Result<Layer, ConfigError> {
     match Toml::from_str(text) {
-        Ok(values) => Ok(Layer { name: name.to_owned(), values }),
+        Ok(values) => Ok(Layer {
+            name: name.to_owned(),
+            values,
+        }),
         Err(error) => Err(ConfigError(vec![format!("{name}: {error}")])),
     }
 }
@@ -96,18 +104,29 @@ fn parse(name: &str, text: &str) -> Result<Layer, ConfigError> {
 /// `007`.
 fn variable(name: &OsString, value: &OsString, known: &[String]) -> Result<Option<Layer>, String> {
     let Some(name) = name.to_str() else { return Ok(None) };
-    let Some(rest) = name.strip_prefix(PREFIX) else { return Ok(None) };
+    let Some(rest) = name.strip_prefix(PREFIX) else {
+        return Ok(None);
+    };
     if !rest.contains("__") {
         // Other programs may have variables with our prefix; one that only lacks an underscore is no such thing.
-        let meant = known.iter().find(|key| key.replace('.', "_").eq_ignore_ascii_case(rest));
-        return meant.map_or(Ok(None), |key| Err(format!("{name}: two underscores follow the section: {}", of(key))));
+        let meant = known
+            .iter()
+            .find(|key| key.replace('.', "_").eq_ignore_ascii_case(rest));
+        return meant.map_or(Ok(None), |key| {
+            Err(format!("{name}: two underscores follow the section: {}", of(key)))
+        });
     }
-    let Some(value) = value.to_str() else { return Err(format!("{name}: is not UTF-8")) };
+    let Some(value) = value.to_str() else {
+        return Err(format!("{name}: is not UTF-8"));
+    };
     let mut values = Value::from(value);
     for part in rest.rsplit("__") {
         values = Value::from(Dict::from([(part.to_lowercase(), values)]));
     }
-    Ok(Some(Layer { name: name.to_owned(), values: values.into_dict().unwrap_or_default() }))
+    Ok(Some(Layer {
+        name: name.to_owned(),
+        values: values.into_dict().unwrap_or_default(),
+    }))
 }
 
 /// The variable of a key.
@@ -121,13 +140,23 @@ fn unknown(layer: &Layer, known: &[String]) -> Vec<String> {
     refused
         .filter_map(|key| {
             let section = key.split('.').next().unwrap_or_default();
-            let siblings: Vec<&str> =
-                known.iter().filter_map(|known| known.strip_prefix(section)?.strip_prefix('.')).collect();
+            let siblings: Vec<&str> = known
+                .iter()
+                .filter_map(|known| known.strip_prefix(section)?.strip_prefix('.'))
+                .collect();
             let empty_section = key == section && layer.values.get(section).is_some_and(|v| v.as_dict().is_some());
             match (siblings.as_slice(), empty_section) {
-                ([], _) => Some(format!("{}: {key} is not a key; sections are {}", layer.name, sections(known))),
+                ([], _) => Some(format!(
+                    "{}: {key} is not a key; sections are {}",
+                    layer.name,
+                    sections(known)
+                )),
                 (_, true) => None,
-                (keys, _) => Some(format!("{}: {key} is not a key; [{section}] has {}", layer.name, keys.join(", "))),
+                (keys, _) => Some(format!(
+                    "{}: {key} is not a key; [{section}] has {}",
+                    layer.name,
+                    keys.join(", ")
+                )),
             }
         })
         .collect()

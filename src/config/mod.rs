@@ -145,7 +145,9 @@ impl Loaded {
         let config = read(&mut reader);
         let settings = reader.finish()?;
         // Unreachable refusal: `finish` has returned every one of them.
-        config.map(|config| Self { config, settings }).map_err(|Refused| ConfigError(Vec::new()))
+        config
+            .map(|config| Self { config, settings })
+            .map_err(|Refused| ConfigError(Vec::new()))
     }
 }
 
@@ -195,11 +197,20 @@ fn http(reader: &mut Reader) -> Result<Http, Refused> {
 }
 
 fn store(reader: &mut Reader) -> Result<Store, Refused> {
-    let url = reader.text("store.url", "\"sqlite://PATH\", such as \"sqlite://data/wharf.db\"", |text| {
-        text.strip_prefix("sqlite://").is_some_and(|path| !path.is_empty()).then(|| text.to_owned())
-    });
+    let url = reader.text(
+        "store.url",
+        "\"sqlite://PATH\", such as \"sqlite://data/wharf.db\"",
+        |text| {
+            text.strip_prefix("sqlite://")
+                .is_some_and(|path| !path.is_empty())
+                .then(|| text.to_owned())
+        },
+    );
     let readers = reader.number("store.readers", 1, 64);
-    Ok(Store { url: url?, readers: readers? })
+    Ok(Store {
+        url: url?,
+        readers: readers?,
+    })
 }
 
 fn whatsapp(reader: &mut Reader) -> Result<Whatsapp, Refused> {
@@ -218,12 +229,22 @@ fn whatsapp(reader: &mut Reader) -> Result<Whatsapp, Refused> {
             (matches!(url.scheme(), "ws" | "wss") && url.has_host()).then(|| Some(text.to_owned()))
         }
     });
-    let device_name = reader.text("whatsapp.device_name", "1 to 50 characters without control characters", |text| {
-        let sane = (1..=50).contains(&text.chars().count()) && !text.chars().any(char::is_control);
-        sane.then(|| text.to_owned())
+    let device_name = reader.text(
+        "whatsapp.device_name",
+        "1 to 50 characters without control characters",
+        |text| {
+            let sane = (1..=50).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+            sane.then(|| text.to_owned())
+        },
+    );
+    let keys = reader.text("whatsapp.keys", "a directory", |text| {
+        (!text.is_empty()).then(|| PathBuf::from(text))
     });
-    let keys = reader.text("whatsapp.keys", "a directory", |text| (!text.is_empty()).then(|| PathBuf::from(text)));
-    Ok(Whatsapp { server_url: server_url?, device_name: device_name?, keys: keys? })
+    Ok(Whatsapp {
+        server_url: server_url?,
+        device_name: device_name?,
+        keys: keys?,
+    })
 }
 
 fn delivery(reader: &mut Reader) -> Result<Delivery, Refused> {
@@ -232,7 +253,9 @@ fn delivery(reader: &mut Reader) -> Result<Delivery, Refused> {
     let roots = "\"\", or a readable file of certificates (PEM)";
     let extra_roots_pem = reader.text("delivery.extra_roots", roots, |path| match path {
         "" => Some(String::new()),
-        _ => std::fs::read_to_string(path).ok().filter(|text| text.contains("-----BEGIN CERTIFICATE-----")),
+        _ => std::fs::read_to_string(path)
+            .ok()
+            .filter(|text| text.contains("-----BEGIN CERTIFICATE-----")),
     });
     let max_in_flight = reader.number("delivery.max_in_flight", 1, 100_000);
     let max_in_flight_per_client = reader.number("delivery.max_in_flight_per_client", 1, 100_000);
@@ -254,7 +277,10 @@ fn sessions(reader: &mut Reader) -> Result<Sessions, Refused> {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         some => some as usize,
     };
-    Ok(Sessions { bulkheads, start_per_second: start_per_second? })
+    Ok(Sessions {
+        bulkheads,
+        start_per_second: start_per_second?,
+    })
 }
 
 fn log(reader: &mut Reader) -> Result<Log, Refused> {
@@ -268,5 +294,8 @@ fn log(reader: &mut Reader) -> Result<Log, Refused> {
         let parsed = tracing_subscriber::EnvFilter::builder().parse(text);
         (!text.trim().is_empty() && parsed.is_ok()).then(|| text.to_owned())
     });
-    Ok(Log { format: format?, filter: filter? })
+    Ok(Log {
+        format: format?,
+        filter: filter?,
+    })
 }

@@ -16,7 +16,11 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) fn new(figment: Figment) -> Self {
-        Self { figment, settings: Vec::new(), errors: Vec::new() }
+        Self {
+            figment,
+            settings: Vec::new(),
+            errors: Vec::new(),
+        }
     }
 
     /// A text that `read` accepts.
@@ -57,7 +61,11 @@ impl Reader {
 
     /// Every key in effect, or everything that was refused.
     pub(super) fn finish(self) -> Result<Vec<Setting>, ConfigError> {
-        if self.errors.is_empty() { Ok(self.settings) } else { Err(ConfigError(self.errors)) }
+        if self.errors.is_empty() {
+            Ok(self.settings)
+        } else {
+            Err(ConfigError(self.errors))
+        }
     }
 
     fn take<T>(
@@ -66,7 +74,10 @@ impl Reader {
         accepted: &str,
         read: impl FnOnce(&Value) -> Option<(T, String)>,
     ) -> Result<T, Refused> {
-        let origin = self.figment.find_metadata(key).map_or_else(String::new, |found| found.name.to_string());
+        let origin = self
+            .figment
+            .find_metadata(key)
+            .map_or_else(String::new, |found| found.name.to_string());
         let refused = match self.figment.find_value(key) {
             Ok(value) => match read(&value) {
                 Some((typed, value)) => {
@@ -78,7 +89,8 @@ impl Reader {
             // Only a table can hide a key that the base layer has.
             Err(_) => "nothing".to_owned(),
         };
-        self.errors.push(format!("{origin}: {key} = {refused} is not accepted; give {accepted}"));
+        self.errors
+            .push(format!("{origin}: {key} = {refused} is not accepted; give {accepted}"));
         Err(Refused)
     }
 }

@@ -10,8 +10,17 @@ fn sources(file: Option<&str>, variables: &[(&str, &str)]) -> (Sources, Option<t
         file.write_all(text.as_bytes()).unwrap();
         file
     });
-    let variables = variables.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-    (Sources { file: file.as_ref().map(|file| file.path().to_owned()), variables }, file)
+    let variables = variables
+        .iter()
+        .map(|(name, value)| ((*name).into(), (*value).into()))
+        .collect();
+    (
+        Sources {
+            file: file.as_ref().map(|file| file.path().to_owned()),
+            variables,
+        },
+        file,
+    )
 }
 
 fn load(file: Option<&str>, variables: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
@@ -27,17 +36,26 @@ fn the_defaults_of_the_contract() {
     assert_eq!(config.store.url, "sqlite://data/wharf.db");
     assert_eq!(config.whatsapp.server_url, None);
     assert!(!config.delivery.allow_http && !config.delivery.allow_private_networks);
-    assert_eq!((config.log.format, config.log.filter.as_str()), (LogFormat::Text, "info"));
+    assert_eq!(
+        (config.log.format, config.log.filter.as_str()),
+        (LogFormat::Text, "info")
+    );
     assert!(loaded.settings.iter().all(|setting| setting.origin == "default"));
 }
 
 #[test]
 fn config_toml_and_the_types_have_the_same_keys() {
     let text = include_str!("../../config.toml");
-    let in_file = text.lines().filter(|line| !line.starts_with('#') && line.contains(" = ")).count();
+    let in_file = text
+        .lines()
+        .filter(|line| !line.starts_with('#') && line.contains(" = "))
+        .count();
     assert_eq!(load(None, &[]).unwrap().settings.len(), in_file);
     let lines: Vec<&str> = text.lines().collect();
-    for pair in lines.windows(2).filter(|pair| pair[1].contains(" = ") && !pair[1].starts_with('#')) {
+    for pair in lines
+        .windows(2)
+        .filter(|pair| pair[1].contains(" = ") && !pair[1].starts_with('#'))
+    {
         assert!(pair[0].starts_with("# "), "{} has no comment", pair[1]);
     }
 }
@@ -45,10 +63,26 @@ fn config_toml_and_the_types_have_the_same_keys() {
 #[test]
 fn variables_beat_the_file_beats_the_defaults() {
     let file = "[http]\nlisten = \"0.0.0.0:1\"\nmax_connections = 7\n";
-    let loaded = load(Some(file), &[("WHARF_HTTP__LISTEN", "[::1]:2"), ("PATH", "/bin"), ("WHARF_OTHER", "x")]).unwrap();
+    let loaded = load(
+        Some(file),
+        &[
+            ("WHARF_HTTP__LISTEN", "[::1]:2"),
+            ("PATH", "/bin"),
+            ("WHARF_OTHER", "x"),
+        ],
+    )
+    .unwrap();
     assert_eq!(loaded.config.http.listen.to_string(), "[::1]:2");
     assert_eq!(loaded.config.http.max_connections, 7);
-    let origin = |key: &str| loaded.settings.iter().find(|setting| setting.key == key).unwrap().origin.clone();
+    let origin = |key: &str| {
+        loaded
+            .settings
+            .iter()
+            .find(|setting| setting.key == key)
+            .unwrap()
+            .origin
+            .clone()
+    };
     assert_eq!(origin("http.listen"), "WHARF_HTTP__LISTEN");
     assert_eq!(origin("store.url"), "default");
     assert!(std::path::Path::new(&origin("http.max_connections")).is_absolute());
@@ -74,24 +108,69 @@ fn variables_are_text_of_whatever_the_key_wants() {
 #[test]
 fn every_error_names_the_key_the_value_and_what_would_be_accepted() {
     let table: &[(&str, &[&str])] = &[
-        ("[http]\nlisten = \"8080\"", &["http.listen", "\"8080\"", "127.0.0.1:8080"]),
+        (
+            "[http]\nlisten = \"8080\"",
+            &["http.listen", "\"8080\"", "127.0.0.1:8080"],
+        ),
         ("[http]\nlisten = 8080", &["http.listen", "8080", "127.0.0.1:8080"]),
-        ("[http]\nlisten = \"localhost:1\"", &["http.listen", "localhost:1", "an IP address and a port"]),
-        ("[http]\nrequest_timeout_ms = 1", &["http.request_timeout_ms = 1 ", "100 to 600000"]),
-        ("[http]\nmax_connections = -1", &["http.max_connections = -1 ", "1 to 1000000"]),
-        ("[http]\nmax_connections = 1.5", &["http.max_connections = 1.5 ", "1 to 1000000"]),
-        ("[store]\nurl = \"mysql://x\"", &["store.url", "\"mysql://x\"", "sqlite://PATH"]),
-        ("[store]\nurl = \"sqlite://\"", &["store.url", "\"sqlite://\"", "sqlite://PATH"]),
+        (
+            "[http]\nlisten = \"localhost:1\"",
+            &["http.listen", "localhost:1", "an IP address and a port"],
+        ),
+        (
+            "[http]\nrequest_timeout_ms = 1",
+            &["http.request_timeout_ms = 1 ", "100 to 600000"],
+        ),
+        (
+            "[http]\nmax_connections = -1",
+            &["http.max_connections = -1 ", "1 to 1000000"],
+        ),
+        (
+            "[http]\nmax_connections = 1.5",
+            &["http.max_connections = 1.5 ", "1 to 1000000"],
+        ),
+        (
+            "[store]\nurl = \"mysql://x\"",
+            &["store.url", "\"mysql://x\"", "sqlite://PATH"],
+        ),
+        (
+            "[store]\nurl = \"sqlite://\"",
+            &["store.url", "\"sqlite://\"", "sqlite://PATH"],
+        ),
         ("[store]\nreaders = 0", &["store.readers = 0 ", "1 to 64"]),
-        ("[whatsapp]\nserver_url = \"http://x\"", &["whatsapp.server_url", "\"http://x\"", "test network"]),
-        ("[whatsapp]\ndevice_name = \"a\\nb\"", &["whatsapp.device_name", "\"a\\u000Ab\"", "1 to 50 characters"]),
+        (
+            "[whatsapp]\nserver_url = \"http://x\"",
+            &["whatsapp.server_url", "\"http://x\"", "test network"],
+        ),
+        (
+            "[whatsapp]\ndevice_name = \"a\\nb\"",
+            &["whatsapp.device_name", "\"a\\u000Ab\"", "1 to 50 characters"],
+        ),
         ("[whatsapp]\nkeys = \"\"", &["whatsapp.keys", "\"\"", "a directory"]),
-        ("[delivery]\nallow_http = 1", &["delivery.allow_http = 1 ", "true or false"]),
-        ("[delivery]\nallow_http = \"yes\"", &["delivery.allow_http = \"yes\"", "true or false"]),
-        ("[delivery]\nextra_roots = \"/nonexistent.pem\"", &["delivery.extra_roots", "/nonexistent.pem", "PEM"]),
-        ("[delivery]\nmax_in_flight = {}", &["delivery.max_in_flight = a table", "a whole number"]),
-        ("[sessions]\nbulkheads = 257", &["sessions.bulkheads = 257 ", "0 to 256"]),
-        ("[log]\nformat = \"xml\"", &["log.format", "\"xml\"", "\"text\" or \"json\""]),
+        (
+            "[delivery]\nallow_http = 1",
+            &["delivery.allow_http = 1 ", "true or false"],
+        ),
+        (
+            "[delivery]\nallow_http = \"yes\"",
+            &["delivery.allow_http = \"yes\"", "true or false"],
+        ),
+        (
+            "[delivery]\nextra_roots = \"/nonexistent.pem\"",
+            &["delivery.extra_roots", "/nonexistent.pem", "PEM"],
+        ),
+        (
+            "[delivery]\nmax_in_flight = {}",
+            &["delivery.max_in_flight = a table", "a whole number"],
+        ),
+        (
+            "[sessions]\nbulkheads = 257",
+            &["sessions.bulkheads = 257 ", "0 to 256"],
+        ),
+        (
+            "[log]\nformat = \"xml\"",
+            &["log.format", "\"xml\"", "\"text\" or \"json\""],
+        ),
         ("[log]\nfilter = \"a=b=c\"", &["log.filter", "\"a=b=c\"", "info"]),
         ("[log]\nfilter = []", &["log.filter = an array", "info"]),
         ("[http]\nlisen = 1", &["http.lisen", "listen, max_connections"]),
@@ -129,16 +208,31 @@ fn wrong_variables_are_named() {
 
 #[test]
 fn all_errors_come_at_once() {
-    let error = load(Some("[http]\nlisten = 1\n[log]\nformat = 2\n"), &[("WHARF_STORE__URL", "x")]).unwrap_err();
+    let error = load(
+        Some("[http]\nlisten = 1\n[log]\nformat = 2\n"),
+        &[("WHARF_STORE__URL", "x")],
+    )
+    .unwrap_err();
     assert_eq!(error.0.len(), 3, "{error}");
 }
 
 #[test]
 fn a_missing_file_is_an_error_and_an_empty_one_is_not() {
-    let sources = Sources { file: Some("/nonexistent/wharf.toml".into()), variables: Vec::new() };
-    assert!(Loaded::load(&sources).unwrap_err().to_string().contains("/nonexistent/wharf.toml"));
+    let sources = Sources {
+        file: Some("/nonexistent/wharf.toml".into()),
+        variables: Vec::new(),
+    };
+    assert!(
+        Loaded::load(&sources)
+            .unwrap_err()
+            .to_string()
+            .contains("/nonexistent/wharf.toml")
+    );
     assert_eq!(load(Some(""), &[]).unwrap().config, load(None, &[]).unwrap().config);
-    assert_eq!(load(Some("[http]\n"), &[]).unwrap().config, load(None, &[]).unwrap().config);
+    assert_eq!(
+        load(Some("[http]\n"), &[]).unwrap().config,
+        load(None, &[]).unwrap().config
+    );
 }
 
 #[test]

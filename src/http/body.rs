@@ -27,12 +27,17 @@ impl Body {
     /// Wraps what warp gives.
     pub(super) fn new<B: Buf>(stream: impl Stream<Item = Result<B, warp::Error>> + Send + 'static) -> Self {
         let chunks = stream.map(|chunk| chunk.map(|mut buf| buf.copy_to_bytes(buf.remaining())));
-        Self { chunks: Box::pin(chunks), ended: false }
+        Self {
+            chunks: Box::pin(chunks),
+            ended: false,
+        }
     }
 
     /// The whole body, if it is JSON by its content type, not larger than the limit, and here in time.
     pub(super) async fn read(&mut self, headers: &HeaderMap, time: Duration) -> Result<Bytes, Problem> {
-        let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        let announced = headers
+            .get(header::CONTENT_LENGTH)
+            .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
         if announced.is_some_and(|length| length > BODY_MAX_BYTES as u64) {
             return Err(too_large());
         }
@@ -71,7 +76,10 @@ impl Body {
         while let Some(chunk) = self.next().await {
             let chunk = chunk.map_err(|error| {
                 tracing::debug!(%error, "a body broke off");
-                Problem::new(StatusCode::BAD_REQUEST, "the body broke off or is not framed as HTTP wants it")
+                Problem::new(
+                    StatusCode::BAD_REQUEST,
+                    "the body broke off or is not framed as HTTP wants it",
+                )
             })?;
             if whole.len() + chunk.len() > BODY_MAX_BYTES {
                 return Err(too_large());
@@ -92,13 +100,27 @@ impl Body {
 }
 
 fn too_large() -> Problem {
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("a body may have {BODY_MAX_BYTES} bytes at most"))
+    Problem::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        format!("a body may have {BODY_MAX_BYTES} bytes at most"),
+    )
 }
 
 /// `application/json` or `application/…+json`, with whatever parameters: JSON is UTF-8, no matter what they say.
 fn is_json(headers: &HeaderMap) -> bool {
     let mut types = headers.get_all(header::CONTENT_TYPE).iter();
-    let (Some(only), None) = (types.next(), types.next()) else { return false };
-    let essence = only.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    essence.strip_prefix("application/").is_some_and(|kind| kind == "json" || kind.ends_with("+json"))
+    let (Some(only), None) = (types.next(), types.next()) else {
+        return false;
+    };
+    let essence = only
+        .to_str()
+        .unwrap_or_default()
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
+    essence
+        .strip_prefix("application/")
+        .is_some_and(|kind| kind == "json" || kind.ends_with("+json"))
 }

@@ -20,7 +20,10 @@ pub(super) async fn create(call: Call) -> Answer {
     let mut body = Fields::parse(&call.body)?;
     let phone_number = body.required("phone_number", fields::phone);
     body.finish()?;
-    json(StatusCode::CREATED, &call.desk.create_connection(call.client, phone_number?).await?)
+    json(
+        StatusCode::CREATED,
+        &call.desk.create_connection(call.client, phone_number?).await?,
+    )
 }
 
 /// `GET /api/whatsapp/connections`
@@ -30,7 +33,10 @@ pub(super) async fn all(call: Call) -> Answer {
 
 /// `GET /api/whatsapp/connections/:phone_number`
 pub(super) async fn one(call: Call) -> Answer {
-    json(StatusCode::OK, &call.desk.connection(call.client, &call.phone()?).await?)
+    json(
+        StatusCode::OK,
+        &call.desk.connection(call.client, &call.phone()?).await?,
+    )
 }
 
 /// `GET /api/whatsapp/connections/:phone_number/qr`
@@ -46,20 +52,28 @@ pub(super) async fn qr(call: Call) -> Answer {
         Format::Png => qr::reply("image/png", qr::png(&code.qr)?),
         Format::Svg => qr::reply("image/svg+xml", qr::svg(&code.qr)?),
     };
-    response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
+    response
+        .headers_mut()
+        .insert(header::VARY, HeaderValue::from_static("accept"));
     Ok(response)
 }
 
 /// `POST /api/whatsapp/connections/:phone_number/connect`
 pub(super) async fn connect(call: Call) -> Answer {
     Fields::parse(&call.body)?.finish()?;
-    json(StatusCode::ACCEPTED, &call.desk.connect(call.client, &call.phone()?).await?)
+    json(
+        StatusCode::ACCEPTED,
+        &call.desk.connect(call.client, &call.phone()?).await?,
+    )
 }
 
 /// `POST /api/whatsapp/connections/:phone_number/disconnect`
 pub(super) async fn disconnect(call: Call) -> Answer {
     Fields::parse(&call.body)?.finish()?;
-    json(StatusCode::ACCEPTED, &call.desk.disconnect(call.client, &call.phone()?).await?)
+    json(
+        StatusCode::ACCEPTED,
+        &call.desk.disconnect(call.client, &call.phone()?).await?,
+    )
 }
 
 /// `DELETE /api/whatsapp/connections/:phone_number`
@@ -78,7 +92,10 @@ pub(super) async fn send(call: Call) -> Answer {
     let text = body.required("text", fields::text);
     body.finish()?;
     kind?;
-    json(StatusCode::CREATED, &call.desk.send_text(call.client, &phone, to?, text?, key).await?)
+    json(
+        StatusCode::CREATED,
+        &call.desk.send_text(call.client, &phone, to?, text?, key).await?,
+    )
 }
 
 /// The key of a request that may be repeated, with the hash of the body as it came: the same meaning written in other
@@ -93,5 +110,8 @@ fn idempotency_key(call: &Call) -> Result<Option<IdempotencyKey>, Problem> {
             return Err(Problem::invalid(vec![FieldError::new("Idempotency-Key", message)]));
         }
     };
-    Ok(Some(IdempotencyKey { key: key.to_owned(), body_hash: Sha256::digest(&call.body).into() }))
+    Ok(Some(IdempotencyKey {
+        key: key.to_owned(),
+        body_hash: Sha256::digest(&call.body).into(),
+    }))
 }

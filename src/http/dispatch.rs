@@ -61,7 +61,13 @@ impl Dispatch {
             .and(warp::body::stream())
             .then(move |method, path: FullPath, query, headers, body| {
                 let path = path.as_str().to_owned();
-                self.clone().answer(Request { method, path, query, headers, body: Body::new(body) })
+                self.clone().answer(Request {
+                    method,
+                    path,
+                    query,
+                    headers,
+                    body: Body::new(body),
+                })
             })
     }
 
@@ -128,14 +134,19 @@ impl Dispatch {
     async fn authenticate(&self, headers: &HeaderMap) -> Result<ClientId, Problem> {
         let token = bearer_token(headers).ok_or_else(Problem::unauthorized)?;
         let hash = TokenHash(Sha256::digest(token.as_bytes()).into());
-        self.desk.client_of_token(&hash).await?.ok_or_else(Problem::unauthorized)
+        self.desk
+            .client_of_token(&hash)
+            .await?
+            .ok_or_else(Problem::unauthorized)
     }
 }
 
 /// The segments of a path, decoded; `None` when it is not text or has no leading slash.
 fn decode(path: &str) -> Option<Vec<String>> {
     let segments = path.strip_prefix('/')?.split('/');
-    segments.map(|segment| Some(percent_decode_str(segment).decode_utf8().ok()?.into_owned())).collect()
+    segments
+        .map(|segment| Some(percent_decode_str(segment).decode_utf8().ok()?.into_owned()))
+        .collect()
 }
 
 /// The path exists, the method does not; OPTIONS only asks which do.
@@ -154,7 +165,9 @@ fn other_methods(method: &Method, allow: &str) -> Answer {
 /// The token of the one `Authorization: Bearer TOKEN`.
 fn bearer_token(headers: &HeaderMap) -> Option<&str> {
     let mut given = headers.get_all(header::AUTHORIZATION).iter();
-    let (Some(only), None) = (given.next(), given.next()) else { return None };
+    let (Some(only), None) = (given.next(), given.next()) else {
+        return None;
+    };
     let (scheme, token) = only.to_str().ok()?.split_once(' ')?;
     let token = token.trim();
     (scheme.eq_ignore_ascii_case("bearer") && (1..=TOKEN_MAX).contains(&token.len())).then_some(token)

@@ -36,12 +36,18 @@ impl Fields {
     /// Parses a body; of a field that is given twice the last one counts. No body at all has no fields.
     pub(super) fn parse(body: &[u8]) -> Result<Self, Problem> {
         if body.is_empty() {
-            return Ok(Self { rest: Map::new(), errors: Vec::new() });
+            return Ok(Self {
+                rest: Map::new(),
+                errors: Vec::new(),
+            });
         }
         let bad = |detail: String| Problem::new(StatusCode::BAD_REQUEST, detail);
         let text = std::str::from_utf8(body).map_err(|_| bad("the body is not UTF-8".into()))?;
         match serde_json::from_str(text) {
-            Ok(Value::Object(rest)) => Ok(Self { rest, errors: Vec::new() }),
+            Ok(Value::Object(rest)) => Ok(Self {
+                rest,
+                errors: Vec::new(),
+            }),
             Ok(_) => Err(bad("the body must be a JSON object".into())),
             Err(error) => Err(bad(format!("the body is not JSON: {error}"))),
         }
@@ -65,7 +71,10 @@ impl Fields {
         name: &'static str,
         read: fn(&'static str, Value) -> Result<T, InvalidField>,
     ) -> Result<Option<T>, Refused> {
-        self.rest.shift_remove(name).map(|value| self.keep(read(name, value))).transpose()
+        self.rest
+            .shift_remove(name)
+            .map(|value| self.keep(read(name, value)))
+            .transpose()
     }
 
     /// Ends the reading: whatever is left is unknown, and everything refused so far is named.
@@ -74,7 +83,11 @@ impl Fields {
             let shown: String = name.chars().take(NAME_SHOWN).collect();
             self.errors.push(FieldError::new(shown, "is not a known field"));
         }
-        if self.errors.is_empty() { Ok(()) } else { Err(Problem::invalid(self.errors)) }
+        if self.errors.is_empty() {
+            Ok(())
+        } else {
+            Err(Problem::invalid(self.errors))
+        }
     }
 
     fn keep<T>(&mut self, result: Result<T, InvalidField>) -> Result<T, Refused> {
@@ -87,7 +100,9 @@ impl Fields {
 
 /// true or false.
 pub(super) fn boolean(name: &'static str, value: Value) -> Result<bool, InvalidField> {
-    value.as_bool().ok_or_else(|| InvalidField::new(name, "must be true or false"))
+    value
+        .as_bool()
+        .ok_or_else(|| InvalidField::new(name, "must be true or false"))
 }
 
 /// A phone number, as a string.
@@ -106,7 +121,10 @@ pub(super) fn url(name: &'static str, value: Value) -> Result<String, InvalidFie
     let url = string(name, value)?;
     match url.len() {
         1..=URL_MAX_BYTES => Ok(url),
-        length => Err(InvalidField::new(name, format!("must be 1 to {URL_MAX_BYTES} bytes long, this is {length}"))),
+        length => Err(InvalidField::new(
+            name,
+            format!("must be 1 to {URL_MAX_BYTES} bytes long, this is {length}"),
+        )),
     }
 }
 
@@ -119,10 +137,7 @@ pub(super) fn metadata(name: &'static str, value: Value) -> Result<Map<String, V
 }
 
 /// A client's own object, or null to clear it.
-pub(super) fn metadata_or_null(
-    name: &'static str,
-    value: Value,
-) -> Result<Option<Map<String, Value>>, InvalidField> {
+pub(super) fn metadata_or_null(name: &'static str, value: Value) -> Result<Option<Map<String, Value>>, InvalidField> {
     match value {
         Value::Null => Ok(None),
         Value::Object(object) => webhook::check_metadata(object).map(Some),
@@ -132,7 +147,11 @@ pub(super) fn metadata_or_null(
 
 /// The type of a message to send.
 pub(super) fn text_type(name: &'static str, value: Value) -> Result<(), InvalidField> {
-    if value == "text" { Ok(()) } else { Err(InvalidField::new(name, "must be \"text\"")) }
+    if value == "text" {
+        Ok(())
+    } else {
+        Err(InvalidField::new(name, "must be \"text\""))
+    }
 }
 
 /// A text to send.
@@ -140,7 +159,10 @@ pub(super) fn text(name: &'static str, value: Value) -> Result<String, InvalidFi
     let text = string(name, value)?;
     match text.len() {
         1..=TEXT_MAX_BYTES => Ok(text),
-        length => Err(InvalidField::new(name, format!("must be 1 to {TEXT_MAX_BYTES} bytes long, this is {length}"))),
+        length => Err(InvalidField::new(
+            name,
+            format!("must be 1 to {TEXT_MAX_BYTES} bytes long, this is {length}"),
+        )),
     }
 }
 

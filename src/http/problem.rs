@@ -19,7 +19,10 @@ pub(super) struct FieldError {
 
 impl FieldError {
     pub(super) fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { field: field.into(), message: message.into() }
+        Self {
+            field: field.into(),
+            message: message.into(),
+        }
     }
 }
 
@@ -51,7 +54,12 @@ struct Document<'a> {
 
 impl Problem {
     pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), errors: Vec::new(), headers: Vec::new() }
+        Self {
+            status,
+            detail: detail.into(),
+            errors: Vec::new(),
+            headers: Vec::new(),
+        }
     }
 
     /// 400 with every refused field.
@@ -59,13 +67,19 @@ impl Problem {
         let names: Vec<&str> = errors.iter().take(5).map(|error| error.field.as_str()).collect();
         let more = if errors.len() > names.len() { ", …" } else { "" };
         let detail = format!("not accepted: {}{more}", names.join(", "));
-        Self { errors, ..Self::new(StatusCode::BAD_REQUEST, detail) }
+        Self {
+            errors,
+            ..Self::new(StatusCode::BAD_REQUEST, detail)
+        }
     }
 
     /// 401 (CONTRACT.md section 1); the same for a missing and an unknown token.
     pub(super) fn unauthorized() -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "a valid bearer token is needed: Authorization: Bearer TOKEN")
-            .with(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "a valid bearer token is needed: Authorization: Bearer TOKEN",
+        )
+        .with(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
     }
 
     /// 503; trying again soon makes sense.
@@ -75,7 +89,10 @@ impl Problem {
 
     /// 500. What happened goes to the log, not to the client.
     pub(super) fn internal() -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "a fault in Wharf; its log has the details under this request id")
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "a fault in Wharf; its log has the details under this request id",
+        )
     }
 
     pub(super) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
@@ -96,7 +113,10 @@ impl Problem {
         let mut response = Response::new(body.into());
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
         headers.extend(self.headers);
         response
     }

@@ -32,7 +32,9 @@ impl Format {
 
     /// The format of `?format=`.
     pub(super) fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find_map(|(format, name, _)| (name == word).then_some(format))
+        Self::ALL
+            .into_iter()
+            .find_map(|(format, name, _)| (name == word).then_some(format))
     }
 
     /// What `?format=` takes.
@@ -43,8 +45,12 @@ impl Format {
 
 /// The format that `Accept` likes best; JSON when it names none of ours, as it is the format of everything else here.
 pub(super) fn negotiate(headers: &HeaderMap) -> Format {
-    let accept: Vec<&str> =
-        headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).flat_map(|v| v.split(',')).collect();
+    let accept: Vec<&str> = headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|v| v.split(','))
+        .collect();
     let mut best = (Format::Json, (0.0, 0));
     for (format, _, media_type) in Format::ALL {
         let liking = liking(media_type, &accept);
@@ -67,7 +73,9 @@ fn liking(media_type: &str, accept: &[&str]) -> (f32, u8) {
             all if all == "*/*" => 1,
             _ => continue,
         };
-        let quality = parts.find_map(|part| part.strip_prefix("q=")).map_or(1.0, |q| q.parse().unwrap_or(0.0));
+        let quality = parts
+            .find_map(|part| part.strip_prefix("q="))
+            .map_or(1.0, |q| q.parse().unwrap_or(0.0));
         if specific > found.1 {
             found = (quality, specific);
         }
@@ -111,7 +119,11 @@ fn write_png(side: usize, pixels: &[u8]) -> Result<Vec<u8>, png::EncodingError> 
 
 /// The code as SVG.
 pub(super) fn svg(text: &str) -> Result<Vec<u8>, Problem> {
-    let picture = encode(text)?.render::<svg::Color<'_>>().quiet_zone(true).min_dimensions(400, 400).build();
+    let picture = encode(text)?
+        .render::<svg::Color<'_>>()
+        .quiet_zone(true)
+        .min_dimensions(400, 400)
+        .build();
     Ok(picture.into_bytes())
 }
 
@@ -126,6 +138,8 @@ fn encode(text: &str) -> Result<QrCode, Problem> {
 /// An answer with a picture in it.
 pub(super) fn reply(media_type: &'static str, picture: Vec<u8>) -> Response {
     let mut response = Response::new(picture.into());
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
     response
 }

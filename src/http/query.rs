@@ -12,9 +12,14 @@ pub(super) struct Query {
 impl Query {
     /// Parses the text after the `?`. A parameter without a value (`status=`) counts as left out.
     pub(super) fn parse(text: &str) -> Self {
-        let rest: Vec<(String, String)> =
-            url::form_urlencoded::parse(text.as_bytes()).into_owned().filter(|(_, value)| !value.is_empty()).collect();
-        Self { rest, errors: Vec::new() }
+        let rest: Vec<(String, String)> = url::form_urlencoded::parse(text.as_bytes())
+            .into_owned()
+            .filter(|(_, value)| !value.is_empty())
+            .collect();
+        Self {
+            rest,
+            errors: Vec::new(),
+        }
     }
 
     /// Takes a parameter; what is wrong with it is said by [`Query::finish`].
@@ -34,8 +39,13 @@ impl Query {
     pub(super) fn finish(mut self) -> Result<(), Problem> {
         for (name, _) in self.rest.into_iter().take(20) {
             let shown: String = name.chars().take(100).collect();
-            self.errors.push(FieldError::new(shown, "is not a known parameter, or is given twice"));
+            self.errors
+                .push(FieldError::new(shown, "is not a known parameter, or is given twice"));
         }
-        if self.errors.is_empty() { Ok(()) } else { Err(Problem::invalid(self.errors)) }
+        if self.errors.is_empty() {
+            Ok(())
+        } else {
+            Err(Problem::invalid(self.errors))
+        }
     }
 }

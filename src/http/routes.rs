@@ -41,7 +41,12 @@ pub(super) enum Found<'a> {
 
 macro_rules! route {
     ($method:ident $path:literal $takes:ident $handler:path) => {
-        Route { method: Method::$method, path: $path, takes: Takes::$takes, handler: |call| Box::pin($handler(call)) }
+        Route {
+            method: Method::$method,
+            path: $path,
+            takes: Takes::$takes,
+            handler: |call| Box::pin($handler(call)),
+        }
     };
 }
 
@@ -77,7 +82,9 @@ pub(super) fn is_below_api(segments: &[String]) -> bool {
 pub(super) fn find(method: &Method, segments: &[String]) -> Found<'static> {
     let fixed = ROUTES.iter().filter(|route| !route.path.contains(':'));
     let variable = ROUTES.iter().filter(|route| route.path.contains(':'));
-    let Some((path, param)) = fixed.chain(variable).find_map(|route| Some((route.path, matches(route.path, segments)?)))
+    let Some((path, param)) = fixed
+        .chain(variable)
+        .find_map(|route| Some((route.path, matches(route.path, segments)?)))
     else {
         return Found::Nothing;
     };

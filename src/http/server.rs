@@ -44,7 +44,13 @@ pub struct Limits {
 
 /// Serves until `shutdown` ends; then takes no new request and gives the running ones ten seconds.
 pub async fn serve(listener: TcpListener, desk: Arc<dyn Desk>, limits: Limits, shutdown: impl Future<Output = ()>) {
-    let service = warp::service(Dispatch { desk, deadline: limits.request_timeout }.filter());
+    let service = warp::service(
+        Dispatch {
+            desk,
+            deadline: limits.request_timeout,
+        }
+        .filter(),
+    );
     let places = Arc::new(Semaphore::new(limits.max_connections));
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
@@ -71,7 +77,10 @@ pub async fn serve(listener: TcpListener, desk: Arc<dyn Desk>, limits: Limits, s
     }
     drop(listener);
     if timeout(STOP_TIME, graceful.shutdown()).await.is_err() {
-        tracing::warn!(open = connections.len(), "connections still open after {STOP_TIME:?} are cut");
+        tracing::warn!(
+            open = connections.len(),
+            "connections still open after {STOP_TIME:?} are cut"
+        );
     }
     connections.shutdown().await;
 }

@@ -34,7 +34,10 @@ pub(super) async fn register(call: Call) -> Answer {
         is_active: is_active?.unwrap_or(true),
         metadata: metadata?,
     };
-    json(StatusCode::CREATED, &call.desk.register_webhook(call.client, new).await?)
+    json(
+        StatusCode::CREATED,
+        &call.desk.register_webhook(call.client, new).await?,
+    )
 }
 
 /// `GET /api/webhooks/list`
@@ -44,7 +47,10 @@ pub(super) async fn all(call: Call) -> Answer {
 
 /// `GET /api/webhooks/:webhook_id`
 pub(super) async fn one(call: Call) -> Answer {
-    json(StatusCode::OK, &call.desk.webhook(call.client, webhook_id(&call)?).await?)
+    json(
+        StatusCode::OK,
+        &call.desk.webhook(call.client, webhook_id(&call)?).await?,
+    )
 }
 
 /// `PATCH /api/webhooks/:webhook_id`; no body at all is an empty patch.
@@ -77,12 +83,24 @@ pub(super) async fn events(call: Call) -> Answer {
     let mut query = Query::parse(&call.query);
     let status = query.optional("status", read_status);
     let limit = query.optional("limit", read_limit);
-    let cursor = query.optional("cursor", |text| text.parse::<Cursor>().map_err(|refusal| refusal.message));
+    let cursor = query.optional("cursor", |text| {
+        text.parse::<Cursor>().map_err(|refusal| refusal.message)
+    });
     query.finish()?;
-    let filter = EventFilter { status, limit: limit.unwrap_or(DEFAULT_LIMIT), cursor };
+    let filter = EventFilter {
+        status,
+        limit: limit.unwrap_or(DEFAULT_LIMIT),
+        cursor,
+    };
     let page = call.desk.events(call.client, id, filter).await?;
     let next_cursor = page.next_cursor.map(|cursor| cursor.to_string());
-    json(StatusCode::OK, &Page { data: &page.events, next_cursor })
+    json(
+        StatusCode::OK,
+        &Page {
+            data: &page.events,
+            next_cursor,
+        },
+    )
 }
 
 /// `POST /api/webhooks/events/:event_id/retry`; a body is optional.

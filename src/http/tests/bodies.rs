@@ -17,7 +17,17 @@ const BODIES_PER_ROUTE: usize = 200;
 
 /// Names that some route knows, and one that none does.
 const NAMES: [&str; 11] = [
-    "phone_number", "webhook_url", "max_retries", "is_active", "metadata", "force", "to", "type", "text", "surprise", "",
+    "phone_number",
+    "webhook_url",
+    "max_retries",
+    "is_active",
+    "metadata",
+    "force",
+    "to",
+    "type",
+    "text",
+    "surprise",
+    "",
 ];
 
 fn value() -> impl Strategy<Value = Value> {
@@ -27,7 +37,15 @@ fn value() -> impl Strategy<Value = Value> {
         any::<i64>().prop_map(Value::from),
         any::<f64>().prop_map(Value::from),
         ".{0,40}".prop_map(Value::from),
-        prop::sample::select(vec!["text", NUMBER, "https://example.com/", "\0", "🦀", "http://[::1]/"]).prop_map(Value::from),
+        prop::sample::select(vec![
+            "text",
+            NUMBER,
+            "https://example.com/",
+            "\0",
+            "🦀",
+            "http://[::1]/"
+        ])
+        .prop_map(Value::from),
         (0_usize..3000).prop_map(|length| Value::from("x".repeat(length))),
     ];
     leaf.prop_recursive(4, 32, 6, |inner| {
@@ -40,8 +58,12 @@ fn value() -> impl Strategy<Value = Value> {
 
 /// Mostly objects with known names and odd values, now and then any JSON or any bytes.
 fn body() -> impl Strategy<Value = Vec<u8>> {
-    let object = prop::collection::vec((prop::sample::select(NAMES.to_vec()), value()), 0..8)
-        .prop_map(|pairs| pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<Map<_, _>>());
+    let object = prop::collection::vec((prop::sample::select(NAMES.to_vec()), value()), 0..8).prop_map(|pairs| {
+        pairs
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect::<Map<_, _>>()
+    });
     prop_oneof![
         8 => object.prop_map(|object| Value::Object(object).to_string().into_bytes()),
         2 => value().prop_map(|value| value.to_string().into_bytes()),
@@ -53,17 +75,24 @@ fn body() -> impl Strategy<Value = Vec<u8>> {
 async fn no_body_makes_a_5xx_or_hangs() {
     let facade = Facade::start().await;
     // Seeded: a failure can be looked at again.
-    let config = Config { failure_persistence: None, ..Config::default() };
+    let config = Config {
+        failure_persistence: None,
+        ..Config::default()
+    };
     let rng = TestRng::deterministic_rng(config.rng_algorithm);
     let mut runner = TestRunner::new_with_rng(config, rng);
     let bodies = body();
     for route in ROUTES.iter().filter(|route| route.takes == Takes::Object) {
         let path = route.path.replace(":phone_number", NUMBER);
-        let path = path.replace(":webhook_id", &ID.to_string()).replace(":event_id", &ID.to_string());
+        let path = path
+            .replace(":webhook_id", &ID.to_string())
+            .replace(":event_id", &ID.to_string());
         for _ in 0..BODIES_PER_ROUTE {
             let body = bodies.new_tree(&mut runner).unwrap().current();
             let shown = String::from_utf8_lossy(&body).into_owned();
-            let ask = facade.ask(route.method.as_str(), &path).header("content-type", "application/json");
+            let ask = facade
+                .ask(route.method.as_str(), &path)
+                .header("content-type", "application/json");
             // `send` checks the problem document, the request id, and that there is an answer.
             let reply = ask.bytes(body).send().await;
             assert!(reply.status < 500, "{} {path} with {shown}: {reply:?}", route.method);

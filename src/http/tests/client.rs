@@ -29,7 +29,12 @@ pub(super) struct Reply {
 impl Ask {
     pub(super) fn new(address: SocketAddr, method: &str, path: &str) -> Self {
         let head = format!("{method} {path} HTTP/1.1\r\nhost: wharf\r\nconnection: close\r\n");
-        Self { address, head, method: method.into(), body: None }
+        Self {
+            address,
+            head,
+            method: method.into(),
+            body: None,
+        }
     }
 
     pub(super) fn header(mut self, name: &str, value: &str) -> Self {
@@ -54,7 +59,9 @@ impl Ask {
     pub(super) async fn send(self) -> Reply {
         let what = self.head.lines().next().unwrap_or_default().to_owned();
         let method = self.method.clone();
-        let reply = timeout(PATIENCE, self.exchange()).await.unwrap_or_else(|_| panic!("{what}: hangs"));
+        let reply = timeout(PATIENCE, self.exchange())
+            .await
+            .unwrap_or_else(|_| panic!("{what}: hangs"));
         reply.check(&what, &method);
         reply
     }
@@ -79,16 +86,29 @@ impl Ask {
 impl Reply {
     /// Takes the bytes of one whole answer apart.
     pub(super) fn parse(answer: &[u8]) -> Self {
-        let end = answer.windows(4).position(|window| window == b"\r\n\r\n").expect("an answer has a head");
+        let end = answer
+            .windows(4)
+            .position(|window| window == b"\r\n\r\n")
+            .expect("an answer has a head");
         let head = std::str::from_utf8(&answer[..end]).unwrap();
         let mut lines = head.split("\r\n");
         let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
-        let headers = lines.map(|line| line.split_once(": ").unwrap()).map(|(n, v)| (n.into(), v.into())).collect();
-        Self { status, headers, body: answer[end + 4..].to_vec() }
+        let headers = lines
+            .map(|line| line.split_once(": ").unwrap())
+            .map(|(n, v)| (n.into(), v.into()))
+            .collect();
+        Self {
+            status,
+            headers,
+            body: answer[end + 4..].to_vec(),
+        }
     }
 
     pub(super) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
     }
 
     pub(super) fn json(&self) -> Value {
@@ -98,17 +118,30 @@ impl Reply {
     /// The names in `errors`.
     pub(super) fn bad_fields(&self) -> Vec<String> {
         let errors = self.json()["errors"].as_array().cloned().unwrap_or_default();
-        errors.iter().map(|error| error["field"].as_str().unwrap().to_owned()).collect()
+        errors
+            .iter()
+            .map(|error| error["field"].as_str().unwrap().to_owned())
+            .collect()
     }
 
     fn check(&self, what: &str, method: &str) {
-        assert!(self.header("x-request-id").is_some_and(|id| !id.is_empty()), "{what}: no request id: {self:?}");
+        assert!(
+            self.header("x-request-id").is_some_and(|id| !id.is_empty()),
+            "{what}: no request id: {self:?}"
+        );
         if self.status >= 400 && method != "HEAD" {
-            assert_eq!(self.header("content-type"), Some("application/problem+json"), "{what}: {self:?}");
+            assert_eq!(
+                self.header("content-type"),
+                Some("application/problem+json"),
+                "{what}: {self:?}"
+            );
             let problem = self.json();
             assert_eq!(problem["status"], self.status, "{what}");
             for member in ["type", "title", "detail"] {
-                assert!(problem[member].as_str().is_some_and(|text| !text.is_empty()), "{what}: {member}: {problem}");
+                assert!(
+                    problem[member].as_str().is_some_and(|text| !text.is_empty()),
+                    "{what}: {member}: {problem}"
+                );
             }
         }
     }

@@ -136,7 +136,9 @@ fn event() -> Event {
 impl Desk for FakeDesk {
     async fn client_of_token(&self, token: &TokenHash) -> Result<Option<ClientId>, GatewayError> {
         let hash = |token: &str| TokenHash(Sha256::digest(token.as_bytes()).into());
-        Ok([(ALPHA, 1), (BETA, 2)].into_iter().find_map(|(t, id)| (hash(t) == *token).then_some(ClientId(id))))
+        Ok([(ALPHA, 1), (BETA, 2)]
+            .into_iter()
+            .find_map(|(t, id)| (hash(t) == *token).then_some(ClientId(id))))
     }
 
     async fn register_webhook(&self, client: ClientId, new: NewWebhook) -> Result<Webhook, GatewayError> {
@@ -175,12 +177,16 @@ impl Desk for FakeDesk {
     async fn events(&self, client: ClientId, id: WebhookId, filter: EventFilter) -> Result<EventPage, GatewayError> {
         self.own_webhook(client, id)?;
         self.note(&filter);
-        Ok(EventPage { events: vec![event()], next_cursor: Some(ID.simple().to_string().parse().unwrap()) })
+        Ok(EventPage {
+            events: vec![event()],
+            next_cursor: Some(ID.simple().to_string().parse().unwrap()),
+        })
     }
 
     async fn retry_event(&self, client: ClientId, id: EventId, force: bool) -> Result<Event, GatewayError> {
         self.note(force);
-        self.own_webhook(client, WebhookId(id.0)).map_err(|_| GatewayError::NotFound("event"))?;
+        self.own_webhook(client, WebhookId(id.0))
+            .map_err(|_| GatewayError::NotFound("event"))?;
         Ok(event())
     }
 
@@ -193,7 +199,10 @@ impl Desk for FakeDesk {
     }
 
     async fn connections(&self, client: ClientId) -> Result<Vec<Connection>, GatewayError> {
-        Ok(self.own_connection(client, &NUMBER.parse().unwrap()).into_iter().collect())
+        Ok(self
+            .own_connection(client, &NUMBER.parse().unwrap())
+            .into_iter()
+            .collect())
     }
 
     async fn connection(&self, client: ClientId, phone: &PhoneNumber) -> Result<Connection, GatewayError> {
@@ -202,7 +211,10 @@ impl Desk for FakeDesk {
 
     async fn qr(&self, client: ClientId, phone: &PhoneNumber) -> Result<Qr, GatewayError> {
         self.own_connection(client, phone)?;
-        Ok(Qr { qr: super::pictures::CODE.into(), expires_at: Timestamp(20_000) })
+        Ok(Qr {
+            qr: super::pictures::CODE.into(),
+            expires_at: Timestamp(20_000),
+        })
     }
 
     async fn connect(&self, client: ClientId, phone: &PhoneNumber) -> Result<Connection, GatewayError> {
@@ -227,7 +239,7 @@ impl Desk for FakeDesk {
         key: Option<IdempotencyKey>,
     ) -> Result<SentMessage, GatewayError> {
         self.own_connection(client, phone)?;
-        self.note(&key.map(|key| key.key));
+        self.note(key.map(|key| key.key));
         match text.as_str() {
             "refuse" => return Err(GatewayError::Refused("not on WhatsApp".into())),
             "time out" => return Err(GatewayError::TimedOut("no answer".into())),
@@ -237,10 +249,19 @@ impl Desk for FakeDesk {
             _ => {}
         }
         self.note("sent");
-        Ok(SentMessage { message_id: "3EB0".into(), to, status: "sent".into(), timestamp: Timestamp(0).to_string() })
+        Ok(SentMessage {
+            message_id: "3EB0".into(),
+            to,
+            status: "sent".into(),
+            timestamp: Timestamp(0).to_string(),
+        })
     }
 
     async fn ready(&self) -> Result<(), String> {
-        if self.ready.load(Ordering::Relaxed) { Ok(()) } else { Err("the disk is full".into()) }
+        if self.ready.load(Ordering::Relaxed) {
+            Ok(())
+        } else {
+            Err("the disk is full".into())
+        }
     }
 }

@@ -34,7 +34,11 @@ struct Facade {
 
 impl Facade {
     async fn start() -> Self {
-        Self::start_with(Limits { request_timeout: Duration::from_secs(20), max_connections: 100 }).await
+        Self::start_with(Limits {
+            request_timeout: Duration::from_secs(20),
+            max_connections: 100,
+        })
+        .await
     }
 
     async fn start_with(limits: Limits) -> Self {
@@ -46,7 +50,12 @@ impl Facade {
             let _ = stopped.await;
         };
         let task = tokio::spawn(serve(listener, desk.clone(), limits, shutdown));
-        Self { address, desk, stop: Some(stop), task }
+        Self {
+            address,
+            desk,
+            stop: Some(stop),
+            task,
+        }
     }
 
     /// A request without token.

@@ -33,11 +33,19 @@ async fn the_client_says_which_picture_it_wants() {
             ask = ask.header("accept", accept);
         }
         let reply = ask.send().await;
-        assert_eq!((reply.status, reply.header("content-type")), (200, Some(expected)), "{accept:?}");
+        assert_eq!(
+            (reply.status, reply.header("content-type")),
+            (200, Some(expected)),
+            "{accept:?}"
+        );
         assert_eq!(reply.header("cache-control"), Some("no-store"));
     }
     for (format, expected) in [("json", json), ("png", png), ("svg", svg)] {
-        let reply = facade.ask("GET", &format!("{path}?format={format}")).header("accept", "image/png").send().await;
+        let reply = facade
+            .ask("GET", &format!("{path}?format={format}"))
+            .header("accept", "image/png")
+            .send()
+            .await;
         assert_eq!((reply.status, reply.header("content-type")), (200, Some(expected)));
     }
     let reply = facade.ask("GET", &format!("{path}?format=gif")).send().await;
@@ -47,8 +55,13 @@ async fn the_client_says_which_picture_it_wants() {
 #[tokio::test]
 async fn the_png_shows_the_code_with_its_quiet_zone() {
     let facade = Facade::start().await;
-    let reply = facade.ask("GET", &format!("/api/whatsapp/connections/{NUMBER}/qr?format=png")).send().await;
-    let mut reader = png::Decoder::new(std::io::Cursor::new(&reply.body)).read_info().unwrap();
+    let reply = facade
+        .ask("GET", &format!("/api/whatsapp/connections/{NUMBER}/qr?format=png"))
+        .send()
+        .await;
+    let mut reader = png::Decoder::new(std::io::Cursor::new(&reply.body))
+        .read_info()
+        .unwrap();
     let (width, height) = (reader.info().width as usize, reader.info().height as usize);
     let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
     reader.next_frame(&mut pixels).unwrap();
@@ -70,7 +83,10 @@ async fn the_png_shows_the_code_with_its_quiet_zone() {
 #[tokio::test]
 async fn the_svg_is_one() {
     let facade = Facade::start().await;
-    let reply = facade.ask("GET", &format!("/api/whatsapp/connections/{NUMBER}/qr?format=svg")).send().await;
+    let reply = facade
+        .ask("GET", &format!("/api/whatsapp/connections/{NUMBER}/qr?format=svg"))
+        .send()
+        .await;
     let text = String::from_utf8(reply.body).unwrap();
     assert!(text.contains("<svg") && text.trim_end().ends_with("</svg>"));
 }

@@ -23,11 +23,29 @@ async fn a_webhook_is_registered_with_the_defaults_of_the_contract() {
     assert_eq!(reply.status, 201);
     let webhook = reply.json();
     assert_eq!(webhook["phone_number"], "551188888888");
-    assert_eq!((&webhook["max_retries"], &webhook["is_active"]), (&json!(3), &json!(true)));
-    assert_eq!((&webhook["status"], &webhook["metadata"]), (&json!("active"), &Value::Null));
+    assert_eq!(
+        (&webhook["max_retries"], &webhook["is_active"]),
+        (&json!(3), &json!(true))
+    );
+    assert_eq!(
+        (&webhook["status"], &webhook["metadata"]),
+        (&json!("active"), &Value::Null)
+    );
     let keys = [
-        "id", "client_id", "phone_number", "webhook_url", "is_active", "status", "failure_count", "max_retries",
-        "last_error", "last_success_at", "last_attempt_at", "metadata", "created_at", "updated_at",
+        "id",
+        "client_id",
+        "phone_number",
+        "webhook_url",
+        "is_active",
+        "status",
+        "failure_count",
+        "max_retries",
+        "last_error",
+        "last_success_at",
+        "last_attempt_at",
+        "metadata",
+        "created_at",
+        "updated_at",
     ];
     assert_eq!(webhook.as_object().unwrap().keys().collect::<Vec<_>>(), keys);
 }
@@ -38,24 +56,69 @@ async fn every_bad_field_is_named_in_one_answer() {
     let register = "/api/webhooks/register";
     let good = json!({"phone_number": "551188888888", "webhook_url": "https://e.com", "max_retries": 3, "is_active": true, "metadata": {}});
     for (field, bad) in [
-        ("phone_number", vec![json!(null), json!(5_511_999_999_999_i64), json!(""), json!("123"), json!([]), json!("x".repeat(99))]),
-        ("webhook_url", vec![json!(null), json!(1), json!(""), json!({}), json!("http://e.com"), json!("x".repeat(2049))]),
-        ("max_retries", vec![json!(null), json!(0), json!(21), json!(-1), json!(1.5), json!("3"), json!(u64::MAX), json!(true)]),
+        (
+            "phone_number",
+            vec![
+                json!(null),
+                json!(5_511_999_999_999_i64),
+                json!(""),
+                json!("123"),
+                json!([]),
+                json!("x".repeat(99)),
+            ],
+        ),
+        (
+            "webhook_url",
+            vec![
+                json!(null),
+                json!(1),
+                json!(""),
+                json!({}),
+                json!("http://e.com"),
+                json!("x".repeat(2049)),
+            ],
+        ),
+        (
+            "max_retries",
+            vec![
+                json!(null),
+                json!(0),
+                json!(21),
+                json!(-1),
+                json!(1.5),
+                json!("3"),
+                json!(u64::MAX),
+                json!(true),
+            ],
+        ),
         ("is_active", vec![json!(null), json!(0), json!("true"), json!([])]),
-        ("metadata", vec![json!(null), json!([]), json!("x"), json!({"x": "y".repeat(9000)})]),
+        (
+            "metadata",
+            vec![json!(null), json!([]), json!("x"), json!({"x": "y".repeat(9000)})],
+        ),
         ("surprise", vec![json!(null), json!(1)]),
     ] {
         for value in bad {
             let mut body = good.clone();
             body[field] = value;
             let reply = post(&facade, register, body.clone()).await;
-            assert_eq!((reply.status, reply.bad_fields()), (400, vec![field.to_owned()]), "{body}");
+            assert_eq!(
+                (reply.status, reply.bad_fields()),
+                (400, vec![field.to_owned()]),
+                "{body}"
+            );
         }
     }
     let reply = post(&facade, register, json!({"max_retries": null, "x": 1, "y": 2})).await;
-    assert_eq!(reply.bad_fields(), ["phone_number", "webhook_url", "max_retries", "x", "y"]);
+    assert_eq!(
+        reply.bad_fields(),
+        ["phone_number", "webhook_url", "max_retries", "x", "y"]
+    );
     let nothing = facade.ask("POST", register).send().await;
-    assert_eq!((nothing.status, nothing.bad_fields()), (400, vec!["phone_number".into(), "webhook_url".into()]));
+    assert_eq!(
+        (nothing.status, nothing.bad_fields()),
+        (400, vec!["phone_number".into(), "webhook_url".into()])
+    );
 }
 
 #[tokio::test]
@@ -71,11 +134,28 @@ async fn many_unknown_fields_do_not_make_a_large_answer() {
 async fn what_is_not_a_json_object_is_400() {
     let facade = Facade::start().await;
     let deep = format!("{}{}", "[".repeat(20_000), "]".repeat(20_000));
-    let bodies: [&[u8]; 10] =
-        [b" ", b"{", b"[]", b"null", b"\"x\"", b"{\"a\":1e999}", b"{}{}", b"{\"a\":\"\xff\"}", b"\xef\xbb\xbf{}", deep.as_bytes()];
+    let bodies: [&[u8]; 10] = [
+        b" ",
+        b"{",
+        b"[]",
+        b"null",
+        b"\"x\"",
+        b"{\"a\":1e999}",
+        b"{}{}",
+        b"{\"a\":\"\xff\"}",
+        b"\xef\xbb\xbf{}",
+        deep.as_bytes(),
+    ];
     for body in bodies {
-        let ask = facade.ask("POST", "/api/webhooks/register").header("content-type", "application/json");
-        assert_eq!(ask.bytes(body).send().await.status, 400, "{:?}", String::from_utf8_lossy(&body[..body.len().min(20)]));
+        let ask = facade
+            .ask("POST", "/api/webhooks/register")
+            .header("content-type", "application/json");
+        assert_eq!(
+            ask.bytes(body).send().await.status,
+            400,
+            "{:?}",
+            String::from_utf8_lossy(&body[..body.len().min(20)])
+        );
     }
 }
 
@@ -85,15 +165,41 @@ async fn a_patch_tells_left_out_from_null() {
     let path = format!("/api/webhooks/{ID}");
     for body in [None, Some(json!({}))] {
         let ask = facade.ask("PATCH", &path);
-        let reply = if let Some(body) = body { ask.json(&body).send().await } else { ask.send().await };
+        let reply = if let Some(body) = body {
+            ask.json(&body).send().await
+        } else {
+            ask.send().await
+        };
         assert_eq!(reply.status, 200);
-        assert!(facade.desk.asked().contains("is_active: None, metadata: None"), "{}", facade.desk.asked());
+        assert!(
+            facade.desk.asked().contains("is_active: None, metadata: None"),
+            "{}",
+            facade.desk.asked()
+        );
     }
-    let reply = facade.ask("PATCH", &path).json(&json!({"metadata": null, "is_active": false})).send().await;
+    let reply = facade
+        .ask("PATCH", &path)
+        .json(&json!({"metadata": null, "is_active": false}))
+        .send()
+        .await;
     assert_eq!(reply.status, 200);
-    assert!(facade.desk.asked().contains("is_active: Some(false), metadata: Some(None)"), "{}", facade.desk.asked());
-    let reply = facade.ask("PATCH", &path).json(&json!({"is_active": null, "phone_number": "551188888888"})).send().await;
-    assert_eq!((reply.status, reply.bad_fields()), (400, vec!["is_active".into(), "phone_number".into()]));
+    assert!(
+        facade
+            .desk
+            .asked()
+            .contains("is_active: Some(false), metadata: Some(None)"),
+        "{}",
+        facade.desk.asked()
+    );
+    let reply = facade
+        .ask("PATCH", &path)
+        .json(&json!({"is_active": null, "phone_number": "551188888888"}))
+        .send()
+        .await;
+    assert_eq!(
+        (reply.status, reply.bad_fields()),
+        (400, vec!["is_active".into(), "phone_number".into()])
+    );
 }
 
 #[tokio::test]
@@ -104,18 +210,44 @@ async fn events_are_listed_by_status_limit_and_cursor() {
     let reply = ask(String::new()).send().await;
     assert_eq!(reply.status, 200);
     let cursor = reply.json()["next_cursor"].as_str().unwrap().to_owned();
-    assert!(facade.desk.asked().contains("status: None, limit: 50, cursor: None"), "{}", facade.desk.asked());
-    assert!(String::from_utf8_lossy(&reply.body).contains(r#""payload":{"b":1,"a":2}"#), "the payload keeps its order");
-    for good in ["limit=1", "limit=200", "status=failed", "status=&limit=&cursor=", &format!("cursor={cursor}&status=pending")] {
+    assert!(
+        facade.desk.asked().contains("status: None, limit: 50, cursor: None"),
+        "{}",
+        facade.desk.asked()
+    );
+    assert!(
+        String::from_utf8_lossy(&reply.body).contains(r#""payload":{"b":1,"a":2}"#),
+        "the payload keeps its order"
+    );
+    for good in [
+        "limit=1",
+        "limit=200",
+        "status=failed",
+        "status=&limit=&cursor=",
+        &format!("cursor={cursor}&status=pending"),
+    ] {
         assert_eq!(ask(good.into()).send().await.status, 200, "{good}");
     }
     for (bad, field) in [
-        ("limit=0", "limit"), ("limit=201", "limit"), ("limit=-1", "limit"), ("limit=ten", "limit"), ("limit=1.0", "limit"),
-        ("limit=99999999999999999999", "limit"), ("status=unknown", "status"), ("status=Failed", "status"),
-        ("cursor=x", "cursor"), ("cursor=%00", "cursor"), ("statsu=failed", "statsu"), ("limit=1&limit=2", "limit"),
+        ("limit=0", "limit"),
+        ("limit=201", "limit"),
+        ("limit=-1", "limit"),
+        ("limit=ten", "limit"),
+        ("limit=1.0", "limit"),
+        ("limit=99999999999999999999", "limit"),
+        ("status=unknown", "status"),
+        ("status=Failed", "status"),
+        ("cursor=x", "cursor"),
+        ("cursor=%00", "cursor"),
+        ("statsu=failed", "statsu"),
+        ("limit=1&limit=2", "limit"),
     ] {
         let reply = ask(bad.into()).send().await;
-        assert_eq!((reply.status, reply.bad_fields()), (400, vec![field.to_owned()]), "{bad}");
+        assert_eq!(
+            (reply.status, reply.bad_fields()),
+            (400, vec![field.to_owned()]),
+            "{bad}"
+        );
     }
     let reply = ask("limit=0&status=x&cursor=y".into()).send().await;
     assert_eq!(reply.bad_fields(), ["status", "limit", "cursor"]);
@@ -141,8 +273,15 @@ async fn text_that_is_no_id_is_404_and_text_that_is_no_number_is_400() {
         assert_eq!(facade.ask("GET", path).send().await.status, 404, "{path}");
     }
     for written in ["+5511999999999", "%2B55%20(11)%2099999-9999", "55-11-99999-9999"] {
-        let reply = facade.ask("GET", &format!("/api/whatsapp/connections/{written}")).send().await;
-        assert_eq!((reply.status, &reply.json()["phone_number"]), (200, &json!(NUMBER)), "{written}");
+        let reply = facade
+            .ask("GET", &format!("/api/whatsapp/connections/{written}"))
+            .send()
+            .await;
+        assert_eq!(
+            (reply.status, &reply.json()["phone_number"]),
+            (200, &json!(NUMBER)),
+            "{written}"
+        );
     }
     let reply = facade.ask("GET", "/api/whatsapp/connections/12x").send().await;
     assert_eq!((reply.status, reply.bad_fields()), (400, vec!["phone_number".into()]));
@@ -158,7 +297,10 @@ async fn a_text_is_sent() {
     assert_eq!(reply.json()["to"], "551188888888");
     let path = format!("/api/whatsapp/connections/{NUMBER}/messages");
     let reply = post(&facade, &path, json!({"type": "image", "text": ""})).await;
-    assert_eq!((reply.status, reply.bad_fields()), (400, vec!["to".into(), "type".into(), "text".into()]));
+    assert_eq!(
+        (reply.status, reply.bad_fields()),
+        (400, vec!["to".into(), "type".into(), "text".into()])
+    );
 }
 
 #[tokio::test]
@@ -169,7 +311,10 @@ async fn the_desks_errors_have_their_status() {
     assert_eq!(send(&facade, "panic").await.status, 500);
     assert_eq!(send(&facade, "still there").await.status, 201);
     let connections = "/api/whatsapp/connections";
-    assert_eq!(post(&facade, connections, json!({"phone_number": NUMBER})).await.status, 409);
+    assert_eq!(
+        post(&facade, connections, json!({"phone_number": NUMBER})).await.status,
+        409
+    );
     let full = post(&facade, connections, json!({"phone_number": "00000000"})).await;
     assert_eq!((full.status, full.header("retry-after")), (503, Some("1")));
     assert_eq!(full.json()["detail"], "the disk is full");
@@ -180,13 +325,19 @@ async fn an_idempotency_key_is_passed_on_or_refused() {
     let facade = Facade::start().await;
     let ask = || {
         let path = format!("/api/whatsapp/connections/{NUMBER}/messages");
-        facade.ask("POST", &path).json(&json!({"to": NUMBER, "type": "text", "text": "refuse"}))
+        facade
+            .ask("POST", &path)
+            .json(&json!({"to": NUMBER, "type": "text", "text": "refuse"}))
     };
     ask().header("Idempotency-Key", "key-1").send().await;
     assert_eq!(facade.desk.asked(), "Some(\"key-1\")");
     for bad in ["", "a b", &"x".repeat(256)] {
         let reply = ask().header("idempotency-key", bad).send().await;
-        assert_eq!((reply.status, reply.bad_fields()), (400, vec!["Idempotency-Key".into()]), "{bad:?}");
+        assert_eq!(
+            (reply.status, reply.bad_fields()),
+            (400, vec!["Idempotency-Key".into()]),
+            "{bad:?}"
+        );
     }
     let twice = ask().header("idempotency-key", "a").header("idempotency-key", "b");
     assert_eq!(twice.send().await.status, 400);

@@ -9,15 +9,23 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::{ALPHA, Facade, Limits, NUMBER, client::{Ask, Reply}};
+use super::{
+    ALPHA, Facade, Limits, NUMBER,
+    client::{Ask, Reply},
+};
 
 fn message(facade: &Facade, text: &str) -> Ask {
     let path = format!("/api/whatsapp/connections/{NUMBER}/messages");
-    facade.ask("POST", &path).json(&json!({"to": NUMBER, "type": "text", "text": text}))
+    facade
+        .ask("POST", &path)
+        .json(&json!({"to": NUMBER, "type": "text", "text": text}))
 }
 
 fn limits(request_timeout: u64, max_connections: usize) -> Limits {
-    Limits { request_timeout: Duration::from_millis(request_timeout), max_connections }
+    Limits {
+        request_timeout: Duration::from_millis(request_timeout),
+        max_connections,
+    }
 }
 
 /// Writes raw bytes and reads until the server closes.
@@ -25,7 +33,10 @@ async fn raw(facade: &Facade, bytes: &[u8]) -> Vec<u8> {
     let mut socket = TcpStream::connect(facade.address).await.unwrap();
     socket.write_all(bytes).await.unwrap();
     let mut answer = Vec::new();
-    timeout(Duration::from_secs(20), socket.read_to_end(&mut answer)).await.expect("closes").unwrap();
+    timeout(Duration::from_secs(20), socket.read_to_end(&mut answer))
+        .await
+        .expect("closes")
+        .unwrap();
     answer
 }
 
@@ -58,9 +69,17 @@ async fn a_chunked_body_is_limited_too() {
 #[tokio::test]
 async fn bytes_that_are_not_http_end_the_connection() {
     let facade = Facade::start().await;
-    for bytes in ["\0\0\0\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] {
+    for bytes in [
+        "\0\0\0\r\n\r\n",
+        "GET\r\n\r\n",
+        "GET / HTTP/9.9\r\n\r\n",
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ] {
         let answer = raw(&facade, bytes.as_bytes()).await;
-        assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 4"), "{bytes:?}: {answer:?}");
+        assert!(
+            answer.is_empty() || answer.starts_with(b"HTTP/1.1 4"),
+            "{bytes:?}: {answer:?}"
+        );
     }
     assert_eq!(facade.bare("GET", "/healthz").send().await.status, 200);
 }
@@ -86,7 +105,10 @@ async fn a_client_that_hangs_up_does_not_stop_what_it_asked_for() {
 #[tokio::test]
 async fn a_full_house_waits_and_serves_when_there_is_room() {
     let facade = Facade::start_with(limits(20_000, 2)).await;
-    let idle = [TcpStream::connect(facade.address).await.unwrap(), TcpStream::connect(facade.address).await.unwrap()];
+    let idle = [
+        TcpStream::connect(facade.address).await.unwrap(),
+        TcpStream::connect(facade.address).await.unwrap(),
+    ];
     sleep(Duration::from_millis(100)).await;
     let waiting = facade.bare("GET", "/healthz");
     let waiting = tokio::spawn(waiting.send());
@@ -104,9 +126,15 @@ async fn stopping_finishes_what_runs_and_takes_nothing_new() {
     sleep(Duration::from_millis(200)).await;
     facade.stop.take().unwrap().send(()).unwrap();
     sleep(Duration::from_millis(100)).await;
-    assert!(TcpStream::connect(facade.address).await.is_err(), "nobody listens any more");
+    assert!(
+        TcpStream::connect(facade.address).await.is_err(),
+        "nobody listens any more"
+    );
     assert_eq!(running.await.unwrap().status, 201);
-    timeout(Duration::from_secs(3), facade.task).await.expect("stops without waiting for idle clients").unwrap();
+    timeout(Duration::from_secs(3), facade.task)
+        .await
+        .expect("stops without waiting for idle clients")
+        .unwrap();
     drop(idle);
 }
 
@@ -116,6 +144,9 @@ async fn stopping_does_not_wait_for_ever() {
     let hanging = tokio::spawn(timeout(Duration::from_secs(20), message(&facade, "hang").send()));
     sleep(Duration::from_millis(200)).await;
     facade.stop.take().unwrap().send(()).unwrap();
-    timeout(Duration::from_secs(12), facade.task).await.expect("stops").unwrap();
+    timeout(Duration::from_secs(12), facade.task)
+        .await
+        .expect("stops")
+        .unwrap();
     hanging.abort();
 }

@@ -16,7 +16,9 @@ const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OP
 /// A path of this route whose variable segment names something of client 1.
 fn path(route: &Route) -> String {
     let number = route.path.replace(":phone_number", NUMBER);
-    number.replace(":webhook_id", &ID.to_string()).replace(":event_id", &ID.to_string())
+    number
+        .replace(":webhook_id", &ID.to_string())
+        .replace(":event_id", &ID.to_string())
 }
 
 fn api() -> impl Iterator<Item = &'static Route> {
@@ -50,13 +52,24 @@ async fn a_token_is_taken_in_one_form_only() {
         assert_eq!(ask(good).send().await.status, 200, "{good:?}");
     }
     let long = format!("Bearer {}", "x".repeat(8000));
-    for bad in ["", "alpha-token", "Bearer", "Bearer ", "Basic alpha-token", "Bearer alpha-token x", "Bearer\talpha", &long]
-    {
+    for bad in [
+        "",
+        "alpha-token",
+        "Bearer",
+        "Bearer ",
+        "Basic alpha-token",
+        "Bearer alpha-token x",
+        "Bearer\talpha",
+        &long,
+    ] {
         assert_unauthorized(&ask(bad).send().await, bad);
     }
     let twice = ask("Bearer alpha-token").header("authorization", "Bearer alpha-token");
     assert_unauthorized(&twice.send().await, "two headers");
-    assert_unauthorized(&facade.bare("GET", "/api/webhooks/list?token=alpha-token").send().await, "in the query");
+    assert_unauthorized(
+        &facade.bare("GET", "/api/webhooks/list?token=alpha-token").send().await,
+        "in the query",
+    );
 }
 
 #[tokio::test]
@@ -64,13 +77,19 @@ async fn other_methods_are_405_and_allow_is_exact() {
     let facade = Facade::start().await;
     for route in &ROUTES {
         let path = path(route);
-        let mut allowed: BTreeSet<&str> =
-            ROUTES.iter().filter(|other| other.path == route.path).map(|other| other.method.as_str()).collect();
+        let mut allowed: BTreeSet<&str> = ROUTES
+            .iter()
+            .filter(|other| other.path == route.path)
+            .map(|other| other.method.as_str())
+            .collect();
         if allowed.contains("GET") {
             allowed.insert("HEAD");
         }
         allowed.insert("OPTIONS");
-        for method in METHODS.into_iter().filter(|method| !allowed.contains(method) || *method == "OPTIONS") {
+        for method in METHODS
+            .into_iter()
+            .filter(|method| !allowed.contains(method) || *method == "OPTIONS")
+        {
             let reply = facade.ask(method, &path).send().await;
             let expected = if method == "OPTIONS" { 204 } else { 405 };
             assert_eq!(reply.status, expected, "{method} {path}: {reply:?}");
@@ -84,9 +103,23 @@ async fn other_methods_are_405_and_allow_is_exact() {
 async fn unknown_routes_are_404() {
     let facade = Facade::start().await;
     for path in [
-        "/", "//", "/favicon.ico", "/healthz/", "/healthz/x", "/Healthz", "/api", "/api/", "/api/webhooks", "/api/webhooks/",
-        "/api/webhooks/list/", "/api/webhooks//events", "/api/whatsapp/connections/", "/api/webhooks/x/y", "/api/v1",
-        "/%ff", "/api/../healthz",
+        "/",
+        "//",
+        "/favicon.ico",
+        "/healthz/",
+        "/healthz/x",
+        "/Healthz",
+        "/api",
+        "/api/",
+        "/api/webhooks",
+        "/api/webhooks/",
+        "/api/webhooks/list/",
+        "/api/webhooks//events",
+        "/api/whatsapp/connections/",
+        "/api/webhooks/x/y",
+        "/api/v1",
+        "/%ff",
+        "/api/../healthz",
     ] {
         for method in ["GET", "POST", "DELETE", "OPTIONS"] {
             assert_eq!(facade.ask(method, path).send().await.status, 404, "{method} {path}");
@@ -100,11 +133,22 @@ async fn a_body_that_is_not_sent_as_json_is_415() {
     for route in api().filter(|route| route.takes == Takes::Object) {
         let ask = || facade.ask(route.method.as_str(), &path(route));
         assert_eq!(ask().bytes("{}").send().await.status, 415, "{}: no type", route.path);
-        for bad in ["", "text/plain", "application/x-www-form-urlencoded", "application/jsonp", "json", "text/json"] {
+        for bad in [
+            "",
+            "text/plain",
+            "application/x-www-form-urlencoded",
+            "application/jsonp",
+            "json",
+            "text/json",
+        ] {
             let reply = ask().header("content-type", bad).bytes("{}").send().await;
             assert_eq!(reply.status, 415, "{} {bad:?}", route.path);
         }
-        for good in ["application/json", "Application/JSON; charset=utf-8", "application/merge-patch+json"] {
+        for good in [
+            "application/json",
+            "Application/JSON; charset=utf-8",
+            "application/merge-patch+json",
+        ] {
             let reply = ask().header("content-type", good).bytes("{}").send().await;
             assert_ne!(reply.status, 415, "{} {good:?}", route.path);
         }
@@ -116,10 +160,19 @@ async fn a_body_over_the_limit_is_413_and_one_at_the_limit_is_read() {
     let facade = Facade::start().await;
     for route in api().filter(|route| route.takes == Takes::Object) {
         for size in [65_537, 200_000, 3_000_000] {
-            let ask = facade.ask(route.method.as_str(), &path(route)).header("content-type", "application/json");
-            assert_eq!(ask.bytes(vec![b' '; size]).send().await.status, 413, "{} {size}", route.path);
+            let ask = facade
+                .ask(route.method.as_str(), &path(route))
+                .header("content-type", "application/json");
+            assert_eq!(
+                ask.bytes(vec![b' '; size]).send().await.status,
+                413,
+                "{} {size}",
+                route.path
+            );
         }
-        let ask = facade.ask(route.method.as_str(), &path(route)).header("content-type", "application/json");
+        let ask = facade
+            .ask(route.method.as_str(), &path(route))
+            .header("content-type", "application/json");
         assert_eq!(ask.bytes(vec![b' '; 65_536]).send().await.status, 400, "{}", route.path);
     }
 }
@@ -144,7 +197,11 @@ async fn what_belongs_to_another_client_is_the_same_404_as_nothing() {
         };
         let ask = |path: &str, token: &str| {
             let ask = facade.bare(route.method.as_str(), path).token(token);
-            if route.takes == Takes::Object { ask.json(&good_body(route)) } else { ask }
+            if route.takes == Takes::Object {
+                ask.json(&good_body(route))
+            } else {
+                ask
+            }
         };
         let own = ask(&path(route), super::ALPHA).send().await;
         assert!((200..300).contains(&own.status), "{}: {own:?}", route.path);
@@ -171,7 +228,13 @@ async fn head_answers_like_get_without_the_body() {
 #[tokio::test]
 async fn a_request_id_is_kept_when_it_is_sane() {
     let facade = Facade::start().await;
-    for (given, kept) in [("abc-1.2_3", true), ("", false), ("a b", false), ("x\"y", false), (&"x".repeat(129), false)] {
+    for (given, kept) in [
+        ("abc-1.2_3", true),
+        ("", false),
+        ("a b", false),
+        ("x\"y", false),
+        (&"x".repeat(129), false),
+    ] {
         for path in ["/healthz", "/nothing"] {
             let reply = facade.bare("GET", path).header("x-request-id", given).send().await;
             assert_eq!(reply.header("x-request-id") == Some(given), kept, "{given:?}");
