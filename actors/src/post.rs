@@ -141,6 +141,7 @@ impl Poster {
         Self::with_lookups(options, lookups)
     }
 
+    #[expect(clippy::disallowed_methods, reason = "this is the place that the ban points to")]
     fn with_lookups(options: PosterOptions, lookups: Lookups) -> Result<Self, PosterError> {
         let lookups = Arc::new(lookups);
         let client = Client::builder()

@@ -37,7 +37,7 @@ pub struct Recorded {
     /// The body's bytes.
     pub body: Bytes,
     /// When its last byte was there.
-    pub arrived: Instant,
+    pub at: Instant,
     /// The connection it came on, from 1.
     pub connection: usize,
 }
@@ -284,7 +284,7 @@ async fn read_request(socket: &mut dyn Socket, buffer: &mut BytesMut, number: us
             }
             let whole = buffer.split_to(head + length).freeze();
             request.body = whole.slice(head..);
-            request.arrived = Instant::now();
+            request.at = Instant::now();
             return Ok(Some(request));
         }
         if buffer.len() > LONGEST_REQUEST {
@@ -325,7 +325,7 @@ fn parse_head(buffer: &[u8], connection: usize) -> io::Result<Option<(Recorded, 
         path: request.path.unwrap_or_default().to_owned(),
         headers,
         body: Bytes::new(),
-        arrived: Instant::now(),
+        at: Instant::now(),
         connection,
     };
     // Senders of webhooks give a length; a chunked request would be a change worth failing on.
