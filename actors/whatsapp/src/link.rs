@@ -7,8 +7,8 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use thiserror::Error;
 use tokio::sync::mpsc;
-use wharf_domain::{ConnectionKey, IncomingMessage, PhoneNumber, Timestamp};
 pub use wharf_domain::session::{CloseReason, LinkEvent};
+use wharf_domain::{ConnectionKey, IncomingMessage, PhoneNumber, Timestamp};
 
 /// The server does not have the message; WhatsApp will send it again.
 #[derive(Debug, Error)]

@@ -1,0 +1,237 @@
+//! The real link: one whatsapp-rust client for each open number.
+//!
+//! - Every task of a client runs on the runtime that opened its link, and is counted; a closed link has none left.
+//! - The client's own reconnecting is off, but for the moment between the scan and the first login: a link that breaks
+//!   ends, and the session actor owns back-off.
+//! - Two clients with the same keys destroy them. So opening a number whose link was left open (its actor crashed)
+//!   closes that one first.
+//! - Keys are a file for each number (`live/keys.rs` says why).
+
+mod acks;
+mod convert;
+mod driver;
+mod http;
+mod inbound;
+mod keys;
+mod meaning;
+mod reporter;
+mod runtime;
+mod send;
+mod session;
+mod transport;
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use wharf_domain::ConnectionKey;
+use whatsapp_rust::wacore::store::DevicePropsOverride;
+use whatsapp_rust::{Client, store::persistence_manager::PersistenceManager};
+
+pub use http::{Http, HttpRequest, HttpResponse};
+
+use self::{
+    driver::{Driver, Finish},
+    http::{ClientHttp, VersionSource},
+    inbound::{Hook, Inbound, Recovered},
+    keys::{KeyStore, SqliteKeys},
+    reporter::Reporter,
+    runtime::LinkRuntime,
+    session::{Control, LiveLink},
+    transport::Dialer,
+};
+use crate::{Inbox, Link, LinkError, LinkEvent, LinkFactory};
+
+/// One-time prekeys made at a time. The client's 812 are a phone's habit: they cost most of the time and space of a
+/// first login. A hundred last for a hundred first messages of new senders, more are made when they run low, and a
+/// sender who finds none uses the signed prekey.
+const PREKEYS: usize = 100;
+/// How often the client writes changed device state that nothing else has flushed: its own default.
+const DEVICE_SAVE: Duration = Duration::from_secs(30);
+/// How long an inbox may refuse a message before the link is given up. Long enough for a database to come back, short
+/// enough that a server which waits for the ack does not drop the connection first.
+const INBOX_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How links are made.
+#[derive(Clone)]
+pub struct LiveConfig {
+    /// The directory of the keys; created when missing.
+    pub keys: PathBuf,
+    /// A server to use instead of WhatsApp's (`ws://…/ws/chat`). Only with the cargo feature `testnet`.
+    pub server_url: Option<String>,
+    /// The name that a phone shows for the linked device.
+    pub device_name: String,
+    /// For WhatsApp Web's version and app state; without it the version is a pinned one and the rest is left out.
+    pub http: Option<Arc<dyn Http>>,
+    /// How long an inbox may refuse a message before the link is given up.
+    pub inbox_patience: Duration,
+}
+
+impl LiveConfig {
+    /// Links to WhatsApp with keys in `keys`.
+    pub fn new(keys: impl Into<PathBuf>) -> Self {
+        Self {
+            keys: keys.into(),
+            server_url: None,
+            device_name: "Wharf".to_owned(),
+            http: None,
+            inbox_patience: INBOX_PATIENCE,
+        }
+    }
+}
+
+/// Opens links to WhatsApp.
+pub struct LiveFactory {
+    config: LiveConfig,
+    keys: Box<dyn KeyStore>,
+    versions: Arc<VersionSource>,
+    open: Mutex<HashMap<ConnectionKey, Control>>,
+}
+
+impl LiveFactory {
+    /// Checks the configuration and makes the directory of the keys.
+    ///
+    /// # Errors
+    /// `LinkError` when the directory cannot be made, or `server_url` is set in a build without the feature `testnet`.
+    pub fn new(config: LiveConfig) -> Result<Self, LinkError> {
+        if config.server_url.is_some() && !cfg!(feature = "testnet") {
+            return Err(LinkError(
+                "a server other than WhatsApp's needs a build with the cargo feature `testnet`".to_owned(),
+            ));
+        }
+        let keys = Box::new(SqliteKeys::new(config.keys.clone())?);
+        // A test network is not WhatsApp: nothing about it is to be learned there.
+        let http = config.http.clone().filter(|_| config.server_url.is_none());
+        Ok(Self {
+            config,
+            keys,
+            versions: Arc::new(VersionSource::new(http)),
+            open: Mutex::default(),
+        })
+    }
+
+    fn open_links(&self) -> MutexGuard<'_, HashMap<ConnectionKey, Control>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a number for a new link, after closing one that was left open.
+    async fn claim(&self, key: &ConnectionKey, control: Option<&Control>) {
+        loop {
+            let left_open = {
+                let mut open = self.open_links();
+                open.retain(|_, link| !link.done.is_cancelled());
+                match (open.get(key), control) {
+                    (Some(link), _) => link.clone(),
+                    (None, Some(control)) => {
+                        open.insert(key.clone(), control.clone());
+                        return;
+                    }
+                    (None, None) => return,
+                }
+            };
+            tracing::warn!(client_id = %key.client_id, phone_number = %key.phone_number, "closing a link that was left open");
+            left_open.close().await;
+        }
+    }
+
+    async fn client(
+        &self,
+        key: &ConnectionKey,
+        runtime: &LinkRuntime,
+        inbound: &Arc<Inbound>,
+    ) -> Result<Arc<Client>, LinkError> {
+        let keys = self.keys.open(key).await?;
+        let device = PersistenceManager::new(keys).await;
+        let device = device.map_err(|error| LinkError(format!("cannot read the WhatsApp keys: {error}")))?;
+        let reporter = &inbound.reporter;
+        let build = Client::builder()
+            .with_runtime(runtime.clone())
+            .with_persistence_manager(Arc::new(device))
+            .with_transport_factory(Dialer::new(self.config.server_url.as_deref(), Arc::clone(reporter)))
+            .with_http_client(ClientHttp(self.config.http.clone()))
+            .with_inbound_durability_hook(Hook(Arc::clone(inbound)))
+            .with_skip_history_sync(true)
+            .with_wanted_pre_key_count(PREKEYS)
+            .with_background_saver_interval(DEVICE_SAVE)
+            .build()
+            .await;
+        let client = build
+            .map_err(|error| LinkError(format!("cannot start a WhatsApp client: {error}")))?
+            .into_client();
+        client
+            .enable_auto_reconnect
+            .store(false, std::sync::atomic::Ordering::Relaxed);
+        if client.pn().is_none() {
+            client
+                .set_device_props(DevicePropsOverride::new().with_os(&self.config.device_name))
+                .await;
+        }
+        reporter.listen(&client);
+        let recovered = Recovered {
+            inbound: Arc::clone(inbound),
+            client: Arc::downgrade(&client),
+            runtime: runtime.clone(),
+        };
+        client.subscribe_handler(Arc::new(recovered)).detach();
+        Ok(client)
+    }
+}
+
+#[async_trait]
+impl LinkFactory for LiveFactory {
+    async fn open(
+        &self,
+        key: &ConnectionKey,
+        events: mpsc::UnboundedSender<LinkEvent>,
+        inbox: Arc<dyn Inbox>,
+    ) -> Result<Arc<dyn Link>, LinkError> {
+        let runtime = LinkRuntime::current().ok_or_else(|| LinkError("no tokio runtime to run the link on".into()))?;
+        let control = Control {
+            reporter: Reporter::new(key.clone(), events),
+            done: CancellationToken::new(),
+        };
+        let reporter = Arc::clone(&control.reporter);
+        self.claim(key, Some(&control)).await;
+        let finish = Finish {
+            reporter: Arc::clone(&reporter),
+            done: control.done.clone(),
+        };
+
+        let inbound = Arc::new(Inbound {
+            inbox,
+            reporter: Arc::clone(&reporter),
+            patience: self.config.inbox_patience,
+        });
+        let client = match self.client(key, &runtime, &inbound).await {
+            Ok(client) => client,
+            Err(error) => {
+                reporter.discard();
+                return Err(error);
+            }
+        };
+        let link = LiveLink {
+            client: Arc::downgrade(&client),
+            runtime: runtime.clone(),
+            control,
+        };
+        let driver = Driver {
+            client,
+            runtime: runtime.clone(),
+            versions: Arc::clone(&self.versions),
+            finish,
+        };
+        runtime.start_driver(driver.drive());
+        Ok(Arc::new(link))
+    }
+
+    async fn forget(&self, key: &ConnectionKey) -> Result<(), LinkError> {
+        self.claim(key, None).await;
+        self.keys.forget(key).await
+    }
+}

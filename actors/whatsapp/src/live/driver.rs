@@ -1,0 +1,126 @@
+//! Runs one client from its start to the end of its last task.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio_util::sync::CancellationToken;
+use whatsapp_rust::{Client, store::commands::DeviceCommand};
+
+use super::{
+    http::VersionSource,
+    reporter::{Reporter, Stage, now},
+    runtime::LinkRuntime,
+};
+use crate::CloseReason;
+
+/// How often the link is looked at for standing still.
+const WATCH: Duration = Duration::from_secs(5);
+/// How long the server may say nothing while a link is opened. A login takes seconds; with a big backlog minutes, but
+/// then messages flow.
+const OPENING_SILENCE: Duration = Duration::from_secs(60);
+/// How long the client may take to flush and say goodbye. Its own limits inside add up to less.
+const GOODBYE: Duration = Duration::from_secs(15);
+/// How long tasks may take to end by themselves, and again after they were told to stop.
+const WIND_DOWN: Duration = Duration::from_secs(3);
+
+/// Marks the link's end when dropped, so that it is marked even if the driver panics or its runtime goes away.
+pub(crate) struct Finish {
+    pub(crate) reporter: Arc<Reporter>,
+    pub(crate) done: CancellationToken,
+}
+
+impl Drop for Finish {
+    fn drop(&mut self) {
+        self.reporter.close();
+        self.done.cancel();
+    }
+}
+
+pub(crate) struct Driver {
+    pub(crate) client: Arc<Client>,
+    pub(crate) runtime: LinkRuntime,
+    pub(crate) versions: Arc<VersionSource>,
+    pub(crate) finish: Finish,
+}
+
+impl Driver {
+    /// Runs the client until its connection ends or the link shall end, tells so, and clears up.
+    pub(crate) async fn drive(self) {
+        let Self {
+            client,
+            runtime,
+            versions,
+            finish,
+        } = self;
+        let reporter = Arc::clone(&finish.reporter);
+        let mut run = runtime.start(run(Arc::clone(&client), versions));
+        let mut running = true;
+        tokio::select! {
+            ended = &mut run => {
+                running = false;
+                if let Err(error) = ended && error.is_panic() {
+                    reporter.hint("the WhatsApp client failed".to_owned());
+                }
+            }
+            () = reporter.over().cancelled() => {}
+            reason = stands_still(&client, &reporter) => reporter.end(reason),
+        }
+        reporter.close();
+
+        // Also after the run has ended: this is what flushes and stops the client's other tasks.
+        if tokio::time::timeout(GOODBYE, client.disconnect()).await.is_err() {
+            tracing::warn!("the WhatsApp client did not close in time");
+        }
+        if running {
+            let _ = tokio::time::timeout(WIND_DOWN, run).await;
+        }
+        // Some tasks end when the last owner of the client is gone.
+        drop(client);
+        if !runtime.wind_down(WIND_DOWN).await {
+            tracing::error!("tasks of a closed link could not be ended");
+        }
+        drop(finish);
+    }
+}
+
+async fn run(client: Arc<Client>, versions: Arc<VersionSource>) {
+    let version = versions.current().await;
+    // Instead of the builder's fixed version, which would have to be known before the link is opened.
+    client
+        .persistence_manager()
+        .process_command(DeviceCommand::SetAppVersion(version))
+        .await;
+    client.run().await;
+}
+
+/// Resolves when the link stands still in a way that the client leaves as it is.
+async fn stands_still(client: &Client, reporter: &Reporter) -> CloseReason {
+    let mut logged_out_before = false;
+    loop {
+        tokio::time::sleep(WATCH).await;
+        match reporter.stage() {
+            (Stage::Opening | Stage::Paired, since) => {
+                let heard = last_heard(client).unwrap_or(Duration::MAX);
+                if since.min(heard) > OPENING_SILENCE {
+                    return CloseReason::Lost(format!("WhatsApp said nothing for {} s", OPENING_SILENCE.as_secs()));
+                }
+            }
+            // After a stream error 429 or 503 the client waits for the server to hang up, and sends nothing meanwhile.
+            (Stage::Connected, _) => {
+                let logged_out = client.is_connected() && !client.is_logged_in();
+                if logged_out && logged_out_before {
+                    return CloseReason::Lost("WhatsApp ended the session and left the connection open".to_owned());
+                }
+                logged_out_before = logged_out;
+            }
+            (Stage::AwaitingScan, _) => {}
+        }
+    }
+}
+
+/// How long ago the last byte arrived; `None` before the first one.
+pub(crate) fn last_heard(client: &Client) -> Option<Duration> {
+    let heard = i64::try_from(client.stats().last_data_received_ms)
+        .ok()
+        .filter(|&at| at != 0)?;
+    Some(now().since(wharf_domain::Timestamp(heard)))
+}

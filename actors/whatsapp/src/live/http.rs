@@ -1,0 +1,212 @@
+//! The HTTP that the client needs: WhatsApp Web's version, snapshots of app state, later media.
+//!
+//! `reqwest` lives in `actors`, so an HTTP client comes in from outside; without one the version is the pinned one and
+//! everything else that needs HTTP fails.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use whatsapp_rust::{anyhow, http as client_http};
+
+/// The version of WhatsApp Web that is told to the server when the current one cannot be learned: the one that
+/// whatsapp-rust 0.7.0 was made for.
+pub(crate) const PINNED_VERSION: Version = (2, 3000, 1_042_742_319);
+/// Where WhatsApp Web names its version.
+const VERSION_URL: &str = "https://web.whatsapp.com/sw.js";
+/// How long a link may wait for the version before it goes ahead without.
+const VERSION_DEADLINE: Duration = Duration::from_secs(10);
+/// How long a version that was read counts as current: WhatsApp publishes several a week and accepts old ones for weeks.
+const VERSION_FRESH: Duration = Duration::from_secs(12 * 3600);
+/// How long to leave WhatsApp alone after the version could not be read.
+const VERSION_RETRY: Duration = Duration::from_secs(600);
+/// The answer depends on these: to others it is not the service worker.
+const VERSION_HEADERS: [(&str, &str); 2] = [
+    ("sec-fetch-site", "none"),
+    (
+        "user-agent",
+        "Mozilla/5.0 (X11; Linux x86_64) Chrome/131.0.0.0 Safari/537.36",
+    ),
+];
+
+pub(crate) type Version = (u32, u32, u32);
+
+/// One request.
+#[derive(Debug, Clone)]
+pub struct HttpRequest {
+    /// `GET` or `POST`.
+    pub method: String,
+    /// Where to.
+    pub url: String,
+    /// Header names and values.
+    pub headers: Vec<(String, String)>,
+    /// What to send.
+    pub body: Option<Bytes>,
+}
+
+/// A whole answer, whatever its status.
+#[derive(Debug, Clone)]
+pub struct HttpResponse {
+    /// The status code.
+    pub status: u16,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// An HTTP client, as far as the link needs one.
+#[async_trait]
+pub trait Http: Send + Sync + 'static {
+    /// Sends a request and reads the answer to its end. Has its own deadline and size limit.
+    ///
+    /// # Errors
+    /// What went wrong, in words, when there was no whole answer. A 4xx or 5xx is an answer.
+    async fn execute(&self, request: HttpRequest) -> Result<HttpResponse, String>;
+}
+
+/// Our HTTP client in the client's terms.
+pub(crate) struct ClientHttp(pub(crate) Option<Arc<dyn Http>>);
+
+#[async_trait]
+impl client_http::HttpClient for ClientHttp {
+    async fn execute(&self, request: client_http::HttpRequest) -> anyhow::Result<client_http::HttpResponse> {
+        let http = self
+            .0
+            .as_ref()
+            .ok_or_else(|| anyhow::anyhow!("this server has no HTTP client for WhatsApp"))?;
+        let request = HttpRequest {
+            method: request.method,
+            url: request.url,
+            headers: request.headers.into_iter().collect(),
+            body: request.body,
+        };
+        let answer = http.execute(request).await.map_err(|error| anyhow::anyhow!(error))?;
+        Ok(client_http::HttpResponse {
+            status_code: answer.status,
+            body: answer.body.into(),
+        })
+    }
+}
+
+/// The version to log in with, shared by all links.
+pub(crate) struct VersionSource {
+    http: Option<Arc<dyn Http>>,
+    known: Mutex<Known>,
+}
+
+struct Known {
+    version: Version,
+    /// When to ask (again).
+    ask_at: Option<Instant>,
+}
+
+impl VersionSource {
+    /// With `None` always the pinned version.
+    pub(crate) fn new(http: Option<Arc<dyn Http>>) -> Self {
+        Self {
+            http,
+            known: Mutex::new(Known {
+                version: PINNED_VERSION,
+                ask_at: None,
+            }),
+        }
+    }
+
+    /// The current version where it can be learned, else the last one known. Never fails.
+    pub(crate) async fn current(&self) -> Version {
+        let Some(http) = &self.http else { return PINNED_VERSION };
+        {
+            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            let now = Instant::now();
+            if known.ask_at.is_some_and(|at| now < at) {
+                return known.version;
+            }
+            // Links that start in the meantime go ahead with the version before instead of asking as well.
+            known.ask_at = Some(now + VERSION_RETRY);
+        }
+        let asked = tokio::time::timeout(VERSION_DEADLINE, ask(http.as_ref())).await;
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        match asked.unwrap_or_else(|_| Err("no answer in time".to_owned())) {
+            Ok(version) => {
+                *known = Known {
+                    version,
+                    ask_at: Some(Instant::now() + VERSION_FRESH),
+                }
+            }
+            Err(error) => {
+                tracing::warn!(error, version = ?known.version, "WhatsApp Web's version could not be read; using the last known");
+            }
+        }
+        known.version
+    }
+}
+
+async fn ask(http: &dyn Http) -> Result<Version, String> {
+    let request = HttpRequest {
+        method: "GET".to_owned(),
+        url: VERSION_URL.to_owned(),
+        headers: VERSION_HEADERS
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
+        body: None,
+    };
+    let answer = http.execute(request).await?;
+    if answer.status != 200 {
+        return Err(format!("{VERSION_URL} answered {}", answer.status));
+    }
+    whatsapp_rust::version::parse_sw_js(&String::from_utf8_lossy(&answer.body))
+        // A page that names no revision parses as 0: older than anything that is accepted.
+        .filter(|&(_, _, revision)| revision != 0)
+        .ok_or_else(|| format!("{VERSION_URL} names no version"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    struct Page(Result<&'static str, &'static str>, AtomicUsize);
+
+    #[async_trait]
+    impl Http for Page {
+        async fn execute(&self, request: HttpRequest) -> Result<HttpResponse, String> {
+            assert_eq!(request.url, VERSION_URL);
+            self.1.fetch_add(1, Ordering::Relaxed);
+            let page = self.0.map_err(str::to_owned)?;
+            Ok(HttpResponse {
+                status: 200,
+                body: Bytes::from(page),
+            })
+        }
+    }
+
+    async fn versions(page: Result<&'static str, &'static str>) -> (Version, Version, usize) {
+        let page = Arc::new(Page(page, AtomicUsize::new(0)));
+        let source = VersionSource::new(Some(page.clone()));
+        (
+            source.current().await,
+            source.current().await,
+            page.1.load(Ordering::Relaxed),
+        )
+    }
+
+    #[tokio::test]
+    async fn the_version_is_asked_for_once() {
+        let current = (2, 3000, 1_099_999_999);
+        assert_eq!(
+            versions(Ok(r#"{"client_revision":1099999999}"#)).await,
+            (current, current, 1)
+        );
+    }
+
+    #[tokio::test]
+    async fn without_an_answer_it_is_the_pinned_one() {
+        for page in [Err("no route"), Ok("<html>"), Ok("assets-manifest-98765 ...")] {
+            assert_eq!(versions(page).await, (PINNED_VERSION, PINNED_VERSION, 1), "{page:?}");
+        }
+        assert_eq!(VersionSource::new(None).current().await, PINNED_VERSION);
+    }
+}

@@ -1,0 +1,216 @@
+//! What an event of the client means for a link: pure.
+
+use wharf_domain::Timestamp;
+use whatsapp_rust::wacore::types::events::{ConnectFailure, ConnectFailureReason, Event, LoggedOut, TemporaryBan};
+
+use crate::{CloseReason, LinkEvent};
+
+/// What a link does about an event.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Meaning {
+    /// A QR code to show.
+    Show(LinkEvent),
+    /// The device is registered; the client has to reconnect by itself now.
+    Paired(LinkEvent),
+    /// Logged in.
+    Connected,
+    /// The link is over, for this reason.
+    Over(CloseReason),
+    /// Not the end, but the likely reason if the end comes next.
+    Hint(String),
+    /// Nothing.
+    Nothing,
+}
+
+/// What `event` means at `now`.
+pub(crate) fn of(event: &Event, now: Timestamp) -> Meaning {
+    match event {
+        Event::PairingQrCode(qr) => Meaning::Show(LinkEvent::Qr {
+            code: qr.code.clone(),
+            expires_at: now + qr.timeout,
+        }),
+        Event::PairSuccess(pair) => Meaning::Paired(LinkEvent::Paired {
+            jid: pair.id.to_string(),
+            phone_number: pair.id.user_base().to_owned(),
+        }),
+        Event::Connected(_) => Meaning::Connected,
+        Event::PairingQrCodesExhausted(_) => Meaning::Over(CloseReason::QrExpired),
+        Event::PairError(pair) => failed_pairing(&format!("the phone's answer could not be accepted: {}", pair.error)),
+        Event::PairPasskeyRequest(_) | Event::PairPasskeyConfirmation(_) => failed_pairing(
+            "WhatsApp asks this account for a passkey before it links a device, which cannot be given here",
+        ),
+        Event::PairPasskeyError(error) => failed_pairing(&format!("WhatsApp's passkey check failed: {}", error.error)),
+        Event::QrScannedWithoutMultidevice(_) => {
+            failed_pairing("the phone that scanned the code does not support linked devices")
+        }
+        Event::LoggedOut(logged_out) => Meaning::Over(CloseReason::LoggedOut(why_logged_out(logged_out))),
+        Event::StreamReplaced(_) => Meaning::Over(CloseReason::Replaced),
+        Event::TemporaryBan(ban) => Meaning::Over(banned(ban, now)),
+        Event::ClientOutdated(_) => Meaning::Over(CloseReason::Outdated),
+        Event::ConnectFailure(failure) => Meaning::Over(refused(failure)),
+        Event::StreamError(error) if error.code.is_empty() => Meaning::Hint("WhatsApp reported a stream error".into()),
+        Event::StreamError(error) => Meaning::Hint(format!("WhatsApp reported stream error {}", error.code)),
+        Event::Disconnected(disconnected) => Meaning::Hint(format!("connection lost: {}", disconnected.reason)),
+        _ => Meaning::Nothing,
+    }
+}
+
+fn failed_pairing(detail: &str) -> Meaning {
+    Meaning::Over(CloseReason::PairingFailed(detail.to_owned()))
+}
+
+fn why_logged_out(logged_out: &LoggedOut) -> String {
+    let code = logged_out.reason.code();
+    match (&logged_out.reason, logged_out.on_connect) {
+        (ConnectFailureReason::AccountLocked, _) => format!("WhatsApp locked the account ({code})"),
+        (_, true) => format!("WhatsApp does not know this device any more ({code})"),
+        (_, false) => "the device was unlinked".to_owned(),
+    }
+}
+
+fn banned(ban: &TemporaryBan, now: Timestamp) -> CloseReason {
+    let mut detail = format!("temporary ban {}", ban.code);
+    if let Some(message) = &ban.message {
+        detail = format!("{detail} ({message})");
+    }
+    CloseReason::Banned {
+        detail,
+        until: ban.expire.to_std().ok().map(|lasts| now + lasts),
+    }
+}
+
+fn refused(failure: &ConnectFailure) -> CloseReason {
+    let code = failure.reason.code();
+    let detail = match &failure.message {
+        Some(message) => format!("WhatsApp refused the connection ({code}: {message})"),
+        None => format!("WhatsApp refused the connection ({code})"),
+    };
+    match failure.reason {
+        ConnectFailureReason::TempBanned => CloseReason::Banned { detail, until: None },
+        ConnectFailureReason::ClientOutdated => CloseReason::Outdated,
+        _ => CloseReason::Refused(detail),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use whatsapp_rust::chrono;
+    use whatsapp_rust::wacore::types::events;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_762_352_580_000);
+
+    fn over(event: Event) -> CloseReason {
+        match of(&event, NOW) {
+            Meaning::Over(reason) => reason,
+            other => panic!("{event:?} means {other:?}"),
+        }
+    }
+
+    fn failure(reason: i32) -> CloseReason {
+        over(Event::ConnectFailure(
+            ConnectFailure::builder()
+                .reason(ConnectFailureReason::from(reason))
+                .build(),
+        ))
+    }
+
+    #[test]
+    fn a_qr_code_expires() {
+        let timeout = Duration::from_secs(60);
+        let qr = events::PairingQrCode::builder()
+            .code("2@ref".into())
+            .timeout(timeout)
+            .build();
+        assert_eq!(
+            of(&Event::PairingQrCode(qr), NOW),
+            Meaning::Show(LinkEvent::Qr {
+                code: "2@ref".into(),
+                expires_at: NOW + timeout
+            })
+        );
+    }
+
+    #[test]
+    fn pairing_tells_the_device_and_the_number() {
+        let pair = events::PairSuccess::builder()
+            .id("5511999999999:12@s.whatsapp.net".parse().unwrap())
+            .lid("100000012345678:12@lid".parse().unwrap())
+            .business_name(String::new())
+            .platform("android".into())
+            .build();
+        let paired = LinkEvent::Paired {
+            jid: "5511999999999:12@s.whatsapp.net".into(),
+            phone_number: "5511999999999".into(),
+        };
+        assert_eq!(of(&Event::PairSuccess(pair), NOW), Meaning::Paired(paired));
+    }
+
+    #[test]
+    fn the_ends_of_a_link() {
+        let replaced = Event::StreamReplaced(events::StreamReplaced::builder().build());
+        assert_eq!(over(replaced), CloseReason::Replaced);
+        let exhausted =
+            Event::PairingQrCodesExhausted(events::PairingQrCodesExhausted::builder().disconnected(true).build());
+        assert_eq!(over(exhausted), CloseReason::QrExpired);
+        let passkey = Event::PairPasskeyRequest(
+            events::PairPasskeyRequest::builder()
+                .request_options_json("{}".into())
+                .build(),
+        );
+        assert!(matches!(over(passkey), CloseReason::PairingFailed(why) if why.contains("passkey")));
+        let out = |reason, on_connect| {
+            let event = events::LoggedOut::builder()
+                .on_connect(on_connect)
+                .reason(reason)
+                .build();
+            over(Event::LoggedOut(event))
+        };
+        assert_eq!(
+            out(ConnectFailureReason::LoggedOut, false),
+            CloseReason::LoggedOut("the device was unlinked".into())
+        );
+        assert!(
+            matches!(out(ConnectFailureReason::LoggedOut, true), CloseReason::LoggedOut(why) if why.contains("401"))
+        );
+        assert!(
+            matches!(out(ConnectFailureReason::AccountLocked, true), CloseReason::LoggedOut(why) if why.contains("locked"))
+        );
+    }
+
+    #[test]
+    fn refusals() {
+        assert_eq!(
+            failure(503),
+            CloseReason::Refused("WhatsApp refused the connection (503)".into())
+        );
+        assert_eq!(
+            failure(429),
+            CloseReason::Refused("WhatsApp refused the connection (429)".into())
+        );
+        assert_eq!(failure(405), CloseReason::Outdated);
+        assert!(matches!(failure(402), CloseReason::Banned { until: None, .. }));
+        let ban = TemporaryBan::builder()
+            .code(events::TempBanReason::SentTooManySameMessage)
+            .expire(chrono::Duration::seconds(3600))
+            .build();
+        let CloseReason::Banned { detail, until } = over(Event::TemporaryBan(ban)) else {
+            panic!("not a ban")
+        };
+        assert!(detail.contains("104"), "{detail}");
+        assert_eq!(until, Some(NOW + Duration::from_secs(3600)));
+    }
+
+    #[test]
+    fn a_broken_socket_is_a_hint() {
+        let lost = events::Disconnected::builder()
+            .reason(whatsapp_rust::wacore::net::DisconnectReason::StreamEnded)
+            .build();
+        assert!(matches!(of(&Event::Disconnected(lost), NOW), Meaning::Hint(why) if why.contains("EOF")));
+        let error = events::StreamError::builder().code("500".into()).build();
+        assert!(matches!(of(&Event::StreamError(error), NOW), Meaning::Hint(why) if why.contains("500")));
+    }
+}

@@ -1,0 +1,303 @@
+//! Turns the client's events into the link's, in their order, and makes sure that exactly one `Closed` ends them.
+//!
+//! The client calls its event handlers synchronously where the event happens, so pushing into an unbounded channel
+//! right there keeps the order and drops nothing; its own ordered delivery drops events when it is full.
+
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use wharf_domain::{ConnectionKey, Timestamp};
+use whatsapp_rust::Client;
+use whatsapp_rust::wacore::types::events::{Event, EventHandler};
+
+use super::{
+    acks::Acks,
+    meaning::{self, Meaning},
+};
+use crate::{CloseReason, LinkEvent};
+
+/// How far a link has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// On its way to a QR code or to being logged in.
+    Opening,
+    /// Shows QR codes.
+    AwaitingScan,
+    /// Registered, on its way to being logged in for the first time.
+    Paired,
+    /// Logged in.
+    Connected,
+}
+
+/// Wall clock, as the domain writes it.
+pub(crate) fn now() -> Timestamp {
+    Timestamp(whatsapp_rust::wacore::time::now_millis())
+}
+
+/// Where the events of one link go, and what is known of its end.
+pub(crate) struct Reporter {
+    key: ConnectionKey,
+    state: Mutex<State>,
+    client: OnceLock<Weak<Client>>,
+    over: CancellationToken,
+    leaving: AtomicBool,
+    pub(crate) acks: Acks,
+}
+
+struct State {
+    /// `None` once `Closed` was sent.
+    events: Option<mpsc::UnboundedSender<LinkEvent>>,
+    stage: Stage,
+    since: Instant,
+    reason: Option<CloseReason>,
+    hint: Option<String>,
+}
+
+impl Reporter {
+    pub(crate) fn new(key: ConnectionKey, events: mpsc::UnboundedSender<LinkEvent>) -> Arc<Self> {
+        let state = State {
+            events: Some(events),
+            stage: Stage::Opening,
+            since: Instant::now(),
+            reason: None,
+            hint: None,
+        };
+        Arc::new(Self {
+            key,
+            state: Mutex::new(state),
+            client: OnceLock::new(),
+            over: CancellationToken::new(),
+            leaving: AtomicBool::new(false),
+            acks: Acks::default(),
+        })
+    }
+
+    /// Starts listening to a client. Weak, because the client owns its handlers.
+    pub(crate) fn listen(self: &Arc<Self>, client: &Arc<Client>) {
+        if self.client.set(Arc::downgrade(client)).is_ok() {
+            client
+                .subscribe_handler(Arc::clone(self) as Arc<dyn EventHandler>)
+                .detach();
+        }
+    }
+
+    /// The number that this link is for.
+    pub(crate) fn key(&self) -> &ConnectionKey {
+        &self.key
+    }
+
+    /// How far the link has come, and how long it has been there.
+    pub(crate) fn stage(&self) -> (Stage, Duration) {
+        let state = self.state();
+        (state.stage, state.since.elapsed())
+    }
+
+    /// Whether messages can be sent.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.state().stage == Stage::Connected && !self.over.is_cancelled()
+    }
+
+    /// Something that explains the end if it comes next.
+    pub(crate) fn hint(&self, hint: String) {
+        self.state().hint = Some(hint);
+    }
+
+    /// Ends the link; the first reason counts.
+    pub(crate) fn end(&self, reason: CloseReason) {
+        self.state().reason.get_or_insert(reason);
+        self.over.cancel();
+    }
+
+    /// Whether, and when, the link shall end or has ended.
+    pub(crate) fn over(&self) -> &CancellationToken {
+        &self.over
+    }
+
+    /// From now on nothing that arrives is for us: the device is being unlinked.
+    pub(crate) fn leave(&self) {
+        self.leaving.store(true, Ordering::Relaxed);
+        self.state().reason.get_or_insert(CloseReason::Requested);
+    }
+
+    /// Whether the device is being unlinked.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Relaxed)
+    }
+
+    /// Sends `Closed`, once, with the best reason there is.
+    pub(crate) fn close(&self) {
+        self.over.cancel();
+        let mut state = self.state();
+        let reason = state.reason.take();
+        let hint = state.hint.take();
+        if let Some(events) = state.events.take() {
+            let unexplained = match state.stage {
+                Stage::Connected => "WhatsApp stopped answering",
+                _ => "no connection to WhatsApp could be made",
+            };
+            let reason = reason.unwrap_or_else(|| CloseReason::Lost(hint.unwrap_or_else(|| unexplained.to_owned())));
+            tracing::debug!(client_id = %self.key.client_id, phone_number = %self.key.phone_number, ?reason, "link closed");
+            let _ = events.send(LinkEvent::Closed(reason));
+        }
+        self.acks.clear();
+    }
+
+    /// Ends without a word: the link was never opened.
+    pub(crate) fn discard(&self) {
+        self.over.cancel();
+        self.state().events = None;
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, stage: Stage, event: LinkEvent) {
+        let mut state = self.state();
+        if state.stage != stage {
+            state.stage = stage;
+            state.since = Instant::now();
+        }
+        if let Some(events) = &state.events {
+            // Nobody listening is no reason to stop: whoever opened the link closes it.
+            let _ = events.send(event);
+        }
+    }
+
+    /// While the client may reconnect by itself: only from the scan to the first login. The server ends that connection
+    /// (515) and the same client has to come back at once, with what it holds in memory. At any other time the session
+    /// actor owns reconnecting.
+    fn reconnect_by_itself(&self, on: bool) {
+        if let Some(client) = self.client() {
+            client.enable_auto_reconnect.store(on, Ordering::Relaxed);
+        }
+    }
+
+    fn client(&self) -> Option<Arc<Client>> {
+        self.client.get()?.upgrade()
+    }
+
+    fn connected(&self) {
+        self.reconnect_by_itself(false);
+        let Some(client) = self.client() else { return };
+        let jid = client.pn().map(|jid| jid.to_string()).unwrap_or_default();
+        let push_name = Some(client.push_name()).filter(|name| !name.is_empty());
+        self.state().hint = None;
+        self.tell(Stage::Connected, LinkEvent::Connected { jid, push_name });
+    }
+}
+
+impl EventHandler for Reporter {
+    fn handle_event(&self, event: Arc<Event>) {
+        match meaning::of(&event, now()) {
+            Meaning::Show(event) => self.tell(Stage::AwaitingScan, event),
+            Meaning::Paired(event) => {
+                self.reconnect_by_itself(true);
+                self.tell(Stage::Paired, event);
+            }
+            Meaning::Connected => self.connected(),
+            Meaning::Over(reason) => self.end(reason),
+            Meaning::Hint(hint) => self.hint(hint),
+            Meaning::Nothing => self.note(&event),
+        }
+    }
+}
+
+impl Reporter {
+    /// Events that say nothing about the link itself.
+    fn note(&self, event: &Event) {
+        let (client_id, phone_number) = (self.key.client_id, &self.key.phone_number);
+        match event {
+            Event::ServerAck(ack) => self.acks.settle(ack),
+            Event::UndecryptableMessage(message) => {
+                tracing::warn!(%client_id, %phone_number, message_id = message.info.id, "a message could not be decrypted; WhatsApp was asked for it again");
+            }
+            Event::AppStateSyncFailed(failed) => {
+                tracing::warn!(%client_id, %phone_number, fatal = ?failed.fatal, retryable = ?failed.retryable, "app state could not be synced");
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wharf_domain::ClientId;
+    use whatsapp_rust::wacore::types::events;
+
+    use super::*;
+
+    fn reporter() -> (Arc<Reporter>, mpsc::UnboundedReceiver<LinkEvent>) {
+        let (sender, events) = mpsc::unbounded_channel();
+        let key = ConnectionKey {
+            client_id: ClientId(1),
+            phone_number: "5511999999999".parse().unwrap(),
+        };
+        (Reporter::new(key, sender), events)
+    }
+
+    fn logged_out() -> Arc<Event> {
+        let event = events::LoggedOut::builder()
+            .on_connect(false)
+            .reason(events::ConnectFailureReason::LoggedOut)
+            .build();
+        Arc::new(Event::LoggedOut(event))
+    }
+
+    #[test]
+    fn exactly_one_closed_and_nothing_after_it() {
+        let (reporter, mut events) = reporter();
+        reporter.handle_event(logged_out());
+        assert!(reporter.over().is_cancelled());
+        reporter.end(CloseReason::Requested);
+        reporter.close();
+        reporter.close();
+        let qr = events::PairingQrCode::builder()
+            .code("2@late".into())
+            .timeout(Duration::ZERO)
+            .build();
+        reporter.handle_event(Arc::new(Event::PairingQrCode(qr)));
+        assert!(matches!(
+            events.try_recv().unwrap(),
+            LinkEvent::Closed(CloseReason::LoggedOut(_))
+        ));
+        assert!(events.try_recv().is_err());
+        assert!(events.is_closed());
+    }
+
+    #[test]
+    fn an_end_without_a_reason_is_lost_with_the_last_hint() {
+        let (reporter, mut events) = reporter();
+        reporter.hint("first".into());
+        reporter.hint("connection refused".into());
+        reporter.close();
+        assert_eq!(
+            events.try_recv().unwrap(),
+            LinkEvent::Closed(CloseReason::Lost("connection refused".into()))
+        );
+    }
+
+    #[test]
+    fn leaving_is_a_request_whatever_whatsapp_says_then() {
+        let (reporter, mut events) = reporter();
+        reporter.leave();
+        reporter.handle_event(logged_out());
+        reporter.close();
+        assert_eq!(events.try_recv().unwrap(), LinkEvent::Closed(CloseReason::Requested));
+    }
+
+    #[test]
+    fn a_discarded_link_says_nothing() {
+        let (reporter, mut events) = reporter();
+        reporter.discard();
+        reporter.close();
+        assert!(events.try_recv().is_err());
+    }
+}

@@ -1,0 +1,122 @@
+//! The handle of an open link.
+
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
+use wharf_domain::PhoneNumber;
+use whatsapp_rust::Client;
+use whatsapp_rust::wacore::iq::devices::RemoveCompanionDeviceSpec;
+
+use super::{
+    driver::last_heard,
+    reporter::{Reporter, Stage},
+    runtime::LinkRuntime,
+    send::Outgoing,
+};
+use crate::{CloseReason, Link, SendError, Sent};
+
+/// How long unlinking may take altogether.
+const LOG_OUT: Duration = Duration::from_secs(10);
+/// How often to look whether a device that was just paired is logged in.
+const LOG_IN_POLL: Duration = Duration::from_millis(50);
+
+/// What can be done to a link from outside of its runtime.
+#[derive(Clone)]
+pub(crate) struct Control {
+    pub(crate) reporter: Arc<Reporter>,
+    pub(crate) done: CancellationToken,
+}
+
+impl Control {
+    /// Ends the link and waits until nothing of it is left.
+    pub(crate) async fn close(&self) {
+        self.reporter.end(CloseReason::Requested);
+        self.done.cancelled().await;
+    }
+}
+
+/// A link over whatsapp-rust. The client belongs to its driver: when that is done, keys and sockets are let go of.
+pub(crate) struct LiveLink {
+    pub(crate) client: Weak<Client>,
+    pub(crate) runtime: LinkRuntime,
+    pub(crate) control: Control,
+}
+
+#[async_trait]
+impl Link for LiveLink {
+    async fn send_text(&self, to: &PhoneNumber, text: &str, deadline: Duration) -> Result<Sent, SendError> {
+        let reporter = &self.control.reporter;
+        let client = self
+            .client
+            .upgrade()
+            .filter(|client| reporter.is_connected() && client.is_connected());
+        let Some(client) = client else {
+            return Err(SendError::NotConnected);
+        };
+        let outgoing = Outgoing {
+            client,
+            reporter: Arc::clone(reporter),
+            to: to.clone(),
+            text: text.to_owned(),
+            deadline,
+        };
+        // A task of its own: a caller that goes away must not leave an encryption half done.
+        let sending = self.runtime.start(outgoing.send());
+        match tokio::time::timeout(deadline, sending).await {
+            Ok(Ok(Some(result))) => result,
+            Ok(_) => Err(SendError::Failed(
+                "the link was closed; the message may have been sent".to_owned(),
+            )),
+            Err(_) => Err(SendError::TimedOut(deadline)),
+        }
+    }
+
+    fn silence(&self) -> Option<Duration> {
+        if !self.control.reporter.is_connected() {
+            return None;
+        }
+        let (_, connected_for) = self.control.reporter.stage();
+        Some(last_heard(self.client.upgrade()?.as_ref()).unwrap_or(connected_for))
+    }
+
+    async fn close(&self) {
+        self.control.close().await;
+    }
+
+    async fn log_out(&self) {
+        let reporter = &self.control.reporter;
+        reporter.leave();
+        if let Some(client) = self.client.upgrade() {
+            let unlinking = self.runtime.start(unlink(client, Arc::clone(reporter)));
+            if tokio::time::timeout(LOG_OUT, unlinking).await.is_err() {
+                tracing::warn!("WhatsApp did not confirm in time that the device is unlinked");
+            }
+        }
+        self.control.close().await;
+    }
+}
+
+/// Tells WhatsApp to forget this device. One that was paired a moment ago has to be logged in first.
+async fn unlink(client: Arc<Client>, reporter: Arc<Reporter>) {
+    let over = reporter.over().clone();
+    let logged_in = async {
+        while !client.is_logged_in() {
+            if client.pn().is_none() || reporter.stage().0 == Stage::Connected {
+                return false;
+            }
+            tokio::time::sleep(LOG_IN_POLL).await;
+        }
+        true
+    };
+    let Some(true) = over.run_until_cancelled(logged_in).await else {
+        return;
+    };
+    let Some(jid) = client.pn() else { return };
+    if let Err(error) = client.execute(RemoveCompanionDeviceSpec::new(&jid)).await {
+        tracing::warn!(%error, "WhatsApp did not confirm that the device is unlinked");
+    }
+}

@@ -1,0 +1,313 @@
+//! A link that a test or a load generator drives by hand: what WhatsApp would do is a call on [`ScriptedHandle`].
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use tokio::sync::{mpsc, watch};
+use wharf_domain::{ConnectionKey, IncomingMessage, PhoneNumber, Timestamp};
+
+use crate::{CloseReason, Inbox, Link, LinkError, LinkEvent, LinkFactory, NotCommitted, SendError, Sent};
+
+/// What [`ScriptedFactory::open`] does.
+#[derive(Debug, Clone, Default)]
+pub enum OpenScript {
+    /// Opens a link.
+    #[default]
+    Open,
+    /// Fails, as if the keys could not be read.
+    Fail(String),
+    /// Panics.
+    Panic,
+}
+
+/// What becomes of a text that is sent.
+#[derive(Debug, Clone, Default)]
+pub enum SendScript {
+    /// WhatsApp takes it.
+    #[default]
+    Accept,
+    /// WhatsApp refuses it.
+    Refuse(String),
+    /// No answer before the deadline.
+    Hang,
+}
+
+/// A text that was handed to a scripted link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SentText {
+    /// The receiver.
+    pub to: PhoneNumber,
+    /// The text.
+    pub text: String,
+}
+
+/// How often what was called, over all links of a factory.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Links opened.
+    pub opened: usize,
+    /// Links closed, by whichever side.
+    pub closed: usize,
+    /// Devices unlinked.
+    pub logged_out: usize,
+    /// Numbers whose keys were deleted.
+    pub forgotten: usize,
+}
+
+/// Opens scripted links. Clones share everything.
+#[derive(Clone, Default)]
+pub struct ScriptedFactory {
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<FactoryState>,
+    /// Counts openings, for those who wait for one.
+    openings: watch::Sender<usize>,
+}
+
+#[derive(Default)]
+struct FactoryState {
+    links: HashMap<ConnectionKey, ScriptedHandle>,
+    script: OpenScript,
+    counters: Counters,
+}
+
+impl ScriptedFactory {
+    /// A factory whose links open.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What `open` does from now on.
+    pub fn on_open(&self, script: OpenScript) {
+        self.shared.state().script = script;
+    }
+
+    /// How often what was called.
+    pub fn counters(&self) -> Counters {
+        self.shared.state().counters
+    }
+
+    /// The open link of a number.
+    pub fn link(&self, key: &ConnectionKey) -> Option<ScriptedHandle> {
+        self.shared
+            .state()
+            .links
+            .get(key)
+            .filter(|link| !link.is_closed())
+            .cloned()
+    }
+
+    /// The open link of a number, once there is one.
+    pub async fn wait_for_link(&self, key: &ConnectionKey) -> ScriptedHandle {
+        let mut openings = self.shared.openings.subscribe();
+        loop {
+            openings.mark_unchanged();
+            if let Some(link) = self.link(key) {
+                return link;
+            }
+            // The sender lives as long as `self`: this cannot fail.
+            let _ = openings.changed().await;
+        }
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, FactoryState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl LinkFactory for ScriptedFactory {
+    async fn open(
+        &self,
+        key: &ConnectionKey,
+        events: mpsc::UnboundedSender<LinkEvent>,
+        inbox: Arc<dyn Inbox>,
+    ) -> Result<Arc<dyn Link>, LinkError> {
+        let script = self.shared.state().script.clone();
+        match script {
+            OpenScript::Open => {}
+            OpenScript::Fail(why) => return Err(LinkError(why)),
+            // The same as a panic for who calls, without the message on standard error.
+            OpenScript::Panic => std::panic::resume_unwind(Box::new("a scripted panic")),
+        }
+        let link = ScriptedHandle {
+            factory: Arc::clone(&self.shared),
+            inbox,
+            state: Arc::new(Mutex::new(LinkState {
+                events: Some(events),
+                ..LinkState::default()
+            })),
+        };
+        let left_open = {
+            let mut state = self.shared.state();
+            state.counters.opened += 1;
+            state.links.insert(key.clone(), link.clone())
+        };
+        // As the live factory does: one link for each number.
+        if let Some(left_open) = left_open {
+            left_open.close(CloseReason::Requested);
+        }
+        self.shared.openings.send_modify(|openings| *openings += 1);
+        Ok(Arc::new(link))
+    }
+
+    async fn forget(&self, _key: &ConnectionKey) -> Result<(), LinkError> {
+        self.shared.state().counters.forgotten += 1;
+        Ok(())
+    }
+}
+
+/// Drives one open link; also the link itself. Clones are the same link.
+#[derive(Clone)]
+pub struct ScriptedHandle {
+    factory: Arc<Shared>,
+    inbox: Arc<dyn Inbox>,
+    state: Arc<Mutex<LinkState>>,
+}
+
+#[derive(Default)]
+struct LinkState {
+    /// `None` once closed.
+    events: Option<mpsc::UnboundedSender<LinkEvent>>,
+    connected: bool,
+    silence: Duration,
+    sends: SendScript,
+    sent: Vec<SentText>,
+}
+
+impl ScriptedHandle {
+    /// WhatsApp shows a QR code.
+    pub fn qr(&self, code: &str, expires_at: Timestamp) {
+        self.tell(LinkEvent::Qr {
+            code: code.to_owned(),
+            expires_at,
+        });
+    }
+
+    /// A phone scans it.
+    pub fn pair(&self, jid: &str, phone_number: &str) {
+        self.tell(LinkEvent::Paired {
+            jid: jid.to_owned(),
+            phone_number: phone_number.to_owned(),
+        });
+    }
+
+    /// The link logs in.
+    pub fn connect(&self, jid: &str, push_name: Option<&str>) {
+        self.state().connected = true;
+        self.tell(LinkEvent::Connected {
+            jid: jid.to_owned(),
+            push_name: push_name.map(str::to_owned),
+        });
+    }
+
+    /// The link ends. Only the first time counts.
+    pub fn close(&self, reason: CloseReason) {
+        let mut state = self.state();
+        state.connected = false;
+        let Some(events) = state.events.take() else { return };
+        drop(state);
+        self.factory.state().counters.closed += 1;
+        let _ = events.send(LinkEvent::Closed(reason));
+    }
+
+    /// Messages arrive; `Ok` is what WhatsApp would be told.
+    ///
+    /// # Errors
+    /// `NotCommitted` when the inbox refuses them, or the link is closed.
+    pub async fn deliver(&self, messages: Vec<IncomingMessage>) -> Result<(), NotCommitted> {
+        if self.is_closed() {
+            return Err(NotCommitted("the link is closed".to_owned()));
+        }
+        self.inbox.commit(messages).await
+    }
+
+    /// What becomes of texts from now on.
+    pub fn on_send(&self, script: SendScript) {
+        self.state().sends = script;
+    }
+
+    /// The texts that were sent, in their order, refused and unanswered ones too.
+    pub fn sent(&self) -> Vec<SentText> {
+        self.state().sent.clone()
+    }
+
+    /// How long the server is said to have been silent.
+    pub fn silent_for(&self, silence: Duration) {
+        self.state().silence = silence;
+    }
+
+    /// Whether the link has ended.
+    pub fn is_closed(&self) -> bool {
+        self.state().events.is_none()
+    }
+
+    fn tell(&self, event: LinkEvent) {
+        if let Some(events) = &self.state().events {
+            let _ = events.send(event);
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, LinkState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Link for ScriptedHandle {
+    async fn send_text(&self, to: &PhoneNumber, text: &str, deadline: Duration) -> Result<Sent, SendError> {
+        let (script, number) = {
+            let mut state = self.state();
+            if !state.connected {
+                return Err(SendError::NotConnected);
+            }
+            state.sent.push(SentText {
+                to: to.clone(),
+                text: text.to_owned(),
+            });
+            (state.sends.clone(), state.sent.len())
+        };
+        match script {
+            SendScript::Accept => Ok(Sent {
+                message_id: format!("SCRIPTED{number}"),
+                timestamp: now(),
+            }),
+            SendScript::Refuse(why) => Err(SendError::Refused(why)),
+            SendScript::Hang => {
+                tokio::time::sleep(deadline).await;
+                Err(SendError::TimedOut(deadline))
+            }
+        }
+    }
+
+    fn silence(&self) -> Option<Duration> {
+        let state = self.state();
+        state.connected.then_some(state.silence)
+    }
+
+    async fn close(&self) {
+        ScriptedHandle::close(self, CloseReason::Requested);
+    }
+
+    async fn log_out(&self) {
+        self.factory.state().counters.logged_out += 1;
+        ScriptedHandle::close(self, CloseReason::Requested);
+    }
+}
+
+fn now() -> Timestamp {
+    Timestamp(whatsapp_rust::wacore::time::now_millis())
+}
+
+#[cfg(test)]
+#[path = "scripted_tests.rs"]
+mod tests;

@@ -1,0 +1,181 @@
+//! Tests of [`super`].
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures::FutureExt;
+use wharf_domain::ClientId;
+
+use super::*;
+
+#[derive(Default)]
+struct Counting {
+    refusals: AtomicUsize,
+    committed: AtomicUsize,
+}
+
+#[async_trait]
+impl Inbox for Counting {
+    async fn commit(&self, messages: Vec<IncomingMessage>) -> Result<(), NotCommitted> {
+        if self.refusals.load(Ordering::Relaxed) > 0 {
+            self.refusals.fetch_sub(1, Ordering::Relaxed);
+            return Err(NotCommitted("scripted".into()));
+        }
+        self.committed.fetch_add(messages.len(), Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+fn key() -> ConnectionKey {
+    ConnectionKey {
+        client_id: ClientId(1),
+        phone_number: "5511999999999".parse().unwrap(),
+    }
+}
+
+fn message() -> IncomingMessage {
+    IncomingMessage {
+        chat: "5511888888888@s.whatsapp.net".into(),
+        sender: "5511888888888@s.whatsapp.net".into(),
+        message_id: "3EB0".into(),
+        from: "5511888888888".into(),
+        timestamp: Timestamp(0),
+        kind: "text".into(),
+        content: "hi".into(),
+    }
+}
+
+async fn open(factory: &ScriptedFactory) -> (Arc<dyn Link>, mpsc::UnboundedReceiver<LinkEvent>) {
+    let (sender, events) = mpsc::unbounded_channel();
+    let link = factory
+        .open(&key(), sender, Arc::new(Counting::default()))
+        .await
+        .unwrap();
+    (link, events)
+}
+
+#[tokio::test]
+async fn events_come_in_order_and_closed_ends_them() {
+    let factory = ScriptedFactory::new();
+    let (link, mut events) = open(&factory).await;
+    let handle = factory.link(&key()).unwrap();
+    assert_eq!(link.silence(), None);
+    handle.qr("2@ref", Timestamp(60_000));
+    handle.pair("5511999999999:1@s.whatsapp.net", "5511999999999");
+    handle.connect("5511999999999:1@s.whatsapp.net", Some("Ana"));
+    handle.silent_for(Duration::from_secs(50));
+    assert_eq!(link.silence(), Some(Duration::from_secs(50)));
+    handle.close(CloseReason::Replaced);
+    link.close().await;
+    handle.qr("2@late", Timestamp(0));
+
+    let mut seen = Vec::new();
+    while let Some(event) = events.recv().await {
+        seen.push(event);
+    }
+    assert!(matches!(
+        seen.as_slice(),
+        [
+            LinkEvent::Qr { .. },
+            LinkEvent::Paired { .. },
+            LinkEvent::Connected { .. },
+            LinkEvent::Closed(CloseReason::Replaced)
+        ]
+    ));
+    assert_eq!(
+        factory.counters(),
+        Counters {
+            opened: 1,
+            closed: 1,
+            ..Counters::default()
+        }
+    );
+    assert!(factory.link(&key()).is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn sends_are_recorded_and_answered_as_scripted() {
+    let factory = ScriptedFactory::new();
+    let (link, _events) = open(&factory).await;
+    let handle = factory.link(&key()).unwrap();
+    let (to, deadline) = ("5511888888888".parse().unwrap(), Duration::from_secs(5));
+    assert_eq!(
+        link.send_text(&to, "early", deadline).await,
+        Err(SendError::NotConnected)
+    );
+    handle.connect("jid", None);
+    assert_eq!(
+        link.send_text(&to, "one", deadline).await.unwrap().message_id,
+        "SCRIPTED1"
+    );
+    handle.on_send(SendScript::Refuse("no (463)".into()));
+    assert_eq!(
+        link.send_text(&to, "two", deadline).await,
+        Err(SendError::Refused("no (463)".into()))
+    );
+    handle.on_send(SendScript::Hang);
+    assert_eq!(
+        link.send_text(&to, "three", deadline).await,
+        Err(SendError::TimedOut(deadline))
+    );
+    let texts: Vec<_> = handle.sent().into_iter().map(|sent| sent.text).collect();
+    assert_eq!(texts, ["one", "two", "three"]);
+}
+
+#[tokio::test]
+async fn deliveries_go_through_the_inbox() {
+    let factory = ScriptedFactory::new();
+    let inbox = Arc::new(Counting {
+        refusals: AtomicUsize::new(1),
+        ..Counting::default()
+    });
+    let (sender, _events) = mpsc::unbounded_channel();
+    let link = factory.open(&key(), sender, inbox.clone()).await.unwrap();
+    let handle = factory.link(&key()).unwrap();
+    assert!(handle.deliver(vec![message()]).await.is_err());
+    assert!(handle.deliver(vec![message()]).await.is_ok());
+    assert_eq!(inbox.committed.load(Ordering::Relaxed), 1);
+    link.log_out().await;
+    assert!(handle.deliver(vec![message()]).await.is_err());
+    assert_eq!(
+        factory.counters(),
+        Counters {
+            opened: 1,
+            closed: 1,
+            logged_out: 1,
+            forgotten: 0
+        }
+    );
+}
+
+#[tokio::test]
+async fn opening_can_fail_and_panic_and_be_waited_for() {
+    let factory = ScriptedFactory::new();
+    let attempt = || {
+        let (sender, _) = mpsc::unbounded_channel();
+        let factory = factory.clone();
+        async move {
+            factory
+                .open(&key(), sender, Arc::new(Counting::default()))
+                .await
+                .map(drop)
+        }
+    };
+    factory.on_open(OpenScript::Fail("no keys".into()));
+    assert!(attempt().await.is_err());
+    factory.on_open(OpenScript::Panic);
+    assert!(std::panic::AssertUnwindSafe(attempt()).catch_unwind().await.is_err());
+    factory.on_open(OpenScript::Open);
+    let key = key();
+    let (handle, opened) = tokio::join!(factory.wait_for_link(&key), attempt());
+    opened.unwrap();
+    assert!(!handle.is_closed());
+    factory.forget(&key).await.unwrap();
+    assert_eq!(
+        factory.counters(),
+        Counters {
+            opened: 1,
+            forgotten: 1,
+            ..Counters::default()
+        }
+    );
+}
