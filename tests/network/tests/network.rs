@@ -1,0 +1,12 @@
+//! The network against the real client: pairing, login, messages both ways, receipts, faults, unlinking, admin routes.
+
+#[path = "network/admin.rs"]
+mod admin;
+#[path = "network/companion.rs"]
+mod companion;
+#[path = "network/faults.rs"]
+mod faults;
+#[path = "network/links.rs"]
+mod links;
+#[path = "network/messages.rs"]
+mod messages;

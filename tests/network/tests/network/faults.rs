@@ -1,0 +1,175 @@
+//! Each fault as the client sees it.
+
+use std::time::Duration;
+
+use wacore::types::events::Event;
+use wharf_testnet::{Fault, FaultCode, FaultKind, Network, NetworkError};
+
+use crate::companion::{ANA, BOB, Companion, network, until};
+
+fn fault(kind: FaultKind) -> Fault {
+    Fault {
+        kind,
+        phone: Some(ANA.to_owned()),
+        code: None,
+        for_ms: None,
+    }
+}
+
+async fn connected(network: &Network, phone: &str) -> bool {
+    network.devices(phone).await.unwrap()[0].connected
+}
+
+async fn new_handshake(network: &Network, before: u64) {
+    until("a new handshake", || async {
+        (network.stats().await.handshakes > before).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn drop_closes_only_the_links_meant_and_they_come_back() {
+    let network = network().await;
+    let ana = Companion::linked(&network, ANA).await;
+    let bob = Companion::linked(&network, BOB).await;
+    let before = network.stats().await.handshakes;
+    network.fault(fault(FaultKind::Drop)).await.unwrap();
+    ana.saw("Disconnected", |event| {
+        matches!(event, Event::Disconnected(_)).then_some(())
+    })
+    .await;
+    new_handshake(&network, before).await;
+    network.send_text(BOB, ANA, "after the drop").await.unwrap();
+    ana.text("after the drop").await;
+    assert_eq!(network.stats().await.handshakes, before + 1, "Bob's link was to stay");
+    drop(bob);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refuse_with_a_code_is_a_connect_failure() {
+    let network = network().await;
+    let backend = Companion::linked(&network, ANA).await.stop().await;
+    let refuse = Fault {
+        code: Some(FaultCode::Number(503)),
+        for_ms: Some(600_000),
+        ..fault(FaultKind::Refuse)
+    };
+    network.fault(refuse).await.unwrap();
+    let companion = Companion::start(&network, backend).await;
+    companion
+        .saw("ConnectFailure", |event| {
+            matches!(event, Event::ConnectFailure(_)).then_some(())
+        })
+        .await;
+    assert!(!connected(&network, ANA).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refuse_402_is_a_temporary_ban() {
+    let network = network().await;
+    let backend = Companion::linked(&network, ANA).await.stop().await;
+    let refuse = Fault {
+        code: Some(FaultCode::Name("402".to_owned())),
+        ..fault(FaultKind::Refuse)
+    };
+    network.fault(refuse).await.unwrap();
+    let companion = Companion::start(&network, backend).await;
+    companion
+        .saw("TemporaryBan", |event| {
+            matches!(event, Event::TemporaryBan(_)).then_some(())
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refuse_without_a_code_ends_and_the_client_comes_in() {
+    let network = network().await;
+    let backend = Companion::linked(&network, ANA).await.stop().await;
+    let refuse = Fault {
+        phone: None,
+        for_ms: Some(1_500),
+        ..fault(FaultKind::Refuse)
+    };
+    network.fault(refuse).await.unwrap();
+    let companion = Companion::start(&network, backend).await;
+    companion.connected().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stall_answers_nothing_and_loses_nothing_that_was_queued() {
+    let network = network().await;
+    let companion = Companion::linked(&network, ANA).await;
+    let stall = Fault {
+        for_ms: Some(3_000),
+        ..fault(FaultKind::Stall)
+    };
+    network.fault(stall).await.unwrap();
+    network.send_text(BOB, ANA, "into the silence").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(companion.texts().is_empty());
+    assert!(connected(&network, ANA).await, "the socket stays open");
+    assert_eq!(companion.text("into the silence").await, BOB);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stream_errors_are_what_the_client_takes_them_for() {
+    let network = network().await;
+    let companion = Companion::linked(&network, ANA).await;
+    let before = network.stats().await.handshakes;
+    network.fault(fault(FaultKind::StreamError)).await.unwrap();
+    new_handshake(&network, before).await;
+    until("a login", || async { connected(&network, ANA).await.then_some(()) }).await;
+    let replaced = Fault {
+        code: Some(FaultCode::Name("replaced".to_owned())),
+        ..fault(FaultKind::StreamError)
+    };
+    network.fault(replaced).await.unwrap();
+    companion
+        .saw("StreamReplaced", |event| {
+            matches!(event, Event::StreamReplaced(_)).then_some(())
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn duplicates_reach_the_application_once() {
+    let network = network().await;
+    let companion = Companion::linked(&network, ANA).await;
+    network.send_text(BOB, ANA, "one").await.unwrap();
+    companion.text("one").await;
+    until("an empty queue", || async {
+        (network.stats().await.unacked == 0).then_some(())
+    })
+    .await;
+    let before = network.stats().await.messages_out;
+    network.fault(fault(FaultKind::Duplicate)).await.unwrap();
+    network.send_text(BOB, ANA, "two").await.unwrap();
+    companion.text("two").await;
+    // "one" again, "two" twice, and whatever else was acknowledged before.
+    assert!(network.stats().await.messages_out >= before + 3);
+    network.send_text(BOB, ANA, "three").await.unwrap();
+    companion.text("three").await;
+    let texts: Vec<_> = companion.texts().into_iter().map(|(_, text)| text).collect();
+    assert_eq!(texts, ["one", "two", "three"]);
+}
+
+#[tokio::test]
+async fn a_fault_that_makes_no_sense_is_refused() {
+    let network = network().await;
+    let with = |kind, code: &str| Fault {
+        code: Some(FaultCode::Name(code.to_owned())),
+        ..fault(kind)
+    };
+    for wrong in [
+        with(FaultKind::Drop, "503"),
+        with(FaultKind::Refuse, "replaced"),
+        with(FaultKind::StreamError, "ABC"),
+    ] {
+        assert!(matches!(network.fault(wrong).await, Err(NetworkError::Invalid(_))));
+    }
+    let nobody = Fault {
+        phone: Some("5511000000000".to_owned()),
+        ..fault(FaultKind::Drop)
+    };
+    assert!(matches!(network.fault(nobody).await, Err(NetworkError::NotFound(_))));
+}

@@ -1,0 +1,173 @@
+//! Texts in and out, receipts, backlog, two accounts with companions.
+
+use wacore::types::events::Event;
+
+use crate::companion::{ANA, BOB, Companion, network, until};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_reaches_a_device_with_its_senders_number_and_is_receipted() {
+    let network = network().await;
+    let companion = Companion::linked(&network, ANA).await;
+    let id = network.send_text(BOB, ANA, "hello Ana").await.unwrap();
+    assert_eq!(companion.text("hello Ana").await, BOB);
+    let receipt = until("a receipt", || async {
+        network
+            .receipts(BOB)
+            .await
+            .unwrap()
+            .into_iter()
+            .find(|receipt| receipt.id == id)
+    })
+    .await;
+    assert_eq!(receipt.from, format!("{ANA}:1@s.whatsapp.net"));
+    until("an empty queue", || async {
+        (network.stats().await.unacked == 0).then_some(())
+    })
+    .await;
+    // Ana's phone got it too.
+    let on_the_phone = network.messages(ANA).await.unwrap();
+    assert_eq!(
+        (on_the_phone[0].id.as_str(), on_the_phone[0].from.as_str()),
+        (id.as_str(), BOB)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_of_a_device_reaches_the_recipients_phone() {
+    let network = network().await;
+    let companion = Companion::linked(&network, ANA).await;
+    let id = companion.send(BOB, "hello Bob").await;
+    assert_eq!(companion.server_ack(&id).await, None);
+    let message = until("the text", || async {
+        network.messages(BOB).await.unwrap().into_iter().next()
+    })
+    .await;
+    assert_eq!(
+        (message.id, message.from.as_str(), message.text.as_str()),
+        (id.clone(), ANA, "hello Bob")
+    );
+    companion
+        .saw("the phone's receipt", |event| match event {
+            Event::Receipt(receipt) => receipt.message_ids.contains(&id).then_some(()),
+            _ => None,
+        })
+        .await;
+    // The copy for the sender's own phone is not a message that it received.
+    assert!(network.messages(ANA).await.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conversation_goes_back_and_forth_in_order() {
+    let network = network().await;
+    let companion = Companion::linked(&network, ANA).await;
+    let mut expected = Vec::new();
+    for round in 0..5 {
+        for part in ["a", "b", "c"] {
+            let text = format!("{round}{part}");
+            network.send_text(BOB, ANA, &text).await.unwrap();
+            expected.push((BOB.to_owned(), text));
+        }
+        until("the round", || async {
+            (companion.texts().len() == expected.len()).then_some(())
+        })
+        .await;
+        companion.send(BOB, &format!("answer {round}")).await;
+    }
+    assert_eq!(companion.texts(), expected);
+    let answers = until("five answers", || async {
+        let received = network.messages(BOB).await.unwrap();
+        (received.len() == 5).then_some(received)
+    })
+    .await;
+    let answers: Vec<_> = answers.into_iter().map(|message| message.text).collect();
+    assert_eq!(answers, ["answer 0", "answer 1", "answer 2", "answer 3", "answer 4"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_to_a_number_that_nobody_has_is_refused() {
+    let network = network().await;
+    let companion = Companion::linked(&network, ANA).await;
+    let id = companion.send("5511000000000", "anybody?").await;
+    assert_eq!(companion.server_ack(&id).await.as_deref(), Some("463"));
+    assert_eq!(network.stats().await.messages_in, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_client_learns_who_is_on_whatsapp() {
+    let network = network().await;
+    let companion = Companion::linked(&network, ANA).await;
+    let asked = [whatsapp_rust::Jid::pn(BOB), whatsapp_rust::Jid::pn("5511000000000")];
+    let answers = companion.client.contacts().is_on_whatsapp(&asked).await.unwrap();
+    let known: Vec<_> = answers
+        .iter()
+        .filter(|answer| answer.is_registered)
+        .map(|answer| answer.jid.user.as_str())
+        .collect();
+    assert_eq!(known, [BOB]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_arrives_while_a_device_is_away_comes_when_it_is_back() {
+    let network = network().await;
+    let backend = Companion::linked(&network, ANA).await.stop().await;
+    let expected: Vec<_> = (0..450)
+        .map(|number| (BOB.to_owned(), format!("away {number}")))
+        .collect();
+    for (_, text) in &expected {
+        network.send_text(BOB, ANA, text).await.unwrap();
+    }
+    assert_eq!(network.devices(ANA).await.unwrap()[0].unacked, 450);
+    let companion = Companion::start(&network, backend).await;
+    until("the backlog", || async {
+        (companion.texts().len() >= expected.len()).then_some(())
+    })
+    .await;
+    assert_eq!(companion.texts(), expected);
+    until("an empty queue", || async {
+        (network.stats().await.unacked == 0).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn devices_of_two_accounts_write_to_each_other_and_see_their_own_phones() {
+    let network = network().await;
+    let ana = Companion::linked(&network, ANA).await;
+    let ana_too = Companion::linked(&network, ANA).await;
+    let bob = Companion::linked(&network, BOB).await;
+    ana.send(BOB, "from Ana's first device").await;
+    assert_eq!(bob.text("from Ana's first device").await, ANA);
+    bob.send(ANA, "from Bob's device").await;
+    assert_eq!(ana.text("from Bob's device").await, BOB);
+    assert_eq!(ana_too.text("from Bob's device").await, BOB);
+    // What Ana's phone sends, her devices see as sent by her.
+    network.send_text(ANA, BOB, "from Ana's phone").await.unwrap();
+    assert_eq!(bob.text("from Ana's phone").await, ANA);
+    let own = |event: &Event| match event {
+        Event::Messages(batch) => batch
+            .messages
+            .iter()
+            .find(|message| message.info.source.is_from_me)
+            .map(|message| {
+                (
+                    message.info.source.chat.user.to_string(),
+                    message.message.conversation.clone(),
+                )
+            }),
+        _ => None,
+    };
+    let (_, text) = ana.saw("the phone's copy", own).await;
+    assert_eq!(text.as_deref(), Some("from Ana's phone"));
+    until("empty queues", || async {
+        (network.stats().await.unacked == 0).then_some(())
+    })
+    .await;
+    let texts: Vec<_> = network
+        .messages(ANA)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|message| message.text)
+        .collect();
+    assert_eq!(texts, ["from Bob's device"]);
+}
