@@ -7,6 +7,8 @@
 pub mod cli;
 pub mod clients;
 pub mod config;
+#[cfg(feature = "testnet")]
+pub mod demo;
 pub mod http;
 pub mod serve;
 pub mod telemetry;

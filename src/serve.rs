@@ -19,7 +19,7 @@ use wharf_store::{Store, StoreError, StoreOptions};
 use wharf_whatsapp::{LinkError, LinkFactory, LiveConfig, LiveFactory};
 
 use crate::{
-    clients::{self, ClientsError},
+    clients::{self, ClientsError, WithToken},
     config::Config,
     http::{self, Limits},
 };
@@ -53,35 +53,70 @@ pub enum ServeError {
     Signals(std::io::Error),
 }
 
+/// A gateway that is up, behind an address that nobody is answered at yet.
+pub struct Ready {
+    gateway: Gateway,
+    listener: TcpListener,
+    limits: Limits,
+    /// Where it listens; the port is the one that was given out when the configuration says 0.
+    pub address: SocketAddr,
+    /// The first client of a database that never had one, with its token.
+    pub first_client: Option<WithToken>,
+}
+
 /// Runs until SIGTERM or Ctrl-C.
 ///
 /// # Errors
 /// Why it did not start. Once it runs, only a signal ends it, and that is no error.
 pub async fn run(config: Config) -> Result<(), ServeError> {
+    let shutdown = shutdown_signal()?;
+    let ready = prepare(&config).await?;
+    if let Some(client) = &ready.first_client {
+        announce(client).map_err(ServeError::FirstToken)?;
+    }
+    tracing::info!(address = %ready.address, version = env!("CARGO_PKG_VERSION"), "listening");
+    ready.serve(shutdown).await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Puts the parts together.
+///
+/// # Errors
+/// The first part that cannot be had.
+pub async fn prepare(config: &Config) -> Result<Ready, ServeError> {
     // Fails only when a provider is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let shutdown = shutdown_signal()?;
     // The address and the database's lock come first: a second server by mistake ends here, before it has bothered
     // WhatsApp. Connections that come early wait in the kernel's queue.
     let listen = config.http.listen;
-    let listener = TcpListener::bind(listen)
-        .await
-        .map_err(|error| ServeError::Bind(listen, error))?;
-    let store = open(&config).await?;
-    first_client(&store).await?;
-    let links = links(&config)?;
-    let gateway = Gateway::start(settings(&config), store, links).await?;
-    let address = listener.local_addr().unwrap_or(listen);
-    tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
+    let cannot_bind = |error| ServeError::Bind(listen, error);
+    let listener = TcpListener::bind(listen).await.map_err(cannot_bind)?;
+    let address = listener.local_addr().map_err(cannot_bind)?;
+    let store = open(config).await?;
+    let first_client = first_client(&store).await?;
+    let gateway = Gateway::start(settings(config), store, links(config)?).await?;
     let limits = Limits {
         request_timeout: config.http.request_timeout,
         max_connections: config.http.max_connections,
     };
-    http::serve(listener, Arc::new(gateway.clone()), limits, shutdown).await;
-    tracing::info!("no more requests; closing sessions");
-    gateway.stop().await;
-    tracing::info!("stopped");
-    Ok(())
+    Ok(Ready {
+        gateway,
+        listener,
+        limits,
+        address,
+        first_client,
+    })
+}
+
+impl Ready {
+    /// Serves until `shutdown` ends, then stops in this order: no new requests, running requests, sessions, running
+    /// attempts, last commit.
+    pub async fn serve(self, shutdown: impl Future<Output = ()>) {
+        http::serve(self.listener, Arc::new(self.gateway.clone()), self.limits, shutdown).await;
+        tracing::info!("no more requests; closing sessions");
+        self.gateway.stop().await;
+    }
 }
 
 async fn open(config: &Config) -> Result<Store, StoreError> {
@@ -117,21 +152,25 @@ fn settings(config: &Config) -> Settings {
     }
 }
 
-/// Makes the first client of a database that never had one, and shows its token on standard output, apart from the log.
-async fn first_client(store: &Store) -> Result<(), ServeError> {
-    if !store.clients().await?.is_empty() || !store.removed_clients().await?.is_empty() {
-        return Ok(());
+/// Makes the first client of a database that never had one.
+async fn first_client(store: &Store) -> Result<Option<WithToken>, ServeError> {
+    if store.clients().await?.is_empty() && store.removed_clients().await?.is_empty() {
+        return Ok(Some(clients::add(store, "default").await?));
     }
-    let client = clients::add(store, "default").await?;
+    Ok(None)
+}
+
+/// Shows the first client's token on standard output, apart from the log.
+fn announce(client: &WithToken) -> std::io::Result<()> {
+    let WithToken { id, name, token } = client;
     let rule = "-".repeat(78);
-    let text = format!(
-        "{rule}\nThis database is new. Its first client is {} ({}), with this token, shown this once:\n\n    {}\n\n{rule}\n",
-        client.id, client.name, client.token
-    );
     let mut out = stdout().lock();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .map_err(ServeError::FirstToken)
+    writeln!(
+        out,
+        "{rule}\nThis database is new. Its first client is {id} ({name}), with this token, shown this once:"
+    )?;
+    writeln!(out, "\n    {token}\n\n{rule}")?;
+    out.flush()
 }
 
 /// Ends at the first SIGTERM or Ctrl-C; at the second one the process exits where it stands.
@@ -158,4 +197,94 @@ fn shutdown_signal() -> Result<impl Future<Output = ()> + Send, ServeError> {
     Ok(async {
         let _ = stop.await;
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+    use std::time::Duration;
+
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpStream,
+        time::timeout,
+    };
+
+    use super::*;
+    use crate::config::{Loaded, Sources};
+
+    fn config(directory: &std::path::Path) -> Config {
+        let variables = [
+            ("WHARF_HTTP__LISTEN", "127.0.0.1:0".to_owned()),
+            ("WHARF_STORE__URL", format!("sqlite://{}/wharf.db", directory.display())),
+            ("WHARF_WHATSAPP__KEYS", directory.join("keys").display().to_string()),
+        ];
+        let variables = variables
+            .into_iter()
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect();
+        Loaded::load(&Sources { file: None, variables }).unwrap().config
+    }
+
+    /// The status of a GET.
+    async fn status(address: SocketAddr, path: &str, token: &str) -> String {
+        let mut socket = TcpStream::connect(address).await.unwrap();
+        let request =
+            format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {token}\r\n\r\n");
+        socket.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).await.unwrap();
+        answer.split(' ').nth(1).unwrap().to_owned()
+    }
+
+    /// The lock is let go with the last handle of the store, a moment after the tree has stopped.
+    async fn unlocked(config: &Config) -> Ready {
+        loop {
+            match prepare(config).await {
+                Err(ServeError::Store(StoreError::Locked(_))) => tokio::time::sleep(Duration::from_millis(50)).await,
+                other => return other.unwrap(),
+            }
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_parts_fit_together_and_come_apart() {
+        let directory = tempfile::tempdir().unwrap();
+        let config = config(directory.path());
+        for first in [true, false] {
+            let ready = timeout(Duration::from_secs(5), unlocked(&config))
+                .await
+                .expect("the lock goes with the gateway");
+            let (address, client) = (ready.address, ready.first_client.as_ref());
+            assert_eq!(client.is_some(), first, "only a new database gets a client");
+            let token = client.map_or_else(String::new, |client| client.token.clone());
+            let (stop, stopped) = oneshot::channel::<()>();
+            let serving = tokio::spawn(ready.serve(async {
+                let _ = stopped.await;
+            }));
+            assert_eq!(status(address, "/readyz", "").await, "200");
+            assert_eq!(
+                status(address, "/api/webhooks/list", &token).await,
+                if first { "200" } else { "401" }
+            );
+            let second = prepare(&config).await.err().expect("the database is locked");
+            assert!(matches!(second, ServeError::Store(StoreError::Locked(_))), "{second}");
+            stop.send(()).unwrap();
+            timeout(Duration::from_secs(20), serving).await.expect("stops").unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_taken_address_is_one_clear_error() {
+        let directory = tempfile::tempdir().unwrap();
+        let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut config = config(directory.path());
+        config.http.listen = taken.local_addr().unwrap();
+        let error = prepare(&config).await.err().expect("taken").to_string();
+        assert!(
+            error.contains(&config.http.listen.to_string()) && error.lines().count() == 1,
+            "{error}"
+        );
+    }
 }

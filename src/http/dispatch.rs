@@ -6,6 +6,7 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 use percent_encoding::percent_decode_str;
 use sha2::{Digest, Sha256};
 use tokio::time::timeout;
+use tracing::Instrument;
 use uuid::Uuid;
 use warp::{
     Filter, Reply,
@@ -73,7 +74,10 @@ impl Dispatch {
 
     async fn answer(self, mut request: Request) -> Response {
         let id = request_id(&request.headers);
-        let answer = match timeout(self.deadline, self.carry_out(&mut request)).await {
+        // What is logged on the way to the answer carries the id that the client sees.
+        let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default());
+        let carried_out = self.carry_out(&mut request).instrument(span.clone());
+        let answer = match timeout(self.deadline, carried_out).await {
             Ok(answer) => answer,
             Err(_) => Err(Problem::new(
                 StatusCode::GATEWAY_TIMEOUT,
@@ -88,12 +92,13 @@ impl Dispatch {
         let headers = response.headers_mut();
         // Answers are about one client at one moment; no cache may give them to another.
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        headers.insert(REQUEST_ID, id.clone());
+        headers.insert(REQUEST_ID, id);
+        let _entered = span.enter();
         let (method, path, status) = (&request.method, &request.path, response.status().as_u16());
         if status >= 500 {
-            tracing::warn!(?id, %method, %path, status, "request failed");
+            tracing::warn!(%method, %path, status, "request failed");
         } else {
-            tracing::debug!(?id, %method, %path, status, "request");
+            tracing::debug!(%method, %path, status, "request");
         }
         response
     }
@@ -124,10 +129,12 @@ impl Dispatch {
         };
         // In a task of its own: a client that hangs up does not stop half of what it asked for, and a panic is an
         // answer like any other. The gateway bounds how long each of its calls takes.
-        tokio::spawn((route.handler)(call)).await.unwrap_or_else(|error| {
-            tracing::error!(%error, path = route.path, "a handler panicked");
-            Err(Problem::internal())
-        })
+        tokio::spawn((route.handler)(call).in_current_span())
+            .await
+            .unwrap_or_else(|error| {
+                tracing::error!(%error, path = route.path, "a handler panicked");
+                Err(Problem::internal())
+            })
     }
 
     /// Whose token it is. Only the hash is ever compared.

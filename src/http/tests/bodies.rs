@@ -1,4 +1,4 @@
-//! Bodies that nobody foresaw: no route may answer 5xx to one, or not at all.
+//! Bodies, paths and queries that nobody foresaw: no route may answer 5xx to one, or not at all.
 
 use proptest::{
     prelude::*,
@@ -96,6 +96,40 @@ async fn no_body_makes_a_5xx_or_hangs() {
             // `send` checks the problem document, the request id, and that there is an answer.
             let reply = ask.bytes(body).send().await;
             assert!(reply.status < 500, "{} {path} with {shown}: {reply:?}", route.method);
+        }
+    }
+}
+
+/// Paths from known and unknown segments, with odd bytes percent-encoded as a client must.
+fn target() -> impl Strategy<Value = String> {
+    let segment = prop_oneof![
+        4 => prop::sample::select(vec!["api", "webhooks", "events", "whatsapp", "connections", "list", "qr", "retry", NUMBER]).prop_map(String::from),
+        1 => Just(ID.to_string()),
+        1 => prop::collection::vec(any::<u8>(), 0..6).prop_map(|bytes| bytes.iter().map(|b| format!("%{b:02x}")).collect()),
+        1 => "[%+.~;=@:-]{0,4}",
+    ];
+    let query = prop::collection::vec(
+        prop_oneof![Just("limit=".to_owned()), Just("cursor=".into()), "[a-z0-9%+&=]{0,8}"],
+        0..4,
+    );
+    (prop::collection::vec(segment, 0..6), query)
+        .prop_map(|(path, query)| format!("/{}?{}", path.join("/"), query.join("&")))
+}
+
+#[tokio::test]
+async fn no_path_and_no_query_makes_a_5xx_or_hangs() {
+    let facade = Facade::start().await;
+    let config = Config {
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let rng = TestRng::deterministic_rng(config.rng_algorithm);
+    let mut runner = TestRunner::new_with_rng(config, rng);
+    for _ in 0..1000 {
+        let path = target().new_tree(&mut runner).unwrap().current();
+        for method in ["GET", "POST"] {
+            let reply = facade.ask(method, &path).send().await;
+            assert!(reply.status < 500, "{method} {path}: {reply:?}");
         }
     }
 }
