@@ -226,7 +226,7 @@ async fn one_deadline_for_everything() {
     });
     let poster = Poster::with_lookups(options, lookups).unwrap();
     let silent_tls = format!("https://{}/", tls.local_addr().unwrap());
-    // A name server, a TLS handshake, an answer, a body that each never end; and TEST-NET, which drops the SYN.
+    // A name server, a TLS handshake, an answer, a body: none of them ends in time.
     for url in [
         "http://slow-dns.test/",
         &silent_tls,
