@@ -121,8 +121,8 @@ const STOP_DEADLINE: Duration = Duration::from_secs(18);
 /// The running gateway. Cheap to clone; the tree runs until [`Gateway::stop`].
 #[derive(Clone)]
 pub struct Gateway {
-    root: ActorRef<root::Message>,
-    shared: Arc<Shared>,
+    pub(crate) root: ActorRef<root::Message>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 impl Gateway {

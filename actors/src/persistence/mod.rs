@@ -51,22 +51,9 @@ pub(crate) enum Message {
     Probe,
     /// Answer when everything told so far is committed.
     Flush(RpcReplyPort<()>),
-    /// What a person may want to see.
-    #[cfg_attr(not(test), allow(dead_code))]
-    Snapshot(RpcReplyPort<Snapshot>),
     /// Die, for the tests of the tree.
     #[cfg(test)]
     Crash,
-}
-
-/// What a person may want to see.
-#[derive(Debug, Clone, Copy)]
-#[allow(dead_code, reason = "read by tests and by whoever debugs")]
-pub(crate) struct Snapshot {
-    /// Writes that wait for the group before them.
-    pub(crate) waiting: usize,
-    /// Whether a group is being committed.
-    pub(crate) committing: bool,
 }
 
 /// See the module.
@@ -122,13 +109,6 @@ impl Actor for PersistenceActor {
             Message::Flush(reply) => {
                 state.flushes.push(reply);
                 begin_group(&myself, state);
-            }
-            Message::Snapshot(reply) => {
-                let snapshot = Snapshot {
-                    waiting: state.waiting.len(),
-                    committing: state.committing,
-                };
-                let _asker_gone = reply.send(snapshot);
             }
             #[cfg(test)]
             Message::Crash => panic!("asked to"),

@@ -1,11 +1,13 @@
 //! Opening and closing the link, in tasks that report back. Whoever opens or closes holds the number's place in the
 //! directory, so that there is never more than one link, also across a restart of the actor.
 
-use std::sync::Arc;
+use std::{panic::AssertUnwindSafe, sync::Arc};
 
+use futures::FutureExt;
 use ractor::ActorRef;
 use tokio::sync::mpsc;
 use wharf_domain::session::{LinkEvent, SessionEvent};
+use wharf_whatsapp::LinkError;
 
 use super::{Message, State, inbox::SessionInbox};
 
@@ -32,7 +34,12 @@ pub(super) fn open(myself: &ActorRef<Message>, state: &State, generation: u64) {
         if let Some(left_over) = slot.take() {
             left_over.close().await;
         }
-        match shared.links.open(&key, events, inbox).await {
+        // A bug in the client library costs one attempt, like any other failure to open.
+        let opening = AssertUnwindSafe(shared.links.open(&key, events, inbox)).catch_unwind();
+        let opened = opening
+            .await
+            .unwrap_or_else(|_| Err(LinkError("opening the link panicked".to_owned())));
+        match opened {
             Ok(link) => {
                 *slot = Some(Arc::clone(&link));
                 if myself

@@ -1,1 +1,6 @@
-//! Tests of the tree.
+//! Tests of the tree: real store, real sockets to a receiver, scripted links; children made to fail.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod failures;
+mod flow;
+mod world;

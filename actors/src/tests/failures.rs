@@ -1,0 +1,205 @@
+//! Children that panic: siblings go on, the child comes back from the store, nothing is lost, and it shows.
+
+use std::time::Duration;
+
+use wharf_domain::{ConnectionKey, ConnectionStatus, EventStatus};
+use wharf_support::{Reply, wait_until};
+
+use super::world::{WITHIN, World, message, number};
+use crate::{delivery, persistence, root, session, tenant, tenants};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_panics_comes_back_alone() {
+    let world = World::start().await;
+    let client = world.add_client("a").await;
+    let (broken, _) = world.linked(client.id, &number(1), "/one").await;
+    let (healthy, sibling) = world.linked(client.id, &number(2), "/two").await;
+    let key = ConnectionKey {
+        client_id: client.id,
+        phone_number: number(1),
+    };
+    let actor = world.gateway.shared.directory.session(&key).unwrap().actor.unwrap();
+    actor.cast(session::Message::Crash).unwrap();
+    sibling
+        .deliver(vec![message("5511000000001", "S1", "s")])
+        .await
+        .unwrap();
+    world.wait_for_events(&healthy, EventStatus::Delivered, 1).await;
+
+    wait_until("the restart shows", WITHIN, || async {
+        world.gateway.connection(client.id, &number(1)).await.unwrap().restarts == 1
+    })
+    .await;
+    wait_until("its old link is closed", WITHIN, || async {
+        world.links.counters().closed >= 1
+    })
+    .await;
+    let link = world.relinked(client.id, &number(1)).await;
+    link.deliver(vec![message("5511000000001", "B1", "b")]).await.unwrap();
+    world.wait_for_events(&broken, EventStatus::Delivered, 1).await;
+    assert!(!sibling.is_closed(), "the sibling kept its link");
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_keeps_panicking_is_parked_visibly() {
+    let world = World::start().await;
+    let client = world.add_client("a").await;
+    world.connected(client.id, &number(1)).await;
+    let key = ConnectionKey {
+        client_id: client.id,
+        phone_number: number(1),
+    };
+    for restarts in 1..=6 {
+        let actor = wait_until("the session runs", WITHIN, || async {
+            let entry = world.gateway.shared.directory.session(&key).unwrap();
+            entry.actor.filter(|_| entry.restarts == restarts - 1)
+        })
+        .await;
+        actor.cast(session::Message::Crash).unwrap();
+        wait_until("the failure is seen", WITHIN, || async {
+            world.gateway.connection(client.id, &number(1)).await.unwrap().restarts == restarts
+        })
+        .await;
+    }
+    world
+        .wait_for_status(client.id, &number(1), ConnectionStatus::Failed)
+        .await;
+    let shown = world.gateway.connection(client.id, &number(1)).await.unwrap();
+    assert!(shown.reason.unwrap().starts_with("parked after repeated failures"));
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_delivery_that_panics_comes_back_with_its_events_and_counter() {
+    let world = World::start().await;
+    let client = world.add_client("a").await;
+    let (webhook, link) = world.linked(client.id, &number(1), "/hook").await;
+    world.receiver.script("/hook", [Reply::Status(404), Reply::Status(500)]);
+    link.deliver(vec![message("5511000000001", "M1", "1")]).await.unwrap();
+    world.wait_for_events(&webhook, EventStatus::Failed, 1).await;
+    link.deliver(vec![message("5511000000001", "M2", "2")]).await.unwrap();
+    wait_until("a retry waits", WITHIN, || async {
+        world
+            .events(&webhook)
+            .await
+            .iter()
+            .any(|event| event.next_retry_at.is_some())
+    })
+    .await;
+    let actor = world.gateway.shared.directory.delivery(webhook.id).unwrap();
+    actor.cast(delivery::Message::Crash).unwrap();
+    // While it is away, another message arrives: its wake-up is lost, its row is not.
+    link.deliver(vec![message("5511000000002", "M3", "3")]).await.unwrap();
+    wait_until("it is back", WITHIN, || async {
+        match world.gateway.shared.directory.delivery(webhook.id) {
+            Some(back) if back.get_id() != actor.get_id() => {
+                ractor::call_t!(back, delivery::Message::Snapshot, 1000).is_ok_and(|snapshot| snapshot.is_some())
+            }
+            _ => false,
+        }
+    })
+    .await;
+    world.wait_for_events(&webhook, EventStatus::Delivered, 2).await;
+    assert_eq!(world.receiver.count(), 4);
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tenant_that_panics_takes_nothing_of_another_with_it() {
+    let world = World::start().await;
+    let (one, two) = (world.add_client("a").await, world.add_client("b").await);
+    let (first, _) = world.linked(one.id, &number(1), "/one").await;
+    let (second, other) = world.linked(two.id, &number(2), "/two").await;
+    world
+        .gateway
+        .shared
+        .directory
+        .tenant(one.id)
+        .unwrap()
+        .cast(tenant::Message::Crash)
+        .unwrap();
+    other.deliver(vec![message("5511000000001", "O1", "o")]).await.unwrap();
+    world.wait_for_events(&second, EventStatus::Delivered, 1).await;
+    assert!(!other.is_closed());
+    let link = world.relinked(one.id, &number(1)).await;
+    link.deliver(vec![message("5511000000001", "M1", "1")]).await.unwrap();
+    world.wait_for_events(&first, EventStatus::Delivered, 1).await;
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_tenants_actor_comes_back_with_everything() {
+    let world = World::start().await;
+    let client = world.add_client("a").await;
+    let (webhook, _) = world.linked(client.id, &number(1), "/ok").await;
+    let tenants = ractor::call_t!(world.gateway.root, root::Message::Tenants, 1000)
+        .unwrap()
+        .unwrap();
+    tenants.cast(tenants::Message::Crash).unwrap();
+    let link = world.relinked(client.id, &number(1)).await;
+    link.deliver(vec![message("5511000000001", "M1", "1")]).await.unwrap();
+    world.wait_for_events(&webhook, EventStatus::Delivered, 1).await;
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn persistence_that_panics_loses_nothing() {
+    let world = World::start().await;
+    let client = world.add_client("a").await;
+    let (webhook, link) = world.linked(client.id, &number(1), "/ok").await;
+    for round in 0..5 {
+        world
+            .gateway
+            .shared
+            .directory
+            .persistence()
+            .unwrap()
+            .cast(persistence::Message::Crash)
+            .unwrap();
+        // The inbox offers the message again until the actor is back.
+        link.deliver(vec![message("5511000000001", &format!("M{round}"), "1")])
+            .await
+            .unwrap();
+    }
+    world.wait_for_events(&webhook, EventStatus::Delivered, 5).await;
+    assert!(world.gateway.ready().await.is_ok());
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_takes_no_writes_is_said_and_it_all_resumes() {
+    let world = World::start().await;
+    let client = world.add_client("a").await;
+    let (webhook, link) = world.linked(client.id, &number(1), "/ok").await;
+    let mut writer = world.store.writer().await.unwrap();
+    let blocker = writer.begin().await.unwrap();
+    let refused = tokio::spawn({
+        let link = link.clone();
+        async move { link.deliver(vec![message("5511000000001", "M1", "1")]).await }
+    });
+    wait_until("the gateway says so", WITHIN, || async {
+        world.gateway.ready().await.is_err()
+    })
+    .await;
+    // Long enough that the inbox gives the message back to WhatsApp.
+    assert!(
+        tokio::time::timeout(Duration::from_secs(120), refused)
+            .await
+            .unwrap()
+            .unwrap()
+            .is_err()
+    );
+    drop(blocker);
+    drop(writer);
+    wait_until("it is ready again", WITHIN, || async {
+        world.gateway.ready().await.is_ok()
+    })
+    .await;
+    // The link is renewed, since WhatsApp sends the message again to a new one only.
+    wait_until("the link is renewed", WITHIN, || async { link.is_closed() }).await;
+    let link = world.relinked(client.id, &number(1)).await;
+    link.deliver(vec![message("5511000000001", "M1", "1")]).await.unwrap();
+    world.wait_for_events(&webhook, EventStatus::Delivered, 1).await;
+    world.gateway.stop().await;
+}

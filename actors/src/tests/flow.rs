@@ -1,0 +1,248 @@
+//! The way of a message through the tree.
+
+use std::{sync::Arc, time::Duration};
+
+use wharf_domain::{ConnectionStatus, EventStatus, Timestamp, session::CloseReason, webhook::WebhookPatch};
+use wharf_support::{Reply, wait_until};
+
+use super::world::{WITHIN, World, message, number, open_store, settings};
+use crate::{Gateway, GatewayError, clock};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_is_committed_then_delivered() {
+    let world = World::start().await;
+    let client = world.add_client("a").await;
+    let (webhook, link) = world.linked(client.id, &number(1), "/ok").await;
+    link.deliver(vec![message("5511999999999", "M1", "hello")])
+        .await
+        .unwrap();
+    assert_eq!(
+        world.events(&webhook).await.len(),
+        1,
+        "committed before WhatsApp is told"
+    );
+    let events = world.wait_for_events(&webhook, EventStatus::Delivered, 1).await;
+    let requests = world.receiver.requests();
+    assert_eq!(requests.len(), 1);
+    assert_eq!(
+        std::str::from_utf8(&requests[0].body).unwrap(),
+        r#"{"client_id":1,"message_id":"M1","from":"5511999999999","to":"5511800000001","timestamp":"2025-11-05T14:23:00Z","type":"text","content":"hello"}"#
+    );
+    assert_eq!(events[0].attempt_count, 1);
+    assert_eq!(events[0].http_status, Some(200));
+    // The same message again: taken, and no second event.
+    link.deliver(vec![
+        message("5511999999999", "M1", "hello"),
+        message("5511999999999", "M2", "x"),
+    ])
+    .await
+    .unwrap();
+    world.wait_for_events(&webhook, EventStatus::Delivered, 2).await;
+    assert_eq!(world.receiver.count(), 2);
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failure_is_retried_on_schedule_and_survives_a_restart() {
+    let world = World::start().await;
+    let client = world.add_client("a").await;
+    let (webhook, link) = world.linked(client.id, &number(1), "/hook").await;
+    world.receiver.script("/hook", [Reply::Status(503), Reply::Status(200)]);
+    link.deliver(vec![
+        message("5511999999999", "M1", "1"),
+        message("5511999999999", "M2", "2"),
+    ])
+    .await
+    .unwrap();
+    let pending = wait_until("the first attempt is committed", WITHIN, || async {
+        world
+            .events(&webhook)
+            .await
+            .into_iter()
+            .find(|event| event.attempt_count == 1)
+    })
+    .await;
+    assert_eq!(pending.error.as_deref(), Some("Server error (503)"));
+    assert_eq!(pending.status, EventStatus::Pending);
+    let wait = pending.next_retry_at.unwrap().since(clock::now());
+    assert!(wait <= Duration::from_millis(5500), "{wait:?}");
+    world.gateway.stop().await;
+
+    let store = open_store(&world.dir).await;
+    let gateway = Gateway::start(settings(), store, Arc::new(world.links.clone()))
+        .await
+        .unwrap();
+    world.wait_for_events(&webhook, EventStatus::Delivered, 2).await;
+    let requests = world.receiver.requests();
+    let order: Vec<_> = requests
+        .iter()
+        .map(|request| request.header("webhook-attempt").unwrap().to_owned())
+        .collect();
+    assert_eq!(
+        order,
+        ["1", "2", "1"],
+        "the second message waits for the first of its chat"
+    );
+    assert!(requests[1].at - requests[0].at >= Duration::from_millis(4900));
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn chats_do_not_wait_for_each_other_and_manual_retry_begins_anew() {
+    let world = World::start().await;
+    let client = world.add_client("a").await;
+    let (webhook, link) = world.linked(client.id, &number(1), "/hook").await;
+    world.receiver.script("/hook", [Reply::Status(404)]);
+    link.deliver(vec![message("5511000000001", "M1", "1")]).await.unwrap();
+    let failed = world.wait_for_events(&webhook, EventStatus::Failed, 1).await.remove(0);
+    assert_eq!(
+        (failed.error.as_deref(), failed.next_retry_at),
+        (Some("Client error (404)"), None)
+    );
+    assert_eq!(
+        world
+            .gateway
+            .webhook(client.id, webhook.id)
+            .await
+            .unwrap()
+            .failure_count,
+        1
+    );
+    link.deliver(vec![message("5511000000002", "M2", "2")]).await.unwrap();
+    world.wait_for_events(&webhook, EventStatus::Delivered, 1).await;
+    assert_eq!(
+        world
+            .gateway
+            .webhook(client.id, webhook.id)
+            .await
+            .unwrap()
+            .failure_count,
+        0
+    );
+
+    let renewed = world.gateway.retry_event(client.id, failed.id, false).await.unwrap();
+    assert_eq!(renewed.id, failed.id);
+    world.wait_for_events(&webhook, EventStatus::Delivered, 2).await;
+    let again = world.gateway.retry_event(client.id, failed.id, false).await;
+    assert!(matches!(again, Err(GatewayError::Conflict(_))), "{again:?}");
+    world.gateway.retry_event(client.id, failed.id, true).await.unwrap();
+    wait_until("the forced retry arrives", WITHIN, || async {
+        world.receiver.count() == 4
+    })
+    .await;
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_inactive_webhook_keeps_its_events_and_a_deleted_one_ends_them() {
+    let world = World::start().await;
+    let client = world.add_client("a").await;
+    let (webhook, link) = world.linked(client.id, &number(1), "/ok").await;
+    let toggle = |on| WebhookPatch {
+        is_active: Some(on),
+        ..WebhookPatch::default()
+    };
+    world
+        .gateway
+        .update_webhook(client.id, webhook.id, toggle(false))
+        .await
+        .unwrap();
+    link.deliver(vec![message("5511000000001", "M1", "1")]).await.unwrap();
+    let waiting = world.events(&webhook).await.remove(0);
+    let refused = world.gateway.retry_event(client.id, waiting.id, false).await;
+    assert!(matches!(refused, Err(GatewayError::Conflict(_))), "{refused:?}");
+    assert_eq!(world.receiver.count(), 0);
+    world
+        .gateway
+        .update_webhook(client.id, webhook.id, toggle(true))
+        .await
+        .unwrap();
+    world.wait_for_events(&webhook, EventStatus::Delivered, 1).await;
+
+    world
+        .gateway
+        .update_webhook(client.id, webhook.id, toggle(false))
+        .await
+        .unwrap();
+    link.deliver(vec![message("5511000000001", "M2", "2")]).await.unwrap();
+    world.gateway.delete_webhook(client.id, webhook.id).await.unwrap();
+    let ended = world.wait_for_events(&webhook, EventStatus::Failed, 1).await.remove(0);
+    assert_eq!(ended.error.as_deref(), Some("webhook deleted"));
+    let gone = world.gateway.webhook(client.id, webhook.id).await;
+    assert_eq!(gone.unwrap_err(), GatewayError::NotFound("webhook"));
+    // Without a webhook a message is taken and not kept.
+    link.deliver(vec![message("5511000000001", "M3", "3")]).await.unwrap();
+    assert_eq!(world.events(&webhook).await.len(), 2);
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_shows_its_qr_code_and_reconnects_until_it_is_told_not_to() {
+    let world = World::start().await;
+    let client = world.add_client("a").await;
+    let of = number(7);
+    let created = world.gateway.create_connection(client.id, of.clone()).await.unwrap();
+    let twice = world.gateway.create_connection(client.id, of.clone()).await;
+    assert!(matches!(twice, Err(GatewayError::Conflict(_))));
+    let link = world.links.wait_for_link(&created.key()).await;
+    link.qr("2@abc", clock::now() + Duration::from_secs(60));
+    world
+        .wait_for_status(client.id, &of, ConnectionStatus::AwaitingScan)
+        .await;
+    assert_eq!(world.gateway.qr(client.id, &of).await.unwrap().qr, "2@abc");
+    link.pair("551180000007:3@s.whatsapp.net", of.as_str());
+    link.connect("551180000007:3@s.whatsapp.net", Some("Me"));
+    world.wait_for_status(client.id, &of, ConnectionStatus::Connected).await;
+    assert!(matches!(
+        world.gateway.qr(client.id, &of).await,
+        Err(GatewayError::Conflict(_))
+    ));
+
+    link.close(CloseReason::Lost("the socket broke".into()));
+    let link = world.relinked(client.id, &of).await;
+    link.close(CloseReason::LoggedOut("unlinked by the phone".into()));
+    world.wait_for_status(client.id, &of, ConnectionStatus::LoggedOut).await;
+    let shown = world.gateway.connection(client.id, &of).await.unwrap();
+    assert_eq!(
+        (shown.reason.as_deref(), shown.jid),
+        (Some("unlinked by the phone"), None)
+    );
+    wait_until("the keys are forgotten", WITHIN, || async {
+        world.links.counters().forgotten == 1
+    })
+    .await;
+
+    world.gateway.connect(client.id, &of).await.unwrap();
+    world.relinked(client.id, &of).await;
+    world.gateway.disconnect(client.id, &of).await.unwrap();
+    world
+        .wait_for_status(client.id, &of, ConnectionStatus::Disconnected)
+        .await;
+    world
+        .gateway
+        .delete_connection(client.id, &of)
+        .await
+        .unwrap_or_else(|error| panic!("{error}"));
+    assert!(world.gateway.connections(client.id).await.unwrap().is_empty());
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_wrong_phone_is_unlinked() {
+    let world = World::start().await;
+    let client = world.add_client("a").await;
+    let created = world.gateway.create_connection(client.id, number(7)).await.unwrap();
+    let link = world.links.wait_for_link(&created.key()).await;
+    link.qr("2@abc", Timestamp(clock::now().0 + 60_000));
+    link.pair("5511999999999:3@s.whatsapp.net", "5511999999999");
+    world
+        .wait_for_status(client.id, &number(7), ConnectionStatus::Failed)
+        .await;
+    let shown = world.gateway.connection(client.id, &number(7)).await.unwrap();
+    assert_eq!(shown.reason.as_deref(), Some("wrong number"));
+    wait_until("the device is unlinked", WITHIN, || async {
+        world.links.counters().logged_out == 1
+    })
+    .await;
+    world.gateway.stop().await;
+}

@@ -1,0 +1,164 @@
+//! A gateway with everything real but WhatsApp.
+
+use std::{sync::Arc, time::Duration};
+
+use tempfile::TempDir;
+use wharf_domain::{
+    Client, ClientId, ConnectionKey, ConnectionStatus, Event, EventStatus, IncomingMessage, PhoneNumber, Timestamp,
+    TokenHash, Webhook, address::TargetPolicy,
+};
+use wharf_store::{EventFilter, Store, StoreOptions};
+use wharf_support::{Receiver, wait_until};
+use wharf_whatsapp::{ScriptedFactory, ScriptedHandle};
+
+use crate::{Gateway, NewWebhook, Settings, clock};
+
+/// Long enough for a loaded machine; a passing test waits for a fraction of it.
+pub(super) const WITHIN: Duration = Duration::from_secs(30);
+
+pub(super) struct World {
+    pub(super) dir: TempDir,
+    pub(super) store: Store,
+    pub(super) links: ScriptedFactory,
+    pub(super) receiver: Receiver,
+    pub(super) gateway: Gateway,
+}
+
+pub(super) fn number(n: u64) -> PhoneNumber {
+    format!("55118{n:08}").parse().unwrap()
+}
+
+pub(super) fn message(chat: &str, id: &str, text: &str) -> IncomingMessage {
+    IncomingMessage {
+        chat: format!("{chat}@s.whatsapp.net"),
+        sender: format!("{chat}@s.whatsapp.net"),
+        message_id: id.to_owned(),
+        from: chat.to_owned(),
+        timestamp: Timestamp::from_seconds(1_762_352_580),
+        kind: "text".to_owned(),
+        content: text.to_owned(),
+    }
+}
+
+pub(super) async fn open_store(dir: &TempDir) -> Store {
+    let url = format!("sqlite://{}", dir.path().join("wharf.db").display());
+    Store::open(&StoreOptions {
+        url,
+        readers: 2,
+        exclusive: false,
+    })
+    .await
+    .unwrap()
+}
+
+pub(super) fn settings() -> Settings {
+    Settings {
+        targets: TargetPolicy {
+            allow_http: true,
+            allow_private_networks: true,
+        },
+        session_starts_per_second: 1000,
+        ..Settings::default()
+    }
+}
+
+impl World {
+    pub(super) async fn start() -> Self {
+        let dir = wharf_support::temp_dir();
+        let store = open_store(&dir).await;
+        let links = ScriptedFactory::new();
+        let gateway = Gateway::start(settings(), store.clone(), Arc::new(links.clone()))
+            .await
+            .unwrap();
+        Self {
+            dir,
+            store,
+            links,
+            receiver: Receiver::start().await,
+            gateway,
+        }
+    }
+
+    pub(super) async fn add_client(&self, name: &str) -> Client {
+        let mut writer = self.store.writer().await.unwrap();
+        let mut group = writer.begin().await.unwrap();
+        let mut hash = [0; 32];
+        hash.iter_mut().zip(name.bytes()).for_each(|(to, from)| *to = from);
+        let client = group.add_client(name, &TokenHash(hash), clock::now()).await.unwrap();
+        group.commit().await.unwrap();
+        client
+    }
+
+    /// A linked number with a webhook to `path` of the receiver.
+    pub(super) async fn linked(&self, client: ClientId, number: &PhoneNumber, path: &str) -> (Webhook, ScriptedHandle) {
+        let webhook = self.webhook(client, number, path).await;
+        (webhook, self.connected(client, number).await)
+    }
+
+    pub(super) async fn webhook(&self, client: ClientId, number: &PhoneNumber, path: &str) -> Webhook {
+        let new = NewWebhook {
+            phone_number: number.clone(),
+            webhook_url: self.receiver.url(path),
+            max_retries: 3,
+            is_active: true,
+            metadata: None,
+        };
+        self.gateway.register_webhook(client, new).await.unwrap()
+    }
+
+    pub(super) async fn connected(&self, client: ClientId, number: &PhoneNumber) -> ScriptedHandle {
+        let created = self.gateway.create_connection(client, number.clone()).await.unwrap();
+        let link = self.links.wait_for_link(&created.key()).await;
+        link.pair(&format!("{number}:1@s.whatsapp.net"), number.as_str());
+        link.connect(&format!("{number}:1@s.whatsapp.net"), Some("Test"));
+        self.wait_for_status(client, number, ConnectionStatus::Connected).await;
+        link
+    }
+
+    pub(super) async fn wait_for_status(&self, client: ClientId, number: &PhoneNumber, status: ConnectionStatus) {
+        wait_until(&format!("{number} is {}", status.as_str()), WITHIN, || async {
+            self.gateway
+                .connection(client, number)
+                .await
+                .is_ok_and(|connection| connection.status == status)
+        })
+        .await;
+    }
+
+    /// The number's next open link, logged in.
+    pub(super) async fn relinked(&self, client: ClientId, number: &PhoneNumber) -> ScriptedHandle {
+        let key = ConnectionKey {
+            client_id: client,
+            phone_number: number.clone(),
+        };
+        let link = wait_until("a new link is open", WITHIN, || async {
+            self.links.link(&key).filter(|link| !link.is_closed())
+        })
+        .await;
+        link.connect(&format!("{number}:1@s.whatsapp.net"), Some("Test"));
+        self.wait_for_status(client, number, ConnectionStatus::Connected).await;
+        link
+    }
+
+    pub(super) async fn events(&self, webhook: &Webhook) -> Vec<Event> {
+        let filter = EventFilter {
+            status: None,
+            limit: 200,
+            cursor: None,
+        };
+        self.store
+            .events(webhook.client_id, webhook.id, &filter)
+            .await
+            .unwrap()
+            .events
+    }
+
+    pub(super) async fn wait_for_events(&self, webhook: &Webhook, status: EventStatus, count: usize) -> Vec<Event> {
+        let what = format!("{count} events are {}", status.as_str());
+        wait_until(&what, WITHIN, || async {
+            let events = self.events(webhook).await;
+            (events.iter().filter(|event| event.status == status).count() == count).then_some(events)
+        })
+        .await
+    }
+}
