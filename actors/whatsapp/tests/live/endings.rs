@@ -1,0 +1,166 @@
+//! Every way in which a link ends.
+
+use std::time::Duration;
+
+use wharf_testnet::FaultKind;
+use wharf_whatsapp::{CloseReason, LinkEvent, LinkFactory};
+
+use crate::support::{Line, OURS, THEIRS, World, eventually, key};
+
+/// Long enough for one attempt.
+const A_WHILE: Duration = Duration::from_secs(60);
+
+async fn devices(world: &World, phone: &str) -> usize {
+    world.network.devices(phone).await.unwrap().len()
+}
+
+#[tokio::test]
+async fn a_restart_needs_no_new_code() {
+    let mut world = World::start().await;
+    let mut line = world.pair().await;
+    line.link.close().await;
+    assert_eq!(line.closed().await, CloseReason::Requested);
+    for _ in 0..3 {
+        world.restart();
+        let mut line = world.open().await;
+        line.connected().await;
+        line.link.close().await;
+    }
+    assert_eq!(devices(&world, OURS).await, 1);
+}
+
+#[tokio::test]
+async fn a_broken_socket_is_lost_and_the_next_link_connects() {
+    let world = World::start().await;
+    let mut line = world.pair().await;
+    world.trouble(FaultKind::Drop, None, Duration::ZERO).await;
+    let reason = line.closed().await;
+    assert!(matches!(reason, CloseReason::Lost(_)), "{reason:?}");
+    line.link.close().await;
+    let mut line = world.open().await;
+    line.connected().await;
+    line.link.close().await;
+}
+
+#[tokio::test]
+async fn an_unlinked_device_is_logged_out_and_pairs_anew_once_forgotten() {
+    let world = World::start().await;
+    let mut line = world.pair().await;
+    world.network.unlink(OURS, 1).await.unwrap();
+    let reason = line.closed().await;
+    assert!(matches!(reason, CloseReason::LoggedOut(_)), "{reason:?}");
+    line.link.close().await;
+
+    let mut line = world.open().await;
+    assert!(
+        matches!(line.closed().await, CloseReason::LoggedOut(_)),
+        "the keys are of no use any more"
+    );
+    line.link.close().await;
+
+    world.factory.forget(&key()).await.unwrap();
+    let line = world.pair().await;
+    line.link.close().await;
+}
+
+#[tokio::test]
+async fn another_instance_replaces_the_link() {
+    let world = World::start().await;
+    let mut line = world.pair().await;
+    world
+        .trouble(FaultKind::StreamError, Some("replaced"), Duration::ZERO)
+        .await;
+    assert_eq!(line.closed().await, CloseReason::Replaced);
+    line.link.close().await;
+}
+
+#[tokio::test]
+async fn a_stream_error_ends_the_link() {
+    let world = World::start().await;
+    let mut line = world.pair().await;
+    for code in ["503", "429", "500"] {
+        world.trouble(FaultKind::StreamError, Some(code), Duration::ZERO).await;
+        let reason = line.closed().await;
+        assert!(matches!(reason, CloseReason::Lost(_)), "{code}: {reason:?}");
+        line.link.close().await;
+        line = world.open().await;
+        line.connected().await;
+    }
+    line.link.close().await;
+}
+
+#[tokio::test]
+async fn refusals_say_what_to_do_next() {
+    let world = World::start().await;
+    world.pair().await.link.close().await;
+    let matching: [(Option<&str>, fn(&CloseReason) -> bool); 6] = [
+        (Some("503"), |reason| matches!(reason, CloseReason::Refused(_))),
+        (Some("429"), |reason| matches!(reason, CloseReason::Refused(_))),
+        (Some("402"), |reason| matches!(reason, CloseReason::Banned { .. })),
+        (Some("405"), |reason| matches!(reason, CloseReason::Outdated)),
+        (Some("401"), |reason| matches!(reason, CloseReason::LoggedOut(_))),
+        (None, |reason| matches!(reason, CloseReason::Lost(_))),
+    ];
+    for (code, expected) in matching {
+        world.trouble(FaultKind::Refuse, code, A_WHILE).await;
+        let mut line = world.open().await;
+        let reason = line.closed().await;
+        assert!(expected(&reason), "{code:?}: {reason:?}");
+        line.link.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_lost() {
+    let world = World::with(|config| config.server_url = Some("ws://127.0.0.1:9/ws/chat".into())).await;
+    let mut line = world.open().await;
+    let reason = line.closed().await;
+    assert!(
+        matches!(&reason, CloseReason::Lost(why) if why.contains("reached")),
+        "{reason:?}"
+    );
+    line.link.close().await;
+}
+
+#[tokio::test]
+async fn logging_out_unlinks_the_device() {
+    let world = World::start().await;
+    let mut line = world.pair().await;
+    assert_eq!(devices(&world, OURS).await, 1);
+    line.link.log_out().await;
+    assert_eq!(line.closed().await, CloseReason::Requested);
+    assert_eq!(devices(&world, OURS).await, 0);
+}
+
+#[tokio::test]
+async fn a_code_scanned_by_another_number_can_be_undone_at_once() {
+    let world = World::start().await;
+    let mut line = world.scan(THEIRS).await;
+    let LinkEvent::Paired { phone_number, .. } = line.next().await else {
+        panic!("not paired")
+    };
+    assert_eq!(phone_number, THEIRS);
+    line.link.log_out().await;
+    assert_eq!(last(&mut line).await, CloseReason::Requested);
+    eventually("the device to be gone", async || devices(&world, THEIRS).await == 0).await;
+    world.factory.forget(&key()).await.unwrap();
+    world.pair().await.link.close().await;
+}
+
+/// The end, whatever comes before it.
+async fn last(line: &mut Line) -> CloseReason {
+    loop {
+        if let LinkEvent::Closed(reason) = line.next().await {
+            return reason;
+        }
+    }
+}
+
+#[tokio::test]
+async fn logging_out_before_anything_was_scanned_just_closes() {
+    let world = World::start().await;
+    let mut line = world.open().await;
+    line.qr().await;
+    line.link.log_out().await;
+    assert_eq!(line.closed().await, CloseReason::Requested);
+}

@@ -1,0 +1,80 @@
+//! A message is acknowledged when, and only when, the inbox has it.
+
+use std::time::Duration;
+
+use wharf_testnet::FaultKind;
+use wharf_whatsapp::CloseReason;
+
+use crate::support::{World, eventually};
+
+#[tokio::test]
+async fn an_inbox_that_refuses_for_a_moment_gets_the_message_once() {
+    let world = World::start().await;
+    let line = world.pair().await;
+    line.inbox.refuse(2);
+    let id = world.write("patience").await;
+    eventually("a refusal", async || line.inbox.refused() > 0).await;
+    assert_eq!(world.acknowledged(&id).await, 0);
+    eventually("the text", async || line.inbox.texts() == ["patience"]).await;
+    assert_eq!(line.inbox.refused(), 2);
+    eventually("the receipt", async || world.acknowledged(&id).await > 0).await;
+    line.link.close().await;
+}
+
+#[tokio::test]
+async fn an_inbox_that_keeps_refusing_ends_the_link_and_gets_the_message_with_the_next() {
+    let world = World::with(|config| config.inbox_patience = Duration::from_millis(500)).await;
+    let mut line = world.pair().await;
+    line.inbox.refuse(usize::MAX);
+    let id = world.write("again").await;
+    let reason = line.closed().await;
+    assert!(
+        matches!(&reason, CloseReason::Lost(why) if why.contains("stored")),
+        "{reason:?}"
+    );
+    line.link.close().await;
+    assert_eq!(world.acknowledged(&id).await, 0);
+
+    line.inbox.refuse(0);
+    let mut line = world.open_into(line.inbox).await;
+    line.connected().await;
+    eventually("the text", async || line.inbox.texts() == ["again"]).await;
+    eventually("the receipt", async || world.acknowledged(&id).await > 0).await;
+    line.link.close().await;
+}
+
+#[tokio::test]
+async fn what_was_written_while_the_link_was_down_arrives_in_order() {
+    let mut world = World::start().await;
+    let line = world.pair().await;
+    world.write("0").await;
+    eventually("the first", async || line.inbox.texts() == ["0"]).await;
+    line.link.close().await;
+    for text in ["1", "2", "3"] {
+        world.write(text).await;
+    }
+    world.restart();
+    let mut line = world.open().await;
+    line.connected().await;
+    eventually("the rest", async || line.inbox.texts() == ["1", "2", "3"]).await;
+    line.link.close().await;
+}
+
+#[tokio::test]
+async fn what_whatsapp_sends_twice_has_the_same_key() {
+    let world = World::start().await;
+    let line = world.pair().await;
+    world.trouble(FaultKind::Duplicate, None, Duration::from_secs(60)).await;
+    for text in ["one", "two"] {
+        world.write(text).await;
+    }
+    eventually("both", async || line.inbox.texts() == ["one", "two"]).await;
+    line.link.close().await;
+    let mut line = world.open_into(line.inbox).await;
+    line.connected().await;
+    world.write("three").await;
+    eventually("the third", async || line.inbox.texts().contains(&"three".to_owned())).await;
+    assert_eq!(line.inbox.texts(), ["one", "two", "three"]);
+    assert!(world.network.stats().await.messages_out > 3, "nothing was sent twice");
+    line.link.close().await;
+}

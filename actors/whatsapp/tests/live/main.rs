@@ -1,0 +1,8 @@
+//! The live link against the test network: real sockets, real Noise, real Signal.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod endings;
+mod inbox;
+mod support;
+mod tasks;
+mod texting;

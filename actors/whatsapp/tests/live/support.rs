@@ -1,0 +1,232 @@
+//! A network with two accounts, a factory, and a number whose link the test holds in its hand.
+
+use std::{
+    future::Future,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+use wharf_domain::{ClientId, ConnectionKey, IncomingMessage};
+use wharf_testnet::{Fault, FaultCode, FaultKind, Network, NetworkConfig};
+use wharf_whatsapp::{CloseReason, Inbox, Link, LinkEvent, LinkFactory, LiveConfig, LiveFactory, NotCommitted};
+
+/// The linked number.
+pub(crate) const OURS: &str = "5511999999999";
+/// Somebody who writes to it.
+pub(crate) const THEIRS: &str = "5511888888888";
+/// A number that nobody has.
+pub(crate) const NOBODYS: &str = "5511777777777";
+/// How long anything may take that has to happen: debug builds on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// An inbox in memory that can refuse.
+#[derive(Default)]
+pub(crate) struct Memory(Mutex<Kept>);
+
+#[derive(Default)]
+struct Kept {
+    refusals_left: usize,
+    refused: usize,
+    messages: Vec<IncomingMessage>,
+}
+
+impl Memory {
+    /// The next `times` commits are refused.
+    pub(crate) fn refuse(&self, times: usize) {
+        self.0.lock().unwrap().refusals_left = times;
+    }
+
+    pub(crate) fn refused(&self) -> usize {
+        self.0.lock().unwrap().refused
+    }
+
+    /// What was committed, each message once.
+    pub(crate) fn messages(&self) -> Vec<IncomingMessage> {
+        self.0.lock().unwrap().messages.clone()
+    }
+
+    pub(crate) fn texts(&self) -> Vec<String> {
+        self.messages().into_iter().map(|message| message.content).collect()
+    }
+}
+
+#[async_trait]
+impl Inbox for Memory {
+    async fn commit(&self, messages: Vec<IncomingMessage>) -> Result<(), NotCommitted> {
+        let mut kept = self.0.lock().unwrap();
+        if kept.refusals_left > 0 {
+            kept.refusals_left -= 1;
+            kept.refused += 1;
+            return Err(NotCommitted("the test says no".into()));
+        }
+        for message in messages {
+            let same = |other: &IncomingMessage| {
+                (&other.chat, &other.sender, &other.message_id) == (&message.chat, &message.sender, &message.message_id)
+            };
+            if !kept.messages.iter().any(same) {
+                kept.messages.push(message);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The world of one test.
+pub(crate) struct World {
+    pub(crate) network: Network,
+    pub(crate) keys: TempDir,
+    pub(crate) factory: LiveFactory,
+}
+
+/// A link and what it says.
+pub(crate) struct Line {
+    pub(crate) link: Arc<dyn Link>,
+    pub(crate) events: mpsc::UnboundedReceiver<LinkEvent>,
+    pub(crate) inbox: Arc<Memory>,
+}
+
+pub(crate) fn key() -> ConnectionKey {
+    ConnectionKey {
+        client_id: ClientId(1),
+        phone_number: OURS.parse().unwrap(),
+    }
+}
+
+impl World {
+    pub(crate) async fn start() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    pub(crate) async fn with(adjust: impl FnOnce(&mut LiveConfig)) -> Self {
+        let network = Network::start(NetworkConfig::default()).await.unwrap();
+        for phone in [OURS, THEIRS] {
+            network.create_account(phone).await.unwrap();
+        }
+        let keys = tempfile::tempdir().unwrap();
+        let mut config = config(&network, &keys);
+        adjust(&mut config);
+        let factory = LiveFactory::new(config).unwrap();
+        Self { network, keys, factory }
+    }
+
+    /// As after a restart of the program: nothing is left but the keys.
+    pub(crate) fn restart(&mut self) {
+        self.factory = LiveFactory::new(config(&self.network, &self.keys)).unwrap();
+    }
+
+    pub(crate) async fn open(&self) -> Line {
+        self.open_into(Arc::new(Memory::default())).await
+    }
+
+    pub(crate) async fn open_into(&self, inbox: Arc<Memory>) -> Line {
+        let (sender, events) = mpsc::unbounded_channel();
+        let link = self.factory.open(&key(), sender, inbox.clone()).await.unwrap();
+        Line { link, events, inbox }
+    }
+
+    /// Opens the link and lets the phone of `phone` scan it.
+    pub(crate) async fn scan(&self, phone: &str) -> Line {
+        let mut line = self.open().await;
+        let code = line.qr().await;
+        self.network.scan(phone, &code).await.unwrap();
+        line
+    }
+
+    /// Opens the link, has it scanned by the right phone, and waits until it is connected.
+    pub(crate) async fn pair(&self) -> Line {
+        let mut line = self.scan(OURS).await;
+        let LinkEvent::Paired { jid, phone_number } = line.next().await else {
+            panic!("not paired")
+        };
+        assert_eq!(phone_number, OURS);
+        assert!(jid.starts_with(OURS) && jid.ends_with("@s.whatsapp.net"), "{jid}");
+        assert_eq!(line.connected().await, jid);
+        line
+    }
+
+    /// Makes trouble for the linked number.
+    pub(crate) async fn trouble(&self, kind: FaultKind, code: Option<&str>, lasts: Duration) {
+        let for_ms = u64::try_from(lasts.as_millis()).ok();
+        let code = code.map(|code| FaultCode::Name(code.to_owned()));
+        self.network
+            .fault(Fault {
+                kind,
+                phone: Some(OURS.into()),
+                code,
+                for_ms,
+            })
+            .await
+            .unwrap();
+    }
+
+    pub(crate) async fn write(&self, text: &str) -> String {
+        self.network.send_text(THEIRS, OURS, text).await.unwrap()
+    }
+
+    /// How many devices have acknowledged a message.
+    pub(crate) async fn acknowledged(&self, id: &str) -> usize {
+        let receipts = self.network.receipts(THEIRS).await.unwrap();
+        receipts
+            .iter()
+            .filter(|receipt| receipt.id == id && receipt.kind != "retry")
+            .count()
+    }
+}
+
+fn config(network: &Network, keys: &TempDir) -> LiveConfig {
+    let mut config = LiveConfig::new(keys.path());
+    config.server_url = Some(network.ws_url());
+    config
+}
+
+impl Line {
+    pub(crate) async fn next(&mut self) -> LinkEvent {
+        within("an event", self.events.recv()).await.expect("the events ended")
+    }
+
+    pub(crate) async fn qr(&mut self) -> String {
+        match self.next().await {
+            LinkEvent::Qr { code, .. } => code,
+            other => panic!("{other:?} instead of a QR code"),
+        }
+    }
+
+    /// The next event is that the link is connected; as which device.
+    pub(crate) async fn connected(&mut self) -> String {
+        match self.next().await {
+            LinkEvent::Connected { jid, .. } => jid,
+            other => panic!("{other:?} instead of connected"),
+        }
+    }
+
+    /// The next event is the last one; says why.
+    pub(crate) async fn closed(&mut self) -> CloseReason {
+        let LinkEvent::Closed(reason) = self.next().await else {
+            panic!("not closed")
+        };
+        assert_eq!(within("the end of the events", self.events.recv()).await, None);
+        assert_eq!(self.link.silence(), None);
+        reason
+    }
+}
+
+/// Waits for `what`, but not for ever.
+pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PATIENCE, future).await {
+        Ok(value) => value,
+        Err(_) => panic!("waited too long for {what}"),
+    }
+}
+
+/// Waits until a condition holds.
+pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
+    within(what, async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+}

@@ -1,0 +1,121 @@
+//! Texts in and out.
+
+use std::time::Duration;
+
+use wharf_domain::PhoneNumber;
+use wharf_testnet::FaultKind;
+use wharf_whatsapp::{CloseReason, SendError};
+
+use crate::support::{NOBODYS, OURS, THEIRS, World, eventually};
+
+const DEADLINE: Duration = Duration::from_secs(20);
+
+fn number(digits: &str) -> PhoneNumber {
+    digits.parse().unwrap()
+}
+
+#[tokio::test]
+async fn texts_travel_both_ways() {
+    let world = World::start().await;
+    let line = world.pair().await;
+
+    let id = world.write("hello").await;
+    eventually("the text", async || line.inbox.texts() == ["hello"]).await;
+    let message = line.inbox.messages().remove(0);
+    assert_eq!(
+        (
+            message.message_id.as_str(),
+            message.from.as_str(),
+            message.kind.as_str()
+        ),
+        (&*id, THEIRS, "text")
+    );
+    assert_eq!(message.chat, message.sender);
+    eventually("the receipt", async || world.acknowledged(&id).await > 0).await;
+
+    let sent = line
+        .link
+        .send_text(&number(THEIRS), "hi yourself", DEADLINE)
+        .await
+        .unwrap();
+    eventually("the answer", async || {
+        let received = world.network.messages(THEIRS).await.unwrap();
+        received
+            .iter()
+            .any(|message| message.id == sent.message_id && message.text == "hi yourself")
+    })
+    .await;
+    assert!(sent.timestamp.since(message.timestamp) < Duration::from_secs(600));
+    assert_eq!(line.inbox.texts(), ["hello"], "our own message is not incoming");
+    line.link.close().await;
+}
+
+#[tokio::test]
+async fn a_number_that_nobody_has_is_refused() {
+    let world = World::start().await;
+    let line = world.pair().await;
+    let refused = line.link.send_text(&number(NOBODYS), "anybody?", DEADLINE).await;
+    assert!(
+        matches!(&refused, Err(SendError::Refused(why)) if why.contains("not on WhatsApp")),
+        "{refused:?}"
+    );
+    line.link.close().await;
+    assert_eq!(
+        line.link.send_text(&number(THEIRS), "late", DEADLINE).await,
+        Err(SendError::NotConnected)
+    );
+}
+
+#[tokio::test]
+async fn nothing_is_sent_before_the_link_is_up() {
+    let world = World::start().await;
+    let mut line = world.open().await;
+    line.qr().await;
+    assert_eq!(line.link.silence(), None);
+    assert_eq!(
+        line.link.send_text(&number(THEIRS), "early", DEADLINE).await,
+        Err(SendError::NotConnected)
+    );
+    line.link.close().await;
+    assert_eq!(line.closed().await, CloseReason::Requested);
+}
+
+#[tokio::test]
+async fn a_server_that_says_nothing_shows_and_sends_time_out() {
+    let world = World::start().await;
+    let line = world.pair().await;
+    assert!(line.link.send_text(&number(THEIRS), "before", DEADLINE).await.is_ok());
+    world.trouble(FaultKind::Stall, None, Duration::from_secs(60)).await;
+    let short = Duration::from_secs(2);
+    let sent = line.link.send_text(&number(THEIRS), "into the void", short).await;
+    assert_eq!(sent, Err(SendError::TimedOut(short)));
+    assert!(line.link.silence().unwrap() >= short, "{:?}", line.link.silence());
+    line.link.close().await;
+    assert_eq!(line.link.silence(), None);
+}
+
+#[tokio::test]
+async fn a_send_that_waits_when_the_link_breaks_ends_at_once() {
+    let world = World::start().await;
+    let mut line = world.pair().await;
+    assert!(line.link.send_text(&number(THEIRS), "before", DEADLINE).await.is_ok());
+    world.trouble(FaultKind::Stall, None, Duration::from_secs(60)).await;
+    let link = line.link.clone();
+    let sending = tokio::spawn(async move { link.send_text(&number(THEIRS), "lost", Duration::from_secs(300)).await });
+    eventually("silence", async || line.link.silence() > Some(Duration::from_secs(1))).await;
+    line.link.close().await;
+    assert!(matches!(
+        sending.await.unwrap(),
+        Err(SendError::Failed(_) | SendError::NotConnected)
+    ));
+    assert_eq!(line.closed().await, CloseReason::Requested);
+}
+
+#[tokio::test]
+async fn a_text_to_oneself_arrives_at_ones_phone() {
+    let world = World::start().await;
+    let line = world.pair().await;
+    line.link.send_text(&number(OURS), "note", DEADLINE).await.unwrap();
+    assert!(line.inbox.messages().is_empty());
+    line.link.close().await;
+}
