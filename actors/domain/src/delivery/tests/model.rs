@@ -146,6 +146,9 @@ impl World {
                 return;
             }
         }
+        // What time alone brings about has been brought about.
+        let effects = self.machine.step(self.now, DeliveryEvent::Configured(self.config));
+        self.carry_out(effects);
         let before = format!("{:?}", self.machine);
         assert_eq!(self.machine.step(self.now, event.clone()), [], "stale {event:?}");
         assert_eq!(format!("{:?}", self.machine), before, "stale {event:?}");

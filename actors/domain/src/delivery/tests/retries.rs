@@ -132,3 +132,35 @@ fn an_event_that_arrives_while_its_retry_is_under_way_is_held() {
     assert_eq!(desk.arrive(1, "a"), []);
     assert_eq!(desk.step(DeliveryEvent::Renewed(event(1, "a"))), [attempt(1, 1)]);
 }
+
+#[test]
+fn in_a_full_window_a_renewed_event_does_not_push_an_earlier_one_out() {
+    let mut desk = Desk::new(DeliveryConfig {
+        max_retries: 1,
+        max_in_flight: 1,
+        ..CONFIG
+    });
+    for number in [1, 3, 5] {
+        desk.arrive(number, "a");
+    }
+    for number in [1, 3] {
+        desk.end(number, 1, answered(500));
+        desk.commit(number, 1);
+    }
+    let renewed = |number| PendingEvent {
+        attempt_count: 1,
+        budget_start: 1,
+        ..event(number, "a")
+    };
+    desk.step(DeliveryEvent::Renewed(renewed(1)));
+    for number in 10..10 + WINDOW - 2 {
+        desk.arrive(number, &number.to_string());
+    }
+    assert_eq!(desk.machine.snapshot().window, WINDOW);
+    desk.step(DeliveryEvent::Renewed(renewed(3)));
+    assert!(desk.machine.window.contains(id(1)) && !desk.machine.window.contains(id(3)));
+    // An earlier one takes the place of a later one, and beside a lone running one there is always place.
+    desk.step(DeliveryEvent::Renewed(renewed(0)));
+    assert!(desk.machine.window.contains(id(0)) && !desk.machine.window.contains(id(1)));
+    assert_eq!(desk.machine.snapshot().window, WINDOW);
+}

@@ -162,28 +162,70 @@ fn a_refused_outcome_is_offered_again() {
     assert_eq!(desk.commit(1, 1), [attempt(3, 1)]);
 }
 
-#[test]
-fn a_busy_chat_is_not_kept_out_by_its_own_arrivals() {
+/// A machine whose first load is under way, and the load's generation.
+fn loading() -> (Delivery, u64) {
     let mut machine = Delivery::new(WebhookId(Uuid::nil()), CONFIG, 0);
-    let load = machine.start(NOW);
-    let [Effect::Load { generation, .. }] = load.as_slice() else {
-        panic!("{load:?}")
-    };
-    assert_eq!(machine.step(NOW, DeliveryEvent::Arrived(event(2, "a"))), []);
-    let chats = vec![DueChat {
-        events: vec![event(1, "a")],
-        more: false,
-    }];
-    let page = DuePage {
+    match machine.start(NOW).as_slice() {
+        [Effect::Load { generation, .. }] => (machine, *generation),
+        effects => panic!("{effects:?}"),
+    }
+}
+
+fn page(numbers: &[usize], chat: &str) -> DuePage {
+    let events = numbers.iter().map(|number| event(*number, chat)).collect();
+    let chats = vec![DueChat { events, more: false }];
+    DuePage {
         chats,
         ..DuePage::default()
-    };
+    }
+}
+
+#[test]
+fn a_busy_chat_is_not_kept_out_by_its_own_arrivals() {
+    let (mut machine, generation) = loading();
+    assert_eq!(machine.step(NOW, DeliveryEvent::Arrived(event(2, "a"))), []);
+    let page = page(&[1], "a");
+    let effects = machine.step(NOW, DeliveryEvent::Loaded { generation, page });
+    assert!(effects.contains(&attempt(1, 1)), "{effects:?}");
+}
+
+#[test]
+fn a_page_that_is_older_than_a_renewal_is_read_again() {
+    let (mut machine, generation) = loading();
+    assert_eq!(machine.step(NOW, DeliveryEvent::Renewed(event(1, "a"))), []);
     let effects = machine.step(
         NOW,
         DeliveryEvent::Loaded {
-            generation: *generation,
-            page,
+            generation,
+            page: page(&[2], "a"),
         },
     );
-    assert!(effects.contains(&attempt(1, 1)), "{effects:?}");
+    let [Effect::Load { generation, .. }] = effects.as_slice() else {
+        panic!("{effects:?}")
+    };
+    let loaded = DeliveryEvent::Loaded {
+        generation: *generation,
+        page: page(&[1, 2], "a"),
+    };
+    assert_eq!(machine.step(NOW, loaded), [attempt(1, 1)]);
+}
+
+#[test]
+fn a_second_look_finds_what_was_lost_in_a_chat_that_is_held() {
+    let mut desk = Desk::new(CONFIG);
+    desk.arrive(1, "a");
+    let effects = desk.step(DeliveryEvent::LookAgain);
+    let [Effect::Load { generation, .. }] = effects.as_slice() else {
+        panic!("{effects:?}")
+    };
+    assert_eq!(
+        desk.step(DeliveryEvent::Loaded {
+            generation: *generation,
+            page: page(&[1, 2], "a")
+        }),
+        []
+    );
+    desk.end(1, 1, answered(200));
+    let effects = desk.commit(1, 1);
+    assert!(matches!(effects.as_slice(), [Effect::Load { .. }]), "{effects:?}");
 }
