@@ -90,9 +90,12 @@ async fn serve(
             Ok(())
         }
         Admission::Welcome(session) => {
-            let result = converse(&session, pipe, commands).await;
+            let result = converse(&session, &mut pipe, commands).await;
             session.end();
-            result
+            if let Ok(Ending::Polite) = result {
+                pipe.socket.close().await;
+            }
+            result.map(drop)
         }
     }
 }
@@ -151,34 +154,39 @@ enum After {
     Stall(Instant),
 }
 
+/// How a conversation ended.
+enum Ending {
+    /// The client is gone, or is to be left without a word.
+    Abrupt,
+    /// The client was told.
+    Polite,
+}
+
 async fn converse(
     session: &Session,
-    mut pipe: Pipe,
+    pipe: &mut Pipe,
     mut commands: mpsc::UnboundedReceiver<Command>,
-) -> Result<(), ConnectionError> {
+) -> Result<Ending, ConnectionError> {
     let mut pairing: Pairing = None;
     session.greet();
     loop {
         tokio::select! {
             biased;
             command = commands.recv() => {
-                let Some(command) = command else { return Ok(()) };
-                match burst(&mut pipe, &mut commands, command, &mut pairing).await? {
+                let Some(command) = command else { return Ok(Ending::Abrupt) };
+                match burst(pipe, &mut commands, command, &mut pairing).await? {
                     After::Continue => {}
-                    After::Drop => return Ok(()),
-                    After::Close => {
-                        pipe.socket.close().await;
-                        return Ok(());
-                    }
+                    After::Drop => return Ok(Ending::Abrupt),
+                    After::Close => return Ok(Ending::Polite),
                     // Nothing is read any more, so that not even a WebSocket ping is answered.
                     After::Stall(until) => {
                         tokio::time::sleep_until(until.into()).await;
-                        return Ok(());
+                        return Ok(Ending::Abrupt);
                     }
                 }
             }
             frame = pipe.socket.receive() => {
-                let Some(frame) = frame? else { return Ok(()) };
+                let Some(frame) = frame? else { return Ok(Ending::Abrupt) };
                 let stanza = pipe.open(frame)?;
                 match pairing.take_if(|(id, _)| answers(&stanza, id)) {
                     Some((_, answer)) => drop(answer.send(super::pairing::read_answer(&stanza))),

@@ -35,7 +35,7 @@ pub(super) async fn handle(session: &Session, iq: &Node) {
         "encrypt" => keys::handle(session, iq).await,
         "passive" => passive(session, iq),
         "w:p" | "urn:xmpp:ping" => reply(session, pong(iq)),
-        "usync" => reply(session, usync::answer(&session.world, iq)),
+        "usync" => reply(session, usync::answer(session, iq)),
         "w:sync:app:state" => reply(session, app_state(iq)),
         "w:m" => reply(session, iq_result(iq, vec![media_connection()])),
         "abt" | "w" if iq.get_optional_child("props").is_some() => {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use wacore::messages::MessageUtils;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node};
 
@@ -42,7 +43,7 @@ pub(super) async fn handle(session: &Session, message: &Node) {
         return;
     };
     session.world.messages_in.fetch_add(1, Ordering::Relaxed);
-    session.link.send(ack(message).build());
+    session.link.send(accepted(account, device, &recipient, message));
     let sending = Sending {
         session,
         account,
@@ -53,6 +54,25 @@ pub(super) async fn handle(session: &Session, message: &Node) {
     };
     for part in parts(message, &to) {
         sending.bring(part).await;
+    }
+}
+
+/// The acknowledgement, with a hash of the devices that the message should have been for: a client whose own list
+/// differs asks for the lists anew.
+fn accepted(account: &Arc<Account>, device: &Device, recipient: &Arc<Account>, message: &Node) -> Node {
+    let ack = ack(message);
+    if message.get_optional_child("participants").is_none() {
+        return ack.build();
+    }
+    let mut devices = vec![recipient.lid_jid(), account.lid_jid()];
+    devices.extend(recipient.devices().iter().map(|other| other.lid.clone()));
+    devices.extend(account.devices().iter().map(|other| other.lid.clone()));
+    devices.sort_by_key(|jid| jid.to_string());
+    devices.dedup();
+    devices.retain(|jid| *jid != device.lid);
+    match MessageUtils::participant_list_hash(&devices) {
+        Ok(hash) => ack.attr("phash", hash).build(),
+        Err(_) => ack.build(),
     }
 }
 
@@ -184,6 +204,6 @@ impl Sending<'_> {
         } else {
             1
         };
-        device.deliver(self.id, stanza.children(children).build(), times);
+        device.deliver(stanza.children(children).build(), times);
     }
 }

@@ -14,6 +14,7 @@ use waproto::whatsapp::ClientPairingProps;
 
 use crate::phone::{Enrolment, sign_device, verify_device_signature};
 use crate::state::{Account, Command, Device, Offer, World};
+use crate::wire::notification;
 use crate::wire::stanza::{attr, bytes_node, child_bytes, content, server, stream_error};
 use crate::{NetworkError, clock};
 
@@ -181,8 +182,13 @@ async fn link(world: &World, account: &Arc<Account>, offer: &Offer, qr: &Qr) -> 
         offer.registration.clone(),
         signed,
     );
+    let device = Arc::new(device);
     let jid = device.pn.to_string();
-    account.link(Arc::new(device));
+    account.link(Arc::clone(&device));
+    let indexes = account.key_indexes()?;
+    account.tell_watchers(&device, || {
+        notification::device_added(&device.lid, key_index, indexes.clone())
+    });
     world.offers.withdraw(offer.link.id);
     offer.link.tell(Command::Close(Some(stream_error("515"))));
     Ok(jid)

@@ -137,13 +137,18 @@ fn bundle_of(receipt: &Node, device: &Device) -> Option<Bundle> {
     })
 }
 
-/// A refused message is off the queue; a bare acknowledgement is no receipt.
+/// Notifications are acknowledged, and so are messages that the device refuses; for other messages only a receipt
+/// counts.
 pub(super) fn handle_ack(session: &Session, ack: &Node) {
     let Some((_, device)) = session.device() else {
         return;
     };
-    let refused = attr(ack, "class").as_deref() == Some("message") && ack.attrs.contains_key("error");
-    if let (true, Some(id)) = (refused, attr(ack, "id")) {
+    let counts = match attr(ack, "class").as_deref() {
+        Some("notification") => true,
+        Some("message") => ack.attrs.contains_key("error"),
+        _ => false,
+    };
+    if let (true, Some(id)) = (counts, attr(ack, "id")) {
         device.acknowledge(&id);
     }
 }

@@ -91,14 +91,14 @@ impl Session {
         let Some((_, device)) = self.device() else {
             return;
         };
-        let waiting = device.announce();
+        let (waiting, messages) = device.announce();
         let stanza = match waiting {
             0 => offline_end(0),
             _ => ib(NodeBuilder::new("offline_preview")
                 .attr("count", waiting)
-                .attr("message", waiting)
+                .attr("message", messages)
                 .attr("receipt", 0)
-                .attr("notification", 0)
+                .attr("notification", waiting - messages)
                 .attr("appdata", 0)
                 .build()),
         };

@@ -1,10 +1,15 @@
 //! A WebSocket as a stream of frames.
 
+use std::time::Duration;
+
 use bytes::BytesMut;
 use futures::{SinkExt as _, StreamExt as _};
 use warp::ws::{Message, WebSocket};
 
 use crate::wire::frames::{FrameError, FrameReader, encode};
+
+/// How long a client may take to close its side.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// Why a socket is of no more use.
 #[derive(Debug, thiserror::Error)]
@@ -69,8 +74,14 @@ impl Socket {
         Ok(self.inner.flush().await?)
     }
 
-    /// Closes politely; a client that is gone does not matter.
-    pub(super) async fn close(self) {
-        let _ = self.inner.close().await;
+    /// Closes politely and waits until the client has closed too, for [`LINGER`] at most. Without the wait, what the
+    /// client sent meanwhile would turn the close into a reset, and a reset takes the last stanza with it.
+    pub(super) async fn close(mut self) {
+        let farewell = async {
+            if self.inner.close().await.is_ok() {
+                while let Some(Ok(_)) = self.inner.next().await {}
+            }
+        };
+        let _ = tokio::time::timeout(LINGER, farewell).await;
     }
 }

@@ -10,7 +10,7 @@ use waproto::whatsapp::Message;
 use super::message_id;
 use crate::phone::{Phone, Sealed, app_state_key_share, own_copy, pad, text_message};
 use crate::state::{Account, Device, Sent, World};
-use crate::wire::stanza::device_removed;
+use crate::wire::{notification, stanza};
 use crate::{NetworkError, ReceivedMessage, clock};
 
 /// A phone sends a text to an account: to its phone, to its devices, and copies to the sender's own devices.
@@ -109,7 +109,7 @@ async fn deliver(
     } else {
         1
     };
-    device.deliver(letter.id, stanza, times);
+    device.deliver(stanza, times);
     Ok(())
 }
 
@@ -150,7 +150,7 @@ pub(super) async fn share_keys(account: &Account, device: &Device) {
                 .attr("category", "peer")
                 .children([enc(sealed)])
                 .build();
-            device.deliver(&id, stanza, 1);
+            device.deliver(stanza, 1);
         }
         Err(error) => tracing::warn!(device = %device.pn, %error, "no app-state key shared"),
     }
@@ -199,7 +199,8 @@ pub(crate) async fn unlink(world: &World, account: &Account, number: u16) -> boo
     let Some(device) = account.unlink(number) else {
         return false;
     };
-    device.close(device_removed());
+    device.close(stanza::device_removed());
+    account.tell_watchers(&device, || notification::device_removed(&device.lid));
     world
         .messages_out_before
         .fetch_add(device.counts().0, Ordering::Relaxed);

@@ -3,13 +3,12 @@
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node};
 
-use crate::clock;
-use crate::phone::key_index_list;
-use crate::state::{Account, World, digits};
+use super::session::Session;
+use crate::state::{Account, digits};
 use crate::wire::stanza::{attr, bytes_node, content, iq_error, iq_result, jid_attr};
 
 /// Answers a query: each user asked for, each protocol asked for.
-pub(super) fn answer(world: &World, iq: &Node) -> Node {
+pub(super) fn answer(session: &Session, iq: &Node) -> Node {
     let Some(usync) = iq.get_optional_child("usync") else {
         return iq_error(iq, 400, "bad-request");
     };
@@ -21,7 +20,7 @@ pub(super) fn answer(world: &World, iq: &Node) -> Node {
         .get_optional_child("list")
         .and_then(Node::children)
         .unwrap_or_default();
-    let users = asked.iter().filter_map(|user| user_node(world, user, protocols));
+    let users = asked.iter().filter_map(|user| user_node(session, user, protocols));
     let mut answer = NodeBuilder::new("usync");
     for key in ["sid", "mode", "context"] {
         if let Some(value) = attr(usync, key) {
@@ -36,9 +35,12 @@ pub(super) fn answer(world: &World, iq: &Node) -> Node {
     iq_result(iq, vec![answer])
 }
 
-fn user_node(world: &World, asked: &Node, protocols: &[Node]) -> Option<Node> {
+fn user_node(session: &Session, asked: &Node, protocols: &[Node]) -> Option<Node> {
     let jid = whom(asked)?;
-    let account = world.resolve(&jid);
+    let account = session.world.resolve(&jid);
+    if let (Some(account), Some((_, device))) = (&account, session.device()) {
+        account.watch(device);
+    }
     let mut user = NodeBuilder::new("user").attr("jid", jid.clone());
     if let (Some(account), true) = (&account, jid.is_lid()) {
         user = user.attr("pn_jid", account.pn_jid());
@@ -92,15 +94,13 @@ fn devices(account: Option<&Account>) -> Node {
         .children(std::iter::once(primary).chain(companions))
         .build();
     let mut children = vec![list];
-    if let (Some(account), false) = (account, linked.is_empty()) {
-        let now = clock::now_s();
-        let indexes = linked.iter().map(|device| device.key_index).collect();
-        // Signing fails for no key that this network makes; a list without a signature is skipped by the client.
-        if let Ok(signed) = key_index_list(&account.keys, account.raw_id, now, indexes, &mut rand::rng()) {
-            let mut node = bytes_node("key-index-list", signed);
-            node.attrs.insert("ts", now);
-            children.push(node);
-        }
+    // Signing fails for no key that this network makes; a client skips companions in a list without signature.
+    if let (Some(account), false) = (account, linked.is_empty())
+        && let Ok((signed, timestamp)) = account.key_indexes()
+    {
+        let mut node = bytes_node("key-index-list", signed);
+        node.attrs.insert("ts", timestamp);
+        children.push(node);
     }
     NodeBuilder::new("devices").children(children).build()
 }

@@ -1,15 +1,15 @@
 //! An account: a phone number, its hidden identity, its phone, its devices, what its phone sent and received.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
 use rand::CryptoRng;
 use sha2::{Digest as _, Sha256};
-use wacore_binary::Jid;
+use wacore_binary::{Jid, Node};
 
 use super::{Device, lock};
-use crate::phone::{Phone, PhoneKeys};
-use crate::{NetworkError, ReceiptRecord, ReceivedMessage};
+use crate::phone::{Phone, PhoneKeys, key_index_list};
+use crate::{NetworkError, ReceiptRecord, ReceivedMessage, clock};
 
 /// Hidden identities have 15 digits and start with 2, so that they do not look like phone numbers.
 const LID_BASE: u64 = 200_000_000_000_000;
@@ -53,6 +53,8 @@ struct Book {
     receipts: Vec<ReceiptRecord>,
     sent: HashMap<String, Sent>,
     sent_order: VecDeque<String>,
+    /// Devices of others that asked which devices this account has.
+    watchers: HashMap<String, Weak<Device>>,
 }
 
 impl Account {
@@ -119,6 +121,37 @@ impl Account {
     /// All linked devices, by number.
     pub(crate) fn devices(&self) -> Vec<Arc<Device>> {
         lock(&self.book).devices.values().cloned().collect()
+    }
+
+    /// Another device wants to know when a device is linked or unlinked here.
+    pub(crate) fn watch(&self, device: &Arc<Device>) {
+        lock(&self.book)
+            .watchers
+            .insert(device.pn.to_string(), Arc::downgrade(device));
+    }
+
+    /// Tells the account's own other devices, and those that asked, that a device came or went.
+    pub(crate) fn tell_watchers(&self, about: &Device, stanza: impl Fn() -> Node) {
+        let mut told = self.devices();
+        told.extend(lock(&self.book).watchers.values().filter_map(Weak::upgrade));
+        told.sort_by_key(|device| device.pn.to_string());
+        told.dedup_by(|a, b| a.pn == b.pn);
+        for device in told.iter().filter(|device| device.pn != about.pn) {
+            device.deliver(stanza(), 1);
+        }
+    }
+
+    /// The phone's signed list of which key indexes are valid, and its time in Unix seconds.
+    ///
+    /// # Errors
+    /// [`NetworkError::Internal`] if signing fails.
+    pub(crate) fn key_indexes(&self) -> Result<(Vec<u8>, u64), NetworkError> {
+        let now = clock::now_s();
+        let indexes = self.devices().iter().map(|device| device.key_index).collect();
+        Ok((
+            key_index_list(&self.keys, self.raw_id, now, indexes, &mut rand::rng())?,
+            now,
+        ))
     }
 
     /// A text reached the phone; the same message twice counts once.

@@ -9,7 +9,11 @@ use wacore_binary::{Jid, Node};
 use super::{Batch, Link, Mailbox, lock};
 use crate::DeviceView;
 use crate::phone::Bundle;
-use crate::wire::stanza::stream_error;
+use crate::wire::notification;
+use crate::wire::stanza::{attr, stream_error};
+
+/// Below that many one-time prekeys a device is asked for more.
+const LOW: usize = 10;
 
 /// The keys that a device brings when it registers.
 #[derive(Clone, Debug)]
@@ -41,7 +45,10 @@ struct State {
     mailbox: Mailbox,
     signed: (u32, [u8; 32], Vec<u8>),
     prekeys: VecDeque<(u32, [u8; 32])>,
+    /// Whether the phone shared its keys.
     greeted: bool,
+    /// Whether the device was told that its prekeys run out.
+    low: bool,
 }
 
 impl Device {
@@ -68,6 +75,7 @@ impl Device {
                 signed: registration.signed,
                 prekeys: VecDeque::new(),
                 greeted: false,
+                low: false,
             }),
             sent: AtomicU64::new(0),
         }
@@ -114,14 +122,18 @@ impl Device {
         }
     }
 
-    /// Queues a message and sends it if the device is live; `times` is 2 under the duplicate fault.
-    pub(crate) fn deliver(&self, id: &str, stanza: Node, times: usize) {
-        let mut state = lock(&self.state);
-        if let Some(stanza) = state.mailbox.push(id, stanza) {
+    /// Queues a stanza and sends it if the device is live; `times` is 2 under the duplicate fault.
+    pub(crate) fn deliver(&self, stanza: Node, times: usize) {
+        self.enqueue(&mut lock(&self.state), stanza, times);
+    }
+
+    fn enqueue(&self, state: &mut State, stanza: Node, times: usize) {
+        let id = attr(&stanza, "id").unwrap_or_default().into_owned();
+        if let Some(stanza) = state.mailbox.push(&id, stanza) {
             for _ in 1..times {
-                self.transmit(&state, stanza.clone());
+                self.transmit(state, stanza.clone());
             }
-            self.transmit(&state, stanza);
+            self.transmit(state, stanza);
         }
     }
 
@@ -145,9 +157,10 @@ impl Device {
         lock(&self.state).mailbox.acknowledge(id)
     }
 
-    /// The device wants its backlog: how many messages wait.
-    pub(crate) fn announce(&self) -> usize {
-        lock(&self.state).mailbox.announce()
+    /// The device wants its backlog: how many stanzas wait, and how many of them are messages.
+    pub(crate) fn announce(&self) -> (usize, usize) {
+        let mut state = lock(&self.state);
+        (state.mailbox.announce(), state.mailbox.unacked())
     }
 
     /// Sends the next part of the backlog; `end` builds the stanza that closes it.
@@ -167,10 +180,11 @@ impl Device {
     }
 
     fn transmit(&self, state: &State, stanza: Node) {
+        let message = u64::from(stanza.tag == "message");
         if let Some(link) = &state.link
             && link.send(stanza)
         {
-            self.sent.fetch_add(1, Ordering::Relaxed);
+            self.sent.fetch_add(message, Ordering::Relaxed);
         }
     }
 
@@ -178,6 +192,7 @@ impl Device {
     pub(crate) fn upload(&self, signed: (u32, [u8; 32], Vec<u8>), prekeys: Vec<(u32, [u8; 32])>) -> bool {
         let mut state = lock(&self.state);
         state.signed = signed;
+        state.low = false;
         let known: HashSet<u32> = state.prekeys.iter().map(|(id, _)| *id).collect();
         state
             .prekeys
@@ -204,11 +219,16 @@ impl Device {
     /// A bundle for someone who wants to write to the device; takes one one-time prekey if any is left.
     pub(crate) fn bundle(&self) -> Bundle {
         let mut state = lock(&self.state);
+        let one_time = state.prekeys.pop_front();
+        let left = state.prekeys.len();
+        if one_time.is_some() && left < LOW && !std::mem::replace(&mut state.low, true) {
+            self.enqueue(&mut state, notification::prekeys_low(left), 1);
+        }
         Bundle {
             registration_id: self.registration_id,
             identity: self.identity,
             signed: state.signed.clone(),
-            one_time: state.prekeys.pop_front(),
+            one_time,
         }
     }
 }

@@ -1,4 +1,5 @@
-//! A device's queue of messages: what it has not acknowledged, in order, and how far this connection has been told.
+//! A device's queue: messages and notifications that it has not acknowledged, in order, and how far this connection
+//! has been told.
 //!
 //! No sockets here. Every method returns the stanzas that are now to be sent.
 
@@ -23,9 +24,9 @@ enum Phase {
 /// The next part of a backlog.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Batch {
-    /// Messages of the backlog, marked `offline`.
+    /// Stanzas of the backlog, marked `offline`.
     pub(crate) offline: Vec<Node>,
-    /// Once the backlog is through: how many messages it had, and what came in meanwhile.
+    /// Once the backlog is through: how many stanzas it had, and what came in meanwhile.
     pub(crate) end: Option<(u32, Vec<Node>)>,
 }
 
@@ -38,6 +39,8 @@ pub(crate) struct Mailbox {
     /// The first message that this connection has not been sent.
     cursor: u64,
     waiting: BTreeMap<u64, (String, Node)>,
+    /// How many of them are messages.
+    messages: usize,
     numbers: HashMap<String, Vec<u64>>,
     acknowledged: VecDeque<Node>,
 }
@@ -49,6 +52,7 @@ impl Default for Mailbox {
             next: 0,
             cursor: 0,
             waiting: BTreeMap::new(),
+            messages: 0,
             numbers: HashMap::new(),
             acknowledged: VecDeque::new(),
         }
@@ -58,14 +62,15 @@ impl Default for Mailbox {
 impl Mailbox {
     /// Messages that wait for an acknowledgement.
     pub(crate) fn unacked(&self) -> usize {
-        self.waiting.len()
+        self.messages
     }
 
-    /// Queues a message; returns it if it is to be sent at once.
+    /// Queues a stanza; returns it if it is to be sent at once.
     pub(crate) fn push(&mut self, id: &str, stanza: Node) -> Option<Node> {
         let number = self.next;
         self.next += 1;
         self.numbers.entry(id.to_owned()).or_default().push(number);
+        self.messages += usize::from(is_message(&stanza));
         self.waiting.insert(number, (id.to_owned(), stanza.clone()));
         if self.phase == Phase::Live {
             self.cursor = self.next;
@@ -74,13 +79,16 @@ impl Mailbox {
         None
     }
 
-    /// Takes a message off the queue; `false` if it was not on it.
+    /// Takes a stanza off the queue; `false` if it was not on it.
     pub(crate) fn acknowledge(&mut self, id: &str) -> bool {
         let Some(numbers) = self.numbers.remove(id) else {
             return false;
         };
         for number in numbers {
-            if let Some((_, stanza)) = self.waiting.remove(&number) {
+            if let Some((_, stanza)) = self.waiting.remove(&number)
+                && is_message(&stanza)
+            {
+                self.messages -= 1;
                 self.acknowledged.push_back(stanza);
             }
         }
@@ -98,7 +106,7 @@ impl Mailbox {
         }
     }
 
-    /// The device wants its messages. Returns how many wait; with none it is live at once.
+    /// The device wants its messages. Returns how many stanzas wait; with none it is live at once.
     pub(crate) fn announce(&mut self) -> usize {
         self.cursor = 0;
         self.phase = match self.waiting.len() {
@@ -143,6 +151,10 @@ impl Mailbox {
     pub(crate) fn leave(&mut self) {
         self.phase = Phase::Away;
     }
+}
+
+fn is_message(stanza: &Node) -> bool {
+    stanza.tag == "message"
 }
 
 fn marked_offline(mut stanza: Node, place: u32) -> Node {

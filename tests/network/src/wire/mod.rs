@@ -3,4 +3,5 @@
 pub(crate) mod cert;
 pub(crate) mod frames;
 pub(crate) mod noise;
+pub(crate) mod notification;
 pub(crate) mod stanza;

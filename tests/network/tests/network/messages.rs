@@ -144,20 +144,29 @@ async fn devices_of_two_accounts_write_to_each_other_and_see_their_own_phones() 
     network.send_text(ANA, BOB, "from Ana's phone").await.unwrap();
     assert_eq!(bob.text("from Ana's phone").await, ANA);
     let own = |event: &Event| match event {
-        Event::Messages(batch) => batch
-            .messages
-            .iter()
-            .find(|message| message.info.source.is_from_me)
-            .map(|message| {
-                (
-                    message.info.source.chat.user.to_string(),
-                    message.message.conversation.clone(),
-                )
-            }),
+        Event::Messages(batch) => batch.messages.iter().find_map(|message| {
+            let source = &message.info.source;
+            let text = message.message.conversation.clone()?;
+            source.is_from_me.then(|| (source.chat.user.to_string(), text))
+        }),
         _ => None,
     };
-    let (_, text) = ana.saw("the phone's copy", own).await;
-    assert_eq!(text.as_deref(), Some("from Ana's phone"));
+    let bob_lid = network.create_account(BOB).await.unwrap().lid;
+    let copy = ana_too
+        .saw("the phone's copy", |event| {
+            own(event).filter(|(_, text)| text.contains("phone"))
+        })
+        .await;
+    assert_eq!(
+        (format!("{}@lid", copy.0), copy.1.as_str()),
+        (bob_lid, "from Ana's phone")
+    );
+    // And what one of her devices sends, the other sees too.
+    ana_too
+        .saw("the device's copy", |event| {
+            own(event).filter(|(_, text)| text.contains("first device"))
+        })
+        .await;
     until("empty queues", || async {
         (network.stats().await.unacked == 0).then_some(())
     })
@@ -170,4 +179,67 @@ async fn devices_of_two_accounts_write_to_each_other_and_see_their_own_phones() 
         .map(|message| message.text)
         .collect();
     assert_eq!(texts, ["from Bob's device"]);
+}
+
+/// Drops the client's Signal sessions, as a device does whose store was restored from an old backup.
+async fn forget_sessions(backend: &wacore::store::InMemoryBackend, lid: &str) {
+    use wacore::store::traits::SignalStore as _;
+    use wacore::types::jid::JidExt as _;
+    let jid: whatsapp_rust::Jid = lid.parse().unwrap();
+    backend.delete_session(&jid.to_protocol_address_string()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_that_lost_its_session_gets_the_message_again() {
+    let network = network().await;
+    let companion = Companion::linked(&network, ANA).await;
+    network.send_text(BOB, ANA, "first").await.unwrap();
+    companion.text("first").await;
+    companion
+        .send(BOB, "so that Bob's phone needs no prekey any more")
+        .await;
+    until("the answer", || async { network.messages(BOB).await.unwrap().pop() }).await;
+    let backend = companion.stop().await;
+    forget_sessions(&backend, &network.create_account(BOB).await.unwrap().lid).await;
+    let id = network.send_text(BOB, ANA, "second").await.unwrap();
+    let companion = Companion::start(&network, backend).await;
+    companion.text("second").await;
+    let asked = network.receipts(BOB).await.unwrap();
+    assert!(
+        asked.iter().any(|receipt| receipt.id == id && receipt.kind == "retry"),
+        "{asked:?}"
+    );
+    until("an empty queue", || async {
+        (network.stats().await.unacked == 0).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_phone_that_cannot_decrypt_gets_the_message_again() {
+    let network = network().await;
+    let companion = Companion::linked(&network, ANA).await;
+    let late = "5511777777777";
+    let refused = companion.send(late, "nobody is there yet").await;
+    assert_eq!(companion.server_ack(&refused).await.as_deref(), Some("463"));
+    // The client now has a session with keys that the new account's phone never had.
+    network.create_account(late).await.unwrap();
+    companion.send(late, "welcome").await;
+    let message = until("the text", || async { network.messages(late).await.unwrap().pop() }).await;
+    assert_eq!(message.text, "welcome");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_linked_later_gets_the_next_message() {
+    let network = network().await;
+    let ana = Companion::linked(&network, ANA).await;
+    ana.send(BOB, "before").await;
+    until("the text", || async { network.messages(BOB).await.unwrap().pop() }).await;
+    let bob = Companion::linked(&network, BOB).await;
+    ana.saw("the new device", |event| {
+        matches!(event, Event::DeviceListUpdate(_)).then_some(())
+    })
+    .await;
+    ana.send(BOB, "after").await;
+    assert_eq!(bob.text("after").await, ANA);
 }

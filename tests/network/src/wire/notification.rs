@@ -1,0 +1,47 @@
+//! Notifications of the server to a device (`<notification>`); a device acknowledges each.
+
+use rand::Rng as _;
+use wacore_binary::builder::NodeBuilder;
+use wacore_binary::{Jid, Node};
+
+use super::stanza::{bytes_node, server};
+use crate::clock;
+
+fn notification(kind: &'static str, from: Jid, child: Node) -> Node {
+    NodeBuilder::new("notification")
+        .attr("from", from)
+        .attr("id", rand::rng().next_u32())
+        .attr("type", kind)
+        .attr("t", clock::now_s())
+        .children([child])
+        .build()
+}
+
+/// The one-time prekeys of the device run out.
+pub(crate) fn prekeys_low(left: usize) -> Node {
+    notification(
+        "encrypt",
+        server(),
+        NodeBuilder::new("count").attr("value", left).build(),
+    )
+}
+
+/// A device was linked to an account: its address, key index, and the phone's signed list with its time.
+pub(crate) fn device_added(device: &Jid, key_index: u32, (signed, timestamp): (Vec<u8>, u64)) -> Node {
+    let mut list = bytes_node("key-index-list", signed);
+    list.attrs.insert("ts", timestamp);
+    let device_node = NodeBuilder::new("device")
+        .attr("jid", device.clone())
+        .attr("key-index", key_index)
+        .build();
+    let add = NodeBuilder::new("add").children([device_node, list]).build();
+    notification("devices", device.to_non_ad(), add)
+}
+
+/// A device was unlinked from an account.
+pub(crate) fn device_removed(device: &Jid) -> Node {
+    let list = NodeBuilder::new("key-index-list").attr("ts", clock::now_s()).build();
+    let device_node = NodeBuilder::new("device").attr("jid", device.clone()).build();
+    let remove = NodeBuilder::new("remove").children([device_node, list]).build();
+    notification("devices", device.to_non_ad(), remove)
+}
