@@ -9,6 +9,7 @@ use std::{
 use clap::{Args, Parser, Subcommand};
 use thiserror::Error;
 use wharf_domain::ClientId;
+use wharf_store::StoreError;
 
 use crate::{
     clients::{self, ClientsError},
@@ -111,8 +112,13 @@ pub enum CliError {
 
 impl CliError {
     fn exit_code(&self) -> ExitCode {
+        // The store knows more about its URL than the configuration does; it is the configuration all the same.
+        let wrong_url = |error: &StoreError| matches!(error, StoreError::Url(_));
         match self {
             Self::Config(_) => ExitCode::from(2),
+            Self::Serve(ServeError::Store(error)) | Self::Clients(ClientsError::Store(error)) if wrong_url(error) => {
+                ExitCode::from(2)
+            }
             _ => ExitCode::FAILURE,
         }
     }

@@ -10,7 +10,7 @@ use super::problem::Problem;
 
 /// Empty modules around the code; the standard asks for four, and phones do miss codes that have fewer.
 const QUIET_ZONE: usize = 4;
-/// Pixels per module in a PNG. WhatsApp's codes have about 65 modules: 8 makes some 580 pixels, which a phone reads
+/// Pixels per module in a PNG. WhatsApp's codes have about 50 modules: 8 makes some 450 pixels, which a phone reads
 /// from a screen at arm's length.
 const MODULE_PIXELS: usize = 8;
 
