@@ -1,0 +1,108 @@
+//! Trouble on the way to WhatsApp.
+
+use std::time::Instant;
+
+use serde_json::json;
+use wharf_support::wait_until;
+use wharf_testnet::Fault;
+
+use super::world::{NUMBER, WITHIN, World};
+
+const PATH: &str = "/api/whatsapp/connections/5511888888888";
+
+async fn fault(world: &World, fault: serde_json::Value) {
+    let fault: Fault = serde_json::from_value(fault).unwrap();
+    world.network.fault(fault).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dropped_links_come_back_and_nothing_is_lost() {
+    let world = World::start().await;
+    let webhook = world.linked("/ok").await;
+    for round in 1..=3 {
+        let since = world.api().wait_for_status(PATH, "connected").await["connected_since"].clone();
+        fault(&world, json!({"kind": "drop", "phone": NUMBER})).await;
+        world.text(&format!("round {round}")).await;
+        world.api().wait_for_events(&webhook, "delivered", round).await;
+        world.api().wait_for(PATH, "it is connected anew", |shown| {
+            shown["status"] == "connected" && shown["connected_since"] != since
+        })
+        .await;
+    }
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_error_is_no_end() {
+    let world = World::start().await;
+    let webhook = world.linked("/ok").await;
+    fault(&world, json!({"kind": "stream_error", "phone": NUMBER, "code": "503"})).await;
+    world.text("after").await;
+    world.api().wait_for_events(&webhook, "delivered", 1).await;
+    world.api().wait_for_status(PATH, "connected").await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refusing_network_is_waited_for() {
+    let world = World::start().await;
+    let webhook = world.linked("/ok").await;
+    fault(&world, json!({"kind": "refuse", "phone": NUMBER, "for_ms": 4000})).await;
+    fault(&world, json!({"kind": "drop", "phone": NUMBER})).await;
+    let shown = world.api().wait_for(PATH, "failed attempts are counted", |shown| {
+        shown["status"] == "connecting" && shown["reconnect_attempts"].as_u64() > Some(0)
+    });
+    assert!(shown.await["reason"].is_string());
+    world.text("after").await;
+    world.api().wait_for_events(&webhook, "delivered", 1).await;
+    let shown = world.api().wait_for_status(PATH, "connected").await;
+    assert_eq!(shown["reconnect_attempts"], 0);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_duplicate_makes_no_second_event() {
+    let world = World::start().await;
+    let webhook = world.linked("/ok").await;
+    fault(&world, json!({"kind": "duplicate", "phone": NUMBER, "for_ms": 60000})).await;
+    for n in 1..=5 {
+        world.text(&format!("{n}")).await;
+    }
+    world.api().wait_for_events(&webhook, "delivered", 5).await;
+    wait_until("every copy is acknowledged", WITHIN, || async {
+        world.network.devices(NUMBER).await.unwrap().iter().all(|device| device.unacked == 0)
+    })
+    .await;
+    assert_eq!(world.api().events(&webhook).await.len(), 5);
+    assert_eq!(world.receiver.count(), 5);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stalled_socket_is_noticed_within_a_minute_and_healed() {
+    let world = World::start().await;
+    let webhook = world.linked("/ok").await;
+    let stalled = Instant::now();
+    fault(&world, json!({"kind": "stall", "phone": NUMBER, "for_ms": 58000})).await;
+    world.api().wait_for(PATH, "it is not called connected any more", |shown| shown["status"] != "connected").await;
+    assert!(stalled.elapsed().as_secs() < 60, "{:?}", stalled.elapsed());
+    world.text("meanwhile").await;
+    wait_until("it came back", WITHIN * 2, || async {
+        world.api().get(PATH).await.body["status"] == "connected"
+    })
+    .await;
+    world.api().wait_for_events(&webhook, "delivered", 1).await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn replaced_is_a_state_and_not_a_fight() {
+    let world = World::start().await;
+    world.linked("/ok").await;
+    fault(&world, json!({"kind": "stream_error", "phone": NUMBER, "code": "replaced"})).await;
+    let shown = world.api().wait_for_status(PATH, "failed").await;
+    assert!(shown["reason"].as_str().unwrap().starts_with("replaced"), "{shown}");
+    world.api().call(reqwest::Method::POST, &format!("{PATH}/connect")).await.expect(reqwest::StatusCode::ACCEPTED);
+    world.api().wait_for_status(PATH, "connected").await;
+    world.stop().await;
+}

@@ -1,0 +1,10 @@
+//! The whole program over real sockets: test network ↔ gateway ↔ receiver.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod api;
+mod crash;
+mod delivery;
+mod faults;
+mod linking;
+mod messages;
+mod world;
