@@ -1,5 +1,12 @@
 //! The network against the real client: pairing, login, messages both ways, receipts, faults, unlinking, admin routes.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "what fails in a helper fails the test"
+)]
+
 #[path = "network/admin.rs"]
 mod admin;
 #[path = "network/companion.rs"]

@@ -53,30 +53,21 @@ pub(crate) fn app_state_key_share(timestamp: i64) -> Message {
     let mut key_id = vec![0; 6];
     rand::rng().fill_bytes(&mut key_id[2..]);
     let key = AppStateSyncKey {
-        key_id: MessageField::some(AppStateSyncKeyId {
-            key_id: Some(key_id),
-            ..Default::default()
-        }),
+        key_id: MessageField::some(AppStateSyncKeyId { key_id: Some(key_id) }),
         key_data: MessageField::some(AppStateSyncKeyData {
             key_data: Some(key_data),
             fingerprint: MessageField::some(AppStateSyncKeyFingerprint {
                 raw_id: Some(1),
                 current_index: Some(0),
                 device_indexes: vec![0],
-                ..Default::default()
             }),
             timestamp: Some(timestamp),
-            ..Default::default()
         }),
-        ..Default::default()
     };
     Message {
         protocol_message: MessageField::some(ProtocolMessage {
             r#type: Some(Type::APP_STATE_SYNC_KEY_SHARE),
-            app_state_sync_key_share: MessageField::some(AppStateSyncKeyShare {
-                keys: vec![key],
-                ..Default::default()
-            }),
+            app_state_sync_key_share: MessageField::some(AppStateSyncKeyShare { keys: vec![key] }),
             ..Default::default()
         }),
         ..Default::default()

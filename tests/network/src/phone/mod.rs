@@ -7,4 +7,4 @@ mod store;
 
 pub(crate) use adv::{Enrolment, key_index_list, sign_device, verify_device_signature};
 pub(crate) use content::{app_state_key_share, own_copy, pad, text_message, text_of};
-pub(crate) use signal::{Bundle, Phone, PhoneKeys, Sealed};
+pub(crate) use signal::{Bundle, OneTimeKey, Phone, PhoneKeys, Sealed, SignedKey};

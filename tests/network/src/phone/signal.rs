@@ -51,13 +51,18 @@ impl PhoneKeys {
     }
 }
 
+/// A signed prekey as the wire shows it: id, key, signature.
+pub(crate) type SignedKey = (u32, [u8; 32], Vec<u8>);
+/// A one-time prekey as the wire shows it: id, key.
+pub(crate) type OneTimeKey = (u32, [u8; 32]);
+
 /// A prekey bundle as the wire shows it; keys are 32 bytes without a type byte.
 #[derive(Clone, Debug)]
 pub(crate) struct Bundle {
     pub(crate) registration_id: u32,
     pub(crate) identity: [u8; 32],
-    pub(crate) signed: (u32, [u8; 32], Vec<u8>),
-    pub(crate) one_time: Option<(u32, [u8; 32])>,
+    pub(crate) signed: SignedKey,
+    pub(crate) one_time: Option<OneTimeKey>,
 }
 
 impl Bundle {

@@ -6,15 +6,12 @@ use wacore_binary::{Jid, Node};
 
 use super::session::Session;
 use super::texting;
-use crate::phone::Bundle;
+use crate::phone::{Bundle, OneTimeKey, SignedKey};
 use crate::state::{Device, World};
 use crate::wire::stanza::{attr, big_endian, bytes_node, child_array, child_bytes, iq_error, iq_result, jid_attr};
 
 /// The type byte of Curve25519 keys.
 const KEY_TYPE: [u8; 1] = [5];
-
-/// A signed prekey: id, key, signature.
-pub(super) type SignedKey = (u32, [u8; 32], Vec<u8>);
 
 /// Answers one request about keys.
 pub(super) async fn handle(session: &Session, iq: &Node) {
@@ -68,7 +65,7 @@ pub(super) fn signed_key(node: &Node) -> Option<SignedKey> {
 }
 
 /// Reads a one-time prekey from `<key>`.
-pub(super) fn one_time_key(node: &Node) -> Option<(u32, [u8; 32])> {
+pub(super) fn one_time_key(node: &Node) -> Option<OneTimeKey> {
     Some((big_endian(child_bytes(node, "id")?)?, child_array(node, "value")?))
 }
 

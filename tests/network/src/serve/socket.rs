@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::BytesMut;
-use futures::{SinkExt as _, StreamExt as _};
+use futures::{SinkExt, StreamExt as _};
 use warp::ws::{Message, WebSocket};
 
 use crate::wire::frames::{FrameError, FrameReader, encode};
@@ -78,7 +78,7 @@ impl Socket {
     /// client sent meanwhile would turn the close into a reset, and a reset takes the last stanza with it.
     pub(super) async fn close(mut self) {
         let farewell = async {
-            if self.inner.close().await.is_ok() {
+            if SinkExt::close(&mut self.inner).await.is_ok() {
                 while let Some(Ok(_)) = self.inner.next().await {}
             }
         };

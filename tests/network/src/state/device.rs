@@ -8,7 +8,7 @@ use wacore_binary::{Jid, Node};
 
 use super::{Batch, Link, Mailbox, lock};
 use crate::DeviceView;
-use crate::phone::Bundle;
+use crate::phone::{Bundle, OneTimeKey, SignedKey};
 use crate::wire::notification;
 use crate::wire::stanza::{attr, stream_error};
 
@@ -21,8 +21,7 @@ pub(crate) struct Registration {
     pub(crate) noise: [u8; 32],
     pub(crate) identity: [u8; 32],
     pub(crate) registration_id: u32,
-    /// Signed prekey: id, key, signature.
-    pub(crate) signed: (u32, [u8; 32], Vec<u8>),
+    pub(crate) signed: SignedKey,
 }
 
 /// A linked device.
@@ -43,8 +42,8 @@ pub(crate) struct Device {
 struct State {
     link: Option<Link>,
     mailbox: Mailbox,
-    signed: (u32, [u8; 32], Vec<u8>),
-    prekeys: VecDeque<(u32, [u8; 32])>,
+    signed: SignedKey,
+    prekeys: VecDeque<OneTimeKey>,
     /// Whether the phone shared its keys.
     greeted: bool,
     /// Whether the device was told that its prekeys run out.
@@ -189,7 +188,7 @@ impl Device {
     }
 
     /// Takes uploaded prekeys and the signed one. `true` the first time: the phone then shares its keys.
-    pub(crate) fn upload(&self, signed: (u32, [u8; 32], Vec<u8>), prekeys: Vec<(u32, [u8; 32])>) -> bool {
+    pub(crate) fn upload(&self, signed: SignedKey, prekeys: Vec<OneTimeKey>) -> bool {
         let mut state = lock(&self.state);
         state.signed = signed;
         state.low = false;
@@ -201,7 +200,7 @@ impl Device {
     }
 
     /// Replaces the signed prekey.
-    pub(crate) fn rotate(&self, signed: (u32, [u8; 32], Vec<u8>)) {
+    pub(crate) fn rotate(&self, signed: SignedKey) {
         lock(&self.state).signed = signed;
     }
 
@@ -211,7 +210,7 @@ impl Device {
     }
 
     /// Everything the server holds, for the digest: signed prekey and one-time prekeys.
-    pub(crate) fn held_keys(&self) -> ((u32, [u8; 32], Vec<u8>), Vec<(u32, [u8; 32])>) {
+    pub(crate) fn held_keys(&self) -> (SignedKey, Vec<OneTimeKey>) {
         let state = lock(&self.state);
         (state.signed.clone(), state.prekeys.iter().copied().collect())
     }

@@ -6,6 +6,10 @@ use wharf_testnet::{Network, NetworkConfig};
 use crate::companion::{ANA, BOB, Companion, network, until};
 
 /// The client wants a TLS provider even where it speaks plain HTTP.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "it asks the network's own routes, not a webhook"
+)]
 fn http() -> reqwest::Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::new()
