@@ -19,8 +19,11 @@ const WATCH: Duration = Duration::from_secs(5);
 const OPENING_SILENCE: Duration = Duration::from_secs(60);
 /// How long the client may take to flush and say goodbye. Its own limits inside add up to less.
 const GOODBYE: Duration = Duration::from_secs(15);
-/// How long tasks may take to end by themselves, and again after they were told to stop.
-const WIND_DOWN: Duration = Duration::from_secs(3);
+/// How long tasks may take to end by themselves, and again after they were told to stop. What has to be kept is written
+/// by then; what lingers are timers, like that of a QR code on show.
+const WIND_DOWN: Duration = Duration::from_secs(1);
+/// How long the client's run may take to notice that the client was closed, with all that it still wants to write.
+const RUN_ENDS: Duration = Duration::from_secs(8);
 
 /// Marks the link's end when dropped, so that it is marked even if the driver panics or its runtime goes away.
 pub(crate) struct Finish {
@@ -71,7 +74,7 @@ impl Driver {
             tracing::warn!("the WhatsApp client did not close in time");
         }
         if running {
-            let _ = tokio::time::timeout(WIND_DOWN, run).await;
+            let _ = tokio::time::timeout(RUN_ENDS, run).await;
         }
         // Some tasks end when the last owner of the client is gone.
         drop(client);

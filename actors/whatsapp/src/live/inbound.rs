@@ -90,10 +90,12 @@ pub(crate) struct Hook(pub(crate) Arc<Inbound>);
 #[async_trait]
 impl InboundDurabilityHook for Hook {
     async fn on_messages(&self, client: Arc<Client>, batch: &[InboundMessage]) -> anyhow::Result<()> {
+        let Inbound { reporter, .. } = self.0.as_ref();
         self.0.carry(&client, batch).await.map_err(|refused| {
-            self.0
-                .reporter
-                .end(CloseReason::Lost(format!("messages could not be stored: {refused}")));
+            // A device that is being unlinked still needs its connection, to say so.
+            if !reporter.is_leaving() {
+                reporter.end(CloseReason::Lost(format!("messages could not be stored: {refused}")));
+            }
             anyhow!(refused)
         })
     }

@@ -139,9 +139,15 @@ async fn a_code_scanned_by_another_number_can_be_undone_at_once() {
         panic!("not paired")
     };
     assert_eq!(phone_number, THEIRS);
-    line.link.log_out().await;
+    let leaving = line.link.clone();
+    let leaving = tokio::spawn(async move { leaving.log_out().await });
+    for _ in 0..20 {
+        world.network.send_text(OURS, THEIRS, "not for us").await.unwrap();
+    }
+    leaving.await.unwrap();
     assert_eq!(last(&mut line).await, CloseReason::Requested);
     eventually("the device to be gone", async || devices(&world, THEIRS).await == 0).await;
+    assert!(line.inbox.messages().is_empty());
     world.factory.forget(&key()).await.unwrap();
     world.pair().await.link.close().await;
 }
