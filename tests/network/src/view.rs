@@ -103,6 +103,8 @@ pub struct Stats {
     pub connections: u64,
     /// Noise handshakes completed since the start.
     pub handshakes: u64,
+    /// How many of them resumed by IK instead of a full XX.
+    pub resumed: u64,
     /// Messages that clients handed to the network since the start.
     pub messages_in: u64,
     /// Message stanzas that the network sent to clients since the start, repeated ones included.

@@ -15,5 +15,7 @@ mod companion;
 mod faults;
 #[path = "network/links.rs"]
 mod links;
+#[path = "network/load.rs"]
+mod load;
 #[path = "network/messages.rs"]
 mod messages;

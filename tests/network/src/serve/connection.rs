@@ -106,6 +106,7 @@ async fn handshake(world: &World, socket: &mut Socket) -> Result<Accepted, Conne
         Step::Done(reply, accepted) => {
             socket.queue(&reply).await?;
             socket.flush().await?;
+            world.resumed.fetch_add(1, Ordering::Relaxed);
             Ok(*accepted)
         }
         Step::Pending(reply, pending) => {

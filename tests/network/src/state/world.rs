@@ -28,6 +28,7 @@ pub(crate) struct World {
     pub(crate) faults: FaultBoard,
     directory: RwLock<Directory>,
     pub(crate) handshakes: AtomicU64,
+    pub(crate) resumed: AtomicU64,
     pub(crate) messages_in: AtomicU64,
     /// Messages sent to devices that are linked no more.
     pub(crate) messages_out_before: AtomicU64,
@@ -50,6 +51,7 @@ impl World {
             faults: FaultBoard::default(),
             directory: RwLock::default(),
             handshakes: AtomicU64::new(0),
+            resumed: AtomicU64::new(0),
             messages_in: AtomicU64::new(0),
             messages_out_before: AtomicU64::new(0),
         })
@@ -112,6 +114,7 @@ impl World {
         let mut stats = Stats {
             connections: self.links.count() as u64,
             handshakes: self.handshakes.load(Ordering::Relaxed),
+            resumed: self.resumed.load(Ordering::Relaxed),
             messages_in: self.messages_in.load(Ordering::Relaxed),
             messages_out: self.messages_out_before.load(Ordering::Relaxed),
             ..Stats::default()

@@ -10,7 +10,7 @@ use wharf_testnet::{Network, NetworkConfig, NetworkError};
 use whatsapp_rust::http::{HttpClient, HttpRequest, HttpResponse};
 use whatsapp_rust::prelude::*;
 use whatsapp_rust::transport::TokioWebSocketTransportFactory;
-use whatsapp_rust::{Jid, TokioRuntime, anyhow};
+use whatsapp_rust::{InboundDurabilityHook, Jid, TokioRuntime, anyhow};
 
 /// Far beyond what anything takes on a busy machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
@@ -40,6 +40,30 @@ impl EventHandler for Writer {
     fn handle_event(&self, event: Arc<Event>) {
         self.0.events.lock().unwrap().push(event);
         self.0.grown.notify_waiters();
+    }
+}
+
+/// A hook that keeps texts, or refuses to keep anything.
+#[derive(Clone, Default)]
+pub(crate) struct Keeper {
+    pub(crate) refuses: bool,
+    pub(crate) kept: Arc<Mutex<Vec<String>>>,
+    pub(crate) asked: Arc<Mutex<Vec<String>>>,
+}
+
+#[async_trait::async_trait]
+impl InboundDurabilityHook for Keeper {
+    async fn on_messages(&self, _: Arc<Client>, batch: &[InboundMessage]) -> anyhow::Result<()> {
+        let texts: Vec<_> = batch
+            .iter()
+            .filter_map(|one| one.message.conversation.clone())
+            .collect();
+        self.asked.lock().unwrap().extend(texts.clone());
+        if self.refuses && !texts.is_empty() {
+            anyhow::bail!("the disk is full");
+        }
+        self.kept.lock().unwrap().extend(texts);
+        Ok(())
     }
 }
 
@@ -87,10 +111,16 @@ impl Companion {
 
     /// A client on a store; it logs in if the store holds a linked device, else it shows a QR.
     pub(crate) async fn start(network: &Network, backend: Arc<InMemoryBackend>) -> Self {
-        Self::start_named(network, backend, None).await
+        Self::start_with(network, backend, None, None).await
     }
 
-    pub(crate) async fn start_named(network: &Network, backend: Arc<InMemoryBackend>, name: Option<&str>) -> Self {
+    /// A client with a name of its own, or with a hook that runs before a message is receipted.
+    pub(crate) async fn start_with(
+        network: &Network,
+        backend: Arc<InMemoryBackend>,
+        name: Option<&str>,
+        keeper: Option<Keeper>,
+    ) -> Self {
         let diary = Arc::new(Diary::default());
         let mut builder = Bot::builder()
             .with_backend_arc(Arc::clone(&backend) as _)
@@ -102,6 +132,9 @@ impl Companion {
             .with_event_handler(Writer(Arc::clone(&diary)));
         if let Some(name) = name {
             builder = builder.with_push_name(name);
+        }
+        if let Some(keeper) = keeper {
+            builder = builder.with_inbound_durability_hook(keeper);
         }
         let bot = builder.build().await.unwrap();
         let client = bot.client();

@@ -2,7 +2,7 @@
 
 use wacore::types::events::Event;
 
-use crate::companion::{ANA, BOB, Companion, network, until};
+use crate::companion::{ANA, BOB, Companion, Keeper, network, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_text_reaches_a_device_with_its_senders_number_and_is_receipted() {
@@ -242,4 +242,38 @@ async fn a_device_linked_later_gets_the_next_message() {
     .await;
     ana.send(BOB, "after").await;
     assert_eq!(bob.text("after").await, ANA);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_device_does_not_receipt_stays_queued_and_comes_again() {
+    let network = network().await;
+    let backend = Companion::linked(&network, ANA).await.stop().await;
+    let full = Keeper {
+        refuses: true,
+        ..Keeper::default()
+    };
+    let companion = Companion::start_with(&network, backend, None, Some(full.clone())).await;
+    companion.connected().await;
+    let id = network.send_text(BOB, ANA, "keep this").await.unwrap();
+    until("the refusal", || async { full.asked.lock().unwrap().pop() }).await;
+    let backend = companion.stop().await;
+    assert_eq!(network.devices(ANA).await.unwrap()[0].unacked, 1);
+    assert!(
+        !network
+            .receipts(BOB)
+            .await
+            .unwrap()
+            .iter()
+            .any(|receipt| receipt.id == id)
+    );
+
+    let good = Keeper::default();
+    let companion = Companion::start_with(&network, backend, None, Some(good.clone())).await;
+    until("the text", || async { good.kept.lock().unwrap().first().cloned() }).await;
+    until("an empty queue", || async {
+        (network.stats().await.unacked == 0).then_some(())
+    })
+    .await;
+    assert_eq!(*good.kept.lock().unwrap(), ["keep this"]);
+    drop(companion);
 }
