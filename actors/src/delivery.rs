@@ -323,6 +323,10 @@ fn on_retry(
             _ => DeliveryEvent::NotRenewed(event_id),
         };
         let _stopped = myself.cast(Message::Happened(event));
+        if settled.is_err() {
+            // It may be committed all the same, its answer lost.
+            let _stopped = myself.cast(Message::Happened(DeliveryEvent::LookAgain));
+        }
         let answer = settled.map_or_else(RetryReply::Refused, |renewal| RetryReply::Settled(Box::new(renewal)));
         let _asker_gone = reply.send(answer);
     });

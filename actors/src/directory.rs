@@ -80,6 +80,11 @@ impl Directory {
         };
     }
 
+    /// The deliveries that run.
+    pub(crate) fn deliveries(&self) -> Vec<ActorRef<delivery::Message>> {
+        read(&self.deliveries).values().cloned().collect()
+    }
+
     /// Wakes the delivery of an event up. It may be lost: a delivery that is not there reads the store when it starts.
     pub(crate) fn wake(&self, webhook: WebhookId, event: PendingEvent) {
         if let Some(actor) = read(&self.deliveries).get(&webhook) {

@@ -1,16 +1,17 @@
 //! The janitor: what has to be done now and then.
 //!
-//! Owns nothing. Supervised by the gateway. Restarts from nothing. Stops with the tree. At present it deletes
-//! idempotency keys whose day is over (CONTRACT.md section 2).
+//! Owns nothing. Supervised by the gateway. Restarts from nothing. Stops with the tree. It deletes
+//! idempotency keys whose day is over (CONTRACT.md section 2), and has every delivery look at the store once more, which
+//! heals a wake-up that was lost on the way.
 
 use std::{sync::Arc, time::Duration};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use wharf_domain::Timestamp;
+use wharf_domain::{Timestamp, delivery::DeliveryEvent};
 
-use crate::{clock, persistence::Write, shared::Shared, timer::Timer};
+use crate::{clock, delivery, persistence::Write, shared::Shared, timer::Timer};
 
-/// Often enough that a batch stays small.
+/// Often enough that a batch stays small and a lost wake-up is no long wait.
 const ROUND_EVERY: Duration = Duration::from_secs(600);
 /// An `Idempotency-Key` is honoured for this long (CONTRACT.md section 2).
 const KEYS_KEPT: Duration = Duration::from_secs(24 * 3600);
@@ -59,6 +60,9 @@ impl Actor for JanitorActor {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             Message::Round => {
+                for delivery in state.shared.directory.deliveries() {
+                    let _restarting = delivery.cast(delivery::Message::Happened(DeliveryEvent::LookAgain));
+                }
                 let shared = Arc::clone(&state.shared);
                 let before = Timestamp(clock::now().0 - i64::try_from(KEYS_KEPT.as_millis()).unwrap_or(i64::MAX));
                 tokio::spawn(async move {

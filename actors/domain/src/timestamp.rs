@@ -76,7 +76,7 @@ mod tests {
     fn extremes_are_written_not_panicked_on() {
         for time in [Timestamp(i64::MAX), Timestamp(i64::MIN), Timestamp::from_seconds(i64::MAX)] {
             assert!(time.to_string().ends_with('Z'));
-            assert_eq!((time + Duration::MAX).0, i64::MAX.min(time.0.saturating_add(i64::MAX)));
+            assert_eq!((time + Duration::MAX).0, time.0.saturating_add(i64::MAX));
         }
     }
 }

@@ -142,6 +142,8 @@ enum Then {
     Rest,
     /// Open a new one at this time.
     Reopen(Timestamp),
+    /// Open a new one in order to log out.
+    Unlink,
     /// The machine has ended.
     Finish,
 }
@@ -268,7 +270,7 @@ impl Session {
     }
 
     fn on_disconnect(&mut self, effects: &mut Vec<SessionEffect>) {
-        if matches!(self.phase, Phase::Unlinking | Phase::Closing(Then::Finish)) {
+        if matches!(self.phase, Phase::Unlinking | Phase::Closing(Then::Unlink | Then::Finish)) {
             return;
         }
         let logged_out = self.phase == Phase::Resting && self.view.status == ConnectionStatus::LoggedOut;
@@ -280,12 +282,12 @@ impl Session {
 
     fn on_delete(&mut self, now: Timestamp, effects: &mut Vec<SessionEffect>) {
         match self.phase {
-            Phase::Resting | Phase::Pausing(_) if self.view.jid.is_some() => {
-                // Paired but not connected: log in once more in order to log out.
-                self.open(now, Phase::Unlinking, effects);
-                self.set_timer(now + UNLINK_LIMIT, effects);
+            // Paired but not connected: log in once more in order to log out.
+            Phase::Resting | Phase::Pausing(_) if self.view.jid.is_some() => self.unlink(now, effects),
+            Phase::Closing(Then::Rest | Then::Reopen(_)) if self.view.jid.is_some() => {
+                self.phase = Phase::Closing(Then::Unlink);
             }
-            Phase::Unlinking | Phase::Closing(Then::Finish) => {}
+            Phase::Unlinking | Phase::Closing(Then::Unlink | Then::Finish) => {}
             _ => self.end(Then::Finish, self.view.jid.is_some(), true, effects),
         }
     }
@@ -384,6 +386,7 @@ impl Session {
             Then::Rest => self.phase = Phase::Resting,
             Then::Reopen(at) if at <= now => self.open(now, Phase::Opening, effects),
             Then::Reopen(at) => self.pause(at, effects),
+            Then::Unlink => self.unlink(now, effects),
             Then::Finish => {
                 self.phase = Phase::Over;
                 effects.push(SessionEffect::Finished);
@@ -457,6 +460,11 @@ impl Session {
         }
     }
 
+    fn unlink(&mut self, now: Timestamp, effects: &mut Vec<SessionEffect>) {
+        self.open(now, Phase::Unlinking, effects);
+        self.set_timer(now + UNLINK_LIMIT, effects);
+    }
+
     fn pause(&mut self, at: Timestamp, effects: &mut Vec<SessionEffect>) {
         self.phase = Phase::Pausing(at);
         self.set_timer(at, effects);
@@ -479,7 +487,7 @@ impl Session {
             _ => match then {
                 Then::Rest => self.phase = Phase::Resting,
                 Then::Reopen(at) => self.pause(at, effects),
-                Then::Finish => {
+                Then::Unlink | Then::Finish => {
                     self.phase = Phase::Over;
                     effects.push(SessionEffect::Finished);
                 }
