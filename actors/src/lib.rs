@@ -28,6 +28,7 @@ mod supervision;
 mod tenant;
 mod tenants;
 mod timer;
+mod web;
 
 #[cfg(test)]
 mod tests;
@@ -36,3 +37,4 @@ pub use bulkhead::BulkheadError;
 pub use gateway::{Gateway, GatewayError, IdempotencyKey, NewWebhook, Qr, SentMessage, StartError};
 pub use post::PosterError;
 pub use shared::Settings;
+pub use web::Web;

@@ -20,7 +20,7 @@ mod failure;
 mod lookup;
 #[cfg(test)]
 mod tests;
-mod tls;
+pub(crate) mod tls;
 
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 

@@ -19,7 +19,7 @@ use super::PosterError;
 const ALPN: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
 /// The client's TLS configuration: TLS 1.2 and 1.3, certificates always verified.
-pub(super) fn client_config(extra_roots_pem: &str) -> Result<ClientConfig, PosterError> {
+pub(crate) fn client_config(extra_roots_pem: &str) -> Result<ClientConfig, PosterError> {
     let mut roots = usual_roots();
     for certificate in CertificateDer::pem_slice_iter(extra_roots_pem.as_bytes()) {
         let certificate = certificate.map_err(|error| PosterError::Roots(error.to_string()))?;
