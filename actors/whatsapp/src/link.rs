@@ -21,7 +21,8 @@ pub trait Inbox: Send + Sync + 'static {
     /// Commits a batch, all or nothing. May be called again with the same messages; must be idempotent.
     ///
     /// # Errors
-    /// `NotCommitted` leaves the whole batch unacknowledged at WhatsApp.
+    /// `NotCommitted` leaves the whole batch unacknowledged at WhatsApp. The live link asks again for a while (30 s); if
+    /// the answer stays the same it closes as `Lost`, because WhatsApp sends a message again at the next login only.
     async fn commit(&self, messages: Vec<IncomingMessage>) -> Result<(), NotCommitted>;
 }
 
@@ -59,7 +60,9 @@ pub struct LinkError(pub String);
 /// An open link. Dropping it does not close it; [`Link::close`] does.
 #[async_trait]
 pub trait Link: Send + Sync + 'static {
-    /// Sends a text and waits for the server's ack, at most `deadline`.
+    /// Sends a text and waits for the server's ack, at most `deadline`. Dropping the future does not take it back.
+    ///
+    /// `NotConnected` and `Refused` mean that it was not sent; after `TimedOut` and `Failed` it may have been.
     ///
     /// # Errors
     /// See [`SendError`].
@@ -79,7 +82,8 @@ pub trait Link: Send + Sync + 'static {
 #[async_trait]
 pub trait LinkFactory: Send + Sync + 'static {
     /// Opens the link of a number: with keys it logs in, without it pairs and shows QR codes. Returns at once; what
-    /// happens comes through `events`. The link's tasks run on the runtime that polls this future.
+    /// happens comes through `events`. The link's tasks run on the runtime that polls this future. A link of the same
+    /// number that was left open is closed first.
     ///
     /// # Errors
     /// `LinkError` when the keys cannot be read; nothing was opened then.

@@ -67,7 +67,9 @@ pub struct LiveConfig {
     pub server_url: Option<String>,
     /// The name that a phone shows for the linked device.
     pub device_name: String,
-    /// For WhatsApp Web's version and app state; without it the version is a pinned one and the rest is left out.
+    /// For WhatsApp Web's version and for app state (contacts, the account's push name). A link to WhatsApp itself wants
+    /// one: without, the version is a pinned one that WhatsApp will refuse some day, and after pairing the client
+    /// reconnects every three minutes in search of its app state. A test network needs none.
     pub http: Option<Arc<dyn Http>>,
     /// How long an inbox may refuse a message before the link is given up.
     pub inbox_patience: Duration,

@@ -17,6 +17,9 @@ const WATCH: Duration = Duration::from_secs(5);
 /// How long the server may say nothing while a link is opened. A login takes seconds; with a big backlog minutes, but
 /// then messages flow.
 const OPENING_SILENCE: Duration = Duration::from_secs(60);
+/// How long after its login the client may take to fetch contacts and push name before the link counts as connected
+/// without them. The client itself would wait for ever and reconnect every 180 s.
+const APP_STATE: Duration = Duration::from_secs(30);
 /// How long the client may take to flush and say goodbye. Its own limits inside add up to less.
 const GOODBYE: Duration = Duration::from_secs(15);
 /// How long tasks may take to end by themselves, and again after they were told to stop. What has to be kept is written
@@ -98,10 +101,19 @@ async fn run(client: Arc<Client>, versions: Arc<VersionSource>) {
 /// Resolves when the link stands still in a way that the client leaves as it is.
 async fn stands_still(client: &Client, reporter: &Reporter) -> CloseReason {
     let mut logged_out_before = false;
+    let mut logged_in_for = Duration::ZERO;
     loop {
         tokio::time::sleep(WATCH).await;
         match reporter.stage() {
+            (Stage::Opening | Stage::Paired, _) if client.is_logged_in() => {
+                logged_in_for += WATCH;
+                if logged_in_for >= APP_STATE {
+                    tracing::warn!(phone_number = %reporter.key().phone_number, "connected without app state");
+                    reporter.connected();
+                }
+            }
             (Stage::Opening | Stage::Paired, since) => {
+                logged_in_for = Duration::ZERO;
                 let heard = last_heard(client).unwrap_or(Duration::MAX);
                 if since.min(heard) > OPENING_SILENCE {
                     return CloseReason::Lost(format!("WhatsApp said nothing for {} s", OPENING_SILENCE.as_secs()));

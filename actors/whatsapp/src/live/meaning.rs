@@ -34,6 +34,8 @@ pub(crate) fn of(event: &Event, now: Timestamp) -> Meaning {
             phone_number: pair.id.user_base().to_owned(),
         }),
         Event::Connected(_) => Meaning::Connected,
+        // Logged in without contacts and push name, because a download failed: messages flow all the same.
+        Event::AppStateSyncFailed(failed) if !failed.connected => Meaning::Connected,
         Event::PairingQrCodesExhausted(_) => Meaning::Over(CloseReason::QrExpired),
         Event::PairError(pair) => failed_pairing(&format!("the phone's answer could not be accepted: {}", pair.error)),
         Event::PairPasskeyRequest(_) | Event::PairPasskeyConfirmation(_) => failed_pairing(
@@ -147,6 +149,23 @@ mod tests {
             phone_number: "5511999999999".into(),
         };
         assert_eq!(of(&Event::PairSuccess(pair), NOW), Meaning::Paired(paired));
+    }
+
+    #[test]
+    fn messages_do_not_wait_for_app_state() {
+        let failed = |connected| {
+            let event = events::AppStateSyncFailed::builder()
+                .fatal(Vec::new())
+                .skipped(Vec::new());
+            Event::AppStateSyncFailed(
+                event
+                    .retryable(vec!["critical_block".into()])
+                    .connected(connected)
+                    .build(),
+            )
+        };
+        assert_eq!(of(&failed(false), NOW), Meaning::Connected);
+        assert_eq!(of(&failed(true), NOW), Meaning::Nothing);
     }
 
     #[test]

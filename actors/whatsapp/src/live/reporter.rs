@@ -184,7 +184,11 @@ impl Reporter {
         self.client.get()?.upgrade()
     }
 
-    fn connected(&self) {
+    /// Logged in, and messages flow.
+    pub(crate) fn connected(&self) {
+        if self.stage().0 == Stage::Connected {
+            return;
+        }
         self.reconnect_by_itself(false);
         let Some(client) = self.client() else { return };
         let jid = client.pn().map(|jid| jid.to_string()).unwrap_or_default();
@@ -196,6 +200,7 @@ impl Reporter {
 
 impl EventHandler for Reporter {
     fn handle_event(&self, event: Arc<Event>) {
+        self.note(&event);
         match meaning::of(&event, now()) {
             Meaning::Show(event) => self.tell(Stage::AwaitingScan, event),
             Meaning::Paired(event) => {
@@ -205,7 +210,7 @@ impl EventHandler for Reporter {
             Meaning::Connected => self.connected(),
             Meaning::Over(reason) => self.end(reason),
             Meaning::Hint(hint) => self.hint(hint),
-            Meaning::Nothing => self.note(&event),
+            Meaning::Nothing => {}
         }
     }
 }

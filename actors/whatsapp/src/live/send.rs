@@ -8,7 +8,10 @@ use whatsapp_rust::wacore_binary::Jid;
 use whatsapp_rust::waproto::whatsapp::Message;
 use whatsapp_rust::{Client, ClientError, IqError, SendError as ClientSendError, SendOptions, features::ContactError};
 
-use super::reporter::{Reporter, now};
+use super::{
+    acks::Ack,
+    reporter::{Reporter, now},
+};
 use crate::{SendError, Sent};
 
 /// One text on its way.
@@ -25,33 +28,26 @@ impl Outgoing {
     pub(crate) async fn send(self) -> Result<Sent, SendError> {
         let by = Instant::now() + self.deadline;
         let over = self.reporter.over();
+        let Some(to) = over.run_until_cancelled(self.recipient()).await else {
+            return Err(SendError::NotConnected);
+        };
+        let to = to?;
         let id = self.client.generate_message_id();
         // Before the message leaves, or a quick server's ack would find nobody waiting.
         let mut waiting = self.reporter.acks.expect(&id);
-        tokio::select! {
-            biased;
-            sent = self.hand_over(&id) => sent?,
-            () = over.cancelled() => return Err(SendError::NotConnected),
+        match over.run_until_cancelled(self.hand_over(to, &id)).await {
+            Some(handed_over) => handed_over?,
+            None => return Err(lost()),
         }
         let ack = tokio::select! {
             biased;
             ack = tokio::time::timeout_at(by, waiting.answer()) => ack.map_err(|_| SendError::TimedOut(self.deadline))?,
             () = over.cancelled() => None,
         };
-        let ack = ack.ok_or_else(|| {
-            SendError::Failed("the connection ended before WhatsApp answered; the message may have been sent".into())
-        })?;
-        match ack.error {
-            Some(code) => Err(SendError::Refused(refusal(&code))),
-            None => Ok(Sent {
-                message_id: id,
-                timestamp: ack.timestamp.unwrap_or_else(now),
-            }),
-        }
+        verdict(id, ack)
     }
 
-    async fn hand_over(&self, id: &str) -> Result<(), SendError> {
-        let to = self.recipient().await?;
+    async fn hand_over(&self, to: Jid, id: &str) -> Result<(), SendError> {
         let message = Message {
             conversation: Some(self.text.clone()),
             ..Message::default()
@@ -92,11 +88,27 @@ impl Outgoing {
     }
 }
 
+/// What the server's answer, or its absence, means for a message that was handed over.
+fn verdict(message_id: String, ack: Option<Ack>) -> Result<Sent, SendError> {
+    let ack = ack.ok_or_else(lost)?;
+    match ack.error {
+        Some(code) => Err(SendError::Refused(refusal(&code))),
+        None => Ok(Sent {
+            message_id,
+            timestamp: ack.timestamp.unwrap_or_else(now),
+        }),
+    }
+}
+
+fn lost() -> SendError {
+    SendError::Failed("the connection ended before WhatsApp answered; the message may have been sent".to_owned())
+}
+
 fn of_client(error: &ClientError) -> SendError {
     match error {
-        ClientError::NotConnected | ClientError::NotLoggedIn | ClientError::Socket(_) | ClientError::EncryptSend(_) => {
-            SendError::NotConnected
-        }
+        ClientError::NotConnected | ClientError::NotLoggedIn => SendError::NotConnected,
+        // Broke while writing: how much went out is not known.
+        ClientError::Socket(_) | ClientError::EncryptSend(_) => lost(),
         ClientError::Iq(error) => of_iq(error),
         other => SendError::Failed(other.to_string()),
     }
@@ -129,7 +141,30 @@ fn refusal(code: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use wharf_domain::Timestamp;
+
     use super::*;
+
+    #[test]
+    fn the_servers_answer_decides() {
+        let taken = Ack {
+            timestamp: Some(Timestamp::from_seconds(7)),
+            error: None,
+        };
+        let sent = Sent {
+            message_id: "3EB0".into(),
+            timestamp: Timestamp::from_seconds(7),
+        };
+        assert_eq!(verdict("3EB0".into(), Some(taken)), Ok(sent));
+        let refused = Ack {
+            timestamp: None,
+            error: Some("463".into()),
+        };
+        assert!(matches!(verdict("3EB0".into(), Some(refused)), Err(SendError::Refused(why)) if why.contains("463")));
+        assert!(
+            matches!(verdict("3EB0".into(), None), Err(SendError::Failed(why)) if why.contains("may have been sent"))
+        );
+    }
 
     #[test]
     fn refusals_carry_the_code() {
