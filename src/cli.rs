@@ -11,6 +11,12 @@ use thiserror::Error;
 use wharf_domain::ClientId;
 use wharf_store::StoreError;
 
+#[cfg(feature = "testnet")]
+use {
+    crate::demo::{self, DemoError, Interrupts, Screen, Terminal},
+    std::time::Duration,
+};
+
 use crate::{
     clients::{self, ClientsError},
     config::{ConfigError, Loaded, Sources},
@@ -39,6 +45,20 @@ enum Command {
     /// Checks or shows the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Shows a gateway at work, without a phone: test network, gateway and receiver in one process.
+    #[cfg(feature = "testnet")]
+    Demo(DemoArgs),
+}
+
+#[cfg(feature = "testnet")]
+#[derive(Debug, Args)]
+struct DemoArgs {
+    /// Contacts write for so long; without it, until Ctrl-C.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    seconds: Option<u32>,
+    /// Messages per second.
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=50))]
+    rate: u32,
 }
 
 #[derive(Debug, Subcommand)]
@@ -102,6 +122,10 @@ pub enum CliError {
     /// The gateway could not start.
     #[error(transparent)]
     Serve(#[from] ServeError),
+    /// The demo could not be shown to its end.
+    #[cfg(feature = "testnet")]
+    #[error("demo: {0}")]
+    Demo(#[from] DemoError),
     /// The async runtime could not start.
     #[error("the async runtime could not start: {0}")]
     Runtime(std::io::Error),
@@ -147,6 +171,37 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Client(command) => print(&block_on(client(&loaded, command))??),
         Command::Config(ConfigCommand::Check) => print("ok"),
         Command::Config(ConfigCommand::Show) => print(loaded.to_string().trim_end()),
+        #[cfg(feature = "testnet")]
+        Command::Demo(args) => block_on(demo(loaded, &args))?,
+    }
+}
+
+/// Shows the demo. What nobody has configured is chosen for the one who watches: warnings only, and a free port.
+#[cfg(feature = "testnet")]
+async fn demo(loaded: Loaded, args: &DemoArgs) -> Result<(), CliError> {
+    let defaults = Loaded::load(&Sources::default())?;
+    // A config.toml that repeats a default, as the one of the repository does, is nobody's wish.
+    let untouched = |key| {
+        let of = |all: &Loaded| all.settings.iter().find(|it| it.key == key).cloned();
+        let (now, default) = (of(&loaded), of(&defaults));
+        now.is_some_and(|now| !now.origin.starts_with("WHARF_") && default.is_some_and(|it| it.value == now.value))
+    };
+    let mut log = loaded.config.log.clone();
+    if untouched("log.filter") {
+        log.filter = "warn".to_owned();
+    }
+    telemetry::init(&log)?;
+    let options = demo::Options {
+        run_for: args.seconds.map(|seconds| Duration::from_secs(seconds.into())),
+        per_second: args.rate,
+        any_port: untouched("http.listen"),
+    };
+    let mut screen = Screen::new(stdout(), Terminal::of_stdout());
+    let mut interrupts = Interrupts::of_process()?;
+    let summary = Box::pin(demo::run(loaded.config, &options, &mut screen, &mut interrupts)).await?;
+    match summary.lost {
+        0 => Ok(()),
+        lost => Err(DemoError::Lost(lost).into()),
     }
 }
 
@@ -206,6 +261,9 @@ mod tests {
             ("wharf client add \u{7}", false),
             ("wharf client rotate one", false),
             ("wharf dance", false),
+            ("wharf demo", cfg!(feature = "testnet")),
+            ("wharf demo --seconds 10 --rate 5", cfg!(feature = "testnet")),
+            ("wharf demo --seconds 0", false),
         ];
         for (line, good) in lines {
             assert_eq!(Cli::try_parse_from(line.split(' ')).is_ok(), good, "{line}");
