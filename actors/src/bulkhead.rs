@@ -9,7 +9,10 @@ use std::{io, thread};
 
 use actix::{Arbiter, System};
 use thiserror::Error;
-use tokio::{runtime::Handle, sync::oneshot};
+use tokio::{
+    runtime::{Builder, Handle, Runtime},
+    sync::oneshot,
+};
 use wharf_domain::ClientId;
 
 /// The Arbiters could not be started.
@@ -43,7 +46,7 @@ impl Bulkheads {
         thread::Builder::new().name("bulkheads".into()).spawn(move || {
             let runner = System::new();
             let system = System::current();
-            let arbiters: Vec<Arbiter> = (0..count).map(|_| Arbiter::new()).collect();
+            let arbiters: Vec<Arbiter> = (0..count).map(|_| Arbiter::with_tokio_rt(runtime)).collect();
             let _receiver_gone = tell.send((system, arbiters.iter().map(Arbiter::handle).collect::<Vec<_>>()));
             if let Err(error) = runner.run() {
                 tracing::error!(%error, "the bulkheads ended");
@@ -66,6 +69,22 @@ impl Bulkheads {
         let shard = usize::try_from(client.0.unsigned_abs()).unwrap_or(0) % self.runtimes.len().max(1);
         self.runtimes.get(shard)
     }
+}
+
+/// A session's keys are read and written on blocking threads; a start of many sessions shall not make hundreds of them.
+const BLOCKING_THREADS: usize = 8;
+
+#[allow(
+    clippy::expect_used,
+    reason = "runs while the program starts; the operating system refused a runtime"
+)]
+fn runtime() -> Runtime {
+    let mut builder = Builder::new_current_thread();
+    builder
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .build()
+        .expect("a runtime for sessions")
 }
 
 impl Drop for Bulkheads {

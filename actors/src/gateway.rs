@@ -88,7 +88,7 @@ pub enum GatewayError {
     /// The store takes no writes, or the part of the tree that is needed is being restarted (503).
     #[error("{0}")]
     Unavailable(String),
-    /// WhatsApp did not answer in time (504).
+    /// WhatsApp gave no answer; what was asked may have been done (504).
     #[error("{0}")]
     TimedOut(String),
 }

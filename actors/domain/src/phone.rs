@@ -37,6 +37,26 @@ impl PhoneNumber {
             Err(refuse())
         }
     }
+
+    /// Whether `digits`, as WhatsApp writes them, are this number. Some countries changed how their mobile numbers are
+    /// written and WhatsApp kept the old way for older accounts: Brazil's ninth digit (55 11 9 8888-8888), Mexico's 1 and
+    /// Argentina's 9 after the country code.
+    pub fn is_account(&self, digits: &str) -> bool {
+        canonical(&self.0) == canonical(digits)
+    }
+}
+
+/// A number without the digit that may or may not be there.
+fn canonical(digits: &str) -> String {
+    let has = |at: usize, digit: char| digits.get(at..).is_some_and(|rest| rest.starts_with(digit));
+    let drop_at = match (digits.get(..2), digits.len()) {
+        (Some("55"), 13) if has(4, '9') => Some(4),
+        (Some("52"), 13) if has(2, '1') => Some(2),
+        (Some("54"), 13) if has(2, '9') => Some(2),
+        _ => None,
+    };
+    let kept = digits.char_indices().filter(|(at, _)| Some(*at) != drop_at);
+    kept.map(|(_, digit)| digit).collect()
 }
 
 impl FromStr for PhoneNumber {
@@ -87,7 +107,27 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_number_is_known_in_both_ways_of_writing_it() {
+        let same = [("5511988888888", "551188888888"), ("5215512345678", "525512345678"), ("5491112345678", "541112345678")];
+        for (new, old) in same {
+            for (typed, told) in [(new, old), (old, new), (new, new), (old, old)] {
+                assert!(typed.parse::<PhoneNumber>().unwrap().is_account(told), "{typed} {told}");
+            }
+        }
+        for (typed, told) in [("5511988888888", "5511888888889"), ("5511888888888", "5511999999999"), ("4915112345678", "491512345678"), ("5511988888888", "")] {
+            assert!(!typed.parse::<PhoneNumber>().unwrap().is_account(told), "{typed} {told}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn any_digits_are_compared(typed in "[0-9]{8,15}", told in ".{0,20}") {
+            let number = typed.parse::<PhoneNumber>().unwrap();
+            prop_assert!(number.is_account(&typed));
+            let _compared = number.is_account(&told);
+        }
+
         #[test]
         fn any_text_is_refused_or_becomes_digits(text in ".{0,40}") {
             if let Ok(number) = text.parse::<PhoneNumber>() {

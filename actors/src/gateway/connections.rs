@@ -254,8 +254,10 @@ impl Gateway {
             }),
             Err(error @ SendError::NotConnected) => Err(GatewayError::Conflict(error.to_string())),
             Err(error @ SendError::Refused(_)) => Err(GatewayError::Refused(error.to_string())),
-            Err(error @ SendError::TimedOut(_)) => Err(GatewayError::TimedOut(error.to_string())),
-            Err(error @ SendError::Failed(_)) => Err(GatewayError::Unavailable(error.to_string())),
+            // It may have been sent.
+            Err(error @ (SendError::TimedOut(_) | SendError::Failed(_))) => {
+                Err(GatewayError::TimedOut(error.to_string()))
+            }
         }
     }
 }

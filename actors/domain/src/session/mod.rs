@@ -321,7 +321,7 @@ impl Session {
 
     fn on_paired(&mut self, now: Timestamp, jid: String, scanned_by: &str, effects: &mut Vec<SessionEffect>) {
         self.view.qr = None;
-        if scanned_by != self.phone_number.as_str() {
+        if !self.phone_number.is_account(scanned_by) {
             self.rest(ConnectionStatus::Failed, Some("wrong number".to_owned()));
             self.end(Then::Rest, true, true, effects);
             return;
