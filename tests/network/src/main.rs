@@ -5,6 +5,8 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 use wharf_testnet::{Network, NetworkConfig};
@@ -43,7 +45,8 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         admin: arguments.admin,
     };
     let network = Network::start(config).await?;
-    let line = serde_json::json!({ "ws": network.ws_url(), "admin": network.admin_url() });
+    let root = BASE64_STANDARD.encode(network.root_key());
+    let line = serde_json::json!({ "ws": network.ws_url(), "admin": network.admin_url(), "root": root });
     let mut out = std::io::stdout();
     writeln!(out, "{line}")?;
     out.flush()?;

@@ -115,6 +115,13 @@ impl Network {
         format!("http://{}", self.inner.admin.unwrap_or(self.inner.listen))
     }
 
+    /// The public key of the root that signs the server's certificates, made anew at every start. A client that can be
+    /// told to trust it need not turn its checks off.
+    #[must_use]
+    pub fn root_key(&self) -> [u8; 32] {
+        self.inner.world.identity.root
+    }
+
     /// Makes an account with a primary phone, or returns the one that exists.
     ///
     /// # Errors

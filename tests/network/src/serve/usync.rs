@@ -4,7 +4,7 @@ use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node};
 
 use super::session::Session;
-use crate::state::{Account, digits};
+use crate::state::{Account, digits, hidden};
 use crate::wire::stanza::{attr, bytes_node, content, iq_error, iq_result, jid_attr};
 
 /// Answers a query: each user asked for, each protocol asked for.
@@ -47,7 +47,7 @@ fn user_node(session: &Session, asked: &Node, protocols: &[Node]) -> Option<Node
     }
     let results = protocols
         .iter()
-        .filter_map(|protocol| result(&protocol.tag, account.as_deref()));
+        .filter_map(|protocol| result(&protocol.tag, &jid, account.as_deref()));
     Some(user.children(results).build())
 }
 
@@ -60,13 +60,21 @@ fn whom(asked: &Node) -> Option<Jid> {
     digits(std::str::from_utf8(number).ok()?).ok().map(Jid::pn)
 }
 
-fn result(protocol: &str, account: Option<&Account>) -> Option<Node> {
+fn result(protocol: &str, jid: &Jid, account: Option<&Account>) -> Option<Node> {
     match (protocol, account) {
         ("contact", _) => {
             let kind = if account.is_some() { "in" } else { "out" };
             Some(NodeBuilder::new("contact").attr("type", kind).build())
         }
-        ("lid", Some(account)) => Some(NodeBuilder::new("lid").attr("val", account.lid_jid()).build()),
+        // A number that nobody has gets the hidden number that it would have; some clients write only to those.
+        ("lid", _) => {
+            let lid = match account {
+                Some(account) => account.lid_jid(),
+                None if jid.is_pn() => Jid::lid(hidden(jid.user_base())),
+                None => return None,
+            };
+            Some(NodeBuilder::new("lid").attr("val", lid).build())
+        }
         ("devices", _) => Some(devices(account)),
         ("status", Some(_)) => Some(NodeBuilder::new("status").attr("t", 0).build()),
         ("disappearing_mode", Some(_)) => Some(

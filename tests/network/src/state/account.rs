@@ -195,7 +195,8 @@ impl Account {
     }
 }
 
-fn hidden(phone: &str) -> String {
+/// The hidden number that belongs to a phone number.
+pub(crate) fn hidden(phone: &str) -> String {
     let digest = Sha256::digest(phone.as_bytes());
     let number = digest
         .iter()

@@ -10,7 +10,7 @@ mod mailbox;
 mod offers;
 mod world;
 
-pub(crate) use account::{Account, Sent};
+pub(crate) use account::{Account, Sent, hidden};
 pub(crate) use device::{Device, Registration};
 pub(crate) use faults::FaultBoard;
 pub(crate) use links::{Command, Link, Links};

@@ -25,6 +25,8 @@ pub(crate) struct ServerIdentity {
     pub(crate) static_key: KeyPair,
     /// `CertChain`, encoded.
     pub(crate) chain: Vec<u8>,
+    /// The root's public key, for a client that can be told to trust it.
+    pub(crate) root: [u8; 32],
 }
 
 impl ServerIdentity {
@@ -53,9 +55,12 @@ impl ServerIdentity {
                 rng,
             )?),
         };
+        let mut public = [0; 32];
+        public.copy_from_slice(root.public_key.public_key_bytes());
         Ok(Self {
             static_key,
             chain: chain.encode_to_vec(),
+            root: public,
         })
     }
 }
@@ -87,19 +92,29 @@ fn certificate<R: CryptoRng>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wacore_libsignal::protocol::PublicKey;
     use wacore_noise::HandshakeUtils;
+
+    fn signed(by: &[u8], certificate: &NoiseCertificate) -> bool {
+        let key = PublicKey::from_djb_public_key_bytes(by).unwrap();
+        key.verify_signature(
+            certificate.details.as_deref().unwrap(),
+            certificate.signature.as_deref().unwrap(),
+        )
+    }
 
     #[test]
     fn each_certificate_is_signed_by_the_one_above() {
         let identity = ServerIdentity::generate(1_700_000_000, &mut rand::rng()).unwrap();
         let chain = waproto::codec::cert_chain_decode(&identity.chain).unwrap();
         let intermediate = chain.intermediate.into_option().unwrap();
-        let leaf = chain.leaf.into_option().unwrap();
-        let issuer =
-            waproto::codec::noise_certificate_details_decode(intermediate.details.as_deref().unwrap()).unwrap();
-        let key =
-            wacore_libsignal::protocol::PublicKey::from_djb_public_key_bytes(issuer.key.as_deref().unwrap()).unwrap();
-        assert!(key.verify_signature(leaf.details.as_deref().unwrap(), leaf.signature.as_deref().unwrap()));
+        let details = intermediate.details.as_deref().unwrap();
+        let issuer = waproto::codec::noise_certificate_details_decode(details).unwrap();
+        assert!(signed(&identity.root, &intermediate));
+        assert!(signed(
+            issuer.key.as_deref().unwrap(),
+            &chain.leaf.into_option().unwrap()
+        ));
     }
 
     #[test]
