@@ -27,9 +27,18 @@ fn packages(metadata: &Value) -> &Vec<Value> {
 
 /// The names that a package of ours depends on, without those for its tests.
 fn dependencies(metadata: &Value, name: &str) -> BTreeSet<String> {
-    let package = packages(metadata).iter().find(|package| package["name"] == name).unwrap_or_else(|| panic!("{name}"));
-    let normal = package["dependencies"].as_array().unwrap().iter().filter(|dependency| dependency["kind"].is_null());
-    normal.map(|dependency| dependency["name"].as_str().unwrap().to_owned()).collect()
+    let package = packages(metadata)
+        .iter()
+        .find(|package| package["name"] == name)
+        .unwrap_or_else(|| panic!("{name}"));
+    let normal = package["dependencies"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|dependency| dependency["kind"].is_null());
+    normal
+        .map(|dependency| dependency["name"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 #[test]
@@ -44,38 +53,78 @@ fn imports_run_one_way() {
         }
     }
     for room in ["wharf-domain", "wharf-store", "wharf-whatsapp", "wharf-actors"] {
-        assert!(!dependencies(&metadata, room).contains("wharf-testnet"), "{room} uses the test network");
+        assert!(
+            !dependencies(&metadata, room).contains("wharf-testnet"),
+            "{room} uses the test network"
+        );
     }
-    assert!(dependencies(&metadata, "wharf-testnet").iter().all(|name| !name.starts_with("wharf")));
+    assert!(
+        dependencies(&metadata, "wharf-testnet")
+            .iter()
+            .all(|name| !name.starts_with("wharf"))
+    );
 }
 
 #[test]
 fn each_big_library_is_known_in_one_room() {
     let metadata = metadata();
     let rooms = ["wharf-domain", "wharf-store", "wharf-whatsapp", "wharf-actors", "wharf"];
-    for (library, home) in
-        [("sqlx", "wharf-store"), ("whatsapp-rust", "wharf-whatsapp"), ("ractor", "wharf-actors"), ("warp", "wharf")]
-    {
+    for (library, home) in [
+        ("sqlx", "wharf-store"),
+        ("whatsapp-rust", "wharf-whatsapp"),
+        ("ractor", "wharf-actors"),
+        ("warp", "wharf"),
+    ] {
         for room in rooms.iter().filter(|room| **room != home) {
-            assert!(!dependencies(&metadata, room).contains(library), "{room} uses {library}");
+            assert!(
+                !dependencies(&metadata, room).contains(library),
+                "{room} uses {library}"
+            );
         }
     }
-    for library in ["tokio", "sqlx", "chrono/clock", "rand", "fastrand", "getrandom", "reqwest"] {
-        assert!(!dependencies(&metadata, "wharf-domain").contains(library), "the domain is pure: {library}");
+    for library in [
+        "tokio",
+        "sqlx",
+        "chrono/clock",
+        "rand",
+        "fastrand",
+        "getrandom",
+        "reqwest",
+    ] {
+        assert!(
+            !dependencies(&metadata, "wharf-domain").contains(library),
+            "the domain is pure: {library}"
+        );
     }
 }
 
 #[test]
 fn licences_are_known() {
     const KNOWN: [&str; 16] = [
-        "Apache-2.0", "Apache-2.0 WITH LLVM-exception", "MIT", "MIT-0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "0BSD",
-        "Zlib", "Unlicense", "CC0-1.0", "CDLA-Permissive-2.0", "Unicode-3.0", "BSL-1.0", "blessing", "MPL-2.0",
+        "Apache-2.0",
+        "Apache-2.0 WITH LLVM-exception",
+        "MIT",
+        "MIT-0",
+        "BSD-2-Clause",
+        "BSD-3-Clause",
+        "ISC",
+        "0BSD",
+        "Zlib",
+        "Unlicense",
+        "CC0-1.0",
+        "CDLA-Permissive-2.0",
+        "Unicode-3.0",
+        "BSL-1.0",
+        "blessing",
+        "MPL-2.0",
     ];
     for package in packages(&metadata()) {
         let licence = package["license"].as_str().unwrap_or_default().replace('/', " OR ");
         // A choice is fine when one of its alternatives is made of known licences.
         let fine = licence.split(" OR ").any(|alternative| {
-            alternative.split(" AND ").all(|part| KNOWN.contains(&part.trim_matches(['(', ')', ' '])))
+            alternative
+                .split(" AND ")
+                .all(|part| KNOWN.contains(&part.trim_matches(['(', ')', ' '])))
         });
         assert!(fine, "{}: {licence:?}", package["name"]);
     }
@@ -86,9 +135,15 @@ fn there_is_one_tls_provider() {
     let metadata = metadata();
     for package in packages(&metadata) {
         let name = package["name"].as_str().unwrap();
-        assert!(!["aws-lc-rs", "aws-lc-sys", "openssl", "openssl-sys", "native-tls"].contains(&name), "{name}");
+        assert!(
+            !["aws-lc-rs", "aws-lc-sys", "openssl", "openssl-sys", "native-tls"].contains(&name),
+            "{name}"
+        );
     }
-    let rings = packages(&metadata).iter().filter(|package| package["name"] == "ring").count();
+    let rings = packages(&metadata)
+        .iter()
+        .filter(|package| package["name"] == "ring")
+        .count();
     assert_eq!(rings, 1);
 }
 
@@ -96,9 +151,23 @@ fn there_is_one_tls_provider() {
 #[test]
 fn the_default_build_checks_certificates() {
     let default = cargo(&["tree", "--package", "wharf", "--edges", "normal,features"]);
-    assert!(!default.contains("danger-skip"), "the default build must not reach a test network");
+    assert!(
+        !default.contains("danger-skip"),
+        "the default build must not reach a test network"
+    );
     assert!(!default.contains("wharf-testnet"));
-    let testnet = cargo(&["tree", "--package", "wharf", "--edges", "normal,features", "--features", "testnet"]);
-    assert!(testnet.contains("danger-skip-cert-chain-verify"), "or this test looks at the wrong words");
+    let testnet = cargo(&[
+        "tree",
+        "--package",
+        "wharf",
+        "--edges",
+        "normal,features",
+        "--features",
+        "testnet",
+    ]);
+    assert!(
+        testnet.contains("danger-skip-cert-chain-verify"),
+        "or this test looks at the wrong words"
+    );
     assert!(!testnet.contains("danger-skip-tls-verify"));
 }

@@ -12,14 +12,26 @@ fn routes(webhook: &str, event: &str) -> Vec<(Method, String, Option<Value>)> {
     let connection = format!("/api/whatsapp/connections/{NUMBER}");
     vec![
         (Method::GET, format!("/api/webhooks/{webhook}"), None),
-        (Method::PATCH, format!("/api/webhooks/{webhook}"), Some(json!({"is_active": false}))),
+        (
+            Method::PATCH,
+            format!("/api/webhooks/{webhook}"),
+            Some(json!({"is_active": false})),
+        ),
         (Method::GET, format!("/api/webhooks/{webhook}/events"), None),
-        (Method::POST, format!("/api/webhooks/events/{event}/retry"), Some(json!({"force": true}))),
+        (
+            Method::POST,
+            format!("/api/webhooks/events/{event}/retry"),
+            Some(json!({"force": true})),
+        ),
         (Method::GET, connection.clone(), None),
         (Method::GET, format!("{connection}/qr"), None),
         (Method::POST, format!("{connection}/connect"), None),
         (Method::POST, format!("{connection}/disconnect"), None),
-        (Method::POST, format!("{connection}/messages"), Some(json!({"to": CONTACT, "type": "text", "text": "x"}))),
+        (
+            Method::POST,
+            format!("{connection}/messages"),
+            Some(json!({"to": CONTACT, "type": "text", "text": "x"})),
+        ),
         (Method::DELETE, connection, None),
         (Method::DELETE, format!("/api/webhooks/{webhook}"), None),
     ]
@@ -40,7 +52,11 @@ async fn two_clients_cannot_see_each_other_on_any_route() {
     let webhook = world.linked("/ok").await;
     world.text("secret").await;
     let event = world.api().wait_for_events(&webhook, "delivered", 1).await.remove(0);
-    let before = world.api().get(&format!("/api/webhooks/{webhook}")).await.expect(StatusCode::OK);
+    let before = world
+        .api()
+        .get(&format!("/api/webhooks/{webhook}"))
+        .await
+        .expect(StatusCode::OK);
     let other = world.add_client("other").await;
     let nowhere = "01890000-0000-7000-8000-000000000000";
     let theirs = routes(&webhook, event["id"].as_str().unwrap());
@@ -56,7 +72,11 @@ async fn two_clients_cannot_see_each_other_on_any_route() {
         assert_eq!(with, without, "{method} {path}: the same as for what does not exist");
     }
     for list in ["/api/webhooks/list", "/api/whatsapp/connections"] {
-        assert_eq!(other.get(list).await.expect(StatusCode::OK)["data"], json!([]), "{list}");
+        assert_eq!(
+            other.get(list).await.expect(StatusCode::OK)["data"],
+            json!([]),
+            "{list}"
+        );
     }
     let nobody = Api::new(world.api().address, "wharf_unknown");
     for (method, path, body) in &theirs {
@@ -64,7 +84,14 @@ async fn two_clients_cannot_see_each_other_on_any_route() {
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{method} {path}");
         assert_eq!(answer.headers["www-authenticate"], "Bearer");
     }
-    assert_eq!(world.api().get(&format!("/api/webhooks/{webhook}")).await.expect(StatusCode::OK), before);
+    assert_eq!(
+        world
+            .api()
+            .get(&format!("/api/webhooks/{webhook}"))
+            .await
+            .expect(StatusCode::OK),
+        before
+    );
     world.stop().await;
 }
 
@@ -73,7 +100,10 @@ struct Random(u64);
 
 impl Random {
     fn next(&mut self, below: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(self.0 >> 33).unwrap() % below
     }
 
@@ -93,10 +123,25 @@ impl Random {
 
     fn object(&mut self, depth: usize) -> Value {
         const FIELDS: [&str; 12] = [
-            "phone_number", "webhook_url", "max_retries", "is_active", "metadata", "to", "type", "text", "force", "x", "", "id",
+            "phone_number",
+            "webhook_url",
+            "max_retries",
+            "is_active",
+            "metadata",
+            "to",
+            "type",
+            "text",
+            "force",
+            "x",
+            "",
+            "id",
         ];
         let count = self.next(7);
-        Value::Object((0..count).map(|_| (FIELDS[self.next(FIELDS.len())].to_owned(), self.value(depth))).collect())
+        Value::Object(
+            (0..count)
+                .map(|_| (FIELDS[self.next(FIELDS.len())].to_owned(), self.value(depth)))
+                .collect(),
+        )
     }
 
     fn body(&mut self) -> Vec<u8> {
@@ -130,10 +175,17 @@ async fn two_hundred_random_bodies_on_every_route_make_no_server_error() {
         let mut random = Random(n as u64);
         // A send to WhatsApp waits for an ack, so most of them are for the fields alone.
         for round in 0..200 {
-            let request = world.api().request(method.clone(), path).header("content-type", "application/json");
+            let request = world
+                .api()
+                .request(method.clone(), path)
+                .header("content-type", "application/json");
             let answer = world.api().send(request.body(random.body())).await;
             let code = answer.status.as_u16();
-            assert!(code < 500 || code == 503, "{method} {path}, seed {n}, round {round}: {code} {}", answer.body);
+            assert!(
+                code < 500 || code == 503,
+                "{method} {path}, seed {n}, round {round}: {code} {}",
+                answer.body
+            );
             if code >= 400 {
                 assert_eq!(answer.headers["content-type"], "application/problem+json");
             }
@@ -150,7 +202,11 @@ async fn the_command_line_manages_clients_while_the_server_runs() {
     let world = World::start().await;
     let run = |arguments: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_wharf"));
-        let output = command.args(arguments).envs(variables(&world.dir, &world.network)).output().unwrap();
+        let output = command
+            .args(arguments)
+            .envs(variables(&world.dir, &world.network))
+            .output()
+            .unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice::<Value>(&output.stdout).expect("one JSON value and nothing else")
     };
@@ -160,7 +216,12 @@ async fn the_command_line_manages_clients_while_the_server_runs() {
     let api = Api::new(address, added["token"].as_str().unwrap());
     api.get("/api/webhooks/list").await.expect(StatusCode::OK);
     let url = world.receiver.url("/ok");
-    api.post("/api/webhooks/register", json!({"phone_number": NUMBER, "webhook_url": url})).await.expect(StatusCode::CREATED);
+    api.post(
+        "/api/webhooks/register",
+        json!({"phone_number": NUMBER, "webhook_url": url}),
+    )
+    .await
+    .expect(StatusCode::CREATED);
     let rotated = run(&["client", "rotate", "2", "--json"]);
     api.get("/api/webhooks/list").await.expect(StatusCode::UNAUTHORIZED);
     let api = Api::new(address, rotated["token"].as_str().unwrap());
@@ -170,10 +231,13 @@ async fn the_command_line_manages_clients_while_the_server_runs() {
     assert!(!listed.to_string().contains("token"));
 
     world.network.create_account(NUMBER).await.unwrap();
-    api.post("/api/whatsapp/connections", json!({"phone_number": NUMBER})).await.expect(StatusCode::CREATED);
+    api.post("/api/whatsapp/connections", json!({"phone_number": NUMBER}))
+        .await
+        .expect(StatusCode::CREATED);
     let qr = api.wait_for_qr(NUMBER).await;
     world.network.scan(NUMBER, &qr).await.unwrap();
-    api.wait_for_status(&format!("/api/whatsapp/connections/{NUMBER}"), "connected").await;
+    api.wait_for_status(&format!("/api/whatsapp/connections/{NUMBER}"), "connected")
+        .await;
     run(&["client", "remove", "2", "--json"]);
     api.get("/api/webhooks/list").await.expect(StatusCode::UNAUTHORIZED);
     wharf_support::wait_until("its device is unlinked", super::world::WITHIN, || async {

@@ -17,18 +17,42 @@ fn seconds_between(earlier: &Value, later: &Value) -> f64 {
 async fn a_failing_receiver_is_asked_three_times_then_the_event_waits_for_a_person() {
     let world = World::start().await;
     let webhook = world.linked("/hook").await;
-    world.receiver.script("/hook", [Reply::Status(503), Reply::Status(308), Reply::Status(500)]);
+    world
+        .receiver
+        .script("/hook", [Reply::Status(503), Reply::Status(308), Reply::Status(500)]);
     world.text("hello").await;
     let event = world.api().wait_for_events(&webhook, "failed", 1).await.remove(0);
     let requests = world.receiver.requests();
-    let waits: Vec<f64> = requests.windows(2).map(|pair| (pair[1].at - pair[0].at).as_secs_f64()).collect();
-    assert!((4.9..6.5).contains(&waits[0]) && (9.9..12.0).contains(&waits[1]), "5 s and 10 s, plus jitter: {waits:?}");
-    assert!(requests.iter().all(|request| request.body == requests[0].body), "the same bytes");
-    assert_eq!((&event["attempt_count"], &event["http_status"]), (&json!(3), &json!(500)));
+    let waits: Vec<f64> = requests
+        .windows(2)
+        .map(|pair| (pair[1].at - pair[0].at).as_secs_f64())
+        .collect();
+    assert!(
+        (4.9..6.5).contains(&waits[0]) && (9.9..12.0).contains(&waits[1]),
+        "5 s and 10 s, plus jitter: {waits:?}"
+    );
+    assert!(
+        requests.iter().all(|request| request.body == requests[0].body),
+        "the same bytes"
+    );
+    assert_eq!(
+        (&event["attempt_count"], &event["http_status"]),
+        (&json!(3), &json!(500))
+    );
     assert_eq!(event["error"], "Server error (500)");
-    assert!(event["next_retry_at"].is_string(), "the schedule's next time stays, for a person");
-    let shown = world.api().get(&format!("/api/webhooks/{webhook}")).await.expect(StatusCode::OK);
-    assert_eq!((&shown["status"], &shown["failure_count"]), (&json!("failed"), &json!(1)));
+    assert!(
+        event["next_retry_at"].is_string(),
+        "the schedule's next time stays, for a person"
+    );
+    let shown = world
+        .api()
+        .get(&format!("/api/webhooks/{webhook}"))
+        .await
+        .expect(StatusCode::OK);
+    assert_eq!(
+        (&shown["status"], &shown["failure_count"]),
+        (&json!("failed"), &json!(1))
+    );
     assert_eq!(shown["last_error"], "Server error (500)");
 
     // By hand, it begins anew: attempt 4 now, attempt 5 about 5 s later.
@@ -41,8 +65,15 @@ async fn a_failing_receiver_is_asked_three_times_then_the_event_waits_for_a_pers
     let requests = world.receiver.requests();
     let wait = (requests[4].at - requests[3].at).as_secs_f64();
     assert!((4.9..6.5).contains(&wait), "{wait}");
-    let shown = world.api().get(&format!("/api/webhooks/{webhook}")).await.expect(StatusCode::OK);
-    assert_eq!((&shown["status"], &shown["failure_count"]), (&json!("active"), &json!(0)));
+    let shown = world
+        .api()
+        .get(&format!("/api/webhooks/{webhook}"))
+        .await
+        .expect(StatusCode::OK);
+    assert_eq!(
+        (&shown["status"], &shown["failure_count"]),
+        (&json!("active"), &json!(0))
+    );
     world.stop().await;
 }
 
@@ -53,13 +84,21 @@ async fn manual_retry_in_each_state() {
     let retry = |event: &Value, body: Option<Value>| {
         let api = world.api().clone();
         let request = api.request(Method::POST, &format!("/api/webhooks/events/{}/retry", id(event)));
-        async move { api.send(body.map_or(request.try_clone().unwrap(), |body| request.json(&body))).await }
+        async move {
+            api.send(body.map_or(request.try_clone().unwrap(), |body| request.json(&body)))
+                .await
+        }
     };
     // Pending with a timer: attempted now.
     world.receiver.script("/hook", [Reply::Status(503)]);
     world.text("1").await;
     let waiting = wait_until("a retry waits", WITHIN, || async {
-        world.api().events(&webhook).await.into_iter().find(|event| event["next_retry_at"].is_string())
+        world
+            .api()
+            .events(&webhook)
+            .await
+            .into_iter()
+            .find(|event| event["next_retry_at"].is_string())
     })
     .await;
     assert_eq!(waiting["status"], "pending");
@@ -70,8 +109,12 @@ async fn manual_retry_in_each_state() {
     assert!(asked.elapsed() < Duration::from_secs(4), "its timer was dropped");
     // Delivered: only by force.
     retry(&delivered, None).await.expect(StatusCode::CONFLICT);
-    retry(&delivered, Some(json!({"force": false}))).await.expect(StatusCode::CONFLICT);
-    retry(&delivered, Some(json!({"force": true}))).await.expect(StatusCode::ACCEPTED);
+    retry(&delivered, Some(json!({"force": false})))
+        .await
+        .expect(StatusCode::CONFLICT);
+    retry(&delivered, Some(json!({"force": true})))
+        .await
+        .expect(StatusCode::ACCEPTED);
     world.receiver.wait_for(3, WITHIN).await;
     // While an attempt runs: taken, and no second one.
     world.receiver.script("/hook", [Reply::Hang]);
@@ -82,10 +125,22 @@ async fn manual_retry_in_each_state() {
     assert_eq!(world.receiver.count(), 4);
     // Inactive, and then deleted: refused.
     let path = format!("/api/webhooks/{webhook}");
-    world.api().patch(&path, json!({"is_active": false})).await.expect(StatusCode::OK);
-    retry(&delivered, Some(json!({"force": true}))).await.expect(StatusCode::CONFLICT);
-    world.api().call(Method::DELETE, &path).await.expect(StatusCode::NO_CONTENT);
-    retry(&delivered, Some(json!({"force": true}))).await.expect(StatusCode::CONFLICT);
+    world
+        .api()
+        .patch(&path, json!({"is_active": false}))
+        .await
+        .expect(StatusCode::OK);
+    retry(&delivered, Some(json!({"force": true})))
+        .await
+        .expect(StatusCode::CONFLICT);
+    world
+        .api()
+        .call(Method::DELETE, &path)
+        .await
+        .expect(StatusCode::NO_CONTENT);
+    retry(&delivered, Some(json!({"force": true})))
+        .await
+        .expect(StatusCode::CONFLICT);
     // Its history stays readable, the one that was running ended.
     let ended = world.api().wait_for_events(&webhook, "failed", 1).await.remove(0);
     assert_eq!(ended["error"], "webhook deleted");
@@ -110,13 +165,21 @@ async fn errors_of_the_network_are_told_apart() {
     ];
     let api = world.api();
     let register = json!({"phone_number": NUMBER, "webhook_url": rows[0].0, "max_retries": 1});
-    let webhook = id(&api.post("/api/webhooks/register", register).await.expect(StatusCode::CREATED));
+    let webhook = id(&api
+        .post("/api/webhooks/register", register)
+        .await
+        .expect(StatusCode::CREATED));
     for (n, (url, error)) in rows.iter().enumerate() {
-        api.patch(&format!("/api/webhooks/{webhook}"), json!({"webhook_url": url})).await.expect(StatusCode::OK);
+        api.patch(&format!("/api/webhooks/{webhook}"), json!({"webhook_url": url}))
+            .await
+            .expect(StatusCode::OK);
         world.text(error).await;
         let event = api.wait_for_events(&webhook, "failed", n + 1).await.remove(0);
         let told = event["error"].as_str().unwrap();
-        assert!(told == *error || told.starts_with(&format!("{error}:")), "{url}: {told}");
+        assert!(
+            told == *error || told.starts_with(&format!("{error}:")),
+            "{url}: {told}"
+        );
         let answered = told.starts_with("Client");
         assert_eq!(event["http_status"].is_number(), answered, "{told}");
         assert_eq!(event["next_retry_at"].is_null(), answered, "{told}");
@@ -132,12 +195,22 @@ async fn twenty_hanging_receivers_leave_another_client_alone() {
     for n in 0..20 {
         let number = format!("55117000000{n:02}");
         let url = world.receiver.url(&format!("/hang/{n}"));
-        other.post("/api/webhooks/register", json!({"phone_number": number, "webhook_url": url})).await;
-        other.post("/api/whatsapp/connections", json!({"phone_number": number})).await.expect(StatusCode::CREATED);
+        other
+            .post(
+                "/api/webhooks/register",
+                json!({"phone_number": number, "webhook_url": url}),
+            )
+            .await;
+        other
+            .post("/api/whatsapp/connections", json!({"phone_number": number}))
+            .await
+            .expect(StatusCode::CREATED);
         world.network.create_account(&number).await.unwrap();
         let qr = other.wait_for_qr(&number).await;
         world.network.scan(&number, &qr).await.unwrap();
-        other.wait_for_status(&format!("/api/whatsapp/connections/{number}"), "connected").await;
+        other
+            .wait_for_status(&format!("/api/whatsapp/connections/{number}"), "connected")
+            .await;
     }
     let chats: Vec<String> = (0..6).map(|n| format!("55119000000{n:02}")).collect();
     for chat in &chats {
@@ -145,23 +218,39 @@ async fn twenty_hanging_receivers_leave_another_client_alone() {
     }
     for n in 0..20 {
         for chat in &chats {
-            world.network.send_text(chat, &format!("55117000000{n:02}"), "into the void").await.unwrap();
+            world
+                .network
+                .send_text(chat, &format!("55117000000{n:02}"), "into the void")
+                .await
+                .unwrap();
         }
     }
     // More than the other client's slots hang by now; this client's messages pass at once.
-    wait_until("the void is full", WITHIN, || async { world.receiver.open_connections() >= 64 }).await;
+    wait_until("the void is full", WITHIN, || async {
+        world.receiver.open_connections() >= 64
+    })
+    .await;
     let mut slowest = Duration::ZERO;
     for n in 1..=10 {
         let sent = Instant::now();
         world.text(&format!("through {n}")).await;
         wait_until("it is delivered", WITHIN, || async {
-            world.receiver.requests().iter().filter(|request| request.path == "/ok").count() == n
+            world
+                .receiver
+                .requests()
+                .iter()
+                .filter(|request| request.path == "/ok")
+                .count()
+                == n
         })
         .await;
         slowest = slowest.max(sent.elapsed());
     }
     world.api().wait_for_events(&healthy, "delivered", 10).await;
-    assert!(slowest < Duration::from_secs(5), "hanging receivers cost 10 s each: {slowest:?}");
+    assert!(
+        slowest < Duration::from_secs(5),
+        "hanging receivers cost 10 s each: {slowest:?}"
+    );
     world.stop().await;
 }
 
@@ -172,13 +261,21 @@ async fn a_retry_that_waits_survives_a_restart() {
     world.receiver.script("/hook", [Reply::Status(503)]);
     world.text("1").await;
     wait_until("a retry waits", WITHIN, || async {
-        world.api().events(&webhook).await.iter().any(|event| event["next_retry_at"].is_string())
+        world
+            .api()
+            .events(&webhook)
+            .await
+            .iter()
+            .any(|event| event["next_retry_at"].is_string())
     })
     .await;
     world.restart_gateway().await;
     let event = world.api().wait_for_events(&webhook, "delivered", 1).await.remove(0);
     assert_eq!(event["attempt_count"], 2);
     let requests = world.receiver.requests();
-    assert!(requests[1].at - requests[0].at > Duration::from_millis(4900), "not before its time");
+    assert!(
+        requests[1].at - requests[0].at > Duration::from_millis(4900),
+        "not before its time"
+    );
     world.stop().await;
 }

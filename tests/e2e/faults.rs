@@ -24,10 +24,12 @@ async fn dropped_links_come_back_and_nothing_is_lost() {
         fault(&world, json!({"kind": "drop", "phone": NUMBER})).await;
         world.text(&format!("round {round}")).await;
         world.api().wait_for_events(&webhook, "delivered", round).await;
-        world.api().wait_for(PATH, "it is connected anew", |shown| {
-            shown["status"] == "connected" && shown["connected_since"] != since
-        })
-        .await;
+        world
+            .api()
+            .wait_for(PATH, "it is connected anew", |shown| {
+                shown["status"] == "connected" && shown["connected_since"] != since
+            })
+            .await;
     }
     world.stop().await;
 }
@@ -70,7 +72,13 @@ async fn a_duplicate_makes_no_second_event() {
     }
     world.api().wait_for_events(&webhook, "delivered", 5).await;
     wait_until("every copy is acknowledged", WITHIN, || async {
-        world.network.devices(NUMBER).await.unwrap().iter().all(|device| device.unacked == 0)
+        world
+            .network
+            .devices(NUMBER)
+            .await
+            .unwrap()
+            .iter()
+            .all(|device| device.unacked == 0)
     })
     .await;
     assert_eq!(world.api().events(&webhook).await.len(), 5);
@@ -84,7 +92,12 @@ async fn a_stalled_socket_is_noticed_within_a_minute_and_healed() {
     let webhook = world.linked("/ok").await;
     let stalled = Instant::now();
     fault(&world, json!({"kind": "stall", "phone": NUMBER, "for_ms": 58000})).await;
-    world.api().wait_for(PATH, "it is not called connected any more", |shown| shown["status"] != "connected").await;
+    world
+        .api()
+        .wait_for(PATH, "it is not called connected any more", |shown| {
+            shown["status"] != "connected"
+        })
+        .await;
     assert!(stalled.elapsed().as_secs() < 60, "{:?}", stalled.elapsed());
     world.text("meanwhile").await;
     wait_until("it came back", WITHIN * 2, || async {
@@ -99,10 +112,18 @@ async fn a_stalled_socket_is_noticed_within_a_minute_and_healed() {
 async fn replaced_is_a_state_and_not_a_fight() {
     let world = World::start().await;
     world.linked("/ok").await;
-    fault(&world, json!({"kind": "stream_error", "phone": NUMBER, "code": "replaced"})).await;
+    fault(
+        &world,
+        json!({"kind": "stream_error", "phone": NUMBER, "code": "replaced"}),
+    )
+    .await;
     let shown = world.api().wait_for_status(PATH, "failed").await;
     assert!(shown["reason"].as_str().unwrap().starts_with("replaced"), "{shown}");
-    world.api().call(reqwest::Method::POST, &format!("{PATH}/connect")).await.expect(reqwest::StatusCode::ACCEPTED);
+    world
+        .api()
+        .call(reqwest::Method::POST, &format!("{PATH}/connect"))
+        .await
+        .expect(reqwest::StatusCode::ACCEPTED);
     world.api().wait_for_status(PATH, "connected").await;
     world.stop().await;
 }

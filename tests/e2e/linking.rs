@@ -13,14 +13,32 @@ async fn a_qr_code_is_shown_in_three_forms_and_links_the_number() {
     let world = World::start().await;
     world.network.create_account(NUMBER).await.unwrap();
     let api = world.api();
-    let made = api.post("/api/whatsapp/connections", json!({"phone_number": "+55 11 88888-8888"})).await;
+    let made = api
+        .post(
+            "/api/whatsapp/connections",
+            json!({"phone_number": "+55 11 88888-8888"}),
+        )
+        .await;
     let made = made.expect(StatusCode::CREATED);
-    assert_eq!((made["phone_number"].as_str(), made["jid"].is_null()), (Some(NUMBER), true));
-    api.post("/api/whatsapp/connections", json!({"phone_number": NUMBER})).await.expect(StatusCode::CONFLICT);
+    assert_eq!(
+        (made["phone_number"].as_str(), made["jid"].is_null()),
+        (Some(NUMBER), true)
+    );
+    api.post("/api/whatsapp/connections", json!({"phone_number": NUMBER}))
+        .await
+        .expect(StatusCode::CONFLICT);
     let qr = api.wait_for_qr(NUMBER).await;
     let png = api.get(&format!("{PATH}/qr?format=png")).await;
-    assert_eq!((png.headers["content-type"].to_str().unwrap(), &png.bytes[..4]), ("image/png", &b"\x89PNG"[..]));
-    let svg = api.send(api.request(Method::GET, &format!("{PATH}/qr")).header("accept", "image/svg+xml")).await;
+    assert_eq!(
+        (png.headers["content-type"].to_str().unwrap(), &png.bytes[..4]),
+        ("image/png", &b"\x89PNG"[..])
+    );
+    let svg = api
+        .send(
+            api.request(Method::GET, &format!("{PATH}/qr"))
+                .header("accept", "image/svg+xml"),
+        )
+        .await;
     assert!(String::from_utf8(svg.bytes).unwrap().contains("<svg"));
 
     world.network.scan(NUMBER, &qr).await.unwrap();
@@ -44,7 +62,11 @@ async fn a_restart_restores_the_session_and_fetches_what_was_missed_once() {
     world.start_gateway().await;
     world.api().wait_for_status(PATH, "connected").await;
     let events = world.api().wait_for_events(&webhook, "delivered", 3).await;
-    let ids: Vec<_> = events.iter().rev().map(|event| event["message_id"].as_str().unwrap()).collect();
+    let ids: Vec<_> = events
+        .iter()
+        .rev()
+        .map(|event| event["message_id"].as_str().unwrap())
+        .collect();
     assert_eq!(ids[1..], missed);
     assert_eq!(world.receiver.count(), 3);
     assert_eq!(world.network.devices(NUMBER).await.unwrap().len(), 1, "no new device");
@@ -58,7 +80,11 @@ async fn the_phone_unlinks_and_the_number_can_be_linked_again() {
     world.network.unlink(NUMBER, 1).await.unwrap();
     let shown = world.api().wait_for_status(PATH, "logged_out").await;
     assert!(shown["reason"].is_string() && shown["jid"].is_null(), "{shown}");
-    world.api().call(Method::POST, &format!("{PATH}/connect")).await.expect(StatusCode::ACCEPTED);
+    world
+        .api()
+        .call(Method::POST, &format!("{PATH}/connect"))
+        .await
+        .expect(StatusCode::ACCEPTED);
     let qr = world.api().wait_for_qr(NUMBER).await;
     world.network.scan(NUMBER, &qr).await.unwrap();
     world.api().wait_for_status(PATH, "connected").await;
@@ -71,7 +97,11 @@ async fn the_phone_unlinks_and_the_number_can_be_linked_again() {
 async fn the_wrong_phone_is_unlinked_and_said() {
     let world = World::start().await;
     world.network.create_account(CONTACT).await.unwrap();
-    world.api().post("/api/whatsapp/connections", json!({"phone_number": NUMBER})).await.expect(StatusCode::CREATED);
+    world
+        .api()
+        .post("/api/whatsapp/connections", json!({"phone_number": NUMBER}))
+        .await
+        .expect(StatusCode::CREATED);
     let qr = world.api().wait_for_qr(NUMBER).await;
     // The scan may be answered before or after the device is thrown out again.
     let _ = world.network.scan(CONTACT, &qr).await;
@@ -81,7 +111,11 @@ async fn the_wrong_phone_is_unlinked_and_said() {
         world.network.devices(CONTACT).await.unwrap().is_empty()
     })
     .await;
-    world.api().call(Method::POST, &format!("{PATH}/connect")).await.expect(StatusCode::ACCEPTED);
+    world
+        .api()
+        .call(Method::POST, &format!("{PATH}/connect"))
+        .await
+        .expect(StatusCode::ACCEPTED);
     let again = world.api().wait_for_qr(NUMBER).await;
     assert_ne!(again, qr);
     world.stop().await;
@@ -92,18 +126,27 @@ async fn disconnect_keeps_the_pairing_and_delete_ends_it() {
     let world = World::start().await;
     let webhook = world.linked("/ok").await;
     let api = world.api();
-    api.call(Method::POST, &format!("{PATH}/disconnect")).await.expect(StatusCode::ACCEPTED);
+    api.call(Method::POST, &format!("{PATH}/disconnect"))
+        .await
+        .expect(StatusCode::ACCEPTED);
     api.wait_for_status(PATH, "disconnected").await;
     world.text("kept at WhatsApp").await;
-    api.call(Method::POST, &format!("{PATH}/connect")).await.expect(StatusCode::ACCEPTED);
+    api.call(Method::POST, &format!("{PATH}/connect"))
+        .await
+        .expect(StatusCode::ACCEPTED);
     api.wait_for_status(PATH, "connected").await;
     api.wait_for_events(&webhook, "delivered", 1).await;
 
     // Also while it is disconnected: it logs in once more in order to log out.
-    api.call(Method::POST, &format!("{PATH}/disconnect")).await.expect(StatusCode::ACCEPTED);
+    api.call(Method::POST, &format!("{PATH}/disconnect"))
+        .await
+        .expect(StatusCode::ACCEPTED);
     api.wait_for_status(PATH, "disconnected").await;
     api.call(Method::DELETE, PATH).await.expect(StatusCode::NO_CONTENT);
-    assert!(world.network.devices(NUMBER).await.unwrap().is_empty(), "unlinked at WhatsApp");
+    assert!(
+        world.network.devices(NUMBER).await.unwrap().is_empty(),
+        "unlinked at WhatsApp"
+    );
     api.get(PATH).await.expect(StatusCode::NOT_FOUND);
     world.link(NUMBER).await;
     world.stop().await;

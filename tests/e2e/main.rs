@@ -1,5 +1,11 @@
 //! The whole program over real sockets: test network ↔ gateway ↔ receiver.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, unreachable_pub)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    unreachable_pub
+)]
 
 mod api;
 mod crash;

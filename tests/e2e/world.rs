@@ -30,7 +30,10 @@ pub struct Running {
 impl Running {
     pub async fn stop(self) {
         self.stop.send(()).unwrap();
-        tokio::time::timeout(Duration::from_secs(30), self.serving).await.expect("stops in time").unwrap();
+        tokio::time::timeout(Duration::from_secs(30), self.serving)
+            .await
+            .expect("stops in time")
+            .unwrap();
     }
 }
 
@@ -46,7 +49,10 @@ pub struct World {
 pub fn variables(dir: &TempDir, network: &Network) -> Vec<(&'static str, String)> {
     vec![
         ("WHARF_HTTP__LISTEN", "127.0.0.1:0".to_owned()),
-        ("WHARF_STORE__URL", format!("sqlite://{}", dir.path().join("wharf.db").display())),
+        (
+            "WHARF_STORE__URL",
+            format!("sqlite://{}", dir.path().join("wharf.db").display()),
+        ),
         ("WHARF_WHATSAPP__KEYS", dir.path().join("keys").display().to_string()),
         ("WHARF_WHATSAPP__SERVER_URL", network.ws_url()),
         ("WHARF_DELIVERY__ALLOW_HTTP", "true".to_owned()),
@@ -58,7 +64,10 @@ fn log_when_asked() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let filter = std::env::var("WHARF_TEST_LOG").unwrap_or_else(|_| "off".to_owned());
-        let _set_elsewhere = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
+        let _set_elsewhere = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_test_writer()
+            .try_init();
     });
 }
 
@@ -67,8 +76,13 @@ impl World {
         log_when_asked();
         let dir = wharf_support::temp_dir();
         let network = Network::start(NetworkConfig::default()).await.unwrap();
-        let mut world =
-            Self { dir, network, receiver: Receiver::start().await, token: String::new(), running: None };
+        let mut world = Self {
+            dir,
+            network,
+            receiver: Receiver::start().await,
+            token: String::new(),
+            running: None,
+        };
         world.token = world.start_gateway().await.expect("a new database has a first client");
         world
     }
@@ -76,10 +90,16 @@ impl World {
     /// Starts the gateway, again; answers the first client's token when the database is new.
     pub async fn start_gateway(&mut self) -> Option<String> {
         let variables = variables(&self.dir, &self.network);
-        let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        let variables = variables
+            .into_iter()
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect();
         let config = Loaded::load(&Sources { file: None, variables }).unwrap().config;
         // The lock on the database goes a moment after the tree.
-        let ready = wait_until("the database is free", WITHIN, || async { serve::prepare(&config).await.ok() }).await;
+        let ready = wait_until("the database is free", WITHIN, || async {
+            serve::prepare(&config).await.ok()
+        })
+        .await;
         let first = ready.first_client.as_ref().map(|client| client.token.clone());
         let api = Api::new(ready.address, first.as_ref().unwrap_or(&self.token));
         let (stop, stopped) = oneshot::channel::<()>();
@@ -111,7 +131,11 @@ impl World {
     /// Another client, made as `wharf client add` does.
     pub async fn add_client(&self, name: &str) -> Api {
         let url = format!("sqlite://{}", self.dir.path().join("wharf.db").display());
-        let options = wharf_store::StoreOptions { url, readers: 1, exclusive: false };
+        let options = wharf_store::StoreOptions {
+            url,
+            readers: 1,
+            exclusive: false,
+        };
         let store = wharf_store::Store::open(&options).await.unwrap();
         let client = wharf::clients::add(&store, name).await.unwrap();
         Api::new(self.api().address, &client.token)
@@ -120,7 +144,13 @@ impl World {
     /// Registers a webhook to `path` of the receiver.
     pub async fn webhook(&self, number: &str, path: &str) -> String {
         let url = self.receiver.url(path);
-        let webhook = self.api().post("/api/webhooks/register", json!({"phone_number": number, "webhook_url": url})).await;
+        let webhook = self
+            .api()
+            .post(
+                "/api/webhooks/register",
+                json!({"phone_number": number, "webhook_url": url}),
+            )
+            .await;
         id(&webhook.expect(StatusCode::CREATED))
     }
 
@@ -128,7 +158,10 @@ impl World {
     pub async fn link(&self, number: &str) {
         self.network.create_account(number).await.unwrap();
         let path = format!("/api/whatsapp/connections/{number}");
-        self.api().post("/api/whatsapp/connections", json!({"phone_number": number})).await.expect(StatusCode::CREATED);
+        self.api()
+            .post("/api/whatsapp/connections", json!({"phone_number": number}))
+            .await
+            .expect(StatusCode::CREATED);
         let qr = self.api().wait_for_qr(number).await;
         self.network.scan(number, &qr).await.unwrap();
         self.api().wait_for_status(&path, "connected").await;
@@ -180,11 +213,17 @@ impl Api {
     pub fn new(address: SocketAddr, token: &str) -> Self {
         #[allow(clippy::disallowed_methods, reason = "a client of the API, not the poster")]
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { address, token: token.to_owned(), http }
+        Self {
+            address,
+            token: token.to_owned(),
+            http,
+        }
     }
 
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
-        self.http.request(method, format!("http://{}{path}", self.address)).bearer_auth(&self.token)
+        self.http
+            .request(method, format!("http://{}{path}", self.address))
+            .bearer_auth(&self.token)
     }
 
     pub async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
@@ -192,7 +231,12 @@ impl Api {
         let (status, headers) = (response.status(), response.headers().clone());
         let bytes = response.bytes().await.unwrap().to_vec();
         let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        Answer { status, headers, body, bytes }
+        Answer {
+            status,
+            headers,
+            body,
+            bytes,
+        }
     }
 
     pub async fn get(&self, path: &str) -> Answer {
@@ -223,7 +267,8 @@ impl Api {
 
     /// Waits until what `path` shows has this status.
     pub async fn wait_for_status(&self, path: &str, status: &str) -> Value {
-        self.wait_for(path, &format!("{path} is {status}"), |body| body["status"] == status).await
+        self.wait_for(path, &format!("{path} is {status}"), |body| body["status"] == status)
+            .await
     }
 
     pub async fn wait_for(&self, path: &str, what: &str, is: impl Fn(&Value) -> bool) -> Value {
@@ -237,7 +282,10 @@ impl Api {
 
     pub async fn events(&self, webhook: &str) -> Vec<Value> {
         let path = format!("/api/webhooks/{webhook}/events?limit=200");
-        self.get(&path).await.expect(StatusCode::OK)["data"].as_array().unwrap().clone()
+        self.get(&path).await.expect(StatusCode::OK)["data"]
+            .as_array()
+            .unwrap()
+            .clone()
     }
 
     /// Waits until this many of a webhook's events have this status; answers all events, newest first.
