@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use sqlx::AssertSqlSafe;
 
 /// The sizes in which rows are written: few, so that each stays in the connection's cache of prepared statements.
-const CHUNKS: [usize; 4] = [64, 16, 4, 1];
+const CHUNKS: [usize; 5] = [256, 64, 16, 4, 1];
 
 /// One bulk statement, laid out for each size of chunk.
 #[derive(Debug)]
@@ -17,6 +17,9 @@ pub(crate) struct Bulk {
 /// One event per message (see the SQL file).
 pub(crate) static RECORD_INBOUND: LazyLock<Bulk> =
     LazyLock::new(|| Bulk::new(include_str!("../queries/sqlite/record_inbound.sql"), 11));
+/// The counters of webhooks (see the SQL file).
+pub(crate) static COUNT_ATTEMPTS: LazyLock<Bulk> =
+    LazyLock::new(|| Bulk::new(include_str!("../queries/sqlite/count_attempts.sql"), 5));
 /// What became of attempts (see the SQL file).
 pub(crate) static RECORD_OUTCOMES: LazyLock<Bulk> =
     LazyLock::new(|| Bulk::new(include_str!("../queries/sqlite/record_outcomes.sql"), 8));
@@ -74,6 +77,7 @@ mod tests {
     fn a_text_has_as_many_parameters_as_its_rows_need() {
         for rows in CHUNKS {
             assert_eq!(RECORD_INBOUND.for_rows(rows).matches('?').count(), rows * 11);
+            assert_eq!(COUNT_ATTEMPTS.for_rows(rows).matches('?').count(), rows * 5);
             assert_eq!(RECORD_OUTCOMES.for_rows(rows).matches('?').count(), rows * 8);
         }
     }

@@ -178,10 +178,10 @@ async fn prepare_with(place: &Place, connection: &mut SqliteConnection) -> Resul
         ))));
     }
     if found < known {
-        migrate(place, connection).await
-    } else {
-        Ok(())
+        migrate(place, connection).await?;
+        tracing::info!(store = %place.path.display(), from = found, to = known, "schema brought up to date");
     }
+    Ok(())
 }
 
 /// All missing migrations in one transaction: either the schema is new, or nothing happened.

@@ -7,9 +7,8 @@ use wharf_domain::{AttemptOutcome, EventId, EventStatus, Timestamp, WebhookId};
 
 use crate::{
     Group, StoreError,
-    bulk::{RECORD_OUTCOMES, chunks},
+    bulk::{COUNT_ATTEMPTS, RECORD_OUTCOMES, chunks},
     codec::At,
-    sql,
 };
 
 impl Group<'_> {
@@ -43,15 +42,17 @@ async fn record(connection: &mut SqliteConnection, outcomes: &[AttemptOutcome]) 
         }
         statement.execute(&mut *connection).await?;
     }
-    for (webhook, counters) in counters_of_each_webhook(outcomes) {
-        query(sql::COUNT_ATTEMPT)
-            .bind(webhook.0)
-            .bind(counters.failure_count)
-            .bind(At(counters.last_attempt_at))
-            .bind(counters.last_error)
-            .bind(counters.last_success_at.map(At))
-            .execute(&mut *connection)
-            .await?;
+    for chunk in chunks(&counters_of_each_webhook(outcomes)) {
+        let mut statement = query(COUNT_ATTEMPTS.statement(chunk.len()));
+        for (webhook, counters) in chunk {
+            statement = statement
+                .bind(webhook.0)
+                .bind(counters.failure_count)
+                .bind(At(counters.last_attempt_at))
+                .bind(counters.last_error)
+                .bind(counters.last_success_at.map(At));
+        }
+        statement.execute(&mut *connection).await?;
     }
     Ok(())
 }
@@ -83,7 +84,7 @@ struct Counters<'a> {
     last_success_at: Option<Timestamp>,
 }
 
-fn counters_of_each_webhook(outcomes: &[AttemptOutcome]) -> HashMap<WebhookId, Counters<'_>> {
+fn counters_of_each_webhook(outcomes: &[AttemptOutcome]) -> Vec<(WebhookId, Counters<'_>)> {
     let mut webhooks: HashMap<WebhookId, Counters<'_>> = HashMap::new();
     for outcome in outcomes {
         let success = (outcome.status == EventStatus::Delivered).then_some(outcome.finished_at);
@@ -98,5 +99,5 @@ fn counters_of_each_webhook(outcomes: &[AttemptOutcome]) -> HashMap<WebhookId, C
         };
         webhooks.insert(outcome.webhook_id, counters);
     }
-    webhooks
+    webhooks.into_iter().collect()
 }

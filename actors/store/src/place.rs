@@ -111,6 +111,8 @@ impl Place {
         self.connection("wharf-writer")
             .synchronous(SqliteSynchronous::Full)
             .pragma("cache_size", format!("-{WRITER_CACHE_KIB}"))
+            // What undoes a bulk statement that fails half-way goes to a file otherwise: a third of its time.
+            .pragma("temp_store", "MEMORY")
             .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string())
             .pragma("journal_size_limit", JOURNAL_SIZE_LIMIT.to_string())
     }

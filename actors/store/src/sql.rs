@@ -1,7 +1,7 @@
 //! Every statement, by name. What SQLite and PostgreSQL both understand stands here once; what only one of them does
 //! (bulk writes, the loose index scan) stands under `queries/`.
 
-use crate::bulk::{RECORD_INBOUND, RECORD_OUTCOMES};
+use crate::bulk::{COUNT_ATTEMPTS, RECORD_INBOUND, RECORD_OUTCOMES};
 
 macro_rules! client_columns {
     () => {
@@ -51,6 +51,7 @@ macro_rules! statements {
         pub fn statements() -> Vec<(&'static str, String)> {
             let mut all = vec![$((stringify!($name), $name.to_owned())),*];
             all.push(("RECORD_INBOUND", RECORD_INBOUND.for_rows(1).to_string()));
+            all.push(("COUNT_ATTEMPTS", COUNT_ATTEMPTS.for_rows(1).to_string()));
             all.push(("RECORD_OUTCOMES", RECORD_OUTCOMES.for_rows(1).to_string()));
             all
         }
@@ -122,9 +123,6 @@ statements! {
     DELETED_WEBHOOKS_WITH_PENDING = "SELECT w.id FROM whatsapp_webhooks w \
         WHERE w.deleted_at IS NOT NULL AND EXISTS \
             (SELECT 1 FROM whatsapp_webhook_events e WHERE e.webhook_id = w.id AND e.status = 'pending') LIMIT 1";
-    COUNT_ATTEMPT = "UPDATE whatsapp_webhooks \
-        SET failure_count = $2, last_attempt_at = $3, last_error = $4, last_success_at = coalesce($5, last_success_at) \
-        WHERE id = $1";
 
     EVENT = concat!("SELECT ", event_columns!(), " FROM whatsapp_webhook_events WHERE id = $2 AND client_id = $1");
     // The webhook's list index is by status: the list of all is its three lists merged.

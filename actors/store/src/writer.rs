@@ -71,6 +71,7 @@ impl Writer {
 
     async fn reconnect(&mut self) -> Result<(), StoreError> {
         if let Some(broken) = self.connection.take() {
+            tracing::info!(store = %self.inner.place.path.display(), "opening the writing connection anew");
             // Waits until its thread has let go of the file. What it says at its end is no news.
             let _ = broken.close().await;
         }
@@ -142,5 +143,57 @@ impl Group<'_> {
             .map_err(|error| self.place.error(error))?;
         *self.suspect = false;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{query, query_scalar};
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::{StoreOptions, sql};
+
+    async fn store(dir: &TempDir) -> Store {
+        let url = format!("sqlite://{}/wharf.db", dir.path().display());
+        Store::open(&StoreOptions {
+            url,
+            readers: 1,
+            exclusive: false,
+        })
+        .await
+        .unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_writer_syncs_every_commit_and_checks_references_also_after_a_reconnect() {
+        let dir = TempDir::new().unwrap();
+        let mut writer = store(&dir).await.writer().await.unwrap();
+        for _ in 0..2 {
+            let connection = writer.connection.as_mut().unwrap();
+            let mode: String = query_scalar("PRAGMA journal_mode")
+                .fetch_one(&mut *connection)
+                .await
+                .unwrap();
+            let sync: i64 = query_scalar("PRAGMA synchronous")
+                .fetch_one(&mut *connection)
+                .await
+                .unwrap();
+            let references: bool = query_scalar("PRAGMA foreign_keys")
+                .fetch_one(&mut *connection)
+                .await
+                .unwrap();
+            let wait: i64 = query_scalar("PRAGMA busy_timeout").fetch_one(connection).await.unwrap();
+            assert_eq!((mode.as_str(), sync, references, wait), ("wal", 2, true, 5000));
+            writer.reconnect().await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_reader_cannot_write() {
+        let dir = TempDir::new().unwrap();
+        let store = store(&dir).await;
+        let error = query(sql::WRITE_CHECK).execute(store.pool()).await.unwrap_err();
+        assert!(error.to_string().contains("readonly"), "{error}");
     }
 }

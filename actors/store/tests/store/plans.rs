@@ -19,7 +19,7 @@ const OWN_ROWS: [&str; 6] = [
     "SCAN o",
     "SCAN h",
     "SCAN heads",
-    "SCAN c VIRTUAL TABLE",
+    "SCAN c",
     "SCAN CONSTANT ROW",
 ];
 
