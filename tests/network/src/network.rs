@@ -57,6 +57,21 @@ struct Inner {
     named: Mutex<Named>,
 }
 
+impl Inner {
+    fn close_links(&self) {
+        self.stop.send_replace(true);
+        for link in self.world.links.of(None) {
+            link.tell(Command::Close(None));
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.close_links();
+    }
+}
+
 #[derive(Default)]
 struct Named {
     phones: HashMap<String, String>,
@@ -267,10 +282,7 @@ impl Network {
 
     /// Closes every socket and stops listening.
     pub async fn stop(self) {
-        self.inner.stop.send_replace(true);
-        for link in self.inner.world.links.of(None) {
-            link.tell(Command::Close(None));
-        }
+        self.inner.close_links();
         let mut servers = self.inner.servers.lock().await;
         servers.shutdown().await;
     }

@@ -8,7 +8,7 @@ use wacore_binary::builder::NodeBuilder;
 use super::{iq, message, pairing, receipt};
 use crate::clock;
 use crate::state::{Account, Device, Link, Offer, World};
-use crate::wire::stanza::attr;
+use crate::wire::stanza::{attr, device_removed};
 
 /// How many messages of a backlog are sent when the client does not say.
 const BATCH: usize = 200;
@@ -55,6 +55,10 @@ impl Session {
                     .attr("location", "testnet")
                     .build();
                 self.link.send(success);
+                // Unlinked since the login was checked: the phone's close found no link to end.
+                if account.device(device.pn.device).is_none() {
+                    device.close(device_removed());
+                }
             }
         }
     }

@@ -1,8 +1,9 @@
-//! The responder's side of the Noise handshake: XX for a client that does not know the server, IK for one that does.
+//! The responder's side of the Noise handshake: XX for a client that does not know the server, IK for one that
+//! does, XXfallback for one that knows another.
 
 use bytes::BytesMut;
 use rand::CryptoRng;
-use wacore_binary::consts::{NOISE_PATTERN_IK, NOISE_PATTERN_XX, WA_CONN_HEADER};
+use wacore_binary::consts::{NOISE_PATTERN_IK, NOISE_PATTERN_XX, NOISE_PATTERN_XXFALLBACK, WA_CONN_HEADER};
 use wacore_libsignal::protocol::KeyPair;
 use wacore_noise::{HandshakeError, NoiseCipher, NoiseError, NoiseHandshake};
 use waproto::buffa::{Message as _, MessageField};
@@ -53,7 +54,7 @@ pub(crate) struct Pending {
 /// Reads the client's first message and builds the server's reply.
 ///
 /// # Errors
-/// [`ResponderError`] if the message is malformed or was encrypted for another server key.
+/// [`ResponderError`] if the message is malformed.
 pub(crate) fn respond<R: CryptoRng>(
     identity: &ServerIdentity,
     hello: &[u8],
@@ -66,19 +67,24 @@ pub(crate) fn respond<R: CryptoRng>(
         .ok_or(ResponderError::Missing("clientHello"))?;
     let client_ephemeral = key(hello.ephemeral.take(), "ephemeral")?;
     if hello.r#static.is_some() {
-        respond_ik(identity, &client_ephemeral, hello, rng)
+        match respond_ik(identity, &client_ephemeral, hello, rng) {
+            // Encrypted for a key that this server does not have: the client falls back with the ephemeral key it sent.
+            Err(ResponderError::Noise(_)) => respond_xx(identity, &client_ephemeral, NOISE_PATTERN_XXFALLBACK, rng),
+            result => result,
+        }
     } else {
-        respond_xx(identity, &client_ephemeral, rng)
+        respond_xx(identity, &client_ephemeral, NOISE_PATTERN_XX, rng)
     }
 }
 
 fn respond_xx<R: CryptoRng>(
     identity: &ServerIdentity,
     client_ephemeral: &[u8; 32],
+    pattern: &str,
     rng: &mut R,
 ) -> Result<Step, ResponderError> {
     let ephemeral = KeyPair::generate(rng);
-    let mut noise = NoiseHandshake::new(NOISE_PATTERN_XX, &WA_CONN_HEADER)?;
+    let mut noise = NoiseHandshake::new(pattern, &WA_CONN_HEADER)?;
     noise.authenticate(client_ephemeral);
     noise.authenticate(ephemeral.public_key.public_key_bytes());
     noise.mix_shared_secret(ephemeral.private_key.serialize(), client_ephemeral)?;

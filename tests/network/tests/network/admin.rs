@@ -189,3 +189,42 @@ async fn after_stop_nothing_listens() {
     network.stop().await;
     assert!(http().get(format!("{url}/stats")).send().await.is_err());
 }
+
+#[tokio::test]
+async fn the_program_says_where_it_listens_and_ends_on_sigterm() {
+    use tokio::io::{AsyncBufReadExt as _, BufReader};
+
+    let mut program = tokio::process::Command::new(env!("CARGO_BIN_EXE_wharf-testnet"))
+        .args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
+        .stdout(std::process::Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let line = BufReader::new(program.stdout.take().unwrap())
+        .lines()
+        .next_line()
+        .await
+        .unwrap()
+        .unwrap();
+    let said: Value = serde_json::from_str(&line).unwrap();
+    assert!(said["ws"].as_str().unwrap().ends_with("/ws/chat"), "{said}");
+    let stats = http()
+        .get(format!("{}/stats", said["admin"].as_str().unwrap()))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(stats.status(), 200);
+    let pid = program.id().unwrap().to_string();
+    assert!(
+        std::process::Command::new("kill")
+            .args(["-TERM", &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let ended = tokio::time::timeout(crate::companion::DEADLINE, program.wait())
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(ended.success(), "{ended}");
+}

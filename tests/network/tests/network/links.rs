@@ -139,3 +139,21 @@ async fn devices_of_the_same_name_belong_to_the_same_account() {
     assert_eq!((&again, jid), (&first, format!("{first}:2@s.whatsapp.net")));
     assert_ne!(other, first);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_of_an_earlier_network_is_told_that_it_is_logged_out() {
+    let backend = {
+        let earlier = network().await;
+        let backend = Companion::linked(&earlier, ANA).await.stop().await;
+        earlier.stop().await;
+        backend
+    };
+    // It resumes by IK with the earlier server's key, falls back, and then hears that nobody knows it.
+    let network = network().await;
+    let companion = Companion::start(&network, backend).await;
+    let logged_out = |event: &Event| match event {
+        Event::LoggedOut(out) => Some(out.on_connect),
+        _ => None,
+    };
+    assert!(companion.saw("LoggedOut", logged_out).await);
+}
