@@ -1,5 +1,5 @@
 //! What every database of Wharf's does: one suite, against the public API only, run on each database. What only
-//! SQLite has (files, locks, full disks, query plans) stands in `failures` and `plans`.
+//! SQLite has (files, locks, full disks, query plans) stands in `failures`, `full` and `plans`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -13,6 +13,7 @@ mod connections;
 mod database;
 mod due;
 mod failures;
+mod full;
 mod groups;
 mod idempotency;
 mod inbound;
