@@ -1,4 +1,3 @@
-use wharf_domain::ClientId;
 use wharf_store::StoreError;
 
 use crate::database::{Database, NOW, key, on_every_database, token};
@@ -28,8 +27,9 @@ on_every_database! {
     }
 
     async fn a_cancelled_call_spoils_its_group_and_nothing_else(db: &mut Database) {
+        let number = key(db.client("owner").await.id, "5511888888888");
         for polls in 0..20 {
-            let (name, token) = (format!("{polls}"), token(polls));
+            let (name, token) = (format!("{polls}"), token(200 + polls));
             let mut group = db.writer.begin().await.unwrap();
             let finished = {
                 let mut call = Box::pin(group.add_client(&name, &token, NOW));
@@ -52,7 +52,7 @@ on_every_database! {
                 let mut commit = Box::pin(group.commit());
                 let _ = poll_times(commit.as_mut(), polls).await;
             }
-            db.write(async |group| group.create_connection(&key(ClientId(1), "5511888888888"), NOW).await.map(drop))
+            db.write(async |group| group.create_connection(&number, NOW).await.map(drop))
                 .await;
             let after = db.store.clients().await.unwrap();
             assert!(after.len() <= before + 1, "committed or not, nothing in between: {client:?}");
