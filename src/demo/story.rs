@@ -263,13 +263,14 @@ impl<'a, W: Write> Story<'a, W> {
             let path = format!("/api/webhooks/{}/events?limit={PAGE}{cursor}", self.webhook);
             let mut page = self.stage.api.get(&path).await?;
             let events: Vec<Event> = serde_json::from_value(page["data"].take()).unwrap_or_default();
+            let past = events.iter().any(|event| self.track.is_past(&event.message_id));
             for event in events {
                 if missing.remove(event.message_id.as_str()) {
                     found.push(event);
                 }
             }
             match &page["next_cursor"] {
-                Value::String(next) => cursor = format!("&cursor={next}"),
+                Value::String(next) if !past => cursor = format!("&cursor={next}"),
                 _ => break,
             }
         }

@@ -14,6 +14,9 @@ use super::{Summary, receiver::Attempt};
 /// Messages that are remembered after they have ended, for attempts that somebody asks for by hand.
 const REMEMBERED: u64 = 500;
 
+/// Messages that one message may overtake on its way to the store, generously.
+const OVERTAKING: u64 = 20;
+
 /// An event as the API shows it; of its fields, those that steps are made of.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Event {
@@ -112,6 +115,13 @@ impl Track {
     /// Ids of the messages that have not ended.
     pub(super) fn open(&self) -> impl Iterator<Item = &str> {
         self.messages.iter().filter(|it| !it.ended).map(|it| it.id.as_str())
+    }
+
+    /// Whether this message was written so long before the oldest open one that its event is older, too.
+    pub(super) fn is_past(&self, id: &str) -> bool {
+        let oldest = self.messages.iter().find(|it| !it.ended).map_or(u64::MAX, |it| it.number);
+        let number = self.messages.iter().find(|it| it.id == id).map_or(0, |it| it.number);
+        number.saturating_add(OVERTAKING) < oldest
     }
 
     /// Chats with messages that are not known to be stored.
