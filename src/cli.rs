@@ -56,7 +56,7 @@ struct DemoArgs {
     /// Contacts write for so long; without it, until Ctrl-C.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     seconds: Option<u32>,
-    /// Messages per second.
+    /// Messages per second, at most.
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=50))]
     rate: u32,
 }

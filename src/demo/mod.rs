@@ -39,7 +39,7 @@ use crate::config::Config;
 pub struct Options {
     /// How long contacts write; until it is interrupted without.
     pub run_for: Option<Duration>,
-    /// Messages per second.
+    /// Messages per second, at most.
     pub per_second: u32,
     /// Whether another port than the configured one is fine when that one is taken.
     pub any_port: bool,

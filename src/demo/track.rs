@@ -119,7 +119,11 @@ impl Track {
 
     /// Whether this message was written so long before the oldest open one that its event is older, too.
     pub(super) fn is_past(&self, id: &str) -> bool {
-        let oldest = self.messages.iter().find(|it| !it.ended).map_or(u64::MAX, |it| it.number);
+        let oldest = self
+            .messages
+            .iter()
+            .find(|it| !it.ended)
+            .map_or(u64::MAX, |it| it.number);
         let number = self.messages.iter().find(|it| it.id == id).map_or(0, |it| it.number);
         number.saturating_add(OVERTAKING) < oldest
     }
