@@ -29,6 +29,9 @@ const QR_GRACE: Duration = Duration::from_secs(60);
 const UNLINK_LIMIT: Duration = Duration::from_secs(12);
 /// The pause before a client that WhatsApp calls outdated tries again: a newer program may be running by then.
 const OUTDATED_PAUSE: Duration = Duration::from_secs(3600);
+/// Where the back-off starts for a link that WhatsApp refused for now (2 to 4 s), and after the end of a ban (4 to 8 s).
+const REFUSED_LEVEL: u32 = 2;
+const BANNED_LEVEL: u32 = 3;
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,8 +143,8 @@ pub struct SessionView {
 enum Then {
     /// Stay closed.
     Rest,
-    /// Open a new one at this time.
-    Reopen(Timestamp),
+    /// Open a new one after this pause. A length, not a moment: a clock that is set back does not prolong it.
+    Reopen(Duration),
     /// Open a new one in order to log out.
     Unlink,
     /// The machine has ended.
@@ -152,15 +155,15 @@ enum Then {
 enum Phase {
     /// No link, none wanted.
     Resting,
-    /// No link, one at this time.
-    Pausing(Timestamp),
+    /// No link, one when the timer fires.
+    Pausing,
     /// A link is on its way to a QR code or a login.
     Opening,
     /// A QR code is shown.
     AwaitingScan,
     /// Logged in.
     Connected,
-    /// Opened only to log out.
+    /// Opened only to log out, for a deletion.
     Unlinking,
     /// A link is being closed.
     Closing(Then),
@@ -183,7 +186,14 @@ pub struct Session {
 impl Session {
     /// A machine from a row: `view` is what the row says. Follow with [`Session::start`].
     pub fn new(phone_number: PhoneNumber, view: SessionView) -> Self {
-        Self { phone_number, phase: Phase::Resting, view, unsteady: 0, link_generation: 0, timer_generation: 0 }
+        Self {
+            phone_number,
+            phase: Phase::Resting,
+            view,
+            unsteady: 0,
+            link_generation: 0,
+            timer_generation: 0,
+        }
     }
 
     /// What is seen from outside.
@@ -201,16 +211,21 @@ impl Session {
         (self.phase == Phase::Connected).then_some(self.link_generation)
     }
 
-    /// The first effects: a wanted session connects at `at` (starts of many numbers are spread), others keep their state.
+    /// The first effects. What a predecessor may have left open is closed; then a wanted session connects at `at` (starts
+    /// of many numbers are spread), others keep their state.
     pub fn start(&mut self, now: Timestamp, at: Timestamp) -> Vec<SessionEffect> {
-        let mut effects = Vec::new();
+        use ConnectionStatus::{AwaitingScan, Connected, Connecting};
         (self.view.connected_since, self.view.qr, self.view.reconnect_attempts) = (None, None, 0);
-        if self.view.wanted {
-            if matches!(self.view.status, ConnectionStatus::Connected | ConnectionStatus::AwaitingScan) {
-                self.view.status = ConnectionStatus::Connecting;
+        let then = if self.view.wanted {
+            if matches!(self.view.status, Connected | AwaitingScan) {
+                self.view.status = Connecting;
             }
-            self.pause(at.max(now), &mut effects);
-        }
+            Then::Reopen(at.since(now))
+        } else {
+            Then::Rest
+        };
+        let mut effects = Vec::new();
+        self.close(then, false, false, &mut effects);
         effects
     }
 
@@ -221,16 +236,15 @@ impl Session {
         match event {
             _ if self.phase == Phase::Over => {}
             SessionEvent::Connect => self.on_connect(now, &mut effects),
-            SessionEvent::Disconnect => self.on_disconnect(&mut effects),
+            SessionEvent::Disconnect => self.on_disconnect(now, &mut effects),
             SessionEvent::Delete => self.on_delete(now, &mut effects),
             SessionEvent::Refetch if self.phase == Phase::Connected => {
-                self.view.status = ConnectionStatus::Connecting;
-                self.view.reason = Some("fetching messages that could not be stored before".to_owned());
-                self.reopen_at(now, &mut effects);
+                let reason = "fetching messages that could not be stored before".to_owned();
+                self.reopen(now, ConnectionStatus::Connecting, reason, Duration::ZERO, &mut effects);
             }
             SessionEvent::Refetch => {}
             SessionEvent::Shutdown => {
-                self.end(Then::Finish, false, false, &mut effects);
+                self.on_shutdown(now, &mut effects);
                 return effects;
             }
             SessionEvent::Link { generation, event } if generation == self.link_generation => {
@@ -239,7 +253,9 @@ impl Session {
             SessionEvent::OpenFailed { generation, detail } if generation == self.link_generation => {
                 self.on_link(now, jitter, LinkEvent::Closed(CloseReason::Lost(detail)), &mut effects);
             }
-            SessionEvent::LinkGone { generation } if generation == self.link_generation => self.on_gone(now, &mut effects),
+            SessionEvent::LinkGone { generation } if generation == self.link_generation => {
+                self.on_gone(now, &mut effects)
+            }
             SessionEvent::Silence { generation, silent_for } if generation == self.link_generation => {
                 self.on_silence(now, jitter, silent_for, &mut effects);
             }
@@ -255,138 +271,295 @@ impl Session {
     }
 
     fn on_connect(&mut self, now: Timestamp, effects: &mut Vec<SessionEffect>) {
-        match self.phase {
-            Phase::Resting | Phase::Pausing(_) => {
-                self.want(ConnectionStatus::Connecting);
-                self.unsteady = 0;
-                self.open(now, Phase::Opening, effects);
-            }
-            Phase::Closing(Then::Rest | Then::Reopen(_)) => {
-                self.want(ConnectionStatus::Connecting);
-                self.phase = Phase::Closing(Then::Reopen(now));
-            }
-            _under_way_or_ending => {}
-        }
-    }
-
-    fn on_disconnect(&mut self, effects: &mut Vec<SessionEffect>) {
-        if matches!(self.phase, Phase::Unlinking | Phase::Closing(Then::Unlink | Then::Finish)) {
+        if !matches!(
+            self.phase,
+            Phase::Resting | Phase::Pausing | Phase::Closing(Then::Rest | Then::Reopen(_))
+        ) {
             return;
         }
-        let logged_out = self.phase == Phase::Resting && self.view.status == ConnectionStatus::LoggedOut;
-        if !logged_out {
+        self.view.wanted = true;
+        self.unsteady = 0;
+        self.show(ConnectionStatus::Connecting, None);
+        self.end(now, Then::Reopen(Duration::ZERO), false, false, effects);
+    }
+
+    fn on_disconnect(&mut self, now: Timestamp, effects: &mut Vec<SessionEffect>) {
+        // Logged out and failed stay what they are; a deletion and a shutdown go on.
+        if self.view.wanted && self.phase != Phase::Closing(Then::Finish) {
             self.rest(ConnectionStatus::Disconnected, None);
+            self.end(now, Then::Rest, false, false, effects);
         }
-        self.end(Then::Rest, false, false, effects);
     }
 
     fn on_delete(&mut self, now: Timestamp, effects: &mut Vec<SessionEffect>) {
+        if self.view.wanted {
+            self.rest(ConnectionStatus::Disconnected, Some("being deleted".to_owned()));
+        }
         match self.phase {
             // Paired but not connected: log in once more in order to log out.
-            Phase::Resting | Phase::Pausing(_) if self.view.jid.is_some() => self.unlink(now, effects),
-            Phase::Closing(Then::Rest | Then::Reopen(_)) if self.view.jid.is_some() => {
-                self.phase = Phase::Closing(Then::Unlink);
+            Phase::Resting | Phase::Pausing | Phase::Closing(Then::Rest | Then::Reopen(_))
+                if self.view.jid.is_some() =>
+            {
+                self.end(now, Then::Unlink, false, false, effects);
             }
-            Phase::Unlinking | Phase::Closing(Then::Unlink | Then::Finish) => {}
-            _ => self.end(Then::Finish, self.view.jid.is_some(), true, effects),
+            Phase::Unlinking | Phase::Closing(Then::Unlink) => {}
+            // Also without a jid: a scan may be on its way to us. After a shutdown too: its row goes, so its keys must.
+            _ => self.end(now, Then::Finish, true, true, effects),
         }
     }
 
+    fn on_shutdown(&mut self, now: Timestamp, effects: &mut Vec<SessionEffect>) {
+        if matches!(self.phase, Phase::Unlinking | Phase::Closing(Then::Unlink)) {
+            // No time to wait for a login, but no keys may stay behind without a row.
+            return self.end(now, Then::Finish, true, true, effects);
+        }
+        if self.has_link() {
+            self.show(ConnectionStatus::Connecting, None);
+        }
+        self.end(now, Then::Finish, false, false, effects);
+    }
+
     fn on_link(&mut self, now: Timestamp, jitter: f64, event: LinkEvent, effects: &mut Vec<SessionEffect>) {
-        if matches!(self.phase, Phase::Resting | Phase::Pausing(_) | Phase::Closing(_) | Phase::Over) {
+        if !self.has_link() {
             return;
         }
         self.view.last_event_at = Some(now);
+        if self.phase == Phase::Unlinking {
+            // A QR code means that there is nothing to log out of any more.
+            let log_out = matches!(event, LinkEvent::Paired { .. } | LinkEvent::Connected { .. });
+            return self.end(now, Then::Finish, log_out, true, effects);
+        }
         match event {
             LinkEvent::Qr { code, expires_at } => self.on_qr(code, expires_at, effects),
             LinkEvent::Paired { jid, phone_number } => self.on_paired(now, jid, &phone_number, effects),
             LinkEvent::Connected { jid, push_name } => self.on_connected(now, jid, push_name, effects),
-            LinkEvent::Closed(_) if self.phase == Phase::Unlinking => self.end(Then::Finish, false, true, effects),
             LinkEvent::Closed(reason) => self.on_closed(now, jitter, reason, effects),
         }
     }
 
     fn on_qr(&mut self, code: String, expires_at: Timestamp, effects: &mut Vec<SessionEffect>) {
-        if self.phase == Phase::Unlinking {
-            // WhatsApp does not know this device any more: nothing to log out of.
-            self.end(Then::Finish, false, true, effects);
-            return;
-        }
         self.phase = Phase::AwaitingScan;
-        self.view.status = ConnectionStatus::AwaitingScan;
-        self.view.reason = None;
+        self.show(ConnectionStatus::AwaitingScan, None);
         self.view.qr = Some((code, expires_at));
+        // Without keys there is no device, whatever the row says.
+        (self.view.jid, self.view.push_name) = (None, None);
         self.set_timer(expires_at + QR_GRACE, effects);
     }
 
     fn on_paired(&mut self, now: Timestamp, jid: String, scanned_by: &str, effects: &mut Vec<SessionEffect>) {
-        self.view.qr = None;
         if !self.phone_number.is_account(scanned_by) {
-            self.rest(ConnectionStatus::Failed, Some("wrong number".to_owned()));
-            self.end(Then::Rest, true, true, effects);
-            return;
+            return self.on_wrong_number(now, effects);
         }
         self.phase = Phase::Opening;
-        self.view.status = ConnectionStatus::Connecting;
-        self.view.reason = None;
+        self.show(ConnectionStatus::Connecting, None);
         self.view.jid = Some(jid);
         self.set_timer(now + OPENING_LIMIT, effects);
     }
 
-    fn on_connected(&mut self, now: Timestamp, jid: String, push_name: Option<String>, effects: &mut Vec<SessionEffect>) {
-        if self.phase == Phase::Unlinking {
-            self.end(Then::Finish, true, true, effects);
-            return;
+    fn on_wrong_number(&mut self, now: Timestamp, effects: &mut Vec<SessionEffect>) {
+        (self.view.jid, self.view.push_name) = (None, None);
+        self.rest(ConnectionStatus::Failed, Some("wrong number".to_owned()));
+        self.end(now, Then::Rest, true, true, effects);
+    }
+
+    fn on_connected(
+        &mut self,
+        now: Timestamp,
+        jid: String,
+        push_name: Option<String>,
+        effects: &mut Vec<SessionEffect>,
+    ) {
+        // A device that is not the row's: the program ended between its scan and the check of its number.
+        let number = jid.split(['.', ':', '@']).next().unwrap_or_default();
+        let known = number.is_empty() || self.view.jid.as_ref() == Some(&jid);
+        if !known && !self.phone_number.is_account(number) {
+            return self.on_wrong_number(now, effects);
         }
+        let since = self.view.connected_since.unwrap_or(now);
         self.phase = Phase::Connected;
-        self.view.status = ConnectionStatus::Connected;
-        self.view.reason = None;
-        self.view.qr = None;
+        self.show(ConnectionStatus::Connected, None);
         self.view.jid = Some(jid);
         self.view.push_name = push_name.or(self.view.push_name.take());
-        self.view.connected_since = Some(now);
+        self.view.connected_since = Some(since);
         self.view.reconnect_attempts = 0;
         self.set_timer(now + SILENCE_CHECK, effects);
     }
 
     fn on_closed(&mut self, now: Timestamp, jitter: f64, reason: CloseReason, effects: &mut Vec<SessionEffect>) {
-        let fail = |reason: String| (ConnectionStatus::Failed, reason);
-        let ((status, words), forget) = match reason {
-            CloseReason::Requested => return self.retry(now, jitter, "the link was closed".to_owned(), 0, effects),
-            CloseReason::Lost(detail) => return self.retry(now, jitter, detail, 0, effects),
-            CloseReason::Refused(detail) => return self.retry(now, jitter, detail, 2, effects),
+        use ConnectionStatus::{Connecting, Failed, LoggedOut};
+        let (status, words, forget) = match reason {
+            CloseReason::Requested => return self.retry(now, jitter, "the link was closed".to_owned(), effects),
+            CloseReason::Lost(detail) => return self.retry(now, jitter, detail, effects),
+            CloseReason::Refused(detail) => {
+                let after = self.back_off(now, jitter, REFUSED_LEVEL);
+                return self.reopen(now, Connecting, detail, after, effects);
+            }
             CloseReason::Outdated => {
-                self.view.status = ConnectionStatus::Failed;
-                self.view.reason = Some("WhatsApp does not accept this version of the client any more; update Wharf".to_owned());
-                return self.reopen_at(now + OUTDATED_PAUSE, effects);
+                let after = OUTDATED_PAUSE + self.back_off(now, jitter, 0);
+                let words = "WhatsApp does not accept this version of the client any more; update Wharf".to_owned();
+                return self.reopen(now, Failed, words, after, effects);
             }
-            CloseReason::Banned { detail, until: Some(until) } => {
-                self.view.status = ConnectionStatus::Failed;
-                self.view.reason = Some(format!("banned by WhatsApp until {until}: {detail}"));
-                return self.reopen_at(until + backoff::wait(3, jitter), effects);
+            CloseReason::Banned {
+                detail,
+                until: Some(until),
+            } => {
+                // The end may have passed already: then the back-off alone.
+                let after = until
+                    .since(now)
+                    .saturating_add(self.back_off(now, jitter, BANNED_LEVEL));
+                let words = format!("banned by WhatsApp until {until}: {detail}");
+                return self.reopen(now, Failed, words, after, effects);
             }
-            CloseReason::Banned { detail, until: None } => (fail(format!("banned by WhatsApp: {detail}")), false),
-            CloseReason::Replaced => {
-                (fail("replaced: another program connected with this device's keys".to_owned()), false)
-            }
-            CloseReason::QrExpired => (fail("no phone scanned the QR code in time; connect shows a new one".to_owned()), true),
-            CloseReason::PairingFailed(detail) => (fail(format!("pairing failed: {detail}")), true),
-            CloseReason::LoggedOut(detail) => ((ConnectionStatus::LoggedOut, detail), true),
+            CloseReason::Banned { detail, until: None } => (Failed, format!("banned by WhatsApp: {detail}"), false),
+            CloseReason::Replaced => (
+                Failed,
+                "replaced: another program connected with this device's keys".to_owned(),
+                false,
+            ),
+            CloseReason::QrExpired => (
+                Failed,
+                "no phone scanned the QR code in time; connect shows a new one".to_owned(),
+                true,
+            ),
+            CloseReason::PairingFailed(detail) => (Failed, format!("pairing failed: {detail}"), true),
+            CloseReason::LoggedOut(detail) => (LoggedOut, detail, true),
         };
         if forget {
-            self.view.jid = None;
+            (self.view.jid, self.view.push_name) = (None, None);
         }
         self.rest(status, Some(words));
-        self.end(Then::Rest, false, forget, effects);
+        self.end(now, Then::Rest, false, forget, effects);
+    }
+
+    fn on_silence(
+        &mut self,
+        now: Timestamp,
+        jitter: f64,
+        silent_for: Option<Duration>,
+        effects: &mut Vec<SessionEffect>,
+    ) {
+        if self.phase != Phase::Connected {
+            return;
+        }
+        if let Some(silent_for) = silent_for.filter(|silent_for| *silent_for > SILENCE_LIMIT) {
+            self.retry(
+                now,
+                jitter,
+                format!("WhatsApp was silent for {} s", silent_for.as_secs()),
+                effects,
+            );
+        }
+    }
+
+    fn on_timer(&mut self, now: Timestamp, jitter: f64, effects: &mut Vec<SessionEffect>) {
+        match self.phase {
+            Phase::Pausing => self.follow(now, Then::Reopen(Duration::ZERO), effects),
+            Phase::Opening => self.retry(now, jitter, "WhatsApp did not answer in time".to_owned(), effects),
+            Phase::AwaitingScan => self.retry(now, jitter, "WhatsApp stopped renewing the QR code".to_owned(), effects),
+            Phase::Unlinking => self.end(now, Then::Finish, false, true, effects),
+            Phase::Connected => {
+                effects.push(SessionEffect::CheckSilence {
+                    generation: self.link_generation,
+                });
+                self.set_timer(now + SILENCE_CHECK, effects);
+            }
+            Phase::Resting | Phase::Closing(_) | Phase::Over => {}
+        }
+    }
+
+    /// Closes what is there and opens anew after the usual pause.
+    fn retry(&mut self, now: Timestamp, jitter: f64, reason: String, effects: &mut Vec<SessionEffect>) {
+        let after = self.back_off(now, jitter, 0);
+        self.reopen(now, ConnectionStatus::Connecting, reason, after, effects);
+    }
+
+    /// Counts a link that ended by itself; how long to wait before the next.
+    fn back_off(&mut self, now: Timestamp, jitter: f64, at_least: u32) -> Duration {
+        match self.view.connected_since.map(|since| now.since(since)) {
+            Some(lasted) if lasted >= backoff::STEADY => self.unsteady = 0,
+            lasted => {
+                self.unsteady = self.unsteady.saturating_add(1);
+                let failed = u32::from(lasted.is_none());
+                self.view.reconnect_attempts = self.view.reconnect_attempts.saturating_add(failed);
+            }
+        }
+        backoff::wait(self.unsteady.max(at_least), jitter)
+    }
+
+    /// Closes what is there and opens anew `after` that.
+    fn reopen(
+        &mut self,
+        now: Timestamp,
+        status: ConnectionStatus,
+        reason: String,
+        after: Duration,
+        effects: &mut Vec<SessionEffect>,
+    ) {
+        self.show(status, Some(reason));
+        self.end(now, Then::Reopen(after), false, false, effects);
+    }
+
+    fn show(&mut self, status: ConnectionStatus, reason: Option<String>) {
+        (self.view.status, self.view.reason) = (status, reason);
+        (self.view.connected_since, self.view.qr) = (None, None);
+    }
+
+    fn rest(&mut self, status: ConnectionStatus, reason: Option<String>) {
+        self.view.wanted = false;
+        self.show(status, reason);
+    }
+
+    fn has_link(&self) -> bool {
+        matches!(
+            self.phase,
+            Phase::Opening | Phase::AwaitingScan | Phase::Connected | Phase::Unlinking
+        )
+    }
+
+    /// Ends the link, if there is one, and the keys if told so; `then` follows.
+    fn end(&mut self, now: Timestamp, then: Then, log_out: bool, forget: bool, effects: &mut Vec<SessionEffect>) {
+        if self.has_link() || forget {
+            self.close(then, log_out, forget, effects);
+        } else if matches!(self.phase, Phase::Closing(_)) {
+            self.phase = Phase::Closing(then);
+        } else {
+            self.follow(now, then, effects);
+        }
+    }
+
+    fn close(&mut self, then: Then, log_out: bool, forget: bool, effects: &mut Vec<SessionEffect>) {
+        if !self.has_link() {
+            // For the keys, or for what a predecessor left. A round under way goes first: they run one after another.
+            self.link_generation += 1;
+        }
+        self.phase = Phase::Closing(then);
+        let generation = self.link_generation;
+        effects.push(SessionEffect::CloseLink {
+            generation,
+            log_out,
+            forget,
+        });
     }
 
     fn on_gone(&mut self, now: Timestamp, effects: &mut Vec<SessionEffect>) {
-        let Phase::Closing(then) = self.phase else { return };
+        if let Phase::Closing(then) = self.phase {
+            self.follow(now, then, effects);
+        }
+    }
+
+    /// There is no link; on to what follows.
+    fn follow(&mut self, now: Timestamp, then: Then, effects: &mut Vec<SessionEffect>) {
         match then {
             Then::Rest => self.phase = Phase::Resting,
-            Then::Reopen(at) if at <= now => self.open(now, Phase::Opening, effects),
-            Then::Reopen(at) => self.pause(at, effects),
-            Then::Unlink => self.unlink(now, effects),
+            Then::Reopen(Duration::ZERO) => {
+                self.view.status = ConnectionStatus::Connecting;
+                self.open(Phase::Opening, now + OPENING_LIMIT, effects);
+            }
+            Then::Reopen(after) => {
+                self.phase = Phase::Pausing;
+                self.set_timer(now + after, effects);
+            }
+            Then::Unlink => self.open(Phase::Unlinking, now + UNLINK_LIMIT, effects),
             Then::Finish => {
                 self.phase = Phase::Over;
                 effects.push(SessionEffect::Finished);
@@ -394,115 +567,30 @@ impl Session {
         }
     }
 
-    fn on_silence(&mut self, now: Timestamp, jitter: f64, silent_for: Option<Duration>, effects: &mut Vec<SessionEffect>) {
-        if self.phase != Phase::Connected {
-            return;
-        }
-        if let Some(silent_for) = silent_for.filter(|silent_for| *silent_for > SILENCE_LIMIT) {
-            self.retry(now, jitter, format!("WhatsApp was silent for {} s", silent_for.as_secs()), 0, effects);
-        }
-    }
-
-    fn on_timer(&mut self, now: Timestamp, jitter: f64, effects: &mut Vec<SessionEffect>) {
-        match self.phase {
-            Phase::Pausing(at) if at <= now => self.open(now, Phase::Opening, effects),
-            // The clock was set back.
-            Phase::Pausing(at) => self.set_timer(at, effects),
-            Phase::Opening => self.retry(now, jitter, "WhatsApp did not answer in time".to_owned(), 0, effects),
-            Phase::AwaitingScan => self.retry(now, jitter, "WhatsApp stopped renewing the QR code".to_owned(), 0, effects),
-            Phase::Unlinking => self.end(Then::Finish, false, true, effects),
-            Phase::Connected => {
-                effects.push(SessionEffect::CheckSilence { generation: self.link_generation });
-                self.set_timer(now + SILENCE_CHECK, effects);
-            }
-            Phase::Resting | Phase::Closing(_) | Phase::Over => {}
-        }
-    }
-
-    /// Closes what is there and opens anew after a pause.
-    fn retry(&mut self, now: Timestamp, jitter: f64, reason: String, at_least: u32, effects: &mut Vec<SessionEffect>) {
-        let lasted = self.view.connected_since.map(|since| now.since(since));
-        self.unsteady = match lasted {
-            Some(lasted) if lasted >= backoff::STEADY => 0,
-            _ => self.unsteady.saturating_add(1),
-        };
-        if lasted.is_none() {
-            self.view.reconnect_attempts = self.view.reconnect_attempts.saturating_add(1);
-        }
-        self.view.status = ConnectionStatus::Connecting;
-        self.view.reason = Some(reason);
-        self.reopen_at(now + backoff::wait(self.unsteady.max(at_least), jitter), effects);
-    }
-
-    fn reopen_at(&mut self, at: Timestamp, effects: &mut Vec<SessionEffect>) {
-        (self.view.connected_since, self.view.qr) = (None, None);
-        self.end(Then::Reopen(at), false, false, effects);
-    }
-
-    fn want(&mut self, status: ConnectionStatus) {
-        (self.view.wanted, self.view.status, self.view.reason) = (true, status, None);
-    }
-
-    fn rest(&mut self, status: ConnectionStatus, reason: Option<String>) {
-        (self.view.wanted, self.view.status, self.view.reason) = (false, status, reason);
-        (self.view.connected_since, self.view.qr) = (None, None);
-    }
-
-    fn open(&mut self, now: Timestamp, phase: Phase, effects: &mut Vec<SessionEffect>) {
+    fn open(&mut self, phase: Phase, until: Timestamp, effects: &mut Vec<SessionEffect>) {
         self.phase = phase;
         self.link_generation += 1;
-        effects.push(SessionEffect::OpenLink { generation: self.link_generation });
-        if phase == Phase::Opening {
-            if self.view.status != ConnectionStatus::Connecting {
-                self.view.status = ConnectionStatus::Connecting;
-            }
-            self.set_timer(now + OPENING_LIMIT, effects);
-        }
-    }
-
-    fn unlink(&mut self, now: Timestamp, effects: &mut Vec<SessionEffect>) {
-        self.open(now, Phase::Unlinking, effects);
-        self.set_timer(now + UNLINK_LIMIT, effects);
-    }
-
-    fn pause(&mut self, at: Timestamp, effects: &mut Vec<SessionEffect>) {
-        self.phase = Phase::Pausing(at);
-        self.set_timer(at, effects);
-    }
-
-    /// Ends the link, if there is one; `then` follows.
-    fn end(&mut self, then: Then, log_out: bool, forget: bool, effects: &mut Vec<SessionEffect>) {
-        let open = !matches!(self.phase, Phase::Resting | Phase::Pausing(_) | Phase::Closing(_) | Phase::Over);
-        match self.phase {
-            Phase::Closing(Then::Finish) | Phase::Over => {}
-            // The link is on its way out already; only what follows changes. Keys are forgotten by a second round.
-            Phase::Closing(_) if !forget => self.phase = Phase::Closing(then),
-            _ if open || forget => {
-                if !open {
-                    self.link_generation += 1;
-                }
-                self.phase = Phase::Closing(then);
-                effects.push(SessionEffect::CloseLink { generation: self.link_generation, log_out, forget });
-            }
-            _ => match then {
-                Then::Rest => self.phase = Phase::Resting,
-                Then::Reopen(at) => self.pause(at, effects),
-                Then::Unlink | Then::Finish => {
-                    self.phase = Phase::Over;
-                    effects.push(SessionEffect::Finished);
-                }
-            },
-        }
+        effects.push(SessionEffect::OpenLink {
+            generation: self.link_generation,
+        });
+        self.set_timer(until, effects);
     }
 
     fn set_timer(&mut self, at: Timestamp, effects: &mut Vec<SessionEffect>) {
         self.timer_generation += 1;
-        effects.push(SessionEffect::SetTimer { at, generation: self.timer_generation });
+        effects.push(SessionEffect::SetTimer {
+            at,
+            generation: self.timer_generation,
+        });
     }
 }
 
 /// Whether a change is worth a row: a mere sign of life, or a QR code, is not.
 fn differs(before: &SessionView, after: &SessionView) -> bool {
-    let row = |view: &SessionView| SessionView { last_event_at: None, qr: None, ..view.clone() };
+    let row = |view: &SessionView| SessionView {
+        last_event_at: None,
+        qr: None,
+        ..view.clone()
+    };
     row(before) != row(after)
 }

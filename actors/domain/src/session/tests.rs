@@ -1,1 +1,9 @@
-//! Tests of the machine.
+//! Tests of the machine: what happens in every phase, and a model of the world around it that does anything at any time.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod commands;
+mod desk;
+mod links;
+mod model;
+mod properties;
+mod reconnect;

@@ -1,0 +1,249 @@
+//! What the client and the program ask for, in every phase.
+
+use std::time::Duration;
+
+use super::{super::*, desk::*};
+use ConnectionStatus::{Connecting, Disconnected, Failed, LoggedOut};
+use SessionEffect::{Finished, Save};
+
+#[test]
+fn connect() {
+    for place in Place::ALL {
+        let mut desk = Desk::at(place);
+        let (before, next) = (format!("{:?}", desk.machine), desk.generation() + 1);
+        let effects = desk.step(SessionEvent::Connect);
+        match place {
+            Place::Unpaired | Place::Resting | Place::LoggedOut | Place::Failed => {
+                assert_eq!(effects, [open(next), Save], "{place:?}");
+            }
+            Place::Pausing => assert_eq!(effects, [open(next)], "at once, not when the pause ends"),
+            Place::Closing | Place::Forgetting | Place::Reopening => {
+                assert_eq!(effects, [Save], "{place:?}");
+                assert_eq!(desk.gone(), [open(next)], "{place:?}: once the one before has ended");
+            }
+            _ => {
+                assert_eq!((effects, format!("{:?}", desk.machine)), (vec![], before), "{place:?}");
+                continue;
+            }
+        }
+        assert_eq!(desk.shown(), (Connecting, None, true), "{place:?}");
+        assert_eq!(desk.machine.phase, Phase::Opening, "{place:?}");
+        assert_eq!(desk.set_for(), Some(OPENING_LIMIT), "{place:?}");
+    }
+}
+
+#[test]
+fn disconnect() {
+    for place in Place::ALL {
+        let mut desk = Desk::at(place);
+        let (before, generation) = (format!("{:?}", desk.machine), desk.generation());
+        let effects = desk.step(SessionEvent::Disconnect);
+        match place {
+            Place::Opening | Place::Pairing | Place::Scan | Place::Connected => {
+                assert_eq!(effects, [close(generation), Save], "{place:?}: the pairing stays");
+                assert_eq!(desk.gone(), []);
+            }
+            Place::Pausing => assert_eq!(effects, [Save]),
+            Place::Reopening => {
+                assert_eq!(effects, [Save]);
+                assert_eq!(desk.gone(), []);
+            }
+            _ => {
+                assert_eq!((effects, format!("{:?}", desk.machine)), (vec![], before), "{place:?}");
+                continue;
+            }
+        }
+        assert_eq!(desk.shown(), (Disconnected, None, false), "{place:?}");
+        assert_eq!(desk.machine.phase, Phase::Resting, "{place:?}");
+        let unpaired = matches!(place, Place::Pairing | Place::Scan);
+        assert_eq!(desk.machine.view().jid.is_none(), unpaired, "{place:?}");
+    }
+}
+
+#[test]
+fn delete() {
+    for place in Place::ALL {
+        let mut desk = Desk::at(place);
+        let (generation, wanted) = (desk.generation(), desk.machine.view().wanted);
+        let status = desk.machine.view().status;
+        let mut effects = desk.step(SessionEvent::Delete);
+        if place == Place::Over {
+            assert_eq!(effects, []);
+            continue;
+        }
+        assert_eq!(effects.contains(&Save), wanted, "{place:?}");
+        effects.retain(|effect| *effect != Save);
+        if wanted {
+            assert_eq!(desk.shown(), (Disconnected, Some("being deleted"), false), "{place:?}");
+        } else {
+            assert_eq!(
+                (desk.machine.view().status, desk.machine.view().wanted),
+                (status, false)
+            );
+        }
+        match place {
+            Place::Opening | Place::Pairing | Place::Scan | Place::Connected => {
+                assert_eq!(effects, [closing(generation, true, true)], "{place:?}");
+            }
+            // No link, but keys perhaps; or a link that is on its way out, and then the keys.
+            Place::Unpaired | Place::LoggedOut | Place::Forgetting | Place::Deleting | Place::ShuttingDown => {
+                assert_eq!(effects, [closing(generation + 1, true, true)], "{place:?}");
+                let gone = SessionEvent::LinkGone { generation };
+                assert_eq!(desk.step(gone), [], "{place:?}: the keys are waited for");
+            }
+            Place::Resting | Place::Failed | Place::Pausing => {
+                assert_eq!(
+                    effects,
+                    [open(generation + 1)],
+                    "{place:?}: paired, so it logs in to log out"
+                );
+                assert_eq!(desk.set_for(), Some(UNLINK_LIMIT), "{place:?}");
+                assert_eq!(
+                    desk.link(connected()),
+                    [closing(generation + 1, true, true)],
+                    "{place:?}"
+                );
+            }
+            Place::Closing | Place::Reopening | Place::ClosingToUnlink => {
+                assert_eq!(effects, [], "{place:?}");
+                assert_eq!(desk.gone(), [open(generation + 1)], "{place:?}");
+                assert_eq!(
+                    desk.link(connected()),
+                    [closing(generation + 1, true, true)],
+                    "{place:?}"
+                );
+            }
+            Place::Unlinking => {
+                assert_eq!(effects, []);
+                assert_eq!(desk.link(connected()), [closing(generation, true, true)]);
+            }
+            Place::Over => unreachable!(),
+        }
+        assert_eq!(desk.gone(), [Finished], "{place:?}");
+        assert!(desk.machine.is_over());
+        assert_eq!(desk.step(SessionEvent::Delete), [], "{place:?}");
+    }
+}
+
+#[test]
+fn shutdown_closes_and_writes_nothing() {
+    for place in Place::ALL {
+        let mut desk = Desk::at(place);
+        let (generation, wanted) = (desk.generation(), desk.machine.view().wanted);
+        let effects = desk.step(SessionEvent::Shutdown);
+        assert_eq!(desk.machine.view().wanted, wanted, "{place:?}: the next start goes on");
+        assert_eq!(desk.machine.connected_link(), None, "{place:?}");
+        assert_ne!(desk.machine.view().status, ConnectionStatus::Connected, "{place:?}");
+        match place {
+            Place::Unpaired | Place::Resting | Place::LoggedOut | Place::Failed | Place::Pausing => {
+                assert_eq!(effects, [Finished], "{place:?}");
+                continue;
+            }
+            Place::Over => {
+                assert_eq!(effects, []);
+                continue;
+            }
+            Place::Opening | Place::Pairing | Place::Scan | Place::Connected => {
+                assert_eq!(effects, [close(generation)], "{place:?}");
+            }
+            Place::Closing | Place::Forgetting | Place::Reopening | Place::Deleting | Place::ShuttingDown => {
+                assert_eq!(effects, [], "{place:?}: what is under way ends");
+            }
+            // The row goes when the deletion is answered: no keys may stay without it.
+            Place::Unlinking => assert_eq!(effects, [closing(generation, true, true)]),
+            Place::ClosingToUnlink => assert_eq!(effects, [closing(generation + 1, true, true)]),
+        }
+        assert_eq!(desk.gone(), [Finished], "{place:?}");
+        assert_eq!(desk.gone(), [], "{place:?}: once");
+    }
+}
+
+#[test]
+fn a_deletion_logs_in_once_more_or_goes_without() {
+    let closed = |reason| LinkEvent::Closed(reason);
+    let out = || CloseReason::LoggedOut("unlinked".into());
+    for (event, log_out) in [
+        (connected(), true),
+        (paired(), true),
+        (qr("2@a", NOW), false),
+        (lost(), false),
+        (closed(out()), false),
+        (closed(CloseReason::Replaced), false),
+    ] {
+        let mut desk = Desk::at(Place::Unlinking);
+        assert_eq!(desk.link(event.clone()), [closing(2, log_out, true)], "{event:?}");
+        assert_eq!(desk.link(connected()), [], "{event:?}");
+        assert_eq!(desk.gone(), [Finished], "{event:?}");
+    }
+    let mut desk = Desk::at(Place::Resting);
+    assert_eq!(desk.step(SessionEvent::Delete), [open(2)]);
+    assert_eq!(desk.fire(), [closing(2, false, true)], "WhatsApp cannot be reached");
+    assert_eq!(desk.gone(), [Finished]);
+
+    let mut desk = Desk::at(Place::Unlinking);
+    let detail = "no keys".to_owned();
+    let failed = SessionEvent::OpenFailed { generation: 2, detail };
+    assert_eq!(desk.step(failed), [closing(2, false, true)]);
+}
+
+#[test]
+fn refetch_is_a_quick_reconnect_of_a_connected_link() {
+    for place in Place::ALL {
+        let mut desk = Desk::at(place);
+        let before = format!("{:?}", desk.machine);
+        let effects = desk.step(SessionEvent::Refetch);
+        if place != Place::Connected {
+            assert_eq!((effects, format!("{:?}", desk.machine)), (vec![], before), "{place:?}");
+            continue;
+        }
+        assert_eq!(effects, [close(2), Save]);
+        let (status, reason, wanted) = desk.shown();
+        assert_eq!((status, wanted), (Connecting, true));
+        assert!(reason.unwrap().contains("fetching messages"));
+        assert_eq!(desk.gone(), [open(3)], "without a pause");
+        assert_eq!(desk.machine.view().reconnect_attempts, 0);
+    }
+}
+
+#[test]
+fn starts() {
+    for status in ConnectionStatus::ALL {
+        let row = SessionView {
+            connected_since: Some(NOW),
+            reconnect_attempts: 7,
+            reason: Some("why".into()),
+            ..row(status, Some(JID), true)
+        };
+        let mut machine = Session::new(NUMBER.parse().unwrap(), row.clone());
+        let at = NOW + Duration::from_secs(3);
+        assert_eq!(machine.start(NOW, at), [close(1)], "what a predecessor left");
+        let view = machine.view();
+        assert_eq!((view.connected_since, view.reconnect_attempts), (None, 0));
+        assert!(!matches!(
+            view.status,
+            ConnectionStatus::Connected | ConnectionStatus::AwaitingScan
+        ));
+        let effects = machine.step(NOW, 0.0, SessionEvent::LinkGone { generation: 1 });
+        assert_eq!(effects, [SessionEffect::SetTimer { at, generation: 1 }], "{status:?}");
+        let effects = machine.step(at, 0.0, SessionEvent::TimerFired { generation: 1 });
+        assert_eq!(effects[0], open(2));
+        assert_eq!(machine.view().status, Connecting);
+        assert_eq!(machine.view().jid.as_deref(), Some(JID));
+
+        // A place in the past is now.
+        let mut machine = Session::new(NUMBER.parse().unwrap(), row);
+        assert_eq!(machine.start(NOW, Timestamp::default()), [close(1)]);
+        let effects = machine.step(NOW, 0.0, SessionEvent::LinkGone { generation: 1 });
+        assert_eq!(effects[0], open(2));
+    }
+    for status in [Disconnected, LoggedOut, Failed] {
+        let row = SessionView {
+            reason: Some("why".into()),
+            ..row(status, None, false)
+        };
+        let mut machine = Session::new(NUMBER.parse().unwrap(), row.clone());
+        assert_eq!(machine.start(NOW, NOW), [close(1)]);
+        assert_eq!(machine.step(NOW, 0.0, SessionEvent::LinkGone { generation: 1 }), []);
+        assert_eq!((machine.view(), machine.phase), (&row, Phase::Resting));
+    }
+}

@@ -1,0 +1,257 @@
+//! A machine on the desk: it is brought to a phase, and told one thing after another.
+
+use std::time::Duration;
+
+use super::super::*;
+
+pub(super) const NOW: Timestamp = Timestamp(1_762_352_580_000);
+pub(super) const NUMBER: &str = "5511999999999";
+pub(super) const OTHER: &str = "4915112345678";
+pub(super) const JID: &str = "5511999999999:12@s.whatsapp.net";
+pub(super) const OTHERS_JID: &str = "4915112345678:3@s.whatsapp.net";
+
+pub(super) fn row(status: ConnectionStatus, jid: Option<&str>, wanted: bool) -> SessionView {
+    SessionView {
+        status,
+        reason: None,
+        jid: jid.map(str::to_owned),
+        push_name: None,
+        connected_since: None,
+        last_event_at: None,
+        reconnect_attempts: 0,
+        wanted,
+        qr: None,
+    }
+}
+
+pub(super) fn qr(code: &str, expires_at: Timestamp) -> LinkEvent {
+    let code = code.to_owned();
+    LinkEvent::Qr { code, expires_at }
+}
+
+pub(super) fn paired() -> LinkEvent {
+    LinkEvent::Paired {
+        jid: JID.into(),
+        phone_number: NUMBER.into(),
+    }
+}
+
+pub(super) fn connected() -> LinkEvent {
+    LinkEvent::Connected {
+        jid: JID.into(),
+        push_name: Some("Ana".into()),
+    }
+}
+
+pub(super) fn lost() -> LinkEvent {
+    LinkEvent::Closed(CloseReason::Lost("the socket broke".into()))
+}
+
+pub(super) fn open(generation: u64) -> SessionEffect {
+    SessionEffect::OpenLink { generation }
+}
+
+pub(super) fn close(generation: u64) -> SessionEffect {
+    closing(generation, false, false)
+}
+
+pub(super) fn closing(generation: u64, log_out: bool, forget: bool) -> SessionEffect {
+    SessionEffect::CloseLink {
+        generation,
+        log_out,
+        forget,
+    }
+}
+
+/// A phase and how it was come by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Resting, never paired.
+    Unpaired,
+    /// Resting, disconnected by the client.
+    Resting,
+    /// Resting after a logout, keys and all gone.
+    LoggedOut,
+    /// Resting after a failure that only `connect` ends.
+    Failed,
+    /// Between two links.
+    Pausing,
+    /// Opening with keys.
+    Opening,
+    /// Opening without.
+    Pairing,
+    /// A QR code is shown.
+    Scan,
+    /// Connected.
+    Connected,
+    /// Closing in order to rest.
+    Closing,
+    /// Closing because of a logout: the keys are being forgotten.
+    Forgetting,
+    /// Closing in order to open anew.
+    Reopening,
+    /// Closing for a deletion that opens once more.
+    ClosingToUnlink,
+    /// Opened to log out.
+    Unlinking,
+    /// Closing for a deletion.
+    Deleting,
+    /// Closing for a shutdown.
+    ShuttingDown,
+    /// Over.
+    Over,
+}
+
+impl Place {
+    pub(super) const ALL: [Self; 17] = [
+        Self::Unpaired,
+        Self::Resting,
+        Self::LoggedOut,
+        Self::Failed,
+        Self::Pausing,
+        Self::Opening,
+        Self::Pairing,
+        Self::Scan,
+        Self::Connected,
+        Self::Closing,
+        Self::Forgetting,
+        Self::Reopening,
+        Self::ClosingToUnlink,
+        Self::Unlinking,
+        Self::Deleting,
+        Self::ShuttingDown,
+        Self::Over,
+    ];
+    /// Those with a link that is not being closed.
+    pub(super) const LINKED: [Self; 5] = [
+        Self::Opening,
+        Self::Pairing,
+        Self::Scan,
+        Self::Connected,
+        Self::Unlinking,
+    ];
+}
+
+/// A machine, its clock, and the timer that it set last.
+pub(super) struct Desk {
+    pub(super) machine: Session,
+    pub(super) now: Timestamp,
+    pub(super) jitter: f64,
+    pub(super) timer: Option<(Timestamp, u64)>,
+}
+
+impl Desk {
+    pub(super) fn new(view: SessionView) -> Self {
+        let mut desk = Self {
+            machine: Session::new(NUMBER.parse().unwrap(), view),
+            now: NOW,
+            jitter: 0.0,
+            timer: None,
+        };
+        let effects = desk.machine.start(NOW, NOW + Duration::from_millis(1));
+        assert_eq!(desk.take(effects), [close(1)], "what a predecessor left is closed");
+        assert_eq!(desk.gone(), [], "a start opens nothing before its time");
+        desk
+    }
+
+    pub(super) fn at(place: Place) -> Self {
+        use ConnectionStatus::{Connecting, Disconnected};
+        let row = match place {
+            Place::Unpaired => row(Disconnected, None, false),
+            Place::Resting | Place::Unlinking => row(Disconnected, Some(JID), false),
+            Place::Pairing | Place::Scan => row(Connecting, None, true),
+            _ => row(Connecting, Some(JID), true),
+        };
+        let mut desk = Self::new(row);
+        if !matches!(
+            place,
+            Place::Unpaired | Place::Resting | Place::Unlinking | Place::Pausing
+        ) {
+            assert_eq!(desk.fire(), [open(2)]);
+            desk.now = NOW;
+        }
+        let logged_out = LinkEvent::Closed(CloseReason::LoggedOut("unlinked".into()));
+        match place {
+            Place::Unpaired | Place::Resting | Place::Pausing | Place::Opening | Place::Pairing => {}
+            Place::Unlinking => drop(desk.step(SessionEvent::Delete)),
+            Place::Scan => drop(desk.link(qr("2@a", NOW + Duration::from_secs(20)))),
+            _ => drop(desk.link(connected())),
+        }
+        match place {
+            Place::Closing | Place::ClosingToUnlink => drop(desk.step(SessionEvent::Disconnect)),
+            Place::LoggedOut | Place::Forgetting => drop(desk.link(logged_out)),
+            Place::Failed => drop(desk.link(LinkEvent::Closed(CloseReason::Replaced))),
+            Place::Reopening => drop(desk.link(lost())),
+            Place::Deleting => drop(desk.step(SessionEvent::Delete)),
+            Place::ShuttingDown | Place::Over => drop(desk.step(SessionEvent::Shutdown)),
+            _ => {}
+        }
+        match place {
+            Place::LoggedOut | Place::Failed => assert_eq!(desk.gone(), []),
+            Place::ClosingToUnlink => drop(desk.step(SessionEvent::Delete)),
+            Place::Over => assert_eq!(desk.gone(), [SessionEffect::Finished]),
+            _ => {}
+        }
+        desk.timer = None;
+        desk
+    }
+
+    /// What is to be done beside the timer, which is noted.
+    pub(super) fn step(&mut self, event: SessionEvent) -> Vec<SessionEffect> {
+        let effects = self.machine.step(self.now, self.jitter, event);
+        self.take(effects)
+    }
+
+    fn take(&mut self, effects: Vec<SessionEffect>) -> Vec<SessionEffect> {
+        let (timers, others): (Vec<_>, Vec<_>) = effects
+            .into_iter()
+            .partition(|effect| matches!(effect, SessionEffect::SetTimer { .. }));
+        assert!(timers.len() <= 1, "{timers:?}");
+        if let Some(SessionEffect::SetTimer { at, generation }) = timers.first() {
+            self.timer = Some((*at, *generation));
+        }
+        others
+    }
+
+    pub(super) fn generation(&self) -> u64 {
+        self.machine.link_generation
+    }
+
+    pub(super) fn link(&mut self, event: LinkEvent) -> Vec<SessionEffect> {
+        let generation = self.generation();
+        self.step(SessionEvent::Link { generation, event })
+    }
+
+    pub(super) fn gone(&mut self) -> Vec<SessionEffect> {
+        let generation = self.generation();
+        self.step(SessionEvent::LinkGone { generation })
+    }
+
+    pub(super) fn silent_for(&mut self, seconds: u64) -> Vec<SessionEffect> {
+        let silent_for = Some(Duration::from_secs(seconds));
+        let generation = self.generation();
+        self.step(SessionEvent::Silence { generation, silent_for })
+    }
+
+    /// How long until the timer that was set since this was asked last.
+    pub(super) fn set_for(&mut self) -> Option<Duration> {
+        self.timer.take().map(|(at, _)| at.since(self.now))
+    }
+
+    /// Time goes by and the timer fires.
+    pub(super) fn fire(&mut self) -> Vec<SessionEffect> {
+        let (at, generation) = self.timer.take().expect("a timer");
+        self.now = at.max(self.now);
+        self.step(SessionEvent::TimerFired { generation })
+    }
+
+    pub(super) fn pass(&mut self, seconds: u64) {
+        self.now = self.now + Duration::from_secs(seconds);
+    }
+
+    /// Status, reason and whether it is wanted.
+    pub(super) fn shown(&self) -> (ConnectionStatus, Option<&str>, bool) {
+        let view = self.machine.view();
+        (view.status, view.reason.as_deref(), view.wanted)
+    }
+}
