@@ -62,9 +62,17 @@ impl AttemptResult {
     /// `None` when this delivered the event, else the error and whether to go on.
     pub fn failure(&self) -> Option<Failure> {
         let (error, retry) = match self {
-            Self::Answered { http_status: 200..=299, .. } => return None,
-            Self::Answered { http_status: status @ 400..=499, .. } => (format!("Client error ({status})"), false),
-            Self::Answered { http_status: status @ 500..=599, .. } => (format!("Server error ({status})"), true),
+            Self::Answered {
+                http_status: 200..=299, ..
+            } => return None,
+            Self::Answered {
+                http_status: status @ 400..=499,
+                ..
+            } => (format!("Client error ({status})"), false),
+            Self::Answered {
+                http_status: status @ 500..=599,
+                ..
+            } => (format!("Server error ({status})"), true),
             Self::Answered { http_status, .. } => (format!("Unexpected status ({http_status})"), true),
             Self::TimedOut => ("Connection timeout".to_owned(), true),
             Self::Failed { code, detail } if detail.is_empty() => ((*code).to_owned(), true),
@@ -106,12 +114,18 @@ mod tests {
     use super::*;
 
     fn answered(http_status: u16) -> AttemptResult {
-        AttemptResult::Answered { http_status, response: None }
+        AttemptResult::Answered {
+            http_status,
+            response: None,
+        }
     }
 
     #[test]
     fn the_table_of_the_contract() {
-        let failed = |code, detail: &str| AttemptResult::Failed { code, detail: detail.into() };
+        let failed = |code, detail: &str| AttemptResult::Failed {
+            code,
+            detail: detail.into(),
+        };
         let rows = [
             (answered(200), None),
             (answered(204), None),
@@ -130,11 +144,22 @@ mod tests {
             (answered(600), Some(("Unexpected status (600)", true))),
             (AttemptResult::TimedOut, Some(("Connection timeout", true))),
             (failed("ECONNREFUSED", ""), Some(("ECONNREFUSED", true))),
-            (failed("ETLS", "certificate expired"), Some(("ETLS: certificate expired", true))),
-            (AttemptResult::Blocked { detail: "127.0.0.1 is loopback".into() }, Some(("EBLOCKED: 127.0.0.1 is loopback", false))),
+            (
+                failed("ETLS", "certificate expired"),
+                Some(("ETLS: certificate expired", true)),
+            ),
+            (
+                AttemptResult::Blocked {
+                    detail: "127.0.0.1 is loopback".into(),
+                },
+                Some(("EBLOCKED: 127.0.0.1 is loopback", false)),
+            ),
         ];
         for (result, expected) in rows {
-            let expected = expected.map(|(error, retry): (&str, bool)| Failure { error: error.into(), retry });
+            let expected = expected.map(|(error, retry): (&str, bool)| Failure {
+                error: error.into(),
+                retry,
+            });
             assert_eq!(result.failure(), expected, "{result:?}");
         }
     }

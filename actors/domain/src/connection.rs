@@ -33,8 +33,14 @@ pub enum ConnectionStatus {
 
 impl ConnectionStatus {
     /// Every status, for tests and CHECK constraints.
-    pub const ALL: [Self; 6] =
-        [Self::Disconnected, Self::Connecting, Self::AwaitingScan, Self::Connected, Self::LoggedOut, Self::Failed];
+    pub const ALL: [Self; 6] = [
+        Self::Disconnected,
+        Self::Connecting,
+        Self::AwaitingScan,
+        Self::Connected,
+        Self::LoggedOut,
+        Self::Failed,
+    ];
 
     /// The word used in JSON and in the database.
     pub const fn as_str(self) -> &'static str {
@@ -89,6 +95,9 @@ pub struct Connection {
 impl Connection {
     /// The key of this connection.
     pub fn key(&self) -> ConnectionKey {
-        ConnectionKey { client_id: self.client_id, phone_number: self.phone_number.clone() }
+        ConnectionKey {
+            client_id: self.client_id,
+            phone_number: self.phone_number.clone(),
+        }
     }
 }

@@ -15,6 +15,9 @@ pub struct InvalidField {
 impl InvalidField {
     /// A refusal of `field`.
     pub fn new(field: &'static str, message: impl Into<String>) -> Self {
-        Self { field, message: message.into() }
+        Self {
+            field,
+            message: message.into(),
+        }
     }
 }

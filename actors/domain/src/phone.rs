@@ -22,14 +22,22 @@ impl PhoneNumber {
     /// # Errors
     /// `InvalidField` naming `field` when what is left is not 8 to 15 digits.
     pub fn parse(field: &'static str, text: &str) -> Result<Self, InvalidField> {
-        let refuse = || InvalidField::new(field, "must be 8 to 15 digits; a leading +, spaces, dashes and brackets are dropped");
+        let refuse = || {
+            InvalidField::new(
+                field,
+                "must be 8 to 15 digits; a leading +, spaces, dashes and brackets are dropped",
+            )
+        };
         // Longer than any number with punctuation: not worth looking at.
         if text.len() > 64 {
             return Err(refuse());
         }
         let rest = text.trim();
         let rest = rest.strip_prefix('+').unwrap_or(rest);
-        let digits: String = rest.chars().filter(|c| !matches!(c, ' ' | '-' | '(' | ')' | '[' | ']')).collect();
+        let digits: String = rest
+            .chars()
+            .filter(|c| !matches!(c, ' ' | '-' | '(' | ')' | '[' | ']'))
+            .collect();
         let long_enough = (8..=15).contains(&digits.len());
         if long_enough && digits.bytes().all(|b| b.is_ascii_digit()) {
             Ok(Self(digits.into()))
@@ -95,28 +103,58 @@ mod tests {
 
     #[test]
     fn punctuation_is_dropped() {
-        for text in ["5511999999999", "+5511999999999", "+55 (11) 99999-9999", " 55 11 [99999] 9999 "] {
-            assert_eq!(text.parse::<PhoneNumber>().unwrap().as_str(), "5511999999999", "{text:?}");
+        for text in [
+            "5511999999999",
+            "+5511999999999",
+            "+55 (11) 99999-9999",
+            " 55 11 [99999] 9999 ",
+        ] {
+            assert_eq!(
+                text.parse::<PhoneNumber>().unwrap().as_str(),
+                "5511999999999",
+                "{text:?}"
+            );
         }
     }
 
     #[test]
     fn other_text_is_refused() {
-        for text in ["", "+", "1234567", "1234567890123456", "5511x99999999", "++5511999999999", "55+11999999999", "５５１１９９９９９９９９９"] {
+        for text in [
+            "",
+            "+",
+            "1234567",
+            "1234567890123456",
+            "5511x99999999",
+            "++5511999999999",
+            "55+11999999999",
+            "５５１１９９９９９９９９９",
+        ] {
             assert!(text.parse::<PhoneNumber>().is_err(), "{text:?}");
         }
     }
 
     #[test]
     fn a_number_is_known_in_both_ways_of_writing_it() {
-        let same = [("5511988888888", "551188888888"), ("5215512345678", "525512345678"), ("5491112345678", "541112345678")];
+        let same = [
+            ("5511988888888", "551188888888"),
+            ("5215512345678", "525512345678"),
+            ("5491112345678", "541112345678"),
+        ];
         for (new, old) in same {
             for (typed, told) in [(new, old), (old, new), (new, new), (old, old)] {
                 assert!(typed.parse::<PhoneNumber>().unwrap().is_account(told), "{typed} {told}");
             }
         }
-        for (typed, told) in [("5511988888888", "5511888888889"), ("5511888888888", "5511999999999"), ("4915112345678", "491512345678"), ("5511988888888", "")] {
-            assert!(!typed.parse::<PhoneNumber>().unwrap().is_account(told), "{typed} {told}");
+        for (typed, told) in [
+            ("5511988888888", "5511888888889"),
+            ("5511888888888", "5511999999999"),
+            ("4915112345678", "491512345678"),
+            ("5511988888888", ""),
+        ] {
+            assert!(
+                !typed.parse::<PhoneNumber>().unwrap().is_account(told),
+                "{typed} {told}"
+            );
         }
     }
 

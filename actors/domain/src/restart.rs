@@ -65,7 +65,11 @@ impl RestartBudget {
         }
         let spread = |wait: Duration| wait + wait.mul_f64(jitter.clamp(0.0, 1.0) * JITTER_SHARE);
         if on_probation || self.recent.len() > BUDGET {
-            let wait = spread(FIRST_PARKING.saturating_mul(1 << self.parkings.min(8)).min(LONGEST_PARKING));
+            let wait = spread(
+                FIRST_PARKING
+                    .saturating_mul(1 << self.parkings.min(8))
+                    .min(LONGEST_PARKING),
+            );
             self.parkings = self.parkings.saturating_add(1);
             self.parked_until = Some(now + wait);
             self.recent.clear();
@@ -85,9 +89,15 @@ mod tests {
         let mut budget = RestartBudget::default();
         let start = Timestamp(1_000_000);
         for n in 0..5 {
-            assert!(matches!(budget.failed(start + Duration::from_secs(n), 0.0), Restart::After(_)), "failure {n}");
+            assert!(
+                matches!(budget.failed(start + Duration::from_secs(n), 0.0), Restart::After(_)),
+                "failure {n}"
+            );
         }
-        assert_eq!(budget.failed(start + Duration::from_secs(6), 0.0), Restart::Park(FIRST_PARKING));
+        assert_eq!(
+            budget.failed(start + Duration::from_secs(6), 0.0),
+            Restart::Park(FIRST_PARKING)
+        );
         assert_eq!(budget.restarts(), 6);
     }
 
@@ -116,7 +126,10 @@ mod tests {
         let mut budget = RestartBudget::default();
         for n in 0..1000 {
             let restart = budget.failed(Timestamp(n * 20_000), 1.0);
-            assert!(matches!(restart, Restart::After(wait) if wait < Duration::from_secs(1)), "failure {n}: {restart:?}");
+            assert!(
+                matches!(restart, Restart::After(wait) if wait < Duration::from_secs(1)),
+                "failure {n}: {restart:?}"
+            );
         }
     }
 }

@@ -14,7 +14,11 @@ const JITTER_SHARE: f64 = 0.10;
 pub fn wait_after(finished: u32, jitter: f64) -> Duration {
     let doublings = finished.saturating_sub(1).min(32);
     let base = FIRST_WAIT_MS.saturating_mul(1 << doublings).min(LONGEST_WAIT_MS);
-    let share = if jitter.is_finite() { jitter.clamp(0.0, 1.0) * JITTER_SHARE } else { 0.0 };
+    let share = if jitter.is_finite() {
+        jitter.clamp(0.0, 1.0) * JITTER_SHARE
+    } else {
+        0.0
+    };
     Duration::from_millis(base) + Duration::from_millis(base).mul_f64(share)
 }
 
@@ -26,8 +30,16 @@ mod tests {
     fn the_schedule_of_the_contract() {
         let seconds = [5, 10, 20, 40, 80, 160, 320, 640, 1280, 2560, 3600, 3600, 3600];
         for (finished, expected) in (1..).zip(seconds) {
-            assert_eq!(wait_after(finished, 0.0), Duration::from_secs(expected), "after attempt {finished}");
-            assert_eq!(wait_after(finished, 1.0), Duration::from_millis(expected * 1100), "after attempt {finished}");
+            assert_eq!(
+                wait_after(finished, 0.0),
+                Duration::from_secs(expected),
+                "after attempt {finished}"
+            );
+            assert_eq!(
+                wait_after(finished, 1.0),
+                Duration::from_millis(expected * 1100),
+                "after attempt {finished}"
+            );
         }
     }
 

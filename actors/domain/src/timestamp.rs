@@ -37,7 +37,9 @@ impl Timestamp {
 
     fn format(self, precision: SecondsFormat) -> String {
         let writable = self.0.clamp(Self::MIN_WRITABLE, Self::MAX_WRITABLE);
-        DateTime::from_timestamp_millis(writable).unwrap_or_default().to_rfc3339_opts(precision, true)
+        DateTime::from_timestamp_millis(writable)
+            .unwrap_or_default()
+            .to_rfc3339_opts(precision, true)
     }
 }
 
@@ -45,7 +47,10 @@ impl Add<Duration> for Timestamp {
     type Output = Timestamp;
 
     fn add(self, duration: Duration) -> Timestamp {
-        Timestamp(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
+        Timestamp(
+            self.0
+                .saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)),
+        )
     }
 }
 
@@ -74,7 +79,11 @@ mod tests {
 
     #[test]
     fn extremes_are_written_not_panicked_on() {
-        for time in [Timestamp(i64::MAX), Timestamp(i64::MIN), Timestamp::from_seconds(i64::MAX)] {
+        for time in [
+            Timestamp(i64::MAX),
+            Timestamp(i64::MIN),
+            Timestamp::from_seconds(i64::MAX),
+        ] {
             assert!(time.to_string().ends_with('Z'));
             assert_eq!((time + Duration::MAX).0, time.0.saturating_add(i64::MAX));
         }

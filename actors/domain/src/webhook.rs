@@ -61,7 +61,10 @@ pub struct Webhook {
 impl Webhook {
     /// Which number of which client it is for.
     pub fn key(&self) -> ConnectionKey {
-        ConnectionKey { client_id: self.client_id, phone_number: self.phone_number.clone() }
+        ConnectionKey {
+            client_id: self.client_id,
+            phone_number: self.phone_number.clone(),
+        }
     }
 }
 
@@ -105,7 +108,10 @@ pub fn check_max_retries(max_retries: i64) -> Result<u32, InvalidField> {
 pub fn check_metadata(metadata: Map<String, Value>) -> Result<Map<String, Value>, InvalidField> {
     let bytes = serde_json::to_vec(&metadata).map_or(usize::MAX, |text| text.len());
     if bytes > METADATA_MAX_BYTES {
-        return Err(InvalidField::new("metadata", format!("is {bytes} bytes of JSON; at most {METADATA_MAX_BYTES} are accepted")));
+        return Err(InvalidField::new(
+            "metadata",
+            format!("is {bytes} bytes of JSON; at most {METADATA_MAX_BYTES} are accepted"),
+        ));
     }
     Ok(metadata)
 }

@@ -21,11 +21,7 @@ pub(super) fn open(myself: &ActorRef<Message>, state: &State, generation: u64) {
         Arc::clone(&state.args.shared),
         Arc::clone(&state.slot),
     );
-    let inbox = Arc::new(SessionInbox::new(
-        key.clone(),
-        shared.persistence.clone(),
-        myself.clone(),
-    ));
+    let inbox = Arc::new(SessionInbox::new(key.clone(), shared.persistence.clone()));
     let (events, happened) = mpsc::unbounded_channel();
     tokio::spawn(forward(happened, myself.clone(), generation));
     let myself = myself.clone();

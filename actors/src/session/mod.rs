@@ -30,8 +30,8 @@ use crate::{
 
 /// A send waits this long for WhatsApp's ack (the issue of a caller that hangs is worse than an unknown outcome).
 const SEND_DEADLINE: Duration = Duration::from_secs(15);
-/// The pause before a state that the store refused is written again, and between looks at whether it takes writes.
-const STORE_PAUSE: Duration = Duration::from_secs(1);
+/// The pause before a state that the store refused is written again.
+const SAVE_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// What the actor is started with.
 pub(crate) struct Args {
@@ -51,10 +51,6 @@ pub(crate) enum Message {
     Saved(Result<bool, WriteError>),
     /// Write the state again.
     SaveAgain,
-    /// Messages were left unacknowledged because the store took no writes.
-    LeftUnacknowledged,
-    /// Look whether the store takes writes again.
-    TryRefetch,
     /// Send a text.
     SendText {
         to: PhoneNumber,
@@ -84,7 +80,6 @@ pub(crate) struct State {
     saving: bool,
     unsaved: bool,
     save_timer: Timer,
-    refetch_timer: Timer,
     ended: Vec<RpcReplyPort<()>>,
     tasks: JoinSet<()>,
 }
@@ -106,7 +101,6 @@ impl Actor for SessionActor {
             saving: false,
             unsaved: false,
             save_timer: Timer::default(),
-            refetch_timer: Timer::default(),
             ended: Vec::new(),
             tasks: JoinSet::new(),
         })
@@ -125,8 +119,6 @@ impl Actor for SessionActor {
             Message::Opened { generation, link } => state.link = Some((generation, link)),
             Message::Saved(result) => on_saved(&myself, state, result),
             Message::SaveAgain => save(&myself, state),
-            Message::LeftUnacknowledged => look_again(&myself, state),
-            Message::TryRefetch => on_try_refetch(&myself, state),
             Message::SendText { to, text, reply } => on_send_text(state, to, text, reply),
             Message::Delete(reply) => end(&myself, state, SessionEvent::Delete, reply),
             Message::Shutdown(reply) => end(&myself, state, SessionEvent::Shutdown, reply),
@@ -271,27 +263,10 @@ fn on_saved(myself: &ActorRef<Message>, state: &mut State, result: Result<bool, 
             tracing::warn!(number = %state.args.key.phone_number, %error, "a session's state was not written; trying again");
             let myself = myself.clone();
             state.save_timer.set(async move {
-                tokio::time::sleep(STORE_PAUSE).await;
+                tokio::time::sleep(SAVE_AGAIN_AFTER).await;
                 let _stopped = myself.cast(Message::SaveAgain);
             });
         }
-    }
-}
-
-fn look_again(myself: &ActorRef<Message>, state: &mut State) {
-    let myself = myself.clone();
-    state.refetch_timer.set(async move {
-        tokio::time::sleep(STORE_PAUSE).await;
-        let _stopped = myself.cast(Message::TryRefetch);
-    });
-}
-
-/// WhatsApp sends what was not acknowledged again when the device connects, and not before.
-fn on_try_refetch(myself: &ActorRef<Message>, state: &mut State) {
-    if state.args.shared.health.store_refusal().is_some() {
-        look_again(myself, state);
-    } else {
-        step(myself, state, SessionEvent::Refetch);
     }
 }
 

@@ -42,9 +42,6 @@ pub enum SessionEvent {
     Disconnect,
     /// The client wants it gone, at WhatsApp too.
     Delete,
-    /// Messages were left unacknowledged because the store took no writes, and it takes them again: WhatsApp sends
-    /// them again to a new link.
-    Refetch,
     /// The program stops: close the link, change no row.
     Shutdown,
     /// Something happened on the link of this generation.
@@ -238,11 +235,6 @@ impl Session {
             SessionEvent::Connect => self.on_connect(now, &mut effects),
             SessionEvent::Disconnect => self.on_disconnect(now, &mut effects),
             SessionEvent::Delete => self.on_delete(now, &mut effects),
-            SessionEvent::Refetch if self.phase == Phase::Connected => {
-                let reason = "fetching messages that could not be stored before".to_owned();
-                self.reopen(now, ConnectionStatus::Connecting, reason, Duration::ZERO, &mut effects);
-            }
-            SessionEvent::Refetch => {}
             SessionEvent::Shutdown => {
                 self.on_shutdown(now, &mut effects);
                 return effects;

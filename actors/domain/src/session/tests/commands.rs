@@ -187,25 +187,6 @@ fn a_deletion_logs_in_once_more_or_goes_without() {
 }
 
 #[test]
-fn refetch_is_a_quick_reconnect_of_a_connected_link() {
-    for place in Place::ALL {
-        let mut desk = Desk::at(place);
-        let before = format!("{:?}", desk.machine);
-        let effects = desk.step(SessionEvent::Refetch);
-        if place != Place::Connected {
-            assert_eq!((effects, format!("{:?}", desk.machine)), (vec![], before), "{place:?}");
-            continue;
-        }
-        assert_eq!(effects, [close(2), Save]);
-        let (status, reason, wanted) = desk.shown();
-        assert_eq!((status, wanted), (Connecting, true));
-        assert!(reason.unwrap().contains("fetching messages"));
-        assert_eq!(desk.gone(), [open(3)], "without a pause");
-        assert_eq!(desk.machine.view().reconnect_attempts, 0);
-    }
-}
-
-#[test]
 fn starts() {
     for status in ConnectionStatus::ALL {
         let row = SessionView {

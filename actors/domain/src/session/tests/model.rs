@@ -179,7 +179,7 @@ impl World {
         self.check();
         if !matches!(
             event,
-            SessionEvent::Connect | SessionEvent::Disconnect | SessionEvent::Delete | SessionEvent::Refetch
+            SessionEvent::Connect | SessionEvent::Disconnect | SessionEvent::Delete
         ) {
             self.stale.push(event);
         }

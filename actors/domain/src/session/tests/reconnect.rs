@@ -129,7 +129,6 @@ fn what_logged_out_or_failed_stays_so_until_connect() {
         let generation = desk.machine.timer_generation;
         for event in [
             SessionEvent::TimerFired { generation },
-            SessionEvent::Refetch,
             SessionEvent::Disconnect,
             SessionEvent::LinkGone { generation: 2 },
         ] {

@@ -10,10 +10,9 @@ impl World {
         match self.pick(24) {
             0 => self.step(SessionEvent::Connect),
             1 => self.step(SessionEvent::Disconnect),
-            2 => self.step(SessionEvent::Refetch),
             3 if self.profile.ends && self.one_in(6) => self.step(SessionEvent::Delete),
             4 if self.profile.ends && self.one_in(12) => self.step(SessionEvent::Shutdown),
-            3..=8 => self.work(),
+            2..=8 => self.work(),
             9..=14 => self.deliver(),
             15..=18 => self.link_acts(),
             19 | 20 => {
@@ -280,7 +279,6 @@ impl World {
         match self.pick(4) {
             0 => self.step(SessionEvent::Disconnect),
             1 => self.end_link(CloseReason::Lost("EOF".into())),
-            2 => self.step(SessionEvent::Refetch),
             _ => {}
         }
         if self.one_in(2) {
