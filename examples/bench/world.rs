@@ -1,0 +1,178 @@
+//! A gateway as `wharf serve` builds it, with scripted links in the place of WhatsApp.
+
+use std::{error::Error, path::PathBuf, sync::Arc, time::Duration};
+
+use tempfile::TempDir;
+use wharf_actors::{Gateway, NewWebhook, Settings};
+use wharf_domain::{
+    ClientId, ConnectionKey, ConnectionStatus, EventStatus, IncomingMessage, PhoneNumber, Timestamp, WebhookId,
+    address::TargetPolicy,
+};
+use wharf_store::{EventFilter, Store, StoreOptions};
+use wharf_whatsapp::{ScriptedFactory, ScriptedHandle};
+
+use crate::receiver::now_us;
+
+pub(crate) type Failure = Box<dyn Error + Send + Sync>;
+
+/// How often a state that has no wake-up is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
+/// What fills a message up, so that both contenders send bodies of about 550 bytes.
+const TEXT: usize = 330;
+
+/// A running gateway.
+pub(crate) struct World {
+    pub(crate) gateway: Gateway,
+    pub(crate) store: Store,
+    client: ClientId,
+    links: ScriptedFactory,
+    /// Removed at the end, when the store was made for this run.
+    _directory: Option<TempDir>,
+}
+
+/// One linked number with its webhook.
+pub(crate) struct Line {
+    number: PhoneNumber,
+    webhook: WebhookId,
+    link: ScriptedHandle,
+}
+
+/// The store that was asked for, or a new one beside this program: under `target/`, so on a real disk.
+pub(crate) fn store_url(asked: Option<&str>) -> Result<(String, Option<TempDir>), Failure> {
+    if let Some(url) = asked {
+        return Ok((url.to_owned(), None));
+    }
+    let beside = std::env::current_exe()?
+        .parent()
+        .map_or_else(PathBuf::new, PathBuf::from);
+    let directory = tempfile::Builder::new().prefix("load-").tempdir_in(beside)?;
+    Ok((
+        format!("sqlite://{}", directory.path().join("wharf.db").display()),
+        Some(directory),
+    ))
+}
+
+impl World {
+    pub(crate) async fn start(url: Option<&str>) -> Result<Self, Failure> {
+        let (url, directory) = store_url(url)?;
+        // As `wharf serve` opens it.
+        let store = Store::open(&StoreOptions {
+            url,
+            readers: 4,
+            exclusive: true,
+        })
+        .await?;
+        let client = match store.clients().await?.first() {
+            Some(client) => client.id,
+            None => wharf::clients::add(&store, "load").await?.id,
+        };
+        let links = ScriptedFactory::new();
+        let gateway = Gateway::start(settings(), store.clone(), Arc::new(links.clone())).await?;
+        Ok(Self {
+            gateway,
+            store,
+            client,
+            links,
+            _directory: directory,
+        })
+    }
+
+    /// Registers webhooks for `count` new numbers, many at a time, without linking any.
+    pub(crate) async fn webhooks(&self, count: usize, target: &str) -> Result<Vec<(PhoneNumber, WebhookId)>, Failure> {
+        let known = self.store.webhooks(self.client).await?;
+        let mut all: Vec<_> = known
+            .into_iter()
+            .map(|known| (known.phone_number, known.id))
+            .take(count)
+            .collect();
+        let rest: Vec<usize> = (all.len()..count).collect();
+        for some in rest.chunks(256) {
+            let registered = some.iter().map(|&n| async move {
+                let new = NewWebhook {
+                    phone_number: format!("55118{n:08}").parse()?,
+                    webhook_url: target.to_owned(),
+                    max_retries: 3,
+                    is_active: true,
+                    metadata: None,
+                };
+                let webhook = self.gateway.register_webhook(self.client, new).await?;
+                Ok::<_, Failure>((webhook.phone_number, webhook.id))
+            });
+            all.extend(futures::future::try_join_all(registered).await?);
+        }
+        Ok(all)
+    }
+
+    /// `count` numbers, linked, each with a webhook.
+    pub(crate) async fn lines(&self, count: usize, target: &str) -> Result<Vec<Line>, Failure> {
+        let mut lines = Vec::with_capacity(count);
+        for (number, webhook) in self.webhooks(count, target).await? {
+            let key = ConnectionKey {
+                client_id: self.client,
+                phone_number: number.clone(),
+            };
+            // It is there already in a store that was used before.
+            let _exists = self.gateway.create_connection(self.client, number.clone()).await;
+            let link = self.links.wait_for_link(&key).await;
+            let jid = format!("{number}:1@s.whatsapp.net");
+            link.pair(&jid, number.as_str());
+            link.connect(&jid, None);
+            lines.push(Line { number, webhook, link });
+        }
+        for line in &lines {
+            while self.gateway.connection(self.client, &line.number).await?.status != ConnectionStatus::Connected {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        }
+        Ok(lines)
+    }
+
+    /// Waits until the outcome of everything is committed.
+    pub(crate) async fn settled(&self, lines: &[Line]) -> Result<(), Failure> {
+        let pending = EventFilter {
+            status: Some(EventStatus::Pending),
+            limit: 1,
+            cursor: None,
+        };
+        for line in lines {
+            while !self
+                .store
+                .events(self.client, line.webhook, &pending)
+                .await?
+                .events
+                .is_empty()
+            {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn settings() -> Settings {
+    Settings {
+        targets: TargetPolicy {
+            allow_http: true,
+            allow_private_networks: true,
+        },
+        session_starts_per_second: 100_000,
+        ..Settings::default()
+    }
+}
+
+impl Line {
+    /// A message comes in; returns when WhatsApp may be told that we have it.
+    pub(crate) async fn inject(&self, run: u64, n: u64, chats: u64) -> Result<(), Failure> {
+        let sender = format!("5511{:09}", n % chats);
+        let message = IncomingMessage {
+            chat: format!("{sender}@s.whatsapp.net"),
+            sender: format!("{sender}@s.whatsapp.net"),
+            message_id: format!("3EB0{run:012X}{n:08X}"),
+            from: sender,
+            timestamp: Timestamp::from_seconds(i64::try_from(now_us() / 1_000_000)?),
+            kind: "text".to_owned(),
+            content: format!("@t={}; {:x<TEXT$}", now_us(), ""),
+        };
+        Ok(self.link.deliver(vec![message]).await?)
+    }
+}
