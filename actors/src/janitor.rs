@@ -1,8 +1,8 @@
 //! The janitor: what has to be done now and then.
 //!
-//! Owns nothing. Supervised by the gateway. Restarts from nothing. Stops with the tree. It deletes
-//! idempotency keys whose day is over (CONTRACT.md section 2), and has every delivery look at the store once more, which
-//! heals a wake-up that was lost on the way.
+//! Owns nothing. Supervised by the gateway. Restarts from nothing. Stops with the tree. It deletes idempotency keys whose
+//! day is over (CONTRACT.md section 2), ends what still waits for deleted webhooks, and has every delivery look at the
+//! store once more, which heals a wake-up that was lost on the way.
 
 use std::{sync::Arc, time::Duration};
 
@@ -63,15 +63,18 @@ impl Actor for JanitorActor {
                 for delivery in state.shared.directory.deliveries() {
                     let _restarting = delivery.cast(delivery::Message::Happened(DeliveryEvent::LookAgain));
                 }
-                let shared = Arc::clone(&state.shared);
-                let before = Timestamp(clock::now().0 - i64::try_from(KEYS_KEPT.as_millis()).unwrap_or(i64::MAX));
-                tokio::spawn(async move {
-                    if let Err(error) = shared.persistence.commit(Write::PurgeKeys, before).await {
-                        tracing::warn!(%error, "idempotency keys were not cleaned up");
-                    }
-                });
+                tokio::spawn(clean_up(Arc::clone(&state.shared)));
             }
         }
         Ok(())
+    }
+}
+
+async fn clean_up(shared: Arc<Shared>) {
+    let day_ago = Timestamp(clock::now().0 - i64::try_from(KEYS_KEPT.as_millis()).unwrap_or(i64::MAX));
+    let keys = shared.persistence.commit(Write::PurgeKeys, day_ago).await.map(drop);
+    let settled = shared.persistence.commit_all(Write::SettleDeleted, ()).await;
+    if let Err(error) = keys.and(settled) {
+        tracing::warn!(%error, "cleaning up was not committed; the next round tries again");
     }
 }

@@ -363,7 +363,12 @@ fn on_remove(myself: &ActorRef<Message>, state: &mut State, reply: RpcReplyPort<
         if late > 0 {
             tracing::warn!(client = %args.client_id, late, "some devices of a removed client could not be logged out");
         }
-        if let Err(error) = args.shared.persistence.commit(Write::PurgeClient, args.client_id).await {
+        if let Err(error) = args
+            .shared
+            .persistence
+            .commit_all(Write::PurgeClient, args.client_id)
+            .await
+        {
             tracing::warn!(client = %args.client_id, %error, "a removed client's rows stay until the next start");
         }
         let _stopped = myself.cast(Message::Ended);

@@ -64,6 +64,20 @@ impl Persistence {
         }
     }
 
+    /// Has `input` committed again and again until the answer is that nothing is left to do: work on many rows goes in
+    /// steps, so that no other write waits long for its group.
+    ///
+    /// # Errors
+    /// As [`Persistence::commit`]; what was done stays done.
+    pub(crate) async fn commit_all<I: Clone>(
+        &self,
+        verb: fn(Job<I, bool>) -> Write,
+        input: I,
+    ) -> Result<(), WriteError> {
+        while !self.commit(verb, input.clone()).await? {}
+        Ok(())
+    }
+
     /// Waits until everything told so far is committed, at most `deadline`.
     pub(crate) async fn flush(&self, deadline: Duration) {
         if let Some(actor) = self.directory.persistence() {

@@ -89,8 +89,10 @@ pub(crate) enum Write {
     ClaimKey(Job<Claim, KeyClaim>),
     /// Its end.
     SettleKey(Job<Settlement, ()>),
-    /// All rows of a removed client, after its sessions were logged out.
-    PurgeClient(Job<ClientId, ()>),
+    /// The events that still wait for a deleted webhook. `false`: there are more of them.
+    SettleDeleted(Job<(), bool>),
+    /// Rows of a removed client, after its sessions were logged out. `false`: there are more of them.
+    PurgeClient(Job<ClientId, bool>),
     /// Idempotency keys whose day is over.
     PurgeKeys(Job<Timestamp, u64>),
 }
@@ -109,6 +111,7 @@ macro_rules! each_job {
             Write::DeleteConnection($job) => $body,
             Write::ClaimKey($job) => $body,
             Write::SettleKey($job) => $body,
+            Write::SettleDeleted($job) => $body,
             Write::PurgeClient($job) => $body,
             Write::PurgeKeys($job) => $body,
         }
@@ -213,10 +216,8 @@ impl Write {
                 }
                 job.output = Some(());
             }
-            Self::PurgeClient(job) => {
-                group.purge_client(job.input).await?;
-                job.output = Some(());
-            }
+            Self::SettleDeleted(job) => job.output = Some(group.settle_deleted_webhooks().await?),
+            Self::PurgeClient(job) => job.output = Some(group.purge_client(job.input).await?),
             Self::PurgeKeys(job) => job.output = Some(group.purge_keys(job.input).await?),
         }
         Ok(())
