@@ -125,19 +125,27 @@ impl Gateway {
         event: SessionEvent,
     ) -> Result<Connection, GatewayError> {
         let connection = self.connection(client, number).await?;
-        let session = self.session(&connection)?;
+        let session = self.session(&connection).await?;
         session
             .cast(session::Message::Happened(event))
             .map_err(|_| restarting())?;
         self.connection(client, number).await
     }
 
-    fn session(&self, connection: &Connection) -> Result<ActorRef<session::Message>, GatewayError> {
-        self.shared
+    /// The session's actor. One that has ended although its row is there (a deletion that outlived its caller) is started
+    /// again, for the next try.
+    async fn session(&self, connection: &Connection) -> Result<ActorRef<session::Message>, GatewayError> {
+        let running = self
+            .shared
             .directory
             .session(&connection.key())
-            .and_then(|entry| entry.actor)
-            .ok_or_else(restarting)
+            .and_then(|entry| entry.actor);
+        if let Some(actor) = running {
+            return Ok(actor);
+        }
+        let message = tenant::Message::ConnectionCreated(Box::new(connection.clone()));
+        let _restarting = self.tenant(connection.client_id).await?.cast(message);
+        Err(restarting())
     }
 
     /// Logs out at WhatsApp, forgets the keys and the connection.
@@ -146,7 +154,7 @@ impl Gateway {
     /// `NotFound`; `Unavailable` when that could not be carried through: try again.
     pub async fn delete_connection(&self, client: ClientId, number: &PhoneNumber) -> Result<(), GatewayError> {
         let connection = self.connection(client, number).await?;
-        let session = self.session(&connection)?;
+        let session = self.session(&connection).await?;
         match session.call(session::Message::Delete, Some(DELETE_DEADLINE)).await {
             Ok(CallResult::Success(())) => {}
             _ => return Err(restarting()),
@@ -233,7 +241,7 @@ impl Gateway {
     }
 
     async fn send(&self, connection: &Connection, to: PhoneNumber, text: String) -> Result<SentMessage, GatewayError> {
-        let session = self.session(connection)?;
+        let session = self.session(connection).await?;
         let ask = |reply| session::Message::SendText {
             to: to.clone(),
             text,

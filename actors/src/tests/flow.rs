@@ -2,11 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use wharf_domain::{ConnectionStatus, EventStatus, Timestamp, session::CloseReason, webhook::WebhookPatch};
+use wharf_domain::{
+    ConnectionKey, ConnectionStatus, EventStatus, Timestamp, session::CloseReason, webhook::WebhookPatch,
+};
 use wharf_support::{Reply, wait_until};
 
 use super::world::{WITHIN, World, message, number, open_store, settings};
-use crate::{Gateway, GatewayError, clock};
+use crate::{Gateway, GatewayError, clock, session};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_is_committed_then_delivered() {
@@ -244,5 +246,31 @@ async fn the_wrong_phone_is_unlinked() {
         world.links.counters().logged_out == 1
     })
     .await;
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deletion_that_outlived_its_caller_can_be_repeated() {
+    let world = World::start().await;
+    let client = world.add_client("a").await;
+    world.connected(client.id, &number(7)).await;
+    let key = ConnectionKey {
+        client_id: client.id,
+        phone_number: number(7),
+    };
+    let actor = world.gateway.shared.directory.session(&key).unwrap().actor.unwrap();
+    // Its caller is gone, so nobody deletes the row.
+    let _gave_up = actor.call(session::Message::Delete, Some(Duration::ZERO)).await;
+    wait_until("the session has ended", WITHIN, || async {
+        world.gateway.shared.directory.session(&key).unwrap().actor.is_none()
+    })
+    .await;
+    assert_eq!(world.links.counters().logged_out, 1);
+    wait_until("it is deleted", WITHIN, || async {
+        world.gateway.delete_connection(client.id, &number(7)).await.is_ok()
+    })
+    .await;
+    let gone = world.gateway.connection(client.id, &number(7)).await;
+    assert_eq!(gone.unwrap_err(), GatewayError::NotFound("connection"));
     world.gateway.stop().await;
 }

@@ -22,7 +22,7 @@ const SILENCE_CHECK: Duration = Duration::from_secs(5);
 /// 27 s after a tick, and skips one tick after traffic); CONTRACT.md section 7 wants a stall noticed within 60 s.
 const SILENCE_LIMIT: Duration = Duration::from_secs(50);
 /// How long a link may take from opening to a QR code or a login, and from a scan to a login.
-const OPENING_LIMIT: Duration = Duration::from_secs(45);
+const OPENING_LIMIT: Duration = Duration::from_secs(60);
 /// How long a QR code may outlive its own end before the link is taken for dead.
 const QR_GRACE: Duration = Duration::from_secs(60);
 /// How long a deletion waits for a closed link to log in, in order to log out.
