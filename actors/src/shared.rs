@@ -89,3 +89,19 @@ impl Pacer {
         mine
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use super::*;
+
+    #[test]
+    fn many_starts_are_spread_evenly() {
+        let pacer = Pacer::new(20);
+        let starts: Vec<Timestamp> = (0..100).map(|_| pacer.next()).collect();
+        let apart = starts.windows(2).map(|pair| pair[1].since(pair[0]));
+        assert!(apart.into_iter().all(|apart| apart >= Duration::from_millis(50)));
+        assert!(starts[99].since(starts[0]) < Duration::from_secs(6));
+    }
+}

@@ -1,4 +1,4 @@
-//! SIGKILL in the middle of a stream, ten times over.
+//! The gateway as a process of its own: SIGKILL in the middle of a stream, ten times over, and SIGTERM.
 
 use std::{
     collections::HashSet,
@@ -8,6 +8,7 @@ use std::{
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use wharf_support::{Receiver, temp_dir, wait_until};
 use wharf_testnet::{Network, NetworkConfig};
 
@@ -49,50 +50,117 @@ async fn all_events(api: &Api, webhook: &str) -> Vec<Value> {
     }
 }
 
+/// A database with one client, and how its gateway is started and asked.
+struct Ground {
+    _dir: TempDir,
+    network: Network,
+    receiver: Receiver,
+    settings: Vec<(&'static str, String)>,
+    api: Api,
+}
+
+impl Ground {
+    async fn prepare() -> Self {
+        let dir = temp_dir();
+        let network = Network::start(NetworkConfig::default()).await.unwrap();
+        let mut settings = variables(&dir, &network);
+        let address = format!("127.0.0.1:{}", wharf_support::closed_port());
+        settings[0].1.clone_from(&address);
+        let options = wharf_store::StoreOptions {
+            url: settings[1].1.clone(),
+            readers: 1,
+            exclusive: false,
+        };
+        let store = wharf_store::Store::open(&options).await.unwrap();
+        let client = wharf::clients::add(&store, "alone").await.unwrap();
+        let api = Api::new(address.parse().unwrap(), &client.token);
+        Self {
+            _dir: dir,
+            network,
+            receiver: Receiver::start().await,
+            settings,
+            api,
+        }
+    }
+
+    async fn start(&self) -> Process {
+        let process = start(&self.settings);
+        self.wait_until_up().await;
+        process
+    }
+
+    async fn wait_until_up(&self) {
+        wait_until("the gateway is up", WITHIN, || async {
+            let asked = self.api.request(reqwest::Method::GET, "/readyz").send().await;
+            asked.is_ok_and(|answer| answer.status().is_success())
+        })
+        .await;
+    }
+
+    /// Links the number, with a webhook to `path` of the receiver. Answers the webhook's id.
+    async fn link(&self, path: &str) -> String {
+        self.network.create_account(NUMBER).await.unwrap();
+        let webhook = json!({"phone_number": NUMBER, "webhook_url": self.receiver.url(path), "max_retries": 10});
+        let webhook = id(&self
+            .api
+            .post("/api/webhooks/register", webhook)
+            .await
+            .expect(StatusCode::CREATED));
+        let connection = json!({"phone_number": NUMBER});
+        self.api
+            .post("/api/whatsapp/connections", connection)
+            .await
+            .expect(StatusCode::CREATED);
+        let qr = self.api.wait_for_qr(NUMBER).await;
+        self.network.scan(NUMBER, &qr).await.unwrap();
+        self.api
+            .wait_for_status(&format!("/api/whatsapp/connections/{NUMBER}"), "connected")
+            .await;
+        webhook
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_running_attempt_is_waited_for_at_sigterm() {
+    let ground = Ground::prepare().await;
+    let mut process = ground.start().await;
+    let webhook = ground.link("/slow/3000").await;
+    ground.network.create_account(CONTACT).await.unwrap();
+    ground.network.send_text(CONTACT, NUMBER, "slowly").await.unwrap();
+    ground.receiver.wait_for(1, WITHIN).await;
+    let signalled = Command::new("kill")
+        .args(["-TERM", &process.0.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(signalled.success());
+    let status = wait_until("it has ended", Duration::from_secs(20), || {
+        let ended = process.0.try_wait().unwrap();
+        async move { ended }
+    })
+    .await;
+    assert_eq!(status.code(), Some(0));
+    let _process = ground.start().await;
+    let event = ground.api.wait_for_events(&webhook, "delivered", 1).await.remove(0);
+    assert_eq!(
+        (&event["attempt_count"], ground.receiver.count()),
+        (&json!(1), 1),
+        "its outcome was committed"
+    );
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_kills_lose_nothing() {
-    let dir = temp_dir();
-    let network = Network::start(NetworkConfig::default()).await.unwrap();
-    let receiver = Receiver::start().await;
-    let mut settings = variables(&dir, &network);
-    let address = format!("127.0.0.1:{}", wharf_support::closed_port());
-    settings[0].1.clone_from(&address);
-    let store_url = settings[1].1.clone();
-    let options = wharf_store::StoreOptions {
-        url: store_url,
-        readers: 1,
-        exclusive: false,
-    };
-    let store = wharf_store::Store::open(&options).await.unwrap();
-    let client = wharf::clients::add(&store, "killed").await.unwrap();
-    drop(store);
-    let api = Api::new(address.parse().unwrap(), &client.token);
-    let up = || async {
-        api.request(reqwest::Method::GET, "/readyz")
-            .send()
-            .await
-            .is_ok_and(|it| it.status().is_success())
-    };
-
-    let mut process = start(&settings);
-    wait_until("the gateway is up", WITHIN, up).await;
+    let ground = Ground::prepare().await;
+    let mut process = ground.start().await;
+    // One answer in seven fails at first, so that retries are under way too.
+    let webhook = ground.link("/flaky/14").await;
+    let Ground {
+        network, receiver, api, ..
+    } = &ground;
     let chats: Vec<String> = (0..8).map(|n| format!("55119000000{n:02}")).collect();
-    for phone in chats.iter().map(String::as_str).chain([NUMBER, CONTACT]) {
+    for phone in &chats {
         network.create_account(phone).await.unwrap();
     }
-    // One answer in seven fails at first, so that retries are under way too.
-    let webhook = json!({"phone_number": NUMBER, "webhook_url": receiver.url("/flaky/14"), "max_retries": 10});
-    let webhook = id(&api
-        .post("/api/webhooks/register", webhook)
-        .await
-        .expect(StatusCode::CREATED));
-    api.post("/api/whatsapp/connections", json!({"phone_number": NUMBER}))
-        .await
-        .expect(StatusCode::CREATED);
-    let qr = api.wait_for_qr(NUMBER).await;
-    network.scan(NUMBER, &qr).await.unwrap();
-    api.wait_for_status(&format!("/api/whatsapp/connections/{NUMBER}"), "connected")
-        .await;
 
     let mut sent = HashSet::new();
     for round in 0..10_u64 {
@@ -106,14 +174,14 @@ async fn ten_kills_lose_nothing() {
             );
             if n == 5 + round * 3 {
                 drop(process);
-                process = start(&settings);
+                process = start(&ground.settings);
             }
         }
-        wait_until("the gateway is up again", WITHIN, up).await;
+        ground.wait_until_up().await;
     }
     let what = format!("all {} messages are delivered", sent.len());
     wait_until(&what, Duration::from_secs(180), || async {
-        all_events(&api, &webhook)
+        all_events(api, &webhook)
             .await
             .iter()
             .filter(|event| event["status"] == "delivered")
@@ -121,7 +189,7 @@ async fn ten_kills_lose_nothing() {
             == sent.len()
     })
     .await;
-    let events = all_events(&api, &webhook).await;
+    let events = all_events(api, &webhook).await;
     let rows: HashSet<String> = events
         .iter()
         .map(|event| event["message_id"].as_str().unwrap().to_owned())
@@ -140,5 +208,4 @@ async fn ten_kills_lose_nothing() {
         .collect();
     assert_eq!(received, sent, "each at least once");
     drop(process);
-    network.stop().await;
 }
