@@ -152,6 +152,7 @@ fn settings(config: &Config) -> Settings {
             allow_private_networks: delivery.allow_private_networks,
         },
         extra_roots_pem: delivery.extra_roots_pem.clone(),
+        secrets_key: config.store.secrets_key.clone(),
         ..Settings::default()
     }
 }

@@ -8,7 +8,10 @@
 use std::{sync::Arc, time::Duration};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
-use tokio::{sync::Semaphore, task::JoinSet};
+use tokio::{
+    sync::{Semaphore, watch},
+    task::JoinSet,
+};
 use wharf_domain::{
     AttemptOutcome, AttemptResult, ClientId, EventId, PendingEvent, Timestamp, Webhook, WebhookId,
     delivery::{Delivery, DeliveryConfig, DeliveryEvent, DeliverySnapshot, DueQuery, Effect, RetryAnswer},
@@ -17,6 +20,7 @@ use wharf_store::Renewal;
 
 use crate::{
     clock,
+    keyring::Keyring,
     persistence::{Write, WriteError},
     post::Post,
     shared::Shared,
@@ -55,6 +59,8 @@ pub(crate) enum Message {
     Arrived(PendingEvent),
     /// The webhook was changed.
     Changed(Box<Webhook>),
+    /// The webhook's secrets were changed; answers when what begins from here on is signed with the new ones.
+    SecretsChanged(RpcReplyPort<()>),
     /// A client wants an event retried.
     RetryEvent {
         event_id: EventId,
@@ -82,6 +88,9 @@ pub(crate) struct State {
     machine: Option<Delivery>,
     /// Changes with a PATCH.
     url: Arc<str>,
+    /// What signs. Attempts look here when they have their slots, which may be long after they were begun.
+    keyring: watch::Sender<Arc<Keyring>>,
+    hub_signature: bool,
     timer: Timer,
     /// Attempts and store calls under way; they end with the actor, so that a restarted one is alone.
     tasks: JoinSet<()>,
@@ -94,10 +103,13 @@ impl Actor for DeliveryActor {
 
     async fn pre_start(&self, myself: ActorRef<Message>, args: Args) -> Result<State, ActorProcessingErr> {
         myself.cast(Message::Begin)?;
+        let keyring = Keyring::new(args.client_id, args.webhook_id, false);
         Ok(State {
             args,
             machine: None,
             url: "".into(),
+            keyring: watch::Sender::new(Arc::new(keyring)),
+            hub_signature: false,
             timer: Timer::default(),
             tasks: JoinSet::new(),
         })
@@ -113,6 +125,10 @@ impl Actor for DeliveryActor {
             Message::Begin => Box::pin(on_begin(&myself, state)).await?,
             Message::Arrived(event) => step(&myself, state, DeliveryEvent::Arrived(event)),
             Message::Changed(webhook) => on_changed(&myself, state, &webhook),
+            Message::SecretsChanged(reply) => {
+                renew_keyring(state);
+                let _asker_gone = reply.send(());
+            }
             Message::RetryEvent { event_id, force, reply } => on_retry(&myself, state, event_id, force, reply),
             Message::Happened(event) => step(&myself, state, event),
             Message::Close => step(&myself, state, DeliveryEvent::Closing),
@@ -139,7 +155,7 @@ async fn on_begin(myself: &ActorRef<Message>, state: &mut State) -> Result<(), A
         myself.stop(Some(DONE.to_owned()));
         return Ok(());
     };
-    state.url = webhook.webhook_url.as_str().into();
+    take_over(state, &webhook);
     let mut machine = Delivery::new(webhook.id, config(state, &webhook), webhook.failure_count);
     let effects = machine.start(clock::now());
     state.machine = Some(machine);
@@ -156,9 +172,27 @@ fn config(state: &State, webhook: &Webhook) -> DeliveryConfig {
 }
 
 fn on_changed(myself: &ActorRef<Message>, state: &mut State, webhook: &Webhook) {
-    state.url = webhook.webhook_url.as_str().into();
+    take_over(state, webhook);
     let config = config(state, webhook);
     step(myself, state, DeliveryEvent::Configured(config));
+}
+
+/// What attempts are made with; the machine knows nothing of it.
+fn take_over(state: &mut State, webhook: &Webhook) {
+    state.url = webhook.webhook_url.as_str().into();
+    if state.hub_signature != webhook.hub_signature {
+        state.hub_signature = webhook.hub_signature;
+        renew_keyring(state);
+    }
+}
+
+/// The next attempt reads the secrets anew.
+fn renew_keyring(state: &State) {
+    let Args {
+        client_id, webhook_id, ..
+    } = state.args;
+    let keyring = Keyring::new(client_id, webhook_id, state.hub_signature);
+    state.keyring.send_replace(Arc::new(keyring));
 }
 
 fn step(myself: &ActorRef<Message>, state: &mut State, event: DeliveryEvent) {
@@ -220,7 +254,7 @@ fn attempt_task(
     payload: Option<bytes::Bytes>,
 ) -> impl Future<Output = ()> + Send + 'static {
     let (shared, client_slots) = (Arc::clone(&state.args.shared), Arc::clone(&state.args.client_slots));
-    let url = Arc::clone(&state.url);
+    let (url, keyring) = (Arc::clone(&state.url), state.keyring.subscribe());
     async move {
         let Ok(_client_slot) = client_slots.acquire().await else {
             return;
@@ -230,16 +264,24 @@ fn attempt_task(
         };
         let result = match read_payload(&shared, event_id, payload).await {
             Some(body) => {
-                shared
-                    .poster
-                    .post(Post {
-                        url: &url,
-                        event_id,
-                        attempt,
-                        timestamp: clock::now(),
-                        body,
-                    })
-                    .await
+                let keyring = Arc::clone(&keyring.borrow());
+                match keyring.signer(&shared).await {
+                    Ok(signer) => {
+                        let timestamp = clock::now();
+                        let post = Post {
+                            url: &url,
+                            event_id,
+                            attempt,
+                            timestamp,
+                            signatures: signer.sign(event_id, timestamp, &body),
+                            body,
+                        };
+                        shared.poster.post(post).await
+                    }
+                    Err(error) => AttemptResult::Blocked {
+                        detail: error.to_string(),
+                    },
+                }
             }
             // Retention cannot have taken it: it is pending. Somebody deleted the row by hand.
             None => AttemptResult::Blocked {

@@ -10,7 +10,7 @@ use ractor::{Actor, ActorRef};
 use serde::Serialize;
 use thiserror::Error;
 use tokio::sync::Semaphore;
-use wharf_domain::{ClientId, InvalidField, PhoneNumber, Timestamp, TokenHash};
+use wharf_domain::{ClientId, InvalidField, PhoneNumber, Timestamp, TokenHash, Webhook, signing::Secret};
 use wharf_store::{Store, StoreError};
 use wharf_whatsapp::LinkFactory;
 
@@ -22,6 +22,7 @@ use crate::{
     root::{self, RootActor},
     shared::{Pacer, Settings, Shared},
     tenant,
+    vault::{Vault, VaultError},
 };
 
 /// What a webhook is registered with; defaults are the facade's reading of CONTRACT.md section 2.
@@ -37,6 +38,19 @@ pub struct NewWebhook {
     pub is_active: bool,
     /// The client's own object.
     pub metadata: Option<serde_json::Map<String, serde_json::Value>>,
+    /// Whether to sign as Meta does, too.
+    pub hub_signature: bool,
+}
+
+/// A webhook with its new secret: the only answers that show one.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct WebhookWithSecret {
+    /// The webhook.
+    #[serde(flatten)]
+    pub webhook: Webhook,
+    /// What its deliveries are signed with from now on.
+    #[serde(serialize_with = "Secret::reveal_in")]
+    pub secret: Secret,
 }
 
 /// A QR code to scan.
@@ -102,6 +116,9 @@ pub enum StartError {
     /// The HTTP client for deliveries.
     #[error(transparent)]
     Poster(#[from] PosterError),
+    /// The webhooks' secrets.
+    #[error(transparent)]
+    Secrets(#[from] VaultError),
     /// The root of the tree.
     #[error("the supervision tree cannot be started: {0}")]
     Tree(String),
@@ -140,6 +157,7 @@ impl Gateway {
             directory,
             health: Arc::default(),
             poster: Poster::new(poster)?,
+            vault: Vault::open_for(&store, settings.secrets_key.as_ref()).await?,
             links,
             bulkheads: Bulkheads::start(settings.bulkheads).await?,
             slots: Arc::new(Semaphore::new(settings.max_in_flight)),
@@ -196,6 +214,12 @@ impl Gateway {
 
 fn restarting() -> GatewayError {
     GatewayError::Unavailable("this part of the gateway is being restarted; try again in a moment".to_owned())
+}
+
+impl From<VaultError> for GatewayError {
+    fn from(error: VaultError) -> Self {
+        Self::Unavailable(error.to_string())
+    }
 }
 
 impl From<StoreError> for GatewayError {

@@ -19,6 +19,7 @@ mod directory;
 mod gateway;
 mod health;
 mod janitor;
+mod keyring;
 mod persistence;
 mod post;
 mod root;
@@ -28,13 +29,15 @@ mod supervision;
 mod tenant;
 mod tenants;
 mod timer;
+mod vault;
 mod web;
 
 #[cfg(test)]
 mod tests;
 
 pub use bulkhead::BulkheadError;
-pub use gateway::{Gateway, GatewayError, IdempotencyKey, NewWebhook, Qr, SentMessage, StartError};
+pub use gateway::{Gateway, GatewayError, IdempotencyKey, NewWebhook, Qr, SentMessage, StartError, WebhookWithSecret};
 pub use post::PosterError;
 pub use shared::Settings;
+pub use vault::{SecretsKey, VaultError};
 pub use web::Web;

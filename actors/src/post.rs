@@ -36,6 +36,7 @@ use wharf_domain::{
     AttemptResult, EventId, InvalidField, Timestamp,
     address::{TargetPolicy, Url, check_url},
     attempt::{RESPONSE_EXCERPT_BYTES, RESPONSE_READ_BYTES},
+    signing::Signatures,
 };
 
 use lookup::{LookupError, Lookups};
@@ -109,6 +110,8 @@ pub(crate) struct Post<'a> {
     pub(crate) attempt: u32,
     /// When this attempt starts.
     pub(crate) timestamp: Timestamp,
+    /// What signs this attempt; none of a webhook without a secret.
+    pub(crate) signatures: Signatures,
     /// The payload, the same bytes on every attempt.
     pub(crate) body: Bytes,
 }
@@ -194,15 +197,26 @@ impl Poster {
     }
 
     async fn exchange(&self, url: Url, post: Post<'_>) -> Result<AttemptResult, reqwest::Error> {
-        let request = self
+        let mut request = self
             .client
             .post(url)
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
             .header("webhook-id", post.event_id.to_string())
             .header("webhook-timestamp", post.timestamp.seconds())
-            .header("webhook-attempt", post.attempt)
-            .body(post.body);
-        read_answer(request.send().await?).await
+            .header("webhook-attempt", post.attempt);
+        let Signatures {
+            webhook_signature,
+            hub_signature,
+        } = post.signatures;
+        for (name, signature) in [
+            ("webhook-signature", webhook_signature),
+            ("x-hub-signature-256", hub_signature),
+        ] {
+            if let Some(signature) = signature {
+                request = request.header(name, signature);
+            }
+        }
+        read_answer(request.body(post.body).send().await?).await
     }
 
     /// Checks the target of a registration: its form, and within 3 s the addresses of its name. A name that does not

@@ -10,7 +10,15 @@ use wharf_domain::{Timestamp, address::TargetPolicy};
 use wharf_store::Store;
 use wharf_whatsapp::LinkFactory;
 
-use crate::{bulkhead::Bulkheads, clock, directory::Directory, health::Health, persistence::Persistence, post::Poster};
+use crate::{
+    bulkhead::Bulkheads,
+    clock,
+    directory::Directory,
+    health::Health,
+    persistence::Persistence,
+    post::Poster,
+    vault::{SecretsKey, Vault},
+};
 
 /// What can be set from outside; config.toml says what each value means.
 #[derive(Debug, Clone)]
@@ -31,6 +39,8 @@ pub struct Settings {
     pub attempt_timeout: Duration,
     /// Certificates (PEM) that are trusted beside the usual ones.
     pub extra_roots_pem: String,
+    /// What webhooks' secrets are encrypted with; `None` is the key in the file beside the database.
+    pub secrets_key: Option<SecretsKey>,
 }
 
 impl Default for Settings {
@@ -47,6 +57,7 @@ impl Default for Settings {
             },
             attempt_timeout: Duration::from_secs(10),
             extra_roots_pem: String::new(),
+            secrets_key: None,
         }
     }
 }
@@ -59,6 +70,7 @@ pub(crate) struct Shared {
     pub(crate) directory: Arc<Directory>,
     pub(crate) health: Arc<Health>,
     pub(crate) poster: Poster,
+    pub(crate) vault: Vault,
     pub(crate) links: Arc<dyn LinkFactory>,
     pub(crate) bulkheads: Bulkheads,
     /// Slots for attempts, over all clients.

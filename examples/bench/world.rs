@@ -94,8 +94,9 @@ impl World {
                     max_retries: 3,
                     is_active: true,
                     metadata: None,
+                    hub_signature: false,
                 };
-                let webhook = self.gateway.register_webhook(self.client, new).await?;
+                let webhook = self.gateway.register_webhook(self.client, new).await?.webhook;
                 Ok::<_, Failure>((webhook.phone_number, webhook.id))
             });
             all.extend(futures::future::try_join_all(registered).await?);

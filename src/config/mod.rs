@@ -11,6 +11,7 @@ mod tests;
 use std::{fmt, fmt::Write as _, net::SocketAddr, path::PathBuf, time::Duration};
 
 use thiserror::Error;
+use wharf_actors::SecretsKey;
 
 pub use layers::Sources;
 use reader::{Reader, Refused};
@@ -58,6 +59,8 @@ pub struct Store {
     pub url: String,
     /// Connections that read.
     pub readers: u32,
+    /// What webhooks' secrets are encrypted with; `None` is the key in the file beside the database.
+    pub secrets_key: Option<SecretsKey>,
 }
 
 /// `[whatsapp]`
@@ -207,9 +210,18 @@ fn store(reader: &mut Reader) -> Result<Store, Refused> {
         },
     );
     let readers = reader.number("store.readers", 1, 64);
+    let secrets_key = reader.secret(
+        "store.secrets_key",
+        "32 bytes in base64, such as `openssl rand -base64 32` prints, or \"\" for the file beside the database",
+        |text| match text {
+            "" => Some(None),
+            _ => text.parse().ok().map(Some),
+        },
+    );
     Ok(Store {
         url: url?,
         readers: readers?,
+        secrets_key: secrets_key?,
     })
 }
 

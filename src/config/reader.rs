@@ -12,6 +12,8 @@ pub(super) struct Reader {
     figment: Figment,
     settings: Vec<Setting>,
     errors: Vec<String>,
+    /// Whether the key that is being read is a secret.
+    hidden: bool,
 }
 
 impl Reader {
@@ -20,6 +22,7 @@ impl Reader {
             figment,
             settings: Vec::new(),
             errors: Vec::new(),
+            hidden: false,
         }
     }
 
@@ -34,6 +37,22 @@ impl Reader {
             let text = value.as_str()?;
             Some((read(text)?, quoted(text)))
         })
+    }
+
+    /// A text that `read` accepts and that nobody is shown, also not in a refusal.
+    pub(super) fn secret<T>(
+        &mut self,
+        key: &'static str,
+        accepted: &str,
+        read: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<T, Refused> {
+        self.hidden = true;
+        let taken = self.take(key, accepted, |value| {
+            let text = value.as_str()?;
+            Some((read(text)?, hidden(text.is_empty())))
+        });
+        self.hidden = false;
+        taken
     }
 
     /// A whole number of a range. Variables give it as text.
@@ -84,6 +103,7 @@ impl Reader {
                     self.settings.push(Setting { key, value, origin });
                     return Ok(typed);
                 }
+                None if self.hidden => hidden(false),
                 None => shown(&value),
             },
             // Only a table can hide a key that the base layer has.
@@ -93,6 +113,11 @@ impl Reader {
             .push(format!("{origin}: {key} = {refused} is not accepted; give {accepted}"));
         Err(Refused)
     }
+}
+
+/// What stands for a secret.
+fn hidden(is_empty: bool) -> String {
+    if is_empty { "\"\"" } else { "\"(hidden)\"" }.to_owned()
 }
 
 /// A value as TOML, as far as a message needs it.

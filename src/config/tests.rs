@@ -251,3 +251,22 @@ fn what_is_shown_can_be_read_back() {
     let again = load(Some(&shown.to_string()), &[]).unwrap();
     assert_eq!(shown.config, again.config);
 }
+
+#[test]
+fn the_key_of_the_secrets_is_shown_to_nobody() {
+    let key = "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=";
+    let loaded = load(None, &[("WHARF_STORE__SECRETS_KEY", key)]).unwrap();
+    assert_eq!(loaded.config.store.secrets_key, key.parse().ok());
+    let shown = format!("{loaded} {loaded:?}");
+    assert!(
+        !shown.contains("QUFB") && shown.contains("secrets_key = \"(hidden)\""),
+        "{shown}"
+    );
+    let error = load(None, &[("WHARF_STORE__SECRETS_KEY", "QUFB")])
+        .unwrap_err()
+        .to_string();
+    assert!(
+        !error.contains("QUFB") && error.contains("32 bytes in base64"),
+        "{error}"
+    );
+}

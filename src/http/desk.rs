@@ -3,8 +3,10 @@
 //! A trait, so that the facade's tests run against a desk that answers at once, and so that nothing of the tree but
 //! these questions can leak into HTTP.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
-use wharf_actors::{GatewayError, IdempotencyKey, NewWebhook, Qr, SentMessage};
+use wharf_actors::{GatewayError, IdempotencyKey, NewWebhook, Qr, SentMessage, WebhookWithSecret};
 use wharf_domain::{
     ClientId, Connection, Event, EventId, PhoneNumber, TokenHash, Webhook, WebhookId, webhook::WebhookPatch,
 };
@@ -18,7 +20,7 @@ pub trait Desk: Send + Sync + 'static {
     async fn client_of_token(&self, token: &TokenHash) -> Result<Option<ClientId>, GatewayError>;
 
     /// Registers a webhook.
-    async fn register_webhook(&self, client: ClientId, new: NewWebhook) -> Result<Webhook, GatewayError>;
+    async fn register_webhook(&self, client: ClientId, new: NewWebhook) -> Result<WebhookWithSecret, GatewayError>;
     /// The client's webhooks.
     async fn webhooks(&self, client: ClientId) -> Result<Vec<Webhook>, GatewayError>;
     /// One webhook.
@@ -30,6 +32,13 @@ pub trait Desk: Send + Sync + 'static {
         id: WebhookId,
         patch: WebhookPatch,
     ) -> Result<Webhook, GatewayError>;
+    /// Gives a webhook a new secret; the present one goes on signing for `overlap`.
+    async fn rotate_secret(
+        &self,
+        client: ClientId,
+        id: WebhookId,
+        overlap: Duration,
+    ) -> Result<WebhookWithSecret, GatewayError>;
     /// Deletes a webhook.
     async fn delete_webhook(&self, client: ClientId, id: WebhookId) -> Result<(), GatewayError>;
     /// A page of a webhook's events, newest first.

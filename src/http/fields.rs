@@ -116,6 +116,12 @@ pub(super) fn max_retries(name: &'static str, value: Value) -> Result<u32, Inval
     webhook::check_max_retries(value.as_i64().ok_or_else(refusal)?)
 }
 
+/// For how long a replaced secret goes on signing.
+pub(super) fn overlap_hours(name: &'static str, value: Value) -> Result<u32, InvalidField> {
+    let refusal = || InvalidField::new(name, "must be a whole number from 0 to 168");
+    webhook::check_overlap_hours(value.as_i64().ok_or_else(refusal)?)
+}
+
 /// A webhook's address, as far as its length; whether it may be called is the gateway's to say.
 pub(super) fn url(name: &'static str, value: Value) -> Result<String, InvalidField> {
     let url = string(name, value)?;

@@ -1,7 +1,9 @@
 //! The desk that the program runs with: the gateway itself.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
-use wharf_actors::{Gateway, GatewayError, IdempotencyKey, NewWebhook, Qr, SentMessage};
+use wharf_actors::{Gateway, GatewayError, IdempotencyKey, NewWebhook, Qr, SentMessage, WebhookWithSecret};
 use wharf_domain::{
     ClientId, Connection, Event, EventId, PhoneNumber, TokenHash, Webhook, WebhookId, webhook::WebhookPatch,
 };
@@ -15,7 +17,7 @@ impl Desk for Gateway {
         self.client_of_token(token).await
     }
 
-    async fn register_webhook(&self, client: ClientId, new: NewWebhook) -> Result<Webhook, GatewayError> {
+    async fn register_webhook(&self, client: ClientId, new: NewWebhook) -> Result<WebhookWithSecret, GatewayError> {
         self.register_webhook(client, new).await
     }
 
@@ -34,6 +36,15 @@ impl Desk for Gateway {
         patch: WebhookPatch,
     ) -> Result<Webhook, GatewayError> {
         self.update_webhook(client, id, patch).await
+    }
+
+    async fn rotate_secret(
+        &self,
+        client: ClientId,
+        id: WebhookId,
+        overlap: Duration,
+    ) -> Result<WebhookWithSecret, GatewayError> {
+        self.rotate_secret(client, id, overlap).await
     }
 
     async fn delete_webhook(&self, client: ClientId, id: WebhookId) -> Result<(), GatewayError> {

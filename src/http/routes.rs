@@ -52,13 +52,14 @@ macro_rules! route {
 
 /// Every route of CONTRACT.md section 2.
 #[rustfmt::skip]
-pub(super) static ROUTES: [Route; 17] = [
+pub(super) static ROUTES: [Route; 18] = [
     route!(POST   "/api/webhooks/register"                                Object  webhooks::register),
     route!(GET    "/api/webhooks/list"                                    Nothing webhooks::all),
     route!(GET    "/api/webhooks/:webhook_id"                             Nothing webhooks::one),
     route!(PATCH  "/api/webhooks/:webhook_id"                             Object  webhooks::update),
     route!(DELETE "/api/webhooks/:webhook_id"                             Nothing webhooks::delete),
     route!(GET    "/api/webhooks/:webhook_id/events"                      Nothing webhooks::events),
+    route!(POST   "/api/webhooks/:webhook_id/rotate-secret"               Object  webhooks::rotate_secret),
     route!(POST   "/api/webhooks/events/:event_id/retry"                  Object  webhooks::retry),
     route!(POST   "/api/whatsapp/connections"                             Object  connections::create),
     route!(GET    "/api/whatsapp/connections"                             Nothing connections::all),

@@ -1,10 +1,12 @@
 //! Webhooks and their events.
 
+use std::time::Duration;
+
 use warp::http::StatusCode;
 use wharf_actors::NewWebhook;
 use wharf_domain::{
     EventId, EventStatus, WebhookId,
-    webhook::{DEFAULT_MAX_RETRIES, WebhookPatch},
+    webhook::{DEFAULT_MAX_RETRIES, DEFAULT_OVERLAP_HOURS, WebhookPatch},
 };
 use wharf_store::{Cursor, EventFilter};
 
@@ -26,6 +28,7 @@ pub(super) async fn register(call: Call) -> Answer {
     let max_retries = body.optional("max_retries", fields::max_retries);
     let is_active = body.optional("is_active", fields::boolean);
     let metadata = body.optional("metadata", fields::metadata);
+    let hub_signature = body.optional("hub_signature", fields::boolean);
     body.finish()?;
     let new = NewWebhook {
         phone_number: phone_number?,
@@ -33,6 +36,7 @@ pub(super) async fn register(call: Call) -> Answer {
         max_retries: max_retries?.unwrap_or(DEFAULT_MAX_RETRIES),
         is_active: is_active?.unwrap_or(true),
         metadata: metadata?,
+        hub_signature: hub_signature?.unwrap_or(false),
     };
     json(
         StatusCode::CREATED,
@@ -61,12 +65,14 @@ pub(super) async fn update(call: Call) -> Answer {
     let max_retries = body.optional("max_retries", fields::max_retries);
     let is_active = body.optional("is_active", fields::boolean);
     let metadata = body.optional("metadata", fields::metadata_or_null);
+    let hub_signature = body.optional("hub_signature", fields::boolean);
     body.finish()?;
     let patch = WebhookPatch {
         webhook_url: webhook_url?,
         max_retries: max_retries?,
         is_active: is_active?,
         metadata: metadata?,
+        hub_signature: hub_signature?,
     };
     json(StatusCode::OK, &call.desk.update_webhook(call.client, id, patch).await?)
 }
@@ -75,6 +81,19 @@ pub(super) async fn update(call: Call) -> Answer {
 pub(super) async fn delete(call: Call) -> Answer {
     call.desk.delete_webhook(call.client, webhook_id(&call)?).await?;
     Ok(no_content())
+}
+
+/// `POST /api/webhooks/:webhook_id/rotate-secret`; a body is optional.
+pub(super) async fn rotate_secret(call: Call) -> Answer {
+    let id = webhook_id(&call)?;
+    let mut body = Fields::parse(&call.body)?;
+    let overlap_hours = body.optional("overlap_hours", fields::overlap_hours);
+    body.finish()?;
+    let overlap = Duration::from_hours(overlap_hours?.unwrap_or(DEFAULT_OVERLAP_HOURS).into());
+    json(
+        StatusCode::OK,
+        &call.desk.rotate_secret(call.client, id, overlap).await?,
+    )
 }
 
 /// `GET /api/webhooks/:webhook_id/events`

@@ -13,4 +13,5 @@ mod delivery;
 mod faults;
 mod linking;
 mod messages;
+mod signing;
 mod world;

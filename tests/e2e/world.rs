@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{sync::oneshot, task::JoinHandle};
 use wharf::{
-    config::{Loaded, Sources},
+    config::{Config, Loaded, Sources},
     serve,
 };
 use wharf_support::{Receiver, wait_until};
@@ -87,14 +87,18 @@ impl World {
         world
     }
 
-    /// Starts the gateway, again; answers the first client's token when the database is new.
-    pub async fn start_gateway(&mut self) -> Option<String> {
+    fn config(&self) -> Config {
         let variables = variables(&self.dir, &self.network);
         let variables = variables
             .into_iter()
             .map(|(name, value)| (name.into(), value.into()))
             .collect();
-        let config = Loaded::load(&Sources { file: None, variables }).unwrap().config;
+        Loaded::load(&Sources { file: None, variables }).unwrap().config
+    }
+
+    /// Starts the gateway, again; answers the first client's token when the database is new.
+    pub async fn start_gateway(&mut self) -> Option<String> {
+        let config = self.config();
         // The lock on the database goes a moment after the tree.
         let ready = wait_until("the database is free", WITHIN, || async {
             serve::prepare(&config).await.ok()
@@ -108,6 +112,17 @@ impl World {
         }));
         self.running = Some(Running { api, stop, serving });
         first
+    }
+
+    /// Why the gateway does not start.
+    pub async fn refusal(&self) -> String {
+        let config = self.config();
+        wait_until("the gateway refuses to start", WITHIN, || async {
+            let error = serve::prepare(&config).await.err().map(|error| error.to_string());
+            // The lock on the database goes a moment after the tree.
+            error.filter(|error| !error.contains("another wharf serve"))
+        })
+        .await
     }
 
     pub async fn stop_gateway(&mut self) {

@@ -15,6 +15,7 @@ pub mod phone;
 pub mod restart;
 pub mod retry;
 pub mod session;
+pub mod signing;
 pub mod timestamp;
 pub mod webhook;
 

@@ -49,6 +49,8 @@ pub struct Webhook {
     pub last_attempt_at: Option<Timestamp>,
     /// The client's own object, returned as it was given.
     pub metadata: Option<Map<String, Value>>,
+    /// Whether deliveries carry `X-Hub-Signature-256` too.
+    pub hub_signature: bool,
     /// When it was registered.
     pub created_at: Timestamp,
     /// When it was last changed.
@@ -88,6 +90,8 @@ pub struct WebhookPatch {
     pub is_active: Option<bool>,
     /// A new object; `Some(None)` clears it.
     pub metadata: Option<Option<Map<String, Value>>>,
+    /// Whether to send `X-Hub-Signature-256` too.
+    pub hub_signature: Option<bool>,
 }
 
 /// Checks the budget of a webhook.
@@ -98,6 +102,25 @@ pub fn check_max_retries(max_retries: i64) -> Result<u32, InvalidField> {
     match u32::try_from(max_retries) {
         Ok(value @ 1..=20) => Ok(value),
         _ => Err(InvalidField::new("max_retries", "must be a whole number from 1 to 20")),
+    }
+}
+
+/// The longest time for which a secret goes on signing after it was replaced, in hours: a week.
+pub const OVERLAP_MAX_HOURS: u32 = 168;
+/// That time when the client does not say.
+pub const DEFAULT_OVERLAP_HOURS: u32 = 24;
+
+/// Checks how long the present secret goes on signing after it was replaced.
+///
+/// # Errors
+/// `InvalidField` when it is not 0 to 168 hours.
+pub fn check_overlap_hours(hours: i64) -> Result<u32, InvalidField> {
+    match u32::try_from(hours) {
+        Ok(value @ 0..=OVERLAP_MAX_HOURS) => Ok(value),
+        _ => Err(InvalidField::new(
+            "overlap_hours",
+            "must be a whole number from 0 to 168",
+        )),
     }
 }
 

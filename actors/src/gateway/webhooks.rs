@@ -9,10 +9,10 @@ use wharf_domain::{
 };
 use wharf_store::{EventFilter, EventPage, Renewal};
 
-use super::{Gateway, GatewayError, NewWebhook, RETRY_DEADLINE, restarting};
+use super::{Gateway, GatewayError, NewWebhook, RETRY_DEADLINE, WebhookWithSecret, restarting};
 use crate::{
     delivery::{self, RetryReply},
-    persistence::{Registration, Write},
+    persistence::{Registration, Rotation, Write},
     tenant,
 };
 
@@ -24,7 +24,11 @@ impl Gateway {
     ///
     /// # Errors
     /// `Invalid` for a target that may not be contacted, `Conflict` when the number has a webhook.
-    pub async fn register_webhook(&self, client_id: ClientId, new: NewWebhook) -> Result<Webhook, GatewayError> {
+    pub async fn register_webhook(
+        &self,
+        client_id: ClientId,
+        new: NewWebhook,
+    ) -> Result<WebhookWithSecret, GatewayError> {
         self.check_target(&new.webhook_url).await?;
         let NewWebhook {
             phone_number,
@@ -32,12 +36,14 @@ impl Gateway {
             max_retries,
             is_active,
             metadata,
+            hub_signature,
         } = new;
         let key = ConnectionKey {
             client_id,
             phone_number,
         };
         let id = WebhookId(Uuid::now_v7());
+        let (secret, sealed_secret) = self.shared.vault.make_secret(id)?;
         let registration = Registration {
             id,
             key,
@@ -45,6 +51,8 @@ impl Gateway {
             max_retries,
             is_active,
             metadata,
+            hub_signature,
+            sealed_secret,
         };
         let made = self
             .shared
@@ -58,7 +66,38 @@ impl Gateway {
             .tenant(client_id)
             .await?
             .cast(tenant::Message::WebhookRegistered(webhook.id));
-        Ok(webhook)
+        Ok(WebhookWithSecret { webhook, secret })
+    }
+
+    /// Gives a webhook a new secret. What signed until now goes on signing for `overlap` besides it; attempts that
+    /// begin after this returns are signed with the new one.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn rotate_secret(
+        &self,
+        client_id: ClientId,
+        webhook_id: WebhookId,
+        overlap: Duration,
+    ) -> Result<WebhookWithSecret, GatewayError> {
+        let webhook = self.webhook(client_id, webhook_id).await?;
+        let (secret, sealed_secret) = self.shared.vault.make_secret(webhook_id)?;
+        let rotation = Rotation {
+            client_id,
+            webhook_id,
+            sealed_secret,
+            overlap,
+        };
+        if !self.shared.persistence.commit(Write::RotateSecret, rotation).await? {
+            return Err(GatewayError::NotFound("webhook"));
+        }
+        if let Some(delivery) = self.shared.directory.delivery(webhook_id) {
+            // It is committed: whatever the delivery says, the owner has to be shown the secret.
+            let _restarting = delivery
+                .call(delivery::Message::SecretsChanged, Some(RETRY_DEADLINE))
+                .await;
+        }
+        Ok(WebhookWithSecret { webhook, secret })
     }
 
     async fn check_target(&self, url: &str) -> Result<(), GatewayError> {

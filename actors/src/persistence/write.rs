@@ -1,5 +1,7 @@
 //! What can be committed.
 
+use std::time::Duration;
+
 use ractor::RpcReplyPort;
 use serde_json::{Map, Value};
 use wharf_domain::{
@@ -46,6 +48,20 @@ pub(crate) struct Registration {
     pub(crate) max_retries: u32,
     pub(crate) is_active: bool,
     pub(crate) metadata: Option<Map<String, Value>>,
+    pub(crate) hub_signature: bool,
+    /// Encrypted.
+    pub(crate) sealed_secret: Vec<u8>,
+}
+
+/// A new secret for a webhook.
+#[derive(Debug)]
+pub(crate) struct Rotation {
+    pub(crate) client_id: ClientId,
+    pub(crate) webhook_id: WebhookId,
+    /// Encrypted.
+    pub(crate) sealed_secret: Vec<u8>,
+    /// For how long the present one goes on signing.
+    pub(crate) overlap: Duration,
 }
 
 /// A claim on an `Idempotency-Key`.
@@ -77,6 +93,8 @@ pub(crate) enum Write {
     RegisterWebhook(Job<Registration, Option<Webhook>>),
     /// A changed webhook. `None`: there is none.
     ChangeWebhook(Job<(ClientId, WebhookId, WebhookPatch), Option<Webhook>>),
+    /// A new secret. `false`: there is no such webhook.
+    RotateSecret(Job<Rotation, bool>),
     /// A webhook that goes; its waiting events end.
     DeleteWebhook(Job<(ClientId, WebhookId), bool>),
     /// A manual retry.
@@ -105,6 +123,7 @@ macro_rules! each_job {
             Write::RecordConnection($job) => $body,
             Write::RegisterWebhook($job) => $body,
             Write::ChangeWebhook($job) => $body,
+            Write::RotateSecret($job) => $body,
             Write::DeleteWebhook($job) => $body,
             Write::RenewEvent($job) => $body,
             Write::CreateConnection($job) => $body,
@@ -169,19 +188,17 @@ impl Write {
         match self {
             Self::RecordInbound(_) | Self::RecordOutcome(_) => {}
             Self::RecordConnection(job) => job.output = Some(group.record_connection(&job.input).await?),
-            Self::RegisterWebhook(job) => {
-                let Registration {
-                    id,
-                    key,
-                    url,
-                    max_retries,
-                    is_active,
-                    metadata,
+            Self::RegisterWebhook(job) => job.output = Some(register(group, &job.input, now).await?),
+            Self::RotateSecret(job) => {
+                let Rotation {
+                    client_id,
+                    webhook_id,
+                    sealed_secret,
+                    overlap,
                 } = &job.input;
-                let made = group
-                    .register_webhook(*id, key, url, *max_retries, *is_active, metadata.as_ref(), now)
-                    .await?;
-                job.output = Some(made);
+                let others_until = now + *overlap;
+                let rotated = group.add_secret(*client_id, *webhook_id, sealed_secret, others_until, now);
+                job.output = Some(rotated.await?);
             }
             Self::ChangeWebhook(job) => {
                 let (client, id, patch) = &job.input;
@@ -222,4 +239,37 @@ impl Write {
         }
         Ok(())
     }
+}
+
+/// The webhook's row, its secret, and its flag.
+async fn register(
+    group: &mut Group<'_>,
+    registration: &Registration,
+    now: Timestamp,
+) -> Result<Option<Webhook>, StoreError> {
+    let Registration {
+        id,
+        key,
+        url,
+        max_retries,
+        is_active,
+        metadata,
+        hub_signature,
+        sealed_secret,
+    } = registration;
+    let made = group
+        .register_webhook(*id, key, url, *max_retries, *is_active, metadata.as_ref(), now)
+        .await?;
+    if made.is_none() {
+        return Ok(None);
+    }
+    group.add_secret(key.client_id, *id, sealed_secret, now, now).await?;
+    if !hub_signature {
+        return Ok(made);
+    }
+    let flag = WebhookPatch {
+        hub_signature: Some(true),
+        ..WebhookPatch::default()
+    };
+    group.update_webhook(key.client_id, *id, &flag, now).await
 }

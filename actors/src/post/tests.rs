@@ -73,6 +73,7 @@ async fn post(poster: &Poster, url: &str) -> AttemptResult {
             event_id: event_id(),
             attempt: 3,
             timestamp,
+            signatures: Default::default(),
             body,
         })
         .await

@@ -102,8 +102,9 @@ impl World {
             max_retries: 3,
             is_active: true,
             metadata: None,
+            hub_signature: false,
         };
-        self.gateway.register_webhook(client, new).await.unwrap()
+        self.gateway.register_webhook(client, new).await.unwrap().webhook
     }
 
     pub(super) async fn connected(&self, client: ClientId, number: &PhoneNumber) -> ScriptedHandle {

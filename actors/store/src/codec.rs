@@ -124,6 +124,7 @@ pub(crate) fn webhook(row: &SqliteRow) -> Result<Webhook, sqlx::Error> {
             .map(serde_json::from_str)
             .transpose()
             .map_err(|error| broken("metadata", error))?,
+        hub_signature: row.try_get("hub_signature")?,
         created_at: time(row, "created_at")?,
         updated_at: time(row, "updated_at")?,
         deleted_at: some_time(row, "deleted_at")?,

@@ -22,6 +22,7 @@ mod outcomes;
 mod place;
 mod renewals;
 mod retention;
+mod secrets;
 mod sql;
 mod store;
 mod types;
@@ -35,7 +36,7 @@ pub use sql::statements;
 pub use store::Store;
 pub use types::{
     ConnectionRecord, Cursor, EventFilter, EventPage, KeyClaim, NewEvent, PurgedEvents, RecordedEvent, Renewal,
-    StoreOptions,
+    SealedSecret, StoreOptions,
 };
 pub use wharf_domain::delivery::{DueChat, DuePage, DueQuery};
 pub use writer::{Group, Writer};

@@ -17,7 +17,7 @@ macro_rules! connection_columns {
 macro_rules! webhook_columns {
     () => {
         "id, client_id, phone_number, webhook_url, is_active, status, failure_count, max_retries, last_error, \
-         last_success_at, last_attempt_at, metadata, created_at, updated_at, deleted_at"
+         last_success_at, last_attempt_at, metadata, hub_signature, created_at, updated_at, deleted_at"
     };
 }
 macro_rules! event_columns {
@@ -111,12 +111,26 @@ statements! {
     UPDATE_WEBHOOK = concat!(
         "UPDATE whatsapp_webhooks \
          SET webhook_url = coalesce($3, webhook_url), max_retries = coalesce($4, max_retries), \
-             is_active = coalesce($5, is_active), metadata = CASE WHEN $6 THEN $7 ELSE metadata END, updated_at = $8 \
+             is_active = coalesce($5, is_active), metadata = CASE WHEN $6 THEN $7 ELSE metadata END, \
+             hub_signature = coalesce($9, hub_signature), updated_at = $8 \
          WHERE id = $2 AND client_id = $1 AND deleted_at IS NULL RETURNING ",
         webhook_columns!()
     );
     DELETE_WEBHOOK = "UPDATE whatsapp_webhooks SET deleted_at = $3, updated_at = $3 \
         WHERE id = $2 AND client_id = $1 AND deleted_at IS NULL";
+    WEBHOOK_SECRETS = "SELECT sealed, expires_at FROM whatsapp_webhook_secrets \
+        WHERE webhook_id = (SELECT id FROM whatsapp_webhooks WHERE id = $2 AND client_id = $1) ORDER BY generation DESC";
+    ANY_SECRET = "SELECT webhook_id, sealed FROM whatsapp_webhook_secrets LIMIT 1";
+    ADD_SECRET = "INSERT INTO whatsapp_webhook_secrets (webhook_id, generation, sealed, created_at) \
+        SELECT w.id, coalesce((SELECT max(s.generation) FROM whatsapp_webhook_secrets s WHERE s.webhook_id = w.id), 0) + 1, \
+            $3, $4 \
+        FROM whatsapp_webhooks w WHERE w.id = $2 AND w.client_id = $1 AND w.deleted_at IS NULL";
+    EXPIRE_SECRETS = "UPDATE whatsapp_webhook_secrets SET expires_at = $2 \
+        WHERE webhook_id = $1 AND (expires_at IS NULL OR expires_at > $2) AND generation < \
+            (SELECT max(s.generation) FROM whatsapp_webhook_secrets s WHERE s.webhook_id = $1)";
+    DROP_SECRETS = "DELETE FROM whatsapp_webhook_secrets \
+        WHERE webhook_id = $1 AND (expires_at <= $2 OR generation <= \
+            (SELECT max(s.generation) FROM whatsapp_webhook_secrets s WHERE s.webhook_id = $1) - $3)";
     FAIL_EVENTS_OF_WEBHOOK = "UPDATE whatsapp_webhook_events \
         SET status = 'failed', error = 'webhook deleted', next_retry_at = NULL \
         WHERE seq IN (SELECT seq FROM whatsapp_webhook_events WHERE webhook_id = $1 AND status = 'pending' LIMIT $2)";

@@ -1,6 +1,6 @@
 //! The handle on the database: reads of clients, webhooks and connections.
 
-use std::{fs::File, sync::Arc};
+use std::{fs::File, path::Path, sync::Arc};
 
 use sqlx::{SqliteConnection, SqlitePool, query, query_scalar, sqlite::SqliteRow};
 use tokio::sync::Mutex;
@@ -34,6 +34,11 @@ impl Store {
 
     pub(crate) fn error(&self, error: sqlx::Error) -> StoreError {
         self.inner.place.error(error)
+    }
+
+    /// The directory of the database: what belongs to it is kept there too.
+    pub fn directory(&self) -> &Path {
+        self.inner.place.directory()
     }
 
     fn all<T>(

@@ -135,6 +135,15 @@ pub enum Renewal {
     WebhookDeleted,
 }
 
+/// A webhook's secret as it is kept: encrypted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedSecret {
+    /// What the vault made of it.
+    pub sealed: Vec<u8>,
+    /// Until when it signs; `None` for the present one.
+    pub expires_at: Option<Timestamp>,
+}
+
 /// What an idempotency key met (CONTRACT.md section 7).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyClaim {

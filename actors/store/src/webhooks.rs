@@ -124,6 +124,7 @@ async fn update(
         .bind(patch.metadata.is_some())
         .bind(metadata)
         .bind(At(now))
+        .bind(patch.hub_signature)
         .fetch_optional(connection)
         .await?;
     row.as_ref().map(webhook).transpose()

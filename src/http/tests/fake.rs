@@ -12,10 +12,11 @@ use async_trait::async_trait;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
-use wharf_actors::{GatewayError, IdempotencyKey, NewWebhook, Qr, SentMessage};
+use wharf_actors::{GatewayError, IdempotencyKey, NewWebhook, Qr, SentMessage, WebhookWithSecret};
 use wharf_domain::{
     ClientId, Connection, ConnectionStatus, Event, EventId, EventStatus, InvalidField, PhoneNumber, Timestamp,
     TokenHash, Webhook, WebhookId,
+    signing::Secret,
     webhook::{WebhookPatch, status},
 };
 use wharf_store::{EventFilter, EventPage};
@@ -41,6 +42,7 @@ impl Default for FakeDesk {
             max_retries: 3,
             is_active: true,
             metadata: None,
+            hub_signature: false,
         };
         Self {
             webhook: Mutex::new(webhook(ClientId(1), new)),
@@ -87,9 +89,17 @@ fn webhook(client_id: ClientId, new: NewWebhook) -> Webhook {
         last_success_at: None,
         last_attempt_at: None,
         metadata: new.metadata,
+        hub_signature: new.hub_signature,
         created_at: Timestamp(0),
         updated_at: Timestamp(0),
         deleted_at: None,
+    }
+}
+
+fn with_secret(webhook: Webhook) -> WebhookWithSecret {
+    WebhookWithSecret {
+        webhook,
+        secret: Secret::new(&[0; 32]),
     }
 }
 
@@ -141,7 +151,7 @@ impl Desk for FakeDesk {
             .find_map(|(t, id)| (hash(t) == *token).then_some(ClientId(id))))
     }
 
-    async fn register_webhook(&self, client: ClientId, new: NewWebhook) -> Result<Webhook, GatewayError> {
+    async fn register_webhook(&self, client: ClientId, new: NewWebhook) -> Result<WebhookWithSecret, GatewayError> {
         if !new.webhook_url.starts_with("https://") {
             return Err(InvalidField::new("webhook_url", "must be https").into());
         }
@@ -149,7 +159,7 @@ impl Desk for FakeDesk {
             return Err(GatewayError::Conflict("there is a webhook for this number".into()));
         }
         self.note(&new);
-        Ok(webhook(client, new))
+        Ok(with_secret(webhook(client, new)))
     }
 
     async fn webhooks(&self, client: ClientId) -> Result<Vec<Webhook>, GatewayError> {
@@ -168,6 +178,16 @@ impl Desk for FakeDesk {
     ) -> Result<Webhook, GatewayError> {
         self.note(&patch);
         self.own_webhook(client, id)
+    }
+
+    async fn rotate_secret(
+        &self,
+        client: ClientId,
+        id: WebhookId,
+        overlap: Duration,
+    ) -> Result<WebhookWithSecret, GatewayError> {
+        self.note(overlap);
+        self.own_webhook(client, id).map(with_secret)
     }
 
     async fn delete_webhook(&self, client: ClientId, id: WebhookId) -> Result<(), GatewayError> {

@@ -1,6 +1,6 @@
 //! What each route makes of its fields, parameters and headers.
 
-use std::sync::atomic::Ordering;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -44,10 +44,42 @@ async fn a_webhook_is_registered_with_the_defaults_of_the_contract() {
         "last_success_at",
         "last_attempt_at",
         "metadata",
+        "hub_signature",
         "created_at",
         "updated_at",
+        "secret",
     ];
     assert_eq!(webhook.as_object().unwrap().keys().collect::<Vec<_>>(), keys);
+    assert_eq!(webhook["hub_signature"], false);
+    let shown = facade.ask("GET", &format!("/api/webhooks/{ID}")).send().await.json();
+    assert_eq!(
+        shown.as_object().unwrap().keys().collect::<Vec<_>>(),
+        keys[..15],
+        "no secret"
+    );
+}
+
+#[tokio::test]
+async fn a_rotation_has_an_overlap_of_a_day_unless_it_says_otherwise() {
+    let facade = Facade::start().await;
+    let path = format!("/api/webhooks/{ID}/rotate-secret");
+    for (body, seconds) in [
+        (json!({}), 86_400),
+        (json!({"overlap_hours": 0}), 0),
+        (json!({"overlap_hours": 168}), 604_800),
+    ] {
+        let reply = post(&facade, &path, body).await;
+        assert_eq!(reply.status, 200);
+        assert!(reply.json()["secret"].as_str().unwrap().starts_with("whsec_"));
+        let overlap = Duration::from_secs(seconds);
+        assert_eq!(facade.desk.asked(), format!("{overlap:?}"));
+    }
+    for bad in [json!(-1), json!(169), json!(1.5), json!("24"), json!(null)] {
+        let reply = post(&facade, &path, json!({"overlap_hours": bad})).await;
+        assert_eq!(reply.status, 400, "{reply:?}");
+        assert_eq!(reply.json()["errors"][0]["field"], "overlap_hours");
+    }
+    assert_eq!(facade.ask("POST", &path).send().await.status, 200, "no body at all");
 }
 
 #[tokio::test]

@@ -22,4 +22,5 @@ mod outcomes;
 mod plans;
 mod renewals;
 mod retention;
+mod secrets;
 mod webhooks;

@@ -1,0 +1,225 @@
+//! Keeps webhooks' secrets: makes them, and encrypts them for the store. The only file that knows ring.
+//!
+//! AES-256-GCM with a random nonce for each secret and the webhook's id as associated data, so that a secret that was
+//! copied to another webhook's row does not open. The key is not in the database: see [`key_file`].
+
+pub(crate) mod key_file;
+
+use std::{fmt, path::PathBuf, str::FromStr};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use ring::{
+    aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
+    rand::{SecureRandom as _, SystemRandom},
+};
+use thiserror::Error;
+use wharf_domain::{
+    InvalidField, WebhookId,
+    signing::{SECRET_BYTES, Secret},
+};
+use wharf_store::{Store, StoreError};
+
+/// Bytes of the key.
+const KEY_BYTES: usize = 32;
+/// The first byte of a sealed secret: which way it was sealed.
+const FORMAT: u8 = 1;
+
+/// The key that webhooks' secrets are encrypted with.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SecretsKey([u8; KEY_BYTES]);
+
+impl fmt::Debug for SecretsKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretsKey(…)")
+    }
+}
+
+/// From base64 of 32 bytes.
+impl FromStr for SecretsKey {
+    type Err = InvalidField;
+
+    fn from_str(text: &str) -> Result<Self, InvalidField> {
+        let bytes = STANDARD.decode(text.trim()).ok();
+        let key = bytes.and_then(|bytes| <[u8; KEY_BYTES]>::try_from(bytes).ok());
+        key.map(Self)
+            .ok_or_else(|| InvalidField::new("store.secrets_key", "must be 32 bytes in base64"))
+    }
+}
+
+/// Why secrets cannot be kept.
+#[derive(Debug, Error)]
+pub enum VaultError {
+    /// The database's secrets were sealed with another key.
+    #[error(
+        "the webhooks' secrets in this database were encrypted with another key than that of {0}: give the one that \
+         they were encrypted with, from the backup of this database"
+    )]
+    WrongKey(String),
+    /// The key's file is gone, the secrets are not.
+    #[error(
+        "{} is missing, and this database has webhooks' secrets that were encrypted with it: restore it from the \
+         backup, or give its content as store.secrets_key",
+        .0.display()
+    )]
+    NoKey(PathBuf),
+    /// The key's file does not hold a key.
+    #[error("{} does not hold 32 bytes in base64: restore it from the backup", .0.display())]
+    Damaged(PathBuf),
+    /// The key's file cannot be read or written.
+    #[error("{} cannot be read or written: {error}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The system gives no random bytes, or the cipher refused its input.
+    #[error("no secret could be made or encrypted")]
+    Cipher,
+    /// A secret does not open.
+    #[error("a webhook's secret cannot be decrypted; rotate-secret makes a new one")]
+    Sealed,
+}
+
+/// See the module.
+pub(crate) struct Vault {
+    key: LessSafeKey,
+    random: SystemRandom,
+}
+
+impl Vault {
+    /// Opens the vault of a store, with the key of the configuration or, without one, that of the file beside the
+    /// database, which is made if there was never need of one before.
+    ///
+    /// # Errors
+    /// `VaultError`; a key that does not open what is there is one.
+    pub(crate) async fn open_for(store: &Store, configured: Option<&SecretsKey>) -> Result<Self, VaultError> {
+        let sample = store.any_secret().await?;
+        let (key, source) = match configured {
+            Some(key) => (key.clone(), "store.secrets_key".to_owned()),
+            None => {
+                let path = store.directory().join(key_file::NAME);
+                let source = path.display().to_string();
+                let may_make = sample.is_none();
+                let reading = tokio::task::spawn_blocking(move || key_file::read_or_make(&path, may_make));
+                (reading.await.map_err(|_| VaultError::Cipher)??, source)
+            }
+        };
+        let vault = Self::new(&key)?;
+        if let Some((webhook_id, sealed)) = sample {
+            vault
+                .open(webhook_id, &sealed)
+                .map_err(|_| VaultError::WrongKey(source))?;
+        }
+        Ok(vault)
+    }
+
+    fn new(key: &SecretsKey) -> Result<Self, VaultError> {
+        let key = UnboundKey::new(&AES_256_GCM, &key.0).map_err(|_| VaultError::Cipher)?;
+        Ok(Self {
+            key: LessSafeKey::new(key),
+            random: SystemRandom::new(),
+        })
+    }
+
+    /// Makes a secret for a webhook: itself, and as the store may have it.
+    ///
+    /// # Errors
+    /// `Cipher`.
+    pub(crate) fn make_secret(&self, webhook_id: WebhookId) -> Result<(Secret, Vec<u8>), VaultError> {
+        let secret = Secret::new(&random::<SECRET_BYTES>(&self.random)?);
+        let sealed = self.seal(webhook_id, &secret)?;
+        Ok((secret, sealed))
+    }
+
+    fn seal(&self, webhook_id: WebhookId, secret: &Secret) -> Result<Vec<u8>, VaultError> {
+        let nonce = random::<NONCE_LEN>(&self.random)?;
+        let mut text = secret.bytes().to_vec();
+        self.key
+            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), aad(webhook_id), &mut text)
+            .map_err(|_| VaultError::Cipher)?;
+        Ok([&[FORMAT], nonce.as_slice(), &text].concat())
+    }
+
+    /// Decrypts what [`Vault::make_secret`] sealed for this webhook.
+    ///
+    /// # Errors
+    /// `Sealed`.
+    pub(crate) fn open(&self, webhook_id: WebhookId, sealed: &[u8]) -> Result<Secret, VaultError> {
+        let (nonce, text) = match sealed.split_first_chunk::<{ NONCE_LEN + 1 }>() {
+            Some(([FORMAT, nonce @ ..], text)) => (*nonce, text),
+            _ => return Err(VaultError::Sealed),
+        };
+        let mut text = text.to_vec();
+        let opened = self
+            .key
+            .open_in_place(Nonce::assume_unique_for_key(nonce), aad(webhook_id), &mut text)
+            .map_err(|_| VaultError::Sealed)?;
+        Ok(Secret::new(opened))
+    }
+}
+
+fn aad(webhook_id: WebhookId) -> Aad<[u8; 16]> {
+    Aad::from(*webhook_id.0.as_bytes())
+}
+
+fn random<const N: usize>(random: &SystemRandom) -> Result<[u8; N], VaultError> {
+    let mut bytes = [0; N];
+    random.fill(&mut bytes).map_err(|_| VaultError::Cipher)?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn vault(byte: u8) -> Vault {
+        Vault::new(&SecretsKey([byte; KEY_BYTES])).unwrap()
+    }
+
+    fn webhook(n: u128) -> WebhookId {
+        WebhookId(Uuid::from_u128(n))
+    }
+
+    #[test]
+    fn a_sealed_secret_opens_for_its_webhook_under_its_key_and_not_otherwise() {
+        let (secret, sealed) = vault(1).make_secret(webhook(1)).unwrap();
+        assert_eq!(secret.bytes().len(), SECRET_BYTES);
+        assert_eq!(vault(1).open(webhook(1), &sealed).unwrap(), secret);
+        assert!(vault(2).open(webhook(1), &sealed).is_err(), "another key");
+        assert!(vault(1).open(webhook(2), &sealed).is_err(), "another webhook");
+        for at in 0..sealed.len() {
+            let mut changed = sealed.clone();
+            changed[at] ^= 1;
+            assert!(vault(1).open(webhook(1), &changed).is_err(), "byte {at}");
+            assert!(vault(1).open(webhook(1), &sealed[..at]).is_err(), "cut at {at}");
+        }
+    }
+
+    #[test]
+    fn no_two_secrets_and_no_two_seals_are_alike() {
+        let (first, sealed) = vault(1).make_secret(webhook(1)).unwrap();
+        let (second, _) = vault(1).make_secret(webhook(1)).unwrap();
+        assert_ne!(first, second);
+        assert_ne!(vault(1).seal(webhook(1), &first).unwrap(), sealed);
+        assert!(!sealed.windows(8).any(|part| first.bytes().starts_with(part)));
+    }
+
+    #[test]
+    fn a_key_is_32_bytes_in_base64_and_not_in_its_debug_output() {
+        let key: SecretsKey = format!("{}\n", STANDARD.encode([65; 32])).parse().unwrap();
+        assert_eq!((key.0, format!("{key:?}")), ([65; 32], "SecretsKey(…)".to_owned()));
+        for bad in ["", "x", &STANDARD.encode([65; 31]), &STANDARD.encode([65; 33])] {
+            let refusal = bad.parse::<SecretsKey>().unwrap_err();
+            assert_eq!(
+                refusal.message, "must be 32 bytes in base64",
+                "and never what was given"
+            );
+        }
+    }
+}
