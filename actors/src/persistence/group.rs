@@ -84,7 +84,7 @@ fn is_bulk(write: &Write) -> bool {
 }
 
 async fn bulk(group: &mut Group<'_>, run: &mut [Write], recorded: &mut Vec<RecordedEvent>) -> Result<(), StoreError> {
-    let inbound: Vec<NewEvent> = run.iter().filter_map(Write::inbound).flatten().cloned().collect();
+    let inbound: Vec<&NewEvent> = run.iter().filter_map(Write::inbound).flatten().collect();
     if !inbound.is_empty() {
         recorded.extend(group.record_inbound(&inbound).await?);
     }

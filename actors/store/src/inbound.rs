@@ -1,9 +1,9 @@
 //! Messages that came in become events.
 
-use std::collections::HashMap;
+use std::{borrow::Borrow, collections::HashMap};
 
 use bytes::Bytes;
-use sqlx::{Row, SqliteConnection, query};
+use sqlx::{Row, SqliteConnection};
 use uuid::Uuid;
 use wharf_domain::{EventId, PendingEvent, WebhookId};
 
@@ -20,18 +20,24 @@ impl Group<'_> {
     ///
     /// # Errors
     /// `Rejected` when an event's id was used before.
-    pub async fn record_inbound(&mut self, messages: &[NewEvent]) -> Result<Vec<RecordedEvent>, StoreError> {
+    pub async fn record_inbound<N: Borrow<NewEvent> + Sync>(
+        &mut self,
+        messages: &[N],
+    ) -> Result<Vec<RecordedEvent>, StoreError> {
         let result = record(self.enter()?, messages).await;
         self.leave(result)
     }
 }
 
-async fn record(connection: &mut SqliteConnection, messages: &[NewEvent]) -> Result<Vec<RecordedEvent>, sqlx::Error> {
+async fn record<N: Borrow<NewEvent>>(
+    connection: &mut SqliteConnection,
+    messages: &[N],
+) -> Result<Vec<RecordedEvent>, sqlx::Error> {
     let mut recorded = Vec::with_capacity(messages.len());
     for chunk in chunks(messages) {
-        let mut statement = query(RECORD_INBOUND.statement(chunk.len()));
-        for new in chunk {
-            statement = statement
+        let statement = RECORD_INBOUND.statement(chunk, |statement, new| {
+            let new: &NewEvent = new.borrow();
+            statement
                 .bind(new.id.0)
                 .bind(new.key.client_id.0)
                 .bind(new.key.phone_number.as_str())
@@ -42,8 +48,8 @@ async fn record(connection: &mut SqliteConnection, messages: &[NewEvent]) -> Res
                 .bind(new.message.kind.as_str())
                 .bind(new.message.content.as_str())
                 .bind(new.payload.as_str())
-                .bind(At(new.created_at));
-        }
+                .bind(At(new.created_at))
+        });
         // Neither database promises an order of RETURNING, so the rows are found by their ids.
         let mut made = HashMap::with_capacity(chunk.len());
         for row in statement.fetch_all(&mut *connection).await? {
@@ -53,6 +59,7 @@ async fn record(connection: &mut SqliteConnection, messages: &[NewEvent]) -> Res
             );
         }
         recorded.extend(chunk.iter().filter_map(|new| {
+            let new: &NewEvent = new.borrow();
             let (seq, webhook) = made.remove(&new.id.0)?;
             Some(RecordedEvent {
                 webhook_id: WebhookId(webhook),

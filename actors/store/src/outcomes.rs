@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use sqlx::{SqliteConnection, query};
+use sqlx::SqliteConnection;
 use wharf_domain::{AttemptOutcome, EventId, EventStatus, Timestamp, WebhookId};
 
 use crate::{
@@ -27,10 +27,9 @@ impl Group<'_> {
 
 async fn record(connection: &mut SqliteConnection, outcomes: &[AttemptOutcome]) -> Result<(), sqlx::Error> {
     for chunk in chunks(&last_of_each_event(outcomes)) {
-        let mut statement = query(RECORD_OUTCOMES.statement(chunk.len()));
-        for outcome in chunk {
+        let statement = RECORD_OUTCOMES.statement(chunk, |statement, outcome| {
             let delivered = outcome.status == EventStatus::Delivered;
-            statement = statement
+            statement
                 .bind(outcome.event_id.0)
                 .bind(outcome.status.as_str())
                 .bind(outcome.attempt)
@@ -38,20 +37,19 @@ async fn record(connection: &mut SqliteConnection, outcomes: &[AttemptOutcome]) 
                 .bind(outcome.response.as_deref())
                 .bind(outcome.error.as_deref())
                 .bind(outcome.next_retry_at.map(At))
-                .bind(delivered.then_some(At(outcome.finished_at)));
-        }
+                .bind(delivered.then_some(At(outcome.finished_at)))
+        });
         statement.execute(&mut *connection).await?;
     }
     for chunk in chunks(&counters_of_each_webhook(outcomes)) {
-        let mut statement = query(COUNT_ATTEMPTS.statement(chunk.len()));
-        for (webhook, counters) in chunk {
-            statement = statement
+        let statement = COUNT_ATTEMPTS.statement(chunk, |statement, (webhook, counters)| {
+            statement
                 .bind(webhook.0)
                 .bind(counters.failure_count)
                 .bind(At(counters.last_attempt_at))
                 .bind(counters.last_error)
-                .bind(counters.last_success_at.map(At));
-        }
+                .bind(counters.last_success_at.map(At))
+        });
         statement.execute(&mut *connection).await?;
     }
     Ok(())

@@ -18,6 +18,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The writer's page cache in KiB (a negative `cache_size`). The unique index is entered in random places: with
 /// SQLite's own 2 MB most inserts would read pages back.
 const WRITER_CACHE_KIB: u32 = 32 * 1024;
+/// Rows that a bulk statement may return before its thread waits for them to be taken: all of them. With sqlx's 50 the
+/// thread and the one that waits for it take turns, row by row.
+const ROWS: usize = 512;
 /// Pages of the write-ahead log after which a commit carries them over into the database (SQLite's default is 1000).
 /// Larger means fewer, longer pauses; 4000 pages are 16 MB.
 const CHECKPOINT_PAGES: u32 = 4000;
@@ -110,6 +113,7 @@ impl Place {
     pub(crate) fn writer(&self) -> SqliteConnectOptions {
         self.connection("wharf-writer")
             .synchronous(SqliteSynchronous::Full)
+            .row_buffer_size(ROWS)
             .pragma("cache_size", format!("-{WRITER_CACHE_KIB}"))
             // What undoes a bulk statement that fails half-way goes to a file otherwise: a third of its time.
             .pragma("temp_store", "MEMORY")
