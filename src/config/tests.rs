@@ -38,7 +38,7 @@ fn the_defaults_of_the_contract() {
     assert!(!config.delivery.allow_http && !config.delivery.allow_private_networks);
     assert_eq!(
         (config.log.format, config.log.filter.as_str()),
-        (LogFormat::Text, "info")
+        (LogFormat::Text, "info,whatsapp_rust=warn")
     );
     assert!(loaded.settings.iter().all(|setting| setting.origin == "default"));
 }

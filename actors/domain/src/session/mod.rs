@@ -6,6 +6,7 @@
 
 mod backoff;
 mod link;
+mod words;
 
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use crate::{ConnectionStatus, PhoneNumber, Timestamp};
 
 pub use link::{CloseReason, LinkEvent};
+pub use words::{SessionEffect, SessionEvent, SessionView};
 
 /// How often a connected link is asked when it last heard something.
 const SILENCE_CHECK: Duration = Duration::from_secs(5);
@@ -32,108 +34,6 @@ const OUTDATED_PAUSE: Duration = Duration::from_secs(3600);
 /// Where the back-off starts for a link that WhatsApp refused for now (2 to 4 s), and after the end of a ban (4 to 8 s).
 const REFUSED_LEVEL: u32 = 2;
 const BANNED_LEVEL: u32 = 3;
-
-/// What happened.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SessionEvent {
-    /// The client wants the number connected.
-    Connect,
-    /// The client wants it disconnected; the pairing stays.
-    Disconnect,
-    /// The client wants it gone, at WhatsApp too.
-    Delete,
-    /// The program stops: close the link, change no row.
-    Shutdown,
-    /// Something happened on the link of this generation.
-    Link {
-        /// Which link.
-        generation: u64,
-        /// What.
-        event: LinkEvent,
-    },
-    /// A link could not be built.
-    OpenFailed {
-        /// Which link.
-        generation: u64,
-        /// Why.
-        detail: String,
-    },
-    /// All of a link has ended, and its keys are forgotten if that was asked for.
-    LinkGone {
-        /// Which link.
-        generation: u64,
-    },
-    /// How long a link has heard nothing.
-    Silence {
-        /// Which link.
-        generation: u64,
-        /// `None`: not logged in.
-        silent_for: Option<Duration>,
-    },
-    /// The timer of this generation fired.
-    TimerFired {
-        /// The generation of its [`SessionEffect::SetTimer`].
-        generation: u64,
-    },
-}
-
-/// What to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SessionEffect {
-    /// Open a link; what happens on it is reported with this generation.
-    OpenLink {
-        /// The new link's.
-        generation: u64,
-    },
-    /// End the link and report [`SessionEvent::LinkGone`]. Also when there is no link, for the keys' sake.
-    CloseLink {
-        /// The link's.
-        generation: u64,
-        /// Unlink the device at WhatsApp first.
-        log_out: bool,
-        /// Forget the keys afterwards.
-        forget: bool,
-    },
-    /// Ask the link for its silence and report [`SessionEvent::Silence`].
-    CheckSilence {
-        /// The link's.
-        generation: u64,
-    },
-    /// Set the one timer, in place of any other.
-    SetTimer {
-        /// When.
-        at: Timestamp,
-        /// To be given back when it fires.
-        generation: u64,
-    },
-    /// Write the state to its row.
-    Save,
-    /// The machine has ended: deleted, or shut down.
-    Finished,
-}
-
-/// What is seen of a session from outside.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SessionView {
-    /// Where it stands.
-    pub status: ConnectionStatus,
-    /// Why, when there is something to say.
-    pub reason: Option<String>,
-    /// The linked device.
-    pub jid: Option<String>,
-    /// The account's display name.
-    pub push_name: Option<String>,
-    /// Since when it is connected.
-    pub connected_since: Option<Timestamp>,
-    /// When the link last reported something.
-    pub last_event_at: Option<Timestamp>,
-    /// Failed attempts since it was last connected.
-    pub reconnect_attempts: u32,
-    /// Whether it shall be running.
-    pub wanted: bool,
-    /// The QR code to scan and its end.
-    pub qr: Option<(String, Timestamp)>,
-}
 
 /// What follows when the link that is being closed has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
