@@ -18,6 +18,8 @@ use wharf_domain::{
 };
 use wharf_store::Renewal;
 
+#[cfg(test)]
+use crate::supervision::Crash;
 use crate::{
     clock,
     keyring::Keyring,
@@ -76,7 +78,7 @@ pub(crate) enum Message {
     Snapshot(RpcReplyPort<Option<DeliverySnapshot>>),
     /// Die, for the tests of the tree.
     #[cfg(test)]
-    Crash,
+    Crash(Crash),
 }
 
 /// See the module.
@@ -136,7 +138,7 @@ impl Actor for DeliveryActor {
                 let _asker_gone = reply.send(state.machine.as_ref().map(Delivery::snapshot));
             }
             #[cfg(test)]
-            Message::Crash => panic!("asked to"),
+            Message::Crash(how) => return how.carry_out(),
         }
         Ok(())
     }

@@ -132,3 +132,27 @@ impl<K: Clone + Eq + Hash> Children<K> {
         })
     }
 }
+
+/// How an actor is made to die, for the tests of the tree.
+#[cfg(test)]
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Crash {
+    /// By a panic.
+    Panic,
+    /// By an error that its handler answers.
+    Fail,
+}
+
+#[cfg(test)]
+impl Crash {
+    /// Both, for tests that try each.
+    pub(crate) const BOTH: [Self; 2] = [Self::Panic, Self::Fail];
+
+    #[allow(clippy::panic, reason = "that is what it is for")]
+    pub(crate) fn carry_out(self) -> Result<(), ractor::ActorProcessingErr> {
+        match self {
+            Self::Panic => panic!("asked to"),
+            Self::Fail => Err("asked to".into()),
+        }
+    }
+}

@@ -13,6 +13,8 @@ use wharf_domain::{
     ClientId, Connection, ConnectionKey, ConnectionStatus, PhoneNumber, Webhook, WebhookId, restart::Restart,
 };
 
+#[cfg(test)]
+use crate::supervision::Crash;
 use crate::{
     delivery::{self, DeliveryActor},
     persistence::Write,
@@ -59,7 +61,7 @@ pub(crate) enum Message {
     Ended,
     /// Die, for the tests of the tree.
     #[cfg(test)]
-    Crash,
+    Crash(Crash),
 }
 
 /// A child of a tenant.
@@ -134,7 +136,7 @@ impl Actor for TenantActor {
                 myself.stop(Some(DONE.to_owned()));
             }
             #[cfg(test)]
-            Message::Crash => panic!("asked to"),
+            Message::Crash(how) => return how.carry_out(),
         }
         Ok(())
     }

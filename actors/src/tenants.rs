@@ -9,6 +9,8 @@ use futures::future::join_all;
 use ractor::{Actor, ActorProcessingErr, ActorRef, ActorRuntime, RpcReplyPort, SupervisionEvent};
 use wharf_domain::ClientId;
 
+#[cfg(test)]
+use crate::supervision::Crash;
 use crate::{
     shared::Shared,
     supervision::{Children, DONE, Death},
@@ -38,7 +40,7 @@ pub(crate) enum Message {
     Ended(RpcReplyPort<()>),
     /// Die, for the tests of the tree.
     #[cfg(test)]
-    Crash,
+    Crash(Crash),
 }
 
 /// See the module.
@@ -93,7 +95,7 @@ impl Actor for TenantsActor {
                 myself.stop(Some(DONE.to_owned()));
             }
             #[cfg(test)]
-            Message::Crash => panic!("asked to"),
+            Message::Crash(how) => return how.carry_out(),
         }
         Ok(())
     }

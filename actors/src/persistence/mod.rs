@@ -14,6 +14,8 @@ use std::{mem, sync::Arc, time::Duration};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use wharf_store::{Store, StoreError, Writer};
 
+#[cfg(test)]
+use crate::supervision::Crash;
 use crate::{directory::Directory, health::Health, timer::Timer};
 pub(crate) use handle::{Persistence, WriteError};
 pub(crate) use write::{Claim, Job, Registration, Rotation, Settlement, Write};
@@ -53,7 +55,7 @@ pub(crate) enum Message {
     Flush(RpcReplyPort<()>),
     /// Die, for the tests of the tree.
     #[cfg(test)]
-    Crash,
+    Crash(Crash),
 }
 
 /// See the module.
@@ -111,7 +113,7 @@ impl Actor for PersistenceActor {
                 begin_group(&myself, state);
             }
             #[cfg(test)]
-            Message::Crash => panic!("asked to"),
+            Message::Crash(how) => return how.carry_out(),
         }
         Ok(())
     }

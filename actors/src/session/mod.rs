@@ -19,6 +19,8 @@ use wharf_domain::{
 use wharf_store::ConnectionRecord;
 use wharf_whatsapp::{Link, SendError, Sent};
 
+#[cfg(test)]
+use crate::supervision::Crash;
 use crate::{
     clock,
     directory::LinkSlot,
@@ -63,7 +65,7 @@ pub(crate) enum Message {
     Shutdown(RpcReplyPort<()>),
     /// Die, for the tests of the tree.
     #[cfg(test)]
-    Crash,
+    Crash(Crash),
 }
 
 /// See the module.
@@ -123,7 +125,7 @@ impl Actor for SessionActor {
             Message::Delete(reply) => end(&myself, state, SessionEvent::Delete, reply),
             Message::Shutdown(reply) => end(&myself, state, SessionEvent::Shutdown, reply),
             #[cfg(test)]
-            Message::Crash => panic!("asked to"),
+            Message::Crash(how) => return how.carry_out(),
         }
         Ok(())
     }

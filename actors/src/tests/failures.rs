@@ -1,13 +1,19 @@
-//! Children that panic: siblings go on, the child comes back from the store, nothing is lost, and it shows.
+//! Children that panic or fail: siblings go on, the child comes back from the store, nothing is lost, and it shows.
 
 use wharf_domain::{ConnectionKey, ConnectionStatus, EventStatus};
 use wharf_support::{Reply, wait_until};
 
 use super::world::{WITHIN, World, message, number};
-use crate::{delivery, persistence, root, session, tenant, tenants};
+use crate::{delivery, persistence, root, session, supervision::Crash, tenant, tenants};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_session_that_panics_comes_back_alone() {
+async fn a_session_that_dies_comes_back_alone() {
+    for how in Crash::BOTH {
+        a_session_that_dies(how).await;
+    }
+}
+
+async fn a_session_that_dies(how: Crash) {
     let world = World::start().await;
     let client = world.add_client("a").await;
     let (broken, _) = world.linked(client.id, &number(1), "/one").await;
@@ -17,7 +23,7 @@ async fn a_session_that_panics_comes_back_alone() {
         phone_number: number(1),
     };
     let actor = world.gateway.shared.directory.session(&key).unwrap().actor.unwrap();
-    actor.cast(session::Message::Crash).unwrap();
+    actor.cast(session::Message::Crash(how)).unwrap();
     sibling
         .deliver(vec![message("5511000000001", "S1", "s")])
         .await
@@ -40,7 +46,7 @@ async fn a_session_that_panics_comes_back_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_session_that_keeps_panicking_is_parked_visibly() {
+async fn a_session_that_keeps_dying_is_parked_visibly() {
     let world = World::start().await;
     let client = world.add_client("a").await;
     world.connected(client.id, &number(1)).await;
@@ -54,7 +60,8 @@ async fn a_session_that_keeps_panicking_is_parked_visibly() {
             entry.actor.filter(|_| entry.restarts == restarts - 1)
         })
         .await;
-        actor.cast(session::Message::Crash).unwrap();
+        let how = Crash::BOTH[usize::try_from(restarts).unwrap() % 2];
+        actor.cast(session::Message::Crash(how)).unwrap();
         wait_until("the failure is seen", WITHIN, || async {
             world.gateway.connection(client.id, &number(1)).await.unwrap().restarts == restarts
         })
@@ -69,7 +76,13 @@ async fn a_session_that_keeps_panicking_is_parked_visibly() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_delivery_that_panics_comes_back_with_its_events_and_counter() {
+async fn a_delivery_that_dies_comes_back_with_its_events_and_counter() {
+    for how in Crash::BOTH {
+        a_delivery_that_dies(how).await;
+    }
+}
+
+async fn a_delivery_that_dies(how: Crash) {
     let world = World::start().await;
     let client = world.add_client("a").await;
     let (webhook, link) = world.linked(client.id, &number(1), "/hook").await;
@@ -86,7 +99,7 @@ async fn a_delivery_that_panics_comes_back_with_its_events_and_counter() {
     })
     .await;
     let actor = world.gateway.shared.directory.delivery(webhook.id).unwrap();
-    actor.cast(delivery::Message::Crash).unwrap();
+    actor.cast(delivery::Message::Crash(how)).unwrap();
     // While it is away, another message arrives: its wake-up is lost, its row is not.
     link.deliver(vec![message("5511000000002", "M3", "3")]).await.unwrap();
     wait_until("it is back", WITHIN, || async {
@@ -104,7 +117,13 @@ async fn a_delivery_that_panics_comes_back_with_its_events_and_counter() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_tenant_that_panics_takes_nothing_of_another_with_it() {
+async fn a_tenant_that_dies_takes_nothing_of_another_with_it() {
+    for how in Crash::BOTH {
+        a_tenant_that_dies(how).await;
+    }
+}
+
+async fn a_tenant_that_dies(how: Crash) {
     let world = World::start().await;
     let (one, two) = (world.add_client("a").await, world.add_client("b").await);
     let (first, _) = world.linked(one.id, &number(1), "/one").await;
@@ -115,7 +134,7 @@ async fn a_tenant_that_panics_takes_nothing_of_another_with_it() {
         .directory
         .tenant(one.id)
         .unwrap()
-        .cast(tenant::Message::Crash)
+        .cast(tenant::Message::Crash(how))
         .unwrap();
     other.deliver(vec![message("5511000000001", "O1", "o")]).await.unwrap();
     world.wait_for_events(&second, EventStatus::Delivered, 1).await;
@@ -128,13 +147,19 @@ async fn a_tenant_that_panics_takes_nothing_of_another_with_it() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_tenants_actor_comes_back_with_everything() {
+    for how in Crash::BOTH {
+        the_tenants_actor(how).await;
+    }
+}
+
+async fn the_tenants_actor(how: Crash) {
     let world = World::start().await;
     let client = world.add_client("a").await;
     let (webhook, _) = world.linked(client.id, &number(1), "/ok").await;
     let tenants = ractor::call_t!(world.gateway.root, root::Message::Tenants, 1000)
         .unwrap()
         .unwrap();
-    tenants.cast(tenants::Message::Crash).unwrap();
+    tenants.cast(tenants::Message::Crash(how)).unwrap();
     let link = world.relinked(client.id, &number(1)).await;
     link.deliver(vec![message("5511000000001", "M1", "1")]).await.unwrap();
     world.wait_for_events(&webhook, EventStatus::Delivered, 1).await;
@@ -142,18 +167,18 @@ async fn the_tenants_actor_comes_back_with_everything() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn persistence_that_panics_loses_nothing() {
+async fn persistence_that_dies_loses_nothing() {
     let world = World::start().await;
     let client = world.add_client("a").await;
     let (webhook, link) = world.linked(client.id, &number(1), "/ok").await;
-    for round in 0..5 {
+    for round in 0..6 {
         world
             .gateway
             .shared
             .directory
             .persistence()
             .unwrap()
-            .cast(persistence::Message::Crash)
+            .cast(persistence::Message::Crash(Crash::BOTH[round % 2]))
             .unwrap();
         // WhatsApp offers it again until it is taken.
         wait_until("the message is taken", WITHIN, || async {
@@ -163,7 +188,7 @@ async fn persistence_that_panics_loses_nothing() {
         })
         .await;
     }
-    world.wait_for_events(&webhook, EventStatus::Delivered, 5).await;
+    world.wait_for_events(&webhook, EventStatus::Delivered, 6).await;
     assert!(world.gateway.ready().await.is_ok());
     world.gateway.stop().await;
 }
