@@ -1,0 +1,73 @@
+//! One event in the window, and what is being done with it.
+
+use bytes::Bytes;
+
+use crate::{AttemptOutcome, EventId, PendingEvent, Timestamp};
+
+/// What is being done with an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum State {
+    /// May be attempted as soon as it is the front of its chat and a slot is free.
+    Ready,
+    /// Waits for its time.
+    Waiting(Timestamp),
+    /// A manual retry of it is on its way to the store.
+    Held,
+    /// An attempt is under way.
+    Running,
+    /// Its outcome is on its way to the store; `again_at` when the store refused it.
+    Recording {
+        outcome: Box<AttemptOutcome>,
+        again_at: Option<Timestamp>,
+    },
+}
+
+impl State {
+    /// Whether an attempt or its commit is under way. Only a front ever is.
+    pub(super) fn in_progress(&self) -> bool {
+        matches!(self, State::Running | State::Recording { .. })
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) id: EventId,
+    pub(super) seq: i64,
+    pub(super) attempt_count: u32,
+    pub(super) budget_start: u32,
+    pub(super) next_retry_at: Option<Timestamp>,
+    /// Dropped while the event waits: the store has it, and a thousand dead receivers shall fit in memory.
+    pub(super) payload: Option<Bytes>,
+    pub(super) state: State,
+}
+
+impl Entry {
+    pub(super) fn new(event: PendingEvent, now: Timestamp) -> Self {
+        let PendingEvent {
+            id,
+            seq,
+            attempt_count,
+            budget_start,
+            next_retry_at,
+            payload,
+            chat: _,
+        } = event;
+        let payload = next_retry_at.is_none_or(|at| at <= now).then_some(payload);
+        let mut entry = Self {
+            id,
+            seq,
+            attempt_count,
+            budget_start,
+            next_retry_at,
+            payload,
+            state: State::Ready,
+        };
+        entry.rest();
+        entry
+    }
+
+    /// The state of an event with which nothing is being done.
+    pub(super) fn rest(&mut self) {
+        self.state = self.next_retry_at.map_or(State::Ready, State::Waiting);
+    }
+}
