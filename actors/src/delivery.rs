@@ -26,7 +26,7 @@ use crate::{
     persistence::{Write, WriteError},
     post::Post,
     shared::Shared,
-    supervision::DONE,
+    supervision::{DONE, guarded},
     timer::Timer,
 };
 
@@ -71,6 +71,8 @@ pub(crate) enum Message {
     },
     /// Something that was begun has ended.
     Happened(DeliveryEvent),
+    /// A task of this actor panicked: what it was to report will not come.
+    TaskLost,
     /// Start nothing new, and stop when what is under way has ended.
     Close,
     /// What a person may want to see.
@@ -133,6 +135,7 @@ impl Actor for DeliveryActor {
             }
             Message::RetryEvent { event_id, force, reply } => on_retry(&myself, state, event_id, force, reply),
             Message::Happened(event) => step(&myself, state, event),
+            Message::TaskLost => return Err("a task panicked".into()),
             Message::Close => step(&myself, state, DeliveryEvent::Closing),
             Message::Snapshot(reply) => {
                 let _asker_gone = reply.send(state.machine.as_ref().map(Delivery::snapshot));
@@ -219,23 +222,28 @@ fn carry_out(myself: &ActorRef<Message>, state: &mut State, effects: Vec<Effect>
                 payload,
             } => {
                 let task = attempt_task(myself.clone(), state, event_id, attempt, payload);
-                state.tasks.spawn(task);
+                spawn(myself, state, task);
             }
             Effect::Record(outcome) => {
-                state
-                    .tasks
-                    .spawn(record(myself.clone(), Arc::clone(&state.args.shared), outcome));
+                let task = record(myself.clone(), Arc::clone(&state.args.shared), outcome);
+                spawn(myself, state, task);
             }
             Effect::Load { generation, query } => {
                 let (shared, webhook_id) = (Arc::clone(&state.args.shared), state.args.webhook_id);
-                state
-                    .tasks
-                    .spawn(load(myself.clone(), shared, webhook_id, generation, query));
+                let task = load(myself.clone(), shared, webhook_id, generation, query);
+                spawn(myself, state, task);
             }
             Effect::SetTimer { at, generation } => set_timer(myself, state, at, generation),
             Effect::Finished => myself.stop(Some(DONE.to_owned())),
         }
     }
+}
+
+fn spawn(myself: &ActorRef<Message>, state: &mut State, task: impl Future<Output = ()> + Send + 'static) {
+    let myself = myself.clone();
+    state.tasks.spawn(guarded(task, move || {
+        let _stopped = myself.cast(Message::TaskLost);
+    }));
 }
 
 fn set_timer(myself: &ActorRef<Message>, state: &mut State, at: Timestamp, generation: u64) {
@@ -356,8 +364,8 @@ fn on_retry(
         let _asker_gone = reply.send(RetryReply::UnderWay);
         return;
     }
-    let (myself, shared, client_id) = (myself.clone(), Arc::clone(&state.args.shared), state.args.client_id);
-    state.tasks.spawn(async move {
+    let (teller, shared, client_id) = (myself.clone(), Arc::clone(&state.args.shared), state.args.client_id);
+    let task = async move {
         let settled = shared
             .persistence
             .commit(Write::RenewEvent, (client_id, event_id, force))
@@ -366,12 +374,13 @@ fn on_retry(
             Ok(Renewal::Renewed { event, .. }) => DeliveryEvent::Renewed(event.clone()),
             _ => DeliveryEvent::NotRenewed(event_id),
         };
-        let _stopped = myself.cast(Message::Happened(event));
+        let _stopped = teller.cast(Message::Happened(event));
         if settled.is_err() {
             // It may be committed all the same, its answer lost.
-            let _stopped = myself.cast(Message::Happened(DeliveryEvent::LookAgain));
+            let _stopped = teller.cast(Message::Happened(DeliveryEvent::LookAgain));
         }
         let answer = settled.map_or_else(RetryReply::Refused, |renewal| RetryReply::Settled(Box::new(renewal)));
         let _asker_gone = reply.send(answer);
-    });
+    };
+    spawn(myself, state, task);
 }

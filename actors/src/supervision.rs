@@ -5,8 +5,9 @@
 //! later. There is no escalation: a failing child costs its supervisor nothing, so there is nothing to protect by
 //! taking the siblings down with it.
 
-use std::{collections::HashMap, hash::Hash};
+use std::{collections::HashMap, hash::Hash, panic::AssertUnwindSafe};
 
+use futures::FutureExt;
 use ractor::{ActorCell, ActorId, SupervisionEvent};
 use wharf_domain::restart::{Restart, RestartBudget};
 
@@ -133,6 +134,14 @@ impl<K: Clone + Eq + Hash> Children<K> {
     }
 }
 
+/// Runs a task of an actor; `lost` tells the actor when it panicked. A task that ends without a report would leave its
+/// actor waiting for ever, so the actor fails with it and starts again from the store.
+pub(crate) async fn guarded(task: impl Future<Output = ()>, lost: impl FnOnce()) {
+    if AssertUnwindSafe(task).catch_unwind().await.is_err() {
+        lost();
+    }
+}
+
 /// How an actor is made to die, for the tests of the tree.
 #[cfg(test)]
 #[derive(Debug, Clone, Copy)]
@@ -154,5 +163,23 @@ impl Crash {
             Self::Panic => panic!("asked to"),
             Self::Fail => Err("asked to".into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_panics_is_told_and_another_is_not() {
+        let told = Cell::new(0);
+        guarded(async {}, || told.set(told.get() + 1)).await;
+        assert_eq!(told.get(), 0);
+        guarded(async { panic!("asked to") }, || told.set(told.get() + 1)).await;
+        assert_eq!(told.get(), 1);
     }
 }

@@ -48,7 +48,9 @@ async fn one_by_one(
             }
             Err(error) => {
                 write.refuse(&WriteError::from_store(&error));
-                refused = Some(error).filter(StoreError::is_transient);
+                if error.is_transient() {
+                    refused = Some(error);
+                }
             }
         }
     }

@@ -10,6 +10,7 @@ use wharf_domain::session::{LinkEvent, SessionEvent};
 use wharf_whatsapp::LinkError;
 
 use super::{Message, State, inbox::SessionInbox};
+use crate::supervision::guarded;
 
 /// Opens a link after whatever a predecessor left is closed.
 ///
@@ -83,11 +84,13 @@ pub(super) fn close(myself: &ActorRef<Message>, state: &mut State, generation: u
     tokio::spawn(async move {
         let mut slot = slot.lock().await;
         if let Some(link) = slot.take() {
-            if log_out {
-                link.log_out().await;
-            } else {
-                link.close().await;
-            }
+            let ending = if log_out { link.log_out() } else { link.close() };
+            // Nobody else will report the end: a session that waits for it would wait for ever.
+            guarded(
+                ending,
+                || tracing::error!(number = %key.phone_number, "closing a link panicked"),
+            )
+            .await;
         }
         if forget && let Err(error) = shared.links.forget(&key).await {
             tracing::error!(number = %key.phone_number, %error, "cannot delete the keys of a number");
