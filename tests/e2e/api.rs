@@ -18,6 +18,7 @@ fn routes(webhook: &str, event: &str) -> Vec<(Method, String, Option<Value>)> {
             Some(json!({"is_active": false})),
         ),
         (Method::GET, format!("/api/webhooks/{webhook}/events"), None),
+        (Method::POST, format!("/api/webhooks/{webhook}/rotate-secret"), None),
         (
             Method::POST,
             format!("/api/webhooks/events/{event}/retry"),
