@@ -5,7 +5,10 @@
 //! webhook's row and its pending events. Stops when the webhook is deleted or the tree stops, after the attempts under
 //! way have ended.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use tokio::{
@@ -13,7 +16,7 @@ use tokio::{
     task::JoinSet,
 };
 use wharf_domain::{
-    AttemptOutcome, AttemptResult, ClientId, EventId, PendingEvent, Timestamp, Webhook, WebhookId,
+    AttemptOutcome, AttemptResult, AttemptTiming, ClientId, EventId, PendingEvent, Timestamp, Webhook, WebhookId,
     delivery::{Delivery, DeliveryConfig, DeliveryEvent, DeliverySnapshot, DueQuery, Effect, RetryAnswer},
 };
 use wharf_store::Renewal;
@@ -218,10 +221,11 @@ fn carry_out(myself: &ActorRef<Message>, state: &mut State, effects: Vec<Effect>
         match effect {
             Effect::Attempt {
                 event_id,
+                sequence,
                 attempt,
                 payload,
             } => {
-                let task = attempt_task(myself.clone(), state, event_id, attempt, payload);
+                let task = attempt_task(myself.clone(), state, event_id, sequence, attempt, payload);
                 spawn(myself, state, task);
             }
             Effect::Record(outcome) => {
@@ -260,6 +264,7 @@ fn attempt_task(
     myself: ActorRef<Message>,
     state: &State,
     event_id: EventId,
+    sequence: i64,
     attempt: u32,
     payload: Option<bytes::Bytes>,
 ) -> impl Future<Output = ()> + Send + 'static {
@@ -272,6 +277,7 @@ fn attempt_task(
         let Ok(_slot) = shared.slots.acquire().await else {
             return;
         };
+        let (started_at, began) = (clock::now(), Instant::now());
         let result = match read_payload(&shared, event_id, payload).await {
             Some(body) => {
                 let keyring = Arc::clone(&keyring.borrow());
@@ -281,6 +287,7 @@ fn attempt_task(
                         let post = Post {
                             url: &url,
                             event_id,
+                            sequence,
                             attempt,
                             timestamp,
                             signatures: signer.sign(event_id, timestamp, &body),
@@ -304,6 +311,10 @@ fn attempt_task(
             event_id,
             attempt,
             result,
+            timing: AttemptTiming {
+                started_at,
+                took: began.elapsed(),
+            },
             jitter,
         };
         let _stopped = myself.cast(Message::Happened(event));

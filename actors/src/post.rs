@@ -106,6 +106,8 @@ pub(crate) struct Post<'a> {
     pub(crate) url: &'a str,
     /// The event, the same on every attempt.
     pub(crate) event_id: EventId,
+    /// The event's number among those of its phone number.
+    pub(crate) sequence: i64,
     /// The number of this attempt, from 1.
     pub(crate) attempt: u32,
     /// When this attempt starts.
@@ -203,7 +205,8 @@ impl Poster {
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
             .header("webhook-id", post.event_id.to_string())
             .header("webhook-timestamp", post.timestamp.seconds())
-            .header("webhook-attempt", post.attempt);
+            .header("webhook-attempt", post.attempt)
+            .header("webhook-sequence", post.sequence);
         let Signatures {
             webhook_signature,
             hub_signature,

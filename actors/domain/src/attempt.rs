@@ -1,5 +1,7 @@
 //! How one attempt ended, and what that means (the table of CONTRACT.md section 4).
 
+use std::time::Duration;
+
 use crate::{EventId, EventStatus, Timestamp, WebhookId};
 
 /// Bytes of a response's body that are kept with the event (CONTRACT.md section 4).
@@ -83,17 +85,32 @@ impl AttemptResult {
     }
 }
 
+/// When an attempt was made: from its slot to the end of the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AttemptTiming {
+    /// When it began.
+    pub started_at: Timestamp,
+    /// How long it took, by a clock that never jumps.
+    pub took: Duration,
+}
+
 /// One finished attempt as it is committed: the event's new state and, in the same transaction, the webhook's counters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttemptOutcome {
     /// The event.
     pub event_id: EventId,
+    /// Its place in the order of arrival, by which the store finds its row.
+    pub seq: i64,
     /// Its webhook.
     pub webhook_id: WebhookId,
     /// The event's status after this attempt.
     pub status: EventStatus,
     /// The number of this attempt, from 1.
     pub attempt: u32,
+    /// Whether a person asked for it: the first attempt after a manual retry.
+    pub manual: bool,
+    /// When it began and how long it took.
+    pub timing: AttemptTiming,
     /// The answer's status code.
     pub http_status: Option<u16>,
     /// The excerpt of the answer's body.

@@ -44,6 +44,8 @@ pub struct Event {
     pub id: EventId,
     /// Where it goes.
     pub webhook_id: WebhookId,
+    /// Its number among the events of its phone number, from 1 without a gap; `webhook-sequence` for the receiver.
+    pub sequence: i64,
     /// WhatsApp's id of the message.
     pub message_id: String,
     /// Who wrote; a phone number wherever WhatsApp gives one.
@@ -81,6 +83,8 @@ pub struct PendingEvent {
     pub id: EventId,
     /// Its place in the order of arrival; grows with every commit.
     pub seq: i64,
+    /// Its number among the events of its phone number, from 1 without a gap; the header `webhook-sequence`.
+    pub sequence: i64,
     /// Its chat: events of one chat go out one after another.
     pub chat: Box<str>,
     /// Attempts made so far.

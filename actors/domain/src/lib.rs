@@ -19,7 +19,7 @@ pub mod signing;
 pub mod timestamp;
 pub mod webhook;
 
-pub use attempt::{AttemptOutcome, AttemptResult, Failure};
+pub use attempt::{AttemptOutcome, AttemptResult, AttemptTiming, Failure};
 pub use client::{Client, TokenHash};
 pub use connection::{Connection, ConnectionKey, ConnectionStatus};
 pub use error::InvalidField;

@@ -71,6 +71,7 @@ async fn post(poster: &Poster, url: &str) -> AttemptResult {
         .post(Post {
             url,
             event_id: event_id(),
+            sequence: 7,
             attempt: 3,
             timestamp,
             signatures: Default::default(),
@@ -109,6 +110,7 @@ async fn sends_the_contracts_headers_and_no_others() {
         ("user-agent", format!("wharf/{}", env!("CARGO_PKG_VERSION"))),
         ("webhook-attempt", "3".to_owned()),
         ("webhook-id", event_id().to_string()),
+        ("webhook-sequence", "7".to_owned()),
         ("webhook-timestamp", "1762352580".to_owned()),
     ];
     assert_eq!(headers, expected.map(|(name, value)| (name.to_owned(), value)));

@@ -21,7 +21,13 @@ pub(crate) struct Bulk {
 
 /// One event per message (see the SQL file).
 pub(crate) static RECORD_INBOUND: LazyLock<Bulk> =
-    LazyLock::new(|| Bulk::new(include_str!("../queries/sqlite/record_inbound.sql"), 11));
+    LazyLock::new(|| Bulk::new(include_str!("../queries/sqlite/record_inbound.sql"), 10));
+/// The last numbers given out (see the SQL file).
+pub(crate) static ADVANCE_SEQUENCES: LazyLock<Bulk> =
+    LazyLock::new(|| Bulk::new(include_str!("../queries/sqlite/advance_sequences.sql"), 3));
+/// One row per attempt (see the SQL file).
+pub(crate) static RECORD_ATTEMPTS: LazyLock<Bulk> =
+    LazyLock::new(|| Bulk::new(include_str!("../queries/sqlite/record_attempts.sql"), 8));
 /// The counters of webhooks (see the SQL file).
 pub(crate) static COUNT_ATTEMPTS: LazyLock<Bulk> =
     LazyLock::new(|| Bulk::new(include_str!("../queries/sqlite/count_attempts.sql"), 5));
@@ -101,7 +107,9 @@ mod tests {
     #[test]
     fn a_text_has_as_many_parameters_as_its_rows_need() {
         for rows in SIZES {
-            assert_eq!(RECORD_INBOUND.for_rows(rows).matches('?').count(), rows * 11);
+            assert_eq!(RECORD_INBOUND.for_rows(rows).matches('?').count(), rows * 10);
+            assert_eq!(ADVANCE_SEQUENCES.for_rows(rows).matches('?').count(), rows * 3);
+            assert_eq!(RECORD_ATTEMPTS.for_rows(rows).matches('?').count(), rows * 8);
             assert_eq!(COUNT_ATTEMPTS.for_rows(rows).matches('?').count(), rows * 5);
             assert_eq!(RECORD_OUTCOMES.for_rows(rows).matches('?').count(), rows * 8);
         }

@@ -61,13 +61,24 @@ impl Group<'_> {
     /// # Errors
     /// As every write.
     pub async fn purge_client(&mut self, id: ClientId) -> Result<bool, StoreError> {
-        let result = purge(self.enter()?, id).await;
+        let (connection, lines) = self.enter_with_lines()?;
+        lines.forget_webhooks();
+        let result = purge(connection, id).await;
         self.leave(result)
     }
 }
 
 async fn purge(connection: &mut SqliteConnection, id: ClientId) -> Result<bool, sqlx::Error> {
+    query(sql::PURGE_CLIENT_UNLISTED)
+        .bind(id.0)
+        .execute(&mut *connection)
+        .await?;
     let events = query(sql::PURGE_CLIENT_EVENTS)
+        .bind(id.0)
+        .bind(PURGE_STEP)
+        .execute(&mut *connection)
+        .await?;
+    query(sql::PURGE_CLIENT_LIST)
         .bind(id.0)
         .bind(PURGE_STEP)
         .execute(&mut *connection)

@@ -1,6 +1,7 @@
 //! How values and rows cross between the database and the domain.
 
 use bytes::Bytes;
+use serde::Deserialize;
 use serde_json::{Map, Value, value::RawValue};
 use sqlx::{
     Decode, Encode, Row, Sqlite, Type,
@@ -131,15 +132,33 @@ pub(crate) fn webhook(row: &SqliteRow) -> Result<Webhook, sqlx::Error> {
     })
 }
 
+/// What of an event only its payload has. The table's columns of these names are for people: SQLite's JSON functions
+/// end a text at its first NUL.
+#[derive(Deserialize)]
+struct FromPayload {
+    from: String,
+    to: PhoneNumber,
+    #[serde(rename = "type")]
+    message_type: String,
+    content: Option<String>,
+}
+
 pub(crate) fn event(row: &SqliteRow) -> Result<Event, sqlx::Error> {
+    let FromPayload {
+        from,
+        to,
+        message_type,
+        content,
+    } = serde_json::from_str(row.try_get("payload")?).map_err(|error| broken("payload", error))?;
     Ok(Event {
         id: EventId(row.try_get("id")?),
         webhook_id: WebhookId(row.try_get("webhook_id")?),
+        sequence: row.try_get("sequence")?,
         message_id: row.try_get("message_id")?,
-        from: row.try_get("from")?,
-        to: number(row, "to")?,
-        message_type: row.try_get("message_type")?,
-        content: row.try_get("content")?,
+        from,
+        to,
+        message_type,
+        content,
         payload: RawValue::from_string(row.try_get("payload")?).map_err(|error| broken("payload", error))?,
         status: word("status", row.try_get("status")?, EventStatus::from_word)?,
         attempt_count: row.try_get("attempt_count")?,
@@ -152,15 +171,16 @@ pub(crate) fn event(row: &SqliteRow) -> Result<Event, sqlx::Error> {
     })
 }
 
-/// From `id, seq, chat, attempt_count, budget_start, next_retry_at, payload`, beginning at the second column.
+/// From `id, seq, sequence, chat, attempt_count, budget_start, next_retry_at, payload`, beginning at the second column.
 pub(crate) fn pending_event(row: &SqliteRow) -> Result<PendingEvent, sqlx::Error> {
     Ok(PendingEvent {
         id: EventId(row.try_get::<Uuid, _>(1)?),
         seq: row.try_get(2)?,
-        chat: row.try_get::<&str, _>(3)?.into(),
-        attempt_count: row.try_get(4)?,
-        budget_start: row.try_get(5)?,
-        next_retry_at: row.try_get::<Option<At>, _>(6)?.map(|at| at.0),
-        payload: Bytes::from(row.try_get::<Vec<u8>, _>(7)?),
+        sequence: row.try_get(3)?,
+        chat: row.try_get::<&str, _>(4)?.into(),
+        attempt_count: row.try_get(5)?,
+        budget_start: row.try_get(6)?,
+        next_retry_at: row.try_get::<Option<At>, _>(7)?.map(|at| at.0),
+        payload: Bytes::from(row.try_get::<Vec<u8>, _>(8)?),
     })
 }

@@ -3,20 +3,25 @@
 use std::{borrow::Borrow, collections::HashMap};
 
 use bytes::Bytes;
-use sqlx::{Row, SqliteConnection};
-use uuid::Uuid;
-use wharf_domain::{EventId, PendingEvent, WebhookId};
+use sqlx::SqliteConnection;
+use wharf_domain::{ConnectionKey, EventId, PendingEvent, WebhookId};
 
 use crate::{
     Group, NewEvent, RecordedEvent, StoreError,
-    bulk::{RECORD_INBOUND, chunks},
+    bulk::{ADVANCE_SEQUENCES, RECORD_INBOUND, chunks},
     codec::At,
+    lines::Lines,
+    sql,
 };
 
+/// Events that are not in the list of events yet, at the most: whoever reads a webhook's events goes over all of them.
+const UNLISTED: i64 = 1024;
+
 impl Group<'_> {
-    /// Makes one event of each message whose number has a live webhook, in the order given. A message without one, and
-    /// one that was recorded before (same webhook, chat, sender and message id), makes none and is no error: WhatsApp
-    /// may be told that we have it. Returns the events made, in order.
+    /// Makes one event of each message whose number has a live webhook, in the order given, and numbers it within its
+    /// phone number. A message without one, and one that was recorded before (same webhook, chat, sender, message id
+    /// and time of sending), makes none and is no error: WhatsApp may be told that we have it. Returns the events made,
+    /// in order.
     ///
     /// # Errors
     /// `Rejected` when an event's id was used before.
@@ -24,60 +29,168 @@ impl Group<'_> {
         &mut self,
         messages: &[N],
     ) -> Result<Vec<RecordedEvent>, StoreError> {
-        let result = record(self.enter()?, messages).await;
+        let (connection, lines) = self.enter_with_lines()?;
+        let result = record(connection, lines, messages).await;
         self.leave(result)
     }
 }
 
+/// A message whose number has a webhook.
+type Addressed<'m> = (&'m NewEvent, WebhookId);
+
+/// A message with the sequence that it gets if it is new.
+struct Numbered<'m> {
+    new: &'m NewEvent,
+    webhook_id: WebhookId,
+    sequence: i64,
+}
+
 async fn record<N: Borrow<NewEvent>>(
     connection: &mut SqliteConnection,
+    lines: &mut Lines,
     messages: &[N],
 ) -> Result<Vec<RecordedEvent>, sqlx::Error> {
-    let mut recorded = Vec::with_capacity(messages.len());
-    for chunk in chunks(messages) {
-        let statement = RECORD_INBOUND.statement(chunk, |statement, new| {
-            let new: &NewEvent = new.borrow();
-            statement
-                .bind(new.id.0)
-                .bind(new.key.client_id.0)
-                .bind(new.key.phone_number.as_str())
-                .bind(new.message.chat.as_str())
-                .bind(new.message.sender.as_str())
-                .bind(new.message.message_id.as_str())
-                .bind(new.message.from.as_str())
-                .bind(new.message.kind.as_str())
-                .bind(new.message.content.as_str())
-                .bind(new.payload.as_str())
-                .bind(At(new.created_at))
-        });
-        // Neither database promises an order of RETURNING, so the rows are found by their ids.
-        let mut made = HashMap::with_capacity(chunk.len());
-        for row in statement.fetch_all(&mut *connection).await? {
-            made.insert(
-                row.try_get::<Uuid, _>(1)?,
-                (row.try_get::<i64, _>(0)?, row.try_get::<Uuid, _>(2)?),
-            );
+    lines.make_room();
+    let mut addressed: Vec<Addressed<'_>> = Vec::with_capacity(messages.len());
+    for new in messages {
+        let new: &NewEvent = new.borrow();
+        if let Some(webhook_id) = lines.webhook_of(connection, &new.key).await? {
+            addressed.push((new, webhook_id));
         }
-        recorded.extend(chunk.iter().filter_map(|new| {
-            let new: &NewEvent = new.borrow();
-            let (seq, webhook) = made.remove(&new.id.0)?;
-            Some(RecordedEvent {
-                webhook_id: WebhookId(webhook),
-                event: first_attempt(new, seq),
-            })
-        }));
+    }
+    let mut recorded = Vec::with_capacity(addressed.len());
+    let mut last: HashMap<&ConnectionKey, i64> = HashMap::new();
+    for chunk in chunks(&addressed) {
+        record_chunk(connection, lines, chunk, &mut recorded, &mut last).await?;
+    }
+    write_sequences(connection, last).await?;
+    if let Some(last) = recorded.last()
+        && last.event.seq - lines.listed_up_to(connection).await? >= UNLISTED
+    {
+        lines.list(connection, last.event.seq).await?;
     }
     Ok(recorded)
 }
 
-fn first_attempt(new: &NewEvent, seq: i64) -> PendingEvent {
-    PendingEvent {
-        id: EventId(new.id.0),
-        seq,
-        chat: new.message.chat.as_str().into(),
-        attempt_count: 0,
-        budget_start: 0,
-        next_retry_at: None,
-        payload: Bytes::copy_from_slice(new.payload.as_bytes()),
+async fn record_chunk<'m>(
+    connection: &mut SqliteConnection,
+    lines: &mut Lines,
+    chunk: &[Addressed<'m>],
+    recorded: &mut Vec<RecordedEvent>,
+    last: &mut HashMap<&'m ConnectionKey, i64>,
+) -> Result<(), sqlx::Error> {
+    let numbered: Vec<Numbered<'_>> = chunk
+        .iter()
+        .map(|&(new, webhook_id)| Numbered {
+            new,
+            webhook_id,
+            sequence: lines.next_sequence(&new.key),
+        })
+        .collect();
+    let (made, last_seq) = insert(connection, &numbered).await?;
+    if made < chunk.len() {
+        // Some were recorded before, which is rare: the others are numbered anew, without a gap.
+        for numbered in numbered.iter().rev() {
+            lines.set_sequence(&numbered.new.key, numbered.sequence - 1);
+        }
+        if made > 0 {
+            // Those that were not new may have used places up too.
+            let before = last_seq - count(chunk.len());
+            for (new, _) in chunk {
+                let take_back = sqlx::query(sql::TAKE_BACK).bind(new.id.0).bind(before);
+                take_back.execute(&mut *connection).await?;
+            }
+        }
+        return one_by_one(connection, lines, chunk, recorded, last).await;
+    }
+    // The rows' places are one after another, in the order of the statement: AUTOINCREMENT, and one writer.
+    for (seq, numbered) in (last_seq - count(made) + 1..).zip(&numbered) {
+        last.insert(&numbered.new.key, numbered.sequence);
+        recorded.push(event(numbered, seq));
+    }
+    Ok(())
+}
+
+async fn one_by_one<'m>(
+    connection: &mut SqliteConnection,
+    lines: &mut Lines,
+    chunk: &[Addressed<'m>],
+    recorded: &mut Vec<RecordedEvent>,
+    last: &mut HashMap<&'m ConnectionKey, i64>,
+) -> Result<(), sqlx::Error> {
+    for &(new, webhook_id) in chunk {
+        let sequence = lines.next_sequence(&new.key);
+        let numbered = Numbered {
+            new,
+            webhook_id,
+            sequence,
+        };
+        let (made, seq) = insert(connection, std::slice::from_ref(&numbered)).await?;
+        if made == 1 {
+            last.insert(&new.key, sequence);
+            recorded.push(event(&numbered, seq));
+        } else {
+            lines.set_sequence(&new.key, sequence - 1);
+        }
+    }
+    Ok(())
+}
+
+/// Answers how many rows were new, and the place of the last one.
+async fn insert(connection: &mut SqliteConnection, numbered: &[Numbered<'_>]) -> Result<(usize, i64), sqlx::Error> {
+    let statement = RECORD_INBOUND.statement(numbered, |statement, numbered| {
+        let new = numbered.new;
+        statement
+            .bind(new.id.0)
+            .bind(numbered.webhook_id.0)
+            .bind(new.key.client_id.0)
+            .bind(numbered.sequence)
+            .bind(At(new.created_at))
+            .bind(At(new.message.timestamp))
+            .bind(new.message.chat.as_str())
+            .bind(new.message.sender.as_str())
+            .bind(new.message.message_id.as_str())
+            .bind(new.payload.as_str())
+    });
+    let result = statement.execute(connection).await?;
+    let made = usize::try_from(result.rows_affected()).unwrap_or(usize::MAX);
+    Ok((made, result.last_insert_rowid()))
+}
+
+async fn write_sequences(
+    connection: &mut SqliteConnection,
+    last: HashMap<&ConnectionKey, i64>,
+) -> Result<(), sqlx::Error> {
+    let rows: Vec<(&ConnectionKey, i64)> = last.into_iter().collect();
+    for chunk in chunks(&rows) {
+        let statement = ADVANCE_SEQUENCES.statement(chunk, |statement, (key, last)| {
+            statement
+                .bind(key.client_id.0)
+                .bind(key.phone_number.as_str())
+                .bind(*last)
+        });
+        statement.execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+fn count(rows: usize) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX)
+}
+
+fn event(numbered: &Numbered<'_>, seq: i64) -> RecordedEvent {
+    let new = numbered.new;
+    RecordedEvent {
+        webhook_id: numbered.webhook_id,
+        event: PendingEvent {
+            id: EventId(new.id.0),
+            seq,
+            sequence: numbered.sequence,
+            chat: new.message.chat.as_str().into(),
+            attempt_count: 0,
+            budget_start: 0,
+            next_retry_at: None,
+            payload: Bytes::copy_from_slice(new.payload.as_bytes()),
+        },
     }
 }

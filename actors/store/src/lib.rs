@@ -17,6 +17,7 @@ mod error;
 mod events;
 mod idempotency;
 mod inbound;
+mod lines;
 mod open;
 mod outcomes;
 mod place;

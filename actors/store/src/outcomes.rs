@@ -1,18 +1,19 @@
 //! What became of attempts.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use sqlx::SqliteConnection;
-use wharf_domain::{AttemptOutcome, EventId, EventStatus, Timestamp, WebhookId};
+use wharf_domain::{AttemptOutcome, EventStatus, Timestamp, WebhookId};
 
 use crate::{
     Group, StoreError,
-    bulk::{COUNT_ATTEMPTS, RECORD_OUTCOMES, chunks},
+    bulk::{COUNT_ATTEMPTS, RECORD_ATTEMPTS, RECORD_OUTCOMES, chunks},
     codec::At,
 };
 
 impl Group<'_> {
-    /// Writes what became of attempts: the events' rows and, in the same transaction, their webhooks' counters. An
+    /// Writes what became of attempts: a row for each, the events' rows and, in the same transaction, their webhooks'
+    /// counters. An
     /// event that is no longer pending stays as it is, unless the outcome is `delivered`: a receiver that took the
     /// message while its webhook was deleted has it (CONTRACT.md section 7). Outcomes of one event count in the order
     /// given. All values are absolute: writing an outcome twice does no harm. An unknown event is passed over.
@@ -26,11 +27,25 @@ impl Group<'_> {
 }
 
 async fn record(connection: &mut SqliteConnection, outcomes: &[AttemptOutcome]) -> Result<(), sqlx::Error> {
+    for chunk in chunks(outcomes) {
+        let statement = RECORD_ATTEMPTS.statement(chunk, |statement, outcome| {
+            statement
+                .bind(outcome.seq)
+                .bind(outcome.attempt)
+                .bind(At(outcome.timing.started_at))
+                .bind(milliseconds(outcome.timing.took))
+                .bind(outcome.http_status)
+                .bind(outcome.error.as_deref())
+                .bind(outcome.response.as_deref())
+                .bind(outcome.manual)
+        });
+        statement.execute(&mut *connection).await?;
+    }
     for chunk in chunks(&last_of_each_event(outcomes)) {
         let statement = RECORD_OUTCOMES.statement(chunk, |statement, outcome| {
             let delivered = outcome.status == EventStatus::Delivered;
             statement
-                .bind(outcome.event_id.0)
+                .bind(outcome.seq)
                 .bind(outcome.status.as_str())
                 .bind(outcome.attempt)
                 .bind(outcome.http_status)
@@ -55,13 +70,17 @@ async fn record(connection: &mut SqliteConnection, outcomes: &[AttemptOutcome]) 
     Ok(())
 }
 
+fn milliseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
 /// One outcome per event, as if they had been written one after another: the statement that writes many rows at once
 /// would take any of several.
 fn last_of_each_event(outcomes: &[AttemptOutcome]) -> Vec<&AttemptOutcome> {
-    let mut places: HashMap<EventId, usize> = HashMap::with_capacity(outcomes.len());
+    let mut places: HashMap<i64, usize> = HashMap::with_capacity(outcomes.len());
     let mut last: Vec<&AttemptOutcome> = Vec::with_capacity(outcomes.len());
     for outcome in outcomes {
-        let place = *places.entry(outcome.event_id).or_insert(last.len());
+        let place = *places.entry(outcome.seq).or_insert(last.len());
         match last.get_mut(place) {
             None => last.push(outcome),
             Some(before) if before.status == EventStatus::Pending || outcome.status == EventStatus::Delivered => {

@@ -48,6 +48,12 @@ async fn purge(
     let (Some(last), Some(newest)) = (last, newest) else {
         return Ok(PurgedEvents { removed: 0, next: None });
     };
+    query(sql::PURGE_LIST)
+        .bind(after)
+        .bind(last)
+        .bind(At(before))
+        .execute(&mut *connection)
+        .await?;
     let result = query(sql::PURGE_EVENTS)
         .bind(after)
         .bind(last)

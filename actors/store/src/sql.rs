@@ -1,7 +1,7 @@
 //! Every statement, by name. What SQLite and PostgreSQL both understand stands here once; what only one of them does
 //! (bulk writes, the loose index scan) stands under `queries/`.
 
-use crate::bulk::{COUNT_ATTEMPTS, RECORD_INBOUND, RECORD_OUTCOMES};
+use crate::bulk::{ADVANCE_SEQUENCES, COUNT_ATTEMPTS, RECORD_ATTEMPTS, RECORD_INBOUND, RECORD_OUTCOMES};
 
 macro_rules! client_columns {
     () => {
@@ -22,24 +22,41 @@ macro_rules! webhook_columns {
 }
 macro_rules! event_columns {
     () => {
-        "seq, id, webhook_id, message_id, \"from\", \"to\", message_type, content, payload, status, attempt_count, \
-         http_status, response, error, next_retry_at, created_at, delivered_at"
+        "e.id, e.webhook_id, e.sequence, e.message_id, e.payload, e.status, e.attempt_count, e.http_status, \
+         e.response, e.error, e.next_retry_at, e.created_at, e.delivered_at"
     };
 }
-macro_rules! events_of_status {
+/// The events of webhook $2 of client $1 before place $3, newest first, that meet a condition: those that are not
+/// listed yet and those that are, merged.
+macro_rules! listed_events {
+    ($condition:literal) => {
+        concat!(
+            "SELECT e.seq, ",
+            event_columns!(),
+            " FROM whatsapp_webhook_events e WHERE e.seq > (SELECT up_to FROM listed WHERE id = 1) AND e.seq < $3 \
+             AND +e.webhook_id = $2 AND e.client_id = $1",
+            $condition,
+            " UNION ALL SELECT l.seq, ",
+            event_columns!(),
+            " FROM whatsapp_webhook_event_list l CROSS JOIN whatsapp_webhook_events e ON e.seq = l.seq \
+             WHERE l.webhook_id = $2 AND l.seq < $3 AND e.client_id = $1",
+            $condition,
+            " ORDER BY 1 DESC LIMIT $4"
+        )
+    };
+}
+/// The same of a status that has an index.
+macro_rules! undelivered_events {
     ($status:literal) => {
         concat!(
             "SELECT ",
             event_columns!(),
-            " FROM whatsapp_webhook_events \
-             WHERE webhook_id = $2 AND client_id = $1 AND status = '",
+            " FROM whatsapp_webhook_events e WHERE e.webhook_id = $2 AND e.client_id = $1 \
+             AND e.status <> 'delivered' AND e.status = '",
             $status,
-            "' AND seq < $3"
+            "' AND e.seq < $3 ORDER BY e.seq DESC LIMIT $4"
         )
     };
-}
-macro_rules! newest_first {
-    ($($select:expr),+) => { concat!($($select),+, " ORDER BY seq DESC LIMIT $4") };
 }
 
 macro_rules! statements {
@@ -51,6 +68,8 @@ macro_rules! statements {
         pub fn statements() -> Vec<(&'static str, String)> {
             let mut all = vec![$((stringify!($name), $name.to_owned())),*];
             all.push(("RECORD_INBOUND", RECORD_INBOUND.for_rows(1).to_string()));
+            all.push(("ADVANCE_SEQUENCES", ADVANCE_SEQUENCES.for_rows(1).to_string()));
+            all.push(("RECORD_ATTEMPTS", RECORD_ATTEMPTS.for_rows(1).to_string()));
             all.push(("COUNT_ATTEMPTS", COUNT_ATTEMPTS.for_rows(1).to_string()));
             all.push(("RECORD_OUTCOMES", RECORD_OUTCOMES.for_rows(1).to_string()));
             all
@@ -71,9 +90,15 @@ statements! {
         client_columns!()
     );
     REMOVE_CLIENT = "UPDATE clients SET removed_at = $2, updated_at = $2 WHERE id = $1 AND removed_at IS NULL";
+    PURGE_CLIENT_UNLISTED = "DELETE FROM whatsapp_webhook_events \
+        WHERE seq > (SELECT up_to FROM listed WHERE id = 1) AND client_id = $1";
     PURGE_CLIENT_EVENTS = "DELETE FROM whatsapp_webhook_events WHERE seq IN (\
-        SELECT e.seq FROM whatsapp_webhooks w \
-        JOIN whatsapp_webhook_events e ON e.webhook_id = w.id WHERE w.client_id = $1 LIMIT $2)";
+        SELECT l.seq FROM whatsapp_webhooks w \
+        CROSS JOIN whatsapp_webhook_event_list l ON l.webhook_id = w.id WHERE w.client_id = $1 LIMIT $2)";
+    // Which ones are gone by now is asked in the same order.
+    PURGE_CLIENT_LIST = "DELETE FROM whatsapp_webhook_event_list WHERE (webhook_id, seq) IN (\
+        SELECT l.webhook_id, l.seq FROM whatsapp_webhooks w \
+        CROSS JOIN whatsapp_webhook_event_list l ON l.webhook_id = w.id WHERE w.client_id = $1 LIMIT $2)";
     PURGE_CLIENT_WEBHOOKS = "DELETE FROM whatsapp_webhooks WHERE client_id = $1";
     PURGE_CLIENT_CONNECTIONS = "DELETE FROM whatsapp_connections WHERE client_id = $1";
     PURGE_CLIENT_KEYS = "DELETE FROM idempotency_keys WHERE client_id = $1";
@@ -138,16 +163,21 @@ statements! {
         WHERE w.deleted_at IS NOT NULL AND EXISTS \
             (SELECT 1 FROM whatsapp_webhook_events e WHERE e.webhook_id = w.id AND e.status = 'pending') LIMIT 1";
 
-    EVENT = concat!("SELECT ", event_columns!(), " FROM whatsapp_webhook_events WHERE id = $2 AND client_id = $1");
-    // The webhook's list index is by status: the list of all is its three lists merged.
-    EVENTS_ALL = newest_first!(
-        events_of_status!("pending"), " UNION ALL ",
-        events_of_status!("delivered"), " UNION ALL ",
-        events_of_status!("failed")
-    );
-    EVENTS_PENDING = newest_first!(events_of_status!("pending"));
-    EVENTS_DELIVERED = newest_first!(events_of_status!("delivered"));
-    EVENTS_FAILED = newest_first!(events_of_status!("failed"));
+    LINE = "SELECT w.id, coalesce((SELECT s.last FROM number_sequences s \
+            WHERE s.client_id = w.client_id AND s.phone_number = w.phone_number), 0) \
+        FROM whatsapp_webhooks w WHERE w.client_id = $1 AND w.phone_number = $2 AND w.deleted_at IS NULL";
+    TAKE_BACK = "DELETE FROM whatsapp_webhook_events WHERE id = $1 AND seq > $2";
+    LISTED_UP_TO = "SELECT up_to FROM listed WHERE id = 1";
+    LIST_EVENTS = "INSERT INTO whatsapp_webhook_event_list (webhook_id, seq) \
+        SELECT e.webhook_id, e.seq FROM whatsapp_webhook_events e \
+        WHERE e.seq > (SELECT up_to FROM listed WHERE id = 1) AND e.seq <= $1";
+    LIST_UP_TO = "UPDATE listed SET up_to = $1 WHERE id = 1 AND up_to < $1";
+
+    EVENT = concat!("SELECT ", event_columns!(), " FROM whatsapp_webhook_events e WHERE e.id = $2 AND e.client_id = $1");
+    EVENTS_ALL = listed_events!("");
+    EVENTS_DELIVERED = listed_events!(" AND e.status = 'delivered'");
+    EVENTS_PENDING = undelivered_events!("pending");
+    EVENTS_FAILED = undelivered_events!("failed");
     EVENT_SEQ = "SELECT seq FROM whatsapp_webhook_events WHERE id = $3 AND webhook_id = $2 AND client_id = $1";
     PAYLOAD = "SELECT payload FROM whatsapp_webhook_events WHERE id = $1";
     NEXT_DUE_AT = "SELECT min(next_retry_at) FROM whatsapp_webhook_events \
@@ -159,7 +189,7 @@ statements! {
         WHERE e.id = $2 AND e.client_id = $1";
     RENEW_EVENT = "UPDATE whatsapp_webhook_events \
         SET status = 'pending', next_retry_at = NULL, delivered_at = NULL, budget_start = attempt_count WHERE id = $1 \
-        RETURNING webhook_id, id, seq, chat, attempt_count, budget_start, next_retry_at, payload";
+        RETURNING webhook_id, id, seq, sequence, chat, attempt_count, budget_start, next_retry_at, payload";
 
     FIND_KEY = "SELECT body_hash, answer FROM idempotency_keys \
         WHERE client_id = $1 AND phone_number = $2 AND idempotency_key = $3 AND created_at >= $4";
@@ -175,10 +205,15 @@ statements! {
 
     RETENTION_STEP = "SELECT max(seq), count(*), max(created_at) FROM \
         (SELECT seq, created_at FROM whatsapp_webhook_events WHERE seq > $1 ORDER BY seq LIMIT $2) AS step";
+    PURGE_LIST = "DELETE FROM whatsapp_webhook_event_list WHERE (webhook_id, seq) IN (\
+        SELECT e.webhook_id, e.seq FROM whatsapp_webhook_events e \
+        WHERE e.seq > $1 AND e.seq <= $2 AND e.created_at < $3 AND e.status <> 'pending')";
     PURGE_EVENTS = "DELETE FROM whatsapp_webhook_events \
         WHERE seq > $1 AND seq <= $2 AND created_at < $3 AND status <> 'pending'";
     PURGE_WEBHOOKS = "DELETE FROM whatsapp_webhooks WHERE deleted_at < $1 \
-        AND NOT EXISTS (SELECT 1 FROM whatsapp_webhook_events e WHERE e.webhook_id = whatsapp_webhooks.id)";
+        AND NOT EXISTS (SELECT 1 FROM whatsapp_webhook_event_list l WHERE l.webhook_id = whatsapp_webhooks.id) \
+        AND NOT EXISTS (SELECT 1 FROM whatsapp_webhook_events e \
+            WHERE e.seq > (SELECT up_to FROM listed WHERE id = 1) AND +e.webhook_id = whatsapp_webhooks.id)";
 
     WRITE_CHECK = "INSERT INTO write_check (id, checks) VALUES (1, 1) \
         ON CONFLICT (id) DO UPDATE SET checks = write_check.checks + 1";

@@ -31,7 +31,8 @@ impl Group<'_> {
         metadata: Option<&Map<String, Value>>,
         now: Timestamp,
     ) -> Result<Option<Webhook>, StoreError> {
-        let connection = self.enter()?;
+        let (connection, lines) = self.enter_with_lines()?;
+        lines.forget_webhooks();
         let result = async {
             let row = query(sql::REGISTER_WEBHOOK)
                 .bind(key.client_id.0)
@@ -78,7 +79,9 @@ impl Group<'_> {
         id: WebhookId,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let result = delete(self.enter()?, client, id, now).await;
+        let (connection, lines) = self.enter_with_lines()?;
+        lines.forget_webhooks();
+        let result = delete(connection, client, id, now).await;
         self.leave(result)
     }
 

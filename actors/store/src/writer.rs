@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sqlx::{Connection, Sqlite, SqliteConnection, Transaction};
 
-use crate::{Store, StoreError, open::connect, place::Place, store::Inner};
+use crate::{Store, StoreError, lines::Lines, open::connect, place::Place, store::Inner};
 
 impl Store {
     /// Opens the writing connection: WAL, `synchronous = FULL`, foreign keys, a wait of 5 s for other writers. There
@@ -16,6 +16,8 @@ impl Store {
         let mut writer = Writer {
             connection: None,
             suspect: false,
+            lines: Lines::default(),
+            open: false,
             inner: Arc::clone(&self.inner),
         };
         writer.reconnect().await?;
@@ -32,6 +34,9 @@ pub struct Writer {
     connection: Option<SqliteConnection>,
     /// Whether something happened after which nobody knows what state the connection is in.
     suspect: bool,
+    lines: Lines,
+    /// Whether a group was begun and not committed: what it wrote was rolled back.
+    open: bool,
     /// Keeps the lock file as long as somebody can write.
     inner: Arc<Inner>,
 }
@@ -45,9 +50,14 @@ impl Writer {
         if self.suspect || self.connection.is_none() {
             self.reconnect().await?;
         }
+        if std::mem::replace(&mut self.open, true) {
+            self.lines.forget();
+        }
         let Self {
             connection: Some(connection),
             suspect,
+            lines,
+            open,
             inner,
         } = self
         else {
@@ -59,6 +69,8 @@ impl Writer {
             Ok(transaction) => Ok(Group {
                 transaction,
                 suspect,
+                lines,
+                open,
                 place: &inner.place,
                 spoilt: false,
             }),
@@ -90,6 +102,8 @@ impl Writer {
 pub struct Group<'a> {
     transaction: Transaction<'a, Sqlite>,
     suspect: &'a mut bool,
+    lines: &'a mut Lines,
+    open: &'a mut bool,
     place: &'a Place,
     /// Set while a call runs, so that it stays set when the call does not reach its end.
     spoilt: bool,
@@ -98,11 +112,16 @@ pub struct Group<'a> {
 impl Group<'_> {
     /// The connection, for one call. The group counts as spoilt until [`Group::leave`] is reached with a success.
     pub(crate) fn enter(&mut self) -> Result<&mut SqliteConnection, StoreError> {
+        self.enter_with_lines().map(|(connection, _)| connection)
+    }
+
+    /// The same, with what the writer remembers.
+    pub(crate) fn enter_with_lines(&mut self) -> Result<(&mut SqliteConnection, &mut Lines), StoreError> {
         if self.spoilt {
             return Err(self.spoilt_error());
         }
         self.spoilt = true;
-        Ok(&mut self.transaction)
+        Ok((&mut self.transaction, self.lines))
     }
 
     /// The end of a call that [`Group::enter`] began.
@@ -142,6 +161,7 @@ impl Group<'_> {
             .await
             .map_err(|error| self.place.error(error))?;
         *self.suspect = false;
+        *self.open = false;
         Ok(())
     }
 }

@@ -22,7 +22,8 @@ mod tests;
 use std::time::Duration;
 
 use crate::{
-    AttemptOutcome, AttemptResult, EventId, EventStatus, PendingEvent, Timestamp, WebhookId, retry::wait_after,
+    AttemptOutcome, AttemptResult, AttemptTiming, EventId, EventStatus, PendingEvent, Timestamp, WebhookId,
+    retry::wait_after,
 };
 
 use catch_up::{CatchUp, Change};
@@ -72,6 +73,8 @@ pub enum DeliveryEvent {
         attempt: u32,
         /// How it ended.
         result: AttemptResult,
+        /// When it began and how long it took.
+        timing: AttemptTiming,
         /// 0.0 to 1.0, for the wait before the next one.
         jitter: f64,
     },
@@ -111,6 +114,8 @@ pub enum Effect {
     Attempt {
         /// The event.
         event_id: EventId,
+        /// Its number among its phone number's events.
+        sequence: i64,
         /// The attempt's number, from 1.
         attempt: u32,
         /// The body, where the window has it; else the store has.
@@ -156,6 +161,15 @@ pub struct DeliverySnapshot {
     pub following: bool,
     /// Failures since the last success.
     pub failure_count: u32,
+}
+
+/// An attempt that ended; see [`DeliveryEvent::AttemptFinished`].
+struct Ended<'a> {
+    event_id: EventId,
+    attempt: u32,
+    result: &'a AttemptResult,
+    timing: AttemptTiming,
+    jitter: f64,
 }
 
 /// The machine of one webhook.
@@ -226,9 +240,17 @@ impl Delivery {
                 event_id,
                 attempt,
                 result,
+                timing,
                 jitter,
             } => {
-                self.on_attempt_finished(now, event_id, attempt, &result, jitter, &mut effects);
+                let ended = Ended {
+                    event_id,
+                    attempt,
+                    result: &result,
+                    timing,
+                    jitter,
+                };
+                self.on_attempt_finished(now, &ended, &mut effects);
             }
             DeliveryEvent::OutcomeCommitted { event_id, attempt } => self.on_committed(event_id, attempt),
             DeliveryEvent::OutcomeRefused { event_id, attempt } => {
@@ -278,16 +300,15 @@ impl Delivery {
         }
     }
 
-    fn on_attempt_finished(
-        &mut self,
-        now: Timestamp,
-        event_id: EventId,
-        attempt: u32,
-        result: &AttemptResult,
-        jitter: f64,
-        effects: &mut Vec<Effect>,
-    ) {
-        let Some(budget_start) = self.window.running(event_id, attempt) else {
+    fn on_attempt_finished(&mut self, now: Timestamp, ended: &Ended<'_>, effects: &mut Vec<Effect>) {
+        let &Ended {
+            event_id,
+            attempt,
+            result,
+            timing,
+            jitter,
+        } = ended;
+        let Some((seq, budget_start)) = self.window.running(event_id, attempt) else {
             return;
         };
         let in_budget = attempt.saturating_sub(budget_start);
@@ -315,9 +336,13 @@ impl Delivery {
         };
         let outcome = AttemptOutcome {
             event_id,
+            seq,
             webhook_id: self.webhook_id,
             status,
             attempt,
+            // Only a manual retry begins a budget after attempts were made.
+            manual: budget_start > 0 && in_budget == 1,
+            timing,
             http_status: result.http_status(),
             response: result.response().map(str::to_owned),
             error: failure.map(|failure| failure.error),
@@ -354,13 +379,14 @@ impl Delivery {
             }
         } else if self.config.is_active {
             while self.window.in_flight() < self.config.max_in_flight {
-                let Some((event_id, attempt, payload)) = self.window.start_next() else {
+                let Some(next) = self.window.start_next() else {
                     break;
                 };
                 effects.push(Effect::Attempt {
-                    event_id,
-                    attempt,
-                    payload,
+                    event_id: next.event_id,
+                    sequence: next.sequence,
+                    attempt: next.attempt,
+                    payload: next.payload,
                 });
             }
             if let Some((generation, query)) = self.catch_up.next_load(&mut self.window, now) {

@@ -41,6 +41,15 @@ pub(super) struct Drained {
     pub(super) complete: bool,
 }
 
+/// An attempt that can be made now.
+#[derive(Debug)]
+pub(super) struct NextAttempt {
+    pub(super) event_id: EventId,
+    pub(super) sequence: i64,
+    pub(super) attempt: u32,
+    pub(super) payload: Option<Bytes>,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Window {
     chats: HashMap<Arc<str>, Chat>,
@@ -198,14 +207,19 @@ impl Window {
     }
 
     /// The next attempt to make: the front of the chat that has waited longest.
-    pub(super) fn start_next(&mut self) -> Option<(EventId, u32, Option<Bytes>)> {
+    pub(super) fn start_next(&mut self) -> Option<NextAttempt> {
         let (_, key) = self.ready.pop_first()?;
         let chat = self.chats.get_mut(&key)?;
         chat.listed = None;
         let front = chat.queue.front_mut()?;
         front.state = State::Running;
         self.in_progress += 1;
-        Some((front.id, front.attempt_count + 1, front.payload.clone()))
+        Some(NextAttempt {
+            event_id: front.id,
+            sequence: front.sequence,
+            attempt: front.attempt_count + 1,
+            payload: front.payload.clone(),
+        })
     }
 
     /// When the next front becomes due.
@@ -251,10 +265,10 @@ impl Window {
         Some((Arc::clone(chat), entry))
     }
 
-    /// The start of the budget of the event whose attempt with this number is under way.
-    pub(super) fn running(&mut self, event_id: EventId, attempt: u32) -> Option<u32> {
+    /// The place and the start of the budget of the event whose attempt with this number is under way.
+    pub(super) fn running(&mut self, event_id: EventId, attempt: u32) -> Option<(i64, u32)> {
         let front = self.front_mut(event_id)?;
-        (front.state == State::Running && front.attempt_count + 1 == attempt).then_some(front.budget_start)
+        (front.state == State::Running && front.attempt_count + 1 == attempt).then_some((front.seq, front.budget_start))
     }
 
     /// An attempt ended; its outcome goes to the store.

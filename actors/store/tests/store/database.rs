@@ -1,12 +1,12 @@
 //! A fresh database per test, and the sentences that the tests are written in.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use tempfile::TempDir;
 use uuid::Uuid;
 use wharf_domain::{
-    AttemptOutcome, Client, ClientId, ConnectionKey, Event, EventId, EventStatus, IncomingMessage, PendingEvent,
-    Timestamp, TokenHash, Webhook, WebhookId,
+    AttemptOutcome, AttemptTiming, Client, ClientId, ConnectionKey, Event, EventId, EventStatus, IncomingMessage,
+    PendingEvent, Timestamp, TokenHash, Webhook, WebhookId,
 };
 use wharf_store::{EventFilter, Group, NewEvent, RecordedEvent, Store, StoreError, StoreOptions, Writer};
 
@@ -191,9 +191,15 @@ impl Database {
 }
 
 /// The first attempt of an event, delivered one second after the tests' present.
-pub fn delivered(webhook: &Webhook, event: EventId) -> AttemptOutcome {
+pub fn delivered(webhook: &Webhook, event: &PendingEvent) -> AttemptOutcome {
     AttemptOutcome {
-        event_id: event,
+        event_id: event.id,
+        seq: event.seq,
+        manual: false,
+        timing: AttemptTiming {
+            started_at: NOW,
+            took: Duration::from_millis(7),
+        },
         webhook_id: webhook.id,
         status: EventStatus::Delivered,
         attempt: 1,
@@ -207,7 +213,7 @@ pub fn delivered(webhook: &Webhook, event: EventId) -> AttemptOutcome {
 }
 
 /// The first attempt of an event, refused; the next is due `seconds` after the tests' present.
-pub fn postponed(webhook: &Webhook, event: EventId, seconds: i64) -> AttemptOutcome {
+pub fn postponed(webhook: &Webhook, event: &PendingEvent, seconds: i64) -> AttemptOutcome {
     AttemptOutcome {
         status: EventStatus::Pending,
         http_status: Some(503),
@@ -219,7 +225,7 @@ pub fn postponed(webhook: &Webhook, event: EventId, seconds: i64) -> AttemptOutc
 }
 
 /// The first attempt of an event, refused for good.
-pub fn failed(webhook: &Webhook, event: EventId) -> AttemptOutcome {
+pub fn failed(webhook: &Webhook, event: &PendingEvent) -> AttemptOutcome {
     AttemptOutcome {
         status: EventStatus::Failed,
         http_status: Some(404),

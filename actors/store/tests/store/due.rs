@@ -46,9 +46,9 @@ on_every_database! {
         let (_, webhook) = db.tenant("acme").await;
         let events = db.events(&webhook, &["a", "a", "b", "c", "d"]).await;
         db.outcomes(&[
-            postponed(&webhook, events[0].id, 60),
-            postponed(&webhook, events[2].id, 30),
-            postponed(&webhook, events[3].id, 0),
+            postponed(&webhook, &events[0], 60),
+            postponed(&webhook, &events[2], 30),
+            postponed(&webhook, &events[3], 0),
         ])
         .await;
         let query = DueQuery { only_due: true, ..everything() };
@@ -66,7 +66,7 @@ on_every_database! {
     async fn each_limit_stops_and_says_where(db: &mut Database) {
         let (_, webhook) = db.tenant("acme").await;
         let events = db.events(&webhook, &["a", "b", "b", "b", "c", "d"]).await;
-        db.outcomes(&[postponed(&webhook, events[0].id, 60)]).await;
+        db.outcomes(&[postponed(&webhook, &events[0], 60)]).await;
         let read = async |query: DueQuery| db.store.due_chats(webhook.id, &query).await.unwrap();
         let due = DueQuery { only_due: true, ..everything() };
 
@@ -99,9 +99,9 @@ on_every_database! {
         let (_, webhook) = db.tenant("acme").await;
         let events = db.events(&webhook, &["a", "a", "b", "c"]).await;
         db.outcomes(&[
-            delivered(&webhook, events[0].id),
-            failed(&webhook, events[2].id),
-            wharf_domain::AttemptOutcome { next_retry_at: Some(later(1)), ..failed(&webhook, events[3].id) },
+            delivered(&webhook, &events[0]),
+            failed(&webhook, &events[2]),
+            wharf_domain::AttemptOutcome { next_retry_at: Some(later(1)), ..failed(&webhook, &events[3]) },
         ])
         .await;
         let page = db.store.due_chats(webhook.id, &everything()).await.unwrap();
@@ -186,9 +186,9 @@ async fn fill(db: &mut Database, webhook: &Webhook, backlog: &[(u8, Option<i64>,
     let mut outcomes = Vec::new();
     for (event, &(_, due, ended)) in events.iter_mut().zip(backlog) {
         if ended {
-            outcomes.push(delivered(webhook, event.id));
+            outcomes.push(delivered(webhook, &event));
         } else if let Some(seconds) = due {
-            outcomes.push(postponed(webhook, event.id, seconds));
+            outcomes.push(postponed(webhook, &event, seconds));
             event.next_retry_at = Some(Timestamp(NOW.0 + seconds * 1000));
             event.attempt_count = 1;
         }

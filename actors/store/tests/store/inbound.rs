@@ -83,6 +83,32 @@ on_every_database! {
         }
     }
 
+    async fn a_numbers_events_are_numbered_without_a_gap(db: &mut Database) {
+        let (_, first) = db.tenant("first").await;
+        let (_, second) = db.tenant("second").await;
+        let sequences = |recorded: &[wharf_store::RecordedEvent]| -> Vec<i64> {
+            recorded.iter().map(|made| made.event.sequence).collect()
+        };
+        let again = db.message(&first.key(), "a", "1");
+        let messages = [again.clone(), db.message(&second.key(), "a", "1"), db.message(&first.key(), "a", "2")];
+        assert_eq!(sequences(&db.record(&messages).await), [1, 1, 2]);
+        // Redeliveries between new ones, one of them within the group, and a group that is rolled back, leave no gap.
+        let new = db.message(&first.key(), "a", "3");
+        let twice = db.message(&first.key(), "a", "3");
+        let last = db.message(&first.key(), "a", "4");
+        let redelivered = NewEvent { id: wharf_domain::EventId(db.uuid()), ..again };
+        let lost = [db.message(&first.key(), "a", "lost"), NewEvent { id: last.id, ..db.message(&first.key(), "a", "x") }];
+        db.record(std::slice::from_ref(&last)).await;
+        db.try_write(async |group| group.record_inbound(&lost).await).await.unwrap_err();
+        assert_eq!(sequences(&db.record(&[redelivered, new, twice]).await), [4]);
+        assert_eq!(db.event(&first, last.id).await.sequence, 3);
+        // A webhook that takes over from a deleted one goes on where that one ended.
+        db.write(async |group| group.delete_webhook(first.client_id, first.id, NOW).await).await;
+        let next = db.webhook(&first.key()).await;
+        let message = db.message(&next.key(), "a", "1");
+        assert_eq!(sequences(&db.record(&[message]).await), [5]);
+    }
+
     async fn an_event_id_cannot_be_used_twice(db: &mut Database) {
         let (_, webhook) = db.tenant("acme").await;
         let first = db.message(&webhook.key(), "a", "1");

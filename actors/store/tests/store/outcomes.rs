@@ -1,4 +1,4 @@
-use wharf_domain::{AttemptOutcome, EventId, EventStatus, WebhookStatus};
+use wharf_domain::{AttemptOutcome, EventId, EventStatus, PendingEvent, WebhookStatus};
 
 use crate::database::{Database, NOW, delivered, failed, later, on_every_database, postponed};
 
@@ -6,9 +6,9 @@ on_every_database! {
     async fn an_outcome_is_the_events_new_state(db: &mut Database) {
         let (_, webhook) = db.tenant("acme").await;
         let events = db.events(&webhook, &["a", "b", "c"]).await;
-        db.outcomes(&[delivered(&webhook, events[0].id)]).await;
-        db.outcomes(&[postponed(&webhook, events[1].id, 5)]).await;
-        db.outcomes(&[failed(&webhook, events[2].id)]).await;
+        db.outcomes(&[delivered(&webhook, &events[0])]).await;
+        db.outcomes(&[postponed(&webhook, &events[1], 5)]).await;
+        db.outcomes(&[failed(&webhook, &events[2])]).await;
 
         let event = db.event(&webhook, events[0].id).await;
         assert_eq!((event.status, event.attempt_count, event.http_status), (EventStatus::Delivered, 1, Some(200)));
@@ -25,13 +25,13 @@ on_every_database! {
     async fn the_webhook_counts_with_it(db: &mut Database) {
         let (_, webhook) = db.tenant("acme").await;
         let events = db.events(&webhook, &["a", "b"]).await;
-        db.outcomes(&[failed(&webhook, events[0].id)]).await;
+        db.outcomes(&[failed(&webhook, &events[0])]).await;
         let after = db.reread(&webhook).await;
         assert_eq!((after.status, after.failure_count), (WebhookStatus::Failed, 1));
         assert_eq!((after.last_error.as_deref(), after.last_attempt_at), (Some("Client error (404)"), Some(later(1))));
         assert_eq!((after.last_success_at, after.updated_at), (None, NOW));
 
-        db.outcomes(&[AttemptOutcome { finished_at: later(2), ..delivered(&webhook, events[1].id) }]).await;
+        db.outcomes(&[AttemptOutcome { finished_at: later(2), ..delivered(&webhook, &events[1]) }]).await;
         let after = db.reread(&webhook).await;
         assert_eq!((after.status, after.failure_count, after.last_error), (WebhookStatus::Active, 0, None));
         assert_eq!((after.last_success_at, after.last_attempt_at), (Some(later(2)), Some(later(2))));
@@ -43,10 +43,10 @@ on_every_database! {
         let events = db.events(&webhook, &["a", "b", "c"]).await;
         let others = db.events(&other, &["a"]).await;
         db.outcomes(&[
-            failed(&webhook, events[0].id),
-            failed(&other, others[0].id),
-            AttemptOutcome { finished_at: later(2), ..delivered(&webhook, events[1].id) },
-            AttemptOutcome { finished_at: later(3), ..failed(&webhook, events[2].id) },
+            failed(&webhook, &events[0]),
+            failed(&other, &others[0]),
+            AttemptOutcome { finished_at: later(2), ..delivered(&webhook, &events[1]) },
+            AttemptOutcome { finished_at: later(3), ..failed(&webhook, &events[2]) },
         ])
         .await;
         let after = db.reread(&webhook).await;
@@ -69,14 +69,14 @@ on_every_database! {
         ];
         for (statuses, status, attempt) in cases {
             let events = db.events(&webhook, &["a", "a"]).await;
-            let outcomes = |event: EventId| -> Vec<AttemptOutcome> {
+            let outcomes = |event: &PendingEvent| -> Vec<AttemptOutcome> {
                 (1..)
                     .zip(statuses)
                     .map(|(attempt, &status)| AttemptOutcome { status, attempt, ..delivered(&webhook, event) })
                     .collect()
             };
-            db.outcomes(&outcomes(events[0].id)).await;
-            for outcome in outcomes(events[1].id) {
+            db.outcomes(&outcomes(&events[0])).await;
+            for outcome in outcomes(&events[1]) {
                 db.outcomes(&[outcome]).await;
             }
             for event in events {
@@ -91,9 +91,9 @@ on_every_database! {
         let events = db.events(&webhook, &["a", "b", "c"]).await;
         db.write(async |group| group.delete_webhook(client.id, webhook.id, later(1)).await).await;
         db.outcomes(&[
-            delivered(&webhook, events[0].id),
-            postponed(&webhook, events[1].id, 5),
-            failed(&webhook, events[2].id),
+            delivered(&webhook, &events[0]),
+            postponed(&webhook, &events[1], 5),
+            failed(&webhook, &events[2]),
         ])
         .await;
         let event = db.event(&webhook, events[0].id).await;
@@ -109,7 +109,7 @@ on_every_database! {
         let (_, webhook) = db.tenant("acme").await;
         let events = db.events(&webhook, &["a", "b", "c"]).await;
         let outcomes =
-            [delivered(&webhook, events[0].id), postponed(&webhook, events[1].id, 5), failed(&webhook, events[2].id)];
+            [delivered(&webhook, &events[0]), postponed(&webhook, &events[1], 5), failed(&webhook, &events[2])];
         db.outcomes(&outcomes).await;
         let once = (db.reread(&webhook).await, db.event(&webhook, events[2].id).await);
         db.outcomes(&outcomes).await;
@@ -119,15 +119,15 @@ on_every_database! {
 
     async fn an_unknown_event_or_webhook_is_passed_over(db: &mut Database) {
         let (_, webhook) = db.tenant("acme").await;
-        let known = db.events(&webhook, &["a"]).await[0].id;
-        let unknown = EventId(db.uuid());
+        let known = db.events(&webhook, &["a"]).await.remove(0);
+        let unknown = PendingEvent { id: EventId(db.uuid()), seq: known.seq + 1000, ..known.clone() };
         let gone = wharf_domain::WebhookId(db.uuid());
         db.outcomes(&[
-            AttemptOutcome { webhook_id: gone, ..delivered(&webhook, unknown) },
-            delivered(&webhook, known),
+            AttemptOutcome { webhook_id: gone, ..delivered(&webhook, &unknown) },
+            delivered(&webhook, &known),
         ])
         .await;
-        assert_eq!(db.event(&webhook, known).await.status, EventStatus::Delivered);
+        assert_eq!(db.event(&webhook, known.id).await.status, EventStatus::Delivered);
     }
 
     async fn a_large_group_of_outcomes_reaches_every_event(db: &mut Database) {
@@ -136,9 +136,9 @@ on_every_database! {
         let outcomes: Vec<AttemptOutcome> = (0..)
             .zip(&events)
             .map(|(n, event)| match n % 3 {
-                0 => delivered(&webhook, event.id),
-                1 => postponed(&webhook, event.id, n),
-                _ => failed(&webhook, event.id),
+                0 => delivered(&webhook, &event),
+                1 => postponed(&webhook, &event, n),
+                _ => failed(&webhook, &event),
             })
             .collect();
         db.outcomes(&outcomes).await;

@@ -15,7 +15,9 @@ const MAY_SCAN: [(&str, &str); 6] = [
 ];
 
 /// What a plan may scan: rows that the statement brought along itself.
-const OWN_ROWS: [&str; 6] = [
+const OWN_ROWS: [&str; 8] = [
+    "SCAN a",
+    "SCAN s",
     "SCAN m",
     "SCAN o",
     "SCAN h",
@@ -85,10 +87,10 @@ async fn the_backlog_is_read_from_its_index_alone() {
         ),
         (
             "EVENTS_FAILED",
-            "SEARCH whatsapp_webhook_events USING INDEX whatsapp_webhook_events_list (webhook_id=? AND status=? AND rowid<?)",
+            "SEARCH e USING INDEX whatsapp_webhook_events_undelivered (webhook_id=? AND status=? AND rowid<?)",
         ),
         (
-            "RECORD_INBOUND",
+            "LINE",
             "SEARCH w USING INDEX whatsapp_webhooks_live (client_id=? AND phone_number=?)",
         ),
     ] {

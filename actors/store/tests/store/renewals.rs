@@ -13,7 +13,7 @@ on_every_database! {
     async fn a_failed_or_waiting_event_is_due_now_with_a_fresh_budget(db: &mut Database) {
         let (_, webhook) = db.tenant("acme").await;
         let events = db.events(&webhook, &["a", "b", "c"]).await;
-        db.outcomes(&[failed(&webhook, events[0].id), postponed(&webhook, events[1].id, 60)]).await;
+        db.outcomes(&[failed(&webhook, &events[0]), postponed(&webhook, &events[1], 60)]).await;
         for (event, attempts) in events.iter().zip([1, 1, 0]) {
             let expected = PendingEvent { attempt_count: attempts, budget_start: attempts, ..event.clone() };
             let renewal = renew(db, &webhook, event.id, false).await;
@@ -28,8 +28,9 @@ on_every_database! {
 
     async fn a_delivered_event_needs_force(db: &mut Database) {
         let (_, webhook) = db.tenant("acme").await;
-        let event = db.events(&webhook, &["a"]).await[0].id;
-        db.outcomes(&[delivered(&webhook, event)]).await;
+        let pending = db.events(&webhook, &["a"]).await.remove(0);
+        let event = pending.id;
+        db.outcomes(&[delivered(&webhook, &pending)]).await;
         assert_eq!(renew(db, &webhook, event, false).await, Renewal::Delivered);
         assert_eq!(db.event(&webhook, event).await.status, EventStatus::Delivered);
         assert!(matches!(renew(db, &webhook, event, true).await, Renewal::Renewed { .. }));
@@ -39,8 +40,9 @@ on_every_database! {
 
     async fn an_inactive_or_deleted_webhook_retries_nothing(db: &mut Database) {
         let (client, webhook) = db.tenant("acme").await;
-        let event = db.events(&webhook, &["a"]).await[0].id;
-        db.outcomes(&[failed(&webhook, event)]).await;
+        let pending = db.events(&webhook, &["a"]).await.remove(0);
+        let event = pending.id;
+        db.outcomes(&[failed(&webhook, &pending)]).await;
         let patch = WebhookPatch { is_active: Some(false), ..Default::default() };
         db.write(async |group| group.update_webhook(client.id, webhook.id, &patch, NOW).await).await;
         assert_eq!(renew(db, &webhook, event, true).await, Renewal::Inactive);
@@ -54,7 +56,7 @@ on_every_database! {
     async fn a_renewed_event_is_found_in_the_backlog_again(db: &mut Database) {
         let (_, webhook) = db.tenant("acme").await;
         let events = db.events(&webhook, &["a", "a"]).await;
-        db.outcomes(&[failed(&webhook, events[0].id)]).await;
+        db.outcomes(&[failed(&webhook, &events[0])]).await;
         renew(db, &webhook, events[0].id, false).await;
         let page = db.store.due_chats(webhook.id, &crate::due::everything()).await.unwrap();
         let found: Vec<_> = page.chats[0].events.iter().map(|event| (event.id, event.budget_start)).collect();

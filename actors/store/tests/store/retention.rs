@@ -8,14 +8,13 @@ on_every_database! {
         let mut ids = Vec::new();
         for second in 0..10 {
             let new = NewEvent { created_at: later(second), ..db.message(&webhook.key(), "a", &second.to_string()) };
-            ids.push(new.id);
-            db.record(&[new]).await;
+            ids.push(db.record(&[new]).await.remove(0).event);
         }
         // 0 stays pending, the others end.
         let outcomes: Vec<_> = ids[1..]
             .iter()
             .enumerate()
-            .map(|(n, &id)| if n % 2 == 0 { delivered(&webhook, id) } else { failed(&webhook, id) })
+            .map(|(n, event)| if n % 2 == 0 { delivered(&webhook, event) } else { failed(&webhook, event) })
             .collect();
         db.outcomes(&outcomes).await;
 
@@ -30,9 +29,9 @@ on_every_database! {
             }
         }
         assert_eq!(steps, [3, 2]);
-        for (second, id) in ids.iter().enumerate() {
+        for (second, event) in ids.iter().enumerate() {
             let gone = (1..6).contains(&second);
-            assert_eq!(db.store.event(webhook.client_id, *id).await.unwrap().is_none(), gone, "{second}");
+            assert_eq!(db.store.event(webhook.client_id, event.id).await.unwrap().is_none(), gone, "{second}");
         }
     }
 

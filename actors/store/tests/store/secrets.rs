@@ -1,7 +1,8 @@
 use sqlx::{Connection, SqliteConnection, migrate::Migrator, query, query_scalar, sqlite::SqliteConnectOptions};
 use tempfile::TempDir;
+use uuid::Uuid;
 use wharf_domain::{ClientId, Timestamp, WebhookId, webhook::WebhookPatch};
-use wharf_store::Store;
+use wharf_store::{EventFilter, Store};
 
 use crate::database::{Database, NOW, later, on_every_database, options};
 
@@ -110,6 +111,28 @@ async fn a_database_of_the_first_schema_is_brought_up_to_date() {
     let webhook = "INSERT INTO whatsapp_webhooks (id, client_id, phone_number, webhook_url, is_active, max_retries, created_at, \
         updated_at) VALUES (zeroblob(16), 1, '5511888888888', 'https://a.example', 1, 3, 1, 1)";
     query(webhook).execute(&mut connection).await.unwrap();
+    for (seq, payload) in [
+        (
+            3_i64,
+            r#"{"from":"5511","to":"5511888888888","timestamp":"2025-11-05T14:23:00Z","type":"text","content":"hi"}"#,
+        ),
+        (
+            7,
+            r#"{"from":"5511","to":"5511888888888","type":"text","content":"ho"}"#,
+        ),
+    ] {
+        let event = "INSERT INTO whatsapp_webhook_events (seq, id, webhook_id, client_id, created_at, chat, sender, message_id, \
+            \"from\", \"to\", message_type, payload) \
+            VALUES ($1, $2, zeroblob(16), 1, 5, 'c', 's', $3, '5511', '5511888888888', 'text', $4)";
+        query(event)
+            .bind(seq)
+            .bind(Uuid::from_u128(seq.unsigned_abs().into()))
+            .bind(seq.to_string())
+            .bind(payload)
+            .execute(&mut connection)
+            .await
+            .unwrap();
+    }
     connection.close().await.unwrap();
 
     let store = Store::open(&options(&dir, "")).await.unwrap();
@@ -119,6 +142,26 @@ async fn a_database_of_the_first_schema_is_brought_up_to_date() {
         (1, false, 3)
     );
     assert_eq!(store.secrets(ClientId(1), webhooks[0].id).await.unwrap(), []);
+    let all = EventFilter {
+        limit: 10,
+        ..EventFilter::default()
+    };
+    let events = store.events(ClientId(1), webhooks[0].id, &all).await.unwrap().events;
+    let seen: Vec<_> = events
+        .iter()
+        .map(|event| (event.sequence, event.content.as_deref()))
+        .collect();
+    assert_eq!(seen, [(2, Some("ho")), (1, Some("hi"))]);
+    let due = store
+        .due_chats(webhooks[0].id, &crate::due::everything())
+        .await
+        .unwrap();
+    let places: Vec<_> = due.chats[0]
+        .events
+        .iter()
+        .map(|event| (event.seq, event.sequence))
+        .collect();
+    assert_eq!(places, [(3, 1), (7, 2)]);
     let mut connection =
         SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(dir.path().join("wharf.db")))
             .await

@@ -102,11 +102,11 @@ on_every_database! {
 
     async fn status_follows_from_toggle_and_counter_as_the_domain_says(db: &mut Database) {
         let (client, webhook) = db.tenant("acme").await;
-        let event = db.events(&webhook, &["a"]).await[0].id;
+        let event = db.events(&webhook, &["a"]).await.remove(0);
         for (active, failures) in [(true, 0), (true, 1), (true, 7), (false, 0), (false, 7)] {
             let patch = WebhookPatch { is_active: Some(active), ..Default::default() };
             let outcome =
-                wharf_domain::AttemptOutcome { webhook_failure_count: failures, ..postponed(&webhook, event, 5) };
+                wharf_domain::AttemptOutcome { webhook_failure_count: failures, ..postponed(&webhook, &event, 5) };
             db.write(async |group| {
                 group.update_webhook(client.id, webhook.id, &patch, NOW).await?;
                 group.record_outcomes(&[outcome]).await
@@ -120,9 +120,9 @@ on_every_database! {
         let (client, webhook) = db.tenant("acme").await;
         let events = db.events(&webhook, &["a", "b", "c", "d"]).await;
         db.outcomes(&[
-            delivered(&webhook, events[0].id),
-            failed(&webhook, events[1].id),
-            postponed(&webhook, events[2].id, 5),
+            delivered(&webhook, &events[0]),
+            failed(&webhook, &events[1]),
+            postponed(&webhook, &events[2], 5),
         ])
         .await;
         let kept = [db.event(&webhook, events[0].id).await, db.event(&webhook, events[1].id).await];

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{
     super::*,
-    store::{body, id},
+    store::{body, id, sequence},
 };
 
 pub(super) const NOW: Timestamp = Timestamp(1_000_000);
@@ -14,6 +14,11 @@ pub(super) const CONFIG: DeliveryConfig = DeliveryConfig {
     is_active: true,
     max_retries: 3,
     max_in_flight: 2,
+};
+
+pub(super) const TIMING: AttemptTiming = AttemptTiming {
+    started_at: NOW,
+    took: Duration::from_millis(3),
 };
 
 pub(super) fn answered(http_status: u16) -> AttemptResult {
@@ -27,6 +32,7 @@ pub(super) fn event(number: usize, chat: &str) -> PendingEvent {
     PendingEvent {
         id: id(number),
         seq: i64::try_from(number).unwrap(),
+        sequence: sequence(number),
         chat: chat.into(),
         attempt_count: 0,
         budget_start: 0,
@@ -77,6 +83,7 @@ impl Desk {
             event_id: id(number),
             attempt,
             result,
+            timing: TIMING,
             jitter: 0.0,
         };
         let mut effects = self.step(finished);
@@ -109,6 +116,7 @@ impl Desk {
 pub(super) fn attempt(number: usize, attempt: u32) -> Effect {
     Effect::Attempt {
         event_id: id(number),
+        sequence: sequence(number),
         attempt,
         payload: (attempt == 1).then(|| body(number)),
     }
@@ -117,6 +125,7 @@ pub(super) fn attempt(number: usize, attempt: u32) -> Effect {
 pub(super) fn with_body(number: usize, attempt: u32) -> Effect {
     Effect::Attempt {
         event_id: id(number),
+        sequence: sequence(number),
         attempt,
         payload: Some(body(number)),
     }

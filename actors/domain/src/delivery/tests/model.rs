@@ -177,6 +177,7 @@ impl World {
             match effect {
                 Effect::Attempt {
                     event_id,
+                    sequence: _,
                     attempt,
                     payload,
                 } => self.attempt(number(event_id), attempt, payload),

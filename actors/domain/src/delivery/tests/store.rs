@@ -35,6 +35,10 @@ pub(super) fn number(id: EventId) -> usize {
     usize::try_from(id.0.as_u128()).expect("an id of a row")
 }
 
+pub(super) fn sequence(number: usize) -> i64 {
+    i64::try_from(number).expect("few rows") + 1
+}
+
 pub(super) fn body(number: usize) -> Bytes {
     Bytes::from(format!("body {number}"))
 }
@@ -45,6 +49,7 @@ impl Store {
         let event = PendingEvent {
             id: id(number),
             seq: i64::try_from(number).unwrap() * 3,
+            sequence: sequence(number),
             chat: chat.into(),
             attempt_count: 0,
             budget_start: 0,

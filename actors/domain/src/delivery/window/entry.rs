@@ -33,6 +33,7 @@ impl State {
 pub(super) struct Entry {
     pub(super) id: EventId,
     pub(super) seq: i64,
+    pub(super) sequence: i64,
     pub(super) attempt_count: u32,
     pub(super) budget_start: u32,
     pub(super) next_retry_at: Option<Timestamp>,
@@ -46,6 +47,7 @@ impl Entry {
         let PendingEvent {
             id,
             seq,
+            sequence,
             attempt_count,
             budget_start,
             next_retry_at,
@@ -56,6 +58,7 @@ impl Entry {
         let mut entry = Self {
             id,
             seq,
+            sequence,
             attempt_count,
             budget_start,
             next_retry_at,

@@ -2,7 +2,10 @@
 
 use uuid::Uuid;
 
-use super::{super::store::id, *};
+use super::{
+    super::{desk::TIMING, store::id},
+    *,
+};
 
 impl World {
     pub(in super::super) fn message(&mut self) {
@@ -42,6 +45,7 @@ impl World {
             event_id: id(event),
             attempt,
             result,
+            timing: TIMING,
             jitter,
         });
         assert!(self.recording.contains_key(&event));

@@ -1,0 +1,109 @@
+//! What the writer remembers of the numbers that messages come in for: where they go, and the last sequence given out.
+//! Only the writer changes either, so it need not ask the database for each message.
+
+use std::collections::HashMap;
+
+use sqlx::{Row, SqliteConnection, query, query_scalar};
+use wharf_domain::{ConnectionKey, WebhookId};
+
+use crate::sql;
+
+/// Numbers remembered; with more of them all are forgotten and asked for again.
+const REMEMBERED: usize = 16 * 1024;
+
+/// A number with a live webhook.
+#[derive(Debug, Clone, Copy)]
+struct Line {
+    webhook_id: WebhookId,
+    /// The last sequence given out.
+    sequence: i64,
+}
+
+/// What the writer remembers. It is true of what its present transaction would commit; whoever does not commit forgets.
+#[derive(Debug, Default)]
+pub(crate) struct Lines {
+    /// `None`: no live webhook.
+    known: HashMap<ConnectionKey, Option<Line>>,
+    /// The last event that the list of events has; unknown at first.
+    listed_up_to: Option<i64>,
+}
+
+impl Lines {
+    /// Something was rolled back: nothing is certain any more.
+    pub(crate) fn forget(&mut self) {
+        self.known.clear();
+        self.listed_up_to = None;
+    }
+
+    /// Webhooks come and go.
+    pub(crate) fn forget_webhooks(&mut self) {
+        self.known.clear();
+    }
+
+    /// Forgets when it is time to. Only where every sequence given out has been written.
+    pub(crate) fn make_room(&mut self) {
+        if self.known.len() >= REMEMBERED {
+            self.known.clear();
+        }
+    }
+
+    /// The live webhook of a number.
+    pub(crate) async fn webhook_of(
+        &mut self,
+        connection: &mut SqliteConnection,
+        key: &ConnectionKey,
+    ) -> Result<Option<WebhookId>, sqlx::Error> {
+        if let Some(line) = self.known.get(key) {
+            return Ok(line.as_ref().map(|line| line.webhook_id));
+        }
+        let row = query(sql::LINE)
+            .bind(key.client_id.0)
+            .bind(key.phone_number.as_str())
+            .fetch_optional(connection)
+            .await?;
+        let read = |row: sqlx::sqlite::SqliteRow| {
+            Ok::<_, sqlx::Error>(Line {
+                webhook_id: WebhookId(row.try_get(0)?),
+                sequence: row.try_get(1)?,
+            })
+        };
+        let line = row.map(read).transpose()?;
+        self.known.insert(key.clone(), line);
+        Ok(line.map(|line| line.webhook_id))
+    }
+
+    /// Gives out the next sequence of a number whose webhook was asked for.
+    pub(crate) fn next_sequence(&mut self, key: &ConnectionKey) -> i64 {
+        let Some(Some(line)) = self.known.get_mut(key) else {
+            return 1;
+        };
+        line.sequence += 1;
+        line.sequence
+    }
+
+    /// Takes sequences back.
+    pub(crate) fn set_sequence(&mut self, key: &ConnectionKey, last: i64) {
+        if let Some(Some(line)) = self.known.get_mut(key) {
+            line.sequence = last;
+        }
+    }
+
+    /// The last event that the list has.
+    pub(crate) async fn listed_up_to(&mut self, connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
+        let up_to = match self.listed_up_to {
+            Some(up_to) => up_to,
+            None => query_scalar(sql::LISTED_UP_TO).fetch_one(connection).await?,
+        };
+        self.listed_up_to = Some(up_to);
+        Ok(up_to)
+    }
+
+    /// Enters the events up to `seq` into the list.
+    pub(crate) async fn list(&mut self, connection: &mut SqliteConnection, seq: i64) -> Result<(), sqlx::Error> {
+        for statement in [sql::LIST_EVENTS, sql::LIST_UP_TO] {
+            query(statement).bind(seq).execute(&mut *connection).await?;
+        }
+        self.listed_up_to = Some(seq);
+        Ok(())
+    }
+}
