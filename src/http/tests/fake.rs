@@ -123,6 +123,7 @@ fn connection(phone_number: PhoneNumber) -> Connection {
 
 fn event() -> Event {
     Event {
+        sequence: 1,
         id: EventId(ID),
         webhook_id: WebhookId(ID),
         message_id: "3EB0".into(),
