@@ -30,9 +30,12 @@ use crate::{
     post::Post,
     shared::Shared,
     supervision::{DONE, guarded},
+    tenant,
     timer::Timer,
 };
 
+/// How long a delivery waits for something to do before it rests: a webhook that gets a message a minute stays awake.
+const REST_AFTER: Duration = Duration::from_secs(60);
 /// The pause before the payload of an attempt is asked for again when the store cannot be read.
 const READ_AGAIN_AFTER: Duration = Duration::from_millis(500);
 
@@ -74,6 +77,10 @@ pub(crate) enum Message {
     },
     /// Something that was begun has ended.
     Happened(DeliveryEvent),
+    /// Tell the tenant if there has been nothing to do for a while.
+    RestIfIdle,
+    /// Stop, if there is nothing to do still; else say so.
+    Rest,
     /// A task of this actor panicked: what it was to report will not come.
     TaskLost,
     /// Start nothing new, and stop when what is under way has ended.
@@ -84,6 +91,11 @@ pub(crate) enum Message {
     /// Die, for the tests of the tree.
     #[cfg(test)]
     Crash(Crash),
+}
+
+impl Message {
+    /// The store may have something that this delivery was not told of.
+    pub(crate) const LOOK_AGAIN: Self = Self::Happened(DeliveryEvent::LookAgain);
 }
 
 /// See the module.
@@ -98,6 +110,8 @@ pub(crate) struct State {
     /// What signs. Attempts look here when they have their slots, which may be long after they were begun.
     keyring: watch::Sender<Arc<Keyring>>,
     hub_signature: bool,
+    /// When the machine was last told something.
+    last_step: Timestamp,
     timer: Timer,
     /// Attempts and store calls under way; they end with the actor, so that a restarted one is alone.
     tasks: JoinSet<()>,
@@ -117,6 +131,7 @@ impl Actor for DeliveryActor {
             url: "".into(),
             keyring: watch::Sender::new(Arc::new(keyring)),
             hub_signature: false,
+            last_step: clock::now(),
             timer: Timer::default(),
             tasks: JoinSet::new(),
         })
@@ -138,6 +153,13 @@ impl Actor for DeliveryActor {
             }
             Message::RetryEvent { event_id, force, reply } => on_retry(&myself, state, event_id, force, reply),
             Message::Happened(event) => step(&myself, state, event),
+            Message::RestIfIdle => {
+                if is_idle(state) && clock::now().since(state.last_step) >= REST_AFTER {
+                    tell_tenant(state, true);
+                }
+            }
+            Message::Rest if is_idle(state) => myself.stop(Some(DONE.to_owned())),
+            Message::Rest => tell_tenant(state, false),
             Message::TaskLost => return Err("a task panicked".into()),
             Message::Close => step(&myself, state, DeliveryEvent::Closing),
             Message::Snapshot(reply) => {
@@ -212,8 +234,29 @@ fn step(myself: &ActorRef<Message>, state: &mut State, event: DeliveryEvent) {
         }
         return;
     };
-    let effects = machine.step(clock::now(), event);
+    state.last_step = clock::now();
+    let effects = machine.step(state.last_step, event);
     carry_out(myself, state, effects);
+}
+
+/// Whether stopping would forget nothing that the store does not tell.
+fn is_idle(state: &State) -> bool {
+    state.machine.as_ref().is_some_and(Delivery::is_idle)
+}
+
+fn tell_tenant(state: &State, idle: bool) {
+    let Args {
+        client_id,
+        webhook_id: webhook,
+        shared,
+        ..
+    } = &state.args;
+    if let Some(tenant) = shared.directory.tenant(*client_id) {
+        let _restarting = tenant.cast(tenant::Message::Rests {
+            webhook: *webhook,
+            idle,
+        });
+    }
 }
 
 fn carry_out(myself: &ActorRef<Message>, state: &mut State, effects: Vec<Effect>) {

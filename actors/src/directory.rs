@@ -86,9 +86,18 @@ impl Directory {
     }
 
     /// Wakes the delivery of an event up. It may be lost: a delivery that is not there reads the store when it starts.
-    pub(crate) fn wake(&self, webhook: WebhookId, event: PendingEvent) {
+    pub(crate) fn wake(&self, client: ClientId, webhook: WebhookId, event: PendingEvent) {
         if let Some(actor) = read(&self.deliveries).get(&webhook) {
             let _restarting = actor.cast(delivery::Message::Arrived(event));
+        } else {
+            self.wake_resting(client, webhook);
+        }
+    }
+
+    /// Has a delivery started that may be resting.
+    pub(crate) fn wake_resting(&self, client: ClientId, webhook: WebhookId) {
+        if let Some(tenant) = read(&self.tenants).get(&client) {
+            let _restarting = tenant.cast(tenant::Message::Wake(webhook));
         }
     }
 

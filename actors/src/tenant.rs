@@ -1,8 +1,11 @@
 //! The tenant actor: one per client. A client's trouble ends here.
 //!
 //! Supervises the client's sessions and deliveries and owns its slots for attempts. Supervised by the tenants actor.
-//! Restarts from the store: it starts a child for every connection and webhook. Stops when the client is removed, after
+//! Restarts from the store: it starts a child for every connection, and for every webhook that has something pending; the
+//! others are started when something comes (`rest`). Stops when the client is removed, after
 //! its devices were unlinked, or when the tree stops.
+
+mod rest;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -21,6 +24,7 @@ use crate::{
     session::{self, SessionActor},
     shared::Shared,
     supervision::{Children, DONE, Death},
+    timer::Timer,
 };
 
 /// How long sessions may take to close their links when the tree stops.
@@ -45,12 +49,16 @@ pub(crate) enum Message {
     ConnectionCreated(Box<Connection>),
     /// A connection's row is gone.
     ConnectionDeleted(PhoneNumber),
-    /// A webhook was registered.
-    WebhookRegistered(WebhookId),
+    /// Something may be pending for this webhook.
+    Wake(WebhookId),
     /// A webhook was changed.
     WebhookChanged(Box<Webhook>),
     /// A webhook was deleted.
     WebhookDeleted(WebhookId),
+    /// Deliveries that are idle may rest; `look`: and the store may have work that nobody was woken up for.
+    Round { look: bool },
+    /// A delivery has nothing to do, or has something to do after all.
+    Rests { webhook: WebhookId, idle: bool },
     /// A child's restart is due.
     Restart { child: ChildKey, generation: u64 },
     /// Close every child, answer, and stop.
@@ -81,6 +89,9 @@ pub(crate) struct State {
     slots: Arc<Semaphore>,
     children: Children<ChildKey>,
     deliveries: HashMap<WebhookId, ActorRef<delivery::Message>>,
+    /// Deliveries that were asked to stop because they were idle, and whether they were woken up since.
+    resting: HashMap<WebhookId, bool>,
+    _rounds: Timer,
     /// Set when the end has begun: no child is started any more.
     ending: Option<RpcReplyPort<()>>,
 }
@@ -98,6 +109,8 @@ impl Actor for TenantActor {
             slots,
             children: Children::default(),
             deliveries: HashMap::new(),
+            resting: HashMap::new(),
+            _rounds: rest::rounds(myself),
             ending: None,
         })
     }
@@ -115,17 +128,15 @@ impl Actor for TenantActor {
                 state.children.forget(&ChildKey::Session(number.clone()));
                 state.args.shared.directory.remove_session(&key(state, number));
             }
-            Message::WebhookRegistered(id) => start_delivery(&myself, state, id)?,
-            Message::WebhookChanged(webhook) => {
-                if let Some(actor) = state.deliveries.get(&webhook.id) {
-                    let _restarting = actor.cast(delivery::Message::Changed(webhook));
-                }
-            }
+            Message::Wake(id) => rest::on_wake(&myself, state, id)?,
+            Message::WebhookChanged(webhook) => on_webhook_changed(&myself, state, webhook)?,
             Message::WebhookDeleted(id) => {
                 if let Some(actor) = state.deliveries.get(&id) {
                     let _restarting = actor.cast(delivery::Message::Close);
                 }
             }
+            Message::Round { look } => rest::on_round(&myself, state, look),
+            Message::Rests { webhook, idle } => rest::on_rests(state, webhook, idle),
             Message::Restart { child, generation } => on_restart(&myself, state, child, generation)?,
             Message::Stop(reply) => on_stop(&myself, state, reply),
             Message::Remove(reply) => on_remove(&myself, state, reply),
@@ -149,10 +160,7 @@ impl Actor for TenantActor {
     ) -> Result<(), ActorProcessingErr> {
         match state.children.death(&event) {
             None => {}
-            Some(Death::Done(ChildKey::Delivery(id))) => {
-                state.deliveries.remove(&id);
-                state.args.shared.directory.publish_delivery(id, None);
-            }
+            Some(Death::Done(ChildKey::Delivery(id))) => rest::on_done(&myself, state, id)?,
             Some(Death::Done(ChildKey::Session(number))) => {
                 let key = key(state, number);
                 state.args.shared.directory.publish_session(&key, None, 0);
@@ -181,14 +189,36 @@ fn key(state: &State, phone_number: PhoneNumber) -> ConnectionKey {
 /// Waits for the store inside the handler: there is nothing else that the actor could do before.
 async fn on_begin(myself: &ActorRef<Message>, state: &mut State) -> Result<(), ActorProcessingErr> {
     let (store, client) = (&state.args.shared.store, state.args.client_id);
-    let (webhooks, connections) = (store.webhooks(client).await?, store.connections(client).await?);
-    for webhook in webhooks {
-        start_delivery(myself, state, webhook.id)?;
+    let (work, connections) = (
+        store.webhooks_with_work(client).await?,
+        store.connections(client).await?,
+    );
+    for id in work {
+        start_delivery(myself, state, id)?;
     }
     for connection in connections {
         start_session(myself, state, &connection)?;
     }
     Ok(())
+}
+
+/// One that is not there may have to do something now, because it was switched on.
+fn on_webhook_changed(
+    myself: &ActorRef<Message>,
+    state: &mut State,
+    webhook: Box<Webhook>,
+) -> Result<(), ActorProcessingErr> {
+    let id = webhook.id;
+    match state.deliveries.get(&id) {
+        Some(actor) => {
+            let _restarting = actor.cast(delivery::Message::Changed(webhook));
+            if let Some(woken) = state.resting.get_mut(&id) {
+                *woken = true;
+            }
+            Ok(())
+        }
+        None => start_delivery(myself, state, id),
+    }
 }
 
 fn start_delivery(myself: &ActorRef<Message>, state: &mut State, id: WebhookId) -> Result<(), ActorProcessingErr> {
@@ -271,7 +301,7 @@ fn on_restart(
 
 fn on_failed(
     myself: &ActorRef<Message>,
-    state: &State,
+    state: &mut State,
     child: ChildKey,
     generation: u64,
     restart: Restart,
@@ -281,7 +311,10 @@ fn on_failed(
     tracing::error!(client = %state.args.client_id, ?child, ?restart, reason, "a child failed");
     let directory = &state.args.shared.directory;
     match &child {
-        ChildKey::Delivery(id) => directory.publish_delivery(*id, None),
+        ChildKey::Delivery(id) => {
+            state.resting.remove(id);
+            directory.publish_delivery(*id, None);
+        }
         ChildKey::Session(number) => {
             let key = key(state, number.clone());
             directory.publish_session(&key, None, restarts);

@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 
-use crate::{ClientId, PhoneNumber, Timestamp};
+use sha2::{Digest as _, Sha256};
+
+use crate::{ClientId, PhoneNumber, Timestamp, WebhookId};
 
 /// A message that WhatsApp delivered to a linked number, in Wharf's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +38,30 @@ struct Payload<'a> {
     content: &'a str,
 }
 
+/// Bytes of [`IncomingMessage::key`].
+pub const MESSAGE_KEY_BYTES: usize = 16;
+
 impl IncomingMessage {
+    /// What a redelivery to `webhook` is recognised by: the second of its sending, which WhatsApp repeats, and 96 bits of
+    /// SHA-256 over webhook, chat, sender and WhatsApp's id. The time comes first so that an index of keys grows at its
+    /// end: entered in random places it would cost a page on the disk for each message.
+    pub fn key(&self, webhook: WebhookId) -> [u8; MESSAGE_KEY_BYTES] {
+        let mut hash = Sha256::new();
+        hash.update(webhook.0.as_bytes());
+        for part in [&self.chat, &self.sender, &self.message_id] {
+            // With its length: no two messages are the same text.
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        let hash = hash.finalize();
+        // Seconds of four bytes go on until 2106, and then begin anew.
+        let seconds = self.timestamp.seconds().to_be_bytes();
+        let mut key = [0; MESSAGE_KEY_BYTES];
+        key[..4].copy_from_slice(&seconds[4..]);
+        key[4..].copy_from_slice(&hash[..MESSAGE_KEY_BYTES - 4]);
+        key
+    }
+
     /// The body of every attempt: compact JSON, the seven keys of CONTRACT.md section 3 in their order.
     pub fn payload(&self, client_id: ClientId, to: &PhoneNumber) -> String {
         let payload = Payload {
@@ -76,6 +101,21 @@ mod tests {
             message("Your message here").payload(ClientId(1), &to),
             r#"{"client_id":1,"message_id":"3EB0C767","from":"5511999999999","to":"5511888888888","timestamp":"2025-11-05T14:23:00Z","type":"text","content":"Your message here"}"#
         );
+    }
+
+    #[test]
+    fn a_key_tells_messages_apart_and_begins_with_the_time() {
+        let webhook = WebhookId(uuid::Uuid::from_u128(1));
+        let first = message("a");
+        assert_eq!(first.key(webhook), message("another text").key(webhook));
+        assert_eq!(first.key(webhook)[..4], 1_762_352_580_u32.to_be_bytes());
+        let mut others = [first.clone(), first.clone(), first.clone(), first.clone()];
+        others[0].chat.push('1');
+        others[1].sender.push('1');
+        others[2].message_id.push('1');
+        (others[3].sender, others[3].message_id) = (format!("{}3", first.sender), "EB0C767".into());
+        assert!(others.iter().all(|other| other.key(webhook) != first.key(webhook)));
+        assert_ne!(first.key(WebhookId(uuid::Uuid::from_u128(2))), first.key(webhook));
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::{
 const UNDER_WAY_PAUSE: Duration = Duration::from_millis(5);
 
 impl Gateway {
-    /// Registers a webhook and starts its delivery.
+    /// Registers a webhook. Its delivery is started by its first message.
     ///
     /// # Errors
     /// `Invalid` for a target that may not be contacted, `Conflict` when the number has a webhook.
@@ -62,10 +62,6 @@ impl Gateway {
         let webhook = made.ok_or_else(|| {
             GatewayError::Conflict("this phone_number has a webhook already; change or delete that one".to_owned())
         })?;
-        let _restarting = self
-            .tenant(client_id)
-            .await?
-            .cast(tenant::Message::WebhookRegistered(webhook.id));
         Ok(WebhookWithSecret { webhook, secret })
     }
 
@@ -211,13 +207,14 @@ impl Gateway {
         loop {
             let event = self.event(client, id).await?;
             let Some(delivery) = self.shared.directory.delivery(event.webhook_id) else {
-                // Deleted, or being restarted. The store knows which, and a restarted delivery reads the store.
-                return Ok(Some(
-                    self.shared
-                        .persistence
-                        .commit(Write::RenewEvent, (client, id, force))
-                        .await?,
-                ));
+                // Deleted, resting, or being restarted. The store knows which, and a delivery that starts reads the store.
+                let renewal = self
+                    .shared
+                    .persistence
+                    .commit(Write::RenewEvent, (client, id, force))
+                    .await?;
+                self.shared.directory.wake_resting(client, event.webhook_id);
+                return Ok(Some(renewal));
             };
             let ask = |reply| delivery::Message::RetryEvent {
                 event_id: id,

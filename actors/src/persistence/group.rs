@@ -15,6 +15,9 @@ pub(super) async fn commit(
     mut writes: Vec<Write>,
     directory: Arc<Directory>,
 ) -> (Box<Writer>, Option<StoreError>) {
+    if writes.is_empty() {
+        return (writer, None);
+    }
     match carry_out(&mut writer, &mut writes).await {
         Ok(recorded) => {
             wake(&directory, recorded);
@@ -59,8 +62,13 @@ async fn one_by_one(
 
 /// Deliveries hear of their events here and not from their callers, so that they hear of them in the order of commit.
 fn wake(directory: &Directory, recorded: Vec<RecordedEvent>) {
-    for RecordedEvent { webhook_id, event } in recorded {
-        directory.wake(webhook_id, event);
+    for RecordedEvent {
+        client_id,
+        webhook_id,
+        event,
+    } in recorded
+    {
+        directory.wake(client_id, webhook_id, event);
     }
 }
 

@@ -23,6 +23,8 @@ pub(crate) use write::{Claim, Job, Registration, Rotation, Settlement, Write};
 /// Writes in one group at the most: enough to make the sync cheap (STACK.md: 256 to 1024 rows), few enough that a
 /// waiting caller sees its commit within milliseconds.
 const GROUP: usize = 512;
+/// Writes after which the log is carried over into the database: some 8 MB of it.
+const CHECKPOINT_AFTER: usize = 4096;
 /// The pause before a store that refused to open or to commit is tried again.
 const PROBE_AFTER: Duration = Duration::from_millis(500);
 
@@ -49,6 +51,8 @@ pub(crate) enum Message {
     },
     /// The task that committed a group panicked.
     GroupLost(String),
+    /// Most of the log has been carried over, or could not be.
+    CheckpointEnded,
     /// Try whether the store takes writes again.
     Probe,
     /// Answer when everything told so far is committed.
@@ -68,7 +72,21 @@ pub(crate) struct State {
     waiting: Vec<Write>,
     flushes: Vec<RpcReplyPort<()>>,
     committing: bool,
+    /// Writes since the log was last carried over.
+    logged: usize,
+    checkpoint: Checkpoint,
     probe: Timer,
+}
+
+/// Where carrying the log over stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Checkpoint {
+    /// There is little to carry over.
+    Idle,
+    /// It is being carried over, beside the commits.
+    Running,
+    /// What is left is carried over after the next group.
+    Finishing,
 }
 
 impl Actor for PersistenceActor {
@@ -84,6 +102,8 @@ impl Actor for PersistenceActor {
             waiting: Vec::new(),
             flushes: Vec::new(),
             committing: false,
+            logged: 0,
+            checkpoint: Checkpoint::Idle,
             probe: Timer::default(),
         })
     }
@@ -107,6 +127,10 @@ impl Actor for PersistenceActor {
             Message::NotOpened(error) => on_not_opened(&myself, state, &error),
             Message::GroupEnded { writer, refused } => on_group_ended(&myself, state, writer, refused),
             Message::GroupLost(reason) => return Err(format!("a commit panicked: {reason}").into()),
+            Message::CheckpointEnded => {
+                state.checkpoint = Checkpoint::Finishing;
+                begin_group(&myself, state);
+            }
             Message::Probe => on_probe(&myself, state),
             Message::Flush(reply) => {
                 state.flushes.push(reply);
@@ -163,7 +187,10 @@ fn begin_group(myself: &ActorRef<Message>, state: &mut State) {
     }
     if state.waiting.is_empty() {
         answer_flushes(state);
-        return;
+        // A group of nothing proves nothing about a store that refuses.
+        if state.checkpoint != Checkpoint::Finishing || state.args.health.store_refusal().is_some() {
+            return;
+        }
     }
     let Some(writer) = state.writer.take() else { return };
     let rest = if state.waiting.len() > GROUP {
@@ -177,8 +204,22 @@ fn begin_group(myself: &ActorRef<Message>, state: &mut State) {
 
 fn start(myself: &ActorRef<Message>, state: &mut State, writer: Box<Writer>, writes: Vec<Write>) {
     state.committing = true;
+    state.logged += writes.len();
+    let finish = state.checkpoint == Checkpoint::Finishing;
+    if finish {
+        (state.checkpoint, state.logged) = (Checkpoint::Idle, 0);
+    } else if state.checkpoint == Checkpoint::Idle && state.logged >= CHECKPOINT_AFTER {
+        state.checkpoint = Checkpoint::Running;
+        checkpoint(myself.clone(), state.args.store.clone());
+    }
     let directory = Arc::clone(&state.args.directory);
-    let committing = tokio::spawn(group::commit(writer, writes, directory));
+    let committing = tokio::spawn(async move {
+        let (mut writer, refused) = group::commit(writer, writes, directory).await;
+        if finish && let Err(error) = writer.finish_checkpoint().await {
+            tracing::warn!(%error, "the log was not carried over into the database; trying again later");
+        }
+        (writer, refused)
+    });
     let myself = myself.clone();
     tokio::spawn(async move {
         let message = match committing.await {
@@ -186,6 +227,16 @@ fn start(myself: &ActorRef<Message>, state: &mut State, writer: Box<Writer>, wri
             Err(error) => Message::GroupLost(error.to_string()),
         };
         let _stopped = myself.cast(message);
+    });
+}
+
+/// Beside the commits; whatever comes of it, the next step is the writer's.
+fn checkpoint(myself: ActorRef<Message>, store: Store) {
+    tokio::spawn(async move {
+        if let Err(error) = store.checkpoint().await {
+            tracing::warn!(%error, "the log was not carried over into the database; trying again later");
+        }
+        let _stopped = myself.cast(Message::CheckpointEnded);
     });
 }
 

@@ -132,8 +132,8 @@ pub(crate) fn webhook(row: &SqliteRow) -> Result<Webhook, sqlx::Error> {
     })
 }
 
-/// What of an event only its payload has. The table's columns of these names are for people: SQLite's JSON functions
-/// end a text at its first NUL.
+/// What of an event only its payload has. The view that shows it in columns is for people: SQLite's JSON functions end a
+/// text at its first NUL.
 #[derive(Deserialize)]
 struct FromPayload {
     from: String,

@@ -4,7 +4,7 @@ use std::{borrow::Borrow, collections::HashMap};
 
 use bytes::Bytes;
 use sqlx::SqliteConnection;
-use wharf_domain::{ConnectionKey, EventId, PendingEvent, WebhookId};
+use wharf_domain::{ConnectionKey, EventId, PendingEvent, WebhookId, message::MESSAGE_KEY_BYTES};
 
 use crate::{
     Group, NewEvent, RecordedEvent, StoreError,
@@ -43,6 +43,18 @@ struct Numbered<'m> {
     new: &'m NewEvent,
     webhook_id: WebhookId,
     sequence: i64,
+    key: [u8; MESSAGE_KEY_BYTES],
+}
+
+impl<'m> Numbered<'m> {
+    fn new(new: &'m NewEvent, webhook_id: WebhookId, sequence: i64) -> Self {
+        Self {
+            new,
+            webhook_id,
+            sequence,
+            key: new.message.key(webhook_id),
+        }
+    }
 }
 
 async fn record<N: Borrow<NewEvent>>(
@@ -81,11 +93,7 @@ async fn record_chunk<'m>(
 ) -> Result<(), sqlx::Error> {
     let numbered: Vec<Numbered<'_>> = chunk
         .iter()
-        .map(|&(new, webhook_id)| Numbered {
-            new,
-            webhook_id,
-            sequence: lines.next_sequence(&new.key),
-        })
+        .map(|&(new, webhook_id)| Numbered::new(new, webhook_id, lines.next_sequence(&new.key)))
         .collect();
     let (made, last_seq) = insert(connection, &numbered).await?;
     if made < chunk.len() {
@@ -120,11 +128,7 @@ async fn one_by_one<'m>(
 ) -> Result<(), sqlx::Error> {
     for &(new, webhook_id) in chunk {
         let sequence = lines.next_sequence(&new.key);
-        let numbered = Numbered {
-            new,
-            webhook_id,
-            sequence,
-        };
+        let numbered = Numbered::new(new, webhook_id, sequence);
         let (made, seq) = insert(connection, std::slice::from_ref(&numbered)).await?;
         if made == 1 {
             last.insert(&new.key, sequence);
@@ -146,7 +150,7 @@ async fn insert(connection: &mut SqliteConnection, numbered: &[Numbered<'_>]) ->
             .bind(new.key.client_id.0)
             .bind(numbered.sequence)
             .bind(At(new.created_at))
-            .bind(At(new.message.timestamp))
+            .bind(numbered.key.as_slice())
             .bind(new.message.chat.as_str())
             .bind(new.message.sender.as_str())
             .bind(new.message.message_id.as_str())
@@ -181,6 +185,7 @@ fn count(rows: usize) -> i64 {
 fn event(numbered: &Numbered<'_>, seq: i64) -> RecordedEvent {
     let new = numbered.new;
     RecordedEvent {
+        client_id: new.key.client_id,
         webhook_id: numbered.webhook_id,
         event: PendingEvent {
             id: EventId(new.id.0),

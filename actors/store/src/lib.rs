@@ -9,6 +9,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod bulk;
+mod checkpoint;
 mod clients;
 mod codec;
 mod connections;

@@ -43,6 +43,7 @@ impl Store {
                 pool,
                 place,
                 probe: Default::default(),
+                checkpointer: Default::default(),
                 _lock: lock,
             }),
         })

@@ -33,12 +33,12 @@ macro_rules! listed_events {
         concat!(
             "SELECT e.seq, ",
             event_columns!(),
-            " FROM whatsapp_webhook_events e WHERE e.seq > (SELECT up_to FROM listed WHERE id = 1) AND e.seq < $3 \
+            " FROM webhook_events e WHERE e.seq > (SELECT up_to FROM listed WHERE id = 1) AND e.seq < $3 \
              AND +e.webhook_id = $2 AND e.client_id = $1",
             $condition,
             " UNION ALL SELECT l.seq, ",
             event_columns!(),
-            " FROM whatsapp_webhook_event_list l CROSS JOIN whatsapp_webhook_events e ON e.seq = l.seq \
+            " FROM webhook_event_list l CROSS JOIN webhook_events e ON e.seq = l.seq \
              WHERE l.webhook_id = $2 AND l.seq < $3 AND e.client_id = $1",
             $condition,
             " ORDER BY 1 DESC LIMIT $4"
@@ -51,7 +51,7 @@ macro_rules! undelivered_events {
         concat!(
             "SELECT ",
             event_columns!(),
-            " FROM whatsapp_webhook_events e WHERE e.webhook_id = $2 AND e.client_id = $1 \
+            " FROM webhook_events e WHERE e.webhook_id = $2 AND e.client_id = $1 \
              AND e.status <> 'delivered' AND e.status = '",
             $status,
             "' AND e.seq < $3 ORDER BY e.seq DESC LIMIT $4"
@@ -90,15 +90,15 @@ statements! {
         client_columns!()
     );
     REMOVE_CLIENT = "UPDATE clients SET removed_at = $2, updated_at = $2 WHERE id = $1 AND removed_at IS NULL";
-    PURGE_CLIENT_UNLISTED = "DELETE FROM whatsapp_webhook_events \
+    PURGE_CLIENT_UNLISTED = "DELETE FROM webhook_events \
         WHERE seq > (SELECT up_to FROM listed WHERE id = 1) AND client_id = $1";
-    PURGE_CLIENT_EVENTS = "DELETE FROM whatsapp_webhook_events WHERE seq IN (\
+    PURGE_CLIENT_EVENTS = "DELETE FROM webhook_events WHERE seq IN (\
         SELECT l.seq FROM whatsapp_webhooks w \
-        CROSS JOIN whatsapp_webhook_event_list l ON l.webhook_id = w.id WHERE w.client_id = $1 LIMIT $2)";
+        CROSS JOIN webhook_event_list l ON l.webhook_id = w.id WHERE w.client_id = $1 LIMIT $2)";
     // Which ones are gone by now is asked in the same order.
-    PURGE_CLIENT_LIST = "DELETE FROM whatsapp_webhook_event_list WHERE (webhook_id, seq) IN (\
+    PURGE_CLIENT_LIST = "DELETE FROM webhook_event_list WHERE (webhook_id, seq) IN (\
         SELECT l.webhook_id, l.seq FROM whatsapp_webhooks w \
-        CROSS JOIN whatsapp_webhook_event_list l ON l.webhook_id = w.id WHERE w.client_id = $1 LIMIT $2)";
+        CROSS JOIN webhook_event_list l ON l.webhook_id = w.id WHERE w.client_id = $1 LIMIT $2)";
     PURGE_CLIENT_WEBHOOKS = "DELETE FROM whatsapp_webhooks WHERE client_id = $1";
     PURGE_CLIENT_CONNECTIONS = "DELETE FROM whatsapp_connections WHERE client_id = $1";
     PURGE_CLIENT_KEYS = "DELETE FROM idempotency_keys WHERE client_id = $1";
@@ -126,6 +126,9 @@ statements! {
          WHERE client_id = $1 AND deleted_at IS NULL ORDER BY id"
     );
     WEBHOOK = concat!("SELECT ", webhook_columns!(), " FROM whatsapp_webhooks WHERE id = $2 AND client_id = $1");
+    WEBHOOKS_WITH_WORK = "SELECT w.id FROM whatsapp_webhooks w \
+        WHERE w.client_id = $1 AND w.deleted_at IS NULL AND w.is_active AND EXISTS \
+            (SELECT 1 FROM webhook_events e WHERE e.webhook_id = w.id AND e.status = 'pending')";
     REGISTER_WEBHOOK = concat!(
         "INSERT INTO whatsapp_webhooks \
             (client_id, id, phone_number, webhook_url, max_retries, is_active, metadata, created_at, updated_at) \
@@ -156,38 +159,38 @@ statements! {
     DROP_SECRETS = "DELETE FROM whatsapp_webhook_secrets \
         WHERE webhook_id = $1 AND (expires_at <= $2 OR generation <= \
             (SELECT max(s.generation) FROM whatsapp_webhook_secrets s WHERE s.webhook_id = $1) - $3)";
-    FAIL_EVENTS_OF_WEBHOOK = "UPDATE whatsapp_webhook_events \
+    FAIL_EVENTS_OF_WEBHOOK = "UPDATE webhook_events \
         SET status = 'failed', error = 'webhook deleted', next_retry_at = NULL \
-        WHERE seq IN (SELECT seq FROM whatsapp_webhook_events WHERE webhook_id = $1 AND status = 'pending' LIMIT $2)";
+        WHERE seq IN (SELECT seq FROM webhook_events WHERE webhook_id = $1 AND status = 'pending' LIMIT $2)";
     DELETED_WEBHOOKS_WITH_PENDING = "SELECT w.id FROM whatsapp_webhooks w \
         WHERE w.deleted_at IS NOT NULL AND EXISTS \
-            (SELECT 1 FROM whatsapp_webhook_events e WHERE e.webhook_id = w.id AND e.status = 'pending') LIMIT 1";
+            (SELECT 1 FROM webhook_events e WHERE e.webhook_id = w.id AND e.status = 'pending') LIMIT 1";
 
     LINE = "SELECT w.id, coalesce((SELECT s.last FROM number_sequences s \
             WHERE s.client_id = w.client_id AND s.phone_number = w.phone_number), 0) \
         FROM whatsapp_webhooks w WHERE w.client_id = $1 AND w.phone_number = $2 AND w.deleted_at IS NULL";
-    TAKE_BACK = "DELETE FROM whatsapp_webhook_events WHERE id = $1 AND seq > $2";
+    TAKE_BACK = "DELETE FROM webhook_events WHERE id = $1 AND seq > $2";
     LISTED_UP_TO = "SELECT up_to FROM listed WHERE id = 1";
-    LIST_EVENTS = "INSERT INTO whatsapp_webhook_event_list (webhook_id, seq) \
-        SELECT e.webhook_id, e.seq FROM whatsapp_webhook_events e \
+    LIST_EVENTS = "INSERT INTO webhook_event_list (webhook_id, seq) \
+        SELECT e.webhook_id, e.seq FROM webhook_events e \
         WHERE e.seq > (SELECT up_to FROM listed WHERE id = 1) AND e.seq <= $1";
     LIST_UP_TO = "UPDATE listed SET up_to = $1 WHERE id = 1 AND up_to < $1";
 
-    EVENT = concat!("SELECT ", event_columns!(), " FROM whatsapp_webhook_events e WHERE e.id = $2 AND e.client_id = $1");
+    EVENT = concat!("SELECT ", event_columns!(), " FROM webhook_events e WHERE e.id = $2 AND e.client_id = $1");
     EVENTS_ALL = listed_events!("");
     EVENTS_DELIVERED = listed_events!(" AND e.status = 'delivered'");
     EVENTS_PENDING = undelivered_events!("pending");
     EVENTS_FAILED = undelivered_events!("failed");
-    EVENT_SEQ = "SELECT seq FROM whatsapp_webhook_events WHERE id = $3 AND webhook_id = $2 AND client_id = $1";
-    PAYLOAD = "SELECT payload FROM whatsapp_webhook_events WHERE id = $1";
-    NEXT_DUE_AT = "SELECT min(next_retry_at) FROM whatsapp_webhook_events \
+    EVENT_SEQ = "SELECT seq FROM webhook_events WHERE id = $3 AND webhook_id = $2 AND client_id = $1";
+    PAYLOAD = "SELECT payload FROM webhook_events WHERE id = $1";
+    NEXT_DUE_AT = "SELECT min(next_retry_at) FROM webhook_events \
         WHERE webhook_id = $1 AND status = 'pending' AND next_retry_at IS NOT NULL";
     DUE_HEADS = include_str!("../queries/sqlite/due_heads.sql");
     DUE_EVENTS = include_str!("../queries/sqlite/due_events.sql");
     EVENT_TO_RENEW = "SELECT e.status, w.is_active, w.deleted_at IS NOT NULL \
-        FROM whatsapp_webhook_events e JOIN whatsapp_webhooks w ON w.id = e.webhook_id \
+        FROM webhook_events e JOIN whatsapp_webhooks w ON w.id = e.webhook_id \
         WHERE e.id = $2 AND e.client_id = $1";
-    RENEW_EVENT = "UPDATE whatsapp_webhook_events \
+    RENEW_EVENT = "UPDATE webhook_events \
         SET status = 'pending', next_retry_at = NULL, delivered_at = NULL, budget_start = attempt_count WHERE id = $1 \
         RETURNING webhook_id, id, seq, sequence, chat, attempt_count, budget_start, next_retry_at, payload";
 
@@ -204,17 +207,18 @@ statements! {
     PURGE_KEYS = "DELETE FROM idempotency_keys WHERE created_at < $1";
 
     RETENTION_STEP = "SELECT max(seq), count(*), max(created_at) FROM \
-        (SELECT seq, created_at FROM whatsapp_webhook_events WHERE seq > $1 ORDER BY seq LIMIT $2) AS step";
-    PURGE_LIST = "DELETE FROM whatsapp_webhook_event_list WHERE (webhook_id, seq) IN (\
-        SELECT e.webhook_id, e.seq FROM whatsapp_webhook_events e \
+        (SELECT seq, created_at FROM webhook_events WHERE seq > $1 ORDER BY seq LIMIT $2) AS step";
+    PURGE_LIST = "DELETE FROM webhook_event_list WHERE (webhook_id, seq) IN (\
+        SELECT e.webhook_id, e.seq FROM webhook_events e \
         WHERE e.seq > $1 AND e.seq <= $2 AND e.created_at < $3 AND e.status <> 'pending')";
-    PURGE_EVENTS = "DELETE FROM whatsapp_webhook_events \
+    PURGE_EVENTS = "DELETE FROM webhook_events \
         WHERE seq > $1 AND seq <= $2 AND created_at < $3 AND status <> 'pending'";
     PURGE_WEBHOOKS = "DELETE FROM whatsapp_webhooks WHERE deleted_at < $1 \
-        AND NOT EXISTS (SELECT 1 FROM whatsapp_webhook_event_list l WHERE l.webhook_id = whatsapp_webhooks.id) \
-        AND NOT EXISTS (SELECT 1 FROM whatsapp_webhook_events e \
+        AND NOT EXISTS (SELECT 1 FROM webhook_event_list l WHERE l.webhook_id = whatsapp_webhooks.id) \
+        AND NOT EXISTS (SELECT 1 FROM webhook_events e \
             WHERE e.seq > (SELECT up_to FROM listed WHERE id = 1) AND +e.webhook_id = whatsapp_webhooks.id)";
 
+    CHECKPOINT = "PRAGMA wal_checkpoint(PASSIVE)";
     WRITE_CHECK = "INSERT INTO write_check (id, checks) VALUES (1, 1) \
         ON CONFLICT (id) DO UPDATE SET checks = write_check.checks + 1";
 }

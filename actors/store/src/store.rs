@@ -23,6 +23,7 @@ pub(crate) struct Inner {
     pub(crate) pool: SqlitePool,
     pub(crate) place: Arc<Place>,
     pub(crate) probe: Mutex<Option<SqliteConnection>>,
+    pub(crate) checkpointer: Mutex<Option<SqliteConnection>>,
     /// Held for its lock.
     pub(crate) _lock: Option<File>,
 }
@@ -120,6 +121,19 @@ impl Store {
             query(sql::WEBHOOKS).bind(client.0).fetch_all(self.pool()).await,
             codec::webhook,
         )
+    }
+
+    /// The webhooks of a client that are switched on and have pending events.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn webhooks_with_work(&self, client: ClientId) -> Result<Vec<WebhookId>, StoreError> {
+        let ids = query_scalar(sql::WEBHOOKS_WITH_WORK)
+            .bind(client.0)
+            .fetch_all(self.pool())
+            .await;
+        ids.map(|ids| ids.into_iter().map(WebhookId).collect())
+            .map_err(|error| self.error(error))
     }
 
     /// One webhook of a client, also a deleted one (`deleted_at` is set): its events stay readable.

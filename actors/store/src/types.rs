@@ -4,8 +4,8 @@ use std::{fmt, str::FromStr};
 
 use uuid::Uuid;
 use wharf_domain::{
-    ConnectionKey, ConnectionStatus, Event, EventId, EventStatus, IncomingMessage, InvalidField, PendingEvent,
-    Timestamp, WebhookId,
+    ClientId, ConnectionKey, ConnectionStatus, Event, EventId, EventStatus, IncomingMessage, InvalidField,
+    PendingEvent, Timestamp, WebhookId,
 };
 
 /// Which database, and how.
@@ -109,6 +109,8 @@ pub struct NewEvent {
 /// An event that was made of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordedEvent {
+    /// Whose it is.
+    pub client_id: ClientId,
     /// The webhook it goes to.
     pub webhook_id: WebhookId,
     /// The event, ready for its first attempt.

@@ -31,14 +31,14 @@ impl Store {
 /// goes on by itself.
 #[derive(Debug)]
 pub struct Writer {
-    connection: Option<SqliteConnection>,
+    pub(crate) connection: Option<SqliteConnection>,
     /// Whether something happened after which nobody knows what state the connection is in.
     suspect: bool,
     lines: Lines,
     /// Whether a group was begun and not committed: what it wrote was rolled back.
     open: bool,
     /// Keeps the lock file as long as somebody can write.
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 impl Writer {

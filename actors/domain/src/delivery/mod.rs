@@ -219,6 +219,12 @@ impl Delivery {
         }
     }
 
+    /// Whether a machine that is made anew from the store would stand where this one does: nothing is held, under way
+    /// or waited for.
+    pub fn is_idle(&self) -> bool {
+        self.window.is_empty() && self.catch_up.following() && self.timer.is_none()
+    }
+
     /// Decides on a manual retry. After [`RetryAnswer::Renew`] the event is held back until the store has answered.
     pub fn request_retry(&mut self, event_id: EventId) -> RetryAnswer {
         if !self.closing && self.window.hold(event_id) {

@@ -69,6 +69,11 @@ impl Window {
         self.by_id.len()
     }
 
+    /// Whether no event is held, nor any manual retry on its way.
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_id.is_empty() && self.renewing.is_empty()
+    }
+
     pub(super) fn in_flight(&self) -> usize {
         self.in_progress
     }

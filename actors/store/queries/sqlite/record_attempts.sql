@@ -5,6 +5,6 @@ WITH a (event_seq, number, started_at, duration_ms, http_status, error, response
 INSERT INTO whatsapp_webhook_attempts (event_seq, number, started_at, duration_ms, http_status, error, response, manual)
 SELECT e.seq, a.number, a.started_at, a.duration_ms, a.http_status, a.error, a.response, a.manual
 FROM a
-CROSS JOIN whatsapp_webhook_events e ON e.seq = a.event_seq
+CROSS JOIN webhook_events e ON e.seq = a.event_seq
 WHERE true
 ON CONFLICT (event_seq, number) DO NOTHING

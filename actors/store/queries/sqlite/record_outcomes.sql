@@ -3,7 +3,7 @@
 WITH o (seq, status, attempt_count, http_status, response, error, next_retry_at, delivered_at) AS (
     VALUES /*rows*/
 )
-UPDATE whatsapp_webhook_events AS e
+UPDATE webhook_events AS e
 SET status = o.status, attempt_count = o.attempt_count, http_status = o.http_status, response = o.response,
     error = o.error, next_retry_at = o.next_retry_at, delivered_at = o.delivered_at
 FROM o

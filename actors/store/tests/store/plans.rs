@@ -75,19 +75,19 @@ async fn the_backlog_is_read_from_its_index_alone() {
     for (name, index) in [
         (
             "DUE_HEADS",
-            "SEARCH p USING COVERING INDEX whatsapp_webhook_events_pending (webhook_id=? AND chat>?)",
+            "SEARCH p USING COVERING INDEX webhook_events_pending (webhook_id=? AND chat>?)",
         ),
         (
             "DUE_EVENTS",
-            "SEARCH p USING COVERING INDEX whatsapp_webhook_events_pending (webhook_id=? AND chat=?)",
+            "SEARCH p USING COVERING INDEX webhook_events_pending (webhook_id=? AND chat=?)",
         ),
         (
             "NEXT_DUE_AT",
-            "SEARCH whatsapp_webhook_events USING COVERING INDEX whatsapp_webhook_events_retry",
+            "SEARCH webhook_events USING COVERING INDEX webhook_events_retry",
         ),
         (
             "EVENTS_FAILED",
-            "SEARCH e USING INDEX whatsapp_webhook_events_undelivered (webhook_id=? AND status=? AND rowid<?)",
+            "SEARCH e USING INDEX webhook_events_undelivered (webhook_id=? AND status=? AND rowid<?)",
         ),
         (
             "LINE",

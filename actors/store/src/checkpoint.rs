@@ -1,0 +1,46 @@
+//! Carrying the write-ahead log over into the database, beside the one who writes.
+//!
+//! SQLite's own checkpoints run inside a commit, and every caller of that commit waits for thousands of pages. Here a
+//! connection of its own carries most of them over while commits go on ([`Store::checkpoint`]). It cannot reach the end
+//! of a log that grows; the writer carries the little that is left over between two groups ([`Writer::finish_checkpoint`]),
+//! and the next commit begins the log anew. Where nobody asks for either, SQLite's own take over at `CHECKPOINT_PAGES`.
+
+use sqlx::{SqliteConnection, query};
+
+use crate::{Store, StoreError, Writer, open::connect, sql};
+
+impl Store {
+    /// Carries over what was committed so far, as far as readers allow. Commits go on meanwhile.
+    ///
+    /// # Errors
+    /// `Unavailable` when the disk fails; nothing is lost by that, the log keeps everything.
+    pub async fn checkpoint(&self) -> Result<(), StoreError> {
+        let mut place = self.inner.checkpointer.lock().await;
+        // Taken out while in use: a call that is cancelled half-way leaves no connection in a state unknown.
+        let mut connection = match place.take() {
+            Some(connection) => connection,
+            None => connect(&self.inner.place, &self.inner.place.checkpointer()).await?,
+        };
+        passive(&mut connection).await.map_err(|error| self.error(error))?;
+        *place = Some(connection);
+        Ok(())
+    }
+}
+
+impl Writer {
+    /// Carries over what is left after [`Store::checkpoint`]. Not while a group is open.
+    ///
+    /// # Errors
+    /// `Unavailable` when the disk fails.
+    pub async fn finish_checkpoint(&mut self) -> Result<(), StoreError> {
+        let Some(connection) = self.connection.as_mut() else {
+            return Ok(());
+        };
+        let result = passive(connection).await;
+        result.map_err(|error| self.inner.place.error(error))
+    }
+}
+
+async fn passive(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    query(sql::CHECKPOINT).execute(connection).await.map(drop)
+}
