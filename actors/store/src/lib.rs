@@ -17,6 +17,7 @@ mod error;
 mod events;
 mod idempotency;
 mod inbound;
+mod integrity;
 mod open;
 mod outcomes;
 mod place;
