@@ -6,9 +6,8 @@ use wharf_domain::{ClientId, Event, EventStatus, Webhook};
 use wharf_store::{EventFilter, Store, StoreOptions};
 
 use super::{
-    Failure, Plan, Report,
+    Failure, Plan, Report, message_id,
     receiver::{Answer, Post},
-    message_id,
     rounds::Harness,
 };
 
@@ -148,7 +147,9 @@ pub(super) async fn every_message(plan: &Plan, harness: &Harness<'_>, report: &m
             known.insert(event.id.to_string());
             if posts.is_empty() {
                 report.lost += 1;
-                report.wrong.push(format!("{}: the receiver never got it", event.message_id));
+                report
+                    .wrong
+                    .push(format!("{}: the receiver never got it", event.message_id));
             }
             *rows.entry(event.message_id.clone()).or_default() += 1;
             row(webhook, event, posts, report);
@@ -167,9 +168,13 @@ pub(super) async fn every_message(plan: &Plan, harness: &Harness<'_>, report: &m
             }
         }
     }
-    report.wrong.extend(rows.keys().map(|id| format!("{id} was never sent")));
+    report
+        .wrong
+        .extend(rows.keys().map(|id| format!("{id} was never sent")));
     let unknown = posts.keys().filter(|id| !known.contains(*id));
-    report.wrong.extend(unknown.map(|id| format!("event {id} was posted and has no row")));
+    report
+        .wrong
+        .extend(unknown.map(|id| format!("event {id} was posted and has no row")));
     Ok(())
 }
 
@@ -207,27 +212,41 @@ fn row(webhook: &Webhook, event: &Event, posts: &[Post], report: &mut Report) {
 }
 
 /// Attempts count from 1. In one life of the gateway each number is posted once; after a kill the number whose outcome
-/// was not committed comes once more. Nothing follows an answer that ended the event, but that.
+/// was not committed comes once more. Nothing else follows an answer that ended the event.
 fn attempts(event: &Event, posts: &[Post], report: &mut Report) {
     if let Some(first) = posts.first()
         && first.attempt != 1
     {
-        report.wrong.push(format!("{}: begins with {first:?}", event.message_id));
+        report
+            .wrong
+            .push(format!("{}: begins with {first:?}", event.message_id));
     }
-    for (place, post) in posts.iter().enumerate().skip(1) {
-        let before = &posts[place - 1];
-        let killed_between = post.life > before.life;
-        let again = post.attempt == before.attempt && killed_between;
-        report.repeated += usize::from(again);
-        if posts[..place].iter().any(|earlier| earlier.answer == Answer::Took) {
-            report.duplicates += 1;
-            report.duplicates_explained += usize::from(again);
-            report.duplicates_answered += usize::from(before.answer == Answer::Took && before.answered);
-        }
+    // Whether what followed the last POST that the receiver took was that attempt once more, after a kill.
+    let mut taken: Option<bool> = None;
+    for (place, post) in posts.iter().enumerate() {
+        let Some(before) = place.checked_sub(1).map(|place| &posts[place]) else {
+            taken = (post.answer == Answer::Took).then_some(false);
+            continue;
+        };
+        let again = post.attempt == before.attempt && post.life > before.life;
         let goes_on = post.attempt == before.attempt + 1
             && matches!(before.answer, Answer::Unable | Answer::Closed | Answer::Hung);
+        report.repeated += usize::from(again);
         if !again && !goes_on {
-            report.wrong.push(format!("{}: {post:?} after {before:?}", event.message_id));
+            report
+                .wrong
+                .push(format!("{}: {post:?} after {before:?}", event.message_id));
+        }
+        if before.answer == Answer::Took {
+            taken = Some(again);
+            report.duplicates_answered += usize::from(post.answer == Answer::Took && before.answered);
+        }
+        if post.answer == Answer::Took {
+            if let Some(explained) = taken {
+                report.duplicates += 1;
+                report.duplicates_explained += usize::from(explained);
+            }
+            taken = Some(false);
         }
     }
 }

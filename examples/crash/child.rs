@@ -70,7 +70,9 @@ fn read_orders() -> mpsc::UnboundedReceiver<Order> {
     let (sender, orders) = mpsc::unbounded_channel();
     std::thread::spawn(move || {
         for line in stdin().lock().lines().map_while(Result::ok) {
-            let Ok(order) = serde_json::from_str(&line) else { continue };
+            let Ok(order) = serde_json::from_str(&line) else {
+                continue;
+            };
             if sender.send(order).is_err() {
                 return;
             }

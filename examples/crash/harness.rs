@@ -88,11 +88,11 @@ pub(crate) struct Report {
     pub(crate) failed: usize,
     /// Messages without a row, or that the receiver never got.
     pub(crate) lost: usize,
-    /// POSTs of an event that the receiver had taken already.
+    /// POSTs that the receiver took although it had taken that event before.
     pub(crate) duplicates: usize,
-    /// Those of them with a kill in between and the same attempt number.
+    /// Those of them where a kill followed upon the first, and the next POST carried the same attempt number.
     pub(crate) duplicates_explained: usize,
-    /// Duplicates whose first POST was not only taken but answered.
+    /// Duplicates right after a POST that was not only taken but answered: the crash hit between the 2xx and the commit.
     pub(crate) duplicates_answered: usize,
     /// POSTs that carry the same attempt number as the one before, a kill in between.
     pub(crate) repeated: usize,

@@ -23,7 +23,9 @@ impl Store {
         for orphan in orphans {
             let table: String = orphan.try_get(0).map_err(|error| self.error(error))?;
             let parent: String = orphan.try_get(2).map_err(|error| self.error(error))?;
-            wrong.push(format!("a row of {table} refers to a row of {parent} that is not there"));
+            wrong.push(format!(
+                "a row of {table} refers to a row of {parent} that is not there"
+            ));
         }
         Ok(wrong)
     }
