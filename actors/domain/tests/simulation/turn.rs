@@ -3,7 +3,7 @@
 use fastrand::Rng;
 use uuid::Uuid;
 use wharf_domain::{
-    AttemptOutcome, EventId, EventStatus, Timestamp, WebhookId,
+    AttemptOutcome, EventId, EventStatus, WebhookId,
     delivery::{Delivery, DeliveryEvent, RetryAnswer},
 };
 
@@ -65,7 +65,11 @@ impl World {
                     result: *result,
                     jitter: self.rng.f64(),
                 };
-                return self.step(hook, finished);
+                self.step(hook, finished)?;
+                // Where a crash costs most: after the answer, before its commit.
+                if !self.settling && self.rng.u16(..2000) == 0 {
+                    return self.restart(hook);
+                }
             }
             Happening::Outcome(outcome) => self.commit_outcome(hook, &outcome),
             Happening::Renewal { event_id, force } => self.commit_renewal(hook, event_id, force),
