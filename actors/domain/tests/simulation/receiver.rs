@@ -40,6 +40,11 @@ impl Receiver {
         })
     }
 
+    /// Whether nobody listens at present.
+    pub(super) fn is_down(&self, now: Timestamp) -> bool {
+        matches!(self.0, Nature::OffAndOn { up, down } if now.0 % (up + down) >= up)
+    }
+
     /// How an attempt that begins now will end, and after how many milliseconds.
     pub(super) fn answer(&self, now: Timestamp, rng: &mut Rng) -> (AttemptResult, i64) {
         let answered = |http_status| AttemptResult::Answered {
@@ -50,7 +55,7 @@ impl Receiver {
         match self.0 {
             Nature::Flaky(of) if rng.u32(..of) == 0 => (answered([500, 502, 503, 308][rng.usize(..4)]), soon),
             Nature::Picky(of) if rng.u32(..of) == 0 => (answered([400, 404, 422, 429][rng.usize(..4)]), soon),
-            Nature::OffAndOn { up, down } if now.0 % (up + down) >= up => {
+            Nature::OffAndOn { .. } if self.is_down(now) => {
                 let refused = AttemptResult::Failed {
                     code: "ECONNREFUSED",
                     detail: String::new(),

@@ -14,6 +14,9 @@ use super::{
     store::{Store, id, number},
 };
 
+/// Chats of a flood.
+const FLOOD_CHATS: u32 = 2000;
+
 impl Hook {
     pub(super) fn new(rng: &mut Rng) -> Self {
         let config = random_config(rng, true);
@@ -101,17 +104,31 @@ impl World {
         hook.min(self.hooks.len() - 1)
     }
 
-    /// A message comes in: one of a random chat, or now and then a burst of one chat.
+    /// A webhook whose receiver is down, if one is found soon.
+    fn pick_down(&mut self) -> usize {
+        for _ in 0..100 {
+            let hook = self.rng.usize(..self.hooks.len());
+            if self.hooks[hook].receiver.is_down(self.now) {
+                return hook;
+            }
+        }
+        self.pick()
+    }
+
+    /// A message comes in; now and then a burst of one chat, or a flood of many chats, more than a machine holds. The last
+    /// ones are floods for receivers that are down: after them no message wakes a machine any more.
     fn message(&mut self) {
-        let hook = self.pick();
-        let burst = if self.rng.u8(..100) == 0 {
-            self.rng.usize(1..60)
-        } else {
-            1
+        let last = self.to_come <= self.reserve;
+        let hook = if last { self.pick_down() } else { self.pick() };
+        let (burst, chats) = match self.rng.u16(..2000) {
+            _ if last => (self.reserve, FLOOD_CHATS),
+            0 => (self.rng.usize(1..1200), FLOOD_CHATS),
+            1..=20 => (self.rng.usize(1..60), 1),
+            _ => (1, self.hooks[hook].chats),
         };
-        let burst = burst.min(self.to_come);
-        let chat = self.rng.u32(..self.hooks[hook].chats);
+        let burst = burst.min(self.to_come).min(1200);
         for _ in 0..burst {
+            let chat = self.rng.u32(..chats);
             let event = self.hooks[hook].store.add(chat);
             self.hooks[hook].books.arrived();
             self.tell(hook, DeliveryEvent::Arrived(event));

@@ -153,6 +153,8 @@ pub(crate) struct World {
     order: u64,
     hooks: Vec<Hook>,
     to_come: usize,
+    /// How many of them come last, as floods.
+    reserve: usize,
     settling: bool,
     summary: Summary,
 }
@@ -199,6 +201,7 @@ impl World {
             order: 0,
             hooks,
             to_come: plan.events,
+            reserve: (plan.events / 20).min(20_000),
             settling: plan.events == 0,
             summary: Summary::default(),
         };
