@@ -1,4 +1,5 @@
-//! The gateway as a process of its own: SIGKILL in the middle of a stream, ten times over, and SIGTERM.
+//! The gateway as a process of its own: SIGKILL in the middle of a stream, ten times over, and SIGTERM; and a few rounds
+//! of the crash harness (`examples/crash.rs`), whose audit knows more.
 
 use std::{
     collections::HashSet,
@@ -12,7 +13,10 @@ use tempfile::TempDir;
 use wharf_support::{Receiver, temp_dir, wait_until};
 use wharf_testnet::{Network, NetworkConfig};
 
-use super::world::{Api, CONTACT, NUMBER, WITHIN, id, variables};
+use super::{
+    harness::{self, Failure, Plan, child},
+    world::{Api, CONTACT, NUMBER, WITHIN, id, variables},
+};
 
 /// The gateway as its own process; killed when dropped.
 struct Process(Child);
@@ -207,4 +211,44 @@ async fn ten_kills_lose_nothing() {
         .collect();
     assert_eq!(received, sent, "each at least once");
     drop(process);
+}
+
+/// What the harness's child is started with.
+const SETTING: &str = "WHARF_TEST_CRASH_CHILD";
+
+/// This test program again, as the gateway that is killed.
+fn harness_child(setting: &child::Setting) -> Result<tokio::process::Command, Failure> {
+    let mut command = tokio::process::Command::new(std::env::current_exe()?);
+    command
+        .args(["crash::the_child_of_the_harness", "--exact", "--ignored", "--nocapture"])
+        .env(SETTING, serde_json::to_string(setting)?)
+        .stderr(Stdio::null());
+    Ok(command)
+}
+
+/// Not a test: what `harness_child` starts. Does nothing in a run of all ignored tests.
+#[ignore = "started by the_harness_finds_nothing_lost"]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_child_of_the_harness() {
+    if let Ok(setting) = std::env::var(SETTING) {
+        let _installed_before = rustls::crypto::ring::default_provider().install_default();
+        child::run(serde_json::from_str(&setting).unwrap()).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_harness_finds_nothing_lost() {
+    let directory = temp_dir();
+    let plan = Plan {
+        rounds: 5,
+        seed: fastrand::u64(..1_000_000_000),
+        webhooks: 4,
+        chats: 6,
+        directory: directory.path().to_owned(),
+        child: harness_child,
+    };
+    let report = harness::run(&plan, |_, _| {}).await.unwrap();
+    let summary = report.json(&plan, 0.0);
+    assert!(report.is_clean(), "{summary}: {:?}", report.wrong);
+    assert!(report.messages > 0 && report.posts >= report.messages, "{summary}");
 }

@@ -11,6 +11,8 @@ mod api;
 mod crash;
 mod delivery;
 mod faults;
+#[path = "../../examples/crash/harness.rs"]
+mod harness;
 mod linking;
 mod messages;
 mod signing;

@@ -18,6 +18,7 @@ mod error;
 mod events;
 mod idempotency;
 mod inbound;
+mod integrity;
 mod lines;
 mod open;
 mod outcomes;

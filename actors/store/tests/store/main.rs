@@ -17,6 +17,7 @@ mod full;
 mod groups;
 mod idempotency;
 mod inbound;
+mod integrity;
 mod listing;
 mod outcomes;
 mod plans;

@@ -1,0 +1,352 @@
+//! Thousands of delivery machines under one virtual clock: the store that outlives them, receivers that fail, crashes.
+//!
+//! Everything random comes from one seed, and everything that happens is in one heap ordered by time, so a seed is a run.
+
+mod law;
+mod receiver;
+mod store;
+mod turn;
+
+use std::{cmp::Reverse, collections::BinaryHeap, fmt};
+
+use fastrand::Rng;
+use uuid::Uuid;
+use wharf_domain::{
+    AttemptOutcome, AttemptResult, EventId, Timestamp, WebhookId,
+    delivery::{Delivery, DeliveryConfig, DeliveryEvent, DuePage, DueQuery, Effect},
+};
+
+use self::{law::Books, receiver::Receiver, store::Store};
+
+/// When the simulated time begins.
+const BEGIN: Timestamp = Timestamp(1_762_352_580_000);
+/// The simulated time over which the events come in, in milliseconds.
+const LOAD_MS: i64 = 3_600_000;
+
+/// What is simulated.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plan {
+    /// Decides everything.
+    pub(crate) seed: u64,
+    /// Events that come in.
+    pub(crate) events: usize,
+    /// Webhooks, each with a machine and a receiver.
+    pub(crate) webhooks: usize,
+}
+
+/// A law was broken; says which, where and when.
+#[derive(Debug)]
+pub(crate) struct Violation(pub(crate) String);
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Violation {}
+
+/// What a run came to.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Summary {
+    /// Events that came in.
+    pub(crate) events: usize,
+    /// Attempts that began.
+    pub(crate) attempts: usize,
+    /// Events that ended delivered, and failed.
+    pub(crate) delivered: usize,
+    /// See `delivered`.
+    pub(crate) failed: usize,
+    /// Times that the whole program died.
+    pub(crate) crashes: usize,
+    /// Times that one machine died.
+    pub(crate) restarts: usize,
+    /// POSTs that a receiver took although it had taken that event before, each of them after a crash.
+    pub(crate) duplicates: usize,
+    /// Manual retries that began a new budget.
+    pub(crate) renewals: usize,
+    /// Steps of the machines.
+    pub(crate) steps: usize,
+    /// Simulated seconds until nothing was left to do.
+    pub(crate) virtual_s: i64,
+}
+
+/// Something that happens at its time. What belongs to a machine carries its life, and is void when that has ended.
+#[derive(Debug)]
+enum Happening {
+    /// A message is committed for some webhook.
+    Message,
+    /// A machine is told.
+    Tell(Box<DeliveryEvent>),
+    /// An attempt has ended.
+    Answer {
+        event_id: EventId,
+        attempt: u32,
+        result: Box<AttemptResult>,
+    },
+    /// The store commits or refuses an outcome.
+    Outcome(Box<AttemptOutcome>),
+    /// The store commits or refuses a manual retry.
+    Renewal { event_id: EventId, force: bool },
+    /// The store answers a load.
+    Load { generation: u64, query: Box<DueQuery> },
+    /// The whole program dies.
+    Crash,
+    /// One machine dies.
+    Restart,
+    /// Somebody retries an event of some webhook by hand.
+    Retry,
+    /// Somebody changes some webhook.
+    Patch,
+    /// The janitor's round for some webhook.
+    LookAgain,
+}
+
+struct Entry {
+    at: Timestamp,
+    order: u64,
+    hook: usize,
+    life: u64,
+    what: Happening,
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.order == other.order
+    }
+}
+
+impl Eq for Entry {}
+
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Entry {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.at, self.order).cmp(&(other.at, other.order))
+    }
+}
+
+/// One webhook: its machine, and what is around it.
+struct Hook {
+    machine: Delivery,
+    config: DeliveryConfig,
+    life: u64,
+    receiver: Receiver,
+    store: Store,
+    books: Books,
+    /// Commits, and what is told of them, come in their order.
+    committed_at: Timestamp,
+    told_at: Timestamp,
+    /// Chats that write to it.
+    chats: u32,
+}
+
+/// See the module.
+pub(crate) struct World {
+    rng: Rng,
+    now: Timestamp,
+    heap: BinaryHeap<Reverse<Entry>>,
+    order: u64,
+    hooks: Vec<Hook>,
+    to_come: usize,
+    /// How many of them come last, as floods.
+    reserve: usize,
+    settling: bool,
+    summary: Summary,
+}
+
+/// The one place where a machine's configuration is made.
+fn config(is_active: bool, max_retries: u32, max_in_flight: usize) -> DeliveryConfig {
+    DeliveryConfig {
+        is_active,
+        max_retries,
+        max_in_flight,
+    }
+}
+
+impl World {
+    /// Runs a plan to its end; `progress` hears, now and then, how many events have come in.
+    ///
+    /// # Errors
+    /// The first law that was broken.
+    pub(crate) fn run(plan: Plan, mut progress: impl FnMut(usize)) -> Result<Summary, Violation> {
+        let mut world = Self::new(plan);
+        for hook in 0..world.hooks.len() {
+            world.start(hook)?;
+        }
+        while let Some(Reverse(entry)) = world.heap.pop() {
+            world.now = entry.at;
+            world.happen(entry)?;
+            if world.to_come == 0 && !world.settling {
+                world.settle()?;
+            }
+            if world.order.is_multiple_of(1 << 16) {
+                progress(plan.events - world.to_come);
+            }
+        }
+        world.finish()
+    }
+
+    fn new(plan: Plan) -> Self {
+        let mut rng = Rng::with_seed(plan.seed);
+        let hooks = (0..plan.webhooks.max(1)).map(|_| Hook::new(&mut rng)).collect();
+        let mut world = Self {
+            rng,
+            now: BEGIN,
+            heap: BinaryHeap::new(),
+            order: 0,
+            hooks,
+            to_come: plan.events,
+            reserve: (plan.events / 20).min(20_000),
+            settling: plan.events == 0,
+            summary: Summary::default(),
+        };
+        world.at(1, Happening::Message);
+        for what in [
+            Happening::Crash,
+            Happening::Restart,
+            Happening::Retry,
+            Happening::Patch,
+            Happening::LookAgain,
+        ] {
+            world.at(1000, what);
+        }
+        world
+    }
+
+    /// Something of the world at large, `after` milliseconds from now.
+    fn at(&mut self, after: i64, what: Happening) {
+        self.push(Timestamp(self.now.0 + after), 0, 0, what);
+    }
+
+    /// Something of a machine's present life.
+    fn of(&mut self, hook: usize, at: Timestamp, what: Happening) {
+        let life = self.hooks[hook].life;
+        self.push(at, hook, life, what);
+    }
+
+    fn push(&mut self, at: Timestamp, hook: usize, life: u64, what: Happening) {
+        self.order += 1;
+        self.heap.push(Reverse(Entry {
+            at,
+            order: self.order,
+            hook,
+            life,
+            what,
+        }));
+    }
+
+    /// A new machine on what the store has.
+    fn start(&mut self, hook: usize) -> Result<(), Violation> {
+        let now = self.now;
+        let this = &mut self.hooks[hook];
+        this.life += 1;
+        this.books.restarted(&this.store);
+        this.machine = Delivery::new(WebhookId(Uuid::nil()), this.config, this.store.failure_count);
+        let effects = this.machine.start(now);
+        self.carry_out(hook, effects)
+    }
+
+    fn step(&mut self, hook: usize, event: DeliveryEvent) -> Result<(), Violation> {
+        self.summary.steps += 1;
+        let now = self.now;
+        let this = &mut self.hooks[hook];
+        this.books.told(&event, &this.store);
+        let effects = this.machine.step(now, event);
+        self.carry_out(hook, effects)
+    }
+
+    fn carry_out(&mut self, hook: usize, effects: Vec<Effect>) -> Result<(), Violation> {
+        for effect in effects {
+            let this = &mut self.hooks[hook];
+            match effect {
+                Effect::Attempt { event_id, attempt, .. } => {
+                    let began = this.books.begin(&this.store, this.config, self.now, event_id, attempt);
+                    began.map_err(|what| self.violation(hook, &what))?;
+                    self.summary.attempts += 1;
+                    let this = &mut self.hooks[hook];
+                    let (result, after) = this.receiver.answer(self.now, &mut self.rng);
+                    let answer = Happening::Answer {
+                        event_id,
+                        attempt,
+                        result: Box::new(result),
+                    };
+                    self.of(hook, Timestamp(self.now.0 + after), answer);
+                }
+                Effect::Record(outcome) => {
+                    let judged = this.books.record(&this.store, this.config, &outcome);
+                    judged.map_err(|what| self.violation(hook, &what))?;
+                    let at = self.commit_time(hook);
+                    self.of(hook, at, Happening::Outcome(Box::new(outcome)));
+                }
+                Effect::Load { generation, query } => {
+                    let at = Timestamp(self.now.0 + self.rng.i64(0..4));
+                    let query = Box::new(query);
+                    self.of(hook, at, Happening::Load { generation, query });
+                }
+                Effect::SetTimer { at, generation } => {
+                    if at <= self.now {
+                        return Err(self.violation(hook, "sets a timer that fires at once"));
+                    }
+                    let late = if self.rng.u8(..8) == 0 { 15 } else { 1 };
+                    let at = Timestamp(at.0 + self.rng.i64(0..late));
+                    let fired = Box::new(DeliveryEvent::TimerFired { generation });
+                    self.of(hook, at, Happening::Tell(fired));
+                }
+                Effect::Finished => return Err(self.violation(hook, "finishes without being told")),
+            }
+        }
+        Ok(())
+    }
+
+    /// When a write that is handed over now is committed: a group commit later, never before an earlier one.
+    fn commit_time(&mut self, hook: usize) -> Timestamp {
+        let at = self.now.0 + self.rng.i64(1..4);
+        let this = &mut self.hooks[hook];
+        this.committed_at = Timestamp(this.committed_at.0.max(at));
+        this.committed_at
+    }
+
+    /// Tells a machine of a commit, in the order of the commits.
+    fn tell(&mut self, hook: usize, event: DeliveryEvent) {
+        let at = self.now.0 + self.rng.i64(0..3);
+        let this = &mut self.hooks[hook];
+        this.told_at = Timestamp(this.told_at.0.max(at));
+        let at = this.told_at;
+        self.of(hook, at, Happening::Tell(Box::new(event)));
+    }
+
+    fn read(&mut self, hook: usize, generation: u64, query: &DueQuery) {
+        let event = if self.rng.u8(..64) == 0 {
+            DeliveryEvent::LoadFailed { generation }
+        } else {
+            let page: DuePage = self.hooks[hook].store.due_chats(query);
+            DeliveryEvent::Loaded { generation, page }
+        };
+        let at = Timestamp(self.now.0 + self.rng.i64(0..4));
+        self.of(hook, at, Happening::Tell(Box::new(event)));
+    }
+
+    fn violation(&self, hook: usize, what: &str) -> Violation {
+        let seconds = (self.now.0 - BEGIN.0) / 1000;
+        Violation(format!("webhook {hook}, after {seconds} s: {what}"))
+    }
+
+    /// Everything has ended: nothing may be left, and all has to agree.
+    fn finish(mut self) -> Result<Summary, Violation> {
+        for hook in 0..self.hooks.len() {
+            let this = &self.hooks[hook];
+            let ended = this.books.close(&this.store, this.machine.snapshot());
+            let tally = ended.map_err(|what| self.violation(hook, &what))?;
+            self.summary.delivered += tally.delivered;
+            self.summary.failed += tally.failed;
+            self.summary.duplicates += tally.duplicates;
+        }
+        self.summary.virtual_s = (self.now.0 - BEGIN.0) / 1000;
+        Ok(self.summary)
+    }
+}
