@@ -162,7 +162,9 @@ async fn on_begin(myself: &ActorRef<Message>, state: &mut State) -> Result<(), A
     };
     take_over(state, &webhook);
     let mut machine = Delivery::new(webhook.id, config(state, &webhook), webhook.failure_count);
-    let effects = machine.start(clock::now());
+    let now = clock::now();
+    machine.keep_time(now, clock::steady());
+    let effects = machine.start(now);
     state.machine = Some(machine);
     carry_out(myself, state, effects);
     Ok(())
@@ -209,7 +211,9 @@ fn step(myself: &ActorRef<Message>, state: &mut State, event: DeliveryEvent) {
         }
         return;
     };
-    let effects = machine.step(clock::now(), event);
+    let now = clock::now();
+    machine.keep_time(now, clock::steady());
+    let effects = machine.step(now, event);
     carry_out(myself, state, effects);
 }
 

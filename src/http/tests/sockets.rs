@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use super::{
-    ALPHA, Facade, Limits, NUMBER,
+    ALPHA, Facade, LIMITS, Limits, NUMBER,
     client::{Ask, Reply},
 };
 
@@ -25,11 +25,12 @@ fn limits(request_timeout: u64, max_connections: usize) -> Limits {
     Limits {
         request_timeout: Duration::from_millis(request_timeout),
         max_connections,
+        ..LIMITS
     }
 }
 
 /// Writes raw bytes and reads until the server closes.
-async fn raw(facade: &Facade, bytes: &[u8]) -> Vec<u8> {
+pub(super) async fn raw(facade: &Facade, bytes: &[u8]) -> Vec<u8> {
     let mut socket = TcpStream::connect(facade.address).await.unwrap();
     socket.write_all(bytes).await.unwrap();
     let mut answer = Vec::new();
@@ -105,16 +106,16 @@ async fn a_client_that_hangs_up_does_not_stop_what_it_asked_for() {
 #[tokio::test]
 async fn a_full_house_waits_and_serves_when_there_is_room() {
     let facade = Facade::start_with(limits(20_000, 2)).await;
-    let idle = [
-        TcpStream::connect(facade.address).await.unwrap(),
-        TcpStream::connect(facade.address).await.unwrap(),
-    ];
-    sleep(Duration::from_millis(100)).await;
+    // Requests that are carried out keep their places.
+    let busy = [message(&facade, "slow"), message(&facade, "slow")].map(|ask| tokio::spawn(ask.send()));
+    sleep(Duration::from_millis(200)).await;
     let waiting = facade.bare("GET", "/healthz");
     let waiting = tokio::spawn(waiting.send());
     sleep(Duration::from_millis(300)).await;
     assert!(!waiting.is_finished());
-    drop(idle);
+    for busy in busy {
+        assert_eq!(busy.await.unwrap().status, 201);
+    }
     assert_eq!(waiting.await.unwrap().status, 200);
 }
 
