@@ -40,6 +40,8 @@ enum Doing {
 /// One connection's place.
 pub(super) struct Seat {
     state: Mutex<(Doing, Instant)>,
+    /// Told when its answer is with the kernel.
+    flushed: Notify,
     /// Told when this one could make room.
     idle: Arc<Notify>,
 }
@@ -54,19 +56,26 @@ impl Seat {
         if state.0 == from {
             *state = (to, Instant::now());
             if to == Doing::Waiting {
+                self.flushed.notify_one();
                 self.idle.notify_one();
             }
         }
     }
 
-    /// A request's head is here. False when the connection was told to go: then nothing of it is carried out.
-    pub(super) fn begin(&self) -> bool {
-        let mut state = self.state();
-        let stays = state.0 != Doing::Gone;
-        if stays {
-            *state = (Doing::Busy, Instant::now());
+    /// A request's head is here: waits until it may be carried out. For ever, when the connection was told to go; and
+    /// until the answer before has left, because hyper goes on reading requests while their answers pile up, without
+    /// bound, for a client that reads none.
+    pub(super) async fn begin(&self) {
+        loop {
+            {
+                let mut state = self.state();
+                if !matches!(state.0, Doing::Answering | Doing::Gone) {
+                    *state = (Doing::Busy, Instant::now());
+                    return;
+                }
+            }
+            self.flushed.notified().await;
         }
-        stays
     }
 
     /// The answer is known.
@@ -133,6 +142,7 @@ impl House {
     pub(super) fn seat(&self) -> Arc<Seat> {
         Arc::new(Seat {
             state: Mutex::new((Doing::Waiting, Instant::now())),
+            flushed: Notify::new(),
             idle: Arc::clone(&self.idle),
         })
     }

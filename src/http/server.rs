@@ -98,13 +98,9 @@ pub async fn serve(listener: TcpListener, desk: Arc<dyn Desk>, limits: Limits, s
         let task = connections.spawn({
             let (service, taken) = (TowerToHyperService::new(service.clone()), Arc::clone(&seat));
             let service = service_fn(move |request| {
-                let (seat, stays) = (Arc::clone(&taken), taken.begin());
-                let answer = service.call(request);
+                let (seat, answer) = (Arc::clone(&taken), service.call(request));
                 async move {
-                    if !stays {
-                        // Its task is being ended.
-                        std::future::pending::<()>().await;
-                    }
+                    seat.begin().await;
                     let answer = answer.await;
                     seat.answered();
                     answer

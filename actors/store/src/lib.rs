@@ -20,6 +20,7 @@ mod inbound;
 mod open;
 mod outcomes;
 mod place;
+mod probe;
 mod renewals;
 mod retention;
 mod secrets;

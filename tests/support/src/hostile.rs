@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::BytesMut;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -35,6 +36,9 @@ pub enum Hostility {
     WriteThenClose(&'static [u8]),
     /// Reads the request, writes the first bytes, then the second for ever, as fast as they are taken.
     Flood(&'static [u8], &'static [u8]),
+    /// As [`Hostility::Flood`], but at a few megabytes in a second: for what costs more to take in than to send, so that
+    /// a test without optimization does not do nothing else.
+    Paced(&'static [u8], &'static [u8]),
     /// As [`Hostility::Flood`], but the second in pieces of one byte with this pause.
     Drip(&'static [u8], &'static [u8], Duration),
     /// Reads the request, writes these bytes and then nothing, and keeps the connection.
@@ -159,9 +163,7 @@ async fn connection(
 
 async fn act(socket: &mut dyn Socket, hostility: Hostility, written: &AtomicU64) -> io::Result<()> {
     socket.tcp().set_nodelay(true)?;
-    // Of HTTP/1.1 the whole request, which is small; of HTTP/2 its preface and first frames.
-    let mut request = [0; 4096];
-    let _ = socket.read(&mut request).await?;
+    read_request(socket).await?;
     match hostility {
         Hostility::ResetAtOnce | Hostility::ResetAfterReading(_) => Ok(()),
         Hostility::WriteThenReset(bytes) => {
@@ -174,7 +176,12 @@ async fn act(socket: &mut dyn Socket, hostility: Hostility, written: &AtomicU64)
         Hostility::Flood(first, again) => {
             write(socket, first, written).await?;
             let block = again.repeat((BLOCK / again.len()).max(1));
-            flood(socket, &block, written).await
+            flood(socket, &block, Duration::ZERO, written).await
+        }
+        Hostility::Paced(first, again) => {
+            write(socket, first, written).await?;
+            let block = again.repeat((BLOCK / again.len()).max(1));
+            flood(socket, &block, Duration::from_millis(5), written).await
         }
         Hostility::Drip(first, again, pause) => {
             write(socket, first, written).await?;
@@ -191,6 +198,30 @@ async fn act(socket: &mut dyn Socket, hostility: Hostility, written: &AtomicU64)
     }
 }
 
+/// Of HTTP/1.1 what comes first, which is the whole request: it is small. Of HTTP/2 everything up to the request's
+/// headers, because nothing may be answered to a stream that is not open.
+async fn read_request(socket: &mut dyn Socket) -> io::Result<()> {
+    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    const HEADERS: u8 = 1;
+    let mut request = BytesMut::with_capacity(4096);
+    while socket.read_buf(&mut request).await? > 0 {
+        let Some(mut frames) = request.strip_prefix(PREFACE) else {
+            if PREFACE.starts_with(&request) {
+                continue;
+            }
+            return Ok(());
+        };
+        while let [a, b, c, kind, _, _, _, _, _, rest @ ..] = frames {
+            if *kind == HEADERS {
+                return Ok(());
+            }
+            let length = usize::from(*a) << 16 | usize::from(*b) << 8 | usize::from(*c);
+            frames = rest.get(length..).unwrap_or_default();
+        }
+    }
+    Ok(())
+}
+
 async fn write(socket: &mut dyn Socket, bytes: &[u8], written: &AtomicU64) -> io::Result<()> {
     socket.write_all(bytes).await?;
     socket.flush().await?;
@@ -199,13 +230,16 @@ async fn write(socket: &mut dyn Socket, bytes: &[u8], written: &AtomicU64) -> io
 }
 
 /// Writes for ever, and reads what comes, as a peer must that wants all of its bytes taken.
-async fn flood(socket: &mut dyn Socket, block: &[u8], written: &AtomicU64) -> io::Result<()> {
+async fn flood(socket: &mut dyn Socket, block: &[u8], pause: Duration, written: &AtomicU64) -> io::Result<()> {
     let (mut reading, mut writing) = tokio::io::split(socket);
     let write = async {
         loop {
             writing.write_all(block).await?;
             writing.flush().await?;
             written.fetch_add(block.len() as u64, Ordering::Relaxed);
+            if !pause.is_zero() {
+                tokio::time::sleep(pause).await;
+            }
         }
     };
     let read = async {
