@@ -11,7 +11,7 @@ use std::{future::Future, io, sync::Arc, time::Duration};
 
 use hyper::{
     server::conn::http1,
-    service::{Service as _, service_fn},
+    service::{Service, service_fn},
 };
 use hyper_util::{rt::TokioIo, server::graceful::GracefulShutdown, service::TowerToHyperService};
 use tokio::{
@@ -94,24 +94,17 @@ pub async fn serve(listener: TcpListener, desk: Arc<dyn Desk>, limits: Limits, s
             },
         };
         house.make_room();
+        // Answers are small and written at once; waiting for more to send only delays them.
+        let _ = stream.set_nodelay(true);
         let seat = house.seat();
-        let task = connections.spawn({
-            let (service, taken) = (TowerToHyperService::new(service.clone()), Arc::clone(&seat));
-            let service = service_fn(move |request| {
-                let (seat, answer) = (Arc::clone(&taken), service.call(request));
-                async move {
-                    seat.begin().await;
-                    let answer = answer.await;
-                    seat.answered();
-                    answer
-                }
-            });
-            let connection = http.serve_connection(TokioIo::new(watched(stream, &seat)), service);
-            let connection = graceful.watch(connection);
-            async move {
-                if let Err(error) = connection.await {
-                    tracing::debug!(%error, "a connection ended badly");
-                }
+        let connection = http.serve_connection(
+            TokioIo::new(Watched::new(stream, Arc::clone(&seat))),
+            seated(TowerToHyperService::new(service.clone()), Arc::clone(&seat)),
+        );
+        let connection = graceful.watch(connection);
+        let task = connections.spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection ended badly");
             }
         });
         house.enter(seat, task);
@@ -134,8 +127,20 @@ async fn accept_failed(house: &mut House, error: &io::Error) {
     sleep(ACCEPT_PAUSE).await;
 }
 
-fn watched(stream: TcpStream, seat: &Arc<Seat>) -> Watched {
-    // Answers are small and written at once; waiting for more to send only delays them.
-    let _ = stream.set_nodelay(true);
-    Watched::new(stream, Arc::clone(seat))
+/// `service`, noting on the seat of its connection what it does.
+fn seated<S, R>(service: S, seat: Arc<Seat>) -> impl Service<R, Response = S::Response, Error = S::Error, Future: Send>
+where
+    S: Service<R, Future: Send>,
+    S::Response: Send,
+    S::Error: std::error::Error + Send + Sync + 'static,
+{
+    service_fn(move |request| {
+        let (seat, answer) = (Arc::clone(&seat), service.call(request));
+        async move {
+            seat.begin().await;
+            let answer = answer.await;
+            seat.answered();
+            answer
+        }
+    })
 }

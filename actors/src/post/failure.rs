@@ -84,6 +84,8 @@ fn of_io(target: &str, greeting: bool, error: &io::Error) -> Option<AttemptResul
         }
         UnexpectedEof => failed("ECONNRESET", &format!("{target} closed the connection before its end")),
         ErrorKind::TimedOut => AttemptResult::TimedOut,
+        // A greeting that is larger than any.
+        ErrorKind::InvalidData if greeting => failed("ETLS", &format!("{target}: {error}")),
         // What hyper says of a body that breaks its own framing.
         ErrorKind::InvalidData | ErrorKind::InvalidInput => not_http(target, error),
         // No route, no network, no local port, a firewall's refusal, no descriptor left: the host was not reached.

@@ -9,7 +9,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::{ALPHA, Facade, LIMITS, Limits, client::Reply, sockets::raw};
+use super::{ALPHA, Facade, LIMITS, Limits, NUMBER, client::Reply, sockets::raw};
 
 /// Sockets that do nothing.
 const IDLE: usize = 2000;
@@ -173,14 +173,23 @@ async fn a_client_that_does_not_read_its_answers_is_cut_off() {
     })
     .await;
     let mut socket = TcpStream::connect(facade.address).await.unwrap();
-    let requests = "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n".repeat(200_000);
-    let sent = timeout(PATIENCE, socket.write_all(requests.as_bytes()))
-        .await
-        .expect("is cut off");
-    let error = sent.expect_err("the answers of all of them fit in no buffer");
+    // Pictures: some hundreds fill every buffer between the two.
+    let picture = format!(
+        "GET /api/whatsapp/connections/{NUMBER}/qr?format=svg HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {ALPHA}\r\n\r\n"
+    );
+    let cut_off = async {
+        let mut sent = socket.write_all(picture.repeat(3000).as_bytes()).await;
+        // Only writing shows that the other side is gone, as long as nothing is read.
+        while sent.is_ok() {
+            sleep(Duration::from_millis(20)).await;
+            sent = socket.write_all(b"G").await;
+        }
+        sent.map_err(|error| error.kind())
+    };
+    let error = timeout(PATIENCE, cut_off).await.expect("is cut off");
     assert!(
-        matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe),
-        "{error}"
+        matches!(error, Err(io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)),
+        "{error:?}"
     );
     is_served(&facade).await;
 }

@@ -11,7 +11,7 @@ use super::{
 const AT_ONCE: usize = 64;
 /// What one attempt may hold at its worst: hyper's buffer for a head of HTTP/1.1 (408 KiB) as it doubles, TLS, and what
 /// the receiver's side takes in this same process.
-const PER_ATTEMPT_KIB: usize = 1024;
+const PER_ATTEMPT_KIB: usize = 640;
 
 /// A figure of this process in KiB.
 fn figure(name: &str) -> usize {
