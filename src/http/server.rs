@@ -10,12 +10,14 @@
 use std::{future::Future, io, sync::Arc, time::Duration};
 
 use hyper::{
+    Request, Response,
+    body::{Body, Incoming},
     server::conn::http1,
     service::{Service, service_fn},
 };
 use hyper_util::{rt::TokioIo, server::graceful::GracefulShutdown, service::TowerToHyperService};
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     task::{Id, JoinError, JoinSet},
     time::{MissedTickBehavior, interval, sleep, timeout},
 };
@@ -128,11 +130,14 @@ async fn accept_failed(house: &mut House, error: &io::Error) {
 }
 
 /// `service`, noting on the seat of its connection what it does.
-fn seated<S, R>(service: S, seat: Arc<Seat>) -> impl Service<R, Response = S::Response, Error = S::Error, Future: Send>
+fn seated<S, B>(
+    service: S,
+    seat: Arc<Seat>,
+) -> impl Service<Request<Incoming>, Response = Response<B>, Error = S::Error, Future: Send>
 where
-    S: Service<R, Future: Send>,
-    S::Response: Send,
-    S::Error: std::error::Error + Send + Sync + 'static,
+    S: Service<Request<Incoming>, Response = Response<B>, Future: Send>,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    B: Body,
 {
     service_fn(move |request| {
         let (seat, answer) = (Arc::clone(&seat), service.call(request));
