@@ -98,6 +98,9 @@ pub async fn prepare(config: &Config) -> Result<Ready, ServeError> {
     let gateway = Gateway::start(settings(config), store, links(config)?).await?;
     let limits = Limits {
         request_timeout: config.http.request_timeout,
+        header_timeout: config.http.header_timeout,
+        idle_timeout: config.http.idle_timeout,
+        max_header_bytes: config.http.max_header_bytes,
         max_connections: config.http.max_connections,
     };
     Ok(Ready {

@@ -110,7 +110,7 @@ pub(crate) struct State {
     /// What signs. Attempts look here when they have their slots, which may be long after they were begun.
     keyring: watch::Sender<Arc<Keyring>>,
     hub_signature: bool,
-    /// When the machine was last told something.
+    /// When the machine was last told something, by the steady clock.
     last_step: Timestamp,
     timer: Timer,
     /// Attempts and store calls under way; they end with the actor, so that a restarted one is alone.
@@ -131,7 +131,7 @@ impl Actor for DeliveryActor {
             url: "".into(),
             keyring: watch::Sender::new(Arc::new(keyring)),
             hub_signature: false,
-            last_step: clock::now(),
+            last_step: clock::steady(),
             timer: Timer::default(),
             tasks: JoinSet::new(),
         })
@@ -154,7 +154,7 @@ impl Actor for DeliveryActor {
             Message::RetryEvent { event_id, force, reply } => on_retry(&myself, state, event_id, force, reply),
             Message::Happened(event) => step(&myself, state, event),
             Message::RestIfIdle => {
-                if is_idle(state) && clock::now().since(state.last_step) >= REST_AFTER {
+                if is_idle(state) && clock::steady().since(state.last_step) >= REST_AFTER {
                     tell_tenant(state, true);
                 }
             }
@@ -187,7 +187,9 @@ async fn on_begin(myself: &ActorRef<Message>, state: &mut State) -> Result<(), A
     };
     take_over(state, &webhook);
     let mut machine = Delivery::new(webhook.id, config(state, &webhook), webhook.failure_count);
-    let effects = machine.start(clock::now());
+    let now = clock::now();
+    machine.keep_time(now, clock::steady());
+    let effects = machine.start(now);
     state.machine = Some(machine);
     carry_out(myself, state, effects);
     Ok(())
@@ -234,8 +236,10 @@ fn step(myself: &ActorRef<Message>, state: &mut State, event: DeliveryEvent) {
         }
         return;
     };
-    state.last_step = clock::now();
-    let effects = machine.step(state.last_step, event);
+    let now = clock::now();
+    state.last_step = clock::steady();
+    machine.keep_time(now, state.last_step);
+    let effects = machine.step(now, event);
     carry_out(myself, state, effects);
 }
 

@@ -188,7 +188,7 @@ impl Gateway {
     /// # Errors
     /// Says why the gateway cannot do its work at present.
     pub async fn ready(&self) -> Result<(), String> {
-        self.shared.health.check()
+        self.shared.health.check(&self.shared.store).await
     }
 
     /// Whose token this is.

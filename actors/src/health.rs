@@ -1,9 +1,19 @@
 //! Whether the gateway can do its work, for `/readyz`.
 
-use std::sync::{
-    Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
 };
+
+use wharf_store::Store;
+
+/// An answer of the store is good for this long: `/readyz` needs no token, and asking is a write.
+const ASK_EVERY: Duration = Duration::from_secs(1);
+/// The store has this long to answer. A database that is held longer than that takes no writes, for the time being.
+const ASK_DEADLINE: Duration = Duration::from_secs(3);
 
 /// Shared by the tree.
 #[derive(Debug, Default)]
@@ -11,6 +21,8 @@ pub(crate) struct Health {
     /// Why the store took no writes, the last time it was asked to.
     refusal: Mutex<Option<String>>,
     tree_is_up: AtomicBool,
+    /// When the store was asked, and what it said.
+    asked: tokio::sync::Mutex<Option<(Instant, Result<(), String>)>>,
 }
 
 impl Health {
@@ -39,13 +51,32 @@ impl Health {
         self.tree_is_up.load(Ordering::Acquire)
     }
 
-    /// `Err` says what is missing.
-    pub(crate) fn check(&self) -> Result<(), String> {
+    /// `Err` says what is missing. When no write is known to have failed the store is asked: nobody may have written
+    /// since its disk was filled or its file was locked.
+    pub(crate) async fn check(&self, store: &Store) -> Result<(), String> {
         if !self.tree_is_up() {
             return Err("the supervision tree is not up".to_owned());
         }
-        self.store_refusal()
-            .map_or(Ok(()), |why| Err(format!("the store takes no writes: {why}")))
+        let answer = match self.store_refusal() {
+            Some(why) => Err(why),
+            None => self.ask(store).await,
+        };
+        answer.map_err(|why| format!("the store takes no writes: {why}"))
+    }
+
+    async fn ask(&self, store: &Store) -> Result<(), String> {
+        let mut asked = self.asked.lock().await;
+        if let Some((_, answer)) = asked.as_ref().filter(|(at, _)| at.elapsed() < ASK_EVERY) {
+            return answer.clone();
+        }
+        let answer = match tokio::time::timeout(ASK_DEADLINE, store.check_writable()).await {
+            Ok(answer) => answer.map_err(|error| error.to_string()),
+            Err(_) => Err(format!(
+                "it did not answer within {ASK_DEADLINE:?}; another program may hold it"
+            )),
+        };
+        *asked = Some((Instant::now(), answer.clone()));
+        answer
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<String>> {

@@ -189,11 +189,11 @@ impl Poster {
                 };
             }
         };
-        let target = target_of(&url);
+        let (target, tls) = (target_of(&url), url.scheme() == "https");
         match tokio::time::timeout(self.timeout, self.exchange(url, post)).await {
             Ok(Ok(answered)) => answered,
             Ok(Err(error)) if error.is_timeout() => AttemptResult::TimedOut,
-            Ok(Err(error)) => failure::classify(&target, error.is_connect(), &error),
+            Ok(Err(error)) => failure::classify(&target, tls && error.is_connect(), &error),
             Err(_) => AttemptResult::TimedOut,
         }
     }

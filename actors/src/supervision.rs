@@ -123,7 +123,7 @@ impl<K: Clone + Eq + Hash> Children<K> {
         }
         let child = self.by_key.get_mut(&key)?;
         child.cell = None;
-        let restart = child.budget.failed(clock::now(), clock::jitter());
+        let restart = child.budget.failed(clock::steady(), clock::jitter());
         Some(Death::Failed {
             generation: child.generation,
             restart,

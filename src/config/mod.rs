@@ -48,6 +48,12 @@ pub struct Http {
     pub listen: SocketAddr,
     /// For one request, from its headers to the answer.
     pub request_timeout: Duration,
+    /// For the head of one request.
+    pub header_timeout: Duration,
+    /// For a connection without a request.
+    pub idle_timeout: Duration,
+    /// The largest head of a request, in bytes.
+    pub max_header_bytes: usize,
     /// Connections at a time.
     pub max_connections: usize,
 }
@@ -191,10 +197,17 @@ fn http(reader: &mut Reader) -> Result<Http, Refused> {
     let address = "an IP address and a port, such as \"127.0.0.1:8080\" or \"[::]:8080\"";
     let listen = reader.text("http.listen", address, |text| text.parse().ok());
     let request_timeout = reader.number("http.request_timeout_ms", 100, 600_000);
+    let header_timeout = reader.number("http.header_timeout_ms", 100, 600_000);
+    let idle_timeout = reader.number("http.idle_timeout_ms", 100, 3_600_000);
+    let max_header_bytes = reader.number("http.max_header_bytes", 1024, 1_048_576);
     let max_connections = reader.number("http.max_connections", 1, 1_000_000);
+    let ms = |number: u32| Duration::from_millis(u64::from(number));
     Ok(Http {
         listen: listen?,
-        request_timeout: Duration::from_millis(u64::from(request_timeout?)),
+        request_timeout: ms(request_timeout?),
+        header_timeout: ms(header_timeout?),
+        idle_timeout: ms(idle_timeout?),
+        max_header_bytes: max_header_bytes? as usize,
         max_connections: max_connections? as usize,
     })
 }

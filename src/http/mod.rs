@@ -23,6 +23,7 @@ mod problem;
 mod qr;
 mod query;
 mod routes;
+mod seats;
 mod server;
 mod webhooks;
 

@@ -1,44 +1,55 @@
-//! Sockets: accepts connections, bounds them in number and in idleness, and stops without cutting an answer.
+//! Sockets: accepts connections, bounds them in number, size and time, and stops without cutting an answer.
 //!
 //! warp is the service; hyper's connection is driven here and not by `warp::serve`, because warp 0.4 has no way to set
 //! a header timeout, to cap connections, or to bound how long stopping takes. HTTP/1.1 only: TLS and HTTP/2 are the
-//! business of the proxy in front.
+//! business of the proxy in front. How long a connection may do what stands in `seats`; hyper's own timer is off,
+//! because it knows no difference between a slow head and an idle connection.
 //!
-//! Not bounded: a client that reads its answer slowly keeps its connection (never more than `max_connections` of them).
-//! Requests that are not HTTP are answered by hyper itself, with a bare 400 or 431.
+//! Requests that are not HTTP, or whose head is too large, are answered by hyper itself, with a bare 400, 414 or 431.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, io, sync::Arc, time::Duration};
 
-use hyper::server::conn::http1;
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
-    service::TowerToHyperService,
+use hyper::{
+    Request, Response,
+    body::{Body, Incoming},
+    server::conn::http1,
+    service::{Service, service_fn},
 };
+use hyper_util::{rt::TokioIo, server::graceful::GracefulShutdown, service::TowerToHyperService};
 use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::Semaphore,
-    task::JoinSet,
-    time::{sleep, timeout},
+    net::TcpListener,
+    task::{Id, JoinError, JoinSet},
+    time::{MissedTickBehavior, interval, sleep, timeout},
 };
 
-use super::{Desk, dispatch::Dispatch};
+use super::{
+    Desk,
+    dispatch::Dispatch,
+    seats::{House, Seat, Watched},
+};
 
-/// How long a connection may take to send a request's headers, counted from the end of the answer before: the limit of
-/// slow headers and of idle keep-alive in one. Longer than the idle time of most clients' pools, so that it is they
-/// who close.
-const HEADER_TIME: Duration = Duration::from_secs(100);
+/// Headers in one request.
+const MAX_HEADERS: usize = 100;
+/// hyper takes no smaller buffer than this.
+const LEAST_BUFFER: usize = 8192;
 /// How long running requests get after the stop (CONTRACT.md section 5).
 const STOP_TIME: Duration = Duration::from_secs(10);
-/// Pause after an accept that failed: mostly "too many open files", which only time heals.
+/// Pause after an accept that failed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How much the facade takes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// For everything between the last header byte and the answer.
+    /// For everything between the last header byte and the answer, and as long again for the client to take it.
     pub request_timeout: Duration,
-    /// Connections at a time; more wait in the kernel's queue.
+    /// For the head of a request, from its first byte to its last.
+    pub header_timeout: Duration,
+    /// For a connection without a request.
+    pub idle_timeout: Duration,
+    /// The largest head of a request, in bytes.
+    pub max_header_bytes: usize,
+    /// Connections at a time. One more takes the place of the longest idle one; if none is idle, it waits in the
+    /// kernel's queue.
     pub max_connections: usize,
 }
 
@@ -51,56 +62,90 @@ pub async fn serve(listener: TcpListener, desk: Arc<dyn Desk>, limits: Limits, s
         }
         .filter(),
     );
-    let places = Arc::new(Semaphore::new(limits.max_connections));
+    let mut http = http1::Builder::new();
+    http.header_read_timeout(None)
+        .max_headers(MAX_HEADERS)
+        .max_header_size(limits.max_header_bytes)
+        .max_buf_size(2 * limits.max_header_bytes.max(LEAST_BUFFER));
+    let mut house = House::new(limits);
+    let (idle, mut rounds) = (house.idle(), interval(house.round()));
+    rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
+        let may_enter = house.may_enter();
         let stream = tokio::select! {
             biased;
             () = &mut shutdown => break,
-            Some(_) = connections.join_next() => continue,
-            accepted = accept(&listener, &places) => accepted,
+            Some(ended) = connections.join_next_with_id() => {
+                house.leave(id_of(ended));
+                continue;
+            }
+            _ = rounds.tick() => {
+                house.show_out_expired();
+                continue;
+            }
+            () = idle.notified(), if !may_enter => continue,
+            accepted = listener.accept(), if may_enter => match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    accept_failed(&mut house, &error).await;
+                    continue;
+                }
+            },
         };
-        let Some((stream, place)) = stream else { continue };
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEADER_TIME)
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service.clone()));
+        house.make_room();
+        // Answers are small and written at once; waiting for more to send only delays them.
+        let _ = stream.set_nodelay(true);
+        let seat = house.seat();
+        let connection = http.serve_connection(
+            TokioIo::new(Watched::new(stream, Arc::clone(&seat))),
+            seated(TowerToHyperService::new(service.clone()), Arc::clone(&seat)),
+        );
         let connection = graceful.watch(connection);
-        connections.spawn(async move {
+        let task = connections.spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection ended badly");
             }
-            drop(place);
         });
+        house.enter(seat, task);
     }
     drop(listener);
     if timeout(STOP_TIME, graceful.shutdown()).await.is_err() {
-        tracing::warn!(
-            open = connections.len(),
-            "connections still open after {STOP_TIME:?} are cut"
-        );
+        tracing::warn!(open = house.len(), "connections still open after {STOP_TIME:?} are cut");
     }
     connections.shutdown().await;
 }
 
-/// The next connection and its place among the allowed ones.
-async fn accept(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
-    let place = Arc::clone(places).acquire_owned().await.ok()?;
-    match listener.accept().await {
-        Ok((stream, _)) => {
-            // Answers are small and written at once; waiting for more to send only delays them.
-            let _ = stream.set_nodelay(true);
-            Some((stream, place))
+fn id_of(ended: Result<(Id, ()), JoinError>) -> Id {
+    ended.map_or_else(|error| error.id(), |(id, ())| id)
+}
+
+/// Mostly "too many open files": who asks for nothing shall not keep others out, and the rest only time heals.
+async fn accept_failed(house: &mut House, error: &io::Error) {
+    tracing::warn!(%error, "a connection could not be accepted");
+    house.show_out_longest_idle();
+    sleep(ACCEPT_PAUSE).await;
+}
+
+/// `service`, noting on the seat of its connection what it does.
+fn seated<S, B>(
+    service: S,
+    seat: Arc<Seat>,
+) -> impl Service<Request<Incoming>, Response = Response<B>, Error = S::Error, Future: Send>
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Future: Send>,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    B: Body,
+{
+    service_fn(move |request| {
+        let (seat, answer) = (Arc::clone(&seat), service.call(request));
+        async move {
+            seat.begin().await;
+            let answer = answer.await;
+            seat.answered();
+            answer
         }
-        Err(error) => {
-            tracing::warn!(%error, "a connection could not be accepted");
-            sleep(ACCEPT_PAUSE).await;
-            None
-        }
-    }
+    })
 }

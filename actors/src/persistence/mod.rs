@@ -48,6 +48,8 @@ pub(crate) enum Message {
     GroupEnded {
         writer: Box<Writer>,
         refused: Option<StoreError>,
+        /// Whether it was a probe.
+        probed: bool,
     },
     /// The task that committed a group panicked.
     GroupLost(String),
@@ -125,7 +127,11 @@ impl Actor for PersistenceActor {
                 begin_group(&myself, state);
             }
             Message::NotOpened(error) => on_not_opened(&myself, state, &error),
-            Message::GroupEnded { writer, refused } => on_group_ended(&myself, state, writer, refused),
+            Message::GroupEnded {
+                writer,
+                refused,
+                probed,
+            } => on_group_ended(&myself, state, writer, refused, probed),
             Message::GroupLost(reason) => return Err(format!("a commit panicked: {reason}").into()),
             Message::CheckpointEnded => {
                 state.checkpoint = Checkpoint::Finishing;
@@ -146,7 +152,12 @@ impl Actor for PersistenceActor {
 fn open(myself: &ActorRef<Message>, store: &Store) {
     let (myself, store) = (myself.clone(), store.clone());
     tokio::spawn(async move {
-        let message = match store.writer().await {
+        // A connection to a read-only file opens, too.
+        let opened = async {
+            let writer = store.writer().await?;
+            store.check_writable().await.map(|()| writer)
+        };
+        let message = match opened.await {
             Ok(writer) => Message::Opened(Box::new(writer)),
             Err(error) => Message::NotOpened(error),
         };
@@ -165,11 +176,20 @@ fn on_not_opened(myself: &ActorRef<Message>, state: &mut State, error: &StoreErr
     probe_later(myself, state);
 }
 
-fn on_group_ended(myself: &ActorRef<Message>, state: &mut State, writer: Box<Writer>, refused: Option<StoreError>) {
+fn on_group_ended(
+    myself: &ActorRef<Message>,
+    state: &mut State,
+    writer: Box<Writer>,
+    refused: Option<StoreError>,
+    probed: bool,
+) {
     state.committing = false;
     state.writer = Some(writer);
     match refused {
-        None => state.args.health.store_took_writes(),
+        // On a full disk a row can often still be changed where none can be added: once a write was refused, only a
+        // probe says that there is room again.
+        None if probed => state.args.health.store_took_writes(),
+        None => {}
         Some(error) => {
             if state.args.health.store_refused(error.to_string()) {
                 tracing::error!(%error, "the store takes no writes");
@@ -203,7 +223,6 @@ fn begin_group(myself: &ActorRef<Message>, state: &mut State) {
 }
 
 fn start(myself: &ActorRef<Message>, state: &mut State, writer: Box<Writer>, writes: Vec<Write>) {
-    state.committing = true;
     state.logged += writes.len();
     let finish = state.checkpoint == Checkpoint::Finishing;
     if finish {
@@ -213,17 +232,32 @@ fn start(myself: &ActorRef<Message>, state: &mut State, writer: Box<Writer>, wri
         checkpoint(myself.clone(), state.args.store.clone());
     }
     let directory = Arc::clone(&state.args.directory);
-    let committing = tokio::spawn(async move {
+    run(myself, state, false, async move {
         let (mut writer, refused) = group::commit(writer, writes, directory).await;
         if finish && let Err(error) = writer.finish_checkpoint().await {
             tracing::warn!(%error, "the log was not carried over into the database; trying again later");
         }
         (writer, refused)
     });
+}
+
+/// Has the writing connection at work until `work` gives it back.
+fn run(
+    myself: &ActorRef<Message>,
+    state: &mut State,
+    probed: bool,
+    work: impl Future<Output = (Box<Writer>, Option<StoreError>)> + Send + 'static,
+) {
+    state.committing = true;
+    let committing = tokio::spawn(work);
     let myself = myself.clone();
     tokio::spawn(async move {
         let message = match committing.await {
-            Ok((writer, refused)) => Message::GroupEnded { writer, refused },
+            Ok((writer, refused)) => Message::GroupEnded {
+                writer,
+                refused,
+                probed,
+            },
             Err(error) => Message::GroupLost(error.to_string()),
         };
         let _stopped = myself.cast(message);
@@ -254,13 +288,19 @@ fn probe_later(myself: &ActorRef<Message>, state: &mut State) {
     });
 }
 
-/// An empty group tells whether the store takes writes again, so that it resumes without waiting for a caller.
+/// Tries whether the store takes writes again, so that it resumes without waiting for a caller.
 fn on_probe(myself: &ActorRef<Message>, state: &mut State) {
-    if state.committing || state.args.health.store_refusal().is_none() {
+    if state.args.health.store_refusal().is_none() {
         return;
     }
+    if state.committing {
+        return probe_later(myself, state);
+    }
     match state.writer.take() {
-        Some(writer) => start(myself, state, writer, vec![Write::probe()]),
+        Some(mut writer) => run(myself, state, true, async move {
+            let refused = writer.probe().await.err();
+            (writer, refused)
+        }),
         None => open(myself, &state.args.store),
     }
 }

@@ -138,15 +138,6 @@ macro_rules! each_job {
 }
 
 impl Write {
-    /// A write that changes nothing but has to be committed, to see whether that is possible.
-    pub(super) fn probe() -> Self {
-        Self::PurgeKeys(Job {
-            input: Timestamp(0),
-            output: None,
-            reply: None,
-        })
-    }
-
     /// Tells the caller that it is committed.
     pub(super) fn confirm(self) {
         each_job!(self, job => job.answer(Ok(())));

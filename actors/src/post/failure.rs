@@ -19,14 +19,14 @@ const LONGEST_DETAIL: usize = 300;
 
 type Link<'a> = &'a (dyn Error + 'static);
 
-/// Why an attempt at `target` (host and port) failed with `error`; `connecting` when no connection was ready yet.
-pub(super) fn classify(target: &str, connecting: bool, error: Link<'_>) -> AttemptResult {
+/// Why an attempt at `target` (host and port) failed with `error`; `greeting` when TLS was still being set up.
+pub(super) fn classify(target: &str, greeting: bool, error: Link<'_>) -> AttemptResult {
     let links: Vec<Link<'_>> = links(error).collect();
     links
         .iter()
         .find_map(|link| of_lookup(*link))
         .or_else(|| links.iter().find_map(|link| of_tls(*link)))
-        .or_else(|| links.iter().find_map(|link| of_io(target, connecting, *link)))
+        .or_else(|| links.iter().find_map(|link| of_io(target, greeting, io_of(*link)?)))
         .or_else(|| links.iter().find_map(|link| of_http(target, *link)))
         .unwrap_or_else(|| of_the_rest(target, links.last().copied()))
 }
@@ -63,13 +63,18 @@ fn of_tls(link: Link<'_>) -> Option<AttemptResult> {
         .map(|error| failed("ETLS", &error.to_string()))
 }
 
-fn of_io(target: &str, connecting: bool, link: Link<'_>) -> Option<AttemptResult> {
+/// The I/O error that a link is. HTTP/2's wraps one and does not name it as its source.
+fn io_of<'a>(link: Link<'a>) -> Option<&'a io::Error> {
+    link.downcast_ref::<io::Error>()
+        .or_else(|| link.downcast_ref::<h2::Error>()?.get_io())
+}
+
+fn of_io(target: &str, greeting: bool, error: &io::Error) -> Option<AttemptResult> {
     use ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof};
-    let error = link.downcast_ref::<io::Error>()?;
     Some(match error.kind() {
         // TCP stands, or there would be nothing to end; what is being set up on it is TLS. Typical of a port that
         // speaks plain HTTP.
-        ConnectionReset | ConnectionAborted | BrokenPipe | NotConnected | UnexpectedEof if connecting => failed(
+        ConnectionReset | ConnectionAborted | BrokenPipe | NotConnected | UnexpectedEof if greeting => failed(
             "ETLS",
             &format!("{target} ended the connection during the TLS handshake"),
         ),
@@ -79,6 +84,8 @@ fn of_io(target: &str, connecting: bool, link: Link<'_>) -> Option<AttemptResult
         }
         UnexpectedEof => failed("ECONNRESET", &format!("{target} closed the connection before its end")),
         ErrorKind::TimedOut => AttemptResult::TimedOut,
+        // A greeting that is larger than any.
+        ErrorKind::InvalidData if greeting => failed("ETLS", &format!("{target}: {error}")),
         // What hyper says of a body that breaks its own framing.
         ErrorKind::InvalidData | ErrorKind::InvalidInput => not_http(target, error),
         // No route, no network, no local port, a firewall's refusal, no descriptor left: the host was not reached.

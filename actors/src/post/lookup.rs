@@ -2,22 +2,34 @@
 //!
 //! The system resolver blocks a thread, for half a minute when a name server is dead, and cannot be stopped. So a
 //! look-up keeps its permit until its thread is back, whoever waits for it; and attempts that want the same name share
-//! one look-up, so that a hanging name holds one thread however many events wait for it. Nothing is remembered: kept
+//! one look-up, so that a hanging name holds one thread however many events wait for it. No address is remembered: kept
 //! connections spare the look-ups, and how long a name is good is the business of the system's resolver.
+//!
+//! What is remembered is which names were answered promptly. Threads for those are kept apart, so that a client with
+//! hundreds of names whose servers are dead delays other names that nobody has asked for yet, and no others.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet, hash_map::RandomState},
+    hash::BuildHasher as _,
     io,
     net::{IpAddr, ToSocketAddrs as _},
     sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
 use thiserror::Error;
 use tokio::sync::{Semaphore, watch};
 use wharf_domain::address::{TargetPolicy, check_address};
 
-/// Look-ups that block a thread at the same time: a quarter of tokio's 512 blocking threads.
-const CONCURRENT_LOOKUPS: usize = 128;
+/// Look-ups of names that were prompt the last time and block a thread at the same time. With [`UNPROVEN_LOOKUPS`] a
+/// quarter of tokio's 512 blocking threads.
+const PROVEN_LOOKUPS: usize = 96;
+/// The same of all other names: at 20 ms each, 1,600 new names in a second.
+const UNPROVEN_LOOKUPS: usize = 32;
+/// An answer within this is prompt. Longer than one lost packet costs no resolver.
+const PROMPT: Duration = Duration::from_secs(1);
+/// Prompt names that are remembered, by a hash of 8 bytes; then all are forgotten, and prove themselves again.
+const PROVEN_NAMES: usize = 100_000;
 /// Addresses of one name that are tried: each costs a share of the attempt's time, and a name with thousands of them
 /// would make the gateway knock on all.
 const ADDRESSES_TRIED: usize = 16;
@@ -39,13 +51,43 @@ type SystemLookup = dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync;
 /// The look-ups of one process.
 pub(super) struct Lookups {
     policy: TargetPolicy,
-    system: Arc<SystemLookup>,
-    permits: Arc<Semaphore>,
-    running: Arc<Running>,
+    work: Arc<Work>,
 }
 
-/// Look-ups that have not answered yet, by name.
-type Running = Mutex<HashMap<String, watch::Receiver<Option<Addresses>>>>;
+/// What the tasks of look-ups share.
+struct Work {
+    system: Box<SystemLookup>,
+    proven: Arc<Semaphore>,
+    unproven: Arc<Semaphore>,
+    prompt: Mutex<Prompt>,
+    /// Look-ups that have not answered yet, by name.
+    running: Mutex<HashMap<String, watch::Receiver<Option<Addresses>>>>,
+}
+
+/// The names that were answered promptly the last time.
+#[derive(Default)]
+struct Prompt {
+    hasher: RandomState,
+    names: HashSet<u64>,
+}
+
+impl Prompt {
+    fn has(&self, name: &str) -> bool {
+        self.names.contains(&self.hasher.hash_one(name))
+    }
+
+    fn note(&mut self, name: &str, took: Duration) {
+        let hash = self.hasher.hash_one(name);
+        if took > PROMPT {
+            self.names.remove(&hash);
+            return;
+        }
+        if self.names.len() >= PROVEN_NAMES {
+            self.names.clear();
+        }
+        self.names.insert(hash);
+    }
+}
 
 impl Lookups {
     /// Asks the operating system (`/etc/hosts`, DNS, whatever nsswitch says).
@@ -60,12 +102,15 @@ impl Lookups {
         policy: TargetPolicy,
         system: impl Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync + 'static,
     ) -> Self {
-        let permits = Arc::new(Semaphore::new(CONCURRENT_LOOKUPS));
         Self {
             policy,
-            system: Arc::new(system),
-            permits,
-            running: Arc::default(),
+            work: Arc::new(Work {
+                system: Box::new(system),
+                proven: Arc::new(Semaphore::new(PROVEN_LOOKUPS)),
+                unproven: Arc::new(Semaphore::new(UNPROVEN_LOOKUPS)),
+                prompt: Mutex::default(),
+                running: Mutex::default(),
+            }),
         }
     }
 
@@ -100,44 +145,42 @@ impl Lookups {
     }
 
     fn join_or_start(&self, name: &str) -> watch::Receiver<Option<Addresses>> {
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut running = lock(&self.work.running);
         // A look-up whose task died left a channel without a sender behind: start anew.
         if let Some(answer) = running.get(name).filter(|answer| answer.has_changed().is_ok()) {
             return answer.clone();
         }
         let (sender, answer) = watch::channel(None);
         running.insert(name.to_owned(), answer.clone());
-        tokio::spawn(run(
-            name.to_owned(),
-            sender,
-            self.system.clone(),
-            self.permits.clone(),
-            self.running.clone(),
-        ));
+        tokio::spawn(run(name.to_owned(), sender, Arc::clone(&self.work)));
         answer
     }
 }
 
 /// One look-up, from the wait for a permit to the answer.
-async fn run(
-    name: String,
-    answer: watch::Sender<Option<Addresses>>,
-    system: Arc<SystemLookup>,
-    permits: Arc<Semaphore>,
-    running: Arc<Running>,
-) {
-    let permit = permits.acquire_owned().await;
+async fn run(name: String, answer: watch::Sender<Option<Addresses>>, work: Arc<Work>) {
+    let lane = if lock(&work.prompt).has(&name) {
+        &work.proven
+    } else {
+        &work.unproven
+    };
+    let permit = Arc::clone(lane).acquire_owned().await;
     // While it queued, all who wanted it may have given up; the map's own receiver remains.
     let wanted = answer.receiver_count() > 1;
     let found = if wanted && permit.is_ok() {
-        let name = name.clone();
-        let asked = tokio::task::spawn_blocking(move || ask(&name, &*system)).await;
+        let (asked, shared, began) = (name.clone(), Arc::clone(&work), Instant::now());
+        let asked = tokio::task::spawn_blocking(move || ask(&asked, &*shared.system)).await;
+        lock(&work.prompt).note(&name, began.elapsed());
         asked.unwrap_or_else(|_| Err(LookupError::NotFound("the look-up was interrupted".into())))
     } else {
         Err(LookupError::NotFound(format!("{name}: the look-up was given up")))
     };
-    running.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
+    lock(&work.running).remove(&name);
     answer.send_replace(Some(found));
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn ask(name: &str, system: &SystemLookup) -> Addresses {

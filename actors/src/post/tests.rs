@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod connections;
+mod hostile;
+mod memory;
 mod targets;
 
 use std::{

@@ -13,7 +13,7 @@ use std::{sync::Arc, time::Duration};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use tokio::task::JoinSet;
 use wharf_domain::{
-    ConnectionKey, PhoneNumber, Timestamp,
+    ConnectionKey, PhoneNumber,
     session::{Session, SessionEffect, SessionEvent, SessionView},
 };
 use wharf_store::ConnectionRecord;
@@ -139,13 +139,14 @@ async fn on_begin(myself: &ActorRef<Message>, state: &mut State) -> Result<(), A
         return Ok(());
     };
     let view = view_of_row(&row);
-    let start_at = if view.wanted {
+    let wait = if view.wanted {
         shared.pacer.next()
     } else {
-        Timestamp::default()
+        Duration::ZERO
     };
     let mut machine = Session::new(key.phone_number.clone(), view);
-    let effects = machine.start(clock::now(), start_at);
+    let now = clock::now();
+    let effects = machine.start(now, now + wait);
     state.machine = Some(machine);
     publish(state);
     carry_out(myself, state, effects);

@@ -41,9 +41,16 @@ pub(super) fn message(chat: &str, id: &str, text: &str) -> IncomingMessage {
 }
 
 pub(super) async fn open_store(dir: &TempDir) -> Store {
-    let url = format!("sqlite://{}", dir.path().join("wharf.db").display());
+    open_store_with(&url(dir, "")).await
+}
+
+fn url(dir: &TempDir, parameters: &str) -> String {
+    format!("sqlite://{}{parameters}", dir.path().join("wharf.db").display())
+}
+
+pub(super) async fn open_store_with(url: &str) -> Store {
     Store::open(&StoreOptions {
-        url,
+        url: url.to_owned(),
         readers: 2,
         exclusive: false,
     })
@@ -64,8 +71,13 @@ pub(super) fn settings() -> Settings {
 
 impl World {
     pub(super) async fn start() -> Self {
+        Self::start_with("").await
+    }
+
+    /// With these parameters of the database.
+    pub(super) async fn start_with(parameters: &str) -> Self {
         let dir = wharf_support::temp_dir();
-        let store = open_store(&dir).await;
+        let store = open_store_with(&url(&dir, parameters)).await;
         let links = ScriptedFactory::new();
         let gateway = Gateway::start(settings(), store.clone(), Arc::new(links.clone()))
             .await
@@ -77,6 +89,25 @@ impl World {
             receiver: Receiver::start().await,
             gateway,
         }
+    }
+
+    /// Stops the gateway and starts another on the same database, with these parameters.
+    pub(super) async fn restart_with(&mut self, parameters: &str) {
+        self.gateway.stop().await;
+        self.store = open_store_with(&url(&self.dir, parameters)).await;
+        self.links = ScriptedFactory::new();
+        self.gateway = Gateway::start(settings(), self.store.clone(), Arc::new(self.links.clone()))
+            .await
+            .unwrap();
+    }
+
+    /// The link that a restarted gateway opens for a number.
+    pub(super) async fn relink(&self, client: ClientId, number: &PhoneNumber) -> ScriptedHandle {
+        let key = ConnectionKey {
+            client_id: client,
+            phone_number: number.clone(),
+        };
+        self.links.wait_for_link(&key).await
     }
 
     pub(super) async fn add_client(&self, name: &str) -> Client {
@@ -152,6 +183,30 @@ impl World {
             .await
             .unwrap()
             .events
+    }
+
+    /// How many events there are, once that many are delivered; more than a page of them.
+    pub(super) async fn wait_for_delivered(&self, webhook: &Webhook, count: usize) -> usize {
+        wait_until(&format!("{count} events are delivered"), WITHIN, || async {
+            let (mut cursor, mut all, mut delivered) = (None, 0, 0);
+            loop {
+                let filter = EventFilter {
+                    status: None,
+                    limit: 200,
+                    cursor,
+                };
+                let page = self.store.events(webhook.client_id, webhook.id, &filter).await.unwrap();
+                let done = |event: &&Event| event.status == EventStatus::Delivered;
+                all += page.events.len();
+                delivered += page.events.iter().filter(done).count();
+                cursor = page.next_cursor;
+                if cursor.is_none() {
+                    break;
+                }
+            }
+            (delivered == count).then_some(all)
+        })
+        .await
     }
 
     pub(super) async fn wait_for_events(&self, webhook: &Webhook, status: EventStatus, count: usize) -> Vec<Event> {

@@ -23,6 +23,7 @@ mod lines;
 mod open;
 mod outcomes;
 mod place;
+mod probe;
 mod renewals;
 mod retention;
 mod secrets;

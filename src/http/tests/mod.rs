@@ -4,6 +4,7 @@
 mod bodies;
 mod client;
 mod fake;
+mod hostile;
 mod pictures;
 mod requests;
 mod sockets;
@@ -24,6 +25,15 @@ const BETA: &str = "beta-token";
 /// A number that client 1 has a connection and a webhook for.
 const NUMBER: &str = "5511999999999";
 
+/// Limits that no test runs into by accident.
+const LIMITS: Limits = Limits {
+    request_timeout: Duration::from_secs(20),
+    header_timeout: Duration::from_secs(20),
+    idle_timeout: Duration::from_secs(60),
+    max_header_bytes: 32 * 1024,
+    max_connections: 100,
+};
+
 /// A running facade.
 struct Facade {
     address: SocketAddr,
@@ -34,11 +44,7 @@ struct Facade {
 
 impl Facade {
     async fn start() -> Self {
-        Self::start_with(Limits {
-            request_timeout: Duration::from_secs(20),
-            max_connections: 100,
-        })
-        .await
+        Self::start_with(LIMITS).await
     }
 
     async fn start_with(limits: Limits) -> Self {

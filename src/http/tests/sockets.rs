@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use super::{
-    ALPHA, Facade, Limits, NUMBER,
+    ALPHA, Facade, LIMITS, Limits, NUMBER,
     client::{Ask, Reply},
 };
 
@@ -25,11 +25,12 @@ fn limits(request_timeout: u64, max_connections: usize) -> Limits {
     Limits {
         request_timeout: Duration::from_millis(request_timeout),
         max_connections,
+        ..LIMITS
     }
 }
 
 /// Writes raw bytes and reads until the server closes.
-async fn raw(facade: &Facade, bytes: &[u8]) -> Vec<u8> {
+pub(super) async fn raw(facade: &Facade, bytes: &[u8]) -> Vec<u8> {
     let mut socket = TcpStream::connect(facade.address).await.unwrap();
     socket.write_all(bytes).await.unwrap();
     let mut answer = Vec::new();
@@ -105,16 +106,25 @@ async fn a_client_that_hangs_up_does_not_stop_what_it_asked_for() {
 #[tokio::test]
 async fn a_full_house_waits_and_serves_when_there_is_room() {
     let facade = Facade::start_with(limits(20_000, 2)).await;
-    let idle = [
-        TcpStream::connect(facade.address).await.unwrap(),
-        TcpStream::connect(facade.address).await.unwrap(),
-    ];
-    sleep(Duration::from_millis(100)).await;
+    // Requests that are carried out keep their places; these two have been asked for their bodies.
+    let head = format!(
+        "POST /api/webhooks/register HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {ALPHA}\r\n\
+         content-type: application/json\r\ncontent-length: 100\r\nexpect: 100-continue\r\n\r\n"
+    );
+    let mut busy = Vec::new();
+    for _ in 0..2 {
+        let mut socket = TcpStream::connect(facade.address).await.unwrap();
+        socket.write_all(head.as_bytes()).await.unwrap();
+        let mut asked = [0; 12];
+        socket.read_exact(&mut asked).await.unwrap();
+        assert_eq!(&asked, b"HTTP/1.1 100");
+        busy.push(socket);
+    }
     let waiting = facade.bare("GET", "/healthz");
     let waiting = tokio::spawn(waiting.send());
     sleep(Duration::from_millis(300)).await;
     assert!(!waiting.is_finished());
-    drop(idle);
+    drop(busy);
     assert_eq!(waiting.await.unwrap().status, 200);
 }
 

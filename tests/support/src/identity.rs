@@ -18,12 +18,22 @@ pub struct Identity {
 impl Identity {
     /// Valid for `names` (host names or addresses) for a day.
     pub fn for_names(names: &[&str]) -> Self {
-        Self::make(names, 1)
+        Self::make(names, -2, 1, true)
     }
 
     /// As [`Identity::for_names`], but it ran out yesterday.
     pub fn expired(names: &[&str]) -> Self {
-        Self::make(names, -1)
+        Self::make(names, -2, -1, true)
+    }
+
+    /// As [`Identity::for_names`], but only from tomorrow on.
+    pub fn not_yet_valid(names: &[&str]) -> Self {
+        Self::make(names, 1, 2, true)
+    }
+
+    /// As [`Identity::for_names`], but vouched for by its own key only; its root has signed nothing.
+    pub fn self_signed(names: &[&str]) -> Self {
+        Self::make(names, -2, 1, false)
     }
 
     /// The root as PEM: trust it to accept this receiver, leave it out for one that nobody vouches for.
@@ -35,7 +45,8 @@ impl Identity {
         Arc::clone(&self.config)
     }
 
-    fn make(names: &[&str], valid_for_days: i32) -> Self {
+    /// Valid from and until these days from now.
+    fn make(names: &[&str], from: i32, until: i32, vouched_for: bool) -> Self {
         let root_key = KeyPair::generate().expect("a root key");
         let mut root = CertificateParams::new(Vec::new()).expect("root parameters");
         root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -47,11 +58,17 @@ impl Identity {
         // rcgen's own default is valid from 1975 on; its clock type stays unnamed by moving from there.
         let now = leaf.not_before + Duration::from_secs(seconds_since(leaf.not_before.unix_timestamp()));
         let day = Duration::from_secs(86_400);
-        leaf.not_before = now - 2 * day;
-        leaf.not_after = if valid_for_days >= 0 { now + day } else { now - day };
-        let leaf = leaf
-            .signed_by(&key, &Issuer::new(root, root_key))
-            .expect("a certificate");
+        let shifted = |days: i32| match u32::try_from(days) {
+            Ok(days) => now + days * day,
+            Err(_) => now - days.unsigned_abs() * day,
+        };
+        (leaf.not_before, leaf.not_after) = (shifted(from), shifted(until));
+        let leaf = if vouched_for {
+            leaf.signed_by(&key, &Issuer::new(root, root_key))
+        } else {
+            leaf.self_signed(&key)
+        }
+        .expect("a certificate");
 
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))

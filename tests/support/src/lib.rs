@@ -4,12 +4,14 @@
 //! Everything here panics with a sentence when it cannot do its work: it runs in tests and in the demo only.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod hostile;
 mod http2;
 mod identity;
 mod receiver;
 mod reply;
 mod wait;
 
+pub use hostile::{HostileReceiver, Hostility};
 pub use http2::Http2Receiver;
 pub use identity::Identity;
 pub use receiver::{Receiver, Recorded};

@@ -14,6 +14,7 @@
 //! Each attempt, each [`Effect::Record`], each load and each renewal has to be answered. Answering twice does no harm.
 
 mod catch_up;
+mod steady;
 mod window;
 
 #[cfg(test)]
@@ -28,6 +29,7 @@ use crate::{
 
 use catch_up::{CatchUp, Change};
 pub use catch_up::{DueChat, DuePage, DueQuery};
+use steady::SteadyClock;
 use window::Window;
 
 /// Events held in memory per webhook. Enough that a refill is rare, little enough that a thousand dead receivers fit.
@@ -182,6 +184,7 @@ pub struct Delivery {
     finished: bool,
     window: Window,
     catch_up: CatchUp,
+    clock: SteadyClock,
     timer: Option<(Timestamp, u64)>,
     timer_generation: u64,
 }
@@ -197,6 +200,7 @@ impl Delivery {
             finished: false,
             window: Window::default(),
             catch_up: CatchUp::new(),
+            clock: SteadyClock::default(),
             timer: None,
             timer_generation: 0,
         }
@@ -205,7 +209,9 @@ impl Delivery {
     /// The first effects: reading the store.
     pub fn start(&mut self, now: Timestamp) -> Vec<Effect> {
         let mut effects = Vec::new();
+        let now = self.clock.read(now);
         self.pump(now, &mut effects);
+        self.clock.outward(&mut effects);
         effects
     }
 
@@ -234,9 +240,12 @@ impl Delivery {
         }
     }
 
-    /// Takes what happened, answers what to do. A stale report changes nothing.
-    pub fn step(&mut self, now: Timestamp, event: DeliveryEvent) -> Vec<Effect> {
+    /// Takes what happened, answers what to do. A stale report changes nothing. `now` is the wall clock's, which may
+    /// jump: see [`Delivery::keep_time`].
+    pub fn step(&mut self, now: Timestamp, mut event: DeliveryEvent) -> Vec<Effect> {
         let mut effects = Vec::new();
+        let now = self.clock.read(now);
+        self.clock.inward(now, &mut event);
         match event {
             DeliveryEvent::Configured(config) => self.config = config,
             DeliveryEvent::Arrived(event) => self.on_arrived(now, event),
@@ -281,6 +290,7 @@ impl Delivery {
             }
         }
         self.pump(now, &mut effects);
+        self.clock.outward(&mut effects);
         effects
     }
 

@@ -122,6 +122,94 @@ async fn a_hanging_name_holds_one_thread_and_nobody_else() {
 }
 
 #[tokio::test]
+async fn hundreds_of_hanging_names_do_not_stop_names_that_are_known() {
+    let hanging = Arc::new(AtomicUsize::new(0));
+    let (release, held) = mpsc::channel::<()>();
+    let (held, counter) = (Mutex::new(held), Arc::clone(&hanging));
+    let lookups = Arc::new(Lookups::new(OPEN, move |name| {
+        if name.ends_with(".hangs.test") {
+            counter.fetch_add(1, Ordering::SeqCst);
+            let _ = held.lock().unwrap().recv();
+        }
+        Ok(LOOPBACK.to_vec())
+    }));
+    assert_eq!(lookups.admitted("known.test").await, Ok(LOOPBACK.to_vec()));
+    let waiting: Vec<_> = (0..300)
+        .map(|n| (Arc::clone(&lookups), format!("n{n}.hangs.test")))
+        .map(|(lookups, name)| tokio::spawn(async move { lookups.admitted(&name).await }))
+        .collect();
+    wait_until("all threads for new names hang", PATIENCE, || async {
+        hanging.load(Ordering::SeqCst) == 32
+    })
+    .await;
+    let known = tokio::time::timeout(PATIENCE, lookups.admitted("known.test")).await;
+    assert_eq!(known, Ok(Ok(LOOPBACK.to_vec())), "it has threads of its own");
+    assert_eq!(hanging.load(Ordering::SeqCst), 32, "no more threads than that hang");
+    // Those who give up are not looked up any more when a thread is free.
+    for waiter in &waiting {
+        waiter.abort();
+    }
+    for waiter in waiting {
+        let _cancelled = waiter.await;
+    }
+    drop(release);
+    let fresh = tokio::time::timeout(PATIENCE, lookups.admitted("fresh.test")).await;
+    assert_eq!(fresh, Ok(Ok(LOOPBACK.to_vec())));
+    assert_eq!(hanging.load(Ordering::SeqCst), 32);
+}
+
+#[tokio::test]
+async fn a_name_that_changes_between_check_and_connect_is_checked_again() {
+    let receiver = Receiver::start().await;
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&asked);
+    // Public when it is registered, this machine afterwards.
+    let public: IpAddr = Ipv4Addr::new(8, 8, 8, 8).into();
+    let lookups = Lookups::new(STRICT, move |_| {
+        Ok(match counter.fetch_add(1, Ordering::SeqCst) {
+            0 => vec![public],
+            _ => LOOPBACK.to_vec(),
+        })
+    });
+    let poster = Poster::with_lookups(options(STRICT), lookups).unwrap();
+    let url = receiver.url_of("turns.test", "/ok");
+    assert!(poster.check_target(&Url::parse(&url).unwrap()).await.is_ok());
+    let error = error_of(&post(&poster, &url).await);
+    assert_eq!(error, "EBLOCKED: turns.test: 127.0.0.1 is loopback");
+    assert_eq!((asked.load(Ordering::SeqCst), receiver.connections()), (2, 0));
+}
+
+#[tokio::test]
+async fn the_connection_goes_to_the_address_that_was_checked() {
+    let receiver = Receiver::start().await;
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&asked);
+    // A second look-up would lead elsewhere: nothing listens on 127.0.0.2.
+    let lookups = Lookups::new(OPEN, move |_| {
+        Ok(match counter.fetch_add(1, Ordering::SeqCst) {
+            0 => LOOPBACK.to_vec(),
+            _ => vec![Ipv4Addr::new(127, 0, 0, 2).into()],
+        })
+    });
+    let poster = Poster::with_lookups(options(OPEN), lookups).unwrap();
+    let url = receiver.url_of("turns.test", "/status/500");
+    assert_eq!(post(&poster, &url).await.http_status(), Some(500));
+    assert_eq!(asked.load(Ordering::SeqCst), 1, "one look-up, one answer");
+    // The kept connection is used again without asking; a new one asks, and goes where the answer says.
+    assert_eq!(post(&poster, &url).await.http_status(), Some(500));
+    assert_eq!((asked.load(Ordering::SeqCst), receiver.connections()), (1, 1));
+    let closed = receiver.url_of("turns.test", "/ok-then-close");
+    assert_eq!(post(&poster, &closed).await.http_status(), Some(200));
+    wait_until("the receiver to close", PATIENCE, || async {
+        receiver.open_connections() == 0
+    })
+    .await;
+    let error = error_of(&post(&poster, &url).await);
+    assert!(error.starts_with("ECONNREFUSED"), "{error}");
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
 async fn a_dead_first_address_leaves_time_for_the_second() {
     let receiver = Receiver::start().await;
     // Nothing listens on 127.0.0.2: the receiver is bound to 127.0.0.1 alone.

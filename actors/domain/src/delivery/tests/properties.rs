@@ -10,7 +10,7 @@ use super::{
     model::{Profile, World},
 };
 
-fn rng(seed: u64) -> TestRng {
+pub(super) fn rng(seed: u64) -> TestRng {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     TestRng::from_seed(RngAlgorithm::ChaCha, &bytes)

@@ -1,0 +1,73 @@
+//! What many attempts against receivers without end cost at once, in a process of its own.
+
+use std::process::Command;
+
+use super::{
+    hostile::{endless, poster_trusting, receiver},
+    *,
+};
+
+/// Attempts at a time; a gateway makes 256 in all by default, and 64 for one client.
+const AT_ONCE: usize = 64;
+/// What one attempt may hold at its worst: hyper's buffer for a head of HTTP/1.1 (408 KiB) as it doubles, TLS, and what
+/// the receiver's side takes in this same process.
+const PER_ATTEMPT_KIB: usize = 640;
+
+/// A figure of this process in KiB.
+fn figure(name: &str) -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    line.trim_start_matches(':')
+        .trim()
+        .trim_end_matches(" kB")
+        .parse()
+        .unwrap()
+}
+
+/// The test below starts this one alone, so that nobody else's memory is measured.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "runs inside memory_stays_flat_whatever_receivers_send"]
+async fn inside_a_process_of_its_own() {
+    let identity = Identity::for_names(&["127.0.0.1"]);
+    let timeout = Duration::from_millis(700);
+    for (name, over, hostility) in endless() {
+        let (receiver, url) = receiver(over, hostility, &identity).await;
+        // A client each: what a connection leaves behind goes with it.
+        let poster = poster_trusting(&identity, timeout);
+        // The allocator keeps what earlier rows gave back; the mark is where it stands now.
+        let (before, _) = (figure("VmRSS"), std::fs::write("/proc/self/clear_refs", "5").unwrap());
+        let attempts: Vec<_> = (0..AT_ONCE)
+            .map(|_| (poster.clone(), url.clone()))
+            .map(|(poster, url)| tokio::spawn(async move { post(&poster, &url).await }))
+            .collect();
+        for attempt in attempts {
+            attempt.await.unwrap();
+        }
+        let grown = figure("VmHWM").saturating_sub(before);
+        println!(
+            "{name}: {grown} KiB for {AT_ONCE} attempts, {} MiB sent",
+            receiver.bytes_written() >> 20
+        );
+        assert!(grown < AT_ONCE * PER_ATTEMPT_KIB, "{name}: {grown} KiB");
+    }
+    let all = figure("VmRSS");
+    assert!(all < 160 * 1024, "{all} KiB remain after all of it");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn memory_stays_flat_whatever_receivers_send() {
+    let inside = "post::tests::memory::inside_a_process_of_its_own";
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "--nocapture", inside])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    println!("{text}");
+    assert!(
+        output.status.success() && text.contains("1 passed"),
+        "{text}{complaint}"
+    );
+}

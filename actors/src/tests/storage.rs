@@ -1,0 +1,244 @@
+//! Disks that are full or read-only and databases that somebody else holds: nothing is lost, nothing is sent twice,
+//! `/readyz` says why, and it all resumes by itself.
+
+use std::{
+    collections::HashSet,
+    io::{BufRead as _, BufReader, Lines, Read as _},
+    process::{Child, ChildStdout, Command, Stdio},
+    time::Duration,
+};
+
+use wharf_domain::{ConnectionKey, EventId, EventStatus, Webhook};
+use wharf_store::NewEvent;
+use wharf_support::{Reply, wait_until};
+use wharf_whatsapp::ScriptedHandle;
+
+use super::world::{WITHIN, World, message, number, open_store, open_store_with};
+use crate::clock;
+
+/// Offers messages one by one until the gateway refuses one; those that it took, and the one that it refused.
+async fn deliver_until_refused(link: &ScriptedHandle, from: usize) -> (usize, String) {
+    for n in from.. {
+        let offered = link
+            .deliver(vec![message("5511000000001", &format!("M{n}"), "text")])
+            .await;
+        if let Err(error) = offered {
+            return (n, error.to_string());
+        }
+    }
+    unreachable!("messages without end")
+}
+
+/// What may be thrown away later: a client whose webhook is inactive, with some hundreds of events.
+async fn ballast(world: &World) -> Webhook {
+    let client = world.add_client("ballast").await;
+    let webhook = world.webhook(client.id, &number(9), "/never").await;
+    let patch = wharf_domain::webhook::WebhookPatch {
+        is_active: Some(false),
+        ..Default::default()
+    };
+    world
+        .gateway
+        .update_webhook(client.id, webhook.id, patch)
+        .await
+        .unwrap();
+    let key = ConnectionKey {
+        client_id: client.id,
+        phone_number: number(9),
+    };
+    let row = |n: u32| {
+        let message = message("5511000000009", &format!("B{n}"), &"x".repeat(500));
+        NewEvent {
+            id: EventId(uuid::Uuid::now_v7()),
+            payload: message.payload(client.id, &number(9)),
+            key: key.clone(),
+            message,
+            created_at: clock::now(),
+        }
+    };
+    let rows: Vec<NewEvent> = (0..300).map(row).collect();
+    let mut writer = world.store.writer().await.unwrap();
+    let mut group = writer.begin().await.unwrap();
+    group.record_inbound(&rows.iter().collect::<Vec<_>>()).await.unwrap();
+    group.commit().await.unwrap();
+    webhook
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_is_said_for_as_long_as_it_is_full_and_then_it_all_resumes() {
+    let world = World::start_with("?max_page_count=300").await;
+    let ballast = ballast(&world).await;
+    let client = world.add_client("a").await;
+    let (webhook, link) = world.linked(client.id, &number(1), "/ok").await;
+    let (taken, error) = deliver_until_refused(&link, 0).await;
+    assert!(error.contains("space"), "WhatsApp is not told that we have it: {error}");
+    let why = wait_until("the gateway says so", WITHIN, || async {
+        world.gateway.ready().await.err()
+    })
+    .await;
+    assert!(why.contains("takes no writes") && why.contains("space"), "{why}");
+    // For several rounds of the probe: it never calls itself ready in between.
+    for _ in 0..40 {
+        assert!(world.gateway.ready().await.is_err(), "it is still full");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    // Somebody makes space, beside the running gateway.
+    let beside = open_store(&world.dir).await;
+    let mut writer = beside.writer().await.unwrap();
+    loop {
+        let mut group = writer.begin().await.unwrap();
+        let done = group.purge_client(ballast.client_id).await.unwrap();
+        group.commit().await.unwrap();
+        if done {
+            break;
+        }
+    }
+    wait_until("it is ready again", WITHIN, || async {
+        world.gateway.ready().await.is_ok()
+    })
+    .await;
+    // WhatsApp offers again what was refused.
+    link.deliver(vec![message("5511000000001", &format!("M{taken}"), "text")])
+        .await
+        .unwrap();
+    let events = world.wait_for_delivered(&webhook, taken + 1).await;
+    assert_eq!(events, taken + 1, "one row for each message that was taken");
+    assert_posted_once(&world, taken + 1);
+    world.gateway.stop().await;
+}
+
+/// Each event was posted once, although outcomes were refused for a while.
+fn assert_posted_once(world: &World, events: usize) {
+    let requests = world.receiver.requests();
+    let ids: HashSet<&str> = requests
+        .iter()
+        .filter_map(|request| request.header("webhook-id"))
+        .collect();
+    assert_eq!((requests.len(), ids.len()), (events, events));
+}
+
+/// Holds the database's write lock in another process until it is dropped.
+struct Holder {
+    child: Child,
+    /// Kept open, so that the other process can go on writing there.
+    _output: Lines<BufReader<ChildStdout>>,
+}
+
+impl Holder {
+    fn start(world: &World) -> Self {
+        let inside = "tests::storage::inside_another_process_that_holds_the_database";
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--ignored", "--exact", "--nocapture", inside])
+            .env("WHARF_TEST_DIRECTORY", world.dir.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert!(
+            lines.any(|line| line.unwrap().contains("it is held")),
+            "the other process holds it"
+        );
+        Self { child, _output: lines }
+    }
+
+    fn release(mut self) {
+        drop(self.child.stdin.take());
+        let _ended = self.child.wait();
+    }
+}
+
+#[tokio::test]
+#[ignore = "runs in a process of its own for the tests below"]
+async fn inside_another_process_that_holds_the_database() {
+    let directory = std::env::var("WHARF_TEST_DIRECTORY").unwrap();
+    let url = format!("sqlite://{directory}/wharf.db");
+    let store = open_store_with(&url).await;
+    let mut writer = store.writer().await.unwrap();
+    let _held = writer.begin().await.unwrap();
+    println!("it is held");
+    let _closed = std::io::stdin().read(&mut [0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_another_process_holds_for_a_moment_is_waited_for() {
+    let world = World::start().await;
+    let client = world.add_client("a").await;
+    let (webhook, link) = world.linked(client.id, &number(1), "/ok").await;
+    let holder = Holder::start(&world);
+    let offered = tokio::spawn(async move { link.deliver(vec![message("5511000000001", "M1", "1")]).await });
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    assert!(!offered.is_finished(), "it waits for the lock");
+    holder.release();
+    tokio::time::timeout(WITHIN, offered).await.unwrap().unwrap().unwrap();
+    world.wait_for_events(&webhook, EventStatus::Delivered, 1).await;
+    assert!(world.gateway.ready().await.is_ok());
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_another_process_holds_for_long_is_said_and_nothing_is_sent_twice() {
+    let world = World::start_with("?busy_timeout_ms=200").await;
+    let client = world.add_client("a").await;
+    let (webhook, link) = world.linked(client.id, &number(1), "/slow").await;
+    // An attempt is under way when the lock is taken: its outcome finds no way into the store.
+    world.receiver.script("/slow", [Reply::Slow(Duration::from_secs(3))]);
+    link.deliver(vec![message("5511000000001", "M1", "1")]).await.unwrap();
+    world.receiver.wait_for(1, WITHIN).await;
+    let holder = Holder::start(&world);
+    let why = wait_until("the gateway says so before anybody has written", WITHIN, || async {
+        world.gateway.ready().await.err()
+    });
+    assert!(why.await.contains("another program"));
+    let refused = link.deliver(vec![message("5511000000002", "M2", "2")]).await;
+    assert!(refused.is_err(), "WhatsApp is not told");
+    let why = wait_until("the gateway says so", WITHIN, || async {
+        world.gateway.ready().await.err()
+    })
+    .await;
+    assert!(why.contains("another program"), "{why}");
+    // Well beyond the end of the attempt.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert!(world.gateway.ready().await.is_err());
+    holder.release();
+    wait_until("it is ready again", WITHIN, || async {
+        world.gateway.ready().await.is_ok()
+    })
+    .await;
+    link.deliver(vec![message("5511000000002", "M2", "2")]).await.unwrap();
+    world.wait_for_events(&webhook, EventStatus::Delivered, 2).await;
+    assert_posted_once(&world, 2);
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_read_only_database_is_said_and_takes_no_message() {
+    let mut world = World::start().await;
+    let client = world.add_client("a").await;
+    let (webhook, _) = world.linked(client.id, &number(1), "/ok").await;
+    world.restart_with("?mode=ro").await;
+    let why = wait_until("the gateway says so", WITHIN, || async {
+        world.gateway.ready().await.err()
+    })
+    .await;
+    assert!(why.contains("takes no writes") && why.contains("writable"), "{why}");
+    let link = world.relink(client.id, &number(1)).await;
+    let refused = link.deliver(vec![message("5511000000001", "M1", "1")]).await;
+    assert!(refused.is_err(), "WhatsApp is not told that we have it");
+    assert_eq!(
+        world.gateway.webhook(client.id, webhook.id).await.unwrap().id,
+        webhook.id,
+        "reading goes on"
+    );
+    // Made writable, it takes what WhatsApp offers again.
+    world.restart_with("").await;
+    wait_until("it is ready again", WITHIN, || async {
+        world.gateway.ready().await.is_ok()
+    })
+    .await;
+    let link = world.relink(client.id, &number(1)).await;
+    link.deliver(vec![message("5511000000001", "M1", "1")]).await.unwrap();
+    world.wait_for_events(&webhook, EventStatus::Delivered, 1).await;
+    assert_posted_once(&world, 1);
+    world.gateway.stop().await;
+}
