@@ -64,10 +64,14 @@ pub(super) fn settings() -> Settings {
 
 impl World {
     pub(super) async fn start() -> Self {
+        Self::start_with(settings()).await
+    }
+
+    pub(super) async fn start_with(settings: Settings) -> Self {
         let dir = wharf_support::temp_dir();
         let store = open_store(&dir).await;
         let links = ScriptedFactory::new();
-        let gateway = Gateway::start(settings(), store.clone(), Arc::new(links.clone()))
+        let gateway = Gateway::start(settings, store.clone(), Arc::new(links.clone()))
             .await
             .unwrap();
         Self {
