@@ -156,6 +156,8 @@ fn settings(config: &Config) -> Settings {
         },
         extra_roots_pem: delivery.extra_roots_pem.clone(),
         secrets_key: config.store.secrets_key.clone(),
+        keep: config.retention,
+        limits: config.limits,
         ..Settings::default()
     }
 }

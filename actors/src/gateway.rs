@@ -15,6 +15,7 @@ use wharf_store::{Store, StoreError};
 use wharf_whatsapp::LinkFactory;
 
 use crate::{
+    backlog::Backlog,
     bulkhead::{BulkheadError, Bulkheads},
     directory::Directory,
     persistence::{Persistence, WriteError},
@@ -162,6 +163,7 @@ impl Gateway {
             bulkheads: Bulkheads::start(settings.bulkheads).await?,
             slots: Arc::new(Semaphore::new(settings.max_in_flight)),
             pacer: Pacer::new(settings.session_starts_per_second),
+            backlog: Backlog::new(store.clone(), settings.limits.pending_per_client),
             store,
             settings,
         });
@@ -210,6 +212,13 @@ impl Gateway {
             .await;
         self.shared.directory.tenant(client).ok_or_else(restarting)
     }
+}
+
+/// The limits are looked at before the row is written: requests of one moment may pass together.
+fn at_limit(what: &str, key: &str, limit: u32) -> GatewayError {
+    GatewayError::Conflict(format!(
+        "limit reached: this client has {limit} {what}, as many as limits.{key} allows; delete one first"
+    ))
 }
 
 fn restarting() -> GatewayError {

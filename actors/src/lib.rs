@@ -12,6 +12,7 @@
 //!
 //! The outside sees [`Gateway`] and nothing of the tree.
 
+mod backlog;
 mod bulkhead;
 pub mod clock;
 mod delivery;
@@ -38,6 +39,6 @@ mod tests;
 pub use bulkhead::BulkheadError;
 pub use gateway::{Gateway, GatewayError, IdempotencyKey, NewWebhook, Qr, SentMessage, StartError, WebhookWithSecret};
 pub use post::PosterError;
-pub use shared::Settings;
+pub use shared::{Limits, Settings};
 pub use vault::{SecretsKey, VaultError};
 pub use web::Web;

@@ -6,11 +6,12 @@ use std::{
 };
 
 use tokio::sync::Semaphore;
-use wharf_domain::{Timestamp, address::TargetPolicy};
+use wharf_domain::{Timestamp, address::TargetPolicy, retention::Keep};
 use wharf_store::Store;
 use wharf_whatsapp::LinkFactory;
 
 use crate::{
+    backlog::Backlog,
     bulkhead::Bulkheads,
     clock,
     directory::Directory,
@@ -41,6 +42,31 @@ pub struct Settings {
     pub extra_roots_pem: String,
     /// What webhooks' secrets are encrypted with; `None` is the key in the file beside the database.
     pub secrets_key: Option<SecretsKey>,
+    /// How long finished events are kept.
+    pub keep: Keep,
+    /// What a client may have.
+    pub limits: Limits,
+}
+
+/// How much a client may have of what it could fill the machine with; 0 stands for no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Events that wait for delivery. At the limit its messages stay at WhatsApp.
+    pub pending_per_client: u32,
+    /// Webhooks, without deleted ones.
+    pub webhooks_per_client: u32,
+    /// Connections.
+    pub connections_per_client: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            pending_per_client: 1_000_000,
+            webhooks_per_client: 0,
+            connections_per_client: 0,
+        }
+    }
 }
 
 impl Default for Settings {
@@ -58,6 +84,8 @@ impl Default for Settings {
             attempt_timeout: Duration::from_secs(10),
             extra_roots_pem: String::new(),
             secrets_key: None,
+            keep: Keep::days(7, 30),
+            limits: Limits::default(),
         }
     }
 }
@@ -76,6 +104,7 @@ pub(crate) struct Shared {
     /// Slots for attempts, over all clients.
     pub(crate) slots: Arc<Semaphore>,
     pub(crate) pacer: Pacer,
+    pub(crate) backlog: Backlog,
 }
 
 /// Spreads the starts of many sessions, so that a restart is no stampede on WhatsApp, on the disk or on the processor.

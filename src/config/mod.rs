@@ -11,7 +11,8 @@ mod tests;
 use std::{fmt, fmt::Write as _, net::SocketAddr, path::PathBuf, time::Duration};
 
 use thiserror::Error;
-use wharf_actors::SecretsKey;
+use wharf_actors::{Limits, SecretsKey};
+use wharf_domain::retention::Keep;
 
 pub use layers::Sources;
 use reader::{Reader, Refused};
@@ -35,6 +36,10 @@ pub struct Config {
     pub whatsapp: Whatsapp,
     /// Webhook deliveries.
     pub delivery: Delivery,
+    /// How long finished events are kept.
+    pub retention: Keep,
+    /// What a client may have.
+    pub limits: Limits,
     /// WhatsApp sessions.
     pub sessions: Sessions,
     /// The log.
@@ -182,12 +187,15 @@ impl fmt::Display for Loaded {
 fn read(reader: &mut Reader) -> Result<Config, Refused> {
     // All sections are read before the first refusal returns, so that all of them are reported.
     let (http, store, whatsapp) = (http(reader), store(reader), whatsapp(reader));
-    let (delivery, sessions, log) = (delivery(reader), sessions(reader), log(reader));
+    let (delivery, retention, limits) = (delivery(reader), retention(reader), limits(reader));
+    let (sessions, log) = (sessions(reader), log(reader));
     Ok(Config {
         http: http?,
         store: store?,
         whatsapp: whatsapp?,
         delivery: delivery?,
+        retention: retention?,
+        limits: limits?,
         sessions: sessions?,
         log: log?,
     })
@@ -292,6 +300,24 @@ fn delivery(reader: &mut Reader) -> Result<Delivery, Refused> {
         max_in_flight: max_in_flight? as usize,
         max_in_flight_per_client: max_in_flight_per_client? as usize,
         max_in_flight_per_webhook: max_in_flight_per_webhook? as usize,
+    })
+}
+
+fn retention(reader: &mut Reader) -> Result<Keep, Refused> {
+    // A century: far enough from where the arithmetic of times would end.
+    let delivered = reader.number("retention.delivered_days", 0, 36_500);
+    let failed = reader.number("retention.failed_days", 0, 36_500);
+    Ok(Keep::days(delivered?, failed?))
+}
+
+fn limits(reader: &mut Reader) -> Result<Limits, Refused> {
+    let pending_per_client = reader.number("limits.pending_per_client", 0, 1_000_000_000);
+    let webhooks_per_client = reader.number("limits.webhooks_per_client", 0, 10_000_000);
+    let connections_per_client = reader.number("limits.connections_per_client", 0, 10_000_000);
+    Ok(Limits {
+        pending_per_client: pending_per_client?,
+        webhooks_per_client: webhooks_per_client?,
+        connections_per_client: connections_per_client?,
     })
 }
 

@@ -40,6 +40,8 @@ fn the_defaults_of_the_contract() {
         (config.log.format, config.log.filter.as_str()),
         (LogFormat::Text, "info,whatsapp_rust=warn")
     );
+    assert_eq!(config.retention, Keep::days(7, 30));
+    assert_eq!(config.limits, Limits::default());
     assert!(loaded.settings.iter().all(|setting| setting.origin == "default"));
 }
 
@@ -111,6 +113,18 @@ fn every_error_names_the_key_the_value_and_what_would_be_accepted() {
         (
             "[http]\nlisten = \"8080\"",
             &["http.listen", "\"8080\"", "127.0.0.1:8080"],
+        ),
+        (
+            "[retention]\ndelivered_days = -1",
+            &["retention.delivered_days", "-1", "a whole number from 0 to 36500"],
+        ),
+        (
+            "[retention]\nfailed_days = 1.5",
+            &["retention.failed_days", "1.5", "a whole number"],
+        ),
+        (
+            "[limits]\npending_per_client = \"all\"",
+            &["limits.pending_per_client", "\"all\"", "a whole number from 0"],
         ),
         ("[http]\nlisten = 8080", &["http.listen", "8080", "127.0.0.1:8080"]),
         (

@@ -13,6 +13,7 @@ pub mod ids;
 pub mod message;
 pub mod phone;
 pub mod restart;
+pub mod retention;
 pub mod retry;
 pub mod session;
 pub mod signing;

@@ -5,7 +5,9 @@ use wharf_domain::{ClientId, Connection, ConnectionKey, PhoneNumber, session::Se
 use wharf_store::KeyClaim;
 use wharf_whatsapp::{SendError, Sent};
 
-use super::{DELETE_DEADLINE, Gateway, GatewayError, IdempotencyKey, Qr, SEND_DEADLINE, SentMessage, restarting};
+use super::{
+    DELETE_DEADLINE, Gateway, GatewayError, IdempotencyKey, Qr, SEND_DEADLINE, SentMessage, at_limit, restarting,
+};
 use crate::{
     persistence::{Claim, Settlement, Write},
     session, tenant,
@@ -15,12 +17,16 @@ impl Gateway {
     /// Creates a connection; pairing starts.
     ///
     /// # Errors
-    /// `Conflict` when it exists.
+    /// `Conflict` when it exists or the client has as many as it may.
     pub async fn create_connection(
         &self,
         client_id: ClientId,
         phone_number: PhoneNumber,
     ) -> Result<Connection, GatewayError> {
+        let limit = self.shared.settings.limits.connections_per_client;
+        if limit > 0 && self.shared.store.count_connections(client_id).await? >= u64::from(limit) {
+            return Err(at_limit("connections", "connections_per_client", limit));
+        }
         let key = ConnectionKey {
             client_id,
             phone_number,

@@ -9,7 +9,7 @@ use wharf_domain::{
 };
 use wharf_store::{EventFilter, EventPage, Renewal};
 
-use super::{Gateway, GatewayError, NewWebhook, RETRY_DEADLINE, WebhookWithSecret, restarting};
+use super::{Gateway, GatewayError, NewWebhook, RETRY_DEADLINE, WebhookWithSecret, at_limit, restarting};
 use crate::{
     delivery::{self, RetryReply},
     persistence::{Registration, Rotation, Write},
@@ -23,13 +23,18 @@ impl Gateway {
     /// Registers a webhook. Its delivery is started by its first message.
     ///
     /// # Errors
-    /// `Invalid` for a target that may not be contacted, `Conflict` when the number has a webhook.
+    /// `Invalid` for a target that may not be contacted, `Conflict` when the number has a webhook or the client as many
+    /// as it may.
     pub async fn register_webhook(
         &self,
         client_id: ClientId,
         new: NewWebhook,
     ) -> Result<WebhookWithSecret, GatewayError> {
         self.check_target(&new.webhook_url).await?;
+        let limit = self.shared.settings.limits.webhooks_per_client;
+        if limit > 0 && self.shared.store.count_webhooks(client_id).await? >= u64::from(limit) {
+            return Err(at_limit("webhooks", "webhooks_per_client", limit));
+        }
         let NewWebhook {
             phone_number,
             webhook_url: url,

@@ -1,11 +1,12 @@
 //! What can be committed.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ractor::RpcReplyPort;
 use serde_json::{Map, Value};
 use wharf_domain::{
-    AttemptOutcome, ClientId, Connection, ConnectionKey, EventId, Timestamp, Webhook, WebhookId, webhook::WebhookPatch,
+    AttemptOutcome, ClientId, Connection, ConnectionKey, EventId, Timestamp, Webhook, WebhookId, retention::Cutoffs,
+    webhook::WebhookPatch,
 };
 use wharf_store::{ConnectionRecord, Group, KeyClaim, NewEvent, Renewal, StoreError};
 
@@ -80,6 +81,30 @@ pub(crate) struct Settlement {
     pub(crate) answer: Option<String>,
 }
 
+/// A step of the retention.
+#[derive(Debug, Clone)]
+pub(crate) enum Purge {
+    /// The events at these places, if they are as old as the cutoffs say.
+    Events(Vec<i64>, Cutoffs),
+    /// Webhooks that were deleted and are empty.
+    Webhooks(Vec<WebhookId>),
+    /// Idempotency keys from before, so many of them.
+    Keys(Timestamp, u32),
+    /// The clock is believed.
+    Seen(Timestamp),
+    /// Free pages of the file.
+    Space(u32),
+}
+
+/// What a step of the retention did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Purged {
+    /// Rows that went.
+    pub(crate) rows: u64,
+    /// How long it held the writer. The sync that ends its group is not in it: that is the disk's, and due anyway.
+    pub(crate) held: Duration,
+}
+
 /// One write, in the domain's verbs.
 #[derive(Debug)]
 pub(crate) enum Write {
@@ -111,8 +136,8 @@ pub(crate) enum Write {
     SettleDeleted(Job<(), bool>),
     /// Rows of a removed client, after its sessions were logged out. `false`: there are more of them.
     PurgeClient(Job<ClientId, bool>),
-    /// Idempotency keys whose day is over.
-    PurgeKeys(Job<Timestamp, u64>),
+    /// What is old enough to go.
+    Purge(Job<Purge, Purged>),
 }
 
 macro_rules! each_job {
@@ -132,7 +157,7 @@ macro_rules! each_job {
             Write::SettleKey($job) => $body,
             Write::SettleDeleted($job) => $body,
             Write::PurgeClient($job) => $body,
-            Write::PurgeKeys($job) => $body,
+            Write::Purge($job) => $body,
         }
     };
 }
@@ -226,9 +251,24 @@ impl Write {
             }
             Self::SettleDeleted(job) => job.output = Some(group.settle_deleted_webhooks().await?),
             Self::PurgeClient(job) => job.output = Some(group.purge_client(job.input).await?),
-            Self::PurgeKeys(job) => job.output = Some(group.purge_keys(job.input).await?),
+            Self::Purge(job) => {
+                let begun = Instant::now();
+                let rows = purge(group, &job.input).await?;
+                let held = begun.elapsed();
+                job.output = Some(Purged { rows, held });
+            }
         }
         Ok(())
+    }
+}
+
+async fn purge(group: &mut Group<'_>, what: &Purge) -> Result<u64, StoreError> {
+    match what {
+        Purge::Events(seqs, cutoffs) => group.purge_events(seqs, cutoffs).await,
+        Purge::Webhooks(webhooks) => group.purge_webhooks(webhooks).await,
+        Purge::Keys(before, limit) => group.purge_keys(*before, *limit).await,
+        Purge::Seen(at) => group.note_retention(*at).await.map(|()| 0),
+        Purge::Space(pages) => group.give_back(*pages).await.map(|()| 0),
     }
 }
 

@@ -1,28 +1,42 @@
 //! Where a link brings its messages: committed before WhatsApp is told.
 //!
 //! A refusal is the link's to handle: it offers the messages again for a while, then ends, and WhatsApp sends what was
-//! not acknowledged to the next link.
+//! not acknowledged to the next link. A client whose queue is full has its links ended at once: what they would hold
+//! meanwhile is WhatsApp's to hold. They open again when the queue has got shorter (`link.rs`).
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
+use tokio::sync::mpsc;
 use uuid::Uuid;
-use wharf_domain::{ConnectionKey, EventId, IncomingMessage};
+use wharf_domain::{
+    ConnectionKey, EventId, IncomingMessage,
+    session::{CloseReason, LinkEvent},
+};
 use wharf_store::NewEvent;
 use wharf_whatsapp::{Inbox, NotCommitted};
 
-use crate::{
-    clock,
-    persistence::{Persistence, Write},
-};
+use crate::{backlog::NotAdmitted, clock, persistence::Write, shared::Shared};
 
 /// See the module.
 pub(super) struct SessionInbox {
     key: ConnectionKey,
-    persistence: Persistence,
+    shared: Arc<Shared>,
+    /// What happens on the link; its end, here.
+    events: mpsc::UnboundedSender<LinkEvent>,
 }
 
 impl SessionInbox {
-    pub(super) fn new(key: ConnectionKey, persistence: Persistence) -> Self {
-        Self { key, persistence }
+    pub(super) fn new(key: ConnectionKey, shared: Arc<Shared>, events: mpsc::UnboundedSender<LinkEvent>) -> Self {
+        Self { key, shared, events }
+    }
+
+    fn refuse(&self, why: &NotAdmitted) -> NotCommitted {
+        tracing::warn!(client_id = %self.key.client_id, number = %self.key.phone_number, %why, "messages stay at WhatsApp");
+        if let NotAdmitted::Full(_) = why {
+            let _ended = self.events.send(LinkEvent::Closed(CloseReason::Lost(why.to_string())));
+        }
+        NotCommitted(why.to_string())
     }
 
     fn rows(&self, messages: Vec<IncomingMessage>) -> Vec<NewEvent> {
@@ -41,8 +55,12 @@ impl SessionInbox {
 #[async_trait]
 impl Inbox for SessionInbox {
     async fn commit(&self, messages: Vec<IncomingMessage>) -> Result<(), NotCommitted> {
-        let rows = self.rows(messages);
-        let committed = self.persistence.commit(Write::RecordInbound, rows).await;
+        let Shared {
+            backlog, persistence, ..
+        } = self.shared.as_ref();
+        let admitted = backlog.admit(self.key.client_id, messages.len()).await;
+        let _until_committed = admitted.map_err(|why| self.refuse(&why))?;
+        let committed = persistence.commit(Write::RecordInbound, self.rows(messages)).await;
         committed.map_err(|error| {
             tracing::warn!(number = %self.key.phone_number, %error, "messages were not committed; WhatsApp keeps them");
             NotCommitted(error.to_string())

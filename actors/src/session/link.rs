@@ -22,8 +22,10 @@ pub(super) fn open(myself: &ActorRef<Message>, state: &State, generation: u64) {
         Arc::clone(&state.args.shared),
         Arc::clone(&state.slot),
     );
-    let inbox = Arc::new(SessionInbox::new(key.clone(), shared.persistence.clone()));
     let (events, happened) = mpsc::unbounded_channel();
+    let inbox = Arc::new(SessionInbox::new(key.clone(), Arc::clone(&shared), events.clone()));
+    // One that is opened only to log out takes nothing in.
+    let takes_messages = state.machine.as_ref().is_some_and(|machine| machine.view().wanted);
     tokio::spawn(forward(happened, myself.clone(), generation));
     let myself = myself.clone();
     tokio::spawn(async move {
@@ -31,11 +33,20 @@ pub(super) fn open(myself: &ActorRef<Message>, state: &State, generation: u64) {
         if let Some(left_over) = slot.take() {
             left_over.close().await;
         }
-        // A bug in the client library costs one attempt, like any other failure to open.
-        let opening = AssertUnwindSafe(shared.links.open(&key, events, inbox)).catch_unwind();
-        let opened = opening
-            .await
-            .unwrap_or_else(|_| Err(LinkError("opening the link panicked".to_owned())));
+        // While the client's queue is full WhatsApp is not even asked: it would send what it cannot get rid of.
+        let room = match takes_messages {
+            true => shared.backlog.may_open(key.client_id).await,
+            false => Ok(()),
+        };
+        let opened = match room {
+            Ok(()) => {
+                // A bug in the client library costs one attempt, like any other failure to open.
+                let opening = AssertUnwindSafe(shared.links.open(&key, events, inbox)).catch_unwind();
+                let panicked = |_| Err(LinkError("opening the link panicked".to_owned()));
+                opening.await.unwrap_or_else(panicked)
+            }
+            Err(full) => Err(LinkError(full.to_string())),
+        };
         match opened {
             Ok(link) => {
                 *slot = Some(Arc::clone(&link));

@@ -1,6 +1,7 @@
 //! Tests of the tree: real store, real sockets to a receiver, scripted links; children made to fail.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod bounds;
 mod failures;
 mod flow;
 mod storage;

@@ -66,7 +66,7 @@ async fn ballast(world: &World) -> Webhook {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_is_said_for_as_long_as_it_is_full_and_then_it_all_resumes() {
-    let world = World::start_with("?max_page_count=300").await;
+    let world = World::start_on("?max_page_count=300").await;
     let ballast = ballast(&world).await;
     let client = world.add_client("a").await;
     let (webhook, link) = world.linked(client.id, &number(1), "/ok").await;
@@ -178,7 +178,7 @@ async fn a_database_that_another_process_holds_for_a_moment_is_waited_for() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_another_process_holds_for_long_is_said_and_nothing_is_sent_twice() {
-    let world = World::start_with("?busy_timeout_ms=200").await;
+    let world = World::start_on("?busy_timeout_ms=200").await;
     let client = world.add_client("a").await;
     let (webhook, link) = world.linked(client.id, &number(1), "/slow").await;
     // An attempt is under way when the lock is taken: its outcome finds no way into the store.

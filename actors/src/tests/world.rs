@@ -71,15 +71,23 @@ pub(super) fn settings() -> Settings {
 
 impl World {
     pub(super) async fn start() -> Self {
-        Self::start_with("").await
+        Self::start_in("", settings()).await
+    }
+
+    pub(super) async fn start_with(settings: Settings) -> Self {
+        Self::start_in("", settings).await
     }
 
     /// With these parameters of the database.
-    pub(super) async fn start_with(parameters: &str) -> Self {
+    pub(super) async fn start_on(parameters: &str) -> Self {
+        Self::start_in(parameters, settings()).await
+    }
+
+    async fn start_in(parameters: &str, settings: Settings) -> Self {
         let dir = wharf_support::temp_dir();
         let store = open_store_with(&url(&dir, parameters)).await;
         let links = ScriptedFactory::new();
-        let gateway = Gateway::start(settings(), store.clone(), Arc::new(links.clone()))
+        let gateway = Gateway::start(settings, store.clone(), Arc::new(links.clone()))
             .await
             .unwrap();
         Self {

@@ -53,6 +53,11 @@ fn word<T>(column: &'static str, text: &str, read: fn(&str) -> Option<T>) -> Res
     read(text).ok_or_else(|| broken(column, format!("unknown word {text:?}")))
 }
 
+/// An event's status, by the place of its column.
+pub(crate) fn event_status(row: &SqliteRow, place: usize) -> Result<EventStatus, sqlx::Error> {
+    word("status", row.try_get(place)?, EventStatus::from_word)
+}
+
 fn time(row: &SqliteRow, column: &'static str) -> Result<Timestamp, sqlx::Error> {
     row.try_get::<At, _>(column).map(|at| at.0)
 }

@@ -62,8 +62,12 @@ impl Group<'_> {
     ///
     /// # Errors
     /// As every write.
-    pub async fn purge_keys(&mut self, before: Timestamp) -> Result<u64, StoreError> {
-        let result = query(sql::PURGE_KEYS).bind(At(before)).execute(self.enter()?).await;
+    pub async fn purge_keys(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        let result = query(sql::PURGE_KEYS)
+            .bind(At(before))
+            .bind(limit)
+            .execute(self.enter()?)
+            .await;
         self.leave(result.map(|result| result.rows_affected()))
     }
 }

@@ -39,8 +39,8 @@ pub use idempotency::KEY_LIFETIME;
 pub use sql::statements;
 pub use store::Store;
 pub use types::{
-    ConnectionRecord, Cursor, EventFilter, EventPage, KeyClaim, NewEvent, PurgedEvents, RecordedEvent, Renewal,
-    SealedSecret, StoreOptions,
+    ConnectionRecord, Cursor, EventFilter, EventPage, KeyClaim, NewEvent, RecordedEvent, Renewal, SealedSecret, Space,
+    StoreOptions,
 };
 pub use wharf_domain::delivery::{DueChat, DuePage, DueQuery};
 pub use writer::{Group, Writer};

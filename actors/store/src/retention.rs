@@ -1,68 +1,194 @@
 //! What is old enough goes, a bounded step at a time. For the janitor.
+//!
+//! Finding and removing are apart: readers find, which holds nobody up, and the writer removes what it is told by place,
+//! after it has looked again.
 
-use sqlx::{Row, SqliteConnection, query};
-use wharf_domain::Timestamp;
+use sqlx::{Row, SqliteConnection, query, query_scalar};
+use uuid::Uuid;
+use wharf_domain::{
+    ClientId, Timestamp, WebhookId,
+    retention::{Cutoffs, Visited},
+};
 
-use crate::{Group, PurgedEvents, StoreError, codec::At, sql};
+use crate::{
+    Group, Space, Store, StoreError,
+    codec::{At, event_status},
+    sql,
+};
 
-impl Group<'_> {
-    /// One step of the retention: looks at `visit` events in the order of arrival, from after `after`, and removes the
-    /// delivered and failed ones that were created before `before`. It ends at the first step that meets a younger
-    /// one. Go on with `next` until it is `None`.
+impl Store {
+    /// At most `visit` events after the place `after`, in the order of arrival, of all clients.
     ///
     /// # Errors
-    /// As every write.
-    pub async fn purge_events(
-        &mut self,
-        after: Option<i64>,
-        before: Timestamp,
-        visit: u32,
-    ) -> Result<PurgedEvents, StoreError> {
-        let result = purge(self.enter()?, after.unwrap_or(0), before, visit.max(1)).await;
-        self.leave(result)
+    /// `Unavailable` or `Corrupt`.
+    pub async fn visit_events(&self, after: i64, visit: usize) -> Result<Vec<Visited>, StoreError> {
+        let rows = query(sql::VISIT_EVENTS)
+            .bind(after)
+            .bind(i64::try_from(visit).unwrap_or(i64::MAX))
+            .fetch_all(self.pool())
+            .await;
+        let read = |row: &sqlx::sqlite::SqliteRow| {
+            Ok::<_, sqlx::Error>(Visited {
+                seq: row.try_get(0)?,
+                status: event_status(row, 1)?,
+                created_at: row.try_get::<At, _>(2)?.0,
+            })
+        };
+        rows.and_then(|rows| rows.iter().map(read).collect())
+            .map_err(|error| self.error(error))
     }
 
-    /// Removes the webhooks that were deleted before `before` and have no events any more; returns how many.
+    /// Webhooks, at most `limit`, that were deleted before `before` and have no events any more.
     ///
     /// # Errors
-    /// As every write.
-    pub async fn purge_webhooks(&mut self, before: Timestamp) -> Result<u64, StoreError> {
-        let result = query(sql::PURGE_WEBHOOKS).bind(At(before)).execute(self.enter()?).await;
-        self.leave(result.map(|result| result.rows_affected()))
+    /// `Unavailable` or `Corrupt`.
+    pub async fn empty_webhooks(&self, before: Timestamp, limit: u32) -> Result<Vec<WebhookId>, StoreError> {
+        let ids: Result<Vec<Uuid>, sqlx::Error> = query_scalar(sql::EMPTY_WEBHOOKS)
+            .bind(At(before))
+            .bind(limit)
+            .fetch_all(self.pool())
+            .await;
+        ids.map(|ids| ids.into_iter().map(WebhookId).collect())
+            .map_err(|error| self.error(error))
+    }
+
+    /// How many webhooks a client has, without deleted ones.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn count_webhooks(&self, client: ClientId) -> Result<u64, StoreError> {
+        self.count(sql::COUNT_WEBHOOKS, client).await
+    }
+
+    /// How many connections a client has.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn count_connections(&self, client: ClientId) -> Result<u64, StoreError> {
+        self.count(sql::COUNT_CONNECTIONS, client).await
+    }
+
+    async fn count(&self, statement: &'static str, client: ClientId) -> Result<u64, StoreError> {
+        let count: Result<i64, sqlx::Error> = query_scalar(statement).bind(client.0).fetch_one(self.pool()).await;
+        count
+            .map(|count| u64::try_from(count).unwrap_or(0))
+            .map_err(|error| self.error(error))
+    }
+
+    /// How many events of a client wait for delivery; counting ends at `most`.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn pending_events(&self, client: ClientId, most: u64) -> Result<u64, StoreError> {
+        let count: Result<i64, sqlx::Error> = query_scalar(sql::PENDING_EVENTS)
+            .bind(client.0)
+            .bind(i64::try_from(most).unwrap_or(i64::MAX))
+            .fetch_one(self.pool())
+            .await;
+        count
+            .map(|count| u64::try_from(count).unwrap_or(0))
+            .map_err(|error| self.error(error))
+    }
+
+    /// When the retention last believed the clock.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn retention_seen_at(&self) -> Result<Option<Timestamp>, StoreError> {
+        let seen: Result<Option<At>, sqlx::Error> =
+            query_scalar(sql::RETENTION_SEEN_AT).fetch_optional(self.pool()).await;
+        seen.map(|seen| seen.map(|at| at.0)).map_err(|error| self.error(error))
+    }
+
+    /// How much of the database file is in use, and whether the rest can be given back.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn space(&self) -> Result<Space, StoreError> {
+        let space = async {
+            let mut connection = self.pool().acquire().await?;
+            let mut pragma = async |sql: &'static str| query_scalar::<_, i64>(sql).fetch_one(&mut *connection).await;
+            let pages = pragma("PRAGMA page_count").await?;
+            let free = pragma("PRAGMA freelist_count").await?;
+            // 2 is INCREMENTAL: https://www.sqlite.org/pragma.html#pragma_auto_vacuum
+            let shrinks = pragma("PRAGMA auto_vacuum").await? == 2;
+            Ok::<_, sqlx::Error>(Space {
+                pages: u64::try_from(pages).unwrap_or(0),
+                free: u64::try_from(free).unwrap_or(0),
+                shrinks,
+            })
+        };
+        space.await.map_err(|error| self.error(error))
     }
 }
 
-async fn purge(
-    connection: &mut SqliteConnection,
-    after: i64,
-    before: Timestamp,
-    visit: u32,
-) -> Result<PurgedEvents, sqlx::Error> {
-    let step = query(sql::RETENTION_STEP)
-        .bind(after)
-        .bind(visit)
-        .fetch_one(&mut *connection)
-        .await?;
-    let (last, visited): (Option<i64>, u32) = (step.try_get(0)?, step.try_get(1)?);
-    let newest = step.try_get::<Option<At>, _>(2)?.map(|at| at.0);
-    let (Some(last), Some(newest)) = (last, newest) else {
-        return Ok(PurgedEvents { removed: 0, next: None });
-    };
-    query(sql::PURGE_LIST)
-        .bind(after)
-        .bind(last)
-        .bind(At(before))
-        .execute(&mut *connection)
-        .await?;
-    let result = query(sql::PURGE_EVENTS)
-        .bind(after)
-        .bind(last)
-        .bind(At(before))
-        .execute(connection)
-        .await?;
-    let next = (visited == visit && newest < before).then_some(last);
-    Ok(PurgedEvents {
-        removed: result.rows_affected(),
-        next,
-    })
+impl Group<'_> {
+    /// Removes those of the events at the places `seqs` that are as old as `cutoffs` say, with their attempts and their
+    /// places in the list of events. One that was renewed meanwhile stays. Returns how many went.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn purge_events(&mut self, seqs: &[i64], cutoffs: &Cutoffs) -> Result<u64, StoreError> {
+        let result = purge(self.enter()?, seqs, cutoffs).await;
+        self.leave(result)
+    }
+
+    /// Removes webhooks that were deleted, with their secrets; those that [`Store::empty_webhooks`] found.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn purge_webhooks(&mut self, webhooks: &[WebhookId]) -> Result<u64, StoreError> {
+        let (connection, lines) = self.enter_with_lines()?;
+        lines.forget_webhooks();
+        let result = async {
+            let mut removed = 0;
+            for webhook in webhooks {
+                let statement = query(sql::PURGE_WEBHOOK).bind(webhook.0);
+                removed += statement.execute(&mut *connection).await?.rows_affected();
+            }
+            Ok(removed)
+        };
+        let result = result.await;
+        self.leave(result)
+    }
+
+    /// Notes that the retention believed the clock.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn note_retention(&mut self, seen_at: Timestamp) -> Result<(), StoreError> {
+        let result = query(sql::NOTE_RETENTION)
+            .bind(At(seen_at))
+            .execute(self.enter()?)
+            .await;
+        self.leave(result.map(|_| ()))
+    }
+
+    /// Gives at most `pages` free pages of the file back to the disk; they are gone with the next checkpoint. Without
+    /// effect on a database that was made without incremental vacuum.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn give_back(&mut self, pages: u32) -> Result<(), StoreError> {
+        // A pragma takes no parameters; this is a number.
+        let statement = sqlx::AssertSqlSafe(format!("PRAGMA incremental_vacuum({pages})"));
+        let result = query(statement).fetch_all(self.enter()?).await;
+        self.leave(result.map(|_| ()))
+    }
+}
+
+async fn purge(connection: &mut SqliteConnection, seqs: &[i64], cutoffs: &Cutoffs) -> Result<u64, sqlx::Error> {
+    let seqs = serde_json::to_string(seqs).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
+    let mut removed = 0;
+    // The list first: what it is asked for by is gone afterwards. The attempts go by their foreign key.
+    for statement in [sql::PURGE_LIST, sql::PURGE_EVENTS] {
+        let result = query(statement)
+            .bind(seqs.as_str())
+            .bind(At(cutoffs.delivered))
+            .bind(At(cutoffs.failed))
+            .execute(&mut *connection)
+            .await?;
+        removed = result.rows_affected();
+    }
+    Ok(removed)
 }

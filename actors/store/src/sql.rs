@@ -204,19 +204,28 @@ statements! {
         WHERE client_id = $1 AND phone_number = $2 AND idempotency_key = $3";
     RELEASE_KEY = "DELETE FROM idempotency_keys \
         WHERE client_id = $1 AND phone_number = $2 AND idempotency_key = $3 AND answer IS NULL";
-    PURGE_KEYS = "DELETE FROM idempotency_keys WHERE created_at < $1";
+    PURGE_KEYS = "DELETE FROM idempotency_keys WHERE (client_id, phone_number, idempotency_key) IN (\
+        SELECT k.client_id, k.phone_number, k.idempotency_key FROM idempotency_keys k WHERE k.created_at < $1 LIMIT $2)";
 
-    RETENTION_STEP = "SELECT max(seq), count(*), max(created_at) FROM \
-        (SELECT seq, created_at FROM webhook_events WHERE seq > $1 ORDER BY seq LIMIT $2) AS step";
+    VISIT_EVENTS = "SELECT seq, status, created_at FROM webhook_events WHERE seq > $1 ORDER BY seq LIMIT $2";
     PURGE_LIST = "DELETE FROM webhook_event_list WHERE (webhook_id, seq) IN (\
-        SELECT e.webhook_id, e.seq FROM webhook_events e \
-        WHERE e.seq > $1 AND e.seq <= $2 AND e.created_at < $3 AND e.status <> 'pending')";
-    PURGE_EVENTS = "DELETE FROM webhook_events \
-        WHERE seq > $1 AND seq <= $2 AND created_at < $3 AND status <> 'pending'";
-    PURGE_WEBHOOKS = "DELETE FROM whatsapp_webhooks WHERE deleted_at < $1 \
-        AND NOT EXISTS (SELECT 1 FROM webhook_event_list l WHERE l.webhook_id = whatsapp_webhooks.id) \
+        SELECT e.webhook_id, e.seq FROM json_each($1) j CROSS JOIN webhook_events e ON e.seq = j.value \
+        WHERE (+e.status = 'delivered' AND e.created_at < $2) OR (+e.status = 'failed' AND e.created_at < $3))";
+    PURGE_EVENTS = "DELETE FROM webhook_events WHERE seq IN (SELECT j.value FROM json_each($1) j) \
+        AND ((+status = 'delivered' AND created_at < $2) OR (+status = 'failed' AND created_at < $3))";
+    EMPTY_WEBHOOKS = "SELECT w.id FROM whatsapp_webhooks w WHERE w.deleted_at < $1 \
+        AND NOT EXISTS (SELECT 1 FROM webhook_event_list l WHERE l.webhook_id = w.id) \
         AND NOT EXISTS (SELECT 1 FROM webhook_events e \
-            WHERE e.seq > (SELECT up_to FROM listed WHERE id = 1) AND +e.webhook_id = whatsapp_webhooks.id)";
+            WHERE e.seq > (SELECT up_to FROM listed WHERE id = 1) AND +e.webhook_id = w.id) LIMIT $2";
+    PURGE_WEBHOOK = "DELETE FROM whatsapp_webhooks WHERE id = $1 AND deleted_at IS NOT NULL";
+    PENDING_EVENTS = "SELECT count(*) FROM (SELECT 1 FROM whatsapp_webhooks w \
+        CROSS JOIN webhook_events e ON e.webhook_id = w.id \
+        WHERE w.client_id = $1 AND e.status = 'pending' LIMIT $2)";
+    RETENTION_SEEN_AT = "SELECT seen_at FROM retention WHERE id = 1";
+    NOTE_RETENTION = "INSERT INTO retention (id, seen_at) VALUES (1, $1) \
+        ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at";
+    COUNT_WEBHOOKS = "SELECT count(*) FROM whatsapp_webhooks WHERE client_id = $1 AND deleted_at IS NULL";
+    COUNT_CONNECTIONS = "SELECT count(*) FROM whatsapp_connections WHERE client_id = $1";
 
     CHECKPOINT = "PRAGMA wal_checkpoint(PASSIVE)";
     WRITE_CHECK = "INSERT INTO write_check (id, checks) VALUES (1, 1) \

@@ -159,11 +159,14 @@ pub enum KeyClaim {
     Unfinished,
 }
 
-/// What one step of the retention removed.
+/// The database file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PurgedEvents {
-    /// Events removed.
-    pub removed: u64,
-    /// Where the next step begins; `None` when everything old enough was visited.
-    pub next: Option<i64>,
+pub struct Space {
+    /// Its pages of 4 KiB.
+    pub pages: u64,
+    /// Those of them that nothing is in.
+    pub free: u64,
+    /// Whether [`crate::Group::give_back`] makes it smaller: databases made before incremental vacuum only use free
+    /// pages again.
+    pub shrinks: bool,
 }

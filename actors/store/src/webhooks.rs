@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Waiting events that end with one call: what fits between two group commits without anybody noticing.
-const SETTLE_STEP: i64 = 5_000;
+const SETTLE_STEP: i64 = 500;
 
 impl Group<'_> {
     /// Registers a webhook. `None`: this client has one for this number. The values were checked before (`https`,

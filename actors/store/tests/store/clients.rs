@@ -52,12 +52,16 @@ on_every_database! {
 
     async fn a_client_of_many_events_goes_in_steps(db: &mut Database) {
         let (client, webhook) = db.tenant("acme").await;
-        let chats = vec!["a"; 6_000];
+        let chats = vec!["a"; 1_600];
         db.events(&webhook, &chats).await;
         assert!(db.write(async |group| group.remove_client(client.id, NOW).await).await);
         assert!(!db.write(async |group| group.purge_client(client.id).await).await);
         assert_eq!(db.store.removed_clients().await.unwrap(), [client.id]);
-        assert!(db.write(async |group| group.purge_client(client.id).await).await);
+        let mut steps = 1;
+        while !db.write(async |group| group.purge_client(client.id).await).await {
+            steps += 1;
+        }
+        assert!(steps > 1, "{steps}");
         assert_eq!(db.store.removed_clients().await.unwrap(), []);
     }
 

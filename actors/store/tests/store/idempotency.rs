@@ -56,7 +56,8 @@ on_every_database! {
         for (n, name) in (0..).zip(["a", "b", "c"]) {
             claim(db, &number, name, 1, later(n)).await;
         }
-        assert_eq!(db.write(async |group| group.purge_keys(later(2)).await).await, 2);
+        assert_eq!(db.write(async |group| group.purge_keys(later(2), 1).await).await, 1, "no more than asked for");
+        assert_eq!(db.write(async |group| group.purge_keys(later(2), 9).await).await, 1);
         assert_eq!(claim(db, &number, "a", 1, later(3)).await, KeyClaim::Fresh);
         assert_eq!(claim(db, &number, "c", 1, later(3)).await, KeyClaim::Unfinished);
     }

@@ -150,14 +150,14 @@ on_every_database! {
         let (client, webhook) = db.tenant("acme").await;
         let (_, others) = db.tenant("other").await;
         db.events(&others, &["a"]).await;
-        db.events(&webhook, &["a"; 12_000]).await;
+        db.events(&webhook, &["a"; 2_000]).await;
         db.write(async |group| group.delete_webhook(client.id, webhook.id, NOW).await).await;
         let mut steps = 0;
         while !db.write(async |group| group.settle_deleted_webhooks().await).await {
             steps += 1;
         }
         assert!(steps > 1, "{steps}");
-        assert_eq!(db.statuses(&webhook).await, [("failed", 12_000)].into());
+        assert_eq!(db.statuses(&webhook).await, [("failed", 2_000)].into());
         assert_eq!(db.statuses(&others).await, [("pending", 1)].into());
     }
 }

@@ -1,20 +1,23 @@
 //! The janitor: what has to be done now and then.
 //!
-//! Owns nothing. Supervised by the gateway. Restarts from nothing. Stops with the tree. It deletes idempotency keys whose
-//! day is over (CONTRACT.md section 2), ends what still waits for deleted webhooks, and has every delivery look at the
-//! store once more, which heals a wake-up that was lost on the way.
+//! Owns the place up to which the retention has come. Supervised by the gateway. Restarts from nothing: the retention
+//! begins at the oldest event. Stops with the tree, in the middle of a round if need be. It removes what is old enough
+//! (`retention.rs`), ends what still waits for deleted webhooks, and has every delivery look at the store once more,
+//! which heals a wake-up that was lost on the way.
+
+pub(crate) mod retention;
 
 use std::{sync::Arc, time::Duration};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use wharf_domain::{Timestamp, delivery::DeliveryEvent};
+use tokio::sync::{Mutex, OwnedMutexGuard};
+use wharf_domain::delivery::DeliveryEvent;
 
 use crate::{clock, delivery, persistence::Write, shared::Shared, timer::Timer};
+use retention::Retention;
 
 /// Often enough that a batch stays small and a lost wake-up is no long wait.
 const ROUND_EVERY: Duration = Duration::from_secs(600);
-/// An `Idempotency-Key` is honoured for this long (CONTRACT.md section 2).
-const KEYS_KEPT: Duration = Duration::from_secs(24 * 3600);
 
 /// What the actor can be told.
 pub(crate) enum Message {
@@ -28,6 +31,10 @@ pub(crate) struct JanitorActor;
 pub(crate) struct State {
     shared: Arc<Shared>,
     _rounds: Timer,
+    /// Locked while a round runs.
+    retention: Arc<Mutex<Retention>>,
+    /// The round.
+    cleaning: Timer,
 }
 
 impl Actor for JanitorActor {
@@ -49,6 +56,8 @@ impl Actor for JanitorActor {
         Ok(State {
             shared,
             _rounds: rounds,
+            retention: Arc::default(),
+            cleaning: Timer::default(),
         })
     }
 
@@ -63,18 +72,21 @@ impl Actor for JanitorActor {
                 for delivery in state.shared.directory.deliveries() {
                     let _restarting = delivery.cast(delivery::Message::Happened(DeliveryEvent::LookAgain));
                 }
-                tokio::spawn(clean_up(Arc::clone(&state.shared)));
+                // A round may last longer than it takes to the next: there may be years of history to remove.
+                if let Ok(retention) = Arc::clone(&state.retention).try_lock_owned() {
+                    state.cleaning.set(clean_up(Arc::clone(&state.shared), retention));
+                }
             }
         }
         Ok(())
     }
 }
 
-async fn clean_up(shared: Arc<Shared>) {
-    let day_ago = Timestamp(clock::now().0 - i64::try_from(KEYS_KEPT.as_millis()).unwrap_or(i64::MAX));
-    let keys = shared.persistence.commit(Write::PurgeKeys, day_ago).await.map(drop);
+async fn clean_up(shared: Arc<Shared>, mut retention: OwnedMutexGuard<Retention>) {
+    // Whoever fails does not keep the other from its work.
     let settled = shared.persistence.commit_all(Write::SettleDeleted, ()).await;
-    if let Err(error) = keys.and(settled) {
+    let removed = retention.round(&shared, clock::now()).await;
+    if let Err(error) = settled.and(removed.map(drop)) {
         tracing::warn!(%error, "cleaning up was not committed; the next round tries again");
     }
 }

@@ -1,0 +1,221 @@
+//! The retention: what is old enough goes, in steps with pauses, so that live traffic has the writer.
+
+use std::time::{Duration, Instant};
+
+use wharf_domain::{
+    Timestamp,
+    retention::{ClockWatch, Cutoffs, Pace, Walk},
+};
+
+use crate::{
+    persistence::{Purge, Purged, Write, WriteError},
+    shared::Shared,
+};
+
+/// Events looked at in one go, by a reader. Also the most that one step removes.
+const VISIT: usize = 1000;
+/// Pages given back in one step, at the most.
+const PAGES: usize = 1000;
+/// Sizes to begin with, before it is known what a step takes here.
+const FIRST_STEP: usize = 64;
+/// Keys and webhooks removed in one step.
+const SMALL_STEP: u32 = 100;
+/// The walk begins anew this often, for what was pending or not old enough when it passed.
+const ANEW_EVERY: Duration = Duration::from_hours(24);
+/// An `Idempotency-Key` is honoured for this long (CONTRACT.md section 2).
+const DAY: Duration = wharf_store::KEY_LIFETIME;
+/// A file of which less than this share is free keeps that for the events to come.
+const FREE_SHARE: u64 = 10;
+
+/// What a round did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Report {
+    /// Events that went.
+    pub(crate) events: u64,
+    /// Deleted webhooks that went.
+    pub(crate) webhooks: u64,
+    /// Idempotency keys that went.
+    pub(crate) keys: u64,
+    /// Steps taken.
+    pub(crate) steps: u64,
+    /// How long the longest of them held the writer.
+    pub(crate) longest: Duration,
+}
+
+/// What the janitor remembers between rounds; a new one begins at the oldest event.
+pub(crate) struct Retention {
+    walk: Walk,
+    walk_began: Option<Instant>,
+    removing: Pace,
+    giving_back: Pace,
+    watch: ClockWatch,
+    started: Instant,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self {
+            walk: Walk::default(),
+            walk_began: None,
+            removing: Pace::new(FIRST_STEP, VISIT),
+            giving_back: Pace::new(FIRST_STEP, PAGES),
+            watch: ClockWatch::default(),
+            started: Instant::now(),
+        }
+    }
+}
+
+impl Retention {
+    /// One round.
+    ///
+    /// # Errors
+    /// `WriteError` when the store cannot be read or written; the next round goes on where this one was.
+    pub(crate) async fn round(&mut self, shared: &Shared, now: Timestamp) -> Result<Report, WriteError> {
+        let mut report = Report::default();
+        let seen_at = shared.store.retention_seen_at().await.map_err(unreadable)?;
+        if !self.watch.believes(seen_at, now, self.started.elapsed()) {
+            tracing::warn!(
+                ?seen_at,
+                ?now,
+                "the clock has leapt by more than 30 days; nothing is removed for a day of it"
+            );
+            return Ok(report);
+        }
+        step(shared, Purge::Seen(now), &mut report).await?;
+        report.keys = keys(shared, now, &mut report).await?;
+        report.events = self.events(shared, now, &mut report).await?;
+        report.webhooks = webhooks(shared, now, &mut report).await?;
+        self.space(shared, &mut report).await?;
+        if report.events + report.webhooks > 0 {
+            tracing::info!(?report, "what was old enough is removed");
+        }
+        Ok(report)
+    }
+
+    async fn events(&mut self, shared: &Shared, now: Timestamp, report: &mut Report) -> Result<u64, WriteError> {
+        let keep = shared.settings.keep;
+        if keep.delivered.is_none() && keep.failed.is_none() {
+            return Ok(0);
+        }
+        let cutoffs = keep.cutoffs(now);
+        if self.walk_began.is_none_or(|began| began.elapsed() >= ANEW_EVERY) {
+            self.walk.begin_anew();
+            self.walk_began = Some(Instant::now());
+        }
+        let mut removed = 0;
+        loop {
+            let before = self.walk.clone();
+            let rows = shared
+                .store
+                .visit_events(self.walk.place(), VISIT)
+                .await
+                .map_err(unreadable)?;
+            let (condemned, over) = self.walk.step(&rows, VISIT, &cutoffs, now);
+            match self.remove(shared, &condemned, &cutoffs, report).await {
+                Ok(events) => removed += events,
+                Err(error) => {
+                    self.walk = before;
+                    return Err(error);
+                }
+            }
+            if over {
+                return Ok(removed);
+            }
+        }
+    }
+
+    async fn remove(
+        &mut self,
+        shared: &Shared,
+        mut seqs: &[i64],
+        cutoffs: &Cutoffs,
+        report: &mut Report,
+    ) -> Result<u64, WriteError> {
+        let mut removed = 0;
+        while !seqs.is_empty() {
+            let (now, later) = seqs.split_at(self.removing.size().min(seqs.len()));
+            let full = now.len() == self.removing.size();
+            let purged = commit(shared, Purge::Events(now.to_vec(), *cutoffs), report).await?;
+            // A step that had less to do than it might is no reason to take more on.
+            let mut pace = self.removing;
+            let pause = pace.took(purged.held);
+            if full || pace.size() < self.removing.size() {
+                self.removing = pace;
+            }
+            removed += purged.rows;
+            seqs = later;
+            tokio::time::sleep(pause).await;
+        }
+        Ok(removed)
+    }
+
+    /// Gives free pages back to the disk, but for a share of the file that the next events will need.
+    async fn space(&mut self, shared: &Shared, report: &mut Report) -> Result<(), WriteError> {
+        let mut free_before = u64::MAX;
+        loop {
+            let space = shared.store.space().await.map_err(unreadable)?;
+            let kept = space.pages / FREE_SHARE;
+            // Also ends when nothing moves: another program may read an old state of the file.
+            if !space.shrinks || space.free <= kept || space.free >= free_before {
+                return Ok(());
+            }
+            free_before = space.free;
+            let pages = u32::try_from(space.free - kept).unwrap_or(u32::MAX);
+            let pages = pages.min(u32::try_from(self.giving_back.size()).unwrap_or(u32::MAX));
+            let purged = commit(shared, Purge::Space(pages), report).await?;
+            tokio::time::sleep(self.giving_back.took(purged.held)).await;
+        }
+    }
+}
+
+async fn keys(shared: &Shared, now: Timestamp, report: &mut Report) -> Result<u64, WriteError> {
+    let mut removed = 0;
+    loop {
+        let gone = step(shared, Purge::Keys(before(now, DAY), SMALL_STEP), report).await?;
+        removed += gone;
+        if gone < u64::from(SMALL_STEP) {
+            return Ok(removed);
+        }
+    }
+}
+
+/// Deleted webhooks whose events are all gone, a day after their deletion at the earliest.
+async fn webhooks(shared: &Shared, now: Timestamp, report: &mut Report) -> Result<u64, WriteError> {
+    let mut removed = 0;
+    loop {
+        let empty = shared.store.empty_webhooks(before(now, DAY), SMALL_STEP).await;
+        let empty = empty.map_err(unreadable)?;
+        if empty.is_empty() {
+            return Ok(removed);
+        }
+        let gone = step(shared, Purge::Webhooks(empty), report).await?;
+        if gone == 0 {
+            return Ok(removed);
+        }
+        removed += gone;
+    }
+}
+
+/// One of the steps whose size does not change.
+async fn step(shared: &Shared, what: Purge, report: &mut Report) -> Result<u64, WriteError> {
+    let purged = commit(shared, what, report).await?;
+    if purged.rows > 0 {
+        tokio::time::sleep(Pace::new(FIRST_STEP, VISIT).took(purged.held)).await;
+    }
+    Ok(purged.rows)
+}
+
+async fn commit(shared: &Shared, what: Purge, report: &mut Report) -> Result<Purged, WriteError> {
+    let purged = shared.persistence.commit(Write::Purge, what).await?;
+    report.steps += 1;
+    report.longest = report.longest.max(purged.held);
+    Ok(purged)
+}
+
+fn before(now: Timestamp, age: Duration) -> Timestamp {
+    Timestamp(now.0.saturating_sub(i64::try_from(age.as_millis()).unwrap_or(i64::MAX)))
+}
+
+fn unreadable(error: wharf_store::StoreError) -> WriteError {
+    WriteError::Unavailable(error.to_string())
+}
