@@ -17,7 +17,8 @@ macro_rules! connection_columns {
 macro_rules! webhook_columns {
     () => {
         "id, client_id, phone_number, webhook_url, is_active, status, failure_count, max_retries, last_error, \
-         last_success_at, last_attempt_at, metadata, hub_signature, created_at, updated_at, deleted_at"
+         last_success_at, last_attempt_at, metadata, hub_signature, max_in_flight, max_per_second, timeout_ms, ordering, \
+         retry_client_errors, recovery, header_names, created_at, updated_at, deleted_at"
     };
 }
 macro_rules! event_columns {
@@ -116,6 +117,19 @@ statements! {
          WHERE id = $2 AND client_id = $1 AND deleted_at IS NULL RETURNING ",
         webhook_columns!()
     );
+    SET_COURTESY = "UPDATE whatsapp_webhooks \
+        SET max_in_flight = $3, max_per_second = $4, timeout_ms = $5, ordering = $6, retry_client_errors = $7, recovery = $8 \
+        WHERE id = $2 AND client_id = $1 AND deleted_at IS NULL";
+    SET_HEADERS = "UPDATE whatsapp_webhooks SET header_names = $3, headers_sealed = $4, updated_at = $5 \
+        WHERE id = $2 AND client_id = $1 AND deleted_at IS NULL";
+    SEALED_HEADERS = "SELECT headers_sealed FROM whatsapp_webhooks \
+        WHERE id = $2 AND client_id = $1 AND headers_sealed IS NOT NULL";
+    ANY_HEADERS = "SELECT id, headers_sealed FROM whatsapp_webhooks WHERE headers_sealed IS NOT NULL LIMIT 1";
+    DEACTIVATE_WEBHOOK = concat!(
+        "UPDATE whatsapp_webhooks SET is_active = false, last_error = $3, updated_at = $4 \
+         WHERE id = $2 AND client_id = $1 AND deleted_at IS NULL RETURNING ",
+        webhook_columns!()
+    );
     DELETE_WEBHOOK = "UPDATE whatsapp_webhooks SET deleted_at = $3, updated_at = $3 \
         WHERE id = $2 AND client_id = $1 AND deleted_at IS NULL";
     WEBHOOK_SECRETS = "SELECT sealed, expires_at FROM whatsapp_webhook_secrets \
@@ -154,6 +168,15 @@ statements! {
         WHERE webhook_id = $1 AND status = 'pending' AND next_retry_at IS NOT NULL";
     DUE_HEADS = include_str!("../queries/sqlite/due_heads.sql");
     DUE_EVENTS = include_str!("../queries/sqlite/due_events.sql");
+    // Each pending event by itself, in the order of whatsapp_webhook_events_pending.
+    DUE_SINGLES = "SELECT e.chat, e.id, e.seq, e.chat, e.attempt_count, e.budget_start, e.next_retry_at, e.payload \
+        FROM whatsapp_webhook_events e \
+        WHERE e.webhook_id = $1 AND e.status = 'pending' AND (e.chat, e.seq) > ($2, $3) ORDER BY e.chat, e.seq LIMIT $4";
+    PARKED_EVENTS = "SELECT id, seq, next_retry_at FROM whatsapp_webhook_events \
+        WHERE webhook_id = $1 AND status = 'failed' AND next_retry_at IS NOT NULL AND seq > $2 ORDER BY seq LIMIT $3";
+    REVIVE_EVENT = "UPDATE whatsapp_webhook_events SET status = 'pending', next_retry_at = NULL \
+        WHERE id = $2 AND webhook_id = $1 AND status = 'failed' AND next_retry_at IS NOT NULL \
+        RETURNING webhook_id, id, seq, chat, attempt_count, budget_start, next_retry_at, payload";
     EVENT_TO_RENEW = "SELECT e.status, w.is_active, w.deleted_at IS NOT NULL \
         FROM whatsapp_webhook_events e JOIN whatsapp_webhooks w ON w.id = e.webhook_id \
         WHERE e.id = $2 AND e.client_id = $1";

@@ -14,7 +14,11 @@
 //! Each attempt, each [`Effect::Record`], each load and each renewal has to be answered. Answering twice does no harm.
 
 mod catch_up;
+mod doubt;
+mod pace;
+mod recovery;
 mod window;
+mod words;
 
 #[cfg(test)]
 mod tests;
@@ -22,152 +26,41 @@ mod tests;
 use std::time::Duration;
 
 use crate::{
-    AttemptOutcome, AttemptResult, EventId, EventStatus, PendingEvent, Timestamp, WebhookId, retry::wait_after,
+    AttemptOutcome, AttemptResult, EventId, EventStatus, Ordering, PendingEvent, Recovery, Timestamp, WebhookId,
+    fair::Standing, retry::wait_after,
 };
 
 use catch_up::{CatchUp, Change};
 pub use catch_up::{DueChat, DuePage, DueQuery};
+use doubt::Doubt;
+use pace::Pace;
+use recovery::Recoveries;
 use window::Window;
+pub use words::{DeliveryConfig, DeliveryEvent, DeliverySnapshot, Effect, ParkedEvent, RetryAnswer};
 
 /// Events held in memory per webhook. Enough that a refill is rare, little enough that a thousand dead receivers fit.
 pub const WINDOW: usize = if cfg!(test) { 16 } else { 256 };
 /// How long an outcome that the store refused waits before it is offered again.
 const RECORD_AGAIN_AFTER: Duration = Duration::from_secs(1);
-
-/// What the machine has to know of its webhook; given at the start and after every change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DeliveryConfig {
-    /// Whether attempts are made at all.
-    pub is_active: bool,
-    /// Attempts in one budget, 1 to 20.
-    pub max_retries: u32,
-    /// Attempts at once.
-    pub max_in_flight: usize,
-}
-
-/// What happened.
-#[derive(Debug, Clone, PartialEq)]
-pub enum DeliveryEvent {
-    /// The webhook was changed.
-    Configured(DeliveryConfig),
-    /// An event was committed.
-    Arrived(PendingEvent),
-    /// A sweep brought chats; `generation` is that of its [`Effect::Load`].
-    Loaded {
-        /// Which load this answers.
-        generation: u64,
-        /// What it found.
-        page: DuePage,
-    },
-    /// A sweep could not read the store.
-    LoadFailed {
-        /// Which load this answers.
-        generation: u64,
-    },
-    /// An attempt ended.
-    AttemptFinished {
-        /// The event.
-        event_id: EventId,
-        /// The attempt's number.
-        attempt: u32,
-        /// How it ended.
-        result: AttemptResult,
-        /// 0.0 to 1.0, for the wait before the next one.
-        jitter: f64,
-    },
-    /// An attempt's outcome is in the store.
-    OutcomeCommitted {
-        /// The event.
-        event_id: EventId,
-        /// The attempt's number.
-        attempt: u32,
-    },
-    /// The store refused an outcome.
-    OutcomeRefused {
-        /// The event.
-        event_id: EventId,
-        /// The attempt's number.
-        attempt: u32,
-    },
-    /// A manual retry was committed.
-    Renewed(PendingEvent),
-    /// A manual retry was refused.
-    NotRenewed(EventId),
-    /// The timer of this generation fired.
-    TimerFired {
-        /// The generation of its [`Effect::SetTimer`].
-        generation: u64,
-    },
-    /// Wake-ups may have been lost: the store is read again. For the janitor's rounds; never needed when none was.
-    LookAgain,
-    /// The webhook was deleted, or the program stops: nothing new is started.
-    Closing,
-}
-
-/// What to do.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Effect {
-    /// Make this attempt.
-    Attempt {
-        /// The event.
-        event_id: EventId,
-        /// The attempt's number, from 1.
-        attempt: u32,
-        /// The body, where the window has it; else the store has.
-        payload: Option<bytes::Bytes>,
-    },
-    /// Commit this outcome.
-    Record(AttemptOutcome),
-    /// Read due chats from the store.
-    Load {
-        /// To be given back with the answer.
-        generation: u64,
-        /// What to read.
-        query: DueQuery,
-    },
-    /// Set the one timer, in place of any other.
-    SetTimer {
-        /// When.
-        at: Timestamp,
-        /// To be given back when it fires.
-        generation: u64,
-    },
-    /// Closing is over: nothing is under way any more.
-    Finished,
-}
-
-/// What to do with a request for a manual retry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RetryAnswer {
-    /// An attempt is under way, or another request for the same event is: nothing to do.
-    UnderWay,
-    /// Renew the event in the store, then tell the machine `Renewed` or `NotRenewed`.
-    Renew,
-}
-
-/// What a person may want to see of the machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DeliverySnapshot {
-    /// Events in the window.
-    pub window: usize,
-    /// Attempts and commits under way.
-    pub in_flight: usize,
-    /// Whether wake-ups are all that is needed: no backlog of chats is in the store.
-    pub following: bool,
-    /// Failures since the last success.
-    pub failure_count: u32,
-}
+/// The status by which a receiver says that it is gone for good, and what its webhook's `last_error` says then.
+const GONE: u16 = 410;
+const GONE_REASON: &str = "Client error (410): the receiver is gone, so the webhook was switched off";
 
 /// The machine of one webhook.
 #[derive(Debug)]
 pub struct Delivery {
     webhook_id: WebhookId,
     config: DeliveryConfig,
+    /// The ordering in effect: that of the configuration, once nothing of another one is under way.
+    ordering: Ordering,
     failure_count: u32,
     closing: bool,
     finished: bool,
     window: Window,
     catch_up: CatchUp,
+    pace: Pace,
+    doubt: Doubt,
+    recoveries: Recoveries,
     timer: Option<(Timestamp, u64)>,
     timer_generation: u64,
 }
@@ -178,11 +71,15 @@ impl Delivery {
         Self {
             webhook_id,
             config,
+            ordering: config.courtesy.ordering,
             failure_count,
             closing: false,
             finished: false,
             window: Window::default(),
             catch_up: CatchUp::new(),
+            pace: Pace::default(),
+            doubt: Doubt::default(),
+            recoveries: Recoveries::default(),
             timer: None,
             timer_generation: 0,
         }
@@ -214,28 +111,89 @@ impl Delivery {
         }
     }
 
+    /// What is known of the receiver, for the slot of an attempt.
+    pub fn standing(&self, now: Timestamp) -> Standing {
+        self.doubt.standing(now)
+    }
+
+    /// An attempt that was answered just now has to wait for its slot: it has not begun. Follow with
+    /// [`Delivery::granted`] when it has one.
+    pub fn awaits_slot(&mut self) {
+        self.pace.not_started(self.config.courtesy.max_per_second);
+        self.doubt.not_started();
+    }
+
+    /// An attempt that waited has its slot: answers whether it begins now, and what else there is to do. When it does
+    /// not (its webhook was switched off or asked to pause in the meantime), its event is as it was before.
+    pub fn granted(&mut self, now: Timestamp, event_id: EventId, attempt: u32) -> (bool, Vec<Effect>) {
+        let mut effects = Vec::new();
+        if self.window.running(event_id, attempt).is_none() {
+            return (false, effects);
+        }
+        let pace = self.config.courtesy.max_per_second;
+        if self.may_start() && self.pace.closed_until(now, pace).is_none() {
+            self.started(now);
+            return (true, effects);
+        }
+        self.window.put_back(event_id);
+        if self.closing {
+            self.window.drop_idle();
+        }
+        self.pump(now, &mut effects);
+        (false, effects)
+    }
+
     /// Takes what happened, answers what to do. A stale report changes nothing.
     pub fn step(&mut self, now: Timestamp, event: DeliveryEvent) -> Vec<Effect> {
         let mut effects = Vec::new();
         match event {
-            DeliveryEvent::Configured(config) => self.config = config,
-            DeliveryEvent::Arrived(event) => self.on_arrived(now, event),
-            DeliveryEvent::Loaded { generation, page } => self.catch_up.loaded(&mut self.window, now, generation, page),
+            DeliveryEvent::Configured(config) => self.on_configured(config),
+            DeliveryEvent::Arrived(event) => {
+                let event = self.in_lane(event);
+                self.on_arrived(now, event);
+            }
+            DeliveryEvent::Loaded { generation, page } => {
+                let page = self.page_in_lanes(page);
+                self.catch_up.loaded(&mut self.window, now, generation, page);
+            }
             DeliveryEvent::LoadFailed { generation } => self.catch_up.load_failed(now, generation),
             DeliveryEvent::AttemptFinished {
                 event_id,
                 attempt,
                 result,
                 jitter,
+                retry_after,
             } => {
-                self.on_attempt_finished(now, event_id, attempt, &result, jitter, &mut effects);
+                if let Some(budget_start) = self.window.running(event_id, attempt) {
+                    self.heed(now, &result, retry_after);
+                    let outcome = self.outcome(now, event_id, attempt, budget_start, &result, jitter);
+                    self.window.recording(outcome.clone());
+                    effects.push(Effect::Record(outcome));
+                }
             }
-            DeliveryEvent::OutcomeCommitted { event_id, attempt } => self.on_committed(event_id, attempt),
+            DeliveryEvent::OutcomeCommitted { event_id, attempt } => {
+                self.on_committed(now, event_id, attempt, &mut effects)
+            }
             DeliveryEvent::OutcomeRefused { event_id, attempt } => {
                 self.window.record_again_at(event_id, attempt, now + RECORD_AGAIN_AFTER);
             }
-            DeliveryEvent::Renewed(event) => self.on_renewed(now, event),
-            DeliveryEvent::NotRenewed(event_id) => self.window.release(event_id),
+            DeliveryEvent::Renewed(event) => {
+                let event = self.in_lane(event);
+                self.on_renewed(now, event);
+            }
+            DeliveryEvent::NotRenewed(event_id) => {
+                self.window.release(event_id);
+                self.recoveries.not_revived(now, event_id);
+            }
+            DeliveryEvent::ParkedLoaded { generation, parked } => {
+                for event_id in self.recoveries.loaded(now, generation, parked) {
+                    if self.window.hold(event_id) {
+                        effects.push(Effect::Revive(event_id));
+                    } else {
+                        self.recoveries.not_revived(now, event_id);
+                    }
+                }
+            }
             DeliveryEvent::TimerFired { generation } => {
                 if self.timer.is_none_or(|(_, current)| current != generation) {
                     return effects;
@@ -278,64 +236,127 @@ impl Delivery {
         }
     }
 
-    fn on_attempt_finished(
+    /// An owner that switches a webhook on again wants it tried now, whatever its receiver asked for before.
+    fn on_configured(&mut self, config: DeliveryConfig) {
+        if config.is_active && !self.config.is_active {
+            self.pace.resume();
+        }
+        if config.courtesy.recovery == Recovery::Auto && self.config.courtesy.recovery != Recovery::Auto {
+            self.recoveries.start_over();
+        }
+        self.config = config;
+    }
+
+    /// Without an order every event is a chat of its own, and all the rest is the same.
+    fn in_lane(&self, event: PendingEvent) -> PendingEvent {
+        match self.ordering {
+            Ordering::Chat => event,
+            Ordering::None => PendingEvent {
+                chat: event.id.to_string().into(),
+                ..event
+            },
+        }
+    }
+
+    fn page_in_lanes(&self, mut page: DuePage) -> DuePage {
+        if self.ordering == Ordering::None {
+            for chat in &mut page.chats {
+                let events = std::mem::take(&mut chat.events);
+                chat.events = events.into_iter().map(|event| self.in_lane(event)).collect();
+            }
+        }
+        page
+    }
+
+    /// What an answer says about the receiver, beyond its event.
+    fn heed(&mut self, now: Timestamp, result: &AttemptResult, retry_after: Option<Timestamp>) {
+        let http_status = result.http_status();
+        self.doubt
+            .ended(now, http_status.is_some(), self.window.in_flight() > 1);
+        if let (Some(429 | 503), Some(at)) = (http_status, retry_after) {
+            self.pace.pause_until(now, at);
+        }
+        if http_status == Some(GONE) {
+            // Until the store has it too, see `on_committed`.
+            self.config.is_active = false;
+        }
+    }
+
+    /// What an attempt's end means for its event and for the webhook's counter.
+    fn outcome(
         &mut self,
         now: Timestamp,
         event_id: EventId,
         attempt: u32,
+        budget_start: u32,
         result: &AttemptResult,
         jitter: f64,
-        effects: &mut Vec<Effect>,
-    ) {
-        let Some(budget_start) = self.window.running(event_id, attempt) else {
-            return;
-        };
+    ) -> AttemptOutcome {
         let in_budget = attempt.saturating_sub(budget_start);
+        let http_status = result.http_status();
+        let retried = http_status.is_some_and(|status| self.config.courtesy.retry_client_errors.contains(status));
         let failure = result.failure();
         let (status, next_retry_at) = match &failure {
             None => (EventStatus::Delivered, None),
-            Some(failure) if !failure.retry => (EventStatus::Failed, None),
+            Some(failure) if !failure.retry && !retried => (EventStatus::Failed, None),
             Some(_) => {
-                let next = Some(now + wait_after(in_budget, jitter));
-                let exhausted = in_budget >= self.config.max_retries;
-                (
-                    if exhausted {
-                        EventStatus::Failed
-                    } else {
-                        EventStatus::Pending
-                    },
-                    next,
-                )
+                let scheduled = now + wait_after(in_budget, jitter);
+                // Not before the receiver wants to be asked at all.
+                let next = Some(self.pace.paused_until(now).map_or(scheduled, |at| at.max(scheduled)));
+                if in_budget >= self.config.max_retries {
+                    (EventStatus::Failed, next)
+                } else {
+                    (EventStatus::Pending, next)
+                }
             }
         };
+        let revived = self.recoveries.attempted(event_id, status == EventStatus::Delivered);
+        if status == EventStatus::Delivered && self.failure_count > 0 {
+            self.recoveries.receiver_is_well();
+        }
         self.failure_count = match status {
             EventStatus::Delivered => 0,
+            // One that was counted when it failed first.
+            EventStatus::Failed if revived => self.failure_count.max(1),
             EventStatus::Failed => self.failure_count.saturating_add(1),
             EventStatus::Pending => self.failure_count,
         };
-        let outcome = AttemptOutcome {
+        AttemptOutcome {
             event_id,
             webhook_id: self.webhook_id,
             status,
             attempt,
-            http_status: result.http_status(),
+            http_status,
             response: result.response().map(str::to_owned),
             error: failure.map(|failure| failure.error),
             next_retry_at,
             finished_at: now,
             webhook_failure_count: self.failure_count,
-        };
-        self.window.recording(outcome.clone());
-        effects.push(Effect::Record(outcome));
+        }
     }
 
-    fn on_committed(&mut self, event_id: EventId, attempt: u32) {
-        if let Some(drained) = self.window.committed(event_id, attempt) {
-            self.catch_up.drained(&drained);
+    fn on_committed(&mut self, now: Timestamp, event_id: EventId, attempt: u32, effects: &mut Vec<Effect>) {
+        if let Some(committed) = self.window.committed(event_id, attempt) {
+            if committed.http_status == Some(GONE) && !self.closing {
+                effects.push(Effect::Deactivate(GONE_REASON));
+            }
+            self.recoveries.settled(now, event_id, committed.exhausted);
+            if let Some(drained) = committed.drained {
+                self.catch_up.drained(&drained);
+            }
         }
         if self.closing {
             self.window.drop_idle();
         }
+    }
+
+    fn may_start(&self) -> bool {
+        self.config.is_active && !self.closing && self.ordering == self.config.courtesy.ordering
+    }
+
+    fn started(&mut self, now: Timestamp) {
+        self.pace.started(now, self.config.courtesy.max_per_second);
+        self.doubt.started(now);
     }
 
     /// Starts what can be started, reads what has to be read, and sets the timer.
@@ -352,31 +373,64 @@ impl Delivery {
                 self.finished = true;
                 effects.push(Effect::Finished);
             }
-        } else if self.config.is_active {
-            while self.window.in_flight() < self.config.max_in_flight {
-                let Some((event_id, attempt, payload)) = self.window.start_next() else {
-                    break;
-                };
-                effects.push(Effect::Attempt {
-                    event_id,
-                    attempt,
-                    payload,
-                });
-            }
-            if let Some((generation, query)) = self.catch_up.next_load(&mut self.window, now) {
+        } else {
+            self.change_ordering();
+        }
+        let mut paced_until = None;
+        if self.may_start() {
+            paced_until = self.start_attempts(now, effects);
+            if let Some((generation, query)) = self.catch_up.next_load(&mut self.window, now, self.ordering) {
                 effects.push(Effect::Load { generation, query });
             }
+            if self.recovers() {
+                let at_once = (self.config.max_in_flight / 2).max(1);
+                effects.extend(self.recoveries.next(now, self.failure_count == 0, at_once));
+            }
         }
-        self.set_timer(effects);
+        self.set_timer(paced_until, effects);
     }
 
-    fn set_timer(&mut self, effects: &mut Vec<Effect>) {
-        let load_at = if self.config.is_active && !self.closing {
-            self.catch_up.wake_at()
-        } else {
-            None
-        };
-        let Some(at) = [self.window.next_due(), load_at].into_iter().flatten().min() else {
+    /// Starts what is ready; answers when the next may start when it is the pace that holds it back.
+    fn start_attempts(&mut self, now: Timestamp, effects: &mut Vec<Effect>) -> Option<Timestamp> {
+        while self.window.in_flight() < self.config.max_in_flight && self.window.has_ready() {
+            let closed_until = self.pace.closed_until(now, self.config.courtesy.max_per_second);
+            if closed_until.is_some() {
+                return closed_until;
+            }
+            let (event_id, attempt, payload) = self.window.start_next()?;
+            self.started(now);
+            effects.push(Effect::Attempt {
+                event_id,
+                attempt,
+                payload,
+            });
+        }
+        None
+    }
+
+    /// Another ordering cuts the queue into other lanes: what is under way ends under the old one, then the store is
+    /// read anew under the new one.
+    fn change_ordering(&mut self) {
+        let wanted = self.config.courtesy.ordering;
+        if self.ordering != wanted && self.window.in_flight() == 0 {
+            self.window.drop_idle();
+            self.catch_up.start_over();
+            self.ordering = wanted;
+        }
+    }
+
+    fn recovers(&self) -> bool {
+        self.config.courtesy.recovery == Recovery::Auto
+    }
+
+    fn set_timer(&mut self, paced_until: Option<Timestamp>, effects: &mut Vec<Effect>) {
+        let (mut load_at, mut recover_at) = (None, None);
+        if self.may_start() {
+            load_at = self.catch_up.wake_at();
+            recover_at = self.recoveries.wake_at().filter(|_| self.recovers());
+        }
+        let wanted = [self.window.next_due(), load_at, recover_at, paced_until];
+        let Some(at) = wanted.into_iter().flatten().min() else {
             self.timer = None;
             return;
         };
