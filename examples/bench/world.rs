@@ -5,8 +5,8 @@ use std::{error::Error, path::PathBuf, sync::Arc, time::Duration};
 use tempfile::TempDir;
 use wharf_actors::{Gateway, NewWebhook, Settings};
 use wharf_domain::{
-    ClientId, ConnectionKey, ConnectionStatus, EventStatus, IncomingMessage, PhoneNumber, Timestamp, WebhookId,
-    address::TargetPolicy,
+    ClientId, ConnectionKey, ConnectionStatus, Courtesy, EventStatus, IncomingMessage, OwnHeaders, PhoneNumber,
+    Timestamp, WebhookId, address::TargetPolicy,
 };
 use wharf_store::{EventFilter, Store, StoreOptions};
 use wharf_whatsapp::{ScriptedFactory, ScriptedHandle};
@@ -95,6 +95,8 @@ impl World {
                     is_active: true,
                     metadata: None,
                     hub_signature: false,
+                    courtesy: Courtesy::default(),
+                    headers: OwnHeaders::default(),
                 };
                 let webhook = self.gateway.register_webhook(self.client, new).await?.webhook;
                 Ok::<_, Failure>((webhook.phone_number, webhook.id))

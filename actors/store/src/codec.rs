@@ -10,8 +10,8 @@ use sqlx::{
 };
 use uuid::Uuid;
 use wharf_domain::{
-    Client, ClientId, Connection, ConnectionStatus, Event, EventId, EventStatus, PendingEvent, PhoneNumber, Timestamp,
-    Courtesy, HeaderNames, Ordering, Recovery, Webhook, WebhookId, WebhookStatus, courtesy::ClientErrors,
+    Client, ClientId, Connection, ConnectionStatus, Courtesy, Event, EventId, EventStatus, HeaderNames, Ordering,
+    PendingEvent, PhoneNumber, Recovery, Timestamp, Webhook, WebhookId, WebhookStatus, courtesy::ClientErrors,
 };
 
 /// A [`Timestamp`] in a column: Unix milliseconds.

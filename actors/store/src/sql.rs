@@ -21,6 +21,11 @@ macro_rules! webhook_columns {
          retry_client_errors, recovery, header_names, created_at, updated_at, deleted_at"
     };
 }
+macro_rules! single_columns {
+    () => {
+        "e.webhook_id, e.id, e.seq, e.chat, e.attempt_count, e.budget_start, e.next_retry_at, e.payload"
+    };
+}
 macro_rules! event_columns {
     () => {
         "seq, id, webhook_id, message_id, \"from\", \"to\", message_type, content, payload, status, attempt_count, \
@@ -168,10 +173,16 @@ statements! {
         WHERE webhook_id = $1 AND status = 'pending' AND next_retry_at IS NOT NULL";
     DUE_HEADS = include_str!("../queries/sqlite/due_heads.sql");
     DUE_EVENTS = include_str!("../queries/sqlite/due_events.sql");
-    // Each pending event by itself, in the order of whatsapp_webhook_events_pending.
-    DUE_SINGLES = "SELECT e.chat, e.id, e.seq, e.chat, e.attempt_count, e.budget_start, e.next_retry_at, e.payload \
-        FROM whatsapp_webhook_events e \
-        WHERE e.webhook_id = $1 AND e.status = 'pending' AND (e.chat, e.seq) > ($2, $3) ORDER BY e.chat, e.seq LIMIT $4";
+    // Each pending event by itself, in the order of whatsapp_webhook_events_pending: the rest of a chat, then the chats
+    // after it. As one comparison of rows SQLite would seek to the chat only, and read it from its beginning each time.
+    DUE_SINGLES_OF_CHAT = concat!(
+        "SELECT ", single_columns!(), " FROM whatsapp_webhook_events e \
+         WHERE e.webhook_id = $1 AND e.status = 'pending' AND e.chat = $2 AND e.seq > $3 ORDER BY e.seq LIMIT $4"
+    );
+    DUE_SINGLES_AFTER_CHAT = concat!(
+        "SELECT ", single_columns!(), " FROM whatsapp_webhook_events e \
+         WHERE e.webhook_id = $1 AND e.status = 'pending' AND e.chat > $2 ORDER BY e.chat, e.seq LIMIT $3"
+    );
     PARKED_EVENTS = "SELECT id, seq, next_retry_at FROM whatsapp_webhook_events \
         WHERE webhook_id = $1 AND status = 'failed' AND next_retry_at IS NOT NULL AND seq > $2 ORDER BY seq LIMIT $3";
     REVIVE_EVENT = "UPDATE whatsapp_webhook_events SET status = 'pending', next_retry_at = NULL \

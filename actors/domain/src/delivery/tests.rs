@@ -1,9 +1,11 @@
 //! Tests of the machine: the contract's table, and a model of the world around it that does everything at any time.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod courtesies;
 mod desk;
 mod model;
 mod properties;
+mod recoveries;
 mod retries;
 mod store;
 mod table;

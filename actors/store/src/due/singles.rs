@@ -1,6 +1,6 @@
 //! The backlog of a webhook whose events do not wait for each other: each is a chat of its own.
 
-use sqlx::{Row, SqliteConnection, query_scalar};
+use sqlx::{SqliteConnection, query_scalar};
 use wharf_domain::WebhookId;
 
 use super::count;
@@ -22,13 +22,23 @@ pub(super) async fn due_page(
     let (after_seq, after_chat) = place(query.after.as_deref());
     let visit = query.visit.clamp(1, VISIT);
     // One more says whether more follow.
-    let rows = sqlx::query(sql::DUE_SINGLES)
+    let wanted = count(visit) + 1;
+    let mut rows = sqlx::query(sql::DUE_SINGLES_OF_CHAT)
         .bind(webhook.0)
         .bind(after_chat)
         .bind(after_seq)
-        .bind(count(visit) + 1)
+        .bind(wanted)
         .fetch_all(&mut *connection)
         .await?;
+    if rows.len() <= visit {
+        let rest = sqlx::query(sql::DUE_SINGLES_AFTER_CHAT)
+            .bind(webhook.0)
+            .bind(after_chat)
+            .bind(wanted.saturating_sub(count(rows.len())).max(1))
+            .fetch_all(&mut *connection)
+            .await?;
+        rows.extend(rest);
+    }
     let mut page = DuePage::default();
     let mut last = None;
     for (visited, row) in rows.iter().enumerate() {

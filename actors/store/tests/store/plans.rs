@@ -5,11 +5,12 @@ use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection, query, sqlite::Sqli
 use crate::database::Database;
 
 /// Statements that may read a whole table, and why that is nothing to worry about.
-const MAY_SCAN: [(&str, &str); 6] = [
+const MAY_SCAN: [(&str, &str); 7] = [
     ("CLIENTS", "asks for all of them"),
     ("REMOVED_CLIENTS", "a small table, at the start and by the janitor"),
     ("DELETED_WEBHOOKS_WITH_PENDING", "a small table, by the janitor"),
     ("ANY_SECRET", "reads one row, at the start"),
+    ("ANY_HEADERS", "at the start, and only where nothing else is sealed"),
     ("PURGE_WEBHOOKS", "a small table, by the janitor"),
     ("RETENTION_STEP", "begins at a seq and ends after a number of rows"),
 ];
@@ -82,6 +83,18 @@ async fn the_backlog_is_read_from_its_index_alone() {
         (
             "NEXT_DUE_AT",
             "SEARCH whatsapp_webhook_events USING COVERING INDEX whatsapp_webhook_events_retry",
+        ),
+        (
+            "DUE_SINGLES_OF_CHAT",
+            "SEARCH e USING INDEX whatsapp_webhook_events_pending (webhook_id=? AND chat=? AND rowid>?)",
+        ),
+        (
+            "DUE_SINGLES_AFTER_CHAT",
+            "SEARCH e USING INDEX whatsapp_webhook_events_pending (webhook_id=? AND chat>?)",
+        ),
+        (
+            "PARKED_EVENTS",
+            "SEARCH whatsapp_webhook_events USING INDEX whatsapp_webhook_events_parked (webhook_id=? AND rowid>?)",
         ),
         (
             "EVENTS_FAILED",
