@@ -267,9 +267,9 @@ fn carry_out(myself: &ActorRef<Message>, state: &mut State, effects: Vec<Effect>
                 let task = load_parked(myself.clone(), shared, webhook_id, generation, after, limit);
                 spawn(myself, state, task);
             }
-            Effect::Revive(event_id) => {
+            Effect::Revive(events) => {
                 let (shared, webhook_id) = (Arc::clone(&state.args.shared), state.args.webhook_id);
-                let task = revive(myself.clone(), shared, webhook_id, event_id);
+                let task = revive(myself.clone(), shared, webhook_id, events);
                 spawn(myself, state, task);
             }
             Effect::Deactivate(reason) => {
@@ -339,20 +339,22 @@ async fn load_parked(
     let _stopped = myself.cast(Message::Happened(DeliveryEvent::ParkedLoaded { generation, parked }));
 }
 
-async fn revive(myself: ActorRef<Message>, shared: Arc<Shared>, webhook_id: WebhookId, event_id: EventId) {
-    let revived = shared
-        .persistence
-        .commit(Write::ReviveEvent, (webhook_id, event_id))
-        .await;
-    let unknown = revived.is_err();
-    let event = match revived {
-        Ok(Some(revived)) => DeliveryEvent::Renewed(revived.event),
-        _ => DeliveryEvent::NotRenewed(event_id),
-    };
-    let _stopped = myself.cast(Message::Happened(event));
-    if unknown {
-        // It may be committed all the same, its answer lost.
-        let _stopped = myself.cast(Message::Happened(DeliveryEvent::LookAgain));
+async fn revive(myself: ActorRef<Message>, shared: Arc<Shared>, webhook_id: WebhookId, events: Vec<EventId>) {
+    for event_id in events {
+        let revived = shared
+            .persistence
+            .commit(Write::ReviveEvent, (webhook_id, event_id))
+            .await;
+        let unknown = revived.is_err();
+        let event = match revived {
+            Ok(Some(revived)) => DeliveryEvent::Renewed(revived.event),
+            _ => DeliveryEvent::NotRenewed(event_id),
+        };
+        let _stopped = myself.cast(Message::Happened(event));
+        if unknown {
+            // It may be committed all the same, its answer lost.
+            let _stopped = myself.cast(Message::Happened(DeliveryEvent::LookAgain));
+        }
     }
 }
 

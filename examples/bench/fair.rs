@@ -30,7 +30,11 @@ pub(crate) async fn run(fair: &Fair, store: Option<&str>) -> Result<Value, Failu
     let (mut well, mut holes) = (Vec::new(), Vec::new());
     let each = (fair.webhooks / 2 / fair.clients.max(1)).max(1);
     for client in world.clients(fair.clients.max(1)).await? {
-        well.extend(world.more_lines(client, 0..each, &format!("http://{}/ok", healthy.address)).await?);
+        well.extend(
+            world
+                .more_lines(client, 0..each, &format!("http://{}/ok", healthy.address))
+                .await?,
+        );
         let target = format!("http://{}/hang", dead.address);
         holes.extend(world.more_lines(client, each..2 * each, &target).await?);
     }

@@ -49,7 +49,12 @@ async fn what_is_asked_for_is_shown_changed_and_refused_by_name() {
     let patch = json!({"max_in_flight": null, "max_per_second": null, "headers": {}, "recovery": "manual"});
     let changed = world.api().patch(&path, patch).await.expect(StatusCode::OK);
     assert_eq!(
-        [&changed["max_in_flight"], &changed["max_per_second"], &changed["headers"], &changed["timeout_ms"]],
+        [
+            &changed["max_in_flight"],
+            &changed["max_per_second"],
+            &changed["headers"],
+            &changed["timeout_ms"]
+        ],
         [&json!(null), &json!(null), &json!({}), &json!(1500)]
     );
     for (field, value) in [
@@ -84,12 +89,18 @@ async fn own_headers_are_sent_changed_and_found_nowhere_else() {
     world.text("2").await;
     world.api().wait_for_events(&webhook, "delivered", 2).await;
     world.restart_gateway().await;
-    world.api().wait_for_status(&format!("/api/whatsapp/connections/{NUMBER}"), "connected").await;
+    world
+        .api()
+        .wait_for_status(&format!("/api/whatsapp/connections/{NUMBER}"), "connected")
+        .await;
     world.text("3").await;
     world.api().wait_for_events(&webhook, "delivered", 3).await;
     let requests = world.receiver.requests();
     let sent: Vec<_> = requests.iter().map(|request| request.header("authorization")).collect();
-    assert_eq!(sent, [Some("Bearer hunter2"), Some("Bearer hunter3"), Some("Bearer hunter3")]);
+    assert_eq!(
+        sent,
+        [Some("Bearer hunter2"), Some("Bearer hunter3"), Some("Bearer hunter3")]
+    );
     assert!(requests.iter().all(|request| request.header("x-pier") == Some("2")));
     world.stop_gateway().await;
     for file in ["wharf.db", "wharf.db-wal"] {
@@ -128,12 +139,22 @@ async fn a_receiver_that_is_gone_switches_its_webhook_off() {
     let path = format!("/api/webhooks/{webhook}");
     let off = world.api().wait_for_status(&path, "inactive").await;
     assert_eq!(off["is_active"], false);
-    assert!(off["last_error"].as_str().unwrap().starts_with("Client error (410)"), "{off}");
+    assert!(
+        off["last_error"].as_str().unwrap().starts_with("Client error (410)"),
+        "{off}"
+    );
     let event = world.api().wait_for_events(&webhook, "failed", 1).await.remove(0);
-    assert_eq!((&event["error"], &event["next_retry_at"]), (&json!("Client error (410)"), &json!(null)));
+    assert_eq!(
+        (&event["error"], &event["next_retry_at"]),
+        (&json!("Client error (410)"), &json!(null))
+    );
     world.text("2").await;
     world.api().wait_for_events(&webhook, "pending", 1).await;
-    world.api().patch(&path, json!({"is_active": true})).await.expect(StatusCode::OK);
+    world
+        .api()
+        .patch(&path, json!({"is_active": true}))
+        .await
+        .expect(StatusCode::OK);
     world.api().wait_for_events(&webhook, "delivered", 1).await;
     assert_eq!(world.receiver.count(), 2, "nothing was posted while it was off");
     world.stop().await;
@@ -177,7 +198,9 @@ async fn parked_events_go_out_by_themselves_once_the_receiver_is_well() {
     world.api().wait_for_events(&webhook, "delivered", 3).await;
     let requests = world.receiver.requests();
     let ids = |requests: &[wharf_support::Recorded]| -> Vec<String> {
-        let ids = requests.iter().map(|request| request.header("webhook-id").unwrap().to_owned());
+        let ids = requests
+            .iter()
+            .map(|request| request.header("webhook-id").unwrap().to_owned());
         ids.collect()
     };
     let (first, last) = (ids(&requests[..3]), ids(&requests[requests.len() - 3..]));
@@ -212,7 +235,10 @@ async fn a_pace_is_kept() {
     let all = requests[7].at - requests[0].at;
     assert!(all >= Duration::from_millis(1600), "{all:?}");
     wait_until("nothing is pending", WITHIN, || async {
-        let pending = world.api().get(&format!("/api/webhooks/{webhook}/events?status=pending")).await;
+        let pending = world
+            .api()
+            .get(&format!("/api/webhooks/{webhook}/events?status=pending"))
+            .await;
         pending.body["data"].as_array().unwrap().is_empty()
     })
     .await;

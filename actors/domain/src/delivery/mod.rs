@@ -186,12 +186,16 @@ impl Delivery {
                 self.recoveries.not_revived(now, event_id);
             }
             DeliveryEvent::ParkedLoaded { generation, parked } => {
-                for event_id in self.recoveries.loaded(now, generation, parked) {
-                    if self.window.hold(event_id) {
-                        effects.push(Effect::Revive(event_id));
-                    } else {
-                        self.recoveries.not_revived(now, event_id);
+                let mut revived = self.recoveries.loaded(now, generation, parked);
+                revived.retain(|event_id| {
+                    let held = self.window.hold(*event_id);
+                    if !held {
+                        self.recoveries.not_revived(now, *event_id);
                     }
+                    held
+                });
+                if !revived.is_empty() {
+                    effects.push(Effect::Revive(revived));
                 }
             }
             DeliveryEvent::TimerFired { generation } => {

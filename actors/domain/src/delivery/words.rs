@@ -114,9 +114,9 @@ pub enum Effect {
         /// At the most.
         limit: usize,
     },
-    /// Make this parked event pending again in the store, due now, without a fresh budget; then tell the machine
-    /// `Renewed` or `NotRenewed`.
-    Revive(EventId),
+    /// Make these parked events pending again in the store, due now, without a fresh budget: one after another, so that
+    /// none overtakes another of its chat. Tell the machine `Renewed` or `NotRenewed` of each.
+    Revive(Vec<EventId>),
     /// The receiver is gone for good: switch the webhook off in the store, for this reason.
     Deactivate(&'static str),
     /// Set the one timer, in place of any other.

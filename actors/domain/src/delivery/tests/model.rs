@@ -277,7 +277,10 @@ impl World {
                     self.parked = Some((generation, after, limit));
                     self.parked_reads += 1;
                 }
-                Effect::Revive(event_id) => self.writes.push_back(Write::Revival(number(event_id))),
+                Effect::Revive(events) => {
+                    let revivals = events.into_iter().map(|event_id| Write::Revival(number(event_id)));
+                    self.writes.extend(revivals);
+                }
                 Effect::Deactivate(reason) => assert!(reason.contains("410") && !self.closing),
                 Effect::SetTimer { at, generation } => {
                     assert!(at > self.now, "a timer that fires at once");

@@ -89,7 +89,7 @@ fn the_oldest_parked_event_is_the_probe_and_its_success_lets_the_others_out() {
     // Not before its schedule says; then the store is asked again, for what may have changed.
     let effects = desk.wait(&timer, Duration::from_secs(5));
     let effects = desk.answer(read(&effects).0, &[(1, due)]);
-    assert_eq!(effects, [Effect::Revive(id(1))]);
+    assert_eq!(effects, [Effect::Revive(vec![id(1)])]);
     assert_eq!(desk.revived(1, 1), [with_body(1, 2)]);
     let outcome = desk.end(1, 2, answered(503));
     assert_eq!(
@@ -102,7 +102,10 @@ fn the_oldest_parked_event_is_the_probe_and_its_success_lets_the_others_out() {
     let due = desk.now + Duration::from_secs(10);
     let timer = desk.answer(read(&effects).0, &[(1, due)]);
     let effects = desk.wait(&timer, Duration::from_secs(10));
-    assert_eq!(desk.answer(read(&effects).0, &[(1, due)]), [Effect::Revive(id(1))]);
+    assert_eq!(
+        desk.answer(read(&effects).0, &[(1, due)]),
+        [Effect::Revive(vec![id(1)])]
+    );
     desk.revived(1, 2);
     assert_eq!(desk.end(1, 3, answered(200)).status, EventStatus::Delivered);
 
@@ -112,11 +115,7 @@ fn the_oldest_parked_event_is_the_probe_and_its_success_lets_the_others_out() {
     assert_eq!((after, limit), (-1, 2));
     let later = desk.now + Duration::from_secs(3000);
     let effects = desk.answer(generation, &[(2, later), (3, later)]);
-    assert_eq!(
-        effects,
-        [Effect::Revive(id(2)), Effect::Revive(id(3))],
-        "whatever their schedule"
-    );
+    assert_eq!(effects, [Effect::Revive(vec![id(2), id(3)])], "whatever their schedule");
 }
 
 #[test]
@@ -126,7 +125,10 @@ fn a_store_that_refuses_is_not_hammered() {
     desk.end(1, 1, answered(503));
     let effects = desk.commit(1, 1);
     let past = desk.now;
-    assert_eq!(desk.answer(read(&effects).0, &[(1, past)]), [Effect::Revive(id(1))]);
+    assert_eq!(
+        desk.answer(read(&effects).0, &[(1, past)]),
+        [Effect::Revive(vec![id(1)])]
+    );
     let timer = desk.step(DeliveryEvent::NotRenewed(id(1)));
     let effects = desk.wait(&timer, Duration::from_secs(1));
     let generation = read(&effects).0;
@@ -135,7 +137,10 @@ fn a_store_that_refuses_is_not_hammered() {
         parked: None,
     });
     let effects = desk.wait(&timer, Duration::from_secs(1));
-    assert_eq!(desk.answer(read(&effects).0, &[(1, past)]), [Effect::Revive(id(1))]);
+    assert_eq!(
+        desk.answer(read(&effects).0, &[(1, past)]),
+        [Effect::Revive(vec![id(1)])]
+    );
 }
 
 #[test]
