@@ -183,7 +183,8 @@ statements! {
         "SELECT ", single_columns!(), " FROM whatsapp_webhook_events e \
          WHERE e.webhook_id = $1 AND e.status = 'pending' AND e.chat > $2 ORDER BY e.chat, e.seq LIMIT $3"
     );
-    PARKED_EVENTS = "SELECT id, seq, next_retry_at FROM whatsapp_webhook_events \
+    // Named, because SQLite takes the list's index otherwise and reads every event that a receiver refused.
+    PARKED_EVENTS = "SELECT id, seq, next_retry_at FROM whatsapp_webhook_events INDEXED BY whatsapp_webhook_events_parked \
         WHERE webhook_id = $1 AND status = 'failed' AND next_retry_at IS NOT NULL AND seq > $2 ORDER BY seq LIMIT $3";
     REVIVE_EVENT = "UPDATE whatsapp_webhook_events SET status = 'pending', next_retry_at = NULL \
         WHERE id = $2 AND webhook_id = $1 AND status = 'failed' AND next_retry_at IS NOT NULL \

@@ -34,7 +34,7 @@ pub(super) async fn due_page(
         let rest = sqlx::query(sql::DUE_SINGLES_AFTER_CHAT)
             .bind(webhook.0)
             .bind(after_chat)
-            .bind(wanted.saturating_sub(count(rows.len())).max(1))
+            .bind(wanted.saturating_sub(i64::try_from(rows.len()).unwrap_or(i64::MAX)))
             .fetch_all(&mut *connection)
             .await?;
         rows.extend(rest);
