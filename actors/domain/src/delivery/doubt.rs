@@ -5,9 +5,10 @@ use std::time::Duration;
 use crate::{Timestamp, fair::Standing};
 
 /// Attempts at once at a receiver that has not answered anything yet; more of them are doubtful.
-const UNHEARD: u32 = 2;
-/// A receiver with attempts under way that answers none of them for so long is in doubt.
-const SILENCE: Duration = Duration::from_secs(1);
+const UNHEARD: u32 = 1;
+/// A receiver with attempts under way that answers none of them for so long is in doubt. Half of a client's 64 slots and
+/// one more for each of 25 dead receivers leave some; with two each nothing was left (`load fair --rate 100`).
+const SILENCE: Duration = Duration::from_millis(500);
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -69,8 +70,8 @@ mod tests {
         assert_eq!(doubt.standing(at(1)), Standing::Doubtful, "nothing was heard of it yet");
         doubt.ended(at(20), true, true);
         assert_eq!(doubt.standing(at(20)), Standing::Sound);
-        assert_eq!(doubt.standing(at(1020)), Standing::Sound);
-        assert_eq!(doubt.standing(at(1021)), Standing::Doubtful, "silent for a second");
+        assert_eq!(doubt.standing(at(520)), Standing::Sound);
+        assert_eq!(doubt.standing(at(521)), Standing::Doubtful, "silent for half a second");
         doubt.ended(at(1500), false, true);
         doubt.ended(at(1501), false, false);
         doubt.started(at(9000));
