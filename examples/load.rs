@@ -4,6 +4,8 @@
 //! commits (SQLite, WAL, synchronous=FULL), delivery actors, HTTP to a receiver in another process, outcomes committed.
 //! Prints one line of JSON. docs/BENCHMARKS.md says what the figures mean and how they compare.
 
+#[path = "bench/fair.rs"]
+mod fair;
 #[path = "bench/process.rs"]
 mod process;
 #[path = "bench/receiver.rs"]
@@ -77,6 +79,18 @@ enum Shape {
         #[arg(long, default_value_t = 15)]
         seconds: u64,
     },
+    /// Half of the webhooks are black holes: the other half's latencies alone, and among them.
+    Fair {
+        /// Messages per second, of each half.
+        #[arg(long, default_value_t = 100)]
+        rate: u64,
+        /// Seconds, of each measurement.
+        #[arg(long, default_value_t = 30)]
+        seconds: u64,
+        /// Clients that the webhooks belong to.
+        #[arg(long, default_value_t = 4)]
+        clients: usize,
+    },
     /// Nothing: what it costs to start with so many webhooks, and to have them.
     Idle,
     /// Registers the webhooks of `idle`.
@@ -111,6 +125,17 @@ async fn run(Options { shape, common }: Options) -> Result<Value, Failure> {
     match shape {
         Shape::Idle => return idle(&common).await,
         Shape::Register => return register(&common).await,
+        Shape::Fair { rate, seconds, clients } => {
+            let fair = fair::Fair {
+                // Half of them are as many as the other shapes have.
+                webhooks: common.webhooks * 2,
+                clients,
+                chats: common.chats,
+                rate,
+                seconds,
+            };
+            return fair::run(&fair, common.store.as_deref()).await;
+        }
         _ => {}
     }
     let receiver = Receiver::at(common.receiver.as_deref())?;
@@ -141,7 +166,7 @@ async fn run(Options { shape, common }: Options) -> Result<Value, Failure> {
             session.steady(rate.max(1), rate.max(1) * seconds).await?;
             ("steady", rate.max(1) * seconds, begin.elapsed())
         }
-        Shape::Idle | Shape::Register | Shape::Receiver { .. } => return Err("not a load".into()),
+        Shape::Idle | Shape::Register | Shape::Fair { .. } | Shape::Receiver { .. } => return Err("not a load".into()),
     };
     session.arrived(total).await?;
     let (seconds, cpu) = (begin.elapsed().as_secs_f64(), cpu_us()? - cpu);
@@ -209,26 +234,7 @@ impl Session {
 
     /// Injects `total` messages at `rate` per second, none of them waiting for another.
     async fn steady(&self, rate: u64, total: u64) -> Result<(), Failure> {
-        let mut injections = JoinSet::new();
-        let begin = Instant::now();
-        for n in 0..total {
-            let due = begin + Duration::from_nanos(1_000_000_000 / rate * n);
-            if due.saturating_duration_since(Instant::now()) > Duration::from_micros(500) {
-                tokio::time::sleep_until(due.into()).await;
-            }
-            let (lines, run, chats) = (Arc::clone(&self.lines), self.run, self.chats);
-            injections.spawn(async move { line(&lines, n).inject(run, n, chats).await });
-            while let Some(ended) = injections.try_join_next() {
-                ended??;
-            }
-            if n % rate == 0 {
-                progress(n, total);
-            }
-        }
-        while let Some(ended) = injections.join_next().await {
-            ended??;
-        }
-        Ok(())
+        steady(&self.lines, self.run, self.chats, rate, total).await
     }
 
     /// Waits until the receiver has all of them and every outcome is committed.
@@ -238,6 +244,29 @@ impl Session {
         }
         self.world.settled(&self.lines).await
     }
+}
+
+async fn steady(lines: &Arc<[Line]>, run: u64, chats: u64, rate: u64, total: u64) -> Result<(), Failure> {
+    let mut injections = JoinSet::new();
+    let begin = Instant::now();
+    for n in 0..total {
+        let due = begin + Duration::from_nanos(1_000_000_000 / rate * n);
+        if due.saturating_duration_since(Instant::now()) > Duration::from_micros(500) {
+            tokio::time::sleep_until(due.into()).await;
+        }
+        let lines = Arc::clone(lines);
+        injections.spawn(async move { line(&lines, n).inject(run, n, chats).await });
+        while let Some(ended) = injections.try_join_next() {
+            ended??;
+        }
+        if n % rate == 0 {
+            progress(n, total);
+        }
+    }
+    while let Some(ended) = injections.join_next().await {
+        ended??;
+    }
+    Ok(())
 }
 
 fn line(lines: &[Line], n: u64) -> &Line {

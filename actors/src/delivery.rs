@@ -5,18 +5,14 @@
 //! webhook's row and its pending events. Stops when the webhook is deleted or the tree stops, after the attempts under
 //! way have ended.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+mod attempt;
+
+use std::{sync::Arc, time::Duration};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
-use tokio::{
-    sync::{Semaphore, watch},
-    task::JoinSet,
-};
+use tokio::task::JoinSet;
 use wharf_domain::{
-    AttemptOutcome, AttemptResult, AttemptTiming, ClientId, EventId, PendingEvent, Timestamp, Webhook, WebhookId,
+    AttemptOutcome, AttemptResult, ClientId, EventId, HeaderNames, PendingEvent, Timestamp, Webhook, WebhookId,
     delivery::{Delivery, DeliveryConfig, DeliveryEvent, DeliverySnapshot, DueQuery, Effect, RetryAnswer},
 };
 use wharf_store::Renewal;
@@ -25,10 +21,11 @@ use wharf_store::Renewal;
 use crate::supervision::Crash;
 use crate::{
     clock,
+    delivery::attempt::{Aim, Attempt},
     keyring::Keyring,
     persistence::{Write, WriteError},
-    post::Post,
     shared::Shared,
+    slots::Permit,
     supervision::{DONE, guarded},
     tenant,
     timer::Timer,
@@ -36,15 +33,13 @@ use crate::{
 
 /// How long a delivery waits for something to do before it rests: a webhook that gets a message a minute stays awake.
 const REST_AFTER: Duration = Duration::from_secs(60);
-/// The pause before the payload of an attempt is asked for again when the store cannot be read.
-const READ_AGAIN_AFTER: Duration = Duration::from_millis(500);
+/// The pause before the store is asked again to switch a webhook off.
+const DEACTIVATE_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// What the actor is started with.
 pub(crate) struct Args {
     pub(crate) client_id: ClientId,
     pub(crate) webhook_id: WebhookId,
-    /// The client's slots for attempts.
-    pub(crate) client_slots: Arc<Semaphore>,
     pub(crate) shared: Arc<Shared>,
 }
 
@@ -75,6 +70,8 @@ pub(crate) enum Message {
         force: bool,
         reply: RpcReplyPort<RetryReply>,
     },
+    /// An attempt that waited for a slot has one.
+    SlotGranted(Attempt, Permit),
     /// Something that was begun has ended.
     Happened(DeliveryEvent),
     /// Tell the tenant if there has been nothing to do for a while.
@@ -105,13 +102,14 @@ pub(crate) struct State {
     args: Args,
     /// There from `Begin` on.
     machine: Option<Delivery>,
-    /// Changes with a PATCH.
-    url: Arc<str>,
-    /// What signs. Attempts look here when they have their slots, which may be long after they were begun.
-    keyring: watch::Sender<Arc<Keyring>>,
+    /// What attempts are made at from here on.
+    aim: Arc<Aim>,
+    /// What signs them, and what it was made of.
+    keyring: Arc<Keyring>,
     hub_signature: bool,
     /// When the machine was last told something, by the steady clock.
     last_step: Timestamp,
+    headers: HeaderNames,
     timer: Timer,
     /// Attempts and store calls under way; they end with the actor, so that a restarted one is alone.
     tasks: JoinSet<()>,
@@ -124,14 +122,21 @@ impl Actor for DeliveryActor {
 
     async fn pre_start(&self, myself: ActorRef<Message>, args: Args) -> Result<State, ActorProcessingErr> {
         myself.cast(Message::Begin)?;
-        let keyring = Keyring::new(args.client_id, args.webhook_id, false);
+        let keyring = Keyring::new(args.client_id, args.webhook_id, false, false);
+        let unknown = AttemptResult::Blocked {
+            detail: "the webhook has not been read yet".to_owned(),
+        };
         Ok(State {
             args,
             machine: None,
-            url: "".into(),
-            keyring: watch::Sender::new(Arc::new(keyring)),
+            aim: Arc::new(Aim {
+                target: Err(unknown),
+                timeout: Duration::ZERO,
+            }),
+            keyring: Arc::new(keyring),
             hub_signature: false,
             last_step: clock::steady(),
+            headers: HeaderNames::default(),
             timer: Timer::default(),
             tasks: JoinSet::new(),
         })
@@ -152,6 +157,7 @@ impl Actor for DeliveryActor {
                 let _asker_gone = reply.send(());
             }
             Message::RetryEvent { event_id, force, reply } => on_retry(&myself, state, event_id, force, reply),
+            Message::SlotGranted(attempt, permit) => attempt::on_granted(&myself, state, attempt, permit),
             Message::Happened(event) => step(&myself, state, event),
             Message::RestIfIdle => {
                 if is_idle(state) && clock::steady().since(state.last_step) >= REST_AFTER {
@@ -196,10 +202,17 @@ async fn on_begin(myself: &ActorRef<Message>, state: &mut State) -> Result<(), A
 }
 
 fn config(state: &State, webhook: &Webhook) -> DeliveryConfig {
+    let most = state.args.shared.settings.max_in_flight_per_webhook;
+    let asked = webhook
+        .courtesy
+        .max_in_flight
+        .and_then(|asked| usize::try_from(asked).ok());
     DeliveryConfig {
         is_active: webhook.is_active,
         max_retries: webhook.max_retries,
-        max_in_flight: state.args.shared.settings.max_in_flight_per_webhook,
+        // The configuration may allow less than it did when the webhook was registered.
+        max_in_flight: asked.map_or(most, |asked| asked.min(most)),
+        courtesy: webhook.courtesy,
     }
 }
 
@@ -211,20 +224,25 @@ fn on_changed(myself: &ActorRef<Message>, state: &mut State, webhook: &Webhook) 
 
 /// What attempts are made with; the machine knows nothing of it.
 fn take_over(state: &mut State, webhook: &Webhook) {
-    state.url = webhook.webhook_url.as_str().into();
-    if state.hub_signature != webhook.hub_signature {
+    state.aim = Arc::new(Aim {
+        target: state.args.shared.poster.target(&webhook.webhook_url),
+        timeout: webhook.courtesy.timeout(),
+    });
+    // Whoever changed the values of the headers has us told so, see `SecretsChanged`.
+    if (state.hub_signature, &state.headers) != (webhook.hub_signature, &webhook.headers) {
         state.hub_signature = webhook.hub_signature;
+        state.headers.clone_from(&webhook.headers);
         renew_keyring(state);
     }
 }
 
 /// The next attempt reads the secrets anew.
-fn renew_keyring(state: &State) {
+fn renew_keyring(state: &mut State) {
     let Args {
         client_id, webhook_id, ..
     } = state.args;
-    let keyring = Keyring::new(client_id, webhook_id, state.hub_signature);
-    state.keyring.send_replace(Arc::new(keyring));
+    let has_headers = !state.headers.0.is_empty();
+    state.keyring = Arc::new(Keyring::new(client_id, webhook_id, state.hub_signature, has_headers));
 }
 
 fn step(myself: &ActorRef<Message>, state: &mut State, event: DeliveryEvent) {
@@ -244,8 +262,9 @@ fn step(myself: &ActorRef<Message>, state: &mut State, event: DeliveryEvent) {
 }
 
 /// Whether stopping would forget nothing that the store does not tell.
-fn is_idle(state: &State) -> bool {
-    state.machine.as_ref().is_some_and(Delivery::is_idle)
+fn is_idle(state: &mut State) -> bool {
+    let now = clock::now();
+    state.machine.as_mut().is_some_and(|machine| machine.is_idle(now))
 }
 
 fn tell_tenant(state: &State, idle: bool) {
@@ -272,8 +291,13 @@ fn carry_out(myself: &ActorRef<Message>, state: &mut State, effects: Vec<Effect>
                 attempt,
                 payload,
             } => {
-                let task = attempt_task(myself.clone(), state, event_id, sequence, attempt, payload);
-                spawn(myself, state, task);
+                let attempt = Attempt {
+                    event_id,
+                    sequence,
+                    attempt,
+                    payload,
+                };
+                attempt::make(myself, state, attempt);
             }
             Effect::Record(outcome) => {
                 let task = record(myself.clone(), Arc::clone(&state.args.shared), outcome);
@@ -282,6 +306,28 @@ fn carry_out(myself: &ActorRef<Message>, state: &mut State, effects: Vec<Effect>
             Effect::Load { generation, query } => {
                 let (shared, webhook_id) = (Arc::clone(&state.args.shared), state.args.webhook_id);
                 let task = load(myself.clone(), shared, webhook_id, generation, query);
+                spawn(myself, state, task);
+            }
+            Effect::LoadParked {
+                generation,
+                after,
+                limit,
+            } => {
+                let (shared, webhook_id) = (Arc::clone(&state.args.shared), state.args.webhook_id);
+                let task = load_parked(myself.clone(), shared, webhook_id, generation, after, limit);
+                spawn(myself, state, task);
+            }
+            Effect::Revive(events) => {
+                let (shared, webhook_id) = (Arc::clone(&state.args.shared), state.args.webhook_id);
+                let task = revive(myself.clone(), shared, webhook_id, events);
+                spawn(myself, state, task);
+            }
+            Effect::Deactivate(reason) => {
+                let (shared, webhook) = (
+                    Arc::clone(&state.args.shared),
+                    (state.args.client_id, state.args.webhook_id),
+                );
+                let task = deactivate(myself.clone(), shared, webhook, reason);
                 spawn(myself, state, task);
             }
             Effect::SetTimer { at, generation } => set_timer(myself, state, at, generation),
@@ -305,84 +351,6 @@ fn set_timer(myself: &ActorRef<Message>, state: &mut State, at: Timestamp, gener
     });
 }
 
-/// One attempt: waits for a slot of the client and then for one of the process, so that a client which has used its
-/// slots up holds none that others could use; then posts, and reports.
-fn attempt_task(
-    myself: ActorRef<Message>,
-    state: &State,
-    event_id: EventId,
-    sequence: i64,
-    attempt: u32,
-    payload: Option<bytes::Bytes>,
-) -> impl Future<Output = ()> + Send + 'static {
-    let (shared, client_slots) = (Arc::clone(&state.args.shared), Arc::clone(&state.args.client_slots));
-    let (url, keyring) = (Arc::clone(&state.url), state.keyring.subscribe());
-    async move {
-        let Ok(_client_slot) = client_slots.acquire().await else {
-            return;
-        };
-        let Ok(_slot) = shared.slots.acquire().await else {
-            return;
-        };
-        let (started_at, began) = (clock::now(), Instant::now());
-        let result = match read_payload(&shared, event_id, payload).await {
-            Some(body) => {
-                let keyring = Arc::clone(&keyring.borrow());
-                match keyring.signer(&shared).await {
-                    Ok(signer) => {
-                        let timestamp = clock::now();
-                        let post = Post {
-                            url: &url,
-                            event_id,
-                            sequence,
-                            attempt,
-                            timestamp,
-                            signatures: signer.sign(event_id, timestamp, &body),
-                            body,
-                        };
-                        shared.poster.post(post).await
-                    }
-                    Err(error) => AttemptResult::Blocked {
-                        detail: error.to_string(),
-                    },
-                }
-            }
-            // Retention cannot have taken it: it is pending. Somebody deleted the row by hand.
-            None => AttemptResult::Blocked {
-                detail: "the event's row is gone".to_owned(),
-            },
-        };
-        tracing::debug!(event = %event_id, attempt, ?result, "attempt ended");
-        let jitter = clock::jitter();
-        let event = DeliveryEvent::AttemptFinished {
-            event_id,
-            attempt,
-            result,
-            timing: AttemptTiming {
-                started_at,
-                took: began.elapsed(),
-            },
-            jitter,
-        };
-        let _stopped = myself.cast(Message::Happened(event));
-    }
-}
-
-async fn read_payload(shared: &Shared, event_id: EventId, known: Option<bytes::Bytes>) -> Option<bytes::Bytes> {
-    if known.is_some() {
-        return known;
-    }
-    loop {
-        match shared.store.payload(event_id).await {
-            Ok(payload) => return payload,
-            Err(error) => {
-                tracing::warn!(event = %event_id, %error, "cannot read a payload; trying again");
-                tokio::time::sleep(READ_AGAIN_AFTER).await;
-            }
-        }
-    }
-}
-
 async fn record(myself: ActorRef<Message>, shared: Arc<Shared>, outcome: AttemptOutcome) {
     let (event_id, attempt) = (outcome.event_id, outcome.attempt);
     let event = match shared.persistence.commit(Write::RecordOutcome, outcome).await {
@@ -404,6 +372,65 @@ async fn load(myself: ActorRef<Message>, shared: Arc<Shared>, webhook_id: Webhoo
         }
     };
     let _stopped = myself.cast(Message::Happened(event));
+}
+
+async fn load_parked(
+    myself: ActorRef<Message>,
+    shared: Arc<Shared>,
+    webhook_id: WebhookId,
+    generation: u64,
+    after: i64,
+    limit: usize,
+) {
+    let parked = shared.store.parked_events(webhook_id, after, limit).await;
+    let parked = parked
+        .inspect_err(|error| tracing::warn!(webhook = %webhook_id, %error, "cannot read parked events; trying again"));
+    let parked = parked.ok();
+    let _stopped = myself.cast(Message::Happened(DeliveryEvent::ParkedLoaded { generation, parked }));
+}
+
+async fn revive(myself: ActorRef<Message>, shared: Arc<Shared>, webhook_id: WebhookId, events: Vec<EventId>) {
+    for event_id in events {
+        let revived = shared
+            .persistence
+            .commit(Write::ReviveEvent, (webhook_id, event_id))
+            .await;
+        let unknown = revived.is_err();
+        let event = match revived {
+            Ok(Some(revived)) => DeliveryEvent::Renewed(revived.event),
+            _ => DeliveryEvent::NotRenewed(event_id),
+        };
+        let _stopped = myself.cast(Message::Happened(event));
+        if unknown {
+            // It may be committed all the same, its answer lost.
+            let _stopped = myself.cast(Message::Happened(DeliveryEvent::LookAgain));
+        }
+    }
+}
+
+/// Ends when the store has it: until then a restart would begin anew, and be told `410` again.
+async fn deactivate(
+    myself: ActorRef<Message>,
+    shared: Arc<Shared>,
+    (client_id, webhook_id): (ClientId, WebhookId),
+    reason: &'static str,
+) {
+    loop {
+        let write = (client_id, webhook_id, reason);
+        match shared.persistence.commit(Write::DeactivateWebhook, write).await {
+            Ok(Some(webhook)) => {
+                tracing::info!(webhook = %webhook_id, reason, "a webhook was switched off");
+                let _stopped = myself.cast(Message::Changed(Box::new(webhook)));
+                return;
+            }
+            // Deleted meanwhile.
+            Ok(None) => return,
+            Err(error) => {
+                tracing::warn!(webhook = %webhook_id, %error, "a webhook was not switched off; trying again");
+                tokio::time::sleep(DEACTIVATE_AGAIN_AFTER).await;
+            }
+        }
+    }
 }
 
 fn on_retry(

@@ -9,8 +9,10 @@ use std::{sync::Arc, time::Duration};
 use ractor::{Actor, ActorRef};
 use serde::Serialize;
 use thiserror::Error;
-use tokio::sync::Semaphore;
-use wharf_domain::{ClientId, InvalidField, PhoneNumber, Timestamp, TokenHash, Webhook, signing::Secret};
+use wharf_domain::{
+    ClientId, Courtesy, InvalidField, OwnHeaders, PhoneNumber, Timestamp, TokenHash, Webhook, fair::Caps,
+    signing::Secret,
+};
 use wharf_store::{Store, StoreError};
 use wharf_whatsapp::LinkFactory;
 
@@ -22,6 +24,7 @@ use crate::{
     post::{Poster, PosterError, PosterOptions},
     root::{self, RootActor},
     shared::{Pacer, Settings, Shared},
+    slots::Slots,
     tenant,
     vault::{Vault, VaultError},
 };
@@ -41,6 +44,10 @@ pub struct NewWebhook {
     pub metadata: Option<serde_json::Map<String, serde_json::Value>>,
     /// Whether to sign as Meta does, too.
     pub hub_signature: bool,
+    /// What its deliveries shall be like.
+    pub courtesy: Courtesy,
+    /// Its own headers.
+    pub headers: OwnHeaders,
 }
 
 /// A webhook with its new secret: the only answers that show one.
@@ -151,8 +158,11 @@ impl Gateway {
     pub async fn start(settings: Settings, store: Store, links: Arc<dyn LinkFactory>) -> Result<Self, StartError> {
         let directory = Arc::new(Directory::default());
         let mut poster = PosterOptions::new(settings.targets);
-        poster.timeout = settings.attempt_timeout;
         poster.extra_roots_pem.clone_from(&settings.extra_roots_pem);
+        let caps = Caps {
+            total: settings.max_in_flight,
+            per_client: settings.max_in_flight_per_client,
+        };
         let shared = Arc::new(Shared {
             persistence: Persistence::new(Arc::clone(&directory)),
             directory,
@@ -161,7 +171,7 @@ impl Gateway {
             vault: Vault::open_for(&store, settings.secrets_key.as_ref()).await?,
             links,
             bulkheads: Bulkheads::start(settings.bulkheads).await?,
-            slots: Arc::new(Semaphore::new(settings.max_in_flight)),
+            slots: Slots::new(caps, settings.client_weights.clone()),
             pacer: Pacer::new(settings.session_starts_per_second),
             backlog: Backlog::new(store.clone(), settings.limits.pending_per_client),
             store,

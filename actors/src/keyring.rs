@@ -1,4 +1,5 @@
-//! What signs one webhook's deliveries, for its delivery actor: the only place where decrypted secrets stay.
+//! What signs one webhook's deliveries and the owner's headers that go with them, for its delivery actor: the only place
+//! where decrypted secrets stay.
 //!
 //! Read when the first attempt needs it, so that idle webhooks cost neither a query nor memory. After a change the
 //! actor puts an empty one in its place, and the next attempt reads what was committed.
@@ -10,9 +11,9 @@ use wharf_domain::{
     ClientId, WebhookId,
     signing::{Signer, SigningSecret},
 };
-use wharf_store::SealedSecret;
+use wharf_store::{SealedSecret, StoreError};
 
-use crate::{shared::Shared, vault::VaultError};
+use crate::{post::HeaderLines, shared::Shared, vault::VaultError};
 
 /// The pause before secrets are asked for again when the store cannot be read.
 const READ_AGAIN_AFTER: Duration = Duration::from_millis(500);
@@ -22,39 +23,42 @@ pub(crate) struct Keyring {
     client_id: ClientId,
     webhook_id: WebhookId,
     hub_signature: bool,
-    signer: OnceCell<Signer>,
+    /// Whether the webhook has own headers: those without cost no query.
+    has_headers: bool,
+    opened: OnceCell<Opened>,
+}
+
+/// What attempts need of it.
+pub(crate) struct Opened {
+    pub(crate) signer: Signer,
+    pub(crate) headers: HeaderLines,
 }
 
 impl Keyring {
     /// One that nothing was read into yet.
-    pub(crate) fn new(client_id: ClientId, webhook_id: WebhookId, hub_signature: bool) -> Self {
+    pub(crate) fn new(client_id: ClientId, webhook_id: WebhookId, hub_signature: bool, has_headers: bool) -> Self {
         Self {
             client_id,
             webhook_id,
             hub_signature,
-            signer: OnceCell::new(),
+            has_headers,
+            opened: OnceCell::new(),
         }
     }
 
-    /// What signs. Waits until the store can be read.
+    /// What signs, and what else is secret. Waits until the store can be read.
     ///
     /// # Errors
-    /// `Sealed` when the present secret does not open: its row was changed by hand. Sending unsigned what its owner
-    /// expects signed would be worse than not sending.
-    pub(crate) async fn signer(&self, shared: &Shared) -> Result<&Signer, VaultError> {
-        self.signer.get_or_try_init(|| self.read(shared)).await
+    /// `Sealed` when the present secret or the headers do not open: their row was changed by hand. Sending without what
+    /// its owner expects would be worse than not sending.
+    pub(crate) async fn opened(&self, shared: &Shared) -> Result<&Opened, VaultError> {
+        self.opened.get_or_try_init(|| self.read(shared)).await
     }
 
-    async fn read(&self, shared: &Shared) -> Result<Signer, VaultError> {
-        let sealed = loop {
-            match shared.store.secrets(self.client_id, self.webhook_id).await {
-                Ok(sealed) => break sealed,
-                Err(error) => {
-                    tracing::warn!(webhook = %self.webhook_id, %error, "cannot read secrets; trying again");
-                    tokio::time::sleep(READ_AGAIN_AFTER).await;
-                }
-            }
-        };
+    async fn read(&self, shared: &Shared) -> Result<Opened, VaultError> {
+        let sealed = self
+            .until_read(|| shared.store.secrets(self.client_id, self.webhook_id))
+            .await;
         let mut secrets = Vec::with_capacity(sealed.len());
         for SealedSecret { sealed, expires_at } in sealed {
             match shared.vault.open(self.webhook_id, &sealed) {
@@ -63,9 +67,34 @@ impl Keyring {
                 Err(error) => tracing::warn!(webhook = %self.webhook_id, %error, "a replaced secret is left out"),
             }
         }
-        Ok(Signer {
+        let signer = Signer {
             secrets,
             hub_signature: self.hub_signature,
-        })
+        };
+        let headers = self.read_headers(shared).await?;
+        Ok(Opened { signer, headers })
+    }
+
+    async fn read_headers(&self, shared: &Shared) -> Result<HeaderLines, VaultError> {
+        if !self.has_headers {
+            return Ok(HeaderLines::default());
+        }
+        let read = || shared.store.sealed_headers(self.client_id, self.webhook_id);
+        match self.until_read(read).await {
+            Some(sealed) => Ok(HeaderLines::new(&shared.vault.open_headers(self.webhook_id, &sealed)?)),
+            None => Ok(HeaderLines::default()),
+        }
+    }
+
+    async fn until_read<T, F: Future<Output = Result<T, StoreError>>>(&self, read: impl Fn() -> F) -> T {
+        loop {
+            match read().await {
+                Ok(value) => break value,
+                Err(error) => {
+                    tracing::warn!(webhook = %self.webhook_id, %error, "cannot read secrets; trying again");
+                    tokio::time::sleep(READ_AGAIN_AFTER).await;
+                }
+            }
+        }
     }
 }

@@ -26,6 +26,7 @@ mod post;
 mod root;
 mod session;
 mod shared;
+mod slots;
 mod supervision;
 mod tenant;
 mod tenants;

@@ -3,7 +3,7 @@
 //! **One deadline for everything.** Name look-up, connect, TLS, request and the whole answer share it; dropping the
 //! future of [`Poster::post`] aborts the request wherever it is.
 //!
-//! **Where it connects.** The URL is checked before the request, every address of a name when it is resolved for a
+//! **Where it connects.** The URL is checked when a delivery takes it over, every address of a name when it is resolved for a
 //! connection, and the connection goes to an address that passed: there is no second look-up in between that could
 //! answer differently (DNS rebinding). A pooled connection was opened the same way under the same policy, and is only
 //! used again for the same scheme, host and port. Redirects are not followed and no proxy is used, so nothing leads
@@ -14,7 +14,8 @@
 //! process it. After that nobody can tell whether the receiver acted on it, and an attempt is one POST: it ends
 //! `ECONNRESET`, and the next attempt carries the same `webhook-id`. [`POOL_IDLE`] keeps that rare.
 //!
-//! Beyond the contract's headers only what HTTP itself needs is sent: `host`, `content-length`, `accept: */*`.
+//! Beyond the contract's headers and the owner's only what HTTP itself needs is sent: `host`, `content-length`,
+//! `accept: */*`.
 
 mod failure;
 mod lookup;
@@ -28,21 +29,24 @@ use bytes::Bytes;
 use reqwest::{
     Client, Response, Version,
     dns::{Addrs, Name, Resolve, Resolving},
-    header::{CONTENT_TYPE, HeaderValue, TRANSFER_ENCODING},
+    header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, TRANSFER_ENCODING},
     redirect,
 };
 use thiserror::Error;
 use wharf_domain::{
-    AttemptResult, EventId, InvalidField, Timestamp,
+    AttemptResult, EventId, InvalidField, OwnHeaders, Timestamp,
     address::{TargetPolicy, Url, check_url},
     attempt::{RESPONSE_EXCERPT_BYTES, RESPONSE_READ_BYTES},
+    retry::retry_after_at,
     signing::Signatures,
 };
 
+use crate::clock;
 use lookup::{LookupError, Lookups};
 
-/// An attempt's time for everything (CONTRACT.md section 4).
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The time for a connection, TLS included, and for data that is never acknowledged, within an attempt's own deadline:
+/// a receiver that may take 30 s for its answer does not need them to be reached.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The wait for a name at registration: a person is waiting, and an unresolvable name is accepted anyway.
 const REGISTRATION_LOOKUP: Duration = Duration::from_secs(3);
 /// How long a connection is kept for the next attempt: less than the 5 s after which the common servers with the
@@ -64,8 +68,8 @@ const HTTP2_HEADER_BYTES: u32 = 16 * 1024;
 pub(crate) struct PosterOptions {
     /// Where it may post to.
     pub(crate) policy: TargetPolicy,
-    /// One attempt's time for everything.
-    pub(crate) timeout: Duration,
+    /// The time to reach a receiver.
+    pub(crate) connect_timeout: Duration,
     /// The `user-agent` header.
     pub(crate) user_agent: String,
     /// Certificates trusted next to the usual roots, as PEM; empty for none.
@@ -73,12 +77,12 @@ pub(crate) struct PosterOptions {
 }
 
 impl PosterOptions {
-    /// The contract's values: 10 s, `wharf/VERSION`, the usual roots.
+    /// The usual values: 10 s, `wharf/VERSION`, the usual roots.
     pub(crate) fn new(policy: TargetPolicy) -> Self {
         let user_agent = concat!("wharf/", env!("CARGO_PKG_VERSION")).to_owned();
         Self {
             policy,
-            timeout: ATTEMPT_TIMEOUT,
+            connect_timeout: CONNECT_TIMEOUT,
             user_agent,
             extra_roots_pem: String::new(),
         }
@@ -99,11 +103,34 @@ pub enum PosterError {
     Client(#[from] reqwest::Error),
 }
 
+/// A webhook's URL, read and checked once for all its attempts.
+#[derive(Clone)]
+pub(crate) struct Target {
+    url: Url,
+    /// Host and port, for details that people read. Never the path or the query: they may hold a receiver's secret.
+    name: String,
+}
+
+/// A webhook's own headers, made into what the HTTP client takes once for all its attempts.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct HeaderLines(HeaderMap);
+
+impl HeaderLines {
+    pub(crate) fn new(headers: &OwnHeaders) -> Self {
+        let line = |(name, value): (&str, &str)| {
+            let (name, mut value) = (name.parse::<HeaderName>().ok()?, HeaderValue::from_str(value).ok()?);
+            // Not in any debug output, and not in the table that HTTP/2 compresses with.
+            value.set_sensitive(true);
+            Some((name, value))
+        };
+        // They were checked when they were given; what HTTP would not take all the same is left out.
+        Self(headers.iter().filter_map(line).collect())
+    }
+}
+
 /// One attempt.
 #[derive(Debug, Clone)]
 pub(crate) struct Post<'a> {
-    /// The webhook's URL as it was registered.
-    pub(crate) url: &'a str,
     /// The event, the same on every attempt.
     pub(crate) event_id: EventId,
     /// The event's number among those of its phone number.
@@ -112,10 +139,31 @@ pub(crate) struct Post<'a> {
     pub(crate) attempt: u32,
     /// When this attempt starts.
     pub(crate) timestamp: Timestamp,
+    /// Its time for everything.
+    pub(crate) timeout: Duration,
+    /// The webhook's own headers.
+    pub(crate) headers: &'a HeaderLines,
     /// What signs this attempt; none of a webhook without a secret.
     pub(crate) signatures: Signatures,
     /// The payload, the same bytes on every attempt.
     pub(crate) body: Bytes,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Posted {
+    pub(crate) result: AttemptResult,
+    /// The answer's `Retry-After`.
+    pub(crate) retry_after: Option<Timestamp>,
+}
+
+impl From<AttemptResult> for Posted {
+    fn from(result: AttemptResult) -> Self {
+        Self {
+            result,
+            retry_after: None,
+        }
+    }
 }
 
 /// Posts to receivers. Clones share one client, its pool and its look-ups: make one per process.
@@ -124,14 +172,12 @@ pub(crate) struct Poster {
     client: Client,
     lookups: Arc<Lookups>,
     policy: TargetPolicy,
-    timeout: Duration,
 }
 
 impl fmt::Debug for Poster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Poster")
             .field("policy", &self.policy)
-            .field("timeout", &self.timeout)
             .finish_non_exhaustive()
     }
 }
@@ -158,12 +204,12 @@ impl Poster {
             .referer(false)
             .no_proxy()
             // Shared out over the addresses of a name, so that a dead first one leaves time for the second.
-            .connect_timeout(options.timeout)
+            .connect_timeout(options.connect_timeout)
             .pool_idle_timeout(POOL_IDLE)
             .pool_max_idle_per_host(POOL_IDLE_PER_HOST)
             // Nothing lives long enough to need probes; data that is never acknowledged ends its connection.
             .tcp_keepalive(None)
-            .tcp_user_timeout(options.timeout)
+            .tcp_user_timeout(options.connect_timeout)
             .http2_keep_alive_interval(HTTP2_PING)
             .http2_keep_alive_timeout(HTTP2_PING)
             .http2_initial_stream_window_size(u32::try_from(RESPONSE_READ_BYTES).ok())
@@ -174,31 +220,38 @@ impl Poster {
             client,
             lookups,
             policy: options.policy,
-            timeout: options.timeout,
         })
     }
 
+    /// Reads a webhook's URL, again although it was checked at registration: the operator may have changed the policy
+    /// since.
+    ///
+    /// # Errors
+    /// What every attempt at it ends with.
+    pub(crate) fn target(&self, url: &str) -> Result<Target, AttemptResult> {
+        let url = check_url(self.policy, url).map_err(|refused| AttemptResult::Blocked {
+            detail: refused.message,
+        })?;
+        let name = target_of(&url);
+        Ok(Target { url, name })
+    }
+
     /// Makes one attempt and says how it ended. Never fails otherwise, and never outlives the deadline.
-    pub(crate) async fn post(&self, post: Post<'_>) -> AttemptResult {
-        // Again, although it was checked at registration: the operator may have changed the policy since.
-        let url = match check_url(self.policy, post.url) {
-            Ok(url) => url,
-            Err(refused) => {
-                return AttemptResult::Blocked {
-                    detail: refused.message,
-                };
-            }
-        };
-        let (target, tls) = (target_of(&url), url.scheme() == "https");
-        match tokio::time::timeout(self.timeout, self.exchange(url, post)).await {
-            Ok(Ok(answered)) => answered,
-            Ok(Err(error)) if error.is_timeout() => AttemptResult::TimedOut,
-            Ok(Err(error)) => failure::classify(&target, tls && error.is_connect(), &error),
-            Err(_) => AttemptResult::TimedOut,
+    pub(crate) async fn post(&self, target: &Target, post: Post<'_>) -> Posted {
+        match tokio::time::timeout(post.timeout, self.exchange(target.url.clone(), post)).await {
+            Ok(Ok(posted)) => posted,
+            Ok(Err(error)) if error.is_timeout() => AttemptResult::TimedOut.into(),
+            Ok(Err(error)) => failure::classify(
+                &target.name,
+                target.url.scheme() == "https" && error.is_connect(),
+                &error,
+            )
+            .into(),
+            Err(_) => AttemptResult::TimedOut.into(),
         }
     }
 
-    async fn exchange(&self, url: Url, post: Post<'_>) -> Result<AttemptResult, reqwest::Error> {
+    async fn exchange(&self, url: Url, post: Post<'_>) -> Result<Posted, reqwest::Error> {
         let mut request = self
             .client
             .post(url)
@@ -207,6 +260,9 @@ impl Poster {
             .header("webhook-timestamp", post.timestamp.seconds())
             .header("webhook-attempt", post.attempt)
             .header("webhook-sequence", post.sequence);
+        for (name, value) in &post.headers.0 {
+            request = request.header(name, value);
+        }
         let Signatures {
             webhook_signature,
             hub_signature,
@@ -219,7 +275,12 @@ impl Poster {
                 request = request.header(name, signature);
             }
         }
-        read_answer(request.body(post.body).send().await?).await
+        let answer = request.body(post.body).send().await?;
+        let retry_after = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        // From here, not from the end of a body that may take its time.
+        let retry_after = retry_after.and_then(|text| retry_after_at(text, clock::now()));
+        let result = read_answer(answer).await?;
+        Ok(Posted { result, retry_after })
     }
 
     /// Checks the target of a registration: its form, and within 3 s the addresses of its name. A name that does not

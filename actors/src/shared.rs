@@ -1,12 +1,12 @@
 //! What every actor of the tree has in common.
 
 use std::{
+    collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use tokio::sync::Semaphore;
-use wharf_domain::{Timestamp, address::TargetPolicy, retention::Keep};
+use wharf_domain::{ClientId, Timestamp, address::TargetPolicy, retention::Keep};
 use wharf_store::Store;
 use wharf_whatsapp::LinkFactory;
 
@@ -18,6 +18,7 @@ use crate::{
     health::Health,
     persistence::Persistence,
     post::Poster,
+    slots::Slots,
     vault::{SecretsKey, Vault},
 };
 
@@ -36,8 +37,8 @@ pub struct Settings {
     pub max_in_flight_per_webhook: usize,
     /// Which targets a webhook may have.
     pub targets: TargetPolicy,
-    /// The deadline of one attempt.
-    pub attempt_timeout: Duration,
+    /// Clients that get more than others when slots are short, and by how much; all others have weight 1.
+    pub client_weights: HashMap<ClientId, u32>,
     /// Certificates (PEM) that are trusted beside the usual ones.
     pub extra_roots_pem: String,
     /// What webhooks' secrets are encrypted with; `None` is the key in the file beside the database.
@@ -81,7 +82,7 @@ impl Default for Settings {
                 allow_http: false,
                 allow_private_networks: false,
             },
-            attempt_timeout: Duration::from_secs(10),
+            client_weights: HashMap::new(),
             extra_roots_pem: String::new(),
             secrets_key: None,
             keep: Keep::days(7, 30),
@@ -101,8 +102,8 @@ pub(crate) struct Shared {
     pub(crate) vault: Vault,
     pub(crate) links: Arc<dyn LinkFactory>,
     pub(crate) bulkheads: Bulkheads,
-    /// Slots for attempts, over all clients.
-    pub(crate) slots: Arc<Semaphore>,
+    /// Slots for attempts, of each client and in all.
+    pub(crate) slots: Slots,
     pub(crate) pacer: Pacer,
     pub(crate) backlog: Backlog,
 }

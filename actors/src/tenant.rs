@@ -1,6 +1,6 @@
 //! The tenant actor: one per client. A client's trouble ends here.
 //!
-//! Supervises the client's sessions and deliveries and owns its slots for attempts. Supervised by the tenants actor.
+//! Supervises the client's sessions and deliveries. Supervised by the tenants actor.
 //! Restarts from the store: it starts a child for every connection, and for every webhook that has something pending; the
 //! others are started when something comes (`rest`). Stops when the client is removed, after
 //! its devices were unlinked, or when the tree stops.
@@ -11,7 +11,6 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures::future::join_all;
 use ractor::{Actor, ActorProcessingErr, ActorRef, ActorRuntime, RpcReplyPort, SupervisionEvent, rpc::CallResult};
-use tokio::sync::Semaphore;
 use wharf_domain::{
     ClientId, Connection, ConnectionKey, ConnectionStatus, PhoneNumber, Webhook, WebhookId, restart::Restart,
 };
@@ -86,7 +85,6 @@ pub(crate) struct TenantActor;
 
 pub(crate) struct State {
     args: Args,
-    slots: Arc<Semaphore>,
     children: Children<ChildKey>,
     deliveries: HashMap<WebhookId, ActorRef<delivery::Message>>,
     /// Deliveries that were asked to stop because they were idle, and whether they were woken up since.
@@ -103,10 +101,8 @@ impl Actor for TenantActor {
 
     async fn pre_start(&self, myself: ActorRef<Message>, args: Args) -> Result<State, ActorProcessingErr> {
         myself.cast(Message::Begin)?;
-        let slots = Arc::new(Semaphore::new(args.shared.settings.max_in_flight_per_client));
         Ok(State {
             args,
-            slots,
             children: Children::default(),
             deliveries: HashMap::new(),
             resting: HashMap::new(),
@@ -233,7 +229,6 @@ fn spawn_delivery(myself: &ActorRef<Message>, state: &mut State, id: WebhookId) 
     let args = delivery::Args {
         client_id: state.args.client_id,
         webhook_id: id,
-        client_slots: Arc::clone(&state.slots),
         shared: Arc::clone(&state.args.shared),
     };
     let (actor, _started) = ActorRuntime::spawn_linked_instant(None, DeliveryActor, args, myself.get_cell())?;

@@ -14,7 +14,7 @@ use ring::{
 };
 use thiserror::Error;
 use wharf_domain::{
-    InvalidField, WebhookId,
+    InvalidField, OwnHeaders, WebhookId,
     signing::{SECRET_BYTES, Secret},
 };
 use wharf_store::{Store, StoreError};
@@ -82,6 +82,9 @@ pub enum VaultError {
     /// A secret does not open.
     #[error("a webhook's secret cannot be decrypted; rotate-secret makes a new one")]
     Sealed,
+    /// A webhook's own headers do not open.
+    #[error("a webhook's headers cannot be decrypted; give them again")]
+    SealedHeaders,
 }
 
 /// See the module.
@@ -97,7 +100,15 @@ impl Vault {
     /// # Errors
     /// `VaultError`; a key that does not open what is there is one.
     pub(crate) async fn open_for(store: &Store, configured: Option<&SecretsKey>) -> Result<Self, VaultError> {
-        let sample = store.any_secret().await?;
+        let secret = store.any_secret().await?.map(|(id, sealed)| (Kind::Secret, id, sealed));
+        let sample = match secret {
+            // Webhooks that are older than signing may have headers and no secret.
+            None => store
+                .any_headers()
+                .await?
+                .map(|(id, sealed)| (Kind::Headers, id, sealed)),
+            some => some,
+        };
         let (key, source) = match configured {
             Some(key) => (key.clone(), "store.secrets_key".to_owned()),
             None => {
@@ -109,9 +120,9 @@ impl Vault {
             }
         };
         let vault = Self::new(&key)?;
-        if let Some((webhook_id, sealed)) = sample {
+        if let Some((kind, webhook_id, sealed)) = sample {
             vault
-                .open(webhook_id, &sealed)
+                .open_bytes(kind, webhook_id, &sealed)
                 .map_err(|_| VaultError::WrongKey(source))?;
         }
         Ok(vault)
@@ -136,12 +147,7 @@ impl Vault {
     }
 
     fn seal(&self, webhook_id: WebhookId, secret: &Secret) -> Result<Vec<u8>, VaultError> {
-        let nonce = random::<NONCE_LEN>(&self.random)?;
-        let mut text = secret.bytes().to_vec();
-        self.key
-            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), aad(webhook_id), &mut text)
-            .map_err(|_| VaultError::Cipher)?;
-        Ok([&[FORMAT], nonce.as_slice(), &text].concat())
+        self.seal_bytes(Kind::Secret, webhook_id, secret.bytes())
     }
 
     /// Decrypts what [`Vault::make_secret`] sealed for this webhook.
@@ -149,6 +155,41 @@ impl Vault {
     /// # Errors
     /// `Sealed`.
     pub(crate) fn open(&self, webhook_id: WebhookId, sealed: &[u8]) -> Result<Secret, VaultError> {
+        Ok(Secret::new(&self.open_bytes(Kind::Secret, webhook_id, sealed)?))
+    }
+
+    /// Encrypts a webhook's own headers.
+    ///
+    /// # Errors
+    /// `Cipher`.
+    pub(crate) fn seal_headers(&self, webhook_id: WebhookId, headers: &OwnHeaders) -> Result<Vec<u8>, VaultError> {
+        self.seal_bytes(Kind::Headers, webhook_id, &headers.to_json())
+    }
+
+    /// Decrypts what [`Vault::seal_headers`] sealed for this webhook.
+    ///
+    /// # Errors
+    /// `SealedHeaders`.
+    pub(crate) fn open_headers(&self, webhook_id: WebhookId, sealed: &[u8]) -> Result<OwnHeaders, VaultError> {
+        let opened = self.open_bytes(Kind::Headers, webhook_id, sealed);
+        let headers = opened.ok().and_then(|text| OwnHeaders::from_json(&text));
+        headers.ok_or(VaultError::SealedHeaders)
+    }
+
+    fn seal_bytes(&self, kind: Kind, webhook_id: WebhookId, bytes: &[u8]) -> Result<Vec<u8>, VaultError> {
+        let nonce = random::<NONCE_LEN>(&self.random)?;
+        let mut text = bytes.to_vec();
+        self.key
+            .seal_in_place_append_tag(
+                Nonce::assume_unique_for_key(nonce),
+                Aad::from(kind.of(webhook_id)),
+                &mut text,
+            )
+            .map_err(|_| VaultError::Cipher)?;
+        Ok([&[FORMAT], nonce.as_slice(), &text].concat())
+    }
+
+    fn open_bytes(&self, kind: Kind, webhook_id: WebhookId, sealed: &[u8]) -> Result<Vec<u8>, VaultError> {
         let (nonce, text) = match sealed.split_first_chunk::<{ NONCE_LEN + 1 }>() {
             Some(([FORMAT, nonce @ ..], text)) => (*nonce, text),
             _ => return Err(VaultError::Sealed),
@@ -156,14 +197,32 @@ impl Vault {
         let mut text = text.to_vec();
         let opened = self
             .key
-            .open_in_place(Nonce::assume_unique_for_key(nonce), aad(webhook_id), &mut text)
+            .open_in_place(
+                Nonce::assume_unique_for_key(nonce),
+                Aad::from(kind.of(webhook_id)),
+                &mut text,
+            )
             .map_err(|_| VaultError::Sealed)?;
-        Ok(Secret::new(opened))
+        Ok(opened.to_vec())
     }
 }
 
-fn aad(webhook_id: WebhookId) -> Aad<[u8; 16]> {
-    Aad::from(*webhook_id.0.as_bytes())
+/// What is sealed: one kind does not open as the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Secret,
+    Headers,
+}
+
+impl Kind {
+    /// The associated data.
+    fn of(self, webhook_id: WebhookId) -> Vec<u8> {
+        let suffix: &[u8] = match self {
+            Self::Secret => b"",
+            Self::Headers => b"headers",
+        };
+        [webhook_id.0.as_bytes().as_slice(), suffix].concat()
+    }
 }
 
 fn random<const N: usize>(random: &SystemRandom) -> Result<[u8; N], VaultError> {
@@ -199,6 +258,19 @@ mod tests {
             assert!(vault(1).open(webhook(1), &changed).is_err(), "byte {at}");
             assert!(vault(1).open(webhook(1), &sealed[..at]).is_err(), "cut at {at}");
         }
+    }
+
+    #[test]
+    fn headers_open_as_headers_of_their_webhook_only() {
+        let headers = OwnHeaders::check([("authorization", "Bearer hunter2")]).unwrap();
+        let sealed = vault(1).seal_headers(webhook(1), &headers).unwrap();
+        assert!(!sealed.windows(7).any(|part| part == b"hunter2"));
+        assert_eq!(vault(1).open_headers(webhook(1), &sealed).unwrap(), headers);
+        assert!(vault(1).open(webhook(1), &sealed).is_err(), "not as a secret");
+        assert!(vault(1).open_headers(webhook(2), &sealed).is_err());
+        assert!(vault(2).open_headers(webhook(1), &sealed).is_err());
+        let (_, secret) = vault(1).make_secret(webhook(1)).unwrap();
+        assert!(vault(1).open_headers(webhook(1), &secret).is_err());
     }
 
     #[test]

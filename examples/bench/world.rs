@@ -1,12 +1,12 @@
 //! A gateway as `wharf serve` builds it, with scripted links in the place of WhatsApp.
 
-use std::{error::Error, path::PathBuf, sync::Arc, time::Duration};
+use std::{error::Error, ops::Range, path::PathBuf, sync::Arc, time::Duration};
 
 use tempfile::TempDir;
 use wharf_actors::{Gateway, NewWebhook, Settings};
 use wharf_domain::{
-    ClientId, ConnectionKey, ConnectionStatus, EventStatus, IncomingMessage, PhoneNumber, Timestamp, WebhookId,
-    address::TargetPolicy,
+    ClientId, ConnectionKey, ConnectionStatus, Courtesy, EventStatus, IncomingMessage, OwnHeaders, PhoneNumber,
+    Timestamp, WebhookId, address::TargetPolicy,
 };
 use wharf_store::{EventFilter, Store, StoreOptions};
 use wharf_whatsapp::{ScriptedFactory, ScriptedHandle};
@@ -32,6 +32,7 @@ pub(crate) struct World {
 
 /// One linked number with its webhook.
 pub(crate) struct Line {
+    client: ClientId,
     number: PhoneNumber,
     webhook: WebhookId,
     link: ScriptedHandle,
@@ -87,41 +88,78 @@ impl World {
             .collect();
         let rest: Vec<usize> = (all.len()..count).collect();
         for some in rest.chunks(256) {
-            let registered = some.iter().map(|&n| async move {
-                let new = NewWebhook {
-                    phone_number: format!("55118{n:08}").parse()?,
-                    webhook_url: target.to_owned(),
-                    max_retries: 3,
-                    is_active: true,
-                    metadata: None,
-                    hub_signature: false,
-                };
-                let webhook = self.gateway.register_webhook(self.client, new).await?.webhook;
-                Ok::<_, Failure>((webhook.phone_number, webhook.id))
-            });
+            let registered = some.iter().map(|&n| self.register(self.client, n, target));
             all.extend(futures::future::try_join_all(registered).await?);
         }
         Ok(all)
     }
 
+    async fn register(&self, client: ClientId, n: usize, target: &str) -> Result<(PhoneNumber, WebhookId), Failure> {
+        let new = NewWebhook {
+            phone_number: format!("55118{n:08}").parse()?,
+            webhook_url: target.to_owned(),
+            max_retries: 3,
+            is_active: true,
+            metadata: None,
+            hub_signature: false,
+            courtesy: Courtesy::default(),
+            headers: OwnHeaders::default(),
+        };
+        let webhook = self.gateway.register_webhook(client, new).await?.webhook;
+        Ok((webhook.phone_number, webhook.id))
+    }
+
     /// `count` numbers, linked, each with a webhook.
     pub(crate) async fn lines(&self, count: usize, target: &str) -> Result<Vec<Line>, Failure> {
-        let mut lines = Vec::with_capacity(count);
-        for (number, webhook) in self.webhooks(count, target).await? {
+        let webhooks = self.webhooks(count, target).await?;
+        self.link(self.client, webhooks).await
+    }
+
+    /// So many clients, the first one among them.
+    pub(crate) async fn clients(&self, count: usize) -> Result<Vec<ClientId>, Failure> {
+        let mut clients = vec![self.client];
+        for n in 1..count {
+            clients.push(wharf::clients::add(&self.store, &format!("load {n}")).await?.id);
+        }
+        Ok(clients)
+    }
+
+    /// Numbers of a client that has none of them yet, linked, each with a webhook.
+    pub(crate) async fn more_lines(
+        &self,
+        client: ClientId,
+        numbers: Range<usize>,
+        target: &str,
+    ) -> Result<Vec<Line>, Failure> {
+        let mut webhooks = Vec::with_capacity(numbers.len());
+        for n in numbers {
+            webhooks.push(self.register(client, n, target).await?);
+        }
+        self.link(client, webhooks).await
+    }
+
+    async fn link(&self, client: ClientId, webhooks: Vec<(PhoneNumber, WebhookId)>) -> Result<Vec<Line>, Failure> {
+        let mut lines = Vec::with_capacity(webhooks.len());
+        for (number, webhook) in webhooks {
             let key = ConnectionKey {
-                client_id: self.client,
+                client_id: client,
                 phone_number: number.clone(),
             };
             // It is there already in a store that was used before.
-            let _exists = self.gateway.create_connection(self.client, number.clone()).await;
+            let _exists = self.gateway.create_connection(client, number.clone()).await;
             let link = self.links.wait_for_link(&key).await;
             let jid = format!("{number}:1@s.whatsapp.net");
             link.pair(&jid, number.as_str());
             link.connect(&jid, None);
-            lines.push(Line { number, webhook, link });
+            lines.push(Line {
+                client,
+                number,
+                webhook,
+                link,
+            });
         }
         for line in &lines {
-            while self.gateway.connection(self.client, &line.number).await?.status != ConnectionStatus::Connected {
+            while self.gateway.connection(client, &line.number).await?.status != ConnectionStatus::Connected {
                 tokio::time::sleep(LOOK_EVERY).await;
             }
         }
@@ -138,7 +176,7 @@ impl World {
         for line in lines {
             while !self
                 .store
-                .events(self.client, line.webhook, &pending)
+                .events(line.client, line.webhook, &pending)
                 .await?
                 .events
                 .is_empty()

@@ -8,11 +8,11 @@ mod reader;
 #[cfg(test)]
 mod tests;
 
-use std::{fmt, fmt::Write as _, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{collections::HashMap, fmt, fmt::Write as _, net::SocketAddr, path::PathBuf, time::Duration};
 
 use thiserror::Error;
 use wharf_actors::{Limits, SecretsKey};
-use wharf_domain::retention::Keep;
+use wharf_domain::{ClientId, retention::Keep};
 
 pub use layers::Sources;
 use reader::{Reader, Refused};
@@ -100,6 +100,8 @@ pub struct Delivery {
     pub max_in_flight_per_client: usize,
     /// Attempts under way of one webhook.
     pub max_in_flight_per_webhook: usize,
+    /// Clients that get more than others when slots are short.
+    pub client_weights: HashMap<ClientId, u32>,
 }
 
 /// `[sessions]`
@@ -293,6 +295,11 @@ fn delivery(reader: &mut Reader) -> Result<Delivery, Refused> {
     let max_in_flight = reader.number("delivery.max_in_flight", 1, 100_000);
     let max_in_flight_per_client = reader.number("delivery.max_in_flight_per_client", 1, 100_000);
     let max_in_flight_per_webhook = reader.number("delivery.max_in_flight_per_webhook", 1, 100_000);
+    let client_weights = reader.text(
+        "delivery.client_weights",
+        "\"\", or ID=WEIGHT pairs with commas, weights from 1 to 100, such as \"2=3,7=2\"",
+        read_weights,
+    );
     Ok(Delivery {
         allow_http: allow_http?,
         allow_private_networks: allow_private_networks?,
@@ -300,6 +307,7 @@ fn delivery(reader: &mut Reader) -> Result<Delivery, Refused> {
         max_in_flight: max_in_flight? as usize,
         max_in_flight_per_client: max_in_flight_per_client? as usize,
         max_in_flight_per_webhook: max_in_flight_per_webhook? as usize,
+        client_weights: client_weights?,
     })
 }
 
@@ -319,6 +327,20 @@ fn limits(reader: &mut Reader) -> Result<Limits, Refused> {
         webhooks_per_client: webhooks_per_client?,
         connections_per_client: connections_per_client?,
     })
+}
+
+fn read_weights(text: &str) -> Option<HashMap<ClientId, u32>> {
+    let pairs = text.split(',').map(str::trim).filter(|pair| !pair.is_empty());
+    let mut weights = HashMap::new();
+    for pair in pairs {
+        let (id, weight) = pair.split_once('=')?;
+        let (id, weight) = (id.trim().parse().ok()?, weight.trim().parse().ok()?);
+        let sane = (1..=100).contains(&weight) && id > 0;
+        if !sane || weights.insert(ClientId(id), weight).is_some() {
+            return None;
+        }
+    }
+    Some(weights)
 }
 
 fn sessions(reader: &mut Reader) -> Result<Sessions, Refused> {

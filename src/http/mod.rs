@@ -14,6 +14,7 @@
 mod body;
 mod call;
 mod connections;
+mod courtesy;
 mod desk;
 mod dispatch;
 mod fields;

@@ -5,13 +5,14 @@ use std::time::Duration;
 use warp::http::StatusCode;
 use wharf_actors::NewWebhook;
 use wharf_domain::{
-    EventId, EventStatus, WebhookId,
+    Courtesy, EventId, EventStatus, WebhookId,
     webhook::{DEFAULT_MAX_RETRIES, DEFAULT_OVERLAP_HOURS, WebhookPatch},
 };
 use wharf_store::{Cursor, EventFilter};
 
 use super::{
     call::{Answer, Call, json, list, no_content},
+    courtesy::Asked,
     fields::{self, Fields},
     problem::Problem,
     query::Query,
@@ -29,7 +30,9 @@ pub(super) async fn register(call: Call) -> Answer {
     let is_active = body.optional("is_active", fields::boolean);
     let metadata = body.optional("metadata", fields::metadata);
     let hub_signature = body.optional("hub_signature", fields::boolean);
+    let asked = Asked::read(&mut body);
     body.finish()?;
+    let (courtesy, headers) = asked.finish()?;
     let new = NewWebhook {
         phone_number: phone_number?,
         webhook_url: webhook_url?,
@@ -37,6 +40,8 @@ pub(super) async fn register(call: Call) -> Answer {
         is_active: is_active?.unwrap_or(true),
         metadata: metadata?,
         hub_signature: hub_signature?.unwrap_or(false),
+        courtesy: courtesy.apply(Courtesy::default()),
+        headers: headers.unwrap_or_default(),
     };
     json(
         StatusCode::CREATED,
@@ -66,13 +71,17 @@ pub(super) async fn update(call: Call) -> Answer {
     let is_active = body.optional("is_active", fields::boolean);
     let metadata = body.optional("metadata", fields::metadata_or_null);
     let hub_signature = body.optional("hub_signature", fields::boolean);
+    let asked = Asked::read(&mut body);
     body.finish()?;
+    let (courtesy, headers) = asked.finish()?;
     let patch = WebhookPatch {
         webhook_url: webhook_url?,
         max_retries: max_retries?,
         is_active: is_active?,
         metadata: metadata?,
         hub_signature: hub_signature?,
+        courtesy,
+        headers,
     };
     json(StatusCode::OK, &call.desk.update_webhook(call.client, id, patch).await?)
 }

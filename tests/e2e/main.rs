@@ -8,6 +8,7 @@
 )]
 
 mod api;
+mod considerate;
 mod crash;
 mod delivery;
 mod faults;

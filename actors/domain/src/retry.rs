@@ -1,6 +1,8 @@
-//! The retry schedule (CONTRACT.md section 4).
+//! The retry schedule (CONTRACT.md section 4), and when a receiver wants to be asked again.
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
+
+use crate::Timestamp;
 
 /// The wait before the second attempt.
 const FIRST_WAIT_MS: u64 = 5_000;
@@ -23,6 +25,18 @@ pub fn wait_after(finished: u32, jitter: f64) -> Duration {
         0.0
     };
     Duration::from_millis(base) + Duration::from_millis(base).mul_f64(share)
+}
+
+/// When a `Retry-After` (RFC 9110 section 10.2.3: seconds, or a date in any of HTTP's three forms) allows the next
+/// request; `None` when it is neither. A date counts by our clock.
+pub fn retry_after_at(text: &str, now: Timestamp) -> Option<Timestamp> {
+    let text = text.trim();
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More digits than a number holds are a long time too.
+        return Some(now + Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
+    }
+    let since = httpdate::parse_http_date(text).ok()?.duration_since(UNIX_EPOCH).ok()?;
+    i64::try_from(since.as_millis()).ok().map(Timestamp)
 }
 
 #[cfg(test)]
@@ -51,5 +65,25 @@ mod tests {
         assert_eq!(wait_after(0, -1.0), Duration::from_secs(5));
         assert_eq!(wait_after(u32::MAX, 7.0), LONGEST_WAIT);
         assert_eq!(wait_after(1, f64::NAN), Duration::from_secs(5));
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let now = Timestamp(1_000_000);
+        let date = Some(Timestamp(784_111_777_000));
+        for (text, at) in [
+            ("0", Some(now)),
+            (" 120 ", Some(Timestamp(1_120_000))),
+            ("99999999999999999999999", Some(Timestamp(i64::MAX))),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", date),
+            ("Sunday, 06-Nov-94 08:49:37 GMT", date),
+            ("Sun Nov  6 08:49:37 1994", date),
+            ("", None),
+            ("-1", None),
+            ("1.5", None),
+            ("soon", None),
+        ] {
+            assert_eq!(retry_after_at(text, now), at, "{text:?}");
+        }
     }
 }

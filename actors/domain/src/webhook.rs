@@ -3,7 +3,10 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::{ClientId, ConnectionKey, InvalidField, PhoneNumber, Timestamp, WebhookId};
+use crate::{
+    ClientId, ConnectionKey, Courtesy, CourtesyPatch, HeaderNames, InvalidField, OwnHeaders, PhoneNumber, Timestamp,
+    WebhookId,
+};
 
 /// Attempts in all when the registration does not say (CONTRACT.md section 2).
 pub const DEFAULT_MAX_RETRIES: u32 = 3;
@@ -51,6 +54,11 @@ pub struct Webhook {
     pub metadata: Option<Map<String, Value>>,
     /// Whether deliveries carry `X-Hub-Signature-256` too.
     pub hub_signature: bool,
+    /// What its owner asked of its deliveries.
+    #[serde(flatten)]
+    pub courtesy: Courtesy,
+    /// The names of its own headers.
+    pub headers: HeaderNames,
     /// When it was registered.
     pub created_at: Timestamp,
     /// When it was last changed.
@@ -92,6 +100,10 @@ pub struct WebhookPatch {
     pub metadata: Option<Option<Map<String, Value>>>,
     /// Whether to send `X-Hub-Signature-256` too.
     pub hub_signature: Option<bool>,
+    /// What its deliveries shall be like.
+    pub courtesy: CourtesyPatch,
+    /// Its own headers, all of them; none takes them away. The gateway encrypts them: the store never sees this field.
+    pub headers: Option<OwnHeaders>,
 }
 
 /// Checks the budget of a webhook.

@@ -5,14 +5,15 @@ use std::time::Duration;
 use ractor::rpc::CallResult;
 use uuid::Uuid;
 use wharf_domain::{
-    ClientId, ConnectionKey, Event, EventId, EventStatus, Webhook, WebhookId, address::check_url, webhook::WebhookPatch,
+    ClientId, ConnectionKey, Event, EventId, EventStatus, OwnHeaders, Webhook, WebhookId, address::check_url,
+    courtesy::check_max_in_flight, webhook::WebhookPatch,
 };
 use wharf_store::{EventFilter, EventPage, Renewal};
 
 use super::{Gateway, GatewayError, NewWebhook, RETRY_DEADLINE, WebhookWithSecret, at_limit, restarting};
 use crate::{
     delivery::{self, RetryReply},
-    persistence::{Registration, Rotation, Write},
+    persistence::{Change, Registration, Rotation, SealedHeaders, Write},
     tenant,
 };
 
@@ -30,6 +31,7 @@ impl Gateway {
         client_id: ClientId,
         new: NewWebhook,
     ) -> Result<WebhookWithSecret, GatewayError> {
+        self.check_max_in_flight(new.courtesy.max_in_flight)?;
         self.check_target(&new.webhook_url).await?;
         let limit = self.shared.settings.limits.webhooks_per_client;
         if limit > 0 && self.shared.store.count_webhooks(client_id).await? >= u64::from(limit) {
@@ -42,6 +44,8 @@ impl Gateway {
             is_active,
             metadata,
             hub_signature,
+            courtesy,
+            headers,
         } = new;
         let key = ConnectionKey {
             client_id,
@@ -57,6 +61,8 @@ impl Gateway {
             is_active,
             metadata,
             hub_signature,
+            courtesy,
+            headers: (!headers.is_empty()).then(|| self.seal(id, &headers)).transpose()?,
             sealed_secret,
         };
         let made = self
@@ -92,13 +98,31 @@ impl Gateway {
         if !self.shared.persistence.commit(Write::RotateSecret, rotation).await? {
             return Err(GatewayError::NotFound("webhook"));
         }
+        self.tell_of_secrets(webhook_id).await;
+        Ok(WebhookWithSecret { webhook, secret })
+    }
+
+    /// They are committed: whatever the delivery says, the change was made.
+    async fn tell_of_secrets(&self, webhook_id: WebhookId) {
         if let Some(delivery) = self.shared.directory.delivery(webhook_id) {
-            // It is committed: whatever the delivery says, the owner has to be shown the secret.
             let _restarting = delivery
                 .call(delivery::Message::SecretsChanged, Some(RETRY_DEADLINE))
                 .await;
         }
-        Ok(WebhookWithSecret { webhook, secret })
+    }
+
+    /// The configuration's cap is the owner's too.
+    fn check_max_in_flight(&self, asked: Option<u32>) -> Result<(), GatewayError> {
+        let most = self.shared.settings.max_in_flight_per_webhook;
+        asked.map_or(Ok(()), |asked| check_max_in_flight(asked, most).map(drop))?;
+        Ok(())
+    }
+
+    fn seal(&self, webhook_id: WebhookId, headers: &OwnHeaders) -> Result<SealedHeaders, GatewayError> {
+        Ok(SealedHeaders {
+            names: headers.names(),
+            sealed: self.shared.vault.seal_headers(webhook_id, headers)?,
+        })
     }
 
     async fn check_target(&self, url: &str) -> Result<(), GatewayError> {
@@ -142,14 +166,27 @@ impl Gateway {
         if let Some(url) = &patch.webhook_url {
             self.check_target(url).await?;
         }
-        let changed = self
-            .shared
-            .persistence
-            .commit(Write::ChangeWebhook, (client, id, patch))
-            .await?;
+        self.check_max_in_flight(patch.courtesy.max_in_flight.flatten())?;
+        let headers = patch
+            .headers
+            .as_ref()
+            .map(|headers| self.seal(id, headers))
+            .transpose()?;
+        let new_headers = headers.is_some();
+        let change = Change {
+            client_id: client,
+            webhook_id: id,
+            patch,
+            headers,
+        };
+        let changed = self.shared.persistence.commit(Write::ChangeWebhook, change).await?;
         let webhook = changed.ok_or(GatewayError::NotFound("webhook"))?;
         let message = tenant::Message::WebhookChanged(Box::new(webhook.clone()));
         let _restarting = self.tenant(client).await?.cast(message);
+        if new_headers {
+            // Their names may be the same as before.
+            self.tell_of_secrets(id).await;
+        }
         Ok(webhook)
     }
 

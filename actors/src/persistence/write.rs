@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use ractor::RpcReplyPort;
 use serde_json::{Map, Value};
 use wharf_domain::{
-    AttemptOutcome, ClientId, Connection, ConnectionKey, EventId, Timestamp, Webhook, WebhookId, retention::Cutoffs,
-    webhook::WebhookPatch,
+    AttemptOutcome, ClientId, Connection, ConnectionKey, Courtesy, EventId, HeaderNames, Timestamp, Webhook, WebhookId,
+    retention::Cutoffs, webhook::WebhookPatch,
 };
-use wharf_store::{ConnectionRecord, Group, KeyClaim, NewEvent, Renewal, StoreError};
+use wharf_store::{ConnectionRecord, Group, KeyClaim, NewEvent, RecordedEvent, Renewal, StoreError};
 
 use super::WriteError;
 use crate::clock;
@@ -50,8 +50,28 @@ pub(crate) struct Registration {
     pub(crate) is_active: bool,
     pub(crate) metadata: Option<Map<String, Value>>,
     pub(crate) hub_signature: bool,
+    pub(crate) courtesy: Courtesy,
+    pub(crate) headers: Option<SealedHeaders>,
     /// Encrypted.
     pub(crate) sealed_secret: Vec<u8>,
+}
+
+/// A change of a webhook.
+#[derive(Debug)]
+pub(crate) struct Change {
+    pub(crate) client_id: ClientId,
+    pub(crate) webhook_id: WebhookId,
+    /// Its headers are not looked at.
+    pub(crate) patch: WebhookPatch,
+    pub(crate) headers: Option<SealedHeaders>,
+}
+
+/// A webhook's own headers, all of them.
+#[derive(Debug)]
+pub(crate) struct SealedHeaders {
+    pub(crate) names: HeaderNames,
+    /// Encrypted.
+    pub(crate) sealed: Vec<u8>,
 }
 
 /// A new secret for a webhook.
@@ -117,13 +137,17 @@ pub(crate) enum Write {
     /// A new webhook. `None`: the number has one.
     RegisterWebhook(Job<Registration, Option<Webhook>>),
     /// A changed webhook. `None`: there is none.
-    ChangeWebhook(Job<(ClientId, WebhookId, WebhookPatch), Option<Webhook>>),
+    ChangeWebhook(Job<Change, Option<Webhook>>),
+    /// A webhook whose receiver is gone, and what is said of it. `None`: there is none.
+    DeactivateWebhook(Job<(ClientId, WebhookId, &'static str), Option<Webhook>>),
     /// A new secret. `false`: there is no such webhook.
     RotateSecret(Job<Rotation, bool>),
     /// A webhook that goes; its waiting events end.
     DeleteWebhook(Job<(ClientId, WebhookId), bool>),
     /// A manual retry.
     RenewEvent(Job<(ClientId, EventId, bool), Renewal>),
+    /// A parked event that goes out again. `None`: it is not parked any more.
+    ReviveEvent(Job<(WebhookId, EventId), Option<RecordedEvent>>),
     /// A new connection. `None`: it exists.
     CreateConnection(Job<ConnectionKey, Option<Connection>>),
     /// A connection that goes.
@@ -148,9 +172,11 @@ macro_rules! each_job {
             Write::RecordConnection($job) => $body,
             Write::RegisterWebhook($job) => $body,
             Write::ChangeWebhook($job) => $body,
+            Write::DeactivateWebhook($job) => $body,
             Write::RotateSecret($job) => $body,
             Write::DeleteWebhook($job) => $body,
             Write::RenewEvent($job) => $body,
+            Write::ReviveEvent($job) => $body,
             Write::CreateConnection($job) => $body,
             Write::DeleteConnection($job) => $body,
             Write::ClaimKey($job) => $body,
@@ -216,9 +242,10 @@ impl Write {
                 let rotated = group.add_secret(*client_id, *webhook_id, sealed_secret, others_until, now);
                 job.output = Some(rotated.await?);
             }
-            Self::ChangeWebhook(job) => {
-                let (client, id, patch) = &job.input;
-                job.output = Some(group.update_webhook(*client, *id, patch, now).await?);
+            Self::ChangeWebhook(job) => job.output = Some(change(group, &job.input, now).await?),
+            Self::DeactivateWebhook(job) => {
+                let (client, id, reason) = job.input;
+                job.output = Some(group.deactivate_webhook(client, id, reason, now).await?);
             }
             Self::DeleteWebhook(job) => {
                 job.output = Some(group.delete_webhook(job.input.0, job.input.1, now).await?);
@@ -227,6 +254,7 @@ impl Write {
                 let (client, id, force) = job.input;
                 job.output = Some(group.renew_event(client, id, force, now).await?);
             }
+            Self::ReviveEvent(job) => job.output = Some(group.revive_event(job.input.0, job.input.1).await?),
             Self::CreateConnection(job) => job.output = Some(group.create_connection(&job.input, now).await?),
             Self::DeleteConnection(job) => job.output = Some(group.delete_connection(&job.input).await?),
             Self::ClaimKey(job) => {
@@ -272,7 +300,20 @@ async fn purge(group: &mut Group<'_>, what: &Purge) -> Result<u64, StoreError> {
     }
 }
 
-/// The webhook's row, its secret, and its flag.
+async fn change(group: &mut Group<'_>, change: &Change, now: Timestamp) -> Result<Option<Webhook>, StoreError> {
+    let Change {
+        client_id,
+        webhook_id,
+        patch,
+        headers,
+    } = change;
+    if let Some(SealedHeaders { names, sealed }) = headers {
+        group.set_headers(*client_id, *webhook_id, names, sealed, now).await?;
+    }
+    group.update_webhook(*client_id, *webhook_id, patch, now).await
+}
+
+/// The webhook's row, its secret, and what else was asked for.
 async fn register(
     group: &mut Group<'_>,
     registration: &Registration,
@@ -286,6 +327,8 @@ async fn register(
         is_active,
         metadata,
         hub_signature,
+        courtesy,
+        headers,
         sealed_secret,
     } = registration;
     let made = group
@@ -295,12 +338,15 @@ async fn register(
         return Ok(None);
     }
     group.add_secret(key.client_id, *id, sealed_secret, now, now).await?;
-    if !hub_signature {
+    if let Some(SealedHeaders { names, sealed }) = headers {
+        group.set_headers(key.client_id, *id, names, sealed, now).await?;
+    } else if !hub_signature && *courtesy == Courtesy::default() {
         return Ok(made);
     }
-    let flag = WebhookPatch {
-        hub_signature: Some(true),
+    let asked = WebhookPatch {
+        hub_signature: Some(*hub_signature),
+        courtesy: (*courtesy).into(),
         ..WebhookPatch::default()
     };
-    group.update_webhook(key.client_id, *id, &flag, now).await
+    group.update_webhook(key.client_id, *id, &asked, now).await
 }

@@ -38,7 +38,7 @@ const LOOPBACK: &[IpAddr] = &[IpAddr::V4(Ipv4Addr::LOCALHOST)];
 
 fn options(policy: TargetPolicy) -> PosterOptions {
     PosterOptions {
-        timeout: PATIENCE,
+        connect_timeout: PATIENCE,
         ..PosterOptions::new(policy)
     }
 }
@@ -67,19 +67,29 @@ fn event_id() -> EventId {
 }
 
 async fn post(poster: &Poster, url: &str) -> AttemptResult {
-    let body = Bytes::from_static(BODY);
-    let timestamp = Timestamp(1_762_352_580_999);
-    poster
-        .post(Post {
-            url,
-            event_id: event_id(),
-            sequence: 7,
-            attempt: 3,
-            timestamp,
-            signatures: Default::default(),
-            body,
-        })
-        .await
+    post_within(poster, url, PATIENCE).await
+}
+
+async fn post_within(poster: &Poster, url: &str, timeout: Duration) -> AttemptResult {
+    post_with(poster, url, timeout, &HeaderLines::default()).await.result
+}
+
+async fn post_with(poster: &Poster, url: &str, timeout: Duration, headers: &HeaderLines) -> Posted {
+    let target = match poster.target(url) {
+        Ok(target) => target,
+        Err(refused) => return refused.into(),
+    };
+    let post = Post {
+        event_id: event_id(),
+        sequence: 7,
+        attempt: 3,
+        timestamp: Timestamp(1_762_352_580_999),
+        timeout,
+        headers,
+        signatures: Default::default(),
+        body: Bytes::from_static(BODY),
+    };
+    poster.post(&target, post).await
 }
 
 fn error_of(result: &AttemptResult) -> String {
@@ -116,6 +126,47 @@ async fn sends_the_contracts_headers_and_no_others() {
         ("webhook-timestamp", "1762352580".to_owned()),
     ];
     assert_eq!(headers, expected.map(|(name, value)| (name.to_owned(), value)));
+}
+
+#[tokio::test]
+async fn own_headers_go_beside_ours() {
+    let receiver = Receiver::start().await;
+    let own = OwnHeaders::check([("Authorization", "Bearer hunter2"), ("X-Tenant", "pier 2")]).unwrap();
+    let lines = HeaderLines::new(&own);
+    assert!(!format!("{lines:?}").contains("hunter2"));
+    post_with(&poster(), &receiver.url("/ok"), PATIENCE, &lines).await;
+    let request = &receiver.requests()[0];
+    for (name, value) in [
+        ("authorization", "Bearer hunter2"),
+        ("x-tenant", "pier 2"),
+        ("content-type", "application/json"),
+        ("webhook-attempt", "3"),
+    ] {
+        assert_eq!(request.header(name), Some(value));
+    }
+    assert_eq!(request.headers.len(), 8 + 2);
+}
+
+#[tokio::test]
+async fn retry_after_is_read_in_both_forms() {
+    let receiver = Receiver::start().await;
+    let poster = poster();
+    for (text, seconds) in [
+        ("30", Some(30)),
+        ("Sun, 06 Nov 1994 08:49:37 GMT", Some(0)),
+        ("soon", None),
+    ] {
+        let answer = Reply::Answer(503, vec![("retry-after", text.into())], Bytes::new());
+        receiver.script("/hook", [answer]);
+        let before = clock::now();
+        let posted = post_with(&poster, &receiver.url("/hook"), PATIENCE, &HeaderLines::default()).await;
+        assert_eq!(posted.result.http_status(), Some(503));
+        let waits = posted.retry_after.map(|at| at.since(before).as_secs());
+        assert!(
+            waits == seconds || waits == seconds.map(|seconds| seconds + 1),
+            "{text}: {waits:?}"
+        );
+    }
 }
 
 #[tokio::test]
@@ -219,10 +270,7 @@ async fn one_deadline_for_everything() {
     let receiver = Receiver::start().await;
     let tls = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let timeout = Duration::from_millis(300);
-    let options = PosterOptions {
-        timeout,
-        ..options(OPEN)
-    };
+    let options = options(OPEN);
     let (release, held) = mpsc::channel::<()>();
     let held = Mutex::new(held);
     let lookups = Lookups::new(OPEN, move |_| {
@@ -240,7 +288,11 @@ async fn one_deadline_for_everything() {
         &receiver.url("/slow/2000"),
     ] {
         let started = Instant::now();
-        assert_eq!(post(&poster, url).await, AttemptResult::TimedOut, "{url}");
+        assert_eq!(
+            post_within(&poster, url, timeout).await,
+            AttemptResult::TimedOut,
+            "{url}"
+        );
         assert!(
             (timeout..timeout * 4).contains(&started.elapsed()),
             "{url}: {:?}",

@@ -277,6 +277,8 @@ async fn a_client_has_as_many_webhooks_and_numbers_as_it_may() {
         is_active: true,
         metadata: None,
         hub_signature: false,
+        courtesy: Default::default(),
+        headers: Default::default(),
     };
     let refused = world.gateway.register_webhook(client.id, new(2)).await.unwrap_err();
     assert!(

@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use tempfile::TempDir;
 use wharf_domain::{
-    Client, ClientId, ConnectionKey, ConnectionStatus, Event, EventStatus, IncomingMessage, PhoneNumber, Timestamp,
-    TokenHash, Webhook, address::TargetPolicy,
+    Client, ClientId, ConnectionKey, ConnectionStatus, Courtesy, Event, EventStatus, IncomingMessage, OwnHeaders,
+    PhoneNumber, Timestamp, TokenHash, Webhook, address::TargetPolicy,
 };
 use wharf_store::{EventFilter, Store, StoreOptions};
 use wharf_support::{Receiver, wait_until};
@@ -142,6 +142,8 @@ impl World {
             is_active: true,
             metadata: None,
             hub_signature: false,
+            courtesy: Courtesy::default(),
+            headers: OwnHeaders::default(),
         };
         self.gateway.register_webhook(client, new).await.unwrap().webhook
     }

@@ -11,8 +11,8 @@ use sqlx::{
 };
 use uuid::Uuid;
 use wharf_domain::{
-    Client, ClientId, Connection, ConnectionStatus, Event, EventId, EventStatus, PendingEvent, PhoneNumber, Timestamp,
-    Webhook, WebhookId, WebhookStatus,
+    Client, ClientId, Connection, ConnectionStatus, Courtesy, Event, EventId, EventStatus, HeaderNames, Ordering,
+    PendingEvent, PhoneNumber, Recovery, Timestamp, Webhook, WebhookId, WebhookStatus, courtesy::ClientErrors,
 };
 
 /// A [`Timestamp`] in a column: Unix milliseconds.
@@ -131,6 +131,8 @@ pub(crate) fn webhook(row: &SqliteRow) -> Result<Webhook, sqlx::Error> {
             .transpose()
             .map_err(|error| broken("metadata", error))?,
         hub_signature: row.try_get("hub_signature")?,
+        courtesy: courtesy(row)?,
+        headers: HeaderNames(json(row, "header_names")?.unwrap_or_default()),
         created_at: time(row, "created_at")?,
         updated_at: time(row, "updated_at")?,
         deleted_at: some_time(row, "deleted_at")?,
@@ -146,6 +148,26 @@ struct FromPayload {
     #[serde(rename = "type")]
     message_type: String,
     content: Option<String>,
+}
+
+fn courtesy(row: &SqliteRow) -> Result<Courtesy, sqlx::Error> {
+    let codes: Vec<u64> = json(row, "retry_client_errors")?.unwrap_or_default();
+    let retry_client_errors = ClientErrors::of(codes);
+    Ok(Courtesy {
+        max_in_flight: row.try_get("max_in_flight")?,
+        max_per_second: row.try_get("max_per_second")?,
+        timeout_ms: row.try_get("timeout_ms")?,
+        ordering: word("ordering", row.try_get("ordering")?, Ordering::from_word)?,
+        retry_client_errors: retry_client_errors.ok_or_else(|| broken("retry_client_errors", "an unknown code"))?,
+        recovery: word("recovery", row.try_get("recovery")?, Recovery::from_word)?,
+    })
+}
+
+fn json<T: serde::de::DeserializeOwned>(row: &SqliteRow, column: &'static str) -> Result<Option<T>, sqlx::Error> {
+    let text = row.try_get::<Option<&str>, _>(column)?;
+    text.map(serde_json::from_str)
+        .transpose()
+        .map_err(|error| broken(column, error))
 }
 
 pub(crate) fn event(row: &SqliteRow) -> Result<Event, sqlx::Error> {

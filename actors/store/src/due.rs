@@ -1,9 +1,11 @@
 //! Reads of the backlog: which chats of a webhook have something to deliver, and their first events.
 
+mod singles;
+
 use std::cmp::min;
 
 use sqlx::{Row, SqliteConnection, query_scalar};
-use wharf_domain::{PendingEvent, Timestamp, WebhookId};
+use wharf_domain::{Ordering, PendingEvent, Timestamp, WebhookId};
 
 use crate::{
     DueChat, DuePage, DueQuery, Store, StoreError,
@@ -29,7 +31,10 @@ impl Store {
     pub async fn due_chats(&self, webhook: WebhookId, query: &DueQuery) -> Result<DuePage, StoreError> {
         let page = async {
             let mut connection = self.pool().acquire().await?;
-            due_page(&mut connection, webhook, query).await
+            match query.ordering {
+                Ordering::Chat => due_page(&mut connection, webhook, query).await,
+                Ordering::None => singles::due_page(&mut connection, webhook, query).await,
+            }
         };
         page.await.map_err(|error| self.error(error))
     }

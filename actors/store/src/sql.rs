@@ -17,7 +17,13 @@ macro_rules! connection_columns {
 macro_rules! webhook_columns {
     () => {
         "id, client_id, phone_number, webhook_url, is_active, status, failure_count, max_retries, last_error, \
-         last_success_at, last_attempt_at, metadata, hub_signature, created_at, updated_at, deleted_at"
+         last_success_at, last_attempt_at, metadata, hub_signature, max_in_flight, max_per_second, timeout_ms, ordering, \
+         retry_client_errors, recovery, header_names, created_at, updated_at, deleted_at"
+    };
+}
+macro_rules! single_columns {
+    () => {
+        "e.webhook_id, e.id, e.seq, e.sequence, e.chat, e.attempt_count, e.budget_start, e.next_retry_at, e.payload"
     };
 }
 macro_rules! event_columns {
@@ -127,8 +133,10 @@ statements! {
     );
     WEBHOOK = concat!("SELECT ", webhook_columns!(), " FROM whatsapp_webhooks WHERE id = $2 AND client_id = $1");
     WEBHOOKS_WITH_WORK = "SELECT w.id FROM whatsapp_webhooks w \
-        WHERE w.client_id = $1 AND w.deleted_at IS NULL AND w.is_active AND EXISTS \
-            (SELECT 1 FROM webhook_events e WHERE e.webhook_id = w.id AND e.status = 'pending')";
+        WHERE w.client_id = $1 AND w.deleted_at IS NULL AND w.is_active AND (EXISTS \
+            (SELECT 1 FROM webhook_events e WHERE e.webhook_id = w.id AND e.status = 'pending') \
+            OR (w.recovery = 'auto' AND EXISTS (SELECT 1 FROM webhook_events e \
+                WHERE e.webhook_id = w.id AND e.status = 'failed' AND e.next_retry_at IS NOT NULL)))";
     REGISTER_WEBHOOK = concat!(
         "INSERT INTO whatsapp_webhooks \
             (client_id, id, phone_number, webhook_url, max_retries, is_active, metadata, created_at, updated_at) \
@@ -141,6 +149,19 @@ statements! {
          SET webhook_url = coalesce($3, webhook_url), max_retries = coalesce($4, max_retries), \
              is_active = coalesce($5, is_active), metadata = CASE WHEN $6 THEN $7 ELSE metadata END, \
              hub_signature = coalesce($9, hub_signature), updated_at = $8 \
+         WHERE id = $2 AND client_id = $1 AND deleted_at IS NULL RETURNING ",
+        webhook_columns!()
+    );
+    SET_COURTESY = "UPDATE whatsapp_webhooks \
+        SET max_in_flight = $3, max_per_second = $4, timeout_ms = $5, ordering = $6, retry_client_errors = $7, recovery = $8 \
+        WHERE id = $2 AND client_id = $1 AND deleted_at IS NULL";
+    SET_HEADERS = "UPDATE whatsapp_webhooks SET header_names = $3, headers_sealed = $4, updated_at = $5 \
+        WHERE id = $2 AND client_id = $1 AND deleted_at IS NULL";
+    SEALED_HEADERS = "SELECT headers_sealed FROM whatsapp_webhooks \
+        WHERE id = $2 AND client_id = $1 AND headers_sealed IS NOT NULL";
+    ANY_HEADERS = "SELECT id, headers_sealed FROM whatsapp_webhooks WHERE headers_sealed IS NOT NULL LIMIT 1";
+    DEACTIVATE_WEBHOOK = concat!(
+        "UPDATE whatsapp_webhooks SET is_active = false, last_error = $3, updated_at = $4 \
          WHERE id = $2 AND client_id = $1 AND deleted_at IS NULL RETURNING ",
         webhook_columns!()
     );
@@ -187,6 +208,22 @@ statements! {
         WHERE webhook_id = $1 AND status = 'pending' AND next_retry_at IS NOT NULL";
     DUE_HEADS = include_str!("../queries/sqlite/due_heads.sql");
     DUE_EVENTS = include_str!("../queries/sqlite/due_events.sql");
+    // Each pending event by itself, in the order of webhook_events_pending: the rest of a chat, then the chats
+    // after it. As one comparison of rows SQLite would seek to the chat only, and read it from its beginning each time.
+    DUE_SINGLES_OF_CHAT = concat!(
+        "SELECT ", single_columns!(), " FROM webhook_events e \
+         WHERE e.webhook_id = $1 AND e.status = 'pending' AND e.chat = $2 AND e.seq > $3 ORDER BY e.seq LIMIT $4"
+    );
+    DUE_SINGLES_AFTER_CHAT = concat!(
+        "SELECT ", single_columns!(), " FROM webhook_events e \
+         WHERE e.webhook_id = $1 AND e.status = 'pending' AND e.chat > $2 ORDER BY e.chat, e.seq LIMIT $3"
+    );
+    // Named, because SQLite takes the list's index otherwise and reads every event that a receiver refused.
+    PARKED_EVENTS = "SELECT id, seq, next_retry_at FROM webhook_events INDEXED BY webhook_events_parked \
+        WHERE webhook_id = $1 AND status = 'failed' AND next_retry_at IS NOT NULL AND seq > $2 ORDER BY seq LIMIT $3";
+    REVIVE_EVENT = "UPDATE webhook_events SET status = 'pending', next_retry_at = NULL \
+        WHERE id = $2 AND webhook_id = $1 AND status = 'failed' AND next_retry_at IS NOT NULL \
+        RETURNING webhook_id, id, seq, sequence, chat, attempt_count, budget_start, next_retry_at, payload, client_id";
     EVENT_TO_RENEW = "SELECT e.status, w.is_active, w.deleted_at IS NOT NULL \
         FROM webhook_events e JOIN whatsapp_webhooks w ON w.id = e.webhook_id \
         WHERE e.id = $2 AND e.client_id = $1";

@@ -123,7 +123,7 @@ impl Store {
         )
     }
 
-    /// The webhooks of a client that are switched on and have pending events.
+    /// The webhooks of a client that are switched on and have pending events, or parked ones to recover by themselves.
     ///
     /// # Errors
     /// `Unavailable` or `Corrupt`.

@@ -8,7 +8,7 @@ use wharf_domain::{ClientId, ConnectionKey, Timestamp, Webhook, WebhookId, webho
 use crate::{
     Group, StoreError,
     codec::{At, metadata_text, webhook},
-    sql,
+    courtesy, sql,
 };
 
 /// Waiting events that end with one call: what fits between two group commits without anybody noticing.
@@ -103,6 +103,11 @@ async fn update(
     patch: &WebhookPatch,
     now: Timestamp,
 ) -> Result<Option<Webhook>, sqlx::Error> {
+    let patch = &WebhookPatch {
+        // Not for the store to know, see `Group::set_headers`.
+        headers: None,
+        ..patch.clone()
+    };
     if *patch == WebhookPatch::default() {
         let row = query(sql::WEBHOOK)
             .bind(client.0)
@@ -112,6 +117,7 @@ async fn update(
         let found = row.as_ref().map(webhook).transpose()?;
         return Ok(found.filter(|webhook| webhook.deleted_at.is_none()));
     }
+    courtesy::update(connection, client, id, patch.courtesy).await?;
     let metadata = patch
         .metadata
         .as_ref()

@@ -14,8 +14,8 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 use wharf_actors::{GatewayError, IdempotencyKey, NewWebhook, Qr, SentMessage, WebhookWithSecret};
 use wharf_domain::{
-    ClientId, Connection, ConnectionStatus, Event, EventId, EventStatus, InvalidField, PhoneNumber, Timestamp,
-    TokenHash, Webhook, WebhookId,
+    ClientId, Connection, ConnectionStatus, Courtesy, Event, EventId, EventStatus, InvalidField, OwnHeaders,
+    PhoneNumber, Timestamp, TokenHash, Webhook, WebhookId,
     signing::Secret,
     webhook::{WebhookPatch, status},
 };
@@ -43,6 +43,8 @@ impl Default for FakeDesk {
             is_active: true,
             metadata: None,
             hub_signature: false,
+            courtesy: Courtesy::default(),
+            headers: OwnHeaders::default(),
         };
         Self {
             webhook: Mutex::new(webhook(ClientId(1), new)),
@@ -90,6 +92,8 @@ fn webhook(client_id: ClientId, new: NewWebhook) -> Webhook {
         last_attempt_at: None,
         metadata: new.metadata,
         hub_signature: new.hub_signature,
+        courtesy: new.courtesy,
+        headers: new.headers.names(),
         created_at: Timestamp(0),
         updated_at: Timestamp(0),
         deleted_at: None,

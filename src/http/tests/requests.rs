@@ -45,6 +45,13 @@ async fn a_webhook_is_registered_with_the_defaults_of_the_contract() {
         "last_attempt_at",
         "metadata",
         "hub_signature",
+        "max_in_flight",
+        "max_per_second",
+        "timeout_ms",
+        "ordering",
+        "retry_client_errors",
+        "recovery",
+        "headers",
         "created_at",
         "updated_at",
         "secret",
@@ -54,7 +61,7 @@ async fn a_webhook_is_registered_with_the_defaults_of_the_contract() {
     let shown = facade.ask("GET", &format!("/api/webhooks/{ID}")).send().await.json();
     assert_eq!(
         shown.as_object().unwrap().keys().collect::<Vec<_>>(),
-        keys[..15],
+        keys[..22],
         "no secret"
     );
 }

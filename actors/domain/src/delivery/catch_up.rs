@@ -17,7 +17,7 @@ use super::{
     WINDOW,
     window::{Drained, Window},
 };
-use crate::{PendingEvent, Timestamp};
+use crate::{Ordering, PendingEvent, Timestamp};
 
 /// Events of one chat taken by one load: a lone busy chat shall not cost a read per message.
 pub(super) const PER_CHAT: usize = if cfg!(test) { 4 } else { 32 };
@@ -32,7 +32,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// A question to the store: the heads of chats with pending events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DueQuery {
-    /// Begin after this chat; `None` is the beginning.
+    /// Begin after this: a page's cursor; `None` is the beginning.
     pub after: Option<Box<str>>,
     /// The time that "due" refers to.
     pub now: Timestamp,
@@ -46,6 +46,8 @@ pub struct DueQuery {
     pub per_chat: usize,
     /// Chats looked at, at the most.
     pub visit: usize,
+    /// What counts as a chat: with [`Ordering::None`] each event is one of its own.
+    pub ordering: Ordering,
 }
 
 /// The store's answer. It may say less than the limits allow; a cursor without chats is fine.
@@ -167,7 +169,12 @@ impl CatchUp {
     }
 
     /// The next load, if one is wanted and there is room for what it brings.
-    pub(super) fn next_load(&mut self, window: &mut Window, now: Timestamp) -> Option<(u64, DueQuery)> {
+    pub(super) fn next_load(
+        &mut self,
+        window: &mut Window,
+        now: Timestamp,
+        ordering: Ordering,
+    ) -> Option<(u64, DueQuery)> {
         self.dirty |= self.parked_due_at.is_some_and(|at| at <= now);
         let wanted = self.dirty || self.sweep.is_some();
         if !wanted || self.loading.is_some() || self.not_before.is_some_and(|at| at > now) {
@@ -202,6 +209,7 @@ impl CatchUp {
             events: room,
             per_chat: if self.unparking { 1 } else { PER_CHAT },
             visit: VISIT,
+            ordering,
         };
         Some((self.generation, query))
     }

@@ -14,8 +14,12 @@
 //! Each attempt, each [`Effect::Record`], each load and each renewal has to be answered. Answering twice does no harm.
 
 mod catch_up;
+mod doubt;
+mod pace;
+mod recovery;
 mod steady;
 mod window;
+mod words;
 
 #[cfg(test)]
 mod tests;
@@ -23,147 +27,26 @@ mod tests;
 use std::time::Duration;
 
 use crate::{
-    AttemptOutcome, AttemptResult, AttemptTiming, EventId, EventStatus, PendingEvent, Timestamp, WebhookId,
-    retry::wait_after,
+    AttemptOutcome, AttemptResult, AttemptTiming, EventId, EventStatus, Ordering, PendingEvent, Recovery, Timestamp,
+    WebhookId, fair::Standing, retry::wait_after,
 };
 
 use catch_up::{CatchUp, Change};
 pub use catch_up::{DueChat, DuePage, DueQuery};
+use doubt::Doubt;
+use pace::Pace;
+use recovery::Recoveries;
 use steady::SteadyClock;
 use window::Window;
+pub use words::{DeliveryConfig, DeliveryEvent, DeliverySnapshot, Effect, ParkedEvent, RetryAnswer};
 
 /// Events held in memory per webhook. Enough that a refill is rare, little enough that a thousand dead receivers fit.
 pub const WINDOW: usize = if cfg!(test) { 16 } else { 256 };
 /// How long an outcome that the store refused waits before it is offered again.
 const RECORD_AGAIN_AFTER: Duration = Duration::from_secs(1);
-
-/// What the machine has to know of its webhook; given at the start and after every change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DeliveryConfig {
-    /// Whether attempts are made at all.
-    pub is_active: bool,
-    /// Attempts in one budget, 1 to 20.
-    pub max_retries: u32,
-    /// Attempts at once.
-    pub max_in_flight: usize,
-}
-
-/// What happened.
-#[derive(Debug, Clone, PartialEq)]
-pub enum DeliveryEvent {
-    /// The webhook was changed.
-    Configured(DeliveryConfig),
-    /// An event was committed.
-    Arrived(PendingEvent),
-    /// A sweep brought chats; `generation` is that of its [`Effect::Load`].
-    Loaded {
-        /// Which load this answers.
-        generation: u64,
-        /// What it found.
-        page: DuePage,
-    },
-    /// A sweep could not read the store.
-    LoadFailed {
-        /// Which load this answers.
-        generation: u64,
-    },
-    /// An attempt ended.
-    AttemptFinished {
-        /// The event.
-        event_id: EventId,
-        /// The attempt's number.
-        attempt: u32,
-        /// How it ended.
-        result: AttemptResult,
-        /// When it began and how long it took.
-        timing: AttemptTiming,
-        /// 0.0 to 1.0, for the wait before the next one.
-        jitter: f64,
-    },
-    /// An attempt's outcome is in the store.
-    OutcomeCommitted {
-        /// The event.
-        event_id: EventId,
-        /// The attempt's number.
-        attempt: u32,
-    },
-    /// The store refused an outcome.
-    OutcomeRefused {
-        /// The event.
-        event_id: EventId,
-        /// The attempt's number.
-        attempt: u32,
-    },
-    /// A manual retry was committed.
-    Renewed(PendingEvent),
-    /// A manual retry was refused.
-    NotRenewed(EventId),
-    /// The timer of this generation fired.
-    TimerFired {
-        /// The generation of its [`Effect::SetTimer`].
-        generation: u64,
-    },
-    /// Wake-ups may have been lost: the store is read again. For the janitor's rounds; never needed when none was.
-    LookAgain,
-    /// The webhook was deleted, or the program stops: nothing new is started.
-    Closing,
-}
-
-/// What to do.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Effect {
-    /// Make this attempt.
-    Attempt {
-        /// The event.
-        event_id: EventId,
-        /// Its number among its phone number's events.
-        sequence: i64,
-        /// The attempt's number, from 1.
-        attempt: u32,
-        /// The body, where the window has it; else the store has.
-        payload: Option<bytes::Bytes>,
-    },
-    /// Commit this outcome.
-    Record(AttemptOutcome),
-    /// Read due chats from the store.
-    Load {
-        /// To be given back with the answer.
-        generation: u64,
-        /// What to read.
-        query: DueQuery,
-    },
-    /// Set the one timer, in place of any other.
-    SetTimer {
-        /// When.
-        at: Timestamp,
-        /// To be given back when it fires.
-        generation: u64,
-    },
-    /// Closing is over: nothing is under way any more.
-    Finished,
-}
-
-/// What to do with a request for a manual retry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RetryAnswer {
-    /// An attempt is under way, or another request for the same event is: nothing to do.
-    UnderWay,
-    /// Renew the event in the store, then tell the machine `Renewed` or `NotRenewed`.
-    Renew,
-}
-
-/// What a person may want to see of the machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DeliverySnapshot {
-    /// Events in the window.
-    pub window: usize,
-    /// Attempts and commits under way.
-    pub in_flight: usize,
-    /// Whether wake-ups are all that is needed: no backlog of chats is in the store.
-    pub following: bool,
-    /// Failures since the last success.
-    pub failure_count: u32,
-}
+/// The status by which a receiver says that it is gone for good, and what its webhook's `last_error` says then.
+const GONE: u16 = 410;
+const GONE_REASON: &str = "Client error (410): the receiver is gone, so the webhook was switched off";
 
 /// An attempt that ended; see [`DeliveryEvent::AttemptFinished`].
 struct Ended<'a> {
@@ -179,11 +62,16 @@ struct Ended<'a> {
 pub struct Delivery {
     webhook_id: WebhookId,
     config: DeliveryConfig,
+    /// The ordering in effect: that of the configuration, once nothing of another one is under way.
+    ordering: Ordering,
     failure_count: u32,
     closing: bool,
     finished: bool,
     window: Window,
     catch_up: CatchUp,
+    pace: Pace,
+    doubt: Doubt,
+    recoveries: Recoveries,
     clock: SteadyClock,
     timer: Option<(Timestamp, u64)>,
     timer_generation: u64,
@@ -195,11 +83,15 @@ impl Delivery {
         Self {
             webhook_id,
             config,
+            ordering: config.courtesy.ordering,
             failure_count,
             closing: false,
             finished: false,
             window: Window::default(),
             catch_up: CatchUp::new(),
+            pace: Pace::default(),
+            doubt: Doubt::default(),
+            recoveries: Recoveries::default(),
             clock: SteadyClock::default(),
             timer: None,
             timer_generation: 0,
@@ -227,8 +119,9 @@ impl Delivery {
 
     /// Whether a machine that is made anew from the store would stand where this one does: nothing is held, under way
     /// or waited for.
-    pub fn is_idle(&self) -> bool {
-        self.window.is_empty() && self.catch_up.following() && self.timer.is_none()
+    pub fn is_idle(&mut self, now: Timestamp) -> bool {
+        let paused = self.pace.paused_until(self.clock.read(now)).is_some();
+        self.window.is_empty() && self.catch_up.following() && self.timer.is_none() && !paused
     }
 
     /// Decides on a manual retry. After [`RetryAnswer::Renew`] the event is held back until the store has answered.
@@ -240,6 +133,40 @@ impl Delivery {
         }
     }
 
+    /// What is known of the receiver, for the slot of an attempt.
+    pub fn standing(&self, now: Timestamp) -> Standing {
+        self.doubt.standing(self.clock.read(now))
+    }
+
+    /// An attempt that was answered just now has to wait for its slot: it has not begun. Follow with
+    /// [`Delivery::granted`] when it has one.
+    pub fn awaits_slot(&mut self) {
+        self.pace.not_started(self.config.courtesy.max_per_second);
+        self.doubt.not_started();
+    }
+
+    /// An attempt that waited has its slot: answers whether it begins now, and what else there is to do. When it does
+    /// not (its webhook was switched off or asked to pause in the meantime), its event is as it was before.
+    pub fn granted(&mut self, now: Timestamp, event_id: EventId, attempt: u32) -> (bool, Vec<Effect>) {
+        let mut effects = Vec::new();
+        let now = self.clock.read(now);
+        if self.window.running(event_id, attempt).is_none() {
+            return (false, effects);
+        }
+        let pace = self.config.courtesy.max_per_second;
+        if self.may_start() && self.pace.closed_until(now, pace).is_none() {
+            self.started(now);
+            return (true, effects);
+        }
+        self.window.put_back(event_id);
+        if self.closing {
+            self.window.drop_idle();
+        }
+        self.pump(now, &mut effects);
+        self.clock.outward(&mut effects);
+        (false, effects)
+    }
+
     /// Takes what happened, answers what to do. A stale report changes nothing. `now` is the wall clock's, which may
     /// jump: see [`Delivery::keep_time`].
     pub fn step(&mut self, now: Timestamp, mut event: DeliveryEvent) -> Vec<Effect> {
@@ -247,9 +174,15 @@ impl Delivery {
         let now = self.clock.read(now);
         self.clock.inward(now, &mut event);
         match event {
-            DeliveryEvent::Configured(config) => self.config = config,
-            DeliveryEvent::Arrived(event) => self.on_arrived(now, event),
-            DeliveryEvent::Loaded { generation, page } => self.catch_up.loaded(&mut self.window, now, generation, page),
+            DeliveryEvent::Configured(config) => self.on_configured(config),
+            DeliveryEvent::Arrived(event) => {
+                let event = self.in_lane(event);
+                self.on_arrived(now, event);
+            }
+            DeliveryEvent::Loaded { generation, page } => {
+                let page = self.page_in_lanes(page);
+                self.catch_up.loaded(&mut self.window, now, generation, page);
+            }
             DeliveryEvent::LoadFailed { generation } => self.catch_up.load_failed(now, generation),
             DeliveryEvent::AttemptFinished {
                 event_id,
@@ -257,22 +190,49 @@ impl Delivery {
                 result,
                 timing,
                 jitter,
+                retry_after,
             } => {
-                let ended = Ended {
-                    event_id,
-                    attempt,
-                    result: &result,
-                    timing,
-                    jitter,
-                };
-                self.on_attempt_finished(now, &ended, &mut effects);
+                if let Some(place) = self.window.running(event_id, attempt) {
+                    self.heed(now, &result, retry_after);
+                    let ended = Ended {
+                        event_id,
+                        attempt,
+                        result: &result,
+                        timing,
+                        jitter,
+                    };
+                    let outcome = self.outcome(now, &ended, place);
+                    self.window.recording(outcome.clone());
+                    effects.push(Effect::Record(outcome));
+                }
             }
-            DeliveryEvent::OutcomeCommitted { event_id, attempt } => self.on_committed(event_id, attempt),
+            DeliveryEvent::OutcomeCommitted { event_id, attempt } => {
+                self.on_committed(now, event_id, attempt, &mut effects)
+            }
             DeliveryEvent::OutcomeRefused { event_id, attempt } => {
                 self.window.record_again_at(event_id, attempt, now + RECORD_AGAIN_AFTER);
             }
-            DeliveryEvent::Renewed(event) => self.on_renewed(now, event),
-            DeliveryEvent::NotRenewed(event_id) => self.window.release(event_id),
+            DeliveryEvent::Renewed(event) => {
+                let event = self.in_lane(event);
+                self.on_renewed(now, event);
+            }
+            DeliveryEvent::NotRenewed(event_id) => {
+                self.window.release(event_id);
+                self.recoveries.not_revived(now, event_id);
+            }
+            DeliveryEvent::ParkedLoaded { generation, parked } => {
+                let mut revived = self.recoveries.loaded(now, generation, parked);
+                revived.retain(|event_id| {
+                    let held = self.window.hold(*event_id);
+                    if !held {
+                        self.recoveries.not_revived(now, *event_id);
+                    }
+                    held
+                });
+                if !revived.is_empty() {
+                    effects.push(Effect::Revive(revived));
+                }
+            }
             DeliveryEvent::TimerFired { generation } => {
                 if self.timer.is_none_or(|(_, current)| current != generation) {
                     return effects;
@@ -316,7 +276,55 @@ impl Delivery {
         }
     }
 
-    fn on_attempt_finished(&mut self, now: Timestamp, ended: &Ended<'_>, effects: &mut Vec<Effect>) {
+    /// An owner that switches a webhook on again wants it tried now, whatever its receiver asked for before.
+    fn on_configured(&mut self, config: DeliveryConfig) {
+        if config.is_active && !self.config.is_active {
+            self.pace.resume();
+        }
+        if config.courtesy.recovery == Recovery::Auto && self.config.courtesy.recovery != Recovery::Auto {
+            self.recoveries.start_over();
+        }
+        self.config = config;
+    }
+
+    /// Without an order every event is a chat of its own, and all the rest is the same.
+    fn in_lane(&self, event: PendingEvent) -> PendingEvent {
+        match self.ordering {
+            Ordering::Chat => event,
+            Ordering::None => PendingEvent {
+                chat: event.id.to_string().into(),
+                ..event
+            },
+        }
+    }
+
+    fn page_in_lanes(&self, mut page: DuePage) -> DuePage {
+        if self.ordering == Ordering::None {
+            for chat in &mut page.chats {
+                let events = std::mem::take(&mut chat.events);
+                chat.events = events.into_iter().map(|event| self.in_lane(event)).collect();
+            }
+        }
+        page
+    }
+
+    /// What an answer says about the receiver, beyond its event.
+    fn heed(&mut self, now: Timestamp, result: &AttemptResult, retry_after: Option<Timestamp>) {
+        let http_status = result.http_status();
+        self.doubt
+            .ended(now, http_status.is_some(), self.window.in_flight() > 1);
+        if let (Some(429 | 503), Some(at)) = (http_status, retry_after) {
+            self.pace.pause_until(now, at);
+        }
+        if http_status == Some(GONE) {
+            // Until the store has it too, see `on_committed`.
+            self.config.is_active = false;
+        }
+    }
+
+    /// What an attempt's end means for its event and for the webhook's counter. `place` is the event's, and the start of
+    /// its budget.
+    fn outcome(&mut self, now: Timestamp, ended: &Ended<'_>, place: (i64, u32)) -> AttemptOutcome {
         let &Ended {
             event_id,
             attempt,
@@ -324,33 +332,37 @@ impl Delivery {
             timing,
             jitter,
         } = ended;
-        let Some((seq, budget_start)) = self.window.running(event_id, attempt) else {
-            return;
-        };
+        let (seq, budget_start) = place;
         let in_budget = attempt.saturating_sub(budget_start);
+        let http_status = result.http_status();
+        let retried = http_status.is_some_and(|status| self.config.courtesy.retry_client_errors.contains(status));
         let failure = result.failure();
         let (status, next_retry_at) = match &failure {
             None => (EventStatus::Delivered, None),
-            Some(failure) if !failure.retry => (EventStatus::Failed, None),
+            Some(failure) if !failure.retry && !retried => (EventStatus::Failed, None),
             Some(_) => {
-                let next = Some(now + wait_after(in_budget, jitter));
-                let exhausted = in_budget >= self.config.max_retries;
-                (
-                    if exhausted {
-                        EventStatus::Failed
-                    } else {
-                        EventStatus::Pending
-                    },
-                    next,
-                )
+                let scheduled = now + wait_after(in_budget, jitter);
+                // Not before the receiver wants to be asked at all.
+                let next = Some(self.pace.paused_until(now).map_or(scheduled, |at| at.max(scheduled)));
+                if in_budget >= self.config.max_retries {
+                    (EventStatus::Failed, next)
+                } else {
+                    (EventStatus::Pending, next)
+                }
             }
         };
+        let revived = self.recoveries.attempted(event_id, status == EventStatus::Delivered);
+        if status == EventStatus::Delivered && self.failure_count > 0 {
+            self.recoveries.receiver_is_well();
+        }
         self.failure_count = match status {
             EventStatus::Delivered => 0,
+            // One that was counted when it failed first.
+            EventStatus::Failed if revived => self.failure_count.max(1),
             EventStatus::Failed => self.failure_count.saturating_add(1),
             EventStatus::Pending => self.failure_count,
         };
-        let outcome = AttemptOutcome {
+        AttemptOutcome {
             event_id,
             seq,
             webhook_id: self.webhook_id,
@@ -359,24 +371,37 @@ impl Delivery {
             // Only a manual retry begins a budget after attempts were made.
             manual: budget_start > 0 && in_budget == 1,
             timing,
-            http_status: result.http_status(),
+            http_status,
             response: result.response().map(str::to_owned),
             error: failure.map(|failure| failure.error),
             next_retry_at,
             finished_at: now,
             webhook_failure_count: self.failure_count,
-        };
-        self.window.recording(outcome.clone());
-        effects.push(Effect::Record(outcome));
+        }
     }
 
-    fn on_committed(&mut self, event_id: EventId, attempt: u32) {
-        if let Some(drained) = self.window.committed(event_id, attempt) {
-            self.catch_up.drained(&drained);
+    fn on_committed(&mut self, now: Timestamp, event_id: EventId, attempt: u32, effects: &mut Vec<Effect>) {
+        if let Some(committed) = self.window.committed(event_id, attempt) {
+            if committed.http_status == Some(GONE) && !self.closing {
+                effects.push(Effect::Deactivate(GONE_REASON));
+            }
+            self.recoveries.settled(now, event_id, committed.exhausted);
+            if let Some(drained) = committed.drained {
+                self.catch_up.drained(&drained);
+            }
         }
         if self.closing {
             self.window.drop_idle();
         }
+    }
+
+    fn may_start(&self) -> bool {
+        self.config.is_active && !self.closing && self.ordering == self.config.courtesy.ordering
+    }
+
+    fn started(&mut self, now: Timestamp) {
+        self.pace.started(now, self.config.courtesy.max_per_second);
+        self.doubt.started(now);
     }
 
     /// Starts what can be started, reads what has to be read, and sets the timer.
@@ -393,32 +418,65 @@ impl Delivery {
                 self.finished = true;
                 effects.push(Effect::Finished);
             }
-        } else if self.config.is_active {
-            while self.window.in_flight() < self.config.max_in_flight {
-                let Some(next) = self.window.start_next() else {
-                    break;
-                };
-                effects.push(Effect::Attempt {
-                    event_id: next.event_id,
-                    sequence: next.sequence,
-                    attempt: next.attempt,
-                    payload: next.payload,
-                });
-            }
-            if let Some((generation, query)) = self.catch_up.next_load(&mut self.window, now) {
+        } else {
+            self.change_ordering();
+        }
+        let mut paced_until = None;
+        if self.may_start() {
+            paced_until = self.start_attempts(now, effects);
+            if let Some((generation, query)) = self.catch_up.next_load(&mut self.window, now, self.ordering) {
                 effects.push(Effect::Load { generation, query });
             }
+            if self.recovers() {
+                let at_once = (self.config.max_in_flight / 2).max(1);
+                effects.extend(self.recoveries.next(now, self.failure_count == 0, at_once));
+            }
         }
-        self.set_timer(effects);
+        self.set_timer(paced_until, effects);
     }
 
-    fn set_timer(&mut self, effects: &mut Vec<Effect>) {
-        let load_at = if self.config.is_active && !self.closing {
-            self.catch_up.wake_at()
-        } else {
-            None
-        };
-        let Some(at) = [self.window.next_due(), load_at].into_iter().flatten().min() else {
+    /// Starts what is ready; answers when the next may start when it is the pace that holds it back.
+    fn start_attempts(&mut self, now: Timestamp, effects: &mut Vec<Effect>) -> Option<Timestamp> {
+        while self.window.in_flight() < self.config.max_in_flight && self.window.has_ready() {
+            let closed_until = self.pace.closed_until(now, self.config.courtesy.max_per_second);
+            if closed_until.is_some() {
+                return closed_until;
+            }
+            let next = self.window.start_next()?;
+            self.started(now);
+            effects.push(Effect::Attempt {
+                event_id: next.event_id,
+                sequence: next.sequence,
+                attempt: next.attempt,
+                payload: next.payload,
+            });
+        }
+        None
+    }
+
+    /// Another ordering cuts the queue into other lanes: what is under way ends under the old one, then the store is
+    /// read anew under the new one.
+    fn change_ordering(&mut self) {
+        let wanted = self.config.courtesy.ordering;
+        if self.ordering != wanted && self.window.in_flight() == 0 {
+            self.window.drop_idle();
+            self.catch_up.start_over();
+            self.ordering = wanted;
+        }
+    }
+
+    fn recovers(&self) -> bool {
+        self.config.courtesy.recovery == Recovery::Auto
+    }
+
+    fn set_timer(&mut self, paced_until: Option<Timestamp>, effects: &mut Vec<Effect>) {
+        let (mut load_at, mut recover_at) = (None, None);
+        if self.may_start() {
+            load_at = self.catch_up.wake_at();
+            recover_at = self.recoveries.wake_at().filter(|_| self.recovers());
+        }
+        let wanted = [self.window.next_due(), load_at, recover_at, paced_until];
+        let Some(at) = wanted.into_iter().flatten().min() else {
             self.timer = None;
             return;
         };

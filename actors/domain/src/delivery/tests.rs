@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod clock;
+mod courtesies;
 mod desk;
 mod model;
 mod properties;
+mod recoveries;
 mod retries;
 mod store;
 mod table;

@@ -33,6 +33,14 @@ struct Chat {
     listed: Option<Listing>,
 }
 
+impl Chat {
+    /// Nearly always back to the front; behind an earlier event that was renewed in the meantime.
+    fn take_back(&mut self, front: Entry) {
+        let place = self.queue.partition_point(|other| other.seq < front.seq);
+        self.queue.insert(place, front);
+    }
+}
+
 /// The last event of a chat left the window.
 #[derive(Debug)]
 pub(super) struct Drained {
@@ -48,6 +56,16 @@ pub(super) struct NextAttempt {
     pub(super) sequence: i64,
     pub(super) attempt: u32,
     pub(super) payload: Option<Bytes>,
+}
+
+/// What came of an outcome that is in the store.
+#[derive(Debug)]
+pub(super) struct Committed {
+    pub(super) http_status: Option<u16>,
+    /// Its event ended because its budget was used up.
+    pub(super) exhausted: bool,
+    /// When that emptied its chat.
+    pub(super) drained: Option<Drained>,
 }
 
 #[derive(Debug, Default)]
@@ -211,6 +229,11 @@ impl Window {
         }
     }
 
+    /// Whether an attempt could be made now.
+    pub(super) fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
     /// The next attempt to make: the front of the chat that has waited longest.
     pub(super) fn start_next(&mut self) -> Option<NextAttempt> {
         let (_, key) = self.ready.pop_first()?;
@@ -300,8 +323,24 @@ impl Window {
         }
     }
 
-    /// An outcome is in the store. Answers when that emptied the chat.
-    pub(super) fn committed(&mut self, event_id: EventId, attempt: u32) -> Option<Drained> {
+    /// The attempt that is under way has not begun after all: its event is ready again.
+    pub(super) fn put_back(&mut self, event_id: EventId) {
+        let Some(key) = self.by_id.get(&event_id).cloned() else {
+            return;
+        };
+        let Some(chat) = self.chats.get_mut(&key) else { return };
+        let running = |front: &mut Entry| front.id == event_id && front.state == State::Running;
+        let Some(mut front) = chat.queue.pop_front_if(running) else {
+            return;
+        };
+        self.in_progress -= 1;
+        front.state = State::Ready;
+        chat.take_back(front);
+        self.relist(&key);
+    }
+
+    /// An outcome is in the store.
+    pub(super) fn committed(&mut self, event_id: EventId, attempt: u32) -> Option<Committed> {
         let key = self.by_id.get(&event_id).cloned()?;
         let chat = self.chats.get_mut(&key)?;
         let mut front = chat.queue.pop_front_if(|front| {
@@ -309,26 +348,31 @@ impl Window {
                 && matches!(&front.state, State::Recording { outcome, .. } if outcome.attempt == attempt)
         })?;
         self.in_progress -= 1;
-        if let State::Recording { outcome, .. } = &front.state
-            && outcome.status == EventStatus::Pending
-        {
+        let State::Recording { outcome, .. } = std::mem::replace(&mut front.state, State::Ready) else {
+            return None;
+        };
+        let mut committed = Committed {
+            http_status: outcome.http_status,
+            exhausted: outcome.status == EventStatus::Failed && outcome.next_retry_at.is_some(),
+            drained: None,
+        };
+        if outcome.status == EventStatus::Pending {
             front.next_retry_at = outcome.next_retry_at;
             front.attempt_count = attempt;
             front.payload = None;
             front.rest();
-            // Nearly always back to the front; behind an earlier event that was renewed in the meantime.
-            let place = chat.queue.partition_point(|other| other.seq < front.seq);
-            chat.queue.insert(place, front);
+            chat.take_back(front);
         } else {
             self.by_id.remove(&event_id);
         }
         if chat.queue.is_empty() {
             let complete = chat.complete;
             self.forget(&key);
-            return Some(Drained { chat: key, complete });
+            committed.drained = Some(Drained { chat: key, complete });
+        } else {
+            self.relist(&key);
         }
-        self.relist(&key);
-        None
+        Some(committed)
     }
 
     /// Holds an event back, here or to come, while its manual retry is on its way to the store. False when it is

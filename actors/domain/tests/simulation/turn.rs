@@ -73,6 +73,7 @@ impl World {
                         took: Duration::ZERO,
                     },
                     jitter: self.rng.f64(),
+                    retry_after: None,
                 };
                 self.step(hook, finished)?;
                 // Where a crash costs most: after the answer, before its commit.

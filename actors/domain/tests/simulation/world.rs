@@ -12,7 +12,7 @@ use std::{cmp::Reverse, collections::BinaryHeap, fmt};
 use fastrand::Rng;
 use uuid::Uuid;
 use wharf_domain::{
-    AttemptOutcome, AttemptResult, EventId, Timestamp, WebhookId,
+    AttemptOutcome, AttemptResult, Courtesy, EventId, Timestamp, WebhookId,
     delivery::{Delivery, DeliveryConfig, DeliveryEvent, DuePage, DueQuery, Effect},
 };
 
@@ -165,6 +165,7 @@ fn config(is_active: bool, max_retries: u32, max_in_flight: usize) -> DeliveryCo
         is_active,
         max_retries,
         max_in_flight,
+        courtesy: Courtesy::default(),
     }
 }
 
@@ -296,6 +297,10 @@ impl World {
                     let at = Timestamp(at.0 + self.rng.i64(0..late));
                     let fired = Box::new(DeliveryEvent::TimerFired { generation });
                     self.of(hook, at, Happening::Tell(fired));
+                }
+                // Nobody asked for recovery, and no receiver here is gone for good.
+                Effect::LoadParked { .. } | Effect::Revive(_) | Effect::Deactivate(_) => {
+                    return Err(self.violation(hook, "does what nobody asked for"));
                 }
                 Effect::Finished => return Err(self.violation(hook, "finishes without being told")),
             }

@@ -131,7 +131,6 @@ async fn http2_is_spoken_where_it_is_offered() {
     let poster = poster_knowing(
         PosterOptions {
             extra_roots_pem,
-            timeout,
             ..options(OPEN)
         },
         &[],
@@ -145,7 +144,8 @@ async fn http2_is_spoken_where_it_is_offered() {
         post(&poster, &receiver.url("/status/404")).await.http_status(),
         Some(404)
     );
-    assert_eq!(post(&poster, &receiver.url("/hang")).await, AttemptResult::TimedOut);
+    let hang = post_within(&poster, &receiver.url("/hang"), timeout).await;
+    assert_eq!(hang, AttemptResult::TimedOut);
     assert!(error_of(&post(&poster, &receiver.url("/reset")).await).starts_with("EPROTO: "));
     let requests = receiver.requests();
     assert_eq!(

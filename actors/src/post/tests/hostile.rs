@@ -176,12 +176,11 @@ pub(super) async fn receiver(over: Over, hostility: Hostility, identity: &Identi
     (receiver, url)
 }
 
-pub(super) fn poster_trusting(identity: &Identity, timeout: Duration) -> Poster {
+pub(super) fn poster_trusting(identity: &Identity) -> Poster {
     let extra_roots_pem = identity.root_pem().to_owned();
     poster_knowing(
         PosterOptions {
             extra_roots_pem,
-            timeout,
             ..options(OPEN)
         },
         &[],
@@ -198,9 +197,9 @@ async fn check(rows: Vec<(Row, Says)>) {
         } else {
             PATIENCE
         };
-        let poster = poster_trusting(&identity, timeout);
+        let poster = poster_trusting(&identity);
         let began = Instant::now();
-        let result = post(&poster, &url).await;
+        let result = post_within(&poster, &url, timeout).await;
         let took = began.elapsed();
         let full = AttemptResult::Answered {
             http_status: 200,

@@ -34,12 +34,12 @@ async fn inside_a_process_of_its_own() {
     for (name, over, hostility) in endless() {
         let (receiver, url) = receiver(over, hostility, &identity).await;
         // A client each: what a connection leaves behind goes with it.
-        let poster = poster_trusting(&identity, timeout);
+        let poster = poster_trusting(&identity);
         // The allocator keeps what earlier rows gave back; the mark is where it stands now.
         let (before, _) = (figure("VmRSS"), std::fs::write("/proc/self/clear_refs", "5").unwrap());
         let attempts: Vec<_> = (0..AT_ONCE)
             .map(|_| (poster.clone(), url.clone()))
-            .map(|(poster, url)| tokio::spawn(async move { post(&poster, &url).await }))
+            .map(|(poster, url)| tokio::spawn(async move { post_within(&poster, &url, timeout).await }))
             .collect();
         for attempt in attempts {
             attempt.await.unwrap();

@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use wharf_domain::{PendingEvent, Timestamp, Webhook};
+use wharf_domain::{Ordering, PendingEvent, Timestamp, Webhook};
 use wharf_store::{DueChat, DuePage, DueQuery};
 
 use crate::database::{Database, NOW, delivered, failed, later, on_every_database, postponed};
@@ -14,6 +14,7 @@ pub fn everything() -> DueQuery {
         events: 1000,
         per_chat: 1000,
         visit: 1000,
+        ordering: Ordering::Chat,
     }
 }
 
@@ -175,6 +176,7 @@ fn queries() -> impl Strategy<Value = DueQuery> {
             events,
             per_chat,
             visit,
+            ordering: Ordering::Chat,
         })
 }
 

@@ -10,6 +10,7 @@
 
 mod clients;
 mod connections;
+mod considerate;
 mod database;
 mod due;
 mod failures;

@@ -8,8 +8,8 @@ use crate::database::Database;
 const MAY_SCAN: [(&str, &str); 4] = [
     ("CLIENTS", "asks for all of them"),
     ("REMOVED_CLIENTS", "a small table, at the start and by the janitor"),
-    ("DELETED_WEBHOOKS_WITH_PENDING", "a small table, by the janitor"),
     ("ANY_SECRET", "reads one row, at the start"),
+    ("ANY_HEADERS", "at the start, and only where nothing else is sealed"),
 ];
 
 /// What a plan may scan: rows that the statement brought along itself.
@@ -84,6 +84,18 @@ async fn the_backlog_is_read_from_its_index_alone() {
         (
             "NEXT_DUE_AT",
             "SEARCH webhook_events USING COVERING INDEX webhook_events_retry",
+        ),
+        (
+            "DUE_SINGLES_OF_CHAT",
+            "SEARCH e USING INDEX webhook_events_pending (webhook_id=? AND chat=? AND rowid>?)",
+        ),
+        (
+            "DUE_SINGLES_AFTER_CHAT",
+            "SEARCH e USING INDEX webhook_events_pending (webhook_id=? AND chat>?)",
+        ),
+        (
+            "PARKED_EVENTS",
+            "SEARCH webhook_events USING INDEX webhook_events_parked (webhook_id=? AND rowid>?)",
         ),
         (
             "EVENTS_FAILED",

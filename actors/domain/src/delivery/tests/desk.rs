@@ -8,12 +8,23 @@ use super::{
     super::*,
     store::{body, id, sequence},
 };
+use crate::{Courtesy, courtesy::ClientErrors};
 
 pub(super) const NOW: Timestamp = Timestamp(1_000_000);
 pub(super) const CONFIG: DeliveryConfig = DeliveryConfig {
     is_active: true,
     max_retries: 3,
     max_in_flight: 2,
+    courtesy: COURTESY,
+};
+/// What the contract says when nobody asks for anything else.
+pub(super) const COURTESY: Courtesy = Courtesy {
+    max_in_flight: None,
+    max_per_second: None,
+    timeout_ms: 10_000,
+    ordering: Ordering::Chat,
+    retry_client_errors: ClientErrors::NONE,
+    recovery: Recovery::Manual,
 };
 
 pub(super) const TIMING: AttemptTiming = AttemptTiming {
@@ -85,6 +96,7 @@ impl Desk {
             result,
             timing: TIMING,
             jitter: 0.0,
+            retry_after: None,
         };
         let mut effects = self.step(finished);
         let Some(Effect::Record(outcome)) = effects.pop().filter(|_| effects.is_empty()) else {

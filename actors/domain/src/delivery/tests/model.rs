@@ -12,13 +12,24 @@ use super::{
     super::*,
     store::{Store, body, id, number},
 };
-use crate::AttemptResult;
+use crate::{AttemptResult, Courtesy, courtesy::ClientErrors};
 
 /// What the store has been asked to write.
 #[derive(Debug, Clone)]
 enum Write {
     Outcome(AttemptOutcome),
     Renewal { number: usize, force: bool },
+    Revival(usize),
+}
+
+impl Write {
+    /// The event that it makes pending again.
+    fn renews(&self) -> Option<usize> {
+        match self {
+            Self::Outcome(_) => None,
+            Self::Renewal { number, .. } | Self::Revival(number) => Some(*number),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -38,6 +49,8 @@ struct Note {
     /// becomes the second with the commit.
     ended_under: u32,
     budget: u32,
+    /// Recovery has given it one more attempt.
+    revived: bool,
 }
 
 /// What may happen, and how often.
@@ -48,6 +61,8 @@ pub(super) struct Profile {
     pub(super) healthy: usize,
     pub(super) lossy: bool,
     pub(super) restarts: bool,
+    /// Whether its owner asks for more than the defaults, and the receiver for pauses.
+    pub(super) courteous: bool,
 }
 
 pub(super) struct World {
@@ -62,8 +77,16 @@ pub(super) struct World {
     inbox: VecDeque<DeliveryEvent>,
     writes: VecDeque<Write>,
     running: BTreeMap<usize, u32>,
+    /// Attempts that wait for a slot.
+    awaiting: BTreeMap<usize, u32>,
     recording: BTreeMap<usize, AttemptOutcome>,
     load: Option<Load>,
+    parked: Option<(u64, i64, usize)>,
+    /// The machine's, after the last step.
+    ordering: Ordering,
+    /// Attempts that began under the present pace, and until when the receiver wants none.
+    starts: VecDeque<Timestamp>,
+    paused_until: Timestamp,
     timer: Option<(Timestamp, u64)>,
     /// Reports that were delivered already, and timers that were replaced.
     stale: Vec<DeliveryEvent>,
@@ -72,6 +95,9 @@ pub(super) struct World {
     pub(super) loads: usize,
     pub(super) timers: usize,
     pub(super) attempts: usize,
+    /// Attempts that were not made after all, and reads of parked events.
+    refused: usize,
+    parked_reads: usize,
 }
 
 impl World {
@@ -87,8 +113,13 @@ impl World {
             inbox: VecDeque::new(),
             writes: VecDeque::new(),
             running: BTreeMap::new(),
+            awaiting: BTreeMap::new(),
             recording: BTreeMap::new(),
             load: None,
+            parked: None,
+            ordering: config.courtesy.ordering,
+            starts: VecDeque::new(),
+            paused_until: Timestamp(0),
             timer: None,
             stale: Vec::new(),
             closing: false,
@@ -96,10 +127,13 @@ impl World {
             loads: 0,
             timers: 0,
             attempts: 0,
+            refused: 0,
+            parked_reads: 0,
         }
     }
 
     pub(super) fn start(&mut self) {
+        self.machine = Delivery::new(WebhookId(Uuid::nil()), self.config, self.store.failure_count);
         let effects = self.machine.start(self.now);
         self.carry_out(effects);
     }
@@ -122,6 +156,7 @@ impl World {
             | DeliveryEvent::OutcomeCommitted { .. }
             | DeliveryEvent::Loaded { .. }
             | DeliveryEvent::LoadFailed { .. }
+            | DeliveryEvent::ParkedLoaded { .. }
             | DeliveryEvent::NotRenewed(_)
             | DeliveryEvent::TimerFired { .. } => self.stale.push(event),
             _ => {}
@@ -136,7 +171,7 @@ impl World {
     fn stale_changes_nothing(&mut self, event: DeliveryEvent) {
         // An answer to a request that was made again meanwhile is not stale.
         if let DeliveryEvent::NotRenewed(event_id) = event {
-            let again = |write: &Write| matches!(write, Write::Renewal { number, .. } if id(*number) == event_id);
+            let again = |write: &Write| write.renews().is_some_and(|number| id(number) == event_id);
             let answered = |event: &DeliveryEvent| match event {
                 DeliveryEvent::Renewed(renewed) => renewed.id == event_id,
                 DeliveryEvent::NotRenewed(refused) => *refused == event_id,
@@ -146,9 +181,14 @@ impl World {
                 return;
             }
         }
-        // What time alone brings about has been brought about.
-        let effects = self.machine.step(self.now, DeliveryEvent::Configured(self.config));
-        self.carry_out(effects);
+        // What time alone brings about has been brought about. One that waits for its slot lets the next one try.
+        loop {
+            let effects = self.machine.step(self.now, DeliveryEvent::Configured(self.config));
+            if effects.is_empty() {
+                break;
+            }
+            self.carry_out(effects);
+        }
         let before = format!("{:?}", self.machine);
         assert_eq!(self.machine.step(self.now, event.clone()), [], "stale {event:?}");
         assert_eq!(format!("{:?}", self.machine), before, "stale {event:?}");
@@ -160,7 +200,12 @@ impl World {
             DeliveryEvent::Renewed(event) => {
                 let renewed = number(event.id);
                 let chat = &event.chat;
-                let busy = self.running.keys().chain(self.recording.keys()).copied();
+                let busy = self
+                    .running
+                    .keys()
+                    .chain(self.recording.keys())
+                    .chain(self.awaiting.keys())
+                    .copied();
                 let busy = busy.filter(|other| *other > renewed && self.store.rows[*other].event.chat == *chat);
                 self.notes[renewed].behind.extend(busy.collect::<Vec<_>>());
                 self.notes[renewed].unknown = false;
@@ -172,7 +217,19 @@ impl World {
         }
     }
 
+    /// Nobody waits for the answer of the load under way any more.
+    fn load_is_stale(&mut self) {
+        match self.load.take() {
+            Some(Load::Asked(generation, _)) => self.stale.push(DeliveryEvent::LoadFailed { generation }),
+            Some(Load::Read(generation, page)) => self.stale.push(DeliveryEvent::Loaded { generation, page }),
+            None => {}
+        }
+    }
+
     fn carry_out(&mut self, effects: Vec<Effect>) {
+        if std::mem::replace(&mut self.ordering, self.machine.ordering) != self.machine.ordering {
+            self.load_is_stale();
+        }
         for effect in effects {
             match effect {
                 Effect::Attempt {
@@ -180,7 +237,15 @@ impl World {
                     sequence: _,
                     attempt,
                     payload,
-                } => self.attempt(number(event_id), attempt, payload),
+                } => {
+                    self.attempt(number(event_id), attempt, payload);
+                    if self.one_in(3) {
+                        self.machine.awaits_slot();
+                        self.awaiting.insert(number(event_id), attempt);
+                    } else {
+                        self.begin(number(event_id), attempt);
+                    }
+                }
                 Effect::Record(outcome) => {
                     let known = self.recording.insert(number(outcome.event_id), outcome.clone());
                     assert!(known.is_none_or(|known| {
@@ -202,6 +267,22 @@ impl World {
                     self.load = Some(Load::Asked(generation, query));
                     self.loads += 1;
                 }
+                Effect::LoadParked {
+                    generation,
+                    after,
+                    limit,
+                } => {
+                    assert!(self.parked.is_none() && self.config.is_active && !self.closing);
+                    assert_eq!(self.config.courtesy.recovery, Recovery::Auto);
+                    assert!(limit > 0 && limit <= (self.config.max_in_flight / 2).max(1));
+                    self.parked = Some((generation, after, limit));
+                    self.parked_reads += 1;
+                }
+                Effect::Revive(events) => {
+                    let revivals = events.into_iter().map(|event_id| Write::Revival(number(event_id)));
+                    self.writes.extend(revivals);
+                }
+                Effect::Deactivate(reason) => assert!(reason.contains("410") && !self.closing),
                 Effect::SetTimer { at, generation } => {
                     assert!(at > self.now, "a timer that fires at once");
                     if let Some((_, generation)) = self.timer.replace((at, generation)) {
@@ -216,7 +297,8 @@ impl World {
         }
         self.machine.window.check();
         let snapshot = self.machine.snapshot();
-        assert_eq!(snapshot.in_flight, self.running.len() + self.recording.len());
+        let in_flight = self.running.len() + self.recording.len() + self.awaiting.len();
+        assert_eq!(snapshot.in_flight, in_flight);
         assert!(snapshot.window <= WINDOW + snapshot.in_flight, "{snapshot:?}");
     }
 
@@ -231,24 +313,42 @@ impl World {
         );
         assert!(payload.is_none_or(|payload| payload == body(event)));
         let in_budget = attempt - row.event.budget_start;
+        let note = &self.notes[event];
         assert!(
-            in_budget == 1 || in_budget <= self.notes[event].budget,
+            in_budget == 1 || in_budget <= note.budget || note.revived,
             "{row:?} beyond its budget"
         );
+        let in_order = self.machine.ordering == Ordering::Chat;
         for earlier in self
             .store
             .pending_of(&row.event.chat)
-            .take_while(|other| *other < event)
+            .take_while(|other| *other < event && in_order)
         {
             let note = &self.notes[earlier];
             let excused = note.unknown || note.behind.contains(&event);
             assert!(excused, "{event} overtakes {earlier}: {:?}", self.store.rows[earlier]);
         }
+        let under_way = self.running.len() + self.recording.len() + self.awaiting.len();
+        assert!(under_way < self.config.max_in_flight);
+        let busy = [self.running.contains_key(&event), self.awaiting.contains_key(&event)];
         assert!(
-            !self.recording.contains_key(&event) && self.running.insert(event, attempt).is_none(),
+            busy == [false, false] && !self.recording.contains_key(&event),
             "twice at once"
         );
-        assert!(self.running.len() + self.recording.len() <= self.config.max_in_flight);
         self.attempts += 1;
+    }
+
+    /// An attempt begins: it has its slot.
+    fn begin(&mut self, event: usize, attempt: u32) {
+        assert!(self.config.is_active && !self.closing);
+        assert!(self.now >= self.paused_until, "in a pause");
+        if let Some(per_second) = self.config.courtesy.max_per_second {
+            self.starts.push_back(self.now);
+            while self.starts.front().is_some_and(|first| first.0 + 1000 <= self.now.0) {
+                self.starts.pop_front();
+            }
+            assert!(self.starts.len() <= per_second as usize, "too fast: {:?}", self.starts);
+        }
+        self.running.insert(event, attempt);
     }
 }

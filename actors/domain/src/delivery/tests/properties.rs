@@ -9,6 +9,7 @@ use super::{
     super::DeliveryConfig,
     model::{Profile, World},
 };
+use crate::Courtesy;
 
 pub(super) fn rng(seed: u64) -> TestRng {
     let mut bytes = [0; 32];
@@ -21,8 +22,12 @@ fn world(seed: u64, profile: Profile, backlog: usize, max_in_flight: usize) -> W
         is_active: true,
         max_retries: 3,
         max_in_flight,
+        courtesy: Courtesy::default(),
     };
     let mut world = World::new(rng(seed), profile, config);
+    if profile.courteous {
+        world.ask();
+    }
     for _ in 0..backlog {
         world.message();
     }
@@ -45,11 +50,12 @@ fn live(seed: u64, profile: Profile, backlog: usize, steps: usize) {
 
 fn profiles() -> impl Strategy<Value = Profile> {
     let chats = prop_oneof![1..4_usize, 4..40_usize, 200..2000_usize];
-    (chats, 0..17_usize, any::<bool>(), any::<bool>()).prop_map(|(chats, healthy, lossy, restarts)| Profile {
+    (chats, 0..17_usize, any::<[bool; 3]>()).prop_map(|(chats, healthy, [lossy, restarts, courteous])| Profile {
         chats,
         healthy,
         lossy,
         restarts,
+        courteous,
     })
 }
 
@@ -92,6 +98,7 @@ fn the_laws_hold_in_seeded_worlds() {
                 healthy: 0,
                 lossy: false,
                 restarts: false,
+                courteous: false,
             },
             0,
             1,
@@ -101,6 +108,7 @@ fn the_laws_hold_in_seeded_worlds() {
             healthy: [0, 2, 8, 14, 16][choice.pick(5)],
             lossy: choice.pick(3) == 0,
             restarts: choice.pick(2) == 0,
+            courteous: choice.pick(2) == 0,
         };
         let (backlog, steps) = ([0, 10, 100, 500][choice.pick(4)], 100 + choice.pick(3000));
         live(seed, profile, backlog, steps);
@@ -116,6 +124,7 @@ fn a_dead_receiver_with_thousands_of_chats() {
         healthy: 0,
         lossy: false,
         restarts: false,
+        courteous: false,
     };
     let mut world = world(7, profile, 3000, 8);
     let began = world.now;

@@ -8,13 +8,19 @@ use std::{
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::super::{DueChat, DuePage, DueQuery};
-use crate::{AttemptOutcome, EventId, EventStatus, PendingEvent};
+use super::super::{DueChat, DuePage, DueQuery, ParkedEvent};
+use crate::{AttemptOutcome, EventId, EventStatus, Ordering, PendingEvent};
 
 #[derive(Debug, Clone)]
 pub(super) struct Row {
     pub(super) event: PendingEvent,
     pub(super) status: EventStatus,
+}
+
+impl Row {
+    pub(super) fn is_parked(&self) -> bool {
+        self.status == EventStatus::Failed && self.event.next_retry_at.is_some()
+    }
 }
 
 /// The row's number is its place in the order of arrival, and is its id.
@@ -99,6 +105,25 @@ impl Store {
         Some(event)
     }
 
+    /// Recovery's way: due now, within the budget that was used up.
+    pub(super) fn revive(&mut self, number: usize) -> Option<PendingEvent> {
+        let row = self.rows.get_mut(number).filter(|row| row.is_parked())?;
+        row.event.next_retry_at = None;
+        let event = row.event.clone();
+        self.set_status(number, EventStatus::Pending);
+        Some(event)
+    }
+
+    pub(super) fn parked(&self, after: i64, limit: usize) -> Vec<ParkedEvent> {
+        let parked = self.rows.iter().filter(|row| row.is_parked() && row.event.seq > after);
+        let parked = parked.map(|row| ParkedEvent {
+            id: row.event.id,
+            seq: row.event.seq,
+            next_retry_at: row.event.next_retry_at.unwrap(),
+        });
+        parked.take(limit).collect()
+    }
+
     pub(super) fn pending(&self) -> usize {
         self.pending.values().map(BTreeSet::len).sum()
     }
@@ -121,6 +146,9 @@ impl Store {
             next_due_at,
             ..DuePage::default()
         };
+        if query.ordering == Ordering::None {
+            return self.due_singles(query, page);
+        }
         let (mut room, mut last) = (query.events, query.after.clone());
         let after = query.after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
         for (visited, (chat, numbers)) in self.pending.range::<str, _>((after, Bound::Unbounded)).enumerate() {
@@ -143,6 +171,36 @@ impl Store {
             page.chats.push(DueChat {
                 more: events.len() < numbers.len(),
                 events,
+            });
+        }
+        page
+    }
+
+    /// Each pending event as a chat of its own, in the order of chats and then of arrival.
+    fn due_singles(&self, query: &DueQuery, mut page: DuePage) -> DuePage {
+        let place = |number: usize| format!("{} {number:09}", self.rows[number].event.chat);
+        let all = self.pending.values().flatten().copied();
+        let after = all.filter(|number| {
+            query
+                .after
+                .as_deref()
+                .is_none_or(|after| place(*number).as_str() > after)
+        });
+        let mut last = query.after.clone();
+        for (visited, number) in after.enumerate() {
+            if visited == query.visit || page.chats.len() == query.chats.min(query.events) {
+                page.cursor = last;
+                return page;
+            }
+            last = Some(place(number).into());
+            let event = self.rows[number].event.clone();
+            if query.only_due && event.next_retry_at.is_some_and(|at| at > query.now) {
+                page.skipped += 1;
+                continue;
+            }
+            page.chats.push(DueChat {
+                events: vec![event],
+                more: false,
             });
         }
         page

@@ -1,0 +1,213 @@
+//! What an owner asks for, and what a receiver asks for, one thing at a time.
+
+use std::time::Duration;
+
+use super::{super::*, desk::*, store::id};
+use crate::{Courtesy, courtesy::ClientErrors};
+
+fn asking(courtesy: Courtesy) -> DeliveryConfig {
+    DeliveryConfig {
+        max_in_flight: 8,
+        courtesy,
+        ..CONFIG
+    }
+}
+
+fn ends(desk: &mut Desk, number: usize, n: u32, http_status: u16, retry_after: Option<Duration>) -> AttemptOutcome {
+    let effects = desk.step(DeliveryEvent::AttemptFinished {
+        event_id: id(number),
+        attempt: n,
+        result: answered(http_status),
+        jitter: 0.0,
+        retry_after: retry_after.map(|wait| desk.now + wait),
+    });
+    match effects.into_iter().next() {
+        Some(Effect::Record(outcome)) => outcome,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn without_an_order_events_of_one_chat_run_side_by_side() {
+    let mut desk = Desk::new(asking(Courtesy {
+        ordering: Ordering::None,
+        ..COURTESY
+    }));
+    for number in 1..=3 {
+        assert_eq!(desk.arrive(number, "a"), [attempt(number, 1)]);
+    }
+    ends(&mut desk, 1, 1, 503, None);
+    desk.commit(1, 1);
+    assert_eq!(desk.arrive(4, "a"), [attempt(4, 1)], "the first one waits for its time");
+}
+
+#[test]
+fn another_order_takes_over_when_nothing_is_under_way() {
+    let mut desk = Desk::new(asking(COURTESY));
+    desk.arrive(1, "a");
+    desk.arrive(2, "a");
+    let none = asking(Courtesy {
+        ordering: Ordering::None,
+        ..COURTESY
+    });
+    assert_eq!(desk.step(DeliveryEvent::Configured(none)), []);
+    assert_eq!(desk.arrive(3, "b"), [], "until what is under way has ended");
+    ends(&mut desk, 1, 1, 200, None);
+    let effects = desk.commit(1, 1);
+    let [Effect::Load { generation, query }] = effects.as_slice() else {
+        panic!("{effects:?}")
+    };
+    assert_eq!(query.ordering, Ordering::None);
+    let single = |number, chat| DueChat {
+        events: vec![event(number, chat)],
+        more: false,
+    };
+    let page = DuePage {
+        chats: vec![single(2, "a"), single(4, "a"), single(3, "b")],
+        ..DuePage::default()
+    };
+    let effects = desk.step(DeliveryEvent::Loaded {
+        generation: *generation,
+        page,
+    });
+    assert_eq!(effects, [attempt(2, 1), attempt(4, 1), attempt(3, 1)]);
+}
+
+#[test]
+fn retry_after_holds_the_whole_webhook() {
+    for (http_status, status) in [(503, EventStatus::Pending), (429, EventStatus::Failed)] {
+        let mut desk = Desk::new(asking(COURTESY));
+        desk.arrive(1, "a");
+        let outcome = ends(&mut desk, 1, 1, http_status, Some(Duration::from_secs(30)));
+        assert_eq!(outcome.status, status);
+        assert_eq!(
+            seconds(&outcome),
+            (http_status == 503).then_some(30),
+            "not before the receiver wants"
+        );
+        desk.commit(1, 1);
+        let effects = desk.arrive(2, "b");
+        assert!(
+            !effects.iter().any(|effect| matches!(effect, Effect::Attempt { .. })),
+            "{effects:?}"
+        );
+        desk.now = desk.now + Duration::from_secs(30);
+        let effects = desk.step(DeliveryEvent::Configured(asking(COURTESY)));
+        assert!(effects.contains(&attempt(2, 1)), "{effects:?}");
+    }
+}
+
+#[test]
+fn retry_after_is_heeded_on_429_and_503_only_and_for_an_hour_at_most() {
+    for (http_status, paused) in [
+        (500, None),
+        (200, None),
+        (404, None),
+        (503, Some(3600)),
+        (429, Some(3600)),
+    ] {
+        let mut desk = Desk::new(asking(COURTESY));
+        desk.arrive(1, "a");
+        ends(&mut desk, 1, 1, http_status, Some(Duration::from_secs(90_000)));
+        desk.commit(1, 1);
+        let now = desk.now;
+        let until = desk.machine.pace.paused_until(now);
+        assert_eq!(until.map(|at| at.since(now).as_secs()), paused, "{http_status}");
+    }
+    // A short pause does not shorten the schedule.
+    let mut desk = Desk::new(asking(COURTESY));
+    desk.arrive(1, "a");
+    let outcome = ends(&mut desk, 1, 1, 503, Some(Duration::from_secs(1)));
+    assert_eq!(seconds(&outcome), Some(5));
+}
+
+#[test]
+fn switching_a_webhook_on_ends_a_pause() {
+    let mut desk = Desk::new(asking(COURTESY));
+    desk.arrive(1, "a");
+    ends(&mut desk, 1, 1, 429, Some(Duration::from_secs(600)));
+    desk.commit(1, 1);
+    desk.arrive(2, "a");
+    let off = DeliveryConfig {
+        is_active: false,
+        ..asking(COURTESY)
+    };
+    desk.step(DeliveryEvent::Configured(off));
+    assert_eq!(desk.step(DeliveryEvent::Configured(asking(COURTESY))), [attempt(2, 1)]);
+}
+
+#[test]
+fn client_errors_that_were_asked_for_are_tried_again() {
+    let config = asking(Courtesy {
+        retry_client_errors: ClientErrors::of([408, 429]).unwrap(),
+        ..COURTESY
+    });
+    for (http_status, again) in [(408, true), (429, true), (425, false), (404, false)] {
+        let mut desk = Desk::new(config);
+        desk.arrive(1, "a");
+        let outcome = ends(&mut desk, 1, 1, http_status, None);
+        assert_eq!(outcome.status == EventStatus::Pending, again, "{http_status}");
+        assert_eq!(seconds(&outcome), again.then_some(5));
+        assert_eq!(outcome.error, Some(format!("Client error ({http_status})")));
+    }
+}
+
+#[test]
+fn gone_switches_the_webhook_off_once_the_outcome_is_committed() {
+    let mut desk = Desk::new(asking(COURTESY));
+    desk.arrive(1, "a");
+    desk.arrive(2, "a");
+    let outcome = ends(&mut desk, 1, 1, 410, None);
+    assert_eq!(
+        (outcome.status, outcome.error.as_deref()),
+        (EventStatus::Failed, Some("Client error (410)"))
+    );
+    assert_eq!(desk.arrive(3, "b"), [], "nothing starts any more");
+    let effects = desk.commit(1, 1);
+    let [Effect::Deactivate(reason)] = effects.as_slice() else {
+        panic!("{effects:?}")
+    };
+    assert!(reason.starts_with("Client error (410)"));
+    assert_eq!(desk.machine.snapshot().window, 2, "its events stay");
+}
+
+#[test]
+fn an_attempt_that_waited_for_its_slot_is_not_made_when_its_webhook_was_switched_off() {
+    let mut desk = Desk::new(asking(COURTESY));
+    assert_eq!(desk.arrive(1, "a"), [attempt(1, 1)]);
+    desk.machine.awaits_slot();
+    let off = DeliveryConfig {
+        is_active: false,
+        ..asking(COURTESY)
+    };
+    desk.step(DeliveryEvent::Configured(off));
+    assert_eq!(desk.machine.granted(desk.now, id(1), 1), (false, vec![]));
+    desk.machine.window.check();
+    assert_eq!(
+        (desk.machine.snapshot().in_flight, desk.machine.snapshot().window),
+        (0, 1)
+    );
+    assert_eq!(desk.step(DeliveryEvent::Configured(asking(COURTESY))), [attempt(1, 1)]);
+    desk.machine.awaits_slot();
+    assert_eq!(desk.machine.granted(desk.now, id(1), 1), (true, vec![]));
+    assert_eq!(
+        desk.machine.granted(desk.now, id(2), 1),
+        (false, vec![]),
+        "one that is not under way"
+    );
+}
+
+#[test]
+fn a_pace_spaces_attempts_out() {
+    let mut desk = Desk::new(asking(Courtesy {
+        max_per_second: Some(4),
+        ..COURTESY
+    }));
+    assert_eq!(desk.arrive(1, "a"), [attempt(1, 1)]);
+    let timer = desk.arrive(2, "b");
+    assert_eq!(desk.arrive(3, "c"), []);
+    let effects = desk.wait(&timer, Duration::from_millis(250));
+    assert_eq!(effects.first(), Some(&attempt(2, 1)));
+    let effects = desk.wait(&effects[1..], Duration::from_millis(250));
+    assert_eq!(effects, [attempt(3, 1)]);
+}

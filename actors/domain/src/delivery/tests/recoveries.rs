@@ -1,0 +1,155 @@
+//! `recovery: auto`: probes while the receiver is down, then everything that was parked, in order.
+
+use std::time::Duration;
+
+use super::{super::*, desk::*, store::id};
+use crate::Courtesy;
+
+fn config() -> DeliveryConfig {
+    DeliveryConfig {
+        max_retries: 1,
+        max_in_flight: 4,
+        courtesy: Courtesy {
+            recovery: Recovery::Auto,
+            ..COURTESY
+        },
+        ..CONFIG
+    }
+}
+
+/// A machine that has asked for parked events and heard that there are none.
+fn desk() -> Desk {
+    let mut machine = Delivery::new(WebhookId(uuid::Uuid::nil()), config(), 0);
+    let effects = machine.start(NOW);
+    let [
+        Effect::Load { generation: load, .. },
+        Effect::LoadParked { generation, .. },
+    ] = effects.as_slice()
+    else {
+        panic!("{effects:?}")
+    };
+    let mut desk = Desk { machine, now: NOW };
+    let page = DuePage::default();
+    assert_eq!(
+        desk.step(DeliveryEvent::Loaded {
+            generation: *load,
+            page
+        }),
+        []
+    );
+    assert_eq!(desk.answer(*generation, &[]), []);
+    desk
+}
+
+impl Desk {
+    fn answer(&mut self, generation: u64, parked: &[(usize, Timestamp)]) -> Vec<Effect> {
+        let parked = parked.iter().map(|(number, next_retry_at)| ParkedEvent {
+            id: id(*number),
+            seq: i64::try_from(*number).unwrap(),
+            next_retry_at: *next_retry_at,
+        });
+        self.step(DeliveryEvent::ParkedLoaded {
+            generation,
+            parked: Some(parked.collect()),
+        })
+    }
+
+    fn revived(&mut self, number: usize, attempts: u32) -> Vec<Effect> {
+        self.step(DeliveryEvent::Renewed(PendingEvent {
+            attempt_count: attempts,
+            ..event(number, "a")
+        }))
+    }
+}
+
+fn read(effects: &[Effect]) -> (u64, i64, usize) {
+    let read = effects.iter().find_map(|effect| match effect {
+        Effect::LoadParked {
+            generation,
+            after,
+            limit,
+        } => Some((*generation, *after, *limit)),
+        _ => None,
+    });
+    read.unwrap_or_else(|| panic!("{effects:?}"))
+}
+
+#[test]
+fn the_oldest_parked_event_is_the_probe_and_its_success_lets_the_others_out() {
+    let mut desk = desk();
+    desk.arrive(1, "a");
+    let outcome = desk.end(1, 1, answered(503));
+    assert_eq!((outcome.status, seconds(&outcome)), (EventStatus::Failed, Some(5)));
+    let effects = desk.commit(1, 1);
+    let (generation, after, limit) = read(&effects);
+    assert_eq!((after, limit), (-1, 1), "the oldest alone");
+    let due = desk.now + Duration::from_secs(5);
+    let timer = desk.answer(generation, &[(1, due)]);
+
+    // Not before its schedule says; then the store is asked again, for what may have changed.
+    let effects = desk.wait(&timer, Duration::from_secs(5));
+    let effects = desk.answer(read(&effects).0, &[(1, due)]);
+    assert_eq!(effects, [Effect::Revive(vec![id(1)])]);
+    assert_eq!(desk.revived(1, 1), [with_body(1, 2)]);
+    let outcome = desk.end(1, 2, answered(503));
+    assert_eq!(
+        (outcome.status, seconds(&outcome)),
+        (EventStatus::Failed, Some(10)),
+        "5 s·2^n goes on"
+    );
+    assert_eq!(outcome.webhook_failure_count, 1, "the same event is not counted twice");
+    let effects = desk.commit(1, 2);
+    let due = desk.now + Duration::from_secs(10);
+    let timer = desk.answer(read(&effects).0, &[(1, due)]);
+    let effects = desk.wait(&timer, Duration::from_secs(10));
+    assert_eq!(
+        desk.answer(read(&effects).0, &[(1, due)]),
+        [Effect::Revive(vec![id(1)])]
+    );
+    desk.revived(1, 2);
+    assert_eq!(desk.end(1, 3, answered(200)).status, EventStatus::Delivered);
+
+    // The receiver is well: the others follow, half of the slots at a time.
+    let effects = desk.commit(1, 3);
+    let (generation, after, limit) = read(&effects);
+    assert_eq!((after, limit), (-1, 2));
+    let later = desk.now + Duration::from_secs(3000);
+    let effects = desk.answer(generation, &[(2, later), (3, later)]);
+    assert_eq!(effects, [Effect::Revive(vec![id(2), id(3)])], "whatever their schedule");
+}
+
+#[test]
+fn a_store_that_refuses_is_not_hammered() {
+    let mut desk = desk();
+    desk.arrive(1, "a");
+    desk.end(1, 1, answered(503));
+    let effects = desk.commit(1, 1);
+    let past = desk.now;
+    assert_eq!(
+        desk.answer(read(&effects).0, &[(1, past)]),
+        [Effect::Revive(vec![id(1)])]
+    );
+    let timer = desk.step(DeliveryEvent::NotRenewed(id(1)));
+    let effects = desk.wait(&timer, Duration::from_secs(1));
+    let generation = read(&effects).0;
+    let timer = desk.step(DeliveryEvent::ParkedLoaded {
+        generation,
+        parked: None,
+    });
+    let effects = desk.wait(&timer, Duration::from_secs(1));
+    assert_eq!(
+        desk.answer(read(&effects).0, &[(1, past)]),
+        [Effect::Revive(vec![id(1)])]
+    );
+}
+
+#[test]
+fn by_hand_nothing_is_read_at_all() {
+    let mut desk = Desk::new(DeliveryConfig {
+        max_retries: 1,
+        ..CONFIG
+    });
+    desk.arrive(1, "a");
+    desk.end(1, 1, answered(503));
+    assert_eq!(desk.commit(1, 1), []);
+}

@@ -1,0 +1,142 @@
+//! One attempt: its slot, its secrets, its POST.
+//!
+//! An attempt for which no slot is free waits for one outside of the machine, which then decides again whether it is to
+//! be made: its webhook may have been switched off, or asked to pause, in the meantime.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use ractor::ActorRef;
+use wharf_domain::{AttemptResult, AttemptTiming, EventId, delivery::DeliveryEvent};
+
+use super::{Message, State, carry_out, spawn};
+use crate::{
+    clock,
+    keyring::Keyring,
+    post::{Post, Posted, Target},
+    shared::Shared,
+    slots::Permit,
+};
+
+/// The pause before the payload of an attempt is asked for again when the store cannot be read.
+const READ_AGAIN_AFTER: Duration = Duration::from_millis(500);
+
+/// An attempt that the machine wants made.
+pub(crate) struct Attempt {
+    pub(super) event_id: EventId,
+    /// Its number among those of its phone number.
+    pub(super) sequence: i64,
+    pub(super) attempt: u32,
+    /// Where the machine has it; else the store has.
+    pub(super) payload: Option<bytes::Bytes>,
+}
+
+/// What attempts are made at; changes with a PATCH.
+pub(super) struct Aim {
+    /// An error is what every attempt ends with.
+    pub(super) target: Result<Target, AttemptResult>,
+    pub(super) timeout: Duration,
+}
+
+/// Makes an attempt if there is a slot for it, else waits for one.
+pub(super) fn make(myself: &ActorRef<Message>, state: &mut State, attempt: Attempt) {
+    let Some(machine) = state.machine.as_mut() else { return };
+    let (slots, client) = (&state.args.shared.slots, state.args.client_id);
+    let standing = machine.standing(clock::now());
+    if let Some(permit) = slots.take(client, standing) {
+        return begin(myself, state, attempt, permit);
+    }
+    machine.awaits_slot();
+    let slot = slots.wait(client, standing);
+    let teller = myself.clone();
+    let task = async move {
+        if let Some(permit) = slot.await {
+            let _stopped = teller.cast(Message::SlotGranted(attempt, permit));
+        }
+    };
+    spawn(myself, state, task);
+}
+
+/// An attempt that waited has its slot.
+pub(super) fn on_granted(myself: &ActorRef<Message>, state: &mut State, attempt: Attempt, permit: Permit) {
+    let Some(machine) = state.machine.as_mut() else { return };
+    let now = clock::now();
+    machine.keep_time(now, clock::steady());
+    let (begins, effects) = machine.granted(now, attempt.event_id, attempt.attempt);
+    if begins {
+        begin(myself, state, attempt, permit);
+    } else {
+        drop(permit);
+    }
+    carry_out(myself, state, effects);
+}
+
+fn begin(myself: &ActorRef<Message>, state: &mut State, attempt: Attempt, permit: Permit) {
+    let (teller, shared) = (myself.clone(), Arc::clone(&state.args.shared));
+    let (aim, keyring) = (Arc::clone(&state.aim), Arc::clone(&state.keyring));
+    let task = async move {
+        let (event_id, number) = (attempt.event_id, attempt.attempt);
+        let (started_at, began) = (clock::now(), Instant::now());
+        let Posted { result, retry_after } = carry_through(&shared, &aim, &keyring, attempt).await;
+        tracing::debug!(event = %event_id, attempt = number, ?result, "attempt ended");
+        let ended = DeliveryEvent::AttemptFinished {
+            event_id,
+            attempt: number,
+            result,
+            timing: AttemptTiming {
+                started_at,
+                took: began.elapsed(),
+            },
+            jitter: clock::jitter(),
+            retry_after,
+        };
+        drop(permit);
+        let _stopped = teller.cast(Message::Happened(ended));
+    };
+    spawn(myself, state, task);
+}
+
+async fn carry_through(shared: &Shared, aim: &Aim, keyring: &Keyring, attempt: Attempt) -> Posted {
+    let target = match &aim.target {
+        Ok(target) => target,
+        Err(refused) => return refused.clone().into(),
+    };
+    let blocked = |detail: String| Posted::from(AttemptResult::Blocked { detail });
+    let Some(body) = read_payload(shared, attempt.event_id, attempt.payload).await else {
+        // Retention cannot have taken it: it is pending. Somebody deleted the row by hand.
+        return blocked("the event's row is gone".to_owned());
+    };
+    let opened = match keyring.opened(shared).await {
+        Ok(opened) => opened,
+        Err(error) => return blocked(error.to_string()),
+    };
+    let timestamp = clock::now();
+    let post = Post {
+        event_id: attempt.event_id,
+        sequence: attempt.sequence,
+        attempt: attempt.attempt,
+        timestamp,
+        timeout: aim.timeout,
+        headers: &opened.headers,
+        signatures: opened.signer.sign(attempt.event_id, timestamp, &body),
+        body,
+    };
+    shared.poster.post(target, post).await
+}
+
+async fn read_payload(shared: &Shared, event_id: EventId, known: Option<bytes::Bytes>) -> Option<bytes::Bytes> {
+    if known.is_some() {
+        return known;
+    }
+    loop {
+        match shared.store.payload(event_id).await {
+            Ok(payload) => return payload,
+            Err(error) => {
+                tracing::warn!(event = %event_id, %error, "cannot read a payload; trying again");
+                tokio::time::sleep(READ_AGAIN_AFTER).await;
+            }
+        }
+    }
+}

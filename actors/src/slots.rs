@@ -1,0 +1,115 @@
+//! Slots for attempts, shared out fairly: the waiting and waking around `wharf_domain::fair`, which decides.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::oneshot;
+use wharf_domain::{
+    ClientId,
+    fair::{Caps, Fair, Slot, Standing},
+};
+
+type Waiting = oneshot::Sender<Permit>;
+
+/// The slots of a gateway. Clones are the same slots.
+#[derive(Clone)]
+pub(crate) struct Slots(Arc<Mutex<Fair<Waiting>>>);
+
+/// A slot, held until it is dropped.
+pub(crate) struct Permit {
+    slots: Slots,
+    slot: Slot,
+}
+
+impl fmt::Debug for Permit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.slot.fmt(f)
+    }
+}
+
+impl Slots {
+    pub(crate) fn new(caps: Caps, weights: HashMap<ClientId, u32>) -> Self {
+        Self(Arc::new(Mutex::new(Fair::new(caps, weights))))
+    }
+
+    /// A slot at once, if one is free.
+    pub(crate) fn take(&self, client: ClientId, standing: Standing) -> Option<Permit> {
+        let slot = self.lock().take(client, standing)?;
+        Some(self.permit(slot))
+    }
+
+    /// A slot when it is this one's turn. The place in the queue is taken when this is called, not when it is awaited.
+    pub(crate) fn wait(&self, client: ClientId, standing: Standing) -> impl Future<Output = Option<Permit>> + use<> {
+        let (ticket, slot) = oneshot::channel();
+        self.lock().wait(client, standing, ticket);
+        self.give_out();
+        async { slot.await.ok() }
+    }
+
+    fn give_out(&self) {
+        loop {
+            let Some((ticket, slot)) = self.lock().next() else {
+                return;
+            };
+            // One whose waiter is gone comes back by being dropped, and this loop sees it.
+            let _gave_up = ticket.send(self.permit(slot));
+        }
+    }
+
+    fn permit(&self, slot: Slot) -> Permit {
+        Permit {
+            slots: self.clone(),
+            slot,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Fair<Waiting>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let next = {
+            let mut fair = self.slots.lock();
+            fair.release(self.slot);
+            fair.next()
+        };
+        if let Some((ticket, slot)) = next {
+            let _gave_up = ticket.send(self.slots.permit(slot));
+            self.slots.give_out();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CAPS: Caps = Caps {
+        total: 2,
+        per_client: 2,
+    };
+
+    #[tokio::test]
+    async fn a_slot_goes_to_whoever_waits_and_still_wants_it() {
+        let slots = Slots::new(CAPS, HashMap::new());
+        let (one, two) = (ClientId(1), ClientId(2));
+        let held: Vec<_> = (0..2).map(|_| slots.take(one, Standing::Sound).unwrap()).collect();
+        assert!(slots.take(one, Standing::Sound).is_none());
+        let gave_up = slots.wait(two, Standing::Sound);
+        let waits = slots.wait(two, Standing::Sound);
+        let last = slots.wait(one, Standing::Sound);
+        drop(gave_up);
+        drop(held);
+        let permit = waits.await.unwrap();
+        assert_eq!(permit.slot.client, two);
+        assert_eq!(last.await.unwrap().slot.client, one);
+        drop(permit);
+        let all: Vec<_> = (0..2).filter_map(|_| slots.take(two, Standing::Sound)).collect();
+        assert_eq!(all.len(), 2, "all of them came back");
+    }
+}

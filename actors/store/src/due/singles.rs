@@ -1,0 +1,71 @@
+//! The backlog of a webhook whose events do not wait for each other: each is a chat of its own.
+
+use sqlx::{SqliteConnection, query_scalar};
+use wharf_domain::WebhookId;
+
+use super::count;
+use crate::{
+    DueChat, DuePage, DueQuery,
+    codec::{At, pending_event},
+    sql,
+};
+
+/// Events looked at by one read at the most: unlike heads of chats they are read with their payloads.
+const VISIT: usize = 512;
+
+/// See [`crate::Store::due_chats`]. The cursor is `SEQ CHAT` of the last event looked at.
+pub(super) async fn due_page(
+    connection: &mut SqliteConnection,
+    webhook: WebhookId,
+    query: &DueQuery,
+) -> Result<DuePage, sqlx::Error> {
+    let (after_seq, after_chat) = place(query.after.as_deref());
+    let visit = query.visit.clamp(1, VISIT);
+    // One more says whether more follow.
+    let wanted = count(visit) + 1;
+    let mut rows = sqlx::query(sql::DUE_SINGLES_OF_CHAT)
+        .bind(webhook.0)
+        .bind(after_chat)
+        .bind(after_seq)
+        .bind(wanted)
+        .fetch_all(&mut *connection)
+        .await?;
+    if rows.len() <= visit {
+        let rest = sqlx::query(sql::DUE_SINGLES_AFTER_CHAT)
+            .bind(webhook.0)
+            .bind(after_chat)
+            .bind(wanted.saturating_sub(i64::try_from(rows.len()).unwrap_or(i64::MAX)))
+            .fetch_all(&mut *connection)
+            .await?;
+        rows.extend(rest);
+    }
+    let mut page = DuePage::default();
+    let mut last = None;
+    for (visited, row) in rows.iter().enumerate() {
+        if visited == visit || page.chats.len() >= query.chats.min(query.events).max(1) {
+            page.cursor = last;
+            break;
+        }
+        let event = pending_event(row)?;
+        last = Some(format!("{} {}", event.seq, event.chat).into());
+        if query.only_due && event.next_retry_at.is_some_and(|at| at > query.now) {
+            page.skipped += 1;
+            continue;
+        }
+        page.chats.push(DueChat {
+            events: vec![event],
+            more: false,
+        });
+    }
+    let next_due_at = query_scalar::<_, Option<At>>(sql::NEXT_DUE_AT)
+        .bind(webhook.0)
+        .fetch_one(connection)
+        .await?;
+    page.next_due_at = next_due_at.map(|at| at.0);
+    Ok(page)
+}
+
+fn place(cursor: Option<&str>) -> (i64, &str) {
+    let parts = cursor.and_then(|cursor| cursor.split_once(' '));
+    parts.map_or((0, ""), |(seq, chat)| (seq.parse().unwrap_or_default(), chat))
+}

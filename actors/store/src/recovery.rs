@@ -1,0 +1,69 @@
+//! Parked events: those that ended `failed` because their budget was used up, and their way back.
+
+use sqlx::{Row, query};
+use uuid::Uuid;
+use wharf_domain::{ClientId, EventId, WebhookId, delivery::ParkedEvent};
+
+use crate::{
+    Group, RecordedEvent, Store, StoreError,
+    codec::{At, pending_event},
+    sql,
+};
+
+impl Store {
+    /// The webhook's parked events after a place in the order of arrival, `limit` at the most. Not asked for by a
+    /// tenant but by the actor that delivers the events, hence without a client.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn parked_events(
+        &self,
+        webhook: WebhookId,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<ParkedEvent>, StoreError> {
+        let rows = query(sql::PARKED_EVENTS)
+            .bind(webhook.0)
+            .bind(after)
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+            .fetch_all(self.pool())
+            .await;
+        let read = |row: &sqlx::sqlite::SqliteRow| {
+            Ok(ParkedEvent {
+                id: EventId(row.try_get(0)?),
+                seq: row.try_get(1)?,
+                next_retry_at: row.try_get::<At, _>(2)?.0,
+            })
+        };
+        rows.and_then(|rows| rows.iter().map(read).collect())
+            .map_err(|error| self.error(error))
+    }
+}
+
+impl Group<'_> {
+    /// Makes a parked event pending, due now, for one attempt more than its budget had. `None`: it is not parked, or
+    /// not this webhook's.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn revive_event(&mut self, webhook: WebhookId, id: EventId) -> Result<Option<RecordedEvent>, StoreError> {
+        let connection = self.enter()?;
+        let result = async {
+            let row = query(sql::REVIVE_EVENT)
+                .bind(webhook.0)
+                .bind(id.0)
+                .fetch_optional(connection)
+                .await?;
+            let read = |row| {
+                Ok(RecordedEvent {
+                    client_id: ClientId(Row::try_get(&row, 9)?),
+                    webhook_id: WebhookId(Row::try_get::<Uuid, _>(&row, 0)?),
+                    event: pending_event(&row)?,
+                })
+            };
+            row.map(read).transpose()
+        };
+        let result = result.await;
+        self.leave(result)
+    }
+}

@@ -1,0 +1,115 @@
+//! The fields by which a webhook's owner says what its deliveries shall be like.
+
+use serde_json::Value;
+use wharf_domain::{
+    CourtesyPatch, InvalidField, Ordering, OwnHeaders, Recovery,
+    courtesy::{self, ClientErrors},
+};
+
+use super::fields::{Fields, Refused};
+
+/// What was read; each field may have been refused.
+pub(super) struct Asked {
+    max_in_flight: Result<Option<Option<u32>>, Refused>,
+    max_per_second: Result<Option<Option<u32>>, Refused>,
+    timeout_ms: Result<Option<u32>, Refused>,
+    ordering: Result<Option<Ordering>, Refused>,
+    retry_client_errors: Result<Option<ClientErrors>, Refused>,
+    recovery: Result<Option<Recovery>, Refused>,
+    headers: Result<Option<OwnHeaders>, Refused>,
+}
+
+impl Asked {
+    /// Reads all of them.
+    pub(super) fn read(body: &mut Fields) -> Self {
+        Self {
+            max_in_flight: body.optional("max_in_flight", max_in_flight),
+            max_per_second: body.optional("max_per_second", max_per_second),
+            timeout_ms: body.optional("timeout_ms", timeout_ms),
+            ordering: body.optional("ordering", ordering),
+            retry_client_errors: body.optional("retry_client_errors", retry_client_errors),
+            recovery: body.optional("recovery", recovery),
+            headers: body.optional("headers", headers),
+        }
+    }
+
+    /// What is asked for, and the headers if they are given.
+    pub(super) fn finish(self) -> Result<(CourtesyPatch, Option<OwnHeaders>), Refused> {
+        let patch = CourtesyPatch {
+            max_in_flight: self.max_in_flight?,
+            max_per_second: self.max_per_second?,
+            timeout_ms: self.timeout_ms?,
+            ordering: self.ordering?,
+            retry_client_errors: self.retry_client_errors?,
+            recovery: self.recovery?,
+        };
+        Ok((patch, self.headers?))
+    }
+}
+
+/// Null goes back to the configuration's; whether that allows so many is the gateway's to say.
+fn max_in_flight(name: &'static str, value: Value) -> Result<Option<u32>, InvalidField> {
+    if value.is_null() {
+        return Ok(None);
+    }
+    let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
+    match number.filter(|number| *number >= 1) {
+        None => Err(InvalidField::new(name, "must be null or a whole number from 1")),
+        some => Ok(some),
+    }
+}
+
+/// Null takes the pace away.
+fn max_per_second(name: &'static str, value: Value) -> Result<Option<u32>, InvalidField> {
+    if value.is_null() {
+        return Ok(None);
+    }
+    let refusal = || InvalidField::new(name, "must be null or a whole number from 1 to 1000");
+    courtesy::check_max_per_second(value.as_i64().ok_or_else(refusal)?).map(Some)
+}
+
+fn timeout_ms(name: &'static str, value: Value) -> Result<u32, InvalidField> {
+    let refusal = || InvalidField::new(name, "must be a whole number from 1000 to 30000");
+    courtesy::check_timeout_ms(value.as_i64().ok_or_else(refusal)?)
+}
+
+fn ordering(name: &'static str, value: Value) -> Result<Ordering, InvalidField> {
+    let word = value.as_str().and_then(Ordering::from_word);
+    word.ok_or_else(|| InvalidField::new(name, "must be \"chat\" or \"none\""))
+}
+
+fn recovery(name: &'static str, value: Value) -> Result<Recovery, InvalidField> {
+    let word = value.as_str().and_then(Recovery::from_word);
+    word.ok_or_else(|| InvalidField::new(name, "must be \"manual\" or \"auto\""))
+}
+
+fn retry_client_errors(name: &'static str, value: Value) -> Result<ClientErrors, InvalidField> {
+    let codes = value
+        .as_array()
+        .map(|codes| codes.iter().map(|code| code.as_u64().unwrap_or_default()));
+    let set = codes.and_then(ClientErrors::of);
+    set.ok_or_else(|| InvalidField::new(name, "must be an array of any of 408, 425 and 429"))
+}
+
+/// All of them; an empty object or null takes them away.
+fn headers(name: &'static str, value: Value) -> Result<OwnHeaders, InvalidField> {
+    let refusal = || {
+        InvalidField::new(
+            name,
+            "must be an object of strings, {\"authorization\": \"Bearer …\"} say",
+        )
+    };
+    let object = match value {
+        Value::Null => return Ok(OwnHeaders::default()),
+        Value::Object(object) => object,
+        _ => return Err(refusal()),
+    };
+    let mut given = Vec::with_capacity(object.len());
+    for (name, value) in object {
+        match value {
+            Value::String(value) => given.push((name, value)),
+            _ => return Err(refusal()),
+        }
+    }
+    OwnHeaders::check(given)
+}
