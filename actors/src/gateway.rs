@@ -2,6 +2,7 @@
 //! leaves this crate.
 
 mod connections;
+mod events;
 mod webhooks;
 
 use std::{sync::Arc, time::Duration};
@@ -10,7 +11,9 @@ use ractor::{Actor, ActorRef};
 use serde::Serialize;
 use thiserror::Error;
 use tokio::sync::Semaphore;
-use wharf_domain::{ClientId, InvalidField, PhoneNumber, Timestamp, TokenHash, Webhook, signing::Secret};
+use wharf_domain::{
+    Attempt, ClientId, Event, InvalidField, PhoneNumber, Timestamp, TokenHash, Webhook, signing::Secret,
+};
 use wharf_store::{Store, StoreError};
 use wharf_whatsapp::LinkFactory;
 
@@ -20,7 +23,7 @@ use crate::{
     persistence::{Persistence, WriteError},
     post::{Poster, PosterError, PosterOptions},
     root::{self, RootActor},
-    shared::{Pacer, Settings, Shared},
+    shared::{BulkRetries, Pacer, Settings, Shared},
     tenant,
     vault::{Vault, VaultError},
 };
@@ -96,6 +99,9 @@ pub enum GatewayError {
     /// A field was refused (400).
     #[error(transparent)]
     Invalid(#[from] InvalidField),
+    /// It was there and is not any more (410); the text says what to do.
+    #[error("{0}")]
+    Gone(&'static str),
     /// WhatsApp refused it (422).
     #[error("{0}")]
     Refused(String),
@@ -105,6 +111,24 @@ pub enum GatewayError {
     /// WhatsApp gave no answer; what was asked may have been done (504).
     #[error("{0}")]
     TimedOut(String),
+}
+
+/// What became of a test.
+#[derive(Debug, Clone, Serialize)]
+pub struct Tested {
+    /// The test event.
+    pub event: Event,
+    /// Its attempt; `None` when it has not ended yet.
+    pub attempt: Option<Attempt>,
+}
+
+/// What a retry of many failed events will do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct BulkRetry {
+    /// Events that are pending again.
+    pub retrying: usize,
+    /// When more events may match: from where to ask again. `None` when all that matched are among them.
+    pub next_since: Option<Timestamp>,
 }
 
 /// What the gateway could not be started for.
@@ -162,6 +186,7 @@ impl Gateway {
             bulkheads: Bulkheads::start(settings.bulkheads).await?,
             slots: Arc::new(Semaphore::new(settings.max_in_flight)),
             pacer: Pacer::new(settings.session_starts_per_second),
+            bulk_retries: BulkRetries::default(),
             store,
             settings,
         });

@@ -89,6 +89,8 @@ pub struct Delivery {
     pub max_in_flight_per_client: usize,
     /// Attempts under way of one webhook.
     pub max_in_flight_per_webhook: usize,
+    /// Events of one webhook that a retry of many lets out per second.
+    pub bulk_retry_per_second: u32,
 }
 
 /// `[sessions]`
@@ -272,6 +274,7 @@ fn delivery(reader: &mut Reader) -> Result<Delivery, Refused> {
     let max_in_flight = reader.number("delivery.max_in_flight", 1, 100_000);
     let max_in_flight_per_client = reader.number("delivery.max_in_flight_per_client", 1, 100_000);
     let max_in_flight_per_webhook = reader.number("delivery.max_in_flight_per_webhook", 1, 100_000);
+    let bulk_retry_per_second = reader.number("delivery.bulk_retry_per_second", 1, 100_000);
     Ok(Delivery {
         allow_http: allow_http?,
         allow_private_networks: allow_private_networks?,
@@ -279,6 +282,7 @@ fn delivery(reader: &mut Reader) -> Result<Delivery, Refused> {
         max_in_flight: max_in_flight? as usize,
         max_in_flight_per_client: max_in_flight_per_client? as usize,
         max_in_flight_per_webhook: max_in_flight_per_webhook? as usize,
+        bulk_retry_per_second: bulk_retry_per_second?,
     })
 }
 

@@ -17,7 +17,7 @@ pub(super) async fn commit(
 ) -> (Box<Writer>, Option<StoreError>) {
     match carry_out(&mut writer, &mut writes).await {
         Ok(recorded) => {
-            wake(&directory, recorded);
+            wake(&directory, recorded, &mut writes);
             writes.into_iter().for_each(Write::confirm);
             (writer, None)
         }
@@ -40,13 +40,14 @@ async fn one_by_one(
     for write in writes {
         let mut alone = [write];
         let result = carry_out(&mut writer, &mut alone).await;
-        let [write] = alone;
         match result {
             Ok(recorded) => {
-                wake(directory, recorded);
+                wake(directory, recorded, &mut alone);
+                let [write] = alone;
                 write.confirm();
             }
             Err(error) => {
+                let [write] = alone;
                 write.refuse(&WriteError::from_store(&error));
                 if error.is_transient() {
                     refused = Some(error);
@@ -58,9 +59,12 @@ async fn one_by_one(
 }
 
 /// Deliveries hear of their events here and not from their callers, so that they hear of them in the order of commit.
-fn wake(directory: &Directory, recorded: Vec<RecordedEvent>) {
+fn wake(directory: &Directory, recorded: Vec<RecordedEvent>, writes: &mut [Write]) {
     for RecordedEvent { webhook_id, event } in recorded {
         directory.wake(webhook_id, event);
+    }
+    for (webhook_id, events) in writes.iter_mut().filter_map(Write::take_renewed) {
+        directory.wake_renewed(webhook_id, events);
     }
 }
 

@@ -5,9 +5,10 @@ use std::time::Duration;
 use ractor::RpcReplyPort;
 use serde_json::{Map, Value};
 use wharf_domain::{
-    AttemptOutcome, ClientId, Connection, ConnectionKey, EventId, Timestamp, Webhook, WebhookId, webhook::WebhookPatch,
+    AttemptOutcome, ClientId, Connection, ConnectionKey, EventId, PendingEvent, Timestamp, Webhook, WebhookId,
+    webhook::WebhookPatch,
 };
-use wharf_store::{ConnectionRecord, Group, KeyClaim, NewEvent, Renewal, StoreError};
+use wharf_store::{BulkRenewal, ConnectionRecord, Group, KeyClaim, NewEvent, Renewal, StoreError};
 
 use super::WriteError;
 use crate::clock;
@@ -64,6 +65,23 @@ pub(crate) struct Rotation {
     pub(crate) overlap: Duration,
 }
 
+/// A step of a manual retry of many.
+#[derive(Debug)]
+pub(crate) struct BulkStep {
+    renewal: BulkRenewal,
+    /// What became pending, for the webhook's delivery.
+    renewed: Vec<PendingEvent>,
+}
+
+impl From<BulkRenewal> for BulkStep {
+    fn from(renewal: BulkRenewal) -> Self {
+        Self {
+            renewal,
+            renewed: Vec::new(),
+        }
+    }
+}
+
 /// A claim on an `Idempotency-Key`.
 #[derive(Debug)]
 pub(crate) struct Claim {
@@ -99,6 +117,8 @@ pub(crate) enum Write {
     DeleteWebhook(Job<(ClientId, WebhookId), bool>),
     /// A manual retry.
     RenewEvent(Job<(ClientId, EventId, bool), Renewal>),
+    /// A step of a manual retry of many. Answers how many.
+    RenewFailed(Job<BulkStep, usize>),
     /// A new connection. `None`: it exists.
     CreateConnection(Job<ConnectionKey, Option<Connection>>),
     /// A connection that goes.
@@ -126,6 +146,7 @@ macro_rules! each_job {
             Write::RotateSecret($job) => $body,
             Write::DeleteWebhook($job) => $body,
             Write::RenewEvent($job) => $body,
+            Write::RenewFailed($job) => $body,
             Write::CreateConnection($job) => $body,
             Write::DeleteConnection($job) => $body,
             Write::ClaimKey($job) => $body,
@@ -173,6 +194,17 @@ impl Write {
         }
     }
 
+    /// Takes what a [`Write::RenewFailed`] made pending.
+    pub(super) fn take_renewed(&mut self) -> Option<(WebhookId, Vec<PendingEvent>)> {
+        match self {
+            Self::RenewFailed(job) => {
+                let renewed = std::mem::take(&mut job.input.renewed);
+                Some((job.input.renewal.webhook_id, renewed))
+            }
+            _ => None,
+        }
+    }
+
     /// Notes that a bulk statement has carried this write out.
     pub(super) fn carried_out(&mut self) {
         match self {
@@ -210,6 +242,11 @@ impl Write {
             Self::RenewEvent(job) => {
                 let (client, id, force) = job.input;
                 job.output = Some(group.renew_event(client, id, force, now).await?);
+            }
+            Self::RenewFailed(job) => {
+                let events = group.renew_failed(&job.input.renewal).await?;
+                job.output = Some(events.len());
+                job.input.renewed = events;
             }
             Self::CreateConnection(job) => job.output = Some(group.create_connection(&job.input, now).await?),
             Self::DeleteConnection(job) => job.output = Some(group.delete_connection(&job.input).await?),

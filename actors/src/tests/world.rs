@@ -143,9 +143,8 @@ impl World {
 
     pub(super) async fn events(&self, webhook: &Webhook) -> Vec<Event> {
         let filter = EventFilter {
-            status: None,
             limit: 200,
-            cursor: None,
+            ..EventFilter::default()
         };
         self.store
             .events(webhook.client_id, webhook.id, &filter)

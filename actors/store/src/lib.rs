@@ -8,6 +8,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod attempts;
 mod bulk;
 mod clients;
 mod codec;
@@ -21,12 +22,14 @@ mod lines;
 mod open;
 mod outcomes;
 mod place;
+mod pull;
 mod renewals;
 mod retention;
 mod secrets;
 mod sql;
 mod store;
 mod types;
+mod walk;
 mod webhooks;
 mod writer;
 
@@ -36,8 +39,8 @@ pub use idempotency::KEY_LIFETIME;
 pub use sql::statements;
 pub use store::Store;
 pub use types::{
-    ConnectionRecord, Cursor, EventFilter, EventPage, KeyClaim, NewEvent, PurgedEvents, RecordedEvent, Renewal,
-    SealedSecret, StoreOptions,
+    BulkRenewal, ChatFilter, ConnectionRecord, Cursor, EventFilter, EventPage, FailedEvents, FailedFilter, KeyClaim,
+    NewEvent, PullQuery, Pulled, PurgedEvents, RecordedEvent, Renewal, SealedSecret, StoreOptions,
 };
 pub use wharf_domain::delivery::{DueChat, DuePage, DueQuery};
 pub use writer::{Group, Writer};

@@ -2,9 +2,83 @@
 
 use sqlx::{Row, SqliteConnection, query};
 use uuid::Uuid;
-use wharf_domain::{ClientId, EventId, EventStatus, Timestamp, WebhookId};
+use wharf_domain::{ClientId, EventId, EventStatus, PendingEvent, Timestamp, WebhookId};
 
-use crate::{Group, Renewal, StoreError, codec::pending_event, sql};
+use crate::{
+    BulkRenewal, FailedEvents, FailedFilter, Group, Renewal, Store, StoreError,
+    codec::pending_event,
+    sql,
+    walk::{Places, bounds},
+};
+
+/// Failed events that one request looks at, at the most,
+const LOOKED_AT: usize = 100_000;
+/// and in one step.
+const STEP: u32 = 10_000;
+
+impl Store {
+    /// Finds failed events of a webhook, oldest first. Looks at 100,000 of them at the most.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn failed_events(
+        &self,
+        client: ClientId,
+        webhook: WebhookId,
+        filter: &FailedFilter,
+    ) -> Result<FailedEvents, StoreError> {
+        let found = async {
+            let mut connection = self.pool().acquire().await?;
+            find_failed(&mut connection, client, webhook, filter).await
+        };
+        found.await.map_err(|error: sqlx::Error| self.error(error))
+    }
+}
+
+async fn find_failed(
+    connection: &mut SqliteConnection,
+    client: ClientId,
+    webhook: WebhookId,
+    filter: &FailedFilter,
+) -> Result<FailedEvents, sqlx::Error> {
+    let mut places = Places::ALL.within(connection, filter.since, filter.until).await?;
+    let (since, until) = bounds(filter.since, filter.until);
+    let mut found = FailedEvents::default();
+    let mut looked_at = 0;
+    loop {
+        let rows = query(sql::FAILED_EVENTS)
+            .bind(client.0)
+            .bind(webhook.0)
+            .bind(places.after)
+            .bind(since)
+            .bind(until)
+            .bind(filter.error.as_deref())
+            .bind(STEP)
+            .bind(places.before)
+            .fetch_all(&mut *connection)
+            .await?;
+        for row in &rows {
+            let seq = row.try_get(0)?;
+            let wanted: Option<bool> = row.try_get(2)?;
+            if wanted == Some(true) {
+                if found.seqs.len() >= filter.limit as usize {
+                    found.looked_until = Some(Timestamp(row.try_get(1)?));
+                    return Ok(found);
+                }
+                found.seqs.push(seq);
+            }
+            places.after = seq;
+        }
+        looked_at += rows.len();
+        let Some(last) = rows.last().filter(|_| rows.len() >= STEP as usize) else {
+            return Ok(found);
+        };
+        if looked_at >= LOOKED_AT {
+            found.looked_until = Some(Timestamp(last.try_get(1)?));
+            return Ok(found);
+        }
+    }
+}
 
 impl Group<'_> {
     /// Begins a manual retry (CONTRACT.md sections 4 and 7): the event becomes pending, due now, with a fresh budget;
@@ -23,6 +97,36 @@ impl Group<'_> {
         let result = renew(self.enter()?, client, id, force).await;
         self.leave(result)
     }
+
+    /// Begins a retry of failed events together: each becomes pending with a fresh budget, due one after another at the
+    /// renewal's rate. What is not failed any more is passed over. Answers the events, in the order of arrival; none when
+    /// the webhook is another client's, inactive or deleted.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn renew_failed(&mut self, renewal: &BulkRenewal) -> Result<Vec<PendingEvent>, StoreError> {
+        let result = renew_failed(self.enter()?, renewal).await;
+        self.leave(result)
+    }
+}
+
+async fn renew_failed(
+    connection: &mut SqliteConnection,
+    renewal: &BulkRenewal,
+) -> Result<Vec<PendingEvent>, sqlx::Error> {
+    let places = serde_json::to_string(&renewal.seqs).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
+    let rows = query(sql::RENEW_FAILED)
+        .bind(renewal.client_id.0)
+        .bind(renewal.webhook_id.0)
+        .bind(places)
+        .bind(renewal.first_due.0)
+        .bind(1000_i64)
+        .bind(renewal.per_second.max(1))
+        .fetch_all(connection)
+        .await?;
+    let mut events: Vec<PendingEvent> = rows.iter().map(pending_event).collect::<Result<_, _>>()?;
+    events.sort_unstable_by_key(|event| event.seq);
+    Ok(events)
 }
 
 async fn renew(

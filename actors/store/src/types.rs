@@ -4,8 +4,8 @@ use std::{fmt, str::FromStr};
 
 use uuid::Uuid;
 use wharf_domain::{
-    ConnectionKey, ConnectionStatus, Event, EventId, EventStatus, IncomingMessage, InvalidField, PendingEvent,
-    Timestamp, WebhookId,
+    ClientId, ConnectionKey, ConnectionStatus, Event, EventId, EventStatus, IncomingMessage, InvalidField,
+    PendingEvent, PhoneNumber, Timestamp, WebhookId,
 };
 
 /// Which database, and how.
@@ -46,24 +46,105 @@ impl FromStr for Cursor {
     }
 }
 
-/// Which of a webhook's events to list.
+/// A chat, as a client names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChatFilter {
+    /// The chat with this number, also where WhatsApp calls it by a hidden id.
+    Number(PhoneNumber),
+    /// The chat with this JID, exactly.
+    Jid(String),
+}
+
+/// Which of a webhook's events to list. What is given has to be met all together.
 #[derive(Debug, Clone, Default)]
 pub struct EventFilter {
     /// Only these.
     pub status: Option<EventStatus>,
+    /// Only those of this chat.
+    pub chat: Option<ChatFilter>,
+    /// Only those with this `message_id`.
+    pub message_id: Option<String>,
+    /// Only those created at this moment or later.
+    pub since: Option<Timestamp>,
+    /// Only those created before this moment.
+    pub until: Option<Timestamp>,
     /// At most this many.
     pub limit: u32,
     /// Only what comes after this place.
     pub cursor: Option<Cursor>,
 }
 
-/// A page of a webhook's events, newest first.
+/// A page of a webhook's events, newest first. With a filter it may be shorter than the limit, even empty, although more
+/// follow: a page ends after so many rows looked at.
 #[derive(Debug, Clone)]
 pub struct EventPage {
     /// The events.
     pub events: Vec<Event>,
     /// Where the next page begins; `None` when there is none.
     pub next_cursor: Option<Cursor>,
+}
+
+/// Where a consumer that pulls goes on.
+#[derive(Debug, Clone, Default)]
+pub struct PullQuery {
+    /// After this event; `None` begins with the oldest that is kept.
+    pub after: Option<Cursor>,
+    /// Only the events of this number.
+    pub phone_number: Option<PhoneNumber>,
+    /// At most this many.
+    pub limit: u32,
+}
+
+/// What a consumer pulled.
+#[derive(Debug, Clone)]
+pub enum Pulled {
+    /// The next events, in the order of arrival.
+    Events {
+        /// The events.
+        events: Vec<Event>,
+        /// Where to go on: after the last of these events, or where it was when there is none.
+        next_cursor: Option<Cursor>,
+    },
+    /// The place is lost: its event, or some after it, were removed. What comes next would have a gap.
+    Gone,
+}
+
+/// Which failed events to retry together.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FailedFilter {
+    /// Only those created at this moment or later.
+    pub since: Option<Timestamp>,
+    /// Only those created before this moment.
+    pub until: Option<Timestamp>,
+    /// Only those whose `error` begins with this.
+    pub error: Option<String>,
+    /// At most this many, the oldest first.
+    pub limit: u32,
+}
+
+/// Failed events that were found, by their places, oldest first.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FailedEvents {
+    /// Their places in the order of arrival.
+    pub seqs: Vec<i64>,
+    /// When the last event that was looked at was created, if the search ended before it had seen all.
+    pub looked_until: Option<Timestamp>,
+}
+
+/// A retry of failed events together: one is due after another, so that they go out at a bounded rate, and a restart
+/// keeps both.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BulkRenewal {
+    /// Whose.
+    pub client_id: ClientId,
+    /// Of this webhook.
+    pub webhook_id: WebhookId,
+    /// Their places, oldest first.
+    pub seqs: Vec<i64>,
+    /// When the first is due.
+    pub first_due: Timestamp,
+    /// How many are due per second.
+    pub per_second: u32,
 }
 
 /// A connection's row as its session wants it to be: absolute values, so that writing it twice does no harm.
