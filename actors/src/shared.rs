@@ -150,6 +150,10 @@ mod tests {
         assert_eq!(retries.take(one, 100, 50, at(10)), at(10));
         assert_eq!(retries.take(one, 50, 50, at(11)), at(12));
         assert_eq!(retries.take(other, 1, 50, at(11)), at(11), "each webhook for itself");
-        assert_eq!(retries.take(one, 1, 50, at(20)), at(20), "the time that has passed is not made up for");
+        assert_eq!(
+            retries.take(one, 1, 50, at(20)),
+            at(20),
+            "the time that has passed is not made up for"
+        );
     }
 }

@@ -6,14 +6,12 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use wharf_actors::{
-    BulkRetry, GatewayError, IdempotencyKey, NewWebhook, Qr, SentMessage, Tested, WebhookWithSecret,
-};
+use wharf_actors::{BulkRetry, GatewayError, IdempotencyKey, NewWebhook, Qr, SentMessage, Tested, WebhookWithSecret};
 use wharf_domain::{
     Attempt, ClientId, Connection, Event, EventId, PhoneNumber, TokenHash, Webhook, WebhookId, stats::WebhookStats,
     webhook::WebhookPatch,
 };
-use wharf_store::{EventFilter, EventPage, FailedFilter, PullQuery};
+use wharf_store::{EventFilter, EventPage, FailedFilter, PullPage, PullQuery};
 
 /// The gateway, as a client of the API sees it. Every question names the client first; what belongs to another client
 /// is [`GatewayError::NotFound`].
@@ -51,7 +49,7 @@ pub trait Desk: Send + Sync + 'static {
     /// The attempts of one event, oldest first.
     async fn attempts(&self, client: ClientId, id: EventId) -> Result<Vec<Attempt>, GatewayError>;
     /// The events of all webhooks after a place, in the order of arrival.
-    async fn pull(&self, client: ClientId, pull: PullQuery) -> Result<EventPage, GatewayError>;
+    async fn pull(&self, client: ClientId, pull: PullQuery) -> Result<PullPage, GatewayError>;
     /// What a webhook's attempts of late come to, and what waits.
     async fn webhook_stats(&self, client: ClientId, id: WebhookId) -> Result<WebhookStats, GatewayError>;
     /// Sends a test event and waits for its attempt.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use warp::http::StatusCode;
 use wharf_domain::{Event, EventId, EventStatus, PhoneNumber, Timestamp};
-use wharf_store::{ChatFilter, Cursor, EventFilter, EventPage, FailedFilter, PullQuery};
+use wharf_store::{ChatFilter, Cursor, EventFilter, FailedFilter, PullCursor, PullQuery};
 
 use super::{
     call::{Answer, Call, json, list},
@@ -26,15 +26,9 @@ struct Page<'a> {
     next_cursor: Option<String>,
 }
 
-fn page(page: &EventPage) -> Answer {
-    let next_cursor = page.next_cursor.map(|cursor| cursor.to_string());
-    json(
-        StatusCode::OK,
-        &Page {
-            data: &page.events,
-            next_cursor,
-        },
-    )
+fn page(data: &[Event], next_cursor: Option<impl ToString>) -> Answer {
+    let next_cursor = next_cursor.map(|cursor| cursor.to_string());
+    json(StatusCode::OK, &Page { data, next_cursor })
 }
 
 /// `GET /api/webhooks/:webhook_id/events`
@@ -52,21 +46,25 @@ pub(super) async fn of_webhook(call: Call) -> Answer {
     };
     query.finish()?;
     check_range(filter.since, filter.until)?;
-    page(&call.desk.events(call.client, id, filter).await?)
+    let found = call.desk.events(call.client, id, filter).await?;
+    page(&found.events, found.next_cursor)
 }
 
 /// `GET /api/events`
 pub(super) async fn pull(call: Call) -> Answer {
     let mut query = Query::parse(&call.query);
     let pull = PullQuery {
-        after: query.optional("after", read_cursor),
+        after: query.optional("after", |text| {
+            text.parse::<PullCursor>().map_err(|refusal| refusal.message)
+        }),
         phone_number: query.optional("phone_number", |text| {
             PhoneNumber::parse("phone_number", text).map_err(|refusal| refusal.message)
         }),
         limit: query.optional("limit", read_limit).unwrap_or(DEFAULT_LIMIT),
     };
     query.finish()?;
-    page(&call.desk.pull(call.client, pull).await?)
+    let pulled = call.desk.pull(call.client, pull).await?;
+    page(&pulled.events, pulled.next_cursor)
 }
 
 /// `GET /api/webhooks/events/:event_id`

@@ -10,7 +10,7 @@ use wharf_domain::{
     Attempt, ClientId, Connection, Event, EventId, PhoneNumber, TokenHash, Webhook, WebhookId, stats::WebhookStats,
     webhook::WebhookPatch,
 };
-use wharf_store::{EventFilter, EventPage, FailedFilter, PullQuery};
+use wharf_store::{EventFilter, EventPage, FailedFilter, PullPage, PullQuery};
 
 use super::Desk;
 
@@ -66,7 +66,7 @@ impl Desk for Gateway {
         self.attempts(client, id).await
     }
 
-    async fn pull(&self, client: ClientId, pull: PullQuery) -> Result<EventPage, GatewayError> {
+    async fn pull(&self, client: ClientId, pull: PullQuery) -> Result<PullPage, GatewayError> {
         self.pull(client, pull).await
     }
 

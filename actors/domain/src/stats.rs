@@ -174,9 +174,19 @@ mod tests {
     #[test]
     fn percentiles_are_values_that_were_measured() {
         let hundred: Vec<AttemptMade> = (1..=100).rev().map(|ms| attempt(1, ms, true, false)).collect();
-        let expected = Latency { p50: 50, p90: 90, p99: 99, max: 100 };
+        let expected = Latency {
+            p50: 50,
+            p90: 90,
+            p99: 99,
+            max: 100,
+        };
         assert_eq!(periods(&hundred, NOW).0.latency_ms, Some(expected));
-        let one = Latency { p50: 7, p90: 7, p99: 7, max: 7 };
+        let one = Latency {
+            p50: 7,
+            p90: 7,
+            p99: 7,
+            max: 7,
+        };
         assert_eq!(periods(&[attempt(1, 7, true, false)], NOW).0.latency_ms, Some(one));
     }
 

@@ -90,9 +90,19 @@ mod tests {
             "2025-11-05T11:23:00.123-03:00",
             "2025-11-05t14:23:00.1234z",
         ] {
-            assert_eq!(Timestamp::from_rfc3339(text), Some(Timestamp(1_762_352_580_123)), "{text}");
+            assert_eq!(
+                Timestamp::from_rfc3339(text),
+                Some(Timestamp(1_762_352_580_123)),
+                "{text}"
+            );
         }
-        for text in ["", "2025-11-05", "1762352580", "2025-11-05T14:23:00", "2025-13-05T14:23:00Z"] {
+        for text in [
+            "",
+            "2025-11-05",
+            "1762352580",
+            "2025-11-05T14:23:00",
+            "2025-13-05T14:23:00Z",
+        ] {
             assert_eq!(Timestamp::from_rfc3339(text), None, "{text}");
         }
     }

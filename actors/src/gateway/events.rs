@@ -8,7 +8,7 @@ use wharf_domain::{
     Attempt, ClientId, Event, EventId, EventStatus, IncomingMessage, WebhookId, delivery::DeliveryEvent,
     stats::WebhookStats,
 };
-use wharf_store::{BulkRenewal, EventFilter, EventPage, FailedFilter, NewEvent, PullQuery, Pulled, Renewal};
+use wharf_store::{BulkRenewal, EventFilter, EventPage, FailedFilter, NewEvent, PullPage, PullQuery, Pulled, Renewal};
 
 use super::{BulkRetry, Gateway, GatewayError, RETRY_DEADLINE, Tested, restarting};
 use crate::{
@@ -125,9 +125,9 @@ impl Gateway {
     ///
     /// # Errors
     /// `Gone` when what comes next would have a gap.
-    pub async fn pull(&self, client: ClientId, pull: PullQuery) -> Result<EventPage, GatewayError> {
+    pub async fn pull(&self, client: ClientId, pull: PullQuery) -> Result<PullPage, GatewayError> {
         match self.shared.store.pull(client, &pull).await? {
-            Pulled::Events { events, next_cursor } => Ok(EventPage { events, next_cursor }),
+            Pulled::Page(page) => Ok(page),
             Pulled::Gone => Err(GatewayError::Gone(
                 "events after this cursor, or the one it stands for, are not kept any more; pull again without `after` \
                  to go on with the oldest that is kept",

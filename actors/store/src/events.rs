@@ -99,7 +99,10 @@ async fn page(
     let rows = matching(connection, client, webhook, filter, Places { after, ..places }, wanted).await?;
     let floor = match walk.floor {
         Some(seq) => Some(Cursor(EventId(
-            query_scalar(sql::EVENT_AT).bind(seq).fetch_one(&mut *connection).await?,
+            query_scalar(sql::EVENT_AT)
+                .bind(seq)
+                .fetch_one(&mut *connection)
+                .await?,
         ))),
         None => None,
     };

@@ -40,7 +40,8 @@ pub use sql::statements;
 pub use store::Store;
 pub use types::{
     BulkRenewal, ChatFilter, ConnectionRecord, Cursor, EventFilter, EventPage, FailedEvents, FailedFilter, KeyClaim,
-    NewEvent, PullQuery, Pulled, PurgedEvents, RecordedEvent, Renewal, SealedSecret, StoreOptions,
+    NewEvent, PullCursor, PullPage, PullQuery, Pulled, PurgedEvents, RecordedEvent, Renewal, SealedSecret,
+    StoreOptions,
 };
 pub use wharf_domain::delivery::{DueChat, DuePage, DueQuery};
 pub use writer::{Group, Writer};

@@ -1,9 +1,9 @@
 //! A client's events in the order of arrival, for consumers that pull.
 
-use sqlx::{SqliteConnection, query, query_scalar};
+use sqlx::{Row, SqliteConnection, query, query_scalar};
 use wharf_domain::{ClientId, Event};
 
-use crate::{Cursor, PullQuery, Pulled, Store, StoreError, codec, sql};
+use crate::{PullCursor, PullPage, PullQuery, Pulled, Store, StoreError, codec, sql};
 
 impl Store {
     /// The events of all webhooks of a client after a place, in the order in which they were committed, also those of
@@ -24,20 +24,21 @@ impl Store {
 
 async fn page(connection: &mut SqliteConnection, client: ClientId, pull: &PullQuery) -> Result<Pulled, sqlx::Error> {
     let number = pull.phone_number.as_ref().map(|number| number.as_str());
+    let removed = query(sql::PURGED)
+        .bind(client.0)
+        .bind(number)
+        .fetch_one(&mut *connection)
+        .await?;
+    let (purged, purged_up_to): (i64, i64) = (removed.try_get(0)?, removed.try_get(1)?);
     let after = match pull.after {
         None => 0,
         Some(cursor) => {
-            let place = query_scalar(sql::PLACE_OF).bind(client.0).bind(cursor.0.0);
-            let Some(place) = place.fetch_optional(&mut *connection).await? else {
-                return Ok(Pulled::Gone);
-            };
-            let purged = query_scalar::<_, Option<i64>>(sql::PURGED_UP_TO)
-                .bind(client.0)
-                .bind(number);
-            if purged.fetch_one(&mut *connection).await? > Some(place) {
-                return Ok(Pulled::Gone);
+            let place = query_scalar(sql::PLACE_OF).bind(client.0).bind(cursor.event.0);
+            match place.fetch_optional(&mut *connection).await? {
+                // Nothing was removed since, or nothing after it: without a gap.
+                Some(place) if purged == cursor.purged || purged_up_to < place => place,
+                _ => return Ok(Pulled::Gone),
             }
-            place
         }
     };
     let limit = pull.limit as usize;
@@ -47,8 +48,14 @@ async fn page(connection: &mut SqliteConnection, client: ClientId, pull: &PullQu
         places.extend(unlisted(connection, client, after, number, missing).await?);
     }
     let events = read(connection, client, &places).await?;
-    let next_cursor = events.last().map(|event| Cursor(event.id)).or(pull.after);
-    Ok(Pulled::Events { events, next_cursor })
+    let last = events.last().map(|event| PullCursor {
+        event: event.id,
+        purged,
+    });
+    Ok(Pulled::Page(PullPage {
+        events,
+        next_cursor: last.or(pull.after),
+    }))
 }
 
 /// The first listed events, by their places. All of them are before those that are not listed.

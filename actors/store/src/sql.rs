@@ -243,8 +243,10 @@ statements! {
             AND e.seq > $3 AND e.seq < $8 ORDER BY e.seq LIMIT $7";
     RENEW_FAILED = include_str!("../queries/sqlite/renew_failed.sql");
 
-    PURGED_UP_TO = "SELECT max(purged_up_to) FROM number_sequences \
-        WHERE client_id = $1 AND ($2 IS NULL OR phone_number = $2)";
+    // How many of a client's events were removed, and up to which place some of a number's.
+    PURGED = "SELECT coalesce(sum(purged), 0), \
+            coalesce(max(CASE WHEN $2 IS NULL OR phone_number = $2 THEN purged_up_to END), 0) \
+        FROM number_sequences WHERE client_id = $1";
     PLACE_OF = "SELECT seq FROM whatsapp_webhook_events WHERE id = $2 AND client_id = $1";
     // Of each webhook of client $1 the first listed event after place $2.
     PULL_HEADS = "SELECT (SELECT l.seq FROM whatsapp_webhook_event_list l \

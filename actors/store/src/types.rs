@@ -84,28 +84,69 @@ pub struct EventPage {
     pub next_cursor: Option<Cursor>,
 }
 
+/// How far a consumer has pulled, opaque to everybody else: the last event it got, and how many of its client's events
+/// had been removed by then, which tells whether some that it has not seen were removed since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PullCursor {
+    pub(crate) event: EventId,
+    pub(crate) purged: i64,
+}
+
+impl fmt::Display for PullCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{:016x}", self.event.0.simple(), self.purged)
+    }
+}
+
+impl FromStr for PullCursor {
+    type Err = InvalidField;
+
+    fn from_str(text: &str) -> Result<Self, InvalidField> {
+        let refuse = || {
+            InvalidField::new(
+                "after",
+                "is not one that this route gave out; take next_cursor as it is",
+            )
+        };
+        // Exactly as it was given out: not every spelling of a UUID or a number.
+        if text.len() != 48 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Err(refuse());
+        }
+        let (event, purged) = text.split_at(32);
+        Ok(Self {
+            event: EventId(Uuid::try_parse(event).map_err(|_| refuse())?),
+            purged: i64::from_str_radix(purged, 16).map_err(|_| refuse())?,
+        })
+    }
+}
+
 /// Where a consumer that pulls goes on.
 #[derive(Debug, Clone, Default)]
 pub struct PullQuery {
-    /// After this event; `None` begins with the oldest that is kept.
-    pub after: Option<Cursor>,
+    /// After this place; `None` begins with the oldest event that is kept.
+    pub after: Option<PullCursor>,
     /// Only the events of this number.
     pub phone_number: Option<PhoneNumber>,
     /// At most this many.
     pub limit: u32,
 }
 
+/// The next events of a client, in the order of arrival.
+#[derive(Debug, Clone)]
+pub struct PullPage {
+    /// The events.
+    pub events: Vec<Event>,
+    /// Where to go on: after the last of these events, or where it was when there is none.
+    pub next_cursor: Option<PullCursor>,
+}
+
 /// What a consumer pulled.
 #[derive(Debug, Clone)]
 pub enum Pulled {
-    /// The next events, in the order of arrival.
-    Events {
-        /// The events.
-        events: Vec<Event>,
-        /// Where to go on: after the last of these events, or where it was when there is none.
-        next_cursor: Option<Cursor>,
-    },
-    /// The place is lost: its event, or some after it, were removed. What comes next would have a gap.
+    /// The next events.
+    Page(PullPage),
+    /// The place is lost: its event is not kept any more, or events after it were removed since. What comes next would
+    /// have a gap.
     Gone,
 }
 

@@ -116,7 +116,13 @@ fn target() -> impl Strategy<Value = String> {
         1 => "[%+.~;=@:-]{0,4}",
     ];
     let query = prop::collection::vec(
-        prop_oneof![Just("limit=".to_owned()), Just("cursor=".into()), Just("after=".into()), Just("since=2025-11-05T14:23:00+00:00".into()), "[a-z0-9%+&=]{0,8}"],
+        prop_oneof![
+            Just("limit=".to_owned()),
+            Just("cursor=".into()),
+            Just("after=".into()),
+            Just("since=2025-11-05T14:23:00+00:00".into()),
+            "[a-z0-9%+&=]{0,8}"
+        ],
         0..4,
     );
     (prop::collection::vec(segment, 0..6), query)

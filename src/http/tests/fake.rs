@@ -12,9 +12,7 @@ use async_trait::async_trait;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
-use wharf_actors::{
-    BulkRetry, GatewayError, IdempotencyKey, NewWebhook, Qr, SentMessage, Tested, WebhookWithSecret,
-};
+use wharf_actors::{BulkRetry, GatewayError, IdempotencyKey, NewWebhook, Qr, SentMessage, Tested, WebhookWithSecret};
 use wharf_domain::{
     Attempt, ClientId, Connection, ConnectionStatus, Event, EventId, EventStatus, InvalidField, PhoneNumber, Timestamp,
     TokenHash, Webhook, WebhookId,
@@ -22,7 +20,7 @@ use wharf_domain::{
     stats::{Queue, WebhookStats, periods},
     webhook::{WebhookPatch, status},
 };
-use wharf_store::{EventFilter, EventPage, FailedFilter, PullQuery};
+use wharf_store::{EventFilter, EventPage, FailedFilter, PullPage, PullQuery};
 
 use super::{super::Desk, ALPHA, BETA, NUMBER};
 
@@ -233,16 +231,16 @@ impl Desk for FakeDesk {
     }
 
     /// The place of any other event than the one there is is lost.
-    async fn pull(&self, client: ClientId, pull: PullQuery) -> Result<EventPage, GatewayError> {
+    async fn pull(&self, client: ClientId, pull: PullQuery) -> Result<PullPage, GatewayError> {
         self.note(&pull);
-        let here = ID.simple().to_string().parse().unwrap();
+        let here = format!("{}{:016x}", ID.simple(), 0).parse().unwrap();
         let events = match pull.after {
             None if client == ClientId(1) => vec![event()],
             None => vec![],
             Some(after) if after == here && client == ClientId(1) => vec![],
             Some(_) => return Err(GatewayError::Gone("pull again without `after`")),
         };
-        Ok(EventPage {
+        Ok(PullPage {
             next_cursor: (client == ClientId(1)).then_some(here),
             events,
         })

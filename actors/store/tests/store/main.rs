@@ -8,11 +8,13 @@
     unreachable_pub
 )]
 
+mod attempts;
 mod clients;
 mod connections;
 mod database;
 mod due;
 mod failures;
+mod filters;
 mod full;
 mod groups;
 mod idempotency;
@@ -20,7 +22,9 @@ mod inbound;
 mod listing;
 mod outcomes;
 mod plans;
+mod pull;
 mod renewals;
 mod retention;
+mod retry_failed;
 mod secrets;
 mod webhooks;

@@ -172,7 +172,11 @@ fn a_test_event_has_one_attempt() {
     desk.arrive(1, &chat);
     fail(&mut desk, 1, 1);
     desk.arrive(2, "test-1@g.us");
-    assert_eq!(desk.end(2, 1, answered(500)).status, EventStatus::Pending, "a chat of WhatsApp's");
+    assert_eq!(
+        desk.end(2, 1, answered(500)).status,
+        EventStatus::Pending,
+        "a chat of WhatsApp's"
+    );
 }
 
 #[test]
@@ -196,5 +200,8 @@ fn events_renewed_in_bulk_wait_for_their_times_and_hold_their_chat_in_order() {
     assert_eq!(desk.step(DeliveryEvent::TimerFired { generation }), [attempt(1, 4)]);
     assert!(desk.end(1, 4, answered(200)).manual);
     let next = desk.commit(1, 4);
-    assert!(next.contains(&attempt(2, 4)), "before the one that came later: {next:?}");
+    assert!(
+        next.contains(&attempt(2, 4)),
+        "before the one that came later: {next:?}"
+    );
 }
