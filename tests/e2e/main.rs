@@ -13,5 +13,7 @@ mod delivery;
 mod faults;
 mod linking;
 mod messages;
+mod pulling;
 mod signing;
+mod visible;
 mod world;
