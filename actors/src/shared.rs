@@ -146,7 +146,7 @@ mod tests {
     fn one_retry_of_many_begins_where_the_one_before_ends() {
         let retries = BulkRetries::default();
         let (one, other) = (WebhookId(uuid::Uuid::from_u128(1)), WebhookId(uuid::Uuid::from_u128(2)));
-        let at = |seconds| Timestamp(seconds * 1000);
+        let at = |seconds: i64| Timestamp(seconds * 1000);
         assert_eq!(retries.take(one, 100, 50, at(10)), at(10));
         assert_eq!(retries.take(one, 50, 50, at(11)), at(12));
         assert_eq!(retries.take(other, 1, 50, at(11)), at(11), "each webhook for itself");
