@@ -1,20 +1,20 @@
 //! Manual retries.
 
-use sqlx::{Row, SqliteConnection, query};
+use sqlx::{Row, SqliteConnection, query, sqlite::SqliteRow};
 use uuid::Uuid;
 use wharf_domain::{ClientId, EventId, EventStatus, PendingEvent, Timestamp, WebhookId};
 
 use crate::{
     BulkRenewal, FailedEvents, FailedFilter, Group, Renewal, Store, StoreError,
-    codec::pending_event,
+    codec::{At, pending_event},
     sql,
     walk::{Places, bounds},
 };
 
-/// Failed events that one request looks at, at the most,
-const LOOKED_AT: usize = 100_000;
-/// and in one step.
+/// Failed events that one step looks at,
 const STEP: u32 = 10_000;
+/// and steps of one request.
+const STEPS: u32 = 10;
 
 impl Store {
     /// Finds failed events of a webhook, oldest first. Looks at 100,000 of them at the most.
@@ -41,43 +41,70 @@ async fn find_failed(
     webhook: WebhookId,
     filter: &FailedFilter,
 ) -> Result<FailedEvents, sqlx::Error> {
-    let mut places = Places::ALL.within(connection, filter.since, filter.until).await?;
-    let (since, until) = bounds(filter.since, filter.until);
     let mut found = FailedEvents::default();
-    let mut looked_at = 0;
-    loop {
-        let rows = query(sql::FAILED_EVENTS)
-            .bind(client.0)
+    let owned = query(sql::WEBHOOK).bind(client.0).bind(webhook.0);
+    if owned.fetch_optional(&mut *connection).await?.is_none() {
+        return Ok(found);
+    }
+    let mut places = Places::ALL.within(connection, filter.since, filter.until).await?;
+    for step in 1.. {
+        let visited = query(sql::FAILED_STEP)
             .bind(webhook.0)
             .bind(places.after)
-            .bind(since)
-            .bind(until)
-            .bind(filter.error.as_deref())
-            .bind(STEP)
             .bind(places.before)
-            .fetch_all(&mut *connection)
+            .bind(STEP)
+            .fetch_one(&mut *connection)
             .await?;
-        for row in &rows {
-            let seq = row.try_get(0)?;
-            let wanted: Option<bool> = row.try_get(2)?;
-            if wanted == Some(true) {
-                if found.seqs.len() >= filter.limit as usize {
-                    found.looked_until = Some(Timestamp(row.try_get(1)?));
-                    return Ok(found);
-                }
-                found.seqs.push(seq);
-            }
-            places.after = seq;
-        }
-        looked_at += rows.len();
-        let Some(last) = rows.last().filter(|_| rows.len() >= STEP as usize) else {
-            return Ok(found);
+        let (last, visited): (Option<i64>, u32) = (visited.try_get(0)?, visited.try_get(1)?);
+        let Some(last) = last else { break };
+        let range = Places {
+            after: places.after,
+            before: last.saturating_add(1),
         };
-        if looked_at >= LOOKED_AT {
-            found.looked_until = Some(Timestamp(last.try_get(1)?));
-            return Ok(found);
+        for row in failed_within(connection, client, webhook, filter, range, &found).await? {
+            if found.seqs.len() >= filter.limit as usize {
+                found.looked_until = Some(row.try_get::<At, _>(1)?.0);
+                return Ok(found);
+            }
+            found.seqs.push(row.try_get(0)?);
         }
+        if visited < STEP {
+            break;
+        }
+        if step >= STEPS {
+            let created = query(sql::NEXT_CREATED).bind(last).fetch_one(connection).await?;
+            found.looked_until = Some(created.try_get::<At, _>(1)?.0);
+            break;
+        }
+        places.after = last;
     }
+    Ok(found)
+}
+
+/// The failed events of a range that match, as many as are still wanted and one more.
+async fn failed_within(
+    connection: &mut SqliteConnection,
+    client: ClientId,
+    webhook: WebhookId,
+    filter: &FailedFilter,
+    range: Places,
+    found: &FailedEvents,
+) -> Result<Vec<SqliteRow>, sqlx::Error> {
+    let (since, until) = bounds(filter.since, filter.until);
+    let wanted = (filter.limit as usize)
+        .saturating_sub(found.seqs.len())
+        .saturating_add(1);
+    query(sql::FAILED_EVENTS)
+        .bind(client.0)
+        .bind(webhook.0)
+        .bind(range.after)
+        .bind(range.before - 1)
+        .bind(since)
+        .bind(until)
+        .bind(filter.error.as_deref())
+        .bind(i64::try_from(wanted).unwrap_or(i64::MAX))
+        .fetch_all(connection)
+        .await
 }
 
 impl Group<'_> {

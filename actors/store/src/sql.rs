@@ -236,11 +236,13 @@ statements! {
     OLDEST_PENDING = "SELECT created_at FROM whatsapp_webhook_events \
         WHERE webhook_id = $1 AND status <> 'delivered' AND status = 'pending' ORDER BY seq LIMIT 1";
 
-    FAILED_EVENTS = "SELECT e.seq, e.created_at, e.created_at >= $4 AND e.created_at < $5 \
-            AND ($6 IS NULL OR substr(e.error, 1, length($6)) = $6) \
-        FROM whatsapp_webhook_events e \
+    FAILED_STEP = "SELECT max(s.seq), count(*) FROM (SELECT e.seq FROM whatsapp_webhook_events e \
+        WHERE e.webhook_id = $1 AND e.status <> 'delivered' AND e.status = 'failed' AND e.seq > $2 AND e.seq < $3 \
+        ORDER BY e.seq LIMIT $4) AS s";
+    FAILED_EVENTS = "SELECT e.seq, e.created_at FROM whatsapp_webhook_events e \
         WHERE e.webhook_id = $2 AND e.client_id = $1 AND e.status <> 'delivered' AND e.status = 'failed' \
-            AND e.seq > $3 AND e.seq < $8 ORDER BY e.seq LIMIT $7";
+            AND e.seq > $3 AND e.seq <= $4 AND e.created_at >= $5 AND e.created_at < $6 \
+            AND ($7 IS NULL OR substr(e.error, 1, length($7)) = $7) ORDER BY e.seq LIMIT $8";
     RENEW_FAILED = include_str!("../queries/sqlite/renew_failed.sql");
 
     // How many of a client's events were removed, and up to which place some of a number's.
