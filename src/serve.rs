@@ -151,6 +151,7 @@ fn settings(config: &Config) -> Settings {
         max_in_flight_per_client: delivery.max_in_flight_per_client,
         max_in_flight_per_webhook: delivery.max_in_flight_per_webhook,
         client_weights: delivery.client_weights.clone(),
+        bulk_retry_per_second: delivery.bulk_retry_per_second,
         targets: TargetPolicy {
             allow_http: delivery.allow_http,
             allow_private_networks: delivery.allow_private_networks,

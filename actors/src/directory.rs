@@ -9,7 +9,7 @@ use std::{
 };
 
 use ractor::ActorRef;
-use wharf_domain::{ClientId, ConnectionKey, PendingEvent, WebhookId, session::SessionView};
+use wharf_domain::{ClientId, ConnectionKey, PendingEvent, WebhookId, delivery::DeliveryEvent, session::SessionView};
 use wharf_whatsapp::Link;
 
 use crate::{delivery, persistence, session, tenant};
@@ -98,6 +98,14 @@ impl Directory {
     pub(crate) fn wake_resting(&self, client: ClientId, webhook: WebhookId) {
         if let Some(tenant) = read(&self.tenants).get(&client) {
             let _restarting = tenant.cast(tenant::Message::Wake(webhook));
+        }
+    }
+
+    /// Tells the delivery of events that were renewed together. It may be lost, as above.
+    pub(crate) fn wake_renewed(&self, webhook: WebhookId, events: Vec<PendingEvent>) {
+        let Some(actor) = self.delivery(webhook) else { return };
+        for event in events {
+            let _restarting = actor.cast(delivery::Message::Happened(DeliveryEvent::Renewed(event)));
         }
     }
 

@@ -2,6 +2,7 @@
 //! leaves this crate.
 
 mod connections;
+mod events;
 mod webhooks;
 
 use std::{sync::Arc, time::Duration};
@@ -10,8 +11,8 @@ use ractor::{Actor, ActorRef};
 use serde::Serialize;
 use thiserror::Error;
 use wharf_domain::{
-    ClientId, Courtesy, InvalidField, OwnHeaders, PhoneNumber, Timestamp, TokenHash, Webhook, fair::Caps,
-    signing::Secret,
+    Attempt, ClientId, Courtesy, Event, InvalidField, OwnHeaders, PhoneNumber, Timestamp, TokenHash, Webhook,
+    fair::Caps, signing::Secret,
 };
 use wharf_store::{Store, StoreError};
 use wharf_whatsapp::LinkFactory;
@@ -23,7 +24,7 @@ use crate::{
     persistence::{Persistence, WriteError},
     post::{Poster, PosterError, PosterOptions},
     root::{self, RootActor},
-    shared::{Pacer, Settings, Shared},
+    shared::{BulkRetries, Pacer, Settings, Shared},
     slots::Slots,
     tenant,
     vault::{Vault, VaultError},
@@ -104,6 +105,9 @@ pub enum GatewayError {
     /// A field was refused (400).
     #[error(transparent)]
     Invalid(#[from] InvalidField),
+    /// It was there and is not any more (410); the text says what to do.
+    #[error("{0}")]
+    Gone(&'static str),
     /// WhatsApp refused it (422).
     #[error("{0}")]
     Refused(String),
@@ -113,6 +117,24 @@ pub enum GatewayError {
     /// WhatsApp gave no answer; what was asked may have been done (504).
     #[error("{0}")]
     TimedOut(String),
+}
+
+/// What became of a test.
+#[derive(Debug, Clone, Serialize)]
+pub struct Tested {
+    /// The test event.
+    pub event: Event,
+    /// Its attempt; `None` when it has not ended yet.
+    pub attempt: Option<Attempt>,
+}
+
+/// What a retry of many failed events will do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct BulkRetry {
+    /// Events that are pending again.
+    pub retrying: usize,
+    /// When more events may match: from where to ask again. `None` when all that matched are among them.
+    pub next_since: Option<Timestamp>,
 }
 
 /// What the gateway could not be started for.
@@ -174,6 +196,7 @@ impl Gateway {
             slots: Slots::new(caps, settings.client_weights.clone()),
             pacer: Pacer::new(settings.session_starts_per_second),
             backlog: Backlog::new(store.clone(), settings.limits.pending_per_client),
+            bulk_retries: BulkRetries::default(),
             store,
             settings,
         });

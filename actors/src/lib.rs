@@ -38,7 +38,10 @@ mod web;
 mod tests;
 
 pub use bulkhead::BulkheadError;
-pub use gateway::{Gateway, GatewayError, IdempotencyKey, NewWebhook, Qr, SentMessage, StartError, WebhookWithSecret};
+pub use gateway::{
+    BulkRetry, Gateway, GatewayError, IdempotencyKey, NewWebhook, Qr, SentMessage, StartError, Tested,
+    WebhookWithSecret,
+};
 pub use post::PosterError;
 pub use shared::{Limits, Settings};
 pub use vault::{SecretsKey, VaultError};

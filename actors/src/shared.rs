@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use wharf_domain::{ClientId, Timestamp, address::TargetPolicy, retention::Keep};
+use wharf_domain::{ClientId, Timestamp, WebhookId, address::TargetPolicy, retention::Keep};
 use wharf_store::Store;
 use wharf_whatsapp::LinkFactory;
 
@@ -35,6 +35,8 @@ pub struct Settings {
     pub max_in_flight_per_client: usize,
     /// Attempts at once, of one webhook.
     pub max_in_flight_per_webhook: usize,
+    /// Events of one webhook that a retry of many lets out per second.
+    pub bulk_retry_per_second: u32,
     /// Which targets a webhook may have.
     pub targets: TargetPolicy,
     /// Clients that get more than others when slots are short, and by how much; all others have weight 1.
@@ -78,6 +80,7 @@ impl Default for Settings {
             max_in_flight: 256,
             max_in_flight_per_client: 64,
             max_in_flight_per_webhook: 16,
+            bulk_retry_per_second: 50,
             targets: TargetPolicy {
                 allow_http: false,
                 allow_private_networks: false,
@@ -106,6 +109,7 @@ pub(crate) struct Shared {
     pub(crate) slots: Slots,
     pub(crate) pacer: Pacer,
     pub(crate) backlog: Backlog,
+    pub(crate) bulk_retries: BulkRetries,
 }
 
 /// Spreads the starts of many sessions, so that a restart is no stampede on WhatsApp, on the disk or on the processor.
@@ -134,6 +138,26 @@ impl Pacer {
     }
 }
 
+/// When the last event of each webhook's retries of many is due, so that one such retry begins where the one before ends.
+/// The due times are in the store; a restart forgets only that they are to be kept apart.
+#[derive(Debug, Default)]
+pub(crate) struct BulkRetries {
+    until: Mutex<HashMap<WebhookId, Timestamp>>,
+}
+
+impl BulkRetries {
+    /// Takes the time that `events` of a webhook need at `per_second`; answers when it begins.
+    pub(crate) fn take(&self, webhook: WebhookId, events: usize, per_second: u32, now: Timestamp) -> Timestamp {
+        let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
+        until.retain(|_, until| *until > now);
+        let begin = until.get(&webhook).map_or(now, |until| (*until).max(now));
+        let events = u32::try_from(events).unwrap_or(u32::MAX);
+        let takes = Duration::from_secs(1).saturating_mul(events) / per_second.max(1);
+        until.insert(webhook, begin + takes);
+        begin
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -147,5 +171,20 @@ mod tests {
         let apart = starts.windows(2).map(|pair| pair[1].since(pair[0]));
         assert!(apart.into_iter().all(|apart| apart >= Duration::from_millis(40)));
         assert!(starts[99].since(starts[0]) < Duration::from_secs(6));
+    }
+
+    #[test]
+    fn one_retry_of_many_begins_where_the_one_before_ends() {
+        let retries = BulkRetries::default();
+        let (one, other) = (WebhookId(uuid::Uuid::from_u128(1)), WebhookId(uuid::Uuid::from_u128(2)));
+        let at = |seconds: i64| Timestamp(seconds * 1000);
+        assert_eq!(retries.take(one, 100, 50, at(10)), at(10));
+        assert_eq!(retries.take(one, 50, 50, at(11)), at(12));
+        assert_eq!(retries.take(other, 1, 50, at(11)), at(11), "each webhook for itself");
+        assert_eq!(
+            retries.take(one, 1, 50, at(20)),
+            at(20),
+            "the time that has passed is not made up for"
+        );
     }
 }

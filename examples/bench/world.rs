@@ -171,7 +171,7 @@ impl World {
         let pending = EventFilter {
             status: Some(EventStatus::Pending),
             limit: 1,
-            cursor: None,
+            ..EventFilter::default()
         };
         for line in lines {
             while !self

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use wharf_actors::{Gateway, NewWebhook, Settings};
 use wharf_domain::{
-    ClientId, ConnectionKey, ConnectionStatus, EventStatus, IncomingMessage, PhoneNumber, Timestamp, WebhookId,
-    address::TargetPolicy,
+    ClientId, ConnectionKey, ConnectionStatus, Courtesy, EventStatus, IncomingMessage, OwnHeaders, PhoneNumber,
+    Timestamp, WebhookId, address::TargetPolicy,
 };
 use wharf_store::{EventFilter, Store, StoreOptions};
 use wharf_whatsapp::{ScriptedFactory, ScriptedHandle};
@@ -19,7 +19,7 @@ use wharf_whatsapp::{ScriptedFactory, ScriptedHandle};
 use super::{Failure, Order, Word};
 
 /// The deadline of an attempt: a receiver that hangs shall not hang for whole rounds.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
+const ATTEMPT_TIMEOUT_MS: u32 = 2000;
 /// How often a state that has no wake-up is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 /// Pending events of one webhook that one `Hurry` looks at.
@@ -129,6 +129,11 @@ impl Child {
                     is_active: true,
                     metadata: None,
                     hub_signature: false,
+                    courtesy: Courtesy {
+                        timeout_ms: ATTEMPT_TIMEOUT_MS,
+                        ..Courtesy::default()
+                    },
+                    headers: OwnHeaders::default(),
                 };
                 self.gateway.register_webhook(self.client, new).await?.webhook.id
             }
@@ -196,6 +201,7 @@ impl Child {
             status: Some(EventStatus::Pending),
             limit: HURRY,
             cursor: None,
+            ..EventFilter::default()
         };
         let mut pending = 0;
         for line in &self.lines {
@@ -217,7 +223,6 @@ fn settings() -> Settings {
             allow_private_networks: true,
         },
         session_starts_per_second: 100_000,
-        attempt_timeout: ATTEMPT_TIMEOUT,
         ..Settings::default()
     }
 }

@@ -102,6 +102,8 @@ pub struct Delivery {
     pub max_in_flight_per_webhook: usize,
     /// Clients that get more than others when slots are short.
     pub client_weights: HashMap<ClientId, u32>,
+    /// Events of one webhook that a retry of many lets out per second.
+    pub bulk_retry_per_second: u32,
 }
 
 /// `[sessions]`
@@ -300,6 +302,7 @@ fn delivery(reader: &mut Reader) -> Result<Delivery, Refused> {
         "\"\", or ID=WEIGHT pairs with commas, weights from 1 to 100, such as \"2=3,7=2\"",
         read_weights,
     );
+    let bulk_retry_per_second = reader.number("delivery.bulk_retry_per_second", 1, 100_000);
     Ok(Delivery {
         allow_http: allow_http?,
         allow_private_networks: allow_private_networks?,
@@ -308,6 +311,7 @@ fn delivery(reader: &mut Reader) -> Result<Delivery, Refused> {
         max_in_flight_per_client: max_in_flight_per_client? as usize,
         max_in_flight_per_webhook: max_in_flight_per_webhook? as usize,
         client_weights: client_weights?,
+        bulk_retry_per_second: bulk_retry_per_second?,
     })
 }
 

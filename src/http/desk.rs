@@ -6,11 +6,12 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use wharf_actors::{GatewayError, IdempotencyKey, NewWebhook, Qr, SentMessage, WebhookWithSecret};
+use wharf_actors::{BulkRetry, GatewayError, IdempotencyKey, NewWebhook, Qr, SentMessage, Tested, WebhookWithSecret};
 use wharf_domain::{
-    ClientId, Connection, Event, EventId, PhoneNumber, TokenHash, Webhook, WebhookId, webhook::WebhookPatch,
+    Attempt, ClientId, Connection, Event, EventId, PhoneNumber, TokenHash, Webhook, WebhookId, stats::WebhookStats,
+    webhook::WebhookPatch,
 };
-use wharf_store::{EventFilter, EventPage};
+use wharf_store::{EventFilter, EventPage, FailedFilter, PullPage, PullQuery};
 
 /// The gateway, as a client of the API sees it. Every question names the client first; what belongs to another client
 /// is [`GatewayError::NotFound`].
@@ -43,6 +44,23 @@ pub trait Desk: Send + Sync + 'static {
     async fn delete_webhook(&self, client: ClientId, id: WebhookId) -> Result<(), GatewayError>;
     /// A page of a webhook's events, newest first.
     async fn events(&self, client: ClientId, id: WebhookId, filter: EventFilter) -> Result<EventPage, GatewayError>;
+    /// One event.
+    async fn event(&self, client: ClientId, id: EventId) -> Result<Event, GatewayError>;
+    /// The attempts of one event, oldest first.
+    async fn attempts(&self, client: ClientId, id: EventId) -> Result<Vec<Attempt>, GatewayError>;
+    /// The events of all webhooks after a place, in the order of arrival.
+    async fn pull(&self, client: ClientId, pull: PullQuery) -> Result<PullPage, GatewayError>;
+    /// What a webhook's attempts of late come to, and what waits.
+    async fn webhook_stats(&self, client: ClientId, id: WebhookId) -> Result<WebhookStats, GatewayError>;
+    /// Sends a test event and waits for its attempt.
+    async fn test_webhook(&self, client: ClientId, id: WebhookId) -> Result<Tested, GatewayError>;
+    /// Retries failed events of a webhook together.
+    async fn retry_failed(
+        &self,
+        client: ClientId,
+        id: WebhookId,
+        filter: FailedFilter,
+    ) -> Result<BulkRetry, GatewayError>;
     /// Retries an event by hand; `force` also a delivered one.
     async fn retry_event(&self, client: ClientId, id: EventId, force: bool) -> Result<Event, GatewayError>;
 

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 use warp::http::StatusCode;
-use wharf_domain::{InvalidField, PhoneNumber, webhook};
+use wharf_domain::{InvalidField, PhoneNumber, Timestamp, webhook};
 
 use super::problem::{FieldError, Problem};
 
@@ -15,6 +15,11 @@ const TEXT_MAX_BYTES: usize = 65_536;
 const UNKNOWN_NAMED: usize = 20;
 /// Characters of an unknown field's name that are repeated.
 const NAME_SHOWN: usize = 100;
+
+/// The longest `error` to look for: longer than any that is kept to be told apart by.
+const ERROR_MAX_BYTES: usize = 1024;
+/// What is said of a text that is no time.
+pub(super) const TIME_WANTED: &str = "must be a time as RFC 3339 has it, such as 2025-11-05T14:23:00Z";
 
 /// A field was refused. [`Fields::finish`] has the details; this only stops a value from being used before.
 #[derive(Debug)]
@@ -169,6 +174,40 @@ pub(super) fn text(name: &'static str, value: Value) -> Result<String, InvalidFi
             name,
             format!("must be 1 to {TEXT_MAX_BYTES} bytes long, this is {length}"),
         )),
+    }
+}
+
+/// The one status that can be retried together.
+pub(super) fn failed(name: &'static str, value: Value) -> Result<(), InvalidField> {
+    if value == "failed" {
+        Ok(())
+    } else {
+        Err(InvalidField::new(name, "must be \"failed\""))
+    }
+}
+
+/// A moment.
+pub(super) fn time(name: &'static str, value: Value) -> Result<Timestamp, InvalidField> {
+    Timestamp::from_rfc3339(&string(name, value)?).ok_or_else(|| InvalidField::new(name, TIME_WANTED))
+}
+
+/// What errors begin with.
+pub(super) fn error_prefix(name: &'static str, value: Value) -> Result<String, InvalidField> {
+    let text = string(name, value)?;
+    match text.len() {
+        1..=ERROR_MAX_BYTES => Ok(text),
+        length => Err(InvalidField::new(
+            name,
+            format!("must be 1 to {ERROR_MAX_BYTES} bytes long, this is {length}"),
+        )),
+    }
+}
+
+/// How many events to retry together.
+pub(super) fn retry_limit(name: &'static str, value: Value) -> Result<u32, InvalidField> {
+    match value.as_u64() {
+        Some(limit @ 1..=10_000) => Ok(u32::try_from(limit).unwrap_or(u32::MAX)),
+        _ => Err(InvalidField::new(name, "must be a whole number from 1 to 10000")),
     }
 }
 

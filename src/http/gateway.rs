@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use wharf_actors::{Gateway, GatewayError, IdempotencyKey, NewWebhook, Qr, SentMessage, WebhookWithSecret};
-use wharf_domain::{
-    ClientId, Connection, Event, EventId, PhoneNumber, TokenHash, Webhook, WebhookId, webhook::WebhookPatch,
+use wharf_actors::{
+    BulkRetry, Gateway, GatewayError, IdempotencyKey, NewWebhook, Qr, SentMessage, Tested, WebhookWithSecret,
 };
-use wharf_store::{EventFilter, EventPage};
+use wharf_domain::{
+    Attempt, ClientId, Connection, Event, EventId, PhoneNumber, TokenHash, Webhook, WebhookId, stats::WebhookStats,
+    webhook::WebhookPatch,
+};
+use wharf_store::{EventFilter, EventPage, FailedFilter, PullPage, PullQuery};
 
 use super::Desk;
 
@@ -53,6 +56,35 @@ impl Desk for Gateway {
 
     async fn events(&self, client: ClientId, id: WebhookId, filter: EventFilter) -> Result<EventPage, GatewayError> {
         self.events(client, id, filter).await
+    }
+
+    async fn event(&self, client: ClientId, id: EventId) -> Result<Event, GatewayError> {
+        self.event(client, id).await
+    }
+
+    async fn attempts(&self, client: ClientId, id: EventId) -> Result<Vec<Attempt>, GatewayError> {
+        self.attempts(client, id).await
+    }
+
+    async fn pull(&self, client: ClientId, pull: PullQuery) -> Result<PullPage, GatewayError> {
+        self.pull(client, pull).await
+    }
+
+    async fn webhook_stats(&self, client: ClientId, id: WebhookId) -> Result<WebhookStats, GatewayError> {
+        self.webhook_stats(client, id).await
+    }
+
+    async fn test_webhook(&self, client: ClientId, id: WebhookId) -> Result<Tested, GatewayError> {
+        self.test_webhook(client, id).await
+    }
+
+    async fn retry_failed(
+        &self,
+        client: ClientId,
+        id: WebhookId,
+        filter: FailedFilter,
+    ) -> Result<BulkRetry, GatewayError> {
+        self.retry_failed(client, id, filter).await
     }
 
     async fn retry_event(&self, client: ClientId, id: EventId, force: bool) -> Result<Event, GatewayError> {

@@ -135,6 +135,7 @@ impl From<GatewayError> for Problem {
             GatewayError::NotFound(_) => Self::new(StatusCode::NOT_FOUND, detail),
             GatewayError::Conflict(_) => Self::new(StatusCode::CONFLICT, detail),
             GatewayError::Invalid(refusal) => refusal.into(),
+            GatewayError::Gone(_) => Self::new(StatusCode::GONE, detail),
             GatewayError::Refused(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail),
             GatewayError::Unavailable(_) => Self::unavailable(detail),
             GatewayError::TimedOut(_) => Self::new(StatusCode::GATEWAY_TIMEOUT, detail),

@@ -5,7 +5,7 @@ use warp::http::Method;
 
 use super::{
     call::{Answer, Call},
-    connections, health, webhooks,
+    connections, events, health, webhooks,
 };
 
 /// Runs one route.
@@ -52,15 +52,21 @@ macro_rules! route {
 
 /// Every route of CONTRACT.md section 2.
 #[rustfmt::skip]
-pub(super) static ROUTES: [Route; 18] = [
+pub(super) static ROUTES: [Route; 24] = [
     route!(POST   "/api/webhooks/register"                                Object  webhooks::register),
     route!(GET    "/api/webhooks/list"                                    Nothing webhooks::all),
     route!(GET    "/api/webhooks/:webhook_id"                             Nothing webhooks::one),
     route!(PATCH  "/api/webhooks/:webhook_id"                             Object  webhooks::update),
     route!(DELETE "/api/webhooks/:webhook_id"                             Nothing webhooks::delete),
-    route!(GET    "/api/webhooks/:webhook_id/events"                      Nothing webhooks::events),
+    route!(GET    "/api/webhooks/:webhook_id/events"                      Nothing events::of_webhook),
+    route!(GET    "/api/webhooks/:webhook_id/stats"                       Nothing webhooks::stats),
+    route!(POST   "/api/webhooks/:webhook_id/test"                        Nothing webhooks::test),
+    route!(POST   "/api/webhooks/:webhook_id/retry"                       Object  events::retry_failed),
     route!(POST   "/api/webhooks/:webhook_id/rotate-secret"               Object  webhooks::rotate_secret),
-    route!(POST   "/api/webhooks/events/:event_id/retry"                  Object  webhooks::retry),
+    route!(GET    "/api/webhooks/events/:event_id"                        Nothing events::one),
+    route!(GET    "/api/webhooks/events/:event_id/attempts"               Nothing events::attempts),
+    route!(POST   "/api/webhooks/events/:event_id/retry"                  Object  events::retry),
+    route!(GET    "/api/events"                                           Nothing events::pull),
     route!(POST   "/api/whatsapp/connections"                             Object  connections::create),
     route!(GET    "/api/whatsapp/connections"                             Nothing connections::all),
     route!(GET    "/api/whatsapp/connections/:phone_number"               Nothing connections::one),

@@ -1,25 +1,20 @@
-//! Webhooks and their events.
+//! Webhooks.
 
 use std::time::Duration;
 
 use warp::http::StatusCode;
 use wharf_actors::NewWebhook;
 use wharf_domain::{
-    Courtesy, EventId, EventStatus, WebhookId,
+    Courtesy, WebhookId,
     webhook::{DEFAULT_MAX_RETRIES, DEFAULT_OVERLAP_HOURS, WebhookPatch},
 };
-use wharf_store::{Cursor, EventFilter};
 
 use super::{
     call::{Answer, Call, json, list, no_content},
     courtesy::Asked,
     fields::{self, Fields},
     problem::Problem,
-    query::Query,
 };
-
-/// Events on a page when the client does not say.
-const DEFAULT_LIMIT: u32 = 50;
 
 /// `POST /api/webhooks/register`
 pub(super) async fn register(call: Call) -> Answer {
@@ -105,62 +100,25 @@ pub(super) async fn rotate_secret(call: Call) -> Answer {
     )
 }
 
-/// `GET /api/webhooks/:webhook_id/events`
-pub(super) async fn events(call: Call) -> Answer {
-    let id = webhook_id(&call)?;
-    let mut query = Query::parse(&call.query);
-    let status = query.optional("status", read_status);
-    let limit = query.optional("limit", read_limit);
-    let cursor = query.optional("cursor", |text| {
-        text.parse::<Cursor>().map_err(|refusal| refusal.message)
-    });
-    query.finish()?;
-    let filter = EventFilter {
-        status,
-        limit: limit.unwrap_or(DEFAULT_LIMIT),
-        cursor,
-    };
-    let page = call.desk.events(call.client, id, filter).await?;
-    let next_cursor = page.next_cursor.map(|cursor| cursor.to_string());
+/// `GET /api/webhooks/:webhook_id/stats`
+pub(super) async fn stats(call: Call) -> Answer {
     json(
         StatusCode::OK,
-        &Page {
-            data: &page.events,
-            next_cursor,
-        },
+        &call.desk.webhook_stats(call.client, webhook_id(&call)?).await?,
     )
 }
 
-/// `POST /api/webhooks/events/:event_id/retry`; a body is optional.
-pub(super) async fn retry(call: Call) -> Answer {
-    let id: EventId = call.id("event")?;
-    let mut body = Fields::parse(&call.body)?;
-    let force = body.optional("force", fields::boolean);
-    body.finish()?;
-    let event = call.desk.retry_event(call.client, id, force?.unwrap_or(false)).await?;
-    json(StatusCode::ACCEPTED, &event)
+/// `POST /api/webhooks/:webhook_id/test`: 202 when the attempt has not ended in time.
+pub(super) async fn test(call: Call) -> Answer {
+    let tested = call.desk.test_webhook(call.client, webhook_id(&call)?).await?;
+    let status = if tested.attempt.is_some() {
+        StatusCode::OK
+    } else {
+        StatusCode::ACCEPTED
+    };
+    json(status, &tested)
 }
 
-#[derive(serde::Serialize)]
-struct Page<'a> {
-    data: &'a [wharf_domain::Event],
-    next_cursor: Option<String>,
-}
-
-fn webhook_id(call: &Call) -> Result<WebhookId, Problem> {
+pub(super) fn webhook_id(call: &Call) -> Result<WebhookId, Problem> {
     call.id("webhook")
-}
-
-fn read_status(text: &str) -> Result<EventStatus, String> {
-    EventStatus::from_word(text).ok_or_else(|| {
-        let words: Vec<&str> = EventStatus::ALL.into_iter().map(EventStatus::as_str).collect();
-        format!("must be one of {}", words.join(", "))
-    })
-}
-
-fn read_limit(text: &str) -> Result<u32, String> {
-    match text.parse() {
-        Ok(limit @ 1..=200) => Ok(limit),
-        _ => Err("must be a whole number from 1 to 200".into()),
-    }
 }

@@ -18,7 +18,16 @@ fn routes(webhook: &str, event: &str) -> Vec<(Method, String, Option<Value>)> {
             Some(json!({"is_active": false})),
         ),
         (Method::GET, format!("/api/webhooks/{webhook}/events"), None),
+        (Method::GET, format!("/api/webhooks/{webhook}/stats"), None),
+        (Method::POST, format!("/api/webhooks/{webhook}/test"), None),
+        (
+            Method::POST,
+            format!("/api/webhooks/{webhook}/retry"),
+            Some(json!({"status": "failed"})),
+        ),
         (Method::POST, format!("/api/webhooks/{webhook}/rotate-secret"), None),
+        (Method::GET, format!("/api/webhooks/events/{event}"), None),
+        (Method::GET, format!("/api/webhooks/events/{event}/attempts"), None),
         (
             Method::POST,
             format!("/api/webhooks/events/{event}/retry"),
@@ -72,7 +81,15 @@ async fn two_clients_cannot_see_each_other_on_any_route() {
         }
         assert_eq!(with, without, "{method} {path}: the same as for what does not exist");
     }
-    for list in ["/api/webhooks/list", "/api/whatsapp/connections"] {
+    let pulled = world.api().get("/api/events").await.expect(StatusCode::OK);
+    let place = pulled["next_cursor"].as_str().unwrap();
+    let foreign = other.get(&format!("/api/events?after={place}")).await;
+    let absent = other
+        .get(&format!("/api/events?after={}{:016x}", "0".repeat(32), 0))
+        .await;
+    assert_eq!((foreign.status, absent.status), (StatusCode::GONE, StatusCode::GONE));
+    assert_eq!(foreign.body, absent.body);
+    for list in ["/api/webhooks/list", "/api/whatsapp/connections", "/api/events"] {
         assert_eq!(
             other.get(list).await.expect(StatusCode::OK)["data"],
             json!([]),
@@ -123,7 +140,7 @@ impl Random {
     }
 
     fn object(&mut self, depth: usize) -> Value {
-        const FIELDS: [&str; 12] = [
+        const FIELDS: [&str; 17] = [
             "phone_number",
             "webhook_url",
             "max_retries",
@@ -133,6 +150,11 @@ impl Random {
             "type",
             "text",
             "force",
+            "status",
+            "since",
+            "until",
+            "error",
+            "limit",
             "x",
             "",
             "id",

@@ -16,5 +16,7 @@ mod faults;
 mod harness;
 mod linking;
 mod messages;
+mod pulling;
 mod signing;
+mod visible;
 mod world;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
+
 use crate::{EventId, EventStatus, Timestamp, WebhookId};
 
 /// Bytes of a response's body that are kept with the event (CONTRACT.md section 4).
@@ -83,6 +85,25 @@ impl AttemptResult {
         };
         Some(Failure { error, retry })
     }
+}
+
+/// One attempt as the API shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Attempt {
+    /// From 1; `webhook-attempt` for the receiver.
+    pub number: u32,
+    /// When it got its slot.
+    pub started_at: Timestamp,
+    /// From then to the end of the answer, in milliseconds.
+    pub duration_ms: i64,
+    /// The answer's status code, null when there was none.
+    pub http_status: Option<u16>,
+    /// What went wrong; null when it delivered the event.
+    pub error: Option<String>,
+    /// The first KiB of the answer's body.
+    pub response: Option<String>,
+    /// Whether a person asked for it: the first attempt after a manual retry.
+    pub manual: bool,
 }
 
 /// When an attempt was made: from its slot to the end of the answer.

@@ -19,10 +19,11 @@ pub mod retention;
 pub mod retry;
 pub mod session;
 pub mod signing;
+pub mod stats;
 pub mod timestamp;
 pub mod webhook;
 
-pub use attempt::{AttemptOutcome, AttemptResult, AttemptTiming, Failure};
+pub use attempt::{Attempt, AttemptOutcome, AttemptResult, AttemptTiming, Failure};
 pub use client::{Client, TokenHash};
 pub use connection::{Connection, ConnectionKey, ConnectionStatus};
 pub use courtesy::{Courtesy, CourtesyPatch, HeaderNames, Ordering, OwnHeaders, Recovery};

@@ -1,8 +1,8 @@
 //! Incoming messages, and the payload that a receiver gets of one.
 
 use serde::Serialize;
-
 use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
 
 use crate::{ClientId, PhoneNumber, Timestamp, WebhookId};
 
@@ -25,7 +25,15 @@ pub struct IncomingMessage {
     pub content: String,
 }
 
-/// The seven keys of CONTRACT.md section 3, in its order.
+/// What the chats of test events begin with.
+const TEST: &str = "test-";
+
+/// Whether this is the chat of a test event. A chat of WhatsApp's names a server after an `@`.
+pub fn is_test_chat(chat: &str) -> bool {
+    chat.starts_with(TEST) && !chat.contains('@')
+}
+
+/// The seven keys of CONTRACT.md section 3, in its order, and the mark of a test event.
 #[derive(Serialize)]
 struct Payload<'a> {
     client_id: ClientId,
@@ -36,6 +44,8 @@ struct Payload<'a> {
     #[serde(rename = "type")]
     kind: &'a str,
     content: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    test: Option<bool>,
 }
 
 /// Bytes of [`IncomingMessage::key`].
@@ -62,7 +72,23 @@ impl IncomingMessage {
         key
     }
 
-    /// The body of every attempt: compact JSON, the seven keys of CONTRACT.md section 3 in their order.
+    /// The message of a test event: from the number to itself, in a chat of its own, so that it waits for nothing and
+    /// nothing waits for it.
+    pub fn test(id: Uuid, number: &PhoneNumber, now: Timestamp) -> Self {
+        let id = format!("{TEST}{id}");
+        Self {
+            chat: id.clone(),
+            sender: id.clone(),
+            message_id: id,
+            from: number.as_str().to_owned(),
+            timestamp: now,
+            kind: "text".to_owned(),
+            content: "A test of this webhook; no message was received.".to_owned(),
+        }
+    }
+
+    /// The body of every attempt: compact JSON, the seven keys of CONTRACT.md section 3 in their order. That of a test
+    /// event ends with `"test":true`.
     pub fn payload(&self, client_id: ClientId, to: &PhoneNumber) -> String {
         let payload = Payload {
             client_id,
@@ -72,6 +98,7 @@ impl IncomingMessage {
             timestamp: self.timestamp.to_rfc3339_seconds(),
             kind: &self.kind,
             content: &self.content,
+            test: is_test_chat(&self.chat).then_some(true),
         };
         // Strings and integers only: serialising them into memory has no way to fail.
         serde_json::to_string(&payload).unwrap_or_default()
@@ -116,6 +143,20 @@ mod tests {
         (others[3].sender, others[3].message_id) = (format!("{}3", first.sender), "EB0C767".into());
         assert!(others.iter().all(|other| other.key(webhook) != first.key(webhook)));
         assert_ne!(first.key(WebhookId(uuid::Uuid::from_u128(2))), first.key(webhook));
+    }
+
+    #[test]
+    fn a_test_event_is_marked() {
+        let number: PhoneNumber = "5511888888888".parse().unwrap();
+        let message = IncomingMessage::test(Uuid::from_u128(7), &number, Timestamp::from_seconds(1_762_352_580));
+        assert!(is_test_chat(&message.chat));
+        assert_eq!(
+            message.payload(ClientId(1), &number),
+            r#"{"client_id":1,"message_id":"test-00000000-0000-0000-0000-000000000007","from":"5511888888888","to":"5511888888888","timestamp":"2025-11-05T14:23:00Z","type":"text","content":"A test of this webhook; no message was received.","test":true}"#
+        );
+        for chat in ["5511999999999@s.whatsapp.net", "test-1@g.us", "", "tes"] {
+            assert!(!is_test_chat(chat), "{chat}");
+        }
     }
 
     #[test]

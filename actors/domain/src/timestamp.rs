@@ -20,6 +20,12 @@ impl Timestamp {
         Self(seconds.saturating_mul(1000))
     }
 
+    /// From RFC 3339, with any offset; below a millisecond it is cut. `None` when it is none.
+    pub fn from_rfc3339(text: &str) -> Option<Self> {
+        let time = DateTime::parse_from_rfc3339(text).ok()?;
+        Some(Self(time.timestamp_millis()))
+    }
+
     /// Whole Unix seconds, rounded down.
     pub const fn seconds(self) -> i64 {
         self.0.div_euclid(1000)
@@ -75,6 +81,30 @@ mod tests {
         let time = Timestamp(1_762_352_580_123);
         assert_eq!(time.to_string(), "2025-11-05T14:23:00.123Z");
         assert_eq!(time.to_rfc3339_seconds(), "2025-11-05T14:23:00Z");
+    }
+
+    #[test]
+    fn is_read_from_rfc3339_with_any_offset() {
+        for text in [
+            "2025-11-05T14:23:00.123Z",
+            "2025-11-05T11:23:00.123-03:00",
+            "2025-11-05t14:23:00.1234z",
+        ] {
+            assert_eq!(
+                Timestamp::from_rfc3339(text),
+                Some(Timestamp(1_762_352_580_123)),
+                "{text}"
+            );
+        }
+        for text in [
+            "",
+            "2025-11-05",
+            "1762352580",
+            "2025-11-05T14:23:00",
+            "2025-13-05T14:23:00Z",
+        ] {
+            assert_eq!(Timestamp::from_rfc3339(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -1,24 +1,19 @@
-//! Webhooks and their events.
+//! Webhooks.
 
 use std::time::Duration;
 
-use ractor::rpc::CallResult;
 use uuid::Uuid;
 use wharf_domain::{
-    ClientId, ConnectionKey, Event, EventId, EventStatus, OwnHeaders, Webhook, WebhookId, address::check_url,
-    courtesy::check_max_in_flight, webhook::WebhookPatch,
+    ClientId, ConnectionKey, OwnHeaders, Webhook, WebhookId, address::check_url, courtesy::check_max_in_flight,
+    webhook::WebhookPatch,
 };
-use wharf_store::{EventFilter, EventPage, Renewal};
 
-use super::{Gateway, GatewayError, NewWebhook, RETRY_DEADLINE, WebhookWithSecret, at_limit, restarting};
+use super::{Gateway, GatewayError, NewWebhook, RETRY_DEADLINE, WebhookWithSecret, at_limit};
 use crate::{
-    delivery::{self, RetryReply},
+    delivery,
     persistence::{Change, Registration, Rotation, SealedHeaders, Write},
     tenant,
 };
-
-/// The pause before a delivery is asked again that has not yet heard of an event's end.
-const UNDER_WAY_PAUSE: Duration = Duration::from_millis(5);
 
 impl Gateway {
     /// Registers a webhook. Its delivery is started by its first message.
@@ -208,79 +203,5 @@ impl Gateway {
         let persistence = self.shared.persistence.clone();
         tokio::spawn(async move { persistence.commit_all(Write::SettleDeleted, ()).await });
         Ok(())
-    }
-
-    /// A page of a webhook's events, newest first; also of a deleted webhook.
-    ///
-    /// # Errors
-    /// `NotFound` when the client never had such a webhook.
-    pub async fn events(
-        &self,
-        client: ClientId,
-        id: WebhookId,
-        filter: EventFilter,
-    ) -> Result<EventPage, GatewayError> {
-        if self.shared.store.webhook(client, id).await?.is_none() {
-            return Err(GatewayError::NotFound("webhook"));
-        }
-        Ok(self.shared.store.events(client, id, &filter).await?)
-    }
-
-    /// Retries an event by hand (CONTRACT.md sections 4 and 7).
-    ///
-    /// # Errors
-    /// `NotFound`; `Conflict` when it is delivered and not forced, or its webhook is inactive or deleted.
-    pub async fn retry_event(&self, client: ClientId, id: EventId, force: bool) -> Result<Event, GatewayError> {
-        let Some(renewal) = self.renew(client, id, force).await? else {
-            return self.event(client, id).await;
-        };
-        let conflict = |text: &str| Err(GatewayError::Conflict(text.to_owned()));
-        match renewal {
-            Renewal::Renewed { .. } => self.event(client, id).await,
-            Renewal::NotFound => Err(GatewayError::NotFound("event")),
-            Renewal::Delivered => conflict(r#"the event is delivered; to send it again, say {"force": true}"#),
-            Renewal::Inactive => conflict("the event's webhook is inactive; set is_active first"),
-            Renewal::WebhookDeleted => conflict("the event's webhook is deleted"),
-        }
-    }
-
-    /// The store's answer to a manual retry; `None` when an attempt is under way already.
-    async fn renew(&self, client: ClientId, id: EventId, force: bool) -> Result<Option<Renewal>, GatewayError> {
-        loop {
-            let event = self.event(client, id).await?;
-            let Some(delivery) = self.shared.directory.delivery(event.webhook_id) else {
-                // Deleted, resting, or being restarted. The store knows which, and a delivery that starts reads the store.
-                let renewal = self
-                    .shared
-                    .persistence
-                    .commit(Write::RenewEvent, (client, id, force))
-                    .await?;
-                self.shared.directory.wake_resting(client, event.webhook_id);
-                return Ok(Some(renewal));
-            };
-            let ask = |reply| delivery::Message::RetryEvent {
-                event_id: id,
-                force,
-                reply,
-            };
-            match delivery.call(ask, Some(RETRY_DEADLINE)).await {
-                Ok(CallResult::Success(RetryReply::UnderWay)) if event.status == EventStatus::Pending => {
-                    return Ok(None);
-                }
-                // Its end is in the store and on its way to the actor: a moment later the answer is another one.
-                Ok(CallResult::Success(RetryReply::UnderWay)) => tokio::time::sleep(UNDER_WAY_PAUSE).await,
-                Ok(CallResult::Success(RetryReply::Settled(renewal))) => return Ok(Some(*renewal)),
-                Ok(CallResult::Success(RetryReply::Refused(error))) => return Err(error.into()),
-                _ => return Err(restarting()),
-            }
-        }
-    }
-
-    async fn event(&self, client: ClientId, id: EventId) -> Result<Event, GatewayError> {
-        self.shared
-            .store
-            .event(client, id)
-            .await?
-            .ok_or(GatewayError::NotFound("event"))
     }
 }

@@ -20,7 +20,7 @@ pub(super) async fn commit(
     }
     match carry_out(&mut writer, &mut writes).await {
         Ok(recorded) => {
-            wake(&directory, recorded);
+            wake(&directory, recorded, &mut writes);
             writes.into_iter().for_each(Write::confirm);
             (writer, None)
         }
@@ -43,13 +43,14 @@ async fn one_by_one(
     for write in writes {
         let mut alone = [write];
         let result = carry_out(&mut writer, &mut alone).await;
-        let [write] = alone;
         match result {
             Ok(recorded) => {
-                wake(directory, recorded);
+                wake(directory, recorded, &mut alone);
+                let [write] = alone;
                 write.confirm();
             }
             Err(error) => {
+                let [write] = alone;
                 write.refuse(&WriteError::from_store(&error));
                 if error.is_transient() {
                     refused = Some(error);
@@ -61,7 +62,7 @@ async fn one_by_one(
 }
 
 /// Deliveries hear of their events here and not from their callers, so that they hear of them in the order of commit.
-fn wake(directory: &Directory, recorded: Vec<RecordedEvent>) {
+fn wake(directory: &Directory, recorded: Vec<RecordedEvent>, writes: &mut [Write]) {
     for RecordedEvent {
         client_id,
         webhook_id,
@@ -69,6 +70,9 @@ fn wake(directory: &Directory, recorded: Vec<RecordedEvent>) {
     } in recorded
     {
         directory.wake(client_id, webhook_id, event);
+    }
+    for (webhook_id, events) in writes.iter_mut().filter_map(Write::take_renewed) {
+        directory.wake_renewed(webhook_id, events);
     }
 }
 

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use ractor::RpcReplyPort;
 use serde_json::{Map, Value};
 use wharf_domain::{
-    AttemptOutcome, ClientId, Connection, ConnectionKey, Courtesy, EventId, HeaderNames, Timestamp, Webhook, WebhookId,
-    retention::Cutoffs, webhook::WebhookPatch,
+    AttemptOutcome, ClientId, Connection, ConnectionKey, Courtesy, EventId, HeaderNames, PendingEvent, Timestamp,
+    Webhook, WebhookId, retention::Cutoffs, webhook::WebhookPatch,
 };
-use wharf_store::{ConnectionRecord, Group, KeyClaim, NewEvent, RecordedEvent, Renewal, StoreError};
+use wharf_store::{BulkRenewal, ConnectionRecord, Group, KeyClaim, NewEvent, RecordedEvent, Renewal, StoreError};
 
 use super::WriteError;
 use crate::clock;
@@ -85,6 +85,23 @@ pub(crate) struct Rotation {
     pub(crate) overlap: Duration,
 }
 
+/// A step of a manual retry of many.
+#[derive(Debug)]
+pub(crate) struct BulkStep {
+    renewal: BulkRenewal,
+    /// What became pending, for the webhook's delivery.
+    renewed: Vec<PendingEvent>,
+}
+
+impl From<BulkRenewal> for BulkStep {
+    fn from(renewal: BulkRenewal) -> Self {
+        Self {
+            renewal,
+            renewed: Vec::new(),
+        }
+    }
+}
+
 /// A claim on an `Idempotency-Key`.
 #[derive(Debug)]
 pub(crate) struct Claim {
@@ -148,6 +165,8 @@ pub(crate) enum Write {
     RenewEvent(Job<(ClientId, EventId, bool), Renewal>),
     /// A parked event that goes out again. `None`: it is not parked any more.
     ReviveEvent(Job<(WebhookId, EventId), Option<RecordedEvent>>),
+    /// A step of a manual retry of many. Answers how many.
+    RenewFailed(Job<BulkStep, usize>),
     /// A new connection. `None`: it exists.
     CreateConnection(Job<ConnectionKey, Option<Connection>>),
     /// A connection that goes.
@@ -177,6 +196,7 @@ macro_rules! each_job {
             Write::DeleteWebhook($job) => $body,
             Write::RenewEvent($job) => $body,
             Write::ReviveEvent($job) => $body,
+            Write::RenewFailed($job) => $body,
             Write::CreateConnection($job) => $body,
             Write::DeleteConnection($job) => $body,
             Write::ClaimKey($job) => $body,
@@ -211,6 +231,17 @@ impl Write {
     pub(super) fn outcome(&self) -> Option<&AttemptOutcome> {
         match self {
             Self::RecordOutcome(job) => Some(&job.input),
+            _ => None,
+        }
+    }
+
+    /// Takes what a [`Write::RenewFailed`] made pending.
+    pub(super) fn take_renewed(&mut self) -> Option<(WebhookId, Vec<PendingEvent>)> {
+        match self {
+            Self::RenewFailed(job) => {
+                let renewed = std::mem::take(&mut job.input.renewed);
+                Some((job.input.renewal.webhook_id, renewed))
+            }
             _ => None,
         }
     }
@@ -255,6 +286,11 @@ impl Write {
                 job.output = Some(group.renew_event(client, id, force, now).await?);
             }
             Self::ReviveEvent(job) => job.output = Some(group.revive_event(job.input.0, job.input.1).await?),
+            Self::RenewFailed(job) => {
+                let events = group.renew_failed(&job.input.renewal).await?;
+                job.output = Some(events.len());
+                job.input.renewed = events;
+            }
             Self::CreateConnection(job) => job.output = Some(group.create_connection(&job.input, now).await?),
             Self::DeleteConnection(job) => job.output = Some(group.delete_connection(&job.input).await?),
             Self::ClaimKey(job) => {

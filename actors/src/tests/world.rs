@@ -184,9 +184,8 @@ impl World {
 
     pub(super) async fn events(&self, webhook: &Webhook) -> Vec<Event> {
         let filter = EventFilter {
-            status: None,
             limit: 200,
-            cursor: None,
+            ..EventFilter::default()
         };
         self.store
             .events(webhook.client_id, webhook.id, &filter)
@@ -204,6 +203,7 @@ impl World {
                     status: None,
                     limit: 200,
                     cursor,
+                    ..EventFilter::default()
                 };
                 let page = self.store.events(webhook.client_id, webhook.id, &filter).await.unwrap();
                 let done = |event: &&Event| event.status == EventStatus::Delivered;

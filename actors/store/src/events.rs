@@ -1,10 +1,13 @@
 //! Reads of events: one, a page of a webhook's, a payload.
 
 use bytes::Bytes;
-use sqlx::{Row, query, query_scalar};
+use sqlx::{Row, SqliteConnection, query, query_scalar, sqlite::SqliteRow};
 use wharf_domain::{ClientId, Event, EventId, EventStatus, WebhookId};
 
-use crate::{Cursor, EventFilter, EventPage, Store, StoreError, codec, sql};
+use crate::{
+    ChatFilter, Cursor, EventFilter, EventPage, Store, StoreError, codec, sql,
+    walk::{Places, Walk, bounds},
+};
 
 impl Store {
     /// One event of a client.
@@ -21,7 +24,8 @@ impl Store {
     }
 
     /// A page of a webhook's events, newest first. A webhook of another client has none, and nothing comes after a
-    /// cursor whose event is gone (the retention removes the oldest first) or is another webhook's.
+    /// cursor whose event is gone (the retention removes the oldest first) or is another webhook's. A page with a filter
+    /// that no index answers ends after 10,000 rows looked at: then it has a cursor although it is not full.
     ///
     /// # Errors
     /// `Unavailable` or `Corrupt`.
@@ -31,44 +35,12 @@ impl Store {
         webhook: WebhookId,
         filter: &EventFilter,
     ) -> Result<EventPage, StoreError> {
-        let before = match filter.cursor {
-            None => i64::MAX,
-            Some(cursor) => self.seq_of(client, webhook, cursor).await?.unwrap_or(0),
+        let page = async {
+            // One transaction, so that all of its statements see the same rows.
+            let mut connection = self.pool().begin().await?;
+            page(&mut connection, client, webhook, filter).await
         };
-        let statement = match filter.status {
-            None => sql::EVENTS_ALL,
-            Some(EventStatus::Pending) => sql::EVENTS_PENDING,
-            Some(EventStatus::Delivered) => sql::EVENTS_DELIVERED,
-            Some(EventStatus::Failed) => sql::EVENTS_FAILED,
-        };
-        // One more than asked for says whether a next page exists.
-        let limit = filter.limit as usize;
-        let rows = query(statement)
-            .bind(client.0)
-            .bind(webhook.0)
-            .bind(before)
-            .bind(i64::from(filter.limit) + 1);
-        let rows = rows.fetch_all(self.pool()).await.map_err(|error| self.error(error))?;
-        let shown = &rows[..rows.len().min(limit)];
-        let events: Vec<Event> = shown
-            .iter()
-            .map(codec::event)
-            .collect::<Result<_, _>>()
-            .map_err(|error| self.error(error))?;
-        let next_cursor = if rows.len() > limit {
-            events.last().map(|event| Cursor(event.id))
-        } else {
-            None
-        };
-        Ok(EventPage { events, next_cursor })
-    }
-
-    async fn seq_of(&self, client: ClientId, webhook: WebhookId, cursor: Cursor) -> Result<Option<i64>, StoreError> {
-        let seq = query_scalar(sql::EVENT_SEQ)
-            .bind(client.0)
-            .bind(webhook.0)
-            .bind(cursor.0.0);
-        seq.fetch_optional(self.pool()).await.map_err(|error| self.error(error))
+        page.await.map_err(|error| self.error(error))
     }
 
     /// The body of an event's attempts. Not asked for by a tenant but by the actor that delivers the event, hence
@@ -80,4 +52,110 @@ impl Store {
         let row = query(sql::PAYLOAD).bind(id.0).fetch_optional(self.pool()).await;
         self.one(row, |row| row.try_get::<Vec<u8>, _>(0).map(Bytes::from))
     }
+}
+
+async fn page(
+    connection: &mut SqliteConnection,
+    client: ClientId,
+    webhook: WebhookId,
+    filter: &EventFilter,
+) -> Result<EventPage, sqlx::Error> {
+    let before = match filter.cursor {
+        None => i64::MAX,
+        Some(cursor) => {
+            let seq = query_scalar(sql::EVENT_SEQ)
+                .bind(client.0)
+                .bind(webhook.0)
+                .bind(cursor.0.0);
+            seq.fetch_optional(&mut *connection).await?.unwrap_or(0)
+        }
+    };
+    // One more than asked for says whether a next page exists.
+    let wanted = i64::from(filter.limit) + 1;
+    let indexed = match filter.status {
+        None => Some(sql::EVENTS_ALL),
+        Some(EventStatus::Pending) => Some(sql::EVENTS_PENDING),
+        Some(EventStatus::Failed) => Some(sql::EVENTS_FAILED),
+        Some(EventStatus::Delivered) => None,
+    };
+    if let Some(statement) = indexed.filter(|_| !is_narrow(filter)) {
+        let rows = query(statement)
+            .bind(client.0)
+            .bind(webhook.0)
+            .bind(before)
+            .bind(wanted);
+        return cut(&rows.fetch_all(connection).await?, filter.limit, None);
+    }
+    let owned = query(sql::WEBHOOK).bind(client.0).bind(webhook.0);
+    if owned.fetch_optional(&mut *connection).await?.is_none() {
+        return cut(&[], filter.limit, None);
+    }
+    let places = Places { before, ..Places::ALL };
+    let places = places.within(connection, filter.since, filter.until).await?;
+    let undelivered = filter.status.filter(|status| *status != EventStatus::Delivered);
+    let undelivered = undelivered.map(EventStatus::as_str);
+    let walk = Walk::begin(connection, webhook, places, undelivered).await?;
+    let after = walk.floor.map_or(places.after, |floor| floor - 1);
+    let rows = matching(connection, client, webhook, filter, Places { after, ..places }, wanted).await?;
+    let floor = match walk.floor {
+        Some(seq) => Some(Cursor(EventId(
+            query_scalar(sql::EVENT_AT)
+                .bind(seq)
+                .fetch_one(&mut *connection)
+                .await?,
+        ))),
+        None => None,
+    };
+    cut(&rows, filter.limit, floor)
+}
+
+/// Whether it asks for something that no index answers.
+fn is_narrow(filter: &EventFilter) -> bool {
+    filter.chat.is_some() || filter.message_id.is_some() || filter.since.is_some() || filter.until.is_some()
+}
+
+async fn matching(
+    connection: &mut SqliteConnection,
+    client: ClientId,
+    webhook: WebhookId,
+    filter: &EventFilter,
+    places: Places,
+    wanted: i64,
+) -> Result<Vec<SqliteRow>, sqlx::Error> {
+    let (since, until) = bounds(filter.since, filter.until);
+    let (jid, number) = match &filter.chat {
+        None => (None, None),
+        Some(ChatFilter::Jid(jid)) => (Some(jid.clone()), None),
+        Some(ChatFilter::Number(number)) => (Some(format!("{number}@s.whatsapp.net")), Some(number.as_str())),
+    };
+    let statement = match filter.status {
+        None | Some(EventStatus::Delivered) => sql::EVENTS_MATCHING,
+        Some(EventStatus::Pending | EventStatus::Failed) => sql::UNDELIVERED_MATCHING,
+    };
+    query(statement)
+        .bind(client.0)
+        .bind(webhook.0)
+        .bind(places.before)
+        .bind(wanted)
+        .bind(places.after)
+        .bind(since)
+        .bind(until)
+        .bind(filter.message_id.as_deref())
+        .bind(jid)
+        .bind(number)
+        .bind(filter.status.map(EventStatus::as_str))
+        .fetch_all(connection)
+        .await
+}
+
+/// A page of `rows`, of which one more than `limit` was asked for. `floor` is where the walk ended before all was seen.
+fn cut(rows: &[SqliteRow], limit: u32, floor: Option<Cursor>) -> Result<EventPage, sqlx::Error> {
+    let shown = &rows[..rows.len().min(limit as usize)];
+    let events: Vec<Event> = shown.iter().map(codec::event).collect::<Result<_, _>>()?;
+    let next_cursor = if rows.len() > shown.len() {
+        events.last().map(|event| Cursor(event.id))
+    } else {
+        floor
+    };
+    Ok(EventPage { events, next_cursor })
 }

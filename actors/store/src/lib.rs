@@ -8,6 +8,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod attempts;
 mod bulk;
 mod checkpoint;
 mod clients;
@@ -25,6 +26,7 @@ mod open;
 mod outcomes;
 mod place;
 mod probe;
+mod pull;
 mod recovery;
 mod renewals;
 mod retention;
@@ -32,6 +34,7 @@ mod secrets;
 mod sql;
 mod store;
 mod types;
+mod walk;
 mod webhooks;
 mod writer;
 
@@ -41,8 +44,8 @@ pub use idempotency::KEY_LIFETIME;
 pub use sql::statements;
 pub use store::Store;
 pub use types::{
-    ConnectionRecord, Cursor, EventFilter, EventPage, KeyClaim, NewEvent, RecordedEvent, Renewal, SealedSecret, Space,
-    StoreOptions,
+    BulkRenewal, ChatFilter, ConnectionRecord, Cursor, EventFilter, EventPage, FailedEvents, FailedFilter, KeyClaim,
+    NewEvent, PullCursor, PullPage, PullQuery, Pulled, RecordedEvent, Renewal, SealedSecret, Space, StoreOptions,
 };
 pub use wharf_domain::delivery::{DueChat, DuePage, DueQuery};
 pub use writer::{Group, Writer};

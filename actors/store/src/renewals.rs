@@ -1,10 +1,111 @@
 //! Manual retries.
 
-use sqlx::{Row, SqliteConnection, query};
+use sqlx::{Row, SqliteConnection, query, sqlite::SqliteRow};
 use uuid::Uuid;
-use wharf_domain::{ClientId, EventId, EventStatus, Timestamp, WebhookId};
+use wharf_domain::{ClientId, EventId, EventStatus, PendingEvent, Timestamp, WebhookId};
 
-use crate::{Group, Renewal, StoreError, codec::pending_event, sql};
+use crate::{
+    BulkRenewal, FailedEvents, FailedFilter, Group, Renewal, Store, StoreError,
+    codec::{At, pending_event},
+    sql,
+    walk::{Places, bounds},
+};
+
+/// Failed events that one step looks at,
+const STEP: u32 = 10_000;
+/// and steps of one request.
+const STEPS: u32 = 10;
+
+impl Store {
+    /// Finds failed events of a webhook, oldest first. Looks at 100,000 of them at the most.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn failed_events(
+        &self,
+        client: ClientId,
+        webhook: WebhookId,
+        filter: &FailedFilter,
+    ) -> Result<FailedEvents, StoreError> {
+        let found = async {
+            let mut connection = self.pool().acquire().await?;
+            find_failed(&mut connection, client, webhook, filter).await
+        };
+        found.await.map_err(|error: sqlx::Error| self.error(error))
+    }
+}
+
+async fn find_failed(
+    connection: &mut SqliteConnection,
+    client: ClientId,
+    webhook: WebhookId,
+    filter: &FailedFilter,
+) -> Result<FailedEvents, sqlx::Error> {
+    let mut found = FailedEvents::default();
+    let owned = query(sql::WEBHOOK).bind(client.0).bind(webhook.0);
+    if owned.fetch_optional(&mut *connection).await?.is_none() {
+        return Ok(found);
+    }
+    let mut places = Places::ALL.within(connection, filter.since, filter.until).await?;
+    for step in 1.. {
+        let visited = query(sql::FAILED_STEP)
+            .bind(webhook.0)
+            .bind(places.after)
+            .bind(places.before)
+            .bind(STEP)
+            .fetch_one(&mut *connection)
+            .await?;
+        let (last, visited): (Option<i64>, u32) = (visited.try_get(0)?, visited.try_get(1)?);
+        let Some(last) = last else { break };
+        let range = Places {
+            after: places.after,
+            before: last.saturating_add(1),
+        };
+        for row in failed_within(connection, client, webhook, filter, range, &found).await? {
+            if found.seqs.len() >= filter.limit as usize {
+                found.looked_until = Some(row.try_get::<At, _>(1)?.0);
+                return Ok(found);
+            }
+            found.seqs.push(row.try_get(0)?);
+        }
+        if visited < STEP {
+            break;
+        }
+        if step >= STEPS {
+            let created = query(sql::NEXT_CREATED).bind(last).fetch_one(connection).await?;
+            found.looked_until = Some(created.try_get::<At, _>(1)?.0);
+            break;
+        }
+        places.after = last;
+    }
+    Ok(found)
+}
+
+/// The failed events of a range that match, as many as are still wanted and one more.
+async fn failed_within(
+    connection: &mut SqliteConnection,
+    client: ClientId,
+    webhook: WebhookId,
+    filter: &FailedFilter,
+    range: Places,
+    found: &FailedEvents,
+) -> Result<Vec<SqliteRow>, sqlx::Error> {
+    let (since, until) = bounds(filter.since, filter.until);
+    let wanted = (filter.limit as usize)
+        .saturating_sub(found.seqs.len())
+        .saturating_add(1);
+    query(sql::FAILED_EVENTS)
+        .bind(client.0)
+        .bind(webhook.0)
+        .bind(range.after)
+        .bind(range.before - 1)
+        .bind(since)
+        .bind(until)
+        .bind(filter.error.as_deref())
+        .bind(i64::try_from(wanted).unwrap_or(i64::MAX))
+        .fetch_all(connection)
+        .await
+}
 
 impl Group<'_> {
     /// Begins a manual retry (CONTRACT.md sections 4 and 7): the event becomes pending, due now, with a fresh budget;
@@ -23,6 +124,36 @@ impl Group<'_> {
         let result = renew(self.enter()?, client, id, force).await;
         self.leave(result)
     }
+
+    /// Begins a retry of failed events together: each becomes pending with a fresh budget, due one after another at the
+    /// renewal's rate. What is not failed any more is passed over. Answers the events, in the order of arrival; none when
+    /// the webhook is another client's, inactive or deleted.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn renew_failed(&mut self, renewal: &BulkRenewal) -> Result<Vec<PendingEvent>, StoreError> {
+        let result = renew_failed(self.enter()?, renewal).await;
+        self.leave(result)
+    }
+}
+
+async fn renew_failed(
+    connection: &mut SqliteConnection,
+    renewal: &BulkRenewal,
+) -> Result<Vec<PendingEvent>, sqlx::Error> {
+    let places = serde_json::to_string(&renewal.seqs).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
+    let rows = query(sql::RENEW_FAILED)
+        .bind(renewal.client_id.0)
+        .bind(renewal.webhook_id.0)
+        .bind(places)
+        .bind(renewal.first_due.0)
+        .bind(1000_i64)
+        .bind(renewal.per_second.max(1))
+        .fetch_all(connection)
+        .await?;
+    let mut events: Vec<PendingEvent> = rows.iter().map(pending_event).collect::<Result<_, _>>()?;
+    events.sort_unstable_by_key(|event| event.seq);
+    Ok(events)
 }
 
 async fn renew(

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use uuid::Uuid;
 use wharf_domain::{
     ClientId, ConnectionKey, ConnectionStatus, Event, EventId, EventStatus, IncomingMessage, InvalidField,
-    PendingEvent, Timestamp, WebhookId,
+    PendingEvent, PhoneNumber, Timestamp, WebhookId,
 };
 
 /// Which database, and how.
@@ -46,24 +46,146 @@ impl FromStr for Cursor {
     }
 }
 
-/// Which of a webhook's events to list.
+/// A chat, as a client names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChatFilter {
+    /// The chat with this number, also where WhatsApp calls it by a hidden id.
+    Number(PhoneNumber),
+    /// The chat with this JID, exactly.
+    Jid(String),
+}
+
+/// Which of a webhook's events to list. What is given has to be met all together.
 #[derive(Debug, Clone, Default)]
 pub struct EventFilter {
     /// Only these.
     pub status: Option<EventStatus>,
+    /// Only those of this chat.
+    pub chat: Option<ChatFilter>,
+    /// Only those with this `message_id`.
+    pub message_id: Option<String>,
+    /// Only those created at this moment or later.
+    pub since: Option<Timestamp>,
+    /// Only those created before this moment.
+    pub until: Option<Timestamp>,
     /// At most this many.
     pub limit: u32,
     /// Only what comes after this place.
     pub cursor: Option<Cursor>,
 }
 
-/// A page of a webhook's events, newest first.
+/// A page of a webhook's events, newest first. With a filter it may be shorter than the limit, even empty, although more
+/// follow: a page ends after so many rows looked at.
 #[derive(Debug, Clone)]
 pub struct EventPage {
     /// The events.
     pub events: Vec<Event>,
     /// Where the next page begins; `None` when there is none.
     pub next_cursor: Option<Cursor>,
+}
+
+/// How far a consumer has pulled, opaque to everybody else: the last event it got, and how many of its client's events
+/// had been removed by then, which tells whether some that it has not seen were removed since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PullCursor {
+    pub(crate) event: EventId,
+    pub(crate) purged: i64,
+}
+
+impl fmt::Display for PullCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{:016x}", self.event.0.simple(), self.purged)
+    }
+}
+
+impl FromStr for PullCursor {
+    type Err = InvalidField;
+
+    fn from_str(text: &str) -> Result<Self, InvalidField> {
+        let refuse = || {
+            InvalidField::new(
+                "after",
+                "is not one that this route gave out; take next_cursor as it is",
+            )
+        };
+        // Exactly as it was given out: not every spelling of a UUID or a number.
+        if text.len() != 48 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Err(refuse());
+        }
+        let (event, purged) = text.split_at(32);
+        Ok(Self {
+            event: EventId(Uuid::try_parse(event).map_err(|_| refuse())?),
+            purged: i64::from_str_radix(purged, 16).map_err(|_| refuse())?,
+        })
+    }
+}
+
+/// Where a consumer that pulls goes on.
+#[derive(Debug, Clone, Default)]
+pub struct PullQuery {
+    /// After this place; `None` begins with the oldest event that is kept.
+    pub after: Option<PullCursor>,
+    /// Only the events of this number.
+    pub phone_number: Option<PhoneNumber>,
+    /// At most this many.
+    pub limit: u32,
+}
+
+/// The next events of a client, in the order of arrival.
+#[derive(Debug, Clone)]
+pub struct PullPage {
+    /// The events.
+    pub events: Vec<Event>,
+    /// Where to go on: after the last of these events, or where it was when there is none.
+    pub next_cursor: Option<PullCursor>,
+}
+
+/// What a consumer pulled.
+#[derive(Debug, Clone)]
+pub enum Pulled {
+    /// The next events.
+    Page(PullPage),
+    /// The place is lost: its event is not kept any more, or events after it were removed since. What comes next would
+    /// have a gap.
+    Gone,
+}
+
+/// Which failed events to retry together.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FailedFilter {
+    /// Only those created at this moment or later.
+    pub since: Option<Timestamp>,
+    /// Only those created before this moment.
+    pub until: Option<Timestamp>,
+    /// Only those whose `error` begins with this.
+    pub error: Option<String>,
+    /// At most this many, the oldest first.
+    pub limit: u32,
+}
+
+/// Failed events that were found, by their places, oldest first.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FailedEvents {
+    /// Their places in the order of arrival.
+    pub seqs: Vec<i64>,
+    /// When the last event that was looked at was created, if the search ended before it had seen all.
+    pub looked_until: Option<Timestamp>,
+}
+
+/// A retry of failed events together: one is due after another, so that they go out at a bounded rate, and a restart
+/// keeps both.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BulkRenewal {
+    /// Whose.
+    pub client_id: ClientId,
+    /// Of this webhook.
+    pub webhook_id: WebhookId,
+    /// Their places, oldest first.
+    pub seqs: Vec<i64>,
+    /// When the first is due.
+    pub first_due: Timestamp,
+    /// How many are due per second.
+    pub per_second: u32,
 }
 
 /// A connection's row as its session wants it to be: absolute values, so that writing it twice does no harm.

@@ -16,13 +16,18 @@ use super::{
 const BODIES_PER_ROUTE: usize = 200;
 
 /// Names that some route knows, and one that none does.
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 16] = [
     "phone_number",
     "webhook_url",
     "max_retries",
     "is_active",
     "metadata",
     "force",
+    "status",
+    "since",
+    "until",
+    "error",
+    "limit",
     "to",
     "type",
     "text",
@@ -39,6 +44,8 @@ fn value() -> impl Strategy<Value = Value> {
         ".{0,40}".prop_map(Value::from),
         prop::sample::select(vec![
             "text",
+            "failed",
+            "2025-11-05T14:23:00Z",
             NUMBER,
             "https://example.com/",
             "\0",
@@ -103,13 +110,19 @@ async fn no_body_makes_a_5xx_or_hangs() {
 /// Paths from known and unknown segments, with odd bytes percent-encoded as a client must.
 fn target() -> impl Strategy<Value = String> {
     let segment = prop_oneof![
-        4 => prop::sample::select(vec!["api", "webhooks", "events", "whatsapp", "connections", "list", "qr", "retry", NUMBER]).prop_map(String::from),
+        4 => prop::sample::select(vec!["api", "webhooks", "events", "whatsapp", "connections", "list", "qr", "retry", "attempts", "stats", "test", NUMBER]).prop_map(String::from),
         1 => Just(ID.to_string()),
         1 => prop::collection::vec(any::<u8>(), 0..6).prop_map(|bytes| bytes.iter().map(|b| format!("%{b:02x}")).collect()),
         1 => "[%+.~;=@:-]{0,4}",
     ];
     let query = prop::collection::vec(
-        prop_oneof![Just("limit=".to_owned()), Just("cursor=".into()), "[a-z0-9%+&=]{0,8}"],
+        prop_oneof![
+            Just("limit=".to_owned()),
+            Just("cursor=".into()),
+            Just("after=".into()),
+            Just("since=2025-11-05T14:23:00+00:00".into()),
+            "[a-z0-9%+&=]{0,8}"
+        ],
         0..4,
     );
     (prop::collection::vec(segment, 0..6), query)

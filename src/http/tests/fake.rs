@@ -12,14 +12,15 @@ use async_trait::async_trait;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
-use wharf_actors::{GatewayError, IdempotencyKey, NewWebhook, Qr, SentMessage, WebhookWithSecret};
+use wharf_actors::{BulkRetry, GatewayError, IdempotencyKey, NewWebhook, Qr, SentMessage, Tested, WebhookWithSecret};
 use wharf_domain::{
-    ClientId, Connection, ConnectionStatus, Courtesy, Event, EventId, EventStatus, InvalidField, OwnHeaders,
+    Attempt, ClientId, Connection, ConnectionStatus, Courtesy, Event, EventId, EventStatus, InvalidField, OwnHeaders,
     PhoneNumber, Timestamp, TokenHash, Webhook, WebhookId,
     signing::Secret,
+    stats::{Queue, WebhookStats, periods},
     webhook::{WebhookPatch, status},
 };
-use wharf_store::{EventFilter, EventPage};
+use wharf_store::{EventFilter, EventPage, FailedFilter, PullPage, PullQuery};
 
 use super::{super::Desk, ALPHA, BETA, NUMBER};
 
@@ -32,6 +33,8 @@ pub(super) struct FakeDesk {
     /// What was last asked for, to see what the facade made of a request.
     pub(super) asked: Mutex<String>,
     pub(super) ready: AtomicBool,
+    /// Whether a test's attempt ends in time.
+    pub(super) prompt: AtomicBool,
 }
 
 impl Default for FakeDesk {
@@ -51,6 +54,7 @@ impl Default for FakeDesk {
             connection: Mutex::new(Some(connection(NUMBER.parse().unwrap()))),
             asked: Mutex::default(),
             ready: AtomicBool::new(true),
+            prompt: AtomicBool::new(true),
         }
     }
 }
@@ -147,6 +151,18 @@ fn event() -> Event {
     }
 }
 
+fn attempt() -> Attempt {
+    Attempt {
+        number: 1,
+        started_at: Timestamp(0),
+        duration_ms: 7,
+        http_status: Some(503),
+        error: Some("Server error (503)".into()),
+        response: Some("busy".into()),
+        manual: false,
+    }
+}
+
 #[async_trait]
 impl Desk for FakeDesk {
     async fn client_of_token(&self, token: &TokenHash) -> Result<Option<ClientId>, GatewayError> {
@@ -205,6 +221,67 @@ impl Desk for FakeDesk {
         Ok(EventPage {
             events: vec![event()],
             next_cursor: Some(ID.simple().to_string().parse().unwrap()),
+        })
+    }
+
+    async fn event(&self, client: ClientId, id: EventId) -> Result<Event, GatewayError> {
+        self.own_webhook(client, WebhookId(id.0))
+            .map_err(|_| GatewayError::NotFound("event"))?;
+        Ok(event())
+    }
+
+    async fn attempts(&self, client: ClientId, id: EventId) -> Result<Vec<Attempt>, GatewayError> {
+        self.event(client, id).await.map(|_| vec![attempt()])
+    }
+
+    /// The place of any other event than the one there is is lost.
+    async fn pull(&self, client: ClientId, pull: PullQuery) -> Result<PullPage, GatewayError> {
+        self.note(&pull);
+        let here = format!("{}{:016x}", ID.simple(), 0).parse().unwrap();
+        let events = match pull.after {
+            None if client == ClientId(1) => vec![event()],
+            None => vec![],
+            Some(after) if after == here && client == ClientId(1) => vec![],
+            Some(_) => return Err(GatewayError::Gone("pull again without `after`")),
+        };
+        Ok(PullPage {
+            next_cursor: (client == ClientId(1)).then_some(here),
+            events,
+        })
+    }
+
+    async fn webhook_stats(&self, client: ClientId, id: WebhookId) -> Result<WebhookStats, GatewayError> {
+        self.own_webhook(client, id)?;
+        let (last_hour, last_day) = periods(&[], Timestamp(0));
+        Ok(WebhookStats {
+            webhook_id: id,
+            at: Timestamp(0),
+            last_hour,
+            last_day,
+            sampled: false,
+            queue: Queue::new(1, false, Some(Timestamp(0)), Timestamp(0)),
+        })
+    }
+
+    async fn test_webhook(&self, client: ClientId, id: WebhookId) -> Result<Tested, GatewayError> {
+        self.own_webhook(client, id)?;
+        Ok(Tested {
+            event: event(),
+            attempt: self.prompt.load(Ordering::Relaxed).then(attempt),
+        })
+    }
+
+    async fn retry_failed(
+        &self,
+        client: ClientId,
+        id: WebhookId,
+        filter: FailedFilter,
+    ) -> Result<BulkRetry, GatewayError> {
+        self.own_webhook(client, id)?;
+        self.note(&filter);
+        Ok(BulkRetry {
+            retrying: 3,
+            next_since: None,
         })
     }
 

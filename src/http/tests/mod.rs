@@ -9,6 +9,7 @@ mod pictures;
 mod requests;
 mod sockets;
 mod table;
+mod visible;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 

@@ -182,6 +182,7 @@ fn good_body(route: &Route) -> serde_json::Value {
     match route.path.rsplit('/').next() {
         Some("register") => json!({"phone_number": "551188888888", "webhook_url": "https://example.com"}),
         Some("connections") => json!({"phone_number": "551188888888"}),
+        Some("retry") if route.path.contains(":webhook_id") => json!({"status": "failed"}),
         Some("messages") => json!({"to": "551188888888", "type": "text", "text": "hi"}),
         _ => json!({}),
     }

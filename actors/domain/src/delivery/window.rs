@@ -13,7 +13,7 @@ use bytes::Bytes;
 
 use self::entry::{Entry, State};
 use super::WINDOW;
-use crate::{AttemptOutcome, EventId, EventStatus, PendingEvent, Timestamp};
+use crate::{AttemptOutcome, EventId, EventStatus, PendingEvent, Timestamp, message::is_test_chat};
 
 /// Where a chat is listed, by the state of its front.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,6 +98,11 @@ impl Window {
 
     pub(super) fn contains(&self, event_id: EventId) -> bool {
         self.by_id.contains_key(&event_id)
+    }
+
+    /// Whether this is a test event.
+    pub(super) fn is_test(&self, event_id: EventId) -> bool {
+        self.by_id.get(&event_id).is_some_and(|chat| is_test_chat(chat))
     }
 
     /// Whether the window holds some of this chat's events.

@@ -1,6 +1,6 @@
 use wharf_domain::{
-    AttemptOutcome, ClientId, Courtesy, EventId, EventStatus, HeaderNames, Ordering, Recovery, Webhook, WebhookId,
-    courtesy::ClientErrors, webhook::WebhookPatch,
+    AttemptOutcome, ClientId, Courtesy, EventId, EventStatus, HeaderNames, Ordering, PendingEvent, Recovery, Webhook,
+    WebhookId, courtesy::ClientErrors, webhook::WebhookPatch,
 };
 use wharf_store::{DueQuery, StoreError};
 
@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Its budget is used up.
-fn exhausted(webhook: &Webhook, event: EventId, seconds: i64) -> AttemptOutcome {
+fn exhausted(webhook: &Webhook, event: &PendingEvent, seconds: i64) -> AttemptOutcome {
     AttemptOutcome {
         status: EventStatus::Failed,
         ..postponed(webhook, event, seconds)
@@ -109,13 +109,13 @@ on_every_database! {
         let (_, webhook) = db.tenant("acme").await;
         let (_, others) = db.tenant("other").await;
         let events = db.events(&webhook, &["a", "b", "a", "c", "d"]).await;
-        let refused = AttemptOutcome { next_retry_at: None, ..exhausted(&webhook, events[1].id, 0) };
+        let refused = AttemptOutcome { next_retry_at: None, ..exhausted(&webhook, &events[1], 0) };
         db.outcomes(&[
-            exhausted(&webhook, events[3].id, 5),
-            exhausted(&webhook, events[0].id, 60),
+            exhausted(&webhook, &events[3], 5),
+            exhausted(&webhook, &events[0], 60),
             refused,
-            exhausted(&webhook, events[2].id, 1),
-            postponed(&webhook, events[4].id, 1),
+            exhausted(&webhook, &events[2], 1),
+            postponed(&webhook, &events[4], 1),
         ])
         .await;
         let parked = async |db: &Database, webhook: WebhookId, after, limit| {
@@ -147,7 +147,7 @@ on_every_database! {
         let (_, others) = db.tenant("other").await;
         db.events(&others, &["a"]).await;
         let events = db.events(&webhook, &["b", "a", "b", "a 7", "a"]).await;
-        db.outcomes(&[postponed(&webhook, events[0].id, 60)]).await;
+        db.outcomes(&[postponed(&webhook, &events[0], 60)]).await;
         let singles = DueQuery { ordering: Ordering::None, ..everything() };
         let order = [1, 4, 3, 0, 2].map(|place: usize| events[place].id);
         for (chats, visit) in [(1000, 1000), (1, 1000), (2, 2), (3, 1), (1000, 5), (5, 1000)] {

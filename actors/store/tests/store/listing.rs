@@ -38,7 +38,7 @@ on_every_database! {
         };
         for status in [None, Some(EventStatus::Pending), Some(EventStatus::Delivered), Some(EventStatus::Failed)] {
             for limit in [1, 3, 7, 10, 30, 200] {
-                let mut filter = EventFilter { status, limit, cursor: None };
+                let mut filter = EventFilter { status, limit, ..Default::default() };
                 let mut listed = Vec::new();
                 loop {
                     let (page, next) = ids(db, &webhook, &filter).await;

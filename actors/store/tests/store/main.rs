@@ -8,12 +8,14 @@
     unreachable_pub
 )]
 
+mod attempts;
 mod clients;
 mod connections;
 mod considerate;
 mod database;
 mod due;
 mod failures;
+mod filters;
 mod full;
 mod groups;
 mod idempotency;
@@ -22,7 +24,9 @@ mod integrity;
 mod listing;
 mod outcomes;
 mod plans;
+mod pull;
 mod renewals;
 mod retention;
+mod retry_failed;
 mod secrets;
 mod webhooks;

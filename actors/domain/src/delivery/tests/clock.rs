@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{
     super::*,
-    desk::{CONFIG, Desk, answered, attempt},
+    desk::{CONFIG, Desk, TIMING, answered, attempt},
     properties::rng,
     store::{Store, id, number},
 };
@@ -126,7 +126,7 @@ impl Sim {
                     let wait = at.since(self.wall()).as_millis();
                     self.timer = Some((self.elapsed + i64::try_from(wait).unwrap(), generation));
                 }
-                Effect::Finished => panic!("nobody closed it"),
+                other => panic!("nobody asked for {other:?}"),
             }
         }
     }
@@ -187,7 +187,9 @@ impl Sim {
             event_id: id(event),
             attempt,
             result: AttemptResult::TimedOut,
+            timing: TIMING,
             jitter,
+            retry_after: None,
         });
         true
     }

@@ -18,6 +18,7 @@ fn ends(desk: &mut Desk, number: usize, n: u32, http_status: u16, retry_after: O
         event_id: id(number),
         attempt: n,
         result: answered(http_status),
+        timing: TIMING,
         jitter: 0.0,
         retry_after: retry_after.map(|wait| desk.now + wait),
     });

@@ -164,3 +164,44 @@ fn in_a_full_window_a_renewed_event_does_not_push_an_earlier_one_out() {
     assert!(desk.machine.window.contains(id(0)) && !desk.machine.window.contains(id(1)));
     assert_eq!(desk.machine.snapshot().window, WINDOW);
 }
+
+#[test]
+fn a_test_event_has_one_attempt() {
+    let mut desk = Desk::new(CONFIG);
+    let chat = crate::IncomingMessage::test(uuid::Uuid::nil(), &"5511888888888".parse().unwrap(), NOW).chat;
+    desk.arrive(1, &chat);
+    fail(&mut desk, 1, 1);
+    desk.arrive(2, "test-1@g.us");
+    assert_eq!(
+        desk.end(2, 1, answered(500)).status,
+        EventStatus::Pending,
+        "a chat of WhatsApp's"
+    );
+}
+
+#[test]
+fn events_renewed_in_bulk_wait_for_their_times_and_hold_their_chat_in_order() {
+    let mut desk = Desk::new(CONFIG);
+    desk.arrive(3, "a");
+    desk.end(3, 1, answered(500));
+    desk.commit(3, 1);
+    let due = |seconds| Some(NOW + Duration::from_secs(seconds));
+    let renewed = |number, seconds| PendingEvent {
+        attempt_count: 3,
+        budget_start: 3,
+        next_retry_at: due(seconds),
+        ..event(number, "a")
+    };
+    desk.step(DeliveryEvent::Renewed(renewed(1, 1)));
+    let effects = desk.step(DeliveryEvent::Renewed(renewed(2, 2)));
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::Attempt { .. })));
+    desk.now = NOW + Duration::from_secs(30);
+    let generation = desk.machine.timer.unwrap().1;
+    assert_eq!(desk.step(DeliveryEvent::TimerFired { generation }), [attempt(1, 4)]);
+    assert!(desk.end(1, 4, answered(200)).manual);
+    let next = desk.commit(1, 4);
+    assert!(
+        next.contains(&attempt(2, 4)),
+        "before the one that came later: {next:?}"
+    );
+}

@@ -1,0 +1,225 @@
+//! Events: what is seen of them, and what is done again.
+
+use std::time::Duration;
+
+use ractor::rpc::CallResult;
+use uuid::Uuid;
+use wharf_domain::{Attempt, ClientId, Event, EventId, EventStatus, IncomingMessage, WebhookId, stats::WebhookStats};
+use wharf_store::{BulkRenewal, EventFilter, EventPage, FailedFilter, NewEvent, PullPage, PullQuery, Pulled, Renewal};
+
+use super::{BulkRetry, Gateway, GatewayError, RETRY_DEADLINE, Tested, restarting};
+use crate::{
+    clock,
+    delivery::{self, RetryReply},
+    persistence::Write,
+};
+
+/// The pause before a delivery is asked again that has not yet heard of an event's end.
+const UNDER_WAY_PAUSE: Duration = Duration::from_millis(5);
+/// How long a test waits besides the attempt's deadline: for a slot, and for two commits.
+const TEST_SLACK: Duration = Duration::from_secs(2);
+/// The pause between two looks for the test's attempt.
+const TEST_LOOK_EVERY: Duration = Duration::from_millis(20);
+/// Events renewed in one commit: few enough that no message waits long for its own.
+const BULK_STEP: usize = 200;
+
+impl Gateway {
+    /// A page of a webhook's events, newest first; also of a deleted webhook.
+    ///
+    /// # Errors
+    /// `NotFound` when the client never had such a webhook.
+    pub async fn events(
+        &self,
+        client: ClientId,
+        id: WebhookId,
+        filter: EventFilter,
+    ) -> Result<EventPage, GatewayError> {
+        if self.shared.store.webhook(client, id).await?.is_none() {
+            return Err(GatewayError::NotFound("webhook"));
+        }
+        Ok(self.shared.store.events(client, id, &filter).await?)
+    }
+
+    /// Retries an event by hand (CONTRACT.md sections 4 and 7).
+    ///
+    /// # Errors
+    /// `NotFound`; `Conflict` when it is delivered and not forced, or its webhook is inactive or deleted.
+    pub async fn retry_event(&self, client: ClientId, id: EventId, force: bool) -> Result<Event, GatewayError> {
+        let Some(renewal) = self.renew(client, id, force).await? else {
+            return self.event(client, id).await;
+        };
+        match renewal {
+            Renewal::Renewed { .. } => self.event(client, id).await,
+            Renewal::NotFound => Err(GatewayError::NotFound("event")),
+            Renewal::Delivered => conflict(r#"the event is delivered; to send it again, say {"force": true}"#),
+            Renewal::Inactive => conflict("the event's webhook is inactive; set is_active first"),
+            Renewal::WebhookDeleted => conflict("the event's webhook is deleted"),
+        }
+    }
+
+    /// The store's answer to a manual retry; `None` when an attempt is under way already.
+    async fn renew(&self, client: ClientId, id: EventId, force: bool) -> Result<Option<Renewal>, GatewayError> {
+        loop {
+            let event = self.event(client, id).await?;
+            let Some(delivery) = self.shared.directory.delivery(event.webhook_id) else {
+                // Deleted, resting, or being restarted. The store knows which, and a delivery that starts reads the store.
+                let renewal = self
+                    .shared
+                    .persistence
+                    .commit(Write::RenewEvent, (client, id, force))
+                    .await?;
+                self.shared.directory.wake_resting(client, event.webhook_id);
+                return Ok(Some(renewal));
+            };
+            let ask = |reply| delivery::Message::RetryEvent {
+                event_id: id,
+                force,
+                reply,
+            };
+            match delivery.call(ask, Some(RETRY_DEADLINE)).await {
+                Ok(CallResult::Success(RetryReply::UnderWay)) if event.status == EventStatus::Pending => {
+                    return Ok(None);
+                }
+                // Its end is in the store and on its way to the actor: a moment later the answer is another one.
+                Ok(CallResult::Success(RetryReply::UnderWay)) => tokio::time::sleep(UNDER_WAY_PAUSE).await,
+                Ok(CallResult::Success(RetryReply::Settled(renewal))) => return Ok(Some(*renewal)),
+                Ok(CallResult::Success(RetryReply::Refused(error))) => return Err(error.into()),
+                _ => return Err(restarting()),
+            }
+        }
+    }
+
+    /// One event of the client.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn event(&self, client: ClientId, id: EventId) -> Result<Event, GatewayError> {
+        self.shared
+            .store
+            .event(client, id)
+            .await?
+            .ok_or(GatewayError::NotFound("event"))
+    }
+
+    /// The attempts of one event, oldest first.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn attempts(&self, client: ClientId, id: EventId) -> Result<Vec<Attempt>, GatewayError> {
+        let attempts = self.shared.store.attempts(client, id).await?;
+        attempts.ok_or(GatewayError::NotFound("event"))
+    }
+
+    /// What a webhook's attempts of late come to, and what waits; also of a deleted webhook.
+    ///
+    /// # Errors
+    /// `NotFound` when the client never had such a webhook.
+    pub async fn webhook_stats(&self, client: ClientId, id: WebhookId) -> Result<WebhookStats, GatewayError> {
+        let stats = self.shared.store.webhook_stats(client, id, clock::now()).await?;
+        stats.ok_or(GatewayError::NotFound("webhook"))
+    }
+
+    /// The client's events of all webhooks after a place, in the order of arrival.
+    ///
+    /// # Errors
+    /// `Gone` when what comes next would have a gap.
+    pub async fn pull(&self, client: ClientId, pull: PullQuery) -> Result<PullPage, GatewayError> {
+        match self.shared.store.pull(client, &pull).await? {
+            Pulled::Page(page) => Ok(page),
+            Pulled::Gone => Err(GatewayError::Gone(
+                "events after this cursor, or the one it stands for, are not kept any more; pull again without `after` \
+                 to go on with the oldest that is kept",
+            )),
+        }
+    }
+
+    /// Sends a test event to a webhook, the way of every event, and waits for its one attempt.
+    ///
+    /// # Errors
+    /// `NotFound`; `Conflict` when the webhook is inactive.
+    pub async fn test_webhook(&self, client: ClientId, id: WebhookId) -> Result<Tested, GatewayError> {
+        let webhook = self.webhook(client, id).await?;
+        if !webhook.is_active {
+            return conflict("the webhook is inactive; set is_active first");
+        }
+        let timeout = Duration::from_millis(webhook.courtesy.timeout_ms.into());
+        let key = webhook.key();
+        let (event_id, now) = (EventId(Uuid::now_v7()), clock::now());
+        let message = IncomingMessage::test(event_id.0, &key.phone_number, now);
+        let new = NewEvent {
+            id: event_id,
+            payload: message.payload(client, &key.phone_number),
+            key,
+            message,
+            created_at: now,
+        };
+        self.shared.persistence.commit(Write::RecordInbound, vec![new]).await?;
+        let wait = timeout + TEST_SLACK;
+        let attempt = tokio::time::timeout(wait, self.first_attempt(client, event_id)).await;
+        let attempt = attempt.ok().transpose()?;
+        // Without a row it was not kept: the webhook was deleted in between.
+        let event = self.shared.store.event(client, event_id).await?;
+        let event = event.ok_or(GatewayError::NotFound("webhook"))?;
+        Ok(Tested { event, attempt })
+    }
+
+    async fn first_attempt(&self, client: ClientId, id: EventId) -> Result<Attempt, GatewayError> {
+        loop {
+            let attempts = self.shared.store.attempts(client, id).await?;
+            let attempts = attempts.ok_or(GatewayError::NotFound("webhook"))?;
+            if let Some(first) = attempts.into_iter().next() {
+                return Ok(first);
+            }
+            tokio::time::sleep(TEST_LOOK_EVERY).await;
+        }
+    }
+
+    /// Retries a webhook's failed events together, the oldest first, at `delivery.bulk_retry_per_second`. When this
+    /// returns they are pending, each with its own due time, so that a restart loses neither them nor their rate.
+    ///
+    /// # Errors
+    /// `NotFound`; `Conflict` when the webhook is inactive. After a refusal of the store some may be pending already.
+    pub async fn retry_failed(
+        &self,
+        client_id: ClientId,
+        webhook_id: WebhookId,
+        filter: FailedFilter,
+    ) -> Result<BulkRetry, GatewayError> {
+        let webhook = self.webhook(client_id, webhook_id).await?;
+        if !webhook.is_active {
+            return conflict("the webhook is inactive; set is_active first");
+        }
+        let found = self.shared.store.failed_events(client_id, webhook_id, &filter).await?;
+        let per_second = self.shared.settings.bulk_retry_per_second;
+        let begin = self
+            .shared
+            .bulk_retries
+            .take(webhook_id, found.seqs.len(), per_second, clock::now());
+        let mut retrying = 0;
+        for (step, seqs) in found.seqs.chunks(BULK_STEP).enumerate() {
+            let events_before = u32::try_from(step * BULK_STEP).unwrap_or(u32::MAX);
+            let renewal = BulkRenewal {
+                client_id,
+                webhook_id,
+                seqs: seqs.to_vec(),
+                first_due: begin + Duration::from_secs(1).saturating_mul(events_before) / per_second.max(1),
+                per_second,
+            };
+            let committed = self.shared.persistence.commit(Write::RenewFailed, renewal.into());
+            retrying += committed.await?;
+        }
+        match self.shared.directory.delivery(webhook_id) {
+            // It may just be hearing of the end of one of them: then it finds it in the store.
+            Some(delivery) => drop(delivery.cast(delivery::Message::LOOK_AGAIN)),
+            None => self.shared.directory.wake_resting(client_id, webhook_id),
+        }
+        Ok(BulkRetry {
+            retrying,
+            next_since: found.looked_until,
+        })
+    }
+}
+
+fn conflict<T>(text: &str) -> Result<T, GatewayError> {
+    Err(GatewayError::Conflict(text.to_owned()))
+}

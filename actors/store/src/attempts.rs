@@ -1,0 +1,145 @@
+//! Reads of attempts: those of one event, and what those of a webhook come to.
+
+use sqlx::{Row, SqliteConnection, query, query_scalar, sqlite::SqliteRow};
+use wharf_domain::{
+    Attempt, ClientId, EventId, Timestamp, WebhookId,
+    stats::{AttemptMade, DAY, Queue, WebhookStats, periods},
+};
+
+use crate::{Store, StoreError, codec::At, sql, walk::Places};
+
+/// Attempts of one event that are shown, the last ones.
+const SHOWN: u32 = 1000;
+/// Events and attempts that are looked at for statistics, the newest ones.
+const SAMPLE: i64 = 20_000;
+/// Pending events that are counted.
+const COUNTED: u32 = 10_000;
+
+impl Store {
+    /// The attempts of one event of a client, oldest first; of more than a thousand the last thousand. `None`: this
+    /// client has no such event. Attempts that were made before a row was kept for each have none.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn attempts(&self, client: ClientId, id: EventId) -> Result<Option<Vec<Attempt>>, StoreError> {
+        let attempts = async {
+            let mut connection = self.pool().begin().await?;
+            let known: Option<i64> = query_scalar(sql::PLACE_OF)
+                .bind(client.0)
+                .bind(id.0)
+                .fetch_optional(&mut *connection)
+                .await?;
+            if known.is_none() {
+                return Ok(None);
+            }
+            let rows = query(sql::ATTEMPTS)
+                .bind(client.0)
+                .bind(id.0)
+                .bind(SHOWN)
+                .fetch_all(&mut *connection)
+                .await?;
+            rows.iter().rev().map(attempt).collect::<Result<_, _>>().map(Some)
+        };
+        attempts.await.map_err(|error: sqlx::Error| self.error(error))
+    }
+
+    /// What a webhook's attempts of the last hour and the last day come to, and what waits. Looks at the newest 20,000
+    /// events and says so when there were more that could count. `None`: this client has no such webhook.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn webhook_stats(
+        &self,
+        client: ClientId,
+        webhook: WebhookId,
+        now: Timestamp,
+    ) -> Result<Option<WebhookStats>, StoreError> {
+        let stats = async {
+            let mut connection = self.pool().begin().await?;
+            let owned = query(sql::WEBHOOK).bind(client.0).bind(webhook.0);
+            if owned.fetch_optional(&mut *connection).await?.is_none() {
+                return Ok(None);
+            }
+            stats(&mut connection, webhook, now).await.map(Some)
+        };
+        stats.await.map_err(|error: sqlx::Error| self.error(error))
+    }
+}
+
+async fn stats(
+    connection: &mut SqliteConnection,
+    webhook: WebhookId,
+    now: Timestamp,
+) -> Result<WebhookStats, sqlx::Error> {
+    let day_ago = Timestamp(now.0.saturating_sub(i64::try_from(DAY.as_millis()).unwrap_or(i64::MAX)));
+    let rows = query(sql::ATTEMPTS_SINCE)
+        .bind(webhook.0)
+        .bind(Places::ALL.before)
+        .bind(Places::ALL.after)
+        .bind(SAMPLE)
+        .bind(At(day_ago))
+        .bind(SAMPLE)
+        .fetch_all(&mut *connection)
+        .await?;
+    let attempts: Vec<AttemptMade> = rows.iter().map(made).collect::<Result<_, _>>()?;
+    let sampled = attempts.len() >= usize::try_from(SAMPLE).unwrap_or(usize::MAX)
+        || young_left_out(connection, webhook, day_ago).await?;
+    let (last_hour, last_day) = periods(&attempts, now);
+    let pending: u32 = query_scalar(sql::COUNT_PENDING)
+        .bind(webhook.0)
+        .bind(COUNTED + 1)
+        .fetch_one(&mut *connection)
+        .await?;
+    let oldest = query_scalar::<_, At>(sql::OLDEST_PENDING).bind(webhook.0);
+    let oldest = oldest.fetch_optional(connection).await?;
+    Ok(WebhookStats {
+        webhook_id: webhook,
+        at: now,
+        last_hour,
+        last_day,
+        sampled,
+        queue: Queue::new(pending.min(COUNTED), pending > COUNTED, oldest.map(|at| at.0), now),
+    })
+}
+
+/// Whether an event that was not looked at is young enough for the schedule to have made an attempt of it since
+/// `since`: the longest schedule of retries takes half a day.
+async fn young_left_out(
+    connection: &mut SqliteConnection,
+    webhook: WebhookId,
+    since: Timestamp,
+) -> Result<bool, sqlx::Error> {
+    let next: Option<i64> = query_scalar(sql::LIST_FLOOR)
+        .bind(webhook.0)
+        .bind(Places::ALL.before)
+        .bind(Places::ALL.after)
+        .bind(SAMPLE)
+        .fetch_optional(&mut *connection)
+        .await?;
+    let Some(next) = next else { return Ok(false) };
+    let half_a_day = i64::try_from(DAY.as_millis() / 2).unwrap_or(i64::MAX);
+    let row = query(sql::NEXT_CREATED).bind(next).fetch_optional(connection).await?;
+    let created = row.map(|row| row.try_get::<i64, _>(1)).transpose()?;
+    Ok(created.is_some_and(|created| created >= since.0.saturating_sub(half_a_day)))
+}
+
+fn attempt(row: &SqliteRow) -> Result<Attempt, sqlx::Error> {
+    Ok(Attempt {
+        number: row.try_get(0)?,
+        started_at: row.try_get::<At, _>(1)?.0,
+        duration_ms: row.try_get(2)?,
+        http_status: row.try_get(3)?,
+        error: row.try_get(4)?,
+        response: row.try_get(5)?,
+        manual: row.try_get(6)?,
+    })
+}
+
+fn made(row: &SqliteRow) -> Result<AttemptMade, sqlx::Error> {
+    Ok(AttemptMade {
+        started_at: row.try_get::<At, _>(0)?.0,
+        duration_ms: row.try_get(1)?,
+        delivered: row.try_get(2)?,
+        failed: row.try_get(3)?,
+    })
+}

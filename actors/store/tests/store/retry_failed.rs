@@ -1,0 +1,101 @@
+use wharf_domain::{AttemptOutcome, EventStatus, PendingEvent, Webhook, webhook::WebhookPatch};
+use wharf_store::{BulkRenewal, FailedEvents, FailedFilter, NewEvent};
+
+use crate::database::{Database, NOW, delivered, failed, later, on_every_database};
+
+fn renewal(webhook: &Webhook, seqs: Vec<i64>, per_second: u32) -> BulkRenewal {
+    BulkRenewal {
+        client_id: webhook.client_id,
+        webhook_id: webhook.id,
+        seqs,
+        first_due: later(100),
+        per_second,
+    }
+}
+
+fn seqs<'a>(events: impl IntoIterator<Item = &'a PendingEvent>) -> Vec<i64> {
+    events.into_iter().map(|event| event.seq).collect()
+}
+
+on_every_database! {
+    async fn failed_events_are_found_by_time_and_error_oldest_first(db: &mut Database) {
+        let (client, webhook) = db.tenant("acme").await;
+        let (other, _) = db.tenant("other").await;
+        let mut events = Vec::new();
+        for minute in 0..6 {
+            let new = NewEvent { created_at: later(minute * 60), ..db.message(&webhook.key(), "a", &minute.to_string()) };
+            events.push(db.record(&[new]).await.remove(0).event);
+        }
+        let errors = ["Client error (404)", "Server error (503)", "Server error (500)", "ECONNREFUSED"];
+        let outcomes: Vec<AttemptOutcome> = events
+            .iter()
+            .zip(errors)
+            .map(|(event, error)| AttemptOutcome { error: Some(error.to_owned()), ..failed(&webhook, event) })
+            .chain([delivered(&webhook, &events[4])])
+            .collect();
+        db.outcomes(&outcomes).await;
+        let all = FailedFilter { limit: 10, ..FailedFilter::default() };
+        let find = async |client, filter: &FailedFilter| db.store.failed_events(client, webhook.id, filter).await.unwrap();
+        let whole = FailedEvents { seqs: seqs(&events[..4]), looked_until: None };
+        assert_eq!(find(client.id, &all).await, whole);
+        assert_eq!(find(other.id, &all).await, FailedEvents::default(), "another client's");
+        let by = |error: &str| FailedFilter { error: Some(error.to_owned()), ..all.clone() };
+        assert_eq!(find(client.id, &by("Server error")).await.seqs, seqs(&events[1..3]));
+        assert_eq!(find(client.id, &by("Server error (500)")).await.seqs, seqs(&events[2..3]));
+        assert_eq!(find(client.id, &by("%")).await.seqs, [0_i64; 0], "no pattern");
+        let range = FailedFilter { since: Some(later(60)), until: Some(later(180)), ..all.clone() };
+        assert_eq!(find(client.id, &range).await.seqs, seqs(&events[1..3]));
+        let two = FailedFilter { limit: 2, ..all };
+        let cut = FailedEvents { seqs: seqs(&events[..2]), looked_until: Some(later(120)) };
+        assert_eq!(find(client.id, &two).await, cut, "where to go on");
+    }
+
+    async fn they_are_pending_again_one_due_after_another(db: &mut Database) {
+        let (_, webhook) = db.tenant("acme").await;
+        let events = db.events(&webhook, &["a", "a", "b", "c", "d"]).await;
+        let mut outcomes: Vec<AttemptOutcome> = events[..3].iter().map(|event| failed(&webhook, event)).collect();
+        outcomes.push(delivered(&webhook, &events[3]));
+        db.outcomes(&outcomes).await;
+        let renewal = renewal(&webhook, seqs(&events), 4);
+        let renewed = db.write(async |group| group.renew_failed(&renewal).await).await;
+        let expected: Vec<PendingEvent> = events[..3]
+            .iter()
+            .zip([0, 250, 500])
+            .map(|(event, ms)| PendingEvent {
+                attempt_count: 1,
+                budget_start: 1,
+                next_retry_at: Some(wharf_domain::Timestamp(later(100).0 + ms)),
+                ..event.clone()
+            })
+            .collect();
+        assert_eq!(renewed, expected);
+        for (event, due) in events.iter().zip(&expected) {
+            let row = db.event(&webhook, event.id).await;
+            assert_eq!((row.status, row.next_retry_at), (EventStatus::Pending, due.next_retry_at));
+            assert_eq!(row.error.as_deref(), Some("Client error (404)"), "what is known of the last attempt stays");
+        }
+        assert_eq!(db.event(&webhook, events[3].id).await.status, EventStatus::Delivered);
+        assert_eq!(db.event(&webhook, events[4].id).await.next_retry_at, None, "it was pending all the time");
+        let again = db.write(async |group| group.renew_failed(&renewal).await).await;
+        assert_eq!(again, [], "only what is failed");
+        let page = db.store.due_chats(webhook.id, &crate::due::everything()).await.unwrap();
+        let order: Vec<_> = page.chats[0].events.iter().map(|event| event.id).collect();
+        assert_eq!(order, [events[0].id, events[1].id], "in their old places");
+    }
+
+    async fn nothing_of_a_webhook_that_sends_nothing_is_renewed(db: &mut Database) {
+        let (client, webhook) = db.tenant("acme").await;
+        let (_, others) = db.tenant("other").await;
+        let event = db.events(&webhook, &["a"]).await.remove(0);
+        db.outcomes(&[failed(&webhook, &event)]).await;
+        let foreign = BulkRenewal { client_id: others.client_id, ..renewal(&webhook, vec![event.seq], 1) };
+        assert_eq!(db.write(async |group| group.renew_failed(&foreign).await).await, []);
+        let misplaced = renewal(&others, vec![event.seq], 1);
+        assert_eq!(db.write(async |group| group.renew_failed(&misplaced).await).await, []);
+        let off = WebhookPatch { is_active: Some(false), ..Default::default() };
+        db.write(async |group| group.update_webhook(client.id, webhook.id, &off, NOW).await).await;
+        let own = renewal(&webhook, vec![event.seq], 1);
+        assert_eq!(db.write(async |group| group.renew_failed(&own).await).await, []);
+        assert_eq!(db.event(&webhook, event.id).await.status, EventStatus::Failed);
+    }
+}

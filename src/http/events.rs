@@ -1,0 +1,166 @@
+//! Events: seen, pulled, retried.
+
+use serde::Serialize;
+use warp::http::StatusCode;
+use wharf_domain::{Event, EventId, EventStatus, PhoneNumber, Timestamp};
+use wharf_store::{ChatFilter, Cursor, EventFilter, FailedFilter, PullCursor, PullQuery};
+
+use super::{
+    call::{Answer, Call, json, list},
+    fields::{self, Fields},
+    problem::{FieldError, Problem},
+    query::Query,
+    webhooks::webhook_id,
+};
+
+/// Events on a page when the client does not say.
+const DEFAULT_LIMIT: u32 = 50;
+/// Events retried together when the client does not say.
+const DEFAULT_RETRIED: u32 = 1000;
+/// The longest `chat` or `message_id`; WhatsApp's have a few dozen bytes.
+const NAME_MAX_BYTES: usize = 256;
+
+#[derive(Serialize)]
+struct Page<'a> {
+    data: &'a [Event],
+    next_cursor: Option<String>,
+}
+
+fn page(data: &[Event], next_cursor: Option<impl ToString>) -> Answer {
+    let next_cursor = next_cursor.map(|cursor| cursor.to_string());
+    json(StatusCode::OK, &Page { data, next_cursor })
+}
+
+/// `GET /api/webhooks/:webhook_id/events`
+pub(super) async fn of_webhook(call: Call) -> Answer {
+    let id = webhook_id(&call)?;
+    let mut query = Query::parse(&call.query);
+    let filter = EventFilter {
+        status: query.optional("status", read_status),
+        chat: query.optional("chat", read_chat),
+        message_id: query.optional("message_id", read_name),
+        since: query.optional("since", read_time),
+        until: query.optional("until", read_time),
+        limit: query.optional("limit", read_limit).unwrap_or(DEFAULT_LIMIT),
+        cursor: query.optional("cursor", read_cursor),
+    };
+    query.finish()?;
+    check_range(filter.since, filter.until)?;
+    let found = call.desk.events(call.client, id, filter).await?;
+    page(&found.events, found.next_cursor)
+}
+
+/// `GET /api/events`
+pub(super) async fn pull(call: Call) -> Answer {
+    let mut query = Query::parse(&call.query);
+    let pull = PullQuery {
+        after: query.optional("after", |text| {
+            text.parse::<PullCursor>().map_err(|refusal| refusal.message)
+        }),
+        phone_number: query.optional("phone_number", |text| {
+            PhoneNumber::parse("phone_number", text).map_err(|refusal| refusal.message)
+        }),
+        limit: query.optional("limit", read_limit).unwrap_or(DEFAULT_LIMIT),
+    };
+    query.finish()?;
+    let pulled = call.desk.pull(call.client, pull).await?;
+    page(&pulled.events, pulled.next_cursor)
+}
+
+/// `GET /api/webhooks/events/:event_id`
+pub(super) async fn one(call: Call) -> Answer {
+    json(StatusCode::OK, &call.desk.event(call.client, call.id("event")?).await?)
+}
+
+/// `GET /api/webhooks/events/:event_id/attempts`
+pub(super) async fn attempts(call: Call) -> Answer {
+    list(&call.desk.attempts(call.client, call.id("event")?).await?)
+}
+
+/// `POST /api/webhooks/events/:event_id/retry`; a body is optional.
+pub(super) async fn retry(call: Call) -> Answer {
+    let id: EventId = call.id("event")?;
+    let mut body = Fields::parse(&call.body)?;
+    let force = body.optional("force", fields::boolean);
+    body.finish()?;
+    let event = call.desk.retry_event(call.client, id, force?.unwrap_or(false)).await?;
+    json(StatusCode::ACCEPTED, &event)
+}
+
+/// `POST /api/webhooks/:webhook_id/retry`
+pub(super) async fn retry_failed(call: Call) -> Answer {
+    let id = webhook_id(&call)?;
+    let mut body = Fields::parse(&call.body)?;
+    let status = body.required("status", fields::failed);
+    let since = body.optional("since", fields::time);
+    let until = body.optional("until", fields::time);
+    let error = body.optional("error", fields::error_prefix);
+    let limit = body.optional("limit", fields::retry_limit);
+    body.finish()?;
+    status?;
+    let filter = FailedFilter {
+        since: since?,
+        until: until?,
+        error: error?,
+        limit: limit?.unwrap_or(DEFAULT_RETRIED),
+    };
+    check_range(filter.since, filter.until)?;
+    json(
+        StatusCode::ACCEPTED,
+        &call.desk.retry_failed(call.client, id, filter).await?,
+    )
+}
+
+/// A range that is empty was meant otherwise.
+fn check_range(since: Option<Timestamp>, until: Option<Timestamp>) -> Result<(), Problem> {
+    match (since, until) {
+        (Some(since), Some(until)) if until <= since => {
+            let error = FieldError::new("until", "must be later than since");
+            Err(Problem::invalid(vec![error]))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn read_status(text: &str) -> Result<EventStatus, String> {
+    EventStatus::from_word(text).ok_or_else(|| {
+        let words: Vec<&str> = EventStatus::ALL.into_iter().map(EventStatus::as_str).collect();
+        format!("must be one of {}", words.join(", "))
+    })
+}
+
+/// A JID has an `@`, a number has none.
+fn read_chat(text: &str) -> Result<ChatFilter, String> {
+    if text.contains('@') {
+        return read_name(text).map(ChatFilter::Jid);
+    }
+    PhoneNumber::parse("chat", text)
+        .map(ChatFilter::Number)
+        .map_err(|_| "must be a phone number of 8 to 15 digits, or a JID such as 5511999999999@s.whatsapp.net".into())
+}
+
+fn read_name(text: &str) -> Result<String, String> {
+    if text.len() <= NAME_MAX_BYTES {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("must be at most {NAME_MAX_BYTES} bytes long"))
+    }
+}
+
+fn read_time(text: &str) -> Result<Timestamp, String> {
+    // In a query a + that was not encoded arrives as a space, and only an offset has one.
+    Timestamp::from_rfc3339(text)
+        .or_else(|| Timestamp::from_rfc3339(&text.replace(' ', "+")))
+        .ok_or_else(|| fields::TIME_WANTED.to_owned())
+}
+
+fn read_cursor(text: &str) -> Result<Cursor, String> {
+    text.parse::<Cursor>().map_err(|refusal| refusal.message)
+}
+
+fn read_limit(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(limit @ 1..=200) => Ok(limit),
+        _ => Err("must be a whole number from 1 to 200".into()),
+    }
+}

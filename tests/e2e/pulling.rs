@@ -1,0 +1,190 @@
+//! Catching up by pulling: in order, without a gap, or with a clear word that there is one.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use wharf_domain::{Timestamp, retention::Cutoffs};
+use wharf_store::{Store, StoreOptions};
+
+use super::world::{Api, CONTACT, NUMBER, WITHIN, World};
+
+/// Where a consumer is, and what it got.
+#[derive(Default)]
+struct Consumer {
+    after: Option<String>,
+    sequences: Vec<i64>,
+    /// Places in `sequences` at which it was told that there is a gap.
+    gaps: Vec<usize>,
+}
+
+impl Consumer {
+    /// One pull; answers how many events came.
+    async fn pull(&mut self, api: &Api, limit: usize) -> usize {
+        let after = self
+            .after
+            .as_ref()
+            .map_or_else(String::new, |after| format!("&after={after}"));
+        let answer = api.get(&format!("/api/events?limit={limit}{after}")).await;
+        if answer.status == StatusCode::GONE {
+            self.after = None;
+            self.gaps.push(self.sequences.len());
+            return 0;
+        }
+        let page = answer.expect(StatusCode::OK);
+        let events = page["data"].as_array().unwrap();
+        assert!(events.len() <= limit);
+        self.sequences
+            .extend(events.iter().map(|event| event["sequence"].as_i64().unwrap()));
+        self.after = page["next_cursor"].as_str().map(str::to_owned);
+        events.len()
+    }
+
+    /// Each event is the next of its number, but for the places where the consumer was told.
+    fn check(&self) {
+        for (place, pair) in self.sequences.windows(2).enumerate() {
+            let told = self.gaps.contains(&(place + 1));
+            assert!(
+                told || pair[1] == pair[0] + 1,
+                "{pair:?} at {place} of {:?}",
+                self.sequences
+            );
+        }
+    }
+}
+
+/// Removes what is delivered and older than `age` as the janitor's retention does, until `all` are removed.
+async fn retention(store: Store, age: Duration, all: usize) {
+    let mut writer = store.writer().await.unwrap();
+    let mut removed = 0;
+    while removed < all {
+        let now = wharf_actors::clock::now();
+        let before = Timestamp(now.0 - i64::try_from(age.as_millis()).unwrap());
+        let visited = store.visit_events(-1, 20).await.unwrap();
+        let seqs: Vec<i64> = visited.iter().map(|row| row.seq).collect();
+        let cutoffs = Cutoffs {
+            delivered: before,
+            failed: before,
+        };
+        let mut group = writer.begin().await.unwrap();
+        let step = group.purge_events(&seqs, &cutoffs).await.unwrap();
+        group.commit().await.unwrap();
+        removed += usize::try_from(step).unwrap();
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pulling_has_no_silent_gap_while_messages_arrive_and_retention_runs() {
+    const MESSAGES: usize = 150;
+    let world = World::start().await;
+    world.linked("/ok").await;
+    let url = format!("sqlite://{}", world.dir.path().join("wharf.db").display());
+    let options = StoreOptions {
+        url,
+        readers: 1,
+        exclusive: false,
+    };
+    let store = Store::open(&options).await.unwrap();
+    let removing = tokio::spawn(retention(store, Duration::from_secs(2), MESSAGES));
+    // One keeps up; the other is too slow for this retention, and has to be told.
+    let done = Arc::new(AtomicBool::new(false));
+    let consume = |limit: usize, pause: Duration| {
+        let (api, done) = (world.api().clone(), Arc::clone(&done));
+        tokio::spawn(async move {
+            let mut consumer = Consumer::default();
+            while !done.load(Ordering::Relaxed) {
+                consumer.pull(&api, limit).await;
+                tokio::time::sleep(pause).await;
+            }
+            consumer
+        })
+    };
+    let quick = consume(50, Duration::from_millis(5));
+    let slow = consume(1, Duration::from_millis(300));
+    for n in 0..MESSAGES {
+        world.text(&n.to_string()).await;
+    }
+    tokio::time::timeout(WITHIN, removing)
+        .await
+        .expect("all is removed")
+        .unwrap();
+    done.store(true, Ordering::Relaxed);
+    let (quick, slow) = (quick.await.unwrap(), slow.await.unwrap());
+    quick.check();
+    slow.check();
+    let all: Vec<i64> = (1..=i64::try_from(MESSAGES).unwrap()).collect();
+    assert_eq!(quick.sequences, all);
+    // When nothing is left, its last event is not there either.
+    assert!(quick.gaps.iter().all(|gap| *gap == MESSAGES), "{:?}", quick.gaps);
+    assert!(!slow.gaps.is_empty() && slow.sequences.len() < MESSAGES);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_consumer_catches_up_on_all_numbers_whatever_became_of_the_events() {
+    let world = World::start().await;
+    let webhook = world.linked("/hook").await;
+    let second = "5511777777777";
+    let other = world.webhook(second, "/status/404").await;
+    world.link(second).await;
+    world
+        .api()
+        .patch(&format!("/api/webhooks/{webhook}"), json!({"is_active": false}))
+        .await
+        .expect(StatusCode::OK);
+    for n in 0..6 {
+        let to = [NUMBER, second][n % 2];
+        world.network.send_text(CONTACT, to, &n.to_string()).await.unwrap();
+        // One after another: two links have no order between them.
+        let count = n / 2 + 1;
+        if to == NUMBER {
+            world.api().wait_for_events(&webhook, "pending", count).await;
+        } else {
+            world.api().wait_for_events(&other, "failed", count).await;
+        }
+    }
+    let contents = |page: &Value| -> Vec<String> {
+        let events = page["data"].as_array().unwrap();
+        events
+            .iter()
+            .map(|event| event["content"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let first = world.api().get("/api/events?limit=4").await.expect(StatusCode::OK);
+    assert_eq!(contents(&first), ["0", "1", "2", "3"]);
+    let place = first["next_cursor"].as_str().unwrap();
+    let rest = world
+        .api()
+        .get(&format!("/api/events?after={place}"))
+        .await
+        .expect(StatusCode::OK);
+    assert_eq!(contents(&rest), ["4", "5"]);
+    let end = rest["next_cursor"].as_str().unwrap();
+    let nothing = world
+        .api()
+        .get(&format!("/api/events?after={end}"))
+        .await
+        .expect(StatusCode::OK);
+    assert_eq!((&nothing["data"], &nothing["next_cursor"]), (&json!([]), &json!(end)));
+    let of_one = world
+        .api()
+        .get(&format!("/api/events?phone_number={second}"))
+        .await
+        .expect(StatusCode::OK);
+    assert_eq!(contents(&of_one), ["1", "3", "5"]);
+    let sequences: Vec<&Value> = of_one["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| &event["sequence"])
+        .collect();
+    assert_eq!(sequences, [&json!(1), &json!(2), &json!(3)]);
+    world.stop().await;
+}
