@@ -180,11 +180,13 @@ impl House {
         Arc::clone(&self.idle)
     }
 
-    /// Ends the connection that has been without a request for longest, if there is no room without that.
-    pub(super) fn make_room(&mut self) {
+    /// Ends the connection that has been without a request for longest, if there is no room without that. Answers whether
+    /// there is room now.
+    pub(super) fn make_room(&mut self) -> bool {
         if self.taken.len() >= self.limits.max_connections {
             self.show_out_longest_idle();
         }
+        self.taken.len() < self.limits.max_connections
     }
 
     /// Ends the connection that has been without a request for longest.

@@ -7,7 +7,12 @@
 //!
 //! Requests that are not HTTP, or whose head is too large, are answered by hyper itself, with a bare 400, 414 or 431.
 
-use std::{future::Future, io, sync::Arc, time::Duration};
+use std::{
+    future::{Future, ready},
+    io,
+    sync::Arc,
+    time::Duration,
+};
 
 use hyper::{
     Request, Response,
@@ -17,7 +22,7 @@ use hyper::{
 };
 use hyper_util::{rt::TokioIo, server::graceful::GracefulShutdown, service::TowerToHyperService};
 use tokio::{
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     task::{Id, JoinError, JoinSet},
     time::{MissedTickBehavior, interval, sleep, timeout},
 };
@@ -73,6 +78,8 @@ pub async fn serve(listener: TcpListener, desk: Arc<dyn Desk>, limits: Limits, s
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
     let mut shutdown = std::pin::pin!(shutdown);
+    // Accepted for a place that was taken meanwhile: whoever held it idly has made a request.
+    let mut at_the_door: Option<TcpStream> = None;
     loop {
         let may_enter = house.may_enter();
         let stream = tokio::select! {
@@ -87,6 +94,10 @@ pub async fn serve(listener: TcpListener, desk: Arc<dyn Desk>, limits: Limits, s
                 continue;
             }
             () = idle.notified(), if !may_enter => continue,
+            () = ready(()), if may_enter && at_the_door.is_some() => match at_the_door.take() {
+                Some(stream) => stream,
+                None => continue,
+            },
             accepted = listener.accept(), if may_enter => match accepted {
                 Ok((stream, _)) => stream,
                 Err(error) => {
@@ -95,7 +106,10 @@ pub async fn serve(listener: TcpListener, desk: Arc<dyn Desk>, limits: Limits, s
                 }
             },
         };
-        house.make_room();
+        if !house.make_room() {
+            at_the_door = Some(stream);
+            continue;
+        }
         // Answers are small and written at once; waiting for more to send only delays them.
         let _ = stream.set_nodelay(true);
         let seat = house.seat();

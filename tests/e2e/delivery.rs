@@ -225,9 +225,9 @@ async fn twenty_hanging_receivers_leave_another_client_alone() {
                 .unwrap();
         }
     }
-    // More than the other client's slots hang by now; this client's messages pass at once.
+    // All hang that may: half of the other client's slots. This client's messages pass at once.
     wait_until("the void is full", WITHIN, || async {
-        world.receiver.open_connections() >= 64
+        world.receiver.open_connections() >= 32
     })
     .await;
     let mut slowest = Duration::ZERO;

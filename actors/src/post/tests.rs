@@ -144,7 +144,7 @@ async fn own_headers_go_beside_ours() {
     ] {
         assert_eq!(request.header(name), Some(value));
     }
-    assert_eq!(request.headers.len(), 8 + 2);
+    assert_eq!(request.headers.len(), 9 + 2);
 }
 
 #[tokio::test]

@@ -82,7 +82,7 @@ macro_rules! listed_places {
 macro_rules! matching {
     () => {
         " AND +e.seq > $5 AND e.created_at >= $6 AND e.created_at < $7 AND ($8 IS NULL OR e.message_id = $8) \
-         AND ($9 IS NULL OR e.chat = $9 OR ($10 IS NOT NULL AND e.chat LIKE '%@lid' AND e.\"from\" = $10)) \
+         AND ($9 IS NULL OR e.chat = $9 OR ($10 IS NOT NULL AND e.chat LIKE '%@lid' AND e.payload ->> 'from' = $10)) \
          AND ($11 IS NULL OR e.status = $11)"
     };
 }

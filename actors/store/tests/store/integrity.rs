@@ -21,7 +21,7 @@ async fn a_whole_database_has_nothing_wrong_and_a_damaged_one_has() {
     let path = dir.path().join("wharf.db");
     let pages = path.metadata().unwrap().len() / 4096;
     let mut file = File::options().write(true).open(&path).unwrap();
-    file.seek(SeekFrom::Start((pages - 1) * 4096)).unwrap();
+    file.seek(SeekFrom::Start(pages / 2 * 4096)).unwrap();
     file.write_all(&[0xff; 4096]).unwrap();
     drop(file);
     let store = Store::open(&options(&dir, "")).await.unwrap();
