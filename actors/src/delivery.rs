@@ -300,7 +300,7 @@ fn carry_out(myself: &ActorRef<Message>, state: &mut State, effects: Vec<Effect>
                 attempt::make(myself, state, attempt);
             }
             Effect::Record(outcome) => {
-                let task = record(myself.clone(), Arc::clone(&state.args.shared), outcome);
+                let task = record(myself.clone(), &state.args.shared, outcome);
                 spawn(myself, state, task);
             }
             Effect::Load { generation, query } => {
@@ -351,16 +351,24 @@ fn set_timer(myself: &ActorRef<Message>, state: &mut State, at: Timestamp, gener
     });
 }
 
-async fn record(myself: ActorRef<Message>, shared: Arc<Shared>, outcome: AttemptOutcome) {
+/// The outcome is on its way when this returns: an older counter of the webhook must not be committed after a newer one.
+fn record(
+    myself: ActorRef<Message>,
+    shared: &Shared,
+    outcome: AttemptOutcome,
+) -> impl Future<Output = ()> + Send + use<> {
     let (event_id, attempt) = (outcome.event_id, outcome.attempt);
-    let event = match shared.persistence.commit(Write::RecordOutcome, outcome).await {
-        Ok(()) => DeliveryEvent::OutcomeCommitted { event_id, attempt },
-        Err(error) => {
-            tracing::warn!(event = %event_id, attempt, %error, "an outcome was not committed; trying again");
-            DeliveryEvent::OutcomeRefused { event_id, attempt }
-        }
-    };
-    let _stopped = myself.cast(Message::Happened(event));
+    let committed = shared.persistence.commit(Write::RecordOutcome, outcome);
+    async move {
+        let event = match committed.await {
+            Ok(()) => DeliveryEvent::OutcomeCommitted { event_id, attempt },
+            Err(error) => {
+                tracing::warn!(event = %event_id, attempt, %error, "an outcome was not committed; trying again");
+                DeliveryEvent::OutcomeRefused { event_id, attempt }
+            }
+        };
+        let _stopped = myself.cast(Message::Happened(event));
+    }
 }
 
 async fn load(myself: ActorRef<Message>, shared: Arc<Shared>, webhook_id: WebhookId, generation: u64, query: DueQuery) {

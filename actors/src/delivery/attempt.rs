@@ -79,7 +79,9 @@ fn begin(myself: &ActorRef<Message>, state: &mut State, attempt: Attempt, permit
     let task = async move {
         let (event_id, number) = (attempt.event_id, attempt.attempt);
         let (started_at, began) = (clock::now(), Instant::now());
-        let Posted { result, retry_after } = carry_through(&shared, &aim, &keyring, attempt).await;
+        // Boxed: it is large, and a task is moved several times before it runs.
+        let posted = Box::pin(carry_through(&shared, &aim, &keyring, attempt));
+        let Posted { result, retry_after } = posted.await;
         tracing::debug!(event = %event_id, attempt = number, ?result, "attempt ended");
         let ended = DeliveryEvent::AttemptFinished {
             event_id,

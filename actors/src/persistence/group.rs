@@ -12,7 +12,7 @@ use crate::directory::Directory;
 /// took nothing.
 pub(super) async fn commit(
     mut writer: Box<Writer>,
-    mut writes: Vec<Write>,
+    mut writes: Vec<Box<Write>>,
     directory: Arc<Directory>,
 ) -> (Box<Writer>, Option<StoreError>) {
     if writes.is_empty() {
@@ -21,7 +21,7 @@ pub(super) async fn commit(
     match carry_out(&mut writer, &mut writes).await {
         Ok(recorded) => {
             wake(&directory, recorded, &mut writes);
-            writes.into_iter().for_each(Write::confirm);
+            writes.into_iter().for_each(|write| write.confirm());
             (writer, None)
         }
         Err(error) if error.is_transient() || writes.len() == 1 => {
@@ -36,7 +36,7 @@ pub(super) async fn commit(
 
 async fn one_by_one(
     mut writer: Box<Writer>,
-    writes: Vec<Write>,
+    writes: Vec<Box<Write>>,
     directory: &Directory,
 ) -> (Box<Writer>, Option<StoreError>) {
     let mut refused = None;
@@ -62,7 +62,7 @@ async fn one_by_one(
 }
 
 /// Deliveries hear of their events here and not from their callers, so that they hear of them in the order of commit.
-fn wake(directory: &Directory, recorded: Vec<RecordedEvent>, writes: &mut [Write]) {
+fn wake(directory: &Directory, recorded: Vec<RecordedEvent>, writes: &mut [Box<Write>]) {
     for RecordedEvent {
         client_id,
         webhook_id,
@@ -71,17 +71,17 @@ fn wake(directory: &Directory, recorded: Vec<RecordedEvent>, writes: &mut [Write
     {
         directory.wake(client_id, webhook_id, event);
     }
-    for (webhook_id, events) in writes.iter_mut().filter_map(Write::take_renewed) {
+    for (webhook_id, events) in writes.iter_mut().filter_map(|write| write.take_renewed()) {
         directory.wake_renewed(webhook_id, events);
     }
 }
 
-async fn carry_out(writer: &mut Writer, writes: &mut [Write]) -> Result<Vec<RecordedEvent>, StoreError> {
+async fn carry_out(writer: &mut Writer, writes: &mut [Box<Write>]) -> Result<Vec<RecordedEvent>, StoreError> {
     let mut group = writer.begin().await?;
     let mut recorded = Vec::new();
     // Messages and outcomes do not concern each other's rows: each run of them becomes one bulk statement of each kind.
     for run in writes.chunk_by_mut(|a, b| is_bulk(a) == is_bulk(b)) {
-        if run.first().is_some_and(is_bulk) {
+        if run.first().is_some_and(|write| is_bulk(write)) {
             bulk(&mut group, run, &mut recorded).await?;
         } else {
             for write in run {
@@ -97,15 +97,19 @@ fn is_bulk(write: &Write) -> bool {
     write.inbound().is_some() || write.outcome().is_some()
 }
 
-async fn bulk(group: &mut Group<'_>, run: &mut [Write], recorded: &mut Vec<RecordedEvent>) -> Result<(), StoreError> {
-    let inbound: Vec<&NewEvent> = run.iter().filter_map(Write::inbound).flatten().collect();
+async fn bulk(
+    group: &mut Group<'_>,
+    run: &mut [Box<Write>],
+    recorded: &mut Vec<RecordedEvent>,
+) -> Result<(), StoreError> {
+    let inbound: Vec<&NewEvent> = run.iter().filter_map(|write| write.inbound()).flatten().collect();
     if !inbound.is_empty() {
         recorded.extend(group.record_inbound(&inbound).await?);
     }
-    let outcomes: Vec<AttemptOutcome> = run.iter().filter_map(Write::outcome).cloned().collect();
+    let outcomes: Vec<&AttemptOutcome> = run.iter().filter_map(|write| write.outcome()).collect();
     if !outcomes.is_empty() {
         group.record_outcomes(&outcomes).await?;
     }
-    run.iter_mut().for_each(Write::carried_out);
+    run.iter_mut().for_each(|write| write.carried_out());
     Ok(())
 }

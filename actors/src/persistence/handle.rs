@@ -2,8 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use ractor::{RpcReplyPort, rpc::CallResult};
+use ractor::concurrency::oneshot;
 use thiserror::Error;
+use tokio::time::timeout;
 use wharf_store::StoreError;
 
 use super::{Job, Message, Write};
@@ -43,24 +44,31 @@ impl Persistence {
         Self { directory }
     }
 
-    /// Has `input` committed as the write that `verb` makes of it.
+    /// Has `input` committed as the write that `verb` makes of it. It is on its way when this returns, so that two writes
+    /// of one caller are committed in the order of the calls; the future waits for the answer.
     ///
     /// # Errors
     /// `WriteError` when it is not committed, or when nothing is known within 15 s.
-    pub(crate) async fn commit<I, O: Send + 'static>(
+    pub(crate) fn commit<I, O: Send + 'static>(
         &self,
         verb: fn(Job<I, O>) -> Write,
         input: I,
-    ) -> Result<O, WriteError> {
-        let make = |reply: RpcReplyPort<_>| Message::Commit(Box::new(verb(Job::new(input, reply))));
-        let unavailable = |text: &str| Err(WriteError::Unavailable(text.to_owned()));
-        let Some(actor) = self.directory.persistence() else {
-            return unavailable("the store is being restarted");
-        };
-        match actor.call(make, Some(DEADLINE)).await {
-            Ok(CallResult::Success(answer)) => answer,
-            Ok(CallResult::Timeout) => unavailable("the store did not answer in time"),
-            Ok(CallResult::SenderError) | Err(_) => unavailable("the store is being restarted"),
+    ) -> impl Future<Output = Result<O, WriteError>> + Send + use<I, O> {
+        let (reply, answer) = oneshot();
+        let sent = self.directory.persistence().is_some_and(|actor| {
+            let write = Box::new(verb(Job::new(input, reply.into())));
+            actor.cast(Message::Commit(write)).is_ok()
+        });
+        async move {
+            let unavailable = |text: &str| Err(WriteError::Unavailable(text.to_owned()));
+            if !sent {
+                return unavailable("the store is being restarted");
+            }
+            match timeout(DEADLINE, answer).await {
+                Ok(Ok(answer)) => answer,
+                Ok(Err(_)) => unavailable("the store is being restarted"),
+                Err(_) => unavailable("the store did not answer in time"),
+            }
         }
     }
 

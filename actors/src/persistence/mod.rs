@@ -71,7 +71,8 @@ pub(crate) struct State {
     args: Args,
     /// Here while no group is being committed.
     writer: Option<Box<Writer>>,
-    waiting: Vec<Write>,
+    /// Boxed as they came: a write is large, and lists of them are made and moved for every group.
+    waiting: Vec<Box<Write>>,
     flushes: Vec<RpcReplyPort<()>>,
     committing: bool,
     /// Writes since the log was last carried over.
@@ -118,7 +119,7 @@ impl Actor for PersistenceActor {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             Message::Commit(write) => {
-                state.waiting.push(*write);
+                state.waiting.push(write);
                 begin_group(&myself, state);
             }
             Message::Opened(writer) => {
@@ -222,7 +223,7 @@ fn begin_group(myself: &ActorRef<Message>, state: &mut State) {
     start(myself, state, writer, writes);
 }
 
-fn start(myself: &ActorRef<Message>, state: &mut State, writer: Box<Writer>, writes: Vec<Write>) {
+fn start(myself: &ActorRef<Message>, state: &mut State, writer: Box<Writer>, writes: Vec<Box<Write>>) {
     state.logged += writes.len();
     let finish = state.checkpoint == Checkpoint::Finishing;
     if finish {

@@ -1,6 +1,6 @@
 //! What became of attempts.
 
-use std::{collections::HashMap, time::Duration};
+use std::{borrow::Borrow, collections::HashMap, time::Duration};
 
 use sqlx::SqliteConnection;
 use wharf_domain::{AttemptOutcome, EventStatus, Timestamp, WebhookId};
@@ -20,13 +20,17 @@ impl Group<'_> {
     ///
     /// # Errors
     /// As every write.
-    pub async fn record_outcomes(&mut self, outcomes: &[AttemptOutcome]) -> Result<(), StoreError> {
-        let result = record(self.enter()?, outcomes).await;
+    pub async fn record_outcomes<O: Borrow<AttemptOutcome> + Sync>(
+        &mut self,
+        outcomes: &[O],
+    ) -> Result<(), StoreError> {
+        let outcomes: Vec<&AttemptOutcome> = outcomes.iter().map(Borrow::borrow).collect();
+        let result = record(self.enter()?, &outcomes).await;
         self.leave(result)
     }
 }
 
-async fn record(connection: &mut SqliteConnection, outcomes: &[AttemptOutcome]) -> Result<(), sqlx::Error> {
+async fn record(connection: &mut SqliteConnection, outcomes: &[&AttemptOutcome]) -> Result<(), sqlx::Error> {
     for chunk in chunks(outcomes) {
         let statement = RECORD_ATTEMPTS.statement(chunk, |statement, outcome| {
             statement
@@ -76,10 +80,10 @@ fn milliseconds(duration: Duration) -> i64 {
 
 /// One outcome per event, as if they had been written one after another: the statement that writes many rows at once
 /// would take any of several.
-fn last_of_each_event(outcomes: &[AttemptOutcome]) -> Vec<&AttemptOutcome> {
+fn last_of_each_event<'o>(outcomes: &[&'o AttemptOutcome]) -> Vec<&'o AttemptOutcome> {
     let mut places: HashMap<i64, usize> = HashMap::with_capacity(outcomes.len());
     let mut last: Vec<&AttemptOutcome> = Vec::with_capacity(outcomes.len());
-    for outcome in outcomes {
+    for &outcome in outcomes {
         let place = *places.entry(outcome.seq).or_insert(last.len());
         match last.get_mut(place) {
             None => last.push(outcome),
@@ -101,8 +105,8 @@ struct Counters<'a> {
     last_success_at: Option<Timestamp>,
 }
 
-fn counters_of_each_webhook(outcomes: &[AttemptOutcome]) -> Vec<(WebhookId, Counters<'_>)> {
-    let mut webhooks: HashMap<WebhookId, Counters<'_>> = HashMap::new();
+fn counters_of_each_webhook<'o>(outcomes: &[&'o AttemptOutcome]) -> Vec<(WebhookId, Counters<'o>)> {
+    let mut webhooks: HashMap<WebhookId, Counters<'o>> = HashMap::new();
     for outcome in outcomes {
         let success = (outcome.status == EventStatus::Delivered).then_some(outcome.finished_at);
         let before = webhooks
