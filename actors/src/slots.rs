@@ -51,7 +51,7 @@ impl Slots {
 
     fn give_out(&self) {
         loop {
-            let Some((ticket, slot)) = self.lock().next() else {
+            let Some((ticket, slot)) = self.lock().next_granted() else {
                 return;
             };
             // One whose waiter is gone comes back by being dropped, and this loop sees it.
@@ -76,7 +76,7 @@ impl Drop for Permit {
         let next = {
             let mut fair = self.slots.lock();
             fair.release(self.slot);
-            fair.next()
+            fair.next_granted()
         };
         if let Some((ticket, slot)) = next {
             let _gave_up = ticket.send(self.slots.permit(slot));

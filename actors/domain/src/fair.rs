@@ -127,13 +127,13 @@ impl<T> Fair<T> {
         Some(self.grant(client, standing))
     }
 
-    /// Waits for a slot; the ticket comes back from [`Fair::next`].
+    /// Waits for a slot; the ticket comes back from [`Fair::next_granted`].
     pub fn wait(&mut self, client: ClientId, standing: Standing, ticket: T) {
         self.share(client).waiting(standing).push_back(ticket);
         self.waiting += 1;
     }
 
-    /// Takes a slot back. Follow with [`Fair::next`].
+    /// Takes a slot back. Follow with [`Fair::next_granted`].
     pub fn release(&mut self, slot: Slot) {
         self.held.give_back(slot.standing);
         if let Some(share) = self.shares.get_mut(&slot.client) {
@@ -144,9 +144,9 @@ impl<T> Fair<T> {
         }
     }
 
-    /// Gives the next slot to whoever's turn it is; `None` when no slot is free or nobody waits who may have one. Call
+    /// Gives the next slot to whose turn it is; `None` when no slot is free or nobody waits who may have one. Call
     /// it until then.
-    pub fn next(&mut self) -> Option<(T, Slot)> {
+    pub fn next_granted(&mut self) -> Option<(T, Slot)> {
         if self.waiting == 0 {
             return None;
         }

@@ -25,9 +25,9 @@ fn a_client_with_thousands_waiting_delays_another_by_one_slot() {
     assert_eq!(held.len(), 8);
     assert_eq!(want(&mut fair, 2, Standing::Sound, 9000), None);
     fair.release(held[0]);
-    let (ticket, slot) = fair.next().unwrap();
+    let (ticket, slot) = fair.next_granted().unwrap();
     assert_eq!((ticket, slot.client), (9000, ClientId(2)));
-    assert_eq!(fair.next(), None);
+    assert_eq!(fair.next_granted(), None);
 }
 
 #[test]
@@ -42,7 +42,7 @@ fn slots_are_held_by_weight_while_all_want_more() {
     // Every slot changes hands ten times.
     for round in 0..600 {
         fair.release(held.remove(round * 7 % held.len()));
-        let (_, slot) = fair.next().unwrap();
+        let (_, slot) = fair.next_granted().unwrap();
         held.push(slot);
     }
     for (client, share) in [(1, 10), (2, 20), (3, 30)] {
@@ -116,7 +116,7 @@ proptest! {
             }
             loop {
                 let before = held.clone();
-                let Some((ticket, slot)) = fair.next() else { break };
+                let Some((ticket, slot)) = fair.next_granted() else { break };
                 let doubtful = slot.standing == Standing::Doubtful;
                 prop_assert!(may(&before, slot.client, doubtful));
                 prop_assert_eq!(queues.get_mut(&(slot.client, doubtful)).unwrap().pop_front(), Some(ticket));
