@@ -160,7 +160,6 @@ fn settings(config: &Config) -> Settings {
         secrets_key: config.store.secrets_key.clone(),
         keep: config.retention,
         limits: config.limits,
-        ..Settings::default()
     }
 }
 

@@ -5,6 +5,11 @@
 //!
 //! Group commit without a clock: while one commit runs, writes gather; when it ends, all that gathered are the next.
 
+#![expect(
+    clippy::vec_box,
+    reason = "a write is large, and lists of them are made and moved for every group"
+)]
+
 mod group;
 mod handle;
 mod write;
@@ -71,7 +76,6 @@ pub(crate) struct State {
     args: Args,
     /// Here while no group is being committed.
     writer: Option<Box<Writer>>,
-    /// Boxed as they came: a write is large, and lists of them are made and moved for every group.
     waiting: Vec<Box<Write>>,
     flushes: Vec<RpcReplyPort<()>>,
     committing: bool,

@@ -243,7 +243,7 @@ async fn flood(socket: &mut dyn Socket, block: &[u8], pause: Duration, written: 
         }
     };
     let read = async {
-        let mut taken = [0; BLOCK];
+        let mut taken = vec![0; BLOCK];
         while reading.read(&mut taken).await? > 0 {}
         Ok(())
     };
@@ -254,7 +254,7 @@ async fn flood(socket: &mut dyn Socket, block: &[u8], pause: Duration, written: 
 }
 
 async fn drain(socket: &mut dyn Socket) -> io::Result<()> {
-    let mut rest = [0; 1024];
+    let mut rest = vec![0; 1024];
     while socket.read(&mut rest).await? > 0 {}
     Ok(())
 }

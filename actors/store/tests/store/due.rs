@@ -188,9 +188,9 @@ async fn fill(db: &mut Database, webhook: &Webhook, backlog: &[(u8, Option<i64>,
     let mut outcomes = Vec::new();
     for (event, &(_, due, ended)) in events.iter_mut().zip(backlog) {
         if ended {
-            outcomes.push(delivered(webhook, &event));
+            outcomes.push(delivered(webhook, event));
         } else if let Some(seconds) = due {
-            outcomes.push(postponed(webhook, &event, seconds));
+            outcomes.push(postponed(webhook, event, seconds));
             event.next_retry_at = Some(Timestamp(NOW.0 + seconds * 1000));
             event.attempt_count = 1;
         }

@@ -136,9 +136,9 @@ on_every_database! {
         let outcomes: Vec<AttemptOutcome> = (0..)
             .zip(&events)
             .map(|(n, event)| match n % 3 {
-                0 => delivered(&webhook, &event),
-                1 => postponed(&webhook, &event, n),
-                _ => failed(&webhook, &event),
+                0 => delivered(&webhook, event),
+                1 => postponed(&webhook, event, n),
+                _ => failed(&webhook, event),
             })
             .collect();
         db.outcomes(&outcomes).await;
