@@ -4,5 +4,6 @@
 mod bounds;
 mod failures;
 mod flow;
+mod rest;
 mod storage;
 mod world;

@@ -1,0 +1,78 @@
+//! Deliveries that rest, and what wakes them.
+
+use wharf_domain::EventStatus;
+use wharf_support::{Reply, wait_until};
+
+use super::world::{WITHIN, World, message, number};
+use crate::tenant;
+
+/// What a round of the tenant does; in tests a delivery may rest as soon as it is idle.
+fn round(world: &World, client: wharf_domain::ClientId) {
+    let tenant = world.gateway.shared.directory.tenant(client).unwrap();
+    tenant.cast(tenant::Message::Round { look: true }).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_idle_delivery_rests_and_a_message_or_a_retry_wakes_it() {
+    let world = World::start().await;
+    let client = world.add_client("a").await;
+    let (webhook, link) = world.linked(client.id, &number(1), "/hook").await;
+    let directory = &world.gateway.shared.directory;
+    assert!(directory.delivery(webhook.id).is_none(), "nothing to do yet");
+    world
+        .receiver
+        .script("/hook", [Reply::Status(404), Reply::Status(200), Reply::Status(200)]);
+    let rests = async || {
+        wait_until("the delivery rests", WITHIN, || async {
+            round(&world, client.id);
+            directory.delivery(webhook.id).is_none()
+        })
+        .await;
+    };
+    link.deliver(vec![message("5511999999999", "M1", "1")]).await.unwrap();
+    let failed = world.wait_for_events(&webhook, EventStatus::Failed, 1).await.remove(0);
+    rests().await;
+    link.deliver(vec![message("5511999999999", "M2", "2")]).await.unwrap();
+    world.wait_for_events(&webhook, EventStatus::Delivered, 1).await;
+    rests().await;
+    world.gateway.retry_event(client.id, failed.id, false).await.unwrap();
+    let events = world.wait_for_events(&webhook, EventStatus::Delivered, 2).await;
+    assert_eq!(
+        events.iter().map(|event| event.attempt_count).collect::<Vec<_>>(),
+        [1, 2]
+    );
+    assert_eq!(world.receiver.count(), 3);
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_message_is_lost_or_overtaken_while_its_delivery_goes_to_rest() {
+    const MESSAGES: usize = 150;
+    let world = World::start().await;
+    let client = world.add_client("a").await;
+    let (webhook, link) = world.linked(client.id, &number(1), "/ok").await;
+    for n in 0..MESSAGES {
+        let text = format!("{n:03}");
+        link.deliver(vec![message("5511999999999", &format!("M{text}"), &text)])
+            .await
+            .unwrap();
+        round(&world, client.id);
+        if n % 3 == 0 {
+            wait_until("all of it so far is delivered", WITHIN, || async {
+                world.receiver.count() > n
+            })
+            .await;
+            round(&world, client.id);
+        }
+    }
+    world.wait_for_events(&webhook, EventStatus::Delivered, MESSAGES).await;
+    let bodies = world.receiver.requests().into_iter().map(|request| request.body);
+    let texts: Vec<String> = bodies
+        .map(|body| {
+            let payload: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            payload["content"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    assert_eq!(texts, (0..MESSAGES).map(|n| format!("{n:03}")).collect::<Vec<_>>());
+    world.gateway.stop().await;
+}
