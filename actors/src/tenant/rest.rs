@@ -5,7 +5,11 @@
 //! that wake-ups come here, and then asks it to stop; a delivery that got something to do before it was asked says so,
 //! and is put back. What came here meanwhile is passed on as "look at the store", which has it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::{HashSet, hash_map::Entry},
+    sync::Arc,
+    time::Duration,
+};
 
 use ractor::{ActorProcessingErr, ActorRef};
 use wharf_domain::WebhookId;
@@ -39,7 +43,7 @@ pub(super) fn on_round(myself: &ActorRef<Message>, state: &State, look: bool) {
     }
     if look {
         let (myself, shared, client) = (myself.clone(), Arc::clone(&state.args.shared), state.args.client_id);
-        let running: Vec<WebhookId> = state.deliveries.keys().copied().collect();
+        let running: HashSet<WebhookId> = state.deliveries.keys().copied().collect();
         tokio::spawn(async move {
             match shared.store.webhooks_with_work(client).await {
                 // Those that run look by themselves (the janitor's rounds).
@@ -69,9 +73,12 @@ pub(super) fn on_rests(state: &mut State, id: WebhookId, idle: bool) {
     let Some(actor) = state.deliveries.get(&id) else { return };
     let directory = &state.args.shared.directory;
     if idle {
-        directory.publish_delivery(id, None);
-        state.resting.insert(id, false);
-        let _restarting = actor.cast(delivery::Message::Rest);
+        // Asked once: a second word from it must not undo that it was woken up since.
+        if let Entry::Vacant(resting) = state.resting.entry(id) {
+            resting.insert(false);
+            directory.publish_delivery(id, None);
+            let _restarting = actor.cast(delivery::Message::Rest);
+        }
     } else if let Some(woken) = state.resting.remove(&id) {
         // Before the directory has it: what came here is older than what it is told directly from then on.
         if woken {

@@ -15,12 +15,9 @@ use crate::StoreError;
 
 /// How long a connection waits for a lock that somebody else holds. The longest group commit takes far less.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// The writer's page cache in KiB (a negative `cache_size`). The unique index is entered in random places: with
-/// SQLite's own 2 MB most inserts would read pages back.
+/// The writer's page cache in KiB (a negative `cache_size`): SQLite's own 2 MB would not hold the ends of all its tables and
+/// indexes, and pages would be read back.
 const WRITER_CACHE_KIB: u32 = 32 * 1024;
-/// Rows that a bulk statement may return before its thread waits for them to be taken: all of them. With sqlx's 50 the
-/// thread and the one that waits for it take turns, row by row.
-const ROWS: usize = 512;
 /// Pages of the write-ahead log after which a commit carries them over into the database by itself: only where nobody
 /// did it before (`checkpoint.rs`). 16,000 pages are 64 MB.
 const CHECKPOINT_PAGES: u32 = 16_000;
@@ -113,7 +110,6 @@ impl Place {
     pub(crate) fn writer(&self) -> SqliteConnectOptions {
         self.connection("wharf-writer")
             .synchronous(SqliteSynchronous::Full)
-            .row_buffer_size(ROWS)
             .pragma("cache_size", format!("-{WRITER_CACHE_KIB}"))
             // What undoes a bulk statement that fails half-way goes to a file otherwise: a third of its time.
             .pragma("temp_store", "MEMORY")
