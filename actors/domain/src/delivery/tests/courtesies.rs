@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{super::*, desk::*, store::id};
-use crate::{Courtesy, courtesy::ClientErrors};
+use crate::{Courtesy, EventStatus, courtesy::ClientErrors};
 
 fn asking(courtesy: Courtesy) -> DeliveryConfig {
     DeliveryConfig {

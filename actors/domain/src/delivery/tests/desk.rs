@@ -8,7 +8,7 @@ use super::{
     super::*,
     store::{body, id, sequence},
 };
-use crate::{Courtesy, courtesy::ClientErrors};
+use crate::{AttemptResult, AttemptTiming, Courtesy, courtesy::ClientErrors};
 
 pub(super) const NOW: Timestamp = Timestamp(1_000_000);
 pub(super) const CONFIG: DeliveryConfig = DeliveryConfig {

@@ -12,7 +12,7 @@ use super::{
     super::*,
     store::{Store, body, id, number},
 };
-use crate::{AttemptResult, Courtesy, courtesy::ClientErrors};
+use crate::{AttemptResult, Courtesy, EventStatus, courtesy::ClientErrors};
 
 /// What the store has been asked to write.
 #[derive(Debug, Clone)]

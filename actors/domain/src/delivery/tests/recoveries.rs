@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{super::*, desk::*, store::id};
 use crate::Courtesy;
+use crate::EventStatus;
 
 fn config() -> DeliveryConfig {
     DeliveryConfig {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{super::*, desk::*, store::id};
+use crate::EventStatus;
 
 /// Ends `number` at its `n`-th attempt as `failed`, with a budget of one.
 fn fail(desk: &mut Desk, number: usize, n: u32) {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::{super::*, desk::*, store::id};
+use crate::{AttemptResult, EventStatus};
 
 #[test]
 fn every_outcome() {

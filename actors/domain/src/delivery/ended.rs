@@ -1,0 +1,112 @@
+//! What the end of an attempt means: for its event, for the webhook's counter, and for what is known of the receiver.
+
+use super::{Delivery, Effect};
+use crate::{AttemptOutcome, AttemptResult, AttemptTiming, EventId, EventStatus, Timestamp, retry::wait_after};
+
+/// The status by which a receiver says that it is gone for good, and what its webhook's `last_error` says then.
+const GONE: u16 = 410;
+const GONE_REASON: &str = "Client error (410): the receiver is gone, so the webhook was switched off";
+
+/// An attempt that ended; see [`DeliveryEvent::AttemptFinished`].
+pub(super) struct Ended<'a> {
+    pub(super) event_id: EventId,
+    pub(super) attempt: u32,
+    pub(super) result: &'a AttemptResult,
+    pub(super) timing: AttemptTiming,
+    pub(super) jitter: f64,
+}
+
+impl Delivery {
+    /// What an answer says about the receiver, beyond its event.
+    pub(super) fn heed(&mut self, now: Timestamp, result: &AttemptResult, retry_after: Option<Timestamp>) {
+        let http_status = result.http_status();
+        self.doubt
+            .ended(now, http_status.is_some(), self.window.in_flight() > 1);
+        if let (Some(429 | 503), Some(at)) = (http_status, retry_after) {
+            self.pace.pause_until(now, at);
+        }
+        if http_status == Some(GONE) {
+            // Until the store has it too, see `on_committed`.
+            self.config.is_active = false;
+        }
+    }
+
+    /// What an attempt's end means for its event and for the webhook's counter. `place` is the event's, and the start of
+    /// its budget.
+    pub(super) fn outcome(&mut self, now: Timestamp, ended: &Ended<'_>, place: (i64, u32)) -> AttemptOutcome {
+        let &Ended {
+            event_id,
+            attempt,
+            result,
+            timing,
+            jitter,
+        } = ended;
+        let (seq, budget_start) = place;
+        let in_budget = attempt.saturating_sub(budget_start);
+        let http_status = result.http_status();
+        let retried = http_status.is_some_and(|status| self.config.courtesy.retry_client_errors.contains(status));
+        let failure = result.failure();
+        let (status, next_retry_at) = match &failure {
+            None => (EventStatus::Delivered, None),
+            Some(failure) if !failure.retry && !retried => (EventStatus::Failed, None),
+            Some(_) => {
+                let scheduled = now + wait_after(in_budget, jitter);
+                // Not before the receiver wants to be asked at all.
+                let next = Some(self.pace.paused_until(now).map_or(scheduled, |at| at.max(scheduled)));
+                // A test is one question, and its answer is the first attempt's.
+                let budget = if self.window.is_test(event_id) {
+                    1
+                } else {
+                    self.config.max_retries
+                };
+                if in_budget >= budget {
+                    (EventStatus::Failed, next)
+                } else {
+                    (EventStatus::Pending, next)
+                }
+            }
+        };
+        let revived = self.recoveries.attempted(event_id, status == EventStatus::Delivered);
+        if status == EventStatus::Delivered && self.failure_count > 0 {
+            self.recoveries.receiver_is_well();
+        }
+        self.failure_count = match status {
+            EventStatus::Delivered => 0,
+            // One that was counted when it failed first.
+            EventStatus::Failed if revived => self.failure_count.max(1),
+            EventStatus::Failed => self.failure_count.saturating_add(1),
+            EventStatus::Pending => self.failure_count,
+        };
+        AttemptOutcome {
+            event_id,
+            seq,
+            webhook_id: self.webhook_id,
+            status,
+            attempt,
+            // Only a manual retry begins a budget after attempts were made.
+            manual: budget_start > 0 && in_budget == 1,
+            timing,
+            http_status,
+            response: result.response().map(str::to_owned),
+            error: failure.map(|failure| failure.error),
+            next_retry_at,
+            finished_at: now,
+            webhook_failure_count: self.failure_count,
+        }
+    }
+
+    pub(super) fn on_committed(&mut self, now: Timestamp, event_id: EventId, attempt: u32, effects: &mut Vec<Effect>) {
+        if let Some(committed) = self.window.committed(event_id, attempt) {
+            if committed.http_status == Some(GONE) && !self.closing {
+                effects.push(Effect::Deactivate(GONE_REASON));
+            }
+            self.recoveries.settled(now, event_id, committed.exhausted);
+            if let Some(drained) = committed.drained {
+                self.catch_up.drained(&drained);
+            }
+        }
+        if self.closing {
+            self.window.drop_idle();
+        }
+    }
+}

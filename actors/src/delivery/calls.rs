@@ -1,0 +1,157 @@
+//! What the machine asks of the store, each in a task that reports back.
+
+use std::{sync::Arc, time::Duration};
+
+use ractor::{ActorRef, RpcReplyPort};
+use wharf_domain::{
+    AttemptOutcome, ClientId, EventId, WebhookId,
+    delivery::{DeliveryEvent, DueQuery, RetryAnswer},
+};
+use wharf_store::Renewal;
+
+use super::{Message, RetryReply, State, spawn};
+use crate::{
+    persistence::{Write, WriteError},
+    shared::Shared,
+};
+
+/// The pause before the store is asked again to switch a webhook off.
+const DEACTIVATE_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// The outcome is on its way when this returns: an older counter of the webhook must not be committed after a newer one.
+pub(super) fn record(
+    myself: ActorRef<Message>,
+    shared: &Shared,
+    outcome: AttemptOutcome,
+) -> impl Future<Output = ()> + Send + use<> {
+    let (event_id, attempt) = (outcome.event_id, outcome.attempt);
+    let committed = shared.persistence.commit(Write::RecordOutcome, outcome);
+    async move {
+        let event = match committed.await {
+            Ok(()) => DeliveryEvent::OutcomeCommitted { event_id, attempt },
+            Err(error) => {
+                tracing::warn!(event = %event_id, attempt, %error, "an outcome was not committed; trying again");
+                DeliveryEvent::OutcomeRefused { event_id, attempt }
+            }
+        };
+        let _stopped = myself.cast(Message::Happened(event));
+    }
+}
+
+pub(super) async fn load(
+    myself: ActorRef<Message>,
+    shared: Arc<Shared>,
+    webhook_id: WebhookId,
+    generation: u64,
+    query: DueQuery,
+) {
+    let event = match shared.store.due_chats(webhook_id, &query).await {
+        Ok(page) => DeliveryEvent::Loaded { generation, page },
+        Err(error) => {
+            tracing::warn!(webhook = %webhook_id, %error, "cannot read pending events; trying again");
+            DeliveryEvent::LoadFailed { generation }
+        }
+    };
+    let _stopped = myself.cast(Message::Happened(event));
+}
+
+pub(super) async fn load_parked(
+    myself: ActorRef<Message>,
+    shared: Arc<Shared>,
+    webhook_id: WebhookId,
+    generation: u64,
+    after: i64,
+    limit: usize,
+) {
+    let parked = shared.store.parked_events(webhook_id, after, limit).await;
+    let parked = parked
+        .inspect_err(|error| tracing::warn!(webhook = %webhook_id, %error, "cannot read parked events; trying again"));
+    let parked = parked.ok();
+    let _stopped = myself.cast(Message::Happened(DeliveryEvent::ParkedLoaded { generation, parked }));
+}
+
+pub(super) async fn revive(
+    myself: ActorRef<Message>,
+    shared: Arc<Shared>,
+    webhook_id: WebhookId,
+    events: Vec<EventId>,
+) {
+    for event_id in events {
+        let revived = shared
+            .persistence
+            .commit(Write::ReviveEvent, (webhook_id, event_id))
+            .await;
+        let unknown = revived.is_err();
+        let event = match revived {
+            Ok(Some(revived)) => DeliveryEvent::Renewed(revived.event),
+            _ => DeliveryEvent::NotRenewed(event_id),
+        };
+        let _stopped = myself.cast(Message::Happened(event));
+        if unknown {
+            // It may be committed all the same, its answer lost.
+            let _stopped = myself.cast(Message::Happened(DeliveryEvent::LookAgain));
+        }
+    }
+}
+
+/// Ends when the store has it: until then a restart would begin anew, and be told `410` again.
+pub(super) async fn deactivate(
+    myself: ActorRef<Message>,
+    shared: Arc<Shared>,
+    (client_id, webhook_id): (ClientId, WebhookId),
+    reason: &'static str,
+) {
+    loop {
+        let write = (client_id, webhook_id, reason);
+        match shared.persistence.commit(Write::DeactivateWebhook, write).await {
+            Ok(Some(webhook)) => {
+                tracing::info!(webhook = %webhook_id, reason, "a webhook was switched off");
+                let _stopped = myself.cast(Message::Changed(Box::new(webhook)));
+                return;
+            }
+            // Deleted meanwhile.
+            Ok(None) => return,
+            Err(error) => {
+                tracing::warn!(webhook = %webhook_id, %error, "a webhook was not switched off; trying again");
+                tokio::time::sleep(DEACTIVATE_AGAIN_AFTER).await;
+            }
+        }
+    }
+}
+
+pub(super) fn on_retry(
+    myself: &ActorRef<Message>,
+    state: &mut State,
+    event_id: EventId,
+    force: bool,
+    reply: RpcReplyPort<RetryReply>,
+) {
+    let Some(machine) = state.machine.as_mut() else {
+        let starting = WriteError::Unavailable("the webhook's delivery is starting".to_owned());
+        let _asker_gone = reply.send(RetryReply::Refused(starting));
+        return;
+    };
+    if machine.request_retry(event_id) == RetryAnswer::UnderWay {
+        let _asker_gone = reply.send(RetryReply::UnderWay);
+        return;
+    }
+    let (teller, shared, client_id) = (myself.clone(), Arc::clone(&state.args.shared), state.args.client_id);
+    let task = async move {
+        let settled = shared
+            .persistence
+            .commit(Write::RenewEvent, (client_id, event_id, force))
+            .await;
+        let event = match &settled {
+            Ok(Renewal::Renewed { event, .. }) => DeliveryEvent::Renewed(event.clone()),
+            _ => DeliveryEvent::NotRenewed(event_id),
+        };
+        let _stopped = teller.cast(Message::Happened(event));
+        if settled.is_err() {
+            // It may be committed all the same, its answer lost.
+            let _stopped = teller.cast(Message::Happened(DeliveryEvent::LookAgain));
+        }
+        let answer = settled.map_or_else(RetryReply::Refused, |renewal| RetryReply::Settled(Box::new(renewal)));
+        let _asker_gone = reply.send(answer);
+    };
+    spawn(myself, state, task);
+}
