@@ -7,7 +7,7 @@ use crate::{AttemptOutcome, AttemptResult, AttemptTiming, EventId, EventStatus, 
 const GONE: u16 = 410;
 const GONE_REASON: &str = "Client error (410): the receiver is gone, so the webhook was switched off";
 
-/// An attempt that ended; see [`DeliveryEvent::AttemptFinished`].
+/// An attempt that ended; see [`DeliveryEvent::AttemptFinished`](super::DeliveryEvent::AttemptFinished).
 pub(super) struct Ended<'a> {
     pub(super) event_id: EventId,
     pub(super) attempt: u32,
