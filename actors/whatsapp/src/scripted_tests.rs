@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::FutureExt;
-use wharf_domain::ClientId;
+use wharf_domain::{ClientId, MessageKind};
 
 use super::*;
 

@@ -186,6 +186,67 @@ mod tests {
     }
 
     #[test]
+    fn details_come_after_the_seven_keys_in_their_order() {
+        let details = Details {
+            push_name: Some("Maria".into()),
+            group: Some(Group {
+                id: "1@g.us".into(),
+                subject: None,
+            }),
+            view_once: true,
+            body: Some(Body::Emoji("👍".into())),
+            ..Details::default()
+        };
+        let mut message = message("👍");
+        message.kind = MessageKind::Reaction;
+        message.details = Some(Box::new(details));
+        let payload = message.payload(ClientId(1), &"5511888888888".parse().unwrap());
+        let (_, extras) = payload.split_once(r#""content":"👍","#).unwrap();
+        assert_eq!(
+            extras,
+            r#""push_name":"Maria","group":{"id":"1@g.us"},"view_once":true,"emoji":"👍"}"#
+        );
+    }
+
+    #[test]
+    fn a_name_alone_is_nothing_to_tell() {
+        let named = Details {
+            push_name: Some("Maria".into()),
+            ..Details::default()
+        };
+        assert!(named.is_plain());
+        let forwarded = Details {
+            forwarded: true,
+            ..named
+        };
+        assert!(!forwarded.is_plain());
+    }
+
+    #[test]
+    fn what_concerns_another_message_is_never_taken_for_it() {
+        let webhook = WebhookId(uuid::Uuid::from_u128(1));
+        let of = |kind, reason| {
+            let mut message = message("a");
+            message.kind = kind;
+            let unknown = |reason| Body::Unknown(Unknown { reason, name: None });
+            message.details = Some(Box::new(Details {
+                body: Option::map(reason, unknown),
+                ..Details::default()
+            }));
+            message.key(webhook)
+        };
+        let text = message("a").key(webhook);
+        for kind in MessageKind::ALL {
+            // A redelivery of anything else is recognised whatever it is read as.
+            assert_eq!(of(kind, None) != text, kind.concerns_another(), "{kind:?}");
+        }
+        let unknown = |reason| of(MessageKind::Unknown, Some(reason));
+        assert_eq!(unknown(UnknownReason::Unsupported), text);
+        assert_ne!(unknown(UnknownReason::Undecryptable), text);
+        assert_eq!(unknown(UnknownReason::Undecryptable), unknown(UnknownReason::PhoneOnly));
+    }
+
+    #[test]
     fn a_test_event_is_marked() {
         let number: PhoneNumber = "5511888888888".parse().unwrap();
         let message = IncomingMessage::test(Uuid::from_u128(7), &number, Timestamp::from_seconds(1_762_352_580));

@@ -207,5 +207,4 @@ fn target(key: &MessageKey, kind: MessageKind, writer: &Writer<'_>) -> Option<Me
 }
 
 #[cfg(test)]
-#[path = "convert_tests.rs"]
 mod tests;
