@@ -1,7 +1,6 @@
 //! A phone sends every kind of message; the receiver gets what docs/EVENTS.md says.
 
 use serde_json::{Value, json};
-use wharf_testnet::{Fault, FaultKind};
 
 use super::world::{CONTACT, NUMBER, WITHIN, World};
 
@@ -279,28 +278,6 @@ async fn a_vote_is_told_by_name_after_a_restart_and_in_a_group_with_its_name() {
         (&json!(THIRD), keys),
         "{}",
         bodies[2]
-    );
-    world.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_message_that_could_not_be_decrypted_comes_again() {
-    let world = World::start().await;
-    world.linked("/ok").await;
-    world.text("before").await;
-    world.bodies(1).await;
-    let fault = Fault {
-        kind: FaultKind::Corrupt,
-        phone: Some(NUMBER.to_owned()),
-        code: None,
-        for_ms: Some(500),
-    };
-    world.network.fault(fault).await.unwrap();
-    world.text("spoilt").await;
-    let bodies = world.bodies(2).await;
-    assert_eq!(
-        (&bodies[1]["type"], &bodies[1]["content"]),
-        (&json!("text"), &json!("spoilt"))
     );
     world.stop().await;
 }

@@ -5,6 +5,7 @@
 //! itself gives it, and else the LID; what has been learned elsewhere about that LID serves what the receiver is shown
 //! only, because it may be known at the redelivery and not before.
 
+mod business;
 mod content;
 mod context;
 mod history;

@@ -25,19 +25,3 @@ async fn what_stays_undecryptable_is_reported_once() {
     assert!(report.is_undecryptable());
     line.link.close().await;
 }
-
-#[tokio::test]
-async fn what_comes_again_in_time_is_never_reported() {
-    let world = World::with(|config| config.undecryptable_patience = Duration::from_secs(20)).await;
-    let line = world.pair().await;
-    world.write("before").await;
-    eventually("the first", async || line.inbox.texts() == ["before"]).await;
-    world
-        .trouble(FaultKind::Corrupt, None, Duration::from_millis(300))
-        .await;
-    world.write("spoilt").await;
-    eventually("it came again", async || line.inbox.texts() == ["before", "spoilt"]).await;
-    world.write("after").await;
-    eventually("the next", async || line.inbox.texts() == ["before", "spoilt", "after"]).await;
-    line.link.close().await;
-}
