@@ -135,6 +135,7 @@ fn links(config: &Config) -> Result<Arc<dyn LinkFactory>, LinkError> {
     let mut live = LiveConfig::new(&config.whatsapp.keys);
     live.server_url.clone_from(&config.whatsapp.server_url);
     live.device_name.clone_from(&config.whatsapp.device_name);
+    live.history_sync = config.whatsapp.history_sync;
     if live.server_url.is_none() {
         // A test network takes any version and has no web site to learn it from.
         live.http = Some(Arc::new(Web::new().map_err(|error| LinkError(error.to_string()))?));

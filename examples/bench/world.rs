@@ -5,8 +5,8 @@ use std::{error::Error, ops::Range, path::PathBuf, sync::Arc, time::Duration};
 use tempfile::TempDir;
 use wharf_actors::{Gateway, NewWebhook, Settings};
 use wharf_domain::{
-    ClientId, ConnectionKey, ConnectionStatus, Courtesy, EventStatus, IncomingMessage, OwnHeaders, PhoneNumber,
-    Timestamp, WebhookId, address::TargetPolicy,
+    ClientId, ConnectionKey, ConnectionStatus, Courtesy, EventStatus, IncomingMessage, MessageKind, OwnHeaders,
+    PhoneNumber, Timestamp, WebhookId, address::TargetPolicy,
 };
 use wharf_store::{EventFilter, Store, StoreOptions};
 use wharf_whatsapp::{ScriptedFactory, ScriptedHandle};
@@ -212,7 +212,8 @@ impl Line {
             message_id: format!("3EB0{run:012X}{n:08X}"),
             from: sender,
             timestamp: Timestamp::from_seconds(i64::try_from(now_us() / 1_000_000)?),
-            kind: "text".to_owned(),
+            kind: MessageKind::Text,
+            details: None,
             content: format!("@t={}; {FILLER}", now_us()),
         };
         Ok(self.link.deliver(vec![message]).await?)

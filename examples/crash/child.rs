@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use wharf_actors::{Gateway, NewWebhook, Settings};
 use wharf_domain::{
-    ClientId, ConnectionKey, ConnectionStatus, Courtesy, EventStatus, IncomingMessage, OwnHeaders, PhoneNumber,
-    Timestamp, WebhookId, address::TargetPolicy,
+    ClientId, ConnectionKey, ConnectionStatus, Courtesy, EventStatus, IncomingMessage, MessageKind, OwnHeaders,
+    PhoneNumber, Timestamp, WebhookId, address::TargetPolicy,
 };
 use wharf_store::{EventFilter, Store, StoreOptions};
 use wharf_whatsapp::{ScriptedFactory, ScriptedHandle};
@@ -185,7 +185,8 @@ impl Child {
             from,
             // WhatsApp's time, which is the same at each offer.
             timestamp: Timestamp::from_seconds(1_762_352_580),
-            kind: "text".to_owned(),
+            kind: MessageKind::Text,
+            details: None,
         };
         tokio::spawn(async move {
             say(&match link.deliver(vec![message]).await {

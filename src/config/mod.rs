@@ -83,6 +83,8 @@ pub struct Whatsapp {
     pub device_name: String,
     /// Directory of the Signal keys.
     pub keys: PathBuf,
+    /// Whether the history that a phone sends after linking becomes events.
+    pub history_sync: bool,
 }
 
 /// `[delivery]`
@@ -277,10 +279,12 @@ fn whatsapp(reader: &mut Reader) -> Result<Whatsapp, Refused> {
     let keys = reader.text("whatsapp.keys", "a directory", |text| {
         (!text.is_empty()).then(|| PathBuf::from(text))
     });
+    let history_sync = reader.flag("whatsapp.history_sync");
     Ok(Whatsapp {
         server_url: server_url?,
         device_name: device_name?,
         keys: keys?,
+        history_sync: history_sync?,
     })
 }
 

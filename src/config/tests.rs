@@ -36,6 +36,7 @@ fn the_defaults_of_the_contract() {
     assert_eq!(config.store.url, "sqlite://data/wharf.db");
     assert_eq!(config.whatsapp.server_url, None);
     assert!(!config.delivery.allow_http && !config.delivery.allow_private_networks);
+    assert!(!config.whatsapp.history_sync);
     assert_eq!(
         (config.log.format, config.log.filter.as_str()),
         (LogFormat::Text, "info,whatsapp_rust=warn")

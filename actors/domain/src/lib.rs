@@ -30,7 +30,7 @@ pub use courtesy::{Courtesy, CourtesyPatch, HeaderNames, Ordering, OwnHeaders, R
 pub use error::InvalidField;
 pub use event::{Event, EventStatus, PendingEvent};
 pub use ids::{ClientId, EventId, WebhookId};
-pub use message::IncomingMessage;
+pub use message::{IncomingMessage, MessageKind};
 pub use phone::PhoneNumber;
 pub use timestamp::Timestamp;
 pub use webhook::{Webhook, WebhookStatus};

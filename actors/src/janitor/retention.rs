@@ -36,6 +36,8 @@ pub(crate) struct Report {
     pub(crate) webhooks: u64,
     /// Idempotency keys that went.
     pub(crate) keys: u64,
+    /// Polls that went.
+    pub(crate) polls: u64,
     /// Steps taken.
     pub(crate) steps: u64,
     /// How long the longest of them held the writer.
@@ -82,7 +84,9 @@ impl Retention {
             return Ok(report);
         }
         step(shared, Purge::Seen(now), &mut report).await?;
-        report.keys = keys(shared, now, &mut report).await?;
+        report.keys = all_of(shared, Purge::Keys(before(now, DAY), SMALL_STEP), &mut report).await?;
+        let old_polls = Purge::Polls(before(now, wharf_store::POLL_LIFETIME), SMALL_STEP);
+        report.polls = all_of(shared, old_polls, &mut report).await?;
         report.events = self.events(shared, now, &mut report).await?;
         report.webhooks = webhooks(shared, now, &mut report).await?;
         self.space(shared, &mut report).await?;
@@ -168,10 +172,11 @@ impl Retention {
     }
 }
 
-async fn keys(shared: &Shared, now: Timestamp, report: &mut Report) -> Result<u64, WriteError> {
+/// Repeats one of the small steps until it finds less than it may take.
+async fn all_of(shared: &Shared, what: Purge, report: &mut Report) -> Result<u64, WriteError> {
     let mut removed = 0;
     loop {
-        let gone = step(shared, Purge::Keys(before(now, DAY), SMALL_STEP), report).await?;
+        let gone = step(shared, what.clone(), report).await?;
         removed += gone;
         if gone < u64::from(SMALL_STEP) {
             return Ok(removed);

@@ -23,7 +23,9 @@ use wharf_store::{Store, StoreError, Writer};
 use crate::supervision::Crash;
 use crate::{directory::Directory, health::Health, timer::Timer};
 pub(crate) use handle::{Persistence, WriteError};
-pub(crate) use write::{Change, Claim, Job, Purge, Purged, Registration, Rotation, SealedHeaders, Settlement, Write};
+pub(crate) use write::{
+    Change, Claim, Job, Poll, Purge, Purged, Registration, Rotation, SealedHeaders, Settlement, Write,
+};
 
 /// Writes in one group at the most: enough to make the sync cheap (STACK.md: 256 to 1024 rows), few enough that a
 /// waiting caller sees its commit within milliseconds.

@@ -118,6 +118,14 @@ pub(crate) struct Settlement {
     pub(crate) answer: Option<String>,
 }
 
+/// What can be chosen in a poll.
+#[derive(Debug)]
+pub(crate) struct Poll {
+    pub(crate) key: ConnectionKey,
+    pub(crate) id: String,
+    pub(crate) options: Vec<String>,
+}
+
 /// A step of the retention.
 #[derive(Debug, Clone)]
 pub(crate) enum Purge {
@@ -127,6 +135,8 @@ pub(crate) enum Purge {
     Webhooks(Vec<WebhookId>),
     /// Idempotency keys from before, so many of them.
     Keys(Timestamp, u32),
+    /// Polls from before, so many of them.
+    Polls(Timestamp, u32),
     /// The clock is believed.
     Seen(Timestamp),
     /// Free pages of the file.
@@ -175,6 +185,8 @@ pub(crate) enum Write {
     ClaimKey(Job<Claim, KeyClaim>),
     /// Its end.
     SettleKey(Job<Settlement, ()>),
+    /// A poll that was seen.
+    KeepPoll(Job<Poll, ()>),
     /// The events that still wait for a deleted webhook. `false`: there are more of them.
     SettleDeleted(Job<(), bool>),
     /// Rows of a removed client, after its sessions were logged out. `false`: there are more of them.
@@ -201,6 +213,7 @@ macro_rules! each_job {
             Write::DeleteConnection($job) => $body,
             Write::ClaimKey($job) => $body,
             Write::SettleKey($job) => $body,
+            Write::KeepPoll($job) => $body,
             Write::SettleDeleted($job) => $body,
             Write::PurgeClient($job) => $body,
             Write::Purge($job) => $body,
@@ -313,6 +326,10 @@ impl Write {
                 }
                 job.output = Some(());
             }
+            Self::KeepPoll(job) => {
+                let Poll { key, id, options } = &job.input;
+                job.output = Some(group.keep_poll(key, id, options, now).await?);
+            }
             Self::SettleDeleted(job) => job.output = Some(group.settle_deleted_webhooks().await?),
             Self::PurgeClient(job) => job.output = Some(group.purge_client(job.input).await?),
             Self::Purge(job) => {
@@ -331,6 +348,7 @@ async fn purge(group: &mut Group<'_>, what: &Purge) -> Result<u64, StoreError> {
         Purge::Events(seqs, cutoffs) => group.purge_events(seqs, cutoffs).await,
         Purge::Webhooks(webhooks) => group.purge_webhooks(webhooks).await,
         Purge::Keys(before, limit) => group.purge_keys(*before, *limit).await,
+        Purge::Polls(before, limit) => group.purge_polls(*before, *limit).await,
         Purge::Seen(at) => group.note_retention(*at).await.map(|()| 0),
         Purge::Space(pages) => group.give_back(*pages).await.map(|()| 0),
     }

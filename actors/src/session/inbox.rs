@@ -16,7 +16,12 @@ use wharf_domain::{
 use wharf_store::NewEvent;
 use wharf_whatsapp::{Inbox, NotCommitted};
 
-use crate::{backlog::NotAdmitted, clock, persistence::Write, shared::Shared};
+use crate::{
+    backlog::NotAdmitted,
+    clock,
+    persistence::{Poll, Write},
+    shared::Shared,
+};
 
 /// See the module.
 pub(super) struct SessionInbox {
@@ -65,5 +70,25 @@ impl Inbox for SessionInbox {
             tracing::warn!(number = %self.key.phone_number, %error, "messages were not committed; WhatsApp keeps them");
             NotCommitted(error.to_string())
         })
+    }
+
+    async fn keep_poll(&self, poll_id: &str, options: &[String]) -> Result<(), NotCommitted> {
+        let poll = Poll {
+            key: self.key.clone(),
+            id: poll_id.to_owned(),
+            options: options.to_owned(),
+        };
+        let kept = self.shared.persistence.commit(Write::KeepPoll, poll).await;
+        kept.map_err(|error| NotCommitted(error.to_string()))
+    }
+
+    async fn poll_options(&self, poll_id: &str) -> Option<Vec<String>> {
+        match self.shared.store.poll_options(&self.key, poll_id).await {
+            Ok(options) => options,
+            Err(error) => {
+                tracing::warn!(number = %self.key.phone_number, %error, "a poll could not be looked up");
+                None
+            }
+        }
     }
 }

@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use tempfile::TempDir;
 use wharf_domain::{
-    Client, ClientId, ConnectionKey, ConnectionStatus, Courtesy, Event, EventStatus, IncomingMessage, OwnHeaders,
-    PhoneNumber, Timestamp, TokenHash, Webhook, address::TargetPolicy,
+    Client, ClientId, ConnectionKey, ConnectionStatus, Courtesy, Event, EventStatus, IncomingMessage, MessageKind,
+    OwnHeaders, PhoneNumber, Timestamp, TokenHash, Webhook, address::TargetPolicy,
 };
 use wharf_store::{EventFilter, Store, StoreOptions};
 use wharf_support::{Receiver, wait_until};
@@ -35,7 +35,8 @@ pub(super) fn message(chat: &str, id: &str, text: &str) -> IncomingMessage {
         message_id: id.to_owned(),
         from: chat.to_owned(),
         timestamp: Timestamp::from_seconds(1_762_352_580),
-        kind: "text".to_owned(),
+        kind: MessageKind::Text,
+        details: None,
         content: text.to_owned(),
     }
 }

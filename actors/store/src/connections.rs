@@ -1,6 +1,6 @@
 //! Writes of connections.
 
-use sqlx::query;
+use sqlx::{SqliteConnection, query};
 use wharf_domain::{Connection, ConnectionKey, ConnectionStatus, Timestamp};
 
 use crate::{
@@ -49,15 +49,20 @@ impl Group<'_> {
         self.leave(result.map(|result| result.rows_affected() > 0))
     }
 
-    /// Forgets a connection. `false`: no such connection.
+    /// Forgets a connection and the polls that it saw. `false`: no such connection.
     ///
     /// # Errors
     /// As every write.
     pub async fn delete_connection(&mut self, key: &ConnectionKey) -> Result<bool, StoreError> {
-        let statement = query(sql::DELETE_CONNECTION)
-            .bind(key.client_id.0)
-            .bind(key.phone_number.as_str());
-        let result = statement.execute(self.enter()?).await;
-        self.leave(result.map(|result| result.rows_affected() > 0))
+        let result = delete(self.enter()?, key).await;
+        self.leave(result)
     }
+}
+
+async fn delete(connection: &mut SqliteConnection, key: &ConnectionKey) -> Result<bool, sqlx::Error> {
+    let (client, number) = (key.client_id.0, key.phone_number.as_str());
+    let polls = query(sql::FORGET_POLLS).bind(client).bind(number);
+    polls.execute(&mut *connection).await?;
+    let statement = query(sql::DELETE_CONNECTION).bind(client).bind(number);
+    Ok(statement.execute(connection).await?.rows_affected() > 0)
 }

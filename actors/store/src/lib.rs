@@ -25,6 +25,7 @@ mod lines;
 mod open;
 mod outcomes;
 mod place;
+mod polls;
 mod probe;
 mod pull;
 mod recovery;
@@ -40,6 +41,7 @@ mod writer;
 
 pub use error::StoreError;
 pub use idempotency::KEY_LIFETIME;
+pub use polls::POLL_LIFETIME;
 #[doc(hidden)]
 pub use sql::statements;
 pub use store::Store;

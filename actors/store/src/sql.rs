@@ -129,6 +129,7 @@ statements! {
     PURGE_CLIENT_WEBHOOKS = "DELETE FROM whatsapp_webhooks WHERE client_id = $1";
     PURGE_CLIENT_CONNECTIONS = "DELETE FROM whatsapp_connections WHERE client_id = $1";
     PURGE_CLIENT_KEYS = "DELETE FROM idempotency_keys WHERE client_id = $1";
+    PURGE_CLIENT_POLLS = "DELETE FROM whatsapp_polls WHERE client_id = $1";
     PURGE_CLIENT = "DELETE FROM clients WHERE id = $1";
 
     CONNECTIONS = concat!(
@@ -332,6 +333,12 @@ statements! {
         WHERE client_id = $1 AND phone_number = $2 AND idempotency_key = $3";
     RELEASE_KEY = "DELETE FROM idempotency_keys \
         WHERE client_id = $1 AND phone_number = $2 AND idempotency_key = $3 AND answer IS NULL";
+    KEEP_POLL = "INSERT INTO whatsapp_polls (client_id, phone_number, message_id, options, created_at) \
+        VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
+    POLL_OPTIONS = "SELECT options FROM whatsapp_polls WHERE client_id = $1 AND phone_number = $2 AND message_id = $3";
+    FORGET_POLLS = "DELETE FROM whatsapp_polls WHERE client_id = $1 AND phone_number = $2";
+    PURGE_POLLS = "DELETE FROM whatsapp_polls WHERE (client_id, phone_number, message_id) IN (\
+        SELECT k.client_id, k.phone_number, k.message_id FROM whatsapp_polls k WHERE k.created_at < $1 LIMIT $2)";
     PURGE_KEYS = "DELETE FROM idempotency_keys WHERE (client_id, phone_number, idempotency_key) IN (\
         SELECT k.client_id, k.phone_number, k.idempotency_key FROM idempotency_keys k WHERE k.created_at < $1 LIMIT $2)";
 

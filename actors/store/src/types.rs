@@ -214,7 +214,7 @@ pub struct ConnectionRecord {
 }
 
 /// A message that came in, on its way to becoming an event.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct NewEvent {
     /// The id that the event gets.
     pub id: EventId,

@@ -24,6 +24,19 @@ pub trait Inbox: Send + Sync + 'static {
     /// `NotCommitted` leaves the whole batch unacknowledged at WhatsApp. The live link asks again for a while (30 s); if
     /// the answer stays the same it closes as `Lost`, because WhatsApp sends a message again at the next login only.
     async fn commit(&self, messages: Vec<IncomingMessage>) -> Result<(), NotCommitted>;
+
+    /// Keeps what can be chosen in a poll, so that its votes can be told by name. Idempotent; the first of an id counts.
+    ///
+    /// # Errors
+    /// `NotCommitted` leaves the poll unacknowledged, as [`Inbox::commit`] does.
+    async fn keep_poll(&self, _poll_id: &str, _options: &[String]) -> Result<(), NotCommitted> {
+        Ok(())
+    }
+
+    /// What can be chosen in a poll, if that was kept. A failure to look is no knowledge.
+    async fn poll_options(&self, _poll_id: &str) -> Option<Vec<String>> {
+        None
+    }
 }
 
 /// A text that WhatsApp's server took.

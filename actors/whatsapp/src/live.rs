@@ -8,16 +8,19 @@
 //! - Keys are a file for each number (`live/keys.rs` says why).
 
 mod acks;
+mod awaited;
 mod convert;
 mod driver;
 mod http;
 mod inbound;
 mod keys;
 mod meaning;
+mod memory;
 mod reporter;
 mod runtime;
 mod send;
 mod session;
+mod subjects;
 mod transport;
 
 use std::{
@@ -39,11 +42,13 @@ pub use http::{Http, HttpRequest, HttpResponse};
 use self::{
     driver::{Driver, Finish},
     http::{ClientHttp, VersionSource},
-    inbound::{Hook, Inbound, Recovered},
+    inbound::{Aside, Hook, Inbound},
     keys::{KeyStore, SqliteKeys},
+    memory::Memory,
     reporter::Reporter,
     runtime::LinkRuntime,
     session::{Control, LiveLink},
+    subjects::Subjects,
     transport::Dialer,
 };
 use crate::{Inbox, Link, LinkError, LinkEvent, LinkFactory};
@@ -57,6 +62,11 @@ const DEVICE_SAVE: Duration = Duration::from_secs(30);
 /// How long an inbox may refuse a message before the link is given up. Long enough for a database to come back, short
 /// enough that a server which waits for the ack does not drop the connection first.
 const INBOX_PATIENCE: Duration = Duration::from_secs(30);
+/// How long a message that cannot be decrypted is waited for. A sender who is online answers in seconds; one who is not may
+/// take days, and what comes then is an event of its own.
+const UNDECRYPTABLE_PATIENCE: Duration = Duration::from_secs(180);
+/// How long a new link may take to bring what is missing, before what was due meanwhile is reported.
+const NEW_LINK_PATIENCE: Duration = Duration::from_secs(60);
 
 /// How links are made.
 #[derive(Clone)]
@@ -73,6 +83,10 @@ pub struct LiveConfig {
     pub http: Option<Arc<dyn Http>>,
     /// How long an inbox may refuse a message before the link is given up.
     pub inbox_patience: Duration,
+    /// How long a message that cannot be decrypted is waited for before it is reported as `unknown`.
+    pub undecryptable_patience: Duration,
+    /// Whether the history that a phone sends after linking is taken in.
+    pub history_sync: bool,
 }
 
 impl LiveConfig {
@@ -84,6 +98,8 @@ impl LiveConfig {
             device_name: "Wharf".to_owned(),
             http: None,
             inbox_patience: INBOX_PATIENCE,
+            undecryptable_patience: UNDECRYPTABLE_PATIENCE,
+            history_sync: false,
         }
     }
 }
@@ -94,6 +110,7 @@ pub struct LiveFactory {
     keys: Box<dyn KeyStore>,
     versions: Arc<VersionSource>,
     open: Mutex<HashMap<ConnectionKey, Control>>,
+    memories: Mutex<HashMap<ConnectionKey, Arc<Memory>>>,
 }
 
 impl LiveFactory {
@@ -115,11 +132,37 @@ impl LiveFactory {
             keys,
             versions: Arc::new(VersionSource::new(http)),
             open: Mutex::default(),
+            memories: Mutex::default(),
         })
     }
 
     fn open_links(&self) -> MutexGuard<'_, HashMap<ConnectionKey, Control>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn memories(&self) -> MutexGuard<'_, HashMap<ConnectionKey, Arc<Memory>>> {
+        self.memories.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn inbound(
+        &self,
+        key: &ConnectionKey,
+        runtime: &LinkRuntime,
+        reporter: &Arc<Reporter>,
+        inbox: Arc<dyn Inbox>,
+    ) -> Arc<Inbound> {
+        let memory = Arc::clone(self.memories().entry(key.clone()).or_default());
+        let patience = self.config.undecryptable_patience.min(NEW_LINK_PATIENCE);
+        memory.awaited().postpone(tokio::time::Instant::now() + patience);
+        Arc::new(Inbound {
+            inbox,
+            reporter: Arc::clone(reporter),
+            runtime: runtime.clone(),
+            memory,
+            subjects: Arc::new(Subjects::default()),
+            patience: self.config.inbox_patience,
+            undecryptable_patience: self.config.undecryptable_patience,
+        })
     }
 
     /// Takes a number for a new link, after closing one that was left open.
@@ -158,7 +201,7 @@ impl LiveFactory {
             .with_transport_factory(Dialer::new(self.config.server_url.as_deref(), Arc::clone(reporter)))
             .with_http_client(ClientHttp(self.config.http.clone()))
             .with_inbound_durability_hook(Hook(Arc::clone(inbound)))
-            .with_skip_history_sync(true)
+            .with_skip_history_sync(!self.config.history_sync)
             .with_wanted_pre_key_count(PREKEYS)
             .with_background_saver_interval(DEVICE_SAVE)
             .build()
@@ -175,12 +218,12 @@ impl LiveFactory {
                 .await;
         }
         reporter.listen(&client);
-        let recovered = Recovered {
+        let aside = Aside {
             inbound: Arc::clone(inbound),
             client: Arc::downgrade(&client),
-            runtime: runtime.clone(),
         };
-        client.subscribe_handler(Arc::new(recovered)).detach();
+        client.subscribe_handler(Arc::new(aside)).detach();
+        awaited::watch(inbound);
         Ok(client)
     }
 }
@@ -205,11 +248,7 @@ impl LinkFactory for LiveFactory {
             done: control.done.clone(),
         };
 
-        let inbound = Arc::new(Inbound {
-            inbox,
-            reporter: Arc::clone(&reporter),
-            patience: self.config.inbox_patience,
-        });
+        let inbound = self.inbound(key, &runtime, &reporter, inbox);
         let client = match self.client(key, &runtime, &inbound).await {
             Ok(client) => client,
             Err(error) => {
@@ -234,6 +273,7 @@ impl LinkFactory for LiveFactory {
 
     async fn forget(&self, key: &ConnectionKey) -> Result<(), LinkError> {
         self.claim(key, None).await;
+        self.memories().remove(key);
         self.keys.forget(key).await
     }
 }

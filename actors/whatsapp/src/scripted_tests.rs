@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::FutureExt;
-use wharf_domain::ClientId;
+use wharf_domain::{ClientId, MessageKind};
 
 use super::*;
 
@@ -39,7 +39,8 @@ fn message() -> IncomingMessage {
         message_id: "3EB0".into(),
         from: "5511888888888".into(),
         timestamp: Timestamp(0),
-        kind: "text".into(),
+        kind: MessageKind::Text,
+        details: None,
         content: "hi".into(),
     }
 }

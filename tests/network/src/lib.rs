@@ -2,18 +2,36 @@
 //!
 //! Phones are played by the network; companions are real clients that connect to [`Network::ws_url`]. Inside, from the
 //! bottom up: `wire` (frames, Noise, nodes), `phone` (Signal and signatures of a primary phone), `state` (accounts,
-//! devices, queues, faults), `serve` (one task per socket), `admin` (HTTP) and [`Network`] over all of it.
+//! groups, devices, queues, files, faults), `compose` and `reading` (what phones write and read), `serve` (one task per socket), `admin` (HTTP) and [`Network`] over all of it.
 
 mod admin;
 mod clock;
+mod compose;
 mod error;
 mod network;
 mod phone;
+mod reading;
 mod serve;
 mod state;
 mod view;
 mod wire;
 
+pub use compose::{
+    Card, ContactContent, Content, EditContent, EventContent, GroupInviteContent, LiveLocationContent, LocationContent,
+    MediaContent, MessageOptions, NewMessage, OrderContent, PollContent, PollVoteContent, Preview, ProductContent,
+    ProtoContent, ReactionContent, ReplyContent, RevokeContent, TextContent,
+};
 pub use error::NetworkError;
 pub use network::{Network, NetworkConfig};
-pub use view::{Account, DeviceView, Fault, FaultCode, FaultKind, ReceiptRecord, ReceivedMessage, Stats};
+pub use view::{
+    Account, DeviceView, Fault, FaultCode, FaultKind, GroupView, MediaView, MemberView, MessageDetails, Quoted,
+    ReactionView, ReceiptRecord, ReceivedMessage, SentMessage, Stats, VoteView,
+};
+
+/// Bytes in lower-case hex.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        text.push_str(&format!("{byte:02x}"));
+        text
+    })
+}

@@ -12,8 +12,8 @@ use tokio::task::JoinSet;
 use crate::state::{Command, World};
 use crate::wire::stanza::stream_error;
 use crate::{
-    Account, DeviceView, Fault, FaultCode, FaultKind, NetworkError, ReceiptRecord, ReceivedMessage, Stats, admin,
-    serve, state,
+    Account, DeviceView, Fault, FaultCode, FaultKind, GroupView, NetworkError, NewMessage, ReceiptRecord,
+    ReceivedMessage, SentMessage, Stats, admin, reading, serve, state,
 };
 
 /// How long a fault lasts that does not say.
@@ -94,6 +94,8 @@ impl Network {
     pub async fn start(config: NetworkConfig) -> Result<Network, NetworkError> {
         let world = Arc::new(World::new()?);
         let (main, listen) = bind(config.listen).await?;
+        // Set once: the world is new.
+        let _ = world.media_host.set(listen.to_string());
         let second = match config.admin {
             Some(addr) => Some(bind(addr).await?),
             None => None,
@@ -183,20 +185,43 @@ impl Network {
         phone
     }
 
-    /// `from`'s phone sends a text to the account `to`; returns the message id.
+    /// `from`'s phone sends a text to the account or group `to`; returns the message id.
     ///
     /// # Errors
-    /// [`NetworkError::NotFound`] if either account does not exist.
+    /// As [`Network::send`].
     pub async fn send_text(&self, from: &str, to: &str, text: &str) -> Result<String, NetworkError> {
-        serve::send_text(&self.inner.world, from, to, text).await
+        Ok(self.send(from, to, &NewMessage::text(text)).await?.id)
     }
 
-    /// What the account's phone received, oldest first.
+    /// `from`'s phone sends a message of any kind to the account or group `to`.
+    ///
+    /// # Errors
+    /// [`NetworkError::NotFound`] if an account, a group or a message that is named does not exist,
+    /// [`NetworkError::Invalid`] if the content does not fit, [`NetworkError::Conflict`] if the account may not write
+    /// to the group.
+    pub async fn send(&self, from: &str, to: &str, message: &NewMessage) -> Result<SentMessage, NetworkError> {
+        serve::send(&self.inner.world, from, to, message).await
+    }
+
+    /// What the account's phone received, oldest first; what later messages say about earlier ones is noted at both.
     ///
     /// # Errors
     /// [`NetworkError::NotFound`] if the account does not exist.
     pub async fn messages(&self, phone: &str) -> Result<Vec<ReceivedMessage>, NetworkError> {
-        Ok(self.inner.world.account(phone)?.received())
+        Ok(reading::fold(self.inner.world.account(phone)?.received()))
+    }
+
+    /// Founds a group; its owner is in it with the others.
+    ///
+    /// # Errors
+    /// [`NetworkError::Invalid`] without a subject, [`NetworkError::NotFound`] if an account does not exist.
+    pub async fn create_group(
+        &self,
+        owner: &str,
+        subject: &str,
+        participants: &[String],
+    ) -> Result<GroupView, NetworkError> {
+        Ok(self.inner.world.found(owner, subject, participants)?.view())
     }
 
     /// The receipts for what the account's phone sent, oldest first.
@@ -259,6 +284,7 @@ impl Network {
                 let code = code.and_then(|code| code.parse().ok());
                 world.faults.add(fault.kind, phone, code, until);
             }
+            FaultKind::Corrupt => world.faults.add(fault.kind, phone, None, until),
             FaultKind::Stall => {
                 tell(&|| Command::Stall(until));
                 world.faults.add(fault.kind, phone, None, until);
@@ -332,7 +358,7 @@ fn code(fault: &Fault) -> Result<Option<String>, NetworkError> {
     let known = match fault.kind {
         FaultKind::Refuse => number,
         FaultKind::StreamError => number || text == "replaced",
-        FaultKind::Drop | FaultKind::Stall | FaultKind::Duplicate => {
+        FaultKind::Drop | FaultKind::Stall | FaultKind::Duplicate | FaultKind::Corrupt => {
             return Err(NetworkError::Invalid(
                 "only refuse and stream_error take a code".to_owned(),
             ));

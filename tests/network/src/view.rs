@@ -2,6 +2,8 @@
 //!
 //! Field names follow section 6 of the contract and are part of the public surface.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 /// A WhatsApp account whose primary phone is played by the network.
@@ -13,17 +15,160 @@ pub struct Account {
     pub lid: String,
 }
 
-/// A text that reached an account's primary phone, decrypted.
+/// A message that reached an account's primary phone, decrypted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReceivedMessage {
     /// WhatsApp's message id.
     pub id: String,
     /// The sender's phone number, digits only.
     pub from: String,
-    /// The text.
+    /// What a person would read: the text, the caption, the emoji, the question; empty if there is none.
     pub text: String,
     /// When the network took the message, in Unix seconds.
     pub timestamp: i64,
+    /// What it is: `text`, `image` and so on, by the names under which phones send.
+    pub kind: Cow<'static, str>,
+    /// What a plain text of one account to another does not have.
+    #[serde(flatten)]
+    pub details: Option<Box<MessageDetails>>,
+}
+
+/// What a message has beyond sender and text.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MessageDetails {
+    /// The address of the group that it came through.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// The fields of its kind, by the names under which phones send.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content: Option<serde_json::Value>,
+    /// Its file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub media: Option<MediaView>,
+    /// The message that it answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<Quoted>,
+    /// Numbers of those it mentions.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub mentions: Vec<String>,
+    /// It was sent on from elsewhere.
+    #[serde(skip_serializing_if = "is_false")]
+    pub forwarded: bool,
+    /// It disappears after so many seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ephemeral: Option<u32>,
+    /// It can be opened once.
+    #[serde(skip_serializing_if = "is_false")]
+    pub view_once: bool,
+    /// The id of the message that a reaction, a vote, an edit or a deletion is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// Reactions to it, one a person, the last of each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reactions: Vec<ReactionView>,
+    /// Votes in it, one a person, the last of each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub votes: Vec<VoteView>,
+    /// What it was changed to, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub edits: Vec<String>,
+    /// It was deleted for everyone.
+    #[serde(skip_serializing_if = "is_false")]
+    pub revoked: bool,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+/// A file of a message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MediaView {
+    /// Its type, as the message says.
+    pub mime_type: String,
+    /// Its length in bytes, as the message says.
+    pub size: u64,
+    /// The SHA-256 of what it holds, in hex, as the message says.
+    pub sha256: String,
+    /// Its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_name: Option<String>,
+    /// Whether the store holds it, and it decrypts to what the message says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intact: Option<bool>,
+}
+
+/// A message that another one answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quoted {
+    /// Its id.
+    pub id: String,
+    /// The number of the account that sent it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// What the quotation says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+}
+
+/// A reaction to a message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReactionView {
+    /// The number of the account that reacted.
+    pub from: String,
+    /// The emoji.
+    pub emoji: String,
+}
+
+/// A vote in a poll.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VoteView {
+    /// The number of the account that voted.
+    pub from: String,
+    /// What it chose.
+    pub options: Vec<String>,
+}
+
+/// A message that a phone sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SentMessage {
+    /// WhatsApp's message id.
+    pub id: String,
+    /// Its file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media: Option<MediaView>,
+}
+
+/// A group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupView {
+    /// Its address, `<digits>@g.us`.
+    pub id: String,
+    /// What it is called.
+    pub subject: String,
+    /// The number of the account that made it.
+    pub owner: String,
+    /// What it says of itself.
+    pub description: Option<String>,
+    /// Only admins write.
+    pub announcement: bool,
+    /// Only admins change what it is called.
+    pub locked: bool,
+    /// Messages disappear after so many seconds.
+    pub ephemeral: Option<u32>,
+    /// Who is in it.
+    pub participants: Vec<MemberView>,
+}
+
+/// A member of a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberView {
+    /// The number.
+    pub phone: String,
+    /// `member`, `admin`, or `superadmin` for the one who made it.
+    pub role: String,
 }
 
 /// A receipt for a message that an account's phone sent.
@@ -67,6 +212,8 @@ pub enum FaultKind {
     StreamError,
     /// Sends every message twice, and sends the last acknowledged ones once more.
     Duplicate,
+    /// Spoils what phones encrypt, so that the device cannot decrypt it and asks again.
+    Corrupt,
 }
 
 /// Trouble to make on purpose.

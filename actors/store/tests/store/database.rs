@@ -6,7 +6,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 use wharf_domain::{
     AttemptOutcome, AttemptTiming, Client, ClientId, ConnectionKey, Event, EventId, EventStatus, IncomingMessage,
-    PendingEvent, Timestamp, TokenHash, Webhook, WebhookId,
+    MessageKind, PendingEvent, Timestamp, TokenHash, Webhook, WebhookId,
 };
 use wharf_store::{EventFilter, Group, NewEvent, RecordedEvent, Store, StoreError, StoreOptions, Writer};
 
@@ -129,7 +129,8 @@ impl Database {
             message_id: message_id.to_owned(),
             from: "5511999999999".to_owned(),
             timestamp: NOW,
-            kind: "text".to_owned(),
+            kind: MessageKind::Text,
+            details: None,
             content: format!("{message_id} in {chat}"),
         };
         let payload = message.payload(key.client_id, &key.phone_number);

@@ -24,6 +24,7 @@ mod integrity;
 mod listing;
 mod outcomes;
 mod plans;
+mod polls;
 mod pull;
 mod renewals;
 mod retention;

@@ -2,60 +2,57 @@
 //!
 //! The key of a message is (chat, sender, id), and a redelivery must come out with the same key although WhatsApp may
 //! address it by phone number once and by hidden id (LID) another time. So the key uses the number where the stanza
-//! itself gives it, and else the LID; what has been learned elsewhere about that LID serves `from` only, because it may
-//! be known at the redelivery and not before.
+//! itself gives it, and else the LID; what has been learned elsewhere about that LID serves what the receiver is shown
+//! only, because it may be known at the redelivery and not before.
 
-use wharf_domain::{IncomingMessage, Timestamp};
+mod business;
+mod content;
+mod context;
+mod history;
+mod media;
+mod unsupported;
+mod vcard;
+mod votes;
+mod who;
+
+use wharf_domain::{
+    IncomingMessage, MessageKind, Timestamp,
+    message::{Body, Details, Group, MessageRef, Unknown, UnknownReason},
+};
 use whatsapp_rust::wacore::types::{
-    events::InboundMessage,
-    message::{EditAttribute, MessageCategory, MessageInfo, MessageSource},
+    events::{DecryptFailMode, UnavailableType, UndecryptableMessage},
+    message::{MessageCategory, MessageInfo},
 };
 use whatsapp_rust::wacore_binary::{Jid, JidExt, Server};
-use whatsapp_rust::waproto::whatsapp::Message;
+use whatsapp_rust::waproto::whatsapp::{Message, MessageKey};
 
-/// How deep wrappers are unpacked; WhatsApp nests two or three.
-const MAX_WRAPPERS: usize = 6;
+use self::{content::Content, who::Writer};
+pub(crate) use self::{
+    history::{Chat, info_of},
+    votes::{Ballot, Election, election_in, open, vote_in},
+    who::{People, is_hidden},
+};
 
 /// What becomes of an inbound message.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub(crate) enum Converted {
-    /// A message for the inbox. `Some` LID where the stanza does not give the sender's number.
-    Text(Box<IncomingMessage>, Option<Jid>),
+    /// A message for the inbox.
+    Message(Box<IncomingMessage>),
     /// Nothing for a webhook; says why.
     Skipped(&'static str),
 }
 
-/// Converts one message.
-pub(crate) fn convert(inbound: &InboundMessage) -> Converted {
-    let info = &inbound.info;
-    if let Some(reason) = not_for_us(info) {
-        return Converted::Skipped(reason);
-    }
-    let text = match text_of(&inbound.message) {
-        Ok(text) => text,
-        Err(reason) => return Converted::Skipped(reason),
-    };
-    let sender = identity(&info.source);
-    // A broadcast list is the sender's own list of receivers: for the receiver it is the chat with the sender.
-    let chat = if info.source.chat.is_group() {
-        bare(&info.source.chat)
-    } else {
-        sender.clone()
-    };
-    let message = IncomingMessage {
-        chat: chat.to_string(),
-        sender: sender.to_string(),
-        message_id: info.id.clone(),
-        from: sender.user_base().to_owned(),
-        timestamp: Timestamp(info.timestamp.timestamp_millis()),
-        kind: "text".to_owned(),
-        content: text.to_owned(),
-    };
-    let unresolved = (sender.server == Server::Lid).then_some(sender);
-    Converted::Text(Box::new(message), unresolved)
+/// What has to be known beside a message.
+#[derive(Default)]
+pub(crate) struct Surroundings<'a> {
+    /// Whose hidden id is whose number.
+    pub(crate) people: People<'a>,
+    /// What was opened of the vote in it, if it is one.
+    pub(crate) ballot: Ballot,
 }
 
-fn not_for_us(info: &MessageInfo) -> Option<&'static str> {
+/// Why a message is not for a webhook whatever is in it.
+pub(crate) fn not_for_us(info: &MessageInfo) -> Option<&'static str> {
     let source = &info.source;
     if source.is_from_me {
         Some("sent by this account")
@@ -67,85 +64,148 @@ fn not_for_us(info: &MessageInfo) -> Option<&'static str> {
         Some("an announcement of WhatsApp")
     } else if info.category == MessageCategory::Peer {
         Some("between devices of this account")
-    } else if info.edit != EditAttribute::Empty {
-        Some("an edit or a deletion")
     } else {
         None
     }
 }
 
-/// The sender as the key has it: by number where the stanza gives it, without device.
-fn identity(source: &MessageSource) -> Jid {
-    let sender = bare(&source.sender);
-    let alternative = source
-        .sender_alt
-        .as_ref()
-        .map(bare)
-        .filter(|jid| jid.server == Server::Pn);
-    match alternative {
-        Some(number) if sender.server == Server::Lid => number,
-        _ => sender,
+/// The hidden ids whose numbers a receiver would be shown.
+pub(crate) fn hidden_in(info: &MessageInfo, message: &Message) -> Vec<Jid> {
+    let mut hidden = Vec::new();
+    let sender = who::identity(&info.source);
+    if sender.server == Server::Lid {
+        hidden.push(sender);
+    }
+    // Text without anything around it names nobody else.
+    if message.conversation.is_none() {
+        let named = |jid: &str| hidden.extend(jid.parse().ok().filter(is_hidden).map(|jid| who::bare(&jid)));
+        content::named_in(message, named);
+    }
+    hidden
+}
+
+/// Converts one message.
+pub(crate) fn convert(info: &MessageInfo, message: &Message, around: &Surroundings<'_>) -> Converted {
+    if let Some(reason) = not_for_us(info) {
+        return Converted::Skipped(reason);
+    }
+    match content::read(message, &around.ballot) {
+        Ok(content) => Converted::Message(Box::new(built(info, content, &around.people))),
+        Err(reason) => Converted::Skipped(reason),
     }
 }
 
-/// The account of a device, on one of the two servers that name accounts.
-fn bare(jid: &Jid) -> Jid {
-    match jid.server {
-        Server::Pn | Server::Hosted | Server::Legacy => Jid::pn(jid.user_base()),
-        Server::Lid | Server::HostedLid => Jid::lid(jid.user_base()),
-        _ => jid.to_non_ad(),
+/// The word that a message could not be decrypted, or why there is none.
+pub(crate) fn undecryptable(lost: &UndecryptableMessage, people: &People<'_>) -> Converted {
+    if let Some(reason) = not_for_us(&lost.info) {
+        return Converted::Skipped(reason);
+    }
+    let (reason, words) = match (lost.unavailable_type, lost.decrypt_fail_mode) {
+        (UnavailableType::ViewOnce, _) => (
+            UnknownReason::PhoneOnly,
+            "A message that may be seen once; WhatsApp gives it to the phone only",
+        ),
+        (UnavailableType::Hosted | UnavailableType::Bot, _) => (
+            UnknownReason::PhoneOnly,
+            "A message that WhatsApp does not give to linked devices",
+        ),
+        (_, DecryptFailMode::Hide) => (
+            UnknownReason::Undecryptable,
+            "A change to a message (an edit, a reaction or the like) that could not be decrypted",
+        ),
+        _ => (UnknownReason::Undecryptable, "A message that could not be decrypted"),
+    };
+    let mut content = Content::new(MessageKind::Unknown, words);
+    content.view_once = lost.unavailable_type == UnavailableType::ViewOnce;
+    content.body = Some(Body::Unknown(Unknown { reason, name: None }));
+    Converted::Message(Box::new(built(&lost.info, content, people)))
+}
+
+fn built(info: &MessageInfo, content: Content<'_>, people: &People<'_>) -> IncomingMessage {
+    let source = &info.source;
+    let sender = who::identity(source);
+    // A broadcast list is the sender's own list of receivers: for the receiver it is the chat with the sender.
+    let is_group = source.chat.is_group();
+    let chat = if is_group {
+        who::bare(&source.chat).to_string()
+    } else {
+        sender.to_string()
+    };
+    let number = people.number_of(&sender);
+    let from = number.unwrap_or_else(|| sender.user_base()).to_owned();
+    let writer = Writer {
+        source,
+        from: &from,
+        people,
+    };
+    let group = is_group.then(|| Group {
+        id: chat.clone(),
+        subject: None,
+    });
+    let from_lid = number.is_none().then(|| sender.user_base().to_owned());
+    let details = details(info, &content, &writer, group, from_lid);
+    IncomingMessage {
+        chat,
+        sender: sender.to_string(),
+        message_id: info.id.clone(),
+        from,
+        timestamp: Timestamp(info.timestamp.timestamp_millis()),
+        kind: content.kind,
+        content: content.words.into_owned(),
+        details,
     }
 }
 
-/// The text in a message, through its wrappers, or what it is instead.
-fn text_of(message: &Message) -> Result<&str, &'static str> {
-    let mut message = message;
-    for _ in 0..MAX_WRAPPERS {
-        if message.protocol_message.is_set() {
-            return Err("a protocol message");
-        }
-        if message.edited_message.is_set() {
-            return Err("an edit or a deletion");
-        }
-        if message.reaction_message.is_set() || message.enc_reaction_message.is_set() {
-            return Err("a reaction");
-        }
-        let extended = message
-            .extended_text_message
-            .as_option()
-            .and_then(|extended| extended.text.as_deref());
-        if let Some(text) = message
-            .conversation
-            .as_deref()
-            .or(extended)
-            .filter(|text| !text.is_empty())
-        {
-            return Ok(text);
-        }
-        match unwrapped(message) {
-            Some(inner) => message = inner,
-            None => break,
-        }
-    }
-    Err("of a kind that is not carried yet")
+fn details(
+    info: &MessageInfo,
+    content: &Content<'_>,
+    writer: &Writer<'_>,
+    group: Option<Group>,
+    from_lid: Option<String>,
+) -> Option<Box<Details>> {
+    let context = content.context;
+    let seconds = info
+        .ephemeral_expiration
+        .or(context.and_then(|context| context.expiration));
+    let seconds = seconds.filter(|&seconds| seconds > 0);
+    let details = Details {
+        push_name: None,
+        from_lid,
+        group,
+        reply_to: context.and_then(|context| context::reply_to(context, writer)),
+        mentions: context.map_or_else(Vec::new, |context| context::mentions(context, writer)),
+        forwarded: context.is_some_and(context::is_forwarded),
+        ephemeral: content.ephemeral || seconds.is_some(),
+        ephemeral_seconds: seconds,
+        view_once: content.view_once,
+        history: false,
+        target: content.target.and_then(|key| target(key, content.kind, writer)),
+        caption: content.caption.map(str::to_owned),
+        body: content.body.clone(),
+    };
+    let plain = content.kind == MessageKind::Text && details.is_plain();
+    (!plain).then(|| {
+        Box::new(Details {
+            push_name: named(info),
+            ..details
+        })
+    })
 }
 
-fn unwrapped(message: &Message) -> Option<&Message> {
-    if let Some(sent) = message.device_sent_message.as_option() {
-        return sent.message.as_option();
-    }
-    [
-        &message.ephemeral_message,
-        &message.view_once_message,
-        &message.view_once_message_v2,
-        &message.view_once_message_v2_extension,
-        &message.group_mentioned_message,
-        &message.bot_invoke_message,
-    ]
-    .into_iter()
-    .find_map(|wrapper| wrapper.as_option()?.message.as_option())
+/// The sender's name, as they gave it themselves.
+pub(crate) fn named(info: &MessageInfo) -> Option<String> {
+    Some(info.push_name.clone()).filter(|name| !name.is_empty())
+}
+
+fn target(key: &MessageKey, kind: MessageKind, writer: &Writer<'_>) -> Option<MessageRef> {
+    let message_id = key.id.clone().filter(|id| !id.is_empty())?;
+    let from = match kind {
+        // Everybody edits their own.
+        MessageKind::Edit => None,
+        _ => writer.author_of(key),
+    };
+    Some(MessageRef { message_id, from })
 }
 
 #[cfg(test)]
-#[path = "convert_tests.rs"]
 mod tests;

@@ -1,23 +1,31 @@
 //! Incoming messages: committed first, acknowledged then.
 
-use std::{
-    sync::{Arc, Weak},
-    time::Duration,
-};
+mod aside;
+mod gather;
+mod past;
+
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use tokio::time::Instant;
 use wharf_domain::IncomingMessage;
-use whatsapp_rust::wacore::types::events::{Event, EventHandler, EventInterest, EventKind, InboundMessage};
+use whatsapp_rust::wacore::types::{
+    events::{InboundMessage, UndecryptableMessage},
+    message::MessageInfo,
+};
+use whatsapp_rust::waproto::whatsapp::Message;
 use whatsapp_rust::{
     Client, InboundDurabilityHook,
     anyhow::{self, anyhow},
 };
 
+pub(crate) use self::aside::Aside;
 use super::{
-    convert::{Converted, convert},
+    convert::{Converted, Surroundings, convert, undecryptable},
+    memory::Memory,
     reporter::Reporter,
     runtime::LinkRuntime,
+    subjects::Subjects,
 };
 use crate::{CloseReason, Inbox};
 
@@ -34,12 +42,64 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 pub(crate) struct Inbound {
     pub(crate) inbox: Arc<dyn Inbox>,
     pub(crate) reporter: Arc<Reporter>,
+    pub(crate) runtime: LinkRuntime,
+    pub(crate) memory: Arc<Memory>,
+    pub(crate) subjects: Arc<Subjects>,
     pub(crate) patience: Duration,
+    /// How long a message that cannot be decrypted is waited for.
+    pub(crate) undecryptable_patience: Duration,
 }
 
 impl Inbound {
-    async fn carry(&self, client: &Client, batch: &[InboundMessage]) -> Result<(), String> {
-        let messages = self.converted(client, batch).await;
+    async fn carry(&self, client: &Arc<Client>, batch: &[InboundMessage]) -> Result<(), String> {
+        let mut messages = Vec::with_capacity(batch.len());
+        for inbound in batch {
+            messages.extend(self.read(client, &inbound.info, &inbound.message).await?);
+        }
+        self.name_groups(client, &mut messages).await;
+        self.commit(messages).await
+    }
+
+    /// Converts a message, after looking up whom and what it speaks of.
+    async fn read(
+        &self,
+        client: &Arc<Client>,
+        info: &MessageInfo,
+        message: &Message,
+    ) -> Result<Option<IncomingMessage>, String> {
+        self.memory.awaited().found(info);
+        self.keep_poll(info, message).await?;
+        let around = Surroundings {
+            people: self.people(client, info, message).await,
+            ballot: self.ballot(client, info, message).await,
+        };
+        Ok(self.told(info, convert(info, message, &around)))
+    }
+
+    fn told(&self, info: &MessageInfo, converted: Converted) -> Option<IncomingMessage> {
+        match converted {
+            Converted::Message(message) => Some(*message),
+            Converted::Skipped(reason) => {
+                let key = self.reporter.key();
+                tracing::debug!(client_id = %key.client_id, phone_number = %key.phone_number, message_id = info.id, reason, "message skipped");
+                None
+            }
+        }
+    }
+
+    /// Says that a message could not be decrypted.
+    pub(crate) async fn report(&self, lost: &UndecryptableMessage) -> Result<(), String> {
+        let Some(client) = self.reporter.client() else {
+            return Err("the link is gone".to_owned());
+        };
+        let people = self.people(&client, &lost.info, &Message::default()).await;
+        let mut messages = Vec::from_iter(self.told(&lost.info, undecryptable(lost, &people)));
+        self.name_groups(&client, &mut messages).await;
+        self.commit(messages).await
+    }
+
+    /// Hands messages to the inbox, and again for a while if it refuses them.
+    async fn commit(&self, messages: Vec<IncomingMessage>) -> Result<(), String> {
         if messages.is_empty() {
             return Ok(());
         }
@@ -62,26 +122,6 @@ impl Inbound {
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
-
-    async fn converted(&self, client: &Client, batch: &[InboundMessage]) -> Vec<IncomingMessage> {
-        let mut messages = Vec::with_capacity(batch.len());
-        for inbound in batch {
-            match convert(inbound) {
-                Converted::Text(message, None) => messages.push(*message),
-                Converted::Text(mut message, Some(lid)) => {
-                    if let Ok(Some(entry)) = client.get_lid_pn_entry(&lid).await {
-                        message.from = entry.phone_number.to_string();
-                    }
-                    messages.push(*message);
-                }
-                Converted::Skipped(reason) => {
-                    let key = self.reporter.key();
-                    tracing::debug!(client_id = %key.client_id, phone_number = %key.phone_number, message_id = inbound.info.id, reason, "message skipped");
-                }
-            }
-        }
-        messages
-    }
 }
 
 /// The hook that the client runs before it acknowledges.
@@ -98,33 +138,5 @@ impl InboundDurabilityHook for Hook {
             }
             anyhow!(refused)
         })
-    }
-}
-
-/// Carries messages that pass the hook by: those that could not be decrypted and were fetched from the phone. WhatsApp
-/// counts them as delivered already, so they get as many attempts as the hook's and no redelivery.
-pub(crate) struct Recovered {
-    pub(crate) inbound: Arc<Inbound>,
-    pub(crate) client: Weak<Client>,
-    pub(crate) runtime: LinkRuntime,
-}
-
-impl EventHandler for Recovered {
-    fn handle_event(&self, event: Arc<Event>) {
-        let Some(client) = self.client.upgrade() else { return };
-        if event.as_messages().is_none_or(|batch| batch.hook_committed) {
-            return;
-        }
-        let inbound = Arc::clone(&self.inbound);
-        drop(self.runtime.start(async move {
-            let Some(batch) = event.as_messages() else { return };
-            if let Err(refused) = inbound.carry(&client, &batch.messages).await {
-                tracing::error!(refused, "a message recovered from the phone could not be stored");
-            }
-        }));
-    }
-
-    fn interest(&self) -> EventInterest {
-        EventInterest::of(&[EventKind::Messages])
     }
 }

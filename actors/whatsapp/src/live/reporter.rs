@@ -180,7 +180,8 @@ impl Reporter {
         }
     }
 
-    fn client(&self) -> Option<Arc<Client>> {
+    /// The client, while it lives.
+    pub(crate) fn client(&self) -> Option<Arc<Client>> {
         self.client.get()?.upgrade()
     }
 

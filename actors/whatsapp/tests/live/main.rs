@@ -6,3 +6,4 @@ mod inbox;
 mod support;
 mod tasks;
 mod texting;
+mod undecryptable;

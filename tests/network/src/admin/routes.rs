@@ -11,6 +11,7 @@ use warp::reply::Response;
 
 use super::problem::Problem;
 use super::request::{body, json as read};
+use crate::compose::{self, Content, Dispatch, NewMessage};
 use crate::network::WeakNetwork;
 use crate::{Fault, Network};
 
@@ -32,11 +33,11 @@ struct Scan {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct NewMessages {
-    to: String,
-    text: String,
-    count: Option<u32>,
-    rate_per_s: Option<f64>,
+struct NewGroup {
+    subject: String,
+    owner: String,
+    #[serde(default)]
+    participants: Vec<String>,
 }
 
 /// Answers one request.
@@ -66,7 +67,10 @@ where
             let scan = read::<Scan>(headers, &body)?;
             ok(&json!({ "jid": network.scan(phone, &scan.qr).await? }))
         }
-        (["accounts", phone, "messages"], "POST") => send(&network, phone, read(headers, &body)?).await,
+        (["accounts", phone, "messages"], "POST") => {
+            let (dispatch, message) = compose::read(read(headers, &body)?)?;
+            send(&network, phone, dispatch, message).await
+        }
         (["accounts", phone, "messages"], "GET") => ok(&network.messages(phone).await?),
         (["accounts", phone, "receipts"], "GET") => ok(&network.receipts(phone).await?),
         (["accounts", phone, "devices"], "GET") => ok(&network.devices(phone).await?),
@@ -76,6 +80,12 @@ where
                 .map_err(|_| Problem::new(StatusCode::BAD_REQUEST, format!("{device:?} is no device number")))?;
             network.unlink(phone, device).await?;
             Ok(empty())
+        }
+        (["groups"], "POST") => {
+            let new = read::<NewGroup>(headers, &body)?;
+            ok(&network
+                .create_group(&new.owner, &new.subject, &new.participants)
+                .await?)
         }
         (["faults"], "POST") => {
             network.fault(read::<Fault>(headers, &body)?).await?;
@@ -94,7 +104,7 @@ where
 /// 405 where another method would do, else 404.
 fn no_route(segments: &[&str], path: &str) -> Problem {
     match segments {
-        ["accounts"] | ["accounts", _, "scan"] | ["faults"] | ["admin", "mock-phone", "scan-qr"] => {
+        ["accounts"] | ["accounts", _, "scan"] | ["groups"] | ["faults"] | ["admin", "mock-phone", "scan-qr"] => {
             Problem::method("POST")
         }
         ["accounts", _, "messages"] => Problem::method("GET, POST"),
@@ -108,35 +118,39 @@ fn no_route(segments: &[&str], path: &str) -> Problem {
     }
 }
 
-/// Sends one text as it is, or a count of texts with a number after each, at the rate asked for.
-async fn send(network: &Network, from: &str, new: NewMessages) -> Result<Response, Problem> {
+/// Sends one message as it is, or a count of them with a number after each text, at the rate asked for.
+async fn send(network: &Network, from: &str, dispatch: Dispatch, message: NewMessage) -> Result<Response, Problem> {
     let invalid = |detail: String| Problem::new(StatusCode::BAD_REQUEST, detail);
-    if new.text.is_empty() {
-        return Err(invalid("text is empty".to_owned()));
-    }
-    let count = new.count.unwrap_or(1);
+    let count = dispatch.count.unwrap_or(1);
     if !(1..=MAX_COUNT).contains(&count) {
         return Err(invalid(format!("count is to be from 1 to {MAX_COUNT}")));
     }
-    let pause = match new.rate_per_s {
+    if count > 1 && message.options.id.is_some() {
+        return Err(invalid("only one message can have that id".to_owned()));
+    }
+    let pause = match dispatch.rate_per_s {
         None => None,
         Some(rate) if rate > 0.0 && rate <= MAX_RATE => Some(Duration::from_secs_f64(1.0 / rate)),
         Some(_) => return Err(invalid(format!("rate_per_s is to be above 0 and at most {MAX_RATE}"))),
     };
     let mut ticks = pause.map(tokio::time::interval);
-    let mut ids = Vec::new();
+    let (mut ids, mut media) = (Vec::new(), None);
     for number in 1..=count {
         if let Some(ticks) = &mut ticks {
             ticks.tick().await;
         }
-        let text = if count == 1 {
-            new.text.clone()
-        } else {
-            format!("{} {number}", new.text)
-        };
-        ids.push(network.send_text(from, &new.to, &text).await?);
+        let mut message = message.clone();
+        if let (Content::Text(content), true) = (&mut message.content, count > 1) {
+            content.text = format!("{} {number}", content.text);
+        }
+        let sent = network.send(from, &dispatch.to, &message).await?;
+        ids.push(sent.id);
+        media = sent.media.or(media);
     }
-    ok(&json!({ "ids": ids }))
+    match media {
+        None => ok(&json!({ "ids": ids })),
+        Some(media) => ok(&json!({ "ids": ids, "media": media })),
+    }
 }
 
 fn ok<T: Serialize>(value: &T) -> Result<Response, Problem> {

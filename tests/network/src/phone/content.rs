@@ -7,43 +7,23 @@ use waproto::whatsapp::Message;
 use waproto::whatsapp::message::protocol_message::Type;
 use waproto::whatsapp::message::{
     AppStateSyncKey, AppStateSyncKeyData, AppStateSyncKeyFingerprint, AppStateSyncKeyId, AppStateSyncKeyShare,
-    DeviceSentMessage, ProtocolMessage,
+    ProtocolMessage, SenderKeyDistributionMessage,
 };
-
-/// A plain text.
-pub(crate) fn text_message(text: &str) -> Message {
-    Message {
-        conversation: Some(text.to_owned()),
-        ..Default::default()
-    }
-}
-
-/// The copy of a message for the sender's own devices.
-pub(crate) fn own_copy(to: String, message: Message) -> Message {
-    Message {
-        device_sent_message: MessageField::some(DeviceSentMessage {
-            destination_jid: Some(to),
-            message: MessageField::some(message),
-            ..Default::default()
-        }),
-        ..Default::default()
-    }
-}
-
-/// The text of a message, if it is one.
-pub(crate) fn text_of(padded: &[u8]) -> Option<String> {
-    let mut message = wacore::messages::decode_plaintext(padded, 2).ok()?;
-    message.conversation.take().or_else(|| {
-        message
-            .extended_text_message
-            .into_option()
-            .and_then(|extended| extended.text)
-    })
-}
 
 /// Encodes and pads, ready to be sealed.
 pub(crate) fn pad(message: &Message) -> Vec<u8> {
     MessageUtils::encode_and_pad(message)
+}
+
+/// The sender key of a group, for one device that is to read the group.
+pub(crate) fn sender_key_share(group: String, key: Vec<u8>) -> Message {
+    Message {
+        sender_key_distribution_message: MessageField::some(SenderKeyDistributionMessage {
+            group_id: Some(group),
+            axolotl_sender_key_distribution_message: Some(key),
+        }),
+        ..Default::default()
+    }
 }
 
 /// The share of a fresh app-state key; a client waits for one after pairing.

@@ -2,9 +2,10 @@
 
 mod adv;
 mod content;
+mod group;
 mod signal;
 mod store;
 
 pub(crate) use adv::{Enrolment, key_index_list, sign_device, verify_device_signature};
-pub(crate) use content::{app_state_key_share, own_copy, pad, text_message, text_of};
+pub(crate) use content::{app_state_key_share, pad, sender_key_share};
 pub(crate) use signal::{Bundle, OneTimeKey, Phone, PhoneKeys, Sealed, SignedKey};

@@ -10,6 +10,7 @@ use wacore_libsignal::protocol::{
     UsePQRatchet, message_decrypt_prekey, message_decrypt_signal, message_encrypt, process_prekey_bundle,
 };
 
+use super::group::Groups;
 use super::store::{Identities, PreKeys, Sessions, SignedPreKeys};
 use crate::NetworkError;
 
@@ -96,7 +97,8 @@ pub(crate) struct Phone {
     prekeys: PreKeys,
     signed: SignedPreKeys,
     next_prekey: u32,
-    rng: StdRng,
+    pub(super) groups: Groups,
+    pub(super) rng: StdRng,
 }
 
 impl Phone {
@@ -118,6 +120,7 @@ impl Phone {
             prekeys: PreKeys::default(),
             signed: SignedPreKeys { id, record },
             next_prekey: 1,
+            groups: Groups::default(),
             rng: rand::make_rng(),
         }
     }
@@ -163,6 +166,7 @@ impl Phone {
     /// Forgets a device that was unlinked.
     pub(crate) fn forget(&mut self, device: &Jid) {
         self.sessions.forget(&device.to_protocol_address());
+        self.groups.told_nothing(device);
     }
 
     /// Encrypts for a device with which a session exists.

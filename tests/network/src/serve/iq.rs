@@ -6,7 +6,7 @@ use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node};
 
 use super::session::Session;
-use super::{keys, texting, usync};
+use super::{groups, keys, phone, usync};
 use crate::clock;
 use crate::state::Command;
 use crate::wire::stanza::{attr, iq_error, iq_result, jid_attr};
@@ -37,14 +37,14 @@ pub(super) async fn handle(session: &Session, iq: &Node) {
         "w:p" | "urn:xmpp:ping" => reply(session, pong(iq)),
         "usync" => reply(session, usync::answer(session, iq)),
         "w:sync:app:state" => reply(session, app_state(iq)),
-        "w:m" => reply(session, iq_result(iq, vec![media_connection()])),
+        "w:m" => reply(session, iq_result(iq, vec![media_connection(session)])),
         "abt" | "w" if iq.get_optional_child("props").is_some() => {
             reply(session, iq_result(iq, vec![props(&namespace)]));
         }
         "blocklist" => reply(session, iq_result(iq, vec![NodeBuilder::new("list").build()])),
         "privacy" => reply(session, iq_result(iq, vec![privacy()])),
         "md" => multi_device(session, iq).await,
-        "w:g2" => reply(session, groups(iq)),
+        "w:g2" => reply(session, groups::answer(session, iq).await),
         "w:mex" => reply(
             session,
             iq_result(iq, vec![NodeBuilder::new("result").bytes("{\"data\":{}}").build()]),
@@ -88,13 +88,18 @@ fn app_state(iq: &Node) -> Node {
     iq_result(iq, vec![NodeBuilder::new("sync").children(collections).build()])
 }
 
-fn media_connection() -> Node {
+/// The media hosts: this network's own. What is uploaded says whose it is by the account's number.
+fn media_connection(session: &Session) -> Node {
     let host = NodeBuilder::new("host")
-        .attr("hostname", "127.0.0.1")
+        .attr(
+            "hostname",
+            session.world.media_host.get().map_or("127.0.0.1", String::as_str),
+        )
         .attr("type", "primary")
         .build();
+    let auth = session.device().map_or("", |(account, _)| account.phone.as_str());
     NodeBuilder::new("media_conn")
-        .attr("auth", "testnet")
+        .attr("auth", auth)
         .attr("ttl", MEDIA_TTL_S)
         .attr("auth_ttl", MEDIA_TTL_S)
         .attr("max_buckets", 12)
@@ -120,15 +125,6 @@ fn privacy() -> Node {
     NodeBuilder::new("privacy").children(categories).build()
 }
 
-/// There are no groups: a list of them is empty, a question about one finds nothing.
-fn groups(iq: &Node) -> Node {
-    if iq.get_optional_child("participating").is_some() {
-        iq_result(iq, vec![NodeBuilder::new("groups").build()])
-    } else {
-        iq_error(iq, 404, "item-not-found")
-    }
-}
-
 /// A device unlinks itself; pairing by code is not served.
 async fn multi_device(session: &Session, iq: &Node) {
     if iq.get_optional_child("link_code_companion_reg").is_some() {
@@ -145,5 +141,5 @@ async fn multi_device(session: &Session, iq: &Node) {
             .link
             .tell(Command::Close(Some(NodeBuilder::new("xmlstreamend").build())));
     }
-    texting::unlink(&session.world, &Arc::clone(account), number).await;
+    phone::unlink(&session.world, &Arc::clone(account), number).await;
 }

@@ -4,8 +4,8 @@ use wacore::prekeys::compute_key_bundle_digest;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node};
 
+use super::phone;
 use super::session::Session;
-use super::texting;
 use crate::phone::{Bundle, OneTimeKey, SignedKey};
 use crate::state::{Device, World};
 use crate::wire::stanza::{attr, big_endian, bytes_node, child_array, child_bytes, iq_error, iq_result, jid_attr};
@@ -51,7 +51,7 @@ async fn store(session: &Session, iq: &Node) {
     let first = device.upload(signed, prekeys);
     session.link.send(iq_result(iq, Vec::new()));
     if first {
-        texting::share_keys(account, device).await;
+        phone::share_keys(account, device).await;
     }
 }
 

@@ -3,26 +3,28 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use wacore::messages::MessageUtils;
+use wacore::messages::{MessageUtils, decode_plaintext};
 use wacore_binary::builder::NodeBuilder;
-use wacore_binary::{Jid, Node};
+use wacore_binary::{Jid, JidExt as _, Node};
+use waproto::buffa::Message as _;
+use waproto::whatsapp::Message;
 
 use super::session::{Session, ack};
-use crate::phone::text_of;
-use crate::state::{Account, Device};
+use super::{group_message, sending};
+use crate::clock;
+use crate::state::{Account, Device, Known};
 use crate::wire::stanza::{attr, bytes_node, content, jid_attr};
-use crate::{ReceivedMessage, clock};
 
 /// WhatsApp's refusal of a message that may not reach its recipient; here: nobody has the number.
 const REFUSED: u16 = 463;
-/// There are no groups to send to.
-const NO_GROUP: u16 = 404;
+/// Nobody can be written to at such an address.
+const NO_SUCH_CHAT: u16 = 404;
 const BAD_REQUEST: u16 = 400;
 
 /// One encrypted copy of a message.
-struct Part<'a> {
-    to: Jid,
-    enc: &'a Node,
+pub(super) struct Part<'a> {
+    pub(super) to: Jid,
+    pub(super) enc: &'a Node,
 }
 
 /// Takes a message, acknowledges it, and brings each copy where it belongs.
@@ -34,8 +36,11 @@ pub(super) async fn handle(session: &Session, message: &Node) {
         session.link.send(ack(message).attr("error", BAD_REQUEST).build());
         return;
     };
+    if to.is_group() {
+        return group_message::handle(session, account, device, message, (&to, &id)).await;
+    }
     if !to.is_pn() && !to.is_lid() {
-        session.link.send(ack(message).attr("error", NO_GROUP).build());
+        session.link.send(ack(message).attr("error", NO_SUCH_CHAT).build());
         return;
     }
     let Some(recipient) = session.world.resolve(&to) else {
@@ -52,7 +57,11 @@ pub(super) async fn handle(session: &Session, message: &Node) {
         message,
         id: &id,
     };
-    for part in parts(message, &to) {
+    let mut parts = listed(message);
+    if let Some(enc) = message.get_optional_child("enc") {
+        parts.push(Part { to, enc });
+    }
+    for part in parts {
         sending.bring(part).await;
     }
 }
@@ -76,13 +85,13 @@ fn accepted(account: &Arc<Account>, device: &Device, recipient: &Arc<Account>, m
     }
 }
 
-/// The copies in `<participants>`, or the one that is for `to` itself.
-fn parts<'a>(message: &'a Node, to: &Jid) -> Vec<Part<'a>> {
+/// The copies in `<participants>`.
+pub(super) fn listed(message: &Node) -> Vec<Part<'_>> {
     let listed = message
         .get_optional_child("participants")
         .and_then(Node::children)
         .unwrap_or_default();
-    let mut parts: Vec<Part<'a>> = listed
+    listed
         .iter()
         .filter_map(|node| {
             Some(Part {
@@ -90,11 +99,7 @@ fn parts<'a>(message: &'a Node, to: &Jid) -> Vec<Part<'a>> {
                 enc: node.get_optional_child("enc")?,
             })
         })
-        .collect();
-    if let Some(enc) = message.get_optional_child("enc") {
-        parts.push(Part { to: to.clone(), enc });
-    }
-    parts
+        .collect()
 }
 
 struct Sending<'a> {
@@ -118,7 +123,7 @@ impl Sending<'_> {
         }
     }
 
-    /// The phone decrypts. The sender's own phone gets copies and requests, which it only takes note of.
+    /// The phone decrypts. The sender's own phone remembers what its device sent.
     async fn to_phone(&self, owner: &Arc<Account>, enc: &Node) {
         let (Some(kind), Some(ciphertext)) = (attr(enc, "type"), content(enc)) else {
             return;
@@ -136,18 +141,34 @@ impl Sending<'_> {
                 return self.ask_again(owner).await;
             }
         };
+        let Ok(mut message) = decode_plaintext(&plain, 2) else {
+            tracing::warn!(id = self.id, "what the device sent is no message");
+            return;
+        };
         if Arc::ptr_eq(owner, self.account) {
+            // A request to the phone is no message of the chat.
+            if let Some(sent) = message
+                .device_sent_message
+                .take()
+                .and_then(|copy| copy.message.into_option())
+            {
+                owner.remember(self.id, self.known(&sent));
+            }
             return;
         }
-        if let Some(text) = text_of(&plain) {
-            owner.receive(ReceivedMessage {
-                id: self.id.to_owned(),
-                from: self.account.phone.clone(),
-                text,
-                timestamp: i64::try_from(clock::now_s()).unwrap_or(i64::MAX),
-            });
-        }
+        let known = self.known(&message);
+        sending::arrive(&self.session.world, owner, self.account, self.id, &known, &message).await;
         self.device.notify(self.receipt(owner).build());
+    }
+
+    fn known(&self, message: &Message) -> Known {
+        Known {
+            chat: self.recipient.phone.as_str().into(),
+            author: self.account.phone.as_str().into(),
+            encoded: message.encode_to_vec().into(),
+            timestamp: clock::now_s(),
+            push_name: None,
+        }
     }
 
     /// The receipt of a phone for this message.
@@ -158,23 +179,11 @@ impl Sending<'_> {
             .attr("t", clock::now_s())
     }
 
-    /// The phone asks for the message once more, with keys for a new session.
+    /// The phone asks for the message once more.
     async fn ask_again(&self, owner: &Account) {
-        let bundle = owner.signal.lock().await.bundle(&owner.keys);
-        let count = attr(self.message, "retry_count")
-            .and_then(|count| count.parse::<u8>().ok())
-            .unwrap_or(0);
-        let retry = NodeBuilder::new("retry")
-            .attr("v", 1)
-            .attr("id", self.id)
-            .attr("t", clock::now_s())
-            .attr("count", count + 1)
-            .build();
-        let mut keys = super::keys::bundle_nodes(&bundle, None);
-        let registration = keys.remove(0);
-        let children = [retry, registration, NodeBuilder::new("keys").children(keys).build()];
+        let request = retry_request(owner, self.message, self.id).await;
         self.device
-            .notify(self.receipt(owner).attr("type", "retry").children(children).build());
+            .notify(self.receipt(owner).attr("type", "retry").children(request).build());
     }
 
     /// Another device gets its copy as it is, with the sender's device identity if it starts a session.
@@ -195,6 +204,9 @@ impl Sending<'_> {
                 .attr("recipient", self.recipient.lid_jid())
                 .attr("peer_recipient_pn", self.recipient.pn_jid());
         }
+        if let Some(edit) = attr(self.message, "edit") {
+            stanza = stanza.attr("edit", edit.into_owned());
+        }
         let mut children = vec![enc.clone()];
         if attr(enc, "type").as_deref() == Some("pkmsg") {
             children.push(bytes_node("device-identity", self.device.signed_identity.clone()));
@@ -206,4 +218,22 @@ impl Sending<'_> {
         };
         device.deliver(stanza.children(children).build(), times);
     }
+}
+
+/// What a phone that cannot decrypt asks with: a count, and keys for a new session.
+pub(super) async fn retry_request(owner: &Account, message: &Node, id: &str) -> [Node; 3] {
+    let bundle = owner.signal.lock().await.bundle(&owner.keys);
+    let count = message
+        .get_optional_child("enc")
+        .and_then(|enc| attr(enc, "count")?.parse::<u8>().ok())
+        .unwrap_or(0);
+    let retry = NodeBuilder::new("retry")
+        .attr("v", 1)
+        .attr("id", id)
+        .attr("t", clock::now_s())
+        .attr("count", count + 1)
+        .build();
+    let mut keys = super::keys::bundle_nodes(&bundle, None);
+    let registration = keys.remove(0);
+    [retry, registration, NodeBuilder::new("keys").children(keys).build()]
 }

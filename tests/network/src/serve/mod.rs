@@ -1,20 +1,24 @@
 //! Serving clients: one task per socket, one module per kind of stanza.
 
 mod connection;
+mod group_message;
+mod groups;
 mod iq;
 mod keys;
 mod login;
 mod message;
 mod pairing;
+mod phone;
 mod receipt;
+mod sending;
 mod session;
 mod socket;
-mod texting;
 mod usync;
 
 pub(crate) use connection::run;
 pub(crate) use pairing::{pair, read_qr};
-pub(crate) use texting::{send_text, unlink};
+pub(crate) use phone::unlink;
+pub(crate) use sending::send;
 
 use rand::Rng as _;
 

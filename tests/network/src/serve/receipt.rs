@@ -1,10 +1,10 @@
 //! Receipts: they take messages off a device's queue, reach the sender's account, or ask for a message again.
 
 use wacore_binary::builder::NodeBuilder;
-use wacore_binary::{Jid, Node};
+use wacore_binary::{Jid, JidExt as _, Node};
 
 use super::session::{Session, ack};
-use super::{keys, texting};
+use super::{keys, phone, sending};
 use crate::phone::Bundle;
 use crate::state::Device;
 use crate::wire::stanza::{attr, big_endian, child_array, child_bytes, jid_attr};
@@ -22,6 +22,13 @@ pub(super) async fn handle(session: &Session, receipt: &Node) {
     let Some(to) = jid_attr(receipt, "to") else {
         return;
     };
+    // In a group a receipt is for one who wrote there.
+    let group = to.is_group().then(|| to.clone());
+    let to = if to.is_group() {
+        jid_attr(receipt, "participant").unwrap_or(to)
+    } else {
+        to
+    };
     let kind = attr(receipt, "type").map_or_else(|| "delivery".to_owned(), |kind| kind.into_owned());
     let ids = ids(receipt);
     if kind == "retry" {
@@ -33,7 +40,7 @@ pub(super) async fn handle(session: &Session, receipt: &Node) {
             device.acknowledge(id);
         }
     }
-    record(session, receipt, &to, &kind, ids);
+    record(session, receipt, (&to, group), &kind, ids);
 }
 
 /// The first id, and the others of an aggregate.
@@ -49,15 +56,17 @@ fn ids(receipt: &Node) -> Vec<String> {
 }
 
 /// The sender's account notes the receipt; its devices learn what WhatsApp tells them.
-fn record(session: &Session, receipt: &Node, to: &Jid, kind: &str, ids: Vec<String>) {
+fn record(session: &Session, receipt: &Node, (to, group): (&Jid, Option<Jid>), kind: &str, ids: Vec<String>) {
     let (Some((account, device)), Some(sender)) = (session.device(), session.world.resolve(to)) else {
         return;
     };
     let told = matches!(kind, "delivery" | "read" | "played") && sender.phone != account.phone;
     if told {
-        let mut passed_on = NodeBuilder::new("receipt")
-            .attr("from", device.lid.clone())
-            .attr("t", clock::now_s());
+        let mut passed_on = NodeBuilder::new("receipt").attr("t", clock::now_s());
+        passed_on = match group {
+            Some(group) => passed_on.attr("from", group).attr("participant", device.lid.clone()),
+            None => passed_on.attr("from", device.lid.clone()),
+        };
         for key in ["id", "type"] {
             if let Some(value) = receipt.attrs.get(key) {
                 passed_on = passed_on.attr(key, value.clone());
@@ -104,9 +113,9 @@ async fn retry(session: &Session, device: &Device, receipt: &Node, to: &Jid, id:
     }
     device.acknowledge(id);
     let bundle = bundle_of(receipt, device);
-    if let Err(error) = texting::send_again(&session.world, &sender, device, id, bundle).await {
+    if let Err(error) = sending::send_again(&session.world, &sender, device, id, bundle).await {
         tracing::debug!(id, device = %device.pn, %error, "no message to send again, so the keys are shared again");
-        texting::share_keys(&sender, device).await;
+        phone::share_keys(&sender, device).await;
     }
 }
 
@@ -119,7 +128,13 @@ fn request_of(receipt: &Node, device: &Device) -> Node {
             request.attrs.insert(key.clone(), value.clone());
         }
     }
-    request.attrs.insert("from", device.lid.clone());
+    match jid_attr(receipt, "to").filter(|to| to.is_group()) {
+        Some(group) => {
+            request.attrs.insert("from", group);
+            request.attrs.insert("participant", device.lid.clone());
+        }
+        None => request.attrs.insert("from", device.lid.clone()),
+    }
     request.attrs.insert("t", clock::now_s());
     request
 }

@@ -7,26 +7,15 @@ use rand::CryptoRng;
 use sha2::{Digest as _, Sha256};
 use wacore_binary::{Jid, Node};
 
-use super::{Device, lock};
+use super::{Device, Known, lock};
 use crate::phone::{Phone, PhoneKeys, key_index_list};
 use crate::{NetworkError, ReceiptRecord, ReceivedMessage, clock};
 
 /// Hidden identities have 15 digits and start with 2, so that they do not look like phone numbers.
 const LID_BASE: u64 = 200_000_000_000_000;
 const LID_SPAN: u64 = 100_000_000_000_000;
-/// How many sent messages a phone can send again when a device asks.
-const RESENDABLE: usize = 20_000;
-
-/// A message that the phone sent, kept for devices that could not decrypt it.
-#[derive(Clone, Debug)]
-pub(crate) struct Sent {
-    /// The account it was for.
-    pub(crate) to: Arc<str>,
-    /// The text.
-    pub(crate) text: Arc<str>,
-    /// Unix seconds.
-    pub(crate) timestamp: u64,
-}
+/// How many messages a phone remembers: it sends its own again when a device asks, and refers to any.
+const REMEMBERED: usize = 20_000;
 
 /// An account of the network.
 pub(crate) struct Account {
@@ -51,8 +40,8 @@ struct Book {
     received: Vec<ReceivedMessage>,
     received_ids: HashSet<(String, String)>,
     receipts: Vec<ReceiptRecord>,
-    sent: HashMap<String, Sent>,
-    sent_order: VecDeque<String>,
+    known: HashMap<String, Known>,
+    known_order: VecDeque<String>,
     /// Devices of others that asked which devices this account has.
     watchers: HashMap<String, Weak<Device>>,
 }
@@ -177,21 +166,27 @@ impl Account {
         lock(&self.book).receipts.clone()
     }
 
-    /// Keeps a message for devices that ask again.
-    pub(crate) fn remember(&self, id: &str, sent: Sent) {
+    /// Keeps a message for devices that ask again, and for what refers to it.
+    pub(crate) fn remember(&self, id: &str, message: Known) {
         let mut book = lock(&self.book);
-        book.sent.insert(id.to_owned(), sent);
-        book.sent_order.push_back(id.to_owned());
-        if book.sent_order.len() > RESENDABLE
-            && let Some(oldest) = book.sent_order.pop_front()
+        if book.known.insert(id.to_owned(), message).is_none() {
+            book.known_order.push_back(id.to_owned());
+        }
+        if book.known_order.len() > REMEMBERED
+            && let Some(oldest) = book.known_order.pop_front()
         {
-            book.sent.remove(&oldest);
+            book.known.remove(&oldest);
         }
     }
 
+    /// A message that the phone sent or received.
+    pub(crate) fn known(&self, id: &str) -> Option<Known> {
+        lock(&self.book).known.get(id).cloned()
+    }
+
     /// A message that the phone sent.
-    pub(crate) fn sent(&self, id: &str) -> Option<Sent> {
-        lock(&self.book).sent.get(id).cloned()
+    pub(crate) fn sent(&self, id: &str) -> Option<Known> {
+        self.known(id).filter(|known| *known.author == *self.phone)
     }
 }
 

@@ -49,6 +49,11 @@ impl FaultBoard {
         self.find(FaultKind::Duplicate, Some(phone), |_| ()).is_some()
     }
 
+    /// Whether what is encrypted for an account's devices is spoilt.
+    pub(crate) fn corrupts(&self, phone: &str) -> bool {
+        self.find(FaultKind::Corrupt, Some(phone), |_| ()).is_some()
+    }
+
     fn find<T>(&self, kind: FaultKind, phone: Option<&str>, read: impl Fn(&Active) -> T) -> Option<T> {
         let now = Instant::now();
         lock(&self.active)

@@ -3,18 +3,24 @@
 //! Locks here are short and never held across an await, except a phone's Signal state, which is one lock per account.
 
 mod account;
+mod chat;
 mod device;
 mod faults;
+mod group;
 mod links;
 mod mailbox;
+mod media;
 mod offers;
 mod world;
 
-pub(crate) use account::{Account, Sent, hidden};
+pub(crate) use account::{Account, hidden};
+pub(crate) use chat::{Chat, Known};
 pub(crate) use device::{Device, Registration};
 pub(crate) use faults::FaultBoard;
+pub(crate) use group::{Charter, Group, Rank};
 pub(crate) use links::{Command, Link, Links};
 pub(crate) use mailbox::{Batch, Mailbox};
+pub(crate) use media::{MediaStore, Place, token_of};
 pub(crate) use offers::{Offer, Offers};
 pub(crate) use world::{World, digits};
 

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
+use rand::Rng as _;
 use wacore_binary::Jid;
 
-use super::{Account, FaultBoard, Links, Offers};
+use super::{Account, Chat, FaultBoard, Group, Links, MediaStore, Offers};
 use crate::phone::{Bundle, Phone, PhoneKeys};
 use crate::wire::cert::ServerIdentity;
 use crate::{NetworkError, Stats, clock};
@@ -14,10 +15,17 @@ use crate::{NetworkError, Stats, clock};
 /// E.164 numbers have at most 15 digits; fewer than 8 are no subscriber's.
 const DIGITS: std::ops::RangeInclusive<usize> = 8..=15;
 
+/// How the addresses of groups end.
+const GROUP_SERVER: &str = "@g.us";
+/// WhatsApp's group ids have 18 digits and begin like this.
+const GROUP_PREFIX: &str = "120";
+const GROUP_SPAN: u64 = 1_000_000_000_000_000;
+
 #[derive(Default)]
 struct Directory {
     by_phone: HashMap<String, Arc<Account>>,
     by_lid: HashMap<String, Arc<Account>>,
+    groups: HashMap<String, Arc<Group>>,
 }
 
 /// The whole state of a network.
@@ -26,6 +34,9 @@ pub(crate) struct World {
     pub(crate) links: Arc<Links>,
     pub(crate) offers: Offers,
     pub(crate) faults: FaultBoard,
+    pub(crate) media: MediaStore,
+    /// Where media is uploaded and downloaded, `127.0.0.1:PORT`; known once the network listens.
+    pub(crate) media_host: OnceLock<String>,
     directory: RwLock<Directory>,
     pub(crate) handshakes: AtomicU64,
     pub(crate) resumed: AtomicU64,
@@ -49,6 +60,8 @@ impl World {
             links: Arc::default(),
             offers: Offers::default(),
             faults: FaultBoard::default(),
+            media: MediaStore::default(),
+            media_host: OnceLock::new(),
             directory: RwLock::default(),
             handshakes: AtomicU64::new(0),
             resumed: AtomicU64::new(0),
@@ -96,6 +109,73 @@ impl World {
             &directory.by_phone
         };
         accounts.get(jid.user_base()).cloned()
+    }
+
+    /// Founds a group. Members are numbers of accounts that exist.
+    ///
+    /// # Errors
+    /// [`NetworkError::Invalid`] without a subject or if a number is not one, [`NetworkError::NotFound`] if nobody has
+    /// it.
+    pub(crate) fn found(&self, owner: &str, subject: &str, others: &[String]) -> Result<Arc<Group>, NetworkError> {
+        if subject.trim().is_empty() {
+            return Err(NetworkError::Invalid("subject is empty".to_owned()));
+        }
+        let owner = self.account(owner)?;
+        let mut members = Vec::new();
+        for phone in others {
+            members.push(self.account(phone)?.phone.clone());
+        }
+        let random = rand::rng().next_u64();
+        let id = format!("{GROUP_PREFIX}{:015}", random % GROUP_SPAN);
+        let invite = format!("{random:016x}{:06x}", rand::rng().next_u32() >> 8);
+        let group = Arc::new(Group::new(
+            id.clone(),
+            &owner.phone,
+            subject,
+            &members,
+            clock::now_s(),
+            invite,
+        ));
+        let mut directory = self.directory.write().unwrap_or_else(PoisonError::into_inner);
+        directory.groups.insert(id, Arc::clone(&group));
+        Ok(group)
+    }
+
+    /// A group by its address.
+    ///
+    /// # Errors
+    /// [`NetworkError::NotFound`] if there is none.
+    pub(crate) fn group(&self, id: &str) -> Result<Arc<Group>, NetworkError> {
+        let user = id.trim().strip_suffix(GROUP_SERVER).unwrap_or(id);
+        self.read()
+            .groups
+            .get(user)
+            .cloned()
+            .ok_or_else(|| NetworkError::NotFound(format!("there is no group {id}; POST /groups makes one")))
+    }
+
+    /// All groups, by age.
+    pub(crate) fn groups(&self) -> Vec<Arc<Group>> {
+        let mut groups: Vec<_> = self.read().groups.values().cloned().collect();
+        groups.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
+        groups
+    }
+
+    /// The chat of that name: a number, or a group's address.
+    ///
+    /// # Errors
+    /// [`NetworkError::Invalid`] if it is neither, [`NetworkError::NotFound`] if there is none.
+    pub(crate) fn chat(&self, name: &str) -> Result<Chat, NetworkError> {
+        if name.trim().ends_with(GROUP_SERVER) {
+            return Ok(Chat::Group(self.group(name)?));
+        }
+        Ok(Chat::Person(self.account(name)?))
+    }
+
+    /// The accounts of a group's members that exist.
+    pub(crate) fn members(&self, group: &Group) -> Vec<Arc<Account>> {
+        let members = group.members();
+        members.iter().filter_map(|phone| self.account(phone).ok()).collect()
     }
 
     /// A bundle for a number that nobody has.

@@ -1,4 +1,15 @@
-//! Incoming messages, and the payload that a receiver gets of one.
+//! Incoming messages, and the payload that a receiver gets of one (docs/EVENTS.md).
+
+mod details;
+mod kind;
+mod media;
+
+pub use details::{
+    Body, ButtonsReply, Contact, ContactNumber, Details, Group, ListReply, Location, MessageRef, Order, Poll, PollVote,
+    Unknown, UnknownReason,
+};
+pub use kind::MessageKind;
+pub use media::{Media, MediaKind, MediaReference};
 
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -7,7 +18,7 @@ use uuid::Uuid;
 use crate::{ClientId, PhoneNumber, Timestamp, WebhookId};
 
 /// A message that WhatsApp delivered to a linked number, in Wharf's words.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct IncomingMessage {
     /// The chat's id (JID) on WhatsApp: with `sender` and `message_id` the key under which a redelivery is recognised.
     pub chat: String,
@@ -19,10 +30,12 @@ pub struct IncomingMessage {
     pub from: String,
     /// When it was sent, by WhatsApp's clock.
     pub timestamp: Timestamp,
-    /// `text`, …
-    pub kind: String,
-    /// The text.
+    /// What it is.
+    pub kind: MessageKind,
+    /// The text, the caption, or a plain description.
     pub content: String,
+    /// What there is beyond the seven keys. `None` for a plain text of one person to another.
+    pub details: Option<Box<Details>>,
 }
 
 /// What the chats of test events begin with.
@@ -35,14 +48,14 @@ pub fn is_test_chat(chat: &str) -> bool {
 
 /// The seven keys of CONTRACT.md section 3, in its order, and the mark of a test event.
 #[derive(Serialize)]
-struct Payload<'a> {
+struct SevenKeys<'a> {
     client_id: ClientId,
     message_id: &'a str,
     from: &'a str,
     to: &'a PhoneNumber,
     timestamp: String,
     #[serde(rename = "type")]
-    kind: &'a str,
+    kind: MessageKind,
     content: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     test: Option<bool>,
@@ -51,6 +64,15 @@ struct Payload<'a> {
 /// Bytes of a payload beside its content and the message's id: keys, numbers, the time.
 const PAYLOAD_FRAME: usize = 224;
 
+/// All keys: the seven, then what else there is.
+#[derive(Serialize)]
+struct AllKeys<'a> {
+    #[serde(flatten)]
+    seven: SevenKeys<'a>,
+    #[serde(flatten)]
+    details: &'a Details,
+}
+
 /// Bytes of [`IncomingMessage::key`].
 pub const MESSAGE_KEY_BYTES: usize = 16;
 
@@ -58,6 +80,9 @@ impl IncomingMessage {
     /// What a redelivery to `webhook` is recognised by: the second of its sending, which WhatsApp repeats, and 96 bits of
     /// SHA-256 over webhook, chat, sender and WhatsApp's id. The time comes first so that an index of keys grows at its
     /// end: entered in random places it would cost a page on the disk for each message.
+    ///
+    /// What concerns another message, and the word that one could not be decrypted, has its kind in the hash too: whatever
+    /// id a sender gives them, they are never taken for that message.
     pub fn key(&self, webhook: WebhookId) -> [u8; MESSAGE_KEY_BYTES] {
         let mut hash = Sha256::new();
         hash.update(webhook.0.as_bytes());
@@ -65,6 +90,9 @@ impl IncomingMessage {
             // With its length: no two messages are the same text.
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
+        }
+        if self.kind.concerns_another() || self.is_undecryptable() {
+            hash.update(self.kind.as_str());
         }
         let hash = hash.finalize();
         // Seconds of four bytes go on until 2106, and then begin anew.
@@ -85,28 +113,39 @@ impl IncomingMessage {
             message_id: id,
             from: number.as_str().to_owned(),
             timestamp: now,
-            kind: "text".to_owned(),
+            kind: MessageKind::Text,
             content: "A test of this webhook; no message was received.".to_owned(),
+            details: None,
         }
     }
 
-    /// The body of every attempt: compact JSON, the seven keys of CONTRACT.md section 3 in their order. That of a test
-    /// event ends with `"test":true`.
+    /// Whether it stands for a message that could not be decrypted.
+    pub fn is_undecryptable(&self) -> bool {
+        let body = self.details.as_ref().and_then(|details| details.body.as_ref());
+        matches!(body, Some(Body::Unknown(unknown)) if unknown.reason != UnknownReason::Unsupported)
+    }
+
+    /// The body of every attempt: compact JSON, the seven keys of CONTRACT.md section 3 in their order, then those of
+    /// [`Details`] in theirs. That of a test event ends with `"test":true`.
     pub fn payload(&self, client_id: ClientId, to: &PhoneNumber) -> String {
-        let payload = Payload {
+        let seven = SevenKeys {
             client_id,
             message_id: &self.message_id,
             from: &self.from,
             to,
             timestamp: self.timestamp.to_rfc3339_seconds(),
-            kind: &self.kind,
+            kind: self.kind,
             content: &self.content,
             test: is_test_chat(&self.chat).then_some(true),
         };
-        // Room for everything but what has to be escaped, so that it is written in one piece.
+        // Room for a text's whole body but what has to be escaped, so that it is written in one piece.
         let mut body = Vec::with_capacity(self.content.len() + self.message_id.len() + PAYLOAD_FRAME);
-        // Strings and integers only: serialising them into memory has no way to fail, and gives UTF-8.
-        if serde_json::to_writer(&mut body, &payload).is_err() {
+        let written = match &self.details {
+            None => serde_json::to_writer(&mut body, &seven),
+            Some(details) => serde_json::to_writer(&mut body, &AllKeys { seven, details }),
+        };
+        // Strings and numbers with names for keys: serialising them into memory has no way to fail, and gives UTF-8.
+        if written.is_err() {
             body.clear();
         }
         String::from_utf8(body).unwrap_or_default()
@@ -124,8 +163,9 @@ mod tests {
             message_id: "3EB0C767".into(),
             from: "5511999999999".into(),
             timestamp: Timestamp::from_seconds(1_762_352_580),
-            kind: "text".into(),
+            kind: MessageKind::Text,
             content: content.into(),
+            details: None,
         }
     }
 
@@ -151,6 +191,67 @@ mod tests {
         (others[3].sender, others[3].message_id) = (format!("{}3", first.sender), "EB0C767".into());
         assert!(others.iter().all(|other| other.key(webhook) != first.key(webhook)));
         assert_ne!(first.key(WebhookId(uuid::Uuid::from_u128(2))), first.key(webhook));
+    }
+
+    #[test]
+    fn details_come_after_the_seven_keys_in_their_order() {
+        let details = Details {
+            push_name: Some("Maria".into()),
+            group: Some(Group {
+                id: "1@g.us".into(),
+                subject: None,
+            }),
+            view_once: true,
+            body: Some(Body::Emoji("👍".into())),
+            ..Details::default()
+        };
+        let mut message = message("👍");
+        message.kind = MessageKind::Reaction;
+        message.details = Some(Box::new(details));
+        let payload = message.payload(ClientId(1), &"5511888888888".parse().unwrap());
+        let (_, extras) = payload.split_once(r#""content":"👍","#).unwrap();
+        assert_eq!(
+            extras,
+            r#""push_name":"Maria","group":{"id":"1@g.us"},"view_once":true,"emoji":"👍"}"#
+        );
+    }
+
+    #[test]
+    fn a_name_alone_is_nothing_to_tell() {
+        let named = Details {
+            push_name: Some("Maria".into()),
+            ..Details::default()
+        };
+        assert!(named.is_plain());
+        let forwarded = Details {
+            forwarded: true,
+            ..named
+        };
+        assert!(!forwarded.is_plain());
+    }
+
+    #[test]
+    fn what_concerns_another_message_is_never_taken_for_it() {
+        let webhook = WebhookId(uuid::Uuid::from_u128(1));
+        let of = |kind, reason| {
+            let mut message = message("a");
+            message.kind = kind;
+            let unknown = |reason| Body::Unknown(Unknown { reason, name: None });
+            message.details = Some(Box::new(Details {
+                body: Option::map(reason, unknown),
+                ..Details::default()
+            }));
+            message.key(webhook)
+        };
+        let text = message("a").key(webhook);
+        for kind in MessageKind::ALL {
+            // A redelivery of anything else is recognised whatever it is read as.
+            assert_eq!(of(kind, None) != text, kind.concerns_another(), "{kind:?}");
+        }
+        let unknown = |reason| of(MessageKind::Unknown, Some(reason));
+        assert_eq!(unknown(UnknownReason::Unsupported), text);
+        assert_ne!(unknown(UnknownReason::Undecryptable), text);
+        assert_eq!(unknown(UnknownReason::Undecryptable), unknown(UnknownReason::PhoneOnly));
     }
 
     #[test]

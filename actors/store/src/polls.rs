@@ -1,0 +1,61 @@
+//! Polls: what can be chosen in them, so that votes can be told by name.
+
+use std::time::Duration;
+
+use sqlx::{query, query_scalar};
+use wharf_domain::{ConnectionKey, Timestamp};
+
+use crate::{Group, Store, StoreError, codec::At, sql};
+
+/// How long a poll is kept: as long as the client library keeps the secrets of polls.
+pub const POLL_LIFETIME: Duration = Duration::from_hours(90 * 24);
+
+impl Store {
+    /// The options of a poll that a number saw, if it was kept.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn poll_options(&self, key: &ConnectionKey, poll_id: &str) -> Result<Option<Vec<String>>, StoreError> {
+        let statement = query_scalar::<_, sqlx::types::Json<Vec<String>>>(sql::POLL_OPTIONS)
+            .bind(key.client_id.0)
+            .bind(key.phone_number.as_str())
+            .bind(poll_id);
+        let options = statement.fetch_optional(self.pool()).await;
+        options
+            .map(|options| options.map(|options| options.0))
+            .map_err(|error| self.error(error))
+    }
+}
+
+impl Group<'_> {
+    /// Keeps the options of a poll. The first of an id counts.
+    ///
+    /// # Errors
+    /// `Rejected` when there is no such client.
+    pub async fn keep_poll(
+        &mut self,
+        key: &ConnectionKey,
+        poll_id: &str,
+        options: &[String],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let statement = query(sql::KEEP_POLL)
+            .bind(key.client_id.0)
+            .bind(key.phone_number.as_str())
+            .bind(poll_id)
+            .bind(sqlx::types::Json(options))
+            .bind(At(now));
+        let result = statement.execute(self.enter()?).await;
+        self.leave(result.map(|_| ()))
+    }
+
+    /// Removes the polls kept before `before`, so many of them; returns how many.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn purge_polls(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        let statement = query(sql::PURGE_POLLS).bind(At(before)).bind(limit);
+        let result = statement.execute(self.enter()?).await;
+        self.leave(result.map(|result| result.rows_affected()))
+    }
+}

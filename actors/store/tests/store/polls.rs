@@ -1,0 +1,40 @@
+use wharf_domain::ConnectionKey;
+
+use crate::database::{Database, NOW, key, later, on_every_database};
+
+async fn keep(db: &mut Database, number: &ConnectionKey, id: &str, options: &[&str]) {
+    let options: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
+    db.write(async |group| group.keep_poll(number, id, &options, NOW).await)
+        .await;
+}
+
+on_every_database! {
+    async fn the_first_poll_of_an_id_counts_for_its_number(db: &mut Database) {
+        let (client, other) = (db.client("acme").await.id, db.client("other").await.id);
+        let number = key(client, "5511888888888");
+        keep(db, &number, "A", &["\"yes\"", "no 🦀"]).await;
+        keep(db, &number, "A", &["forged"]).await;
+        let options = db.store.poll_options(&number, "A").await.unwrap();
+        assert_eq!(options, Some(vec!["\"yes\"".to_owned(), "no 🦀".to_owned()]));
+        assert_eq!(db.store.poll_options(&number, "B").await.unwrap(), None);
+        for stranger in [key(client, "5511888888889"), key(other, "5511888888888")] {
+            assert_eq!(db.store.poll_options(&stranger, "A").await.unwrap(), None);
+        }
+    }
+
+    async fn polls_go_when_they_are_old_and_with_their_connection(db: &mut Database) {
+        let number = key(db.client("acme").await.id, "5511888888888");
+        for id in ["A", "B", "C"] {
+            keep(db, &number, id, &["yes"]).await;
+        }
+        let gone = db.write(async |group| group.purge_polls(NOW, 10).await).await;
+        assert_eq!(gone, 0);
+        let gone = db.write(async |group| group.purge_polls(later(1), 2).await).await;
+        assert_eq!(gone, 2);
+        db.write(async |group| group.create_connection(&number, NOW).await).await;
+        db.write(async |group| group.delete_connection(&number).await).await;
+        for id in ["A", "B", "C"] {
+            assert_eq!(db.store.poll_options(&number, id).await.unwrap(), None);
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! What is answered to businesses: buttons, rows of lists, orders.
+
+use std::borrow::Cow;
+
+use wharf_domain::{
+    MessageKind,
+    message::{Body, ButtonsReply, ListReply, Order},
+};
+use whatsapp_rust::waproto::whatsapp::{
+    ContextInfo, Message,
+    message::{
+        ButtonsResponseMessage, InteractiveResponseMessage, ListResponseMessage, OrderMessage,
+        buttons_response_message::Response, interactive_response_message::InteractiveResponseMessage as Interactive,
+    },
+};
+
+use super::content::{Content, filled};
+
+/// The answer in a message, if it is one to a business.
+pub(super) fn choice(message: &Message) -> Option<Content<'_>> {
+    if let Some(pressed) = message.buttons_response_message.as_option() {
+        Some(of_button(pressed))
+    } else if let Some(pressed) = message.template_button_reply_message.as_option() {
+        let (id, text) = (pressed.selected_id.as_deref(), pressed.selected_display_text.as_deref());
+        Some(pressed_button(id, text, pressed.context_info.as_option()))
+    } else if let Some(answer) = message.interactive_response_message.as_option() {
+        Some(of_interactive(answer))
+    } else {
+        message.list_response_message.as_option().map(of_row)
+    }
+}
+
+fn of_button(pressed: &ButtonsResponseMessage) -> Content<'_> {
+    let text = pressed
+        .response
+        .as_ref()
+        .map(|Response::SelectedDisplayText(text)| text.as_str());
+    pressed_button(
+        pressed.selected_button_id.as_deref(),
+        text,
+        pressed.context_info.as_option(),
+    )
+}
+
+fn pressed_button<'a>(id: Option<&str>, text: Option<&'a str>, context: Option<&'a ContextInfo>) -> Content<'a> {
+    let reply = ButtonsReply {
+        id: id.unwrap_or_default().to_owned(),
+        text: text.unwrap_or_default().to_owned(),
+    };
+    let words = filled(text).map_or_else(|| Cow::Owned(reply.id.clone()), Cow::Borrowed);
+    Content::new(MessageKind::ButtonsReply, words).with(Body::ButtonsReply(reply), context)
+}
+
+fn of_interactive(answer: &InteractiveResponseMessage) -> Content<'_> {
+    let text = answer.body.as_option().and_then(|body| body.text.as_deref());
+    let parameters = answer.interactive_response_message.as_ref();
+    let parameters = parameters.and_then(|Interactive::NativeFlowResponseMessage(flow)| flow.params_json.as_deref());
+    // What the business gave the button comes as JSON; without an `id` in it, all of it is the id.
+    let id = parameters.map(|parameters| {
+        let read = serde_json::from_str::<serde_json::Value>(parameters).ok();
+        let id = read.as_ref().and_then(|read| read.get("id")?.as_str());
+        id.unwrap_or(parameters).to_owned()
+    });
+    pressed_button(id.as_deref(), text, answer.context_info.as_option())
+}
+
+fn of_row(answer: &ListResponseMessage) -> Content<'_> {
+    let row = answer.single_select_reply.as_option();
+    let title = answer.title.as_deref().unwrap_or_default();
+    let reply = ListReply {
+        id: row.and_then(|row| row.selected_row_id.clone()).unwrap_or_default(),
+        title: title.to_owned(),
+        description: filled(answer.description.as_deref()).map(str::to_owned),
+    };
+    let words = filled(Some(title)).map_or_else(|| Cow::Owned(reply.id.clone()), Cow::Borrowed);
+    Content::new(MessageKind::ListReply, words).with(Body::ListReply(reply), answer.context_info.as_option())
+}
+
+/// An order from a catalogue.
+pub(super) fn of_order(order: &OrderMessage) -> Content<'_> {
+    let title = filled(order.order_title.as_deref());
+    let words = filled(order.message.as_deref()).or(title).unwrap_or("Order");
+    let body = Order {
+        id: order.order_id.clone().unwrap_or_default(),
+        title: title.map(str::to_owned),
+        item_count: order.item_count,
+        total: order.total_amount1000.map(decimal),
+        currency: filled(order.total_currency_code.as_deref()).map(str::to_owned),
+    };
+    Content::new(MessageKind::Order, words).with(Body::Order(body), order.context_info.as_option())
+}
+
+/// Thousandths as a decimal number with two places, or three where it has a third.
+fn decimal(thousandths: i64) -> String {
+    let sign = if thousandths < 0 { "-" } else { "" };
+    let amount = thousandths.unsigned_abs();
+    let (whole, rest) = (amount / 1000, amount % 1000);
+    if rest.is_multiple_of(10) {
+        format!("{sign}{whole}.{:02}", rest / 10)
+    } else {
+        format!("{sign}{whole}.{rest:03}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn money_is_written_in_decimals() {
+        for (thousandths, written) in [
+            (0, "0.00"),
+            (12_500, "12.50"),
+            (1_005, "1.005"),
+            (-990, "-0.99"),
+            (i64::MIN, "-9223372036854775.808"),
+        ] {
+            assert_eq!(super::decimal(thousandths), written);
+        }
+    }
+}

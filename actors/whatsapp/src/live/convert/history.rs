@@ -1,0 +1,63 @@
+//! Messages of the history that the phone sends after linking.
+
+use whatsapp_rust::wacore::types::message::{MessageInfo, MessageSource};
+use whatsapp_rust::wacore_binary::{Jid, JidExt};
+use whatsapp_rust::waproto::whatsapp::{Conversation, WebMessageInfo};
+
+/// The chat that a piece of history is of.
+pub(crate) struct Chat {
+    jid: Jid,
+    /// The same person by the other of number and hidden id.
+    alternative: Option<Jid>,
+    /// Its name, for a group.
+    pub(crate) subject: Option<String>,
+    pub(crate) is_group: bool,
+}
+
+impl Chat {
+    /// `None` for a chat without an id that can be read.
+    pub(crate) fn of(conversation: &Conversation) -> Option<Self> {
+        let jid: Jid = conversation.id.parse().ok()?;
+        let is_group = jid.is_group();
+        let other = if jid.is_lid() {
+            &conversation.pn_jid
+        } else {
+            &conversation.lid_jid
+        };
+        Some(Self {
+            alternative: other
+                .as_ref()
+                .filter(|_| !is_group)
+                .and_then(|other| other.parse().ok()),
+            subject: conversation.name.clone().filter(|name| is_group && !name.is_empty()),
+            is_group,
+            jid,
+        })
+    }
+}
+
+/// What a stanza would have said of a message of the history.
+pub(crate) fn info_of(chat: &Chat, message: &WebMessageInfo) -> Option<MessageInfo> {
+    let key = message.key.as_option()?;
+    let seconds = i64::try_from(message.message_timestamp?).ok()?;
+    let participant = message.participant.as_ref().or(key.participant.as_ref());
+    let sender = match participant.filter(|_| chat.is_group || chat.jid.is_broadcast_list()) {
+        Some(participant) => participant.parse().ok()?,
+        None => chat.jid.clone(),
+    };
+    Some(MessageInfo {
+        source: MessageSource {
+            chat: chat.jid.clone(),
+            sender,
+            is_from_me: key.from_me == Some(true),
+            is_group: chat.is_group,
+            sender_alt: chat.alternative.clone(),
+            ..MessageSource::default()
+        },
+        id: key.id.clone().filter(|id| !id.is_empty())?,
+        push_name: message.push_name.clone().unwrap_or_default(),
+        timestamp: whatsapp_rust::chrono::DateTime::from_timestamp(seconds, 0)?,
+        ephemeral_expiration: message.ephemeral_duration,
+        ..MessageInfo::default()
+    })
+}

@@ -1,0 +1,196 @@
+//! Pictures, films, sounds, files and stickers.
+
+use wharf_domain::{
+    MessageKind,
+    message::{Body, Media, MediaKind, MediaReference},
+};
+use whatsapp_rust::waproto::whatsapp::{
+    Message,
+    message::{AudioMessage, DocumentMessage, ImageMessage, StickerMessage, VideoMessage},
+};
+
+use super::content::Content;
+
+/// The media in a message, if it is of that sort.
+pub(super) fn read(message: &Message) -> Option<Content<'_>> {
+    if let Some(image) = message.image_message.as_option() {
+        Some(of_image(image))
+    } else if let Some(video) = message.video_message.as_option() {
+        let name = if video.gif_playback == Some(true) {
+            "GIF"
+        } else {
+            "Video"
+        };
+        Some(of_video(video, name))
+    } else if let Some(note) = message.ptv_message.as_option() {
+        Some(of_video(note, "Video note"))
+    } else if let Some(audio) = message.audio_message.as_option() {
+        Some(of_audio(audio))
+    } else if let Some(document) = message.document_message.as_option() {
+        Some(of_document(document))
+    } else {
+        message.sticker_message.as_option().map(of_sticker)
+    }
+}
+
+fn of_image(image: &ImageMessage) -> Content<'_> {
+    let file = File {
+        kind: MediaKind::Image,
+        mime_type: image.mimetype.as_deref(),
+        sha256: image.file_sha256.as_deref(),
+        size: image.file_length,
+        direct_path: image.direct_path.as_deref(),
+        media_key: image.media_key.as_deref(),
+        enc_sha256: image.file_enc_sha256.as_deref(),
+    };
+    let media = Media {
+        width: image.width,
+        height: image.height,
+        ..file.media()
+    };
+    let mut content = captioned(MessageKind::Image, "Image", image.caption.as_deref(), media);
+    content.context = image.context_info.as_option();
+    content.view_once = image.view_once == Some(true);
+    content
+}
+
+fn of_video<'a>(video: &'a VideoMessage, name: &'static str) -> Content<'a> {
+    let file = File {
+        kind: MediaKind::Video,
+        mime_type: video.mimetype.as_deref(),
+        sha256: video.file_sha256.as_deref(),
+        size: video.file_length,
+        direct_path: video.direct_path.as_deref(),
+        media_key: video.media_key.as_deref(),
+        enc_sha256: video.file_enc_sha256.as_deref(),
+    };
+    let media = Media {
+        seconds: video.seconds,
+        width: video.width,
+        height: video.height,
+        ..file.media()
+    };
+    let mut content = captioned(MessageKind::Video, name, video.caption.as_deref(), media);
+    content.context = video.context_info.as_option();
+    content.view_once = video.view_once == Some(true);
+    content
+}
+
+fn of_audio(audio: &AudioMessage) -> Content<'_> {
+    let file = File {
+        kind: MediaKind::Audio,
+        mime_type: audio.mimetype.as_deref(),
+        sha256: audio.file_sha256.as_deref(),
+        size: audio.file_length,
+        direct_path: audio.direct_path.as_deref(),
+        media_key: audio.media_key.as_deref(),
+        enc_sha256: audio.file_enc_sha256.as_deref(),
+    };
+    let media = Media {
+        seconds: audio.seconds,
+        ..file.media()
+    };
+    let (kind, name) = match audio.ptt {
+        Some(true) => (MessageKind::Voice, "Voice message"),
+        _ => (MessageKind::Audio, "Audio"),
+    };
+    let mut content = captioned(kind, name, None, media);
+    content.context = audio.context_info.as_option();
+    content.view_once = audio.view_once == Some(true);
+    content
+}
+
+fn of_document(document: &DocumentMessage) -> Content<'_> {
+    let file = File {
+        kind: MediaKind::Document,
+        mime_type: document.mimetype.as_deref(),
+        sha256: document.file_sha256.as_deref(),
+        size: document.file_length,
+        direct_path: document.direct_path.as_deref(),
+        media_key: document.media_key.as_deref(),
+        enc_sha256: document.file_enc_sha256.as_deref(),
+    };
+    let name = document.file_name.as_deref().or(document.title.as_deref());
+    let name = name.filter(|name| !name.is_empty());
+    let media = Media {
+        file_name: name.map(str::to_owned),
+        ..file.media()
+    };
+    let caption = document.caption.as_deref();
+    let mut content = captioned(MessageKind::Document, name.unwrap_or("Document"), caption, media);
+    content.context = document.context_info.as_option();
+    content
+}
+
+fn of_sticker(sticker: &StickerMessage) -> Content<'_> {
+    let file = File {
+        kind: MediaKind::Sticker,
+        mime_type: sticker.mimetype.as_deref(),
+        sha256: sticker.file_sha256.as_deref(),
+        size: sticker.file_length,
+        direct_path: sticker.direct_path.as_deref(),
+        media_key: sticker.media_key.as_deref(),
+        enc_sha256: sticker.file_enc_sha256.as_deref(),
+    };
+    let media = Media {
+        width: sticker.width,
+        height: sticker.height,
+        ..file.media()
+    };
+    let mut content = captioned(MessageKind::Sticker, "Sticker", None, media);
+    content.context = sticker.context_info.as_option();
+    content
+}
+
+fn captioned<'a>(kind: MessageKind, name: &'a str, caption: Option<&'a str>, media: Media) -> Content<'a> {
+    let caption = caption.filter(|caption| !caption.is_empty());
+    let mut content = Content::new(kind, caption.unwrap_or(name));
+    content.caption = caption;
+    content.body = Some(Body::Media(media));
+    content
+}
+
+/// What all of them have.
+struct File<'a> {
+    kind: MediaKind,
+    mime_type: Option<&'a str>,
+    sha256: Option<&'a [u8]>,
+    size: Option<u64>,
+    direct_path: Option<&'a str>,
+    media_key: Option<&'a [u8]>,
+    enc_sha256: Option<&'a [u8]>,
+}
+
+impl File<'_> {
+    fn media(&self) -> Media {
+        Media {
+            mime_type: self.mime_type.unwrap_or("application/octet-stream").to_owned(),
+            size: self.size.unwrap_or_default(),
+            sha256: hex(self.sha256.unwrap_or_default()),
+            reference: self.reference().map(Box::new),
+            ..Media::default()
+        }
+    }
+
+    fn reference(&self) -> Option<MediaReference> {
+        Some(MediaReference {
+            kind: self.kind,
+            direct_path: self.direct_path?.to_owned(),
+            media_key: self.media_key?.to_owned(),
+            enc_sha256: self.enc_sha256?.to_owned(),
+            sha256: self.sha256?.to_owned(),
+            size: self.size.unwrap_or_default(),
+        })
+    }
+}
+
+/// Bytes as hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    let mut digits = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        // Writing into a string has no way to fail.
+        let _ = write!(digits, "{byte:02x}");
+    }
+    digits
+}

@@ -1,0 +1,318 @@
+//! What the examples do not show: the edges of each kind.
+
+use serde_json::json;
+use wharf_domain::message::MediaKind;
+use whatsapp_rust::wacore::poll::{compute_option_hash, encrypt_poll_vote_with_secret};
+use whatsapp_rust::waproto::whatsapp::{
+    MessageContextInfo,
+    message::{
+        ContactMessage, ContactsArrayMessage, EncReactionMessage, EventMessage, ImageMessage,
+        InteractiveResponseMessage, LocationMessage, PollEncValue, PollUpdateMessage, SecretEncryptedMessage,
+        TemplateButtonReplyMessage,
+        interactive_response_message::{InteractiveResponseMessage as Interactive, NativeFlowResponseMessage},
+        protocol_message::Type,
+    },
+};
+
+use super::{
+    examples::{key, poll, reaction},
+    *,
+};
+
+#[test]
+fn what_a_download_needs_is_kept_beside_the_payload() {
+    let image = ImageMessage {
+        direct_path: Some("/v/t62".into()),
+        media_key: Some(vec![7; 32]),
+        file_enc_sha256: Some(vec![8; 32]),
+        file_sha256: Some(vec![9; 32]),
+        file_length: Some(10),
+        ..ImageMessage::default()
+    };
+    let message = |image: ImageMessage| Message {
+        image_message: MessageField::some(image),
+        ..Message::default()
+    };
+    let carried_one = carried(direct(), &message(image.clone()));
+    let Some(Body::Media(media)) = carried_one.details.as_ref().and_then(|details| details.body.clone()) else {
+        panic!("no media")
+    };
+    let reference = media.reference.unwrap();
+    assert_eq!((reference.kind, reference.size), (MediaKind::Image, 10));
+    assert_eq!(
+        (reference.media_key.as_slice(), reference.direct_path.as_str()),
+        (&[7; 32][..], "/v/t62")
+    );
+    assert_eq!(carried_one.content, "Image");
+    assert!(!payload(&carried_one).contains("t62"));
+
+    let without_key = ImageMessage {
+        media_key: None,
+        ..image
+    };
+    let carried_one = carried(direct(), &message(without_key));
+    let body = carried_one.details.and_then(|details| details.body);
+    assert!(matches!(body, Some(Body::Media(media)) if media.reference.is_none()));
+}
+
+#[test]
+fn a_reaction_names_whose_message_it_is_about() {
+    let taken_back = carried(direct(), &reaction(""));
+    assert_eq!(taken_back.content, "");
+    let target = json!({"message_id": "3EB0AA11", "from": OWN});
+    assert_eq!(extras(&taken_back), json!({"push_name": "Maria", "target": target}));
+
+    // In a group the key names the writer, by hidden id as it is.
+    let mut in_group = reaction("👍");
+    let reaction = in_group.reaction_message.as_option_mut().unwrap();
+    reaction.key.as_option_mut().unwrap().participant = Some("100000087654321@lid".into());
+    let from_group = source(GROUP, LID, Some(PN));
+    let looked_up = hidden_in(&info(from_group.clone()), &in_group);
+    assert_eq!(looked_up, [jid("100000087654321@lid")]);
+    let mut around = around();
+    around.people.know("100000087654321", "5511977776666");
+    let known = carried_with(from_group.clone(), &in_group, &around);
+    assert_eq!(extras(&known)["target"]["from"], "5511977776666");
+    let reaction = in_group.reaction_message.as_option_mut().unwrap();
+    reaction.key.as_option_mut().unwrap().participant = Some("5511888888888@s.whatsapp.net".into());
+    let own = carried(from_group, &in_group);
+    assert_eq!(extras(&own)["target"], json!({"message_id": "3EB0AA11"}));
+}
+
+#[test]
+fn an_admin_deletes_what_another_wrote() {
+    let mut key = key("3EB0AA11", false);
+    key.as_option_mut().unwrap().participant = Some("5511977776666@s.whatsapp.net".into());
+    let revoke = protocol(ProtocolMessage {
+        key,
+        r#type: Some(Type::REVOKE),
+        ..ProtocolMessage::default()
+    });
+    let mut stanza = info(source(GROUP, PN, None));
+    stanza.edit = EditAttribute::AdminRevoke;
+    let Converted::Message(message) = convert(&stanza, &revoke, &around()) else {
+        panic!("skipped")
+    };
+    assert_eq!(message.kind, MessageKind::Revoke);
+    assert_eq!(
+        extras(&message)["target"],
+        json!({"message_id": "3EB0AA11", "from": "5511977776666"})
+    );
+}
+
+#[test]
+fn an_edit_is_found_in_its_wrapper_and_tells_the_new_caption() {
+    let image = Message {
+        image_message: MessageField::some(ImageMessage {
+            caption: Some("a better caption".into()),
+            ..ImageMessage::default()
+        }),
+        ..Message::default()
+    };
+    let edit = protocol(ProtocolMessage {
+        key: key("3EB0AA11", true),
+        r#type: Some(Type::MESSAGE_EDIT),
+        edited_message: MessageField::some(image),
+        ..ProtocolMessage::default()
+    });
+    let message = carried(
+        direct(),
+        &Message {
+            edited_message: wrapped(edit),
+            ..Message::default()
+        },
+    );
+    assert_eq!(
+        (message.kind, message.content.as_str()),
+        (MessageKind::Edit, "a better caption")
+    );
+    assert_eq!(
+        extras(&message),
+        json!({"push_name": "Maria", "target": {"message_id": "3EB0AA11"}})
+    );
+}
+
+#[test]
+fn what_the_client_could_not_open_says_what_it_is_about() {
+    let edit = Message {
+        secret_encrypted_message: MessageField::some(SecretEncryptedMessage {
+            target_message_key: key("3EB0AA11", true),
+            ..SecretEncryptedMessage::default()
+        }),
+        ..Message::default()
+    };
+    let reaction = Message {
+        enc_reaction_message: MessageField::some(EncReactionMessage {
+            target_message_key: key("3EB0AA11", true),
+            ..EncReactionMessage::default()
+        }),
+        ..Message::default()
+    };
+    for (message, word) in [(edit, "edit"), (reaction, "reaction")] {
+        let message = carried(direct(), &message);
+        assert_eq!(message.kind, MessageKind::Unknown);
+        assert!(message.content.contains(word), "{}", message.content);
+        assert_eq!(extras(&message)["target"]["message_id"], "3EB0AA11");
+        assert_eq!(extras(&message)["unknown"]["reason"], "undecryptable");
+    }
+}
+
+#[test]
+fn several_cards_and_places_without_a_name() {
+    let card = |name: &str| ContactMessage {
+        vcard: Some(format!("FN:{name}\nTEL:1")),
+        ..ContactMessage::default()
+    };
+    let cards = Message {
+        contacts_array_message: MessageField::some(ContactsArrayMessage {
+            contacts: vec![card("A"), card("B")],
+            ..ContactsArrayMessage::default()
+        }),
+        ..Message::default()
+    };
+    assert_eq!(carried(direct(), &cards).content, "A, B");
+    let place = Message {
+        location_message: MessageField::some(LocationMessage {
+            degrees_latitude: Some(1.5),
+            degrees_longitude: Some(f64::NAN),
+            ..LocationMessage::default()
+        }),
+        ..Message::default()
+    };
+    let place = carried(direct(), &place);
+    assert_eq!(place.content, "1.5, 0");
+    assert_eq!(extras(&place)["location"], json!({"latitude": 1.5, "longitude": 0.0}));
+}
+
+#[test]
+fn buttons_of_templates_and_flows_are_buttons() {
+    let template = Message {
+        template_button_reply_message: MessageField::some(TemplateButtonReplyMessage {
+            selected_id: Some("1".into()),
+            selected_display_text: Some("Yes".into()),
+            ..TemplateButtonReplyMessage::default()
+        }),
+        ..Message::default()
+    };
+    let flow = |parameters: &str| Message {
+        interactive_response_message: MessageField::some(InteractiveResponseMessage {
+            interactive_response_message: Some(Interactive::NativeFlowResponseMessage(Box::new(
+                NativeFlowResponseMessage {
+                    params_json: Some(parameters.into()),
+                    ..NativeFlowResponseMessage::default()
+                },
+            ))),
+            ..InteractiveResponseMessage::default()
+        }),
+        ..Message::default()
+    };
+    let told = [
+        (template, "Yes", json!({"id": "1", "text": "Yes"})),
+        (flow(r#"{"id":"a"}"#), "a", json!({"id": "a", "text": ""})),
+        (flow("{broken"), "{broken", json!({"id": "{broken", "text": ""})),
+    ];
+    for (message, content, reply) in told {
+        let message = carried(direct(), &message);
+        assert_eq!(message.kind, MessageKind::ButtonsReply);
+        assert_eq!(
+            (message.content.as_str(), extras(&message)["buttons_reply"].clone()),
+            (content, reply)
+        );
+    }
+}
+
+#[test]
+fn a_kind_without_a_type_is_told_in_words() {
+    let event = Message {
+        event_message: MessageField::some(EventMessage {
+            name: Some("Regatta".into()),
+            ..EventMessage::default()
+        }),
+        ..Message::default()
+    };
+    let message = carried(direct(), &event);
+    assert_eq!(
+        (message.kind, message.content.as_str()),
+        (MessageKind::Unknown, "Regatta")
+    );
+    assert_eq!(
+        extras(&message)["unknown"],
+        json!({"reason": "unsupported", "name": "eventMessage"})
+    );
+}
+
+const SECRET: [u8; 32] = [5; 32];
+const NUMBER: &str = "5511888888888@s.whatsapp.net";
+const HIDDEN: &str = "100000012345678@lid";
+
+fn sealed_vote(options: &[&str], asker: &str, voter: &str) -> PollUpdateMessage {
+    let hashes: Vec<Vec<u8>> = options
+        .iter()
+        .map(|option| compute_option_hash(option).to_vec())
+        .collect();
+    let (payload, iv) = encrypt_poll_vote_with_secret(&hashes, &SECRET, "3EB0CC33", asker, voter).unwrap();
+    PollUpdateMessage {
+        poll_creation_message_key: key("3EB0CC33", true),
+        vote: MessageField::some(PollEncValue {
+            enc_payload: Some(payload),
+            enc_iv: Some(iv.to_vec()),
+        }),
+        ..PollUpdateMessage::default()
+    }
+}
+
+#[test]
+fn a_vote_is_opened_by_number_or_hidden_id_and_told_by_name() {
+    let mut asked = poll();
+    asked.message_context_info = MessageField::some(MessageContextInfo {
+        message_secret: Some(SECRET.to_vec()),
+        ..MessageContextInfo::default()
+    });
+    // As the phone of this account sends it along, and as one that disappears.
+    let asked = Message {
+        ephemeral_message: wrapped(asked),
+        ..Message::default()
+    };
+    let election = election_in(&asked).unwrap();
+    assert_eq!(election.options, ["Pizza", "Salad"]);
+    let secret = election.secret.unwrap();
+    let names = [NUMBER.to_owned(), HIDDEN.to_owned()];
+    for (asker, voter) in [(NUMBER, NUMBER), (HIDDEN, HIDDEN), (HIDDEN, NUMBER)] {
+        let update = sealed_vote(&["Salad"], asker, voter);
+        let hashes = open(&update, "3EB0CC33", &secret, &names, &names).unwrap();
+        assert_eq!(
+            Ballot::read(hashes.clone(), Some(&election.options)),
+            Ballot::Options(vec!["Salad".into()])
+        );
+        assert_eq!(Ballot::read(hashes.clone(), None), Ballot::Hashes(hashes));
+    }
+    let update = sealed_vote(&["Salad"], NUMBER, NUMBER);
+    assert_eq!(open(&update, "3EB0CC33", &[6; 32], &names, &names), None);
+    assert_eq!(open(&update, "another", &secret, &names, &names), None);
+}
+
+#[test]
+fn votes_are_told_as_far_as_they_can_be_read() {
+    let vote = Message {
+        poll_update_message: MessageField::some(sealed_vote(&[], NUMBER, NUMBER)),
+        ..Message::default()
+    };
+    assert!(vote_in(&vote).is_some());
+    let told = |ballot: Ballot| {
+        let mut around = around();
+        around.ballot = ballot;
+        let message = carried_with(direct(), &vote, &around);
+        assert_eq!(message.kind, MessageKind::PollVote);
+        (message.content.clone(), extras(&message)["poll_vote"].clone())
+    };
+    assert_eq!(
+        told(Ballot::Options(Vec::new())),
+        (String::new(), json!({"options": []}))
+    );
+    assert_eq!(told(Ballot::Sealed).1, json!({}));
+    assert_eq!(
+        told(Ballot::Hashes(vec![vec![1, 0xAB]])).1,
+        json!({"option_hashes": ["01ab"]})
+    );
+    assert_eq!(Ballot::read(Vec::new(), Some(&[])), Ballot::Options(Vec::new()));
+}

@@ -1,0 +1,136 @@
+//! Polls and votes. A vote is encrypted with a secret that only the poll carries, and names options by their hash.
+
+use wharf_domain::message::{Body, PollVote};
+use whatsapp_rust::wacore::poll::{PollVoteCiphertext, compute_option_hash, decrypt_poll_vote_with_secret};
+use whatsapp_rust::waproto::whatsapp::{
+    Message, MessageKey,
+    message::{PollCreationMessage, PollUpdateMessage},
+};
+
+use super::{content, media::hex};
+
+/// What has to be kept of a poll to read its votes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Election {
+    /// What can be chosen.
+    pub(crate) options: Vec<String>,
+    /// What votes are encrypted with; 32 bytes.
+    pub(crate) secret: Option<Vec<u8>>,
+}
+
+/// What was opened of a vote.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) enum Ballot {
+    /// Nothing: the poll's secret is not known, or does not fit.
+    #[default]
+    Sealed,
+    /// The hashes of the chosen options; what can be chosen is not known.
+    Hashes(Vec<Vec<u8>>),
+    /// The chosen options.
+    Options(Vec<String>),
+}
+
+impl Ballot {
+    /// Names what was chosen, as far as the options are known.
+    pub(crate) fn read(hashes: Vec<Vec<u8>>, options: Option<&[String]>) -> Self {
+        let named = |hash: &Vec<u8>| {
+            let mut options = options?.iter();
+            options.find(|option| compute_option_hash(option).as_slice() == hash.as_slice())
+        };
+        let names: Option<Vec<String>> = hashes.iter().map(|hash| named(hash).cloned()).collect();
+        match names {
+            Some(names) => Self::Options(names),
+            None => Self::Hashes(hashes),
+        }
+    }
+
+    /// The words and the key of a vote's event.
+    pub(super) fn told(&self) -> (String, Body) {
+        let (words, vote) = match self {
+            Self::Sealed => ("A vote that could not be decrypted".to_owned(), PollVote::default()),
+            Self::Options(options) => (
+                options.join(", "),
+                PollVote {
+                    options: Some(options.clone()),
+                    option_hashes: None,
+                },
+            ),
+            Self::Hashes(hashes) => (
+                "A vote in a poll that is not known".to_owned(),
+                PollVote {
+                    options: None,
+                    option_hashes: Some(hashes.iter().map(|hash| hex(hash)).collect()),
+                },
+            ),
+        };
+        (words, Body::PollVote(vote))
+    }
+}
+
+/// The poll in a message, if there is one.
+pub(super) fn poll_in(message: &Message) -> Option<&PollCreationMessage> {
+    [
+        &message.poll_creation_message,
+        &message.poll_creation_message_v2,
+        &message.poll_creation_message_v3,
+        &message.poll_creation_message_v5,
+        &message.poll_creation_message_v6,
+    ]
+    .into_iter()
+    .find_map(|poll| poll.as_option())
+}
+
+/// The names of a poll's options.
+pub(super) fn options_of(poll: &PollCreationMessage) -> Vec<String> {
+    let names = poll.options.iter().filter_map(|option| option.option_name.clone());
+    names.collect()
+}
+
+/// What has to be kept of a message that is a poll.
+pub(crate) fn election_in(message: &Message) -> Option<Election> {
+    // The common case first: text is no poll.
+    if message.conversation.is_some() {
+        return None;
+    }
+    let mut secret = None;
+    let poll = content::layers(message).find_map(|layer| {
+        let context = layer.message_context_info.as_option();
+        secret = context
+            .and_then(|context| context.message_secret.clone())
+            .or(secret.take());
+        poll_in(layer)
+    })?;
+    Some(Election {
+        options: options_of(poll),
+        secret,
+    })
+}
+
+/// The vote in a message and the key of its poll.
+pub(crate) fn vote_in(message: &Message) -> Option<(&PollUpdateMessage, &MessageKey)> {
+    if message.conversation.is_some() {
+        return None;
+    }
+    let update = content::layers(message).find_map(|layer| layer.poll_update_message.as_option())?;
+    Some((update, update.poll_creation_message_key.as_option()?))
+}
+
+/// Opens a vote: the hashes of the chosen options. Who asked and who voted is part of the key, by number or by hidden
+/// id, whichever the voter's phone took; so all pairs are tried.
+pub(crate) fn open(
+    update: &PollUpdateMessage,
+    poll_id: &str,
+    secret: &[u8],
+    askers: &[String],
+    voters: &[String],
+) -> Option<Vec<Vec<u8>>> {
+    let vote = update.vote.as_option()?;
+    let sealed = PollVoteCiphertext {
+        enc_payload: vote.enc_payload.as_deref()?,
+        enc_iv: vote.enc_iv.as_deref()?,
+    };
+    let mut pairs = askers
+        .iter()
+        .flat_map(|asker| voters.iter().map(move |voter| (asker, voter)));
+    pairs.find_map(|(asker, voter)| decrypt_poll_vote_with_secret(sealed, secret, poll_id, asker, voter).ok())
+}

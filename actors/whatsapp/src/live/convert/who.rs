@@ -1,0 +1,100 @@
+//! Who is who: numbers where they are known, hidden ids else.
+
+use whatsapp_rust::wacore::types::message::MessageSource;
+use whatsapp_rust::wacore_binary::{Jid, JidExt, Server};
+use whatsapp_rust::waproto::whatsapp::MessageKey;
+
+/// Whose hidden id is whose number, as far as it was looked up; and this account's own number.
+#[derive(Debug, Default)]
+pub(crate) struct People<'a> {
+    own: &'a str,
+    known: Vec<(String, String)>,
+}
+
+impl<'o> People<'o> {
+    /// Nobody but this account, by its number in digits.
+    pub(crate) fn new(own: &'o str) -> Self {
+        Self { own, known: Vec::new() }
+    }
+
+    /// Adds whose number a hidden id is; both in digits.
+    pub(crate) fn know(&mut self, hidden: &str, number: &str) {
+        self.known.push((hidden.to_owned(), number.to_owned()));
+    }
+
+    /// The number behind a JID in digits, if it is known.
+    pub(crate) fn number_of<'a>(&'a self, jid: &'a Jid) -> Option<&'a str> {
+        if !is_hidden(jid) {
+            return Some(jid.user_base());
+        }
+        let mut known = self.known.iter();
+        let found = known.find(|(hidden, _)| hidden == jid.user_base());
+        found.map(|(_, number)| number.as_str())
+    }
+
+    /// What a receiver is shown for a JID.
+    pub(crate) fn shown(&self, jid: &Jid) -> String {
+        self.number_of(jid).unwrap_or_else(|| jid.user_base()).to_owned()
+    }
+}
+
+/// Whether a JID names an account without its number.
+pub(crate) fn is_hidden(jid: &Jid) -> bool {
+    matches!(jid.server, Server::Lid | Server::HostedLid)
+}
+
+/// The writer of the message that is converted.
+pub(super) struct Writer<'a> {
+    pub(super) source: &'a MessageSource,
+    /// As the receiver is shown it.
+    pub(super) from: &'a str,
+    pub(super) people: &'a People<'a>,
+}
+
+impl Writer<'_> {
+    /// What the receiver is shown for somebody else; `None` for the writer.
+    pub(super) fn other(&self, jid: &str) -> Option<String> {
+        let jid: Jid = jid.parse().ok()?;
+        let same = |own: &Jid| bare(own) == bare(&jid);
+        if same(&self.source.sender) || self.source.sender_alt.as_ref().is_some_and(same) {
+            return None;
+        }
+        Some(self.people.shown(&jid)).filter(|shown| shown != self.from)
+    }
+
+    /// Who wrote the message of a key, which is as the writer sees it; `None` for the writer.
+    pub(super) fn author_of(&self, key: &MessageKey) -> Option<String> {
+        if key.from_me == Some(true) {
+            return None;
+        }
+        match &key.participant {
+            Some(participant) => self.other(participant),
+            // Of two people the other one is this account.
+            None if !self.source.chat.is_group() => Some(self.people.own.to_owned()),
+            None => None,
+        }
+    }
+}
+
+/// The sender as the key has it: by number where the stanza gives it, without device.
+pub(super) fn identity(source: &MessageSource) -> Jid {
+    let sender = bare(&source.sender);
+    let alternative = source
+        .sender_alt
+        .as_ref()
+        .map(bare)
+        .filter(|jid| jid.server == Server::Pn);
+    match alternative {
+        Some(number) if sender.server == Server::Lid => number,
+        _ => sender,
+    }
+}
+
+/// The account of a device, on one of the two servers that name accounts.
+pub(super) fn bare(jid: &Jid) -> Jid {
+    match jid.server {
+        Server::Pn | Server::Hosted | Server::Legacy => Jid::pn(jid.user_base()),
+        Server::Lid | Server::HostedLid => Jid::lid(jid.user_base()),
+        _ => jid.to_non_ad(),
+    }
+}

@@ -1,0 +1,76 @@
+//! What the client tells beside the messages that pass the hook.
+
+use std::sync::{Arc, Weak};
+
+use tokio::time::Instant;
+use whatsapp_rust::Client;
+use whatsapp_rust::wacore::{
+    stanza::groups::GroupNotificationAction,
+    types::events::{Event, EventHandler, EventInterest, EventKind},
+};
+
+use super::Inbound;
+use crate::live::{awaited, convert::not_for_us};
+
+/// Hears of messages that were fetched from the phone, messages that cannot be decrypted, new names of groups, and the
+/// history.
+///
+/// Messages from the phone were acknowledged before: they get as many attempts at the inbox as others and no redelivery.
+pub(crate) struct Aside {
+    pub(crate) inbound: Arc<Inbound>,
+    pub(crate) client: Weak<Client>,
+}
+
+impl EventHandler for Aside {
+    fn handle_event(&self, event: Arc<Event>) {
+        match event.as_ref() {
+            Event::Messages(batch) if !batch.hook_committed => self.recovered(Arc::clone(&event)),
+            Event::UndecryptableMessage(lost) if not_for_us(&lost.info).is_none() => {
+                let inbound = &self.inbound;
+                let patience = inbound.undecryptable_patience;
+                inbound.memory.awaited().miss(lost.clone(), Instant::now(), patience);
+                awaited::watch(inbound);
+            }
+            Event::GroupUpdate(update) => {
+                if let GroupNotificationAction::Subject { subject, .. } = &update.action {
+                    self.inbound.subjects.learn(&update.group_jid, subject);
+                }
+            }
+            Event::HistorySync(_) => self.history(event),
+            _ => {}
+        }
+    }
+
+    fn interest(&self) -> EventInterest {
+        EventInterest::of(&[
+            EventKind::Messages,
+            EventKind::UndecryptableMessage,
+            EventKind::GroupUpdate,
+            EventKind::HistorySync,
+        ])
+    }
+}
+
+impl Aside {
+    fn recovered(&self, event: Arc<Event>) {
+        let Some(client) = self.client.upgrade() else { return };
+        let inbound = Arc::clone(&self.inbound);
+        drop(self.inbound.runtime.start(async move {
+            let Some(batch) = event.as_messages() else { return };
+            if let Err(refused) = inbound.carry(&client, &batch.messages).await {
+                tracing::error!(refused, "a message recovered from the phone could not be stored");
+            }
+        }));
+    }
+
+    fn history(&self, event: Arc<Event>) {
+        let Some(client) = self.client.upgrade() else { return };
+        let inbound = Arc::clone(&self.inbound);
+        drop(self.inbound.runtime.start(async move {
+            let Event::HistorySync(history) = event.as_ref() else {
+                return;
+            };
+            inbound.carry_history(&client, history).await;
+        }));
+    }
+}

@@ -1,0 +1,131 @@
+//! What has to be looked up before a message can be converted: numbers, polls, the names of groups.
+
+use std::sync::Arc;
+
+use futures::future::join_all;
+use wharf_domain::IncomingMessage;
+use whatsapp_rust::Client;
+use whatsapp_rust::wacore::types::message::MessageInfo;
+use whatsapp_rust::wacore_binary::{Jid, JidExt};
+use whatsapp_rust::waproto::whatsapp::{Message, MessageKey};
+
+use super::Inbound;
+use crate::live::convert::{Ballot, Election, People, election_in, hidden_in, is_hidden, open, vote_in};
+
+impl Inbound {
+    /// The numbers of those whom a message names by hidden id.
+    pub(super) async fn people(&self, client: &Arc<Client>, info: &MessageInfo, message: &Message) -> People<'_> {
+        let own = self.reporter.key().phone_number.as_str();
+        let mut people = People::new(own);
+        for hidden in hidden_in(info, message) {
+            if client.lid().is_some_and(|lid| lid.user_base() == hidden.user_base()) {
+                people.know(hidden.user_base(), own);
+            } else if let Ok(Some(entry)) = client.get_lid_pn_entry(&hidden).await {
+                people.know(hidden.user_base(), &entry.phone_number);
+            }
+        }
+        people
+    }
+
+    /// Keeps what is needed to read the votes of a poll, our own phone's included.
+    pub(super) async fn keep_poll(&self, info: &MessageInfo, message: &Message) -> Result<(), String> {
+        let Some(election) = election_in(message) else {
+            return Ok(());
+        };
+        let kept = self.inbox.keep_poll(&info.id, &election.options).await;
+        kept.map_err(|refused| refused.to_string())?;
+        self.memory.remember(&info.id, election);
+        Ok(())
+    }
+
+    /// Opens the vote in a message, if there is one.
+    pub(super) async fn ballot(&self, client: &Arc<Client>, info: &MessageInfo, message: &Message) -> Ballot {
+        let Some((update, key)) = vote_in(message) else {
+            return Ballot::Sealed;
+        };
+        let Some(poll_id) = key.id.as_deref() else {
+            return Ballot::Sealed;
+        };
+        let Election { options, secret } = match self.memory.poll(poll_id) {
+            Some(election) => election,
+            None => Election {
+                options: self.inbox.poll_options(poll_id).await.unwrap_or_default(),
+                secret: None,
+            },
+        };
+        let askers = names(client, asker(client, info, key)).await;
+        let secret = match secret {
+            Some(secret) => Some(secret),
+            None => kept_secret(client, info, &askers, poll_id).await,
+        };
+        let Some(secret) = secret else { return Ballot::Sealed };
+        let mut voters = names(client, Some(info.source.sender.clone())).await;
+        voters.extend(names(client, info.source.sender_alt.clone()).await);
+        match open(update, poll_id, &secret, &askers, &voters) {
+            Some(hashes) => Ballot::read(hashes, Some(options.as_slice()).filter(|options| !options.is_empty())),
+            None => Ballot::Sealed,
+        }
+    }
+
+    /// Fills in the names of groups, all at once: what is not known in a second goes without.
+    pub(super) async fn name_groups(&self, client: &Arc<Client>, messages: &mut [IncomingMessage]) {
+        let named = messages.iter_mut().filter_map(|message| {
+            let group = message.details.as_mut()?.group.as_mut()?;
+            let jid: Jid = group.id.parse().ok()?;
+            Some(async move {
+                if group.subject.is_none() {
+                    group.subject = self.subjects.of(client, &self.runtime, &jid).await;
+                }
+            })
+        });
+        let named: Vec<_> = named.collect();
+        if !named.is_empty() {
+            join_all(named).await;
+        }
+    }
+}
+
+/// Who asked: as the voter's phone writes it in the key of the poll.
+fn asker(client: &Client, info: &MessageInfo, key: &MessageKey) -> Option<Jid> {
+    match (&key.participant, key.from_me) {
+        (Some(participant), _) => participant.parse().ok(),
+        (None, Some(true)) => Some(info.source.sender.clone()),
+        (None, _) => client.pn(),
+    }
+}
+
+/// Somebody's number and hidden id as JIDs without device, as far as they are known.
+async fn names(client: &Client, who: Option<Jid>) -> Vec<String> {
+    let Some(jid) = who else { return Vec::new() };
+    let mut names = vec![jid.to_non_ad_string()];
+    if let (Some(number), Some(hidden)) = (client.pn(), client.lid())
+        && [number.user_base(), hidden.user_base()].contains(&jid.user_base())
+    {
+        names.extend([number.to_non_ad_string(), hidden.to_non_ad_string()]);
+    } else if let Ok(Some(entry)) = client.get_lid_pn_entry(&jid).await {
+        let other = if is_hidden(&jid) {
+            Jid::pn(entry.phone_number.as_ref())
+        } else {
+            Jid::lid(entry.lid.as_ref())
+        };
+        names.push(other.to_string());
+    }
+    names
+}
+
+/// The secret of a poll that was seen before this process began, from the client's own store.
+async fn kept_secret(client: &Client, info: &MessageInfo, askers: &[String], poll_id: &str) -> Option<Vec<u8>> {
+    let mut chats = vec![info.source.chat.to_non_ad_string()];
+    if !info.source.chat.is_group() {
+        chats.extend(names(client, Some(info.source.sender.clone())).await);
+    }
+    let backend = client.persistence_manager().backend();
+    for chat in &chats {
+        for asker in askers {
+            if let Ok(Some(secret)) = backend.get_msg_secret(chat, asker, poll_id).await {
+                return Some(secret);
+            }
+        }
+    }
+    None
+}

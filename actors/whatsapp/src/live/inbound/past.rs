@@ -1,0 +1,79 @@
+//! The history that the phone sends after linking, where the configuration asks for it.
+
+use std::sync::Arc;
+
+use wharf_domain::IncomingMessage;
+use whatsapp_rust::Client;
+use whatsapp_rust::wacore::types::events::LazyHistorySync;
+use whatsapp_rust::waproto::whatsapp::Conversation;
+
+use super::Inbound;
+use crate::live::convert::{Chat, info_of, named};
+
+/// Messages handed to the inbox at a time: live ones get their turn in between.
+const BATCH: usize = 64;
+
+impl Inbound {
+    /// Carries one piece of the history, chat by chat, each in the order of sending. WhatsApp does not send it again: what
+    /// the inbox refuses for longer than its patience is lost, and said in the log.
+    pub(super) async fn carry_history(&self, client: &Arc<Client>, history: &LazyHistorySync) {
+        let mut stream = history.stream();
+        let mut carried = 0;
+        loop {
+            let conversation = match stream.next_conversation() {
+                Ok(Some(conversation)) => conversation,
+                Ok(None) => break,
+                Err(error) => {
+                    tracing::error!(%error, "the rest of a piece of history cannot be read");
+                    break;
+                }
+            };
+            match self.carry_chat(client, conversation).await {
+                Ok(messages) => carried += messages,
+                Err(refused) => {
+                    tracing::error!(
+                        refused,
+                        carried,
+                        "the rest of a piece of history could not be stored and is lost"
+                    );
+                    return;
+                }
+            }
+        }
+        let key = self.reporter.key();
+        tracing::info!(client_id = %key.client_id, phone_number = %key.phone_number, carried, progress = ?history.progress(), "a piece of history was taken in");
+    }
+
+    async fn carry_chat(&self, client: &Arc<Client>, conversation: Conversation) -> Result<usize, String> {
+        let Some(chat) = Chat::of(&conversation) else {
+            return Ok(0);
+        };
+        let messages = conversation.messages.into_iter();
+        let mut messages: Vec<_> = messages.filter_map(|message| message.message.into_option()).collect();
+        messages.sort_by_key(|message| message.message_timestamp);
+        let mut carried = 0;
+        for some in messages.chunks(BATCH) {
+            let mut batch = Vec::with_capacity(some.len());
+            for message in some {
+                let (Some(info), Some(content)) = (info_of(&chat, message), message.message.as_option()) else {
+                    continue;
+                };
+                let read = self.read(client, &info, content).await?;
+                batch.extend(read.map(|message| of_the_past(message, &chat, named(&info))));
+            }
+            carried += batch.len();
+            self.commit(batch).await?;
+        }
+        Ok(carried)
+    }
+}
+
+fn of_the_past(mut message: IncomingMessage, chat: &Chat, push_name: Option<String>) -> IncomingMessage {
+    let details = message.details.get_or_insert_default();
+    details.history = true;
+    details.push_name = push_name;
+    if let (Some(group), Some(subject)) = (&mut details.group, &chat.subject) {
+        group.subject = Some(subject.clone());
+    }
+    message
+}

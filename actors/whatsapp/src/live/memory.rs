@@ -1,0 +1,77 @@
+//! What the links of one number remember from one to the next, as long as the process lives.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use super::{awaited::Awaited, convert::Election};
+
+/// Polls remembered with their secrets. What was forgotten is looked up, which is slower but no loss.
+const POLLS: usize = 64;
+
+/// See the module.
+#[derive(Default)]
+pub(crate) struct Memory {
+    awaited: Mutex<Awaited>,
+    polls: Mutex<Polls>,
+}
+
+#[derive(Default)]
+struct Polls {
+    known: HashMap<String, Election>,
+    order: VecDeque<String>,
+}
+
+impl Memory {
+    /// Messages that could not be decrypted.
+    pub(crate) fn awaited(&self) -> MutexGuard<'_, Awaited> {
+        self.awaited.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers a poll. The first of an id counts: nobody can change what others asked.
+    pub(crate) fn remember(&self, poll_id: &str, election: Election) {
+        let mut polls = self.polls.lock().unwrap_or_else(PoisonError::into_inner);
+        if polls.known.contains_key(poll_id) {
+            return;
+        }
+        if polls.order.len() >= POLLS
+            && let Some(oldest) = polls.order.pop_front()
+        {
+            polls.known.remove(&oldest);
+        }
+        polls.order.push_back(poll_id.to_owned());
+        polls.known.insert(poll_id.to_owned(), election);
+    }
+
+    /// A poll that is remembered.
+    pub(crate) fn poll(&self, poll_id: &str) -> Option<Election> {
+        let polls = self.polls.lock().unwrap_or_else(PoisonError::into_inner);
+        polls.known.get(poll_id).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn election(option: &str) -> Election {
+        Election {
+            options: vec![option.to_owned()],
+            secret: None,
+        }
+    }
+
+    #[test]
+    fn the_first_poll_of_an_id_counts_and_old_ones_go() {
+        let memory = Memory::default();
+        memory.remember("0", election("yes"));
+        memory.remember("0", election("no"));
+        assert_eq!(memory.poll("0"), Some(election("yes")));
+        for id in 1..=POLLS {
+            memory.remember(&id.to_string(), election("yes"));
+        }
+        assert_eq!(memory.poll("0"), None);
+        assert!(memory.poll("1").is_some() && memory.poll(&POLLS.to_string()).is_some());
+    }
+}

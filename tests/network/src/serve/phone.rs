@@ -1,0 +1,54 @@
+//! What phones do for their devices: share keys with a new one, unlink one.
+
+use std::sync::atomic::Ordering;
+
+use wacore_binary::builder::NodeBuilder;
+
+use super::message_id;
+use super::sending::seal;
+use crate::clock;
+use crate::phone::{app_state_key_share, pad};
+use crate::state::{Account, Device, World};
+use crate::wire::{notification, stanza};
+
+/// The phone shares an app-state key with a device that has just uploaded its prekeys. A device for which this fails
+/// asks for the key itself.
+pub(super) async fn share_keys(account: &Account, device: &Device) {
+    let plain = pad(&app_state_key_share(clock::now_ms()));
+    let mut phone = account.signal.lock().await;
+    match seal(&mut phone, device, &plain).await {
+        Ok(sealed) => {
+            let id = message_id();
+            let enc = NodeBuilder::new("enc")
+                .attr("v", "2")
+                .attr("type", sealed.kind)
+                .bytes(sealed.bytes)
+                .build();
+            let stanza = NodeBuilder::new("message")
+                .attr("from", account.lid_jid())
+                .attr("id", id)
+                .attr("type", "text")
+                .attr("t", clock::now_s())
+                .attr("notify", account.name.as_str())
+                .attr("category", "peer")
+                .children([enc])
+                .build();
+            device.deliver(stanza, 1);
+        }
+        Err(error) => tracing::warn!(device = %device.pn, %error, "no app-state key shared"),
+    }
+}
+
+/// The phone unlinks a device; `false` if there is none of that number.
+pub(crate) async fn unlink(world: &World, account: &Account, number: u16) -> bool {
+    let Some(device) = account.unlink(number) else {
+        return false;
+    };
+    device.close(stanza::device_removed());
+    account.tell_watchers(&device, || notification::device_removed(&device.lid));
+    world
+        .messages_out_before
+        .fetch_add(device.counts().0, Ordering::Relaxed);
+    account.signal.lock().await.forget(&device.lid);
+    true
+}

@@ -1,0 +1,138 @@
+//! A group: who is in it, what it is called, what it allows.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use wacore_binary::{Jid, Server};
+
+use super::lock;
+use crate::{GroupView, MemberView};
+
+/// What a member may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rank {
+    /// Writes and reads.
+    Member,
+    /// Changes who is in it and what it is called.
+    Admin,
+    /// Made it.
+    Owner,
+}
+
+impl Rank {
+    /// The `type` of a participant on the wire; plain members have none.
+    pub(crate) fn wire(self) -> Option<&'static str> {
+        match self {
+            Self::Member => None,
+            Self::Admin => Some("admin"),
+            Self::Owner => Some("superadmin"),
+        }
+    }
+
+    /// Whether it is an admin's.
+    pub(crate) fn rules(self) -> bool {
+        self != Self::Member
+    }
+}
+
+/// What can change about a group.
+#[derive(Clone, Debug)]
+pub(crate) struct Charter {
+    pub(crate) subject: String,
+    /// Who gave it the subject, and when in Unix seconds.
+    pub(crate) subject_by: (String, u64),
+    /// The description and its id.
+    pub(crate) description: Option<(String, String)>,
+    /// Members by number.
+    pub(crate) members: BTreeMap<String, Rank>,
+    /// Only admins write.
+    pub(crate) announcement: bool,
+    /// Only admins change what it is called.
+    pub(crate) locked: bool,
+    /// Messages disappear after so many seconds.
+    pub(crate) ephemeral: Option<u32>,
+    /// The code of its invitation link.
+    pub(crate) invite: String,
+}
+
+/// A group.
+#[derive(Debug)]
+pub(crate) struct Group {
+    /// The part before `@g.us`.
+    pub(crate) id: String,
+    /// The number of the account that made it.
+    pub(crate) owner: String,
+    /// Unix seconds.
+    pub(crate) created: u64,
+    charter: Mutex<Charter>,
+}
+
+impl Group {
+    /// A new group; its maker is the owner.
+    pub(crate) fn new(id: String, owner: &str, subject: &str, others: &[String], now: u64, invite: String) -> Self {
+        let mut members: BTreeMap<_, _> = others.iter().map(|phone| (phone.clone(), Rank::Member)).collect();
+        members.insert(owner.to_owned(), Rank::Owner);
+        Self {
+            id,
+            owner: owner.to_owned(),
+            created: now,
+            charter: Mutex::new(Charter {
+                subject: subject.to_owned(),
+                subject_by: (owner.to_owned(), now),
+                description: None,
+                members,
+                announcement: false,
+                locked: false,
+                ephemeral: None,
+                invite,
+            }),
+        }
+    }
+
+    /// Its address.
+    pub(crate) fn jid(&self) -> Jid {
+        Jid::new(self.id.as_str(), Server::Group)
+    }
+
+    /// What it is now.
+    pub(crate) fn charter(&self) -> Charter {
+        lock(&self.charter).clone()
+    }
+
+    /// Changes it.
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut Charter) -> T) -> T {
+        change(&mut lock(&self.charter))
+    }
+
+    /// A member's rank.
+    pub(crate) fn rank(&self, phone: &str) -> Option<Rank> {
+        lock(&self.charter).members.get(phone).copied()
+    }
+
+    /// The numbers of its members.
+    pub(crate) fn members(&self) -> Vec<String> {
+        lock(&self.charter).members.keys().cloned().collect()
+    }
+
+    /// What the admin routes show.
+    pub(crate) fn view(&self) -> GroupView {
+        let charter = self.charter();
+        GroupView {
+            id: self.jid().to_string(),
+            subject: charter.subject,
+            owner: self.owner.clone(),
+            description: charter.description.map(|(_, text)| text),
+            announcement: charter.announcement,
+            locked: charter.locked,
+            ephemeral: charter.ephemeral,
+            participants: charter
+                .members
+                .into_iter()
+                .map(|(phone, rank)| MemberView {
+                    phone,
+                    role: rank.wire().unwrap_or("member").to_owned(),
+                })
+                .collect(),
+        }
+    }
+}
