@@ -1,9 +1,9 @@
-//! What phones do beside writing: groups, receipts, presence, calls.
+//! What phones do beside writing: groups, files, receipts, presence, calls, history.
 
 use crate::network::Network;
 use crate::serve::{self, Change};
 use crate::state::digits;
-use crate::{CallView, GroupView, NetworkError, PresenceRecord};
+use crate::{CallView, GroupView, NetworkError, PresenceRecord, reading};
 
 /// What is to change about a group; what is left out stays.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
@@ -103,6 +103,22 @@ impl Network {
             }
         }
         Ok(group.view())
+    }
+
+    /// The file of a message that the account's phone received or sent, decrypted.
+    ///
+    /// # Errors
+    /// [`NetworkError::NotFound`] if the account, the message or the file does not exist, [`NetworkError::Conflict`] if
+    /// the file does not decrypt.
+    pub async fn media(&self, phone: &str, id: &str) -> Result<Vec<u8>, NetworkError> {
+        let world = self.world();
+        let missing = || NetworkError::NotFound(format!("{phone} knows no message {id} with a file"));
+        let known = world.account(phone)?.known(id).ok_or_else(missing)?;
+        let message = known.message().ok_or_else(missing)?;
+        let file = reading::file_of(&message).ok_or_else(missing)?;
+        reading::file::plain(world, file)
+            .await
+            .map_err(|error| NetworkError::Conflict(format!("the file of {id} cannot be read: {error}")))
     }
 
     /// The account's phone sends a receipt (`read`, `played`, `delivery`, …) for messages that it received.

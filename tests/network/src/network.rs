@@ -218,22 +218,6 @@ impl Network {
         Ok(reading::fold(self.inner.world.account(phone)?.received()))
     }
 
-    /// The file of a message that the account's phone received or sent, decrypted.
-    ///
-    /// # Errors
-    /// [`NetworkError::NotFound`] if the account, the message or the file does not exist, [`NetworkError::Conflict`] if
-    /// the file does not decrypt.
-    pub async fn media(&self, phone: &str, id: &str) -> Result<Vec<u8>, NetworkError> {
-        let world = &self.inner.world;
-        let missing = || NetworkError::NotFound(format!("{phone} knows no message {id} with a file"));
-        let known = world.account(phone)?.known(id).ok_or_else(missing)?;
-        let message = known.message().ok_or_else(missing)?;
-        let file = reading::file_of(&message).ok_or_else(missing)?;
-        reading::file::plain(world, file)
-            .await
-            .map_err(|error| NetworkError::Conflict(format!("the file of {id} cannot be read: {error}")))
-    }
-
     /// The receipts for what the account's phone sent, oldest first.
     ///
     /// # Errors
