@@ -2,7 +2,7 @@
 
 use ractor::{ActorRef, rpc::CallResult};
 use wharf_domain::{ClientId, Connection, ConnectionKey, PhoneNumber, session::SessionEvent};
-use wharf_store::KeyClaim;
+use wharf_store::{KeyClaim, NewConnection};
 use wharf_whatsapp::{SendError, Sent};
 
 use super::{
@@ -31,7 +31,8 @@ impl Gateway {
             client_id,
             phone_number,
         };
-        let made = self.shared.persistence.commit(Write::CreateConnection, key).await?;
+        let new = NewConnection::plain(key);
+        let made = self.shared.persistence.commit(Write::CreateConnection, new).await?;
         let connection =
             made.ok_or_else(|| GatewayError::Conflict("this phone_number has a connection already".to_owned()))?;
         let message = tenant::Message::ConnectionCreated(Box::new(connection.clone()));
@@ -75,15 +76,19 @@ impl Gateway {
         let Some(entry) = self.shared.directory.session(&row.key()) else {
             return row;
         };
+        let restarts = entry.restarts;
+        let view = entry.truth();
         Connection {
-            status: entry.view.status,
-            reason: entry.view.reason,
-            jid: entry.view.jid,
-            push_name: entry.view.push_name,
-            connected_since: entry.view.connected_since,
-            last_event_at: entry.view.last_event_at,
-            reconnect_attempts: entry.view.reconnect_attempts,
-            restarts: entry.restarts,
+            status: view.status,
+            reason: view.reason,
+            reason_code: view.reason_code,
+            jid: view.jid,
+            push_name: view.push_name,
+            connected_since: view.connected_since,
+            last_event_at: view.last_event_at,
+            reconnect_attempts: view.reconnect_attempts,
+            retry_at: view.retry_at,
+            restarts,
             ..row
         }
     }
@@ -98,7 +103,7 @@ impl Gateway {
             .shared
             .directory
             .session(&connection.key())
-            .and_then(|entry| entry.view.qr);
+            .and_then(|entry| entry.truth().qr);
         let (qr, expires_at) = shown
             .filter(|(_, expires_at)| *expires_at > crate::clock::now())
             .ok_or_else(|| {

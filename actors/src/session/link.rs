@@ -6,7 +6,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc};
 use futures::FutureExt;
 use ractor::ActorRef;
 use tokio::sync::mpsc;
-use wharf_domain::session::{LinkEvent, SessionEvent};
+use wharf_domain::session::{CloseReason, LinkEvent, SessionEvent};
 use wharf_whatsapp::LinkError;
 
 use super::{Message, State, inbox::SessionInbox};
@@ -45,7 +45,11 @@ pub(super) fn open(myself: &ActorRef<Message>, state: &State, generation: u64) {
                 let panicked = |_| Err(LinkError("opening the link panicked".to_owned()));
                 opening.await.unwrap_or_else(panicked)
             }
-            Err(full) => Err(LinkError(full.to_string())),
+            Err(full) => {
+                let event = LinkEvent::Closed(CloseReason::QueueFull(full.to_string()));
+                let _stopped = myself.cast(Message::Happened(SessionEvent::Link { generation, event }));
+                return;
+            }
         };
         match opened {
             Ok(link) => {

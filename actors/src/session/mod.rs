@@ -138,41 +138,39 @@ async fn on_begin(myself: &ActorRef<Message>, state: &mut State) -> Result<(), A
         myself.stop(Some(DONE.to_owned()));
         return Ok(());
     };
-    let view = view_of_row(&row);
-    let wait = if view.wanted {
-        shared.pacer.next()
-    } else {
-        Duration::ZERO
-    };
-    let mut machine = Session::new(key.phone_number.clone(), view);
+    let mut machine = Session::new(key.phone_number.clone(), view_of_row(&row));
     let now = clock::now();
-    let effects = machine.start(now, now + wait);
+    let effects = machine.start(now, now);
     state.machine = Some(machine);
-    publish(state);
     carry_out(myself, state, effects);
+    publish(state);
     Ok(())
 }
 
-/// A row as a view; the QR code is never in a row.
+/// A row as a view; codes to show are never in a row.
 pub(crate) fn view_of_row(row: &wharf_domain::Connection) -> SessionView {
     SessionView {
         status: row.status,
         reason: row.reason.clone(),
+        reason_code: row.reason_code,
         jid: row.jid.clone(),
         push_name: row.push_name.clone(),
         connected_since: row.connected_since,
         last_event_at: row.last_event_at,
         reconnect_attempts: row.reconnect_attempts,
+        retry_at: None,
+        banned_until: row.banned_until,
         wanted: row.wanted,
         qr: None,
+        pair_code: None,
     }
 }
 
 fn step(myself: &ActorRef<Message>, state: &mut State, event: SessionEvent) {
     let Some(machine) = state.machine.as_mut() else { return };
     let effects = machine.step(clock::now(), clock::jitter(), event);
-    publish(state);
     carry_out(myself, state, effects);
+    publish(state);
 }
 
 fn publish(state: &State) {
@@ -201,12 +199,13 @@ fn carry_out(myself: &ActorRef<Message>, state: &mut State, effects: Vec<Session
                 let silent_for = silent_for.and_then(|(_, link)| link.silence());
                 let _stopped = myself.cast(Message::Happened(SessionEvent::Silence { generation, silent_for }));
             }
-            SessionEffect::SetTimer { at, generation } => {
-                let myself = myself.clone();
-                state.timer.set(async move {
-                    tokio::time::sleep(clock::until(at)).await;
-                    let _stopped = myself.cast(Message::Happened(SessionEvent::TimerFired { generation }));
-                });
+            SessionEffect::SetTimer { at, generation } => set_timer(myself, state, clock::until(at), generation),
+            SessionEffect::TakeTurn { after, generation } => {
+                let wait = state.args.shared.pacer.turn(after);
+                if let Some(machine) = &mut state.machine {
+                    machine.turn_is(generation, clock::now() + wait);
+                }
+                set_timer(myself, state, wait, generation);
             }
             SessionEffect::Save => save(myself, state),
             SessionEffect::Finished => {
@@ -217,6 +216,14 @@ fn carry_out(myself: &ActorRef<Message>, state: &mut State, effects: Vec<Session
             }
         }
     }
+}
+
+fn set_timer(myself: &ActorRef<Message>, state: &mut State, wait: Duration, generation: u64) {
+    let myself = myself.clone();
+    state.timer.set(async move {
+        tokio::time::sleep(wait).await;
+        let _stopped = myself.cast(Message::Happened(SessionEvent::TimerFired { generation }));
+    });
 }
 
 fn end(myself: &ActorRef<Message>, state: &mut State, event: SessionEvent, reply: RpcReplyPort<()>) {
@@ -242,12 +249,14 @@ fn save(myself: &ActorRef<Message>, state: &mut State) {
         key: state.args.key.clone(),
         status: view.status,
         reason: view.reason.clone(),
+        reason_code: view.reason_code,
         jid: view.jid.clone(),
         push_name: view.push_name.clone(),
         connected_since: view.connected_since,
         last_event_at: view.last_event_at,
         reconnect_attempts: view.reconnect_attempts,
         wanted: view.wanted,
+        banned_until: view.banned_until,
         updated_at: clock::now(),
     };
     let (myself, shared) = (myself.clone(), Arc::clone(&state.args.shared));

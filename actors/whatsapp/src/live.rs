@@ -71,6 +71,8 @@ pub struct LiveConfig {
     /// one: without, the version is a pinned one that WhatsApp will refuse some day, and after pairing the client
     /// reconnects every three minutes in search of its app state. A test network needs none.
     pub http: Option<Arc<dyn Http>>,
+    /// Where the version is looked up, if not at WhatsApp Web. Also with a test network, which has no web site.
+    pub version_url: Option<String>,
     /// How long an inbox may refuse a message before the link is given up.
     pub inbox_patience: Duration,
 }
@@ -83,6 +85,7 @@ impl LiveConfig {
             server_url: None,
             device_name: "Wharf".to_owned(),
             http: None,
+            version_url: None,
             inbox_patience: INBOX_PATIENCE,
         }
     }
@@ -109,11 +112,15 @@ impl LiveFactory {
         }
         let keys = Box::new(SqliteKeys::new(config.keys.clone())?);
         // A test network is not WhatsApp: nothing about it is to be learned there.
-        let http = config.http.clone().filter(|_| config.server_url.is_none());
+        let http = config.http.clone();
+        let versions = match &config.version_url {
+            Some(url) => VersionSource::at(url, http),
+            None => VersionSource::new(http.filter(|_| config.server_url.is_none())),
+        };
         Ok(Self {
             config,
             keys,
-            versions: Arc::new(VersionSource::new(http)),
+            versions: Arc::new(versions),
             open: Mutex::default(),
         })
     }

@@ -142,7 +142,8 @@ async fn deliveries_go_through_the_inbox() {
             opened: 1,
             closed: 1,
             logged_out: 1,
-            forgotten: 0
+            forgotten: 0,
+            overlaps: 0
         }
     );
 }

@@ -16,6 +16,7 @@ use wharf_actors::{BulkRetry, GatewayError, IdempotencyKey, NewWebhook, Qr, Sent
 use wharf_domain::{
     Attempt, ClientId, Connection, ConnectionStatus, Courtesy, Event, EventId, EventStatus, InvalidField, OwnHeaders,
     PhoneNumber, Timestamp, TokenHash, Webhook, WebhookId,
+    session::ReasonCode,
     signing::Secret,
     stats::{Queue, WebhookStats, periods},
     webhook::{WebhookPatch, status},
@@ -117,15 +118,20 @@ fn connection(phone_number: PhoneNumber) -> Connection {
         phone_number,
         status: ConnectionStatus::AwaitingScan,
         reason: None,
+        reason_code: ReasonCode::WaitingForPhone,
         jid: None,
         push_name: None,
         connected_since: None,
         last_event_at: None,
         reconnect_attempts: 0,
+        retry_at: None,
         restarts: 0,
+        device_name: None,
+        proxy: None,
         created_at: Timestamp(0),
         updated_at: Timestamp(0),
         wanted: true,
+        banned_until: None,
     }
 }
 

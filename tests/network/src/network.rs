@@ -263,6 +263,13 @@ impl Network {
                 tell(&|| Command::Stall(until));
                 world.faults.add(fault.kind, phone, None, until);
             }
+            FaultKind::Ban => {
+                world
+                    .faults
+                    .add(fault.kind, phone.clone(), numeric(code.as_deref()), until);
+                tell(&|| Command::Close(None));
+            }
+            FaultKind::Outdated => world.faults.add(fault.kind, phone, numeric(code.as_deref()), until),
             FaultKind::Duplicate => {
                 for account in world.accounts() {
                     if phone.as_ref().is_none_or(|phone| *phone == account.phone) {
@@ -321,6 +328,10 @@ async fn bind(addr: SocketAddr) -> Result<(TcpListener, SocketAddr), NetworkErro
     Ok((listener, addr))
 }
 
+fn numeric(code: Option<&str>) -> Option<u32> {
+    code.and_then(|code| code.parse().ok())
+}
+
 /// The code as the wire has it, if the kind takes one.
 fn code(fault: &Fault) -> Result<Option<String>, NetworkError> {
     let text = match &fault.code {
@@ -332,9 +343,10 @@ fn code(fault: &Fault) -> Result<Option<String>, NetworkError> {
     let known = match fault.kind {
         FaultKind::Refuse => number,
         FaultKind::StreamError => number || text == "replaced",
+        FaultKind::Ban | FaultKind::Outdated => text.parse::<u32>().is_ok(),
         FaultKind::Drop | FaultKind::Stall | FaultKind::Duplicate => {
             return Err(NetworkError::Invalid(
-                "only refuse and stream_error take a code".to_owned(),
+                "only refuse, stream_error, ban and outdated take a code".to_owned(),
             ));
         }
     };
@@ -342,6 +354,7 @@ fn code(fault: &Fault) -> Result<Option<String>, NetworkError> {
         return Ok(Some(text));
     }
     Err(NetworkError::Invalid(format!(
-        "code {text:?} is not known: a number from 400 to 599 is expected, or \"replaced\" for stream_error"
+        "code {text:?} is not known: a number is expected, from 400 to 599 for refuse and \
+         stream_error, or \"replaced\" for stream_error"
     )))
 }

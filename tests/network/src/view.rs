@@ -67,6 +67,11 @@ pub enum FaultKind {
     StreamError,
     /// Sends every message twice, and sends the last acknowledged ones once more.
     Duplicate,
+    /// Closes the open sockets and bans the account until the fault ends, with WhatsApp's code for why (101 if left out):
+    /// `<failure reason=402 code expire=SECONDS>`.
+    Ban,
+    /// Takes no client whose revision (the last part of its version) is below the code; none at all if it is left out.
+    Outdated,
 }
 
 /// Trouble to make on purpose.
@@ -78,10 +83,10 @@ pub struct Fault {
     /// The account whose links are hit; every account's if left out.
     #[serde(default)]
     pub phone: Option<String>,
-    /// WhatsApp's code, for `refuse` and `stream_error`: a number, or `replaced`.
+    /// WhatsApp's code, for `refuse`, `stream_error` and `ban`: a number, or `replaced`; the least revision for `outdated`.
     #[serde(default)]
     pub code: Option<FaultCode>,
-    /// How long it lasts in milliseconds, for `refuse`, `stall` and `duplicate`; 30,000 if left out.
+    /// How long it lasts in milliseconds, for all but `drop` and `stream_error`; 30,000 if left out.
     #[serde(default)]
     pub for_ms: Option<u64>,
 }

@@ -28,6 +28,7 @@ pub(crate) struct Memory(Mutex<Kept>);
 
 #[derive(Default)]
 struct Kept {
+    panics: bool,
     refusals_left: usize,
     refused: usize,
     messages: Vec<IncomingMessage>,
@@ -37,6 +38,11 @@ impl Memory {
     /// The next `times` commits are refused.
     pub(crate) fn refuse(&self, times: usize) {
         self.0.lock().unwrap().refusals_left = times;
+    }
+
+    /// The next commit panics.
+    pub(crate) fn panic_once(&self) {
+        self.0.lock().unwrap().panics = true;
     }
 
     pub(crate) fn refused(&self) -> usize {
@@ -57,6 +63,10 @@ impl Memory {
 impl Inbox for Memory {
     async fn commit(&self, messages: Vec<IncomingMessage>) -> Result<(), NotCommitted> {
         let mut kept = self.0.lock().unwrap();
+        if std::mem::take(&mut kept.panics) {
+            drop(kept);
+            panic!("as the test wants");
+        }
         if kept.refusals_left > 0 {
             kept.refusals_left -= 1;
             kept.refused += 1;

@@ -7,6 +7,7 @@ mod login;
 mod message;
 mod pairing;
 mod receipt;
+mod refusal;
 mod session;
 mod socket;
 mod texting;

@@ -49,6 +49,16 @@ impl FaultBoard {
         self.find(FaultKind::Duplicate, Some(phone), |_| ()).is_some()
     }
 
+    /// Whether an account is banned: WhatsApp's code for why, and until when.
+    pub(crate) fn banned(&self, phone: Option<&str>) -> Option<(Option<u32>, Instant)> {
+        self.find(FaultKind::Ban, phone, |fault| (fault.code, fault.until))
+    }
+
+    /// The least revision of a client that is taken.
+    pub(crate) fn least_version(&self, phone: Option<&str>) -> Option<u32> {
+        self.find(FaultKind::Outdated, phone, |fault| fault.code.unwrap_or(u32::MAX))
+    }
+
     fn find<T>(&self, kind: FaultKind, phone: Option<&str>, read: impl Fn(&Active) -> T) -> Option<T> {
         let now = Instant::now();
         lock(&self.active)

@@ -39,7 +39,7 @@ fn disconnect() {
         let (before, generation) = (format!("{:?}", desk.machine), desk.generation());
         let effects = desk.step(SessionEvent::Disconnect);
         match place {
-            Place::Opening | Place::Pairing | Place::Scan | Place::Connected => {
+            Place::Opening | Place::Pairing | Place::Scan | Place::Passkey | Place::Connected => {
                 assert_eq!(effects, [close(generation), Save], "{place:?}: the pairing stays");
                 assert_eq!(desk.gone(), []);
             }
@@ -55,7 +55,7 @@ fn disconnect() {
         }
         assert_eq!(desk.shown(), (Disconnected, None, false), "{place:?}");
         assert_eq!(desk.machine.phase, Phase::Resting, "{place:?}");
-        let unpaired = matches!(place, Place::Pairing | Place::Scan);
+        let unpaired = matches!(place, Place::Pairing | Place::Scan | Place::Passkey);
         assert_eq!(desk.machine.view().jid.is_none(), unpaired, "{place:?}");
     }
 }
@@ -82,7 +82,7 @@ fn delete() {
             );
         }
         match place {
-            Place::Opening | Place::Pairing | Place::Scan | Place::Connected => {
+            Place::Opening | Place::Pairing | Place::Scan | Place::Passkey | Place::Connected => {
                 assert_eq!(effects, [closing(generation, true, true)], "{place:?}");
             }
             // No link, but keys perhaps; or a link that is on its way out, and then the keys.
@@ -143,7 +143,7 @@ fn shutdown_closes_and_writes_nothing() {
                 assert_eq!(effects, []);
                 continue;
             }
-            Place::Opening | Place::Pairing | Place::Scan | Place::Connected => {
+            Place::Opening | Place::Pairing | Place::Scan | Place::Passkey | Place::Connected => {
                 assert_eq!(effects, [close(generation)], "{place:?}");
             }
             Place::Closing | Place::Forgetting | Place::Reopening | Place::Deleting | Place::ShuttingDown => {
@@ -205,7 +205,15 @@ fn starts() {
             ConnectionStatus::Connected | ConnectionStatus::AwaitingScan
         ));
         let effects = machine.step(NOW, 0.0, SessionEvent::LinkGone { generation: 1 });
-        assert_eq!(effects, [SessionEffect::SetTimer { at, generation: 1 }], "{status:?}");
+        let after = Duration::from_secs(3);
+        assert_eq!(
+            effects,
+            [SessionEffect::TakeTurn { after, generation: 1 }],
+            "{status:?}"
+        );
+        assert_eq!(machine.view().retry_at, Some(at));
+        machine.turn_is(1, at + after);
+        assert_eq!(machine.view().retry_at, Some(at + after));
         let effects = machine.step(at, 0.0, SessionEvent::TimerFired { generation: 1 });
         assert_eq!(effects[0], open(2));
         assert_eq!(machine.view().status, Connecting);
@@ -215,7 +223,8 @@ fn starts() {
         let mut machine = Session::new(NUMBER.parse().unwrap(), row);
         assert_eq!(machine.start(NOW, Timestamp::default()), [close(1)]);
         let effects = machine.step(NOW, 0.0, SessionEvent::LinkGone { generation: 1 });
-        assert_eq!(effects[0], open(2));
+        let after = Duration::ZERO;
+        assert_eq!(effects, [SessionEffect::TakeTurn { after, generation: 1 }]);
     }
     for status in [Disconnected, LoggedOut, Failed] {
         let row = SessionView {
