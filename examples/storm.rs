@@ -53,14 +53,20 @@ async fn main() -> Result<(), Failure> {
 fn config(directory: &std::path::Path, network: &Network, options: &Options) -> Result<Config, Failure> {
     let mut variables = vec![
         ("WHARF_HTTP__LISTEN", "127.0.0.1:0".to_owned()),
-        ("WHARF_STORE__URL", format!("sqlite://{}", directory.join("wharf.db").display())),
+        (
+            "WHARF_STORE__URL",
+            format!("sqlite://{}", directory.join("wharf.db").display()),
+        ),
         ("WHARF_WHATSAPP__KEYS", directory.join("keys").display().to_string()),
         ("WHARF_WHATSAPP__SERVER_URL", network.ws_url()),
     ];
     if let Some(per_second) = options.per_second {
         variables.push(("WHARF_SESSIONS__START_PER_SECOND", per_second.to_string()));
     }
-    let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+    let variables = variables
+        .into_iter()
+        .map(|(name, value)| (name.into(), value.into()))
+        .collect();
     Ok(Loaded::load(&Sources { file: None, variables })?.config)
 }
 
@@ -105,7 +111,10 @@ impl Api {
         let all = self.get("").await?;
         let all = all["data"].as_array().ok_or("no list of connections")?;
         let connected = all.iter().filter(|shown| shown["status"] == "connected").count();
-        let attempts = all.iter().filter_map(|shown| shown["reconnect_attempts"].as_u64()).sum();
+        let attempts = all
+            .iter()
+            .filter_map(|shown| shown["reconnect_attempts"].as_u64())
+            .sum();
         Ok((connected, attempts))
     }
 
@@ -164,7 +173,9 @@ async fn storm(options: &Options, network: &Network, api: &Api) -> Result<Value,
         code: None,
         for_ms,
     };
-    network.fault(fault(FaultKind::Refuse, Some(options.away_s * 1000))).await?;
+    network
+        .fault(fault(FaultKind::Refuse, Some(options.away_s * 1000)))
+        .await?;
     network.fault(fault(FaultKind::Drop, None)).await?;
     let away = Instant::now();
     while away.elapsed() < Duration::from_secs(options.away_s) {

@@ -9,6 +9,7 @@ use std::{
 };
 
 use ractor::{ActorRef, ActorStatus};
+use tokio::sync::watch;
 use wharf_domain::{
     ClientId, ConnectionKey, ConnectionStatus, PendingEvent, WebhookId,
     delivery::DeliveryEvent,
@@ -31,6 +32,8 @@ pub(crate) struct SessionEntry {
     pub(crate) view: SessionView,
     /// Restarts of the actor.
     pub(crate) restarts: u32,
+    /// Told when any of this may have changed.
+    pub(crate) changes: watch::Sender<()>,
 }
 
 impl SessionEntry {
@@ -148,6 +151,7 @@ impl Directory {
         if let Some(entry) = write(&self.sessions).get_mut(key) {
             entry.actor = actor;
             entry.restarts = restarts;
+            entry.changes.send_replace(());
         }
     }
 
@@ -157,6 +161,7 @@ impl Directory {
             actor: None,
             view,
             restarts: 0,
+            changes: watch::Sender::new(()),
         });
     }
 
@@ -164,6 +169,7 @@ impl Directory {
     pub(crate) fn publish_view(&self, key: &ConnectionKey, view: SessionView) {
         if let Some(entry) = write(&self.sessions).get_mut(key) {
             entry.view = view;
+            entry.changes.send_replace(());
         }
     }
 

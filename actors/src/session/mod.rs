@@ -13,11 +13,11 @@ use std::{sync::Arc, time::Duration};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use tokio::task::JoinSet;
 use wharf_domain::{
-    ConnectionKey, PhoneNumber,
+    ConnectionKey, ConnectionStatus, PhoneNumber,
     session::{Session, SessionEffect, SessionEvent, SessionView},
 };
 use wharf_store::ConnectionRecord;
-use wharf_whatsapp::{Link, SendError, Sent};
+use wharf_whatsapp::{Link, PairCode, PairCodeError, SendError, Sent};
 
 #[cfg(test)]
 use crate::supervision::Crash;
@@ -32,6 +32,8 @@ use crate::{
 
 /// A send waits this long for WhatsApp's ack (the issue of a caller that hangs is worse than an unknown outcome).
 const SEND_DEADLINE: Duration = Duration::from_secs(15);
+/// A code is asked for once; its key is derived slowly on purpose.
+const PAIR_CODE_DEADLINE: Duration = Duration::from_secs(14);
 /// The pause before a state that the store refused is written again.
 const SAVE_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
@@ -59,6 +61,8 @@ pub(crate) enum Message {
         text: String,
         reply: RpcReplyPort<Result<Sent, SendError>>,
     },
+    /// Ask for a code to type into the phone.
+    PairCode(RpcReplyPort<Result<PairCode, PairCodeError>>),
     /// Log out, forget the keys, answer, and stop.
     Delete(RpcReplyPort<()>),
     /// Close the link, answer, and stop; the row stays as it is.
@@ -122,6 +126,7 @@ impl Actor for SessionActor {
             Message::Saved(result) => on_saved(&myself, state, result),
             Message::SaveAgain => save(&myself, state),
             Message::SendText { to, text, reply } => on_send_text(state, to, text, reply),
+            Message::PairCode(reply) => on_pair_code(state, reply),
             Message::Delete(reply) => end(&myself, state, SessionEvent::Delete, reply),
             Message::Shutdown(reply) => end(&myself, state, SessionEvent::Shutdown, reply),
             #[cfg(test)]
@@ -280,6 +285,25 @@ fn on_saved(myself: &ActorRef<Message>, state: &mut State, result: Result<bool, 
             });
         }
     }
+}
+
+/// The code that is shown already, or a new one.
+fn on_pair_code(state: &mut State, reply: RpcReplyPort<Result<PairCode, PairCodeError>>) {
+    let view = state.machine.as_ref().map(Session::view);
+    let shown = view.and_then(|view| view.pair_code.clone());
+    let waits = view.is_some_and(|view| view.status == ConnectionStatus::AwaitingScan);
+    if let Some((code, expires_at)) = shown.filter(|(_, expires_at)| *expires_at > clock::now()) {
+        let _asker_gone = reply.send(Ok(PairCode { code, expires_at }));
+        return;
+    }
+    let Some((_, link)) = state.link.as_ref().filter(|_| waits) else {
+        let _asker_gone = reply.send(Err(PairCodeError::NotPairing));
+        return;
+    };
+    let (link, number) = (Arc::clone(link), state.args.key.phone_number.clone());
+    state.tasks.spawn(async move {
+        let _asker_gone = reply.send(link.pair_code(&number, PAIR_CODE_DEADLINE).await);
+    });
 }
 
 fn on_send_text(state: &mut State, to: PhoneNumber, text: String, reply: RpcReplyPort<Result<Sent, SendError>>) {

@@ -14,6 +14,7 @@ mod http;
 mod inbound;
 mod keys;
 mod meaning;
+mod proxy;
 mod reporter;
 mod runtime;
 mod send;
@@ -30,7 +31,7 @@ use std::{
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use wharf_domain::ConnectionKey;
+use wharf_domain::{ConnectionKey, address::TargetPolicy};
 use whatsapp_rust::wacore::store::DevicePropsOverride;
 use whatsapp_rust::{Client, store::persistence_manager::PersistenceManager};
 
@@ -46,7 +47,7 @@ use self::{
     session::{Control, LiveLink},
     transport::Dialer,
 };
-use crate::{Inbox, Link, LinkError, LinkEvent, LinkFactory};
+use crate::{Inbox, Link, LinkError, LinkEvent, LinkFactory, LinkOptions};
 
 /// One-time prekeys made at a time. The client's 812 are a phone's habit: they cost most of the time and space of a
 /// first login. A hundred last for a hundred first messages of new senders, more are made when they run low, and a
@@ -73,6 +74,8 @@ pub struct LiveConfig {
     pub http: Option<Arc<dyn Http>>,
     /// Where the version is looked up, if not at WhatsApp Web. Also with a test network, which has no web site.
     pub version_url: Option<String>,
+    /// Which addresses a connection's own proxy may have.
+    pub proxies: TargetPolicy,
     /// How long an inbox may refuse a message before the link is given up.
     pub inbox_patience: Duration,
 }
@@ -86,6 +89,7 @@ impl LiveConfig {
             device_name: "Wharf".to_owned(),
             http: None,
             version_url: None,
+            proxies: TargetPolicy::default(),
             inbox_patience: INBOX_PATIENCE,
         }
     }
@@ -152,6 +156,7 @@ impl LiveFactory {
     async fn client(
         &self,
         key: &ConnectionKey,
+        options: LinkOptions,
         runtime: &LinkRuntime,
         inbound: &Arc<Inbound>,
     ) -> Result<Arc<Client>, LinkError> {
@@ -162,7 +167,11 @@ impl LiveFactory {
         let build = Client::builder()
             .with_runtime(runtime.clone())
             .with_persistence_manager(Arc::new(device))
-            .with_transport_factory(Dialer::new(self.config.server_url.as_deref(), Arc::clone(reporter)))
+            .with_transport_factory(Dialer::new(
+                self.config.server_url.as_deref(),
+                options.proxy.map(|proxy| (proxy, self.config.proxies)),
+                Arc::clone(reporter),
+            ))
             .with_http_client(ClientHttp(self.config.http.clone()))
             .with_inbound_durability_hook(Hook(Arc::clone(inbound)))
             .with_skip_history_sync(true)
@@ -177,9 +186,8 @@ impl LiveFactory {
             .enable_auto_reconnect
             .store(false, std::sync::atomic::Ordering::Relaxed);
         if client.pn().is_none() {
-            client
-                .set_device_props(DevicePropsOverride::new().with_os(&self.config.device_name))
-                .await;
+            let name = options.device_name.as_ref().unwrap_or(&self.config.device_name);
+            client.set_device_props(DevicePropsOverride::new().with_os(name)).await;
         }
         reporter.listen(&client);
         let recovered = Recovered {
@@ -197,6 +205,7 @@ impl LinkFactory for LiveFactory {
     async fn open(
         &self,
         key: &ConnectionKey,
+        options: LinkOptions,
         events: mpsc::UnboundedSender<LinkEvent>,
         inbox: Arc<dyn Inbox>,
     ) -> Result<Arc<dyn Link>, LinkError> {
@@ -217,7 +226,7 @@ impl LinkFactory for LiveFactory {
             reporter: Arc::clone(&reporter),
             patience: self.config.inbox_patience,
         });
-        let client = match self.client(key, &runtime, &inbound).await {
+        let client = match self.client(key, options, &runtime, &inbound).await {
             Ok(client) => client,
             Err(error) => {
                 reporter.discard();

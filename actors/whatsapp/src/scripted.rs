@@ -10,7 +10,10 @@ use async_trait::async_trait;
 use tokio::sync::{mpsc, watch};
 use wharf_domain::{ConnectionKey, IncomingMessage, PhoneNumber, Timestamp};
 
-use crate::{CloseReason, Inbox, Link, LinkError, LinkEvent, LinkFactory, NotCommitted, SendError, Sent};
+use crate::{
+    CloseReason, Inbox, Link, LinkError, LinkEvent, LinkFactory, LinkOptions, NotCommitted, PairCode, PairCodeError,
+    SendError, Sent,
+};
 
 /// What [`ScriptedFactory::open`] does.
 #[derive(Debug, Clone, Default)]
@@ -148,6 +151,7 @@ impl LinkFactory for ScriptedFactory {
     async fn open(
         &self,
         key: &ConnectionKey,
+        options: LinkOptions,
         events: mpsc::UnboundedSender<LinkEvent>,
         inbox: Arc<dyn Inbox>,
     ) -> Result<Arc<dyn Link>, LinkError> {
@@ -163,6 +167,7 @@ impl LinkFactory for ScriptedFactory {
             inbox,
             state: Arc::new(Mutex::new(LinkState {
                 events: Some(events),
+                options,
                 ..LinkState::default()
             })),
         };
@@ -206,6 +211,7 @@ pub struct ScriptedHandle {
 struct LinkState {
     /// `None` once closed.
     events: Option<mpsc::UnboundedSender<LinkEvent>>,
+    options: LinkOptions,
     connected: bool,
     /// Closed from our side, to its end.
     gone: bool,
@@ -271,6 +277,11 @@ impl ScriptedHandle {
         self.state().sent.clone()
     }
 
+    /// What it was opened with.
+    pub fn options(&self) -> LinkOptions {
+        self.state().options.clone()
+    }
+
     /// How long the server is said to have been silent.
     pub fn silent_for(&self, silence: Duration) {
         self.state().silence = silence;
@@ -317,6 +328,20 @@ impl Link for ScriptedHandle {
                 Err(SendError::TimedOut(deadline))
             }
         }
+    }
+
+    /// Always the same code, good for three minutes.
+    async fn pair_code(&self, _number: &PhoneNumber, _deadline: Duration) -> Result<PairCode, PairCodeError> {
+        let code = PairCode {
+            code: "SCRIPTED".to_owned(),
+            expires_at: now() + Duration::from_secs(180),
+        };
+        let shown = code.clone();
+        self.tell(LinkEvent::PairCode {
+            code: shown.code,
+            expires_at: shown.expires_at,
+        });
+        Ok(code)
     }
 
     fn silence(&self) -> Option<Duration> {

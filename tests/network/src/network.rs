@@ -156,6 +156,17 @@ impl Network {
         serve::pair(world, account, serve::read_qr(world, qr)?).await
     }
 
+    /// A person types a pair code into the account's phone; returns the address of the device that it links.
+    ///
+    /// # Errors
+    /// [`NetworkError::NotFound`] for an unknown account, [`NetworkError::Conflict`] if no device waits for a code of this
+    /// number, or shows another one.
+    pub async fn enter_pair_code(&self, phone: &str, code: &str) -> Result<String, NetworkError> {
+        let world = &self.inner.world;
+        let account = world.account(phone)?;
+        serve::enter_pair_code(world, account, code).await
+    }
+
     /// Scans with the account that belongs to the name the device gave itself, and makes one if there is none. A
     /// device without a name gets an account of its own. Returns the account and the device's address.
     ///
@@ -269,6 +280,7 @@ impl Network {
                     .add(fault.kind, phone.clone(), numeric(code.as_deref()), until);
                 tell(&|| Command::Close(None));
             }
+            FaultKind::Passkey => world.faults.add(fault.kind, phone, None, until),
             FaultKind::Outdated => world.faults.add(fault.kind, phone, numeric(code.as_deref()), until),
             FaultKind::Duplicate => {
                 for account in world.accounts() {
@@ -344,7 +356,7 @@ fn code(fault: &Fault) -> Result<Option<String>, NetworkError> {
         FaultKind::Refuse => number,
         FaultKind::StreamError => number || text == "replaced",
         FaultKind::Ban | FaultKind::Outdated => text.parse::<u32>().is_ok(),
-        FaultKind::Drop | FaultKind::Stall | FaultKind::Duplicate => {
+        FaultKind::Drop | FaultKind::Stall | FaultKind::Duplicate | FaultKind::Passkey => {
             return Err(NetworkError::Invalid(
                 "only refuse, stream_error, ban and outdated take a code".to_owned(),
             ));

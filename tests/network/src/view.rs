@@ -70,6 +70,8 @@ pub enum FaultKind {
     /// Closes the open sockets and bans the account until the fault ends, with WhatsApp's code for why (101 if left out):
     /// `<failure reason=402 code expire=SECONDS>`.
     Ban,
+    /// The account has a passkey, which WhatsApp wants before it links a device: a scan asks the device for it and fails.
+    Passkey,
     /// Takes no client whose revision (the last part of its version) is below the code; none at all if it is left out.
     Outdated,
 }

@@ -135,6 +135,9 @@ impl Session {
                 return self.retry(now, jitter, ReasonCode::LinkLost, words, effects);
             }
             CloseReason::Lost(detail) => return self.retry(now, jitter, ReasonCode::LinkLost, detail, effects),
+            CloseReason::ProxyFailed(detail) => {
+                return self.retry(now, jitter, ReasonCode::ProxyFailed, detail, effects);
+            }
             CloseReason::QueueFull(detail) => return self.retry(now, jitter, ReasonCode::QueueFull, detail, effects),
             CloseReason::Refused(detail) => {
                 let after = self.back_off(now, jitter, REFUSED_LEVEL);

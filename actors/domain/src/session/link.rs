@@ -58,6 +58,8 @@ pub enum CloseReason {
     AccountLocked(String),
     /// Nothing may come in: the client's queue is full.
     QueueFull(String),
+    /// The connection's own proxy let nothing through.
+    ProxyFailed(String),
     /// Another instance connected with the same keys.
     Replaced,
     /// A ban, with its end where WhatsApp gives one.

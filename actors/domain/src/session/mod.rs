@@ -135,7 +135,9 @@ impl Session {
         self.view.reconnect_attempts = 0;
         let then = if self.view.wanted {
             let ban = self.ban_left(now);
-            if ban.is_zero() && self.view.status != Failed {
+            if !ban.is_zero() {
+                self.show_ban();
+            } else if self.view.status != Failed {
                 self.show(Connecting, ReasonCode::Starting, self.view.reason.clone());
             }
             Then::Reopen(ban.max(at.since(now)))
@@ -156,6 +158,7 @@ impl Session {
         match event {
             _ if self.phase == Phase::Over => {}
             SessionEvent::Connect => self.on_connect(now, &mut effects),
+            SessionEvent::Renew => self.on_renew(now, &mut effects),
             SessionEvent::Disconnect => self.on_disconnect(now, &mut effects),
             SessionEvent::Delete => self.on_delete(now, &mut effects),
             SessionEvent::Shutdown => {
@@ -207,11 +210,21 @@ impl Session {
             return;
         }
         self.view.wanted = true;
-        let until = self.view.banned_until.unwrap_or(now);
-        let words = format!("banned by WhatsApp until {until}; connects then");
-        self.show(ConnectionStatus::Failed, ReasonCode::TemporarilyBanned, Some(words));
+        self.show_ban();
         let after = self.ban_left(now);
         self.end(now, Then::Reopen(after), false, false, effects);
+    }
+
+    /// A device that is being linked is shown a new code; what rests or is banned uses the new way when it opens.
+    fn on_renew(&mut self, now: Timestamp, effects: &mut Vec<SessionEffect>) {
+        let running = matches!(
+            self.phase,
+            Phase::Opening | Phase::AwaitingScan | Phase::AwaitingPasskey | Phase::Connected | Phase::Pausing
+        );
+        if running && self.ban_left(now).is_zero() && self.view.reason_code != ReasonCode::Paired {
+            self.show(ConnectionStatus::Connecting, ReasonCode::Starting, None);
+            self.reopen(now, Duration::ZERO, effects);
+        }
     }
 
     fn on_disconnect(&mut self, now: Timestamp, effects: &mut Vec<SessionEffect>) {
@@ -331,6 +344,18 @@ impl Session {
     fn reopen(&mut self, now: Timestamp, after: Duration, effects: &mut Vec<SessionEffect>) {
         self.view.retry_at = Some(now + after);
         self.end(now, Then::Reopen(after), false, false, effects);
+    }
+
+    /// A ban that goes on; what WhatsApp said of it stays.
+    fn show_ban(&mut self) {
+        let until = self.view.banned_until.unwrap_or_default();
+        let said = self
+            .view
+            .reason
+            .take()
+            .filter(|_| self.view.reason_code == ReasonCode::TemporarilyBanned);
+        let words = said.unwrap_or_else(|| format!("banned by WhatsApp until {until}"));
+        self.show(ConnectionStatus::Failed, ReasonCode::TemporarilyBanned, Some(words));
     }
 
     /// How long a ban still lasts.

@@ -17,6 +17,8 @@ pub enum ReasonCode {
     Paired,
     /// `connecting`: the socket broke, or could not be opened.
     LinkLost,
+    /// `connecting`: the connection's own proxy let nothing through.
+    ProxyFailed,
     /// `connecting`: WhatsApp was silent beyond the keep-alive.
     Silent,
     /// `connecting`: WhatsApp did not answer an attempt in time.
@@ -61,12 +63,13 @@ pub enum ReasonCode {
 
 impl ReasonCode {
     /// Every code.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::Requested,
         Self::BeingDeleted,
         Self::Starting,
         Self::Paired,
         Self::LinkLost,
+        Self::ProxyFailed,
         Self::Silent,
         Self::NoAnswer,
         Self::Refused,
@@ -97,6 +100,7 @@ impl ReasonCode {
             Self::Starting => "starting",
             Self::Paired => "paired",
             Self::LinkLost => "link_lost",
+            Self::ProxyFailed => "proxy_failed",
             Self::Silent => "silent",
             Self::NoAnswer => "no_answer",
             Self::Refused => "refused",
@@ -133,6 +137,7 @@ impl ReasonCode {
             Self::Starting
             | Self::Paired
             | Self::LinkLost
+            | Self::ProxyFailed
             | Self::Silent
             | Self::NoAnswer
             | Self::Refused

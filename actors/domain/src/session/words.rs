@@ -10,6 +10,8 @@ use crate::{ConnectionStatus, Timestamp};
 pub enum SessionEvent {
     /// The client wants the number connected.
     Connect,
+    /// The way to WhatsApp was changed: a link that is open is closed and opened anew.
+    Renew,
     /// The client wants it disconnected; the pairing stays.
     Disconnect,
     /// The client wants it gone, at WhatsApp too.

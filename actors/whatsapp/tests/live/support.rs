@@ -11,7 +11,9 @@ use tempfile::TempDir;
 use tokio::sync::mpsc;
 use wharf_domain::{ClientId, ConnectionKey, IncomingMessage};
 use wharf_testnet::{Fault, FaultCode, FaultKind, Network, NetworkConfig};
-use wharf_whatsapp::{CloseReason, Inbox, Link, LinkEvent, LinkFactory, LiveConfig, LiveFactory, NotCommitted};
+use wharf_whatsapp::{
+    CloseReason, Inbox, Link, LinkEvent, LinkFactory, LinkOptions, LiveConfig, LiveFactory, NotCommitted,
+};
 
 /// The linked number.
 pub(crate) const OURS: &str = "5511999999999";
@@ -132,8 +134,14 @@ impl World {
     }
 
     pub(crate) async fn open_into(&self, inbox: Arc<Memory>) -> Line {
+        self.open_with(LinkOptions::default(), inbox).await
+    }
+
+    pub(crate) async fn open_with(&self, options: LinkOptions, inbox: Arc<Memory>) -> Line {
         let (sender, events) = mpsc::unbounded_channel();
-        let link = self.factory.open(&key(), sender, inbox.clone()).await.unwrap();
+        let key = key();
+        let opened = self.factory.open(&key, options, sender, inbox.clone());
+        let link = opened.await.unwrap();
         Line { link, events, inbox }
     }
 

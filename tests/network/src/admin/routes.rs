@@ -32,6 +32,12 @@ struct Scan {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct PairCode {
+    code: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct NewMessages {
     to: String,
     text: String,
@@ -66,6 +72,10 @@ where
             let scan = read::<Scan>(headers, &body)?;
             ok(&json!({ "jid": network.scan(phone, &scan.qr).await? }))
         }
+        (["accounts", phone, "pair-code"], "POST") => {
+            let entered = read::<PairCode>(headers, &body)?;
+            ok(&json!({ "jid": network.enter_pair_code(phone, &entered.code).await? }))
+        }
         (["accounts", phone, "messages"], "POST") => send(&network, phone, read(headers, &body)?).await,
         (["accounts", phone, "messages"], "GET") => ok(&network.messages(phone).await?),
         (["accounts", phone, "receipts"], "GET") => ok(&network.receipts(phone).await?),
@@ -94,7 +104,7 @@ where
 /// 405 where another method would do, else 404.
 fn no_route(segments: &[&str], path: &str) -> Problem {
     match segments {
-        ["accounts"] | ["accounts", _, "scan"] | ["faults"] | ["admin", "mock-phone", "scan-qr"] => {
+        ["accounts"] | ["accounts", _, "scan" | "pair-code"] | ["faults"] | ["admin", "mock-phone", "scan-qr"] => {
             Problem::method("POST")
         }
         ["accounts", _, "messages"] => Problem::method("GET, POST"),

@@ -50,6 +50,7 @@ pub(crate) async fn run(world: Arc<World>, socket: WebSocket) {
         tracing::debug!(link = link.id, %error, "connection ended");
     }
     world.offers.withdraw(link.id);
+    world.codes.withdraw(link.id);
 }
 
 async fn serve(

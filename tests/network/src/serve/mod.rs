@@ -5,6 +5,7 @@ mod iq;
 mod keys;
 mod login;
 mod message;
+mod pair_code;
 mod pairing;
 mod receipt;
 mod refusal;
@@ -14,6 +15,7 @@ mod texting;
 mod usync;
 
 pub(crate) use connection::run;
+pub(crate) use pair_code::{Codes, enter as enter_pair_code};
 pub(crate) use pairing::{pair, read_qr};
 pub(crate) use texting::{send_text, unlink};
 

@@ -8,6 +8,7 @@ use wacore_binary::Jid;
 
 use super::{Account, FaultBoard, Links, Offers};
 use crate::phone::{Bundle, Phone, PhoneKeys};
+use crate::serve::Codes;
 use crate::wire::cert::ServerIdentity;
 use crate::{NetworkError, Stats, clock};
 
@@ -25,6 +26,7 @@ pub(crate) struct World {
     pub(crate) identity: ServerIdentity,
     pub(crate) links: Arc<Links>,
     pub(crate) offers: Offers,
+    pub(crate) codes: Codes,
     pub(crate) faults: FaultBoard,
     directory: RwLock<Directory>,
     pub(crate) handshakes: AtomicU64,
@@ -48,6 +50,7 @@ impl World {
             identity: ServerIdentity::generate(clock::now_s(), &mut rand::rng())?,
             links: Arc::default(),
             offers: Offers::default(),
+            codes: Codes::default(),
             faults: FaultBoard::default(),
             directory: RwLock::default(),
             handshakes: AtomicU64::new(0),

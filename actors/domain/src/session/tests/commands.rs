@@ -33,6 +33,30 @@ fn connect() {
 }
 
 #[test]
+fn renew() {
+    for place in Place::ALL {
+        let mut desk = Desk::at(place);
+        let (before, generation) = (format!("{:?}", desk.machine), desk.generation());
+        let effects = desk.step(SessionEvent::Renew);
+        match place {
+            Place::Opening | Place::Pairing | Place::Scan | Place::Passkey | Place::Connected => {
+                assert_eq!(effects[0], close(generation), "{place:?}");
+                desk.timer = None;
+                assert_eq!(desk.gone(), [], "{place:?}");
+            }
+            Place::Pausing => {}
+            _ => {
+                assert_eq!((effects, format!("{:?}", desk.machine)), (vec![], before), "{place:?}");
+                continue;
+            }
+        }
+        assert_eq!(desk.shown(), (Connecting, None, true), "{place:?}");
+        let next = desk.generation() + 1;
+        assert_eq!(desk.fire(), [open(next)], "{place:?}");
+    }
+}
+
+#[test]
 fn disconnect() {
     for place in Place::ALL {
         let mut desk = Desk::at(place);

@@ -182,7 +182,7 @@ impl World {
         self.check();
         if !matches!(
             event,
-            SessionEvent::Connect | SessionEvent::Disconnect | SessionEvent::Delete
+            SessionEvent::Connect | SessionEvent::Renew | SessionEvent::Disconnect | SessionEvent::Delete
         ) {
             self.stale.push(event);
         }

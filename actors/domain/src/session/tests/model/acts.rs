@@ -10,6 +10,7 @@ impl World {
         match self.pick(24) {
             0 => self.step(SessionEvent::Connect),
             1 => self.step(SessionEvent::Disconnect),
+            2 if self.one_in(2) => self.step(SessionEvent::Renew),
             3 if self.profile.ends && self.one_in(6) => self.step(SessionEvent::Delete),
             4 if self.profile.ends && self.one_in(12) => self.step(SessionEvent::Shutdown),
             2..=8 => self.work(),
