@@ -123,7 +123,7 @@ async fn a_proxy_that_lets_nothing_through_is_said_and_not_passed_by() {
         (format!("socks5://ana:wrong@{place}"), "user name and password"),
         ("http://127.0.0.1:9".to_owned(), "cannot be reached"),
         // Not a proxy at all.
-        (world.network.admin_url(), "refused the connection"),
+        (world.network.admin_url(), "the proxy"),
         (world.network.admin_url().replace("http", "socks5"), "the proxy"),
     ] {
         let mut line = world.open_with(through(&url), Arc::default()).await;
