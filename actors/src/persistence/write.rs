@@ -8,7 +8,10 @@ use wharf_domain::{
     AttemptOutcome, ClientId, Connection, ConnectionKey, Courtesy, EventId, HeaderNames, PendingEvent, Timestamp,
     Webhook, WebhookId, retention::Cutoffs, webhook::WebhookPatch,
 };
-use wharf_store::{BulkRenewal, ConnectionRecord, Group, KeyClaim, NewEvent, RecordedEvent, Renewal, StoreError};
+use wharf_store::{
+    BulkRenewal, ConnectionChange, ConnectionRecord, Group, KeyClaim, NewConnection, NewEvent, RecordedEvent, Renewal,
+    StoreError,
+};
 
 use super::WriteError;
 use crate::clock;
@@ -178,7 +181,9 @@ pub(crate) enum Write {
     /// A step of a manual retry of many. Answers how many.
     RenewFailed(Job<BulkStep, usize>),
     /// A new connection. `None`: it exists.
-    CreateConnection(Job<ConnectionKey, Option<Connection>>),
+    CreateConnection(Job<NewConnection, Option<Connection>>),
+    /// A change of what a client may set of a connection. `None`: no such connection.
+    ChangeConnection(Job<ConnectionChange, Option<Connection>>),
     /// A connection that goes.
     DeleteConnection(Job<ConnectionKey, bool>),
     /// The beginning of a send under an `Idempotency-Key`.
@@ -210,6 +215,7 @@ macro_rules! each_job {
             Write::ReviveEvent($job) => $body,
             Write::RenewFailed($job) => $body,
             Write::CreateConnection($job) => $body,
+            Write::ChangeConnection($job) => $body,
             Write::DeleteConnection($job) => $body,
             Write::ClaimKey($job) => $body,
             Write::SettleKey($job) => $body,
@@ -305,6 +311,7 @@ impl Write {
                 job.input.renewed = events;
             }
             Self::CreateConnection(job) => job.output = Some(group.create_connection(&job.input, now).await?),
+            Self::ChangeConnection(job) => job.output = Some(group.update_connection(&job.input, now).await?),
             Self::DeleteConnection(job) => job.output = Some(group.delete_connection(&job.input).await?),
             Self::ClaimKey(job) => {
                 let Claim {

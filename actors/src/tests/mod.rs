@@ -6,4 +6,5 @@ mod failures;
 mod flow;
 mod rest;
 mod storage;
+mod storm;
 mod world;
