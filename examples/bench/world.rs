@@ -188,7 +188,7 @@ impl World {
     }
 }
 
-fn settings() -> Settings {
+pub(crate) fn settings() -> Settings {
     Settings {
         targets: TargetPolicy {
             allow_http: true,

@@ -79,7 +79,8 @@ fn wake(directory: &Directory, recorded: Vec<RecordedEvent>, writes: &mut [Box<W
 async fn carry_out(writer: &mut Writer, writes: &mut [Box<Write>]) -> Result<Vec<RecordedEvent>, StoreError> {
     let mut group = writer.begin().await?;
     let mut recorded = Vec::new();
-    // Messages and outcomes do not concern each other's rows: each run of them becomes one bulk statement of each kind.
+    // Messages, outcomes and keys do not concern each other's rows: each run of them becomes one bulk statement of each
+    // kind.
     for run in writes.chunk_by_mut(|a, b| is_bulk(a) == is_bulk(b)) {
         if run.first().is_some_and(|write| is_bulk(write)) {
             bulk(&mut group, run, &mut recorded).await?;
@@ -94,7 +95,7 @@ async fn carry_out(writer: &mut Writer, writes: &mut [Box<Write>]) -> Result<Vec
 }
 
 fn is_bulk(write: &Write) -> bool {
-    write.inbound().is_some() || write.outcome().is_some()
+    write.inbound().is_some() || write.outcome().is_some() || write.keys().is_some()
 }
 
 async fn bulk(
@@ -110,6 +111,12 @@ async fn bulk(
     if !outcomes.is_empty() {
         group.record_outcomes(&outcomes).await?;
     }
-    run.iter_mut().for_each(|write| write.carried_out());
+    let keys: Vec<_> = run.iter().filter_map(|write| write.keys()).collect();
+    let changed = match keys.as_slice() {
+        [] => Vec::new(),
+        keys => group.change_keys(keys).await?,
+    };
+    let mut changed = changed.into_iter();
+    run.iter_mut().for_each(|write| write.carried_out(&mut changed));
     Ok(())
 }

@@ -12,6 +12,7 @@
 
 mod group;
 mod handle;
+mod keys;
 mod write;
 
 use std::{mem, sync::Arc, time::Duration};
@@ -23,6 +24,7 @@ use wharf_store::{Store, StoreError, Writer};
 use crate::supervision::Crash;
 use crate::{directory::Directory, health::Health, timer::Timer};
 pub(crate) use handle::{Persistence, WriteError};
+pub(crate) use keys::{Keeper, KeyChanges};
 pub(crate) use write::{Change, Claim, Job, Purge, Purged, Registration, Rotation, SealedHeaders, Settlement, Write};
 
 /// Writes in one group at the most: enough to make the sync cheap (STACK.md: 256 to 1024 rows), few enough that a
@@ -236,9 +238,13 @@ fn start(myself: &ActorRef<Message>, state: &mut State, writer: Box<Writer>, wri
         state.checkpoint = Checkpoint::Running;
         checkpoint(myself.clone(), state.args.store.clone());
     }
-    let directory = Arc::clone(&state.args.directory);
+    let (directory, health) = (Arc::clone(&state.args.directory), Arc::clone(&state.args.health));
     run(myself, state, false, async move {
+        let count = writes.len();
         let (mut writer, refused) = group::commit(writer, writes, directory).await;
+        if count > 0 && refused.is_none() {
+            health.committed(count);
+        }
         if finish && let Err(error) = writer.finish_checkpoint().await {
             tracing::warn!(%error, "the log was not carried over into the database; trying again later");
         }

@@ -8,9 +8,12 @@ use wharf_domain::{
     AttemptOutcome, ClientId, Connection, ConnectionKey, Courtesy, EventId, HeaderNames, PendingEvent, Timestamp,
     Webhook, WebhookId, retention::Cutoffs, webhook::WebhookPatch,
 };
-use wharf_store::{BulkRenewal, ConnectionRecord, Group, KeyClaim, NewEvent, RecordedEvent, Renewal, StoreError};
+use wharf_store::{
+    BulkRenewal, ConnectionRecord, Group, KeyChange, KeyClaim, KeysChanged, NewEvent, RecordedEvent, Renewal,
+    StoreError,
+};
 
-use super::WriteError;
+use super::{KeyChanges, WriteError};
 use crate::clock;
 
 /// A write and its caller.
@@ -149,6 +152,8 @@ pub(crate) enum Write {
     RecordInbound(Job<Vec<NewEvent>, ()>),
     /// An attempt that ended.
     RecordOutcome(Job<AttemptOutcome, ()>),
+    /// What a linked device keeps or forgets.
+    ChangeKeys(Job<KeyChanges, KeysChanged>),
     /// A state that a session reached. `false`: there is no such connection any more.
     RecordConnection(Job<ConnectionRecord, bool>),
     /// A new webhook. `None`: the number has one.
@@ -188,6 +193,7 @@ macro_rules! each_job {
         match $write {
             Write::RecordInbound($job) => $body,
             Write::RecordOutcome($job) => $body,
+            Write::ChangeKeys($job) => $body,
             Write::RecordConnection($job) => $body,
             Write::RegisterWebhook($job) => $body,
             Write::ChangeWebhook($job) => $body,
@@ -235,6 +241,14 @@ impl Write {
         }
     }
 
+    /// The changes of a [`Write::ChangeKeys`].
+    pub(super) fn keys(&self) -> Option<(&ConnectionKey, &[KeyChange])> {
+        match self {
+            Self::ChangeKeys(job) => Some((&job.input.of, &job.input.changes)),
+            _ => None,
+        }
+    }
+
     /// Takes what a [`Write::RenewFailed`] made pending.
     pub(super) fn take_renewed(&mut self) -> Option<(WebhookId, Vec<PendingEvent>)> {
         match self {
@@ -246,11 +260,12 @@ impl Write {
         }
     }
 
-    /// Notes that a bulk statement has carried this write out.
-    pub(super) fn carried_out(&mut self) {
+    /// Notes that a bulk statement has carried this write out; `keys` has what became of each [`Write::ChangeKeys`].
+    pub(super) fn carried_out(&mut self, keys: &mut impl Iterator<Item = KeysChanged>) {
         match self {
             Self::RecordInbound(job) => job.output = Some(()),
             Self::RecordOutcome(job) => job.output = Some(()),
+            Self::ChangeKeys(job) => job.output = keys.next(),
             _ => {}
         }
     }
@@ -259,7 +274,7 @@ impl Write {
     pub(super) async fn carry_out(&mut self, group: &mut Group<'_>) -> Result<(), StoreError> {
         let now = clock::now();
         match self {
-            Self::RecordInbound(_) | Self::RecordOutcome(_) => {}
+            Self::RecordInbound(_) | Self::RecordOutcome(_) | Self::ChangeKeys(_) => {}
             Self::RecordConnection(job) => job.output = Some(group.record_connection(&job.input).await?),
             Self::RegisterWebhook(job) => job.output = Some(register(group, &job.input, now).await?),
             Self::RotateSecret(job) => {

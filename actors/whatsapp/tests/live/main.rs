@@ -3,6 +3,13 @@
 
 mod endings;
 mod inbox;
+mod keeper;
+mod keys;
 mod support;
 mod tasks;
 mod texting;
+
+/// What `keeper` is written against.
+mod api {
+    pub(crate) use wharf_whatsapp::{KeyCipher, KeyKeeper, KeyStore, KeysError};
+}

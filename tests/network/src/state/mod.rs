@@ -8,6 +8,7 @@ mod faults;
 mod links;
 mod mailbox;
 mod offers;
+mod spent;
 mod world;
 
 pub(crate) use account::{Account, Sent, hidden};
@@ -16,6 +17,7 @@ pub(crate) use faults::FaultBoard;
 pub(crate) use links::{Command, Link, Links};
 pub(crate) use mailbox::{Batch, Mailbox};
 pub(crate) use offers::{Offer, Offers};
+pub(crate) use spent::Spent;
 pub(crate) use world::{World, digits};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

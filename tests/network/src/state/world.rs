@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use wacore_binary::Jid;
 
-use super::{Account, FaultBoard, Links, Offers};
+use super::{Account, FaultBoard, Links, Offers, Spent};
 use crate::phone::{Bundle, Phone, PhoneKeys};
 use crate::wire::cert::ServerIdentity;
 use crate::{NetworkError, Stats, clock};
@@ -26,6 +26,7 @@ pub(crate) struct World {
     pub(crate) links: Arc<Links>,
     pub(crate) offers: Offers,
     pub(crate) faults: FaultBoard,
+    pub(crate) spent: Spent,
     directory: RwLock<Directory>,
     pub(crate) handshakes: AtomicU64,
     pub(crate) resumed: AtomicU64,
@@ -49,6 +50,7 @@ impl World {
             links: Arc::default(),
             offers: Offers::default(),
             faults: FaultBoard::default(),
+            spent: Spent::default(),
             directory: RwLock::default(),
             handshakes: AtomicU64::new(0),
             resumed: AtomicU64::new(0),
@@ -117,6 +119,7 @@ impl World {
             resumed: self.resumed.load(Ordering::Relaxed),
             messages_in: self.messages_in.load(Ordering::Relaxed),
             messages_out: self.messages_out_before.load(Ordering::Relaxed),
+            reused_keys: self.spent.reused(),
             ..Stats::default()
         };
         for account in self.accounts() {
