@@ -6,7 +6,7 @@ use wharf_domain::AttemptOutcome;
 use wharf_store::{Group, NewEvent, RecordedEvent, StoreError, Writer};
 
 use super::{Write, WriteError};
-use crate::directory::Directory;
+use crate::{directory::Directory, health::Health};
 
 /// Commits the writes and answers their callers. Gives the connection back, and the error when the store as a whole
 /// took nothing.
@@ -14,12 +14,14 @@ pub(super) async fn commit(
     mut writer: Box<Writer>,
     mut writes: Vec<Box<Write>>,
     directory: Arc<Directory>,
+    health: Arc<Health>,
 ) -> (Box<Writer>, Option<StoreError>) {
     if writes.is_empty() {
         return (writer, None);
     }
     match carry_out(&mut writer, &mut writes).await {
         Ok(recorded) => {
+            health.committed(writes.len());
             wake(&directory, recorded, &mut writes);
             writes.into_iter().for_each(|write| write.confirm());
             (writer, None)
@@ -30,7 +32,7 @@ pub(super) async fn commit(
             (writer, Some(error).filter(StoreError::is_transient))
         }
         // One of them is bad: each for itself, so that it fails alone.
-        Err(_) => one_by_one(writer, writes, &directory).await,
+        Err(_) => one_by_one(writer, writes, &directory, &health).await,
     }
 }
 
@@ -38,6 +40,7 @@ async fn one_by_one(
     mut writer: Box<Writer>,
     writes: Vec<Box<Write>>,
     directory: &Directory,
+    health: &Health,
 ) -> (Box<Writer>, Option<StoreError>) {
     let mut refused = None;
     for write in writes {
@@ -45,6 +48,7 @@ async fn one_by_one(
         let result = carry_out(&mut writer, &mut alone).await;
         match result {
             Ok(recorded) => {
+                health.committed(1);
                 wake(directory, recorded, &mut alone);
                 let [write] = alone;
                 write.confirm();

@@ -240,11 +240,7 @@ fn start(myself: &ActorRef<Message>, state: &mut State, writer: Box<Writer>, wri
     }
     let (directory, health) = (Arc::clone(&state.args.directory), Arc::clone(&state.args.health));
     run(myself, state, false, async move {
-        let count = writes.len();
-        let (mut writer, refused) = group::commit(writer, writes, directory).await;
-        if count > 0 && refused.is_none() {
-            health.committed(count);
-        }
+        let (mut writer, refused) = group::commit(writer, writes, directory, health).await;
         if finish && let Err(error) = writer.finish_checkpoint().await {
             tracing::warn!(%error, "the log was not carried over into the database; trying again later");
         }
