@@ -30,7 +30,7 @@ pub(crate) use write::{Change, Claim, Job, Purge, Purged, Registration, Rotation
 /// Writes in one group at the most: enough to make the sync cheap (STACK.md: 256 to 1024 rows), few enough that a
 /// waiting caller sees its commit within milliseconds.
 const GROUP: usize = 512;
-/// Writes after which the log is carried over into the database: some 8 MB of it.
+/// Writes (by their weight) after which the log is carried over into the database: some 8 MB of it.
 const CHECKPOINT_AFTER: usize = 4096;
 /// The pause before a store that refused to open or to commit is tried again.
 const PROBE_AFTER: Duration = Duration::from_millis(500);
@@ -81,7 +81,7 @@ pub(crate) struct State {
     waiting: Vec<Box<Write>>,
     flushes: Vec<RpcReplyPort<()>>,
     committing: bool,
-    /// Writes since the log was last carried over.
+    /// The weight of the writes since the log was last carried over.
     logged: usize,
     checkpoint: Checkpoint,
     probe: Timer,
@@ -230,7 +230,7 @@ fn begin_group(myself: &ActorRef<Message>, state: &mut State) {
 }
 
 fn start(myself: &ActorRef<Message>, state: &mut State, writer: Box<Writer>, writes: Vec<Box<Write>>) {
-    state.logged += writes.len();
+    state.logged += writes.iter().map(|write| write.weight()).sum::<usize>();
     let finish = state.checkpoint == Checkpoint::Finishing;
     if finish {
         (state.checkpoint, state.logged) = (Checkpoint::Idle, 0);

@@ -249,6 +249,11 @@ impl Write {
         }
     }
 
+    /// About how many pages it adds to the log, in those of a message: a key's row and its index are pages of its number.
+    pub(super) fn weight(&self) -> usize {
+        self.keys().map_or(1, |(_, changes)| 2 * changes.len().max(1))
+    }
+
     /// Takes what a [`Write::RenewFailed`] made pending.
     pub(super) fn take_renewed(&mut self) -> Option<(WebhookId, Vec<PendingEvent>)> {
         match self {

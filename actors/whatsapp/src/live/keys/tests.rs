@@ -120,7 +120,7 @@ fn random_calls_are_answered_as_by_the_librarys_own_store() {
         .unwrap();
     let world = runtime.block_on(World::start());
     let config = ProptestConfig {
-        cases: 48,
+        cases: 32,
         failure_persistence: None,
         ..ProptestConfig::default()
     };
