@@ -48,6 +48,9 @@ struct Payload<'a> {
     test: Option<bool>,
 }
 
+/// Bytes of a payload beside its content and the message's id: keys, numbers, the time.
+const PAYLOAD_FRAME: usize = 224;
+
 /// Bytes of [`IncomingMessage::key`].
 pub const MESSAGE_KEY_BYTES: usize = 16;
 
@@ -100,8 +103,13 @@ impl IncomingMessage {
             content: &self.content,
             test: is_test_chat(&self.chat).then_some(true),
         };
-        // Strings and integers only: serialising them into memory has no way to fail.
-        serde_json::to_string(&payload).unwrap_or_default()
+        // Room for everything but what has to be escaped, so that it is written in one piece.
+        let mut body = Vec::with_capacity(self.content.len() + self.message_id.len() + PAYLOAD_FRAME);
+        // Strings and integers only: serialising them into memory has no way to fail, and gives UTF-8.
+        if serde_json::to_writer(&mut body, &payload).is_err() {
+            body.clear();
+        }
+        String::from_utf8(body).unwrap_or_default()
     }
 }
 
