@@ -47,9 +47,10 @@ impl DeviceStore for DeviceKeys {
 
     /// What the store keeps in memory is the gateway's, not one session's.
     async fn resource_report(&self) -> StorageResourceReport {
-        let mut report = StorageResourceReport::default();
-        report.memory_bytes = Some(0);
-        report
+        StorageResourceReport {
+            memory_bytes: Some(0),
+            ..StorageResourceReport::default()
+        }
     }
 }
 
