@@ -21,6 +21,7 @@ mod events;
 mod idempotency;
 mod inbound;
 mod integrity;
+mod keys;
 mod lines;
 mod open;
 mod outcomes;
@@ -41,6 +42,7 @@ mod writer;
 
 pub use error::StoreError;
 pub use idempotency::KEY_LIFETIME;
+pub use keys::{KeyChange, KeyKind, KeysChanged, StoredKey};
 pub use polls::POLL_LIFETIME;
 #[doc(hidden)]
 pub use sql::statements;
