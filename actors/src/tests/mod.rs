@@ -5,5 +5,6 @@ mod bounds;
 mod failures;
 mod flow;
 mod rest;
+mod sending;
 mod storage;
 mod world;

@@ -24,6 +24,7 @@ mod integrity;
 mod lines;
 mod open;
 mod outcomes;
+mod outgoing;
 mod place;
 mod polls;
 mod probe;
@@ -41,6 +42,7 @@ mod writer;
 
 pub use error::StoreError;
 pub use idempotency::KEY_LIFETIME;
+pub use outgoing::{NewOutgoing, Note, OutgoingFilter, OutgoingPage, QueuedMessage};
 pub use polls::POLL_LIFETIME;
 #[doc(hidden)]
 pub use sql::statements;

@@ -9,6 +9,6 @@ pub mod link;
 pub mod live;
 pub mod scripted;
 
-pub use link::{CloseReason, Inbox, Link, LinkError, LinkEvent, LinkFactory, NotCommitted, SendError, Sent};
+pub use link::{CloseReason, Inbox, Link, LinkError, LinkEvent, LinkFactory, NotCommitted, SendError, Sent, Told};
 pub use live::{Http, HttpRequest, HttpResponse, LiveConfig, LiveFactory};
-pub use scripted::{Counters, OpenScript, ScriptedFactory, ScriptedHandle, SendScript, SentText};
+pub use scripted::{Counters, OpenScript, ScriptedFactory, ScriptedHandle, SendScript, SentMessage};

@@ -8,7 +8,9 @@
 //! - Keys are a file for each number (`live/keys.rs` says why).
 
 mod acks;
+mod acts;
 mod awaited;
+mod compose;
 mod convert;
 mod driver;
 mod http;
@@ -16,6 +18,8 @@ mod inbound;
 mod keys;
 mod meaning;
 mod memory;
+mod numbers;
+mod receipts;
 mod reporter;
 mod runtime;
 mod send;
@@ -45,6 +49,7 @@ use self::{
     inbound::{Aside, Hook, Inbound},
     keys::{KeyStore, SqliteKeys},
     memory::Memory,
+    receipts::Receipts,
     reporter::Reporter,
     runtime::LinkRuntime,
     session::{Control, LiveLink},
@@ -223,6 +228,8 @@ impl LiveFactory {
             client: Arc::downgrade(&client),
         };
         client.subscribe_handler(Arc::new(aside)).detach();
+        let receipts = Receipts::start(inbound);
+        client.subscribe_handler(Arc::new(receipts)).detach();
         awaited::watch(inbound);
         Ok(client)
     }
@@ -260,6 +267,7 @@ impl LinkFactory for LiveFactory {
             client: Arc::downgrade(&client),
             runtime: runtime.clone(),
             control,
+            memory: Arc::clone(&inbound.memory),
         };
         let driver = Driver {
             client,

@@ -23,6 +23,7 @@ mod inbound;
 mod integrity;
 mod listing;
 mod outcomes;
+mod outgoing;
 mod plans;
 mod polls;
 mod pull;
