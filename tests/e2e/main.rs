@@ -18,6 +18,7 @@ mod kinds;
 mod linking;
 mod messages;
 mod pulling;
+mod sending;
 mod signing;
 mod visible;
 mod world;
