@@ -134,6 +134,7 @@ async fn open(config: &Config) -> Result<Store, StoreError> {
 fn links(config: &Config) -> Result<Arc<dyn LinkFactory>, LinkError> {
     let mut live = LiveConfig::new(&config.whatsapp.keys);
     live.server_url.clone_from(&config.whatsapp.server_url);
+    live.proxies = targets(config);
     live.device_name.clone_from(&config.whatsapp.device_name);
     live.history_sync = config.whatsapp.history_sync;
     if live.server_url.is_none() {
@@ -141,6 +142,14 @@ fn links(config: &Config) -> Result<Arc<dyn LinkFactory>, LinkError> {
         live.http = Some(Arc::new(Web::new().map_err(|error| LinkError(error.to_string()))?));
     }
     Ok(Arc::new(LiveFactory::new(live)?))
+}
+
+/// Where webhooks and proxies may be.
+fn targets(config: &Config) -> TargetPolicy {
+    TargetPolicy {
+        allow_http: config.delivery.allow_http,
+        allow_private_networks: config.delivery.allow_private_networks,
+    }
 }
 
 fn settings(config: &Config) -> Settings {
@@ -153,10 +162,7 @@ fn settings(config: &Config) -> Settings {
         max_in_flight_per_webhook: delivery.max_in_flight_per_webhook,
         client_weights: delivery.client_weights.clone(),
         bulk_retry_per_second: delivery.bulk_retry_per_second,
-        targets: TargetPolicy {
-            allow_http: delivery.allow_http,
-            allow_private_networks: delivery.allow_private_networks,
-        },
+        targets: targets(config),
         extra_roots_pem: delivery.extra_roots_pem.clone(),
         secrets_key: config.store.secrets_key.clone(),
         keep: config.retention,

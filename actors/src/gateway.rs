@@ -14,8 +14,8 @@ use ractor::{Actor, ActorRef};
 use serde::Serialize;
 use thiserror::Error;
 use wharf_domain::{
-    Attempt, ClientId, Courtesy, Event, InvalidField, OwnHeaders, PhoneNumber, Timestamp, TokenHash, Webhook,
-    fair::Caps, signing::Secret,
+    Attempt, ClientId, Connection, Courtesy, Event, InvalidField, OwnHeaders, PhoneNumber, Timestamp, TokenHash,
+    Webhook, fair::Caps, signing::Secret,
 };
 use wharf_store::{Store, StoreError};
 use wharf_whatsapp::LinkFactory;
@@ -72,6 +72,35 @@ pub struct Qr {
     pub qr: String,
     /// When WhatsApp stops accepting it.
     pub expires_at: Timestamp,
+}
+
+/// A code to type into the phone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ShownPairCode {
+    /// Eight characters.
+    pub code: String,
+    /// When WhatsApp stops accepting it.
+    pub expires_at: Timestamp,
+}
+
+/// A connection and what is to be shown of it to whoever holds the phone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// The connection.
+    pub connection: Connection,
+    /// The QR code to scan.
+    pub qr: Option<Qr>,
+    /// The code to type.
+    pub pair_code: Option<ShownPairCode>,
+}
+
+/// What a client sets of a connection; `None` leaves it as it is, `Some(None)` clears it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ConnectionPatch {
+    /// The device's name on the phone, told when it is linked.
+    pub device_name: Option<Option<String>>,
+    /// The way to WhatsApp, as [`wharf_domain::proxy::Proxy::parse`] reads it.
+    pub proxy: Option<Option<String>>,
 }
 
 /// The `Idempotency-Key` of a request, and what it was sent with.

@@ -39,8 +39,8 @@ mod tests;
 
 pub use bulkhead::BulkheadError;
 pub use gateway::{
-    BulkRetry, Gateway, GatewayError, IdempotencyKey, NewContent, NewMessage, NewWebhook, Qr, SentMessage, StartError,
-    Tested, WebhookWithSecret,
+    BulkRetry, ConnectionPatch, Gateway, GatewayError, IdempotencyKey, NewContent, NewMessage, NewWebhook, Qr,
+    SentMessage, Shown, ShownPairCode, StartError, Tested, WebhookWithSecret,
 };
 pub use post::PosterError;
 pub use shared::{Limits, Settings};

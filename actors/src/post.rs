@@ -63,6 +63,14 @@ const HTTP2_CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// reqwest has no setting for.
 const HTTP2_HEADER_BYTES: u32 = 16 * 1024;
 
+// The headers of CONTRACT.md section 3 and of Standard Webhooks; as constants they are not parsed for each attempt.
+const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
+const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
+const WEBHOOK_ATTEMPT: HeaderName = HeaderName::from_static("webhook-attempt");
+const WEBHOOK_SEQUENCE: HeaderName = HeaderName::from_static("webhook-sequence");
+const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
+const HUB_SIGNATURE: HeaderName = HeaderName::from_static("x-hub-signature-256");
+
 /// How a [`Poster`] behaves.
 #[derive(Clone)]
 pub(crate) struct PosterOptions {
@@ -256,10 +264,10 @@ impl Poster {
             .client
             .post(url)
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
-            .header("webhook-id", post.event_id.to_string())
-            .header("webhook-timestamp", post.timestamp.seconds())
-            .header("webhook-attempt", post.attempt)
-            .header("webhook-sequence", post.sequence);
+            .header(WEBHOOK_ID, post.event_id.to_string())
+            .header(WEBHOOK_TIMESTAMP, post.timestamp.seconds())
+            .header(WEBHOOK_ATTEMPT, post.attempt)
+            .header(WEBHOOK_SEQUENCE, post.sequence);
         for (name, value) in &post.headers.0 {
             request = request.header(name, value);
         }
@@ -267,10 +275,7 @@ impl Poster {
             webhook_signature,
             hub_signature,
         } = post.signatures;
-        for (name, signature) in [
-            ("webhook-signature", webhook_signature),
-            ("x-hub-signature-256", hub_signature),
-        ] {
+        for (name, signature) in [(WEBHOOK_SIGNATURE, webhook_signature), (HUB_SIGNATURE, hub_signature)] {
             if let Some(signature) = signature {
                 request = request.header(name, signature);
             }

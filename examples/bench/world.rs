@@ -18,7 +18,10 @@ pub(crate) type Failure = Box<dyn Error + Send + Sync>;
 /// How often a state that has no wake-up is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 /// What fills a message up, so that both contenders send bodies of about 550 bytes.
-const TEXT: usize = 330;
+const FILLER: &str = match str::from_utf8(&[b'x'; 330]) {
+    Ok(filler) => filler,
+    Err(_) => "",
+};
 
 /// A running gateway.
 pub(crate) struct World {
@@ -211,7 +214,7 @@ impl Line {
             timestamp: Timestamp::from_seconds(i64::try_from(now_us() / 1_000_000)?),
             kind: MessageKind::Text,
             details: None,
-            content: format!("@t={}; {:x<TEXT$}", now_us(), ""),
+            content: format!("@t={}; {FILLER}", now_us()),
         };
         Ok(self.link.deliver(vec![message]).await?)
     }

@@ -6,7 +6,7 @@
 //! "401 before 404" and "every error is a problem document" all need the whole table at once.
 //!
 //! ```text
-//! socket ─ server.rs ─ dispatch.rs ─ routes.rs ─ webhooks.rs, events.rs, messages.rs, … ─ Desk
+//! socket ─ server.rs ─ dispatch.rs ─ routes.rs ─ webhooks.rs, messages.rs, watch.rs, … ─ Desk
 //!          connections  request id,   table,       one short function per route
 //!          and stopping token, body   404/405
 //! ```
@@ -30,6 +30,7 @@ mod query;
 mod routes;
 mod seats;
 mod server;
+mod watch;
 mod webhooks;
 
 #[cfg(test)]

@@ -10,7 +10,8 @@ use wharf_domain::{
 };
 use wharf_domain::outgoing::{Content, StatusChange};
 use wharf_store::{
-    BulkRenewal, ConnectionRecord, Group, KeyClaim, NewEvent, NewOutgoing, Note, RecordedEvent, Renewal, StoreError,
+    BulkRenewal, ConnectionChange, ConnectionRecord, Group, KeyClaim, NewConnection, NewEvent, NewOutgoing, Note,
+    RecordedEvent, Renewal, StoreError,
 };
 
 use super::WriteError;
@@ -183,7 +184,9 @@ pub(crate) enum Write {
     /// A step of a manual retry of many. Answers how many.
     RenewFailed(Job<BulkStep, usize>),
     /// A new connection. `None`: it exists.
-    CreateConnection(Job<ConnectionKey, Option<Connection>>),
+    CreateConnection(Job<NewConnection, Option<Connection>>),
+    /// A change of what a client may set of a connection. `None`: no such connection.
+    ChangeConnection(Job<ConnectionChange, Option<Connection>>),
     /// A connection that goes.
     DeleteConnection(Job<ConnectionKey, bool>),
     /// The beginning of a send under an `Idempotency-Key`.
@@ -219,6 +222,7 @@ macro_rules! each_job {
             Write::ReviveEvent($job) => $body,
             Write::RenewFailed($job) => $body,
             Write::CreateConnection($job) => $body,
+            Write::ChangeConnection($job) => $body,
             Write::DeleteConnection($job) => $body,
             Write::ClaimKey($job) => $body,
             Write::SettleKey($job) => $body,
@@ -316,6 +320,7 @@ impl Write {
                 job.input.renewed = events;
             }
             Self::CreateConnection(job) => job.output = Some(group.create_connection(&job.input, now).await?),
+            Self::ChangeConnection(job) => job.output = Some(group.update_connection(&job.input, now).await?),
             Self::DeleteConnection(job) => {
                 group.fail_queued(&job.input, now).await?;
                 job.output = Some(group.delete_connection(&job.input).await?);

@@ -7,4 +7,5 @@ mod flow;
 mod rest;
 mod sending;
 mod storage;
+mod storm;
 mod world;

@@ -48,8 +48,9 @@ pub use polls::POLL_LIFETIME;
 pub use sql::statements;
 pub use store::Store;
 pub use types::{
-    BulkRenewal, ChatFilter, ConnectionRecord, Cursor, EventFilter, EventPage, FailedEvents, FailedFilter, KeyClaim,
-    NewEvent, PullCursor, PullPage, PullQuery, Pulled, RecordedEvent, Renewal, SealedSecret, Space, StoreOptions,
+    BulkRenewal, ChatFilter, ConnectionChange, ConnectionRecord, Cursor, EventFilter, EventPage, FailedEvents,
+    FailedFilter, KeyClaim, NewConnection, NewEvent, PullCursor, PullPage, PullQuery, Pulled, RecordedEvent, Renewal,
+    SealedProxy, SealedSecret, Space, StoreOptions,
 };
 pub use wharf_domain::delivery::{DueChat, DuePage, DueQuery};
 pub use writer::{Group, Writer};

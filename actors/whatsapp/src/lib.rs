@@ -9,6 +9,9 @@ pub mod link;
 pub mod live;
 pub mod scripted;
 
-pub use link::{CloseReason, Inbox, Link, LinkError, LinkEvent, LinkFactory, NotCommitted, SendError, Sent, Told};
+pub use link::{
+    CloseReason, Inbox, Link, LinkError, LinkEvent, LinkFactory, LinkOptions, NotCommitted, PairCode, PairCodeError,
+    SendError, Sent, Told,
+};
 pub use live::{Http, HttpRequest, HttpResponse, LiveConfig, LiveFactory};
 pub use scripted::{Counters, OpenScript, ScriptedFactory, ScriptedHandle, SendScript, SentMessage};

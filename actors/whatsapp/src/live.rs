@@ -19,6 +19,7 @@ mod keys;
 mod meaning;
 mod memory;
 mod numbers;
+mod proxy;
 mod receipts;
 mod reporter;
 mod runtime;
@@ -37,7 +38,7 @@ use std::{
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use wharf_domain::ConnectionKey;
+use wharf_domain::{ConnectionKey, address::TargetPolicy};
 use whatsapp_rust::wacore::store::DevicePropsOverride;
 use whatsapp_rust::{Client, store::persistence_manager::PersistenceManager};
 
@@ -56,7 +57,7 @@ use self::{
     subjects::Subjects,
     transport::Dialer,
 };
-use crate::{Inbox, Link, LinkError, LinkEvent, LinkFactory};
+use crate::{Inbox, Link, LinkError, LinkEvent, LinkFactory, LinkOptions};
 
 /// One-time prekeys made at a time. The client's 812 are a phone's habit: they cost most of the time and space of a
 /// first login. A hundred last for a hundred first messages of new senders, more are made when they run low, and a
@@ -86,6 +87,10 @@ pub struct LiveConfig {
     /// one: without, the version is a pinned one that WhatsApp will refuse some day, and after pairing the client
     /// reconnects every three minutes in search of its app state. A test network needs none.
     pub http: Option<Arc<dyn Http>>,
+    /// Where the version is looked up, if not at WhatsApp Web. Also with a test network, which has no web site.
+    pub version_url: Option<String>,
+    /// Which addresses a connection's own proxy may have.
+    pub proxies: TargetPolicy,
     /// How long an inbox may refuse a message before the link is given up.
     pub inbox_patience: Duration,
     /// How long a message that cannot be decrypted is waited for before it is reported as `unknown`.
@@ -102,6 +107,8 @@ impl LiveConfig {
             server_url: None,
             device_name: "Wharf".to_owned(),
             http: None,
+            version_url: None,
+            proxies: TargetPolicy::default(),
             inbox_patience: INBOX_PATIENCE,
             undecryptable_patience: UNDECRYPTABLE_PATIENCE,
             history_sync: false,
@@ -131,11 +138,15 @@ impl LiveFactory {
         }
         let keys = Box::new(SqliteKeys::new(config.keys.clone())?);
         // A test network is not WhatsApp: nothing about it is to be learned there.
-        let http = config.http.clone().filter(|_| config.server_url.is_none());
+        let http = config.http.clone();
+        let versions = match &config.version_url {
+            Some(url) => VersionSource::at(url, http),
+            None => VersionSource::new(http.filter(|_| config.server_url.is_none())),
+        };
         Ok(Self {
             config,
             keys,
-            versions: Arc::new(VersionSource::new(http)),
+            versions: Arc::new(versions),
             open: Mutex::default(),
             memories: Mutex::default(),
         })
@@ -193,6 +204,7 @@ impl LiveFactory {
     async fn client(
         &self,
         key: &ConnectionKey,
+        options: LinkOptions,
         runtime: &LinkRuntime,
         inbound: &Arc<Inbound>,
     ) -> Result<Arc<Client>, LinkError> {
@@ -203,7 +215,11 @@ impl LiveFactory {
         let build = Client::builder()
             .with_runtime(runtime.clone())
             .with_persistence_manager(Arc::new(device))
-            .with_transport_factory(Dialer::new(self.config.server_url.as_deref(), Arc::clone(reporter)))
+            .with_transport_factory(Dialer::new(
+                self.config.server_url.as_deref(),
+                options.proxy.map(|proxy| (proxy, self.config.proxies)),
+                Arc::clone(reporter),
+            ))
             .with_http_client(ClientHttp(self.config.http.clone()))
             .with_inbound_durability_hook(Hook(Arc::clone(inbound)))
             .with_skip_history_sync(!self.config.history_sync)
@@ -218,9 +234,8 @@ impl LiveFactory {
             .enable_auto_reconnect
             .store(false, std::sync::atomic::Ordering::Relaxed);
         if client.pn().is_none() {
-            client
-                .set_device_props(DevicePropsOverride::new().with_os(&self.config.device_name))
-                .await;
+            let name = options.device_name.as_ref().unwrap_or(&self.config.device_name);
+            client.set_device_props(DevicePropsOverride::new().with_os(name)).await;
         }
         reporter.listen(&client);
         let aside = Aside {
@@ -240,6 +255,7 @@ impl LinkFactory for LiveFactory {
     async fn open(
         &self,
         key: &ConnectionKey,
+        options: LinkOptions,
         events: mpsc::UnboundedSender<LinkEvent>,
         inbox: Arc<dyn Inbox>,
     ) -> Result<Arc<dyn Link>, LinkError> {
@@ -256,7 +272,7 @@ impl LinkFactory for LiveFactory {
         };
 
         let inbound = self.inbound(key, &runtime, &reporter, inbox);
-        let client = match self.client(key, &runtime, &inbound).await {
+        let client = match self.client(key, options, &runtime, &inbound).await {
             Ok(client) => client,
             Err(error) => {
                 reporter.discard();

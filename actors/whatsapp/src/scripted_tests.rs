@@ -48,7 +48,7 @@ fn message() -> IncomingMessage {
 async fn open(factory: &ScriptedFactory) -> (Arc<dyn Link>, mpsc::UnboundedReceiver<LinkEvent>) {
     let (sender, events) = mpsc::unbounded_channel();
     let link = factory
-        .open(&key(), sender, Arc::new(Counting::default()))
+        .open(&key(), LinkOptions::default(), sender, Arc::new(Counting::default()))
         .await
         .unwrap();
     (link, events)
@@ -128,7 +128,10 @@ async fn deliveries_go_through_the_inbox() {
         ..Counting::default()
     });
     let (sender, _events) = mpsc::unbounded_channel();
-    let link = factory.open(&key(), sender, inbox.clone()).await.unwrap();
+    let link = factory
+        .open(&key(), LinkOptions::default(), sender, inbox.clone())
+        .await
+        .unwrap();
     let handle = factory.link(&key()).unwrap();
     assert!(handle.deliver(vec![message()]).await.is_err());
     assert!(handle.deliver(vec![message()]).await.is_ok());
@@ -141,7 +144,8 @@ async fn deliveries_go_through_the_inbox() {
             opened: 1,
             closed: 1,
             logged_out: 1,
-            forgotten: 0
+            forgotten: 0,
+            overlaps: 0
         }
     );
 }
@@ -154,7 +158,7 @@ async fn opening_can_fail_and_panic_and_be_waited_for() {
         let factory = factory.clone();
         async move {
             factory
-                .open(&key(), sender, Arc::new(Counting::default()))
+                .open(&key(), LinkOptions::default(), sender, Arc::new(Counting::default()))
                 .await
                 .map(drop)
         }

@@ -11,6 +11,7 @@ mod sending;
 mod sockets;
 mod table;
 mod visible;
+mod watching;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 

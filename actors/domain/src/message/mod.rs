@@ -61,6 +61,9 @@ struct SevenKeys<'a> {
     test: Option<bool>,
 }
 
+/// Bytes of a payload beside its content and the message's id: keys, numbers, the time.
+const PAYLOAD_FRAME: usize = 224;
+
 /// All keys: the seven, then what else there is.
 #[derive(Serialize)]
 struct AllKeys<'a> {
@@ -135,12 +138,17 @@ impl IncomingMessage {
             content: &self.content,
             test: is_test_chat(&self.chat).then_some(true),
         };
-        let payload = match &self.details {
-            None => serde_json::to_string(&seven),
-            Some(details) => serde_json::to_string(&AllKeys { seven, details }),
+        // Room for a text's whole body but what has to be escaped, so that it is written in one piece.
+        let mut body = Vec::with_capacity(self.content.len() + self.message_id.len() + PAYLOAD_FRAME);
+        let written = match &self.details {
+            None => serde_json::to_writer(&mut body, &seven),
+            Some(details) => serde_json::to_writer(&mut body, &AllKeys { seven, details }),
         };
-        // Strings and numbers with names for keys: serialising them into memory has no way to fail.
-        payload.unwrap_or_default()
+        // Strings and numbers with names for keys: serialising them into memory has no way to fail, and gives UTF-8.
+        if written.is_err() {
+            body.clear();
+        }
+        String::from_utf8(body).unwrap_or_default()
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod endings;
 mod inbox;
+mod linking;
 mod support;
 mod tasks;
 mod texting;

@@ -11,7 +11,9 @@ use tempfile::TempDir;
 use tokio::sync::mpsc;
 use wharf_domain::{ClientId, ConnectionKey, IncomingMessage};
 use wharf_testnet::{Fault, FaultCode, FaultKind, Network, NetworkConfig};
-use wharf_whatsapp::{CloseReason, Inbox, Link, LinkEvent, LinkFactory, LiveConfig, LiveFactory, NotCommitted};
+use wharf_whatsapp::{
+    CloseReason, Inbox, Link, LinkEvent, LinkFactory, LinkOptions, LiveConfig, LiveFactory, NotCommitted,
+};
 
 /// The linked number.
 pub(crate) const OURS: &str = "5511999999999";
@@ -28,6 +30,7 @@ pub(crate) struct Memory(Mutex<Kept>);
 
 #[derive(Default)]
 struct Kept {
+    panics: bool,
     refusals_left: usize,
     refused: usize,
     messages: Vec<IncomingMessage>,
@@ -37,6 +40,11 @@ impl Memory {
     /// The next `times` commits are refused.
     pub(crate) fn refuse(&self, times: usize) {
         self.0.lock().unwrap().refusals_left = times;
+    }
+
+    /// The next commit panics.
+    pub(crate) fn panic_once(&self) {
+        self.0.lock().unwrap().panics = true;
     }
 
     pub(crate) fn refused(&self) -> usize {
@@ -57,6 +65,10 @@ impl Memory {
 impl Inbox for Memory {
     async fn commit(&self, messages: Vec<IncomingMessage>) -> Result<(), NotCommitted> {
         let mut kept = self.0.lock().unwrap();
+        if std::mem::take(&mut kept.panics) {
+            drop(kept);
+            panic!("as the test wants");
+        }
         if kept.refusals_left > 0 {
             kept.refusals_left -= 1;
             kept.refused += 1;
@@ -122,8 +134,14 @@ impl World {
     }
 
     pub(crate) async fn open_into(&self, inbox: Arc<Memory>) -> Line {
+        self.open_with(LinkOptions::default(), inbox).await
+    }
+
+    pub(crate) async fn open_with(&self, options: LinkOptions, inbox: Arc<Memory>) -> Line {
         let (sender, events) = mpsc::unbounded_channel();
-        let link = self.factory.open(&key(), sender, inbox.clone()).await.unwrap();
+        let key = key();
+        let opened = self.factory.open(&key, options, sender, inbox.clone());
+        let link = opened.await.unwrap();
         Line { link, events, inbox }
     }
 

@@ -9,6 +9,7 @@ use wacore_binary::Jid;
 
 use super::{Account, Chat, FaultBoard, Group, Links, MediaStore, Offers};
 use crate::phone::{Bundle, Phone, PhoneKeys};
+use crate::serve::Codes;
 use crate::wire::cert::ServerIdentity;
 use crate::{NetworkError, Stats, clock};
 
@@ -33,6 +34,7 @@ pub(crate) struct World {
     pub(crate) identity: ServerIdentity,
     pub(crate) links: Arc<Links>,
     pub(crate) offers: Offers,
+    pub(crate) codes: Codes,
     pub(crate) faults: FaultBoard,
     pub(crate) media: MediaStore,
     /// Where media is uploaded and downloaded, `127.0.0.1:PORT`; known once the network listens.
@@ -59,6 +61,7 @@ impl World {
             identity: ServerIdentity::generate(clock::now_s(), &mut rand::rng())?,
             links: Arc::default(),
             offers: Offers::default(),
+            codes: Codes::default(),
             faults: FaultBoard::default(),
             media: MediaStore::default(),
             media_host: OnceLock::new(),
