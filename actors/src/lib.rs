@@ -42,6 +42,7 @@ pub use gateway::{
     BulkRetry, ConnectionPatch, Gateway, GatewayError, IdempotencyKey, NewContent, NewMessage, NewWebhook, Qr,
     SentMessage, Shown, ShownPairCode, StartError, Tested, WebhookWithSecret,
 };
+pub use health::Commits;
 pub use post::PosterError;
 pub use shared::{Limits, Settings};
 pub use vault::{SecretsKey, VaultError};

@@ -45,7 +45,7 @@ pub struct Settings {
     pub client_weights: HashMap<ClientId, u32>,
     /// Certificates (PEM) that are trusted beside the usual ones.
     pub extra_roots_pem: String,
-    /// What webhooks' secrets are encrypted with; `None` is the key in the file beside the database.
+    /// What webhooks' secrets and the keys of linked devices are encrypted with; `None` is the key in the file beside the database.
     pub secrets_key: Option<SecretsKey>,
     /// How long finished events are kept.
     pub keep: Keep,
@@ -107,7 +107,7 @@ pub(crate) struct Shared {
     pub(crate) directory: Arc<Directory>,
     pub(crate) health: Arc<Health>,
     pub(crate) poster: Poster,
-    pub(crate) vault: Vault,
+    pub(crate) vault: Arc<Vault>,
     pub(crate) links: Arc<dyn LinkFactory>,
     pub(crate) bulkheads: Bulkheads,
     /// Slots for attempts, of each client and in all.

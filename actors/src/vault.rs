@@ -1,8 +1,10 @@
-//! Keeps webhooks' secrets, and connections' proxies: makes them, and encrypts them for the store. The only file that knows ring.
+//! Keeps secrets: makes those of webhooks, and encrypts them, connections' proxies, and what linked devices keep
+//! ([`device_keys`]) for the store. The only place that knows ring.
 //!
 //! AES-256-GCM with a random nonce for each secret and the webhook's id as associated data, so that a secret that was
 //! copied to another webhook's row does not open. The key is not in the database: see [`key_file`].
 
+pub(crate) mod device_keys;
 pub(crate) mod key_file;
 
 use std::{fmt, path::PathBuf, str::FromStr};
@@ -18,14 +20,18 @@ use wharf_domain::{
     proxy::Proxy,
     signing::{SECRET_BYTES, Secret},
 };
-use wharf_store::{SealedProxy, Store, StoreError};
+use wharf_store::{SealedProxy, Store, StoreError, StoredKey};
+
+use self::device_keys::Deriver;
 
 /// Bytes of the key.
 const KEY_BYTES: usize = 32;
 /// The first byte of a sealed secret: which way it was sealed.
 const FORMAT: u8 = 1;
+/// Bytes before the text: the format and the nonce.
+const HEAD: usize = 1 + NONCE_LEN;
 
-/// The key that webhooks' secrets are encrypted with.
+/// The key that webhooks' secrets and the keys of linked devices are encrypted with.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SecretsKey([u8; KEY_BYTES]);
 
@@ -52,14 +58,14 @@ impl FromStr for SecretsKey {
 pub enum VaultError {
     /// The database's secrets were sealed with another key.
     #[error(
-        "the webhooks' secrets in this database were encrypted with another key than that of {0}: give the one that \
-         they were encrypted with, from the backup of this database"
+        "the secrets in this database (of webhooks, of linked devices) were encrypted with another key than that of {0}: \
+         give the one that they were encrypted with, from the backup of this database"
     )]
     WrongKey(String),
     /// The key's file is gone, the secrets are not.
     #[error(
-        "{} is missing, and this database has webhooks' secrets that were encrypted with it: restore it from the \
-         backup, or give its content as store.secrets_key",
+        "{} is missing, and this database has secrets (of webhooks, of linked devices) that were encrypted with it: \
+         restore it from the backup, or give its content as store.secrets_key",
         .0.display()
     )]
     NoKey(PathBuf),
@@ -94,6 +100,7 @@ pub enum VaultError {
 /// See the module.
 pub(crate) struct Vault {
     key: LessSafeKey,
+    deriver: Deriver,
     random: SystemRandom,
 }
 
@@ -105,29 +112,32 @@ impl Vault {
     /// `VaultError`; a key that does not open what is there is one.
     pub(crate) async fn open_for(store: &Store, configured: Option<&SecretsKey>) -> Result<Self, VaultError> {
         let sample = sample(store).await?;
+        let device = store.any_key().await?;
         let (key, source) = match configured {
             Some(key) => (key.clone(), "store.secrets_key".to_owned()),
             None => {
                 let path = store.directory().join(key_file::NAME);
                 let source = path.display().to_string();
-                let may_make = sample.is_none();
+                let may_make = sample.is_none() && device.is_none();
                 let reading = tokio::task::spawn_blocking(move || key_file::read_or_make(&path, may_make));
                 (reading.await.map_err(|_| VaultError::Cipher)??, source)
             }
         };
         let vault = Self::new(&key)?;
-        if let Some((of, sealed)) = sample {
-            vault
-                .open_bytes(&of, &sealed)
-                .map_err(|_| VaultError::WrongKey(source))?;
+        let opens = |(of, sealed): &(Vec<u8>, Vec<u8>)| vault.open_bytes(of, sealed).is_ok();
+        let opens_device = |(of, row): &(ConnectionKey, StoredKey)| vault.opens_key(of, row);
+        if !sample.iter().all(opens) || !device.iter().all(opens_device) {
+            return Err(VaultError::WrongKey(source));
         }
         Ok(vault)
     }
 
     fn new(key: &SecretsKey) -> Result<Self, VaultError> {
+        let deriver = Deriver::new(key);
         let key = UnboundKey::new(&AES_256_GCM, &key.0).map_err(|_| VaultError::Cipher)?;
         Ok(Self {
             key: LessSafeKey::new(key),
+            deriver,
             random: SystemRandom::new(),
         })
     }
@@ -196,26 +206,39 @@ impl Vault {
 
     /// `of` is the associated data: what is sealed, and whose it is.
     fn seal_bytes(&self, of: &[u8], bytes: &[u8]) -> Result<Vec<u8>, VaultError> {
-        let nonce = random::<NONCE_LEN>(&self.random)?;
-        let mut text = bytes.to_vec();
-        self.key
-            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(of), &mut text)
-            .map_err(|_| VaultError::Cipher)?;
-        Ok([&[FORMAT], nonce.as_slice(), &text].concat())
+        seal(&self.key, &self.random, of, bytes)
     }
 
     fn open_bytes(&self, of: &[u8], sealed: &[u8]) -> Result<Vec<u8>, VaultError> {
-        let (nonce, text) = match sealed.split_first_chunk::<{ NONCE_LEN + 1 }>() {
-            Some(([FORMAT, nonce @ ..], text)) => (*nonce, text),
-            _ => return Err(VaultError::Sealed),
-        };
-        let mut text = text.to_vec();
-        let opened = self
-            .key
-            .open_in_place(Nonce::assume_unique_for_key(nonce), Aad::from(of), &mut text)
-            .map_err(|_| VaultError::Sealed)?;
-        Ok(opened.to_vec())
+        open(&self.key, of, sealed)
     }
+}
+
+/// Encrypts `bytes` for the place that `place` says: format, nonce, text, tag.
+fn seal(key: &LessSafeKey, random: &SystemRandom, place: &[u8], bytes: &[u8]) -> Result<Vec<u8>, VaultError> {
+    let nonce = self::random::<NONCE_LEN>(random)?;
+    let mut sealed = Vec::with_capacity(HEAD + bytes.len() + key.algorithm().tag_len());
+    sealed.push(FORMAT);
+    sealed.extend_from_slice(&nonce);
+    sealed.extend_from_slice(bytes);
+    let nonce = Nonce::assume_unique_for_key(nonce);
+    let tag = key.seal_in_place_separate_tag(nonce, Aad::from(place), &mut sealed[HEAD..]);
+    sealed.extend_from_slice(tag.map_err(|_| VaultError::Cipher)?.as_ref());
+    Ok(sealed)
+}
+
+/// Decrypts what [`seal`] made for the same place.
+fn open(key: &LessSafeKey, place: &[u8], sealed: &[u8]) -> Result<Vec<u8>, VaultError> {
+    let (nonce, text) = match sealed.split_first_chunk::<HEAD>() {
+        Some(([FORMAT, nonce @ ..], text)) => (*nonce, text),
+        _ => return Err(VaultError::Sealed),
+    };
+    let mut text = text.to_vec();
+    let nonce = Nonce::assume_unique_for_key(nonce);
+    let opened = key.open_in_place(nonce, Aad::from(place), &mut text);
+    let length = opened.map_err(|_| VaultError::Sealed)?.len();
+    text.truncate(length);
+    Ok(text)
 }
 
 /// Something that was sealed, to try a key on, and its associated data.

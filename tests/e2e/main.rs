@@ -14,6 +14,7 @@ mod delivery;
 mod faults;
 #[path = "../../examples/crash/harness.rs"]
 mod harness;
+mod keys;
 mod kinds;
 mod linking;
 mod messages;

@@ -10,11 +10,12 @@ use wharf_domain::{
 };
 use wharf_domain::outgoing::{Content, StatusChange};
 use wharf_store::{
-    BulkRenewal, ConnectionChange, ConnectionRecord, Group, KeyClaim, NewConnection, NewEvent, NewOutgoing, Note,
+    BulkRenewal, ConnectionChange, ConnectionRecord, Group, KeyChange, KeyClaim, KeysChanged, NewConnection, NewEvent,
+    NewOutgoing, Note,
     RecordedEvent, Renewal, StoreError,
 };
 
-use super::WriteError;
+use super::{KeyChanges, WriteError};
 use crate::clock;
 
 /// A write and its caller.
@@ -165,6 +166,8 @@ pub(crate) enum Write {
     RecordInbound(Job<Vec<NewEvent>, ()>),
     /// An attempt that ended.
     RecordOutcome(Job<AttemptOutcome, ()>),
+    /// What a linked device keeps or forgets.
+    ChangeKeys(Job<KeyChanges, KeysChanged>),
     /// A state that a session reached. `false`: there is no such connection any more.
     RecordConnection(Job<ConnectionRecord, bool>),
     /// A new webhook. `None`: the number has one.
@@ -212,6 +215,7 @@ macro_rules! each_job {
         match $write {
             Write::RecordInbound($job) => $body,
             Write::RecordOutcome($job) => $body,
+            Write::ChangeKeys($job) => $body,
             Write::RecordConnection($job) => $body,
             Write::RegisterWebhook($job) => $body,
             Write::ChangeWebhook($job) => $body,
@@ -263,6 +267,19 @@ impl Write {
         }
     }
 
+    /// The changes of a [`Write::ChangeKeys`].
+    pub(super) fn keys(&self) -> Option<(&ConnectionKey, &[KeyChange])> {
+        match self {
+            Self::ChangeKeys(job) => Some((&job.input.of, &job.input.changes)),
+            _ => None,
+        }
+    }
+
+    /// About how many pages it adds to the log, in those of a message: a key's row and its index are pages of its number.
+    pub(super) fn weight(&self) -> usize {
+        self.keys().map_or(1, |(_, changes)| 2 * changes.len().max(1))
+    }
+
     /// Takes what a [`Write::RenewFailed`] made pending.
     pub(super) fn take_renewed(&mut self) -> Option<(WebhookId, Vec<PendingEvent>)> {
         match self {
@@ -274,11 +291,12 @@ impl Write {
         }
     }
 
-    /// Notes that a bulk statement has carried this write out.
-    pub(super) fn carried_out(&mut self) {
+    /// Notes that a bulk statement has carried this write out; `keys` has what became of each [`Write::ChangeKeys`].
+    pub(super) fn carried_out(&mut self, keys: &mut impl Iterator<Item = KeysChanged>) {
         match self {
             Self::RecordInbound(job) => job.output = Some(()),
             Self::RecordOutcome(job) => job.output = Some(()),
+            Self::ChangeKeys(job) => job.output = keys.next(),
             _ => {}
         }
     }
@@ -287,7 +305,7 @@ impl Write {
     pub(super) async fn carry_out(&mut self, group: &mut Group<'_>) -> Result<(), StoreError> {
         let now = clock::now();
         match self {
-            Self::RecordInbound(_) | Self::RecordOutcome(_) => {}
+            Self::RecordInbound(_) | Self::RecordOutcome(_) | Self::ChangeKeys(_) => {}
             Self::RecordConnection(job) => job.output = Some(group.record_connection(&job.input).await?),
             Self::RegisterWebhook(job) => job.output = Some(register(group, &job.input, now).await?),
             Self::RotateSecret(job) => {

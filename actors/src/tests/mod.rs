@@ -4,6 +4,7 @@
 mod bounds;
 mod failures;
 mod flow;
+mod keys;
 mod rest;
 mod sending;
 mod storage;

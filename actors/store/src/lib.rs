@@ -21,6 +21,7 @@ mod events;
 mod idempotency;
 mod inbound;
 mod integrity;
+mod keys;
 mod lines;
 mod open;
 mod outcomes;
@@ -42,6 +43,7 @@ mod writer;
 
 pub use error::StoreError;
 pub use idempotency::KEY_LIFETIME;
+pub use keys::{KeyChange, KeyKind, KeysChanged, StoredKey};
 pub use outgoing::{NewOutgoing, Note, OutgoingFilter, OutgoingPage, QueuedMessage};
 pub use polls::POLL_LIFETIME;
 #[doc(hidden)]

@@ -1,7 +1,9 @@
 //! Every statement, by name. What SQLite and PostgreSQL both understand stands here once; what only one of them does
 //! (bulk writes, the loose index scan) stands under `queries/`.
 
-use crate::bulk::{ADVANCE_SEQUENCES, COUNT_ATTEMPTS, RECORD_ATTEMPTS, RECORD_INBOUND, RECORD_OUTCOMES};
+use crate::bulk::{
+    ADVANCE_SEQUENCES, COUNT_ATTEMPTS, PUT_KEYS, RECORD_ATTEMPTS, RECORD_INBOUND, RECORD_OUTCOMES, REMOVE_KEYS,
+};
 
 macro_rules! client_columns {
     () => {
@@ -36,6 +38,12 @@ macro_rules! outgoing_columns {
     () => {
         "seq, message_id, \"to\", type, message, status, error_code, error, created_at, deadline_at, started_at, sent_at, \
          delivered_at, read_at, played_at, failed_at"
+    };
+}
+/// A kind of what a number's device keeps.
+macro_rules! key_columns {
+    () => {
+        "name, value, at, also FROM whatsapp_keys WHERE client_id = $1 AND phone_number = $2 AND kind = $3"
     };
 }
 /// The events of webhook $2 of client $1 before place $3, newest first, that meet a condition: those that are not
@@ -105,6 +113,8 @@ macro_rules! statements {
             all.push(("RECORD_ATTEMPTS", RECORD_ATTEMPTS.for_rows(1).to_string()));
             all.push(("COUNT_ATTEMPTS", COUNT_ATTEMPTS.for_rows(1).to_string()));
             all.push(("RECORD_OUTCOMES", RECORD_OUTCOMES.for_rows(1).to_string()));
+            all.push(("PUT_KEYS", PUT_KEYS.for_rows(1).to_string()));
+            all.push(("REMOVE_KEYS", REMOVE_KEYS.for_rows(1).to_string()));
             all
         }
     };
@@ -132,6 +142,8 @@ statements! {
     PURGE_CLIENT_LIST = "DELETE FROM webhook_event_list WHERE (webhook_id, seq) IN (\
         SELECT l.webhook_id, l.seq FROM whatsapp_webhooks w \
         CROSS JOIN webhook_event_list l ON l.webhook_id = w.id WHERE w.client_id = $1 LIMIT $2)";
+    PURGE_CLIENT_DEVICES = "DELETE FROM whatsapp_keys WHERE rowid IN (\
+        SELECT k.rowid FROM whatsapp_keys k WHERE k.client_id = $1 LIMIT $2)";
     PURGE_CLIENT_WEBHOOKS = "DELETE FROM whatsapp_webhooks WHERE client_id = $1";
     PURGE_CLIENT_CONNECTIONS = "DELETE FROM whatsapp_connections WHERE client_id = $1";
     PURGE_CLIENT_KEYS = "DELETE FROM idempotency_keys WHERE client_id = $1";
@@ -339,6 +351,40 @@ statements! {
     RENEW_EVENT = "UPDATE webhook_events \
         SET status = 'pending', next_retry_at = NULL, delivered_at = NULL, budget_start = attempt_count WHERE id = $1 \
         RETURNING webhook_id, id, seq, sequence, chat, attempt_count, budget_start, next_retry_at, payload";
+
+    KEY = concat!("SELECT ", key_columns!(), " AND name = $4");
+    KEYS_NAMED = "SELECT k.name, k.value, k.at, k.also FROM json_each($4) j CROSS JOIN whatsapp_keys k \
+        WHERE k.client_id = $1 AND k.phone_number = $2 AND k.kind = $3 AND k.name = unhex(j.value)";
+    KEYS_BETWEEN = concat!("SELECT ", key_columns!(), " AND name >= $4 AND name < $5 ORDER BY name");
+    HAS_KEYS = "SELECT EXISTS (SELECT 1 FROM whatsapp_keys \
+        WHERE client_id = $1 AND phone_number = $2 AND kind = $3 AND name >= $4 AND name < $5)";
+    LAST_KEY_NAME = "SELECT name FROM whatsapp_keys WHERE client_id = $1 AND phone_number = $2 AND kind = $3 \
+        ORDER BY name DESC LIMIT 1";
+    HAS_KEYS_BEFORE = "SELECT EXISTS (SELECT 1 FROM whatsapp_keys \
+        WHERE client_id = $1 AND phone_number = $2 AND kind = $3 AND at > 0 AND at < $4)";
+    HAS_PENDING_BEFORE = "SELECT EXISTS (SELECT 1 FROM whatsapp_keys \
+        WHERE client_id = $1 AND phone_number = $2 AND kind = $3 AND also < $4)";
+    ANY_KEY = "SELECT name, value, at, also, kind, client_id, phone_number FROM whatsapp_keys \
+        WHERE value <> x'' LIMIT 1";
+    TAKE_KEY = "DELETE FROM whatsapp_keys \
+        WHERE client_id = $1 AND phone_number = $2 AND kind = $3 AND name = $4 RETURNING value";
+    REMOVE_KEYS_BETWEEN = "DELETE FROM whatsapp_keys \
+        WHERE client_id = $1 AND phone_number = $2 AND kind = $3 AND name >= $4 AND name < $5";
+    REMOVE_KEYS_BEFORE = "DELETE FROM whatsapp_keys \
+        WHERE client_id = $1 AND phone_number = $2 AND kind = $3 AND at > 0 AND at < $4";
+    REMOVE_PENDING_BEFORE = "DELETE FROM whatsapp_keys \
+        WHERE client_id = $1 AND phone_number = $2 AND kind = 'pending_message' AND also < $3";
+    RECEIVE_TOKEN = "INSERT INTO whatsapp_keys (client_id, phone_number, kind, name, value, at) \
+        VALUES ($1, $2, 'trust_token', $3, $4, $5) \
+        ON CONFLICT (client_id, phone_number, kind, name) DO UPDATE SET value = excluded.value, at = excluded.at \
+        WHERE whatsapp_keys.value = x'' OR excluded.at >= whatsapp_keys.at";
+    TOKEN_SENT = "INSERT INTO whatsapp_keys (client_id, phone_number, kind, name, value, at, also) \
+        VALUES ($1, $2, 'trust_token', $3, x'', $4, $4) \
+        ON CONFLICT (client_id, phone_number, kind, name) \
+        DO UPDATE SET also = max(coalesce(whatsapp_keys.also, excluded.also), excluded.also)";
+    REMOVE_TOKENS = "DELETE FROM whatsapp_keys WHERE client_id = $1 AND phone_number = $2 AND kind = 'trust_token' \
+        AND (value = x'' OR at < $3) AND (also IS NULL OR also < $4)";
+    FORGET_KEYS = "DELETE FROM whatsapp_keys WHERE client_id = $1 AND phone_number = $2";
 
     FIND_KEY = "SELECT body_hash, answer FROM idempotency_keys \
         WHERE client_id = $1 AND phone_number = $2 AND idempotency_key = $3 AND created_at >= $4";

@@ -5,7 +5,7 @@
 //!   ends, and the session actor owns back-off.
 //! - Two clients with the same keys destroy them. So opening a number whose link was left open (its actor crashed)
 //!   closes that one first.
-//! - Keys are a file for each number (`live/keys.rs` says why).
+//! - Keys are rows of the server's own database, encrypted (`live/keys.rs` says what holds).
 
 mod acks;
 mod acts;
@@ -30,7 +30,6 @@ mod transport;
 
 use std::{
     collections::HashMap,
-    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -39,6 +38,7 @@ use async_trait::async_trait;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use wharf_domain::{ConnectionKey, address::TargetPolicy};
+use wharf_store::KeyChange;
 use whatsapp_rust::wacore::store::DevicePropsOverride;
 use whatsapp_rust::{Client, store::persistence_manager::PersistenceManager};
 
@@ -48,7 +48,7 @@ use self::{
     driver::{Driver, Finish},
     http::{ClientHttp, VersionSource},
     inbound::{Aside, Hook, Inbound},
-    keys::{KeyStore, SqliteKeys},
+    keys::DeviceKeys,
     memory::Memory,
     receipts::Receipts,
     reporter::Reporter,
@@ -57,7 +57,7 @@ use self::{
     subjects::Subjects,
     transport::Dialer,
 };
-use crate::{Inbox, Link, LinkError, LinkEvent, LinkFactory, LinkOptions};
+use crate::{Inbox, KeyStore, Link, LinkError, LinkEvent, LinkFactory, LinkOptions};
 
 /// One-time prekeys made at a time. The client's 812 are a phone's habit: they cost most of the time and space of a
 /// first login. A hundred last for a hundred first messages of new senders, more are made when they run low, and a
@@ -77,8 +77,6 @@ const NEW_LINK_PATIENCE: Duration = Duration::from_secs(60);
 /// How links are made.
 #[derive(Clone)]
 pub struct LiveConfig {
-    /// The directory of the keys; created when missing.
-    pub keys: PathBuf,
     /// A server to use instead of WhatsApp's (`ws://…/ws/chat`). Only with the cargo feature `testnet`.
     pub server_url: Option<String>,
     /// The name that a phone shows for the linked device.
@@ -99,11 +97,10 @@ pub struct LiveConfig {
     pub history_sync: bool,
 }
 
-impl LiveConfig {
-    /// Links to WhatsApp with keys in `keys`.
-    pub fn new(keys: impl Into<PathBuf>) -> Self {
+/// Links to WhatsApp.
+impl Default for LiveConfig {
+    fn default() -> Self {
         Self {
-            keys: keys.into(),
             server_url: None,
             device_name: "Wharf".to_owned(),
             http: None,
@@ -119,24 +116,23 @@ impl LiveConfig {
 /// Opens links to WhatsApp.
 pub struct LiveFactory {
     config: LiveConfig,
-    keys: Box<dyn KeyStore>,
+    keys: KeyStore,
     versions: Arc<VersionSource>,
     open: Mutex<HashMap<ConnectionKey, Control>>,
     memories: Mutex<HashMap<ConnectionKey, Arc<Memory>>>,
 }
 
 impl LiveFactory {
-    /// Checks the configuration and makes the directory of the keys.
+    /// Links whose keys are in `keys`.
     ///
     /// # Errors
-    /// `LinkError` when the directory cannot be made, or `server_url` is set in a build without the feature `testnet`.
-    pub fn new(config: LiveConfig) -> Result<Self, LinkError> {
+    /// `LinkError` when `server_url` is set in a build without the feature `testnet`.
+    pub fn new(config: LiveConfig, keys: KeyStore) -> Result<Self, LinkError> {
         if config.server_url.is_some() && !cfg!(feature = "testnet") {
             return Err(LinkError(
                 "a server other than WhatsApp's needs a build with the cargo feature `testnet`".to_owned(),
             ));
         }
-        let keys = Box::new(SqliteKeys::new(config.keys.clone())?);
         // A test network is not WhatsApp: nothing about it is to be learned there.
         let http = config.http.clone();
         let versions = match &config.version_url {
@@ -208,9 +204,10 @@ impl LiveFactory {
         runtime: &LinkRuntime,
         inbound: &Arc<Inbound>,
     ) -> Result<Arc<Client>, LinkError> {
-        let keys = self.keys.open(key).await?;
-        let device = PersistenceManager::new(keys).await;
-        let device = device.map_err(|error| LinkError(format!("cannot read the WhatsApp keys: {error}")))?;
+        let unreadable = |why: String| LinkError(format!("cannot read the WhatsApp keys: {why}"));
+        let keys = DeviceKeys::new(&self.keys, key).map_err(|error| unreadable(error.to_string()))?;
+        let device = PersistenceManager::new(Arc::new(keys)).await;
+        let device = device.map_err(|error| unreadable(keys::reason(&error)))?;
         let reporter = &inbound.reporter;
         let build = Client::builder()
             .with_runtime(runtime.clone())
@@ -298,6 +295,9 @@ impl LinkFactory for LiveFactory {
     async fn forget(&self, key: &ConnectionKey) -> Result<(), LinkError> {
         self.claim(key, None).await;
         self.memories().remove(key);
-        self.keys.forget(key).await
+        let forgotten = self.keys.keeper.commit(key, vec![KeyChange::Forget]).await;
+        forgotten
+            .map(drop)
+            .map_err(|error| LinkError(format!("cannot delete the WhatsApp keys: {error}")))
     }
 }

@@ -319,7 +319,9 @@ impl Network {
                 tell(&|| Command::Close(None));
             }
             FaultKind::Passkey => world.faults.add(fault.kind, phone, None, (until, None)),
-            FaultKind::Outdated => world.faults.add(fault.kind, phone, numeric(code.as_deref()), (until, None)),
+            FaultKind::Outdated => world
+                .faults
+                .add(fault.kind, phone, numeric(code.as_deref()), (until, None)),
             FaultKind::Duplicate => {
                 for account in world.accounts() {
                     if phone.as_ref().is_none_or(|phone| *phone == account.phone) {

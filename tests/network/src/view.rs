@@ -308,6 +308,8 @@ pub struct Stats {
     pub messages_in: u64,
     /// Message stanzas that the network sent to clients since the start, repeated ones included.
     pub messages_out: u64,
+    /// Messages that a client encrypted with a key which it had used for another one. Anything but 0 is a broken client.
+    pub reused_keys: u64,
     /// Messages that devices have not acknowledged now.
     pub unacked: u64,
     /// Accounts that exist.

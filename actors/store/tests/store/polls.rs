@@ -1,6 +1,6 @@
 use wharf_domain::ConnectionKey;
 
-use crate::database::{Database, NOW, key, later, on_every_database};
+use crate::database::{Database, NOW, key, later, on_every_database, plain};
 
 async fn keep(db: &mut Database, number: &ConnectionKey, id: &str, options: &[&str]) {
     let options: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();

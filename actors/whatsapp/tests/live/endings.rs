@@ -232,27 +232,13 @@ async fn a_version_that_is_refused_is_looked_up_anew_and_accepted() {
 async fn a_second_instance_with_the_same_keys_takes_over() {
     let mut world = World::start().await;
     let mut first = world.pair().await;
-    // As when somebody runs a copy of the data directory.
-    let copy = tempfile::tempdir().unwrap();
-    for entry in walk(world.keys.path()) {
-        let to = copy.path().join(entry.strip_prefix(world.keys.path()).unwrap());
-        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
-        std::fs::copy(&entry, to).unwrap();
-    }
-    world.keys = copy;
+    // Another factory on the same keys, as when somebody starts the program a second time.
     world.restart();
     let mut second = world.open().await;
     second.connected().await;
     assert_eq!(first.closed().await, CloseReason::Replaced);
     first.link.close().await;
     second.link.close().await;
-}
-
-fn walk(directory: &std::path::Path) -> Vec<std::path::PathBuf> {
-    let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
-    entries
-        .flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] })
-        .collect()
 }
 
 /// A web site that names a version, and how often it was asked.

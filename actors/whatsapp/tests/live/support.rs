@@ -12,8 +12,10 @@ use tokio::sync::mpsc;
 use wharf_domain::{ClientId, ConnectionKey, IncomingMessage};
 use wharf_testnet::{Fault, FaultCode, FaultKind, Network, NetworkConfig};
 use wharf_whatsapp::{
-    CloseReason, Inbox, Link, LinkEvent, LinkFactory, LinkOptions, LiveConfig, LiveFactory, NotCommitted,
+    CloseReason, Inbox, KeyStore, Link, LinkEvent, LinkFactory, LinkOptions, LiveConfig, LiveFactory, NotCommitted,
 };
+
+use crate::keeper::{Keeper, key_store};
 
 /// The linked number.
 pub(crate) const OURS: &str = "5511999999999";
@@ -89,7 +91,9 @@ impl Inbox for Memory {
 /// The world of one test.
 pub(crate) struct World {
     pub(crate) network: Network,
-    pub(crate) keys: TempDir,
+    pub(crate) keys: KeyStore,
+    pub(crate) keeper: Arc<Keeper>,
+    _directory: TempDir,
     pub(crate) factory: LiveFactory,
 }
 
@@ -117,16 +121,23 @@ impl World {
         for phone in [OURS, THEIRS] {
             network.create_account(phone).await.unwrap();
         }
-        let keys = tempfile::tempdir().unwrap();
-        let mut config = config(&network, &keys);
+        let directory = tempfile::tempdir().unwrap();
+        let (keys, keeper) = key_store(&directory, &[key()]).await;
+        let mut config = config(&network);
         adjust(&mut config);
-        let factory = LiveFactory::new(config).unwrap();
-        Self { network, keys, factory }
+        let factory = LiveFactory::new(config, keys.clone()).unwrap();
+        Self {
+            network,
+            keys,
+            keeper,
+            _directory: directory,
+            factory,
+        }
     }
 
     /// As after a restart of the program: nothing is left but the keys.
     pub(crate) fn restart(&mut self) {
-        self.factory = LiveFactory::new(config(&self.network, &self.keys)).unwrap();
+        self.factory = LiveFactory::new(config(&self.network), self.keys.clone()).unwrap();
     }
 
     pub(crate) async fn open(&self) -> Line {
@@ -194,10 +205,11 @@ impl World {
     }
 }
 
-fn config(network: &Network, keys: &TempDir) -> LiveConfig {
-    let mut config = LiveConfig::new(keys.path());
-    config.server_url = Some(network.ws_url());
-    config
+fn config(network: &Network) -> LiveConfig {
+    LiveConfig {
+        server_url: Some(network.ws_url()),
+        ..LiveConfig::default()
+    }
 }
 
 impl Line {

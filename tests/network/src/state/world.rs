@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use rand::Rng as _;
 use wacore_binary::Jid;
 
-use super::{Account, Chat, FaultBoard, Group, Links, MediaStore, Offers};
+use super::{Account, Chat, FaultBoard, Group, Links, MediaStore, Offers, Spent};
 use crate::phone::{Bundle, Phone, PhoneKeys};
 use crate::serve::Codes;
 use crate::wire::cert::ServerIdentity;
@@ -39,6 +39,7 @@ pub(crate) struct World {
     pub(crate) media: MediaStore,
     /// Where media is uploaded and downloaded, `127.0.0.1:PORT`; known once the network listens.
     pub(crate) media_host: OnceLock<String>,
+    pub(crate) spent: Spent,
     directory: RwLock<Directory>,
     pub(crate) handshakes: AtomicU64,
     pub(crate) resumed: AtomicU64,
@@ -65,6 +66,7 @@ impl World {
             faults: FaultBoard::default(),
             media: MediaStore::default(),
             media_host: OnceLock::new(),
+            spent: Spent::default(),
             directory: RwLock::default(),
             handshakes: AtomicU64::new(0),
             resumed: AtomicU64::new(0),
@@ -200,6 +202,7 @@ impl World {
             resumed: self.resumed.load(Ordering::Relaxed),
             messages_in: self.messages_in.load(Ordering::Relaxed),
             messages_out: self.messages_out_before.load(Ordering::Relaxed),
+            reused_keys: self.spent.reused(),
             ..Stats::default()
         };
         for account in self.accounts() {
