@@ -6,9 +6,7 @@ use std::{
     time::Duration,
 };
 
-use wharf_domain::{
-    ClientId, Timestamp, WebhookId, address::TargetPolicy, outgoing::Pacing, retention::Keep,
-};
+use wharf_domain::{ClientId, Timestamp, WebhookId, address::TargetPolicy, outgoing::Pacing, retention::Keep};
 use wharf_store::Store;
 use wharf_whatsapp::LinkFactory;
 

@@ -20,15 +20,18 @@ use super::{
 /// `POST /api/whatsapp/connections/:phone_number/read`
 pub(super) async fn read(call: Call) -> Answer {
     let mut body = Fields::parse(&call.body)?;
-    let chat = body.optional("chat", |name, value| Recipient::parse(name, &fields::string(name, value)?));
+    let chat = body.optional("chat", |name, value| {
+        Recipient::parse(name, &fields::string(name, value)?)
+    });
     let from = body.optional("from", person);
     let message_ids = body.required("message_ids", message_ids);
     if let (Ok(chat), Ok(None)) = (&chat, &from) {
         let missing = match chat {
             None => Some(InvalidField::new("from", "is missing: the writer, or else chat")),
-            Some(Recipient::Group(_)) => {
-                Some(InvalidField::new("from", "is missing: in a group it says who wrote the messages"))
-            }
+            Some(Recipient::Group(_)) => Some(InvalidField::new(
+                "from",
+                "is missing: in a group it says who wrote the messages",
+            )),
             Some(_) => None,
         };
         if let Some(missing) = missing {
@@ -51,7 +54,9 @@ pub(super) async fn read(call: Call) -> Answer {
 /// `POST /api/whatsapp/connections/:phone_number/presence`
 pub(super) async fn presence(call: Call) -> Answer {
     let mut body = Fields::parse(&call.body)?;
-    let to = body.optional("to", |name, value| Recipient::parse(name, &fields::string(name, value)?));
+    let to = body.optional("to", |name, value| {
+        Recipient::parse(name, &fields::string(name, value)?)
+    });
     let state = body.required("state", |name, value| {
         let known = PresenceState::ALL.into_iter().find(|state| value == state.as_str());
         known.ok_or_else(|| {
@@ -118,7 +123,10 @@ pub(super) async fn create_group(call: Call) -> Answer {
         check_line(name, &subject)?;
         match subject.chars().count() {
             ..=SUBJECT_MAX_CHARS => Ok(subject),
-            _ => Err(InvalidField::new(name, format!("must have at most {SUBJECT_MAX_CHARS} characters"))),
+            _ => Err(InvalidField::new(
+                name,
+                format!("must have at most {SUBJECT_MAX_CHARS} characters"),
+            )),
         }
     });
     let participants = body.required("participants", people);
@@ -188,14 +196,20 @@ fn people(name: &'static str, value: Value) -> Result<Vec<PhoneNumber>, InvalidF
     let phones = phones(name, value)?;
     match phones.len() {
         1..=PARTICIPANTS_MAX => Ok(phones),
-        _ => Err(InvalidField::new(name, format!("must be 1 to {PARTICIPANTS_MAX} numbers"))),
+        _ => Err(InvalidField::new(
+            name,
+            format!("must be 1 to {PARTICIPANTS_MAX} numbers"),
+        )),
     }
 }
 
 fn message_ids(name: &'static str, value: Value) -> Result<Vec<String>, InvalidField> {
     let ids = texts(name, value)?;
     if !(1..=READ_MAX).contains(&ids.len()) {
-        return Err(InvalidField::new(name, format!("must be 1 to {READ_MAX} ids of messages")));
+        return Err(InvalidField::new(
+            name,
+            format!("must be 1 to {READ_MAX} ids of messages"),
+        ));
     }
     ids.iter().try_for_each(|id| check_message_id(name, id))?;
     Ok(ids)

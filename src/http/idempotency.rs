@@ -23,7 +23,10 @@ pub(super) fn idempotency_key(call: &Call, what: &str) -> Result<Option<Idempote
             return Err(Problem::invalid(vec![FieldError::new("Idempotency-Key", message)]));
         }
     };
-    let hash = Sha256::new().chain_update(what).chain_update(&call.second).chain_update(&call.body);
+    let hash = Sha256::new()
+        .chain_update(what)
+        .chain_update(&call.second)
+        .chain_update(&call.body);
     Ok(Some(IdempotencyKey {
         key: key.to_owned(),
         body_hash: hash.finalize().into(),

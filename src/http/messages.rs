@@ -86,7 +86,9 @@ pub(super) async fn all(call: Call) -> Answer {
 
 fn read(call: &Call) -> Result<NewMessage, Problem> {
     let mut body = Fields::parse(&call.body)?;
-    let to = body.required("to", |name, value| Recipient::parse(name, &fields::string(name, value)?));
+    let to = body.required("to", |name, value| {
+        Recipient::parse(name, &fields::string(name, value)?)
+    });
     let queue = body.optional("queue", fields::boolean);
     let kind = body.required("type", fields::string);
     let content = match &kind {
@@ -342,6 +344,9 @@ fn mentions(name: &'static str, value: Value) -> Result<Vec<PhoneNumber>, Invali
     let phones = phones(name, value)?;
     match phones.len() {
         0..=MENTIONS_MAX => Ok(phones),
-        _ => Err(InvalidField::new(name, format!("must be at most {MENTIONS_MAX} numbers"))),
+        _ => Err(InvalidField::new(
+            name,
+            format!("must be at most {MENTIONS_MAX} numbers"),
+        )),
     }
 }

@@ -4,8 +4,9 @@ use futures::future::BoxFuture;
 use warp::http::Method;
 
 use super::{
+    actions,
     call::{Answer, Call},
-    actions, connections, events, health, messages, watch, webhooks,
+    connections, events, health, messages, watch, webhooks,
 };
 
 /// Runs one route.

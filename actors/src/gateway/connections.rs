@@ -10,9 +10,7 @@ use wharf_domain::{
 use wharf_store::{ConnectionChange, NewConnection, SealedProxy};
 use wharf_whatsapp::{PairCode, PairCodeError};
 
-use super::{
-    ConnectionPatch, DELETE_DEADLINE, Gateway, GatewayError, Qr, Shown, ShownPairCode, at_limit, restarting,
-};
+use super::{ConnectionPatch, DELETE_DEADLINE, Gateway, GatewayError, Qr, Shown, ShownPairCode, at_limit, restarting};
 use crate::{directory::SessionEntry, persistence::Write, session, tenant};
 
 /// How long a connection that was just made may take to be announced by its tenant, and how often is looked.

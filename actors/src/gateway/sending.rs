@@ -109,7 +109,11 @@ impl Gateway {
         message_id: &str,
     ) -> Result<OutgoingMessage, GatewayError> {
         let connection = self.connection(client, number).await?;
-        let found = self.shared.store.outgoing_message(&connection.key(), message_id).await?;
+        let found = self
+            .shared
+            .store
+            .outgoing_message(&connection.key(), message_id)
+            .await?;
         found.ok_or(GatewayError::NotFound("message"))
     }
 
@@ -158,7 +162,11 @@ impl Gateway {
                 forwarded_text(&payload).map_err(refused)
             }
             ForwardSource::Sent(message_id) => {
-                let sent = self.shared.store.outgoing_message(&connection.key(), &message_id).await?;
+                let sent = self
+                    .shared
+                    .store
+                    .outgoing_message(&connection.key(), &message_id)
+                    .await?;
                 let sent = sent.ok_or(GatewayError::NotFound("message"))?;
                 sent.message.content.forwarded().map_err(refused)
             }

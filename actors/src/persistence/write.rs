@@ -4,15 +4,14 @@ use std::time::{Duration, Instant};
 
 use ractor::RpcReplyPort;
 use serde_json::{Map, Value};
+use wharf_domain::outgoing::{Content, StatusChange};
 use wharf_domain::{
     AttemptOutcome, ClientId, Connection, ConnectionKey, Courtesy, EventId, HeaderNames, PendingEvent, Timestamp,
     Webhook, WebhookId, retention::Cutoffs, webhook::WebhookPatch,
 };
-use wharf_domain::outgoing::{Content, StatusChange};
 use wharf_store::{
     BulkRenewal, ConnectionChange, ConnectionRecord, Group, KeyChange, KeyClaim, KeysChanged, NewConnection, NewEvent,
-    NewOutgoing, Note,
-    RecordedEvent, Renewal, StoreError,
+    NewOutgoing, Note, RecordedEvent, Renewal, StoreError,
 };
 
 use super::{KeyChanges, WriteError};
@@ -387,7 +386,9 @@ impl Write {
 async fn record_outgoing(group: &mut Group<'_>, new: &NewOutgoing) -> Result<bool, StoreError> {
     let made = group.record_outgoing(new).await?;
     if made && let Content::Poll { poll } = &new.outgoing.content {
-        group.keep_poll(&new.key, &new.message_id, &poll.options, new.created_at).await?;
+        group
+            .keep_poll(&new.key, &new.message_id, &poll.options, new.created_at)
+            .await?;
     }
     Ok(made)
 }

@@ -278,7 +278,9 @@ fn enqueue(myself: &ActorRef<Message>, state: &mut State, ticket: Ticket) {
 fn fresh(made: bool) -> Result<(), WriteError> {
     match made {
         true => Ok(()),
-        false => Err(WriteError::Unavailable("a message with this id exists; try again".to_owned())),
+        false => Err(WriteError::Unavailable(
+            "a message with this id exists; try again".to_owned(),
+        )),
     }
 }
 
@@ -336,8 +338,12 @@ fn on_recorded(state: &mut State, ticket: Ticket, result: Result<(), WriteError>
         }
         Err(error) => {
             pending.answer(Err(Undone::NotRecorded(error)));
+            let message_id = pending.message_id.clone();
             state.sends.pending.remove(&ticket);
             state.sends.outbox.finished(ticket);
+            // A commit that was only late has a row made, and the next session would send it.
+            let news = News::failed(code::NOT_RECORDED, "the store did not take it in time; it was not sent");
+            note(state, &message_id, news, clock::now(), || {});
         }
     }
 }

@@ -67,13 +67,24 @@ async fn a_sent_message_is_a_row_that_follows_its_receipts() {
     let link = world.connected(client, &number(1)).await;
     let sent = send(&world, client, text("hello")).await.unwrap();
     assert_eq!((sent.status.as_str(), sent.to.to_string().as_str()), ("sent", TO));
-    assert_eq!(link.sent()[0].id, sent.message_id, "the id is made before WhatsApp hears of it");
+    assert_eq!(
+        link.sent()[0].id,
+        sent.message_id,
+        "the id is made before WhatsApp hears of it"
+    );
     let row = shown(&world.gateway, client, &number(1), &sent.message_id).await;
-    assert_eq!((row.status, row.sent_at.map(|at| at.to_string())), (SendStatus::Sent, Some(sent.timestamp)));
-    link.tell_of(&[&sent.message_id, "somebody else's"], News::Delivered, Timestamp(1000)).await;
+    assert_eq!(
+        (row.status, row.sent_at.map(|at| at.to_string())),
+        (SendStatus::Sent, Some(sent.timestamp))
+    );
+    link.tell_of(&[&sent.message_id, "somebody else's"], News::Delivered, Timestamp(1000))
+        .await;
     link.tell_of(&[&sent.message_id], News::Read, Timestamp(2000)).await;
     let read = until(&world, client, &sent.message_id, SendStatus::Read).await;
-    assert_eq!((read.delivered_at, read.read_at), (Some(Timestamp(1000)), Some(Timestamp(2000))));
+    assert_eq!(
+        (read.delivered_at, read.read_at),
+        (Some(Timestamp(1000)), Some(Timestamp(2000)))
+    );
     world.gateway.stop().await;
 }
 
@@ -98,7 +109,10 @@ async fn failures_are_told_and_kept_with_their_code() {
             _ => assert!(matches!(refused, Err(GatewayError::Refused(_))), "{refused:?}"),
         }
         let newest = all(&world, client).await.remove(0);
-        assert_eq!((newest.status, newest.error_code.as_deref()), (SendStatus::Failed, Some(code)));
+        assert_eq!(
+            (newest.status, newest.error_code.as_deref()),
+            (SendStatus::Failed, Some(code))
+        );
     }
     world.gateway.stop().await;
 }
@@ -156,7 +170,10 @@ async fn while_the_link_is_down_only_what_may_wait_waits() {
         waiting.push(send(&world, client, patient()).await.unwrap());
     }
     assert!(waiting.iter().all(SentMessage::is_queued));
-    assert!(matches!(send(&world, client, patient()).await, Err(GatewayError::Busy(_))));
+    assert!(matches!(
+        send(&world, client, patient()).await,
+        Err(GatewayError::Busy(_))
+    ));
     let link = world.relinked(client, &number(1)).await;
     for message in &waiting {
         until(&world, client, &message.message_id, SendStatus::Sent).await;
@@ -230,8 +247,16 @@ async fn a_key_sends_once_and_acts_once() {
             body_hash: [body; 32],
         })
     };
-    let first = world.gateway.send(client, &number(1), text("once"), key(1)).await.unwrap();
-    let again = world.gateway.send(client, &number(1), text("once"), key(1)).await.unwrap();
+    let first = world
+        .gateway
+        .send(client, &number(1), text("once"), key(1))
+        .await
+        .unwrap();
+    let again = world
+        .gateway
+        .send(client, &number(1), text("once"), key(1))
+        .await
+        .unwrap();
     assert_eq!(first, again);
     assert_eq!(link.sent().len(), 1);
     let shown = || Action::Presence {
@@ -257,13 +282,17 @@ async fn texts_that_came_in_or_went_out_are_passed_on() {
     let world = World::start().await;
     let client = world.add_client("a").await.id;
     let (webhook, link) = world.linked(client, &number(1), "/ok").await;
-    link.deliver(vec![message("5511777777777", "M1", "pass it on")]).await.unwrap();
+    link.deliver(vec![message("5511777777777", "M1", "pass it on")])
+        .await
+        .unwrap();
     let event = world.events(&webhook).await.remove(0);
     let forward = |source| NewMessage {
         content: NewContent::Forward(source),
         ..text("")
     };
-    let sent = send(&world, client, forward(ForwardSource::Event(event.id))).await.unwrap();
+    let sent = send(&world, client, forward(ForwardSource::Event(event.id)))
+        .await
+        .unwrap();
     let again = forward(ForwardSource::Sent(sent.message_id.clone()));
     send(&world, client, again).await.unwrap();
     let words: Vec<Content> = link.sent().into_iter().map(|sent| sent.message.content).collect();
@@ -299,6 +328,9 @@ async fn deleting_the_connection_ends_what_waits() {
     };
     let row = store.outgoing_message(&key, &queued.message_id).await.unwrap().unwrap();
     // It may have gone out through a link that was opened anew a moment before.
-    assert!(matches!(row.error_code.as_deref(), Some("connection_deleted")), "{row:?}");
+    assert!(
+        matches!(row.error_code.as_deref(), Some("connection_deleted")),
+        "{row:?}"
+    );
     world.gateway.stop().await;
 }

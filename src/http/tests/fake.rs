@@ -14,12 +14,12 @@ use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 use uuid::Uuid;
 use wharf_actors::{
-    BulkRetry, ConnectionPatch, GatewayError, IdempotencyKey, NewContent, NewMessage, NewWebhook, Qr, SentMessage, Shown,
-    ShownPairCode, Tested, WebhookWithSecret,
+    BulkRetry, ConnectionPatch, GatewayError, IdempotencyKey, NewContent, NewMessage, NewWebhook, Qr, SentMessage,
+    Shown, ShownPairCode, Tested, WebhookWithSecret,
 };
 use wharf_domain::{
-    Attempt, ClientId, Connection, ConnectionStatus, Courtesy, Event, EventId, EventStatus, InvalidField, OwnHeaders,
-    Outgoing, OutgoingMessage, PhoneNumber, SendStatus, Timestamp, TokenHash, Webhook, WebhookId,
+    Attempt, ClientId, Connection, ConnectionStatus, Courtesy, Event, EventId, EventStatus, InvalidField, Outgoing,
+    OutgoingMessage, OwnHeaders, PhoneNumber, SendStatus, Timestamp, TokenHash, Webhook, WebhookId,
     action::{Action, Done, GroupInfo, NumberCheck, ParticipantChange},
     outgoing::Content,
     session::ReasonCode,

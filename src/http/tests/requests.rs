@@ -371,7 +371,11 @@ async fn an_idempotency_key_is_passed_on_or_refused() {
             .json(&json!({"to": NUMBER, "type": "text", "text": "refuse"}))
     };
     ask().header("Idempotency-Key", "key-1").send().await;
-    assert!(facade.desk.asked().starts_with("(Some(\"key-1\")"), "{}", facade.desk.asked());
+    assert!(
+        facade.desk.asked().starts_with("(Some(\"key-1\")"),
+        "{}",
+        facade.desk.asked()
+    );
     for bad in ["", "a b", &"x".repeat(256)] {
         let reply = ask().header("idempotency-key", bad).send().await;
         assert_eq!(

@@ -49,8 +49,14 @@ async fn every_type_is_read() {
             json!({"type": "poll", "poll": {"question": "?", "options": ["a", "b"]}}),
             "selectable_count: 1",
         ),
-        (json!({"type": "edit", "target": {"message_id": "M"}, "text": "new"}), "Edit { target"),
-        (json!({"type": "revoke", "target": {"message_id": "M"}}), "Revoke { target"),
+        (
+            json!({"type": "edit", "target": {"message_id": "M"}, "text": "new"}),
+            "Edit { target",
+        ),
+        (
+            json!({"type": "revoke", "target": {"message_id": "M"}}),
+            "Revoke { target",
+        ),
         (json!({"type": "forward", "message_id": "M"}), "Forward(Sent(\"M\"))"),
         (
             json!({"type": "forward", "event_id": "01900000-0000-7000-8000-000000000001"}),
@@ -79,8 +85,14 @@ async fn everything_wrong_is_named() {
         (json!({}), vec!["to", "type"]),
         (json!({"to": "x@g.us", "type": "text", "text": "x"}), vec!["to"]),
         (json!({"to": to, "type": "hologram"}), vec!["type"]),
-        (json!({"to": to, "type": "text", "text": "", "colour": 1}), vec!["text", "colour"]),
-        (json!({"to": to, "type": "text", "text": "x", "mentions": ["1"]}), vec!["mentions"]),
+        (
+            json!({"to": to, "type": "text", "text": "", "colour": 1}),
+            vec!["text", "colour"],
+        ),
+        (
+            json!({"to": to, "type": "text", "text": "x", "mentions": ["1"]}),
+            vec!["mentions"],
+        ),
         (
             json!({"to": to, "type": "text", "text": "x", "link_preview": {"url": "https://a.b", "title": "A"}}),
             vec!["link_preview"],
@@ -93,7 +105,10 @@ async fn everything_wrong_is_named() {
             json!({"to": GROUP, "type": "text", "text": "x", "reply_to": {"message_id": "Q"}}),
             vec!["reply_to.from"],
         ),
-        (json!({"to": to, "type": "text", "text": "x", "reply_to": "Q"}), vec!["reply_to"]),
+        (
+            json!({"to": to, "type": "text", "text": "x", "reply_to": "Q"}),
+            vec!["reply_to"],
+        ),
         (
             json!({"to": to, "type": "location", "latitude": 91, "longitude": "west"}),
             vec!["latitude", "longitude"],
@@ -104,7 +119,10 @@ async fn everything_wrong_is_named() {
             json!({"to": to, "type": "contact", "contacts": [{"name": "A", "phone_number": "5511777777777"}, {"age": 3}]}),
             vec!["contacts[1].name", "contacts[1].phone_number", "contacts[1].age"],
         ),
-        (json!({"to": to, "type": "reaction", "emoji": "no"}), vec!["target", "emoji"]),
+        (
+            json!({"to": to, "type": "reaction", "emoji": "no"}),
+            vec!["target", "emoji"],
+        ),
         (
             json!({"to": GROUP, "type": "reaction", "emoji": "👍", "target": {"message_id": "M"}}),
             vec!["target.from"],
@@ -119,10 +137,19 @@ async fn everything_wrong_is_named() {
             vec!["poll.selectable_count"],
         ),
         (json!({"to": to, "type": "edit", "text": 1}), vec!["target", "text"]),
-        (json!({"to": to, "type": "revoke", "target": {"message_id": "a b"}}), vec!["target.message_id"]),
+        (
+            json!({"to": to, "type": "revoke", "target": {"message_id": "a b"}}),
+            vec!["target.message_id"],
+        ),
         (json!({"to": to, "type": "forward"}), vec!["event_id"]),
-        (json!({"to": to, "type": "forward", "event_id": "x", "reply_to": {}}), vec!["event_id", "reply_to"]),
-        (json!({"to": to, "type": "text", "text": "x", "queue": "yes"}), vec!["queue"]),
+        (
+            json!({"to": to, "type": "forward", "event_id": "x", "reply_to": {}}),
+            vec!["event_id", "reply_to"],
+        ),
+        (
+            json!({"to": to, "type": "text", "text": "x", "queue": "yes"}),
+            vec!["queue"],
+        ),
     ] {
         assert_eq!(refused(&facade, body.clone()).await, fields, "{body}");
     }
@@ -135,9 +162,17 @@ async fn everything_wrong_is_named() {
 async fn what_waits_is_accepted_and_not_created() {
     let facade = Facade::start().await;
     let body = json!({"to": NUMBER, "type": "text", "text": "x", "queue": true});
-    let reply = facade.ask("POST", &path("messages?wait=false")).json(&body).send().await;
+    let reply = facade
+        .ask("POST", &path("messages?wait=false"))
+        .json(&body)
+        .send()
+        .await;
     assert_eq!((reply.status, &reply.json()["status"]), (202, &json!("queued")));
-    assert!(facade.desk.asked().contains("queue: true, wait: false"), "{}", facade.desk.asked());
+    assert!(
+        facade.desk.asked().contains("queue: true, wait: false"),
+        "{}",
+        facade.desk.asked()
+    );
 }
 
 #[tokio::test]
@@ -149,13 +184,30 @@ async fn messages_are_shown_and_listed() {
     assert_eq!(
         keys,
         [
-            "message_id", "to", "type", "status", "error_code", "error", "message", "created_at", "sent_at",
-            "delivered_at", "read_at", "played_at", "failed_at"
+            "message_id",
+            "to",
+            "type",
+            "status",
+            "error_code",
+            "error",
+            "message",
+            "created_at",
+            "sent_at",
+            "delivered_at",
+            "read_at",
+            "played_at",
+            "failed_at"
         ]
     );
-    assert_eq!(one.json()["message"], json!({"to": "551188888888", "type": "text", "text": "hi"}));
+    assert_eq!(
+        one.json()["message"],
+        json!({"to": "551188888888", "type": "text", "text": "hi"})
+    );
     assert_eq!(facade.ask("GET", &path("messages/nothing")).send().await.status, 404);
-    let listed = facade.ask("GET", &path("messages?status=read&limit=2&cursor=3EB1")).send().await;
+    let listed = facade
+        .ask("GET", &path("messages?status=read&limit=2&cursor=3EB1"))
+        .send()
+        .await;
     assert_eq!((listed.status, &listed.json()["next_cursor"]), (200, &json!(MESSAGE)));
     let asked = "OutgoingFilter { status: Some(Read), limit: 2, cursor: Some(\"3EB1\") }";
     assert_eq!(facade.desk.asked(), asked);
@@ -168,9 +220,18 @@ async fn messages_are_shown_and_listed() {
 #[tokio::test]
 async fn receipts_and_presence_are_read() {
     let facade = Facade::start().await;
-    let read = post(&facade, "read", json!({"from": "5511777777777", "message_ids": ["M", "N"]})).await;
+    let read = post(
+        &facade,
+        "read",
+        json!({"from": "5511777777777", "message_ids": ["M", "N"]}),
+    )
+    .await;
     assert_eq!(read.status, 204, "{read:?}");
-    assert!(facade.desk.asked().contains("MarkRead { chat: Number("), "{}", facade.desk.asked());
+    assert!(
+        facade.desk.asked().contains("MarkRead { chat: Number("),
+        "{}",
+        facade.desk.asked()
+    );
     let in_group = json!({"chat": GROUP, "from": "5511777777777", "message_ids": ["M"]});
     assert_eq!(post(&facade, "read", in_group).await.status, 204);
     for (body, fields) in [
@@ -179,7 +240,11 @@ async fn receipts_and_presence_are_read() {
         (json!({"from": GROUP, "message_ids": []}), vec!["from", "message_ids"]),
     ] {
         let reply = post(&facade, "read", body.clone()).await;
-        assert_eq!((reply.status, reply.bad_fields()), (400, fields.into_iter().map(String::from).collect()), "{body}");
+        assert_eq!(
+            (reply.status, reply.bad_fields()),
+            (400, fields.into_iter().map(String::from).collect()),
+            "{body}"
+        );
     }
     for state in ["typing", "recording", "paused"] {
         let shown = post(&facade, "presence", json!({"to": GROUP, "state": state})).await;
@@ -187,21 +252,38 @@ async fn receipts_and_presence_are_read() {
         let nowhere = post(&facade, "presence", json!({"state": state})).await;
         assert_eq!((nowhere.status, nowhere.bad_fields()), (400, vec!["to".into()]));
     }
-    assert_eq!(post(&facade, "presence", json!({"state": "asleep"})).await.bad_fields(), ["state"]);
+    assert_eq!(
+        post(&facade, "presence", json!({"state": "asleep"})).await.bad_fields(),
+        ["state"]
+    );
 }
 
 #[tokio::test]
 async fn numbers_are_checked() {
     let facade = Facade::start().await;
-    let check = async |numbers: &str| facade.ask("GET", &path(&format!("contacts/check{numbers}"))).send().await;
+    let check = async |numbers: &str| {
+        facade
+            .ask("GET", &path(&format!("contacts/check{numbers}")))
+            .send()
+            .await
+    };
     let reply = check("?numbers=551177777777,%2B55%2011%2077777-7777,551177777777").await;
-    let numbers: Vec<Value> = reply.json()["data"].as_array().unwrap().iter().map(|one| one["number"].clone()).collect();
+    let numbers: Vec<Value> = reply.json()["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["number"].clone())
+        .collect();
     assert_eq!(numbers, [json!("551177777777"), json!("5511777777777")]);
     assert_eq!(reply.json()["data"][0]["exists"], false);
     let many = (0..51).map(|n| format!("5511{n:08}")).collect::<Vec<_>>().join(",");
     for bad in ["", "?numbers=1", "?numbers=,", &format!("?numbers={many}")] {
         let reply = check(bad).await;
-        assert_eq!((reply.status, reply.bad_fields()), (400, vec!["numbers".into()]), "{bad}");
+        assert_eq!(
+            (reply.status, reply.bad_fields()),
+            (400, vec!["numbers".into()]),
+            "{bad}"
+        );
     }
 }
 
@@ -213,13 +295,34 @@ async fn groups_are_made_and_changed() {
     let one = facade.ask("GET", &path(&format!("groups/{GROUP}"))).send().await;
     assert_eq!((one.status, &one.json()["subject"]), (200, &json!("Friends")));
     assert_eq!(facade.ask("GET", &path("groups/5511")).send().await.status, 400);
-    let made = post(&facade, "groups", json!({"subject": "Friends", "participants": ["5511777777777"]})).await;
-    assert_eq!((made.status, &made.json()["created_at"]), (201, &json!("1970-01-01T00:00:00.000Z")));
-    let bad = post(&facade, "groups", json!({"subject": "x".repeat(101), "participants": []})).await;
+    let made = post(
+        &facade,
+        "groups",
+        json!({"subject": "Friends", "participants": ["5511777777777"]}),
+    )
+    .await;
+    assert_eq!(
+        (made.status, &made.json()["created_at"]),
+        (201, &json!("1970-01-01T00:00:00.000Z"))
+    );
+    let bad = post(
+        &facade,
+        "groups",
+        json!({"subject": "x".repeat(101), "participants": []}),
+    )
+    .await;
     assert_eq!(bad.bad_fields(), ["subject", "participants"]);
     let people = format!("groups/{GROUP}/participants");
-    let changed = post(&facade, &people, json!({"add": ["5511777777777"], "demote": ["5511666666666"]})).await;
+    let changed = post(
+        &facade,
+        &people,
+        json!({"add": ["5511777777777"], "demote": ["5511666666666"]}),
+    )
+    .await;
     assert_eq!((changed.status, &changed.json()["data"][0]["ok"]), (200, &json!(true)));
     assert_eq!(post(&facade, &people, json!({})).await.bad_fields(), ["add"]);
-    assert_eq!(post(&facade, &format!("groups/{GROUP}/leave"), json!({})).await.status, 204);
+    assert_eq!(
+        post(&facade, &format!("groups/{GROUP}/leave"), json!({})).await.status,
+        204
+    );
 }

@@ -231,7 +231,10 @@ pub fn check_emoji(field: &'static str, emoji: &str) -> Result<(), InvalidField>
     if emoji.len() <= EMOJI_MAX_BYTES && !emoji.chars().any(letter) {
         return Ok(());
     }
-    Err(InvalidField::new(field, "must be one emoji, or empty to take a reaction back"))
+    Err(InvalidField::new(
+        field,
+        "must be one emoji, or empty to take a reaction back",
+    ))
 }
 
 /// # Errors

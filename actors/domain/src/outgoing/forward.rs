@@ -55,7 +55,11 @@ mod tests {
     fn texts_are_passed_on_and_nothing_else() {
         let forward = |text: &str| Ok(Content::Forward { text: text.into() });
         assert_eq!(forwarded_text(&json!({"type": "text", "content": "hi"})), forward("hi"));
-        for other in [json!({"type": "image", "content": "x"}), json!({"type": "text", "content": ""}), json!({})] {
+        for other in [
+            json!({"type": "image", "content": "x"}),
+            json!({"type": "text", "content": ""}),
+            json!({}),
+        ] {
             assert!(forwarded_text(&other).is_err(), "{other}");
         }
         let sent = crate::outgoing::Outgoing::text("5511999999999".parse().unwrap(), "hi");

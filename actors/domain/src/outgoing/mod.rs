@@ -8,7 +8,7 @@ mod recipient;
 mod status;
 
 pub use content::{
-    CONTACTS_MAX, Content, ContactCard, LinkPreview, MENTIONS_MAX, POLL_OPTIONS, Poll, Quote, Target, check_emoji,
+    CONTACTS_MAX, ContactCard, Content, LinkPreview, MENTIONS_MAX, POLL_OPTIONS, Poll, Quote, Target, check_emoji,
     check_latitude, check_line, check_longitude, check_message_id, check_selectable, check_text,
 };
 pub use forward::{ForwardSource, NotForwardable, forwarded_text};

@@ -84,7 +84,9 @@ impl Bucket {
         // A clock that was put back fills nothing and holds nothing up.
         let elapsed = u64::try_from(now.since(self.at).as_millis()).unwrap_or(u64::MAX);
         self.at = now;
-        self.level = self.most.min(self.level.saturating_add(elapsed.saturating_mul(self.per_second)));
+        self.level = self
+            .most
+            .min(self.level.saturating_add(elapsed.saturating_mul(self.per_second)));
     }
 }
 

@@ -193,9 +193,21 @@ mod tests {
     fn numbers_groups_and_hidden_ids_are_told_apart() {
         for (text, shown, jid) in [
             ("+55 (11) 99999-9999", "5511999999999", "5511999999999@s.whatsapp.net"),
-            ("5511999999999@s.whatsapp.net", "5511999999999", "5511999999999@s.whatsapp.net"),
-            (" 120363000000000001@g.us", "120363000000000001@g.us", "120363000000000001@g.us"),
-            ("5511999999999-1600000000@g.us", "5511999999999-1600000000@g.us", "5511999999999-1600000000@g.us"),
+            (
+                "5511999999999@s.whatsapp.net",
+                "5511999999999",
+                "5511999999999@s.whatsapp.net",
+            ),
+            (
+                " 120363000000000001@g.us",
+                "120363000000000001@g.us",
+                "120363000000000001@g.us",
+            ),
+            (
+                "5511999999999-1600000000@g.us",
+                "5511999999999-1600000000@g.us",
+                "5511999999999-1600000000@g.us",
+            ),
             ("100000000000007@lid", "100000000000007@lid", "100000000000007@lid"),
         ] {
             let read: Recipient = text.parse().unwrap();
@@ -205,7 +217,19 @@ mod tests {
 
     #[test]
     fn anything_else_is_refused_with_what_would_be_accepted() {
-        for text in ["", "abc", "123", "@g.us", "x@g.us", "-1@g.us", "@lid", "a@lid", "1@broadcast", "1@newsletter", "1@c.us"] {
+        for text in [
+            "",
+            "abc",
+            "123",
+            "@g.us",
+            "x@g.us",
+            "-1@g.us",
+            "@lid",
+            "a@lid",
+            "1@broadcast",
+            "1@newsletter",
+            "1@c.us",
+        ] {
             let refusal = text.parse::<Recipient>().unwrap_err();
             assert_eq!(refusal.field, "to");
             assert!(refusal.message.starts_with("must be"), "{refusal}");

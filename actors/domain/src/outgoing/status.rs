@@ -19,6 +19,8 @@ pub mod code {
     pub const NOT_ON_WHATSAPP: &str = "not_on_whatsapp";
     /// WhatsApp refused it without a code.
     pub const REFUSED: &str = "refused";
+    /// The store did not take it in time; it was not sent.
+    pub const NOT_RECORDED: &str = "not_recorded";
     /// The connection was deleted before it was sent.
     pub const DELETED: &str = "connection_deleted";
 }
@@ -265,18 +267,25 @@ mod tests {
 
     fn after(news: &[News]) -> Progress {
         let times = (1..).map(|second| Timestamp::from_seconds(second));
-        news.iter().zip(times).fold(Progress::default(), |progress, (news, at)| {
-            progress.learn(news, at).unwrap_or(progress)
-        })
+        news.iter()
+            .zip(times)
+            .fold(Progress::default(), |progress, (news, at)| {
+                progress.learn(news, at).unwrap_or(progress)
+            })
     }
 
     #[test]
     fn the_usual_way() {
         let read = after(&[News::Started, News::Sent, News::Delivered, News::Read]);
         assert_eq!(read.status, SendStatus::Read);
-        let seconds = [read.started_at, read.sent_at, read.delivered_at, read.read_at].map(|at| at.map(|at| at.0 / 1000));
+        let seconds =
+            [read.started_at, read.sent_at, read.delivered_at, read.read_at].map(|at| at.map(|at| at.0 / 1000));
         assert_eq!(seconds, [Some(1), Some(2), Some(3), Some(4)]);
-        assert_eq!(read.learn(&News::Delivered, Timestamp(9)), None, "the first moment counts");
+        assert_eq!(
+            read.learn(&News::Delivered, Timestamp(9)),
+            None,
+            "the first moment counts"
+        );
     }
 
     #[test]
@@ -284,7 +293,10 @@ mod tests {
         let guessed = after(&[News::Started, News::failed(code::UNKNOWN, "no answer")]);
         assert_eq!(guessed.status, SendStatus::Failed);
         let proven = guessed.learn(&News::Delivered, Timestamp(9)).unwrap();
-        assert_eq!((proven.status, proven.error_code, proven.failed_at), (SendStatus::Delivered, None, None));
+        assert_eq!(
+            (proven.status, proven.error_code, proven.failed_at),
+            (SendStatus::Delivered, None, None)
+        );
         let refused = guessed.learn(&News::failed("463", "no"), Timestamp(9)).unwrap();
         assert_eq!(refused.error_code.as_deref(), Some("463"));
         assert_eq!(refused.learn(&News::failed(code::UNKNOWN, "?"), Timestamp(9)), None);

@@ -104,16 +104,21 @@ impl Acting {
         };
         let sent = self.client.presence().set(status).await;
         sent.map(|()| Done::Done).map_err(|error| match error {
-            PresenceError::PushNameEmpty => {
-                SendError::Impossible("WhatsApp has not told the account's name yet; without it nobody is online".to_owned())
-            }
+            PresenceError::PushNameEmpty => SendError::Impossible(
+                "WhatsApp has not told the account's name yet; without it nobody is online".to_owned(),
+            ),
             PresenceError::Client(error) => of_client(&error),
             other => SendError::Failed(other.to_string()),
         })
     }
 
     async fn check(&self, asked: &[PhoneNumber]) -> Result<Done, SendError> {
-        let found = self.memory.numbers().ask(&self.client, asked).await.map_err(of_contact)?;
+        let found = self
+            .memory
+            .numbers()
+            .ask(&self.client, asked)
+            .await
+            .map_err(of_contact)?;
         Ok(Done::Numbers(found.into_iter().map(numbers::check).collect()))
     }
 
@@ -145,7 +150,12 @@ impl Acting {
         let group = parsed(group.as_str())?;
         let [add, remove, promote, demote] = lists;
         let mut changes = Vec::new();
-        for (action, numbers) in [("add", add), ("remove", remove), ("promote", promote), ("demote", demote)] {
+        for (action, numbers) in [
+            ("add", add),
+            ("remove", remove),
+            ("promote", promote),
+            ("demote", demote),
+        ] {
             if numbers.is_empty() {
                 continue;
             }
@@ -207,7 +217,9 @@ fn participant(person: GroupParticipant) -> Participant {
         (false, true) => "admin",
         (false, false) => "member",
     };
-    let number = person.phone_number.or_else(|| Some(person.jid.clone()).filter(Jid::is_pn));
+    let number = person
+        .phone_number
+        .or_else(|| Some(person.jid.clone()).filter(Jid::is_pn));
     Participant {
         jid: person.jid.to_string(),
         phone_number: number.map(|number| number.user_base().to_owned()),

@@ -1,7 +1,10 @@
 //! What a client wants sent, as WhatsApp's message.
 
 use uuid::Uuid;
-use wharf_domain::outgoing::{Content, ContactCard, LinkPreview, Outgoing, Poll, Quote, Recipient, Target};
+use wharf_domain::{
+    PhoneNumber,
+    outgoing::{ContactCard, Content, LinkPreview, Outgoing, Poll, Quote, Recipient, Target},
+};
 use whatsapp_rust::buffa::MessageField;
 use whatsapp_rust::wacore::proto_helpers::{MessageExt, build_reaction_message};
 use whatsapp_rust::waproto::whatsapp::{
@@ -20,6 +23,47 @@ pub(crate) struct Scene<'a> {
     pub(crate) own: &'a str,
     /// Unix milliseconds.
     pub(crate) now_ms: i64,
+    /// Numbers and hidden ids in digits, of those whom the chat knows by their hidden ids.
+    pub(crate) hidden: &'a [(String, String)],
+}
+
+impl Scene<'_> {
+    /// Somebody's id as the chat knows it.
+    fn jid(&self, who: &Recipient) -> String {
+        match who {
+            Recipient::Number(number) => match self.hidden_of(number.as_str()) {
+                Some(hidden) => Recipient::Hidden(hidden.into()).jid(),
+                None => who.jid(),
+            },
+            _ => who.jid(),
+        }
+    }
+
+    fn hidden_of(&self, number: &str) -> Option<&str> {
+        let found = self.hidden.iter().find(|(known, _)| known == number);
+        found.map(|(_, hidden)| hidden.as_str())
+    }
+}
+
+/// The numbers that a message names.
+pub(crate) fn named(outgoing: &Outgoing) -> Vec<PhoneNumber> {
+    let mut named = match &outgoing.content {
+        Content::Text { mentions, .. } => mentions.clone(),
+        Content::Reaction { target, .. } | Content::Edit { target, .. } | Content::Revoke { target } => {
+            target.from.iter().filter_map(number).collect()
+        }
+        _ => Vec::new(),
+    };
+    let quoted = outgoing.reply_to.as_ref().and_then(|quote| quote.from.as_ref());
+    named.extend(quoted.and_then(number));
+    named
+}
+
+fn number(who: &Recipient) -> Option<PhoneNumber> {
+    match who {
+        Recipient::Number(number) => Some(number.clone()),
+        _ => None,
+    }
 }
 
 /// Makes the message.
@@ -32,7 +76,13 @@ pub(crate) fn compose(outgoing: &Outgoing, scene: &Scene<'_>) -> Result<Message,
             text,
             mentions,
             link_preview,
-        } => words(text, mentions, link_preview.as_ref(), outgoing.reply_to.is_some()),
+        } => words(
+            scene,
+            text,
+            mentions,
+            link_preview.as_ref(),
+            outgoing.reply_to.is_some(),
+        ),
         Content::Location {
             latitude,
             longitude,
@@ -56,7 +106,7 @@ pub(crate) fn compose(outgoing: &Outgoing, scene: &Scene<'_>) -> Result<Message,
         Content::Edit { target, text } => protocol(ProtocolMessage {
             key: MessageField::some(key(target, outgoing, scene, true)?),
             r#type: Some(protocol_message::Type::MESSAGE_EDIT),
-            edited_message: MessageField::some(words(text, &[], None, false)),
+            edited_message: MessageField::some(words(scene, text, &[], None, false)),
             timestamp_ms: Some(scene.now_ms),
             ..Default::default()
         }),
@@ -65,7 +115,7 @@ pub(crate) fn compose(outgoing: &Outgoing, scene: &Scene<'_>) -> Result<Message,
             r#type: Some(protocol_message::Type::REVOKE),
             ..Default::default()
         }),
-        Content::Forward { text } => *words(text, &[], None, false).prepare_for_forward(),
+        Content::Forward { text } => *words(scene, text, &[], None, false).prepare_for_forward(),
     };
     if let Some(quote) = &outgoing.reply_to {
         let context = quoting(quote, outgoing, scene)?;
@@ -76,8 +126,9 @@ pub(crate) fn compose(outgoing: &Outgoing, scene: &Scene<'_>) -> Result<Message,
 
 /// A text: bare where that is enough, as WhatsApp's own clients send it.
 fn words(
+    scene: &Scene<'_>,
     text: &str,
-    mentions: &[wharf_domain::PhoneNumber],
+    mentions: &[PhoneNumber],
     preview: Option<&LinkPreview>,
     is_answer: bool,
 ) -> Message {
@@ -87,8 +138,15 @@ fn words(
             ..Default::default()
         };
     }
+    // A mention is shown where the text names the id.
+    let named = mentions
+        .iter()
+        .fold(text.to_owned(), |text, number| match scene.hidden_of(number.as_str()) {
+            Some(hidden) => text.replace(&format!("@{number}"), &format!("@{hidden}")),
+            None => text,
+        });
     let mut extended = ExtendedTextMessage {
-        text: Some(text.to_owned()),
+        text: Some(named),
         ..Default::default()
     };
     if let Some(LinkPreview {
@@ -102,7 +160,7 @@ fn words(
         extended.description.clone_from(description);
     }
     if !mentions.is_empty() {
-        let mentioned = mentions.iter().map(|number| Recipient::from(number.clone()).jid());
+        let mentioned = mentions.iter().map(|number| scene.jid(&number.clone().into()));
         extended.context_info = MessageField::some(ContextInfo {
             mentioned_jid: mentioned.collect(),
             ..Default::default()
@@ -204,7 +262,7 @@ fn key(target: &Target, outgoing: &Outgoing, scene: &Scene<'_>, ours: bool) -> R
         Some(from) => is_own(from, scene),
     };
     let participant = match (&outgoing.to, &target.from, from_me) {
-        (Recipient::Group(_), Some(from), false) => Some(from.jid()),
+        (Recipient::Group(_), Some(from), false) => Some(scene.jid(from)),
         (Recipient::Group(_), None, false) => {
             return Err("in a group target.from has to say who wrote the message".to_owned());
         }
@@ -224,7 +282,7 @@ fn is_own(from: &Recipient, scene: &Scene<'_>) -> bool {
 
 fn quoting(quote: &Quote, outgoing: &Outgoing, scene: &Scene<'_>) -> Result<ContextInfo, String> {
     let from = match (&quote.from, &outgoing.to) {
-        (Some(from), _) => from.jid(),
+        (Some(from), _) => scene.jid(from),
         (None, Recipient::Group(_)) => {
             return Err("in a group reply_to.from has to say who wrote the message".to_owned());
         }
@@ -252,121 +310,4 @@ fn answer(message: &mut Message, mut context: ContextInfo) {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-
-    use super::*;
-
-    const SCENE: Scene<'static> = Scene {
-        chat: "5511999999999@s.whatsapp.net",
-        own: "5511888888888",
-        now_ms: 7,
-    };
-    const GROUP: Scene<'static> = Scene {
-        chat: "120363000000000001@g.us",
-        ..SCENE
-    };
-
-    fn outgoing(mut body: Value, scene: &Scene<'_>) -> Outgoing {
-        body["to"] = scene.chat.into();
-        serde_json::from_value(body).unwrap()
-    }
-
-    fn made(body: Value) -> Message {
-        compose(&outgoing(body, &SCENE), &SCENE).unwrap()
-    }
-
-    #[test]
-    fn a_plain_text_is_bare() {
-        let text = made(json!({"type": "text", "text": "hello"}));
-        assert_eq!(text.conversation.as_deref(), Some("hello"));
-        assert!(text.extended_text_message.is_unset());
-    }
-
-    #[test]
-    fn an_answer_quotes_and_mentions() {
-        let text = made(json!({"type": "text", "text": "@5511777777777 hi", "mentions": ["5511777777777"],
-            "reply_to": {"message_id": "Q", "text": "before"},
-            "link_preview": {"url": "https://a.b/c", "title": "A", "description": "B"}}));
-        let text = text.extended_text_message.as_option().unwrap();
-        assert_eq!(text.matched_text.as_deref(), Some("https://a.b/c"));
-        let context = text.context_info.as_option().unwrap();
-        assert_eq!(context.mentioned_jid, ["5511777777777@s.whatsapp.net"]);
-        assert_eq!(context.stanza_id.as_deref(), Some("Q"));
-        assert_eq!(context.participant.as_deref(), Some(SCENE.chat), "the other one wrote it");
-        let quoted = context.quoted_message.as_option().unwrap();
-        assert_eq!(quoted.conversation.as_deref(), Some("before"));
-    }
-
-    #[test]
-    fn places_and_cards() {
-        let place = made(json!({"type": "location", "latitude": 1.5, "longitude": -2.5, "name": "Here",
-            "reply_to": {"message_id": "Q"}}));
-        let place = place.location_message.as_option().unwrap();
-        assert_eq!((place.degrees_latitude, place.degrees_longitude), (Some(1.5), Some(-2.5)));
-        assert!(place.context_info.is_set());
-        let ana = json!({"name": "Ana; Lima", "phone_number": "5511777777777", "organization": "Acme"});
-        let one = made(json!({"type": "contact", "contacts": [ana]}));
-        let vcard = one.contact_message.as_option().unwrap().vcard.clone().unwrap();
-        assert!(vcard.contains("FN:Ana\\; Lima\n") && vcard.contains("waid=5511777777777:+5511777777777\n"));
-        assert!(vcard.contains("ORG:Acme;\n"));
-        let two = made(json!({"type": "contact", "contacts": [ana, ana]}));
-        assert_eq!(two.contacts_array_message.as_option().unwrap().contacts.len(), 2);
-    }
-
-    #[test]
-    fn polls_of_one_choice_and_of_several() {
-        let of = |count: u32| {
-            let poll = json!({"question": "?", "options": ["a", "b", "c"], "selectable_count": count});
-            made(json!({"type": "poll", "poll": poll}))
-        };
-        let one = of(1);
-        assert!(one.poll_creation_message_v3.is_set() && one.poll_creation_message.is_unset());
-        let (several, other) = (of(0), of(0));
-        assert_eq!(several.poll_creation_message.as_option().unwrap().options.len(), 3);
-        let secret = |message: &Message| message.message_context_info.as_option().unwrap().message_secret.clone().unwrap();
-        assert_eq!(secret(&several).len(), 32);
-        assert_ne!(secret(&several), secret(&other));
-    }
-
-    #[test]
-    fn whose_message_is_meant() {
-        let reaction = |target: Value, scene: &Scene<'_>| {
-            let outgoing = outgoing(json!({"type": "reaction", "emoji": "👍", "target": target}), scene);
-            compose(&outgoing, scene).map(|message| {
-                let reaction = message.reaction_message.as_option().unwrap();
-                let key = reaction.key.as_option().unwrap();
-                (key.from_me.unwrap(), key.participant.clone())
-            })
-        };
-        assert_eq!(reaction(json!({"message_id": "M"}), &SCENE), Ok((false, None)));
-        let own = json!({"message_id": "M", "from": SCENE.own});
-        assert_eq!(reaction(own.clone(), &SCENE), Ok((true, None)));
-        assert_eq!(reaction(own, &GROUP), Ok((true, None)));
-        let other = json!({"message_id": "M", "from": "5511777777777"});
-        let participant = Some("5511777777777@s.whatsapp.net".to_owned());
-        assert_eq!(reaction(other, &GROUP), Ok((false, participant)));
-        assert!(reaction(json!({"message_id": "M"}), &GROUP).unwrap_err().contains("target.from"));
-    }
-
-    #[test]
-    fn edits_and_deletions_are_about_our_own_unless_said_otherwise() {
-        let edit = made(json!({"type": "edit", "text": "new", "target": {"message_id": "M"}}));
-        let edit = edit.protocol_message.as_option().unwrap();
-        assert_eq!(edit.key.as_option().unwrap().from_me, Some(true));
-        assert_eq!(edit.edited_message.as_option().unwrap().conversation.as_deref(), Some("new"));
-        let revoke = json!({"type": "revoke", "target": {"message_id": "M", "from": "5511777777777"}});
-        let revoke = compose(&outgoing(revoke, &GROUP), &GROUP).unwrap();
-        let key = revoke.protocol_message.as_option().unwrap().key.clone();
-        let key = key.as_option().unwrap();
-        assert_eq!((key.from_me, key.participant.is_some()), (Some(false), true));
-    }
-
-    #[test]
-    fn a_forwarded_text_is_marked() {
-        let text = made(json!({"type": "forward", "text": "again"}));
-        let text = text.extended_text_message.as_option().unwrap();
-        assert_eq!(text.text.as_deref(), Some("again"));
-        assert_eq!(text.context_info.as_option().unwrap().is_forwarded, Some(true));
-    }
-}
+mod tests;

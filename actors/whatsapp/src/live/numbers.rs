@@ -61,7 +61,13 @@ impl Numbers {
             _ => None,
         };
         let accounts: Vec<Jid> = registered()
-            .filter_map(|account| [Some(&account.jid), account.pn_jid.as_ref()].into_iter().flatten().find(|jid| jid.is_pn()).cloned())
+            .filter_map(|account| {
+                [Some(&account.jid), account.pn_jid.as_ref()]
+                    .into_iter()
+                    .flatten()
+                    .find(|jid| jid.is_pn())
+                    .cloned()
+            })
             .collect();
         let answers = numbers.iter().map(|number| {
             let account = accounts.iter().find(|jid| number.is_account(jid.user_base()));

@@ -13,7 +13,12 @@ use whatsapp_rust::wacore::types::{
     presence::ReceiptType,
 };
 
-use super::{acks::Ack, inbound::Inbound, reporter::{Reporter, now}, send::refusal};
+use super::{
+    acks::Ack,
+    inbound::Inbound,
+    reporter::{Reporter, now},
+    send::refusal,
+};
 use crate::Told;
 
 /// Told together at the most.
@@ -136,7 +141,12 @@ mod tests {
             assert_eq!(told.message_ids, ["A", "B"]);
             assert_eq!(of_receipt(&receipt(kind, true)), None, "our own device");
         }
-        for other in [ReceiptType::Retry, ReceiptType::Sender, ReceiptType::ReadSelf, ReceiptType::ServerError] {
+        for other in [
+            ReceiptType::Retry,
+            ReceiptType::Sender,
+            ReceiptType::ReadSelf,
+            ReceiptType::ServerError,
+        ] {
             assert_eq!(of_receipt(&receipt(other, false)), None);
         }
     }

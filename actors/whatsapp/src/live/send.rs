@@ -4,12 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 use wharf_domain::{Outgoing, PhoneNumber, Recipient};
-use whatsapp_rust::wacore_binary::Jid;
+use whatsapp_rust::wacore::types::message::AddressingMode;
+use whatsapp_rust::wacore_binary::{Jid, JidExt};
 use whatsapp_rust::{Client, ClientError, IqError, SendError as ClientSendError, SendOptions, features::ContactError};
 
 use super::{
     acks::Ack,
-    compose::{Scene, compose},
+    compose::{Scene, compose, named},
     memory::Memory,
     numbers::LOOK_UP,
     reporter::{Reporter, now},
@@ -37,10 +38,12 @@ impl Sending {
         };
         let to = to?;
         let own = self.client.pn().ok_or(SendError::NotConnected)?;
+        let hidden = hidden(&self.client, &to, &named(&self.outgoing)).await;
         let scene = Scene {
             chat: &to.to_string(),
             own: own.user_base(),
             now_ms: now().0,
+            hidden: &hidden,
         };
         let message = compose(&self.outgoing, &scene).map_err(SendError::Impossible)?;
         // Before the message leaves, or a quick server's ack would find nobody waiting.
@@ -99,6 +102,25 @@ pub(crate) async fn account(client: &Client, memory: &Memory, number: &PhoneNumb
         }
     };
     known.ok_or_else(|| SendError::NotOnWhatsApp(number.clone()))
+}
+
+/// Numbers and hidden ids of those whom a group knows by their hidden ids, as far as they are known here.
+async fn hidden(client: &Client, chat: &Jid, numbers: &[PhoneNumber]) -> Vec<(String, String)> {
+    if numbers.is_empty() || !chat.is_group() {
+        return Vec::new();
+    }
+    // Sending needs the same, and finds it remembered.
+    match client.groups().query_info(chat).await {
+        Ok(group) if group.addressing_mode == AddressingMode::Lid => {}
+        _ => return Vec::new(),
+    }
+    let mut hidden = Vec::new();
+    for number in numbers {
+        if let Ok(Some(entry)) = client.get_lid_pn_entry(&Jid::pn(number.as_str())).await {
+            hidden.push((number.as_str().to_owned(), entry.lid.to_string()));
+        }
+    }
+    hidden
 }
 
 /// An id of WhatsApp's that was checked before.

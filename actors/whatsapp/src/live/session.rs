@@ -70,7 +70,9 @@ impl LiveLink {
     ) -> Result<T, SendError> {
         match tokio::time::timeout(deadline, self.runtime.start(work)).await {
             Ok(Ok(Some(result))) => result,
-            Ok(_) => Err(SendError::Failed("the link was closed; it may have been sent".to_owned())),
+            Ok(_) => Err(SendError::Failed(
+                "the link was closed; it may have been sent".to_owned(),
+            )),
             Err(_) => Err(SendError::TimedOut(deadline)),
         }
     }
