@@ -34,6 +34,20 @@ pub struct NewMessage {
     pub wait: bool,
 }
 
+impl NewMessage {
+    /// A plain text that goes at once.
+    pub fn text(to: Recipient, text: impl Into<String>) -> Self {
+        let Outgoing { to, content, reply_to } = Outgoing::text(to, text);
+        Self {
+            to,
+            content: NewContent::Own(content),
+            reply_to,
+            queue: false,
+            wait: true,
+        }
+    }
+}
+
 /// What a client wants sent.
 #[derive(Debug, Clone, PartialEq)]
 pub enum NewContent {

@@ -18,17 +18,7 @@ use crate::{Gateway, GatewayError, IdempotencyKey, NewContent, NewMessage, SentM
 const TO: &str = "5511999999999";
 
 fn text(words: &str) -> NewMessage {
-    NewMessage {
-        to: TO.parse().unwrap(),
-        content: NewContent::Own(Content::Text {
-            text: words.to_owned(),
-            mentions: Vec::new(),
-            link_preview: None,
-        }),
-        reply_to: None,
-        queue: false,
-        wait: true,
-    }
+    NewMessage::text(TO.parse().unwrap(), words)
 }
 
 fn with(sending: Pacing) -> Settings {

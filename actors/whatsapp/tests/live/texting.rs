@@ -1,21 +1,13 @@
 //! Texts in and out.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use wharf_domain::Outgoing;
 use wharf_testnet::FaultKind;
-use wharf_whatsapp::{CloseReason, Link, SendError};
+use wharf_whatsapp::{CloseReason, SendError};
 
-use crate::support::{NOBODYS, OURS, THEIRS, World, eventually};
+use crate::support::{NOBODYS, OURS, THEIRS, World, eventually, send};
 
 const DEADLINE: Duration = Duration::from_secs(20);
-
-/// Sends a text under an id of its own.
-async fn send(link: &Arc<dyn Link>, to: &str, text: &str, deadline: Duration) -> Result<String, SendError> {
-    let id = format!("3EB0{}", uuid::Uuid::new_v4().simple());
-    let message = Outgoing::text(to.parse().unwrap(), text);
-    link.send(&id, &message, deadline).await.map(|_| id)
-}
 
 #[tokio::test]
 async fn texts_travel_both_ways() {
