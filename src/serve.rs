@@ -166,6 +166,7 @@ fn settings(config: &Config) -> Settings {
         secrets_key: config.store.secrets_key.clone(),
         keep: config.retention,
         limits: config.limits,
+        sending: config.sending,
     }
 }
 

@@ -39,8 +39,8 @@ mod tests;
 
 pub use bulkhead::BulkheadError;
 pub use gateway::{
-    BulkRetry, ConnectionPatch, Gateway, GatewayError, IdempotencyKey, NewWebhook, Qr, SentMessage, Shown,
-    ShownPairCode, StartError, Tested, WebhookWithSecret,
+    BulkRetry, ConnectionPatch, Gateway, GatewayError, IdempotencyKey, NewContent, NewMessage, NewWebhook, Qr,
+    SentMessage, Shown, ShownPairCode, StartError, Tested, WebhookWithSecret,
 };
 pub use health::Commits;
 pub use post::PosterError;

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use wharf_domain::{ClientId, Timestamp, WebhookId, address::TargetPolicy, retention::Keep};
+use wharf_domain::{ClientId, Timestamp, WebhookId, address::TargetPolicy, outgoing::Pacing, retention::Keep};
 use wharf_store::Store;
 use wharf_whatsapp::LinkFactory;
 
@@ -49,6 +49,8 @@ pub struct Settings {
     pub keep: Keep,
     /// What a client may have.
     pub limits: Limits,
+    /// How one number sends.
+    pub sending: Pacing,
 }
 
 /// How much a client may have of what it could fill the machine with; 0 stands for no limit.
@@ -90,6 +92,7 @@ impl Default for Settings {
             secrets_key: None,
             keep: Keep::days(7, 30),
             limits: Limits::default(),
+            sending: Pacing::default(),
         }
     }
 }

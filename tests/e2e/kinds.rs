@@ -10,7 +10,7 @@ const SEVEN: [&str; 7] = ["client_id", "message_id", "from", "to", "timestamp", 
 
 impl World {
     /// The phone of `from` sends what `body` says; answers the message's id.
-    async fn phone_sends(&self, from: &str, body: &Value) -> String {
+    pub(super) async fn phone_sends(&self, from: &str, body: &Value) -> String {
         let url = format!("{}/accounts/{from}/messages", self.network.admin_url());
         let sent = self.api().send(outside().post(url).json(body)).await;
         assert_eq!(sent.status, 200, "{body}: {}", sent.body);

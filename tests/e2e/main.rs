@@ -19,6 +19,7 @@ mod kinds;
 mod linking;
 mod messages;
 mod pulling;
+mod sending;
 mod signing;
 mod visible;
 mod world;

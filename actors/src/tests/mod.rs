@@ -6,6 +6,7 @@ mod failures;
 mod flow;
 mod keys;
 mod rest;
+mod sending;
 mod storage;
 mod storm;
 mod world;

@@ -25,6 +25,7 @@ mod keys;
 mod lines;
 mod open;
 mod outcomes;
+mod outgoing;
 mod place;
 mod polls;
 mod probe;
@@ -43,6 +44,7 @@ mod writer;
 pub use error::StoreError;
 pub use idempotency::KEY_LIFETIME;
 pub use keys::{KeyChange, KeyKind, KeysChanged, StoredKey};
+pub use outgoing::{NewOutgoing, Note, OutgoingFilter, OutgoingPage, QueuedMessage};
 pub use polls::POLL_LIFETIME;
 #[doc(hidden)]
 pub use sql::statements;

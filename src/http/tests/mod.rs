@@ -7,6 +7,7 @@ mod fake;
 mod hostile;
 mod pictures;
 mod requests;
+mod sending;
 mod sockets;
 mod table;
 mod visible;

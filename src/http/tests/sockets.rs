@@ -110,7 +110,7 @@ async fn a_client_that_hangs_up_does_not_stop_what_it_asked_for() {
     let facade = Facade::start().await;
     let asked = timeout(Duration::from_millis(300), message(&facade, "slow").send()).await;
     assert!(asked.is_err(), "it hung up before the answer");
-    assert_eq!(facade.desk.asked(), "None");
+    assert!(facade.desk.asked().starts_with("(None, "));
     sleep(Duration::from_millis(1200)).await;
     assert_eq!(facade.desk.asked(), "\"sent\"");
 }

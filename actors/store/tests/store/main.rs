@@ -24,6 +24,7 @@ mod integrity;
 mod keys;
 mod listing;
 mod outcomes;
+mod outgoing;
 mod plans;
 mod polls;
 mod pull;
