@@ -3,6 +3,7 @@
 
 mod connections;
 mod events;
+mod media;
 mod webhooks;
 
 use std::{sync::Arc, time::Duration};
@@ -17,10 +18,12 @@ use wharf_domain::{
 use wharf_store::{Store, StoreError};
 use wharf_whatsapp::LinkFactory;
 
+pub use self::media::{MediaFile, NoMedia};
 use crate::{
     backlog::Backlog,
     bulkhead::{BulkheadError, Bulkheads},
     directory::Directory,
+    media::{MediaRoom, files::MediaFiles},
     persistence::{Persistence, WriteError},
     post::{Poster, PosterError, PosterOptions},
     root::{self, RootActor},
@@ -28,6 +31,7 @@ use crate::{
     slots::Slots,
     tenant,
     vault::{Vault, VaultError},
+    web::MediaSource,
 };
 
 /// What a webhook is registered with; defaults are the facade's reading of CONTRACT.md section 2.
@@ -185,6 +189,8 @@ impl Gateway {
             total: settings.max_in_flight,
             per_client: settings.max_in_flight_per_client,
         };
+        let media_directory = settings.media.directory.clone();
+        let media_directory = media_directory.unwrap_or_else(|| store.directory().join("media"));
         let shared = Arc::new(Shared {
             persistence: Persistence::new(Arc::clone(&directory)),
             directory,
@@ -197,6 +203,10 @@ impl Gateway {
             pacer: Pacer::new(settings.session_starts_per_second),
             backlog: Backlog::new(store.clone(), settings.limits.pending_per_client),
             bulk_retries: BulkRetries::default(),
+            media: MediaRoom::new(
+                MediaFiles::new(media_directory),
+                MediaSource::new(settings.media.test_network.clone())?,
+            ),
             store,
             settings,
         });

@@ -7,6 +7,7 @@
 //! │   └── tenant        one per client
 //! │       ├── session   one per WhatsApp number, on its client's Arbiter
 //! │       └── delivery  one per webhook
+//! ├── media             downloads of files that messages came with
 //! └── janitor           periodic work
 //! ```
 //!
@@ -21,6 +22,7 @@ mod gateway;
 mod health;
 mod janitor;
 mod keyring;
+mod media;
 mod persistence;
 mod post;
 mod root;
@@ -39,9 +41,10 @@ mod tests;
 
 pub use bulkhead::BulkheadError;
 pub use gateway::{
-    BulkRetry, Gateway, GatewayError, IdempotencyKey, NewWebhook, Qr, SentMessage, StartError, Tested,
-    WebhookWithSecret,
+    BulkRetry, Gateway, GatewayError, IdempotencyKey, MediaFile, NewWebhook, NoMedia, Qr, SentMessage, StartError,
+    Tested, WebhookWithSecret,
 };
+pub use media::MediaSettings;
 pub use post::PosterError;
 pub use shared::{Limits, Settings};
 pub use vault::{SecretsKey, VaultError};

@@ -15,6 +15,7 @@ use crate::{
     bulkhead::Bulkheads,
     clock,
     directory::Directory,
+    media::{MediaRoom, MediaSettings},
     health::Health,
     persistence::Persistence,
     post::Poster,
@@ -49,6 +50,8 @@ pub struct Settings {
     pub keep: Keep,
     /// What a client may have.
     pub limits: Limits,
+    /// Files that messages come with.
+    pub media: MediaSettings,
 }
 
 /// How much a client may have of what it could fill the machine with; 0 stands for no limit.
@@ -90,6 +93,7 @@ impl Default for Settings {
             secrets_key: None,
             keep: Keep::days(7, 30),
             limits: Limits::default(),
+            media: MediaSettings::default(),
         }
     }
 }
@@ -110,6 +114,7 @@ pub(crate) struct Shared {
     pub(crate) pacer: Pacer,
     pub(crate) backlog: Backlog,
     pub(crate) bulk_retries: BulkRetries,
+    pub(crate) media: MediaRoom,
 }
 
 /// Spreads the starts of many sessions, so that a restart is no stampede on WhatsApp, on the disk or on the processor.

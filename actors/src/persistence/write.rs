@@ -8,7 +8,9 @@ use wharf_domain::{
     AttemptOutcome, ClientId, Connection, ConnectionKey, Courtesy, EventId, HeaderNames, PendingEvent, Timestamp,
     Webhook, WebhookId, retention::Cutoffs, webhook::WebhookPatch,
 };
-use wharf_store::{BulkRenewal, ConnectionRecord, Group, KeyClaim, NewEvent, RecordedEvent, Renewal, StoreError};
+use wharf_store::{
+    BulkRenewal, ConnectionRecord, Group, KeyClaim, MediaOutcome, NewEvent, RecordedEvent, Renewal, StoreError,
+};
 
 use super::WriteError;
 use crate::clock;
@@ -102,6 +104,32 @@ impl From<BulkRenewal> for BulkStep {
     }
 }
 
+/// The end of a download.
+#[derive(Debug)]
+pub(crate) struct MediaDone {
+    outcome: MediaOutcome,
+    /// The event that waited for it, for its delivery.
+    released: Option<RecordedEvent>,
+}
+
+impl From<MediaOutcome> for MediaDone {
+    fn from(outcome: MediaOutcome) -> Self {
+        Self {
+            outcome,
+            released: None,
+        }
+    }
+}
+
+/// A download that is tried again.
+#[derive(Debug)]
+pub(crate) struct Postponed {
+    pub(crate) id: EventId,
+    /// Tries that failed.
+    pub(crate) attempts: u32,
+    pub(crate) due_at: Timestamp,
+}
+
 /// A claim on an `Idempotency-Key`.
 #[derive(Debug)]
 pub(crate) struct Claim {
@@ -137,6 +165,8 @@ pub(crate) enum Purge {
     Keys(Timestamp, u32),
     /// Polls from before, so many of them.
     Polls(Timestamp, u32),
+    /// Media whose files are gone.
+    Media(Vec<EventId>),
     /// The clock is believed.
     Seen(Timestamp),
     /// Free pages of the file.
@@ -187,6 +217,10 @@ pub(crate) enum Write {
     SettleKey(Job<Settlement, ()>),
     /// A poll that was seen.
     KeepPoll(Job<Poll, ()>),
+    /// A download that ended; its event goes out.
+    EndMedia(Job<MediaDone, ()>),
+    /// A download that is tried again.
+    PostponeMedia(Job<Postponed, ()>),
     /// The events that still wait for a deleted webhook. `false`: there are more of them.
     SettleDeleted(Job<(), bool>),
     /// Rows of a removed client, after its sessions were logged out. `false`: there are more of them.
@@ -214,6 +248,8 @@ macro_rules! each_job {
             Write::ClaimKey($job) => $body,
             Write::SettleKey($job) => $body,
             Write::KeepPoll($job) => $body,
+            Write::EndMedia($job) => $body,
+            Write::PostponeMedia($job) => $body,
             Write::SettleDeleted($job) => $body,
             Write::PurgeClient($job) => $body,
             Write::Purge($job) => $body,
@@ -255,6 +291,14 @@ impl Write {
                 let renewed = std::mem::take(&mut job.input.renewed);
                 Some((job.input.renewal.webhook_id, renewed))
             }
+            _ => None,
+        }
+    }
+
+    /// Takes what a [`Write::EndMedia`] made due.
+    pub(super) fn take_released(&mut self) -> Option<RecordedEvent> {
+        match self {
+            Self::EndMedia(job) => job.input.released.take(),
             _ => None,
         }
     }
@@ -330,6 +374,14 @@ impl Write {
                 let Poll { key, id, options } = &job.input;
                 job.output = Some(group.keep_poll(key, id, options, now).await?);
             }
+            Self::EndMedia(job) => {
+                job.input.released = group.end_media(&job.input.outcome).await?;
+                job.output = Some(());
+            }
+            Self::PostponeMedia(job) => {
+                let Postponed { id, attempts, due_at } = job.input;
+                job.output = Some(group.postpone_media(id, attempts, due_at).await?);
+            }
             Self::SettleDeleted(job) => job.output = Some(group.settle_deleted_webhooks().await?),
             Self::PurgeClient(job) => job.output = Some(group.purge_client(job.input).await?),
             Self::Purge(job) => {
@@ -349,6 +401,7 @@ async fn purge(group: &mut Group<'_>, what: &Purge) -> Result<u64, StoreError> {
         Purge::Webhooks(webhooks) => group.purge_webhooks(webhooks).await,
         Purge::Keys(before, limit) => group.purge_keys(*before, *limit).await,
         Purge::Polls(before, limit) => group.purge_polls(*before, *limit).await,
+        Purge::Media(media) => group.purge_media(media).await,
         Purge::Seen(at) => group.note_retention(*at).await.map(|()| 0),
         Purge::Space(pages) => group.give_back(*pages).await.map(|()| 0),
     }

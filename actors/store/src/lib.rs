@@ -22,6 +22,7 @@ mod idempotency;
 mod inbound;
 mod integrity;
 mod lines;
+mod media;
 mod open;
 mod outcomes;
 mod place;
@@ -41,6 +42,7 @@ mod writer;
 
 pub use error::StoreError;
 pub use idempotency::KEY_LIFETIME;
+pub use media::{DueMedia, MediaMessage, MediaOutcome, MediaRow, MediaState};
 pub use polls::POLL_LIFETIME;
 #[doc(hidden)]
 pub use sql::statements;

@@ -7,6 +7,7 @@
 
 pub mod link;
 pub mod live;
+pub mod media;
 pub mod scripted;
 
 pub use link::{CloseReason, Inbox, Link, LinkError, LinkEvent, LinkFactory, NotCommitted, SendError, Sent};
