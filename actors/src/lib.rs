@@ -41,9 +41,10 @@ mod tests;
 
 pub use bulkhead::BulkheadError;
 pub use gateway::{
-    BulkRetry, Gateway, GatewayError, IdempotencyKey, MediaFile, NewWebhook, NoMedia, Qr, SentMessage, StartError,
-    Tested, WebhookWithSecret,
+    BulkRetry, ConnectionPatch, Gateway, GatewayError, IdempotencyKey, MediaFile, NewWebhook, NoMedia, Qr, SentMessage,
+    Shown, ShownPairCode, StartError, Tested, WebhookWithSecret,
 };
+pub use health::Commits;
 pub use media::MediaSettings;
 pub use post::PosterError;
 pub use shared::{Limits, Settings};

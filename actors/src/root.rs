@@ -77,7 +77,12 @@ impl Actor for RootActor {
     }
 
     async fn post_start(&self, myself: ActorRef<Message>, state: &mut State) -> Result<(), ActorProcessingErr> {
-        for child in [ChildKey::Persistence, ChildKey::Media, ChildKey::Tenants, ChildKey::Janitor] {
+        for child in [
+            ChildKey::Persistence,
+            ChildKey::Media,
+            ChildKey::Tenants,
+            ChildKey::Janitor,
+        ] {
             start(&myself, state, child)?;
         }
         Ok(())

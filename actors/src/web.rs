@@ -158,7 +158,14 @@ mod tests {
         let path = "/v/t62.7118-24/1_n.enc?ccb=11-4&oh=01&oe=66&_nc_sid=5e03e0";
         assert_eq!(url(path, 1), Some(format!("https://mmg.whatsapp.net{path}")));
         assert_eq!(url(path, 2), Some(format!("https://mmg-fallback.whatsapp.net{path}")));
-        for astray in ["", "v/t", "@evil.example/", ".evil.example/", ":80/", "https://evil.example/"] {
+        for astray in [
+            "",
+            "v/t",
+            "@evil.example/",
+            ".evil.example/",
+            ":80/",
+            "https://evil.example/",
+        ] {
             assert_eq!(url(astray, 1), None, "{astray}");
         }
         for strange in ["//evil.example/a", "/\\evil.example", "/../..//evil.example/"] {

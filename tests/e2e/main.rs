@@ -14,8 +14,10 @@ mod delivery;
 mod faults;
 #[path = "../../examples/crash/harness.rs"]
 mod harness;
+mod keys;
 mod kinds;
 mod linking;
+mod media;
 mod messages;
 mod pulling;
 mod signing;

@@ -16,6 +16,7 @@ pub mod ids;
 pub mod media_link;
 pub mod message;
 pub mod phone;
+pub mod proxy;
 pub mod restart;
 pub mod retention;
 pub mod retry;

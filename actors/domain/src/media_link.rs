@@ -213,7 +213,14 @@ mod tests {
         for good in ["https://wharf.example", "http://10.0.0.1:8080/below/"] {
             assert!(good.parse::<PublicUrl>().is_ok(), "{good}");
         }
-        for bad in ["", "wharf.example", "ftp://a", "https://a/?b", "https://u:p@a", "https://a/#b"] {
+        for bad in [
+            "",
+            "wharf.example",
+            "ftp://a",
+            "https://a/?b",
+            "https://u:p@a",
+            "https://a/#b",
+        ] {
             assert!(bad.parse::<PublicUrl>().is_err(), "{bad}");
         }
     }

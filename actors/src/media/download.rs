@@ -1,14 +1,15 @@
 //! One download: from WhatsApp's host through the decryptor onto the disk, then the commit that its event waits for.
 
-use std::time::Duration;
+use std::{panic::AssertUnwindSafe, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use futures::FutureExt as _;
 use wharf_domain::{
     ClientId, EventId, download,
     message::{MediaEnd, MediaError, MediaReference, end_media},
 };
 use wharf_store::{DueMedia, MediaOutcome};
-use wharf_whatsapp::media::MediaDecryptor;
+use wharf_whatsapp::{LostFile, media::MediaDecryptor};
 
 use super::{MediaRoom, files::KeepError};
 use crate::{
@@ -19,6 +20,9 @@ use crate::{
 
 /// The pause before the store is asked again to take what became of a download.
 const COMMIT_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// How long the phone may take to upload a file again. It may be off; the chat waits.
+const REUPLOAD_DEADLINE: Duration = Duration::from_secs(20);
 
 /// Bytes that a download may come to, until it has ended.
 struct Reserved<'a> {
@@ -37,31 +41,72 @@ impl Drop for Reserved<'_> {
 /// Makes one try and commits what became of it. Answers how long to wait for the next one, if there is to be one.
 pub(super) async fn carry_out(shared: &Shared, due: &DueMedia) -> Option<Duration> {
     let tries = due.attempts.saturating_add(1);
-    let result = fetch(shared, due, tries).await;
+    // Strangers wrote what is read here: a panic is a failure like any other, and the event must hear of it.
+    let fetching = AssertUnwindSafe(Box::pin(fetch(shared, due, tries))).catch_unwind();
+    let result = fetching.await.unwrap_or_else(|_| {
+        tracing::error!(event = %due.id, "a download panicked");
+        Err(MediaError::Storage)
+    });
     if let Err(error) = result
         && let Some(wait) = download::wait(error, tries)
     {
         tracing::info!(event = %due.id, tries, error = error.as_str(), ?wait, "a download failed; it is tried again");
+        let sealed = match error {
+            MediaError::Gone => uploaded_again(shared, due).await,
+            _ => None,
+        };
         let postponed = Postponed {
             id: due.id,
             attempts: tries,
             due_at: clock::now() + wait,
+            sealed,
         };
         if let Err(error) = shared.persistence.commit(Write::PostponeMedia, postponed).await {
-            // It is tried again sooner, and counted as the same try.
+            // It is counted as the same try; the store says that it is due now.
             tracing::warn!(event = %due.id, %error, "a failed download was not committed");
+            tokio::time::sleep(wait).await;
         }
         return Some(wait);
     }
     match result {
         Ok(bytes) => tracing::debug!(event = %due.id, bytes, "a file is here"),
-        Err(error) => tracing::warn!(event = %due.id, tries, error = error.as_str(), "a file is not here, and its event says so"),
+        Err(error) => {
+            tracing::warn!(event = %due.id, tries, error = error.as_str(), "a file is not here, and its event says so")
+        }
     }
     while let Err(error) = end(shared, due.key.client_id, due.id, result).await {
         tracing::warn!(event = %due.id, %error, "the end of a download was not committed; trying again");
         tokio::time::sleep(COMMIT_AGAIN_AFTER).await;
     }
     None
+}
+
+/// Asks the account's phone for a file that WhatsApp's hosts do not have any more. Answers what its download needs now,
+/// encrypted; `None` when the phone does not give it, or there is no link to ask it by.
+async fn uploaded_again(shared: &Shared, due: &DueMedia) -> Option<Vec<u8>> {
+    let message = due.message.as_ref()?;
+    // Whoever opens or closes a link holds its place; there is none to ask by meanwhile.
+    let link = shared.directory.link_slot(&due.key).try_lock().ok()?.clone()?;
+    let reference = shared.vault.media().open(due.id, &due.sealed).ok()?;
+    let file = LostFile {
+        chat: message.chat.clone(),
+        sender: message.sender.clone(),
+        message_id: message.message_id.clone(),
+        media_key: reference.media_key.clone(),
+    };
+    match link.upload_again(&file, REUPLOAD_DEADLINE).await {
+        Ok(direct_path) => {
+            let reference = MediaReference {
+                direct_path,
+                ..reference
+            };
+            shared.vault.media().seal(due.id, &reference).ok()
+        }
+        Err(error) => {
+            tracing::info!(event = %due.id, %error, "a file that is gone was not uploaded again");
+            None
+        }
+    }
 }
 
 async fn fetch(shared: &Shared, due: &DueMedia, tries: u32) -> Result<u64, MediaError> {

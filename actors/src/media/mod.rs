@@ -81,6 +81,10 @@ pub(crate) struct State {
     again: bool,
     /// The last client that a look came to: the next goes on after it.
     turn: ClientId,
+    /// What ended while the store was looked at, which may have seen it as it was before.
+    ended: Vec<EventId>,
+    /// Whether looking has begun anew with the first client since it was asked for: once round is enough.
+    wrapped: bool,
     look: Timer,
     _ticks: Timer,
 }
@@ -110,6 +114,8 @@ impl Actor for MediaActor {
             looking: false,
             again: false,
             turn: ClientId(0),
+            ended: Vec::new(),
+            wrapped: false,
             look: Timer::default(),
             _ticks: ticks,
         })
@@ -122,10 +128,15 @@ impl Actor for MediaActor {
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            Message::Look => look(&myself, state),
+            Message::Look => {
+                state.wrapped = false;
+                look(&myself, state);
+            }
             Message::Found(found) => on_found(&myself, state, found),
             Message::Ended(id, wait) => {
                 state.running.remove(&id);
+                state.ended.push(id);
+                state.wrapped = false;
                 if let Some(wait) = wait {
                     myself.send_after(wait, || Message::Look);
                 }
@@ -144,6 +155,7 @@ fn look(myself: &ActorRef<Message>, state: &mut State) {
         return;
     }
     (state.looking, state.again) = (true, false);
+    state.ended.clear();
     // What runs is among what is due: as many more of each client as there are slots for it.
     let per_client = settings.max_downloads_per_client.saturating_mul(2);
     let (myself, shared, after) = (myself.clone(), Arc::clone(&state.shared), state.turn);
@@ -167,12 +179,10 @@ fn on_found(myself: &ActorRef<Message>, state: &mut State, found: Option<Vec<Due
     let free = settings.max_downloads.saturating_sub(state.running.len());
     let whole = found.len() < LOOK;
     let last = found.last().map(|due| due.key.client_id);
-    let new = found.into_iter().filter(|due| !state.running.contains_key(&due.id));
+    let new = found
+        .into_iter()
+        .filter(|due| !state.running.contains_key(&due.id) && !state.ended.contains(&due.id));
     let chosen = choose(new, counts(&state.running), settings.max_downloads_per_client, free);
-    state.turn = match (whole, last) {
-        (false, Some(last)) => last,
-        _ => ClientId(0),
-    };
     let begun = chosen.len();
     for due in chosen {
         let (id, client) = (due.id, due.key.client_id);
@@ -184,8 +194,11 @@ fn on_found(myself: &ActorRef<Message>, state: &mut State, found: Option<Vec<Due
         });
         state.running.insert(id, (client, task));
     }
-    // A look that did not begin with the first client, or did not come to the last, has not seen all.
-    let more = turn != ClientId(0) || !whole;
+    let after = if whole { None } else { last };
+    state.turn = after.unwrap_or(ClientId(0));
+    // Clients may follow, or come before where this look began.
+    let more = !whole || (turn != ClientId(0) && !state.wrapped);
+    state.wrapped |= whole;
     if state.again || (more && begun < free) {
         look(myself, state);
     }

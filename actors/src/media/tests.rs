@@ -1,8 +1,5 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod actor;
-mod flat;
-
 use uuid::Uuid;
 use wharf_domain::ConnectionKey;
 
@@ -22,7 +19,10 @@ fn due(client: i64, number: u128) -> DueMedia {
 }
 
 fn chosen(found: &[(i64, u128)], running: &[(i64, usize)], free: usize) -> Vec<(i64, u128)> {
-    let running = running.iter().map(|&(client, count)| (ClientId(client), count)).collect();
+    let running = running
+        .iter()
+        .map(|&(client, count)| (ClientId(client), count))
+        .collect();
     let found = found.iter().map(|&(client, number)| due(client, number));
     let chosen = choose(found, running, 2, free);
     chosen

@@ -4,6 +4,9 @@
 mod bounds;
 mod failures;
 mod flow;
+mod keys;
+mod media;
 mod rest;
 mod storage;
+mod storm;
 mod world;

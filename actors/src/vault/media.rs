@@ -1,13 +1,13 @@
 //! Keys for media, derived from the vault's own by HKDF-SHA256: one encrypts what downloads need, one signs links.
 
 use ring::{
-    aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
+    aead::{AES_256_GCM, LessSafeKey, UnboundKey},
     hkdf::{HKDF_SHA256, KeyType, Salt},
     rand::SystemRandom,
 };
 use wharf_domain::{EventId, message::MediaReference};
 
-use super::{SecretsKey, VaultError, random};
+use super::{SecretsKey, VaultError, open, seal};
 
 /// What the derived keys are for: another use of the vault's key derives others.
 const SEALING: &[u8] = b"wharf: what downloads of media need";
@@ -59,16 +59,7 @@ impl MediaKeys {
     /// # Errors
     /// `Cipher`.
     pub(crate) fn seal(&self, id: EventId, reference: &MediaReference) -> Result<Vec<u8>, VaultError> {
-        let nonce = random::<NONCE_LEN>(&self.random)?;
-        let mut text = reference.to_bytes();
-        self.sealing
-            .seal_in_place_append_tag(
-                Nonce::assume_unique_for_key(nonce),
-                Aad::from(id.0.as_bytes()),
-                &mut text,
-            )
-            .map_err(|_| VaultError::Cipher)?;
-        Ok([&nonce[..], &text].concat())
+        seal(&self.sealing, &self.random, id.0.as_bytes(), &reference.to_bytes())
     }
 
     /// Decrypts what [`MediaKeys::seal`] made for this event.
@@ -76,17 +67,8 @@ impl MediaKeys {
     /// # Errors
     /// `SealedMedia`.
     pub(crate) fn open(&self, id: EventId, sealed: &[u8]) -> Result<MediaReference, VaultError> {
-        let (nonce, text) = sealed.split_first_chunk().ok_or(VaultError::SealedMedia)?;
-        let mut text = text.to_vec();
-        let opened = self
-            .sealing
-            .open_in_place(
-                Nonce::assume_unique_for_key(*nonce),
-                Aad::from(id.0.as_bytes()),
-                &mut text,
-            )
-            .map_err(|_| VaultError::SealedMedia)?;
-        MediaReference::from_bytes(opened).ok_or(VaultError::SealedMedia)
+        let opened = open(&self.sealing, id.0.as_bytes(), sealed).map_err(|_| VaultError::SealedMedia)?;
+        MediaReference::from_bytes(&opened).ok_or(VaultError::SealedMedia)
     }
 }
 

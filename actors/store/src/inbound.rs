@@ -76,7 +76,12 @@ async fn record<N: Borrow<NewEvent>>(
         record_chunk(connection, lines, chunk, &mut recorded, &mut last).await?;
     }
     write_sequences(connection, last).await?;
-    media::hold(connection, messages.iter().map(Borrow::<NewEvent>::borrow), &mut recorded).await?;
+    media::hold(
+        connection,
+        messages.iter().map(Borrow::<NewEvent>::borrow),
+        &mut recorded,
+    )
+    .await?;
     if let Some(last) = recorded.last()
         && last.event.seq - lines.listed_up_to(connection).await? >= UNLISTED
     {

@@ -152,12 +152,22 @@ impl Group<'_> {
         self.leave(result)
     }
 
-    /// A download failed and is tried again at `due_at`.
+    /// A download failed and is tried again at `due_at`; with what it needs now, where that has changed.
     ///
     /// # Errors
     /// As every write.
-    pub async fn postpone_media(&mut self, id: EventId, attempts: u32, due_at: Timestamp) -> Result<(), StoreError> {
-        let statement = query(sql::POSTPONE_MEDIA).bind(id.0).bind(attempts).bind(At(due_at));
+    pub async fn postpone_media(
+        &mut self,
+        id: EventId,
+        attempts: u32,
+        due_at: Timestamp,
+        sealed: Option<&[u8]>,
+    ) -> Result<(), StoreError> {
+        let statement = query(sql::POSTPONE_MEDIA)
+            .bind(id.0)
+            .bind(attempts)
+            .bind(At(due_at))
+            .bind(sealed);
         let result = statement.execute(self.enter()?).await;
         self.leave(result.map(|_| ()))
     }
@@ -222,10 +232,7 @@ async fn keep(connection: &mut SqliteConnection, new: &NewEvent) -> Result<(), s
         .map(|_| ())
 }
 
-async fn end(
-    connection: &mut SqliteConnection,
-    outcome: &MediaOutcome,
-) -> Result<Option<RecordedEvent>, sqlx::Error> {
+async fn end(connection: &mut SqliteConnection, outcome: &MediaOutcome) -> Result<Option<RecordedEvent>, sqlx::Error> {
     let (state, size, error) = match outcome.result {
         Ok(size) => ("kept", Some(i64::try_from(size).unwrap_or(i64::MAX)), None),
         Err(error) => ("failed", None, Some(error.as_str())),

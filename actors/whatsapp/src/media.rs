@@ -4,6 +4,8 @@
 //! HMAC-SHA256 (32); what kind of file it is goes in as `info`. What lies on the host is the ciphertext with PKCS#7
 //! padding, and the first 10 bytes of the MAC over initial vector and ciphertext.
 
+use std::io::{self, Read, Write};
+
 use aes::Aes256;
 use cbc::{
     Decryptor,
@@ -14,6 +16,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use wharf_domain::message::{MediaKind, MediaReference};
+use whatsapp_rust::wacore::{download::MediaType, upload::encrypt_media_streaming};
 
 /// Bytes of a block of AES.
 const BLOCK: usize = 16;
@@ -62,6 +65,40 @@ pub fn encrypted_size(bytes: u64) -> u64 {
         .saturating_add(1)
         .saturating_mul(block)
         .saturating_add(MAC as u64)
+}
+
+/// A file as it goes to WhatsApp's hosts: what a message has to say of it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct EncryptedFile {
+    /// The secret that its keys are derived from.
+    pub media_key: [u8; 32],
+    /// SHA-256 of the encrypted file.
+    pub enc_sha256: [u8; 32],
+    /// SHA-256 of the file.
+    pub sha256: [u8; 32],
+    /// Bytes of the file.
+    pub size: u64,
+}
+
+/// Encrypts a file with a secret of its own, in pieces. Blocks; belongs in a thread of its own.
+///
+/// # Errors
+/// What reading or writing gives.
+pub fn encrypt(kind: MediaKind, from: impl Read, to: impl Write) -> io::Result<EncryptedFile> {
+    let kind = match kind {
+        MediaKind::Image => MediaType::Image,
+        MediaKind::Video => MediaType::Video,
+        MediaKind::Audio => MediaType::Audio,
+        MediaKind::Document => MediaType::Document,
+        MediaKind::Sticker => MediaType::Sticker,
+    };
+    let made = encrypt_media_streaming(from, to, kind).map_err(|error| io::Error::other(error.to_string()))?;
+    Ok(EncryptedFile {
+        media_key: made.media_key,
+        enc_sha256: made.file_enc_sha256,
+        sha256: made.file_sha256,
+        size: made.file_length,
+    })
 }
 
 /// Decrypts one file, in pieces of any size. What it gives out is known to be right only when [`MediaDecryptor::finish`]

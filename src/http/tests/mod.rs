@@ -5,11 +5,13 @@ mod bodies;
 mod client;
 mod fake;
 mod hostile;
+mod media;
 mod pictures;
 mod requests;
 mod sockets;
 mod table;
 mod visible;
+mod watching;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 

@@ -27,7 +27,9 @@ mod tests;
 
 use std::time::Duration;
 
-use crate::{AWAITS_MEDIA, AttemptOutcome, EventId, Ordering, PendingEvent, Recovery, Timestamp, WebhookId, fair::Standing};
+use crate::{
+    AWAITS_MEDIA, AttemptOutcome, EventId, Ordering, PendingEvent, Recovery, Timestamp, WebhookId, fair::Standing,
+};
 
 use catch_up::{CatchUp, Change};
 pub use catch_up::{DueChat, DuePage, DueQuery};

@@ -4,9 +4,10 @@ mod aside;
 mod gather;
 mod past;
 
-use std::{sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use futures::FutureExt as _;
 use tokio::time::Instant;
 use wharf_domain::IncomingMessage;
 use whatsapp_rust::wacore::types::{
@@ -131,7 +132,10 @@ pub(crate) struct Hook(pub(crate) Arc<Inbound>);
 impl InboundDurabilityHook for Hook {
     async fn on_messages(&self, client: Arc<Client>, batch: &[InboundMessage]) -> anyhow::Result<()> {
         let Inbound { reporter, .. } = self.0.as_ref();
-        self.0.carry(&client, batch).await.map_err(|refused| {
+        // A message that makes us panic is our bug: it shall cost its link, not leave one that looks alive and is not.
+        let carrying = AssertUnwindSafe(self.0.carry(&client, batch)).catch_unwind().await;
+        let carried = carrying.unwrap_or_else(|_| Err("a message could not be processed".to_owned()));
+        carried.map_err(|refused| {
             // A device that is being unlinked still needs its connection, to say so.
             if !reporter.is_leaving() {
                 reporter.end(CloseReason::Lost(format!("messages could not be stored: {refused}")));

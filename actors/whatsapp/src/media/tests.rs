@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use proptest::prelude::*;
-use whatsapp_rust::wacore::{download::MediaType, upload::encrypt_media};
+use whatsapp_rust::wacore::upload::encrypt_media;
 
 use super::*;
 
@@ -45,7 +45,9 @@ fn decrypt(file: &[u8], reference: &MediaReference, pieces: &[usize]) -> Result<
 }
 
 fn plain(length: usize) -> Vec<u8> {
-    (0..length).map(|place| u8::try_from(place * 31 % 251).unwrap()).collect()
+    (0..length)
+        .map(|place| u8::try_from(place * 31 % 251).unwrap())
+        .collect()
 }
 
 #[test]
@@ -106,10 +108,38 @@ fn each_fault_is_told() {
     };
     assert_eq!(fault(|reference| reference.media_key[0] ^= 1), MediaFault::Mac);
     assert_eq!(fault(|reference| reference.kind = MediaKind::Video), MediaFault::Mac);
-    assert_eq!(fault(|reference| reference.enc_sha256[0] ^= 1), MediaFault::EncryptedHash);
+    assert_eq!(
+        fault(|reference| reference.enc_sha256[0] ^= 1),
+        MediaFault::EncryptedHash
+    );
     assert_eq!(fault(|reference| reference.sha256[31] ^= 1), MediaFault::Hash);
-    assert_eq!(fault(|reference| reference.media_key.truncate(31)), MediaFault::Reference);
+    assert_eq!(
+        fault(|reference| reference.media_key.truncate(31)),
+        MediaFault::Reference
+    );
     assert_eq!(fault(|reference| reference.sha256.clear()), MediaFault::Reference);
     assert_eq!(decrypt(&[], &reference, &[1]), Err(MediaFault::CutOff));
-    assert_eq!(decrypt(&file[..file.len() - 1], &reference, &[64]), Err(MediaFault::CutOff));
+    assert_eq!(
+        decrypt(&file[..file.len() - 1], &reference, &[64]),
+        Err(MediaFault::CutOff)
+    );
+}
+
+#[test]
+fn what_we_encrypt_decrypts() {
+    let plain = plain(100_000);
+    for (kind, _) in KINDS {
+        let mut file = Vec::new();
+        let made = encrypt(kind, &plain[..], &mut file).unwrap();
+        let reference = MediaReference {
+            kind,
+            direct_path: String::new(),
+            media_key: made.media_key.to_vec(),
+            enc_sha256: made.enc_sha256.to_vec(),
+            sha256: made.sha256.to_vec(),
+            size: made.size,
+        };
+        assert_eq!(made.size, 100_000);
+        assert!(decrypt(&file, &reference, &[7000]).unwrap() == plain);
+    }
 }
