@@ -3,7 +3,7 @@
 use std::{
     future::Future,
     io::{Write, stdout},
-    net::SocketAddr,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
 };
 
@@ -13,8 +13,9 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     sync::oneshot,
 };
-use wharf_actors::{Gateway, Settings, StartError, Web};
-use wharf_domain::address::TargetPolicy;
+use url::Url;
+use wharf_actors::{Gateway, MediaSettings, Settings, StartError, Web};
+use wharf_domain::{address::TargetPolicy, media_link::PublicUrl};
 use wharf_store::{Store, StoreError, StoreOptions};
 use wharf_whatsapp::{KeyStore, LinkError, LinkFactory, LiveConfig, LiveFactory};
 
@@ -92,7 +93,7 @@ pub async fn prepare(config: &Config) -> Result<Ready, ServeError> {
     let address = listener.local_addr().map_err(cannot_bind)?;
     let store = open(config).await?;
     let first_client = first_client(&store).await?;
-    let gateway = Gateway::start_with(settings(config), store, |keys| links(config, keys)).await?;
+    let gateway = Gateway::start_with(settings(config, address), store, |keys| links(config, keys)).await?;
     let limits = Limits {
         request_timeout: config.http.request_timeout,
         header_timeout: config.http.header_timeout,
@@ -151,7 +152,39 @@ fn targets(config: &Config) -> TargetPolicy {
     }
 }
 
-fn settings(config: &Config) -> Settings {
+/// What links to media begin with when the configuration does not say it: where the API listens, on this machine.
+fn local_url(mut address: SocketAddr) -> Option<PublicUrl> {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    format!("http://{address}").parse().ok()
+}
+
+fn media(config: &Config, address: SocketAddr) -> MediaSettings {
+    let media = &config.media;
+    MediaSettings {
+        download: media.download,
+        public_url: config.http.public_url.clone().or_else(|| local_url(address)),
+        directory: media.directory.clone(),
+        keep: media.keep,
+        max_bytes: media.max_bytes,
+        inline_max_bytes: media.inline_max_bytes,
+        max_downloads: media.max_downloads,
+        max_downloads_per_client: media.max_downloads_per_client,
+        test_network: config.whatsapp.server_url.as_deref().and_then(media_store),
+    }
+}
+
+/// The media store of a test network: on the port of its WebSocket.
+fn media_store(server_url: &str) -> Option<Url> {
+    let rest = server_url.strip_prefix("ws").map(|rest| format!("http{rest}"));
+    Url::parse(&rest?).ok()
+}
+
+fn settings(config: &Config, address: SocketAddr) -> Settings {
     let delivery = &config.delivery;
     Settings {
         bulkheads: config.sessions.bulkheads,
@@ -167,6 +200,7 @@ fn settings(config: &Config) -> Settings {
         keep: config.retention,
         limits: config.limits,
         sending: config.sending,
+        media: media(config, address),
     }
 }
 

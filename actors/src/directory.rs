@@ -17,7 +17,7 @@ use wharf_domain::{
 };
 use wharf_whatsapp::Link;
 
-use crate::{delivery, persistence, session, tenant};
+use crate::{delivery, media, persistence, session, tenant};
 
 /// The open link of a number. It outlives its session actor, so that a restarted one can close what its predecessor
 /// left: two clients on one set of keys destroy each other's. Whoever opens or closes holds the lock.
@@ -61,6 +61,7 @@ impl SessionEntry {
 #[derive(Default)]
 pub(crate) struct Directory {
     persistence: RwLock<Option<ActorRef<persistence::Message>>>,
+    media: RwLock<Option<ActorRef<media::Message>>>,
     tenants: RwLock<HashMap<ClientId, ActorRef<tenant::Message>>>,
     deliveries: RwLock<HashMap<WebhookId, ActorRef<delivery::Message>>>,
     sessions: RwLock<HashMap<ConnectionKey, SessionEntry>>,
@@ -84,6 +85,17 @@ impl Directory {
 
     pub(crate) fn publish_persistence(&self, actor: Option<ActorRef<persistence::Message>>) {
         *write(&self.persistence) = actor;
+    }
+
+    pub(crate) fn publish_media(&self, actor: ActorRef<media::Message>) {
+        *write(&self.media) = Some(actor);
+    }
+
+    /// Says that there is something to download. It may be lost: the store is looked at now and then.
+    pub(crate) fn wake_media(&self) {
+        if let Some(actor) = read(&self.media).as_ref() {
+            let _restarting = actor.cast(media::Message::Look);
+        }
     }
 
     pub(crate) fn tenant(&self, client: ClientId) -> Option<ActorRef<tenant::Message>> {
@@ -126,6 +138,16 @@ impl Directory {
     pub(crate) fn wake_resting(&self, client: ClientId, webhook: WebhookId) {
         if let Some(tenant) = read(&self.tenants).get(&client) {
             let _restarting = tenant.cast(tenant::Message::Wake(webhook));
+        }
+    }
+
+    /// Tells the delivery of an event that goes out now that its media is here. It may be lost, as above.
+    pub(crate) fn wake_released(&self, client: ClientId, webhook: WebhookId, event: PendingEvent) {
+        match self.delivery(webhook) {
+            Some(actor) => {
+                let _restarting = actor.cast(delivery::Message::Happened(DeliveryEvent::Renewed(event)));
+            }
+            None => self.wake_resting(client, webhook),
         }
     }
 

@@ -3,6 +3,7 @@
 
 mod connections;
 mod events;
+mod media;
 mod sending;
 mod webhooks;
 
@@ -20,11 +21,13 @@ use wharf_domain::{
 use wharf_store::{Store, StoreError};
 use wharf_whatsapp::{KeyStore, LinkError, LinkFactory};
 
+pub use self::media::{MediaFile, NoMedia};
 use crate::{
     backlog::Backlog,
     bulkhead::{BulkheadError, Bulkheads},
     directory::Directory,
     health::Commits,
+    media::{MediaRoom, files::MediaFiles},
     persistence::{Keeper, Persistence, WriteError},
     post::{Poster, PosterError, PosterOptions},
     root::{self, RootActor},
@@ -32,6 +35,7 @@ use crate::{
     slots::Slots,
     tenant,
     vault::{Vault, VaultError},
+    web::MediaSource,
 };
 
 /// What a webhook is registered with; defaults are the facade's reading of CONTRACT.md section 2.
@@ -233,6 +237,8 @@ impl Gateway {
             total: settings.max_in_flight,
             per_client: settings.max_in_flight_per_client,
         };
+        let media_directory = settings.media.directory.clone();
+        let media_directory = media_directory.unwrap_or_else(|| store.directory().join("media"));
         let shared = Arc::new(Shared {
             persistence,
             directory,
@@ -245,6 +251,10 @@ impl Gateway {
             pacer: Pacer::new(settings.session_starts_per_second),
             backlog: Backlog::new(store.clone(), settings.limits.pending_per_client),
             bulk_retries: BulkRetries::default(),
+            media: MediaRoom::new(
+                MediaFiles::new(media_directory),
+                MediaSource::new(settings.media.test_network.clone())?,
+            ),
             store,
             settings,
         });

@@ -7,6 +7,7 @@
 //! │   └── tenant        one per client
 //! │       ├── session   one per WhatsApp number, on its client's Arbiter
 //! │       └── delivery  one per webhook
+//! ├── media             downloads of files that messages came with
 //! └── janitor           periodic work
 //! ```
 //!
@@ -21,6 +22,7 @@ mod gateway;
 mod health;
 mod janitor;
 mod keyring;
+mod media;
 mod persistence;
 mod post;
 mod root;
@@ -39,10 +41,11 @@ mod tests;
 
 pub use bulkhead::BulkheadError;
 pub use gateway::{
-    BulkRetry, ConnectionPatch, Gateway, GatewayError, IdempotencyKey, NewContent, NewMessage, NewWebhook, Qr,
-    SentMessage, Shown, ShownPairCode, StartError, Tested, WebhookWithSecret,
+    BulkRetry, ConnectionPatch, Gateway, GatewayError, IdempotencyKey, MediaFile, NewContent, NewMessage, NewWebhook,
+    NoMedia, Qr, SentMessage, Shown, ShownPairCode, StartError, Tested, WebhookWithSecret,
 };
 pub use health::Commits;
+pub use media::MediaSettings;
 pub use post::PosterError;
 pub use shared::{Limits, Settings};
 pub use vault::{SecretsKey, VaultError};

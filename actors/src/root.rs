@@ -1,6 +1,6 @@
-//! The root of the tree, the gateway actor: start order, stop order, restarts of its three children, nothing else.
+//! The root of the tree, the gateway actor: start order, stop order, restarts of its four children, nothing else.
 //!
-//! Starts persistence, then the tenants, then the janitor; stops them the other way round, persistence after a last
+//! Starts persistence, then media, the tenants and the janitor; stops them the other way round, persistence after a last
 //! commit. Owns no data. Nobody supervises it: if it failed, the process would have to be restarted.
 
 use std::{sync::Arc, time::Duration};
@@ -10,6 +10,7 @@ use wharf_domain::restart::Restart;
 
 use crate::{
     janitor::JanitorActor,
+    media::MediaActor,
     persistence::{self, PersistenceActor},
     shared::Shared,
     supervision::{Children, DONE, Death},
@@ -43,6 +44,8 @@ pub(crate) enum Message {
 pub(crate) enum ChildKey {
     /// The only writer.
     Persistence,
+    /// Downloads.
+    Media,
     /// All clients.
     Tenants,
     /// Periodic work.
@@ -74,7 +77,12 @@ impl Actor for RootActor {
     }
 
     async fn post_start(&self, myself: ActorRef<Message>, state: &mut State) -> Result<(), ActorProcessingErr> {
-        for child in [ChildKey::Persistence, ChildKey::Tenants, ChildKey::Janitor] {
+        for child in [
+            ChildKey::Persistence,
+            ChildKey::Media,
+            ChildKey::Tenants,
+            ChildKey::Janitor,
+        ] {
             start(&myself, state, child)?;
         }
         Ok(())
@@ -150,6 +158,12 @@ fn start(myself: &ActorRef<Message>, state: &mut State, child: ChildKey) -> Resu
             };
             let (actor, _started) = ActorRuntime::spawn_linked_instant(None, PersistenceActor, args, supervisor)?;
             shared.directory.publish_persistence(Some(actor.clone()));
+            actor.get_cell()
+        }
+        ChildKey::Media => {
+            let args = Arc::clone(&shared);
+            let (actor, _started) = ActorRuntime::spawn_linked_instant(None, MediaActor, args, supervisor)?;
+            shared.directory.publish_media(actor.clone());
             actor.get_cell()
         }
         ChildKey::Tenants => {

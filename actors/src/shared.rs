@@ -16,6 +16,7 @@ use crate::{
     clock,
     directory::Directory,
     health::Health,
+    media::{MediaRoom, MediaSettings},
     persistence::Persistence,
     post::Poster,
     slots::Slots,
@@ -51,6 +52,8 @@ pub struct Settings {
     pub limits: Limits,
     /// How one number sends.
     pub sending: Pacing,
+    /// Files that messages come with.
+    pub media: MediaSettings,
 }
 
 /// How much a client may have of what it could fill the machine with; 0 stands for no limit.
@@ -93,6 +96,7 @@ impl Default for Settings {
             keep: Keep::days(7, 30),
             limits: Limits::default(),
             sending: Pacing::default(),
+            media: MediaSettings::default(),
         }
     }
 }
@@ -113,6 +117,7 @@ pub(crate) struct Shared {
     pub(crate) pacer: Pacer,
     pub(crate) backlog: Backlog,
     pub(crate) bulk_retries: BulkRetries,
+    pub(crate) media: MediaRoom,
 }
 
 /// Gives turns for opening links: so many a second at the most, whether sessions start together with the program or lost

@@ -410,6 +410,7 @@ fn on_remove(myself: &ActorRef<Message>, state: &mut State, reply: RpcReplyPort<
         {
             tracing::warn!(client = %args.client_id, %error, "a removed client's rows stay until the next start");
         }
+        args.shared.media.files.forget(args.client_id).await;
         args.shared.backlog.forget(args.client_id);
         let _stopped = myself.cast(Message::Ended);
     });

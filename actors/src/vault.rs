@@ -6,6 +6,7 @@
 
 pub(crate) mod device_keys;
 pub(crate) mod key_file;
+pub(crate) mod media;
 
 use std::{fmt, path::PathBuf, str::FromStr};
 
@@ -95,16 +96,25 @@ pub enum VaultError {
     /// A webhook's own headers do not open.
     #[error("a webhook's headers cannot be decrypted; give them again")]
     SealedHeaders,
+    /// What a download needs does not open.
+    #[error("what the download needs cannot be decrypted")]
+    SealedMedia,
 }
 
 /// See the module.
 pub(crate) struct Vault {
     key: LessSafeKey,
+    media: media::MediaKeys,
     deriver: Deriver,
     random: SystemRandom,
 }
 
 impl Vault {
+    /// The keys for media.
+    pub(crate) fn media(&self) -> &media::MediaKeys {
+        &self.media
+    }
+
     /// Opens the vault of a store, with the key of the configuration or, without one, that of the file beside the
     /// database, which is made if there was never need of one before.
     ///
@@ -133,9 +143,11 @@ impl Vault {
     }
 
     fn new(key: &SecretsKey) -> Result<Self, VaultError> {
+        let media = media::MediaKeys::new(key)?;
         let deriver = Deriver::new(key);
         let key = UnboundKey::new(&AES_256_GCM, &key.0).map_err(|_| VaultError::Cipher)?;
         Ok(Self {
+            media,
             key: LessSafeKey::new(key),
             deriver,
             random: SystemRandom::new(),

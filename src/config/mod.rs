@@ -8,11 +8,11 @@ mod reader;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::HashMap, fmt, fmt::Write as _, net::SocketAddr, time::Duration};
+use std::{collections::HashMap, fmt, fmt::Write as _, net::SocketAddr, path::PathBuf, time::Duration};
 
 use thiserror::Error;
 use wharf_actors::{Limits, SecretsKey};
-use wharf_domain::{ClientId, outgoing::Pacing, retention::Keep};
+use wharf_domain::{ClientId, media_link::PublicUrl, outgoing::Pacing, retention::Keep};
 
 pub use layers::Sources;
 use reader::{Reader, Refused};
@@ -36,6 +36,8 @@ pub struct Config {
     pub whatsapp: Whatsapp,
     /// Webhook deliveries.
     pub delivery: Delivery,
+    /// Files that messages come with.
+    pub media: Media,
     /// How long finished events are kept.
     pub retention: Keep,
     /// What a client may have.
@@ -53,6 +55,8 @@ pub struct Config {
 pub struct Http {
     /// Where the REST API listens.
     pub listen: SocketAddr,
+    /// Where it is reached from outside; `None` is where it listens.
+    pub public_url: Option<PublicUrl>,
     /// For one request, from its headers to the answer.
     pub request_timeout: Duration,
     /// For the head of one request.
@@ -106,6 +110,25 @@ pub struct Delivery {
     pub client_weights: HashMap<ClientId, u32>,
     /// Events of one webhook that a retry of many lets out per second.
     pub bulk_retry_per_second: u32,
+}
+
+/// `[media]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Media {
+    /// Whether files are downloaded.
+    pub download: bool,
+    /// Where they are kept; `None` is beside the database.
+    pub directory: Option<PathBuf>,
+    /// How long.
+    pub keep: Duration,
+    /// Bytes of one client's files; 0 is no limit.
+    pub max_bytes: u64,
+    /// Up to how many bytes a file is in the event itself.
+    pub inline_max_bytes: u64,
+    /// Downloads at a time in the whole process.
+    pub max_downloads: usize,
+    /// Downloads at a time of one client.
+    pub max_downloads_per_client: usize,
 }
 
 /// `[sessions]`
@@ -194,12 +217,13 @@ fn read(reader: &mut Reader) -> Result<Config, Refused> {
     // All sections are read before the first refusal returns, so that all of them are reported.
     let (http, store, whatsapp) = (http(reader), store(reader), whatsapp(reader));
     let (delivery, retention, limits) = (delivery(reader), retention(reader), limits(reader));
-    let (sending, sessions, log) = (sending(reader), sessions(reader), log(reader));
+    let (media, sending, sessions, log) = (media(reader), sending(reader), sessions(reader), log(reader));
     Ok(Config {
         http: http?,
         store: store?,
         whatsapp: whatsapp?,
         delivery: delivery?,
+        media: media?,
         retention: retention?,
         limits: limits?,
         sending: sending?,
@@ -211,6 +235,11 @@ fn read(reader: &mut Reader) -> Result<Config, Refused> {
 fn http(reader: &mut Reader) -> Result<Http, Refused> {
     let address = "an IP address and a port, such as \"127.0.0.1:8080\" or \"[::]:8080\"";
     let listen = reader.text("http.listen", address, |text| text.parse().ok());
+    let public_url = "\"\", or an http or https URL without credentials and query, such as \"https://wharf.example\"";
+    let public_url = reader.text("http.public_url", public_url, |text| match text {
+        "" => Some(None),
+        _ => text.parse().ok().map(Some),
+    });
     let request_timeout = reader.number("http.request_timeout_ms", 100, 600_000);
     let header_timeout = reader.number("http.header_timeout_ms", 100, 600_000);
     let idle_timeout = reader.number("http.idle_timeout_ms", 100, 3_600_000);
@@ -219,6 +248,7 @@ fn http(reader: &mut Reader) -> Result<Http, Refused> {
     let ms = |number: u32| Duration::from_millis(u64::from(number));
     Ok(Http {
         listen: listen?,
+        public_url: public_url?,
         request_timeout: ms(request_timeout?),
         header_timeout: ms(header_timeout?),
         idle_timeout: ms(idle_timeout?),
@@ -313,6 +343,29 @@ fn delivery(reader: &mut Reader) -> Result<Delivery, Refused> {
         max_in_flight_per_webhook: max_in_flight_per_webhook? as usize,
         client_weights: client_weights?,
         bulk_retry_per_second: bulk_retry_per_second?,
+    })
+}
+
+fn media(reader: &mut Reader) -> Result<Media, Refused> {
+    let download = reader.flag("media.download");
+    let directory = reader.text("media.directory", "a directory, or \"\"", |text| {
+        Some(Some(text).filter(|text| !text.is_empty()).map(PathBuf::from))
+    });
+    // A link that never expired would be one that nobody can take back.
+    let retention_days = reader.number("media.retention_days", 1, 3650);
+    let max_bytes = reader.large("media.max_bytes", 0, 1 << 60);
+    // Payloads are held in memory while they are posted.
+    let inline_max_bytes = reader.large("media.inline_max_bytes", 0, 1 << 20);
+    let max_downloads = reader.number("media.max_downloads", 1, 1000);
+    let max_downloads_per_client = reader.number("media.max_downloads_per_client", 1, 1000);
+    Ok(Media {
+        download: download?,
+        directory: directory?,
+        keep: Duration::from_hours(u64::from(retention_days?) * 24),
+        max_bytes: max_bytes?,
+        inline_max_bytes: inline_max_bytes?,
+        max_downloads: max_downloads? as usize,
+        max_downloads_per_client: max_downloads_per_client? as usize,
     })
 }
 

@@ -67,6 +67,18 @@ impl Reader {
         })
     }
 
+    /// A whole number of a range, as large as need be. Variables give it as text.
+    pub(super) fn large(&mut self, key: &'static str, least: u64, most: u64) -> Result<u64, Refused> {
+        self.take(key, &format!("a whole number from {least} to {most}"), |value| {
+            let number = match value {
+                Value::String(_, text) => text.parse().ok()?,
+                Value::Num(_, _) => u64::try_from(value.to_i128()?).ok()?,
+                _ => return None,
+            };
+            (least..=most).contains(&number).then(|| (number, number.to_string()))
+        })
+    }
+
     /// true or false. Variables give it as text.
     pub(super) fn flag(&mut self, key: &'static str) -> Result<bool, Refused> {
         self.take(key, "true or false", |value| {

@@ -8,12 +8,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::watch;
 use wharf_actors::{
-    BulkRetry, ConnectionPatch, GatewayError, IdempotencyKey, NewMessage, NewWebhook, Qr, SentMessage, Shown,
-    ShownPairCode, Tested, WebhookWithSecret,
+    BulkRetry, ConnectionPatch, GatewayError, IdempotencyKey, MediaFile, NewMessage, NewWebhook, NoMedia, Qr,
+    SentMessage, Shown, ShownPairCode, Tested, WebhookWithSecret,
 };
 use wharf_domain::{
     Attempt, ClientId, Connection, Event, EventId, OutgoingMessage, PhoneNumber, TokenHash, Webhook, WebhookId,
     action::{Action, Done},
+    media_link::MediaLink,
     stats::WebhookStats,
     webhook::WebhookPatch,
 };
@@ -132,6 +133,9 @@ pub trait Desk: Send + Sync + 'static {
         action: Action,
         key: Option<IdempotencyKey>,
     ) -> Result<Done, GatewayError>;
+
+    /// The file of a link with this signature.
+    async fn media(&self, link: &MediaLink, signature: &str) -> Result<MediaFile, NoMedia>;
 
     /// Whether the store takes writes and the tree is up; else why not.
     async fn ready(&self) -> Result<(), String>;

@@ -14,12 +14,13 @@ use warp::{
     path::FullPath,
     reply::Response,
 };
-use wharf_domain::{ClientId, TokenHash};
+use wharf_domain::{ClientId, TokenHash, media_link::MEDIA_PATH};
 
 use super::{
     Desk,
     body::Body,
     call::{Answer, Call, no_content},
+    media,
     problem::Problem,
     routes::{self, Found, Takes},
     watch::Watchers,
@@ -95,7 +96,9 @@ impl Dispatch {
         let mut response = answer.unwrap_or_else(Problem::into_response);
         let headers = response.headers_mut();
         // Answers are about one client at one moment; no cache may give them to another.
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers
+            .entry(header::CACHE_CONTROL)
+            .or_insert(HeaderValue::from_static("no-store"));
         headers.insert(REQUEST_ID, id);
         let _entered = span.enter();
         let (method, path, status) = (&request.method, &request.path, response.status().as_u16());
@@ -109,6 +112,15 @@ impl Dispatch {
 
     async fn carry_out(&self, request: &mut Request) -> Answer {
         let segments = decode(&request.path);
+        if let Some(segments) = segments.as_deref()
+            && segments.first().is_some_and(|first| first == MEDIA_PATH)
+            && let Some(link) = media::link_of(segments, &request.query)
+        {
+            return match request.method {
+                Method::GET | Method::HEAD => media::serve(&self.desk, &request.method, &request.headers, link?).await,
+                _ => other_methods(&request.method, media::ALLOW),
+            };
+        }
         let client = if segments.as_deref().is_some_and(|path| !routes::is_below_api(path)) {
             NOBODY
         } else {

@@ -5,12 +5,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::watch;
 use wharf_actors::{
-    BulkRetry, ConnectionPatch, Gateway, GatewayError, IdempotencyKey, NewMessage, NewWebhook, Qr, SentMessage, Shown,
-    ShownPairCode, Tested, WebhookWithSecret,
+    BulkRetry, ConnectionPatch, Gateway, GatewayError, IdempotencyKey, MediaFile, NewMessage, NewWebhook, NoMedia, Qr,
+    SentMessage, Shown, ShownPairCode, Tested, WebhookWithSecret,
 };
 use wharf_domain::{
     Attempt, ClientId, Connection, Event, EventId, OutgoingMessage, PhoneNumber, TokenHash, Webhook, WebhookId,
     action::{Action, Done},
+    media_link::MediaLink,
     stats::WebhookStats,
     webhook::WebhookPatch,
 };
@@ -185,6 +186,10 @@ impl Desk for Gateway {
         key: Option<IdempotencyKey>,
     ) -> Result<Done, GatewayError> {
         self.act(client, phone, action, key).await
+    }
+
+    async fn media(&self, link: &MediaLink, signature: &str) -> Result<MediaFile, NoMedia> {
+        self.media(link, signature).await
     }
 
     async fn ready(&self) -> Result<(), String> {

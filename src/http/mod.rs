@@ -9,6 +9,7 @@
 //! socket ─ server.rs ─ dispatch.rs ─ routes.rs ─ webhooks.rs, messages.rs, watch.rs, … ─ Desk
 //!          connections  request id,   table,       one short function per route
 //!          and stopping token, body   404/405
+//!                            └ media.rs: files, by signed links and without a token
 //! ```
 
 mod actions;
@@ -23,6 +24,7 @@ mod fields;
 mod gateway;
 mod health;
 mod idempotency;
+mod media;
 mod messages;
 mod problem;
 mod qr;

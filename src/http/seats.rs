@@ -22,6 +22,9 @@ use tokio::{
 
 use super::Limits;
 
+/// Bytes per second at which a client has to take an answer that is larger than its time allows: files of media.
+const LEAST_PACE: f64 = 16.0 * 1024.0;
+
 /// What a connection is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Doing {
@@ -75,6 +78,15 @@ impl Seat {
                 }
             }
             self.flushed.notified().await;
+        }
+    }
+
+    /// Bytes of an answer have left: whoever takes a large one at a decent pace has the time for it.
+    fn moved(&self, bytes: usize) {
+        let mut state = self.state();
+        if state.0 == Doing::Answering {
+            let earned = Duration::from_secs_f64(bytes as f64 / LEAST_PACE);
+            state.1 = (state.1 + earned).min(Instant::now());
         }
     }
 
@@ -223,6 +235,9 @@ impl Watched {
     fn wrote(&self, written: io::Result<usize>) -> Poll<io::Result<usize>> {
         if matches!(written, Ok(bytes) if bytes > 0) {
             self.seat.turn(Doing::Waiting, Doing::Answering);
+        }
+        if let Ok(bytes) = written {
+            self.seat.moved(bytes);
         }
         Poll::Ready(written)
     }

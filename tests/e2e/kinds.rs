@@ -10,7 +10,7 @@ const SEVEN: [&str; 7] = ["client_id", "message_id", "from", "to", "timestamp", 
 
 impl World {
     /// The phone of `from` sends what `body` says; answers the message's id.
-    pub(super) async fn phone_sends(&self, from: &str, body: &Value) -> String {
+    pub async fn phone_sends(&self, from: &str, body: &Value) -> String {
         let url = format!("{}/accounts/{from}/messages", self.network.admin_url());
         let sent = self.api().send(outside().post(url).json(body)).await;
         assert_eq!(sent.status, 200, "{body}: {}", sent.body);
@@ -25,7 +25,7 @@ impl World {
     }
 }
 
-fn outside() -> reqwest::Client {
+pub fn outside() -> reqwest::Client {
     #[allow(clippy::disallowed_methods, reason = "a client of the test network, not the poster")]
     reqwest::Client::builder().no_proxy().build().unwrap()
 }
@@ -35,6 +35,9 @@ fn extras(body: &Value) -> Value {
     let mut extras = body.as_object().unwrap().clone();
     for key in SEVEN {
         assert!(extras.shift_remove(key).is_some(), "{key} is missing in {body}");
+    }
+    if let Some(media) = extras.get_mut("media").and_then(Value::as_object_mut) {
+        assert!(media.shift_remove("url").is_some() && media.shift_remove("expires_at").is_some());
     }
     let named = extras.shift_remove("push_name").is_some();
     assert_eq!(named, !extras.is_empty(), "{body}");

@@ -17,6 +17,7 @@ mod harness;
 mod keys;
 mod kinds;
 mod linking;
+mod media;
 mod messages;
 mod pulling;
 mod sending;

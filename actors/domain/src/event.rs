@@ -6,6 +6,10 @@ use serde_json::value::RawValue;
 
 use crate::{EventId, PhoneNumber, Timestamp, WebhookId};
 
+/// The `next_retry_at` of a pending event that waits for its media (ARCHITECTURE.md, "Media"): no time, but the commit
+/// that says what became of the download, makes it due. The last second that RFC 3339 can write, and no schedule's.
+pub const AWAITS_MEDIA: Timestamp = Timestamp(253_402_300_799_000);
+
 /// Where an event stands (CONTRACT.md section 2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]

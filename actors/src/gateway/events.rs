@@ -49,7 +49,8 @@ impl Gateway {
             return self.event(client, id).await;
         };
         match renewal {
-            Renewal::Renewed { .. } => self.event(client, id).await,
+            // One that waits for its media goes out as soon as that is here: there is nothing to hurry.
+            Renewal::Renewed { .. } | Renewal::AwaitsMedia => self.event(client, id).await,
             Renewal::NotFound => Err(GatewayError::NotFound("event")),
             Renewal::Delivered => conflict(r#"the event is delivered; to send it again, say {"force": true}"#),
             Renewal::Inactive => conflict("the event's webhook is inactive; set is_active first"),

@@ -40,6 +40,8 @@ pub(crate) struct Report {
     pub(crate) polls: u64,
     /// Sent messages that went.
     pub(crate) outgoing: u64,
+    /// Files of media that went.
+    pub(crate) media: u64,
     /// Steps taken.
     pub(crate) steps: u64,
     /// How long the longest of them held the writer.
@@ -91,10 +93,11 @@ impl Retention {
         report.polls = all_of(shared, old_polls, &mut report).await?;
         let old_outgoing = Purge::Outgoing(shared.settings.keep.cutoffs(now), SMALL_STEP);
         report.outgoing = all_of(shared, old_outgoing, &mut report).await?;
+        report.media = media(shared, now, &mut report).await?;
         report.events = self.events(shared, now, &mut report).await?;
         report.webhooks = webhooks(shared, now, &mut report).await?;
         self.space(shared, &mut report).await?;
-        if report.events + report.webhooks + report.outgoing > 0 {
+        if report.events + report.webhooks + report.outgoing + report.media > 0 {
             tracing::info!(?report, "what was old enough is removed");
         }
         Ok(report)
@@ -185,6 +188,27 @@ async fn all_of(shared: &Shared, what: Purge, report: &mut Report) -> Result<u64
         if gone < u64::from(SMALL_STEP) {
             return Ok(removed);
         }
+    }
+}
+
+/// Files whose time has passed: the files first, so that none is left that no row knows of.
+async fn media(shared: &Shared, now: Timestamp, report: &mut Report) -> Result<u64, WriteError> {
+    let mut removed = 0;
+    loop {
+        let expired = shared.store.expired_media(now, SMALL_STEP).await.map_err(unreadable)?;
+        if expired.is_empty() {
+            return Ok(removed);
+        }
+        if let Err(error) = shared.media.files.remove(&expired).await {
+            tracing::warn!(%error, "files of media could not be removed; the next round tries again");
+            return Ok(removed);
+        }
+        let ids = expired.into_iter().map(|(_, id)| id).collect();
+        let gone = step(shared, Purge::Media(ids), report).await?;
+        if gone == 0 {
+            return Ok(removed);
+        }
+        removed += gone;
     }
 }
 

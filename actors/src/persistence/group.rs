@@ -75,6 +75,16 @@ fn wake(directory: &Directory, recorded: Vec<RecordedEvent>, writes: &mut [Box<W
     {
         directory.wake(client_id, webhook_id, event);
     }
+    for write in writes.iter_mut() {
+        if let Some(RecordedEvent {
+            client_id,
+            webhook_id,
+            event,
+        }) = write.take_released()
+        {
+            directory.wake_released(client_id, webhook_id, event);
+        }
+    }
     for (webhook_id, events) in writes.iter_mut().filter_map(|write| write.take_renewed()) {
         directory.wake_renewed(webhook_id, events);
     }

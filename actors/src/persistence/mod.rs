@@ -26,7 +26,7 @@ use crate::{directory::Directory, health::Health, timer::Timer};
 pub(crate) use handle::{Persistence, WriteError};
 pub(crate) use keys::{Keeper, KeyChanges};
 pub(crate) use write::{
-    Change, Claim, Job, Poll, Purge, Purged, Registration, Rotation, SealedHeaders, Settlement, Write,
+    Change, Claim, Job, Poll, Postponed, Purge, Purged, Registration, Rotation, SealedHeaders, Settlement, Write,
 };
 
 /// Writes in one group at the most: enough to make the sync cheap (STACK.md: 256 to 1024 rows), few enough that a

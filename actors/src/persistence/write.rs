@@ -10,8 +10,8 @@ use wharf_domain::{
     Webhook, WebhookId, retention::Cutoffs, webhook::WebhookPatch,
 };
 use wharf_store::{
-    BulkRenewal, ConnectionChange, ConnectionRecord, Group, KeyChange, KeyClaim, KeysChanged, NewConnection, NewEvent,
-    NewOutgoing, Note, RecordedEvent, Renewal, StoreError,
+    BulkRenewal, ConnectionChange, ConnectionRecord, Group, KeyChange, KeyClaim, KeysChanged, MediaOutcome,
+    NewConnection, NewEvent, NewOutgoing, Note, RecordedEvent, Renewal, StoreError,
 };
 
 use super::{KeyChanges, WriteError};
@@ -106,6 +106,34 @@ impl From<BulkRenewal> for BulkStep {
     }
 }
 
+/// The end of a download.
+#[derive(Debug)]
+pub(crate) struct MediaDone {
+    outcome: MediaOutcome,
+    /// The event that waited for it, for its delivery.
+    released: Option<RecordedEvent>,
+}
+
+impl From<MediaOutcome> for MediaDone {
+    fn from(outcome: MediaOutcome) -> Self {
+        Self {
+            outcome,
+            released: None,
+        }
+    }
+}
+
+/// A download that is tried again.
+#[derive(Debug)]
+pub(crate) struct Postponed {
+    pub(crate) id: EventId,
+    /// Tries that failed.
+    pub(crate) attempts: u32,
+    pub(crate) due_at: Timestamp,
+    /// What it needs now, encrypted, where that has changed.
+    pub(crate) sealed: Option<Vec<u8>>,
+}
+
 /// A claim on an `Idempotency-Key`.
 #[derive(Debug)]
 pub(crate) struct Claim {
@@ -143,6 +171,8 @@ pub(crate) enum Purge {
     Polls(Timestamp, u32),
     /// Sent messages as old as the cutoffs say, so many of them.
     Outgoing(Cutoffs, u32),
+    /// Media whose files are gone.
+    Media(Vec<EventId>),
     /// The clock is believed.
     Seen(Timestamp),
     /// Free pages of the file.
@@ -201,6 +231,10 @@ pub(crate) enum Write {
     RecordOutgoing(Job<NewOutgoing, bool>),
     /// What was learned of messages that went out. Answers which statuses changed.
     NoteOutgoing(Job<Vec<Note>, Vec<StatusChange>>),
+    /// A download that ended; its event goes out.
+    EndMedia(Job<MediaDone, ()>),
+    /// A download that is tried again.
+    PostponeMedia(Job<Postponed, ()>),
     /// The events that still wait for a deleted webhook. `false`: there are more of them.
     SettleDeleted(Job<(), bool>),
     /// Rows of a removed client, after its sessions were logged out. `false`: there are more of them.
@@ -232,6 +266,8 @@ macro_rules! each_job {
             Write::KeepPoll($job) => $body,
             Write::RecordOutgoing($job) => $body,
             Write::NoteOutgoing($job) => $body,
+            Write::EndMedia($job) => $body,
+            Write::PostponeMedia($job) => $body,
             Write::SettleDeleted($job) => $body,
             Write::PurgeClient($job) => $body,
             Write::Purge($job) => $body,
@@ -286,6 +322,14 @@ impl Write {
                 let renewed = std::mem::take(&mut job.input.renewed);
                 Some((job.input.renewal.webhook_id, renewed))
             }
+            _ => None,
+        }
+    }
+
+    /// Takes what a [`Write::EndMedia`] made due.
+    pub(super) fn take_released(&mut self) -> Option<RecordedEvent> {
+        match self {
+            Self::EndMedia(job) => job.input.released.take(),
             _ => None,
         }
     }
@@ -369,6 +413,19 @@ impl Write {
             Self::RecordOutgoing(job) => job.output = Some(record_outgoing(group, &job.input).await?),
             // Where a receiver of `message.status` is to be told: in this group, so that status and event are one commit.
             Self::NoteOutgoing(job) => job.output = Some(group.note_outgoing(&job.input).await?),
+            Self::EndMedia(job) => {
+                job.input.released = group.end_media(&job.input.outcome).await?;
+                job.output = Some(());
+            }
+            Self::PostponeMedia(job) => {
+                let Postponed {
+                    id,
+                    attempts,
+                    due_at,
+                    sealed,
+                } = &job.input;
+                job.output = Some(group.postpone_media(*id, *attempts, *due_at, sealed.as_deref()).await?);
+            }
             Self::SettleDeleted(job) => job.output = Some(group.settle_deleted_webhooks().await?),
             Self::PurgeClient(job) => job.output = Some(group.purge_client(job.input).await?),
             Self::Purge(job) => {
@@ -400,6 +457,7 @@ async fn purge(group: &mut Group<'_>, what: &Purge) -> Result<u64, StoreError> {
         Purge::Keys(before, limit) => group.purge_keys(*before, *limit).await,
         Purge::Polls(before, limit) => group.purge_polls(*before, *limit).await,
         Purge::Outgoing(cutoffs, limit) => group.purge_outgoing(cutoffs, *limit).await,
+        Purge::Media(media) => group.purge_media(media).await,
         Purge::Seen(at) => group.note_retention(*at).await.map(|()| 0),
         Purge::Space(pages) => group.give_back(*pages).await.map(|()| 0),
     }

@@ -18,7 +18,7 @@ use wharf_whatsapp::{Inbox, NotCommitted, Told};
 
 use crate::{
     backlog::NotAdmitted,
-    clock,
+    clock, media,
     persistence::{Poll, Write},
     shared::Shared,
 };
@@ -46,16 +46,21 @@ impl SessionInbox {
         NotCommitted(why.to_string())
     }
 
-    fn rows(&self, messages: Vec<IncomingMessage>) -> Vec<NewEvent> {
-        let created_at = clock::now();
-        let row = |message: IncomingMessage| NewEvent {
-            id: EventId(Uuid::now_v7()),
-            payload: message.payload(self.key.client_id, &self.key.phone_number),
-            key: self.key.clone(),
-            message,
-            created_at,
+    /// The rows, and whether one of them waits for a download.
+    fn rows(&self, messages: Vec<IncomingMessage>) -> (Vec<NewEvent>, bool) {
+        let (created_at, mut downloads) = (clock::now(), false);
+        let row = |mut message: IncomingMessage| {
+            let id = EventId(Uuid::now_v7());
+            downloads |= media::inbox::prepare(&self.shared, &self.key, id, &mut message, created_at);
+            NewEvent {
+                id,
+                payload: message.payload(self.key.client_id, &self.key.phone_number),
+                key: self.key.clone(),
+                message,
+                created_at,
+            }
         };
-        messages.into_iter().map(row).collect()
+        (messages.into_iter().map(row).collect(), downloads)
     }
 }
 
@@ -67,11 +72,16 @@ impl Inbox for SessionInbox {
         } = self.shared.as_ref();
         let admitted = backlog.admit(self.key.client_id, messages.len()).await;
         let _until_committed = admitted.map_err(|why| self.refuse(&why))?;
-        let committed = persistence.commit(Write::RecordInbound, self.rows(messages)).await;
+        let (rows, downloads) = self.rows(messages);
+        let committed = persistence.commit(Write::RecordInbound, rows).await;
         committed.map_err(|error| {
             tracing::warn!(number = %self.key.phone_number, %error, "messages were not committed; WhatsApp keeps them");
             NotCommitted(error.to_string())
-        })
+        })?;
+        if downloads {
+            self.shared.directory.wake_media();
+        }
+        Ok(())
     }
 
     async fn keep_poll(&self, poll_id: &str, options: &[String]) -> Result<(), NotCommitted> {

@@ -5,6 +5,7 @@ mod bounds;
 mod failures;
 mod flow;
 mod keys;
+mod media;
 mod rest;
 mod sending;
 mod storage;

@@ -11,9 +11,9 @@ use sqlx::{
 };
 use uuid::Uuid;
 use wharf_domain::{
-    Client, ClientId, Connection, ConnectionStatus, Courtesy, Event, EventId, EventStatus, HeaderNames, Ordering,
-    PendingEvent, PhoneNumber, Recovery, Timestamp, Webhook, WebhookId, WebhookStatus, courtesy::ClientErrors,
-    session::ReasonCode,
+    AWAITS_MEDIA, Client, ClientId, Connection, ConnectionStatus, Courtesy, Event, EventId, EventStatus, HeaderNames,
+    Ordering, PendingEvent, PhoneNumber, Recovery, Timestamp, Webhook, WebhookId, WebhookStatus,
+    courtesy::ClientErrors, session::ReasonCode,
 };
 
 /// A [`Timestamp`] in a column: Unix milliseconds.
@@ -198,7 +198,8 @@ pub(crate) fn event(row: &SqliteRow) -> Result<Event, sqlx::Error> {
         http_status: row.try_get("http_status")?,
         response: row.try_get("response")?,
         error: row.try_get("error")?,
-        next_retry_at: some_time(row, "next_retry_at")?,
+        // One that waits for its media has no time.
+        next_retry_at: some_time(row, "next_retry_at")?.filter(|at| *at != AWAITS_MEDIA),
         created_at: time(row, "created_at")?,
         delivered_at: some_time(row, "delivered_at")?,
     })

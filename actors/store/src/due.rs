@@ -5,7 +5,7 @@ mod singles;
 use std::cmp::min;
 
 use sqlx::{Row, SqliteConnection, query_scalar};
-use wharf_domain::{Ordering, PendingEvent, Timestamp, WebhookId};
+use wharf_domain::{AWAITS_MEDIA, Ordering, PendingEvent, Timestamp, WebhookId};
 
 use crate::{
     DueChat, DuePage, DueQuery, Store, StoreError,
@@ -65,7 +65,7 @@ async fn due_page(
         chats,
         cursor,
         skipped,
-        next_due_at: next_due_at.map(|at| at.0),
+        next_due_at: next_due_at.map(|at| at.0).filter(|at| *at != AWAITS_MEDIA),
     })
 }
 

@@ -11,7 +11,7 @@ use crate::{
     bulk::{ADVANCE_SEQUENCES, RECORD_INBOUND, chunks},
     codec::At,
     lines::Lines,
-    sql,
+    media, sql,
 };
 
 /// Events that are not in the list of events yet, at the most: whoever reads a webhook's events goes over all of them.
@@ -76,6 +76,12 @@ async fn record<N: Borrow<NewEvent>>(
         record_chunk(connection, lines, chunk, &mut recorded, &mut last).await?;
     }
     write_sequences(connection, last).await?;
+    media::hold(
+        connection,
+        messages.iter().map(Borrow::<NewEvent>::borrow),
+        &mut recorded,
+    )
+    .await?;
     if let Some(last) = recorded.last()
         && last.event.seq - lines.listed_up_to(connection).await? >= UNLISTED
     {

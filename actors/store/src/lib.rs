@@ -23,6 +23,7 @@ mod inbound;
 mod integrity;
 mod keys;
 mod lines;
+mod media;
 mod open;
 mod outcomes;
 mod outgoing;
@@ -44,6 +45,7 @@ mod writer;
 pub use error::StoreError;
 pub use idempotency::KEY_LIFETIME;
 pub use keys::{KeyChange, KeyKind, KeysChanged, StoredKey};
+pub use media::{DueMedia, MediaMessage, MediaOutcome, MediaRow, MediaState};
 pub use outgoing::{NewOutgoing, Note, OutgoingFilter, OutgoingPage, QueuedMessage};
 pub use polls::POLL_LIFETIME;
 #[doc(hidden)]

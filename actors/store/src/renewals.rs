@@ -2,7 +2,7 @@
 
 use sqlx::{Row, SqliteConnection, query, sqlite::SqliteRow};
 use uuid::Uuid;
-use wharf_domain::{ClientId, EventId, EventStatus, PendingEvent, Timestamp, WebhookId};
+use wharf_domain::{AWAITS_MEDIA, ClientId, EventId, EventStatus, PendingEvent, Timestamp, WebhookId};
 
 use crate::{
     BulkRenewal, FailedEvents, FailedFilter, Group, Renewal, Store, StoreError,
@@ -165,6 +165,7 @@ async fn renew(
     let found = query(sql::EVENT_TO_RENEW)
         .bind(client.0)
         .bind(id.0)
+        .bind(At(AWAITS_MEDIA))
         .fetch_optional(&mut *connection)
         .await?;
     let Some(found) = found else {
@@ -179,6 +180,9 @@ async fn renew(
     }
     if status == EventStatus::Delivered.as_str() && !force {
         return Ok(Renewal::Delivered);
+    }
+    if found.try_get(3)? {
+        return Ok(Renewal::AwaitsMedia);
     }
     let row = query(sql::RENEW_EVENT).bind(id.0).fetch_one(connection).await?;
     Ok(Renewal::Renewed {

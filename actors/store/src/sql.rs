@@ -149,6 +149,7 @@ statements! {
     PURGE_CLIENT_KEYS = "DELETE FROM idempotency_keys WHERE client_id = $1";
     PURGE_CLIENT_POLLS = "DELETE FROM whatsapp_polls WHERE client_id = $1";
     PURGE_CLIENT_OUTGOING = "DELETE FROM whatsapp_outgoing_messages WHERE client_id = $1";
+    PURGE_CLIENT_MEDIA = "DELETE FROM whatsapp_media WHERE client_id = $1";
     PURGE_CLIENT = "DELETE FROM clients WHERE id = $1";
 
     CONNECTIONS = concat!(
@@ -345,7 +346,8 @@ statements! {
     REVIVE_EVENT = "UPDATE webhook_events SET status = 'pending', next_retry_at = NULL \
         WHERE id = $2 AND webhook_id = $1 AND status = 'failed' AND next_retry_at IS NOT NULL \
         RETURNING webhook_id, id, seq, sequence, chat, attempt_count, budget_start, next_retry_at, payload, client_id";
-    EVENT_TO_RENEW = "SELECT e.status, w.is_active, w.deleted_at IS NOT NULL \
+    EVENT_TO_RENEW = "SELECT e.status, w.is_active, w.deleted_at IS NOT NULL, \
+            e.status = 'pending' AND e.next_retry_at IS NOT DISTINCT FROM $3 \
         FROM webhook_events e JOIN whatsapp_webhooks w ON w.id = e.webhook_id \
         WHERE e.id = $2 AND e.client_id = $1";
     RENEW_EVENT = "UPDATE webhook_events \
@@ -433,6 +435,23 @@ statements! {
         SELECT o.seq FROM whatsapp_outgoing_messages o WHERE o.created_at < $3 AND (\
             (+o.status = 'failed' AND +o.created_at < $2) \
             OR (+o.status NOT IN ('failed', 'queued') AND +o.created_at < $1)) ORDER BY o.created_at LIMIT $4)";
+    KEEP_MEDIA = "INSERT INTO whatsapp_media \
+            (id, client_id, phone_number, state, due_at, created_at, size, mime_type, sha256, sealed, expires_at) \
+        VALUES ($1, $2, $3, 'pending', $4, $4, $5, $6, $7, $8, $9)";
+    HOLD_EVENT = "UPDATE webhook_events SET next_retry_at = $2 WHERE seq = $1";
+    DUE_MEDIA = include_str!("../queries/sqlite/due_media.sql");
+    END_MEDIA = "UPDATE whatsapp_media \
+        SET state = $2, size = coalesce($3, size), error = $4, due_at = NULL, sealed = NULL WHERE id = $1 AND state = 'pending'";
+    RELEASE_EVENT = "UPDATE webhook_events SET next_retry_at = NULL, payload = coalesce($3, payload) \
+        WHERE id = $1 AND status = 'pending' AND next_retry_at = $2 \
+        RETURNING webhook_id, id, seq, sequence, chat, attempt_count, budget_start, next_retry_at, payload, client_id";
+    POSTPONE_MEDIA = "UPDATE whatsapp_media SET attempts = $2, due_at = $3, sealed = coalesce($4, sealed) \
+        WHERE id = $1 AND state = 'pending'";
+    MEDIA = "SELECT state, size, mime_type, sha256, expires_at, error FROM whatsapp_media WHERE id = $2 AND client_id = $1";
+    MEDIA_BYTES = "SELECT coalesce(sum(size), 0) FROM whatsapp_media WHERE client_id = $1 AND state = 'kept'";
+    EXPIRED_MEDIA = "SELECT client_id, id FROM whatsapp_media \
+        WHERE state <> 'pending' AND expires_at < $1 ORDER BY expires_at LIMIT $2";
+    PURGE_MEDIA = "DELETE FROM whatsapp_media WHERE id = $1 AND state <> 'pending'";
 
     VISIT_EVENTS = "SELECT seq, status, created_at FROM webhook_events WHERE seq > $1 ORDER BY seq LIMIT $2";
     PURGE_LIST = "DELETE FROM webhook_event_list WHERE (webhook_id, seq) IN (\

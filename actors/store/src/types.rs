@@ -295,6 +295,8 @@ pub enum Renewal {
         /// The event.
         event: PendingEvent,
     },
+    /// It is pending and waits for its media: it goes out when that is here, or is known not to come.
+    AwaitsMedia,
     /// This client has no such event.
     NotFound,
     /// It was delivered already; only `force` sends it again.

@@ -8,12 +8,13 @@
 pub mod keys;
 pub mod link;
 pub mod live;
+pub mod media;
 pub mod scripted;
 
 pub use keys::{KeyCipher, KeyKeeper, KeyStore, KeysError};
 pub use link::{
-    CloseReason, Inbox, Link, LinkError, LinkEvent, LinkFactory, LinkOptions, NotCommitted, PairCode, PairCodeError,
-    SendError, Sent, Told,
+    CloseReason, Inbox, Link, LinkError, LinkEvent, LinkFactory, LinkOptions, LostFile, NotCommitted, PairCode,
+    PairCodeError, ReuploadError, SendError, Sent, Told,
 };
 pub use live::{Http, HttpRequest, HttpResponse, LiveConfig, LiveFactory};
 pub use scripted::{Counters, OpenScript, ScriptedFactory, ScriptedHandle, SendScript, SentMessage};

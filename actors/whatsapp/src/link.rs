@@ -133,6 +133,33 @@ pub enum PairCodeError {
 #[error("{0}")]
 pub struct LinkError(pub String);
 
+/// A file that WhatsApp's hosts do not have any more, as its message names it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct LostFile {
+    /// The chat's JID.
+    pub chat: String,
+    /// The sender's JID.
+    pub sender: String,
+    /// WhatsApp's id of the message.
+    pub message_id: String,
+    /// The file's secret, with which question and answer are encrypted.
+    pub media_key: Vec<u8>,
+}
+
+/// Why a file was not uploaded again.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ReuploadError {
+    /// The link is not up.
+    #[error("not connected to WhatsApp")]
+    NotConnected,
+    /// The phone does not have it any more, or would not.
+    #[error("the phone did not upload it: {0}")]
+    Refused(String),
+    /// No answer within the deadline.
+    #[error("no answer within {0:?}")]
+    TimedOut(Duration),
+}
+
 /// An open link. Dropping it does not close it; [`Link::close`] does.
 #[async_trait]
 pub trait Link: Send + Sync + 'static {
@@ -157,6 +184,14 @@ pub trait Link: Send + Sync + 'static {
     /// # Errors
     /// See [`PairCodeError`].
     async fn pair_code(&self, number: &PhoneNumber, deadline: Duration) -> Result<PairCode, PairCodeError>;
+
+    /// Asks the account's phone to upload a file again. Answers its new path on WhatsApp's media hosts.
+    ///
+    /// # Errors
+    /// See [`ReuploadError`].
+    async fn upload_again(&self, _file: &LostFile, _deadline: Duration) -> Result<String, ReuploadError> {
+        Err(ReuploadError::NotConnected)
+    }
 
     /// How long nothing at all has been heard from the server; `None` while not logged in.
     fn silence(&self) -> Option<Duration>;

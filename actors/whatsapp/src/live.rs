@@ -22,6 +22,7 @@ mod numbers;
 mod proxy;
 mod receipts;
 mod reporter;
+mod reupload;
 mod runtime;
 mod send;
 mod session;

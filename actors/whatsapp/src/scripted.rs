@@ -15,8 +15,8 @@ use wharf_domain::{
 };
 
 use crate::{
-    CloseReason, Inbox, Link, LinkError, LinkEvent, LinkFactory, LinkOptions, NotCommitted, PairCode, PairCodeError,
-    SendError, Sent, Told,
+    CloseReason, Inbox, Link, LinkError, LinkEvent, LinkFactory, LinkOptions, LostFile, NotCommitted, PairCode,
+    PairCodeError, ReuploadError, SendError, Sent, Told,
 };
 
 /// What [`ScriptedFactory::open`] does.
@@ -227,6 +227,8 @@ struct LinkState {
     sends: SendScript,
     sent: Vec<SentMessage>,
     acts: Vec<Action>,
+    /// Where files are uploaded to again.
+    reuploads: Option<String>,
 }
 
 impl ScriptedHandle {
@@ -285,6 +287,11 @@ impl ScriptedHandle {
     /// What becomes of messages from now on.
     pub fn on_send(&self, script: SendScript) {
         self.state().sends = script;
+    }
+
+    /// Files are uploaded again to this path from now on.
+    pub fn uploads_again(&self, direct_path: &str) {
+        self.state().reuploads = Some(direct_path.to_owned());
     }
 
     /// The messages that were sent, in their order, refused and unanswered ones too.
@@ -389,6 +396,12 @@ impl Link for ScriptedHandle {
             expires_at: shown.expires_at,
         });
         Ok(code)
+    }
+
+    async fn upload_again(&self, _file: &LostFile, _deadline: Duration) -> Result<String, ReuploadError> {
+        let state = self.state();
+        let answer = state.reuploads.clone().filter(|_| state.connected);
+        answer.ok_or(ReuploadError::NotConnected)
     }
 
     fn silence(&self) -> Option<Duration> {

@@ -14,13 +14,14 @@ use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 use uuid::Uuid;
 use wharf_actors::{
-    BulkRetry, ConnectionPatch, GatewayError, IdempotencyKey, NewContent, NewMessage, NewWebhook, Qr, SentMessage,
-    Shown, ShownPairCode, Tested, WebhookWithSecret,
+    BulkRetry, ConnectionPatch, GatewayError, IdempotencyKey, MediaFile, NewContent, NewMessage, NewWebhook, NoMedia,
+    Qr, SentMessage, Shown, ShownPairCode, Tested, WebhookWithSecret,
 };
 use wharf_domain::{
     Attempt, ClientId, Connection, ConnectionStatus, Courtesy, Event, EventId, EventStatus, InvalidField, Outgoing,
     OutgoingMessage, OwnHeaders, PhoneNumber, SendStatus, Timestamp, TokenHash, Webhook, WebhookId,
     action::{Action, Done, GroupInfo, NumberCheck, ParticipantChange},
+    media_link::MediaLink,
     outgoing::Content,
     session::ReasonCode,
     signing::Secret,
@@ -49,6 +50,8 @@ pub(super) struct FakeDesk {
     pub(super) ready: AtomicBool,
     /// Whether a test's attempt ends in time.
     pub(super) prompt: AtomicBool,
+    /// What links lead to.
+    pub(super) files: super::media::Files,
 }
 
 impl Default for FakeDesk {
@@ -74,6 +77,7 @@ impl Default for FakeDesk {
             changes: Mutex::default(),
             ready: AtomicBool::new(true),
             prompt: AtomicBool::new(true),
+            files: super::media::Files::default(),
         }
     }
 }
@@ -521,6 +525,10 @@ impl Desk for FakeDesk {
             }]),
             _ => Done::Done,
         })
+    }
+
+    async fn media(&self, link: &MediaLink, signature: &str) -> Result<MediaFile, NoMedia> {
+        self.files.get(link, signature)
     }
 
     async fn ready(&self) -> Result<(), String> {

@@ -5,6 +5,7 @@ mod bodies;
 mod client;
 mod fake;
 mod hostile;
+mod media;
 mod pictures;
 mod requests;
 mod sending;

@@ -27,7 +27,9 @@ mod tests;
 
 use std::time::Duration;
 
-use crate::{AttemptOutcome, EventId, Ordering, PendingEvent, Recovery, Timestamp, WebhookId, fair::Standing};
+use crate::{
+    AWAITS_MEDIA, AttemptOutcome, EventId, Ordering, PendingEvent, Recovery, Timestamp, WebhookId, fair::Standing,
+};
 
 use catch_up::{CatchUp, Change};
 pub use catch_up::{DueChat, DuePage, DueQuery};
@@ -375,7 +377,8 @@ impl Delivery {
             recover_at = self.recoveries.wake_at().filter(|_| self.recovers());
         }
         let wanted = [self.window.next_due(), load_at, recover_at, paced_until];
-        let Some(at) = wanted.into_iter().flatten().min() else {
+        // What waits for its media is woken by its commit.
+        let Some(at) = wanted.into_iter().flatten().filter(|at| *at < AWAITS_MEDIA).min() else {
             self.timer = None;
             return;
         };

@@ -5,7 +5,7 @@
 //! store, and what goes out to it and to people, is the wall's.
 
 use super::{Delivery, DeliveryEvent, Effect};
-use crate::{PendingEvent, Timestamp, retry};
+use crate::{AWAITS_MEDIA, PendingEvent, Timestamp, retry};
 
 /// How far the machine's time is ahead of the wall's, in milliseconds.
 #[derive(Debug, Clone, Copy, Default)]
@@ -51,10 +51,14 @@ impl SteadyClock {
     }
 
     /// No schedule gives a longer wait than [`retry::LONGEST_WAIT`]: a row that says more was written before the clock
-    /// was put back, and maybe before a restart, so that nobody knows any more when its time would be.
+    /// was put back, and maybe before a restart, so that nobody knows any more when its time would be. Waiting for media
+    /// is no matter of time.
     fn inward_of(self, now: Timestamp, event: &mut PendingEvent) {
         let longest = now + retry::LONGEST_WAIT;
-        event.next_retry_at = event.next_retry_at.map(|at| self.read(at).min(longest));
+        event.next_retry_at = event.next_retry_at.map(|at| match at {
+            AWAITS_MEDIA => at,
+            at => self.read(at).min(longest),
+        });
     }
 
     /// Times that leave the machine, as the wall has them.

@@ -4,6 +4,7 @@
 mod clock;
 mod courtesies;
 mod desk;
+mod media;
 mod model;
 mod properties;
 mod recoveries;

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde::{Deserialize, Serialize};
+
+use crate::Timestamp;
 
 /// What a receiver is told of a picture, film, sound, file or sticker.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -25,13 +28,82 @@ pub struct Media {
     /// Pixels down.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub height: Option<u32>,
+    /// Where the file can be fetched from until [`Media::expires_at`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Until when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    /// Why there is no file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<MediaError>,
     /// What a download needs; `None` when the sender left something of it out.
     #[serde(skip)]
     pub reference: Option<Box<MediaReference>>,
+    /// Of a file that is to be downloaded before the event goes out.
+    #[serde(skip)]
+    pub awaited: Option<Box<AwaitedMedia>>,
+}
+
+/// A file that an event waits for, as the store keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AwaitedMedia {
+    /// The [`MediaReference`], encrypted.
+    pub sealed: Vec<u8>,
+    /// Until when the file is kept.
+    pub expires_at: Timestamp,
+}
+
+/// Why a receiver gets no file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MediaError {
+    /// The sender left out what a download needs.
+    Incomplete,
+    /// WhatsApp does not have it any more.
+    Gone,
+    /// WhatsApp could not be reached, or gave no whole answer.
+    Unreachable,
+    /// What came is not what the sender sent.
+    Corrupt,
+    /// The client has as many bytes of media as it may (`media.max_bytes`).
+    Quota,
+    /// The file could not be kept here.
+    Storage,
+}
+
+impl MediaError {
+    /// Every one.
+    pub const ALL: [Self; 6] = [
+        Self::Incomplete,
+        Self::Gone,
+        Self::Unreachable,
+        Self::Corrupt,
+        Self::Quota,
+        Self::Storage,
+    ];
+
+    /// The word used in JSON and in the database.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Incomplete => "incomplete",
+            Self::Gone => "gone",
+            Self::Unreachable => "unreachable",
+            Self::Corrupt => "corrupt",
+            Self::Quota => "quota",
+            Self::Storage => "storage",
+        }
+    }
+
+    /// The error of a word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|error| error.as_str() == word)
+    }
 }
 
 /// Which keys WhatsApp derives for a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum MediaKind {
     /// Pictures.
     Image,
@@ -62,6 +134,46 @@ pub struct MediaReference {
     pub size: u64,
 }
 
+/// A reference in JSON, before it is encrypted.
+#[derive(Serialize, Deserialize)]
+struct Written {
+    kind: MediaKind,
+    direct_path: String,
+    media_key: String,
+    enc_sha256: String,
+    sha256: String,
+    size: u64,
+}
+
+impl MediaReference {
+    /// As bytes, to be encrypted. There is no `Serialize`: nothing else can write the key by mistake.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let written = Written {
+            kind: self.kind,
+            direct_path: self.direct_path.clone(),
+            media_key: STANDARD.encode(&self.media_key),
+            enc_sha256: STANDARD.encode(&self.enc_sha256),
+            sha256: STANDARD.encode(&self.sha256),
+            size: self.size,
+        };
+        // Text and numbers: serialising them into memory has no way to fail.
+        serde_json::to_vec(&written).unwrap_or_default()
+    }
+
+    /// From what [`MediaReference::to_bytes`] gave.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let written: Written = serde_json::from_slice(bytes).ok()?;
+        Some(Self {
+            kind: written.kind,
+            direct_path: written.direct_path,
+            media_key: STANDARD.decode(written.media_key).ok()?,
+            enc_sha256: STANDARD.decode(written.enc_sha256).ok()?,
+            sha256: STANDARD.decode(written.sha256).ok()?,
+            size: written.size,
+        })
+    }
+}
+
 impl fmt::Debug for MediaReference {
     /// Without the key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -87,6 +199,10 @@ mod tests {
             sha256: vec![2; 32],
             size: 3,
         };
+        assert_eq!(
+            MediaReference::from_bytes(&reference.to_bytes()).as_ref(),
+            Some(&reference)
+        );
         let media = Media {
             reference: Some(Box::new(reference)),
             ..Media::default()
@@ -96,5 +212,14 @@ mod tests {
             serde_json::to_string(&media).unwrap(),
             r#"{"mime_type":"","size":0,"sha256":""}"#
         );
+    }
+
+    #[test]
+    fn an_error_is_the_same_word_everywhere() {
+        for error in MediaError::ALL {
+            assert_eq!(serde_json::to_value(error).unwrap(), error.as_str());
+            assert_eq!(MediaError::from_word(error.as_str()), Some(error));
+        }
+        assert_eq!(MediaError::from_word("other"), None);
     }
 }

@@ -3,13 +3,15 @@
 mod details;
 mod kind;
 mod media;
+mod media_end;
 
 pub use details::{
     Body, ButtonsReply, Contact, ContactNumber, Details, Group, ListReply, Location, MessageRef, Order, Poll, PollVote,
     Unknown, UnknownReason,
 };
 pub use kind::MessageKind;
-pub use media::{Media, MediaKind, MediaReference};
+pub use media::{AwaitedMedia, Media, MediaError, MediaKind, MediaReference};
+pub use media_end::{MediaEnd, end_media};
 
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -123,6 +125,27 @@ impl IncomingMessage {
     pub fn is_undecryptable(&self) -> bool {
         let body = self.details.as_ref().and_then(|details| details.body.as_ref());
         matches!(body, Some(Body::Unknown(unknown)) if unknown.reason != UnknownReason::Unsupported)
+    }
+
+    /// Its media, if it has some.
+    pub fn media(&self) -> Option<&Media> {
+        match self.details.as_ref()?.body.as_ref()? {
+            Body::Media(media) => Some(media),
+            _ => None,
+        }
+    }
+
+    /// Its media, to be changed.
+    pub fn media_mut(&mut self) -> Option<&mut Media> {
+        match self.details.as_mut()?.body.as_mut()? {
+            Body::Media(media) => Some(media),
+            _ => None,
+        }
+    }
+
+    /// The file that its event waits for.
+    pub fn awaited_media(&self) -> Option<&AwaitedMedia> {
+        self.media()?.awaited.as_deref()
     }
 
     /// The body of every attempt: compact JSON, the seven keys of CONTRACT.md section 3 in their order, then those of

@@ -1,7 +1,7 @@
 //! The backlog of a webhook whose events do not wait for each other: each is a chat of its own.
 
 use sqlx::{SqliteConnection, query_scalar};
-use wharf_domain::WebhookId;
+use wharf_domain::{AWAITS_MEDIA, WebhookId};
 
 use super::count;
 use crate::{
@@ -61,7 +61,7 @@ pub(super) async fn due_page(
         .bind(webhook.0)
         .fetch_one(connection)
         .await?;
-    page.next_due_at = next_due_at.map(|at| at.0);
+    page.next_due_at = next_due_at.map(|at| at.0).filter(|at| *at != AWAITS_MEDIA);
     Ok(page)
 }
 

@@ -23,6 +23,7 @@ mod inbound;
 mod integrity;
 mod keys;
 mod listing;
+mod media;
 mod outcomes;
 mod outgoing;
 mod plans;

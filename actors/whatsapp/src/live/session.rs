@@ -21,10 +21,11 @@ use super::{
     driver::last_heard,
     memory::Memory,
     reporter::{Reporter, Stage, now},
+    reupload,
     runtime::LinkRuntime,
     send::Sending,
 };
-use crate::{CloseReason, Link, PairCode, PairCodeError, SendError, Sent};
+use crate::{CloseReason, Link, LostFile, PairCode, PairCodeError, ReuploadError, SendError, Sent};
 
 /// How long unlinking may take altogether.
 const LOG_OUT: Duration = Duration::from_secs(10);
@@ -128,6 +129,21 @@ impl Link for LiveLink {
             Ok(Ok(Some(Err(error)))) => Err(PairCodeError::Failed(error.to_string())),
             Ok(_) => Err(PairCodeError::Failed("the link was closed".to_owned())),
             Err(_) => Err(PairCodeError::Failed(format!("no answer within {deadline:?}"))),
+        }
+    }
+
+    async fn upload_again(&self, file: &LostFile, deadline: Duration) -> Result<String, ReuploadError> {
+        let reporter = &self.control.reporter;
+        let client = self
+            .client
+            .upgrade()
+            .filter(|client| reporter.is_connected() && client.is_connected())
+            .ok_or(ReuploadError::NotConnected)?;
+        let asking = self.runtime.start(reupload::ask(client, file.clone()));
+        match tokio::time::timeout(deadline, asking).await {
+            Ok(Ok(Some(answer))) => answer,
+            Ok(_) => Err(ReuploadError::NotConnected),
+            Err(_) => Err(ReuploadError::TimedOut(deadline)),
         }
     }
 

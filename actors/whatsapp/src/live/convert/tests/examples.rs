@@ -7,6 +7,8 @@ use whatsapp_rust::waproto::whatsapp::message::{
     poll_creation_message, protocol_message::Type,
 };
 
+use wharf_domain::media_link::file_name;
+
 use super::*;
 
 const DOCUMENTED: &str = include_str!("../../../../../../docs/EVENTS.md");
@@ -311,6 +313,18 @@ fn examples() -> Vec<(&'static str, IncomingMessage)> {
     ]
 }
 
+/// What the inbox adds to a message with a file.
+fn link_media(message: &mut IncomingMessage) {
+    if let Some(media) = message.media_mut() {
+        let name = file_name(media.file_name.as_deref(), &media.mime_type);
+        let path = format!("/media/1/0190a7c2-5e4b-7c3d-9f21-6b8d3e5f7a10/{name}");
+        media.url = Some(format!(
+            "https://wharf.example{path}?expires=1762957380&signature=VGhlIGhhcmJvdXI"
+        ));
+        media.expires_at = Some(Timestamp::from_seconds(1_762_957_380));
+    }
+}
+
 /// The block of JSON after a heading, on one line.
 fn documented(heading: &str) -> Option<String> {
     let (_, after) = DOCUMENTED.split_once(&format!("\n### {heading}\n"))?;
@@ -324,7 +338,8 @@ fn documented(heading: &str) -> Option<String> {
 #[test]
 fn every_kind_is_documented_as_it_is_sent() {
     let mut wrong = String::new();
-    for (heading, message) in examples() {
+    for (heading, mut message) in examples() {
+        link_media(&mut message);
         let sent = payload(&message);
         let written = heading.replace('"', "");
         let heading = match MessageKind::ALL.iter().find(|kind| kind.as_str() == written) {

@@ -1,0 +1,203 @@
+//! The files themselves: `CLIENT/HOURS/EVENT` below the media directory, where HOURS is the beginning of the event's id,
+//! which begins with its time, so that no directory grows without end.
+//!
+//! A file that is being written lies in `incoming` and is renamed when its hashes hold, so that whatever lies at its
+//! place is whole.
+
+use std::{
+    fs, io,
+    io::{ErrorKind, Write as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use thiserror::Error;
+use tokio::{sync::mpsc, task::JoinHandle};
+use wharf_domain::{ClientId, EventId};
+use wharf_whatsapp::media::{MediaDecryptor, MediaFault};
+
+/// Where files are written.
+const INCOMING: &str = "incoming";
+/// Digits of an event's id that its directory is called by: those of a time, some four and a half hours.
+const HOURS: usize = 6;
+/// Pieces on their way to the disk: when it is slower than the network, the network waits.
+const QUEUE: usize = 4;
+/// What is decrypted in one go.
+const PIECE: usize = 64 * 1024;
+
+/// Why a file was not kept.
+#[derive(Debug, Error)]
+pub(crate) enum KeepError {
+    /// It is not what the sender sent.
+    #[error(transparent)]
+    Fault(#[from] MediaFault),
+    /// It is larger than the sender said, or than there is room for.
+    #[error("the file is longer than {0} bytes")]
+    TooLong(u64),
+    /// The disk.
+    #[error("{0}")]
+    Disk(#[from] io::Error),
+}
+
+/// See the module. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct MediaFiles(Arc<Path>);
+
+/// A file that is being written, decrypted on the way, in a thread of its own.
+pub(crate) struct Writing {
+    pieces: mpsc::Sender<Bytes>,
+    ended: JoinHandle<Result<u64, KeepError>>,
+}
+
+impl Writing {
+    /// Takes the next piece of the encrypted file; `false` when it is of no use any more.
+    pub(crate) async fn take(&self, piece: Bytes) -> bool {
+        self.pieces.send(piece).await.is_ok()
+    }
+
+    /// The encrypted file has ended: keeps it if it is whole. Answers its size.
+    ///
+    /// # Errors
+    /// `KeepError`; nothing is left of it then. Neither is when this is dropped instead: what came is not whole.
+    pub(crate) async fn finish(self) -> Result<u64, KeepError> {
+        drop(self.pieces);
+        let ended = self.ended.await;
+        ended.unwrap_or_else(|panicked| Err(io::Error::other(panicked.to_string()).into()))
+    }
+}
+
+impl MediaFiles {
+    pub(crate) fn new(root: PathBuf) -> Self {
+        Self(root.into())
+    }
+
+    /// Where a file lies, or would.
+    pub(crate) fn path(&self, client: ClientId, id: EventId) -> PathBuf {
+        let name = id.0.simple().to_string();
+        let mut path = self.0.join(client.to_string());
+        path.push(&name[..HOURS]);
+        path.push(name);
+        path
+    }
+
+    /// Begins to write a file of at most `most` bytes.
+    pub(crate) fn write(&self, client: ClientId, id: EventId, decryptor: MediaDecryptor, most: u64) -> Writing {
+        let (pieces, coming) = mpsc::channel(QUEUE);
+        let unfinished = self.0.join(INCOMING).join(id.0.simple().to_string());
+        let place = self.path(client, id);
+        let ended = tokio::task::spawn_blocking(move || {
+            let kept = write(coming, &unfinished, &place, decryptor, most);
+            if kept.is_err() {
+                let _never_made = fs::remove_file(&unfinished);
+            }
+            kept
+        });
+        Writing { pieces, ended }
+    }
+
+    /// Removes what earlier downloads left behind.
+    pub(crate) async fn clear_unfinished(&self) {
+        let incoming = self.0.join(INCOMING);
+        blocking(move || match fs::remove_dir_all(&incoming) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                tracing::warn!(directory = %incoming.display(), %error, "unfinished downloads could not be removed");
+            }
+            _ => {}
+        })
+        .await;
+    }
+
+    /// Removes files. One that is not there is none.
+    ///
+    /// # Errors
+    /// What the system says of the first that could not be removed.
+    pub(crate) async fn remove(&self, files: &[(ClientId, EventId)]) -> io::Result<()> {
+        let paths: Vec<PathBuf> = files.iter().map(|(client, id)| self.path(*client, *id)).collect();
+        let removed = blocking(move || {
+            for path in paths {
+                match fs::remove_file(&path) {
+                    Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                    _ => {}
+                }
+                // Goes with the last file in it.
+                if let Some(parent) = path.parent() {
+                    let _has_others = fs::remove_dir(parent);
+                }
+            }
+            Ok(())
+        });
+        removed.await.unwrap_or(Ok(()))
+    }
+
+    /// Removes all files of a client.
+    pub(crate) async fn forget(&self, client: ClientId) {
+        let directory = self.0.join(client.to_string());
+        blocking(move || match fs::remove_dir_all(&directory) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                tracing::warn!(%client, %error, "a removed client's files could not be removed");
+            }
+            _ => {}
+        })
+        .await;
+    }
+
+    /// The whole of a small file.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) async fn read(&self, client: ClientId, id: EventId) -> io::Result<Vec<u8>> {
+        tokio::fs::read(self.path(client, id)).await
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    tokio::task::spawn_blocking(work).await.ok()
+}
+
+fn write(
+    mut coming: mpsc::Receiver<Bytes>,
+    unfinished: &Path,
+    place: &Path,
+    mut decryptor: MediaDecryptor,
+    most: u64,
+) -> Result<u64, KeepError> {
+    make_directory(unfinished.parent())?;
+    let mut file = fs::File::create(unfinished)?;
+    let (mut plain, mut written) = (Vec::with_capacity(PIECE), 0_u64);
+    while let Some(bytes) = coming.blocking_recv() {
+        for piece in bytes.chunks(PIECE) {
+            plain.clear();
+            decryptor.update(piece, &mut plain);
+            written += plain.len() as u64;
+            if written > most {
+                return Err(KeepError::TooLong(most));
+            }
+            file.write_all(&plain)?;
+        }
+    }
+    plain.clear();
+    let size = decryptor.finish(&mut plain)?;
+    if size > most {
+        return Err(KeepError::TooLong(most));
+    }
+    file.write_all(&plain)?;
+    // On the disk before the commit that says so.
+    file.sync_all()?;
+    make_directory(place.parent())?;
+    fs::rename(unfinished, place)?;
+    if let Some(parent) = place.parent() {
+        fs::File::open(parent)?.sync_all()?;
+    }
+    Ok(size)
+}
+
+/// For this user only.
+fn make_directory(path: Option<&Path>) -> io::Result<()> {
+    let Some(path) = path else { return Ok(()) };
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}

@@ -1,0 +1,49 @@
+//! What the inbox does with a message that has a file, before it is committed: the link is written into it, and what the
+//! download needs goes into the row, encrypted.
+
+use wharf_domain::{
+    ConnectionKey, EventId, IncomingMessage, Timestamp,
+    media_link::{MediaLink, file_name},
+    message::{AwaitedMedia, MediaError},
+};
+
+use crate::shared::Shared;
+
+/// Readies a message for its commit. Answers whether its event will wait for a download.
+pub(crate) fn prepare(
+    shared: &Shared,
+    key: &ConnectionKey,
+    event_id: EventId,
+    message: &mut IncomingMessage,
+    now: Timestamp,
+) -> bool {
+    let settings = &shared.settings.media;
+    let Some(base) = settings.public_url.as_ref().filter(|_| settings.download) else {
+        return false;
+    };
+    let Some(media) = message.media_mut() else { return false };
+    let Some(reference) = media.reference.take() else {
+        media.error = Some(MediaError::Incomplete);
+        return false;
+    };
+    let sealed = match shared.vault.media().seal(event_id, &reference) {
+        Ok(sealed) => sealed,
+        Err(error) => {
+            tracing::error!(event = %event_id, %error, "a file's key could not be encrypted");
+            media.error = Some(MediaError::Storage);
+            return false;
+        }
+    };
+    // A link says whole seconds.
+    let expires_at = Timestamp::from_seconds((now + settings.keep).seconds());
+    let link = MediaLink {
+        client_id: key.client_id,
+        event_id,
+        file_name: file_name(media.file_name.as_deref(), &media.mime_type),
+        expires: expires_at.seconds(),
+    };
+    media.url = Some(link.url(base, shared.vault.media().link_key()));
+    media.expires_at = Some(expires_at);
+    media.awaited = Some(Box::new(AwaitedMedia { sealed, expires_at }));
+    true
+}

@@ -1,0 +1,235 @@
+//! The media actor: downloads the files that messages came with.
+//!
+//! Owns the downloads that run. Supervised by the gateway. Restarts from the store: what is pending there is begun anew.
+//! Stops with the tree; what was under way stays pending. A wake-up carries nothing and may be lost: the store is looked
+//! at every half a minute.
+//!
+//! Slots are capped per client and in all, and are given to the clients by turns: one client's flood of films holds only
+//! its own slots.
+
+mod download;
+pub(crate) mod files;
+pub(crate) mod inbox;
+mod settings;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use wharf_domain::{ClientId, EventId};
+use wharf_store::DueMedia;
+
+use crate::{clock, shared::Shared, timer::Timer};
+use files::MediaFiles;
+pub use settings::MediaSettings;
+
+/// A lost wake-up is no longer wait than this.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
+/// Downloads that one look at the store brings, at the most.
+const LOOK: usize = 256;
+
+/// What there is one of per gateway.
+pub(crate) struct MediaRoom {
+    pub(crate) files: MediaFiles,
+    pub(crate) source: crate::web::MediaSource,
+    /// Bytes that downloads under way may come to, by client.
+    reserved: Mutex<HashMap<ClientId, u64>>,
+}
+
+impl MediaRoom {
+    pub(crate) fn new(files: MediaFiles, source: crate::web::MediaSource) -> Self {
+        Self {
+            files,
+            source,
+            reserved: Mutex::default(),
+        }
+    }
+
+    fn with_reserved<T>(&self, client: ClientId, change: impl FnOnce(&mut u64) -> T) -> T {
+        let mut reserved = self.reserved.lock().unwrap_or_else(PoisonError::into_inner);
+        let bytes = reserved.entry(client).or_default();
+        let answer = change(bytes);
+        if *bytes == 0 {
+            reserved.remove(&client);
+        }
+        answer
+    }
+}
+
+/// What the actor can be told.
+pub(crate) enum Message {
+    /// There may be something to download.
+    Look,
+    /// What the store has that is due; `None`: it could not be read.
+    Found(Option<Vec<DueMedia>>),
+    /// A download has ended, or is to be tried again after the wait.
+    Ended(EventId, Option<Duration>),
+}
+
+/// See the module.
+pub(crate) struct MediaActor;
+
+pub(crate) struct State {
+    shared: Arc<Shared>,
+    /// By event: whose it is, and its task.
+    running: HashMap<EventId, (ClientId, Timer)>,
+    /// Whether the store is being looked at, and whether it is to be looked at again after that.
+    looking: bool,
+    again: bool,
+    /// The last client that a look came to: the next goes on after it.
+    turn: ClientId,
+    /// What ended while the store was looked at, which may have seen it as it was before.
+    ended: Vec<EventId>,
+    /// Whether looking has begun anew with the first client since it was asked for: once round is enough.
+    wrapped: bool,
+    look: Timer,
+    _ticks: Timer,
+}
+
+impl Actor for MediaActor {
+    type Msg = Message;
+    type State = State;
+    type Arguments = Arc<Shared>;
+
+    async fn pre_start(&self, myself: ActorRef<Message>, shared: Arc<Shared>) -> Result<State, ActorProcessingErr> {
+        let mut ticks = Timer::default();
+        let files = shared.media.files.clone();
+        let teller = myself.clone();
+        ticks.set(async move {
+            files.clear_unfinished().await;
+            let mut ticks = tokio::time::interval(LOOK_EVERY);
+            loop {
+                ticks.tick().await;
+                if teller.cast(Message::Look).is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(State {
+            shared,
+            running: HashMap::new(),
+            looking: false,
+            again: false,
+            turn: ClientId(0),
+            ended: Vec::new(),
+            wrapped: false,
+            look: Timer::default(),
+            _ticks: ticks,
+        })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<Message>,
+        message: Message,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            Message::Look => {
+                state.wrapped = false;
+                look(&myself, state);
+            }
+            Message::Found(found) => on_found(&myself, state, found),
+            Message::Ended(id, wait) => {
+                state.running.remove(&id);
+                state.ended.push(id);
+                state.wrapped = false;
+                if let Some(wait) = wait {
+                    myself.send_after(wait, || Message::Look);
+                }
+                look(&myself, state);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Looks at the store, if there is a slot for what it might find.
+fn look(myself: &ActorRef<Message>, state: &mut State) {
+    let settings = &state.shared.settings.media;
+    if state.looking || state.running.len() >= settings.max_downloads {
+        state.again = true;
+        return;
+    }
+    (state.looking, state.again) = (true, false);
+    state.ended.clear();
+    // What runs is among what is due: as many more of each client as there are slots for it.
+    let per_client = settings.max_downloads_per_client.saturating_mul(2);
+    let (myself, shared, after) = (myself.clone(), Arc::clone(&state.shared), state.turn);
+    state.look.set(async move {
+        let found = shared.store.due_media(clock::now(), after, per_client, LOOK).await;
+        let found = found.inspect_err(|error| tracing::warn!(%error, "cannot read pending media; trying again"));
+        let _stopped = myself.cast(Message::Found(found.ok()));
+    });
+}
+
+fn on_found(myself: &ActorRef<Message>, state: &mut State, found: Option<Vec<DueMedia>>) {
+    state.looking = false;
+    let Some(found) = found else { return };
+    let (settings, turn) = (&state.shared.settings.media, state.turn);
+    let counts = |running: &HashMap<EventId, (ClientId, Timer)>| {
+        running.values().fold(HashMap::new(), |mut counts, (client, _)| {
+            *counts.entry(*client).or_insert(0) += 1;
+            counts
+        })
+    };
+    let free = settings.max_downloads.saturating_sub(state.running.len());
+    let whole = found.len() < LOOK;
+    let last = found.last().map(|due| due.key.client_id);
+    let new = found
+        .into_iter()
+        .filter(|due| !state.running.contains_key(&due.id) && !state.ended.contains(&due.id));
+    let chosen = choose(new, counts(&state.running), settings.max_downloads_per_client, free);
+    let begun = chosen.len();
+    for due in chosen {
+        let (id, client) = (due.id, due.key.client_id);
+        let (teller, shared) = (myself.clone(), Arc::clone(&state.shared));
+        let mut task = Timer::default();
+        task.set(async move {
+            let wait = download::carry_out(&shared, &due).await;
+            let _stopped = teller.cast(Message::Ended(id, wait));
+        });
+        state.running.insert(id, (client, task));
+    }
+    let after = if whole { None } else { last };
+    state.turn = after.unwrap_or(ClientId(0));
+    // Clients may follow, or come before where this look began.
+    let more = !whole || (turn != ClientId(0) && !state.wrapped);
+    state.wrapped |= whole;
+    if state.again || (more && begun < free) {
+        look(myself, state);
+    }
+}
+
+/// Which downloads to begin: of each client in turn, as long as it has a slot and there are some.
+fn choose(
+    found: impl Iterator<Item = DueMedia>,
+    mut running: HashMap<ClientId, usize>,
+    per_client: usize,
+    mut free: usize,
+) -> Vec<DueMedia> {
+    let mut rounds: Vec<Vec<DueMedia>> = Vec::new();
+    for due in found {
+        let round = running.entry(due.key.client_id).or_default();
+        if *round < per_client {
+            rounds.resize_with(rounds.len().max(*round + 1), Vec::new);
+            rounds[*round].push(due);
+            *round += 1;
+        }
+    }
+    let mut chosen = Vec::new();
+    for due in rounds.into_iter().flatten() {
+        if free == 0 {
+            break;
+        }
+        free -= 1;
+        chosen.push(due);
+    }
+    chosen
+}
+
+#[cfg(test)]
+mod tests;

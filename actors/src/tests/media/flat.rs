@@ -1,0 +1,125 @@
+//! A large file takes no more memory than a small one, in a process of its own.
+
+use std::{
+    fs::File,
+    io::{Read, Seek, SeekFrom},
+    process::Command,
+    time::Instant,
+};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
+use uuid::Uuid;
+use wharf_domain::{
+    ClientId, EventId,
+    message::{MediaKind, MediaReference},
+};
+use wharf_whatsapp::media::{MediaDecryptor, encrypt};
+
+use crate::{media::files::MediaFiles, web::MediaSource};
+
+/// What the file has.
+const SIZE: u64 = 64 << 20;
+/// What downloading it may take: sockets' buffers, four pieces on their way, one being decrypted.
+const MOST_KIB: usize = 8 * 1024;
+
+fn figure(name: &str) -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    line.trim_start_matches(':')
+        .trim()
+        .trim_end_matches(" kB")
+        .parse()
+        .unwrap()
+}
+
+/// Bytes without end, not all the same.
+struct Counting(u8);
+
+impl Read for Counting {
+    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
+        buf.fill(self.0);
+        self.0 = self.0.wrapping_add(1);
+        Ok(buf.len())
+    }
+}
+
+async fn serve(listener: TcpListener, mut file: tokio::fs::File, size: u64) {
+    while let Ok((mut socket, _)) = listener.accept().await {
+        let mut head = [0; 4096];
+        let _request = socket.read(&mut head).await.unwrap();
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {size}\r\n\r\n");
+        socket.write_all(head.as_bytes()).await.unwrap();
+        tokio::io::AsyncSeekExt::rewind(&mut file).await.unwrap();
+        tokio::io::copy(&mut file, &mut socket).await.unwrap();
+    }
+}
+
+/// The test below starts this one alone, so that nobody else's memory is measured.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "runs inside a_large_file_takes_little_memory"]
+async fn inside_a_process_of_its_own() {
+    let dir = wharf_support::temp_dir();
+    let mut encrypted = File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .open(dir.path().join("encrypted"))
+        .unwrap();
+    let made = encrypt(MediaKind::Video, Counting(0).take(SIZE), &mut encrypted).unwrap();
+    encrypted.seek(SeekFrom::Start(0)).unwrap();
+    let length = encrypted.metadata().unwrap().len();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = url::Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+    tokio::spawn(serve(listener, tokio::fs::File::from_std(encrypted), length));
+    let reference = MediaReference {
+        kind: MediaKind::Video,
+        direct_path: "/v/film".into(),
+        media_key: made.media_key.to_vec(),
+        enc_sha256: made.enc_sha256.to_vec(),
+        sha256: made.sha256.to_vec(),
+        size: made.size,
+    };
+    let (source, files) = (
+        MediaSource::new(Some(base)).unwrap(),
+        MediaFiles::new(dir.path().join("media")),
+    );
+    let (before, _) = (figure("VmRSS"), std::fs::write("/proc/self/clear_refs", "5").unwrap());
+    let begun = Instant::now();
+    let (client, id) = (ClientId(1), EventId(Uuid::from_u128(1)));
+    let decryptor = MediaDecryptor::new(&reference).unwrap();
+    let writing = files.write(client, id, decryptor, SIZE);
+    let mut coming = source.open(&reference.direct_path, 1).await.unwrap();
+    while let Some(piece) = coming.next().await.unwrap() {
+        assert!(writing.take(piece).await);
+    }
+    assert_eq!(writing.finish().await.unwrap(), SIZE);
+    let (grown, took) = (figure("VmHWM").saturating_sub(before), begun.elapsed());
+    println!(
+        "{} MiB downloaded and decrypted in {took:?}: {grown} KiB more memory",
+        SIZE >> 20
+    );
+    assert!(grown < MOST_KIB, "{grown} KiB");
+    assert_eq!(std::fs::metadata(files.path(client, id)).unwrap().len(), SIZE);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_large_file_takes_little_memory() {
+    let inside = "tests::media::flat::inside_a_process_of_its_own";
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "--nocapture", inside])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    println!("{text}");
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success() && text.contains("1 passed"),
+        "{text}{complaint}"
+    );
+}
