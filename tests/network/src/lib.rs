@@ -4,6 +4,7 @@
 //! bottom up: `wire` (frames, Noise, nodes), `phone` (Signal and signatures of a primary phone), `state` (accounts,
 //! groups, devices, queues, files, faults), `compose` and `reading` (what phones write and read), `serve` (one task per socket), `admin` (HTTP) and [`Network`] over all of it.
 
+mod acts;
 mod admin;
 mod clock;
 mod compose;
@@ -16,6 +17,7 @@ mod state;
 mod view;
 mod wire;
 
+pub use acts::GroupChange;
 pub use compose::{
     Card, ContactContent, Content, EditContent, EventContent, GroupInviteContent, LiveLocationContent, LocationContent,
     MediaContent, MessageOptions, NewMessage, OrderContent, PollContent, PollVoteContent, Preview, ProductContent,
@@ -24,8 +26,8 @@ pub use compose::{
 pub use error::NetworkError;
 pub use network::{Network, NetworkConfig};
 pub use view::{
-    Account, DeviceView, Fault, FaultCode, FaultKind, GroupView, MediaView, MemberView, MessageDetails, Quoted,
-    ReactionView, ReceiptRecord, ReceivedMessage, SentMessage, Stats, VoteView,
+    Account, CallView, DeviceView, Fault, FaultCode, FaultKind, GroupView, MediaView, MemberView, MessageDetails,
+    PresenceRecord, Quoted, ReactionView, ReceiptRecord, ReceivedMessage, SentMessage, Stats, VoteView,
 };
 
 /// Bytes in lower-case hex.

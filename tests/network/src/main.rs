@@ -46,7 +46,9 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     };
     let network = Network::start(config).await?;
     let root = BASE64_STANDARD.encode(network.root_key());
-    let line = serde_json::json!({ "ws": network.ws_url(), "admin": network.admin_url(), "root": root });
+    let line = serde_json::json!({
+        "ws": network.ws_url(), "admin": network.admin_url(), "media": network.media_url(), "root": root,
+    });
     let mut out = std::io::stdout();
     writeln!(out, "{line}")?;
     out.flush()?;

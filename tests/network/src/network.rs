@@ -12,8 +12,8 @@ use tokio::task::JoinSet;
 use crate::state::{Command, World};
 use crate::wire::stanza::stream_error;
 use crate::{
-    Account, DeviceView, Fault, FaultCode, FaultKind, GroupView, NetworkError, NewMessage, ReceiptRecord,
-    ReceivedMessage, SentMessage, Stats, admin, reading, serve, state,
+    Account, DeviceView, Fault, FaultCode, FaultKind, NetworkError, NewMessage, ReceiptRecord, ReceivedMessage,
+    SentMessage, Stats, admin, reading, serve, state,
 };
 
 /// How long a fault lasts that does not say.
@@ -132,6 +132,13 @@ impl Network {
         format!("http://{}", self.inner.admin.unwrap_or(self.inner.listen))
     }
 
+    /// `http://127.0.0.1:PORT`, the media store. Clients build `https://HOST/…` links for WhatsApp's media hosts and for
+    /// the one that `media_conn` names; each of them is served here under the same path.
+    #[must_use]
+    pub fn media_url(&self) -> String {
+        format!("http://{}", self.inner.listen)
+    }
+
     /// The public key of the root that signs the server's certificates, made anew at every start. A client that can be
     /// told to trust it need not turn its checks off.
     #[must_use]
@@ -211,19 +218,6 @@ impl Network {
         Ok(reading::fold(self.inner.world.account(phone)?.received()))
     }
 
-    /// Founds a group; its owner is in it with the others.
-    ///
-    /// # Errors
-    /// [`NetworkError::Invalid`] without a subject, [`NetworkError::NotFound`] if an account does not exist.
-    pub async fn create_group(
-        &self,
-        owner: &str,
-        subject: &str,
-        participants: &[String],
-    ) -> Result<GroupView, NetworkError> {
-        Ok(self.inner.world.found(owner, subject, participants)?.view())
-    }
-
     /// The receipts for what the account's phone sent, oldest first.
     ///
     /// # Errors
@@ -262,6 +256,15 @@ impl Network {
     /// [`NetworkError::NotFound`] if the account does not exist, [`NetworkError::Invalid`] for a code that the kind
     /// does not know.
     pub async fn fault(&self, fault: Fault) -> Result<(), NetworkError> {
+        self.fault_times(fault, None).await
+    }
+
+    /// Makes trouble on purpose that strikes so many times at the most, for kinds that strike one thing at a time:
+    /// `corrupt`, `deaf` and those of media.
+    ///
+    /// # Errors
+    /// As [`Network::fault`].
+    pub async fn fault_times(&self, fault: Fault, times: Option<u32>) -> Result<(), NetworkError> {
         let world = &self.inner.world;
         let phone = match &fault.phone {
             Some(phone) => Some(world.account(phone)?.phone.clone()),
@@ -282,12 +285,21 @@ impl Network {
             }
             FaultKind::Refuse => {
                 let code = code.and_then(|code| code.parse().ok());
-                world.faults.add(fault.kind, phone, code, until);
+                world.faults.add(fault.kind, phone, code, (until, None));
             }
-            FaultKind::Corrupt => world.faults.add(fault.kind, phone, None, until),
+            FaultKind::MediaError => {
+                let code = code.and_then(|code| code.parse().ok());
+                world.faults.add(fault.kind, phone, code, (until, times));
+            }
+            FaultKind::Corrupt
+            | FaultKind::Deaf
+            | FaultKind::MediaMissing
+            | FaultKind::MediaTruncated
+            | FaultKind::MediaCorrupt
+            | FaultKind::MediaStall => world.faults.add(fault.kind, phone, None, (until, times)),
             FaultKind::Stall => {
                 tell(&|| Command::Stall(until));
-                world.faults.add(fault.kind, phone, None, until);
+                world.faults.add(fault.kind, phone, None, (until, None));
             }
             FaultKind::Duplicate => {
                 for account in world.accounts() {
@@ -295,7 +307,7 @@ impl Network {
                         account.devices().iter().for_each(|device| device.repeat());
                     }
                 }
-                world.faults.add(fault.kind, phone, None, until);
+                world.faults.add(fault.kind, phone, None, (until, None));
             }
         }
         Ok(())
@@ -311,6 +323,11 @@ impl Network {
         self.inner.close_links();
         let mut servers = self.inner.servers.lock().await;
         servers.shutdown().await;
+    }
+
+    /// What the network knows.
+    pub(crate) fn world(&self) -> &Arc<World> {
+        &self.inner.world
     }
 
     fn downgrade(&self) -> WeakNetwork {
@@ -356,11 +373,11 @@ fn code(fault: &Fault) -> Result<Option<String>, NetworkError> {
     };
     let number = text.parse::<u32>().is_ok_and(|number| (400..600).contains(&number));
     let known = match fault.kind {
-        FaultKind::Refuse => number,
+        FaultKind::Refuse | FaultKind::MediaError => number,
         FaultKind::StreamError => number || text == "replaced",
-        FaultKind::Drop | FaultKind::Stall | FaultKind::Duplicate | FaultKind::Corrupt => {
+        _ => {
             return Err(NetworkError::Invalid(
-                "only refuse and stream_error take a code".to_owned(),
+                "only refuse, stream_error and media_error take a code".to_owned(),
             ));
         }
     };

@@ -185,6 +185,36 @@ pub struct ReceiptRecord {
     pub at: i64,
 }
 
+/// That somebody is there, writes or records, as an account's phone saw it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PresenceRecord {
+    /// The device that showed it.
+    pub from: String,
+    /// `available`, `unavailable`, `composing`, `recording` or `paused`.
+    pub state: String,
+    /// The address of the group in which it was shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// When, in Unix milliseconds.
+    pub at: i64,
+}
+
+/// A call that a phone makes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallView {
+    /// The call's id.
+    pub id: String,
+    /// The number or group that is called.
+    pub to: String,
+    /// With picture.
+    pub video: bool,
+    /// `ringing`, `accepted`, `rejected` or `terminated`.
+    pub state: String,
+    /// The device that accepted or rejected it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+}
+
 /// A linked device of an account; the primary phone is not one of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceView {
@@ -192,6 +222,8 @@ pub struct DeviceView {
     pub jid: String,
     /// Whether a logged-in socket of it is open now.
     pub connected: bool,
+    /// Whether it said that somebody is there.
+    pub available: bool,
     /// How many one-time prekeys the server still holds for it.
     pub prekeys: usize,
     /// How many messages it has not acknowledged.
@@ -212,8 +244,20 @@ pub enum FaultKind {
     StreamError,
     /// Sends every message twice, and sends the last acknowledged ones once more.
     Duplicate,
-    /// Spoils what phones encrypt, so that the device cannot decrypt it and asks again.
+    /// Spoils what is encrypted for the account's devices, so that they cannot decrypt it and ask again.
     Corrupt,
+    /// The account's phone cannot decrypt what devices send to it, and asks again.
+    Deaf,
+    /// The media store has no file: 404. Of downloads the account is known only if they bring its token.
+    MediaMissing,
+    /// Half of a file comes, and nothing says so.
+    MediaTruncated,
+    /// A file comes with a byte changed.
+    MediaCorrupt,
+    /// The media store answers with the code (503 if left out), uploads too.
+    MediaError,
+    /// The media store answers nothing until the fault ends, and then as ever.
+    MediaStall,
 }
 
 /// Trouble to make on purpose.
@@ -225,10 +269,10 @@ pub struct Fault {
     /// The account whose links are hit; every account's if left out.
     #[serde(default)]
     pub phone: Option<String>,
-    /// WhatsApp's code, for `refuse` and `stream_error`: a number, or `replaced`.
+    /// WhatsApp's code, for `refuse`, `stream_error` and `media_error`: a number, or `replaced`.
     #[serde(default)]
     pub code: Option<FaultCode>,
-    /// How long it lasts in milliseconds, for `refuse`, `stall` and `duplicate`; 30,000 if left out.
+    /// How long it lasts in milliseconds; 30,000 if left out. `drop` and `stream_error` are at once.
     #[serde(default)]
     pub for_ms: Option<u64>,
 }

@@ -7,15 +7,23 @@
     reason = "what fails in a helper fails the test"
 )]
 
+#[path = "network/acts.rs"]
+mod acts;
 #[path = "network/admin.rs"]
 mod admin;
 #[path = "network/companion.rs"]
 mod companion;
 #[path = "network/faults.rs"]
 mod faults;
+#[path = "network/groups.rs"]
+mod groups;
+#[path = "network/kinds.rs"]
+mod kinds;
 #[path = "network/links.rs"]
 mod links;
 #[path = "network/load.rs"]
 mod load;
+#[path = "network/media.rs"]
+mod media;
 #[path = "network/messages.rs"]
 mod messages;

@@ -1,5 +1,6 @@
 //! The HTTP side: the WebSocket of the clients and the admin routes, a thin layer over [`crate::Network`].
 
+mod media;
 mod problem;
 mod request;
 mod routes;
@@ -64,17 +65,25 @@ fn admin(network: WeakNetwork) -> impl Filter<Extract = (Response,), Error = Inf
     let any = warp::any()
         .and(warp::method())
         .and(warp::path::full())
+        .and(warp::query::raw().or(warp::any().map(String::new)).unify())
         .and(warp::header::headers_cloned())
         .and(warp::body::stream())
-        .then(move |method, path: warp::path::FullPath, headers, body| {
-            let network = network.clone();
-            async move {
-                match routes::answer(&network, method, path.as_str(), &headers, body).await {
-                    Ok(response) => response,
-                    Err(problem) => problem.into_response(),
+        .then(
+            move |method, path: warp::path::FullPath, query: String, headers: warp::http::HeaderMap, body| {
+                let network = network.clone();
+                async move {
+                    let answer = async {
+                        let network = network.get()?;
+                        let path = path.as_str();
+                        if media::serves(path) {
+                            return media::answer(network.world(), method, (path, &query), &headers, body).await;
+                        }
+                        routes::answer(&network, method, path, &headers, body).await
+                    };
+                    answer.await.unwrap_or_else(Problem::into_response)
                 }
-            }
-        });
+            },
+        );
     // The filter above matches every request, so a rejection cannot happen; the type wants it said.
     any.recover(|_| async {
         Ok::<_, Infallible>(Problem::new(StatusCode::NOT_FOUND, "there is no such route").into_response())

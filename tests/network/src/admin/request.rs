@@ -1,4 +1,4 @@
-//! Reading a request's body: at most 64 KiB, JSON where JSON is expected.
+//! Reading a request's body: bounded, JSON where JSON is expected.
 
 use bytes::{Buf, BytesMut};
 use futures::{Stream, StreamExt as _};
@@ -9,13 +9,15 @@ use warp::http::header::{CONTENT_TYPE, HeaderMap};
 use super::problem::Problem;
 
 /// Enough for a text of WhatsApp's greatest length, escaped.
-const MAX_BODY: usize = 64 * 1024;
+pub(super) const MAX_BODY: usize = 64 * 1024;
+/// A message may bring a file, as base64.
+pub(super) const MAX_MESSAGE: usize = 24 << 20;
 
 /// The whole body.
 ///
 /// # Errors
-/// 413 from 64 KiB on, 400 if it breaks off.
-pub(super) async fn body<S, B>(stream: S) -> Result<BytesMut, Problem>
+/// 413 if it is longer than `most` bytes, 400 if it breaks off.
+pub(super) async fn body<S, B>(stream: S, most: usize) -> Result<BytesMut, Problem>
 where
     S: Stream<Item = Result<B, warp::Error>>,
     B: Buf,
@@ -25,8 +27,8 @@ where
     while let Some(part) = stream.next().await {
         let part =
             part.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("the body broke off: {error}")))?;
-        if body.len() + part.remaining() > MAX_BODY {
-            let detail = format!("a body has at most {MAX_BODY} bytes");
+        if body.len() + part.remaining() > most {
+            let detail = format!("a body has at most {most} bytes here");
             return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
         }
         let mut part = part;

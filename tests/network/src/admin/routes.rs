@@ -5,15 +5,14 @@ use std::time::Duration;
 use bytes::Buf;
 use futures::Stream;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use warp::http::{Method, Response as HttpResponse, StatusCode, header};
 use warp::reply::Response;
 
 use super::problem::Problem;
-use super::request::{body, json as read};
+use super::request::{MAX_BODY, MAX_MESSAGE, body, json as read};
 use crate::compose::{self, Content, Dispatch, NewMessage};
-use crate::network::WeakNetwork;
-use crate::{Fault, Network};
+use crate::{Fault, GroupChange, Network};
 
 /// More at once would hold one request for too long.
 const MAX_COUNT: u32 = 100_000;
@@ -40,12 +39,47 @@ struct NewGroup {
     participants: Vec<String>,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewReceipts {
+    ids: Vec<String>,
+    #[serde(rename = "type")]
+    kind: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settings {
+    delivery_receipts: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewPresence {
+    state: String,
+    to: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewCall {
+    to: String,
+    #[serde(default)]
+    video: bool,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct HangUp {
+    reason: Option<String>,
+}
+
 /// Answers one request.
 ///
 /// # Errors
 /// A [`Problem`] with the status that the contract gives it.
 pub(super) async fn answer<S, B>(
-    network: &WeakNetwork,
+    network: &Network,
     method: Method,
     path: &str,
     headers: &header::HeaderMap,
@@ -55,40 +89,40 @@ where
     S: Stream<Item = Result<B, warp::Error>>,
     B: Buf,
 {
-    let network = network.get()?;
     let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
-    let body = body(stream).await?;
+    let most = match segments.as_slice() {
+        ["accounts", _, "messages"] => MAX_MESSAGE,
+        _ => MAX_BODY,
+    };
+    let body = body(stream, most).await?;
+    let request = Request {
+        network,
+        headers,
+        body: &body,
+    };
     match (segments.as_slice(), method.as_str()) {
         (["accounts"], "POST") => {
             let account = read::<NewAccount>(headers, &body)?;
             ok(&network.create_account(&account.phone).await?)
         }
-        (["accounts", phone, "scan"], "POST") => {
-            let scan = read::<Scan>(headers, &body)?;
-            ok(&json!({ "jid": network.scan(phone, &scan.qr).await? }))
-        }
-        (["accounts", phone, "messages"], "POST") => {
-            let (dispatch, message) = compose::read(read(headers, &body)?)?;
-            send(&network, phone, dispatch, message).await
-        }
-        (["accounts", phone, "messages"], "GET") => ok(&network.messages(phone).await?),
-        (["accounts", phone, "receipts"], "GET") => ok(&network.receipts(phone).await?),
-        (["accounts", phone, "devices"], "GET") => ok(&network.devices(phone).await?),
-        (["accounts", phone, "devices", device], "DELETE") => {
-            let device = device
-                .parse()
-                .map_err(|_| Problem::new(StatusCode::BAD_REQUEST, format!("{device:?} is no device number")))?;
-            network.unlink(phone, device).await?;
-            Ok(empty())
-        }
+        (["accounts", phone, rest @ ..], method) => match request.account(phone, rest, method).await? {
+            Some(response) => Ok(response),
+            None => Err(no_route(&segments, path)),
+        },
         (["groups"], "POST") => {
             let new = read::<NewGroup>(headers, &body)?;
             ok(&network
                 .create_group(&new.owner, &new.subject, &new.participants)
                 .await?)
         }
+        (["groups"], "GET") => ok(&network.groups().await),
+        (["groups", id], "GET") => ok(&network.group(id).await?),
+        (["groups", id], "PATCH") => ok(&network.change_group(id, read::<GroupChange>(headers, &body)?).await?),
         (["faults"], "POST") => {
-            network.fault(read::<Fault>(headers, &body)?).await?;
+            let mut fault = read::<Map<String, Value>>(headers, &body)?;
+            let times = fault.remove("times").unwrap_or_default();
+            let fault: Fault = fitting(Value::Object(fault))?;
+            network.fault_times(fault, fitting(times)?).await?;
             Ok(empty())
         }
         (["stats"], "GET") => ok(&network.stats().await),
@@ -101,15 +135,98 @@ where
     }
 }
 
+struct Request<'a> {
+    network: &'a Network,
+    headers: &'a header::HeaderMap,
+    body: &'a [u8],
+}
+
+impl Request<'_> {
+    fn read<T: serde::de::DeserializeOwned>(&self) -> Result<T, Problem> {
+        read(self.headers, self.body)
+    }
+
+    /// The routes of one account; `None` if there is none such.
+    async fn account(&self, phone: &str, rest: &[&str], method: &str) -> Result<Option<Response>, Problem> {
+        let network = self.network;
+        let response = match (rest, method) {
+            ([], "PATCH") => {
+                let settings = self.read::<Settings>()?;
+                network.set_delivery_receipts(phone, settings.delivery_receipts).await?;
+                empty()
+            }
+            (["scan"], "POST") => {
+                let scan = self.read::<Scan>()?;
+                ok(&json!({ "jid": network.scan(phone, &scan.qr).await? }))?
+            }
+            (["messages"], "POST") => {
+                let (dispatch, message) = compose::read(self.read()?)?;
+                send(network, phone, dispatch, message).await?
+            }
+            (["messages"], "GET") => ok(&network.messages(phone).await?)?,
+            (["messages", id, "media"], "GET") => {
+                let mut response = HttpResponse::new(network.media(phone, id).await?.into());
+                let kind = header::HeaderValue::from_static("application/octet-stream");
+                response.headers_mut().insert(header::CONTENT_TYPE, kind);
+                response
+            }
+            (["receipts"], "GET") => ok(&network.receipts(phone).await?)?,
+            (["receipts"], "POST") => {
+                let new = self.read::<NewReceipts>()?;
+                network.send_receipts(phone, &new.kind, &new.ids).await?;
+                empty()
+            }
+            (["presence"], "GET") => ok(&network.presence(phone).await?)?,
+            (["presence"], "POST") => {
+                let new = self.read::<NewPresence>()?;
+                network.show_presence(phone, &new.state, new.to.as_deref()).await?;
+                empty()
+            }
+            (["history"], "POST") => ok(&json!({ "messages": network.share_history(phone).await? }))?,
+            (["calls"], "GET") => ok(&network.calls(phone).await?)?,
+            (["calls"], "POST") => {
+                let new = self.read::<NewCall>()?;
+                ok(&network.call(phone, &new.to, new.video).await?)?
+            }
+            (["calls", id, "terminate"], "POST") => {
+                let end: HangUp = if self.body.is_empty() {
+                    HangUp::default()
+                } else {
+                    self.read()?
+                };
+                ok(&network.hang_up(phone, id, end.reason.as_deref()).await?)?
+            }
+            (["devices"], "GET") => ok(&network.devices(phone).await?)?,
+            (["devices", device], "DELETE") => {
+                let device = device
+                    .parse()
+                    .map_err(|_| Problem::new(StatusCode::BAD_REQUEST, format!("{device:?} is no device number")))?;
+                network.unlink(phone, device).await?;
+                empty()
+            }
+            _ => return Ok(None),
+        };
+        Ok(Some(response))
+    }
+}
+
+fn fitting<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, Problem> {
+    serde_json::from_value(value)
+        .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("the body does not fit: {error}")))
+}
+
 /// 405 where another method would do, else 404.
 fn no_route(segments: &[&str], path: &str) -> Problem {
     match segments {
-        ["accounts"] | ["accounts", _, "scan"] | ["groups"] | ["faults"] | ["admin", "mock-phone", "scan-qr"] => {
+        ["accounts"] | ["accounts", _, "scan"] | ["faults"] | ["admin", "mock-phone", "scan-qr"] => {
             Problem::method("POST")
         }
-        ["accounts", _, "messages"] => Problem::method("GET, POST"),
-        ["accounts", _, "receipts" | "devices"] | ["stats"] => Problem::method("GET"),
+        ["accounts", _, "history"] | ["accounts", _, "calls", _, "terminate"] => Problem::method("POST"),
+        ["groups"] | ["accounts", _, "messages" | "receipts" | "presence" | "calls"] => Problem::method("GET, POST"),
+        ["accounts", _, "devices"] | ["accounts", _, "messages", _, "media"] | ["stats"] => Problem::method("GET"),
         ["accounts", _, "devices", _] => Problem::method("DELETE"),
+        ["groups", _] => Problem::method("GET, PATCH"),
+        ["accounts", _] => Problem::method("PATCH"),
         ["ws", "chat"] => Problem::new(
             StatusCode::BAD_REQUEST,
             "this is the WebSocket of the clients; it wants an upgrade",
@@ -153,7 +270,11 @@ async fn send(network: &Network, from: &str, dispatch: Dispatch, message: NewMes
     }
 }
 
-fn ok<T: Serialize>(value: &T) -> Result<Response, Problem> {
+/// 200 with JSON.
+///
+/// # Errors
+/// 500 if it cannot be written as JSON.
+pub(super) fn ok<T: Serialize>(value: &T) -> Result<Response, Problem> {
     let body = serde_json::to_vec(value)
         .map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
     let mut response = HttpResponse::new(body.into());

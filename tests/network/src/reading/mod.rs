@@ -121,6 +121,11 @@ fn unwrapped<'a>(message: &'a Message, wraps: &mut Wraps) -> &'a Message {
     }
 }
 
+/// The file that a message names, inside whatever wraps it.
+pub(crate) fn file_of(message: &Message) -> Option<file::Named> {
+    file::named(unwrapped(message, &mut Wraps::default()))
+}
+
 fn note_context(world: &World, context: &ContextInfo, details: &mut MessageDetails) {
     details.forwarded = context.is_forwarded == Some(true);
     details.ephemeral = context.expiration.filter(|seconds| *seconds > 0);

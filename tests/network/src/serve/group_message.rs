@@ -12,9 +12,9 @@ use waproto::whatsapp::Message;
 use super::message::{listed, retry_request};
 use super::sending;
 use super::session::{Session, ack};
-use crate::clock;
 use crate::state::{Account, Device, Group, Known};
 use crate::wire::stanza::{attr, bytes_node, content, jid_attr};
+use crate::{FaultKind, clock};
 
 /// WhatsApp's refusals: no such group, not in it, only admins write.
 const NO_GROUP: u16 = 404;
@@ -115,6 +115,12 @@ impl Writing<'_> {
         let Some(ciphertext) = self.text().and_then(content) else {
             return;
         };
+        let world = &self.session.world;
+        let deaf =
+            !Arc::ptr_eq(member, self.account) && world.faults.strikes(FaultKind::Deaf, Some(&member.phone)).is_some();
+        if deaf {
+            return self.ask_again(member).await;
+        }
         let group = self.group.jid().to_string();
         let opened = member
             .signal
@@ -181,7 +187,9 @@ impl Writing<'_> {
             return member.remember(self.id, known);
         }
         sending::arrive(&self.session.world, member, self.account, self.id, &known, message).await;
-        self.device.notify(self.receipt(member).build());
+        if member.receipts_by_itself() {
+            self.device.notify(self.receipt(member).build());
+        }
     }
 
     fn receipt(&self, member: &Account) -> NodeBuilder {

@@ -1,37 +1,195 @@
-//! Questions and orders about groups (`<iq xmlns="w:g2">`), and what members are told (`<notification type="w:gp2">`).
+//! Questions and orders about groups (`<iq xmlns="w:g2">`).
+
+use std::sync::Arc;
 
 use wacore_binary::builder::NodeBuilder;
-use wacore_binary::{JidExt as _, Node};
+use wacore_binary::{Jid, JidExt as _, Node};
 
+use super::group_change::{Change, change, found};
 use super::session::Session;
-use crate::state::{Group, World};
-use crate::wire::stanza::{iq_error, iq_result, jid_attr};
+use crate::NetworkError;
+use crate::state::{Account, Device, Group, World};
+use crate::wire::stanza::{attr, child_bytes, content, iq_error, iq_result, jid_attr};
 
 /// Answers one iq about groups.
 pub(super) async fn answer(session: &Session, iq: &Node) -> Node {
-    let Some((account, _)) = session.device() else {
+    let Some((account, device)) = session.device() else {
         return iq_error(iq, 401, "not-authorized");
     };
     let world = &session.world;
+    let group = jid_attr(iq, "to").filter(|to| to.is_group() && !to.user.is_empty());
+    let Some(group) = group else {
+        return about_none(world, account, device, iq).await;
+    };
+    let Ok(group) = world.group(&group.to_string()) else {
+        return iq_error(iq, 404, "item-not-found");
+    };
+    if group.rank(&account.phone).is_none() {
+        return iq_error(iq, 403, "forbidden");
+    }
+    let order = Order {
+        world,
+        group: &group,
+        account,
+        device,
+        iq,
+    };
+    order.answer().await
+}
+
+/// What is asked of no group yet: the list of one's own, a new one, what a link leads to.
+async fn about_none(world: &World, account: &Account, device: &Device, iq: &Node) -> Node {
     if iq.get_optional_child("participating").is_some() {
         let groups = world.groups();
         let own = groups.iter().filter(|group| group.rank(&account.phone).is_some());
         let nodes = own.map(|group| group_node(world, group));
         return iq_result(iq, vec![NodeBuilder::new("groups").children(nodes).build()]);
     }
-    let Some(group) = jid_attr(iq, "to")
-        .filter(|to| to.is_group() && !to.user.is_empty())
-        .and_then(|to| world.group(&to.to_string()).ok())
-    else {
-        return iq_error(iq, 404, "item-not-found");
-    };
-    if group.rank(&account.phone).is_none() {
-        return iq_error(iq, 403, "forbidden");
+    if let Some(create) = iq.get_optional_child("create") {
+        let others: Vec<_> = participants(world, create)
+            .into_iter()
+            .filter_map(|(_, phone)| phone)
+            .collect();
+        let subject = attr(create, "subject").unwrap_or_default();
+        return match found(world, &account.phone, &subject, &others, Some(device)).await {
+            Ok(group) => iq_result(iq, vec![group_node(world, &group)]),
+            Err(_) => iq_error(iq, 400, "bad-request"),
+        };
     }
-    if iq.get_optional_child("query").is_some() {
-        return iq_result(iq, vec![group_node(world, &group)]);
+    if let Some(code) = iq.get_optional_child("invite").and_then(|invite| attr(invite, "code")) {
+        let Some(group) = world.groups().into_iter().find(|group| group.charter().invite == code) else {
+            return iq_error(iq, 404, "item-not-found");
+        };
+        if attr(iq, "type").as_deref() == Some("get") {
+            return iq_result(iq, vec![group_node(world, &group)]);
+        }
+        let phone = account.phone.clone();
+        if let Some(owner) = group.members().first().and_then(|_| world.account(&group.owner).ok()) {
+            // Whoever has the link is let in on the owner's word.
+            let _ = change(world, &group, &owner, Change::Add(vec![phone]), Some(device)).await;
+        }
+        let joined = NodeBuilder::new("group").attr("jid", group.jid()).build();
+        return iq_result(iq, vec![joined]);
     }
-    iq_error(iq, 501, "feature-not-implemented")
+    if let Some(leave) = iq.get_optional_child("leave") {
+        return leave_groups(world, account, device, iq, leave).await;
+    }
+    iq_error(iq, 404, "item-not-found")
+}
+
+async fn leave_groups(world: &World, account: &Account, device: &Device, iq: &Node, leave: &Node) -> Node {
+    let mut left = Vec::new();
+    for node in leave.children().unwrap_or_default() {
+        let Some(jid) = jid_attr(node, "id") else { continue };
+        let mut answer = NodeBuilder::new("group").attr("id", jid.clone());
+        let gone = match world.group(&jid.to_string()) {
+            Ok(group) => {
+                let leaves = Change::Remove(vec![account.phone.clone()]);
+                change(world, &group, account, leaves, Some(device)).await.is_ok()
+            }
+            Err(_) => false,
+        };
+        if !gone {
+            answer = answer.attr("error", 404);
+        }
+        left.push(answer.build());
+    }
+    iq_result(iq, vec![NodeBuilder::new("leave").children(left).build()])
+}
+
+/// The addresses that an order names, with the number behind each.
+fn participants(world: &World, order: &Node) -> Vec<(Jid, Option<String>)> {
+    order
+        .get_children_by_tag("participant")
+        .filter_map(|node| jid_attr(node, "jid"))
+        .map(|jid| {
+            let phone = world.resolve(&jid).map(|account| account.phone.clone());
+            (jid, phone)
+        })
+        .collect()
+}
+
+/// An order about a group that the account is in.
+struct Order<'a> {
+    world: &'a World,
+    group: &'a Arc<Group>,
+    account: &'a Account,
+    device: &'a Device,
+    iq: &'a Node,
+}
+
+impl Order<'_> {
+    async fn answer(&self) -> Node {
+        let Some(child) = self.iq.children().and_then(|children| children.first()) else {
+            return iq_error(self.iq, 400, "bad-request");
+        };
+        let text = || child_text(child);
+        let wanted = match &*child.tag {
+            "query" => return iq_result(self.iq, vec![group_node(self.world, self.group)]),
+            "invite" if attr(self.iq, "type").as_deref() == Some("get") => return self.invite(),
+            "add" => return self.members(child, Change::Add).await,
+            "remove" => return self.members(child, Change::Remove).await,
+            "promote" => return self.members(child, Change::Promote).await,
+            "demote" => return self.members(child, Change::Demote).await,
+            "subject" => Change::Subject(text()),
+            "description" => {
+                Change::Description(child_bytes(child, "body").map(|body| String::from_utf8_lossy(body).into_owned()))
+            }
+            "announcement" => Change::Announcement(true),
+            "not_announcement" => Change::Announcement(false),
+            "locked" => Change::Locked(true),
+            "unlocked" => Change::Locked(false),
+            "ephemeral" => Change::Ephemeral(attr(child, "expiration").and_then(|seconds| seconds.parse().ok())),
+            "not_ephemeral" => Change::Ephemeral(None),
+            "invite" => Change::NewInvite,
+            _ => return iq_error(self.iq, 501, "feature-not-implemented"),
+        };
+        let new_invite = matches!(wanted, Change::NewInvite);
+        match change(self.world, self.group, self.account, wanted, Some(self.device)).await {
+            Ok(_) if new_invite => self.invite(),
+            Ok(_) => iq_result(self.iq, Vec::new()),
+            Err(error) => self.refused(&error),
+        }
+    }
+
+    fn invite(&self) -> Node {
+        let code = self.group.charter().invite;
+        iq_result(self.iq, vec![NodeBuilder::new("invite").attr("code", code).build()])
+    }
+
+    fn refused(&self, error: &NetworkError) -> Node {
+        match error {
+            NetworkError::Conflict(_) => iq_error(self.iq, 403, "forbidden"),
+            _ => iq_error(self.iq, 400, "bad-request"),
+        }
+    }
+
+    /// A change of members; the answer names each with its fate.
+    async fn members(&self, order: &Node, wanted: fn(Vec<String>) -> Change) -> Node {
+        let named = participants(self.world, order);
+        let phones: Vec<_> = named.iter().filter_map(|(_, phone)| phone.clone()).collect();
+        let failed = match change(self.world, self.group, self.account, wanted(phones), Some(self.device)).await {
+            Ok(failed) => failed,
+            Err(error) => return self.refused(&error),
+        };
+        let nodes = named.into_iter().map(|(jid, phone)| {
+            let code = match &phone {
+                None => Some(404),
+                Some(phone) => failed.iter().find(|(failed, _)| failed == phone).map(|(_, code)| *code),
+            };
+            let node = NodeBuilder::new("participant").attr("jid", jid);
+            match code {
+                Some(code) => node.attr("error", code).build(),
+                None => node.build(),
+            }
+        });
+        let answer = NodeBuilder::new_dynamic(order.tag.to_string()).children(nodes).build();
+        iq_result(self.iq, vec![answer])
+    }
+}
+
+fn child_text(node: &Node) -> String {
+    String::from_utf8_lossy(content(node).unwrap_or_default()).into_owned()
 }
 
 /// Everything about a group, as members see it.

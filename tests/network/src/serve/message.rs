@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use wacore::messages::{MessageUtils, decode_plaintext};
+use wacore::messages::{MessageUtils, decode_plaintext, unwrap_device_sent};
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, JidExt as _, Node};
 use waproto::buffa::Message as _;
@@ -11,9 +11,9 @@ use waproto::whatsapp::Message;
 
 use super::session::{Session, ack};
 use super::{group_message, sending};
-use crate::clock;
 use crate::state::{Account, Device, Known};
 use crate::wire::stanza::{attr, bytes_node, content, jid_attr};
+use crate::{FaultKind, clock};
 
 /// WhatsApp's refusal of a message that may not reach its recipient; here: nobody has the number.
 const REFUSED: u16 = 463;
@@ -128,6 +128,15 @@ impl Sending<'_> {
         let (Some(kind), Some(ciphertext)) = (attr(enc, "type"), content(enc)) else {
             return;
         };
+        if self
+            .session
+            .world
+            .faults
+            .strikes(FaultKind::Deaf, Some(&owner.phone))
+            .is_some()
+        {
+            return self.ask_again(owner).await;
+        }
         let opened = owner
             .signal
             .lock()
@@ -141,24 +150,23 @@ impl Sending<'_> {
                 return self.ask_again(owner).await;
             }
         };
-        let Ok(mut message) = decode_plaintext(&plain, 2) else {
+        let Ok(message) = decode_plaintext(&plain, 2) else {
             tracing::warn!(id = self.id, "what the device sent is no message");
             return;
         };
         if Arc::ptr_eq(owner, self.account) {
             // A request to the phone is no message of the chat.
-            if let Some(sent) = message
-                .device_sent_message
-                .take()
-                .and_then(|copy| copy.message.into_option())
-            {
+            if message.device_sent_message.is_set() {
+                let sent = unwrap_device_sent(message);
                 owner.remember(self.id, self.known(&sent));
             }
             return;
         }
         let known = self.known(&message);
         sending::arrive(&self.session.world, owner, self.account, self.id, &known, &message).await;
-        self.device.notify(self.receipt(owner).build());
+        if owner.receipts_by_itself() {
+            self.device.notify(self.receipt(owner).build());
+        }
     }
 
     fn known(&self, message: &Message) -> Known {

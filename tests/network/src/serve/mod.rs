@@ -1,23 +1,33 @@
 //! Serving clients: one task per socket, one module per kind of stanza.
 
+mod call;
 mod connection;
+mod group_change;
 mod group_message;
 mod groups;
+mod history;
 mod iq;
 mod keys;
 mod login;
 mod message;
 mod pairing;
 mod phone;
+mod presence;
+mod reading_receipts;
 mod receipt;
 mod sending;
 mod session;
 mod socket;
 mod usync;
 
+pub(crate) use call::{hang_up, ring};
 pub(crate) use connection::run;
+pub(crate) use group_change::{Change, change, found};
+pub(crate) use history::share_history;
 pub(crate) use pairing::{pair, read_qr};
 pub(crate) use phone::unlink;
+pub(crate) use presence::show_presence;
+pub(crate) use reading_receipts::send_receipts;
 pub(crate) use sending::send;
 
 use rand::Rng as _;

@@ -3,40 +3,46 @@
 use std::sync::atomic::Ordering;
 
 use wacore_binary::builder::NodeBuilder;
+use waproto::whatsapp::Message;
 
 use super::message_id;
 use super::sending::seal;
-use crate::clock;
 use crate::phone::{app_state_key_share, pad};
 use crate::state::{Account, Device, World};
 use crate::wire::{notification, stanza};
+use crate::{NetworkError, clock};
 
 /// The phone shares an app-state key with a device that has just uploaded its prekeys. A device for which this fails
 /// asks for the key itself.
 pub(super) async fn share_keys(account: &Account, device: &Device) {
-    let plain = pad(&app_state_key_share(clock::now_ms()));
-    let mut phone = account.signal.lock().await;
-    match seal(&mut phone, device, &plain).await {
-        Ok(sealed) => {
-            let id = message_id();
-            let enc = NodeBuilder::new("enc")
-                .attr("v", "2")
-                .attr("type", sealed.kind)
-                .bytes(sealed.bytes)
-                .build();
-            let stanza = NodeBuilder::new("message")
-                .attr("from", account.lid_jid())
-                .attr("id", id)
-                .attr("type", "text")
-                .attr("t", clock::now_s())
-                .attr("notify", account.name.as_str())
-                .attr("category", "peer")
-                .children([enc])
-                .build();
-            device.deliver(stanza, 1);
-        }
-        Err(error) => tracing::warn!(device = %device.pn, %error, "no app-state key shared"),
+    if let Err(error) = to_own_device(account, device, &app_state_key_share(clock::now_ms())).await {
+        tracing::warn!(device = %device.pn, %error, "no app-state key shared");
     }
+}
+
+/// The phone tells one of its own devices something that is in no chat.
+///
+/// # Errors
+/// [`NetworkError::Internal`] if the device's keys are bad.
+pub(super) async fn to_own_device(account: &Account, device: &Device, message: &Message) -> Result<(), NetworkError> {
+    let mut phone = account.signal.lock().await;
+    let sealed = seal(&mut phone, device, &pad(message)).await?;
+    let enc = NodeBuilder::new("enc")
+        .attr("v", "2")
+        .attr("type", sealed.kind)
+        .bytes(sealed.bytes)
+        .build();
+    let stanza = NodeBuilder::new("message")
+        .attr("from", account.lid_jid())
+        .attr("id", message_id())
+        .attr("type", "text")
+        .attr("t", clock::now_s())
+        .attr("notify", account.name.as_str())
+        .attr("category", "peer")
+        .children([enc])
+        .build();
+    device.deliver(stanza, 1);
+    Ok(())
 }
 
 /// The phone unlinks a device; `false` if there is none of that number.

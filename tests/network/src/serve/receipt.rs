@@ -29,6 +29,10 @@ pub(super) async fn handle(session: &Session, receipt: &Node) {
     } else {
         to
     };
+    // A receipt for a ringing call says that the device rings.
+    if receipt.get_optional_child("offer").is_some() {
+        return;
+    }
     let kind = attr(receipt, "type").map_or_else(|| "delivery".to_owned(), |kind| kind.into_owned());
     let ids = ids(receipt);
     if kind == "retry" {
@@ -152,15 +156,16 @@ fn bundle_of(receipt: &Node, device: &Device) -> Option<Bundle> {
     })
 }
 
-/// Notifications are acknowledged, and so are messages that the device refuses; for other messages only a receipt
-/// counts.
+/// Notifications and calls are acknowledged, and so are messages that the device refuses, and those that its own account
+/// wrote to a group; for other messages only a receipt counts.
 pub(super) fn handle_ack(session: &Session, ack: &Node) {
-    let Some((_, device)) = session.device() else {
+    let Some((account, device)) = session.device() else {
         return;
     };
+    let own = || jid_attr(ack, "participant").is_some_and(|author| author.user_base() == account.lid);
     let counts = match attr(ack, "class").as_deref() {
-        Some("notification") => true,
-        Some("message") => ack.attrs.contains_key("error"),
+        Some("notification" | "call") => true,
+        Some("message") => ack.attrs.contains_key("error") || own(),
         _ => false,
     };
     if let (true, Some(id)) = (counts, attr(ack, "id")) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
 
-use super::{iq, message, pairing, receipt};
+use super::{call, iq, message, pairing, presence, receipt};
 use crate::clock;
 use crate::state::{Account, Device, Link, Offer, World};
 use crate::wire::stanza::{attr, device_removed};
@@ -71,10 +71,12 @@ impl Session {
             "message" => message::handle(self, stanza).await,
             "receipt" => receipt::handle(self, stanza).await,
             "ack" => receipt::handle_ack(self, stanza),
-            "call" | "notification" => {
+            "presence" => presence::handle(self, stanza),
+            "chatstate" => presence::handle_chat_state(self, stanza),
+            "call" => call::handle(self, stanza),
+            "notification" => {
                 self.link.send(ack(stanza).build());
             }
-            // Presence, chat states and the like have no listener here.
             _ => {}
         }
     }

@@ -1,6 +1,7 @@
 //! An account: a phone number, its hidden identity, its phone, its devices, what its phone sent and received.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use rand::CryptoRng;
@@ -9,7 +10,7 @@ use wacore_binary::{Jid, Node};
 
 use super::{Device, Known, lock};
 use crate::phone::{Phone, PhoneKeys, key_index_list};
-use crate::{NetworkError, ReceiptRecord, ReceivedMessage, clock};
+use crate::{CallView, NetworkError, PresenceRecord, ReceiptRecord, ReceivedMessage, clock};
 
 /// Hidden identities have 15 digits and start with 2, so that they do not look like phone numbers.
 const LID_BASE: u64 = 200_000_000_000_000;
@@ -29,6 +30,8 @@ pub(crate) struct Account {
     pub(crate) raw_id: u32,
     /// One lock per account; held while a message is encrypted for all devices, which keeps their order.
     pub(crate) signal: tokio::sync::Mutex<Phone>,
+    /// Whether the phone does not say what was delivered.
+    silent: AtomicBool,
     book: Mutex<Book>,
 }
 
@@ -44,6 +47,11 @@ struct Book {
     known_order: VecDeque<String>,
     /// Devices of others that asked which devices this account has.
     watchers: HashMap<String, Weak<Device>>,
+    /// Devices that asked when this account is there.
+    followers: HashMap<String, Weak<Device>>,
+    /// What others showed to this account.
+    seen: Vec<PresenceRecord>,
+    calls: Vec<CallView>,
 }
 
 impl Account {
@@ -62,6 +70,7 @@ impl Account {
             keys,
             raw_id,
             signal,
+            silent: AtomicBool::new(false),
             book: Mutex::default(),
         })
     }
@@ -156,6 +165,61 @@ impl Account {
         lock(&self.book).received.clone()
     }
 
+    /// Whether the phone says by itself what was delivered.
+    pub(crate) fn receipts_by_itself(&self) -> bool {
+        !self.silent.load(Ordering::Relaxed)
+    }
+
+    /// Lets the phone say by itself what was delivered, or not.
+    pub(crate) fn set_receipts(&self, by_itself: bool) {
+        self.silent.store(!by_itself, Ordering::Relaxed);
+    }
+
+    /// A device wants to know when the account is there.
+    pub(crate) fn follow(&self, device: &Arc<Device>, follows: bool) {
+        let mut book = lock(&self.book);
+        let name = device.pn.to_string();
+        if follows {
+            book.followers.insert(name, Arc::downgrade(device));
+        } else {
+            book.followers.remove(&name);
+        }
+    }
+
+    /// The devices that want to know.
+    pub(crate) fn followers(&self) -> Vec<Arc<Device>> {
+        lock(&self.book).followers.values().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Somebody shows that it is there, writes or records.
+    pub(crate) fn see(&self, record: PresenceRecord) {
+        lock(&self.book).seen.push(record);
+    }
+
+    /// What was seen.
+    pub(crate) fn seen(&self) -> Vec<PresenceRecord> {
+        lock(&self.book).seen.clone()
+    }
+
+    /// A call begins.
+    pub(crate) fn call(&self, call: CallView) {
+        lock(&self.book).calls.push(call);
+    }
+
+    /// A call goes on; `None` if there is none of that id.
+    pub(crate) fn change_call(&self, id: &str, state: &str, by: Option<String>) -> Option<CallView> {
+        let mut book = lock(&self.book);
+        let call = book.calls.iter_mut().find(|call| call.id == id)?;
+        state.clone_into(&mut call.state);
+        call.by = by;
+        Some(call.clone())
+    }
+
+    /// All calls of the phone, oldest first.
+    pub(crate) fn calls(&self) -> Vec<CallView> {
+        lock(&self.book).calls.clone()
+    }
+
     /// A receipt for something the account sent.
     pub(crate) fn receipt(&self, receipt: ReceiptRecord) {
         lock(&self.book).receipts.push(receipt);
@@ -182,6 +246,13 @@ impl Account {
     /// A message that the phone sent or received.
     pub(crate) fn known(&self, id: &str) -> Option<Known> {
         lock(&self.book).known.get(id).cloned()
+    }
+
+    /// All messages that the phone remembers, oldest first.
+    pub(crate) fn all_known(&self) -> Vec<(String, Known)> {
+        let book = lock(&self.book);
+        let known = |id: &String| Some((id.clone(), book.known.get(id)?.clone()));
+        book.known_order.iter().filter_map(known).collect()
     }
 
     /// A message that the phone sent.

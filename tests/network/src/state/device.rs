@@ -2,7 +2,7 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use wacore_binary::{Jid, Node};
 
@@ -37,6 +37,8 @@ pub(crate) struct Device {
     pub(crate) signed_identity: Vec<u8>,
     state: Mutex<State>,
     sent: AtomicU64,
+    /// Whether it said that somebody is there.
+    available: AtomicBool,
 }
 
 struct State {
@@ -77,7 +79,18 @@ impl Device {
                 low: false,
             }),
             sent: AtomicU64::new(0),
+            available: AtomicBool::new(false),
         }
+    }
+
+    /// Whether it said that somebody is there, and its link is open.
+    pub(crate) fn is_available(&self) -> bool {
+        self.available.load(Ordering::Relaxed) && lock(&self.state).link.is_some()
+    }
+
+    /// It says whether somebody is there.
+    pub(crate) fn set_available(&self, available: bool) {
+        self.available.store(available, Ordering::Relaxed);
     }
 
     /// What the admin routes show.
@@ -86,6 +99,7 @@ impl Device {
         DeviceView {
             jid: self.pn.to_string(),
             connected: state.link.is_some(),
+            available: self.available.load(Ordering::Relaxed) && state.link.is_some(),
             prekeys: state.prekeys.len(),
             unacked: state.mailbox.unacked(),
         }
@@ -99,6 +113,7 @@ impl Device {
     /// A new login; an older one is told that it was replaced.
     pub(crate) fn login(&self, link: Link) {
         let mut state = lock(&self.state);
+        self.set_available(false);
         state.mailbox.leave();
         if let Some(old) = state.link.replace(link) {
             old.tell(super::Command::Close(Some(stream_error("replaced"))));

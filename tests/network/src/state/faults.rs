@@ -12,6 +12,8 @@ struct Active {
     phone: Option<String>,
     code: Option<u32>,
     until: Instant,
+    /// How often it may still strike; without end if `None`.
+    left: Option<u32>,
 }
 
 /// The faults in force.
@@ -21,16 +23,23 @@ pub(crate) struct FaultBoard {
 }
 
 impl FaultBoard {
-    /// Puts a fault in force until then.
-    pub(crate) fn add(&self, kind: FaultKind, phone: Option<String>, code: Option<u32>, until: Instant) {
+    /// Puts a fault in force until then, or until it has struck so many times, in place of an equal one.
+    pub(crate) fn add(
+        &self,
+        kind: FaultKind,
+        phone: Option<String>,
+        code: Option<u32>,
+        (until, left): (Instant, Option<u32>),
+    ) {
         let mut active = lock(&self.active);
         let now = Instant::now();
-        active.retain(|fault| fault.until > now);
+        active.retain(|fault| fault.until > now && (fault.kind, &fault.phone) != (kind, &phone));
         active.push(Active {
             kind,
             phone,
             code,
             until,
+            left,
         });
     }
 
@@ -49,9 +58,19 @@ impl FaultBoard {
         self.find(FaultKind::Duplicate, Some(phone), |_| ()).is_some()
     }
 
-    /// Whether what is encrypted for an account's devices is spoilt.
-    pub(crate) fn corrupts(&self, phone: &str) -> bool {
-        self.find(FaultKind::Corrupt, Some(phone), |_| ()).is_some()
+    /// Whether a fault that strikes one thing at a time strikes now; one that is counted has struck once more then.
+    /// Returns its code, and until when it lasts.
+    pub(crate) fn strikes(&self, kind: FaultKind, phone: Option<&str>) -> Option<(Option<u32>, Instant)> {
+        let now = Instant::now();
+        let mut active = lock(&self.active);
+        let fault = active
+            .iter_mut()
+            .rev()
+            .find(|fault| fault.left != Some(0) && fault.meant(kind, phone, now))?;
+        if let Some(left) = &mut fault.left {
+            *left -= 1;
+        }
+        Some((fault.code, fault.until))
     }
 
     fn find<T>(&self, kind: FaultKind, phone: Option<&str>, read: impl Fn(&Active) -> T) -> Option<T> {
@@ -59,11 +78,15 @@ impl FaultBoard {
         lock(&self.active)
             .iter()
             .rev()
-            .find(|fault| {
-                let meant = fault.phone.is_none() || (phone.is_some() && fault.phone.as_deref() == phone);
-                fault.kind == kind && fault.until > now && meant
-            })
+            .find(|fault| fault.meant(kind, phone, now))
             .map(read)
+    }
+}
+
+impl Active {
+    fn meant(&self, kind: FaultKind, phone: Option<&str>, now: Instant) -> bool {
+        let meant = self.phone.is_none() || (phone.is_some() && self.phone.as_deref() == phone);
+        self.kind == kind && self.until > now && meant
     }
 }
 
@@ -76,7 +99,7 @@ mod tests {
     fn a_fault_for_one_account_spares_the_others_and_the_unknown() {
         let board = FaultBoard::default();
         let until = Instant::now() + Duration::from_secs(60);
-        board.add(FaultKind::Refuse, Some("1".to_owned()), Some(503), until);
+        board.add(FaultKind::Refuse, Some("1".to_owned()), Some(503), (until, None));
         assert_eq!(board.refused(Some("1")), Some(Some(503)));
         assert_eq!(board.refused(Some("2")), None);
         assert_eq!(board.refused(None), None);
@@ -85,7 +108,22 @@ mod tests {
     #[test]
     fn a_fault_ends() {
         let board = FaultBoard::default();
-        board.add(FaultKind::Stall, None, None, Instant::now());
+        board.add(FaultKind::Stall, None, None, (Instant::now(), None));
         assert_eq!(board.stalled(None), None);
+    }
+
+    #[test]
+    fn a_counted_fault_strikes_so_many_times() {
+        let board = FaultBoard::default();
+        let until = Instant::now() + Duration::from_secs(60);
+        board.add(FaultKind::MediaError, Some("1".to_owned()), Some(503), (until, Some(2)));
+        assert_eq!(board.strikes(FaultKind::MediaError, Some("2")), None);
+        for _ in 0..2 {
+            assert_eq!(
+                board.strikes(FaultKind::MediaError, Some("1")),
+                Some((Some(503), until))
+            );
+        }
+        assert_eq!(board.strikes(FaultKind::MediaError, Some("1")), None);
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use sha2::{Digest as _, Sha256};
 
 use super::lock;
@@ -29,6 +29,8 @@ struct Shelf {
     files: HashMap<String, Bytes>,
     order: VecDeque<String>,
     bytes: usize,
+    /// Uploads that broke off, by token.
+    parts: HashMap<String, BytesMut>,
 }
 
 /// Where a file lies, as messages name it.
@@ -71,6 +73,21 @@ impl MediaStore {
             shelf.bytes -= shelf.files.remove(&oldest).map_or(0, |file| file.len());
         }
         place
+    }
+
+    /// Keeps what came of an upload that broke off, so that it can go on there.
+    pub(crate) fn keep_part(&self, token: &str, part: BytesMut) {
+        lock(&self.shelf).parts.insert(token.to_owned(), part);
+    }
+
+    /// What there is of an upload that broke off; it is taken out.
+    pub(crate) fn take_part(&self, token: &str) -> Option<BytesMut> {
+        lock(&self.shelf).parts.remove(token)
+    }
+
+    /// How much there is of an upload that broke off, in bytes.
+    pub(crate) fn part_length(&self, token: &str) -> usize {
+        lock(&self.shelf).parts.get(token).map_or(0, BytesMut::len)
     }
 
     /// The file of a token, or at a direct path.

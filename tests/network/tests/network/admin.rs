@@ -10,12 +10,12 @@ use crate::companion::{ANA, BOB, Companion, network, until};
     clippy::disallowed_methods,
     reason = "it asks the network's own routes, not a webhook"
 )]
-fn http() -> reqwest::Client {
+pub(crate) fn http() -> reqwest::Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::new()
 }
 
-async fn request(network: &Network, method: &str, path: &str, body: Option<Value>) -> (u16, String, Value) {
+pub(crate) async fn request(network: &Network, method: &str, path: &str, body: Option<Value>) -> (u16, String, Value) {
     let url = format!("{}{path}", network.admin_url());
     let mut request = http().request(method.parse().unwrap(), url);
     if let Some(body) = body {
@@ -146,8 +146,8 @@ async fn errors_are_problems_that_say_what_is_wrong() {
         ),
         (
             "POST",
-            messages.as_str(),
-            Some(json!({ "to": BOB, "text": "x".repeat(70_000) })),
+            "/accounts",
+            Some(json!({ "phone": "1".repeat(70_000) })),
             413,
             "65536",
         ),
@@ -158,6 +158,28 @@ async fn errors_are_problems_that_say_what_is_wrong() {
             400,
             "count",
         ),
+        (
+            "POST",
+            messages.as_str(),
+            Some(json!({ "to": BOB, "kind": "audio", "caption": "no" })),
+            400,
+            "an audio has no caption",
+        ),
+        (
+            "POST",
+            messages.as_str(),
+            Some(json!({ "to": BOB, "kind": "location", "latitude": 1 })),
+            400,
+            "longitude",
+        ),
+        (
+            "POST",
+            messages.as_str(),
+            Some(json!({ "to": "120363000000000000@g.us", "text": "x" })),
+            404,
+            "no group",
+        ),
+        ("GET", "/groups/x", None, 404, "no group"),
         (
             "POST",
             "/faults",

@@ -1,0 +1,202 @@
+//! What phones do beside writing: groups, files, receipts, presence, calls, history.
+
+use crate::network::Network;
+use crate::serve::{self, Change};
+use crate::state::digits;
+use crate::{CallView, GroupView, NetworkError, PresenceRecord, reading};
+
+/// What is to change about a group; what is left out stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GroupChange {
+    /// The account that does it, or the one that made the group.
+    pub actor: Option<String>,
+    /// Numbers that join.
+    pub add: Vec<String>,
+    /// Numbers that go; the actor's own number leaves.
+    pub remove: Vec<String>,
+    /// Numbers that become admins.
+    pub promote: Vec<String>,
+    /// Numbers that are admins no more.
+    pub demote: Vec<String>,
+    /// What it is called.
+    pub subject: Option<String>,
+    /// What it says of itself; an empty text takes it away.
+    pub description: Option<String>,
+    /// Only admins write.
+    pub announcement: Option<bool>,
+    /// Only admins change what it is called.
+    pub locked: Option<bool>,
+    /// Messages disappear after so many seconds; 0 lets them stay.
+    pub ephemeral: Option<u32>,
+}
+
+impl GroupChange {
+    fn steps(self) -> Vec<Change> {
+        let some =
+            |phones: Vec<String>, change: fn(Vec<String>) -> Change| (!phones.is_empty()).then(|| change(phones));
+        [
+            some(self.add, Change::Add),
+            some(self.remove, Change::Remove),
+            some(self.promote, Change::Promote),
+            some(self.demote, Change::Demote),
+            self.subject.map(Change::Subject),
+            self.description
+                .map(|text| Change::Description((!text.is_empty()).then_some(text))),
+            self.announcement.map(Change::Announcement),
+            self.locked.map(Change::Locked),
+            self.ephemeral
+                .map(|seconds| Change::Ephemeral((seconds > 0).then_some(seconds))),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+}
+
+impl Network {
+    /// Founds a group; its owner is in it with the others.
+    ///
+    /// # Errors
+    /// [`NetworkError::Invalid`] without a subject, [`NetworkError::NotFound`] if an account does not exist.
+    pub async fn create_group(
+        &self,
+        owner: &str,
+        subject: &str,
+        participants: &[String],
+    ) -> Result<GroupView, NetworkError> {
+        let group = serve::found(self.world(), owner, subject, participants, None).await?;
+        Ok(group.view())
+    }
+
+    /// All groups, oldest first.
+    pub async fn groups(&self) -> Vec<GroupView> {
+        self.world().groups().iter().map(|group| group.view()).collect()
+    }
+
+    /// One group.
+    ///
+    /// # Errors
+    /// [`NetworkError::NotFound`] if there is none.
+    pub async fn group(&self, id: &str) -> Result<GroupView, NetworkError> {
+        Ok(self.world().group(id)?.view())
+    }
+
+    /// Changes a group; members' devices are told.
+    ///
+    /// # Errors
+    /// [`NetworkError::NotFound`] if the group or an account does not exist, [`NetworkError::Conflict`] if the actor may
+    /// not do it or somebody is, or is not, in the group.
+    pub async fn change_group(&self, id: &str, change: GroupChange) -> Result<GroupView, NetworkError> {
+        let group = self.world().group(id)?;
+        let actor = self.world().account(change.actor.as_deref().unwrap_or(&group.owner))?;
+        for step in change.steps() {
+            let step = with_digits(step)?;
+            let failed = serve::change(self.world(), &group, &actor, step, None).await?;
+            if let Some((phone, code)) = failed.first() {
+                let detail = match code {
+                    409 => format!("{phone} is in the group already"),
+                    406 => format!("{phone} made the group and stays its admin"),
+                    _ => format!("{phone} is not in the group, or no account"),
+                };
+                return Err(NetworkError::Conflict(detail));
+            }
+        }
+        Ok(group.view())
+    }
+
+    /// The file of a message that the account's phone received or sent, decrypted.
+    ///
+    /// # Errors
+    /// [`NetworkError::NotFound`] if the account, the message or the file does not exist, [`NetworkError::Conflict`] if
+    /// the file does not decrypt.
+    pub async fn media(&self, phone: &str, id: &str) -> Result<Vec<u8>, NetworkError> {
+        let world = self.world();
+        let missing = || NetworkError::NotFound(format!("{phone} knows no message {id} with a file"));
+        let known = world.account(phone)?.known(id).ok_or_else(missing)?;
+        let message = known.message().ok_or_else(missing)?;
+        let file = reading::file_of(&message).ok_or_else(missing)?;
+        reading::file::plain(world, file)
+            .await
+            .map_err(|error| NetworkError::Conflict(format!("the file of {id} cannot be read: {error}")))
+    }
+
+    /// The account's phone sends a receipt (`read`, `played`, `delivery`, …) for messages that it received.
+    ///
+    /// # Errors
+    /// [`NetworkError::NotFound`] if it received no such message, [`NetworkError::Invalid`] for a type that does not
+    /// exist.
+    pub async fn send_receipts(&self, phone: &str, kind: &str, ids: &[String]) -> Result<(), NetworkError> {
+        serve::send_receipts(self.world(), phone, kind, ids)
+    }
+
+    /// Whether the account's phone says by itself what was delivered; it does unless told otherwise.
+    ///
+    /// # Errors
+    /// [`NetworkError::NotFound`] if the account does not exist.
+    pub async fn set_delivery_receipts(&self, phone: &str, by_itself: bool) -> Result<(), NetworkError> {
+        self.world().account(phone)?.set_receipts(by_itself);
+        Ok(())
+    }
+
+    /// The account's phone is `available` or `unavailable`, or is `composing`, `recording` or `paused` in a chat.
+    ///
+    /// # Errors
+    /// [`NetworkError::NotFound`] if an account or group does not exist, [`NetworkError::Invalid`] for another state or
+    /// without a chat.
+    pub async fn show_presence(&self, phone: &str, state: &str, to: Option<&str>) -> Result<(), NetworkError> {
+        serve::show_presence(self.world(), phone, state, to)
+    }
+
+    /// Who wrote or recorded to the account, oldest first.
+    ///
+    /// # Errors
+    /// [`NetworkError::NotFound`] if the account does not exist.
+    pub async fn presence(&self, phone: &str) -> Result<Vec<PresenceRecord>, NetworkError> {
+        Ok(self.world().account(phone)?.seen())
+    }
+
+    /// The account's phone calls an account or a group.
+    ///
+    /// # Errors
+    /// [`NetworkError::NotFound`] if either does not exist.
+    pub async fn call(&self, phone: &str, to: &str, video: bool) -> Result<CallView, NetworkError> {
+        serve::ring(self.world(), phone, to, video)
+    }
+
+    /// The account's phone hangs up.
+    ///
+    /// # Errors
+    /// [`NetworkError::NotFound`] if it makes no such call.
+    pub async fn hang_up(&self, phone: &str, id: &str, reason: Option<&str>) -> Result<CallView, NetworkError> {
+        serve::hang_up(self.world(), phone, id, reason)
+    }
+
+    /// The account's phone hands what it remembers to its devices, as after a pairing; returns how many messages it are.
+    ///
+    /// # Errors
+    /// [`NetworkError::NotFound`] if the account does not exist.
+    pub async fn share_history(&self, phone: &str) -> Result<usize, NetworkError> {
+        serve::share_history(self.world(), phone).await
+    }
+
+    /// The calls of the account's phone, oldest first.
+    ///
+    /// # Errors
+    /// [`NetworkError::NotFound`] if the account does not exist.
+    pub async fn calls(&self, phone: &str) -> Result<Vec<CallView>, NetworkError> {
+        Ok(self.world().account(phone)?.calls())
+    }
+}
+
+/// Numbers as accounts have them, whatever people write between the digits.
+fn with_digits(change: Change) -> Result<Change, NetworkError> {
+    let all = |phones: Vec<String>| phones.iter().map(|phone| digits(phone)).collect::<Result<Vec<_>, _>>();
+    Ok(match change {
+        Change::Add(phones) => Change::Add(all(phones)?),
+        Change::Remove(phones) => Change::Remove(all(phones)?),
+        Change::Promote(phones) => Change::Promote(all(phones)?),
+        Change::Demote(phones) => Change::Demote(all(phones)?),
+        other => other,
+    })
+}

@@ -1,0 +1,250 @@
+//! Changes of groups, and what members are told of them (`<notification type="w:gp2">`).
+
+use std::sync::Arc;
+
+use rand::Rng as _;
+use wacore_binary::builder::NodeBuilder;
+use wacore_binary::{Jid, Node};
+
+use super::groups::group_node;
+use crate::state::{Account, Device, Group, Rank, World};
+use crate::{NetworkError, clock};
+
+/// What happens to a group. Members are numbers.
+#[derive(Clone, Debug)]
+pub(crate) enum Change {
+    /// They join.
+    Add(Vec<String>),
+    /// They are sent away, or leave if it is themselves.
+    Remove(Vec<String>),
+    /// They become admins.
+    Promote(Vec<String>),
+    /// They are admins no more.
+    Demote(Vec<String>),
+    /// It is called otherwise.
+    Subject(String),
+    /// It says something else of itself, or nothing.
+    Description(Option<String>),
+    /// Only admins write, or everybody.
+    Announcement(bool),
+    /// Only admins change what it is called, or everybody.
+    Locked(bool),
+    /// Messages disappear after so many seconds, or stay.
+    Ephemeral(Option<u32>),
+    /// Its invitation link is another.
+    NewInvite,
+}
+
+/// Founds a group and tells the members' devices, but the one that did it.
+///
+/// # Errors
+/// As [`World::found`].
+pub(crate) async fn found(
+    world: &World,
+    owner: &str,
+    subject: &str,
+    others: &[String],
+    by: Option<&Device>,
+) -> Result<Arc<Group>, NetworkError> {
+    let group = world.found(owner, subject, others)?;
+    let actor = world.account(owner)?;
+    let create = NodeBuilder::new("create")
+        .attr("type", "new")
+        .children([group_node(world, &group)])
+        .build();
+    tell(world, &group, &actor, &group.members(), by, &create);
+    Ok(group)
+}
+
+/// Changes a group and tells the devices of everybody concerned, but the one that did it. Returns the members for whom
+/// it did not work, each with WhatsApp's code.
+///
+/// # Errors
+/// [`NetworkError::Conflict`] if the actor may not, [`NetworkError::Invalid`] for an empty subject.
+pub(crate) async fn change(
+    world: &World,
+    group: &Group,
+    actor: &Account,
+    change: Change,
+    by: Option<&Device>,
+) -> Result<Vec<(String, u16)>, NetworkError> {
+    allowed(group, actor, &change)?;
+    let before = group.members();
+    let (node, failed) = match &change {
+        Change::Add(phones) => members(world, group, "add", phones, |members, phone| {
+            let joins = !members.contains_key(phone);
+            if joins {
+                members.insert(phone.to_owned(), Rank::Member);
+            }
+            (joins, 409)
+        }),
+        Change::Remove(phones) => members(world, group, "remove", phones, |members, phone| {
+            (members.remove(phone).is_some(), 404)
+        }),
+        Change::Promote(phones) => ranked(world, group, "promote", phones, Rank::Admin),
+        Change::Demote(phones) => ranked(world, group, "demote", phones, Rank::Member),
+        _ => (Some(settled(group, actor, &change)?), Vec::new()),
+    };
+    if let Some(node) = node {
+        let mut told = before;
+        told.extend(group.members());
+        told.sort();
+        told.dedup();
+        tell(world, group, actor, &told, by, &node);
+    }
+    if let Change::Remove(_) = change {
+        // Who is gone reads nothing more.
+        let id = group.jid().to_string();
+        for member in world.members(group) {
+            let own = member.lid_jid();
+            member.signal.lock().await.rotate(&id, &own);
+        }
+    }
+    Ok(failed)
+}
+
+fn allowed(group: &Group, actor: &Account, change: &Change) -> Result<(), NetworkError> {
+    let charter = group.charter();
+    let refused = |why: &str| Err(NetworkError::Conflict(format!("{} {why} {}", actor.phone, group.jid())));
+    let Some(rank) = charter.members.get(&actor.phone) else {
+        return refused("is not in");
+    };
+    let leaves = matches!(change, Change::Remove(phones) if phones.iter().all(|phone| *phone == actor.phone));
+    let open = matches!(
+        change,
+        Change::Subject(_) | Change::Description(_) | Change::Ephemeral(_) | Change::Add(_)
+    ) && !charter.locked;
+    if rank.rules() || leaves || open {
+        return Ok(());
+    }
+    refused("is no admin of")
+}
+
+type Members = std::collections::BTreeMap<String, Rank>;
+
+/// Applies a change to each of some members; the notification names those for whom it worked.
+fn members(
+    world: &World,
+    group: &Group,
+    tag: &'static str,
+    phones: &[String],
+    apply: impl Fn(&mut Members, &str) -> (bool, u16),
+) -> (Option<Node>, Vec<(String, u16)>) {
+    let (mut nodes, mut failed) = (Vec::new(), Vec::new());
+    for phone in phones {
+        let Ok(account) = world.account(phone) else {
+            failed.push((phone.clone(), 404));
+            continue;
+        };
+        match group.change(|charter| apply(&mut charter.members, &account.phone)) {
+            (true, _) => nodes.push(participant(&account)),
+            (false, code) => failed.push((phone.clone(), code)),
+        }
+    }
+    let node = (!nodes.is_empty()).then(|| NodeBuilder::new(tag).children(nodes).build());
+    (node, failed)
+}
+
+fn ranked(
+    world: &World,
+    group: &Group,
+    tag: &'static str,
+    phones: &[String],
+    rank: Rank,
+) -> (Option<Node>, Vec<(String, u16)>) {
+    members(world, group, tag, phones, |members, phone| {
+        match members.get_mut(phone) {
+            Some(Rank::Owner) => (false, 406),
+            Some(held) => {
+                *held = rank;
+                (true, 0)
+            }
+            None => (false, 404),
+        }
+    })
+}
+
+fn participant(account: &Account) -> Node {
+    NodeBuilder::new("participant")
+        .attr("jid", account.lid_jid())
+        .attr("phone_number", account.pn_jid())
+        .build()
+}
+
+/// Applies a change of what the group is called or allows.
+fn settled(group: &Group, actor: &Account, change: &Change) -> Result<Node, NetworkError> {
+    let now = clock::now_s();
+    let switch = |on: bool, yes: &'static str, no: &'static str| NodeBuilder::new(if on { yes } else { no }).build();
+    Ok(match change {
+        Change::Subject(subject) => {
+            if subject.trim().is_empty() {
+                return Err(NetworkError::Invalid("subject is empty".to_owned()));
+            }
+            group.change(|charter| {
+                charter.subject.clone_from(subject);
+                charter.subject_by = (actor.phone.clone(), now);
+            });
+            NodeBuilder::new("subject")
+                .attr("subject", subject.as_str())
+                .attr("s_o", actor.lid_jid())
+                .attr("s_t", now)
+                .build()
+        }
+        Change::Description(text) => {
+            let id = format!("{:08X}", rand::rng().next_u32());
+            group.change(|charter| charter.description = text.clone().map(|text| (id.clone(), text)));
+            let child = match text {
+                Some(text) => NodeBuilder::new("body").string_content(text.as_str()).build(),
+                None => NodeBuilder::new("delete").build(),
+            };
+            NodeBuilder::new("description").attr("id", id).children([child]).build()
+        }
+        Change::Announcement(on) => {
+            group.change(|charter| charter.announcement = *on);
+            switch(*on, "announcement", "not_announcement")
+        }
+        Change::Locked(on) => {
+            group.change(|charter| charter.locked = *on);
+            switch(*on, "locked", "unlocked")
+        }
+        Change::Ephemeral(seconds) => {
+            group.change(|charter| charter.ephemeral = *seconds);
+            match seconds {
+                Some(seconds) => NodeBuilder::new("ephemeral").attr("expiration", *seconds).build(),
+                None => NodeBuilder::new("not_ephemeral").build(),
+            }
+        }
+        _ => {
+            let code = format!("{:016x}{:06x}", rand::rng().next_u64(), rand::rng().next_u32() >> 8);
+            group.change(|charter| charter.invite.clone_from(&code));
+            NodeBuilder::new("revoke").attr("code", code).build()
+        }
+    })
+}
+
+/// Tells the devices of some numbers; the notification is queued as messages are.
+fn tell(world: &World, group: &Group, actor: &Account, phones: &[String], by: Option<&Device>, child: &Node) {
+    for phone in phones {
+        let Ok(member) = world.account(phone) else { continue };
+        for device in member.devices() {
+            if by.is_some_and(|by| by.pn == device.pn) {
+                continue;
+            }
+            device.deliver(notification(&group.jid(), actor, child.clone()), 1);
+        }
+    }
+}
+
+fn notification(group: &Jid, actor: &Account, child: Node) -> Node {
+    NodeBuilder::new("notification")
+        .attr("from", group.clone())
+        .attr("id", rand::rng().next_u32())
+        .attr("type", "w:gp2")
+        .attr("t", clock::now_s())
+        .attr("participant", actor.lid_jid())
+        .attr("participant_pn", actor.pn_jid())
+        .attr("addressing_mode", "lid")
+        .attr("notify", actor.name.as_str())
+        .children([child])
+        .build()
+}

@@ -1,0 +1,138 @@
+//! Groups: messages in both directions, who is in them, what devices are told.
+
+use serde_json::json;
+use wacore::iq::groups::{GroupCreateOptions, GroupParticipantOptions};
+use wacore::types::events::Event;
+use wharf_testnet::{GroupChange, NetworkError};
+use whatsapp_rust::Jid;
+
+use crate::admin::request;
+use crate::companion::{ANA, BOB, Companion, network, until};
+
+const EVE: &str = "5511777777777";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_is_read_by_all_and_written_by_all() {
+    let network = network().await;
+    network.create_account(EVE).await.unwrap();
+    let ana = Companion::linked(&network, ANA).await;
+    let bob = Companion::linked(&network, BOB).await;
+    let new = json!({ "subject": "Tea", "owner": BOB, "participants": [ANA, EVE] });
+    let (_, _, group) = request(&network, "POST", "/groups", Some(new)).await;
+    let id = group["id"].as_str().unwrap();
+    // The first message brings the key, the second needs none.
+    for text in ["first", "second"] {
+        let sent = network.send_text(BOB, id, text).await.unwrap();
+        let arrived = ana.message(&sent).await;
+        let source = &arrived.info.source;
+        assert_eq!((source.chat.to_string(), source.is_group), (id.to_owned(), true));
+        assert_eq!(source.sender_alt.as_ref().unwrap().user, BOB);
+        assert_eq!(arrived.message.conversation.as_deref(), Some(text));
+        // Bob's own device sees what his phone wrote.
+        assert!(bob.message(&sent).await.info.source.is_from_me);
+    }
+    let jid: Jid = id.parse().unwrap();
+    for text in ["from Ana's device", "and again"] {
+        let sent = ana.client.send_text(jid.clone(), text).await.unwrap().message_id;
+        assert_eq!(ana.server_ack(&sent).await, None);
+        assert_eq!(bob.text(text).await, ANA);
+        for phone in [BOB, EVE] {
+            let seen = until("the text", || async {
+                network
+                    .messages(phone)
+                    .await
+                    .unwrap()
+                    .into_iter()
+                    .find(|one| one.id == sent)
+            })
+            .await;
+            assert_eq!((seen.from.as_str(), seen.text.as_str()), (ANA, text));
+            assert_eq!(seen.details.unwrap().group.as_deref(), Some(id));
+        }
+    }
+    // A phone that cannot read the group asks, and gets what it missed.
+    let fault = json!({ "kind": "deaf", "phone": EVE, "times": 1, "for_ms": 600_000 });
+    request(&network, "POST", "/faults", Some(fault)).await;
+    ana.client.send_text(jid.clone(), "once more for Eve").await.unwrap();
+    until("the text", || async {
+        network
+            .messages(EVE)
+            .await
+            .unwrap()
+            .into_iter()
+            .find(|one| one.text == "once more for Eve")
+    })
+    .await;
+    until("an empty queue", || async {
+        (network.stats().await.unacked == 0).then_some(())
+    })
+    .await;
+    // Somebody who is not in it may not write.
+    let change = GroupChange {
+        remove: vec![ANA.to_owned()],
+        ..Default::default()
+    };
+    network.change_group(id, change).await.unwrap();
+    assert!(matches!(
+        network.send_text(ANA, id, "x").await,
+        Err(NetworkError::Conflict(_))
+    ));
+    network.send_text(BOB, id, "without Ana").await.unwrap();
+    assert!(
+        network
+            .messages(ANA)
+            .await
+            .unwrap()
+            .iter()
+            .all(|one| one.text != "without Ana")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_founds_changes_and_leaves_a_group() {
+    let network = network().await;
+    network.create_account(EVE).await.unwrap();
+    let ana = Companion::linked(&network, ANA).await;
+    let bob = Companion::linked(&network, BOB).await;
+    let groups = ana.client.groups();
+    let options: GroupCreateOptions = GroupCreateOptions::builder()
+        .subject("Cake")
+        .participants(vec![GroupParticipantOptions::new(Jid::pn(BOB))])
+        .build();
+    let id = groups.create_group(options).await.unwrap().metadata.id;
+    let told = |event: &Event| match event {
+        Event::GroupUpdate(update) => Some(update.group_jid.to_string()),
+        _ => None,
+    };
+    assert_eq!(bob.saw("the new group", told).await, id.to_string());
+    groups.add_participants(id.clone(), &[Jid::pn(EVE)]).await.unwrap();
+    groups.promote_participants(id.clone(), &[Jid::pn(BOB)]).await.unwrap();
+    groups
+        .set_subject(id.clone(), wacore::iq::groups::GroupSubject::new("More cake").unwrap())
+        .await
+        .unwrap();
+    let view = network.group(&id.to_string()).await.unwrap();
+    assert_eq!(view.subject, "More cake");
+    let roles: Vec<_> = view
+        .participants
+        .iter()
+        .map(|one| (one.phone.as_str(), one.role.as_str()))
+        .collect();
+    assert_eq!(roles, [(EVE, "member"), (ANA, "superadmin"), (BOB, "admin")]);
+    until("what Bob's device was told", || async {
+        (bob.all(told).len() >= 4).then_some(())
+    })
+    .await;
+    let metadata = bob.client.groups().get_metadata(&id).await.unwrap();
+    assert_eq!(
+        (metadata.subject.as_str(), metadata.participants.len()),
+        ("More cake", 3)
+    );
+    assert_eq!(bob.client.groups().get_participating().await.unwrap().len(), 1);
+    bob.client.groups().leave(id.clone()).await.unwrap();
+    until("Bob to be gone", || async {
+        (network.group(&id.to_string()).await.unwrap().participants.len() == 2).then_some(())
+    })
+    .await;
+    assert!(bob.client.groups().get_participating().await.unwrap().is_empty());
+}
