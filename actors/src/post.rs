@@ -275,10 +275,7 @@ impl Poster {
             webhook_signature,
             hub_signature,
         } = post.signatures;
-        for (name, signature) in [
-            (WEBHOOK_SIGNATURE, webhook_signature),
-            (HUB_SIGNATURE, hub_signature),
-        ] {
+        for (name, signature) in [(WEBHOOK_SIGNATURE, webhook_signature), (HUB_SIGNATURE, hub_signature)] {
             if let Some(signature) = signature {
                 request = request.header(name, signature);
             }

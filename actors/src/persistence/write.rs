@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use ractor::RpcReplyPort;
 use serde_json::{Map, Value};
 use wharf_domain::{
-    AttemptOutcome, ClientId, Connection, ConnectionKey, Courtesy, EventId, HeaderNames, PendingEvent, Timestamp,
-    Webhook, WebhookId, retention::Cutoffs, webhook::WebhookPatch,
+    AttemptOutcome, ClientId, Connection, ConnectionKey, Courtesy, EventId, EventKinds, HeaderNames, PendingEvent,
+    Timestamp, Webhook, WebhookId, retention::Cutoffs, webhook::WebhookPatch,
 };
 use wharf_store::{BulkRenewal, ConnectionRecord, Group, KeyClaim, NewEvent, RecordedEvent, Renewal, StoreError};
 
@@ -49,6 +49,7 @@ pub(crate) struct Registration {
     pub(crate) max_retries: u32,
     pub(crate) is_active: bool,
     pub(crate) metadata: Option<Map<String, Value>>,
+    pub(crate) events: EventKinds,
     pub(crate) hub_signature: bool,
     pub(crate) courtesy: Courtesy,
     pub(crate) headers: Option<SealedHeaders>,
@@ -248,6 +249,15 @@ impl Write {
         }
     }
 
+    /// The webhook that this made or changed.
+    pub(super) fn webhook(&self) -> Option<&Webhook> {
+        match self {
+            Self::RegisterWebhook(job) => job.output.as_ref()?.as_ref(),
+            Self::ChangeWebhook(job) => job.output.as_ref()?.as_ref(),
+            _ => None,
+        }
+    }
+
     /// Takes what a [`Write::RenewFailed`] made pending.
     pub(super) fn take_renewed(&mut self) -> Option<(WebhookId, Vec<PendingEvent>)> {
         match self {
@@ -380,6 +390,7 @@ async fn register(
         max_retries,
         is_active,
         metadata,
+        events,
         hub_signature,
         courtesy,
         headers,
@@ -394,10 +405,11 @@ async fn register(
     group.add_secret(key.client_id, *id, sealed_secret, now, now).await?;
     if let Some(SealedHeaders { names, sealed }) = headers {
         group.set_headers(key.client_id, *id, names, sealed, now).await?;
-    } else if !hub_signature && *courtesy == Courtesy::default() {
+    } else if !hub_signature && *courtesy == Courtesy::default() && *events == EventKinds::default() {
         return Ok(made);
     }
     let asked = WebhookPatch {
+        events: Some(*events),
         hub_signature: Some(*hub_signature),
         courtesy: (*courtesy).into(),
         ..WebhookPatch::default()

@@ -11,15 +11,18 @@ mod acks;
 mod awaited;
 mod convert;
 mod driver;
+mod follow;
 mod http;
 mod inbound;
 mod keys;
+mod lane;
 mod meaning;
 mod memory;
 mod reporter;
 mod runtime;
 mod send;
 mod session;
+mod standing;
 mod subjects;
 mod transport;
 
@@ -31,7 +34,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use wharf_domain::ConnectionKey;
 use whatsapp_rust::wacore::store::DevicePropsOverride;
@@ -41,8 +44,9 @@ pub use http::{Http, HttpRequest, HttpResponse};
 
 use self::{
     driver::{Driver, Finish},
+    follow::Follow,
     http::{ClientHttp, VersionSource},
-    inbound::{Aside, Hook, Inbound},
+    inbound::{Aside, Ear, Hook, Inbound},
     keys::{KeyStore, SqliteKeys},
     memory::Memory,
     reporter::Reporter,
@@ -162,6 +166,9 @@ impl LiveFactory {
             subjects: Arc::new(Subjects::default()),
             patience: self.config.inbox_patience,
             undecryptable_patience: self.config.undecryptable_patience,
+            lane: Mutex::default(),
+            moved: Notify::new(),
+            follow: Follow::default(),
         })
     }
 
@@ -217,6 +224,7 @@ impl LiveFactory {
                 .set_device_props(DevicePropsOverride::new().with_os(&self.config.device_name))
                 .await;
         }
+        client.subscribe_handler(Arc::new(Ear::new(inbound, &client))).detach();
         reporter.listen(&client);
         let aside = Aside {
             inbound: Arc::clone(inbound),

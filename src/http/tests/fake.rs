@@ -14,8 +14,8 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 use wharf_actors::{BulkRetry, GatewayError, IdempotencyKey, NewWebhook, Qr, SentMessage, Tested, WebhookWithSecret};
 use wharf_domain::{
-    Attempt, ClientId, Connection, ConnectionStatus, Courtesy, Event, EventId, EventStatus, InvalidField, OwnHeaders,
-    PhoneNumber, Timestamp, TokenHash, Webhook, WebhookId,
+    Attempt, ClientId, Connection, ConnectionStatus, Courtesy, Event, EventId, EventKinds, EventStatus, InvalidField,
+    OwnHeaders, PhoneNumber, Timestamp, TokenHash, Webhook, WebhookId,
     signing::Secret,
     stats::{Queue, WebhookStats, periods},
     webhook::{WebhookPatch, status},
@@ -45,6 +45,7 @@ impl Default for FakeDesk {
             max_retries: 3,
             is_active: true,
             metadata: None,
+            events: EventKinds::default(),
             hub_signature: false,
             courtesy: Courtesy::default(),
             headers: OwnHeaders::default(),
@@ -95,6 +96,7 @@ fn webhook(client_id: ClientId, new: NewWebhook) -> Webhook {
         last_success_at: None,
         last_attempt_at: None,
         metadata: new.metadata,
+        events: new.events,
         hub_signature: new.hub_signature,
         courtesy: new.courtesy,
         headers: new.headers.names(),
@@ -134,9 +136,10 @@ fn event() -> Event {
         sequence: 1,
         id: EventId(ID),
         webhook_id: WebhookId(ID),
+        event: "message".into(),
         message_id: "3EB0".into(),
         from: NUMBER.into(),
-        to: NUMBER.parse().unwrap(),
+        to: NUMBER.into(),
         message_type: "text".into(),
         content: Some("hello".into()),
         payload: RawValue::from_string(r#"{"b":1,"a":2}"#.into()).unwrap(),

@@ -1,16 +1,22 @@
 //! Incoming messages: committed first, acknowledged then.
 
 mod aside;
+mod ear;
 mod gather;
+mod heard;
+mod party;
 mod past;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use async_trait::async_trait;
-use tokio::time::Instant;
-use wharf_domain::IncomingMessage;
+use tokio::{sync::Notify, time::Instant};
+use wharf_domain::{EventKind, IncomingMessage};
 use whatsapp_rust::wacore::types::{
-    events::{InboundMessage, UndecryptableMessage},
+    events::{Event, InboundMessage, UndecryptableMessage},
     message::MessageInfo,
 };
 use whatsapp_rust::waproto::whatsapp::Message;
@@ -19,9 +25,11 @@ use whatsapp_rust::{
     anyhow::{self, anyhow},
 };
 
-pub(crate) use self::aside::Aside;
+pub(crate) use self::{aside::Aside, ear::Ear};
 use super::{
-    convert::{Converted, Surroundings, convert, undecryptable},
+    convert::{Converted, Surroundings, convert, is_hidden, undecryptable},
+    follow::Follow,
+    lane::Lane,
     memory::Memory,
     reporter::Reporter,
     runtime::LinkRuntime,
@@ -48,6 +56,12 @@ pub(crate) struct Inbound {
     pub(crate) patience: Duration,
     /// How long a message that cannot be decrypted is waited for.
     pub(crate) undecryptable_patience: Duration,
+    /// What else happens, in order with the messages.
+    pub(crate) lane: Mutex<Lane<Arc<Event>>>,
+    /// Told when a message has left the lane.
+    pub(crate) moved: Notify,
+    /// Whose presence is asked for.
+    pub(crate) follow: Follow,
 }
 
 impl Inbound {
@@ -69,11 +83,27 @@ impl Inbound {
     ) -> Result<Option<IncomingMessage>, String> {
         self.memory.awaited().found(info);
         self.keep_poll(info, message).await?;
+        let sent = info.source.is_from_me && self.inbox.wanted().contains(EventKind::Sent);
+        let recipient = match sent {
+            true => Some(self.recipient(client, info).await),
+            false => None,
+        };
         let around = Surroundings {
             people: self.people(client, info, message).await,
             ballot: self.ballot(client, info, message).await,
+            recipient,
         };
-        Ok(self.told(info, convert(info, message, &around)))
+        let told = self.told(info, convert(info, message, &around));
+        let sender = &info.source.sender;
+        if let Some(told) = &told
+            && is_hidden(sender)
+            && !info.source.is_from_me
+            && told.details.as_ref().is_none_or(|details| details.group.is_none())
+        {
+            self.memory
+                .note_unnamed(sender.user_base(), told.chat.ends_with("@lid"));
+        }
+        Ok(told)
     }
 
     fn told(&self, info: &MessageInfo, converted: Converted) -> Option<IncomingMessage> {
@@ -130,8 +160,18 @@ pub(crate) struct Hook(pub(crate) Arc<Inbound>);
 #[async_trait]
 impl InboundDurabilityHook for Hook {
     async fn on_messages(&self, client: Arc<Client>, batch: &[InboundMessage]) -> anyhow::Result<()> {
-        let Inbound { reporter, .. } = self.0.as_ref();
-        self.0.carry(&client, batch).await.map_err(|refused| {
+        let inbound = self.0.as_ref();
+        let Inbound { reporter, .. } = inbound;
+        let ids = || batch.iter().map(|message| message.info.id.as_str());
+        inbound.entered(ids());
+        let carried = inbound.carry(&client, batch).await;
+        inbound.left(ids());
+        if carried.is_ok() && inbound.inbox.wanted().contains(EventKind::Presence) {
+            let persons = batch.iter().map(|message| &message.info.source);
+            let persons = persons.filter(|source| !source.is_from_me && !source.is_group);
+            persons.for_each(|source| inbound.follow.follow(&client, &inbound.runtime, &source.chat));
+        }
+        carried.map_err(|refused| {
             // A device that is being unlinked still needs its connection, to say so.
             if !reporter.is_leaving() {
                 reporter.end(CloseReason::Lost(format!("messages could not be stored: {refused}")));
