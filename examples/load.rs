@@ -1,11 +1,13 @@
 //! Load on the whole product path: `cargo run --release --example load -- burst --events 50000` (or `steady`, `idle`).
 //!
-//! Scripted links stand in for WhatsApp; everything after them is what `wharf serve` runs: the session's inbox, group
+//! Scripted links stand in for WhatsApp (but for `keys`, which runs real ones on a test network); everything after them is what `wharf serve` runs: the session's inbox, group
 //! commits (SQLite, WAL, synchronous=FULL), delivery actors, HTTP to a receiver in another process, outcomes committed.
 //! Prints one line of JSON. docs/BENCHMARKS.md says what the figures mean and how they compare.
 
 #[path = "bench/fair.rs"]
 mod fair;
+#[path = "bench/keys.rs"]
+mod keys;
 #[path = "bench/process.rs"]
 mod process;
 #[path = "bench/receiver.rs"]
@@ -91,6 +93,15 @@ enum Shape {
         #[arg(long, default_value_t = 4)]
         clients: usize,
     },
+    /// Real links on a test network: messages and commits of numbers whose keys are in the store.
+    Keys {
+        /// Linked numbers.
+        #[arg(long, default_value_t = 50)]
+        numbers: usize,
+        /// Texts each way of each number.
+        #[arg(long, default_value_t = 200)]
+        messages: u64,
+    },
     /// Nothing: what it costs to start with so many webhooks, and to have them.
     Idle,
     /// Registers the webhooks of `idle`.
@@ -125,6 +136,7 @@ async fn run(Options { shape, common }: Options) -> Result<Value, Failure> {
     match shape {
         Shape::Idle => return idle(&common).await,
         Shape::Register => return register(&common).await,
+        Shape::Keys { numbers, messages } => return keys::run(numbers, messages, common.store.as_deref()).await,
         Shape::Fair { rate, seconds, clients } => {
             let fair = fair::Fair {
                 // Half of them are as many as the other shapes have.
@@ -166,7 +178,9 @@ async fn run(Options { shape, common }: Options) -> Result<Value, Failure> {
             session.steady(rate.max(1), rate.max(1) * seconds).await?;
             ("steady", rate.max(1) * seconds, begin.elapsed())
         }
-        Shape::Idle | Shape::Register | Shape::Fair { .. } | Shape::Receiver { .. } => return Err("not a load".into()),
+        Shape::Idle | Shape::Register | Shape::Keys { .. } | Shape::Fair { .. } | Shape::Receiver { .. } => {
+            return Err("not a load".into());
+        }
     };
     session.arrived(total).await?;
     let (seconds, cpu) = (begin.elapsed().as_secs_f64(), cpu_us()? - cpu);

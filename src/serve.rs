@@ -16,7 +16,7 @@ use tokio::{
 use wharf_actors::{Gateway, Settings, StartError, Web};
 use wharf_domain::address::TargetPolicy;
 use wharf_store::{Store, StoreError, StoreOptions};
-use wharf_whatsapp::{LinkError, LinkFactory, LiveConfig, LiveFactory};
+use wharf_whatsapp::{KeyStore, LinkError, LinkFactory, LiveConfig, LiveFactory};
 
 use crate::{
     clients::{self, ClientsError, WithToken},
@@ -42,9 +42,6 @@ pub enum ServeError {
     /// Its token could not be shown.
     #[error("the first client's token could not be shown: {0}; `wharf client rotate 1` makes another")]
     FirstToken(std::io::Error),
-    /// The link to WhatsApp.
-    #[error("whatsapp: {0}")]
-    Link(#[from] LinkError),
     /// The tree.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -95,7 +92,7 @@ pub async fn prepare(config: &Config) -> Result<Ready, ServeError> {
     let address = listener.local_addr().map_err(cannot_bind)?;
     let store = open(config).await?;
     let first_client = first_client(&store).await?;
-    let gateway = Gateway::start(settings(config), store, links(config)?).await?;
+    let gateway = Gateway::start_with(settings(config), store, |keys| links(config, keys)).await?;
     let limits = Limits {
         request_timeout: config.http.request_timeout,
         header_timeout: config.http.header_timeout,
@@ -131,16 +128,27 @@ async fn open(config: &Config) -> Result<Store, StoreError> {
     Store::open(&options).await
 }
 
-fn links(config: &Config) -> Result<Arc<dyn LinkFactory>, LinkError> {
-    let mut live = LiveConfig::new(&config.whatsapp.keys);
-    live.server_url.clone_from(&config.whatsapp.server_url);
-    live.device_name.clone_from(&config.whatsapp.device_name);
-    live.history_sync = config.whatsapp.history_sync;
+fn links(config: &Config, keys: KeyStore) -> Result<Arc<dyn LinkFactory>, LinkError> {
+    let mut live = LiveConfig {
+        server_url: config.whatsapp.server_url.clone(),
+        proxies: targets(config),
+        device_name: config.whatsapp.device_name.clone(),
+        history_sync: config.whatsapp.history_sync,
+        ..LiveConfig::default()
+    };
     if live.server_url.is_none() {
         // A test network takes any version and has no web site to learn it from.
         live.http = Some(Arc::new(Web::new().map_err(|error| LinkError(error.to_string()))?));
     }
-    Ok(Arc::new(LiveFactory::new(live)?))
+    Ok(Arc::new(LiveFactory::new(live, keys)?))
+}
+
+/// Where webhooks and proxies may be.
+fn targets(config: &Config) -> TargetPolicy {
+    TargetPolicy {
+        allow_http: config.delivery.allow_http,
+        allow_private_networks: config.delivery.allow_private_networks,
+    }
 }
 
 fn settings(config: &Config) -> Settings {
@@ -153,10 +161,7 @@ fn settings(config: &Config) -> Settings {
         max_in_flight_per_webhook: delivery.max_in_flight_per_webhook,
         client_weights: delivery.client_weights.clone(),
         bulk_retry_per_second: delivery.bulk_retry_per_second,
-        targets: TargetPolicy {
-            allow_http: delivery.allow_http,
-            allow_private_networks: delivery.allow_private_networks,
-        },
+        targets: targets(config),
         extra_roots_pem: delivery.extra_roots_pem.clone(),
         secrets_key: config.store.secrets_key.clone(),
         keep: config.retention,
@@ -230,7 +235,6 @@ mod tests {
         let variables = [
             ("WHARF_HTTP__LISTEN", "127.0.0.1:0".to_owned()),
             ("WHARF_STORE__URL", format!("sqlite://{}/wharf.db", directory.display())),
-            ("WHARF_WHATSAPP__KEYS", directory.join("keys").display().to_string()),
         ];
         let variables = variables
             .into_iter()

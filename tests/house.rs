@@ -98,6 +98,18 @@ fn each_big_library_is_known_in_one_room() {
     }
 }
 
+/// One database library: two would bring two copies of SQLite's state, or one copy that each sets up in its own way.
+#[test]
+fn there_is_one_database_library() {
+    for package in packages(&metadata()) {
+        let name = package["name"].as_str().unwrap();
+        assert!(
+            !["diesel", "rusqlite", "whatsapp-rust-sqlite-storage"].contains(&name),
+            "{name}"
+        );
+    }
+}
+
 #[test]
 fn licences_are_known() {
     const KNOWN: [&str; 16] = [

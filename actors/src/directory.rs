@@ -8,9 +8,12 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
-use ractor::ActorRef;
+use ractor::{ActorRef, ActorStatus};
+use tokio::sync::watch;
 use wharf_domain::{
-    ClientId, ConnectionKey, EventKinds, PendingEvent, WebhookId, delivery::DeliveryEvent, session::SessionView,
+    ClientId, ConnectionKey, ConnectionStatus, EventKinds, PendingEvent, WebhookId,
+    delivery::DeliveryEvent,
+    session::{ReasonCode, SessionView},
 };
 use wharf_whatsapp::Link;
 
@@ -29,6 +32,29 @@ pub(crate) struct SessionEntry {
     pub(crate) view: SessionView,
     /// Restarts of the actor.
     pub(crate) restarts: u32,
+    /// Told when any of this may have changed.
+    pub(crate) changes: watch::Sender<()>,
+}
+
+impl SessionEntry {
+    /// The view, as far as there is an actor that keeps it true: when its tenant died with it, what it said last counts no
+    /// more.
+    pub(crate) fn truth(self) -> SessionView {
+        let alive = |actor: &ActorRef<session::Message>| {
+            !matches!(actor.get_status(), ActorStatus::Stopping | ActorStatus::Stopped)
+        };
+        let mut view = self.view;
+        let claims = matches!(
+            view.status,
+            ConnectionStatus::Connected | ConnectionStatus::AwaitingScan | ConnectionStatus::AwaitingPasskey
+        );
+        if claims && !self.actor.as_ref().is_some_and(alive) {
+            (view.status, view.reason_code) = (ConnectionStatus::Connecting, ReasonCode::Restarting);
+            view.reason = Some("restarting".to_owned());
+            (view.connected_since, view.qr, view.pair_code) = (None, None, None);
+        }
+        view
+    }
 }
 
 /// See the module.
@@ -126,6 +152,7 @@ impl Directory {
         if let Some(entry) = write(&self.sessions).get_mut(key) {
             entry.actor = actor;
             entry.restarts = restarts;
+            entry.changes.send_replace(());
         }
     }
 
@@ -135,6 +162,7 @@ impl Directory {
             actor: None,
             view,
             restarts: 0,
+            changes: watch::Sender::new(()),
         });
     }
 
@@ -142,6 +170,7 @@ impl Directory {
     pub(crate) fn publish_view(&self, key: &ConnectionKey, view: SessionView) {
         if let Some(entry) = write(&self.sessions).get_mut(key) {
             entry.view = view;
+            entry.changes.send_replace(());
         }
     }
 

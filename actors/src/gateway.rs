@@ -11,17 +11,18 @@ use ractor::{Actor, ActorRef};
 use serde::Serialize;
 use thiserror::Error;
 use wharf_domain::{
-    Attempt, ClientId, Courtesy, Event, EventKinds, InvalidField, OwnHeaders, PhoneNumber, Timestamp, TokenHash,
-    Webhook, fair::Caps, signing::Secret,
+    Attempt, ClientId, Connection, Courtesy, Event, EventKinds, InvalidField, OwnHeaders, PhoneNumber, Timestamp,
+    TokenHash, Webhook, fair::Caps, signing::Secret,
 };
 use wharf_store::{Store, StoreError};
-use wharf_whatsapp::LinkFactory;
+use wharf_whatsapp::{KeyStore, LinkError, LinkFactory};
 
 use crate::{
     backlog::Backlog,
     bulkhead::{BulkheadError, Bulkheads},
     directory::Directory,
-    persistence::{Persistence, WriteError},
+    health::Commits,
+    persistence::{Keeper, Persistence, WriteError},
     post::{Poster, PosterError, PosterOptions},
     root::{self, RootActor},
     shared::{BulkRetries, Pacer, Settings, Shared},
@@ -71,6 +72,35 @@ pub struct Qr {
     pub qr: String,
     /// When WhatsApp stops accepting it.
     pub expires_at: Timestamp,
+}
+
+/// A code to type into the phone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ShownPairCode {
+    /// Eight characters.
+    pub code: String,
+    /// When WhatsApp stops accepting it.
+    pub expires_at: Timestamp,
+}
+
+/// A connection and what is to be shown of it to whoever holds the phone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// The connection.
+    pub connection: Connection,
+    /// The QR code to scan.
+    pub qr: Option<Qr>,
+    /// The code to type.
+    pub pair_code: Option<ShownPairCode>,
+}
+
+/// What a client sets of a connection; `None` leaves it as it is, `Some(None)` clears it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ConnectionPatch {
+    /// The device's name on the phone, told when it is linked.
+    pub device_name: Option<Option<String>>,
+    /// The way to WhatsApp, as [`wharf_domain::proxy::Proxy::parse`] reads it.
+    pub proxy: Option<Option<String>>,
 }
 
 /// A text that WhatsApp took.
@@ -151,6 +181,9 @@ pub enum StartError {
     /// The webhooks' secrets.
     #[error(transparent)]
     Secrets(#[from] VaultError),
+    /// The links to WhatsApp.
+    #[error("whatsapp: {0}")]
+    Links(#[from] LinkError),
     /// The root of the tree.
     #[error("the supervision tree cannot be started: {0}")]
     Tree(String),
@@ -180,7 +213,29 @@ impl Gateway {
     /// # Errors
     /// `StartError` when a part that nothing can do without cannot be had.
     pub async fn start(settings: Settings, store: Store, links: Arc<dyn LinkFactory>) -> Result<Self, StartError> {
+        Self::start_with(settings, store, |_| Ok(links)).await
+    }
+
+    /// The same for links that keep their keys in the gateway's store: `links` is given that.
+    ///
+    /// # Errors
+    /// As [`Gateway::start`], and what `links` refuses.
+    pub async fn start_with(
+        settings: Settings,
+        store: Store,
+        links: impl FnOnce(KeyStore) -> Result<Arc<dyn LinkFactory>, LinkError>,
+    ) -> Result<Self, StartError> {
         let directory = Arc::new(Directory::default());
+        let vault = Arc::new(Vault::open_for(&store, settings.secrets_key.as_ref()).await?);
+        let persistence = Persistence::new(Arc::clone(&directory));
+        let keeper = Arc::new(Keeper {
+            vault: Arc::clone(&vault),
+            persistence: persistence.clone(),
+        });
+        let links = links(KeyStore {
+            store: store.clone(),
+            keeper,
+        })?;
         let mut poster = PosterOptions::new(settings.targets);
         poster.extra_roots_pem.clone_from(&settings.extra_roots_pem);
         let caps = Caps {
@@ -188,11 +243,11 @@ impl Gateway {
             per_client: settings.max_in_flight_per_client,
         };
         let shared = Arc::new(Shared {
-            persistence: Persistence::new(Arc::clone(&directory)),
+            persistence,
             directory,
             health: Arc::default(),
             poster: Poster::new(poster)?,
-            vault: Vault::open_for(&store, settings.secrets_key.as_ref()).await?,
+            vault,
             links,
             bulkheads: Bulkheads::start(settings.bulkheads).await?,
             slots: Slots::new(caps, settings.client_weights.clone()),
@@ -226,6 +281,19 @@ impl Gateway {
     /// Says why the gateway cannot do its work at present.
     pub async fn ready(&self) -> Result<(), String> {
         self.shared.health.check(&self.shared.store).await
+    }
+
+    #[cfg(test)]
+    pub(crate) fn key_keeper(&self) -> Arc<dyn wharf_whatsapp::KeyKeeper> {
+        Arc::new(Keeper {
+            vault: Arc::clone(&self.shared.vault),
+            persistence: self.shared.persistence.clone(),
+        })
+    }
+
+    /// What was committed since the start, for measurements.
+    pub fn commits(&self) -> Commits {
+        self.shared.health.commits()
     }
 
     /// Whose token this is.

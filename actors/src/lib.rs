@@ -40,9 +40,10 @@ mod tests;
 
 pub use bulkhead::BulkheadError;
 pub use gateway::{
-    BulkRetry, Gateway, GatewayError, IdempotencyKey, NewWebhook, Qr, SentMessage, StartError, Tested,
-    WebhookWithSecret,
+    BulkRetry, ConnectionPatch, Gateway, GatewayError, IdempotencyKey, NewWebhook, Qr, SentMessage, Shown,
+    ShownPairCode, StartError, Tested, WebhookWithSecret,
 };
+pub use health::Commits;
 pub use post::PosterError;
 pub use shared::{Limits, Settings};
 pub use vault::{SecretsKey, VaultError};

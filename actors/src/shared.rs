@@ -1,7 +1,7 @@
 //! What every actor of the tree has in common.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -27,7 +27,7 @@ use crate::{
 pub struct Settings {
     /// Arbiters for sessions; 0 stands for one per core.
     pub bulkheads: usize,
-    /// Sessions started per second when the program starts.
+    /// Links opened per second at the most, after a restart or an outage.
     pub session_starts_per_second: u32,
     /// Attempts at once, in all.
     pub max_in_flight: usize,
@@ -43,7 +43,7 @@ pub struct Settings {
     pub client_weights: HashMap<ClientId, u32>,
     /// Certificates (PEM) that are trusted beside the usual ones.
     pub extra_roots_pem: String,
-    /// What webhooks' secrets are encrypted with; `None` is the key in the file beside the database.
+    /// What webhooks' secrets and the keys of linked devices are encrypted with; `None` is the key in the file beside the database.
     pub secrets_key: Option<SecretsKey>,
     /// How long finished events are kept.
     pub keep: Keep,
@@ -76,7 +76,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             bulkheads: 2,
-            session_starts_per_second: 20,
+            session_starts_per_second: 50,
             max_in_flight: 256,
             max_in_flight_per_client: 64,
             max_in_flight_per_webhook: 16,
@@ -102,7 +102,7 @@ pub(crate) struct Shared {
     pub(crate) directory: Arc<Directory>,
     pub(crate) health: Arc<Health>,
     pub(crate) poster: Poster,
-    pub(crate) vault: Vault,
+    pub(crate) vault: Arc<Vault>,
     pub(crate) links: Arc<dyn LinkFactory>,
     pub(crate) bulkheads: Bulkheads,
     /// Slots for attempts, of each client and in all.
@@ -112,29 +112,58 @@ pub(crate) struct Shared {
     pub(crate) bulk_retries: BulkRetries,
 }
 
-/// Spreads the starts of many sessions, so that a restart is no stampede on WhatsApp, on the disk or on the processor.
+/// Gives turns for opening links: so many a second at the most, whether sessions start together with the program or lost
+/// their links together. A restart or an outage is no stampede on WhatsApp, on the disk or on the processor.
 #[derive(Debug)]
 pub(crate) struct Pacer {
-    apart: Duration,
-    next: Mutex<Timestamp>,
+    per_slice: u32,
+    slice: Duration,
+    /// Turns given, by slices of time that are not over.
+    given: Mutex<BTreeMap<i64, u32>>,
 }
+
+/// Turns are counted by such slices, so that a thousand of them are looked through in a moment.
+const SLICE: Duration = Duration::from_millis(200);
 
 impl Pacer {
     pub(crate) fn new(per_second: u32) -> Self {
+        let per_second = per_second.max(1);
+        // Slices of at least one turn each.
+        let slice = SLICE.max(Duration::from_secs(1) / per_second);
+        let per_slice = (slice.as_secs_f64() * f64::from(per_second)).round().max(1.0);
         Self {
-            apart: Duration::from_secs(1) / per_second.max(1),
-            next: Mutex::new(Timestamp::default()),
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a small positive number"
+            )]
+            per_slice: per_slice as u32,
+            slice,
+            given: Mutex::default(),
         }
     }
 
-    /// How long the session that asks has to wait before it may start.
-    pub(crate) fn next(&self) -> Duration {
-        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+    /// How long from now until the next free turn that is not earlier than `after` from now.
+    pub(crate) fn turn(&self, after: Duration) -> Duration {
         // Not the wall's: put back by hours, it would let no session start for as long.
-        let now = clock::steady();
-        let mine = (*next).max(now);
-        *next = mine + self.apart;
-        mine.since(now)
+        self.turn_at(clock::steady(), after)
+    }
+
+    fn turn_at(&self, now: Timestamp, after: Duration) -> Duration {
+        let slice = i64::try_from(self.slice.as_millis()).unwrap_or(i64::MAX);
+        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        let current = now.0.div_euclid(slice);
+        *given = given.split_off(&current);
+        let earliest = now + after;
+        let mut index = earliest.0.div_euclid(slice);
+        while given.get(&index).is_some_and(|turns| *turns >= self.per_slice) {
+            index += 1;
+        }
+        let turns = given.entry(index).or_default();
+        let within = self.slice * *turns / self.per_slice;
+        *turns += 1;
+        let turn = Timestamp(index.saturating_mul(slice)) + within;
+        turn.max(earliest).since(now)
     }
 }
 
@@ -164,13 +193,48 @@ mod tests {
 
     use super::*;
 
+    const NOW: Timestamp = Timestamp(1_762_352_580_050);
+
+    /// The most turns within any second, and when the last one is.
+    fn spread(turns: impl IntoIterator<Item = Duration>) -> (usize, Duration) {
+        let mut turns: Vec<Duration> = turns.into_iter().collect();
+        turns.sort();
+        let second = Duration::from_secs(1);
+        let most = turns.iter().map(|&from| {
+            let within = turns.iter().filter(|&&turn| turn >= from && turn < from + second);
+            within.count()
+        });
+        (most.max().unwrap(), *turns.last().unwrap())
+    }
+
     #[test]
-    fn many_starts_are_spread_evenly() {
-        let pacer = Pacer::new(20);
-        let starts: Vec<Timestamp> = (0..100).map(|_| clock::steady() + pacer.next()).collect();
-        let apart = starts.windows(2).map(|pair| pair[1].since(pair[0]));
-        assert!(apart.into_iter().all(|apart| apart >= Duration::from_millis(40)));
-        assert!(starts[99].since(starts[0]) < Duration::from_secs(6));
+    fn many_turns_are_spread_evenly() {
+        for (per_second, slack) in [(1, 1), (3, 1), (20, 4), (50, 10), (1000, 200)] {
+            let pacer = Pacer::new(per_second);
+            let count = per_second as usize * 20;
+            let (most, last) = spread((0..count).map(|_| pacer.turn_at(NOW, Duration::ZERO)));
+            // A slice that has begun and one that has not may meet in a second.
+            assert!(most <= per_second as usize + slack, "{most} of {per_second}");
+            let seconds = last.as_secs_f64();
+            assert!((18.5..21.5).contains(&seconds), "{seconds} at {per_second}");
+        }
+    }
+
+    #[test]
+    fn turns_that_are_due_at_different_times_fill_the_gaps_and_none_is_early() {
+        let pacer = Pacer::new(50);
+        let pauses = (0..1000).map(|n| Duration::from_millis(500 + n % 500));
+        let turns: Vec<_> = pauses.map(|pause| (pause, pacer.turn_at(NOW, pause))).collect();
+        assert!(turns.iter().all(|(pause, turn)| turn >= pause));
+        let (most, last) = spread(turns.into_iter().map(|(_, turn)| turn));
+        assert!(most <= 60, "{most}");
+        assert!(last < Duration::from_secs(22), "{last:?}");
+        // One that comes later still finds the time before them.
+        assert!(pacer.turn_at(NOW, Duration::ZERO) < Duration::from_millis(500));
+        // What is over is forgotten.
+        let later = NOW + Duration::from_secs(60);
+        assert_eq!(pacer.turn_at(later, Duration::ZERO), Duration::ZERO);
+        assert_eq!(pacer.given.lock().unwrap().len(), 1);
     }
 
     #[test]

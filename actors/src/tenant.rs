@@ -13,11 +13,13 @@ use futures::future::join_all;
 use ractor::{Actor, ActorProcessingErr, ActorRef, ActorRuntime, RpcReplyPort, SupervisionEvent, rpc::CallResult};
 use wharf_domain::{
     ClientId, Connection, ConnectionKey, ConnectionStatus, PhoneNumber, Webhook, WebhookId, restart::Restart,
+    session::ReasonCode,
 };
 
 #[cfg(test)]
 use crate::supervision::Crash;
 use crate::{
+    clock,
     delivery::{self, DeliveryActor},
     persistence::Write,
     session::{self, SessionActor},
@@ -250,7 +252,8 @@ fn start_session(
     let mut view = session::view_of_row(connection);
     if view.wanted {
         // Until its actor says otherwise; the row may say `connected` from before.
-        (view.status, view.connected_since) = (ConnectionStatus::Connecting, None);
+        (view.status, view.reason_code) = (ConnectionStatus::Connecting, ReasonCode::Starting);
+        view.connected_since = None;
     }
     state.args.shared.directory.announce_session(&connection.key(), view);
     spawn_session(myself, state, connection.phone_number.clone())
@@ -325,8 +328,14 @@ fn on_failed(
                 } else {
                     "restarting"
                 };
+                entry.view.reason_code = if parked {
+                    ReasonCode::Parked
+                } else {
+                    ReasonCode::Restarting
+                };
                 entry.view.reason = Some(format!("{what} in {} s: {reason}", restart.wait().as_secs()));
-                (entry.view.connected_since, entry.view.qr) = (None, None);
+                entry.view.retry_at = Some(clock::now() + restart.wait());
+                (entry.view.connected_since, entry.view.qr, entry.view.pair_code) = (None, None, None);
                 directory.publish_view(&key, entry.view);
             }
         }

@@ -1,8 +1,10 @@
-//! Keeps webhooks' secrets: makes them, and encrypts them for the store. The only file that knows ring.
+//! Keeps secrets: makes those of webhooks, and encrypts them, connections' proxies, and what linked devices keep
+//! ([`device_keys`]) for the store. The only place that knows ring.
 //!
 //! AES-256-GCM with a random nonce for each secret and the webhook's id as associated data, so that a secret that was
 //! copied to another webhook's row does not open. The key is not in the database: see [`key_file`].
 
+pub(crate) mod device_keys;
 pub(crate) mod key_file;
 
 use std::{fmt, path::PathBuf, str::FromStr};
@@ -14,17 +16,22 @@ use ring::{
 };
 use thiserror::Error;
 use wharf_domain::{
-    InvalidField, OwnHeaders, WebhookId,
+    ConnectionKey, InvalidField, OwnHeaders, WebhookId,
+    proxy::Proxy,
     signing::{SECRET_BYTES, Secret},
 };
-use wharf_store::{Store, StoreError};
+use wharf_store::{SealedProxy, Store, StoreError, StoredKey};
+
+use self::device_keys::Deriver;
 
 /// Bytes of the key.
 const KEY_BYTES: usize = 32;
 /// The first byte of a sealed secret: which way it was sealed.
 const FORMAT: u8 = 1;
+/// Bytes before the text: the format and the nonce.
+const HEAD: usize = 1 + NONCE_LEN;
 
-/// The key that webhooks' secrets are encrypted with.
+/// The key that webhooks' secrets and the keys of linked devices are encrypted with.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SecretsKey([u8; KEY_BYTES]);
 
@@ -51,14 +58,14 @@ impl FromStr for SecretsKey {
 pub enum VaultError {
     /// The database's secrets were sealed with another key.
     #[error(
-        "the webhooks' secrets in this database were encrypted with another key than that of {0}: give the one that \
-         they were encrypted with, from the backup of this database"
+        "the secrets in this database (of webhooks, of linked devices) were encrypted with another key than that of {0}: \
+         give the one that they were encrypted with, from the backup of this database"
     )]
     WrongKey(String),
     /// The key's file is gone, the secrets are not.
     #[error(
-        "{} is missing, and this database has webhooks' secrets that were encrypted with it: restore it from the \
-         backup, or give its content as store.secrets_key",
+        "{} is missing, and this database has secrets (of webhooks, of linked devices) that were encrypted with it: \
+         restore it from the backup, or give its content as store.secrets_key",
         .0.display()
     )]
     NoKey(PathBuf),
@@ -82,6 +89,9 @@ pub enum VaultError {
     /// A secret does not open.
     #[error("a webhook's secret cannot be decrypted; rotate-secret makes a new one")]
     Sealed,
+    /// A connection's proxy does not open.
+    #[error("a connection's proxy cannot be decrypted; give it again")]
+    SealedProxy,
     /// A webhook's own headers do not open.
     #[error("a webhook's headers cannot be decrypted; give them again")]
     SealedHeaders,
@@ -90,6 +100,7 @@ pub enum VaultError {
 /// See the module.
 pub(crate) struct Vault {
     key: LessSafeKey,
+    deriver: Deriver,
     random: SystemRandom,
 }
 
@@ -100,38 +111,33 @@ impl Vault {
     /// # Errors
     /// `VaultError`; a key that does not open what is there is one.
     pub(crate) async fn open_for(store: &Store, configured: Option<&SecretsKey>) -> Result<Self, VaultError> {
-        let secret = store.any_secret().await?.map(|(id, sealed)| (Kind::Secret, id, sealed));
-        let sample = match secret {
-            // Webhooks that are older than signing may have headers and no secret.
-            None => store
-                .any_headers()
-                .await?
-                .map(|(id, sealed)| (Kind::Headers, id, sealed)),
-            some => some,
-        };
+        let sample = sample(store).await?;
+        let device = store.any_key().await?;
         let (key, source) = match configured {
             Some(key) => (key.clone(), "store.secrets_key".to_owned()),
             None => {
                 let path = store.directory().join(key_file::NAME);
                 let source = path.display().to_string();
-                let may_make = sample.is_none();
+                let may_make = sample.is_none() && device.is_none();
                 let reading = tokio::task::spawn_blocking(move || key_file::read_or_make(&path, may_make));
                 (reading.await.map_err(|_| VaultError::Cipher)??, source)
             }
         };
         let vault = Self::new(&key)?;
-        if let Some((kind, webhook_id, sealed)) = sample {
-            vault
-                .open_bytes(kind, webhook_id, &sealed)
-                .map_err(|_| VaultError::WrongKey(source))?;
+        let opens = |(of, sealed): &(Vec<u8>, Vec<u8>)| vault.open_bytes(of, sealed).is_ok();
+        let opens_device = |(of, row): &(ConnectionKey, StoredKey)| vault.opens_key(of, row);
+        if !sample.iter().all(opens) || !device.iter().all(opens_device) {
+            return Err(VaultError::WrongKey(source));
         }
         Ok(vault)
     }
 
     fn new(key: &SecretsKey) -> Result<Self, VaultError> {
+        let deriver = Deriver::new(key);
         let key = UnboundKey::new(&AES_256_GCM, &key.0).map_err(|_| VaultError::Cipher)?;
         Ok(Self {
             key: LessSafeKey::new(key),
+            deriver,
             random: SystemRandom::new(),
         })
     }
@@ -147,7 +153,7 @@ impl Vault {
     }
 
     fn seal(&self, webhook_id: WebhookId, secret: &Secret) -> Result<Vec<u8>, VaultError> {
-        self.seal_bytes(Kind::Secret, webhook_id, secret.bytes())
+        self.seal_bytes(&Kind::Secret.of(webhook_id), secret.bytes())
     }
 
     /// Decrypts what [`Vault::make_secret`] sealed for this webhook.
@@ -155,7 +161,7 @@ impl Vault {
     /// # Errors
     /// `Sealed`.
     pub(crate) fn open(&self, webhook_id: WebhookId, sealed: &[u8]) -> Result<Secret, VaultError> {
-        Ok(Secret::new(&self.open_bytes(Kind::Secret, webhook_id, sealed)?))
+        Ok(Secret::new(&self.open_bytes(&Kind::Secret.of(webhook_id), sealed)?))
     }
 
     /// Encrypts a webhook's own headers.
@@ -163,7 +169,7 @@ impl Vault {
     /// # Errors
     /// `Cipher`.
     pub(crate) fn seal_headers(&self, webhook_id: WebhookId, headers: &OwnHeaders) -> Result<Vec<u8>, VaultError> {
-        self.seal_bytes(Kind::Headers, webhook_id, &headers.to_json())
+        self.seal_bytes(&Kind::Headers.of(webhook_id), &headers.to_json())
     }
 
     /// Decrypts what [`Vault::seal_headers`] sealed for this webhook.
@@ -171,40 +177,86 @@ impl Vault {
     /// # Errors
     /// `SealedHeaders`.
     pub(crate) fn open_headers(&self, webhook_id: WebhookId, sealed: &[u8]) -> Result<OwnHeaders, VaultError> {
-        let opened = self.open_bytes(Kind::Headers, webhook_id, sealed);
+        let opened = self.open_bytes(&Kind::Headers.of(webhook_id), sealed);
         let headers = opened.ok().and_then(|text| OwnHeaders::from_json(&text));
         headers.ok_or(VaultError::SealedHeaders)
     }
 
-    fn seal_bytes(&self, kind: Kind, webhook_id: WebhookId, bytes: &[u8]) -> Result<Vec<u8>, VaultError> {
-        let nonce = random::<NONCE_LEN>(&self.random)?;
-        let mut text = bytes.to_vec();
-        self.key
-            .seal_in_place_append_tag(
-                Nonce::assume_unique_for_key(nonce),
-                Aad::from(kind.of(webhook_id)),
-                &mut text,
-            )
-            .map_err(|_| VaultError::Cipher)?;
-        Ok([&[FORMAT], nonce.as_slice(), &text].concat())
+    /// Encrypts a connection's proxy.
+    ///
+    /// # Errors
+    /// `Cipher`.
+    pub(crate) fn seal_proxy(&self, key: &ConnectionKey, proxy: &Proxy) -> Result<SealedProxy, VaultError> {
+        Ok(SealedProxy {
+            shown: proxy.shown(),
+            sealed: self.seal_bytes(&of_proxy(key), proxy.to_text().as_bytes())?,
+        })
     }
 
-    fn open_bytes(&self, kind: Kind, webhook_id: WebhookId, sealed: &[u8]) -> Result<Vec<u8>, VaultError> {
-        let (nonce, text) = match sealed.split_first_chunk::<{ NONCE_LEN + 1 }>() {
-            Some(([FORMAT, nonce @ ..], text)) => (*nonce, text),
-            _ => return Err(VaultError::Sealed),
-        };
-        let mut text = text.to_vec();
-        let opened = self
-            .key
-            .open_in_place(
-                Nonce::assume_unique_for_key(nonce),
-                Aad::from(kind.of(webhook_id)),
-                &mut text,
-            )
-            .map_err(|_| VaultError::Sealed)?;
-        Ok(opened.to_vec())
+    /// Decrypts what [`Vault::seal_proxy`] sealed for this connection.
+    ///
+    /// # Errors
+    /// `SealedProxy`.
+    pub(crate) fn open_proxy(&self, key: &ConnectionKey, sealed: &[u8]) -> Result<Proxy, VaultError> {
+        let opened = self.open_bytes(&of_proxy(key), sealed).ok();
+        let text = opened.and_then(|bytes| String::from_utf8(bytes).ok());
+        text.and_then(|text| Proxy::from_text(&text))
+            .ok_or(VaultError::SealedProxy)
     }
+
+    /// `of` is the associated data: what is sealed, and whose it is.
+    fn seal_bytes(&self, of: &[u8], bytes: &[u8]) -> Result<Vec<u8>, VaultError> {
+        seal(&self.key, &self.random, of, bytes)
+    }
+
+    fn open_bytes(&self, of: &[u8], sealed: &[u8]) -> Result<Vec<u8>, VaultError> {
+        open(&self.key, of, sealed)
+    }
+}
+
+/// Encrypts `bytes` for the place that `place` says: format, nonce, text, tag.
+fn seal(key: &LessSafeKey, random: &SystemRandom, place: &[u8], bytes: &[u8]) -> Result<Vec<u8>, VaultError> {
+    let nonce = self::random::<NONCE_LEN>(random)?;
+    let mut sealed = Vec::with_capacity(HEAD + bytes.len() + key.algorithm().tag_len());
+    sealed.push(FORMAT);
+    sealed.extend_from_slice(&nonce);
+    sealed.extend_from_slice(bytes);
+    let nonce = Nonce::assume_unique_for_key(nonce);
+    let tag = key.seal_in_place_separate_tag(nonce, Aad::from(place), &mut sealed[HEAD..]);
+    sealed.extend_from_slice(tag.map_err(|_| VaultError::Cipher)?.as_ref());
+    Ok(sealed)
+}
+
+/// Decrypts what [`seal`] made for the same place.
+fn open(key: &LessSafeKey, place: &[u8], sealed: &[u8]) -> Result<Vec<u8>, VaultError> {
+    let (nonce, text) = match sealed.split_first_chunk::<HEAD>() {
+        Some(([FORMAT, nonce @ ..], text)) => (*nonce, text),
+        _ => return Err(VaultError::Sealed),
+    };
+    let mut text = text.to_vec();
+    let nonce = Nonce::assume_unique_for_key(nonce);
+    let opened = key.open_in_place(nonce, Aad::from(place), &mut text);
+    let length = opened.map_err(|_| VaultError::Sealed)?.len();
+    text.truncate(length);
+    Ok(text)
+}
+
+/// Something that was sealed, to try a key on, and its associated data.
+async fn sample(store: &Store) -> Result<Option<(Vec<u8>, Vec<u8>)>, StoreError> {
+    if let Some((id, sealed)) = store.any_secret().await? {
+        return Ok(Some((Kind::Secret.of(id), sealed)));
+    }
+    // Webhooks that are older than signing may have headers and no secret; connections need no webhook.
+    if let Some((id, sealed)) = store.any_headers().await? {
+        return Ok(Some((Kind::Headers.of(id), sealed)));
+    }
+    let proxy = store.any_proxy().await?;
+    Ok(proxy.map(|(key, sealed)| (of_proxy(&key), sealed)))
+}
+
+/// The associated data of a connection's proxy.
+fn of_proxy(key: &ConnectionKey) -> Vec<u8> {
+    format!("{}/{}/proxy", key.client_id.0, key.phone_number).into_bytes()
 }
 
 /// What is sealed: one kind does not open as the other.
@@ -234,6 +286,7 @@ fn random<const N: usize>(random: &SystemRandom) -> Result<[u8; N], VaultError> 
 #[cfg(test)]
 mod tests {
     use uuid::Uuid;
+    use wharf_domain::ClientId;
 
     use super::*;
 
@@ -271,6 +324,25 @@ mod tests {
         assert!(vault(2).open_headers(webhook(1), &sealed).is_err());
         let (_, secret) = vault(1).make_secret(webhook(1)).unwrap();
         assert!(vault(1).open_headers(webhook(1), &secret).is_err());
+    }
+
+    #[test]
+    fn a_proxy_opens_for_its_connection_only_and_shows_no_credentials() {
+        let key = |client, number: &str| ConnectionKey {
+            client_id: ClientId(client),
+            phone_number: number.parse().unwrap(),
+        };
+        let own = key(1, "5511999999999");
+        let proxy = Proxy::from_text("socks5://ana:hunter2@proxy.example.com:1080").unwrap();
+        let SealedProxy { shown, sealed } = vault(1).seal_proxy(&own, &proxy).unwrap();
+        assert_eq!(shown, "socks5://proxy.example.com:1080");
+        assert!(!sealed.windows(7).any(|part| part == b"hunter2"));
+        assert_eq!(vault(1).open_proxy(&own, &sealed).unwrap(), proxy);
+        for other in [key(2, "5511999999999"), key(1, "5511999999998")] {
+            assert!(vault(1).open_proxy(&other, &sealed).is_err());
+        }
+        assert!(vault(2).open_proxy(&own, &sealed).is_err());
+        assert!(vault(1).open(webhook(1), &sealed).is_err(), "not as a secret");
     }
 
     #[test]

@@ -192,7 +192,7 @@ impl World {
     }
 }
 
-fn settings() -> Settings {
+pub(crate) fn settings() -> Settings {
     Settings {
         targets: TargetPolicy {
             allow_http: true,

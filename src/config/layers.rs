@@ -18,6 +18,12 @@ use super::ConfigError;
 const BUILT_IN: &str = include_str!("../../config.toml");
 /// What the base layer is called where a value's origin is told.
 const DEFAULT: &str = "default";
+/// Keys that there were once, and what became of them.
+const GONE: [(&str, &str); 1] = [(
+    "whatsapp.keys",
+    "the keys of linked devices are in the database that store.url names; take this key out, link the numbers once more, \
+     and delete the directory that it named",
+)];
 /// Read without being named, where it exists.
 const FILE: &str = "config.toml";
 /// What our variables begin with.
@@ -139,6 +145,9 @@ fn unknown(layer: &Layer, known: &[String]) -> Vec<String> {
     let refused = leaves(&layer.values).into_iter().filter(|key| !known.contains(key));
     refused
         .filter_map(|key| {
+            if let Some((_, why)) = GONE.iter().find(|(gone, _)| *gone == key) {
+                return Some(format!("{}: {key} is not a key any more: {why}", layer.name));
+            }
             let section = key.split('.').next().unwrap_or_default();
             let siblings: Vec<&str> = known
                 .iter()

@@ -8,7 +8,7 @@ mod reader;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::HashMap, fmt, fmt::Write as _, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{collections::HashMap, fmt, fmt::Write as _, net::SocketAddr, time::Duration};
 
 use thiserror::Error;
 use wharf_actors::{Limits, SecretsKey};
@@ -70,7 +70,7 @@ pub struct Store {
     pub url: String,
     /// Connections that read.
     pub readers: u32,
-    /// What webhooks' secrets are encrypted with; `None` is the key in the file beside the database.
+    /// What webhooks' secrets and the keys of linked devices are encrypted with; `None` is the key in the file beside the database.
     pub secrets_key: Option<SecretsKey>,
 }
 
@@ -81,8 +81,6 @@ pub struct Whatsapp {
     pub server_url: Option<String>,
     /// The linked device's name on the phone.
     pub device_name: String,
-    /// Directory of the Signal keys.
-    pub keys: PathBuf,
     /// Whether the history that a phone sends after linking becomes events.
     pub history_sync: bool,
 }
@@ -276,14 +274,10 @@ fn whatsapp(reader: &mut Reader) -> Result<Whatsapp, Refused> {
             sane.then(|| text.to_owned())
         },
     );
-    let keys = reader.text("whatsapp.keys", "a directory", |text| {
-        (!text.is_empty()).then(|| PathBuf::from(text))
-    });
     let history_sync = reader.flag("whatsapp.history_sync");
     Ok(Whatsapp {
         server_url: server_url?,
         device_name: device_name?,
-        keys: keys?,
         history_sync: history_sync?,
     })
 }

@@ -161,7 +161,14 @@ fn every_error_names_the_key_the_value_and_what_would_be_accepted() {
             "[whatsapp]\ndevice_name = \"a\\nb\"",
             &["whatsapp.device_name", "\"a\\u000Ab\"", "1 to 50 characters"],
         ),
-        ("[whatsapp]\nkeys = \"\"", &["whatsapp.keys", "\"\"", "a directory"]),
+        (
+            "[whatsapp]\nkeys = \"data/keys\"",
+            &[
+                "whatsapp.keys is not a key any more",
+                "store.url",
+                "link the numbers once more",
+            ],
+        ),
         (
             "[delivery]\nallow_http = 1",
             &["delivery.allow_http = 1 ", "true or false"],

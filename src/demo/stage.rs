@@ -79,7 +79,6 @@ impl Stage {
 /// The user's configuration, in a world of its own.
 fn adapted(mut config: Config, directory: &TempDir, network: &Network) -> Config {
     config.store.url = format!("sqlite://{}", directory.path().join("wharf.db").display());
-    config.whatsapp.keys = directory.path().join("keys");
     config.whatsapp.server_url = Some(network.ws_url());
     config.delivery.allow_http = true;
     config.delivery.allow_private_networks = true;

@@ -4,6 +4,7 @@ use std::{str::FromStr, sync::Arc};
 
 use bytes::Bytes;
 use serde::Serialize;
+use tokio::sync::watch;
 use warp::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     reply::Response,
@@ -11,7 +12,7 @@ use warp::{
 use wharf_actors::GatewayError;
 use wharf_domain::{ClientId, InvalidField, PhoneNumber};
 
-use super::{Desk, problem::Problem};
+use super::{Desk, problem::Problem, watch::Watchers};
 
 /// What a handler gives back.
 pub(super) type Answer = Result<Response, Problem>;
@@ -26,6 +27,10 @@ pub(super) struct Call {
     pub(super) query: String,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
+    /// Who follows what for how long.
+    pub(super) watchers: Arc<Watchers>,
+    /// Whether the facade is being closed.
+    pub(super) closing: watch::Receiver<bool>,
 }
 
 impl Call {

@@ -1,15 +1,18 @@
 //! WhatsApp connections: pairing, link, and sending.
 
+use std::time::Duration;
+
 use sha2::{Digest, Sha256};
 use warp::http::{HeaderValue, StatusCode, header};
-use wharf_actors::IdempotencyKey;
+use wharf_actors::{ConnectionPatch, IdempotencyKey};
 
 use super::{
     call::{Answer, Call, json, list, no_content},
-    fields::{self, Fields},
+    fields::{self, Fields, Refused},
     problem::{FieldError, Problem},
     qr::{self, Format},
     query::Query,
+    watch,
 };
 
 /// The header under which a client marks a repetition of a request as such.
@@ -19,11 +22,38 @@ const IDEMPOTENCY_KEY: &str = "idempotency-key";
 pub(super) async fn create(call: Call) -> Answer {
     let mut body = Fields::parse(&call.body)?;
     let phone_number = body.required("phone_number", fields::phone);
+    let settings = settings(&mut body);
+    body.finish()?;
+    let created = call.desk.create_connection(call.client, phone_number?, settings?);
+    json(StatusCode::CREATED, &created.await?)
+}
+
+/// `PATCH /api/whatsapp/connections/:phone_number`
+pub(super) async fn update(call: Call) -> Answer {
+    let phone = call.phone()?;
+    let mut body = Fields::parse(&call.body)?;
+    let settings = settings(&mut body);
     body.finish()?;
     json(
-        StatusCode::CREATED,
-        &call.desk.create_connection(call.client, phone_number?).await?,
+        StatusCode::OK,
+        &call.desk.update_connection(call.client, &phone, settings?).await?,
     )
+}
+
+/// What a client sets of a connection; null is what the configuration has.
+fn settings(body: &mut Fields) -> Result<ConnectionPatch, Refused> {
+    let device_name = body.optional("device_name", fields::device_name_or_null);
+    let proxy = body.optional("proxy", fields::text_or_null);
+    Ok(ConnectionPatch {
+        device_name: device_name?,
+        proxy: proxy?,
+    })
+}
+
+/// `POST /api/whatsapp/connections/:phone_number/pair-code`
+pub(super) async fn pair_code(call: Call) -> Answer {
+    Fields::parse(&call.body)?.finish()?;
+    json(StatusCode::OK, &call.desk.pair_code(call.client, &call.phone()?).await?)
 }
 
 /// `GET /api/whatsapp/connections`
@@ -44,9 +74,14 @@ pub(super) async fn qr(call: Call) -> Answer {
     let phone = call.phone()?;
     let mut query = Query::parse(&call.query);
     let asked = query.optional("format", |text| Format::from_word(text).ok_or_else(Format::words));
+    let wait = query.optional("wait", wait);
+    let after = query.optional("after", |text| Ok(text.to_owned()));
     query.finish()?;
     let format = asked.unwrap_or_else(|| qr::negotiate(&call.headers));
-    let code = call.desk.qr(call.client, &phone).await?;
+    let code = match wait {
+        Some(wait) => watch::qr(&call, &phone, wait, after.as_deref()).await?,
+        None => call.desk.qr(call.client, &phone).await?,
+    };
     let mut response = match format {
         Format::Json => json(StatusCode::OK, &code)?,
         Format::Png => qr::reply("image/png", qr::png(&code.qr)?),
@@ -56,6 +91,13 @@ pub(super) async fn qr(call: Call) -> Answer {
         .headers_mut()
         .insert(header::VARY, HeaderValue::from_static("accept"));
     Ok(response)
+}
+
+/// Seconds to wait for another QR code than `after`.
+fn wait(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().filter(|seconds| *seconds <= watch::LONGEST_WAIT_S);
+    let seconds = seconds.ok_or_else(|| format!("must be a number of seconds from 0 to {}", watch::LONGEST_WAIT_S))?;
+    Ok(Duration::from_secs(seconds))
 }
 
 /// `POST /api/whatsapp/connections/:phone_number/connect`

@@ -6,7 +6,11 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use wharf_actors::{BulkRetry, GatewayError, IdempotencyKey, NewWebhook, Qr, SentMessage, Tested, WebhookWithSecret};
+use tokio::sync::watch;
+use wharf_actors::{
+    BulkRetry, ConnectionPatch, GatewayError, IdempotencyKey, NewWebhook, Qr, SentMessage, Shown, ShownPairCode,
+    Tested, WebhookWithSecret,
+};
 use wharf_domain::{
     Attempt, ClientId, Connection, Event, EventId, PhoneNumber, TokenHash, Webhook, WebhookId, stats::WebhookStats,
     webhook::WebhookPatch,
@@ -65,7 +69,25 @@ pub trait Desk: Send + Sync + 'static {
     async fn retry_event(&self, client: ClientId, id: EventId, force: bool) -> Result<Event, GatewayError>;
 
     /// Creates a connection; pairing starts.
-    async fn create_connection(&self, client: ClientId, phone: PhoneNumber) -> Result<Connection, GatewayError>;
+    async fn create_connection(
+        &self,
+        client: ClientId,
+        phone: PhoneNumber,
+        settings: ConnectionPatch,
+    ) -> Result<Connection, GatewayError>;
+    /// Changes what a client may set of a connection.
+    async fn update_connection(
+        &self,
+        client: ClientId,
+        phone: &PhoneNumber,
+        patch: ConnectionPatch,
+    ) -> Result<Connection, GatewayError>;
+    /// One connection with the codes that are shown now.
+    async fn shown(&self, client: ClientId, phone: &PhoneNumber) -> Result<Shown, GatewayError>;
+    /// Tells when a connection may have changed; ends with it.
+    async fn changes(&self, client: ClientId, phone: &PhoneNumber) -> Result<watch::Receiver<()>, GatewayError>;
+    /// A code to type into the phone.
+    async fn pair_code(&self, client: ClientId, phone: &PhoneNumber) -> Result<ShownPairCode, GatewayError>;
     /// The client's connections.
     async fn connections(&self, client: ClientId) -> Result<Vec<Connection>, GatewayError>;
     /// One connection.

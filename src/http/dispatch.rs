@@ -5,7 +5,7 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use percent_encoding::percent_decode_str;
 use sha2::{Digest, Sha256};
-use tokio::time::timeout;
+use tokio::{sync::watch, time::timeout};
 use tracing::Instrument;
 use uuid::Uuid;
 use warp::{
@@ -22,6 +22,7 @@ use super::{
     call::{Answer, Call, no_content},
     problem::Problem,
     routes::{self, Found, Takes},
+    watch::Watchers,
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -38,6 +39,9 @@ pub(super) struct Dispatch {
     pub(super) desk: Arc<dyn Desk>,
     /// For everything between the last header byte and the answer.
     pub(super) deadline: Duration,
+    pub(super) watchers: Arc<Watchers>,
+    /// Ends what is being followed.
+    pub(super) closing: watch::Receiver<bool>,
 }
 
 /// A request, taken apart.
@@ -126,6 +130,8 @@ impl Dispatch {
             query: request.query.clone(),
             headers: request.headers.clone(),
             body,
+            watchers: Arc::clone(&self.watchers),
+            closing: self.closing.clone(),
         };
         // In a task of its own: a client that hangs up does not stop half of what it asked for, and a panic is an
         // answer like any other. The gateway bounds how long each of its calls takes.

@@ -163,6 +163,27 @@ pub(super) fn metadata_or_null(name: &'static str, value: Value) -> Result<Optio
     }
 }
 
+/// A linked device's name on the phone, or null for that of the configuration.
+pub(super) fn device_name_or_null(name: &'static str, value: Value) -> Result<Option<String>, InvalidField> {
+    let accepted = || InvalidField::new(name, "must be 1 to 50 characters without control characters, or null");
+    match value {
+        Value::Null => Ok(None),
+        Value::String(text) if (1..=50).contains(&text.chars().count()) && !text.chars().any(char::is_control) => {
+            Ok(Some(text))
+        }
+        _ => Err(accepted()),
+    }
+}
+
+/// A text whose meaning the gateway judges, or null for none.
+pub(super) fn text_or_null(name: &'static str, value: Value) -> Result<Option<String>, InvalidField> {
+    match value {
+        Value::Null => Ok(None),
+        Value::String(text) => Ok(Some(text)),
+        _ => Err(InvalidField::new(name, "must be a string, or null for none")),
+    }
+}
+
 /// The type of a message to send.
 pub(super) fn text_type(name: &'static str, value: Value) -> Result<(), InvalidField> {
     if value == "text" {

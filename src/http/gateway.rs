@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::sync::watch;
 use wharf_actors::{
-    BulkRetry, Gateway, GatewayError, IdempotencyKey, NewWebhook, Qr, SentMessage, Tested, WebhookWithSecret,
+    BulkRetry, ConnectionPatch, Gateway, GatewayError, IdempotencyKey, NewWebhook, Qr, SentMessage, Shown,
+    ShownPairCode, Tested, WebhookWithSecret,
 };
 use wharf_domain::{
     Attempt, ClientId, Connection, Event, EventId, PhoneNumber, TokenHash, Webhook, WebhookId, stats::WebhookStats,
@@ -91,8 +93,34 @@ impl Desk for Gateway {
         self.retry_event(client, id, force).await
     }
 
-    async fn create_connection(&self, client: ClientId, phone: PhoneNumber) -> Result<Connection, GatewayError> {
-        self.create_connection(client, phone).await
+    async fn create_connection(
+        &self,
+        client: ClientId,
+        phone: PhoneNumber,
+        settings: ConnectionPatch,
+    ) -> Result<Connection, GatewayError> {
+        self.create_connection_with(client, phone, settings).await
+    }
+
+    async fn update_connection(
+        &self,
+        client: ClientId,
+        phone: &PhoneNumber,
+        patch: ConnectionPatch,
+    ) -> Result<Connection, GatewayError> {
+        self.update_connection(client, phone, patch).await
+    }
+
+    async fn shown(&self, client: ClientId, phone: &PhoneNumber) -> Result<Shown, GatewayError> {
+        self.shown(client, phone).await
+    }
+
+    async fn changes(&self, client: ClientId, phone: &PhoneNumber) -> Result<watch::Receiver<()>, GatewayError> {
+        self.changes(client, phone).await
+    }
+
+    async fn pair_code(&self, client: ClientId, phone: &PhoneNumber) -> Result<ShownPairCode, GatewayError> {
+        self.pair_code(client, phone).await
     }
 
     async fn connections(&self, client: ClientId) -> Result<Vec<Connection>, GatewayError> {

@@ -6,7 +6,7 @@
 //! "401 before 404" and "every error is a problem document" all need the whole table at once.
 //!
 //! ```text
-//! socket ─ server.rs ─ dispatch.rs ─ routes.rs ─ webhooks.rs, events.rs, connections.rs, health.rs ─ Desk
+//! socket ─ server.rs ─ dispatch.rs ─ routes.rs ─ webhooks.rs, events.rs, connections.rs, watch.rs, health.rs ─ Desk
 //!          connections  request id,   table,       one short function per route
 //!          and stopping token, body   404/405
 //! ```
@@ -27,6 +27,7 @@ mod query;
 mod routes;
 mod seats;
 mod server;
+mod watch;
 mod webhooks;
 
 #[cfg(test)]

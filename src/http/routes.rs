@@ -5,7 +5,7 @@ use warp::http::Method;
 
 use super::{
     call::{Answer, Call},
-    connections, events, health, webhooks,
+    connections, events, health, watch, webhooks,
 };
 
 /// Runs one route.
@@ -52,7 +52,7 @@ macro_rules! route {
 
 /// Every route of CONTRACT.md section 2.
 #[rustfmt::skip]
-pub(super) static ROUTES: [Route; 24] = [
+pub(super) static ROUTES: [Route; 27] = [
     route!(POST   "/api/webhooks/register"                                Object  webhooks::register),
     route!(GET    "/api/webhooks/list"                                    Nothing webhooks::all),
     route!(GET    "/api/webhooks/:webhook_id"                             Nothing webhooks::one),
@@ -70,8 +70,11 @@ pub(super) static ROUTES: [Route; 24] = [
     route!(POST   "/api/whatsapp/connections"                             Object  connections::create),
     route!(GET    "/api/whatsapp/connections"                             Nothing connections::all),
     route!(GET    "/api/whatsapp/connections/:phone_number"               Nothing connections::one),
+    route!(PATCH  "/api/whatsapp/connections/:phone_number"               Object  connections::update),
     route!(DELETE "/api/whatsapp/connections/:phone_number"               Nothing connections::delete),
     route!(GET    "/api/whatsapp/connections/:phone_number/qr"            Nothing connections::qr),
+    route!(GET    "/api/whatsapp/connections/:phone_number/events"        Nothing watch::events),
+    route!(POST   "/api/whatsapp/connections/:phone_number/pair-code"     Object  connections::pair_code),
     route!(POST   "/api/whatsapp/connections/:phone_number/connect"       Object  connections::connect),
     route!(POST   "/api/whatsapp/connections/:phone_number/disconnect"    Object  connections::disconnect),
     route!(POST   "/api/whatsapp/connections/:phone_number/messages"      Object  connections::send),

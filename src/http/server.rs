@@ -15,7 +15,7 @@ use std::{
 };
 
 use hyper::{
-    Request, Response,
+    Request, Response, Uri,
     body::{Body, Incoming},
     server::conn::http1,
     service::{Service, service_fn},
@@ -23,6 +23,7 @@ use hyper::{
 use hyper_util::{rt::TokioIo, server::graceful::GracefulShutdown, service::TowerToHyperService};
 use tokio::{
     net::{TcpListener, TcpStream},
+    sync::watch,
     task::{Id, JoinError, JoinSet},
     time::{MissedTickBehavior, interval, sleep, timeout},
 };
@@ -60,10 +61,13 @@ pub struct Limits {
 
 /// Serves until `shutdown` ends; then takes no new request and gives the running ones ten seconds.
 pub async fn serve(listener: TcpListener, desk: Arc<dyn Desk>, limits: Limits, shutdown: impl Future<Output = ()>) {
+    let (close, closing) = watch::channel(false);
     let service = warp::service(
         Dispatch {
             desk,
             deadline: limits.request_timeout,
+            watchers: Arc::default(),
+            closing,
         }
         .filter(),
     );
@@ -126,6 +130,7 @@ pub async fn serve(listener: TcpListener, desk: Arc<dyn Desk>, limits: Limits, s
         house.enter(seat, task);
     }
     drop(listener);
+    close.send_replace(true);
     if timeout(STOP_TIME, graceful.shutdown()).await.is_err() {
         tracing::warn!(open = house.len(), "connections still open after {STOP_TIME:?} are cut");
     }
@@ -153,7 +158,11 @@ where
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     B: Body,
 {
-    service_fn(move |request| {
+    service_fn(move |mut request| {
+        // `CONNECT host:port` has no path, which warp takes for granted: it is nobody's, like `/`.
+        if request.uri().path_and_query().is_none() {
+            *request.uri_mut() = Uri::from_static("/");
+        }
         let (seat, answer) = (Arc::clone(&seat), service.call(request));
         async move {
             seat.begin().await;

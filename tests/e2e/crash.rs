@@ -19,7 +19,7 @@ use super::{
 };
 
 /// The gateway as its own process; killed when dropped.
-struct Process(Child);
+pub(crate) struct Process(Child);
 
 impl Drop for Process {
     fn drop(&mut self) {
@@ -55,16 +55,16 @@ async fn all_events(api: &Api, webhook: &str) -> Vec<Value> {
 }
 
 /// A database with one client, and how its gateway is started and asked.
-struct Ground {
-    _dir: TempDir,
-    network: Network,
-    receiver: Receiver,
+pub(crate) struct Ground {
+    pub(crate) dir: TempDir,
+    pub(crate) network: Network,
+    pub(crate) receiver: Receiver,
     settings: Vec<(&'static str, String)>,
-    api: Api,
+    pub(crate) api: Api,
 }
 
 impl Ground {
-    async fn prepare() -> Self {
+    pub(crate) async fn prepare() -> Self {
         let dir = temp_dir();
         let network = Network::start(NetworkConfig::default()).await.unwrap();
         let mut settings = variables(&dir, &network);
@@ -79,7 +79,7 @@ impl Ground {
         let client = wharf::clients::add(&store, "alone").await.unwrap();
         let api = Api::new(address.parse().unwrap(), &client.token);
         Self {
-            _dir: dir,
+            dir,
             network,
             receiver: Receiver::start().await,
             settings,
@@ -87,7 +87,7 @@ impl Ground {
         }
     }
 
-    async fn start(&self) -> Process {
+    pub(crate) async fn start(&self) -> Process {
         let process = start(&self.settings);
         self.wait_until_up().await;
         process
@@ -102,7 +102,7 @@ impl Ground {
     }
 
     /// Links the number, with a webhook to `path` of the receiver. Answers the webhook's id.
-    async fn link(&self, path: &str) -> String {
+    pub(crate) async fn link(&self, path: &str) -> String {
         self.network.create_account(NUMBER).await.unwrap();
         let webhook = json!({"phone_number": NUMBER, "webhook_url": self.receiver.url(path), "max_retries": 10});
         let webhook = id(&self

@@ -54,7 +54,9 @@ async fn a_refusing_network_is_waited_for() {
     let shown = world.api().wait_for(PATH, "failed attempts are counted", |shown| {
         shown["status"] == "connecting" && shown["reconnect_attempts"].as_u64() > Some(0)
     });
-    assert!(shown.await["reason"].is_string());
+    let shown = shown.await;
+    assert!(shown["reason"].is_string());
+    assert_eq!(shown["reason_code"], "link_lost");
     world.text("after").await;
     world.api().wait_for_events(&webhook, "delivered", 1).await;
     let shown = world.api().wait_for_status(PATH, "connected").await;
@@ -110,7 +112,7 @@ async fn a_stalled_socket_is_noticed_within_a_minute_and_healed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn replaced_is_a_state_and_not_a_fight() {
-    let world = World::start().await;
+    let mut world = World::start().await;
     world.linked("/ok").await;
     fault(
         &world,
@@ -119,9 +121,129 @@ async fn replaced_is_a_state_and_not_a_fight() {
     .await;
     let shown = world.api().wait_for_status(PATH, "failed").await;
     assert!(shown["reason"].as_str().unwrap().starts_with("replaced"), "{shown}");
+    assert_eq!(
+        (&shown["reason_code"], &shown["retry_at"]),
+        (&json!("conflict"), &json!(null))
+    );
+    let before = world.network.stats().await.handshakes;
+    world.restart_gateway().await;
+    let shown = world.api().get(PATH).await.body;
+    assert_eq!(
+        (&shown["status"], &shown["reason_code"]),
+        (&json!("failed"), &json!("conflict"))
+    );
+    assert_eq!(world.network.stats().await.handshakes, before, "it does not fight");
     world
         .api()
         .call(reqwest::Method::POST, &format!("{PATH}/connect"))
+        .await
+        .expect(reqwest::StatusCode::ACCEPTED);
+    world.api().wait_for_status(PATH, "connected").await;
+    world.stop().await;
+}
+
+fn time(shown: &serde_json::Value, key: &str) -> chrono::DateTime<chrono::Utc> {
+    let text = shown[key].as_str().unwrap_or_else(|| panic!("no {key} in {shown}"));
+    text.parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_temporary_ban_is_sat_out() {
+    let mut world = World::start().await;
+    let webhook = world.linked("/ok").await;
+    let over = chrono::Utc::now() + chrono::Duration::seconds(12);
+    fault(
+        &world,
+        json!({"kind": "ban", "phone": NUMBER, "code": 104, "for_ms": 12000}),
+    )
+    .await;
+    let shown = world.api().wait_for_status(PATH, "failed").await;
+    assert_eq!(shown["reason_code"], "temporarily_banned", "{shown}");
+    assert!(shown["reason"].as_str().unwrap().contains("104"), "{shown}");
+    assert!(time(&shown, "retry_at") >= over, "{shown}");
+    // Neither a request nor a restart of the program makes an attempt before.
+    let before = world.network.stats().await.handshakes;
+    let connect = format!("{PATH}/connect");
+    let api = world.api();
+    let asked = api.call(reqwest::Method::POST, &connect).await;
+    assert_eq!(
+        asked.expect(reqwest::StatusCode::ACCEPTED)["reason_code"],
+        "temporarily_banned"
+    );
+    world.restart_gateway().await;
+    let api = world.api();
+    let shown = api
+        .wait_for(PATH, "the wait goes on", |shown| shown["retry_at"].is_string())
+        .await;
+    assert_eq!(shown["reason_code"], "temporarily_banned", "{shown}");
+    assert!(time(&shown, "retry_at") >= over, "{shown}");
+    wait_until("the ban is nearly over", WITHIN, || async { chrono::Utc::now() > over }).await;
+    assert_eq!(
+        world.network.stats().await.handshakes,
+        before,
+        "an attempt before the end of the ban"
+    );
+    world.text("after").await;
+    let shown = world.api().wait_for_status(PATH, "connected").await;
+    assert_eq!(
+        (&shown["reason_code"], &shown["retry_at"]),
+        (&json!("online"), &json!(null))
+    );
+    world.api().wait_for_events(&webhook, "delivered", 1).await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deletion_during_a_ban_does_not_log_in() {
+    let world = World::start().await;
+    world.linked("/ok").await;
+    fault(&world, json!({"kind": "ban", "phone": NUMBER, "for_ms": 600_000})).await;
+    let shown = world.api().wait_for_status(PATH, "failed").await;
+    assert_eq!(shown["reason_code"], "temporarily_banned", "{shown}");
+    let before = world.network.stats().await.handshakes;
+    let gone = world.api().call(reqwest::Method::DELETE, PATH).await;
+    gone.expect(reqwest::StatusCode::NO_CONTENT);
+    assert_eq!(world.network.stats().await.handshakes, before);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_locked_account_is_said() {
+    let world = World::start().await;
+    world.linked("/ok").await;
+    fault(
+        &world,
+        json!({"kind": "refuse", "phone": NUMBER, "code": 403, "for_ms": 60_000}),
+    )
+    .await;
+    fault(&world, json!({"kind": "drop", "phone": NUMBER})).await;
+    let shown = world.api().wait_for_status(PATH, "logged_out").await;
+    assert_eq!(shown["reason_code"], "account_locked", "{shown}");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outdated_client_tries_again_slowly() {
+    let world = World::start().await;
+    world.linked("/ok").await;
+    let before = world.network.stats().await.handshakes;
+    fault(&world, json!({"kind": "outdated", "phone": NUMBER, "for_ms": 4000})).await;
+    fault(&world, json!({"kind": "drop", "phone": NUMBER})).await;
+    let shown = world.api().wait_for_status(PATH, "failed").await;
+    assert_eq!(shown["reason_code"], "outdated", "{shown}");
+    let wait = time(&shown, "retry_at") - chrono::Utc::now();
+    assert!((20..=61).contains(&wait.num_seconds()), "{wait}");
+    wait_until("WhatsApp takes it again", WITHIN, || async {
+        let probe = world.api().get(PATH).await.body;
+        assert_eq!(probe["reason_code"], "outdated", "no attempt before its time");
+        chrono::Utc::now() > time(&shown, "retry_at") - wait + chrono::Duration::seconds(5)
+    })
+    .await;
+    assert_eq!(world.network.stats().await.handshakes, before + 1);
+    let connect = format!("{PATH}/connect");
+    world
+        .api()
+        .call(reqwest::Method::POST, &connect)
         .await
         .expect(reqwest::StatusCode::ACCEPTED);
     world.api().wait_for_status(PATH, "connected").await;

@@ -151,3 +151,124 @@ async fn disconnect_keeps_the_pairing_and_delete_ends_it() {
     world.link(NUMBER).await;
     world.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pair_code_links_the_number_through_a_proxy_while_a_page_follows() {
+    let world = World::start().await;
+    world.network.create_account(NUMBER).await.unwrap();
+    let proxy = wharf_support::proxy::Proxy::start().await;
+    let api = world.api();
+    let body = json!({"phone_number": NUMBER, "device_name": "Shop", "proxy": proxy.url("socks5")});
+    let made = api
+        .post("/api/whatsapp/connections", body)
+        .await
+        .expect(StatusCode::CREATED);
+    assert_eq!(made["device_name"], "Shop");
+    assert_eq!(
+        made["proxy"],
+        format!("socks5://{}", proxy.address),
+        "without credentials"
+    );
+    // At once: the request waits until there is something to link.
+    let code = api
+        .call(Method::POST, &format!("{PATH}/pair-code"))
+        .await
+        .expect(StatusCode::OK);
+    let again = api
+        .call(Method::POST, &format!("{PATH}/pair-code"))
+        .await
+        .expect(StatusCode::OK);
+    assert_eq!(code["code"], again["code"], "one that is good is not replaced");
+    let shown = api.wait_for_status(PATH, "awaiting_scan").await;
+    assert_eq!(shown["reason_code"], "waiting_for_phone");
+    let polled = api.get(&format!("{PATH}/qr?wait=20")).await.expect(StatusCode::OK);
+    assert!(polled["qr"].is_string());
+
+    let stream = api
+        .request(Method::GET, &format!("{PATH}/events"))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(stream.headers()["content-type"], "text/event-stream");
+    let following = tokio::spawn(heard(stream, "\"reason_code\":\"online\""));
+    let entered = world
+        .network
+        .enter_pair_code(NUMBER, code["code"].as_str().unwrap())
+        .await;
+    entered.unwrap();
+    api.wait_for_status(PATH, "connected").await;
+    let heard = tokio::time::timeout(WITHIN, following).await.unwrap().unwrap();
+    for what in [
+        "event:status",
+        "event:qr",
+        "event:pair_code",
+        "\"reason_code\":\"paired\"",
+    ] {
+        assert!(heard.contains(what), "{what} in {heard}");
+    }
+    assert!(proxy.opened() >= 1);
+    let late = api.call(Method::POST, &format!("{PATH}/pair-code")).await;
+    late.expect(StatusCode::CONFLICT);
+
+    // Another way, at once; and a wrong one is said.
+    let through = proxy.opened();
+    let patched = api
+        .patch(PATH, json!({"proxy": proxy.url("http")}))
+        .await
+        .expect(StatusCode::OK);
+    assert_eq!(patched["proxy"], format!("http://{}", proxy.address));
+    wait_until("it is connected through the other proxy", WITHIN, || async {
+        proxy.opened() > through && api.get(PATH).await.body["status"] == "connected"
+    })
+    .await;
+    api.patch(PATH, json!({"proxy": format!("http://ana:wrong@{}", proxy.address)}))
+        .await
+        .expect(StatusCode::OK);
+    let shown = api
+        .wait_for(PATH, "the proxy is to blame", |shown| {
+            shown["reason_code"] == "proxy_failed"
+        })
+        .await;
+    assert!(!shown.to_string().contains("wrong"), "{shown}");
+    api.patch(PATH, json!({"proxy": null})).await.expect(StatusCode::OK);
+    let shown = api.wait_for_status(PATH, "connected").await;
+    assert!(shown["proxy"].is_null(), "{shown}");
+    world.stop().await;
+}
+
+async fn heard(mut stream: reqwest::Response, until: &str) -> String {
+    let mut heard = String::new();
+    while let Some(chunk) = stream.chunk().await.unwrap() {
+        heard.push_str(&String::from_utf8_lossy(&chunk));
+        if heard.contains(until) {
+            break;
+        }
+    }
+    heard
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_with_a_passkey_says_what_to_do() {
+    let world = World::start().await;
+    world.network.create_account(NUMBER).await.unwrap();
+    let fault = json!({"kind": "passkey", "phone": NUMBER, "for_ms": 600_000});
+    world
+        .network
+        .fault(serde_json::from_value(fault).unwrap())
+        .await
+        .unwrap();
+    let api = world.api();
+    api.post("/api/whatsapp/connections", json!({"phone_number": NUMBER}))
+        .await
+        .expect(StatusCode::CREATED);
+    let qr = api.wait_for_qr(NUMBER).await;
+    let _refused = world.network.scan(NUMBER, &qr).await;
+    let shown = api.wait_for_status(PATH, "awaiting_passkey").await;
+    assert_eq!(shown["reason_code"], "passkey_required");
+    assert!(
+        shown["reason"].as_str().unwrap().contains("remove the passkey"),
+        "{shown}"
+    );
+    api.call(Method::DELETE, PATH).await.expect(StatusCode::NO_CONTENT);
+    world.stop().await;
+}

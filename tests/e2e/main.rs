@@ -15,6 +15,7 @@ mod events;
 mod faults;
 #[path = "../../examples/crash/harness.rs"]
 mod harness;
+mod keys;
 mod kinds;
 mod linking;
 mod messages;

@@ -53,7 +53,6 @@ pub fn variables(dir: &TempDir, network: &Network) -> Vec<(&'static str, String)
             "WHARF_STORE__URL",
             format!("sqlite://{}", dir.path().join("wharf.db").display()),
         ),
-        ("WHARF_WHATSAPP__KEYS", dir.path().join("keys").display().to_string()),
         ("WHARF_WHATSAPP__SERVER_URL", network.ws_url()),
         ("WHARF_DELIVERY__ALLOW_HTTP", "true".to_owned()),
         ("WHARF_DELIVERY__ALLOW_PRIVATE_NETWORKS", "true".to_owned()),

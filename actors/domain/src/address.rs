@@ -93,7 +93,7 @@ fn check_form(policy: TargetPolicy, text: &str, url: &Url) -> Result<(), String>
     Ok(())
 }
 
-fn check_host(policy: TargetPolicy, url: &Url) -> Result<(), String> {
+pub(crate) fn check_host(policy: TargetPolicy, url: &Url) -> Result<(), String> {
     match url.host() {
         None | Some(Host::Domain("")) => Err("must name a host".into()),
         Some(Host::Ipv4(ip)) => check_address(policy, ip.into()).map_err(not_public),

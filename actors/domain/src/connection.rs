@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{ClientId, PhoneNumber, Timestamp};
+use crate::{ClientId, PhoneNumber, Timestamp, session::ReasonCode};
 
 /// What identifies a connection (and a session, and a webhook): two clients may each link the same number.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -21,8 +21,10 @@ pub enum ConnectionStatus {
     Disconnected,
     /// On its way: opening the link, or waiting for the next attempt.
     Connecting,
-    /// A QR code waits to be scanned.
+    /// A QR code waits to be scanned, or a pair code to be entered.
     AwaitingScan,
+    /// WhatsApp wants the account's passkey before it links the device.
+    AwaitingPasskey,
     /// The socket answered within the last keep-alive.
     Connected,
     /// The device is not linked any more.
@@ -33,10 +35,11 @@ pub enum ConnectionStatus {
 
 impl ConnectionStatus {
     /// Every status, for tests and CHECK constraints.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Disconnected,
         Self::Connecting,
         Self::AwaitingScan,
+        Self::AwaitingPasskey,
         Self::Connected,
         Self::LoggedOut,
         Self::Failed,
@@ -48,6 +51,7 @@ impl ConnectionStatus {
             Self::Disconnected => "disconnected",
             Self::Connecting => "connecting",
             Self::AwaitingScan => "awaiting_scan",
+            Self::AwaitingPasskey => "awaiting_passkey",
             Self::Connected => "connected",
             Self::LoggedOut => "logged_out",
             Self::Failed => "failed",
@@ -71,6 +75,8 @@ pub struct Connection {
     pub status: ConnectionStatus,
     /// Why it stands there, when there is something to say.
     pub reason: Option<String>,
+    /// The same for machines.
+    pub reason_code: ReasonCode,
     /// The linked device (`5511999999999:12@s.whatsapp.net`), null before the scan.
     pub jid: Option<String>,
     /// The account's own display name.
@@ -81,8 +87,14 @@ pub struct Connection {
     pub last_event_at: Option<Timestamp>,
     /// Failed attempts since it was last connected.
     pub reconnect_attempts: u32,
+    /// When the next attempt is made; null when none is waited for.
+    pub retry_at: Option<Timestamp>,
     /// How often the session's actor was restarted after a failure since the program started.
     pub restarts: u32,
+    /// The device's name on the phone; null is that of the configuration.
+    pub device_name: Option<String>,
+    /// The proxy on the way to WhatsApp, without its credentials; null is none.
+    pub proxy: Option<String>,
     /// When it was created.
     pub created_at: Timestamp,
     /// When the row last changed.
@@ -90,6 +102,9 @@ pub struct Connection {
     /// Whether the session shall run: false after `disconnect`, a logout, or a failure that only `connect` ends.
     #[serde(skip)]
     pub wanted: bool,
+    /// The end of a ban: nothing is attempted before.
+    #[serde(skip)]
+    pub banned_until: Option<Timestamp>,
 }
 
 impl Connection {

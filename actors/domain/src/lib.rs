@@ -15,6 +15,7 @@ pub mod fair;
 pub mod ids;
 pub mod message;
 pub mod phone;
+pub mod proxy;
 pub mod restart;
 pub mod retention;
 pub mod retry;

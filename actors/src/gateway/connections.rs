@@ -1,17 +1,32 @@
 //! Connections: linking, and sending.
 
+use std::time::Duration;
+
 use ractor::{ActorRef, rpc::CallResult};
-use wharf_domain::{ClientId, Connection, ConnectionKey, PhoneNumber, session::SessionEvent};
-use wharf_store::KeyClaim;
-use wharf_whatsapp::{SendError, Sent};
+use tokio::{sync::watch, time::Instant};
+use wharf_domain::{
+    ClientId, Connection, ConnectionKey, ConnectionStatus, PhoneNumber, Timestamp, proxy::Proxy, session::SessionEvent,
+};
+use wharf_store::{ConnectionChange, KeyClaim, NewConnection, SealedProxy};
+use wharf_whatsapp::{PairCode, PairCodeError, SendError, Sent};
 
 use super::{
-    DELETE_DEADLINE, Gateway, GatewayError, IdempotencyKey, Qr, SEND_DEADLINE, SentMessage, at_limit, restarting,
+    ConnectionPatch, DELETE_DEADLINE, Gateway, GatewayError, IdempotencyKey, Qr, SEND_DEADLINE, SentMessage, Shown,
+    ShownPairCode, at_limit, restarting,
 };
 use crate::{
+    directory::SessionEntry,
     persistence::{Claim, Settlement, Write},
     session, tenant,
 };
+
+/// How long a connection that was just made may take to be announced by its tenant, and how often is looked.
+const ANNOUNCED_WITHIN: Duration = Duration::from_secs(5);
+const ANNOUNCED_POLL: Duration = Duration::from_millis(20);
+/// How long a request for a pair code waits for the connection to get that far, and for WhatsApp's answer: together below
+/// the default time of a request.
+const PAIRING_WITHIN: Duration = Duration::from_secs(10);
+const PAIR_CODE_DEADLINE: Duration = Duration::from_secs(15);
 
 impl Gateway {
     /// Creates a connection; pairing starts.
@@ -23,6 +38,20 @@ impl Gateway {
         client_id: ClientId,
         phone_number: PhoneNumber,
     ) -> Result<Connection, GatewayError> {
+        let plain = ConnectionPatch::default();
+        self.create_connection_with(client_id, phone_number, plain).await
+    }
+
+    /// Creates a connection with its own name or proxy; pairing starts.
+    ///
+    /// # Errors
+    /// As [`Gateway::create_connection`]; `Invalid` for a proxy that is none, or lies where it may not.
+    pub async fn create_connection_with(
+        &self,
+        client_id: ClientId,
+        phone_number: PhoneNumber,
+        settings: ConnectionPatch,
+    ) -> Result<Connection, GatewayError> {
         let limit = self.shared.settings.limits.connections_per_client;
         if limit > 0 && self.shared.store.count_connections(client_id).await? >= u64::from(limit) {
             return Err(at_limit("connections", "connections_per_client", limit));
@@ -31,12 +60,148 @@ impl Gateway {
             client_id,
             phone_number,
         };
-        let made = self.shared.persistence.commit(Write::CreateConnection, key).await?;
+        let new = NewConnection {
+            device_name: settings.device_name.flatten(),
+            proxy: self.sealed(&key, settings.proxy.flatten().as_deref())?,
+            key,
+        };
+        let made = self.shared.persistence.commit(Write::CreateConnection, new).await?;
         let connection =
             made.ok_or_else(|| GatewayError::Conflict("this phone_number has a connection already".to_owned()))?;
         let message = tenant::Message::ConnectionCreated(Box::new(connection.clone()));
         let _restarting = self.tenant(client_id).await?.cast(message);
         Ok(connection)
+    }
+
+    fn sealed(&self, key: &ConnectionKey, proxy: Option<&str>) -> Result<Option<SealedProxy>, GatewayError> {
+        let Some(text) = proxy else { return Ok(None) };
+        let proxy = Proxy::parse(self.shared.settings.targets, text)?;
+        Ok(Some(self.shared.vault.seal_proxy(key, &proxy)?))
+    }
+
+    /// Changes what a client may set of a connection. A changed proxy is used at once: an open link is opened anew.
+    ///
+    /// # Errors
+    /// `NotFound`; `Invalid` as [`Gateway::create_connection_with`].
+    pub async fn update_connection(
+        &self,
+        client_id: ClientId,
+        phone_number: &PhoneNumber,
+        patch: ConnectionPatch,
+    ) -> Result<Connection, GatewayError> {
+        let connection = self.connection(client_id, phone_number).await?;
+        if patch == ConnectionPatch::default() {
+            return Ok(connection);
+        }
+        let key = connection.key();
+        let proxy = match &patch.proxy {
+            Some(proxy) => Some(self.sealed(&key, proxy.as_deref())?),
+            None => None,
+        };
+        let renew = proxy.is_some();
+        let change = ConnectionChange {
+            key,
+            device_name: patch.device_name,
+            proxy,
+        };
+        let changed = self.shared.persistence.commit(Write::ChangeConnection, change).await?;
+        let changed = changed.ok_or(GatewayError::NotFound("connection"))?;
+        if renew
+            && let Some(actor) = self
+                .shared
+                .directory
+                .session(&changed.key())
+                .and_then(|entry| entry.actor)
+        {
+            // One that is restarting reads the row when it opens.
+            let _restarting = actor.cast(session::Message::Happened(SessionEvent::Renew));
+        }
+        Ok(self.as_it_is(changed))
+    }
+
+    /// A connection with the codes that are shown now.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn shown(&self, client_id: ClientId, phone_number: &PhoneNumber) -> Result<Shown, GatewayError> {
+        let connection = self.connection(client_id, phone_number).await?;
+        let view = self
+            .shared
+            .directory
+            .session(&connection.key())
+            .map(SessionEntry::truth);
+        let valid = |(_, expires_at): &(String, Timestamp)| *expires_at > crate::clock::now();
+        let (qr, pair_code) = view.map_or((None, None), |view| (view.qr, view.pair_code));
+        Ok(Shown {
+            connection,
+            qr: qr.filter(valid).map(|(qr, expires_at)| Qr { qr, expires_at }),
+            pair_code: pair_code
+                .filter(valid)
+                .map(|(code, expires_at)| ShownPairCode { code, expires_at }),
+        })
+    }
+
+    /// Tells when a connection may have changed; ends when it is gone.
+    ///
+    /// # Errors
+    /// `NotFound`; `Unavailable` while its session is not there yet.
+    pub async fn changes(
+        &self,
+        client_id: ClientId,
+        phone_number: &PhoneNumber,
+    ) -> Result<watch::Receiver<()>, GatewayError> {
+        let connection = self.connection(client_id, phone_number).await?;
+        let until = Instant::now() + ANNOUNCED_WITHIN;
+        loop {
+            // A connection that was made a moment ago is announced by its tenant.
+            if let Some(entry) = self.shared.directory.session(&connection.key()) {
+                return Ok(entry.changes.subscribe());
+            }
+            if Instant::now() >= until {
+                return Err(restarting());
+            }
+            tokio::time::sleep(ANNOUNCED_POLL).await;
+        }
+    }
+
+    /// A code to type into the phone, beside the QR code; the one that is shown already while it is good.
+    ///
+    /// # Errors
+    /// `NotFound`; `Conflict` when the connection does not wait for a phone; `Refused` by WhatsApp; `Unavailable`.
+    pub async fn pair_code(
+        &self,
+        client_id: ClientId,
+        phone_number: &PhoneNumber,
+    ) -> Result<ShownPairCode, GatewayError> {
+        let mut changes = self.changes(client_id, phone_number).await?;
+        let waiting = async {
+            loop {
+                changes.mark_unchanged();
+                let connection = self.connection(client_id, phone_number).await?;
+                match connection.status {
+                    // One that was made a moment ago is on its way there.
+                    ConnectionStatus::Connecting if connection.jid.is_none() => {}
+                    _ => return Ok::<_, GatewayError>(connection),
+                }
+                if changes.changed().await.is_err() {
+                    return Err(GatewayError::NotFound("connection"));
+                }
+            }
+        };
+        let waited = tokio::time::timeout(PAIRING_WITHIN, waiting).await;
+        let connection = waited.unwrap_or_else(|_| Err(not_waiting(ConnectionStatus::Connecting)))?;
+        let session = self.session(&connection).await?;
+        match session.call(session::Message::PairCode, Some(PAIR_CODE_DEADLINE)).await {
+            Ok(CallResult::Success(Ok(PairCode { code, expires_at }))) => Ok(ShownPairCode { code, expires_at }),
+            Ok(CallResult::Success(Err(PairCodeError::NotPairing))) => Err(not_waiting(connection.status)),
+            Ok(CallResult::Success(Err(error @ PairCodeError::Refused(_)))) => {
+                Err(GatewayError::Refused(error.to_string()))
+            }
+            Ok(CallResult::Success(Err(error @ PairCodeError::Failed(_)))) => {
+                Err(GatewayError::Unavailable(error.to_string()))
+            }
+            _ => Err(restarting()),
+        }
     }
 
     /// The client's connections.
@@ -75,15 +240,19 @@ impl Gateway {
         let Some(entry) = self.shared.directory.session(&row.key()) else {
             return row;
         };
+        let restarts = entry.restarts;
+        let view = entry.truth();
         Connection {
-            status: entry.view.status,
-            reason: entry.view.reason,
-            jid: entry.view.jid,
-            push_name: entry.view.push_name,
-            connected_since: entry.view.connected_since,
-            last_event_at: entry.view.last_event_at,
-            reconnect_attempts: entry.view.reconnect_attempts,
-            restarts: entry.restarts,
+            status: view.status,
+            reason: view.reason,
+            reason_code: view.reason_code,
+            jid: view.jid,
+            push_name: view.push_name,
+            connected_since: view.connected_since,
+            last_event_at: view.last_event_at,
+            reconnect_attempts: view.reconnect_attempts,
+            retry_at: view.retry_at,
+            restarts,
             ..row
         }
     }
@@ -93,19 +262,11 @@ impl Gateway {
     /// # Errors
     /// `NotFound`; `Conflict` when there is none to show.
     pub async fn qr(&self, client_id: ClientId, phone_number: &PhoneNumber) -> Result<Qr, GatewayError> {
-        let connection = self.connection(client_id, phone_number).await?;
-        let shown = self
-            .shared
-            .directory
-            .session(&connection.key())
-            .and_then(|entry| entry.view.qr);
-        let (qr, expires_at) = shown
-            .filter(|(_, expires_at)| *expires_at > crate::clock::now())
-            .ok_or_else(|| {
-                let status = connection.status.as_str();
-                GatewayError::Conflict(format!("there is no QR code to show: the connection is {status}"))
-            })?;
-        Ok(Qr { qr, expires_at })
+        let Shown { connection, qr, .. } = self.shown(client_id, phone_number).await?;
+        qr.ok_or_else(|| {
+            let status = connection.status.as_str();
+            GatewayError::Conflict(format!("there is no QR code to show: the connection is {status}"))
+        })
     }
 
     /// Starts a connection again after a disconnect, a logout or a failure.
@@ -274,6 +435,11 @@ impl Gateway {
             }
         }
     }
+}
+
+fn not_waiting(status: ConnectionStatus) -> GatewayError {
+    let status = status.as_str();
+    GatewayError::Conflict(format!("there is no pair code to show: the connection is {status}"))
 }
 
 fn conflict<T>(text: &str) -> Result<T, GatewayError> {

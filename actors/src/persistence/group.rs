@@ -6,7 +6,7 @@ use wharf_domain::AttemptOutcome;
 use wharf_store::{Group, NewEvent, RecordedEvent, StoreError, Writer};
 
 use super::{Write, WriteError};
-use crate::directory::Directory;
+use crate::{directory::Directory, health::Health};
 
 /// Commits the writes and answers their callers. Gives the connection back, and the error when the store as a whole
 /// took nothing.
@@ -14,12 +14,14 @@ pub(super) async fn commit(
     mut writer: Box<Writer>,
     mut writes: Vec<Box<Write>>,
     directory: Arc<Directory>,
+    health: Arc<Health>,
 ) -> (Box<Writer>, Option<StoreError>) {
     if writes.is_empty() {
         return (writer, None);
     }
     match carry_out(&mut writer, &mut writes).await {
         Ok(recorded) => {
+            health.committed(writes.len());
             wake(&directory, recorded, &mut writes);
             writes.into_iter().for_each(|write| write.confirm());
             (writer, None)
@@ -30,7 +32,7 @@ pub(super) async fn commit(
             (writer, Some(error).filter(StoreError::is_transient))
         }
         // One of them is bad: each for itself, so that it fails alone.
-        Err(_) => one_by_one(writer, writes, &directory).await,
+        Err(_) => one_by_one(writer, writes, &directory, &health).await,
     }
 }
 
@@ -38,6 +40,7 @@ async fn one_by_one(
     mut writer: Box<Writer>,
     writes: Vec<Box<Write>>,
     directory: &Directory,
+    health: &Health,
 ) -> (Box<Writer>, Option<StoreError>) {
     let mut refused = None;
     for write in writes {
@@ -45,6 +48,7 @@ async fn one_by_one(
         let result = carry_out(&mut writer, &mut alone).await;
         match result {
             Ok(recorded) => {
+                health.committed(1);
                 wake(directory, recorded, &mut alone);
                 let [write] = alone;
                 write.confirm();
@@ -83,7 +87,8 @@ fn wake(directory: &Directory, recorded: Vec<RecordedEvent>, writes: &mut [Box<W
 async fn carry_out(writer: &mut Writer, writes: &mut [Box<Write>]) -> Result<Vec<RecordedEvent>, StoreError> {
     let mut group = writer.begin().await?;
     let mut recorded = Vec::new();
-    // Messages and outcomes do not concern each other's rows: each run of them becomes one bulk statement of each kind.
+    // Messages, outcomes and keys do not concern each other's rows: each run of them becomes one bulk statement of each
+    // kind.
     for run in writes.chunk_by_mut(|a, b| is_bulk(a) == is_bulk(b)) {
         if run.first().is_some_and(|write| is_bulk(write)) {
             bulk(&mut group, run, &mut recorded).await?;
@@ -98,7 +103,7 @@ async fn carry_out(writer: &mut Writer, writes: &mut [Box<Write>]) -> Result<Vec
 }
 
 fn is_bulk(write: &Write) -> bool {
-    write.inbound().is_some() || write.outcome().is_some()
+    write.inbound().is_some() || write.outcome().is_some() || write.keys().is_some()
 }
 
 async fn bulk(
@@ -114,6 +119,12 @@ async fn bulk(
     if !outcomes.is_empty() {
         group.record_outcomes(&outcomes).await?;
     }
-    run.iter_mut().for_each(|write| write.carried_out());
+    let keys: Vec<_> = run.iter().filter_map(|write| write.keys()).collect();
+    let changed = match keys.as_slice() {
+        [] => Vec::new(),
+        keys => group.change_keys(keys).await?,
+    };
+    let mut changed = changed.into_iter();
+    run.iter_mut().for_each(|write| write.carried_out(&mut changed));
     Ok(())
 }

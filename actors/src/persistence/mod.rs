@@ -12,6 +12,7 @@
 
 mod group;
 mod handle;
+mod keys;
 mod write;
 
 use std::{mem, sync::Arc, time::Duration};
@@ -23,6 +24,7 @@ use wharf_store::{Store, StoreError, Writer};
 use crate::supervision::Crash;
 use crate::{directory::Directory, health::Health, timer::Timer};
 pub(crate) use handle::{Persistence, WriteError};
+pub(crate) use keys::{Keeper, KeyChanges};
 pub(crate) use write::{
     Change, Claim, Job, Poll, Purge, Purged, Registration, Rotation, SealedHeaders, Settlement, Write,
 };
@@ -30,7 +32,7 @@ pub(crate) use write::{
 /// Writes in one group at the most: enough to make the sync cheap (STACK.md: 256 to 1024 rows), few enough that a
 /// waiting caller sees its commit within milliseconds.
 const GROUP: usize = 512;
-/// Writes after which the log is carried over into the database: some 8 MB of it.
+/// Writes (by their weight) after which the log is carried over into the database: some 8 MB of it.
 const CHECKPOINT_AFTER: usize = 4096;
 /// The pause before a store that refused to open or to commit is tried again.
 const PROBE_AFTER: Duration = Duration::from_millis(500);
@@ -81,7 +83,7 @@ pub(crate) struct State {
     waiting: Vec<Box<Write>>,
     flushes: Vec<RpcReplyPort<()>>,
     committing: bool,
-    /// Writes since the log was last carried over.
+    /// The weight of the writes since the log was last carried over.
     logged: usize,
     checkpoint: Checkpoint,
     probe: Timer,
@@ -230,7 +232,7 @@ fn begin_group(myself: &ActorRef<Message>, state: &mut State) {
 }
 
 fn start(myself: &ActorRef<Message>, state: &mut State, writer: Box<Writer>, writes: Vec<Box<Write>>) {
-    state.logged += writes.len();
+    state.logged += writes.iter().map(|write| write.weight()).sum::<usize>();
     let finish = state.checkpoint == Checkpoint::Finishing;
     if finish {
         (state.checkpoint, state.logged) = (Checkpoint::Idle, 0);
@@ -238,9 +240,9 @@ fn start(myself: &ActorRef<Message>, state: &mut State, writer: Box<Writer>, wri
         state.checkpoint = Checkpoint::Running;
         checkpoint(myself.clone(), state.args.store.clone());
     }
-    let directory = Arc::clone(&state.args.directory);
+    let (directory, health) = (Arc::clone(&state.args.directory), Arc::clone(&state.args.health));
     run(myself, state, false, async move {
-        let (mut writer, refused) = group::commit(writer, writes, directory).await;
+        let (mut writer, refused) = group::commit(writer, writes, directory, health).await;
         if finish && let Err(error) = writer.finish_checkpoint().await {
             tracing::warn!(%error, "the log was not carried over into the database; trying again later");
         }

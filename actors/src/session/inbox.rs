@@ -47,7 +47,9 @@ impl SessionInbox {
     fn refuse(&self, why: &NotAdmitted) -> NotCommitted {
         tracing::warn!(client_id = %self.key.client_id, number = %self.key.phone_number, %why, "messages stay at WhatsApp");
         if let NotAdmitted::Full(_) = why {
-            let _ended = self.events.send(LinkEvent::Closed(CloseReason::Lost(why.to_string())));
+            let _ended = self
+                .events
+                .send(LinkEvent::Closed(CloseReason::QueueFull(why.to_string())));
         }
         NotCommitted(why.to_string())
     }

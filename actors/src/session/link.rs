@@ -6,11 +6,14 @@ use std::{panic::AssertUnwindSafe, sync::Arc};
 use futures::FutureExt;
 use ractor::ActorRef;
 use tokio::sync::mpsc;
-use wharf_domain::session::{LinkEvent, SessionEvent};
-use wharf_whatsapp::LinkError;
+use wharf_domain::{
+    ConnectionKey,
+    session::{CloseReason, LinkEvent, SessionEvent},
+};
+use wharf_whatsapp::{LinkError, LinkOptions};
 
 use super::{Message, State, inbox::SessionInbox};
-use crate::supervision::guarded;
+use crate::{shared::Shared, supervision::guarded};
 
 /// Opens a link after whatever a predecessor left is closed.
 ///
@@ -41,11 +44,18 @@ pub(super) fn open(myself: &ActorRef<Message>, state: &State, generation: u64) {
         let opened = match room {
             Ok(()) => {
                 // A bug in the client library costs one attempt, like any other failure to open.
-                let opening = AssertUnwindSafe(shared.links.open(&key, events, inbox)).catch_unwind();
+                let opening = async {
+                    let options = options(&shared, &key).await?;
+                    shared.links.open(&key, options, events, inbox).await
+                };
                 let panicked = |_| Err(LinkError("opening the link panicked".to_owned()));
-                opening.await.unwrap_or_else(panicked)
+                AssertUnwindSafe(opening).catch_unwind().await.unwrap_or_else(panicked)
             }
-            Err(full) => Err(LinkError(full.to_string())),
+            Err(full) => {
+                let event = LinkEvent::Closed(CloseReason::QueueFull(full.to_string()));
+                let _stopped = myself.cast(Message::Happened(SessionEvent::Link { generation, event }));
+                return;
+            }
         };
         match opened {
             Ok(link) => {
@@ -70,6 +80,22 @@ pub(super) fn open(myself: &ActorRef<Message>, state: &State, generation: u64) {
             }
         }
     });
+}
+
+/// What the client set for this number. A proxy that cannot be read is no reason to go without.
+async fn options(shared: &Shared, key: &ConnectionKey) -> Result<LinkOptions, LinkError> {
+    let failed = |error: &dyn std::fmt::Display| LinkError(error.to_string());
+    let row = shared.store.connection(key).await.map_err(|error| failed(&error))?;
+    let row = row.ok_or_else(|| LinkError("the connection was deleted".to_owned()))?;
+    let proxy = match row.proxy {
+        None => None,
+        Some(_) => shared.store.sealed_proxy(key).await.map_err(|error| failed(&error))?,
+    };
+    let proxy = proxy.map(|sealed| shared.vault.open_proxy(key, &sealed)).transpose();
+    Ok(LinkOptions {
+        device_name: row.device_name,
+        proxy: proxy.map_err(|error| failed(&error))?,
+    })
 }
 
 async fn forward(mut happened: mpsc::UnboundedReceiver<LinkEvent>, myself: ActorRef<Message>, generation: u64) {

@@ -14,11 +14,11 @@ use std::{sync::Arc, time::Duration};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use tokio::task::JoinSet;
 use wharf_domain::{
-    ConnectionKey, PhoneNumber,
+    ConnectionKey, ConnectionStatus, PhoneNumber,
     session::{Session, SessionEffect, SessionEvent, SessionView},
 };
 use wharf_store::ConnectionRecord;
-use wharf_whatsapp::{Link, SendError, Sent};
+use wharf_whatsapp::{Link, PairCode, PairCodeError, SendError, Sent};
 
 use self::told::Told;
 #[cfg(test)]
@@ -34,6 +34,8 @@ use crate::{
 
 /// A send waits this long for WhatsApp's ack (the issue of a caller that hangs is worse than an unknown outcome).
 const SEND_DEADLINE: Duration = Duration::from_secs(15);
+/// A code is asked for once; its key is derived slowly on purpose.
+const PAIR_CODE_DEADLINE: Duration = Duration::from_secs(14);
 /// The pause before a state that the store refused is written again.
 const SAVE_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
@@ -61,6 +63,8 @@ pub(crate) enum Message {
         text: String,
         reply: RpcReplyPort<Result<Sent, SendError>>,
     },
+    /// Ask for a code to type into the phone.
+    PairCode(RpcReplyPort<Result<PairCode, PairCodeError>>),
     /// Log out, forget the keys, answer, and stop.
     Delete(RpcReplyPort<()>),
     /// Close the link, answer, and stop; the row stays as it is.
@@ -127,6 +131,7 @@ impl Actor for SessionActor {
             Message::Saved(result) => on_saved(&myself, state, result),
             Message::SaveAgain => save(&myself, state),
             Message::SendText { to, text, reply } => on_send_text(state, to, text, reply),
+            Message::PairCode(reply) => on_pair_code(state, reply),
             Message::Delete(reply) => end(&myself, state, SessionEvent::Delete, reply),
             Message::Shutdown(reply) => end(&myself, state, SessionEvent::Shutdown, reply),
             #[cfg(test)]
@@ -144,33 +149,31 @@ async fn on_begin(myself: &ActorRef<Message>, state: &mut State) -> Result<(), A
         return Ok(());
     };
     state.told.wanted().found(shared.store.wanted_events(key).await?);
-    let view = view_of_row(&row);
-    let wait = if view.wanted {
-        shared.pacer.next()
-    } else {
-        Duration::ZERO
-    };
-    let mut machine = Session::new(key.phone_number.clone(), view);
+    let mut machine = Session::new(key.phone_number.clone(), view_of_row(&row));
     let now = clock::now();
-    let effects = machine.start(now, now + wait);
+    let effects = machine.start(now, now);
     state.machine = Some(machine);
-    publish(state);
     carry_out(myself, state, effects);
+    publish(state);
     Ok(())
 }
 
-/// A row as a view; the QR code is never in a row.
+/// A row as a view; codes to show are never in a row.
 pub(crate) fn view_of_row(row: &wharf_domain::Connection) -> SessionView {
     SessionView {
         status: row.status,
         reason: row.reason.clone(),
+        reason_code: row.reason_code,
         jid: row.jid.clone(),
         push_name: row.push_name.clone(),
         connected_since: row.connected_since,
         last_event_at: row.last_event_at,
         reconnect_attempts: row.reconnect_attempts,
+        retry_at: None,
+        banned_until: row.banned_until,
         wanted: row.wanted,
         qr: None,
+        pair_code: None,
     }
 }
 
@@ -183,8 +186,8 @@ fn step(myself: &ActorRef<Message>, state: &mut State, event: SessionEvent) {
     if !leaving {
         state.told.note(&state.args.key, &before, machine.view(), now);
     }
-    publish(state);
     carry_out(myself, state, effects);
+    publish(state);
 }
 
 fn publish(state: &State) {
@@ -213,12 +216,13 @@ fn carry_out(myself: &ActorRef<Message>, state: &mut State, effects: Vec<Session
                 let silent_for = silent_for.and_then(|(_, link)| link.silence());
                 let _stopped = myself.cast(Message::Happened(SessionEvent::Silence { generation, silent_for }));
             }
-            SessionEffect::SetTimer { at, generation } => {
-                let myself = myself.clone();
-                state.timer.set(async move {
-                    tokio::time::sleep(clock::until(at)).await;
-                    let _stopped = myself.cast(Message::Happened(SessionEvent::TimerFired { generation }));
-                });
+            SessionEffect::SetTimer { at, generation } => set_timer(myself, state, clock::until(at), generation),
+            SessionEffect::TakeTurn { after, generation } => {
+                let wait = state.args.shared.pacer.turn(after);
+                if let Some(machine) = &mut state.machine {
+                    machine.turn_is(generation, clock::now() + wait);
+                }
+                set_timer(myself, state, wait, generation);
             }
             SessionEffect::Save => save(myself, state),
             SessionEffect::Finished => {
@@ -229,6 +233,14 @@ fn carry_out(myself: &ActorRef<Message>, state: &mut State, effects: Vec<Session
             }
         }
     }
+}
+
+fn set_timer(myself: &ActorRef<Message>, state: &mut State, wait: Duration, generation: u64) {
+    let myself = myself.clone();
+    state.timer.set(async move {
+        tokio::time::sleep(wait).await;
+        let _stopped = myself.cast(Message::Happened(SessionEvent::TimerFired { generation }));
+    });
 }
 
 fn end(myself: &ActorRef<Message>, state: &mut State, event: SessionEvent, reply: RpcReplyPort<()>) {
@@ -254,12 +266,14 @@ fn save(myself: &ActorRef<Message>, state: &mut State) {
         key: state.args.key.clone(),
         status: view.status,
         reason: view.reason.clone(),
+        reason_code: view.reason_code,
         jid: view.jid.clone(),
         push_name: view.push_name.clone(),
         connected_since: view.connected_since,
         last_event_at: view.last_event_at,
         reconnect_attempts: view.reconnect_attempts,
         wanted: view.wanted,
+        banned_until: view.banned_until,
         updated_at: clock::now(),
     };
     let (myself, persistence) = (myself.clone(), &state.args.shared.persistence);
@@ -297,6 +311,25 @@ fn on_saved(myself: &ActorRef<Message>, state: &mut State, result: Result<bool, 
             });
         }
     }
+}
+
+/// The code that is shown already, or a new one.
+fn on_pair_code(state: &mut State, reply: RpcReplyPort<Result<PairCode, PairCodeError>>) {
+    let view = state.machine.as_ref().map(Session::view);
+    let shown = view.and_then(|view| view.pair_code.clone());
+    let waits = view.is_some_and(|view| view.status == ConnectionStatus::AwaitingScan);
+    if let Some((code, expires_at)) = shown.filter(|(_, expires_at)| *expires_at > clock::now()) {
+        let _asker_gone = reply.send(Ok(PairCode { code, expires_at }));
+        return;
+    }
+    let Some((_, link)) = state.link.as_ref().filter(|_| waits) else {
+        let _asker_gone = reply.send(Err(PairCodeError::NotPairing));
+        return;
+    };
+    let (link, number) = (Arc::clone(link), state.args.key.phone_number.clone());
+    state.tasks.spawn(async move {
+        let _asker_gone = reply.send(link.pair_code(&number, PAIR_CODE_DEADLINE).await);
+    });
 }
 
 fn on_send_text(state: &mut State, to: PhoneNumber, text: String, reply: RpcReplyPort<Result<Sent, SendError>>) {

@@ -41,7 +41,8 @@ impl Told {
 
     /// Notes a change, if it is one and somebody wants to know.
     pub(super) fn note(&mut self, key: &ConnectionKey, before: &SessionView, after: &SessionView, now: Timestamp) {
-        let changed = (before.status, &before.reason) != (after.status, &after.reason);
+        let of = |view: &SessionView| (view.status, view.reason_code, view.reason.clone());
+        let changed = of(before) != of(after);
         if !changed || !self.wanted.get().contains(EventKind::Connection) {
             return;
         }
@@ -68,6 +69,7 @@ fn event(key: &ConnectionKey, view: &SessionView, now: Timestamp) -> NewEvent {
     let connection = ConnectionChange {
         status: view.status,
         reason: view.reason.clone(),
+        reason_code: view.reason_code,
         jid: view.jid.clone(),
     };
     let words = view.reason.clone().unwrap_or_else(|| view.status.as_str().to_owned());

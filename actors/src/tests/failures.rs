@@ -1,10 +1,11 @@
 //! Children that panic or fail: siblings go on, the child comes back from the store, nothing is lost, and it shows.
 
-use wharf_domain::{ConnectionKey, ConnectionStatus, EventStatus};
+use wharf_domain::{ConnectionKey, ConnectionStatus, EventStatus, session::ReasonCode};
 use wharf_support::{Reply, wait_until};
+use wharf_whatsapp::ScriptedHandle;
 
 use super::world::{WITHIN, World, message, number};
-use crate::{delivery, persistence, root, session, supervision::Crash, tenant, tenants};
+use crate::{delivery, directory::SessionEntry, persistence, root, session, supervision::Crash, tenant, tenants};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_that_dies_comes_back_alone() {
@@ -29,6 +30,12 @@ async fn a_session_that_dies(how: Crash) {
         .await
         .unwrap();
     world.wait_for_events(&healthy, EventStatus::Delivered, 1).await;
+    let sent = world
+        .gateway
+        .send_text(client.id, &number(2), number(9), "meanwhile".to_owned(), None)
+        .await;
+    assert_eq!(sent.unwrap().status, "sent");
+    assert_eq!(sibling.sent().len(), 1, "the sibling goes on sending");
 
     wait_until("the restart shows", WITHIN, || async {
         world.gateway.connection(client.id, &number(1)).await.unwrap().restarts == 1
@@ -42,6 +49,37 @@ async fn a_session_that_dies(how: Crash) {
     link.deliver(vec![message("5511000000001", "B1", "b")]).await.unwrap();
     world.wait_for_events(&broken, EventStatus::Delivered, 1).await;
     assert!(!sibling.is_closed(), "the sibling kept its link");
+    world.gateway.stop().await;
+}
+
+/// The successor of a dead session closes the link that it left.
+async fn closed(left: &ScriptedHandle) {
+    wait_until("the link that was left is closed", WITHIN, || async {
+        left.is_closed()
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_session_said_counts_only_while_its_actor_lives() {
+    let world = World::start().await;
+    let client = world.add_client("a").await;
+    world.linked(client.id, &number(1), "/one").await;
+    let key = ConnectionKey {
+        client_id: client.id,
+        phone_number: number(1),
+    };
+    let entry = world.gateway.shared.directory.session(&key).unwrap();
+    assert_eq!(entry.clone().truth().reason_code, ReasonCode::Online);
+    // As when its tenant dies and takes its sessions along: nobody is left to correct the view.
+    let orphan = SessionEntry { actor: None, ..entry };
+    assert_eq!(orphan.view.status, ConnectionStatus::Connected);
+    let shown = orphan.truth();
+    assert_eq!(
+        (shown.status, shown.reason_code),
+        (ConnectionStatus::Connecting, ReasonCode::Restarting)
+    );
+    assert_eq!(shown.connected_since, None);
     world.gateway.stop().await;
 }
 
@@ -72,6 +110,8 @@ async fn a_session_that_keeps_dying_is_parked_visibly() {
         .await;
     let shown = world.gateway.connection(client.id, &number(1)).await.unwrap();
     assert!(shown.reason.unwrap().starts_with("parked after repeated failures"));
+    assert_eq!(shown.reason_code, ReasonCode::Parked);
+    assert!(shown.retry_at.unwrap() > crate::clock::now());
     world.gateway.stop().await;
 }
 
@@ -126,7 +166,7 @@ async fn a_tenant_that_dies_takes_nothing_of_another_with_it() {
 async fn a_tenant_that_dies(how: Crash) {
     let world = World::start().await;
     let (one, two) = (world.add_client("a").await, world.add_client("b").await);
-    let (first, _) = world.linked(one.id, &number(1), "/one").await;
+    let (first, old) = world.linked(one.id, &number(1), "/one").await;
     let (second, other) = world.linked(two.id, &number(2), "/two").await;
     world
         .gateway
@@ -139,6 +179,7 @@ async fn a_tenant_that_dies(how: Crash) {
     other.deliver(vec![message("5511000000001", "O1", "o")]).await.unwrap();
     world.wait_for_events(&second, EventStatus::Delivered, 1).await;
     assert!(!other.is_closed());
+    closed(&old).await;
     let link = world.relinked(one.id, &number(1)).await;
     link.deliver(vec![message("5511000000001", "M1", "1")]).await.unwrap();
     world.wait_for_events(&first, EventStatus::Delivered, 1).await;
@@ -155,11 +196,12 @@ async fn the_tenants_actor_comes_back_with_everything() {
 async fn the_tenants_actor(how: Crash) {
     let world = World::start().await;
     let client = world.add_client("a").await;
-    let (webhook, _) = world.linked(client.id, &number(1), "/ok").await;
+    let (webhook, old) = world.linked(client.id, &number(1), "/ok").await;
     let tenants = ractor::call_t!(world.gateway.root, root::Message::Tenants, 1000)
         .unwrap()
         .unwrap();
     tenants.cast(tenants::Message::Crash(how)).unwrap();
+    closed(&old).await;
     let link = world.relinked(client.id, &number(1)).await;
     link.deliver(vec![message("5511000000001", "M1", "1")]).await.unwrap();
     world.wait_for_events(&webhook, EventStatus::Delivered, 1).await;

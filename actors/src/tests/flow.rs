@@ -3,12 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use wharf_domain::{
-    ConnectionKey, ConnectionStatus, EventStatus, Timestamp, session::CloseReason, webhook::WebhookPatch,
+    ConnectionKey, ConnectionStatus, EventStatus, Timestamp, proxy::Proxy, session::CloseReason, webhook::WebhookPatch,
 };
 use wharf_support::{Reply, wait_until};
 
 use super::world::{WITHIN, World, message, number, open_store, settings};
-use crate::{Gateway, GatewayError, clock, session};
+use crate::{ConnectionPatch, Gateway, GatewayError, clock, session};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_is_committed_then_delivered() {
@@ -272,5 +272,103 @@ async fn a_deletion_that_outlived_its_caller_can_be_repeated() {
     .await;
     let gone = world.gateway.connection(client.id, &number(7)).await;
     assert_eq!(gone.unwrap_err(), GatewayError::NotFound("connection"));
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_link_is_opened_with_what_its_client_set_and_anew_when_that_changes() {
+    let mut world = World::start().await;
+    let client = world.add_client("a").await.id;
+    let proxy = |n: u8| format!("socks5://ana:secret{n}@127.0.0.{n}:1080");
+    let settings = ConnectionPatch {
+        device_name: Some(Some("Shop".to_owned())),
+        proxy: Some(Some(proxy(1))),
+    };
+    let made = world
+        .gateway
+        .create_connection_with(client, number(1), settings)
+        .await
+        .unwrap();
+    assert_eq!(made.proxy.as_deref(), Some("socks5://127.0.0.1:1080"));
+    let link = world.links.wait_for_link(&made.key()).await;
+    assert_eq!(link.options().device_name.as_deref(), Some("Shop"));
+    assert_eq!(
+        link.options().proxy.unwrap().to_text(),
+        Proxy::from_text(&proxy(1)).unwrap().to_text()
+    );
+    link.connect("5511800000001:1@s.whatsapp.net", None);
+    world
+        .wait_for_status(client, &number(1), ConnectionStatus::Connected)
+        .await;
+
+    let other = ConnectionPatch {
+        proxy: Some(Some(proxy(2))),
+        ..ConnectionPatch::default()
+    };
+    world
+        .gateway
+        .update_connection(client, &number(1), other)
+        .await
+        .unwrap();
+    wait_until("the old way is closed", WITHIN, || async { link.is_closed() }).await;
+    let link = world.relinked(client, &number(1)).await;
+    assert_eq!(link.options().proxy.unwrap().host, "127.0.0.2");
+    assert_eq!(link.options().device_name.as_deref(), Some("Shop"));
+    // The name is told when the device is linked: no reason to open anew.
+    let name = ConnectionPatch {
+        device_name: Some(None),
+        ..ConnectionPatch::default()
+    };
+    let changed = world.gateway.update_connection(client, &number(1), name).await.unwrap();
+    assert_eq!(
+        (changed.device_name, changed.status),
+        (None, ConnectionStatus::Connected)
+    );
+    let bad = ConnectionPatch {
+        proxy: Some(Some("ftp://x".to_owned())),
+        ..ConnectionPatch::default()
+    };
+    let refused = world.gateway.update_connection(client, &number(1), bad).await;
+    assert!(matches!(refused, Err(GatewayError::Invalid(field)) if field.field == "proxy"));
+    assert_eq!(world.links.counters().overlaps, 0);
+    // It is encrypted, and what it is encrypted with survives a restart.
+    for file in std::fs::read_dir(world.dir.path()).unwrap() {
+        let path = file.unwrap().path();
+        let bytes = std::fs::read(&path).unwrap_or_default();
+        assert!(!bytes.windows(7).any(|part| part == b"secret2"), "{}", path.display());
+    }
+    world.restart_with("").await;
+    let link = world.relink(client, &number(1)).await;
+    assert_eq!(link.options().proxy.unwrap().host, "127.0.0.2");
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pair_code_is_asked_for_while_a_phone_is_waited_for() {
+    let world = World::start().await;
+    let client = world.add_client("a").await.id;
+    let made = world.gateway.create_connection(client, number(1)).await.unwrap();
+    let link = world.links.wait_for_link(&made.key()).await;
+    let gateway = world.gateway.clone();
+    let asking = tokio::spawn(async move { gateway.pair_code(client, &number(1)).await });
+    link.qr("2@a", clock::now() + Duration::from_secs(60));
+    let code = asking.await.unwrap().unwrap();
+    assert_eq!(code.code, "SCRIPTED");
+    let shown = wait_until("it is shown", WITHIN, || async {
+        world
+            .gateway
+            .shown(client, &number(1))
+            .await
+            .ok()
+            .filter(|shown| shown.pair_code.is_some())
+    })
+    .await;
+    assert_eq!((shown.pair_code, shown.qr.unwrap().qr), (Some(code), "2@a".to_owned()));
+    link.connect("5511800000001:1@s.whatsapp.net", None);
+    world
+        .wait_for_status(client, &number(1), ConnectionStatus::Connected)
+        .await;
+    let late = world.gateway.pair_code(client, &number(1)).await;
+    assert!(matches!(late, Err(GatewayError::Conflict(_))), "{late:?}");
     world.gateway.stop().await;
 }

@@ -5,6 +5,8 @@ mod bounds;
 mod events;
 mod failures;
 mod flow;
+mod keys;
 mod rest;
 mod storage;
+mod storm;
 mod world;

@@ -34,6 +34,12 @@ pub(crate) static COUNT_ATTEMPTS: LazyLock<Bulk> =
 /// What became of attempts (see the SQL file).
 pub(crate) static RECORD_OUTCOMES: LazyLock<Bulk> =
     LazyLock::new(|| Bulk::new(include_str!("../queries/sqlite/record_outcomes.sql"), 8));
+/// What devices keep (see the SQL file).
+pub(crate) static PUT_KEYS: LazyLock<Bulk> =
+    LazyLock::new(|| Bulk::new(include_str!("../queries/sqlite/put_keys.sql"), 7));
+/// What devices forget (see the SQL file).
+pub(crate) static REMOVE_KEYS: LazyLock<Bulk> =
+    LazyLock::new(|| Bulk::new(include_str!("../queries/sqlite/remove_keys.sql"), 4));
 
 impl Bulk {
     /// Puts rows of `columns` parameters where `template` says `/*rows*/`.
@@ -112,6 +118,8 @@ mod tests {
             assert_eq!(RECORD_ATTEMPTS.for_rows(rows).matches('?').count(), rows * 8);
             assert_eq!(COUNT_ATTEMPTS.for_rows(rows).matches('?').count(), rows * 5);
             assert_eq!(RECORD_OUTCOMES.for_rows(rows).matches('?').count(), rows * 8);
+            assert_eq!(PUT_KEYS.for_rows(rows).matches('?').count(), rows * 7);
+            assert_eq!(REMOVE_KEYS.for_rows(rows).matches('?').count(), rows * 4);
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     sql,
 };
 
-/// Events removed by one [`Group::purge_client`]: what fits between two group commits without anybody noticing (some
+/// Events, and keys of devices, removed by one [`Group::purge_client`]: what fits between two group commits without anybody noticing (some
 /// 50 µs each on two busy cores).
 const PURGE_STEP: i64 = 500;
 
@@ -84,7 +84,12 @@ async fn purge(connection: &mut SqliteConnection, id: ClientId) -> Result<bool, 
         .bind(PURGE_STEP)
         .execute(&mut *connection)
         .await?;
-    if events.rows_affected() == PURGE_STEP.unsigned_abs() {
+    let keys = query(sql::PURGE_CLIENT_DEVICES)
+        .bind(id.0)
+        .bind(PURGE_STEP)
+        .execute(&mut *connection)
+        .await?;
+    if events.rows_affected().max(keys.rows_affected()) == PURGE_STEP.unsigned_abs() {
         return Ok(false);
     }
     for statement in [

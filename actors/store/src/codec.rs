@@ -13,7 +13,7 @@ use uuid::Uuid;
 use wharf_domain::{
     Client, ClientId, Connection, ConnectionStatus, Courtesy, Event, EventId, EventKind, EventKinds, EventStatus,
     HeaderNames, Ordering, PendingEvent, PhoneNumber, Recovery, Timestamp, Webhook, WebhookId, WebhookStatus,
-    courtesy::ClientErrors,
+    courtesy::ClientErrors, session::ReasonCode,
 };
 
 /// A [`Timestamp`] in a column: Unix milliseconds.
@@ -67,7 +67,7 @@ fn some_time(row: &SqliteRow, column: &'static str) -> Result<Option<Timestamp>,
     Ok(row.try_get::<Option<At>, _>(column)?.map(|at| at.0))
 }
 
-fn number(row: &SqliteRow, column: &'static str) -> Result<PhoneNumber, sqlx::Error> {
+pub(crate) fn number(row: &SqliteRow, column: &'static str) -> Result<PhoneNumber, sqlx::Error> {
     row.try_get::<&str, _>(column)?
         .parse()
         .map_err(|error| broken(column, Box::new(error)))
@@ -87,15 +87,20 @@ pub(crate) fn connection(row: &SqliteRow) -> Result<Connection, sqlx::Error> {
         phone_number: number(row, "phone_number")?,
         status: word("status", row.try_get("status")?, ConnectionStatus::from_word)?,
         reason: row.try_get("reason")?,
+        reason_code: word("reason_code", row.try_get("reason_code")?, ReasonCode::from_word)?,
         jid: row.try_get("jid")?,
         push_name: row.try_get("push_name")?,
         connected_since: some_time(row, "connected_since")?,
         last_event_at: some_time(row, "last_event_at")?,
         reconnect_attempts: row.try_get("reconnect_attempts")?,
+        retry_at: None,
         restarts: 0,
+        device_name: row.try_get("device_name")?,
+        proxy: row.try_get("proxy_shown")?,
         created_at: time(row, "created_at")?,
         updated_at: time(row, "updated_at")?,
         wanted: row.try_get("wanted")?,
+        banned_until: some_time(row, "banned_until")?,
     })
 }
 

@@ -1,13 +1,43 @@
-//! Writes of connections.
+//! Writes of connections, and reads of what is sealed in them.
 
-use sqlx::{SqliteConnection, query};
-use wharf_domain::{Connection, ConnectionKey, ConnectionStatus, Timestamp};
+use sqlx::{Row, SqliteConnection, query};
+use wharf_domain::{ClientId, Connection, ConnectionKey, ConnectionStatus, Timestamp};
 
 use crate::{
-    ConnectionRecord, Group, StoreError,
-    codec::{At, connection},
+    ConnectionChange, ConnectionRecord, Group, NewConnection, SealedProxy, Store, StoreError,
+    codec::{self, At, connection},
     sql,
 };
+
+impl Store {
+    /// The sealed proxy of a connection; `None` when it has none.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn sealed_proxy(&self, key: &ConnectionKey) -> Result<Option<Vec<u8>>, StoreError> {
+        let row = query(sql::SEALED_PROXY)
+            .bind(key.client_id.0)
+            .bind(key.phone_number.as_str())
+            .fetch_optional(self.pool())
+            .await;
+        Ok(self.one(row, |row| row.try_get(0))?.flatten())
+    }
+
+    /// Any sealed proxy of any connection, to try a key on; `None` when there is none.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn any_proxy(&self) -> Result<Option<(ConnectionKey, Vec<u8>)>, StoreError> {
+        let row = query(sql::ANY_PROXY).fetch_optional(self.pool()).await;
+        self.one(row, |row| {
+            let key = ConnectionKey {
+                client_id: ClientId(row.try_get(0)?),
+                phone_number: codec::number(row, "phone_number")?,
+            };
+            Ok((key, row.try_get(2)?))
+        })
+    }
+}
 
 impl Group<'_> {
     /// Makes a connection that wants to run. `None`: this client has one for this number.
@@ -16,14 +46,18 @@ impl Group<'_> {
     /// `Rejected` when there is no such client.
     pub async fn create_connection(
         &mut self,
-        key: &ConnectionKey,
+        new: &NewConnection,
         now: Timestamp,
     ) -> Result<Option<Connection>, StoreError> {
+        let (shown, sealed) = columns(new.proxy.as_ref());
         let statement = query(sql::CREATE_CONNECTION)
-            .bind(key.client_id.0)
-            .bind(key.phone_number.as_str())
+            .bind(new.key.client_id.0)
+            .bind(new.key.phone_number.as_str())
             .bind(ConnectionStatus::Connecting.as_str())
-            .bind(At(now));
+            .bind(At(now))
+            .bind(new.device_name.as_deref())
+            .bind(shown)
+            .bind(sealed);
         let row = statement.fetch_optional(self.enter()?).await;
         self.leave(row.and_then(|row| row.as_ref().map(connection).transpose()))
     }
@@ -44,9 +78,34 @@ impl Group<'_> {
             .bind(change.last_event_at.map(At))
             .bind(change.reconnect_attempts)
             .bind(change.wanted)
-            .bind(At(change.updated_at));
+            .bind(At(change.updated_at))
+            .bind(change.reason_code.as_str())
+            .bind(change.banned_until.map(At));
         let result = statement.execute(self.enter()?).await;
         self.leave(result.map(|result| result.rows_affected() > 0))
+    }
+
+    /// Changes what a client may set of a connection. `None`: no such connection.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn update_connection(
+        &mut self,
+        change: &ConnectionChange,
+        now: Timestamp,
+    ) -> Result<Option<Connection>, StoreError> {
+        let (shown, sealed) = columns(change.proxy.as_ref().and_then(Option::as_ref));
+        let statement = query(sql::UPDATE_CONNECTION)
+            .bind(change.key.client_id.0)
+            .bind(change.key.phone_number.as_str())
+            .bind(change.device_name.is_some())
+            .bind(change.device_name.as_ref().and_then(Option::as_deref))
+            .bind(change.proxy.is_some())
+            .bind(shown)
+            .bind(sealed)
+            .bind(At(now));
+        let row = statement.fetch_optional(self.enter()?).await;
+        self.leave(row.and_then(|row| row.as_ref().map(connection).transpose()))
     }
 
     /// Forgets a connection and the polls that it saw. `false`: no such connection.
@@ -65,4 +124,10 @@ async fn delete(connection: &mut SqliteConnection, key: &ConnectionKey) -> Resul
     polls.execute(&mut *connection).await?;
     let statement = query(sql::DELETE_CONNECTION).bind(client).bind(number);
     Ok(statement.execute(connection).await?.rows_affected() > 0)
+}
+
+fn columns(proxy: Option<&SealedProxy>) -> (Option<&str>, Option<&[u8]>) {
+    proxy
+        .map(|proxy| (proxy.shown.as_str(), proxy.sealed.as_slice()))
+        .unzip()
 }

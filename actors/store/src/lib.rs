@@ -21,6 +21,7 @@ mod events;
 mod idempotency;
 mod inbound;
 mod integrity;
+mod keys;
 mod lines;
 mod open;
 mod outcomes;
@@ -41,13 +42,15 @@ mod writer;
 
 pub use error::StoreError;
 pub use idempotency::KEY_LIFETIME;
+pub use keys::{KeyChange, KeyKind, KeysChanged, StoredKey};
 pub use polls::POLL_LIFETIME;
 #[doc(hidden)]
 pub use sql::statements;
 pub use store::Store;
 pub use types::{
-    BulkRenewal, ChatFilter, ConnectionRecord, Cursor, EventFilter, EventPage, FailedEvents, FailedFilter, KeyClaim,
-    NewEvent, PullCursor, PullPage, PullQuery, Pulled, RecordedEvent, Renewal, SealedSecret, Space, StoreOptions,
+    BulkRenewal, ChatFilter, ConnectionChange, ConnectionRecord, Cursor, EventFilter, EventPage, FailedEvents,
+    FailedFilter, KeyClaim, NewConnection, NewEvent, PullCursor, PullPage, PullQuery, Pulled, RecordedEvent, Renewal,
+    SealedProxy, SealedSecret, Space, StoreOptions,
 };
 pub use wharf_domain::delivery::{DueChat, DuePage, DueQuery};
 pub use writer::{Group, Writer};

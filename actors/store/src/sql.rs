@@ -1,7 +1,9 @@
 //! Every statement, by name. What SQLite and PostgreSQL both understand stands here once; what only one of them does
 //! (bulk writes, the loose index scan) stands under `queries/`.
 
-use crate::bulk::{ADVANCE_SEQUENCES, COUNT_ATTEMPTS, RECORD_ATTEMPTS, RECORD_INBOUND, RECORD_OUTCOMES};
+use crate::bulk::{
+    ADVANCE_SEQUENCES, COUNT_ATTEMPTS, PUT_KEYS, RECORD_ATTEMPTS, RECORD_INBOUND, RECORD_OUTCOMES, REMOVE_KEYS,
+};
 
 macro_rules! client_columns {
     () => {
@@ -10,8 +12,8 @@ macro_rules! client_columns {
 }
 macro_rules! connection_columns {
     () => {
-        "client_id, phone_number, status, reason, jid, push_name, connected_since, last_event_at, \
-         reconnect_attempts, wanted, created_at, updated_at"
+        "client_id, phone_number, status, reason, reason_code, jid, push_name, connected_since, last_event_at, \
+         reconnect_attempts, wanted, banned_until, device_name, proxy_shown, created_at, updated_at"
     };
 }
 macro_rules! webhook_columns {
@@ -30,6 +32,12 @@ macro_rules! event_columns {
     () => {
         "e.id, e.webhook_id, e.sequence, e.message_id, e.payload, e.status, e.attempt_count, e.http_status, \
          e.response, e.error, e.next_retry_at, e.created_at, e.delivered_at"
+    };
+}
+/// A kind of what a number's device keeps.
+macro_rules! key_columns {
+    () => {
+        "name, value, at, also FROM whatsapp_keys WHERE client_id = $1 AND phone_number = $2 AND kind = $3"
     };
 }
 /// The events of webhook $2 of client $1 before place $3, newest first, that meet a condition: those that are not
@@ -100,6 +108,8 @@ macro_rules! statements {
             all.push(("RECORD_ATTEMPTS", RECORD_ATTEMPTS.for_rows(1).to_string()));
             all.push(("COUNT_ATTEMPTS", COUNT_ATTEMPTS.for_rows(1).to_string()));
             all.push(("RECORD_OUTCOMES", RECORD_OUTCOMES.for_rows(1).to_string()));
+            all.push(("PUT_KEYS", PUT_KEYS.for_rows(1).to_string()));
+            all.push(("REMOVE_KEYS", REMOVE_KEYS.for_rows(1).to_string()));
             all
         }
     };
@@ -127,6 +137,8 @@ statements! {
     PURGE_CLIENT_LIST = "DELETE FROM webhook_event_list WHERE (webhook_id, seq) IN (\
         SELECT l.webhook_id, l.seq FROM whatsapp_webhooks w \
         CROSS JOIN webhook_event_list l ON l.webhook_id = w.id WHERE w.client_id = $1 LIMIT $2)";
+    PURGE_CLIENT_DEVICES = "DELETE FROM whatsapp_keys WHERE rowid IN (\
+        SELECT k.rowid FROM whatsapp_keys k WHERE k.client_id = $1 LIMIT $2)";
     PURGE_CLIENT_WEBHOOKS = "DELETE FROM whatsapp_webhooks WHERE client_id = $1";
     PURGE_CLIENT_CONNECTIONS = "DELETE FROM whatsapp_connections WHERE client_id = $1";
     PURGE_CLIENT_KEYS = "DELETE FROM idempotency_keys WHERE client_id = $1";
@@ -140,14 +152,24 @@ statements! {
         "SELECT ", connection_columns!(), " FROM whatsapp_connections WHERE client_id = $1 AND phone_number = $2"
     );
     CREATE_CONNECTION = concat!(
-        "INSERT INTO whatsapp_connections (client_id, phone_number, status, wanted, created_at, updated_at) \
-         VALUES ($1, $2, $3, true, $4, $4) ON CONFLICT (client_id, phone_number) DO NOTHING RETURNING ",
+        "INSERT INTO whatsapp_connections \
+            (client_id, phone_number, status, wanted, created_at, updated_at, device_name, proxy_shown, proxy_sealed) \
+         VALUES ($1, $2, $3, true, $4, $4, $5, $6, $7) ON CONFLICT (client_id, phone_number) DO NOTHING RETURNING ",
         connection_columns!()
     );
     RECORD_CONNECTION = "UPDATE whatsapp_connections \
         SET status = $3, reason = $4, jid = $5, push_name = $6, connected_since = $7, last_event_at = $8, \
-            reconnect_attempts = $9, wanted = $10, updated_at = $11 \
+            reconnect_attempts = $9, wanted = $10, updated_at = $11, reason_code = $12, banned_until = $13 \
         WHERE client_id = $1 AND phone_number = $2";
+    UPDATE_CONNECTION = concat!(
+        "UPDATE whatsapp_connections SET device_name = CASE WHEN $3 THEN $4 ELSE device_name END, \
+            proxy_shown = CASE WHEN $5 THEN $6 ELSE proxy_shown END, \
+            proxy_sealed = CASE WHEN $5 THEN $7 ELSE proxy_sealed END, updated_at = $8 \
+         WHERE client_id = $1 AND phone_number = $2 RETURNING ",
+        connection_columns!()
+    );
+    SEALED_PROXY = "SELECT proxy_sealed FROM whatsapp_connections WHERE client_id = $1 AND phone_number = $2";
+    ANY_PROXY = "SELECT client_id, phone_number, proxy_sealed FROM whatsapp_connections WHERE proxy_sealed IS NOT NULL LIMIT 1";
     DELETE_CONNECTION = "DELETE FROM whatsapp_connections WHERE client_id = $1 AND phone_number = $2";
 
     WEBHOOKS = concat!(
@@ -325,6 +347,40 @@ statements! {
     RENEW_EVENT = "UPDATE webhook_events \
         SET status = 'pending', next_retry_at = NULL, delivered_at = NULL, budget_start = attempt_count WHERE id = $1 \
         RETURNING webhook_id, id, seq, sequence, chat, attempt_count, budget_start, next_retry_at, payload";
+
+    KEY = concat!("SELECT ", key_columns!(), " AND name = $4");
+    KEYS_NAMED = "SELECT k.name, k.value, k.at, k.also FROM json_each($4) j CROSS JOIN whatsapp_keys k \
+        WHERE k.client_id = $1 AND k.phone_number = $2 AND k.kind = $3 AND k.name = unhex(j.value)";
+    KEYS_BETWEEN = concat!("SELECT ", key_columns!(), " AND name >= $4 AND name < $5 ORDER BY name");
+    HAS_KEYS = "SELECT EXISTS (SELECT 1 FROM whatsapp_keys \
+        WHERE client_id = $1 AND phone_number = $2 AND kind = $3 AND name >= $4 AND name < $5)";
+    LAST_KEY_NAME = "SELECT name FROM whatsapp_keys WHERE client_id = $1 AND phone_number = $2 AND kind = $3 \
+        ORDER BY name DESC LIMIT 1";
+    HAS_KEYS_BEFORE = "SELECT EXISTS (SELECT 1 FROM whatsapp_keys \
+        WHERE client_id = $1 AND phone_number = $2 AND kind = $3 AND at > 0 AND at < $4)";
+    HAS_PENDING_BEFORE = "SELECT EXISTS (SELECT 1 FROM whatsapp_keys \
+        WHERE client_id = $1 AND phone_number = $2 AND kind = $3 AND also < $4)";
+    ANY_KEY = "SELECT name, value, at, also, kind, client_id, phone_number FROM whatsapp_keys \
+        WHERE value <> x'' LIMIT 1";
+    TAKE_KEY = "DELETE FROM whatsapp_keys \
+        WHERE client_id = $1 AND phone_number = $2 AND kind = $3 AND name = $4 RETURNING value";
+    REMOVE_KEYS_BETWEEN = "DELETE FROM whatsapp_keys \
+        WHERE client_id = $1 AND phone_number = $2 AND kind = $3 AND name >= $4 AND name < $5";
+    REMOVE_KEYS_BEFORE = "DELETE FROM whatsapp_keys \
+        WHERE client_id = $1 AND phone_number = $2 AND kind = $3 AND at > 0 AND at < $4";
+    REMOVE_PENDING_BEFORE = "DELETE FROM whatsapp_keys \
+        WHERE client_id = $1 AND phone_number = $2 AND kind = 'pending_message' AND also < $3";
+    RECEIVE_TOKEN = "INSERT INTO whatsapp_keys (client_id, phone_number, kind, name, value, at) \
+        VALUES ($1, $2, 'trust_token', $3, $4, $5) \
+        ON CONFLICT (client_id, phone_number, kind, name) DO UPDATE SET value = excluded.value, at = excluded.at \
+        WHERE whatsapp_keys.value = x'' OR excluded.at >= whatsapp_keys.at";
+    TOKEN_SENT = "INSERT INTO whatsapp_keys (client_id, phone_number, kind, name, value, at, also) \
+        VALUES ($1, $2, 'trust_token', $3, x'', $4, $4) \
+        ON CONFLICT (client_id, phone_number, kind, name) \
+        DO UPDATE SET also = max(coalesce(whatsapp_keys.also, excluded.also), excluded.also)";
+    REMOVE_TOKENS = "DELETE FROM whatsapp_keys WHERE client_id = $1 AND phone_number = $2 AND kind = 'trust_token' \
+        AND (value = x'' OR at < $3) AND (also IS NULL OR also < $4)";
+    FORGET_KEYS = "DELETE FROM whatsapp_keys WHERE client_id = $1 AND phone_number = $2";
 
     FIND_KEY = "SELECT body_hash, answer FROM idempotency_keys \
         WHERE client_id = $1 AND phone_number = $2 AND idempotency_key = $3 AND created_at >= $4";

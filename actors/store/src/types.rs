@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use uuid::Uuid;
 use wharf_domain::{
     ClientId, ConnectionKey, ConnectionStatus, Event, EventId, EventKind, EventStatus, IncomingMessage, InvalidField,
-    PendingEvent, PhoneNumber, Timestamp, WebhookId,
+    PendingEvent, PhoneNumber, Timestamp, WebhookId, session::ReasonCode,
 };
 
 /// Which database, and how.
@@ -190,6 +190,48 @@ pub struct BulkRenewal {
     pub per_second: u32,
 }
 
+/// A proxy as the store has it: the caller encrypted it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedProxy {
+    /// The address without credentials.
+    pub shown: String,
+    /// All of it, encrypted.
+    pub sealed: Vec<u8>,
+}
+
+/// A connection to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewConnection {
+    /// Whose, and of which number.
+    pub key: ConnectionKey,
+    /// The device's name on the phone; `None` is that of the configuration.
+    pub device_name: Option<String>,
+    /// The way to WhatsApp, if not direct.
+    pub proxy: Option<SealedProxy>,
+}
+
+impl NewConnection {
+    /// One that is as the configuration has it.
+    pub fn plain(key: ConnectionKey) -> Self {
+        Self {
+            key,
+            device_name: None,
+            proxy: None,
+        }
+    }
+}
+
+/// What a client changes of a connection; `None` leaves it as it is, `Some(None)` clears it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectionChange {
+    /// Which connection.
+    pub key: ConnectionKey,
+    /// The device's name on the phone.
+    pub device_name: Option<Option<String>>,
+    /// The way to WhatsApp.
+    pub proxy: Option<Option<SealedProxy>>,
+}
+
 /// A connection's row as its session wants it to be: absolute values, so that writing it twice does no harm.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectionRecord {
@@ -199,6 +241,8 @@ pub struct ConnectionRecord {
     pub status: ConnectionStatus,
     /// Why it stands there.
     pub reason: Option<String>,
+    /// The same for machines.
+    pub reason_code: ReasonCode,
     /// The linked device.
     pub jid: Option<String>,
     /// The account's own display name.
@@ -211,6 +255,8 @@ pub struct ConnectionRecord {
     pub reconnect_attempts: u32,
     /// Whether the session shall run.
     pub wanted: bool,
+    /// The end of a ban.
+    pub banned_until: Option<Timestamp>,
     /// When this was decided.
     pub updated_at: Timestamp,
 }

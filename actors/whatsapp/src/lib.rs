@@ -1,14 +1,19 @@
 //! Wharf's link to WhatsApp, and the only crate that knows whatsapp-rust.
 //!
 //! [`link`] says what a session actor needs; [`live`] gives it over whatsapp-rust, [`scripted`] by hand for tests and
-//! load. Nothing of whatsapp-rust shows in a public signature, so that its next version stays this crate's business.
+//! load. [`keys`] says what a live link needs to keep its device's keys. Nothing of whatsapp-rust shows in a public signature, so that its next version stays this crate's business.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod keys;
 pub mod link;
 pub mod live;
 pub mod scripted;
 
-pub use link::{CloseReason, Inbox, Link, LinkError, LinkEvent, LinkFactory, NotCommitted, SendError, Sent};
+pub use keys::{KeyCipher, KeyKeeper, KeyStore, KeysError};
+pub use link::{
+    CloseReason, Inbox, Link, LinkError, LinkEvent, LinkFactory, LinkOptions, NotCommitted, PairCode, PairCodeError,
+    SendError, Sent,
+};
 pub use live::{Http, HttpRequest, HttpResponse, LiveConfig, LiveFactory};
 pub use scripted::{Counters, OpenScript, ScriptedFactory, ScriptedHandle, SendScript, SentText};

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use thiserror::Error;
 use tokio::sync::mpsc;
 pub use wharf_domain::session::{CloseReason, LinkEvent};
-use wharf_domain::{ConnectionKey, EventKinds, IncomingMessage, PhoneNumber, Timestamp};
+use wharf_domain::{ConnectionKey, EventKinds, IncomingMessage, PhoneNumber, Timestamp, proxy::Proxy};
 
 /// The server does not have the message; WhatsApp will send it again.
 #[derive(Debug, Error)]
@@ -70,6 +70,40 @@ pub enum SendError {
     Failed(String),
 }
 
+/// How one number's link differs from what is configured for all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LinkOptions {
+    /// The device's name on the phone, told when it is linked.
+    pub device_name: Option<String>,
+    /// The way to WhatsApp.
+    pub proxy: Option<Proxy>,
+}
+
+/// A code to type into the phone, instead of scanning a QR code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PairCode {
+    /// Eight characters.
+    pub code: String,
+    /// When WhatsApp stops accepting it.
+    pub expires_at: Timestamp,
+}
+
+/// Why there is no code to type into the phone.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum PairCodeError {
+    /// The link does not wait for a phone.
+    #[error("the connection does not wait to be linked")]
+    NotPairing,
+    /// WhatsApp gives none: mostly because it gave too many for this number.
+    #[error(
+        "WhatsApp gave no code ({0}); it limits how many a number may have, so wait some minutes or scan the QR code"
+    )]
+    Refused(String),
+    /// No answer in time, or something broke on our side.
+    #[error("no code could be had: {0}")]
+    Failed(String),
+}
+
 /// The store of a device's keys failed, or the link could not be built.
 #[derive(Debug, Error)]
 #[error("{0}")]
@@ -85,6 +119,13 @@ pub trait Link: Send + Sync + 'static {
     /// # Errors
     /// See [`SendError`].
     async fn send_text(&self, to: &PhoneNumber, text: &str, deadline: Duration) -> Result<Sent, SendError>;
+
+    /// Asks WhatsApp for a code that can be typed into the phone of `number` while a QR code is shown; it is also told as
+    /// [`LinkEvent::PairCode`]. At most `deadline`.
+    ///
+    /// # Errors
+    /// See [`PairCodeError`].
+    async fn pair_code(&self, number: &PhoneNumber, deadline: Duration) -> Result<PairCode, PairCodeError>;
 
     /// How long nothing at all has been heard from the server; `None` while not logged in.
     fn silence(&self) -> Option<Duration>;
@@ -108,6 +149,7 @@ pub trait LinkFactory: Send + Sync + 'static {
     async fn open(
         &self,
         key: &ConnectionKey,
+        options: LinkOptions,
         events: mpsc::UnboundedSender<LinkEvent>,
         inbox: Arc<dyn Inbox>,
     ) -> Result<Arc<dyn Link>, LinkError>;

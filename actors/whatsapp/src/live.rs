@@ -5,7 +5,7 @@
 //!   ends, and the session actor owns back-off.
 //! - Two clients with the same keys destroy them. So opening a number whose link was left open (its actor crashed)
 //!   closes that one first.
-//! - Keys are a file for each number (`live/keys.rs` says why).
+//! - Keys are rows of the server's own database, encrypted (`live/keys.rs` says what holds).
 
 mod acks;
 mod awaited;
@@ -18,6 +18,7 @@ mod keys;
 mod lane;
 mod meaning;
 mod memory;
+mod proxy;
 mod reporter;
 mod runtime;
 mod send;
@@ -28,7 +29,6 @@ mod transport;
 
 use std::{
     collections::HashMap,
-    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -36,7 +36,8 @@ use std::{
 use async_trait::async_trait;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
-use wharf_domain::ConnectionKey;
+use wharf_domain::{ConnectionKey, address::TargetPolicy};
+use wharf_store::KeyChange;
 use whatsapp_rust::wacore::store::DevicePropsOverride;
 use whatsapp_rust::{Client, store::persistence_manager::PersistenceManager};
 
@@ -47,7 +48,7 @@ use self::{
     follow::Follow,
     http::{ClientHttp, VersionSource},
     inbound::{Aside, Ear, Hook, Inbound},
-    keys::{KeyStore, SqliteKeys},
+    keys::DeviceKeys,
     memory::Memory,
     reporter::Reporter,
     runtime::LinkRuntime,
@@ -55,7 +56,7 @@ use self::{
     subjects::Subjects,
     transport::Dialer,
 };
-use crate::{Inbox, Link, LinkError, LinkEvent, LinkFactory};
+use crate::{Inbox, KeyStore, Link, LinkError, LinkEvent, LinkFactory, LinkOptions};
 
 /// One-time prekeys made at a time. The client's 812 are a phone's habit: they cost most of the time and space of a
 /// first login. A hundred last for a hundred first messages of new senders, more are made when they run low, and a
@@ -75,8 +76,6 @@ const NEW_LINK_PATIENCE: Duration = Duration::from_secs(60);
 /// How links are made.
 #[derive(Clone)]
 pub struct LiveConfig {
-    /// The directory of the keys; created when missing.
-    pub keys: PathBuf,
     /// A server to use instead of WhatsApp's (`ws://…/ws/chat`). Only with the cargo feature `testnet`.
     pub server_url: Option<String>,
     /// The name that a phone shows for the linked device.
@@ -85,6 +84,10 @@ pub struct LiveConfig {
     /// one: without, the version is a pinned one that WhatsApp will refuse some day, and after pairing the client
     /// reconnects every three minutes in search of its app state. A test network needs none.
     pub http: Option<Arc<dyn Http>>,
+    /// Where the version is looked up, if not at WhatsApp Web. Also with a test network, which has no web site.
+    pub version_url: Option<String>,
+    /// Which addresses a connection's own proxy may have.
+    pub proxies: TargetPolicy,
     /// How long an inbox may refuse a message before the link is given up.
     pub inbox_patience: Duration,
     /// How long a message that cannot be decrypted is waited for before it is reported as `unknown`.
@@ -93,14 +96,15 @@ pub struct LiveConfig {
     pub history_sync: bool,
 }
 
-impl LiveConfig {
-    /// Links to WhatsApp with keys in `keys`.
-    pub fn new(keys: impl Into<PathBuf>) -> Self {
+/// Links to WhatsApp.
+impl Default for LiveConfig {
+    fn default() -> Self {
         Self {
-            keys: keys.into(),
             server_url: None,
             device_name: "Wharf".to_owned(),
             http: None,
+            version_url: None,
+            proxies: TargetPolicy::default(),
             inbox_patience: INBOX_PATIENCE,
             undecryptable_patience: UNDECRYPTABLE_PATIENCE,
             history_sync: false,
@@ -111,30 +115,33 @@ impl LiveConfig {
 /// Opens links to WhatsApp.
 pub struct LiveFactory {
     config: LiveConfig,
-    keys: Box<dyn KeyStore>,
+    keys: KeyStore,
     versions: Arc<VersionSource>,
     open: Mutex<HashMap<ConnectionKey, Control>>,
     memories: Mutex<HashMap<ConnectionKey, Arc<Memory>>>,
 }
 
 impl LiveFactory {
-    /// Checks the configuration and makes the directory of the keys.
+    /// Links whose keys are in `keys`.
     ///
     /// # Errors
-    /// `LinkError` when the directory cannot be made, or `server_url` is set in a build without the feature `testnet`.
-    pub fn new(config: LiveConfig) -> Result<Self, LinkError> {
+    /// `LinkError` when `server_url` is set in a build without the feature `testnet`.
+    pub fn new(config: LiveConfig, keys: KeyStore) -> Result<Self, LinkError> {
         if config.server_url.is_some() && !cfg!(feature = "testnet") {
             return Err(LinkError(
                 "a server other than WhatsApp's needs a build with the cargo feature `testnet`".to_owned(),
             ));
         }
-        let keys = Box::new(SqliteKeys::new(config.keys.clone())?);
         // A test network is not WhatsApp: nothing about it is to be learned there.
-        let http = config.http.clone().filter(|_| config.server_url.is_none());
+        let http = config.http.clone();
+        let versions = match &config.version_url {
+            Some(url) => VersionSource::at(url, http),
+            None => VersionSource::new(http.filter(|_| config.server_url.is_none())),
+        };
         Ok(Self {
             config,
             keys,
-            versions: Arc::new(VersionSource::new(http)),
+            versions: Arc::new(versions),
             open: Mutex::default(),
             memories: Mutex::default(),
         })
@@ -195,17 +202,23 @@ impl LiveFactory {
     async fn client(
         &self,
         key: &ConnectionKey,
+        options: LinkOptions,
         runtime: &LinkRuntime,
         inbound: &Arc<Inbound>,
     ) -> Result<Arc<Client>, LinkError> {
-        let keys = self.keys.open(key).await?;
-        let device = PersistenceManager::new(keys).await;
-        let device = device.map_err(|error| LinkError(format!("cannot read the WhatsApp keys: {error}")))?;
+        let unreadable = |why: String| LinkError(format!("cannot read the WhatsApp keys: {why}"));
+        let keys = DeviceKeys::new(&self.keys, key).map_err(|error| unreadable(error.to_string()))?;
+        let device = PersistenceManager::new(Arc::new(keys)).await;
+        let device = device.map_err(|error| unreadable(keys::reason(&error)))?;
         let reporter = &inbound.reporter;
         let build = Client::builder()
             .with_runtime(runtime.clone())
             .with_persistence_manager(Arc::new(device))
-            .with_transport_factory(Dialer::new(self.config.server_url.as_deref(), Arc::clone(reporter)))
+            .with_transport_factory(Dialer::new(
+                self.config.server_url.as_deref(),
+                options.proxy.map(|proxy| (proxy, self.config.proxies)),
+                Arc::clone(reporter),
+            ))
             .with_http_client(ClientHttp(self.config.http.clone()))
             .with_inbound_durability_hook(Hook(Arc::clone(inbound)))
             .with_skip_history_sync(!self.config.history_sync)
@@ -220,9 +233,8 @@ impl LiveFactory {
             .enable_auto_reconnect
             .store(false, std::sync::atomic::Ordering::Relaxed);
         if client.pn().is_none() {
-            client
-                .set_device_props(DevicePropsOverride::new().with_os(&self.config.device_name))
-                .await;
+            let name = options.device_name.as_ref().unwrap_or(&self.config.device_name);
+            client.set_device_props(DevicePropsOverride::new().with_os(name)).await;
         }
         client.subscribe_handler(Arc::new(Ear::new(inbound, &client))).detach();
         reporter.listen(&client);
@@ -241,6 +253,7 @@ impl LinkFactory for LiveFactory {
     async fn open(
         &self,
         key: &ConnectionKey,
+        options: LinkOptions,
         events: mpsc::UnboundedSender<LinkEvent>,
         inbox: Arc<dyn Inbox>,
     ) -> Result<Arc<dyn Link>, LinkError> {
@@ -257,7 +270,7 @@ impl LinkFactory for LiveFactory {
         };
 
         let inbound = self.inbound(key, &runtime, &reporter, inbox);
-        let client = match self.client(key, &runtime, &inbound).await {
+        let client = match self.client(key, options, &runtime, &inbound).await {
             Ok(client) => client,
             Err(error) => {
                 reporter.discard();
@@ -282,6 +295,9 @@ impl LinkFactory for LiveFactory {
     async fn forget(&self, key: &ConnectionKey) -> Result<(), LinkError> {
         self.claim(key, None).await;
         self.memories().remove(key);
-        self.keys.forget(key).await
+        let forgotten = self.keys.keeper.commit(key, vec![KeyChange::Forget]).await;
+        forgotten
+            .map(drop)
+            .map_err(|error| LinkError(format!("cannot delete the WhatsApp keys: {error}")))
     }
 }

@@ -3,14 +3,17 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
 use tokio::sync::{mpsc, watch};
 use wharf_domain::{ConnectionKey, IncomingMessage, PhoneNumber, Timestamp};
 
-use crate::{CloseReason, Inbox, Link, LinkError, LinkEvent, LinkFactory, NotCommitted, SendError, Sent};
+use crate::{
+    CloseReason, Inbox, Link, LinkError, LinkEvent, LinkFactory, LinkOptions, NotCommitted, PairCode, PairCodeError,
+    SendError, Sent,
+};
 
 /// What [`ScriptedFactory::open`] does.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +21,10 @@ pub enum OpenScript {
     /// Opens a link.
     #[default]
     Open,
+    /// Opens a link that logs in at once, as the first device of its number.
+    Login,
+    /// Opens a link that ends at once, for this reason.
+    End(CloseReason),
     /// Fails, as if the keys could not be read.
     Fail(String),
     /// Panics.
@@ -56,6 +63,8 @@ pub struct Counters {
     pub logged_out: usize,
     /// Numbers whose keys were deleted.
     pub forgotten: usize,
+    /// Links that were opened before the one before had been closed to its end: two clients on one set of keys.
+    pub overlaps: usize,
 }
 
 /// Opens scripted links. Clones share everything.
@@ -76,6 +85,8 @@ struct FactoryState {
     links: HashMap<ConnectionKey, ScriptedHandle>,
     script: OpenScript,
     counters: Counters,
+    /// When each link was opened.
+    opened_at: Vec<Instant>,
 }
 
 impl ScriptedFactory {
@@ -92,6 +103,17 @@ impl ScriptedFactory {
     /// How often what was called.
     pub fn counters(&self) -> Counters {
         self.shared.state().counters
+    }
+
+    /// When links were opened, in their order.
+    pub fn opened_at(&self) -> Vec<Instant> {
+        self.shared.state().opened_at.clone()
+    }
+
+    /// Every open link.
+    pub fn open_links(&self) -> Vec<ScriptedHandle> {
+        let state = self.shared.state();
+        state.links.values().filter(|link| !link.is_closed()).cloned().collect()
     }
 
     /// The open link of a number.
@@ -129,12 +151,13 @@ impl LinkFactory for ScriptedFactory {
     async fn open(
         &self,
         key: &ConnectionKey,
+        options: LinkOptions,
         events: mpsc::UnboundedSender<LinkEvent>,
         inbox: Arc<dyn Inbox>,
     ) -> Result<Arc<dyn Link>, LinkError> {
         let script = self.shared.state().script.clone();
-        match script {
-            OpenScript::Open => {}
+        match script.clone() {
+            OpenScript::Open | OpenScript::Login | OpenScript::End(_) => {}
             OpenScript::Fail(why) => return Err(LinkError(why)),
             // The same as a panic for who calls, without the message on standard error.
             OpenScript::Panic => std::panic::resume_unwind(Box::new("a scripted panic")),
@@ -144,19 +167,29 @@ impl LinkFactory for ScriptedFactory {
             inbox,
             state: Arc::new(Mutex::new(LinkState {
                 events: Some(events),
+                options,
                 ..LinkState::default()
             })),
         };
         let left_open = {
             let mut state = self.shared.state();
             state.counters.opened += 1;
-            state.links.insert(key.clone(), link.clone())
+            state.opened_at.push(Instant::now());
+            let left_open = state.links.insert(key.clone(), link.clone());
+            let overlaps = left_open.as_ref().is_some_and(|link| !link.state().gone);
+            state.counters.overlaps += usize::from(overlaps);
+            left_open
         };
         // As the live factory does: one link for each number.
         if let Some(left_open) = left_open {
             left_open.close(CloseReason::Requested);
         }
         self.shared.openings.send_modify(|openings| *openings += 1);
+        match script {
+            OpenScript::Login => link.connect(&format!("{}:1@s.whatsapp.net", key.phone_number), None),
+            OpenScript::End(reason) => link.close(reason),
+            _ => {}
+        }
         Ok(Arc::new(link))
     }
 
@@ -178,7 +211,10 @@ pub struct ScriptedHandle {
 struct LinkState {
     /// `None` once closed.
     events: Option<mpsc::UnboundedSender<LinkEvent>>,
+    options: LinkOptions,
     connected: bool,
+    /// Closed from our side, to its end.
+    gone: bool,
     silence: Duration,
     sends: SendScript,
     sent: Vec<SentText>,
@@ -241,6 +277,11 @@ impl ScriptedHandle {
         self.state().sent.clone()
     }
 
+    /// What it was opened with.
+    pub fn options(&self) -> LinkOptions {
+        self.state().options.clone()
+    }
+
     /// How long the server is said to have been silent.
     pub fn silent_for(&self, silence: Duration) {
         self.state().silence = silence;
@@ -289,6 +330,20 @@ impl Link for ScriptedHandle {
         }
     }
 
+    /// Always the same code, good for three minutes.
+    async fn pair_code(&self, _number: &PhoneNumber, _deadline: Duration) -> Result<PairCode, PairCodeError> {
+        let code = PairCode {
+            code: "SCRIPTED".to_owned(),
+            expires_at: now() + Duration::from_secs(180),
+        };
+        let shown = code.clone();
+        self.tell(LinkEvent::PairCode {
+            code: shown.code,
+            expires_at: shown.expires_at,
+        });
+        Ok(code)
+    }
+
     fn silence(&self) -> Option<Duration> {
         let state = self.state();
         state.connected.then_some(state.silence)
@@ -296,11 +351,14 @@ impl Link for ScriptedHandle {
 
     async fn close(&self) {
         ScriptedHandle::close(self, CloseReason::Requested);
+        // A real one has tasks that wind down.
+        tokio::task::yield_now().await;
+        self.state().gone = true;
     }
 
     async fn log_out(&self) {
         self.factory.state().counters.logged_out += 1;
-        ScriptedHandle::close(self, CloseReason::Requested);
+        Link::close(self).await;
     }
 }
 

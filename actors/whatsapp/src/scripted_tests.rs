@@ -48,7 +48,7 @@ fn message() -> IncomingMessage {
 async fn open(factory: &ScriptedFactory) -> (Arc<dyn Link>, mpsc::UnboundedReceiver<LinkEvent>) {
     let (sender, events) = mpsc::unbounded_channel();
     let link = factory
-        .open(&key(), sender, Arc::new(Counting::default()))
+        .open(&key(), LinkOptions::default(), sender, Arc::new(Counting::default()))
         .await
         .unwrap();
     (link, events)
@@ -130,7 +130,10 @@ async fn deliveries_go_through_the_inbox() {
         ..Counting::default()
     });
     let (sender, _events) = mpsc::unbounded_channel();
-    let link = factory.open(&key(), sender, inbox.clone()).await.unwrap();
+    let link = factory
+        .open(&key(), LinkOptions::default(), sender, inbox.clone())
+        .await
+        .unwrap();
     let handle = factory.link(&key()).unwrap();
     assert!(handle.deliver(vec![message()]).await.is_err());
     assert!(handle.deliver(vec![message()]).await.is_ok());
@@ -143,7 +146,8 @@ async fn deliveries_go_through_the_inbox() {
             opened: 1,
             closed: 1,
             logged_out: 1,
-            forgotten: 0
+            forgotten: 0,
+            overlaps: 0
         }
     );
 }
@@ -156,7 +160,7 @@ async fn opening_can_fail_and_panic_and_be_waited_for() {
         let factory = factory.clone();
         async move {
             factory
-                .open(&key(), sender, Arc::new(Counting::default()))
+                .open(&key(), LinkOptions::default(), sender, Arc::new(Counting::default()))
                 .await
                 .map(drop)
         }

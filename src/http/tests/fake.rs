@@ -11,11 +11,16 @@ use std::{
 use async_trait::async_trait;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
+use tokio::sync::watch;
 use uuid::Uuid;
-use wharf_actors::{BulkRetry, GatewayError, IdempotencyKey, NewWebhook, Qr, SentMessage, Tested, WebhookWithSecret};
+use wharf_actors::{
+    BulkRetry, ConnectionPatch, GatewayError, IdempotencyKey, NewWebhook, Qr, SentMessage, Shown, ShownPairCode,
+    Tested, WebhookWithSecret,
+};
 use wharf_domain::{
     Attempt, ClientId, Connection, ConnectionStatus, Courtesy, Event, EventId, EventKinds, EventStatus, InvalidField,
     OwnHeaders, PhoneNumber, Timestamp, TokenHash, Webhook, WebhookId,
+    session::ReasonCode,
     signing::Secret,
     stats::{Queue, WebhookStats, periods},
     webhook::{WebhookPatch, status},
@@ -32,6 +37,8 @@ pub(super) struct FakeDesk {
     pub(super) connection: Mutex<Option<Connection>>,
     /// What was last asked for, to see what the facade made of a request.
     pub(super) asked: Mutex<String>,
+    pub(super) qr: Mutex<Option<Qr>>,
+    pub(super) changes: Mutex<Option<watch::Sender<()>>>,
     pub(super) ready: AtomicBool,
     /// Whether a test's attempt ends in time.
     pub(super) prompt: AtomicBool,
@@ -54,6 +61,11 @@ impl Default for FakeDesk {
             webhook: Mutex::new(webhook(ClientId(1), new)),
             connection: Mutex::new(Some(connection(NUMBER.parse().unwrap()))),
             asked: Mutex::default(),
+            qr: Mutex::new(Some(Qr {
+                qr: super::pictures::CODE.into(),
+                expires_at: Timestamp(20_000),
+            })),
+            changes: Mutex::default(),
             ready: AtomicBool::new(true),
             prompt: AtomicBool::new(true),
         }
@@ -119,15 +131,20 @@ fn connection(phone_number: PhoneNumber) -> Connection {
         phone_number,
         status: ConnectionStatus::AwaitingScan,
         reason: None,
+        reason_code: ReasonCode::WaitingForPhone,
         jid: None,
         push_name: None,
         connected_since: None,
         last_event_at: None,
         reconnect_attempts: 0,
+        retry_at: None,
         restarts: 0,
+        device_name: None,
+        proxy: None,
         created_at: Timestamp(0),
         updated_at: Timestamp(0),
         wanted: true,
+        banned_until: None,
     }
 }
 
@@ -295,12 +312,57 @@ impl Desk for FakeDesk {
         Ok(event())
     }
 
-    async fn create_connection(&self, _: ClientId, phone: PhoneNumber) -> Result<Connection, GatewayError> {
+    async fn create_connection(
+        &self,
+        _: ClientId,
+        phone: PhoneNumber,
+        settings: ConnectionPatch,
+    ) -> Result<Connection, GatewayError> {
+        self.note(settings);
         match phone.as_str() {
             NUMBER => Err(GatewayError::Conflict("there is a connection for this number".into())),
             "00000000" => Err(GatewayError::Unavailable("the disk is full".into())),
             _ => Ok(connection(phone)),
         }
+    }
+
+    async fn update_connection(
+        &self,
+        client: ClientId,
+        phone: &PhoneNumber,
+        patch: ConnectionPatch,
+    ) -> Result<Connection, GatewayError> {
+        self.note(&patch);
+        if patch.proxy == Some(Some("bad".to_owned())) {
+            return Err(InvalidField::new("proxy", "must be a proxy").into());
+        }
+        self.own_connection(client, phone)
+    }
+
+    async fn shown(&self, client: ClientId, phone: &PhoneNumber) -> Result<Shown, GatewayError> {
+        let connection = self.own_connection(client, phone)?;
+        Ok(Shown {
+            connection,
+            qr: self.qr.lock().unwrap().clone(),
+            pair_code: None,
+        })
+    }
+
+    async fn changes(&self, client: ClientId, phone: &PhoneNumber) -> Result<watch::Receiver<()>, GatewayError> {
+        self.own_connection(client, phone)?;
+        let changes = self.changes.lock().unwrap();
+        // Nobody will tell of changes, unless a test wants to.
+        Ok(changes
+            .as_ref()
+            .map_or_else(|| watch::channel(()).1, watch::Sender::subscribe))
+    }
+
+    async fn pair_code(&self, client: ClientId, phone: &PhoneNumber) -> Result<ShownPairCode, GatewayError> {
+        self.own_connection(client, phone)?;
+        Ok(ShownPairCode {
+            code: "ABCD1234".into(),
+            expires_at: Timestamp(180_000),
+        })
     }
 
     async fn connections(&self, client: ClientId) -> Result<Vec<Connection>, GatewayError> {

@@ -10,6 +10,7 @@ mod requests;
 mod sockets;
 mod table;
 mod visible;
+mod watching;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 

@@ -165,6 +165,17 @@ impl Network {
         serve::pair(world, account, serve::read_qr(world, qr)?).await
     }
 
+    /// A person types a pair code into the account's phone; returns the address of the device that it links.
+    ///
+    /// # Errors
+    /// [`NetworkError::NotFound`] for an unknown account, [`NetworkError::Conflict`] if no device waits for a code of this
+    /// number, or shows another one.
+    pub async fn enter_pair_code(&self, phone: &str, code: &str) -> Result<String, NetworkError> {
+        let world = &self.inner.world;
+        let account = world.account(phone)?;
+        serve::enter_pair_code(world, account, code).await
+    }
+
     /// Scans with the account that belongs to the name the device gave itself, and makes one if there is none. A
     /// device without a name gets an account of its own. Returns the account and the device's address.
     ///
@@ -301,6 +312,16 @@ impl Network {
                 tell(&|| Command::Stall(until));
                 world.faults.add(fault.kind, phone, None, (until, None));
             }
+            FaultKind::Ban => {
+                world
+                    .faults
+                    .add(fault.kind, phone.clone(), numeric(code.as_deref()), (until, None));
+                tell(&|| Command::Close(None));
+            }
+            FaultKind::Passkey => world.faults.add(fault.kind, phone, None, (until, None)),
+            FaultKind::Outdated => world
+                .faults
+                .add(fault.kind, phone, numeric(code.as_deref()), (until, None)),
             FaultKind::Duplicate => {
                 for account in world.accounts() {
                     if phone.as_ref().is_none_or(|phone| *phone == account.phone) {
@@ -364,6 +385,10 @@ async fn bind(addr: SocketAddr) -> Result<(TcpListener, SocketAddr), NetworkErro
     Ok((listener, addr))
 }
 
+fn numeric(code: Option<&str>) -> Option<u32> {
+    code.and_then(|code| code.parse().ok())
+}
+
 /// The code as the wire has it, if the kind takes one.
 fn code(fault: &Fault) -> Result<Option<String>, NetworkError> {
     let text = match &fault.code {
@@ -375,9 +400,10 @@ fn code(fault: &Fault) -> Result<Option<String>, NetworkError> {
     let known = match fault.kind {
         FaultKind::Refuse | FaultKind::MediaError => number,
         FaultKind::StreamError => number || text == "replaced",
+        FaultKind::Ban | FaultKind::Outdated => text.parse::<u32>().is_ok(),
         _ => {
             return Err(NetworkError::Invalid(
-                "only refuse, stream_error and media_error take a code".to_owned(),
+                "only refuse, stream_error, ban, outdated and media_error take a code".to_owned(),
             ));
         }
     };
@@ -385,6 +411,7 @@ fn code(fault: &Fault) -> Result<Option<String>, NetworkError> {
         return Ok(Some(text));
     }
     Err(NetworkError::Invalid(format!(
-        "code {text:?} is not known: a number from 400 to 599 is expected, or \"replaced\" for stream_error"
+        "code {text:?} is not known: a number is expected, from 400 to 599 for refuse and \
+         stream_error, or \"replaced\" for stream_error"
     )))
 }

@@ -258,6 +258,13 @@ pub enum FaultKind {
     MediaError,
     /// The media store answers nothing until the fault ends, and then as ever.
     MediaStall,
+    /// Closes the open sockets and bans the account until the fault ends, with WhatsApp's code for why (101 if left out):
+    /// `<failure reason=402 code expire=SECONDS>`.
+    Ban,
+    /// The account has a passkey, which WhatsApp wants before it links a device: a scan asks the device for it and fails.
+    Passkey,
+    /// Takes no client whose revision (the last part of its version) is below the code; none at all if it is left out.
+    Outdated,
 }
 
 /// Trouble to make on purpose.
@@ -269,10 +276,11 @@ pub struct Fault {
     /// The account whose links are hit; every account's if left out.
     #[serde(default)]
     pub phone: Option<String>,
-    /// WhatsApp's code, for `refuse`, `stream_error` and `media_error`: a number, or `replaced`.
+    /// WhatsApp's code, for `refuse`, `stream_error`, `ban` and `media_error`: a number, or `replaced`; the least revision
+    /// for `outdated`.
     #[serde(default)]
     pub code: Option<FaultCode>,
-    /// How long it lasts in milliseconds; 30,000 if left out. `drop` and `stream_error` are at once.
+    /// How long it lasts in milliseconds, for all but `drop` and `stream_error`; 30,000 if left out.
     #[serde(default)]
     pub for_ms: Option<u64>,
 }
@@ -300,6 +308,8 @@ pub struct Stats {
     pub messages_in: u64,
     /// Message stanzas that the network sent to clients since the start, repeated ones included.
     pub messages_out: u64,
+    /// Messages that a client encrypted with a key which it had used for another one. Anything but 0 is a broken client.
+    pub reused_keys: u64,
     /// Messages that devices have not acknowledged now.
     pub unacked: u64,
     /// Accounts that exist.

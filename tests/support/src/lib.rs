@@ -7,6 +7,7 @@
 mod hostile;
 mod http2;
 mod identity;
+pub mod proxy;
 mod receiver;
 mod reply;
 mod wait;

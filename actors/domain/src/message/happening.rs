@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{ConnectionStatus, EventKind, Timestamp};
+use crate::{ConnectionStatus, EventKind, Timestamp, session::ReasonCode};
 
 /// Something that happened and is no message that came in. Serialised as `event` and the keys that belong to it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -82,6 +82,8 @@ pub struct ConnectionChange {
     /// Why, when there is something to say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// The same for machines.
+    pub reason_code: ReasonCode,
     /// The linked device, once there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jid: Option<String>,

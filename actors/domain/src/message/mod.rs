@@ -334,6 +334,7 @@ mod tests {
             connection: ConnectionChange {
                 status: crate::ConnectionStatus::Connected,
                 reason: None,
+                reason_code: crate::session::ReasonCode::Online,
                 jid: None,
             },
         });

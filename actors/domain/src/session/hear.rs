@@ -2,6 +2,11 @@
 
 use super::*;
 
+/// What a person has to do when WhatsApp wants a passkey.
+const PASSKEY: &str = "WhatsApp asks this account for its passkey before it links a device, and only WhatsApp's own apps \
+                       can give it: remove the passkey on the phone (Settings, Account, Passkeys), link again with \
+                       connect, and create it anew afterwards";
+
 impl Session {
     pub(super) fn on_link(&mut self, now: Timestamp, jitter: f64, event: LinkEvent, effects: &mut Vec<SessionEffect>) {
         if !self.has_link() {
@@ -15,19 +20,71 @@ impl Session {
         }
         match event {
             LinkEvent::Qr { code, expires_at } => self.on_qr(code, expires_at, effects),
+            LinkEvent::PairCode { code, expires_at } => self.on_pair_code(code, expires_at, effects),
+            LinkEvent::PasskeyNeeded => self.on_passkey_needed(now, effects),
             LinkEvent::Paired { jid, phone_number } => self.on_paired(now, jid, &phone_number, effects),
             LinkEvent::Connected { jid, push_name } => self.on_connected(now, jid, push_name, effects),
+            // Whatever the server says when its patience ends: the passkey is why.
+            LinkEvent::Closed(_) if self.phase == Phase::AwaitingPasskey => self.on_no_passkey(now, effects),
             LinkEvent::Closed(reason) => self.on_closed(now, jitter, reason, effects),
         }
     }
 
+    pub(super) fn on_open_failed(
+        &mut self,
+        now: Timestamp,
+        jitter: f64,
+        detail: String,
+        effects: &mut Vec<SessionEffect>,
+    ) {
+        match self.phase {
+            Phase::Unlinking => self.end(now, Then::Finish, false, true, effects),
+            _ if self.has_link() => self.retry(now, jitter, ReasonCode::OpenFailed, detail, effects),
+            _ => {}
+        }
+    }
+
     fn on_qr(&mut self, code: String, expires_at: Timestamp, effects: &mut Vec<SessionEffect>) {
+        let pair_code = self.view.pair_code.take();
         self.phase = Phase::AwaitingScan;
-        self.show(ConnectionStatus::AwaitingScan, None);
-        self.view.qr = Some((code, expires_at));
-        // Without keys there is no device, whatever the row says.
-        (self.view.jid, self.view.push_name) = (None, None);
-        self.set_timer(expires_at + QR_GRACE, effects);
+        self.show(ConnectionStatus::AwaitingScan, ReasonCode::WaitingForPhone, None);
+        // Without keys there is no device, whatever the row says, and no ban of it.
+        (self.view.jid, self.view.push_name, self.view.banned_until) = (None, None, None);
+        (self.view.qr, self.view.pair_code) = (Some((code, expires_at)), pair_code);
+        self.watch_codes(effects);
+    }
+
+    fn on_pair_code(&mut self, code: String, expires_at: Timestamp, effects: &mut Vec<SessionEffect>) {
+        // A device that is linked shows no code; whoever asked for it was late.
+        if self.phase == Phase::AwaitingScan {
+            self.view.pair_code = Some((code, expires_at));
+            self.watch_codes(effects);
+        }
+    }
+
+    /// The link is taken for dead when the last of its codes has been over for a while.
+    fn watch_codes(&mut self, effects: &mut Vec<SessionEffect>) {
+        let ends = [&self.view.qr, &self.view.pair_code];
+        let last = ends.into_iter().flatten().map(|(_, expires_at)| *expires_at).max();
+        if let Some(last) = last {
+            self.set_timer(last + QR_GRACE, effects);
+        }
+    }
+
+    fn on_passkey_needed(&mut self, now: Timestamp, effects: &mut Vec<SessionEffect>) {
+        // Only a device that is not linked yet is asked for one.
+        if matches!(self.phase, Phase::Opening | Phase::AwaitingScan) && self.view.jid.is_none() {
+            self.phase = Phase::AwaitingPasskey;
+            let words = Some(PASSKEY.to_owned());
+            self.show(ConnectionStatus::AwaitingPasskey, ReasonCode::PasskeyRequired, words);
+            self.set_timer(now + PASSKEY_LIMIT, effects);
+        }
+    }
+
+    pub(super) fn on_no_passkey(&mut self, now: Timestamp, effects: &mut Vec<SessionEffect>) {
+        let words = format!("pairing failed: {PASSKEY}");
+        self.rest(ConnectionStatus::Failed, ReasonCode::PasskeyRequired, Some(words));
+        self.end(now, Then::Rest, false, true, effects);
     }
 
     fn on_paired(&mut self, now: Timestamp, jid: String, scanned_by: &str, effects: &mut Vec<SessionEffect>) {
@@ -35,14 +92,15 @@ impl Session {
             return self.on_wrong_number(now, effects);
         }
         self.phase = Phase::Opening;
-        self.show(ConnectionStatus::Connecting, None);
+        self.show(ConnectionStatus::Connecting, ReasonCode::Paired, None);
         self.view.jid = Some(jid);
         self.set_timer(now + OPENING_LIMIT, effects);
     }
 
     fn on_wrong_number(&mut self, now: Timestamp, effects: &mut Vec<SessionEffect>) {
         (self.view.jid, self.view.push_name) = (None, None);
-        self.rest(ConnectionStatus::Failed, Some("wrong number".to_owned()));
+        let words = Some("wrong number".to_owned());
+        self.rest(ConnectionStatus::Failed, ReasonCode::WrongNumber, words);
         self.end(now, Then::Rest, true, true, effects);
     }
 
@@ -61,57 +119,85 @@ impl Session {
         }
         let since = self.view.connected_since.unwrap_or(now);
         self.phase = Phase::Connected;
-        self.show(ConnectionStatus::Connected, None);
+        self.show(ConnectionStatus::Connected, ReasonCode::Online, None);
         self.view.jid = Some(jid);
         self.view.push_name = push_name.or(self.view.push_name.take());
         self.view.connected_since = Some(since);
-        self.view.reconnect_attempts = 0;
+        (self.view.reconnect_attempts, self.view.banned_until, self.outdated) = (0, None, 0);
         self.set_timer(now + SILENCE_CHECK, effects);
     }
 
     fn on_closed(&mut self, now: Timestamp, jitter: f64, reason: CloseReason, effects: &mut Vec<SessionEffect>) {
         use ConnectionStatus::{Connecting, Failed, LoggedOut};
-        let (status, words, forget) = match reason {
-            CloseReason::Requested => return self.retry(now, jitter, "the link was closed".to_owned(), effects),
-            CloseReason::Lost(detail) => return self.retry(now, jitter, detail, effects),
+        let (status, code, words, forget) = match reason {
+            CloseReason::Requested => {
+                let words = "the link was closed".to_owned();
+                return self.retry(now, jitter, ReasonCode::LinkLost, words, effects);
+            }
+            CloseReason::Lost(detail) => return self.retry(now, jitter, ReasonCode::LinkLost, detail, effects),
+            CloseReason::ProxyFailed(detail) => {
+                return self.retry(now, jitter, ReasonCode::ProxyFailed, detail, effects);
+            }
+            CloseReason::QueueFull(detail) => return self.retry(now, jitter, ReasonCode::QueueFull, detail, effects),
             CloseReason::Refused(detail) => {
                 let after = self.back_off(now, jitter, REFUSED_LEVEL);
-                return self.reopen(now, Connecting, detail, after, effects);
+                self.show(Connecting, ReasonCode::Refused, Some(detail));
+                return self.reopen(now, after, effects);
             }
-            CloseReason::Outdated => {
-                let after = OUTDATED_PAUSE + self.back_off(now, jitter, 0);
-                let words = "WhatsApp does not accept this version of the client any more; update Wharf".to_owned();
-                return self.reopen(now, Failed, words, after, effects);
-            }
+            CloseReason::Outdated => return self.on_outdated(now, jitter, effects),
             CloseReason::Banned {
                 detail,
                 until: Some(until),
-            } => {
-                // The end may have passed already: then the back-off alone.
-                let after = until
-                    .since(now)
-                    .saturating_add(self.back_off(now, jitter, BANNED_LEVEL));
-                let words = format!("banned by WhatsApp until {until}: {detail}");
-                return self.reopen(now, Failed, words, after, effects);
+            } => return self.on_temporary_ban(now, jitter, &detail, until, effects),
+            CloseReason::Banned { detail, until: None } => {
+                let words = format!("banned by WhatsApp: {detail}");
+                (Failed, ReasonCode::Banned, words, false)
             }
-            CloseReason::Banned { detail, until: None } => (Failed, format!("banned by WhatsApp: {detail}"), false),
-            CloseReason::Replaced => (
-                Failed,
-                "replaced: another program connected with this device's keys".to_owned(),
-                false,
-            ),
-            CloseReason::QrExpired => (
-                Failed,
-                "no phone scanned the QR code in time; connect shows a new one".to_owned(),
-                true,
-            ),
-            CloseReason::PairingFailed(detail) => (Failed, format!("pairing failed: {detail}"), true),
-            CloseReason::LoggedOut(detail) => (LoggedOut, detail, true),
+            CloseReason::Replaced => {
+                let words = "replaced: another program connected with this device's keys".to_owned();
+                (Failed, ReasonCode::Conflict, words, false)
+            }
+            CloseReason::QrExpired => {
+                let words = "no phone scanned the QR code in time; connect shows a new one".to_owned();
+                (Failed, ReasonCode::QrExpired, words, true)
+            }
+            CloseReason::PairingFailed(detail) => {
+                let words = format!("pairing failed: {detail}");
+                (Failed, ReasonCode::PairingFailed, words, true)
+            }
+            CloseReason::LoggedOut(detail) => (LoggedOut, ReasonCode::Unlinked, detail, true),
+            CloseReason::AccountLocked(detail) => (LoggedOut, ReasonCode::AccountLocked, detail, true),
         };
         if forget {
-            (self.view.jid, self.view.push_name) = (None, None);
+            (self.view.jid, self.view.push_name, self.view.banned_until) = (None, None, None);
         }
-        self.rest(status, Some(words));
+        self.rest(status, code, Some(words));
         self.end(now, Then::Rest, false, forget, effects);
+    }
+
+    /// The next attempt looks the version up anew; each one that does not help is followed by a longer pause.
+    fn on_outdated(&mut self, now: Timestamp, jitter: f64, effects: &mut Vec<SessionEffect>) {
+        self.back_off(now, jitter, 0);
+        self.outdated = self.outdated.saturating_add(1);
+        let after = backoff::outdated(self.outdated, jitter);
+        let words = "WhatsApp does not accept this version of the client any more; update Wharf".to_owned();
+        self.show(ConnectionStatus::Failed, ReasonCode::Outdated, Some(words));
+        self.reopen(now, after, effects);
+    }
+
+    /// Nothing before its end. The end may have passed already: then the back-off alone.
+    fn on_temporary_ban(
+        &mut self,
+        now: Timestamp,
+        jitter: f64,
+        detail: &str,
+        until: Timestamp,
+        effects: &mut Vec<SessionEffect>,
+    ) {
+        self.view.banned_until = Some(until);
+        let after = self.ban_left(now) + self.back_off(now, jitter, BANNED_LEVEL);
+        let words = format!("banned by WhatsApp until {until}: {detail}");
+        self.show(ConnectionStatus::Failed, ReasonCode::TemporarilyBanned, Some(words));
+        self.reopen(now, after, effects);
     }
 }

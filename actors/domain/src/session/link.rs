@@ -12,6 +12,15 @@ pub enum LinkEvent {
         /// When WhatsApp stops accepting it.
         expires_at: Timestamp,
     },
+    /// A code to enter on the phone until `expires_at`, beside the QR code.
+    PairCode {
+        /// Eight characters.
+        code: String,
+        /// When WhatsApp stops accepting it.
+        expires_at: Timestamp,
+    },
+    /// WhatsApp wants the account's passkey before it links the device.
+    PasskeyNeeded,
     /// A phone scanned the code and the device is registered; the link goes on to log in by itself.
     Paired {
         /// The device (`5511999999999:12@s.whatsapp.net`).
@@ -41,10 +50,16 @@ pub enum CloseReason {
     Refused(String),
     /// The QR codes ran out unscanned.
     QrExpired,
-    /// Pairing failed; the detail says how (for instance the passkey gate).
+    /// Pairing failed; the detail says how.
     PairingFailed(String),
     /// The device is not linked any more: unlinked by the phone, or logged out by WhatsApp.
     LoggedOut(String),
+    /// WhatsApp locked the account, and the device with it.
+    AccountLocked(String),
+    /// Nothing may come in: the client's queue is full.
+    QueueFull(String),
+    /// The connection's own proxy let nothing through.
+    ProxyFailed(String),
     /// Another instance connected with the same keys.
     Replaced,
     /// A ban, with its end where WhatsApp gives one.

@@ -7,6 +7,7 @@
 mod backoff;
 mod hear;
 mod link;
+mod reason;
 mod words;
 
 #[cfg(test)]
@@ -17,6 +18,7 @@ use std::time::Duration;
 use crate::{ConnectionStatus, PhoneNumber, Timestamp};
 
 pub use link::{CloseReason, LinkEvent};
+pub use reason::ReasonCode;
 pub use words::{SessionEffect, SessionEvent, SessionView};
 
 /// How often a connected link is asked when it last heard something.
@@ -30,8 +32,10 @@ const OPENING_LIMIT: Duration = Duration::from_secs(60);
 const QR_GRACE: Duration = Duration::from_secs(60);
 /// How long a deletion waits for a closed link to log in, in order to log out.
 const UNLINK_LIMIT: Duration = Duration::from_secs(12);
-/// The pause before a client that WhatsApp calls outdated tries again: a newer program may be running by then.
-const OUTDATED_PAUSE: Duration = Duration::from_secs(3600);
+/// How long WhatsApp's wish for a passkey is shown before the pairing is given up.
+const PASSKEY_LIMIT: Duration = Duration::from_secs(300);
+/// The longest ban that is believed, lest a wrong clock keep a number off for years.
+const LONGEST_BAN: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Where the back-off starts for a link that WhatsApp refused for now (2 to 4 s), and after the end of a ban (4 to 8 s).
 const REFUSED_LEVEL: u32 = 2;
 const BANNED_LEVEL: u32 = 3;
@@ -41,8 +45,11 @@ const BANNED_LEVEL: u32 = 3;
 enum Then {
     /// Stay closed.
     Rest,
-    /// Open a new one after this pause. A length, not a moment: a clock that is set back does not prolong it.
+    /// Open a new one at the next turn after this pause. A length, not a moment: a clock that is set back does not
+    /// prolong it.
     Reopen(Duration),
+    /// Open a new one at once.
+    Open,
     /// Open a new one in order to log out.
     Unlink,
     /// The machine has ended.
@@ -59,6 +66,8 @@ enum Phase {
     Opening,
     /// A QR code is shown.
     AwaitingScan,
+    /// WhatsApp waits for a passkey.
+    AwaitingPasskey,
     /// Logged in.
     Connected,
     /// Opened only to log out, for a deletion.
@@ -77,6 +86,8 @@ pub struct Session {
     view: SessionView,
     /// How many reconnects in a row did not lead to a lasting connection.
     unsteady: u32,
+    /// How many attempts in a row were refused because the client is outdated.
+    outdated: u32,
     link_generation: u64,
     timer_generation: u64,
 }
@@ -89,6 +100,7 @@ impl Session {
             phase: Phase::Resting,
             view,
             unsteady: 0,
+            outdated: 0,
             link_generation: 0,
             timer_generation: 0,
         }
@@ -109,19 +121,31 @@ impl Session {
         (self.phase == Phase::Connected).then_some(self.link_generation)
     }
 
-    /// The first effects. What a predecessor may have left open is closed; then a wanted session connects at `at` (starts
-    /// of many numbers are spread), others keep their state.
+    /// When the turn that [`SessionEffect::TakeTurn`] asked for is.
+    pub fn turn_is(&mut self, generation: u64, at: Timestamp) {
+        if self.phase == Phase::Pausing && generation == self.timer_generation {
+            self.view.retry_at = Some(at);
+        }
+    }
+
+    /// The first effects. What a predecessor may have left open is closed; then a wanted session connects, not before `at`
+    /// and not before the end of a ban; others keep their state.
     pub fn start(&mut self, now: Timestamp, at: Timestamp) -> Vec<SessionEffect> {
-        use ConnectionStatus::{AwaitingScan, Connected, Connecting};
-        (self.view.connected_since, self.view.qr, self.view.reconnect_attempts) = (None, None, 0);
+        use ConnectionStatus::{Connecting, Failed};
+        self.view.reconnect_attempts = 0;
         let then = if self.view.wanted {
-            if matches!(self.view.status, Connected | AwaitingScan) {
-                self.view.status = Connecting;
+            let ban = self.ban_left(now);
+            if !ban.is_zero() {
+                self.show_ban();
+            } else if self.view.status != Failed {
+                self.show(Connecting, ReasonCode::Starting, self.view.reason.clone());
             }
-            Then::Reopen(at.since(now))
+            Then::Reopen(ban.max(at.since(now)))
         } else {
             Then::Rest
         };
+        (self.view.connected_since, self.view.retry_at) = (None, None);
+        (self.view.qr, self.view.pair_code) = (None, None);
         let mut effects = Vec::new();
         self.close(then, false, false, &mut effects);
         effects
@@ -134,6 +158,7 @@ impl Session {
         match event {
             _ if self.phase == Phase::Over => {}
             SessionEvent::Connect => self.on_connect(now, &mut effects),
+            SessionEvent::Renew => self.on_renew(now, &mut effects),
             SessionEvent::Disconnect => self.on_disconnect(now, &mut effects),
             SessionEvent::Delete => self.on_delete(now, &mut effects),
             SessionEvent::Shutdown => {
@@ -144,7 +169,7 @@ impl Session {
                 self.on_link(now, jitter, event, &mut effects);
             }
             SessionEvent::OpenFailed { generation, detail } if generation == self.link_generation => {
-                self.on_link(now, jitter, LinkEvent::Closed(CloseReason::Lost(detail)), &mut effects);
+                self.on_open_failed(now, jitter, detail, &mut effects);
             }
             SessionEvent::LinkGone { generation } if generation == self.link_generation => {
                 self.on_gone(now, &mut effects)
@@ -170,28 +195,55 @@ impl Session {
         ) {
             return;
         }
+        if !self.ban_left(now).is_zero() {
+            return self.on_connect_while_banned(now, effects);
+        }
         self.view.wanted = true;
-        self.unsteady = 0;
-        self.show(ConnectionStatus::Connecting, None);
-        self.end(now, Then::Reopen(Duration::ZERO), false, false, effects);
+        (self.unsteady, self.outdated) = (0, 0);
+        self.show(ConnectionStatus::Connecting, ReasonCode::Starting, None);
+        self.end(now, Then::Open, false, false, effects);
+    }
+
+    /// An attempt during a ban may prolong it: the number is connected when it ends.
+    fn on_connect_while_banned(&mut self, now: Timestamp, effects: &mut Vec<SessionEffect>) {
+        if self.view.wanted {
+            return;
+        }
+        self.view.wanted = true;
+        self.show_ban();
+        let after = self.ban_left(now);
+        self.end(now, Then::Reopen(after), false, false, effects);
+    }
+
+    /// A device that is being linked is shown a new code; what rests or is banned uses the new way when it opens.
+    fn on_renew(&mut self, now: Timestamp, effects: &mut Vec<SessionEffect>) {
+        let running = matches!(
+            self.phase,
+            Phase::Opening | Phase::AwaitingScan | Phase::AwaitingPasskey | Phase::Connected | Phase::Pausing
+        );
+        if running && self.ban_left(now).is_zero() && self.view.reason_code != ReasonCode::Paired {
+            self.show(ConnectionStatus::Connecting, ReasonCode::Starting, None);
+            self.reopen(now, Duration::ZERO, effects);
+        }
     }
 
     fn on_disconnect(&mut self, now: Timestamp, effects: &mut Vec<SessionEffect>) {
         // Logged out and failed stay what they are; a deletion and a shutdown go on.
         if self.view.wanted && self.phase != Phase::Closing(Then::Finish) {
-            self.rest(ConnectionStatus::Disconnected, None);
+            self.rest(ConnectionStatus::Disconnected, ReasonCode::Requested, None);
             self.end(now, Then::Rest, false, false, effects);
         }
     }
 
     fn on_delete(&mut self, now: Timestamp, effects: &mut Vec<SessionEffect>) {
         if self.view.wanted {
-            self.rest(ConnectionStatus::Disconnected, Some("being deleted".to_owned()));
+            let words = Some("being deleted".to_owned());
+            self.rest(ConnectionStatus::Disconnected, ReasonCode::BeingDeleted, words);
         }
         match self.phase {
             // Paired but not connected: log in once more in order to log out.
-            Phase::Resting | Phase::Pausing | Phase::Closing(Then::Rest | Then::Reopen(_))
-                if self.view.jid.is_some() =>
+            Phase::Resting | Phase::Pausing | Phase::Closing(Then::Rest | Then::Reopen(_) | Then::Open)
+                if self.view.jid.is_some() && self.ban_left(now).is_zero() =>
             {
                 self.end(now, Then::Unlink, false, false, effects);
             }
@@ -207,8 +259,9 @@ impl Session {
             return self.end(now, Then::Finish, true, true, effects);
         }
         if self.has_link() {
-            self.show(ConnectionStatus::Connecting, None);
+            self.show(ConnectionStatus::Connecting, ReasonCode::Stopping, None);
         }
+        self.view.retry_at = None;
         self.end(now, Then::Finish, false, false, effects);
     }
 
@@ -226,6 +279,7 @@ impl Session {
             self.retry(
                 now,
                 jitter,
+                ReasonCode::Silent,
                 format!("WhatsApp was silent for {} s", silent_for.as_secs()),
                 effects,
             );
@@ -234,9 +288,20 @@ impl Session {
 
     fn on_timer(&mut self, now: Timestamp, jitter: f64, effects: &mut Vec<SessionEffect>) {
         match self.phase {
-            Phase::Pausing => self.follow(now, Then::Reopen(Duration::ZERO), effects),
-            Phase::Opening => self.retry(now, jitter, "WhatsApp did not answer in time".to_owned(), effects),
-            Phase::AwaitingScan => self.retry(now, jitter, "WhatsApp stopped renewing the QR code".to_owned(), effects),
+            Phase::Pausing => self.follow(now, Then::Open, effects),
+            Phase::Opening => {
+                let words = "WhatsApp did not answer in time".to_owned();
+                self.retry(now, jitter, ReasonCode::NoAnswer, words, effects);
+            }
+            // Nobody entered the last code either; WhatsApp sends no new ones on this link.
+            Phase::AwaitingScan if self.view.pair_code.is_some() => {
+                self.on_link(now, jitter, LinkEvent::Closed(CloseReason::QrExpired), effects);
+            }
+            Phase::AwaitingScan => {
+                let words = "WhatsApp stopped renewing the QR code".to_owned();
+                self.retry(now, jitter, ReasonCode::NoAnswer, words, effects);
+            }
+            Phase::AwaitingPasskey => self.on_no_passkey(now, effects),
             Phase::Unlinking => self.end(now, Then::Finish, false, true, effects),
             Phase::Connected => {
                 effects.push(SessionEffect::CheckSilence {
@@ -249,9 +314,17 @@ impl Session {
     }
 
     /// Closes what is there and opens anew after the usual pause.
-    fn retry(&mut self, now: Timestamp, jitter: f64, reason: String, effects: &mut Vec<SessionEffect>) {
+    fn retry(
+        &mut self,
+        now: Timestamp,
+        jitter: f64,
+        code: ReasonCode,
+        reason: String,
+        effects: &mut Vec<SessionEffect>,
+    ) {
         let after = self.back_off(now, jitter, 0);
-        self.reopen(now, ConnectionStatus::Connecting, reason, after, effects);
+        self.show(ConnectionStatus::Connecting, code, Some(reason));
+        self.reopen(now, after, effects);
     }
 
     /// Counts a link that ended by itself; how long to wait before the next.
@@ -268,32 +341,44 @@ impl Session {
     }
 
     /// Closes what is there and opens anew `after` that.
-    fn reopen(
-        &mut self,
-        now: Timestamp,
-        status: ConnectionStatus,
-        reason: String,
-        after: Duration,
-        effects: &mut Vec<SessionEffect>,
-    ) {
-        self.show(status, Some(reason));
+    fn reopen(&mut self, now: Timestamp, after: Duration, effects: &mut Vec<SessionEffect>) {
+        self.view.retry_at = Some(now + after);
         self.end(now, Then::Reopen(after), false, false, effects);
     }
 
-    fn show(&mut self, status: ConnectionStatus, reason: Option<String>) {
-        (self.view.status, self.view.reason) = (status, reason);
-        (self.view.connected_since, self.view.qr) = (None, None);
+    /// A ban that goes on; what WhatsApp said of it stays.
+    fn show_ban(&mut self) {
+        let until = self.view.banned_until.unwrap_or_default();
+        let said = self
+            .view
+            .reason
+            .take()
+            .filter(|_| self.view.reason_code == ReasonCode::TemporarilyBanned);
+        let words = said.unwrap_or_else(|| format!("banned by WhatsApp until {until}"));
+        self.show(ConnectionStatus::Failed, ReasonCode::TemporarilyBanned, Some(words));
     }
 
-    fn rest(&mut self, status: ConnectionStatus, reason: Option<String>) {
+    /// How long a ban still lasts.
+    fn ban_left(&self, now: Timestamp) -> Duration {
+        let left = self.view.banned_until.map(|until| until.since(now));
+        left.unwrap_or_default().min(LONGEST_BAN)
+    }
+
+    fn show(&mut self, status: ConnectionStatus, code: ReasonCode, reason: Option<String>) {
+        (self.view.status, self.view.reason_code, self.view.reason) = (status, code, reason);
+        (self.view.connected_since, self.view.retry_at) = (None, None);
+        (self.view.qr, self.view.pair_code) = (None, None);
+    }
+
+    fn rest(&mut self, status: ConnectionStatus, code: ReasonCode, reason: Option<String>) {
         self.view.wanted = false;
-        self.show(status, reason);
+        self.show(status, code, reason);
     }
 
     fn has_link(&self) -> bool {
         matches!(
             self.phase,
-            Phase::Opening | Phase::AwaitingScan | Phase::Connected | Phase::Unlinking
+            Phase::Opening | Phase::AwaitingScan | Phase::AwaitingPasskey | Phase::Connected | Phase::Unlinking
         )
     }
 
@@ -332,13 +417,15 @@ impl Session {
     fn follow(&mut self, now: Timestamp, then: Then, effects: &mut Vec<SessionEffect>) {
         match then {
             Then::Rest => self.phase = Phase::Resting,
-            Then::Reopen(Duration::ZERO) => {
-                self.view.status = ConnectionStatus::Connecting;
-                self.open(Phase::Opening, now + OPENING_LIMIT, effects);
-            }
+            Then::Open => self.open(Phase::Opening, now + OPENING_LIMIT, effects),
             Then::Reopen(after) => {
                 self.phase = Phase::Pausing;
-                self.set_timer(now + after, effects);
+                self.view.retry_at = Some(now + after);
+                self.timer_generation += 1;
+                effects.push(SessionEffect::TakeTurn {
+                    after,
+                    generation: self.timer_generation,
+                });
             }
             Then::Unlink => self.open(Phase::Unlinking, now + UNLINK_LIMIT, effects),
             Then::Finish => {
@@ -349,7 +436,13 @@ impl Session {
     }
 
     fn open(&mut self, phase: Phase, until: Timestamp, effects: &mut Vec<SessionEffect>) {
+        if phase == Phase::Opening && self.view.status != ConnectionStatus::Connecting {
+            // What it was refused for is not known to hold any more.
+            self.view.status = ConnectionStatus::Connecting;
+            self.view.reason_code = ReasonCode::Starting;
+        }
         self.phase = phase;
+        self.view.retry_at = None;
         self.link_generation += 1;
         effects.push(SessionEffect::OpenLink {
             generation: self.link_generation,
@@ -366,11 +459,13 @@ impl Session {
     }
 }
 
-/// Whether a change is worth a row: a mere sign of life, or a QR code, is not.
+/// Whether a change is worth a row: a mere sign of life, a code to show, or a turn is not.
 fn differs(before: &SessionView, after: &SessionView) -> bool {
     let row = |view: &SessionView| SessionView {
         last_event_at: None,
+        retry_at: None,
         qr: None,
+        pair_code: None,
         ..view.clone()
     };
     row(before) != row(after)

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::LinkEvent;
+use super::{LinkEvent, ReasonCode};
 use crate::{ConnectionStatus, Timestamp};
 
 /// What happened.
@@ -10,6 +10,8 @@ use crate::{ConnectionStatus, Timestamp};
 pub enum SessionEvent {
     /// The client wants the number connected.
     Connect,
+    /// The way to WhatsApp was changed: a link that is open is closed and opened anew.
+    Renew,
     /// The client wants it disconnected; the pairing stays.
     Disconnect,
     /// The client wants it gone, at WhatsApp too.
@@ -78,6 +80,14 @@ pub enum SessionEffect {
         /// To be given back when it fires.
         generation: u64,
     },
+    /// Take the next turn for opening a link that is not earlier than `after` from now, tell [`super::Session::turn_is`],
+    /// and set the one timer to it: many sessions that lost their links together shall not come back together.
+    TakeTurn {
+        /// The pause that is due in any case.
+        after: Duration,
+        /// To be given back when the timer fires.
+        generation: u64,
+    },
     /// Write the state to its row.
     Save,
     /// The machine has ended: deleted, or shut down.
@@ -91,6 +101,8 @@ pub struct SessionView {
     pub status: ConnectionStatus,
     /// Why, when there is something to say.
     pub reason: Option<String>,
+    /// The same for machines.
+    pub reason_code: ReasonCode,
     /// The linked device.
     pub jid: Option<String>,
     /// The account's display name.
@@ -101,8 +113,14 @@ pub struct SessionView {
     pub last_event_at: Option<Timestamp>,
     /// Failed attempts since it was last connected.
     pub reconnect_attempts: u32,
+    /// When the next attempt is made, while it is waited for.
+    pub retry_at: Option<Timestamp>,
+    /// The end of a ban: nothing is attempted before, whatever happens.
+    pub banned_until: Option<Timestamp>,
     /// Whether it shall be running.
     pub wanted: bool,
     /// The QR code to scan and its end.
     pub qr: Option<(String, Timestamp)>,
+    /// The code to enter on the phone and its end.
+    pub pair_code: Option<(String, Timestamp)>,
 }

@@ -1,7 +1,7 @@
 use wharf_domain::{ClientId, EventId};
 use wharf_store::{EventFilter, StoreError};
 
-use crate::database::{Database, NOW, key, later, on_every_database, token};
+use crate::database::{Database, NOW, key, later, on_every_database, plain, token};
 
 on_every_database! {
     async fn a_token_finds_its_client_until_it_is_rotated(db: &mut Database) {
@@ -26,7 +26,7 @@ on_every_database! {
         let others_event = db.events(&others_webhook, &["a"]).await[0].id;
         let number = webhook.key();
         db.write(async |group| {
-            group.create_connection(&number, NOW).await?;
+            group.create_connection(&plain(&number), NOW).await?;
             group.claim_key(&number, "k", &[1; 32], NOW).await?;
             group.rotate_client(client.id, &token(1), NOW).await
         })
@@ -90,7 +90,7 @@ on_every_database! {
         let (stranger, _) = db.tenant("stranger").await;
         let event = db.events(&webhook, &["a"]).await[0].id;
         let number = key(owner.id, "5511777777777");
-        db.write(async |group| group.create_connection(&number, NOW).await).await;
+        db.write(async |group| group.create_connection(&plain(&number), NOW).await).await;
 
         let all = EventFilter { limit: 50, ..Default::default() };
         for client in [stranger.id, ClientId(99)] {

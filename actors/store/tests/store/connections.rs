@@ -1,26 +1,26 @@
-use wharf_domain::{ClientId, ConnectionStatus};
-use wharf_store::{ConnectionRecord, StoreError};
+use wharf_domain::{ClientId, ConnectionStatus, session::ReasonCode};
+use wharf_store::{ConnectionChange, ConnectionRecord, NewConnection, SealedProxy, StoreError};
 
-use crate::database::{Database, NOW, key, later, on_every_database};
+use crate::database::{Database, NOW, key, later, on_every_database, plain};
 
 on_every_database! {
     async fn a_new_connection_wants_to_run(db: &mut Database) {
         let client = db.client("acme").await;
         let number = key(client.id, "5511888888888");
-        let made = db.write(async |group| group.create_connection(&number, NOW).await).await.unwrap();
+        let made = db.write(async |group| group.create_connection(&plain(&number), NOW).await).await.unwrap();
         assert_eq!((made.key(), made.status, made.wanted), (number.clone(), ConnectionStatus::Connecting, true));
         assert_eq!((made.reconnect_attempts, made.jid.clone(), made.connected_since), (0, None, None));
         assert_eq!((made.created_at, made.updated_at), (NOW, NOW));
         assert_eq!(db.store.connection(&number).await.unwrap(), Some(made.clone()));
 
-        let again = db.write(async |group| group.create_connection(&number, later(1)).await).await;
+        let again = db.write(async |group| group.create_connection(&plain(&number), later(1)).await).await;
         assert_eq!(again, None, "one per client and number");
         assert_eq!(db.store.connection(&number).await.unwrap(), Some(made));
         let other = db.client("other").await;
         let others = key(other.id, "5511888888888");
-        assert!(db.write(async |group| group.create_connection(&others, NOW).await).await.is_some());
+        assert!(db.write(async |group| group.create_connection(&plain(&others), NOW).await).await.is_some());
         let error = db
-            .try_write(async |group| group.create_connection(&key(ClientId(99), "5511888888888"), NOW).await)
+            .try_write(async |group| group.create_connection(&plain(&key(ClientId(99), "5511888888888")), NOW).await)
             .await
             .unwrap_err();
         assert!(matches!(error, StoreError::Rejected(_)), "{error}");
@@ -29,18 +29,21 @@ on_every_database! {
     async fn every_status_and_value_is_kept(db: &mut Database) {
         let client = db.client("acme").await;
         let number = key(client.id, "5511888888888");
-        db.write(async |group| group.create_connection(&number, NOW).await).await;
-        for (seconds, status) in (1..).zip(ConnectionStatus::ALL) {
+        db.write(async |group| group.create_connection(&plain(&number), NOW).await).await;
+        let states = ReasonCode::ALL.into_iter().flat_map(|code| ConnectionStatus::ALL.map(|status| (code, status)));
+        for (seconds, (reason_code, status)) in (1..).zip(states) {
             let full = ConnectionRecord {
                 key: number.clone(),
                 status,
                 reason: Some("because".into()),
+                reason_code,
                 jid: Some("5511888888888:12@s.whatsapp.net".into()),
                 push_name: Some("Ägäis 🦀".into()),
                 connected_since: Some(later(2)),
                 last_event_at: Some(later(3)),
                 reconnect_attempts: u32::MAX,
                 wanted: false,
+                banned_until: Some(later(4)),
                 updated_at: later(seconds),
             };
             let bare = ConnectionRecord {
@@ -51,6 +54,7 @@ on_every_database! {
                 last_event_at: None,
                 reconnect_attempts: 0,
                 wanted: true,
+                banned_until: None,
                 ..full.clone()
             };
             for record in [full, bare] {
@@ -60,12 +64,14 @@ on_every_database! {
                     key: read.key(),
                     status: read.status,
                     reason: read.reason,
+                    reason_code: read.reason_code,
                     jid: read.jid,
                     push_name: read.push_name,
                     connected_since: read.connected_since,
                     last_event_at: read.last_event_at,
                     reconnect_attempts: read.reconnect_attempts,
                     wanted: read.wanted,
+                    banned_until: read.banned_until,
                     updated_at: read.updated_at,
                 };
                 assert_eq!(as_record, record);
@@ -74,12 +80,40 @@ on_every_database! {
         }
     }
 
+    async fn name_and_proxy_are_the_clients_to_change(db: &mut Database) {
+        let client = db.client("acme").await;
+        let number = key(client.id, "5511888888888");
+        let proxy = |n: u8| SealedProxy { shown: format!("socks5://127.0.0.{n}:1080"), sealed: vec![n; 40] };
+        let new = NewConnection { key: number.clone(), device_name: Some("Shop".into()), proxy: Some(proxy(1)) };
+        let made = db.write(async |group| group.create_connection(&new, NOW).await).await.unwrap();
+        assert_eq!((made.device_name.as_deref(), made.proxy), (Some("Shop"), Some(proxy(1).shown)));
+        assert_eq!(db.store.sealed_proxy(&number).await.unwrap(), Some(proxy(1).sealed));
+        assert_eq!(db.store.any_proxy().await.unwrap(), Some((number.clone(), proxy(1).sealed)));
+        let nothing = ConnectionChange { key: number.clone(), device_name: None, proxy: None };
+        for (change, name, shown) in [
+            (nothing.clone(), Some("Shop"), Some(1)),
+            (ConnectionChange { proxy: Some(Some(proxy(2))), ..nothing.clone() }, Some("Shop"), Some(2)),
+            (ConnectionChange { device_name: Some(Some("Desk".into())), ..nothing.clone() }, Some("Desk"), Some(2)),
+            (ConnectionChange { device_name: Some(None), proxy: Some(None), ..nothing.clone() }, None, None),
+        ] {
+            let changed = db.write(async |group| group.update_connection(&change, later(5)).await).await.unwrap();
+            assert_eq!(db.store.connection(&number).await.unwrap().as_ref(), Some(&changed));
+            assert_eq!((changed.device_name.as_deref(), changed.updated_at), (name, later(5)));
+            assert_eq!(changed.proxy, shown.map(|n| proxy(n).shown));
+            assert_eq!(db.store.sealed_proxy(&number).await.unwrap(), shown.map(|n| proxy(n).sealed));
+        }
+        assert_eq!(db.store.any_proxy().await.unwrap(), None);
+        let other = ConnectionChange { key: key(client.id, "5511000000000"), ..nothing };
+        assert_eq!(db.write(async |group| group.update_connection(&other, NOW).await).await, None);
+        assert_eq!(db.store.sealed_proxy(&other.key).await.unwrap(), None);
+    }
+
     async fn a_deleted_connection_is_gone(db: &mut Database) {
         let client = db.client("acme").await;
         let (first, second) = (key(client.id, "5511888888882"), key(client.id, "5511888888881"));
         db.write(async |group| {
-            group.create_connection(&first, NOW).await?;
-            group.create_connection(&second, NOW).await
+            group.create_connection(&plain(&first), NOW).await?;
+            group.create_connection(&plain(&second), NOW).await
         })
         .await;
         let listed = db.store.connections(client.id).await.unwrap();
@@ -93,12 +127,14 @@ on_every_database! {
             key: first,
             status: ConnectionStatus::Connected,
             reason: None,
+            reason_code: ReasonCode::Online,
             jid: None,
             push_name: None,
             connected_since: None,
             last_event_at: None,
             reconnect_attempts: 0,
             wanted: true,
+            banned_until: None,
             updated_at: NOW,
         };
         assert!(!db.write(async |group| group.record_connection(&late).await).await, "a late report revives nothing");

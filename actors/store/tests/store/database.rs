@@ -8,7 +8,9 @@ use wharf_domain::{
     AttemptOutcome, AttemptTiming, Client, ClientId, ConnectionKey, Event, EventId, EventStatus, IncomingMessage,
     MessageKind, PendingEvent, Timestamp, TokenHash, Webhook, WebhookId,
 };
-use wharf_store::{EventFilter, Group, NewEvent, RecordedEvent, Store, StoreError, StoreOptions, Writer};
+use wharf_store::{
+    EventFilter, Group, NewConnection, NewEvent, RecordedEvent, Store, StoreError, StoreOptions, Writer,
+};
 
 /// Turns `async fn name(db: &mut Database)` into one test per database.
 macro_rules! on_every_database {
@@ -40,6 +42,10 @@ pub fn key(client: ClientId, number: &str) -> ConnectionKey {
         client_id: client,
         phone_number: number.parse().unwrap(),
     }
+}
+
+pub fn plain(key: &ConnectionKey) -> NewConnection {
+    NewConnection::plain(key.clone())
 }
 
 pub fn token(byte: u8) -> TokenHash {

@@ -1,6 +1,6 @@
 use wharf_store::StoreError;
 
-use crate::database::{Database, NOW, key, on_every_database, token};
+use crate::database::{Database, NOW, key, on_every_database, plain, token};
 
 on_every_database! {
     async fn what_is_not_committed_did_not_happen(db: &mut Database) {
@@ -52,7 +52,7 @@ on_every_database! {
                 let mut commit = Box::pin(group.commit());
                 let _ = poll_times(commit.as_mut(), polls).await;
             }
-            db.write(async |group| group.create_connection(&number, NOW).await.map(drop))
+            db.write(async |group| group.create_connection(&plain(&number), NOW).await.map(drop))
                 .await;
             let after = db.store.clients().await.unwrap();
             assert!(after.len() <= before + 1, "committed or not, nothing in between: {client:?}");

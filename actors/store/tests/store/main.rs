@@ -21,6 +21,7 @@ mod groups;
 mod idempotency;
 mod inbound;
 mod integrity;
+mod keys;
 mod listing;
 mod outcomes;
 mod plans;

@@ -5,15 +5,19 @@ use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection, query, sqlite::Sqli
 use crate::database::Database;
 
 /// Statements that may read a whole table, and why that is nothing to worry about.
-const MAY_SCAN: [(&str, &str); 4] = [
+const MAY_SCAN: [(&str, &str); 5] = [
     ("CLIENTS", "asks for all of them"),
     ("REMOVED_CLIENTS", "a small table, at the start and by the janitor"),
     ("ANY_SECRET", "reads one row, at the start"),
     ("ANY_HEADERS", "at the start, and only where nothing else is sealed"),
+    (
+        "ANY_KEY",
+        "reads one row, at the start; only tokens without a value come before it",
+    ),
 ];
 
 /// What a plan may scan: rows that the statement brought along itself.
-const OWN_ROWS: [&str; 10] = [
+const OWN_ROWS: [&str; 12] = [
     "SCAN a",
     "SCAN s",
     "SCAN m",
@@ -24,6 +28,8 @@ const OWN_ROWS: [&str; 10] = [
     "SCAN (subquery-1)",
     "SCAN c",
     "SCAN CONSTANT ROW",
+    "SCAN k",
+    "SCAN gone",
 ];
 
 async fn plan(connection: &mut SqliteConnection, statement: &str) -> Vec<String> {
@@ -109,6 +115,26 @@ async fn the_backlog_is_read_from_its_index_alone() {
         (
             "DELETED_WEBHOOKS_WITH_PENDING",
             "SEARCH w USING COVERING INDEX whatsapp_webhooks_deleted (deleted_at>?)",
+        ),
+        (
+            "KEY",
+            "SEARCH whatsapp_keys USING INDEX sqlite_autoindex_whatsapp_keys_1 \
+             (client_id=? AND phone_number=? AND kind=? AND name=?)",
+        ),
+        (
+            "REMOVE_KEYS",
+            "SEARCH k USING COVERING INDEX sqlite_autoindex_whatsapp_keys_1 \
+             (client_id=? AND phone_number=? AND kind=? AND name=?)",
+        ),
+        (
+            "KEYS_NAMED",
+            "SEARCH k USING INDEX sqlite_autoindex_whatsapp_keys_1 \
+             (client_id=? AND phone_number=? AND kind=? AND name=?)",
+        ),
+        (
+            "HAS_KEYS_BEFORE",
+            "SEARCH whatsapp_keys USING COVERING INDEX whatsapp_keys_age \
+             (client_id=? AND phone_number=? AND kind=? AND at>? AND at<?)",
         ),
         (
             "LINE",

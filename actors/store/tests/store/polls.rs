@@ -1,6 +1,6 @@
 use wharf_domain::ConnectionKey;
 
-use crate::database::{Database, NOW, key, later, on_every_database};
+use crate::database::{Database, NOW, key, later, on_every_database, plain};
 
 async fn keep(db: &mut Database, number: &ConnectionKey, id: &str, options: &[&str]) {
     let options: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
@@ -31,7 +31,7 @@ on_every_database! {
         assert_eq!(gone, 0);
         let gone = db.write(async |group| group.purge_polls(later(1), 2).await).await;
         assert_eq!(gone, 2);
-        db.write(async |group| group.create_connection(&number, NOW).await).await;
+        db.write(async |group| group.create_connection(&plain(&number), NOW).await).await;
         db.write(async |group| group.delete_connection(&number).await).await;
         for id in ["A", "B", "C"] {
             assert_eq!(db.store.poll_options(&number, id).await.unwrap(), None);

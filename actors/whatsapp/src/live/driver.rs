@@ -58,7 +58,7 @@ impl Driver {
             finish,
         } = self;
         let reporter = Arc::clone(&finish.reporter);
-        let mut run = runtime.start(run(Arc::clone(&client), versions));
+        let mut run = runtime.start(run(Arc::clone(&client), Arc::clone(&versions)));
         let mut running = true;
         tokio::select! {
             ended = &mut run => {
@@ -69,6 +69,14 @@ impl Driver {
             }
             () = reporter.over().cancelled() => {}
             reason = stands_still(&client, &reporter) => reporter.end(reason),
+        }
+        if reporter.is_outdated() {
+            let told = client.persistence_manager().get_device_snapshot();
+            versions.refused((
+                told.app_version_primary,
+                told.app_version_secondary,
+                told.app_version_tertiary,
+            ));
         }
         reporter.close();
 

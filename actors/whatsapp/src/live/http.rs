@@ -23,6 +23,8 @@ const VERSION_DEADLINE: Duration = Duration::from_secs(10);
 const VERSION_FRESH: Duration = Duration::from_secs(12 * 3600);
 /// How long to leave WhatsApp alone after the version could not be read.
 const VERSION_RETRY: Duration = Duration::from_secs(600);
+/// How long to leave WhatsApp alone after an answer, even when the version in it was refused.
+const VERSION_PAUSE: Duration = Duration::from_secs(20);
 /// The answer depends on these: to others it is not the service worker.
 const VERSION_HEADERS: [(&str, &str); 2] = [
     ("sec-fetch-site", "none"),
@@ -93,24 +95,44 @@ impl client_http::HttpClient for ClientHttp {
 /// The version to log in with, shared by all links.
 pub(crate) struct VersionSource {
     http: Option<Arc<dyn Http>>,
+    url: String,
+    pause: Duration,
     known: Mutex<Known>,
 }
 
 struct Known {
     version: Version,
+    /// When it was asked for last.
+    asked_at: Option<Instant>,
     /// When to ask (again).
     ask_at: Option<Instant>,
 }
 
 impl VersionSource {
-    /// With `None` always the pinned version.
+    /// From WhatsApp Web; with `None` always the pinned version.
     pub(crate) fn new(http: Option<Arc<dyn Http>>) -> Self {
+        Self::at(VERSION_URL, http)
+    }
+
+    /// From a page like WhatsApp Web's.
+    pub(crate) fn at(url: &str, http: Option<Arc<dyn Http>>) -> Self {
         Self {
             http,
+            url: url.to_owned(),
+            pause: VERSION_PAUSE,
             known: Mutex::new(Known {
                 version: PINNED_VERSION,
+                asked_at: None,
                 ask_at: None,
             }),
+        }
+    }
+
+    /// WhatsApp does not take this version any more: the next link asks for the present one, however fresh this one was.
+    pub(crate) fn refused(&self, version: Version) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.version == version {
+            known.ask_at = known.asked_at.map(|asked| asked + self.pause);
         }
     }
 
@@ -124,16 +146,13 @@ impl VersionSource {
                 return known.version;
             }
             // Links that start in the meantime go ahead with the version before instead of asking as well.
-            known.ask_at = Some(now + VERSION_RETRY);
+            (known.asked_at, known.ask_at) = (Some(now), Some(now + VERSION_RETRY));
         }
-        let asked = tokio::time::timeout(VERSION_DEADLINE, ask(http.as_ref())).await;
+        let asked = tokio::time::timeout(VERSION_DEADLINE, ask(http.as_ref(), &self.url)).await;
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         match asked.unwrap_or_else(|_| Err("no answer in time".to_owned())) {
             Ok(version) => {
-                *known = Known {
-                    version,
-                    ask_at: Some(Instant::now() + VERSION_FRESH),
-                }
+                (known.version, known.ask_at) = (version, Some(Instant::now() + VERSION_FRESH));
             }
             Err(error) => {
                 tracing::warn!(error, version = ?known.version, "WhatsApp Web's version could not be read; using the last known");
@@ -143,10 +162,10 @@ impl VersionSource {
     }
 }
 
-async fn ask(http: &dyn Http) -> Result<Version, String> {
+async fn ask(http: &dyn Http, version_url: &str) -> Result<Version, String> {
     let request = HttpRequest {
         method: "GET".to_owned(),
-        url: VERSION_URL.to_owned(),
+        url: version_url.to_owned(),
         headers: VERSION_HEADERS
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into(),
@@ -154,12 +173,12 @@ async fn ask(http: &dyn Http) -> Result<Version, String> {
     };
     let answer = http.execute(request).await?;
     if answer.status != 200 {
-        return Err(format!("{VERSION_URL} answered {}", answer.status));
+        return Err(format!("{version_url} answered {}", answer.status));
     }
     whatsapp_rust::version::parse_sw_js(&String::from_utf8_lossy(&answer.body))
         // A page that names no revision parses as 0: older than anything that is accepted.
         .filter(|&(_, _, revision)| revision != 0)
-        .ok_or_else(|| format!("{VERSION_URL} names no version"))
+        .ok_or_else(|| format!("{version_url} names no version"))
 }
 
 #[cfg(test)]
@@ -200,6 +219,25 @@ mod tests {
             versions(Ok(r#"{"client_revision":1099999999}"#)).await,
             (current, current, 1)
         );
+    }
+
+    #[tokio::test]
+    async fn a_refused_version_is_asked_for_anew_and_not_too_often() {
+        let page = Arc::new(Page(Ok(r#"{"client_revision":1099999999}"#), AtomicUsize::new(0)));
+        let mut source = VersionSource::new(Some(page.clone()));
+        let asked = || page.1.load(Ordering::Relaxed);
+        let first = source.current().await;
+        source.refused(PINNED_VERSION);
+        source.current().await;
+        assert_eq!(asked(), 1, "another version was refused");
+        source.refused(first);
+        source.current().await;
+        assert_eq!(asked(), 1, "it was asked a moment ago");
+        source.pause = Duration::ZERO;
+        source.refused(first);
+        assert_eq!((source.current().await, asked()), (first, 2));
+        source.current().await;
+        assert_eq!(asked(), 2, "and counts as fresh again");
     }
 
     #[tokio::test]

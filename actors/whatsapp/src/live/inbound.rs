@@ -8,11 +8,13 @@ mod party;
 mod past;
 
 use std::{
+    panic::AssertUnwindSafe,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use async_trait::async_trait;
+use futures::FutureExt as _;
 use tokio::{sync::Notify, time::Instant};
 use wharf_domain::{EventKind, IncomingMessage};
 use whatsapp_rust::wacore::types::{
@@ -164,7 +166,9 @@ impl InboundDurabilityHook for Hook {
         let Inbound { reporter, .. } = inbound;
         let ids = || batch.iter().map(|message| message.info.id.as_str());
         inbound.entered(ids());
-        let carried = inbound.carry(&client, batch).await;
+        // A message that makes us panic is our bug: it shall cost its link, not leave one that looks alive and is not.
+        let carrying = AssertUnwindSafe(inbound.carry(&client, batch)).catch_unwind().await;
+        let carried = carrying.unwrap_or_else(|_| Err("a message could not be processed".to_owned()));
         inbound.left(ids());
         if carried.is_ok() && inbound.inbox.wanted().contains(EventKind::Presence) {
             let persons = batch.iter().map(|message| &message.info.source);

@@ -1,159 +1,209 @@
-//! Where a device's keys are kept.
+//! What a device keeps, as whatsapp-rust asks for it, over our own store.
 //!
-//! One SQLite file per connection, `{client}-{phone}.db`, readable by the owner only. One file for all would save some
-//! 30 KiB a number (a WAL index each), but all numbers would then queue for one write lock while they hold their
-//! messages back, and forgetting a number would mean deleting rows of sixteen tables instead of a file. Either way it
-//! is one SQLite connection a number; the pools' housekeeping threads are two for the whole process.
+//! Its `Backend` is five traits; each is a file here, and all of them come down to rows of a kind and a name
+//! ([`KeyKind`]) whose values are encrypted on the way in and out.
+//!
+//! # What holds, and because of what
+//!
+//! - **An outgoing key never reaches the wire twice.** whatsapp-rust keeps sessions in memory and leases the counters of
+//!   a sending chain in batches: a message that needs a new lease waits until `put_sessions_batch` (or
+//!   `put_sender_keys_batch`, for groups) has returned, and is not sent when that fails. Here that call returns after the
+//!   commit is on the disk. A crash leaves the lease; a client that reads a session which it did not write itself goes on
+//!   behind the lease's end. So what matters is that a session is never put back to an older one: changes of a number are
+//!   committed in the order in which they were asked for (`KeyKeeper::commit`), there is one client for each number at a
+//!   time (`LiveFactory::open`), and a call that is given up either is committed before the next one or not at all.
+//! - **A refused commit leaves memory and disk as they were.** A batch is one change, all or nothing. whatsapp-rust keeps
+//!   what it could not write as dirty and writes it again with the next flush.
+//! - **A consumed prekey goes after its session is durable.** whatsapp-rust asks for the removal only after
+//!   `put_sessions_batch` has returned, under the same lock; `remove_prekey` is a later change, so it is in a later commit,
+//!   or in the same one.
+//! - **A message that was decrypted is not lost.** It is committed by `store_pending_inbound_batch` before our inbox is
+//!   asked to commit it and before the ratchet that moved is written, and it is there for a redelivery until the inbox has
+//!   it.
+//!
+//! The removal of such a message is not worth a commit of its own: it rides on the number's next change, which the
+//! flushed session is, 25 ms later. Until then [`DeviceKeys`] remembers that it is gone. After a crash in between it is
+//! found by a redelivery, offered to the inbox again, and known there; what nobody asks for goes after a week.
+
+mod app_sync;
+mod device;
+mod protocol;
+mod signal;
+#[cfg(test)]
+mod tests;
 
 use std::{
-    io,
-    path::{Path, PathBuf},
-    sync::Arc,
+    collections::HashSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use async_trait::async_trait;
 use wharf_domain::ConnectionKey;
-use whatsapp_rust::store::{SqliteStore, SqliteStoreConfig, Synchronous, traits::Backend};
+use wharf_store::{KeyChange, KeyKind, KeysChanged, StoredKey};
+use whatsapp_rust::{
+    serde::{Serialize, de::DeserializeOwned},
+    serde_json,
+    store::error::{Result, StoreError},
+};
 
-use crate::LinkError;
+use crate::{KeyCipher, KeyStore, KeysError};
 
-/// SQLite's page cache of one number: its whole working set is a few sessions and a hundred prekeys.
-const PAGE_CACHE_KIB: u32 = 128;
-/// What SQLite puts beside a database.
-const SUFFIXES: [&str; 4] = ["", "-wal", "-shm", "-journal"];
+/// Removals of committed messages that may wait for another change of their number.
+const WAITING_REMOVALS: usize = 64;
 
-/// The seam behind which keys are kept; the server's own database is to take this over.
-#[async_trait]
-pub(crate) trait KeyStore: Send + Sync + 'static {
-    /// The keys of a number, created when there are none.
-    async fn open(&self, key: &ConnectionKey) -> Result<Arc<dyn Backend>, LinkError>;
-
-    /// Deletes the keys of a number. Idempotent.
-    async fn forget(&self, key: &ConnectionKey) -> Result<(), LinkError>;
+/// What the device of one number keeps.
+pub(crate) struct DeviceKeys {
+    of: ConnectionKey,
+    keys: KeyStore,
+    cipher: Arc<dyn KeyCipher>,
+    /// Names of messages that were committed and whose rows are still there.
+    committed: Mutex<HashSet<Vec<u8>>>,
 }
 
-/// whatsapp-rust's own store, a file for each number.
-pub(crate) struct SqliteKeys {
-    directory: PathBuf,
-}
-
-impl SqliteKeys {
-    pub(crate) fn new(directory: PathBuf) -> Result<Self, LinkError> {
-        make_private_directory(&directory).map_err(|error| cannot("create", &directory, &error))?;
-        Ok(Self { directory })
+impl DeviceKeys {
+    /// # Errors
+    /// `KeysError` when there is no cipher.
+    pub(crate) fn new(keys: &KeyStore, of: &ConnectionKey) -> std::result::Result<Self, KeysError> {
+        Ok(Self {
+            cipher: keys.keeper.cipher(of)?,
+            of: of.clone(),
+            keys: keys.clone(),
+            committed: Mutex::default(),
+        })
     }
 
-    fn path(&self, key: &ConnectionKey) -> PathBuf {
-        // An integer and digits: nothing that could leave the directory.
-        self.directory
-            .join(format!("{}-{}.db", key.client_id, key.phone_number))
-    }
-}
-
-#[async_trait]
-impl KeyStore for SqliteKeys {
-    async fn open(&self, key: &ConnectionKey) -> Result<Arc<dyn Backend>, LinkError> {
-        let path = self.path(key);
-        // Made by us before SQLite does, for the permissions; -wal and -shm inherit them.
-        make_private_file(&path).map_err(|error| cannot("open", &path, &error))?;
-        let url = path
-            .to_str()
-            .ok_or_else(|| LinkError(format!("the path {} is not UTF-8", path.display())))?;
-        let config = SqliteStoreConfig {
-            cache_size_kib: PAGE_CACHE_KIB,
-            // A ratchet that steps back after a power cut would encrypt twice with one key.
-            synchronous: Synchronous::Full,
-            ..SqliteStoreConfig::default()
-        };
-        let store = SqliteStore::with_config(url, config).await;
-        Ok(Arc::new(store.map_err(|error| cannot("open", &path, &error))?))
+    fn committed(&self) -> MutexGuard<'_, HashSet<Vec<u8>>> {
+        self.committed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn forget(&self, key: &ConnectionKey) -> Result<(), LinkError> {
-        let path = self.path(key);
-        for suffix in SUFFIXES {
-            let mut file = path.clone().into_os_string();
-            file.push(suffix);
-            match std::fs::remove_file(&file) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(cannot("delete", Path::new(&file), &error));
-                }
-                _ => {}
-            }
+    /// Commits changes, and with them the removals that wait.
+    async fn commit(&self, mut changes: Vec<KeyChange>) -> Result<KeysChanged> {
+        // Removals that are lost with a refused commit leave rows that do no harm; see the module.
+        let waiting = std::mem::take(&mut *self.committed());
+        let removals = waiting
+            .into_iter()
+            .map(|name| KeyChange::Remove(KeyKind::PendingMessage, name));
+        // Before the changes, one of which may put such a message anew.
+        changes.splice(0..0, removals);
+        let committed = self.keys.keeper.commit(&self.of, changes).await;
+        committed.map_err(refused)
+    }
+
+    fn sealed(&self, kind: KeyKind, name: impl Into<Vec<u8>>, value: &[u8]) -> Result<StoredKey> {
+        let name = name.into();
+        let value = self.cipher.seal(kind, &name, value).map_err(refused)?;
+        Ok(StoredKey::new(kind, name, value))
+    }
+
+    async fn put(&self, kind: KeyKind, name: impl Into<Vec<u8>>, value: &[u8]) -> Result<()> {
+        let key = self.sealed(kind, name, value)?;
+        self.commit(vec![KeyChange::Put(key)]).await.map(drop)
+    }
+
+    async fn remove(&self, kind: KeyKind, name: impl Into<Vec<u8>>) -> Result<()> {
+        let change = KeyChange::Remove(kind, name.into());
+        self.commit(vec![change]).await.map(drop)
+    }
+
+    /// Forgets what is older than `before`. That is asked for every half minute, mostly for nothing.
+    async fn remove_before(&self, kind: KeyKind, before: i64) -> Result<u32> {
+        let old = self.keys.store.has_keys_before(&self.of, kind, before).await;
+        if !old.map_err(unreadable)? {
+            return Ok(0);
         }
-        Ok(())
+        let changed = self.commit(vec![KeyChange::RemoveBefore(kind, before)]).await?;
+        Ok(u32::try_from(changed.removed).unwrap_or(u32::MAX))
+    }
+
+    fn opened(&self, key: &StoredKey) -> Result<Vec<u8>> {
+        self.cipher.open(key.kind, &key.name, &key.value).map_err(refused)
+    }
+
+    async fn row(&self, kind: KeyKind, name: &[u8]) -> Result<Option<StoredKey>> {
+        self.keys.store.key(&self.of, kind, name).await.map_err(unreadable)
+    }
+
+    async fn rows(&self, kind: KeyKind, prefix: &[u8]) -> Result<Vec<StoredKey>> {
+        self.keys
+            .store
+            .keys_of(&self.of, kind, prefix)
+            .await
+            .map_err(unreadable)
+    }
+
+    async fn get(&self, kind: KeyKind, name: impl AsRef<[u8]>) -> Result<Option<Vec<u8>>> {
+        let row = self.row(kind, name.as_ref()).await?;
+        row.map(|row| self.opened(&row)).transpose()
+    }
+
+    async fn put_json<T: Serialize + Sync>(&self, kind: KeyKind, name: impl Into<Vec<u8>>, value: &T) -> Result<()> {
+        self.put(kind, name, &json(value)?).await
+    }
+
+    async fn get_json<T: DeserializeOwned>(&self, kind: KeyKind, name: impl AsRef<[u8]>) -> Result<Option<T>> {
+        let value = self.get(kind, name).await?;
+        value.as_deref().map(from_json).transpose()
     }
 }
 
-fn cannot(verb: &str, path: &Path, error: &dyn std::fmt::Display) -> LinkError {
-    LinkError(format!(
-        "cannot {verb} the WhatsApp keys at {}: {error}",
-        path.display()
-    ))
+fn json<T: Serialize>(value: &T) -> Result<Vec<u8>> {
+    serde_json::to_vec(value).map_err(|error| StoreError::Serialization(Box::new(error)))
 }
 
-#[cfg(unix)]
-fn make_private_directory(path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+fn from_json<T: DeserializeOwned>(text: &[u8]) -> Result<T> {
+    serde_json::from_slice(text).map_err(|error| StoreError::Serialization(Box::new(error)))
 }
 
-#[cfg(not(unix))]
-fn make_private_directory(path: &Path) -> io::Result<()> {
-    std::fs::create_dir_all(path)
+fn refused(error: KeysError) -> StoreError {
+    StoreError::Database(Box::new(error))
 }
 
-fn make_private_file(path: &Path) -> io::Result<()> {
-    let mut options = std::fs::OpenOptions::new();
-    options.create(true).append(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map(drop)
+fn unreadable(error: wharf_store::StoreError) -> StoreError {
+    StoreError::Database(Box::new(error))
 }
 
-#[cfg(test)]
-mod tests {
-    use wharf_domain::ClientId;
-
-    use super::*;
-
-    fn key(client: i64) -> ConnectionKey {
-        ConnectionKey {
-            client_id: ClientId(client),
-            phone_number: "5511999999999".parse().unwrap(),
-        }
+/// What was wrong, without the library's words around it.
+pub(super) fn reason(error: &StoreError) -> String {
+    match std::error::Error::source(error) {
+        Some(source) => source.to_string(),
+        None => error.to_string(),
     }
+}
 
-    #[tokio::test]
-    async fn keys_are_private_files_that_forget_removes() {
-        let directory = tempfile::tempdir().unwrap();
-        let keys = SqliteKeys::new(directory.path().join("keys")).unwrap();
-        let backend = keys.open(&key(1)).await.unwrap();
-        backend.create().await.unwrap();
-        drop(keys.open(&key(2)).await.unwrap());
+/// One name of several parts. Each but the last is preceded by its length, so that no two lists of parts give the same
+/// name whatever is in them, and a name begins with the name of its first parts.
+fn name_of(parts: &[&str], last: &str) -> Vec<u8> {
+    let mut name = prefix_of(parts);
+    name.extend_from_slice(last.as_bytes());
+    name
+}
 
-        let names = || {
-            let files = std::fs::read_dir(directory.path().join("keys")).unwrap();
-            let mut names: Vec<_> = files
-                .map(|file| file.unwrap().file_name().into_string().unwrap())
-                .collect();
-            names.sort();
-            names
-        };
-        assert!(names().iter().any(|name| name == "1-5511999999999.db"));
-        #[cfg(unix)]
-        for name in names() {
-            use std::os::unix::fs::PermissionsExt;
-            let mode = std::fs::metadata(directory.path().join("keys").join(&name))
-                .unwrap()
-                .permissions()
-                .mode();
-            assert_eq!(mode & 0o077, 0, "{name} is {mode:o}");
-        }
-
-        drop(backend);
-        keys.forget(&key(1)).await.unwrap();
-        keys.forget(&key(1)).await.unwrap();
-        assert!(names().iter().all(|name| name.starts_with("2-")), "{:?}", names());
+/// What names of these parts and one more begin with.
+fn prefix_of(parts: &[&str]) -> Vec<u8> {
+    let mut prefix = Vec::new();
+    for part in parts {
+        // WhatsApp's addresses and ids have some dozens of bytes; one of 4 GiB does not arrive.
+        let length = u32::try_from(part.len()).unwrap_or(u32::MAX);
+        prefix.extend_from_slice(&length.to_be_bytes());
+        prefix.extend_from_slice(part.as_bytes());
     }
+    prefix
+}
+
+/// A number as a name: names are in the order of the numbers.
+fn number(id: u32) -> [u8; 4] {
+    id.to_be_bytes()
+}
+
+/// The number that a name was made of.
+fn number_of(name: &[u8]) -> Result<u32> {
+    let bytes = name.try_into().map_err(|_| bad("a key's number"))?;
+    Ok(u32::from_be_bytes(bytes))
+}
+
+fn text_of(name: &[u8]) -> Result<String> {
+    String::from_utf8(name.to_vec()).map_err(|_| bad("a key's name"))
+}
+
+fn bad(what: &str) -> StoreError {
+    StoreError::Validation(format!("{what} does not read as one of ours"))
 }

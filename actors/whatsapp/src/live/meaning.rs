@@ -8,7 +8,7 @@ use crate::{CloseReason, LinkEvent};
 /// What a link does about an event.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Meaning {
-    /// A QR code to show.
+    /// A code to show, or that something else is wanted of a person.
     Show(LinkEvent),
     /// The device is registered; the client has to reconnect by itself now.
     Paired(LinkEvent),
@@ -36,16 +36,20 @@ pub(crate) fn of(event: &Event, now: Timestamp) -> Meaning {
         Event::Connected(_) => Meaning::Connected,
         // Logged in without contacts and push name, because a download failed: messages flow all the same.
         Event::AppStateSyncFailed(failed) if !failed.connected => Meaning::Connected,
+        // A pair code that was asked for is still good: it outlives the QR codes.
+        Event::PairingQrCodesExhausted(over) if !over.disconnected => Meaning::Nothing,
         Event::PairingQrCodesExhausted(_) => Meaning::Over(CloseReason::QrExpired),
         Event::PairError(pair) => failed_pairing(&format!("the phone's answer could not be accepted: {}", pair.error)),
-        Event::PairPasskeyRequest(_) | Event::PairPasskeyConfirmation(_) => failed_pairing(
-            "WhatsApp asks this account for a passkey before it links a device, which cannot be given here",
-        ),
+        Event::PairingCode(pair) => Meaning::Show(LinkEvent::PairCode {
+            code: pair.code.clone(),
+            expires_at: now + pair.timeout,
+        }),
+        Event::PairPasskeyRequest(_) | Event::PairPasskeyConfirmation(_) => Meaning::Show(LinkEvent::PasskeyNeeded),
         Event::PairPasskeyError(error) => failed_pairing(&format!("WhatsApp's passkey check failed: {}", error.error)),
         Event::QrScannedWithoutMultidevice(_) => {
             failed_pairing("the phone that scanned the code does not support linked devices")
         }
-        Event::LoggedOut(logged_out) => Meaning::Over(CloseReason::LoggedOut(why_logged_out(logged_out))),
+        Event::LoggedOut(logged_out) => Meaning::Over(why_logged_out(logged_out)),
         Event::StreamReplaced(_) => Meaning::Over(CloseReason::Replaced),
         Event::TemporaryBan(ban) => Meaning::Over(banned(ban, now)),
         Event::ClientOutdated(_) => Meaning::Over(CloseReason::Outdated),
@@ -61,12 +65,14 @@ fn failed_pairing(detail: &str) -> Meaning {
     Meaning::Over(CloseReason::PairingFailed(detail.to_owned()))
 }
 
-fn why_logged_out(logged_out: &LoggedOut) -> String {
+fn why_logged_out(logged_out: &LoggedOut) -> CloseReason {
     let code = logged_out.reason.code();
     match (&logged_out.reason, logged_out.on_connect) {
-        (ConnectFailureReason::AccountLocked, _) => format!("WhatsApp locked the account ({code})"),
-        (_, true) => format!("WhatsApp does not know this device any more ({code})"),
-        (_, false) => "the device was unlinked".to_owned(),
+        (ConnectFailureReason::AccountLocked, _) => {
+            CloseReason::AccountLocked(format!("WhatsApp locked the account ({code})"))
+        }
+        (_, true) => CloseReason::LoggedOut(format!("WhatsApp does not know this device any more ({code})")),
+        (_, false) => CloseReason::LoggedOut("the device was unlinked".to_owned()),
     }
 }
 
@@ -180,7 +186,7 @@ mod tests {
                 .request_options_json("{}".into())
                 .build(),
         );
-        assert!(matches!(over(passkey), CloseReason::PairingFailed(why) if why.contains("passkey")));
+        assert_eq!(of(&passkey, NOW), Meaning::Show(LinkEvent::PasskeyNeeded));
         let out = |reason, on_connect| {
             let event = events::LoggedOut::builder()
                 .on_connect(on_connect)
@@ -196,7 +202,7 @@ mod tests {
             matches!(out(ConnectFailureReason::LoggedOut, true), CloseReason::LoggedOut(why) if why.contains("401"))
         );
         assert!(
-            matches!(out(ConnectFailureReason::AccountLocked, true), CloseReason::LoggedOut(why) if why.contains("locked"))
+            matches!(out(ConnectFailureReason::AccountLocked, true), CloseReason::AccountLocked(why) if why.contains("403"))
         );
     }
 

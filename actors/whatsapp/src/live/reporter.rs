@@ -120,6 +120,11 @@ impl Reporter {
         &self.over
     }
 
+    /// Whether the link ends because WhatsApp does not take the client's version any more.
+    pub(crate) fn is_outdated(&self) -> bool {
+        self.state().reason == Some(CloseReason::Outdated)
+    }
+
     /// From now on nothing that arrives is for us: the device is being unlinked.
     pub(crate) fn leave(&self) {
         self.leaving.store(true, Ordering::Relaxed);

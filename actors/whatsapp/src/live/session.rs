@@ -9,15 +9,17 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 use wharf_domain::PhoneNumber;
 use whatsapp_rust::Client;
+use whatsapp_rust::pair_code::PairCodeOptions;
 use whatsapp_rust::wacore::iq::devices::RemoveCompanionDeviceSpec;
+use whatsapp_rust::wacore::pair_code::PairCodeUtils;
 
 use super::{
     driver::last_heard,
-    reporter::{Reporter, Stage},
+    reporter::{Reporter, Stage, now},
     runtime::LinkRuntime,
     send::Outgoing,
 };
-use crate::{CloseReason, Link, SendError, Sent};
+use crate::{CloseReason, Link, PairCode, PairCodeError, SendError, Sent};
 
 /// How long unlinking may take altogether.
 const LOG_OUT: Duration = Duration::from_secs(10);
@@ -72,6 +74,32 @@ impl Link for LiveLink {
                 "the link was closed; the message may have been sent".to_owned(),
             )),
             Err(_) => Err(SendError::TimedOut(deadline)),
+        }
+    }
+
+    async fn pair_code(&self, number: &PhoneNumber, deadline: Duration) -> Result<PairCode, PairCodeError> {
+        let waits = self.control.reporter.stage().0 == Stage::AwaitingScan;
+        let client = self
+            .client
+            .upgrade()
+            .filter(|_| waits)
+            .ok_or(PairCodeError::NotPairing)?;
+        let options = PairCodeOptions {
+            phone_number: number.as_str().to_owned(),
+            ..PairCodeOptions::default()
+        };
+        let begun = now();
+        // A task of its own: a caller that goes away shall not leave a code half asked for.
+        let asking = self.runtime.start(async move { client.pair_with_code(options).await });
+        match tokio::time::timeout(deadline, asking).await {
+            Ok(Ok(Some(Ok(code)))) => Ok(PairCode {
+                code,
+                expires_at: begun + PairCodeUtils::code_validity(),
+            }),
+            Ok(Ok(Some(Err(error)))) if error.rejection().is_some() => Err(PairCodeError::Refused(error.to_string())),
+            Ok(Ok(Some(Err(error)))) => Err(PairCodeError::Failed(error.to_string())),
+            Ok(_) => Err(PairCodeError::Failed("the link was closed".to_owned())),
+            Err(_) => Err(PairCodeError::Failed(format!("no answer within {deadline:?}"))),
         }
     }
 

@@ -3,37 +3,80 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use whatsapp_rust::wacore::net::{Transport, TransportEvent, TransportFactory};
-use whatsapp_rust::{anyhow, async_channel, bytes::Bytes, transport::TokioWebSocketTransportFactory};
+use http::{HeaderValue, Uri, header::ORIGIN};
+use tokio_websockets::ClientBuilder;
+use wharf_domain::{address::TargetPolicy, proxy::Proxy};
+use whatsapp_rust::transport::{Connector, TokioWebSocketTransportFactory, default_tls_connector, from_websocket};
+use whatsapp_rust::wacore::net::{
+    Transport, TransportEvent, TransportFactory, WHATSAPP_WEB_ORIGIN, WHATSAPP_WEB_WS_URL,
+};
+use whatsapp_rust::{anyhow, async_channel, bytes::Bytes};
 
-use super::reporter::Reporter;
+use super::{proxy::tunnel, reporter::Reporter};
+use crate::CloseReason;
 
 /// How long saying goodbye on a socket may take. A peer that reads nothing would hold it up for ever.
 const GOODBYE: Duration = Duration::from_secs(2);
 
+type Opened = (Arc<dyn Transport>, async_channel::Receiver<TransportEvent>);
+
 pub(crate) struct Dialer {
-    socket: TokioWebSocketTransportFactory,
+    url: String,
+    /// The way there, if not direct, and where it may lead through.
+    proxy: Option<(Proxy, TargetPolicy)>,
     reporter: Arc<Reporter>,
 }
 
 impl Dialer {
     /// To WhatsApp, or to `server_url` instead.
-    pub(crate) fn new(server_url: Option<&str>, reporter: Arc<Reporter>) -> Self {
-        let socket = TokioWebSocketTransportFactory::new();
-        let socket = match server_url {
-            Some(url) => socket.with_url(url),
-            None => socket,
+    pub(crate) fn new(server_url: Option<&str>, proxy: Option<(Proxy, TargetPolicy)>, reporter: Arc<Reporter>) -> Self {
+        Self {
+            url: server_url.unwrap_or(WHATSAPP_WEB_WS_URL).to_owned(),
+            proxy,
+            reporter,
+        }
+    }
+
+    async fn dial(&self) -> Result<Opened, anyhow::Error> {
+        match &self.proxy {
+            Some((proxy, policy)) => self.dial_through(proxy, *policy).await,
+            None => {
+                let direct = TokioWebSocketTransportFactory::new().with_url(&self.url);
+                direct.create_transport().await
+            }
+        }
+    }
+
+    /// As the client dials, but for the stream below it. TLS is spoken with WhatsApp, through the proxy.
+    async fn dial_through(&self, proxy: &Proxy, policy: TargetPolicy) -> Result<Opened, anyhow::Error> {
+        let uri: Uri = self.url.parse()?;
+        let host = uri.host().ok_or_else(|| anyhow::anyhow!("{uri} names no host"))?;
+        let encrypted = uri.scheme_str() == Some("wss");
+        let port = uri.port_u16().unwrap_or(if encrypted { 443 } else { 80 });
+        let stream = match tunnel(proxy, policy, host, port).await {
+            Ok(stream) => stream,
+            Err(error) => {
+                self.reporter.end(CloseReason::ProxyFailed(error.to_string()));
+                return Err(error.into());
+            }
         };
-        Self { socket, reporter }
+        let connector = if encrypted {
+            default_tls_connector()
+        } else {
+            Connector::Plain
+        };
+        let stream = connector.wrap(host, stream).await?;
+        let origin = HeaderValue::from_static(WHATSAPP_WEB_ORIGIN);
+        let builder = ClientBuilder::from_uri(uri.clone()).add_header(ORIGIN, origin)?;
+        let (socket, _) = builder.connect_on(stream).await?;
+        Ok(from_websocket(socket))
     }
 }
 
 #[async_trait]
 impl TransportFactory for Dialer {
-    async fn create_transport(
-        &self,
-    ) -> Result<(Arc<dyn Transport>, async_channel::Receiver<TransportEvent>), anyhow::Error> {
-        match self.socket.create_transport().await {
+    async fn create_transport(&self) -> Result<Opened, anyhow::Error> {
+        match self.dial().await {
             Ok((socket, events)) => {
                 self.reporter
                     .hint("WhatsApp took the connection and then ended it".to_owned());

@@ -1,9 +1,14 @@
 //! Every way in which a link ends.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
+use async_trait::async_trait;
+use wharf_domain::Timestamp;
 use wharf_testnet::FaultKind;
-use wharf_whatsapp::{CloseReason, LinkEvent, LinkFactory};
+use wharf_whatsapp::{CloseReason, Http, HttpRequest, HttpResponse, LinkEvent, LinkFactory};
 
 use crate::support::{Line, OURS, THEIRS, World, eventually, key};
 
@@ -168,4 +173,111 @@ async fn logging_out_before_anything_was_scanned_just_closes() {
     line.qr().await;
     line.link.log_out().await;
     assert_eq!(line.closed().await, CloseReason::Requested);
+}
+
+#[tokio::test]
+async fn a_ban_says_until_when_and_ends_open_links() {
+    let world = World::start().await;
+    let mut line = world.pair().await;
+    world.trouble(FaultKind::Ban, Some("104"), A_WHILE).await;
+    assert!(matches!(line.closed().await, CloseReason::Lost(_)));
+    line.link.close().await;
+    let mut line = world.open().await;
+    let CloseReason::Banned {
+        detail,
+        until: Some(until),
+    } = line.closed().await
+    else {
+        panic!("not banned until a time")
+    };
+    assert!(detail.contains("104"), "{detail}");
+    let left = until.since(Timestamp(now_ms()));
+    assert!(
+        left <= A_WHILE + Duration::from_secs(1) && left > A_WHILE / 2,
+        "{left:?}"
+    );
+    line.link.close().await;
+}
+
+#[tokio::test]
+async fn a_version_that_is_refused_is_looked_up_anew_and_accepted() {
+    let site = Arc::new(WebSite(Mutex::new((1_050_000_000, 0))));
+    let (http, url) = (Arc::clone(&site), "https://web.example/sw.js".to_owned());
+    let world = World::with(|config| {
+        config.http = Some(http);
+        config.version_url = Some(url);
+    })
+    .await;
+    world.pair().await.link.close().await;
+    assert_eq!(site.0.lock().unwrap().1, 1, "asked once, and fresh since");
+    // WhatsApp moves on, and so does its web site.
+    world
+        .trouble(FaultKind::Outdated, Some("1060000000"), A_WHILE * 10)
+        .await;
+    site.0.lock().unwrap().0 = 1_060_000_000;
+    let mut line = world.open().await;
+    assert_eq!(line.closed().await, CloseReason::Outdated);
+    line.link.close().await;
+    eventually("the next link to come in", async || {
+        let mut line = world.open().await;
+        let connected = matches!(line.next().await, LinkEvent::Connected { .. });
+        line.link.close().await;
+        connected
+    })
+    .await;
+    assert_eq!(site.0.lock().unwrap().1, 2, "asked anew, once");
+}
+
+#[tokio::test]
+async fn a_second_instance_with_the_same_keys_takes_over() {
+    let mut world = World::start().await;
+    let mut first = world.pair().await;
+    // Another factory on the same keys, as when somebody starts the program a second time.
+    world.restart();
+    let mut second = world.open().await;
+    second.connected().await;
+    assert_eq!(first.closed().await, CloseReason::Replaced);
+    first.link.close().await;
+    second.link.close().await;
+}
+
+/// A web site that names a version, and how often it was asked.
+struct WebSite(Mutex<(u32, u32)>);
+
+#[async_trait]
+impl Http for WebSite {
+    async fn execute(&self, _request: HttpRequest) -> Result<HttpResponse, String> {
+        let mut site = self.0.lock().unwrap();
+        site.1 += 1;
+        let body = format!("{{\"client_revision\":{}}}", site.0);
+        Ok(HttpResponse {
+            status: 200,
+            body: body.into(),
+        })
+    }
+}
+
+fn now_ms() -> i64 {
+    let since = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap();
+    i64::try_from(since.as_millis()).unwrap()
+}
+
+#[tokio::test]
+async fn a_message_that_makes_the_inbox_panic_costs_its_link_and_no_other() {
+    let world = World::start().await;
+    let mut line = world.pair().await;
+    line.inbox.panic_once();
+    world.write("poison").await;
+    let reason = line.closed().await;
+    assert!(
+        matches!(&reason, CloseReason::Lost(why) if why.contains("could not be processed")),
+        "{reason:?}"
+    );
+    line.link.close().await;
+    let inbox = Arc::clone(&line.inbox);
+    let line = world.open_into(inbox).await;
+    eventually("the message comes again", async || line.inbox.texts() == ["poison"]).await;
+    line.link.close().await;
 }

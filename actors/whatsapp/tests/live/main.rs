@@ -4,7 +4,15 @@
 mod endings;
 mod happenings;
 mod inbox;
+mod keeper;
+mod keys;
+mod linking;
 mod support;
 mod tasks;
 mod texting;
 mod undecryptable;
+
+/// What `keeper` is written against.
+mod api {
+    pub(crate) use wharf_whatsapp::{KeyCipher, KeyKeeper, KeyStore, KeysError};
+}

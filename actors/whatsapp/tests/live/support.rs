@@ -11,7 +11,11 @@ use tempfile::TempDir;
 use tokio::sync::mpsc;
 use wharf_domain::{ClientId, ConnectionKey, EventKinds, IncomingMessage, WebhookId};
 use wharf_testnet::{Fault, FaultCode, FaultKind, Network, NetworkConfig};
-use wharf_whatsapp::{CloseReason, Inbox, Link, LinkEvent, LinkFactory, LiveConfig, LiveFactory, NotCommitted};
+use wharf_whatsapp::{
+    CloseReason, Inbox, KeyStore, Link, LinkEvent, LinkFactory, LinkOptions, LiveConfig, LiveFactory, NotCommitted,
+};
+
+use crate::keeper::{Keeper, key_store};
 
 /// The linked number.
 pub(crate) const OURS: &str = "5511999999999";
@@ -28,6 +32,7 @@ pub(crate) struct Memory(Mutex<Kept>);
 
 #[derive(Default)]
 struct Kept {
+    panics: bool,
     refusals_left: usize,
     refused: usize,
     messages: Vec<IncomingMessage>,
@@ -43,6 +48,11 @@ impl Memory {
     /// What is wanted from now on; messages only, at first.
     pub(crate) fn want(&self, wanted: EventKinds) {
         self.0.lock().unwrap().wanted = wanted;
+    }
+
+    /// The next commit panics.
+    pub(crate) fn panic_once(&self) {
+        self.0.lock().unwrap().panics = true;
     }
 
     pub(crate) fn refused(&self) -> usize {
@@ -67,6 +77,10 @@ impl Inbox for Memory {
 
     async fn commit(&self, messages: Vec<IncomingMessage>) -> Result<(), NotCommitted> {
         let mut kept = self.0.lock().unwrap();
+        if std::mem::take(&mut kept.panics) {
+            drop(kept);
+            panic!("as the test wants");
+        }
         if kept.refusals_left > 0 {
             kept.refusals_left -= 1;
             kept.refused += 1;
@@ -86,7 +100,9 @@ impl Inbox for Memory {
 /// The world of one test.
 pub(crate) struct World {
     pub(crate) network: Network,
-    pub(crate) keys: TempDir,
+    pub(crate) keys: KeyStore,
+    pub(crate) keeper: Arc<Keeper>,
+    _directory: TempDir,
     pub(crate) factory: LiveFactory,
 }
 
@@ -114,16 +130,23 @@ impl World {
         for phone in [OURS, THEIRS] {
             network.create_account(phone).await.unwrap();
         }
-        let keys = tempfile::tempdir().unwrap();
-        let mut config = config(&network, &keys);
+        let directory = tempfile::tempdir().unwrap();
+        let (keys, keeper) = key_store(&directory, &[key()]).await;
+        let mut config = config(&network);
         adjust(&mut config);
-        let factory = LiveFactory::new(config).unwrap();
-        Self { network, keys, factory }
+        let factory = LiveFactory::new(config, keys.clone()).unwrap();
+        Self {
+            network,
+            keys,
+            keeper,
+            _directory: directory,
+            factory,
+        }
     }
 
     /// As after a restart of the program: nothing is left but the keys.
     pub(crate) fn restart(&mut self) {
-        self.factory = LiveFactory::new(config(&self.network, &self.keys)).unwrap();
+        self.factory = LiveFactory::new(config(&self.network), self.keys.clone()).unwrap();
     }
 
     pub(crate) async fn open(&self) -> Line {
@@ -131,8 +154,14 @@ impl World {
     }
 
     pub(crate) async fn open_into(&self, inbox: Arc<Memory>) -> Line {
+        self.open_with(LinkOptions::default(), inbox).await
+    }
+
+    pub(crate) async fn open_with(&self, options: LinkOptions, inbox: Arc<Memory>) -> Line {
         let (sender, events) = mpsc::unbounded_channel();
-        let link = self.factory.open(&key(), sender, inbox.clone()).await.unwrap();
+        let key = key();
+        let opened = self.factory.open(&key, options, sender, inbox.clone());
+        let link = opened.await.unwrap();
         Line { link, events, inbox }
     }
 
@@ -185,10 +214,11 @@ impl World {
     }
 }
 
-fn config(network: &Network, keys: &TempDir) -> LiveConfig {
-    let mut config = LiveConfig::new(keys.path());
-    config.server_url = Some(network.ws_url());
-    config
+fn config(network: &Network) -> LiveConfig {
+    LiveConfig {
+        server_url: Some(network.ws_url()),
+        ..LiveConfig::default()
+    }
 }
 
 impl Line {

@@ -41,6 +41,12 @@ struct NewGroup {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct PairCode {
+    code: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct NewReceipts {
     ids: Vec<String>,
     #[serde(rename = "type")]
@@ -159,6 +165,10 @@ impl Request<'_> {
                 let scan = self.read::<Scan>()?;
                 ok(&json!({ "jid": network.scan(phone, &scan.qr).await? }))?
             }
+            (["pair-code"], "POST") => {
+                let entered = self.read::<PairCode>()?;
+                ok(&json!({ "jid": network.enter_pair_code(phone, &entered.code).await? }))?
+            }
             (["messages"], "POST") => {
                 let (dispatch, message) = compose::read(self.read()?)?;
                 send(network, phone, dispatch, message).await?
@@ -218,7 +228,7 @@ fn fitting<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, Problem> {
 /// 405 where another method would do, else 404.
 fn no_route(segments: &[&str], path: &str) -> Problem {
     match segments {
-        ["accounts"] | ["accounts", _, "scan"] | ["faults"] | ["admin", "mock-phone", "scan-qr"] => {
+        ["accounts"] | ["accounts", _, "scan" | "pair-code"] | ["faults"] | ["admin", "mock-phone", "scan-qr"] => {
             Problem::method("POST")
         }
         ["accounts", _, "history"] | ["accounts", _, "calls", _, "terminate"] => Problem::method("POST"),

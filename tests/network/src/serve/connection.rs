@@ -50,6 +50,7 @@ pub(crate) async fn run(world: Arc<World>, socket: WebSocket) {
         tracing::debug!(link = link.id, %error, "connection ended");
     }
     world.offers.withdraw(link.id);
+    world.codes.withdraw(link.id);
 }
 
 async fn serve(
@@ -78,12 +79,8 @@ async fn serve(
     } = accepted;
     let mut pipe = Pipe { socket, channel };
     match admit(world, link, &client_key, payload) {
-        Admission::Refused(reason) => {
-            pipe.queue(&failure(reason)).await?;
-            pipe.flush().await?;
-            pipe.socket.close().await;
-            Ok(())
-        }
+        Admission::Refused(reason) => pipe.end_with(&failure(reason)).await,
+        Admission::Failed(failure) => pipe.end_with(&failure).await,
         Admission::Silent => Ok(()),
         Admission::Stalled(until) => {
             tokio::time::sleep_until(until.into()).await;
@@ -133,6 +130,13 @@ impl Pipe {
 
     async fn flush(&mut self) -> Result<(), ConnectionError> {
         Ok(self.socket.flush().await?)
+    }
+
+    async fn end_with(mut self, last: &Node) -> Result<(), ConnectionError> {
+        self.queue(last).await?;
+        self.flush().await?;
+        self.socket.close().await;
+        Ok(())
     }
 
     fn open(&mut self, mut frame: BytesMut) -> Result<Node, ConnectionError> {

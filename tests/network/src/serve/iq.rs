@@ -6,10 +6,10 @@ use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node};
 
 use super::session::Session;
-use super::{groups, keys, phone, usync};
+use super::{groups, keys, pair_code, phone, usync};
 use crate::clock;
 use crate::state::Command;
-use crate::wire::stanza::{attr, iq_error, iq_result, jid_attr};
+use crate::wire::stanza::{attr, iq_result, jid_attr};
 
 /// How long a client may keep the media hosts, in seconds.
 const MEDIA_TTL_S: u32 = 3_600;
@@ -125,10 +125,10 @@ fn privacy() -> Node {
     NodeBuilder::new("privacy").children(categories).build()
 }
 
-/// A device unlinks itself; pairing by code is not served.
+/// A device pairs by code, or unlinks itself.
 async fn multi_device(session: &Session, iq: &Node) {
-    if iq.get_optional_child("link_code_companion_reg").is_some() {
-        return reply(session, iq_error(iq, 501, "feature-not-implemented"));
+    if let Some(registration) = iq.get_optional_child("link_code_companion_reg") {
+        return reply(session, pair_code::handle(session, iq, registration));
     }
     reply(session, iq_result(iq, Vec::new()));
     let (Some(removal), Some((account, device))) = (iq.get_optional_child("remove-companion-device"), session.device())

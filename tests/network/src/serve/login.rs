@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use wacore_binary::Node;
 use waproto::whatsapp::ClientPayload;
 use waproto::whatsapp::client_payload::DevicePairingRegistrationData;
 
+use super::refusal::refusal;
 use super::session::{Role, Session};
 use crate::state::{Link, Offer, Registration, World};
 use crate::wire::stanza::big_endian;
@@ -20,6 +22,8 @@ pub(super) enum Admission {
     Welcome(Box<Session>),
     /// It is told why not.
     Refused(u32),
+    /// It is told more about why not.
+    Failed(Box<Node>),
     /// It is closed without a word.
     Silent,
     /// It hears nothing until then.
@@ -34,6 +38,9 @@ pub(super) fn admit(world: &Arc<World>, link: &Link, client_key: &[u8; 32], payl
     }
     if let Some(code) = world.faults.refused(phone.as_deref()) {
         return code.map_or(Admission::Silent, Admission::Refused);
+    }
+    if let Some(failure) = refusal(world, phone.as_deref(), &payload) {
+        return Admission::Failed(Box::new(failure));
     }
     if let Some(until) = world.faults.stalled(phone.as_deref()) {
         return Admission::Stalled(until);

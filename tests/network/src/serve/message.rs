@@ -113,6 +113,10 @@ struct Sending<'a> {
 
 impl Sending<'_> {
     async fn bring(&self, part: Part<'_>) {
+        if let (Some(kind), Some(ciphertext)) = (attr(part.enc, "type"), content(part.enc)) {
+            let spent = &self.session.world.spent;
+            spent.note(&self.device.lid, &part.to, &kind, ciphertext);
+        }
         let Some(owner) = self.session.world.resolve(&part.to) else {
             return;
         };

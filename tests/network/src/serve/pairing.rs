@@ -13,7 +13,7 @@ use waproto::buffa::Message as _;
 use waproto::whatsapp::ClientPairingProps;
 
 use crate::phone::{Enrolment, sign_device, verify_device_signature};
-use crate::state::{Account, Command, Device, Offer, World};
+use crate::state::{Account, Command, Device, Offer, Registration, World};
 use crate::wire::notification;
 use crate::wire::stanza::{attr, bytes_node, child_bytes, content, server, stream_error};
 use crate::{NetworkError, clock};
@@ -27,7 +27,7 @@ const CAMERA_LINK: &str = "https://wa.me/settings/linked_devices#";
 
 /// What a QR says.
 #[derive(Debug, PartialEq, Eq)]
-struct Qr {
+pub(super) struct Qr {
     name: String,
     noise: [u8; 32],
     identity: [u8; 32],
@@ -35,6 +35,16 @@ struct Qr {
 }
 
 impl Qr {
+    /// What a QR of this device would say, as both sides know it after a pair code.
+    pub(super) fn of_code(registration: &Registration, adv_secret: Vec<u8>) -> Self {
+        Self {
+            name: String::new(),
+            noise: registration.noise,
+            identity: registration.identity,
+            adv_secret,
+        }
+    }
+
     /// Reads `ref,noise key,identity key,adv secret` and ignores what newer clients append.
     fn parse(text: &str) -> Result<Self, NetworkError> {
         let text = text.trim();
@@ -104,6 +114,11 @@ pub(crate) struct Scanned {
 }
 
 impl Scanned {
+    /// The device whose code was typed in.
+    pub(super) fn by_code(qr: Qr, offer: Arc<Offer>) -> Self {
+        Self { qr, offer }
+    }
+
     /// The name that the device gave itself.
     pub(crate) fn name(&self) -> Option<&str> {
         self.offer.name.as_deref()
@@ -132,6 +147,11 @@ pub(crate) fn read_qr(world: &World, text: &str) -> Result<Scanned, NetworkError
 /// [`NetworkError::Conflict`] if the device hangs up, does not confirm in time, or refuses the phone's signature.
 pub(crate) async fn pair(world: &Arc<World>, account: Arc<Account>, scanned: Scanned) -> Result<String, NetworkError> {
     let Scanned { qr, offer } = scanned;
+    if world.faults.wants_passkey(&account.phone) {
+        offer.link.send(notification::passkey_request());
+        let detail = "the account has a passkey, which the device was asked for";
+        return Err(NetworkError::Conflict(detail.to_owned()));
+    }
     if !offer.claim() {
         return Err(NetworkError::Conflict("another phone is scanning this QR".to_owned()));
     }

@@ -73,6 +73,21 @@ impl FaultBoard {
         Some((fault.code, fault.until))
     }
 
+    /// Whether an account is banned: WhatsApp's code for why, and until when.
+    pub(crate) fn banned(&self, phone: Option<&str>) -> Option<(Option<u32>, Instant)> {
+        self.find(FaultKind::Ban, phone, |fault| (fault.code, fault.until))
+    }
+
+    /// Whether a device is asked for the account's passkey.
+    pub(crate) fn wants_passkey(&self, phone: &str) -> bool {
+        self.find(FaultKind::Passkey, Some(phone), |_| ()).is_some()
+    }
+
+    /// The least revision of a client that is taken.
+    pub(crate) fn least_version(&self, phone: Option<&str>) -> Option<u32> {
+        self.find(FaultKind::Outdated, phone, |fault| fault.code.unwrap_or(u32::MAX))
+    }
+
     fn find<T>(&self, kind: FaultKind, phone: Option<&str>, read: impl Fn(&Active) -> T) -> Option<T> {
         let now = Instant::now();
         lock(&self.active)

@@ -11,6 +11,7 @@ mod links;
 mod mailbox;
 mod media;
 mod offers;
+mod spent;
 mod world;
 
 pub(crate) use account::{Account, hidden};
@@ -22,6 +23,7 @@ pub(crate) use links::{Command, Link, Links};
 pub(crate) use mailbox::{Batch, Mailbox};
 pub(crate) use media::{MediaStore, Place, token_of};
 pub(crate) use offers::{Offer, Offers};
+pub(crate) use spent::Spent;
 pub(crate) use world::{World, digits};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

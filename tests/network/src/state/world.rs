@@ -7,8 +7,9 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use rand::Rng as _;
 use wacore_binary::Jid;
 
-use super::{Account, Chat, FaultBoard, Group, Links, MediaStore, Offers};
+use super::{Account, Chat, FaultBoard, Group, Links, MediaStore, Offers, Spent};
 use crate::phone::{Bundle, Phone, PhoneKeys};
+use crate::serve::Codes;
 use crate::wire::cert::ServerIdentity;
 use crate::{NetworkError, Stats, clock};
 
@@ -33,10 +34,12 @@ pub(crate) struct World {
     pub(crate) identity: ServerIdentity,
     pub(crate) links: Arc<Links>,
     pub(crate) offers: Offers,
+    pub(crate) codes: Codes,
     pub(crate) faults: FaultBoard,
     pub(crate) media: MediaStore,
     /// Where media is uploaded and downloaded, `127.0.0.1:PORT`; known once the network listens.
     pub(crate) media_host: OnceLock<String>,
+    pub(crate) spent: Spent,
     directory: RwLock<Directory>,
     pub(crate) handshakes: AtomicU64,
     pub(crate) resumed: AtomicU64,
@@ -59,9 +62,11 @@ impl World {
             identity: ServerIdentity::generate(clock::now_s(), &mut rand::rng())?,
             links: Arc::default(),
             offers: Offers::default(),
+            codes: Codes::default(),
             faults: FaultBoard::default(),
             media: MediaStore::default(),
             media_host: OnceLock::new(),
+            spent: Spent::default(),
             directory: RwLock::default(),
             handshakes: AtomicU64::new(0),
             resumed: AtomicU64::new(0),
@@ -197,6 +202,7 @@ impl World {
             resumed: self.resumed.load(Ordering::Relaxed),
             messages_in: self.messages_in.load(Ordering::Relaxed),
             messages_out: self.messages_out_before.load(Ordering::Relaxed),
+            reused_keys: self.spent.reused(),
             ..Stats::default()
         };
         for account in self.accounts() {

@@ -38,6 +38,25 @@ pub(crate) fn device_added(device: &Jid, key_index: u32, (signed, timestamp): (V
     notification("devices", device.to_non_ad(), add)
 }
 
+/// WhatsApp wants an assertion of the account's passkey before it links the device.
+pub(crate) fn passkey_request() -> Node {
+    let options = r#"{"challenge":"dGVzdG5ldA","rpId":"web.whatsapp.com","userVerification":"required"}"#;
+    let options = bytes_node("passkey_request_options", options.as_bytes());
+    notification("passkey_prologue_request", server(), options)
+}
+
+/// A phone answers the device that made a pair code.
+pub(crate) fn primary_hello(wrapped: [u8; 80], identity: &[u8], reference: Vec<u8>) -> Node {
+    let registration = NodeBuilder::new("link_code_companion_reg")
+        .attr("stage", "primary_hello")
+        .children([
+            bytes_node("link_code_pairing_wrapped_primary_ephemeral_pub", wrapped),
+            bytes_node("primary_identity_pub", identity),
+            bytes_node("link_code_pairing_ref", reference),
+        ]);
+    notification("link_code_companion_reg", server(), registration.build())
+}
+
 /// A device was unlinked from an account.
 pub(crate) fn device_removed(device: &Jid) -> Node {
     let list = NodeBuilder::new("key-index-list").attr("ts", clock::now_s()).build();

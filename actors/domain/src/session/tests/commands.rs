@@ -33,13 +33,37 @@ fn connect() {
 }
 
 #[test]
+fn renew() {
+    for place in Place::ALL {
+        let mut desk = Desk::at(place);
+        let (before, generation) = (format!("{:?}", desk.machine), desk.generation());
+        let effects = desk.step(SessionEvent::Renew);
+        match place {
+            Place::Opening | Place::Pairing | Place::Scan | Place::Passkey | Place::Connected => {
+                assert_eq!(effects[0], close(generation), "{place:?}");
+                desk.timer = None;
+                assert_eq!(desk.gone(), [], "{place:?}");
+            }
+            Place::Pausing => {}
+            _ => {
+                assert_eq!((effects, format!("{:?}", desk.machine)), (vec![], before), "{place:?}");
+                continue;
+            }
+        }
+        assert_eq!(desk.shown(), (Connecting, None, true), "{place:?}");
+        let next = desk.generation() + 1;
+        assert_eq!(desk.fire(), [open(next)], "{place:?}");
+    }
+}
+
+#[test]
 fn disconnect() {
     for place in Place::ALL {
         let mut desk = Desk::at(place);
         let (before, generation) = (format!("{:?}", desk.machine), desk.generation());
         let effects = desk.step(SessionEvent::Disconnect);
         match place {
-            Place::Opening | Place::Pairing | Place::Scan | Place::Connected => {
+            Place::Opening | Place::Pairing | Place::Scan | Place::Passkey | Place::Connected => {
                 assert_eq!(effects, [close(generation), Save], "{place:?}: the pairing stays");
                 assert_eq!(desk.gone(), []);
             }
@@ -55,7 +79,7 @@ fn disconnect() {
         }
         assert_eq!(desk.shown(), (Disconnected, None, false), "{place:?}");
         assert_eq!(desk.machine.phase, Phase::Resting, "{place:?}");
-        let unpaired = matches!(place, Place::Pairing | Place::Scan);
+        let unpaired = matches!(place, Place::Pairing | Place::Scan | Place::Passkey);
         assert_eq!(desk.machine.view().jid.is_none(), unpaired, "{place:?}");
     }
 }
@@ -82,7 +106,7 @@ fn delete() {
             );
         }
         match place {
-            Place::Opening | Place::Pairing | Place::Scan | Place::Connected => {
+            Place::Opening | Place::Pairing | Place::Scan | Place::Passkey | Place::Connected => {
                 assert_eq!(effects, [closing(generation, true, true)], "{place:?}");
             }
             // No link, but keys perhaps; or a link that is on its way out, and then the keys.
@@ -143,7 +167,7 @@ fn shutdown_closes_and_writes_nothing() {
                 assert_eq!(effects, []);
                 continue;
             }
-            Place::Opening | Place::Pairing | Place::Scan | Place::Connected => {
+            Place::Opening | Place::Pairing | Place::Scan | Place::Passkey | Place::Connected => {
                 assert_eq!(effects, [close(generation)], "{place:?}");
             }
             Place::Closing | Place::Forgetting | Place::Reopening | Place::Deleting | Place::ShuttingDown => {
@@ -205,7 +229,15 @@ fn starts() {
             ConnectionStatus::Connected | ConnectionStatus::AwaitingScan
         ));
         let effects = machine.step(NOW, 0.0, SessionEvent::LinkGone { generation: 1 });
-        assert_eq!(effects, [SessionEffect::SetTimer { at, generation: 1 }], "{status:?}");
+        let after = Duration::from_secs(3);
+        assert_eq!(
+            effects,
+            [SessionEffect::TakeTurn { after, generation: 1 }],
+            "{status:?}"
+        );
+        assert_eq!(machine.view().retry_at, Some(at));
+        machine.turn_is(1, at + after);
+        assert_eq!(machine.view().retry_at, Some(at + after));
         let effects = machine.step(at, 0.0, SessionEvent::TimerFired { generation: 1 });
         assert_eq!(effects[0], open(2));
         assert_eq!(machine.view().status, Connecting);
@@ -215,7 +247,8 @@ fn starts() {
         let mut machine = Session::new(NUMBER.parse().unwrap(), row);
         assert_eq!(machine.start(NOW, Timestamp::default()), [close(1)]);
         let effects = machine.step(NOW, 0.0, SessionEvent::LinkGone { generation: 1 });
-        assert_eq!(effects[0], open(2));
+        let after = Duration::ZERO;
+        assert_eq!(effects, [SessionEffect::TakeTurn { after, generation: 1 }]);
     }
     for status in [Disconnected, LoggedOut, Failed] {
         let row = SessionView {

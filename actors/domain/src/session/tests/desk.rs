@@ -14,13 +14,17 @@ pub(super) fn row(status: ConnectionStatus, jid: Option<&str>, wanted: bool) -> 
     SessionView {
         status,
         reason: None,
+        reason_code: *ReasonCode::ALL.iter().find(|code| code.explains(status)).unwrap(),
         jid: jid.map(str::to_owned),
         push_name: None,
         connected_since: None,
         last_event_at: None,
         reconnect_attempts: 0,
+        retry_at: None,
+        banned_until: None,
         wanted,
         qr: None,
+        pair_code: None,
     }
 }
 
@@ -82,6 +86,8 @@ pub(super) enum Place {
     Pairing,
     /// A QR code is shown.
     Scan,
+    /// WhatsApp waits for a passkey.
+    Passkey,
     /// Connected.
     Connected,
     /// Closing in order to rest.
@@ -103,7 +109,7 @@ pub(super) enum Place {
 }
 
 impl Place {
-    pub(super) const ALL: [Self; 17] = [
+    pub(super) const ALL: [Self; 18] = [
         Self::Unpaired,
         Self::Resting,
         Self::LoggedOut,
@@ -112,6 +118,7 @@ impl Place {
         Self::Opening,
         Self::Pairing,
         Self::Scan,
+        Self::Passkey,
         Self::Connected,
         Self::Closing,
         Self::Forgetting,
@@ -123,10 +130,11 @@ impl Place {
         Self::Over,
     ];
     /// Those with a link that is not being closed.
-    pub(super) const LINKED: [Self; 5] = [
+    pub(super) const LINKED: [Self; 6] = [
         Self::Opening,
         Self::Pairing,
         Self::Scan,
+        Self::Passkey,
         Self::Connected,
         Self::Unlinking,
     ];
@@ -150,6 +158,7 @@ impl Desk {
         };
         let effects = desk.machine.start(NOW, NOW + Duration::from_millis(1));
         assert_eq!(desk.take(effects), [close(1)], "what a predecessor left is closed");
+        assert_eq!(desk.timer, None);
         assert_eq!(desk.gone(), [], "a start opens nothing before its time");
         desk
     }
@@ -159,7 +168,7 @@ impl Desk {
         let row = match place {
             Place::Unpaired => row(Disconnected, None, false),
             Place::Resting | Place::Unlinking => row(Disconnected, Some(JID), false),
-            Place::Pairing | Place::Scan => row(Connecting, None, true),
+            Place::Pairing | Place::Scan | Place::Passkey => row(Connecting, None, true),
             _ => row(Connecting, Some(JID), true),
         };
         let mut desk = Self::new(row);
@@ -175,6 +184,7 @@ impl Desk {
             Place::Unpaired | Place::Resting | Place::Pausing | Place::Opening | Place::Pairing => {}
             Place::Unlinking => drop(desk.step(SessionEvent::Delete)),
             Place::Scan => drop(desk.link(qr("2@a", NOW + Duration::from_secs(20)))),
+            Place::Passkey => drop(desk.link(LinkEvent::PasskeyNeeded)),
             _ => drop(desk.link(connected())),
         }
         match place {
@@ -205,10 +215,18 @@ impl Desk {
     fn take(&mut self, effects: Vec<SessionEffect>) -> Vec<SessionEffect> {
         let (timers, others): (Vec<_>, Vec<_>) = effects
             .into_iter()
-            .partition(|effect| matches!(effect, SessionEffect::SetTimer { .. }));
+            .partition(|effect| matches!(effect, SessionEffect::SetTimer { .. } | SessionEffect::TakeTurn { .. }));
         assert!(timers.len() <= 1, "{timers:?}");
-        if let Some(SessionEffect::SetTimer { at, generation }) = timers.first() {
-            self.timer = Some((*at, *generation));
+        match timers.first() {
+            Some(SessionEffect::SetTimer { at, generation }) => self.timer = Some((*at, *generation)),
+            // Nobody else wants a turn.
+            Some(SessionEffect::TakeTurn { after, generation }) => {
+                let at = self.now + *after;
+                self.machine.turn_is(*generation, at);
+                assert_eq!(self.machine.view().retry_at, Some(at));
+                self.timer = Some((at, *generation));
+            }
+            _ => {}
         }
         others
     }

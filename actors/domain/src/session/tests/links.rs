@@ -3,12 +3,17 @@
 use std::time::Duration;
 
 use super::{super::*, desk::*};
-use ConnectionStatus::{AwaitingScan, Connected, Connecting, Failed, LoggedOut};
+use ConnectionStatus::{AwaitingPasskey, AwaitingScan, Connected, Connecting, Failed, LoggedOut};
 use SessionEffect::Save;
 
 fn banned(until: Option<Timestamp>) -> CloseReason {
     let detail = "temporary ban 104".to_owned();
     CloseReason::Banned { detail, until }
+}
+
+fn pair_code(expires_at: Timestamp) -> LinkEvent {
+    let code = "ABCD1234".to_owned();
+    LinkEvent::PairCode { code, expires_at }
 }
 
 fn every_event() -> Vec<LinkEvent> {
@@ -19,47 +24,49 @@ fn every_event() -> Vec<LinkEvent> {
         CloseReason::QrExpired,
         CloseReason::PairingFailed("c".into()),
         CloseReason::LoggedOut("d".into()),
+        CloseReason::AccountLocked("e".into()),
+        CloseReason::QueueFull("f".into()),
+        CloseReason::ProxyFailed("g".into()),
         CloseReason::Replaced,
         banned(None),
         banned(Some(NOW)),
         CloseReason::Outdated,
     ];
-    let others = [qr("2@b", NOW), paired(), connected()];
+    let others = [
+        qr("2@b", NOW),
+        pair_code(NOW),
+        LinkEvent::PasskeyNeeded,
+        paired(),
+        connected(),
+    ];
     reasons.map(LinkEvent::Closed).into_iter().chain(others).collect()
 }
 
 #[test]
 fn every_end_of_a_link_in_every_phase() {
     use CloseReason as By;
+    use ReasonCode as Code;
     let until = NOW + Duration::from_secs(7200);
-    // Reason; status and words; forgets the keys; seconds until the next link at jitter 0 and 1.
+    // Reason; status, code and words; forgets the keys; seconds until the next link at jitter 0 and 1.
+    #[rustfmt::skip]
     let rows = [
-        (By::Requested, Connecting, "the link was closed", false, Some((1, 2))),
-        (By::Lost("EOF".into()), Connecting, "EOF", false, Some((1, 2))),
-        (By::Refused("503".into()), Connecting, "503", false, Some((2, 4))),
-        (By::Outdated, Failed, "update Wharf", false, Some((3601, 3602))),
-        (
-            banned(Some(until)),
-            Failed,
-            "temporary ban 104",
-            false,
-            Some((7204, 7208)),
-        ),
-        (banned(Some(Timestamp(0))), Failed, "until 1970", false, Some((4, 8))),
-        (banned(None), Failed, "temporary ban 104", false, None),
-        (By::Replaced, Failed, "replaced", false, None),
-        (By::QrExpired, Failed, "connect shows a new one", true, None),
-        (
-            By::PairingFailed("passkey".into()),
-            Failed,
-            "pairing failed: passkey",
-            true,
-            None,
-        ),
-        (By::LoggedOut("unlinked".into()), LoggedOut, "unlinked", true, None),
+        (By::Requested, Connecting, Code::LinkLost, "the link was closed", false, Some((1, 2))),
+        (By::Lost("EOF".into()), Connecting, Code::LinkLost, "EOF", false, Some((1, 2))),
+        (By::QueueFull("full".into()), Connecting, Code::QueueFull, "full", false, Some((1, 2))),
+        (By::ProxyFailed("407".into()), Connecting, Code::ProxyFailed, "407", false, Some((1, 2))),
+        (By::Refused("503".into()), Connecting, Code::Refused, "503", false, Some((2, 4))),
+        (By::Outdated, Failed, Code::Outdated, "update Wharf", false, Some((30, 60))),
+        (banned(Some(until)), Failed, Code::TemporarilyBanned, "temporary ban 104", false, Some((7204, 7208))),
+        (banned(Some(Timestamp(0))), Failed, Code::TemporarilyBanned, "until 1970", false, Some((4, 8))),
+        (banned(None), Failed, Code::Banned, "temporary ban 104", false, None),
+        (By::Replaced, Failed, Code::Conflict, "replaced", false, None),
+        (By::QrExpired, Failed, Code::QrExpired, "connect shows a new one", true, None),
+        (By::PairingFailed("odd".into()), Failed, Code::PairingFailed, "pairing failed: odd", true, None),
+        (By::LoggedOut("unlinked".into()), LoggedOut, Code::Unlinked, "unlinked", true, None),
+        (By::AccountLocked("locked".into()), LoggedOut, Code::AccountLocked, "locked", true, None),
     ];
     for place in [Place::Opening, Place::Pairing, Place::Scan, Place::Connected] {
-        for (reason, status, words, forget, pause) in &rows {
+        for (reason, status, code, words, forget, pause) in &rows {
             for jitter in [0.0, 1.0] {
                 let mut desk = Desk::at(place);
                 desk.jitter = jitter;
@@ -70,6 +77,7 @@ fn every_end_of_a_link_in_every_phase() {
                 assert_eq!((shown, wanted), (*status, pause.is_some()), "{place:?} {reason:?}");
                 assert!(why.unwrap().contains(words), "{why:?}");
                 let view = desk.machine.view();
+                assert_eq!(view.reason_code, *code, "{place:?} {reason:?}");
                 assert_eq!(view.jid, paired.filter(|_| !forget), "{place:?} {reason:?}");
                 assert_eq!((&view.qr, view.connected_since), (&None, None));
                 assert_eq!(view.last_event_at, Some(NOW));
@@ -165,6 +173,69 @@ fn a_number_is_paired() {
     );
     assert_eq!(desk.machine.connected_link(), Some(2));
     assert_eq!(desk.set_for(), Some(SILENCE_CHECK));
+}
+
+#[test]
+fn a_pair_code_is_shown_beside_the_qr_code_and_outlives_it() {
+    let mut desk = Desk::at(Place::Scan);
+    let ends = NOW + Duration::from_secs(180);
+    assert_eq!(desk.link(pair_code(ends)), [], "a code is not written to a row");
+    assert_eq!(desk.set_for(), Some(Duration::from_secs(180) + QR_GRACE));
+    desk.pass(20);
+    assert_eq!(desk.link(qr("2@b", desk.now + Duration::from_secs(20))), []);
+    assert_eq!(desk.machine.view().pair_code, Some(("ABCD1234".into(), ends)));
+    let (at, _) = desk.timer.unwrap();
+    assert_eq!(at.since(desk.now), Duration::from_secs(160) + QR_GRACE);
+    assert_eq!(desk.fire(), [closing(2, false, true), Save], "nobody entered it");
+    assert_eq!(desk.machine.view().reason_code, ReasonCode::QrExpired);
+    let mut desk = Desk::at(Place::Scan);
+    desk.link(pair_code(ends));
+    desk.link(paired());
+    assert_eq!(
+        (&desk.machine.view().qr, &desk.machine.view().pair_code),
+        (&None, &None)
+    );
+    for place in [Place::Opening, Place::Connected, Place::Passkey] {
+        let mut desk = Desk::at(place);
+        assert_eq!(desk.link(pair_code(ends)), [], "{place:?}");
+        assert_eq!(desk.machine.view().pair_code, None, "{place:?}: too late");
+    }
+}
+
+#[test]
+fn a_passkey_is_asked_for_and_waited_for() {
+    let asked = |place| {
+        let mut desk = Desk::at(place);
+        assert_eq!(desk.link(LinkEvent::PasskeyNeeded), [Save], "{place:?}");
+        assert_eq!((desk.shown().0, desk.shown().2), (AwaitingPasskey, true), "{place:?}");
+        assert!(desk.shown().1.unwrap().contains("remove the passkey on the phone"));
+        assert_eq!(desk.machine.view().qr, None);
+        assert_eq!(desk.set_for(), Some(PASSKEY_LIMIT));
+        desk
+    };
+    let mut desk = asked(Place::Pairing);
+    assert_eq!(desk.link(paired()), [Save], "it was given after all");
+    assert_eq!(desk.link(connected()), [Save]);
+    let mut desk = asked(Place::Scan);
+    assert_eq!(desk.link(qr("2@c", NOW)), [Save], "WhatsApp begins anew");
+    let gave_up = |mut desk: Desk, event: SessionEvent| {
+        assert_eq!(desk.step(event), [closing(2, false, true), Save]);
+        assert_eq!((desk.shown().0, desk.shown().2), (Failed, false));
+        assert_eq!(desk.machine.view().reason_code, ReasonCode::PasskeyRequired);
+        assert_eq!(desk.gone(), []);
+        assert_eq!(desk.step(SessionEvent::Connect), [open(3), Save]);
+    };
+    let event = lost();
+    gave_up(asked(Place::Scan), SessionEvent::Link { generation: 2, event });
+    let desk = asked(Place::Scan);
+    let generation = desk.machine.timer_generation;
+    gave_up(desk, SessionEvent::TimerFired { generation });
+    let mut desk = Desk::at(Place::Opening);
+    assert_eq!(
+        desk.link(LinkEvent::PasskeyNeeded),
+        [],
+        "a linked device is asked for none"
+    );
 }
 
 #[test]

@@ -103,6 +103,8 @@ pub(super) struct World {
     pub(super) finished: bool,
     /// A reason to forget the keys was given to this start of the actor.
     forgettable: bool,
+    /// The end of a ban that the machine was told of, by the time that goes by.
+    banned: Option<u64>,
     /// Links open and none stalls.
     calm: bool,
     pub(super) links: usize,
@@ -133,6 +135,7 @@ impl World {
             stopping: false,
             finished: false,
             forgettable: false,
+            banned: None,
             calm: false,
             links: 0,
         };
@@ -179,9 +182,16 @@ impl World {
         self.check();
         if !matches!(
             event,
-            SessionEvent::Connect | SessionEvent::Disconnect | SessionEvent::Delete
+            SessionEvent::Connect | SessionEvent::Renew | SessionEvent::Disconnect | SessionEvent::Delete
         ) {
             self.stale.push(event);
+        }
+    }
+
+    fn set_timer(&mut self, wait: Duration, generation: u64) {
+        let wait = u64::try_from(wait.as_millis()).unwrap();
+        if let Some((_, generation)) = self.timer.replace((self.time.saturating_add(wait), generation)) {
+            self.stale.push(SessionEvent::TimerFired { generation });
         }
     }
 
@@ -217,12 +227,12 @@ impl World {
                     let silent_for = silent_for.map(Duration::from_millis);
                     self.post(Source::Silence, SessionEvent::Silence { generation, silent_for });
                 }
-                SessionEffect::SetTimer { at, generation } => {
-                    self.allow_timer(at);
-                    let wait = u64::try_from(at.since(self.now).as_millis()).unwrap();
-                    if let Some((_, generation)) = self.timer.replace((self.time.saturating_add(wait), generation)) {
-                        self.stale.push(SessionEvent::TimerFired { generation });
-                    }
+                SessionEffect::SetTimer { at, generation } => self.set_timer(at.since(self.now), generation),
+                SessionEffect::TakeTurn { after, generation } => {
+                    let turn = after + Duration::from_millis(u64::from(self.pick(500)));
+                    self.machine.turn_is(generation, self.now + turn);
+                    self.allow_pause(after);
+                    self.set_timer(turn, generation);
                 }
                 SessionEffect::Save => self.saved = self.machine.view().clone(),
                 SessionEffect::Finished => {

@@ -16,10 +16,10 @@ fn pause(desk: &mut Desk) -> Duration {
 }
 
 #[test]
-fn failures_in_a_row_double_the_pause_up_to_a_minute() {
+fn failures_in_a_row_double_the_pause_up_to_forty_seconds() {
     for (jitter, expected) in [
-        (0.0, [1, 2, 4, 8, 16, 30, 30, 30]),
-        (1.0, [2, 4, 8, 16, 32, 60, 60, 60]),
+        (0.0, [1, 2, 4, 8, 16, 20, 20, 20]),
+        (1.0, [2, 4, 8, 16, 32, 40, 40, 40]),
     ] {
         let mut desk = Desk::at(Place::Opening);
         desk.jitter = jitter;
@@ -38,7 +38,7 @@ fn the_back_off_holds_for_any_level_and_jitter() {
         for jitter in [-1.0, 0.0, 0.5, 1.0, 9.0] {
             let wait = backoff::wait(level, jitter);
             assert!(
-                wait >= Duration::from_millis(500) && wait <= Duration::from_secs(60),
+                wait >= Duration::from_millis(500) && wait <= Duration::from_secs(40),
                 "{wait:?}"
             );
         }
@@ -93,17 +93,112 @@ fn a_ban_that_is_over_by_our_clock_is_not_hammered_on() {
         pauses.push(desk.timer.unwrap().0.since(desk.now).as_secs());
         desk.fire();
     }
-    assert_eq!(pauses, [4, 4, 4, 8, 16, 30, 30, 30]);
+    assert_eq!(pauses, [4, 4, 4, 8, 16, 20, 20, 20]);
 }
 
 #[test]
-fn a_ban_without_reachable_end_overflows_nothing() {
+fn a_ban_without_reachable_end_overflows_nothing_and_is_doubted_after_a_month() {
     let mut desk = Desk::at(Place::Opening);
-    let detail = String::new();
-    let until = Some(Timestamp(i64::MAX));
-    desk.link(LinkEvent::Closed(CloseReason::Banned { detail, until }));
+    desk.link(LinkEvent::Closed(ban(Timestamp(i64::MAX))));
+    desk.timer = None;
     assert_eq!(desk.gone(), []);
-    assert_eq!(desk.step(SessionEvent::Connect), [open(3), SessionEffect::Save]);
+    assert_eq!(desk.step(SessionEvent::Connect), [], "it waits all the same");
+    let month = Duration::from_secs(30 * 86_400);
+    assert_eq!(desk.set_for(), Some(month + Duration::from_secs(4)));
+}
+
+fn ban(until: Timestamp) -> CloseReason {
+    let detail = "temporary ban 104".to_owned();
+    CloseReason::Banned {
+        detail,
+        until: Some(until),
+    }
+}
+
+#[test]
+fn nothing_is_attempted_before_the_end_of_a_ban() {
+    let until = NOW + Duration::from_secs(7200);
+    let banned = |desk: &Desk| {
+        assert_eq!(desk.machine.view().status, ConnectionStatus::Failed);
+        assert_eq!(desk.machine.view().reason_code, ReasonCode::TemporarilyBanned);
+        assert!(
+            desk.machine
+                .view()
+                .reason
+                .as_ref()
+                .unwrap()
+                .contains(&until.to_string())
+        );
+    };
+    let mut desk = Desk::at(Place::Opening);
+    desk.link(LinkEvent::Closed(ban(until)));
+    assert_eq!(
+        desk.machine.view().retry_at,
+        Some(until + Duration::from_secs(4)),
+        "shown"
+    );
+    desk.timer = None;
+    desk.gone();
+    banned(&desk);
+    assert_eq!(desk.step(SessionEvent::Connect), []);
+    assert_eq!(desk.step(SessionEvent::Disconnect), [SessionEffect::Save]);
+    assert_eq!(desk.machine.view().retry_at, None);
+    desk.pass(60);
+    assert_eq!(desk.step(SessionEvent::Connect), [SessionEffect::Save]);
+    banned(&desk);
+    assert_eq!(desk.timer.unwrap().0, until);
+    assert_eq!(desk.fire(), [open(3), SessionEffect::Save]);
+    assert_eq!(desk.shown().0, ConnectionStatus::Connecting);
+    desk.link(connected());
+    assert_eq!(desk.machine.view().banned_until, None);
+
+    // From its row, as after a restart of the program.
+    let mut desk = Desk::at(Place::Opening);
+    desk.link(LinkEvent::Closed(ban(until)));
+    let row = desk.machine.view().clone();
+    let mut machine = Session::new(NUMBER.parse().unwrap(), row);
+    let later = NOW + Duration::from_secs(200);
+    assert_eq!(machine.start(later, later), [close(1)]);
+    let effects = machine.step(later, 0.0, SessionEvent::LinkGone { generation: 1 });
+    let after = Duration::from_secs(7000);
+    assert_eq!(effects, [SessionEffect::TakeTurn { after, generation: 1 }]);
+    assert_eq!(machine.view().reason_code, ReasonCode::TemporarilyBanned);
+}
+
+#[test]
+fn a_deletion_during_a_ban_does_not_log_in() {
+    let mut desk = Desk::at(Place::Opening);
+    desk.link(LinkEvent::Closed(ban(NOW + Duration::from_secs(7200))));
+    desk.gone();
+    let effects = desk.step(SessionEvent::Delete);
+    assert_eq!(effects, [closing(3, true, true), SessionEffect::Save], "the keys go");
+    assert_eq!(desk.gone(), [SessionEffect::Finished]);
+}
+
+#[test]
+fn an_outdated_client_tries_ever_more_slowly_and_is_healed_at_once() {
+    let mut desk = Desk::at(Place::Opening);
+    desk.jitter = 1.0;
+    let refused = |desk: &mut Desk| {
+        desk.link(LinkEvent::Closed(CloseReason::Outdated));
+        assert_eq!(desk.shown().0, ConnectionStatus::Failed);
+        assert_eq!(desk.machine.view().reason_code, ReasonCode::Outdated);
+        desk.timer = None;
+        desk.gone();
+        let pause = desk.timer.unwrap().0.since(desk.now).as_secs();
+        desk.fire();
+        pause
+    };
+    let pauses: Vec<u64> = (0..7).map(|_| refused(&mut desk)).collect();
+    assert_eq!(pauses, [60, 240, 960, 3840, 15_360, 21_600, 21_600]);
+    desk.link(connected());
+    assert_eq!(refused(&mut desk), 60, "it was accepted in between");
+    for jitter in [-1.0, 0.0, 2.0] {
+        for times in [0, 1, 9, u32::MAX] {
+            let wait = backoff::outdated(times, jitter).as_secs();
+            assert!((30..=21_600).contains(&wait), "{wait}");
+        }
+    }
 }
 
 /// The timer sleeps a length of time; a clock that was set back meanwhile is no reason to sleep again.

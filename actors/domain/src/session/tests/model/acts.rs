@@ -10,6 +10,7 @@ impl World {
         match self.pick(24) {
             0 => self.step(SessionEvent::Connect),
             1 => self.step(SessionEvent::Disconnect),
+            2 if self.one_in(2) => self.step(SessionEvent::Renew),
             3 if self.profile.ends && self.one_in(6) => self.step(SessionEvent::Delete),
             4 if self.profile.ends && self.one_in(12) => self.step(SessionEvent::Shutdown),
             2..=8 => self.work(),
@@ -117,6 +118,7 @@ impl World {
         };
         live.stage = match event {
             LinkEvent::Qr { .. } => Stage::Scan,
+            LinkEvent::PairCode { .. } | LinkEvent::PasskeyNeeded => live.stage,
             LinkEvent::Paired { .. } => Stage::Paired,
             LinkEvent::Connected { .. } => Stage::Connected,
             LinkEvent::Closed(_) => Stage::Ended,
@@ -146,7 +148,9 @@ impl World {
             let reason = self.any_reason();
             self.end_link(reason);
         } else if self.profile.wild {
-            match self.pick(3) {
+            match self.pick(5) {
+                3 => self.show_pair_code(),
+                4 => self.tell(LinkEvent::PasskeyNeeded),
                 0 => self.show_qr(),
                 1 => self.scan(),
                 _ => self.log_in(),
@@ -162,14 +166,16 @@ impl World {
     fn any_reason(&mut self) -> CloseReason {
         let until = [None, Some(self.now), Some(self.now + Duration::from_secs(7200))][self.pick(3) as usize];
         let detail = "so it is".to_owned();
-        match self.pick(if self.profile.wild { 9 } else { 6 }) {
+        match self.pick(if self.profile.wild { 11 } else { 7 }) {
             0 | 1 => CloseReason::Lost(detail),
             2 => CloseReason::Refused(detail),
             3 => CloseReason::Outdated,
             4 => CloseReason::Banned { detail, until },
             5 => CloseReason::Replaced,
-            6 => CloseReason::QrExpired,
-            7 => CloseReason::PairingFailed(detail),
+            6 => CloseReason::QueueFull(detail),
+            7 => CloseReason::QrExpired,
+            8 => CloseReason::PairingFailed(detail),
+            9 => CloseReason::AccountLocked(detail),
             _ => CloseReason::LoggedOut(detail),
         }
     }
@@ -182,6 +188,8 @@ impl World {
         match (live.stage, self.keys) {
             (Stage::Opening, None) => self.show_qr(),
             (Stage::Scan, _) if self.one_in(4) => self.show_qr(),
+            (Stage::Scan, _) if self.one_in(4) => self.show_pair_code(),
+            (Stage::Scan, _) if !self.calm && self.one_in(8) => self.tell(LinkEvent::PasskeyNeeded),
             (Stage::Scan, _) => self.scan(),
             (Stage::Opening | Stage::Paired, Some(_)) if self.registered => self.log_in(),
             (Stage::Opening | Stage::Paired, _) => self.end_link(CloseReason::LoggedOut("not known (401)".into())),
@@ -192,6 +200,11 @@ impl World {
     fn show_qr(&mut self) {
         let expires_at = self.now + Duration::from_secs(20);
         self.tell(qr("2@a", expires_at));
+    }
+
+    fn show_pair_code(&mut self) {
+        let (code, expires_at) = ("ABCD1234".to_owned(), self.now + Duration::from_secs(180));
+        self.tell(LinkEvent::PairCode { code, expires_at });
     }
 
     fn scan(&mut self) {

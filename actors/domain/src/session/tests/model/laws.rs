@@ -10,6 +10,9 @@ impl World {
         assert!(!self.jobs.iter().any(pending), "a link is being closed");
         assert!(self.machine.view().wanted || self.deleting, "nobody wants it");
         assert!(!self.stopping, "the program stops");
+        // A clock that is set forward ends a ban for us: it is told as a moment.
+        let banned = self.banned.is_some_and(|until| until > self.time) && !self.profile.jumps;
+        assert!(!banned, "an attempt before the end of a ban");
         self.expect_new(generation);
         (self.open, self.told) = (Some(generation), false);
         self.links += 1;
@@ -41,17 +44,17 @@ impl World {
         assert!(!self.stale.iter().any(used), "generation {generation} again");
     }
 
-    /// No pause is longer than a minute, but for a ban and an outdated client.
-    pub(super) fn allow_timer(&self, at: Timestamp) {
-        if self.machine.phase == Phase::Pausing && self.machine.view().status != ConnectionStatus::Failed {
-            let pause = at.since(self.now);
-            assert!(pause <= Duration::from_secs(60), "{pause:?}");
+    /// No pause is longer than 40 s, but for a ban and an outdated client.
+    pub(super) fn allow_pause(&self, after: Duration) {
+        assert_eq!(self.machine.phase, Phase::Pausing);
+        if self.machine.view().status != ConnectionStatus::Failed {
+            assert!(after <= Duration::from_secs(40), "{after:?}");
         }
     }
 
     /// What the machine is about to be told, as far as the laws need it.
     pub(super) fn note(&mut self, event: &SessionEvent) {
-        use CloseReason::{LoggedOut, PairingFailed, QrExpired};
+        use CloseReason::{AccountLocked, LoggedOut, PairingFailed, QrExpired};
         match event {
             SessionEvent::Delete if !self.finished => self.deleting = true,
             SessionEvent::Shutdown if !self.finished => self.stopping = true,
@@ -61,15 +64,42 @@ impl World {
             }
             _ => {}
         }
-        let SessionEvent::Link { event, .. } = event else {
+        let passkey = self.machine.phase == Phase::AwaitingPasskey;
+        if let SessionEvent::TimerFired { generation } = event
+            && *generation == self.machine.timer_generation
+        {
+            // Nobody gave the passkey, or entered the pair code.
+            let codes_over = self.machine.phase == Phase::AwaitingScan && self.machine.view().pair_code.is_some();
+            self.forgettable = passkey || codes_over;
+        }
+        let SessionEvent::Link { event, generation } = event else {
             return;
         };
+        if *generation == self.machine.link_generation && self.machine.has_link() {
+            self.note_ban(event);
+        }
         self.forgettable = match event {
-            LinkEvent::Closed(reason) => matches!(reason, LoggedOut(_) | PairingFailed(_) | QrExpired),
+            LinkEvent::Closed(reason) => {
+                passkey || matches!(reason, LoggedOut(_) | AccountLocked(_) | PairingFailed(_) | QrExpired)
+            }
             LinkEvent::Paired { phone_number, .. } => phone_number == OTHER,
             LinkEvent::Connected { jid, .. } => jid == OTHERS_JID,
-            LinkEvent::Qr { .. } => false,
+            LinkEvent::Qr { .. } | LinkEvent::PairCode { .. } | LinkEvent::PasskeyNeeded => false,
         };
+    }
+
+    fn note_ban(&mut self, event: &LinkEvent) {
+        match event {
+            LinkEvent::Closed(CloseReason::Banned { until: Some(until), .. })
+                if self.machine.phase != Phase::Unlinking && self.machine.phase != Phase::AwaitingPasskey =>
+            {
+                let left = u64::try_from(until.since(self.now).as_millis()).unwrap();
+                self.banned = Some(self.time + left);
+            }
+            // Keys that are gone take their ban with them.
+            LinkEvent::Closed(_) | LinkEvent::Qr { .. } | LinkEvent::Connected { .. } => self.banned = None,
+            _ => {}
+        }
     }
 
     /// What is seen from outside agrees with itself, and something is always going to happen.
@@ -83,6 +113,16 @@ impl World {
         assert_eq!(self.machine.connected_link().is_some(), connected, "{seen}");
         assert_eq!(view.status == Is::AwaitingScan, phase == Phase::AwaitingScan, "{seen}");
         assert_eq!(view.qr.is_some(), phase == Phase::AwaitingScan, "{seen}");
+        assert!(view.pair_code.is_none() || phase == Phase::AwaitingScan, "{seen}");
+        assert_eq!(
+            view.status == Is::AwaitingPasskey,
+            phase == Phase::AwaitingPasskey,
+            "{seen}"
+        );
+        assert!(view.reason_code.explains(view.status), "{seen}");
+        let waits = matches!(phase, Phase::Pausing | Phase::Closing(Then::Reopen(_)));
+        assert!(waits || view.retry_at.is_none(), "{seen}");
+        assert!(view.retry_at.is_some() || phase != Phase::Pausing, "{seen}");
         assert!(view.jid.is_some() || !connected, "{seen}");
         assert!(view.jid.is_none() || phase != Phase::AwaitingScan, "{seen}");
         assert!(view.jid.as_deref() != Some(OTHERS_JID), "{seen}");
@@ -94,12 +134,12 @@ impl World {
             );
         }
         match phase {
-            Phase::Pausing | Phase::Opening | Phase::AwaitingScan | Phase::Connected => {
+            Phase::Pausing | Phase::Opening | Phase::AwaitingScan | Phase::AwaitingPasskey | Phase::Connected => {
                 assert!(view.wanted && self.timer_is_set(), "{seen}");
             }
             Phase::Unlinking => assert!(!view.wanted && self.deleting && self.timer_is_set(), "{seen}"),
             Phase::Closing(then) => {
-                let on = matches!(then, Then::Reopen(_)) || then == Then::Finish && view.wanted;
+                let on = matches!(then, Then::Reopen(_) | Then::Open) || then == Then::Finish && view.wanted;
                 assert_eq!(view.wanted, on, "{seen}");
                 assert!(
                     self.open == Some(self.machine.link_generation) && self.told,

@@ -10,6 +10,7 @@ use whatsapp_rust::waproto::whatsapp::message::{
 use wharf_domain::{
     ConnectionStatus, EventKind,
     message::{Call, CallState, ConnectionChange, DeliveryStatus, GroupChange, Happening, Presence, PresenceState},
+    session::ReasonCode,
 };
 
 use super::*;
@@ -341,6 +342,7 @@ fn connection() -> IncomingMessage {
     let connection = ConnectionChange {
         status: ConnectionStatus::LoggedOut,
         reason: Some("the device was unlinked".into()),
+        reason_code: ReasonCode::Unlinked,
         jid: None,
     };
     IncomingMessage {

@@ -1,0 +1,44 @@
+//! The keys of linked devices, as the links see them: encrypted by the vault, committed with everything else.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use wharf_domain::ConnectionKey;
+use wharf_store::{KeyChange, KeysChanged};
+use wharf_whatsapp::{KeyCipher, KeyKeeper, KeysError};
+
+use super::{Persistence, Write, WriteError};
+use crate::vault::Vault;
+
+/// Changes of what one number's device keeps.
+#[derive(Debug)]
+pub(crate) struct KeyChanges {
+    pub(super) of: ConnectionKey,
+    pub(super) changes: Vec<KeyChange>,
+}
+
+/// See the module.
+pub(crate) struct Keeper {
+    pub(crate) vault: Arc<Vault>,
+    pub(crate) persistence: Persistence,
+}
+
+#[async_trait]
+impl KeyKeeper for Keeper {
+    fn cipher(&self, of: &ConnectionKey) -> Result<Arc<dyn KeyCipher>, KeysError> {
+        let cipher = self.vault.number_cipher(of);
+        cipher.map_or(Err(KeysError::Cipher), |cipher| Ok(cipher))
+    }
+
+    async fn commit(&self, of: &ConnectionKey, changes: Vec<KeyChange>) -> Result<KeysChanged, KeysError> {
+        let changes = KeyChanges {
+            of: of.clone(),
+            changes,
+        };
+        let committed = self.persistence.commit(Write::ChangeKeys, changes).await;
+        committed.map_err(|error| match error {
+            WriteError::Unavailable(why) => KeysError::Unavailable(why),
+            WriteError::Rejected(why) => KeysError::Rejected(why),
+        })
+    }
+}

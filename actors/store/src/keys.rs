@@ -1,0 +1,294 @@
+//! What linked devices keep: bytes that the caller encrypted, under a kind and a name, of one number.
+//!
+//! This crate does not know what a session or a prekey is. It knows which kinds there are, that a change is all or
+//! nothing with everything else of its group, and the few rules that need the row that is there (see [`KeyChange`]).
+
+mod change;
+
+use sqlx::{Row, query, query_scalar, sqlite::SqliteRow};
+use wharf_domain::{ClientId, ConnectionKey};
+
+use crate::{Store, StoreError, sql};
+
+pub use change::{KeyChange, KeysChanged};
+
+/// The upper end of a range that has none: no name begins with so many bytes of ones.
+const END: [u8; 64] = [0xFF; 64];
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $kind:ident = $word:literal,)*) => {
+        /// What is kept. The words are those of the table.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum KeyKind {
+            $($(#[$doc])* $kind,)*
+        }
+
+        impl KeyKind {
+            /// Every kind.
+            pub const ALL: &[Self] = &[$(Self::$kind),*];
+
+            /// As in the table.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $word,)*
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// The device itself: one row without a name.
+    Device = "device",
+    /// Others' identity keys.
+    Identity = "identity",
+    /// Sessions with others' devices.
+    Session = "session",
+    /// One-time prekeys.
+    PreKey = "prekey",
+    /// Signed prekeys.
+    SignedPreKey = "signed_prekey",
+    /// Sender keys of groups.
+    SenderKey = "sender_key",
+    /// Which devices of a group have our sender key.
+    SenderKeyDevice = "sender_key_device",
+    /// Keys of the app state.
+    SyncKey = "sync_key",
+    /// Which of them came last: one row without a name.
+    LatestSyncKey = "latest_sync_key",
+    /// How far a collection of the app state was read.
+    SyncVersion = "sync_version",
+    /// MACs of the app state's mutations.
+    MutationMac = "mutation_mac",
+    /// The number behind a hidden id.
+    Lid = "lid",
+    /// The hidden ids of a number, the latest of which holds; `at` is when it was learnt.
+    LidOfNumber = "lid_of_number",
+    /// Base keys of sessions that were asked to be retried.
+    BaseKey = "base_key",
+    /// The devices of an account.
+    DeviceList = "device_list",
+    /// What is known of a group.
+    Group = "group",
+    /// Trusted-contact tokens; `at` is when the token was made, `also` when ours was sent. An empty value: none was
+    /// received yet.
+    TrustToken = "trust_token",
+    /// Messages that were sent, for those who ask for them again; `at` is when.
+    SentMessage = "sent_message",
+    /// Messages that were decrypted and not committed yet; `also` is since when.
+    PendingMessage = "pending_message",
+    /// Secrets of messages; `at` is until when (0: for ever), `also` the time of the message.
+    MessageSecret = "message_secret",
+}
+
+/// One thing that is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredKey {
+    /// What it is.
+    pub kind: KeyKind,
+    /// Which one of its kind.
+    pub name: Vec<u8>,
+    /// Encrypted.
+    pub value: Vec<u8>,
+    /// Unix seconds; see [`KeyKind`].
+    pub at: i64,
+    /// Unix seconds; see [`KeyKind`].
+    pub also: Option<i64>,
+}
+
+impl StoredKey {
+    /// One without times.
+    pub fn new(kind: KeyKind, name: impl Into<Vec<u8>>, value: Vec<u8>) -> Self {
+        Self {
+            kind,
+            name: name.into(),
+            value,
+            at: 0,
+            also: None,
+        }
+    }
+}
+
+impl Store {
+    /// What a number keeps under this name.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`, as every read.
+    pub async fn key(&self, of: &ConnectionKey, kind: KeyKind, name: &[u8]) -> Result<Option<StoredKey>, StoreError> {
+        let row = query(sql::KEY)
+            .bind(of.client_id.0)
+            .bind(of.phone_number.as_str())
+            .bind(kind.as_str())
+            .bind(name)
+            .fetch_optional(self.pool())
+            .await;
+        row.and_then(|row| row.as_ref().map(|row| stored(kind, row)).transpose())
+            .map_err(|error| self.error(error))
+    }
+
+    /// Those of these names that are there, in no order.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn keys_named(
+        &self,
+        of: &ConnectionKey,
+        kind: KeyKind,
+        names: impl Iterator<Item = impl AsRef<[u8]>>,
+    ) -> Result<Vec<StoredKey>, StoreError> {
+        let names: Vec<String> = names.map(|name| hex(name.as_ref())).collect();
+        let rows = query(sql::KEYS_NAMED)
+            .bind(of.client_id.0)
+            .bind(of.phone_number.as_str())
+            .bind(kind.as_str())
+            .bind(serde_json::Value::from(names).to_string())
+            .fetch_all(self.pool())
+            .await;
+        self.stored(kind, rows)
+    }
+
+    /// Everything of a kind whose name begins with `prefix`, by name.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn keys_of(
+        &self,
+        of: &ConnectionKey,
+        kind: KeyKind,
+        prefix: &[u8],
+    ) -> Result<Vec<StoredKey>, StoreError> {
+        let rows = query(sql::KEYS_BETWEEN)
+            .bind(of.client_id.0)
+            .bind(of.phone_number.as_str())
+            .bind(kind.as_str())
+            .bind(prefix)
+            .bind(after(prefix))
+            .fetch_all(self.pool())
+            .await;
+        self.stored(kind, rows)
+    }
+
+    /// Whether there is anything of a kind whose name begins with `prefix`.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn has_keys(&self, of: &ConnectionKey, kind: KeyKind, prefix: &[u8]) -> Result<bool, StoreError> {
+        let found = query_scalar(sql::HAS_KEYS)
+            .bind(of.client_id.0)
+            .bind(of.phone_number.as_str())
+            .bind(kind.as_str())
+            .bind(prefix)
+            .bind(after(prefix))
+            .fetch_one(self.pool())
+            .await;
+        found.map_err(|error| self.error(error))
+    }
+
+    /// The last name of a kind, in the order of bytes.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn last_key_name(&self, of: &ConnectionKey, kind: KeyKind) -> Result<Option<Vec<u8>>, StoreError> {
+        let name = query_scalar(sql::LAST_KEY_NAME)
+            .bind(of.client_id.0)
+            .bind(of.phone_number.as_str())
+            .bind(kind.as_str())
+            .fetch_optional(self.pool())
+            .await;
+        name.map_err(|error| self.error(error))
+    }
+
+    /// Whether [`KeyChange::RemoveBefore`] would find anything: it is asked for every few minutes of every number, and
+    /// asking costs no commit.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn has_keys_before(&self, of: &ConnectionKey, kind: KeyKind, before: i64) -> Result<bool, StoreError> {
+        let statement = match kind {
+            KeyKind::PendingMessage => sql::HAS_PENDING_BEFORE,
+            _ => sql::HAS_KEYS_BEFORE,
+        };
+        let found = query_scalar(statement)
+            .bind(of.client_id.0)
+            .bind(of.phone_number.as_str())
+            .bind(kind.as_str())
+            .bind(before)
+            .fetch_one(self.pool())
+            .await;
+        found.map_err(|error| self.error(error))
+    }
+
+    /// Any key of any device, to try the encryption's key on; `None` when there is none.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn any_key(&self) -> Result<Option<(ConnectionKey, StoredKey)>, StoreError> {
+        let row = query(sql::ANY_KEY).fetch_optional(self.pool()).await;
+        let read = |row: &SqliteRow| {
+            let word: String = row.try_get("kind")?;
+            let kind = KeyKind::ALL.iter().find(|kind| kind.as_str() == word);
+            let kind = *kind.ok_or_else(|| sqlx::Error::Decode(format!("unknown kind {word:?}").into()))?;
+            let number: String = row.try_get("phone_number")?;
+            let of = ConnectionKey {
+                client_id: ClientId(row.try_get("client_id")?),
+                phone_number: number.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
+            };
+            Ok((of, stored(kind, row)?))
+        };
+        row.and_then(|row| row.as_ref().map(read).transpose())
+            .map_err(|error| self.error(error))
+    }
+
+    fn stored(&self, kind: KeyKind, rows: Result<Vec<SqliteRow>, sqlx::Error>) -> Result<Vec<StoredKey>, StoreError> {
+        rows.and_then(|rows| rows.iter().map(|row| stored(kind, row)).collect())
+            .map_err(|error| self.error(error))
+    }
+}
+
+/// A row that begins with `name, value, at, also`.
+fn stored(kind: KeyKind, row: &SqliteRow) -> Result<StoredKey, sqlx::Error> {
+    Ok(StoredKey {
+        kind,
+        name: row.try_get(0)?,
+        value: row.try_get(1)?,
+        at: row.try_get(2)?,
+        also: row.try_get(3)?,
+    })
+}
+
+/// The first name, in the order of bytes, that does not begin with `prefix` any more.
+fn after(prefix: &[u8]) -> Vec<u8> {
+    let Some(last) = prefix.iter().rposition(|&byte| byte != 0xFF) else {
+        return END.to_vec();
+    };
+    let mut next = prefix[..=last].to_vec();
+    next[last] += 1;
+    next
+}
+
+fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |half: u8| char::from(DIGITS[usize::from(half)]);
+    bytes
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_begins_with_a_prefix_ends_before_the_next() {
+        assert_eq!(after(b"55@"), b"55A");
+        assert_eq!(after(&[1, 0xFF, 0xFF]), [2]);
+        assert_eq!(after(b""), END);
+        assert_eq!(after(&[0xFF]), END);
+    }
+
+    #[test]
+    fn names_cross_as_hexadecimal() {
+        assert_eq!(hex(&[0, 15, 16, 255]), "000f10ff");
+    }
+}

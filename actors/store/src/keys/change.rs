@@ -1,0 +1,187 @@
+//! Changes of what devices keep.
+
+use std::collections::HashSet;
+
+use sqlx::{SqliteConnection, query, query_scalar};
+use wharf_domain::ConnectionKey;
+
+use super::{KeyKind, StoredKey, after};
+use crate::{
+    Group, StoreError,
+    bulk::{PUT_KEYS, REMOVE_KEYS, chunks},
+    sql,
+};
+
+/// One change of what a number's device keeps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyChange {
+    /// Keeps this, in the place of what has its name. Of two [`KeyKind::MessageSecret`]s the later times stay.
+    Put(StoredKey),
+    /// Forgets one.
+    Remove(KeyKind, Vec<u8>),
+    /// Forgets one and answers its value: of two who take it, one gets it.
+    Take(KeyKind, Vec<u8>),
+    /// Forgets all of a kind whose names begin so.
+    RemoveAll(KeyKind, Vec<u8>),
+    /// Forgets what is older than this (Unix seconds). What has no time stays.
+    RemoveBefore(KeyKind, i64),
+    /// Keeps a token that was received, unless a newer one is there. When ours was sent stays as it is.
+    ReceiveToken(StoredKey),
+    /// Notes when a token of ours was sent (Unix seconds), unless a later time is there. Makes a row without a token when
+    /// there is none.
+    TokenSent(Vec<u8>, i64),
+    /// Forgets tokens that are older than `received` (or were never received) and for which ours was sent before `sent`
+    /// (or never).
+    RemoveTokens {
+        /// Unix seconds.
+        received: i64,
+        /// Unix seconds.
+        sent: i64,
+    },
+    /// Forgets everything of the number.
+    Forget,
+}
+
+/// What became of a number's changes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeysChanged {
+    /// Rows that went because of their age.
+    pub removed: u64,
+    /// The value of a [`KeyChange::Take`].
+    pub taken: Option<Vec<u8>>,
+}
+
+impl Group<'_> {
+    /// Changes what devices keep, in the order in which the changes are given. Answers for each number's changes.
+    ///
+    /// # Errors
+    /// `Rejected` when there is no such connection (any more); as every write.
+    pub async fn change_keys(
+        &mut self,
+        changes: &[(&ConnectionKey, &[KeyChange])],
+    ) -> Result<Vec<KeysChanged>, StoreError> {
+        let result = change(self.enter()?, changes).await;
+        self.leave(result)
+    }
+}
+
+async fn change(
+    connection: &mut SqliteConnection,
+    changes: &[(&ConnectionKey, &[KeyChange])],
+) -> Result<Vec<KeysChanged>, sqlx::Error> {
+    let mut simple = Simple::default();
+    let mut answers = Vec::with_capacity(changes.len());
+    for &(of, changes) in changes {
+        let mut answer = KeysChanged::default();
+        for change in changes {
+            match change {
+                KeyChange::Put(key) => simple.put(of, key),
+                KeyChange::Remove(kind, name) => simple.remove((of, *kind, name)),
+                // The rest looks at rows, so what was said before has to be there.
+                other => {
+                    simple.write(connection).await?;
+                    carry_out(connection, of, other, &mut answer).await?;
+                }
+            }
+        }
+        answers.push(answer);
+    }
+    simple.write(connection).await?;
+    Ok(answers)
+}
+
+/// Which row.
+type Place<'a> = (&'a ConnectionKey, KeyKind, &'a [u8]);
+
+/// Puts and removals that were not written yet: all removals, then all puts, give what their own order would. A message
+/// that waited for a commit of this very group is never written at all.
+#[derive(Default)]
+struct Simple<'a> {
+    puts: Vec<(&'a ConnectionKey, &'a StoredKey)>,
+    put: HashSet<Place<'a>>,
+    removals: Vec<Place<'a>>,
+}
+
+impl<'a> Simple<'a> {
+    fn put(&mut self, of: &'a ConnectionKey, key: &'a StoredKey) {
+        self.put.insert((of, key.kind, &key.name));
+        self.puts.push((of, key));
+    }
+
+    fn remove(&mut self, place: Place<'a>) {
+        if self.put.remove(&place) {
+            self.puts
+                .retain(|(of, key)| (*of, key.kind, key.name.as_slice()) != place);
+        }
+        self.removals.push(place);
+    }
+
+    async fn write(&mut self, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+        for chunk in chunks(&self.removals) {
+            let statement = REMOVE_KEYS.statement(chunk, |statement, (of, kind, name)| {
+                statement
+                    .bind(of.client_id.0)
+                    .bind(of.phone_number.as_str())
+                    .bind(kind.as_str())
+                    .bind(*name)
+            });
+            statement.execute(&mut *connection).await?;
+        }
+        for chunk in chunks(&self.puts) {
+            let statement = PUT_KEYS.statement(chunk, |statement, (of, key)| {
+                statement
+                    .bind(of.client_id.0)
+                    .bind(of.phone_number.as_str())
+                    .bind(key.kind.as_str())
+                    .bind(key.name.as_slice())
+                    .bind(key.value.as_slice())
+                    .bind(key.at)
+                    .bind(key.also)
+            });
+            statement.execute(&mut *connection).await?;
+        }
+        *self = Self::default();
+        Ok(())
+    }
+}
+
+async fn carry_out(
+    connection: &mut SqliteConnection,
+    of: &ConnectionKey,
+    change: &KeyChange,
+    answer: &mut KeysChanged,
+) -> Result<(), sqlx::Error> {
+    let (client, number) = (of.client_id.0, of.phone_number.as_str());
+    let statement = |text: &'static str| query(text).bind(client).bind(number);
+    let statement = match change {
+        // Written in bulk by the caller.
+        KeyChange::Put(_) | KeyChange::Remove(..) => return Ok(()),
+        KeyChange::Take(kind, name) => {
+            let taken = query_scalar(sql::TAKE_KEY)
+                .bind(client)
+                .bind(number)
+                .bind(kind.as_str())
+                .bind(name.as_slice());
+            answer.taken = taken.fetch_optional(connection).await?;
+            return Ok(());
+        }
+        KeyChange::RemoveAll(kind, prefix) => statement(sql::REMOVE_KEYS_BETWEEN)
+            .bind(kind.as_str())
+            .bind(prefix.as_slice())
+            .bind(after(prefix)),
+        KeyChange::RemoveBefore(KeyKind::PendingMessage, before) => statement(sql::REMOVE_PENDING_BEFORE).bind(*before),
+        KeyChange::RemoveBefore(kind, before) => statement(sql::REMOVE_KEYS_BEFORE).bind(kind.as_str()).bind(*before),
+        KeyChange::ReceiveToken(key) => statement(sql::RECEIVE_TOKEN)
+            .bind(key.name.as_slice())
+            .bind(key.value.as_slice())
+            .bind(key.at),
+        KeyChange::TokenSent(name, at) => statement(sql::TOKEN_SENT).bind(name.as_slice()).bind(*at),
+        KeyChange::RemoveTokens { received, sent } => statement(sql::REMOVE_TOKENS).bind(*received).bind(*sent),
+        KeyChange::Forget => statement(sql::FORGET_KEYS),
+    };
+    let affected = statement.execute(connection).await?.rows_affected();
+    if matches!(change, KeyChange::RemoveBefore(..) | KeyChange::RemoveTokens { .. }) {
+        answer.removed += affected;
+    }
+    Ok(())
+}

@@ -1,0 +1,105 @@
+//! What a link does with its keys when they cannot be written, and after it ended.
+
+use std::time::Duration;
+
+use wharf_store::KeyKind;
+use wharf_testnet::ReceivedMessage;
+use wharf_whatsapp::{LinkFactory, SendError};
+
+use crate::support::{THEIRS, World, eventually, key};
+
+const DEADLINE: Duration = Duration::from_secs(20);
+/// More than the counters of one lease, so that a new one is needed on the way.
+const MANY: usize = 70;
+
+fn texts(messages: Vec<ReceivedMessage>) -> Vec<String> {
+    messages.into_iter().map(|message| message.text).collect()
+}
+
+#[tokio::test]
+async fn what_cannot_be_made_durable_stays_off_the_wire() {
+    let mut world = World::start().await;
+    let line = world.pair().await;
+    let to = THEIRS.parse().unwrap();
+    line.link.send_text(&to, "first", DEADLINE).await.unwrap();
+
+    world.keeper.refuse(true);
+    let mut sent = vec!["first".to_owned()];
+    let mut refused = 0;
+    for n in 0..MANY {
+        let text = format!("while refused {n}");
+        match line.link.send_text(&to, &text, DEADLINE).await {
+            Ok(_) => sent.push(text),
+            Err(SendError::Failed(_)) => refused += 1,
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+    assert!(refused > 0, "no lease covers {MANY} messages");
+    world.keeper.refuse(false);
+    for n in 0..3 {
+        let text = format!("again {n}");
+        line.link.send_text(&to, &text, DEADLINE).await.unwrap();
+        sent.push(text);
+    }
+    eventually("exactly what was reported as sent", async || {
+        texts(world.network.messages(THEIRS).await.unwrap()) == sent
+    })
+    .await;
+
+    // What is on the disk is as good as what was in memory.
+    line.link.close().await;
+    world.restart();
+    let mut line = world.open().await;
+    line.connected().await;
+    line.link.send_text(&to, "after the restart", DEADLINE).await.unwrap();
+    sent.push("after the restart".to_owned());
+    eventually("the session goes on", async || {
+        texts(world.network.messages(THEIRS).await.unwrap()) == sent
+    })
+    .await;
+    world.write("and back").await;
+    eventually("an answer", async || line.inbox.texts() == ["and back"]).await;
+    assert_eq!(world.network.stats().await.reused_keys, 0);
+    line.link.close().await;
+}
+
+#[tokio::test]
+async fn a_message_that_cannot_be_kept_is_not_acknowledged() {
+    let world = World::start().await;
+    let line = world.pair().await;
+    world.write("before").await;
+    eventually("the first text", async || line.inbox.texts() == ["before"]).await;
+    world.keeper.refuse(true);
+    let id = world.write("meanwhile").await;
+    // It is decrypted and neither offered nor acknowledged while its copy cannot be written.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!((line.inbox.texts().len(), world.acknowledged(&id).await), (1, 0));
+    line.link.close().await;
+    world.keeper.refuse(false);
+    let mut line = world.open_into(line.inbox).await;
+    line.connected().await;
+    eventually("it comes again", async || line.inbox.texts() == ["before", "meanwhile"]).await;
+    eventually("its receipt", async || world.acknowledged(&id).await > 0).await;
+    line.link.close().await;
+}
+
+#[tokio::test]
+async fn a_number_that_is_forgotten_leaves_no_key() {
+    let world = World::start().await;
+    let line = world.pair().await;
+    line.link
+        .send_text(&THEIRS.parse().unwrap(), "hi", DEADLINE)
+        .await
+        .unwrap();
+    line.link.close().await;
+    let kept = async |kind| world.keys.store.keys_of(&key(), kind, b"").await.unwrap().len();
+    for kind in [KeyKind::Device, KeyKind::Session, KeyKind::PreKey, KeyKind::SyncKey] {
+        assert!(kept(kind).await > 0, "{kind:?}");
+    }
+    world.factory.forget(&key()).await.unwrap();
+    for &kind in KeyKind::ALL {
+        assert_eq!(kept(kind).await, 0, "{kind:?}");
+    }
+    assert!(world.keeper.commits() > 0);
+    world.factory.forget(&key()).await.unwrap();
+}

@@ -1,0 +1,249 @@
+//! A connection as it changes, for a page that shows a QR code live: server-sent events, and the long poll of the QR code.
+//!
+//! Both hold a connection of the facade for long. So a client may have [`PER_CLIENT`] of them; a stream counts as idle between
+//! its events and makes room in a full house (`seats`), and ends after [`LONGEST`], with the tree, or with the connection.
+
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use futures::stream;
+use serde::Serialize;
+use tokio::{
+    sync::{mpsc, watch},
+    time::{Instant, sleep, timeout_at},
+};
+use warp::{Reply as _, http::StatusCode, sse};
+use wharf_actors::{GatewayError, Qr, Shown, ShownPairCode};
+use wharf_domain::{ClientId, Connection, ConnectionStatus, PhoneNumber};
+
+use super::{
+    Desk,
+    call::{Answer, Call},
+    problem::Problem,
+};
+
+/// Streams and long polls of one client at a time.
+const PER_CLIENT: usize = 16;
+/// A stream ends after this; a browser's `EventSource` opens the next by itself.
+const LONGEST: Duration = Duration::from_secs(600);
+/// Between two signs of life, well below the time that a connection may be idle.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Changes within this are told together.
+const COALESCE: Duration = Duration::from_millis(100);
+/// The longest that a request may wait for a QR code, in seconds: below the default time of a request.
+pub(super) const LONGEST_WAIT_S: u64 = 25;
+
+/// How many streams and long polls each client has.
+#[derive(Default)]
+pub(super) struct Watchers(Mutex<HashMap<ClientId, usize>>);
+
+/// One of them; gives its place back when dropped.
+pub(super) struct Ticket {
+    watchers: Arc<Watchers>,
+    client: ClientId,
+}
+
+impl Watchers {
+    fn counts(&self) -> std::sync::MutexGuard<'_, HashMap<ClientId, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn enter(self: &Arc<Self>, client: ClientId) -> Result<Ticket, Problem> {
+        let mut counts = self.counts();
+        let count = counts.entry(client).or_default();
+        if *count >= PER_CLIENT {
+            let detail = format!("this client has {PER_CLIENT} streams and waiting requests already; close one first");
+            return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, detail));
+        }
+        *count += 1;
+        Ok(Ticket {
+            watchers: Arc::clone(self),
+            client,
+        })
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let mut counts = self.watchers.counts();
+        if let Some(count) = counts.get_mut(&self.client) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.client);
+            }
+        }
+    }
+}
+
+/// The QR code, once there is another one than `after`; after `wait` what there is then.
+pub(super) async fn qr(call: &Call, phone: &PhoneNumber, wait: Duration, after: Option<&str>) -> Result<Qr, Problem> {
+    let _ticket = call.watchers.enter(call.client)?;
+    let mut closing = call.closing.clone();
+    let mut changes = call.desk.changes(call.client, phone).await?;
+    let until = Instant::now() + wait;
+    loop {
+        changes.mark_unchanged();
+        let shown = call.desk.shown(call.client, phone).await?;
+        let new = shown.qr.as_ref().is_some_and(|code| after != Some(code.qr.as_str()));
+        let may_come = matches!(
+            shown.connection.status,
+            ConnectionStatus::Connecting | ConnectionStatus::AwaitingScan
+        );
+        let over = new || !may_come || Instant::now() >= until || *closing.borrow_and_update();
+        if over {
+            return match shown.qr {
+                Some(code) => Ok(code),
+                // In the words of one who does not wait.
+                None => Ok(call.desk.qr(call.client, phone).await?),
+            };
+        }
+        let changed = async {
+            tokio::select! {
+                changed = changes.changed() => changed.is_ok(),
+                _ = closing.changed() => true,
+            }
+        };
+        // Nobody tells of changes any more: look once more at the end of the time.
+        if timeout_at(until, changed).await == Ok(false) {
+            tokio::time::sleep_until(until).await;
+        }
+    }
+}
+
+/// `GET /api/whatsapp/connections/:phone_number/events`
+pub(super) async fn events(call: Call) -> Answer {
+    let phone = call.phone()?;
+    let ticket = call.watchers.enter(call.client)?;
+    let changes = call.desk.changes(call.client, &phone).await?;
+    // The first look is made here: what is not this client's is 404 and no stream.
+    let first = call.desk.shown(call.client, &phone).await?;
+    let (events, receiver) = mpsc::channel(8);
+    let feed = Feed {
+        desk: call.desk,
+        client: call.client,
+        phone,
+        changes,
+        closing: call.closing,
+        events,
+        told: Told::default(),
+        _ticket: ticket,
+    };
+    tokio::spawn(feed.run(first));
+    let events = stream::unfold(receiver, |mut receiver: mpsc::Receiver<sse::Event>| async move {
+        let event = receiver.recv().await?;
+        Some((Ok::<_, Infallible>(event), receiver))
+    });
+    Ok(sse::reply(events).into_response())
+}
+
+/// What was told last.
+#[derive(Default)]
+struct Told {
+    connection: Option<Connection>,
+    qr: Option<Qr>,
+    pair_code: Option<ShownPairCode>,
+}
+
+struct Feed {
+    desk: Arc<dyn Desk>,
+    client: ClientId,
+    phone: PhoneNumber,
+    changes: watch::Receiver<()>,
+    closing: watch::Receiver<bool>,
+    events: mpsc::Sender<sse::Event>,
+    told: Told,
+    _ticket: Ticket,
+}
+
+/// Nobody listens any more.
+struct Gone;
+
+impl Feed {
+    async fn run(mut self, first: Shown) {
+        let until = Instant::now() + LONGEST;
+        let mut next = Ok(first);
+        loop {
+            match next {
+                Ok(shown) => {
+                    if self.tell(shown).await.is_err() {
+                        return;
+                    }
+                }
+                Err(GatewayError::NotFound(_)) => {
+                    let _gone = self.send("deleted", &serde_json::json!({})).await;
+                    return;
+                }
+                Err(error) => tracing::debug!(%error, "a watched connection could not be looked at"),
+            }
+            if self.wait(until).await.is_err() {
+                return;
+            }
+            self.changes.mark_unchanged();
+            next = self.desk.shown(self.client, &self.phone).await;
+        }
+    }
+
+    /// Waits for a change.
+    async fn wait(&mut self, until: Instant) -> Result<(), Gone> {
+        loop {
+            tokio::select! {
+                changed = self.changes.changed() => {
+                    if changed.is_err() {
+                        // The session was forgotten: look once more, unless that was seen already.
+                        let left = self.desk.shown(self.client, &self.phone).await;
+                        if let Err(GatewayError::NotFound(_)) = left {
+                            let _gone = self.send("deleted", &serde_json::json!({})).await;
+                        }
+                        return Err(Gone);
+                    }
+                    sleep(COALESCE).await;
+                    return Ok(());
+                }
+                () = async { drop(self.closing.wait_for(|closing| *closing).await) } => return Err(Gone),
+                () = self.events.closed() => return Err(Gone),
+                () = tokio::time::sleep_until(until) => return Err(Gone),
+                () = sleep(KEEP_ALIVE) => {
+                    let alive = sse::Event::default().comment("");
+                    self.events.send(alive).await.map_err(|_| Gone)?;
+                }
+            }
+        }
+    }
+
+    /// Tells what is new.
+    async fn tell(&mut self, shown: Shown) -> Result<(), Gone> {
+        // A mere sign of life is not.
+        let row = |connection: &Connection| Connection {
+            last_event_at: None,
+            updated_at: connection.created_at,
+            ..connection.clone()
+        };
+        if self.told.connection.as_ref().map(row) != Some(row(&shown.connection)) {
+            self.send("status", &shown.connection).await?;
+            self.told.connection = Some(shown.connection);
+        }
+        if let Some(qr) = shown.qr.filter(|qr| self.told.qr.as_ref() != Some(qr)) {
+            self.send("qr", &qr).await?;
+            self.told.qr = Some(qr);
+        }
+        if let Some(code) = shown
+            .pair_code
+            .filter(|code| self.told.pair_code.as_ref() != Some(code))
+        {
+            self.send("pair_code", &code).await?;
+            self.told.pair_code = Some(code);
+        }
+        Ok(())
+    }
+
+    async fn send(&self, name: &str, data: &impl Serialize) -> Result<(), Gone> {
+        // Strings and numbers: they have no way to fail.
+        let data = serde_json::to_string(data).map_err(|_| Gone)?;
+        let event = sse::Event::default().event(name).data(data);
+        self.events.send(event).await.map_err(|_| Gone)
+    }
+}
