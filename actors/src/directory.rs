@@ -11,13 +11,13 @@ use std::{
 use ractor::{ActorRef, ActorStatus};
 use tokio::sync::watch;
 use wharf_domain::{
-    ClientId, ConnectionKey, ConnectionStatus, PendingEvent, WebhookId,
+    ClientId, ConnectionKey, ConnectionStatus, EventKinds, PendingEvent, WebhookId,
     delivery::DeliveryEvent,
     session::{ReasonCode, SessionView},
 };
 use wharf_whatsapp::Link;
 
-use crate::{delivery, media, persistence, session, tenant};
+use crate::{delivery, media, persistence, session, tenant, wanted::Wanted};
 
 /// The open link of a number. It outlives its session actor, so that a restarted one can close what its predecessor
 /// left: two clients on one set of keys destroy each other's. Whoever opens or closes holds the lock.
@@ -66,6 +66,7 @@ pub(crate) struct Directory {
     deliveries: RwLock<HashMap<WebhookId, ActorRef<delivery::Message>>>,
     sessions: RwLock<HashMap<ConnectionKey, SessionEntry>>,
     links: Mutex<HashMap<ConnectionKey, LinkSlot>>,
+    wanted: Mutex<HashMap<ConnectionKey, Arc<Wanted>>>,
 }
 
 // A thread that panicked while it held one of these locks left a map that is whole: they are only inserted into and
@@ -199,11 +200,28 @@ impl Directory {
     pub(crate) fn remove_session(&self, key: &ConnectionKey) {
         write(&self.sessions).remove(key);
         self.links().remove(key);
+        self.all_wanted().remove(key);
     }
 
     /// The place of a number's link.
     pub(crate) fn link_slot(&self, key: &ConnectionKey) -> LinkSlot {
         Arc::clone(self.links().entry(key.clone()).or_default())
+    }
+
+    /// What the webhook of a number wants, for its session to keep.
+    pub(crate) fn wanted(&self, key: &ConnectionKey) -> Arc<Wanted> {
+        Arc::clone(self.all_wanted().entry(key.clone()).or_default())
+    }
+
+    /// A webhook was made or changed. Numbers without a session are of no interest.
+    pub(crate) fn note_wanted(&self, key: &ConnectionKey, events: EventKinds) {
+        if let Some(wanted) = self.all_wanted().get(key) {
+            wanted.set(events);
+        }
+    }
+
+    fn all_wanted(&self) -> MutexGuard<'_, HashMap<ConnectionKey, Arc<Wanted>>> {
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn links(&self) -> MutexGuard<'_, HashMap<ConnectionKey, LinkSlot>> {

@@ -15,8 +15,8 @@ use ractor::{Actor, ActorRef};
 use serde::Serialize;
 use thiserror::Error;
 use wharf_domain::{
-    Attempt, ClientId, Connection, Courtesy, Event, InvalidField, OwnHeaders, PhoneNumber, Timestamp, TokenHash,
-    Webhook, fair::Caps, signing::Secret,
+    Attempt, ClientId, Connection, Courtesy, Event, EventKinds, InvalidField, OwnHeaders, PhoneNumber, Timestamp,
+    TokenHash, Webhook, fair::Caps, signing::Secret,
 };
 use wharf_store::{Store, StoreError};
 use wharf_whatsapp::{KeyStore, LinkError, LinkFactory};
@@ -51,6 +51,8 @@ pub struct NewWebhook {
     pub is_active: bool,
     /// The client's own object.
     pub metadata: Option<serde_json::Map<String, serde_json::Value>>,
+    /// What it is told of.
+    pub events: EventKinds,
     /// Whether to sign as Meta does, too.
     pub hub_signature: bool,
     /// What its deliveries shall be like.

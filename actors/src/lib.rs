@@ -34,6 +34,7 @@ mod tenant;
 mod tenants;
 mod timer;
 mod vault;
+mod wanted;
 mod web;
 
 #[cfg(test)]

@@ -5,8 +5,8 @@ use std::{error::Error, ops::Range, path::PathBuf, sync::Arc, time::Duration};
 use tempfile::TempDir;
 use wharf_actors::{Gateway, NewWebhook, Settings};
 use wharf_domain::{
-    ClientId, ConnectionKey, ConnectionStatus, Courtesy, EventStatus, IncomingMessage, MessageKind, OwnHeaders,
-    PhoneNumber, Timestamp, WebhookId, address::TargetPolicy, outgoing::Pacing,
+    ClientId, ConnectionKey, ConnectionStatus, Courtesy, EventKinds, EventStatus, IncomingMessage, MessageKind,
+    OwnHeaders, PhoneNumber, Timestamp, WebhookId, address::TargetPolicy, outgoing::Pacing,
 };
 use wharf_store::{EventFilter, Store, StoreOptions};
 use wharf_whatsapp::{ScriptedFactory, ScriptedHandle};
@@ -104,6 +104,7 @@ impl World {
             max_retries: 3,
             is_active: true,
             metadata: None,
+            events: EventKinds::default(),
             hub_signature: false,
             courtesy: Courtesy::default(),
             headers: OwnHeaders::default(),

@@ -128,6 +128,7 @@ impl Child {
                     max_retries: if line.is_multiple_of(2) { 2 } else { 4 },
                     is_active: true,
                     metadata: None,
+                    events: wharf_domain::EventKinds::default(),
                     hub_signature: false,
                     courtesy: Courtesy {
                         timeout_ms: ATTEMPT_TIMEOUT_MS,

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use warp::http::StatusCode;
-use wharf_domain::{Event, EventId, EventStatus, PhoneNumber, Timestamp};
+use wharf_domain::{Event, EventId, EventKind, EventStatus, PhoneNumber, Timestamp};
 use wharf_store::{ChatFilter, Cursor, EventFilter, FailedFilter, PullCursor, PullQuery};
 
 use super::{
@@ -37,6 +37,7 @@ pub(super) async fn of_webhook(call: Call) -> Answer {
     let mut query = Query::parse(&call.query);
     let filter = EventFilter {
         status: query.optional("status", read_status),
+        event: query.optional("event", read_event),
         chat: query.optional("chat", read_chat),
         message_id: query.optional("message_id", read_name),
         since: query.optional("since", read_time),
@@ -120,6 +121,10 @@ fn check_range(since: Option<Timestamp>, until: Option<Timestamp>) -> Result<(),
         }
         _ => Ok(()),
     }
+}
+
+fn read_event(text: &str) -> Result<EventKind, String> {
+    EventKind::from_word(text).ok_or_else(|| format!("must be one of {}", EventKind::words()))
 }
 
 fn read_status(text: &str) -> Result<EventStatus, String> {

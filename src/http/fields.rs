@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 use warp::http::StatusCode;
-use wharf_domain::{InvalidField, PhoneNumber, Timestamp, webhook};
+use wharf_domain::{EventKinds, InvalidField, PhoneNumber, Timestamp, webhook};
 
 use super::problem::{FieldError, Problem};
 
@@ -182,6 +182,13 @@ pub(super) fn boolean(name: &'static str, value: Value) -> Result<bool, InvalidF
 /// A phone number, as a string.
 pub(super) fn phone(name: &'static str, value: Value) -> Result<PhoneNumber, InvalidField> {
     PhoneNumber::parse(name, &string(name, value)?)
+}
+
+/// What a webhook is told of.
+pub(super) fn events(_name: &'static str, value: Value) -> Result<EventKinds, InvalidField> {
+    let words = value.as_array().into_iter().flatten();
+    // What is no text is no word either.
+    EventKinds::check(words.map(|word| word.as_str().unwrap_or_default()))
 }
 
 /// A budget of attempts.

@@ -24,6 +24,7 @@ pub(super) async fn register(call: Call) -> Answer {
     let max_retries = body.optional("max_retries", fields::max_retries);
     let is_active = body.optional("is_active", fields::boolean);
     let metadata = body.optional("metadata", fields::metadata);
+    let events = body.optional("events", fields::events);
     let hub_signature = body.optional("hub_signature", fields::boolean);
     let asked = Asked::read(&mut body);
     body.finish()?;
@@ -34,6 +35,7 @@ pub(super) async fn register(call: Call) -> Answer {
         max_retries: max_retries?.unwrap_or(DEFAULT_MAX_RETRIES),
         is_active: is_active?.unwrap_or(true),
         metadata: metadata?,
+        events: events?.unwrap_or_default(),
         hub_signature: hub_signature?.unwrap_or(false),
         courtesy: courtesy.apply(Courtesy::default()),
         headers: headers.unwrap_or_default(),
@@ -65,6 +67,7 @@ pub(super) async fn update(call: Call) -> Answer {
     let max_retries = body.optional("max_retries", fields::max_retries);
     let is_active = body.optional("is_active", fields::boolean);
     let metadata = body.optional("metadata", fields::metadata_or_null);
+    let events = body.optional("events", fields::events);
     let hub_signature = body.optional("hub_signature", fields::boolean);
     let asked = Asked::read(&mut body);
     body.finish()?;
@@ -74,6 +77,7 @@ pub(super) async fn update(call: Call) -> Answer {
         max_retries: max_retries?,
         is_active: is_active?,
         metadata: metadata?,
+        events: events?,
         hub_signature: hub_signature?,
         courtesy,
         headers,

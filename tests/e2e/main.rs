@@ -11,6 +11,7 @@ mod api;
 mod considerate;
 mod crash;
 mod delivery;
+mod events;
 mod faults;
 #[path = "../../examples/crash/harness.rs"]
 mod harness;

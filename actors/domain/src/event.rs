@@ -1,10 +1,10 @@
-//! Events: one message on its way to one webhook, and the row that remembers it.
+//! Events: one message, or something else that happened, on its way to one webhook, and the row that remembers it.
 
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::{EventId, PhoneNumber, Timestamp, WebhookId};
+use crate::{EventId, Timestamp, WebhookId};
 
 /// The `next_retry_at` of a pending event that waits for its media (ARCHITECTURE.md, "Media"): no time, but the commit
 /// that says what became of the download, makes it due. The last second that RFC 3339 can write, and no schedule's.
@@ -50,13 +50,15 @@ pub struct Event {
     pub webhook_id: WebhookId,
     /// Its number among the events of its phone number, from 1 without a gap; `webhook-sequence` for the receiver.
     pub sequence: i64,
-    /// WhatsApp's id of the message.
+    /// Which kind of event it is: the word of an [`crate::EventKind`].
+    pub event: String,
+    /// WhatsApp's id of the message; empty where there is none.
     pub message_id: String,
     /// Who wrote; a phone number wherever WhatsApp gives one.
     pub from: String,
-    /// The linked number.
-    pub to: PhoneNumber,
-    /// `text`, …
+    /// The linked number; of what the account sent, who gets it.
+    pub to: String,
+    /// `text`, …; of what is no message, what happened.
     pub message_type: String,
     /// The text.
     pub content: Option<String>,

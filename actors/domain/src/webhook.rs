@@ -4,8 +4,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::{
-    ClientId, ConnectionKey, Courtesy, CourtesyPatch, HeaderNames, InvalidField, OwnHeaders, PhoneNumber, Timestamp,
-    WebhookId,
+    ClientId, ConnectionKey, Courtesy, CourtesyPatch, EventKinds, HeaderNames, InvalidField, OwnHeaders, PhoneNumber,
+    Timestamp, WebhookId,
 };
 
 /// Attempts in all when the registration does not say (CONTRACT.md section 2).
@@ -52,6 +52,8 @@ pub struct Webhook {
     pub last_attempt_at: Option<Timestamp>,
     /// The client's own object, returned as it was given.
     pub metadata: Option<Map<String, Value>>,
+    /// What it is told of.
+    pub events: EventKinds,
     /// Whether deliveries carry `X-Hub-Signature-256` too.
     pub hub_signature: bool,
     /// What its owner asked of its deliveries.
@@ -98,6 +100,8 @@ pub struct WebhookPatch {
     pub is_active: Option<bool>,
     /// A new object; `Some(None)` clears it.
     pub metadata: Option<Option<Map<String, Value>>>,
+    /// What it shall be told of.
+    pub events: Option<EventKinds>,
     /// Whether to send `X-Hub-Signature-256` too.
     pub hub_signature: Option<bool>,
     /// What its deliveries shall be like.

@@ -65,7 +65,8 @@ async fn one_by_one(
     (writer, refused)
 }
 
-/// Deliveries hear of their events here and not from their callers, so that they hear of them in the order of commit.
+/// Deliveries hear of their events here and not from their callers, so that they hear of them in the order of commit; and
+/// so do sessions of what their webhooks want.
 fn wake(directory: &Directory, recorded: Vec<RecordedEvent>, writes: &mut [Box<Write>]) {
     for RecordedEvent {
         client_id,
@@ -84,6 +85,9 @@ fn wake(directory: &Directory, recorded: Vec<RecordedEvent>, writes: &mut [Box<W
         {
             directory.wake_released(client_id, webhook_id, event);
         }
+    }
+    for webhook in writes.iter().filter_map(|write| write.webhook()) {
+        directory.note_wanted(&webhook.key(), webhook.events);
     }
     for (webhook_id, events) in writes.iter_mut().filter_map(|write| write.take_renewed()) {
         directory.wake_renewed(webhook_id, events);

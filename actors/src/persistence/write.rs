@@ -6,8 +6,8 @@ use ractor::RpcReplyPort;
 use serde_json::{Map, Value};
 use wharf_domain::outgoing::{Content, StatusChange};
 use wharf_domain::{
-    AttemptOutcome, ClientId, Connection, ConnectionKey, Courtesy, EventId, HeaderNames, PendingEvent, Timestamp,
-    Webhook, WebhookId, retention::Cutoffs, webhook::WebhookPatch,
+    AttemptOutcome, ClientId, Connection, ConnectionKey, Courtesy, EventId, EventKinds, HeaderNames, PendingEvent,
+    Timestamp, Webhook, WebhookId, retention::Cutoffs, webhook::WebhookPatch,
 };
 use wharf_store::{
     BulkRenewal, ConnectionChange, ConnectionRecord, Group, KeyChange, KeyClaim, KeysChanged, MediaOutcome,
@@ -53,6 +53,7 @@ pub(crate) struct Registration {
     pub(crate) max_retries: u32,
     pub(crate) is_active: bool,
     pub(crate) metadata: Option<Map<String, Value>>,
+    pub(crate) events: EventKinds,
     pub(crate) hub_signature: bool,
     pub(crate) courtesy: Courtesy,
     pub(crate) headers: Option<SealedHeaders>,
@@ -302,6 +303,15 @@ impl Write {
         }
     }
 
+    /// The webhook that this made or changed.
+    pub(super) fn webhook(&self) -> Option<&Webhook> {
+        match self {
+            Self::RegisterWebhook(job) => job.output.as_ref()?.as_ref(),
+            Self::ChangeWebhook(job) => job.output.as_ref()?.as_ref(),
+            _ => None,
+        }
+    }
+
     /// The changes of a [`Write::ChangeKeys`].
     pub(super) fn keys(&self) -> Option<(&ConnectionKey, &[KeyChange])> {
         match self {
@@ -489,6 +499,7 @@ async fn register(
         max_retries,
         is_active,
         metadata,
+        events,
         hub_signature,
         courtesy,
         headers,
@@ -503,10 +514,11 @@ async fn register(
     group.add_secret(key.client_id, *id, sealed_secret, now, now).await?;
     if let Some(SealedHeaders { names, sealed }) = headers {
         group.set_headers(key.client_id, *id, names, sealed, now).await?;
-    } else if !hub_signature && *courtesy == Courtesy::default() {
+    } else if !hub_signature && *courtesy == Courtesy::default() && *events == EventKinds::default() {
         return Ok(made);
     }
     let asked = WebhookPatch {
+        events: Some(*events),
         hub_signature: Some(*hub_signature),
         courtesy: (*courtesy).into(),
         ..WebhookPatch::default()

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 use wharf_domain::{
-    ConnectionKey, EventId, IncomingMessage,
+    ConnectionKey, EventId, EventKinds, IncomingMessage,
     session::{CloseReason, LinkEvent},
 };
 use wharf_store::{NewEvent, Note};
@@ -21,19 +21,27 @@ use crate::{
     clock, media,
     persistence::{Poll, Write},
     shared::Shared,
+    wanted::Wanted,
 };
 
 /// See the module.
 pub(super) struct SessionInbox {
     key: ConnectionKey,
     shared: Arc<Shared>,
+    wanted: Arc<Wanted>,
     /// What happens on the link; its end, here.
     events: mpsc::UnboundedSender<LinkEvent>,
 }
 
 impl SessionInbox {
     pub(super) fn new(key: ConnectionKey, shared: Arc<Shared>, events: mpsc::UnboundedSender<LinkEvent>) -> Self {
-        Self { key, shared, events }
+        let wanted = shared.directory.wanted(&key);
+        Self {
+            key,
+            shared,
+            wanted,
+            events,
+        }
     }
 
     fn refuse(&self, why: &NotAdmitted) -> NotCommitted {
@@ -66,6 +74,10 @@ impl SessionInbox {
 
 #[async_trait]
 impl Inbox for SessionInbox {
+    fn wanted(&self) -> EventKinds {
+        self.wanted.get()
+    }
+
     async fn commit(&self, messages: Vec<IncomingMessage>) -> Result<(), NotCommitted> {
         let Shared {
             backlog, persistence, ..

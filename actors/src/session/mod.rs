@@ -8,6 +8,7 @@
 mod inbox;
 mod link;
 pub(crate) mod outbox;
+mod told;
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,6 +22,7 @@ use wharf_domain::{
 use wharf_store::ConnectionRecord;
 use wharf_whatsapp::{Link, PairCode, PairCodeError, SendError};
 
+use self::told::Told;
 #[cfg(test)]
 use crate::supervision::Crash;
 use crate::{
@@ -88,6 +90,7 @@ pub(crate) struct State {
     saving: bool,
     unsaved: bool,
     save_timer: Timer,
+    told: Told,
     ended: Vec<RpcReplyPort<()>>,
     sends: outbox::Sends,
     tasks: JoinSet<()>,
@@ -101,6 +104,7 @@ impl Actor for SessionActor {
     async fn pre_start(&self, myself: ActorRef<Message>, args: Args) -> Result<State, ActorProcessingErr> {
         myself.cast(Message::Begin)?;
         let slot = args.shared.directory.link_slot(&args.key);
+        let wanted = args.shared.directory.wanted(&args.key);
         Ok(State {
             sends: outbox::Sends::new(&args.shared),
             args,
@@ -111,6 +115,7 @@ impl Actor for SessionActor {
             saving: false,
             unsaved: false,
             save_timer: Timer::default(),
+            told: Told::new(wanted),
             ended: Vec::new(),
             tasks: JoinSet::new(),
         })
@@ -152,6 +157,7 @@ async fn on_begin(myself: &ActorRef<Message>, state: &mut State) -> Result<(), A
         myself.stop(Some(DONE.to_owned()));
         return Ok(());
     };
+    state.told.wanted().found(shared.store.wanted_events(key).await?);
     let mut machine = Session::new(key.phone_number.clone(), view_of_row(&row));
     let now = clock::now();
     let effects = machine.start(now, now);
@@ -183,9 +189,14 @@ pub(crate) fn view_of_row(row: &wharf_domain::Connection) -> SessionView {
 
 fn step(myself: &ActorRef<Message>, state: &mut State, event: SessionEvent) {
     let Some(machine) = state.machine.as_mut() else { return };
-    let before = machine.connected_link();
-    let effects = machine.step(clock::now(), clock::jitter(), event);
-    let came_up = machine.connected_link() != before;
+    let (before, connected_before, now) = (machine.view().clone(), machine.connected_link(), clock::now());
+    let leaving = event == SessionEvent::Shutdown;
+    let effects = machine.step(now, clock::jitter(), event);
+    let came_up = machine.connected_link() != connected_before;
+    // A program that stops changes no row, and tells nobody.
+    if !leaving {
+        state.told.note(&state.args.key, &before, machine.view(), now);
+    }
     carry_out(myself, state, effects);
     publish(state);
     if came_up {
@@ -279,15 +290,29 @@ fn save(myself: &ActorRef<Message>, state: &mut State) {
         banned_until: view.banned_until,
         updated_at: clock::now(),
     };
-    let (myself, shared) = (myself.clone(), Arc::clone(&state.args.shared));
+    let (myself, persistence) = (myself.clone(), &state.args.shared.persistence);
+    let told = state.told.tell();
+    let told = (!told.is_empty()).then(|| persistence.commit(Write::RecordInbound, told));
+    let saved = persistence.commit(Write::RecordConnection, record);
     state.tasks.spawn(async move {
-        let result = shared.persistence.commit(Write::RecordConnection, record).await;
+        let told = match told {
+            Some(told) => told.await,
+            None => Ok(()),
+        };
+        let saved = saved.await;
+        let result = match told {
+            Err(unavailable @ WriteError::Unavailable(_)) => Err(unavailable),
+            _ => saved,
+        };
         let _stopped = myself.cast(Message::Saved(result));
     });
 }
 
 fn on_saved(myself: &ActorRef<Message>, state: &mut State, result: Result<bool, WriteError>) {
     state.saving = false;
+    if result.is_ok() {
+        state.told.have_told();
+    }
     match result {
         Ok(_) if state.unsaved => save(myself, state),
         Ok(_) => {}

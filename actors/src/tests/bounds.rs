@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use uuid::Uuid;
 use wharf_domain::{
-    AttemptOutcome, AttemptTiming, ConnectionStatus, EventId, EventStatus, PendingEvent, Timestamp, Webhook,
-    retention::Keep, webhook::WebhookPatch,
+    AttemptOutcome, AttemptTiming, ConnectionStatus, EventId, EventKinds, EventStatus, PendingEvent, Timestamp,
+    Webhook, retention::Keep, webhook::WebhookPatch,
 };
 use wharf_store::NewEvent;
 use wharf_support::wait_until;
@@ -276,6 +276,7 @@ async fn a_client_has_as_many_webhooks_and_numbers_as_it_may() {
         max_retries: 3,
         is_active: true,
         metadata: None,
+        events: EventKinds::default(),
         hub_signature: false,
         courtesy: Default::default(),
         headers: Default::default(),

@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use tempfile::TempDir;
 use wharf_domain::{
-    Client, ClientId, ConnectionKey, ConnectionStatus, Courtesy, Event, EventStatus, IncomingMessage, MessageKind,
-    OwnHeaders, PhoneNumber, Timestamp, TokenHash, Webhook, address::TargetPolicy,
+    Client, ClientId, ConnectionKey, ConnectionStatus, Courtesy, Event, EventKinds, EventStatus, IncomingMessage,
+    MessageKind, OwnHeaders, PhoneNumber, Timestamp, TokenHash, Webhook, address::TargetPolicy,
 };
 use wharf_store::{EventFilter, Store, StoreOptions};
 use wharf_support::{Receiver, wait_until};
@@ -142,6 +142,7 @@ impl World {
             max_retries: 3,
             is_active: true,
             metadata: None,
+            events: EventKinds::default(),
             hub_signature: false,
             courtesy: Courtesy::default(),
             headers: OwnHeaders::default(),

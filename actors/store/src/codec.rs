@@ -11,9 +11,9 @@ use sqlx::{
 };
 use uuid::Uuid;
 use wharf_domain::{
-    AWAITS_MEDIA, Client, ClientId, Connection, ConnectionStatus, Courtesy, Event, EventId, EventStatus, HeaderNames,
-    Ordering, PendingEvent, PhoneNumber, Recovery, Timestamp, Webhook, WebhookId, WebhookStatus,
-    courtesy::ClientErrors, session::ReasonCode,
+    AWAITS_MEDIA, Client, ClientId, Connection, ConnectionStatus, Courtesy, Event, EventId, EventKind, EventKinds,
+    EventStatus, HeaderNames, Ordering, PendingEvent, PhoneNumber, Recovery, Timestamp, Webhook, WebhookId,
+    WebhookStatus, courtesy::ClientErrors, session::ReasonCode,
 };
 
 /// A [`Timestamp`] in a column: Unix milliseconds.
@@ -118,6 +118,17 @@ fn webhook_status(text: &str) -> Option<WebhookStatus> {
     }
 }
 
+/// What a webhook is told of, from its column's text.
+pub(crate) fn events(text: &str) -> Result<EventKinds, sqlx::Error> {
+    let words: Vec<&str> = serde_json::from_str(text).map_err(|error| broken("events", error))?;
+    EventKinds::check(words).map_err(|error| broken("events", Box::new(error)))
+}
+
+/// The column's text.
+pub(crate) fn events_text(events: EventKinds) -> Result<String, sqlx::Error> {
+    serde_json::to_string(&events).map_err(|error| sqlx::Error::Encode(Box::new(error)))
+}
+
 pub(crate) fn webhook(row: &SqliteRow) -> Result<Webhook, sqlx::Error> {
     let metadata = row.try_get::<Option<&str>, _>("metadata")?;
     Ok(Webhook {
@@ -136,6 +147,7 @@ pub(crate) fn webhook(row: &SqliteRow) -> Result<Webhook, sqlx::Error> {
             .map(serde_json::from_str)
             .transpose()
             .map_err(|error| broken("metadata", error))?,
+        events: events(row.try_get("events")?)?,
         hub_signature: row.try_get("hub_signature")?,
         courtesy: courtesy(row)?,
         headers: HeaderNames(json(row, "header_names")?.unwrap_or_default()),
@@ -149,8 +161,9 @@ pub(crate) fn webhook(row: &SqliteRow) -> Result<Webhook, sqlx::Error> {
 /// text at its first NUL.
 #[derive(Deserialize)]
 struct FromPayload {
+    event: Option<String>,
     from: String,
-    to: PhoneNumber,
+    to: String,
     #[serde(rename = "type")]
     message_type: String,
     content: Option<String>,
@@ -178,6 +191,7 @@ fn json<T: serde::de::DeserializeOwned>(row: &SqliteRow, column: &'static str) -
 
 pub(crate) fn event(row: &SqliteRow) -> Result<Event, sqlx::Error> {
     let FromPayload {
+        event,
         from,
         to,
         message_type,
@@ -187,6 +201,7 @@ pub(crate) fn event(row: &SqliteRow) -> Result<Event, sqlx::Error> {
         id: EventId(row.try_get("id")?),
         webhook_id: WebhookId(row.try_get("webhook_id")?),
         sequence: row.try_get("sequence")?,
+        event: event.unwrap_or_else(|| EventKind::Message.as_str().to_owned()),
         message_id: row.try_get("message_id")?,
         from,
         to,

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use sqlx::{Row, SqliteConnection, query, query_scalar, sqlite::SqliteRow};
-use wharf_domain::{ClientId, Event, EventId, EventStatus, WebhookId};
+use wharf_domain::{ClientId, Event, EventId, EventKind, EventStatus, WebhookId};
 
 use crate::{
     ChatFilter, Cursor, EventFilter, EventPage, Store, StoreError, codec, sql,
@@ -111,7 +111,8 @@ async fn page(
 
 /// Whether it asks for something that no index answers.
 fn is_narrow(filter: &EventFilter) -> bool {
-    filter.chat.is_some() || filter.message_id.is_some() || filter.since.is_some() || filter.until.is_some()
+    let of_content = filter.event.is_some() || filter.chat.is_some() || filter.message_id.is_some();
+    of_content || filter.since.is_some() || filter.until.is_some()
 }
 
 async fn matching(
@@ -144,6 +145,7 @@ async fn matching(
         .bind(jid)
         .bind(number)
         .bind(filter.status.map(EventStatus::as_str))
+        .bind(filter.event.map(EventKind::as_str))
         .fetch_all(connection)
         .await
 }

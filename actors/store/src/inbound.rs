@@ -18,8 +18,8 @@ use crate::{
 const UNLISTED: i64 = 1024;
 
 impl Group<'_> {
-    /// Makes one event of each message whose number has a live webhook, in the order given, and numbers it within its
-    /// phone number. A message without one, and one that was recorded before (same webhook, chat, sender, message id
+    /// Makes one event of each message whose number has a live webhook that wants its kind, in the order given, and
+    /// numbers it within its phone number. A message without one, and one that was recorded before (same webhook, chat, sender, message id
     /// and time of sending), makes none and is no error: WhatsApp may be told that we have it. Returns the events made,
     /// in order.
     ///
@@ -66,7 +66,7 @@ async fn record<N: Borrow<NewEvent>>(
     let mut addressed: Vec<Addressed<'_>> = Vec::with_capacity(messages.len());
     for new in messages {
         let new: &NewEvent = new.borrow();
-        if let Some(webhook_id) = lines.webhook_of(connection, &new.key).await? {
+        if let Some(webhook_id) = lines.webhook_for(connection, &new.key, &new.message).await? {
             addressed.push((new, webhook_id));
         }
     }

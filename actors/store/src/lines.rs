@@ -4,9 +4,9 @@
 use std::collections::HashMap;
 
 use sqlx::{Row, SqliteConnection, query, query_scalar};
-use wharf_domain::{ConnectionKey, WebhookId};
+use wharf_domain::{ConnectionKey, EventKinds, IncomingMessage, WebhookId, message::is_test_chat};
 
-use crate::sql;
+use crate::{codec, sql};
 
 /// Numbers remembered; with more of them all are forgotten and asked for again.
 const REMEMBERED: usize = 16 * 1024;
@@ -15,6 +15,8 @@ const REMEMBERED: usize = 16 * 1024;
 #[derive(Debug, Clone, Copy)]
 struct Line {
     webhook_id: WebhookId,
+    /// What it is told of.
+    events: EventKinds,
     /// The last sequence given out.
     sequence: i64,
 }
@@ -26,6 +28,14 @@ pub(crate) struct Lines {
     known: HashMap<ConnectionKey, Option<Line>>,
     /// The last event that the list of events has; unknown at first.
     listed_up_to: Option<i64>,
+}
+
+impl Line {
+    /// The webhook, if it wants this; it always wants its own tests.
+    fn taker(&self, message: &IncomingMessage) -> Option<WebhookId> {
+        let wanted = self.events.contains(message.event()) || is_test_chat(&message.chat);
+        wanted.then_some(self.webhook_id)
+    }
 }
 
 impl Lines {
@@ -47,14 +57,15 @@ impl Lines {
         }
     }
 
-    /// The live webhook of a number.
-    pub(crate) async fn webhook_of(
+    /// The live webhook of a number, if it wants to be told of this.
+    pub(crate) async fn webhook_for(
         &mut self,
         connection: &mut SqliteConnection,
         key: &ConnectionKey,
+        message: &IncomingMessage,
     ) -> Result<Option<WebhookId>, sqlx::Error> {
         if let Some(line) = self.known.get(key) {
-            return Ok(line.as_ref().map(|line| line.webhook_id));
+            return Ok(line.as_ref().and_then(|line| line.taker(message)));
         }
         let row = query(sql::LINE)
             .bind(key.client_id.0)
@@ -65,11 +76,12 @@ impl Lines {
             Ok::<_, sqlx::Error>(Line {
                 webhook_id: WebhookId(row.try_get(0)?),
                 sequence: row.try_get(1)?,
+                events: codec::events(row.try_get(2)?)?,
             })
         };
         let line = row.map(read).transpose()?;
         self.known.insert(key.clone(), line);
-        Ok(line.map(|line| line.webhook_id))
+        Ok(line.and_then(|line| line.taker(message)))
     }
 
     /// Gives out the next sequence of a number whose webhook was asked for.

@@ -19,7 +19,7 @@ macro_rules! connection_columns {
 macro_rules! webhook_columns {
     () => {
         "id, client_id, phone_number, webhook_url, is_active, status, failure_count, max_retries, last_error, \
-         last_success_at, last_attempt_at, metadata, hub_signature, max_in_flight, max_per_second, timeout_ms, ordering, \
+         last_success_at, last_attempt_at, metadata, events, hub_signature, max_in_flight, max_per_second, timeout_ms, ordering, \
          retry_client_errors, recovery, header_names, created_at, updated_at, deleted_at"
     };
 }
@@ -97,7 +97,8 @@ macro_rules! matching {
     () => {
         " AND +e.seq > $5 AND e.created_at >= $6 AND e.created_at < $7 AND ($8 IS NULL OR e.message_id = $8) \
          AND ($9 IS NULL OR e.chat = $9 OR ($10 IS NOT NULL AND e.chat LIKE '%@lid' AND e.payload ->> 'from' = $10)) \
-         AND ($11 IS NULL OR e.status = $11)"
+         AND ($11 IS NULL OR e.status = $11) \
+         AND ($12 IS NULL OR coalesce(e.payload ->> 'event', 'message') = $12)"
     };
 }
 macro_rules! statements {
@@ -200,7 +201,7 @@ statements! {
         "UPDATE whatsapp_webhooks \
          SET webhook_url = coalesce($3, webhook_url), max_retries = coalesce($4, max_retries), \
              is_active = coalesce($5, is_active), metadata = CASE WHEN $6 THEN $7 ELSE metadata END, \
-             hub_signature = coalesce($9, hub_signature), updated_at = $8 \
+             hub_signature = coalesce($9, hub_signature), events = coalesce($10, events), updated_at = $8 \
          WHERE id = $2 AND client_id = $1 AND deleted_at IS NULL RETURNING ",
         webhook_columns!()
     );
@@ -240,8 +241,10 @@ statements! {
             (SELECT 1 FROM webhook_events e WHERE e.webhook_id = w.id AND e.status = 'pending') LIMIT 1";
 
     LINE = "SELECT w.id, coalesce((SELECT s.last FROM number_sequences s \
-            WHERE s.client_id = w.client_id AND s.phone_number = w.phone_number), 0) \
+            WHERE s.client_id = w.client_id AND s.phone_number = w.phone_number), 0), w.events \
         FROM whatsapp_webhooks w WHERE w.client_id = $1 AND w.phone_number = $2 AND w.deleted_at IS NULL";
+    WANTED_EVENTS = "SELECT w.events FROM whatsapp_webhooks w \
+        WHERE w.client_id = $1 AND w.phone_number = $2 AND w.deleted_at IS NULL";
     TAKE_BACK = "DELETE FROM webhook_events WHERE id = $1 AND seq > $2";
     LISTED_UP_TO = "SELECT up_to FROM listed WHERE id = 1";
     LIST_EVENTS = "INSERT INTO webhook_event_list (webhook_id, seq) \

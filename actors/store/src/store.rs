@@ -2,9 +2,9 @@
 
 use std::{fs::File, path::Path, sync::Arc};
 
-use sqlx::{SqliteConnection, SqlitePool, query, query_scalar, sqlite::SqliteRow};
+use sqlx::{Row, SqliteConnection, SqlitePool, query, query_scalar, sqlite::SqliteRow};
 use tokio::sync::Mutex;
-use wharf_domain::{Client, ClientId, Connection, ConnectionKey, TokenHash, Webhook, WebhookId};
+use wharf_domain::{Client, ClientId, Connection, ConnectionKey, EventKinds, TokenHash, Webhook, WebhookId};
 
 use crate::{StoreError, codec, open::connect, place::Place, sql};
 
@@ -147,6 +147,20 @@ impl Store {
             .fetch_optional(self.pool())
             .await;
         self.one(row, codec::webhook)
+    }
+
+    /// What the webhook of a number is told of; nothing where there is none.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn wanted_events(&self, key: &ConnectionKey) -> Result<EventKinds, StoreError> {
+        let row = query(sql::WANTED_EVENTS)
+            .bind(key.client_id.0)
+            .bind(key.phone_number.as_str());
+        let events = self.one(row.fetch_optional(self.pool()).await, |row| {
+            codec::events(row.try_get(0)?)
+        })?;
+        Ok(events.unwrap_or(EventKinds::NONE))
     }
 
     /// A client's connections, by number.

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use uuid::Uuid;
 use wharf_domain::{
-    ClientId, ConnectionKey, ConnectionStatus, Event, EventId, EventStatus, IncomingMessage, InvalidField,
+    ClientId, ConnectionKey, ConnectionStatus, Event, EventId, EventKind, EventStatus, IncomingMessage, InvalidField,
     PendingEvent, PhoneNumber, Timestamp, WebhookId, session::ReasonCode,
 };
 
@@ -60,6 +60,8 @@ pub enum ChatFilter {
 pub struct EventFilter {
     /// Only these.
     pub status: Option<EventStatus>,
+    /// Only those of this kind.
+    pub event: Option<EventKind>,
     /// Only those of this chat.
     pub chat: Option<ChatFilter>,
     /// Only those with this `message_id`.

@@ -7,7 +7,7 @@ use wharf_domain::{ClientId, ConnectionKey, Timestamp, Webhook, WebhookId, webho
 
 use crate::{
     Group, StoreError,
-    codec::{At, metadata_text, webhook},
+    codec::{At, events_text, metadata_text, webhook},
     courtesy, sql,
 };
 
@@ -63,7 +63,11 @@ impl Group<'_> {
         patch: &WebhookPatch,
         now: Timestamp,
     ) -> Result<Option<Webhook>, StoreError> {
-        let result = update(self.enter()?, client, id, patch, now).await;
+        let (connection, lines) = self.enter_with_lines()?;
+        if patch.events.is_some() {
+            lines.forget_webhooks();
+        }
+        let result = update(connection, client, id, patch, now).await;
         self.leave(result)
     }
 
@@ -134,6 +138,7 @@ async fn update(
         .bind(metadata)
         .bind(At(now))
         .bind(patch.hub_signature)
+        .bind(patch.events.map(events_text).transpose()?)
         .fetch_optional(connection)
         .await?;
     row.as_ref().map(webhook).transpose()

@@ -9,7 +9,7 @@ use thiserror::Error;
 use tokio::sync::mpsc;
 pub use wharf_domain::session::{CloseReason, LinkEvent};
 use wharf_domain::{
-    ConnectionKey, IncomingMessage, Outgoing, PhoneNumber, Timestamp,
+    ConnectionKey, EventKinds, IncomingMessage, Outgoing, PhoneNumber, Timestamp,
     action::{Action, Done},
     outgoing::News,
     proxy::Proxy,
@@ -20,7 +20,7 @@ use wharf_domain::{
 #[error("the message was not committed: {0}")]
 pub struct NotCommitted(pub String);
 
-/// Where incoming messages go. `Ok` is the promise that they are committed: only then is WhatsApp told.
+/// Where incoming messages go, and what else happens to be told. `Ok` is the promise that they are committed: only then is WhatsApp told.
 #[async_trait]
 pub trait Inbox: Send + Sync + 'static {
     /// Commits a batch, all or nothing. May be called again with the same messages; must be idempotent.
@@ -29,6 +29,11 @@ pub trait Inbox: Send + Sync + 'static {
     /// `NotCommitted` leaves the whole batch unacknowledged at WhatsApp. The live link asks again for a while (30 s); if
     /// the answer stays the same it closes as `Lost`, because WhatsApp sends a message again at the next login only.
     async fn commit(&self, messages: Vec<IncomingMessage>) -> Result<(), NotCommitted>;
+
+    /// What somebody wants to be told of, at this moment: a link need not bring anything else. Asked for often, so cheap.
+    fn wanted(&self) -> EventKinds {
+        EventKinds::default()
+    }
 
     /// Keeps what can be chosen in a poll, so that its votes can be told by name. Idempotent; the first of an id counts.
     ///

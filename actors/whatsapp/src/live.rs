@@ -13,9 +13,11 @@ mod awaited;
 mod compose;
 mod convert;
 mod driver;
+mod follow;
 mod http;
 mod inbound;
 mod keys;
+mod lane;
 mod meaning;
 mod memory;
 mod numbers;
@@ -26,6 +28,7 @@ mod reupload;
 mod runtime;
 mod send;
 mod session;
+mod standing;
 mod subjects;
 mod transport;
 
@@ -36,7 +39,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use wharf_domain::{ConnectionKey, address::TargetPolicy};
 use wharf_store::KeyChange;
@@ -47,8 +50,9 @@ pub use http::{Http, HttpRequest, HttpResponse};
 
 use self::{
     driver::{Driver, Finish},
+    follow::Follow,
     http::{ClientHttp, VersionSource},
-    inbound::{Aside, Hook, Inbound},
+    inbound::{Aside, Ear, Hook, Inbound},
     keys::DeviceKeys,
     memory::Memory,
     receipts::Receipts,
@@ -175,6 +179,9 @@ impl LiveFactory {
             subjects: Arc::new(Subjects::default()),
             patience: self.config.inbox_patience,
             undecryptable_patience: self.config.undecryptable_patience,
+            lane: Mutex::default(),
+            moved: Notify::new(),
+            follow: Follow::default(),
         })
     }
 
@@ -235,6 +242,7 @@ impl LiveFactory {
             let name = options.device_name.as_ref().unwrap_or(&self.config.device_name);
             client.set_device_props(DevicePropsOverride::new().with_os(name)).await;
         }
+        client.subscribe_handler(Arc::new(Ear::new(inbound, &client))).detach();
         reporter.listen(&client);
         let aside = Aside {
             inbound: Arc::clone(inbound),

@@ -3,6 +3,7 @@
 use std::{sync::atomic::Ordering, time::Duration};
 
 use serde_json::{Value, json};
+use wharf_domain::{EventKind, EventKinds};
 
 use super::{Facade, NUMBER, client::Reply, fake::ID};
 
@@ -44,6 +45,7 @@ async fn a_webhook_is_registered_with_the_defaults_of_the_contract() {
         "last_success_at",
         "last_attempt_at",
         "metadata",
+        "events",
         "hub_signature",
         "max_in_flight",
         "max_per_second",
@@ -58,10 +60,11 @@ async fn a_webhook_is_registered_with_the_defaults_of_the_contract() {
     ];
     assert_eq!(webhook.as_object().unwrap().keys().collect::<Vec<_>>(), keys);
     assert_eq!(webhook["hub_signature"], false);
+    assert_eq!(webhook["events"], json!(["message"]));
     let shown = facade.ask("GET", &format!("/api/webhooks/{ID}")).send().await.json();
     assert_eq!(
         shown.as_object().unwrap().keys().collect::<Vec<_>>(),
-        keys[..22],
+        keys[..23],
         "no secret"
     );
 }
@@ -134,6 +137,18 @@ async fn every_bad_field_is_named_in_one_answer() {
         (
             "metadata",
             vec![json!(null), json!([]), json!("x"), json!({"x": "y".repeat(9000)})],
+        ),
+        (
+            "events",
+            vec![
+                json!(null),
+                json!([]),
+                json!("message"),
+                json!(["message", 1]),
+                json!(["message.read"]),
+                json!(["Message"]),
+                json!({"message": true}),
+            ],
         ),
         ("surprise", vec![json!(null), json!(1)]),
     ] {
@@ -398,4 +413,36 @@ async fn health_needs_no_token() {
     assert_eq!((reply.status, reply.header("retry-after")), (503, Some("1")));
     assert_eq!(reply.json()["detail"], "the disk is full");
     assert_eq!(facade.bare("GET", "/healthz").send().await.status, 200);
+}
+
+#[tokio::test]
+async fn events_are_taken_in_any_order_and_an_unknown_one_is_answered_with_all() {
+    let facade = Facade::start().await;
+    let body = json!({
+        "phone_number": "551188888888", "webhook_url": "https://e.com",
+        "events": ["presence", "message.status", "message", "presence"],
+    });
+    let made = post(&facade, "/api/webhooks/register", body).await.json();
+    assert_eq!(made["events"], json!(["message", "message.status", "presence"]));
+    let path = format!("/api/webhooks/{ID}");
+    let patched = facade
+        .ask("PATCH", &path)
+        .json(&json!({"events": ["call"]}))
+        .send()
+        .await;
+    assert_eq!(patched.status, 200);
+    let asked = facade.desk.asked();
+    assert!(
+        asked.contains(&format!("events: Some({:?})", EventKinds::of([EventKind::Call]))),
+        "{asked}"
+    );
+    let refused = facade
+        .ask("PATCH", &path)
+        .json(&json!({"events": ["calls"]}))
+        .send()
+        .await;
+    let detail = refused.json()["errors"][0]["message"].as_str().unwrap().to_owned();
+    for kind in EventKind::ALL {
+        assert!(detail.contains(&format!("\"{}\"", kind.as_str())), "{detail}");
+    }
 }

@@ -33,6 +33,11 @@ async fn events_are_filtered() {
             "chat=%2B55+11+99999-9999",
             r#"chat: Some(Number(PhoneNumber("5511999999999")))"#,
         ),
+        ("event=message.status", "event: Some(Status)"),
+        (
+            "event=message&status=failed",
+            "status: Some(Failed), event: Some(Message)",
+        ),
         ("chat=120363@g.us", r#"chat: Some(Jid("120363@g.us"))"#),
         ("message_id=3EB0", r#"message_id: Some("3EB0")"#),
         ("since=2025-11-05T14:23:00Z", "since: Some(Timestamp(1762352580000))"),
@@ -57,6 +62,7 @@ async fn events_are_filtered() {
     for (bad, field) in [
         ("chat=x", "chat"),
         ("chat=123", "chat"),
+        ("event=messages", "event"),
         ("since=yesterday", "since"),
         ("since=1762352580", "since"),
         ("until=2025-11-05", "until"),

@@ -3,11 +3,14 @@
 
 use serde::Serialize;
 
-use super::media::Media;
+use super::{happening::Happening, media::Media};
 
 /// Everything beyond the seven keys.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Details {
+    /// What happened, if this is no message that came in: `event` and the keys that belong to it.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub happening: Option<Happening>,
     /// The name that the sender gave themselves.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub push_name: Option<String>,
@@ -58,6 +61,7 @@ impl Details {
     /// Whether there is nothing worth a key: the sender's name alone is not.
     pub fn is_plain(&self) -> bool {
         let Self {
+            happening,
             push_name: _,
             from_lid,
             group,
@@ -72,7 +76,8 @@ impl Details {
             caption,
             body,
         } = self;
-        let absent = from_lid.is_none()
+        let absent = happening.is_none()
+            && from_lid.is_none()
             && group.is_none()
             && reply_to.is_none()
             && mentions.is_empty()

@@ -1,6 +1,7 @@
 //! Incoming messages, and the payload that a receiver gets of one (docs/EVENTS.md).
 
 mod details;
+mod happening;
 mod kind;
 mod media;
 mod media_end;
@@ -8,6 +9,9 @@ mod media_end;
 pub use details::{
     Body, ButtonsReply, Contact, ContactNumber, Details, Group, ListReply, Location, MessageRef, Order, Poll, PollVote,
     Unknown, UnknownReason,
+};
+pub use happening::{
+    Call, CallState, ConnectionChange, DeliveryStatus, GroupChange, Happening, Presence, PresenceState,
 };
 pub use kind::MessageKind;
 pub use media::{AwaitedMedia, Media, MediaError, MediaKind, MediaReference};
@@ -17,9 +21,10 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use crate::{ClientId, PhoneNumber, Timestamp, WebhookId};
+use crate::{ClientId, EventKind, PhoneNumber, Timestamp, WebhookId};
 
-/// A message that WhatsApp delivered to a linked number, in Wharf's words.
+/// A message that WhatsApp delivered to a linked number, in Wharf's words; or something else that happened
+/// ([`Details::happening`]), on the same way in the same form.
 #[derive(Debug, Clone, PartialEq)]
 pub struct IncomingMessage {
     /// The chat's id (JID) on WhatsApp: with `sender` and `message_id` the key under which a redelivery is recognised.
@@ -52,12 +57,13 @@ pub fn is_test_chat(chat: &str) -> bool {
 #[derive(Serialize)]
 struct SevenKeys<'a> {
     client_id: ClientId,
-    message_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message_id: Option<&'a str>,
     from: &'a str,
-    to: &'a PhoneNumber,
+    to: &'a str,
     timestamp: String,
     #[serde(rename = "type")]
-    kind: MessageKind,
+    kind: &'a str,
     content: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     test: Option<bool>,
@@ -84,11 +90,17 @@ impl IncomingMessage {
     /// end: entered in random places it would cost a page on the disk for each message.
     ///
     /// What concerns another message, and the word that one could not be decrypted, has its kind in the hash too: whatever
-    /// id a sender gives them, they are never taken for that message.
+    /// id a sender gives them, they are never taken for that message. What is no message has what happened in it; and no
+    /// time, where it happens once but may be told of again at another time.
     pub fn key(&self, webhook: WebhookId) -> [u8; MESSAGE_KEY_BYTES] {
         let mut hash = Sha256::new();
         hash.update(webhook.0.as_bytes());
-        for part in [&self.chat, &self.sender, &self.message_id] {
+        let happening = self.happening();
+        let chat = match happening {
+            Some(happening) if happening.is_recognised_without_chat() => "",
+            _ => self.chat.as_str(),
+        };
+        for part in [chat, &self.sender, &self.message_id] {
             // With its length: no two messages are the same text.
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
@@ -96,9 +108,16 @@ impl IncomingMessage {
         if self.kind.concerns_another() || self.is_undecryptable() {
             hash.update(self.kind.as_str());
         }
+        if let Some(happening) = happening {
+            hash.update(happening.distinction(self.timestamp));
+        }
         let hash = hash.finalize();
         // Seconds of four bytes go on until 2106, and then begin anew.
-        let seconds = self.timestamp.seconds().to_be_bytes();
+        let seconds = match happening {
+            Some(happening) if happening.happens_once() => 0,
+            _ => self.timestamp.seconds(),
+        };
+        let seconds = seconds.to_be_bytes();
         let mut key = [0; MESSAGE_KEY_BYTES];
         key[..4].copy_from_slice(&seconds[4..]);
         key[4..].copy_from_slice(&hash[..MESSAGE_KEY_BYTES - 4]);
@@ -119,6 +138,16 @@ impl IncomingMessage {
             content: "A test of this webhook; no message was received.".to_owned(),
             details: None,
         }
+    }
+
+    /// What happened, if this is no message that came in.
+    pub fn happening(&self) -> Option<&Happening> {
+        self.details.as_ref()?.happening.as_ref()
+    }
+
+    /// Which webhooks are told of it.
+    pub fn event(&self) -> EventKind {
+        self.happening().map_or(EventKind::Message, Happening::event)
     }
 
     /// Whether it stands for a message that could not be decrypted.
@@ -149,15 +178,19 @@ impl IncomingMessage {
     }
 
     /// The body of every attempt: compact JSON, the seven keys of CONTRACT.md section 3 in their order, then those of
-    /// [`Details`] in theirs. That of a test event ends with `"test":true`.
+    /// [`Details`] in theirs. That of a test event ends with `"test":true`. What is no message and has no id has no
+    /// `message_id`. `to` is the linked number, and stands for the receiver of what came in.
     pub fn payload(&self, client_id: ClientId, to: &PhoneNumber) -> String {
+        let happening = self.happening();
         let seven = SevenKeys {
             client_id,
-            message_id: &self.message_id,
+            message_id: happening
+                .is_none_or(Happening::has_id)
+                .then_some(self.message_id.as_str()),
             from: &self.from,
-            to,
+            to: happening.and_then(Happening::to).unwrap_or(to.as_str()),
             timestamp: self.timestamp.to_rfc3339_seconds(),
-            kind: self.kind,
+            kind: happening.and_then(Happening::word).unwrap_or(self.kind.as_str()),
             content: &self.content,
             test: is_test_chat(&self.chat).then_some(true),
         };
@@ -237,6 +270,103 @@ mod tests {
             extras,
             r#""push_name":"Maria","group":{"id":"1@g.us"},"view_once":true,"emoji":"👍"}"#
         );
+    }
+
+    fn told(happening: Happening) -> IncomingMessage {
+        IncomingMessage {
+            details: Some(Box::new(Details {
+                happening: Some(happening),
+                ..Details::default()
+            })),
+            ..message("a")
+        }
+    }
+
+    fn status(status: DeliveryStatus, participant: Option<&str>) -> IncomingMessage {
+        told(Happening::Status {
+            to: "5511977776666".into(),
+            status,
+            code: None,
+            participant: participant.map(str::to_owned),
+        })
+    }
+
+    #[test]
+    fn a_status_is_one_event_whenever_and_by_whatever_name_of_the_chat_it_is_told() {
+        let webhook = WebhookId(uuid::Uuid::from_u128(1));
+        let read = status(DeliveryStatus::Read, None);
+        let again = IncomingMessage {
+            chat: "1@lid".into(),
+            timestamp: Timestamp::from_seconds(1_800_000_000),
+            ..read.clone()
+        };
+        assert_eq!(read.key(webhook), again.key(webhook));
+        let others = [
+            message("a"),
+            status(DeliveryStatus::Delivered, None),
+            status(DeliveryStatus::Read, Some("5511977776666")),
+            IncomingMessage {
+                message_id: "3EB0".into(),
+                ..read.clone()
+            },
+            told(Happening::Sent {
+                to: "5511977776666".into(),
+                is_from_me: true,
+            }),
+        ];
+        for (place, other) in others.iter().enumerate() {
+            assert_ne!(read.key(webhook), other.key(webhook), "{place}");
+        }
+    }
+
+    #[test]
+    fn an_event_names_itself_right_after_the_seven_keys() {
+        let number: PhoneNumber = "5511888888888".parse().unwrap();
+        let read = status(DeliveryStatus::Read, Some("5511966665555"));
+        assert_eq!(read.event(), EventKind::Status);
+        assert_eq!(
+            read.payload(ClientId(1), &number),
+            r#"{"client_id":1,"message_id":"3EB0C767","from":"5511999999999","to":"5511977776666","timestamp":"2025-11-05T14:23:00Z","type":"read","content":"a","event":"message.status","status":"read","participant":"5511966665555"}"#
+        );
+        let mut online = told(Happening::Presence {
+            presence: Presence {
+                state: PresenceState::Available,
+                last_seen: None,
+            },
+        });
+        online.message_id = String::new();
+        assert_eq!(
+            online.payload(ClientId(1), &number),
+            r#"{"client_id":1,"from":"5511999999999","to":"5511888888888","timestamp":"2025-11-05T14:23:00Z","type":"available","content":"a","event":"presence","presence":{"state":"available"}}"#
+        );
+        let mut sent = told(Happening::Sent {
+            to: "1@g.us".into(),
+            is_from_me: true,
+        });
+        sent.details.as_mut().unwrap().view_once = true;
+        assert_eq!(
+            sent.payload(ClientId(1), &number),
+            r#"{"client_id":1,"message_id":"3EB0C767","from":"5511999999999","to":"1@g.us","timestamp":"2025-11-05T14:23:00Z","type":"text","content":"a","event":"message.sent","is_from_me":true,"view_once":true}"#
+        );
+    }
+
+    #[test]
+    fn what_has_no_id_is_told_apart_by_its_time() {
+        let webhook = WebhookId(uuid::Uuid::from_u128(1));
+        let now = told(Happening::Connection {
+            connection: ConnectionChange {
+                status: crate::ConnectionStatus::Connected,
+                reason: None,
+                reason_code: crate::session::ReasonCode::Online,
+                jid: None,
+            },
+        });
+        let later = IncomingMessage {
+            timestamp: Timestamp(now.timestamp.0 + 1),
+            ..now.clone()
+        };
+        assert_ne!(now.key(webhook), later.key(webhook));
+        assert_eq!(now.key(webhook), now.clone().key(webhook));
     }
 
     #[test]

@@ -20,7 +20,7 @@ on_every_database! {
 
         let event = db.store.event(client.id, new.id).await.unwrap().unwrap();
         assert_eq!((event.id, event.webhook_id, event.message_id.as_str()), (new.id, webhook.id, "3EB0"));
-        assert_eq!((event.from.as_str(), &event.to), ("5511999999999", &webhook.phone_number));
+        assert_eq!((event.from.as_str(), event.to.as_str()), ("5511999999999", webhook.phone_number.as_str()));
         assert_eq!((event.message_type.as_str(), event.content.as_deref()), ("text", Some(&*new.message.content)));
         assert_eq!(event.payload.get(), new.payload);
         assert_eq!((event.status, event.attempt_count), (EventStatus::Pending, 0));

@@ -33,4 +33,5 @@ mod renewals;
 mod retention;
 mod retry_failed;
 mod secrets;
+mod wanted;
 mod webhooks;

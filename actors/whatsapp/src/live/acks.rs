@@ -41,6 +41,11 @@ impl Acks {
         }
     }
 
+    /// Whether somebody waits for the ack of `id`.
+    pub(crate) fn expects(&self, id: &str) -> bool {
+        self.map().contains_key(id)
+    }
+
     /// An ack arrived. Answers one of a message that nobody waits for any more.
     pub(crate) fn settle(&self, ack: &ServerAck) -> Option<Ack> {
         // Receipts and notifications are acked as well, under ids of their own.

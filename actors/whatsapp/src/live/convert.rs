@@ -10,6 +10,7 @@ mod content;
 mod context;
 mod history;
 mod media;
+mod told;
 mod unsupported;
 mod vcard;
 mod votes;
@@ -17,7 +18,7 @@ mod who;
 
 use wharf_domain::{
     IncomingMessage, MessageKind, Timestamp,
-    message::{Body, Details, Group, MessageRef, Unknown, UnknownReason},
+    message::{Body, Details, Group, Happening, MessageRef, Unknown, UnknownReason},
 };
 use whatsapp_rust::wacore::types::{
     events::{DecryptFailMode, UnavailableType, UndecryptableMessage},
@@ -29,8 +30,9 @@ use whatsapp_rust::waproto::whatsapp::{Message, MessageKey};
 use self::{content::Content, who::Writer};
 pub(crate) use self::{
     history::{Chat, info_of},
+    told::{Party, Scene, call_of, change_of, concerned, doing, status_of},
     votes::{Ballot, Election, election_in, open, vote_in},
-    who::{People, is_hidden},
+    who::{People, bare, is_hidden},
 };
 
 /// What becomes of an inbound message.
@@ -49,14 +51,22 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) people: People<'a>,
     /// What was opened of the vote in it, if it is one.
     pub(crate) ballot: Ballot,
+    /// Who gets it, if the account sent it from another device and somebody wants to know.
+    pub(crate) recipient: Option<Party>,
 }
 
-/// Why a message is not for a webhook whatever is in it.
+/// Why a message that came in is not for a webhook whatever is in it.
 pub(crate) fn not_for_us(info: &MessageInfo) -> Option<&'static str> {
+    if info.source.is_from_me {
+        return Some("sent by this account");
+    }
+    for_nobody(info)
+}
+
+/// Why a message is not for a webhook, whoever sent it.
+fn for_nobody(info: &MessageInfo) -> Option<&'static str> {
     let source = &info.source;
-    if source.is_from_me {
-        Some("sent by this account")
-    } else if source.chat.is_status_broadcast() {
+    if source.chat.is_status_broadcast() {
         Some("a status update")
     } else if source.chat.is_newsletter() {
         Some("a newsletter")
@@ -86,11 +96,16 @@ pub(crate) fn hidden_in(info: &MessageInfo, message: &Message) -> Vec<Jid> {
 
 /// Converts one message.
 pub(crate) fn convert(info: &MessageInfo, message: &Message, around: &Surroundings<'_>) -> Converted {
-    if let Some(reason) = not_for_us(info) {
+    let recipient = around.recipient.as_ref().filter(|_| info.source.is_from_me);
+    let skipped = match recipient {
+        Some(_) => for_nobody(info),
+        None => not_for_us(info),
+    };
+    if let Some(reason) = skipped {
         return Converted::Skipped(reason);
     }
     match content::read(message, &around.ballot) {
-        Ok(content) => Converted::Message(Box::new(built(info, content, &around.people))),
+        Ok(content) => Converted::Message(Box::new(built(info, content, &around.people, recipient))),
         Err(reason) => Converted::Skipped(reason),
     }
 }
@@ -118,18 +133,22 @@ pub(crate) fn undecryptable(lost: &UndecryptableMessage, people: &People<'_>) ->
     let mut content = Content::new(MessageKind::Unknown, words);
     content.view_once = lost.unavailable_type == UnavailableType::ViewOnce;
     content.body = Some(Body::Unknown(Unknown { reason, name: None }));
-    Converted::Message(Box::new(built(&lost.info, content, people)))
+    Converted::Message(Box::new(built(&lost.info, content, people, None)))
 }
 
-fn built(info: &MessageInfo, content: Content<'_>, people: &People<'_>) -> IncomingMessage {
+/// `recipient` is there if the account sent the message itself.
+fn built(info: &MessageInfo, content: Content<'_>, people: &People<'_>, recipient: Option<&Party>) -> IncomingMessage {
     let source = &info.source;
-    let sender = who::identity(source);
+    let sender = match recipient {
+        Some(_) => Jid::pn(people.own),
+        None => who::identity(source),
+    };
     // A broadcast list is the sender's own list of receivers: for the receiver it is the chat with the sender.
     let is_group = source.chat.is_group();
-    let chat = if is_group {
-        who::bare(&source.chat).to_string()
-    } else {
-        sender.to_string()
+    let chat = match recipient {
+        Some(recipient) => recipient.chat.clone(),
+        None if is_group => who::bare(&source.chat).to_string(),
+        None => sender.to_string(),
     };
     let number = people.number_of(&sender);
     let from = number.unwrap_or_else(|| sender.user_base()).to_owned();
@@ -137,13 +156,23 @@ fn built(info: &MessageInfo, content: Content<'_>, people: &People<'_>) -> Incom
         source,
         from: &from,
         people,
+        other: recipient.map_or(people.own, |recipient| recipient.shown.as_str()),
     };
     let group = is_group.then(|| Group {
         id: chat.clone(),
         subject: None,
     });
     let from_lid = number.is_none().then(|| sender.user_base().to_owned());
-    let details = details(info, &content, &writer, group, from_lid);
+    let happening = recipient.map(|recipient| Happening::Sent {
+        to: recipient.shown.clone(),
+        is_from_me: true,
+    });
+    let about = About {
+        happening,
+        from_lid,
+        group,
+    };
+    let details = details(info, &content, &writer, about);
     IncomingMessage {
         chat,
         sender: sender.to_string(),
@@ -156,22 +185,24 @@ fn built(info: &MessageInfo, content: Content<'_>, people: &People<'_>) -> Incom
     }
 }
 
-fn details(
-    info: &MessageInfo,
-    content: &Content<'_>,
-    writer: &Writer<'_>,
-    group: Option<Group>,
+/// What stands first among the details.
+struct About {
+    happening: Option<Happening>,
     from_lid: Option<String>,
-) -> Option<Box<Details>> {
+    group: Option<Group>,
+}
+
+fn details(info: &MessageInfo, content: &Content<'_>, writer: &Writer<'_>, about: About) -> Option<Box<Details>> {
     let context = content.context;
     let seconds = info
         .ephemeral_expiration
         .or(context.and_then(|context| context.expiration));
     let seconds = seconds.filter(|&seconds| seconds > 0);
     let details = Details {
+        happening: about.happening,
         push_name: None,
-        from_lid,
-        group,
+        from_lid: about.from_lid,
+        group: about.group,
         reply_to: context.and_then(|context| context::reply_to(context, writer)),
         mentions: context.map_or_else(Vec::new, |context| context::mentions(context, writer)),
         forwarded: context.is_some_and(context::is_forwarded),

@@ -1,17 +1,24 @@
 //! Incoming messages: committed first, acknowledged then.
 
 mod aside;
+mod ear;
 mod gather;
+mod heard;
+mod party;
 mod past;
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use futures::FutureExt as _;
-use tokio::time::Instant;
-use wharf_domain::IncomingMessage;
+use tokio::{sync::Notify, time::Instant};
+use wharf_domain::{EventKind, IncomingMessage};
 use whatsapp_rust::wacore::types::{
-    events::{InboundMessage, UndecryptableMessage},
+    events::{Event, InboundMessage, UndecryptableMessage},
     message::MessageInfo,
 };
 use whatsapp_rust::waproto::whatsapp::Message;
@@ -20,9 +27,11 @@ use whatsapp_rust::{
     anyhow::{self, anyhow},
 };
 
-pub(crate) use self::aside::Aside;
+pub(crate) use self::{aside::Aside, ear::Ear};
 use super::{
-    convert::{Converted, Surroundings, convert, undecryptable},
+    convert::{Converted, Surroundings, convert, is_hidden, undecryptable},
+    follow::Follow,
+    lane::Lane,
     memory::Memory,
     reporter::Reporter,
     runtime::LinkRuntime,
@@ -49,6 +58,12 @@ pub(crate) struct Inbound {
     pub(crate) patience: Duration,
     /// How long a message that cannot be decrypted is waited for.
     pub(crate) undecryptable_patience: Duration,
+    /// What else happens, in order with the messages.
+    pub(crate) lane: Mutex<Lane<Arc<Event>>>,
+    /// Told when a message has left the lane.
+    pub(crate) moved: Notify,
+    /// Whose presence is asked for.
+    pub(crate) follow: Follow,
 }
 
 impl Inbound {
@@ -70,11 +85,27 @@ impl Inbound {
     ) -> Result<Option<IncomingMessage>, String> {
         self.memory.awaited().found(info);
         self.keep_poll(info, message).await?;
+        let sent = info.source.is_from_me && self.inbox.wanted().contains(EventKind::Sent);
+        let recipient = match sent {
+            true => Some(self.recipient(client, info).await),
+            false => None,
+        };
         let around = Surroundings {
             people: self.people(client, info, message).await,
             ballot: self.ballot(client, info, message).await,
+            recipient,
         };
-        Ok(self.told(info, convert(info, message, &around)))
+        let told = self.told(info, convert(info, message, &around));
+        let sender = &info.source.sender;
+        if let Some(told) = &told
+            && is_hidden(sender)
+            && !info.source.is_from_me
+            && told.details.as_ref().is_none_or(|details| details.group.is_none())
+        {
+            self.memory
+                .note_unnamed(sender.user_base(), told.chat.ends_with("@lid"));
+        }
+        Ok(told)
     }
 
     fn told(&self, info: &MessageInfo, converted: Converted) -> Option<IncomingMessage> {
@@ -131,10 +162,19 @@ pub(crate) struct Hook(pub(crate) Arc<Inbound>);
 #[async_trait]
 impl InboundDurabilityHook for Hook {
     async fn on_messages(&self, client: Arc<Client>, batch: &[InboundMessage]) -> anyhow::Result<()> {
-        let Inbound { reporter, .. } = self.0.as_ref();
+        let inbound = self.0.as_ref();
+        let Inbound { reporter, .. } = inbound;
+        let ids = || batch.iter().map(|message| message.info.id.as_str());
+        inbound.entered(ids());
         // A message that makes us panic is our bug: it shall cost its link, not leave one that looks alive and is not.
-        let carrying = AssertUnwindSafe(self.0.carry(&client, batch)).catch_unwind().await;
+        let carrying = AssertUnwindSafe(inbound.carry(&client, batch)).catch_unwind().await;
         let carried = carrying.unwrap_or_else(|_| Err("a message could not be processed".to_owned()));
+        inbound.left(ids());
+        if carried.is_ok() && inbound.inbox.wanted().contains(EventKind::Presence) {
+            let persons = batch.iter().map(|message| &message.info.source);
+            let persons = persons.filter(|source| !source.is_from_me && !source.is_group);
+            persons.for_each(|source| inbound.follow.follow(&client, &inbound.runtime, &source.chat));
+        }
         carried.map_err(|refused| {
             // A device that is being unlinked still needs its connection, to say so.
             if !reporter.is_leaving() {

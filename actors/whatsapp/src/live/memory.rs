@@ -1,14 +1,16 @@
 //! What the links of one number remember from one to the next, as long as the process lives.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use super::{awaited::Awaited, convert::Election, numbers::Numbers};
+use super::{awaited::Awaited, convert::Election, numbers::Numbers, standing::Standing};
 
 /// Polls remembered with their secrets. What was forgotten is looked up, which is slower but no loss.
 const POLLS: usize = 64;
+/// People remembered whose messages come without their number; with more of them all are forgotten.
+const UNNAMED: usize = 4096;
 
 /// See the module.
 #[derive(Default)]
@@ -16,6 +18,8 @@ pub(crate) struct Memory {
     awaited: Mutex<Awaited>,
     polls: Mutex<Polls>,
     numbers: Numbers,
+    standing: Mutex<Standing>,
+    unnamed: Mutex<HashSet<String>>,
 }
 
 #[derive(Default)]
@@ -33,6 +37,30 @@ impl Memory {
     /// Which numbers are on WhatsApp.
     pub(crate) fn numbers(&self) -> &Numbers {
         &self.numbers
+    }
+
+    /// How far messages have come.
+    pub(crate) fn standing(&self) -> MutexGuard<'_, Standing> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers whether the messages of a hidden id come without its number: what their chat is called follows from it.
+    pub(crate) fn note_unnamed(&self, hidden: &str, unnamed: bool) {
+        let mut known = self.unnamed.lock().unwrap_or_else(PoisonError::into_inner);
+        if !unnamed {
+            known.remove(hidden);
+            return;
+        }
+        if known.len() >= UNNAMED {
+            known.clear();
+        }
+        known.insert(hidden.to_owned());
+    }
+
+    /// Whether the messages of a hidden id came without its number.
+    pub(crate) fn is_unnamed(&self, hidden: &str) -> bool {
+        let known = self.unnamed.lock().unwrap_or_else(PoisonError::into_inner);
+        known.contains(hidden)
     }
 
     /// Remembers a poll. The first of an id counts: nobody can change what others asked.

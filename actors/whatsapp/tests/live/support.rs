@@ -9,7 +9,7 @@ use std::{
 use async_trait::async_trait;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
-use wharf_domain::{ClientId, ConnectionKey, IncomingMessage};
+use wharf_domain::{ClientId, ConnectionKey, EventKinds, IncomingMessage, WebhookId};
 use wharf_testnet::{Fault, FaultCode, FaultKind, Network, NetworkConfig};
 use wharf_whatsapp::{
     CloseReason, Inbox, KeyStore, Link, LinkEvent, LinkFactory, LinkOptions, LiveConfig, LiveFactory, NotCommitted,
@@ -37,12 +37,18 @@ struct Kept {
     refusals_left: usize,
     refused: usize,
     messages: Vec<IncomingMessage>,
+    wanted: EventKinds,
 }
 
 impl Memory {
     /// The next `times` commits are refused.
     pub(crate) fn refuse(&self, times: usize) {
         self.0.lock().unwrap().refusals_left = times;
+    }
+
+    /// What is wanted from now on; messages only, at first.
+    pub(crate) fn want(&self, wanted: EventKinds) {
+        self.0.lock().unwrap().wanted = wanted;
     }
 
     /// The next commit panics.
@@ -66,6 +72,10 @@ impl Memory {
 
 #[async_trait]
 impl Inbox for Memory {
+    fn wanted(&self) -> EventKinds {
+        self.0.lock().unwrap().wanted
+    }
+
     async fn commit(&self, messages: Vec<IncomingMessage>) -> Result<(), NotCommitted> {
         let mut kept = self.0.lock().unwrap();
         if std::mem::take(&mut kept.panics) {
@@ -78,10 +88,9 @@ impl Inbox for Memory {
             return Err(NotCommitted("the test says no".into()));
         }
         for message in messages {
-            let same = |other: &IncomingMessage| {
-                (&other.chat, &other.sender, &other.message_id) == (&message.chat, &message.sender, &message.message_id)
-            };
-            if !kept.messages.iter().any(same) {
+            let webhook = WebhookId(uuid::Uuid::nil());
+            let key = message.key(webhook);
+            if !kept.messages.iter().any(|other| other.key(webhook) == key) {
                 kept.messages.push(message);
             }
         }

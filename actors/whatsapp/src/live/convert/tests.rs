@@ -2,6 +2,7 @@
 
 mod examples;
 mod kinds;
+mod sent;
 
 use std::sync::Arc;
 
@@ -82,6 +83,7 @@ fn around() -> Surroundings<'static> {
     Surroundings {
         people: People::new(OWN),
         ballot: Ballot::Sealed,
+        recipient: None,
     }
 }
 

@@ -7,7 +7,7 @@ use whatsapp_rust::waproto::whatsapp::MessageKey;
 /// Whose hidden id is whose number, as far as it was looked up; and this account's own number.
 #[derive(Debug, Default)]
 pub(crate) struct People<'a> {
-    own: &'a str,
+    pub(super) own: &'a str,
     known: Vec<(String, String)>,
 }
 
@@ -49,6 +49,8 @@ pub(super) struct Writer<'a> {
     /// As the receiver is shown it.
     pub(super) from: &'a str,
     pub(super) people: &'a People<'a>,
+    /// The other one of two people, as the receiver is shown them.
+    pub(super) other: &'a str,
 }
 
 impl Writer<'_> {
@@ -69,8 +71,7 @@ impl Writer<'_> {
         }
         match &key.participant {
             Some(participant) => self.other(participant),
-            // Of two people the other one is this account.
-            None if !self.source.chat.is_group() => Some(self.people.own.to_owned()),
+            None if !self.source.chat.is_group() => Some(self.other.to_owned()),
             None => None,
         }
     }
@@ -91,7 +92,7 @@ pub(super) fn identity(source: &MessageSource) -> Jid {
 }
 
 /// The account of a device, on one of the two servers that name accounts.
-pub(super) fn bare(jid: &Jid) -> Jid {
+pub(crate) fn bare(jid: &Jid) -> Jid {
     match jid.server {
         Server::Pn | Server::Hosted | Server::Legacy => Jid::pn(jid.user_base()),
         Server::Lid | Server::HostedLid => Jid::lid(jid.user_base()),

@@ -7,7 +7,12 @@ use whatsapp_rust::waproto::whatsapp::message::{
     poll_creation_message, protocol_message::Type,
 };
 
-use wharf_domain::media_link::file_name;
+use wharf_domain::{
+    ConnectionStatus, EventKind,
+    media_link::file_name,
+    message::{Call, CallState, ConnectionChange, DeliveryStatus, GroupChange, Happening, Presence, PresenceState},
+    session::ReasonCode,
+};
 
 use super::*;
 
@@ -282,6 +287,123 @@ fn of_the_past() -> IncomingMessage {
     message
 }
 
+fn party(number: &str) -> Party {
+    Party {
+        chat: format!("{number}@s.whatsapp.net"),
+        shown: number.into(),
+        hidden: None,
+        is_group: false,
+    }
+}
+
+fn crew() -> Party {
+    Party {
+        chat: GROUP.into(),
+        shown: GROUP.into(),
+        hidden: None,
+        is_group: true,
+    }
+}
+
+const MARIA: &str = "5511888888888";
+
+fn scene<'a>(chat: &'a Party, id: &'a str) -> Scene<'a> {
+    Scene {
+        own: OWN,
+        chat,
+        id,
+        at: Timestamp::from_seconds(1_762_352_580),
+    }
+}
+
+fn named_group(mut message: IncomingMessage) -> IncomingMessage {
+    let group = message.details.as_mut().and_then(|details| details.group.as_mut());
+    group.unwrap().subject = Some("Harbour".into());
+    message
+}
+
+fn from_the_phone() -> IncomingMessage {
+    let around = Surroundings {
+        recipient: Some(party(MARIA)),
+        ..around()
+    };
+    let own = MessageSource {
+        is_from_me: true,
+        ..source(PN, "5511999999999@s.whatsapp.net", None)
+    };
+    let mut info = info(own);
+    info.push_name = String::new();
+    match convert(&info, &conversation("On my way"), &around) {
+        Converted::Message(message) => *message,
+        Converted::Skipped(reason) => panic!("skipped as {reason}"),
+    }
+}
+
+fn connection() -> IncomingMessage {
+    let connection = ConnectionChange {
+        status: ConnectionStatus::LoggedOut,
+        reason: Some("the device was unlinked".into()),
+        reason_code: ReasonCode::Unlinked,
+        jid: None,
+    };
+    IncomingMessage {
+        message_id: String::new(),
+        from: OWN.into(),
+        content: "the device was unlinked".into(),
+        details: Some(Box::new(Details {
+            happening: Some(Happening::Connection { connection }),
+            ..Details::default()
+        })),
+        ..carried(direct(), &conversation(""))
+    }
+}
+
+fn joined() -> IncomingMessage {
+    let change = GroupChange {
+        what: "add".into(),
+        participants: vec!["5511977776666".into()],
+        ..GroupChange::default()
+    };
+    named_group(scene(&crew(), "2513044291").group(&party(MARIA), change))
+}
+
+fn ringing() -> IncomingMessage {
+    let call = Call {
+        id: "A1B2C3D4".into(),
+        state: CallState::Offer,
+        video: Some(true),
+        reason: None,
+        seconds: None,
+    };
+    scene(&party(MARIA), "A1B2C3D4").call(&party(MARIA), call)
+}
+
+fn offline() -> IncomingMessage {
+    let presence = Presence {
+        state: PresenceState::Unavailable,
+        last_seen: Some(Timestamp::from_seconds(1_762_352_520)),
+    };
+    scene(&party(MARIA), "").presence(&party(MARIA), presence)
+}
+
+/// The examples of events that are no messages.
+fn more_examples() -> Vec<(&'static str, IncomingMessage)> {
+    let to_maria = party(MARIA);
+    let status = scene(&to_maria, "3EB0C767");
+    let refused = status.status(DeliveryStatus::Failed, None, Some("463".into()));
+    let of_a_member = scene(&crew(), "3EB0C767").status(DeliveryStatus::Read, Some(&party(MARIA)), None);
+    vec![
+        ("`message.sent`", from_the_phone()),
+        ("`message.status`", status.status(DeliveryStatus::Delivered, None, None)),
+        ("A message that was refused", refused),
+        ("A member of a group has read", named_group(of_a_member)),
+        ("`connection`", connection()),
+        ("`group`", joined()),
+        ("`call`", ringing()),
+        ("`presence`", offline()),
+    ]
+}
+
 /// Every example by its heading.
 fn examples() -> Vec<(&'static str, IncomingMessage)> {
     vec![
@@ -338,7 +460,7 @@ fn documented(heading: &str) -> Option<String> {
 #[test]
 fn every_kind_is_documented_as_it_is_sent() {
     let mut wrong = String::new();
-    for (heading, mut message) in examples() {
+    for (heading, mut message) in examples().into_iter().chain(more_examples()) {
         link_media(&mut message);
         let sent = payload(&message);
         let written = heading.replace('"', "");
@@ -358,5 +480,11 @@ fn every_kind_is_documented_as_it_is_sent() {
     assert!(wrong.is_empty(), "docs/EVENTS.md should say:\n{wrong}");
     for kind in MessageKind::ALL {
         assert!(DOCUMENTED.contains(&format!("\n### `{}`\n", kind.as_str())), "{kind:?}");
+    }
+    for kind in EventKind::ALL {
+        assert!(
+            DOCUMENTED.contains(&format!("| `{}` |", kind.as_str())),
+            "{kind:?} is not in the table"
+        );
     }
 }

@@ -1,0 +1,96 @@
+//! Changes of a connection, told to its number's webhook: one event for each change of status or reason.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use uuid::Uuid;
+use wharf_domain::{
+    ConnectionKey, EventId, EventKind, IncomingMessage, MessageKind, Timestamp,
+    message::{ConnectionChange, Details, Happening},
+    session::SessionView,
+};
+use wharf_store::NewEvent;
+
+use crate::wanted::Wanted;
+
+/// Their chat: they are told in their order, and wait for nothing else.
+const CHAT: &str = "connection";
+/// Changes that are kept while the store takes nothing; the oldest go. Reconnects are a minute apart by then.
+const MOST: usize = 64;
+
+/// What has to be told. It is committed together with the connection's row, in the order of the changes.
+pub(super) struct Told {
+    wanted: Arc<Wanted>,
+    waiting: VecDeque<NewEvent>,
+    /// The first so many are on their way.
+    under_way: usize,
+}
+
+impl Told {
+    pub(super) fn new(wanted: Arc<Wanted>) -> Self {
+        Self {
+            wanted,
+            waiting: VecDeque::new(),
+            under_way: 0,
+        }
+    }
+
+    /// What the number's webhook wants.
+    pub(super) fn wanted(&self) -> &Wanted {
+        &self.wanted
+    }
+
+    /// Notes a change, if it is one and somebody wants to know.
+    pub(super) fn note(&mut self, key: &ConnectionKey, before: &SessionView, after: &SessionView, now: Timestamp) {
+        let of = |view: &SessionView| (view.status, view.reason_code, view.reason.clone());
+        let changed = of(before) != of(after);
+        if !changed || !self.wanted.get().contains(EventKind::Connection) {
+            return;
+        }
+        if self.waiting.len() >= MOST && self.waiting.remove(self.under_way).is_some() {
+            tracing::warn!(number = %key.phone_number, "a change of the connection is not told: the store takes nothing");
+        }
+        self.waiting.push_back(event(key, after, now));
+    }
+
+    /// What is not told yet, to be committed now.
+    pub(super) fn tell(&mut self) -> Vec<NewEvent> {
+        self.under_way = self.waiting.len();
+        self.waiting.iter().cloned().collect()
+    }
+
+    /// What [`Told::tell`] gave is committed.
+    pub(super) fn have_told(&mut self) {
+        self.waiting.drain(..self.under_way);
+        self.under_way = 0;
+    }
+}
+
+fn event(key: &ConnectionKey, view: &SessionView, now: Timestamp) -> NewEvent {
+    let connection = ConnectionChange {
+        status: view.status,
+        reason: view.reason.clone(),
+        reason_code: view.reason_code,
+        jid: view.jid.clone(),
+    };
+    let words = view.reason.clone().unwrap_or_else(|| view.status.as_str().to_owned());
+    let message = IncomingMessage {
+        chat: CHAT.to_owned(),
+        sender: CHAT.to_owned(),
+        message_id: String::new(),
+        from: key.phone_number.as_str().to_owned(),
+        timestamp: now,
+        kind: MessageKind::Unknown,
+        content: words,
+        details: Some(Box::new(Details {
+            happening: Some(Happening::Connection { connection }),
+            ..Details::default()
+        })),
+    };
+    NewEvent {
+        id: EventId(Uuid::now_v7()),
+        payload: message.payload(key.client_id, &key.phone_number),
+        key: key.clone(),
+        message,
+        created_at: now,
+    }
+}

@@ -1,0 +1,177 @@
+//! More than messages, on the side of delivery: the order of a chat, and what a connection tells.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use wharf_domain::{
+    ConnectionStatus, EventKind, EventKinds, EventStatus, IncomingMessage,
+    message::{DeliveryStatus, Details, Happening},
+    session::CloseReason,
+    webhook::WebhookPatch,
+};
+use wharf_support::Reply;
+
+use super::world::{WITHIN, World, message, number};
+
+/// A status of a message of this chat.
+fn status(chat: &str, id: &str, status: DeliveryStatus) -> IncomingMessage {
+    let happening = Happening::Status {
+        to: chat.to_owned(),
+        status,
+        code: None,
+        participant: None,
+    };
+    IncomingMessage {
+        details: Some(Box::new(Details {
+            happening: Some(happening),
+            ..Details::default()
+        })),
+        ..message(chat, id, status.as_str())
+    }
+}
+
+fn wants(kinds: &[EventKind]) -> WebhookPatch {
+    WebhookPatch {
+        events: Some(EventKinds::of(kinds.iter().copied())),
+        ..WebhookPatch::default()
+    }
+}
+
+fn bodies(world: &World) -> Vec<Value> {
+    let requests = world.receiver.requests();
+    requests
+        .iter()
+        .map(|request| serde_json::from_slice(&request.body).unwrap())
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_status_waits_for_the_messages_of_its_chat_and_for_no_other() {
+    let world = World::start().await;
+    let client = world.add_client("a").await;
+    let (webhook, link) = world.linked(client.id, &number(1), "/hook").await;
+    let patch = wants(&[EventKind::Message, EventKind::Status]);
+    world
+        .gateway
+        .update_webhook(client.id, webhook.id, patch)
+        .await
+        .unwrap();
+    // The first answer comes late: what would overtake has all the time for it.
+    let late = Duration::from_millis(500);
+    world.receiver.script("/hook", [Reply::Slow(late)]);
+    link.deliver(vec![message("5511999999999", "M1", "first")])
+        .await
+        .unwrap();
+    let then = vec![
+        status("5511999999999", "M1", DeliveryStatus::Delivered),
+        status("5511777777777", "M0", DeliveryStatus::Read),
+        status("5511999999999", "M1", DeliveryStatus::Read),
+        message("5511999999999", "M2", "second"),
+        status("5511999999999", "M1", DeliveryStatus::Delivered),
+    ];
+    link.deliver(then).await.unwrap();
+    world.wait_for_events(&webhook, EventStatus::Delivered, 5).await;
+    let bodies = bodies(&world);
+    let of = |chat: &str| -> Vec<&str> {
+        let of_chat = bodies.iter().filter(|body| body["from"] == *chat);
+        of_chat.map(|body| body["content"].as_str().unwrap()).collect()
+    };
+    assert_eq!(
+        of("5511999999999"),
+        ["first", "delivered", "read", "second"],
+        "told once, in order"
+    );
+    let place = |content: &str, chat: &str| {
+        bodies
+            .iter()
+            .position(|body| body["content"] == *content && body["from"] == *chat)
+    };
+    assert_eq!(place("read", "5511777777777"), Some(1), "another chat does not wait");
+    assert_eq!(world.receiver.count(), 5);
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_change_of_a_connection_is_told_once_in_order() {
+    let world = World::start().await;
+    let client = world.add_client("a").await;
+    let webhook = world.webhook(client.id, &number(1), "/ok").await;
+    let patch = wants(&[EventKind::Connection]);
+    world
+        .gateway
+        .update_webhook(client.id, webhook.id, patch)
+        .await
+        .unwrap();
+    let link = world.connected(client.id, &number(1)).await;
+    // Nobody wants messages.
+    link.deliver(vec![message("5511999999999", "M1", "hello")])
+        .await
+        .unwrap();
+    link.close(CloseReason::Lost("the cable was cut".into()));
+    let link = world.relinked(client.id, &number(1)).await;
+    link.close(CloseReason::LoggedOut("the device was unlinked".into()));
+    world
+        .wait_for_status(client.id, &number(1), ConnectionStatus::LoggedOut)
+        .await;
+    let told = |status: &str, reason: Option<&str>| json!([status, reason]);
+    let expected = [
+        told("connected", None),
+        told("connecting", Some("the cable was cut")),
+        told("connected", None),
+        told("logged_out", Some("the device was unlinked")),
+    ];
+    let events = world
+        .wait_for_events(&webhook, EventStatus::Delivered, expected.len())
+        .await;
+    assert!(events.iter().all(|event| event.event == "connection"));
+    let bodies = bodies(&world);
+    let seen: Vec<Value> = bodies
+        .iter()
+        .map(|body| json!([body["connection"]["status"], body["connection"]["reason"]]))
+        .collect();
+    assert_eq!(seen, expected, "{bodies:#?}");
+    let keys: Vec<&String> = bodies[0].as_object().unwrap().keys().collect();
+    assert_eq!(
+        keys,
+        [
+            "client_id",
+            "from",
+            "to",
+            "timestamp",
+            "type",
+            "content",
+            "event",
+            "connection"
+        ]
+    );
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_told_of_a_connection_waits_for_the_store() {
+    let world = World::start().await;
+    let client = world.add_client("a").await;
+    let (webhook, link) = world.linked(client.id, &number(1), "/ok").await;
+    let patch = wants(&[EventKind::Connection]);
+    world
+        .gateway
+        .update_webhook(client.id, webhook.id, patch)
+        .await
+        .unwrap();
+    // Another program holds the database for a moment.
+    let mut holder = world.store.writer().await.unwrap();
+    let held = holder.begin().await.unwrap();
+    link.close(CloseReason::Lost("first".into()));
+    world
+        .wait_for_status(client.id, &number(1), ConnectionStatus::Connecting)
+        .await;
+    drop(held);
+    drop(holder);
+    world.relinked(client.id, &number(1)).await;
+    world.wait_for_events(&webhook, EventStatus::Delivered, 2).await;
+    let requests = world.receiver.wait_for(2, WITHIN).await;
+    assert_eq!(requests.len(), 2);
+    let types: Vec<Value> = bodies(&world).iter().map(|body| body["type"].clone()).collect();
+    assert_eq!(types, ["connecting", "connected"]);
+    world.gateway.stop().await;
+}

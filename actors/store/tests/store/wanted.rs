@@ -1,0 +1,105 @@
+//! Which events become rows: those that the webhook wants.
+
+use wharf_domain::{
+    EventKind, EventKinds, Webhook,
+    message::{DeliveryStatus, Details, Happening},
+    webhook::WebhookPatch,
+};
+use wharf_store::{EventFilter, NewEvent};
+
+use crate::database::{Database, NOW, on_every_database};
+
+const CHAT: &str = "5511999999999@s.whatsapp.net";
+
+/// How far a message has come.
+fn status(db: &mut Database, webhook: &Webhook, id: &str, status: DeliveryStatus) -> NewEvent {
+    let mut new = db.message(&webhook.key(), CHAT, id);
+    new.message.details = Some(Box::new(Details {
+        happening: Some(Happening::Status {
+            to: "5511999999999".into(),
+            status,
+            code: None,
+            participant: None,
+        }),
+        ..Details::default()
+    }));
+    new.payload = new.message.payload(webhook.client_id, &webhook.phone_number);
+    new
+}
+
+async fn want(db: &mut Database, webhook: &Webhook, kinds: &[EventKind]) -> Webhook {
+    let patch = WebhookPatch {
+        events: Some(EventKinds::of(kinds.iter().copied())),
+        ..Default::default()
+    };
+    let (client, id) = (webhook.client_id, webhook.id);
+    let changed = db
+        .write(async |group| group.update_webhook(client, id, &patch, NOW).await)
+        .await;
+    changed.unwrap()
+}
+
+on_every_database! {
+    async fn what_a_webhook_wants_is_kept_and_decides_from_then_on(db: &mut Database) {
+        let (client, webhook) = db.tenant("acme").await;
+        assert_eq!(webhook.events, EventKinds::default());
+        let unwanted = status(db, &webhook, "1", DeliveryStatus::Delivered);
+        let message = db.message(&webhook.key(), CHAT, "1");
+        let recorded = db.record(&[unwanted.clone(), message.clone()]).await;
+        assert_eq!(recorded.iter().map(|made| (made.event.id, made.event.sequence)).collect::<Vec<_>>(), [(message.id, 1)]);
+
+        // The writer remembers what is wanted, and hears of a change.
+        let changed = want(db, &webhook, &[EventKind::Status]).await;
+        assert_eq!(changed.events, EventKinds::of([EventKind::Status]));
+        assert_eq!(db.reread(&webhook).await.events, changed.events);
+        assert_eq!(db.store.wanted_events(&webhook.key()).await.unwrap(), changed.events);
+        let another = db.message(&webhook.key(), CHAT, "2");
+        let recorded = db.record(&[another, unwanted.clone()]).await;
+        assert_eq!(recorded.iter().map(|made| (made.event.id, made.event.sequence)).collect::<Vec<_>>(), [(unwanted.id, 2)]);
+        assert_eq!(&*recorded[0].event.chat, CHAT, "the messages' chat");
+        // A test is wanted whatever is asked for.
+        let mut test = db.message(&webhook.key(), "test-1", "test-1");
+        test.message.sender = "test-1".into();
+        assert_eq!(db.record(&[test]).await.len(), 1);
+
+        // Another field leaves it as it is, and so does nothing at all.
+        let patch = WebhookPatch { max_retries: Some(5), ..Default::default() };
+        let (id, owner) = (webhook.id, client.id);
+        let changed = db.write(async |group| group.update_webhook(owner, id, &patch, NOW).await).await.unwrap();
+        assert_eq!(changed.events, EventKinds::of([EventKind::Status]));
+        assert!(db.write(async |group| group.delete_webhook(owner, id, NOW).await).await);
+        assert_eq!(db.store.wanted_events(&webhook.key()).await.unwrap(), EventKinds::NONE);
+    }
+
+    async fn a_status_that_is_told_again_makes_no_second_event(db: &mut Database) {
+        let (_, webhook) = db.tenant("acme").await;
+        want(db, &webhook, &EventKind::ALL).await;
+        let first = status(db, &webhook, "1", DeliveryStatus::Delivered);
+        let mut again = status(db, &webhook, "1", DeliveryStatus::Delivered);
+        again.message.timestamp = wharf_domain::Timestamp(NOW.0 + 60_000);
+        let read = status(db, &webhook, "1", DeliveryStatus::Read);
+        let other = status(db, &webhook, "2", DeliveryStatus::Delivered);
+        assert_eq!(db.record(&[first, again.clone(), read, other]).await.len(), 3);
+        again.id = wharf_domain::EventId(db.uuid());
+        assert_eq!(db.record(&[again]).await, []);
+    }
+
+    async fn events_are_found_by_their_kind(db: &mut Database) {
+        let (_, webhook) = db.tenant("acme").await;
+        want(db, &webhook, &EventKind::ALL).await;
+        let message = db.message(&webhook.key(), CHAT, "1");
+        let delivered = status(db, &webhook, "1", DeliveryStatus::Delivered);
+        db.record(&[message.clone(), delivered.clone()]).await;
+        let found = async |event, status| {
+            let filter = EventFilter { event, status, limit: 10, ..Default::default() };
+            let page = db.store.events(webhook.client_id, webhook.id, &filter).await.unwrap();
+            page.events.into_iter().map(|event| (event.id, event.event)).collect::<Vec<_>>()
+        };
+        let (message, delivered) = ((message.id, "message".to_owned()), (delivered.id, "message.status".to_owned()));
+        assert_eq!(found(None, None).await, [delivered.clone(), message.clone()]);
+        assert_eq!(found(Some(EventKind::Message), None).await, [message]);
+        let pending = Some(wharf_domain::EventStatus::Pending);
+        assert_eq!(found(Some(EventKind::Status), pending).await, [delivered]);
+        assert_eq!(found(Some(EventKind::Call), None).await, []);
+    }
+}

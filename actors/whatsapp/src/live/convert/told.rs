@@ -1,0 +1,281 @@
+//! From what happens beside messages to Wharf's events: pure.
+
+use wharf_domain::{
+    IncomingMessage, MessageKind, Timestamp,
+    message::{Call, CallState, DeliveryStatus, Details, Group, GroupChange, Happening, Presence, PresenceState},
+};
+use whatsapp_rust::wacore::{
+    stanza::groups::GroupNotificationAction as Action,
+    types::{
+        call::CallAction,
+        presence::{ChatPresence, ChatPresenceMedia, ReceiptType},
+    },
+};
+use whatsapp_rust::wacore_binary::Jid;
+
+/// Somebody, or a group, as messages call them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Party {
+    /// The chat's id: the same as that of its messages.
+    pub(crate) chat: String,
+    /// What a receiver is shown: the number, the hidden id, or the group's id.
+    pub(crate) shown: String,
+    /// The hidden id in digits, where the number is not known.
+    pub(crate) hidden: Option<String>,
+    pub(crate) is_group: bool,
+}
+
+/// Where and when something happened.
+pub(crate) struct Scene<'a> {
+    /// The linked number in digits.
+    pub(crate) own: &'a str,
+    /// The chat.
+    pub(crate) chat: &'a Party,
+    /// WhatsApp's id of it; empty if there is none.
+    pub(crate) id: &'a str,
+    pub(crate) at: Timestamp,
+}
+
+impl Scene<'_> {
+    /// By `who`, of whom the receiver is told.
+    fn told(&self, who: &Party, words: String, happening: Happening) -> IncomingMessage {
+        let group = self.chat.is_group.then(|| Group {
+            id: self.chat.chat.clone(),
+            subject: None,
+        });
+        IncomingMessage {
+            chat: self.chat.chat.clone(),
+            sender: who.chat.clone(),
+            message_id: self.id.to_owned(),
+            from: who.shown.clone(),
+            timestamp: self.at,
+            kind: MessageKind::Unknown,
+            content: words,
+            details: Some(Box::new(Details {
+                happening: Some(happening),
+                from_lid: who.hidden.clone(),
+                group,
+                ..Details::default()
+            })),
+        }
+    }
+
+    /// How far a message has come; in a group, with which member.
+    pub(crate) fn status(
+        &self,
+        status: DeliveryStatus,
+        participant: Option<&Party>,
+        code: Option<String>,
+    ) -> IncomingMessage {
+        let words = match (status, &code) {
+            (DeliveryStatus::Sent, _) => "Sent".to_owned(),
+            (DeliveryStatus::Delivered, _) => "Delivered".to_owned(),
+            (DeliveryStatus::Read, _) => "Read".to_owned(),
+            (DeliveryStatus::Played, _) => "Played".to_owned(),
+            (DeliveryStatus::Failed, Some(code)) => format!("WhatsApp refused the message ({code})"),
+            (DeliveryStatus::Failed, None) => "WhatsApp refused the message".to_owned(),
+        };
+        let happening = Happening::Status {
+            to: self.chat.shown.clone(),
+            status,
+            code,
+            participant: participant.map(|party| party.shown.clone()),
+        };
+        self.told(&self.own_party(), words, happening)
+    }
+
+    /// A group changed; `who` did it.
+    pub(crate) fn group(&self, who: &Party, change: GroupChange) -> IncomingMessage {
+        let words = words_of(who, &change);
+        self.told(who, words, Happening::Group { change })
+    }
+
+    /// A call of `who`.
+    pub(crate) fn call(&self, who: &Party, call: Call) -> IncomingMessage {
+        let words = match (call.state, call.video) {
+            (CallState::Offer, Some(true)) => "Incoming video call",
+            (CallState::Offer, _) => "Incoming call",
+            (CallState::Missed, _) => "Missed call",
+            (CallState::Accept, _) => "The call was taken on another device",
+            (CallState::Reject, _) => "The call was turned down on another device",
+            (CallState::Terminate, _) => "The call ended",
+        };
+        self.told(who, words.to_owned(), Happening::Call { call })
+    }
+
+    /// What `who` does.
+    pub(crate) fn presence(&self, who: &Party, presence: Presence) -> IncomingMessage {
+        let words = match presence.state {
+            PresenceState::Available => "Online",
+            PresenceState::Unavailable => "Offline",
+            PresenceState::Composing => "Writing",
+            PresenceState::Recording => "Recording a voice message",
+            PresenceState::Paused => "Stopped writing or recording",
+        };
+        self.told(who, words.to_owned(), Happening::Presence { presence })
+    }
+
+    fn own_party(&self) -> Party {
+        Party {
+            chat: Jid::pn(self.own).to_string(),
+            shown: self.own.to_owned(),
+            hidden: None,
+            is_group: false,
+        }
+    }
+}
+
+/// What a receipt says of a message, if it says anything of how far it has come.
+pub(crate) fn status_of(receipt: &ReceiptType) -> Option<DeliveryStatus> {
+    match receipt {
+        // The other: to a device that is in the background.
+        ReceiptType::Delivered | ReceiptType::Inactive => Some(DeliveryStatus::Delivered),
+        ReceiptType::Read => Some(DeliveryStatus::Read),
+        ReceiptType::Played => Some(DeliveryStatus::Played),
+        _ => None,
+    }
+}
+
+/// Those whom a change of a group is about, by each JID that WhatsApp gives.
+pub(crate) fn concerned(action: &Action) -> Vec<(&Jid, Option<&Jid>)> {
+    match action {
+        Action::Add { participants, .. }
+        | Action::Remove { participants, .. }
+        | Action::Promote { participants }
+        | Action::Demote { participants }
+        | Action::Modify { participants }
+        | Action::CreatedMembershipRequests {
+            requests: participants, ..
+        } => participants
+            .iter()
+            .map(|info| (&info.jid, info.phone_number.as_ref()))
+            .collect(),
+        Action::RevokedMembershipRequests { participants } => participants.iter().map(|jid| (jid, None)).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// A change of a group about `participants`, as they are shown.
+pub(crate) fn change_of(action: &Action, participants: Vec<String>) -> GroupChange {
+    let change = GroupChange {
+        what: action.tag_name().to_owned(),
+        participants,
+        ..GroupChange::default()
+    };
+    match action {
+        Action::Add { reason, .. } | Action::Remove { reason, .. } | Action::Delete { reason } => GroupChange {
+            reason: reason.clone(),
+            ..change
+        },
+        Action::Subject { subject, .. } => GroupChange {
+            subject: Some(subject.clone()),
+            ..change
+        },
+        Action::Description { description, .. } => GroupChange {
+            description: Some(description.clone().unwrap_or_default()),
+            ..change
+        },
+        Action::Ephemeral { expiration, .. } => GroupChange {
+            ephemeral_seconds: Some(*expiration),
+            ..change
+        },
+        _ => change,
+    }
+}
+
+fn words_of(who: &Party, change: &GroupChange) -> String {
+    let whom = change.participants.join(", ");
+    let left = change.participants.as_slice() == [who.shown.as_str()];
+    match change.what.as_str() {
+        "add" if left => format!("{whom} joined"),
+        "remove" if left => format!("{whom} left"),
+        "add" => format!("Added {whom}"),
+        "remove" => format!("Removed {whom}"),
+        "promote" => format!("Made {whom} admin"),
+        "demote" => format!("{whom} is no admin any more"),
+        "subject" => change.subject.clone().unwrap_or_default(),
+        "description" => match change.description.as_deref() {
+            None | Some("") => "The description was taken away".to_owned(),
+            Some(text) => text.to_owned(),
+        },
+        "locked" => "Only admins may change the group".to_owned(),
+        "unlocked" => "All members may change the group".to_owned(),
+        "announcement" => "Only admins may write".to_owned(),
+        "not_announcement" => "All members may write".to_owned(),
+        "ephemeral" => match change.ephemeral_seconds {
+            None | Some(0) => "Messages stay".to_owned(),
+            Some(seconds) => format!("Messages disappear after {seconds} s"),
+        },
+        other => other.replace('_', " "),
+    }
+}
+
+/// What is told of a call that came in, and who calls; `None` where it is only signalling.
+pub(crate) fn call_of(action: &CallAction) -> Option<(Call, &Jid)> {
+    let call = |state, id: &str| Call {
+        id: id.to_owned(),
+        state,
+        video: None,
+        reason: None,
+        seconds: None,
+    };
+    match action {
+        CallAction::Offer {
+            call_id,
+            call_creator,
+            is_video,
+            ..
+        }
+        | CallAction::OfferNotice {
+            call_id,
+            call_creator,
+            is_video,
+            ..
+        } => {
+            let video = Some(*is_video);
+            Some((
+                Call {
+                    video,
+                    ..call(CallState::Offer, call_id)
+                },
+                call_creator,
+            ))
+        }
+        CallAction::Accept {
+            call_id, call_creator, ..
+        } => Some((call(CallState::Accept, call_id), call_creator)),
+        CallAction::Reject {
+            call_id, call_creator, ..
+        } => Some((call(CallState::Reject, call_id), call_creator)),
+        CallAction::Terminate {
+            call_id,
+            call_creator,
+            reason,
+            duration,
+            ..
+        } => {
+            let state = match reason.as_deref() {
+                Some("accepted_elsewhere") => CallState::Accept,
+                Some("rejected_elsewhere") => CallState::Reject,
+                _ => CallState::Terminate,
+            };
+            let reason = reason.clone().filter(|_| state == CallState::Terminate);
+            let call = Call {
+                reason,
+                seconds: *duration,
+                ..call(state, call_id)
+            };
+            Some((call, call_creator))
+        }
+        _ => None,
+    }
+}
+
+/// What somebody does in a chat.
+pub(crate) const fn doing(state: ChatPresence, media: ChatPresenceMedia) -> PresenceState {
+    match (state, media) {
+        (ChatPresence::Composing, ChatPresenceMedia::Audio) => PresenceState::Recording,
+        (ChatPresence::Composing, ChatPresenceMedia::Text) => PresenceState::Composing,
+        (ChatPresence::Paused, _) => PresenceState::Paused,
+    }
+}

@@ -1,0 +1,98 @@
+//! Whose presence WhatsApp tells: of those only to whom a device has subscribed, and only while the account shows itself
+//! online. So this is done where somebody wants to know, for those who wrote lately.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use whatsapp_rust::Client;
+use whatsapp_rust::wacore_binary::Jid;
+
+use super::{convert::bare, runtime::LinkRuntime};
+
+/// Subscriptions at a time; one more, and the oldest ends.
+const MOST: usize = 128;
+
+/// See the module. One for each link: subscriptions end with it.
+#[derive(Default)]
+pub(crate) struct Follow(Mutex<VecDeque<Jid>>);
+
+/// What has to be done to follow somebody else.
+#[derive(Debug, PartialEq, Eq)]
+struct Change {
+    begin: Jid,
+    end: Option<Jid>,
+    /// Nobody was followed before.
+    first: bool,
+}
+
+impl Follow {
+    /// Follows the one on the other side of a chat.
+    pub(crate) fn follow(&self, client: &Arc<Client>, runtime: &LinkRuntime, chat: &Jid) {
+        let Some(change) = self.note(&bare(chat)) else { return };
+        let client = Arc::downgrade(client);
+        drop(runtime.start(async move {
+            let Some(client) = client.upgrade() else { return };
+            let presence = client.presence();
+            let mut done = Ok(());
+            if change.first {
+                done = presence.set_available().await;
+            }
+            if let Some(end) = &change.end {
+                done = done.and(presence.unsubscribe(end).await);
+            }
+            done = done.and(presence.subscribe(change.begin).await);
+            if let Err(error) = done {
+                tracing::debug!(%error, "somebody's presence may not be told");
+            }
+        }));
+    }
+
+    fn note(&self, who: &Jid) -> Option<Change> {
+        let mut followed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(place) = followed.iter().position(|known| known == who) {
+            // Whoever wrote last is kept longest.
+            let known = followed.remove(place)?;
+            followed.push_back(known);
+            return None;
+        }
+        let first = followed.is_empty();
+        let end = if followed.len() >= MOST {
+            followed.pop_front()
+        } else {
+            None
+        };
+        followed.push_back(who.clone());
+        Some(Change {
+            begin: who.clone(),
+            end,
+            first,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn those_who_wrote_last_are_followed() {
+        let follow = Follow::default();
+        let who = |n: usize| Jid::pn(format!("{n}"));
+        let change = |begin, end, first| {
+            Some(Change {
+                begin: who(begin),
+                end: Option::map(end, who),
+                first,
+            })
+        };
+        assert_eq!(follow.note(&who(0)), change(0, None, true));
+        for n in 1..MOST {
+            assert_eq!(follow.note(&who(n)), change(n, None, false));
+        }
+        assert_eq!(follow.note(&who(0)), None, "is followed");
+        assert_eq!(follow.note(&who(MOST)), change(MOST, Some(1), false));
+        assert_eq!(follow.note(&who(1)), change(1, Some(2), false));
+    }
+}

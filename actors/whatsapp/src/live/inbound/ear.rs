@@ -1,0 +1,147 @@
+//! Hears what happens beside messages, and notes which messages are on their way (`live/lane.rs` says why).
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+use wharf_domain::{EventKind, EventKinds};
+use whatsapp_rust::wacore::types::{
+    call::CallAction,
+    events::{Event, EventHandler, EventInterest, EventKind as ClientEvent},
+};
+use whatsapp_rust::wacore_binary::{Jid, NodeRef};
+use whatsapp_rust::{Client, RawNodeLease};
+
+use super::{Inbound, heard};
+use crate::live::{convert::bare, lane::Heard};
+
+/// Attributes of a message's stanza that name its chat.
+const NAMES_OF_THE_CHAT: [&str; 5] = ["from", "sender_pn", "sender_lid", "recipient", "peer_recipient_pn"];
+
+/// To be subscribed before the reporter: whether an ack is of a message that was sent by hand is known until that has
+/// heard of it.
+pub(crate) struct Ear {
+    inbound: Arc<Inbound>,
+    _stanzas: RawNodeLease,
+}
+
+impl Ear {
+    pub(crate) fn new(inbound: &Arc<Inbound>, client: &Arc<Client>) -> Self {
+        Self {
+            inbound: Arc::clone(inbound),
+            _stanzas: client.acquire_raw_node_forwarding(),
+        }
+    }
+}
+
+/// Which kind of event this becomes, if any.
+fn kind_of(event: &Event) -> Option<EventKind> {
+    match event {
+        Event::Receipt(_) | Event::ServerAck(_) => Some(EventKind::Status),
+        Event::GroupUpdate(_) => Some(EventKind::Group),
+        Event::IncomingCall(_) | Event::MissedCall(_) => Some(EventKind::Call),
+        Event::ChatPresence(_) | Event::Presence(_) => Some(EventKind::Presence),
+        _ => None,
+    }
+}
+
+/// Whether anybody wants what goes through the lane.
+fn is_used(wanted: EventKinds) -> bool {
+    const THROUGH_THE_LANE: [EventKind; 4] = [
+        EventKind::Status,
+        EventKind::Group,
+        EventKind::Call,
+        EventKind::Presence,
+    ];
+    THROUGH_THE_LANE.into_iter().any(|kind| wanted.contains(kind))
+}
+
+impl EventHandler for Ear {
+    fn handle_event(&self, event: Arc<Event>) {
+        let wanted = self.inbound.inbox.wanted();
+        match event.as_ref() {
+            Event::RawNode(stanza) if is_used(wanted) => self.arrived(stanza.get()),
+            Event::RawNode(_) => {}
+            Event::UndecryptableMessage(lost) => self.inbound.left([lost.info.id.as_str()].into_iter()),
+            other if kind_of(other).is_some_and(|kind| wanted.contains(kind)) => self.heard(event),
+            _ => {}
+        }
+    }
+
+    fn interest(&self) -> EventInterest {
+        EventInterest::of(&[
+            ClientEvent::RawNode,
+            ClientEvent::UndecryptableMessage,
+            ClientEvent::Receipt,
+            ClientEvent::ServerAck,
+            ClientEvent::GroupUpdate,
+            ClientEvent::IncomingCall,
+            ClientEvent::MissedCall,
+            ClientEvent::ChatPresence,
+            ClientEvent::Presence,
+        ])
+    }
+}
+
+impl Ear {
+    fn arrived(&self, stanza: &NodeRef<'_>) {
+        if stanza.tag.as_ref() != "message" {
+            return;
+        }
+        let jid = |name: &str| stanza.get_attr(name).and_then(|value| value.to_jid());
+        let (Some(id), Some(from)) = (stanza.get_attr("id"), jid("from")) else {
+            return;
+        };
+        let chats = NAMES_OF_THE_CHAT.iter().filter_map(|name| jid(name));
+        let chats = chats.map(|jid| bare(&jid)).collect();
+        let id = id.as_str().to_string();
+        self.inbound.lane().arrived(id, bare(&from), chats, Instant::now());
+    }
+
+    fn heard(&self, event: Arc<Event>) {
+        let Some((chats, ids)) = self.about(&event) else { return };
+        let chats = chats.into_iter().map(bare).collect();
+        let is_presence = kind_of(&event) == Some(EventKind::Presence);
+        let lossless = self.inbound.lane().hear(Heard {
+            what: event,
+            chats,
+            ids,
+            is_presence,
+        });
+        if !lossless {
+            let key = self.inbound.reporter.key();
+            tracing::error!(client_id = %key.client_id, phone_number = %key.phone_number, "more happens than can be stored; the oldest is lost");
+        }
+        heard::attend(&self.inbound);
+    }
+
+    /// Which chats, by which names, and which messages; `None` for what is not to be told.
+    fn about<'e>(&self, event: &'e Event) -> Option<(Vec<&'e Jid>, Vec<String>)> {
+        match event {
+            Event::Receipt(receipt) => {
+                let source = &receipt.source;
+                let chats = [Some(&source.chat), source.sender_alt.as_ref()];
+                Some((chats.into_iter().flatten().collect(), receipt.message_ids.clone()))
+            }
+            Event::ServerAck(ack) => {
+                // Not of receipts, of keys, or of what the client sends by itself.
+                let sent_by_hand = ack.class.as_deref().is_none_or(|class| class == "message")
+                    && self.inbound.reporter.acks.expects(&ack.id);
+                let chat = ack.from.as_ref().filter(|_| sent_by_hand)?;
+                Some((vec![chat], vec![ack.id.clone()]))
+            }
+            Event::GroupUpdate(update) => Some((vec![&update.group_jid], Vec::new())),
+            Event::IncomingCall(call) => {
+                let caller = match &call.action {
+                    CallAction::Offer { caller_pn, .. } => caller_pn.as_ref(),
+                    _ => None,
+                };
+                let chats = [Some(&call.from), caller].into_iter().flatten();
+                Some((chats.collect(), Vec::new()))
+            }
+            Event::MissedCall(call) => Some((vec![&call.from], Vec::new())),
+            Event::ChatPresence(update) => Some((vec![&update.source.chat], Vec::new())),
+            Event::Presence(update) => Some((vec![&update.from], Vec::new())),
+            _ => None,
+        }
+    }
+}

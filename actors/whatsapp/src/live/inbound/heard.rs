@@ -1,0 +1,253 @@
+//! Carries what was heard beside messages to the inbox, in the order of the lane.
+
+use std::sync::{Arc, MutexGuard, PoisonError};
+
+use tokio::time::Instant;
+use wharf_domain::{
+    IncomingMessage, Timestamp,
+    message::{Call, CallState, DeliveryStatus, Presence, PresenceState},
+};
+use whatsapp_rust::Client;
+use whatsapp_rust::chrono::{DateTime, Utc};
+use whatsapp_rust::wacore::types::{
+    call::{CallAction, IncomingCall, MissedCall},
+    events::{ChatPresenceUpdate, Event, GroupUpdate, PresenceUpdate, Receipt, ServerAck},
+};
+use whatsapp_rust::wacore_binary::{Jid, JidExt as _};
+
+use super::Inbound;
+use crate::live::{
+    convert::{Party, Scene, call_of, change_of, concerned, doing, status_of},
+    lane::Lane,
+    reporter::now,
+};
+
+/// Sees to it that what waits in the lane is carried on. At most one task does; it ends when nothing waits.
+pub(super) fn attend(inbound: &Arc<Inbound>) {
+    {
+        let mut lane = inbound.lane();
+        if lane.attended || lane.is_empty() {
+            return;
+        }
+        lane.attended = true;
+    }
+    drop(inbound.runtime.start(carry_on(Arc::clone(inbound))));
+}
+
+async fn carry_on(inbound: Arc<Inbound>) {
+    loop {
+        let over = inbound.reporter.over();
+        let moved = inbound.moved.notified();
+        let (ready, next_look) = {
+            let mut lane = inbound.lane();
+            let ready = if over.is_cancelled() {
+                lane.rest()
+            } else {
+                lane.ready(Instant::now())
+            };
+            if ready.is_empty() && lane.is_empty() {
+                lane.attended = false;
+                return;
+            }
+            (ready, lane.next_look())
+        };
+        if !ready.is_empty() {
+            inbound.tell(&ready).await;
+            continue;
+        }
+        let look_again = async {
+            match next_look {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = moved => {}
+            () = look_again => {}
+            () = over.cancelled() => {}
+        }
+    }
+}
+
+impl Inbound {
+    /// See `live/lane.rs`.
+    pub(super) fn lane(&self) -> MutexGuard<'_, Lane<Arc<Event>>> {
+        self.lane.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The inbox is asked to take messages.
+    pub(super) fn entered<'a>(&self, ids: impl Iterator<Item = &'a str>) {
+        self.lane().at_inbox(ids, Instant::now());
+    }
+
+    /// It has them, or will not get them.
+    pub(super) fn left<'a>(&self, ids: impl Iterator<Item = &'a str>) {
+        self.lane().done(ids, Instant::now());
+        self.moved.notify_one();
+    }
+
+    /// Makes events of what happened and has them committed. The inbox is asked for as long as for messages; but nothing
+    /// here comes a second time.
+    async fn tell(&self, happened: &[Arc<Event>]) {
+        let Some(client) = self.reporter.client() else { return };
+        let mut messages = Vec::new();
+        for event in happened {
+            match event.as_ref() {
+                Event::Receipt(receipt) => messages.extend(self.receipt(&client, receipt).await),
+                Event::ServerAck(ack) => messages.extend(self.ack(&client, ack).await),
+                Event::GroupUpdate(update) => messages.push(self.group(&client, update).await),
+                Event::IncomingCall(call) => messages.extend(self.call(&client, call).await),
+                Event::MissedCall(call) => messages.extend(self.missed(&client, call).await),
+                Event::ChatPresence(update) => messages.extend(self.doing(&client, update).await),
+                Event::Presence(update) => messages.extend(self.presence(&client, update).await),
+                _ => {}
+            }
+        }
+        self.name_groups(&client, &mut messages).await;
+        let count = messages.len();
+        if let Err(refused) = self.commit(messages).await {
+            let key = self.reporter.key();
+            tracing::error!(client_id = %key.client_id, phone_number = %key.phone_number, refused, count, "events beside messages could not be stored and are lost");
+        }
+    }
+
+    async fn receipt(&self, client: &Arc<Client>, receipt: &Receipt) -> Vec<IncomingMessage> {
+        let source = &receipt.source;
+        let chat = &source.chat;
+        let nobodys = chat.is_status_broadcast() || chat.is_newsletter() || is_own(client, &source.sender);
+        let Some(status) = status_of(&receipt.r#type).filter(|_| !nobodys) else {
+            return Vec::new();
+        };
+        let chat = self.party(client, chat, source.sender_alt.as_ref()).await;
+        let member = match chat.is_group {
+            true => Some(self.party(client, &source.sender, source.sender_alt.as_ref()).await),
+            false => None,
+        };
+        let who = member.as_ref().map_or("", |member| member.shown.as_str());
+        let news = receipt
+            .message_ids
+            .iter()
+            .filter(|id| self.memory.standing().advance(id, who, status));
+        let told = news.map(|id| {
+            let at = at(receipt.timestamp);
+            self.scene(&chat, id, at).status(status, member.as_ref(), None)
+        });
+        told.collect()
+    }
+
+    async fn ack(&self, client: &Arc<Client>, ack: &ServerAck) -> Option<IncomingMessage> {
+        let chat = self.party(client, ack.from.as_ref()?, None).await;
+        let status = match ack.error {
+            Some(_) => DeliveryStatus::Failed,
+            None => DeliveryStatus::Sent,
+        };
+        if !self.memory.standing().advance(&ack.id, "", status) {
+            return None;
+        }
+        let when = ack.timestamp.map_or_else(now, at);
+        Some(self.scene(&chat, &ack.id, when).status(status, None, ack.error.clone()))
+    }
+
+    async fn group(&self, client: &Arc<Client>, update: &GroupUpdate) -> IncomingMessage {
+        let group = self.party(client, &update.group_jid, None).await;
+        let who = match &update.participant {
+            Some(participant) => self.party(client, participant, update.participant_pn.as_ref()).await,
+            None => group.clone(),
+        };
+        let mut whom = Vec::new();
+        for (jid, number) in concerned(&update.action) {
+            whom.push(self.party(client, jid, number).await.shown);
+        }
+        let id = update.notification_id.clone().unwrap_or_default();
+        let id = match update.action_index {
+            0 => id,
+            index => format!("{id}/{index}"),
+        };
+        let change = change_of(&update.action, whom);
+        self.scene(&group, &id, at(update.timestamp)).group(&who, change)
+    }
+
+    async fn call(&self, client: &Arc<Client>, incoming: &IncomingCall) -> Option<IncomingMessage> {
+        let (call, caller) = call_of(&incoming.action)?;
+        if is_own(client, caller) {
+            return None;
+        }
+        let (number, group) = match &incoming.action {
+            CallAction::Offer {
+                caller_pn, group_jid, ..
+            } => (caller_pn.as_ref(), group_jid.as_ref()),
+            _ => (None, None),
+        };
+        let who = self.party(client, caller, number).await;
+        let id = call.id.clone();
+        let mut told = self.scene(&who, &id, at(incoming.timestamp)).call(&who, call);
+        if let (Some(group), Some(details)) = (group, &mut told.details) {
+            details.group = Some(wharf_domain::message::Group {
+                id: group.to_string(),
+                subject: None,
+            });
+        }
+        Some(told)
+    }
+
+    async fn missed(&self, client: &Arc<Client>, missed: &MissedCall) -> Option<IncomingMessage> {
+        if is_own(client, &missed.from) {
+            return None;
+        }
+        let who = self.party(client, &missed.from, None).await;
+        let call = Call {
+            id: missed.call_id.clone(),
+            state: CallState::Missed,
+            video: None,
+            reason: None,
+            seconds: None,
+        };
+        Some(self.scene(&who, &missed.call_id, at(missed.timestamp)).call(&who, call))
+    }
+
+    async fn doing(&self, client: &Arc<Client>, update: &ChatPresenceUpdate) -> Option<IncomingMessage> {
+        let source = &update.source;
+        if is_own(client, &source.sender) {
+            return None;
+        }
+        let chat = self.party(client, &source.chat, None).await;
+        let who = self.party(client, &source.sender, None).await;
+        let presence = Presence {
+            state: doing(update.state, update.media),
+            last_seen: None,
+        };
+        Some(self.scene(&chat, "", now()).presence(&who, presence))
+    }
+
+    async fn presence(&self, client: &Arc<Client>, update: &PresenceUpdate) -> Option<IncomingMessage> {
+        if is_own(client, &update.from) {
+            return None;
+        }
+        let who = self.party(client, &update.from, None).await;
+        let presence = Presence {
+            state: match update.unavailable {
+                true => PresenceState::Unavailable,
+                false => PresenceState::Available,
+            },
+            last_seen: update.last_seen.map(at),
+        };
+        Some(self.scene(&who, "", now()).presence(&who, presence))
+    }
+
+    fn scene<'a>(&'a self, chat: &'a Party, id: &'a str, at: Timestamp) -> Scene<'a> {
+        let own = self.reporter.key().phone_number.as_str();
+        Scene { own, chat, id, at }
+    }
+}
+
+fn at(time: DateTime<Utc>) -> Timestamp {
+    Timestamp(time.timestamp_millis())
+}
+
+/// Whether this is the account of the link itself.
+fn is_own(client: &Client, jid: &Jid) -> bool {
+    let own = [client.pn(), client.lid()];
+    own.iter()
+        .flatten()
+        .any(|own| own.user_base() == jid.user_base() && own.server == jid.server)
+}
