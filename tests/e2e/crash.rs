@@ -68,6 +68,8 @@ impl Ground {
         let dir = temp_dir();
         let network = Network::start(NetworkConfig::default()).await.unwrap();
         let mut settings = variables(&dir, &network);
+        // As much traffic as there can be.
+        settings.push(("WHARF_SENDING__PER_SECOND", "0".to_owned()));
         let address = format!("127.0.0.1:{}", wharf_support::closed_port());
         settings[0].1.clone_from(&address);
         let options = wharf_store::StoreOptions {

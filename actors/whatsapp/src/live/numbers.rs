@@ -19,17 +19,33 @@ const UNKNOWN_FOR: Duration = Duration::from_secs(300);
 /// A look-up before a message takes no longer than this.
 pub(crate) const LOOK_UP: Duration = Duration::from_secs(5);
 
+/// What is remembered of a number.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Known {
+    /// Its account, or that there is none.
+    Account(Option<Jid>),
+    /// It was looked up, too long ago.
+    Once,
+    /// Nothing.
+    Nothing,
+}
+
 /// See the module.
 #[derive(Default)]
 pub(crate) struct Numbers(Mutex<HashMap<PhoneNumber, (Option<Jid>, Instant)>>);
 
 impl Numbers {
-    /// The account of a number as far as it is remembered: `Some(None)` is that there is none.
-    pub(crate) fn known(&self, number: &PhoneNumber) -> Option<Option<Jid>> {
+    /// What is remembered of a number.
+    pub(crate) fn known(&self, number: &PhoneNumber) -> Known {
         let known = self.map();
-        let (account, since) = known.get(number)?;
+        let Some((account, since)) = known.get(number) else {
+            return Known::Nothing;
+        };
         let lasts = if account.is_some() { KNOWN_FOR } else { UNKNOWN_FOR };
-        (since.elapsed() < lasts).then(|| account.clone())
+        match since.elapsed() < lasts {
+            true => Known::Account(account.clone()),
+            false => Known::Once,
+        }
     }
 
     pub(crate) fn learn(&self, number: &PhoneNumber, account: Option<Jid>) {
@@ -96,16 +112,16 @@ mod tests {
     fn answers_are_remembered_within_bounds() {
         let numbers = Numbers::default();
         let number = |n: usize| format!("55110000{n:05}").parse::<PhoneNumber>().unwrap();
-        assert_eq!(numbers.known(&number(0)), None);
+        assert_eq!(numbers.known(&number(0)), Known::Nothing);
         numbers.learn(&number(0), None);
-        assert_eq!(numbers.known(&number(0)), Some(None));
+        assert_eq!(numbers.known(&number(0)), Known::Account(None));
         let account = Jid::pn("5511000000001");
         numbers.learn(&number(1), Some(account.clone()));
-        assert_eq!(numbers.known(&number(1)), Some(Some(account)));
+        assert_eq!(numbers.known(&number(1)), Known::Account(Some(account)));
         for n in 2..=MOST {
             numbers.learn(&number(n), None);
         }
-        assert_eq!(numbers.known(&number(1)), None, "all is forgotten together");
+        assert_eq!(numbers.known(&number(1)), Known::Nothing, "all is forgotten together");
         assert!(numbers.map().len() <= MOST);
     }
 }

@@ -12,7 +12,7 @@ use super::{
     acks::Ack,
     compose::{Scene, compose, named},
     memory::Memory,
-    numbers::LOOK_UP,
+    numbers::{Known, LOOK_UP},
     reporter::{Reporter, now},
 };
 use crate::{SendError, Sent};
@@ -80,13 +80,13 @@ pub(crate) async fn chat(client: &Client, memory: &Memory, to: &Recipient) -> Re
 /// The account of a number.
 pub(crate) async fn account(client: &Client, memory: &Memory, number: &PhoneNumber) -> Result<Jid, SendError> {
     let as_given = Jid::pn(number.as_str());
-    if let Ok(Some(_)) = client.get_lid_pn_entry(&as_given).await {
-        return Ok(as_given);
-    }
     let numbers = memory.numbers();
     let known = match numbers.known(number) {
-        Some(known) => known,
-        None => {
+        Known::Account(known) => known,
+        // Who has written or is in a group has an account. WhatsApp also tells hidden ids of numbers that nobody has, when
+        // they are looked up: one that was is looked up again.
+        Known::Nothing if matches!(client.get_lid_pn_entry(&as_given).await, Ok(Some(_))) => Some(as_given),
+        Known::Nothing | Known::Once => {
             let asking = numbers.ask(client, std::slice::from_ref(number));
             match tokio::time::timeout(LOOK_UP, asking).await {
                 Ok(Ok(answers)) => answers.into_iter().next().and_then(|(_, account)| account),
