@@ -200,6 +200,7 @@ fn settings(config: &Config, address: SocketAddr) -> Settings {
         keep: config.retention,
         limits: config.limits,
         media: media(config, address),
+        sending: config.sending,
     }
 }
 

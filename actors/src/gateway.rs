@@ -4,7 +4,10 @@
 mod connections;
 mod events;
 mod media;
+mod sending;
 mod webhooks;
+
+pub use sending::{NewContent, NewMessage, SentMessage};
 
 use std::{sync::Arc, time::Duration};
 
@@ -105,19 +108,6 @@ pub struct ConnectionPatch {
     pub proxy: Option<Option<String>>,
 }
 
-/// A text that WhatsApp took.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
-pub struct SentMessage {
-    /// WhatsApp's id of it.
-    pub message_id: String,
-    /// The number it went to.
-    pub to: PhoneNumber,
-    /// `sent`: WhatsApp's server has it.
-    pub status: String,
-    /// When the server took it, RFC 3339.
-    pub timestamp: String,
-}
-
 /// The `Idempotency-Key` of a request, and what it was sent with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyKey {
@@ -145,6 +135,9 @@ pub enum GatewayError {
     /// WhatsApp refused it (422).
     #[error("{0}")]
     Refused(String),
+    /// As much waits as may (429); worth trying again in a while.
+    #[error("{0}")]
+    Busy(String),
     /// The store takes no writes, or the part of the tree that is needed is being restarted (503).
     #[error("{0}")]
     Unavailable(String),
@@ -195,8 +188,8 @@ pub enum StartError {
 const START_DEADLINE: Duration = Duration::from_secs(30);
 /// How long a manual retry may take to be committed.
 const RETRY_DEADLINE: Duration = Duration::from_secs(20);
-/// A send: WhatsApp's 15 s, and a little for the way.
-const SEND_DEADLINE: Duration = Duration::from_secs(17);
+/// A send: 5 s until it starts, WhatsApp's 15 s, and a little for the way.
+const SEND_DEADLINE: Duration = Duration::from_secs(24);
 /// A deletion logs out at WhatsApp: up to 12 s to connect and 10 s to log out.
 const DELETE_DEADLINE: Duration = Duration::from_secs(28);
 /// Everything stops within 12 s for the tenants and 5 s for the last commit.

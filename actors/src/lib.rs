@@ -41,8 +41,8 @@ mod tests;
 
 pub use bulkhead::BulkheadError;
 pub use gateway::{
-    BulkRetry, ConnectionPatch, Gateway, GatewayError, IdempotencyKey, MediaFile, NewWebhook, NoMedia, Qr, SentMessage,
-    Shown, ShownPairCode, StartError, Tested, WebhookWithSecret,
+    BulkRetry, ConnectionPatch, Gateway, GatewayError, IdempotencyKey, MediaFile, NewContent, NewMessage, NewWebhook,
+    NoMedia, Qr, SentMessage, Shown, ShownPairCode, StartError, Tested, WebhookWithSecret,
 };
 pub use health::Commits;
 pub use media::MediaSettings;

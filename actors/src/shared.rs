@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use wharf_domain::{ClientId, Timestamp, WebhookId, address::TargetPolicy, retention::Keep};
+use wharf_domain::{ClientId, Timestamp, WebhookId, address::TargetPolicy, outgoing::Pacing, retention::Keep};
 use wharf_store::Store;
 use wharf_whatsapp::LinkFactory;
 
@@ -52,6 +52,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Files that messages come with.
     pub media: MediaSettings,
+    /// How one number sends.
+    pub sending: Pacing,
 }
 
 /// How much a client may have of what it could fill the machine with; 0 stands for no limit.
@@ -94,6 +96,7 @@ impl Default for Settings {
             keep: Keep::days(7, 30),
             limits: Limits::default(),
             media: MediaSettings::default(),
+            sending: Pacing::default(),
         }
     }
 }

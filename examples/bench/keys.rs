@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
-use wharf_actors::{Gateway, NewWebhook};
+use wharf_actors::{Gateway, NewMessage, NewWebhook};
 use wharf_domain::{ClientId, ConnectionStatus, Courtesy, OwnHeaders, PhoneNumber};
 use wharf_store::{KeyKind, Store, StoreOptions};
 use wharf_testnet::{Network, NetworkConfig};
@@ -168,7 +168,8 @@ impl Bench {
                 running.spawn(async move {
                     for text in 0..each {
                         let text = format!("out {text}");
-                        gateway.send_text(client, &number, to.clone(), text, None).await?;
+                        let message = NewMessage::text(to.clone().into(), text);
+                        gateway.send(client, &number, message, None).await?;
                     }
                     Ok(())
                 });

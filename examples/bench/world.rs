@@ -6,7 +6,7 @@ use tempfile::TempDir;
 use wharf_actors::{Gateway, NewWebhook, Settings};
 use wharf_domain::{
     ClientId, ConnectionKey, ConnectionStatus, Courtesy, EventStatus, IncomingMessage, MessageKind, OwnHeaders,
-    PhoneNumber, Timestamp, WebhookId, address::TargetPolicy,
+    PhoneNumber, Timestamp, WebhookId, address::TargetPolicy, outgoing::Pacing,
 };
 use wharf_store::{EventFilter, Store, StoreOptions};
 use wharf_whatsapp::{ScriptedFactory, ScriptedHandle};
@@ -198,6 +198,12 @@ pub(crate) fn settings() -> Settings {
             allow_private_networks: true,
         },
         session_starts_per_second: 100_000,
+        // What the machine can do is measured here, not what WhatsApp likes.
+        sending: Pacing {
+            per_second: 0,
+            queue_max: u32::MAX,
+            ..Pacing::default()
+        },
         ..Settings::default()
     }
 }

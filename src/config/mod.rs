@@ -12,7 +12,7 @@ use std::{collections::HashMap, fmt, fmt::Write as _, net::SocketAddr, path::Pat
 
 use thiserror::Error;
 use wharf_actors::{Limits, SecretsKey};
-use wharf_domain::{ClientId, media_link::PublicUrl, retention::Keep};
+use wharf_domain::{ClientId, media_link::PublicUrl, outgoing::Pacing, retention::Keep};
 
 pub use layers::Sources;
 use reader::{Reader, Refused};
@@ -42,6 +42,8 @@ pub struct Config {
     pub retention: Keep,
     /// What a client may have.
     pub limits: Limits,
+    /// How one number sends.
+    pub sending: Pacing,
     /// WhatsApp sessions.
     pub sessions: Sessions,
     /// The log.
@@ -215,7 +217,7 @@ fn read(reader: &mut Reader) -> Result<Config, Refused> {
     // All sections are read before the first refusal returns, so that all of them are reported.
     let (http, store, whatsapp) = (http(reader), store(reader), whatsapp(reader));
     let (delivery, retention, limits) = (delivery(reader), retention(reader), limits(reader));
-    let (media, sessions, log) = (media(reader), sessions(reader), log(reader));
+    let (media, sending, sessions, log) = (media(reader), sending(reader), sessions(reader), log(reader));
     Ok(Config {
         http: http?,
         store: store?,
@@ -224,6 +226,7 @@ fn read(reader: &mut Reader) -> Result<Config, Refused> {
         media: media?,
         retention: retention?,
         limits: limits?,
+        sending: sending?,
         sessions: sessions?,
         log: log?,
     })
@@ -381,6 +384,19 @@ fn limits(reader: &mut Reader) -> Result<Limits, Refused> {
         pending_per_client: pending_per_client?,
         webhooks_per_client: webhooks_per_client?,
         connections_per_client: connections_per_client?,
+    })
+}
+
+fn sending(reader: &mut Reader) -> Result<Pacing, Refused> {
+    let per_second = reader.number("sending.per_second", 0, 1000);
+    let burst = reader.number("sending.burst", 1, 10_000);
+    let queue_max = reader.number("sending.queue_max", 1, 100_000);
+    let deadline = reader.number("sending.deadline_seconds", 1, 86_400);
+    Ok(Pacing {
+        per_second: per_second?,
+        burst: burst?,
+        queue_max: queue_max?,
+        deadline: Duration::from_secs(deadline?.into()),
     })
 }
 

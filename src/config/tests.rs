@@ -43,6 +43,7 @@ fn the_defaults_of_the_contract() {
     );
     assert_eq!(config.retention, Keep::days(7, 30));
     assert_eq!(config.limits, Limits::default());
+    assert_eq!(config.sending, wharf_domain::outgoing::Pacing::default());
     assert!(loaded.settings.iter().all(|setting| setting.origin == "default"));
 }
 

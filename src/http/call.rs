@@ -22,8 +22,10 @@ pub(super) struct Call {
     pub(super) desk: Arc<dyn Desk>,
     /// Who asks. On a route without token nobody: an id that no client has.
     pub(super) client: ClientId,
-    /// The one variable segment of the path, decoded; empty where the path has none.
+    /// The first variable segment of the path, decoded; empty where the path has none.
     pub(super) param: String,
+    /// The second one.
+    pub(super) second: String,
     pub(super) query: String,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,

@@ -1,22 +1,17 @@
-//! WhatsApp connections: pairing, link, and sending.
+//! WhatsApp connections: pairing and link.
 
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
 use warp::http::{HeaderValue, StatusCode, header};
-use wharf_actors::{ConnectionPatch, IdempotencyKey};
+use wharf_actors::ConnectionPatch;
 
 use super::{
     call::{Answer, Call, json, list, no_content},
     fields::{self, Fields, Refused},
-    problem::{FieldError, Problem},
     qr::{self, Format},
     query::Query,
     watch,
 };
-
-/// The header under which a client marks a repetition of a request as such.
-const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// `POST /api/whatsapp/connections`
 pub(super) async fn create(call: Call) -> Answer {
@@ -122,38 +117,4 @@ pub(super) async fn disconnect(call: Call) -> Answer {
 pub(super) async fn delete(call: Call) -> Answer {
     call.desk.delete_connection(call.client, &call.phone()?).await?;
     Ok(no_content())
-}
-
-/// `POST /api/whatsapp/connections/:phone_number/messages`
-pub(super) async fn send(call: Call) -> Answer {
-    let phone = call.phone()?;
-    let key = idempotency_key(&call)?;
-    let mut body = Fields::parse(&call.body)?;
-    let to = body.required("to", fields::phone);
-    let kind = body.required("type", fields::text_type);
-    let text = body.required("text", fields::text);
-    body.finish()?;
-    kind?;
-    json(
-        StatusCode::CREATED,
-        &call.desk.send_text(call.client, &phone, to?, text?, key).await?,
-    )
-}
-
-/// The key of a request that may be repeated, with the hash of the body as it came: the same meaning written in other
-/// bytes is another body.
-fn idempotency_key(call: &Call) -> Result<Option<IdempotencyKey>, Problem> {
-    let mut given = call.headers.get_all(IDEMPOTENCY_KEY).iter();
-    let Some(first) = given.next() else { return Ok(None) };
-    let key = match (first.to_str(), given.next()) {
-        (Ok(key), None) if (1..=255).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic()) => key,
-        _ => {
-            let message = "must be given once, as 1 to 255 visible ASCII characters";
-            return Err(Problem::invalid(vec![FieldError::new("Idempotency-Key", message)]));
-        }
-    };
-    Ok(Some(IdempotencyKey {
-        key: key.to_owned(),
-        body_hash: Sha256::digest(&call.body).into(),
-    }))
 }

@@ -8,14 +8,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::watch;
 use wharf_actors::{
-    BulkRetry, ConnectionPatch, GatewayError, IdempotencyKey, MediaFile, NewWebhook, NoMedia, Qr, SentMessage, Shown,
-    ShownPairCode, Tested, WebhookWithSecret,
+    BulkRetry, ConnectionPatch, GatewayError, IdempotencyKey, MediaFile, NewMessage, NewWebhook, NoMedia, Qr,
+    SentMessage, Shown, ShownPairCode, Tested, WebhookWithSecret,
 };
 use wharf_domain::{
-    Attempt, ClientId, Connection, Event, EventId, PhoneNumber, TokenHash, Webhook, WebhookId, media_link::MediaLink,
-    stats::WebhookStats, webhook::WebhookPatch,
+    Attempt, ClientId, Connection, Event, EventId, OutgoingMessage, PhoneNumber, TokenHash, Webhook, WebhookId,
+    action::{Action, Done},
+    media_link::MediaLink,
+    stats::WebhookStats,
+    webhook::WebhookPatch,
 };
-use wharf_store::{EventFilter, EventPage, FailedFilter, PullPage, PullQuery};
+use wharf_store::{EventFilter, EventPage, FailedFilter, OutgoingFilter, OutgoingPage, PullPage, PullQuery};
 
 /// The gateway, as a client of the API sees it. Every question names the client first; what belongs to another client
 /// is [`GatewayError::NotFound`].
@@ -100,15 +103,36 @@ pub trait Desk: Send + Sync + 'static {
     async fn disconnect(&self, client: ClientId, phone: &PhoneNumber) -> Result<Connection, GatewayError>;
     /// Unlinks the device and forgets the connection.
     async fn delete_connection(&self, client: ClientId, phone: &PhoneNumber) -> Result<(), GatewayError>;
-    /// Sends a text.
-    async fn send_text(
+    /// Sends a message.
+    async fn send(
         &self,
         client: ClientId,
         phone: &PhoneNumber,
-        to: PhoneNumber,
-        text: String,
+        message: NewMessage,
         key: Option<IdempotencyKey>,
     ) -> Result<SentMessage, GatewayError>;
+    /// One message that was sent or waits.
+    async fn outgoing_message(
+        &self,
+        client: ClientId,
+        phone: &PhoneNumber,
+        message_id: &str,
+    ) -> Result<OutgoingMessage, GatewayError>;
+    /// A page of the messages that were sent or wait, newest first.
+    async fn outgoing_messages(
+        &self,
+        client: ClientId,
+        phone: &PhoneNumber,
+        filter: OutgoingFilter,
+    ) -> Result<OutgoingPage, GatewayError>;
+    /// Does something else at WhatsApp.
+    async fn act(
+        &self,
+        client: ClientId,
+        phone: &PhoneNumber,
+        action: Action,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Done, GatewayError>;
 
     /// The file of a link with this signature.
     async fn media(&self, link: &MediaLink, signature: &str) -> Result<MediaFile, NoMedia>;

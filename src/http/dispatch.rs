@@ -126,8 +126,8 @@ impl Dispatch {
         } else {
             self.authenticate(&request.headers).await?
         };
-        let (route, param) = match routes::find(&request.method, &segments.unwrap_or_default()) {
-            Found::Route(route, param) => (route, param),
+        let (route, [param, second]) = match routes::find(&request.method, &segments.unwrap_or_default()) {
+            Found::Route(route, params) => (route, params),
             Found::OtherMethods(allow) => return other_methods(&request.method, &allow),
             Found::Nothing => return Err(Problem::new(StatusCode::NOT_FOUND, "there is no such route")),
         };
@@ -139,6 +139,7 @@ impl Dispatch {
             desk: Arc::clone(&self.desk),
             client,
             param,
+            second,
             query: request.query.clone(),
             headers: request.headers.clone(),
             body,

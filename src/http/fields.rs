@@ -9,8 +9,6 @@ use super::problem::{FieldError, Problem};
 
 /// The longest `webhook_url`. Longer ones are cut by proxies and servers on the way anyhow.
 const URL_MAX_BYTES: usize = 2048;
-/// WhatsApp takes texts of up to 65,536 characters; the limit of the whole body comes first for most of them.
-const TEXT_MAX_BYTES: usize = 65_536;
 /// Unknown fields that are named; a body of 64 KiB could hold thousands.
 const UNKNOWN_NAMED: usize = 20;
 /// Characters of an unknown field's name that are repeated.
@@ -84,14 +82,85 @@ impl Fields {
 
     /// Ends the reading: whatever is left is unknown, and everything refused so far is named.
     pub(super) fn finish(mut self) -> Result<(), Problem> {
-        for name in self.rest.keys().take(UNKNOWN_NAMED) {
-            let shown: String = name.chars().take(NAME_SHOWN).collect();
-            self.errors.push(FieldError::new(shown, "is not a known field"));
-        }
+        self.name_unknown();
         if self.errors.is_empty() {
             Ok(())
         } else {
             Err(Problem::invalid(self.errors))
+        }
+    }
+
+    /// An object among the fields, read like a body of its own: what is wrong in it is named `name.field`.
+    pub(super) fn object<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&mut Fields) -> Result<T, Refused>,
+    ) -> Result<Option<T>, Refused> {
+        let Some(value) = self.rest.shift_remove(name) else {
+            return Ok(None);
+        };
+        let Value::Object(rest) = value else {
+            return self.keep(Err(InvalidField::new(name, "must be an object")));
+        };
+        self.nested(name, rest, read).map(Some)
+    }
+
+    /// A list of objects, each read like a body of its own: what is wrong is named `name[0].field`.
+    pub(super) fn objects<T>(
+        &mut self,
+        name: &'static str,
+        most: usize,
+        read: impl Fn(&mut Fields) -> Result<T, Refused>,
+    ) -> Result<Vec<T>, Refused> {
+        let wanted = || InvalidField::new(name, format!("must be a list of 1 to {most} objects"));
+        let list = match self.rest.shift_remove(name) {
+            None => return self.keep(Err(InvalidField::new(name, "is missing"))),
+            Some(Value::Array(list)) if (1..=most).contains(&list.len()) => list,
+            Some(_) => return self.keep(Err(wanted())),
+        };
+        let mut all = Ok(Vec::with_capacity(list.len()));
+        for (at, value) in list.into_iter().enumerate() {
+            let Value::Object(rest) = value else {
+                return self.keep(Err(wanted()));
+            };
+            match (&mut all, self.nested(&format!("{name}[{at}]"), rest, &read)) {
+                (Ok(all), Ok(one)) => all.push(one),
+                (all, Err(refused)) => *all = Err(refused),
+                (Err(_), Ok(_)) => {}
+            }
+        }
+        all
+    }
+
+    fn nested<T>(
+        &mut self,
+        name: &str,
+        rest: Map<String, Value>,
+        read: impl FnOnce(&mut Fields) -> Result<T, Refused>,
+    ) -> Result<T, Refused> {
+        let mut fields = Fields {
+            rest,
+            errors: Vec::new(),
+        };
+        let result = read(&mut fields);
+        fields.name_unknown();
+        let refused = !fields.errors.is_empty();
+        for error in fields.errors {
+            self.errors
+                .push(FieldError::new(format!("{name}.{}", error.field), error.message));
+        }
+        if refused { Err(Refused) } else { result }
+    }
+
+    /// Refuses a field for a reason that only shows with the others.
+    pub(super) fn refuse<T>(&mut self, refusal: InvalidField) -> Result<T, Refused> {
+        self.keep(Err(refusal))
+    }
+
+    fn name_unknown(&mut self) {
+        for name in self.rest.keys().take(UNKNOWN_NAMED) {
+            let shown: String = name.chars().take(NAME_SHOWN).collect();
+            self.errors.push(FieldError::new(shown, "is not a known field"));
         }
     }
 
@@ -177,27 +246,6 @@ pub(super) fn text_or_null(name: &'static str, value: Value) -> Result<Option<St
     }
 }
 
-/// The type of a message to send.
-pub(super) fn text_type(name: &'static str, value: Value) -> Result<(), InvalidField> {
-    if value == "text" {
-        Ok(())
-    } else {
-        Err(InvalidField::new(name, "must be \"text\""))
-    }
-}
-
-/// A text to send.
-pub(super) fn text(name: &'static str, value: Value) -> Result<String, InvalidField> {
-    let text = string(name, value)?;
-    match text.len() {
-        1..=TEXT_MAX_BYTES => Ok(text),
-        length => Err(InvalidField::new(
-            name,
-            format!("must be 1 to {TEXT_MAX_BYTES} bytes long, this is {length}"),
-        )),
-    }
-}
-
 /// The one status that can be retried together.
 pub(super) fn failed(name: &'static str, value: Value) -> Result<(), InvalidField> {
     if value == "failed" {
@@ -232,7 +280,8 @@ pub(super) fn retry_limit(name: &'static str, value: Value) -> Result<u32, Inval
     }
 }
 
-fn string(name: &'static str, value: Value) -> Result<String, InvalidField> {
+/// Any text.
+pub(super) fn string(name: &'static str, value: Value) -> Result<String, InvalidField> {
     match value {
         Value::String(text) => Ok(text),
         _ => Err(InvalidField::new(name, "must be a string")),

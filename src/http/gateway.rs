@@ -5,14 +5,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::watch;
 use wharf_actors::{
-    BulkRetry, ConnectionPatch, Gateway, GatewayError, IdempotencyKey, MediaFile, NewWebhook, NoMedia, Qr, SentMessage,
-    Shown, ShownPairCode, Tested, WebhookWithSecret,
+    BulkRetry, ConnectionPatch, Gateway, GatewayError, IdempotencyKey, MediaFile, NewMessage, NewWebhook, NoMedia, Qr,
+    SentMessage, Shown, ShownPairCode, Tested, WebhookWithSecret,
 };
 use wharf_domain::{
-    Attempt, ClientId, Connection, Event, EventId, PhoneNumber, TokenHash, Webhook, WebhookId, media_link::MediaLink,
-    stats::WebhookStats, webhook::WebhookPatch,
+    Attempt, ClientId, Connection, Event, EventId, OutgoingMessage, PhoneNumber, TokenHash, Webhook, WebhookId,
+    action::{Action, Done},
+    media_link::MediaLink,
+    stats::WebhookStats,
+    webhook::WebhookPatch,
 };
-use wharf_store::{EventFilter, EventPage, FailedFilter, PullPage, PullQuery};
+use wharf_store::{EventFilter, EventPage, FailedFilter, OutgoingFilter, OutgoingPage, PullPage, PullQuery};
 
 use super::Desk;
 
@@ -147,15 +150,42 @@ impl Desk for Gateway {
         self.delete_connection(client, phone).await
     }
 
-    async fn send_text(
+    async fn send(
         &self,
         client: ClientId,
         phone: &PhoneNumber,
-        to: PhoneNumber,
-        text: String,
+        message: NewMessage,
         key: Option<IdempotencyKey>,
     ) -> Result<SentMessage, GatewayError> {
-        self.send_text(client, phone, to, text, key).await
+        self.send(client, phone, message, key).await
+    }
+
+    async fn outgoing_message(
+        &self,
+        client: ClientId,
+        phone: &PhoneNumber,
+        message_id: &str,
+    ) -> Result<OutgoingMessage, GatewayError> {
+        self.outgoing_message(client, phone, message_id).await
+    }
+
+    async fn outgoing_messages(
+        &self,
+        client: ClientId,
+        phone: &PhoneNumber,
+        filter: OutgoingFilter,
+    ) -> Result<OutgoingPage, GatewayError> {
+        self.outgoing_messages(client, phone, filter).await
+    }
+
+    async fn act(
+        &self,
+        client: ClientId,
+        phone: &PhoneNumber,
+        action: Action,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Done, GatewayError> {
+        self.act(client, phone, action, key).await
     }
 
     async fn media(&self, link: &MediaLink, signature: &str) -> Result<MediaFile, NoMedia> {

@@ -6,12 +6,13 @@
 //! "401 before 404" and "every error is a problem document" all need the whole table at once.
 //!
 //! ```text
-//! socket ─ server.rs ─ dispatch.rs ─ routes.rs ─ webhooks.rs, events.rs, connections.rs, watch.rs, health.rs ─ Desk
+//! socket ─ server.rs ─ dispatch.rs ─ routes.rs ─ webhooks.rs, messages.rs, watch.rs, … ─ Desk
 //!          connections  request id,   table,       one short function per route
 //!          and stopping token, body   404/405
 //!                            └ media.rs: files, by signed links and without a token
 //! ```
 
+mod actions;
 mod body;
 mod call;
 mod connections;
@@ -22,7 +23,9 @@ mod events;
 mod fields;
 mod gateway;
 mod health;
+mod idempotency;
 mod media;
+mod messages;
 mod problem;
 mod qr;
 mod query;

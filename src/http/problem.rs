@@ -137,6 +137,8 @@ impl From<GatewayError> for Problem {
             GatewayError::Invalid(refusal) => refusal.into(),
             GatewayError::Gone(_) => Self::new(StatusCode::GONE, detail),
             GatewayError::Refused(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail),
+            GatewayError::Busy(_) => Self::new(StatusCode::TOO_MANY_REQUESTS, detail)
+                .with(header::RETRY_AFTER, HeaderValue::from_static("1")),
             GatewayError::Unavailable(_) => Self::unavailable(detail),
             GatewayError::TimedOut(_) => Self::new(StatusCode::GATEWAY_TIMEOUT, detail),
         }

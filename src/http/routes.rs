@@ -4,8 +4,9 @@ use futures::future::BoxFuture;
 use warp::http::Method;
 
 use super::{
+    actions,
     call::{Answer, Call},
-    connections, events, health, watch, webhooks,
+    connections, events, health, messages, watch, webhooks,
 };
 
 /// Runs one route.
@@ -23,7 +24,7 @@ pub(super) enum Takes {
 /// One line of the table.
 pub(super) struct Route {
     pub(super) method: Method,
-    /// The path; a segment that begins with `:` stands for any text, and there is at most one.
+    /// The path; a segment that begins with `:` stands for any text, and there are at most two.
     pub(super) path: &'static str,
     pub(super) takes: Takes,
     pub(super) handler: Handler,
@@ -31,8 +32,8 @@ pub(super) struct Route {
 
 /// What a method and a path lead to.
 pub(super) enum Found<'a> {
-    /// A route, and the text in its variable segment.
-    Route(&'a Route, String),
+    /// A route, and the text in its variable segments.
+    Route(&'a Route, [String; 2]),
     /// The path exists, the method does not: the value of `Allow`.
     OtherMethods(String),
     /// No such path.
@@ -52,7 +53,7 @@ macro_rules! route {
 
 /// Every route of CONTRACT.md section 2.
 #[rustfmt::skip]
-pub(super) static ROUTES: [Route; 27] = [
+pub(super) static ROUTES: [Route; 37] = [
     route!(POST   "/api/webhooks/register"                                Object  webhooks::register),
     route!(GET    "/api/webhooks/list"                                    Nothing webhooks::all),
     route!(GET    "/api/webhooks/:webhook_id"                             Nothing webhooks::one),
@@ -77,7 +78,17 @@ pub(super) static ROUTES: [Route; 27] = [
     route!(POST   "/api/whatsapp/connections/:phone_number/pair-code"     Object  connections::pair_code),
     route!(POST   "/api/whatsapp/connections/:phone_number/connect"       Object  connections::connect),
     route!(POST   "/api/whatsapp/connections/:phone_number/disconnect"    Object  connections::disconnect),
-    route!(POST   "/api/whatsapp/connections/:phone_number/messages"      Object  connections::send),
+    route!(POST   "/api/whatsapp/connections/:phone_number/messages"      Object  messages::send),
+    route!(GET    "/api/whatsapp/connections/:phone_number/messages"      Nothing messages::all),
+    route!(GET    "/api/whatsapp/connections/:phone_number/messages/:message_id" Nothing messages::one),
+    route!(POST   "/api/whatsapp/connections/:phone_number/read"          Object  actions::read),
+    route!(POST   "/api/whatsapp/connections/:phone_number/presence"      Object  actions::presence),
+    route!(GET    "/api/whatsapp/connections/:phone_number/contacts/check" Nothing actions::check),
+    route!(GET    "/api/whatsapp/connections/:phone_number/groups"        Nothing actions::groups),
+    route!(POST   "/api/whatsapp/connections/:phone_number/groups"        Object  actions::create_group),
+    route!(GET    "/api/whatsapp/connections/:phone_number/groups/:group_id" Nothing actions::group),
+    route!(POST   "/api/whatsapp/connections/:phone_number/groups/:group_id/participants" Object actions::participants),
+    route!(POST   "/api/whatsapp/connections/:phone_number/groups/:group_id/leave" Object actions::leave),
     route!(GET    "/healthz"                                              Nothing health::alive),
     route!(GET    "/readyz"                                               Nothing health::ready),
 ];
@@ -116,17 +127,19 @@ fn allow<'a>(methods: impl Iterator<Item = &'a Method>) -> String {
     names.join(", ")
 }
 
-/// The text in the variable segment (empty if there is none) when the path fits.
-fn matches(path: &str, segments: &[String]) -> Option<String> {
-    let mut param = String::new();
+/// The texts in the variable segments (empty where there is none) when the path fits.
+fn matches(path: &str, segments: &[String]) -> Option<[String; 2]> {
+    let mut params = [String::new(), String::new()];
+    let mut at = 0;
     let mut given = segments.iter();
     for expected in path.split('/').skip(1) {
         let segment = given.next()?;
         if expected.starts_with(':') && !segment.is_empty() {
-            param.clone_from(segment);
+            params.get_mut(at)?.clone_from(segment);
+            at += 1;
         } else if expected != segment {
             return None;
         }
     }
-    given.next().is_none().then_some(param)
+    given.next().is_none().then_some(params)
 }

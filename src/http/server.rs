@@ -15,7 +15,7 @@ use std::{
 };
 
 use hyper::{
-    Request, Response,
+    Request, Response, Uri,
     body::{Body, Incoming},
     server::conn::http1,
     service::{Service, service_fn},
@@ -158,7 +158,11 @@ where
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     B: Body,
 {
-    service_fn(move |request| {
+    service_fn(move |mut request| {
+        // `CONNECT host:port` has no path, which warp takes for granted: it is nobody's, like `/`.
+        if request.uri().path_and_query().is_none() {
+            *request.uri_mut() = Uri::from_static("/");
+        }
         let (seat, answer) = (Arc::clone(&seat), service.call(request));
         async move {
             seat.begin().await;

@@ -20,6 +20,7 @@ mod linking;
 mod media;
 mod messages;
 mod pulling;
+mod sending;
 mod signing;
 mod visible;
 mod world;

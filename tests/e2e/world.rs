@@ -42,6 +42,8 @@ pub struct World {
     pub network: Network,
     pub receiver: Receiver,
     pub token: String,
+    /// What is configured beyond [`variables`].
+    more: Vec<(&'static str, &'static str)>,
     running: Option<Running>,
 }
 
@@ -72,6 +74,11 @@ fn log_when_asked() {
 
 impl World {
     pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// With these variables besides the usual ones.
+    pub async fn start_with(more: &[(&'static str, &'static str)]) -> Self {
         log_when_asked();
         let dir = wharf_support::temp_dir();
         let network = Network::start(NetworkConfig::default()).await.unwrap();
@@ -80,6 +87,7 @@ impl World {
             network,
             receiver: Receiver::start().await,
             token: String::new(),
+            more: more.to_vec(),
             running: None,
         };
         world.token = world.start_gateway().await.expect("a new database has a first client");
@@ -88,8 +96,10 @@ impl World {
 
     fn config(&self) -> Config {
         let variables = variables(&self.dir, &self.network);
+        let more = self.more.iter().map(|(name, value)| (*name, (*value).to_owned()));
         let variables = variables
             .into_iter()
+            .chain(more)
             .map(|(name, value)| (name.into(), value.into()))
             .collect();
         Loaded::load(&Sources { file: None, variables }).unwrap().config

@@ -2,6 +2,7 @@
 //! delivery. No tokio, no sqlx, no clock and no randomness: time and jitter come in as arguments, effects go out as
 //! values. That is what lets the property tests run a million interleavings in seconds.
 
+pub mod action;
 pub mod address;
 pub mod attempt;
 pub mod client;
@@ -15,6 +16,7 @@ pub mod fair;
 pub mod ids;
 pub mod media_link;
 pub mod message;
+pub mod outgoing;
 pub mod phone;
 pub mod proxy;
 pub mod restart;
@@ -34,6 +36,7 @@ pub use error::InvalidField;
 pub use event::{AWAITS_MEDIA, Event, EventStatus, PendingEvent};
 pub use ids::{ClientId, EventId, WebhookId};
 pub use message::{IncomingMessage, MessageKind};
+pub use outgoing::{GroupId, Outgoing, OutgoingMessage, Recipient, SendStatus};
 pub use phone::PhoneNumber;
 pub use timestamp::Timestamp;
 pub use webhook::{Webhook, WebhookStatus};

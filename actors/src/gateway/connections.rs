@@ -1,4 +1,4 @@
-//! Connections: linking, and sending.
+//! Connections: linking.
 
 use std::time::Duration;
 
@@ -7,18 +7,11 @@ use tokio::{sync::watch, time::Instant};
 use wharf_domain::{
     ClientId, Connection, ConnectionKey, ConnectionStatus, PhoneNumber, Timestamp, proxy::Proxy, session::SessionEvent,
 };
-use wharf_store::{ConnectionChange, KeyClaim, NewConnection, SealedProxy};
-use wharf_whatsapp::{PairCode, PairCodeError, SendError, Sent};
+use wharf_store::{ConnectionChange, NewConnection, SealedProxy};
+use wharf_whatsapp::{PairCode, PairCodeError};
 
-use super::{
-    ConnectionPatch, DELETE_DEADLINE, Gateway, GatewayError, IdempotencyKey, Qr, SEND_DEADLINE, SentMessage, Shown,
-    ShownPairCode, at_limit, restarting,
-};
-use crate::{
-    directory::SessionEntry,
-    persistence::{Claim, Settlement, Write},
-    session, tenant,
-};
+use super::{ConnectionPatch, DELETE_DEADLINE, Gateway, GatewayError, Qr, Shown, ShownPairCode, at_limit, restarting};
+use crate::{directory::SessionEntry, persistence::Write, session, tenant};
 
 /// How long a connection that was just made may take to be announced by its tenant, and how often is looked.
 const ANNOUNCED_WITHIN: Duration = Duration::from_secs(5);
@@ -301,7 +294,7 @@ impl Gateway {
 
     /// The session's actor. One that has ended although its row is there (a deletion that outlived its caller) is started
     /// again, for the next try.
-    async fn session(&self, connection: &Connection) -> Result<ActorRef<session::Message>, GatewayError> {
+    pub(super) async fn session(&self, connection: &Connection) -> Result<ActorRef<session::Message>, GatewayError> {
         let running = self
             .shared
             .directory
@@ -336,117 +329,9 @@ impl Gateway {
             .cast(tenant::Message::ConnectionDeleted(number.clone()));
         Ok(())
     }
-
-    /// Sends a text and waits for WhatsApp's ack; with an idempotency key at most once within 24 h.
-    ///
-    /// # Errors
-    /// `NotFound`; `Conflict` when not connected, or for a key that is in use; `Refused` by WhatsApp; `TimedOut`.
-    pub async fn send_text(
-        &self,
-        client: ClientId,
-        number: &PhoneNumber,
-        to: PhoneNumber,
-        text: String,
-        idempotency: Option<IdempotencyKey>,
-    ) -> Result<SentMessage, GatewayError> {
-        let connection = self.connection(client, number).await?;
-        let Some(IdempotencyKey {
-            key: idempotency_key,
-            body_hash,
-        }) = idempotency
-        else {
-            return self.send(&connection, to, text).await;
-        };
-        let key = connection.key();
-        let claim = Claim {
-            key: key.clone(),
-            idempotency_key: idempotency_key.clone(),
-            body_hash,
-        };
-        match self.shared.persistence.commit(Write::ClaimKey, claim).await? {
-            KeyClaim::Fresh => {}
-            KeyClaim::Answered(answer) => return read_answer(&answer),
-            KeyClaim::OtherBody => return conflict("this Idempotency-Key was used with another body"),
-            KeyClaim::Unfinished => {
-                return conflict(
-                    "a request with this Idempotency-Key is still running, or its outcome is unknown; look before \
-                     you send again under another key",
-                );
-            }
-        }
-        let gateway = self.clone();
-        // Detached from the caller: one who hangs up must not leave the claim open for a message that was sent.
-        let sending = tokio::spawn(async move {
-            let result = gateway.send(&connection, to, text).await;
-            gateway
-                .settle(
-                    Settlement {
-                        key,
-                        idempotency_key,
-                        answer: None,
-                    },
-                    &result,
-                )
-                .await;
-            result
-        });
-        sending.await.unwrap_or_else(|_| Err(restarting()))
-    }
-
-    /// Ends a claim: with the answer, or, when certainly nothing was sent, as if it had never been. A send whose outcome
-    /// is unknown keeps its claim.
-    async fn settle(&self, settlement: Settlement, result: &Result<SentMessage, GatewayError>) {
-        let answer = match result {
-            Ok(sent) => serde_json::to_string(sent).ok(),
-            Err(GatewayError::TimedOut(_)) => return,
-            Err(_) => None,
-        };
-        let settlement = Settlement { answer, ..settlement };
-        if let Err(error) = self.shared.persistence.commit(Write::SettleKey, settlement).await {
-            tracing::warn!(%error, "the end of an idempotent send was not committed");
-        }
-    }
-
-    async fn send(&self, connection: &Connection, to: PhoneNumber, text: String) -> Result<SentMessage, GatewayError> {
-        let session = self.session(connection).await?;
-        let ask = |reply| session::Message::SendText {
-            to: to.clone(),
-            text,
-            reply,
-        };
-        let result = match session.call(ask, Some(SEND_DEADLINE)).await {
-            Ok(CallResult::Success(result)) => result,
-            Ok(CallResult::Timeout) => Err(SendError::TimedOut(SEND_DEADLINE)),
-            // The actor died under the send: nobody knows how far it came.
-            _ => Err(SendError::TimedOut(SEND_DEADLINE)),
-        };
-        match result {
-            Ok(Sent { message_id, timestamp }) => Ok(SentMessage {
-                message_id,
-                to,
-                status: "sent".to_owned(),
-                timestamp: timestamp.to_string(),
-            }),
-            Err(error @ SendError::NotConnected) => Err(GatewayError::Conflict(error.to_string())),
-            Err(error @ SendError::Refused(_)) => Err(GatewayError::Refused(error.to_string())),
-            // It may have been sent.
-            Err(error @ (SendError::TimedOut(_) | SendError::Failed(_))) => {
-                Err(GatewayError::TimedOut(error.to_string()))
-            }
-        }
-    }
 }
 
 fn not_waiting(status: ConnectionStatus) -> GatewayError {
     let status = status.as_str();
     GatewayError::Conflict(format!("there is no pair code to show: the connection is {status}"))
-}
-
-fn conflict<T>(text: &str) -> Result<T, GatewayError> {
-    Err(GatewayError::Conflict(text.to_owned()))
-}
-
-fn read_answer(answer: &str) -> Result<SentMessage, GatewayError> {
-    serde_json::from_str(answer)
-        .map_err(|error| GatewayError::Unavailable(format!("the first answer cannot be read any more: {error}")))
 }

@@ -40,6 +40,8 @@ pub(crate) struct Report {
     pub(crate) polls: u64,
     /// Files of media that went.
     pub(crate) media: u64,
+    /// Sent messages that went.
+    pub(crate) outgoing: u64,
     /// Steps taken.
     pub(crate) steps: u64,
     /// How long the longest of them held the writer.
@@ -90,10 +92,12 @@ impl Retention {
         let old_polls = Purge::Polls(before(now, wharf_store::POLL_LIFETIME), SMALL_STEP);
         report.polls = all_of(shared, old_polls, &mut report).await?;
         report.media = media(shared, now, &mut report).await?;
+        let old_outgoing = Purge::Outgoing(shared.settings.keep.cutoffs(now), SMALL_STEP);
+        report.outgoing = all_of(shared, old_outgoing, &mut report).await?;
         report.events = self.events(shared, now, &mut report).await?;
         report.webhooks = webhooks(shared, now, &mut report).await?;
         self.space(shared, &mut report).await?;
-        if report.events + report.webhooks + report.media > 0 {
+        if report.events + report.webhooks + report.outgoing + report.media > 0 {
             tracing::info!(?report, "what was old enough is removed");
         }
         Ok(report)

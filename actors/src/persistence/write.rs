@@ -4,13 +4,14 @@ use std::time::{Duration, Instant};
 
 use ractor::RpcReplyPort;
 use serde_json::{Map, Value};
+use wharf_domain::outgoing::{Content, StatusChange};
 use wharf_domain::{
     AttemptOutcome, ClientId, Connection, ConnectionKey, Courtesy, EventId, HeaderNames, PendingEvent, Timestamp,
     Webhook, WebhookId, retention::Cutoffs, webhook::WebhookPatch,
 };
 use wharf_store::{
     BulkRenewal, ConnectionChange, ConnectionRecord, Group, KeyChange, KeyClaim, KeysChanged, MediaOutcome,
-    NewConnection, NewEvent, RecordedEvent, Renewal, StoreError,
+    NewConnection, NewEvent, NewOutgoing, Note, RecordedEvent, Renewal, StoreError,
 };
 
 use super::{KeyChanges, WriteError};
@@ -170,6 +171,8 @@ pub(crate) enum Purge {
     Polls(Timestamp, u32),
     /// Media whose files are gone.
     Media(Vec<EventId>),
+    /// Sent messages as old as the cutoffs say, so many of them.
+    Outgoing(Cutoffs, u32),
     /// The clock is believed.
     Seen(Timestamp),
     /// Free pages of the file.
@@ -228,6 +231,10 @@ pub(crate) enum Write {
     EndMedia(Job<MediaDone, ()>),
     /// A download that is tried again.
     PostponeMedia(Job<Postponed, ()>),
+    /// A message that is about to go out, or to wait for that. `false`: its id is taken.
+    RecordOutgoing(Job<NewOutgoing, bool>),
+    /// What was learned of messages that went out. Answers which statuses changed.
+    NoteOutgoing(Job<Vec<Note>, Vec<StatusChange>>),
     /// The events that still wait for a deleted webhook. `false`: there are more of them.
     SettleDeleted(Job<(), bool>),
     /// Rows of a removed client, after its sessions were logged out. `false`: there are more of them.
@@ -259,6 +266,8 @@ macro_rules! each_job {
             Write::KeepPoll($job) => $body,
             Write::EndMedia($job) => $body,
             Write::PostponeMedia($job) => $body,
+            Write::RecordOutgoing($job) => $body,
+            Write::NoteOutgoing($job) => $body,
             Write::SettleDeleted($job) => $body,
             Write::PurgeClient($job) => $body,
             Write::Purge($job) => $body,
@@ -373,7 +382,10 @@ impl Write {
             }
             Self::CreateConnection(job) => job.output = Some(group.create_connection(&job.input, now).await?),
             Self::ChangeConnection(job) => job.output = Some(group.update_connection(&job.input, now).await?),
-            Self::DeleteConnection(job) => job.output = Some(group.delete_connection(&job.input).await?),
+            Self::DeleteConnection(job) => {
+                group.fail_queued(&job.input, now).await?;
+                job.output = Some(group.delete_connection(&job.input).await?);
+            }
             Self::ClaimKey(job) => {
                 let Claim {
                     key,
@@ -411,6 +423,9 @@ impl Write {
                 } = &job.input;
                 job.output = Some(group.postpone_media(*id, *attempts, *due_at, sealed.as_deref()).await?);
             }
+            Self::RecordOutgoing(job) => job.output = Some(record_outgoing(group, &job.input).await?),
+            // Where a receiver of `message.status` is to be told: in this group, so that status and event are one commit.
+            Self::NoteOutgoing(job) => job.output = Some(group.note_outgoing(&job.input).await?),
             Self::SettleDeleted(job) => job.output = Some(group.settle_deleted_webhooks().await?),
             Self::PurgeClient(job) => job.output = Some(group.purge_client(job.input).await?),
             Self::Purge(job) => {
@@ -424,6 +439,17 @@ impl Write {
     }
 }
 
+/// The message's row. Votes in a poll that this device asked can be told by name, like those in others'.
+async fn record_outgoing(group: &mut Group<'_>, new: &NewOutgoing) -> Result<bool, StoreError> {
+    let made = group.record_outgoing(new).await?;
+    if made && let Content::Poll { poll } = &new.outgoing.content {
+        group
+            .keep_poll(&new.key, &new.message_id, &poll.options, new.created_at)
+            .await?;
+    }
+    Ok(made)
+}
+
 async fn purge(group: &mut Group<'_>, what: &Purge) -> Result<u64, StoreError> {
     match what {
         Purge::Events(seqs, cutoffs) => group.purge_events(seqs, cutoffs).await,
@@ -431,6 +457,7 @@ async fn purge(group: &mut Group<'_>, what: &Purge) -> Result<u64, StoreError> {
         Purge::Keys(before, limit) => group.purge_keys(*before, *limit).await,
         Purge::Polls(before, limit) => group.purge_polls(*before, *limit).await,
         Purge::Media(media) => group.purge_media(media).await,
+        Purge::Outgoing(cutoffs, limit) => group.purge_outgoing(cutoffs, *limit).await,
         Purge::Seen(at) => group.note_retention(*at).await.map(|()| 0),
         Purge::Space(pages) => group.give_back(*pages).await.map(|()| 0),
     }

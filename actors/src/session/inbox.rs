@@ -13,8 +13,8 @@ use wharf_domain::{
     ConnectionKey, EventId, IncomingMessage,
     session::{CloseReason, LinkEvent},
 };
-use wharf_store::NewEvent;
-use wharf_whatsapp::{Inbox, NotCommitted};
+use wharf_store::{NewEvent, Note};
+use wharf_whatsapp::{Inbox, NotCommitted, Told};
 
 use crate::{
     backlog::NotAdmitted,
@@ -92,6 +92,19 @@ impl Inbox for SessionInbox {
         };
         let kept = self.shared.persistence.commit(Write::KeepPoll, poll).await;
         kept.map_err(|error| NotCommitted(error.to_string()))
+    }
+
+    async fn told(&self, told: Vec<Told>) {
+        let note = |Told { message_ids, news, at }| Note {
+            key: self.key.clone(),
+            message_ids,
+            news,
+            at,
+        };
+        let notes: Vec<Note> = told.into_iter().map(note).collect();
+        if let Err(error) = self.shared.persistence.commit(Write::NoteOutgoing, notes).await {
+            tracing::warn!(number = %self.key.phone_number, %error, "what WhatsApp told of sent messages was not committed");
+        }
     }
 
     async fn poll_options(&self, poll_id: &str) -> Option<Vec<String>> {

@@ -7,17 +7,19 @@
 
 mod inbox;
 mod link;
+pub(crate) mod outbox;
 
 use std::{sync::Arc, time::Duration};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use tokio::task::JoinSet;
 use wharf_domain::{
-    ConnectionKey, ConnectionStatus, PhoneNumber,
+    ConnectionKey, ConnectionStatus,
+    action::{Action, Done},
     session::{Session, SessionEffect, SessionEvent, SessionView},
 };
 use wharf_store::ConnectionRecord;
-use wharf_whatsapp::{Link, PairCode, PairCodeError, SendError, Sent};
+use wharf_whatsapp::{Link, PairCode, PairCodeError, SendError};
 
 #[cfg(test)]
 use crate::supervision::Crash;
@@ -55,12 +57,12 @@ pub(crate) enum Message {
     Saved(Result<bool, WriteError>),
     /// Write the state again.
     SaveAgain,
-    /// Send a text.
-    SendText {
-        to: PhoneNumber,
-        text: String,
-        reply: RpcReplyPort<Result<Sent, SendError>>,
-    },
+    /// Send a message.
+    Send(Box<outbox::Request>),
+    /// Something happened to a message.
+    Outbox(outbox::Event),
+    /// Do something else at WhatsApp.
+    Act(Box<Action>, RpcReplyPort<Result<Done, SendError>>),
     /// Ask for a code to type into the phone.
     PairCode(RpcReplyPort<Result<PairCode, PairCodeError>>),
     /// Log out, forget the keys, answer, and stop.
@@ -87,6 +89,7 @@ pub(crate) struct State {
     unsaved: bool,
     save_timer: Timer,
     ended: Vec<RpcReplyPort<()>>,
+    sends: outbox::Sends,
     tasks: JoinSet<()>,
 }
 
@@ -99,6 +102,7 @@ impl Actor for SessionActor {
         myself.cast(Message::Begin)?;
         let slot = args.shared.directory.link_slot(&args.key);
         Ok(State {
+            sends: outbox::Sends::new(&args.shared),
             args,
             machine: None,
             slot,
@@ -122,10 +126,15 @@ impl Actor for SessionActor {
         match message {
             Message::Begin => Box::pin(on_begin(&myself, state)).await?,
             Message::Happened(event) => step(&myself, state, event),
-            Message::Opened { generation, link } => state.link = Some((generation, link)),
+            Message::Opened { generation, link } => {
+                state.link = Some((generation, link));
+                outbox::pump(&myself, state);
+            }
             Message::Saved(result) => on_saved(&myself, state, result),
             Message::SaveAgain => save(&myself, state),
-            Message::SendText { to, text, reply } => on_send_text(state, to, text, reply),
+            Message::Send(request) => outbox::on_send(&myself, state, *request),
+            Message::Outbox(event) => outbox::on_event(&myself, state, event),
+            Message::Act(action, reply) => on_act(state, *action, reply),
             Message::PairCode(reply) => on_pair_code(state, reply),
             Message::Delete(reply) => end(&myself, state, SessionEvent::Delete, reply),
             Message::Shutdown(reply) => end(&myself, state, SessionEvent::Shutdown, reply),
@@ -149,6 +158,7 @@ async fn on_begin(myself: &ActorRef<Message>, state: &mut State) -> Result<(), A
     state.machine = Some(machine);
     carry_out(myself, state, effects);
     publish(state);
+    outbox::reload(myself, state).await?;
     Ok(())
 }
 
@@ -173,9 +183,14 @@ pub(crate) fn view_of_row(row: &wharf_domain::Connection) -> SessionView {
 
 fn step(myself: &ActorRef<Message>, state: &mut State, event: SessionEvent) {
     let Some(machine) = state.machine.as_mut() else { return };
+    let before = machine.connected_link();
     let effects = machine.step(clock::now(), clock::jitter(), event);
+    let came_up = machine.connected_link() != before;
     carry_out(myself, state, effects);
     publish(state);
+    if came_up {
+        outbox::pump(myself, state);
+    }
 }
 
 fn publish(state: &State) {
@@ -306,19 +321,13 @@ fn on_pair_code(state: &mut State, reply: RpcReplyPort<Result<PairCode, PairCode
     });
 }
 
-fn on_send_text(state: &mut State, to: PhoneNumber, text: String, reply: RpcReplyPort<Result<Sent, SendError>>) {
-    let connected = state.machine.as_ref().and_then(Session::connected_link);
-    let link = state
-        .link
-        .as_ref()
-        .filter(|(generation, _)| Some(*generation) == connected);
-    let Some((_, link)) = link else {
+fn on_act(state: &mut State, action: Action, reply: RpcReplyPort<Result<Done, SendError>>) {
+    let Some(link) = outbox::open_link(state) else {
         let _asker_gone = reply.send(Err(SendError::NotConnected));
         return;
     };
-    let link = Arc::clone(link);
     state.tasks.spawn(async move {
-        let result = tokio::time::timeout(SEND_DEADLINE, link.send_text(&to, &text, SEND_DEADLINE)).await;
+        let result = tokio::time::timeout(SEND_DEADLINE, link.act(&action, SEND_DEADLINE)).await;
         let _asker_gone = reply.send(result.unwrap_or(Err(SendError::TimedOut(SEND_DEADLINE))));
     });
 }

@@ -5,7 +5,9 @@ use wharf_support::{Reply, wait_until};
 use wharf_whatsapp::ScriptedHandle;
 
 use super::world::{WITHIN, World, message, number};
-use crate::{delivery, directory::SessionEntry, persistence, root, session, supervision::Crash, tenant, tenants};
+use crate::{
+    NewMessage, delivery, directory::SessionEntry, persistence, root, session, supervision::Crash, tenant, tenants,
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_that_dies_comes_back_alone() {
@@ -32,7 +34,12 @@ async fn a_session_that_dies(how: Crash) {
     world.wait_for_events(&healthy, EventStatus::Delivered, 1).await;
     let sent = world
         .gateway
-        .send_text(client.id, &number(2), number(9), "meanwhile".to_owned(), None)
+        .send(
+            client.id,
+            &number(2),
+            NewMessage::text(number(9).into(), "meanwhile"),
+            None,
+        )
         .await;
     assert_eq!(sent.unwrap().status, "sent");
     assert_eq!(sibling.sent().len(), 1, "the sibling goes on sending");

@@ -7,6 +7,7 @@ mod flow;
 mod keys;
 mod media;
 mod rest;
+mod sending;
 mod storage;
 mod storm;
 mod world;

@@ -98,6 +98,7 @@ async fn purge(connection: &mut SqliteConnection, id: ClientId) -> Result<bool, 
         sql::PURGE_CLIENT_KEYS,
         sql::PURGE_CLIENT_POLLS,
         sql::PURGE_CLIENT_MEDIA,
+        sql::PURGE_CLIENT_OUTGOING,
         sql::PURGE_CLIENT,
     ] {
         query(statement).bind(id.0).execute(&mut *connection).await?;

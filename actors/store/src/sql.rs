@@ -34,6 +34,12 @@ macro_rules! event_columns {
          e.response, e.error, e.next_retry_at, e.created_at, e.delivered_at"
     };
 }
+macro_rules! outgoing_columns {
+    () => {
+        "seq, message_id, \"to\", type, message, status, error_code, error, created_at, deadline_at, started_at, sent_at, \
+         delivered_at, read_at, played_at, failed_at"
+    };
+}
 /// A kind of what a number's device keeps.
 macro_rules! key_columns {
     () => {
@@ -143,6 +149,7 @@ statements! {
     PURGE_CLIENT_KEYS = "DELETE FROM idempotency_keys WHERE client_id = $1";
     PURGE_CLIENT_POLLS = "DELETE FROM whatsapp_polls WHERE client_id = $1";
     PURGE_CLIENT_MEDIA = "DELETE FROM whatsapp_media WHERE client_id = $1";
+    PURGE_CLIENT_OUTGOING = "DELETE FROM whatsapp_outgoing_messages WHERE client_id = $1";
     PURGE_CLIENT = "DELETE FROM clients WHERE id = $1";
 
     CONNECTIONS = concat!(
@@ -417,6 +424,34 @@ statements! {
     EXPIRED_MEDIA = "SELECT client_id, id FROM whatsapp_media \
         WHERE state <> 'pending' AND expires_at < $1 ORDER BY expires_at LIMIT $2";
     PURGE_MEDIA = "DELETE FROM whatsapp_media WHERE id = $1 AND state <> 'pending'";
+    RECORD_OUTGOING = "INSERT INTO whatsapp_outgoing_messages \
+        (client_id, phone_number, message_id, \"to\", type, message, status, created_at, deadline_at, started_at) \
+        VALUES ($1, $2, $3, $4, $5, $6, 'queued', $7, $8, $9) ON CONFLICT DO NOTHING";
+    OUTGOING_MESSAGE = concat!(
+        "SELECT ", outgoing_columns!(), " FROM whatsapp_outgoing_messages \
+         WHERE client_id = $1 AND phone_number = $2 AND message_id = $3"
+    );
+    OUTGOING_PLACE = "SELECT seq FROM whatsapp_outgoing_messages \
+        WHERE client_id = $1 AND phone_number = $2 AND message_id = $3";
+    OUTGOING_MESSAGES = concat!(
+        "SELECT ", outgoing_columns!(), " FROM whatsapp_outgoing_messages \
+         WHERE client_id = $1 AND phone_number = $2 AND seq < $3 ORDER BY seq DESC LIMIT $4"
+    );
+    OUTGOING_MESSAGES_OF_STATUS = concat!(
+        "SELECT ", outgoing_columns!(), " FROM whatsapp_outgoing_messages \
+         WHERE client_id = $1 AND phone_number = $2 AND seq < $3 AND +status = $5 ORDER BY seq DESC LIMIT $4"
+    );
+    QUEUED_MESSAGES = concat!(
+        "SELECT ", outgoing_columns!(), " FROM whatsapp_outgoing_messages \
+         WHERE client_id = $1 AND phone_number = $2 AND status = 'queued' ORDER BY seq"
+    );
+    NOTE_OUTGOING = "UPDATE whatsapp_outgoing_messages \
+        SET status = $2, error_code = $3, error = $4, started_at = $5, sent_at = $6, delivered_at = $7, read_at = $8, \
+            played_at = $9, failed_at = $10 WHERE seq = $1";
+    PURGE_OUTGOING = "DELETE FROM whatsapp_outgoing_messages WHERE seq IN (\
+        SELECT o.seq FROM whatsapp_outgoing_messages o WHERE o.created_at < $3 AND (\
+            (+o.status = 'failed' AND +o.created_at < $2) \
+            OR (+o.status NOT IN ('failed', 'queued') AND +o.created_at < $1)) ORDER BY o.created_at LIMIT $4)";
 
     VISIT_EVENTS = "SELECT seq, status, created_at FROM webhook_events WHERE seq > $1 ORDER BY seq LIMIT $2";
     PURGE_LIST = "DELETE FROM webhook_event_list WHERE (webhook_id, seq) IN (\

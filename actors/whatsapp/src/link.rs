@@ -8,7 +8,12 @@ use async_trait::async_trait;
 use thiserror::Error;
 use tokio::sync::mpsc;
 pub use wharf_domain::session::{CloseReason, LinkEvent};
-use wharf_domain::{ConnectionKey, IncomingMessage, PhoneNumber, Timestamp, proxy::Proxy};
+use wharf_domain::{
+    ConnectionKey, IncomingMessage, Outgoing, PhoneNumber, Timestamp,
+    action::{Action, Done},
+    outgoing::News,
+    proxy::Proxy,
+};
 
 /// The server does not have the message; WhatsApp will send it again.
 #[derive(Debug, Error)]
@@ -33,32 +38,56 @@ pub trait Inbox: Send + Sync + 'static {
         Ok(())
     }
 
+    /// Takes what WhatsApp told of messages that went out: receipts, and answers that nobody waited for any more. In any
+    /// order; what is told of messages that are not known is passed over. WhatsApp does not tell it again.
+    async fn told(&self, _told: Vec<Told>) {}
+
     /// What can be chosen in a poll, if that was kept. A failure to look is no knowledge.
     async fn poll_options(&self, _poll_id: &str) -> Option<Vec<String>> {
         None
     }
 }
 
-/// A text that WhatsApp's server took.
+/// What WhatsApp told of messages that went out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// WhatsApp's ids.
+    pub message_ids: Vec<String>,
+    /// What.
+    pub news: News,
+    /// When, by WhatsApp's clock.
+    pub at: Timestamp,
+}
+
+/// A message that WhatsApp's server took.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sent {
-    /// WhatsApp's id of the message.
-    pub message_id: String,
     /// When the server took it.
     pub timestamp: Timestamp,
 }
 
-/// Why a text was not sent.
+/// Why a message was not sent, or something else not done.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SendError {
     /// The link is not up.
     #[error("not connected to WhatsApp")]
     NotConnected,
+    /// Nobody has this number on WhatsApp.
+    #[error("{0} is not on WhatsApp")]
+    NotOnWhatsApp(PhoneNumber),
     /// WhatsApp refused it.
-    #[error("WhatsApp refused the message: {0}")]
-    Refused(String),
-    /// No answer within the deadline. It may have been sent.
-    #[error("no answer from WhatsApp within {0:?}; the message may have been sent")]
+    #[error("WhatsApp refused it: {words} ({code})")]
+    Refused {
+        /// WhatsApp's code.
+        code: String,
+        /// What it means.
+        words: String,
+    },
+    /// It cannot be sent as it is; the text says why.
+    #[error("{0}")]
+    Impossible(String),
+    /// No answer within the deadline. It may have been done.
+    #[error("no answer from WhatsApp within {0:?}; it may have been sent")]
     TimedOut(Duration),
     /// Something broke on our side.
     #[error("could not send: {0}")]
@@ -134,13 +163,20 @@ pub enum ReuploadError {
 /// An open link. Dropping it does not close it; [`Link::close`] does.
 #[async_trait]
 pub trait Link: Send + Sync + 'static {
-    /// Sends a text and waits for the server's ack, at most `deadline`. Dropping the future does not take it back.
+    /// Sends a message under `id` and waits for the server's ack, at most `deadline`. Dropping the future does not take
+    /// it back.
     ///
-    /// `NotConnected` and `Refused` mean that it was not sent; after `TimedOut` and `Failed` it may have been.
+    /// `TimedOut` and `Failed` mean that it may have been sent, all others that it was not.
     ///
     /// # Errors
     /// See [`SendError`].
-    async fn send_text(&self, to: &PhoneNumber, text: &str, deadline: Duration) -> Result<Sent, SendError>;
+    async fn send(&self, id: &str, message: &Outgoing, deadline: Duration) -> Result<Sent, SendError>;
+
+    /// Does something else at WhatsApp, within `deadline`. Dropping the future does not take it back.
+    ///
+    /// # Errors
+    /// As [`Link::send`].
+    async fn act(&self, action: &Action, deadline: Duration) -> Result<Done, SendError>;
 
     /// Asks WhatsApp for a code that can be typed into the phone of `number` while a QR code is shown; it is also told as
     /// [`LinkEvent::PairCode`]. At most `deadline`.

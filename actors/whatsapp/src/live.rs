@@ -8,7 +8,9 @@
 //! - Keys are rows of the server's own database, encrypted (`live/keys.rs` says what holds).
 
 mod acks;
+mod acts;
 mod awaited;
+mod compose;
 mod convert;
 mod driver;
 mod http;
@@ -16,7 +18,9 @@ mod inbound;
 mod keys;
 mod meaning;
 mod memory;
+mod numbers;
 mod proxy;
+mod receipts;
 mod reporter;
 mod reupload;
 mod runtime;
@@ -47,6 +51,7 @@ use self::{
     inbound::{Aside, Hook, Inbound},
     keys::DeviceKeys,
     memory::Memory,
+    receipts::Receipts,
     reporter::Reporter,
     runtime::LinkRuntime,
     session::{Control, LiveLink},
@@ -236,6 +241,8 @@ impl LiveFactory {
             client: Arc::downgrade(&client),
         };
         client.subscribe_handler(Arc::new(aside)).detach();
+        let receipts = Receipts::start(inbound);
+        client.subscribe_handler(Arc::new(receipts)).detach();
         awaited::watch(inbound);
         Ok(client)
     }
@@ -274,6 +281,7 @@ impl LinkFactory for LiveFactory {
             client: Arc::downgrade(&client),
             runtime: runtime.clone(),
             control,
+            memory: Arc::clone(&inbound.memory),
         };
         let driver = Driver {
             client,

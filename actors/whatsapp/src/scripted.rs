@@ -8,11 +8,15 @@ use std::{
 
 use async_trait::async_trait;
 use tokio::sync::{mpsc, watch};
-use wharf_domain::{ConnectionKey, IncomingMessage, PhoneNumber, Timestamp};
+use wharf_domain::{
+    ConnectionKey, IncomingMessage, Outgoing, PhoneNumber, Timestamp,
+    action::{Action, Done, NumberCheck},
+    outgoing::News,
+};
 
 use crate::{
     CloseReason, Inbox, Link, LinkError, LinkEvent, LinkFactory, LinkOptions, LostFile, NotCommitted, PairCode,
-    PairCodeError, ReuploadError, SendError, Sent,
+    PairCodeError, ReuploadError, SendError, Sent, Told,
 };
 
 /// What [`ScriptedFactory::open`] does.
@@ -31,25 +35,29 @@ pub enum OpenScript {
     Panic,
 }
 
-/// What becomes of a text that is sent.
+/// What becomes of a message that is sent.
 #[derive(Debug, Clone, Default)]
 pub enum SendScript {
     /// WhatsApp takes it.
     #[default]
     Accept,
-    /// WhatsApp refuses it.
+    /// WhatsApp refuses it, with this code.
     Refuse(String),
+    /// Nobody has the number.
+    Nobody,
+    /// The socket is gone, although nobody has noticed yet.
+    Gone,
     /// No answer before the deadline.
     Hang,
 }
 
-/// A text that was handed to a scripted link.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SentText {
-    /// The receiver.
-    pub to: PhoneNumber,
-    /// The text.
-    pub text: String,
+/// A message that was handed to a scripted link.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SentMessage {
+    /// WhatsApp's id of it.
+    pub id: String,
+    /// The message.
+    pub message: Outgoing,
 }
 
 /// How often what was called, over all links of a factory.
@@ -217,7 +225,8 @@ struct LinkState {
     gone: bool,
     silence: Duration,
     sends: SendScript,
-    sent: Vec<SentText>,
+    sent: Vec<SentMessage>,
+    acts: Vec<Action>,
     /// Where files are uploaded to again.
     reuploads: Option<String>,
 }
@@ -269,7 +278,13 @@ impl ScriptedHandle {
         self.inbox.commit(messages).await
     }
 
-    /// What becomes of texts from now on.
+    /// WhatsApp tells something of messages that went out.
+    pub async fn tell_of(&self, message_ids: &[&str], news: News, at: Timestamp) {
+        let message_ids = message_ids.iter().map(|id| (*id).to_owned()).collect();
+        self.inbox.told(vec![Told { message_ids, news, at }]).await;
+    }
+
+    /// What becomes of messages from now on.
     pub fn on_send(&self, script: SendScript) {
         self.state().sends = script;
     }
@@ -279,9 +294,14 @@ impl ScriptedHandle {
         self.state().reuploads = Some(direct_path.to_owned());
     }
 
-    /// The texts that were sent, in their order, refused and unanswered ones too.
-    pub fn sent(&self) -> Vec<SentText> {
+    /// The messages that were sent, in their order, refused and unanswered ones too.
+    pub fn sent(&self) -> Vec<SentMessage> {
         self.state().sent.clone()
+    }
+
+    /// What else was asked for, in its order.
+    pub fn acts(&self) -> Vec<Action> {
+        self.state().acts.clone()
     }
 
     /// What it was opened with.
@@ -312,29 +332,56 @@ impl ScriptedHandle {
 
 #[async_trait]
 impl Link for ScriptedHandle {
-    async fn send_text(&self, to: &PhoneNumber, text: &str, deadline: Duration) -> Result<Sent, SendError> {
-        let (script, number) = {
+    async fn send(&self, id: &str, message: &Outgoing, deadline: Duration) -> Result<Sent, SendError> {
+        let script = {
             let mut state = self.state();
-            if !state.connected {
+            if !state.connected || matches!(state.sends, SendScript::Gone) {
                 return Err(SendError::NotConnected);
             }
-            state.sent.push(SentText {
-                to: to.clone(),
-                text: text.to_owned(),
+            state.sent.push(SentMessage {
+                id: id.to_owned(),
+                message: message.clone(),
             });
-            (state.sends.clone(), state.sent.len())
+            state.sends.clone()
         };
-        match script {
-            SendScript::Accept => Ok(Sent {
-                message_id: format!("SCRIPTED{number}"),
-                timestamp: now(),
+        match (script, &message.to) {
+            (SendScript::Refuse(code), _) => Err(SendError::Refused {
+                code,
+                words: "scripted".to_owned(),
             }),
-            SendScript::Refuse(why) => Err(SendError::Refused(why)),
-            SendScript::Hang => {
+            (SendScript::Nobody, wharf_domain::Recipient::Number(number)) => {
+                Err(SendError::NotOnWhatsApp(number.clone()))
+            }
+            (SendScript::Hang, _) => {
                 tokio::time::sleep(deadline).await;
                 Err(SendError::TimedOut(deadline))
             }
+            _ => Ok(Sent { timestamp: now() }),
         }
+    }
+
+    /// Every number is on WhatsApp; nothing else has anything to answer.
+    async fn act(&self, action: &Action, _deadline: Duration) -> Result<Done, SendError> {
+        let mut state = self.state();
+        if !state.connected {
+            return Err(SendError::NotConnected);
+        }
+        state.acts.push(action.clone());
+        Ok(match action {
+            Action::CheckNumbers(numbers) => Done::Numbers(
+                numbers
+                    .iter()
+                    .map(|number| NumberCheck {
+                        number: number.clone(),
+                        exists: true,
+                        jid: Some(format!("{number}@s.whatsapp.net")),
+                    })
+                    .collect(),
+            ),
+            Action::Groups => Done::Groups(Vec::new()),
+            Action::ChangeParticipants { .. } => Done::Participants(Vec::new()),
+            _ => Done::Done,
+        })
     }
 
     /// Always the same code, good for three minutes.

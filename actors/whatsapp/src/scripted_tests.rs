@@ -98,28 +98,26 @@ async fn sends_are_recorded_and_answered_as_scripted() {
     let factory = ScriptedFactory::new();
     let (link, _events) = open(&factory).await;
     let handle = factory.link(&key()).unwrap();
-    let (to, deadline) = ("5511888888888".parse().unwrap(), Duration::from_secs(5));
-    assert_eq!(
-        link.send_text(&to, "early", deadline).await,
-        Err(SendError::NotConnected)
-    );
+    let deadline = Duration::from_secs(5);
+    let send = async |text: &str| {
+        let message = Outgoing::text("5511888888888".parse().unwrap(), text);
+        link.send(text, &message, deadline).await
+    };
+    assert_eq!(send("early").await, Err(SendError::NotConnected));
     handle.connect("jid", None);
-    assert_eq!(
-        link.send_text(&to, "one", deadline).await.unwrap().message_id,
-        "SCRIPTED1"
-    );
-    handle.on_send(SendScript::Refuse("no (463)".into()));
-    assert_eq!(
-        link.send_text(&to, "two", deadline).await,
-        Err(SendError::Refused("no (463)".into()))
-    );
+    assert!(send("one").await.is_ok());
+    handle.on_send(SendScript::Refuse("463".into()));
+    assert!(matches!(send("two").await, Err(SendError::Refused { code, .. }) if code == "463"));
     handle.on_send(SendScript::Hang);
-    assert_eq!(
-        link.send_text(&to, "three", deadline).await,
-        Err(SendError::TimedOut(deadline))
-    );
-    let texts: Vec<_> = handle.sent().into_iter().map(|sent| sent.text).collect();
-    assert_eq!(texts, ["one", "two", "three"]);
+    assert_eq!(send("three").await, Err(SendError::TimedOut(deadline)));
+    handle.on_send(SendScript::Nobody);
+    assert!(matches!(send("four").await, Err(SendError::NotOnWhatsApp(_))));
+    handle.on_send(SendScript::Gone);
+    assert_eq!(send("five").await, Err(SendError::NotConnected));
+    let ids: Vec<_> = handle.sent().into_iter().map(|sent| sent.id).collect();
+    assert_eq!(ids, ["one", "two", "three", "four"]);
+    link.act(&Action::Groups, deadline).await.unwrap();
+    assert_eq!(handle.acts(), [Action::Groups]);
 }
 
 #[tokio::test]

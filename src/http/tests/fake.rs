@@ -14,24 +14,31 @@ use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 use uuid::Uuid;
 use wharf_actors::{
-    BulkRetry, ConnectionPatch, GatewayError, IdempotencyKey, MediaFile, NewWebhook, NoMedia, Qr, SentMessage, Shown,
-    ShownPairCode, Tested, WebhookWithSecret,
+    BulkRetry, ConnectionPatch, GatewayError, IdempotencyKey, MediaFile, NewContent, NewMessage, NewWebhook, NoMedia,
+    Qr, SentMessage, Shown, ShownPairCode, Tested, WebhookWithSecret,
 };
 use wharf_domain::{
-    Attempt, ClientId, Connection, ConnectionStatus, Courtesy, Event, EventId, EventStatus, InvalidField, OwnHeaders,
-    PhoneNumber, Timestamp, TokenHash, Webhook, WebhookId,
+    Attempt, ClientId, Connection, ConnectionStatus, Courtesy, Event, EventId, EventStatus, InvalidField, Outgoing,
+    OutgoingMessage, OwnHeaders, PhoneNumber, SendStatus, Timestamp, TokenHash, Webhook, WebhookId,
+    action::{Action, Done, GroupInfo, NumberCheck, ParticipantChange},
     media_link::MediaLink,
+    outgoing::Content,
     session::ReasonCode,
     signing::Secret,
     stats::{Queue, WebhookStats, periods},
     webhook::{WebhookPatch, status},
 };
-use wharf_store::{EventFilter, EventPage, FailedFilter, PullPage, PullQuery};
+use wharf_store::{EventFilter, EventPage, FailedFilter, OutgoingFilter, OutgoingPage, PullPage, PullQuery};
 
 use super::{super::Desk, ALPHA, BETA, NUMBER};
 
 /// The webhook, the event and everything else that has an id.
 pub(super) const ID: Uuid = Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0001);
+
+/// The message that was sent.
+pub(super) const MESSAGE: &str = "3EB0";
+/// The group.
+pub(super) const GROUP: &str = "120363000000000001@g.us";
 
 pub(super) struct FakeDesk {
     pub(super) webhook: Mutex<Webhook>,
@@ -181,6 +188,37 @@ fn attempt() -> Attempt {
         error: Some("Server error (503)".into()),
         response: Some("busy".into()),
         manual: false,
+    }
+}
+
+fn outgoing() -> OutgoingMessage {
+    OutgoingMessage {
+        message_id: MESSAGE.into(),
+        to: "551188888888".parse().unwrap(),
+        kind: "text".into(),
+        status: SendStatus::Read,
+        error_code: None,
+        error: None,
+        message: Outgoing::text("551188888888".parse().unwrap(), "hi"),
+        created_at: Timestamp(0),
+        sent_at: Some(Timestamp(0)),
+        delivered_at: None,
+        read_at: Some(Timestamp(1000)),
+        played_at: None,
+        failed_at: None,
+    }
+}
+
+fn group() -> GroupInfo {
+    GroupInfo {
+        id: GROUP.into(),
+        subject: "Friends".into(),
+        description: None,
+        owner: None,
+        created_at: Some(Timestamp(0)),
+        announce: false,
+        locked: false,
+        participants: vec![],
     }
 }
 
@@ -398,35 +436,99 @@ impl Desk for FakeDesk {
     }
 
     /// The text says how it goes.
-    async fn send_text(
+    async fn send(
         &self,
         client: ClientId,
         phone: &PhoneNumber,
-        to: PhoneNumber,
-        text: String,
+        message: NewMessage,
         key: Option<IdempotencyKey>,
     ) -> Result<SentMessage, GatewayError> {
         self.own_connection(client, phone)?;
-        self.note(key.map(|key| key.key));
-        match text.as_str() {
+        let text = match &message.content {
+            NewContent::Own(Content::Text { text, .. }) => text.as_str(),
+            _ => "",
+        };
+        self.note((key.map(|key| key.key), &message));
+        match text {
             "refuse" => return Err(GatewayError::Refused("not on WhatsApp".into())),
             "time out" => return Err(GatewayError::TimedOut("no answer".into())),
+            "too many" => return Err(GatewayError::Busy("100 wait".into())),
             "panic" => panic!("as the test wants"),
-            "slow" => tokio::time::sleep(Duration::from_secs(1)).await,
+            "slow" => {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                self.note("sent");
+            }
             "hang" => std::future::pending().await,
             _ => {}
         }
-        self.note("sent");
         Ok(SentMessage {
             message_id: "3EB0".into(),
-            to,
-            status: "sent".into(),
+            to: message.to,
+            status: if message.wait { "sent" } else { "queued" }.into(),
             timestamp: Timestamp(0).to_string(),
         })
     }
 
     async fn media(&self, link: &MediaLink, signature: &str) -> Result<MediaFile, NoMedia> {
         self.files.get(link, signature)
+    }
+
+    async fn outgoing_message(
+        &self,
+        client: ClientId,
+        phone: &PhoneNumber,
+        message_id: &str,
+    ) -> Result<OutgoingMessage, GatewayError> {
+        self.own_connection(client, phone)?;
+        match message_id {
+            MESSAGE => Ok(outgoing()),
+            _ => Err(GatewayError::NotFound("message")),
+        }
+    }
+
+    async fn outgoing_messages(
+        &self,
+        client: ClientId,
+        phone: &PhoneNumber,
+        filter: OutgoingFilter,
+    ) -> Result<OutgoingPage, GatewayError> {
+        self.own_connection(client, phone)?;
+        self.note(&filter);
+        Ok(OutgoingPage {
+            messages: vec![outgoing()],
+            next_cursor: Some(MESSAGE.into()),
+        })
+    }
+
+    async fn act(
+        &self,
+        client: ClientId,
+        phone: &PhoneNumber,
+        action: Action,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Done, GatewayError> {
+        self.own_connection(client, phone)?;
+        self.note((key.map(|key| key.key), &action));
+        Ok(match action {
+            Action::CheckNumbers(numbers) => {
+                let check = |number| NumberCheck {
+                    number,
+                    exists: false,
+                    jid: None,
+                };
+                Done::Numbers(numbers.into_iter().map(check).collect())
+            }
+            Action::Groups => Done::Groups(vec![group()]),
+            Action::Group(_) | Action::CreateGroup { .. } => Done::Group(group()),
+            Action::ChangeParticipants { .. } => Done::Participants(vec![ParticipantChange {
+                action: "add".into(),
+                jid: "551188888888@s.whatsapp.net".into(),
+                phone_number: Some("551188888888".into()),
+                ok: true,
+                error: None,
+            }]),
+            _ => Done::Done,
+        })
     }
 
     async fn ready(&self) -> Result<(), String> {

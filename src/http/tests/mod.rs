@@ -8,6 +8,7 @@ mod hostile;
 mod media;
 mod pictures;
 mod requests;
+mod sending;
 mod sockets;
 mod table;
 mod visible;

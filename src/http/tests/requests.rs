@@ -347,6 +347,8 @@ async fn the_desks_errors_have_their_status() {
     let facade = Facade::start().await;
     assert_eq!(send(&facade, "refuse").await.status, 422);
     assert_eq!(send(&facade, "time out").await.status, 504);
+    let busy = send(&facade, "too many").await;
+    assert_eq!((busy.status, busy.header("retry-after")), (429, Some("1")));
     assert_eq!(send(&facade, "panic").await.status, 500);
     assert_eq!(send(&facade, "still there").await.status, 201);
     let connections = "/api/whatsapp/connections";
@@ -369,7 +371,11 @@ async fn an_idempotency_key_is_passed_on_or_refused() {
             .json(&json!({"to": NUMBER, "type": "text", "text": "refuse"}))
     };
     ask().header("Idempotency-Key", "key-1").send().await;
-    assert_eq!(facade.desk.asked(), "Some(\"key-1\")");
+    assert!(
+        facade.desk.asked().starts_with("(Some(\"key-1\")"),
+        "{}",
+        facade.desk.asked()
+    );
     for bad in ["", "a b", &"x".repeat(256)] {
         let reply = ask().header("idempotency-key", bad).send().await;
         assert_eq!(

@@ -8,7 +8,7 @@ use super::{
     super::routes::{ROUTES, Route, Takes},
     BETA, Facade, NUMBER,
     client::Reply,
-    fake::ID,
+    fake::{GROUP, ID, MESSAGE},
 };
 
 const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "BREW"];
@@ -16,7 +16,11 @@ const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OP
 /// A path of this route whose variable segment names something of client 1.
 fn path(route: &Route) -> String {
     let number = route.path.replace(":phone_number", NUMBER);
+    // The one route that does not work without a query.
+    let number = number.replace("contacts/check", "contacts/check?numbers=551188888888");
     number
+        .replace(":message_id", MESSAGE)
+        .replace(":group_id", GROUP)
         .replace(":webhook_id", &ID.to_string())
         .replace(":event_id", &ID.to_string())
 }
@@ -184,6 +188,10 @@ fn good_body(route: &Route) -> serde_json::Value {
         Some("connections") => json!({"phone_number": "551188888888"}),
         Some("retry") if route.path.contains(":webhook_id") => json!({"status": "failed"}),
         Some("messages") => json!({"to": "551188888888", "type": "text", "text": "hi"}),
+        Some("read") => json!({"from": "551188888888", "message_ids": ["3EB0"]}),
+        Some("presence") => json!({"state": "available"}),
+        Some("groups") => json!({"subject": "Friends", "participants": ["551188888888"]}),
+        Some("participants") => json!({"add": ["551188888888"]}),
         _ => json!({}),
     }
 }

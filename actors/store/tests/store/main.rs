@@ -25,6 +25,7 @@ mod keys;
 mod listing;
 mod media;
 mod outcomes;
+mod outgoing;
 mod plans;
 mod polls;
 mod pull;

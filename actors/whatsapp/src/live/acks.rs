@@ -41,18 +41,19 @@ impl Acks {
         }
     }
 
-    /// An ack arrived.
-    pub(crate) fn settle(&self, ack: &ServerAck) {
+    /// An ack arrived. Answers one of a message that nobody waits for any more.
+    pub(crate) fn settle(&self, ack: &ServerAck) -> Option<Ack> {
         // Receipts and notifications are acked as well, under ids of their own.
         if ack.class.as_deref().is_some_and(|class| class != "message") {
-            return;
+            return None;
         }
-        if let Some(sender) = self.map().remove(&ack.id) {
-            let timestamp = ack.timestamp.map(|at| Timestamp(at.timestamp_millis()));
-            let _ = sender.send(Ack {
-                timestamp,
-                error: ack.error.clone(),
-            });
+        let told = Ack {
+            timestamp: ack.timestamp.map(|at| Timestamp(at.timestamp_millis())),
+            error: ack.error.clone(),
+        };
+        match self.map().remove(&ack.id) {
+            Some(sender) => sender.send(told).err(),
+            None => Some(told),
         }
     }
 
@@ -95,9 +96,11 @@ mod tests {
     async fn each_ack_reaches_its_message() {
         let acks = Acks::default();
         let (mut one, mut two) = (acks.expect("1"), acks.expect("2"));
-        acks.settle(&ack("1", "receipt", None));
-        acks.settle(&ack("2", "message", Some("463")));
-        acks.settle(&ack("1", "message", None));
+        assert_eq!(acks.settle(&ack("1", "receipt", None)), None);
+        assert_eq!(acks.settle(&ack("2", "message", Some("463"))), None);
+        assert_eq!(acks.settle(&ack("1", "message", None)), None);
+        let late = acks.settle(&ack("3", "message", None));
+        assert!(late.is_some_and(|late| late.error.is_none()), "nobody waited for it");
         assert_eq!(
             one.answer().await,
             Some(Ack {

@@ -5,7 +5,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use super::{awaited::Awaited, convert::Election};
+use super::{awaited::Awaited, convert::Election, numbers::Numbers};
 
 /// Polls remembered with their secrets. What was forgotten is looked up, which is slower but no loss.
 const POLLS: usize = 64;
@@ -15,6 +15,7 @@ const POLLS: usize = 64;
 pub(crate) struct Memory {
     awaited: Mutex<Awaited>,
     polls: Mutex<Polls>,
+    numbers: Numbers,
 }
 
 #[derive(Default)]
@@ -27,6 +28,11 @@ impl Memory {
     /// Messages that could not be decrypted.
     pub(crate) fn awaited(&self) -> MutexGuard<'_, Awaited> {
         self.awaited.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Which numbers are on WhatsApp.
+    pub(crate) fn numbers(&self) -> &Numbers {
+        &self.numbers
     }
 
     /// Remembers a poll. The first of an id counts: nobody can change what others asked.

@@ -226,7 +226,6 @@ impl Reporter {
     fn note(&self, event: &Event) {
         let (client_id, phone_number) = (self.key.client_id, &self.key.phone_number);
         match event {
-            Event::ServerAck(ack) => self.acks.settle(ack),
             Event::UndecryptableMessage(message) => {
                 tracing::warn!(%client_id, %phone_number, message_id = message.info.id, "a message could not be decrypted; WhatsApp was asked for it again");
             }

@@ -1,42 +1,58 @@
-//! Sending a text and learning what the server made of it.
+//! Sending a message and learning what the server made of it.
 
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
-use wharf_domain::PhoneNumber;
-use whatsapp_rust::wacore_binary::Jid;
-use whatsapp_rust::waproto::whatsapp::Message;
+use wharf_domain::{Outgoing, PhoneNumber, Recipient};
+use whatsapp_rust::wacore::types::message::AddressingMode;
+use whatsapp_rust::wacore_binary::{Jid, JidExt};
 use whatsapp_rust::{Client, ClientError, IqError, SendError as ClientSendError, SendOptions, features::ContactError};
 
 use super::{
     acks::Ack,
+    compose::{Scene, compose, named},
+    memory::Memory,
+    numbers::LOOK_UP,
     reporter::{Reporter, now},
 };
 use crate::{SendError, Sent};
 
-/// One text on its way.
-pub(crate) struct Outgoing {
+/// One message on its way.
+pub(crate) struct Sending {
     pub(crate) client: Arc<Client>,
     pub(crate) reporter: Arc<Reporter>,
-    pub(crate) to: PhoneNumber,
-    pub(crate) text: String,
+    pub(crate) memory: Arc<Memory>,
+    pub(crate) id: String,
+    pub(crate) outgoing: Outgoing,
     pub(crate) deadline: Duration,
 }
 
-impl Outgoing {
+impl Sending {
     /// Sends it and waits for the server's ack.
     pub(crate) async fn send(self) -> Result<Sent, SendError> {
         let by = Instant::now() + self.deadline;
         let over = self.reporter.over();
-        let Some(to) = over.run_until_cancelled(self.recipient()).await else {
+        let finding = chat(&self.client, &self.memory, &self.outgoing.to);
+        let Some(to) = over.run_until_cancelled(finding).await else {
             return Err(SendError::NotConnected);
         };
         let to = to?;
-        let id = self.client.generate_message_id();
+        let own = self.client.pn().ok_or(SendError::NotConnected)?;
+        let hidden = hidden(&self.client, &to, &named(&self.outgoing)).await;
+        let scene = Scene {
+            chat: &to.to_string(),
+            own: own.user_base(),
+            now_ms: now().0,
+            hidden: &hidden,
+        };
+        let message = compose(&self.outgoing, &scene).map_err(SendError::Impossible)?;
         // Before the message leaves, or a quick server's ack would find nobody waiting.
-        let mut waiting = self.reporter.acks.expect(&id);
-        match over.run_until_cancelled(self.hand_over(to, &id)).await {
-            Some(handed_over) => handed_over?,
+        let mut waiting = self.reporter.acks.expect(&self.id);
+        let options = SendOptions::default().with_message_id(&self.id);
+        let handing = self.client.send_message_with_options(to, message, options);
+        match over.run_until_cancelled(handing).await {
+            Some(Ok(_)) => {}
+            Some(Err(error)) => return Err(of_send(&error)),
             None => return Err(lost()),
         }
         let ack = tokio::select! {
@@ -44,57 +60,93 @@ impl Outgoing {
             ack = tokio::time::timeout_at(by, waiting.answer()) => ack.map_err(|_| SendError::TimedOut(self.deadline))?,
             () = over.cancelled() => None,
         };
-        verdict(id, ack)
+        verdict(ack)
     }
+}
 
-    async fn hand_over(&self, to: Jid, id: &str) -> Result<(), SendError> {
-        let message = Message {
-            conversation: Some(self.text.clone()),
-            ..Message::default()
-        };
-        let options = SendOptions::default().with_message_id(id);
-        let sent = self.client.send_message_with_options(to, message, options).await;
-        sent.map(drop).map_err(|error| match error {
-            ClientSendError::NotLoggedIn => SendError::NotConnected,
-            ClientSendError::Client(error) => of_client(&error),
-            ClientSendError::Iq(error) => of_iq(&error),
-            other => SendError::Failed(other.to_string()),
-        })
+/// The chat with whom a message goes to. WhatsApp may know a number under slightly other digits (Brazil, Mexico,
+/// Argentina), and a message to a number that it does not know is taken and lost.
+///
+/// A look-up that fails holds no message up: the number is then taken as it was given.
+pub(crate) async fn chat(client: &Client, memory: &Memory, to: &Recipient) -> Result<Jid, SendError> {
+    let number = match to {
+        Recipient::Number(number) => number,
+        Recipient::Hidden(digits) => return Ok(Jid::lid(digits.as_ref())),
+        Recipient::Group(group) => return parsed(group.as_str()),
+    };
+    account(client, memory, number).await
+}
+
+/// The account of a number.
+pub(crate) async fn account(client: &Client, memory: &Memory, number: &PhoneNumber) -> Result<Jid, SendError> {
+    let as_given = Jid::pn(number.as_str());
+    if let Ok(Some(_)) = client.get_lid_pn_entry(&as_given).await {
+        return Ok(as_given);
     }
-
-    /// The account of a number. WhatsApp may know it under slightly other digits (Brazil, Mexico, Argentina), and a
-    /// message to a number that it does not know is taken and lost.
-    async fn recipient(&self) -> Result<Jid, SendError> {
-        let number = Jid::pn(self.to.as_str());
-        if let Ok(Some(_)) = self.client.get_lid_pn_entry(&number).await {
-            return Ok(number);
+    let numbers = memory.numbers();
+    let known = match numbers.known(number) {
+        Some(known) => known,
+        None => {
+            let asking = numbers.ask(client, std::slice::from_ref(number));
+            match tokio::time::timeout(LOOK_UP, asking).await {
+                Ok(Ok(answers)) => answers.into_iter().next().and_then(|(_, account)| account),
+                Ok(Err(ContactError::Iq(error))) if of_iq(&error) == SendError::NotConnected => {
+                    return Err(SendError::NotConnected);
+                }
+                Ok(Err(error)) => {
+                    tracing::debug!(%error, "a number could not be looked up; sending all the same");
+                    Some(as_given)
+                }
+                Err(_) => Some(as_given),
+            }
         }
-        let found = self
-            .client
-            .contacts()
-            .is_on_whatsapp(std::slice::from_ref(&number))
-            .await;
-        let found = found.map_err(|error| match error {
-            ContactError::Iq(error) => of_iq(&error),
-            other => SendError::Failed(other.to_string()),
-        })?;
-        let account = found.into_iter().find(|account| account.is_registered);
-        let account = account.ok_or_else(|| SendError::Refused(format!("{} is not on WhatsApp", self.to)))?;
-        Ok([Some(account.jid), account.pn_jid]
-            .into_iter()
-            .flatten()
-            .find(Jid::is_pn)
-            .unwrap_or(number))
+    };
+    known.ok_or_else(|| SendError::NotOnWhatsApp(number.clone()))
+}
+
+/// Numbers and hidden ids of those whom a group knows by their hidden ids, as far as they are known here.
+async fn hidden(client: &Client, chat: &Jid, numbers: &[PhoneNumber]) -> Vec<(String, String)> {
+    if numbers.is_empty() || !chat.is_group() {
+        return Vec::new();
+    }
+    // Sending needs the same, and finds it remembered.
+    match client.groups().query_info(chat).await {
+        Ok(group) if group.addressing_mode == AddressingMode::Lid => {}
+        _ => return Vec::new(),
+    }
+    let mut hidden = Vec::new();
+    for number in numbers {
+        if let Ok(Some(entry)) = client.get_lid_pn_entry(&Jid::pn(number.as_str())).await {
+            hidden.push((number.as_str().to_owned(), entry.lid.to_string()));
+        }
+    }
+    hidden
+}
+
+/// An id of WhatsApp's that was checked before.
+pub(crate) fn parsed(jid: &str) -> Result<Jid, SendError> {
+    jid.parse()
+        .map_err(|_| SendError::Impossible(format!("{jid} is not an id of WhatsApp's")))
+}
+
+fn of_send(error: &ClientSendError) -> SendError {
+    match error {
+        ClientSendError::NotLoggedIn => SendError::NotConnected,
+        ClientSendError::Client(error) => of_client(error),
+        ClientSendError::Iq(error) => of_iq(error),
+        other => SendError::Failed(other.to_string()),
     }
 }
 
 /// What the server's answer, or its absence, means for a message that was handed over.
-fn verdict(message_id: String, ack: Option<Ack>) -> Result<Sent, SendError> {
+fn verdict(ack: Option<Ack>) -> Result<Sent, SendError> {
     let ack = ack.ok_or_else(lost)?;
     match ack.error {
-        Some(code) => Err(SendError::Refused(refusal(&code))),
+        Some(code) => Err(SendError::Refused {
+            words: refusal(&code).to_owned(),
+            code,
+        }),
         None => Ok(Sent {
-            message_id,
             timestamp: ack.timestamp.unwrap_or_else(now),
         }),
     }
@@ -104,7 +156,7 @@ fn lost() -> SendError {
     SendError::Failed("the connection ended before WhatsApp answered; the message may have been sent".to_owned())
 }
 
-fn of_client(error: &ClientError) -> SendError {
+pub(crate) fn of_client(error: &ClientError) -> SendError {
     match error {
         ClientError::NotConnected | ClientError::NotLoggedIn => SendError::NotConnected,
         // Broke while writing: how much went out is not known.
@@ -114,19 +166,22 @@ fn of_client(error: &ClientError) -> SendError {
     }
 }
 
-fn of_iq(error: &IqError) -> SendError {
+pub(crate) fn of_iq(error: &IqError) -> SendError {
     match error {
         IqError::NotConnected | IqError::Socket(_) | IqError::Disconnected(_) | IqError::InternalChannelClosed => {
             SendError::NotConnected
         }
-        IqError::ServerError { code, text, .. } => SendError::Refused(format!("{text} ({code})")),
+        IqError::ServerError { code, text, .. } => SendError::Refused {
+            code: code.to_string(),
+            words: text.clone(),
+        },
         other => SendError::Failed(other.to_string()),
     }
 }
 
 /// WhatsApp's code of a refused message, in words.
-fn refusal(code: &str) -> String {
-    let words = match code {
+pub(crate) fn refusal(code: &str) -> &'static str {
+    match code {
         "400" => "the message is malformed",
         "403" => "this account may not write to the recipient",
         "404" => "the recipient was not found",
@@ -135,8 +190,7 @@ fn refusal(code: &str) -> String {
         "429" => "too many messages",
         "503" => "the service is unavailable",
         _ => "WhatsApp gives no words",
-    };
-    format!("{words} ({code})")
+    }
 }
 
 #[cfg(test)]
@@ -152,24 +206,16 @@ mod tests {
             error: None,
         };
         let sent = Sent {
-            message_id: "3EB0".into(),
             timestamp: Timestamp::from_seconds(7),
         };
-        assert_eq!(verdict("3EB0".into(), Some(taken)), Ok(sent));
+        assert_eq!(verdict(Some(taken)), Ok(sent));
         let refused = Ack {
             timestamp: None,
             error: Some("463".into()),
         };
-        assert!(matches!(verdict("3EB0".into(), Some(refused)), Err(SendError::Refused(why)) if why.contains("463")));
-        assert!(
-            matches!(verdict("3EB0".into(), None), Err(SendError::Failed(why)) if why.contains("may have been sent"))
-        );
-    }
-
-    #[test]
-    fn refusals_carry_the_code() {
-        assert!(refusal("463").ends_with("(463)"));
-        assert_eq!(refusal("999"), "WhatsApp gives no words (999)");
+        assert!(matches!(verdict(Some(refused)), Err(SendError::Refused { code, .. }) if code == "463"));
+        assert!(matches!(verdict(None), Err(SendError::Failed(why)) if why.contains("may have been sent")));
+        assert_eq!(refusal("999"), "WhatsApp gives no words");
     }
 
     #[test]
@@ -182,7 +228,7 @@ mod tests {
             error_type: None,
             backoff: None,
         };
-        assert_eq!(of_iq(&refused), SendError::Refused("rate-overlimit (429)".into()));
+        assert_eq!(of_iq(&refused).to_string(), "WhatsApp refused it: rate-overlimit (429)");
         assert!(matches!(of_iq(&IqError::Timeout), SendError::Failed(_)));
     }
 }

@@ -7,18 +7,23 @@ use std::{
 
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
-use wharf_domain::PhoneNumber;
+use wharf_domain::{
+    Outgoing, PhoneNumber,
+    action::{Action, Done},
+};
 use whatsapp_rust::Client;
 use whatsapp_rust::pair_code::PairCodeOptions;
 use whatsapp_rust::wacore::iq::devices::RemoveCompanionDeviceSpec;
 use whatsapp_rust::wacore::pair_code::PairCodeUtils;
 
 use super::{
+    acts::Acting,
     driver::last_heard,
+    memory::Memory,
     reporter::{Reporter, Stage, now},
     reupload,
     runtime::LinkRuntime,
-    send::Outgoing,
+    send::Sending,
 };
 use crate::{CloseReason, Link, LostFile, PairCode, PairCodeError, ReuploadError, SendError, Sent};
 
@@ -47,35 +52,58 @@ pub(crate) struct LiveLink {
     pub(crate) client: Weak<Client>,
     pub(crate) runtime: LinkRuntime,
     pub(crate) control: Control,
+    pub(crate) memory: Arc<Memory>,
+}
+
+impl LiveLink {
+    /// The client, if messages can be sent.
+    fn connected(&self) -> Result<Arc<Client>, SendError> {
+        let client = self.client.upgrade();
+        let up = client.filter(|client| self.control.reporter.is_connected() && client.is_connected());
+        up.ok_or(SendError::NotConnected)
+    }
+
+    /// Runs in a task of its own: a caller that goes away must not leave an encryption half done.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, SendError>> + Send + 'static,
+        deadline: Duration,
+    ) -> Result<T, SendError> {
+        match tokio::time::timeout(deadline, self.runtime.start(work)).await {
+            Ok(Ok(Some(result))) => result,
+            Ok(_) => Err(SendError::Failed(
+                "the link was closed; it may have been sent".to_owned(),
+            )),
+            Err(_) => Err(SendError::TimedOut(deadline)),
+        }
+    }
 }
 
 #[async_trait]
 impl Link for LiveLink {
-    async fn send_text(&self, to: &PhoneNumber, text: &str, deadline: Duration) -> Result<Sent, SendError> {
-        let reporter = &self.control.reporter;
-        let client = self
-            .client
-            .upgrade()
-            .filter(|client| reporter.is_connected() && client.is_connected());
-        let Some(client) = client else {
-            return Err(SendError::NotConnected);
-        };
-        let outgoing = Outgoing {
-            client,
-            reporter: Arc::clone(reporter),
-            to: to.clone(),
-            text: text.to_owned(),
+    async fn send(&self, id: &str, message: &Outgoing, deadline: Duration) -> Result<Sent, SendError> {
+        let sending = Sending {
+            client: self.connected()?,
+            reporter: Arc::clone(&self.control.reporter),
+            memory: Arc::clone(&self.memory),
+            id: id.to_owned(),
+            outgoing: message.clone(),
             deadline,
         };
-        // A task of its own: a caller that goes away must not leave an encryption half done.
-        let sending = self.runtime.start(outgoing.send());
-        match tokio::time::timeout(deadline, sending).await {
-            Ok(Ok(Some(result))) => result,
-            Ok(_) => Err(SendError::Failed(
-                "the link was closed; the message may have been sent".to_owned(),
-            )),
-            Err(_) => Err(SendError::TimedOut(deadline)),
-        }
+        self.run(sending.send(), deadline).await
+    }
+
+    async fn act(&self, action: &Action, deadline: Duration) -> Result<Done, SendError> {
+        let acting = Acting {
+            client: self.connected()?,
+            memory: Arc::clone(&self.memory),
+        };
+        let (over, action) = (self.control.reporter.over().clone(), action.clone());
+        let work = async move {
+            let acting = over.run_until_cancelled(acting.act(action)).await;
+            acting.unwrap_or(Err(SendError::NotConnected))
+        };
+        self.run(work, deadline).await
     }
 
     async fn pair_code(&self, number: &PhoneNumber, deadline: Duration) -> Result<PairCode, PairCodeError> {

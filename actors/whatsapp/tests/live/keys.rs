@@ -6,7 +6,7 @@ use wharf_store::KeyKind;
 use wharf_testnet::ReceivedMessage;
 use wharf_whatsapp::{LinkFactory, SendError};
 
-use crate::support::{THEIRS, World, eventually, key};
+use crate::support::{THEIRS, World, eventually, key, send};
 
 const DEADLINE: Duration = Duration::from_secs(20);
 /// More than the counters of one lease, so that a new one is needed on the way.
@@ -20,15 +20,14 @@ fn texts(messages: Vec<ReceivedMessage>) -> Vec<String> {
 async fn what_cannot_be_made_durable_stays_off_the_wire() {
     let mut world = World::start().await;
     let line = world.pair().await;
-    let to = THEIRS.parse().unwrap();
-    line.link.send_text(&to, "first", DEADLINE).await.unwrap();
+    send(&line.link, THEIRS, "first", DEADLINE).await.unwrap();
 
     world.keeper.refuse(true);
     let mut sent = vec!["first".to_owned()];
     let mut refused = 0;
     for n in 0..MANY {
         let text = format!("while refused {n}");
-        match line.link.send_text(&to, &text, DEADLINE).await {
+        match send(&line.link, THEIRS, &text, DEADLINE).await {
             Ok(_) => sent.push(text),
             Err(SendError::Failed(_)) => refused += 1,
             Err(other) => panic!("{other:?}"),
@@ -38,7 +37,7 @@ async fn what_cannot_be_made_durable_stays_off_the_wire() {
     world.keeper.refuse(false);
     for n in 0..3 {
         let text = format!("again {n}");
-        line.link.send_text(&to, &text, DEADLINE).await.unwrap();
+        send(&line.link, THEIRS, &text, DEADLINE).await.unwrap();
         sent.push(text);
     }
     eventually("exactly what was reported as sent", async || {
@@ -51,7 +50,7 @@ async fn what_cannot_be_made_durable_stays_off_the_wire() {
     world.restart();
     let mut line = world.open().await;
     line.connected().await;
-    line.link.send_text(&to, "after the restart", DEADLINE).await.unwrap();
+    send(&line.link, THEIRS, "after the restart", DEADLINE).await.unwrap();
     sent.push("after the restart".to_owned());
     eventually("the session goes on", async || {
         texts(world.network.messages(THEIRS).await.unwrap()) == sent
@@ -87,10 +86,7 @@ async fn a_message_that_cannot_be_kept_is_not_acknowledged() {
 async fn a_number_that_is_forgotten_leaves_no_key() {
     let world = World::start().await;
     let line = world.pair().await;
-    line.link
-        .send_text(&THEIRS.parse().unwrap(), "hi", DEADLINE)
-        .await
-        .unwrap();
+    send(&line.link, THEIRS, "hi", DEADLINE).await.unwrap();
     line.link.close().await;
     let kept = async |kind| world.keys.store.keys_of(&key(), kind, b"").await.unwrap().len();
     for kind in [KeyKind::Device, KeyKind::Session, KeyKind::PreKey, KeyKind::SyncKey] {

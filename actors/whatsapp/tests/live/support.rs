@@ -13,6 +13,7 @@ use wharf_domain::{ClientId, ConnectionKey, IncomingMessage};
 use wharf_testnet::{Fault, FaultCode, FaultKind, Network, NetworkConfig};
 use wharf_whatsapp::{
     CloseReason, Inbox, KeyStore, Link, LinkEvent, LinkFactory, LinkOptions, LiveConfig, LiveFactory, NotCommitted,
+    SendError,
 };
 
 use crate::keeper::{Keeper, key_store};
@@ -259,4 +260,11 @@ pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut holds: 
         }
     })
     .await;
+}
+
+/// Sends a text under an id of its own; answers the id.
+pub(crate) async fn send(link: &Arc<dyn Link>, to: &str, text: &str, deadline: Duration) -> Result<String, SendError> {
+    let id = format!("3EB0{}", uuid::Uuid::new_v4().simple());
+    let message = wharf_domain::Outgoing::text(to.parse().unwrap(), text);
+    link.send(&id, &message, deadline).await.map(|_| id)
 }

@@ -169,7 +169,15 @@ impl World {
     }
 
     fn stale_changes_nothing(&mut self, event: DeliveryEvent) {
-        // An answer to a request that was made again meanwhile is not stale.
+        // What time alone brings about has been brought about. One that waits for its slot lets the next one try.
+        loop {
+            let effects = self.machine.step(self.now, DeliveryEvent::Configured(self.config));
+            if effects.is_empty() {
+                break;
+            }
+            self.carry_out(effects);
+        }
+        // An answer to a request that was made again meanwhile, just now even, is not stale.
         if let DeliveryEvent::NotRenewed(event_id) = event {
             let again = |write: &Write| write.renews().is_some_and(|number| id(number) == event_id);
             let answered = |event: &DeliveryEvent| match event {
@@ -180,14 +188,6 @@ impl World {
             if self.writes.iter().any(again) || self.inbox.iter().any(answered) {
                 return;
             }
-        }
-        // What time alone brings about has been brought about. One that waits for its slot lets the next one try.
-        loop {
-            let effects = self.machine.step(self.now, DeliveryEvent::Configured(self.config));
-            if effects.is_empty() {
-                break;
-            }
-            self.carry_out(effects);
         }
         let before = format!("{:?}", self.machine);
         assert_eq!(self.machine.step(self.now, event.clone()), [], "stale {event:?}");

@@ -1,0 +1,74 @@
+//! What a client has Wharf send: whom it goes to, what it is, how it fares, and when it may go.
+
+mod content;
+mod forward;
+mod pacing;
+mod queue;
+mod recipient;
+mod status;
+
+pub use content::{
+    CONTACTS_MAX, ContactCard, Content, LinkPreview, MENTIONS_MAX, POLL_OPTIONS, Poll, Quote, Target, check_emoji,
+    check_latitude, check_line, check_longitude, check_message_id, check_selectable, check_text,
+};
+pub use forward::{ForwardSource, NotForwardable, forwarded_text};
+pub use pacing::{Bucket, Pacing};
+pub use queue::{Full, Outbox, Pumped, Ticket};
+pub use recipient::{GroupId, Recipient};
+pub use status::{News, OutgoingMessage, Progress, SendStatus, StatusChange, code};
+
+use serde::{Deserialize, Serialize};
+
+/// A message on its way out. Its JSON is what `POST …/messages` takes (docs/SENDING.md) and what its row keeps.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Outgoing {
+    /// Whom it goes to.
+    pub to: Recipient,
+    /// What it is. Files (images, videos, sounds, documents) are to be further variants of it.
+    #[serde(flatten)]
+    pub content: Content,
+    /// The message that it answers; of text, location, contact and poll.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reply_to: Option<Quote>,
+}
+
+impl Outgoing {
+    /// A plain text.
+    pub fn text(to: Recipient, text: impl Into<String>) -> Self {
+        Self {
+            to,
+            content: Content::Text {
+                text: text.into(),
+                mentions: Vec::new(),
+                link_preview: None,
+            },
+            reply_to: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_kept_as_it_was_asked_for() {
+        let plain = Outgoing::text("5511999999999".parse().unwrap(), "hello");
+        let json = serde_json::to_string(&plain).unwrap();
+        assert_eq!(json, r#"{"to":"5511999999999","type":"text","text":"hello"}"#);
+        for kept in [
+            json.as_str(),
+            r#"{"to":"1-2@g.us","type":"text","text":"hi","mentions":["5511999999999"],"link_preview":{"url":"https://a.b","title":"A"},"reply_to":{"message_id":"X","from":"5511999999999","text":"?"}}"#,
+            r#"{"to":"123@lid","type":"location","latitude":-23.5,"longitude":46.25,"name":"Here"}"#,
+            r#"{"to":"5511999999999","type":"contact","contacts":[{"name":"Ana","phone_number":"5511988888888"}]}"#,
+            r#"{"to":"5511999999999","type":"reaction","target":{"message_id":"X"},"emoji":"👍"}"#,
+            r#"{"to":"5511999999999","type":"poll","poll":{"question":"?","options":["a","b"],"selectable_count":1}}"#,
+            r#"{"to":"5511999999999","type":"edit","target":{"message_id":"X"},"text":"new"}"#,
+            r#"{"to":"1@g.us","type":"revoke","target":{"message_id":"X","from":"5511988888888"}}"#,
+            r#"{"to":"5511999999999","type":"forward","text":"passed on"}"#,
+        ] {
+            let read: Outgoing = serde_json::from_str(kept).unwrap();
+            assert_eq!(serde_json::to_string(&read).unwrap(), kept);
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! Whom a message goes to.
+
+use std::{fmt, str::FromStr, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{InvalidField, PhoneNumber};
+
+/// What ends the id of a group.
+const GROUP: &str = "@g.us";
+/// What ends a hidden id.
+const HIDDEN: &str = "@lid";
+/// What ends the id of an account that is known by its number.
+const ACCOUNT: &str = "@s.whatsapp.net";
+/// Digits of the longest id; those of groups have 18 today, older ones two numbers with a dash.
+const DIGITS_MAX: usize = 40;
+
+/// A group's id (`120363000000000001@g.us`, or `5511999999999-1600000000@g.us` for older ones).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct GroupId(Arc<str>);
+
+impl GroupId {
+    /// With its `@g.us`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Reads an id.
+    ///
+    /// # Errors
+    /// `InvalidField` naming `field`.
+    pub fn parse(field: &'static str, text: &str) -> Result<Self, InvalidField> {
+        let id = text.trim();
+        let digits = id.strip_suffix(GROUP).filter(|digits| {
+            let sane = (1..=DIGITS_MAX).contains(&digits.len()) && digits.starts_with(|c: char| c.is_ascii_digit());
+            sane && digits.bytes().all(|b| b.is_ascii_digit() || b == b'-')
+        });
+        match digits {
+            Some(_) => Ok(Self(id.into())),
+            None => Err(InvalidField::new(
+                field,
+                "must be a group's id, such as 120363000000000001@g.us",
+            )),
+        }
+    }
+}
+
+impl FromStr for GroupId {
+    type Err = InvalidField;
+
+    fn from_str(text: &str) -> Result<Self, InvalidField> {
+        Self::parse("group_id", text)
+    }
+}
+
+impl TryFrom<String> for GroupId {
+    type Error = InvalidField;
+
+    fn try_from(text: String) -> Result<Self, InvalidField> {
+        text.parse()
+    }
+}
+
+impl From<GroupId> for String {
+    fn from(id: GroupId) -> Self {
+        id.0.as_ref().to_owned()
+    }
+}
+
+impl fmt::Display for GroupId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Whom a message goes to, or who wrote one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Recipient {
+    /// A person by number.
+    Number(PhoneNumber),
+    /// A person whose number WhatsApp hides, by the digits of the hidden id (LID), as events tell it in `from_lid`.
+    Hidden(Arc<str>),
+    /// A group.
+    Group(GroupId),
+}
+
+impl Recipient {
+    /// Reads a number as [`PhoneNumber::parse`] does, `…@s.whatsapp.net`, `…@lid` or `…@g.us`.
+    ///
+    /// # Errors
+    /// `InvalidField` naming `field`.
+    pub fn parse(field: &'static str, text: &str) -> Result<Self, InvalidField> {
+        let trimmed = text.trim();
+        if trimmed.ends_with(GROUP) {
+            return GroupId::parse(field, trimmed).map(Self::Group);
+        }
+        Self::parse_person(field, text).map_err(|refusal| match text.contains('@') {
+            true => refusal,
+            false => InvalidField::new(
+                field,
+                "must be a number of 8 to 15 digits (a leading +, spaces, dashes and brackets are dropped), or a \
+                 group's id, such as 120363000000000001@g.us",
+            ),
+        })
+    }
+
+    /// The same without groups.
+    ///
+    /// # Errors
+    /// `InvalidField` naming `field`.
+    pub fn parse_person(field: &'static str, text: &str) -> Result<Self, InvalidField> {
+        let trimmed = text.trim();
+        if let Some(digits) = trimmed.strip_suffix(HIDDEN) {
+            let sane = (1..=DIGITS_MAX).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+            return match sane {
+                true => Ok(Self::Hidden(digits.into())),
+                false => Err(InvalidField::new(field, "must be digits before @lid")),
+            };
+        }
+        if trimmed.contains('@') && !trimmed.ends_with(ACCOUNT) {
+            return Err(InvalidField::new(
+                field,
+                "must be a number, or an id that ends with @s.whatsapp.net or @lid",
+            ));
+        }
+        let number = trimmed.strip_suffix(ACCOUNT).unwrap_or(text);
+        PhoneNumber::parse(field, number).map(Self::Number)
+    }
+
+    /// WhatsApp's id of it.
+    pub fn jid(&self) -> String {
+        match self {
+            Self::Number(number) => format!("{number}{ACCOUNT}"),
+            Self::Hidden(digits) => format!("{digits}{HIDDEN}"),
+            Self::Group(group) => group.as_str().to_owned(),
+        }
+    }
+
+    /// Whether it is a group.
+    pub fn is_group(&self) -> bool {
+        matches!(self, Self::Group(_))
+    }
+}
+
+/// As a client writes it: a number in digits, else with what is after the `@`.
+impl fmt::Display for Recipient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(f),
+            Self::Hidden(digits) => write!(f, "{digits}{HIDDEN}"),
+            Self::Group(group) => group.fmt(f),
+        }
+    }
+}
+
+impl From<PhoneNumber> for Recipient {
+    fn from(number: PhoneNumber) -> Self {
+        Self::Number(number)
+    }
+}
+
+impl FromStr for Recipient {
+    type Err = InvalidField;
+
+    fn from_str(text: &str) -> Result<Self, InvalidField> {
+        Self::parse("to", text)
+    }
+}
+
+impl TryFrom<String> for Recipient {
+    type Error = InvalidField;
+
+    fn try_from(text: String) -> Result<Self, InvalidField> {
+        text.parse()
+    }
+}
+
+impl From<Recipient> for String {
+    fn from(recipient: Recipient) -> Self {
+        recipient.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn numbers_groups_and_hidden_ids_are_told_apart() {
+        for (text, shown, jid) in [
+            ("+55 (11) 99999-9999", "5511999999999", "5511999999999@s.whatsapp.net"),
+            (
+                "5511999999999@s.whatsapp.net",
+                "5511999999999",
+                "5511999999999@s.whatsapp.net",
+            ),
+            (
+                " 120363000000000001@g.us",
+                "120363000000000001@g.us",
+                "120363000000000001@g.us",
+            ),
+            (
+                "5511999999999-1600000000@g.us",
+                "5511999999999-1600000000@g.us",
+                "5511999999999-1600000000@g.us",
+            ),
+            ("100000000000007@lid", "100000000000007@lid", "100000000000007@lid"),
+        ] {
+            let read: Recipient = text.parse().unwrap();
+            assert_eq!((read.to_string().as_str(), read.jid().as_str()), (shown, jid));
+        }
+    }
+
+    #[test]
+    fn anything_else_is_refused_with_what_would_be_accepted() {
+        for text in [
+            "",
+            "abc",
+            "123",
+            "@g.us",
+            "x@g.us",
+            "-1@g.us",
+            "@lid",
+            "a@lid",
+            "1@broadcast",
+            "1@newsletter",
+            "1@c.us",
+        ] {
+            let refusal = text.parse::<Recipient>().unwrap_err();
+            assert_eq!(refusal.field, "to");
+            assert!(refusal.message.starts_with("must be"), "{refusal}");
+        }
+        assert!(Recipient::parse_person("from", "1@g.us").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_shown_is_read_as_the_same(text in "[0-9+ ()-]{0,20}(@g.us|@lid|@s.whatsapp.net)?") {
+            if let Ok(read) = text.parse::<Recipient>() {
+                prop_assert_eq!(read.to_string().parse::<Recipient>().unwrap(), read.clone());
+                prop_assert_eq!(read.jid().parse::<Recipient>().unwrap(), read);
+            }
+        }
+    }
+}

@@ -1,0 +1,337 @@
+//! What goes out: messages, receipts, presence, groups. With an `Idempotency-Key` each at most once within 24 h.
+
+use ractor::rpc::CallResult;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use wharf_domain::{
+    ClientId, Connection, GroupId, InvalidField, Outgoing, OutgoingMessage, PhoneNumber, Recipient,
+    action::{Action, Done},
+    outgoing::{Content, ForwardSource, NotForwardable, Quote, forwarded_text},
+};
+use wharf_store::{KeyClaim, OutgoingFilter, OutgoingPage};
+use wharf_whatsapp::SendError;
+
+use super::{Gateway, GatewayError, IdempotencyKey, SEND_DEADLINE, restarting};
+use crate::{
+    persistence::{Claim, Settlement, Write},
+    session::{
+        self,
+        outbox::{Answer, Request, Undone},
+    },
+};
+
+/// A message that a client wants sent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewMessage {
+    /// Whom it goes to.
+    pub to: Recipient,
+    /// What it is.
+    pub content: NewContent,
+    /// The message that it answers.
+    pub reply_to: Option<Quote>,
+    /// Whether it may wait while the number is not connected.
+    pub queue: bool,
+    /// Whether the answer says what became of it.
+    pub wait: bool,
+}
+
+impl NewMessage {
+    /// A plain text that goes at once.
+    pub fn text(to: Recipient, text: impl Into<String>) -> Self {
+        let Outgoing { to, content, reply_to } = Outgoing::text(to, text);
+        Self {
+            to,
+            content: NewContent::Own(content),
+            reply_to,
+            queue: false,
+            wait: true,
+        }
+    }
+}
+
+/// What a client wants sent.
+#[derive(Debug, Clone, PartialEq)]
+pub enum NewContent {
+    /// This.
+    Own(Content),
+    /// What is here already.
+    Forward(ForwardSource),
+}
+
+/// A message that WhatsApp took, or that waits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SentMessage {
+    /// WhatsApp's id of it.
+    pub message_id: String,
+    /// Whom it goes to.
+    pub to: Recipient,
+    /// `sent`: WhatsApp's server has it. `queued`: it waits.
+    pub status: String,
+    /// When the server took it, or when it began to wait; RFC 3339.
+    pub timestamp: String,
+}
+
+impl SentMessage {
+    /// Whether it waits.
+    pub fn is_queued(&self) -> bool {
+        self.status == QUEUED
+    }
+}
+
+const SENT: &str = "sent";
+const QUEUED: &str = "queued";
+
+impl Gateway {
+    /// Sends a message: waits for WhatsApp's ack if it starts within 5 s and `wait` is set, else answers that it is
+    /// queued.
+    ///
+    /// # Errors
+    /// `NotFound`; `Conflict` when not connected, or for a key that is in use; `Refused` by WhatsApp, for a number that is
+    /// not on it, or for what cannot be forwarded; `Busy` when as many wait as may; `TimedOut`.
+    pub async fn send(
+        &self,
+        client: ClientId,
+        number: &PhoneNumber,
+        message: NewMessage,
+        idempotency: Option<IdempotencyKey>,
+    ) -> Result<SentMessage, GatewayError> {
+        let connection = self.connection(client, number).await?;
+        let NewMessage {
+            to,
+            content,
+            reply_to,
+            queue,
+            wait,
+        } = message;
+        let content = match content {
+            NewContent::Own(content) => content,
+            NewContent::Forward(source) => self.forwarded(&connection, source).await?,
+        };
+        let outgoing = Outgoing { to, content, reply_to };
+        let gateway = self.clone();
+        let sending = |connection| async move { gateway.hand_over(&connection, outgoing, queue, wait).await };
+        self.once(connection, idempotency, sending).await
+    }
+
+    /// One message that this number sent or is to send.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn outgoing_message(
+        &self,
+        client: ClientId,
+        number: &PhoneNumber,
+        message_id: &str,
+    ) -> Result<OutgoingMessage, GatewayError> {
+        let connection = self.connection(client, number).await?;
+        let found = self
+            .shared
+            .store
+            .outgoing_message(&connection.key(), message_id)
+            .await?;
+        found.ok_or(GatewayError::NotFound("message"))
+    }
+
+    /// A page of the messages that this number sent or is to send, newest first.
+    ///
+    /// # Errors
+    /// `NotFound`; `Invalid` for a cursor that is none.
+    pub async fn outgoing_messages(
+        &self,
+        client: ClientId,
+        number: &PhoneNumber,
+        filter: OutgoingFilter,
+    ) -> Result<OutgoingPage, GatewayError> {
+        let connection = self.connection(client, number).await?;
+        let page = self.shared.store.outgoing_messages(&connection.key(), &filter).await?;
+        page.ok_or_else(|| {
+            let text = "is not one that this route gave out, or its message is gone; begin anew without it";
+            InvalidField::new("cursor", text).into()
+        })
+    }
+
+    /// Does something else at WhatsApp.
+    ///
+    /// # Errors
+    /// `NotFound`, also for a group that this number is not in; `Conflict` when not connected, or for a key that is in
+    /// use; `Refused`; `TimedOut`.
+    pub async fn act(
+        &self,
+        client: ClientId,
+        number: &PhoneNumber,
+        action: Action,
+        idempotency: Option<IdempotencyKey>,
+    ) -> Result<Done, GatewayError> {
+        let connection = self.connection(client, number).await?;
+        let gateway = self.clone();
+        let acting = |connection| async move { gateway.carry_out(&connection, action).await };
+        self.once(connection, idempotency, acting).await
+    }
+
+    async fn forwarded(&self, connection: &Connection, source: ForwardSource) -> Result<Content, GatewayError> {
+        let refused = |error: NotForwardable| GatewayError::Refused(error.to_string());
+        match source {
+            ForwardSource::Event(id) => {
+                let event = self.event(connection.client_id, id).await?;
+                let payload = serde_json::from_str(event.payload.get()).unwrap_or_default();
+                forwarded_text(&payload).map_err(refused)
+            }
+            ForwardSource::Sent(message_id) => {
+                let sent = self
+                    .shared
+                    .store
+                    .outgoing_message(&connection.key(), &message_id)
+                    .await?;
+                let sent = sent.ok_or(GatewayError::NotFound("message"))?;
+                sent.message.content.forwarded().map_err(refused)
+            }
+        }
+    }
+
+    /// Carries something out under an idempotency key, if there is one: claimed with a committed row before, settled with
+    /// the answer after.
+    async fn once<T, F>(
+        &self,
+        connection: Connection,
+        idempotency: Option<IdempotencyKey>,
+        work: impl FnOnce(Connection) -> F,
+    ) -> Result<T, GatewayError>
+    where
+        T: Serialize + DeserializeOwned + Send + Sync + 'static,
+        F: Future<Output = Result<T, GatewayError>> + Send + 'static,
+    {
+        let key = connection.key();
+        let work = work(connection);
+        let Some(IdempotencyKey {
+            key: idempotency_key,
+            body_hash,
+        }) = idempotency
+        else {
+            return work.await;
+        };
+        let claim = Claim {
+            key: key.clone(),
+            idempotency_key: idempotency_key.clone(),
+            body_hash,
+        };
+        match self.shared.persistence.commit(Write::ClaimKey, claim).await? {
+            KeyClaim::Fresh => {}
+            KeyClaim::Answered(answer) => return read_answer(&answer),
+            KeyClaim::OtherBody => return conflict("this Idempotency-Key was used with another body"),
+            KeyClaim::Unfinished => {
+                return conflict(
+                    "a request with this Idempotency-Key is still running, or its outcome is unknown; look before \
+                     you send again under another key",
+                );
+            }
+        }
+        let gateway = self.clone();
+        // Detached from the caller: one who hangs up must not leave the claim open for a message that was sent.
+        let working = tokio::spawn(async move {
+            let result = work.await;
+            let settlement = Settlement {
+                key,
+                idempotency_key,
+                answer: None,
+            };
+            gateway.settle(settlement, &result).await;
+            result
+        });
+        working.await.unwrap_or_else(|_| Err(restarting()))
+    }
+
+    /// Ends a claim: with the answer, or, when certainly nothing was done, as if it had never been. What has an unknown
+    /// outcome keeps its claim.
+    async fn settle<T: Serialize + Sync>(&self, settlement: Settlement, result: &Result<T, GatewayError>) {
+        let answer = match result {
+            Ok(answer) => serde_json::to_string(answer).ok(),
+            Err(GatewayError::TimedOut(_)) => return,
+            Err(_) => None,
+        };
+        let settlement = Settlement { answer, ..settlement };
+        if let Err(error) = self.shared.persistence.commit(Write::SettleKey, settlement).await {
+            tracing::warn!(%error, "the end of an idempotent request was not committed");
+        }
+    }
+
+    async fn hand_over(
+        &self,
+        connection: &Connection,
+        outgoing: Outgoing,
+        queue: bool,
+        wait: bool,
+    ) -> Result<SentMessage, GatewayError> {
+        let session = self.session(connection).await?;
+        let to = outgoing.to.clone();
+        let ask = |reply| {
+            session::Message::Send(Box::new(Request {
+                outgoing,
+                queue,
+                wait,
+                reply,
+            }))
+        };
+        let result = match session.call(ask, Some(SEND_DEADLINE)).await {
+            Ok(CallResult::Success(result)) => result,
+            // Late, or the actor died under it: nobody knows how far it came.
+            _ => Err(Undone::Link(SendError::TimedOut(SEND_DEADLINE))),
+        };
+        match result {
+            Ok(Answer { message_id, sent, at }) => Ok(SentMessage {
+                message_id,
+                to,
+                status: if sent.is_some() { SENT } else { QUEUED }.to_owned(),
+                timestamp: at.to_string(),
+            }),
+            Err(Undone::Link(error)) => Err(of_link(&error)),
+            Err(Undone::Expired) => Err(GatewayError::Conflict(
+                "the message was not sent before its deadline (sending.deadline_seconds)".to_owned(),
+            )),
+            Err(Undone::Full(most)) => Err(GatewayError::Busy(format!(
+                "{most} messages of this number wait already, as many as sending.queue_max allows"
+            ))),
+            Err(Undone::NotRecorded(error)) => Err(error.into()),
+        }
+    }
+
+    async fn carry_out(&self, connection: &Connection, action: Action) -> Result<Done, GatewayError> {
+        let session = self.session(connection).await?;
+        let group = group_of(&action).is_some();
+        let ask = |reply| session::Message::Act(Box::new(action), reply);
+        let result = match session.call(ask, Some(SEND_DEADLINE)).await {
+            Ok(CallResult::Success(result)) => result,
+            _ => Err(SendError::TimedOut(SEND_DEADLINE)),
+        };
+        result.map_err(|error| match error {
+            SendError::Refused { code, .. } if group && code == "404" => GatewayError::NotFound("group"),
+            error => of_link(&error),
+        })
+    }
+}
+
+fn group_of(action: &Action) -> Option<&GroupId> {
+    match action {
+        Action::Group(group) | Action::LeaveGroup(group) | Action::ChangeParticipants { group, .. } => Some(group),
+        _ => None,
+    }
+}
+
+fn of_link(error: &SendError) -> GatewayError {
+    let text = error.to_string();
+    match error {
+        SendError::NotConnected => GatewayError::Conflict(text),
+        SendError::NotOnWhatsApp(_) | SendError::Refused { .. } | SendError::Impossible(_) => {
+            GatewayError::Refused(text)
+        }
+        // It may have been done.
+        SendError::TimedOut(_) | SendError::Failed(_) => GatewayError::TimedOut(text),
+    }
+}
+
+fn conflict<T>(text: &str) -> Result<T, GatewayError> {
+    Err(GatewayError::Conflict(text.to_owned()))
+}
+
+fn read_answer<T: DeserializeOwned>(answer: &str) -> Result<T, GatewayError> {
+    serde_json::from_str(answer)
+        .map_err(|error| GatewayError::Unavailable(format!("the first answer cannot be read any more: {error}")))
+}

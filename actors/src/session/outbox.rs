@@ -1,0 +1,430 @@
+//! Sending: what waits, what is under way, and what callers are told (`wharf_domain::outgoing::Outbox` decides).
+//!
+//! A message is a committed row before WhatsApp hears of it, and the row says that it is being handed over before it is.
+//! So after a crash a row either waits on, or what became of it is not known and is told so; nothing is sent twice.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use ractor::{ActorRef, RpcReplyPort};
+use uuid::Uuid;
+use wharf_domain::{
+    Outgoing, Timestamp,
+    outgoing::{Full, News, Outbox, Ticket, code},
+    session::Session,
+};
+use wharf_store::{NewOutgoing, Note};
+use wharf_whatsapp::{SendError, Sent};
+
+use super::{Message, SEND_DEADLINE, State};
+use crate::{
+    clock,
+    persistence::{Write, WriteError},
+    shared::Shared,
+    timer::Timer,
+};
+
+/// A caller waits this long for a message that has not even started; then it is told that it is queued.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The pause before news that the store refused is written again.
+const NOTE_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// A message to be sent.
+pub(crate) struct Request {
+    pub(crate) outgoing: Outgoing,
+    /// Whether it may wait for a connection.
+    pub(crate) queue: bool,
+    /// Whether the caller wants to hear what became of it.
+    pub(crate) wait: bool,
+    pub(crate) reply: RpcReplyPort<Result<Answer, Undone>>,
+}
+
+/// What a caller is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) message_id: String,
+    /// `None`: it waits.
+    pub(crate) sent: Option<Sent>,
+    /// When that was so.
+    pub(crate) at: Timestamp,
+}
+
+/// Why a message was not sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Undone {
+    /// The link could not.
+    Link(SendError),
+    /// As many wait as may.
+    Full(u32),
+    /// It waited for too long.
+    Expired,
+    /// There is no row of it.
+    NotRecorded(WriteError),
+}
+
+/// What happened to a message.
+pub(crate) enum Event {
+    /// Its row is there, or could not be written.
+    Recorded(Ticket, Result<(), WriteError>),
+    /// WhatsApp answered, or did not.
+    Ended(Ticket, Result<Sent, SendError>),
+    /// Its caller has waited long enough.
+    Impatient(Ticket),
+    /// Something may go.
+    Wake,
+}
+
+struct Pending {
+    message_id: String,
+    outgoing: Arc<Outgoing>,
+    queue: bool,
+    wait: bool,
+    /// Whether its row is there.
+    recorded: bool,
+    created_at: Timestamp,
+    deadline_at: Timestamp,
+    reply: Option<RpcReplyPort<Result<Answer, Undone>>>,
+}
+
+impl Pending {
+    fn answer(&mut self, answer: Result<Option<Sent>, Undone>) {
+        let Some(reply) = self.reply.take() else { return };
+        let _caller_gone = reply.send(answer.map(|sent| Answer {
+            message_id: self.message_id.clone(),
+            at: sent.as_ref().map_or(self.created_at, |sent| sent.timestamp),
+            sent,
+        }));
+    }
+}
+
+/// The session's part of it.
+pub(super) struct Sends {
+    outbox: Outbox,
+    pending: HashMap<Ticket, Pending>,
+    timer: Timer,
+}
+
+impl Sends {
+    pub(super) fn new(shared: &Shared) -> Self {
+        Self {
+            outbox: Outbox::new(shared.settings.sending, clock::steady()),
+            pending: HashMap::new(),
+            timer: Timer::default(),
+        }
+    }
+}
+
+/// Takes up what waited when the session ended. What was being handed over then is told as unknown.
+pub(super) async fn reload(myself: &ActorRef<Message>, state: &mut State) -> Result<(), wharf_store::StoreError> {
+    let rows = state.args.shared.store.queued_messages(&state.args.key).await?;
+    let (wall, steady) = (clock::now(), clock::steady());
+    for row in rows {
+        if row.started_at.is_some() {
+            let news = News::failed(
+                code::UNKNOWN,
+                "Wharf ended while it was being sent; it may have been sent",
+            );
+            note(state, &row.message_id, news, wall, || {});
+            continue;
+        }
+        let chat = row.outgoing.to.jid();
+        let ticket = state.sends.outbox.restore(&chat, steady + row.deadline_at.since(wall));
+        let pending = Pending {
+            message_id: row.message_id,
+            outgoing: Arc::new(row.outgoing),
+            queue: true,
+            wait: false,
+            recorded: true,
+            created_at: wall,
+            deadline_at: row.deadline_at,
+            reply: None,
+        };
+        state.sends.pending.insert(ticket, pending);
+    }
+    pump(myself, state);
+    Ok(())
+}
+
+pub(super) fn on_send(myself: &ActorRef<Message>, state: &mut State, request: Request) {
+    let Request {
+        outgoing,
+        queue,
+        wait,
+        reply,
+    } = request;
+    if !queue && open_link(state).is_none() {
+        let _caller_gone = reply.send(Err(Undone::Link(SendError::NotConnected)));
+        return;
+    }
+    let sending = state.args.shared.settings.sending;
+    let accepted = state
+        .sends
+        .outbox
+        .accept(&outgoing.to.jid(), clock::steady() + sending.deadline);
+    let ticket = match accepted {
+        Ok(ticket) => ticket,
+        Err(Full) => {
+            let _caller_gone = reply.send(Err(Undone::Full(sending.queue_max)));
+            return;
+        }
+    };
+    let created_at = clock::now();
+    let pending = Pending {
+        message_id: new_message_id(),
+        outgoing: Arc::new(outgoing),
+        queue,
+        wait,
+        recorded: false,
+        created_at,
+        deadline_at: created_at + sending.deadline,
+        reply: Some(reply),
+    };
+    state.sends.pending.insert(ticket, pending);
+    pump(myself, state);
+    if state.sends.outbox.waits(ticket) {
+        enqueue(myself, state, ticket);
+    }
+}
+
+pub(super) fn on_event(myself: &ActorRef<Message>, state: &mut State, event: Event) {
+    match event {
+        Event::Recorded(ticket, result) => on_recorded(state, ticket, result),
+        Event::Ended(ticket, result) => on_ended(state, ticket, result),
+        Event::Impatient(ticket) => {
+            if state.sends.outbox.waits(ticket)
+                && let Some(pending) = state.sends.pending.get_mut(&ticket)
+                && pending.recorded
+            {
+                pending.queue = true;
+                pending.answer(Ok(None));
+            }
+        }
+        Event::Wake => {}
+    }
+    pump(myself, state);
+}
+
+/// Starts what may start and ends what has waited for too long.
+pub(super) fn pump(myself: &ActorRef<Message>, state: &mut State) {
+    let link = open_link(state);
+    let now = clock::steady();
+    let pumped = state.sends.outbox.pump(now, link.is_some());
+    for ticket in pumped.expired {
+        if let Some(mut pending) = state.sends.pending.remove(&ticket) {
+            let after = state.args.shared.settings.sending.deadline;
+            let news = News::failed(code::EXPIRED, format!("it was not sent within {} s", after.as_secs()));
+            note(state, &pending.message_id.clone(), news, clock::now(), move || {
+                pending.answer(Err(Undone::Expired));
+            });
+        }
+    }
+    if let Some(link) = link {
+        for ticket in pumped.start {
+            start(myself, state, ticket, Arc::clone(&link));
+        }
+    }
+    match pumped.wake_at {
+        None => state.sends.timer = Timer::default(),
+        Some(at) => {
+            let myself = myself.clone();
+            state.sends.timer.set(async move {
+                tokio::time::sleep(at.since(now)).await;
+                let _stopped = myself.cast(Message::Outbox(Event::Wake));
+            });
+        }
+    }
+}
+
+/// The link, if messages can be sent on it.
+pub(super) fn open_link(state: &State) -> Option<Arc<dyn wharf_whatsapp::Link>> {
+    let connected = state.machine.as_ref().and_then(Session::connected_link);
+    let (_, link) = state
+        .link
+        .as_ref()
+        .filter(|(generation, _)| Some(*generation) == connected)?;
+    Some(Arc::clone(link))
+}
+
+fn new_row(state: &State, pending: &Pending, started_at: Option<Timestamp>) -> NewOutgoing {
+    NewOutgoing {
+        key: state.args.key.clone(),
+        message_id: pending.message_id.clone(),
+        outgoing: pending.outgoing.as_ref().clone(),
+        created_at: pending.created_at,
+        deadline_at: pending.deadline_at,
+        started_at,
+    }
+}
+
+/// Makes the row of a message that waits.
+fn enqueue(myself: &ActorRef<Message>, state: &mut State, ticket: Ticket) {
+    let Some(pending) = state.sends.pending.get(&ticket) else {
+        return;
+    };
+    let row = new_row(state, pending, None);
+    state.sends.outbox.hold(ticket);
+    let recording = state.args.shared.persistence.commit(Write::RecordOutgoing, row);
+    let (myself, wait) = (myself.clone(), pending.wait);
+    state.tasks.spawn(async move {
+        let recorded = recording.await.and_then(fresh);
+        let _stopped = myself.cast(Message::Outbox(Event::Recorded(ticket, recorded)));
+        if wait {
+            tokio::time::sleep(PATIENCE).await;
+            let _stopped = myself.cast(Message::Outbox(Event::Impatient(ticket)));
+        }
+    });
+}
+
+/// Two messages under one id would be one to WhatsApp.
+fn fresh(made: bool) -> Result<(), WriteError> {
+    match made {
+        true => Ok(()),
+        false => Err(WriteError::Unavailable(
+            "a message with this id exists; try again".to_owned(),
+        )),
+    }
+}
+
+/// Hands a message to WhatsApp, after its row says so.
+fn start(myself: &ActorRef<Message>, state: &mut State, ticket: Ticket, link: Arc<dyn wharf_whatsapp::Link>) {
+    let Some(pending) = state.sends.pending.get(&ticket) else {
+        return state.sends.outbox.finished(ticket);
+    };
+    let now = clock::now();
+    let persistence = &state.args.shared.persistence;
+    let (id, outgoing) = (pending.message_id.clone(), Arc::clone(&pending.outgoing));
+    let first = !pending.recorded;
+    let recording = match first {
+        true => futures::future::Either::Left({
+            let made = persistence.commit(Write::RecordOutgoing, new_row(state, pending, Some(now)));
+            async move { made.await.and_then(fresh) }
+        }),
+        false => futures::future::Either::Right({
+            let noted = persistence.commit(Write::NoteOutgoing, vec![news(state, &id, News::Started, now)]);
+            async move { noted.await.map(drop) }
+        }),
+    };
+    let myself = myself.clone();
+    state.tasks.spawn(async move {
+        let recorded = recording.await;
+        let there = recorded.is_ok();
+        if first || !there {
+            let _stopped = myself.cast(Message::Outbox(Event::Recorded(ticket, recorded)));
+        }
+        if there {
+            let sending = tokio::time::timeout(SEND_DEADLINE, link.send(&id, &outgoing, SEND_DEADLINE));
+            let result = sending.await.unwrap_or(Err(SendError::TimedOut(SEND_DEADLINE)));
+            let _stopped = myself.cast(Message::Outbox(Event::Ended(ticket, result)));
+        }
+    });
+}
+
+fn on_recorded(state: &mut State, ticket: Ticket, result: Result<(), WriteError>) {
+    let Some(pending) = state.sends.pending.get_mut(&ticket) else {
+        return;
+    };
+    match result {
+        Ok(()) => {
+            pending.recorded = true;
+            state.sends.outbox.release(ticket);
+            if !pending.wait {
+                pending.queue = true;
+                pending.answer(Ok(None));
+            }
+        }
+        // It was never handed over, and waits on: only its row does not say so.
+        Err(error) if pending.recorded => {
+            tracing::warn!(number = %state.args.key.phone_number, ?error, "a message cannot be sent before the store takes writes");
+            state.sends.outbox.returned(ticket, clock::steady());
+        }
+        Err(error) => {
+            pending.answer(Err(Undone::NotRecorded(error)));
+            let message_id = pending.message_id.clone();
+            state.sends.pending.remove(&ticket);
+            state.sends.outbox.finished(ticket);
+            // A commit that was only late has a row made, and the next session would send it.
+            let news = News::failed(code::NOT_RECORDED, "the store did not take it in time; it was not sent");
+            note(state, &message_id, news, clock::now(), || {});
+        }
+    }
+}
+
+fn on_ended(state: &mut State, ticket: Ticket, result: Result<Sent, SendError>) {
+    let Some(pending) = state.sends.pending.get(&ticket) else {
+        return;
+    };
+    let message_id = pending.message_id.clone();
+    if result == Err(SendError::NotConnected) && pending.queue {
+        state.sends.outbox.returned(ticket, clock::steady());
+        return note(state, &message_id, News::NotStarted, clock::now(), || {});
+    }
+    state.sends.outbox.finished(ticket);
+    let Some(mut pending) = state.sends.pending.remove(&ticket) else {
+        return;
+    };
+    let (news, at) = match &result {
+        Ok(sent) => (News::Sent, sent.timestamp),
+        Err(error) => (failure(error), clock::now()),
+    };
+    note(state, &message_id, news, at, move || {
+        pending.answer(result.map(Some).map_err(Undone::Link));
+    });
+}
+
+/// What a failed send is in its row.
+fn failure(error: &SendError) -> News {
+    let code = match error {
+        SendError::NotConnected => code::NOT_CONNECTED,
+        SendError::NotOnWhatsApp(_) => code::NOT_ON_WHATSAPP,
+        SendError::Refused { code, .. } => code.as_str(),
+        SendError::Impossible(_) => code::REFUSED,
+        SendError::TimedOut(_) | SendError::Failed(_) => code::UNKNOWN,
+    };
+    News::failed(code, error.to_string())
+}
+
+fn news(state: &State, message_id: &str, news: News, at: Timestamp) -> Note {
+    Note {
+        key: state.args.key.clone(),
+        message_ids: vec![message_id.to_owned()],
+        news,
+        at,
+    }
+}
+
+/// Writes what was learned of a message, then tells its caller. A store that refuses is asked again until it takes it, but
+/// the caller does not wait for that: WhatsApp has decided.
+fn note(state: &mut State, message_id: &str, what: News, at: Timestamp, tell: impl FnOnce() + Send + 'static) {
+    let note = news(state, message_id, what, at);
+    let persistence = state.args.shared.persistence.clone();
+    let first = persistence.commit(Write::NoteOutgoing, vec![note.clone()]);
+    state.tasks.spawn(async move {
+        let mut noted = first.await;
+        tell();
+        while let Err(WriteError::Unavailable(why)) = noted {
+            tracing::warn!(number = %note.key.phone_number, why, "what became of a message was not written; trying again");
+            tokio::time::sleep(NOTE_AGAIN_AFTER).await;
+            noted = persistence.commit(Write::NoteOutgoing, vec![note.clone()]).await;
+        }
+    });
+}
+
+/// An id in the form that WhatsApp Web gives: 3EB0 and nine random bytes.
+fn new_message_id() -> String {
+    let random = Uuid::new_v4().into_bytes();
+    // The two bytes with the version and the variant are not random.
+    let bytes = random[..6].iter().chain(&random[13..]);
+    bytes.fold("3EB0".to_owned(), |id, byte| format!("{id}{byte:02X}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_look_like_whatsapps_and_differ() {
+        let (one, other) = (new_message_id(), new_message_id());
+        assert_ne!(one, other);
+        assert!(one.len() == 22 && one.starts_with("3EB0"), "{one}");
+        assert!(one.bytes().all(|b| b.is_ascii_digit() || (b'A'..=b'F').contains(&b)));
+    }
+}

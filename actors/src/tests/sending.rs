@@ -1,0 +1,326 @@
+//! Messages that go out: rows, pace, the queue, and what is told of them.
+
+use std::{sync::Arc, time::Duration};
+
+use wharf_domain::{
+    ClientId, OutgoingMessage, PhoneNumber, SendStatus, Timestamp,
+    action::{Action, Done, PresenceState},
+    outgoing::{Content, ForwardSource, News, Pacing},
+    session::CloseReason,
+};
+use wharf_store::OutgoingFilter;
+use wharf_support::wait_until;
+use wharf_whatsapp::SendScript;
+
+use super::world::{WITHIN, World, message, number, settings};
+use crate::{Gateway, GatewayError, IdempotencyKey, NewContent, NewMessage, SentMessage, Settings};
+
+const TO: &str = "5511999999999";
+
+fn text(words: &str) -> NewMessage {
+    NewMessage::text(TO.parse().unwrap(), words)
+}
+
+fn with(sending: Pacing) -> Settings {
+    Settings { sending, ..settings() }
+}
+
+async fn send(world: &World, client: ClientId, message: NewMessage) -> Result<SentMessage, GatewayError> {
+    world.gateway.send(client, &number(1), message, None).await
+}
+
+async fn shown(gateway: &Gateway, client: ClientId, from: &PhoneNumber, id: &str) -> OutgoingMessage {
+    gateway.outgoing_message(client, from, id).await.unwrap()
+}
+
+async fn until(world: &World, client: ClientId, id: &str, status: SendStatus) -> OutgoingMessage {
+    wait_until(&format!("{id} is {status}"), WITHIN, || async {
+        let found = shown(&world.gateway, client, &number(1), id).await;
+        (found.status == status).then_some(found)
+    })
+    .await
+}
+
+async fn all(world: &World, client: ClientId) -> Vec<OutgoingMessage> {
+    let filter = OutgoingFilter {
+        limit: 200,
+        ..OutgoingFilter::default()
+    };
+    let page = world.gateway.outgoing_messages(client, &number(1), filter).await;
+    page.unwrap().messages
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sent_message_is_a_row_that_follows_its_receipts() {
+    let world = World::start().await;
+    let client = world.add_client("a").await.id;
+    let link = world.connected(client, &number(1)).await;
+    let sent = send(&world, client, text("hello")).await.unwrap();
+    assert_eq!((sent.status.as_str(), sent.to.to_string().as_str()), ("sent", TO));
+    assert_eq!(
+        link.sent()[0].id,
+        sent.message_id,
+        "the id is made before WhatsApp hears of it"
+    );
+    let row = shown(&world.gateway, client, &number(1), &sent.message_id).await;
+    assert_eq!(
+        (row.status, row.sent_at.map(|at| at.to_string())),
+        (SendStatus::Sent, Some(sent.timestamp))
+    );
+    link.tell_of(&[&sent.message_id, "somebody else's"], News::Delivered, Timestamp(1000))
+        .await;
+    link.tell_of(&[&sent.message_id], News::Read, Timestamp(2000)).await;
+    let read = until(&world, client, &sent.message_id, SendStatus::Read).await;
+    assert_eq!(
+        (read.delivered_at, read.read_at),
+        (Some(Timestamp(1000)), Some(Timestamp(2000)))
+    );
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn failures_are_told_and_kept_with_their_code() {
+    let world = World::start().await;
+    let client = world.add_client("a").await.id;
+    assert!(matches!(
+        send(&world, client, text("x")).await,
+        Err(GatewayError::NotFound("connection"))
+    ));
+    let link = world.connected(client, &number(1)).await;
+    for (script, code) in [
+        (SendScript::Refuse("463".into()), "463"),
+        (SendScript::Nobody, "not_on_whatsapp"),
+        (SendScript::Gone, "not_connected"),
+    ] {
+        link.on_send(script);
+        let refused = send(&world, client, text("x")).await;
+        match code {
+            "not_connected" => assert!(matches!(refused, Err(GatewayError::Conflict(_))), "{refused:?}"),
+            _ => assert!(matches!(refused, Err(GatewayError::Refused(_))), "{refused:?}"),
+        }
+        let newest = all(&world, client).await.remove(0);
+        assert_eq!(
+            (newest.status, newest.error_code.as_deref()),
+            (SendStatus::Failed, Some(code))
+        );
+    }
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn beyond_the_burst_messages_wait_for_the_pace_in_their_order() {
+    let pacing = Pacing {
+        per_second: 20,
+        burst: 2,
+        ..Pacing::default()
+    };
+    let world = World::start_with(with(pacing)).await;
+    let client = world.add_client("a").await.id;
+    let link = world.connected(client, &number(1)).await;
+    let mut ids = Vec::new();
+    for n in 0..6 {
+        let message = NewMessage {
+            wait: false,
+            ..text(&n.to_string())
+        };
+        let queued = send(&world, client, message).await.unwrap();
+        assert!(queued.is_queued());
+        ids.push(queued.message_id);
+    }
+    for id in &ids {
+        until(&world, client, id, SendStatus::Sent).await;
+    }
+    let sent: Vec<String> = link.sent().into_iter().map(|sent| sent.id).collect();
+    assert_eq!(sent, ids);
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_the_link_is_down_only_what_may_wait_waits() {
+    let pacing = Pacing {
+        queue_max: 2,
+        ..Pacing::default()
+    };
+    let world = World::start_with(with(pacing)).await;
+    let client = world.add_client("a").await.id;
+    let link = world.connected(client, &number(1)).await;
+    link.close(CloseReason::Lost("gone".into()));
+    wait_until("it is not connected", WITHIN, || async {
+        matches!(send(&world, client, text("now")).await, Err(GatewayError::Conflict(_)))
+    })
+    .await;
+    assert!(link.sent().is_empty());
+    let patient = || NewMessage {
+        queue: true,
+        wait: false,
+        ..text("later")
+    };
+    let mut waiting = Vec::new();
+    for _ in 0..2 {
+        waiting.push(send(&world, client, patient()).await.unwrap());
+    }
+    assert!(waiting.iter().all(SentMessage::is_queued));
+    assert!(matches!(
+        send(&world, client, patient()).await,
+        Err(GatewayError::Busy(_))
+    ));
+    let link = world.relinked(client, &number(1)).await;
+    for message in &waiting {
+        until(&world, client, &message.message_id, SendStatus::Sent).await;
+    }
+    assert_eq!(link.sent().len(), 2);
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_too_long_fails_and_says_so() {
+    let pacing = Pacing {
+        deadline: Duration::from_millis(300),
+        ..Pacing::default()
+    };
+    let world = World::start_with(with(pacing)).await;
+    let client = world.add_client("a").await.id;
+    world.gateway.create_connection(client, number(1)).await.unwrap();
+    let message = NewMessage {
+        queue: true,
+        wait: false,
+        ..text("never")
+    };
+    let queued = wait_until("its session runs", WITHIN, || async {
+        send(&world, client, message.clone()).await.ok()
+    })
+    .await;
+    let failed = until(&world, client, &queued.message_id, SendStatus::Failed).await;
+    assert_eq!(failed.error_code.as_deref(), Some("expired"));
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_restart_what_waited_goes_and_what_was_under_way_is_unknown() {
+    let mut world = World::start().await;
+    let client = world.add_client("a").await.id;
+    let link = world.connected(client, &number(1)).await;
+    link.on_send(SendScript::Hang);
+    let hanging = NewMessage {
+        wait: false,
+        ..text("under way")
+    };
+    let hanging = send(&world, client, hanging).await.unwrap().message_id;
+    wait_until("it is under way", WITHIN, || async { !link.sent().is_empty() }).await;
+    link.close(CloseReason::Lost("gone".into()));
+    let waiting = NewMessage {
+        queue: true,
+        wait: false,
+        ..text("waits")
+    };
+    let waiting = send(&world, client, waiting).await.unwrap().message_id;
+    world.restart_with("").await;
+    let link = world.relinked(client, &number(1)).await;
+    until(&world, client, &waiting, SendStatus::Sent).await;
+    let unknown = until(&world, client, &hanging, SendStatus::Failed).await;
+    assert_eq!(unknown.error_code.as_deref(), Some("unknown"));
+    let sent: Vec<String> = link.sent().into_iter().map(|sent| sent.id).collect();
+    assert_eq!(sent, [waiting], "nothing is sent twice");
+    link.tell_of(&[&hanging], News::Delivered, Timestamp(1)).await;
+    until(&world, client, &hanging, SendStatus::Delivered).await;
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_sends_once_and_acts_once() {
+    let world = World::start().await;
+    let client = world.add_client("a").await.id;
+    let link = world.connected(client, &number(1)).await;
+    let key = |body: u8| {
+        Some(IdempotencyKey {
+            key: "k".into(),
+            body_hash: [body; 32],
+        })
+    };
+    let first = world
+        .gateway
+        .send(client, &number(1), text("once"), key(1))
+        .await
+        .unwrap();
+    let again = world
+        .gateway
+        .send(client, &number(1), text("once"), key(1))
+        .await
+        .unwrap();
+    assert_eq!(first, again);
+    assert_eq!(link.sent().len(), 1);
+    let shown = || Action::Presence {
+        to: Some(TO.parse().unwrap()),
+        state: PresenceState::Typing,
+    };
+    let other = world.gateway.act(client, &number(1), shown(), key(2)).await;
+    assert!(matches!(other, Err(GatewayError::Conflict(_))));
+    let act = || async {
+        let key = IdempotencyKey {
+            key: "p".into(),
+            body_hash: [3; 32],
+        };
+        world.gateway.act(client, &number(1), shown(), Some(key)).await.unwrap()
+    };
+    assert_eq!((act().await, act().await), (Done::Done, Done::Done));
+    assert_eq!(link.acts(), [shown()]);
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn texts_that_came_in_or_went_out_are_passed_on() {
+    let world = World::start().await;
+    let client = world.add_client("a").await.id;
+    let (webhook, link) = world.linked(client, &number(1), "/ok").await;
+    link.deliver(vec![message("5511777777777", "M1", "pass it on")])
+        .await
+        .unwrap();
+    let event = world.events(&webhook).await.remove(0);
+    let forward = |source| NewMessage {
+        content: NewContent::Forward(source),
+        ..text("")
+    };
+    let sent = send(&world, client, forward(ForwardSource::Event(event.id)))
+        .await
+        .unwrap();
+    let again = forward(ForwardSource::Sent(sent.message_id.clone()));
+    send(&world, client, again).await.unwrap();
+    let words: Vec<Content> = link.sent().into_iter().map(|sent| sent.message.content).collect();
+    let passed_on = Content::Forward {
+        text: "pass it on".into(),
+    };
+    assert_eq!(words, [passed_on.clone(), passed_on]);
+    let other = world.add_client("b").await.id;
+    world.gateway.create_connection(other, number(2)).await.unwrap();
+    let stolen = forward(ForwardSource::Event(event.id));
+    let stolen = world.gateway.send(other, &number(2), stolen, None).await;
+    assert!(matches!(stolen, Err(GatewayError::NotFound("event"))));
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn deleting_the_connection_ends_what_waits() {
+    let world = World::start().await;
+    let client = world.add_client("a").await.id;
+    let link = world.connected(client, &number(1)).await;
+    link.close(CloseReason::Lost("gone".into()));
+    let message = NewMessage {
+        queue: true,
+        wait: false,
+        ..text("later")
+    };
+    let queued = send(&world, client, message).await.unwrap();
+    let store = Arc::new(world.store.clone());
+    world.gateway.delete_connection(client, &number(1)).await.unwrap();
+    let key = wharf_domain::ConnectionKey {
+        client_id: client,
+        phone_number: number(1),
+    };
+    let row = store.outgoing_message(&key, &queued.message_id).await.unwrap().unwrap();
+    // It may have gone out through a link that was opened anew a moment before.
+    assert!(
+        matches!(row.error_code.as_deref(), Some("connection_deleted")),
+        "{row:?}"
+    );
+    world.gateway.stop().await;
+}

@@ -1,0 +1,363 @@
+//! Messages that go out: a row before WhatsApp hears of them, and how far they have come.
+
+use sqlx::{Row, SqliteConnection, query, query_scalar, sqlite::SqliteRow};
+use wharf_domain::{
+    ConnectionKey, Outgoing, OutgoingMessage, SendStatus, Timestamp,
+    outgoing::{News, Progress, StatusChange, code},
+    retention::Cutoffs,
+};
+
+use crate::{Group, Store, StoreError, codec::At, sql};
+
+/// A message that is about to go out, or to wait for that.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewOutgoing {
+    /// The number that sends it.
+    pub key: ConnectionKey,
+    /// WhatsApp's id of it.
+    pub message_id: String,
+    /// The message.
+    pub outgoing: Outgoing,
+    /// Now.
+    pub created_at: Timestamp,
+    /// When it is not to be started any more.
+    pub deadline_at: Timestamp,
+    /// Now, if it is handed to WhatsApp right after this; `None` if it waits.
+    pub started_at: Option<Timestamp>,
+}
+
+/// A message that had neither been sent nor failed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct QueuedMessage {
+    /// WhatsApp's id of it.
+    pub message_id: String,
+    /// The message.
+    pub outgoing: Outgoing,
+    /// When it is not to be started any more.
+    pub deadline_at: Timestamp,
+    /// When it began to be handed to WhatsApp: what became of it then is not known.
+    pub started_at: Option<Timestamp>,
+}
+
+/// Something that was learned of messages of one number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// The number that sent them.
+    pub key: ConnectionKey,
+    /// WhatsApp's ids.
+    pub message_ids: Vec<String>,
+    /// What.
+    pub news: News,
+    /// When it happened.
+    pub at: Timestamp,
+}
+
+/// Which of a number's messages to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OutgoingFilter {
+    /// Only these.
+    pub status: Option<SendStatus>,
+    /// At most this many.
+    pub limit: u32,
+    /// Only what is older than the message with this id.
+    pub cursor: Option<String>,
+}
+
+/// A page of a number's messages, newest first.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OutgoingPage {
+    /// The messages.
+    pub messages: Vec<OutgoingMessage>,
+    /// Where the next page begins: the id of the last message shown.
+    pub next_cursor: Option<String>,
+}
+
+impl Store {
+    /// One message that a number sent, or is to send.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn outgoing_message(
+        &self,
+        key: &ConnectionKey,
+        message_id: &str,
+    ) -> Result<Option<OutgoingMessage>, StoreError> {
+        let statement = query(sql::OUTGOING_MESSAGE)
+            .bind(key.client_id.0)
+            .bind(key.phone_number.as_str())
+            .bind(message_id);
+        self.one(statement.fetch_optional(self.pool()).await, message)
+    }
+
+    /// A page of a number's messages, newest first; `None` when the cursor is not the id of one of them.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn outgoing_messages(
+        &self,
+        key: &ConnectionKey,
+        filter: &OutgoingFilter,
+    ) -> Result<Option<OutgoingPage>, StoreError> {
+        page(self, key, filter).await.map_err(|error| self.error(error))
+    }
+
+    /// The messages of a number that wait, oldest first.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn queued_messages(&self, key: &ConnectionKey) -> Result<Vec<QueuedMessage>, StoreError> {
+        let statement = query(sql::QUEUED_MESSAGES)
+            .bind(key.client_id.0)
+            .bind(key.phone_number.as_str());
+        let rows = statement.fetch_all(self.pool()).await;
+        rows.and_then(|rows| rows.iter().map(queued).collect())
+            .map_err(|error| self.error(error))
+    }
+}
+
+impl Group<'_> {
+    /// Makes the row of a message, and keeps the options of a poll. `false`: there is one with this id.
+    ///
+    /// # Errors
+    /// `Rejected` when there is no such client.
+    pub async fn record_outgoing(&mut self, new: &NewOutgoing) -> Result<bool, StoreError> {
+        let statement = query(sql::RECORD_OUTGOING)
+            .bind(new.key.client_id.0)
+            .bind(new.key.phone_number.as_str())
+            .bind(&new.message_id)
+            .bind(new.outgoing.to.to_string())
+            .bind(new.outgoing.content.kind())
+            .bind(sqlx::types::Json(&new.outgoing))
+            .bind(At(new.created_at))
+            .bind(At(new.deadline_at))
+            .bind(new.started_at.map(At));
+        let result = statement.execute(self.enter()?).await;
+        self.leave(result.map(|result| result.rows_affected() > 0))
+    }
+
+    /// Writes what was learned; answers which statuses changed, in the order of the notes. Messages that this number did
+    /// not send through Wharf are passed over.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn note_outgoing(&mut self, notes: &[Note]) -> Result<Vec<StatusChange>, StoreError> {
+        let result = note_all(self.enter()?, notes).await;
+        self.leave(result)
+    }
+
+    /// Ends what still waits of a number whose connection is deleted.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn fail_queued(&mut self, key: &ConnectionKey, now: Timestamp) -> Result<Vec<StatusChange>, StoreError> {
+        let result = fail_queued(self.enter()?, key, now).await;
+        self.leave(result)
+    }
+
+    /// Removes messages, at most `limit`, that are as old as `cutoffs` say: failed ones like failed events, all others
+    /// like delivered ones; what waits stays. Returns how many went.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn purge_outgoing(&mut self, cutoffs: &Cutoffs, limit: u32) -> Result<u64, StoreError> {
+        let statement = query(sql::PURGE_OUTGOING)
+            .bind(At(cutoffs.delivered))
+            .bind(At(cutoffs.failed))
+            .bind(At(cutoffs.delivered.max(cutoffs.failed)))
+            .bind(limit);
+        let result = statement.execute(self.enter()?).await;
+        self.leave(result.map(|result| result.rows_affected()))
+    }
+}
+
+async fn page(
+    store: &Store,
+    key: &ConnectionKey,
+    filter: &OutgoingFilter,
+) -> Result<Option<OutgoingPage>, sqlx::Error> {
+    let (client, number) = (key.client_id.0, key.phone_number.as_str());
+    let before: i64 = match &filter.cursor {
+        None => i64::MAX,
+        Some(cursor) => {
+            let place = query_scalar(sql::OUTGOING_PLACE).bind(client).bind(number).bind(cursor);
+            match place.fetch_optional(store.pool()).await? {
+                Some(seq) => seq,
+                None => return Ok(None),
+            }
+        }
+    };
+    let statement = match filter.status {
+        None => query(sql::OUTGOING_MESSAGES),
+        Some(_) => query(sql::OUTGOING_MESSAGES_OF_STATUS),
+    };
+    // One more than is shown, to know whether there are more.
+    let statement = statement
+        .bind(client)
+        .bind(number)
+        .bind(before)
+        .bind(i64::from(filter.limit) + 1);
+    let statement = match filter.status {
+        None => statement,
+        Some(status) => statement.bind(status.as_str()),
+    };
+    let rows = statement.fetch_all(store.pool()).await?;
+    let shown = rows.iter().take(filter.limit as usize);
+    let messages = shown.map(message).collect::<Result<Vec<_>, _>>()?;
+    let more = rows.len() > messages.len();
+    let last = messages.last().map(|message| message.message_id.clone());
+    Ok(Some(OutgoingPage {
+        next_cursor: last.filter(|_| more),
+        messages,
+    }))
+}
+
+async fn note_all(connection: &mut SqliteConnection, notes: &[Note]) -> Result<Vec<StatusChange>, sqlx::Error> {
+    let mut changes = Vec::new();
+    for note in notes {
+        for message_id in &note.message_ids {
+            changes.extend(learn(connection, &note.key, message_id, &note.news, note.at).await?);
+        }
+    }
+    Ok(changes)
+}
+
+async fn learn(
+    connection: &mut SqliteConnection,
+    key: &ConnectionKey,
+    message_id: &str,
+    news: &News,
+    at: Timestamp,
+) -> Result<Option<StatusChange>, sqlx::Error> {
+    let statement = query(sql::OUTGOING_MESSAGE)
+        .bind(key.client_id.0)
+        .bind(key.phone_number.as_str())
+        .bind(message_id);
+    let Some(row) = statement.fetch_optional(&mut *connection).await? else {
+        return Ok(None);
+    };
+    let before = progress(&row)?;
+    let Some(after) = before.learn(news, at) else {
+        return Ok(None);
+    };
+    let statement = query(sql::NOTE_OUTGOING)
+        .bind(row.try_get::<i64, _>("seq")?)
+        .bind(after.status.as_str())
+        .bind(after.error_code.as_deref())
+        .bind(after.error.as_deref())
+        .bind(after.started_at.map(At))
+        .bind(after.sent_at.map(At))
+        .bind(after.delivered_at.map(At))
+        .bind(after.read_at.map(At))
+        .bind(after.played_at.map(At))
+        .bind(after.failed_at.map(At));
+    statement.execute(connection).await?;
+    if after.status == before.status {
+        return Ok(None);
+    }
+    Ok(Some(StatusChange {
+        key: key.clone(),
+        message_id: message_id.to_owned(),
+        to: recipient(&row)?,
+        kind: row.try_get("type")?,
+        status: after.status,
+        error_code: after.error_code,
+        error: after.error,
+        at,
+    }))
+}
+
+async fn fail_queued(
+    connection: &mut SqliteConnection,
+    key: &ConnectionKey,
+    now: Timestamp,
+) -> Result<Vec<StatusChange>, sqlx::Error> {
+    let statement = query(sql::QUEUED_MESSAGES)
+        .bind(key.client_id.0)
+        .bind(key.phone_number.as_str());
+    let rows = statement.fetch_all(&mut *connection).await?;
+    let news = News::failed(code::DELETED, "the connection was deleted before it was sent");
+    let mut changes = Vec::new();
+    for row in rows {
+        let message_id: String = row.try_get("message_id")?;
+        changes.extend(learn(connection, key, &message_id, &news, now).await?);
+    }
+    Ok(changes)
+}
+
+fn broken(column: &str, source: impl Into<sqlx::error::BoxDynError>) -> sqlx::Error {
+    sqlx::Error::ColumnDecode {
+        index: column.to_owned(),
+        source: source.into(),
+    }
+}
+
+fn recipient(row: &SqliteRow) -> Result<wharf_domain::Recipient, sqlx::Error> {
+    let text: &str = row.try_get("to")?;
+    text.parse()
+        .map_err(|error: wharf_domain::InvalidField| broken("to", Box::new(error)))
+}
+
+fn status(row: &SqliteRow) -> Result<SendStatus, sqlx::Error> {
+    let word: &str = row.try_get("status")?;
+    SendStatus::from_word(word).ok_or_else(|| broken("status", format!("unknown word {word:?}")))
+}
+
+fn time(row: &SqliteRow, column: &str) -> Result<Option<Timestamp>, sqlx::Error> {
+    Ok(row.try_get::<Option<At>, _>(column)?.map(|at| at.0))
+}
+
+fn asked_for(row: &SqliteRow) -> Result<Outgoing, sqlx::Error> {
+    serde_json::from_str(row.try_get("message")?).map_err(|error| broken("message", error))
+}
+
+fn progress(row: &SqliteRow) -> Result<Progress, sqlx::Error> {
+    Ok(Progress {
+        status: status(row)?,
+        error_code: row.try_get("error_code")?,
+        error: row.try_get("error")?,
+        started_at: time(row, "started_at")?,
+        sent_at: time(row, "sent_at")?,
+        delivered_at: time(row, "delivered_at")?,
+        read_at: time(row, "read_at")?,
+        played_at: time(row, "played_at")?,
+        failed_at: time(row, "failed_at")?,
+    })
+}
+
+fn message(row: &SqliteRow) -> Result<OutgoingMessage, sqlx::Error> {
+    let Progress {
+        status,
+        error_code,
+        error,
+        started_at: _,
+        sent_at,
+        delivered_at,
+        read_at,
+        played_at,
+        failed_at,
+    } = progress(row)?;
+    Ok(OutgoingMessage {
+        message_id: row.try_get("message_id")?,
+        to: recipient(row)?,
+        kind: row.try_get("type")?,
+        status,
+        error_code,
+        error,
+        message: asked_for(row)?,
+        created_at: row.try_get::<At, _>("created_at")?.0,
+        sent_at,
+        delivered_at,
+        read_at,
+        played_at,
+        failed_at,
+    })
+}
+
+fn queued(row: &SqliteRow) -> Result<QueuedMessage, sqlx::Error> {
+    Ok(QueuedMessage {
+        message_id: row.try_get("message_id")?,
+        outgoing: asked_for(row)?,
+        deadline_at: row.try_get::<At, _>("deadline_at")?.0,
+        started_at: time(row, "started_at")?,
+    })
+}

@@ -1,0 +1,146 @@
+use wharf_domain::{
+    ConnectionKey, Outgoing, SendStatus, Timestamp,
+    outgoing::{News, StatusChange, code},
+    retention::Cutoffs,
+};
+use wharf_store::{NewOutgoing, Note, OutgoingFilter};
+
+use crate::database::{Database, NOW, key, later, on_every_database};
+
+async fn record(db: &mut Database, number: &ConnectionKey, id: &str, at: Timestamp, started: bool) -> bool {
+    let new = NewOutgoing {
+        key: number.clone(),
+        message_id: id.to_owned(),
+        outgoing: Outgoing::text("5511999999999".parse().unwrap(), format!("text of {id}")),
+        created_at: at,
+        deadline_at: Timestamp(at.0 + 60_000),
+        started_at: started.then_some(at),
+    };
+    db.write(async |group| group.record_outgoing(&new).await).await
+}
+
+async fn note(db: &mut Database, number: &ConnectionKey, ids: &[&str], news: News, at: Timestamp) -> Vec<StatusChange> {
+    let note = Note {
+        key: number.clone(),
+        message_ids: ids.iter().map(|id| (*id).to_owned()).collect(),
+        news,
+        at,
+    };
+    db.write(async |group| group.note_outgoing(&[note]).await).await
+}
+
+async fn listed(db: &Database, number: &ConnectionKey, filter: OutgoingFilter) -> (Vec<String>, Option<String>) {
+    let page = db.store.outgoing_messages(number, &filter).await.unwrap().unwrap();
+    let ids = page.messages.into_iter().map(|message| message.message_id).collect();
+    (ids, page.next_cursor)
+}
+
+on_every_database! {
+    async fn a_message_is_kept_and_its_progress_told_once(db: &mut Database) {
+        let number = key(db.client("acme").await.id, "5511888888888");
+        assert!(record(db, &number, "A", NOW, true).await);
+        assert!(!record(db, &number, "A", NOW, true).await, "its id is taken");
+        assert!(record(db, &number, "B", NOW, true).await);
+        let sent = note(db, &number, &["A"], News::Sent, later(1)).await;
+        let change = StatusChange {
+            key: number.clone(),
+            message_id: "A".into(),
+            to: "5511999999999".parse().unwrap(),
+            kind: "text".into(),
+            status: SendStatus::Sent,
+            error_code: None,
+            error: None,
+            at: later(1),
+        };
+        assert_eq!(sent, [change]);
+        // One receipt for several; one of somebody else's messages among them.
+        let read = note(db, &number, &["A", "X", "B"], News::Read, later(3)).await;
+        let ids: Vec<&str> = read.iter().map(|change| change.message_id.as_str()).collect();
+        assert_eq!(ids, ["A", "B"]);
+        assert_eq!(note(db, &number, &["A"], News::Delivered, later(2)).await, [], "late, and nothing new");
+        let shown = db.store.outgoing_message(&number, "A").await.unwrap().unwrap();
+        assert_eq!((shown.status, shown.sent_at, shown.read_at), (SendStatus::Read, Some(later(1)), Some(later(3))));
+        assert_eq!(shown.delivered_at, Some(later(2)));
+        assert_eq!(shown.message, Outgoing::text("5511999999999".parse().unwrap(), "text of A"));
+    }
+
+    async fn a_failure_has_its_code_until_a_receipt_proves_otherwise(db: &mut Database) {
+        let number = key(db.client("acme").await.id, "5511888888888");
+        record(db, &number, "A", NOW, true).await;
+        let failed = note(db, &number, &["A"], News::failed("463", "no"), later(1)).await;
+        assert_eq!((failed[0].status, failed[0].error_code.as_deref()), (SendStatus::Failed, Some("463")));
+        let shown = db.store.outgoing_message(&number, "A").await.unwrap().unwrap();
+        assert_eq!((shown.error.as_deref(), shown.failed_at), (Some("no"), Some(later(1))));
+        note(db, &number, &["A"], News::Delivered, later(2)).await;
+        let shown = db.store.outgoing_message(&number, "A").await.unwrap().unwrap();
+        assert_eq!((shown.status, shown.error_code, shown.failed_at), (SendStatus::Delivered, None, None));
+    }
+
+    async fn messages_are_one_clients_and_one_numbers(db: &mut Database) {
+        let (client, other) = (db.client("acme").await.id, db.client("other").await.id);
+        let number = key(client, "5511888888888");
+        record(db, &number, "A", NOW, true).await;
+        for stranger in [key(client, "5511888888889"), key(other, "5511888888888")] {
+            assert_eq!(db.store.outgoing_message(&stranger, "A").await.unwrap(), None);
+            assert_eq!(listed(db, &stranger, OutgoingFilter { limit: 9, ..Default::default() }).await.0, [""; 0]);
+            assert_eq!(note(db, &stranger, &["A"], News::Read, NOW).await, []);
+            let cursor = OutgoingFilter { limit: 9, cursor: Some("A".into()), status: None };
+            assert_eq!(db.store.outgoing_messages(&stranger, &cursor).await.unwrap(), None);
+        }
+    }
+
+    async fn pages_go_from_the_newest_on(db: &mut Database) {
+        let number = key(db.client("acme").await.id, "5511888888888");
+        for id in ["A", "B", "C", "D", "E"] {
+            record(db, &number, id, NOW, true).await;
+        }
+        note(db, &number, &["B", "D"], News::Sent, NOW).await;
+        let page = |cursor: Option<&str>, status| OutgoingFilter { status, limit: 2, cursor: cursor.map(Into::into) };
+        assert_eq!(listed(db, &number, page(None, None)).await, (vec!["E".into(), "D".into()], Some("D".into())));
+        assert_eq!(listed(db, &number, page(Some("D"), None)).await, (vec!["C".into(), "B".into()], Some("B".into())));
+        assert_eq!(listed(db, &number, page(Some("B"), None)).await, (vec!["A".into()], None));
+        assert_eq!(listed(db, &number, page(None, Some(SendStatus::Sent))).await, (vec!["D".into(), "B".into()], None));
+    }
+
+    async fn what_waits_is_found_again_and_ends_with_its_connection(db: &mut Database) {
+        let number = key(db.client("acme").await.id, "5511888888888");
+        for (id, started) in [("A", false), ("B", true), ("C", false)] {
+            record(db, &number, id, NOW, started).await;
+        }
+        note(db, &number, &["C"], News::Sent, NOW).await;
+        let queued = db.store.queued_messages(&number).await.unwrap();
+        let found: Vec<_> = queued.iter().map(|row| (row.message_id.as_str(), row.started_at)).collect();
+        assert_eq!(found, [("A", None), ("B", Some(NOW))]);
+        note(db, &number, &["B"], News::NotStarted, NOW).await;
+        assert_eq!(db.store.queued_messages(&number).await.unwrap()[1].started_at, None);
+        let changes = db.write(async |group| group.fail_queued(&number, later(1)).await).await;
+        assert!(changes.iter().all(|change| change.error_code.as_deref() == Some(code::DELETED)));
+        assert_eq!(changes.len(), 2);
+        assert_eq!(db.store.queued_messages(&number).await.unwrap(), []);
+    }
+
+    async fn old_ones_go_like_events(db: &mut Database) {
+        let number = key(db.client("acme").await.id, "5511888888888");
+        for (id, at) in [("queued", 0), ("sent", 0), ("failed", 0), ("young", 100)] {
+            record(db, &number, id, later(at), true).await;
+        }
+        note(db, &number, &["sent", "young"], News::Sent, NOW).await;
+        note(db, &number, &["failed"], News::failed("463", "no"), NOW).await;
+        let never = Timestamp(i64::MIN);
+        let cutoffs = |delivered, failed| Cutoffs { delivered, failed };
+        for (what, gone) in [(cutoffs(never, never), 0), (cutoffs(later(50), never), 1), (cutoffs(never, later(50)), 1)] {
+            assert_eq!(db.write(async |group| group.purge_outgoing(&what, 10).await).await, gone);
+        }
+        let left = listed(db, &number, OutgoingFilter { limit: 9, ..Default::default() }).await.0;
+        assert_eq!(left, ["young", "queued"]);
+    }
+
+    async fn they_go_with_their_client(db: &mut Database) {
+        let client = db.client("acme").await.id;
+        let number = key(client, "5511888888888");
+        record(db, &number, "A", NOW, true).await;
+        db.write(async |group| group.remove_client(client, NOW).await).await;
+        assert!(db.write(async |group| group.purge_client(client).await).await);
+        assert_eq!(db.store.outgoing_message(&number, "A").await.unwrap(), None);
+    }
+}

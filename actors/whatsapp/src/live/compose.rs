@@ -1,0 +1,313 @@
+//! What a client wants sent, as WhatsApp's message.
+
+use uuid::Uuid;
+use wharf_domain::{
+    PhoneNumber,
+    outgoing::{ContactCard, Content, LinkPreview, Outgoing, Poll, Quote, Recipient, Target},
+};
+use whatsapp_rust::buffa::MessageField;
+use whatsapp_rust::wacore::proto_helpers::{MessageExt, build_reaction_message};
+use whatsapp_rust::waproto::whatsapp::{
+    ContextInfo, Message, MessageContextInfo, MessageKey,
+    message::{
+        ContactMessage, ContactsArrayMessage, ExtendedTextMessage, LocationMessage, PollContentType,
+        PollCreationMessage, ProtocolMessage, poll_creation_message, protocol_message,
+    },
+};
+
+/// Who is who, for what a message says about others.
+pub(crate) struct Scene<'a> {
+    /// The chat, as WhatsApp calls it.
+    pub(crate) chat: &'a str,
+    /// This number, in digits.
+    pub(crate) own: &'a str,
+    /// Unix milliseconds.
+    pub(crate) now_ms: i64,
+    /// Numbers and hidden ids in digits, of those whom the chat knows by their hidden ids.
+    pub(crate) hidden: &'a [(String, String)],
+}
+
+impl Scene<'_> {
+    /// Somebody's id as the chat knows it.
+    fn jid(&self, who: &Recipient) -> String {
+        match who {
+            Recipient::Number(number) => match self.hidden_of(number.as_str()) {
+                Some(hidden) => Recipient::Hidden(hidden.into()).jid(),
+                None => who.jid(),
+            },
+            _ => who.jid(),
+        }
+    }
+
+    fn hidden_of(&self, number: &str) -> Option<&str> {
+        let found = self.hidden.iter().find(|(known, _)| known == number);
+        found.map(|(_, hidden)| hidden.as_str())
+    }
+}
+
+/// The numbers that a message names.
+pub(crate) fn named(outgoing: &Outgoing) -> Vec<PhoneNumber> {
+    let mut named = match &outgoing.content {
+        Content::Text { mentions, .. } => mentions.clone(),
+        Content::Reaction { target, .. } | Content::Edit { target, .. } | Content::Revoke { target } => {
+            target.from.iter().filter_map(number).collect()
+        }
+        _ => Vec::new(),
+    };
+    let quoted = outgoing.reply_to.as_ref().and_then(|quote| quote.from.as_ref());
+    named.extend(quoted.and_then(number));
+    named
+}
+
+fn number(who: &Recipient) -> Option<PhoneNumber> {
+    match who {
+        Recipient::Number(number) => Some(number.clone()),
+        _ => None,
+    }
+}
+
+/// Makes the message.
+///
+/// # Errors
+/// Says what is missing: in a group it has to be said who wrote the message that is meant.
+pub(crate) fn compose(outgoing: &Outgoing, scene: &Scene<'_>) -> Result<Message, String> {
+    let mut message = match &outgoing.content {
+        Content::Text {
+            text,
+            mentions,
+            link_preview,
+        } => words(
+            scene,
+            text,
+            mentions,
+            link_preview.as_ref(),
+            outgoing.reply_to.is_some(),
+        ),
+        Content::Location {
+            latitude,
+            longitude,
+            name,
+            address,
+        } => Message {
+            location_message: MessageField::some(LocationMessage {
+                degrees_latitude: Some(*latitude),
+                degrees_longitude: Some(*longitude),
+                name: name.clone(),
+                address: address.clone(),
+                ..Default::default()
+            }),
+            ..Default::default()
+        },
+        Content::Contact { contacts } => cards(contacts),
+        Content::Reaction { target, emoji } => {
+            build_reaction_message(key(target, outgoing, scene, false)?, emoji.clone(), scene.now_ms)
+        }
+        Content::Poll { poll } => question(poll),
+        Content::Edit { target, text } => protocol(ProtocolMessage {
+            key: MessageField::some(key(target, outgoing, scene, true)?),
+            r#type: Some(protocol_message::Type::MESSAGE_EDIT),
+            edited_message: MessageField::some(words(scene, text, &[], None, false)),
+            timestamp_ms: Some(scene.now_ms),
+            ..Default::default()
+        }),
+        Content::Revoke { target } => protocol(ProtocolMessage {
+            key: MessageField::some(key(target, outgoing, scene, true)?),
+            r#type: Some(protocol_message::Type::REVOKE),
+            ..Default::default()
+        }),
+        Content::Forward { text } => *words(scene, text, &[], None, false).prepare_for_forward(),
+    };
+    if let Some(quote) = &outgoing.reply_to {
+        let context = quoting(quote, outgoing, scene)?;
+        answer(&mut message, context);
+    }
+    Ok(message)
+}
+
+/// A text: bare where that is enough, as WhatsApp's own clients send it.
+fn words(
+    scene: &Scene<'_>,
+    text: &str,
+    mentions: &[PhoneNumber],
+    preview: Option<&LinkPreview>,
+    is_answer: bool,
+) -> Message {
+    if mentions.is_empty() && preview.is_none() && !is_answer {
+        return Message {
+            conversation: Some(text.to_owned()),
+            ..Default::default()
+        };
+    }
+    // A mention is shown where the text names the id.
+    let named = mentions
+        .iter()
+        .fold(text.to_owned(), |text, number| match scene.hidden_of(number.as_str()) {
+            Some(hidden) => text.replace(&format!("@{number}"), &format!("@{hidden}")),
+            None => text,
+        });
+    let mut extended = ExtendedTextMessage {
+        text: Some(named),
+        ..Default::default()
+    };
+    if let Some(LinkPreview {
+        url,
+        title,
+        description,
+    }) = preview
+    {
+        extended.matched_text = Some(url.clone());
+        extended.title = Some(title.clone());
+        extended.description.clone_from(description);
+    }
+    if !mentions.is_empty() {
+        let mentioned = mentions.iter().map(|number| scene.jid(&number.clone().into()));
+        extended.context_info = MessageField::some(ContextInfo {
+            mentioned_jid: mentioned.collect(),
+            ..Default::default()
+        });
+    }
+    Message {
+        extended_text_message: MessageField::some(extended),
+        ..Default::default()
+    }
+}
+
+fn cards(contacts: &[ContactCard]) -> Message {
+    let mut cards: Vec<ContactMessage> = contacts.iter().map(card).collect();
+    if cards.len() == 1
+        && let Some(card) = cards.pop()
+    {
+        return Message {
+            contact_message: MessageField::some(card),
+            ..Default::default()
+        };
+    }
+    Message {
+        contacts_array_message: MessageField::some(ContactsArrayMessage {
+            display_name: Some(format!("{} contacts", cards.len())),
+            contacts: cards,
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+}
+
+/// A card in vCard 3.0 as WhatsApp's clients write it: `waid` makes the number one that can be tapped.
+fn card(contact: &ContactCard) -> ContactMessage {
+    let (name, number) = (escaped(&contact.name), contact.phone_number.as_str());
+    let organization = contact.organization.as_deref();
+    let organization = organization.map_or_else(String::new, |name| format!("ORG:{};\n", escaped(name)));
+    let vcard = format!(
+        "BEGIN:VCARD\nVERSION:3.0\nN:;{name};;;\nFN:{name}\n{organization}TEL;type=CELL;type=VOICE;waid={number}:+{number}\n\
+         END:VCARD"
+    );
+    ContactMessage {
+        display_name: Some(contact.name.clone()),
+        vcard: Some(vcard),
+        ..Default::default()
+    }
+}
+
+/// RFC 2426 section 5: what would end a value is escaped.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        if matches!(c, '\\' | ',' | ';' | ':') {
+            escaped.push('\\');
+        }
+        escaped.push(c);
+    }
+    escaped
+}
+
+/// One choice has a field of its own. The secret is what votes are encrypted with.
+fn question(poll: &Poll) -> Message {
+    let options = poll.options.iter().map(|name| poll_creation_message::Option {
+        option_name: Some(name.clone()),
+        ..Default::default()
+    });
+    let creation = MessageField::some(PollCreationMessage {
+        name: Some(poll.question.clone()),
+        options: options.collect(),
+        selectable_options_count: Some(poll.selectable_count),
+        poll_content_type: Some(PollContentType::TEXT),
+        ..Default::default()
+    });
+    let secret = [Uuid::new_v4().into_bytes(), Uuid::new_v4().into_bytes()].concat();
+    let mut message = Message {
+        message_context_info: MessageField::some(MessageContextInfo {
+            message_secret: Some(secret),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    match poll.selectable_count {
+        1 => message.poll_creation_message_v3 = creation,
+        _ => message.poll_creation_message = creation,
+    }
+    message
+}
+
+fn protocol(protocol: ProtocolMessage) -> Message {
+    Message {
+        protocol_message: MessageField::some(protocol),
+        ..Default::default()
+    }
+}
+
+/// The message that another one is about. `ours` says whose it is when nobody said.
+fn key(target: &Target, outgoing: &Outgoing, scene: &Scene<'_>, ours: bool) -> Result<MessageKey, String> {
+    let from_me = match &target.from {
+        None => ours,
+        Some(from) => is_own(from, scene),
+    };
+    let participant = match (&outgoing.to, &target.from, from_me) {
+        (Recipient::Group(_), Some(from), false) => Some(scene.jid(from)),
+        (Recipient::Group(_), None, false) => {
+            return Err("in a group target.from has to say who wrote the message".to_owned());
+        }
+        _ => None,
+    };
+    Ok(MessageKey {
+        remote_jid: Some(scene.chat.to_owned()),
+        from_me: Some(from_me),
+        id: Some(target.message_id.clone()),
+        participant,
+    })
+}
+
+fn is_own(from: &Recipient, scene: &Scene<'_>) -> bool {
+    matches!(from, Recipient::Number(number) if number.is_account(scene.own))
+}
+
+fn quoting(quote: &Quote, outgoing: &Outgoing, scene: &Scene<'_>) -> Result<ContextInfo, String> {
+    let from = match (&quote.from, &outgoing.to) {
+        (Some(from), _) => scene.jid(from),
+        (None, Recipient::Group(_)) => {
+            return Err("in a group reply_to.from has to say who wrote the message".to_owned());
+        }
+        (None, _) => scene.chat.to_owned(),
+    };
+    Ok(ContextInfo {
+        stanza_id: Some(quote.message_id.clone()),
+        participant: Some(from),
+        quoted_message: MessageField::some(Message {
+            conversation: Some(quote.text.clone().unwrap_or_default()),
+            ..Default::default()
+        }),
+        ..Default::default()
+    })
+}
+
+/// Puts what is quoted beside the mentions that may be there.
+fn answer(message: &mut Message, mut context: ContextInfo) {
+    if let Some(text) = message.extended_text_message.as_option_mut()
+        && let Some(present) = text.context_info.as_option_mut()
+    {
+        context.mentioned_jid = std::mem::take(&mut present.mentioned_jid);
+    }
+    message.set_context_info(context);
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,162 @@
+use serde_json::{Value, json};
+
+use super::*;
+
+const SCENE: Scene<'static> = Scene {
+    chat: "5511999999999@s.whatsapp.net",
+    own: "5511888888888",
+    now_ms: 7,
+    hidden: &[],
+};
+const GROUP: Scene<'static> = Scene {
+    chat: "120363000000000001@g.us",
+    ..SCENE
+};
+
+fn outgoing(mut body: Value, scene: &Scene<'_>) -> Outgoing {
+    body["to"] = scene.chat.into();
+    serde_json::from_value(body).unwrap()
+}
+
+fn made(body: Value) -> Message {
+    compose(&outgoing(body, &SCENE), &SCENE).unwrap()
+}
+
+#[test]
+fn a_plain_text_is_bare() {
+    let text = made(json!({"type": "text", "text": "hello"}));
+    assert_eq!(text.conversation.as_deref(), Some("hello"));
+    assert!(text.extended_text_message.is_unset());
+}
+
+#[test]
+fn an_answer_quotes_and_mentions() {
+    let text = made(
+        json!({"type": "text", "text": "@5511777777777 hi", "mentions": ["5511777777777"],
+        "reply_to": {"message_id": "Q", "text": "before"},
+        "link_preview": {"url": "https://a.b/c", "title": "A", "description": "B"}}),
+    );
+    let text = text.extended_text_message.as_option().unwrap();
+    assert_eq!(text.matched_text.as_deref(), Some("https://a.b/c"));
+    let context = text.context_info.as_option().unwrap();
+    assert_eq!(context.mentioned_jid, ["5511777777777@s.whatsapp.net"]);
+    assert_eq!(context.stanza_id.as_deref(), Some("Q"));
+    assert_eq!(
+        context.participant.as_deref(),
+        Some(SCENE.chat),
+        "the other one wrote it"
+    );
+    let quoted = context.quoted_message.as_option().unwrap();
+    assert_eq!(quoted.conversation.as_deref(), Some("before"));
+}
+
+#[test]
+fn places_and_cards() {
+    let place = made(
+        json!({"type": "location", "latitude": 1.5, "longitude": -2.5, "name": "Here",
+        "reply_to": {"message_id": "Q"}}),
+    );
+    let place = place.location_message.as_option().unwrap();
+    assert_eq!(
+        (place.degrees_latitude, place.degrees_longitude),
+        (Some(1.5), Some(-2.5))
+    );
+    assert!(place.context_info.is_set());
+    let ana = json!({"name": "Ana; Lima", "phone_number": "5511777777777", "organization": "Acme"});
+    let one = made(json!({"type": "contact", "contacts": [ana]}));
+    let vcard = one.contact_message.as_option().unwrap().vcard.clone().unwrap();
+    assert!(vcard.contains("FN:Ana\\; Lima\n") && vcard.contains("waid=5511777777777:+5511777777777\n"));
+    assert!(vcard.contains("ORG:Acme;\n"));
+    let two = made(json!({"type": "contact", "contacts": [ana, ana]}));
+    assert_eq!(two.contacts_array_message.as_option().unwrap().contacts.len(), 2);
+}
+
+#[test]
+fn polls_of_one_choice_and_of_several() {
+    let of = |count: u32| {
+        let poll = json!({"question": "?", "options": ["a", "b", "c"], "selectable_count": count});
+        made(json!({"type": "poll", "poll": poll}))
+    };
+    let one = of(1);
+    assert!(one.poll_creation_message_v3.is_set() && one.poll_creation_message.is_unset());
+    let (several, other) = (of(0), of(0));
+    assert_eq!(several.poll_creation_message.as_option().unwrap().options.len(), 3);
+    let secret = |message: &Message| {
+        message
+            .message_context_info
+            .as_option()
+            .unwrap()
+            .message_secret
+            .clone()
+            .unwrap()
+    };
+    assert_eq!(secret(&several).len(), 32);
+    assert_ne!(secret(&several), secret(&other));
+}
+
+#[test]
+fn whose_message_is_meant() {
+    let reaction = |target: Value, scene: &Scene<'_>| {
+        let outgoing = outgoing(json!({"type": "reaction", "emoji": "👍", "target": target}), scene);
+        compose(&outgoing, scene).map(|message| {
+            let reaction = message.reaction_message.as_option().unwrap();
+            let key = reaction.key.as_option().unwrap();
+            (key.from_me.unwrap(), key.participant.clone())
+        })
+    };
+    assert_eq!(reaction(json!({"message_id": "M"}), &SCENE), Ok((false, None)));
+    let own = json!({"message_id": "M", "from": SCENE.own});
+    assert_eq!(reaction(own.clone(), &SCENE), Ok((true, None)));
+    assert_eq!(reaction(own, &GROUP), Ok((true, None)));
+    let other = json!({"message_id": "M", "from": "5511777777777"});
+    let participant = Some("5511777777777@s.whatsapp.net".to_owned());
+    assert_eq!(reaction(other, &GROUP), Ok((false, participant)));
+    assert!(
+        reaction(json!({"message_id": "M"}), &GROUP)
+            .unwrap_err()
+            .contains("target.from")
+    );
+}
+
+#[test]
+fn a_group_that_knows_hidden_ids_is_told_those() {
+    let hidden = [("5511777777777".to_owned(), "100000000000007".to_owned())];
+    let scene = Scene {
+        hidden: &hidden,
+        ..GROUP
+    };
+    let body = json!({"type": "text", "text": "@5511777777777 hi", "mentions": ["5511777777777"],
+        "reply_to": {"message_id": "Q", "from": "5511777777777"}});
+    let outgoing = outgoing(body, &scene);
+    assert_eq!(named(&outgoing).len(), 2);
+    let text = compose(&outgoing, &scene).unwrap();
+    let text = text.extended_text_message.as_option().unwrap();
+    assert_eq!(text.text.as_deref(), Some("@100000000000007 hi"));
+    let context = text.context_info.as_option().unwrap();
+    assert_eq!(context.mentioned_jid, ["100000000000007@lid"]);
+    assert_eq!(context.participant.as_deref(), Some("100000000000007@lid"));
+}
+
+#[test]
+fn edits_and_deletions_are_about_our_own_unless_said_otherwise() {
+    let edit = made(json!({"type": "edit", "text": "new", "target": {"message_id": "M"}}));
+    let edit = edit.protocol_message.as_option().unwrap();
+    assert_eq!(edit.key.as_option().unwrap().from_me, Some(true));
+    assert_eq!(
+        edit.edited_message.as_option().unwrap().conversation.as_deref(),
+        Some("new")
+    );
+    let revoke = json!({"type": "revoke", "target": {"message_id": "M", "from": "5511777777777"}});
+    let revoke = compose(&outgoing(revoke, &GROUP), &GROUP).unwrap();
+    let key = revoke.protocol_message.as_option().unwrap().key.clone();
+    let key = key.as_option().unwrap();
+    assert_eq!((key.from_me, key.participant.is_some()), (Some(false), true));
+}
+
+#[test]
+fn a_forwarded_text_is_marked() {
+    let text = made(json!({"type": "forward", "text": "again"}));
+    let text = text.extended_text_message.as_option().unwrap();
+    assert_eq!(text.text.as_deref(), Some("again"));
+    assert_eq!(text.context_info.as_option().unwrap().is_forwarded, Some(true));
+}

@@ -1,0 +1,216 @@
+//! What a number does at WhatsApp besides sending messages: receipts, presence, look-ups, groups (docs/SENDING.md).
+
+use serde_json::Value;
+use warp::http::StatusCode;
+use wharf_domain::{
+    GroupId, InvalidField, PhoneNumber, Recipient,
+    action::{Action, Done, NUMBERS_MAX, PARTICIPANTS_MAX, PresenceState, READ_MAX, SUBJECT_MAX_CHARS},
+    outgoing::{check_line, check_message_id},
+};
+
+use super::{
+    call::{Answer, Call, json, list, no_content},
+    fields::{self, Fields},
+    idempotency::idempotency_key,
+    messages::{person, phones, texts},
+    problem::{FieldError, Problem},
+    query::Query,
+};
+
+/// `POST /api/whatsapp/connections/:phone_number/read`
+pub(super) async fn read(call: Call) -> Answer {
+    let mut body = Fields::parse(&call.body)?;
+    let chat = body.optional("chat", |name, value| {
+        Recipient::parse(name, &fields::string(name, value)?)
+    });
+    let from = body.optional("from", person);
+    let message_ids = body.required("message_ids", message_ids);
+    if let (Ok(chat), Ok(None)) = (&chat, &from) {
+        let missing = match chat {
+            None => Some(InvalidField::new("from", "is missing: the writer, or else chat")),
+            Some(Recipient::Group(_)) => Some(InvalidField::new(
+                "from",
+                "is missing: in a group it says who wrote the messages",
+            )),
+            Some(_) => None,
+        };
+        if let Some(missing) = missing {
+            let _refused: Result<(), fields::Refused> = body.refuse(missing);
+        }
+    }
+    body.finish()?;
+    let (chat, from) = (chat?, from?);
+    let action = match chat.or_else(|| from.clone()) {
+        Some(chat) => Action::MarkRead {
+            from: from.filter(|_| chat.is_group()),
+            chat,
+            message_ids: message_ids?,
+        },
+        None => return Err(Problem::internal()),
+    };
+    answer(act(&call, action, "read").await?)
+}
+
+/// `POST /api/whatsapp/connections/:phone_number/presence`
+pub(super) async fn presence(call: Call) -> Answer {
+    let mut body = Fields::parse(&call.body)?;
+    let to = body.optional("to", |name, value| {
+        Recipient::parse(name, &fields::string(name, value)?)
+    });
+    let state = body.required("state", |name, value| {
+        let known = PresenceState::ALL.into_iter().find(|state| value == state.as_str());
+        known.ok_or_else(|| {
+            let words = PresenceState::ALL.map(PresenceState::as_str);
+            InvalidField::new(name, format!("must be one of {}", words.join(", ")))
+        })
+    });
+    if let (Ok(None), Ok(state)) = (&to, &state)
+        && state.is_of_a_chat()
+    {
+        let missing = InvalidField::new("to", "is missing: this is shown in one chat");
+        let _refused: Result<(), fields::Refused> = body.refuse(missing);
+    }
+    body.finish()?;
+    let action = Action::Presence { to: to?, state: state? };
+    answer(act(&call, action, "presence").await?)
+}
+
+/// `GET /api/whatsapp/connections/:phone_number/contacts/check`
+pub(super) async fn check(call: Call) -> Answer {
+    let mut query = Query::parse(&call.query);
+    let asked = query.optional("numbers", |text| {
+        let numbers = text.split(',').filter(|number| !number.trim().is_empty());
+        let numbers = numbers.map(|number| PhoneNumber::parse("numbers", number));
+        let mut numbers: Vec<PhoneNumber> = numbers.collect::<Result<_, _>>().map_err(|refusal| refusal.message)?;
+        let mut seen = Vec::new();
+        numbers.retain(|number| {
+            let new = !seen.contains(number);
+            seen.push(number.clone());
+            new
+        });
+        match numbers.len() {
+            1..=NUMBERS_MAX => Ok(numbers),
+            _ => Err(wanted_numbers()),
+        }
+    });
+    query.finish()?;
+    let Some(numbers) = asked else {
+        return Err(Problem::invalid(vec![FieldError::new("numbers", wanted_numbers())]));
+    };
+    answer(act(&call, Action::CheckNumbers(numbers), "check").await?)
+}
+
+fn wanted_numbers() -> String {
+    format!("must be 1 to {NUMBERS_MAX} phone numbers with commas between them")
+}
+
+/// `GET /api/whatsapp/connections/:phone_number/groups`
+pub(super) async fn groups(call: Call) -> Answer {
+    answer(act(&call, Action::Groups, "groups").await?)
+}
+
+/// `GET /api/whatsapp/connections/:phone_number/groups/:group_id`
+pub(super) async fn group(call: Call) -> Answer {
+    let group = group_id(&call)?;
+    answer(act(&call, Action::Group(group), "group").await?)
+}
+
+/// `POST /api/whatsapp/connections/:phone_number/groups`
+pub(super) async fn create_group(call: Call) -> Answer {
+    let mut body = Fields::parse(&call.body)?;
+    let subject = body.required("subject", |name, value| {
+        let subject = fields::string(name, value)?;
+        check_line(name, &subject)?;
+        match subject.chars().count() {
+            ..=SUBJECT_MAX_CHARS => Ok(subject),
+            _ => Err(InvalidField::new(
+                name,
+                format!("must have at most {SUBJECT_MAX_CHARS} characters"),
+            )),
+        }
+    });
+    let participants = body.required("participants", people);
+    body.finish()?;
+    let action = Action::CreateGroup {
+        subject: subject?,
+        participants: participants?,
+    };
+    match act(&call, action, "create group").await? {
+        Done::Group(group) => json(StatusCode::CREATED, &group),
+        other => answer(other),
+    }
+}
+
+/// `POST /api/whatsapp/connections/:phone_number/groups/:group_id/participants`
+pub(super) async fn participants(call: Call) -> Answer {
+    let group = group_id(&call)?;
+    let mut body = Fields::parse(&call.body)?;
+    let [add, remove, promote, demote] =
+        ["add", "remove", "promote", "demote"].map(|name| body.optional(name, people).map(Option::unwrap_or_default));
+    let nothing = [&add, &remove, &promote, &demote]
+        .iter()
+        .all(|list| list.as_ref().is_ok_and(Vec::is_empty));
+    if nothing {
+        let missing = InvalidField::new("add", "is missing: at least one of add, remove, promote, demote");
+        let _refused: Result<(), fields::Refused> = body.refuse(missing);
+    }
+    body.finish()?;
+    let action = Action::ChangeParticipants {
+        group,
+        add: add?,
+        remove: remove?,
+        promote: promote?,
+        demote: demote?,
+    };
+    answer(act(&call, action, "participants").await?)
+}
+
+/// `POST /api/whatsapp/connections/:phone_number/groups/:group_id/leave`
+pub(super) async fn leave(call: Call) -> Answer {
+    Fields::parse(&call.body)?.finish()?;
+    let group = group_id(&call)?;
+    answer(act(&call, Action::LeaveGroup(group), "leave").await?)
+}
+
+async fn act(call: &Call, action: Action, what: &str) -> Result<Done, Problem> {
+    let phone = call.phone()?;
+    let key = idempotency_key(call, what)?;
+    Ok(call.desk.act(call.client, &phone, action, key).await?)
+}
+
+fn answer(done: Done) -> Answer {
+    match done {
+        Done::Done => Ok(no_content()),
+        Done::Numbers(numbers) => list(&numbers),
+        Done::Groups(groups) => list(&groups),
+        Done::Participants(changes) => list(&changes),
+        Done::Group(group) => json(StatusCode::OK, &group),
+    }
+}
+
+fn group_id(call: &Call) -> Result<GroupId, InvalidField> {
+    GroupId::parse("group_id", &call.second)
+}
+
+fn people(name: &'static str, value: Value) -> Result<Vec<PhoneNumber>, InvalidField> {
+    let phones = phones(name, value)?;
+    match phones.len() {
+        1..=PARTICIPANTS_MAX => Ok(phones),
+        _ => Err(InvalidField::new(
+            name,
+            format!("must be 1 to {PARTICIPANTS_MAX} numbers"),
+        )),
+    }
+}
+
+fn message_ids(name: &'static str, value: Value) -> Result<Vec<String>, InvalidField> {
+    let ids = texts(name, value)?;
+    if !(1..=READ_MAX).contains(&ids.len()) {
+        return Err(InvalidField::new(
+            name,
+            format!("must be 1 to {READ_MAX} ids of messages"),
+        ));
+    }
+    ids.iter().try_for_each(|id| check_message_id(name, id))?;
+    Ok(ids)
+}

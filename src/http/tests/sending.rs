@@ -1,0 +1,328 @@
+//! What goes out, as far as the facade reads and shows it.
+
+use serde_json::{Value, json};
+
+use super::{
+    Facade, NUMBER,
+    client::Reply,
+    fake::{GROUP, MESSAGE},
+};
+
+fn path(rest: &str) -> String {
+    format!("/api/whatsapp/connections/{NUMBER}/{rest}")
+}
+
+async fn post(facade: &Facade, rest: &str, body: Value) -> Reply {
+    facade.ask("POST", &path(rest)).json(&body).send().await
+}
+
+/// The fields that are refused in a message.
+async fn refused(facade: &Facade, body: Value) -> Vec<String> {
+    let reply = post(facade, "messages", body).await;
+    assert_eq!(reply.status, 400, "{reply:?}");
+    reply.bad_fields()
+}
+
+#[tokio::test]
+async fn every_type_is_read() {
+    let facade = Facade::start().await;
+    let target = json!({"message_id": "M", "from": "5511777777777"});
+    for (body, read) in [
+        (
+            json!({"type": "text", "text": "see https://a.b", "mentions": ["+55 11 77777-7777"],
+                "link_preview": {"url": "https://a.b", "title": "A"}, "reply_to": {"message_id": "Q", "text": "?"}}),
+            "Text { text: \"see https://a.b\", mentions: [PhoneNumber(\"5511777777777\")], link_preview: Some(",
+        ),
+        (
+            json!({"type": "location", "latitude": -23.5, "longitude": 46, "name": "Here"}),
+            "Location { latitude: -23.5, longitude: 46.0, name: Some(\"Here\"), address: None }",
+        ),
+        (
+            json!({"type": "contact", "contacts": [{"name": "Ana", "phone_number": "5511777777777"}]}),
+            "Contact { contacts: [ContactCard { name: \"Ana\"",
+        ),
+        (
+            json!({"type": "reaction", "target": target, "emoji": "👍"}),
+            "Reaction { target: Target { message_id: \"M\", from: Some(Number(",
+        ),
+        (
+            json!({"type": "poll", "poll": {"question": "?", "options": ["a", "b"]}}),
+            "selectable_count: 1",
+        ),
+        (
+            json!({"type": "edit", "target": {"message_id": "M"}, "text": "new"}),
+            "Edit { target",
+        ),
+        (
+            json!({"type": "revoke", "target": {"message_id": "M"}}),
+            "Revoke { target",
+        ),
+        (json!({"type": "forward", "message_id": "M"}), "Forward(Sent(\"M\"))"),
+        (
+            json!({"type": "forward", "event_id": "01900000-0000-7000-8000-000000000001"}),
+            "Forward(Event(",
+        ),
+    ] {
+        for to in ["5511999999999", GROUP, "100000000000007@lid"] {
+            let mut body = body.clone();
+            body["to"] = to.into();
+            if to == GROUP && body["reply_to"].is_object() {
+                body["reply_to"]["from"] = "5511777777777".into();
+            }
+            let reply = post(&facade, "messages", body.clone()).await;
+            assert_eq!(reply.status, 201, "{body}: {reply:?}");
+            assert_eq!(reply.json()["to"], to);
+            assert!(facade.desk.asked().contains(read), "{}", facade.desk.asked());
+        }
+    }
+}
+
+#[tokio::test]
+async fn everything_wrong_is_named() {
+    let facade = Facade::start().await;
+    let to = NUMBER;
+    for (body, fields) in [
+        (json!({}), vec!["to", "type"]),
+        (json!({"to": "x@g.us", "type": "text", "text": "x"}), vec!["to"]),
+        (json!({"to": to, "type": "hologram"}), vec!["type"]),
+        (
+            json!({"to": to, "type": "text", "text": "", "colour": 1}),
+            vec!["text", "colour"],
+        ),
+        (
+            json!({"to": to, "type": "text", "text": "x", "mentions": ["1"]}),
+            vec!["mentions"],
+        ),
+        (
+            json!({"to": to, "type": "text", "text": "x", "link_preview": {"url": "https://a.b", "title": "A"}}),
+            vec!["link_preview"],
+        ),
+        (
+            json!({"to": to, "type": "text", "text": "x", "reply_to": {"from": GROUP, "x": 1}}),
+            vec!["reply_to.message_id", "reply_to.from", "reply_to.x"],
+        ),
+        (
+            json!({"to": GROUP, "type": "text", "text": "x", "reply_to": {"message_id": "Q"}}),
+            vec!["reply_to.from"],
+        ),
+        (
+            json!({"to": to, "type": "text", "text": "x", "reply_to": "Q"}),
+            vec!["reply_to"],
+        ),
+        (
+            json!({"to": to, "type": "location", "latitude": 91, "longitude": "west"}),
+            vec!["latitude", "longitude"],
+        ),
+        (json!({"to": to, "type": "contact"}), vec!["contacts"]),
+        (json!({"to": to, "type": "contact", "contacts": []}), vec!["contacts"]),
+        (
+            json!({"to": to, "type": "contact", "contacts": [{"name": "A", "phone_number": "5511777777777"}, {"age": 3}]}),
+            vec!["contacts[1].name", "contacts[1].phone_number", "contacts[1].age"],
+        ),
+        (
+            json!({"to": to, "type": "reaction", "emoji": "no"}),
+            vec!["target", "emoji"],
+        ),
+        (
+            json!({"to": GROUP, "type": "reaction", "emoji": "👍", "target": {"message_id": "M"}}),
+            vec!["target.from"],
+        ),
+        (json!({"to": to, "type": "poll"}), vec!["poll"]),
+        (
+            json!({"to": to, "type": "poll", "poll": {"question": "", "options": ["a"]}}),
+            vec!["poll.question", "poll.options"],
+        ),
+        (
+            json!({"to": to, "type": "poll", "poll": {"question": "?", "options": ["a", "b"], "selectable_count": 3}}),
+            vec!["poll.selectable_count"],
+        ),
+        (json!({"to": to, "type": "edit", "text": 1}), vec!["target", "text"]),
+        (
+            json!({"to": to, "type": "revoke", "target": {"message_id": "a b"}}),
+            vec!["target.message_id"],
+        ),
+        (json!({"to": to, "type": "forward"}), vec!["event_id"]),
+        (
+            json!({"to": to, "type": "forward", "event_id": "x", "reply_to": {}}),
+            vec!["event_id", "reply_to"],
+        ),
+        (
+            json!({"to": to, "type": "text", "text": "x", "queue": "yes"}),
+            vec!["queue"],
+        ),
+    ] {
+        assert_eq!(refused(&facade, body.clone()).await, fields, "{body}");
+    }
+    let reply = facade.ask("POST", &path("messages?wait=perhaps"));
+    let reply = reply.json(&json!({"to": to, "type": "text", "text": "x"})).send().await;
+    assert_eq!((reply.status, reply.bad_fields()), (400, vec!["wait".into()]));
+}
+
+#[tokio::test]
+async fn what_waits_is_accepted_and_not_created() {
+    let facade = Facade::start().await;
+    let body = json!({"to": NUMBER, "type": "text", "text": "x", "queue": true});
+    let reply = facade
+        .ask("POST", &path("messages?wait=false"))
+        .json(&body)
+        .send()
+        .await;
+    assert_eq!((reply.status, &reply.json()["status"]), (202, &json!("queued")));
+    assert!(
+        facade.desk.asked().contains("queue: true, wait: false"),
+        "{}",
+        facade.desk.asked()
+    );
+}
+
+#[tokio::test]
+async fn messages_are_shown_and_listed() {
+    let facade = Facade::start().await;
+    let one = facade.ask("GET", &path(&format!("messages/{MESSAGE}"))).send().await;
+    assert_eq!(one.status, 200);
+    let keys: Vec<String> = one.json().as_object().unwrap().keys().cloned().collect();
+    assert_eq!(
+        keys,
+        [
+            "message_id",
+            "to",
+            "type",
+            "status",
+            "error_code",
+            "error",
+            "message",
+            "created_at",
+            "sent_at",
+            "delivered_at",
+            "read_at",
+            "played_at",
+            "failed_at"
+        ]
+    );
+    assert_eq!(
+        one.json()["message"],
+        json!({"to": "551188888888", "type": "text", "text": "hi"})
+    );
+    assert_eq!(facade.ask("GET", &path("messages/nothing")).send().await.status, 404);
+    let listed = facade
+        .ask("GET", &path("messages?status=read&limit=2&cursor=3EB1"))
+        .send()
+        .await;
+    assert_eq!((listed.status, &listed.json()["next_cursor"]), (200, &json!(MESSAGE)));
+    let asked = "OutgoingFilter { status: Some(Read), limit: 2, cursor: Some(\"3EB1\") }";
+    assert_eq!(facade.desk.asked(), asked);
+    for bad in ["status=lost", "limit=0", "limit=201", "cursor=a%20b", "page=2"] {
+        let reply = facade.ask("GET", &path(&format!("messages?{bad}"))).send().await;
+        assert_eq!(reply.status, 400, "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn receipts_and_presence_are_read() {
+    let facade = Facade::start().await;
+    let read = post(
+        &facade,
+        "read",
+        json!({"from": "5511777777777", "message_ids": ["M", "N"]}),
+    )
+    .await;
+    assert_eq!(read.status, 204, "{read:?}");
+    assert!(
+        facade.desk.asked().contains("MarkRead { chat: Number("),
+        "{}",
+        facade.desk.asked()
+    );
+    let in_group = json!({"chat": GROUP, "from": "5511777777777", "message_ids": ["M"]});
+    assert_eq!(post(&facade, "read", in_group).await.status, 204);
+    for (body, fields) in [
+        (json!({}), vec!["message_ids", "from"]),
+        (json!({"chat": GROUP, "message_ids": ["M"]}), vec!["from"]),
+        (json!({"from": GROUP, "message_ids": []}), vec!["from", "message_ids"]),
+    ] {
+        let reply = post(&facade, "read", body.clone()).await;
+        assert_eq!(
+            (reply.status, reply.bad_fields()),
+            (400, fields.into_iter().map(String::from).collect()),
+            "{body}"
+        );
+    }
+    for state in ["typing", "recording", "paused"] {
+        let shown = post(&facade, "presence", json!({"to": GROUP, "state": state})).await;
+        assert_eq!(shown.status, 204, "{state}");
+        let nowhere = post(&facade, "presence", json!({"state": state})).await;
+        assert_eq!((nowhere.status, nowhere.bad_fields()), (400, vec!["to".into()]));
+    }
+    assert_eq!(
+        post(&facade, "presence", json!({"state": "asleep"})).await.bad_fields(),
+        ["state"]
+    );
+}
+
+#[tokio::test]
+async fn numbers_are_checked() {
+    let facade = Facade::start().await;
+    let check = async |numbers: &str| {
+        facade
+            .ask("GET", &path(&format!("contacts/check{numbers}")))
+            .send()
+            .await
+    };
+    let reply = check("?numbers=551177777777,%2B55%2011%2077777-7777,551177777777").await;
+    let numbers: Vec<Value> = reply.json()["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["number"].clone())
+        .collect();
+    assert_eq!(numbers, [json!("551177777777"), json!("5511777777777")]);
+    assert_eq!(reply.json()["data"][0]["exists"], false);
+    let many = (0..51).map(|n| format!("5511{n:08}")).collect::<Vec<_>>().join(",");
+    for bad in ["", "?numbers=1", "?numbers=,", &format!("?numbers={many}")] {
+        let reply = check(bad).await;
+        assert_eq!(
+            (reply.status, reply.bad_fields()),
+            (400, vec!["numbers".into()]),
+            "{bad}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn groups_are_made_and_changed() {
+    let facade = Facade::start().await;
+    let listed = facade.ask("GET", &path("groups")).send().await;
+    assert_eq!(listed.json()["data"][0]["id"], GROUP);
+    let one = facade.ask("GET", &path(&format!("groups/{GROUP}"))).send().await;
+    assert_eq!((one.status, &one.json()["subject"]), (200, &json!("Friends")));
+    assert_eq!(facade.ask("GET", &path("groups/5511")).send().await.status, 400);
+    let made = post(
+        &facade,
+        "groups",
+        json!({"subject": "Friends", "participants": ["5511777777777"]}),
+    )
+    .await;
+    assert_eq!(
+        (made.status, &made.json()["created_at"]),
+        (201, &json!("1970-01-01T00:00:00.000Z"))
+    );
+    let bad = post(
+        &facade,
+        "groups",
+        json!({"subject": "x".repeat(101), "participants": []}),
+    )
+    .await;
+    assert_eq!(bad.bad_fields(), ["subject", "participants"]);
+    let people = format!("groups/{GROUP}/participants");
+    let changed = post(
+        &facade,
+        &people,
+        json!({"add": ["5511777777777"], "demote": ["5511666666666"]}),
+    )
+    .await;
+    assert_eq!((changed.status, &changed.json()["data"][0]["ok"]), (200, &json!(true)));
+    assert_eq!(post(&facade, &people, json!({})).await.bad_fields(), ["add"]);
+    assert_eq!(
+        post(&facade, &format!("groups/{GROUP}/leave"), json!({})).await.status,
+        204
+    );
+}
