@@ -36,6 +36,10 @@ fn clients_take_turns_and_none_has_more_than_its_slots() {
     let found = [(1, 1), (1, 2), (1, 3), (2, 4), (2, 5), (3, 6)];
     assert_eq!(chosen(&found, &[], 9), [(1, 1), (2, 4), (3, 6), (1, 2), (2, 5)]);
     assert_eq!(chosen(&found, &[], 3), [(1, 1), (2, 4), (3, 6)]);
-    assert_eq!(chosen(&found, &[(1, 2), (3, 1)], 9), [(2, 4), (3, 6), (2, 5)]);
+    assert_eq!(
+        chosen(&found, &[(1, 2), (3, 1)], 9),
+        [(2, 4), (2, 5), (3, 6)],
+        "who has fewest comes first"
+    );
     assert_eq!(chosen(&found, &[], 0), []);
 }

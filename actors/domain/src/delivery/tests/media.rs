@@ -61,19 +61,22 @@ fn a_manual_retry_does_not_end_the_wait() {
 #[test]
 fn many_chats_that_wait_leave_room_for_others() {
     let mut desk = Desk::new(CONFIG);
-    for number in 1..=2 * WINDOW {
-        desk.step(DeliveryEvent::Arrived(waiting(number, &format!("chat {number}"))));
-    }
-    // The store alone has some of them now: it is asked for what is due, and the others stay there.
-    let loads = |effects: &[Effect]| {
-        effects.iter().find_map(|effect| match effect {
-            Effect::Load { generation, query } => Some((*generation, query.clone())),
-            _ => None,
-        })
+    let mut load = None;
+    let mut arrives = |desk: &mut Desk, event: PendingEvent| {
+        for effect in desk.step(DeliveryEvent::Arrived(event)) {
+            match effect {
+                Effect::Load { generation, query } => load = Some((generation, query)),
+                effect => panic!("{effect:?}"),
+            }
+        }
     };
+    for number in 1..=2 * WINDOW {
+        arrives(&mut desk, waiting(number, &format!("chat {number}")));
+    }
     let other = 2 * WINDOW + 1;
-    let effects = desk.arrive(other, "b");
-    let (generation, query) = loads(&effects).expect("a look at the store");
+    arrives(&mut desk, event(other, "b"));
+    // The store alone has some of them now: it is asked for what is due, and the others stay there.
+    let (generation, query) = load.expect("a look at the store");
     assert!(query.only_due);
     let page = DuePage {
         chats: vec![DueChat {
