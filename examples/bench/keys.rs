@@ -10,7 +10,7 @@ use std::{
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use wharf_actors::{Gateway, NewMessage, NewWebhook};
-use wharf_domain::{ClientId, ConnectionStatus, Courtesy, OwnHeaders, PhoneNumber};
+use wharf_domain::{ClientId, ConnectionStatus, Courtesy, EventKinds, OwnHeaders, PhoneNumber};
 use wharf_store::{KeyKind, Store, StoreOptions};
 use wharf_testnet::{Network, NetworkConfig};
 use wharf_whatsapp::{KeyStore, LiveConfig, LiveFactory};
@@ -123,6 +123,7 @@ impl Bench {
                 hub_signature: false,
                 courtesy: Courtesy::default(),
                 headers: OwnHeaders::default(),
+                events: EventKinds::default(),
             };
             self.gateway.register_webhook(self.client, new).await?;
             self.gateway.create_connection(self.client, number.clone()).await?;
