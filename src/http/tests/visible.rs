@@ -51,7 +51,7 @@ async fn events_are_filtered() {
         ),
         (
             "status=delivered&chat=1@lid&limit=7",
-            "status: Some(Delivered), chat: Some(Jid(\"1@lid\"))",
+            "status: Some(Delivered), event: None, chat: Some(Jid(\"1@lid\"))",
         ),
     ] {
         let reply = ask(query).send().await;
