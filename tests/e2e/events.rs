@@ -73,6 +73,12 @@ async fn a_message_sent_here_and_one_from_the_phone_are_told_with_what_became_of
         .send_text(NUMBER, CONTACT, "from the phone")
         .await
         .unwrap();
+    // By itself its phone says that it has them, in its own time.
+    let count = |told: &[Value], status: &str| told.iter().filter(|body| body["status"] == status).count();
+    wait_until("both are delivered", WITHIN, || async {
+        (count(&world.told(), "delivered") == 2).then_some(())
+    })
+    .await;
     for id in [&here, &phone] {
         world
             .network
@@ -80,9 +86,8 @@ async fn a_message_sent_here_and_one_from_the_phone_are_told_with_what_became_of
             .await
             .unwrap();
     }
-    let reads = |told: &[Value]| told.iter().filter(|body| body["status"] == "read").count();
     wait_until("both are read", WITHIN, || async {
-        (reads(&world.told()) == 2).then_some(())
+        (count(&world.told(), "read") == 2).then_some(())
     })
     .await;
     let told = world.told();

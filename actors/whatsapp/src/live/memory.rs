@@ -5,12 +5,17 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use whatsapp_rust::wacore_binary::Jid;
+
 use super::{awaited::Awaited, convert::Election, numbers::Numbers, standing::Standing};
 
 /// Polls remembered with their secrets. What was forgotten is looked up, which is slower but no loss.
 const POLLS: usize = 64;
 /// People remembered whose messages come without their number; with more of them all are forgotten.
 const UNNAMED: usize = 4096;
+
+/// Calls remembered with their caller's number; with more of them all are forgotten.
+const CALLS: usize = 256;
 
 /// See the module.
 #[derive(Default)]
@@ -20,6 +25,7 @@ pub(crate) struct Memory {
     numbers: Numbers,
     standing: Mutex<Standing>,
     unnamed: Mutex<HashSet<String>>,
+    callers: Mutex<HashMap<String, Jid>>,
 }
 
 #[derive(Default)]
@@ -42,6 +48,18 @@ impl Memory {
     /// How far messages have come.
     pub(crate) fn standing(&self) -> MutexGuard<'_, Standing> {
         self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The number that a call comes from: only its offer gives it, and what follows belongs into the same chat.
+    pub(crate) fn caller(&self, call: &str, given: Option<&Jid>) -> Option<Jid> {
+        let mut known = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(number) = given {
+            if known.len() >= CALLS {
+                known.clear();
+            }
+            known.insert(call.to_owned(), number.clone());
+        }
+        known.get(call).cloned()
     }
 
     /// Remembers whether the messages of a hidden id come without its number: what their chat is called follows from it.
