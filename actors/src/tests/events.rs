@@ -115,6 +115,8 @@ async fn each_change_of_a_connection_is_told_once_in_order() {
         .await;
     let told = |status: &str, reason: Option<&str>| json!([status, reason]);
     let expected = [
+        // The phone has scanned.
+        told("connecting", None),
         told("connected", None),
         told("connecting", Some("the cable was cut")),
         told("connected", None),

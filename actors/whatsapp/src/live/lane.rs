@@ -3,7 +3,7 @@
 //! Messages are decrypted and committed in tasks of the client, a receipt is there at once. So each stanza of a message is
 //! noted as it arrives, and what is heard later in the same chat, or about the same message, waits until that stanza is
 //! committed. Some stanzas never come to the inbox (duplicates, keys, what cannot be decrypted): when nothing has moved for
-//! [`STALL`], they are not waited for any longer.
+//! [`STALL`], or one is not there after [`LONGEST`], they are not waited for any longer.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -15,6 +15,8 @@ use whatsapp_rust::wacore_binary::Jid;
 
 /// How long messages may stand still before those that the inbox does not have are taken for ones that never come to it.
 const STALL: Duration = Duration::from_secs(5);
+/// How long a stanza may take to the inbox while others of a busy number move.
+const LONGEST: Duration = Duration::from_secs(30);
 /// Presences that wait; one more, and the oldest is dropped: it is old news.
 const PRESENCES: usize = 256;
 /// Everything that waits. More than a busy number hears in the time for which a store may refuse.
@@ -41,6 +43,7 @@ struct Stanza {
     id: String,
     from: Jid,
     chats: Vec<Jid>,
+    arrived: Instant,
     at_inbox: bool,
 }
 
@@ -87,6 +90,7 @@ impl<T> Lane<T> {
             id,
             from,
             chats,
+            arrived: now,
             at_inbox: false,
         });
     }
@@ -138,9 +142,9 @@ impl<T> Lane<T> {
 
     /// Takes out what waits for nothing any more, in its order.
     pub(crate) fn ready(&mut self, now: Instant) -> Vec<T> {
-        if self.moved.is_some_and(|moved| now >= moved + STALL) {
-            self.under_way.retain(|stanza| stanza.at_inbox);
-        }
+        let stalled = self.moved.is_some_and(|moved| now >= moved + STALL);
+        let lost = |stanza: &Stanza| stalled || now >= stanza.arrived + LONGEST;
+        self.under_way.retain(|stanza| stanza.at_inbox || !lost(stanza));
         let mut chats: HashMap<Jid, u64> = HashMap::new();
         let mut ids: HashMap<String, u64> = HashMap::new();
         for stanza in &self.under_way {
@@ -188,8 +192,10 @@ impl<T> Lane<T> {
 
     /// When to look again although nothing moved.
     pub(crate) fn next_look(&self) -> Option<Instant> {
-        let some_may_never_come = self.under_way.iter().any(|stanza| !stanza.at_inbox);
-        self.moved.filter(|_| some_may_never_come).map(|moved| moved + STALL)
+        // In the order of their arrival.
+        let oldest = self.under_way.iter().find(|stanza| !stanza.at_inbox)?;
+        let longest = oldest.arrived + LONGEST;
+        Some(self.moved.map_or(longest, |moved| longest.min(moved + STALL)))
     }
 
     fn next_place(&mut self) -> u64 {
@@ -254,6 +260,18 @@ mod tests {
         assert!(lane.ready(now + STALL / 2).is_empty());
         assert_eq!(lane.next_look(), Some(now + STALL));
         assert_eq!(lane.ready(now + STALL), ["played"]);
+
+        // A busy number: something always moves.
+        arrived(&mut lane, "another", "1", "1", now);
+        lane.hear(heard("read again", "1", "X"));
+        let mut later = now;
+        while later < now + LONGEST {
+            assert!(lane.ready(later).is_empty());
+            later += STALL / 2;
+            arrived(&mut lane, "B", "2", "2", later);
+            lane.done(["B"].into_iter(), later);
+        }
+        assert_eq!(lane.ready(later), ["read again"]);
     }
 
     #[test]

@@ -26,7 +26,11 @@ use crate::live::{
 pub(super) fn attend(inbound: &Arc<Inbound>) {
     {
         let mut lane = inbound.lane();
-        if lane.attended || lane.is_empty() {
+        if lane.attended {
+            inbound.moved.notify_one();
+            return;
+        }
+        if lane.is_empty() {
             return;
         }
         lane.attended = true;
