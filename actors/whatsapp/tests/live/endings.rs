@@ -257,6 +257,7 @@ impl Http for WebSite {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "the network tells a time of the wall clock")]
 fn now_ms() -> i64 {
     let since = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)

@@ -18,7 +18,7 @@ fn status(message: &IncomingMessage) -> Option<(&str, DeliveryStatus)> {
     }
 }
 
-fn of<'m>(messages: &'m [IncomingMessage], kind: EventKind) -> Vec<&'m IncomingMessage> {
+fn of(messages: &[IncomingMessage], kind: EventKind) -> Vec<&IncomingMessage> {
     messages.iter().filter(|message| message.event() == kind).collect()
 }
 
