@@ -266,7 +266,7 @@ mod tests {
     use super::*;
 
     fn after(news: &[News]) -> Progress {
-        let times = (1..).map(|second| Timestamp::from_seconds(second));
+        let times = (1..).map(Timestamp::from_seconds);
         news.iter()
             .zip(times)
             .fold(Progress::default(), |progress, (news, at)| {
