@@ -5,7 +5,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use whatsapp_rust::wacore_binary::Jid;
+use whatsapp_rust::wacore_binary::{Jid, JidExt as _};
 
 use super::{awaited::Awaited, convert::Election, numbers::Numbers, standing::Standing};
 
@@ -14,8 +14,8 @@ const POLLS: usize = 64;
 /// People remembered whose messages come without their number; with more of them all are forgotten.
 const UNNAMED: usize = 4096;
 
-/// Calls remembered with their caller's number; with more of them all are forgotten.
-const CALLS: usize = 256;
+/// People remembered with both of number and hidden id; with more of them all are forgotten.
+const NAMED: usize = 4096;
 
 /// See the module.
 #[derive(Default)]
@@ -25,7 +25,7 @@ pub(crate) struct Memory {
     numbers: Numbers,
     standing: Mutex<Standing>,
     unnamed: Mutex<HashSet<String>>,
-    callers: Mutex<HashMap<String, Jid>>,
+    named: Mutex<HashMap<String, Jid>>,
 }
 
 #[derive(Default)]
@@ -50,16 +50,20 @@ impl Memory {
         self.standing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The number that a call comes from: only its offer gives it, and what follows belongs into the same chat.
-    pub(crate) fn caller(&self, call: &str, given: Option<&Jid>) -> Option<Jid> {
-        let mut known = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(number) = given {
-            if known.len() >= CALLS {
-                known.clear();
-            }
-            known.insert(call.to_owned(), number.clone());
+    /// Remembers a hidden id's number, which WhatsApp gives with some stanzas (the offer of a call) and leaves out of
+    /// others (its end, a presence).
+    pub(crate) fn note_named(&self, hidden: &Jid, number: &Jid) {
+        let mut known = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= NAMED {
+            known.clear();
         }
-        known.get(call).cloned()
+        known.insert(hidden.user_base().to_owned(), number.clone());
+    }
+
+    /// The number that came with a hidden id.
+    pub(crate) fn named(&self, hidden: &Jid) -> Option<Jid> {
+        let known = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(hidden.user_base()).cloned()
     }
 
     /// Remembers whether the messages of a hidden id come without its number: what their chat is called follows from it.

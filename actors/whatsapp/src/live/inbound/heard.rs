@@ -182,8 +182,7 @@ impl Inbound {
             } => (caller_pn.as_ref(), group_jid.as_ref()),
             _ => (None, None),
         };
-        let number = self.memory.caller(&call.id, number);
-        let who = self.party(client, caller, number.as_ref()).await;
+        let who = self.party(client, caller, number).await;
         let id = call.id.clone();
         let mut told = self.scene(&who, &id, at(incoming.timestamp)).call(&who, call);
         if let (Some(group), Some(details)) = (group, &mut told.details) {
@@ -199,8 +198,7 @@ impl Inbound {
         if is_own(client, &missed.from) {
             return None;
         }
-        let number = self.memory.caller(&missed.call_id, None);
-        let who = self.party(client, &missed.from, number.as_ref()).await;
+        let who = self.party(client, &missed.from, None).await;
         let call = Call {
             id: missed.call_id.clone(),
             state: CallState::Missed,

@@ -26,6 +26,11 @@ impl Inbound {
         let names = || [Some(&jid), alternative.as_ref()].into_iter().flatten();
         let mut number = names().find(|jid| jid.server == Server::Pn).cloned();
         let mut hidden = names().find(|jid| is_hidden(jid)).cloned();
+        match (&number, &hidden) {
+            (Some(number), Some(hidden)) => self.memory.note_named(hidden, number),
+            (None, Some(hidden)) => number = self.memory.named(hidden),
+            _ => {}
+        }
         if number.is_none() || hidden.is_none() {
             let own = [client.pn(), client.lid()].map(|own| own.map(|own| bare(&own)));
             if own.iter().flatten().any(|own| *own == jid) {
