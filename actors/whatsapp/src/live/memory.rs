@@ -5,7 +5,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use whatsapp_rust::wacore_binary::{Jid, JidExt as _};
+use whatsapp_rust::wacore_binary::Jid;
 
 use super::{awaited::Awaited, convert::Election, numbers::Numbers, standing::Standing};
 
