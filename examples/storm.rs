@@ -57,7 +57,6 @@ fn config(directory: &std::path::Path, network: &Network, options: &Options) -> 
             "WHARF_STORE__URL",
             format!("sqlite://{}", directory.join("wharf.db").display()),
         ),
-        ("WHARF_WHATSAPP__KEYS", directory.join("keys").display().to_string()),
         ("WHARF_WHATSAPP__SERVER_URL", network.ws_url()),
     ];
     if let Some(per_second) = options.per_second {
