@@ -10,7 +10,7 @@ use std::{io, thread};
 use actix::{Arbiter, System};
 use thiserror::Error;
 use tokio::{
-    runtime::{Builder, Handle, Runtime},
+    runtime::{Builder, Handle, Runtime, RuntimeMetrics},
     sync::oneshot,
 };
 use wharf_domain::ClientId;
@@ -30,17 +30,19 @@ pub enum BulkheadError {
 #[derive(Debug)]
 pub(crate) struct Bulkheads {
     runtimes: Vec<Handle>,
-    system: System,
+    /// `None` without Arbiters.
+    system: Option<System>,
 }
 
 impl Bulkheads {
-    /// Starts `count` Arbiters; 0 stands for one per core.
+    /// Starts `count` Arbiters. With 0 there are none, and sessions run on tokio's workers with everything else.
     pub(crate) async fn start(count: usize) -> Result<Self, BulkheadError> {
-        let count = if count == 0 {
-            thread::available_parallelism()?.get()
-        } else {
-            count
-        };
+        if count == 0 {
+            return Ok(Self {
+                runtimes: Vec::new(),
+                system: None,
+            });
+        }
         let (tell, up) = oneshot::channel();
         // `System::run` blocks its thread until the system is stopped.
         thread::Builder::new().name("bulkheads".into()).spawn(move || {
@@ -61,10 +63,18 @@ impl Bulkheads {
             });
             runtimes.push(runtime.await.map_err(|_| BulkheadError::Ended)?);
         }
-        Ok(Self { runtimes, system })
+        Ok(Self {
+            runtimes,
+            system: Some(system),
+        })
     }
 
-    /// The runtime of a client's sessions.
+    /// What the Arbiters count.
+    pub(crate) fn metrics(&self) -> impl Iterator<Item = RuntimeMetrics> {
+        self.runtimes.iter().map(Handle::metrics)
+    }
+
+    /// The runtime of a client's sessions; `None` without Arbiters.
     pub(crate) fn runtime(&self, client: ClientId) -> Option<&Handle> {
         let shard = usize::try_from(client.0.unsigned_abs()).unwrap_or(0) % self.runtimes.len().max(1);
         self.runtimes.get(shard)
@@ -89,6 +99,8 @@ fn runtime() -> Runtime {
 
 impl Drop for Bulkheads {
     fn drop(&mut self) {
-        self.system.stop();
+        if let Some(system) = &self.system {
+            system.stop();
+        }
     }
 }

@@ -10,6 +10,7 @@ use std::{sync::Arc, time::Duration};
 use ractor::{Actor, ActorRef};
 use serde::Serialize;
 use thiserror::Error;
+use tokio::runtime::{Handle, RuntimeMetrics};
 use wharf_domain::{
     Attempt, ClientId, Connection, Courtesy, Event, InvalidField, OwnHeaders, PhoneNumber, Timestamp, TokenHash,
     Webhook, fair::Caps, signing::Secret,
@@ -292,6 +293,13 @@ impl Gateway {
     /// What was committed since the start, for measurements.
     pub fn commits(&self) -> Commits {
         self.shared.health.commits()
+    }
+
+    /// What the runtimes count: the caller's first, then those that sessions run on. For measurements; they go on counting
+    /// when the gateway has stopped.
+    pub fn runtimes(&self) -> Vec<RuntimeMetrics> {
+        let own = Handle::try_current().map(|handle| handle.metrics());
+        own.into_iter().chain(self.shared.bulkheads.metrics()).collect()
     }
 
     /// Whose token this is.

@@ -25,7 +25,7 @@ use crate::{
 /// What can be set from outside; config.toml says what each value means.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Arbiters for sessions; 0 stands for one per core.
+    /// Arbiters for sessions; with 0 sessions run on tokio's workers with everything else.
     pub bulkheads: usize,
     /// Links opened per second at the most, after a restart or an outage.
     pub session_starts_per_second: u32,

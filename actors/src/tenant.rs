@@ -11,6 +11,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures::future::join_all;
 use ractor::{Actor, ActorProcessingErr, ActorRef, ActorRuntime, RpcReplyPort, SupervisionEvent, rpc::CallResult};
+use tokio::runtime::Handle;
 use wharf_domain::{
     ClientId, Connection, ConnectionKey, ConnectionStatus, PhoneNumber, Webhook, WebhookId, restart::Restart,
     session::ReasonCode,
@@ -259,7 +260,7 @@ fn start_session(
     spawn_session(myself, state, connection.phone_number.clone())
 }
 
-/// Starts a session on its client's Arbiter: ractor spawns on the runtime that is entered.
+/// Starts a session on its client's Arbiter, if there are any: ractor spawns on the runtime that is entered.
 fn spawn_session(myself: &ActorRef<Message>, state: &mut State, number: PhoneNumber) -> Result<(), ActorProcessingErr> {
     let shared = Arc::clone(&state.args.shared);
     let key = key(state, number.clone());
@@ -267,11 +268,7 @@ fn spawn_session(myself: &ActorRef<Message>, state: &mut State, number: PhoneNum
         key: key.clone(),
         shared: Arc::clone(&shared),
     };
-    let runtime = shared
-        .bulkheads
-        .runtime(state.args.client_id)
-        .ok_or("there is no runtime for sessions")?;
-    let entered = runtime.enter();
+    let entered = shared.bulkheads.runtime(state.args.client_id).map(Handle::enter);
     let (actor, _started) = ActorRuntime::spawn_linked_instant(None, SessionActor, args, myself.get_cell())?;
     drop(entered);
     let child = ChildKey::Session(number);
