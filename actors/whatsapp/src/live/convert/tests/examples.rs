@@ -354,7 +354,7 @@ fn connection() -> IncomingMessage {
             happening: Some(Happening::Connection { connection }),
             ..Details::default()
         })),
-        ..carried(direct(), &conversation(""))
+        ..carried(direct(), &conversation("-"))
     }
 }
 
