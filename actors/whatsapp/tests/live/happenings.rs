@@ -67,8 +67,9 @@ async fn a_status_never_overtakes_the_message_of_the_own_phone() {
             .filter_map(|message| status(message))
             .map(|(_, s)| s)
             .collect();
+        // What is read is known to be delivered, so that word may be left out; none comes late.
         assert!(statuses.is_sorted(), "{statuses:?}");
-        assert!(statuses.contains(&DeliveryStatus::Delivered), "{statuses:?}");
+        assert_eq!(statuses.last(), Some(&DeliveryStatus::Read), "{statuses:?}");
     }
     let first = sent[0];
     assert_eq!((first.from.as_str(), first.content.as_str()), (OURS, "0"));
