@@ -12,6 +12,7 @@
 
 mod group;
 mod handle;
+mod input;
 mod keys;
 mod write;
 
@@ -24,10 +25,11 @@ use wharf_store::{Store, StoreError, Writer};
 use crate::supervision::Crash;
 use crate::{directory::Directory, health::Health, timer::Timer};
 pub(crate) use handle::{Persistence, WriteError};
-pub(crate) use keys::{Keeper, KeyChanges};
-pub(crate) use write::{
-    Change, Claim, Job, Poll, Postponed, Purge, Purged, Registration, Rotation, SealedHeaders, Settlement, Write,
+pub(crate) use input::{
+    Change, Claim, Poll, Postponed, Purge, Purged, Registration, Rotation, SealedHeaders, Settlement,
 };
+pub(crate) use keys::{Keeper, KeyChanges};
+pub(crate) use write::{Job, Write};
 
 /// Writes in one group at the most: enough to make the sync cheap (STACK.md: 256 to 1024 rows), few enough that a
 /// waiting caller sees its commit within milliseconds.

@@ -41,8 +41,8 @@ impl Told {
 
     /// Notes a change, if it is one and somebody wants to know.
     pub(super) fn note(&mut self, key: &ConnectionKey, before: &SessionView, after: &SessionView, now: Timestamp) {
-        let of = |view: &SessionView| (view.status, view.reason_code, view.reason.clone());
-        let changed = of(before) != of(after);
+        let changed =
+            (before.status, before.reason_code) != (after.status, after.reason_code) || before.reason != after.reason;
         if !changed || !self.wanted.get().contains(EventKind::Connection) {
             return;
         }

@@ -4,6 +4,7 @@
 //! Everything here panics with a sentence when it cannot do its work: it runs in tests and in the demo only.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod alone;
 mod hostile;
 mod http2;
 mod identity;
@@ -12,6 +13,7 @@ mod receiver;
 mod reply;
 mod wait;
 
+pub use alone::{process_kib, run_alone};
 pub use hostile::{HostileReceiver, Hostility};
 pub use http2::Http2Receiver;
 pub use identity::Identity;

@@ -1,6 +1,6 @@
 //! What many attempts against receivers without end cost at once, in a process of its own.
 
-use std::process::Command;
+use wharf_support::{process_kib, run_alone};
 
 use super::{
     hostile::{endless, poster_trusting, receiver},
@@ -12,17 +12,6 @@ const AT_ONCE: usize = 64;
 /// What one attempt may hold at its worst: hyper's buffer for a head of HTTP/1.1 (408 KiB) as it doubles, TLS, and what
 /// the receiver's side takes in this same process.
 const PER_ATTEMPT_KIB: usize = 640;
-
-/// A figure of this process in KiB.
-fn figure(name: &str) -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
-    line.trim_start_matches(':')
-        .trim()
-        .trim_end_matches(" kB")
-        .parse()
-        .unwrap()
-}
 
 /// The test below starts this one alone, so that nobody else's memory is measured.
 #[cfg(target_os = "linux")]
@@ -36,7 +25,10 @@ async fn inside_a_process_of_its_own() {
         // A client each: what a connection leaves behind goes with it.
         let poster = poster_trusting(&identity);
         // The allocator keeps what earlier rows gave back; the mark is where it stands now.
-        let (before, _) = (figure("VmRSS"), std::fs::write("/proc/self/clear_refs", "5").unwrap());
+        let (before, _) = (
+            process_kib("VmRSS"),
+            std::fs::write("/proc/self/clear_refs", "5").unwrap(),
+        );
         let attempts: Vec<_> = (0..AT_ONCE)
             .map(|_| (poster.clone(), url.clone()))
             .map(|(poster, url)| tokio::spawn(async move { post_within(&poster, &url, timeout).await }))
@@ -44,30 +36,19 @@ async fn inside_a_process_of_its_own() {
         for attempt in attempts {
             attempt.await.unwrap();
         }
-        let grown = figure("VmHWM").saturating_sub(before);
+        let grown = process_kib("VmHWM").saturating_sub(before);
         println!(
             "{name}: {grown} KiB for {AT_ONCE} attempts, {} MiB sent",
             receiver.bytes_written() >> 20
         );
         assert!(grown < AT_ONCE * PER_ATTEMPT_KIB, "{name}: {grown} KiB");
     }
-    let all = figure("VmRSS");
+    let all = process_kib("VmRSS");
     assert!(all < 160 * 1024, "{all} KiB remain after all of it");
 }
 
 #[cfg(target_os = "linux")]
 #[test]
 fn memory_stays_flat_whatever_receivers_send() {
-    let inside = "post::tests::memory::inside_a_process_of_its_own";
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--ignored", "--exact", "--nocapture", inside])
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    println!("{text}");
-    assert!(
-        output.status.success() && text.contains("1 passed"),
-        "{text}{complaint}"
-    );
+    run_alone("post::tests::memory::inside_a_process_of_its_own");
 }

@@ -3,7 +3,6 @@
 use std::{
     fs::File,
     io::{Read, Seek, SeekFrom},
-    process::Command,
     time::Instant,
 };
 
@@ -16,6 +15,7 @@ use wharf_domain::{
     ClientId, EventId,
     message::{MediaKind, MediaReference},
 };
+use wharf_support::{process_kib, run_alone};
 use wharf_whatsapp::media::{MediaDecryptor, encrypt};
 
 use crate::{media::files::MediaFiles, web::MediaSource};
@@ -24,16 +24,6 @@ use crate::{media::files::MediaFiles, web::MediaSource};
 const SIZE: u64 = 64 << 20;
 /// What downloading it may take: sockets' buffers, four pieces on their way, one being decrypted, on both sides. 7 MiB were seen.
 const MOST_KIB: usize = 16 * 1024;
-
-fn figure(name: &str) -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
-    line.trim_start_matches(':')
-        .trim()
-        .trim_end_matches(" kB")
-        .parse()
-        .unwrap()
-}
 
 /// Bytes without end, not all the same.
 struct Counting(u8);
@@ -88,7 +78,10 @@ async fn inside_a_process_of_its_own() {
         MediaSource::new(Some(base)).unwrap(),
         MediaFiles::new(dir.path().join("media")),
     );
-    let (before, _) = (figure("VmRSS"), std::fs::write("/proc/self/clear_refs", "5").unwrap());
+    let (before, _) = (
+        process_kib("VmRSS"),
+        std::fs::write("/proc/self/clear_refs", "5").unwrap(),
+    );
     let begun = Instant::now();
     let (client, id) = (ClientId(1), EventId(Uuid::from_u128(1)));
     let decryptor = MediaDecryptor::new(&reference).unwrap();
@@ -98,7 +91,7 @@ async fn inside_a_process_of_its_own() {
         assert!(writing.take(piece).await);
     }
     assert_eq!(writing.finish().await.unwrap(), SIZE);
-    let (grown, took) = (figure("VmHWM").saturating_sub(before), begun.elapsed());
+    let (grown, took) = (process_kib("VmHWM").saturating_sub(before), begun.elapsed());
     println!(
         "{} MiB downloaded and decrypted in {took:?}: {grown} KiB more memory",
         SIZE >> 20
@@ -110,16 +103,5 @@ async fn inside_a_process_of_its_own() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_large_file_takes_little_memory() {
-    let inside = "tests::media::flat::inside_a_process_of_its_own";
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--ignored", "--exact", "--nocapture", inside])
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    println!("{text}");
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success() && text.contains("1 passed"),
-        "{text}{complaint}"
-    );
+    run_alone("tests::media::flat::inside_a_process_of_its_own");
 }

@@ -1,7 +1,7 @@
 //! Who waits for which of the server's acks: the client's send returns before the server has said yes or no.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -18,9 +18,30 @@ pub(crate) struct Ack {
     pub(crate) error: Option<String>,
 }
 
+/// Messages remembered whose ack nobody waits for any more; it may come late, or never.
+const GIVEN_UP: usize = 256;
+
 /// The waiting.
 #[derive(Default)]
-pub(crate) struct Acks(Mutex<HashMap<String, oneshot::Sender<Ack>>>);
+pub(crate) struct Acks(Mutex<Expected>);
+
+#[derive(Default)]
+struct Expected {
+    waiting: HashMap<String, oneshot::Sender<Ack>>,
+    given_up: VecDeque<String>,
+}
+
+impl Expected {
+    fn give_up(&mut self, id: &str) {
+        if self.waiting.remove(id).is_none() {
+            return;
+        }
+        if self.given_up.len() >= GIVEN_UP {
+            self.given_up.pop_front();
+        }
+        self.given_up.push_back(id.to_owned());
+    }
+}
 
 /// A place in the map, given up when dropped.
 pub(crate) struct Waiting<'a> {
@@ -33,7 +54,7 @@ impl Acks {
     /// Waits for the ack of `id`; to be called before the message is sent.
     pub(crate) fn expect(&self, id: &str) -> Waiting<'_> {
         let (sender, answer) = oneshot::channel();
-        self.map().insert(id.to_owned(), sender);
+        self.expected().waiting.insert(id.to_owned(), sender);
         Waiting {
             acks: self,
             id: id.to_owned(),
@@ -41,9 +62,10 @@ impl Acks {
         }
     }
 
-    /// Whether somebody waits for the ack of `id`.
+    /// Whether somebody waits for the ack of `id`, or did until the deadline.
     pub(crate) fn expects(&self, id: &str) -> bool {
-        self.map().contains_key(id)
+        let expected = self.expected();
+        expected.waiting.contains_key(id) || expected.given_up.iter().any(|late| late == id)
     }
 
     /// An ack arrived. Answers one of a message that nobody waits for any more.
@@ -56,7 +78,9 @@ impl Acks {
             timestamp: ack.timestamp.map(|at| Timestamp(at.timestamp_millis())),
             error: ack.error.clone(),
         };
-        match self.map().remove(&ack.id) {
+        let mut expected = self.expected();
+        expected.given_up.retain(|late| *late != ack.id);
+        match expected.waiting.remove(&ack.id) {
             Some(sender) => sender.send(told).err(),
             None => Some(told),
         }
@@ -64,10 +88,10 @@ impl Acks {
 
     /// No more acks will come.
     pub(crate) fn clear(&self) {
-        self.map().clear();
+        *self.expected() = Expected::default();
     }
 
-    fn map(&self) -> MutexGuard<'_, HashMap<String, oneshot::Sender<Ack>>> {
+    fn expected(&self) -> MutexGuard<'_, Expected> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -81,7 +105,7 @@ impl Waiting<'_> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.acks.map().remove(&self.id);
+        self.acks.expected().give_up(&self.id);
     }
 }
 
@@ -121,8 +145,22 @@ mod tests {
         let acks = Acks::default();
         let mut waiting = acks.expect("1");
         drop(acks.expect("2"));
-        assert_eq!(acks.map().len(), 1);
+        assert_eq!(acks.expected().waiting.len(), 1);
         acks.clear();
         assert_eq!(waiting.answer().await, None);
+        assert!(!acks.expects("1") && !acks.expects("2"));
+    }
+
+    #[test]
+    fn an_ack_that_comes_after_the_deadline_is_still_that_of_a_message_sent_here() {
+        let acks = Acks::default();
+        drop(acks.expect("late"));
+        assert!(acks.expects("late"));
+        assert!(acks.settle(&ack("late", "message", Some("463"))).is_some());
+        assert!(!acks.expects("late"), "told once");
+        for id in 0..=GIVEN_UP {
+            drop(acks.expect(&id.to_string()));
+        }
+        assert!(!acks.expects("0") && acks.expects("1"), "the oldest are forgotten");
     }
 }

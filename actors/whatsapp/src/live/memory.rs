@@ -13,7 +13,6 @@ use super::{awaited::Awaited, convert::Election, numbers::Numbers, standing::Sta
 const POLLS: usize = 64;
 /// People remembered whose messages come without their number; with more of them all are forgotten.
 const UNNAMED: usize = 4096;
-
 /// People remembered with both of number and hidden id; with more of them all are forgotten.
 const NAMED: usize = 4096;
 

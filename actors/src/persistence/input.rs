@@ -1,0 +1,202 @@
+//! What writes are given, and the writes that take more than one statement of the store.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use wharf_domain::{
+    ClientId, ConnectionKey, Courtesy, EventId, EventKinds, HeaderNames, Timestamp, Webhook, WebhookId,
+    outgoing::Content, retention::Cutoffs, webhook::WebhookPatch,
+};
+use wharf_store::{Group, NewOutgoing, StoreError};
+
+/// What a webhook is registered with.
+#[derive(Debug)]
+pub(crate) struct Registration {
+    pub(crate) id: WebhookId,
+    pub(crate) key: ConnectionKey,
+    pub(crate) url: String,
+    pub(crate) max_retries: u32,
+    pub(crate) is_active: bool,
+    pub(crate) metadata: Option<Map<String, Value>>,
+    pub(crate) events: EventKinds,
+    pub(crate) hub_signature: bool,
+    pub(crate) courtesy: Courtesy,
+    pub(crate) headers: Option<SealedHeaders>,
+    /// Encrypted.
+    pub(crate) sealed_secret: Vec<u8>,
+}
+
+/// A change of a webhook.
+#[derive(Debug)]
+pub(crate) struct Change {
+    pub(crate) client_id: ClientId,
+    pub(crate) webhook_id: WebhookId,
+    /// Its headers are not looked at.
+    pub(crate) patch: WebhookPatch,
+    pub(crate) headers: Option<SealedHeaders>,
+}
+
+/// A webhook's own headers, all of them.
+#[derive(Debug)]
+pub(crate) struct SealedHeaders {
+    pub(crate) names: HeaderNames,
+    /// Encrypted.
+    pub(crate) sealed: Vec<u8>,
+}
+
+/// A new secret for a webhook.
+#[derive(Debug)]
+pub(crate) struct Rotation {
+    pub(crate) client_id: ClientId,
+    pub(crate) webhook_id: WebhookId,
+    /// Encrypted.
+    pub(crate) sealed_secret: Vec<u8>,
+    /// For how long the present one goes on signing.
+    pub(crate) overlap: Duration,
+}
+
+/// A download that is tried again.
+#[derive(Debug)]
+pub(crate) struct Postponed {
+    pub(crate) id: EventId,
+    /// Tries that failed.
+    pub(crate) attempts: u32,
+    pub(crate) due_at: Timestamp,
+    /// What it needs now, encrypted, where that has changed.
+    pub(crate) sealed: Option<Vec<u8>>,
+}
+
+/// A claim on an `Idempotency-Key`.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    pub(crate) key: ConnectionKey,
+    pub(crate) idempotency_key: String,
+    pub(crate) body_hash: [u8; 32],
+}
+
+/// The end of a claim: the answer to give again, or none when nothing was sent.
+#[derive(Debug)]
+pub(crate) struct Settlement {
+    pub(crate) key: ConnectionKey,
+    pub(crate) idempotency_key: String,
+    pub(crate) answer: Option<String>,
+}
+
+/// What can be chosen in a poll.
+#[derive(Debug)]
+pub(crate) struct Poll {
+    pub(crate) key: ConnectionKey,
+    pub(crate) id: String,
+    pub(crate) options: Vec<String>,
+}
+
+/// A step of the retention.
+#[derive(Debug, Clone)]
+pub(crate) enum Purge {
+    /// The events at these places, if they are as old as the cutoffs say.
+    Events(Vec<i64>, Cutoffs),
+    /// Webhooks that were deleted and are empty.
+    Webhooks(Vec<WebhookId>),
+    /// Idempotency keys from before, so many of them.
+    Keys(Timestamp, u32),
+    /// Polls from before, so many of them.
+    Polls(Timestamp, u32),
+    /// Sent messages as old as the cutoffs say, so many of them.
+    Outgoing(Cutoffs, u32),
+    /// Media whose files are gone.
+    Media(Vec<EventId>),
+    /// The clock is believed.
+    Seen(Timestamp),
+    /// Free pages of the file.
+    Space(u32),
+}
+
+/// What a step of the retention did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Purged {
+    /// Rows that went.
+    pub(crate) rows: u64,
+    /// How long it held the writer. The sync that ends its group is not in it: that is the disk's, and due anyway.
+    pub(crate) held: Duration,
+}
+
+/// The message's row. Votes in a poll that this device asked can be told by name, like those in others'.
+pub(super) async fn record_outgoing(group: &mut Group<'_>, new: &NewOutgoing) -> Result<bool, StoreError> {
+    let made = group.record_outgoing(new).await?;
+    if made && let Content::Poll { poll } = &new.outgoing.content {
+        group
+            .keep_poll(&new.key, &new.message_id, &poll.options, new.created_at)
+            .await?;
+    }
+    Ok(made)
+}
+
+pub(super) async fn purge(group: &mut Group<'_>, what: &Purge) -> Result<u64, StoreError> {
+    match what {
+        Purge::Events(seqs, cutoffs) => group.purge_events(seqs, cutoffs).await,
+        Purge::Webhooks(webhooks) => group.purge_webhooks(webhooks).await,
+        Purge::Keys(before, limit) => group.purge_keys(*before, *limit).await,
+        Purge::Polls(before, limit) => group.purge_polls(*before, *limit).await,
+        Purge::Outgoing(cutoffs, limit) => group.purge_outgoing(cutoffs, *limit).await,
+        Purge::Media(media) => group.purge_media(media).await,
+        Purge::Seen(at) => group.note_retention(*at).await.map(|()| 0),
+        Purge::Space(pages) => group.give_back(*pages).await.map(|()| 0),
+    }
+}
+
+pub(super) async fn change(
+    group: &mut Group<'_>,
+    change: &Change,
+    now: Timestamp,
+) -> Result<Option<Webhook>, StoreError> {
+    let Change {
+        client_id,
+        webhook_id,
+        patch,
+        headers,
+    } = change;
+    if let Some(SealedHeaders { names, sealed }) = headers {
+        group.set_headers(*client_id, *webhook_id, names, sealed, now).await?;
+    }
+    group.update_webhook(*client_id, *webhook_id, patch, now).await
+}
+
+/// The webhook's row, its secret, and what else was asked for.
+pub(super) async fn register(
+    group: &mut Group<'_>,
+    registration: &Registration,
+    now: Timestamp,
+) -> Result<Option<Webhook>, StoreError> {
+    let Registration {
+        id,
+        key,
+        url,
+        max_retries,
+        is_active,
+        metadata,
+        events,
+        hub_signature,
+        courtesy,
+        headers,
+        sealed_secret,
+    } = registration;
+    let made = group
+        .register_webhook(*id, key, url, *max_retries, *is_active, metadata.as_ref(), now)
+        .await?;
+    if made.is_none() {
+        return Ok(None);
+    }
+    group.add_secret(key.client_id, *id, sealed_secret, now, now).await?;
+    if let Some(SealedHeaders { names, sealed }) = headers {
+        group.set_headers(key.client_id, *id, names, sealed, now).await?;
+    } else if !hub_signature && *courtesy == Courtesy::default() && *events == EventKinds::default() {
+        return Ok(made);
+    }
+    let asked = WebhookPatch {
+        events: Some(*events),
+        hub_signature: Some(*hub_signature),
+        courtesy: (*courtesy).into(),
+        ..WebhookPatch::default()
+    };
+    group.update_webhook(key.client_id, *id, &asked, now).await
+}
