@@ -88,7 +88,12 @@ impl Bulkheads {
 
     /// What the threads' runtimes count.
     pub(crate) async fn metrics(&self) -> Vec<RuntimeMetrics> {
-        self.started.lock().await.iter().map(|thread| thread.0.metrics()).collect()
+        self.started
+            .lock()
+            .await
+            .iter()
+            .map(|thread| thread.0.metrics())
+            .collect()
     }
 }
 

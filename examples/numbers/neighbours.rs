@@ -18,8 +18,8 @@ use serde_json::{Value, json};
 use tokio::{runtime::Handle, sync::mpsc, task::JoinHandle};
 use wharf_actors::{Gateway, NewWebhook, Settings};
 use wharf_domain::{
-    ClientId, ConnectionKey, ConnectionStatus, Courtesy, EventKinds, IncomingMessage, MessageKind, Outgoing, OwnHeaders,
-    PhoneNumber, Timestamp,
+    ClientId, ConnectionKey, ConnectionStatus, Courtesy, EventKinds, IncomingMessage, MessageKind, Outgoing,
+    OwnHeaders, PhoneNumber, Timestamp,
     action::{Action, Done},
 };
 use wharf_store::{Store, StoreOptions};
