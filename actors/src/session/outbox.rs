@@ -3,18 +3,20 @@
 //! A message is a committed row before WhatsApp hears of it, and the row says that it is being handed over before it is.
 //! So after a crash a row either waits on, or what became of it is not known and is told so; nothing is sent twice.
 
+mod rows;
+
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use ractor::{ActorRef, RpcReplyPort};
-use uuid::Uuid;
 use wharf_domain::{
     Outgoing, Timestamp,
     outgoing::{Full, News, Outbox, Ticket, code},
     session::Session,
 };
-use wharf_store::{NewOutgoing, Note};
 use wharf_whatsapp::{SendError, Sent};
 
+pub(super) use self::rows::reload;
+use self::rows::{failure, fresh, new_message_id, new_row, news, note};
 use super::{Message, SEND_DEADLINE, State};
 use crate::{
     clock,
@@ -25,8 +27,6 @@ use crate::{
 
 /// A caller waits this long for a message that has not even started; then it is told that it is queued.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// The pause before news that the store refused is written again.
-const NOTE_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// A message to be sent.
 pub(crate) struct Request {
@@ -111,37 +111,6 @@ impl Sends {
             timer: Timer::default(),
         }
     }
-}
-
-/// Takes up what waited when the session ended. What was being handed over then is told as unknown.
-pub(super) async fn reload(myself: &ActorRef<Message>, state: &mut State) -> Result<(), wharf_store::StoreError> {
-    let rows = state.args.shared.store.queued_messages(&state.args.key).await?;
-    let (wall, steady) = (clock::now(), clock::steady());
-    for row in rows {
-        if row.started_at.is_some() {
-            let news = News::failed(
-                code::UNKNOWN,
-                "Wharf ended while it was being sent; it may have been sent",
-            );
-            note(state, &row.message_id, news, wall, || {});
-            continue;
-        }
-        let chat = row.outgoing.to.jid();
-        let ticket = state.sends.outbox.restore(&chat, steady + row.deadline_at.since(wall));
-        let pending = Pending {
-            message_id: row.message_id,
-            outgoing: Arc::new(row.outgoing),
-            queue: true,
-            wait: false,
-            recorded: true,
-            created_at: wall,
-            deadline_at: row.deadline_at,
-            reply: None,
-        };
-        state.sends.pending.insert(ticket, pending);
-    }
-    pump(myself, state);
-    Ok(())
 }
 
 pub(super) fn on_send(myself: &ActorRef<Message>, state: &mut State, request: Request) {
@@ -244,17 +213,6 @@ pub(super) fn open_link(state: &State) -> Option<Arc<dyn wharf_whatsapp::Link>> 
     Some(Arc::clone(link))
 }
 
-fn new_row(state: &State, pending: &Pending, started_at: Option<Timestamp>) -> NewOutgoing {
-    NewOutgoing {
-        key: state.args.key.clone(),
-        message_id: pending.message_id.clone(),
-        outgoing: pending.outgoing.as_ref().clone(),
-        created_at: pending.created_at,
-        deadline_at: pending.deadline_at,
-        started_at,
-    }
-}
-
 /// Makes the row of a message that waits.
 fn enqueue(myself: &ActorRef<Message>, state: &mut State, ticket: Ticket) {
     let Some(pending) = state.sends.pending.get(&ticket) else {
@@ -272,16 +230,6 @@ fn enqueue(myself: &ActorRef<Message>, state: &mut State, ticket: Ticket) {
             let _stopped = myself.cast(Message::Outbox(Event::Impatient(ticket)));
         }
     });
-}
-
-/// Two messages under one id would be one to WhatsApp.
-fn fresh(made: bool) -> Result<(), WriteError> {
-    match made {
-        true => Ok(()),
-        false => Err(WriteError::Unavailable(
-            "a message with this id exists; try again".to_owned(),
-        )),
-    }
 }
 
 /// Hands a message to WhatsApp, after its row says so.
@@ -368,63 +316,4 @@ fn on_ended(state: &mut State, ticket: Ticket, result: Result<Sent, SendError>) 
     note(state, &message_id, news, at, move || {
         pending.answer(result.map(Some).map_err(Undone::Link));
     });
-}
-
-/// What a failed send is in its row.
-fn failure(error: &SendError) -> News {
-    let code = match error {
-        SendError::NotConnected => code::NOT_CONNECTED,
-        SendError::NotOnWhatsApp(_) => code::NOT_ON_WHATSAPP,
-        SendError::Refused { code, .. } => code.as_str(),
-        SendError::Impossible(_) => code::REFUSED,
-        SendError::TimedOut(_) | SendError::Failed(_) => code::UNKNOWN,
-    };
-    News::failed(code, error.to_string())
-}
-
-fn news(state: &State, message_id: &str, news: News, at: Timestamp) -> Note {
-    Note {
-        key: state.args.key.clone(),
-        message_ids: vec![message_id.to_owned()],
-        news,
-        at,
-    }
-}
-
-/// Writes what was learned of a message, then tells its caller. A store that refuses is asked again until it takes it, but
-/// the caller does not wait for that: WhatsApp has decided.
-fn note(state: &mut State, message_id: &str, what: News, at: Timestamp, tell: impl FnOnce() + Send + 'static) {
-    let note = news(state, message_id, what, at);
-    let persistence = state.args.shared.persistence.clone();
-    let first = persistence.commit(Write::NoteOutgoing, vec![note.clone()]);
-    state.tasks.spawn(async move {
-        let mut noted = first.await;
-        tell();
-        while let Err(WriteError::Unavailable(why)) = noted {
-            tracing::warn!(number = %note.key.phone_number, why, "what became of a message was not written; trying again");
-            tokio::time::sleep(NOTE_AGAIN_AFTER).await;
-            noted = persistence.commit(Write::NoteOutgoing, vec![note.clone()]).await;
-        }
-    });
-}
-
-/// An id in the form that WhatsApp Web gives: 3EB0 and nine random bytes.
-fn new_message_id() -> String {
-    let random = Uuid::new_v4().into_bytes();
-    // The two bytes with the version and the variant are not random.
-    let bytes = random[..6].iter().chain(&random[13..]);
-    bytes.fold("3EB0".to_owned(), |id, byte| format!("{id}{byte:02X}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ids_look_like_whatsapps_and_differ() {
-        let (one, other) = (new_message_id(), new_message_id());
-        assert_ne!(one, other);
-        assert!(one.len() == 22 && one.starts_with("3EB0"), "{one}");
-        assert!(one.bytes().all(|b| b.is_ascii_digit() || (b'A'..=b'F').contains(&b)));
-    }
 }
