@@ -104,7 +104,7 @@ async fn carry_out(writer: &mut Writer, writes: &mut [Box<Write>]) -> Result<Vec
             bulk(&mut group, run, &mut recorded).await?;
         } else {
             for write in run {
-                write.carry_out(&mut group).await?;
+                write.carry_out(&mut group, &mut recorded).await?;
             }
         }
     }

@@ -10,13 +10,13 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use ractor::{ActorRef, RpcReplyPort};
 use wharf_domain::{
     Outgoing, Timestamp,
-    outgoing::{Full, News, Outbox, Ticket, code},
+    outgoing::{Full, News, Outbox, Ticket, Told, code},
     session::Session,
 };
 use wharf_whatsapp::{SendError, Sent};
 
 pub(super) use self::rows::reload;
-use self::rows::{failure, fresh, new_message_id, new_row, news, note};
+use self::rows::{failure, fresh, new_message_id, new_row, note, noted, told};
 use super::{Message, SEND_DEADLINE, State};
 use crate::{
     clock,
@@ -181,9 +181,8 @@ pub(super) fn pump(myself: &ActorRef<Message>, state: &mut State) {
         if let Some(mut pending) = state.sends.pending.remove(&ticket) {
             let after = state.args.shared.settings.sending.deadline;
             let news = News::failed(code::EXPIRED, format!("it was not sent within {} s", after.as_secs()));
-            note(state, &pending.message_id.clone(), news, clock::now(), move || {
-                pending.answer(Err(Undone::Expired));
-            });
+            let expired = told(&pending.message_id, news, clock::now());
+            note(state, expired, move || pending.answer(Err(Undone::Expired)));
         }
     }
     if let Some(link) = link {
@@ -247,8 +246,8 @@ fn start(myself: &ActorRef<Message>, state: &mut State, ticket: Ticket, link: Ar
             async move { made.await.and_then(fresh) }
         }),
         false => futures::future::Either::Right({
-            let noted = persistence.commit(Write::NoteOutgoing, vec![news(state, &id, News::Started, now)]);
-            async move { noted.await.map(drop) }
+            let started = told(&id, News::Started, now);
+            persistence.commit(Write::NoteOutgoing, noted(state, started))
         }),
     };
     let myself = myself.clone();
@@ -291,7 +290,7 @@ fn on_recorded(state: &mut State, ticket: Ticket, result: Result<(), WriteError>
             state.sends.outbox.finished(ticket);
             // A commit that was only late has a row made, and the next session would send it.
             let news = News::failed(code::NOT_RECORDED, "the store did not take it in time; it was not sent");
-            note(state, &message_id, news, clock::now(), || {});
+            note(state, told(&message_id, news, clock::now()), || {});
         }
     }
 }
@@ -303,17 +302,20 @@ fn on_ended(state: &mut State, ticket: Ticket, result: Result<Sent, SendError>) 
     let message_id = pending.message_id.clone();
     if result == Err(SendError::NotConnected) && pending.queue {
         state.sends.outbox.returned(ticket, clock::steady());
-        return note(state, &message_id, News::NotStarted, clock::now(), || {});
+        return note(state, told(&message_id, News::NotStarted, clock::now()), || {});
     }
     state.sends.outbox.finished(ticket);
     let Some(mut pending) = state.sends.pending.remove(&ticket) else {
         return;
     };
-    let (news, at) = match &result {
-        Ok(sent) => (News::Sent, sent.timestamp),
-        Err(error) => (failure(error), clock::now()),
+    let learned = match &result {
+        Ok(sent) => Told {
+            place: sent.place.clone(),
+            ..told(&message_id, News::Sent, sent.timestamp)
+        },
+        Err(error) => told(&message_id, failure(error), clock::now()),
     };
-    note(state, &message_id, news, at, move || {
+    note(state, learned, move || {
         pending.answer(result.map(Some).map_err(Undone::Link));
     });
 }

@@ -9,6 +9,7 @@ mod keys;
 mod media;
 mod rest;
 mod sending;
+mod statuses;
 mod storage;
 mod storm;
 mod world;

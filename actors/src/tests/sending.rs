@@ -67,9 +67,13 @@ async fn a_sent_message_is_a_row_that_follows_its_receipts() {
         (row.status, row.sent_at.map(|at| at.to_string())),
         (SendStatus::Sent, Some(sent.timestamp))
     );
-    link.tell_of(&[&sent.message_id, "somebody else's"], News::Delivered, Timestamp(1000))
-        .await;
-    link.tell_of(&[&sent.message_id], News::Read, Timestamp(2000)).await;
+    let ids = [sent.message_id.as_str(), "somebody else's"];
+    link.tell_of(&ids, News::Delivered, Timestamp(1000), None)
+        .await
+        .unwrap();
+    link.tell_of(&ids[..1], News::Read, Timestamp(2000), None)
+        .await
+        .unwrap();
     let read = until(&world, client, &sent.message_id, SendStatus::Read).await;
     assert_eq!(
         (read.delivered_at, read.read_at),
@@ -221,7 +225,9 @@ async fn after_a_restart_what_waited_goes_and_what_was_under_way_is_unknown() {
     assert_eq!(unknown.error_code.as_deref(), Some("unknown"));
     let sent: Vec<String> = link.sent().into_iter().map(|sent| sent.id).collect();
     assert_eq!(sent, [waiting], "nothing is sent twice");
-    link.tell_of(&[&hanging], News::Delivered, Timestamp(1)).await;
+    link.tell_of(&[&hanging], News::Delivered, Timestamp(1), None)
+        .await
+        .unwrap();
     until(&world, client, &hanging, SendStatus::Delivered).await;
     world.gateway.stop().await;
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 
 use super::{Outgoing, Recipient};
-use crate::{ConnectionKey, Timestamp};
+use crate::Timestamp;
 
 /// Codes of failures that are Wharf's own; what WhatsApp refuses carries WhatsApp's code (`463`).
 pub mod code {
@@ -25,7 +25,7 @@ pub mod code {
     pub const DELETED: &str = "connection_deleted";
 }
 
-/// Where a message stands.
+/// Where a message stands. Ordered by progress: what proves more is greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum SendStatus {
     /// Waits here, or is on its way to WhatsApp's server.
@@ -113,6 +113,16 @@ impl News {
         Self::Failed {
             code: code.to_owned(),
             detail: detail.into(),
+        }
+    }
+
+    /// What a receiver told with it; `None` of what happens here or at WhatsApp's server.
+    pub const fn of_receiver(&self) -> Option<SendStatus> {
+        match self {
+            Self::Delivered => Some(SendStatus::Delivered),
+            Self::Read => Some(SendStatus::Read),
+            Self::Played => Some(SendStatus::Played),
+            Self::Started | Self::NotStarted | Self::Sent | Self::Failed { .. } => None,
         }
     }
 }
@@ -204,27 +214,6 @@ impl Progress {
         self.error = Some(detail.to_owned());
         self.failed_at = Some(at);
     }
-}
-
-/// A change of a message's status: what a receiver of `message.status` is to be told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StatusChange {
-    /// The number that sent it.
-    pub key: ConnectionKey,
-    /// WhatsApp's id of it.
-    pub message_id: String,
-    /// Whom it went to.
-    pub to: Recipient,
-    /// The word of its `type`.
-    pub kind: String,
-    /// Where it stands now.
-    pub status: SendStatus,
-    /// Why it failed.
-    pub error_code: Option<String>,
-    /// The same for people.
-    pub error: Option<String>,
-    /// When that happened.
-    pub at: Timestamp,
 }
 
 /// A message as the API shows it.

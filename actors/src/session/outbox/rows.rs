@@ -6,7 +6,7 @@ use ractor::ActorRef;
 use uuid::Uuid;
 use wharf_domain::{
     Timestamp,
-    outgoing::{News, code},
+    outgoing::{News, Told, code},
 };
 use wharf_store::{NewOutgoing, Note};
 use wharf_whatsapp::SendError;
@@ -34,7 +34,7 @@ pub(in crate::session) async fn reload(
                 code::UNKNOWN,
                 "Wharf ended while it was being sent; it may have been sent",
             );
-            note(state, &row.message_id, news, wall, || {});
+            note(state, told(&row.message_id, news, wall), || {});
             continue;
         }
         let chat = row.outgoing.to.jid();
@@ -88,34 +88,36 @@ pub(super) fn failure(error: &SendError) -> News {
     News::failed(code, error.to_string())
 }
 
-pub(super) fn news(state: &State, message_id: &str, news: News, at: Timestamp) -> Note {
-    Note {
-        key: state.args.key.clone(),
+/// Something that was learned of one message.
+pub(super) fn told(message_id: &str, news: News, at: Timestamp) -> Told {
+    Told {
         message_ids: vec![message_id.to_owned()],
         news,
         at,
+        place: None,
     }
+}
+
+/// The same as it is written.
+pub(super) fn noted(state: &State, told: Told) -> Vec<Note> {
+    let key = state.args.key.clone();
+    vec![Note { key, told }]
 }
 
 /// Writes what was learned of a message, then tells its caller. A store that refuses is asked again until it takes it, but
 /// the caller does not wait for that: WhatsApp has decided.
-pub(super) fn note(
-    state: &mut State,
-    message_id: &str,
-    what: News,
-    at: Timestamp,
-    tell: impl FnOnce() + Send + 'static,
-) {
-    let note = news(state, message_id, what, at);
+pub(super) fn note(state: &mut State, told: Told, tell: impl FnOnce() + Send + 'static) {
+    let notes = noted(state, told);
+    let number = state.args.key.phone_number.clone();
     let persistence = state.args.shared.persistence.clone();
-    let first = persistence.commit(Write::NoteOutgoing, vec![note.clone()]);
+    let first = persistence.commit(Write::NoteOutgoing, notes.clone());
     state.tasks.spawn(async move {
         let mut noted = first.await;
         tell();
         while let Err(WriteError::Unavailable(why)) = noted {
-            tracing::warn!(number = %note.key.phone_number, why, "what became of a message was not written; trying again");
+            tracing::warn!(%number, why, "what became of a message was not written; trying again");
             tokio::time::sleep(NOTE_AGAIN_AFTER).await;
-            noted = persistence.commit(Write::NoteOutgoing, vec![note.clone()]).await;
+            noted = persistence.commit(Write::NoteOutgoing, notes.clone()).await;
         }
     });
 }

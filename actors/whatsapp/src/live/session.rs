@@ -24,6 +24,7 @@ use super::{
     reupload,
     runtime::LinkRuntime,
     send::Sending,
+    subjects::Subjects,
 };
 use crate::{CloseReason, Link, LostFile, PairCode, PairCodeError, ReuploadError, SendError, Sent};
 
@@ -53,6 +54,7 @@ pub(crate) struct LiveLink {
     pub(crate) runtime: LinkRuntime,
     pub(crate) control: Control,
     pub(crate) memory: Arc<Memory>,
+    pub(crate) subjects: Arc<Subjects>,
 }
 
 impl LiveLink {
@@ -86,6 +88,7 @@ impl Link for LiveLink {
             client: self.connected()?,
             reporter: Arc::clone(&self.control.reporter),
             memory: Arc::clone(&self.memory),
+            subjects: Arc::clone(&self.subjects),
             id: id.to_owned(),
             outgoing: message.clone(),
             deadline,

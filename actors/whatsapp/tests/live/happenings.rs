@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use wharf_domain::{
-    EventKind, EventKinds, IncomingMessage,
-    message::{CallState, DeliveryStatus, Happening, PresenceState},
+    EventKind, EventKinds, IncomingMessage, SendStatus,
+    message::{CallState, Happening, PresenceState},
+    outgoing::News,
 };
 use wharf_testnet::GroupChange;
 
 use crate::support::{Line, NOBODYS, OURS, THEIRS, World, eventually, send};
 
 /// The id of a message and how far it has come.
-fn status(message: &IncomingMessage) -> Option<(&str, DeliveryStatus)> {
+fn status(message: &IncomingMessage) -> Option<(&str, SendStatus)> {
     match message.happening() {
         Some(Happening::Status { status, .. }) => Some((message.message_id.as_str(), *status)),
         _ => None,
@@ -52,7 +53,7 @@ async fn a_status_never_overtakes_the_message_of_the_own_phone() {
     }
     world.network.send_receipts(THEIRS, "delivery", &ids).await.unwrap();
     world.network.send_receipts(THEIRS, "read", &ids).await.unwrap();
-    let is_read = |message: &IncomingMessage| status(message).is_some_and(|(_, status)| status == DeliveryStatus::Read);
+    let is_read = |message: &IncomingMessage| status(message).is_some_and(|(_, status)| status == SendStatus::Read);
     eventually("all are read", async || {
         line.inbox.messages().into_iter().filter(is_read).count() == ids.len()
     })
@@ -63,12 +64,12 @@ async fn a_status_never_overtakes_the_message_of_the_own_phone() {
     for id in &ids {
         let about: Vec<&IncomingMessage> = messages.iter().filter(|message| message.message_id == *id).collect();
         assert_eq!(about[0].event(), EventKind::Sent, "{id}: {about:?}");
-        let statuses: Vec<DeliveryStatus> = about
+        let statuses: Vec<SendStatus> = about
             .iter()
             .filter_map(|message| status(message))
             .map(|(_, s)| s)
             .collect();
-        assert_eq!(statuses, [DeliveryStatus::Delivered, DeliveryStatus::Read], "{id}");
+        assert_eq!(statuses, [SendStatus::Delivered, SendStatus::Read], "{id}");
     }
     let first = sent[0];
     assert_eq!((first.from.as_str(), first.content.as_str()), (OURS, "0"));
@@ -86,26 +87,32 @@ async fn a_status_never_overtakes_the_message_of_the_own_phone() {
 }
 
 #[tokio::test]
-async fn what_is_sent_here_is_told_from_the_servers_word_to_the_last_look() {
+async fn what_receivers_say_is_told_with_its_place_where_somebody_wants_to_know() {
     let world = World::start().await;
-    let line = listening(&world).await;
+    let line = world.pair().await;
     let deadline = Duration::from_secs(20);
-    let id = send(&line.link, THEIRS, "hello", deadline).await.unwrap();
-    told(&line, EventKind::Status, 2).await;
+    let unwatched = send(&line.link, THEIRS, "hello", deadline).await.unwrap();
+    // By itself their phone says that it has it.
+    eventually("the word of delivery", async || !line.inbox.told().is_empty()).await;
+    line.inbox.want(EventKinds::of([EventKind::Status]));
+    let watched = send(&line.link, THEIRS, "hello again", deadline).await.unwrap();
+    eventually("the next one", async || line.inbox.told().len() == 2).await;
     for kind in ["read", "read", "delivery", "played"] {
-        world
-            .network
-            .send_receipts(THEIRS, kind, std::slice::from_ref(&id))
-            .await
-            .unwrap();
+        let ids = std::slice::from_ref(&watched);
+        world.network.send_receipts(THEIRS, kind, ids).await.unwrap();
     }
-    let statuses = told(&line, EventKind::Status, 4).await;
-    let steps: Vec<_> = statuses.iter().filter_map(status).collect();
-    use DeliveryStatus::{Delivered, Played, Read, Sent};
-    let expected = [Sent, Delivered, Read, Played].map(|status| (id.as_str(), status));
-    assert_eq!(steps, expected);
-    assert_eq!(statuses[0].from, OURS);
-    assert_eq!(statuses[0].happening().and_then(Happening::to), Some(THEIRS));
+    eventually("all of it", async || line.inbox.told().len() == 6).await;
+    let told = line.inbox.told();
+    let news: Vec<_> = told
+        .iter()
+        .map(|told| (told.message_ids.join(","), told.news.clone()))
+        .collect();
+    use News::{Delivered, Played, Read};
+    let of_watched = [Delivered, Read, Read, Delivered, Played].map(|news| (watched.clone(), news));
+    assert_eq!((&news[0], &news[1..]), (&(unwatched, Delivered), of_watched.as_slice()));
+    assert_eq!(told[0].place, None, "rows do without");
+    let place = told[1].place.as_ref().unwrap();
+    assert_eq!((place.to.as_str(), place.participant.as_deref()), (THEIRS, None));
     assert!(
         of(&line.inbox.messages(), EventKind::Sent).is_empty(),
         "not from the phone"
@@ -199,7 +206,7 @@ async fn changes_of_a_group_are_told_with_who_did_what_to_whom() {
         .send_receipts(THEIRS, "read", std::slice::from_ref(&id))
         .await
         .unwrap();
-    let is_read = |message: &IncomingMessage| status(message) == Some((id.as_str(), DeliveryStatus::Read));
+    let is_read = |message: &IncomingMessage| status(message) == Some((id.as_str(), SendStatus::Read));
     eventually("it is read", async || line.inbox.messages().iter().any(is_read)).await;
     let messages = line.inbox.messages();
     let about: Vec<_> = messages.iter().filter(|message| message.message_id == id).collect();
