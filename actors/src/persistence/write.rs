@@ -202,6 +202,14 @@ impl Write {
         }
     }
 
+    /// The connection that this changed.
+    pub(super) fn connection(&self) -> Option<&Connection> {
+        match self {
+            Self::ChangeConnection(job) => job.output.as_ref()?.as_ref(),
+            _ => None,
+        }
+    }
+
     /// The changes of a [`Write::ChangeKeys`].
     pub(super) fn keys(&self) -> Option<(&ConnectionKey, &[KeyChange])> {
         match self {

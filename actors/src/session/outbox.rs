@@ -176,6 +176,8 @@ pub(super) fn on_event(myself: &ActorRef<Message>, state: &mut State, event: Eve
 pub(super) fn pump(myself: &ActorRef<Message>, state: &mut State) {
     let link = open_link(state);
     let now = clock::steady();
+    let own = state.told.wanted().pace();
+    state.sends.outbox.pace(state.args.shared.settings.sending.at(own), now);
     let pumped = state.sends.outbox.pump(now, link.is_some());
     for ticket in pumped.expired {
         if let Some(mut pending) = state.sends.pending.remove(&ticket) {

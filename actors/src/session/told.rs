@@ -33,7 +33,7 @@ impl Told {
         }
     }
 
-    /// What the number's webhook wants.
+    /// What is wanted of the number.
     pub(super) fn wanted(&self) -> &Wanted {
         &self.wanted
     }

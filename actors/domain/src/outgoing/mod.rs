@@ -13,7 +13,7 @@ pub use content::{
     check_latitude, check_line, check_longitude, check_message_id, check_selectable, check_text,
 };
 pub use forward::{ForwardSource, NotForwardable, forwarded_text};
-pub use pacing::{Bucket, Pacing};
+pub use pacing::{Bucket, Pace, Pacing};
 pub use queue::{Full, Outbox, Pumped, Ticket};
 pub use recipient::{GroupId, Recipient};
 pub use status::{News, OutgoingMessage, Progress, SendStatus, code};
