@@ -6,6 +6,7 @@ use wharf_domain::{
     ClientId, OutgoingMessage, PhoneNumber, SendStatus, Timestamp,
     action::{Action, Done, PresenceState},
     outgoing::{Content, ForwardSource, News, Pacing},
+    retention::Cutoffs,
     session::CloseReason,
 };
 use wharf_store::OutgoingFilter;
@@ -301,6 +302,42 @@ async fn texts_that_came_in_or_went_out_are_passed_on() {
     let stolen = forward(ForwardSource::Event(event.id));
     let stolen = world.gateway.send(other, &number(2), stolen, None).await;
     assert!(matches!(stolen, Err(GatewayError::NotFound("event"))));
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_forward_that_is_repeated_gets_its_answer_also_when_its_source_is_gone() {
+    let world = World::start().await;
+    let client = world.add_client("a").await.id;
+    let link = world.connected(client, &number(1)).await;
+    let source = send(&world, client, text("pass it on")).await.unwrap().message_id;
+    let forward = || NewMessage {
+        content: NewContent::Forward(ForwardSource::Sent(source.clone())),
+        ..text("")
+    };
+    let under = async |key: &str| {
+        let key = IdempotencyKey {
+            key: key.to_owned(),
+            body_hash: [1; 32],
+        };
+        world.gateway.send(client, &number(1), forward(), Some(key)).await
+    };
+    let first = under("k").await.unwrap();
+    let all = Cutoffs {
+        delivered: Timestamp(i64::MAX),
+        failed: Timestamp(i64::MAX),
+    };
+    let mut writer = world.store.writer().await.unwrap();
+    let mut group = writer.begin().await.unwrap();
+    assert_eq!(group.purge_outgoing(&all, 10).await.unwrap(), 2);
+    group.commit().await.unwrap();
+    assert_eq!(under("k").await.unwrap(), first);
+    // Nothing was sent under another key, which is as good as new.
+    for _ in 0..2 {
+        let gone = under("other").await;
+        assert!(matches!(gone, Err(GatewayError::NotFound("message"))), "{gone:?}");
+    }
+    assert_eq!(link.sent().len(), 2);
     world.gateway.stop().await;
 }
 
