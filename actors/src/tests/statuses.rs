@@ -278,3 +278,41 @@ async fn who_asks_for_messages_only_is_told_of_those_and_rows_go_on() {
     assert_eq!(row.read_at, Some(Timestamp(7000)));
     world.gateway.stop().await;
 }
+
+/// Writes that were committed for ten texts in, then for ten words of receivers: of a number whose webhook asks for this.
+async fn writes_for(kinds: &[EventKind]) -> (u64, u64) {
+    let world = World::start().await;
+    let (_, webhook, link) = told(&world, kinds).await;
+    let mut delivered = 1;
+    link.deliver(vec![message(TO, "first", "what the number needs once")])
+        .await
+        .unwrap();
+    world.wait_for_events(&webhook, EventStatus::Delivered, delivered).await;
+    let before = world.gateway.commits().writes;
+    for n in 0..10 {
+        link.deliver(vec![message(TO, &format!("M{n}"), "hello")])
+            .await
+            .unwrap();
+        delivered += 1;
+        world.wait_for_events(&webhook, EventStatus::Delivered, delivered).await;
+    }
+    let between = world.gateway.commits().writes;
+    for n in 0..10 {
+        let id = format!("P{n}");
+        link.tell_of(&[&id], News::Read, Timestamp(7000), place(TO))
+            .await
+            .unwrap();
+        delivered += usize::from(kinds.contains(&EventKind::Status));
+        world.wait_for_events(&webhook, EventStatus::Delivered, delivered).await;
+    }
+    let after = world.gateway.commits().writes;
+    world.gateway.stop().await;
+    (between - before, after - between)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn asking_for_more_costs_texts_nothing_and_a_status_what_a_text_costs() {
+    // A message and its outcome; a receipt alone.
+    assert_eq!(writes_for(&[EventKind::Message]).await, (20, 10));
+    assert_eq!(writes_for(&EventKind::ALL).await, (20, 20));
+}
