@@ -283,6 +283,8 @@ fn on_recorded(state: &mut State, ticket: Ticket, result: Result<(), WriteError>
         // It was never handed over, and waits on: only its row does not say so.
         Err(error) if pending.recorded => {
             tracing::warn!(number = %state.args.key.phone_number, ?error, "a message cannot be sent before the store takes writes");
+            pending.queue = true;
+            pending.answer(Ok(None));
             state.sends.outbox.returned(ticket, clock::steady());
         }
         Err(error) => {
@@ -298,11 +300,13 @@ fn on_recorded(state: &mut State, ticket: Ticket, result: Result<(), WriteError>
 }
 
 fn on_ended(state: &mut State, ticket: Ticket, result: Result<Sent, SendError>) {
-    let Some(pending) = state.sends.pending.get(&ticket) else {
+    let Some(pending) = state.sends.pending.get_mut(&ticket) else {
         return;
     };
     let message_id = pending.message_id.clone();
     if result == Err(SendError::NotConnected) && pending.queue {
+        // It waits on, for nobody knows how long: its caller does not.
+        pending.answer(Ok(None));
         state.sends.outbox.returned(ticket, clock::steady());
         return note(state, told(&message_id, News::NotStarted, clock::now()), || {});
     }

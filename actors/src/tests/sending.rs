@@ -178,6 +178,27 @@ async fn while_the_link_is_down_only_what_may_wait_waits() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_caller_whose_message_has_to_wait_again_is_told_at_once() {
+    let world = World::start().await;
+    let client = world.add_client("a").await.id;
+    let link = world.connected(client, &number(1)).await;
+    link.on_send(SendScript::Gone);
+    let message = NewMessage {
+        queue: true,
+        ..text("later")
+    };
+    let asked = std::time::Instant::now();
+    let queued = send(&world, client, message).await.unwrap();
+    assert!(
+        queued.is_queued() && asked.elapsed() < Duration::from_secs(15),
+        "{queued:?}"
+    );
+    link.on_send(SendScript::Accept);
+    until(&world, client, &queued.message_id, SendStatus::Sent).await;
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_waits_too_long_fails_and_says_so() {
     let pacing = Pacing {
         deadline: Duration::from_millis(300),

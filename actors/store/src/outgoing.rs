@@ -141,7 +141,7 @@ impl Group<'_> {
         self.leave(result)
     }
 
-    /// Ends what still waits of a number whose connection is deleted.
+    /// Ends what still waits of a number whose connection is deleted, or is under way.
     ///
     /// # Errors
     /// As every write.
@@ -262,17 +262,25 @@ async fn fail_queued(
         .bind(key.client_id.0)
         .bind(key.phone_number.as_str());
     let rows = statement.fetch_all(&mut *connection).await?;
-    let told = Told {
-        message_ids: rows
-            .iter()
-            .map(|row| row.try_get("message_id"))
-            .collect::<Result<_, _>>()?,
-        news: News::failed(code::DELETED, "the connection was deleted before it was sent"),
-        at: now,
-        place: None,
+    let queued = rows.iter().map(queued).collect::<Result<Vec<_>, _>>()?;
+    let note = |were_started: bool, news| {
+        let ended = queued.iter().filter(|row| row.started_at.is_some() == were_started);
+        let told = Told {
+            message_ids: ended.map(|row| row.message_id.clone()).collect(),
+            news,
+            at: now,
+            place: None,
+        };
+        let key = key.clone();
+        Note { key, told }
     };
-    let key = key.clone();
-    note_all(connection, &[Note { key, told }]).await
+    let under_way = "the connection was deleted while it was being sent; it may have been sent";
+    let before = "the connection was deleted before it was sent";
+    let notes = [
+        note(true, News::failed(code::UNKNOWN, under_way)),
+        note(false, News::failed(code::DELETED, before)),
+    ];
+    note_all(connection, &notes).await
 }
 
 fn broken(column: &str, source: impl Into<sqlx::error::BoxDynError>) -> sqlx::Error {

@@ -176,7 +176,10 @@ impl Progress {
         let mut next = self.clone();
         match news {
             News::Started if self.status == SendStatus::Queued => next.started_at = Some(at),
-            News::NotStarted if self.status == SendStatus::Queued => next.started_at = None,
+            // One that is written late must not undo that it was started again: a crash would then send it twice.
+            News::NotStarted if self.status == SendStatus::Queued && self.started_at <= Some(at) => {
+                next.started_at = None;
+            }
             News::Started | News::NotStarted => {}
             News::Sent => next.reach(SendStatus::Sent, at),
             News::Delivered => next.reach(SendStatus::Delivered, at),
@@ -296,6 +299,8 @@ mod tests {
         assert_eq!(after(&[News::Started, News::NotStarted]), Progress::default());
         let sent = after(&[News::Started, News::Sent]);
         assert_eq!(sent.learn(&News::NotStarted, Timestamp(9)), None);
+        let again = after(&[News::Started, News::NotStarted, News::Started]);
+        assert_eq!(again.learn(&News::NotStarted, Timestamp(2000)), None, "that was before");
     }
 
     fn news() -> impl Strategy<Value = News> {

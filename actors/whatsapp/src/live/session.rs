@@ -17,7 +17,7 @@ use whatsapp_rust::wacore::iq::devices::RemoveCompanionDeviceSpec;
 use whatsapp_rust::wacore::pair_code::PairCodeUtils;
 
 use super::{
-    acts::Acting,
+    acts::{Acting, UNANSWERED},
     driver::last_heard,
     memory::Memory,
     reporter::{Reporter, Stage, now},
@@ -103,8 +103,12 @@ impl Link for LiveLink {
         };
         let (over, action) = (self.control.reporter.over().clone(), action.clone());
         let work = async move {
+            let unheard = match action.is_look_up() {
+                true => SendError::NotConnected,
+                false => SendError::Failed(UNANSWERED.to_owned()),
+            };
             let acting = over.run_until_cancelled(acting.act(action)).await;
-            acting.unwrap_or(Err(SendError::NotConnected))
+            acting.unwrap_or(Err(unheard))
         };
         self.run(work, deadline).await
     }
