@@ -195,16 +195,18 @@ async fn what_a_crash_left_unknown_is_told_and_what_proves_it_sent_too() {
     let link = world.relinked(client.id, &number(1)).await;
     world.wait_for_events(&webhook, EventStatus::Delivered, 1).await;
     // The server's late word, then the receiver's.
-    for news in [News::Sent, News::Delivered] {
+    let refused = News::failed("463", "not yet");
+    for news in [refused.clone(), refused, News::Sent, News::Delivered] {
         link.tell_of(&[&sent.message_id], news, Timestamp(7000), place(TO))
             .await
             .unwrap();
     }
-    let told = statuses(&world, &webhook, 3).await;
+    let told = statuses(&world, &webhook, 4).await;
     assert_eq!(
         steps(&told),
         [
             json!(["failed", "unknown", null]),
+            json!(["failed", "463", null]),
             json!(["sent", null, null]),
             json!(["delivered", null, null])
         ]

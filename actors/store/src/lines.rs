@@ -75,6 +75,7 @@ impl Lines {
         key: &ConnectionKey,
         kind: EventKind,
     ) -> Result<bool, sqlx::Error> {
+        self.make_room();
         let line = self.line(connection, key).await?;
         Ok(line.is_some_and(|line| line.events.contains(kind)))
     }

@@ -247,8 +247,13 @@ impl Happening {
     pub(super) fn distinction(&self, at: Timestamp) -> String {
         let (event, word) = (self.event().as_str(), self.word().unwrap_or_default());
         match self {
-            Self::Status { participant, .. } => {
-                format!("{event} {word} {}", participant.as_deref().unwrap_or_default())
+            Self::Status { participant, code, .. } => {
+                let told = format!("{event} {word} {}", participant.as_deref().unwrap_or_default());
+                match code {
+                    // WhatsApp's word may follow upon a failure that was only concluded.
+                    Some(code) => format!("{told} {code}"),
+                    None => told,
+                }
             }
             // They have no id: each is one for itself, but for two of the same millisecond.
             Self::Connection { connection } => {

@@ -135,8 +135,8 @@ impl IncomingMessage {
         let further = SendStatus::ALL.into_iter().filter(|further| *further > beyond);
         let key = |further| {
             let mut other = self.clone();
-            if let Some(Happening::Status { status, .. }) = other.happening_mut() {
-                *status = further;
+            if let Some(Happening::Status { status, code, .. }) = other.happening_mut() {
+                (*status, *code) = (further, None);
             }
             other.key(webhook)
         };

@@ -23,6 +23,20 @@ pub mod code {
     pub const NOT_RECORDED: &str = "not_recorded";
     /// The connection was deleted before it was sent.
     pub const DELETED: &str = "connection_deleted";
+
+    /// Whether it was concluded here, and is no word of WhatsApp's.
+    pub(super) fn is_own(code: &str) -> bool {
+        [
+            UNKNOWN,
+            EXPIRED,
+            NOT_CONNECTED,
+            NOT_ON_WHATSAPP,
+            REFUSED,
+            NOT_RECORDED,
+            DELETED,
+        ]
+        .contains(&code)
+    }
 }
 
 /// Where a message stands. Ordered by progress: what proves more is greater.
@@ -208,7 +222,9 @@ impl Progress {
     fn fail(&mut self, code: &str, detail: &str, at: Timestamp) {
         let surer = self.error_code.as_deref() == Some(self::code::UNKNOWN) && code != self::code::UNKNOWN;
         match self.status {
-            SendStatus::Queued | SendStatus::Sent => {}
+            SendStatus::Queued => {}
+            // Its server may refuse what it took; what is concluded here may only be late.
+            SendStatus::Sent if !self::code::is_own(code) => {}
             SendStatus::Failed if surer => {}
             _ => return,
         }
@@ -292,6 +308,10 @@ mod tests {
         let refused = guessed.learn(&News::failed("463", "no"), Timestamp(9)).unwrap();
         assert_eq!(refused.error_code.as_deref(), Some("463"));
         assert_eq!(refused.learn(&News::failed(code::UNKNOWN, "?"), Timestamp(9)), None);
+        // The server's word came while the deadline's was on its way.
+        let sent = after(&[News::Started, News::Sent]);
+        assert_eq!(sent.learn(&News::failed(code::UNKNOWN, "?"), Timestamp(9)), None);
+        assert!(sent.learn(&News::failed("463", "no"), Timestamp(9)).is_some());
     }
 
     #[test]

@@ -116,7 +116,7 @@ impl Told {
             // Each member for themselves, however far others have come.
             (Some(status), Some(_)) => changes.push(step(status, place)),
             (Some(_), None) if to.is_group() => {}
-            _ if after.status == before.status => {}
+            _ if (after.status, &after.error_code) == (before.status, &before.error_code) => {}
             _ => changes.push(StatusChange {
                 error_code: after.error_code.clone(),
                 error: after.error.clone(),
@@ -262,7 +262,13 @@ mod tests {
         assert_eq!(to(&[sent.clone(), read.clone(), delivered.clone()]), [Sent, Read]);
         let unknown = (News::failed(code::UNKNOWN, "no answer"), None);
         assert_eq!(to(&[unknown.clone(), delivered]), [Failed, Delivered]);
-        assert_eq!(to(&[unknown, sent.clone(), sent.clone()]), [Failed, Sent]);
+        assert_eq!(to(&[unknown.clone(), sent.clone(), sent.clone()]), [Failed, Sent]);
+        let refused = (News::failed("463", "no"), None);
+        assert_eq!(
+            to(&[unknown.clone(), refused.clone(), unknown, refused]),
+            [Failed, Failed],
+            "for sure now"
+        );
         assert_eq!(to(&[sent, (News::failed("463", "no"), None)]), [Sent, Failed]);
     }
 
