@@ -30,7 +30,7 @@ async fn listening(world: &World) -> Line {
 }
 
 /// What was told of this kind, once there are so many.
-async fn told(line: &Line, kind: EventKind, count: usize) -> Vec<IncomingMessage> {
+async fn wait_for(line: &Line, kind: EventKind, count: usize) -> Vec<IncomingMessage> {
     eventually("events of a kind", async || {
         of(&line.inbox.messages(), kind).len() >= count
     })
@@ -77,7 +77,7 @@ async fn a_status_never_overtakes_the_message_of_the_own_phone() {
 
     // One chat, whoever writes and whatever happens in it.
     world.write("an answer").await;
-    let answer = told(&line, EventKind::Message, 1).await.remove(0);
+    let answer = wait_for(&line, EventKind::Message, 1).await.remove(0);
     assert!(
         messages.iter().all(|message| message.chat == answer.chat),
         "{}",
@@ -97,11 +97,14 @@ async fn what_receivers_say_is_told_with_its_place_where_somebody_wants_to_know(
     line.inbox.want(EventKinds::of([EventKind::Status]));
     let watched = send(&line.link, THEIRS, "hello again", deadline).await.unwrap();
     eventually("the next one", async || line.inbox.told().len() == 2).await;
+    // A store that is away for a moment loses none of them.
+    line.inbox.refuse(2);
     for kind in ["read", "read", "delivery", "played"] {
         let ids = std::slice::from_ref(&watched);
         world.network.send_receipts(THEIRS, kind, ids).await.unwrap();
     }
     eventually("all of it", async || line.inbox.told().len() == 6).await;
+    assert_eq!(line.inbox.refused(), 2);
     let told = line.inbox.told();
     let news: Vec<_> = told
         .iter()
@@ -113,6 +116,13 @@ async fn what_receivers_say_is_told_with_its_place_where_somebody_wants_to_know(
     assert_eq!(told[0].place, None, "rows do without");
     let place = told[1].place.as_ref().unwrap();
     assert_eq!((place.to.as_str(), place.participant.as_deref()), (THEIRS, None));
+
+    // One chat, whether the server tells, the receiver, or they write themselves.
+    let last = wharf_domain::Outgoing::text(THEIRS.parse().unwrap(), "the last");
+    let sent = line.link.send("3EB0A1B2C3D4", &last, deadline).await.unwrap();
+    world.write("an answer").await;
+    let answer = wait_for(&line, EventKind::Message, 1).await.remove(0);
+    assert_eq!((&sent.place.unwrap().chat, &place.chat), (&answer.chat, &answer.chat));
     assert!(
         of(&line.inbox.messages(), EventKind::Sent).is_empty(),
         "not from the phone"
@@ -227,13 +237,13 @@ async fn a_call_is_told_once_and_how_it_ended() {
     let mut world = World::start().await;
     let line = listening(&world).await;
     let call = world.network.call(THEIRS, OURS, true).await.unwrap();
-    told(&line, EventKind::Call, 1).await;
+    wait_for(&line, EventKind::Call, 1).await;
     world
         .network
         .hang_up(THEIRS, &call.id, Some("accepted_elsewhere"))
         .await
         .unwrap();
-    let calls = told(&line, EventKind::Call, 2).await;
+    let calls = wait_for(&line, EventKind::Call, 2).await;
     let states: Vec<_> = calls
         .iter()
         .map(|message| match message.happening() {
@@ -255,7 +265,7 @@ async fn a_call_is_told_once_and_how_it_ended() {
     line.inbox.want(EventKinds::of([EventKind::Call]));
     let mut line = world.open_into(line.inbox).await;
     line.connected().await;
-    let calls = told(&line, EventKind::Call, 3).await;
+    let calls = wait_for(&line, EventKind::Call, 3).await;
     let last = calls.last().unwrap();
     assert_eq!(
         (last.message_id.as_str(), last.content.as_str()),
@@ -274,18 +284,18 @@ async fn presence_is_told_of_those_who_wrote() {
         _ => None,
     };
     // Subscribing is answered with what is so at the moment.
-    told(&line, EventKind::Presence, 1).await;
+    wait_for(&line, EventKind::Presence, 1).await;
     for state in ["available", "unavailable"] {
         world.network.show_presence(THEIRS, state, None).await.unwrap();
     }
     for state in ["composing", "recording", "paused"] {
         world.network.show_presence(THEIRS, state, Some(OURS)).await.unwrap();
     }
-    let presences = told(&line, EventKind::Presence, 6).await;
+    let presences = wait_for(&line, EventKind::Presence, 6).await;
     use PresenceState::{Available, Composing, Paused, Recording, Unavailable};
     let states: Vec<_> = presences[1..].iter().filter_map(doing).collect();
     assert_eq!(states, [Available, Unavailable, Composing, Recording, Paused]);
-    let message = told(&line, EventKind::Message, 1).await.remove(0);
+    let message = wait_for(&line, EventKind::Message, 1).await.remove(0);
     for presence in &presences {
         assert_eq!(
             (presence.chat.as_str(), presence.from.as_str()),

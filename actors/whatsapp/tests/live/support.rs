@@ -88,11 +88,7 @@ impl Inbox for Memory {
             drop(kept);
             panic!("as the test wants");
         }
-        if kept.refusals_left > 0 {
-            kept.refusals_left -= 1;
-            kept.refused += 1;
-            return Err(NotCommitted("the test says no".into()));
-        }
+        kept.refusal()?;
         messages.into_iter().for_each(|message| kept.keep(message));
         Ok(())
     }
@@ -100,6 +96,7 @@ impl Inbox for Memory {
     /// As a store that has no rows: each receiver's word becomes an event, in its order with the messages.
     async fn told(&self, told: Vec<Told>) -> Result<(), NotCommitted> {
         let mut kept = self.0.lock().unwrap();
+        kept.refusal()?;
         for told in told {
             for id in &told.message_ids {
                 if let Some(change) = told.of_unrecorded(&key(), id) {
@@ -113,6 +110,15 @@ impl Inbox for Memory {
 }
 
 impl Kept {
+    fn refusal(&mut self) -> Result<(), NotCommitted> {
+        if self.refusals_left == 0 {
+            return Ok(());
+        }
+        self.refusals_left -= 1;
+        self.refused += 1;
+        Err(NotCommitted("the test says no".into()))
+    }
+
     fn keep(&mut self, message: IncomingMessage) {
         let webhook = WebhookId(uuid::Uuid::nil());
         let key = message.key(webhook);
