@@ -102,13 +102,16 @@ impl Gateway {
             queue,
             wait,
         } = message;
-        let content = match content {
-            NewContent::Own(content) => content,
-            NewContent::Forward(source) => self.forwarded(&connection, source).await?,
-        };
-        let outgoing = Outgoing { to, content, reply_to };
         let gateway = self.clone();
-        let sending = |connection| async move { gateway.hand_over(&connection, outgoing, queue, wait).await };
+        let sending = |connection| async move {
+            // Behind the claim: who repeats a request gets its answer, also when what was passed on is gone.
+            let content = match content {
+                NewContent::Own(content) => content,
+                NewContent::Forward(source) => gateway.forwarded(&connection, source).await?,
+            };
+            let outgoing = Outgoing { to, content, reply_to };
+            gateway.hand_over(&connection, outgoing, queue, wait).await
+        };
         self.once(connection, idempotency, sending).await
     }
 

@@ -6,16 +6,18 @@ mod pacing;
 mod queue;
 mod recipient;
 mod status;
+mod told;
 
 pub use content::{
     CONTACTS_MAX, ContactCard, Content, LinkPreview, MENTIONS_MAX, POLL_OPTIONS, Poll, Quote, Target, check_emoji,
     check_latitude, check_line, check_longitude, check_message_id, check_selectable, check_text,
 };
 pub use forward::{ForwardSource, NotForwardable, forwarded_text};
-pub use pacing::{Bucket, Pacing};
+pub use pacing::{Bucket, Pace, Pacing};
 pub use queue::{Full, Outbox, Pumped, Ticket};
 pub use recipient::{GroupId, Recipient};
-pub use status::{News, OutgoingMessage, Progress, SendStatus, StatusChange, code};
+pub use status::{News, OutgoingMessage, Progress, SendStatus, code};
+pub use told::{Place, StatusChange, Told};
 
 use serde::{Deserialize, Serialize};
 
