@@ -323,6 +323,7 @@ impl Gateway {
             .persistence
             .commit(Write::DeleteConnection, connection.key())
             .await?;
+        self.shared.media.outbound.forget(&connection.key()).await;
         let _restarting = self
             .tenant(client)
             .await?

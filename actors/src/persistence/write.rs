@@ -9,7 +9,7 @@ use wharf_domain::{
 };
 use wharf_store::{
     BulkRenewal, ConnectionChange, ConnectionRecord, Group, KeyChange, KeyClaim, KeysChanged, MediaOutcome,
-    NewConnection, NewEvent, NewOutgoing, Note, RecordedEvent, Renewal, StoreError,
+    NewConnection, NewEvent, NewOutgoing, Note, OutgoingFile, RecordedEvent, Renewal, StoreError,
 };
 
 use super::{
@@ -123,6 +123,8 @@ pub(crate) enum Write {
     KeepPoll(Job<Poll, ()>),
     /// A message that is about to go out, or to wait for that. `false`: its id is taken.
     RecordOutgoing(Job<NewOutgoing, bool>),
+    /// What is known of the file of a message that waits.
+    KeepOutgoingFile(Job<OutgoingFile, ()>),
     /// What was learned of messages that went out. Answers which statuses changed.
     NoteOutgoing(Job<Vec<Note>, Vec<StatusChange>>),
     /// A download that ended; its event goes out.
@@ -159,6 +161,7 @@ macro_rules! each_job {
             Write::SettleKey($job) => $body,
             Write::KeepPoll($job) => $body,
             Write::RecordOutgoing($job) => $body,
+            Write::KeepOutgoingFile($job) => $body,
             Write::NoteOutgoing($job) => $body,
             Write::EndMedia($job) => $body,
             Write::PostponeMedia($job) => $body,
@@ -314,6 +317,7 @@ impl Write {
                 job.output = Some(group.keep_poll(key, id, options, now).await?);
             }
             Self::RecordOutgoing(job) => job.output = Some(record_outgoing(group, &job.input).await?),
+            Self::KeepOutgoingFile(job) => job.output = Some(group.keep_outgoing_file(&job.input).await?),
             Self::NoteOutgoing(job) => job.output = Some(group.note_outgoing(&job.input).await?),
             Self::EndMedia(job) => {
                 job.input.released = group.end_media(&job.input.outcome).await?;
