@@ -17,6 +17,7 @@ use wharf_domain::{
 use wharf_store::OutgoingFilter;
 
 use super::{
+    body::{BODY_MAX_BYTES, too_large},
     call::{Answer, Call, json},
     fields::{self, Fields, Refused},
     idempotency::idempotency_key,
@@ -35,6 +36,10 @@ pub(super) async fn send(mut call: Call) -> Answer {
     let phone = call.phone()?;
     let key = idempotency_key(&call, "")?;
     let draft = read(&call)?;
+    let brings_file = matches!(&draft.content, Draft::File(file) if file.is_in_base64());
+    if call.large.is_some() && !brings_file {
+        return Err(too_large(BODY_MAX_BYTES));
+    }
     // A large body is in the draft now.
     call.body = Bytes::new();
     let content = match draft.content {

@@ -104,6 +104,11 @@ fn media(fields: &mut Fields) -> Result<(SentFile, Option<String>), Refused> {
 }
 
 impl Draft {
+    /// Whether the body has the file in it.
+    pub(super) fn is_in_base64(&self) -> bool {
+        self.base64.is_some()
+    }
+
     /// The message with its file: the one that came along, the one in base64, or one to be fetched.
     pub(super) async fn with_file(mut self, call: &mut Call) -> Result<NewMedia, Problem> {
         let file = match (call.upload.take(), self.base64.take()) {

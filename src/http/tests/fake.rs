@@ -5,7 +5,7 @@ mod samples;
 use std::{
     sync::{
         Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -43,7 +43,7 @@ pub(super) const MESSAGE: &str = "3EB0";
 /// The group.
 pub(super) const GROUP: &str = "120363000000000001@g.us";
 
-/// Bytes of a file that is received.
+/// Bytes that a file may have, unless a test says so.
 pub(super) const FILE_MAX: u64 = 20 << 20;
 
 pub(super) struct FakeDesk {
@@ -61,6 +61,9 @@ pub(super) struct FakeDesk {
     /// Where files are received, and what the last one held.
     pub(super) received: tempfile::TempDir,
     pub(super) file: Mutex<Vec<u8>>,
+    pub(super) file_size: AtomicU64,
+    /// Bytes that a file may have.
+    pub(super) most: AtomicU64,
     /// The hashes of bodies that came under a key.
     pub(super) hashes: Mutex<Vec<[u8; 32]>>,
 }
@@ -92,6 +95,8 @@ impl Default for FakeDesk {
             files: super::media::Files::default(),
             received: tempfile::tempdir().unwrap(),
             file: Mutex::default(),
+            file_size: AtomicU64::new(0),
+            most: AtomicU64::new(FILE_MAX),
             hashes: Mutex::default(),
         }
     }
@@ -334,7 +339,8 @@ impl Desk for FakeDesk {
 
     async fn receive_file(&self, client: ClientId, phone: &PhoneNumber) -> Result<Receiving, GatewayError> {
         self.own_connection(client, phone)?;
-        Ok(Receiving::begin(self.received.path(), FILE_MAX).await.unwrap())
+        let most = self.most.load(Ordering::Relaxed);
+        Ok(Receiving::begin(self.received.path(), most).await.unwrap())
     }
 
     /// The text says how it goes.
@@ -353,7 +359,10 @@ impl Desk for FakeDesk {
         if let NewContent::Media(media) = &message.content
             && let NewFile::Received(file) = &media.file
         {
-            *self.file.lock().unwrap() = std::fs::read(file.path()).unwrap();
+            self.file_size.store(file.size, Ordering::Relaxed);
+            if file.size <= FILE_MAX {
+                *self.file.lock().unwrap() = std::fs::read(file.path()).unwrap();
+            }
         }
         if let Some(key) = &key {
             self.hashes.lock().unwrap().push(key.body_hash);

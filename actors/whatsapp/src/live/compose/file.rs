@@ -157,6 +157,5 @@ fn once(kind: FileType, message: Message) -> Message {
 fn wrapped(message: Message) -> MessageField<FutureProofMessage> {
     MessageField::some(FutureProofMessage {
         message: MessageField::some(message),
-        ..Default::default()
     })
 }
