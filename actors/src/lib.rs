@@ -25,6 +25,7 @@ mod keyring;
 mod media;
 mod persistence;
 mod post;
+mod preview;
 mod root;
 mod session;
 mod shared;

@@ -173,7 +173,7 @@ fn draft(body: &mut Fields, kind: &str, is_part: bool) -> Result<Draft, Refused>
 
 fn content(body: &mut Fields, kind: &str) -> Result<NewContent, Refused> {
     Ok(NewContent::Own(match kind {
-        "text" => words(body)?,
+        "text" => return words(body),
         "location" => place(body)?,
         "contact" => Content::Contact {
             contacts: body.objects("contacts", CONTACTS_MAX, card)?,
@@ -199,9 +199,10 @@ fn content(body: &mut Fields, kind: &str) -> Result<NewContent, Refused> {
     }))
 }
 
-fn words(body: &mut Fields) -> Result<Content, Refused> {
+fn words(body: &mut Fields) -> Result<NewContent, Refused> {
     let text = body.required("text", text);
     let mentions = body.optional("mentions", mentions);
+    let look = body.yes_or_no("link_preview", "auto") == Some(true);
     let link_preview = body.object("link_preview", |fields| {
         let url = fields.required("url", line);
         let title = fields.required("title", line);
@@ -210,6 +211,7 @@ fn words(body: &mut Fields) -> Result<Content, Refused> {
             url: url?,
             title: title?,
             description: description?,
+            thumbnail: None,
         })
     });
     if let (Ok(text), Ok(Some(preview))) = (&text, &link_preview)
@@ -217,10 +219,14 @@ fn words(body: &mut Fields) -> Result<Content, Refused> {
     {
         return body.refuse(InvalidField::new("link_preview", "must have a url that stands in text"));
     }
-    Ok(Content::Text {
+    let content = Content::Text {
         text: text?,
         mentions: mentions?.unwrap_or_default(),
         link_preview: link_preview?,
+    };
+    Ok(match look {
+        true => NewContent::Previewed(content),
+        false => NewContent::Own(content),
     })
 }
 

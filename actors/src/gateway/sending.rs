@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use wharf_domain::{
     ClientId, Connection, GroupId, InvalidField, Outgoing, OutgoingMessage, PhoneNumber, Recipient,
     action::{Action, Done},
-    outgoing::{Content, ForwardSource, MediaMessage, NotForwardable, Quote, forwarded_text},
+    outgoing::{Content, ForwardSource, MediaMessage, Quote},
 };
 use wharf_store::{KeyClaim, OutgoingFilter, OutgoingPage};
 use wharf_whatsapp::SendError;
@@ -14,6 +14,7 @@ use super::{Gateway, GatewayError, IdempotencyKey, SEND_DEADLINE, restarting};
 use crate::{
     media::outbound::{KeptFile, ReceivedFile},
     persistence::{Claim, Settlement, Write},
+    preview::with_preview,
     session::{
         self,
         outbox::{Answer, Request, Undone, new_message_id},
@@ -54,6 +55,8 @@ impl NewMessage {
 pub enum NewContent {
     /// This.
     Own(Content),
+    /// This, with what the page of the first link in it says of itself.
+    Previewed(Content),
     /// A file.
     Media(Box<NewMedia>),
     /// What is here already.
@@ -137,7 +140,8 @@ impl Gateway {
             let message_id = new_message_id();
             let (content, file) = match content {
                 NewContent::Own(content) => (content, None),
-                NewContent::Forward(source) => (gateway.forwarded(&connection, source).await?, None),
+                NewContent::Previewed(content) => (with_preview(&gateway.shared, content).await, None),
+                NewContent::Forward(source) => gateway.forwarded(&connection, &message_id, source).await?,
                 NewContent::Media(media) => gateway.ready_file(&connection, &message_id, *media).await?,
             };
             let outgoing = Outgoing { to, content, reply_to };
@@ -206,26 +210,6 @@ impl Gateway {
         let gateway = self.clone();
         let acting = |connection| async move { gateway.carry_out(&connection, action).await };
         self.once(connection, idempotency, acting).await
-    }
-
-    async fn forwarded(&self, connection: &Connection, source: ForwardSource) -> Result<Content, GatewayError> {
-        let refused = |error: NotForwardable| GatewayError::Refused(error.to_string());
-        match source {
-            ForwardSource::Event(id) => {
-                let event = self.event(connection.client_id, id).await?;
-                let payload = serde_json::from_str(event.payload.get()).unwrap_or_default();
-                forwarded_text(&payload).map_err(refused)
-            }
-            ForwardSource::Sent(message_id) => {
-                let sent = self
-                    .shared
-                    .store
-                    .outgoing_message(&connection.key(), &message_id)
-                    .await?;
-                let sent = sent.ok_or(GatewayError::NotFound("message"))?;
-                sent.message.content.forwarded().map_err(refused)
-            }
-        }
     }
 
     /// Carries something out under an idempotency key, if there is one: claimed with a committed row before, settled with

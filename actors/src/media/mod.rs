@@ -46,6 +46,11 @@ const LOOK: usize = 256;
 /// Files whose pictures are looked at, or that are encrypted, at a time.
 const PREPARED_AT_A_TIME: usize = 2;
 
+/// A small JPEG of a picture, if it can be read. Blocks; belongs in a thread of its own.
+pub(crate) fn thumbnail(picture: &mut (impl std::io::Read + std::io::Seek)) -> Option<Vec<u8>> {
+    probe::thumbnail(picture)
+}
+
 /// What there is one of per gateway.
 pub(crate) struct MediaRoom {
     pub(crate) files: MediaFiles,

@@ -51,6 +51,11 @@ pub(super) fn look(kind: FileType, mime_type: &str, file: &mut File) -> Facts {
     facts
 }
 
+/// A small JPEG of a picture.
+pub(super) fn thumbnail(file: &mut (impl Read + Seek)) -> Option<Vec<u8>> {
+    picture::look(file)?.thumbnail
+}
+
 /// As many bytes as there are, up to those of `buffer`.
 fn fill(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;

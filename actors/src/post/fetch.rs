@@ -47,6 +47,8 @@ pub(crate) struct Fetcher {
 pub(crate) struct Fetched {
     response: Response,
     target: String,
+    /// Where it lies: behind the last redirect.
+    pub(crate) address: Url,
     /// Its MIME type, as the server says.
     pub(crate) mime_type: Option<String>,
     /// What it is called, by the server or by the end of its address.
@@ -119,6 +121,7 @@ impl Fetcher {
                 length: response.content_length(),
                 response,
                 target,
+                address: url,
             });
         }
         Err(NotFetched {

@@ -145,6 +145,9 @@ pub struct LinkPreview {
     /// What the page says of itself.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub description: Option<String>,
+    /// A small JPEG of the page's picture. Not kept: a text that waits for a restart goes without.
+    #[serde(skip)]
+    pub thumbnail: Option<Vec<u8>>,
 }
 
 /// A contact card.

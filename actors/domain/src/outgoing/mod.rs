@@ -15,7 +15,7 @@ pub use content::{
 };
 pub use file::{MediaMessage, ReadyFile, SentFile, check_caption, check_file_name};
 pub use file_type::{FileType, HEAD_BYTES, check_mime_type, sniff};
-pub use forward::{ForwardSource, NotForwardable, forwarded_text};
+pub use forward::{ForwardSource, Forwarded, NotForwardable, forwarded};
 pub use pacing::{Bucket, Pacing};
 pub use queue::{Full, Outbox, Pumped, Ticket};
 pub use recipient::{GroupId, Recipient};

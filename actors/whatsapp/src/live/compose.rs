@@ -163,11 +163,13 @@ fn words(
         url,
         title,
         description,
+        thumbnail,
     }) = preview
     {
         extended.matched_text = Some(url.clone());
         extended.title = Some(title.clone());
         extended.description.clone_from(description);
+        extended.jpeg_thumbnail.clone_from(thumbnail);
     }
     if !mentions.is_empty() {
         let mentioned = mentions.iter().map(|number| scene.jid(&number.clone().into()));
