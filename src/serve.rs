@@ -111,6 +111,11 @@ pub async fn prepare(config: &Config) -> Result<Ready, ServeError> {
 }
 
 impl Ready {
+    /// The gateway, for a program that has it inside and looks at it.
+    pub fn gateway(&self) -> &Gateway {
+        &self.gateway
+    }
+
     /// Serves until `shutdown` ends, then stops in this order: no new requests, running requests, sessions, running
     /// attempts, last commit.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {

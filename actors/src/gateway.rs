@@ -15,6 +15,7 @@ use std::{sync::Arc, time::Duration};
 use ractor::{Actor, ActorRef};
 use serde::Serialize;
 use thiserror::Error;
+use tokio::runtime::{Handle, RuntimeMetrics};
 use wharf_domain::{
     Attempt, ClientId, Connection, Courtesy, Event, EventKinds, InvalidField, OwnHeaders, PhoneNumber, Timestamp,
     TokenHash, Webhook, fair::Caps, signing::Secret,
@@ -304,6 +305,14 @@ impl Gateway {
     /// What was committed since the start, for measurements.
     pub fn commits(&self) -> Commits {
         self.shared.health.commits()
+    }
+
+    /// What the runtimes count: the caller's first, then those that sessions run on. For measurements; they go on counting
+    /// when the gateway has stopped.
+    pub async fn runtimes(&self) -> Vec<RuntimeMetrics> {
+        let mut all = self.shared.bulkheads.metrics().await;
+        all.insert(0, Handle::current().metrics());
+        all
     }
 
     /// Whose token this is.

@@ -140,7 +140,8 @@ pub struct Media {
 /// `[sessions]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sessions {
-    /// Threads that sessions run on; never 0 any more, "one for each core" is settled here.
+    /// Threads at the most that sessions run on; never 0 any more, "one for each core" is settled here. (A program that sets 0
+    /// afterwards has its sessions run with everything else.)
     pub bulkheads: usize,
     /// Sessions started per second after a restart.
     pub start_per_second: u32,
