@@ -3,11 +3,12 @@
 
 mod connections;
 mod events;
+mod files;
 mod media;
 mod sending;
 mod webhooks;
 
-pub use sending::{NewContent, NewMessage, SentMessage};
+pub use sending::{NewContent, NewFile, NewMedia, NewMessage, SentMessage};
 
 use std::{sync::Arc, time::Duration};
 
@@ -28,15 +29,14 @@ use crate::{
     bulkhead::{BulkheadError, Bulkheads},
     directory::Directory,
     health::Commits,
-    media::{MediaRoom, files::MediaFiles},
+    media::MediaRoom,
     persistence::{Keeper, Persistence, WriteError},
-    post::{Poster, PosterError, PosterOptions},
+    post::{Poster, PosterError, PosterOptions, fetch::Fetcher},
     root::{self, RootActor},
     shared::{BulkRetries, Pacer, Settings, Shared},
     slots::Slots,
     tenant,
     vault::{Vault, VaultError},
-    web::MediaSource,
 };
 
 /// What a webhook is registered with; defaults are the facade's reading of CONTRACT.md section 2.
@@ -134,6 +134,9 @@ pub enum GatewayError {
     /// A field was refused (400).
     #[error(transparent)]
     Invalid(#[from] InvalidField),
+    /// A file has more bytes than it may (413); the text says how many it may have.
+    #[error("{0}")]
+    TooLarge(String),
     /// It was there and is not any more (410); the text says what to do.
     #[error("{0}")]
     Gone(&'static str),
@@ -244,11 +247,14 @@ impl Gateway {
         };
         let media_directory = settings.media.directory.clone();
         let media_directory = media_directory.unwrap_or_else(|| store.directory().join("media"));
+        let poster = Poster::new(poster)?;
+        let fetcher = Fetcher::beside(&poster, &settings.extra_roots_pem)?;
         let shared = Arc::new(Shared {
             persistence,
             directory,
             health: Arc::default(),
-            poster: Poster::new(poster)?,
+            poster,
+            fetcher,
             vault,
             links,
             bulkheads: Bulkheads::start(settings.bulkheads).await?,
@@ -256,13 +262,14 @@ impl Gateway {
             pacer: Pacer::new(settings.session_starts_per_second),
             backlog: Backlog::new(store.clone(), settings.limits.pending_per_client),
             bulk_retries: BulkRetries::default(),
-            media: MediaRoom::new(
-                MediaFiles::new(media_directory),
-                MediaSource::new(settings.media.test_network.clone())?,
-            ),
+            media: MediaRoom::new(&settings.media, media_directory)?,
             store,
             settings,
         });
+        // Before anything can be sent: what has no row now belongs to nobody.
+        if let Err(error) = shared.media.outbound.sweep(&shared.store).await {
+            tracing::warn!(%error, "files that were left over could not be looked for");
+        }
         let (root, _handle) = Actor::spawn(None, RootActor, Arc::clone(&shared))
             .await
             .map_err(|error| StartError::Tree(error.to_string()))?;

@@ -18,7 +18,7 @@ use crate::{
     health::Health,
     media::{MediaRoom, MediaSettings},
     persistence::Persistence,
-    post::Poster,
+    post::{Poster, fetch::Fetcher},
     slots::Slots,
     vault::{SecretsKey, Vault},
 };
@@ -109,6 +109,8 @@ pub(crate) struct Shared {
     pub(crate) directory: Arc<Directory>,
     pub(crate) health: Arc<Health>,
     pub(crate) poster: Poster,
+    /// Fetches files that are to be sent.
+    pub(crate) fetcher: Fetcher,
     pub(crate) vault: Arc<Vault>,
     pub(crate) links: Arc<dyn LinkFactory>,
     pub(crate) bulkheads: Bulkheads,

@@ -134,6 +134,12 @@ pub struct Media {
     pub max_downloads: usize,
     /// Downloads at a time of one client.
     pub max_downloads_per_client: usize,
+    /// Bytes of a file that is sent.
+    pub send_max_bytes: u64,
+    /// Files that are fetched or uploaded at a time to be sent, in the whole process.
+    pub max_uploads: usize,
+    /// The same of one client.
+    pub max_uploads_per_client: usize,
 }
 
 /// `[sessions]`
@@ -364,6 +370,10 @@ fn media(reader: &mut Reader) -> Result<Media, Refused> {
     let inline_max_bytes = reader.large("media.inline_max_bytes", 0, 1 << 20);
     let max_downloads = reader.number("media.max_downloads", 1, 1000);
     let max_downloads_per_client = reader.number("media.max_downloads_per_client", 1, 1000);
+    // WhatsApp takes documents of up to 2 GiB.
+    let send_max_bytes = reader.large("media.send_max_bytes", 1, 2 << 30);
+    let max_uploads = reader.number("media.max_uploads", 1, 1000);
+    let max_uploads_per_client = reader.number("media.max_uploads_per_client", 1, 1000);
     Ok(Media {
         download: download?,
         directory: directory?,
@@ -372,6 +382,9 @@ fn media(reader: &mut Reader) -> Result<Media, Refused> {
         inline_max_bytes: inline_max_bytes?,
         max_downloads: max_downloads? as usize,
         max_downloads_per_client: max_downloads_per_client? as usize,
+        send_max_bytes: send_max_bytes?,
+        max_uploads: max_uploads? as usize,
+        max_uploads_per_client: max_uploads_per_client? as usize,
     })
 }
 

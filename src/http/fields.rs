@@ -90,6 +90,17 @@ impl Fields {
         }
     }
 
+    /// Takes a field where it is true or `yes`, or false; anything else is left for another reading.
+    pub(super) fn yes_or_no(&mut self, name: &str, yes: &str) -> Option<bool> {
+        let said = match self.rest.get(name)? {
+            Value::Bool(said) => *said,
+            Value::String(word) if word == yes => true,
+            _ => return None,
+        };
+        self.rest.shift_remove(name);
+        Some(said)
+    }
+
     /// An object among the fields, read like a body of its own: what is wrong in it is named `name.field`.
     pub(super) fn object<T>(
         &mut self,

@@ -8,6 +8,7 @@
 )]
 
 mod api;
+mod attachments;
 mod considerate;
 mod crash;
 mod delivery;

@@ -336,6 +336,7 @@ impl Gateway {
             .persistence
             .commit(Write::DeleteConnection, connection.key())
             .await?;
+        self.shared.media.outbound.forget(&connection.key()).await;
         let _restarting = self
             .tenant(client)
             .await?

@@ -6,7 +6,7 @@ use ractor::RpcReplyPort;
 use wharf_domain::{AttemptOutcome, ClientId, Connection, ConnectionKey, EventId, PendingEvent, Webhook, WebhookId};
 use wharf_store::{
     BulkRenewal, ConnectionChange, ConnectionRecord, Group, KeyChange, KeyClaim, KeysChanged, MediaOutcome,
-    NewConnection, NewEvent, NewOutgoing, Note, RecordedEvent, Renewal, StoreError,
+    NewConnection, NewEvent, NewOutgoing, Note, OutgoingFile, RecordedEvent, Renewal, StoreError,
 };
 
 use super::{
@@ -120,6 +120,8 @@ pub(crate) enum Write {
     KeepPoll(Job<Poll, ()>),
     /// A message that is about to go out, or to wait for that. `false`: its id is taken.
     RecordOutgoing(Job<NewOutgoing, bool>),
+    /// What is known of the file of a message that waits.
+    KeepOutgoingFile(Job<OutgoingFile, ()>),
     /// What was learned of messages that went out; what is news of it becomes events.
     NoteOutgoing(Job<Vec<Note>, ()>),
     /// A download that ended; its event goes out.
@@ -156,6 +158,7 @@ macro_rules! each_job {
             Write::SettleKey($job) => $body,
             Write::KeepPoll($job) => $body,
             Write::RecordOutgoing($job) => $body,
+            Write::KeepOutgoingFile($job) => $body,
             Write::NoteOutgoing($job) => $body,
             Write::EndMedia($job) => $body,
             Write::PostponeMedia($job) => $body,
@@ -324,6 +327,7 @@ impl Write {
                 job.output = Some(group.keep_poll(key, id, options, now).await?);
             }
             Self::RecordOutgoing(job) => job.output = Some(record_outgoing(group, &job.input).await?),
+            Self::KeepOutgoingFile(job) => job.output = Some(group.keep_outgoing_file(&job.input).await?),
             Self::NoteOutgoing(job) => {
                 recorded.extend(note(group, &job.input, now).await?);
                 job.output = Some(());

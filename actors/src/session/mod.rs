@@ -5,6 +5,7 @@
 //! in the store, after whatever its predecessor left open is closed. Stops when the connection is deleted or the tree
 //! stops.
 
+pub(crate) mod files;
 mod inbox;
 mod link;
 pub(crate) mod outbox;

@@ -10,16 +10,21 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use ractor::{ActorRef, RpcReplyPort};
 use wharf_domain::{
     Outgoing, Timestamp,
-    outgoing::{Full, News, Outbox, Ticket, Told, code},
+    outgoing::{Full, MediaMessage, News, Outbox, Ticket, Told, code},
     session::Session,
 };
 use wharf_whatsapp::{SendError, Sent};
 
 pub(super) use self::rows::reload;
-use self::rows::{failure, fresh, new_message_id, new_row, note, noted, told};
-use super::{Message, SEND_DEADLINE, State};
+pub(crate) use self::rows::new_message_id;
+use self::rows::{failure, fresh, new_row, note, noted, told};
+use super::{
+    Message, SEND_DEADLINE, State,
+    files::{self, File, Step},
+};
 use crate::{
     clock,
+    media::outbound::KeptFile,
     persistence::{Write, WriteError},
     shared::Shared,
     timer::Timer,
@@ -30,7 +35,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A message to be sent.
 pub(crate) struct Request {
+    pub(crate) message_id: String,
     pub(crate) outgoing: Outgoing,
+    /// Its file, where that lies here.
+    pub(crate) file: Option<KeptFile>,
     /// Whether it may wait for a connection.
     pub(crate) queue: bool,
     /// Whether the caller wants to hear what became of it.
@@ -57,6 +65,8 @@ pub(crate) enum Undone {
     Full(u32),
     /// It waited for too long.
     Expired,
+    /// Its file cannot be sent.
+    File(files::Failed),
     /// There is no row of it.
     NotRecorded(WriteError),
 }
@@ -69,14 +79,18 @@ pub(crate) enum Event {
     Ended(Ticket, Result<Sent, SendError>),
     /// Its caller has waited long enough.
     Impatient(Ticket),
+    /// A step with its file has ended.
+    File(Ticket, Box<Step>),
     /// Something may go.
     Wake,
 }
 
-struct Pending {
-    message_id: String,
-    outgoing: Arc<Outgoing>,
-    queue: bool,
+pub(super) struct Pending {
+    pub(super) message_id: String,
+    pub(super) outgoing: Arc<Outgoing>,
+    /// There as long as its file is not at WhatsApp.
+    pub(super) file: Option<File>,
+    pub(super) queue: bool,
     wait: bool,
     /// Whether its row is there.
     recorded: bool,
@@ -111,43 +125,74 @@ impl Sends {
             timer: Timer::default(),
         }
     }
+
+    /// The messages that wait for their files, and have a row.
+    pub(super) fn with_files(&mut self) -> impl Iterator<Item = (&Ticket, &mut Pending)> {
+        let waits = |pending: &Pending| pending.recorded && pending.file.is_some();
+        self.pending.iter_mut().filter(move |(_, pending)| waits(pending))
+    }
+
+    pub(super) fn pending(&mut self, ticket: Ticket) -> Option<&mut Pending> {
+        self.pending.get_mut(&ticket)
+    }
+
+    /// The file of a message is at WhatsApp.
+    pub(super) fn have_file(&mut self, ticket: Ticket) {
+        self.outbox.have_file(ticket);
+    }
+
+    /// Takes a message up under its ticket.
+    fn insert(&mut self, ticket: Ticket, pending: Pending) {
+        if pending.file.is_some() {
+            self.outbox.lack_file(ticket);
+        }
+        self.pending.insert(ticket, pending);
+    }
 }
 
 pub(super) fn on_send(myself: &ActorRef<Message>, state: &mut State, request: Request) {
     let Request {
+        message_id,
         outgoing,
+        file,
         queue,
         wait,
         reply,
     } = request;
     if !queue && open_link(state).is_none() {
+        // The file first: whoever hears of the refusal finds nothing left of it.
+        drop(file);
         let _caller_gone = reply.send(Err(Undone::Link(SendError::NotConnected)));
         return;
     }
     let sending = state.args.shared.settings.sending;
+    let allowance = outgoing.content.media().map(MediaMessage::allowance);
+    let deadline = sending.deadline + allowance.unwrap_or_default();
     let accepted = state
         .sends
         .outbox
-        .accept(&outgoing.to.jid(), clock::steady() + sending.deadline);
+        .accept(&outgoing.to.jid(), clock::steady() + deadline);
     let ticket = match accepted {
         Ok(ticket) => ticket,
         Err(Full) => {
+            drop(file);
             let _caller_gone = reply.send(Err(Undone::Full(sending.queue_max)));
             return;
         }
     };
     let created_at = clock::now();
     let pending = Pending {
-        message_id: new_message_id(),
+        message_id,
+        file: files::of(&outgoing, file),
         outgoing: Arc::new(outgoing),
         queue,
         wait,
         recorded: false,
         created_at,
-        deadline_at: created_at + sending.deadline,
+        deadline_at: created_at + deadline,
         reply: Some(reply),
     };
-    state.sends.pending.insert(ticket, pending);
+    state.sends.insert(ticket, pending);
     pump(myself, state);
     if state.sends.outbox.waits(ticket) {
         enqueue(myself, state, ticket);
@@ -167,6 +212,7 @@ pub(super) fn on_event(myself: &ActorRef<Message>, state: &mut State, event: Eve
                 pending.answer(Ok(None));
             }
         }
+        Event::File(ticket, step) => files::on_step(state, ticket, *step),
         Event::Wake => {}
     }
     pump(myself, state);
@@ -180,13 +226,13 @@ pub(super) fn pump(myself: &ActorRef<Message>, state: &mut State) {
     state.sends.outbox.pace(state.args.shared.settings.sending.at(own), now);
     let pumped = state.sends.outbox.pump(now, link.is_some());
     for ticket in pumped.expired {
-        if let Some(mut pending) = state.sends.pending.remove(&ticket) {
-            let after = state.args.shared.settings.sending.deadline;
-            let news = News::failed(code::EXPIRED, format!("it was not sent within {} s", after.as_secs()));
-            let expired = told(&pending.message_id, news, clock::now());
-            note(state, expired, move || pending.answer(Err(Undone::Expired)));
+        if let Some(pending) = state.sends.pending(ticket) {
+            let after = pending.deadline_at.since(pending.created_at).as_secs();
+            let detail = format!("it was not sent within {after} s");
+            fail(state, ticket, code::EXPIRED, detail, Undone::Expired);
         }
     }
+    files::go_on(myself, state, link.as_ref());
     if let Some(link) = link {
         for ticket in pumped.start {
             start(myself, state, ticket, Arc::clone(&link));
@@ -212,6 +258,17 @@ pub(super) fn open_link(state: &State) -> Option<Arc<dyn wharf_whatsapp::Link>> 
         .as_ref()
         .filter(|(generation, _)| Some(*generation) == connected)?;
     Some(Arc::clone(link))
+}
+
+/// Ends a message that was not sent.
+pub(super) fn fail(state: &mut State, ticket: Ticket, code: &str, detail: String, undone: Undone) {
+    state.sends.outbox.finished(ticket);
+    let Some(mut pending) = state.sends.pending.remove(&ticket) else {
+        return;
+    };
+    pending.discard_file();
+    let failed = told(&pending.message_id, News::failed(code, detail), clock::now());
+    note(state, failed, move || pending.answer(Err(undone)));
 }
 
 /// Makes the row of a message that waits.
@@ -274,6 +331,9 @@ fn on_recorded(state: &mut State, ticket: Ticket, result: Result<(), WriteError>
     match result {
         Ok(()) => {
             pending.recorded = true;
+            if let Some(file) = &mut pending.file {
+                file.belongs_to_row();
+            }
             state.sends.outbox.release(ticket);
             if !pending.wait {
                 pending.queue = true;
@@ -289,6 +349,7 @@ fn on_recorded(state: &mut State, ticket: Ticket, result: Result<(), WriteError>
         }
         Err(error) => {
             pending.answer(Err(Undone::NotRecorded(error)));
+            pending.discard_file();
             let message_id = pending.message_id.clone();
             state.sends.pending.remove(&ticket);
             state.sends.outbox.finished(ticket);

@@ -7,6 +7,7 @@ mod failures;
 mod flow;
 mod keys;
 mod media;
+mod outbound;
 mod pace;
 mod rest;
 mod sending;

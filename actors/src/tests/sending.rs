@@ -207,13 +207,13 @@ async fn what_waits_too_long_fails_and_says_so() {
     let world = World::start_with(with(pacing)).await;
     let client = world.add_client("a").await.id;
     world.gateway.create_connection(client, number(1)).await.unwrap();
-    let message = NewMessage {
+    let message = || NewMessage {
         queue: true,
         wait: false,
         ..text("never")
     };
     let queued = wait_until("its session runs", WITHIN, || async {
-        send(&world, client, message.clone()).await.ok()
+        send(&world, client, message()).await.ok()
     })
     .await;
     let failed = until(&world, client, &queued.message_id, SendStatus::Failed).await;

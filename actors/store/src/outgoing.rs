@@ -24,6 +24,21 @@ pub struct NewOutgoing {
     pub deadline_at: Timestamp,
     /// Now, if it is handed to WhatsApp right after this; `None` if it waits.
     pub started_at: Option<Timestamp>,
+    /// Its file's key, encrypted, when there is one.
+    pub file: Option<Vec<u8>>,
+}
+
+/// The file of a message that waits, once it is fetched, or uploaded.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OutgoingFile {
+    /// The number that sends the message.
+    pub key: ConnectionKey,
+    /// WhatsApp's id of the message.
+    pub message_id: String,
+    /// The message, with what is shown of the file.
+    pub outgoing: Outgoing,
+    /// Its key and its place at WhatsApp, encrypted.
+    pub file: Vec<u8>,
 }
 
 /// A message that had neither been sent nor failed.
@@ -37,6 +52,8 @@ pub struct QueuedMessage {
     pub deadline_at: Timestamp,
     /// When it began to be handed to WhatsApp: what became of it then is not known.
     pub started_at: Option<Timestamp>,
+    /// Its file's key and its place at WhatsApp, encrypted, when there is a file and it was fetched.
+    pub file: Option<Vec<u8>>,
 }
 
 /// Something that was learned of messages of one number.
@@ -97,6 +114,19 @@ impl Store {
         page(self, key, filter).await.map_err(|error| self.error(error))
     }
 
+    /// What is known of a message's file, encrypted; `None` when there is no such message or no file.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn outgoing_file(&self, key: &ConnectionKey, message_id: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let statement = query_scalar(sql::OUTGOING_FILE)
+            .bind(key.client_id.0)
+            .bind(key.phone_number.as_str())
+            .bind(message_id);
+        let file: Result<Option<Option<Vec<u8>>>, sqlx::Error> = statement.fetch_optional(self.pool()).await;
+        file.map(Option::flatten).map_err(|error| self.error(error))
+    }
+
     /// The messages of a number that wait, oldest first.
     ///
     /// # Errors
@@ -126,9 +156,25 @@ impl Group<'_> {
             .bind(sqlx::types::Json(&new.outgoing))
             .bind(At(new.created_at))
             .bind(At(new.deadline_at))
-            .bind(new.started_at.map(At));
+            .bind(new.started_at.map(At))
+            .bind(new.file.as_deref());
         let result = statement.execute(self.enter()?).await;
         self.leave(result.map(|result| result.rows_affected() > 0))
+    }
+
+    /// Writes what is known of the file of a message that waits. One that does not wait any more is passed over.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn keep_outgoing_file(&mut self, file: &OutgoingFile) -> Result<(), StoreError> {
+        let statement = query(sql::KEEP_OUTGOING_FILE)
+            .bind(file.key.client_id.0)
+            .bind(file.key.phone_number.as_str())
+            .bind(&file.message_id)
+            .bind(sqlx::types::Json(&file.outgoing))
+            .bind(&file.file);
+        let result = statement.execute(self.enter()?).await;
+        self.leave(result.map(drop))
     }
 
     /// Writes what was learned; answers what of it is to be told, in the order of the notes. Messages that this number did
@@ -358,5 +404,6 @@ fn queued(row: &SqliteRow) -> Result<QueuedMessage, sqlx::Error> {
         outgoing: asked_for(row)?,
         deadline_at: row.try_get::<At, _>("deadline_at")?.0,
         started_at: time(row, "started_at")?,
+        file: row.try_get("file")?,
     })
 }

@@ -416,8 +416,12 @@ statements! {
         SELECT k.client_id, k.phone_number, k.idempotency_key FROM idempotency_keys k WHERE k.created_at < $1 LIMIT $2)";
 
     RECORD_OUTGOING = "INSERT INTO whatsapp_outgoing_messages \
-        (client_id, phone_number, message_id, \"to\", type, message, status, created_at, deadline_at, started_at) \
-        VALUES ($1, $2, $3, $4, $5, $6, 'queued', $7, $8, $9) ON CONFLICT DO NOTHING";
+        (client_id, phone_number, message_id, \"to\", type, message, status, created_at, deadline_at, started_at, file) \
+        VALUES ($1, $2, $3, $4, $5, $6, 'queued', $7, $8, $9, $10) ON CONFLICT DO NOTHING";
+    KEEP_OUTGOING_FILE = "UPDATE whatsapp_outgoing_messages SET message = $4, file = $5 \
+        WHERE client_id = $1 AND phone_number = $2 AND message_id = $3 AND status = 'queued'";
+    OUTGOING_FILE = "SELECT file FROM whatsapp_outgoing_messages \
+        WHERE client_id = $1 AND phone_number = $2 AND message_id = $3";
     OUTGOING_MESSAGE = concat!(
         "SELECT ", outgoing_columns!(), " FROM whatsapp_outgoing_messages \
          WHERE client_id = $1 AND phone_number = $2 AND message_id = $3"
@@ -433,7 +437,7 @@ statements! {
          WHERE client_id = $1 AND phone_number = $2 AND seq < $3 AND +status = $5 ORDER BY seq DESC LIMIT $4"
     );
     QUEUED_MESSAGES = concat!(
-        "SELECT ", outgoing_columns!(), " FROM whatsapp_outgoing_messages \
+        "SELECT ", outgoing_columns!(), ", file FROM whatsapp_outgoing_messages \
          WHERE client_id = $1 AND phone_number = $2 AND status = 'queued' ORDER BY seq"
     );
     NOTE_OUTGOING = "UPDATE whatsapp_outgoing_messages \

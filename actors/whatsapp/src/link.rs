@@ -165,6 +165,24 @@ pub enum ReuploadError {
     TimedOut(Duration),
 }
 
+/// Where files are uploaded to, and what lets us.
+#[derive(Clone, PartialEq, Eq)]
+pub struct MediaHosts {
+    /// Names of hosts, the best one first.
+    pub hosts: Vec<String>,
+    /// Goes with every upload; a secret for some hours.
+    pub auth: String,
+}
+
+impl std::fmt::Debug for MediaHosts {
+    /// Without what lets us upload.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MediaHosts")
+            .field("hosts", &self.hosts)
+            .finish_non_exhaustive()
+    }
+}
+
 /// An open link. Dropping it does not close it; [`Link::close`] does.
 #[async_trait]
 pub trait Link: Send + Sync + 'static {
@@ -196,6 +214,14 @@ pub trait Link: Send + Sync + 'static {
     /// See [`ReuploadError`].
     async fn upload_again(&self, _file: &LostFile, _deadline: Duration) -> Result<String, ReuploadError> {
         Err(ReuploadError::NotConnected)
+    }
+
+    /// Where files are uploaded to. `fresh`: what was answered before is not good any more.
+    ///
+    /// # Errors
+    /// As [`Link::send`]; nothing was sent.
+    async fn media_hosts(&self, _fresh: bool, _deadline: Duration) -> Result<MediaHosts, SendError> {
+        Err(SendError::NotConnected)
     }
 
     /// How long nothing at all has been heard from the server; `None` while not logged in.

@@ -15,8 +15,8 @@ use wharf_domain::{
 };
 
 use crate::{
-    CloseReason, Inbox, Link, LinkError, LinkEvent, LinkFactory, LinkOptions, LostFile, NotCommitted, PairCode,
-    PairCodeError, ReuploadError, SendError, Sent, Told,
+    CloseReason, Inbox, Link, LinkError, LinkEvent, LinkFactory, LinkOptions, LostFile, MediaHosts, NotCommitted,
+    PairCode, PairCodeError, ReuploadError, SendError, Sent, Told,
 };
 
 /// What [`ScriptedFactory::open`] does.
@@ -229,6 +229,8 @@ struct LinkState {
     acts: Vec<Action>,
     /// Where files are uploaded to again.
     reuploads: Option<String>,
+    /// How often it was asked afresh what lets us upload.
+    media_auths: u32,
 }
 
 impl ScriptedHandle {
@@ -419,6 +421,19 @@ impl Link for ScriptedHandle {
         let state = self.state();
         let answer = state.reuploads.clone().filter(|_| state.connected);
         answer.ok_or(ReuploadError::NotConnected)
+    }
+
+    /// What lets us upload is new each time that it is asked for afresh.
+    async fn media_hosts(&self, fresh: bool, _deadline: Duration) -> Result<MediaHosts, SendError> {
+        let mut state = self.state();
+        if !state.connected {
+            return Err(SendError::NotConnected);
+        }
+        state.media_auths += u32::from(fresh);
+        Ok(MediaHosts {
+            hosts: vec!["media.example".to_owned()],
+            auth: format!("auth-{}", state.media_auths),
+        })
     }
 
     fn silence(&self) -> Option<Duration> {

@@ -21,6 +21,12 @@ pub mod code {
     pub const REFUSED: &str = "refused";
     /// The store did not take it in time; it was not sent.
     pub const NOT_RECORDED: &str = "not_recorded";
+    /// Its file could not be fetched, or is not what WhatsApp takes.
+    pub const MEDIA_FETCH: &str = "media_fetch";
+    /// Its file could not be uploaded to WhatsApp.
+    pub const MEDIA_UPLOAD: &str = "media_upload";
+    /// Its file is not here any more, or could not be kept.
+    pub const MEDIA_STORAGE: &str = "media_storage";
     /// The connection was deleted before it was sent.
     pub const DELETED: &str = "connection_deleted";
 

@@ -15,7 +15,7 @@ use super::{Pending, pump};
 use crate::{
     clock,
     persistence::{Write, WriteError},
-    session::{Message, State},
+    session::{Message, State, files},
 };
 
 /// The pause before news that the store refused is written again.
@@ -39,9 +39,13 @@ pub(in crate::session) async fn reload(
         }
         let chat = row.outgoing.to.jid();
         let ticket = state.sends.outbox.restore(&chat, steady + row.deadline_at.since(wall));
+        let (key, shared) = (&state.args.key, &state.args.shared);
+        let outgoing = files::unsealed(shared, key, &row.message_id, row.outgoing, row.file.as_deref());
+        let kept = shared.media.outbound.found(key, &row.message_id);
         let pending = Pending {
             message_id: row.message_id,
-            outgoing: Arc::new(row.outgoing),
+            file: files::of(&outgoing, kept),
+            outgoing: Arc::new(outgoing),
             queue: true,
             wait: false,
             recorded: true,
@@ -49,14 +53,21 @@ pub(in crate::session) async fn reload(
             deadline_at: row.deadline_at,
             reply: None,
         };
-        state.sends.pending.insert(ticket, pending);
+        state.sends.insert(ticket, pending);
     }
     pump(myself, state);
     Ok(())
 }
 
 pub(super) fn new_row(state: &State, pending: &Pending, started_at: Option<Timestamp>) -> NewOutgoing {
+    let (key, media) = (&state.args.key, pending.outgoing.content.media());
+    let sealed = media.map(|media| files::sealed(&state.args.shared, key, &pending.message_id, media));
     NewOutgoing {
+        // Without its key the file would be lost after a restart, and only then.
+        file: sealed.and_then(|sealed| {
+            let logged = sealed.inspect_err(|error| tracing::error!(%error, "a file's key cannot be encrypted"));
+            logged.ok().flatten()
+        }),
         key: state.args.key.clone(),
         message_id: pending.message_id.clone(),
         outgoing: pending.outgoing.as_ref().clone(),
@@ -123,7 +134,7 @@ pub(super) fn note(state: &mut State, told: Told, tell: impl FnOnce() + Send + '
 }
 
 /// An id in the form that WhatsApp Web gives: 3EB0 and nine random bytes.
-pub(super) fn new_message_id() -> String {
+pub(crate) fn new_message_id() -> String {
     let random = Uuid::new_v4().into_bytes();
     // The two bytes with the version and the variant are not random.
     let bytes = random[..6].iter().chain(&random[13..]);

@@ -3,7 +3,7 @@ use wharf_domain::{
     outgoing::{News, Place, StatusChange, Told, code},
     retention::Cutoffs,
 };
-use wharf_store::{NewOutgoing, Note, OutgoingFilter};
+use wharf_store::{NewOutgoing, Note, OutgoingFile, OutgoingFilter};
 
 use crate::database::{Database, NOW, key, later, on_every_database};
 
@@ -15,6 +15,7 @@ async fn record(db: &mut Database, number: &ConnectionKey, id: &str, at: Timesta
         created_at: at,
         deadline_at: Timestamp(at.0 + 60_000),
         started_at: started.then_some(at),
+        file: None,
     };
     db.write(async |group| group.record_outgoing(&new).await).await
 }
@@ -158,6 +159,31 @@ on_every_database! {
         }
         let left = listed(db, &number, OutgoingFilter { limit: 9, ..Default::default() }).await.0;
         assert_eq!(left, ["young", "queued"]);
+    }
+
+    async fn the_file_of_one_that_waits_is_kept_with_what_is_shown_of_it(db: &mut Database) {
+        let number = key(db.client("acme").await.id, "5511888888888");
+        for id in ["A", "B"] {
+            record(db, &number, id, NOW, false).await;
+        }
+        let file = |id: &str, text: &str, file: &[u8]| OutgoingFile {
+            key: number.clone(),
+            message_id: id.into(),
+            outgoing: Outgoing::text("5511999999999".parse().unwrap(), text),
+            file: file.to_vec(),
+        };
+        let kept = file("A", "fetched", b"sealed");
+        db.write(async |group| group.keep_outgoing_file(&kept).await).await;
+        let queued = db.store.queued_messages(&number).await.unwrap();
+        assert_eq!(queued[0].outgoing, kept.outgoing);
+        assert_eq!((queued[0].file.as_deref(), queued[1].file.as_deref()), (Some(&b"sealed"[..]), None));
+        assert_eq!(db.store.outgoing_file(&number, "A").await.unwrap().as_deref(), Some(&b"sealed"[..]));
+        assert_eq!(db.store.outgoing_file(&number, "B").await.unwrap(), None);
+        assert_eq!(db.store.outgoing_file(&number, "X").await.unwrap(), None);
+        note(db, &number, &["A"], News::Sent, NOW).await;
+        let late = file("A", "late", b"other");
+        db.write(async |group| group.keep_outgoing_file(&late).await).await;
+        assert_eq!(db.store.outgoing_file(&number, "A").await.unwrap().as_deref(), Some(&b"sealed"[..]));
     }
 
     async fn they_go_with_their_client(db: &mut Database) {

@@ -23,10 +23,10 @@ use super::{
     reporter::{Reporter, Stage, now},
     reupload,
     runtime::LinkRuntime,
-    send::Sending,
+    send::{Sending, of_iq},
     subjects::Subjects,
 };
-use crate::{CloseReason, Link, LostFile, PairCode, PairCodeError, ReuploadError, SendError, Sent};
+use crate::{CloseReason, Link, LostFile, MediaHosts, PairCode, PairCodeError, ReuploadError, SendError, Sent};
 
 /// How long unlinking may take altogether.
 const LOG_OUT: Duration = Duration::from_secs(10);
@@ -152,6 +152,20 @@ impl Link for LiveLink {
             Ok(_) => Err(ReuploadError::NotConnected),
             Err(_) => Err(ReuploadError::TimedOut(deadline)),
         }
+    }
+
+    async fn media_hosts(&self, fresh: bool, deadline: Duration) -> Result<MediaHosts, SendError> {
+        let (client, over) = (self.connected()?, self.control.reporter.over().clone());
+        let asking = async move {
+            let asked = over.run_until_cancelled(client.refresh_media_conn(fresh)).await;
+            let answer = asked.ok_or(SendError::NotConnected)?;
+            let answer = answer.map_err(|error| of_iq(&error))?;
+            Ok(MediaHosts {
+                hosts: answer.hosts.into_iter().map(|host| host.hostname).collect(),
+                auth: answer.auth,
+            })
+        };
+        self.run(asking, deadline).await
     }
 
     fn silence(&self) -> Option<Duration> {

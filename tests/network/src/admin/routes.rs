@@ -174,12 +174,8 @@ impl Request<'_> {
                 send(network, phone, dispatch, message).await?
             }
             (["messages"], "GET") => ok(&network.messages(phone).await?)?,
-            (["messages", id, "media"], "GET") => {
-                let mut response = HttpResponse::new(network.media(phone, id).await?.into());
-                let kind = header::HeaderValue::from_static("application/octet-stream");
-                response.headers_mut().insert(header::CONTENT_TYPE, kind);
-                response
-            }
+            (["messages", id, "media"], "GET") => bytes(network.media(phone, id).await?, "application/octet-stream"),
+            (["messages", id, "thumbnail"], "GET") => bytes(network.thumbnail(phone, id).await?, "image/jpeg"),
             (["receipts"], "GET") => ok(&network.receipts(phone).await?)?,
             (["receipts"], "POST") => {
                 let new = self.read::<NewReceipts>()?;
@@ -233,7 +229,9 @@ fn no_route(segments: &[&str], path: &str) -> Problem {
         }
         ["accounts", _, "history"] | ["accounts", _, "calls", _, "terminate"] => Problem::method("POST"),
         ["groups"] | ["accounts", _, "messages" | "receipts" | "presence" | "calls"] => Problem::method("GET, POST"),
-        ["accounts", _, "devices"] | ["accounts", _, "messages", _, "media"] | ["stats"] => Problem::method("GET"),
+        ["accounts", _, "devices"] | ["accounts", _, "messages", _, "media" | "thumbnail"] | ["stats"] => {
+            Problem::method("GET")
+        }
         ["accounts", _, "devices", _] => Problem::method("DELETE"),
         ["groups", _] => Problem::method("GET, PATCH"),
         ["accounts", _] => Problem::method("PATCH"),
@@ -246,6 +244,13 @@ fn no_route(segments: &[&str], path: &str) -> Problem {
 }
 
 /// Sends one message as it is, or a count of them with a number after each text, at the rate asked for.
+fn bytes(bytes: Vec<u8>, kind: &'static str) -> Response {
+    let mut response = HttpResponse::new(bytes.into());
+    let kind = header::HeaderValue::from_static(kind);
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}
+
 async fn send(network: &Network, from: &str, dispatch: Dispatch, message: NewMessage) -> Result<Response, Problem> {
     let invalid = |detail: String| Problem::new(StatusCode::BAD_REQUEST, detail);
     let count = dispatch.count.unwrap_or(1);
