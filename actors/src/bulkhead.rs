@@ -175,7 +175,12 @@ mod tests {
 
     #[tokio::test]
     async fn sessions_run_on_the_thread_of_their_client_and_give_way() {
-        let here = || (thread::current().id(), rustix::process::getpriority_process(None).unwrap());
+        let here = || {
+            (
+                thread::current().id(),
+                rustix::process::getpriority_process(None).unwrap(),
+            )
+        };
         let (thread, priority) = here();
         let bulkheads = Bulkheads::start(1).await.unwrap();
         let place = bulkheads.place().await.unwrap().unwrap();

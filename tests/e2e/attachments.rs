@@ -514,3 +514,20 @@ async fn other_chats_do_not_wait_for_an_upload() {
     assert_eq!(order, [slow, id_of(&behind)]);
     world.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_file_arrives_whole() {
+    let world = World::start().await;
+    world.linked("/ok").await;
+    let large = noise(32 << 20);
+    let body = json!({"to": CONTACT, "type": "document", "file_name": "large.bin"});
+    let sent = post_parts(
+        world.api(),
+        None,
+        parts(&body, "application/x-noise", "large.bin", &large),
+    )
+    .await;
+    world.arrives(sent, &large, "application/x-noise").await;
+    assert_eq!(world.waiting_files(), 0);
+    world.stop().await;
+}
