@@ -122,10 +122,6 @@ async fn start_thread(system: &System) -> Result<Bulkhead, BulkheadError> {
     up.await.map(Bulkhead).map_err(|_| BulkheadError::Ended)
 }
 
-/// How much a thread of sessions gives way (`nice`, which is a thread's own on Linux): what answers and delivers for all clients
-/// goes before what one client computes.
-const COURTESY: i32 = 5;
-
 /// A session's keys are read and written on blocking threads; a start of many sessions shall not make hundreds of them.
 const BLOCKING_THREADS: usize = 8;
 
@@ -135,9 +131,6 @@ const BLOCKING_THREADS: usize = 8;
     reason = "nothing but the start of this thread ends; the operating system refused a runtime"
 )]
 fn runtime() -> Runtime {
-    if let Err(error) = rustix::process::nice(COURTESY) {
-        tracing::debug!(%error, "sessions run with everybody's priority");
-    }
     let mut builder = Builder::new_current_thread();
     builder
         .enable_all()
@@ -174,24 +167,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn sessions_run_on_the_thread_of_their_client_and_give_way() {
-        let here = || {
-            (
-                thread::current().id(),
-                rustix::process::getpriority_process(None).unwrap(),
-            )
-        };
-        let (thread, priority) = here();
+    async fn sessions_run_on_the_thread_of_their_client() {
         let bulkheads = Bulkheads::start(1).await.unwrap();
         let place = bulkheads.place().await.unwrap().unwrap();
         let task = {
             let _entered = place.enter();
-            tokio::spawn(async move { here() })
+            tokio::spawn(async { thread::current().id() })
         };
-        let (its_thread, its_priority) = task.await.unwrap();
-        assert_ne!(its_thread, thread);
-        assert_eq!(its_priority, (priority + COURTESY).min(19));
-        assert_eq!(here().1, priority);
+        assert_ne!(task.await.unwrap(), thread::current().id());
         assert!(Bulkheads::start(0).await.unwrap().place().await.unwrap().is_none());
     }
 }

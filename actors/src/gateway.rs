@@ -18,7 +18,7 @@ use thiserror::Error;
 use tokio::runtime::{Handle, RuntimeMetrics};
 use wharf_domain::{
     Attempt, ClientId, Connection, Courtesy, Event, EventKinds, InvalidField, OwnHeaders, PhoneNumber, Timestamp,
-    TokenHash, Webhook, fair::Caps, signing::Secret,
+    TokenHash, Webhook, fair::Caps, outgoing::Pace, signing::Secret,
 };
 use wharf_store::{Store, StoreError};
 use wharf_whatsapp::{KeyStore, LinkError, LinkFactory};
@@ -109,6 +109,8 @@ pub struct ConnectionPatch {
     pub device_name: Option<Option<String>>,
     /// The way to WhatsApp, as [`wharf_domain::proxy::Proxy::parse`] reads it.
     pub proxy: Option<Option<String>>,
+    /// How fast it sends.
+    pub sending: Option<Option<Pace>>,
 }
 
 /// The `Idempotency-Key` of a request, and what it was sent with.

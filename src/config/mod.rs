@@ -12,7 +12,12 @@ use std::{collections::HashMap, fmt, fmt::Write as _, net::SocketAddr, path::Pat
 
 use thiserror::Error;
 use wharf_actors::{Limits, SecretsKey};
-use wharf_domain::{ClientId, media_link::PublicUrl, outgoing::Pacing, retention::Keep};
+use wharf_domain::{
+    ClientId,
+    media_link::PublicUrl,
+    outgoing::{Pace, Pacing},
+    retention::Keep,
+};
 
 pub use layers::Sources;
 use reader::{Reader, Refused};
@@ -404,11 +409,17 @@ fn limits(reader: &mut Reader) -> Result<Limits, Refused> {
 fn sending(reader: &mut Reader) -> Result<Pacing, Refused> {
     let per_second = reader.number("sending.per_second", 0, 1000);
     let burst = reader.number("sending.burst", 1, 10_000);
+    let fastest = reader.number("sending.max_per_second", 0, 1000);
+    let longest = reader.number("sending.max_burst", 1, 10_000);
     let queue_max = reader.number("sending.queue_max", 1, 100_000);
     let deadline = reader.number("sending.deadline_seconds", 1, 86_400);
     Ok(Pacing {
         per_second: per_second?,
         burst: burst?,
+        fastest: Pace {
+            per_second: fastest?,
+            burst: longest?,
+        },
         queue_max: queue_max?,
         deadline: Duration::from_secs(deadline?.into()),
     })

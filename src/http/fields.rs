@@ -116,6 +116,19 @@ impl Fields {
         self.nested(name, rest, read).map(Some)
     }
 
+    /// The same, or null.
+    pub(super) fn object_or_null<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&mut Fields) -> Result<T, Refused>,
+    ) -> Result<Option<Option<T>>, Refused> {
+        if self.rest.get(name).is_some_and(Value::is_null) {
+            self.rest.shift_remove(name);
+            return Ok(Some(None));
+        }
+        Ok(self.object(name, read)?.map(Some))
+    }
+
     /// A list of objects, each read like a body of its own: what is wrong is named `name[0].field`.
     pub(super) fn objects<T>(
         &mut self,
@@ -253,6 +266,12 @@ pub(super) fn device_name_or_null(name: &'static str, value: Value) -> Result<Op
         }
         _ => Err(accepted()),
     }
+}
+
+/// A whole number; whether so many are allowed is the gateway's to say.
+pub(super) fn whole_number(name: &'static str, value: Value) -> Result<u32, InvalidField> {
+    let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
+    number.ok_or_else(|| InvalidField::new(name, "must be a whole number from 0"))
 }
 
 /// A text whose meaning the gateway judges, or null for none.

@@ -137,6 +137,7 @@ impl Gateway {
         } = message;
         let gateway = self.clone();
         let sending = |connection| async move {
+            // Behind the claim: who repeats a request gets its answer, also when what was passed on is gone.
             let message_id = new_message_id();
             let (content, file) = match content {
                 NewContent::Own(content) => (content, None),

@@ -159,6 +159,7 @@ async fn on_begin(myself: &ActorRef<Message>, state: &mut State) -> Result<(), A
         return Ok(());
     };
     state.told.wanted().found(shared.store.wanted_events(key).await?);
+    state.told.wanted().found_pace(row.sending);
     let mut machine = Session::new(key.phone_number.clone(), view_of_row(&row));
     let now = clock::now();
     let effects = machine.start(now, now);

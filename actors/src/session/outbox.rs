@@ -3,18 +3,21 @@
 //! A message is a committed row before WhatsApp hears of it, and the row says that it is being handed over before it is.
 //! So after a crash a row either waits on, or what became of it is not known and is told so; nothing is sent twice.
 
+mod rows;
+
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use ractor::{ActorRef, RpcReplyPort};
-use uuid::Uuid;
 use wharf_domain::{
     Outgoing, Timestamp,
-    outgoing::{Full, MediaMessage, News, Outbox, Ticket, code},
+    outgoing::{Full, MediaMessage, News, Outbox, Ticket, Told, code},
     session::Session,
 };
-use wharf_store::{NewOutgoing, Note};
 use wharf_whatsapp::{SendError, Sent};
 
+pub(crate) use self::rows::new_message_id;
+pub(super) use self::rows::reload;
+use self::rows::{failure, fresh, new_row, note, noted, told};
 use super::{
     Message, SEND_DEADLINE, State,
     files::{self, File, Step},
@@ -29,8 +32,6 @@ use crate::{
 
 /// A caller waits this long for a message that has not even started; then it is told that it is queued.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// The pause before news that the store refused is written again.
-const NOTE_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// A message to be sent.
 pub(crate) struct Request {
@@ -149,41 +150,6 @@ impl Sends {
     }
 }
 
-/// Takes up what waited when the session ended. What was being handed over then is told as unknown.
-pub(super) async fn reload(myself: &ActorRef<Message>, state: &mut State) -> Result<(), wharf_store::StoreError> {
-    let rows = state.args.shared.store.queued_messages(&state.args.key).await?;
-    let (wall, steady) = (clock::now(), clock::steady());
-    for row in rows {
-        if row.started_at.is_some() {
-            let news = News::failed(
-                code::UNKNOWN,
-                "Wharf ended while it was being sent; it may have been sent",
-            );
-            note(state, &row.message_id, news, wall, || {});
-            continue;
-        }
-        let chat = row.outgoing.to.jid();
-        let ticket = state.sends.outbox.restore(&chat, steady + row.deadline_at.since(wall));
-        let (key, shared) = (&state.args.key, &state.args.shared);
-        let outgoing = files::unsealed(shared, key, &row.message_id, row.outgoing, row.file.as_deref());
-        let kept = shared.media.outbound.found(key, &row.message_id);
-        let pending = Pending {
-            message_id: row.message_id,
-            file: files::of(&outgoing, kept),
-            outgoing: Arc::new(outgoing),
-            queue: true,
-            wait: false,
-            recorded: true,
-            created_at: wall,
-            deadline_at: row.deadline_at,
-            reply: None,
-        };
-        state.sends.insert(ticket, pending);
-    }
-    pump(myself, state);
-    Ok(())
-}
-
 pub(super) fn on_send(myself: &ActorRef<Message>, state: &mut State, request: Request) {
     let Request {
         message_id,
@@ -256,6 +222,8 @@ pub(super) fn on_event(myself: &ActorRef<Message>, state: &mut State, event: Eve
 pub(super) fn pump(myself: &ActorRef<Message>, state: &mut State) {
     let link = open_link(state);
     let now = clock::steady();
+    let own = state.told.wanted().pace();
+    state.sends.outbox.pace(state.args.shared.settings.sending.at(own), now);
     let pumped = state.sends.outbox.pump(now, link.is_some());
     for ticket in pumped.expired {
         if let Some(pending) = state.sends.pending(ticket) {
@@ -299,28 +267,8 @@ pub(super) fn fail(state: &mut State, ticket: Ticket, code: &str, detail: String
         return;
     };
     pending.discard_file();
-    let news = News::failed(code, detail);
-    note(state, &pending.message_id.clone(), news, clock::now(), move || {
-        pending.answer(Err(undone));
-    });
-}
-
-fn new_row(state: &State, pending: &Pending, started_at: Option<Timestamp>) -> NewOutgoing {
-    let (key, media) = (&state.args.key, pending.outgoing.content.media());
-    let sealed = media.map(|media| files::sealed(&state.args.shared, key, &pending.message_id, media));
-    NewOutgoing {
-        // Without its key the file would be lost after a restart, and only then.
-        file: sealed.and_then(|sealed| {
-            let logged = sealed.inspect_err(|error| tracing::error!(%error, "a file's key cannot be encrypted"));
-            logged.ok().flatten()
-        }),
-        key: state.args.key.clone(),
-        message_id: pending.message_id.clone(),
-        outgoing: pending.outgoing.as_ref().clone(),
-        created_at: pending.created_at,
-        deadline_at: pending.deadline_at,
-        started_at,
-    }
+    let failed = told(&pending.message_id, News::failed(code, detail), clock::now());
+    note(state, failed, move || pending.answer(Err(undone)));
 }
 
 /// Makes the row of a message that waits.
@@ -342,16 +290,6 @@ fn enqueue(myself: &ActorRef<Message>, state: &mut State, ticket: Ticket) {
     });
 }
 
-/// Two messages under one id would be one to WhatsApp.
-fn fresh(made: bool) -> Result<(), WriteError> {
-    match made {
-        true => Ok(()),
-        false => Err(WriteError::Unavailable(
-            "a message with this id exists; try again".to_owned(),
-        )),
-    }
-}
-
 /// Hands a message to WhatsApp, after its row says so.
 fn start(myself: &ActorRef<Message>, state: &mut State, ticket: Ticket, link: Arc<dyn wharf_whatsapp::Link>) {
     let Some(pending) = state.sends.pending.get(&ticket) else {
@@ -367,8 +305,8 @@ fn start(myself: &ActorRef<Message>, state: &mut State, ticket: Ticket, link: Ar
             async move { made.await.and_then(fresh) }
         }),
         false => futures::future::Either::Right({
-            let noted = persistence.commit(Write::NoteOutgoing, vec![news(state, &id, News::Started, now)]);
-            async move { noted.await.map(drop) }
+            let started = told(&id, News::Started, now);
+            persistence.commit(Write::NoteOutgoing, noted(state, started))
         }),
     };
     let myself = myself.clone();
@@ -405,6 +343,8 @@ fn on_recorded(state: &mut State, ticket: Ticket, result: Result<(), WriteError>
         // It was never handed over, and waits on: only its row does not say so.
         Err(error) if pending.recorded => {
             tracing::warn!(number = %state.args.key.phone_number, ?error, "a message cannot be sent before the store takes writes");
+            pending.queue = true;
+            pending.answer(Ok(None));
             state.sends.outbox.returned(ticket, clock::steady());
         }
         Err(error) => {
@@ -415,88 +355,34 @@ fn on_recorded(state: &mut State, ticket: Ticket, result: Result<(), WriteError>
             state.sends.outbox.finished(ticket);
             // A commit that was only late has a row made, and the next session would send it.
             let news = News::failed(code::NOT_RECORDED, "the store did not take it in time; it was not sent");
-            note(state, &message_id, news, clock::now(), || {});
+            note(state, told(&message_id, news, clock::now()), || {});
         }
     }
 }
 
 fn on_ended(state: &mut State, ticket: Ticket, result: Result<Sent, SendError>) {
-    let Some(pending) = state.sends.pending.get(&ticket) else {
+    let Some(pending) = state.sends.pending.get_mut(&ticket) else {
         return;
     };
     let message_id = pending.message_id.clone();
     if result == Err(SendError::NotConnected) && pending.queue {
+        // It waits on, for nobody knows how long: its caller does not.
+        pending.answer(Ok(None));
         state.sends.outbox.returned(ticket, clock::steady());
-        return note(state, &message_id, News::NotStarted, clock::now(), || {});
+        return note(state, told(&message_id, News::NotStarted, clock::now()), || {});
     }
     state.sends.outbox.finished(ticket);
     let Some(mut pending) = state.sends.pending.remove(&ticket) else {
         return;
     };
-    let (news, at) = match &result {
-        Ok(sent) => (News::Sent, sent.timestamp),
-        Err(error) => (failure(error), clock::now()),
+    let learned = match &result {
+        Ok(sent) => Told {
+            place: sent.place.clone(),
+            ..told(&message_id, News::Sent, sent.timestamp)
+        },
+        Err(error) => told(&message_id, failure(error), clock::now()),
     };
-    note(state, &message_id, news, at, move || {
+    note(state, learned, move || {
         pending.answer(result.map(Some).map_err(Undone::Link));
     });
-}
-
-/// What a failed send is in its row.
-fn failure(error: &SendError) -> News {
-    let code = match error {
-        SendError::NotConnected => code::NOT_CONNECTED,
-        SendError::NotOnWhatsApp(_) => code::NOT_ON_WHATSAPP,
-        SendError::Refused { code, .. } => code.as_str(),
-        SendError::Impossible(_) => code::REFUSED,
-        SendError::TimedOut(_) | SendError::Failed(_) => code::UNKNOWN,
-    };
-    News::failed(code, error.to_string())
-}
-
-fn news(state: &State, message_id: &str, news: News, at: Timestamp) -> Note {
-    Note {
-        key: state.args.key.clone(),
-        message_ids: vec![message_id.to_owned()],
-        news,
-        at,
-    }
-}
-
-/// Writes what was learned of a message, then tells its caller. A store that refuses is asked again until it takes it, but
-/// the caller does not wait for that: WhatsApp has decided.
-fn note(state: &mut State, message_id: &str, what: News, at: Timestamp, tell: impl FnOnce() + Send + 'static) {
-    let note = news(state, message_id, what, at);
-    let persistence = state.args.shared.persistence.clone();
-    let first = persistence.commit(Write::NoteOutgoing, vec![note.clone()]);
-    state.tasks.spawn(async move {
-        let mut noted = first.await;
-        tell();
-        while let Err(WriteError::Unavailable(why)) = noted {
-            tracing::warn!(number = %note.key.phone_number, why, "what became of a message was not written; trying again");
-            tokio::time::sleep(NOTE_AGAIN_AFTER).await;
-            noted = persistence.commit(Write::NoteOutgoing, vec![note.clone()]).await;
-        }
-    });
-}
-
-/// An id in the form that WhatsApp Web gives: 3EB0 and nine random bytes.
-pub(crate) fn new_message_id() -> String {
-    let random = Uuid::new_v4().into_bytes();
-    // The two bytes with the version and the variant are not random.
-    let bytes = random[..6].iter().chain(&random[13..]);
-    bytes.fold("3EB0".to_owned(), |id, byte| format!("{id}{byte:02X}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ids_look_like_whatsapps_and_differ() {
-        let (one, other) = (new_message_id(), new_message_id());
-        assert_ne!(one, other);
-        assert!(one.len() == 22 && one.starts_with("3EB0"), "{one}");
-        assert!(one.bytes().all(|b| b.is_ascii_digit() || (b'A'..=b'F').contains(&b)));
-    }
 }

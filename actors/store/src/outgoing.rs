@@ -3,7 +3,7 @@
 use sqlx::{Row, SqliteConnection, query, query_scalar, sqlite::SqliteRow};
 use wharf_domain::{
     ConnectionKey, Outgoing, OutgoingMessage, SendStatus, Timestamp,
-    outgoing::{News, Progress, StatusChange, code},
+    outgoing::{News, Progress, StatusChange, Told, code},
     retention::Cutoffs,
 };
 
@@ -61,12 +61,8 @@ pub struct QueuedMessage {
 pub struct Note {
     /// The number that sent them.
     pub key: ConnectionKey,
-    /// WhatsApp's ids.
-    pub message_ids: Vec<String>,
     /// What.
-    pub news: News,
-    /// When it happened.
-    pub at: Timestamp,
+    pub told: Told,
 }
 
 /// Which of a number's messages to list.
@@ -181,8 +177,8 @@ impl Group<'_> {
         self.leave(result.map(drop))
     }
 
-    /// Writes what was learned; answers which statuses changed, in the order of the notes. Messages that this number did
-    /// not send through Wharf are passed over.
+    /// Writes what was learned; answers what of it is to be told, in the order of the notes. Messages that this number did
+    /// not send through Wharf have no row: what their receivers tell is answered as it was heard.
     ///
     /// # Errors
     /// As every write.
@@ -191,7 +187,7 @@ impl Group<'_> {
         self.leave(result)
     }
 
-    /// Ends what still waits of a number whose connection is deleted.
+    /// Ends what still waits of a number whose connection is deleted, or is under way.
     ///
     /// # Errors
     /// As every write.
@@ -259,9 +255,9 @@ async fn page(
 
 async fn note_all(connection: &mut SqliteConnection, notes: &[Note]) -> Result<Vec<StatusChange>, sqlx::Error> {
     let mut changes = Vec::new();
-    for note in notes {
-        for message_id in &note.message_ids {
-            changes.extend(learn(connection, &note.key, message_id, &note.news, note.at).await?);
+    for Note { key, told } in notes {
+        for message_id in &told.message_ids {
+            learn(connection, key, message_id, told, &mut changes).await?;
         }
     }
     Ok(changes)
@@ -271,45 +267,36 @@ async fn learn(
     connection: &mut SqliteConnection,
     key: &ConnectionKey,
     message_id: &str,
-    news: &News,
-    at: Timestamp,
-) -> Result<Option<StatusChange>, sqlx::Error> {
+    told: &Told,
+    changes: &mut Vec<StatusChange>,
+) -> Result<(), sqlx::Error> {
     let statement = query(sql::OUTGOING_MESSAGE)
         .bind(key.client_id.0)
         .bind(key.phone_number.as_str())
         .bind(message_id);
     let Some(row) = statement.fetch_optional(&mut *connection).await? else {
-        return Ok(None);
+        changes.extend(told.of_unrecorded(key, message_id));
+        return Ok(());
     };
     let before = progress(&row)?;
-    let Some(after) = before.learn(news, at) else {
-        return Ok(None);
-    };
-    let statement = query(sql::NOTE_OUTGOING)
-        .bind(row.try_get::<i64, _>("seq")?)
-        .bind(after.status.as_str())
-        .bind(after.error_code.as_deref())
-        .bind(after.error.as_deref())
-        .bind(after.started_at.map(At))
-        .bind(after.sent_at.map(At))
-        .bind(after.delivered_at.map(At))
-        .bind(after.read_at.map(At))
-        .bind(after.played_at.map(At))
-        .bind(after.failed_at.map(At));
-    statement.execute(connection).await?;
-    if after.status == before.status {
-        return Ok(None);
+    let learned = before.learn(&told.news, told.at);
+    if let Some(after) = &learned {
+        let statement = query(sql::NOTE_OUTGOING)
+            .bind(row.try_get::<i64, _>("seq")?)
+            .bind(after.status.as_str())
+            .bind(after.error_code.as_deref())
+            .bind(after.error.as_deref())
+            .bind(after.started_at.map(At))
+            .bind(after.sent_at.map(At))
+            .bind(after.delivered_at.map(At))
+            .bind(after.read_at.map(At))
+            .bind(after.played_at.map(At))
+            .bind(after.failed_at.map(At));
+        statement.execute(connection).await?;
     }
-    Ok(Some(StatusChange {
-        key: key.clone(),
-        message_id: message_id.to_owned(),
-        to: recipient(&row)?,
-        kind: row.try_get("type")?,
-        status: after.status,
-        error_code: after.error_code,
-        error: after.error,
-        at,
-    }))
+    let after = learned.as_ref().unwrap_or(&before);
+    changes.extend(told.of_recorded(key, message_id, &recipient(&row)?, (&before, after)));
+    Ok(())
 }
 
 async fn fail_queued(
@@ -321,13 +308,25 @@ async fn fail_queued(
         .bind(key.client_id.0)
         .bind(key.phone_number.as_str());
     let rows = statement.fetch_all(&mut *connection).await?;
-    let news = News::failed(code::DELETED, "the connection was deleted before it was sent");
-    let mut changes = Vec::new();
-    for row in rows {
-        let message_id: String = row.try_get("message_id")?;
-        changes.extend(learn(connection, key, &message_id, &news, now).await?);
-    }
-    Ok(changes)
+    let queued = rows.iter().map(queued).collect::<Result<Vec<_>, _>>()?;
+    let note = |were_started: bool, news| {
+        let ended = queued.iter().filter(|row| row.started_at.is_some() == were_started);
+        let told = Told {
+            message_ids: ended.map(|row| row.message_id.clone()).collect(),
+            news,
+            at: now,
+            place: None,
+        };
+        let key = key.clone();
+        Note { key, told }
+    };
+    let under_way = "the connection was deleted while it was being sent; it may have been sent";
+    let before = "the connection was deleted before it was sent";
+    let notes = [
+        note(true, News::failed(code::UNKNOWN, under_way)),
+        note(false, News::failed(code::DELETED, before)),
+    ];
+    note_all(connection, &notes).await
 }
 
 fn broken(column: &str, source: impl Into<sqlx::error::BoxDynError>) -> sqlx::Error {

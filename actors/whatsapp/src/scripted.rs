@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 use wharf_domain::{
     ConnectionKey, IncomingMessage, Outgoing, PhoneNumber, Timestamp,
     action::{Action, Done, NumberCheck},
-    outgoing::News,
+    outgoing::{News, Place},
 };
 
 use crate::{
@@ -280,10 +280,24 @@ impl ScriptedHandle {
         self.inbox.commit(messages).await
     }
 
-    /// WhatsApp tells something of messages that went out.
-    pub async fn tell_of(&self, message_ids: &[&str], news: News, at: Timestamp) {
-        let message_ids = message_ids.iter().map(|id| (*id).to_owned()).collect();
-        self.inbox.told(vec![Told { message_ids, news, at }]).await;
+    /// WhatsApp tells something of messages that went out; `place` is where, as a link finds it out.
+    ///
+    /// # Errors
+    /// `NotCommitted` when the inbox refuses it.
+    pub async fn tell_of(
+        &self,
+        message_ids: &[&str],
+        news: News,
+        at: Timestamp,
+        place: Option<Place>,
+    ) -> Result<(), NotCommitted> {
+        let told = Told {
+            message_ids: message_ids.iter().map(|id| (*id).to_owned()).collect(),
+            news,
+            at,
+            place,
+        };
+        self.inbox.told(vec![told]).await
     }
 
     /// What becomes of messages from now on.
@@ -358,7 +372,10 @@ impl Link for ScriptedHandle {
                 tokio::time::sleep(deadline).await;
                 Err(SendError::TimedOut(deadline))
             }
-            _ => Ok(Sent { timestamp: now() }),
+            _ => Ok(Sent {
+                timestamp: now(),
+                place: None,
+            }),
         }
     }
 

@@ -8,6 +8,7 @@ mod pacing;
 mod queue;
 mod recipient;
 mod status;
+mod told;
 
 pub use content::{
     CONTACTS_MAX, ContactCard, Content, LinkPreview, MENTIONS_MAX, POLL_OPTIONS, Poll, Quote, Target, check_emoji,
@@ -16,10 +17,11 @@ pub use content::{
 pub use file::{MediaMessage, ReadyFile, SentFile, check_caption, check_file_name};
 pub use file_type::{FileType, HEAD_BYTES, check_mime_type, sniff};
 pub use forward::{ForwardSource, Forwarded, NotForwardable, forwarded};
-pub use pacing::{Bucket, Pacing};
+pub use pacing::{Bucket, Pace, Pacing};
 pub use queue::{Full, Outbox, Pumped, Ticket};
 pub use recipient::{GroupId, Recipient};
-pub use status::{News, OutgoingMessage, Progress, SendStatus, StatusChange, code};
+pub use status::{News, OutgoingMessage, Progress, SendStatus, code};
+pub use told::{Place, StatusChange, Told};
 
 use serde::{Deserialize, Serialize};
 

@@ -68,6 +68,11 @@ impl Outbox {
         }
     }
 
+    /// Goes on at another pace.
+    pub fn pace(&mut self, pacing: Pacing, now: Timestamp) {
+        self.bucket.set(pacing, now);
+    }
+
     /// Takes a message in.
     ///
     /// # Errors
@@ -206,10 +211,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::outgoing::Pace;
 
     const PACING: Pacing = Pacing {
         per_second: 1,
         burst: 2,
+        fastest: Pace {
+            per_second: 1,
+            burst: 2,
+        },
         queue_max: 3,
         deadline: Duration::from_secs(60),
     };
