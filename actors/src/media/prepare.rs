@@ -4,6 +4,7 @@
 use std::{
     fs, io,
     io::{BufWriter, Read as _, Seek as _, Write as _},
+    panic::{self, AssertUnwindSafe},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -56,17 +57,17 @@ pub(crate) async fn prepare(
     let (unfinished, place) = (outbound.unfinished()?, outbound.path(key, message_id));
     // Pictures take memory and encrypting takes a processor: not all at a time. Nobody closes the semaphore.
     let _turn = shared.media.preparing.acquire().await;
+    // The thread goes on when nobody waits for it any more: what it makes then goes with it.
     let working = tokio::task::spawn_blocking(move || {
         let made = ready(message, &received, &unfinished, &place);
         if made.is_err() {
             let _never_made = fs::remove_file(&unfinished);
         }
-        made
+        Ok((made?, kept))
     });
-    let made = working
+    working
         .await
-        .unwrap_or_else(|panicked| Err(io::Error::other(panicked.to_string()).into()));
-    Ok((made?, kept))
+        .unwrap_or_else(|panicked| Err(io::Error::other(panicked.to_string()).into()))
 }
 
 /// # Errors
@@ -93,7 +94,9 @@ fn ready(
     let mut head = Vec::with_capacity(HEAD_BYTES);
     (&file).take(HEAD_BYTES as u64).read_to_end(&mut head)?;
     let mime_type = message.kind.mime_type(message.media.mime_type.as_deref(), &head)?;
-    let facts = probe::look(message.kind, &mime_type, &mut file);
+    // Strangers wrote what is read here: where reading panics, the file goes out without what it would have told.
+    let looking = AssertUnwindSafe(|| probe::look(message.kind, &mime_type, &mut file));
+    let facts = panic::catch_unwind(looking).unwrap_or_default();
     file.rewind()?;
     let made = keep(message.kind, file, unfinished, place)?;
     let name = message.media.file_name.take();

@@ -189,6 +189,10 @@ struct Work {
 
 impl Work {
     async fn fetch(&self, message: MediaMessage) -> Result<Step, Failed> {
+        // It was here, and its key cannot be read any more.
+        if message.media.url.is_none() {
+            return Err(lost());
+        }
         let fetched = fetch::fetch(&self.shared, self.key.client_id, message).await;
         let (message, received) = fetched.map_err(|error| of_fetch(&error))?;
         let prepared = prepare::prepare(&self.shared, &self.key, &self.id, message, received).await;
@@ -204,10 +208,6 @@ impl Work {
         path: Option<std::path::PathBuf>,
         link: &dyn Link,
     ) -> Result<Step, Failed> {
-        let lost = || Failed {
-            code: code::MEDIA_STORAGE,
-            detail: NotUploaded::Lost.to_string(),
-        };
         let (path, ready) = path.zip(message.ready.as_deref()).ok_or_else(lost)?;
         let client = self.key.client_id;
         let uploaded = match upload::upload(&self.shared, link, client, &ready.reference, &path).await {
@@ -281,6 +281,13 @@ pub(super) fn unsealed(
         }
     }
     outgoing
+}
+
+fn lost() -> Failed {
+    Failed {
+        code: code::MEDIA_STORAGE,
+        detail: NotUploaded::Lost.to_string(),
+    }
 }
 
 fn storage(error: &dyn std::fmt::Display) -> Failed {

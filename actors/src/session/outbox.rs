@@ -15,8 +15,8 @@ use wharf_domain::{
 };
 use wharf_whatsapp::{SendError, Sent};
 
-pub(super) use self::rows::reload;
 pub(crate) use self::rows::new_message_id;
+pub(super) use self::rows::reload;
 use self::rows::{failure, fresh, new_row, note, noted, told};
 use super::{
     Message, SEND_DEADLINE, State,

@@ -139,7 +139,7 @@ impl MediaUpload {
             .header(header::CONTENT_TYPE, "application/octet-stream")
             .timeout(download::deadline(left))
             .body(reqwest::Body::wrap(FileBody { file, left }));
-        let answer = request.send().await.map_err(|error| unreachable(&error))?;
+        let answer = request.send().await.map_err(unreachable)?;
         match answer.status() {
             status if status.is_success() => read(answer).await,
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(UploadError::Auth(answer.status().as_u16())),
@@ -193,7 +193,7 @@ async fn read(answer: Response) -> Result<Uploaded, UploadError> {
 
 async fn whole(mut answer: Response) -> Result<Vec<u8>, UploadError> {
     let mut body = Vec::new();
-    while let Some(piece) = answer.chunk().await.map_err(|error| unreachable(&error))? {
+    while let Some(piece) = answer.chunk().await.map_err(unreachable)? {
         if body.len() + piece.len() > ANSWER_BYTES {
             return Err(UploadError::Unreachable(
                 "the media host's answer does not end".to_owned(),
@@ -205,9 +205,10 @@ async fn whole(mut answer: Response) -> Result<Vec<u8>, UploadError> {
 }
 
 /// Without the address: it holds what lets us upload.
-fn unreachable(error: &reqwest::Error) -> UploadError {
+fn unreachable(error: reqwest::Error) -> UploadError {
+    let error = error.without_url();
     tracing::debug!(%error, "an upload broke off");
-    let words = match error {
+    let words = match &error {
         error if error.is_timeout() => "the media host did not answer in time",
         error if error.is_connect() => "the media host cannot be reached",
         _ => "the connection to the media host broke off",

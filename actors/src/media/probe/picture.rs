@@ -12,8 +12,9 @@ use zune_jpeg::JpegDecoder;
 
 use super::Facts;
 
-/// Pixels of a JPEG that is decoded: three bytes each are in memory meanwhile.
-const JPEG_PIXELS: u64 = 32_000_000;
+/// Pixels of a JPEG that is decoded: three bytes each are in memory meanwhile, of a progressive one nine.
+const JPEG_PIXELS: u64 = 24_000_000;
+const PROGRESSIVE_PIXELS: u64 = 12_000_000;
 /// Pixels of a PNG: its rows are thrown away as they are read.
 const PNG_PIXELS: u64 = 200_000_000;
 /// The longest side, in pixels.
@@ -54,7 +55,12 @@ fn of_jpeg(file: &mut impl Read) -> Option<Facts> {
         size: Some(if turn >= 5 { (height, width) } else { (width, height) }),
         ..Facts::default()
     };
-    if u64::from(width) * u64::from(height) > JPEG_PIXELS {
+    let most = if is_baseline(&bytes) {
+        JPEG_PIXELS
+    } else {
+        PROGRESSIVE_PIXELS
+    };
+    if u64::from(width) * u64::from(height) > most {
         return Some(facts);
     }
     if let Ok(pixels) = decoder.decode()
@@ -66,6 +72,21 @@ fn of_jpeg(file: &mut impl Read) -> Option<Facts> {
         facts.thumbnail = shrinking.finish().turned(turn).jpeg();
     }
     Some(facts)
+}
+
+/// Whether a JPEG is decoded block by block, as its frame's header says; the segments before it say how long they are.
+fn is_baseline(bytes: &[u8]) -> bool {
+    let mut place = 2;
+    while let Some(&[0xff, marker, high, low]) = bytes.get(place..place + 4) {
+        match marker {
+            0xc0 | 0xc1 => return true,
+            0xc2..=0xcf if !matches!(marker, 0xc4 | 0xc8 | 0xcc) => return false,
+            // A byte that fills up.
+            0xff => place += 1,
+            _ => place += 2 + usize::from(u16::from_be_bytes([high, low])),
+        }
+    }
+    false
 }
 
 fn of_png(file: &mut (impl Read + Seek)) -> Option<Facts> {

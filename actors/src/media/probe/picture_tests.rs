@@ -122,6 +122,17 @@ fn a_png_of_any_colour_is_read_row_by_row() {
 }
 
 #[test]
+fn a_progressive_one_is_read_too_and_known_to_be_one() {
+    let mut bytes = Vec::new();
+    let mut encoder = Encoder::new(Cursor::new(&mut bytes), 90);
+    encoder.set_progressive(true);
+    encoder.encode(&[9; 200 * 100 * 3], 200, 100, ColorType::Rgb).unwrap();
+    assert!(!is_baseline(&bytes) && is_baseline(&jpeg(16, 16, Some(1))));
+    assert!(!is_baseline(b"\xff\xd8") && !is_baseline(b"\xff\xd8\xff\xe0\xff\xff"));
+    assert_eq!(seen(&look_at(&bytes).thumbnail.unwrap()).0, 100);
+}
+
+#[test]
 fn a_bomb_is_not_decoded() {
     // A picture of 60,000 by 60,000 pixels, as its header says.
     let mut bytes = jpeg(16, 16, None);

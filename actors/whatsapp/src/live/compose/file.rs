@@ -159,3 +159,151 @@ fn wrapped(message: Message) -> MessageField<FutureProofMessage> {
         message: MessageField::some(message),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::{Value, json};
+    use wharf_domain::{
+        message::MediaKind,
+        outgoing::{Content, Outgoing},
+    };
+
+    use super::{super::compose, *};
+
+    fn ready(direct_path: &str) -> ReadyFile {
+        ReadyFile {
+            reference: MediaReference {
+                kind: MediaKind::Image,
+                direct_path: direct_path.to_owned(),
+                media_key: vec![1; 32],
+                enc_sha256: vec![2; 32],
+                sha256: vec![3; 32],
+                size: 4,
+            },
+            url: "https://mmg.whatsapp.net/v/x".to_owned(),
+            thumbnail: Some(vec![5]),
+            waveform: Some(vec![6; 64]),
+            sidecar: Some(vec![7]),
+            animated: true,
+            made_at: 8,
+        }
+    }
+
+    fn composed(mut body: Value, direct_path: &str) -> Result<Message, String> {
+        let hidden = [("5511777777777".to_owned(), "100000000000007".to_owned())];
+        let scene = Scene {
+            chat: "120363000000000001@g.us",
+            own: "5511888888888",
+            now_ms: 7,
+            hidden: &hidden,
+        };
+        body["to"] = scene.chat.into();
+        let mut outgoing: Outgoing = serde_json::from_value(body).unwrap();
+        let Content::Media(media) = &mut outgoing.content else {
+            panic!("no file")
+        };
+        media.ready = Some(Arc::new(ready(direct_path)));
+        compose(&outgoing, &scene)
+    }
+
+    fn made(body: Value) -> Message {
+        composed(body, "/v/x").unwrap()
+    }
+
+    #[test]
+    fn an_image_says_where_its_file_is_and_who_is_meant() {
+        let message = made(
+            json!({"type": "image", "caption": "for @5511777777777", "mentions": ["5511777777777"],
+            "media": {"mime_type": "image/jpeg", "size": 4, "width": 30, "height": 20}, "forwarded": true,
+            "reply_to": {"message_id": "Q", "from": "5511777777777", "text": "?"}}),
+        );
+        let image = message.image_message.as_option().unwrap();
+        assert_eq!(image.caption.as_deref(), Some("for @100000000000007"));
+        assert_eq!(
+            (image.width, image.height, image.file_length),
+            (Some(30), Some(20), Some(4))
+        );
+        assert_eq!(image.direct_path.as_deref(), Some("/v/x"));
+        assert_eq!(
+            (image.media_key.clone(), image.file_enc_sha256.clone()),
+            (Some(vec![1; 32]), Some(vec![2; 32]))
+        );
+        assert_eq!(
+            (image.jpeg_thumbnail.clone(), image.media_key_timestamp),
+            (Some(vec![5]), Some(8))
+        );
+        let context = image.context_info.as_option().unwrap();
+        assert_eq!(context.mentioned_jid, ["100000000000007@lid"]);
+        assert_eq!(context.participant.as_deref(), Some("100000000000007@lid"));
+        assert_eq!(
+            (context.stanza_id.as_deref(), context.is_forwarded),
+            (Some("Q"), Some(true))
+        );
+    }
+
+    #[test]
+    fn what_may_be_seen_once_is_marked_and_wrapped() {
+        let video =
+            made(json!({"type": "video", "media": {"mime_type": "video/mp4", "seconds": 3}, "view_once": true}));
+        let inner = video
+            .view_once_message_v2
+            .as_option()
+            .unwrap()
+            .message
+            .as_option()
+            .unwrap();
+        let film = inner.video_message.as_option().unwrap();
+        assert_eq!(
+            (film.view_once, film.seconds, film.streaming_sidecar.clone()),
+            (Some(true), Some(3), Some(vec![7]))
+        );
+        let voice = made(json!({"type": "voice", "media": {}, "view_once": true}));
+        let inner = voice
+            .view_once_message_v2_extension
+            .as_option()
+            .unwrap()
+            .message
+            .as_option()
+            .unwrap();
+        let sound = inner.audio_message.as_option().unwrap();
+        assert_eq!(
+            (sound.ptt, sound.waveform.as_ref().map(Vec::len)),
+            (Some(true), Some(64))
+        );
+        let audio = made(json!({"type": "audio", "media": {}}));
+        assert_eq!(audio.audio_message.as_option().unwrap().ptt, Some(false));
+    }
+
+    #[test]
+    fn a_document_with_a_caption_is_wrapped_and_a_sticker_moves() {
+        let plain = made(json!({"type": "document", "media": {"file_name": "a.pdf"}}));
+        let document = plain.document_message.as_option().unwrap();
+        assert_eq!(
+            (document.file_name.as_deref(), document.caption.as_deref()),
+            (Some("a.pdf"), None)
+        );
+        assert!(document.context_info.is_unset());
+        let captioned = made(json!({"type": "document", "caption": "x", "media": {"file_name": "a.pdf"}}));
+        let inner = captioned
+            .document_with_caption_message
+            .as_option()
+            .unwrap()
+            .message
+            .as_option()
+            .unwrap();
+        assert_eq!(
+            inner.document_message.as_option().unwrap().caption.as_deref(),
+            Some("x")
+        );
+        let sticker = made(json!({"type": "sticker", "media": {}}));
+        assert_eq!(sticker.sticker_message.as_option().unwrap().is_animated, Some(true));
+    }
+
+    #[test]
+    fn a_file_that_is_not_uploaded_is_not_sent() {
+        let refused = composed(json!({"type": "image", "media": {}}), "").unwrap_err();
+        assert!(refused.contains("not uploaded"), "{refused}");
+    }
+}
