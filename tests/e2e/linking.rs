@@ -198,12 +198,8 @@ async fn a_pair_code_links_the_number_through_a_proxy_while_a_page_follows() {
     entered.unwrap();
     api.wait_for_status(PATH, "connected").await;
     let heard = tokio::time::timeout(WITHIN, following).await.unwrap().unwrap();
-    for what in [
-        "event:status",
-        "event:qr",
-        "event:pair_code",
-        "\"reason_code\":\"paired\"",
-    ] {
+    // Not `paired`: the stream shows what is true, and who reads slowly misses what was true for a moment.
+    for what in ["event:status", "event:qr", "event:pair_code"] {
         assert!(heard.contains(what), "{what} in {heard}");
     }
     assert!(proxy.opened() >= 1);
