@@ -7,7 +7,9 @@
     unreachable_pub
 )]
 
+mod again;
 mod api;
+mod beside;
 mod considerate;
 mod crash;
 mod delivery;
@@ -15,6 +17,7 @@ mod events;
 mod faults;
 #[path = "../../examples/crash/harness.rs"]
 mod harness;
+mod history;
 mod keys;
 mod kinds;
 mod linking;

@@ -10,7 +10,7 @@ use waproto::buffa::Message as _;
 use waproto::whatsapp::Message;
 
 use super::session::{Session, ack};
-use super::{group_message, sending};
+use super::{group_message, peer, sending};
 use crate::state::{Account, Device, Known};
 use crate::wire::stanza::{attr, bytes_node, content, jid_attr};
 use crate::{FaultKind, clock};
@@ -163,6 +163,8 @@ impl Sending<'_> {
             if message.device_sent_message.is_set() {
                 let sent = unwrap_device_sent(message);
                 owner.remember(self.id, self.known(&sent));
+            } else {
+                peer::answer(&self.session.world, owner, self.device, self.id, &message).await;
             }
             return;
         }
@@ -210,7 +212,7 @@ impl Sending<'_> {
                 attr(self.message, "type").map_or_else(|| "text".to_owned(), |kind| kind.into_owned()),
             )
             .attr("t", clock::now_s())
-            .attr("notify", self.account.name.as_str());
+            .attr("notify", &*self.account.name());
         if Arc::ptr_eq(owner, self.account) {
             stanza = stanza
                 .attr("recipient", self.recipient.lid_jid())
