@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use wharf_support::wait_until;
-use wharf_testnet::{Fault, FaultKind, Setting};
+use wharf_testnet::Setting;
 
 use super::world::{CONTACT, NUMBER, WITHIN, World};
 
@@ -55,22 +55,10 @@ async fn the_name_that_the_phone_sets_is_the_connections() {
     for setting in &settings {
         world.network.change_setting(NUMBER, setting).await.unwrap();
     }
-    // The connection shows it with the first login after the device has read it.
-    wait_until("the name is shown after a login", WITHIN, || async {
-        let before = world.api().get(PATH).await.body["connected_since"].clone();
-        let fault = Fault {
-            kind: FaultKind::Drop,
-            phone: Some(NUMBER.to_owned()),
-            code: None,
-            for_ms: None,
-        };
-        world.network.fault(fault).await.unwrap();
-        let shown = world.api().wait_for(PATH, "it is connected anew", |shown| {
-            shown["status"] == "connected" && shown["connected_since"] != before
-        });
-        (shown.await["push_name"] == "Harbour Office").then_some(())
-    })
-    .await;
+    world
+        .api()
+        .wait_for(PATH, "the name", |shown| shown["push_name"] == "Harbour Office")
+        .await;
     assert!(world.network.stats().await.downloads >= 1, "a snapshot was fetched");
     world.stop().await;
 }
