@@ -65,7 +65,7 @@ fn lay_again(world: &World, account: &Account, id: &str, receipt: &Node) -> Resu
     let answer = MediaRetryNotification {
         stanza_id: Some(id.to_owned()),
         direct_path: Some(place),
-        result: Some(ResultType::SUCCESS.into()),
+        result: Some(ResultType::SUCCESS),
         ..Default::default()
     };
     seal(&key, id, &answer.encode_to_vec()).ok_or(UNREADABLE)
