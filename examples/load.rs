@@ -28,6 +28,7 @@ use std::{
 use clap::{Args, Parser, Subcommand};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
+use wharf_domain::{EventKind, EventKinds};
 
 use process::{Receiver, cpu_us, memory_kib};
 use receiver::now_us;
@@ -101,6 +102,9 @@ enum Shape {
         /// Texts each way of each number.
         #[arg(long, default_value_t = 200)]
         messages: u64,
+        /// The webhooks ask for statuses beside messages.
+        #[arg(long)]
+        statuses: bool,
     },
     /// Nothing: what it costs to start with so many webhooks, and to have them.
     Idle,
@@ -136,7 +140,17 @@ async fn run(Options { shape, common }: Options) -> Result<Value, Failure> {
     match shape {
         Shape::Idle => return idle(&common).await,
         Shape::Register => return register(&common).await,
-        Shape::Keys { numbers, messages } => return keys::run(numbers, messages, common.store.as_deref()).await,
+        Shape::Keys {
+            numbers,
+            messages,
+            statuses,
+        } => {
+            let events = match statuses {
+                true => EventKinds::of([EventKind::Message, EventKind::Status]),
+                false => EventKinds::default(),
+            };
+            return keys::run(numbers, messages, events, common.store.as_deref()).await;
+        }
         Shape::Fair { rate, seconds, clients } => {
             let fair = fair::Fair {
                 // Half of them are as many as the other shapes have.

@@ -111,6 +111,11 @@ pub async fn prepare(config: &Config) -> Result<Ready, ServeError> {
 }
 
 impl Ready {
+    /// The gateway, for a program that has it inside and looks at it.
+    pub fn gateway(&self) -> &Gateway {
+        &self.gateway
+    }
+
     /// Serves until `shutdown` ends, then stops in this order: no new requests, running requests, sessions, running
     /// attempts, last commit.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
@@ -174,6 +179,9 @@ fn media(config: &Config, address: SocketAddr) -> MediaSettings {
         inline_max_bytes: media.inline_max_bytes,
         max_downloads: media.max_downloads,
         max_downloads_per_client: media.max_downloads_per_client,
+        send_max_bytes: media.send_max_bytes,
+        max_uploads: media.max_uploads,
+        max_uploads_per_client: media.max_uploads_per_client,
         test_network: config.whatsapp.server_url.as_deref().and_then(media_store),
     }
 }

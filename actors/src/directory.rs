@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use wharf_domain::{
     ClientId, ConnectionKey, ConnectionStatus, EventKinds, PendingEvent, WebhookId,
     delivery::DeliveryEvent,
+    outgoing::Pace,
     session::{ReasonCode, SessionView},
 };
 use wharf_whatsapp::Link;
@@ -208,7 +209,7 @@ impl Directory {
         Arc::clone(self.links().entry(key.clone()).or_default())
     }
 
-    /// What the webhook of a number wants, for its session to keep.
+    /// What is wanted of a number, for its session to keep.
     pub(crate) fn wanted(&self, key: &ConnectionKey) -> Arc<Wanted> {
         Arc::clone(self.all_wanted().entry(key.clone()).or_default())
     }
@@ -217,6 +218,16 @@ impl Directory {
     pub(crate) fn note_wanted(&self, key: &ConnectionKey, events: EventKinds) {
         if let Some(wanted) = self.all_wanted().get(key) {
             wanted.set(events);
+        }
+    }
+
+    /// A connection was changed. Its session goes on at this pace, with what waits already.
+    pub(crate) fn note_pace(&self, key: &ConnectionKey, pace: Option<Pace>) {
+        if let Some(wanted) = self.all_wanted().get(key) {
+            wanted.set_pace(pace);
+        }
+        if let Some(actor) = read(&self.sessions).get(key).and_then(|entry| entry.actor.as_ref()) {
+            let _restarting = actor.cast(session::Message::Outbox(session::outbox::Event::Wake));
         }
     }
 

@@ -3,20 +3,22 @@
 
 mod connections;
 mod events;
+mod files;
 mod media;
 mod sending;
 mod webhooks;
 
-pub use sending::{NewContent, NewMessage, SentMessage};
+pub use sending::{NewContent, NewFile, NewMedia, NewMessage, SentMessage};
 
 use std::{sync::Arc, time::Duration};
 
 use ractor::{Actor, ActorRef};
 use serde::Serialize;
 use thiserror::Error;
+use tokio::runtime::{Handle, RuntimeMetrics};
 use wharf_domain::{
     Attempt, ClientId, Connection, Courtesy, Event, EventKinds, InvalidField, OwnHeaders, PhoneNumber, Timestamp,
-    TokenHash, Webhook, fair::Caps, signing::Secret,
+    TokenHash, Webhook, fair::Caps, outgoing::Pace, signing::Secret,
 };
 use wharf_store::{Store, StoreError};
 use wharf_whatsapp::{KeyStore, LinkError, LinkFactory};
@@ -27,15 +29,14 @@ use crate::{
     bulkhead::{BulkheadError, Bulkheads},
     directory::Directory,
     health::Commits,
-    media::{MediaRoom, files::MediaFiles},
+    media::MediaRoom,
     persistence::{Keeper, Persistence, WriteError},
-    post::{Poster, PosterError, PosterOptions},
+    post::{Poster, PosterError, PosterOptions, fetch::Fetcher},
     root::{self, RootActor},
     shared::{BulkRetries, Pacer, Settings, Shared},
     slots::Slots,
     tenant,
     vault::{Vault, VaultError},
-    web::MediaSource,
 };
 
 /// What a webhook is registered with; defaults are the facade's reading of CONTRACT.md section 2.
@@ -108,6 +109,8 @@ pub struct ConnectionPatch {
     pub device_name: Option<Option<String>>,
     /// The way to WhatsApp, as [`wharf_domain::proxy::Proxy::parse`] reads it.
     pub proxy: Option<Option<String>>,
+    /// How fast it sends.
+    pub sending: Option<Option<Pace>>,
 }
 
 /// The `Idempotency-Key` of a request, and what it was sent with.
@@ -131,6 +134,9 @@ pub enum GatewayError {
     /// A field was refused (400).
     #[error(transparent)]
     Invalid(#[from] InvalidField),
+    /// A file has more bytes than it may (413); the text says how many it may have.
+    #[error("{0}")]
+    TooLarge(String),
     /// It was there and is not any more (410); the text says what to do.
     #[error("{0}")]
     Gone(&'static str),
@@ -241,11 +247,14 @@ impl Gateway {
         };
         let media_directory = settings.media.directory.clone();
         let media_directory = media_directory.unwrap_or_else(|| store.directory().join("media"));
+        let poster = Poster::new(poster)?;
+        let fetcher = Fetcher::beside(&poster, &settings.extra_roots_pem)?;
         let shared = Arc::new(Shared {
             persistence,
             directory,
             health: Arc::default(),
-            poster: Poster::new(poster)?,
+            poster,
+            fetcher,
             vault,
             links,
             bulkheads: Bulkheads::start(settings.bulkheads).await?,
@@ -253,13 +262,14 @@ impl Gateway {
             pacer: Pacer::new(settings.session_starts_per_second),
             backlog: Backlog::new(store.clone(), settings.limits.pending_per_client),
             bulk_retries: BulkRetries::default(),
-            media: MediaRoom::new(
-                MediaFiles::new(media_directory),
-                MediaSource::new(settings.media.test_network.clone())?,
-            ),
+            media: MediaRoom::new(&settings.media, media_directory)?,
             store,
             settings,
         });
+        // Before anything can be sent: what has no row now belongs to nobody.
+        if let Err(error) = shared.media.outbound.sweep(&shared.store).await {
+            tracing::warn!(%error, "files that were left over could not be looked for");
+        }
         let (root, _handle) = Actor::spawn(None, RootActor, Arc::clone(&shared))
             .await
             .map_err(|error| StartError::Tree(error.to_string()))?;
@@ -297,6 +307,14 @@ impl Gateway {
     /// What was committed since the start, for measurements.
     pub fn commits(&self) -> Commits {
         self.shared.health.commits()
+    }
+
+    /// What the runtimes count: the caller's first, then those that sessions run on. For measurements; they go on counting
+    /// when the gateway has stopped.
+    pub async fn runtimes(&self) -> Vec<RuntimeMetrics> {
+        let mut all = self.shared.bulkheads.metrics().await;
+        all.insert(0, Handle::current().metrics());
+        all
     }
 
     /// Whose token this is.

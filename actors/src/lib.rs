@@ -25,6 +25,7 @@ mod keyring;
 mod media;
 mod persistence;
 mod post;
+mod preview;
 mod root;
 mod session;
 mod shared;
@@ -42,11 +43,14 @@ mod tests;
 
 pub use bulkhead::BulkheadError;
 pub use gateway::{
-    BulkRetry, ConnectionPatch, Gateway, GatewayError, IdempotencyKey, MediaFile, NewContent, NewMessage, NewWebhook,
-    NoMedia, Qr, SentMessage, Shown, ShownPairCode, StartError, Tested, WebhookWithSecret,
+    BulkRetry, ConnectionPatch, Gateway, GatewayError, IdempotencyKey, MediaFile, NewContent, NewFile, NewMedia,
+    NewMessage, NewWebhook, NoMedia, Qr, SentMessage, Shown, ShownPairCode, StartError, Tested, WebhookWithSecret,
 };
 pub use health::Commits;
-pub use media::MediaSettings;
+pub use media::{
+    MediaSettings,
+    outbound::{ReceivedFile, Receiving},
+};
 pub use post::PosterError;
 pub use shared::{Limits, Settings};
 pub use vault::{SecretsKey, VaultError};

@@ -18,6 +18,7 @@
 //! `accept: */*`.
 
 mod failure;
+pub(crate) mod fetch;
 mod lookup;
 #[cfg(test)]
 mod tests;

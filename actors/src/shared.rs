@@ -18,7 +18,7 @@ use crate::{
     health::Health,
     media::{MediaRoom, MediaSettings},
     persistence::Persistence,
-    post::Poster,
+    post::{Poster, fetch::Fetcher},
     slots::Slots,
     vault::{SecretsKey, Vault},
 };
@@ -26,7 +26,7 @@ use crate::{
 /// What can be set from outside; config.toml says what each value means.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Arbiters for sessions; 0 stands for one per core.
+    /// Threads for sessions at the most; with 0 sessions run on tokio's workers with everything else.
     pub bulkheads: usize,
     /// Links opened per second at the most, after a restart or an outage.
     pub session_starts_per_second: u32,
@@ -80,7 +80,7 @@ impl Default for Limits {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            bulkheads: 2,
+            bulkheads: 16,
             session_starts_per_second: 50,
             max_in_flight: 256,
             max_in_flight_per_client: 64,
@@ -109,6 +109,8 @@ pub(crate) struct Shared {
     pub(crate) directory: Arc<Directory>,
     pub(crate) health: Arc<Health>,
     pub(crate) poster: Poster,
+    /// Fetches files that are to be sent.
+    pub(crate) fetcher: Fetcher,
     pub(crate) vault: Arc<Vault>,
     pub(crate) links: Arc<dyn LinkFactory>,
     pub(crate) bulkheads: Bulkheads,

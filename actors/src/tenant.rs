@@ -19,6 +19,7 @@ use wharf_domain::{
 #[cfg(test)]
 use crate::supervision::Crash;
 use crate::{
+    bulkhead::Bulkhead,
     clock,
     delivery::{self, DeliveryActor},
     persistence::Write,
@@ -87,6 +88,8 @@ pub(crate) struct TenantActor;
 
 pub(crate) struct State {
     args: Args,
+    /// Where sessions run; `None`: where everything else does.
+    bulkhead: Option<Arc<Bulkhead>>,
     children: Children<ChildKey>,
     deliveries: HashMap<WebhookId, ActorRef<delivery::Message>>,
     /// Deliveries that were asked to stop because they were idle, and whether they were woken up since.
@@ -102,9 +105,11 @@ impl Actor for TenantActor {
     type Arguments = Args;
 
     async fn pre_start(&self, myself: ActorRef<Message>, args: Args) -> Result<State, ActorProcessingErr> {
+        let bulkhead = args.shared.bulkheads.place().await?;
         myself.cast(Message::Begin)?;
         Ok(State {
             args,
+            bulkhead,
             children: Children::default(),
             deliveries: HashMap::new(),
             resting: HashMap::new(),
@@ -259,7 +264,7 @@ fn start_session(
     spawn_session(myself, state, connection.phone_number.clone())
 }
 
-/// Starts a session on its client's Arbiter: ractor spawns on the runtime that is entered.
+/// Starts a session on its client's thread: ractor spawns on the runtime that is entered.
 fn spawn_session(myself: &ActorRef<Message>, state: &mut State, number: PhoneNumber) -> Result<(), ActorProcessingErr> {
     let shared = Arc::clone(&state.args.shared);
     let key = key(state, number.clone());
@@ -267,11 +272,7 @@ fn spawn_session(myself: &ActorRef<Message>, state: &mut State, number: PhoneNum
         key: key.clone(),
         shared: Arc::clone(&shared),
     };
-    let runtime = shared
-        .bulkheads
-        .runtime(state.args.client_id)
-        .ok_or("there is no runtime for sessions")?;
-    let entered = runtime.enter();
+    let entered = state.bulkhead.as_ref().map(|bulkhead| bulkhead.enter());
     let (actor, _started) = ActorRuntime::spawn_linked_instant(None, SessionActor, args, myself.get_cell())?;
     drop(entered);
     let child = ChildKey::Session(number);

@@ -1,41 +1,73 @@
-//! What the webhook of a number wants to be told of, as its session and its link know it: so that what nobody wants is not
-//! even made. The writer decides in the end; here nothing may be missing that it would take.
+//! What is wanted of a number, as its session and its link know it: what its webhook wants to be told of, so that what
+//! nobody wants is not even made, and the pace that its client set. Of the first the writer decides in the end; here nothing
+//! may be missing that it would take.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{
+    Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU8, Ordering},
+};
 
-use wharf_domain::EventKinds;
+use wharf_domain::{EventKinds, outgoing::Pace};
 
 /// No set of kinds has this number.
 const UNKNOWN: u8 = u8::MAX;
 
-/// See the module. Not known at first, which counts as everything.
+/// See the module. Not known at first: then everything counts as wanted, and the pace as that of the configuration.
+///
+/// Changes are to be told in the order of their commits; a look at the store that finds something may be older than they.
 #[derive(Debug)]
-pub(crate) struct Wanted(AtomicU8);
+pub(crate) struct Wanted {
+    events: AtomicU8,
+    /// The outer one: whether it is known.
+    pace: Mutex<Option<Option<Pace>>>,
+}
 
 impl Default for Wanted {
     fn default() -> Self {
-        Self(AtomicU8::new(UNKNOWN))
+        Self {
+            events: AtomicU8::new(UNKNOWN),
+            pace: Mutex::default(),
+        }
     }
 }
 
 impl Wanted {
     pub(crate) fn get(&self) -> EventKinds {
-        match self.0.load(Ordering::Relaxed) {
+        match self.events.load(Ordering::Relaxed) {
             UNKNOWN => EventKinds::ALL,
             bits => EventKinds::from_bits(bits),
         }
     }
 
-    /// A webhook was committed that wants this. To be called in the order of the commits.
+    /// A webhook was committed that wants this.
     pub(crate) fn set(&self, events: EventKinds) {
-        self.0.store(events.bits(), Ordering::Relaxed);
+        self.events.store(events.bits(), Ordering::Relaxed);
     }
 
-    /// A look at the store found this. What was committed since the look is newer.
+    /// A look at the store found this.
     pub(crate) fn found(&self, events: EventKinds) {
-        let _newer_is_known = self
-            .0
-            .compare_exchange(UNKNOWN, events.bits(), Ordering::Relaxed, Ordering::Relaxed);
+        let _newer_is_known =
+            self.events
+                .compare_exchange(UNKNOWN, events.bits(), Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// The pace that the number's client set.
+    pub(crate) fn pace(&self) -> Option<Pace> {
+        self.known_pace().flatten()
+    }
+
+    /// This pace was committed.
+    pub(crate) fn set_pace(&self, pace: Option<Pace>) {
+        *self.known_pace() = Some(pace);
+    }
+
+    /// A look at the store found this pace.
+    pub(crate) fn found_pace(&self, pace: Option<Pace>) {
+        self.known_pace().get_or_insert(pace);
+    }
+
+    fn known_pace(&self) -> MutexGuard<'_, Option<Option<Pace>>> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -52,5 +84,13 @@ mod tests {
         wanted.set(EventKinds::default());
         wanted.found(EventKinds::ALL);
         assert_eq!(wanted.get(), EventKinds::default());
+
+        let pace = |per_second| Some(Pace { per_second, burst: 1 });
+        assert_eq!(wanted.pace(), None);
+        wanted.found_pace(pace(1));
+        assert_eq!(wanted.pace(), pace(1));
+        wanted.set_pace(None);
+        wanted.found_pace(pace(2));
+        assert_eq!(wanted.pace(), None);
     }
 }

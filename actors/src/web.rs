@@ -1,6 +1,8 @@
 //! HTTP for the link to WhatsApp: the version of WhatsApp Web, snapshots of app state, files. It talks to WhatsApp's own hosts,
 //! never to an address that a client gave; those are the poster's.
 
+pub(crate) mod upload;
+
 use std::time::Duration;
 
 use async_trait::async_trait;

@@ -10,7 +10,7 @@ use std::{
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use wharf_actors::{Gateway, NewMessage, NewWebhook};
-use wharf_domain::{ClientId, ConnectionStatus, Courtesy, EventKinds, OwnHeaders, PhoneNumber};
+use wharf_domain::{ClientId, ConnectionStatus, Courtesy, EventKind, EventKinds, OwnHeaders, PhoneNumber};
 use wharf_store::{KeyKind, Store, StoreOptions};
 use wharf_testnet::{Network, NetworkConfig};
 use wharf_whatsapp::{KeyStore, LiveConfig, LiveFactory};
@@ -32,11 +32,18 @@ struct Bench {
     receiver: Receiver,
     client: ClientId,
     numbers: Vec<PhoneNumber>,
+    /// What the webhooks ask for.
+    events: EventKinds,
     /// What the receiver has to have in all.
     due: u64,
 }
 
-pub(crate) async fn run(count: usize, messages: u64, store: Option<&str>) -> Result<Value, Failure> {
+pub(crate) async fn run(
+    count: usize,
+    messages: u64,
+    events: EventKinds,
+    store: Option<&str>,
+) -> Result<Value, Failure> {
     let (url, _directory) = store_url(store)?;
     let options = StoreOptions {
         url,
@@ -62,6 +69,7 @@ pub(crate) async fn run(count: usize, messages: u64, store: Option<&str>) -> Res
         receiver: Receiver::at(None)?,
         client,
         numbers: Vec::new(),
+        events,
         due: 0,
     };
     bench.link(count).await?;
@@ -78,7 +86,7 @@ pub(crate) async fn run(count: usize, messages: u64, store: Option<&str>) -> Res
     bench.gateway.stop().await;
     bench.network.stop().await;
     Ok(json!({
-        "mode": "keys", "numbers": count, "messages_each_way": messages, "in": inward, "out": outward, "both": both,
+        "mode": "keys", "statuses": events.contains(EventKind::Status), "numbers": count, "messages_each_way": messages, "in": inward, "out": outward, "both": both,
         "reused_keys": reused, "seal": seal,
     }))
 }
@@ -123,7 +131,7 @@ impl Bench {
                 hub_signature: false,
                 courtesy: Courtesy::default(),
                 headers: OwnHeaders::default(),
-                events: EventKinds::default(),
+                events: self.events,
             };
             self.gateway.register_webhook(self.client, new).await?;
             self.gateway.create_connection(self.client, number.clone()).await?;
@@ -179,8 +187,13 @@ impl Bench {
         while let Some(ended) = running.join_next().await {
             ended??;
         }
+        let each_number = each * u64::try_from(self.numbers.len())?;
         if inward {
-            self.due += each * u64::try_from(self.numbers.len())?;
+            self.due += each_number;
+        }
+        if outward && self.events.contains(EventKind::Status) {
+            // The server has it, and the contact's phone says by itself that it has it, too.
+            self.due += 2 * each_number;
         }
         while self.receiver.count().await? < self.due {
             tokio::time::sleep(LOOK_EVERY).await;

@@ -20,7 +20,12 @@ const TICK_US: u64 = 10_000;
 
 /// The processor time that this process has used, in µs; its children (the receiver) are not in it.
 pub(crate) fn cpu_us() -> Result<u64, Failure> {
-    let stat = fs::read_to_string("/proc/self/stat")?;
+    cpu_us_of("self")
+}
+
+/// The same of another process.
+pub(crate) fn cpu_us_of(pid: &str) -> Result<u64, Failure> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
     // After the name, which may hold anything: utime and stime are the 12th and 13th.
     let (_, fields) = stat.rsplit_once(')').ok_or("/proc/self/stat has another form")?;
     let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u64>);
@@ -30,7 +35,12 @@ pub(crate) fn cpu_us() -> Result<u64, Failure> {
 
 /// Resident memory and its peak, in KiB.
 pub(crate) fn memory_kib() -> Result<(u64, u64), Failure> {
-    let status = fs::read_to_string("/proc/self/status")?;
+    memory_kib_of("self")
+}
+
+/// The same of another process.
+pub(crate) fn memory_kib_of(pid: &str) -> Result<(u64, u64), Failure> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let of = |name: &str| -> Result<u64, Failure> {
         let line = status.lines().find_map(|line| line.strip_prefix(name));
         let words = line.and_then(|line| line.split_whitespace().next());

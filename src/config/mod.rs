@@ -12,7 +12,12 @@ use std::{collections::HashMap, fmt, fmt::Write as _, net::SocketAddr, path::Pat
 
 use thiserror::Error;
 use wharf_actors::{Limits, SecretsKey};
-use wharf_domain::{ClientId, media_link::PublicUrl, outgoing::Pacing, retention::Keep};
+use wharf_domain::{
+    ClientId,
+    media_link::PublicUrl,
+    outgoing::{Pace, Pacing},
+    retention::Keep,
+};
 
 pub use layers::Sources;
 use reader::{Reader, Refused};
@@ -131,12 +136,19 @@ pub struct Media {
     pub max_downloads: usize,
     /// Downloads at a time of one client.
     pub max_downloads_per_client: usize,
+    /// Bytes of a file that is sent.
+    pub send_max_bytes: u64,
+    /// Files that are fetched or uploaded at a time to be sent, in the whole process.
+    pub max_uploads: usize,
+    /// The same of one client.
+    pub max_uploads_per_client: usize,
 }
 
 /// `[sessions]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sessions {
-    /// Threads that sessions run on; never 0 any more, "one for each core" is settled here.
+    /// Threads at the most that sessions run on; never 0 any more, "one for each core" is settled here. (A program that sets 0
+    /// afterwards has its sessions run with everything else.)
     pub bulkheads: usize,
     /// Sessions started per second after a restart.
     pub start_per_second: u32,
@@ -362,6 +374,10 @@ fn media(reader: &mut Reader) -> Result<Media, Refused> {
     let inline_max_bytes = reader.large("media.inline_max_bytes", 0, 1 << 20);
     let max_downloads = reader.number("media.max_downloads", 1, 1000);
     let max_downloads_per_client = reader.number("media.max_downloads_per_client", 1, 1000);
+    // WhatsApp takes documents of up to 2 GiB.
+    let send_max_bytes = reader.large("media.send_max_bytes", 1, 2 << 30);
+    let max_uploads = reader.number("media.max_uploads", 1, 1000);
+    let max_uploads_per_client = reader.number("media.max_uploads_per_client", 1, 1000);
     Ok(Media {
         download: download?,
         directory: directory?,
@@ -370,6 +386,9 @@ fn media(reader: &mut Reader) -> Result<Media, Refused> {
         inline_max_bytes: inline_max_bytes?,
         max_downloads: max_downloads? as usize,
         max_downloads_per_client: max_downloads_per_client? as usize,
+        send_max_bytes: send_max_bytes?,
+        max_uploads: max_uploads? as usize,
+        max_uploads_per_client: max_uploads_per_client? as usize,
     })
 }
 
@@ -394,11 +413,17 @@ fn limits(reader: &mut Reader) -> Result<Limits, Refused> {
 fn sending(reader: &mut Reader) -> Result<Pacing, Refused> {
     let per_second = reader.number("sending.per_second", 0, 1000);
     let burst = reader.number("sending.burst", 1, 10_000);
+    let fastest = reader.number("sending.max_per_second", 0, 1000);
+    let longest = reader.number("sending.max_burst", 1, 10_000);
     let queue_max = reader.number("sending.queue_max", 1, 100_000);
     let deadline = reader.number("sending.deadline_seconds", 1, 86_400);
     Ok(Pacing {
         per_second: per_second?,
         burst: burst?,
+        fastest: Pace {
+            per_second: fastest?,
+            burst: longest?,
+        },
         queue_max: queue_max?,
         deadline: Duration::from_secs(deadline?.into()),
     })

@@ -4,7 +4,7 @@ use std::{pin::Pin, time::Duration};
 
 use bytes::{Buf, Bytes, BytesMut};
 use futures::{Stream, StreamExt};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use warp::http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::problem::Problem;
@@ -16,6 +16,30 @@ pub(super) const BODY_MAX_BYTES: usize = 64 * 1024;
 const DRAIN_MAX_BYTES: usize = 4 * 1024 * 1024;
 /// How long that may take.
 const DRAIN_TIME: Duration = Duration::from_millis(500);
+
+/// Bytes per second at which a large body has to come when the time for a small one is over.
+const LEAST_PACE: f64 = 16.0 * 1024.0;
+
+/// How slow the sender of a large body may be: silent for so long, and in the long run no slower than [`LEAST_PACE`].
+pub(super) struct Pace {
+    since: Instant,
+    time: Duration,
+}
+
+impl Pace {
+    pub(super) fn new(time: Duration) -> Self {
+        Self {
+            since: Instant::now(),
+            time,
+        }
+    }
+
+    /// What came gives time for more, but none to be saved up.
+    fn came(&mut self, bytes: usize) {
+        let earned = Duration::from_secs_f64(bytes as f64 / LEAST_PACE);
+        self.since = (self.since + earned).min(Instant::now());
+    }
+}
 
 /// A body as it arrives.
 pub(super) struct Body {
@@ -39,21 +63,29 @@ impl Body {
             .get(header::CONTENT_LENGTH)
             .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
         if announced.is_some_and(|length| length > BODY_MAX_BYTES as u64) {
-            return Err(too_large());
+            return Err(too_large(BODY_MAX_BYTES));
         }
         let body = match timeout(time, self.collect()).await {
             Ok(body) => body?,
-            Err(_) => {
-                let detail = format!("the body did not arrive within {time:?}");
-                return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, detail)
-                    .with(header::CONNECTION, HeaderValue::from_static("close")));
-            }
+            Err(_) => return Err(too_slow(format!("the body did not arrive within {time:?}"))),
         };
         if !body.is_empty() && !is_json(headers) {
-            let detail = "a body must be sent with content-type: application/json";
-            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
+            return Err(not_json());
         }
         Ok(body)
+    }
+
+    /// The next piece of a large body; `None` at the end.
+    pub(super) async fn next_within(&mut self, pace: &mut Pace) -> Result<Option<Bytes>, Problem> {
+        match timeout_at(pace.since + pace.time, self.next()).await {
+            Ok(Some(piece)) => {
+                let piece = piece.map_err(|error| broken_off(&error))?;
+                pace.came(piece.len());
+                Ok(Some(piece))
+            }
+            Ok(None) => Ok(None),
+            Err(_) => Err(too_slow("the body comes too slowly".to_owned())),
+        }
     }
 
     /// Takes the rest from the client, within reason, so that it gets to read the answer.
@@ -74,15 +106,9 @@ impl Body {
     async fn collect(&mut self) -> Result<Bytes, Problem> {
         let mut whole = BytesMut::new();
         while let Some(chunk) = self.next().await {
-            let chunk = chunk.map_err(|error| {
-                tracing::debug!(%error, "a body broke off");
-                Problem::new(
-                    StatusCode::BAD_REQUEST,
-                    "the body broke off or is not framed as HTTP wants it",
-                )
-            })?;
+            let chunk = chunk.map_err(|error| broken_off(&error))?;
             if whole.len() + chunk.len() > BODY_MAX_BYTES {
-                return Err(too_large());
+                return Err(too_large(BODY_MAX_BYTES));
             }
             whole.extend_from_slice(&chunk);
         }
@@ -99,15 +125,28 @@ impl Body {
     }
 }
 
-fn too_large() -> Problem {
-    Problem::new(
-        StatusCode::PAYLOAD_TOO_LARGE,
-        format!("a body may have {BODY_MAX_BYTES} bytes at most"),
-    )
+pub(super) fn too_large(most: usize) -> Problem {
+    let detail = format!("a body may have {most} bytes at most");
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
+}
+
+pub(super) fn not_json() -> Problem {
+    let detail = "a body must be sent with content-type: application/json";
+    Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail)
+}
+
+fn too_slow(detail: String) -> Problem {
+    Problem::new(StatusCode::REQUEST_TIMEOUT, detail).with(header::CONNECTION, HeaderValue::from_static("close"))
+}
+
+fn broken_off(error: &warp::Error) -> Problem {
+    tracing::debug!(%error, "a body broke off");
+    let detail = "the body broke off or is not framed as HTTP wants it";
+    Problem::new(StatusCode::BAD_REQUEST, detail)
 }
 
 /// `application/json` or `application/…+json`, with whatever parameters: JSON is UTF-8, no matter what they say.
-fn is_json(headers: &HeaderMap) -> bool {
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
     let mut types = headers.get_all(header::CONTENT_TYPE).iter();
     let (Some(only), None) = (types.next(), types.next()) else {
         return false;

@@ -4,7 +4,7 @@ use std::{str::FromStr, sync::Arc};
 
 use bytes::Bytes;
 use serde::Serialize;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use warp::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     reply::Response,
@@ -12,7 +12,7 @@ use warp::{
 use wharf_actors::GatewayError;
 use wharf_domain::{ClientId, InvalidField, PhoneNumber};
 
-use super::{Desk, problem::Problem, watch::Watchers};
+use super::{Desk, problem::Problem, upload::Upload, watch::Watchers};
 
 /// What a handler gives back.
 pub(super) type Answer = Result<Response, Problem>;
@@ -29,6 +29,10 @@ pub(super) struct Call {
     pub(super) query: String,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
+    /// The file that came along with a message.
+    pub(super) upload: Option<Upload>,
+    /// Held while `body` is a large one.
+    pub(super) large: Option<OwnedSemaphorePermit>,
     /// Who follows what for how long.
     pub(super) watchers: Arc<Watchers>,
     /// Whether the facade is being closed.

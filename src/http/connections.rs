@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use warp::http::{HeaderValue, StatusCode, header};
 use wharf_actors::ConnectionPatch;
+use wharf_domain::outgoing::Pace;
 
 use super::{
     call::{Answer, Call, json, list, no_content},
@@ -39,9 +40,18 @@ pub(super) async fn update(call: Call) -> Answer {
 fn settings(body: &mut Fields) -> Result<ConnectionPatch, Refused> {
     let device_name = body.optional("device_name", fields::device_name_or_null);
     let proxy = body.optional("proxy", fields::text_or_null);
+    let sending = body.object_or_null("sending", |pace| {
+        let per_second = pace.required("per_second", fields::whole_number);
+        let burst = pace.required("burst", fields::whole_number);
+        Ok(Pace {
+            per_second: per_second?,
+            burst: burst?,
+        })
+    });
     Ok(ConnectionPatch {
         device_name: device_name?,
         proxy: proxy?,
+        sending: sending?,
     })
 }
 

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 use wharf_actors::{
     BulkRetry, ConnectionPatch, GatewayError, IdempotencyKey, MediaFile, NewMessage, NewWebhook, NoMedia, Qr,
-    SentMessage, Shown, ShownPairCode, Tested, WebhookWithSecret,
+    Receiving, SentMessage, Shown, ShownPairCode, Tested, WebhookWithSecret,
 };
 use wharf_domain::{
     Attempt, ClientId, Connection, Event, EventId, OutgoingMessage, PhoneNumber, TokenHash, Webhook, WebhookId,
@@ -103,6 +103,8 @@ pub trait Desk: Send + Sync + 'static {
     async fn disconnect(&self, client: ClientId, phone: &PhoneNumber) -> Result<Connection, GatewayError>;
     /// Unlinks the device and forgets the connection.
     async fn delete_connection(&self, client: ClientId, phone: &PhoneNumber) -> Result<(), GatewayError>;
+    /// Begins to receive a file that is to be sent.
+    async fn receive_file(&self, client: ClientId, phone: &PhoneNumber) -> Result<Receiving, GatewayError>;
     /// Sends a message.
     async fn send(
         &self,

@@ -5,7 +5,10 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use percent_encoding::percent_decode_str;
 use sha2::{Digest, Sha256};
-use tokio::{sync::watch, time::timeout};
+use tokio::{
+    sync::{Semaphore, watch},
+    time::{Instant, timeout_at},
+};
 use tracing::Instrument;
 use uuid::Uuid;
 use warp::{
@@ -22,7 +25,8 @@ use super::{
     call::{Answer, Call, no_content},
     media,
     problem::Problem,
-    routes::{self, Found, Takes},
+    routes::{self, Found, Route, Takes},
+    upload,
     watch::Watchers,
 };
 
@@ -41,6 +45,8 @@ pub(super) struct Dispatch {
     /// For everything between the last header byte and the answer.
     pub(super) deadline: Duration,
     pub(super) watchers: Arc<Watchers>,
+    /// Who may have a large body in memory.
+    pub(super) large: Arc<Semaphore>,
     /// Ends what is being followed.
     pub(super) closing: watch::Receiver<bool>,
 }
@@ -52,6 +58,14 @@ struct Request {
     query: String,
     headers: HeaderMap,
     body: Body,
+}
+
+/// What a request leads to.
+enum Sought {
+    /// An answer.
+    Answer(Response),
+    /// A route that is still to be run.
+    Route(&'static Route, Box<Call>),
 }
 
 impl Dispatch {
@@ -81,14 +95,7 @@ impl Dispatch {
         let id = request_id(&request.headers);
         // What is logged on the way to the answer carries the id that the client sees.
         let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default());
-        let carried_out = self.carry_out(&mut request).instrument(span.clone());
-        let answer = match timeout(self.deadline, carried_out).await {
-            Ok(answer) => answer,
-            Err(_) => Err(Problem::new(
-                StatusCode::GATEWAY_TIMEOUT,
-                format!("no answer within {:?}; it may still be carried out", self.deadline),
-            )),
-        };
+        let answer = self.carry_out(&mut request).instrument(span.clone()).await;
         // A client that waits for `100 Continue` has not sent its body, and shall not be invited to.
         if !request.headers.contains_key(header::EXPECT) {
             request.body.drain().await;
@@ -111,15 +118,56 @@ impl Dispatch {
     }
 
     async fn carry_out(&self, request: &mut Request) -> Answer {
+        let begun = Instant::now();
+        let (route, mut call) = match self.within(begun, self.find(request)).await? {
+            Sought::Answer(answer) => return Ok(answer),
+            Sought::Route(route, call) => (route, call),
+        };
+        let (body, time) = (&mut request.body, self.deadline / 2);
+        let took_its_time = match route.takes {
+            Takes::Nothing => false,
+            Takes::Object => {
+                call.body = self.within(begun, body.read(&request.headers, time)).await?;
+                false
+            }
+            // Bounded by the pace at which it comes.
+            Takes::Message => upload::take_in(&mut call, body, time, &self.large).await?,
+        };
+        let begun = if took_its_time { Instant::now() } else { begun };
+        // In a task of its own: a client that hangs up does not stop half of what it asked for, and a panic is an
+        // answer like any other. The gateway bounds how long each of its calls takes.
+        let running = tokio::spawn((route.handler)(*call).in_current_span());
+        let answer = async {
+            running.await.unwrap_or_else(|error| {
+                tracing::error!(%error, path = route.path, "a handler panicked");
+                Err(Problem::internal())
+            })
+        };
+        self.within(begun, answer).await
+    }
+
+    /// What is done within the deadline of a request.
+    async fn within<T>(&self, begun: Instant, work: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
+        timeout_at(begun + self.deadline, work).await.unwrap_or_else(|_| {
+            Err(Problem::new(
+                StatusCode::GATEWAY_TIMEOUT,
+                format!("no answer within {:?}; it may still be carried out", self.deadline),
+            ))
+        })
+    }
+
+    /// Whose request it is, and what it wants; files by their links are answered at once.
+    async fn find(&self, request: &mut Request) -> Result<Sought, Problem> {
         let segments = decode(&request.path);
         if let Some(segments) = segments.as_deref()
             && segments.first().is_some_and(|first| first == MEDIA_PATH)
             && let Some(link) = media::link_of(segments, &request.query)
         {
-            return match request.method {
+            let answer = match request.method {
                 Method::GET | Method::HEAD => media::serve(&self.desk, &request.method, &request.headers, link?).await,
                 _ => other_methods(&request.method, media::ALLOW),
             };
+            return answer.map(Sought::Answer);
         }
         let client = if segments.as_deref().is_some_and(|path| !routes::is_below_api(path)) {
             NOBODY
@@ -128,12 +176,8 @@ impl Dispatch {
         };
         let (route, [param, second]) = match routes::find(&request.method, &segments.unwrap_or_default()) {
             Found::Route(route, params) => (route, params),
-            Found::OtherMethods(allow) => return other_methods(&request.method, &allow),
+            Found::OtherMethods(allow) => return other_methods(&request.method, &allow).map(Sought::Answer),
             Found::Nothing => return Err(Problem::new(StatusCode::NOT_FOUND, "there is no such route")),
-        };
-        let body = match route.takes {
-            Takes::Nothing => bytes::Bytes::new(),
-            Takes::Object => request.body.read(&request.headers, self.deadline / 2).await?,
         };
         let call = Call {
             desk: Arc::clone(&self.desk),
@@ -142,18 +186,13 @@ impl Dispatch {
             second,
             query: request.query.clone(),
             headers: request.headers.clone(),
-            body,
+            body: bytes::Bytes::new(),
+            upload: None,
+            large: None,
             watchers: Arc::clone(&self.watchers),
             closing: self.closing.clone(),
         };
-        // In a task of its own: a client that hangs up does not stop half of what it asked for, and a panic is an
-        // answer like any other. The gateway bounds how long each of its calls takes.
-        tokio::spawn((route.handler)(call).in_current_span())
-            .await
-            .unwrap_or_else(|error| {
-                tracing::error!(%error, path = route.path, "a handler panicked");
-                Err(Problem::internal())
-            })
+        Ok(Sought::Route(route, Box::new(call)))
     }
 
     /// Whose token it is. Only the hash is ever compared.

@@ -90,6 +90,17 @@ impl Fields {
         }
     }
 
+    /// Takes a field where it is true or `yes`, or false; anything else is left for another reading.
+    pub(super) fn yes_or_no(&mut self, name: &str, yes: &str) -> Option<bool> {
+        let said = match self.rest.get(name)? {
+            Value::Bool(said) => *said,
+            Value::String(word) if word == yes => true,
+            _ => return None,
+        };
+        self.rest.shift_remove(name);
+        Some(said)
+    }
+
     /// An object among the fields, read like a body of its own: what is wrong in it is named `name.field`.
     pub(super) fn object<T>(
         &mut self,
@@ -103,6 +114,19 @@ impl Fields {
             return self.keep(Err(InvalidField::new(name, "must be an object")));
         };
         self.nested(name, rest, read).map(Some)
+    }
+
+    /// The same, or null.
+    pub(super) fn object_or_null<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&mut Fields) -> Result<T, Refused>,
+    ) -> Result<Option<Option<T>>, Refused> {
+        if self.rest.get(name).is_some_and(Value::is_null) {
+            self.rest.shift_remove(name);
+            return Ok(Some(None));
+        }
+        Ok(self.object(name, read)?.map(Some))
     }
 
     /// A list of objects, each read like a body of its own: what is wrong is named `name[0].field`.
@@ -242,6 +266,12 @@ pub(super) fn device_name_or_null(name: &'static str, value: Value) -> Result<Op
         }
         _ => Err(accepted()),
     }
+}
+
+/// A whole number; whether so many are allowed is the gateway's to say.
+pub(super) fn whole_number(name: &'static str, value: Value) -> Result<u32, InvalidField> {
+    let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
+    number.ok_or_else(|| InvalidField::new(name, "must be a whole number from 0"))
 }
 
 /// A text whose meaning the gateway judges, or null for none.

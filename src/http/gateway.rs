@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 use wharf_actors::{
     BulkRetry, ConnectionPatch, Gateway, GatewayError, IdempotencyKey, MediaFile, NewMessage, NewWebhook, NoMedia, Qr,
-    SentMessage, Shown, ShownPairCode, Tested, WebhookWithSecret,
+    Receiving, SentMessage, Shown, ShownPairCode, Tested, WebhookWithSecret,
 };
 use wharf_domain::{
     Attempt, ClientId, Connection, Event, EventId, OutgoingMessage, PhoneNumber, TokenHash, Webhook, WebhookId,
@@ -148,6 +148,10 @@ impl Desk for Gateway {
 
     async fn delete_connection(&self, client: ClientId, phone: &PhoneNumber) -> Result<(), GatewayError> {
         self.delete_connection(client, phone).await
+    }
+
+    async fn receive_file(&self, client: ClientId, phone: &PhoneNumber) -> Result<Receiving, GatewayError> {
+        self.receive_file(client, phone).await
     }
 
     async fn send(

@@ -6,13 +6,15 @@ use wharf_actors::IdempotencyKey;
 use super::{
     call::Call,
     problem::{FieldError, Problem},
+    upload::Upload,
 };
 
 /// The header under which a client marks a repetition of a request as such.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// The key of a request that may be repeated, with the hash of the body as it came: the same meaning written in other
-/// bytes is another body. So is the same body for something else, which `what` names; a message names nothing.
+/// bytes is another body. So is the same body for something else, which `what` names; a message names nothing. Of a
+/// message in parts the JSON counts and what the file holds, not how the parts were put together.
 pub(super) fn idempotency_key(call: &Call, what: &str) -> Result<Option<IdempotencyKey>, Problem> {
     let mut given = call.headers.get_all(IDEMPOTENCY_KEY).iter();
     let Some(first) = given.next() else { return Ok(None) };
@@ -27,6 +29,18 @@ pub(super) fn idempotency_key(call: &Call, what: &str) -> Result<Option<Idempote
         .chain_update(what)
         .chain_update(&call.second)
         .chain_update(&call.body);
+    let hash = match &call.upload {
+        None => hash,
+        Some(Upload {
+            file,
+            mime_type,
+            file_name,
+        }) => hash
+            .chain_update(file.sha256)
+            .chain_update(mime_type.as_deref().unwrap_or_default())
+            .chain_update([0])
+            .chain_update(file_name.as_deref().unwrap_or_default()),
+    };
     Ok(Some(IdempotencyKey {
         key: key.to_owned(),
         body_hash: hash.finalize().into(),

@@ -1,5 +1,8 @@
 //! Messages that go out: sent, seen, listed (docs/SENDING.md).
 
+mod file;
+
+use bytes::Bytes;
 use serde::Serialize;
 use serde_json::Value;
 use warp::http::StatusCode;
@@ -7,13 +10,14 @@ use wharf_actors::{NewContent, NewMessage};
 use wharf_domain::{
     EventId, InvalidField, OutgoingMessage, PhoneNumber, Recipient, SendStatus,
     outgoing::{
-        self, CONTACTS_MAX, ContactCard, Content, ForwardSource, LinkPreview, MENTIONS_MAX, Poll, Quote, Target,
-        check_emoji, check_latitude, check_line, check_longitude, check_message_id, check_text,
+        self, CONTACTS_MAX, ContactCard, Content, FileType, ForwardSource, LinkPreview, MENTIONS_MAX, Poll, Quote,
+        Target, check_emoji, check_latitude, check_line, check_longitude, check_message_id, check_text,
     },
 };
 use wharf_store::OutgoingFilter;
 
 use super::{
+    body::{BODY_MAX_BYTES, too_large},
     call::{Answer, Call, json},
     fields::{self, Fields, Refused},
     idempotency::idempotency_key,
@@ -24,13 +28,32 @@ use super::{
 /// Messages on a page when the client does not say.
 const DEFAULT_LIMIT: u32 = 50;
 /// What may be sent.
-const TYPES: &str = "must be one of text, location, contact, reaction, poll, edit, revoke, forward";
+const TYPES: &str = "must be one of text, image, video, audio, voice, document, sticker, location, contact, reaction, \
+                     poll, edit, revoke, forward";
 
 /// `POST /api/whatsapp/connections/:phone_number/messages`
-pub(super) async fn send(call: Call) -> Answer {
+pub(super) async fn send(mut call: Call) -> Answer {
     let phone = call.phone()?;
     let key = idempotency_key(&call, "")?;
-    let message = read(&call)?;
+    let draft = read(&call)?;
+    let brings_file = matches!(&draft.content, Draft::File(file) if file.is_in_base64());
+    if call.large.is_some() && !brings_file {
+        return Err(too_large(BODY_MAX_BYTES));
+    }
+    // A large body is in the draft now.
+    call.body = Bytes::new();
+    let content = match draft.content {
+        Draft::Whole(content) => content,
+        Draft::File(file) => NewContent::Media(Box::new(file.with_file(&mut call).await?)),
+    };
+    call.large = None;
+    let message = NewMessage {
+        to: draft.to,
+        content,
+        reply_to: draft.reply_to,
+        queue: draft.queue,
+        wait: draft.wait,
+    };
     let sent = call.desk.send(call.client, &phone, message, key).await?;
     let status = match sent.is_queued() {
         true => StatusCode::ACCEPTED,
@@ -84,7 +107,23 @@ pub(super) async fn all(call: Call) -> Answer {
     )
 }
 
-fn read(call: &Call) -> Result<NewMessage, Problem> {
+/// A message as the client wrote it.
+struct Written {
+    to: Recipient,
+    content: Draft,
+    reply_to: Option<Quote>,
+    queue: bool,
+    wait: bool,
+}
+
+/// What it is.
+enum Draft {
+    Whole(NewContent),
+    /// Its file is to be looked after first.
+    File(Box<file::Draft>),
+}
+
+fn read(call: &Call) -> Result<Written, Problem> {
     let mut body = Fields::parse(&call.body)?;
     let to = body.required("to", |name, value| {
         Recipient::parse(name, &fields::string(name, value)?)
@@ -92,15 +131,18 @@ fn read(call: &Call) -> Result<NewMessage, Problem> {
     let queue = body.optional("queue", fields::boolean);
     let kind = body.required("type", fields::string);
     let content = match &kind {
-        Ok(kind) => content(&mut body, kind),
+        Ok(kind) => draft(&mut body, kind, call.upload.is_some()),
         Err(_) => Err(Refused),
     };
     let in_group = matches!(&to, Ok(Recipient::Group(_)));
     let reply_to = match kind.as_deref() {
         Ok("text" | "location" | "contact" | "poll") => quote(&mut body, in_group),
+        Ok(kind) if FileType::from_word(kind).is_some() => quote(&mut body, in_group),
         _ => Ok(None),
     };
-    needs_writer(&mut body, in_group, content.as_ref().ok());
+    if let Ok(Draft::Whole(content)) = &content {
+        needs_writer(&mut body, in_group, content);
+    }
     let mut query = Query::parse(&call.query);
     let wait = query.optional("wait", |text| match text {
         "true" => Ok(true),
@@ -109,7 +151,7 @@ fn read(call: &Call) -> Result<NewMessage, Problem> {
     });
     body.finish()?;
     query.finish()?;
-    Ok(NewMessage {
+    Ok(Written {
         to: to?,
         content: content?,
         reply_to: reply_to?,
@@ -118,9 +160,20 @@ fn read(call: &Call) -> Result<NewMessage, Problem> {
     })
 }
 
+fn draft(body: &mut Fields, kind: &str, is_part: bool) -> Result<Draft, Refused> {
+    match FileType::from_word(kind) {
+        Some(kind) => file::read(body, kind, is_part).map(|file| Draft::File(Box::new(file))),
+        None if is_part => {
+            let text = "must be one that has a file: image, video, audio, voice, document, sticker";
+            body.refuse(InvalidField::new("type", text))
+        }
+        None => content(body, kind).map(Draft::Whole),
+    }
+}
+
 fn content(body: &mut Fields, kind: &str) -> Result<NewContent, Refused> {
     Ok(NewContent::Own(match kind {
-        "text" => words(body)?,
+        "text" => return words(body),
         "location" => place(body)?,
         "contact" => Content::Contact {
             contacts: body.objects("contacts", CONTACTS_MAX, card)?,
@@ -146,9 +199,10 @@ fn content(body: &mut Fields, kind: &str) -> Result<NewContent, Refused> {
     }))
 }
 
-fn words(body: &mut Fields) -> Result<Content, Refused> {
+fn words(body: &mut Fields) -> Result<NewContent, Refused> {
     let text = body.required("text", text);
     let mentions = body.optional("mentions", mentions);
+    let look = body.yes_or_no("link_preview", "auto") == Some(true);
     let link_preview = body.object("link_preview", |fields| {
         let url = fields.required("url", line);
         let title = fields.required("title", line);
@@ -157,6 +211,7 @@ fn words(body: &mut Fields) -> Result<Content, Refused> {
             url: url?,
             title: title?,
             description: description?,
+            thumbnail: None,
         })
     });
     if let (Ok(text), Ok(Some(preview))) = (&text, &link_preview)
@@ -164,10 +219,14 @@ fn words(body: &mut Fields) -> Result<Content, Refused> {
     {
         return body.refuse(InvalidField::new("link_preview", "must have a url that stands in text"));
     }
-    Ok(Content::Text {
+    let content = Content::Text {
         text: text?,
         mentions: mentions?.unwrap_or_default(),
         link_preview: link_preview?,
+    };
+    Ok(match look {
+        true => NewContent::Previewed(content),
+        false => NewContent::Own(content),
     })
 }
 
@@ -254,8 +313,8 @@ fn quote(body: &mut Fields, in_group: bool) -> Result<Option<Quote>, Refused> {
 }
 
 /// In a group only the client knows who wrote the message that a reaction is about.
-fn needs_writer(body: &mut Fields, in_group: bool, content: Option<&NewContent>) {
-    if let Some(NewContent::Own(Content::Reaction { target, .. })) = content
+fn needs_writer(body: &mut Fields, in_group: bool, content: &NewContent) {
+    if let NewContent::Own(Content::Reaction { target, .. }) = content
         && in_group
         && target.from.is_none()
     {

@@ -9,7 +9,8 @@
 //! socket ─ server.rs ─ dispatch.rs ─ routes.rs ─ webhooks.rs, messages.rs, watch.rs, … ─ Desk
 //!          connections  request id,   table,       one short function per route
 //!          and stopping token, body   404/405
-//!                            └ media.rs: files, by signed links and without a token
+//!                            ├ media.rs: files, by signed links and without a token
+//!                            └ upload.rs: messages that bring their file along
 //! ```
 
 mod actions;
@@ -32,6 +33,7 @@ mod query;
 mod routes;
 mod seats;
 mod server;
+mod upload;
 mod watch;
 mod webhooks;
 

@@ -135,6 +135,7 @@ impl From<GatewayError> for Problem {
             GatewayError::NotFound(_) => Self::new(StatusCode::NOT_FOUND, detail),
             GatewayError::Conflict(_) => Self::new(StatusCode::CONFLICT, detail),
             GatewayError::Invalid(refusal) => refusal.into(),
+            GatewayError::TooLarge(_) => Self::new(StatusCode::PAYLOAD_TOO_LARGE, detail),
             GatewayError::Gone(_) => Self::new(StatusCode::GONE, detail),
             GatewayError::Refused(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail),
             GatewayError::Busy(_) => Self::new(StatusCode::TOO_MANY_REQUESTS, detail)

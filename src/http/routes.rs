@@ -19,6 +19,8 @@ pub(super) enum Takes {
     Nothing,
     /// A JSON object, which may be left out.
     Object,
+    /// A message: a JSON object, which may be larger than others, or one with its file in parts.
+    Message,
 }
 
 /// One line of the table.
@@ -78,7 +80,7 @@ pub(super) static ROUTES: [Route; 37] = [
     route!(POST   "/api/whatsapp/connections/:phone_number/pair-code"     Object  connections::pair_code),
     route!(POST   "/api/whatsapp/connections/:phone_number/connect"       Object  connections::connect),
     route!(POST   "/api/whatsapp/connections/:phone_number/disconnect"    Object  connections::disconnect),
-    route!(POST   "/api/whatsapp/connections/:phone_number/messages"      Object  messages::send),
+    route!(POST   "/api/whatsapp/connections/:phone_number/messages"      Message messages::send),
     route!(GET    "/api/whatsapp/connections/:phone_number/messages"      Nothing messages::all),
     route!(GET    "/api/whatsapp/connections/:phone_number/messages/:message_id" Nothing messages::one),
     route!(POST   "/api/whatsapp/connections/:phone_number/read"          Object  actions::read),

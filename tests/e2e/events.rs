@@ -135,6 +135,44 @@ async fn a_message_sent_here_and_one_from_the_phone_are_told_with_what_became_of
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_never_goes_out_is_told_as_failed_and_in_its_order() {
+    let world = World::start().await;
+    let webhook = world.linked("/ok").await;
+    world.wants(&webhook, json!(["message.status"])).await;
+    let connection = format!("/api/whatsapp/connections/{NUMBER}");
+    let messages = format!("{connection}/messages");
+    // One at once and one a second: what follows waits, and then for a connection.
+    let slow = json!({"sending": {"per_second": 1, "burst": 1}});
+    let patched = world.api().patch(&connection, slow.clone()).await;
+    assert_eq!(patched.expect(StatusCode::OK)["sending"], slow["sending"]);
+    let body = json!({"to": CONTACT, "type": "text", "text": "hello", "queue": true});
+    let sent = world
+        .api()
+        .post(&messages, body.clone())
+        .await
+        .expect(StatusCode::CREATED);
+    let disconnect = world.api().post(&format!("{connection}/disconnect"), json!({})).await;
+    disconnect.expect(StatusCode::ACCEPTED);
+    world.api().wait_for_status(&connection, "disconnected").await;
+    let waits = world.api().post(&format!("{messages}?wait=false"), body).await;
+    let waits = waits.expect(StatusCode::ACCEPTED);
+    let deleted = world.api().call(reqwest::Method::DELETE, &connection).await;
+    deleted.expect(StatusCode::NO_CONTENT);
+    let told = world.told_until("the failure", |body| body["status"] == "failed").await;
+    let failed = told.iter().find(|body| body["status"] == "failed").unwrap();
+    assert_eq!(
+        (&failed["message_id"], &failed["code"], &failed["to"]),
+        (&waits["message_id"], &json!("connection_deleted"), &json!(CONTACT)),
+        "{told:#?}"
+    );
+    assert_eq!(
+        (&told[0]["message_id"], &told[0]["status"]),
+        (&sent["message_id"], &json!("sent"))
+    );
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn groups_calls_presence_and_the_connection_are_told() {
     let world = World::start().await;
     world.network.create_account(CONTACT).await.unwrap();

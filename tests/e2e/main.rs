@@ -9,6 +9,7 @@
 
 mod again;
 mod api;
+mod attachments;
 mod beside;
 mod considerate;
 mod crash;

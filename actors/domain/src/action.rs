@@ -65,6 +65,13 @@ pub enum Action {
     LeaveGroup(GroupId),
 }
 
+impl Action {
+    /// Whether it only asks, and leaves nothing behind.
+    pub const fn is_look_up(&self) -> bool {
+        matches!(self, Self::CheckNumbers(_) | Self::Groups | Self::Group(_))
+    }
+}
+
 /// What a number shows of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PresenceState {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{ClientId, PhoneNumber, Timestamp, session::ReasonCode};
+use crate::{ClientId, PhoneNumber, Timestamp, outgoing::Pace, session::ReasonCode};
 
 /// What identifies a connection (and a session, and a webhook): two clients may each link the same number.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -95,6 +95,8 @@ pub struct Connection {
     pub device_name: Option<String>,
     /// The proxy on the way to WhatsApp, without its credentials; null is none.
     pub proxy: Option<String>,
+    /// How fast it sends; null is as the configuration says.
+    pub sending: Option<Pace>,
     /// When it was created.
     pub created_at: Timestamp,
     /// When the row last changed.

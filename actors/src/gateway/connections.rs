@@ -5,7 +5,8 @@ use std::time::Duration;
 use ractor::{ActorRef, rpc::CallResult};
 use tokio::{sync::watch, time::Instant};
 use wharf_domain::{
-    ClientId, Connection, ConnectionKey, ConnectionStatus, PhoneNumber, Timestamp, proxy::Proxy, session::SessionEvent,
+    ClientId, Connection, ConnectionKey, ConnectionStatus, PhoneNumber, Timestamp, outgoing::Pace, proxy::Proxy,
+    session::SessionEvent,
 };
 use wharf_store::{ConnectionChange, NewConnection, SealedProxy};
 use wharf_whatsapp::{PairCode, PairCodeError};
@@ -35,10 +36,11 @@ impl Gateway {
         self.create_connection_with(client_id, phone_number, plain).await
     }
 
-    /// Creates a connection with its own name or proxy; pairing starts.
+    /// Creates a connection with its own name, proxy or pace; pairing starts.
     ///
     /// # Errors
-    /// As [`Gateway::create_connection`]; `Invalid` for a proxy that is none, or lies where it may not.
+    /// As [`Gateway::create_connection`]; `Invalid` for a proxy that is none, or lies where it may not, and for a pace that
+    /// is faster than the configuration allows.
     pub async fn create_connection_with(
         &self,
         client_id: ClientId,
@@ -56,6 +58,7 @@ impl Gateway {
         let new = NewConnection {
             device_name: settings.device_name.flatten(),
             proxy: self.sealed(&key, settings.proxy.flatten().as_deref())?,
+            sending: self.allowed(settings.sending.flatten())?,
             key,
         };
         let made = self.shared.persistence.commit(Write::CreateConnection, new).await?;
@@ -72,7 +75,13 @@ impl Gateway {
         Ok(Some(self.shared.vault.seal_proxy(key, &proxy)?))
     }
 
-    /// Changes what a client may set of a connection. A changed proxy is used at once: an open link is opened anew.
+    fn allowed(&self, sending: Option<Pace>) -> Result<Option<Pace>, GatewayError> {
+        let allowed = sending.map(|pace| self.shared.settings.sending.check(pace));
+        Ok(allowed.transpose()?)
+    }
+
+    /// Changes what a client may set of a connection. A changed proxy is used at once: an open link is opened anew. So is
+    /// a changed pace, also for what waits already.
     ///
     /// # Errors
     /// `NotFound`; `Invalid` as [`Gateway::create_connection_with`].
@@ -96,6 +105,10 @@ impl Gateway {
             key,
             device_name: patch.device_name,
             proxy,
+            sending: match patch.sending {
+                Some(sending) => Some(self.allowed(sending)?),
+                None => None,
+            },
         };
         let changed = self.shared.persistence.commit(Write::ChangeConnection, change).await?;
         let changed = changed.ok_or(GatewayError::NotFound("connection"))?;
@@ -323,6 +336,7 @@ impl Gateway {
             .persistence
             .commit(Write::DeleteConnection, connection.key())
             .await?;
+        self.shared.media.outbound.forget(&connection.key()).await;
         let _restarting = self
             .tenant(client)
             .await?

@@ -5,22 +5,24 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use wharf_domain::{
     ClientId, Connection, GroupId, InvalidField, Outgoing, OutgoingMessage, PhoneNumber, Recipient,
     action::{Action, Done},
-    outgoing::{Content, ForwardSource, NotForwardable, Quote, forwarded_text},
+    outgoing::{Content, ForwardSource, MediaMessage, Quote},
 };
 use wharf_store::{KeyClaim, OutgoingFilter, OutgoingPage};
 use wharf_whatsapp::SendError;
 
 use super::{Gateway, GatewayError, IdempotencyKey, SEND_DEADLINE, restarting};
 use crate::{
+    media::outbound::{KeptFile, ReceivedFile},
     persistence::{Claim, Settlement, Write},
+    preview::with_preview,
     session::{
         self,
-        outbox::{Answer, Request, Undone},
+        outbox::{Answer, Request, Undone, new_message_id},
     },
 };
 
 /// A message that a client wants sent.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub struct NewMessage {
     /// Whom it goes to.
     pub to: Recipient,
@@ -49,12 +51,34 @@ impl NewMessage {
 }
 
 /// What a client wants sent.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub enum NewContent {
     /// This.
     Own(Content),
+    /// This, with what the page of the first link in it says of itself.
+    Previewed(Content),
+    /// A file.
+    Media(Box<NewMedia>),
     /// What is here already.
     Forward(ForwardSource),
+}
+
+/// A file that a client wants sent.
+#[derive(Debug)]
+pub struct NewMedia {
+    /// The message; of its file only what the client says.
+    pub message: MediaMessage,
+    /// The file.
+    pub file: NewFile,
+}
+
+/// Where a file that a client wants sent is.
+#[derive(Debug)]
+pub enum NewFile {
+    /// At the address that its message names.
+    Url,
+    /// Here.
+    Received(ReceivedFile),
 }
 
 /// A message that WhatsApp took, or that waits.
@@ -75,6 +99,15 @@ impl SentMessage {
     pub fn is_queued(&self) -> bool {
         self.status == QUEUED
     }
+}
+
+/// A message on its way to its session.
+struct Handing {
+    message_id: String,
+    outgoing: Outgoing,
+    file: Option<KeptFile>,
+    queue: bool,
+    wait: bool,
 }
 
 const SENT: &str = "sent";
@@ -102,13 +135,26 @@ impl Gateway {
             queue,
             wait,
         } = message;
-        let content = match content {
-            NewContent::Own(content) => content,
-            NewContent::Forward(source) => self.forwarded(&connection, source).await?,
-        };
-        let outgoing = Outgoing { to, content, reply_to };
         let gateway = self.clone();
-        let sending = |connection| async move { gateway.hand_over(&connection, outgoing, queue, wait).await };
+        let sending = |connection| async move {
+            // Behind the claim: who repeats a request gets its answer, also when what was passed on is gone.
+            let message_id = new_message_id();
+            let (content, file) = match content {
+                NewContent::Own(content) => (content, None),
+                NewContent::Previewed(content) => (with_preview(&gateway.shared, content).await, None),
+                NewContent::Forward(source) => gateway.forwarded(&connection, &message_id, source).await?,
+                NewContent::Media(media) => gateway.ready_file(&connection, &message_id, *media).await?,
+            };
+            let outgoing = Outgoing { to, content, reply_to };
+            let handing = Handing {
+                message_id,
+                outgoing,
+                file,
+                queue,
+                wait,
+            };
+            gateway.hand_over(&connection, handing).await
+        };
         self.once(connection, idempotency, sending).await
     }
 
@@ -165,26 +211,6 @@ impl Gateway {
         let gateway = self.clone();
         let acting = |connection| async move { gateway.carry_out(&connection, action).await };
         self.once(connection, idempotency, acting).await
-    }
-
-    async fn forwarded(&self, connection: &Connection, source: ForwardSource) -> Result<Content, GatewayError> {
-        let refused = |error: NotForwardable| GatewayError::Refused(error.to_string());
-        match source {
-            ForwardSource::Event(id) => {
-                let event = self.event(connection.client_id, id).await?;
-                let payload = serde_json::from_str(event.payload.get()).unwrap_or_default();
-                forwarded_text(&payload).map_err(refused)
-            }
-            ForwardSource::Sent(message_id) => {
-                let sent = self
-                    .shared
-                    .store
-                    .outgoing_message(&connection.key(), &message_id)
-                    .await?;
-                let sent = sent.ok_or(GatewayError::NotFound("message"))?;
-                sent.message.content.forwarded().map_err(refused)
-            }
-        }
     }
 
     /// Carries something out under an idempotency key, if there is one: claimed with a committed row before, settled with
@@ -253,18 +279,21 @@ impl Gateway {
         }
     }
 
-    async fn hand_over(
-        &self,
-        connection: &Connection,
-        outgoing: Outgoing,
-        queue: bool,
-        wait: bool,
-    ) -> Result<SentMessage, GatewayError> {
+    async fn hand_over(&self, connection: &Connection, handing: Handing) -> Result<SentMessage, GatewayError> {
         let session = self.session(connection).await?;
+        let Handing {
+            message_id,
+            outgoing,
+            file,
+            queue,
+            wait,
+        } = handing;
         let to = outgoing.to.clone();
         let ask = |reply| {
             session::Message::Send(Box::new(Request {
+                message_id,
                 outgoing,
+                file,
                 queue,
                 wait,
                 reply,
@@ -289,6 +318,7 @@ impl Gateway {
             Err(Undone::Full(most)) => Err(GatewayError::Busy(format!(
                 "{most} messages of this number wait already, as many as sending.queue_max allows"
             ))),
+            Err(Undone::File(failed)) => Err(GatewayError::Refused(failed.detail)),
             Err(Undone::NotRecorded(error)) => Err(error.into()),
         }
     }

@@ -11,7 +11,7 @@ use wharf_domain::{
 use wharf_store::{DueMedia, MediaOutcome};
 use wharf_whatsapp::{LostFile, media::MediaDecryptor};
 
-use super::{MediaRoom, files::KeepError};
+use super::{files::KeepError, ledger::Held};
 use crate::{
     clock,
     persistence::{Postponed, Write, WriteError},
@@ -23,20 +23,6 @@ const COMMIT_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// How long the phone may take to upload a file again. It may be off; the chat waits.
 const REUPLOAD_DEADLINE: Duration = Duration::from_secs(20);
-
-/// Bytes that a download may come to, until it has ended.
-struct Reserved<'a> {
-    room: &'a MediaRoom,
-    client: ClientId,
-    bytes: u64,
-}
-
-impl Drop for Reserved<'_> {
-    fn drop(&mut self) {
-        self.room
-            .with_reserved(self.client, |reserved| *reserved = reserved.saturating_sub(self.bytes));
-    }
-}
 
 /// Makes one try and commits what became of it. Answers how long to wait for the next one, if there is to be one.
 pub(super) async fn carry_out(shared: &Shared, due: &DueMedia) -> Option<Duration> {
@@ -123,8 +109,7 @@ async fn fetch(shared: &Shared, due: &DueMedia, tries: u32) -> Result<u64, Media
 }
 
 /// Takes room for a file; answers how large it may be. A sender who says no size gets what is left.
-async fn reserve(shared: &Shared, client: ClientId, size: u64) -> Result<(Reserved<'_>, u64), MediaError> {
-    let room = &shared.media;
+async fn reserve(shared: &Shared, client: ClientId, size: u64) -> Result<(Held, u64), MediaError> {
     let most = match shared.settings.media.max_bytes {
         0 => u64::MAX,
         most => most,
@@ -133,20 +118,13 @@ async fn reserve(shared: &Shared, client: ClientId, size: u64) -> Result<(Reserv
         tracing::warn!(%client, %error, "cannot read how much media a client has");
         MediaError::Storage
     })?;
-    let taken = room.with_reserved(client, |reserved| {
-        let left = most.saturating_sub(kept).saturating_sub(*reserved);
-        let fits = size <= left && left > 0;
-        if fits {
-            *reserved = reserved.saturating_add(size);
-        }
-        fits.then_some(if size > 0 { size } else { left })
-    });
-    let reserved = Reserved {
-        room,
-        client,
-        bytes: if taken.is_some() { size } else { 0 },
-    };
-    taken.map(|most| (reserved, most)).ok_or(MediaError::Quota)
+    let most = most.saturating_sub(kept);
+    let left = most.saturating_sub(shared.media.ledger.held(client));
+    let mut held = shared.media.ledger.hold(client);
+    if left == 0 || !held.grow(size, most) {
+        return Err(MediaError::Quota);
+    }
+    Ok((held, if size > 0 { size } else { left }))
 }
 
 async fn stream(

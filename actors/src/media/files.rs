@@ -193,7 +193,7 @@ fn write(
 }
 
 /// For this user only.
-fn make_directory(path: Option<&Path>) -> io::Result<()> {
+pub(super) fn make_directory(path: Option<&Path>) -> io::Result<()> {
     let Some(path) = path else { return Ok(()) };
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);

@@ -8,22 +8,34 @@
 //! its own slots.
 
 mod download;
+pub(crate) mod fetch;
 pub(crate) mod files;
 pub(crate) mod inbox;
+mod ledger;
+pub(crate) mod outbound;
+pub(crate) mod prepare;
+mod probe;
 mod settings;
+pub(crate) mod upload;
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use wharf_domain::{ClientId, EventId};
+use tokio::sync::Semaphore;
+use wharf_domain::{ClientId, EventId, fair::Caps};
 use wharf_store::DueMedia;
 
-use crate::{clock, shared::Shared, timer::Timer};
+use crate::{
+    clock,
+    post::PosterError,
+    shared::Shared,
+    slots::Slots,
+    timer::Timer,
+    web::{MediaSource, upload::MediaUpload},
+};
 use files::MediaFiles;
+use ledger::Ledger;
+use outbound::Outbound;
 pub use settings::MediaSettings;
 
 /// A lost wake-up is no longer wait than this.
@@ -31,31 +43,47 @@ const LOOK_EVERY: Duration = Duration::from_secs(30);
 /// Downloads that one look at the store brings, at the most.
 const LOOK: usize = 256;
 
+/// Files whose pictures are looked at, or that are encrypted, at a time.
+const PREPARED_AT_A_TIME: usize = 2;
+
+/// A small JPEG of a picture, if it can be read. Blocks; belongs in a thread of its own.
+pub(crate) fn thumbnail(picture: &mut (impl std::io::Read + std::io::Seek)) -> Option<Vec<u8>> {
+    probe::thumbnail(picture)
+}
+
 /// What there is one of per gateway.
 pub(crate) struct MediaRoom {
     pub(crate) files: MediaFiles,
-    pub(crate) source: crate::web::MediaSource,
-    /// Bytes that downloads under way may come to, by client.
-    reserved: Mutex<HashMap<ClientId, u64>>,
+    pub(crate) source: MediaSource,
+    pub(crate) upload: MediaUpload,
+    /// Files that go out.
+    pub(crate) outbound: Outbound,
+    /// Slots for fetching and uploading files that go out.
+    pub(crate) transfers: Slots,
+    /// Who may look at a file: pictures take memory.
+    pub(crate) preparing: Semaphore,
+    /// Bytes that downloads and files that go out come to, by client.
+    ledger: Ledger,
 }
 
 impl MediaRoom {
-    pub(crate) fn new(files: MediaFiles, source: crate::web::MediaSource) -> Self {
-        Self {
-            files,
-            source,
-            reserved: Mutex::default(),
-        }
-    }
-
-    fn with_reserved<T>(&self, client: ClientId, change: impl FnOnce(&mut u64) -> T) -> T {
-        let mut reserved = self.reserved.lock().unwrap_or_else(PoisonError::into_inner);
-        let bytes = reserved.entry(client).or_default();
-        let answer = change(bytes);
-        if *bytes == 0 {
-            reserved.remove(&client);
-        }
-        answer
+    /// # Errors
+    /// [`PosterError`] when the machine's TLS set-up cannot be used.
+    pub(crate) fn new(settings: &MediaSettings, directory: PathBuf) -> Result<Self, PosterError> {
+        let ledger = Ledger::default();
+        let caps = Caps {
+            total: settings.max_uploads,
+            per_client: settings.max_uploads_per_client,
+        };
+        Ok(Self {
+            files: MediaFiles::new(directory.clone()),
+            source: MediaSource::new(settings.test_network.clone())?,
+            upload: MediaUpload::new(settings.test_network.clone())?,
+            outbound: Outbound::new(directory, ledger.clone(), settings.max_bytes),
+            transfers: Slots::new(caps, HashMap::new()),
+            preparing: Semaphore::new(PREPARED_AT_A_TIME),
+            ledger,
+        })
     }
 }
 

@@ -24,6 +24,12 @@ pub struct MediaSettings {
     pub max_downloads: usize,
     /// Downloads at a time, of one client.
     pub max_downloads_per_client: usize,
+    /// Bytes of a file that is sent; of some kinds WhatsApp takes fewer.
+    pub send_max_bytes: u64,
+    /// Files that are fetched or uploaded at a time to be sent, in all.
+    pub max_uploads: usize,
+    /// The same of one client.
+    pub max_uploads_per_client: usize,
     /// The media store of a test network instead of WhatsApp's hosts.
     pub test_network: Option<Url>,
 }
@@ -39,6 +45,9 @@ impl Default for MediaSettings {
             inline_max_bytes: 0,
             max_downloads: 16,
             max_downloads_per_client: 4,
+            send_max_bytes: 100 << 20,
+            max_uploads: 16,
+            max_uploads_per_client: 4,
             test_network: None,
         }
     }

@@ -66,7 +66,7 @@ async fn one_by_one(
 }
 
 /// Deliveries hear of their events here and not from their callers, so that they hear of them in the order of commit; and
-/// so do sessions of what their webhooks want.
+/// so do sessions of what their webhooks want and of the pace that their clients set.
 fn wake(directory: &Directory, recorded: Vec<RecordedEvent>, writes: &mut [Box<Write>]) {
     for RecordedEvent {
         client_id,
@@ -89,6 +89,9 @@ fn wake(directory: &Directory, recorded: Vec<RecordedEvent>, writes: &mut [Box<W
     for webhook in writes.iter().filter_map(|write| write.webhook()) {
         directory.note_wanted(&webhook.key(), webhook.events);
     }
+    for connection in writes.iter().filter_map(|write| write.connection()) {
+        directory.note_pace(&connection.key(), connection.sending);
+    }
     for (webhook_id, events) in writes.iter_mut().filter_map(|write| write.take_renewed()) {
         directory.wake_renewed(webhook_id, events);
     }
@@ -104,7 +107,7 @@ async fn carry_out(writer: &mut Writer, writes: &mut [Box<Write>]) -> Result<Vec
             bulk(&mut group, run, &mut recorded).await?;
         } else {
             for write in run {
-                write.carry_out(&mut group).await?;
+                write.carry_out(&mut group, &mut recorded).await?;
             }
         }
     }

@@ -3,11 +3,15 @@
 use std::time::Duration;
 
 use serde_json::{Map, Value};
+use uuid::Uuid;
 use wharf_domain::{
-    ClientId, ConnectionKey, Courtesy, EventId, EventKinds, HeaderNames, Timestamp, Webhook, WebhookId,
-    outgoing::Content, retention::Cutoffs, webhook::WebhookPatch,
+    ClientId, ConnectionKey, Courtesy, EventId, EventKind, EventKinds, HeaderNames, IncomingMessage, Timestamp,
+    Webhook, WebhookId,
+    outgoing::{Content, StatusChange},
+    retention::Cutoffs,
+    webhook::WebhookPatch,
 };
-use wharf_store::{Group, NewOutgoing, StoreError};
+use wharf_store::{Group, NewEvent, NewOutgoing, Note, RecordedEvent, StoreError};
 
 /// What a webhook is registered with.
 #[derive(Debug)]
@@ -129,6 +133,45 @@ pub(super) async fn record_outgoing(group: &mut Group<'_>, new: &NewOutgoing) ->
             .await?;
     }
     Ok(made)
+}
+
+/// Writes what was learned of messages that went out, and what of it the number's webhook is to be told.
+pub(super) async fn note(
+    group: &mut Group<'_>,
+    notes: &[Note],
+    now: Timestamp,
+) -> Result<Vec<RecordedEvent>, StoreError> {
+    let changes = group.note_outgoing(notes).await?;
+    tell(group, &changes, now).await
+}
+
+/// Makes events of changes, for webhooks that ask for them; whoever does not pays nothing.
+pub(super) async fn tell(
+    group: &mut Group<'_>,
+    changes: &[StatusChange],
+    now: Timestamp,
+) -> Result<Vec<RecordedEvent>, StoreError> {
+    let mut events = Vec::new();
+    for change in changes {
+        if group.wants(&change.key, EventKind::Status).await? {
+            events.push(new_event(&change.key, change.event(), now));
+        }
+    }
+    match events.as_slice() {
+        [] => Ok(Vec::new()),
+        events => group.record_inbound(events).await,
+    }
+}
+
+/// An event to be made of something that happened to a number.
+pub(crate) fn new_event(key: &ConnectionKey, message: IncomingMessage, created_at: Timestamp) -> NewEvent {
+    NewEvent {
+        id: EventId(Uuid::now_v7()),
+        payload: message.payload(key.client_id, &key.phone_number),
+        key: key.clone(),
+        message,
+        created_at,
+    }
 }
 
 pub(super) async fn purge(group: &mut Group<'_>, what: &Purge) -> Result<u64, StoreError> {

@@ -3,20 +3,17 @@
 use std::time::Instant;
 
 use ractor::RpcReplyPort;
-use wharf_domain::{
-    AttemptOutcome, ClientId, Connection, ConnectionKey, EventId, PendingEvent, Webhook, WebhookId,
-    outgoing::StatusChange,
-};
+use wharf_domain::{AttemptOutcome, ClientId, Connection, ConnectionKey, EventId, PendingEvent, Webhook, WebhookId};
 use wharf_store::{
     BulkRenewal, ConnectionChange, ConnectionRecord, Group, KeyChange, KeyClaim, KeysChanged, MediaOutcome,
-    NewConnection, NewEvent, NewOutgoing, Note, RecordedEvent, Renewal, StoreError,
+    NewConnection, NewEvent, NewOutgoing, Note, OutgoingFile, RecordedEvent, Renewal, StoreError,
 };
 
 use super::{
     KeyChanges, WriteError,
     input::{
-        Change, Claim, Poll, Postponed, Purge, Purged, Registration, Rotation, Settlement, change, purge,
-        record_outgoing, register,
+        Change, Claim, Poll, Postponed, Purge, Purged, Registration, Rotation, Settlement, change, note, purge,
+        record_outgoing, register, tell,
     },
 };
 use crate::clock;
@@ -113,7 +110,7 @@ pub(crate) enum Write {
     CreateConnection(Job<NewConnection, Option<Connection>>),
     /// A change of what a client may set of a connection. `None`: no such connection.
     ChangeConnection(Job<ConnectionChange, Option<Connection>>),
-    /// A connection that goes.
+    /// A connection that goes; what it still had to send fails.
     DeleteConnection(Job<ConnectionKey, bool>),
     /// The beginning of a send under an `Idempotency-Key`.
     ClaimKey(Job<Claim, KeyClaim>),
@@ -123,8 +120,10 @@ pub(crate) enum Write {
     KeepPoll(Job<Poll, ()>),
     /// A message that is about to go out, or to wait for that. `false`: its id is taken.
     RecordOutgoing(Job<NewOutgoing, bool>),
-    /// What was learned of messages that went out. Answers which statuses changed.
-    NoteOutgoing(Job<Vec<Note>, Vec<StatusChange>>),
+    /// What is known of the file of a message that waits.
+    KeepOutgoingFile(Job<OutgoingFile, ()>),
+    /// What was learned of messages that went out; what is news of it becomes events.
+    NoteOutgoing(Job<Vec<Note>, ()>),
     /// A download that ended; its event goes out.
     EndMedia(Job<MediaDone, ()>),
     /// A download that is tried again.
@@ -159,6 +158,7 @@ macro_rules! each_job {
             Write::SettleKey($job) => $body,
             Write::KeepPoll($job) => $body,
             Write::RecordOutgoing($job) => $body,
+            Write::KeepOutgoingFile($job) => $body,
             Write::NoteOutgoing($job) => $body,
             Write::EndMedia($job) => $body,
             Write::PostponeMedia($job) => $body,
@@ -205,6 +205,14 @@ impl Write {
         }
     }
 
+    /// The connection that this changed.
+    pub(super) fn connection(&self) -> Option<&Connection> {
+        match self {
+            Self::ChangeConnection(job) => job.output.as_ref()?.as_ref(),
+            _ => None,
+        }
+    }
+
     /// The changes of a [`Write::ChangeKeys`].
     pub(super) fn keys(&self) -> Option<(&ConnectionKey, &[KeyChange])> {
         match self {
@@ -247,8 +255,12 @@ impl Write {
         }
     }
 
-    /// Carries out a write that is not one of the bulk kinds.
-    pub(super) async fn carry_out(&mut self, group: &mut Group<'_>) -> Result<(), StoreError> {
+    /// Carries out a write that is not one of the bulk kinds; `recorded` gets the events that it makes.
+    pub(super) async fn carry_out(
+        &mut self,
+        group: &mut Group<'_>,
+        recorded: &mut Vec<RecordedEvent>,
+    ) -> Result<(), StoreError> {
         let now = clock::now();
         match self {
             Self::RecordInbound(_) | Self::RecordOutcome(_) | Self::ChangeKeys(_) => {}
@@ -286,7 +298,8 @@ impl Write {
             Self::CreateConnection(job) => job.output = Some(group.create_connection(&job.input, now).await?),
             Self::ChangeConnection(job) => job.output = Some(group.update_connection(&job.input, now).await?),
             Self::DeleteConnection(job) => {
-                group.fail_queued(&job.input, now).await?;
+                let failed = group.fail_queued(&job.input, now).await?;
+                recorded.extend(tell(group, &failed, now).await?);
                 job.output = Some(group.delete_connection(&job.input).await?);
             }
             Self::ClaimKey(job) => {
@@ -314,7 +327,11 @@ impl Write {
                 job.output = Some(group.keep_poll(key, id, options, now).await?);
             }
             Self::RecordOutgoing(job) => job.output = Some(record_outgoing(group, &job.input).await?),
-            Self::NoteOutgoing(job) => job.output = Some(group.note_outgoing(&job.input).await?),
+            Self::KeepOutgoingFile(job) => job.output = Some(group.keep_outgoing_file(&job.input).await?),
+            Self::NoteOutgoing(job) => {
+                recorded.extend(note(group, &job.input, now).await?);
+                job.output = Some(());
+            }
             Self::EndMedia(job) => {
                 job.input.released = group.end_media(&job.input.outcome).await?;
                 job.output = Some(());

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 use wharf_domain::{
-    ConnectionKey, EventId, EventKinds, IncomingMessage,
+    ConnectionKey, EventId, EventKind, EventKinds, IncomingMessage,
     session::{CloseReason, LinkEvent},
 };
 use wharf_store::{NewEvent, Note};
@@ -106,17 +106,23 @@ impl Inbox for SessionInbox {
         kept.map_err(|error| NotCommitted(error.to_string()))
     }
 
-    async fn told(&self, told: Vec<Told>) {
-        let note = |Told { message_ids, news, at }| Note {
+    async fn told(&self, told: Vec<Told>) -> Result<(), NotCommitted> {
+        let note = |told| Note {
             key: self.key.clone(),
-            message_ids,
-            news,
-            at,
+            told,
+        };
+        // It does not come again: a queue that is full ends the link, but what was heard before is taken in.
+        let _until_committed = match self.wanted().contains(EventKind::Status) {
+            true => {
+                let count = told.iter().map(|told| told.message_ids.len()).sum();
+                let admitted = self.shared.backlog.admit(self.key.client_id, count).await;
+                admitted.map_err(|why| self.refuse(&why)).ok()
+            }
+            false => None,
         };
         let notes: Vec<Note> = told.into_iter().map(note).collect();
-        if let Err(error) = self.shared.persistence.commit(Write::NoteOutgoing, notes).await {
-            tracing::warn!(number = %self.key.phone_number, %error, "what WhatsApp told of sent messages was not committed");
-        }
+        let noted = self.shared.persistence.commit(Write::NoteOutgoing, notes).await;
+        noted.map_err(|error| NotCommitted(error.to_string()))
     }
 
     async fn poll_options(&self, poll_id: &str) -> Option<Vec<String>> {

@@ -5,6 +5,7 @@
 //! in the store, after whatever its predecessor left open is closed. Stops when the connection is deleted or the tree
 //! stops.
 
+pub(crate) mod files;
 mod inbox;
 mod link;
 pub(crate) mod outbox;
@@ -158,6 +159,7 @@ async fn on_begin(myself: &ActorRef<Message>, state: &mut State) -> Result<(), A
         return Ok(());
     };
     state.told.wanted().found(shared.store.wanted_events(key).await?);
+    state.told.wanted().found_pace(row.sending);
     let mut machine = Session::new(key.phone_number.clone(), view_of_row(&row));
     let now = clock::now();
     let effects = machine.start(now, now);

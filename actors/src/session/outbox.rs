@@ -3,21 +3,28 @@
 //! A message is a committed row before WhatsApp hears of it, and the row says that it is being handed over before it is.
 //! So after a crash a row either waits on, or what became of it is not known and is told so; nothing is sent twice.
 
+mod rows;
+
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use ractor::{ActorRef, RpcReplyPort};
-use uuid::Uuid;
 use wharf_domain::{
     Outgoing, Timestamp,
-    outgoing::{Full, News, Outbox, Ticket, code},
+    outgoing::{Full, MediaMessage, News, Outbox, Ticket, Told, code},
     session::Session,
 };
-use wharf_store::{NewOutgoing, Note};
 use wharf_whatsapp::{SendError, Sent};
 
-use super::{Message, SEND_DEADLINE, State};
+pub(crate) use self::rows::new_message_id;
+pub(super) use self::rows::reload;
+use self::rows::{failure, fresh, new_row, note, noted, told};
+use super::{
+    Message, SEND_DEADLINE, State,
+    files::{self, File, Step},
+};
 use crate::{
     clock,
+    media::outbound::KeptFile,
     persistence::{Write, WriteError},
     shared::Shared,
     timer::Timer,
@@ -25,12 +32,13 @@ use crate::{
 
 /// A caller waits this long for a message that has not even started; then it is told that it is queued.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// The pause before news that the store refused is written again.
-const NOTE_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// A message to be sent.
 pub(crate) struct Request {
+    pub(crate) message_id: String,
     pub(crate) outgoing: Outgoing,
+    /// Its file, where that lies here.
+    pub(crate) file: Option<KeptFile>,
     /// Whether it may wait for a connection.
     pub(crate) queue: bool,
     /// Whether the caller wants to hear what became of it.
@@ -57,6 +65,8 @@ pub(crate) enum Undone {
     Full(u32),
     /// It waited for too long.
     Expired,
+    /// Its file cannot be sent.
+    File(files::Failed),
     /// There is no row of it.
     NotRecorded(WriteError),
 }
@@ -69,14 +79,18 @@ pub(crate) enum Event {
     Ended(Ticket, Result<Sent, SendError>),
     /// Its caller has waited long enough.
     Impatient(Ticket),
+    /// A step with its file has ended.
+    File(Ticket, Box<Step>),
     /// Something may go.
     Wake,
 }
 
-struct Pending {
-    message_id: String,
-    outgoing: Arc<Outgoing>,
-    queue: bool,
+pub(super) struct Pending {
+    pub(super) message_id: String,
+    pub(super) outgoing: Arc<Outgoing>,
+    /// There as long as its file is not at WhatsApp.
+    pub(super) file: Option<File>,
+    pub(super) queue: bool,
     wait: bool,
     /// Whether its row is there.
     recorded: bool,
@@ -111,74 +125,74 @@ impl Sends {
             timer: Timer::default(),
         }
     }
-}
 
-/// Takes up what waited when the session ended. What was being handed over then is told as unknown.
-pub(super) async fn reload(myself: &ActorRef<Message>, state: &mut State) -> Result<(), wharf_store::StoreError> {
-    let rows = state.args.shared.store.queued_messages(&state.args.key).await?;
-    let (wall, steady) = (clock::now(), clock::steady());
-    for row in rows {
-        if row.started_at.is_some() {
-            let news = News::failed(
-                code::UNKNOWN,
-                "Wharf ended while it was being sent; it may have been sent",
-            );
-            note(state, &row.message_id, news, wall, || {});
-            continue;
-        }
-        let chat = row.outgoing.to.jid();
-        let ticket = state.sends.outbox.restore(&chat, steady + row.deadline_at.since(wall));
-        let pending = Pending {
-            message_id: row.message_id,
-            outgoing: Arc::new(row.outgoing),
-            queue: true,
-            wait: false,
-            recorded: true,
-            created_at: wall,
-            deadline_at: row.deadline_at,
-            reply: None,
-        };
-        state.sends.pending.insert(ticket, pending);
+    /// The messages that wait for their files, and have a row.
+    pub(super) fn with_files(&mut self) -> impl Iterator<Item = (&Ticket, &mut Pending)> {
+        let waits = |pending: &Pending| pending.recorded && pending.file.is_some();
+        self.pending.iter_mut().filter(move |(_, pending)| waits(pending))
     }
-    pump(myself, state);
-    Ok(())
+
+    pub(super) fn pending(&mut self, ticket: Ticket) -> Option<&mut Pending> {
+        self.pending.get_mut(&ticket)
+    }
+
+    /// The file of a message is at WhatsApp.
+    pub(super) fn have_file(&mut self, ticket: Ticket) {
+        self.outbox.have_file(ticket);
+    }
+
+    /// Takes a message up under its ticket.
+    fn insert(&mut self, ticket: Ticket, pending: Pending) {
+        if pending.file.is_some() {
+            self.outbox.lack_file(ticket);
+        }
+        self.pending.insert(ticket, pending);
+    }
 }
 
 pub(super) fn on_send(myself: &ActorRef<Message>, state: &mut State, request: Request) {
     let Request {
+        message_id,
         outgoing,
+        file,
         queue,
         wait,
         reply,
     } = request;
     if !queue && open_link(state).is_none() {
+        // The file first: whoever hears of the refusal finds nothing left of it.
+        drop(file);
         let _caller_gone = reply.send(Err(Undone::Link(SendError::NotConnected)));
         return;
     }
     let sending = state.args.shared.settings.sending;
+    let allowance = outgoing.content.media().map(MediaMessage::allowance);
+    let deadline = sending.deadline + allowance.unwrap_or_default();
     let accepted = state
         .sends
         .outbox
-        .accept(&outgoing.to.jid(), clock::steady() + sending.deadline);
+        .accept(&outgoing.to.jid(), clock::steady() + deadline);
     let ticket = match accepted {
         Ok(ticket) => ticket,
         Err(Full) => {
+            drop(file);
             let _caller_gone = reply.send(Err(Undone::Full(sending.queue_max)));
             return;
         }
     };
     let created_at = clock::now();
     let pending = Pending {
-        message_id: new_message_id(),
+        message_id,
+        file: files::of(&outgoing, file),
         outgoing: Arc::new(outgoing),
         queue,
         wait,
         recorded: false,
         created_at,
-        deadline_at: created_at + sending.deadline,
+        deadline_at: created_at + deadline,
         reply: Some(reply),
     };
-    state.sends.pending.insert(ticket, pending);
+    state.sends.insert(ticket, pending);
     pump(myself, state);
     if state.sends.outbox.waits(ticket) {
         enqueue(myself, state, ticket);
@@ -198,6 +212,7 @@ pub(super) fn on_event(myself: &ActorRef<Message>, state: &mut State, event: Eve
                 pending.answer(Ok(None));
             }
         }
+        Event::File(ticket, step) => files::on_step(state, ticket, *step),
         Event::Wake => {}
     }
     pump(myself, state);
@@ -207,16 +222,17 @@ pub(super) fn on_event(myself: &ActorRef<Message>, state: &mut State, event: Eve
 pub(super) fn pump(myself: &ActorRef<Message>, state: &mut State) {
     let link = open_link(state);
     let now = clock::steady();
+    let own = state.told.wanted().pace();
+    state.sends.outbox.pace(state.args.shared.settings.sending.at(own), now);
     let pumped = state.sends.outbox.pump(now, link.is_some());
     for ticket in pumped.expired {
-        if let Some(mut pending) = state.sends.pending.remove(&ticket) {
-            let after = state.args.shared.settings.sending.deadline;
-            let news = News::failed(code::EXPIRED, format!("it was not sent within {} s", after.as_secs()));
-            note(state, &pending.message_id.clone(), news, clock::now(), move || {
-                pending.answer(Err(Undone::Expired));
-            });
+        if let Some(pending) = state.sends.pending(ticket) {
+            let after = pending.deadline_at.since(pending.created_at).as_secs();
+            let detail = format!("it was not sent within {after} s");
+            fail(state, ticket, code::EXPIRED, detail, Undone::Expired);
         }
     }
+    files::go_on(myself, state, link.as_ref());
     if let Some(link) = link {
         for ticket in pumped.start {
             start(myself, state, ticket, Arc::clone(&link));
@@ -244,15 +260,15 @@ pub(super) fn open_link(state: &State) -> Option<Arc<dyn wharf_whatsapp::Link>> 
     Some(Arc::clone(link))
 }
 
-fn new_row(state: &State, pending: &Pending, started_at: Option<Timestamp>) -> NewOutgoing {
-    NewOutgoing {
-        key: state.args.key.clone(),
-        message_id: pending.message_id.clone(),
-        outgoing: pending.outgoing.as_ref().clone(),
-        created_at: pending.created_at,
-        deadline_at: pending.deadline_at,
-        started_at,
-    }
+/// Ends a message that was not sent.
+pub(super) fn fail(state: &mut State, ticket: Ticket, code: &str, detail: String, undone: Undone) {
+    state.sends.outbox.finished(ticket);
+    let Some(mut pending) = state.sends.pending.remove(&ticket) else {
+        return;
+    };
+    pending.discard_file();
+    let failed = told(&pending.message_id, News::failed(code, detail), clock::now());
+    note(state, failed, move || pending.answer(Err(undone)));
 }
 
 /// Makes the row of a message that waits.
@@ -274,16 +290,6 @@ fn enqueue(myself: &ActorRef<Message>, state: &mut State, ticket: Ticket) {
     });
 }
 
-/// Two messages under one id would be one to WhatsApp.
-fn fresh(made: bool) -> Result<(), WriteError> {
-    match made {
-        true => Ok(()),
-        false => Err(WriteError::Unavailable(
-            "a message with this id exists; try again".to_owned(),
-        )),
-    }
-}
-
 /// Hands a message to WhatsApp, after its row says so.
 fn start(myself: &ActorRef<Message>, state: &mut State, ticket: Ticket, link: Arc<dyn wharf_whatsapp::Link>) {
     let Some(pending) = state.sends.pending.get(&ticket) else {
@@ -299,8 +305,8 @@ fn start(myself: &ActorRef<Message>, state: &mut State, ticket: Ticket, link: Ar
             async move { made.await.and_then(fresh) }
         }),
         false => futures::future::Either::Right({
-            let noted = persistence.commit(Write::NoteOutgoing, vec![news(state, &id, News::Started, now)]);
-            async move { noted.await.map(drop) }
+            let started = told(&id, News::Started, now);
+            persistence.commit(Write::NoteOutgoing, noted(state, started))
         }),
     };
     let myself = myself.clone();
@@ -325,6 +331,9 @@ fn on_recorded(state: &mut State, ticket: Ticket, result: Result<(), WriteError>
     match result {
         Ok(()) => {
             pending.recorded = true;
+            if let Some(file) = &mut pending.file {
+                file.belongs_to_row();
+            }
             state.sends.outbox.release(ticket);
             if !pending.wait {
                 pending.queue = true;
@@ -334,97 +343,46 @@ fn on_recorded(state: &mut State, ticket: Ticket, result: Result<(), WriteError>
         // It was never handed over, and waits on: only its row does not say so.
         Err(error) if pending.recorded => {
             tracing::warn!(number = %state.args.key.phone_number, ?error, "a message cannot be sent before the store takes writes");
+            pending.queue = true;
+            pending.answer(Ok(None));
             state.sends.outbox.returned(ticket, clock::steady());
         }
         Err(error) => {
             pending.answer(Err(Undone::NotRecorded(error)));
+            pending.discard_file();
             let message_id = pending.message_id.clone();
             state.sends.pending.remove(&ticket);
             state.sends.outbox.finished(ticket);
             // A commit that was only late has a row made, and the next session would send it.
             let news = News::failed(code::NOT_RECORDED, "the store did not take it in time; it was not sent");
-            note(state, &message_id, news, clock::now(), || {});
+            note(state, told(&message_id, news, clock::now()), || {});
         }
     }
 }
 
 fn on_ended(state: &mut State, ticket: Ticket, result: Result<Sent, SendError>) {
-    let Some(pending) = state.sends.pending.get(&ticket) else {
+    let Some(pending) = state.sends.pending.get_mut(&ticket) else {
         return;
     };
     let message_id = pending.message_id.clone();
     if result == Err(SendError::NotConnected) && pending.queue {
+        // It waits on, for nobody knows how long: its caller does not.
+        pending.answer(Ok(None));
         state.sends.outbox.returned(ticket, clock::steady());
-        return note(state, &message_id, News::NotStarted, clock::now(), || {});
+        return note(state, told(&message_id, News::NotStarted, clock::now()), || {});
     }
     state.sends.outbox.finished(ticket);
     let Some(mut pending) = state.sends.pending.remove(&ticket) else {
         return;
     };
-    let (news, at) = match &result {
-        Ok(sent) => (News::Sent, sent.timestamp),
-        Err(error) => (failure(error), clock::now()),
+    let learned = match &result {
+        Ok(sent) => Told {
+            place: sent.place.clone(),
+            ..told(&message_id, News::Sent, sent.timestamp)
+        },
+        Err(error) => told(&message_id, failure(error), clock::now()),
     };
-    note(state, &message_id, news, at, move || {
+    note(state, learned, move || {
         pending.answer(result.map(Some).map_err(Undone::Link));
     });
-}
-
-/// What a failed send is in its row.
-fn failure(error: &SendError) -> News {
-    let code = match error {
-        SendError::NotConnected => code::NOT_CONNECTED,
-        SendError::NotOnWhatsApp(_) => code::NOT_ON_WHATSAPP,
-        SendError::Refused { code, .. } => code.as_str(),
-        SendError::Impossible(_) => code::REFUSED,
-        SendError::TimedOut(_) | SendError::Failed(_) => code::UNKNOWN,
-    };
-    News::failed(code, error.to_string())
-}
-
-fn news(state: &State, message_id: &str, news: News, at: Timestamp) -> Note {
-    Note {
-        key: state.args.key.clone(),
-        message_ids: vec![message_id.to_owned()],
-        news,
-        at,
-    }
-}
-
-/// Writes what was learned of a message, then tells its caller. A store that refuses is asked again until it takes it, but
-/// the caller does not wait for that: WhatsApp has decided.
-fn note(state: &mut State, message_id: &str, what: News, at: Timestamp, tell: impl FnOnce() + Send + 'static) {
-    let note = news(state, message_id, what, at);
-    let persistence = state.args.shared.persistence.clone();
-    let first = persistence.commit(Write::NoteOutgoing, vec![note.clone()]);
-    state.tasks.spawn(async move {
-        let mut noted = first.await;
-        tell();
-        while let Err(WriteError::Unavailable(why)) = noted {
-            tracing::warn!(number = %note.key.phone_number, why, "what became of a message was not written; trying again");
-            tokio::time::sleep(NOTE_AGAIN_AFTER).await;
-            noted = persistence.commit(Write::NoteOutgoing, vec![note.clone()]).await;
-        }
-    });
-}
-
-/// An id in the form that WhatsApp Web gives: 3EB0 and nine random bytes.
-fn new_message_id() -> String {
-    let random = Uuid::new_v4().into_bytes();
-    // The two bytes with the version and the variant are not random.
-    let bytes = random[..6].iter().chain(&random[13..]);
-    bytes.fold("3EB0".to_owned(), |id, byte| format!("{id}{byte:02X}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ids_look_like_whatsapps_and_differ() {
-        let (one, other) = (new_message_id(), new_message_id());
-        assert_ne!(one, other);
-        assert!(one.len() == 22 && one.starts_with("3EB0"), "{one}");
-        assert!(one.bytes().all(|b| b.is_ascii_digit() || (b'A'..=b'F').contains(&b)));
-    }
 }

@@ -2,15 +2,14 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use uuid::Uuid;
 use wharf_domain::{
-    ConnectionKey, EventId, EventKind, IncomingMessage, MessageKind, Timestamp,
+    ConnectionKey, EventKind, IncomingMessage, MessageKind, Timestamp,
     message::{ConnectionChange, Details, Happening},
     session::SessionView,
 };
 use wharf_store::NewEvent;
 
-use crate::wanted::Wanted;
+use crate::{persistence::new_event, wanted::Wanted};
 
 /// Their chat: they are told in their order, and wait for nothing else.
 const CHAT: &str = "connection";
@@ -34,7 +33,7 @@ impl Told {
         }
     }
 
-    /// What the number's webhook wants.
+    /// What is wanted of the number.
     pub(super) fn wanted(&self) -> &Wanted {
         &self.wanted
     }
@@ -86,11 +85,5 @@ fn event(key: &ConnectionKey, view: &SessionView, now: Timestamp) -> NewEvent {
             ..Details::default()
         })),
     };
-    NewEvent {
-        id: EventId(Uuid::now_v7()),
-        payload: message.payload(key.client_id, &key.phone_number),
-        key: key.clone(),
-        message,
-        created_at: now,
-    }
+    new_event(key, message, now)
 }

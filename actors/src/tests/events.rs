@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use wharf_domain::{
-    ConnectionStatus, EventKind, EventKinds, EventStatus, IncomingMessage,
-    message::{DeliveryStatus, Details, Happening},
+    ConnectionStatus, EventKind, EventKinds, EventStatus, IncomingMessage, SendStatus,
+    message::{Details, Happening},
     session::CloseReason,
     webhook::WebhookPatch,
 };
@@ -14,7 +14,7 @@ use wharf_support::Reply;
 use super::world::{WITHIN, World, message, number};
 
 /// A status of a message of this chat.
-fn status(chat: &str, id: &str, status: DeliveryStatus) -> IncomingMessage {
+fn status(chat: &str, id: &str, status: SendStatus) -> IncomingMessage {
     let happening = Happening::Status {
         to: chat.to_owned(),
         status,
@@ -63,11 +63,11 @@ async fn a_status_waits_for_the_messages_of_its_chat_and_for_no_other() {
         .await
         .unwrap();
     let then = vec![
-        status("5511999999999", "M1", DeliveryStatus::Delivered),
-        status("5511777777777", "M0", DeliveryStatus::Read),
-        status("5511999999999", "M1", DeliveryStatus::Read),
+        status("5511999999999", "M1", SendStatus::Delivered),
+        status("5511777777777", "M0", SendStatus::Read),
+        status("5511999999999", "M1", SendStatus::Read),
         message("5511999999999", "M2", "second"),
-        status("5511999999999", "M1", DeliveryStatus::Delivered),
+        status("5511999999999", "M1", SendStatus::Delivered),
     ];
     link.deliver(then).await.unwrap();
     world.wait_for_events(&webhook, EventStatus::Delivered, 5).await;

@@ -283,6 +283,7 @@ async fn a_link_is_opened_with_what_its_client_set_and_anew_when_that_changes() 
     let settings = ConnectionPatch {
         device_name: Some(Some("Shop".to_owned())),
         proxy: Some(Some(proxy(1))),
+        ..ConnectionPatch::default()
     };
     let made = world
         .gateway

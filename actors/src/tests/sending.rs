@@ -6,6 +6,7 @@ use wharf_domain::{
     ClientId, OutgoingMessage, PhoneNumber, SendStatus, Timestamp,
     action::{Action, Done, PresenceState},
     outgoing::{Content, ForwardSource, News, Pacing},
+    retention::Cutoffs,
     session::CloseReason,
 };
 use wharf_store::OutgoingFilter;
@@ -67,9 +68,13 @@ async fn a_sent_message_is_a_row_that_follows_its_receipts() {
         (row.status, row.sent_at.map(|at| at.to_string())),
         (SendStatus::Sent, Some(sent.timestamp))
     );
-    link.tell_of(&[&sent.message_id, "somebody else's"], News::Delivered, Timestamp(1000))
-        .await;
-    link.tell_of(&[&sent.message_id], News::Read, Timestamp(2000)).await;
+    let ids = [sent.message_id.as_str(), "somebody else's"];
+    link.tell_of(&ids, News::Delivered, Timestamp(1000), None)
+        .await
+        .unwrap();
+    link.tell_of(&ids[..1], News::Read, Timestamp(2000), None)
+        .await
+        .unwrap();
     let read = until(&world, client, &sent.message_id, SendStatus::Read).await;
     assert_eq!(
         (read.delivered_at, read.read_at),
@@ -173,6 +178,27 @@ async fn while_the_link_is_down_only_what_may_wait_waits() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_caller_whose_message_has_to_wait_again_is_told_at_once() {
+    let world = World::start().await;
+    let client = world.add_client("a").await.id;
+    let link = world.connected(client, &number(1)).await;
+    link.on_send(SendScript::Gone);
+    let message = NewMessage {
+        queue: true,
+        ..text("later")
+    };
+    let asked = std::time::Instant::now();
+    let queued = send(&world, client, message).await.unwrap();
+    assert!(
+        queued.is_queued() && asked.elapsed() < Duration::from_secs(15),
+        "{queued:?}"
+    );
+    link.on_send(SendScript::Accept);
+    until(&world, client, &queued.message_id, SendStatus::Sent).await;
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_waits_too_long_fails_and_says_so() {
     let pacing = Pacing {
         deadline: Duration::from_millis(300),
@@ -181,13 +207,13 @@ async fn what_waits_too_long_fails_and_says_so() {
     let world = World::start_with(with(pacing)).await;
     let client = world.add_client("a").await.id;
     world.gateway.create_connection(client, number(1)).await.unwrap();
-    let message = NewMessage {
+    let message = || NewMessage {
         queue: true,
         wait: false,
         ..text("never")
     };
     let queued = wait_until("its session runs", WITHIN, || async {
-        send(&world, client, message.clone()).await.ok()
+        send(&world, client, message()).await.ok()
     })
     .await;
     let failed = until(&world, client, &queued.message_id, SendStatus::Failed).await;
@@ -221,7 +247,9 @@ async fn after_a_restart_what_waited_goes_and_what_was_under_way_is_unknown() {
     assert_eq!(unknown.error_code.as_deref(), Some("unknown"));
     let sent: Vec<String> = link.sent().into_iter().map(|sent| sent.id).collect();
     assert_eq!(sent, [waiting], "nothing is sent twice");
-    link.tell_of(&[&hanging], News::Delivered, Timestamp(1)).await;
+    link.tell_of(&[&hanging], News::Delivered, Timestamp(1), None)
+        .await
+        .unwrap();
     until(&world, client, &hanging, SendStatus::Delivered).await;
     world.gateway.stop().await;
 }
@@ -295,6 +323,42 @@ async fn texts_that_came_in_or_went_out_are_passed_on() {
     let stolen = forward(ForwardSource::Event(event.id));
     let stolen = world.gateway.send(other, &number(2), stolen, None).await;
     assert!(matches!(stolen, Err(GatewayError::NotFound("event"))));
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_forward_that_is_repeated_gets_its_answer_also_when_its_source_is_gone() {
+    let world = World::start().await;
+    let client = world.add_client("a").await.id;
+    let link = world.connected(client, &number(1)).await;
+    let source = send(&world, client, text("pass it on")).await.unwrap().message_id;
+    let forward = || NewMessage {
+        content: NewContent::Forward(ForwardSource::Sent(source.clone())),
+        ..text("")
+    };
+    let under = async |key: &str| {
+        let key = IdempotencyKey {
+            key: key.to_owned(),
+            body_hash: [1; 32],
+        };
+        world.gateway.send(client, &number(1), forward(), Some(key)).await
+    };
+    let first = under("k").await.unwrap();
+    let all = Cutoffs {
+        delivered: Timestamp(i64::MAX),
+        failed: Timestamp(i64::MAX),
+    };
+    let mut writer = world.store.writer().await.unwrap();
+    let mut group = writer.begin().await.unwrap();
+    assert_eq!(group.purge_outgoing(&all, 10).await.unwrap(), 2);
+    group.commit().await.unwrap();
+    assert_eq!(under("k").await.unwrap(), first);
+    // Nothing was sent under another key, which is as good as new.
+    for _ in 0..2 {
+        let gone = under("other").await;
+        assert!(matches!(gone, Err(GatewayError::NotFound("message"))), "{gone:?}");
+    }
+    assert_eq!(link.sent().len(), 2);
     world.gateway.stop().await;
 }
 

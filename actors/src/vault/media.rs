@@ -5,17 +5,20 @@ use ring::{
     hkdf::{HKDF_SHA256, KeyType, Salt},
     rand::SystemRandom,
 };
-use wharf_domain::{EventId, message::MediaReference};
+use wharf_domain::{ConnectionKey, EventId, message::MediaReference, outgoing::ReadyFile};
 
 use super::{SecretsKey, VaultError, open, seal};
 
 /// What the derived keys are for: another use of the vault's key derives others.
 const SEALING: &[u8] = b"wharf: what downloads of media need";
+/// The same for files that go out.
+const SENDING: &[u8] = b"wharf: files of messages that go out";
 const LINKING: &[u8] = b"wharf: links to media";
 
 /// See the module.
 pub(crate) struct MediaKeys {
     sealing: LessSafeKey,
+    sending: LessSafeKey,
     linking: [u8; 32],
     random: SystemRandom,
 }
@@ -35,15 +38,19 @@ impl MediaKeys {
     pub(super) fn new(key: &SecretsKey) -> Result<Self, VaultError> {
         // The key is random bytes already, so there is nothing for a salt to do.
         let derived = Salt::new(HKDF_SHA256, &[]).extract(&key.0);
-        let sealing = derived.expand(&[SEALING], &AES_256_GCM);
-        let sealing: UnboundKey = sealing.map_err(|_| VaultError::Cipher)?.into();
+        let cipher = |purpose: &[u8]| {
+            let key = derived.expand(&[purpose], &AES_256_GCM).map(UnboundKey::from);
+            key.map(LessSafeKey::new).map_err(|_| VaultError::Cipher)
+        };
+        let (sealing, sending) = (cipher(SEALING)?, cipher(SENDING)?);
         let mut linking = [0; 32];
         derived
             .expand(&[LINKING], LinkKey)
             .and_then(|key| key.fill(&mut linking))
             .map_err(|_| VaultError::Cipher)?;
         Ok(Self {
-            sealing: LessSafeKey::new(sealing),
+            sealing,
+            sending,
             linking,
             random: SystemRandom::new(),
         })
@@ -70,6 +77,38 @@ impl MediaKeys {
         let opened = open(&self.sealing, id.0.as_bytes(), sealed).map_err(|_| VaultError::SealedMedia)?;
         MediaReference::from_bytes(&opened).ok_or(VaultError::SealedMedia)
     }
+
+    /// Encrypts what is known of the file of a message that this number sends.
+    ///
+    /// # Errors
+    /// `Cipher`.
+    pub(crate) fn seal_sent(
+        &self,
+        key: &ConnectionKey,
+        message_id: &str,
+        file: &ReadyFile,
+    ) -> Result<Vec<u8>, VaultError> {
+        seal(&self.sending, &self.random, &owner(key, message_id), &file.to_bytes())
+    }
+
+    /// Decrypts what [`MediaKeys::seal_sent`] made for this message.
+    ///
+    /// # Errors
+    /// `SealedMedia`.
+    pub(crate) fn open_sent(
+        &self,
+        key: &ConnectionKey,
+        message_id: &str,
+        sealed: &[u8],
+    ) -> Result<ReadyFile, VaultError> {
+        let opened = open(&self.sending, &owner(key, message_id), sealed).map_err(|_| VaultError::SealedMedia)?;
+        ReadyFile::from_bytes(&opened).ok_or(VaultError::SealedMedia)
+    }
+}
+
+/// Whose message a file belongs to, as authenticated data.
+fn owner(key: &ConnectionKey, message_id: &str) -> Vec<u8> {
+    format!("{}/{}/{message_id}", key.client_id, key.phone_number).into_bytes()
 }
 
 #[cfg(test)]
@@ -78,6 +117,35 @@ mod tests {
     use wharf_domain::message::MediaKind;
 
     use super::*;
+
+    #[test]
+    fn a_sent_file_opens_for_its_message_only() {
+        let keys = MediaKeys::new(&SecretsKey([7; 32])).unwrap();
+        let file = ReadyFile {
+            reference: MediaReference {
+                kind: MediaKind::Image,
+                direct_path: String::new(),
+                media_key: vec![1; 32],
+                enc_sha256: vec![2; 32],
+                sha256: vec![3; 32],
+                size: 4,
+            },
+            url: String::new(),
+            thumbnail: Some(vec![5; 10]),
+            waveform: None,
+            sidecar: None,
+            animated: false,
+            made_at: 0,
+        };
+        let number = |client| ConnectionKey {
+            client_id: wharf_domain::ClientId(client),
+            phone_number: "5511888888888".parse().unwrap(),
+        };
+        let sealed = keys.seal_sent(&number(1), "A", &file).unwrap();
+        assert_eq!(keys.open_sent(&number(1), "A", &sealed).unwrap(), file);
+        assert!(keys.open_sent(&number(1), "B", &sealed).is_err());
+        assert!(keys.open_sent(&number(2), "A", &sealed).is_err());
+    }
 
     #[test]
     fn a_reference_opens_for_its_event_under_its_key() {

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use wharf_domain::{
     AWAITS_MEDIA, Client, ClientId, Connection, ConnectionStatus, Courtesy, Event, EventId, EventKind, EventKinds,
     EventStatus, HeaderNames, Ordering, PendingEvent, PhoneNumber, Recovery, Timestamp, Webhook, WebhookId,
-    WebhookStatus, courtesy::ClientErrors, session::ReasonCode,
+    WebhookStatus, courtesy::ClientErrors, outgoing::Pace, session::ReasonCode,
 };
 
 /// A [`Timestamp`] in a column: Unix milliseconds.
@@ -97,11 +97,20 @@ pub(crate) fn connection(row: &SqliteRow) -> Result<Connection, sqlx::Error> {
         restarts: 0,
         device_name: row.try_get("device_name")?,
         proxy: row.try_get("proxy_shown")?,
+        sending: pace(row)?,
         created_at: time(row, "created_at")?,
         updated_at: time(row, "updated_at")?,
         wanted: row.try_get("wanted")?,
         banned_until: some_time(row, "banned_until")?,
     })
+}
+
+fn pace(row: &SqliteRow) -> Result<Option<Pace>, sqlx::Error> {
+    let per_second: Option<u32> = row.try_get("sending_per_second")?;
+    let burst: Option<u32> = row.try_get("sending_burst")?;
+    Ok(per_second
+        .zip(burst)
+        .map(|(per_second, burst)| Pace { per_second, burst }))
 }
 
 /// The metadata column's text.

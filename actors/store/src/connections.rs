@@ -1,7 +1,7 @@
 //! Writes of connections, and reads of what is sealed in them.
 
 use sqlx::{Row, SqliteConnection, query};
-use wharf_domain::{ClientId, Connection, ConnectionKey, ConnectionStatus, Timestamp};
+use wharf_domain::{ClientId, Connection, ConnectionKey, ConnectionStatus, Timestamp, outgoing::Pace};
 
 use crate::{
     ConnectionChange, ConnectionRecord, Group, NewConnection, SealedProxy, Store, StoreError,
@@ -50,6 +50,7 @@ impl Group<'_> {
         now: Timestamp,
     ) -> Result<Option<Connection>, StoreError> {
         let (shown, sealed) = columns(new.proxy.as_ref());
+        let (per_second, burst) = rates(new.sending);
         let statement = query(sql::CREATE_CONNECTION)
             .bind(new.key.client_id.0)
             .bind(new.key.phone_number.as_str())
@@ -57,7 +58,9 @@ impl Group<'_> {
             .bind(At(now))
             .bind(new.device_name.as_deref())
             .bind(shown)
-            .bind(sealed);
+            .bind(sealed)
+            .bind(per_second)
+            .bind(burst);
         let row = statement.fetch_optional(self.enter()?).await;
         self.leave(row.and_then(|row| row.as_ref().map(connection).transpose()))
     }
@@ -95,6 +98,7 @@ impl Group<'_> {
         now: Timestamp,
     ) -> Result<Option<Connection>, StoreError> {
         let (shown, sealed) = columns(change.proxy.as_ref().and_then(Option::as_ref));
+        let (per_second, burst) = rates(change.sending.flatten());
         let statement = query(sql::UPDATE_CONNECTION)
             .bind(change.key.client_id.0)
             .bind(change.key.phone_number.as_str())
@@ -103,7 +107,10 @@ impl Group<'_> {
             .bind(change.proxy.is_some())
             .bind(shown)
             .bind(sealed)
-            .bind(At(now));
+            .bind(At(now))
+            .bind(change.sending.is_some())
+            .bind(per_second)
+            .bind(burst);
         let row = statement.fetch_optional(self.enter()?).await;
         self.leave(row.and_then(|row| row.as_ref().map(connection).transpose()))
     }
@@ -124,6 +131,10 @@ async fn delete(connection: &mut SqliteConnection, key: &ConnectionKey) -> Resul
     polls.execute(&mut *connection).await?;
     let statement = query(sql::DELETE_CONNECTION).bind(client).bind(number);
     Ok(statement.execute(connection).await?.rows_affected() > 0)
+}
+
+fn rates(sending: Option<Pace>) -> (Option<u32>, Option<u32>) {
+    sending.map(|pace| (pace.per_second, pace.burst)).unzip()
 }
 
 fn columns(proxy: Option<&SealedProxy>) -> (Option<&str>, Option<&[u8]>) {

@@ -1,10 +1,15 @@
 //! Messages that came in become events.
 
-use std::{borrow::Borrow, collections::HashMap};
+use std::{
+    borrow::Borrow,
+    collections::{HashMap, HashSet},
+};
 
 use bytes::Bytes;
-use sqlx::SqliteConnection;
-use wharf_domain::{ConnectionKey, EventId, PendingEvent, WebhookId, message::MESSAGE_KEY_BYTES};
+use sqlx::{SqliteConnection, query_scalar};
+use wharf_domain::{
+    ConnectionKey, EventId, EventKind, IncomingMessage, PendingEvent, WebhookId, message::MESSAGE_KEY_BYTES,
+};
 
 use crate::{
     Group, NewEvent, RecordedEvent, StoreError,
@@ -20,8 +25,8 @@ const UNLISTED: i64 = 1024;
 impl Group<'_> {
     /// Makes one event of each message whose number has a live webhook that wants its kind, in the order given, and
     /// numbers it within its phone number. A message without one, and one that was recorded before (same webhook, chat, sender, message id
-    /// and time of sending), makes none and is no error: WhatsApp may be told that we have it. Returns the events made,
-    /// in order.
+    /// and time of sending), makes none and is no error: WhatsApp may be told that we have it. Neither does a status of a
+    /// message of which more was told before. Returns the events made, in order.
     ///
     /// # Errors
     /// `Rejected` when an event's id was used before.
@@ -31,6 +36,16 @@ impl Group<'_> {
     ) -> Result<Vec<RecordedEvent>, StoreError> {
         let (connection, lines) = self.enter_with_lines()?;
         let result = record(connection, lines, messages).await;
+        self.leave(result)
+    }
+
+    /// Whether a number has a live webhook that wants to be told of such.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn wants(&mut self, key: &ConnectionKey, kind: EventKind) -> Result<bool, StoreError> {
+        let (connection, lines) = self.enter_with_lines()?;
+        let result = lines.wants(connection, key, kind).await;
         self.leave(result)
     }
 }
@@ -64,9 +79,13 @@ async fn record<N: Borrow<NewEvent>>(
 ) -> Result<Vec<RecordedEvent>, sqlx::Error> {
     lines.make_room();
     let mut addressed: Vec<Addressed<'_>> = Vec::with_capacity(messages.len());
+    let mut statuses = HashSet::new();
     for new in messages {
         let new: &NewEvent = new.borrow();
-        if let Some(webhook_id) = lines.webhook_for(connection, &new.key, &new.message).await? {
+        if let Some(webhook_id) = lines.webhook_for(connection, &new.key, &new.message).await?
+            && !(new.message.event() == EventKind::Status
+                && is_old_news(connection, &mut statuses, &new.message, webhook_id).await?)
+        {
             addressed.push((new, webhook_id));
         }
     }
@@ -88,6 +107,23 @@ async fn record<N: Borrow<NewEvent>>(
         lines.list(connection, last.event.seq).await?;
     }
     Ok(recorded)
+}
+
+/// Whether more was told of a message than this status says, before or among `statuses`, where it is noted.
+async fn is_old_news(
+    connection: &mut SqliteConnection,
+    statuses: &mut HashSet<[u8; MESSAGE_KEY_BYTES]>,
+    message: &IncomingMessage,
+    webhook_id: WebhookId,
+) -> Result<bool, sqlx::Error> {
+    for key in message.keys_beyond(webhook_id) {
+        let told = query_scalar(sql::IS_RECORDED).bind(key.as_slice());
+        if statuses.contains(&key) || told.fetch_one(&mut *connection).await? {
+            return Ok(true);
+        }
+    }
+    statuses.insert(message.key(webhook_id));
+    Ok(false)
 }
 
 async fn record_chunk<'m>(

@@ -46,7 +46,7 @@ pub use error::StoreError;
 pub use idempotency::KEY_LIFETIME;
 pub use keys::{KeyChange, KeyKind, KeysChanged, StoredKey};
 pub use media::{DueMedia, MediaMessage, MediaOutcome, MediaRow, MediaState};
-pub use outgoing::{NewOutgoing, Note, OutgoingFilter, OutgoingPage, QueuedMessage};
+pub use outgoing::{NewOutgoing, Note, OutgoingFile, OutgoingFilter, OutgoingPage, QueuedMessage};
 pub use polls::POLL_LIFETIME;
 #[doc(hidden)]
 pub use sql::statements;

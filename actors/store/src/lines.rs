@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use sqlx::{Row, SqliteConnection, query, query_scalar};
-use wharf_domain::{ConnectionKey, EventKinds, IncomingMessage, WebhookId, message::is_test_chat};
+use wharf_domain::{ConnectionKey, EventKind, EventKinds, IncomingMessage, WebhookId, message::is_test_chat};
 
 use crate::{codec, sql};
 
@@ -64,8 +64,29 @@ impl Lines {
         key: &ConnectionKey,
         message: &IncomingMessage,
     ) -> Result<Option<WebhookId>, sqlx::Error> {
+        let line = self.line(connection, key).await?;
+        Ok(line.and_then(|line| line.taker(message)))
+    }
+
+    /// Whether a number's webhook wants to be told of such.
+    pub(crate) async fn wants(
+        &mut self,
+        connection: &mut SqliteConnection,
+        key: &ConnectionKey,
+        kind: EventKind,
+    ) -> Result<bool, sqlx::Error> {
+        self.make_room();
+        let line = self.line(connection, key).await?;
+        Ok(line.is_some_and(|line| line.events.contains(kind)))
+    }
+
+    async fn line(
+        &mut self,
+        connection: &mut SqliteConnection,
+        key: &ConnectionKey,
+    ) -> Result<Option<Line>, sqlx::Error> {
         if let Some(line) = self.known.get(key) {
-            return Ok(line.as_ref().and_then(|line| line.taker(message)));
+            return Ok(*line);
         }
         let row = query(sql::LINE)
             .bind(key.client_id.0)
@@ -81,7 +102,7 @@ impl Lines {
         };
         let line = row.map(read).transpose()?;
         self.known.insert(key.clone(), line);
-        Ok(line.and_then(|line| line.taker(message)))
+        Ok(line)
     }
 
     /// Gives out the next sequence of a number whose webhook was asked for.

@@ -3,7 +3,7 @@
 use sqlx::{Row, SqliteConnection, query, query_scalar, sqlite::SqliteRow};
 use wharf_domain::{
     ConnectionKey, Outgoing, OutgoingMessage, SendStatus, Timestamp,
-    outgoing::{News, Progress, StatusChange, code},
+    outgoing::{News, Progress, StatusChange, Told, code},
     retention::Cutoffs,
 };
 
@@ -24,6 +24,21 @@ pub struct NewOutgoing {
     pub deadline_at: Timestamp,
     /// Now, if it is handed to WhatsApp right after this; `None` if it waits.
     pub started_at: Option<Timestamp>,
+    /// Its file's key, encrypted, when there is one.
+    pub file: Option<Vec<u8>>,
+}
+
+/// The file of a message that waits, once it is fetched, or uploaded.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OutgoingFile {
+    /// The number that sends the message.
+    pub key: ConnectionKey,
+    /// WhatsApp's id of the message.
+    pub message_id: String,
+    /// The message, with what is shown of the file.
+    pub outgoing: Outgoing,
+    /// Its key and its place at WhatsApp, encrypted.
+    pub file: Vec<u8>,
 }
 
 /// A message that had neither been sent nor failed.
@@ -37,6 +52,8 @@ pub struct QueuedMessage {
     pub deadline_at: Timestamp,
     /// When it began to be handed to WhatsApp: what became of it then is not known.
     pub started_at: Option<Timestamp>,
+    /// Its file's key and its place at WhatsApp, encrypted, when there is a file and it was fetched.
+    pub file: Option<Vec<u8>>,
 }
 
 /// Something that was learned of messages of one number.
@@ -44,12 +61,8 @@ pub struct QueuedMessage {
 pub struct Note {
     /// The number that sent them.
     pub key: ConnectionKey,
-    /// WhatsApp's ids.
-    pub message_ids: Vec<String>,
     /// What.
-    pub news: News,
-    /// When it happened.
-    pub at: Timestamp,
+    pub told: Told,
 }
 
 /// Which of a number's messages to list.
@@ -101,6 +114,19 @@ impl Store {
         page(self, key, filter).await.map_err(|error| self.error(error))
     }
 
+    /// What is known of a message's file, encrypted; `None` when there is no such message or no file.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn outgoing_file(&self, key: &ConnectionKey, message_id: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let statement = query_scalar(sql::OUTGOING_FILE)
+            .bind(key.client_id.0)
+            .bind(key.phone_number.as_str())
+            .bind(message_id);
+        let file: Result<Option<Option<Vec<u8>>>, sqlx::Error> = statement.fetch_optional(self.pool()).await;
+        file.map(Option::flatten).map_err(|error| self.error(error))
+    }
+
     /// The messages of a number that wait, oldest first.
     ///
     /// # Errors
@@ -130,13 +156,29 @@ impl Group<'_> {
             .bind(sqlx::types::Json(&new.outgoing))
             .bind(At(new.created_at))
             .bind(At(new.deadline_at))
-            .bind(new.started_at.map(At));
+            .bind(new.started_at.map(At))
+            .bind(new.file.as_deref());
         let result = statement.execute(self.enter()?).await;
         self.leave(result.map(|result| result.rows_affected() > 0))
     }
 
-    /// Writes what was learned; answers which statuses changed, in the order of the notes. Messages that this number did
-    /// not send through Wharf are passed over.
+    /// Writes what is known of the file of a message that waits. One that does not wait any more is passed over.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn keep_outgoing_file(&mut self, file: &OutgoingFile) -> Result<(), StoreError> {
+        let statement = query(sql::KEEP_OUTGOING_FILE)
+            .bind(file.key.client_id.0)
+            .bind(file.key.phone_number.as_str())
+            .bind(&file.message_id)
+            .bind(sqlx::types::Json(&file.outgoing))
+            .bind(&file.file);
+        let result = statement.execute(self.enter()?).await;
+        self.leave(result.map(drop))
+    }
+
+    /// Writes what was learned; answers what of it is to be told, in the order of the notes. Messages that this number did
+    /// not send through Wharf have no row: what their receivers tell is answered as it was heard.
     ///
     /// # Errors
     /// As every write.
@@ -145,7 +187,7 @@ impl Group<'_> {
         self.leave(result)
     }
 
-    /// Ends what still waits of a number whose connection is deleted.
+    /// Ends what still waits of a number whose connection is deleted, or is under way.
     ///
     /// # Errors
     /// As every write.
@@ -213,9 +255,9 @@ async fn page(
 
 async fn note_all(connection: &mut SqliteConnection, notes: &[Note]) -> Result<Vec<StatusChange>, sqlx::Error> {
     let mut changes = Vec::new();
-    for note in notes {
-        for message_id in &note.message_ids {
-            changes.extend(learn(connection, &note.key, message_id, &note.news, note.at).await?);
+    for Note { key, told } in notes {
+        for message_id in &told.message_ids {
+            learn(connection, key, message_id, told, &mut changes).await?;
         }
     }
     Ok(changes)
@@ -225,45 +267,36 @@ async fn learn(
     connection: &mut SqliteConnection,
     key: &ConnectionKey,
     message_id: &str,
-    news: &News,
-    at: Timestamp,
-) -> Result<Option<StatusChange>, sqlx::Error> {
+    told: &Told,
+    changes: &mut Vec<StatusChange>,
+) -> Result<(), sqlx::Error> {
     let statement = query(sql::OUTGOING_MESSAGE)
         .bind(key.client_id.0)
         .bind(key.phone_number.as_str())
         .bind(message_id);
     let Some(row) = statement.fetch_optional(&mut *connection).await? else {
-        return Ok(None);
+        changes.extend(told.of_unrecorded(key, message_id));
+        return Ok(());
     };
     let before = progress(&row)?;
-    let Some(after) = before.learn(news, at) else {
-        return Ok(None);
-    };
-    let statement = query(sql::NOTE_OUTGOING)
-        .bind(row.try_get::<i64, _>("seq")?)
-        .bind(after.status.as_str())
-        .bind(after.error_code.as_deref())
-        .bind(after.error.as_deref())
-        .bind(after.started_at.map(At))
-        .bind(after.sent_at.map(At))
-        .bind(after.delivered_at.map(At))
-        .bind(after.read_at.map(At))
-        .bind(after.played_at.map(At))
-        .bind(after.failed_at.map(At));
-    statement.execute(connection).await?;
-    if after.status == before.status {
-        return Ok(None);
+    let learned = before.learn(&told.news, told.at);
+    if let Some(after) = &learned {
+        let statement = query(sql::NOTE_OUTGOING)
+            .bind(row.try_get::<i64, _>("seq")?)
+            .bind(after.status.as_str())
+            .bind(after.error_code.as_deref())
+            .bind(after.error.as_deref())
+            .bind(after.started_at.map(At))
+            .bind(after.sent_at.map(At))
+            .bind(after.delivered_at.map(At))
+            .bind(after.read_at.map(At))
+            .bind(after.played_at.map(At))
+            .bind(after.failed_at.map(At));
+        statement.execute(connection).await?;
     }
-    Ok(Some(StatusChange {
-        key: key.clone(),
-        message_id: message_id.to_owned(),
-        to: recipient(&row)?,
-        kind: row.try_get("type")?,
-        status: after.status,
-        error_code: after.error_code,
-        error: after.error,
-        at,
-    }))
+    let after = learned.as_ref().unwrap_or(&before);
+    changes.extend(told.of_recorded(key, message_id, &recipient(&row)?, (&before, after)));
+    Ok(())
 }
 
 async fn fail_queued(
@@ -275,13 +308,25 @@ async fn fail_queued(
         .bind(key.client_id.0)
         .bind(key.phone_number.as_str());
     let rows = statement.fetch_all(&mut *connection).await?;
-    let news = News::failed(code::DELETED, "the connection was deleted before it was sent");
-    let mut changes = Vec::new();
-    for row in rows {
-        let message_id: String = row.try_get("message_id")?;
-        changes.extend(learn(connection, key, &message_id, &news, now).await?);
-    }
-    Ok(changes)
+    let queued = rows.iter().map(queued).collect::<Result<Vec<_>, _>>()?;
+    let note = |were_started: bool, news| {
+        let ended = queued.iter().filter(|row| row.started_at.is_some() == were_started);
+        let told = Told {
+            message_ids: ended.map(|row| row.message_id.clone()).collect(),
+            news,
+            at: now,
+            place: None,
+        };
+        let key = key.clone();
+        Note { key, told }
+    };
+    let under_way = "the connection was deleted while it was being sent; it may have been sent";
+    let before = "the connection was deleted before it was sent";
+    let notes = [
+        note(true, News::failed(code::UNKNOWN, under_way)),
+        note(false, News::failed(code::DELETED, before)),
+    ];
+    note_all(connection, &notes).await
 }
 
 fn broken(column: &str, source: impl Into<sqlx::error::BoxDynError>) -> sqlx::Error {
@@ -359,5 +404,6 @@ fn queued(row: &SqliteRow) -> Result<QueuedMessage, sqlx::Error> {
         outgoing: asked_for(row)?,
         deadline_at: row.try_get::<At, _>("deadline_at")?.0,
         started_at: time(row, "started_at")?,
+        file: row.try_get("file")?,
     })
 }

@@ -13,7 +13,8 @@ macro_rules! client_columns {
 macro_rules! connection_columns {
     () => {
         "client_id, phone_number, status, reason, reason_code, jid, push_name, connected_since, last_event_at, \
-         reconnect_attempts, wanted, banned_until, device_name, proxy_shown, created_at, updated_at"
+         reconnect_attempts, wanted, banned_until, device_name, proxy_shown, sending_per_second, sending_burst, created_at, \
+         updated_at"
     };
 }
 macro_rules! webhook_columns {
@@ -161,8 +162,9 @@ statements! {
     );
     CREATE_CONNECTION = concat!(
         "INSERT INTO whatsapp_connections \
-            (client_id, phone_number, status, wanted, created_at, updated_at, device_name, proxy_shown, proxy_sealed) \
-         VALUES ($1, $2, $3, true, $4, $4, $5, $6, $7) ON CONFLICT (client_id, phone_number) DO NOTHING RETURNING ",
+            (client_id, phone_number, status, wanted, created_at, updated_at, device_name, proxy_shown, proxy_sealed, \
+             sending_per_second, sending_burst) \
+         VALUES ($1, $2, $3, true, $4, $4, $5, $6, $7, $8, $9) ON CONFLICT (client_id, phone_number) DO NOTHING RETURNING ",
         connection_columns!()
     );
     RECORD_CONNECTION = "UPDATE whatsapp_connections \
@@ -172,7 +174,9 @@ statements! {
     UPDATE_CONNECTION = concat!(
         "UPDATE whatsapp_connections SET device_name = CASE WHEN $3 THEN $4 ELSE device_name END, \
             proxy_shown = CASE WHEN $5 THEN $6 ELSE proxy_shown END, \
-            proxy_sealed = CASE WHEN $5 THEN $7 ELSE proxy_sealed END, updated_at = $8 \
+            proxy_sealed = CASE WHEN $5 THEN $7 ELSE proxy_sealed END, updated_at = $8, \
+            sending_per_second = CASE WHEN $9 THEN $10 ELSE sending_per_second END, \
+            sending_burst = CASE WHEN $9 THEN $11 ELSE sending_burst END \
          WHERE client_id = $1 AND phone_number = $2 RETURNING ",
         connection_columns!()
     );
@@ -245,6 +249,7 @@ statements! {
         FROM whatsapp_webhooks w WHERE w.client_id = $1 AND w.phone_number = $2 AND w.deleted_at IS NULL";
     WANTED_EVENTS = "SELECT w.events FROM whatsapp_webhooks w \
         WHERE w.client_id = $1 AND w.phone_number = $2 AND w.deleted_at IS NULL";
+    IS_RECORDED = "SELECT EXISTS (SELECT 1 FROM webhook_events e WHERE e.message_key = $1)";
     TAKE_BACK = "DELETE FROM webhook_events WHERE id = $1 AND seq > $2";
     LISTED_UP_TO = "SELECT up_to FROM listed WHERE id = 1";
     LIST_EVENTS = "INSERT INTO webhook_event_list (webhook_id, seq) \
@@ -411,8 +416,12 @@ statements! {
         SELECT k.client_id, k.phone_number, k.idempotency_key FROM idempotency_keys k WHERE k.created_at < $1 LIMIT $2)";
 
     RECORD_OUTGOING = "INSERT INTO whatsapp_outgoing_messages \
-        (client_id, phone_number, message_id, \"to\", type, message, status, created_at, deadline_at, started_at) \
-        VALUES ($1, $2, $3, $4, $5, $6, 'queued', $7, $8, $9) ON CONFLICT DO NOTHING";
+        (client_id, phone_number, message_id, \"to\", type, message, status, created_at, deadline_at, started_at, file) \
+        VALUES ($1, $2, $3, $4, $5, $6, 'queued', $7, $8, $9, $10) ON CONFLICT DO NOTHING";
+    KEEP_OUTGOING_FILE = "UPDATE whatsapp_outgoing_messages SET message = $4, file = $5 \
+        WHERE client_id = $1 AND phone_number = $2 AND message_id = $3 AND status = 'queued'";
+    OUTGOING_FILE = "SELECT file FROM whatsapp_outgoing_messages \
+        WHERE client_id = $1 AND phone_number = $2 AND message_id = $3";
     OUTGOING_MESSAGE = concat!(
         "SELECT ", outgoing_columns!(), " FROM whatsapp_outgoing_messages \
          WHERE client_id = $1 AND phone_number = $2 AND message_id = $3"
@@ -428,7 +437,7 @@ statements! {
          WHERE client_id = $1 AND phone_number = $2 AND seq < $3 AND +status = $5 ORDER BY seq DESC LIMIT $4"
     );
     QUEUED_MESSAGES = concat!(
-        "SELECT ", outgoing_columns!(), " FROM whatsapp_outgoing_messages \
+        "SELECT ", outgoing_columns!(), ", file FROM whatsapp_outgoing_messages \
          WHERE client_id = $1 AND phone_number = $2 AND status = 'queued' ORDER BY seq"
     );
     NOTE_OUTGOING = "UPDATE whatsapp_outgoing_messages \

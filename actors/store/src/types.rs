@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use uuid::Uuid;
 use wharf_domain::{
     ClientId, ConnectionKey, ConnectionStatus, Event, EventId, EventKind, EventStatus, IncomingMessage, InvalidField,
-    PendingEvent, PhoneNumber, Timestamp, WebhookId, session::ReasonCode,
+    PendingEvent, PhoneNumber, Timestamp, WebhookId, outgoing::Pace, session::ReasonCode,
 };
 
 /// Which database, and how.
@@ -208,6 +208,8 @@ pub struct NewConnection {
     pub device_name: Option<String>,
     /// The way to WhatsApp, if not direct.
     pub proxy: Option<SealedProxy>,
+    /// How fast it sends; `None` is as the configuration says.
+    pub sending: Option<Pace>,
 }
 
 impl NewConnection {
@@ -217,6 +219,7 @@ impl NewConnection {
             key,
             device_name: None,
             proxy: None,
+            sending: None,
         }
     }
 }
@@ -230,6 +233,8 @@ pub struct ConnectionChange {
     pub device_name: Option<Option<String>>,
     /// The way to WhatsApp.
     pub proxy: Option<Option<SealedProxy>>,
+    /// How fast it sends.
+    pub sending: Option<Option<Pace>>,
 }
 
 /// A connection's row as its session wants it to be: absolute values, so that writing it twice does no harm.

@@ -7,12 +7,15 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use thiserror::Error;
 use tokio::sync::mpsc;
-pub use wharf_domain::session::{CloseReason, LinkEvent};
 use wharf_domain::{
     ConnectionKey, EventKinds, IncomingMessage, Outgoing, PhoneNumber, Timestamp,
     action::{Action, Done},
-    outgoing::News,
+    outgoing::Place,
     proxy::Proxy,
+};
+pub use wharf_domain::{
+    outgoing::Told,
+    session::{CloseReason, LinkEvent},
 };
 
 /// The server does not have the message; WhatsApp will send it again.
@@ -43,9 +46,14 @@ pub trait Inbox: Send + Sync + 'static {
         Ok(())
     }
 
-    /// Takes what WhatsApp told of messages that went out: receipts, and answers that nobody waited for any more. In any
-    /// order; what is told of messages that are not known is passed over. WhatsApp does not tell it again.
-    async fn told(&self, _told: Vec<Told>) {}
+    /// Takes what WhatsApp told of messages that went out: receipts, and answers that nobody waited for any more. May be
+    /// called again with the same; must be idempotent. WhatsApp does not tell it again.
+    ///
+    /// # Errors
+    /// `NotCommitted` when nothing of it was kept; the link asks again for a while, as with messages.
+    async fn told(&self, _told: Vec<Told>) -> Result<(), NotCommitted> {
+        Ok(())
+    }
 
     /// What can be chosen in a poll, if that was kept. A failure to look is no knowledge.
     async fn poll_options(&self, _poll_id: &str) -> Option<Vec<String>> {
@@ -53,22 +61,14 @@ pub trait Inbox: Send + Sync + 'static {
     }
 }
 
-/// What WhatsApp told of messages that went out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told {
-    /// WhatsApp's ids.
-    pub message_ids: Vec<String>,
-    /// What.
-    pub news: News,
-    /// When, by WhatsApp's clock.
-    pub at: Timestamp,
-}
-
 /// A message that WhatsApp's server took.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sent {
     /// When the server took it.
     pub timestamp: Timestamp,
+    /// Where it went, if the message itself does not say all of it: WhatsApp may know a number under other digits, and a
+    /// group has a name.
+    pub place: Option<Place>,
 }
 
 /// Why a message was not sent, or something else not done.
@@ -165,6 +165,24 @@ pub enum ReuploadError {
     TimedOut(Duration),
 }
 
+/// Where files are uploaded to, and what lets us.
+#[derive(Clone, PartialEq, Eq)]
+pub struct MediaHosts {
+    /// Names of hosts, the best one first.
+    pub hosts: Vec<String>,
+    /// Goes with every upload; a secret for some hours.
+    pub auth: String,
+}
+
+impl std::fmt::Debug for MediaHosts {
+    /// Without what lets us upload.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MediaHosts")
+            .field("hosts", &self.hosts)
+            .finish_non_exhaustive()
+    }
+}
+
 /// An open link. Dropping it does not close it; [`Link::close`] does.
 #[async_trait]
 pub trait Link: Send + Sync + 'static {
@@ -196,6 +214,14 @@ pub trait Link: Send + Sync + 'static {
     /// See [`ReuploadError`].
     async fn upload_again(&self, _file: &LostFile, _deadline: Duration) -> Result<String, ReuploadError> {
         Err(ReuploadError::NotConnected)
+    }
+
+    /// Where files are uploaded to. `fresh`: what was answered before is not good any more.
+    ///
+    /// # Errors
+    /// As [`Link::send`]; nothing was sent.
+    async fn media_hosts(&self, _fresh: bool, _deadline: Duration) -> Result<MediaHosts, SendError> {
+        Err(SendError::NotConnected)
     }
 
     /// How long nothing at all has been heard from the server; `None` while not logged in.

@@ -22,13 +22,11 @@ mod meaning;
 mod memory;
 mod numbers;
 mod proxy;
-mod receipts;
 mod reporter;
 mod reupload;
 mod runtime;
 mod send;
 mod session;
-mod standing;
 mod subjects;
 mod transport;
 
@@ -55,7 +53,6 @@ use self::{
     inbound::{Aside, Ear, Hook, Inbound},
     keys::DeviceKeys,
     memory::Memory,
-    receipts::Receipts,
     reporter::Reporter,
     runtime::LinkRuntime,
     session::{Control, LiveLink},
@@ -249,8 +246,6 @@ impl LiveFactory {
             client: Arc::downgrade(&client),
         };
         client.subscribe_handler(Arc::new(aside)).detach();
-        let receipts = Receipts::start(inbound);
-        client.subscribe_handler(Arc::new(receipts)).detach();
         awaited::watch(inbound);
         Ok(client)
     }
@@ -290,6 +285,7 @@ impl LinkFactory for LiveFactory {
             runtime: runtime.clone(),
             control,
             memory: Arc::clone(&inbound.memory),
+            subjects: Arc::clone(&inbound.subjects),
         };
         let driver = Driver {
             client,

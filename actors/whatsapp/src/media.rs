@@ -7,6 +7,7 @@
 use std::io::{self, Read, Write};
 
 use aes::Aes256;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use cbc::{
     Decryptor,
     cipher::{Array, BlockModeDecrypt as _, KeyIvInit as _, consts::U16},
@@ -78,6 +79,28 @@ pub struct EncryptedFile {
     pub sha256: [u8; 32],
     /// Bytes of the file.
     pub size: u64,
+    /// With which a film or sound can be checked while it plays; only of those.
+    pub sidecar: Option<Vec<u8>>,
+}
+
+/// Where files of a kind are uploaded to on a media host.
+pub fn upload_path(kind: MediaKind) -> &'static str {
+    media_type(kind).upload_path()
+}
+
+/// The name of a file in the address that it is uploaded to: its hash, as it lies there.
+pub fn upload_token(enc_sha256: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(enc_sha256)
+}
+
+const fn media_type(kind: MediaKind) -> MediaType {
+    match kind {
+        MediaKind::Image => MediaType::Image,
+        MediaKind::Video => MediaType::Video,
+        MediaKind::Audio => MediaType::Audio,
+        MediaKind::Document => MediaType::Document,
+        MediaKind::Sticker => MediaType::Sticker,
+    }
 }
 
 /// Encrypts a file with a secret of its own, in pieces. Blocks; belongs in a thread of its own.
@@ -85,19 +108,14 @@ pub struct EncryptedFile {
 /// # Errors
 /// What reading or writing gives.
 pub fn encrypt(kind: MediaKind, from: impl Read, to: impl Write) -> io::Result<EncryptedFile> {
-    let kind = match kind {
-        MediaKind::Image => MediaType::Image,
-        MediaKind::Video => MediaType::Video,
-        MediaKind::Audio => MediaType::Audio,
-        MediaKind::Document => MediaType::Document,
-        MediaKind::Sticker => MediaType::Sticker,
-    };
-    let made = encrypt_media_streaming(from, to, kind).map_err(|error| io::Error::other(error.to_string()))?;
+    let made =
+        encrypt_media_streaming(from, to, media_type(kind)).map_err(|error| io::Error::other(error.to_string()))?;
     Ok(EncryptedFile {
         media_key: made.media_key,
         enc_sha256: made.file_enc_sha256,
         sha256: made.file_sha256,
         size: made.file_length,
+        sidecar: made.streaming_sidecar,
     })
 }
 

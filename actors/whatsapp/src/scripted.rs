@@ -11,12 +11,12 @@ use tokio::sync::{mpsc, watch};
 use wharf_domain::{
     ConnectionKey, IncomingMessage, Outgoing, PhoneNumber, Timestamp,
     action::{Action, Done, NumberCheck},
-    outgoing::News,
+    outgoing::{News, Place},
 };
 
 use crate::{
-    CloseReason, Inbox, Link, LinkError, LinkEvent, LinkFactory, LinkOptions, LostFile, NotCommitted, PairCode,
-    PairCodeError, ReuploadError, SendError, Sent, Told,
+    CloseReason, Inbox, Link, LinkError, LinkEvent, LinkFactory, LinkOptions, LostFile, MediaHosts, NotCommitted,
+    PairCode, PairCodeError, ReuploadError, SendError, Sent, Told,
 };
 
 /// What [`ScriptedFactory::open`] does.
@@ -229,6 +229,8 @@ struct LinkState {
     acts: Vec<Action>,
     /// Where files are uploaded to again.
     reuploads: Option<String>,
+    /// How often it was asked afresh what lets us upload.
+    media_auths: u32,
 }
 
 impl ScriptedHandle {
@@ -278,10 +280,24 @@ impl ScriptedHandle {
         self.inbox.commit(messages).await
     }
 
-    /// WhatsApp tells something of messages that went out.
-    pub async fn tell_of(&self, message_ids: &[&str], news: News, at: Timestamp) {
-        let message_ids = message_ids.iter().map(|id| (*id).to_owned()).collect();
-        self.inbox.told(vec![Told { message_ids, news, at }]).await;
+    /// WhatsApp tells something of messages that went out; `place` is where, as a link finds it out.
+    ///
+    /// # Errors
+    /// `NotCommitted` when the inbox refuses it.
+    pub async fn tell_of(
+        &self,
+        message_ids: &[&str],
+        news: News,
+        at: Timestamp,
+        place: Option<Place>,
+    ) -> Result<(), NotCommitted> {
+        let told = Told {
+            message_ids: message_ids.iter().map(|id| (*id).to_owned()).collect(),
+            news,
+            at,
+            place,
+        };
+        self.inbox.told(vec![told]).await
     }
 
     /// What becomes of messages from now on.
@@ -356,7 +372,10 @@ impl Link for ScriptedHandle {
                 tokio::time::sleep(deadline).await;
                 Err(SendError::TimedOut(deadline))
             }
-            _ => Ok(Sent { timestamp: now() }),
+            _ => Ok(Sent {
+                timestamp: now(),
+                place: None,
+            }),
         }
     }
 
@@ -402,6 +421,19 @@ impl Link for ScriptedHandle {
         let state = self.state();
         let answer = state.reuploads.clone().filter(|_| state.connected);
         answer.ok_or(ReuploadError::NotConnected)
+    }
+
+    /// What lets us upload is new each time that it is asked for afresh.
+    async fn media_hosts(&self, fresh: bool, _deadline: Duration) -> Result<MediaHosts, SendError> {
+        let mut state = self.state();
+        if !state.connected {
+            return Err(SendError::NotConnected);
+        }
+        state.media_auths += u32::from(fresh);
+        Ok(MediaHosts {
+            hosts: vec!["media.example".to_owned()],
+            auth: format!("auth-{}", state.media_auths),
+        })
     }
 
     fn silence(&self) -> Option<Duration> {

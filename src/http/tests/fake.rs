@@ -5,7 +5,7 @@ mod samples;
 use std::{
     sync::{
         Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -16,8 +16,8 @@ use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 use uuid::Uuid;
 use wharf_actors::{
-    BulkRetry, ConnectionPatch, GatewayError, IdempotencyKey, MediaFile, NewContent, NewMessage, NewWebhook, NoMedia,
-    Qr, SentMessage, Shown, ShownPairCode, Tested, WebhookWithSecret,
+    BulkRetry, ConnectionPatch, GatewayError, IdempotencyKey, MediaFile, NewContent, NewFile, NewMessage, NewWebhook,
+    NoMedia, Qr, Receiving, SentMessage, Shown, ShownPairCode, Tested, WebhookWithSecret,
 };
 use wharf_domain::{
     Attempt, ClientId, Connection, ConnectionStatus, Courtesy, Event, EventId, EventKinds, EventStatus, InvalidField,
@@ -43,6 +43,9 @@ pub(super) const MESSAGE: &str = "3EB0";
 /// The group.
 pub(super) const GROUP: &str = "120363000000000001@g.us";
 
+/// Bytes that a file may have, unless a test says so.
+pub(super) const FILE_MAX: u64 = 20 << 20;
+
 pub(super) struct FakeDesk {
     pub(super) webhook: Mutex<Webhook>,
     pub(super) connection: Mutex<Option<Connection>>,
@@ -55,6 +58,14 @@ pub(super) struct FakeDesk {
     pub(super) prompt: AtomicBool,
     /// What links lead to.
     pub(super) files: super::media::Files,
+    /// Where files are received, and what the last one held.
+    pub(super) received: tempfile::TempDir,
+    pub(super) file: Mutex<Vec<u8>>,
+    pub(super) file_size: AtomicU64,
+    /// Bytes that a file may have.
+    pub(super) most: AtomicU64,
+    /// The hashes of bodies that came under a key.
+    pub(super) hashes: Mutex<Vec<[u8; 32]>>,
 }
 
 impl Default for FakeDesk {
@@ -82,6 +93,11 @@ impl Default for FakeDesk {
             ready: AtomicBool::new(true),
             prompt: AtomicBool::new(true),
             files: super::media::Files::default(),
+            received: tempfile::tempdir().unwrap(),
+            file: Mutex::default(),
+            file_size: AtomicU64::new(0),
+            most: AtomicU64::new(FILE_MAX),
+            hashes: Mutex::default(),
         }
     }
 }
@@ -321,6 +337,12 @@ impl Desk for FakeDesk {
         self.own_connection(client, phone).map(drop)
     }
 
+    async fn receive_file(&self, client: ClientId, phone: &PhoneNumber) -> Result<Receiving, GatewayError> {
+        self.own_connection(client, phone)?;
+        let most = self.most.load(Ordering::Relaxed);
+        Ok(Receiving::begin(self.received.path(), most).await.unwrap())
+    }
+
     /// The text says how it goes.
     async fn send(
         &self,
@@ -334,6 +356,17 @@ impl Desk for FakeDesk {
             NewContent::Own(Content::Text { text, .. }) => text.as_str(),
             _ => "",
         };
+        if let NewContent::Media(media) = &message.content
+            && let NewFile::Received(file) = &media.file
+        {
+            self.file_size.store(file.size, Ordering::Relaxed);
+            if file.size <= FILE_MAX {
+                *self.file.lock().unwrap() = std::fs::read(file.path()).unwrap();
+            }
+        }
+        if let Some(key) = &key {
+            self.hashes.lock().unwrap().push(key.body_hash);
+        }
         self.note((key.map(|key| key.key), &message));
         match text {
             "refuse" => return Err(GatewayError::Refused("not on WhatsApp".into())),

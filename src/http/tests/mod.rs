@@ -11,6 +11,7 @@ mod requests;
 mod sending;
 mod sockets;
 mod table;
+mod uploads;
 mod visible;
 mod watching;
 

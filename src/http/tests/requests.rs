@@ -350,7 +350,7 @@ async fn a_text_is_sent() {
     assert_eq!(keys, ["message_id", "to", "status", "timestamp"]);
     assert_eq!(reply.json()["to"], "551188888888");
     let path = format!("/api/whatsapp/connections/{NUMBER}/messages");
-    let reply = post(&facade, &path, json!({"type": "image", "text": ""})).await;
+    let reply = post(&facade, &path, json!({"type": "hologram", "text": ""})).await;
     assert_eq!(
         (reply.status, reply.bad_fields()),
         (400, vec!["to".into(), "type".into(), "text".into()])

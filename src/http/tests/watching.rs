@@ -192,11 +192,11 @@ async fn the_long_poll_waits_for_another_code() {
 }
 
 #[tokio::test]
-async fn name_and_proxy_are_set_changed_and_cleared() {
+async fn name_proxy_and_pace_are_set_changed_and_cleared() {
     let facade = Facade::start().await;
     let patch = |body: serde_json::Value| facade.ask("PATCH", PATH).json(&body);
     for (body, asked) in [
-        (json!({}), "device_name: None, proxy: None"),
+        (json!({}), "device_name: None, proxy: None, sending: None"),
         (
             json!({"device_name": "Shop"}),
             "device_name: Some(Some(\"Shop\")), proxy: None",
@@ -209,6 +209,11 @@ async fn name_and_proxy_are_set_changed_and_cleared() {
             json!({"proxy": "http://x:1"}),
             "device_name: None, proxy: Some(Some(\"http://x:1\"))",
         ),
+        (
+            json!({"sending": {"per_second": 2, "burst": 7}}),
+            "sending: Some(Some(Pace { per_second: 2, burst: 7 }))",
+        ),
+        (json!({"sending": null}), "sending: Some(None)"),
     ] {
         assert_eq!(patch(body.clone()).send().await.status, 200, "{body}");
         assert!(facade.desk.asked().contains(asked), "{body}: {}", facade.desk.asked());
@@ -220,6 +225,13 @@ async fn name_and_proxy_are_set_changed_and_cleared() {
         (json!({"device_name": 1}), "device_name"),
         (json!({"proxy": {"host": "x"}}), "proxy"),
         (json!({"proxy": "bad"}), "proxy"),
+        (json!({"sending": 1}), "sending"),
+        (json!({"sending": {"per_second": 1}}), "sending.burst"),
+        (json!({"sending": {"per_second": -1, "burst": 1}}), "sending.per_second"),
+        (
+            json!({"sending": {"per_second": 1, "burst": 1, "per_minute": 1}}),
+            "sending.per_minute",
+        ),
         (json!({"phone_number": NUMBER}), "phone_number"),
     ] {
         let reply = patch(body.clone()).send().await;

@@ -135,6 +135,17 @@ impl Network {
         gone.then_some(()).ok_or_else(missing)
     }
 
+    /// The small picture that a message shows before its file is there.
+    ///
+    /// # Errors
+    /// [`NetworkError::NotFound`] if the account or the message does not exist, or it has none.
+    pub async fn thumbnail(&self, phone: &str, id: &str) -> Result<Vec<u8>, NetworkError> {
+        let missing = || NetworkError::NotFound(format!("{phone} knows no message {id} with a thumbnail"));
+        let known = self.world().account(phone)?.known(id).ok_or_else(missing)?;
+        let message = known.message().ok_or_else(missing)?;
+        reading::thumbnail_of(&message).ok_or_else(missing)
+    }
+
     /// The account's phone sends a receipt (`read`, `played`, `delivery`, …) for messages that it received.
     ///
     /// # Errors

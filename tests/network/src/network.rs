@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -93,11 +93,11 @@ impl Network {
     /// [`NetworkError::Listen`] if an address cannot be bound.
     pub async fn start(config: NetworkConfig) -> Result<Network, NetworkError> {
         let world = Arc::new(World::new()?);
-        let (main, listen) = bind(config.listen).await?;
+        let (main, listen) = bind(config.listen)?;
         // Set once: the world is new.
         let _ = world.media_host.set(listen.to_string());
         let second = match config.admin {
-            Some(addr) => Some(bind(addr).await?),
+            Some(addr) => Some(bind(addr)?),
             None => None,
         };
         let (stop, stopped) = watch::channel(false);
@@ -378,9 +378,22 @@ impl WeakNetwork {
     }
 }
 
-async fn bind(addr: SocketAddr) -> Result<(TcpListener, SocketAddr), NetworkError> {
+/// Connections that may wait to be accepted, as for other servers.
+const BACKLOG: u32 = 1024;
+
+fn bind(addr: SocketAddr) -> Result<(TcpListener, SocketAddr), NetworkError> {
     let failed = |source| NetworkError::Listen { addr, source };
-    let listener = TcpListener::bind(addr).await.map_err(failed)?;
+    let socket = if addr.is_ipv4() {
+        TcpSocket::new_v4()
+    } else {
+        TcpSocket::new_v6()
+    };
+    let socket = socket.map_err(failed)?;
+    // Connections inherit it. Frames are small and many: none shall wait for the one before to be acknowledged.
+    socket.set_nodelay(true).map_err(failed)?;
+    socket.set_reuseaddr(true).map_err(failed)?;
+    socket.bind(addr).map_err(failed)?;
+    let listener = socket.listen(BACKLOG).map_err(failed)?;
     let addr = listener.local_addr().map_err(failed)?;
     Ok((listener, addr))
 }

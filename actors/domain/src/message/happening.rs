@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{ConnectionStatus, EventKind, Timestamp, session::ReasonCode};
+use crate::{ConnectionStatus, EventKind, SendStatus, Timestamp, session::ReasonCode};
 
 /// Something that happened and is no message that came in. Serialised as `event` and the keys that belong to it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -23,9 +23,9 @@ pub enum Happening {
         /// Who gets the message, as above.
         #[serde(skip)]
         to: String,
-        /// How far.
-        status: DeliveryStatus,
-        /// WhatsApp's code of a refusal, with [`DeliveryStatus::Failed`].
+        /// How far; never [`SendStatus::Queued`].
+        status: SendStatus,
+        /// Why it failed, with [`SendStatus::Failed`]: WhatsApp's code, or one of [`crate::outgoing::code`].
         #[serde(skip_serializing_if = "Option::is_none")]
         code: Option<String>,
         /// Which member of a group got, read or played it.
@@ -56,22 +56,6 @@ pub enum Happening {
         /// What they do.
         presence: Presence,
     },
-}
-
-/// How far a message has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DeliveryStatus {
-    /// WhatsApp's server took it.
-    Sent,
-    /// A device of the receiver has it.
-    Delivered,
-    /// The receiver has seen it.
-    Read,
-    /// The receiver has listened to it or looked at it.
-    Played,
-    /// WhatsApp's server refused it.
-    Failed,
 }
 
 /// Where a connection stands.
@@ -172,22 +156,6 @@ pub struct Presence {
     pub last_seen: Option<Timestamp>,
 }
 
-impl DeliveryStatus {
-    /// Every status, in the order in which a message goes through them.
-    pub const ALL: [Self; 5] = [Self::Sent, Self::Delivered, Self::Read, Self::Played, Self::Failed];
-
-    /// The word of the body.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Sent => "sent",
-            Self::Delivered => "delivered",
-            Self::Read => "read",
-            Self::Played => "played",
-            Self::Failed => "failed",
-        }
-    }
-}
-
 impl CallState {
     /// Every state.
     pub const ALL: [Self; 5] = [Self::Offer, Self::Missed, Self::Accept, Self::Reject, Self::Terminate];
@@ -279,8 +247,13 @@ impl Happening {
     pub(super) fn distinction(&self, at: Timestamp) -> String {
         let (event, word) = (self.event().as_str(), self.word().unwrap_or_default());
         match self {
-            Self::Status { participant, .. } => {
-                format!("{event} {word} {}", participant.as_deref().unwrap_or_default())
+            Self::Status { participant, code, .. } => {
+                let told = format!("{event} {word} {}", participant.as_deref().unwrap_or_default());
+                match code {
+                    // WhatsApp's word may follow upon a failure that was only concluded.
+                    Some(code) => format!("{told} {code}"),
+                    None => told,
+                }
             }
             // They have no id: each is one for itself, but for two of the same millisecond.
             Self::Connection { connection } => {

@@ -5,14 +5,14 @@ mod happening;
 mod kind;
 mod media;
 mod media_end;
+#[cfg(test)]
+mod tests;
 
 pub use details::{
     Body, ButtonsReply, Contact, ContactNumber, Details, Group, ListReply, Location, MessageRef, Order, Poll, PollVote,
     Unknown, UnknownReason,
 };
-pub use happening::{
-    Call, CallState, ConnectionChange, DeliveryStatus, GroupChange, Happening, Presence, PresenceState,
-};
+pub use happening::{Call, CallState, ConnectionChange, GroupChange, Happening, Presence, PresenceState};
 pub use kind::MessageKind;
 pub use media::{AwaitedMedia, Media, MediaError, MediaKind, MediaReference};
 pub use media_end::{MediaEnd, end_media};
@@ -21,7 +21,7 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use crate::{ClientId, EventKind, PhoneNumber, Timestamp, WebhookId};
+use crate::{ClientId, EventKind, PhoneNumber, SendStatus, Timestamp, WebhookId};
 
 /// A message that WhatsApp delivered to a linked number, in Wharf's words; or something else that happened
 /// ([`Details::happening`]), on the same way in the same form.
@@ -124,6 +124,25 @@ impl IncomingMessage {
         key
     }
 
+    /// What a status of a message would be recognised by ([`IncomingMessage::key`]) that says more of it than this one:
+    /// once one of those was told, this one is old news. Of anything else there is none.
+    pub fn keys_beyond(&self, webhook: WebhookId) -> Vec<[u8; MESSAGE_KEY_BYTES]> {
+        let Some(Happening::Status { status, .. }) = self.happening() else {
+            return Vec::new();
+        };
+        // What the server took it may refuse after all, but not what a device has.
+        let beyond = SendStatus::Sent.max(*status);
+        let further = SendStatus::ALL.into_iter().filter(|further| *further > beyond);
+        let key = |further| {
+            let mut other = self.clone();
+            if let Some(Happening::Status { status, code, .. }) = other.happening_mut() {
+                (*status, *code) = (further, None);
+            }
+            other.key(webhook)
+        };
+        further.map(key).collect()
+    }
+
     /// The message of a test event: from the number to itself, in a chat of its own, so that it waits for nothing and
     /// nothing waits for it.
     pub fn test(id: Uuid, number: &PhoneNumber, now: Timestamp) -> Self {
@@ -143,6 +162,10 @@ impl IncomingMessage {
     /// What happened, if this is no message that came in.
     pub fn happening(&self) -> Option<&Happening> {
         self.details.as_ref()?.happening.as_ref()
+    }
+
+    fn happening_mut(&mut self) -> Option<&mut Happening> {
+        self.details.as_mut()?.happening.as_mut()
     }
 
     /// Which webhooks are told of it.
@@ -205,227 +228,5 @@ impl IncomingMessage {
             body.clear();
         }
         String::from_utf8(body).unwrap_or_default()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn message(content: &str) -> IncomingMessage {
-        IncomingMessage {
-            chat: "5511999999999@s.whatsapp.net".into(),
-            sender: "5511999999999@s.whatsapp.net".into(),
-            message_id: "3EB0C767".into(),
-            from: "5511999999999".into(),
-            timestamp: Timestamp::from_seconds(1_762_352_580),
-            kind: MessageKind::Text,
-            content: content.into(),
-            details: None,
-        }
-    }
-
-    #[test]
-    fn payload_has_the_seven_keys_in_order() {
-        let to = "5511888888888".parse().unwrap();
-        assert_eq!(
-            message("Your message here").payload(ClientId(1), &to),
-            r#"{"client_id":1,"message_id":"3EB0C767","from":"5511999999999","to":"5511888888888","timestamp":"2025-11-05T14:23:00Z","type":"text","content":"Your message here"}"#
-        );
-    }
-
-    #[test]
-    fn a_key_tells_messages_apart_and_begins_with_the_time() {
-        let webhook = WebhookId(uuid::Uuid::from_u128(1));
-        let first = message("a");
-        assert_eq!(first.key(webhook), message("another text").key(webhook));
-        assert_eq!(first.key(webhook)[..4], 1_762_352_580_u32.to_be_bytes());
-        let mut others = [first.clone(), first.clone(), first.clone(), first.clone()];
-        others[0].chat.push('1');
-        others[1].sender.push('1');
-        others[2].message_id.push('1');
-        (others[3].sender, others[3].message_id) = (format!("{}3", first.sender), "EB0C767".into());
-        assert!(others.iter().all(|other| other.key(webhook) != first.key(webhook)));
-        assert_ne!(first.key(WebhookId(uuid::Uuid::from_u128(2))), first.key(webhook));
-    }
-
-    #[test]
-    fn details_come_after_the_seven_keys_in_their_order() {
-        let details = Details {
-            push_name: Some("Maria".into()),
-            group: Some(Group {
-                id: "1@g.us".into(),
-                subject: None,
-            }),
-            view_once: true,
-            body: Some(Body::Emoji("👍".into())),
-            ..Details::default()
-        };
-        let mut message = message("👍");
-        message.kind = MessageKind::Reaction;
-        message.details = Some(Box::new(details));
-        let payload = message.payload(ClientId(1), &"5511888888888".parse().unwrap());
-        let (_, extras) = payload.split_once(r#""content":"👍","#).unwrap();
-        assert_eq!(
-            extras,
-            r#""push_name":"Maria","group":{"id":"1@g.us"},"view_once":true,"emoji":"👍"}"#
-        );
-    }
-
-    fn told(happening: Happening) -> IncomingMessage {
-        IncomingMessage {
-            details: Some(Box::new(Details {
-                happening: Some(happening),
-                ..Details::default()
-            })),
-            ..message("a")
-        }
-    }
-
-    fn status(status: DeliveryStatus, participant: Option<&str>) -> IncomingMessage {
-        told(Happening::Status {
-            to: "5511977776666".into(),
-            status,
-            code: None,
-            participant: participant.map(str::to_owned),
-        })
-    }
-
-    #[test]
-    fn a_status_is_one_event_whenever_and_by_whatever_name_of_the_chat_it_is_told() {
-        let webhook = WebhookId(uuid::Uuid::from_u128(1));
-        let read = status(DeliveryStatus::Read, None);
-        let again = IncomingMessage {
-            chat: "1@lid".into(),
-            timestamp: Timestamp::from_seconds(1_800_000_000),
-            ..read.clone()
-        };
-        assert_eq!(read.key(webhook), again.key(webhook));
-        let others = [
-            message("a"),
-            status(DeliveryStatus::Delivered, None),
-            status(DeliveryStatus::Read, Some("5511977776666")),
-            IncomingMessage {
-                message_id: "3EB0".into(),
-                ..read.clone()
-            },
-            told(Happening::Sent {
-                to: "5511977776666".into(),
-                is_from_me: true,
-            }),
-        ];
-        for (place, other) in others.iter().enumerate() {
-            assert_ne!(read.key(webhook), other.key(webhook), "{place}");
-        }
-    }
-
-    #[test]
-    fn an_event_names_itself_right_after_the_seven_keys() {
-        let number: PhoneNumber = "5511888888888".parse().unwrap();
-        let read = status(DeliveryStatus::Read, Some("5511966665555"));
-        assert_eq!(read.event(), EventKind::Status);
-        assert_eq!(
-            read.payload(ClientId(1), &number),
-            r#"{"client_id":1,"message_id":"3EB0C767","from":"5511999999999","to":"5511977776666","timestamp":"2025-11-05T14:23:00Z","type":"read","content":"a","event":"message.status","status":"read","participant":"5511966665555"}"#
-        );
-        let mut online = told(Happening::Presence {
-            presence: Presence {
-                state: PresenceState::Available,
-                last_seen: None,
-            },
-        });
-        online.message_id = String::new();
-        assert_eq!(
-            online.payload(ClientId(1), &number),
-            r#"{"client_id":1,"from":"5511999999999","to":"5511888888888","timestamp":"2025-11-05T14:23:00Z","type":"available","content":"a","event":"presence","presence":{"state":"available"}}"#
-        );
-        let mut sent = told(Happening::Sent {
-            to: "1@g.us".into(),
-            is_from_me: true,
-        });
-        sent.details.as_mut().unwrap().view_once = true;
-        assert_eq!(
-            sent.payload(ClientId(1), &number),
-            r#"{"client_id":1,"message_id":"3EB0C767","from":"5511999999999","to":"1@g.us","timestamp":"2025-11-05T14:23:00Z","type":"text","content":"a","event":"message.sent","is_from_me":true,"view_once":true}"#
-        );
-    }
-
-    #[test]
-    fn what_has_no_id_is_told_apart_by_its_time() {
-        let webhook = WebhookId(uuid::Uuid::from_u128(1));
-        let now = told(Happening::Connection {
-            connection: ConnectionChange {
-                status: crate::ConnectionStatus::Connected,
-                reason: None,
-                reason_code: crate::session::ReasonCode::Online,
-                jid: None,
-            },
-        });
-        let later = IncomingMessage {
-            timestamp: Timestamp(now.timestamp.0 + 1),
-            ..now.clone()
-        };
-        assert_ne!(now.key(webhook), later.key(webhook));
-        assert_eq!(now.key(webhook), now.clone().key(webhook));
-    }
-
-    #[test]
-    fn a_name_alone_is_nothing_to_tell() {
-        let named = Details {
-            push_name: Some("Maria".into()),
-            ..Details::default()
-        };
-        assert!(named.is_plain());
-        let forwarded = Details {
-            forwarded: true,
-            ..named
-        };
-        assert!(!forwarded.is_plain());
-    }
-
-    #[test]
-    fn what_concerns_another_message_is_never_taken_for_it() {
-        let webhook = WebhookId(uuid::Uuid::from_u128(1));
-        let of = |kind, reason| {
-            let mut message = message("a");
-            message.kind = kind;
-            let unknown = |reason| Body::Unknown(Unknown { reason, name: None });
-            message.details = Some(Box::new(Details {
-                body: Option::map(reason, unknown),
-                ..Details::default()
-            }));
-            message.key(webhook)
-        };
-        let text = message("a").key(webhook);
-        for kind in MessageKind::ALL {
-            // A redelivery of anything else is recognised whatever it is read as.
-            assert_eq!(of(kind, None) != text, kind.concerns_another(), "{kind:?}");
-        }
-        let unknown = |reason| of(MessageKind::Unknown, Some(reason));
-        assert_eq!(unknown(UnknownReason::Unsupported), text);
-        assert_ne!(unknown(UnknownReason::Undecryptable), text);
-        assert_eq!(unknown(UnknownReason::Undecryptable), unknown(UnknownReason::PhoneOnly));
-    }
-
-    #[test]
-    fn a_test_event_is_marked() {
-        let number: PhoneNumber = "5511888888888".parse().unwrap();
-        let message = IncomingMessage::test(Uuid::from_u128(7), &number, Timestamp::from_seconds(1_762_352_580));
-        assert!(is_test_chat(&message.chat));
-        assert_eq!(
-            message.payload(ClientId(1), &number),
-            r#"{"client_id":1,"message_id":"test-00000000-0000-0000-0000-000000000007","from":"5511888888888","to":"5511888888888","timestamp":"2025-11-05T14:23:00Z","type":"text","content":"A test of this webhook; no message was received.","test":true}"#
-        );
-        for chat in ["5511999999999@s.whatsapp.net", "test-1@g.us", "", "tes"] {
-            assert!(!is_test_chat(chat), "{chat}");
-        }
-    }
-
-    #[test]
-    fn any_text_survives() {
-        let text = "\"quotes\" \\ \n\t\u{0} emoji 🦀 \u{2028}";
-        let payload = message(text).payload(ClientId(1), &"5511888888888".parse().unwrap());
-        let value: serde_json::Value = serde_json::from_str(&payload).unwrap();
-        assert_eq!(value["content"], text);
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Recipient;
+use super::{MediaMessage, Recipient};
 use crate::{InvalidField, PhoneNumber};
 
 /// WhatsApp takes texts of up to 65,536 characters; the limit of the whole body comes first for most of them.
@@ -82,9 +82,20 @@ pub enum Content {
         /// The words.
         text: String,
     },
+    /// A file: an image, a video, a sound, a document or a sticker.
+    #[serde(untagged)]
+    Media(Box<MediaMessage>),
 }
 
 impl Content {
+    /// The message with a file, if it is one.
+    pub fn media(&self) -> Option<&MediaMessage> {
+        match self {
+            Self::Media(message) => Some(message),
+            _ => None,
+        }
+    }
+
     /// The word of `type`.
     pub const fn kind(&self) -> &'static str {
         match self {
@@ -96,6 +107,7 @@ impl Content {
             Self::Edit { .. } => "edit",
             Self::Revoke { .. } => "revoke",
             Self::Forward { .. } => "forward",
+            Self::Media(message) => message.kind.as_str(),
         }
     }
 }
@@ -133,6 +145,9 @@ pub struct LinkPreview {
     /// What the page says of itself.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub description: Option<String>,
+    /// A small JPEG of the page's picture. Not kept: a text that waits for a restart goes without.
+    #[serde(skip)]
+    pub thumbnail: Option<Vec<u8>>,
 }
 
 /// A contact card.

@@ -1,21 +1,27 @@
 //! What a client has Wharf send: whom it goes to, what it is, how it fares, and when it may go.
 
 mod content;
+mod file;
+mod file_type;
 mod forward;
 mod pacing;
 mod queue;
 mod recipient;
 mod status;
+mod told;
 
 pub use content::{
     CONTACTS_MAX, ContactCard, Content, LinkPreview, MENTIONS_MAX, POLL_OPTIONS, Poll, Quote, Target, check_emoji,
     check_latitude, check_line, check_longitude, check_message_id, check_selectable, check_text,
 };
-pub use forward::{ForwardSource, NotForwardable, forwarded_text};
-pub use pacing::{Bucket, Pacing};
+pub use file::{MediaMessage, ReadyFile, SentFile, check_caption, check_file_name};
+pub use file_type::{FileType, HEAD_BYTES, check_mime_type, sniff};
+pub use forward::{ForwardSource, Forwarded, NotForwardable, forwarded};
+pub use pacing::{Bucket, Pace, Pacing};
 pub use queue::{Full, Outbox, Pumped, Ticket};
 pub use recipient::{GroupId, Recipient};
-pub use status::{News, OutgoingMessage, Progress, SendStatus, StatusChange, code};
+pub use status::{News, OutgoingMessage, Progress, SendStatus, code};
+pub use told::{Place, StatusChange, Told};
 
 use serde::{Deserialize, Serialize};
 
@@ -24,10 +30,10 @@ use serde::{Deserialize, Serialize};
 pub struct Outgoing {
     /// Whom it goes to.
     pub to: Recipient,
-    /// What it is. Files (images, videos, sounds, documents) are to be further variants of it.
+    /// What it is.
     #[serde(flatten)]
     pub content: Content,
-    /// The message that it answers; of text, location, contact and poll.
+    /// The message that it answers; of text, location, contact, poll and what carries a file.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reply_to: Option<Quote>,
 }
@@ -66,6 +72,8 @@ mod tests {
             r#"{"to":"5511999999999","type":"edit","target":{"message_id":"X"},"text":"new"}"#,
             r#"{"to":"1@g.us","type":"revoke","target":{"message_id":"X","from":"5511988888888"}}"#,
             r#"{"to":"5511999999999","type":"forward","text":"passed on"}"#,
+            r#"{"to":"5511999999999","type":"image","media":{"url":"https://a.b/c"},"caption":"look","view_once":true,"reply_to":{"message_id":"X"}}"#,
+            r#"{"to":"5511999999999","type":"document","media":{"mime_type":"application/pdf","size":3,"sha256":"00","file_name":"a.pdf"},"mentions":["5511999999999"],"forwarded":true}"#,
         ] {
             let read: Outgoing = serde_json::from_str(kept).unwrap();
             assert_eq!(serde_json::to_string(&read).unwrap(), kept);

@@ -2,10 +2,24 @@
 
 use std::time::Duration;
 
-use crate::Timestamp;
+use serde::Serialize;
+
+use crate::{InvalidField, Timestamp};
 
 /// What one token is in the bucket's own small coin, so that a millisecond at one a second is a whole number of it.
 const TOKEN: u64 = 1000;
+
+/// The most that can be asked for; more is no limit at all.
+const PER_SECOND_MAX: u32 = 1000;
+
+/// How fast one number sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Pace {
+    /// Messages per second in the long run; 0 is as fast as can be.
+    pub per_second: u32,
+    /// Messages that may go at once after a pause, at least 1.
+    pub burst: u32,
+}
 
 /// How one number sends (config.toml, `[sending]`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +28,8 @@ pub struct Pacing {
     pub per_second: u32,
     /// Messages that may go at once after a pause, at least 1.
     pub burst: u32,
+    /// The fastest pace that a client may set for a number of its own, unless this one is faster.
+    pub fastest: Pace,
     /// Messages that may wait.
     pub queue_max: u32,
     /// How long one may wait before it fails.
@@ -25,8 +41,64 @@ impl Default for Pacing {
         Self {
             per_second: 1,
             burst: 5,
+            fastest: Pace {
+                per_second: 10,
+                burst: 100,
+            },
             queue_max: 100,
             deadline: Duration::from_secs(60),
+        }
+    }
+}
+
+impl Pacing {
+    /// The same for a number whose client has set its pace. A pace that was allowed once counts as far as it is now.
+    #[must_use]
+    pub fn at(self, own: Option<Pace>) -> Self {
+        let Some(own) = own else { return self };
+        let most = self.most();
+        let per_second = match (own.per_second, most.per_second) {
+            (own, 0) => own,
+            (0, most) => most,
+            (own, most) => own.min(most),
+        };
+        Self {
+            per_second,
+            burst: own.burst.clamp(1, most.burst.max(1)),
+            ..self
+        }
+    }
+
+    /// Whether a client may set this pace for a number.
+    ///
+    /// # Errors
+    /// `InvalidField` that says what it may.
+    pub fn check(&self, own: Pace) -> Result<Pace, InvalidField> {
+        let most = self.most();
+        let (least, limit, why) = match most.per_second {
+            0 => (0, PER_SECOND_MAX, "0 is no limit"),
+            most => (1, most, "no more than the configuration allows"),
+        };
+        if !(least..=limit).contains(&own.per_second) {
+            let text = format!("must be a whole number from {least} to {limit}: {why}");
+            return Err(InvalidField::new("sending.per_second", text));
+        }
+        if !(1..=most.burst).contains(&own.burst) {
+            let text = format!("must be a whole number from 1 to {}", most.burst);
+            return Err(InvalidField::new("sending.burst", text));
+        }
+        Ok(own)
+    }
+
+    /// What all numbers may is no less than what one may.
+    fn most(&self) -> Pace {
+        let unlimited = self.per_second == 0 || self.fastest.per_second == 0;
+        Pace {
+            per_second: match unlimited {
+                true => 0,
+                false => self.fastest.per_second.max(self.per_second),
+            },
+            burst: self.fastest.burst.max(self.burst),
         }
     }
 }
@@ -50,6 +122,14 @@ impl Bucket {
             level: most,
             at: now,
         }
+    }
+
+    /// Goes on at another pace. What has gathered stays, up to the new burst.
+    pub fn set(&mut self, pacing: Pacing, now: Timestamp) {
+        self.fill(now);
+        let Self { per_second, most, .. } = Self::new(pacing, now);
+        (self.per_second, self.most) = (per_second, most);
+        self.level = self.level.min(most);
     }
 
     /// Takes a token if there is one.
@@ -102,6 +182,68 @@ mod tests {
             burst,
             ..Pacing::default()
         }
+    }
+
+    #[test]
+    fn a_number_has_its_own_pace_within_what_is_allowed() {
+        let pacing = Pacing::default();
+        let pace = |per_second, burst| Pace { per_second, burst };
+        for (own, shown) in [
+            (None, (1, 5)),
+            (Some(pace(10, 100)), (10, 100)),
+            (Some(pace(3, 1)), (3, 1)),
+            // Allowed once, and not any more.
+            (Some(pace(0, 1000)), (10, 100)),
+            (Some(pace(50, 0)), (10, 1)),
+        ] {
+            let at = pacing.at(own);
+            assert_eq!((at.per_second, at.burst), shown, "{own:?}");
+        }
+        for (refused, field) in [
+            (pace(0, 5), "sending.per_second"),
+            (pace(11, 5), "sending.per_second"),
+            (pace(1, 0), "sending.burst"),
+            (pace(1, 101), "sending.burst"),
+        ] {
+            let error = pacing.check(refused).unwrap_err();
+            assert_eq!(error.field, field);
+            assert!(error.message.contains("1 to 10"), "{error}");
+        }
+        assert_eq!(pacing.check(pace(10, 100)), Ok(pace(10, 100)));
+        let free = Pacing {
+            per_second: 0,
+            ..pacing
+        };
+        assert_eq!(free.check(pace(0, 5)), Ok(pace(0, 5)));
+        assert!(free.check(pace(1001, 5)).unwrap_err().message.contains("0 to 1000"));
+        assert_eq!(free.at(Some(pace(0, 5))).per_second, 0);
+        let fast = Pacing {
+            per_second: 30,
+            burst: 300,
+            ..pacing
+        };
+        assert_eq!(fast.check(pace(30, 300)), Ok(pace(30, 300)), "what all may");
+    }
+
+    #[test]
+    fn another_pace_counts_at_once_and_gives_nothing_away() {
+        let mut bucket = Bucket::new(pacing(1, 5), Timestamp(0));
+        bucket.set(pacing(2, 10), Timestamp(0));
+        assert_eq!(
+            (0..10).filter(|_| bucket.take(Timestamp(0))).count(),
+            5,
+            "what had gathered"
+        );
+        assert_eq!(bucket.next(Timestamp(0)), Timestamp(500));
+        bucket.set(pacing(1, 1), Timestamp(5000));
+        assert_eq!((0..10).filter(|_| bucket.take(Timestamp(5000))).count(), 1);
+        bucket.set(pacing(0, 1), Timestamp(5000));
+        assert!(bucket.take(Timestamp(5000)));
+        bucket.set(pacing(1, 5), Timestamp(9000));
+        assert!(
+            !bucket.take(Timestamp(9000)),
+            "nothing gathers where nothing is counted"
+        );
     }
 
     #[test]

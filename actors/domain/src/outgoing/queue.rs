@@ -40,6 +40,8 @@ struct Entry {
     deadline: Timestamp,
     /// Its row is being written.
     held: bool,
+    /// Its file is not at WhatsApp yet.
+    lacks_file: bool,
 }
 
 /// See the module.
@@ -66,6 +68,11 @@ impl Outbox {
         }
     }
 
+    /// Goes on at another pace.
+    pub fn pace(&mut self, pacing: Pacing, now: Timestamp) {
+        self.bucket.set(pacing, now);
+    }
+
     /// Takes a message in.
     ///
     /// # Errors
@@ -86,8 +93,19 @@ impl Outbox {
             chat: chat.into(),
             deadline,
             held: false,
+            lacks_file: false,
         });
         ticket
+    }
+
+    /// A message that waits does not start before its file is at WhatsApp; its deadline holds all the same.
+    pub fn lack_file(&mut self, ticket: Ticket) {
+        self.waiting_entry(ticket, |entry| entry.lacks_file = true);
+    }
+
+    /// Its file is there.
+    pub fn have_file(&mut self, ticket: Ticket) {
+        self.waiting_entry(ticket, |entry| entry.lacks_file = false);
     }
 
     /// A message that waits does not start before its row is written.
@@ -164,7 +182,7 @@ impl Outbox {
             }
             let chat = &entry.chat;
             let others = self.under_way.iter().chain(self.waiting.iter().take(at));
-            if entry.held || others.into_iter().any(|other| other.chat == *chat) {
+            if entry.held || entry.lacks_file || others.into_iter().any(|other| other.chat == *chat) {
                 at += 1;
                 continue;
             }
@@ -193,10 +211,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::outgoing::Pace;
 
     const PACING: Pacing = Pacing {
         per_second: 1,
         burst: 2,
+        fastest: Pace {
+            per_second: 1,
+            burst: 2,
+        },
         queue_max: 3,
         deadline: Duration::from_secs(60),
     };
@@ -254,11 +277,29 @@ mod tests {
         assert_eq!(outbox.pump(at(1000), true).start, [two]);
     }
 
+    #[test]
+    fn a_file_on_its_way_holds_its_chat_and_no_other() {
+        let mut outbox = Outbox::new(PACING, at(0));
+        let [film, text, other] = ["a", "a", "b"].map(|chat| outbox.accept(chat, LATE).unwrap());
+        outbox.lack_file(film);
+        let pumped = outbox.pump(at(0), true);
+        assert_eq!((pumped.start, pumped.wake_at), (vec![other], Some(LATE)));
+        outbox.have_file(film);
+        assert_eq!(outbox.pump(at(0), true).start, [film]);
+        outbox.finished(film);
+        assert_eq!(outbox.pump(at(1000), true).start, [text]);
+        let late = outbox.accept("c", at(2000)).unwrap();
+        outbox.lack_file(late);
+        assert_eq!(outbox.pump(at(2000), true).expired, [late]);
+    }
+
     #[derive(Debug, Clone)]
     enum Act {
         Accept(u8, i64),
         Hold(usize),
         Release(usize),
+        Lack(usize),
+        Have(usize),
         Pass(i64),
         Finish(usize),
         Return(usize),
@@ -270,6 +311,8 @@ mod tests {
             3 => (0u8..4, 0i64..5000).prop_map(|(chat, wait)| Act::Accept(chat, wait)),
             1 => (0usize..8).prop_map(Act::Hold),
             1 => (0usize..8).prop_map(Act::Release),
+            1 => (0usize..8).prop_map(Act::Lack),
+            1 => (0usize..8).prop_map(Act::Have),
             3 => (0i64..3000).prop_map(Act::Pass),
             3 => (0usize..8).prop_map(Act::Finish),
             1 => (0usize..8).prop_map(Act::Return),
@@ -286,7 +329,7 @@ mod tests {
             let (mut now, mut connected) = (0, true);
             let mut alive: BTreeMap<Ticket, (u8, i64)> = BTreeMap::new();
             let mut running: BTreeSet<Ticket> = BTreeSet::new();
-            let mut held: BTreeSet<Ticket> = BTreeSet::new();
+            let (mut held, mut lacking) = (BTreeSet::<Ticket>::new(), BTreeSet::<Ticket>::new());
             for act in acts {
                 let nth = |set: &BTreeSet<Ticket>, n: usize| set.iter().nth(n).copied();
                 match act {
@@ -308,6 +351,17 @@ mod tests {
                         outbox.release(ticket);
                         held.remove(&ticket);
                     },
+                    Act::Lack(n) => {
+                        let waiting: BTreeSet<Ticket> = alive.keys().copied().filter(|t| !running.contains(t)).collect();
+                        if let Some(ticket) = nth(&waiting, n) {
+                            outbox.lack_file(ticket);
+                            lacking.insert(ticket);
+                        }
+                    }
+                    Act::Have(n) => if let Some(ticket) = nth(&lacking, n) {
+                        outbox.have_file(ticket);
+                        lacking.remove(&ticket);
+                    },
                     Act::Pass(ms) => now += ms,
                     Act::Finish(n) => if let Some(ticket) = nth(&running, n) {
                         outbox.finished(ticket);
@@ -324,11 +378,13 @@ mod tests {
                 for ticket in &pumped.expired {
                     let (_, deadline) = alive.remove(ticket).expect("it was there");
                     prop_assert!(deadline <= now && !running.contains(ticket) && !held.contains(ticket));
+                    lacking.remove(ticket);
                 }
                 prop_assert!(connected || pumped.start.is_empty());
                 for ticket in &pumped.start {
                     let (chat, deadline) = alive[ticket];
-                    prop_assert!(deadline > now && !held.contains(ticket) && running.insert(*ticket));
+                    prop_assert!(deadline > now && !held.contains(ticket) && !lacking.contains(ticket));
+                    prop_assert!(running.insert(*ticket));
                     let earlier = alive.iter().any(|(other, (of, _))| other < ticket && *of == chat);
                     prop_assert!(!earlier, "an earlier message of the chat is not done");
                 }

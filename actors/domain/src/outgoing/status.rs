@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 
 use super::{Outgoing, Recipient};
-use crate::{ConnectionKey, Timestamp};
+use crate::Timestamp;
 
 /// Codes of failures that are Wharf's own; what WhatsApp refuses carries WhatsApp's code (`463`).
 pub mod code {
@@ -21,11 +21,31 @@ pub mod code {
     pub const REFUSED: &str = "refused";
     /// The store did not take it in time; it was not sent.
     pub const NOT_RECORDED: &str = "not_recorded";
+    /// Its file could not be fetched, or is not what WhatsApp takes.
+    pub const MEDIA_FETCH: &str = "media_fetch";
+    /// Its file could not be uploaded to WhatsApp.
+    pub const MEDIA_UPLOAD: &str = "media_upload";
+    /// Its file is not here any more, or could not be kept.
+    pub const MEDIA_STORAGE: &str = "media_storage";
     /// The connection was deleted before it was sent.
     pub const DELETED: &str = "connection_deleted";
+
+    /// Whether it was concluded here, and is no word of WhatsApp's.
+    pub(super) fn is_own(code: &str) -> bool {
+        [
+            UNKNOWN,
+            EXPIRED,
+            NOT_CONNECTED,
+            NOT_ON_WHATSAPP,
+            REFUSED,
+            NOT_RECORDED,
+            DELETED,
+        ]
+        .contains(&code)
+    }
 }
 
-/// Where a message stands.
+/// Where a message stands. Ordered by progress: what proves more is greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum SendStatus {
     /// Waits here, or is on its way to WhatsApp's server.
@@ -115,6 +135,16 @@ impl News {
             detail: detail.into(),
         }
     }
+
+    /// What a receiver told with it; `None` of what happens here or at WhatsApp's server.
+    pub const fn of_receiver(&self) -> Option<SendStatus> {
+        match self {
+            Self::Delivered => Some(SendStatus::Delivered),
+            Self::Read => Some(SendStatus::Read),
+            Self::Played => Some(SendStatus::Played),
+            Self::Started | Self::NotStarted | Self::Sent | Self::Failed { .. } => None,
+        }
+    }
 }
 
 /// How far a message has come, and when.
@@ -166,7 +196,10 @@ impl Progress {
         let mut next = self.clone();
         match news {
             News::Started if self.status == SendStatus::Queued => next.started_at = Some(at),
-            News::NotStarted if self.status == SendStatus::Queued => next.started_at = None,
+            // One that is written late must not undo that it was started again: a crash would then send it twice.
+            News::NotStarted if self.status == SendStatus::Queued && self.started_at <= Some(at) => {
+                next.started_at = None;
+            }
             News::Started | News::NotStarted => {}
             News::Sent => next.reach(SendStatus::Sent, at),
             News::Delivered => next.reach(SendStatus::Delivered, at),
@@ -195,7 +228,9 @@ impl Progress {
     fn fail(&mut self, code: &str, detail: &str, at: Timestamp) {
         let surer = self.error_code.as_deref() == Some(self::code::UNKNOWN) && code != self::code::UNKNOWN;
         match self.status {
-            SendStatus::Queued | SendStatus::Sent => {}
+            SendStatus::Queued => {}
+            // Its server may refuse what it took; what is concluded here may only be late.
+            SendStatus::Sent if !self::code::is_own(code) => {}
             SendStatus::Failed if surer => {}
             _ => return,
         }
@@ -204,27 +239,6 @@ impl Progress {
         self.error = Some(detail.to_owned());
         self.failed_at = Some(at);
     }
-}
-
-/// A change of a message's status: what a receiver of `message.status` is to be told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StatusChange {
-    /// The number that sent it.
-    pub key: ConnectionKey,
-    /// WhatsApp's id of it.
-    pub message_id: String,
-    /// Whom it went to.
-    pub to: Recipient,
-    /// The word of its `type`.
-    pub kind: String,
-    /// Where it stands now.
-    pub status: SendStatus,
-    /// Why it failed.
-    pub error_code: Option<String>,
-    /// The same for people.
-    pub error: Option<String>,
-    /// When that happened.
-    pub at: Timestamp,
 }
 
 /// A message as the API shows it.
@@ -300,6 +314,10 @@ mod tests {
         let refused = guessed.learn(&News::failed("463", "no"), Timestamp(9)).unwrap();
         assert_eq!(refused.error_code.as_deref(), Some("463"));
         assert_eq!(refused.learn(&News::failed(code::UNKNOWN, "?"), Timestamp(9)), None);
+        // The server's word came while the deadline's was on its way.
+        let sent = after(&[News::Started, News::Sent]);
+        assert_eq!(sent.learn(&News::failed(code::UNKNOWN, "?"), Timestamp(9)), None);
+        assert!(sent.learn(&News::failed("463", "no"), Timestamp(9)).is_some());
     }
 
     #[test]
@@ -307,6 +325,8 @@ mod tests {
         assert_eq!(after(&[News::Started, News::NotStarted]), Progress::default());
         let sent = after(&[News::Started, News::Sent]);
         assert_eq!(sent.learn(&News::NotStarted, Timestamp(9)), None);
+        let again = after(&[News::Started, News::NotStarted, News::Started]);
+        assert_eq!(again.learn(&News::NotStarted, Timestamp(2000)), None, "that was before");
     }
 
     fn news() -> impl Strategy<Value = News> {

@@ -1,4 +1,4 @@
-use wharf_domain::{ClientId, ConnectionStatus, session::ReasonCode};
+use wharf_domain::{ClientId, ConnectionStatus, outgoing::Pace, session::ReasonCode};
 use wharf_store::{ConnectionChange, ConnectionRecord, NewConnection, SealedProxy, StoreError};
 
 use crate::database::{Database, NOW, key, later, on_every_database, plain};
@@ -84,12 +84,12 @@ on_every_database! {
         let client = db.client("acme").await;
         let number = key(client.id, "5511888888888");
         let proxy = |n: u8| SealedProxy { shown: format!("socks5://127.0.0.{n}:1080"), sealed: vec![n; 40] };
-        let new = NewConnection { key: number.clone(), device_name: Some("Shop".into()), proxy: Some(proxy(1)) };
+        let new = NewConnection { key: number.clone(), device_name: Some("Shop".into()), proxy: Some(proxy(1)), sending: None };
         let made = db.write(async |group| group.create_connection(&new, NOW).await).await.unwrap();
         assert_eq!((made.device_name.as_deref(), made.proxy), (Some("Shop"), Some(proxy(1).shown)));
         assert_eq!(db.store.sealed_proxy(&number).await.unwrap(), Some(proxy(1).sealed));
         assert_eq!(db.store.any_proxy().await.unwrap(), Some((number.clone(), proxy(1).sealed)));
-        let nothing = ConnectionChange { key: number.clone(), device_name: None, proxy: None };
+        let nothing = ConnectionChange { key: number.clone(), device_name: None, proxy: None, sending: None };
         for (change, name, shown) in [
             (nothing.clone(), Some("Shop"), Some(1)),
             (ConnectionChange { proxy: Some(Some(proxy(2))), ..nothing.clone() }, Some("Shop"), Some(2)),
@@ -106,6 +106,22 @@ on_every_database! {
         let other = ConnectionChange { key: key(client.id, "5511000000000"), ..nothing };
         assert_eq!(db.write(async |group| group.update_connection(&other, NOW).await).await, None);
         assert_eq!(db.store.sealed_proxy(&other.key).await.unwrap(), None);
+    }
+
+    async fn a_pace_is_the_clients_to_set_and_to_take_back(db: &mut Database) {
+        let client = db.client("acme").await;
+        let number = key(client.id, "5511888888888");
+        let pace = |per_second| Pace { per_second, burst: 7 };
+        let new = NewConnection { sending: Some(pace(2)), ..plain(&number) };
+        let made = db.write(async |group| group.create_connection(&new, NOW).await).await.unwrap();
+        assert_eq!(made.sending, Some(pace(2)));
+        let nothing = ConnectionChange { key: number.clone(), device_name: None, proxy: None, sending: None };
+        for (sending, shown) in [(Some(Some(pace(0))), Some(pace(0))), (None, Some(pace(0))), (Some(None), None), (None, None)] {
+            let change = ConnectionChange { sending, ..nothing.clone() };
+            let changed = db.write(async |group| group.update_connection(&change, later(5)).await).await.unwrap();
+            assert_eq!(changed.sending, shown);
+            assert_eq!(db.store.connection(&number).await.unwrap(), Some(changed));
+        }
     }
 
     async fn a_deleted_connection_is_gone(db: &mut Database) {

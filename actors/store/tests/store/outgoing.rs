@@ -1,9 +1,9 @@
 use wharf_domain::{
     ConnectionKey, Outgoing, SendStatus, Timestamp,
-    outgoing::{News, StatusChange, code},
+    outgoing::{News, Place, StatusChange, Told, code},
     retention::Cutoffs,
 };
-use wharf_store::{NewOutgoing, Note, OutgoingFilter};
+use wharf_store::{NewOutgoing, Note, OutgoingFile, OutgoingFilter};
 
 use crate::database::{Database, NOW, key, later, on_every_database};
 
@@ -15,18 +15,32 @@ async fn record(db: &mut Database, number: &ConnectionKey, id: &str, at: Timesta
         created_at: at,
         deadline_at: Timestamp(at.0 + 60_000),
         started_at: started.then_some(at),
+        file: None,
     };
     db.write(async |group| group.record_outgoing(&new).await).await
 }
 
-async fn note(db: &mut Database, number: &ConnectionKey, ids: &[&str], news: News, at: Timestamp) -> Vec<StatusChange> {
-    let note = Note {
-        key: number.clone(),
+async fn hear(
+    db: &mut Database,
+    number: &ConnectionKey,
+    ids: &[&str],
+    news: News,
+    at: Timestamp,
+    place: Option<Place>,
+) -> Vec<StatusChange> {
+    let told = Told {
         message_ids: ids.iter().map(|id| (*id).to_owned()).collect(),
         news,
         at,
+        place,
     };
-    db.write(async |group| group.note_outgoing(&[note]).await).await
+    let key = number.clone();
+    db.write(async |group| group.note_outgoing(&[Note { key, told }]).await)
+        .await
+}
+
+async fn note(db: &mut Database, number: &ConnectionKey, ids: &[&str], news: News, at: Timestamp) -> Vec<StatusChange> {
+    hear(db, number, ids, news, at, None).await
 }
 
 async fn listed(db: &Database, number: &ConnectionKey, filter: OutgoingFilter) -> (Vec<String>, Option<String>) {
@@ -45,23 +59,33 @@ on_every_database! {
         let change = StatusChange {
             key: number.clone(),
             message_id: "A".into(),
-            to: "5511999999999".parse().unwrap(),
-            kind: "text".into(),
             status: SendStatus::Sent,
             error_code: None,
             error: None,
             at: later(1),
+            place: Place::of(&"5511999999999".parse().unwrap()),
         };
         assert_eq!(sent, [change]);
         // One receipt for several; one of somebody else's messages among them.
         let read = note(db, &number, &["A", "X", "B"], News::Read, later(3)).await;
-        let ids: Vec<&str> = read.iter().map(|change| change.message_id.as_str()).collect();
-        assert_eq!(ids, ["A", "B"]);
+        let steps: Vec<_> = read.iter().map(|change| (change.message_id.as_str(), change.status)).collect();
+        let expected = [("A", SendStatus::Read), ("B", SendStatus::Sent), ("B", SendStatus::Read)];
+        assert_eq!(steps, expected, "the server had it before");
         assert_eq!(note(db, &number, &["A"], News::Delivered, later(2)).await, [], "late, and nothing new");
         let shown = db.store.outgoing_message(&number, "A").await.unwrap().unwrap();
         assert_eq!((shown.status, shown.sent_at, shown.read_at), (SendStatus::Read, Some(later(1)), Some(later(3))));
         assert_eq!(shown.delivered_at, Some(later(2)));
         assert_eq!(shown.message, Outgoing::text("5511999999999".parse().unwrap(), "text of A"));
+    }
+
+    async fn what_has_no_row_is_answered_as_its_receiver_tells_it(db: &mut Database) {
+        let number = key(db.client("acme").await.id, "5511888888888");
+        let place = Place::of(&"5511777777777".parse().unwrap());
+        let read = hear(db, &number, &["phone's"], News::Read, later(1), Some(place.clone())).await;
+        let told: Vec<_> = read.iter().map(|change| (change.message_id.as_str(), change.status, &change.place)).collect();
+        assert_eq!(told, [("phone's", SendStatus::Read, &place)]);
+        assert_eq!(note(db, &number, &["phone's"], News::Read, later(1)).await, [], "where is not known");
+        assert_eq!(hear(db, &number, &["client's"], News::Sent, later(1), Some(place)).await, [], "its own doing");
     }
 
     async fn a_failure_has_its_code_until_a_receipt_proves_otherwise(db: &mut Database) {
@@ -113,9 +137,11 @@ on_every_database! {
         assert_eq!(found, [("A", None), ("B", Some(NOW))]);
         note(db, &number, &["B"], News::NotStarted, NOW).await;
         assert_eq!(db.store.queued_messages(&number).await.unwrap()[1].started_at, None);
+        record(db, &number, "D", NOW, true).await;
         let changes = db.write(async |group| group.fail_queued(&number, later(1)).await).await;
-        assert!(changes.iter().all(|change| change.error_code.as_deref() == Some(code::DELETED)));
-        assert_eq!(changes.len(), 2);
+        let ends: Vec<_> = changes.iter().map(|change| (change.message_id.as_str(), change.error_code.as_deref())).collect();
+        let deleted = Some(code::DELETED);
+        assert_eq!(ends, [("D", Some(code::UNKNOWN)), ("A", deleted), ("B", deleted)], "one may have been sent");
         assert_eq!(db.store.queued_messages(&number).await.unwrap(), []);
     }
 
@@ -133,6 +159,31 @@ on_every_database! {
         }
         let left = listed(db, &number, OutgoingFilter { limit: 9, ..Default::default() }).await.0;
         assert_eq!(left, ["young", "queued"]);
+    }
+
+    async fn the_file_of_one_that_waits_is_kept_with_what_is_shown_of_it(db: &mut Database) {
+        let number = key(db.client("acme").await.id, "5511888888888");
+        for id in ["A", "B"] {
+            record(db, &number, id, NOW, false).await;
+        }
+        let file = |id: &str, text: &str, file: &[u8]| OutgoingFile {
+            key: number.clone(),
+            message_id: id.into(),
+            outgoing: Outgoing::text("5511999999999".parse().unwrap(), text),
+            file: file.to_vec(),
+        };
+        let kept = file("A", "fetched", b"sealed");
+        db.write(async |group| group.keep_outgoing_file(&kept).await).await;
+        let queued = db.store.queued_messages(&number).await.unwrap();
+        assert_eq!(queued[0].outgoing, kept.outgoing);
+        assert_eq!((queued[0].file.as_deref(), queued[1].file.as_deref()), (Some(&b"sealed"[..]), None));
+        assert_eq!(db.store.outgoing_file(&number, "A").await.unwrap().as_deref(), Some(&b"sealed"[..]));
+        assert_eq!(db.store.outgoing_file(&number, "B").await.unwrap(), None);
+        assert_eq!(db.store.outgoing_file(&number, "X").await.unwrap(), None);
+        note(db, &number, &["A"], News::Sent, NOW).await;
+        let late = file("A", "late", b"other");
+        db.write(async |group| group.keep_outgoing_file(&late).await).await;
+        assert_eq!(db.store.outgoing_file(&number, "A").await.unwrap().as_deref(), Some(&b"sealed"[..]));
     }
 
     async fn they_go_with_their_client(db: &mut Database) {

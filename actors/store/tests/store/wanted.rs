@@ -1,8 +1,8 @@
 //! Which events become rows: those that the webhook wants.
 
 use wharf_domain::{
-    EventKind, EventKinds, Webhook,
-    message::{DeliveryStatus, Details, Happening},
+    EventKind, EventKinds, SendStatus, Webhook,
+    message::{Details, Happening},
     webhook::WebhookPatch,
 };
 use wharf_store::{EventFilter, NewEvent};
@@ -12,7 +12,7 @@ use crate::database::{Database, NOW, on_every_database};
 const CHAT: &str = "5511999999999@s.whatsapp.net";
 
 /// How far a message has come.
-fn status(db: &mut Database, webhook: &Webhook, id: &str, status: DeliveryStatus) -> NewEvent {
+fn status(db: &mut Database, webhook: &Webhook, id: &str, status: SendStatus) -> NewEvent {
     let mut new = db.message(&webhook.key(), CHAT, id);
     new.message.details = Some(Box::new(Details {
         happening: Some(Happening::Status {
@@ -43,7 +43,7 @@ on_every_database! {
     async fn what_a_webhook_wants_is_kept_and_decides_from_then_on(db: &mut Database) {
         let (client, webhook) = db.tenant("acme").await;
         assert_eq!(webhook.events, EventKinds::default());
-        let unwanted = status(db, &webhook, "1", DeliveryStatus::Delivered);
+        let unwanted = status(db, &webhook, "1", SendStatus::Delivered);
         let message = db.message(&webhook.key(), CHAT, "1");
         let recorded = db.record(&[unwanted.clone(), message.clone()]).await;
         assert_eq!(recorded.iter().map(|made| (made.event.id, made.event.sequence)).collect::<Vec<_>>(), [(message.id, 1)]);
@@ -74,21 +74,37 @@ on_every_database! {
     async fn a_status_that_is_told_again_makes_no_second_event(db: &mut Database) {
         let (_, webhook) = db.tenant("acme").await;
         want(db, &webhook, &EventKind::ALL).await;
-        let first = status(db, &webhook, "1", DeliveryStatus::Delivered);
-        let mut again = status(db, &webhook, "1", DeliveryStatus::Delivered);
+        let first = status(db, &webhook, "1", SendStatus::Delivered);
+        let mut again = status(db, &webhook, "1", SendStatus::Delivered);
         again.message.timestamp = wharf_domain::Timestamp(NOW.0 + 60_000);
-        let read = status(db, &webhook, "1", DeliveryStatus::Read);
-        let other = status(db, &webhook, "2", DeliveryStatus::Delivered);
+        let read = status(db, &webhook, "1", SendStatus::Read);
+        let other = status(db, &webhook, "2", SendStatus::Delivered);
         assert_eq!(db.record(&[first, again.clone(), read, other]).await.len(), 3);
         again.id = wharf_domain::EventId(db.uuid());
         assert_eq!(db.record(&[again]).await, []);
+    }
+
+    async fn a_status_that_says_less_than_was_told_makes_no_event(db: &mut Database) {
+        let (_, webhook) = db.tenant("acme").await;
+        want(db, &webhook, &EventKind::ALL).await;
+        use SendStatus::{Delivered, Failed, Played, Read, Sent};
+        let mut told = async |all: &[SendStatus]| {
+            let all: Vec<NewEvent> = all.iter().map(|of| status(db, &webhook, "1", *of)).collect();
+            let made = db.record(&all).await;
+            let told = all.iter().zip(1..).filter(|(new, _)| made.iter().any(|made| made.event.id == new.id));
+            told.map(|(_, place)| place).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&[Failed, Sent, Read, Delivered, Sent]).await, [1, 2, 3], "among each other");
+        assert_eq!(told(&[Delivered, Read, Failed, Played]).await, [4], "after what was told before");
+        let other = status(db, &webhook, "2", Delivered);
+        assert_eq!(db.record(&[other]).await.len(), 1);
     }
 
     async fn events_are_found_by_their_kind(db: &mut Database) {
         let (_, webhook) = db.tenant("acme").await;
         want(db, &webhook, &EventKind::ALL).await;
         let message = db.message(&webhook.key(), CHAT, "1");
-        let delivered = status(db, &webhook, "1", DeliveryStatus::Delivered);
+        let delivered = status(db, &webhook, "1", SendStatus::Delivered);
         db.record(&[message.clone(), delivered.clone()]).await;
         let found = async |event, status| {
             let filter = EventFilter { event, status, limit: 10, ..Default::default() };

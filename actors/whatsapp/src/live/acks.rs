@@ -1,7 +1,7 @@
 //! Who waits for which of the server's acks: the client's send returns before the server has said yes or no.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -18,30 +18,18 @@ pub(crate) struct Ack {
     pub(crate) error: Option<String>,
 }
 
-/// Messages remembered whose ack nobody waits for any more; it may come late, or never.
-const GIVEN_UP: usize = 256;
+impl From<&ServerAck> for Ack {
+    fn from(ack: &ServerAck) -> Self {
+        Self {
+            timestamp: ack.timestamp.map(|at| Timestamp(at.timestamp_millis())),
+            error: ack.error.clone(),
+        }
+    }
+}
 
 /// The waiting.
 #[derive(Default)]
-pub(crate) struct Acks(Mutex<Expected>);
-
-#[derive(Default)]
-struct Expected {
-    waiting: HashMap<String, oneshot::Sender<Ack>>,
-    given_up: VecDeque<String>,
-}
-
-impl Expected {
-    fn give_up(&mut self, id: &str) {
-        if self.waiting.remove(id).is_none() {
-            return;
-        }
-        if self.given_up.len() >= GIVEN_UP {
-            self.given_up.pop_front();
-        }
-        self.given_up.push_back(id.to_owned());
-    }
-}
+pub(crate) struct Acks(Mutex<HashMap<String, oneshot::Sender<Ack>>>);
 
 /// A place in the map, given up when dropped.
 pub(crate) struct Waiting<'a> {
@@ -54,7 +42,7 @@ impl Acks {
     /// Waits for the ack of `id`; to be called before the message is sent.
     pub(crate) fn expect(&self, id: &str) -> Waiting<'_> {
         let (sender, answer) = oneshot::channel();
-        self.expected().waiting.insert(id.to_owned(), sender);
+        self.waiting().insert(id.to_owned(), sender);
         Waiting {
             acks: self,
             id: id.to_owned(),
@@ -62,36 +50,23 @@ impl Acks {
         }
     }
 
-    /// Whether somebody waits for the ack of `id`, or did until the deadline.
-    pub(crate) fn expects(&self, id: &str) -> bool {
-        let expected = self.expected();
-        expected.waiting.contains_key(id) || expected.given_up.iter().any(|late| late == id)
-    }
-
-    /// An ack arrived. Answers one of a message that nobody waits for any more.
-    pub(crate) fn settle(&self, ack: &ServerAck) -> Option<Ack> {
+    /// An ack arrived. Whether it is a message's that nobody waits for, or not any more: who knows the message learns
+    /// something from it.
+    pub(crate) fn settle(&self, ack: &ServerAck) -> bool {
         // Receipts and notifications are acked as well, under ids of their own.
         if ack.class.as_deref().is_some_and(|class| class != "message") {
-            return None;
+            return false;
         }
-        let told = Ack {
-            timestamp: ack.timestamp.map(|at| Timestamp(at.timestamp_millis())),
-            error: ack.error.clone(),
-        };
-        let mut expected = self.expected();
-        expected.given_up.retain(|late| *late != ack.id);
-        match expected.waiting.remove(&ack.id) {
-            Some(sender) => sender.send(told).err(),
-            None => Some(told),
-        }
+        let waiting = self.waiting().remove(&ack.id);
+        waiting.is_none_or(|sender| sender.send(ack.into()).is_err())
     }
 
     /// No more acks will come.
     pub(crate) fn clear(&self) {
-        *self.expected() = Expected::default();
+        self.waiting().clear();
     }
 
-    fn expected(&self) -> MutexGuard<'_, Expected> {
+    fn waiting(&self) -> MutexGuard<'_, HashMap<String, oneshot::Sender<Ack>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -105,7 +80,7 @@ impl Waiting<'_> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.acks.expected().give_up(&self.id);
+        self.acks.waiting().remove(&self.id);
     }
 }
 
@@ -125,11 +100,10 @@ mod tests {
     async fn each_ack_reaches_its_message() {
         let acks = Acks::default();
         let (mut one, mut two) = (acks.expect("1"), acks.expect("2"));
-        assert_eq!(acks.settle(&ack("1", "receipt", None)), None);
-        assert_eq!(acks.settle(&ack("2", "message", Some("463"))), None);
-        assert_eq!(acks.settle(&ack("1", "message", None)), None);
-        let late = acks.settle(&ack("3", "message", None));
-        assert!(late.is_some_and(|late| late.error.is_none()), "nobody waited for it");
+        assert!(!acks.settle(&ack("1", "receipt", None)));
+        assert!(!acks.settle(&ack("2", "message", Some("463"))));
+        assert!(!acks.settle(&ack("1", "message", None)));
+        assert!(acks.settle(&ack("3", "message", None)), "nobody waited for it");
         assert_eq!(
             one.answer().await,
             Some(Ack {
@@ -145,22 +119,9 @@ mod tests {
         let acks = Acks::default();
         let mut waiting = acks.expect("1");
         drop(acks.expect("2"));
-        assert_eq!(acks.expected().waiting.len(), 1);
+        assert_eq!(acks.waiting().len(), 1);
+        assert!(acks.settle(&ack("2", "message", None)), "it comes late");
         acks.clear();
         assert_eq!(waiting.answer().await, None);
-        assert!(!acks.expects("1") && !acks.expects("2"));
-    }
-
-    #[test]
-    fn an_ack_that_comes_after_the_deadline_is_still_that_of_a_message_sent_here() {
-        let acks = Acks::default();
-        drop(acks.expect("late"));
-        assert!(acks.expects("late"));
-        assert!(acks.settle(&ack("late", "message", Some("463"))).is_some());
-        assert!(!acks.expects("late"), "told once");
-        for id in 0..=GIVEN_UP {
-            drop(acks.expect(&id.to_string()));
-        }
-        assert!(!acks.expects("0") && acks.expects("1"), "the oldest are forgotten");
     }
 }

@@ -11,7 +11,7 @@ use whatsapp_rust::features::{
     GroupParticipantOptions, ParticipantChangeResponse, PresenceError, PresenceStatus,
 };
 use whatsapp_rust::wacore_binary::{Jid, JidExt};
-use whatsapp_rust::{Client, anyhow};
+use whatsapp_rust::{Client, IqError, anyhow};
 
 use super::{
     memory::Memory,
@@ -19,6 +19,9 @@ use super::{
     send::{account, chat, of_client, of_iq, parsed},
 };
 use crate::SendError;
+
+/// What is said of a request whose answer was not heard.
+pub(crate) const UNANSWERED: &str = "the connection ended before WhatsApp answered; it may have been done";
 
 /// What it takes to do something.
 pub(crate) struct Acting {
@@ -48,7 +51,7 @@ impl Acting {
             } => self.change(&group, [&add, &remove, &promote, &demote]).await,
             Action::LeaveGroup(group) => {
                 let group = parsed(group.as_str())?;
-                self.client.groups().leave(group).await.map_err(of_group)?;
+                self.client.groups().leave(group).await.map_err(of_change)?;
                 Ok(Done::Done)
             }
         }
@@ -141,7 +144,7 @@ impl Acting {
             let account = account(&self.client, &self.memory, number).await?;
             options = options.with_participant(GroupParticipantOptions::new(account));
         }
-        let made = self.client.groups().create_group(options).await.map_err(of_group)?;
+        let made = self.client.groups().create_group(options).await.map_err(of_change)?;
         Ok(Done::Group(told(made.metadata)))
     }
 
@@ -170,7 +173,7 @@ impl Acting {
                 "promote" => groups.promote_participants(group.clone(), &people).await,
                 _ => groups.demote_participants(group.clone(), &people).await,
             };
-            for answer in answers.map_err(of_group)? {
+            for answer in answers.map_err(of_change)? {
                 changes.push(self.changed(action, answer).await);
             }
         }
@@ -235,6 +238,16 @@ fn of_group(error: GroupError) -> SendError {
     }
 }
 
+/// Of what leaves something behind at WhatsApp: once the request is out, only its answer says what came of it.
+fn of_change(error: GroupError) -> SendError {
+    match error {
+        GroupError::Iq(IqError::Socket(_) | IqError::Disconnected(_) | IqError::InternalChannelClosed) => {
+            SendError::Failed(UNANSWERED.to_owned())
+        }
+        other => of_group(other),
+    }
+}
+
 fn of_contact(error: ContactError) -> SendError {
     match error {
         ContactError::Iq(error) => of_iq(&error),
@@ -245,4 +258,24 @@ fn of_contact(error: ContactError) -> SendError {
 #[expect(clippy::needless_pass_by_value, reason = "map_err passes values")]
 fn of_unknown(error: anyhow::Error) -> SendError {
     SendError::Failed(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_whose_answer_was_not_heard_may_have_been_made() {
+        let closed = || GroupError::Iq(IqError::InternalChannelClosed);
+        assert_eq!(of_change(closed()), SendError::Failed(UNANSWERED.to_owned()));
+        assert_eq!(
+            of_group(closed()),
+            SendError::NotConnected,
+            "a look-up leaves nothing behind"
+        );
+        assert_eq!(
+            of_change(GroupError::Iq(IqError::NotConnected)),
+            SendError::NotConnected
+        );
+    }
 }

@@ -1,5 +1,7 @@
 //! What a client wants sent, as WhatsApp's message.
 
+mod file;
+
 use uuid::Uuid;
 use wharf_domain::{
     PhoneNumber,
@@ -43,12 +45,22 @@ impl Scene<'_> {
         let found = self.hidden.iter().find(|(known, _)| known == number);
         found.map(|(_, hidden)| hidden.as_str())
     }
+
+    /// Words whose mentions name the ids that the chat knows: there they are shown.
+    fn named(&self, text: &str, mentions: &[PhoneNumber]) -> String {
+        let name = |text: String, number: &PhoneNumber| match self.hidden_of(number.as_str()) {
+            Some(hidden) => text.replace(&format!("@{number}"), &format!("@{hidden}")),
+            None => text,
+        };
+        mentions.iter().fold(text.to_owned(), name)
+    }
 }
 
 /// The numbers that a message names.
 pub(crate) fn named(outgoing: &Outgoing) -> Vec<PhoneNumber> {
     let mut named = match &outgoing.content {
         Content::Text { mentions, .. } => mentions.clone(),
+        Content::Media(message) => message.mentions.clone(),
         Content::Reaction { target, .. } | Content::Edit { target, .. } | Content::Revoke { target } => {
             target.from.iter().filter_map(number).collect()
         }
@@ -116,6 +128,11 @@ pub(crate) fn compose(outgoing: &Outgoing, scene: &Scene<'_>) -> Result<Message,
             ..Default::default()
         }),
         Content::Forward { text } => *words(scene, text, &[], None, false).prepare_for_forward(),
+        Content::Media(media) => {
+            let quote = outgoing.reply_to.as_ref();
+            let context = quote.map(|quote| quoting(quote, outgoing, scene)).transpose()?;
+            return file::message(scene, media, context);
+        }
     };
     if let Some(quote) = &outgoing.reply_to {
         let context = quoting(quote, outgoing, scene)?;
@@ -138,26 +155,21 @@ fn words(
             ..Default::default()
         };
     }
-    // A mention is shown where the text names the id.
-    let named = mentions
-        .iter()
-        .fold(text.to_owned(), |text, number| match scene.hidden_of(number.as_str()) {
-            Some(hidden) => text.replace(&format!("@{number}"), &format!("@{hidden}")),
-            None => text,
-        });
     let mut extended = ExtendedTextMessage {
-        text: Some(named),
+        text: Some(scene.named(text, mentions)),
         ..Default::default()
     };
     if let Some(LinkPreview {
         url,
         title,
         description,
+        thumbnail,
     }) = preview
     {
         extended.matched_text = Some(url.clone());
         extended.title = Some(title.clone());
         extended.description.clone_from(description);
+        extended.jpeg_thumbnail.clone_from(thumbnail);
     }
     if !mentions.is_empty() {
         let mentioned = mentions.iter().map(|number| scene.jid(&number.clone().into()));

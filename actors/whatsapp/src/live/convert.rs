@@ -30,7 +30,7 @@ use whatsapp_rust::waproto::whatsapp::{Message, MessageKey};
 use self::{content::Content, who::Writer};
 pub(crate) use self::{
     history::{Chat, info_of},
-    told::{Party, Scene, call_of, change_of, concerned, doing, status_of},
+    told::{Party, Scene, call_of, change_of, concerned, doing, news_of},
     votes::{Ballot, Election, election_in, open, vote_in},
     who::{People, bare, is_hidden},
 };

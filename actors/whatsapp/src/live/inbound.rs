@@ -27,7 +27,8 @@ use whatsapp_rust::{
     anyhow::{self, anyhow},
 };
 
-pub(crate) use self::{aside::Aside, ear::Ear};
+use self::gather::groups_of;
+pub(crate) use self::{aside::Aside, ear::Ear, party::party};
 use super::{
     convert::{Converted, Surroundings, convert, is_hidden, undecryptable},
     follow::Follow,
@@ -37,7 +38,7 @@ use super::{
     runtime::LinkRuntime,
     subjects::Subjects,
 };
-use crate::{CloseReason, Inbox};
+use crate::{CloseReason, Inbox, NotCommitted};
 
 /// The wait before an inbox that refused is asked again; doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -72,7 +73,7 @@ impl Inbound {
         for inbound in batch {
             messages.extend(self.read(client, &inbound.info, &inbound.message).await?);
         }
-        self.name_groups(client, &mut messages).await;
+        self.name_groups(client, groups_of(&mut messages)).await;
         self.commit(messages).await
     }
 
@@ -128,22 +129,27 @@ impl Inbound {
         };
         let people = self.people(&client, &lost.info, &Message::default()).await;
         let mut messages = Vec::from_iter(self.told(&lost.info, undecryptable(lost, &people)));
-        self.name_groups(&client, &mut messages).await;
+        self.name_groups(&client, groups_of(&mut messages)).await;
         self.commit(messages).await
     }
 
-    /// Hands messages to the inbox, and again for a while if it refuses them.
+    /// Hands messages to the inbox.
     async fn commit(&self, messages: Vec<IncomingMessage>) -> Result<(), String> {
         if messages.is_empty() {
             return Ok(());
         }
+        self.insist(|| self.inbox.commit(messages.clone())).await
+    }
+
+    /// Asks the inbox, and again for a while if it refuses.
+    async fn insist<F: Future<Output = Result<(), NotCommitted>>>(&self, ask: impl Fn() -> F) -> Result<(), String> {
         let deadline = Instant::now() + self.patience;
         let mut pause = FIRST_PAUSE;
         loop {
             if self.reporter.is_leaving() {
                 return Err("the device is being unlinked".to_owned());
             }
-            let refused = match tokio::time::timeout_at(deadline, self.inbox.commit(messages.clone())).await {
+            let refused = match tokio::time::timeout_at(deadline, ask()).await {
                 Ok(Ok(())) => return Ok(()),
                 Ok(Err(refused)) => refused.to_string(),
                 Err(_) => format!("no answer from the inbox within {:?}", self.patience),

@@ -7,7 +7,7 @@ use std::{
 
 use whatsapp_rust::wacore_binary::Jid;
 
-use super::{awaited::Awaited, convert::Election, numbers::Numbers, standing::Standing};
+use super::{awaited::Awaited, convert::Election, numbers::Numbers};
 
 /// Polls remembered with their secrets. What was forgotten is looked up, which is slower but no loss.
 const POLLS: usize = 64;
@@ -22,7 +22,6 @@ pub(crate) struct Memory {
     awaited: Mutex<Awaited>,
     polls: Mutex<Polls>,
     numbers: Numbers,
-    standing: Mutex<Standing>,
     unnamed: Mutex<HashSet<String>>,
     named: Mutex<HashMap<String, Jid>>,
 }
@@ -42,11 +41,6 @@ impl Memory {
     /// Which numbers are on WhatsApp.
     pub(crate) fn numbers(&self) -> &Numbers {
         &self.numbers
-    }
-
-    /// How far messages have come.
-    pub(crate) fn standing(&self) -> MutexGuard<'_, Standing> {
-        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Remembers a hidden id's number, which WhatsApp gives with some stanzas (the offer of a call) and leaves out of

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
-use wharf_domain::{Outgoing, PhoneNumber, Recipient};
+use wharf_domain::{Outgoing, PhoneNumber, Recipient, Timestamp, outgoing::Place};
 use whatsapp_rust::wacore::types::message::AddressingMode;
 use whatsapp_rust::wacore_binary::{Jid, JidExt};
 use whatsapp_rust::{Client, ClientError, IqError, SendError as ClientSendError, SendOptions, features::ContactError};
@@ -11,9 +11,11 @@ use whatsapp_rust::{Client, ClientError, IqError, SendError as ClientSendError, 
 use super::{
     acks::Ack,
     compose::{Scene, compose, named},
+    inbound::party,
     memory::Memory,
     numbers::{Known, LOOK_UP},
     reporter::{Reporter, now},
+    subjects::Subjects,
 };
 use crate::{SendError, Sent};
 
@@ -22,6 +24,7 @@ pub(crate) struct Sending {
     pub(crate) client: Arc<Client>,
     pub(crate) reporter: Arc<Reporter>,
     pub(crate) memory: Arc<Memory>,
+    pub(crate) subjects: Arc<Subjects>,
     pub(crate) id: String,
     pub(crate) outgoing: Outgoing,
     pub(crate) deadline: Duration,
@@ -49,7 +52,7 @@ impl Sending {
         // Before the message leaves, or a quick server's ack would find nobody waiting.
         let mut waiting = self.reporter.acks.expect(&self.id);
         let options = SendOptions::default().with_message_id(&self.id);
-        let handing = self.client.send_message_with_options(to, message, options);
+        let handing = self.client.send_message_with_options(to.clone(), message, options);
         match over.run_until_cancelled(handing).await {
             Some(Ok(_)) => {}
             Some(Err(error)) => return Err(of_send(&error)),
@@ -60,7 +63,22 @@ impl Sending {
             ack = tokio::time::timeout_at(by, waiting.answer()) => ack.map_err(|_| SendError::TimedOut(self.deadline))?,
             () = over.cancelled() => None,
         };
-        verdict(ack)
+        let timestamp = verdict(ack)?;
+        let place = Some(self.place(&to).await);
+        Ok(Sent { timestamp, place })
+    }
+
+    async fn place(&self, to: &Jid) -> Place {
+        let own = &self.reporter.key().phone_number;
+        let chat = party(&self.client, &self.memory, own, to, None).await.chat;
+        let mut place = Place {
+            chat,
+            ..Place::of(&self.outgoing.to)
+        };
+        if let Some(group) = &mut place.group {
+            group.subject = self.subjects.known_of(to);
+        }
+        place
     }
 }
 
@@ -139,16 +157,14 @@ fn of_send(error: &ClientSendError) -> SendError {
 }
 
 /// What the server's answer, or its absence, means for a message that was handed over.
-fn verdict(ack: Option<Ack>) -> Result<Sent, SendError> {
+fn verdict(ack: Option<Ack>) -> Result<Timestamp, SendError> {
     let ack = ack.ok_or_else(lost)?;
     match ack.error {
         Some(code) => Err(SendError::Refused {
             words: refusal(&code).to_owned(),
             code,
         }),
-        None => Ok(Sent {
-            timestamp: ack.timestamp.unwrap_or_else(now),
-        }),
+        None => Ok(ack.timestamp.unwrap_or_else(now)),
     }
 }
 
@@ -195,8 +211,6 @@ pub(crate) fn refusal(code: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use wharf_domain::Timestamp;
-
     use super::*;
 
     #[test]
@@ -205,10 +219,7 @@ mod tests {
             timestamp: Some(Timestamp::from_seconds(7)),
             error: None,
         };
-        let sent = Sent {
-            timestamp: Timestamp::from_seconds(7),
-        };
-        assert_eq!(verdict(Some(taken)), Ok(sent));
+        assert_eq!(verdict(Some(taken)), Ok(Timestamp::from_seconds(7)));
         let refused = Ack {
             timestamp: None,
             error: Some("463".into()),

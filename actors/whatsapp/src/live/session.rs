@@ -17,15 +17,16 @@ use whatsapp_rust::wacore::iq::devices::RemoveCompanionDeviceSpec;
 use whatsapp_rust::wacore::pair_code::PairCodeUtils;
 
 use super::{
-    acts::Acting,
+    acts::{Acting, UNANSWERED},
     driver::last_heard,
     memory::Memory,
     reporter::{Reporter, Stage, now},
     reupload,
     runtime::LinkRuntime,
-    send::Sending,
+    send::{Sending, of_iq},
+    subjects::Subjects,
 };
-use crate::{CloseReason, Link, LostFile, PairCode, PairCodeError, ReuploadError, SendError, Sent};
+use crate::{CloseReason, Link, LostFile, MediaHosts, PairCode, PairCodeError, ReuploadError, SendError, Sent};
 
 /// How long unlinking may take altogether.
 const LOG_OUT: Duration = Duration::from_secs(10);
@@ -53,6 +54,7 @@ pub(crate) struct LiveLink {
     pub(crate) runtime: LinkRuntime,
     pub(crate) control: Control,
     pub(crate) memory: Arc<Memory>,
+    pub(crate) subjects: Arc<Subjects>,
 }
 
 impl LiveLink {
@@ -86,6 +88,7 @@ impl Link for LiveLink {
             client: self.connected()?,
             reporter: Arc::clone(&self.control.reporter),
             memory: Arc::clone(&self.memory),
+            subjects: Arc::clone(&self.subjects),
             id: id.to_owned(),
             outgoing: message.clone(),
             deadline,
@@ -100,8 +103,12 @@ impl Link for LiveLink {
         };
         let (over, action) = (self.control.reporter.over().clone(), action.clone());
         let work = async move {
+            let unheard = match action.is_look_up() {
+                true => SendError::NotConnected,
+                false => SendError::Failed(UNANSWERED.to_owned()),
+            };
             let acting = over.run_until_cancelled(acting.act(action)).await;
-            acting.unwrap_or(Err(SendError::NotConnected))
+            acting.unwrap_or(Err(unheard))
         };
         self.run(work, deadline).await
     }
@@ -142,6 +149,20 @@ impl Link for LiveLink {
             Ok(_) => Err(ReuploadError::NotConnected),
             Err(_) => Err(ReuploadError::TimedOut(deadline)),
         }
+    }
+
+    async fn media_hosts(&self, fresh: bool, deadline: Duration) -> Result<MediaHosts, SendError> {
+        let (client, over) = (self.connected()?, self.control.reporter.over().clone());
+        let asking = async move {
+            let asked = over.run_until_cancelled(client.refresh_media_conn(fresh)).await;
+            let answer = asked.ok_or(SendError::NotConnected)?;
+            let answer = answer.map_err(|error| of_iq(&error))?;
+            Ok(MediaHosts {
+                hosts: answer.hosts.into_iter().map(|host| host.hostname).collect(),
+                auth: answer.auth,
+            })
+        };
+        self.run(asking, deadline).await
     }
 
     fn silence(&self) -> Option<Duration> {

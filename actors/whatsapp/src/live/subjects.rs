@@ -50,6 +50,11 @@ impl Subjects {
         };
         // Resolves with an error, when the one who asked is done and lets go of the channel.
         let _ = tokio::time::timeout_at(deadline, answer.changed()).await;
+        self.known_of(group)
+    }
+
+    /// The name of a group, if it is known already.
+    pub(crate) fn known_of(&self, group: &Jid) -> Option<String> {
         match self.known().get(group) {
             Some(Known::Named(subject)) => Some(subject.clone()),
             _ => None,

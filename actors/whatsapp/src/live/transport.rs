@@ -1,12 +1,21 @@
 //! The WebSocket to WhatsApp, with a memory for why it could not be opened: the client keeps that to its log.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    io,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use http::{HeaderValue, Uri, header::ORIGIN};
+use tokio::net::TcpStream;
+use tokio_rustls::{
+    TlsConnector,
+    rustls::{ClientConfig, client::Resumption},
+};
 use tokio_websockets::ClientBuilder;
 use wharf_domain::{address::TargetPolicy, proxy::Proxy};
-use whatsapp_rust::transport::{Connector, TokioWebSocketTransportFactory, default_tls_connector, from_websocket};
+use whatsapp_rust::transport::{Connector, default_tls_connector, from_websocket};
 use whatsapp_rust::wacore::net::{
     Transport, TransportEvent, TransportFactory, WHATSAPP_WEB_ORIGIN, WHATSAPP_WEB_WS_URL,
 };
@@ -37,41 +46,58 @@ impl Dialer {
         }
     }
 
+    /// As the client itself dials, but for the stream below it. TLS is spoken with WhatsApp, also through a proxy.
     async fn dial(&self) -> Result<Opened, anyhow::Error> {
-        match &self.proxy {
-            Some((proxy, policy)) => self.dial_through(proxy, *policy).await,
-            None => {
-                let direct = TokioWebSocketTransportFactory::new().with_url(&self.url);
-                direct.create_transport().await
-            }
-        }
-    }
-
-    /// As the client dials, but for the stream below it. TLS is spoken with WhatsApp, through the proxy.
-    async fn dial_through(&self, proxy: &Proxy, policy: TargetPolicy) -> Result<Opened, anyhow::Error> {
         let uri: Uri = self.url.parse()?;
         let host = uri.host().ok_or_else(|| anyhow::anyhow!("{uri} names no host"))?;
+        let host = host.trim_start_matches('[').trim_end_matches(']');
         let encrypted = uri.scheme_str() == Some("wss");
         let port = uri.port_u16().unwrap_or(if encrypted { 443 } else { 80 });
-        let stream = match tunnel(proxy, policy, host, port).await {
-            Ok(stream) => stream,
-            Err(error) => {
-                self.reporter.end(CloseReason::ProxyFailed(error.to_string()));
-                return Err(error.into());
-            }
-        };
-        let connector = if encrypted {
-            default_tls_connector()
-        } else {
-            Connector::Plain
-        };
-        let stream = connector.wrap(host, stream).await?;
+        let stream = self.stream_to(host, port).await?;
+        let stream = connector(encrypted).wrap(host, stream).await?;
         let origin = HeaderValue::from_static(WHATSAPP_WEB_ORIGIN);
         let builder = ClientBuilder::from_uri(uri.clone()).add_header(ORIGIN, origin)?;
         let (socket, _) = builder.connect_on(stream).await?;
         Ok(from_websocket(socket))
     }
+
+    async fn stream_to(&self, host: &str, port: u16) -> Result<TcpStream, anyhow::Error> {
+        let Some((proxy, policy)) = &self.proxy else {
+            return Ok(direct(host, port).await?);
+        };
+        tunnel(proxy, *policy, host, port).await.map_err(|error| {
+            self.reporter.end(CloseReason::ProxyFailed(error.to_string()));
+            error.into()
+        })
+    }
 }
+
+/// A stream to the first address of the host that takes one.
+async fn direct(host: &str, port: u16) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect((host, port)).await?;
+    // Frames are small and many: Nagle's algorithm would hold each second one up until the first is acknowledged.
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+fn connector(encrypted: bool) -> Connector {
+    match (encrypted, TLS.as_ref()) {
+        (false, _) => Connector::Plain,
+        (true, Some(tls)) => Connector::Rustls(tls.clone()),
+        (true, None) => default_tls_connector(),
+    }
+}
+
+/// The client's own, but one for all links, because the roots are large; and nothing of a session is kept, because two
+/// numbers that come by different proxies shall not be seen to be of one host. `None` if the client's is none of rustls.
+static TLS: LazyLock<Option<TlsConnector>> = LazyLock::new(|| match default_tls_connector() {
+    Connector::Rustls(connector) => {
+        let mut config = ClientConfig::clone(connector.config());
+        config.resumption = Resumption::disabled();
+        Some(TlsConnector::from(Arc::new(config)))
+    }
+    Connector::Plain => None,
+});
 
 #[async_trait]
 impl TransportFactory for Dialer {
@@ -100,5 +126,30 @@ impl Transport for Socket {
 
     async fn disconnect(&self) {
         let _ = tokio::time::timeout(GOODBYE, self.0.disconnect()).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_frame_does_not_wait_for_the_one_before_to_be_acknowledged() {
+        let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = server.local_addr().unwrap().port();
+        assert!(direct("localhost", port).await.unwrap().nodelay().unwrap());
+    }
+
+    #[test]
+    fn links_share_their_roots_and_keep_no_sessions() {
+        let config = || match connector(true) {
+            Connector::Rustls(tls) => Arc::clone(tls.config()),
+            Connector::Plain => panic!("not encrypted"),
+        };
+        assert!(Arc::ptr_eq(&config(), &config()));
+        let shown = format!("{:?}", config().resumption);
+        assert!(shown.contains("NoClientSessionStorage"), "{shown}");
     }
 }

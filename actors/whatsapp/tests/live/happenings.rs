@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use wharf_domain::{
-    EventKind, EventKinds, IncomingMessage,
-    message::{CallState, DeliveryStatus, Happening, PresenceState},
+    EventKind, EventKinds, IncomingMessage, SendStatus,
+    message::{CallState, Happening, PresenceState},
+    outgoing::News,
 };
 use wharf_testnet::GroupChange;
 
 use crate::support::{Line, NOBODYS, OURS, THEIRS, World, eventually, send};
 
 /// The id of a message and how far it has come.
-fn status(message: &IncomingMessage) -> Option<(&str, DeliveryStatus)> {
+fn status(message: &IncomingMessage) -> Option<(&str, SendStatus)> {
     match message.happening() {
         Some(Happening::Status { status, .. }) => Some((message.message_id.as_str(), *status)),
         _ => None,
@@ -29,7 +30,7 @@ async fn listening(world: &World) -> Line {
 }
 
 /// What was told of this kind, once there are so many.
-async fn told(line: &Line, kind: EventKind, count: usize) -> Vec<IncomingMessage> {
+async fn wait_for(line: &Line, kind: EventKind, count: usize) -> Vec<IncomingMessage> {
     eventually("events of a kind", async || {
         of(&line.inbox.messages(), kind).len() >= count
     })
@@ -52,7 +53,7 @@ async fn a_status_never_overtakes_the_message_of_the_own_phone() {
     }
     world.network.send_receipts(THEIRS, "delivery", &ids).await.unwrap();
     world.network.send_receipts(THEIRS, "read", &ids).await.unwrap();
-    let is_read = |message: &IncomingMessage| status(message).is_some_and(|(_, status)| status == DeliveryStatus::Read);
+    let is_read = |message: &IncomingMessage| status(message).is_some_and(|(_, status)| status == SendStatus::Read);
     eventually("all are read", async || {
         line.inbox.messages().into_iter().filter(is_read).count() == ids.len()
     })
@@ -63,12 +64,12 @@ async fn a_status_never_overtakes_the_message_of_the_own_phone() {
     for id in &ids {
         let about: Vec<&IncomingMessage> = messages.iter().filter(|message| message.message_id == *id).collect();
         assert_eq!(about[0].event(), EventKind::Sent, "{id}: {about:?}");
-        let statuses: Vec<DeliveryStatus> = about
+        let statuses: Vec<SendStatus> = about
             .iter()
             .filter_map(|message| status(message))
             .map(|(_, s)| s)
             .collect();
-        assert_eq!(statuses, [DeliveryStatus::Delivered, DeliveryStatus::Read], "{id}");
+        assert_eq!(statuses, [SendStatus::Delivered, SendStatus::Read], "{id}");
     }
     let first = sent[0];
     assert_eq!((first.from.as_str(), first.content.as_str()), (OURS, "0"));
@@ -76,7 +77,7 @@ async fn a_status_never_overtakes_the_message_of_the_own_phone() {
 
     // One chat, whoever writes and whatever happens in it.
     world.write("an answer").await;
-    let answer = told(&line, EventKind::Message, 1).await.remove(0);
+    let answer = wait_for(&line, EventKind::Message, 1).await.remove(0);
     assert!(
         messages.iter().all(|message| message.chat == answer.chat),
         "{}",
@@ -86,26 +87,42 @@ async fn a_status_never_overtakes_the_message_of_the_own_phone() {
 }
 
 #[tokio::test]
-async fn what_is_sent_here_is_told_from_the_servers_word_to_the_last_look() {
+async fn what_receivers_say_is_told_with_its_place_where_somebody_wants_to_know() {
     let world = World::start().await;
-    let line = listening(&world).await;
+    let line = world.pair().await;
     let deadline = Duration::from_secs(20);
-    let id = send(&line.link, THEIRS, "hello", deadline).await.unwrap();
-    told(&line, EventKind::Status, 2).await;
+    let unwatched = send(&line.link, THEIRS, "hello", deadline).await.unwrap();
+    // By itself their phone says that it has it.
+    eventually("the word of delivery", async || !line.inbox.told().is_empty()).await;
+    line.inbox.want(EventKinds::of([EventKind::Status]));
+    let watched = send(&line.link, THEIRS, "hello again", deadline).await.unwrap();
+    eventually("the next one", async || line.inbox.told().len() == 2).await;
+    // A store that is away for a moment loses none of them.
+    line.inbox.refuse(2);
     for kind in ["read", "read", "delivery", "played"] {
-        world
-            .network
-            .send_receipts(THEIRS, kind, std::slice::from_ref(&id))
-            .await
-            .unwrap();
+        let ids = std::slice::from_ref(&watched);
+        world.network.send_receipts(THEIRS, kind, ids).await.unwrap();
     }
-    let statuses = told(&line, EventKind::Status, 4).await;
-    let steps: Vec<_> = statuses.iter().filter_map(status).collect();
-    use DeliveryStatus::{Delivered, Played, Read, Sent};
-    let expected = [Sent, Delivered, Read, Played].map(|status| (id.as_str(), status));
-    assert_eq!(steps, expected);
-    assert_eq!(statuses[0].from, OURS);
-    assert_eq!(statuses[0].happening().and_then(Happening::to), Some(THEIRS));
+    eventually("all of it", async || line.inbox.told().len() == 6).await;
+    assert_eq!(line.inbox.refused(), 2);
+    let told = line.inbox.told();
+    let news: Vec<_> = told
+        .iter()
+        .map(|told| (told.message_ids.join(","), told.news.clone()))
+        .collect();
+    use News::{Delivered, Played, Read};
+    let of_watched = [Delivered, Read, Read, Delivered, Played].map(|news| (watched.clone(), news));
+    assert_eq!((&news[0], &news[1..]), (&(unwatched, Delivered), of_watched.as_slice()));
+    assert_eq!(told[0].place, None, "rows do without");
+    let place = told[1].place.as_ref().unwrap();
+    assert_eq!((place.to.as_str(), place.participant.as_deref()), (THEIRS, None));
+
+    // One chat, whether the server tells, the receiver, or they write themselves.
+    let last = wharf_domain::Outgoing::text(THEIRS.parse().unwrap(), "the last");
+    let sent = line.link.send("3EB0A1B2C3D4", &last, deadline).await.unwrap();
+    world.write("an answer").await;
+    let answer = wait_for(&line, EventKind::Message, 1).await.remove(0);
+    assert_eq!((&sent.place.unwrap().chat, &place.chat), (&answer.chat, &answer.chat));
     assert!(
         of(&line.inbox.messages(), EventKind::Sent).is_empty(),
         "not from the phone"
@@ -199,7 +216,7 @@ async fn changes_of_a_group_are_told_with_who_did_what_to_whom() {
         .send_receipts(THEIRS, "read", std::slice::from_ref(&id))
         .await
         .unwrap();
-    let is_read = |message: &IncomingMessage| status(message) == Some((id.as_str(), DeliveryStatus::Read));
+    let is_read = |message: &IncomingMessage| status(message) == Some((id.as_str(), SendStatus::Read));
     eventually("it is read", async || line.inbox.messages().iter().any(is_read)).await;
     let messages = line.inbox.messages();
     let about: Vec<_> = messages.iter().filter(|message| message.message_id == id).collect();
@@ -220,13 +237,13 @@ async fn a_call_is_told_once_and_how_it_ended() {
     let mut world = World::start().await;
     let line = listening(&world).await;
     let call = world.network.call(THEIRS, OURS, true).await.unwrap();
-    told(&line, EventKind::Call, 1).await;
+    wait_for(&line, EventKind::Call, 1).await;
     world
         .network
         .hang_up(THEIRS, &call.id, Some("accepted_elsewhere"))
         .await
         .unwrap();
-    let calls = told(&line, EventKind::Call, 2).await;
+    let calls = wait_for(&line, EventKind::Call, 2).await;
     let states: Vec<_> = calls
         .iter()
         .map(|message| match message.happening() {
@@ -248,7 +265,7 @@ async fn a_call_is_told_once_and_how_it_ended() {
     line.inbox.want(EventKinds::of([EventKind::Call]));
     let mut line = world.open_into(line.inbox).await;
     line.connected().await;
-    let calls = told(&line, EventKind::Call, 3).await;
+    let calls = wait_for(&line, EventKind::Call, 3).await;
     let last = calls.last().unwrap();
     assert_eq!(
         (last.message_id.as_str(), last.content.as_str()),
@@ -267,18 +284,18 @@ async fn presence_is_told_of_those_who_wrote() {
         _ => None,
     };
     // Subscribing is answered with what is so at the moment.
-    told(&line, EventKind::Presence, 1).await;
+    wait_for(&line, EventKind::Presence, 1).await;
     for state in ["available", "unavailable"] {
         world.network.show_presence(THEIRS, state, None).await.unwrap();
     }
     for state in ["composing", "recording", "paused"] {
         world.network.show_presence(THEIRS, state, Some(OURS)).await.unwrap();
     }
-    let presences = told(&line, EventKind::Presence, 6).await;
+    let presences = wait_for(&line, EventKind::Presence, 6).await;
     use PresenceState::{Available, Composing, Paused, Recording, Unavailable};
     let states: Vec<_> = presences[1..].iter().filter_map(doing).collect();
     assert_eq!(states, [Available, Unavailable, Composing, Recording, Paused]);
-    let message = told(&line, EventKind::Message, 1).await.remove(0);
+    let message = wait_for(&line, EventKind::Message, 1).await.remove(0);
     for presence in &presences {
         assert_eq!(
             (presence.chat.as_str(), presence.from.as_str()),

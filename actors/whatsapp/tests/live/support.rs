@@ -13,7 +13,7 @@ use wharf_domain::{ClientId, ConnectionKey, EventKinds, IncomingMessage, Webhook
 use wharf_testnet::{Fault, FaultCode, FaultKind, Network, NetworkConfig};
 use wharf_whatsapp::{
     CloseReason, Inbox, KeyStore, Link, LinkEvent, LinkFactory, LinkOptions, LiveConfig, LiveFactory, NotCommitted,
-    SendError,
+    SendError, Told,
 };
 
 use crate::keeper::{Keeper, key_store};
@@ -37,6 +37,7 @@ struct Kept {
     refusals_left: usize,
     refused: usize,
     messages: Vec<IncomingMessage>,
+    told: Vec<Told>,
     wanted: EventKinds,
 }
 
@@ -65,6 +66,11 @@ impl Memory {
         self.0.lock().unwrap().messages.clone()
     }
 
+    /// What was told of messages that went out, as it came.
+    pub(crate) fn told(&self) -> Vec<Told> {
+        self.0.lock().unwrap().told.clone()
+    }
+
     pub(crate) fn texts(&self) -> Vec<String> {
         self.messages().into_iter().map(|message| message.content).collect()
     }
@@ -82,19 +88,43 @@ impl Inbox for Memory {
             drop(kept);
             panic!("as the test wants");
         }
-        if kept.refusals_left > 0 {
-            kept.refusals_left -= 1;
-            kept.refused += 1;
-            return Err(NotCommitted("the test says no".into()));
-        }
-        for message in messages {
-            let webhook = WebhookId(uuid::Uuid::nil());
-            let key = message.key(webhook);
-            if !kept.messages.iter().any(|other| other.key(webhook) == key) {
-                kept.messages.push(message);
+        kept.refusal()?;
+        messages.into_iter().for_each(|message| kept.keep(message));
+        Ok(())
+    }
+
+    /// As a store that has no rows: each receiver's word becomes an event, in its order with the messages.
+    async fn told(&self, told: Vec<Told>) -> Result<(), NotCommitted> {
+        let mut kept = self.0.lock().unwrap();
+        kept.refusal()?;
+        for told in told {
+            for id in &told.message_ids {
+                if let Some(change) = told.of_unrecorded(&key(), id) {
+                    kept.keep(change.event());
+                }
             }
+            kept.told.push(told);
         }
         Ok(())
+    }
+}
+
+impl Kept {
+    fn refusal(&mut self) -> Result<(), NotCommitted> {
+        if self.refusals_left == 0 {
+            return Ok(());
+        }
+        self.refusals_left -= 1;
+        self.refused += 1;
+        Err(NotCommitted("the test says no".into()))
+    }
+
+    fn keep(&mut self, message: IncomingMessage) {
+        let webhook = WebhookId(uuid::Uuid::nil());
+        let key = message.key(webhook);
+        if !self.messages.iter().any(|other| other.key(webhook) == key) {
+            self.messages.push(message);
+        }
     }
 }
 

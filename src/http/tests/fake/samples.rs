@@ -49,6 +49,7 @@ pub(super) fn connection(phone_number: PhoneNumber) -> Connection {
         restarts: 0,
         device_name: None,
         proxy: None,
+        sending: None,
         created_at: Timestamp(0),
         updated_at: Timestamp(0),
         wanted: true,

@@ -25,8 +25,8 @@ pub(super) fn serves(path: &str) -> bool {
 /// Answers one request.
 ///
 /// # Errors
-/// 404 for a file that is not there, 400 for an upload whose token is not its hash, 413 for one too large, what a fault
-/// says.
+/// 404 for a file that is not there, 401 for an upload without what `media_conn` gave an account, 400 for one whose token is
+/// not its hash, 413 for one too large, what a fault says.
 pub(super) async fn answer<S, B>(
     world: &World,
     method: Method,
@@ -127,6 +127,11 @@ where
     S: Stream<Item = Result<B, warp::Error>>,
     B: Buf,
 {
+    let auth = parameter(query, "auth").unwrap_or_default();
+    if world.account(auth).is_err() {
+        let detail = "an upload brings the auth that media_conn gave";
+        return Err(Problem::new(StatusCode::UNAUTHORIZED, detail));
+    }
     let token = path.rsplit('/').next().unwrap_or_default();
     if parameter(query, "resume") == Some("1") {
         return super::routes::ok(&if world.media.get(token).is_some() {

@@ -167,12 +167,8 @@ impl Request<'_> {
                 send(network, phone, dispatch, message).await?
             }
             (["messages"], "GET") => ok(&network.messages(phone).await?)?,
-            (["messages", id, "media"], "GET") => {
-                let mut response = HttpResponse::new(network.media(phone, id).await?.into());
-                let kind = header::HeaderValue::from_static("application/octet-stream");
-                response.headers_mut().insert(header::CONTENT_TYPE, kind);
-                response
-            }
+            (["messages", id, "media"], "GET") => bytes(network.media(phone, id).await?, "application/octet-stream"),
+            (["messages", id, "thumbnail"], "GET") => bytes(network.thumbnail(phone, id).await?, "image/jpeg"),
             (["messages", id, "media"], "DELETE") => {
                 network.expire_media(phone, id).await?;
                 empty()
@@ -240,7 +236,7 @@ fn no_route(segments: &[&str], path: &str) -> Problem {
             _,
             "messages" | "receipts" | "presence" | "calls" | "settings",
         ] => Problem::method("GET, POST"),
-        ["accounts", _, "devices"] | ["stats"] => Problem::method("GET"),
+        ["accounts", _, "devices"] | ["accounts", _, "messages", _, "thumbnail"] | ["stats"] => Problem::method("GET"),
         ["accounts", _, "messages", _, "media"] => Problem::method("DELETE, GET"),
         ["accounts", _, "devices", _] => Problem::method("DELETE"),
         ["groups", _] => Problem::method("GET, PATCH"),
@@ -254,6 +250,13 @@ fn no_route(segments: &[&str], path: &str) -> Problem {
 }
 
 /// Sends one message as it is, or a count of them with a number after each text, at the rate asked for.
+fn bytes(bytes: Vec<u8>, kind: &'static str) -> Response {
+    let mut response = HttpResponse::new(bytes.into());
+    let kind = header::HeaderValue::from_static(kind);
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}
+
 async fn send(network: &Network, from: &str, dispatch: Dispatch, message: NewMessage) -> Result<Response, Problem> {
     let invalid = |detail: String| Problem::new(StatusCode::BAD_REQUEST, detail);
     let count = dispatch.count.unwrap_or(1);

@@ -126,6 +126,20 @@ pub(crate) fn file_of(message: &Message) -> Option<file::Named> {
     file::named(unwrapped(message, &mut Wraps::default()))
 }
 
+/// The small picture that a message shows, inside whatever wraps it.
+pub(crate) fn thumbnail_of(message: &Message) -> Option<Vec<u8>> {
+    let message = unwrapped(message, &mut Wraps::default());
+    let image = message.image_message.as_option();
+    let video = message.video_message.as_option();
+    let document = message.document_message.as_option();
+    let text = message.extended_text_message.as_option();
+    image
+        .and_then(|image| image.jpeg_thumbnail.clone())
+        .or_else(|| video?.jpeg_thumbnail.clone())
+        .or_else(|| document?.jpeg_thumbnail.clone())
+        .or_else(|| text?.jpeg_thumbnail.clone())
+}
+
 fn note_context(world: &World, context: &ContextInfo, details: &mut MessageDetails) {
     details.forwarded = context.is_forwarded == Some(true);
     details.ephemeral = context.expiration.filter(|seconds| *seconds > 0);

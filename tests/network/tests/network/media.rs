@@ -81,8 +81,12 @@ async fn the_store_gives_ranges_and_takes_only_what_fits_its_token() {
     let network = network().await;
     let url = network.media_url();
     let http = crate::admin::http();
+    for auth in ["", "auth=5500000000000&", "auth=x&"] {
+        let unknown = http.post(format!("{url}/mms/image/abc?{auth}token=abc"));
+        assert_eq!(unknown.body("x").send().await.unwrap().status(), 401, "{auth}");
+    }
     let wrong = http
-        .post(format!("{url}/mms/image/abc?auth=1"))
+        .post(format!("{url}/mms/image/abc?auth={ANA}"))
         .body("x")
         .send()
         .await
@@ -90,7 +94,7 @@ async fn the_store_gives_ranges_and_takes_only_what_fits_its_token() {
     assert_eq!(wrong.status(), 400);
     use base64::Engine as _;
     let token = base64::prelude::BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(b"0123456789"));
-    let asked = format!("{url}/mms/image/{token}?auth=1&token={token}");
+    let asked = format!("{url}/mms/image/{token}?auth={ANA}&token={token}");
     let before = http
         .post(format!("{asked}&resume=1"))
         .send()

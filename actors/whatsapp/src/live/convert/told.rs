@@ -2,7 +2,8 @@
 
 use wharf_domain::{
     IncomingMessage, MessageKind, Timestamp,
-    message::{Call, CallState, DeliveryStatus, Details, Group, GroupChange, Happening, Presence, PresenceState},
+    message::{Call, CallState, Details, Group, GroupChange, Happening, Presence, PresenceState},
+    outgoing::News,
 };
 use whatsapp_rust::wacore::{
     stanza::groups::GroupNotificationAction as Action,
@@ -27,8 +28,6 @@ pub(crate) struct Party {
 
 /// Where and when something happened.
 pub(crate) struct Scene<'a> {
-    /// The linked number in digits.
-    pub(crate) own: &'a str,
     /// The chat.
     pub(crate) chat: &'a Party,
     /// WhatsApp's id of it; empty if there is none.
@@ -58,30 +57,6 @@ impl Scene<'_> {
                 ..Details::default()
             })),
         }
-    }
-
-    /// How far a message has come; in a group, with which member.
-    pub(crate) fn status(
-        &self,
-        status: DeliveryStatus,
-        participant: Option<&Party>,
-        code: Option<String>,
-    ) -> IncomingMessage {
-        let words = match (status, &code) {
-            (DeliveryStatus::Sent, _) => "Sent".to_owned(),
-            (DeliveryStatus::Delivered, _) => "Delivered".to_owned(),
-            (DeliveryStatus::Read, _) => "Read".to_owned(),
-            (DeliveryStatus::Played, _) => "Played".to_owned(),
-            (DeliveryStatus::Failed, Some(code)) => format!("WhatsApp refused the message ({code})"),
-            (DeliveryStatus::Failed, None) => "WhatsApp refused the message".to_owned(),
-        };
-        let happening = Happening::Status {
-            to: self.chat.shown.clone(),
-            status,
-            code,
-            participant: participant.map(|party| party.shown.clone()),
-        };
-        self.told(&self.own_party(), words, happening)
     }
 
     /// A group changed; `who` did it.
@@ -114,24 +89,15 @@ impl Scene<'_> {
         };
         self.told(who, words.to_owned(), Happening::Presence { presence })
     }
-
-    fn own_party(&self) -> Party {
-        Party {
-            chat: Jid::pn(self.own).to_string(),
-            shown: self.own.to_owned(),
-            hidden: None,
-            is_group: false,
-        }
-    }
 }
 
 /// What a receipt says of a message, if it says anything of how far it has come.
-pub(crate) fn status_of(receipt: &ReceiptType) -> Option<DeliveryStatus> {
+pub(crate) const fn news_of(receipt: &ReceiptType) -> Option<News> {
     match receipt {
         // The other: to a device that is in the background.
-        ReceiptType::Delivered | ReceiptType::Inactive => Some(DeliveryStatus::Delivered),
-        ReceiptType::Read => Some(DeliveryStatus::Read),
-        ReceiptType::Played => Some(DeliveryStatus::Played),
+        ReceiptType::Delivered | ReceiptType::Inactive => Some(News::Delivered),
+        ReceiptType::Read => Some(News::Read),
+        ReceiptType::Played => Some(News::Played),
         _ => None,
     }
 }

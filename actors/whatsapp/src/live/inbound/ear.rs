@@ -12,13 +12,15 @@ use whatsapp_rust::wacore_binary::{Jid, NodeRef};
 use whatsapp_rust::{Client, RawNodeLease};
 
 use super::{Inbound, heard};
-use crate::live::{convert::bare, lane::Heard};
+use crate::live::{
+    convert::{bare, news_of},
+    lane::Heard,
+};
 
 /// Attributes of a message's stanza that name its chat.
 const NAMES_OF_THE_CHAT: [&str; 5] = ["from", "sender_pn", "sender_lid", "recipient", "peer_recipient_pn"];
 
-/// To be subscribed before the reporter: whether an ack is of a message that was sent by hand is known until that has
-/// heard of it.
+/// See the module.
 pub(crate) struct Ear {
     inbound: Arc<Inbound>,
     _stanzas: RawNodeLease,
@@ -33,10 +35,9 @@ impl Ear {
     }
 }
 
-/// Which kind of event this becomes, if any.
+/// Which kind of event this becomes and nothing else, if any.
 fn kind_of(event: &Event) -> Option<EventKind> {
     match event {
-        Event::Receipt(_) | Event::ServerAck(_) => Some(EventKind::Status),
         Event::GroupUpdate(_) => Some(EventKind::Group),
         Event::IncomingCall(_) | Event::MissedCall(_) => Some(EventKind::Call),
         Event::ChatPresence(_) | Event::Presence(_) => Some(EventKind::Presence),
@@ -62,6 +63,9 @@ impl EventHandler for Ear {
             Event::RawNode(stanza) if is_used(wanted) => self.arrived(stanza.get()),
             Event::RawNode(_) => {}
             Event::UndecryptableMessage(lost) => self.inbound.left([lost.info.id.as_str()].into_iter()),
+            // What was sent has rows, whoever wants to be told.
+            Event::Receipt(receipt) if news_of(&receipt.r#type).is_some() => self.heard(event),
+            Event::ServerAck(ack) if self.inbound.reporter.acks.settle(ack) => self.heard(event),
             other if kind_of(other).is_some_and(|kind| wanted.contains(kind)) => self.heard(event),
             _ => {}
         }
@@ -122,13 +126,7 @@ impl Ear {
                 let chats = [Some(&source.chat), source.sender_alt.as_ref()];
                 Some((chats.into_iter().flatten().collect(), receipt.message_ids.clone()))
             }
-            Event::ServerAck(ack) => {
-                // Not of receipts, of keys, or of what the client sends by itself.
-                let sent_by_hand = ack.class.as_deref().is_none_or(|class| class == "message")
-                    && self.inbound.reporter.acks.expects(&ack.id);
-                let chat = ack.from.as_ref().filter(|_| sent_by_hand)?;
-                Some((vec![chat], vec![ack.id.clone()]))
-            }
+            Event::ServerAck(ack) => Some((ack.from.iter().collect(), vec![ack.id.clone()])),
             Event::GroupUpdate(update) => Some((vec![&update.group_jid], Vec::new())),
             Event::IncomingCall(call) => {
                 let caller = match &call.action {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures::future::join_all;
-use wharf_domain::IncomingMessage;
+use wharf_domain::{IncomingMessage, message::Group};
 use whatsapp_rust::Client;
 use whatsapp_rust::wacore::types::message::MessageInfo;
 use whatsapp_rust::wacore_binary::{Jid, JidExt};
@@ -68,21 +68,22 @@ impl Inbound {
     }
 
     /// Fills in the names of groups, all at once: what is not known in a second goes without.
-    pub(super) async fn name_groups(&self, client: &Arc<Client>, messages: &mut [IncomingMessage]) {
-        let named = messages.iter_mut().filter_map(|message| {
-            let group = message.details.as_mut()?.group.as_mut()?;
+    pub(super) async fn name_groups<'g>(&self, client: &Arc<Client>, groups: impl Iterator<Item = &'g mut Group>) {
+        let named = groups.filter(|group| group.subject.is_none()).filter_map(|group| {
             let jid: Jid = group.id.parse().ok()?;
-            Some(async move {
-                if group.subject.is_none() {
-                    group.subject = self.subjects.of(client, &self.runtime, &jid).await;
-                }
-            })
+            Some(async move { group.subject = self.subjects.of(client, &self.runtime, &jid).await })
         });
         let named: Vec<_> = named.collect();
         if !named.is_empty() {
             join_all(named).await;
         }
     }
+}
+
+/// The groups that messages are in.
+pub(super) fn groups_of(messages: &mut [IncomingMessage]) -> impl Iterator<Item = &mut Group> {
+    let details = messages.iter_mut().filter_map(|message| message.details.as_mut());
+    details.filter_map(|details| details.group.as_mut())
 }
 
 /// Who asked: as the voter's phone writes it in the key of the poll.

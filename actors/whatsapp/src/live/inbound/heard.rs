@@ -4,22 +4,29 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 use wharf_domain::{
-    IncomingMessage, Timestamp,
-    message::{Call, CallState, DeliveryStatus, Presence, PresenceState},
+    EventKind, IncomingMessage, Timestamp,
+    message::{Call, CallState, Group, Presence, PresenceState},
+    outgoing::{News, Place},
 };
 use whatsapp_rust::Client;
 use whatsapp_rust::chrono::{DateTime, Utc};
 use whatsapp_rust::wacore::types::{
     call::{CallAction, IncomingCall, MissedCall},
     events::{ChatPresenceUpdate, Event, GroupUpdate, PresenceUpdate, Receipt, ServerAck},
+    message::MessageSource,
 };
 use whatsapp_rust::wacore_binary::{Jid, JidExt as _};
 
-use super::Inbound;
-use crate::live::{
-    convert::{Party, Scene, call_of, change_of, concerned, doing, status_of},
-    lane::Lane,
-    reporter::now,
+use super::{Inbound, groups_of};
+use crate::{
+    Told,
+    live::{
+        acks::Ack,
+        convert::{Party, Scene, call_of, change_of, concerned, doing, news_of},
+        lane::Lane,
+        reporter::now,
+        send::refusal,
+    },
 };
 
 /// Sees to it that what waits in the lane is carried on. At most one task does; it ends when nothing waits.
@@ -90,66 +97,95 @@ impl Inbound {
         self.moved.notify_one();
     }
 
-    /// Makes events of what happened and has them committed. The inbox is asked for as long as for messages; but nothing
-    /// here comes a second time.
+    /// Has what happened committed, in its order. The inbox is asked for as long as for messages; but nothing here comes a
+    /// second time.
     async fn tell(&self, happened: &[Arc<Event>]) {
         let Some(client) = self.reporter.client() else { return };
-        let mut messages = Vec::new();
+        for run in happened.chunk_by(|one, next| is_of_sent(one) == is_of_sent(next)) {
+            let told = match run.first() {
+                Some(first) if is_of_sent(first) => self.tell_of_sent(&client, run).await,
+                _ => self.tell_of_others(&client, run).await,
+            };
+            if let Err(refused) = told {
+                let (key, count) = (self.reporter.key(), run.len());
+                tracing::error!(client_id = %key.client_id, phone_number = %key.phone_number, refused, count, "what happened beside messages could not be stored and is lost");
+            }
+        }
+    }
+
+    /// What was learned of messages that went out; events are made of it where their rows are.
+    async fn tell_of_sent(&self, client: &Arc<Client>, happened: &[Arc<Event>]) -> Result<(), String> {
+        let mut told = Vec::new();
         for event in happened {
             match event.as_ref() {
-                Event::Receipt(receipt) => messages.extend(self.receipt(&client, receipt).await),
-                Event::ServerAck(ack) => messages.extend(self.ack(&client, ack).await),
-                Event::GroupUpdate(update) => messages.push(self.group(&client, update).await),
-                Event::IncomingCall(call) => messages.extend(self.call(&client, call).await),
-                Event::MissedCall(call) => messages.extend(self.missed(&client, call).await),
-                Event::ChatPresence(update) => messages.extend(self.doing(&client, update).await),
-                Event::Presence(update) => messages.extend(self.presence(&client, update).await),
+                Event::Receipt(receipt) => told.extend(self.receipt(client, receipt).await),
+                Event::ServerAck(ack) => told.push(late(ack)),
                 _ => {}
             }
         }
-        self.name_groups(&client, &mut messages).await;
-        let count = messages.len();
-        if let Err(refused) = self.commit(messages).await {
-            let key = self.reporter.key();
-            tracing::error!(client_id = %key.client_id, phone_number = %key.phone_number, refused, count, "events beside messages could not be stored and are lost");
+        if told.is_empty() {
+            return Ok(());
         }
+        let places = told.iter_mut().filter_map(|told| told.place.as_mut());
+        self.name_groups(client, places.filter_map(|place| place.group.as_mut()))
+            .await;
+        self.insist(|| self.inbox.told(told.clone())).await
     }
 
-    async fn receipt(&self, client: &Arc<Client>, receipt: &Receipt) -> Vec<IncomingMessage> {
+    async fn tell_of_others(&self, client: &Arc<Client>, happened: &[Arc<Event>]) -> Result<(), String> {
+        let mut messages = Vec::new();
+        for event in happened {
+            match event.as_ref() {
+                Event::GroupUpdate(update) => messages.push(self.group(client, update).await),
+                Event::IncomingCall(call) => messages.extend(self.call(client, call).await),
+                Event::MissedCall(call) => messages.extend(self.missed(client, call).await),
+                Event::ChatPresence(update) => messages.extend(self.doing(client, update).await),
+                Event::Presence(update) => messages.extend(self.presence(client, update).await),
+                _ => {}
+            }
+        }
+        self.name_groups(client, groups_of(&mut messages)).await;
+        self.commit(messages).await
+    }
+
+    async fn receipt(&self, client: &Arc<Client>, receipt: &Receipt) -> Option<Told> {
         let source = &receipt.source;
         let chat = &source.chat;
+        // Our own devices say nothing about the receiver.
         let nobodys = chat.is_status_broadcast() || chat.is_newsletter() || is_own(client, &source.sender);
-        let Some(status) = status_of(&receipt.r#type).filter(|_| !nobodys) else {
-            return Vec::new();
-        };
-        let chat = self.party(client, chat, source.sender_alt.as_ref()).await;
-        let member = match chat.is_group {
-            true => Some(self.party(client, &source.sender, source.sender_alt.as_ref()).await),
+        let news = news_of(&receipt.r#type).filter(|_| !nobodys && !receipt.message_ids.is_empty())?;
+        // Rows do without.
+        let place = match self.inbox.wanted().contains(EventKind::Status) {
+            true => Some(self.place(client, source).await),
             false => None,
         };
-        let who = member.as_ref().map_or("", |member| member.shown.as_str());
-        let news = receipt
-            .message_ids
-            .iter()
-            .filter(|id| self.memory.standing().advance(id, who, status));
-        let told = news.map(|id| {
-            let at = at(receipt.timestamp);
-            self.scene(&chat, id, at).status(status, member.as_ref(), None)
-        });
-        told.collect()
+        Some(Told {
+            message_ids: receipt.message_ids.clone(),
+            news,
+            at: at(receipt.timestamp),
+            place,
+        })
     }
 
-    async fn ack(&self, client: &Arc<Client>, ack: &ServerAck) -> Option<IncomingMessage> {
-        let chat = self.party(client, ack.from.as_ref()?, None).await;
-        let status = match ack.error {
-            Some(_) => DeliveryStatus::Failed,
-            None => DeliveryStatus::Sent,
+    async fn place(&self, client: &Arc<Client>, source: &MessageSource) -> Place {
+        let chat = self.party(client, &source.chat, source.sender_alt.as_ref()).await;
+        let participant = match chat.is_group {
+            true => Some(
+                self.party(client, &source.sender, source.sender_alt.as_ref())
+                    .await
+                    .shown,
+            ),
+            false => None,
         };
-        if !self.memory.standing().advance(&ack.id, "", status) {
-            return None;
+        Place {
+            group: chat.is_group.then(|| Group {
+                id: chat.chat.clone(),
+                subject: None,
+            }),
+            chat: chat.chat,
+            to: chat.shown,
+            participant,
         }
-        let when = ack.timestamp.map_or_else(now, at);
-        Some(self.scene(&chat, &ack.id, when).status(status, None, ack.error.clone()))
     }
 
     async fn group(&self, client: &Arc<Client>, update: &GroupUpdate) -> IncomingMessage {
@@ -168,7 +204,7 @@ impl Inbound {
             index => format!("{id}/{index}"),
         };
         let change = change_of(&update.action, whom);
-        self.scene(&group, &id, at(update.timestamp)).group(&who, change)
+        scene(&group, &id, at(update.timestamp)).group(&who, change)
     }
 
     async fn call(&self, client: &Arc<Client>, incoming: &IncomingCall) -> Option<IncomingMessage> {
@@ -184,7 +220,7 @@ impl Inbound {
         };
         let who = self.party(client, caller, number).await;
         let id = call.id.clone();
-        let mut told = self.scene(&who, &id, at(incoming.timestamp)).call(&who, call);
+        let mut told = scene(&who, &id, at(incoming.timestamp)).call(&who, call);
         if let (Some(group), Some(details)) = (group, &mut told.details) {
             details.group = Some(wharf_domain::message::Group {
                 id: group.to_string(),
@@ -206,7 +242,7 @@ impl Inbound {
             reason: None,
             seconds: None,
         };
-        Some(self.scene(&who, &missed.call_id, at(missed.timestamp)).call(&who, call))
+        Some(scene(&who, &missed.call_id, at(missed.timestamp)).call(&who, call))
     }
 
     async fn doing(&self, client: &Arc<Client>, update: &ChatPresenceUpdate) -> Option<IncomingMessage> {
@@ -220,7 +256,7 @@ impl Inbound {
             state: doing(update.state, update.media),
             last_seen: None,
         };
-        Some(self.scene(&chat, "", now()).presence(&who, presence))
+        Some(scene(&chat, "", now()).presence(&who, presence))
     }
 
     async fn presence(&self, client: &Arc<Client>, update: &PresenceUpdate) -> Option<IncomingMessage> {
@@ -235,12 +271,30 @@ impl Inbound {
             },
             last_seen: update.last_seen.map(at),
         };
-        Some(self.scene(&who, "", now()).presence(&who, presence))
+        Some(scene(&who, "", now()).presence(&who, presence))
     }
+}
 
-    fn scene<'a>(&'a self, chat: &'a Party, id: &'a str, at: Timestamp) -> Scene<'a> {
-        let own = self.reporter.key().phone_number.as_str();
-        Scene { own, chat, id, at }
+fn scene<'a>(chat: &'a Party, id: &'a str, at: Timestamp) -> Scene<'a> {
+    Scene { chat, id, at }
+}
+
+/// Whether it is about a message that went out.
+fn is_of_sent(event: &Event) -> bool {
+    matches!(event, Event::Receipt(_) | Event::ServerAck(_))
+}
+
+/// An answer of the server that nobody waited for any more.
+fn late(ack: &ServerAck) -> Told {
+    let Ack { timestamp, error } = ack.into();
+    Told {
+        message_ids: vec![ack.id.clone()],
+        news: match error {
+            None => News::Sent,
+            Some(code) => News::failed(&code, format!("WhatsApp refused it: {} ({code})", refusal(&code))),
+        },
+        at: timestamp.unwrap_or_else(now),
+        place: None,
     }
 }
 
@@ -254,4 +308,20 @@ fn is_own(client: &Client, jid: &Jid) -> bool {
     own.iter()
         .flatten()
         .any(|own| own.user_base() == jid.user_base() && own.server == jid.server)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_late_refusal_is_told_with_its_code() {
+        let ack = ServerAck::builder().id("A".into()).error("463".into()).build();
+        assert!(matches!(late(&ack).news, News::Failed { code, .. } if code == "463"));
+        let ack = ServerAck::builder().id("A".into()).build();
+        assert_eq!(
+            (late(&ack).news, late(&ack).message_ids),
+            (News::Sent, vec!["A".to_owned()])
+        );
+    }
 }

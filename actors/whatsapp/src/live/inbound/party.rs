@@ -2,53 +2,75 @@
 
 use std::sync::Arc;
 
+use wharf_domain::PhoneNumber;
 use whatsapp_rust::Client;
 use whatsapp_rust::wacore::types::message::MessageInfo;
 use whatsapp_rust::wacore_binary::{Jid, JidExt as _, Server};
 
 use super::Inbound;
-use crate::live::convert::{Party, bare, is_hidden};
+use crate::live::{
+    convert::{Party, bare, is_hidden},
+    memory::Memory,
+};
+
+/// The party of a JID for the linked number `own`; `alternative` is the same one by the other of number and hidden id.
+pub(crate) async fn party(
+    client: &Client,
+    memory: &Memory,
+    own: &PhoneNumber,
+    jid: &Jid,
+    alternative: Option<&Jid>,
+) -> Party {
+    let jid = bare(jid);
+    if jid.is_group() {
+        let id = jid.to_string();
+        return Party {
+            chat: id.clone(),
+            shown: id,
+            hidden: None,
+            is_group: true,
+        };
+    }
+    let alternative = alternative.map(bare);
+    let names = || [Some(&jid), alternative.as_ref()].into_iter().flatten();
+    let mut number = names().find(|jid| jid.server == Server::Pn).cloned();
+    let mut hidden = names().find(|jid| is_hidden(jid)).cloned();
+    match (&number, &hidden) {
+        (Some(number), Some(hidden)) => memory.note_named(hidden, number),
+        (None, Some(hidden)) => number = memory.named(hidden),
+        _ => {}
+    }
+    if number.is_none() || hidden.is_none() {
+        let account = [client.pn(), client.lid()].map(|account| account.map(|account| bare(&account)));
+        if account.iter().flatten().any(|account| *account == jid) {
+            number = Some(Jid::pn(own.as_str()));
+        } else if let Ok(Some(entry)) = client.get_lid_pn_entry(&jid).await {
+            number.get_or_insert_with(|| Jid::pn(entry.phone_number.as_ref()));
+            hidden.get_or_insert_with(|| Jid::lid(entry.lid.as_ref()));
+        }
+    }
+    // Where messages come without the number, their chat is the hidden id, whatever was learned of it elsewhere.
+    let unnamed = hidden.as_ref().filter(|lid| memory.is_unnamed(lid.user_base()));
+    let chat = unnamed.or(number.as_ref()).unwrap_or(&jid);
+    Party {
+        chat: chat.to_string(),
+        shown: number.as_ref().unwrap_or(&jid).user_base().to_owned(),
+        hidden: number.is_none().then(|| jid.user_base().to_owned()),
+        is_group: false,
+    }
+}
 
 impl Inbound {
     /// The party of a JID; `alternative` is the same one by the other of number and hidden id.
-    pub(super) async fn party(&self, client: &Arc<Client>, jid: &Jid, alternative: Option<&Jid>) -> Party {
-        let jid = bare(jid);
-        if jid.is_group() {
-            let id = jid.to_string();
-            return Party {
-                chat: id.clone(),
-                shown: id,
-                hidden: None,
-                is_group: true,
-            };
-        }
-        let alternative = alternative.map(bare);
-        let names = || [Some(&jid), alternative.as_ref()].into_iter().flatten();
-        let mut number = names().find(|jid| jid.server == Server::Pn).cloned();
-        let mut hidden = names().find(|jid| is_hidden(jid)).cloned();
-        match (&number, &hidden) {
-            (Some(number), Some(hidden)) => self.memory.note_named(hidden, number),
-            (None, Some(hidden)) => number = self.memory.named(hidden),
-            _ => {}
-        }
-        if number.is_none() || hidden.is_none() {
-            let own = [client.pn(), client.lid()].map(|own| own.map(|own| bare(&own)));
-            if own.iter().flatten().any(|own| *own == jid) {
-                number = Some(Jid::pn(self.reporter.key().phone_number.as_str()));
-            } else if let Ok(Some(entry)) = client.get_lid_pn_entry(&jid).await {
-                number.get_or_insert_with(|| Jid::pn(entry.phone_number.as_ref()));
-                hidden.get_or_insert_with(|| Jid::lid(entry.lid.as_ref()));
-            }
-        }
-        // Where messages come without the number, their chat is the hidden id, whatever was learned of it elsewhere.
-        let unnamed = hidden.as_ref().filter(|lid| self.memory.is_unnamed(lid.user_base()));
-        let chat = unnamed.or(number.as_ref()).unwrap_or(&jid);
-        Party {
-            chat: chat.to_string(),
-            shown: number.as_ref().unwrap_or(&jid).user_base().to_owned(),
-            hidden: number.is_none().then(|| jid.user_base().to_owned()),
-            is_group: false,
-        }
+    pub(super) async fn party(&self, client: &Client, jid: &Jid, alternative: Option<&Jid>) -> Party {
+        party(
+            client,
+            &self.memory,
+            &self.reporter.key().phone_number,
+            jid,
+            alternative,
+        )
+        .await
     }
 
     /// Who gets a message that the account sent from another device.

@@ -8,9 +8,10 @@ use whatsapp_rust::waproto::whatsapp::message::{
 };
 
 use wharf_domain::{
-    ConnectionStatus, EventKind,
+    ConnectionKey, ConnectionStatus, EventKind, SendStatus,
     media_link::file_name,
-    message::{Call, CallState, ConnectionChange, DeliveryStatus, GroupChange, Happening, Presence, PresenceState},
+    message::{Call, CallState, ConnectionChange, GroupChange, Happening, Presence, PresenceState},
+    outgoing::{Place, StatusChange, code},
     session::ReasonCode,
 };
 
@@ -309,7 +310,6 @@ const MARIA: &str = "5511888888888";
 
 fn scene<'a>(chat: &'a Party, id: &'a str) -> Scene<'a> {
     Scene {
-        own: OWN,
         chat,
         id,
         at: Timestamp::from_seconds(1_762_352_580),
@@ -386,17 +386,53 @@ fn offline() -> IncomingMessage {
     scene(&party(MARIA), "").presence(&party(MARIA), presence)
 }
 
+/// How far a message has come, or why it came no further.
+fn step(to: &str, status: SendStatus, failure: Option<(&str, &str)>) -> IncomingMessage {
+    told_of(Place::of(&to.parse().unwrap()), status, failure).event()
+}
+
+fn read_by_a_member() -> IncomingMessage {
+    let place = Place {
+        participant: Some(MARIA.into()),
+        ..Place::of(&GROUP.parse().unwrap())
+    };
+    named_group(told_of(place, SendStatus::Read, None).event())
+}
+
+fn told_of(place: Place, status: SendStatus, failure: Option<(&str, &str)>) -> StatusChange {
+    let (error_code, error) = failure.map(|(code, error)| (code.into(), error.into())).unzip();
+    StatusChange {
+        key: ConnectionKey {
+            client_id: ClientId(1),
+            phone_number: OWN.parse().unwrap(),
+        },
+        message_id: "3EB0C767".into(),
+        status,
+        error_code,
+        error,
+        at: Timestamp::from_seconds(1_762_352_580),
+        place,
+    }
+}
+
 /// The examples of events that are no messages.
 fn more_examples() -> Vec<(&'static str, IncomingMessage)> {
-    let to_maria = party(MARIA);
-    let status = scene(&to_maria, "3EB0C767");
-    let refused = status.status(DeliveryStatus::Failed, None, Some("463".into()));
-    let of_a_member = scene(&crew(), "3EB0C767").status(DeliveryStatus::Read, Some(&party(MARIA)), None);
     vec![
         ("`message.sent`", from_the_phone()),
-        ("`message.status`", status.status(DeliveryStatus::Delivered, None, None)),
-        ("A message that was refused", refused),
-        ("A member of a group has read", named_group(of_a_member)),
+        ("`message.status`", step(MARIA, SendStatus::Delivered, None)),
+        (
+            "A message that was refused",
+            step(MARIA, SendStatus::Failed, Some(("463", "WhatsApp refused it"))),
+        ),
+        (
+            "A message that waited for too long",
+            step(
+                MARIA,
+                SendStatus::Failed,
+                Some((code::EXPIRED, "it was not sent within 60 s")),
+            ),
+        ),
+        ("A member of a group has read", read_by_a_member()),
         ("`connection`", connection()),
         ("`group`", joined()),
         ("`call`", ringing()),

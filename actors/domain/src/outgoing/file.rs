@@ -1,0 +1,261 @@
+//! Messages that carry a file: what is shown of it, and what only WhatsApp and the receiver are told.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde::{Deserialize, Serialize};
+
+use super::FileType;
+use crate::{InvalidField, PhoneNumber, message::MediaReference};
+
+/// Bytes in a second that a slow way to WhatsApp still has: a file's message may wait so much longer.
+const SLOW_BYTES_PER_SECOND: u64 = 128 * 1024;
+/// The same for a file whose size is not known before it was fetched.
+const FETCH_ALLOWANCE: Duration = Duration::from_secs(120);
+/// WhatsApp's limit of captions, in characters; their bytes are bounded by it.
+const CAPTION_MAX_CHARS: usize = 1024;
+/// The longest name of a file, in characters.
+const FILE_NAME_MAX_CHARS: usize = 240;
+
+/// A message with a file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MediaMessage {
+    /// What the file is sent as.
+    #[serde(rename = "type")]
+    pub kind: FileType,
+    /// The file, as it is shown.
+    pub media: SentFile,
+    /// The words under it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub caption: Option<String>,
+    /// Who is mentioned in them.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub mentions: Vec<PhoneNumber>,
+    /// Whether it may be seen once.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub view_once: bool,
+    /// Whether it is passed on.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub forwarded: bool,
+    /// The file's key and what the message says of it to the receiver; there when the file is ready to be uploaded.
+    /// Never in the JSON.
+    #[serde(skip)]
+    pub ready: Option<Arc<ReadyFile>>,
+}
+
+/// A file that is sent, as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SentFile {
+    /// Where it is fetched from.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub url: Option<String>,
+    /// Its MIME type; before it was fetched, what the client says.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub mime_type: Option<String>,
+    /// Bytes.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub size: Option<u64>,
+    /// SHA-256 in hexadecimal digits.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub sha256: Option<String>,
+    /// What it is called.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub file_name: Option<String>,
+    /// How long it plays, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub seconds: Option<u32>,
+    /// Pixels across.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub width: Option<u32>,
+    /// Pixels down.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub height: Option<u32>,
+}
+
+/// What is known of a file that lies here encrypted, or at WhatsApp.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ReadyFile {
+    /// Its key, hashes and size; its `direct_path` is empty until it is uploaded.
+    pub reference: MediaReference,
+    /// Its address at WhatsApp, where messages name one.
+    pub url: String,
+    /// A small JPEG of it.
+    pub thumbnail: Option<Vec<u8>>,
+    /// How loud it is, 64 values from 0 to 100.
+    pub waveform: Option<Vec<u8>>,
+    /// With which a film or sound can be checked while it plays.
+    pub sidecar: Option<Vec<u8>>,
+    /// Whether a sticker moves.
+    pub animated: bool,
+    /// Unix seconds of its key.
+    pub made_at: i64,
+}
+
+impl MediaMessage {
+    /// Whether the file is at WhatsApp.
+    pub fn is_uploaded(&self) -> bool {
+        self.ready
+            .as_ref()
+            .is_some_and(|ready| !ready.reference.direct_path.is_empty())
+    }
+
+    /// How much longer than a text it may wait, for the way of its file.
+    pub fn allowance(&self) -> Duration {
+        match self.media.size {
+            Some(bytes) => Duration::from_secs(bytes / SLOW_BYTES_PER_SECOND),
+            None => FETCH_ALLOWANCE,
+        }
+    }
+}
+
+/// # Errors
+/// `InvalidField` naming `field` for a caption that is empty or too long.
+pub fn check_caption(field: &'static str, caption: &str) -> Result<(), InvalidField> {
+    match caption.chars().count() {
+        1..=CAPTION_MAX_CHARS => Ok(()),
+        length => Err(InvalidField::new(
+            field,
+            format!("must be 1 to {CAPTION_MAX_CHARS} characters long, this is {length}"),
+        )),
+    }
+}
+
+/// # Errors
+/// `InvalidField` naming `field` for a name that no file should have.
+pub fn check_file_name(field: &'static str, name: &str) -> Result<(), InvalidField> {
+    let sane = (1..=FILE_NAME_MAX_CHARS).contains(&name.chars().count()) && !name.trim().is_empty();
+    match sane && !name.chars().any(|c| c.is_control() || matches!(c, '/' | '\\')) {
+        true => Ok(()),
+        false => Err(InvalidField::new(
+            field,
+            format!("must be 1 to {FILE_NAME_MAX_CHARS} characters without slashes and control characters"),
+        )),
+    }
+}
+
+/// What [`ReadyFile::to_bytes`] writes.
+#[derive(Serialize, Deserialize)]
+struct Written {
+    reference: String,
+    url: String,
+    thumbnail: Option<String>,
+    waveform: Option<String>,
+    sidecar: Option<String>,
+    animated: bool,
+    made_at: i64,
+}
+
+impl ReadyFile {
+    /// As bytes, to be encrypted. There is no `Serialize`: nothing else can write the key by mistake.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let text = |bytes: &Option<Vec<u8>>| bytes.as_ref().map(|bytes| STANDARD.encode(bytes));
+        let written = Written {
+            reference: STANDARD.encode(self.reference.to_bytes()),
+            url: self.url.clone(),
+            thumbnail: text(&self.thumbnail),
+            waveform: text(&self.waveform),
+            sidecar: text(&self.sidecar),
+            animated: self.animated,
+            made_at: self.made_at,
+        };
+        // Text and numbers: serialising them into memory has no way to fail.
+        serde_json::to_vec(&written).unwrap_or_default()
+    }
+
+    /// From what [`ReadyFile::to_bytes`] gave.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let written: Written = serde_json::from_slice(bytes).ok()?;
+        let bytes = |text: Option<String>| text.map(|text| STANDARD.decode(text)).transpose();
+        Some(Self {
+            reference: MediaReference::from_bytes(&STANDARD.decode(written.reference).ok()?)?,
+            url: written.url,
+            thumbnail: bytes(written.thumbnail).ok()?,
+            waveform: bytes(written.waveform).ok()?,
+            sidecar: bytes(written.sidecar).ok()?,
+            animated: written.animated,
+            made_at: written.made_at,
+        })
+    }
+}
+
+impl fmt::Debug for ReadyFile {
+    /// Without the key, and without bytes that fill pages.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReadyFile")
+            .field("reference", &self.reference)
+            .field("thumbnail", &self.thumbnail.as_ref().map(Vec::len))
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::MediaKind;
+
+    fn ready() -> ReadyFile {
+        ReadyFile {
+            reference: MediaReference {
+                kind: MediaKind::Audio,
+                direct_path: String::new(),
+                media_key: vec![171; 32],
+                enc_sha256: vec![1; 32],
+                sha256: vec![2; 32],
+                size: 3,
+            },
+            url: String::new(),
+            thumbnail: Some(vec![9; 100]),
+            waveform: Some(vec![0, 100]),
+            sidecar: None,
+            animated: true,
+            made_at: 1_762_352_580,
+        }
+    }
+
+    fn message() -> MediaMessage {
+        MediaMessage {
+            kind: FileType::Voice,
+            media: SentFile {
+                mime_type: Some("audio/ogg; codecs=opus".into()),
+                size: Some(1 << 20),
+                ..SentFile::default()
+            },
+            caption: None,
+            mentions: Vec::new(),
+            view_once: false,
+            forwarded: false,
+            ready: Some(Arc::new(ready())),
+        }
+    }
+
+    #[test]
+    fn the_key_shows_nowhere_and_is_kept_all_the_same() {
+        assert_eq!(ReadyFile::from_bytes(&ready().to_bytes()), Some(ready()));
+        assert_eq!(ReadyFile::from_bytes(b"{}"), None);
+        let message = message();
+        assert!(!format!("{message:?}").contains("171"));
+        assert_eq!(
+            serde_json::to_string(&message).unwrap(),
+            r#"{"type":"voice","media":{"mime_type":"audio/ogg; codecs=opus","size":1048576}}"#
+        );
+    }
+
+    #[test]
+    fn a_file_has_time_for_its_way() {
+        let mut message = message();
+        assert_eq!(message.allowance(), Duration::from_secs(8));
+        message.media.size = None;
+        assert_eq!(message.allowance(), FETCH_ALLOWANCE);
+        assert!(!message.is_uploaded());
+    }
+
+    #[test]
+    fn names_and_captions_have_limits() {
+        assert!(check_caption("caption", "two\nlines").is_ok() && check_caption("caption", &"é".repeat(1024)).is_ok());
+        assert!(check_caption("caption", "").is_err() && check_caption("caption", &"x".repeat(1025)).is_err());
+        assert!(check_file_name("file_name", "Conta de luz.pdf").is_ok());
+        for bad in ["", " ", "../a", "a\\b", "a\r\nb", &"x".repeat(241)] {
+            assert!(check_file_name("file_name", bad).is_err(), "{bad:?}");
+        }
+    }
+}

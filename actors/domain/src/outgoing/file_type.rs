@@ -1,0 +1,327 @@
+//! The kinds of messages that carry a file, and which files WhatsApp takes for each: recognised by their first bytes,
+//! because a name and a header say what somebody believes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{InvalidField, message::MediaKind};
+
+/// First bytes that [`sniff`] wants, at the most.
+pub const HEAD_BYTES: usize = 512;
+/// The longest MIME type that is passed on.
+const MIME_MAX_BYTES: usize = 255;
+/// What a file is when nobody knows.
+const UNKNOWN_MIME: &str = "application/octet-stream";
+/// The one kind of voice note that phones play.
+const VOICE: &str = "audio/ogg; codecs=opus";
+
+/// What a file is sent as: the word of `type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FileType {
+    /// A picture.
+    Image,
+    /// A film.
+    Video,
+    /// A sound.
+    Audio,
+    /// A sound that was spoken into the phone.
+    Voice,
+    /// A file of any kind.
+    Document,
+    /// A sticker.
+    Sticker,
+}
+
+impl FileType {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Image,
+        Self::Video,
+        Self::Audio,
+        Self::Voice,
+        Self::Document,
+        Self::Sticker,
+    ];
+
+    /// The word of `type`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Image => "image",
+            Self::Video => "video",
+            Self::Audio => "audio",
+            Self::Voice => "voice",
+            Self::Document => "document",
+            Self::Sticker => "sticker",
+        }
+    }
+
+    /// The type of a word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
+
+    /// How it is encrypted.
+    pub const fn media_kind(self) -> MediaKind {
+        match self {
+            Self::Image => MediaKind::Image,
+            Self::Video => MediaKind::Video,
+            Self::Audio | Self::Voice => MediaKind::Audio,
+            Self::Document => MediaKind::Document,
+            Self::Sticker => MediaKind::Sticker,
+        }
+    }
+
+    /// Whether it may have a caption.
+    pub const fn has_caption(self) -> bool {
+        matches!(self, Self::Image | Self::Video | Self::Document)
+    }
+
+    /// Whether it may be one that is seen once.
+    pub const fn has_view_once(self) -> bool {
+        matches!(self, Self::Image | Self::Video | Self::Voice)
+    }
+
+    /// What WhatsApp takes of it; empty: anything.
+    pub const fn takes(self) -> &'static [&'static str] {
+        match self {
+            Self::Image => &["image/jpeg", "image/png"],
+            Self::Video => &["video/mp4", "video/3gpp"],
+            Self::Audio => &["audio/aac", "audio/mp4", "audio/mpeg", "audio/amr", VOICE],
+            Self::Voice => &[VOICE],
+            Self::Sticker => &["image/webp"],
+            Self::Document => &[],
+        }
+    }
+
+    /// Bytes that such a file may have, beside what is configured for all.
+    pub const fn most_bytes(self) -> u64 {
+        match self {
+            Self::Image => 16 << 20,
+            Self::Sticker => 1 << 20,
+            Self::Video | Self::Audio | Self::Voice | Self::Document => 2 << 30,
+        }
+    }
+
+    /// The MIME type that a file goes out with. What its first bytes say counts; what was `said` counts where they say
+    /// nothing, and for documents.
+    ///
+    /// # Errors
+    /// `InvalidField` when it is not what WhatsApp takes.
+    pub fn mime_type(self, said: Option<&str>, head: &[u8]) -> Result<String, InvalidField> {
+        let said = said.map(|said| said.trim().to_ascii_lowercase());
+        let seen = sniff(head);
+        if self == Self::Document {
+            let said = said.filter(|said| said != UNKNOWN_MIME);
+            return Ok(said.unwrap_or_else(|| seen.unwrap_or(UNKNOWN_MIME).to_owned()));
+        }
+        let takes = |mime: &str| self.takes().iter().find(|taken| same_type(taken, mime)).copied();
+        let refuse = |is: &str| {
+            let taken = self.takes().join(", ");
+            let message = format!(
+                "holds {is}, which WhatsApp does not take as {}: it takes {taken}",
+                self.as_str()
+            );
+            Err(InvalidField::new("media", message))
+        };
+        match (seen, said) {
+            // A voice note is one by its codec, which only the file itself can show.
+            (Some(seen), _) => takes(seen).map_or_else(|| refuse(seen), |mime| Ok(mime.to_owned())),
+            (None, Some(said)) if self == Self::Audio => match takes(&said) {
+                Some(mime) if mime != VOICE => Ok(mime.to_owned()),
+                _ => refuse("something that is not recognised"),
+            },
+            (None, _) => refuse("something that is not recognised"),
+        }
+    }
+}
+
+/// Whether two MIME types are the same but for their parameters; those of Ogg say what is in it.
+fn same_type(taken: &str, mime: &str) -> bool {
+    let essence = |mime: &str| mime.split(';').next().unwrap_or_default().trim().to_owned();
+    match taken == VOICE {
+        true => mime.replace(' ', "") == VOICE.replace(' ', ""),
+        false => taken == essence(mime),
+    }
+}
+
+/// Checks a MIME type that a client says.
+///
+/// # Errors
+/// `InvalidField` naming `field` when it is none.
+pub fn check_mime_type(field: &'static str, mime: &str) -> Result<(), InvalidField> {
+    let token = |part: &str| {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(&b);
+        !part.is_empty() && part.bytes().all(plain)
+    };
+    let essence = mime.split(';').next().unwrap_or_default().trim();
+    let parts = essence.split_once('/');
+    let sane = mime.len() <= MIME_MAX_BYTES && mime.bytes().all(|b| b.is_ascii_graphic() || b == b' ');
+    match parts {
+        Some((kind, name)) if sane && token(kind) && token(name) => Ok(()),
+        _ => Err(InvalidField::new(field, "must be a MIME type such as image/jpeg")),
+    }
+}
+
+/// What a file is by its first bytes, if they tell.
+pub fn sniff(head: &[u8]) -> Option<&'static str> {
+    let at = |place: usize, bytes: &[u8]| head.get(place..).is_some_and(|rest| rest.starts_with(bytes));
+    let simple: [(&[u8], &str); 12] = [
+        (b"\xff\xd8\xff", "image/jpeg"),
+        (b"\x89PNG\r\n\x1a\n", "image/png"),
+        (b"GIF87a", "image/gif"),
+        (b"GIF89a", "image/gif"),
+        (b"ID3", "audio/mpeg"),
+        (b"#!AMR", "audio/amr"),
+        (b"fLaC", "audio/flac"),
+        (b"%PDF-", "application/pdf"),
+        (b"PK\x03\x04", "application/zip"),
+        (b"\x1a\x45\xdf\xa3", "video/webm"),
+        (b"BM", "image/bmp"),
+        (b"{\\rtf", "application/rtf"),
+    ];
+    if let Some((_, mime)) = simple.iter().find(|(magic, _)| head.starts_with(magic)) {
+        return Some(mime);
+    }
+    if at(0, b"RIFF") {
+        return [
+            (&b"WEBP"[..], "image/webp"),
+            (b"WAVE", "audio/wav"),
+            (b"AVI ", "video/x-msvideo"),
+        ]
+        .iter()
+        .find_map(|(form, mime)| at(8, form).then_some(*mime));
+    }
+    if at(4, b"ftyp") {
+        return Some(of_brand(head.get(8..12).unwrap_or_default()));
+    }
+    if at(0, b"OggS") {
+        let opus = head.windows(8).any(|bytes| bytes == b"OpusHead");
+        return Some(if opus { VOICE } else { "audio/ogg" });
+    }
+    // A frame of MPEG audio begins with eleven ones; AAC's ADTS has layer 0 there.
+    match head {
+        [0xff, second, ..] if second & 0xf6 == 0xf0 => Some("audio/aac"),
+        [0xff, second, ..] if second & 0xe0 == 0xe0 && second & 0x06 != 0 => Some("audio/mpeg"),
+        _ => None,
+    }
+}
+
+/// The files that the ISO base format is used for.
+fn of_brand(brand: &[u8]) -> &'static str {
+    match brand {
+        b"M4A " | b"M4B " => "audio/mp4",
+        b"qt  " => "video/quicktime",
+        b"heic" | b"heix" | b"mif1" => "image/heic",
+        b"avif" => "image/avif",
+        [b'3', b'g', ..] => "video/3gpp",
+        _ => "video/mp4",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const JPEG: &[u8] = b"\xff\xd8\xff\xe0\0\x10JFIF";
+    const OPUS: &[u8] = b"OggS\0\x02\0\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0\x01\x13OpusHead\x01\x01";
+    const VORBIS: &[u8] = b"OggS\0\x02\0\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0\x01\x1e\x01vorbis";
+
+    #[test]
+    fn a_file_is_what_its_first_bytes_say() {
+        for (head, mime) in [
+            (JPEG, "image/jpeg"),
+            (b"\x89PNG\r\n\x1a\n...", "image/png"),
+            (b"RIFF\x10\0\0\0WEBPVP8 ", "image/webp"),
+            (b"\0\0\0\x18ftypmp42\0\0\0\0", "video/mp4"),
+            (b"\0\0\0\x18ftypM4A \0\0\0\0", "audio/mp4"),
+            (b"\0\0\0\x18ftyp3gp5\0\0\0\0", "video/3gpp"),
+            (OPUS, VOICE),
+            (VORBIS, "audio/ogg"),
+            (b"\xff\xfb\x90\x64", "audio/mpeg"),
+            (b"\xff\xf1\x50\x80", "audio/aac"),
+            (b"%PDF-1.7", "application/pdf"),
+        ] {
+            assert_eq!(sniff(head), Some(mime), "{}", String::from_utf8_lossy(head));
+        }
+        for strange in [&b""[..], b"x", b"RIFF\0\0\0\0XXXX", b"hello world"] {
+            assert_eq!(sniff(strange), None);
+        }
+    }
+
+    #[test]
+    fn what_whatsapp_does_not_take_is_refused_with_what_it_takes() {
+        assert_eq!(
+            FileType::Image.mime_type(Some("image/png"), JPEG).unwrap(),
+            "image/jpeg"
+        );
+        assert_eq!(FileType::Voice.mime_type(None, OPUS).unwrap(), VOICE);
+        assert_eq!(FileType::Audio.mime_type(None, OPUS).unwrap(), VOICE);
+        assert_eq!(FileType::Audio.mime_type(Some("audio/AMR"), b"?").unwrap(), "audio/amr");
+        for (kind, said, head) in [
+            (FileType::Image, None, &b"GIF89a"[..]),
+            (FileType::Image, Some("image/jpeg"), b"nothing known"),
+            (FileType::Voice, None, b"ID3"),
+            (FileType::Voice, Some(VOICE), VORBIS),
+            (FileType::Voice, Some(VOICE), b"unknown"),
+            (FileType::Audio, Some(VOICE), b"unknown"),
+            (FileType::Sticker, None, JPEG),
+            (FileType::Video, None, b"\x1a\x45\xdf\xa3"),
+        ] {
+            let refused = kind.mime_type(said, head).unwrap_err();
+            assert!(refused.message.contains(&kind.takes().join(", ")), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_document_is_what_is_said_of_it() {
+        let document = |said, head| FileType::Document.mime_type(said, head).unwrap();
+        assert_eq!(document(Some("Text/CSV"), b"a,b"), "text/csv");
+        assert_eq!(
+            document(Some("application/octet-stream"), b"%PDF-1.4"),
+            "application/pdf"
+        );
+        assert_eq!(document(None, JPEG), "image/jpeg");
+        assert_eq!(document(None, b"a,b"), UNKNOWN_MIME);
+    }
+
+    #[test]
+    fn a_mime_type_has_its_form() {
+        for good in ["image/jpeg", "audio/ogg; codecs=opus", "application/vnd.ms-excel"] {
+            assert!(check_mime_type("media.mime_type", good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "image",
+            "image/",
+            "/x",
+            "a b/c",
+            "text/plain\r\nx: y",
+            "ä/b",
+            &"x/y".repeat(200),
+        ] {
+            assert!(check_mime_type("media.mime_type", bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_type_is_the_same_word_everywhere() {
+        for kind in FileType::ALL {
+            assert_eq!(FileType::from_word(kind.as_str()), Some(kind));
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_are_too_strange(head in prop::collection::vec(any::<u8>(), 0..64)) {
+            let _seen = sniff(&head);
+            for kind in FileType::ALL {
+                if let Ok(mime) = kind.mime_type(None, &head) {
+                    prop_assert!(check_mime_type("x", &mime).is_ok());
+                }
+            }
+        }
+    }
+}

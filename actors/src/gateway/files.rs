@@ -1,0 +1,160 @@
+//! Files that are to be sent, and what is passed on.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::io::AsyncReadExt as _;
+use wharf_domain::{
+    ClientId, Connection, EventId, InvalidField, PhoneNumber, Timestamp,
+    address::check_url,
+    outgoing::{Content, ForwardSource, Forwarded, MediaMessage, NotForwardable, ReadyFile, forwarded},
+};
+use wharf_store::MediaState;
+
+use super::{Gateway, GatewayError, NewFile, NewMedia};
+use crate::{
+    clock,
+    media::{
+        fetch::bounds,
+        outbound::{KeptFile, ReceivedFile, Receiving},
+        prepare::{Unprepared, prepare},
+    },
+    post::fetch::in_field,
+};
+
+/// The field that names a file's address.
+const URL: &str = "media.url";
+/// For how long a file that was uploaded is passed on without being uploaded again: WhatsApp's hosts keep it for weeks.
+const AT_WHATSAPP: Duration = Duration::from_hours(7 * 24);
+/// What of a file is read in one go.
+const PIECE: usize = 64 * 1024;
+
+impl Gateway {
+    /// Begins to receive a file that this number is to send.
+    ///
+    /// # Errors
+    /// `NotFound`; `Unavailable` for the store or the disk.
+    pub async fn receive_file(&self, client: ClientId, number: &PhoneNumber) -> Result<Receiving, GatewayError> {
+        // Nobody uploads a hundred megabytes to learn that there is no such number.
+        self.connection(client, number).await?;
+        let shared = &self.shared;
+        let bounds = bounds(shared, client, shared.settings.media.send_max_bytes).await?;
+        shared.media.outbound.receive(client, bounds).await
+    }
+
+    /// The message with its file ready: encrypted at its place, or to be fetched from an address that may be one.
+    ///
+    /// # Errors
+    /// `Invalid` for what WhatsApp does not take and for an address that is refused; `Unavailable` for the disk.
+    pub(super) async fn ready_file(
+        &self,
+        connection: &Connection,
+        message_id: &str,
+        NewMedia { message, file }: NewMedia,
+    ) -> Result<(Content, Option<KeptFile>), GatewayError> {
+        let (message, kept) = match file {
+            NewFile::Url => {
+                self.check_address(&message).await?;
+                (message, None)
+            }
+            NewFile::Received(received) => {
+                let key = connection.key();
+                let ready = prepare(&self.shared, &key, message_id, message, received).await;
+                let (message, kept) = ready.map_err(|error| match error {
+                    Unprepared::Refused(refused) => refused.into(),
+                    Unprepared::Disk(error) => {
+                        tracing::error!(%error, "a file that is to be sent cannot be kept");
+                        GatewayError::Unavailable("the file cannot be kept here at present".to_owned())
+                    }
+                })?;
+                (message, Some(kept))
+            }
+        };
+        Ok((Content::Media(Box::new(message)), kept))
+    }
+
+    /// What is passed on, with its file.
+    ///
+    /// # Errors
+    /// `NotFound`; `Refused` for what cannot be passed on, or has a file that is not there.
+    pub(super) async fn forwarded(
+        &self,
+        connection: &Connection,
+        message_id: &str,
+        source: ForwardSource,
+    ) -> Result<(Content, Option<KeptFile>), GatewayError> {
+        let refused = |error: NotForwardable| GatewayError::Refused(error.to_string());
+        match source {
+            ForwardSource::Event(id) => {
+                let event = self.event(connection.client_id, id).await?;
+                let payload = serde_json::from_str(event.payload.get()).unwrap_or_default();
+                match forwarded(&payload).map_err(refused)? {
+                    Forwarded::Words(content) => Ok((content, None)),
+                    Forwarded::File(message) => {
+                        let received = self.copied(connection.client_id, id).await?;
+                        let media = NewMedia {
+                            message: *message,
+                            file: NewFile::Received(received),
+                        };
+                        self.ready_file(connection, message_id, media).await
+                    }
+                }
+            }
+            ForwardSource::Sent(of) => {
+                let key = connection.key();
+                let sent = self.shared.store.outgoing_message(&key, &of).await?;
+                let sent = sent.ok_or(GatewayError::NotFound("message"))?;
+                let mut content = sent.message.content.forwarded().map_err(refused)?;
+                if let Content::Media(message) = &mut content {
+                    message.ready = Some(Arc::new(self.uploaded(connection, &of).await?));
+                }
+                Ok((content, None))
+            }
+        }
+    }
+
+    /// A copy of the file that an event's message came with.
+    async fn copied(&self, client: ClientId, id: EventId) -> Result<ReceivedFile, GatewayError> {
+        let shared = &self.shared;
+        let gone = || GatewayError::Refused("it cannot be forwarded: its file is not here".to_owned());
+        let row = shared.store.media(client, id).await?.ok_or_else(gone)?;
+        if row.state != MediaState::Kept {
+            return Err(gone());
+        }
+        let path = shared.media.files.path(client, id);
+        let mut file = tokio::fs::File::open(path).await.map_err(|_| gone())?;
+        let bounds = bounds(shared, client, shared.settings.media.send_max_bytes).await?;
+        let mut receiving = shared.media.outbound.receive(client, bounds).await?;
+        let mut piece = vec![0; PIECE];
+        loop {
+            match file.read(&mut piece).await.map_err(|_| gone())? {
+                0 => return receiving.finish().await,
+                read => receiving.take(&piece[..read]).await?,
+            }
+        }
+    }
+
+    /// The file of a message that was sent, as it lies at WhatsApp.
+    async fn uploaded(&self, connection: &Connection, message_id: &str) -> Result<ReadyFile, GatewayError> {
+        let key = connection.key();
+        let sealed = self.shared.store.outgoing_file(&key, message_id).await?;
+        let opened = sealed.map(|sealed| self.shared.vault.media().open_sent(&key, message_id, &sealed));
+        let ready = opened.transpose()?.filter(|ready| {
+            let young = clock::now().since(Timestamp::from_seconds(ready.made_at)) < AT_WHATSAPP;
+            young && !ready.reference.direct_path.is_empty()
+        });
+        ready.ok_or_else(|| {
+            let days = AT_WHATSAPP.as_secs() / 86_400;
+            GatewayError::Refused(format!(
+                "it cannot be forwarded: its file was not uploaded, or more than {days} days ago; send it again"
+            ))
+        })
+    }
+
+    /// As a webhook's: its form now, and each address again when it is connected to.
+    async fn check_address(&self, message: &MediaMessage) -> Result<(), GatewayError> {
+        let address = message.media.url.as_deref().unwrap_or_default();
+        let refused = |refused: InvalidField| GatewayError::Invalid(in_field(URL, refused));
+        let url = check_url(self.shared.settings.targets, address).map_err(refused)?;
+        self.shared.poster.check_target(&url).await.map_err(refused)
+    }
+}

@@ -1,0 +1,157 @@
+//! What is done with a file before its message may wait: it is recognised, looked into, and encrypted to its place. What
+//! lies there then is what goes to WhatsApp, on every try, and nobody can read it without the row.
+
+use std::{
+    fs, io,
+    io::{BufWriter, Read as _, Seek as _, Write as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use thiserror::Error;
+use wharf_domain::{
+    ConnectionKey, InvalidField,
+    media_link::file_name,
+    message::MediaReference,
+    outgoing::{FileType, HEAD_BYTES, MediaMessage, ReadyFile, SentFile},
+};
+use wharf_whatsapp::media::{EncryptedFile, encrypt};
+
+use super::{
+    files::make_directory,
+    outbound::{KeptFile, ReceivedFile},
+    probe::{self, Facts},
+};
+use crate::{clock, shared::Shared};
+
+/// Pieces that are encrypted and written in one go.
+const PIECE: usize = 256 * 1024;
+
+/// Why a file does not go out.
+#[derive(Debug, Error)]
+pub(crate) enum Unprepared {
+    /// It is not what WhatsApp takes.
+    #[error(transparent)]
+    Refused(#[from] InvalidField),
+    /// The disk.
+    #[error("the file cannot be kept: {0}")]
+    Disk(#[from] io::Error),
+}
+
+/// Readies the file of a message. Answers the message with what is shown of it, and the file at its place.
+///
+/// # Errors
+/// `Unprepared`; nothing is left of the file then.
+pub(crate) async fn prepare(
+    shared: &Shared,
+    key: &ConnectionKey,
+    message_id: &str,
+    message: MediaMessage,
+    mut received: ReceivedFile,
+) -> Result<(MediaMessage, KeptFile), Unprepared> {
+    check_size(message.kind, received.size)?;
+    let outbound = &shared.media.outbound;
+    let mut kept = outbound.kept(key, message_id, None);
+    kept.hold(received.take_held());
+    let (unfinished, place) = (outbound.unfinished()?, outbound.path(key, message_id));
+    // Pictures take memory and encrypting takes a processor: not all at a time. Nobody closes the semaphore.
+    let _turn = shared.media.preparing.acquire().await;
+    let working = tokio::task::spawn_blocking(move || {
+        let made = ready(message, &received, &unfinished, &place);
+        if made.is_err() {
+            let _never_made = fs::remove_file(&unfinished);
+        }
+        made
+    });
+    let made = working
+        .await
+        .unwrap_or_else(|panicked| Err(io::Error::other(panicked.to_string()).into()));
+    Ok((made?, kept))
+}
+
+/// # Errors
+/// `InvalidField` when WhatsApp takes no file of so many bytes as this.
+pub(crate) fn check_size(kind: FileType, bytes: u64) -> Result<(), InvalidField> {
+    let most = kind.most_bytes();
+    match bytes {
+        0 => Err(InvalidField::new("media", "is empty")),
+        bytes if bytes > most => Err(InvalidField::new(
+            "media",
+            format!("has {bytes} bytes: WhatsApp takes at most {most} as {}", kind.as_str()),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn ready(
+    mut message: MediaMessage,
+    received: &ReceivedFile,
+    unfinished: &Path,
+    place: &PathBuf,
+) -> Result<MediaMessage, Unprepared> {
+    let mut file = fs::File::open(received.path())?;
+    let mut head = Vec::with_capacity(HEAD_BYTES);
+    (&file).take(HEAD_BYTES as u64).read_to_end(&mut head)?;
+    let mime_type = message.kind.mime_type(message.media.mime_type.as_deref(), &head)?;
+    let facts = probe::look(message.kind, &mime_type, &mut file);
+    file.rewind()?;
+    let made = keep(message.kind, file, unfinished, place)?;
+    let name = message.media.file_name.take();
+    let name = match message.kind {
+        FileType::Document => name.or_else(|| Some(file_name(None, &mime_type))),
+        _ => name,
+    };
+    message.media = SentFile {
+        url: message.media.url.take(),
+        mime_type: Some(mime_type),
+        size: Some(made.size),
+        sha256: Some(hex(&made.sha256)),
+        file_name: name,
+        seconds: facts.seconds,
+        width: facts.size.map(|(width, _)| width),
+        height: facts.size.map(|(_, height)| height),
+    };
+    message.ready = Some(Arc::new(described(message.kind, made, facts)));
+    Ok(message)
+}
+
+/// Encrypts a file to its place; whatever lies there is whole.
+fn keep(kind: FileType, file: fs::File, unfinished: &Path, place: &PathBuf) -> io::Result<EncryptedFile> {
+    let mut encrypted = BufWriter::with_capacity(PIECE, fs::File::create_new(unfinished)?);
+    let reader = io::BufReader::with_capacity(PIECE, file);
+    let made = encrypt(kind.media_kind(), reader, &mut encrypted)?;
+    encrypted.flush()?;
+    // On the disk before the commit that says so.
+    encrypted.get_ref().sync_all()?;
+    make_directory(place.parent())?;
+    fs::rename(unfinished, place)?;
+    if let Some(parent) = place.parent() {
+        fs::File::open(parent)?.sync_all()?;
+    }
+    Ok(made)
+}
+
+fn described(kind: FileType, made: EncryptedFile, facts: Facts) -> ReadyFile {
+    ReadyFile {
+        reference: MediaReference {
+            kind: kind.media_kind(),
+            direct_path: String::new(),
+            media_key: made.media_key.to_vec(),
+            enc_sha256: made.enc_sha256.to_vec(),
+            sha256: made.sha256.to_vec(),
+            size: made.size,
+        },
+        url: String::new(),
+        thumbnail: facts.thumbnail,
+        waveform: facts.waveform,
+        sidecar: made.sidecar,
+        animated: facts.animated,
+        made_at: clock::now().seconds(),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+}

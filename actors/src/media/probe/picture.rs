@@ -1,0 +1,241 @@
+//! Pictures: how large they are, and a small JPEG of them for the place where the picture will be.
+//!
+//! A PNG is read row by row and a JPEG whole, so its pixels are bounded: a file of some KiB can say that it is a picture of
+//! gigabytes. What has more, or is interlaced, or broken, is sent without a small one.
+
+use std::io::{BufReader, Cursor, Read, Seek};
+
+use jpeg_encoder::{ColorType, Encoder};
+use png::{BitDepth, Transformations};
+use zune_core::{bytestream::ZCursor, colorspace::ColorSpace, options::DecoderOptions};
+use zune_jpeg::JpegDecoder;
+
+use super::Facts;
+
+/// Pixels of a JPEG that is decoded: three bytes each are in memory meanwhile.
+const JPEG_PIXELS: u64 = 32_000_000;
+/// Pixels of a PNG: its rows are thrown away as they are read.
+const PNG_PIXELS: u64 = 200_000_000;
+/// The longest side, in pixels.
+const LONGEST_SIDE: usize = 65_535;
+/// Of the small one: as phones make it.
+const SMALL_SIDE: u32 = 100;
+/// Of 1 to 100: it is shown blurred.
+const QUALITY: u8 = 50;
+/// Scans of a progressive JPEG: each goes over the whole picture, and a hostile one has thousands.
+const MOST_SCANS: usize = 64;
+/// The tag that says how a camera was held.
+const ORIENTATION: u16 = 0x0112;
+
+pub(super) fn look(file: &mut (impl Read + Seek)) -> Option<Facts> {
+    let mut magic = [0; 2];
+    file.read_exact(&mut magic).ok()?;
+    file.rewind().ok()?;
+    match magic {
+        [0xff, 0xd8] => of_jpeg(file),
+        _ => of_png(file),
+    }
+}
+
+fn of_jpeg(file: &mut impl Read) -> Option<Facts> {
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).ok()?;
+    let options = DecoderOptions::default()
+        .set_max_width(LONGEST_SIDE)
+        .set_max_height(LONGEST_SIDE)
+        .jpeg_set_max_scans(MOST_SCANS)
+        .jpeg_set_out_colorspace(ColorSpace::RGB);
+    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(&bytes[..]), options);
+    decoder.decode_headers().ok()?;
+    let info = decoder.info()?;
+    let (width, height) = (u32::from(info.width), u32::from(info.height));
+    let turn = decoder.exif().and_then(|exif| orientation(exif)).unwrap_or(1);
+    let mut facts = Facts {
+        size: Some(if turn >= 5 { (height, width) } else { (width, height) }),
+        ..Facts::default()
+    };
+    if u64::from(width) * u64::from(height) > JPEG_PIXELS {
+        return Some(facts);
+    }
+    if let Ok(pixels) = decoder.decode()
+        && let Some(mut shrinking) = Shrinking::new(width, height)
+    {
+        for row in pixels.chunks_exact(width as usize * 3) {
+            shrinking.row(row.as_chunks::<3>().0.iter().copied());
+        }
+        facts.thumbnail = shrinking.finish().turned(turn).jpeg();
+    }
+    Some(facts)
+}
+
+fn of_png(file: &mut (impl Read + Seek)) -> Option<Facts> {
+    let mut decoder = png::Decoder::new(BufReader::new(file));
+    decoder.set_transformations(Transformations::normalize_to_color8());
+    let mut reader = decoder.read_info().ok()?;
+    let (width, height) = reader.info().size();
+    let mut facts = Facts {
+        size: Some((width, height)),
+        ..Facts::default()
+    };
+    let modest = u64::from(width) * u64::from(height) <= PNG_PIXELS && width as usize <= LONGEST_SIDE;
+    let (colour, depth) = reader.output_color_type();
+    if modest && !reader.info().interlaced && depth == BitDepth::Eight {
+        facts.thumbnail = Shrinking::new(width, height).and_then(|mut shrinking| {
+            let samples = colour.samples();
+            while let Some(row) = reader.next_row().ok()? {
+                shrinking.row(row.data().chunks_exact(samples).map(on_white));
+            }
+            shrinking.finish().jpeg()
+        });
+    }
+    Some(facts)
+}
+
+/// A pixel of grey or colour, as it looks on white where one sees through it.
+fn on_white(pixel: &[u8]) -> [u8; 3] {
+    let blend = |value: u8, alpha: u8| {
+        let (value, alpha) = (u32::from(value), u32::from(alpha));
+        u8::try_from((value * alpha + 255 * (255 - alpha)) / 255).unwrap_or(255)
+    };
+    match *pixel {
+        [grey] => [grey; 3],
+        [grey, alpha] => [blend(grey, alpha); 3],
+        [red, green, blue] => [red, green, blue],
+        [red, green, blue, alpha] => [red, green, blue].map(|value| blend(value, alpha)),
+        _ => [255; 3],
+    }
+}
+
+/// A picture that is made smaller row by row: each small pixel is the mean of those that fall on it.
+struct Shrinking {
+    from: (u32, u32),
+    to: (u32, u32),
+    sums: Vec<([u64; 3], u64)>,
+    row: u32,
+}
+
+/// A small picture, three bytes for a pixel.
+struct Small {
+    width: u32,
+    height: u32,
+    pixels: Vec<[u8; 3]>,
+}
+
+impl Shrinking {
+    fn new(width: u32, height: u32) -> Option<Self> {
+        let longest = width.max(height);
+        if width == 0 || height == 0 {
+            return None;
+        }
+        let side = |side: u32| match longest <= SMALL_SIDE {
+            true => side,
+            false => u32::try_from(u64::from(side) * u64::from(SMALL_SIDE) / u64::from(longest))
+                .unwrap_or(SMALL_SIDE)
+                .max(1),
+        };
+        let to = (side(width), side(height));
+        Some(Self {
+            from: (width, height),
+            to,
+            sums: vec![([0; 3], 0); to.0 as usize * to.1 as usize],
+            row: 0,
+        })
+    }
+
+    fn row(&mut self, pixels: impl Iterator<Item = [u8; 3]>) {
+        let onto = |place: u32, from: u32, to: u32| (u64::from(place) * u64::from(to) / u64::from(from)) as usize;
+        if self.row >= self.from.1 {
+            return;
+        }
+        let begin = onto(self.row, self.from.1, self.to.1) * self.to.0 as usize;
+        for (pixel, place) in pixels.zip(0..self.from.0) {
+            let (sums, count) = &mut self.sums[begin + onto(place, self.from.0, self.to.0)];
+            sums.iter_mut()
+                .zip(pixel)
+                .for_each(|(sum, value)| *sum += u64::from(value));
+            *count += 1;
+        }
+        self.row += 1;
+    }
+
+    fn finish(self) -> Small {
+        let mean = |(sums, count): ([u64; 3], u64)| sums.map(|sum| u8::try_from(sum / count.max(1)).unwrap_or(u8::MAX));
+        Small {
+            width: self.to.0,
+            height: self.to.1,
+            pixels: self.sums.into_iter().map(mean).collect(),
+        }
+    }
+}
+
+impl Small {
+    /// As it is to be seen, where the camera was held another way (the eight values of Exif).
+    fn turned(self, orientation: u16) -> Self {
+        let (width, height) = (self.width, self.height);
+        let on_its_side = orientation >= 5;
+        let (seen_width, seen_height) = if on_its_side { (height, width) } else { (width, height) };
+        let source = |x: u32, y: u32| match orientation {
+            2 => (width - 1 - x, y),
+            3 => (width - 1 - x, height - 1 - y),
+            4 => (x, height - 1 - y),
+            5 => (y, x),
+            6 => (y, height - 1 - x),
+            7 => (width - 1 - y, height - 1 - x),
+            8 => (width - 1 - y, x),
+            _ => (x, y),
+        };
+        let places = (0..seen_height).flat_map(|y| (0..seen_width).map(move |x| (x, y)));
+        let pixels = places.map(|(x, y)| {
+            let (x, y) = source(x, y);
+            self.pixels[(y * width + x) as usize]
+        });
+        Self {
+            width: seen_width,
+            height: seen_height,
+            pixels: pixels.collect(),
+        }
+    }
+
+    fn jpeg(&self) -> Option<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let encoder = Encoder::new(Cursor::new(&mut bytes), QUALITY);
+        let (width, height) = (u16::try_from(self.width).ok()?, u16::try_from(self.height).ok()?);
+        encoder
+            .encode(self.pixels.as_flattened(), width, height, ColorType::Rgb)
+            .ok()?;
+        Some(bytes)
+    }
+}
+
+/// How the camera was held, out of a JPEG's Exif: a TIFF header, and a directory of tags.
+fn orientation(exif: &[u8]) -> Option<u16> {
+    let exif = exif.strip_prefix(b"Exif\0\0").unwrap_or(exif);
+    let big = match exif.get(..2)? {
+        b"MM" => true,
+        b"II" => false,
+        _ => return None,
+    };
+    let short = |place: usize| {
+        let bytes = exif.get(place..place + 2)?.try_into().ok()?;
+        Some(if big {
+            u16::from_be_bytes(bytes)
+        } else {
+            u16::from_le_bytes(bytes)
+        })
+    };
+    let bytes = exif.get(4..8)?.try_into().ok()?;
+    let place = if big {
+        u32::from_be_bytes(bytes)
+    } else {
+        u32::from_le_bytes(bytes)
+    };
+    let directory = usize::try_from(place).ok()?.min(exif.len());
+    let entries = usize::from(short(directory)?);
+    let mut places = (0..entries).map(|entry| directory + 2 + entry * 12);
+    let entry = places.find(|place| short(*place) == Some(ORIENTATION))?;
+    short(entry + 8).filter(|value| (1..=8).contains(value))
+}
+
+#[cfg(test)]
+#[path = "picture_tests.rs"]
+pub(crate) mod tests;

@@ -1,0 +1,155 @@
+use proptest::prelude::*;
+
+use super::*;
+
+/// A JPEG whose left half is red and whose right half is blue; `exif` says how the camera was held.
+pub(crate) fn jpeg(width: u16, height: u16, exif: Option<u16>) -> Vec<u8> {
+    let mut pixels = Vec::new();
+    for _ in 0..height {
+        for x in 0..width {
+            pixels.extend(if x < width / 2 { [255, 0, 0] } else { [0, 0, 255] });
+        }
+    }
+    let mut bytes = Vec::new();
+    let mut encoder = Encoder::new(Cursor::new(&mut bytes), 90);
+    if let Some(value) = exif {
+        let mut said = b"Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01".to_vec();
+        said.extend(value.to_be_bytes());
+        said.extend([0; 6]);
+        encoder.add_app_segment(1, said).unwrap();
+    }
+    encoder.encode(&pixels, width, height, ColorType::Rgb).unwrap();
+    bytes
+}
+
+pub(crate) fn png(width: u32, height: u32, colour: png::ColorType, pixel: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, width, height);
+    encoder.set_color(colour);
+    encoder.set_depth(BitDepth::Eight);
+    let pixels = pixel.repeat(width as usize * height as usize);
+    encoder.write_header().unwrap().write_image_data(&pixels).unwrap();
+    bytes
+}
+
+/// The pixels of a small one.
+fn seen(jpeg: &[u8]) -> (u32, u32, Vec<[u8; 3]>) {
+    let options = DecoderOptions::default().jpeg_set_out_colorspace(ColorSpace::RGB);
+    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(jpeg), options);
+    let pixels = decoder.decode().unwrap();
+    let info = decoder.info().unwrap();
+    let pixels = pixels.as_chunks::<3>().0.to_vec();
+    (info.width.into(), info.height.into(), pixels)
+}
+
+fn look_at(bytes: &[u8]) -> Facts {
+    look(&mut Cursor::new(bytes)).unwrap()
+}
+
+fn like(pixel: [u8; 3], wanted: [u8; 3]) -> bool {
+    pixel.iter().zip(wanted).all(|(is, wanted)| is.abs_diff(wanted) < 40)
+}
+
+#[test]
+fn a_small_one_looks_like_the_large_one() {
+    let facts = look_at(&jpeg(640, 320, None));
+    assert_eq!(facts.size, Some((640, 320)));
+    let small = facts.thumbnail.unwrap();
+    assert!(small.len() < 3000, "{}", small.len());
+    let (width, height, pixels) = seen(&small);
+    assert_eq!((width, height), (100, 50));
+    assert!(
+        like(pixels[0], [255, 0, 0]) && like(pixels[99], [0, 0, 255]),
+        "{pixels:?}"
+    );
+}
+
+#[test]
+fn one_that_was_held_another_way_is_turned() {
+    let facts = look_at(&jpeg(640, 320, Some(6)));
+    assert_eq!(facts.size, Some((320, 640)));
+    let (width, height, pixels) = seen(&facts.thumbnail.unwrap());
+    assert_eq!((width, height), (50, 100));
+    // A quarter to the right: what was left is on top.
+    assert!(like(pixels[0], [255, 0, 0]) && like(pixels[99 * 50], [0, 0, 255]));
+    let upside_down = seen(&look_at(&jpeg(64, 32, Some(3))).thumbnail.unwrap()).2;
+    assert!(like(upside_down[0], [0, 0, 255]));
+}
+
+#[test]
+fn every_turn_moves_each_pixel_to_its_place() {
+    // 1 2 3
+    // 4 5 6
+    let pixels = (1..=6).map(|value| [value; 3]).collect::<Vec<_>>();
+    for (orientation, wanted) in [
+        (1, [1, 2, 3, 4, 5, 6]),
+        (2, [3, 2, 1, 6, 5, 4]),
+        (3, [6, 5, 4, 3, 2, 1]),
+        (4, [4, 5, 6, 1, 2, 3]),
+        (5, [1, 4, 2, 5, 3, 6]),
+        (6, [4, 1, 5, 2, 6, 3]),
+        (7, [6, 3, 5, 2, 4, 1]),
+        (8, [3, 6, 2, 5, 1, 4]),
+    ] {
+        let small = Small {
+            width: 3,
+            height: 2,
+            pixels: pixels.clone(),
+        };
+        let turned = small.turned(orientation);
+        let values: Vec<u8> = turned.pixels.iter().map(|pixel| pixel[0]).collect();
+        assert_eq!(values, wanted, "{orientation}");
+    }
+}
+
+#[test]
+fn a_png_of_any_colour_is_read_row_by_row() {
+    use png::ColorType::{Grayscale, GrayscaleAlpha, Rgb, Rgba};
+    for (colour, pixel, wanted) in [
+        (Rgb, &[0, 200, 0][..], [0, 200, 0]),
+        (Rgba, &[0, 0, 0, 0], [255, 255, 255]),
+        (Grayscale, &[90], [90; 3]),
+        (GrayscaleAlpha, &[0, 255], [0; 3]),
+    ] {
+        let facts = look_at(&png(300, 100, colour, pixel));
+        assert_eq!(facts.size, Some((300, 100)));
+        let (width, height, pixels) = seen(&facts.thumbnail.unwrap());
+        assert_eq!((width, height), (100, 33));
+        assert!(pixels.iter().all(|pixel| like(*pixel, wanted)), "{colour:?}");
+    }
+    let tiny = look_at(&png(3, 1, Rgb, &[1, 2, 3]));
+    assert_eq!(seen(&tiny.thumbnail.unwrap()).0, 3);
+}
+
+#[test]
+fn a_bomb_is_not_decoded() {
+    // A picture of 60,000 by 60,000 pixels, as its header says.
+    let mut bytes = jpeg(16, 16, None);
+    let header = bytes.windows(2).position(|two| two == [0xff, 0xc0]).unwrap();
+    bytes[header + 5..header + 9].copy_from_slice(&[0xea, 0x60, 0xea, 0x60]);
+    let facts = look_at(&bytes);
+    assert_eq!((facts.size, facts.thumbnail), (Some((60_000, 60_000)), None));
+}
+
+proptest! {
+    /// Whatever is changed in one, looking ends, and what comes of it is small.
+    #[test]
+    fn no_picture_is_too_strange(
+        is_png in any::<bool>(),
+        changes in prop::collection::vec((any::<usize>(), any::<u8>()), 0..20),
+        cut in any::<usize>(),
+    ) {
+        let mut bytes = match is_png {
+            true => png(30, 20, png::ColorType::Rgb, &[1, 2, 3]),
+            false => jpeg(30, 20, Some(5)),
+        };
+        let length = bytes.len();
+        for (place, byte) in changes {
+            bytes[place % length] = byte;
+        }
+        bytes.truncate(length - cut % 10);
+        if let Some(Facts { thumbnail: Some(small), .. }) = look(&mut Cursor::new(bytes)) {
+            prop_assert!(small.len() < 20_000);
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! The way of a message's file to WhatsApp's media hosts: tried a few times, on each of the hosts.
+
+use std::{path::Path, time::Duration};
+
+use thiserror::Error;
+use wharf_domain::{ClientId, fair::Standing, message::MediaReference};
+use wharf_whatsapp::{Link, MediaHosts, SendError};
+
+use crate::{
+    shared::Shared,
+    web::upload::{UploadError, Uploaded},
+};
+
+/// Tries, each on up to [`HOSTS`] hosts.
+const TRIES: u32 = 4;
+/// Hosts that are tried in one go.
+const HOSTS: usize = 3;
+/// The wait before the second try; three times as long before each further one (1, 3, 9 s).
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+/// How long the question for the hosts may take.
+const HOSTS_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Why a file is not at WhatsApp.
+#[derive(Debug, Error)]
+pub(crate) enum NotUploaded {
+    /// There is no link to ask by. It may be tried on the next one.
+    #[error("not connected to WhatsApp")]
+    NotConnected,
+    /// The file is not here any more.
+    #[error("the file is not here any more")]
+    Lost,
+    /// The hosts do not take it, for all the tries; in words.
+    #[error("the file could not be uploaded to WhatsApp: {0}")]
+    Failed(String),
+}
+
+/// How a try ended that did not succeed.
+enum Ended {
+    Known(NotUploaded),
+    /// Worth another try; in words. What lets us upload may not be good any more.
+    Again {
+        why: String,
+        stale: bool,
+    },
+}
+
+/// Uploads a file, when it is this client's turn.
+///
+/// # Errors
+/// See [`NotUploaded`].
+pub(crate) async fn upload(
+    shared: &Shared,
+    link: &dyn Link,
+    client: ClientId,
+    reference: &MediaReference,
+    path: &Path,
+) -> Result<Uploaded, NotUploaded> {
+    let _slot = shared.media.transfers.wait(client, Standing::Sound).await;
+    let (mut tries, mut stale) = (0, false);
+    loop {
+        tries += 1;
+        let why = match try_once(shared, link, reference, path, (stale, tries > 1)).await {
+            Ok(uploaded) => return Ok(uploaded),
+            Err(Ended::Known(known)) => return Err(known),
+            Err(Ended::Again { why, stale: is_stale }) => {
+                stale = is_stale;
+                why
+            }
+        };
+        tracing::info!(%client, tries, why, "a file could not be uploaded");
+        if tries >= TRIES {
+            return Err(NotUploaded::Failed(why));
+        }
+        // What is not good any more is asked for anew at once, the first time.
+        if !(stale && tries == 1) {
+            tokio::time::sleep(FIRST_WAIT * 3_u32.saturating_pow(tries - 1)).await;
+        }
+    }
+}
+
+async fn try_once(
+    shared: &Shared,
+    link: &dyn Link,
+    reference: &MediaReference,
+    path: &Path,
+    (stale, again): (bool, bool),
+) -> Result<Uploaded, Ended> {
+    let asked = tokio::time::timeout(HOSTS_DEADLINE, link.media_hosts(stale, HOSTS_DEADLINE)).await;
+    let hosts: MediaHosts = match asked {
+        Ok(Ok(hosts)) => hosts,
+        Ok(Err(SendError::NotConnected)) => return Err(Ended::Known(NotUploaded::NotConnected)),
+        Ok(Err(error)) => return Err(again_because(error.to_string())),
+        Err(_) => return Err(again_because("WhatsApp does not say where to".to_owned())),
+    };
+    let mut last = "WhatsApp names no media host".to_owned();
+    for host in hosts.hosts.iter().take(HOSTS) {
+        let upload = shared.media.upload.upload(host, &hosts, reference, path, again);
+        match upload.await {
+            Ok(uploaded) => return Ok(uploaded),
+            Err(error @ UploadError::Auth(_)) => {
+                return Err(Ended::Again {
+                    why: error.to_string(),
+                    stale: true,
+                });
+            }
+            Err(UploadError::Disk(error)) => {
+                tracing::error!(path = %path.display(), %error, "a file that waits cannot be read");
+                return Err(Ended::Known(NotUploaded::Lost));
+            }
+            Err(error @ (UploadError::Refused(_) | UploadError::Unreachable(_))) => last = error.to_string(),
+        }
+    }
+    Err(again_because(last))
+}
+
+fn again_because(why: String) -> Ended {
+    Ended::Again { why, stale: false }
+}

@@ -1,0 +1,63 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use wharf_support::{Receiver, Reply};
+
+use super::*;
+use crate::post::PosterOptions;
+
+fn fetcher(allow_private_networks: bool) -> Fetcher {
+    let policy = TargetPolicy {
+        allow_http: true,
+        allow_private_networks,
+    };
+    let poster = Poster::new(PosterOptions::new(policy)).unwrap();
+    Fetcher::beside(&poster, "").unwrap()
+}
+
+async fn refusal(fetcher: &Fetcher, address: &str) -> NotFetched {
+    fetcher.open(address).await.map(|fetched| fetched.target).unwrap_err()
+}
+
+#[tokio::test]
+async fn what_is_not_public_is_refused_also_behind_a_redirect() {
+    let receiver = Receiver::start().await;
+    for address in [
+        receiver.url("/x"),
+        "http://localhost:9/x".to_owned(),
+        "http://10.0.0.1/".to_owned(),
+        "http://[::ffff:127.0.0.1]/".to_owned(),
+        "http://0x7f000001/".to_owned(),
+        "file:///etc/passwd".to_owned(),
+        "http://user:word@example.com/".to_owned(),
+    ] {
+        let refused = refusal(&fetcher(false), &address).await;
+        assert!(
+            !refused.passing && refused.detail.starts_with("the address"),
+            "{address}: {refused}"
+        );
+    }
+    assert_eq!(receiver.requests().len(), 0);
+    receiver.always("/away", Reply::Redirect("file:///etc/passwd".into()));
+    let refused = refusal(&fetcher(true), &receiver.url("/away")).await;
+    assert!(refused.detail.contains("must be https"), "{refused}");
+}
+
+#[tokio::test]
+async fn redirects_are_followed_a_few_times() {
+    let receiver = Receiver::start().await;
+    receiver.always("/a", Reply::Redirect("/b%20c.pdf".into()));
+    let mut fetched = fetcher(true).open(&receiver.url("/a")).await.unwrap();
+    assert_eq!(fetched.file_name.as_deref(), Some("b c.pdf"));
+    while fetched.next().await.unwrap().is_some() {}
+    receiver.always("/loop", Reply::Redirect("/loop".into()));
+    let refused = refusal(&fetcher(true), &receiver.url("/loop")).await;
+    assert!(refused.detail.contains("more than 3"), "{refused}");
+    receiver.always("/gone", Reply::Status(404));
+    let refused = refusal(&fetcher(true), &receiver.url("/gone")).await;
+    assert!(
+        refused.detail.ends_with("answered 404") && !refused.passing,
+        "{refused}"
+    );
+    receiver.always("/down", Reply::Status(503));
+    assert!(refusal(&fetcher(true), &receiver.url("/down")).await.passing);
+}

@@ -1,0 +1,155 @@
+//! The rows of messages that go out: made, followed, and taken up again when a session starts.
+
+use std::{sync::Arc, time::Duration};
+
+use ractor::ActorRef;
+use uuid::Uuid;
+use wharf_domain::{
+    Timestamp,
+    outgoing::{News, Told, code},
+};
+use wharf_store::{NewOutgoing, Note};
+use wharf_whatsapp::SendError;
+
+use super::{Pending, pump};
+use crate::{
+    clock,
+    persistence::{Write, WriteError},
+    session::{Message, State, files},
+};
+
+/// The pause before news that the store refused is written again.
+const NOTE_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// Takes up what waited when the session ended. What was being handed over then is told as unknown.
+pub(in crate::session) async fn reload(
+    myself: &ActorRef<Message>,
+    state: &mut State,
+) -> Result<(), wharf_store::StoreError> {
+    let rows = state.args.shared.store.queued_messages(&state.args.key).await?;
+    let (wall, steady) = (clock::now(), clock::steady());
+    for row in rows {
+        if row.started_at.is_some() {
+            let news = News::failed(
+                code::UNKNOWN,
+                "Wharf ended while it was being sent; it may have been sent",
+            );
+            note(state, told(&row.message_id, news, wall), || {});
+            continue;
+        }
+        let chat = row.outgoing.to.jid();
+        let ticket = state.sends.outbox.restore(&chat, steady + row.deadline_at.since(wall));
+        let (key, shared) = (&state.args.key, &state.args.shared);
+        let outgoing = files::unsealed(shared, key, &row.message_id, row.outgoing, row.file.as_deref());
+        let kept = shared.media.outbound.found(key, &row.message_id);
+        let pending = Pending {
+            message_id: row.message_id,
+            file: files::of(&outgoing, kept),
+            outgoing: Arc::new(outgoing),
+            queue: true,
+            wait: false,
+            recorded: true,
+            created_at: wall,
+            deadline_at: row.deadline_at,
+            reply: None,
+        };
+        state.sends.insert(ticket, pending);
+    }
+    pump(myself, state);
+    Ok(())
+}
+
+pub(super) fn new_row(state: &State, pending: &Pending, started_at: Option<Timestamp>) -> NewOutgoing {
+    let (key, media) = (&state.args.key, pending.outgoing.content.media());
+    let sealed = media.map(|media| files::sealed(&state.args.shared, key, &pending.message_id, media));
+    NewOutgoing {
+        // Without its key the file would be lost after a restart, and only then.
+        file: sealed.and_then(|sealed| {
+            let logged = sealed.inspect_err(|error| tracing::error!(%error, "a file's key cannot be encrypted"));
+            logged.ok().flatten()
+        }),
+        key: state.args.key.clone(),
+        message_id: pending.message_id.clone(),
+        outgoing: pending.outgoing.as_ref().clone(),
+        created_at: pending.created_at,
+        deadline_at: pending.deadline_at,
+        started_at,
+    }
+}
+
+/// Two messages under one id would be one to WhatsApp.
+pub(super) fn fresh(made: bool) -> Result<(), WriteError> {
+    match made {
+        true => Ok(()),
+        false => Err(WriteError::Unavailable(
+            "a message with this id exists; try again".to_owned(),
+        )),
+    }
+}
+
+/// What a failed send is in its row.
+pub(super) fn failure(error: &SendError) -> News {
+    let code = match error {
+        SendError::NotConnected => code::NOT_CONNECTED,
+        SendError::NotOnWhatsApp(_) => code::NOT_ON_WHATSAPP,
+        SendError::Refused { code, .. } => code.as_str(),
+        SendError::Impossible(_) => code::REFUSED,
+        SendError::TimedOut(_) | SendError::Failed(_) => code::UNKNOWN,
+    };
+    News::failed(code, error.to_string())
+}
+
+/// Something that was learned of one message.
+pub(super) fn told(message_id: &str, news: News, at: Timestamp) -> Told {
+    Told {
+        message_ids: vec![message_id.to_owned()],
+        news,
+        at,
+        place: None,
+    }
+}
+
+/// The same as it is written.
+pub(super) fn noted(state: &State, told: Told) -> Vec<Note> {
+    let key = state.args.key.clone();
+    vec![Note { key, told }]
+}
+
+/// Writes what was learned of a message, then tells its caller. A store that refuses is asked again until it takes it, but
+/// the caller does not wait for that: WhatsApp has decided.
+pub(super) fn note(state: &mut State, told: Told, tell: impl FnOnce() + Send + 'static) {
+    let notes = noted(state, told);
+    let number = state.args.key.phone_number.clone();
+    let persistence = state.args.shared.persistence.clone();
+    let first = persistence.commit(Write::NoteOutgoing, notes.clone());
+    state.tasks.spawn(async move {
+        let mut noted = first.await;
+        tell();
+        while let Err(WriteError::Unavailable(why)) = noted {
+            tracing::warn!(%number, why, "what became of a message was not written; trying again");
+            tokio::time::sleep(NOTE_AGAIN_AFTER).await;
+            noted = persistence.commit(Write::NoteOutgoing, notes.clone()).await;
+        }
+    });
+}
+
+/// An id in the form that WhatsApp Web gives: 3EB0 and nine random bytes.
+pub(crate) fn new_message_id() -> String {
+    let random = Uuid::new_v4().into_bytes();
+    // The two bytes with the version and the variant are not random.
+    let bytes = random[..6].iter().chain(&random[13..]);
+    bytes.fold("3EB0".to_owned(), |id, byte| format!("{id}{byte:02X}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_look_like_whatsapps_and_differ() {
+        let (one, other) = (new_message_id(), new_message_id());
+        assert_ne!(one, other);
+        assert!(one.len() == 22 && one.starts_with("3EB0"), "{one}");
+        assert!(one.bytes().all(|b| b.is_ascii_digit() || (b'A'..=b'F').contains(&b)));
+    }
+}

@@ -1,0 +1,183 @@
+//! Messages with a file, as a client writes them.
+
+use base64::{
+    Engine as _, alphabet,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
+use serde_json::Value;
+use warp::http::StatusCode;
+use wharf_actors::{NewFile, NewMedia, ReceivedFile};
+use wharf_domain::{
+    InvalidField,
+    outgoing::{FileType, MediaMessage, SentFile, check_caption, check_file_name, check_mime_type},
+};
+
+use super::{
+    super::{
+        call::Call,
+        fields::{self, Fields, Refused},
+        problem::{FieldError, Problem},
+        upload::Upload,
+    },
+    mentions,
+};
+
+/// With `=` at the end or without.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+/// Characters that are decoded in one go; a multiple of four.
+const PIECE: usize = 64 * 1024;
+/// What there has to be of a file.
+const WANTED: &str = "must have url or base64, and not both; or send the file as the part file of multipart/form-data";
+
+/// A message whose file is not here yet.
+pub(super) struct Draft {
+    message: MediaMessage,
+    base64: Option<String>,
+}
+
+/// The fields of a message with a file; without `media` where the file is a part of the body.
+pub(super) fn read(body: &mut Fields, kind: FileType, is_part: bool) -> Result<Draft, Refused> {
+    let has_caption = kind.has_caption();
+    let caption = if has_caption {
+        body.optional("caption", caption)
+    } else {
+        Ok(None)
+    };
+    let mentions = if has_caption {
+        body.optional("mentions", mentions)
+    } else {
+        Ok(None)
+    };
+    let view_once = if kind.has_view_once() {
+        body.optional("view_once", fields::boolean)
+    } else {
+        Ok(None)
+    };
+    let name = body.optional("file_name", file_name);
+    let given = match is_part {
+        true => Ok(None),
+        false => body.object("media", media),
+    };
+    let (mut file, base64) = match given? {
+        Some(given) => given,
+        None if is_part => (SentFile::default(), None),
+        None => return body.refuse(InvalidField::new("media", format!("is missing: it {WANTED}"))),
+    };
+    file.file_name = name?.or(file.file_name);
+    let (caption, mentions): (Option<String>, _) = (caption?, mentions?.unwrap_or_default());
+    if caption.is_none() && !mentions.is_empty() {
+        return body.refuse(InvalidField::new("mentions", "need a caption that names them"));
+    }
+    Ok(Draft {
+        message: MediaMessage {
+            kind,
+            media: file,
+            caption,
+            mentions,
+            view_once: view_once?.unwrap_or(false),
+            forwarded: false,
+            ready: None,
+        },
+        base64,
+    })
+}
+
+fn media(fields: &mut Fields) -> Result<(SentFile, Option<String>), Refused> {
+    let url = fields.optional("url", fields::url);
+    let base64 = fields.optional("base64", fields::string);
+    let mime_type = fields.optional("mime_type", mime_type);
+    let name = fields.optional("file_name", file_name);
+    let (url, base64) = (url?, base64?);
+    if url.is_some() == base64.is_some() {
+        return fields.refuse(InvalidField::new("url", WANTED));
+    }
+    let file = SentFile {
+        url,
+        mime_type: mime_type?,
+        file_name: name?,
+        ..SentFile::default()
+    };
+    Ok((file, base64))
+}
+
+impl Draft {
+    /// Whether the body has the file in it.
+    pub(super) fn is_in_base64(&self) -> bool {
+        self.base64.is_some()
+    }
+
+    /// The message with its file: the one that came along, the one in base64, or one to be fetched.
+    pub(super) async fn with_file(mut self, call: &mut Call) -> Result<NewMedia, Problem> {
+        let file = match (call.upload.take(), self.base64.take()) {
+            (Some(upload), _) => NewFile::Received(self.part(upload)),
+            (None, Some(base64)) => NewFile::Received(decoded(call, &base64).await?),
+            (None, None) => NewFile::Url,
+        };
+        Ok(NewMedia {
+            message: self.message,
+            file,
+        })
+    }
+
+    /// What the part says of the file counts where it could be right.
+    fn part(&mut self, upload: Upload) -> ReceivedFile {
+        let file = &mut self.message.media;
+        let sane = |mime: &String| check_mime_type("file", mime).is_ok();
+        file.mime_type = upload.mime_type.filter(sane);
+        if file.file_name.is_none() {
+            let last = upload.file_name.map(|name| {
+                // Some send a whole path.
+                let last = name.rsplit(['/', '\\']).next();
+                last.unwrap_or_default().to_owned()
+            });
+            file.file_name = last.filter(|name| check_file_name("file", name).is_ok());
+        }
+        upload.file
+    }
+}
+
+async fn decoded(call: &Call, base64: &str) -> Result<ReceivedFile, Problem> {
+    let mut receiving = call.desk.receive_file(call.client, &call.phone()?).await?;
+    let mut plain = Vec::with_capacity(PIECE);
+    for (at, piece) in base64.as_bytes().chunks(PIECE).enumerate() {
+        plain.clear();
+        let decoded = BASE64.decode_vec(piece, &mut plain);
+        let padded_within = plain.len() != PIECE / 4 * 3 && (at + 1) * PIECE < base64.len();
+        let wrong = match decoded {
+            Err(error) => Some(error.to_string()),
+            Ok(()) if padded_within => Some("it ends before its end".to_owned()),
+            Ok(()) => None,
+        };
+        if let Some(wrong) = wrong {
+            let place = at * PIECE;
+            let text = format!(
+                "is not base64 (RFC 4648, without line breaks and data: prefix): {wrong}, from character {place}"
+            );
+            return Err(Problem::invalid(vec![FieldError::new("media.base64", text)]));
+        }
+        receiving.take(&plain).await?;
+    }
+    let file = receiving.finish().await?;
+    match file.size {
+        0 => Err(Problem::new(StatusCode::BAD_REQUEST, "media.base64 is an empty file")),
+        _ => Ok(file),
+    }
+}
+
+fn caption(name: &'static str, value: Value) -> Result<String, InvalidField> {
+    let caption = fields::string(name, value)?;
+    check_caption(name, &caption).map(|()| caption)
+}
+
+fn mime_type(name: &'static str, value: Value) -> Result<String, InvalidField> {
+    let mime = fields::string(name, value)?;
+    check_mime_type(name, &mime).map(|()| mime)
+}
+
+fn file_name(name: &'static str, value: Value) -> Result<String, InvalidField> {
+    let file = fields::string(name, value)?;
+    check_file_name(name, &file).map(|()| file)
+}

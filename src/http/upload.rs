@@ -1,0 +1,226 @@
+//! Bodies that are larger than others: messages that bring their file along. A file is written to the disk as it comes and
+//! is never whole in memory; whoever sends it has as long as they keep a decent pace.
+//!
+//! `multipart/form-data` has a part `message` (JSON) and a part `file`. A large JSON body, which has its file in base64, is
+//! received on the disk too, and read from there when few others are.
+
+use std::{
+    io,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use futures::{Stream, stream};
+use multer::{Constraints, Field, Multipart, SizeLimit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use warp::http::{HeaderMap, StatusCode, header};
+use wharf_actors::ReceivedFile;
+
+use super::{
+    body::{BODY_MAX_BYTES, Body, Pace, is_json, not_json, too_large},
+    call::Call,
+    problem::{FieldError, Problem},
+};
+
+/// The largest JSON body of a message, whose file is in base64.
+const LARGE_JSON_BYTES: usize = 11 * 1024 * 1024;
+/// JSON bodies of that size that are in memory at a time.
+pub(super) const LARGE_AT_A_TIME: usize = 4;
+/// What of a body may be neither header nor file, and wait to be made out: boundaries and the headers of parts.
+const UNCLAIMED_BYTES: usize = 256 * 1024;
+/// The parts.
+const MESSAGE: &str = "message";
+const FILE: &str = "file";
+
+/// A file that came along with its message.
+pub(super) struct Upload {
+    pub(super) file: ReceivedFile,
+    /// What the part says that it is.
+    pub(super) mime_type: Option<String>,
+    /// What the part says that it is called.
+    pub(super) file_name: Option<String>,
+}
+
+/// Reads the body of a message into `call`. Answers whether it took its time: then the rest has its own.
+pub(super) async fn take_in(
+    call: &mut Call,
+    body: &mut Body,
+    time: Duration,
+    large: &Arc<Semaphore>,
+) -> Result<bool, Problem> {
+    let mut pace = Pace::new(time);
+    if let Some(boundary) = boundary(&call.headers)? {
+        let (message, upload) = parts(call, body, pace, boundary).await?;
+        (call.body, call.upload) = (message, Some(upload));
+        return Ok(true);
+    }
+    let mut begun = BytesMut::new();
+    while let Some(piece) = body.next_within(&mut pace).await? {
+        begun.extend_from_slice(&piece);
+        if begun.len() > BODY_MAX_BYTES {
+            check_json(&call.headers, &begun)?;
+            let (whole, turn) = from_the_disk(call, body, pace, begun, large).await?;
+            (call.body, call.large) = (whole, Some(turn));
+            return Ok(true);
+        }
+    }
+    check_json(&call.headers, &begun)?;
+    call.body = begun.freeze();
+    Ok(false)
+}
+
+fn check_json(headers: &HeaderMap, body: &[u8]) -> Result<(), Problem> {
+    match body.is_empty() || is_json(headers) {
+        true => Ok(()),
+        false => Err(not_json()),
+    }
+}
+
+/// The boundary of a body in parts; `None` when it is another one.
+fn boundary(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let said = headers.get(header::CONTENT_TYPE).and_then(|said| said.to_str().ok());
+    let Some(said) = said.filter(|said| {
+        said.trim_start()
+            .to_ascii_lowercase()
+            .starts_with("multipart/form-data")
+    }) else {
+        return Ok(None);
+    };
+    let boundary = multer::parse_boundary(said);
+    boundary.map(Some).map_err(|_| {
+        let detail = "multipart/form-data must name its boundary";
+        Problem::new(StatusCode::BAD_REQUEST, detail)
+    })
+}
+
+/// A large JSON body, by way of the disk, so that a slow client holds no memory.
+async fn from_the_disk(
+    call: &Call,
+    body: &mut Body,
+    mut pace: Pace,
+    begun: BytesMut,
+    large: &Arc<Semaphore>,
+) -> Result<(Bytes, OwnedSemaphorePermit), Problem> {
+    let mut receiving = call.desk.receive_file(call.client, &call.phone()?).await?;
+    let mut size = begun.len();
+    receiving.take(&begun).await?;
+    drop(begun);
+    while let Some(piece) = body.next_within(&mut pace).await? {
+        size += piece.len();
+        if size > LARGE_JSON_BYTES {
+            return Err(too_large(LARGE_JSON_BYTES));
+        }
+        receiving.take(&piece).await?;
+    }
+    let received = receiving.finish().await?;
+    let busy = |_| Problem::unavailable("the server is going down");
+    let turn = Arc::clone(large).acquire_owned().await.map_err(busy)?;
+    let whole = tokio::fs::read(received.path()).await.map_err(|error| {
+        tracing::error!(%error, "a body that was received cannot be read");
+        Problem::internal()
+    })?;
+    Ok((whole.into(), turn))
+}
+
+/// The message and the file of a body in parts, which may come in any order.
+async fn parts(call: &Call, body: &mut Body, pace: Pace, boundary: String) -> Result<(Bytes, Upload), Problem> {
+    let flow = Flow::default();
+    let constraints = Constraints::new().size_limit(SizeLimit::new().for_field(MESSAGE, BODY_MAX_BYTES as u64));
+    let mut parts = Multipart::with_constraints(flow.pieces(body, pace), boundary, constraints);
+    let (mut message, mut upload) = (None, None);
+    while let Some(part) = flow.of(parts.next_field().await)? {
+        let name = part.name().unwrap_or_default().to_owned();
+        match name.as_str() {
+            MESSAGE if message.is_none() => message = Some(flow.of(part.bytes().await)?),
+            FILE if upload.is_none() => upload = Some(file(call, part, &flow).await?),
+            _ => {
+                let shown: String = name.chars().take(100).collect();
+                let text = "is not a known part, or comes twice: the parts are message and file";
+                return Err(Problem::invalid(vec![FieldError::new(shown, text)]));
+            }
+        }
+        flow.claimed();
+    }
+    match (message, upload) {
+        (Some(message), Some(upload)) => Ok((message, upload)),
+        (message, _) => {
+            let missing = if message.is_none() { MESSAGE } else { FILE };
+            Err(Problem::invalid(vec![FieldError::new(
+                missing,
+                "is missing: it is to be a part of the body",
+            )]))
+        }
+    }
+}
+
+async fn file(call: &Call, mut part: Field<'_>, flow: &Flow) -> Result<Upload, Problem> {
+    let mut receiving = call.desk.receive_file(call.client, &call.phone()?).await?;
+    let mime_type = part.content_type().map(ToString::to_string);
+    let file_name = part.file_name().map(str::to_owned);
+    while let Some(piece) = flow.of(part.chunk().await)? {
+        flow.claimed();
+        receiving.take(&piece).await?;
+    }
+    Ok(Upload {
+        file: receiving.finish().await?,
+        mime_type,
+        file_name,
+    })
+}
+
+/// What flows from the socket to the parser. The parser takes whatever there is at once and keeps it until it has made
+/// something of it: so it is given one piece at a time, and not without end.
+#[derive(Default)]
+struct Flow {
+    unclaimed: AtomicUsize,
+    /// Why the flow ended before its end.
+    broken: Mutex<Option<Problem>>,
+}
+
+impl Flow {
+    /// The parser has made something of what it was given.
+    fn claimed(&self) {
+        self.unclaimed.store(0, Ordering::Relaxed);
+    }
+
+    fn pieces<'a>(&'a self, body: &'a mut Body, pace: Pace) -> impl Stream<Item = io::Result<Bytes>> + Send + 'a {
+        stream::unfold((body, pace), |(body, mut pace)| async {
+            // The parser goes on asking until there is nothing at the moment.
+            tokio::task::yield_now().await;
+            let piece = match body.next_within(&mut pace).await {
+                Ok(piece) => piece?,
+                Err(problem) => return Some((Err(self.end(problem)), (body, pace))),
+            };
+            let unclaimed = self.unclaimed.fetch_add(piece.len(), Ordering::Relaxed) + piece.len();
+            if unclaimed > UNCLAIMED_BYTES + piece.len() {
+                let detail = "the body is not made of parts, or the headers of one do not end";
+                let problem = Problem::new(StatusCode::BAD_REQUEST, detail);
+                return Some((Err(self.end(problem)), (body, pace)));
+            }
+            Some((Ok(piece), (body, pace)))
+        })
+    }
+
+    fn end(&self, problem: Problem) -> io::Error {
+        *self.broken.lock().unwrap_or_else(PoisonError::into_inner) = Some(problem);
+        io::Error::other("the body ended early")
+    }
+
+    /// What the parser says, or why it got no more.
+    fn of<T>(&self, parsed: multer::Result<T>) -> Result<T, Problem> {
+        parsed.map_err(|error| {
+            let broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner).take();
+            broken.unwrap_or_else(|| match error {
+                multer::Error::FieldSizeExceeded { .. } => too_large(BODY_MAX_BYTES),
+                error => Problem::new(
+                    StatusCode::BAD_REQUEST,
+                    format!("the body in parts cannot be read: {error}"),
+                ),
+            })
+        })
+    }
+}
