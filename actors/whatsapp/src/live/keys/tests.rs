@@ -31,12 +31,13 @@ fn number(client: i64, phone: &str) -> ConnectionKey {
     }
 }
 
-/// Two numbers of one client, and one of them of another client.
+/// Two numbers of one client, and one of them of another client. What is forgotten of one reaches those behind it if it
+/// reaches too far.
 fn numbers() -> [ConnectionKey; 3] {
     [
-        number(1, "5511888888888"),
         number(1, "5511777777777"),
-        number(2, "5511888888888"),
+        number(1, "5511888888888"),
+        number(2, "5511777777777"),
     ]
 }
 
@@ -241,6 +242,20 @@ async fn the_removal_of_a_committed_message_rides_on_the_next_change() {
     let many: Vec<_> = many.iter().map(|id| key(id)).collect();
     keys.delete_pending_inbound_batch(&many).await.unwrap();
     assert_eq!(kept().await, 0);
+}
+
+/// The name of the first group with the empty device is the very end of what begins with the second one's.
+#[tokio::test]
+async fn what_begins_with_a_name_ends_before_the_next_one() {
+    let world = World::start().await;
+    let keys = world.device(&numbers()[0]);
+    keys.set_sender_key_status("55@t", &[("", true)]).await.unwrap();
+    assert_eq!(keys.get_sender_key_devices("55@s").await.unwrap(), []);
+    keys.clear_sender_key_devices("55@s").await.unwrap();
+    let devices = keys.get_sender_key_devices("55@t").await.unwrap();
+    assert_eq!(devices, [(String::new(), true)]);
+    keys.put_identity("55A", [1; 32]).await.unwrap();
+    assert!(!keys.has_signal_state_for_user("55").await.unwrap());
 }
 
 #[test]
