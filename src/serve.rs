@@ -135,17 +135,17 @@ async fn open(config: &Config) -> Result<Store, StoreError> {
 }
 
 fn links(config: &Config, keys: KeyStore) -> Result<Arc<dyn LinkFactory>, LinkError> {
-    let mut live = LiveConfig {
+    let test_network = config.whatsapp.server_url.as_deref().and_then(media_store);
+    let web = Web::new(test_network).map_err(|error| LinkError(error.to_string()))?;
+    let live = LiveConfig {
         server_url: config.whatsapp.server_url.clone(),
         proxies: targets(config),
         device_name: config.whatsapp.device_name.clone(),
         history_sync: config.whatsapp.history_sync,
+        undecryptable_patience: config.whatsapp.undecryptable_wait,
+        http: Some(Arc::new(web)),
         ..LiveConfig::default()
     };
-    if live.server_url.is_none() {
-        // A test network takes any version and has no web site to learn it from.
-        live.http = Some(Arc::new(Web::new().map_err(|error| LinkError(error.to_string()))?));
-    }
     Ok(Arc::new(LiveFactory::new(live, keys)?))
 }
 

@@ -20,10 +20,14 @@ const LARGEST: usize = 32 * 1024 * 1024;
 
 /// See the module. Clones share one client.
 #[derive(Debug, Clone)]
-pub struct Web(Client);
+pub struct Web {
+    client: Client,
+    test_network: Option<Url>,
+}
 
 impl Web {
-    /// Reads the root certificates and makes the client.
+    /// Reads the root certificates and makes the client. With a test network everything is asked of that, under the same
+    /// paths.
     ///
     /// # Errors
     /// [`PosterError`] when the machine's TLS set-up cannot be used.
@@ -31,14 +35,27 @@ impl Web {
         clippy::disallowed_methods,
         reason = "the one client besides the poster's, for WhatsApp's hosts"
     )]
-    pub fn new() -> Result<Self, PosterError> {
+    pub fn new(test_network: Option<Url>) -> Result<Self, PosterError> {
         let client = Client::builder()
             .tls_backend_preconfigured(tls::client_config("")?)
-            .https_only(true)
+            .https_only(test_network.is_none())
             .redirect(redirect::Policy::none())
             .timeout(TIMEOUT)
             .build()?;
-        Ok(Self(client))
+        Ok(Self { client, test_network })
+    }
+
+    fn url(&self, asked: &str) -> Result<Url, String> {
+        let mut url = Url::parse(asked).map_err(|error| format!("{asked}: {error}"))?;
+        let Some(base) = &self.test_network else {
+            return Ok(url);
+        };
+        let moved = url.set_scheme(base.scheme()).is_ok()
+            && url.set_host(base.host_str()).is_ok()
+            && url.set_port(base.port()).is_ok();
+        moved
+            .then_some(url)
+            .ok_or_else(|| format!("{asked} has no place on a test network"))
     }
 }
 
@@ -46,7 +63,7 @@ impl Web {
 impl Http for Web {
     async fn execute(&self, request: HttpRequest) -> Result<HttpResponse, String> {
         let method = Method::from_bytes(request.method.as_bytes()).map_err(|error| error.to_string())?;
-        let mut builder = self.0.request(method, &request.url);
+        let mut builder = self.client.request(method, self.url(&request.url)?);
         for (name, value) in &request.headers {
             builder = builder.header(name, value);
         }
@@ -152,6 +169,17 @@ impl MediaStream {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_test_network_is_asked_for_everything() {
+        let network = Url::parse("http://127.0.0.1:7000/ws/chat").unwrap();
+        let (web, test) = (Web::new(None).unwrap(), Web::new(Some(network)).unwrap());
+        let asked = "https://mmg.whatsapp.net/v/t62.7118-24/a?auth=1";
+        assert_eq!(web.url(asked).unwrap().as_str(), asked);
+        let there = "http://127.0.0.1:7000/v/t62.7118-24/a?auth=1";
+        assert_eq!(test.url(asked).unwrap().as_str(), there);
+        assert!(test.url("no url").is_err());
+    }
 
     #[test]
     fn a_path_never_leads_to_another_host() {

@@ -94,6 +94,8 @@ pub struct Whatsapp {
     pub device_name: String,
     /// Whether the history that a phone sends after linking becomes events.
     pub history_sync: bool,
+    /// How long a message that cannot be decrypted is waited for before it is told as `unknown`.
+    pub undecryptable_wait: Duration,
 }
 
 /// `[delivery]`
@@ -320,10 +322,12 @@ fn whatsapp(reader: &mut Reader) -> Result<Whatsapp, Refused> {
         },
     );
     let history_sync = reader.flag("whatsapp.history_sync");
+    let undecryptable_wait = reader.number("whatsapp.undecryptable_wait_seconds", 1, 86_400);
     Ok(Whatsapp {
         server_url: server_url?,
         device_name: device_name?,
         history_sync: history_sync?,
+        undecryptable_wait: Duration::from_secs(u64::from(undecryptable_wait?)),
     })
 }
 

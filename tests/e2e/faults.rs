@@ -6,7 +6,7 @@ use serde_json::json;
 use wharf_support::wait_until;
 use wharf_testnet::Fault;
 
-use super::world::{NUMBER, WITHIN, World};
+use super::world::{CONTACT, NUMBER, WITHIN, World};
 
 const PATH: &str = "/api/whatsapp/connections/5511888888888";
 
@@ -256,4 +256,68 @@ async fn an_outdated_client_tries_again_slowly() {
 )]
 fn now() -> chrono::DateTime<chrono::Utc> {
     chrono::Utc::now()
+}
+
+/// What is shown once it has this code.
+async fn with_code(world: &World, code: &str) -> serde_json::Value {
+    let what = format!("the reason is {code}");
+    world
+        .api()
+        .wait_for(PATH, &what, |shown| shown["reason_code"] == code)
+        .await
+}
+
+async fn ask(world: &World, what: &str) {
+    let asked = world.api().call(reqwest::Method::POST, &format!("{PATH}/{what}")).await;
+    asked.expect(reqwest::StatusCode::ACCEPTED);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_connection_goes_through_is_said_by_its_codes() {
+    let world = World::start().await;
+    world.linked("/ok").await;
+    assert_eq!(with_code(&world, "online").await["status"], "connected");
+    ask(&world, "disconnect").await;
+    let shown = with_code(&world, "requested").await;
+    assert_eq!(
+        (&shown["status"], &shown["retry_at"]),
+        (&json!("disconnected"), &json!(null))
+    );
+    ask(&world, "connect").await;
+    with_code(&world, "online").await;
+
+    // Refused for now: later than after a socket that broke.
+    fault(
+        &world,
+        json!({"kind": "refuse", "phone": NUMBER, "code": 503, "for_ms": 3000}),
+    )
+    .await;
+    fault(&world, json!({"kind": "drop", "phone": NUMBER})).await;
+    let shown = with_code(&world, "refused").await;
+    assert_eq!(shown["status"], "connecting", "{shown}");
+    assert!(shown["reason"].as_str().unwrap().contains("503"), "{shown}");
+    assert!(time(&shown, "retry_at") > now(), "{shown}");
+    with_code(&world, "online").await;
+
+    world.network.unlink(NUMBER, 1).await.unwrap();
+    let shown = with_code(&world, "unlinked").await;
+    assert_eq!(
+        (&shown["status"], &shown["retry_at"]),
+        (&json!("logged_out"), &json!(null))
+    );
+    ask(&world, "connect").await;
+    let shown = with_code(&world, "waiting_for_phone").await;
+    assert_eq!(
+        (&shown["status"], &shown["jid"]),
+        (&json!("awaiting_scan"), &json!(null))
+    );
+    let qr = world.api().wait_for_qr(NUMBER).await;
+    world.network.scan(CONTACT, &qr).await.unwrap();
+    let shown = with_code(&world, "wrong_number").await;
+    assert_eq!(shown["status"], "failed");
+    wait_until("the other phone lists no device", WITHIN, || async {
+        world.network.devices(CONTACT).await.unwrap().is_empty()
+    })
+    .await;
+    world.stop().await;
 }

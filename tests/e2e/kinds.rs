@@ -12,9 +12,11 @@ impl World {
     /// The phone of `from` sends what `body` says; answers the message's id.
     pub async fn phone_sends(&self, from: &str, body: &Value) -> String {
         let url = format!("{}/accounts/{from}/messages", self.network.admin_url());
-        let sent = self.api().send(outside().post(url).json(body)).await;
-        assert_eq!(sent.status, 200, "{body}: {}", sent.body);
-        sent.body["ids"][0].as_str().unwrap().to_owned()
+        let response = outside().post(url).json(body).send().await.unwrap();
+        let (status, sent) = (response.status(), response.bytes().await.unwrap());
+        let sent: Value = serde_json::from_slice(&sent).unwrap();
+        assert_eq!(status, 200, "{body}: {sent}");
+        sent["ids"][0].as_str().unwrap().to_owned()
     }
 
     /// The bodies that the receiver got, once there are as many.

@@ -7,8 +7,10 @@
     unreachable_pub
 )]
 
+mod again;
 mod api;
 mod attachments;
+mod beside;
 mod considerate;
 mod crash;
 mod delivery;
@@ -16,6 +18,7 @@ mod events;
 mod faults;
 #[path = "../../examples/crash/harness.rs"]
 mod harness;
+mod history;
 mod keys;
 mod kinds;
 mod linking;

@@ -13,7 +13,7 @@ use super::{
 
 impl World {
     /// The bodies that the receiver got of these messages, once all are here.
-    async fn bodies_of(&self, ids: &[String]) -> Vec<Value> {
+    pub async fn bodies_of(&self, ids: &[String]) -> Vec<Value> {
         wait_until("the events are here", WITHIN, || async {
             let requests = self.receiver.requests();
             let bodies: Vec<Value> = requests
@@ -37,7 +37,7 @@ impl World {
     }
 }
 
-async fn fetch(url: &Value, range: Option<&str>) -> (StatusCode, reqwest::header::HeaderMap, Vec<u8>) {
+pub async fn fetch(url: &Value, range: Option<&str>) -> (StatusCode, reqwest::header::HeaderMap, Vec<u8>) {
     let mut request = outside().get(url.as_str().expect("a link"));
     if let Some(range) = range {
         request = request.header("range", range);

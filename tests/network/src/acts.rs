@@ -1,4 +1,4 @@
-//! What phones do beside writing: groups, files, receipts, presence, calls, history.
+//! What phones do beside writing: groups, files, receipts, presence, calls, history. What they are set to is in `settings`.
 
 use crate::network::Network;
 use crate::serve::{self, Change};
@@ -121,6 +121,20 @@ impl Network {
             .map_err(|error| NetworkError::Conflict(format!("the file of {id} cannot be read: {error}")))
     }
 
+    /// WhatsApp's hosts forget the file of a message that the account's phone received or sent; the phone has it still.
+    ///
+    /// # Errors
+    /// [`NetworkError::NotFound`] if the account, the message or the file does not exist.
+    pub async fn expire_media(&self, phone: &str, id: &str) -> Result<(), NetworkError> {
+        let world = self.world();
+        let missing = || NetworkError::NotFound(format!("{phone} knows no message {id} whose file lies on the hosts"));
+        let known = world.account(phone)?.known(id).ok_or_else(missing)?;
+        let message = known.message().ok_or_else(missing)?;
+        let path = reading::file_of(&message).and_then(|file| file.direct_path);
+        let gone = path.is_some_and(|path| world.media.expire(&path));
+        gone.then_some(()).ok_or_else(missing)
+    }
+
     /// The small picture that a message shows before its file is there.
     ///
     /// # Errors
@@ -139,15 +153,6 @@ impl Network {
     /// exist.
     pub async fn send_receipts(&self, phone: &str, kind: &str, ids: &[String]) -> Result<(), NetworkError> {
         serve::send_receipts(self.world(), phone, kind, ids)
-    }
-
-    /// Whether the account's phone says by itself what was delivered; it does unless told otherwise.
-    ///
-    /// # Errors
-    /// [`NetworkError::NotFound`] if the account does not exist.
-    pub async fn set_delivery_receipts(&self, phone: &str, by_itself: bool) -> Result<(), NetworkError> {
-        self.world().account(phone)?.set_receipts(by_itself);
-        Ok(())
     }
 
     /// The account's phone is `available` or `unavailable`, or is `composing`, `recording` or `paused` in a chat.

@@ -13,6 +13,7 @@ mod network;
 mod phone;
 mod reading;
 mod serve;
+mod settings;
 mod state;
 mod view;
 mod wire;
@@ -21,13 +22,14 @@ pub use acts::GroupChange;
 pub use compose::{
     Card, ContactContent, Content, EditContent, EventContent, GroupInviteContent, LiveLocationContent, LocationContent,
     MediaContent, MessageOptions, NewMessage, OrderContent, PollContent, PollVoteContent, Preview, ProductContent,
-    ProtoContent, ReactionContent, ReplyContent, RevokeContent, TextContent,
+    ProtoContent, ReactionContent, ReplyContent, RevokeContent, TextContent, Unavailable,
 };
 pub use error::NetworkError;
 pub use network::{Network, NetworkConfig};
+pub use settings::{PhoneSettings, Setting};
 pub use view::{
     Account, CallView, DeviceView, Fault, FaultCode, FaultKind, GroupView, MediaView, MemberView, MessageDetails,
-    PresenceRecord, Quoted, ReactionView, ReceiptRecord, ReceivedMessage, SentMessage, Stats, VoteView,
+    PresenceRecord, Quoted, ReactionView, ReceiptRecord, ReceivedMessage, SentMessage, SettingView, Stats, VoteView,
 };
 
 /// Bytes in lower-case hex.

@@ -181,6 +181,9 @@ pub struct ReceiptRecord {
     /// `delivery`, `inactive`, `read`, `retry`, `sender` and so on; a receipt without a type is `delivery`.
     #[serde(rename = "type")]
     pub kind: String,
+    /// Of `retry`: whether it brings keys for a new session.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub keys: bool,
     /// When the receipt arrived, in Unix milliseconds.
     pub at: i64,
 }
@@ -310,10 +313,23 @@ pub struct Stats {
     pub messages_out: u64,
     /// Messages that a client encrypted with a key which it had used for another one. Anything but 0 is a broken client.
     pub reused_keys: u64,
+    /// Files that the media store gave to clients since the start.
+    pub downloads: u64,
     /// Messages that devices have not acknowledged now.
     pub unacked: u64,
     /// Accounts that exist.
     pub accounts: u64,
     /// Devices linked now.
     pub devices: u64,
+}
+
+/// Something that is set for an account, on its phone or a device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SettingView {
+    /// Its collection, for instance `regular_high`.
+    pub collection: String,
+    /// The version that the collection is at.
+    pub version: u64,
+    /// What it is, and what it is about: `["mute", "…@lid"]`.
+    pub index: Vec<String>,
 }

@@ -27,3 +27,7 @@ mod load;
 mod media;
 #[path = "network/messages.rs"]
 mod messages;
+#[path = "network/phones.rs"]
+mod phones;
+#[path = "network/settings.rs"]
+mod settings;

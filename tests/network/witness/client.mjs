@@ -31,7 +31,19 @@ export class Client {
     WA_CERT_DETAILS.PUBLIC_KEY = Buffer.from(network.root, 'base64')
     this.ws = network.ws
     this.auth = memory()
-    this.seen = { messages: [], updates: [], receipts: [], presence: [], calls: [], groups: [], members: [], ends: [] }
+    this.seen = {
+      messages: [],
+      updates: [],
+      receipts: [],
+      presence: [],
+      calls: [],
+      groups: [],
+      members: [],
+      ends: [],
+      history: [],
+      chats: [],
+      contacts: []
+    }
     this.sent = new Map()
     this.open = false
     this.connect()
@@ -69,6 +81,9 @@ export class Client {
     keep('groups.update', this.seen.groups)
     keep('groups.upsert', this.seen.groups)
     keep('group-participants.update', this.seen.members)
+    keep('messaging-history.set', this.seen.history)
+    keep('chats.update', this.seen.chats)
+    keep('contacts.upsert', this.seen.contacts)
   }
 
   /** Sends and remembers, so that it can be sent again. */

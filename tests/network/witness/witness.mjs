@@ -280,6 +280,50 @@ for (const [kind, known] of [
   }, known)
 }
 
+await check('gets the phone\'s copy of what is left out', async () => {
+  const { ids } = await post({ text: 'only there', unavailable: 'unknown' })
+  const message = await until('the copy', () => client.message(ids[0]))
+  must(message.message.conversation === 'only there', JSON.stringify(message.message))
+})
+
+await check('has a file that expired laid down again', async () => {
+  const { ids, media } = await post({ kind: 'image', size: 3_000 })
+  const message = await until('the message', () => client.message(ids[0]))
+  await admin('DELETE', `/accounts/${BOB}/messages/${ids[0]}/media`)
+  const gone = await downloadMediaMessage(message, 'buffer', {}).then(() => false, () => true)
+  must(gone, 'it was still there')
+  const bytes = await downloadMediaMessage(await client.sock.updateMediaMessage(message), 'buffer', {})
+  must(sha256(bytes) === media.sha256, 'the file is another')
+})
+
+await check('a status update', async () => {
+  const { ids } = await post({ to: 'status@broadcast', text: 'good morning' })
+  const message = await until('the update', () => client.message(ids[0]))
+  must(message.key.remoteJid === 'status@broadcast', JSON.stringify(message.key))
+})
+
+await check('what the phone sets: contact, mute, name', async () => {
+  const set = body => admin('POST', `/accounts/${ANA}/settings`, body)
+  await set({ contact: { phone: BOB, name: 'Bob of the harbour' } })
+  await set({ mute: { chat: BOB, muted: true } })
+  await set({ push_name: 'Ana Maria' })
+  await until('the contact', () => client.seen.contacts.some(one => one.name === 'Bob of the harbour'))
+  await until('the mute', () => client.seen.chats.some(one => one.muteEndTime))
+  await until('the name', () => client.auth.creds.me.name === 'Ana Maria')
+})
+
+await check('what the device sets', async () => {
+  await client.sock.chatModify({ mute: 8 * 3_600_000 }, `${EVE}@s.whatsapp.net`)
+  const set = await admin('GET', `/accounts/${ANA}/settings`)
+  must(set.some(one => one.index[0] === 'mute' && one.index[1].startsWith(EVE)), JSON.stringify(set))
+})
+
+await check('the phone\'s history', async () => {
+  const { messages } = await admin('POST', `/accounts/${ANA}/history`)
+  const { messages: came } = await until('the history', () => client.seen.history.at(-1))
+  must(came.length === messages && came.some(one => one.message?.conversation === 'hello'), `${came.length} of ${messages}`)
+})
+
 await check('unlinked: logged out', async () => {
   await admin('DELETE', `/accounts/${ANA}/devices/1`)
   await until('401', () => client.seen.ends.includes(401))

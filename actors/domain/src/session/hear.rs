@@ -13,6 +13,13 @@ impl Session {
             return;
         }
         self.view.last_event_at = Some(now);
+        if let LinkEvent::Named { push_name } = event {
+            // Before the login it is the word of a link that may be another account's; `Connected` brings it again.
+            if self.phase == Phase::Connected {
+                self.view.push_name = Some(push_name);
+            }
+            return;
+        }
         if self.phase == Phase::Unlinking {
             // A QR code means that there is nothing to log out of any more.
             let log_out = matches!(event, LinkEvent::Paired { .. } | LinkEvent::Connected { .. });
@@ -24,6 +31,8 @@ impl Session {
             LinkEvent::PasskeyNeeded => self.on_passkey_needed(now, effects),
             LinkEvent::Paired { jid, phone_number } => self.on_paired(now, jid, &phone_number, effects),
             LinkEvent::Connected { jid, push_name } => self.on_connected(now, jid, push_name, effects),
+            // Above.
+            LinkEvent::Named { .. } => {}
             // Whatever the server says when its patience ends: the passkey is why.
             LinkEvent::Closed(_) if self.phase == Phase::AwaitingPasskey => self.on_no_passkey(now, effects),
             LinkEvent::Closed(reason) => self.on_closed(now, jitter, reason, effects),

@@ -35,6 +35,11 @@ pub enum LinkEvent {
         /// The account's display name, where known.
         push_name: Option<String>,
     },
+    /// The account shows another name from now on.
+    Named {
+        /// The account's display name.
+        push_name: String,
+    },
     /// The link ended, and will not come back by itself.
     Closed(CloseReason),
 }

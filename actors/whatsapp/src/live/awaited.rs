@@ -4,7 +4,7 @@
 //! comes of that is a message like any other. Here is only kept what is missing and until when to wait. It lives as long
 //! as the process: what was missing when that ended is not reported, unless it comes again and fails again.
 
-use std::{mem, sync::Arc, time::Duration};
+use std::{collections::VecDeque, mem, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 use whatsapp_rust::wacore::types::{
@@ -17,6 +17,8 @@ use super::{inbound::Inbound, reporter::now};
 
 /// Missing messages of one number at a time; one more is reported at once. An attacker's flood ends here.
 const MOST: usize = 1000;
+/// Messages that came after all, remembered for the one that comes by the other way as well.
+const CAME: usize = 256;
 /// The pause before a report that the inbox refused is made again.
 const AGAIN: Duration = Duration::from_secs(5);
 
@@ -24,6 +26,8 @@ const AGAIN: Duration = Duration::from_secs(5);
 #[derive(Default)]
 pub(crate) struct Awaited {
     missing: Vec<Missing>,
+    /// How those that came, or were reported, were first heard of.
+    came: VecDeque<Arc<MessageInfo>>,
     /// Whether a task waits for the deadlines.
     watched: bool,
 }
@@ -50,11 +54,22 @@ impl Awaited {
         self.missing.push(Missing { lost, due });
     }
 
-    /// A message has come: it is not missing any more.
-    pub(crate) fn found(&mut self, info: &MessageInfo) {
-        if !self.missing.is_empty() {
-            self.missing.retain(|missing| !is_same(&missing.lost.info, info));
+    /// A message has come: it is not missing any more. Answers how it was first heard of, if it could not be decrypted
+    /// then: the sender's second copy and the phone's may name its time and its people differently, and are one message.
+    pub(crate) fn found(&mut self, info: &MessageInfo) -> Option<Arc<MessageInfo>> {
+        if let Some(place) = self.missing.iter().position(|one| is_same(&one.lost.info, info)) {
+            let first = self.missing.swap_remove(place).lost.info;
+            self.note(Arc::clone(&first));
+            return Some(first);
         }
+        self.came.iter().find(|first| is_same(first, info)).cloned()
+    }
+
+    fn note(&mut self, first: Arc<MessageInfo>) {
+        if self.came.len() >= CAME {
+            self.came.pop_front();
+        }
+        self.came.push_back(first);
     }
 
     /// A new link opens: what comes with it may bring what is missing, so nothing is reported before that had time.
@@ -79,14 +94,16 @@ impl Awaited {
     }
 }
 
-/// Whether two stanzas are the same message: one id, and one sender by number or by hidden id.
+/// Whether two stanzas are the same message: one id, one sender by number or by hidden id, and one group if any.
 fn is_same(one: &MessageInfo, other: &MessageInfo) -> bool {
     let names = |source: &MessageSource| {
         let bare = |jid: &Jid| (jid.server.is_lid_family(), jid.user_base().to_owned());
         [Some(bare(&source.sender)), source.sender_alt.as_ref().map(bare)]
     };
     let others = names(&other.source);
+    let group = |source: &MessageSource| source.is_group.then(|| source.chat.to_non_ad());
     one.id == other.id
+        && group(&one.source) == group(&other.source)
         && names(&one.source)
             .iter()
             .any(|name| name.is_some() && others.contains(name))
@@ -159,7 +176,9 @@ impl Watching {
             tracing::warn!(refused, "an undecryptable message could not be reported yet");
             let due = Instant::now() + AGAIN;
             inbound.memory.awaited().missing.push(Missing { due, ..missing });
+            return;
         }
+        inbound.memory.awaited().note(missing.lost.info);
     }
 }
 
@@ -234,6 +253,29 @@ mod tests {
         awaited.postpone(now + 2 * PATIENCE);
         assert!(awaited.overdue(now + PATIENCE).is_empty());
         assert_eq!(ids(&awaited.overdue(now + 2 * PATIENCE)), ["B"]);
+    }
+
+    #[test]
+    fn both_copies_of_a_message_are_the_one_that_was_first_heard_of() {
+        let (mut awaited, now) = (Awaited::default(), Instant::now());
+        let mut first = info("A", "1@lid", Some("5511888888888@s.whatsapp.net"));
+        first.source.chat = "1@lid".parse().unwrap();
+        awaited.miss(lost(first, UnavailableType::Unknown), now, PATIENCE);
+        let again = info("A", "1:3@lid", None);
+        let copy = info("A", "5511888888888@s.whatsapp.net", None);
+        for come in [again, copy] {
+            let first = awaited.found(&come).unwrap();
+            assert_eq!(first.source.chat.to_string(), "1@lid");
+        }
+        // The same sender may use the id once more elsewhere.
+        let mut elsewhere = info("A", "1@lid", None);
+        elsewhere.source.is_group = true;
+        elsewhere.source.chat = "120363000000000001@g.us".parse().unwrap();
+        assert!(awaited.found(&elsewhere).is_none());
+        for id in 0..CAME {
+            awaited.note(Arc::new(info(&id.to_string(), "1@lid", None)));
+        }
+        assert!(awaited.found(&info("A", "1@lid", None)).is_none(), "and not for ever");
     }
 
     #[test]

@@ -84,7 +84,9 @@ impl Inbound {
         info: &MessageInfo,
         message: &Message,
     ) -> Result<Option<IncomingMessage>, String> {
-        self.memory.awaited().found(info);
+        let first = self.memory.awaited().found(info);
+        let as_first = first.map(|first| as_first(info, &first));
+        let info = as_first.as_ref().unwrap_or(info);
         self.keep_poll(info, message).await?;
         let sent = info.source.is_from_me && self.inbox.wanted().contains(EventKind::Sent);
         let recipient = match sent {
@@ -159,6 +161,17 @@ impl Inbound {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
+    }
+}
+
+/// The head of a message that was asked for again: where it is from and when it was sent are what its first copy said,
+/// so that all its copies have one key.
+fn as_first(info: &MessageInfo, first: &MessageInfo) -> MessageInfo {
+    MessageInfo {
+        source: first.source.clone(),
+        timestamp: first.timestamp,
+        push_name: first.push_name.clone(),
+        ..info.clone()
     }
 }
 

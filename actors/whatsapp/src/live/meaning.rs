@@ -14,6 +14,8 @@ pub(crate) enum Meaning {
     Paired(LinkEvent),
     /// Logged in.
     Connected,
+    /// The account's name is another one; what was told before stays true.
+    Named(LinkEvent),
     /// The link is over, for this reason.
     Over(CloseReason),
     /// Not the end, but the likely reason if the end comes next.
@@ -34,6 +36,9 @@ pub(crate) fn of(event: &Event, now: Timestamp) -> Meaning {
             phone_number: pair.id.user_base().to_owned(),
         }),
         Event::Connected(_) => Meaning::Connected,
+        Event::SelfPushNameUpdated(update) if !update.new_name.is_empty() => Meaning::Named(LinkEvent::Named {
+            push_name: update.new_name.clone(),
+        }),
         // Logged in without contacts and push name, because a download failed: messages flow all the same.
         Event::AppStateSyncFailed(failed) if !failed.connected => Meaning::Connected,
         // A pair code that was asked for is still good: it outlives the QR codes.

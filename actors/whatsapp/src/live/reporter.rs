@@ -214,6 +214,9 @@ impl EventHandler for Reporter {
                 self.tell(Stage::Paired, event);
             }
             Meaning::Connected => self.connected(),
+            // A link that is not connected yet tells the name when it is.
+            Meaning::Named(event) if self.is_connected() => self.tell(Stage::Connected, event),
+            Meaning::Named(_) => {}
             Meaning::Over(reason) => self.end(reason),
             Meaning::Hint(hint) => self.hint(hint),
             Meaning::Nothing => {}

@@ -140,12 +140,9 @@ impl Link for LiveLink {
     }
 
     async fn upload_again(&self, file: &LostFile, deadline: Duration) -> Result<String, ReuploadError> {
-        let reporter = &self.control.reporter;
-        let client = self
-            .client
-            .upgrade()
-            .filter(|client| reporter.is_connected() && client.is_connected())
-            .ok_or(ReuploadError::NotConnected)?;
+        // Logged in is enough: files of a backlog are wanted while it still comes in, before the link counts as connected.
+        let client = self.client.upgrade().filter(|client| client.is_logged_in());
+        let client = client.ok_or(ReuploadError::NotConnected)?;
         let asking = self.runtime.start(reupload::ask(client, file.clone()));
         match tokio::time::timeout(deadline, asking).await {
             Ok(Ok(Some(answer))) => answer,

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use wharf_domain::MessageKind;
-use wharf_testnet::FaultKind;
+use wharf_testnet::{FaultKind, PhoneSettings};
 
-use crate::support::{World, eventually};
+use crate::support::{OURS, World, eventually};
 
 #[tokio::test]
 async fn what_stays_undecryptable_is_reported_once() {
@@ -13,6 +13,11 @@ async fn what_stays_undecryptable_is_reported_once() {
     let line = world.pair().await;
     world.write("before").await;
     eventually("the first", async || line.inbox.texts() == ["before"]).await;
+    let off = PhoneSettings {
+        answers_devices: Some(false),
+        ..PhoneSettings::default()
+    };
+    world.network.set_phone(OURS, &off).await.unwrap();
     world.trouble(FaultKind::Corrupt, None, Duration::from_secs(30)).await;
     let id = world.write("spoilt").await;
     eventually("the report", async || line.inbox.messages().len() == 2).await;

@@ -12,7 +12,7 @@ use warp::reply::Response;
 use super::problem::Problem;
 use super::request::{MAX_BODY, MAX_MESSAGE, body, json as read};
 use crate::compose::{self, Content, Dispatch, NewMessage};
-use crate::{Fault, GroupChange, Network};
+use crate::{Fault, GroupChange, Network, PhoneSettings, Setting};
 
 /// More at once would hold one request for too long.
 const MAX_COUNT: u32 = 100_000;
@@ -51,12 +51,6 @@ struct NewReceipts {
     ids: Vec<String>,
     #[serde(rename = "type")]
     kind: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Settings {
-    delivery_receipts: bool,
 }
 
 #[derive(Deserialize)]
@@ -157,8 +151,7 @@ impl Request<'_> {
         let network = self.network;
         let response = match (rest, method) {
             ([], "PATCH") => {
-                let settings = self.read::<Settings>()?;
-                network.set_delivery_receipts(phone, settings.delivery_receipts).await?;
+                network.set_phone(phone, &self.read::<PhoneSettings>()?).await?;
                 empty()
             }
             (["scan"], "POST") => {
@@ -176,6 +169,15 @@ impl Request<'_> {
             (["messages"], "GET") => ok(&network.messages(phone).await?)?,
             (["messages", id, "media"], "GET") => bytes(network.media(phone, id).await?, "application/octet-stream"),
             (["messages", id, "thumbnail"], "GET") => bytes(network.thumbnail(phone, id).await?, "image/jpeg"),
+            (["messages", id, "media"], "DELETE") => {
+                network.expire_media(phone, id).await?;
+                empty()
+            }
+            (["settings"], "GET") => ok(&network.settings(phone).await?)?,
+            (["settings"], "POST") => {
+                let setting = self.read::<Setting>()?;
+                ok(&json!({ "version": network.change_setting(phone, &setting).await? }))?
+            }
             (["receipts"], "GET") => ok(&network.receipts(phone).await?)?,
             (["receipts"], "POST") => {
                 let new = self.read::<NewReceipts>()?;
@@ -228,10 +230,14 @@ fn no_route(segments: &[&str], path: &str) -> Problem {
             Problem::method("POST")
         }
         ["accounts", _, "history"] | ["accounts", _, "calls", _, "terminate"] => Problem::method("POST"),
-        ["groups"] | ["accounts", _, "messages" | "receipts" | "presence" | "calls"] => Problem::method("GET, POST"),
-        ["accounts", _, "devices"] | ["accounts", _, "messages", _, "media" | "thumbnail"] | ["stats"] => {
-            Problem::method("GET")
-        }
+        ["groups"]
+        | [
+            "accounts",
+            _,
+            "messages" | "receipts" | "presence" | "calls" | "settings",
+        ] => Problem::method("GET, POST"),
+        ["accounts", _, "devices"] | ["accounts", _, "messages", _, "thumbnail"] | ["stats"] => Problem::method("GET"),
+        ["accounts", _, "messages", _, "media"] => Problem::method("DELETE, GET"),
         ["accounts", _, "devices", _] => Problem::method("DELETE"),
         ["groups", _] => Problem::method("GET, PATCH"),
         ["accounts", _] => Problem::method("PATCH"),

@@ -63,7 +63,7 @@ fn context(scene: &Scene<'_>, options: &MessageOptions) -> Result<ContextInfo, N
         let author = match (&known, scene.chat) {
             (Some(known), _) => Some(scene.world.account(&known.author)?.lid_jid()),
             (None, Chat::Person(other)) => Some(other.lid_jid()),
-            (None, Chat::Group(_)) => None,
+            (None, Chat::Group(_) | Chat::Status) => None,
         };
         context.stanza_id = Some(id.clone());
         context.participant = author.map(|jid| jid.to_string());

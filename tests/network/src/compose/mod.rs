@@ -18,7 +18,7 @@ pub use content::{
 };
 pub(crate) use context::context_of;
 pub(crate) use request::{Dispatch, read};
-pub use request::{MessageOptions, NewMessage};
+pub use request::{MessageOptions, NewMessage, Unavailable};
 pub(crate) use updates::options;
 
 use crate::state::{Account, Chat, World};

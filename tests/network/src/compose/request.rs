@@ -55,6 +55,8 @@ pub struct MessageOptions {
     /// It can be opened once: images, videos, sounds.
     #[serde(default)]
     pub view_once: bool,
+    /// What the devices get in place of the content, where WhatsApp gives that to phones only.
+    pub unavailable: Option<Unavailable>,
     /// The name that its sender shows, in place of the account's.
     pub push_name: Option<String>,
     /// It carries a secret of its own, for encrypted edits. Polls and events have one anyway.
@@ -66,14 +68,29 @@ pub struct MessageOptions {
     pub timestamp: Option<u64>,
 }
 
+/// Why devices do not get the content of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unavailable {
+    /// For no reason that is said; the phone gives it when it is asked.
+    Unknown,
+    /// It may be seen once.
+    ViewOnce,
+    /// A business has its messages hosted.
+    Hosted,
+    /// It is of a bot.
+    Bot,
+}
+
 /// The names of [`MessageOptions`] in JSON.
-const OPTIONS: [&str; 10] = [
+const OPTIONS: [&str; 11] = [
     "reply_to",
     "mentions",
     "forwarded",
     "ephemeral",
     "ephemeral_wrapper",
     "view_once",
+    "unavailable",
     "push_name",
     "secret",
     "id",

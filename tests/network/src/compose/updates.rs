@@ -21,7 +21,7 @@ fn key(scene: &Scene<'_>, id: &str) -> MessageKey {
     let own = author.as_deref() == Some(scene.sender.phone.as_str());
     let participant = match scene.chat {
         Chat::Person(_) => None,
-        Chat::Group(_) => author.and_then(|phone| lid(scene, &phone)),
+        Chat::Group(_) | Chat::Status => author.and_then(|phone| lid(scene, &phone)),
     };
     MessageKey {
         remote_jid: Some(scene.chat.jid().to_string()),
@@ -35,7 +35,7 @@ fn author(scene: &Scene<'_>, id: &str) -> Option<String> {
     match (scene.sender.known(id), scene.chat) {
         (Some(known), _) => Some(known.author.to_string()),
         (None, Chat::Person(other)) => Some(other.phone.clone()),
-        (None, Chat::Group(_)) => None,
+        (None, Chat::Group(_) | Chat::Status) => None,
     }
 }
 

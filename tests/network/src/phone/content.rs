@@ -1,6 +1,5 @@
 //! What a phone puts into a message, and what it reads out of one.
 
-use rand::Rng as _;
 use wacore::messages::MessageUtils;
 use waproto::buffa::MessageField;
 use waproto::whatsapp::Message;
@@ -26,16 +25,14 @@ pub(crate) fn sender_key_share(group: String, key: Vec<u8>) -> Message {
     }
 }
 
-/// The share of a fresh app-state key; a client waits for one after pairing.
-pub(crate) fn app_state_key_share(timestamp: i64) -> Message {
-    let mut key_data = vec![0; 32];
-    rand::rng().fill_bytes(&mut key_data);
-    let mut key_id = vec![0; 6];
-    rand::rng().fill_bytes(&mut key_id[2..]);
+/// The share of the app-state key; a client waits for it after pairing.
+pub(crate) fn app_state_key_share(id: &[u8], data: &[u8], timestamp: i64) -> Message {
     let key = AppStateSyncKey {
-        key_id: MessageField::some(AppStateSyncKeyId { key_id: Some(key_id) }),
+        key_id: MessageField::some(AppStateSyncKeyId {
+            key_id: Some(id.to_vec()),
+        }),
         key_data: MessageField::some(AppStateSyncKeyData {
-            key_data: Some(key_data),
+            key_data: Some(data.to_vec()),
             fingerprint: MessageField::some(AppStateSyncKeyFingerprint {
                 raw_id: Some(1),
                 current_index: Some(0),

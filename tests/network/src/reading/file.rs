@@ -13,8 +13,8 @@ const LARGE: u64 = 64 << 10;
 /// A file as a message names it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Named {
-    direct_path: Option<String>,
-    key: Option<Vec<u8>>,
+    pub(crate) direct_path: Option<String>,
+    pub(crate) key: Option<Vec<u8>>,
     plain_hash: Option<Vec<u8>>,
     length: Option<u64>,
     mime: Option<String>,

@@ -14,7 +14,7 @@ use crate::{CallView, NetworkError, clock};
 /// # Errors
 /// [`NetworkError::NotFound`] if an account or group does not exist.
 pub(crate) fn ring(world: &World, phone: &str, to: &str, video: bool) -> Result<CallView, NetworkError> {
-    let (caller, chat) = (world.account(phone)?, world.chat(to)?);
+    let (caller, chat) = (world.account(phone)?, world.conversation(to)?);
     let call = CallView {
         id: message_id(),
         to: chat.name(),
@@ -66,6 +66,7 @@ fn tell(world: &World, caller: &Account, chat: &Chat, action: &Node) {
     let called = match chat {
         Chat::Person(other) => vec![std::sync::Arc::clone(other)],
         Chat::Group(group) => world.members(group),
+        Chat::Status => Vec::new(),
     };
     for account in called {
         if account.phone == caller.phone {
@@ -76,7 +77,7 @@ fn tell(world: &World, caller: &Account, chat: &Chat, action: &Node) {
                 .attr("from", caller.lid_jid())
                 .attr("id", message_id())
                 .attr("t", clock::now_s())
-                .attr("notify", caller.name.as_str())
+                .attr("notify", &*caller.name())
                 .attr("platform", "android")
                 .attr("version", "2.25.37.76")
                 .attr("e", 0)

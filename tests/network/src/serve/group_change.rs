@@ -244,7 +244,7 @@ fn notification(group: &Jid, actor: &Account, child: Node) -> Node {
         .attr("participant", actor.lid_jid())
         .attr("participant_pn", actor.pn_jid())
         .attr("addressing_mode", "lid")
-        .attr("notify", actor.name.as_str())
+        .attr("notify", &*actor.name())
         .children([child])
         .build()
 }

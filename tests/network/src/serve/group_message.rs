@@ -249,7 +249,7 @@ impl Writing<'_> {
             .attr("addressing_mode", "lid")
             .attr("id", self.id)
             .attr("t", clock::now_s())
-            .attr("notify", self.account.name.as_str());
+            .attr("notify", &*self.account.name());
         for key in ["type", "edit"] {
             if let Some(value) = attr(self.message, key) {
                 stanza = stanza.attr(key, value.into_owned());

@@ -9,7 +9,8 @@ use waproto::buffa::{Message as _, MessageField};
 use waproto::whatsapp::message::protocol_message::Type;
 use waproto::whatsapp::message::{HistorySyncNotification, HistorySyncType, ProtocolMessage};
 use waproto::whatsapp::{
-    Conversation, HistorySync, HistorySyncMsg, Message, MessageKey, Pushname, WebMessageInfo, history_sync,
+    Conversation, HistorySync, HistorySyncMsg, Message, MessageKey, PhoneNumberToLIDMapping, Pushname, WebMessageInfo,
+    history_sync,
 };
 
 use super::phone::to_own_device;
@@ -66,19 +67,27 @@ fn history(world: &World, account: &Account) -> HistorySync {
             continue;
         };
         if let Ok(author) = world.account(&known.author) {
-            names.insert(author.lid_jid().to_string(), author.name.clone());
+            names.insert(author.lid_jid().to_string(), author.name().to_string());
         }
-        let conversation = chats.entry(chat.clone()).or_insert_with(|| Conversation {
-            id: chat,
-            ..Default::default()
-        });
+        let conversation = chats
+            .entry(chat.clone())
+            .or_insert_with(|| conversation(world, account, chat, &known));
         conversation.conversation_timestamp = Some(known.timestamp);
         conversation.messages.push(HistorySyncMsg {
             message: MessageField::some(info),
             msg_order_id: Some(conversation.messages.len() as u64 + 1),
         });
     }
+    let people = world.accounts();
+    let numbers = people
+        .iter()
+        .filter(|person| names.contains_key(&person.lid_jid().to_string()));
+    let numbers = numbers.map(|person| PhoneNumberToLIDMapping {
+        pn_jid: Some(person.pn_jid().to_string()),
+        lid_jid: Some(person.lid_jid().to_string()),
+    });
     HistorySync {
+        phone_number_to_lid_mappings: numbers.collect(),
         sync_type: history_sync::HistorySyncType::INITIAL_BOOTSTRAP,
         conversations: chats.into_values().collect(),
         pushnames: names
@@ -94,6 +103,21 @@ fn history(world: &World, account: &Account) -> HistorySync {
     }
 }
 
+/// A chat without its messages: a person's by hidden address with the number beside it, a group's with its name.
+fn conversation(world: &World, account: &Account, id: String, known: &Known) -> Conversation {
+    let (name, number) = match world.chat(&known.chat) {
+        Ok(Chat::Group(group)) => (Some(group.charter().subject.clone()), None),
+        Ok(Chat::Person(other)) if *known.author == *account.phone => (None, Some(other.pn_jid())),
+        _ => (None, world.account(&known.author).ok().map(|author| author.pn_jid())),
+    };
+    Conversation {
+        id,
+        name,
+        pn_jid: number.map(|number| number.to_string()),
+        ..Default::default()
+    }
+}
+
 /// A message as histories have it, and the address of its chat.
 fn entry(world: &World, account: &Account, id: &str, known: &Known) -> Option<(String, WebMessageInfo)> {
     let from_me = *known.author == *account.phone;
@@ -103,6 +127,8 @@ fn entry(world: &World, account: &Account, id: &str, known: &Known) -> Option<(S
         // The chat of a message is with the other side, whoever wrote it.
         Chat::Person(other) if from_me => (other.lid_jid().to_string(), None),
         Chat::Person(_) => (author, None),
+        // Histories have status updates apart.
+        Chat::Status => return None,
     };
     let info = WebMessageInfo {
         key: MessageField::some(MessageKey {

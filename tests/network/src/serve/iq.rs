@@ -6,7 +6,7 @@ use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node};
 
 use super::session::Session;
-use super::{groups, keys, pair_code, phone, usync};
+use super::{groups, keys, pair_code, phone, settings, usync};
 use crate::clock;
 use crate::state::Command;
 use crate::wire::stanza::{attr, iq_result, jid_attr};
@@ -36,7 +36,7 @@ pub(super) async fn handle(session: &Session, iq: &Node) {
         "passive" => passive(session, iq),
         "w:p" | "urn:xmpp:ping" => reply(session, pong(iq)),
         "usync" => reply(session, usync::answer(session, iq)),
-        "w:sync:app:state" => reply(session, app_state(iq)),
+        "w:sync:app:state" => reply(session, settings::answer(session, iq)),
         "w:m" => reply(session, iq_result(iq, vec![media_connection(session)])),
         "abt" | "w" if iq.get_optional_child("props").is_some() => {
             reply(session, iq_result(iq, vec![props(&namespace)]));
@@ -68,24 +68,6 @@ fn pong(iq: &Node) -> Node {
     let mut pong = iq_result(iq, Vec::new());
     pong.attrs.insert("t", clock::now_s());
     pong
-}
-
-/// Every collection is empty at version 0: phones of the network have no settings to share.
-fn app_state(iq: &Node) -> Node {
-    let asked = iq
-        .get_optional_child("sync")
-        .and_then(Node::children)
-        .unwrap_or_default();
-    let collections = asked.iter().filter_map(|collection| {
-        let name = attr(collection, "name")?.into_owned();
-        Some(
-            NodeBuilder::new("collection")
-                .attr("name", name)
-                .attr("version", 0)
-                .build(),
-        )
-    });
-    iq_result(iq, vec![NodeBuilder::new("sync").children(collections).build()])
 }
 
 /// The media hosts: this network's own. What is uploaded says whose it is by the account's number.

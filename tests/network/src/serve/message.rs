@@ -10,7 +10,7 @@ use waproto::buffa::Message as _;
 use waproto::whatsapp::Message;
 
 use super::session::{Session, ack};
-use super::{group_message, sending};
+use super::{group_message, peer, sending};
 use crate::state::{Account, Device, Known};
 use crate::wire::stanza::{attr, bytes_node, content, jid_attr};
 use crate::{FaultKind, clock};
@@ -159,8 +159,11 @@ impl Sending<'_> {
             return;
         };
         if Arc::ptr_eq(owner, self.account) {
-            // A request to the phone is no message of the chat.
-            if message.device_sent_message.is_set() {
+            // A request to the phone is no message of the chat; some clients wrap it as if it were.
+            if attr(self.message, "category").as_deref() == Some("peer") {
+                let asked = unwrap_device_sent(message);
+                peer::answer(&self.session.world, owner, self.device, self.id, &asked).await;
+            } else if message.device_sent_message.is_set() {
                 let sent = unwrap_device_sent(message);
                 owner.remember(self.id, self.known(&sent));
             }
@@ -210,14 +213,16 @@ impl Sending<'_> {
                 attr(self.message, "type").map_or_else(|| "text".to_owned(), |kind| kind.into_owned()),
             )
             .attr("t", clock::now_s())
-            .attr("notify", self.account.name.as_str());
+            .attr("notify", &*self.account.name());
         if Arc::ptr_eq(owner, self.account) {
             stanza = stanza
                 .attr("recipient", self.recipient.lid_jid())
                 .attr("peer_recipient_pn", self.recipient.pn_jid());
         }
-        if let Some(edit) = attr(self.message, "edit") {
-            stanza = stanza.attr("edit", edit.into_owned());
+        for key in ["edit", "category"] {
+            if let Some(value) = attr(self.message, key) {
+                stanza = stanza.attr(key, value.into_owned());
+            }
         }
         let mut children = vec![enc.clone()];
         if attr(enc, "type").as_deref() == Some("pkmsg") {

@@ -9,9 +9,11 @@ mod history;
 mod iq;
 mod keys;
 mod login;
+mod media_retry;
 mod message;
 mod pair_code;
 mod pairing;
+mod peer;
 mod phone;
 mod presence;
 mod reading_receipts;
@@ -19,6 +21,7 @@ mod receipt;
 mod refusal;
 mod sending;
 mod session;
+mod settings;
 mod socket;
 mod usync;
 
@@ -32,6 +35,7 @@ pub(crate) use phone::unlink;
 pub(crate) use presence::show_presence;
 pub(crate) use reading_receipts::send_receipts;
 pub(crate) use sending::send;
+pub(crate) use settings::tell as tell_settings;
 
 use rand::Rng as _;
 

@@ -177,7 +177,8 @@ async fn link(world: &World, account: &Arc<Account>, offer: &Offer, qr: &Qr) -> 
         adv_secret: &qr.adv_secret,
     };
     let identity = sign_device(&account.keys, &enrolment, &mut rand::make_rng::<rand::rngs::StdRng>())?;
-    let name = offer.name.as_deref().unwrap_or(&account.name);
+    let own = account.name();
+    let name = offer.name.as_deref().unwrap_or(&own);
     let id = super::message_id();
     let stanza = pair_success(account, number, name, identity, &id);
     let (answer, answered) = oneshot::channel();

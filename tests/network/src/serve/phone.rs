@@ -15,7 +15,9 @@ use crate::{NetworkError, clock};
 /// The phone shares an app-state key with a device that has just uploaded its prekeys. A device for which this fails
 /// asks for the key itself.
 pub(super) async fn share_keys(account: &Account, device: &Device) {
-    if let Err(error) = to_own_device(account, device, &app_state_key_share(clock::now_ms())).await {
+    let key = &account.settings.key;
+    let share = app_state_key_share(&key.id, &key.data, clock::now_ms());
+    if let Err(error) = to_own_device(account, device, &share).await {
         tracing::warn!(device = %device.pn, %error, "no app-state key shared");
     }
 }
@@ -37,7 +39,7 @@ pub(super) async fn to_own_device(account: &Account, device: &Device, message: &
         .attr("id", message_id())
         .attr("type", "text")
         .attr("t", clock::now_s())
-        .attr("notify", account.name.as_str())
+        .attr("notify", &*account.name())
         .attr("category", "peer")
         .children([enc])
         .build();

@@ -92,7 +92,7 @@ pub(crate) fn show_presence(world: &World, phone: &str, state: &str, to: Option<
             "to: all who asked see whether a phone is there".to_owned(),
         )),
         ("composing" | "recording" | "paused", Some(to)) => {
-            let chat = world.chat(to)?;
+            let chat = world.conversation(to)?;
             show(world, &account, &account.phone, &chat, state);
             Ok(())
         }
@@ -115,6 +115,8 @@ fn show(world: &World, account: &Account, by: &str, chat: &Chat, state: &str) {
     let (others, group) = match chat {
         Chat::Person(other) => (vec![std::sync::Arc::clone(other)], None),
         Chat::Group(group) => (world.members(group), Some(group.jid())),
+        // Nobody sees that somebody writes a status.
+        Chat::Status => return,
     };
     let mut stanza = NodeBuilder::new("chatstate");
     stanza = match &group {

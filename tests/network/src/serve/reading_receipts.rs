@@ -39,8 +39,8 @@ pub(crate) fn send_receipts(world: &World, phone: &str, kind: &str, ids: &[Strin
     for ((chat, author), ids) in receipts {
         let author = world.account(&author)?;
         let group = match world.chat(&chat)? {
-            Chat::Group(group) => Some(group.jid()),
             Chat::Person(_) => None,
+            many => Some(many.jid()),
         };
         let told = |from: &Account, kind: Option<&str>| receipt(group.as_ref(), from, kind, &ids);
         if kind != "read-self" {

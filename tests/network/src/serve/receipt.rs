@@ -4,7 +4,7 @@ use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, JidExt as _, Node};
 
 use super::session::{Session, ack};
-use super::{keys, phone, sending};
+use super::{keys, media_retry, phone, sending};
 use crate::phone::Bundle;
 use crate::state::Device;
 use crate::wire::stanza::{attr, big_endian, child_array, child_bytes, jid_attr};
@@ -15,16 +15,20 @@ const RETRIES: u32 = 5;
 
 /// Takes a receipt and acknowledges it.
 pub(super) async fn handle(session: &Session, receipt: &Node) {
-    let Some((_, device)) = session.device() else {
+    let Some((account, device)) = session.device() else {
         return;
     };
     session.link.send(ack(receipt).build());
+    if media_retry::is_request(receipt) {
+        return media_retry::answer(&session.world, account, device, receipt);
+    }
     let Some(to) = jid_attr(receipt, "to") else {
         return;
     };
-    // In a group a receipt is for one who wrote there.
-    let group = to.is_group().then(|| to.clone());
-    let to = if to.is_group() {
+    // In a group, and of a status, a receipt is for one who wrote there.
+    let for_many = to.is_group() || to.is_status_broadcast();
+    let group = for_many.then(|| to.clone());
+    let to = if for_many {
         jid_attr(receipt, "participant").unwrap_or(to)
     } else {
         to
@@ -87,6 +91,7 @@ fn record(session: &Session, receipt: &Node, (to, group): (&Jid, Option<Jid>), k
             id,
             from: from.clone(),
             kind: kind.to_owned(),
+            keys: receipt.get_optional_child("keys").is_some(),
             at,
         });
     }
@@ -132,7 +137,7 @@ fn request_of(receipt: &Node, device: &Device) -> Node {
             request.attrs.insert(key.clone(), value.clone());
         }
     }
-    match jid_attr(receipt, "to").filter(|to| to.is_group()) {
+    match jid_attr(receipt, "to").filter(|to| to.is_group() || to.is_status_broadcast()) {
         Some(group) => {
             request.attrs.insert("from", group);
             request.attrs.insert("participant", device.lid.clone());
@@ -156,19 +161,22 @@ fn bundle_of(receipt: &Node, device: &Device) -> Option<Bundle> {
     })
 }
 
-/// Notifications and calls are acknowledged, and so are messages that the device refuses, and those that its own account
-/// wrote to a group; for other messages only a receipt counts.
+/// Notifications and calls are acknowledged, and so are messages that the device refuses or gets no content of, and those
+/// that its own account wrote to a group; for other messages only a receipt counts.
 pub(super) fn handle_ack(session: &Session, ack: &Node) {
     let Some((account, device)) = session.device() else {
         return;
     };
     let own = || jid_attr(ack, "participant").is_some_and(|author| author.user_base() == account.lid);
+    let Some(id) = attr(ack, "id") else {
+        return;
+    };
     let counts = match attr(ack, "class").as_deref() {
         Some("notification" | "call") => true,
-        Some("message") => ack.attrs.contains_key("error") || own(),
+        Some("message") => ack.attrs.contains_key("error") || own() || device.has_gap(&id),
         _ => false,
     };
-    if let (true, Some(id)) = (counts, attr(ack, "id")) {
+    if counts {
         device.acknowledge(&id);
     }
 }

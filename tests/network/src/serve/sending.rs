@@ -5,13 +5,14 @@ use std::sync::Arc;
 use wacore::messages::{MessageUtils, wrap_device_sent};
 use wacore::send::{media_type_from_message, should_hide_decrypt_fail_for_send, stanza_type_from_message};
 use wacore::types::message::EditAttribute;
-use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
+use wacore_binary::{Jid, Node};
+use wacore_libsignal::protocol::PreKeySignalMessage;
 use waproto::buffa::Message as _;
 use waproto::whatsapp::Message;
 
 use super::message_id;
-use crate::compose::{Composed, NewMessage, Scene, compose};
+use crate::compose::{Composed, NewMessage, Scene, Unavailable, compose};
 use crate::phone::{Bundle, Phone, Sealed, pad, sender_key_share};
 use crate::reading::{Envelope, read};
 use crate::state::{Account, Chat, Device, Group, Known, World};
@@ -43,13 +44,20 @@ pub(crate) async fn send(world: &World, from: &str, to: &str, new: &NewMessage) 
         timestamp: new.options.timestamp.unwrap_or_else(clock::now_s),
         push_name: new.options.push_name.as_deref().map(Arc::from),
     };
-    let letter = Letter::new(&sender, &id, &known, &message);
+    let letter = Letter {
+        unavailable: new.options.unavailable,
+        ..Letter::new(&sender, &id, &known, &message)
+    };
     // Held over all devices, so that two messages reach every device in the same order.
     let mut phone = sender.signal.lock().await;
     sender.remember(&id, known.clone());
     match &chat {
         Chat::Person(recipient) => to_person(world, &mut phone, &letter, recipient).await?,
-        Chat::Group(group) => to_group(world, &mut phone, &letter, group).await?,
+        Chat::Group(group) => to_many(world, &mut phone, &letter, (&group.jid(), world.members(group))).await?,
+        Chat::Status => {
+            let contacts = (&chat.jid(), world.accounts());
+            to_many(world, &mut phone, &letter, contacts).await?;
+        }
     }
     drop(phone);
     for reader in readers(world, &sender, &chat) {
@@ -75,12 +83,14 @@ fn may_write(sender: &Account, group: &Group) -> Result<(), NetworkError> {
 fn readers(world: &World, sender: &Arc<Account>, chat: &Chat) -> Vec<Arc<Account>> {
     match chat {
         Chat::Person(recipient) => vec![Arc::clone(recipient)],
-        Chat::Group(group) => {
-            let mut members = world.members(group);
-            members.retain(|member| !Arc::ptr_eq(member, sender));
-            members
-        }
+        Chat::Group(group) => others(world.members(group), sender),
+        Chat::Status => others(world.accounts(), sender),
     }
+}
+
+fn others(mut all: Vec<Arc<Account>>, sender: &Arc<Account>) -> Vec<Arc<Account>> {
+    all.retain(|account| !Arc::ptr_eq(account, sender));
+    all
 }
 
 /// A message reaches a phone.
@@ -95,7 +105,7 @@ pub(super) async fn arrive(
     let envelope = Envelope {
         id,
         sender,
-        group: known.chat.ends_with("@g.us").then(|| known.chat.to_string()),
+        group: known.is_for_many().then(|| known.chat.to_string()),
         timestamp: known.timestamp,
     };
     let seen = read(world, reader, &envelope, message).await;
@@ -114,6 +124,8 @@ struct Letter<'a> {
     known: &'a Known,
     message: &'a Message,
     edit: Option<EditAttribute>,
+    /// Why devices get no content, if they do not.
+    unavailable: Option<Unavailable>,
 }
 
 impl<'a> Letter<'a> {
@@ -124,6 +136,7 @@ impl<'a> Letter<'a> {
             known,
             message,
             edit: EditAttribute::infer_from_message(message).filter(|edit| *edit != EditAttribute::Empty),
+            unavailable: None,
         }
     }
 
@@ -132,7 +145,7 @@ impl<'a> Letter<'a> {
             .attr("id", self.id)
             .attr("type", stanza_type_from_message(self.message))
             .attr("t", self.known.timestamp)
-            .attr("notify", self.known.push_name.as_deref().unwrap_or(&self.sender.name))
+            .attr("notify", self.known.push_name.as_deref().unwrap_or(&self.sender.name()))
             .attr("addressing_mode", "lid");
         if let Some(edit) = &self.edit {
             stanza = stanza.attr("edit", edit.to_string_val().to_owned());
@@ -140,15 +153,22 @@ impl<'a> Letter<'a> {
         stanza
     }
 
+    /// What stands in the place of the content, if devices are not to have it.
+    fn gap(&self) -> Option<Vec<Node>> {
+        let gap = NodeBuilder::new("unavailable");
+        Some(match self.unavailable? {
+            Unavailable::Unknown => vec![gap.build()],
+            Unavailable::ViewOnce => vec![gap.attr("type", "view_once").build()],
+            Unavailable::Hosted => vec![gap.attr("hosted", "true").build()],
+            Unavailable::Bot => vec![gap.build(), NodeBuilder::new("bot").attr("edit", "full").build()],
+        })
+    }
+
     /// The encrypted content, marked as the wire marks its kind.
     fn enc(&self, world: &World, device: &Device, kind: &'static str, mut bytes: Vec<u8>) -> Node {
         let user = device.pn.user_base();
-        // Well inside what is encrypted: before it are the keys of a new session, behind it their numbers.
-        let spoilt = bytes.len() * 3 / 4;
-        if world.faults.strikes(FaultKind::Corrupt, Some(user)).is_some()
-            && let Some(byte) = bytes.get_mut(spoilt)
-        {
-            *byte ^= 0xFF;
+        if world.faults.strikes(FaultKind::Corrupt, Some(user)).is_some() {
+            spoil(kind, &mut bytes);
         }
         let mut enc = NodeBuilder::new("enc").attr("v", "2").attr("type", kind);
         if let Some(media) = media_type_from_message(self.message) {
@@ -158,6 +178,23 @@ impl<'a> Letter<'a> {
             enc = enc.attr("decrypt-fail", "hide");
         }
         enc.bytes(bytes).build()
+    }
+}
+
+/// Changes the last byte of the message's own MAC or signature. Of one that begins a session that is inside: the numbers
+/// of its keys stand behind it, and with those changed it would be no message at all, which devices refuse for good.
+fn spoil(kind: &str, bytes: &mut [u8]) {
+    let inside = match kind {
+        "pkmsg" => PreKeySignalMessage::try_from(&*bytes).ok().and_then(|message| {
+            let inner = message.message().serialized();
+            let place = bytes.windows(inner.len()).position(|part| part == inner)?;
+            Some(place + inner.len())
+        }),
+        _ => None,
+    };
+    let last = inside.unwrap_or(bytes.len()).saturating_sub(1);
+    if let Some(byte) = bytes.get_mut(last) {
+        *byte ^= 0xFF;
     }
 }
 
@@ -195,7 +232,6 @@ async fn deliver(
     device: &Device,
     plain: &[u8],
 ) -> Result<(), NetworkError> {
-    let sealed = seal(phone, device, plain).await?;
     let mut stanza = letter
         .envelope()
         .attr("from", letter.sender.lid_jid())
@@ -205,8 +241,14 @@ async fn deliver(
             .attr("recipient", recipient.lid_jid())
             .attr("peer_recipient_pn", recipient.pn_jid());
     }
-    let enc = letter.enc(world, device, sealed.kind, sealed.bytes);
-    post(world, device, stanza.children([enc]).build());
+    let content = match letter.gap() {
+        Some(gap) => gap,
+        None => {
+            let sealed = seal(phone, device, plain).await?;
+            vec![letter.enc(world, device, sealed.kind, sealed.bytes)]
+        }
+    };
+    post(world, device, stanza.children(content).build());
     Ok(())
 }
 
@@ -220,15 +262,24 @@ fn post(world: &World, device: &Device, stanza: Node) {
 }
 
 /// One text under the phone's sender key for all, with the key for those that do not have it yet.
-async fn to_group(world: &World, phone: &mut Phone, letter: &Letter<'_>, group: &Group) -> Result<(), NetworkError> {
-    let (id, own) = (group.jid().to_string(), letter.sender.lid_jid());
+async fn to_many(
+    world: &World,
+    phone: &mut Phone,
+    letter: &Letter<'_>,
+    (place, members): (&Jid, Vec<Arc<Account>>),
+) -> Result<(), NetworkError> {
+    let (id, own) = (place.to_string(), letter.sender.lid_jid());
     let bad = |error| NetworkError::Internal(format!("cannot encrypt for {id}: {error}"));
     let key = phone.sender_key(&id, &own).await.map_err(bad)?;
     let share = pad(&sender_key_share(id.clone(), key));
     let plain = MessageUtils::pad_message_v2(letter.known.encoded.to_vec());
     let sealed = phone.seal_group(&id, &own, &plain).await.map_err(bad)?;
-    for member in world.members(group) {
+    for member in members {
         for device in member.devices() {
+            if let Some(gap) = letter.gap() {
+                post(world, &device, many_envelope(letter, place).children(gap).build());
+                continue;
+            }
             let mut children = Vec::new();
             if phone.tells(&id, &device.lid) {
                 let share = seal(phone, &device, &share).await?;
@@ -241,17 +292,17 @@ async fn to_group(world: &World, phone: &mut Phone, letter: &Letter<'_>, group: 
                 );
             }
             children.push(letter.enc(world, &device, "skmsg", sealed.clone()));
-            let stanza = group_envelope(letter, group).children(children).build();
+            let stanza = many_envelope(letter, place).children(children).build();
             post(world, &device, stanza);
         }
     }
     Ok(())
 }
 
-fn group_envelope(letter: &Letter<'_>, group: &Group) -> NodeBuilder {
+fn many_envelope(letter: &Letter<'_>, place: &Jid) -> NodeBuilder {
     letter
         .envelope()
-        .attr("from", group.jid())
+        .attr("from", place.clone())
         .attr("participant", letter.sender.lid_jid())
         .attr("participant_pn", letter.sender.pn_jid())
 }
@@ -287,20 +338,21 @@ pub(super) async fn send_again(
         .meet(&device.lid, &bundle)
         .await
         .map_err(|error| NetworkError::Internal(format!("cannot meet {}: {error}", device.pn)))?;
-    match chat {
+    match &chat {
         Chat::Person(recipient) => {
             let message = if device.pn.user == sender.phone.as_str() {
-                own_copy(&recipient, &message)
+                own_copy(recipient, &message)
             } else {
                 message.clone()
             };
-            deliver(world, &mut phone, &letter, &recipient, device, &pad(&message)).await
+            deliver(world, &mut phone, &letter, recipient, device, &pad(&message)).await
         }
-        Chat::Group(group) => {
-            phone.forget_told(&group.jid().to_string(), &device.lid);
+        Chat::Group(_) | Chat::Status => {
+            let place = chat.jid();
+            phone.forget_told(&place.to_string(), &device.lid);
             let sealed = seal(&mut phone, device, &pad(&message)).await?;
             let enc = letter.enc(world, device, sealed.kind, sealed.bytes);
-            post(world, device, group_envelope(&letter, &group).children([enc]).build());
+            post(world, device, many_envelope(&letter, &place).children([enc]).build());
             Ok(())
         }
     }

@@ -50,7 +50,7 @@ impl Session {
                 let success = NodeBuilder::new("success")
                     .attr("t", clock::now_s())
                     .attr("lid", device.lid.clone())
-                    .attr("display_name", account.name.as_str())
+                    .attr("display_name", &*account.name())
                     .attr("props", 1)
                     .attr("location", "testnet")
                     .build();

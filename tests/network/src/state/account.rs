@@ -8,7 +8,7 @@ use rand::CryptoRng;
 use sha2::{Digest as _, Sha256};
 use wacore_binary::{Jid, Node};
 
-use super::{Device, Known, lock};
+use super::{Device, Known, Settings, lock};
 use crate::phone::{Phone, PhoneKeys, key_index_list};
 use crate::{CallView, NetworkError, PresenceRecord, ReceiptRecord, ReceivedMessage, clock};
 
@@ -23,15 +23,19 @@ pub(crate) struct Account {
     pub(crate) phone: String,
     /// The hidden number, without its server.
     pub(crate) lid: String,
-    /// What others see as its name.
-    pub(crate) name: String,
     pub(crate) keys: PhoneKeys,
     /// The generation of its device signatures.
     pub(crate) raw_id: u32,
     /// One lock per account; held while a message is encrypted for all devices, which keeps their order.
     pub(crate) signal: tokio::sync::Mutex<Phone>,
+    /// What the phone and its devices share beside messages.
+    pub(crate) settings: Settings,
+    /// What others see as its name.
+    name: Mutex<Arc<str>>,
     /// Whether the phone does not say what was delivered.
     silent: AtomicBool,
+    /// Whether the phone does not answer its devices, as one that is off.
+    off: AtomicBool,
     book: Mutex<Book>,
 }
 
@@ -66,11 +70,13 @@ impl Account {
         Ok(Self {
             phone: phone.to_owned(),
             lid: hidden(phone),
-            name,
+            name: Mutex::new(name.into()),
             keys,
             raw_id,
             signal,
+            settings: Settings::new(rng),
             silent: AtomicBool::new(false),
+            off: AtomicBool::new(false),
             book: Mutex::default(),
         })
     }
@@ -81,6 +87,16 @@ impl Account {
             phone: self.phone.clone(),
             lid: self.lid_jid().to_string(),
         }
+    }
+
+    /// What others see as its name.
+    pub(crate) fn name(&self) -> Arc<str> {
+        Arc::clone(&lock(&self.name))
+    }
+
+    /// Others see another name from now on.
+    pub(crate) fn rename(&self, name: &str) {
+        *lock(&self.name) = name.into();
     }
 
     /// The address by number.
@@ -173,6 +189,16 @@ impl Account {
     /// Lets the phone say by itself what was delivered, or not.
     pub(crate) fn set_receipts(&self, by_itself: bool) {
         self.silent.store(!by_itself, Ordering::Relaxed);
+    }
+
+    /// Whether the phone answers what its devices ask it.
+    pub(crate) fn answers_devices(&self) -> bool {
+        !self.off.load(Ordering::Relaxed)
+    }
+
+    /// Lets the phone answer its devices, or not.
+    pub(crate) fn set_answers(&self, answers: bool) {
+        self.off.store(!answers, Ordering::Relaxed);
     }
 
     /// A device wants to know when the account is there.

@@ -15,6 +15,8 @@ pub(crate) enum Chat {
     Person(Arc<Account>),
     /// With the members of a group.
     Group(Arc<Group>),
+    /// Status updates, for all contacts: everybody on this network.
+    Status,
 }
 
 impl Chat {
@@ -23,6 +25,7 @@ impl Chat {
         match self {
             Self::Person(account) => account.lid_jid(),
             Self::Group(group) => group.jid(),
+            Self::Status => Jid::status_broadcast(),
         }
     }
 
@@ -30,7 +33,7 @@ impl Chat {
     pub(crate) fn name(&self) -> String {
         match self {
             Self::Person(account) => account.phone.clone(),
-            Self::Group(group) => group.jid().to_string(),
+            Self::Group(_) | Self::Status => self.jid().to_string(),
         }
     }
 }
@@ -51,6 +54,11 @@ pub(crate) struct Known {
 }
 
 impl Known {
+    /// Whether its chat is a place where many read.
+    pub(crate) fn is_for_many(&self) -> bool {
+        ["@g.us", "@broadcast"].iter().any(|place| self.chat.ends_with(place))
+    }
+
     /// The message; `None` if its bytes are none.
     pub(crate) fn message(&self) -> Option<Message> {
         Message::decode_from_slice(&self.encoded).ok()

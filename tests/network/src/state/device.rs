@@ -171,6 +171,11 @@ impl Device {
         lock(&self.state).mailbox.acknowledge(id)
     }
 
+    /// Whether a message waits of which the device got no content.
+    pub(crate) fn has_gap(&self, id: &str) -> bool {
+        lock(&self.state).mailbox.has_gap(id)
+    }
+
     /// The device wants its backlog: how many stanzas wait, and how many of them are messages.
     pub(crate) fn announce(&self) -> (usize, usize) {
         let mut state = lock(&self.state);

@@ -79,6 +79,13 @@ impl Mailbox {
         None
     }
 
+    /// Whether a message waits of which the device got no content.
+    pub(crate) fn has_gap(&self, id: &str) -> bool {
+        let numbers = self.numbers.get(id).into_iter().flatten();
+        let mut stanzas = numbers.filter_map(|number| self.waiting.get(number));
+        stanzas.any(|(_, stanza)| stanza.get_optional_child("unavailable").is_some())
+    }
+
     /// Takes a stanza off the queue; `false` if it was not on it.
     pub(crate) fn acknowledge(&mut self, id: &str) -> bool {
         let Some(numbers) = self.numbers.remove(id) else {

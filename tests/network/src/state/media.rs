@@ -1,7 +1,7 @@
 //! The media store: encrypted files by the hash under which they were uploaded. It holds what is encrypted, and never a
 //! key, as WhatsApp's does.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Mutex;
 
 use base64::Engine as _;
@@ -31,6 +31,12 @@ struct Shelf {
     bytes: usize,
     /// Uploads that broke off, by token.
     parts: HashMap<String, BytesMut>,
+    /// Paths at which nothing lies any more.
+    expired: HashSet<String>,
+    /// How many files were laid to another place.
+    moved: u64,
+    /// How many files were given out.
+    given: u64,
 }
 
 /// Where a file lies, as messages name it.
@@ -60,6 +66,7 @@ impl MediaStore {
         let token = token_of(&file);
         let place = Place::of(&token);
         let mut shelf = lock(&self.shelf);
+        shelf.expired.remove(&place.direct_path);
         if shelf.files.contains_key(&token) {
             return place;
         }
@@ -92,10 +99,48 @@ impl MediaStore {
 
     /// The file of a token, or at a direct path.
     pub(crate) fn get(&self, path_or_token: &str) -> Option<Bytes> {
-        let path = path_or_token.split('?').next().unwrap_or_default();
-        let token = path.rsplit('/').next().unwrap_or_default();
-        lock(&self.shelf).files.get(token).cloned()
+        let (path, token) = split(path_or_token);
+        let shelf = lock(&self.shelf);
+        shelf
+            .files
+            .get(token)
+            .filter(|_| !shelf.expired.contains(path))
+            .cloned()
     }
+
+    /// The file at a path, for a client that fetches it.
+    pub(crate) fn give(&self, path: &str) -> Option<Bytes> {
+        let file = self.get(path)?;
+        lock(&self.shelf).given += 1;
+        Some(file)
+    }
+
+    /// How many files were given out.
+    pub(crate) fn given(&self) -> u64 {
+        lock(&self.shelf).given
+    }
+
+    /// WhatsApp keeps a file for some weeks: nothing lies at this path any more. `false` if nothing did.
+    pub(crate) fn expire(&self, direct_path: &str) -> bool {
+        let lay_there = self.get(direct_path).is_some();
+        lock(&self.shelf).expired.insert(split(direct_path).0.to_owned());
+        lay_there
+    }
+
+    /// Who has the file lays it down once more, whether or not it lies at its path; `None` if nobody has it.
+    pub(crate) fn lay_again(&self, direct_path: &str) -> Option<String> {
+        let (_, token) = split(direct_path);
+        let mut shelf = lock(&self.shelf);
+        shelf.files.get(token)?;
+        shelf.moved += 1;
+        Some(format!("{FOLDER}{}/{token}", shelf.moved))
+    }
+}
+
+/// The path without its query, and the token at its end.
+fn split(path_or_token: &str) -> (&str, &str) {
+    let path = path_or_token.split('?').next().unwrap_or_default();
+    (path, path.rsplit('/').next().unwrap_or_default())
 }
 
 /// The token of a file: the SHA-256 of what is stored, in URL-safe base64.
@@ -119,5 +164,18 @@ mod tests {
         );
         assert_eq!(store.get(&token_of(b"sealed")).as_deref(), Some(&b"sealed"[..]));
         assert_eq!(store.get("/v/t62.7118-24/other"), None);
+    }
+
+    #[test]
+    fn what_expired_is_gone_until_it_is_laid_down_at_another_place() {
+        let store = MediaStore::default();
+        let place = store.put(&b"sealed"[..]);
+        assert!(store.expire(&place.direct_path));
+        assert!(!store.expire(&place.direct_path));
+        assert_eq!(store.give(&format!("{}?token=x", place.direct_path)), None);
+        let moved = store.lay_again(&place.direct_path).unwrap();
+        assert_eq!(store.give(&moved).as_deref(), Some(&b"sealed"[..]));
+        assert_eq!((store.get(&place.direct_path), store.given()), (None, 1));
+        assert_eq!(store.lay_again("/v/t62.7118-24/other"), None);
     }
 }

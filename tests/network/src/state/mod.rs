@@ -11,6 +11,7 @@ mod links;
 mod mailbox;
 mod media;
 mod offers;
+mod settings;
 mod spent;
 mod world;
 
@@ -23,6 +24,7 @@ pub(crate) use links::{Command, Link, Links};
 pub(crate) use mailbox::{Batch, Mailbox};
 pub(crate) use media::{MediaStore, Place, token_of};
 pub(crate) use offers::{Offer, Offers};
+pub(crate) use settings::{NewRecord, News, Settings};
 pub(crate) use spent::Spent;
 pub(crate) use world::{World, digits};
 

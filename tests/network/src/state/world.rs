@@ -18,6 +18,8 @@ const DIGITS: std::ops::RangeInclusive<usize> = 8..=15;
 
 /// How the addresses of groups end.
 const GROUP_SERVER: &str = "@g.us";
+/// Where status updates go.
+const STATUS: &str = "status@broadcast";
 /// WhatsApp's group ids have 18 digits and begin like this.
 const GROUP_PREFIX: &str = "120";
 const GROUP_SPAN: u64 = 1_000_000_000_000_000;
@@ -166,15 +168,31 @@ impl World {
         groups
     }
 
-    /// The chat of that name: a number, or a group's address.
+    /// The chat of that name: a number, a group's address, or `status@broadcast`.
     ///
     /// # Errors
     /// [`NetworkError::Invalid`] if it is neither, [`NetworkError::NotFound`] if there is none.
     pub(crate) fn chat(&self, name: &str) -> Result<Chat, NetworkError> {
+        if name.trim() == STATUS {
+            return Ok(Chat::Status);
+        }
         if name.trim().ends_with(GROUP_SERVER) {
             return Ok(Chat::Group(self.group(name)?));
         }
         Ok(Chat::Person(self.account(name)?))
+    }
+
+    /// The chat of that name in which people talk: a number, or a group's address.
+    ///
+    /// # Errors
+    /// [`NetworkError::Invalid`] if it is neither, [`NetworkError::NotFound`] if there is none.
+    pub(crate) fn conversation(&self, name: &str) -> Result<Chat, NetworkError> {
+        match self.chat(name)? {
+            Chat::Status => Err(NetworkError::Invalid(format!(
+                "{STATUS} is for status updates: a number or a group is expected"
+            ))),
+            chat => Ok(chat),
+        }
     }
 
     /// The accounts of a group's members that exist.
@@ -203,6 +221,7 @@ impl World {
             messages_in: self.messages_in.load(Ordering::Relaxed),
             messages_out: self.messages_out_before.load(Ordering::Relaxed),
             reused_keys: self.spent.reused(),
+            downloads: self.media.given(),
             ..Stats::default()
         };
         for account in self.accounts() {

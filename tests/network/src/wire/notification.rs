@@ -26,6 +26,14 @@ pub(crate) fn prekeys_low(left: usize) -> Node {
     )
 }
 
+/// A collection of the account's settings has a new version.
+pub(crate) fn server_sync(name: &str, version: u64) -> Node {
+    let collection = NodeBuilder::new("collection")
+        .attr("name", name)
+        .attr("version", version);
+    notification("server_sync", server(), collection.build())
+}
+
 /// A device was linked to an account: its address, key index, and the phone's signed list with its time.
 pub(crate) fn device_added(device: &Jid, key_index: u32, (signed, timestamp): (Vec<u8>, u64)) -> Node {
     let mut list = bytes_node("key-index-list", signed);

@@ -16,6 +16,11 @@ fn pair_code(expires_at: Timestamp) -> LinkEvent {
     LinkEvent::PairCode { code, expires_at }
 }
 
+fn named(name: &str) -> LinkEvent {
+    let push_name = name.to_owned();
+    LinkEvent::Named { push_name }
+}
+
 fn every_event() -> Vec<LinkEvent> {
     let reasons = [
         CloseReason::Requested,
@@ -38,6 +43,7 @@ fn every_event() -> Vec<LinkEvent> {
         LinkEvent::PasskeyNeeded,
         paired(),
         connected(),
+        named("Bea"),
     ];
     reasons.map(LinkEvent::Closed).into_iter().chain(others).collect()
 }
@@ -236,6 +242,20 @@ fn a_passkey_is_asked_for_and_waited_for() {
         [],
         "a linked device is asked for none"
     );
+}
+
+#[test]
+fn another_name_is_shown_while_it_is_connected_and_changes_nothing_else() {
+    let mut desk = Desk::at(Place::Connected);
+    assert_eq!(desk.link(named("Bea")), [Save]);
+    assert_eq!(desk.link(named("Bea")), []);
+    assert_eq!(desk.shown().0, Connected);
+    assert_eq!(desk.machine.view().push_name.as_deref(), Some("Bea"));
+    for place in [Place::Scan, Place::Pairing, Place::Opening] {
+        let mut desk = Desk::at(place);
+        assert_eq!(desk.link(named("Eve")), [], "{place:?}");
+        assert_eq!(desk.machine.view().push_name, None, "{place:?}");
+    }
 }
 
 #[test]

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use wharf_domain::IncomingMessage;
 use whatsapp_rust::Client;
 use whatsapp_rust::wacore::types::events::LazyHistorySync;
+use whatsapp_rust::wacore::types::message::MessageInfo;
+use whatsapp_rust::wacore_binary::Jid;
 use whatsapp_rust::waproto::whatsapp::Conversation;
 
 use super::Inbound;
-use crate::live::convert::{Chat, info_of, named};
+use crate::live::convert::{Chat, info_of, is_hidden, named};
 
 /// Messages handed to the inbox at a time: live ones get their turn in between.
 const BATCH: usize = 64;
@@ -55,9 +57,10 @@ impl Inbound {
         for some in messages.chunks(BATCH) {
             let mut batch = Vec::with_capacity(some.len());
             for message in some {
-                let (Some(info), Some(content)) = (info_of(&chat, message), message.message.as_option()) else {
+                let (Some(mut info), Some(content)) = (info_of(&chat, message), message.message.as_option()) else {
                     continue;
                 };
+                self.number_sender(client, &mut info).await;
                 let read = self.read(client, &info, content).await?;
                 batch.extend(read.map(|message| of_the_past(message, &chat, named(&info))));
             }
@@ -65,6 +68,19 @@ impl Inbound {
             self.commit(batch).await?;
         }
         Ok(carried)
+    }
+
+    /// A stanza brings the sender's number beside the hidden id, and the key of its message has it; the phone's history
+    /// leaves it out. It is the same message, so the number is looked up, unless stanzas of this person have none.
+    async fn number_sender(&self, client: &Arc<Client>, info: &mut MessageInfo) {
+        let source = &mut info.source;
+        let unnumbered = is_hidden(&source.sender) && source.sender_alt.is_none();
+        if !unnumbered || self.memory.is_unnamed(source.sender.user_base()) {
+            return;
+        }
+        if let Ok(Some(entry)) = client.get_lid_pn_entry(&source.sender).await {
+            source.sender_alt = Some(Jid::pn(entry.phone_number.as_ref()));
+        }
     }
 }
 

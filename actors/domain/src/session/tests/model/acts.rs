@@ -118,7 +118,7 @@ impl World {
         };
         live.stage = match event {
             LinkEvent::Qr { .. } => Stage::Scan,
-            LinkEvent::PairCode { .. } | LinkEvent::PasskeyNeeded => live.stage,
+            LinkEvent::PairCode { .. } | LinkEvent::PasskeyNeeded | LinkEvent::Named { .. } => live.stage,
             LinkEvent::Paired { .. } => Stage::Paired,
             LinkEvent::Connected { .. } => Stage::Connected,
             LinkEvent::Closed(_) => Stage::Ended,
@@ -148,7 +148,8 @@ impl World {
             let reason = self.any_reason();
             self.end_link(reason);
         } else if self.profile.wild {
-            match self.pick(5) {
+            match self.pick(6) {
+                5 => self.rename(),
                 3 => self.show_pair_code(),
                 4 => self.tell(LinkEvent::PasskeyNeeded),
                 0 => self.show_qr(),
@@ -158,6 +159,8 @@ impl World {
         } else if stage == Stage::Connected && self.one_in(3) {
             self.registered = false;
             self.end_link(CloseReason::LoggedOut("unlinked by the phone".into()));
+        } else if stage == Stage::Connected {
+            self.rename();
         } else {
             self.link_goes_on();
         }
@@ -219,6 +222,11 @@ impl World {
                 phone_number: OTHER.into(),
             }
         });
+    }
+
+    fn rename(&mut self) {
+        let push_name = ["Ana", "Bea"][self.pick(2) as usize].to_owned();
+        self.tell(LinkEvent::Named { push_name });
     }
 
     fn log_in(&mut self) {

@@ -84,7 +84,9 @@ impl World {
             }
             LinkEvent::Paired { phone_number, .. } => phone_number == OTHER,
             LinkEvent::Connected { jid, .. } => jid == OTHERS_JID,
-            LinkEvent::Qr { .. } | LinkEvent::PairCode { .. } | LinkEvent::PasskeyNeeded => false,
+            LinkEvent::Qr { .. } | LinkEvent::PairCode { .. } | LinkEvent::PasskeyNeeded | LinkEvent::Named { .. } => {
+                false
+            }
         };
     }
 

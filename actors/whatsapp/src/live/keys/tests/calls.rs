@@ -16,8 +16,9 @@ use whatsapp_rust::{
     },
 };
 
-/// Addresses, among them some that begin like others, and one that nobody has.
-const NAMES: [&str; 6] = ["5511@s", "5511:1@s", "55@s", "551:2@lid", "g@g.us", ""];
+/// Addresses, among them some that begin like others, and one that nobody has. `55@t` and `55A` are where what begins with
+/// `55@s` and with `55@` has just ended.
+const NAMES: [&str; 8] = ["5511@s", "5511:1@s", "55@s", "55@t", "55A", "551:2@lid", "g@g.us", ""];
 const USERS: [&str; 5] = ["5511", "55", "551", "5", "%"];
 
 type Name = &'static str;
@@ -120,11 +121,18 @@ pub(super) fn everything() -> Vec<Call> {
         calls.extend(NAMES.map(|other| Call::GetSecret(name, other)));
     }
     calls.extend(USERS.map(Call::HasState));
+    for byte in 0..4 {
+        let pairs = [(0, 0), (0, 1), (1, 0), (1, 1)];
+        calls.extend(pairs.map(|(address, id)| Call::SameBaseKey(NAMES[address], NAMES[id], byte)));
+    }
     calls
 }
 
-pub(super) fn call() -> impl Strategy<Value = Call> {
+/// Calls in families: what is put, read and removed by calls of one family meets within a few of them.
+pub(super) fn families() -> [BoxedStrategy<Call>; 5] {
     let name = || select(&NAMES[..]);
+    // Few, so that pairs of them meet.
+    let near_name = || select(&NAMES[..2]);
     let few = || vec((name(), any::<u8>()), 0..4);
     let byte = || 0..4_u8;
     let time = || 0..6_i64;
@@ -177,9 +185,9 @@ pub(super) fn call() -> impl Strategy<Value = Call> {
         vec((name(), name(), time()), 0..4).prop_map(Call::PutLids),
         name().prop_map(Call::GetLid),
         Just(Call::AllLids),
-        (name(), name(), byte()).prop_map(|(a, m, b)| Call::SaveBaseKey(a, m, b)),
-        (name(), name(), byte()).prop_map(|(a, m, b)| Call::SameBaseKey(a, m, b)),
-        (name(), name()).prop_map(|(a, m)| Call::DeleteBaseKey(a, m)),
+        (near_name(), near_name(), byte()).prop_map(|(a, m, b)| Call::SaveBaseKey(a, m, b)),
+        (near_name(), near_name(), byte()).prop_map(|(a, m, b)| Call::SameBaseKey(a, m, b)),
+        (near_name(), near_name()).prop_map(|(a, m)| Call::DeleteBaseKey(a, m)),
         vec((name(), 0..9_u32), 0..4).prop_map(Call::UpdateDevices),
         name().prop_map(Call::GetDevices),
         name().prop_map(Call::DeleteDevices),
@@ -214,7 +222,13 @@ pub(super) fn call() -> impl Strategy<Value = Call> {
         (name(), name()).prop_map(|(c, m)| Call::GetSecret(c, m)),
         time().prop_map(Call::ExpireSecrets),
     ];
-    prop_oneof![signal, app_state, groups, tokens, messages]
+    [
+        signal.boxed(),
+        app_state.boxed(),
+        groups.boxed(),
+        tokens.boxed(),
+        messages.boxed(),
+    ]
 }
 
 fn secret(byte: u8) -> [u8; 32] {

@@ -1,0 +1,64 @@
+//! What reaches a device beside its chats: status updates, and what the phone sets.
+
+use serde_json::json;
+use wharf_support::wait_until;
+use wharf_testnet::Setting;
+
+use super::world::{CONTACT, NUMBER, WITHIN, World};
+
+const PATH: &str = "/api/whatsapp/connections/5511888888888";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn status_updates_are_taken_and_make_no_event() {
+    let world = World::start().await;
+    let webhook = world.linked("/ok").await;
+    for text in ["good morning", "good night"] {
+        world
+            .network
+            .send_text(CONTACT, "status@broadcast", text)
+            .await
+            .unwrap();
+    }
+    let picture = json!({"to": "status@broadcast", "kind": "image", "mime_type": "image/png", "size": 5000});
+    world.phone_sends(CONTACT, &picture).await;
+    let id = world.text("for you").await;
+    let events = world.api().wait_for_events(&webhook, "delivered", 1).await;
+    wait_until("all are acknowledged", WITHIN, || async {
+        (world.network.stats().await.unacked == 0).then_some(())
+    })
+    .await;
+    assert_eq!((events.len(), &events[0]["message_id"]), (1, &json!(id)));
+    assert_eq!(world.api().events(&webhook).await.len(), 1);
+    assert_eq!(
+        world.network.stats().await.downloads,
+        0,
+        "and no file of them is fetched"
+    );
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_name_that_the_phone_sets_is_the_connections() {
+    let world = World::start().await;
+    world.linked("/ok").await;
+    let settings = [
+        Setting::Contact {
+            phone: CONTACT.to_owned(),
+            name: "Maria".to_owned(),
+        },
+        Setting::Mute {
+            chat: CONTACT.to_owned(),
+            muted: true,
+        },
+        Setting::PushName("Harbour Office".to_owned()),
+    ];
+    for setting in &settings {
+        world.network.change_setting(NUMBER, setting).await.unwrap();
+    }
+    world
+        .api()
+        .wait_for(PATH, "the name", |shown| shown["push_name"] == "Harbour Office")
+        .await;
+    assert!(world.network.stats().await.downloads >= 1, "a snapshot was fetched");
+    world.stop().await;
+}
