@@ -5,7 +5,11 @@ mod page;
 
 use std::{io::Cursor, time::Duration};
 
-use wharf_domain::outgoing::{Content, LinkPreview};
+use wharf_domain::{
+    ClientId,
+    fair::Standing,
+    outgoing::{Content, LinkPreview},
+};
 
 use crate::{media, post::fetch::Fetched, shared::Shared};
 
@@ -17,12 +21,12 @@ const PAGE_BYTES: usize = 512 * 1024;
 const PICTURE_BYTES: usize = 2 * 1024 * 1024;
 
 /// A text with what is shown of the first link in it, if that can be had.
-pub(crate) async fn with_preview(shared: &Shared, mut content: Content) -> Content {
+pub(crate) async fn with_preview(shared: &Shared, client: ClientId, mut content: Content) -> Content {
     if let Content::Text { text, link_preview, .. } = &mut content
         && link_preview.is_none()
         && let Some(url) = page::first_link(text)
     {
-        match tokio::time::timeout(DEADLINE, look(shared, url)).await {
+        match tokio::time::timeout(DEADLINE, look(shared, client, url)).await {
             Ok(Some(preview)) => *link_preview = Some(preview),
             Ok(None) => tracing::debug!("a page says nothing for a preview"),
             Err(_) => tracing::debug!("a page did not come in time for a preview"),
@@ -31,7 +35,8 @@ pub(crate) async fn with_preview(shared: &Shared, mut content: Content) -> Conte
     content
 }
 
-async fn look(shared: &Shared, url: &str) -> Option<LinkPreview> {
+async fn look(shared: &Shared, client: ClientId, url: &str) -> Option<LinkPreview> {
+    let _slot = shared.media.previews.wait(client, Standing::Sound).await;
     let fetched = shared.fetcher.open(url).await;
     let fetched = fetched
         .inspect_err(|error| tracing::debug!(%error, "no preview"))
@@ -43,7 +48,7 @@ async fn look(shared: &Shared, url: &str) -> Option<LinkPreview> {
     let address = fetched.address.clone();
     let read = page::read(&beginning(fetched, PAGE_BYTES).await, &address);
     let thumbnail = match &read.picture {
-        Some(picture) => picture_of(shared, picture).await,
+        Some(picture) => picture_of(shared, client, picture).await,
         None => None,
     };
     Some(LinkPreview {
@@ -55,14 +60,18 @@ async fn look(shared: &Shared, url: &str) -> Option<LinkPreview> {
 }
 
 /// A small JPEG of the page's picture; a picture that is too large is none.
-async fn picture_of(shared: &Shared, url: &str) -> Option<Vec<u8>> {
+async fn picture_of(shared: &Shared, client: ClientId, url: &str) -> Option<Vec<u8>> {
     let fetched = shared.fetcher.open(url).await.ok()?;
     if fetched.length.is_some_and(|length| length > PICTURE_BYTES as u64) {
         return None;
     }
     let bytes = beginning(fetched, PICTURE_BYTES).await;
-    let _turn = shared.media.preparing.acquire().await;
-    let looking = tokio::task::spawn_blocking(move || media::thumbnail(&mut Cursor::new(bytes)));
+    let turn = shared.media.preparing.wait(client, Standing::Sound).await;
+    // The thread goes on when the time is up, and has its turn so long.
+    let looking = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        media::thumbnail(&mut Cursor::new(bytes))
+    });
     looking.await.ok().flatten()
 }
 

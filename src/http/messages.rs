@@ -35,6 +35,10 @@ const TYPES: &str = "must be one of text, image, video, audio, voice, document, 
 pub(super) async fn send(mut call: Call) -> Answer {
     let phone = call.phone()?;
     let key = idempotency_key(&call, "")?;
+    // A body may be large by its file, which is one long string: of values there are no more than in any other.
+    if call.large.is_some() && outside_strings(&call.body) > BODY_MAX_BYTES {
+        return Err(too_large(BODY_MAX_BYTES));
+    }
     let draft = read(&call)?;
     let brings_file = matches!(&draft.content, Draft::File(file) if file.is_in_base64());
     if call.large.is_some() && !brings_file {
@@ -60,6 +64,24 @@ pub(super) async fn send(mut call: Call) -> Answer {
         false => StatusCode::CREATED,
     };
     json(status, &sent)
+}
+
+/// Bytes of JSON that are in none of its strings; each value has at least one.
+fn outside_strings(json: &[u8]) -> usize {
+    let (mut inside, mut escaped, mut outside) = (false, false, 0);
+    for &byte in json {
+        if !inside {
+            outside += 1;
+            inside = byte == b'"';
+        } else if escaped {
+            escaped = false;
+        } else if byte == b'"' {
+            inside = false;
+        } else {
+            escaped = byte == b'\\';
+        }
+    }
+    outside
 }
 
 /// `GET /api/whatsapp/connections/:phone_number/messages/:message_id`
@@ -407,5 +429,22 @@ fn mentions(name: &'static str, value: Value) -> Result<Vec<PhoneNumber>, Invali
             name,
             format!("must be at most {MENTIONS_MAX} numbers"),
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::outside_strings;
+
+    #[test]
+    fn what_lies_in_strings_costs_no_values() {
+        assert_eq!(
+            outside_strings(br#"{"a":"x\"y\\"}"#),
+            5,
+            "braces, colon, and the quotes that open"
+        );
+        assert_eq!(outside_strings(br#""\\",1"#), 3);
+        assert_eq!(outside_strings(b"[[0],[0]]"), 9);
+        assert_eq!(outside_strings(b"\"never ends"), 1);
     }
 }

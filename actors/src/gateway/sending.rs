@@ -136,12 +136,14 @@ impl Gateway {
             wait,
         } = message;
         let gateway = self.clone();
-        let sending = |connection| async move {
+        let sending = |connection: Connection| async move {
             // Behind the claim: who repeats a request gets its answer, also when what was passed on is gone.
             let message_id = new_message_id();
             let (content, file) = match content {
                 NewContent::Own(content) => (content, None),
-                NewContent::Previewed(content) => (with_preview(&gateway.shared, content).await, None),
+                NewContent::Previewed(content) => {
+                    (with_preview(&gateway.shared, connection.client_id, content).await, None)
+                }
                 NewContent::Forward(source) => gateway.forwarded(&connection, &message_id, source).await?,
                 NewContent::Media(media) => gateway.ready_file(&connection, &message_id, *media).await?,
             };

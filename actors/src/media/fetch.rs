@@ -67,7 +67,10 @@ pub(crate) async fn fetch(
                 passing: false,
             }),
         };
-        let passing = matches!(&error, NoFile::Fetch(error) if error.passing);
+        let passing = match &error {
+            NoFile::Fetch(error) => error.passing,
+            NoFile::Room(error) => matches!(error, GatewayError::Unavailable(_)),
+        };
         tracing::info!(%client, tries, %error, "a file that is to be sent was not fetched");
         if !passing || tries >= TRIES {
             return Err(error);

@@ -21,7 +21,6 @@ pub(crate) mod upload;
 use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use tokio::sync::Semaphore;
 use wharf_domain::{ClientId, EventId, fair::Caps};
 use wharf_store::DueMedia;
 
@@ -44,7 +43,15 @@ const LOOK_EVERY: Duration = Duration::from_secs(30);
 const LOOK: usize = 256;
 
 /// Files whose pictures are looked at, or that are encrypted, at a time.
-const PREPARED_AT_A_TIME: usize = 2;
+const PREPARED_AT_A_TIME: Caps = Caps {
+    total: 2,
+    per_client: 1,
+};
+/// Pages that are looked at at a time, a few MiB each with their pictures.
+const PREVIEWS_AT_A_TIME: Caps = Caps {
+    total: 16,
+    per_client: 4,
+};
 
 /// A small JPEG of a picture, if it can be read. Blocks; belongs in a thread of its own.
 pub(crate) fn thumbnail(picture: &mut (impl std::io::Read + std::io::Seek)) -> Option<Vec<u8>> {
@@ -60,8 +67,10 @@ pub(crate) struct MediaRoom {
     pub(crate) outbound: Outbound,
     /// Slots for fetching and uploading files that go out.
     pub(crate) transfers: Slots,
-    /// Who may look at a file: pictures take memory.
-    pub(crate) preparing: Semaphore,
+    /// Slots for looking into files and encrypting them: pictures take memory.
+    pub(crate) preparing: Slots,
+    /// Slots for looking at the pages of links.
+    pub(crate) previews: Slots,
     /// Bytes that downloads and files that go out come to, by client.
     ledger: Ledger,
 }
@@ -81,7 +90,8 @@ impl MediaRoom {
             upload: MediaUpload::new(settings.test_network.clone())?,
             outbound: Outbound::new(directory, ledger.clone(), settings.max_bytes),
             transfers: Slots::new(caps, HashMap::new()),
-            preparing: Semaphore::new(PREPARED_AT_A_TIME),
+            preparing: Slots::new(PREPARED_AT_A_TIME, HashMap::new()),
+            previews: Slots::new(PREVIEWS_AT_A_TIME, HashMap::new()),
             ledger,
         })
     }

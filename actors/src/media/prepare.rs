@@ -12,6 +12,7 @@ use std::{
 use thiserror::Error;
 use wharf_domain::{
     ConnectionKey, InvalidField,
+    fair::Standing,
     media_link::file_name,
     message::MediaReference,
     outgoing::{FileType, HEAD_BYTES, MediaMessage, ReadyFile, SentFile},
@@ -55,10 +56,11 @@ pub(crate) async fn prepare(
     let mut kept = outbound.kept(key, message_id, None);
     kept.hold(received.take_held());
     let (unfinished, place) = (outbound.unfinished()?, outbound.path(key, message_id));
-    // Pictures take memory and encrypting takes a processor: not all at a time. Nobody closes the semaphore.
-    let _turn = shared.media.preparing.acquire().await;
-    // The thread goes on when nobody waits for it any more: what it makes then goes with it.
+    // Pictures take memory and encrypting takes a processor: not all at a time.
+    let turn = shared.media.preparing.wait(key.client_id, Standing::Sound).await;
+    // The thread goes on when nobody waits for it any more: what it makes then goes with it, and its turn lasts so long.
     let working = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
         let made = ready(message, &received, &unfinished, &place);
         if made.is_err() {
             let _never_made = fs::remove_file(&unfinished);

@@ -19,12 +19,20 @@ pub(crate) enum WriteError {
     /// The store takes no writes at present; worth trying again.
     #[error("{0}")]
     Unavailable(String),
+    /// Nothing was heard in time: it may be committed. Worth trying again.
+    #[error("{0}")]
+    Unknown(String),
     /// The store refused this write for what it is.
     #[error("{0}")]
     Rejected(String),
 }
 
 impl WriteError {
+    /// Whether it may go another time.
+    pub(crate) fn is_passing(&self) -> bool {
+        !matches!(self, Self::Rejected(_))
+    }
+
     pub(super) fn from_store(error: &StoreError) -> Self {
         match error {
             StoreError::Rejected(_) => Self::Rejected(error.to_string()),
@@ -60,14 +68,14 @@ impl Persistence {
             actor.cast(Message::Commit(write)).is_ok()
         });
         async move {
-            let unavailable = |text: &str| Err(WriteError::Unavailable(text.to_owned()));
+            let restarted = "the store is being restarted".to_owned();
             if !sent {
-                return unavailable("the store is being restarted");
+                return Err(WriteError::Unavailable(restarted));
             }
             match timeout(DEADLINE, answer).await {
                 Ok(Ok(answer)) => answer,
-                Ok(Err(_)) => unavailable("the store is being restarted"),
-                Err(_) => unavailable("the store did not answer in time"),
+                Ok(Err(_)) => Err(WriteError::Unknown(restarted)),
+                Err(_) => Err(WriteError::Unknown("the store did not answer in time".to_owned())),
             }
         }
     }

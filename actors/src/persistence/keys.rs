@@ -37,7 +37,7 @@ impl KeyKeeper for Keeper {
         };
         let committed = self.persistence.commit(Write::ChangeKeys, changes).await;
         committed.map_err(|error| match error {
-            WriteError::Unavailable(why) => KeysError::Unavailable(why),
+            WriteError::Unavailable(why) | WriteError::Unknown(why) => KeysError::Unavailable(why),
             WriteError::Rejected(why) => KeysError::Rejected(why),
         })
     }

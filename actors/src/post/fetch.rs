@@ -102,10 +102,12 @@ impl Fetcher {
             if status.is_redirection()
                 && let Some(location) = text(response.headers(), &LOCATION)
             {
-                let next = url.join(location).map_err(|error| NotFetched {
+                let mut next = url.join(location).map_err(|error| NotFetched {
                     detail: format!("{target} redirects to what is no address: {error}"),
                     passing: false,
                 })?;
+                // It says where in the answer to look.
+                next.set_fragment(None);
                 address = next.into();
                 continue;
             }

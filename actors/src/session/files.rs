@@ -19,13 +19,14 @@ use super::{
     outbox::{Event, Pending, Undone, fail},
 };
 use crate::{
+    GatewayError,
     media::{
         fetch::{self, NoFile},
         outbound::KeptFile,
         prepare::{self, Unprepared},
         upload::{self, NotUploaded},
     },
-    persistence::{Write, WriteError},
+    persistence::Write,
     shared::Shared,
     timer::Timer,
     vault::VaultError,
@@ -142,7 +143,11 @@ pub(super) fn go_on(myself: &ActorRef<Message>, state: &mut State, link: Option<
 
 /// What came of a step with a message's file.
 pub(super) fn on_step(state: &mut State, ticket: Ticket, step: Step) {
-    let Some(pending) = state.sends.pending(ticket) else {
+    let Some(pending) = state.sends.pending_with_file(ticket) else {
+        // It has ended meanwhile.
+        if let Step::Fetched(_, kept) = step {
+            kept.remove();
+        }
         return;
     };
     let (outgoing, queue) = (Arc::clone(&pending.outgoing), pending.queue);
@@ -197,8 +202,12 @@ impl Work {
         let (message, received) = fetched.map_err(|error| of_fetch(&error))?;
         let prepared = prepare::prepare(&self.shared, &self.key, &self.id, message, received).await;
         let (message, mut kept) = prepared.map_err(|error| of_prepare(&error))?;
-        self.commit(&message).await?;
+        // Before the commit, which may be made when nobody waits for it any more.
         kept.belongs_to_row();
+        if let Err(failed) = self.commit(&message).await {
+            kept.remove();
+            return Err(failed);
+        }
         Ok(Step::Fetched(message, kept))
     }
 
@@ -233,7 +242,7 @@ impl Work {
         Ok(Step::Uploaded(message))
     }
 
-    /// What is known of the file, in the message's row.
+    /// What is known of the file, in the message's row. A store that takes no writes is asked again until the message ends.
     async fn commit(&self, message: &MediaMessage) -> Result<(), Failed> {
         let sealed = sealed(&self.shared, &self.key, &self.id, message).map_err(|error| storage(&error))?;
         let file = OutgoingFile {
@@ -245,8 +254,20 @@ impl Work {
             },
             file: sealed.unwrap_or_default(),
         };
-        let committed = self.shared.persistence.commit(Write::KeepOutgoingFile, file).await;
-        committed.map_err(|error: WriteError| storage(&error))
+        loop {
+            let committed = self
+                .shared
+                .persistence
+                .commit(Write::KeepOutgoingFile, file.clone())
+                .await;
+            match committed {
+                Err(error) if error.is_passing() => {
+                    tracing::warn!(number = %self.key.phone_number, %error, "what is known of a file was not written; trying again");
+                    tokio::time::sleep(PAUSE).await;
+                }
+                done => return done.map_err(|error| storage(&error)),
+            }
+        }
     }
 }
 
@@ -283,6 +304,16 @@ pub(super) fn unsealed(
     outgoing
 }
 
+/// The file of a message is not here: it is fetched again, where it was fetched before and is not at WhatsApp yet.
+pub(super) fn fetch_again(outgoing: &mut Outgoing) {
+    if let Content::Media(message) = &mut outgoing.content
+        && message.media.url.is_some()
+        && !message.is_uploaded()
+    {
+        message.ready = None;
+    }
+}
+
 fn lost() -> Failed {
     Failed {
         code: code::MEDIA_STORAGE,
@@ -299,7 +330,10 @@ fn storage(error: &dyn std::fmt::Display) -> Failed {
 
 fn of_fetch(error: &NoFile) -> Failed {
     Failed {
-        code: code::MEDIA_FETCH,
+        code: match error {
+            NoFile::Fetch(_) | NoFile::Room(GatewayError::TooLarge(_)) => code::MEDIA_FETCH,
+            NoFile::Room(_) => code::MEDIA_STORAGE,
+        },
         detail: error.to_string(),
     }
 }

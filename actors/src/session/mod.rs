@@ -303,7 +303,7 @@ fn save(myself: &ActorRef<Message>, state: &mut State) {
         };
         let saved = saved.await;
         let result = match told {
-            Err(unavailable @ WriteError::Unavailable(_)) => Err(unavailable),
+            Err(error) if error.is_passing() => Err(error),
             _ => saved,
         };
         let _stopped = myself.cast(Message::Saved(result));
@@ -312,8 +312,9 @@ fn save(myself: &ActorRef<Message>, state: &mut State) {
 
 fn on_saved(myself: &ActorRef<Message>, state: &mut State, result: Result<bool, WriteError>) {
     state.saving = false;
-    if result.is_ok() {
-        state.told.have_told();
+    match &result {
+        Ok(_) => state.told.have_told(),
+        Err(_) => state.told.have_not_told(),
     }
     match result {
         Ok(_) if state.unsaved => save(myself, state),

@@ -136,6 +136,11 @@ impl Sends {
         self.pending.get_mut(&ticket)
     }
 
+    /// A message that is still there, and waits for its file.
+    pub(super) fn pending_with_file(&mut self, ticket: Ticket) -> Option<&mut Pending> {
+        self.pending(ticket).filter(|pending| pending.file.is_some())
+    }
+
     /// The file of a message is at WhatsApp.
     pub(super) fn have_file(&mut self, ticket: Ticket) {
         self.outbox.have_file(ticket);
@@ -273,6 +278,10 @@ pub(super) fn fail(state: &mut State, ticket: Ticket, code: &str, detail: String
 
 /// Makes the row of a message that waits.
 fn enqueue(myself: &ActorRef<Message>, state: &mut State, ticket: Ticket) {
+    // Before the commit, which may be made when this session has ended. A file without a row goes at the next start.
+    if let Some(file) = state.sends.pending(ticket).and_then(|pending| pending.file.as_mut()) {
+        file.belongs_to_row();
+    }
     let Some(pending) = state.sends.pending.get(&ticket) else {
         return;
     };
@@ -331,9 +340,6 @@ fn on_recorded(state: &mut State, ticket: Ticket, result: Result<(), WriteError>
     match result {
         Ok(()) => {
             pending.recorded = true;
-            if let Some(file) = &mut pending.file {
-                file.belongs_to_row();
-            }
             state.sends.outbox.release(ticket);
             if !pending.wait {
                 pending.queue = true;
@@ -348,14 +354,17 @@ fn on_recorded(state: &mut State, ticket: Ticket, result: Result<(), WriteError>
             state.sends.outbox.returned(ticket, clock::steady());
         }
         Err(error) => {
+            // A commit that is only late has a row made, and the next session would send it.
+            let may_be_there = matches!(error, WriteError::Unknown(_));
             pending.answer(Err(Undone::NotRecorded(error)));
             pending.discard_file();
             let message_id = pending.message_id.clone();
             state.sends.pending.remove(&ticket);
             state.sends.outbox.finished(ticket);
-            // A commit that was only late has a row made, and the next session would send it.
-            let news = News::failed(code::NOT_RECORDED, "the store did not take it in time; it was not sent");
-            note(state, told(&message_id, news, clock::now()), || {});
+            if may_be_there {
+                let news = News::failed(code::NOT_RECORDED, "the store did not take it in time; it was not sent");
+                note(state, told(&message_id, news, clock::now()), || {});
+            }
         }
     }
 }

@@ -57,6 +57,11 @@ impl Told {
         self.waiting.iter().cloned().collect()
     }
 
+    /// What [`Told::tell`] gave is not committed: it waits again.
+    pub(super) fn have_not_told(&mut self) {
+        self.under_way = 0;
+    }
+
     /// What [`Told::tell`] gave is committed.
     pub(super) fn have_told(&mut self) {
         self.waiting.drain(..self.under_way);

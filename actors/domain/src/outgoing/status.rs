@@ -40,6 +40,9 @@ pub mod code {
             REFUSED,
             NOT_RECORDED,
             DELETED,
+            MEDIA_FETCH,
+            MEDIA_UPLOAD,
+            MEDIA_STORAGE,
         ]
         .contains(&code)
     }

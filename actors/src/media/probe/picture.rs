@@ -16,7 +16,7 @@ use super::Facts;
 const JPEG_PIXELS: u64 = 24_000_000;
 const PROGRESSIVE_PIXELS: u64 = 12_000_000;
 /// Pixels of a PNG: its rows are thrown away as they are read.
-const PNG_PIXELS: u64 = 200_000_000;
+const PNG_PIXELS: u64 = 50_000_000;
 /// The longest side, in pixels.
 const LONGEST_SIDE: usize = 65_535;
 /// Of the small one: as phones make it.

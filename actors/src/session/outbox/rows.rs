@@ -40,8 +40,11 @@ pub(in crate::session) async fn reload(
         let chat = row.outgoing.to.jid();
         let ticket = state.sends.outbox.restore(&chat, steady + row.deadline_at.since(wall));
         let (key, shared) = (&state.args.key, &state.args.shared);
-        let outgoing = files::unsealed(shared, key, &row.message_id, row.outgoing, row.file.as_deref());
+        let mut outgoing = files::unsealed(shared, key, &row.message_id, row.outgoing, row.file.as_deref());
         let kept = shared.media.outbound.found(key, &row.message_id);
+        if kept.is_none() {
+            files::fetch_again(&mut outgoing);
+        }
         let pending = Pending {
             message_id: row.message_id,
             file: files::of(&outgoing, kept),
@@ -125,8 +128,10 @@ pub(super) fn note(state: &mut State, told: Told, tell: impl FnOnce() + Send + '
     state.tasks.spawn(async move {
         let mut noted = first.await;
         tell();
-        while let Err(WriteError::Unavailable(why)) = noted {
-            tracing::warn!(%number, why, "what became of a message was not written; trying again");
+        while let Err(error) = noted.as_ref()
+            && error.is_passing()
+        {
+            tracing::warn!(%number, %error, "what became of a message was not written; trying again");
             tokio::time::sleep(NOTE_AGAIN_AFTER).await;
             noted = persistence.commit(Write::NoteOutgoing, notes.clone()).await;
         }

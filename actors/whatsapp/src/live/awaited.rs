@@ -4,7 +4,7 @@
 //! comes of that is a message like any other. Here is only kept what is missing and until when to wait. It lives as long
 //! as the process: what was missing when that ended is not reported, unless it comes again and fails again.
 
-use std::{collections::VecDeque, mem, sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 use whatsapp_rust::wacore::types::{
@@ -33,8 +33,8 @@ pub(crate) struct Awaited {
 }
 
 /// One of them.
-pub(crate) struct Missing {
-    pub(crate) lost: UndecryptableMessage,
+struct Missing {
+    lost: Arc<UndecryptableMessage>,
     due: Instant,
 }
 
@@ -42,15 +42,12 @@ impl Awaited {
     /// Waits for a message until `patience` has passed; one that no device but the phone will get is due at once. A
     /// message that is waited for already keeps its deadline.
     pub(crate) fn miss(&mut self, lost: UndecryptableMessage, now: Instant, patience: Duration) {
-        if self
-            .missing
-            .iter()
-            .any(|missing| is_same(&missing.lost.info, &lost.info))
-        {
+        if self.is_missing(&lost.info) {
             return;
         }
         let hopeless = !matches!(lost.unavailable_type, UnavailableType::Unknown) || self.missing.len() >= MOST;
         let due = if hopeless { now } else { now + patience };
+        let lost = Arc::new(lost);
         self.missing.push(Missing { lost, due });
     }
 
@@ -58,7 +55,7 @@ impl Awaited {
     /// then: the sender's second copy and the phone's may name its time and its people differently, and are one message.
     pub(crate) fn found(&mut self, info: &MessageInfo) -> Option<Arc<MessageInfo>> {
         if let Some(place) = self.missing.iter().position(|one| is_same(&one.lost.info, info)) {
-            let first = self.missing.swap_remove(place).lost.info;
+            let first = Arc::clone(&self.missing.swap_remove(place).lost.info);
             self.note(Arc::clone(&first));
             return Some(first);
         }
@@ -79,13 +76,23 @@ impl Awaited {
         }
     }
 
-    /// Takes out what was waited for long enough.
-    fn overdue(&mut self, now: Instant) -> Vec<Missing> {
-        let (overdue, rest) = mem::take(&mut self.missing)
-            .into_iter()
-            .partition(|missing| missing.due <= now);
-        self.missing = rest;
-        overdue
+    /// What was waited for long enough. It is missing until it is reported, whatever becomes of the link meanwhile.
+    fn overdue(&self, now: Instant) -> Vec<Arc<UndecryptableMessage>> {
+        let overdue = self.missing.iter().filter(|missing| missing.due <= now);
+        overdue.map(|missing| Arc::clone(&missing.lost)).collect()
+    }
+
+    /// Whether a message is still waited for.
+    fn is_missing(&self, info: &MessageInfo) -> bool {
+        self.missing.iter().any(|one| is_same(&one.lost.info, info))
+    }
+
+    /// A message could not be reported yet.
+    fn put_off(&mut self, info: &MessageInfo, until: Instant) {
+        let put_off = self.missing.iter_mut().find(|one| is_same(&one.lost.info, info));
+        if let Some(missing) = put_off {
+            missing.due = until;
+        }
     }
 
     /// When the next one is due.
@@ -161,24 +168,27 @@ impl Watching {
                 return;
             }
             let overdue = self.inbound.memory.awaited().overdue(Instant::now());
-            for missing in overdue {
-                self.report(missing).await;
+            for lost in overdue {
+                self.report(&lost).await;
             }
         }
     }
 
-    async fn report(&self, missing: Missing) {
+    async fn report(&self, lost: &UndecryptableMessage) {
         let inbound = &self.inbound;
-        let key = inbound.reporter.key();
-        let (id, waited) = (&missing.lost.info.id, now().since(sent_at(&missing.lost.info)));
-        tracing::warn!(client_id = %key.client_id, phone_number = %key.phone_number, message_id = id, ?waited, "a message stays undecryptable; reported as unknown");
-        if let Err(refused) = inbound.report(&missing.lost).await {
-            tracing::warn!(refused, "an undecryptable message could not be reported yet");
-            let due = Instant::now() + AGAIN;
-            inbound.memory.awaited().missing.push(Missing { due, ..missing });
+        if !inbound.memory.awaited().is_missing(&lost.info) {
+            // It came while those before it were reported.
             return;
         }
-        inbound.memory.awaited().note(missing.lost.info);
+        let key = inbound.reporter.key();
+        let (id, waited) = (&lost.info.id, now().since(sent_at(&lost.info)));
+        tracing::warn!(client_id = %key.client_id, phone_number = %key.phone_number, message_id = id, ?waited, "a message stays undecryptable; reported as unknown");
+        if let Err(refused) = inbound.report(lost).await {
+            tracing::warn!(refused, "an undecryptable message could not be reported yet");
+            inbound.memory.awaited().put_off(&lost.info, Instant::now() + AGAIN);
+            return;
+        }
+        inbound.memory.awaited().found(&lost.info);
     }
 }
 
@@ -215,8 +225,13 @@ mod tests {
             .build()
     }
 
-    fn ids(missing: &[Missing]) -> Vec<&str> {
-        missing.iter().map(|missing| missing.lost.info.id.as_str()).collect()
+    /// What is due, by its ids; it is reported.
+    fn reported(awaited: &mut Awaited, now: Instant) -> Vec<String> {
+        let overdue = awaited.overdue(now);
+        for lost in &overdue {
+            awaited.found(&lost.info);
+        }
+        overdue.iter().map(|lost| lost.info.id.to_string()).collect()
     }
 
     #[test]
@@ -230,7 +245,7 @@ mod tests {
         // By number and from another device it is the same sender.
         awaited.found(&info("A", "5511888888888:4@s.whatsapp.net", None));
         assert!(awaited.overdue(now + PATIENCE / 2).is_empty());
-        assert_eq!(ids(&awaited.overdue(now + PATIENCE)), ["B"]);
+        assert_eq!(reported(&mut awaited, now + PATIENCE), ["B"]);
         assert_eq!(awaited.next(), None);
     }
 
@@ -241,7 +256,7 @@ mod tests {
             let lost = lost(info("A", "1@lid", None), UnavailableType::Unknown);
             awaited.miss(lost, now + Duration::from_secs(later), PATIENCE);
         }
-        assert_eq!(ids(&awaited.overdue(now + PATIENCE)), ["A"]);
+        assert_eq!(reported(&mut awaited, now + PATIENCE), ["A"]);
     }
 
     #[test]
@@ -249,10 +264,10 @@ mod tests {
         let (mut awaited, now) = (Awaited::default(), Instant::now());
         awaited.miss(lost(info("A", "1@lid", None), UnavailableType::ViewOnce), now, PATIENCE);
         awaited.miss(lost(info("B", "1@lid", None), UnavailableType::Unknown), now, PATIENCE);
-        assert_eq!(ids(&awaited.overdue(now)), ["A"]);
+        assert_eq!(reported(&mut awaited, now), ["A"]);
         awaited.postpone(now + 2 * PATIENCE);
         assert!(awaited.overdue(now + PATIENCE).is_empty());
-        assert_eq!(ids(&awaited.overdue(now + 2 * PATIENCE)), ["B"]);
+        assert_eq!(reported(&mut awaited, now + 2 * PATIENCE), ["B"]);
     }
 
     #[test]
@@ -276,6 +291,18 @@ mod tests {
             awaited.note(Arc::new(info(&id.to_string(), "1@lid", None)));
         }
         assert!(awaited.found(&info("A", "1@lid", None)).is_none(), "and not for ever");
+    }
+
+    #[test]
+    fn what_is_due_is_missing_until_it_is_reported() {
+        let (mut awaited, now) = (Awaited::default(), Instant::now());
+        awaited.miss(lost(info("A", "1@lid", None), UnavailableType::ViewOnce), now, PATIENCE);
+        // The link ended before the report was made.
+        assert_eq!((awaited.overdue(now).len(), awaited.overdue(now).len()), (1, 1));
+        awaited.put_off(&info("A", "1@lid", None), now + AGAIN);
+        assert!(awaited.overdue(now).is_empty());
+        assert_eq!(reported(&mut awaited, now + AGAIN), ["A"]);
+        assert_eq!(awaited.next(), None);
     }
 
     #[test]

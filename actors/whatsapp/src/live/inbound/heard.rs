@@ -80,6 +80,9 @@ async fn carry_on(inbound: Arc<Inbound>) {
     }
 }
 
+/// Messages of one receipt that are looked up: each is a statement in a transaction that others wait for.
+const MOST_IDS: usize = 1024;
+
 impl Inbound {
     /// See `live/lane.rs`.
     pub(super) fn lane(&self) -> MutexGuard<'_, Lane<Arc<Event>>> {
@@ -154,13 +157,20 @@ impl Inbound {
         // Our own devices say nothing about the receiver.
         let nobodys = chat.is_status_broadcast() || chat.is_newsletter() || is_own(client, &source.sender);
         let news = news_of(&receipt.r#type).filter(|_| !nobodys && !receipt.message_ids.is_empty())?;
+        let (message_ids, beyond) = receipt.message_ids.split_at(receipt.message_ids.len().min(MOST_IDS));
+        if !beyond.is_empty() {
+            tracing::warn!(
+                left_out = beyond.len(),
+                "a receipt names more messages than anybody sends at once"
+            );
+        }
         // Rows do without.
         let place = match self.inbox.wanted().contains(EventKind::Status) {
             true => Some(self.place(client, source).await),
             false => None,
         };
         Some(Told {
-            message_ids: receipt.message_ids.clone(),
+            message_ids: message_ids.to_vec(),
             news,
             at: at(receipt.timestamp),
             place,
