@@ -373,19 +373,23 @@ async fn close_delivery(actor: &ActorRef<delivery::Message>) {
 }
 
 fn sessions(state: &State) -> Vec<ActorRef<session::Message>> {
+    let keys = session_keys(state).into_iter();
+    keys.filter_map(|key| state.args.shared.directory.session(&key)?.actor)
+        .collect()
+}
+
+fn session_keys(state: &State) -> Vec<ConnectionKey> {
     let numbers = state.children.keys().filter_map(|child| match child {
         ChildKey::Session(number) => Some(number.clone()),
         ChildKey::Delivery(_) => None,
     });
-    numbers
-        .filter_map(|number| state.args.shared.directory.session(&key(state, number))?.actor)
-        .collect()
+    numbers.map(|number| key(state, number)).collect()
 }
 
 /// A removed client: its devices are unlinked first, then its rows go.
 fn on_remove(myself: &ActorRef<Message>, state: &mut State, reply: RpcReplyPort<()>) {
     state.ending = Some(reply);
-    let sessions = sessions(state);
+    let (sessions, keys) = (sessions(state), session_keys(state));
     let deliveries: Vec<_> = state.deliveries.values().cloned().collect();
     let (myself, args) = (myself.clone(), state.args.clone());
     tokio::spawn(async move {
@@ -413,6 +417,9 @@ fn on_remove(myself: &ActorRef<Message>, state: &mut State, reply: RpcReplyPort<
         }
         args.shared.media.files.forget(args.client_id).await;
         args.shared.backlog.forget(args.client_id);
+        for key in &keys {
+            args.shared.directory.remove_session(key);
+        }
         let _stopped = myself.cast(Message::Ended);
     });
 }
