@@ -13,7 +13,10 @@ use wharf_support::{Receiver, Reply, wait_until};
 use wharf_whatsapp::ScriptedHandle;
 
 use self::host::{Act, Host};
-use super::world::{WITHIN, World, number, settings};
+use super::{
+    storage::Holder,
+    world::{WITHIN, World, number, settings},
+};
 use crate::{
     GatewayError, MediaSettings, NewContent, NewFile, NewMedia, NewMessage, SentMessage, Settings,
     directory::SessionEntry, session, supervision::Crash,
@@ -250,6 +253,31 @@ async fn a_session_that_dies_takes_its_files_up_again() {
         .map(|sent| sent.message.content.media().unwrap().media.size)
         .collect();
     assert_eq!(sizes, [Some(500), Some(2)]);
+    assert_eq!(world.lying(client), Vec::<PathBuf>::new());
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_takes_nothing_for_a_while_loses_no_file() {
+    let host = Host::start().await;
+    let world = World::start_in("?busy_timeout_ms=200", sending_to(&host)).await;
+    let client = world.add_client("a").await.id;
+    world.connected(client, &number(1)).await;
+    host.script([Act::Hang]);
+    let uploading = world.sends_file(client, &[1; 500], false).await.unwrap();
+    wait_until("it is being uploaded", WITHIN, || async {
+        (!host.uploads().is_empty()).then_some(())
+    })
+    .await;
+    let holder = Holder::start(&world);
+    host.go_on();
+    wait_until("the store refuses", WITHIN, || async {
+        world.gateway.ready().await.err()
+    })
+    .await;
+    holder.release();
+    world.becomes(client, &uploading.message_id, SendStatus::Sent).await;
+    assert_eq!(host.uploads().len(), 1, "once");
     assert_eq!(world.lying(client), Vec::<PathBuf>::new());
     world.gateway.stop().await;
 }

@@ -118,14 +118,14 @@ fn assert_posted_once(world: &World, events: usize) {
 }
 
 /// Holds the database's write lock in another process until it is dropped.
-struct Holder {
+pub(super) struct Holder {
     child: Child,
     /// Kept open, so that the other process can go on writing there.
     _output: Lines<BufReader<ChildStdout>>,
 }
 
 impl Holder {
-    fn start(world: &World) -> Self {
+    pub(super) fn start(world: &World) -> Self {
         let inside = "tests::storage::inside_another_process_that_holds_the_database";
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--ignored", "--exact", "--nocapture", inside])
@@ -142,7 +142,7 @@ impl Holder {
         Self { child, _output: lines }
     }
 
-    fn release(mut self) {
+    pub(super) fn release(mut self) {
         drop(self.child.stdin.take());
         let _ended = self.child.wait();
     }

@@ -84,7 +84,7 @@ impl World {
         Self::start_in(parameters, settings()).await
     }
 
-    async fn start_in(parameters: &str, settings: Settings) -> Self {
+    pub(super) async fn start_in(parameters: &str, settings: Settings) -> Self {
         let dir = wharf_support::temp_dir();
         let store = open_store_with(&url(&dir, parameters)).await;
         let links = ScriptedFactory::new();

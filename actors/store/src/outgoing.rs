@@ -46,8 +46,8 @@ pub struct OutgoingFile {
 pub struct QueuedMessage {
     /// WhatsApp's id of it.
     pub message_id: String,
-    /// The message.
-    pub outgoing: Outgoing,
+    /// The message; `None` if it cannot be read: damaged, or written by a newer version. It holds nothing else up.
+    pub outgoing: Option<Outgoing>,
     /// When it is not to be started any more.
     pub deadline_at: Timestamp,
     /// When it began to be handed to WhatsApp: what became of it then is not known.
@@ -401,7 +401,9 @@ fn message(row: &SqliteRow) -> Result<OutgoingMessage, sqlx::Error> {
 fn queued(row: &SqliteRow) -> Result<QueuedMessage, sqlx::Error> {
     Ok(QueuedMessage {
         message_id: row.try_get("message_id")?,
-        outgoing: asked_for(row)?,
+        outgoing: asked_for(row)
+            .inspect_err(|error| tracing::error!(%error, "a message that waits cannot be read"))
+            .ok(),
         deadline_at: row.try_get::<At, _>("deadline_at")?.0,
         started_at: time(row, "started_at")?,
         file: row.try_get("file")?,

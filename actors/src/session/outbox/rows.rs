@@ -37,10 +37,18 @@ pub(in crate::session) async fn reload(
             note(state, told(&row.message_id, news, wall), || {});
             continue;
         }
-        let chat = row.outgoing.to.jid();
+        let Some(outgoing) = row.outgoing else {
+            let news = News::failed(
+                code::REFUSED,
+                "Wharf cannot read it; was it written by another version?",
+            );
+            note(state, told(&row.message_id, news, wall), || {});
+            continue;
+        };
+        let chat = outgoing.to.jid();
         let ticket = state.sends.outbox.restore(&chat, steady + row.deadline_at.since(wall));
         let (key, shared) = (&state.args.key, &state.args.shared);
-        let mut outgoing = files::unsealed(shared, key, &row.message_id, row.outgoing, row.file.as_deref());
+        let mut outgoing = files::unsealed(shared, key, &row.message_id, outgoing, row.file.as_deref());
         let kept = shared.media.outbound.found(key, &row.message_id);
         if kept.is_none() {
             files::fetch_again(&mut outgoing);

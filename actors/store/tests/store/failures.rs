@@ -7,7 +7,10 @@ use sqlx::{AssertSqlSafe, Connection, SqliteConnection, query, sqlite::SqliteCon
 use tempfile::TempDir;
 use wharf_store::{Store, StoreError, StoreOptions};
 
-use crate::database::{Database, NOW, options, token};
+use crate::{
+    database::{Database, NOW, key, options, token},
+    outgoing,
+};
 
 async fn raw(path: &Path) -> SqliteConnection {
     let options = SqliteConnectOptions::new().filename(path).create_if_missing(true);
@@ -130,6 +133,26 @@ async fn a_damaged_file_is_named() {
         matches!(&error, StoreError::Corrupt(_)) && names(&error, &path),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn a_message_that_waits_and_cannot_be_read_holds_no_other_up() {
+    let mut db = Database::sqlite().await;
+    let number = key(db.client("acme").await.id, "5511888888888");
+    for id in ["A", "B"] {
+        outgoing::record(&mut db, &number, id, NOW, false).await;
+    }
+    let path = db.dir.path().join("wharf.db");
+    run(
+        &path,
+        "UPDATE whatsapp_outgoing_messages SET message = '{\"written\": \"by a newer version\"}' WHERE message_id = 'A'",
+    )
+    .await;
+    let queued = db.store.queued_messages(&number).await.unwrap();
+    let readable: Vec<_> = queued.iter().map(|row| row.outgoing.is_some()).collect();
+    assert_eq!(readable, [false, true]);
+    let failed = db.write(async |group| group.fail_queued(&number, NOW).await).await;
+    assert_eq!(failed.len(), 2, "and goes with its connection");
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use wharf_store::{NewOutgoing, Note, OutgoingFile, OutgoingFilter};
 
 use crate::database::{Database, NOW, key, later, on_every_database};
 
-async fn record(db: &mut Database, number: &ConnectionKey, id: &str, at: Timestamp, started: bool) -> bool {
+pub(crate) async fn record(db: &mut Database, number: &ConnectionKey, id: &str, at: Timestamp, started: bool) -> bool {
     let new = NewOutgoing {
         key: number.clone(),
         message_id: id.to_owned(),
@@ -175,7 +175,7 @@ on_every_database! {
         let kept = file("A", "fetched", b"sealed");
         db.write(async |group| group.keep_outgoing_file(&kept).await).await;
         let queued = db.store.queued_messages(&number).await.unwrap();
-        assert_eq!(queued[0].outgoing, kept.outgoing);
+        assert_eq!(queued[0].outgoing.as_ref(), Some(&kept.outgoing));
         assert_eq!((queued[0].file.as_deref(), queued[1].file.as_deref()), (Some(&b"sealed"[..]), None));
         assert_eq!(db.store.outgoing_file(&number, "A").await.unwrap().as_deref(), Some(&b"sealed"[..]));
         assert_eq!(db.store.outgoing_file(&number, "B").await.unwrap(), None);
