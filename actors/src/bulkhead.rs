@@ -126,7 +126,7 @@ async fn start_thread(system: &System) -> Result<Bulkhead, BulkheadError> {
 const BLOCKING_THREADS: usize = 8;
 
 /// Runs on the new thread.
-#[allow(
+#[expect(
     clippy::expect_used,
     reason = "nothing but the start of this thread ends; the operating system refused a runtime"
 )]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use reqwest::{Client, Method, Response, Url, redirect};
+use reqwest::{Client, ClientBuilder, Method, Response, Url, redirect};
 use wharf_domain::message::MediaError;
 use wharf_whatsapp::{Http, HttpRequest, HttpResponse};
 
@@ -92,6 +92,17 @@ const SILENCE: Duration = Duration::from_secs(30);
 /// WhatsApp's media hosts, by turns: `direct_path` is the same on all of them.
 const MEDIA_HOSTS: [&str; 2] = ["https://mmg.whatsapp.net", "https://mmg-fallback.whatsapp.net"];
 
+/// For both ways of files: neither has a deadline for the whole, because they take longer than everything else that
+/// WhatsApp's hosts are asked for.
+#[expect(clippy::disallowed_methods, reason = "for WhatsApp's media hosts, not for receivers")]
+fn media_client(test_network: Option<&Url>) -> Result<ClientBuilder, PosterError> {
+    Ok(Client::builder()
+        .tls_backend_preconfigured(tls::client_config("")?)
+        .https_only(test_network.is_none())
+        .redirect(redirect::Policy::none())
+        .connect_timeout(CONNECT_TIMEOUT))
+}
+
 /// WhatsApp's media hosts, or a test network's media store.
 #[derive(Debug, Clone)]
 pub(crate) struct MediaSource {
@@ -106,18 +117,8 @@ pub(crate) struct MediaStream(Response);
 impl MediaSource {
     /// # Errors
     /// [`PosterError`] when the machine's TLS set-up cannot be used.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "files take longer than everything else that WhatsApp's hosts are asked for"
-    )]
     pub(crate) fn new(test_network: Option<Url>) -> Result<Self, PosterError> {
-        let client = Client::builder()
-            .tls_backend_preconfigured(tls::client_config("")?)
-            .https_only(test_network.is_none())
-            .redirect(redirect::Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(SILENCE)
-            .build()?;
+        let client = media_client(test_network.as_ref())?.read_timeout(SILENCE).build()?;
         Ok(Self { client, test_network })
     }
 

@@ -98,17 +98,7 @@ impl World {
     }
 
     async fn register(&self, client: ClientId, n: usize, target: &str) -> Result<(PhoneNumber, WebhookId), Failure> {
-        let new = NewWebhook {
-            phone_number: format!("55118{n:08}").parse()?,
-            webhook_url: target.to_owned(),
-            max_retries: 3,
-            is_active: true,
-            metadata: None,
-            events: EventKinds::default(),
-            hub_signature: false,
-            courtesy: Courtesy::default(),
-            headers: OwnHeaders::default(),
-        };
+        let new = new_webhook(format!("55118{n:08}").parse()?, target);
         let webhook = self.gateway.register_webhook(client, new).await?.webhook;
         Ok((webhook.phone_number, webhook.id))
     }
@@ -189,6 +179,20 @@ impl World {
             }
         }
         Ok(())
+    }
+}
+
+pub(crate) fn new_webhook(phone_number: PhoneNumber, target: &str) -> NewWebhook {
+    NewWebhook {
+        phone_number,
+        webhook_url: target.to_owned(),
+        max_retries: 3,
+        is_active: true,
+        metadata: None,
+        events: EventKinds::default(),
+        hub_signature: false,
+        courtesy: Courtesy::default(),
+        headers: OwnHeaders::default(),
     }
 }
 

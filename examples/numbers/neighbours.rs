@@ -16,10 +16,9 @@ use std::{
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use tokio::{runtime::Handle, sync::mpsc, task::JoinHandle};
-use wharf_actors::{Gateway, NewWebhook, Settings};
+use wharf_actors::{Gateway, Settings};
 use wharf_domain::{
-    ClientId, ConnectionKey, ConnectionStatus, Courtesy, EventKinds, IncomingMessage, MessageKind, Outgoing,
-    OwnHeaders, PhoneNumber, Timestamp,
+    ClientId, ConnectionKey, ConnectionStatus, IncomingMessage, MessageKind, Outgoing, PhoneNumber, Timestamp,
     action::{Action, Done},
 };
 use wharf_store::{Store, StoreOptions};
@@ -32,7 +31,7 @@ use crate::{
     process::{Receiver, Stats},
     receiver::now_us,
     rounded, say,
-    world::{Failure, settings},
+    world::{Failure, new_webhook, settings},
 };
 
 /// Sessions' threads, so many that each of the three clients has its own.
@@ -92,17 +91,7 @@ async fn measure(of: &Neighbours, bulkheads: usize, burning: bool) -> Result<Sta
     };
     let gateway = Gateway::start(settings, store, Arc::<Links>::clone(&links)).await?;
     let number: PhoneNumber = "5511888888888".parse()?;
-    let webhook = NewWebhook {
-        phone_number: number.clone(),
-        webhook_url: format!("http://{}/ok", receiver.address),
-        max_retries: 3,
-        is_active: true,
-        metadata: None,
-        events: EventKinds::default(),
-        hub_signature: false,
-        courtesy: Courtesy::default(),
-        headers: OwnHeaders::default(),
-    };
+    let webhook = new_webhook(number.clone(), &format!("http://{}/ok", receiver.address));
     gateway.register_webhook(clients[0], webhook).await?;
     for &client in &clients {
         gateway.create_connection(client, number.clone()).await?;

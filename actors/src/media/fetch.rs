@@ -44,7 +44,7 @@ pub(crate) async fn bounds(shared: &Shared, client: ClientId, most: u64) -> Resu
     Ok(Bounds { most, kept })
 }
 
-/// Fetches the file of a message, when it is this client's turn. Answers it with the message, which says now what the
+/// Fetches the file of a message, each try when it is this client's turn. Answers it with the message, which says now what the
 /// server said of it where the client did not.
 ///
 /// # Errors
@@ -54,12 +54,13 @@ pub(crate) async fn fetch(
     client: ClientId,
     mut message: MediaMessage,
 ) -> Result<(MediaMessage, ReceivedFile), NoFile> {
-    let _slot = shared.media.transfers.wait(client, Standing::Sound).await;
     let mut tries = 0;
     loop {
         tries += 1;
-        let fetching = tokio::time::timeout(DEADLINE, once(shared, client, &mut message));
-        let error = match fetching.await {
+        let slot = shared.media.transfers.wait(client, Standing::Sound).await;
+        let fetched = tokio::time::timeout(DEADLINE, once(shared, client, &mut message)).await;
+        drop(slot);
+        let error = match fetched {
             Ok(Ok(file)) => return Ok((message, file)),
             Ok(Err(error)) => error,
             Err(_) => NoFile::Fetch(NotFetched {

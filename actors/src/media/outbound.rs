@@ -184,7 +184,7 @@ impl KeptFile {
         &self.path
     }
 
-    /// Its row is committed: it stays for the next session, should this one end.
+    /// Its row is committed, or on its way there: it stays for the next session, should this one end.
     pub(crate) fn belongs_to_row(&mut self) {
         self.has_row = true;
     }

@@ -44,7 +44,7 @@ enum Ended {
     },
 }
 
-/// Uploads a file, when it is this client's turn.
+/// Uploads a file; each try when it is this client's turn.
 ///
 /// # Errors
 /// See [`NotUploaded`].
@@ -55,11 +55,13 @@ pub(crate) async fn upload(
     reference: &MediaReference,
     path: &Path,
 ) -> Result<Uploaded, NotUploaded> {
-    let _slot = shared.media.transfers.wait(client, Standing::Sound).await;
     let (mut tries, mut stale) = (0, false);
     loop {
         tries += 1;
-        let why = match try_once(shared, link, reference, path, (stale, tries > 1)).await {
+        let slot = shared.media.transfers.wait(client, Standing::Sound).await;
+        let tried = try_once(shared, link, reference, path, (stale, tries > 1)).await;
+        drop(slot);
+        let why = match tried {
             Ok(uploaded) => return Ok(uploaded),
             Err(Ended::Known(known)) => return Err(known),
             Err(Ended::Again { why, stale: is_stale }) => {

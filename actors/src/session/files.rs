@@ -91,7 +91,7 @@ impl File {
         }
     }
 
-    /// The row of its message is committed.
+    /// The row of its message is committed, or on its way there.
     pub(super) fn belongs_to_row(&mut self) {
         if let Some(kept) = &mut self.kept {
             kept.belongs_to_row();
@@ -143,7 +143,7 @@ pub(super) fn go_on(myself: &ActorRef<Message>, state: &mut State, link: Option<
 
 /// What came of a step with a message's file.
 pub(super) fn on_step(state: &mut State, ticket: Ticket, step: Step) {
-    let Some(pending) = state.sends.pending_with_file(ticket) else {
+    let Some(pending) = state.sends.pending(ticket) else {
         // It has ended meanwhile.
         if let Step::Fetched(_, kept) = step {
             kept.remove();

@@ -136,11 +136,6 @@ impl Sends {
         self.pending.get_mut(&ticket)
     }
 
-    /// A message that is still there, and waits for its file.
-    pub(super) fn pending_with_file(&mut self, ticket: Ticket) -> Option<&mut Pending> {
-        self.pending(ticket).filter(|pending| pending.file.is_some())
-    }
-
     /// The file of a message is at WhatsApp.
     pub(super) fn have_file(&mut self, ticket: Ticket) {
         self.outbox.have_file(ticket);

@@ -223,6 +223,8 @@ async fn a_session_that_dies_takes_its_files_up_again() {
     world.connected(client, &number(1)).await;
     host.script([Act::Hang]);
     let uploading = world.sends_file(client, &[1; 500], false).await.unwrap();
+    // What hangs is to be this upload, and not the next session's.
+    host.has_one().await;
     origin.script("/a.txt", [Reply::Slow(Duration::from_secs(600))]);
     let mut message = document();
     message.media.url = Some(origin.url("/a.txt"));
@@ -265,10 +267,7 @@ async fn a_store_that_takes_nothing_for_a_while_loses_no_file() {
     world.connected(client, &number(1)).await;
     host.script([Act::Hang]);
     let uploading = world.sends_file(client, &[1; 500], false).await.unwrap();
-    wait_until("it is being uploaded", WITHIN, || async {
-        (!host.uploads().is_empty()).then_some(())
-    })
-    .await;
+    host.has_one().await;
     let holder = Holder::start(&world);
     host.go_on();
     wait_until("the store refuses", WITHIN, || async {

@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
-use reqwest::{Client, Response, StatusCode, Url, header, redirect};
+use reqwest::{Client, Response, StatusCode, Url, header};
 use serde::Deserialize;
 use thiserror::Error;
 use tokio::io::{AsyncRead as _, AsyncSeekExt as _, ReadBuf};
@@ -20,10 +20,11 @@ use wharf_whatsapp::{
     media::{upload_path, upload_token},
 };
 
-use crate::post::{PosterError, tls};
+use super::media_client;
+use crate::post::PosterError;
 
-/// For a connection to a media host, and for data that it does not acknowledge.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// For data that a media host does not acknowledge.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(10);
 /// For the question how much of a file is there.
 const QUESTION: Duration = Duration::from_secs(10);
 /// WhatsApp Web's origin, without which its hosts take no uploads.
@@ -81,17 +82,10 @@ struct Progress {
 impl MediaUpload {
     /// # Errors
     /// [`PosterError`] when the machine's TLS set-up cannot be used.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "uploads end by their size; a time without an answer is nothing unusual"
-    )]
     pub(crate) fn new(test_network: Option<Url>) -> Result<Self, PosterError> {
-        let client = Client::builder()
-            .tls_backend_preconfigured(tls::client_config("")?)
-            .https_only(test_network.is_none())
-            .redirect(redirect::Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .tcp_user_timeout(CONNECT_TIMEOUT)
+        // No time without an answer: that is nothing unusual while a file goes up.
+        let client = media_client(test_network.as_ref())?
+            .tcp_user_timeout(UNACKNOWLEDGED)
             .build()?;
         Ok(Self { client, test_network })
     }

@@ -11,6 +11,9 @@ use tokio::{
     sync::watch,
 };
 use url::Url;
+use wharf_support::wait_until;
+
+use crate::tests::world::WITHIN;
 
 /// What is done with an upload.
 #[derive(Debug, Clone, Copy)]
@@ -72,6 +75,14 @@ impl Host {
     /// Uploads and questions, in their order.
     pub(super) fn uploads(&self) -> Vec<Upload> {
         self.log.lock().unwrap().uploads.clone()
+    }
+
+    /// Waits until an upload is there, whatever it met.
+    pub(super) async fn has_one(&self) {
+        wait_until("an upload is there", WITHIN, || async {
+            (!self.uploads().is_empty()).then_some(())
+        })
+        .await;
     }
 
     /// What hangs goes on.
