@@ -134,6 +134,8 @@ pub(crate) enum Write {
     PurgeClient(Job<ClientId, bool>),
     /// What is old enough to go.
     Purge(Job<Purge, Purged>),
+    /// Nothing; its answer says that all writes before it are done with.
+    Settle(Job<(), ()>),
 }
 
 macro_rules! each_job {
@@ -165,6 +167,7 @@ macro_rules! each_job {
             Write::SettleDeleted($job) => $body,
             Write::PurgeClient($job) => $body,
             Write::Purge($job) => $body,
+            Write::Settle($job) => $body,
         }
     };
 }
@@ -353,6 +356,7 @@ impl Write {
                 let held = begun.elapsed();
                 job.output = Some(Purged { rows, held });
             }
+            Self::Settle(job) => job.output = Some(()),
         }
         Ok(())
     }

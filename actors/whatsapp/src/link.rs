@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use thiserror::Error;
 use tokio::sync::mpsc;
 use wharf_domain::{
-    ConnectionKey, EventKinds, IncomingMessage, Outgoing, PhoneNumber, Timestamp,
+    ConnectionKey, EventKinds, IncomingMessage, Outgoing, PhoneNumber, Recipient, Timestamp,
     action::{Action, Done},
     outgoing::Place,
     proxy::Proxy,
@@ -66,9 +66,6 @@ pub trait Inbox: Send + Sync + 'static {
 pub struct Sent {
     /// When the server took it.
     pub timestamp: Timestamp,
-    /// Where it went, if the message itself does not say all of it: WhatsApp may know a number under other digits, and a
-    /// group has a name.
-    pub place: Option<Place>,
 }
 
 /// Why a message was not sent, or something else not done.
@@ -194,6 +191,12 @@ pub trait Link: Send + Sync + 'static {
     /// # Errors
     /// See [`SendError`].
     async fn send(&self, id: &str, message: &Outgoing, deadline: Duration) -> Result<Sent, SendError>;
+
+    /// Where a message to somebody goes, as far as that is known here: WhatsApp may know a number under other digits or by
+    /// a hidden id, and a group has a name. WhatsApp is not asked. `None` when nothing is known.
+    async fn place(&self, _to: &Recipient) -> Option<Place> {
+        None
+    }
 
     /// Does something else at WhatsApp, within `deadline`. Dropping the future does not take it back.
     ///

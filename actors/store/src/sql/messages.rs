@@ -1,9 +1,9 @@
-//! Messages beside their events: polls, what is waited for, what goes out.
+//! Messages beside their events: polls, what goes out.
 
 macro_rules! outgoing_columns {
     () => {
         "seq, message_id, \"to\", type, message, status, error_code, error, created_at, deadline_at, started_at, sent_at, \
-         delivered_at, read_at, played_at, failed_at"
+         delivered_at, read_at, played_at, failed_at, chat"
     };
 }
 
@@ -14,7 +14,6 @@ statements! {
     FORGET_POLLS = "DELETE FROM whatsapp_polls WHERE client_id = $1 AND phone_number = $2";
     PURGE_POLLS = "DELETE FROM whatsapp_polls WHERE (client_id, phone_number, message_id) IN (\
         SELECT k.client_id, k.phone_number, k.message_id FROM whatsapp_polls k WHERE k.created_at < $1 LIMIT $2)";
-
     RECORD_OUTGOING = "INSERT INTO whatsapp_outgoing_messages \
         (client_id, phone_number, message_id, \"to\", type, message, status, created_at, deadline_at, started_at, file) \
         VALUES ($1, $2, $3, $4, $5, $6, 'queued', $7, $8, $9, $10) ON CONFLICT DO NOTHING";
@@ -42,7 +41,7 @@ statements! {
     );
     NOTE_OUTGOING = "UPDATE whatsapp_outgoing_messages \
         SET status = $2, error_code = $3, error = $4, started_at = $5, sent_at = $6, delivered_at = $7, read_at = $8, \
-            played_at = $9, failed_at = $10 WHERE seq = $1";
+            played_at = $9, failed_at = $10, chat = $11 WHERE seq = $1";
     PURGE_OUTGOING = "DELETE FROM whatsapp_outgoing_messages WHERE seq IN (\
         SELECT o.seq FROM whatsapp_outgoing_messages o WHERE o.created_at < $3 AND (\
             (+o.status = 'failed' AND +o.created_at < $2) \
