@@ -1,4 +1,4 @@
-//! Messages beside their events: polls, what goes out.
+//! Messages beside their events: polls, what is waited for, what goes out.
 
 macro_rules! outgoing_columns {
     () => {
@@ -14,6 +14,14 @@ statements! {
     FORGET_POLLS = "DELETE FROM whatsapp_polls WHERE client_id = $1 AND phone_number = $2";
     PURGE_POLLS = "DELETE FROM whatsapp_polls WHERE (client_id, phone_number, message_id) IN (\
         SELECT k.client_id, k.phone_number, k.message_id FROM whatsapp_polls k WHERE k.created_at < $1 LIMIT $2)";
+    AWAITED_MESSAGES = "SELECT message_id, chat, sender, head, due_at FROM whatsapp_awaited_messages \
+        WHERE client_id = $1 AND phone_number = $2 ORDER BY message_id";
+    KEEP_AWAITED = "INSERT INTO whatsapp_awaited_messages \
+        (client_id, phone_number, message_id, chat, sender, head, due_at) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
+    END_AWAITED = "DELETE FROM whatsapp_awaited_messages \
+        WHERE client_id = $1 AND phone_number = $2 AND message_id = $3 AND chat = $4 AND sender = $5";
+
     RECORD_OUTGOING = "INSERT INTO whatsapp_outgoing_messages \
         (client_id, phone_number, message_id, \"to\", type, message, status, created_at, deadline_at, started_at, file) \
         VALUES ($1, $2, $3, $4, $5, $6, 'queued', $7, $8, $9, $10) ON CONFLICT DO NOTHING";

@@ -148,7 +148,7 @@ impl Inbound {
             }
         }
         self.name_groups(client, groups_of(&mut messages)).await;
-        self.commit(messages).await
+        self.commit(messages, Vec::new()).await
     }
 
     async fn receipt(&self, client: &Arc<Client>, receipt: &Receipt) -> Option<Told> {
