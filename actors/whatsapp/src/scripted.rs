@@ -9,7 +9,7 @@ use std::{
 use async_trait::async_trait;
 use tokio::sync::{mpsc, watch};
 use wharf_domain::{
-    ConnectionKey, IncomingMessage, Outgoing, PhoneNumber, Timestamp,
+    ConnectionKey, IncomingMessage, Outgoing, PhoneNumber, Recipient, Timestamp,
     action::{Action, Done, NumberCheck},
     outgoing::{News, Place},
 };
@@ -226,6 +226,8 @@ struct LinkState {
     silence: Duration,
     sends: SendScript,
     sent: Vec<SentMessage>,
+    /// What WhatsApp calls the chats with some.
+    chats: HashMap<String, String>,
     acts: Vec<Action>,
     /// Where files are uploaded to again.
     reuploads: Option<String>,
@@ -305,6 +307,11 @@ impl ScriptedHandle {
         self.state().sends = script;
     }
 
+    /// WhatsApp calls the chat with `to` this, from now on.
+    pub fn names_chat(&self, to: &str, chat: &str) {
+        self.state().chats.insert(to.to_owned(), chat.to_owned());
+    }
+
     /// Files are uploaded again to this path from now on.
     pub fn uploads_again(&self, direct_path: &str) {
         self.state().reuploads = Some(direct_path.to_owned());
@@ -365,18 +372,18 @@ impl Link for ScriptedHandle {
                 code,
                 words: "scripted".to_owned(),
             }),
-            (SendScript::Nobody, wharf_domain::Recipient::Number(number)) => {
-                Err(SendError::NotOnWhatsApp(number.clone()))
-            }
+            (SendScript::Nobody, Recipient::Number(number)) => Err(SendError::NotOnWhatsApp(number.clone())),
             (SendScript::Hang, _) => {
                 tokio::time::sleep(deadline).await;
                 Err(SendError::TimedOut(deadline))
             }
-            _ => Ok(Sent {
-                timestamp: now(),
-                place: None,
-            }),
+            _ => Ok(Sent { timestamp: now() }),
         }
+    }
+
+    async fn place(&self, to: &Recipient) -> Option<Place> {
+        let chat = self.state().chats.get(&to.to_string())?.clone();
+        Some(Place { chat, ..Place::of(to) })
     }
 
     /// Every number is on WhatsApp; nothing else has anything to answer.
