@@ -416,6 +416,7 @@ fn on_remove(myself: &ActorRef<Message>, state: &mut State, reply: RpcReplyPort<
             tracing::warn!(client = %args.client_id, %error, "a removed client's rows stay until the next start");
         }
         args.shared.media.files.forget(args.client_id).await;
+        args.shared.media.forget(|key| key.client_id == args.client_id);
         args.shared.backlog.forget(args.client_id);
         for key in &keys {
             args.shared.directory.remove_session(key);

@@ -1,7 +1,7 @@
 //! Fetching what a client names by its address, under the rules that webhooks are posted under: every address is checked
 //! when it is connected to, and so is each that a redirect leads to.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
 use percent_encoding::percent_decode_str;
@@ -16,7 +16,7 @@ use wharf_domain::{
     address::{TargetPolicy, Url, check_url},
 };
 
-use super::{CONNECT_TIMEOUT, Checked, HTTP2_HEADER_BYTES, Poster, PosterError, failure, target_of, tls};
+use super::{CONNECT_TIMEOUT, HTTP2_HEADER_BYTES, Poster, PosterError, failure, target_of, tls};
 
 /// Without a byte, also before the first.
 const SILENCE: Duration = Duration::from_secs(20);
@@ -66,7 +66,7 @@ impl Fetcher {
     pub(crate) fn beside(poster: &Poster, extra_roots_pem: &str) -> Result<Self, PosterError> {
         let client = Client::builder()
             .tls_backend_preconfigured(tls::client_config(extra_roots_pem)?)
-            .dns_resolver(Checked(Arc::clone(&poster.lookups)))
+            .dns_resolver(poster.checked())
             .https_only(!poster.policy.allow_http)
             .user_agent(concat!("wharf/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())

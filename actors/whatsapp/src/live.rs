@@ -219,10 +219,13 @@ impl LiveFactory {
             .with_persistence_manager(Arc::new(device))
             .with_transport_factory(Dialer::new(
                 self.config.server_url.as_deref(),
-                options.proxy.map(|proxy| (proxy, self.config.proxies)),
+                options.proxy.clone().map(|proxy| (proxy, self.config.proxies)),
                 Arc::clone(reporter),
             ))
-            .with_http_client(ClientHttp(self.config.http.clone()))
+            .with_http_client(ClientHttp {
+                http: self.config.http.clone(),
+                proxy: options.proxy.clone(),
+            })
             .with_inbound_durability_hook(Hook(Arc::clone(inbound)))
             .with_skip_history_sync(!self.config.history_sync)
             .with_wanted_pre_key_count(PREKEYS)
@@ -272,7 +275,7 @@ impl LinkFactory for LiveFactory {
             done: control.done.clone(),
         };
 
-        let inbound = self.inbound(key, &runtime, &reporter, inbox);
+        let (inbound, proxy) = (self.inbound(key, &runtime, &reporter, inbox), options.proxy.clone());
         let client = match self.client(key, options, &runtime, &inbound).await {
             Ok(client) => client,
             Err(error) => {
@@ -291,6 +294,7 @@ impl LinkFactory for LiveFactory {
             client,
             runtime: runtime.clone(),
             versions: Arc::clone(&self.versions),
+            proxy,
             finish,
         };
         runtime.start_driver(driver.drive());

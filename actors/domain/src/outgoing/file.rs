@@ -204,6 +204,7 @@ mod tests {
                 enc_sha256: vec![1; 32],
                 sha256: vec![2; 32],
                 size: 3,
+                by_proxy: false,
             },
             url: String::new(),
             thumbnail: Some(vec![9; 100]),

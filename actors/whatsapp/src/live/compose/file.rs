@@ -181,6 +181,7 @@ mod tests {
                 enc_sha256: vec![2; 32],
                 sha256: vec![3; 32],
                 size: 4,
+                by_proxy: false,
             },
             url: "https://mmg.whatsapp.net/v/x".to_owned(),
             thumbnail: Some(vec![5]),

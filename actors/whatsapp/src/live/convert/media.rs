@@ -180,6 +180,7 @@ impl File<'_> {
             enc_sha256: self.enc_sha256?.to_owned(),
             sha256: self.sha256?.to_owned(),
             size: self.size.unwrap_or_default(),
+            by_proxy: false,
         })
     }
 }
