@@ -1,5 +1,6 @@
 //! Files that are sent, seen from the phones that they reach.
 
+mod films;
 mod forwarding;
 mod refusals;
 mod samples;

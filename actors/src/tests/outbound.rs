@@ -46,6 +46,8 @@ fn document() -> MediaMessage {
         caption: None,
         mentions: Vec::new(),
         view_once: false,
+        gif: false,
+        note: false,
         forwarded: false,
         ready: None,
     }

@@ -51,6 +51,8 @@ pub fn forwarded(payload: &Value) -> Result<Forwarded, NotForwardable> {
                 caption: text(&payload["caption"]).filter(|_| kind.has_caption()),
                 mentions: Vec::new(),
                 view_once: false,
+                gif: false,
+                note: false,
                 forwarded: true,
                 ready: None,
             })))
