@@ -1,7 +1,7 @@
 //! Fetching what a client names by its address, under the rules that webhooks are posted under: every address is checked
 //! when it is connected to, and so is each that a redirect leads to.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use percent_encoding::percent_decode_str;
@@ -20,6 +20,12 @@ use super::{CONNECT_TIMEOUT, HTTP2_HEADER_BYTES, Poster, PosterError, failure, t
 
 /// Without a byte, also before the first.
 const SILENCE: Duration = Duration::from_secs(20);
+/// What a server has to keep up while a file comes: whoever drips holds a turn that others wait for. As much as is asked of those
+/// who send us files.
+const LEAST_PACE: Pace = Pace {
+    bytes_per_second: 16 * 1024,
+    window: Duration::from_secs(10),
+};
 /// Redirects that are followed: a file's address mostly leads to where it is stored.
 const REDIRECTS: usize = 3;
 /// Files are large and come one at a time: what HTTP/2 may send ahead of what was written down.
@@ -35,11 +41,40 @@ pub(crate) struct NotFetched {
     pub(crate) passing: bool,
 }
 
+/// How fast something comes at the least.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    bytes_per_second: u32,
+    /// Over how long: a stall shorter than this is made up for.
+    window: Duration,
+}
+
+/// What has come within the present window.
+#[derive(Debug, Default)]
+struct Came {
+    waited: Duration,
+    bytes: u64,
+}
+
+impl Pace {
+    /// Counts a piece that was waited for so long; `false` when a window is over and too little came in it.
+    fn is_kept(self, came: &mut Came, waited: Duration, bytes: usize) -> bool {
+        came.waited += waited;
+        came.bytes += bytes as u64;
+        if came.waited < self.window {
+            return true;
+        }
+        let Came { waited, bytes } = std::mem::take(came);
+        u128::from(bytes) * 1000 >= u128::from(self.bytes_per_second) * waited.as_millis()
+    }
+}
+
 /// See the module. Clones share one client.
 #[derive(Debug, Clone)]
 pub(crate) struct Fetcher {
     client: Client,
     policy: TargetPolicy,
+    pace: Pace,
 }
 
 /// What is coming.
@@ -47,6 +82,8 @@ pub(crate) struct Fetcher {
 pub(crate) struct Fetched {
     response: Response,
     target: String,
+    pace: Pace,
+    came: Came,
     /// Where it lies: behind the last redirect.
     pub(crate) address: Url,
     /// Its MIME type, as the server says.
@@ -81,6 +118,7 @@ impl Fetcher {
         Ok(Self {
             client,
             policy: poster.policy,
+            pace: LEAST_PACE,
         })
     }
 
@@ -123,6 +161,8 @@ impl Fetcher {
                 length: response.content_length(),
                 response,
                 target,
+                pace: self.pace,
+                came: Came::default(),
                 address: url,
             });
         }
@@ -137,10 +177,24 @@ impl Fetched {
     /// The next piece; `None` at the end.
     ///
     /// # Errors
-    /// What broke off.
+    /// What broke off, or comes too slowly.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, NotFetched> {
+        let begun = Instant::now();
         let piece = self.response.chunk().await;
-        piece.map_err(|error| broken(&self.target, false, &error))
+        let piece = piece.map_err(|error| broken(&self.target, false, &error))?;
+        // Only what is waited for: how long we take to write it down is not the server's doing.
+        if let Some(piece) = &piece
+            && !self.pace.is_kept(&mut self.came, begun.elapsed(), piece.len())
+        {
+            return Err(NotFetched {
+                detail: format!(
+                    "{} sends too slowly: fewer than {} bytes a second for {:?}",
+                    self.target, self.pace.bytes_per_second, self.pace.window
+                ),
+                passing: true,
+            });
+        }
+        Ok(piece)
     }
 }
 
