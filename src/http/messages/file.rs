@@ -19,7 +19,7 @@ use super::{
         problem::{FieldError, Problem},
         upload::Upload,
     },
-    mentions,
+    values::mentions,
 };
 
 /// With `=` at the end or without.

@@ -46,10 +46,10 @@ pub(crate) fn interlaced(width: u32, height: u32) -> Vec<u8> {
     ];
     for (left, top, across, down) in passes {
         for _ in (top..height).step_by(down).filter(|_| left < width) {
-            rows.push(0);
-            for x in (left..width).step_by(across) {
-                rows.extend(if x < width / 2 { [255, 0, 0] } else { [0, 0, 255] });
-            }
+            let pixels = (left..width).step_by(across);
+            let pixels = pixels.flat_map(|x| if x < width / 2 { [255, 0, 0] } else { [0, 0, 255] });
+            // Each row says first that it is not filtered.
+            rows.extend([0].into_iter().chain(pixels));
         }
     }
     let mut zlib = vec![0x78, 1];
@@ -70,7 +70,7 @@ pub(crate) fn interlaced(width: u32, height: u32) -> Vec<u8> {
     let chunk = |kind: &[u8; 4], content: &[u8]| {
         let said = [kind, content].concat();
         let crc = !said.iter().fold(u32::MAX, |crc, byte| {
-            (0..8).fold(crc ^ u32::from(*byte), |crc, _| crc >> 1 ^ (crc & 1) * 0xedb8_8320)
+            (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ ((crc & 1) * 0xedb8_8320))
         });
         let length = u32::try_from(content.len()).unwrap();
         [&length.to_be_bytes()[..], &said, &crc.to_be_bytes()].concat()
