@@ -17,15 +17,10 @@ use wharf_domain::{
 };
 
 use super::{CONNECT_TIMEOUT, HTTP2_HEADER_BYTES, Poster, PosterError, failure, target_of, tls};
+use crate::pace::{Coming, LEAST_PACE, Pace};
 
 /// Without a byte, also before the first.
 const SILENCE: Duration = Duration::from_secs(20);
-/// What a server has to keep up while a file comes: whoever drips holds a turn that others wait for. As much as is asked of those
-/// who send us files.
-const LEAST_PACE: Pace = Pace {
-    bytes_per_second: 16 * 1024,
-    window: Duration::from_secs(10),
-};
 /// Redirects that are followed: a file's address mostly leads to where it is stored.
 const REDIRECTS: usize = 3;
 /// Files are large and come one at a time: what HTTP/2 may send ahead of what was written down.
@@ -41,34 +36,6 @@ pub(crate) struct NotFetched {
     pub(crate) passing: bool,
 }
 
-/// How fast something comes at the least.
-#[derive(Debug, Clone, Copy)]
-struct Pace {
-    bytes_per_second: u32,
-    /// Over how long: a stall shorter than this is made up for.
-    window: Duration,
-}
-
-/// What has come within the present window.
-#[derive(Debug, Default)]
-struct Came {
-    waited: Duration,
-    bytes: u64,
-}
-
-impl Pace {
-    /// Counts a piece that was waited for so long; `false` when a window is over and too little came in it.
-    fn is_kept(self, came: &mut Came, waited: Duration, bytes: usize) -> bool {
-        came.waited += waited;
-        came.bytes += bytes as u64;
-        if came.waited < self.window {
-            return true;
-        }
-        let Came { waited, bytes } = std::mem::take(came);
-        u128::from(bytes) * 1000 >= u128::from(self.bytes_per_second) * waited.as_millis()
-    }
-}
-
 /// See the module. Clones share one client.
 #[derive(Debug, Clone)]
 pub(crate) struct Fetcher {
@@ -82,8 +49,7 @@ pub(crate) struct Fetcher {
 pub(crate) struct Fetched {
     response: Response,
     target: String,
-    pace: Pace,
-    came: Came,
+    coming: Coming,
     /// Where it lies: behind the last redirect.
     pub(crate) address: Url,
     /// Its MIME type, as the server says.
@@ -161,8 +127,7 @@ impl Fetcher {
                 length: response.content_length(),
                 response,
                 target,
-                pace: self.pace,
-                came: Came::default(),
+                coming: Coming::at(self.pace),
                 address: url,
             });
         }
@@ -182,14 +147,13 @@ impl Fetched {
         let begun = Instant::now();
         let piece = self.response.chunk().await;
         let piece = piece.map_err(|error| broken(&self.target, false, &error))?;
-        // Only what is waited for: how long we take to write it down is not the server's doing.
         if let Some(piece) = &piece
-            && !self.pace.is_kept(&mut self.came, begun.elapsed(), piece.len())
+            && !self.coming.is_in_time(begun.elapsed(), piece.len())
         {
             return Err(NotFetched {
                 detail: format!(
                     "{} sends too slowly: fewer than {} bytes a second for {:?}",
-                    self.target, self.pace.bytes_per_second, self.pace.window
+                    self.target, self.coming.pace.bytes_per_second, self.coming.pace.window
                 ),
                 passing: true,
             });

@@ -1,13 +1,16 @@
 //! Downloads from WhatsApp's media hosts.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use reqwest::{Response, Url};
 use wharf_domain::message::MediaError;
 
 use super::way::{Clients, Maker, Way, blocked_way};
-use crate::post::PosterError;
+use crate::{
+    pace::{Coming, LEAST_PACE},
+    post::PosterError,
+};
 
 /// Without a byte from a media host.
 const SILENCE: Duration = Duration::from_secs(30);
@@ -20,7 +23,11 @@ pub(crate) struct MediaSource(Clients);
 
 /// A file on its way.
 #[derive(Debug)]
-pub(crate) struct MediaStream(Response);
+pub(crate) struct MediaStream {
+    response: Response,
+    /// Only of one that comes through a proxy: WhatsApp's hosts do not drip to hold a turn, but a proxy is whose it is.
+    coming: Option<Coming>,
+}
 
 impl MediaSource {
     /// # Errors
@@ -54,7 +61,10 @@ impl MediaSource {
             MediaError::Unreachable
         })?;
         match response.status().as_u16() {
-            200 => Ok(MediaStream(response)),
+            200 => Ok(MediaStream {
+                response,
+                coming: way.proxy.as_ref().map(|_| Coming::at(LEAST_PACE)),
+            }),
             // What it signed into the path has expired, or the file has.
             403 | 404 | 410 => Err(MediaError::Gone),
             status => {
@@ -82,15 +92,58 @@ impl MediaStream {
     /// The next piece; `None` at the end.
     ///
     /// # Errors
-    /// What broke off, in words.
+    /// What broke off, or comes too slowly, in words.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, String> {
-        self.0.chunk().await.map_err(|error| error.to_string())
+        let begun = Instant::now();
+        let piece = self.response.chunk().await.map_err(|error| error.to_string())?;
+        if let (Some(piece), Some(coming)) = (&piece, &mut self.coming)
+            && !coming.is_in_time(begun.elapsed(), piece.len())
+        {
+            return Err("it comes too slowly through the proxy".to_owned());
+        }
+        Ok(piece)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use wharf_domain::{ClientId, ConnectionKey, proxy::Proxy};
+    use wharf_support::{Receiver, proxy::Proxy as Loopback};
+
     use super::{super::tests::maker, *};
+    use crate::pace::Pace;
+
+    #[tokio::test]
+    async fn a_proxy_that_drips_holds_no_turn_and_without_one_all_comes() {
+        let (receiver, proxy) = (Receiver::start().await, Loopback::start().await);
+        let source = MediaSource::new(maker(Some(&receiver.url("/")))).unwrap();
+        let way = |proxy: Option<String>| Way {
+            key: ConnectionKey {
+                client_id: ClientId(1),
+                phone_number: "5511888888888".parse().unwrap(),
+            },
+            proxy: proxy.and_then(|proxy| Proxy::from_text(&proxy)),
+        };
+        let pace = Pace {
+            window: Duration::from_millis(200),
+            ..LEAST_PACE
+        };
+        // A thousand bytes, one at a time.
+        let through = way(Some(proxy.url("socks5")));
+        let mut dripping = source.open(&through, "/drip/10", 1).await.unwrap();
+        dripping.coming = dripping.coming.map(|_| Coming::at(pace));
+        let mut bytes = 0;
+        let given_up = loop {
+            match dripping.next().await {
+                Ok(Some(piece)) => bytes += piece.len(),
+                other => break other,
+            }
+        };
+        assert!(given_up.is_err() && bytes < 100, "{given_up:?} after {bytes} bytes");
+        let mut direct = source.open(&way(None), "/drip/0", 1).await.unwrap();
+        assert!(direct.coming.is_none());
+        while direct.next().await.unwrap().is_some() {}
+    }
 
     #[test]
     fn a_path_never_leads_to_another_host() {

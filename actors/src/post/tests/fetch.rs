@@ -85,21 +85,3 @@ async fn a_server_that_drips_is_given_up() {
     let mut large = fetcher.open(&receiver.url("/big")).await.unwrap();
     while large.next().await.unwrap().is_some() {}
 }
-
-#[test]
-fn a_pace_is_that_of_a_window() {
-    let pace = Pace {
-        bytes_per_second: 1000,
-        window: Duration::from_secs(10),
-    };
-    let seconds = Duration::from_secs;
-    let mut came = Came::default();
-    assert!(pace.is_kept(&mut came, seconds(9), 0), "it may be made up for");
-    assert!(pace.is_kept(&mut came, seconds(1), 10_000));
-    assert!(pace.is_kept(&mut came, seconds(5), 1_000_000));
-    assert!(pace.is_kept(&mut came, seconds(5), 0));
-    assert!(
-        !pace.is_kept(&mut came, seconds(19), 18_999),
-        "what came before counts no more"
-    );
-}
