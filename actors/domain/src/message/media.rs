@@ -28,6 +28,12 @@ pub struct Media {
     /// Pixels down.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub height: Option<u32>,
+    /// Whether a film is played as a GIF is.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub gif: bool,
+    /// Whether a film is a video note.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub note: bool,
     /// Where the file can be fetched from until [`Media::expires_at`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
