@@ -2,6 +2,7 @@
 
 mod films;
 mod forwarding;
+mod proxied;
 mod refusals;
 mod samples;
 
@@ -221,6 +222,7 @@ async fn a_file_is_fetched_from_its_address() {
         .arrives(send("document", "/pictures/a%20b.png").await, &picture, "image/png")
         .await;
     assert_eq!(document["media"]["file_name"], "a b.png", "{document}");
+    assert_eq!(document["content"]["thumbnail"], true, "{document}");
 
     let missing = send("image", "/status/404")
         .await

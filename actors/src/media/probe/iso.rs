@@ -189,8 +189,15 @@ pub(crate) mod tests {
     proptest! {
         /// Whatever is changed in it, looking ends.
         #[test]
-        fn no_film_is_too_strange(changes in prop::collection::vec((0_usize..6000, any::<u8>()), 0..40), cut in 0_usize..6000) {
-            let mut bytes = film(1000, 10, 10, true);
+        fn no_film_is_too_strange(
+            has_cover in any::<bool>(),
+            changes in prop::collection::vec((0_usize..6000, any::<u8>()), 0..40),
+            cut in 0_usize..6000,
+        ) {
+            let mut bytes = match has_cover {
+                true => covered(&super::super::picture::tests::jpeg(40, 20, None), &[0; 4]),
+                false => film(1000, 10, 10, true),
+            };
             let length = bytes.len();
             for (place, byte) in changes {
                 bytes[place % length] = byte;

@@ -3,7 +3,7 @@
 //! A PNG is read row by row, and everything else whole, so pixels are bounded: a file of some KiB can say that it is a picture of
 //! gigabytes. What has more, or is broken, is sent without a small one.
 
-use std::io::{BufRead, BufReader, Cursor, Read, Seek};
+use std::io::{BufRead, BufReader, Cursor, Read, Seek, SeekFrom};
 
 use image_webp::WebPDecoder;
 use jpeg_encoder::{ColorType, Encoder};
@@ -23,6 +23,9 @@ const INTERLACED_PIXELS: u64 = 12_000_000;
 const WEBP_PIXELS: u64 = 8_000_000;
 /// Bytes that a WebP's decoder may take for what is neither pixels nor compressed.
 const WEBP_MEMORY: usize = 16 << 20;
+/// Bytes of a picture that is looked at: of what is sent as one WhatsApp takes no more, and a document may have a hundred times as
+/// many.
+const MOST_BYTES: u64 = 16 << 20;
 /// The longest side, in pixels.
 const LONGEST_SIDE: usize = 65_535;
 /// Of the small one: as phones make it.
@@ -35,6 +38,10 @@ const MOST_SCANS: usize = 64;
 const ORIENTATION: u16 = 0x0112;
 
 pub(super) fn look(file: &mut (impl Read + Seek)) -> Option<Facts> {
+    if file.seek(SeekFrom::End(0)).ok()? > MOST_BYTES {
+        return None;
+    }
+    file.rewind().ok()?;
     let mut magic = [0; 2];
     file.read_exact(&mut magic).ok()?;
     file.rewind().ok()?;

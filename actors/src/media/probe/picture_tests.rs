@@ -225,6 +225,12 @@ fn a_bomb_is_not_decoded() {
     bytes[header + 5..header + 9].copy_from_slice(&[0xea, 0x60, 0xea, 0x60]);
     let facts = look_at(&bytes);
     assert_eq!((facts.size, facts.thumbnail), (Some((60_000, 60_000)), None));
+    // What stands behind a picture is no part of it, but would be read along.
+    let mut long = jpeg(16, 16, None);
+    long.resize(usize::try_from(MOST_BYTES).unwrap() + 1, 0);
+    assert_eq!(look(&mut Cursor::new(&long)), None);
+    long.pop();
+    assert!(look_at(&long).thumbnail.is_some());
 }
 
 proptest! {
