@@ -136,7 +136,7 @@ async fn open(config: &Config) -> Result<Store, StoreError> {
 
 fn links(config: &Config, keys: KeyStore) -> Result<Arc<dyn LinkFactory>, LinkError> {
     let test_network = config.whatsapp.server_url.as_deref().and_then(media_store);
-    let web = Web::new(test_network).map_err(|error| LinkError(error.to_string()))?;
+    let web = Web::new(targets(config), test_network).map_err(|error| LinkError(error.to_string()))?;
     let live = LiveConfig {
         server_url: config.whatsapp.server_url.clone(),
         proxies: targets(config),

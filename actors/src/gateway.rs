@@ -249,6 +249,7 @@ impl Gateway {
         let media_directory = media_directory.unwrap_or_else(|| store.directory().join("media"));
         let poster = Poster::new(poster)?;
         let fetcher = Fetcher::beside(&poster, &settings.extra_roots_pem)?;
+        let media = MediaRoom::new(&settings.media, media_directory, poster.checked())?;
         let shared = Arc::new(Shared {
             persistence,
             directory,
@@ -262,7 +263,7 @@ impl Gateway {
             pacer: Pacer::new(settings.session_starts_per_second),
             backlog: Backlog::new(store.clone(), settings.limits.pending_per_client),
             bulk_retries: BulkRetries::default(),
-            media: MediaRoom::new(&settings.media, media_directory)?,
+            media,
             store,
             settings,
         });

@@ -23,6 +23,7 @@ mod health;
 mod janitor;
 mod keyring;
 mod media;
+mod pace;
 mod persistence;
 mod post;
 mod preview;

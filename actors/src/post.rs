@@ -232,6 +232,11 @@ impl Poster {
         })
     }
 
+    /// What looks names up for it, for others who do under the same rules.
+    pub(crate) fn checked(&self) -> Checked {
+        Checked(Arc::clone(&self.lookups))
+    }
+
     /// Reads a webhook's URL, again although it was checked at registration: the operator may have changed the policy
     /// since.
     ///
@@ -359,7 +364,26 @@ fn excerpt(start: &[u8]) -> Option<String> {
 }
 
 /// Hands reqwest checked addresses only.
-struct Checked(Arc<Lookups>);
+#[derive(Clone)]
+pub(crate) struct Checked(Arc<Lookups>);
+
+impl Checked {
+    /// Looks names up under a policy, apart from the posters.
+    pub(crate) fn new(policy: TargetPolicy) -> Self {
+        Self(Arc::new(Lookups::of_the_system(policy)))
+    }
+
+    /// Every name has this address.
+    #[cfg(test)]
+    pub(crate) fn answering(policy: TargetPolicy, ip: std::net::IpAddr) -> Self {
+        Self(Arc::new(Lookups::new(policy, move |_| Ok(vec![ip]))))
+    }
+
+    /// What it admits.
+    pub(crate) fn policy(&self) -> TargetPolicy {
+        self.0.policy()
+    }
+}
 
 impl Resolve for Checked {
     fn resolve(&self, name: Name) -> Resolving {

@@ -5,12 +5,12 @@
 //! others are started when something comes (`rest`). Stops when the client is removed, after
 //! its devices were unlinked, or when the tree stops.
 
+mod end;
 mod rest;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc};
 
-use futures::future::join_all;
-use ractor::{Actor, ActorProcessingErr, ActorRef, ActorRuntime, RpcReplyPort, SupervisionEvent, rpc::CallResult};
+use ractor::{Actor, ActorProcessingErr, ActorRef, ActorRuntime, RpcReplyPort, SupervisionEvent};
 use wharf_domain::{
     ClientId, Connection, ConnectionKey, ConnectionStatus, PhoneNumber, Webhook, WebhookId, restart::Restart,
     session::ReasonCode,
@@ -22,19 +22,11 @@ use crate::{
     bulkhead::Bulkhead,
     clock,
     delivery::{self, DeliveryActor},
-    persistence::Write,
     session::{self, SessionActor},
     shared::Shared,
     supervision::{Children, DONE, Death},
     timer::Timer,
 };
-
-/// How long sessions may take to close their links when the tree stops.
-const SESSIONS_DEADLINE: Duration = Duration::from_secs(8);
-/// How long running attempts get when the tree stops (CONTRACT.md section 5), and a little for their commit.
-const DELIVERIES_DEADLINE: Duration = Duration::from_millis(10_500);
-/// How long a removed client's device may take to log out.
-const LOGOUT_DEADLINE: Duration = Duration::from_secs(30);
 
 /// What the actor is started with.
 #[derive(Clone)]
@@ -141,8 +133,8 @@ impl Actor for TenantActor {
             Message::Round { look } => rest::on_round(&myself, state, look),
             Message::Rests { webhook, idle } => rest::on_rests(state, webhook, idle),
             Message::Restart { child, generation } => on_restart(&myself, state, child, generation)?,
-            Message::Stop(reply) => on_stop(&myself, state, reply),
-            Message::Remove(reply) => on_remove(&myself, state, reply),
+            Message::Stop(reply) => end::on_stop(&myself, state, reply),
+            Message::Remove(reply) => end::on_remove(&myself, state, reply),
             Message::Ended => {
                 if let Some(reply) = state.ending.take() {
                     let _asker_gone = reply.send(());
@@ -346,80 +338,4 @@ fn on_failed(
         generation,
     };
     myself.send_after(restart.wait(), message);
-}
-
-/// Sessions and deliveries end side by side; a task waits for them, the actor stays free for their deaths.
-fn on_stop(myself: &ActorRef<Message>, state: &mut State, reply: RpcReplyPort<()>) {
-    state.ending = Some(reply);
-    let sessions = sessions(state);
-    let deliveries: Vec<_> = state.deliveries.values().cloned().collect();
-    let myself = myself.clone();
-    tokio::spawn(async move {
-        let close_sessions = join_all(
-            sessions
-                .iter()
-                .map(|actor| actor.call(session::Message::Shutdown, Some(SESSIONS_DEADLINE))),
-        );
-        let close_deliveries = join_all(deliveries.iter().map(close_delivery));
-        tokio::join!(close_sessions, close_deliveries);
-        let _stopped = myself.cast(Message::Ended);
-    });
-}
-
-async fn close_delivery(actor: &ActorRef<delivery::Message>) {
-    if actor.cast(delivery::Message::Close).is_ok() {
-        let _late = actor.wait(Some(DELIVERIES_DEADLINE)).await;
-    }
-}
-
-fn sessions(state: &State) -> Vec<ActorRef<session::Message>> {
-    let keys = session_keys(state).into_iter();
-    keys.filter_map(|key| state.args.shared.directory.session(&key)?.actor)
-        .collect()
-}
-
-fn session_keys(state: &State) -> Vec<ConnectionKey> {
-    let numbers = state.children.keys().filter_map(|child| match child {
-        ChildKey::Session(number) => Some(number.clone()),
-        ChildKey::Delivery(_) => None,
-    });
-    numbers.map(|number| key(state, number)).collect()
-}
-
-/// A removed client: its devices are unlinked first, then its rows go.
-fn on_remove(myself: &ActorRef<Message>, state: &mut State, reply: RpcReplyPort<()>) {
-    state.ending = Some(reply);
-    let (sessions, keys) = (sessions(state), session_keys(state));
-    let deliveries: Vec<_> = state.deliveries.values().cloned().collect();
-    let (myself, args) = (myself.clone(), state.args.clone());
-    tokio::spawn(async move {
-        let log_out = join_all(
-            sessions
-                .iter()
-                .map(|actor| actor.call(session::Message::Delete, Some(LOGOUT_DEADLINE))),
-        );
-        let close_deliveries = join_all(deliveries.iter().map(close_delivery));
-        let (logged_out, _) = tokio::join!(log_out, close_deliveries);
-        let late = logged_out
-            .iter()
-            .filter(|result| !matches!(result, Ok(CallResult::Success(()))))
-            .count();
-        if late > 0 {
-            tracing::warn!(client = %args.client_id, late, "some devices of a removed client could not be logged out");
-        }
-        if let Err(error) = args
-            .shared
-            .persistence
-            .commit_all(Write::PurgeClient, args.client_id)
-            .await
-        {
-            tracing::warn!(client = %args.client_id, %error, "a removed client's rows stay until the next start");
-        }
-        args.shared.media.files.forget(args.client_id).await;
-        args.shared.backlog.forget(args.client_id);
-        for key in &keys {
-            args.shared.directory.remove_session(key);
-        }
-        let _stopped = myself.cast(Message::Ended);
-    });
 }

@@ -2,7 +2,10 @@
 
 use std::io::Write;
 
-use super::*;
+use wharf_actors::Limits;
+use wharf_domain::retention::Keep;
+
+use super::{sections::TESTNET, *};
 
 fn sources(file: Option<&str>, variables: &[(&str, &str)]) -> (Sources, Option<tempfile::NamedTempFile>) {
     let file = file.map(|text| {

@@ -1,6 +1,8 @@
 //! Files that are sent, seen from the phones that they reach.
 
+mod films;
 mod forwarding;
+mod proxied;
 mod refusals;
 mod samples;
 
@@ -220,6 +222,7 @@ async fn a_file_is_fetched_from_its_address() {
         .arrives(send("document", "/pictures/a%20b.png").await, &picture, "image/png")
         .await;
     assert_eq!(document["media"]["file_name"], "a b.png", "{document}");
+    assert_eq!(document["content"]["thumbnail"], true, "{document}");
 
     let missing = send("image", "/status/404")
         .await

@@ -15,7 +15,7 @@ const TRIES_WHEN_GONE: u32 = 2;
 /// How long to wait after try number `tries` failed with `error`; `None` when that was the last one.
 pub fn wait(error: MediaError, tries: u32) -> Option<Duration> {
     let most = match error {
-        MediaError::Unreachable | MediaError::Corrupt | MediaError::Storage => MOST_TRIES,
+        MediaError::Unreachable | MediaError::ProxyFailed | MediaError::Corrupt | MediaError::Storage => MOST_TRIES,
         MediaError::Gone => TRIES_WHEN_GONE,
         MediaError::Incomplete | MediaError::Quota => 1,
     };
@@ -40,6 +40,7 @@ mod tests {
         };
         let patient = [Some(2), Some(6), Some(18), Some(54), None];
         assert_eq!(waits(MediaError::Unreachable), patient);
+        assert_eq!(waits(MediaError::ProxyFailed), patient);
         assert_eq!(waits(MediaError::Corrupt), patient);
         assert_eq!(waits(MediaError::Storage), patient);
         assert_eq!(waits(MediaError::Gone), [Some(2), None, None, None, None]);

@@ -62,9 +62,18 @@ impl Proxy {
     /// [`InvalidField`] for `proxy`, which never repeats what was given: it may hold a password.
     pub fn parse(policy: TargetPolicy, text: &str) -> Result<Self, InvalidField> {
         let proxy = Self::read(text).map_err(|why| InvalidField::new(FIELD, why))?;
-        let url = proxy.url().ok_or_else(|| InvalidField::new(FIELD, ACCEPTED))?;
-        check_host(policy, &url).map_err(|why| InvalidField::new(FIELD, why))?;
+        proxy.check(policy).map_err(|why| InvalidField::new(FIELD, why))?;
         Ok(proxy)
+    }
+
+    /// Whether it may lie where it says that it does. The addresses of a name are another matter: they are judged when it
+    /// is connected to.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words that follow "proxy".
+    pub fn check(&self, policy: TargetPolicy) -> Result<(), String> {
+        let url = self.url().ok_or_else(|| ACCEPTED.to_owned())?;
+        check_host(policy, &url)
     }
 
     /// Reads what [`Proxy::to_text`] wrote, whatever is admitted by now: that is checked again when it is connected to.

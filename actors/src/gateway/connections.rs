@@ -336,7 +336,9 @@ impl Gateway {
             .persistence
             .commit(Write::DeleteConnection, connection.key())
             .await?;
-        self.shared.media.outbound.forget(&connection.key()).await;
+        let gone = connection.key();
+        self.shared.media.outbound.forget(&gone).await;
+        self.shared.media.forget(|key| *key == gone);
         let _restarting = self
             .tenant(client)
             .await?

@@ -11,11 +11,12 @@ use wharf_domain::{
 use wharf_store::{DueMedia, MediaOutcome};
 use wharf_whatsapp::{LostFile, media::MediaDecryptor};
 
-use super::{files::KeepError, ledger::Held};
+use super::{files::KeepError, ledger::Held, way::NoProxy};
 use crate::{
     clock,
     persistence::{Postponed, Write, WriteError},
     shared::Shared,
+    web::way::Way,
 };
 
 /// The pause before the store is asked again to take what became of a download.
@@ -102,10 +103,31 @@ async fn fetch(shared: &Shared, due: &DueMedia, tries: u32) -> Result<u64, Media
     })?;
     let decryptor = MediaDecryptor::new(&reference).map_err(|_| MediaError::Incomplete)?;
     let (reserved, room) = reserve(shared, due.key.client_id, reference.size).await?;
-    let fetching = stream(shared, due, &reference, decryptor, room, tries);
+    let way = way(shared, due, &reference).await?;
+    let fetching = stream(shared, due, (&way, &reference), decryptor, room, tries);
     let fetched = tokio::time::timeout(download::deadline(reference.size), fetching).await;
     drop(reserved);
     fetched.unwrap_or(Err(MediaError::Unreachable))
+}
+
+/// The way that a file is fetched by: the one that its number goes by now.
+async fn way(shared: &Shared, due: &DueMedia, reference: &MediaReference) -> Result<Way, MediaError> {
+    match shared.way(&due.key).await {
+        Ok(Some(way)) => Ok(way),
+        // Its connection was deleted, and the proxy with it.
+        Ok(None) if reference.by_proxy => Err(MediaError::ProxyFailed),
+        Ok(None) => Ok(Way {
+            key: due.key.clone(),
+            proxy: None,
+        }),
+        Err(error) => {
+            tracing::warn!(event = %due.id, %error, "nothing says by which way a file is to be fetched");
+            Err(match error {
+                NoProxy::Sealed(_) => MediaError::ProxyFailed,
+                NoProxy::Store(_) => MediaError::Storage,
+            })
+        }
+    }
 }
 
 /// Takes room for a file; answers how large it may be. A sender who says no size gets what is left.
@@ -130,7 +152,7 @@ async fn reserve(shared: &Shared, client: ClientId, size: u64) -> Result<(Held, 
 async fn stream(
     shared: &Shared,
     due: &DueMedia,
-    reference: &MediaReference,
+    (way, reference): (&Way, &MediaReference),
     decryptor: MediaDecryptor,
     most: u64,
     tries: u32,
@@ -139,7 +161,7 @@ async fn stream(
         tracing::debug!(event = %due.id, error, "a download broke off");
         MediaError::Unreachable
     };
-    let mut coming = shared.media.source.open(&reference.direct_path, tries).await?;
+    let mut coming = shared.media.source.open(way, &reference.direct_path, tries).await?;
     let writing = shared.media.files.write(due.key.client_id, due.id, decryptor, most);
     while let Some(piece) = coming.next().await.map_err(unreachable)? {
         if !writing.take(piece).await {

@@ -17,20 +17,21 @@ pub(crate) mod prepare;
 mod probe;
 mod settings;
 pub(crate) mod upload;
+pub(crate) mod way;
 
 use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use wharf_domain::{ClientId, EventId, fair::Caps};
+use wharf_domain::{ClientId, ConnectionKey, EventId, fair::Caps};
 use wharf_store::DueMedia;
 
 use crate::{
     clock,
-    post::PosterError,
+    post::{Checked, PosterError},
     shared::Shared,
     slots::Slots,
     timer::Timer,
-    web::{MediaSource, upload::MediaUpload},
+    web::{download::MediaSource, upload::MediaUpload, way::Maker},
 };
 use files::MediaFiles;
 use ledger::Ledger;
@@ -78,7 +79,8 @@ pub(crate) struct MediaRoom {
 impl MediaRoom {
     /// # Errors
     /// [`PosterError`] when the machine's TLS set-up cannot be used.
-    pub(crate) fn new(settings: &MediaSettings, directory: PathBuf) -> Result<Self, PosterError> {
+    pub(crate) fn new(settings: &MediaSettings, directory: PathBuf, checked: Checked) -> Result<Self, PosterError> {
+        let maker = Maker::new(checked, "", settings.test_network.clone())?;
         let ledger = Ledger::default();
         let caps = Caps {
             total: settings.max_uploads,
@@ -86,14 +88,21 @@ impl MediaRoom {
         };
         Ok(Self {
             files: MediaFiles::new(directory.clone()),
-            source: MediaSource::new(settings.test_network.clone())?,
-            upload: MediaUpload::new(settings.test_network.clone())?,
+            source: MediaSource::new(maker.clone())?,
+            upload: MediaUpload::new(maker)?,
             outbound: Outbound::new(directory, ledger.clone(), settings.max_bytes),
             transfers: Slots::new(caps, HashMap::new()),
             preparing: Slots::new(PREPARED_AT_A_TIME, HashMap::new()),
             previews: Slots::new(PREVIEWS_AT_A_TIME, HashMap::new()),
             ledger,
         })
+    }
+
+    /// Lets go of what is kept for numbers that are gone.
+    pub(crate) fn forget(&self, gone: impl Fn(&ConnectionKey) -> bool) {
+        for clients in [self.source.clients(), self.upload.clients()] {
+            clients.forget(&gone);
+        }
     }
 }
 

@@ -145,6 +145,7 @@ fn described(kind: FileType, made: EncryptedFile, facts: Facts) -> ReadyFile {
             enc_sha256: made.enc_sha256.to_vec(),
             sha256: made.sha256.to_vec(),
             size: made.size,
+            by_proxy: false,
         },
         url: String::new(),
         thumbnail: facts.thumbnail,

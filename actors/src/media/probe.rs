@@ -42,10 +42,11 @@ pub(super) fn look(kind: FileType, mime_type: &str, file: &mut File) -> Facts {
             ..facts
         }),
         (FileType::Voice, _) => ogg::look(file),
+        (FileType::Document, "image/jpeg" | "image/png" | "image/webp") => picture::look(file),
         _ => None,
     };
     let mut facts = found.unwrap_or_default();
-    if kind == FileType::Audio {
+    if matches!(kind, FileType::Audio | FileType::Document) {
         facts.size = None;
     }
     facts

@@ -3,7 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use thiserror::Error;
-use wharf_domain::{ClientId, fair::Standing, message::MediaReference};
+use wharf_domain::{ConnectionKey, fair::Standing, message::MediaReference};
 use wharf_whatsapp::{Link, MediaHosts, SendError};
 
 use crate::{
@@ -51,15 +51,16 @@ enum Ended {
 pub(crate) async fn upload(
     shared: &Shared,
     link: &dyn Link,
-    client: ClientId,
+    key: &ConnectionKey,
     reference: &MediaReference,
     path: &Path,
 ) -> Result<Uploaded, NotUploaded> {
+    let client = key.client_id;
     let (mut tries, mut stale) = (0, false);
     loop {
         tries += 1;
         let slot = shared.media.transfers.wait(client, Standing::Sound).await;
-        let tried = try_once(shared, link, reference, path, (stale, tries > 1)).await;
+        let tried = try_once(shared, link, key, (reference, path), (stale, tries > 1)).await;
         drop(slot);
         let why = match tried {
             Ok(uploaded) => return Ok(uploaded),
@@ -83,8 +84,8 @@ pub(crate) async fn upload(
 async fn try_once(
     shared: &Shared,
     link: &dyn Link,
-    reference: &MediaReference,
-    path: &Path,
+    key: &ConnectionKey,
+    (reference, path): (&MediaReference, &Path),
     (stale, again): (bool, bool),
 ) -> Result<Uploaded, Ended> {
     let asked = tokio::time::timeout(HOSTS_DEADLINE, link.media_hosts(stale, HOSTS_DEADLINE)).await;
@@ -94,9 +95,14 @@ async fn try_once(
         Ok(Err(error)) => return Err(again_because(error.to_string())),
         Err(_) => return Err(again_because("WhatsApp does not say where to".to_owned())),
     };
+    let way = match shared.way(key).await {
+        Ok(Some(way)) => way,
+        Ok(None) => return Err(again_because("the connection was deleted".to_owned())),
+        Err(error) => return Err(again_because(error.to_string())),
+    };
     let mut last = "WhatsApp names no media host".to_owned();
     for host in hosts.hosts.iter().take(HOSTS) {
-        let upload = shared.media.upload.upload(host, &hosts, reference, path, again);
+        let upload = shared.media.upload.upload(&way, (host, &hosts), reference, path, again);
         match upload.await {
             Ok(uploaded) => return Ok(uploaded),
             Err(error @ UploadError::Auth(_)) => {
@@ -109,6 +115,8 @@ async fn try_once(
                 tracing::error!(path = %path.display(), %error, "a file that waits cannot be read");
                 return Err(Ended::Known(NotUploaded::Lost));
             }
+            // It leads to the next host as little.
+            Err(error @ UploadError::Proxy(_)) => return Err(again_because(error.to_string())),
             Err(error @ (UploadError::Refused(_) | UploadError::Unreachable(_))) => last = error.to_string(),
         }
     }

@@ -1,7 +1,7 @@
 //! Fetching what a client names by its address, under the rules that webhooks are posted under: every address is checked
 //! when it is connected to, and so is each that a redirect leads to.
 
-use std::{sync::Arc, time::Duration};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use percent_encoding::percent_decode_str;
@@ -16,7 +16,8 @@ use wharf_domain::{
     address::{TargetPolicy, Url, check_url},
 };
 
-use super::{CONNECT_TIMEOUT, Checked, HTTP2_HEADER_BYTES, Poster, PosterError, failure, target_of, tls};
+use super::{CONNECT_TIMEOUT, HTTP2_HEADER_BYTES, Poster, PosterError, failure, target_of, tls};
+use crate::pace::{Coming, LEAST_PACE, Pace};
 
 /// Without a byte, also before the first.
 const SILENCE: Duration = Duration::from_secs(20);
@@ -40,6 +41,7 @@ pub(crate) struct NotFetched {
 pub(crate) struct Fetcher {
     client: Client,
     policy: TargetPolicy,
+    pace: Pace,
 }
 
 /// What is coming.
@@ -47,6 +49,7 @@ pub(crate) struct Fetcher {
 pub(crate) struct Fetched {
     response: Response,
     target: String,
+    coming: Coming,
     /// Where it lies: behind the last redirect.
     pub(crate) address: Url,
     /// Its MIME type, as the server says.
@@ -66,7 +69,7 @@ impl Fetcher {
     pub(crate) fn beside(poster: &Poster, extra_roots_pem: &str) -> Result<Self, PosterError> {
         let client = Client::builder()
             .tls_backend_preconfigured(tls::client_config(extra_roots_pem)?)
-            .dns_resolver(Checked(Arc::clone(&poster.lookups)))
+            .dns_resolver(poster.checked())
             .https_only(!poster.policy.allow_http)
             .user_agent(concat!("wharf/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())
@@ -81,6 +84,7 @@ impl Fetcher {
         Ok(Self {
             client,
             policy: poster.policy,
+            pace: LEAST_PACE,
         })
     }
 
@@ -123,6 +127,7 @@ impl Fetcher {
                 length: response.content_length(),
                 response,
                 target,
+                coming: Coming::at(self.pace),
                 address: url,
             });
         }
@@ -137,10 +142,23 @@ impl Fetched {
     /// The next piece; `None` at the end.
     ///
     /// # Errors
-    /// What broke off.
+    /// What broke off, or comes too slowly.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, NotFetched> {
+        let begun = Instant::now();
         let piece = self.response.chunk().await;
-        piece.map_err(|error| broken(&self.target, false, &error))
+        let piece = piece.map_err(|error| broken(&self.target, false, &error))?;
+        if let Some(piece) = &piece
+            && !self.coming.is_in_time(begun.elapsed(), piece.len())
+        {
+            return Err(NotFetched {
+                detail: format!(
+                    "{} sends too slowly: fewer than {} bytes a second for {:?}",
+                    self.target, self.coming.pace.bytes_per_second, self.coming.pace.window
+                ),
+                passing: true,
+            });
+        }
+        Ok(piece)
     }
 }
 

@@ -114,6 +114,10 @@ impl Lookups {
         }
     }
 
+    pub(super) fn policy(&self) -> TargetPolicy {
+        self.policy
+    }
+
     /// The addresses of `name` that may be contacted, in the resolver's order of preference. Refused ones are dropped:
     /// a name with a public and a private address (split DNS left over, say) is reached by the public one.
     pub(super) async fn admitted(&self, name: &str) -> Addresses {

@@ -218,8 +218,7 @@ impl Work {
         link: &dyn Link,
     ) -> Result<Step, Failed> {
         let (path, ready) = path.zip(message.ready.as_deref()).ok_or_else(lost)?;
-        let client = self.key.client_id;
-        let uploaded = match upload::upload(&self.shared, link, client, &ready.reference, &path).await {
+        let uploaded = match upload::upload(&self.shared, link, &self.key, &ready.reference, &path).await {
             Ok(uploaded) => uploaded,
             Err(NotUploaded::NotConnected) => {
                 // The link is said to be up for a moment longer: asking it at once would be asked over and over.

@@ -4,7 +4,10 @@
 //! not acknowledged to the next link. A client whose queue is full has its links ended at once: what they would hold
 //! meanwhile is WhatsApp's to hold. They open again when the queue has got shorter (`link.rs`).
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use async_trait::async_trait;
 use futures::{TryFutureExt as _, future::BoxFuture};
@@ -32,6 +35,8 @@ pub(super) struct SessionInbox {
     wanted: Arc<Wanted>,
     /// What happens on the link; its end, here.
     events: mpsc::UnboundedSender<LinkEvent>,
+    /// Whether the link goes through a proxy of the number's own.
+    by_proxy: AtomicBool,
 }
 
 impl SessionInbox {
@@ -42,7 +47,13 @@ impl SessionInbox {
             shared,
             wanted,
             events,
+            by_proxy: AtomicBool::new(false),
         }
+    }
+
+    /// Says by which way the link goes, before there is one.
+    pub(super) fn goes_by_proxy(&self, by_proxy: bool) {
+        self.by_proxy.store(by_proxy, Ordering::Relaxed);
     }
 
     fn refuse(&self, why: &NotAdmitted) -> NotCommitted {
@@ -84,8 +95,12 @@ impl SessionInbox {
     /// The rows, and whether one of them waits for a download.
     fn rows(&self, messages: Vec<IncomingMessage>) -> (Vec<NewEvent>, bool) {
         let (created_at, mut downloads) = (clock::now(), false);
+        let by_proxy = self.by_proxy.load(Ordering::Relaxed);
         let row = |mut message: IncomingMessage| {
             let id = EventId(Uuid::now_v7());
+            if let Some(reference) = message.media_mut().and_then(|media| media.reference.as_mut()) {
+                reference.by_proxy = by_proxy;
+            }
             downloads |= media::inbox::prepare(&self.shared, &self.key, id, &mut message, created_at);
             NewEvent {
                 id,

@@ -46,6 +46,7 @@ pub(super) fn open(myself: &ActorRef<Message>, state: &State, generation: u64) {
                 // A bug in the client library costs one attempt, like any other failure to open.
                 let opening = async {
                     let options = options(&shared, &key).await?;
+                    inbox.goes_by_proxy(options.proxy.is_some());
                     shared.links.open(&key, options, events, inbox).await
                 };
                 let panicked = |_| Err(LinkError("opening the link panicked".to_owned()));
@@ -87,14 +88,10 @@ async fn options(shared: &Shared, key: &ConnectionKey) -> Result<LinkOptions, Li
     let failed = |error: &dyn std::fmt::Display| LinkError(error.to_string());
     let row = shared.store.connection(key).await.map_err(|error| failed(&error))?;
     let row = row.ok_or_else(|| LinkError("the connection was deleted".to_owned()))?;
-    let proxy = match row.proxy {
-        None => None,
-        Some(_) => shared.store.sealed_proxy(key).await.map_err(|error| failed(&error))?,
-    };
-    let proxy = proxy.map(|sealed| shared.vault.open_proxy(key, &sealed)).transpose();
+    let proxy = shared.proxy_of(&row).await.map_err(|error| failed(&error))?;
     Ok(LinkOptions {
         device_name: row.device_name,
-        proxy: proxy.map_err(|error| failed(&error))?,
+        proxy,
     })
 }
 

@@ -2,6 +2,7 @@
 
 mod flat;
 mod host;
+mod proxy;
 
 use std::{fs, path::Path, time::Duration};
 

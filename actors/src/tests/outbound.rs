@@ -2,6 +2,7 @@
 
 mod flat;
 mod host;
+mod proxy;
 
 use std::{fs, path::PathBuf, time::Duration};
 
@@ -45,6 +46,8 @@ fn document() -> MediaMessage {
         caption: None,
         mentions: Vec::new(),
         view_once: false,
+        gif: false,
+        note: false,
         forwarded: false,
         ready: None,
     }

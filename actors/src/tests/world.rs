@@ -11,7 +11,7 @@ use wharf_store::{EventFilter, Store, StoreOptions};
 use wharf_support::{Receiver, wait_until};
 use wharf_whatsapp::{ScriptedFactory, ScriptedHandle};
 
-use crate::{Gateway, NewWebhook, Settings, clock};
+use crate::{ConnectionPatch, Gateway, NewWebhook, Settings, clock};
 
 /// Long enough for a loaded machine; a passing test waits for a fraction of it.
 pub(super) const WITHIN: Duration = Duration::from_secs(30);
@@ -67,6 +67,14 @@ pub(super) fn settings() -> Settings {
         },
         session_starts_per_second: 1000,
         ..Settings::default()
+    }
+}
+
+/// A connection's own proxy.
+fn through(proxy: &str) -> ConnectionPatch {
+    ConnectionPatch {
+        proxy: Some(Some(proxy.to_owned())),
+        ..ConnectionPatch::default()
     }
 }
 
@@ -157,6 +165,37 @@ impl World {
         link.connect(&format!("{number}:1@s.whatsapp.net"), Some("Test"));
         self.wait_for_status(client, number, ConnectionStatus::Connected).await;
         link
+    }
+
+    /// A linked number whose traffic goes through a proxy.
+    pub(super) async fn connected_through(
+        &self,
+        client: ClientId,
+        number: &PhoneNumber,
+        proxy: &str,
+    ) -> ScriptedHandle {
+        let created = self
+            .gateway
+            .create_connection_with(client, number.clone(), through(proxy));
+        let created = created.await.unwrap();
+        let link = self.links.wait_for_link(&created.key()).await;
+        link.connect(&format!("{number}:1@s.whatsapp.net"), None);
+        self.wait_for_status(client, number, ConnectionStatus::Connected).await;
+        link
+    }
+
+    /// Changes the proxy of a linked number; answers its new link.
+    pub(super) async fn goes_through(
+        &self,
+        link: &ScriptedHandle,
+        client: ClientId,
+        number: &PhoneNumber,
+        proxy: &str,
+    ) -> ScriptedHandle {
+        let changed = self.gateway.update_connection(client, number, through(proxy)).await;
+        changed.unwrap();
+        wait_until("the old way is closed", WITHIN, || async { link.is_closed() }).await;
+        self.relinked(client, number).await
     }
 
     pub(super) async fn wait_for_status(&self, client: ClientId, number: &PhoneNumber, status: ConnectionStatus) {

@@ -129,6 +129,7 @@ mod tests {
                 enc_sha256: vec![2; 32],
                 sha256: vec![3; 32],
                 size: 4,
+                by_proxy: false,
             },
             url: String::new(),
             thumbnail: Some(vec![5; 10]),
@@ -157,6 +158,7 @@ mod tests {
             enc_sha256: vec![2; 32],
             sha256: vec![3; 32],
             size: 4,
+            by_proxy: true,
         };
         let id = EventId(Uuid::from_u128(1));
         let sealed = keys.seal(id, &reference).unwrap();

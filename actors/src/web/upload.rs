@@ -20,7 +20,7 @@ use wharf_whatsapp::{
     media::{upload_path, upload_token},
 };
 
-use super::media_client;
+use super::way::{Clients, Kind, Maker, Way, blocked_way};
 use crate::post::PosterError;
 
 /// For data that a media host does not acknowledge.
@@ -34,12 +34,9 @@ const ANSWER_BYTES: usize = 64 * 1024;
 /// What is read of the file in one go.
 const PIECE: usize = 64 * 1024;
 
-/// See the module. Clones share one client.
+/// See the module. Clones share their clients.
 #[derive(Debug, Clone)]
-pub(crate) struct MediaUpload {
-    client: Client,
-    test_network: Option<Url>,
-}
+pub(crate) struct MediaUpload(Clients);
 
 /// Where an uploaded file lies.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -62,6 +59,9 @@ pub(crate) enum UploadError {
     /// The host was not reached, or gave no whole answer; in words.
     #[error("{0}")]
     Unreachable(String),
+    /// The number's own proxy does not lead to the host; in words.
+    #[error("{0}")]
+    Proxy(String),
     /// The file cannot be read here.
     #[error("the file cannot be read: {0}")]
     Disk(#[from] io::Error),
@@ -81,13 +81,16 @@ struct Progress {
 
 impl MediaUpload {
     /// # Errors
-    /// [`PosterError`] when the machine's TLS set-up cannot be used.
-    pub(crate) fn new(test_network: Option<Url>) -> Result<Self, PosterError> {
+    /// [`PosterError`] when the HTTP client cannot be set up.
+    pub(crate) fn new(maker: Maker) -> Result<Self, PosterError> {
         // No time without an answer: that is nothing unusual while a file goes up.
-        let client = media_client(test_network.as_ref())?
-            .tcp_user_timeout(UNACKNOWLEDGED)
-            .build()?;
-        Ok(Self { client, test_network })
+        let kind: Kind = |builder| builder.tcp_user_timeout(UNACKNOWLEDGED);
+        Ok(Self(Clients::new(maker, kind)?))
+    }
+
+    /// Its clients.
+    pub(crate) fn clients(&self) -> &Clients {
+        &self.0
     }
 
     /// Uploads the file at `path` to one host. After a try that failed it goes on where that broke off (`again`).
@@ -96,12 +99,13 @@ impl MediaUpload {
     /// See [`UploadError`].
     pub(crate) async fn upload(
         &self,
-        host: &str,
-        hosts: &MediaHosts,
+        way: &Way,
+        (host, hosts): (&str, &MediaHosts),
         reference: &MediaReference,
         path: &Path,
         again: bool,
     ) -> Result<Uploaded, UploadError> {
+        let client = self.0.by(way).map_err(|error| UploadError::Proxy(error.to_string()))?;
         let mut file = tokio::fs::File::open(path).await?;
         let size = file.metadata().await?.len();
         let mut url = self
@@ -109,7 +113,7 @@ impl MediaUpload {
             .ok_or_else(|| UploadError::Unreachable(format!("{host:?} is no media host")))?;
         let mut offset = 0;
         if again {
-            match self.progress(&url).await {
+            match progress(&client, &url).await {
                 Progress {
                     url: Some(url),
                     direct_path: Some(direct_path),
@@ -126,14 +130,16 @@ impl MediaUpload {
             file.seek(io::SeekFrom::Start(offset)).await?;
         }
         let left = size - offset;
-        let request = self
-            .client
+        let request = client
             .post(url)
             .header(header::ORIGIN, ORIGIN)
             .header(header::CONTENT_TYPE, "application/octet-stream")
             .timeout(download::deadline(left))
             .body(reqwest::Body::wrap(FileBody { file, left }));
-        let answer = request.send().await.map_err(unreachable)?;
+        let answer = request.send().await.map_err(|error| {
+            let blocked = blocked_way(way.proxy.as_ref(), &error).map(UploadError::Proxy);
+            blocked.unwrap_or_else(|| unreachable(error))
+        })?;
         match answer.status() {
             status if status.is_success() => read(answer).await,
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(UploadError::Auth(answer.status().as_u16())),
@@ -147,32 +153,32 @@ impl MediaUpload {
         }
     }
 
-    /// What the host has of it; nothing, when that cannot be learned.
-    async fn progress(&self, url: &Url) -> Progress {
-        let mut url = url.clone();
-        url.query_pairs_mut().append_pair("resume", "1");
-        let question = self.client.post(url).header(header::ORIGIN, ORIGIN).timeout(QUESTION);
-        match question.send().await {
-            Ok(answer) if answer.status().is_success() => {
-                let body = whole(answer).await.unwrap_or_default();
-                serde_json::from_slice(&body).unwrap_or_default()
-            }
-            _ => Progress::default(),
-        }
-    }
-
     fn url(&self, host: &str, hosts: &MediaHosts, reference: &MediaReference) -> Option<Url> {
-        let mut url = match &self.test_network {
+        let mut url = match self.0.test_network() {
             Some(base) => base.clone(),
             None => Url::parse(&format!("https://{host}")).ok()?,
         };
         // The server names a host and nothing else.
-        let named = self.test_network.is_some() || url.host_str() == Some(host);
+        let named = self.0.test_network().is_some() || url.host_str() == Some(host);
         let token = upload_token(&reference.enc_sha256);
         url.set_path(&format!("{}/{token}", upload_path(reference.kind)));
         let pairs = [("auth", hosts.auth.as_str()), ("token", &token)];
         url.query_pairs_mut().clear().extend_pairs(pairs);
         named.then_some(url)
+    }
+}
+
+/// What the host has of it; nothing, when that cannot be learned.
+async fn progress(client: &Client, url: &Url) -> Progress {
+    let mut url = url.clone();
+    url.query_pairs_mut().append_pair("resume", "1");
+    let question = client.post(url).header(header::ORIGIN, ORIGIN).timeout(QUESTION);
+    match question.send().await {
+        Ok(answer) if answer.status().is_success() => {
+            let body = whole(answer).await.unwrap_or_default();
+            serde_json::from_slice(&body).unwrap_or_default()
+        }
+        _ => Progress::default(),
     }
 }
 
@@ -252,7 +258,7 @@ impl http_body::Body for FileBody {
 mod tests {
     use wharf_domain::message::MediaKind;
 
-    use super::*;
+    use super::{super::tests::maker, *};
 
     #[test]
     fn an_upload_goes_to_the_host_that_is_named_and_says_the_hash() {
@@ -267,8 +273,9 @@ mod tests {
             enc_sha256: vec![0xff; 32],
             sha256: vec![],
             size: 1,
+            by_proxy: false,
         };
-        let upload = MediaUpload::new(None).unwrap();
+        let upload = MediaUpload::new(maker(None)).unwrap();
         let url = |host: &str| upload.url(host, &hosts, &reference).map(String::from);
         let token = "__________________________________________8";
         assert_eq!(
@@ -278,7 +285,7 @@ mod tests {
         for astray in ["", "a@b.example", "a.example/x", "a.example:8", "a b"] {
             assert_eq!(url(astray), None, "{astray}");
         }
-        let test = MediaUpload::new(Some("http://127.0.0.1:9/x?y".parse().unwrap())).unwrap();
+        let test = MediaUpload::new(maker(Some("http://127.0.0.1:9/x?y"))).unwrap();
         let url = test.url("anything", &hosts, &reference).unwrap();
         assert!(url.as_str().starts_with("http://127.0.0.1:9/mms/image/"), "{url}");
         assert!(!format!("{hosts:?}").contains("a b"));

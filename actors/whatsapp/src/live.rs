@@ -234,10 +234,13 @@ impl LiveFactory {
             .with_persistence_manager(Arc::new(device))
             .with_transport_factory(Dialer::new(
                 self.config.server_url.as_deref(),
-                options.proxy.map(|proxy| (proxy, self.config.proxies)),
+                options.proxy.clone().map(|proxy| (proxy, self.config.proxies)),
                 Arc::clone(reporter),
             ))
-            .with_http_client(ClientHttp(self.config.http.clone()))
+            .with_http_client(ClientHttp {
+                http: self.config.http.clone(),
+                proxy: options.proxy.clone(),
+            })
             .with_inbound_durability_hook(Hook(Arc::clone(inbound)))
             .with_skip_history_sync(!self.config.history_sync)
             .with_wanted_pre_key_count(PREKEYS)
@@ -287,6 +290,7 @@ impl LinkFactory for LiveFactory {
             done: control.done.clone(),
         };
 
+        let proxy = options.proxy.clone();
         let building = async {
             let inbound = self.inbound(key, &runtime, &reporter, inbox).await?;
             let client = self.client(key, options, &runtime, &inbound).await?;
@@ -310,6 +314,7 @@ impl LinkFactory for LiveFactory {
             client,
             runtime: runtime.clone(),
             versions: Arc::clone(&self.versions),
+            proxy,
             finish,
         };
         runtime.start_driver(driver.drive());

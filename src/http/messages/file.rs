@@ -19,7 +19,7 @@ use super::{
         problem::{FieldError, Problem},
         upload::Upload,
     },
-    mentions,
+    values::mentions,
 };
 
 /// With `=` at the end or without.
@@ -56,6 +56,13 @@ pub(super) fn read(body: &mut Fields, kind: FileType, is_part: bool) -> Result<D
     } else {
         Ok(None)
     };
+    let (gif, note) = match kind {
+        FileType::Video => (
+            body.optional("gif", fields::boolean),
+            body.optional("note", fields::boolean),
+        ),
+        _ => (Ok(None), Ok(None)),
+    };
     let name = body.optional("file_name", file_name);
     let given = match is_part {
         true => Ok(None),
@@ -71,6 +78,14 @@ pub(super) fn read(body: &mut Fields, kind: FileType, is_part: bool) -> Result<D
     if caption.is_none() && !mentions.is_empty() {
         return body.refuse(InvalidField::new("mentions", "need a caption that names them"));
     }
+    let (gif, note) = (gif?.unwrap_or(false), note?.unwrap_or(false));
+    if note && (gif || caption.is_some()) {
+        let other = if gif { "gif" } else { "caption" };
+        return body.refuse(InvalidField::new(
+            "note",
+            format!("goes without {other}: phones show a video note round and alone"),
+        ));
+    }
     Ok(Draft {
         message: MediaMessage {
             kind,
@@ -78,6 +93,8 @@ pub(super) fn read(body: &mut Fields, kind: FileType, is_part: bool) -> Result<D
             caption,
             mentions,
             view_once: view_once?.unwrap_or(false),
+            gif,
+            note,
             forwarded: false,
             ready: None,
         },

@@ -1,27 +1,21 @@
 //! A desk in memory: client 1 has one webhook, one event and one connection, client 2 has nothing.
 
 mod samples;
+mod state;
 
-use std::{
-    sync::{
-        Mutex,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::atomic::Ordering, time::Duration};
 
 use async_trait::async_trait;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
-use uuid::Uuid;
 use wharf_actors::{
     BulkRetry, ConnectionPatch, GatewayError, IdempotencyKey, MediaFile, NewContent, NewFile, NewMessage, NewWebhook,
     NoMedia, Qr, Receiving, SentMessage, Shown, ShownPairCode, Tested, WebhookWithSecret,
 };
 use wharf_domain::{
-    Attempt, ClientId, Connection, ConnectionStatus, Courtesy, Event, EventId, EventKinds, EventStatus, InvalidField,
-    Outgoing, OutgoingMessage, OwnHeaders, PhoneNumber, SendStatus, Timestamp, TokenHash, Webhook, WebhookId,
+    Attempt, ClientId, Connection, ConnectionStatus, Event, EventId, EventStatus, InvalidField, Outgoing,
+    OutgoingMessage, PhoneNumber, SendStatus, Timestamp, TokenHash, Webhook, WebhookId,
     action::{Action, Done, GroupInfo, NumberCheck, ParticipantChange},
     media_link::MediaLink,
     outgoing::Content,
@@ -33,96 +27,8 @@ use wharf_domain::{
 use wharf_store::{EventFilter, EventPage, FailedFilter, OutgoingFilter, OutgoingPage, PullPage, PullQuery};
 
 use self::samples::{attempt, connection, event, group, outgoing, webhook, with_secret};
+pub(super) use self::state::{FILE_MAX, FakeDesk, GROUP, ID, MESSAGE};
 use super::{super::Desk, ALPHA, BETA, NUMBER};
-
-/// The webhook, the event and everything else that has an id.
-pub(super) const ID: Uuid = Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0001);
-
-/// The message that was sent.
-pub(super) const MESSAGE: &str = "3EB0";
-/// The group.
-pub(super) const GROUP: &str = "120363000000000001@g.us";
-
-/// Bytes that a file may have, unless a test says so.
-pub(super) const FILE_MAX: u64 = 20 << 20;
-
-pub(super) struct FakeDesk {
-    pub(super) webhook: Mutex<Webhook>,
-    pub(super) connection: Mutex<Option<Connection>>,
-    /// What was last asked for, to see what the facade made of a request.
-    pub(super) asked: Mutex<String>,
-    pub(super) qr: Mutex<Option<Qr>>,
-    pub(super) changes: Mutex<Option<watch::Sender<()>>>,
-    pub(super) ready: AtomicBool,
-    /// Whether a test's attempt ends in time.
-    pub(super) prompt: AtomicBool,
-    /// What links lead to.
-    pub(super) files: super::media::Files,
-    /// Where files are received, and what the last one held.
-    pub(super) received: tempfile::TempDir,
-    pub(super) file: Mutex<Vec<u8>>,
-    pub(super) file_size: AtomicU64,
-    /// Bytes that a file may have.
-    pub(super) most: AtomicU64,
-    /// The hashes of bodies that came under a key.
-    pub(super) hashes: Mutex<Vec<[u8; 32]>>,
-}
-
-impl Default for FakeDesk {
-    fn default() -> Self {
-        let new = NewWebhook {
-            phone_number: NUMBER.parse().unwrap(),
-            webhook_url: "https://example.com/in".into(),
-            max_retries: 3,
-            is_active: true,
-            metadata: None,
-            events: EventKinds::default(),
-            hub_signature: false,
-            courtesy: Courtesy::default(),
-            headers: OwnHeaders::default(),
-        };
-        Self {
-            webhook: Mutex::new(webhook(ClientId(1), new)),
-            connection: Mutex::new(Some(connection(NUMBER.parse().unwrap()))),
-            asked: Mutex::default(),
-            qr: Mutex::new(Some(Qr {
-                qr: super::pictures::CODE.into(),
-                expires_at: Timestamp(20_000),
-            })),
-            changes: Mutex::default(),
-            ready: AtomicBool::new(true),
-            prompt: AtomicBool::new(true),
-            files: super::media::Files::default(),
-            received: tempfile::tempdir().unwrap(),
-            file: Mutex::default(),
-            file_size: AtomicU64::new(0),
-            most: AtomicU64::new(FILE_MAX),
-            hashes: Mutex::default(),
-        }
-    }
-}
-
-impl FakeDesk {
-    pub(super) fn asked(&self) -> String {
-        self.asked.lock().unwrap().clone()
-    }
-
-    fn note(&self, what: impl std::fmt::Debug) {
-        *self.asked.lock().unwrap() = format!("{what:?}");
-    }
-
-    fn own_webhook(&self, client: ClientId, id: WebhookId) -> Result<Webhook, GatewayError> {
-        let found = (client == ClientId(1) && id.0 == ID).then(|| self.webhook.lock().unwrap().clone());
-        found.ok_or(GatewayError::NotFound("webhook"))
-    }
-
-    fn own_connection(&self, client: ClientId, phone: &PhoneNumber) -> Result<Connection, GatewayError> {
-        let found = self.connection.lock().unwrap().clone();
-        found
-            .filter(|row| row.client_id == client && row.phone_number == *phone)
-            .ok_or(GatewayError::NotFound("connection"))
-    }
-}
 
 #[async_trait]
 impl Desk for FakeDesk {

@@ -14,6 +14,7 @@ mod table;
 mod uploads;
 mod visible;
 mod watching;
+mod webhooks;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 

@@ -1,9 +1,9 @@
-//! A small proxy that lets in only who knows its user name and password: HTTP `CONNECT` and SOCKS5 on one port, told apart
-//! by the first byte.
+//! A small proxy that lets in only who knows its user name and password: HTTP (`CONNECT`, and requests that it passes on) and
+//! SOCKS5 on one port, told apart by the first byte.
 
 use std::{
     io,
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -26,6 +26,7 @@ pub struct Proxy {
     /// Where it listens.
     pub address: SocketAddr,
     opened: Arc<AtomicUsize>,
+    asked: Arc<AtomicUsize>,
     serving: JoinHandle<()>,
 }
 
@@ -41,9 +42,11 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let opened = Arc::new(AtomicUsize::new(0));
-        let count = Arc::clone(&opened);
+        let asked = Arc::new(AtomicUsize::new(0));
+        let (count, came) = (Arc::clone(&opened), Arc::clone(&asked));
         let serving = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
+                came.fetch_add(1, Ordering::Relaxed);
                 let count = Arc::clone(&count);
                 tokio::spawn(async move {
                     let _closed = serve(stream, &count).await;
@@ -53,6 +56,7 @@ impl Proxy {
         Self {
             address,
             opened,
+            asked,
             serving,
         }
     }
@@ -60,6 +64,16 @@ impl Proxy {
     /// `SCHEME://USER:PASSWORD@HOST:PORT`, as it lets in.
     pub fn url(&self, scheme: &str) -> String {
         format!("{scheme}://{USER}:s%3Ae%20cret@{}", self.address)
+    }
+
+    /// As [`Proxy::url`], with a password that is another's.
+    pub fn wrong_url(&self, scheme: &str) -> String {
+        format!("{scheme}://{USER}:wrong@{}", self.address)
+    }
+
+    /// Connections that came, let in or not.
+    pub fn asked(&self) -> usize {
+        self.asked.load(Ordering::Relaxed)
     }
 
     /// Ways that were opened through it.
@@ -71,35 +85,50 @@ impl Proxy {
 async fn serve(mut stream: TcpStream, opened: &AtomicUsize) -> io::Result<()> {
     let mut first = [0];
     stream.peek(&mut first).await?;
-    let target = if first == [5] {
+    let way = if first == [5] {
         socks(&mut stream).await?
     } else {
-        connect(&mut stream).await?
+        http(&mut stream).await?
     };
-    let Some(target) = target else { return Ok(()) };
+    let Some((target, first)) = way else { return Ok(()) };
     let mut server = TcpStream::connect(target).await?;
     opened.fetch_add(1, Ordering::Relaxed);
+    server.write_all(&first).await?;
     copy_bidirectional(&mut stream, &mut server).await?;
     Ok(())
 }
 
-async fn connect(stream: &mut TcpStream) -> io::Result<Option<String>> {
+/// Where to, and what to say there first.
+type Way = Option<(String, Vec<u8>)>;
+
+async fn http(stream: &mut TcpStream) -> io::Result<Way> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await?);
     }
     let head = String::from_utf8_lossy(&head).into_owned();
-    if !head.contains(&format!("proxy-authorization: Basic {BASIC}\r\n")) {
+    let mut lines = head.split("\r\n").filter_map(|line| line.split_once(": "));
+    let known = lines
+        .any(|(name, value)| name.eq_ignore_ascii_case("proxy-authorization") && value == format!("Basic {BASIC}"));
+    if !known {
         stream
-            .write_all(b"HTTP/1.1 407 Proxy Authentication Required\r\nproxy-authenticate: Basic\r\n\r\n")
+            .write_all(
+                b"HTTP/1.1 407 Proxy Authentication Required\r\nproxy-authenticate: Basic\r\ncontent-length: 0\r\n\r\n",
+            )
             .await?;
         return Ok(None);
     }
-    let target = head.split(' ').nth(1).map(str::to_owned);
+    let asked = head.split(' ').nth(1).unwrap_or_default();
+    // A request to pass on, as the server itself would be asked.
+    if let Some(rest) = asked.strip_prefix("http://") {
+        let host = rest.split('/').next().unwrap_or_default();
+        let passed_on = head.replacen(&format!("http://{host}"), "", 1);
+        return Ok(Some((host.to_owned(), passed_on.into_bytes())));
+    }
     stream
         .write_all(b"HTTP/1.1 200 Connection established\r\nvia: test\r\n\r\n")
         .await?;
-    Ok(target)
+    Ok(Some((asked.to_owned(), Vec::new())))
 }
 
 async fn text(stream: &mut TcpStream) -> io::Result<String> {
@@ -108,7 +137,7 @@ async fn text(stream: &mut TcpStream) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
-async fn socks(stream: &mut TcpStream) -> io::Result<Option<String>> {
+async fn socks(stream: &mut TcpStream) -> io::Result<Way> {
     let _version = stream.read_u8().await?;
     let methods = text(stream).await?;
     if !methods.contains('\u{2}') {
@@ -125,10 +154,13 @@ async fn socks(stream: &mut TcpStream) -> io::Result<Option<String>> {
     }
     let mut request = [0; 4];
     stream.read_exact(&mut request).await?;
-    assert_eq!(request, [5, 1, 0, 3], "a name, for the proxy to resolve");
-    let host = text(stream).await?;
+    let host = match request {
+        [5, 1, 0, 1] => Ipv4Addr::from(stream.read_u32().await?).to_string(),
+        [5, 1, 0, 3] => text(stream).await?,
+        other => panic!("neither an address nor a name for the proxy to resolve: {other:?}"),
+    };
     let port = stream.read_u16().await?;
     // Bound to a name, so that whoever reads it has to read its length.
     stream.write_all(b"\x05\x00\x00\x03\x04test\x00\x50").await?;
-    Ok(Some(format!("{host}:{port}")))
+    Ok(Some((format!("{host}:{port}"), Vec::new())))
 }

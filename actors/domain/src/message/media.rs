@@ -28,6 +28,12 @@ pub struct Media {
     /// Pixels down.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub height: Option<u32>,
+    /// Whether a film is played as a GIF is.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub gif: bool,
+    /// Whether a film is a video note.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub note: bool,
     /// Where the file can be fetched from until [`Media::expires_at`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
@@ -64,6 +70,8 @@ pub enum MediaError {
     Gone,
     /// WhatsApp could not be reached, or gave no whole answer.
     Unreachable,
+    /// The number's own proxy could not be used, and nothing is fetched without it.
+    ProxyFailed,
     /// What came is not what the sender sent.
     Corrupt,
     /// The client has as many bytes of media as it may (`media.max_bytes`).
@@ -74,10 +82,11 @@ pub enum MediaError {
 
 impl MediaError {
     /// Every one.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Incomplete,
         Self::Gone,
         Self::Unreachable,
+        Self::ProxyFailed,
         Self::Corrupt,
         Self::Quota,
         Self::Storage,
@@ -89,6 +98,7 @@ impl MediaError {
             Self::Incomplete => "incomplete",
             Self::Gone => "gone",
             Self::Unreachable => "unreachable",
+            Self::ProxyFailed => "proxy_failed",
             Self::Corrupt => "corrupt",
             Self::Quota => "quota",
             Self::Storage => "storage",
@@ -132,6 +142,8 @@ pub struct MediaReference {
     pub sha256: Vec<u8>,
     /// Its size in bytes, as the sender says.
     pub size: u64,
+    /// Whether it came to a number with a proxy of its own: once nothing is known of that any more, it is not fetched.
+    pub by_proxy: bool,
 }
 
 /// A reference in JSON, before it is encrypted.
@@ -143,6 +155,8 @@ struct Written {
     enc_sha256: String,
     sha256: String,
     size: u64,
+    #[serde(default)]
+    by_proxy: bool,
 }
 
 impl MediaReference {
@@ -155,6 +169,7 @@ impl MediaReference {
             enc_sha256: STANDARD.encode(&self.enc_sha256),
             sha256: STANDARD.encode(&self.sha256),
             size: self.size,
+            by_proxy: self.by_proxy,
         };
         // Text and numbers: serialising them into memory has no way to fail.
         serde_json::to_vec(&written).unwrap_or_default()
@@ -170,6 +185,7 @@ impl MediaReference {
             enc_sha256: STANDARD.decode(written.enc_sha256).ok()?,
             sha256: STANDARD.decode(written.sha256).ok()?,
             size: written.size,
+            by_proxy: written.by_proxy,
         })
     }
 }
@@ -198,6 +214,7 @@ mod tests {
             enc_sha256: vec![1; 32],
             sha256: vec![2; 32],
             size: 3,
+            by_proxy: true,
         };
         assert_eq!(
             MediaReference::from_bytes(&reference.to_bytes()).as_ref(),

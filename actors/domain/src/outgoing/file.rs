@@ -34,6 +34,12 @@ pub struct MediaMessage {
     /// Whether it may be seen once.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub view_once: bool,
+    /// Whether a film is played as a GIF is: again and again, without sound.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub gif: bool,
+    /// Whether a film is a video note, shown round. Those have no caption.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub note: bool,
     /// Whether it is passed on.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub forwarded: bool,
@@ -204,6 +210,7 @@ mod tests {
                 enc_sha256: vec![1; 32],
                 sha256: vec![2; 32],
                 size: 3,
+                by_proxy: false,
             },
             url: String::new(),
             thumbnail: Some(vec![9; 100]),
@@ -225,6 +232,8 @@ mod tests {
             caption: None,
             mentions: Vec::new(),
             view_once: false,
+            gif: false,
+            note: false,
             forwarded: false,
             ready: Some(Arc::new(ready())),
         }

@@ -51,6 +51,8 @@ pub fn forwarded(payload: &Value) -> Result<Forwarded, NotForwardable> {
                 caption: text(&payload["caption"]).filter(|_| kind.has_caption()),
                 mentions: Vec::new(),
                 view_once: false,
+                gif: payload["media"]["gif"] == true,
+                note: payload["media"]["note"] == true,
                 forwarded: true,
                 ready: None,
             })))
@@ -127,7 +129,9 @@ mod tests {
             (message.media.url.as_deref(), message.media.file_name.as_deref()),
             (None, Some("a.pdf"))
         );
-        assert!(message.forwarded);
+        assert!(message.forwarded && !message.gif);
+        let gif = forwarded(&json!({"type": "video", "content": "GIF", "media": {"gif": true}}));
+        assert!(matches!(gif, Ok(Forwarded::File(gif)) if gif.gif && !gif.note));
         let once = Content::Media(Box::new(MediaMessage {
             view_once: true,
             ..*message.clone()

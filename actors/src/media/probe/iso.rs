@@ -1,11 +1,14 @@
-//! Films and sounds in the ISO base format (MP4, 3GP, M4A): the length of the film, and the size of its first picture track.
+//! Films and sounds in the ISO base format (MP4, 3GP, M4A): the length of the film, the size of its first picture track, and a
+//! small one of the cover that some carry. What the film itself shows would have to be decoded.
 
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Cursor, Read, Seek, SeekFrom};
 
-use super::{Facts, at, seconds};
+use super::{Facts, at, seconds, thumbnail};
 
 /// Boxes that are looked at: real files have some dozens on these levels.
 const MOST_BOXES: u32 = 4096;
+/// Bytes of a cover that is looked at.
+const MOST_COVER: u64 = 4 << 20;
 
 /// A box: what it is, and where its content lies.
 struct Atom {
@@ -24,6 +27,7 @@ pub(super) fn look(file: &mut (impl Read + Seek)) -> Option<Facts> {
         match &atom.kind {
             b"mvhd" => facts.seconds = length(file, &atom),
             b"trak" if facts.size.is_none() => facts.size = size(file, &atom, &mut left),
+            b"udta" if facts.thumbnail.is_none() => facts.thumbnail = cover(file, &atom, &mut left),
             _ => {}
         }
         place = atom.end;
@@ -93,6 +97,27 @@ fn size(file: &mut (impl Read + Seek), track: &Atom, left: &mut u32) -> Option<(
     seen.then_some(if upright { (width, height) } else { (height, width) })
 }
 
+/// The cover, as iTunes and ffmpeg write it: a JPEG or PNG behind eight bytes that say so.
+fn cover(file: &mut (impl Read + Seek), user_data: &Atom, left: &mut u32) -> Option<Vec<u8>> {
+    let meta = find(file, user_data.begin, user_data.end, *b"meta", left)?;
+    // A version and flags, which QuickTime leaves out.
+    let begin = match at::<8>(file, meta.begin)? {
+        [.., b'h', b'd', b'l', b'r'] => meta.begin,
+        _ => meta.begin + 4,
+    };
+    let list = find(file, begin, meta.end, *b"ilst", left)?;
+    let cover = find(file, list.begin, list.end, *b"covr", left)?;
+    let data = find(file, cover.begin, cover.end, *b"data", left)?;
+    let length = data
+        .end
+        .checked_sub(data.begin + 8)
+        .filter(|length| *length <= MOST_COVER)?;
+    file.seek(SeekFrom::Start(data.begin + 8)).ok()?;
+    let mut picture = Vec::new();
+    file.take(length).read_to_end(&mut picture).ok()?;
+    thumbnail(&mut Cursor::new(picture))
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use std::io::Cursor;
@@ -138,11 +163,41 @@ pub(crate) mod tests {
         assert_eq!(look(&mut Cursor::new(b"no film".to_vec())), None);
     }
 
+    /// A film with a cover, with the version in front of `meta` or without.
+    fn covered(picture: &[u8], version: &[u8]) -> Vec<u8> {
+        let data = atom(b"data", &[&[0, 0, 0, 13, 0, 0, 0, 0], picture].concat());
+        let list = atom(b"ilst", &[atom(b"free", b"x"), atom(b"covr", &data)].concat());
+        let meta = atom(b"meta", &[version, &atom(b"hdlr", &[0; 24]), &list].concat());
+        let movie = [track(64, 32, true), atom(b"udta", &meta)].concat();
+        [atom(b"ftyp", b"isom\0\0\x02\0"), atom(b"moov", &movie)].concat()
+    }
+
+    #[test]
+    fn a_cover_is_shown_where_there_is_one() {
+        let picture = super::super::picture::tests::jpeg(40, 20, None);
+        for version in [&[0; 4][..], &[]] {
+            let facts = look(&mut Cursor::new(covered(&picture, version))).unwrap();
+            assert_eq!(facts.size, Some((64, 32)));
+            assert!(facts.thumbnail.unwrap().starts_with(b"\xff\xd8"));
+        }
+        let facts = look(&mut Cursor::new(covered(b"no picture", &[0; 4]))).unwrap();
+        assert_eq!((facts.size, facts.thumbnail), (Some((64, 32)), None));
+        let facts = look(&mut Cursor::new(film(1000, 64, 32, true))).unwrap();
+        assert_eq!(facts.thumbnail, None, "no decoder for films");
+    }
+
     proptest! {
         /// Whatever is changed in it, looking ends.
         #[test]
-        fn no_film_is_too_strange(changes in prop::collection::vec((0_usize..6000, any::<u8>()), 0..40), cut in 0_usize..6000) {
-            let mut bytes = film(1000, 10, 10, true);
+        fn no_film_is_too_strange(
+            has_cover in any::<bool>(),
+            changes in prop::collection::vec((0_usize..6000, any::<u8>()), 0..40),
+            cut in 0_usize..6000,
+        ) {
+            let mut bytes = match has_cover {
+                true => covered(&super::super::picture::tests::jpeg(40, 20, None), &[0; 4]),
+                false => film(1000, 10, 10, true),
+            };
             let length = bytes.len();
             for (place, byte) in changes {
                 bytes[place % length] = byte;

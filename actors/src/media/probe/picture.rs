@@ -1,10 +1,11 @@
 //! Pictures: how large they are, and a small JPEG of them for the place where the picture will be.
 //!
-//! A PNG is read row by row and a JPEG whole, so its pixels are bounded: a file of some KiB can say that it is a picture of
-//! gigabytes. What has more, or is interlaced, or broken, is sent without a small one.
+//! A PNG is read row by row, and everything else whole, so pixels are bounded: a file of some KiB can say that it is a picture of
+//! gigabytes. What has more, or is broken, is sent without a small one.
 
-use std::io::{BufReader, Cursor, Read, Seek};
+use std::io::{BufRead, BufReader, Cursor, Read, Seek, SeekFrom};
 
+use image_webp::WebPDecoder;
 use jpeg_encoder::{ColorType, Encoder};
 use png::{BitDepth, Transformations};
 use zune_core::{bytestream::ZCursor, colorspace::ColorSpace, options::DecoderOptions};
@@ -17,6 +18,14 @@ const JPEG_PIXELS: u64 = 24_000_000;
 const PROGRESSIVE_PIXELS: u64 = 12_000_000;
 /// Pixels of a PNG: its rows are thrown away as they are read.
 const PNG_PIXELS: u64 = 50_000_000;
+/// Pixels of a PNG that is interlaced, or of a WebP: four bytes each are in memory meanwhile, of a WebP some twelve.
+const INTERLACED_PIXELS: u64 = 12_000_000;
+const WEBP_PIXELS: u64 = 8_000_000;
+/// Bytes that a WebP's decoder may take for what is neither pixels nor compressed.
+const WEBP_MEMORY: usize = 16 << 20;
+/// Bytes of a picture that is looked at: of what is sent as one WhatsApp takes no more, and a document may have a hundred times as
+/// many.
+const MOST_BYTES: u64 = 16 << 20;
 /// The longest side, in pixels.
 const LONGEST_SIDE: usize = 65_535;
 /// Of the small one: as phones make it.
@@ -29,11 +38,16 @@ const MOST_SCANS: usize = 64;
 const ORIENTATION: u16 = 0x0112;
 
 pub(super) fn look(file: &mut (impl Read + Seek)) -> Option<Facts> {
+    if file.seek(SeekFrom::End(0)).ok()? > MOST_BYTES {
+        return None;
+    }
+    file.rewind().ok()?;
     let mut magic = [0; 2];
     file.read_exact(&mut magic).ok()?;
     file.rewind().ok()?;
     match magic {
         [0xff, 0xd8] => of_jpeg(file),
+        [b'R', b'I'] => of_webp(file),
         _ => of_png(file),
     }
 }
@@ -98,18 +112,57 @@ fn of_png(file: &mut (impl Read + Seek)) -> Option<Facts> {
         size: Some((width, height)),
         ..Facts::default()
     };
-    let modest = u64::from(width) * u64::from(height) <= PNG_PIXELS && width as usize <= LONGEST_SIDE;
+    let interlaced = reader.info().interlaced;
+    let most = if interlaced { INTERLACED_PIXELS } else { PNG_PIXELS };
+    let modest = u64::from(width) * u64::from(height) <= most && width as usize <= LONGEST_SIDE;
     let (colour, depth) = reader.output_color_type();
-    if modest && !reader.info().interlaced && depth == BitDepth::Eight {
-        facts.thumbnail = Shrinking::new(width, height).and_then(|mut shrinking| {
-            let samples = colour.samples();
-            while let Some(row) = reader.next_row().ok()? {
-                shrinking.row(row.data().chunks_exact(samples).map(on_white));
-            }
-            shrinking.finish().jpeg()
-        });
+    let samples = colour.samples();
+    if modest && depth == BitDepth::Eight {
+        facts.thumbnail = match interlaced {
+            true => whole_png(&mut reader).and_then(|pixels| small((width, height), samples, &pixels)),
+            false => Shrinking::new(width, height).and_then(|mut shrinking| {
+                while let Some(row) = reader.next_row().ok()? {
+                    shrinking.row(row.data().chunks_exact(samples).map(on_white));
+                }
+                shrinking.finish().jpeg()
+            }),
+        };
     }
     Some(facts)
+}
+
+fn whole_png(reader: &mut png::Reader<impl BufRead + Seek>) -> Option<Vec<u8>> {
+    let mut pixels = vec![0; reader.output_buffer_size()?];
+    reader.next_frame(&mut pixels).ok()?;
+    Some(pixels)
+}
+
+/// Of one that moves, what is seen first.
+fn of_webp(file: &mut (impl Read + Seek)) -> Option<Facts> {
+    let mut decoder = WebPDecoder::new(BufReader::new(file)).ok()?;
+    decoder.set_memory_limit(WEBP_MEMORY);
+    let (width, height) = decoder.dimensions();
+    let mut facts = Facts {
+        size: Some((width, height)),
+        animated: decoder.is_animated(),
+        ..Facts::default()
+    };
+    if u64::from(width) * u64::from(height) <= WEBP_PIXELS {
+        let samples = if decoder.has_alpha() { 4 } else { 3 };
+        let mut pixels = vec![0; decoder.output_buffer_size()?];
+        let read = decoder.read_image(&mut pixels).ok();
+        facts.thumbnail = read.and_then(|()| small((width, height), samples, &pixels));
+    }
+    Some(facts)
+}
+
+/// A small JPEG of a picture that is whole in memory, of so many samples for each pixel.
+fn small((width, height): (u32, u32), samples: usize, pixels: &[u8]) -> Option<Vec<u8>> {
+    let mut shrinking = Shrinking::new(width, height)?;
+    for row in pixels.chunks_exact(width as usize * samples) {
+        shrinking.row(row.chunks_exact(samples).map(on_white));
+    }
+    shrinking.finish().jpeg()
 }
 
 /// A pixel of grey or colour, as it looks on white where one sees through it.

@@ -32,6 +32,70 @@ pub(crate) fn png(width: u32, height: u32, colour: png::ColorType, pixel: &[u8])
     bytes
 }
 
+/// A PNG that is interlaced: the seven passes of Adam7, in zlib's stored blocks. Its left half is red, its right half blue.
+pub(crate) fn interlaced(width: u32, height: u32) -> Vec<u8> {
+    let mut rows = Vec::new();
+    let passes = [
+        (0, 0, 8, 8),
+        (4, 0, 8, 8),
+        (0, 4, 4, 8),
+        (2, 0, 4, 4),
+        (0, 2, 2, 4),
+        (1, 0, 2, 2),
+        (0, 1, 1, 2),
+    ];
+    for (left, top, across, down) in passes {
+        for _ in (top..height).step_by(down).filter(|_| left < width) {
+            let pixels = (left..width).step_by(across);
+            let pixels = pixels.flat_map(|x| if x < width / 2 { [255, 0, 0] } else { [0, 0, 255] });
+            // Each row says first that it is not filtered.
+            rows.extend([0].into_iter().chain(pixels));
+        }
+    }
+    let mut zlib = vec![0x78, 1];
+    let blocks = rows.chunks(60_000);
+    for (n, block) in rows.chunks(60_000).enumerate() {
+        let length = u16::try_from(block.len()).unwrap();
+        zlib.push(u8::from(n + 1 == blocks.len()));
+        zlib.extend(length.to_le_bytes());
+        zlib.extend((!length).to_le_bytes());
+        zlib.extend(block);
+    }
+    let (low, high) = rows.iter().fold((1_u32, 0_u32), |(low, high), byte| {
+        let low = (low + u32::from(*byte)) % 65_521;
+        (low, (high + low) % 65_521)
+    });
+    zlib.extend((high << 16 | low).to_be_bytes());
+    let head = [&width.to_be_bytes()[..], &height.to_be_bytes(), &[8, 2, 0, 0, 1]].concat();
+    let chunk = |kind: &[u8; 4], content: &[u8]| {
+        let said = [kind, content].concat();
+        let crc = !said.iter().fold(u32::MAX, |crc, byte| {
+            (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ ((crc & 1) * 0xedb8_8320))
+        });
+        let length = u32::try_from(content.len()).unwrap();
+        [&length.to_be_bytes()[..], &said, &crc.to_be_bytes()].concat()
+    };
+    [
+        b"\x89PNG\r\n\x1a\n".to_vec(),
+        chunk(b"IHDR", &head),
+        chunk(b"IDAT", &zlib),
+        chunk(b"IEND", b""),
+    ]
+    .concat()
+}
+
+/// A WebP whose left half is red and whose right half can be seen through.
+fn webp(width: u32, height: u32) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let row = (0..width).flat_map(|x| if x < width / 2 { [255, 0, 0, 255] } else { [0; 4] });
+    let pixels: Vec<u8> = row.collect::<Vec<u8>>().repeat(height as usize);
+    let encoder = image_webp::WebPEncoder::new(&mut bytes);
+    encoder
+        .encode(&pixels, width, height, image_webp::ColorType::Rgba8)
+        .unwrap();
+    bytes
+}
+
 /// The pixels of a small one.
 fn seen(jpeg: &[u8]) -> (u32, u32, Vec<[u8; 3]>) {
     let options = DecoderOptions::default().jpeg_set_out_colorspace(ColorSpace::RGB);
@@ -122,6 +186,27 @@ fn a_png_of_any_colour_is_read_row_by_row() {
 }
 
 #[test]
+fn an_interlaced_png_and_a_webp_are_read_whole() {
+    let facts = look_at(&interlaced(301, 99));
+    assert_eq!(facts.size, Some((301, 99)));
+    let (width, height, pixels) = seen(&facts.thumbnail.unwrap());
+    assert_eq!((width, height), (100, 32));
+    assert!(like(pixels[0], [255, 0, 0]) && like(pixels[100 * 32 - 1], [0, 0, 255]));
+
+    let facts = look_at(&webp(300, 100));
+    assert_eq!((facts.size, facts.animated), (Some((300, 100)), false));
+    let (width, height, pixels) = seen(&facts.thumbnail.unwrap());
+    assert_eq!((width, height), (100, 33));
+    assert!(like(pixels[0], [255, 0, 0]) && like(pixels[100 * 33 - 1], [255; 3]));
+    // 16,000 by 16,000 pixels of one colour are a few KiB.
+    let mut large = webp(64, 64);
+    let bits = 15_999_u32 | (15_999 << 14) | (1 << 28);
+    large[21..25].copy_from_slice(&bits.to_le_bytes());
+    let facts = look_at(&large);
+    assert_eq!((facts.size, facts.thumbnail), (Some((16_000, 16_000)), None));
+}
+
+#[test]
 fn a_progressive_one_is_read_too_and_known_to_be_one() {
     let mut bytes = Vec::new();
     let mut encoder = Encoder::new(Cursor::new(&mut bytes), 90);
@@ -140,19 +225,27 @@ fn a_bomb_is_not_decoded() {
     bytes[header + 5..header + 9].copy_from_slice(&[0xea, 0x60, 0xea, 0x60]);
     let facts = look_at(&bytes);
     assert_eq!((facts.size, facts.thumbnail), (Some((60_000, 60_000)), None));
+    // What stands behind a picture is no part of it, but would be read along.
+    let mut long = jpeg(16, 16, None);
+    long.resize(usize::try_from(MOST_BYTES).unwrap() + 1, 0);
+    assert_eq!(look(&mut Cursor::new(&long)), None);
+    long.pop();
+    assert!(look_at(&long).thumbnail.is_some());
 }
 
 proptest! {
     /// Whatever is changed in one, looking ends, and what comes of it is small.
     #[test]
     fn no_picture_is_too_strange(
-        is_png in any::<bool>(),
+        form in 0..4,
         changes in prop::collection::vec((any::<usize>(), any::<u8>()), 0..20),
         cut in any::<usize>(),
     ) {
-        let mut bytes = match is_png {
-            true => png(30, 20, png::ColorType::Rgb, &[1, 2, 3]),
-            false => jpeg(30, 20, Some(5)),
+        let mut bytes = match form {
+            0 => png(30, 20, png::ColorType::Rgb, &[1, 2, 3]),
+            1 => interlaced(30, 20),
+            2 => webp(30, 20),
+            _ => jpeg(30, 20, Some(5)),
         };
         let length = bytes.len();
         for (place, byte) in changes {

@@ -61,3 +61,27 @@ async fn redirects_are_followed_a_few_times() {
     receiver.always("/down", Reply::Status(503));
     assert!(refusal(&fetcher(true), &receiver.url("/down")).await.passing);
 }
+
+#[tokio::test]
+async fn a_server_that_drips_is_given_up() {
+    let receiver = Receiver::start().await;
+    let pace = Pace {
+        window: Duration::from_millis(200),
+        ..LEAST_PACE
+    };
+    let fetcher = Fetcher { pace, ..fetcher(true) };
+    // A thousand bytes, one at a time: it would take ten seconds.
+    let mut dripping = fetcher.open(&receiver.url("/drip/10")).await.unwrap();
+    let mut bytes = 0;
+    let given_up = loop {
+        match dripping.next().await {
+            Ok(Some(piece)) => bytes += piece.len(),
+            Ok(None) => panic!("it came whole"),
+            Err(error) => break error,
+        }
+    };
+    assert!(bytes < 100 && given_up.passing, "{bytes} bytes, {given_up}");
+    assert!(given_up.detail.contains("sends too slowly"), "{given_up}");
+    let mut large = fetcher.open(&receiver.url("/big")).await.unwrap();
+    while large.next().await.unwrap().is_some() {}
+}

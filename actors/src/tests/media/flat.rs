@@ -12,13 +12,22 @@ use tokio::{
 };
 use uuid::Uuid;
 use wharf_domain::{
-    ClientId, EventId,
+    ClientId, ConnectionKey, EventId,
+    address::TargetPolicy,
     message::{MediaKind, MediaReference},
 };
 use wharf_support::{process_kib, run_alone};
 use wharf_whatsapp::media::{MediaDecryptor, encrypt};
 
-use crate::{media::files::MediaFiles, web::MediaSource};
+use crate::{
+    media::files::MediaFiles,
+    post::Checked,
+    tests::world::number,
+    web::{
+        download::MediaSource,
+        way::{Maker, Way},
+    },
+};
 
 /// What the file has.
 const SIZE: u64 = 64 << 20;
@@ -73,9 +82,11 @@ async fn inside_a_process_of_its_own() {
         enc_sha256: made.enc_sha256.to_vec(),
         sha256: made.sha256.to_vec(),
         size: made.size,
+        by_proxy: false,
     };
+    let maker = Maker::new(Checked::new(TargetPolicy::default()), "", Some(base)).unwrap();
     let (source, files) = (
-        MediaSource::new(Some(base)).unwrap(),
+        MediaSource::new(maker).unwrap(),
         MediaFiles::new(dir.path().join("media")),
     );
     let (before, _) = (
@@ -84,9 +95,16 @@ async fn inside_a_process_of_its_own() {
     );
     let begun = Instant::now();
     let (client, id) = (ClientId(1), EventId(Uuid::from_u128(1)));
+    let way = Way {
+        key: ConnectionKey {
+            client_id: client,
+            phone_number: number(1),
+        },
+        proxy: None,
+    };
     let decryptor = MediaDecryptor::new(&reference).unwrap();
     let writing = files.write(client, id, decryptor, SIZE);
-    let mut coming = source.open(&reference.direct_path, 1).await.unwrap();
+    let mut coming = source.open(&way, &reference.direct_path, 1).await.unwrap();
     while let Some(piece) = coming.next().await.unwrap() {
         assert!(writing.take(piece).await);
     }

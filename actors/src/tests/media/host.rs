@@ -97,6 +97,7 @@ impl Host {
             enc_sha256: made.enc_sha256.to_vec(),
             sha256: made.sha256.to_vec(),
             size: made.size,
+            by_proxy: false,
         }
     }
 

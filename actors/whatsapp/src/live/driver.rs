@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
+use wharf_domain::proxy::Proxy;
 use whatsapp_rust::{Client, store::commands::DeviceCommand};
 
 use super::{
@@ -45,6 +46,8 @@ pub(crate) struct Driver {
     pub(crate) client: Arc<Client>,
     pub(crate) runtime: LinkRuntime,
     pub(crate) versions: Arc<VersionSource>,
+    /// By which the version is asked for.
+    pub(crate) proxy: Option<Proxy>,
     pub(crate) finish: Finish,
 }
 
@@ -55,10 +58,11 @@ impl Driver {
             client,
             runtime,
             versions,
+            proxy,
             finish,
         } = self;
         let reporter = Arc::clone(&finish.reporter);
-        let mut run = runtime.start(run(Arc::clone(&client), Arc::clone(&versions)));
+        let mut run = runtime.start(run(Arc::clone(&client), Arc::clone(&versions), proxy));
         let mut running = true;
         tokio::select! {
             ended = &mut run => {
@@ -96,8 +100,8 @@ impl Driver {
     }
 }
 
-async fn run(client: Arc<Client>, versions: Arc<VersionSource>) {
-    let version = versions.current().await;
+async fn run(client: Arc<Client>, versions: Arc<VersionSource>, proxy: Option<Proxy>) {
+    let version = versions.current(proxy.as_ref()).await;
     // Instead of the builder's fixed version, which would have to be known before the link is opened.
     client
         .persistence_manager()

@@ -10,6 +10,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use wharf_domain::proxy::Proxy;
 use whatsapp_rust::{anyhow, http as client_http};
 
 /// The version of WhatsApp Web that is told to the server when the current one cannot be learned: the one that
@@ -23,6 +24,8 @@ const VERSION_DEADLINE: Duration = Duration::from_secs(10);
 const VERSION_FRESH: Duration = Duration::from_secs(12 * 3600);
 /// How long to leave WhatsApp alone after the version could not be read.
 const VERSION_RETRY: Duration = Duration::from_secs(600);
+/// The same after a proxy did not lead there: it is one number's, and says little about the proxies of others.
+const VERSION_PROXY_RETRY: Duration = Duration::from_secs(20);
 /// How long to leave WhatsApp alone after an answer, even when the version in it was refused.
 const VERSION_PAUSE: Duration = Duration::from_secs(20);
 /// The answer depends on these: to others it is not the service worker.
@@ -47,6 +50,8 @@ pub struct HttpRequest {
     pub headers: Vec<(String, String)>,
     /// What to send.
     pub body: Option<Bytes>,
+    /// The only way that it may take; `None` is the direct one.
+    pub proxy: Option<Proxy>,
 }
 
 /// A whole answer, whatever its status.
@@ -68,14 +73,17 @@ pub trait Http: Send + Sync + 'static {
     async fn execute(&self, request: HttpRequest) -> Result<HttpResponse, String>;
 }
 
-/// Our HTTP client in the client's terms.
-pub(crate) struct ClientHttp(pub(crate) Option<Arc<dyn Http>>);
+/// Our HTTP client in the client's terms, for one number.
+pub(crate) struct ClientHttp {
+    pub(crate) http: Option<Arc<dyn Http>>,
+    pub(crate) proxy: Option<Proxy>,
+}
 
 #[async_trait]
 impl client_http::HttpClient for ClientHttp {
     async fn execute(&self, request: client_http::HttpRequest) -> anyhow::Result<client_http::HttpResponse> {
         let http = self
-            .0
+            .http
             .as_ref()
             .ok_or_else(|| anyhow::anyhow!("this server has no HTTP client for WhatsApp"))?;
         let request = HttpRequest {
@@ -83,6 +91,7 @@ impl client_http::HttpClient for ClientHttp {
             url: request.url,
             headers: request.headers.into_iter().collect(),
             body: request.body,
+            proxy: self.proxy.clone(),
         };
         let answer = http.execute(request).await.map_err(|error| anyhow::anyhow!(error))?;
         Ok(client_http::HttpResponse {
@@ -92,7 +101,8 @@ impl client_http::HttpClient for ClientHttp {
     }
 }
 
-/// The version to log in with, shared by all links.
+/// The version to log in with, shared by all links. A link with a proxy asks by that; what it learns is good for all, and
+/// that it learns nothing keeps no link without one from asking.
 pub(crate) struct VersionSource {
     http: Option<Arc<dyn Http>>,
     url: String,
@@ -104,8 +114,10 @@ struct Known {
     version: Version,
     /// When it was asked for last.
     asked_at: Option<Instant>,
-    /// When to ask (again).
+    /// When to ask (again), directly
     ask_at: Option<Instant>,
+    /// and by a proxy.
+    ask_by_proxy_at: Option<Instant>,
 }
 
 impl VersionSource {
@@ -124,6 +136,7 @@ impl VersionSource {
                 version: PINNED_VERSION,
                 asked_at: None,
                 ask_at: None,
+                ask_by_proxy_at: None,
             }),
         }
     }
@@ -133,26 +146,33 @@ impl VersionSource {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.version == version {
             known.ask_at = known.asked_at.map(|asked| asked + self.pause);
+            known.ask_by_proxy_at = known.ask_at;
         }
     }
 
-    /// The current version where it can be learned, else the last one known. Never fails.
-    pub(crate) async fn current(&self) -> Version {
+    /// The current version where it can be learned by this way, else the last one known. Never fails.
+    pub(crate) async fn current(&self, proxy: Option<&Proxy>) -> Version {
         let Some(http) = &self.http else { return PINNED_VERSION };
         {
             let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
             let now = Instant::now();
-            if known.ask_at.is_some_and(|at| now < at) {
+            let (ask_at, retry) = match proxy {
+                None => (&mut known.ask_at, VERSION_RETRY),
+                Some(_) => (&mut known.ask_by_proxy_at, VERSION_PROXY_RETRY),
+            };
+            if ask_at.is_some_and(|at| now < at) {
                 return known.version;
             }
             // Links that start in the meantime go ahead with the version before instead of asking as well.
-            (known.asked_at, known.ask_at) = (Some(now), Some(now + VERSION_RETRY));
+            *ask_at = Some(now + retry);
+            known.asked_at = Some(now);
         }
-        let asked = tokio::time::timeout(VERSION_DEADLINE, ask(http.as_ref(), &self.url)).await;
+        let asked = tokio::time::timeout(VERSION_DEADLINE, ask(http.as_ref(), &self.url, proxy)).await;
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         match asked.unwrap_or_else(|_| Err("no answer in time".to_owned())) {
             Ok(version) => {
                 (known.version, known.ask_at) = (version, Some(Instant::now() + VERSION_FRESH));
+                known.ask_by_proxy_at = known.ask_at;
             }
             Err(error) => {
                 tracing::warn!(error, version = ?known.version, "WhatsApp Web's version could not be read; using the last known");
@@ -162,7 +182,7 @@ impl VersionSource {
     }
 }
 
-async fn ask(http: &dyn Http, version_url: &str) -> Result<Version, String> {
+async fn ask(http: &dyn Http, version_url: &str, proxy: Option<&Proxy>) -> Result<Version, String> {
     let request = HttpRequest {
         method: "GET".to_owned(),
         url: version_url.to_owned(),
@@ -170,6 +190,7 @@ async fn ask(http: &dyn Http, version_url: &str) -> Result<Version, String> {
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into(),
         body: None,
+        proxy: proxy.cloned(),
     };
     let answer = http.execute(request).await?;
     if answer.status != 200 {
@@ -206,8 +227,8 @@ mod tests {
         let page = Arc::new(Page(page, AtomicUsize::new(0)));
         let source = VersionSource::new(Some(page.clone()));
         (
-            source.current().await,
-            source.current().await,
+            source.current(None).await,
+            source.current(None).await,
             page.1.load(Ordering::Relaxed),
         )
     }
@@ -226,18 +247,49 @@ mod tests {
         let page = Arc::new(Page(Ok(r#"{"client_revision":1099999999}"#), AtomicUsize::new(0)));
         let mut source = VersionSource::new(Some(page.clone()));
         let asked = || page.1.load(Ordering::Relaxed);
-        let first = source.current().await;
+        let first = source.current(None).await;
         source.refused(PINNED_VERSION);
-        source.current().await;
+        source.current(None).await;
         assert_eq!(asked(), 1, "another version was refused");
         source.refused(first);
-        source.current().await;
+        source.current(None).await;
         assert_eq!(asked(), 1, "it was asked a moment ago");
         source.pause = Duration::ZERO;
         source.refused(first);
-        assert_eq!((source.current().await, asked()), (first, 2));
-        source.current().await;
+        assert_eq!((source.current(None).await, asked()), (first, 2));
+        source.current(None).await;
         assert_eq!(asked(), 2, "and counts as fresh again");
+    }
+
+    #[tokio::test]
+    async fn a_proxy_that_leads_nowhere_keeps_nobody_else_from_asking() {
+        struct Ways(AtomicUsize);
+        #[async_trait]
+        impl Http for Ways {
+            async fn execute(&self, request: HttpRequest) -> Result<HttpResponse, String> {
+                self.0.fetch_add(1, Ordering::Relaxed);
+                match request.proxy {
+                    Some(_) => Err("no way".to_owned()),
+                    None => Ok(HttpResponse {
+                        status: 200,
+                        body: Bytes::from(r#"{"client_revision":1099999999}"#),
+                    }),
+                }
+            }
+        }
+        let ways = Arc::new(Ways(AtomicUsize::new(0)));
+        let source = VersionSource::new(Some(ways.clone()));
+        let proxy = Proxy::from_text("socks5://proxy.example.com").unwrap();
+        let current = (2, 3000, 1_099_999_999);
+        assert_eq!(source.current(Some(&proxy)).await, PINNED_VERSION);
+        assert_eq!(source.current(Some(&proxy)).await, PINNED_VERSION, "asked a moment ago");
+        assert_eq!(source.current(None).await, current);
+        assert_eq!(
+            source.current(Some(&proxy)).await,
+            current,
+            "what one learns is good for all"
+        );
+        assert_eq!(ways.0.load(Ordering::Relaxed), 2);
     }
 
     #[tokio::test]
@@ -245,6 +297,6 @@ mod tests {
         for page in [Err("no route"), Ok("<html>"), Ok("assets-manifest-98765 ...")] {
             assert_eq!(versions(page).await, (PINNED_VERSION, PINNED_VERSION, 1), "{page:?}");
         }
-        assert_eq!(VersionSource::new(None).current().await, PINNED_VERSION);
+        assert_eq!(VersionSource::new(None).current(None).await, PINNED_VERSION);
     }
 }

@@ -93,7 +93,7 @@ fn of_kind(
             });
         }
         FileType::Video => {
-            composed.video_message = filled!(VideoMessage, ready, file, context, {
+            let film = filled!(VideoMessage, ready, file, context, {
                 caption: caption,
                 seconds: seconds,
                 width: width,
@@ -101,7 +101,12 @@ fn of_kind(
                 jpeg_thumbnail: ready.thumbnail.clone(),
                 streaming_sidecar: ready.sidecar.clone(),
                 view_once: once,
+                gif_playback: message.gif.then_some(true),
             });
+            match message.note {
+                true => composed.ptv_message = film,
+                false => composed.video_message = film,
+            }
         }
         FileType::Audio | FileType::Voice => {
             composed.audio_message = filled!(AudioMessage, ready, file, context, {
@@ -181,6 +186,7 @@ mod tests {
                 enc_sha256: vec![2; 32],
                 sha256: vec![3; 32],
                 size: 4,
+                by_proxy: false,
             },
             url: "https://mmg.whatsapp.net/v/x".to_owned(),
             thumbnail: Some(vec![5]),
@@ -274,6 +280,17 @@ mod tests {
         );
         let audio = made(json!({"type": "audio", "media": {}}));
         assert_eq!(audio.audio_message.as_option().unwrap().ptt, Some(false));
+    }
+
+    #[test]
+    fn a_film_may_be_a_gif_or_a_note() {
+        let gif = made(json!({"type": "video", "media": {"seconds": 3}, "caption": "x", "gif": true}));
+        let film = gif.video_message.as_option().unwrap();
+        assert_eq!((film.gif_playback, film.seconds), (Some(true), Some(3)));
+        let note = made(json!({"type": "video", "media": {"seconds": 3}, "note": true}));
+        let film = note.ptv_message.as_option().unwrap();
+        assert_eq!((film.gif_playback, film.direct_path.as_deref()), (None, Some("/v/x")));
+        assert!(note.video_message.is_unset());
     }
 
     #[test]

@@ -16,14 +16,9 @@ pub(super) fn read(message: &Message) -> Option<Content<'_>> {
     if let Some(image) = message.image_message.as_option() {
         Some(of_image(image))
     } else if let Some(video) = message.video_message.as_option() {
-        let name = if video.gif_playback == Some(true) {
-            "GIF"
-        } else {
-            "Video"
-        };
-        Some(of_video(video, name))
+        Some(of_video(video, false))
     } else if let Some(note) = message.ptv_message.as_option() {
-        Some(of_video(note, "Video note"))
+        Some(of_video(note, true))
     } else if let Some(audio) = message.audio_message.as_option() {
         Some(of_audio(audio))
     } else if let Some(document) = message.document_message.as_option() {
@@ -54,7 +49,13 @@ fn of_image(image: &ImageMessage) -> Content<'_> {
     content
 }
 
-fn of_video<'a>(video: &'a VideoMessage, name: &'static str) -> Content<'a> {
+fn of_video(video: &VideoMessage, note: bool) -> Content<'_> {
+    let gif = video.gif_playback == Some(true);
+    let name = match (note, gif) {
+        (true, _) => "Video note",
+        (false, true) => "GIF",
+        (false, false) => "Video",
+    };
     let file = File {
         kind: MediaKind::Video,
         mime_type: video.mimetype.as_deref(),
@@ -68,6 +69,8 @@ fn of_video<'a>(video: &'a VideoMessage, name: &'static str) -> Content<'a> {
         seconds: video.seconds,
         width: video.width,
         height: video.height,
+        gif,
+        note,
         ..file.media()
     };
     let mut content = captioned(MessageKind::Video, name, video.caption.as_deref(), media);
@@ -180,6 +183,7 @@ impl File<'_> {
             enc_sha256: self.enc_sha256?.to_owned(),
             sha256: self.sha256?.to_owned(),
             size: self.size.unwrap_or_default(),
+            by_proxy: false,
         })
     }
 }

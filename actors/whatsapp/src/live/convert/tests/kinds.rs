@@ -8,7 +8,7 @@ use whatsapp_rust::waproto::whatsapp::{
     message::{
         ContactMessage, ContactsArrayMessage, EncReactionMessage, EventMessage, ImageMessage,
         InteractiveResponseMessage, LocationMessage, PollEncValue, PollUpdateMessage, SecretEncryptedMessage,
-        TemplateButtonReplyMessage,
+        TemplateButtonReplyMessage, VideoMessage,
         interactive_response_message::{InteractiveResponseMessage as Interactive, NativeFlowResponseMessage},
         protocol_message::Type,
     },
@@ -98,6 +98,47 @@ fn an_admin_deletes_what_another_wrote() {
         extras(&message)["target"],
         json!({"message_id": "3EB0AA11", "from": "5511977776666"})
     );
+}
+
+#[test]
+fn a_film_says_whether_it_is_a_gif_or_a_note() {
+    let film = |gif: bool| {
+        MessageField::some(VideoMessage {
+            gif_playback: gif.then_some(true),
+            ..VideoMessage::default()
+        })
+    };
+    for (message, content, marks) in [
+        (
+            Message {
+                video_message: film(false),
+                ..Message::default()
+            },
+            "Video",
+            (None, None),
+        ),
+        (
+            Message {
+                video_message: film(true),
+                ..Message::default()
+            },
+            "GIF",
+            (Some(true), None),
+        ),
+        (
+            Message {
+                ptv_message: film(false),
+                ..Message::default()
+            },
+            "Video note",
+            (None, Some(true)),
+        ),
+    ] {
+        let told = carried(direct(), &message);
+        assert_eq!((told.kind, told.content.as_str()), (MessageKind::Video, content));
+        let media = &extras(&told)["media"];
+        assert_eq!((media["gif"].as_bool(), media["note"].as_bool()), marks, "{media}");
+    }
 }
 
 #[test]

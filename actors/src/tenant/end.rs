@@ -1,0 +1,94 @@
+//! The end of a tenant: with the tree, or because its client was removed.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use ractor::{ActorRef, RpcReplyPort, rpc::CallResult};
+use wharf_domain::ConnectionKey;
+
+use super::{ChildKey, Message, State, key};
+use crate::{delivery, persistence::Write, session};
+
+/// How long sessions may take to close their links when the tree stops.
+const SESSIONS_DEADLINE: Duration = Duration::from_secs(8);
+/// How long running attempts get when the tree stops (CONTRACT.md section 5), and a little for their commit.
+const DELIVERIES_DEADLINE: Duration = Duration::from_millis(10_500);
+/// How long a removed client's device may take to log out.
+const LOGOUT_DEADLINE: Duration = Duration::from_secs(30);
+
+/// Sessions and deliveries end side by side; a task waits for them, the actor stays free for their deaths.
+pub(super) fn on_stop(myself: &ActorRef<Message>, state: &mut State, reply: RpcReplyPort<()>) {
+    state.ending = Some(reply);
+    let sessions = sessions(state);
+    let deliveries: Vec<_> = state.deliveries.values().cloned().collect();
+    let myself = myself.clone();
+    tokio::spawn(async move {
+        let close_sessions = join_all(
+            sessions
+                .iter()
+                .map(|actor| actor.call(session::Message::Shutdown, Some(SESSIONS_DEADLINE))),
+        );
+        let close_deliveries = join_all(deliveries.iter().map(close_delivery));
+        tokio::join!(close_sessions, close_deliveries);
+        let _stopped = myself.cast(Message::Ended);
+    });
+}
+
+async fn close_delivery(actor: &ActorRef<delivery::Message>) {
+    if actor.cast(delivery::Message::Close).is_ok() {
+        let _late = actor.wait(Some(DELIVERIES_DEADLINE)).await;
+    }
+}
+
+fn sessions(state: &State) -> Vec<ActorRef<session::Message>> {
+    let keys = session_keys(state).into_iter();
+    keys.filter_map(|key| state.args.shared.directory.session(&key)?.actor)
+        .collect()
+}
+
+fn session_keys(state: &State) -> Vec<ConnectionKey> {
+    let numbers = state.children.keys().filter_map(|child| match child {
+        ChildKey::Session(number) => Some(number.clone()),
+        ChildKey::Delivery(_) => None,
+    });
+    numbers.map(|number| key(state, number)).collect()
+}
+
+/// A removed client: its devices are unlinked first, then its rows go.
+pub(super) fn on_remove(myself: &ActorRef<Message>, state: &mut State, reply: RpcReplyPort<()>) {
+    state.ending = Some(reply);
+    let (sessions, keys) = (sessions(state), session_keys(state));
+    let deliveries: Vec<_> = state.deliveries.values().cloned().collect();
+    let (myself, args) = (myself.clone(), state.args.clone());
+    tokio::spawn(async move {
+        let log_out = join_all(
+            sessions
+                .iter()
+                .map(|actor| actor.call(session::Message::Delete, Some(LOGOUT_DEADLINE))),
+        );
+        let close_deliveries = join_all(deliveries.iter().map(close_delivery));
+        let (logged_out, _) = tokio::join!(log_out, close_deliveries);
+        let late = logged_out
+            .iter()
+            .filter(|result| !matches!(result, Ok(CallResult::Success(()))))
+            .count();
+        if late > 0 {
+            tracing::warn!(client = %args.client_id, late, "some devices of a removed client could not be logged out");
+        }
+        if let Err(error) = args
+            .shared
+            .persistence
+            .commit_all(Write::PurgeClient, args.client_id)
+            .await
+        {
+            tracing::warn!(client = %args.client_id, %error, "a removed client's rows stay until the next start");
+        }
+        args.shared.media.files.forget(args.client_id).await;
+        args.shared.media.forget(|key| key.client_id == args.client_id);
+        args.shared.backlog.forget(args.client_id);
+        for key in &keys {
+            args.shared.directory.remove_session(key);
+        }
+        let _stopped = myself.cast(Message::Ended);
+    });
+}

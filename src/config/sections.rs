@@ -1,0 +1,264 @@
+//! What each key may be. All sections are read before the first refusal is returned, so that all of them are reported.
+
+use std::{collections::HashMap, path::PathBuf, time::Duration};
+
+use wharf_actors::Limits;
+use wharf_domain::{
+    ClientId,
+    outgoing::{Pace, Pacing},
+    retention::Keep,
+};
+
+use super::{
+    reader::{Reader, Refused},
+    types::{Config, Delivery, Http, Log, LogFormat, Media, Sessions, Store, Whatsapp},
+};
+
+/// Whether this build may talk to another server than WhatsApp.
+pub(super) const TESTNET: bool = cfg!(feature = "testnet");
+
+/// The whole of it.
+pub(super) fn read(reader: &mut Reader) -> Result<Config, Refused> {
+    let (http, store, whatsapp) = (http(reader), store(reader), whatsapp(reader));
+    let (delivery, retention, limits) = (delivery(reader), retention(reader), limits(reader));
+    let (media, sending, sessions, log) = (media(reader), sending(reader), sessions(reader), log(reader));
+    Ok(Config {
+        http: http?,
+        store: store?,
+        whatsapp: whatsapp?,
+        delivery: delivery?,
+        media: media?,
+        retention: retention?,
+        limits: limits?,
+        sending: sending?,
+        sessions: sessions?,
+        log: log?,
+    })
+}
+
+fn http(reader: &mut Reader) -> Result<Http, Refused> {
+    let address = "an IP address and a port, such as \"127.0.0.1:8080\" or \"[::]:8080\"";
+    let listen = reader.text("http.listen", address, |text| text.parse().ok());
+    let public_url = "\"\", or an http or https URL without credentials and query, such as \"https://wharf.example\"";
+    let public_url = reader.text("http.public_url", public_url, |text| match text {
+        "" => Some(None),
+        _ => text.parse().ok().map(Some),
+    });
+    let request_timeout = reader.number("http.request_timeout_ms", 100, 600_000);
+    let header_timeout = reader.number("http.header_timeout_ms", 100, 600_000);
+    let idle_timeout = reader.number("http.idle_timeout_ms", 100, 3_600_000);
+    let max_header_bytes = reader.number("http.max_header_bytes", 1024, 1_048_576);
+    let max_connections = reader.number("http.max_connections", 1, 1_000_000);
+    let ms = |number: u32| Duration::from_millis(u64::from(number));
+    Ok(Http {
+        listen: listen?,
+        public_url: public_url?,
+        request_timeout: ms(request_timeout?),
+        header_timeout: ms(header_timeout?),
+        idle_timeout: ms(idle_timeout?),
+        max_header_bytes: max_header_bytes? as usize,
+        max_connections: max_connections? as usize,
+    })
+}
+
+fn store(reader: &mut Reader) -> Result<Store, Refused> {
+    let url = reader.text(
+        "store.url",
+        "\"sqlite://PATH\", such as \"sqlite://data/wharf.db\"",
+        |text| {
+            text.strip_prefix("sqlite://")
+                .is_some_and(|path| !path.is_empty())
+                .then(|| text.to_owned())
+        },
+    );
+    let readers = reader.number("store.readers", 0, 64);
+    let secrets_key = reader.secret(
+        "store.secrets_key",
+        "32 bytes in base64, such as `openssl rand -base64 32` prints, or \"\" for the file beside the database",
+        |text| match text {
+            "" => Some(None),
+            _ => text.parse().ok().map(Some),
+        },
+    );
+    Ok(Store {
+        url: url?,
+        readers: readers?,
+        secrets_key: secrets_key?,
+    })
+}
+
+fn whatsapp(reader: &mut Reader) -> Result<Whatsapp, Refused> {
+    let accepted = match TESTNET {
+        true => "\"\" for WhatsApp itself, or the ws:// or wss:// address of a test network",
+        false => {
+            "\"\" only: this build talks to WhatsApp itself and verifies it; a test network needs a build with \
+             `--features testnet`"
+        }
+    };
+    let server_url = reader.text("whatsapp.server_url", accepted, |text| match text {
+        "" => Some(None),
+        _ if !TESTNET => None,
+        _ => {
+            let url = url::Url::parse(text).ok()?;
+            (matches!(url.scheme(), "ws" | "wss") && url.has_host()).then(|| Some(text.to_owned()))
+        }
+    });
+    let device_name = reader.text(
+        "whatsapp.device_name",
+        "1 to 50 characters without control characters",
+        |text| {
+            let sane = (1..=50).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+            sane.then(|| text.to_owned())
+        },
+    );
+    let history_sync = reader.flag("whatsapp.history_sync");
+    let undecryptable_wait = reader.number("whatsapp.undecryptable_wait_seconds", 1, 86_400);
+    Ok(Whatsapp {
+        server_url: server_url?,
+        device_name: device_name?,
+        history_sync: history_sync?,
+        undecryptable_wait: Duration::from_secs(u64::from(undecryptable_wait?)),
+    })
+}
+
+fn delivery(reader: &mut Reader) -> Result<Delivery, Refused> {
+    let allow_http = reader.flag("delivery.allow_http");
+    let allow_private_networks = reader.flag("delivery.allow_private_networks");
+    let roots = "\"\", or a readable file of certificates (PEM)";
+    let extra_roots_pem = reader.text("delivery.extra_roots", roots, |path| match path {
+        "" => Some(String::new()),
+        _ => std::fs::read_to_string(path)
+            .ok()
+            .filter(|text| text.contains("-----BEGIN CERTIFICATE-----")),
+    });
+    let max_in_flight = reader.number("delivery.max_in_flight", 1, 100_000);
+    let max_in_flight_per_client = reader.number("delivery.max_in_flight_per_client", 1, 100_000);
+    let max_in_flight_per_webhook = reader.number("delivery.max_in_flight_per_webhook", 1, 100_000);
+    let client_weights = reader.text(
+        "delivery.client_weights",
+        "\"\", or ID=WEIGHT pairs with commas, weights from 1 to 100, such as \"2=3,7=2\"",
+        read_weights,
+    );
+    let bulk_retry_per_second = reader.number("delivery.bulk_retry_per_second", 1, 100_000);
+    Ok(Delivery {
+        allow_http: allow_http?,
+        allow_private_networks: allow_private_networks?,
+        extra_roots_pem: extra_roots_pem?,
+        max_in_flight: max_in_flight? as usize,
+        max_in_flight_per_client: max_in_flight_per_client? as usize,
+        max_in_flight_per_webhook: max_in_flight_per_webhook? as usize,
+        client_weights: client_weights?,
+        bulk_retry_per_second: bulk_retry_per_second?,
+    })
+}
+
+fn media(reader: &mut Reader) -> Result<Media, Refused> {
+    let download = reader.flag("media.download");
+    let directory = reader.text("media.directory", "a directory, or \"\"", |text| {
+        Some(Some(text).filter(|text| !text.is_empty()).map(PathBuf::from))
+    });
+    // A link that never expired would be one that nobody can take back.
+    let retention_days = reader.number("media.retention_days", 1, 3650);
+    let max_bytes = reader.large("media.max_bytes", 0, 1 << 60);
+    // Payloads are held in memory while they are posted.
+    let inline_max_bytes = reader.large("media.inline_max_bytes", 0, 1 << 20);
+    let max_downloads = reader.number("media.max_downloads", 1, 1000);
+    let max_downloads_per_client = reader.number("media.max_downloads_per_client", 1, 1000);
+    // WhatsApp takes documents of up to 2 GiB.
+    let send_max_bytes = reader.large("media.send_max_bytes", 1, 2 << 30);
+    let max_uploads = reader.number("media.max_uploads", 1, 1000);
+    let max_uploads_per_client = reader.number("media.max_uploads_per_client", 1, 1000);
+    Ok(Media {
+        download: download?,
+        directory: directory?,
+        keep: Duration::from_hours(u64::from(retention_days?) * 24),
+        max_bytes: max_bytes?,
+        inline_max_bytes: inline_max_bytes?,
+        max_downloads: max_downloads? as usize,
+        max_downloads_per_client: max_downloads_per_client? as usize,
+        send_max_bytes: send_max_bytes?,
+        max_uploads: max_uploads? as usize,
+        max_uploads_per_client: max_uploads_per_client? as usize,
+    })
+}
+
+fn retention(reader: &mut Reader) -> Result<Keep, Refused> {
+    // A century: far enough from where the arithmetic of times would end.
+    let delivered = reader.number("retention.delivered_days", 0, 36_500);
+    let failed = reader.number("retention.failed_days", 0, 36_500);
+    Ok(Keep::days(delivered?, failed?))
+}
+
+fn limits(reader: &mut Reader) -> Result<Limits, Refused> {
+    let pending_per_client = reader.number("limits.pending_per_client", 0, 1_000_000_000);
+    let webhooks_per_client = reader.number("limits.webhooks_per_client", 0, 10_000_000);
+    let connections_per_client = reader.number("limits.connections_per_client", 0, 10_000_000);
+    Ok(Limits {
+        pending_per_client: pending_per_client?,
+        webhooks_per_client: webhooks_per_client?,
+        connections_per_client: connections_per_client?,
+    })
+}
+
+fn sending(reader: &mut Reader) -> Result<Pacing, Refused> {
+    let per_second = reader.number("sending.per_second", 0, 1000);
+    let burst = reader.number("sending.burst", 1, 10_000);
+    let fastest = reader.number("sending.max_per_second", 0, 1000);
+    let longest = reader.number("sending.max_burst", 1, 10_000);
+    let queue_max = reader.number("sending.queue_max", 1, 100_000);
+    let deadline = reader.number("sending.deadline_seconds", 1, 86_400);
+    Ok(Pacing {
+        per_second: per_second?,
+        burst: burst?,
+        fastest: Pace {
+            per_second: fastest?,
+            burst: longest?,
+        },
+        queue_max: queue_max?,
+        deadline: Duration::from_secs(deadline?.into()),
+    })
+}
+
+fn read_weights(text: &str) -> Option<HashMap<ClientId, u32>> {
+    let pairs = text.split(',').map(str::trim).filter(|pair| !pair.is_empty());
+    let mut weights = HashMap::new();
+    for pair in pairs {
+        let (id, weight) = pair.split_once('=')?;
+        let (id, weight) = (id.trim().parse().ok()?, weight.trim().parse().ok()?);
+        let sane = (1..=100).contains(&weight) && id > 0;
+        if !sane || weights.insert(ClientId(id), weight).is_some() {
+            return None;
+        }
+    }
+    Some(weights)
+}
+
+fn sessions(reader: &mut Reader) -> Result<Sessions, Refused> {
+    let bulkheads = reader.number("sessions.bulkheads", 0, 256);
+    let start_per_second = reader.number("sessions.start_per_second", 1, 10_000);
+    let bulkheads = match bulkheads? {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        some => some as usize,
+    };
+    Ok(Sessions {
+        bulkheads,
+        start_per_second: start_per_second?,
+    })
+}
+
+fn log(reader: &mut Reader) -> Result<Log, Refused> {
+    let format = reader.text("log.format", "\"text\" or \"json\"", |text| match text {
+        "text" => Some(LogFormat::Text),
+        "json" => Some(LogFormat::Json),
+        _ => None,
+    });
+    let levels = "a tracing filter, such as \"info\" or \"warn,wharf_actors=debug\"";
+    let filter = reader.text("log.filter", levels, |text| {
+        let parsed = tracing_subscriber::EnvFilter::builder().parse(text);
+        (!text.trim().is_empty() && parsed.is_ok()).then(|| text.to_owned())
+    });
+    Ok(Log {
+        format: format?,
+        filter: filter?,
+    })
+}

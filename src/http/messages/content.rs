@@ -1,0 +1,187 @@
+//! What a message without a file says, as a client writes it.
+
+use wharf_actors::NewContent;
+use wharf_domain::{
+    EventId, InvalidField,
+    outgoing::{
+        self, CONTACTS_MAX, ContactCard, Content, ForwardSource, LinkPreview, Poll, Quote, Target, check_latitude,
+        check_longitude,
+    },
+};
+
+use super::{
+    super::fields::{self, Fields, Refused},
+    values::{degrees, emoji, line, mentions, message_id, person, text, texts},
+};
+
+/// What may be sent.
+const TYPES: &str = "must be one of text, image, video, audio, voice, document, sticker, location, contact, reaction, \
+                     poll, edit, revoke, forward";
+
+pub(super) fn content(body: &mut Fields, kind: &str) -> Result<NewContent, Refused> {
+    Ok(NewContent::Own(match kind {
+        "text" => return words(body),
+        "location" => place(body)?,
+        "contact" => Content::Contact {
+            contacts: body.objects("contacts", CONTACTS_MAX, card)?,
+        },
+        "reaction" => {
+            let (target, emoji) = (target(body), body.required("emoji", emoji));
+            Content::Reaction {
+                target: target?,
+                emoji: emoji?,
+            }
+        }
+        "poll" => Content::Poll { poll: poll(body)? },
+        "edit" => {
+            let (target, text) = (target(body), body.required("text", text));
+            Content::Edit {
+                target: target?,
+                text: text?,
+            }
+        }
+        "revoke" => Content::Revoke { target: target(body)? },
+        "forward" => return forward(body).map(NewContent::Forward),
+        _ => return body.refuse(InvalidField::new("type", TYPES)),
+    }))
+}
+
+fn words(body: &mut Fields) -> Result<NewContent, Refused> {
+    let text = body.required("text", text);
+    let mentions = body.optional("mentions", mentions);
+    let look = body.yes_or_no("link_preview", "auto") == Some(true);
+    let link_preview = body.object("link_preview", |fields| {
+        let url = fields.required("url", line);
+        let title = fields.required("title", line);
+        let description = fields.optional("description", line);
+        Ok(LinkPreview {
+            url: url?,
+            title: title?,
+            description: description?,
+            thumbnail: None,
+        })
+    });
+    if let (Ok(text), Ok(Some(preview))) = (&text, &link_preview)
+        && !text.contains(&preview.url)
+    {
+        return body.refuse(InvalidField::new("link_preview", "must have a url that stands in text"));
+    }
+    let content = Content::Text {
+        text: text?,
+        mentions: mentions?.unwrap_or_default(),
+        link_preview: link_preview?,
+    };
+    Ok(match look {
+        true => NewContent::Previewed(content),
+        false => NewContent::Own(content),
+    })
+}
+
+fn place(body: &mut Fields) -> Result<Content, Refused> {
+    let latitude = body.required("latitude", |name, value| degrees(name, &value, check_latitude));
+    let longitude = body.required("longitude", |name, value| degrees(name, &value, check_longitude));
+    let (name, address) = (body.optional("name", line), body.optional("address", line));
+    Ok(Content::Location {
+        latitude: latitude?,
+        longitude: longitude?,
+        name: name?,
+        address: address?,
+    })
+}
+
+fn card(fields: &mut Fields) -> Result<ContactCard, Refused> {
+    let name = fields.required("name", line);
+    let phone_number = fields.required("phone_number", fields::phone);
+    let organization = fields.optional("organization", line);
+    Ok(ContactCard {
+        name: name?,
+        phone_number: phone_number?,
+        organization: organization?,
+    })
+}
+
+fn poll(body: &mut Fields) -> Result<Poll, Refused> {
+    let poll = body.object("poll", |fields| {
+        let question = fields.required("question", line);
+        let options = fields.required("options", |name, value| {
+            let options = texts(name, value)?;
+            Poll::check_options(name, &options).map(|()| options)
+        });
+        let count = fields.optional("selectable_count", |name, value| {
+            let count = value.as_u64();
+            count.ok_or_else(|| InvalidField::new(name, "must be a whole number"))
+        });
+        let (question, options) = (question?, options?);
+        // One answer, as WhatsApp's own apps ask when several are not allowed.
+        match outgoing::check_selectable("selectable_count", count?.unwrap_or(1), options.len()) {
+            Ok(selectable_count) => Ok(Poll {
+                question,
+                options,
+                selectable_count,
+            }),
+            Err(refusal) => fields.refuse(refusal),
+        }
+    });
+    match poll? {
+        Some(poll) => Ok(poll),
+        None => body.refuse(InvalidField::new("poll", "is missing")),
+    }
+}
+
+fn target(body: &mut Fields) -> Result<Target, Refused> {
+    let target = body.object("target", |fields| {
+        let message_id = fields.required("message_id", message_id);
+        let from = fields.optional("from", person);
+        Ok(Target {
+            message_id: message_id?,
+            from: from?,
+        })
+    });
+    match target? {
+        Some(target) => Ok(target),
+        None => body.refuse(InvalidField::new("target", "is missing")),
+    }
+}
+
+pub(super) fn quote(body: &mut Fields, in_group: bool) -> Result<Option<Quote>, Refused> {
+    body.object("reply_to", |fields| {
+        let message_id = fields.required("message_id", message_id);
+        let from = match in_group {
+            true => fields.required("from", person).map(Some),
+            false => fields.optional("from", person),
+        };
+        let text = fields.optional("text", text);
+        Ok(Quote {
+            message_id: message_id?,
+            from: from?,
+            text: text?,
+        })
+    })
+}
+
+/// In a group only the client knows who wrote the message that a reaction is about.
+pub(super) fn needs_writer(body: &mut Fields, in_group: bool, content: &NewContent) {
+    if let NewContent::Own(Content::Reaction { target, .. }) = content
+        && in_group
+        && target.from.is_none()
+    {
+        let missing = InvalidField::new("target.from", "is missing: in a group it says who wrote the message");
+        let _refused: Result<(), Refused> = body.refuse(missing);
+    }
+}
+
+fn forward(body: &mut Fields) -> Result<ForwardSource, Refused> {
+    let event = body.optional("event_id", |name, value| {
+        let id = fields::string(name, value)?.parse::<EventId>();
+        id.map_err(|_| InvalidField::new(name, "must be the id of an event"))
+    });
+    let sent = body.optional("message_id", message_id);
+    match (event?, sent?) {
+        (Some(event), None) => Ok(ForwardSource::Event(event)),
+        (None, Some(sent)) => Ok(ForwardSource::Sent(sent)),
+        _ => body.refuse(InvalidField::new(
+            "event_id",
+            "must be given, or else message_id of a message that this number sent",
+        )),
+    }
+}

@@ -1,0 +1,80 @@
+//! Values of messages' fields, each judged by the domain.
+
+use serde_json::Value;
+use wharf_domain::{
+    InvalidField, PhoneNumber, Recipient,
+    outgoing::{MENTIONS_MAX, check_emoji, check_line, check_message_id, check_text},
+};
+
+use super::super::fields;
+
+pub(super) fn text(name: &'static str, value: Value) -> Result<String, InvalidField> {
+    let text = fields::string(name, value)?;
+    check_text(name, &text).map(|()| text)
+}
+
+pub(super) fn line(name: &'static str, value: Value) -> Result<String, InvalidField> {
+    let text = fields::string(name, value)?;
+    check_line(name, &text).map(|()| text)
+}
+
+pub(super) fn emoji(name: &'static str, value: Value) -> Result<String, InvalidField> {
+    let emoji = fields::string(name, value)?;
+    check_emoji(name, &emoji).map(|()| emoji)
+}
+
+/// WhatsApp's id of a message.
+pub(super) fn message_id(name: &'static str, value: Value) -> Result<String, InvalidField> {
+    let id = fields::string(name, value)?;
+    check_message_id(name, &id).map(|()| id)
+}
+
+/// Somebody.
+pub(in crate::http) fn person(name: &'static str, value: Value) -> Result<Recipient, InvalidField> {
+    Recipient::parse_person(name, &fields::string(name, value)?)
+}
+
+pub(super) fn degrees(
+    name: &'static str,
+    value: &Value,
+    check: fn(&'static str, f64) -> Result<(), InvalidField>,
+) -> Result<f64, InvalidField> {
+    let degrees = value.as_f64().unwrap_or(f64::NAN);
+    check(name, degrees).map(|()| degrees)
+}
+
+/// A list of texts.
+pub(in crate::http) fn texts(name: &'static str, value: Value) -> Result<Vec<String>, InvalidField> {
+    let wanted = || InvalidField::new(name, "must be a list of strings");
+    let Value::Array(list) = value else {
+        return Err(wanted());
+    };
+    let texts = list.into_iter().map(|value| match value {
+        Value::String(text) => Ok(text),
+        _ => Err(wanted()),
+    });
+    texts.collect()
+}
+
+/// A list of numbers, each once.
+pub(in crate::http) fn phones(name: &'static str, value: Value) -> Result<Vec<PhoneNumber>, InvalidField> {
+    let mut phones: Vec<PhoneNumber> = Vec::new();
+    for text in texts(name, value)? {
+        let phone = PhoneNumber::parse(name, &text)?;
+        if !phones.contains(&phone) {
+            phones.push(phone);
+        }
+    }
+    Ok(phones)
+}
+
+pub(super) fn mentions(name: &'static str, value: Value) -> Result<Vec<PhoneNumber>, InvalidField> {
+    let phones = phones(name, value)?;
+    match phones.len() {
+        0..=MENTIONS_MAX => Ok(phones),
+        _ => Err(InvalidField::new(
+            name,
+            format!("must be at most {MENTIONS_MAX} numbers"),
+        )),
+    }
+}

@@ -1,0 +1,107 @@
+//! What the desk remembers.
+
+use std::sync::{
+    Mutex,
+    atomic::{AtomicBool, AtomicU64},
+};
+
+use tokio::sync::watch;
+use uuid::Uuid;
+use wharf_actors::{GatewayError, NewWebhook, Qr};
+use wharf_domain::{
+    ClientId, Connection, Courtesy, EventKinds, OwnHeaders, PhoneNumber, Timestamp, Webhook, WebhookId,
+};
+
+use super::{
+    super::NUMBER,
+    samples::{connection, webhook},
+};
+
+/// The webhook, the event and everything else that has an id.
+pub(in super::super) const ID: Uuid = Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0001);
+
+/// The message that was sent.
+pub(in super::super) const MESSAGE: &str = "3EB0";
+/// The group.
+pub(in super::super) const GROUP: &str = "120363000000000001@g.us";
+
+/// Bytes that a file may have, unless a test says so.
+pub(in super::super) const FILE_MAX: u64 = 20 << 20;
+
+pub(in super::super) struct FakeDesk {
+    pub(in super::super) webhook: Mutex<Webhook>,
+    pub(in super::super) connection: Mutex<Option<Connection>>,
+    /// What was last asked for, to see what the facade made of a request.
+    pub(in super::super) asked: Mutex<String>,
+    pub(in super::super) qr: Mutex<Option<Qr>>,
+    pub(in super::super) changes: Mutex<Option<watch::Sender<()>>>,
+    pub(in super::super) ready: AtomicBool,
+    /// Whether a test's attempt ends in time.
+    pub(in super::super) prompt: AtomicBool,
+    /// What links lead to.
+    pub(in super::super) files: super::super::media::Files,
+    /// Where files are received, and what the last one held.
+    pub(in super::super) received: tempfile::TempDir,
+    pub(in super::super) file: Mutex<Vec<u8>>,
+    pub(in super::super) file_size: AtomicU64,
+    /// Bytes that a file may have.
+    pub(in super::super) most: AtomicU64,
+    /// The hashes of bodies that came under a key.
+    pub(in super::super) hashes: Mutex<Vec<[u8; 32]>>,
+}
+
+impl Default for FakeDesk {
+    fn default() -> Self {
+        let new = NewWebhook {
+            phone_number: NUMBER.parse().unwrap(),
+            webhook_url: "https://example.com/in".into(),
+            max_retries: 3,
+            is_active: true,
+            metadata: None,
+            events: EventKinds::default(),
+            hub_signature: false,
+            courtesy: Courtesy::default(),
+            headers: OwnHeaders::default(),
+        };
+        Self {
+            webhook: Mutex::new(webhook(ClientId(1), new)),
+            connection: Mutex::new(Some(connection(NUMBER.parse().unwrap()))),
+            asked: Mutex::default(),
+            qr: Mutex::new(Some(Qr {
+                qr: super::super::pictures::CODE.into(),
+                expires_at: Timestamp(20_000),
+            })),
+            changes: Mutex::default(),
+            ready: AtomicBool::new(true),
+            prompt: AtomicBool::new(true),
+            files: super::super::media::Files::default(),
+            received: tempfile::tempdir().unwrap(),
+            file: Mutex::default(),
+            file_size: AtomicU64::new(0),
+            most: AtomicU64::new(FILE_MAX),
+            hashes: Mutex::default(),
+        }
+    }
+}
+
+impl FakeDesk {
+    pub(in super::super) fn asked(&self) -> String {
+        self.asked.lock().unwrap().clone()
+    }
+
+    pub(super) fn note(&self, what: impl std::fmt::Debug) {
+        *self.asked.lock().unwrap() = format!("{what:?}");
+    }
+
+    pub(super) fn own_webhook(&self, client: ClientId, id: WebhookId) -> Result<Webhook, GatewayError> {
+        let found = (client == ClientId(1) && id.0 == ID).then(|| self.webhook.lock().unwrap().clone());
+        found.ok_or(GatewayError::NotFound("webhook"))
+    }
+
+    pub(super) fn own_connection(&self, client: ClientId, phone: &PhoneNumber) -> Result<Connection, GatewayError> {
+        let found = self.connection.lock().unwrap().clone();
+        found
+            .filter(|row| row.client_id == client && row.phone_number == *phone)
+            .ok_or(GatewayError::NotFound("connection"))
+    }
+}

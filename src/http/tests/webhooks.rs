@@ -1,0 +1,159 @@
+//! What the facade makes of webhooks as they are registered and changed.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use wharf_domain::{EventKind, EventKinds};
+
+use super::{Facade, fake::ID, requests::post};
+
+#[tokio::test]
+async fn a_webhook_is_registered_with_the_defaults_of_the_contract() {
+    let facade = Facade::start().await;
+    let body = json!({"phone_number": "+55 (11) 8888-8888", "webhook_url": "https://example.com/x"});
+    let reply = post(&facade, "/api/webhooks/register", body).await;
+    assert_eq!(reply.status, 201);
+    let webhook = reply.json();
+    assert_eq!(webhook["phone_number"], "551188888888");
+    assert_eq!(
+        (&webhook["max_retries"], &webhook["is_active"]),
+        (&json!(3), &json!(true))
+    );
+    assert_eq!(
+        (&webhook["status"], &webhook["metadata"]),
+        (&json!("active"), &Value::Null)
+    );
+    let keys = [
+        "id",
+        "client_id",
+        "phone_number",
+        "webhook_url",
+        "is_active",
+        "status",
+        "failure_count",
+        "max_retries",
+        "last_error",
+        "last_success_at",
+        "last_attempt_at",
+        "metadata",
+        "events",
+        "hub_signature",
+        "max_in_flight",
+        "max_per_second",
+        "timeout_ms",
+        "ordering",
+        "retry_client_errors",
+        "recovery",
+        "headers",
+        "created_at",
+        "updated_at",
+        "secret",
+    ];
+    assert_eq!(webhook.as_object().unwrap().keys().collect::<Vec<_>>(), keys);
+    assert_eq!(webhook["hub_signature"], false);
+    assert_eq!(webhook["events"], json!(["message"]));
+    let shown = facade.ask("GET", &format!("/api/webhooks/{ID}")).send().await.json();
+    assert_eq!(
+        shown.as_object().unwrap().keys().collect::<Vec<_>>(),
+        keys[..23],
+        "no secret"
+    );
+}
+
+#[tokio::test]
+async fn a_rotation_has_an_overlap_of_a_day_unless_it_says_otherwise() {
+    let facade = Facade::start().await;
+    let path = format!("/api/webhooks/{ID}/rotate-secret");
+    for (body, seconds) in [
+        (json!({}), 86_400),
+        (json!({"overlap_hours": 0}), 0),
+        (json!({"overlap_hours": 168}), 604_800),
+    ] {
+        let reply = post(&facade, &path, body).await;
+        assert_eq!(reply.status, 200);
+        assert!(reply.json()["secret"].as_str().unwrap().starts_with("whsec_"));
+        let overlap = Duration::from_secs(seconds);
+        assert_eq!(facade.desk.asked(), format!("{overlap:?}"));
+    }
+    for bad in [json!(-1), json!(169), json!(1.5), json!("24"), json!(null)] {
+        let reply = post(&facade, &path, json!({"overlap_hours": bad})).await;
+        assert_eq!(reply.status, 400, "{reply:?}");
+        assert_eq!(reply.json()["errors"][0]["field"], "overlap_hours");
+    }
+    assert_eq!(facade.ask("POST", &path).send().await.status, 200, "no body at all");
+}
+
+#[tokio::test]
+async fn a_patch_tells_left_out_from_null() {
+    let facade = Facade::start().await;
+    let path = format!("/api/webhooks/{ID}");
+    for body in [None, Some(json!({}))] {
+        let ask = facade.ask("PATCH", &path);
+        let reply = if let Some(body) = body {
+            ask.json(&body).send().await
+        } else {
+            ask.send().await
+        };
+        assert_eq!(reply.status, 200);
+        assert!(
+            facade.desk.asked().contains("is_active: None, metadata: None"),
+            "{}",
+            facade.desk.asked()
+        );
+    }
+    let reply = facade
+        .ask("PATCH", &path)
+        .json(&json!({"metadata": null, "is_active": false}))
+        .send()
+        .await;
+    assert_eq!(reply.status, 200);
+    assert!(
+        facade
+            .desk
+            .asked()
+            .contains("is_active: Some(false), metadata: Some(None)"),
+        "{}",
+        facade.desk.asked()
+    );
+    let reply = facade
+        .ask("PATCH", &path)
+        .json(&json!({"is_active": null, "phone_number": "551188888888"}))
+        .send()
+        .await;
+    assert_eq!(
+        (reply.status, reply.bad_fields()),
+        (400, vec!["is_active".into(), "phone_number".into()])
+    );
+}
+
+#[tokio::test]
+async fn events_are_taken_in_any_order_and_an_unknown_one_is_answered_with_all() {
+    let facade = Facade::start().await;
+    let body = json!({
+        "phone_number": "551188888888", "webhook_url": "https://e.com",
+        "events": ["presence", "message.status", "message", "presence"],
+    });
+    let made = post(&facade, "/api/webhooks/register", body).await.json();
+    assert_eq!(made["events"], json!(["message", "message.status", "presence"]));
+    let path = format!("/api/webhooks/{ID}");
+    let patched = facade
+        .ask("PATCH", &path)
+        .json(&json!({"events": ["call"]}))
+        .send()
+        .await;
+    assert_eq!(patched.status, 200);
+    let asked = facade.desk.asked();
+    assert!(
+        asked.contains(&format!("events: Some({:?})", EventKinds::of([EventKind::Call]))),
+        "{asked}"
+    );
+    let refused = facade
+        .ask("PATCH", &path)
+        .json(&json!({"events": ["calls"]}))
+        .send()
+        .await;
+    let detail = refused.json()["errors"][0]["message"].as_str().unwrap().to_owned();
+    for kind in EventKind::ALL {
+        assert!(detail.contains(&format!("\"{}\"", kind.as_str())), "{detail}");
+    }
+}
