@@ -6,7 +6,9 @@ use std::{
     time::Duration,
 };
 
-use wharf_domain::{ClientId, Timestamp, WebhookId, address::TargetPolicy, outgoing::Pacing, retention::Keep};
+use wharf_domain::{
+    ClientId, Timestamp, WebhookId, address::TargetPolicy, outgoing::Pacing, retention::Keep, session::OPENING_LIMIT,
+};
 use wharf_store::Store;
 use wharf_whatsapp::LinkFactory;
 
@@ -30,6 +32,8 @@ pub struct Settings {
     pub bulkheads: usize,
     /// Links opened per second at the most, after a restart or an outage.
     pub session_starts_per_second: u32,
+    /// How long a link may take from opening to a QR code or a login, and from a scan to the login.
+    pub session_opening_limit: Duration,
     /// Attempts at once, in all.
     pub max_in_flight: usize,
     /// Attempts at once, of one client.
@@ -82,6 +86,7 @@ impl Default for Settings {
         Self {
             bulkheads: 16,
             session_starts_per_second: 50,
+            session_opening_limit: OPENING_LIMIT,
             max_in_flight: 256,
             max_in_flight_per_client: 64,
             max_in_flight_per_webhook: 16,

@@ -25,6 +25,7 @@ mod linking;
 mod media;
 mod messages;
 mod pulling;
+mod reasons;
 mod sending;
 mod signing;
 mod visible;

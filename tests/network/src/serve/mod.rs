@@ -30,7 +30,7 @@ pub(crate) use connection::run;
 pub(crate) use group_change::{Change, change, found};
 pub(crate) use history::share_history;
 pub(crate) use pair_code::{Codes, enter as enter_pair_code};
-pub(crate) use pairing::{pair, read_qr};
+pub(crate) use pairing::{expire_qrs, pair, read_qr};
 pub(crate) use phone::unlink;
 pub(crate) use presence::show_presence;
 pub(crate) use reading_receipts::send_receipts;
