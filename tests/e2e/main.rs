@@ -11,6 +11,7 @@ mod again;
 mod api;
 mod attachments;
 mod beside;
+mod communities;
 mod considerate;
 mod crash;
 mod delivery;

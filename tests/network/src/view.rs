@@ -158,6 +158,15 @@ pub struct GroupView {
     pub locked: bool,
     /// Messages disappear after so many seconds.
     pub ephemeral: Option<u32>,
+    /// It is a community.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub is_community: bool,
+    /// It is the announcement group of its community.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub is_community_announce: bool,
+    /// The address of the community that it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub linked_parent: Option<String>,
     /// Who is in it.
     pub participants: Vec<MemberView>,
 }

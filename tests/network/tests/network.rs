@@ -11,6 +11,8 @@
 mod acts;
 #[path = "network/admin.rs"]
 mod admin;
+#[path = "network/communities.rs"]
+mod communities;
 #[path = "network/companion.rs"]
 mod companion;
 #[path = "network/faults.rs"]

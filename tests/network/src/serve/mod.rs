@@ -1,6 +1,7 @@
 //! Serving clients: one task per socket, one module per kind of stanza.
 
 mod call;
+mod community;
 mod connection;
 mod group_change;
 mod group_message;
@@ -26,6 +27,7 @@ mod socket;
 mod usync;
 
 pub(crate) use call::{hang_up, ring};
+pub(crate) use community::{found_community, found_inside, link, unlink as unlink_groups};
 pub(crate) use connection::run;
 pub(crate) use group_change::{Change, change, found};
 pub(crate) use history::share_history;
