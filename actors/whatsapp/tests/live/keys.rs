@@ -71,7 +71,8 @@ async fn a_message_that_cannot_be_kept_is_not_acknowledged() {
     world.keeper.refuse(true);
     let id = world.write("meanwhile").await;
     // It is decrypted and neither offered nor acknowledged while its copy cannot be written.
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    let before = world.keeper.refused();
+    eventually("two tries", async || world.keeper.refused() > before + 1).await;
     assert_eq!((line.inbox.texts().len(), world.acknowledged(&id).await), (1, 0));
     line.link.close().await;
     world.keeper.refuse(false);
