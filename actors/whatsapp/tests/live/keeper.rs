@@ -28,18 +28,14 @@ type Asked = (
 pub(crate) struct Keeper {
     asked: mpsc::UnboundedSender<Asked>,
     refuses: Arc<AtomicBool>,
-    refused: Arc<AtomicU64>,
+    /// How many changes were refused.
+    pub(crate) refused: Arc<AtomicU64>,
     commits: Arc<AtomicU64>,
 }
 
 impl Keeper {
     pub(crate) fn refuse(&self, refuses: bool) {
         self.refuses.store(refuses, Relaxed);
-    }
-
-    /// How many changes were refused.
-    pub(crate) fn refused(&self) -> u64 {
-        self.refused.load(Relaxed)
     }
 
     /// How many changes were committed.
