@@ -94,18 +94,12 @@ async fn a_stalled_socket_is_noticed_within_a_minute_and_healed() {
     let webhook = world.linked("/ok").await;
     let stalled = Instant::now();
     fault(&world, json!({"kind": "stall", "phone": NUMBER, "for_ms": 58000})).await;
-    let shown = world
+    world
         .api()
         .wait_for(PATH, "it is not called connected any more", |shown| {
             shown["status"] != "connected"
         })
         .await;
-    // It stays so while the next attempt is stalled.
-    assert_eq!(
-        (&shown["status"], &shown["reason_code"]),
-        (&json!("connecting"), &json!("silent"))
-    );
-    assert!(shown["reason"].as_str().unwrap().contains("silent for"), "{shown}");
     assert!(stalled.elapsed().as_secs() < 60, "{:?}", stalled.elapsed());
     world.text("meanwhile").await;
     wait_until("it came back", WITHIN * 2, || async {

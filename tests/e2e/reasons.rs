@@ -162,6 +162,29 @@ async fn banned() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn silent() {
+    const ROW: Row = Row {
+        code: "silent",
+        status: "connecting",
+        reason: "WhatsApp was silent for",
+        retried: true,
+    };
+    // Before the client itself pings, and then gives up.
+    let world = World::start_with(&[("WHARF_SESSIONS__SILENCE_TIMEOUT_SECONDS", "2")]).await;
+    world.linked("/ok").await;
+    let since = world.api().get(PATH).await.body["connected_since"].clone();
+    fault(&world, json!({"kind": "stall", "phone": NUMBER, "for_ms": 600_000})).await;
+    let silent = |shown: &Value| shown["reason_code"] == "silent";
+    world.api().wait_for(PATH, "the silence is noticed", silent).await;
+    fault(&world, json!({"kind": "stall", "phone": NUMBER, "for_ms": 0})).await;
+    // In this pause or in a later one: a link that idles is too silent for so little patience.
+    ROW.shown(&world).await;
+    let shown = world.api().wait_for_status(PATH, "connected").await;
+    assert_ne!(shown["connected_since"], since, "another link");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_answer() {
     const ROW: Row = Row {
         code: "no_answer",

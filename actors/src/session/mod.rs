@@ -161,7 +161,7 @@ async fn on_begin(myself: &ActorRef<Message>, state: &mut State) -> Result<(), A
     state.told.wanted().found(shared.store.wanted_events(key).await?);
     state.told.wanted().found_pace(row.sending);
     let machine = Session::new(key.phone_number.clone(), view_of_row(&row));
-    let mut machine = machine.opening_within(shared.settings.session_opening_limit);
+    let mut machine = machine.with_patience(shared.settings.patience);
     let now = clock::now();
     let effects = machine.start(now, now);
     state.machine = Some(machine);

@@ -39,7 +39,7 @@ use std::{
 use async_trait::async_trait;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
-use wharf_domain::{ConnectionKey, address::TargetPolicy, session::OPENING_LIMIT};
+use wharf_domain::{ConnectionKey, address::TargetPolicy, session::Patience};
 use wharf_store::KeyChange;
 use whatsapp_rust::wacore::store::DevicePropsOverride;
 use whatsapp_rust::{Client, store::persistence_manager::PersistenceManager};
@@ -112,7 +112,7 @@ impl Default for LiveConfig {
             proxies: TargetPolicy::default(),
             inbox_patience: INBOX_PATIENCE,
             undecryptable_patience: UNDECRYPTABLE_PATIENCE,
-            opening_silence: OPENING_LIMIT,
+            opening_silence: Patience::default().opening,
             history_sync: false,
         }
     }

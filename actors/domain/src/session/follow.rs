@@ -53,7 +53,7 @@ impl Session {
     pub(super) fn follow(&mut self, now: Timestamp, then: Then, effects: &mut Vec<SessionEffect>) {
         match then {
             Then::Rest => self.phase = Phase::Resting,
-            Then::Open => self.open(Phase::Opening, now + self.opening_limit, effects),
+            Then::Open => self.open(Phase::Opening, now + self.patience.opening, effects),
             Then::Reopen(after) => {
                 self.phase = Phase::Pausing;
                 self.view.retry_at = Some(now + after);

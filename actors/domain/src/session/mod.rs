@@ -21,15 +21,10 @@ use crate::{ConnectionStatus, PhoneNumber, Timestamp};
 
 pub use link::{CloseReason, LinkEvent};
 pub use reason::ReasonCode;
-pub use words::{SessionEffect, SessionEvent, SessionView};
+pub use words::{Patience, SessionEffect, SessionEvent, SessionView};
 
 /// How often a connected link is asked when it last heard something.
 const SILENCE_CHECK: Duration = Duration::from_secs(5);
-/// Silence after which a link is taken for dead. A healthy idle link can be silent for 44 s (whatsapp-rust pings 17 to
-/// 27 s after a tick, and skips one tick after traffic); CONTRACT.md section 7 wants a stall noticed within 60 s.
-const SILENCE_LIMIT: Duration = Duration::from_secs(50);
-/// How long a link may take from opening to a QR code or a login, and from a scan to a login, if nothing else is set.
-pub const OPENING_LIMIT: Duration = Duration::from_secs(60);
 /// How long a QR code may outlive its own end before the link is taken for dead.
 const QR_GRACE: Duration = Duration::from_secs(60);
 /// How long a deletion waits for a closed link to log in, in order to log out.
@@ -90,7 +85,7 @@ pub struct Session {
     unsteady: u32,
     /// How many attempts in a row were refused because the client is outdated.
     outdated: u32,
-    opening_limit: Duration,
+    patience: Patience,
     link_generation: u64,
     timer_generation: u64,
 }
@@ -104,16 +99,16 @@ impl Session {
             view,
             unsteady: 0,
             outdated: 0,
-            opening_limit: OPENING_LIMIT,
+            patience: Patience::default(),
             link_generation: 0,
             timer_generation: 0,
         }
     }
 
-    /// With another limit than [`OPENING_LIMIT`].
+    /// With another patience than the default.
     #[must_use]
-    pub fn opening_within(mut self, limit: Duration) -> Self {
-        self.opening_limit = limit;
+    pub fn with_patience(mut self, patience: Patience) -> Self {
+        self.patience = patience;
         self
     }
 

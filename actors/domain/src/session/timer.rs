@@ -13,7 +13,7 @@ impl Session {
         if self.phase != Phase::Connected {
             return;
         }
-        if let Some(silent_for) = silent_for.filter(|silent_for| *silent_for > SILENCE_LIMIT) {
+        if let Some(silent_for) = silent_for.filter(|silent_for| *silent_for > self.patience.silence) {
             self.retry(
                 now,
                 jitter,
