@@ -78,7 +78,6 @@ pub struct MessageDetails {
     pub revoked: bool,
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_false(value: &bool) -> bool {
     !value
 }

@@ -1,6 +1,6 @@
 //! The network against the real client: pairing, login, messages both ways, receipts, faults, unlinking, admin routes.
 
-#![allow(
+#![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

@@ -25,7 +25,7 @@ struct Redirected {
 }
 
 impl Redirected {
-    #[allow(
+    #[expect(
         clippy::disallowed_methods,
         reason = "it asks the network's own store, not a webhook"
     )]
