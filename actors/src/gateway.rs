@@ -364,7 +364,9 @@ impl From<StoreError> for GatewayError {
 impl From<WriteError> for GatewayError {
     fn from(error: WriteError) -> Self {
         match error {
-            WriteError::Unavailable(text) | WriteError::Unknown(text) => Self::Unavailable(text),
+            WriteError::Unavailable(text) | WriteError::Unknown(text) | WriteError::Damaged(text) => {
+                Self::Unavailable(text)
+            }
             WriteError::Rejected(text) => Self::Conflict(text),
         }
     }

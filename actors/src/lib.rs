@@ -53,5 +53,6 @@ pub use media::{
 };
 pub use post::PosterError;
 pub use shared::{Limits, Settings};
+pub use slots::{Permit, Slots};
 pub use vault::{SecretsKey, VaultError};
 pub use web::Web;

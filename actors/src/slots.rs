@@ -1,4 +1,5 @@
-//! Slots for attempts, shared out fairly: the waiting and waking around `wharf_domain::fair`, which decides.
+//! Slots for attempts, and for whatever else clients share, given out fairly: the waiting and waking around
+//! `wharf_domain::fair`, which decides.
 
 use std::{
     collections::HashMap,
@@ -14,12 +15,12 @@ use wharf_domain::{
 
 type Waiting = oneshot::Sender<Permit>;
 
-/// The slots of a gateway. Clones are the same slots.
+/// Slots that clients share fairly. Clones are the same slots.
 #[derive(Clone)]
-pub(crate) struct Slots(Arc<Mutex<Fair<Waiting>>>);
+pub struct Slots(Arc<Mutex<Fair<Waiting>>>);
 
 /// A slot, held until it is dropped.
-pub(crate) struct Permit {
+pub struct Permit {
     slots: Slots,
     slot: Slot,
 }
@@ -31,7 +32,8 @@ impl fmt::Debug for Permit {
 }
 
 impl Slots {
-    pub(crate) fn new(caps: Caps, weights: HashMap<ClientId, u32>) -> Self {
+    /// With these caps; a client that `weights` does not name has weight 1.
+    pub fn new(caps: Caps, weights: HashMap<ClientId, u32>) -> Self {
         Self(Arc::new(Mutex::new(Fair::new(caps, weights))))
     }
 
@@ -47,6 +49,12 @@ impl Slots {
         self.lock().wait(client, standing, ticket);
         self.give_out();
         async { slot.await.ok() }
+    }
+
+    /// A slot, at once or when it is this client's turn. Whoever stops waiting leaves the queue. `None` when nobody can give
+    /// one any more.
+    pub async fn turn(&self, client: ClientId) -> Option<Permit> {
+        self.wait(client, Standing::Sound).await
     }
 
     fn give_out(&self) {

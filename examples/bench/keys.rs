@@ -47,7 +47,7 @@ pub(crate) async fn run(
     let (url, _directory) = store_url(store)?;
     let options = StoreOptions {
         url,
-        readers: 4,
+        readers: 0,
         exclusive: true,
     };
     let store = Store::open(&options).await?;

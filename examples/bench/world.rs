@@ -62,7 +62,7 @@ impl World {
         // As `wharf serve` opens it.
         let store = Store::open(&StoreOptions {
             url,
-            readers: 4,
+            readers: 0,
             exclusive: true,
         })
         .await?;

@@ -72,7 +72,7 @@ async fn measure(of: &Neighbours, bulkheads: usize, burning: bool) -> Result<Sta
     let receiver = Receiver::at(None)?;
     let store = Store::open(&StoreOptions {
         url: format!("sqlite://{}", directory.path().join("wharf.db").display()),
-        readers: 4,
+        readers: 0,
         exclusive: true,
     })
     .await?;

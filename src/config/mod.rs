@@ -80,7 +80,7 @@ pub struct Http {
 pub struct Store {
     /// Which database.
     pub url: String,
-    /// Connections that read.
+    /// Connections that read; 0 is as many as the cores want.
     pub readers: u32,
     /// What webhooks' secrets and the keys of linked devices are encrypted with; `None` is the key in the file beside the database.
     pub secrets_key: Option<SecretsKey>,
@@ -284,7 +284,7 @@ fn store(reader: &mut Reader) -> Result<Store, Refused> {
                 .then(|| text.to_owned())
         },
     );
-    let readers = reader.number("store.readers", 1, 64);
+    let readers = reader.number("store.readers", 0, 64);
     let secrets_key = reader.secret(
         "store.secrets_key",
         "32 bytes in base64, such as `openssl rand -base64 32` prints, or \"\" for the file beside the database",

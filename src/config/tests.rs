@@ -151,7 +151,7 @@ fn every_error_names_the_key_the_value_and_what_would_be_accepted() {
             "[store]\nurl = \"sqlite://\"",
             &["store.url", "\"sqlite://\"", "sqlite://PATH"],
         ),
-        ("[store]\nreaders = 0", &["store.readers = 0 ", "1 to 64"]),
+        ("[store]\nreaders = 65", &["store.readers = 65 ", "0 to 64"]),
         (
             "[whatsapp]\nserver_url = \"http://x\"",
             &["whatsapp.server_url", "\"http://x\"", "test network"],

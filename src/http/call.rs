@@ -4,12 +4,12 @@ use std::{str::FromStr, sync::Arc};
 
 use bytes::Bytes;
 use serde::Serialize;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 use warp::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     reply::Response,
 };
-use wharf_actors::GatewayError;
+use wharf_actors::{GatewayError, Permit};
 use wharf_domain::{ClientId, InvalidField, PhoneNumber};
 
 use super::{Desk, problem::Problem, upload::Upload, watch::Watchers};
@@ -32,7 +32,7 @@ pub(super) struct Call {
     /// The file that came along with a message.
     pub(super) upload: Option<Upload>,
     /// Held while `body` is a large one.
-    pub(super) large: Option<OwnedSemaphorePermit>,
+    pub(super) large: Option<Permit>,
     /// Who follows what for how long.
     pub(super) watchers: Arc<Watchers>,
     /// Whether the facade is being closed.

@@ -6,7 +6,7 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 use percent_encoding::percent_decode_str;
 use sha2::{Digest, Sha256};
 use tokio::{
-    sync::{Semaphore, watch},
+    sync::watch,
     time::{Instant, timeout_at},
 };
 use tracing::Instrument;
@@ -17,6 +17,7 @@ use warp::{
     path::FullPath,
     reply::Response,
 };
+use wharf_actors::Slots;
 use wharf_domain::{ClientId, TokenHash, media_link::MEDIA_PATH};
 
 use super::{
@@ -46,7 +47,7 @@ pub(super) struct Dispatch {
     pub(super) deadline: Duration,
     pub(super) watchers: Arc<Watchers>,
     /// Who may have a large body in memory.
-    pub(super) large: Arc<Semaphore>,
+    pub(super) large: Slots,
     /// Ends what is being followed.
     pub(super) closing: watch::Receiver<bool>,
 }

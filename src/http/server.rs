@@ -23,7 +23,7 @@ use hyper::{
 use hyper_util::{rt::TokioIo, server::graceful::GracefulShutdown, service::TowerToHyperService};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, watch},
+    sync::watch,
     task::{Id, JoinError, JoinSet},
     time::{MissedTickBehavior, interval, sleep, timeout},
 };
@@ -32,7 +32,7 @@ use super::{
     Desk,
     dispatch::Dispatch,
     seats::{House, Seat, Watched},
-    upload::LARGE_AT_A_TIME,
+    upload,
 };
 
 /// Headers in one request.
@@ -68,7 +68,7 @@ pub async fn serve(listener: TcpListener, desk: Arc<dyn Desk>, limits: Limits, s
             desk,
             deadline: limits.request_timeout,
             watchers: Arc::default(),
-            large: Arc::new(Semaphore::new(LARGE_AT_A_TIME)),
+            large: upload::turns(),
             closing,
         }
         .filter(),

@@ -5,9 +5,10 @@
 //! received on the disk too, and read from there when few others are.
 
 use std::{
+    collections::HashMap,
     io,
     sync::{
-        Arc, Mutex, PoisonError,
+        Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -16,9 +17,9 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use futures::{Stream, stream};
 use multer::{Constraints, Field, Multipart, SizeLimit};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use warp::http::{HeaderMap, StatusCode, header};
-use wharf_actors::ReceivedFile;
+use wharf_actors::{Permit, ReceivedFile, Slots};
+use wharf_domain::fair::Caps;
 
 use super::{
     body::{BODY_MAX_BYTES, Body, Pace, is_json, not_json, too_large},
@@ -28,8 +29,11 @@ use super::{
 
 /// The largest JSON body of a message, whose file is in base64.
 const LARGE_JSON_BYTES: usize = 11 * 1024 * 1024;
-/// JSON bodies of that size that are in memory at a time.
-pub(super) const LARGE_AT_A_TIME: usize = 4;
+/// JSON bodies of that size that are in memory at a time, and those of one client: others find room beside it.
+const LARGE_AT_A_TIME: Caps = Caps {
+    total: 4,
+    per_client: 2,
+};
 /// What of a body may be neither header nor file, and wait to be made out: boundaries and the headers of parts.
 const UNCLAIMED_BYTES: usize = 256 * 1024;
 /// The parts.
@@ -45,13 +49,13 @@ pub(super) struct Upload {
     pub(super) file_name: Option<String>,
 }
 
+/// The turns of large bodies, shared fairly between clients.
+pub(super) fn turns() -> Slots {
+    Slots::new(LARGE_AT_A_TIME, HashMap::new())
+}
+
 /// Reads the body of a message into `call`. Answers whether it took its time: then the rest has its own.
-pub(super) async fn take_in(
-    call: &mut Call,
-    body: &mut Body,
-    time: Duration,
-    large: &Arc<Semaphore>,
-) -> Result<bool, Problem> {
+pub(super) async fn take_in(call: &mut Call, body: &mut Body, time: Duration, large: &Slots) -> Result<bool, Problem> {
     let mut pace = Pace::new(time);
     if let Some(boundary) = boundary(&call.headers)? {
         let (message, upload) = parts(call, body, pace, boundary).await?;
@@ -103,8 +107,8 @@ async fn from_the_disk(
     body: &mut Body,
     mut pace: Pace,
     begun: BytesMut,
-    large: &Arc<Semaphore>,
-) -> Result<(Bytes, OwnedSemaphorePermit), Problem> {
+    large: &Slots,
+) -> Result<(Bytes, Permit), Problem> {
     let mut receiving = call.desk.receive_file(call.client, &call.phone()?).await?;
     let mut size = begun.len();
     receiving.take(&begun).await?;
@@ -117,8 +121,8 @@ async fn from_the_disk(
         receiving.take(&piece).await?;
     }
     let received = receiving.finish().await?;
-    let busy = |_| Problem::unavailable("the server is going down");
-    let turn = Arc::clone(large).acquire_owned().await.map_err(busy)?;
+    let busy = || Problem::unavailable("the server is going down");
+    let turn = large.turn(call.client).await.ok_or_else(busy)?;
     let whole = tokio::fs::read(received.path()).await.map_err(|error| {
         tracing::error!(%error, "a body that was received cannot be read");
         Problem::internal()
@@ -222,5 +226,25 @@ impl Flow {
                 ),
             })
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt as _;
+    use wharf_domain::ClientId;
+
+    use super::*;
+
+    #[test]
+    fn no_client_has_all_turns_and_they_come_back() {
+        let (large, many, other) = (turns(), ClientId(1), ClientId(2));
+        let turn = |client| large.turn(client).now_or_never().flatten();
+        let held = [turn(many), turn(many)].map(Option::unwrap);
+        assert!(turn(many).is_none(), "it waits, and gives up");
+        let others = [turn(other), turn(other)].map(Option::unwrap);
+        assert!(turn(ClientId(3)).is_none(), "no more are in memory");
+        drop((held, others));
+        assert!(turn(many).is_some());
     }
 }

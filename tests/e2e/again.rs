@@ -11,6 +11,8 @@ use super::{
     world::{CONTACT, NUMBER, WITHIN, World},
 };
 
+const HERE: &str = "/api/whatsapp/connections/5511888888888";
+
 /// A second after which a message that cannot be decrypted is reported.
 const SOON: [(&str, &str); 1] = [("WHARF_WHATSAPP__UNDECRYPTABLE_WAIT_SECONDS", "1")];
 
@@ -106,6 +108,65 @@ async fn what_comes_after_its_report_is_an_event_of_its_own() {
     let events = world.api().wait_for_events(&webhook, "delivered", 2).await;
     let kinds: Vec<&Value> = of(&events, &id).iter().map(|event| &event["message_type"]).collect();
     assert_eq!(kinds, [&json!("text"), &json!("unknown")], "newest first");
+    world.stop().await;
+}
+
+/// Long enough for a restart in between.
+const A_WHILE: [(&str, &str); 1] = [("WHARF_WHATSAPP__UNDECRYPTABLE_WAIT_SECONDS", "8")];
+
+impl World {
+    /// A message that cannot be decrypted however often it is asked for; it has been, and the gateway starts anew.
+    async fn missed_before_a_restart(&mut self) -> String {
+        self.phone_off().await;
+        self.spoil(1000).await;
+        let id = self.text("spoilt").await;
+        wait_until("the device asks for it", WITHIN, || async {
+            !self.asked_for(&id).await.is_empty()
+        })
+        .await;
+        self.restart_gateway().await;
+        self.api().wait_for_status(HERE, "connected").await;
+        id
+    }
+
+    /// What was told of a message, newest first, once another one that is missed after it is reported: whatever of the
+    /// first is still waited for would be reported before.
+    async fn told_in_the_end(&self, webhook: &str, id: &str, told: usize) -> Vec<Value> {
+        self.spoil(1000).await;
+        let last = self.text("the last").await;
+        let events = self.api().wait_for_events(webhook, "delivered", told + 1).await;
+        assert_eq!(of(&events, &last).len(), 1, "{events:?}");
+        let kinds = of(&events, id).into_iter().map(|event| event["message_type"].clone());
+        kinds.collect()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_missed_before_a_restart_is_reported_once_after_it() {
+    let mut world = World::start_with(&A_WHILE).await;
+    let webhook = world.linked("/ok").await;
+    let id = world.missed_before_a_restart().await;
+    let events = world.api().wait_for_events(&webhook, "delivered", 1).await;
+    assert_eq!(events[0]["payload"]["unknown"]["reason"], "undecryptable", "{events:?}");
+    world.restart_gateway().await;
+    world.api().wait_for_status(HERE, "connected").await;
+    assert_eq!(world.told_in_the_end(&webhook, &id, 1).await, ["unknown"]);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_missed_before_a_restart_and_comes_after_it_is_not_reported() {
+    let mut world = World::start_with(&A_WHILE).await;
+    let webhook = world.linked("/ok").await;
+    let id = world.missed_before_a_restart().await;
+    world.spoil(0).await;
+    let message = json!({"to": NUMBER, "text": "spoilt", "id": id});
+    assert_eq!(world.phone_sends(CONTACT, &message).await, id);
+    world.api().wait_for_events(&webhook, "delivered", 1).await;
+    // Not by the next process either.
+    world.restart_gateway().await;
+    world.api().wait_for_status(HERE, "connected").await;
+    assert_eq!(world.told_in_the_end(&webhook, &id, 1).await, ["text"]);
     world.stop().await;
 }
 

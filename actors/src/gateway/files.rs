@@ -103,7 +103,10 @@ impl Gateway {
                 let key = connection.key();
                 let sent = self.shared.store.outgoing_message(&key, &of).await?;
                 let sent = sent.ok_or(GatewayError::NotFound("message"))?;
-                let mut content = sent.message.content.forwarded().map_err(refused)?;
+                let unreadable =
+                    || GatewayError::Refused("it cannot be forwarded: it cannot be read any more".to_owned());
+                let asked_for = sent.message.ok_or_else(unreadable)?;
+                let mut content = asked_for.content.forwarded().map_err(refused)?;
                 if let Content::Media(message) = &mut content {
                     message.ready = Some(Arc::new(self.uploaded(connection, &of).await?));
                 }

@@ -250,5 +250,5 @@ fn before(now: Timestamp, age: Duration) -> Timestamp {
 }
 
 fn unreadable(error: wharf_store::StoreError) -> WriteError {
-    WriteError::Unavailable(error.to_string())
+    WriteError::from_store(&error)
 }

@@ -25,18 +25,25 @@ pub(crate) enum WriteError {
     /// The store refused this write for what it is.
     #[error("{0}")]
     Rejected(String),
+    /// The store cannot read what is there. Trying again does not help: a person has to.
+    #[error("{0}")]
+    Damaged(String),
 }
 
 impl WriteError {
     /// Whether it may go another time.
     pub(crate) fn is_passing(&self) -> bool {
-        !matches!(self, Self::Rejected(_))
+        matches!(self, Self::Unavailable(_) | Self::Unknown(_))
     }
 
-    pub(super) fn from_store(error: &StoreError) -> Self {
+    pub(crate) fn from_store(error: &StoreError) -> Self {
         match error {
             StoreError::Rejected(_) => Self::Rejected(error.to_string()),
-            _ => Self::Unavailable(error.to_string()),
+            StoreError::Corrupt(_) => Self::Damaged(error.to_string()),
+            StoreError::Unavailable(_)
+            | StoreError::NewerSchema { .. }
+            | StoreError::Locked(_)
+            | StoreError::Url(_) => Self::Unavailable(error.to_string()),
         }
     }
 }
@@ -94,10 +101,36 @@ impl Persistence {
         Ok(())
     }
 
-    /// Waits until everything told so far is committed, at most `deadline`.
+    /// Waits until everything told so far is committed or refused: who reads then reads all of it.
+    ///
+    /// # Errors
+    /// `Unknown` when that cannot be said within 15 s.
+    pub(crate) async fn settled(&self) -> Result<(), WriteError> {
+        match self.commit(Write::Settle, ()).await {
+            Err(error @ WriteError::Unknown(_)) => Err(error),
+            // Writes are carried out in their order, and those before this one were refused with it, or before.
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits until nothing is left to be committed, at most `deadline`.
     pub(crate) async fn flush(&self, deadline: Duration) {
         if let Some(actor) = self.directory.persistence() {
             let _gone_or_late = actor.call(Message::Flush, Some(deadline)).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_read_is_not_tried_again() {
+        let of = |error: fn(String) -> StoreError| WriteError::from_store(&error("why".to_owned()));
+        let damaged = of(StoreError::Corrupt);
+        assert_eq!(damaged, WriteError::Damaged("why".to_owned()));
+        assert!(!damaged.is_passing() && !of(StoreError::Rejected).is_passing());
+        assert!(of(StoreError::Unavailable).is_passing() && of(StoreError::Locked).is_passing());
     }
 }

@@ -11,7 +11,7 @@ use wharf_domain::{
     retention::Cutoffs,
     webhook::WebhookPatch,
 };
-use wharf_store::{Group, NewEvent, NewOutgoing, Note, RecordedEvent, StoreError};
+use wharf_store::{AwaitedId, Group, NewEvent, NewOutgoing, Note, RecordedEvent, StoreError};
 
 /// What a webhook is registered with.
 #[derive(Debug)]
@@ -86,6 +86,22 @@ pub(crate) struct Settlement {
     pub(crate) answer: Option<String>,
 }
 
+/// Messages of which some were waited for.
+#[derive(Debug)]
+pub(crate) struct Arrived {
+    pub(crate) key: ConnectionKey,
+    pub(crate) events: Vec<NewEvent>,
+    /// Those.
+    pub(crate) came: Vec<AwaitedId>,
+}
+
+/// The word that a message which was waited for has not come.
+#[derive(Debug)]
+pub(crate) struct Missed {
+    pub(crate) id: AwaitedId,
+    pub(crate) report: NewEvent,
+}
+
 /// What can be chosen in a poll.
 #[derive(Debug)]
 pub(crate) struct Poll {
@@ -143,6 +159,22 @@ pub(super) async fn note(
 ) -> Result<Vec<RecordedEvent>, StoreError> {
     let changes = group.note_outgoing(notes).await?;
     tell(group, &changes, now).await
+}
+
+/// Messages, and that they are not waited for any more.
+pub(super) async fn record_arrived(group: &mut Group<'_>, arrived: &Arrived) -> Result<Vec<RecordedEvent>, StoreError> {
+    for id in &arrived.came {
+        group.end_awaited(&arrived.key, id).await?;
+    }
+    group.record_inbound(&arrived.events).await
+}
+
+/// Reports a message that is still waited for. One that is not has come, or was reported.
+pub(super) async fn report_missed(group: &mut Group<'_>, missed: &Missed) -> Result<Vec<RecordedEvent>, StoreError> {
+    match group.end_awaited(&missed.report.key, &missed.id).await? {
+        true => group.record_inbound(std::slice::from_ref(&missed.report)).await,
+        false => Ok(Vec::new()),
+    }
 }
 
 /// Makes events of changes, for webhooks that ask for them; whoever does not pays nothing.

@@ -37,7 +37,9 @@ impl KeyKeeper for Keeper {
         };
         let committed = self.persistence.commit(Write::ChangeKeys, changes).await;
         committed.map_err(|error| match error {
-            WriteError::Unavailable(why) | WriteError::Unknown(why) => KeysError::Unavailable(why),
+            WriteError::Unavailable(why) | WriteError::Unknown(why) | WriteError::Damaged(why) => {
+                KeysError::Unavailable(why)
+            }
             WriteError::Rejected(why) => KeysError::Rejected(why),
         })
     }

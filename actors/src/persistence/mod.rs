@@ -26,7 +26,8 @@ use crate::supervision::Crash;
 use crate::{directory::Directory, health::Health, timer::Timer};
 pub(crate) use handle::{Persistence, WriteError};
 pub(crate) use input::{
-    Change, Claim, Poll, Postponed, Purge, Purged, Registration, Rotation, SealedHeaders, Settlement, new_event,
+    Arrived, Change, Claim, Missed, Poll, Postponed, Purge, Purged, Registration, Rotation, SealedHeaders, Settlement,
+    new_event,
 };
 pub(crate) use keys::{Keeper, KeyChanges};
 pub(crate) use write::{Job, Write};

@@ -5,15 +5,15 @@ use std::time::Instant;
 use ractor::RpcReplyPort;
 use wharf_domain::{AttemptOutcome, ClientId, Connection, ConnectionKey, EventId, PendingEvent, Webhook, WebhookId};
 use wharf_store::{
-    BulkRenewal, ConnectionChange, ConnectionRecord, Group, KeyChange, KeyClaim, KeysChanged, MediaOutcome,
-    NewConnection, NewEvent, NewOutgoing, Note, OutgoingFile, RecordedEvent, Renewal, StoreError,
+    AwaitedMessage, BulkRenewal, ConnectionChange, ConnectionRecord, Group, KeyChange, KeyClaim, KeysChanged,
+    MediaOutcome, NewConnection, NewEvent, NewOutgoing, Note, OutgoingFile, RecordedEvent, Renewal, StoreError,
 };
 
 use super::{
     KeyChanges, WriteError,
     input::{
-        Change, Claim, Poll, Postponed, Purge, Purged, Registration, Rotation, Settlement, change, note, purge,
-        record_outgoing, register, tell,
+        Arrived, Change, Claim, Missed, Poll, Postponed, Purge, Purged, Registration, Rotation, Settlement, change,
+        note, purge, record_arrived, record_outgoing, register, report_missed, tell,
     },
 };
 use crate::clock;
@@ -84,6 +84,12 @@ impl From<MediaOutcome> for MediaDone {
 pub(crate) enum Write {
     /// Messages that WhatsApp delivered.
     RecordInbound(Job<Vec<NewEvent>, ()>),
+    /// Messages of which some were waited for.
+    RecordArrived(Job<Arrived, ()>),
+    /// Messages that could not be decrypted and are waited for.
+    KeepAwaited(Job<(ConnectionKey, Vec<AwaitedMessage>), ()>),
+    /// One that has not come; if it has, nothing is done.
+    ReportMissed(Job<Missed, ()>),
     /// An attempt that ended.
     RecordOutcome(Job<AttemptOutcome, ()>),
     /// What a linked device keeps or forgets.
@@ -134,12 +140,17 @@ pub(crate) enum Write {
     PurgeClient(Job<ClientId, bool>),
     /// What is old enough to go.
     Purge(Job<Purge, Purged>),
+    /// Nothing; its answer says that all writes before it are done with.
+    Settle(Job<(), ()>),
 }
 
 macro_rules! each_job {
     ($write:expr, $job:ident => $body:expr) => {
         match $write {
             Write::RecordInbound($job) => $body,
+            Write::RecordArrived($job) => $body,
+            Write::KeepAwaited($job) => $body,
+            Write::ReportMissed($job) => $body,
             Write::RecordOutcome($job) => $body,
             Write::ChangeKeys($job) => $body,
             Write::RecordConnection($job) => $body,
@@ -165,6 +176,7 @@ macro_rules! each_job {
             Write::SettleDeleted($job) => $body,
             Write::PurgeClient($job) => $body,
             Write::Purge($job) => $body,
+            Write::Settle($job) => $body,
         }
     };
 }
@@ -264,6 +276,15 @@ impl Write {
         let now = clock::now();
         match self {
             Self::RecordInbound(_) | Self::RecordOutcome(_) | Self::ChangeKeys(_) => {}
+            Self::RecordArrived(job) => {
+                recorded.extend(record_arrived(group, &job.input).await?);
+                job.output = Some(());
+            }
+            Self::KeepAwaited(job) => job.output = Some(group.keep_awaited(&job.input.0, &job.input.1).await?),
+            Self::ReportMissed(job) => {
+                recorded.extend(report_missed(group, &job.input).await?);
+                job.output = Some(());
+            }
             Self::RecordConnection(job) => job.output = Some(group.record_connection(&job.input).await?),
             Self::RegisterWebhook(job) => job.output = Some(register(group, &job.input, now).await?),
             Self::RotateSecret(job) => {
@@ -353,6 +374,7 @@ impl Write {
                 let held = begun.elapsed();
                 job.output = Some(Purged { rows, held });
             }
+            Self::Settle(job) => job.output = Some(()),
         }
         Ok(())
     }

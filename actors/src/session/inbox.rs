@@ -7,19 +7,20 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures::{TryFutureExt as _, future::BoxFuture};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 use wharf_domain::{
     ConnectionKey, EventId, EventKind, EventKinds, IncomingMessage,
     session::{CloseReason, LinkEvent},
 };
-use wharf_store::{NewEvent, Note};
-use wharf_whatsapp::{Inbox, NotCommitted, Told};
+use wharf_store::{AwaitedId, AwaitedMessage, NewEvent, Note, StoreError};
+use wharf_whatsapp::{Inbox, LinkError, NotCommitted, Told};
 
 use crate::{
     backlog::NotAdmitted,
     clock, media,
-    persistence::{Poll, Write},
+    persistence::{Arrived, Missed, Poll, Write, new_event},
     shared::Shared,
     wanted::Wanted,
 };
@@ -54,6 +55,32 @@ impl SessionInbox {
         NotCommitted(why.to_string())
     }
 
+    /// Has messages committed, and with them that some of them are not waited for any more.
+    async fn take(&self, messages: Vec<IncomingMessage>, came: Vec<AwaitedId>) -> Result<(), NotCommitted> {
+        let Shared {
+            backlog, persistence, ..
+        } = self.shared.as_ref();
+        let admitted = backlog.admit(self.key.client_id, messages.len()).await;
+        let _until_committed = admitted.map_err(|why| self.refuse(&why))?;
+        let (events, downloads) = self.rows(messages);
+        let committed = match came.is_empty() {
+            true => persistence.commit(Write::RecordInbound, events).await,
+            false => {
+                let key = self.key.clone();
+                let arrived = Arrived { key, events, came };
+                persistence.commit(Write::RecordArrived, arrived).await
+            }
+        };
+        committed.map_err(|error| {
+            tracing::warn!(number = %self.key.phone_number, %error, "messages were not committed; WhatsApp keeps them");
+            NotCommitted(error.to_string())
+        })?;
+        if downloads {
+            self.shared.directory.wake_media();
+        }
+        Ok(())
+    }
+
     /// The rows, and whether one of them waits for a download.
     fn rows(&self, messages: Vec<IncomingMessage>) -> (Vec<NewEvent>, bool) {
         let (created_at, mut downloads) = (clock::now(), false);
@@ -79,21 +106,31 @@ impl Inbox for SessionInbox {
     }
 
     async fn commit(&self, messages: Vec<IncomingMessage>) -> Result<(), NotCommitted> {
-        let Shared {
-            backlog, persistence, ..
-        } = self.shared.as_ref();
-        let admitted = backlog.admit(self.key.client_id, messages.len()).await;
+        self.take(messages, Vec::new()).await
+    }
+
+    async fn commit_arrived(&self, messages: Vec<IncomingMessage>, came: Vec<AwaitedId>) -> Result<(), NotCommitted> {
+        self.take(messages, came).await
+    }
+
+    fn keep_awaited(&self, awaited: Vec<AwaitedMessage>) -> BoxFuture<'static, Result<(), NotCommitted>> {
+        let persistence = &self.shared.persistence;
+        let kept = persistence.commit(Write::KeepAwaited, (self.key.clone(), awaited));
+        Box::pin(kept.map_err(|error| NotCommitted(error.to_string())))
+    }
+
+    async fn report_awaited(&self, id: AwaitedId, report: IncomingMessage) -> Result<(), NotCommitted> {
+        let admitted = self.shared.backlog.admit(self.key.client_id, 1).await;
         let _until_committed = admitted.map_err(|why| self.refuse(&why))?;
-        let (rows, downloads) = self.rows(messages);
-        let committed = persistence.commit(Write::RecordInbound, rows).await;
-        committed.map_err(|error| {
-            tracing::warn!(number = %self.key.phone_number, %error, "messages were not committed; WhatsApp keeps them");
-            NotCommitted(error.to_string())
-        })?;
-        if downloads {
-            self.shared.directory.wake_media();
-        }
-        Ok(())
+        let report = new_event(&self.key, report, clock::now());
+        let missed = Missed { id, report };
+        let reported = self.shared.persistence.commit(Write::ReportMissed, missed).await;
+        reported.map_err(|error| NotCommitted(error.to_string()))
+    }
+
+    async fn awaited(&self) -> Result<Vec<AwaitedMessage>, LinkError> {
+        let unreadable = |error: StoreError| LinkError(format!("cannot read which messages are waited for: {error}"));
+        self.shared.store.awaited_messages(&self.key).await.map_err(unreadable)
     }
 
     async fn keep_poll(&self, poll_id: &str, options: &[String]) -> Result<(), NotCommitted> {

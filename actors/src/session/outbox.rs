@@ -7,17 +7,18 @@ mod rows;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use futures::FutureExt as _;
 use ractor::{ActorRef, RpcReplyPort};
 use wharf_domain::{
-    Outgoing, Timestamp,
-    outgoing::{Full, MediaMessage, News, Outbox, Ticket, Told, code},
+    Outgoing, Recipient, Timestamp,
+    outgoing::{Full, MediaMessage, News, Outbox, Place, Ticket, Told, code},
     session::Session,
 };
 use wharf_whatsapp::{SendError, Sent};
 
 pub(crate) use self::rows::new_message_id;
 pub(super) use self::rows::reload;
-use self::rows::{failure, fresh, new_row, note, noted, told};
+use self::rows::{failure, fresh, new_row, note, note_unsent, noted, told};
 use super::{
     Message, SEND_DEADLINE, State,
     files::{self, File, Step},
@@ -75,8 +76,8 @@ pub(crate) enum Undone {
 pub(crate) enum Event {
     /// Its row is there, or could not be written.
     Recorded(Ticket, Result<(), WriteError>),
-    /// WhatsApp answered, or did not.
-    Ended(Ticket, Result<Sent, SendError>),
+    /// WhatsApp answered, or did not; and where it went, as far as that is known.
+    Ended(Ticket, Result<Sent, SendError>, Option<Place>),
     /// Its caller has waited long enough.
     Impatient(Ticket),
     /// A step with its file has ended.
@@ -168,10 +169,9 @@ pub(super) fn on_send(myself: &ActorRef<Message>, state: &mut State, request: Re
     let sending = state.args.shared.settings.sending;
     let allowance = outgoing.content.media().map(MediaMessage::allowance);
     let deadline = sending.deadline + allowance.unwrap_or_default();
-    let accepted = state
-        .sends
-        .outbox
-        .accept(&outgoing.to.jid(), clock::steady() + deadline);
+    let names = [outgoing.to.jid(), named(state, &outgoing.to)];
+    let names = names.each_ref().map(String::as_str);
+    let accepted = state.sends.outbox.accept(&names, clock::steady() + deadline);
     let ticket = match accepted {
         Ok(ticket) => ticket,
         Err(Full) => {
@@ -199,10 +199,17 @@ pub(super) fn on_send(myself: &ActorRef<Message>, state: &mut State, request: Re
     }
 }
 
+/// What WhatsApp calls the chat with somebody, if the link says so at once: who waits for an answer would be overtaken.
+fn named(state: &State, to: &Recipient) -> String {
+    let link = state.link.as_ref().map(|(_, link)| link);
+    let place = link.and_then(|link| link.place(to).now_or_never().flatten());
+    place.map_or_else(|| to.jid(), |place| place.chat)
+}
+
 pub(super) fn on_event(myself: &ActorRef<Message>, state: &mut State, event: Event) {
     match event {
         Event::Recorded(ticket, result) => on_recorded(state, ticket, result),
-        Event::Ended(ticket, result) => on_ended(state, ticket, result),
+        Event::Ended(ticket, result, place) => on_ended(state, ticket, result, place),
         Event::Impatient(ticket) => {
             if state.sends.outbox.waits(ticket)
                 && let Some(pending) = state.sends.pending.get_mut(&ticket)
@@ -268,7 +275,8 @@ pub(super) fn fail(state: &mut State, ticket: Ticket, code: &str, detail: String
     };
     pending.discard_file();
     let failed = told(&pending.message_id, News::failed(code, detail), clock::now());
-    note(state, failed, move || pending.answer(Err(undone)));
+    let outgoing = Arc::clone(&pending.outgoing);
+    note_unsent(state, failed, outgoing, move || pending.answer(Err(undone)));
 }
 
 /// Makes the row of a message that waits.
@@ -323,7 +331,8 @@ fn start(myself: &ActorRef<Message>, state: &mut State, ticket: Ticket, link: Ar
         if there {
             let sending = tokio::time::timeout(SEND_DEADLINE, link.send(&id, &outgoing, SEND_DEADLINE));
             let result = sending.await.unwrap_or(Err(SendError::TimedOut(SEND_DEADLINE)));
-            let _stopped = myself.cast(Message::Outbox(Event::Ended(ticket, result)));
+            let place = link.place(&outgoing.to).await;
+            let _stopped = myself.cast(Message::Outbox(Event::Ended(ticket, result, place)));
         }
     });
 }
@@ -353,18 +362,18 @@ fn on_recorded(state: &mut State, ticket: Ticket, result: Result<(), WriteError>
             let may_be_there = matches!(error, WriteError::Unknown(_));
             pending.answer(Err(Undone::NotRecorded(error)));
             pending.discard_file();
-            let message_id = pending.message_id.clone();
+            let (message_id, outgoing) = (pending.message_id.clone(), Arc::clone(&pending.outgoing));
             state.sends.pending.remove(&ticket);
             state.sends.outbox.finished(ticket);
             if may_be_there {
                 let news = News::failed(code::NOT_RECORDED, "the store did not take it in time; it was not sent");
-                note(state, told(&message_id, news, clock::now()), || {});
+                note_unsent(state, told(&message_id, news, clock::now()), outgoing, || {});
             }
         }
     }
 }
 
-fn on_ended(state: &mut State, ticket: Ticket, result: Result<Sent, SendError>) {
+fn on_ended(state: &mut State, ticket: Ticket, result: Result<Sent, SendError>, place: Option<Place>) {
     let Some(pending) = state.sends.pending.get_mut(&ticket) else {
         return;
     };
@@ -380,13 +389,10 @@ fn on_ended(state: &mut State, ticket: Ticket, result: Result<Sent, SendError>) 
         return;
     };
     let learned = match &result {
-        Ok(sent) => Told {
-            place: sent.place.clone(),
-            ..told(&message_id, News::Sent, sent.timestamp)
-        },
+        Ok(sent) => told(&message_id, News::Sent, sent.timestamp),
         Err(error) => told(&message_id, failure(error), clock::now()),
     };
-    note(state, learned, move || {
+    note(state, Told { place, ..learned }, move || {
         pending.answer(result.map(Some).map_err(Undone::Link));
     });
 }

@@ -5,6 +5,7 @@ mod events;
 mod failures;
 mod flow;
 mod keys;
+mod late_words;
 mod media;
 mod outbound;
 mod pace;

@@ -9,6 +9,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod attempts;
+mod awaited;
 mod bulk;
 mod checkpoint;
 mod clients;
@@ -42,6 +43,7 @@ mod walk;
 mod webhooks;
 mod writer;
 
+pub use awaited::{AwaitedId, AwaitedMessage};
 pub use error::StoreError;
 pub use idempotency::KEY_LIFETIME;
 pub use keys::{KeyChange, KeyKind, KeysChanged, StoredKey};

@@ -4,6 +4,7 @@ use std::{
     fs::{DirBuilder, File, OpenOptions, TryLockError},
     io::{ErrorKind, Read, Write},
     sync::Arc,
+    thread,
 };
 
 use sqlx::{
@@ -32,7 +33,7 @@ impl Store {
         prepare(&place).await?;
         drop(opening);
         let pool = SqlitePoolOptions::new()
-            .max_connections(options.readers.max(1))
+            .max_connections(readers(options.readers))
             // A ping is a hop to the connection's thread and back, and says nothing that the query would not.
             .test_before_acquire(false)
             .idle_timeout(None)
@@ -42,11 +43,19 @@ impl Store {
             inner: Arc::new(Inner {
                 pool,
                 place,
-                probe: Default::default(),
                 checkpointer: Default::default(),
                 _lock: lock,
             }),
         })
+    }
+}
+
+/// How many connections read when `asked` are asked for (see [`StoreOptions::readers`]). A reader keeps the schema, its statements
+/// and its pages, so more than there are cores to run them cost memory and bring nothing.
+fn readers(asked: u32) -> u32 {
+    match asked {
+        0 => thread::available_parallelism().map_or(2, |cores| u32::try_from(cores.get()).unwrap_or(8).clamp(2, 8)),
+        asked => asked,
     }
 }
 

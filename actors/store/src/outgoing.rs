@@ -1,12 +1,21 @@
 //! Messages that go out: a row before WhatsApp hears of them, and how far they have come.
 
-use sqlx::{Row, SqliteConnection, query, query_scalar, sqlite::SqliteRow};
+mod note;
+mod page;
+mod rows;
+
+use sqlx::{query, query_scalar};
 use wharf_domain::{
     ConnectionKey, Outgoing, OutgoingMessage, SendStatus, Timestamp,
-    outgoing::{News, Progress, StatusChange, Told, code},
+    outgoing::{StatusChange, Told},
     retention::Cutoffs,
 };
 
+use self::{
+    note::{fail_queued, note_all},
+    page::page,
+    rows::{message, queued},
+};
 use crate::{Group, Store, StoreError, codec::At, sql};
 
 /// A message that is about to go out, or to wait for that.
@@ -102,7 +111,8 @@ impl Store {
         self.one(statement.fetch_optional(self.pool()).await, message)
     }
 
-    /// A page of a number's messages, newest first; `None` when the cursor is not the id of one of them.
+    /// A page of a number's messages, newest first; `None` when the cursor is not the id of one of them. A row that cannot
+    /// be read is left out, and named in the log.
     ///
     /// # Errors
     /// `Unavailable` or `Corrupt`.
@@ -210,202 +220,4 @@ impl Group<'_> {
         let result = statement.execute(self.enter()?).await;
         self.leave(result.map(|result| result.rows_affected()))
     }
-}
-
-async fn page(
-    store: &Store,
-    key: &ConnectionKey,
-    filter: &OutgoingFilter,
-) -> Result<Option<OutgoingPage>, sqlx::Error> {
-    let (client, number) = (key.client_id.0, key.phone_number.as_str());
-    let before: i64 = match &filter.cursor {
-        None => i64::MAX,
-        Some(cursor) => {
-            let place = query_scalar(sql::OUTGOING_PLACE).bind(client).bind(number).bind(cursor);
-            match place.fetch_optional(store.pool()).await? {
-                Some(seq) => seq,
-                None => return Ok(None),
-            }
-        }
-    };
-    let statement = match filter.status {
-        None => query(sql::OUTGOING_MESSAGES),
-        Some(_) => query(sql::OUTGOING_MESSAGES_OF_STATUS),
-    };
-    // One more than is shown, to know whether there are more.
-    let statement = statement
-        .bind(client)
-        .bind(number)
-        .bind(before)
-        .bind(i64::from(filter.limit) + 1);
-    let statement = match filter.status {
-        None => statement,
-        Some(status) => statement.bind(status.as_str()),
-    };
-    let rows = statement.fetch_all(store.pool()).await?;
-    let shown = rows.iter().take(filter.limit as usize);
-    let messages = shown.map(message).collect::<Result<Vec<_>, _>>()?;
-    let more = rows.len() > messages.len();
-    let last = messages.last().map(|message| message.message_id.clone());
-    Ok(Some(OutgoingPage {
-        next_cursor: last.filter(|_| more),
-        messages,
-    }))
-}
-
-async fn note_all(connection: &mut SqliteConnection, notes: &[Note]) -> Result<Vec<StatusChange>, sqlx::Error> {
-    let mut changes = Vec::new();
-    for Note { key, told } in notes {
-        for message_id in &told.message_ids {
-            learn(connection, key, message_id, told, &mut changes).await?;
-        }
-    }
-    Ok(changes)
-}
-
-async fn learn(
-    connection: &mut SqliteConnection,
-    key: &ConnectionKey,
-    message_id: &str,
-    told: &Told,
-    changes: &mut Vec<StatusChange>,
-) -> Result<(), sqlx::Error> {
-    let statement = query(sql::OUTGOING_MESSAGE)
-        .bind(key.client_id.0)
-        .bind(key.phone_number.as_str())
-        .bind(message_id);
-    let Some(row) = statement.fetch_optional(&mut *connection).await? else {
-        changes.extend(told.of_unrecorded(key, message_id));
-        return Ok(());
-    };
-    let before = progress(&row)?;
-    let learned = before.learn(&told.news, told.at);
-    if let Some(after) = &learned {
-        let statement = query(sql::NOTE_OUTGOING)
-            .bind(row.try_get::<i64, _>("seq")?)
-            .bind(after.status.as_str())
-            .bind(after.error_code.as_deref())
-            .bind(after.error.as_deref())
-            .bind(after.started_at.map(At))
-            .bind(after.sent_at.map(At))
-            .bind(after.delivered_at.map(At))
-            .bind(after.read_at.map(At))
-            .bind(after.played_at.map(At))
-            .bind(after.failed_at.map(At));
-        statement.execute(connection).await?;
-    }
-    let after = learned.as_ref().unwrap_or(&before);
-    changes.extend(told.of_recorded(key, message_id, &recipient(&row)?, (&before, after)));
-    Ok(())
-}
-
-async fn fail_queued(
-    connection: &mut SqliteConnection,
-    key: &ConnectionKey,
-    now: Timestamp,
-) -> Result<Vec<StatusChange>, sqlx::Error> {
-    let statement = query(sql::QUEUED_MESSAGES)
-        .bind(key.client_id.0)
-        .bind(key.phone_number.as_str());
-    let rows = statement.fetch_all(&mut *connection).await?;
-    let queued = rows.iter().map(queued).collect::<Result<Vec<_>, _>>()?;
-    let note = |were_started: bool, news| {
-        let ended = queued.iter().filter(|row| row.started_at.is_some() == were_started);
-        let told = Told {
-            message_ids: ended.map(|row| row.message_id.clone()).collect(),
-            news,
-            at: now,
-            place: None,
-        };
-        let key = key.clone();
-        Note { key, told }
-    };
-    let under_way = "the connection was deleted while it was being sent; it may have been sent";
-    let before = "the connection was deleted before it was sent";
-    let notes = [
-        note(true, News::failed(code::UNKNOWN, under_way)),
-        note(false, News::failed(code::DELETED, before)),
-    ];
-    note_all(connection, &notes).await
-}
-
-fn broken(column: &str, source: impl Into<sqlx::error::BoxDynError>) -> sqlx::Error {
-    sqlx::Error::ColumnDecode {
-        index: column.to_owned(),
-        source: source.into(),
-    }
-}
-
-fn recipient(row: &SqliteRow) -> Result<wharf_domain::Recipient, sqlx::Error> {
-    let text: &str = row.try_get("to")?;
-    text.parse()
-        .map_err(|error: wharf_domain::InvalidField| broken("to", Box::new(error)))
-}
-
-fn status(row: &SqliteRow) -> Result<SendStatus, sqlx::Error> {
-    let word: &str = row.try_get("status")?;
-    SendStatus::from_word(word).ok_or_else(|| broken("status", format!("unknown word {word:?}")))
-}
-
-fn time(row: &SqliteRow, column: &str) -> Result<Option<Timestamp>, sqlx::Error> {
-    Ok(row.try_get::<Option<At>, _>(column)?.map(|at| at.0))
-}
-
-fn asked_for(row: &SqliteRow) -> Result<Outgoing, sqlx::Error> {
-    serde_json::from_str(row.try_get("message")?).map_err(|error| broken("message", error))
-}
-
-fn progress(row: &SqliteRow) -> Result<Progress, sqlx::Error> {
-    Ok(Progress {
-        status: status(row)?,
-        error_code: row.try_get("error_code")?,
-        error: row.try_get("error")?,
-        started_at: time(row, "started_at")?,
-        sent_at: time(row, "sent_at")?,
-        delivered_at: time(row, "delivered_at")?,
-        read_at: time(row, "read_at")?,
-        played_at: time(row, "played_at")?,
-        failed_at: time(row, "failed_at")?,
-    })
-}
-
-fn message(row: &SqliteRow) -> Result<OutgoingMessage, sqlx::Error> {
-    let Progress {
-        status,
-        error_code,
-        error,
-        started_at: _,
-        sent_at,
-        delivered_at,
-        read_at,
-        played_at,
-        failed_at,
-    } = progress(row)?;
-    Ok(OutgoingMessage {
-        message_id: row.try_get("message_id")?,
-        to: recipient(row)?,
-        kind: row.try_get("type")?,
-        status,
-        error_code,
-        error,
-        message: asked_for(row)?,
-        created_at: row.try_get::<At, _>("created_at")?.0,
-        sent_at,
-        delivered_at,
-        read_at,
-        played_at,
-        failed_at,
-    })
-}
-
-fn queued(row: &SqliteRow) -> Result<QueuedMessage, sqlx::Error> {
-    Ok(QueuedMessage {
-        message_id: row.try_get("message_id")?,
-        outgoing: asked_for(row)
-            .inspect_err(|error| tracing::error!(%error, "a message that waits cannot be read"))
-            .ok(),
-        deadline_at: row.try_get::<At, _>("deadline_at")?.0,
-        started_at: time(row, "started_at")?,
-        file: row.try_get("file")?,
-    })
 }

@@ -15,9 +15,11 @@ use crate::StoreError;
 
 /// How long a connection waits for a lock that somebody else holds. The longest group commit takes far less.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// The writer's page cache in KiB (a negative `cache_size`): SQLite's own 2 MB would not hold the ends of all its tables and
-/// indexes, and pages would be read back.
-const WRITER_CACHE_KIB: u32 = 32 * 1024;
+/// The writer's page cache in KiB (a negative `cache_size`). It fills up whatever the load is, so it is what a quiet gateway
+/// has resident after an hour. 2 MB cost 3 % of processor time in a burst of 100 webhooks, 32 MB brought nothing.
+const WRITER_CACHE_KIB: u32 = 3 * 1024;
+/// A reader's: most look-ups end in the pages that the one before read, and the others are in the kernel's cache.
+const READER_CACHE_KIB: u32 = 512;
 /// Pages of the write-ahead log after which a commit carries them over into the database by itself: only where nobody
 /// did it before (`checkpoint.rs`). 16,000 pages are 64 MB.
 const CHECKPOINT_PAGES: u32 = 16_000;
@@ -119,7 +121,9 @@ impl Place {
 
     /// A connection that cannot write.
     pub(crate) fn reader(&self) -> SqliteConnectOptions {
-        self.connection("wharf-reader").pragma("query_only", "ON")
+        self.connection("wharf-reader")
+            .pragma("query_only", "ON")
+            .pragma("cache_size", format!("-{READER_CACHE_KIB}"))
     }
 
     /// A connection that carries the log over.

@@ -22,7 +22,6 @@ pub struct Store {
 pub(crate) struct Inner {
     pub(crate) pool: SqlitePool,
     pub(crate) place: Arc<Place>,
-    pub(crate) probe: Mutex<Option<SqliteConnection>>,
     pub(crate) checkpointer: Mutex<Option<SqliteConnection>>,
     /// Held for its lock.
     pub(crate) _lock: Option<File>,
@@ -61,24 +60,16 @@ impl Store {
     }
 
     /// Finds out whether the database takes writes, by committing one: a small counter goes up. A write that is rolled
-    /// back would not do, because it never reaches the disk. The commit is not synced, so this costs tens of
-    /// microseconds, and goes in between two group commits like any other program's write.
+    /// back would not do, because it never reaches the disk. The commit is not synced, so with a connection for the moment this
+    /// costs a millisecond or two, and goes in between two group commits like any other program's write. (A connection
+    /// that stays would cost a thread with its schema and pages, for a question that is asked at the start and by `/readyz`.)
     ///
     /// # Errors
     /// `Unavailable` when it does not, `Corrupt` when it never will.
     pub async fn check_writable(&self) -> Result<(), StoreError> {
-        let mut probe = self.inner.probe.lock().await;
-        // Taken out while in use: a call that is cancelled half-way leaves no connection in a state unknown.
-        let mut connection = match probe.take() {
-            Some(connection) => connection,
-            None => connect(&self.inner.place, &self.inner.place.probe()).await?,
-        };
-        query(sql::WRITE_CHECK)
-            .execute(&mut connection)
-            .await
-            .map_err(|error| self.error(error))?;
-        *probe = Some(connection);
-        Ok(())
+        let mut connection = connect(&self.inner.place, &self.inner.place.probe()).await?;
+        let written = query(sql::WRITE_CHECK).execute(&mut connection).await;
+        written.map(drop).map_err(|error| self.error(error))
     }
 
     /// The client that a token belongs to, unless it was removed.

@@ -14,7 +14,7 @@ pub struct StoreOptions {
     /// `sqlite://PATH`, relative to the working directory or absolute, with optional parameters: `mode=ro` opens it
     /// for reading only, `max_page_count=N` keeps the file below N pages of 4 KiB.
     pub url: String,
-    /// Connections that read, at least 1. Each is a thread.
+    /// Connections that read. Each is a thread. 0: one for each core, but 2 to 8 of them.
     pub readers: u32,
     /// Whether to hold the lock file beside the database for as long as the store lives. `wharf serve` does, so that
     /// two servers never share one database; the command line does not, so that it works beside a server.

@@ -5,10 +5,11 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use futures::future::BoxFuture;
 use thiserror::Error;
 use tokio::sync::mpsc;
 use wharf_domain::{
-    ConnectionKey, EventKinds, IncomingMessage, Outgoing, PhoneNumber, Timestamp,
+    ConnectionKey, EventKinds, IncomingMessage, Outgoing, PhoneNumber, Recipient, Timestamp,
     action::{Action, Done},
     outgoing::Place,
     proxy::Proxy,
@@ -17,6 +18,7 @@ pub use wharf_domain::{
     outgoing::Told,
     session::{CloseReason, LinkEvent},
 };
+use wharf_store::{AwaitedId, AwaitedMessage};
 
 /// The server does not have the message; WhatsApp will send it again.
 #[derive(Debug, Error)]
@@ -32,6 +34,39 @@ pub trait Inbox: Send + Sync + 'static {
     /// `NotCommitted` leaves the whole batch unacknowledged at WhatsApp. The live link asks again for a while (30 s); if
     /// the answer stays the same it closes as `Lost`, because WhatsApp sends a message again at the next login only.
     async fn commit(&self, messages: Vec<IncomingMessage>) -> Result<(), NotCommitted>;
+
+    /// The same for messages of which some were waited for ([`Inbox::keep_awaited`]): with this commit that is over.
+    ///
+    /// # Errors
+    /// As [`Inbox::commit`].
+    async fn commit_arrived(&self, messages: Vec<IncomingMessage>, _came: Vec<AwaitedId>) -> Result<(), NotCommitted> {
+        self.commit(messages).await
+    }
+
+    /// Keeps that messages which could not be decrypted are waited for, so that [`Inbox::awaited`] has them after a restart.
+    /// It is on its way when this returns: what is committed after that is committed later. Idempotent.
+    ///
+    /// The future fails with `NotCommitted` when they are not kept.
+    fn keep_awaited(&self, _awaited: Vec<AwaitedMessage>) -> BoxFuture<'static, Result<(), NotCommitted>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    /// Commits the report that a message which was waited for has not come, unless it has, or was reported before. It is not
+    /// waited for any more.
+    ///
+    /// # Errors
+    /// As [`Inbox::commit`].
+    async fn report_awaited(&self, _id: AwaitedId, report: IncomingMessage) -> Result<(), NotCommitted> {
+        self.commit(vec![report]).await
+    }
+
+    /// What is waited for, as it was kept.
+    ///
+    /// # Errors
+    /// `LinkError` when it cannot be read.
+    async fn awaited(&self) -> Result<Vec<AwaitedMessage>, LinkError> {
+        Ok(Vec::new())
+    }
 
     /// What somebody wants to be told of, at this moment: a link need not bring anything else. Asked for often, so cheap.
     fn wanted(&self) -> EventKinds {
@@ -66,9 +101,6 @@ pub trait Inbox: Send + Sync + 'static {
 pub struct Sent {
     /// When the server took it.
     pub timestamp: Timestamp,
-    /// Where it went, if the message itself does not say all of it: WhatsApp may know a number under other digits, and a
-    /// group has a name.
-    pub place: Option<Place>,
 }
 
 /// Why a message was not sent, or something else not done.
@@ -194,6 +226,12 @@ pub trait Link: Send + Sync + 'static {
     /// # Errors
     /// See [`SendError`].
     async fn send(&self, id: &str, message: &Outgoing, deadline: Duration) -> Result<Sent, SendError>;
+
+    /// Where a message to somebody goes, as far as that is known here: WhatsApp may know a number under other digits or by
+    /// a hidden id, and a group has a name. WhatsApp is not asked. `None` when nothing is known.
+    async fn place(&self, _to: &Recipient) -> Option<Place> {
+        None
+    }
 
     /// Does something else at WhatsApp, within `deadline`. Dropping the future does not take it back.
     ///

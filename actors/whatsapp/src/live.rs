@@ -37,7 +37,10 @@ use std::{
 };
 
 use async_trait::async_trait;
-use tokio::sync::{Notify, mpsc};
+use tokio::{
+    sync::{Notify, mpsc},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 use wharf_domain::{ConnectionKey, address::TargetPolicy, session::Patience};
 use wharf_store::KeyChange;
@@ -53,7 +56,7 @@ use self::{
     inbound::{Aside, Ear, Hook, Inbound},
     keys::DeviceKeys,
     memory::Memory,
-    reporter::Reporter,
+    reporter::{Reporter, now},
     runtime::LinkRuntime,
     session::{Control, LiveLink},
     subjects::Subjects,
@@ -161,17 +164,29 @@ impl LiveFactory {
         self.memories.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn inbound(
+    /// What the links of a number remember; before the first one, also what the process before this one waited for.
+    async fn memory(&self, key: &ConnectionKey, inbox: &dyn Inbox) -> Result<Arc<Memory>, LinkError> {
+        let memory = Arc::clone(self.memories().entry(key.clone()).or_default());
+        let patience = self.config.undecryptable_patience;
+        if !memory.awaited().is_loaded() {
+            let rows = inbox.awaited().await?;
+            memory.awaited().load(&rows, Instant::now(), now(), patience);
+        }
+        memory
+            .awaited()
+            .postpone(Instant::now() + patience.min(NEW_LINK_PATIENCE));
+        Ok(memory)
+    }
+
+    async fn inbound(
         &self,
         key: &ConnectionKey,
         runtime: &LinkRuntime,
         reporter: &Arc<Reporter>,
         inbox: Arc<dyn Inbox>,
-    ) -> Arc<Inbound> {
-        let memory = Arc::clone(self.memories().entry(key.clone()).or_default());
-        let patience = self.config.undecryptable_patience.min(NEW_LINK_PATIENCE);
-        memory.awaited().postpone(tokio::time::Instant::now() + patience);
-        Arc::new(Inbound {
+    ) -> Result<Arc<Inbound>, LinkError> {
+        let memory = self.memory(key, inbox.as_ref()).await?;
+        Ok(Arc::new(Inbound {
             inbox,
             reporter: Arc::clone(reporter),
             runtime: runtime.clone(),
@@ -182,7 +197,7 @@ impl LiveFactory {
             lane: Mutex::default(),
             moved: Notify::new(),
             follow: Follow::default(),
-        })
+        }))
     }
 
     /// Takes a number for a new link, after closing one that was left open.
@@ -275,9 +290,13 @@ impl LinkFactory for LiveFactory {
             done: control.done.clone(),
         };
 
-        let inbound = self.inbound(key, &runtime, &reporter, inbox);
-        let client = match self.client(key, options, &runtime, &inbound).await {
-            Ok(client) => client,
+        let building = async {
+            let inbound = self.inbound(key, &runtime, &reporter, inbox).await?;
+            let client = self.client(key, options, &runtime, &inbound).await?;
+            Ok((inbound, client))
+        };
+        let (inbound, client) = match building.await {
+            Ok(built) => built,
             Err(error) => {
                 reporter.discard();
                 return Err(error);

@@ -225,6 +225,8 @@ struct LinkState {
     silence: Duration,
     sends: SendScript,
     sent: Vec<SentMessage>,
+    /// What WhatsApp calls the chats with some.
+    chats: HashMap<String, String>,
     acts: Vec<Action>,
     /// Where files are uploaded to again.
     reuploads: Option<String>,
@@ -302,6 +304,11 @@ impl ScriptedHandle {
     /// What becomes of messages from now on.
     pub fn on_send(&self, script: SendScript) {
         self.state().sends = script;
+    }
+
+    /// WhatsApp calls the chat with `to` this, from now on.
+    pub fn names_chat(&self, to: &str, chat: &str) {
+        self.state().chats.insert(to.to_owned(), chat.to_owned());
     }
 
     /// Files are uploaded again to this path from now on.

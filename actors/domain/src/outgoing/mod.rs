@@ -21,7 +21,7 @@ pub use pacing::{Bucket, Pace, Pacing};
 pub use queue::{Full, Outbox, Pumped, Ticket};
 pub use recipient::{GroupId, Recipient};
 pub use status::{News, OutgoingMessage, Progress, SendStatus, code};
-pub use told::{Place, StatusChange, Told};
+pub use told::{Place, Recorded, StatusChange, Told};
 
 use serde::{Deserialize, Serialize};
 

@@ -2,7 +2,8 @@
 //!
 //! Pure: it is told what happened and says what to start; whoever carries that out keeps the messages under their
 //! tickets. Messages of one chat go one after another in the order in which they were asked for; different chats do not
-//! wait for each other, but share the number's pace.
+//! wait for each other, but share the number's pace. A chat may have several names (a person's number and their hidden id):
+//! messages that have one in common are of one chat.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
@@ -36,12 +37,19 @@ pub struct Pumped {
 #[derive(Debug, Clone)]
 struct Entry {
     ticket: Ticket,
-    chat: Arc<str>,
+    /// What its chat is called.
+    names: Arc<[Box<str>]>,
     deadline: Timestamp,
     /// Its row is being written.
     held: bool,
     /// Its file is not at WhatsApp yet.
     lacks_file: bool,
+}
+
+impl Entry {
+    fn shares_chat(&self, other: &Self) -> bool {
+        self.names.iter().any(|name| other.names.contains(name))
+    }
 }
 
 /// See the module.
@@ -73,24 +81,24 @@ impl Outbox {
         self.bucket.set(pacing, now);
     }
 
-    /// Takes a message in.
+    /// Takes a message in, with all names of its chat that are known.
     ///
     /// # Errors
     /// `Full` when as many wait as may.
-    pub fn accept(&mut self, chat: &str, deadline: Timestamp) -> Result<Ticket, Full> {
+    pub fn accept(&mut self, names: &[&str], deadline: Timestamp) -> Result<Ticket, Full> {
         if self.waiting.len() >= self.most {
             return Err(Full);
         }
-        Ok(self.restore(chat, deadline))
+        Ok(self.restore(names, deadline))
     }
 
     /// Takes a message in that was accepted before a restart.
-    pub fn restore(&mut self, chat: &str, deadline: Timestamp) -> Ticket {
+    pub fn restore(&mut self, names: &[&str], deadline: Timestamp) -> Ticket {
         self.last += 1;
         let ticket = Ticket(self.last);
         self.waiting.push_back(Entry {
             ticket,
-            chat: chat.into(),
+            names: names.iter().map(|name| Box::from(*name)).collect(),
             deadline,
             held: false,
             lacks_file: false,
@@ -180,9 +188,8 @@ impl Outbox {
             if self.under_way.len() >= UNDER_WAY {
                 return None;
             }
-            let chat = &entry.chat;
-            let others = self.under_way.iter().chain(self.waiting.iter().take(at));
-            if entry.held || entry.lacks_file || others.into_iter().any(|other| other.chat == *chat) {
+            let mut others = self.under_way.iter().chain(self.waiting.iter().take(at));
+            if entry.held || entry.lacks_file || others.any(|other| other.shares_chat(entry)) {
                 at += 1;
                 continue;
             }
@@ -205,194 +212,4 @@ impl Outbox {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
-
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::outgoing::Pace;
-
-    const PACING: Pacing = Pacing {
-        per_second: 1,
-        burst: 2,
-        fastest: Pace {
-            per_second: 1,
-            burst: 2,
-        },
-        queue_max: 3,
-        deadline: Duration::from_secs(60),
-    };
-    const LATE: Timestamp = Timestamp(60_000);
-
-    fn at(ms: i64) -> Timestamp {
-        Timestamp(ms)
-    }
-
-    #[test]
-    fn a_message_goes_at_once_when_it_may() {
-        let mut outbox = Outbox::new(PACING, at(0));
-        let one = outbox.accept("a", LATE).unwrap();
-        let pumped = outbox.pump(at(0), true);
-        assert_eq!((pumped.start, pumped.wake_at), (vec![one], None));
-        outbox.finished(one);
-        assert_eq!(outbox.pump(at(0), true), Pumped::default());
-    }
-
-    #[test]
-    fn one_chat_goes_in_order_and_others_do_not_wait_for_it() {
-        let mut outbox = Outbox::new(PACING, at(0));
-        let [one, two, three] = ["a", "a", "b"].map(|chat| outbox.accept(chat, LATE).unwrap());
-        assert_eq!(outbox.accept("c", LATE), Err(Full));
-        assert_eq!(outbox.pump(at(0), true).start, [one, three]);
-        outbox.finished(one);
-        let paced = outbox.pump(at(0), true);
-        assert_eq!((paced.start, paced.wake_at), (vec![], Some(at(1000))));
-        assert_eq!(outbox.pump(at(1000), true).start, [two]);
-    }
-
-    #[test]
-    fn what_waits_too_long_is_told() {
-        let mut outbox = Outbox::new(PACING, at(0));
-        let one = outbox.accept("a", at(500)).unwrap();
-        let down = outbox.pump(at(0), false);
-        assert_eq!((down.start, down.wake_at), (vec![], Some(at(500))));
-        outbox.hold(one);
-        assert_eq!(outbox.pump(at(500), false).expired, [], "its row is not there yet");
-        outbox.release(one);
-        assert_eq!(outbox.pump(at(500), true).expired, [one]);
-        assert_eq!(outbox.waiting(), 0);
-    }
-
-    #[test]
-    fn what_was_not_sent_takes_its_place_again_after_a_pause() {
-        let mut outbox = Outbox::new(PACING, at(0));
-        let [one, two] = ["a", "a"].map(|chat| outbox.accept(chat, LATE).unwrap());
-        assert_eq!(outbox.pump(at(0), true).start, [one]);
-        outbox.returned(one, at(0));
-        let paused = outbox.pump(at(0), true);
-        assert_eq!((paused.start, paused.wake_at), (vec![], Some(at(1000))));
-        assert_eq!(outbox.pump(at(1000), true).start, [one]);
-        outbox.finished(one);
-        assert_eq!(outbox.pump(at(1000), true).start, [two]);
-    }
-
-    #[test]
-    fn a_file_on_its_way_holds_its_chat_and_no_other() {
-        let mut outbox = Outbox::new(PACING, at(0));
-        let [film, text, other] = ["a", "a", "b"].map(|chat| outbox.accept(chat, LATE).unwrap());
-        outbox.lack_file(film);
-        let pumped = outbox.pump(at(0), true);
-        assert_eq!((pumped.start, pumped.wake_at), (vec![other], Some(LATE)));
-        outbox.have_file(film);
-        assert_eq!(outbox.pump(at(0), true).start, [film]);
-        outbox.finished(film);
-        assert_eq!(outbox.pump(at(1000), true).start, [text]);
-        let late = outbox.accept("c", at(2000)).unwrap();
-        outbox.lack_file(late);
-        assert_eq!(outbox.pump(at(2000), true).expired, [late]);
-    }
-
-    #[derive(Debug, Clone)]
-    enum Act {
-        Accept(u8, i64),
-        Hold(usize),
-        Release(usize),
-        Lack(usize),
-        Have(usize),
-        Pass(i64),
-        Finish(usize),
-        Return(usize),
-        Link(bool),
-    }
-
-    fn act() -> impl Strategy<Value = Act> {
-        prop_oneof![
-            3 => (0u8..4, 0i64..5000).prop_map(|(chat, wait)| Act::Accept(chat, wait)),
-            1 => (0usize..8).prop_map(Act::Hold),
-            1 => (0usize..8).prop_map(Act::Release),
-            1 => (0usize..8).prop_map(Act::Lack),
-            1 => (0usize..8).prop_map(Act::Have),
-            3 => (0i64..3000).prop_map(Act::Pass),
-            3 => (0usize..8).prop_map(Act::Finish),
-            1 => (0usize..8).prop_map(Act::Return),
-            1 => any::<bool>().prop_map(Act::Link),
-        ]
-    }
-
-    proptest! {
-        /// Every message ends once; chats keep their order; nothing starts without link; the queue is bounded; and as
-        /// long as something waits with a link there is a time to ask again or something under way.
-        #[test]
-        fn messages_go_once_and_in_order(acts in prop::collection::vec(act(), 0..120)) {
-            let mut outbox = Outbox::new(PACING, at(0));
-            let (mut now, mut connected) = (0, true);
-            let mut alive: BTreeMap<Ticket, (u8, i64)> = BTreeMap::new();
-            let mut running: BTreeSet<Ticket> = BTreeSet::new();
-            let (mut held, mut lacking) = (BTreeSet::<Ticket>::new(), BTreeSet::<Ticket>::new());
-            for act in acts {
-                let nth = |set: &BTreeSet<Ticket>, n: usize| set.iter().nth(n).copied();
-                match act {
-                    Act::Accept(chat, wait) => {
-                        let waiting = alive.len() - running.len();
-                        match outbox.accept(&chat.to_string(), at(now + wait)) {
-                            Ok(ticket) => prop_assert!(alive.insert(ticket, (chat, now + wait)).is_none()),
-                            Err(Full) => prop_assert!(waiting >= PACING.queue_max as usize),
-                        }
-                    }
-                    Act::Hold(n) => {
-                        let waiting: BTreeSet<Ticket> = alive.keys().copied().filter(|t| !running.contains(t)).collect();
-                        if let Some(ticket) = nth(&waiting, n) {
-                            outbox.hold(ticket);
-                            held.insert(ticket);
-                        }
-                    }
-                    Act::Release(n) => if let Some(ticket) = nth(&held, n) {
-                        outbox.release(ticket);
-                        held.remove(&ticket);
-                    },
-                    Act::Lack(n) => {
-                        let waiting: BTreeSet<Ticket> = alive.keys().copied().filter(|t| !running.contains(t)).collect();
-                        if let Some(ticket) = nth(&waiting, n) {
-                            outbox.lack_file(ticket);
-                            lacking.insert(ticket);
-                        }
-                    }
-                    Act::Have(n) => if let Some(ticket) = nth(&lacking, n) {
-                        outbox.have_file(ticket);
-                        lacking.remove(&ticket);
-                    },
-                    Act::Pass(ms) => now += ms,
-                    Act::Finish(n) => if let Some(ticket) = nth(&running, n) {
-                        outbox.finished(ticket);
-                        running.remove(&ticket);
-                        alive.remove(&ticket);
-                    },
-                    Act::Return(n) => if let Some(ticket) = nth(&running, n) {
-                        outbox.returned(ticket, at(now));
-                        running.remove(&ticket);
-                    },
-                    Act::Link(up) => connected = up,
-                }
-                let pumped = outbox.pump(at(now), connected);
-                for ticket in &pumped.expired {
-                    let (_, deadline) = alive.remove(ticket).expect("it was there");
-                    prop_assert!(deadline <= now && !running.contains(ticket) && !held.contains(ticket));
-                    lacking.remove(ticket);
-                }
-                prop_assert!(connected || pumped.start.is_empty());
-                for ticket in &pumped.start {
-                    let (chat, deadline) = alive[ticket];
-                    prop_assert!(deadline > now && !held.contains(ticket) && !lacking.contains(ticket));
-                    prop_assert!(running.insert(*ticket));
-                    let earlier = alive.iter().any(|(other, (of, _))| other < ticket && *of == chat);
-                    prop_assert!(!earlier, "an earlier message of the chat is not done");
-                }
-                prop_assert_eq!(outbox.waiting(), alive.len() - running.len());
-                if outbox.waiting() > held.len() {
-                    prop_assert!(pumped.wake_at.is_some_and(|wake| wake > at(now)));
-                }
-            }
-        }
-    }
-}
+mod tests;

@@ -260,8 +260,8 @@ pub struct OutgoingMessage {
     pub error_code: Option<String>,
     /// The same for people.
     pub error: Option<String>,
-    /// What was asked for.
-    pub message: Outgoing,
+    /// What was asked for; `None` if that cannot be read: damaged, or written by a newer version.
+    pub message: Option<Outgoing>,
     /// When it was asked for.
     pub created_at: Timestamp,
     /// When WhatsApp's server took it.

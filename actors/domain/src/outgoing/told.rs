@@ -57,6 +57,19 @@ impl Place {
     }
 }
 
+/// A message's row, as far as what is told of it depends on it.
+#[derive(Debug, Clone, Copy)]
+pub struct Recorded<'a> {
+    /// Whom it went to, as the client named them.
+    pub to: &'a Recipient,
+    /// The chat that its events lie in; `None` as long as neither WhatsApp has named it nor anything was told.
+    pub chat: Option<&'a str>,
+    /// How far it had come,
+    pub before: &'a Progress,
+    /// and has come now.
+    pub after: &'a Progress,
+}
+
 /// A step of a message: what a receiver of `message.status` is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatusChange {
@@ -83,22 +96,10 @@ impl Told {
         Some(self.change(key, message_id, status, self.place.clone()?))
     }
 
-    /// What is to be told of a message to `to` whose row went from `before` to `after`, in its order.
-    pub fn of_recorded(
-        &self,
-        key: &ConnectionKey,
-        message_id: &str,
-        to: &Recipient,
-        (before, after): (&Progress, &Progress),
-    ) -> Vec<StatusChange> {
-        let itself = Place::of(to);
-        let place = match &self.place {
-            Some(place) => Place {
-                to: itself.to,
-                ..place.clone()
-            },
-            None => itself,
-        };
+    /// What is to be told of a message with a row, in its order.
+    pub fn of_recorded(&self, key: &ConnectionKey, message_id: &str, row: &Recorded<'_>) -> Vec<StatusChange> {
+        let Recorded { to, before, after, .. } = *row;
+        let place = self.place_of(row);
         let step = |status, place| self.change(key, message_id, status, place);
         let mut changes = Vec::new();
         // What a device has the server had before, also if its own word comes later.
@@ -124,6 +125,31 @@ impl Told {
             }),
         }
         changes
+    }
+
+    /// The chat that a message's row keeps after this: all that is told of one message lies in one chat, or its steps
+    /// would overtake each other. WhatsApp may name it otherwise later (a number that it knows under other digits, a
+    /// hidden id whose number became known).
+    pub fn chat_of(&self, row: &Recorded<'_>) -> Option<String> {
+        let is_told = row.after.status != row.before.status;
+        let known = row.chat.is_some() || self.place.is_some() || is_told;
+        known.then(|| self.place_of(row).chat)
+    }
+
+    /// Where a message with a row is told of.
+    fn place_of(&self, row: &Recorded<'_>) -> Place {
+        let itself = Place::of(row.to);
+        let mut place = match &self.place {
+            Some(place) => Place {
+                to: itself.to,
+                ..place.clone()
+            },
+            None => itself,
+        };
+        if let Some(chat) = row.chat {
+            place.chat = chat.to_owned();
+        }
+        place
     }
 
     fn change(&self, key: &ConnectionKey, message_id: &str, status: SendStatus, place: Place) -> StatusChange {
@@ -192,159 +218,4 @@ impl StatusChange {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{ClientId, outgoing::code};
-
-    fn key() -> ConnectionKey {
-        ConnectionKey {
-            client_id: ClientId(1),
-            phone_number: "5511888888888".parse().unwrap(),
-        }
-    }
-
-    fn told(news: News, place: Option<Place>) -> Told {
-        Told {
-            message_ids: vec!["A".into()],
-            news,
-            at: Timestamp(7000),
-            place,
-        }
-    }
-
-    fn heard(chat: &str, participant: Option<&str>) -> Place {
-        Place {
-            chat: chat.into(),
-            to: "somebody".into(),
-            group: None,
-            participant: participant.map(Into::into),
-        }
-    }
-
-    /// What is told of each news in turn: the status, and the member.
-    fn story(to: &str, all: &[(News, Option<Place>)]) -> Vec<(SendStatus, Option<String>)> {
-        let to: Recipient = to.parse().unwrap();
-        let mut progress = Progress::default();
-        let mut steps = Vec::new();
-        for (news, place) in all {
-            let after = progress
-                .learn(news, Timestamp(7000))
-                .unwrap_or_else(|| progress.clone());
-            let told = told(news.clone(), place.clone());
-            steps.extend(told.of_recorded(&key(), "A", &to, (&progress, &after)));
-            progress = after;
-        }
-        let told = steps.into_iter().map(|step| (step.status, step.place.participant));
-        told.collect()
-    }
-
-    #[test]
-    fn a_rows_steps_are_told_once_in_their_order() {
-        use SendStatus::{Delivered, Failed, Read, Sent};
-        let chat = || Some(heard("1@s.whatsapp.net", None));
-        let to = |all: &[(News, Option<Place>)]| {
-            let steps = story("5511999999999", all);
-            steps.into_iter().map(|(status, _)| status).collect::<Vec<_>>()
-        };
-        let (sent, delivered, read) = ((News::Sent, None), (News::Delivered, chat()), (News::Read, chat()));
-        assert_eq!(
-            to(&[
-                (News::Started, None),
-                sent.clone(),
-                delivered.clone(),
-                delivered.clone(),
-                read.clone()
-            ]),
-            [Sent, Delivered, Read]
-        );
-        // The receiver was heard before the server's word was written.
-        assert_eq!(to(&[delivered.clone(), sent.clone()]), [Sent, Delivered]);
-        assert_eq!(to(&[sent.clone(), read.clone(), delivered.clone()]), [Sent, Read]);
-        let unknown = (News::failed(code::UNKNOWN, "no answer"), None);
-        assert_eq!(to(&[unknown.clone(), delivered]), [Failed, Delivered]);
-        assert_eq!(to(&[unknown.clone(), sent.clone(), sent.clone()]), [Failed, Sent]);
-        let refused = (News::failed("463", "no"), None);
-        assert_eq!(
-            to(&[unknown.clone(), refused.clone(), unknown, refused]),
-            [Failed, Failed],
-            "for sure now"
-        );
-        assert_eq!(to(&[sent, (News::failed("463", "no"), None)]), [Sent, Failed]);
-    }
-
-    #[test]
-    fn each_member_of_a_group_tells_of_themselves() {
-        let of = |news, who| (news, Some(heard("1@g.us", Some(who))));
-        let told = story(
-            "1@g.us",
-            &[
-                of(News::Delivered, "a"),
-                (News::Sent, None),
-                of(News::Read, "a"),
-                of(News::Delivered, "b"),
-                // Nobody wanted to know who.
-                (News::Read, None),
-            ],
-        );
-        let told: Vec<(SendStatus, Option<&str>)> =
-            told.iter().map(|(status, who)| (*status, who.as_deref())).collect();
-        use SendStatus::{Delivered, Read, Sent};
-        assert_eq!(
-            told,
-            [
-                (Sent, None),
-                (Delivered, Some("a")),
-                (Read, Some("a")),
-                (Delivered, Some("b"))
-            ]
-        );
-    }
-
-    #[test]
-    fn of_what_the_phone_sent_receivers_tell_and_nobody_else() {
-        let place = || Some(heard("1@s.whatsapp.net", None));
-        let of = |news, place| told(news, place).of_unrecorded(&key(), "A");
-        let read = of(News::Read, place()).unwrap();
-        assert_eq!(
-            (read.status, read.place),
-            (SendStatus::Read, heard("1@s.whatsapp.net", None))
-        );
-        assert_eq!(of(News::Read, None), None, "nobody looked where");
-        for other in [News::Sent, News::Started, News::failed("463", "no")] {
-            assert_eq!(of(other, place()), None);
-        }
-    }
-
-    #[test]
-    fn an_event_is_in_the_chat_that_was_heard_and_to_whom_the_client_named() {
-        let to: Recipient = "5511999999999".parse().unwrap();
-        let step = |told: Told, status| {
-            let after = Progress {
-                status,
-                error_code: Some("expired".into()).filter(|_| status == SendStatus::Failed),
-                error: Some("it waited".into()).filter(|_| status == SendStatus::Failed),
-                ..Progress::default()
-            };
-            let mut steps = told.of_recorded(&key(), "A", &to, (&Progress::default(), &after));
-            steps.remove(0).event()
-        };
-        let heard = step(
-            told(News::Sent, Some(heard("551199999999@s.whatsapp.net", None))),
-            SendStatus::Sent,
-        );
-        assert_eq!(heard.chat, "551199999999@s.whatsapp.net");
-        assert_eq!(heard.happening().and_then(Happening::to), Some("5511999999999"));
-        let failed = step(told(News::failed("expired", "it waited"), None), SendStatus::Failed);
-        assert_eq!(failed.chat, "5511999999999@s.whatsapp.net");
-        assert_eq!(
-            failed.payload(ClientId(1), &key().phone_number),
-            r#"{"client_id":1,"message_id":"A","from":"5511888888888","to":"5511999999999","timestamp":"1970-01-01T00:00:07Z","type":"failed","content":"it waited","event":"message.status","status":"failed","code":"expired"}"#
-        );
-        let hidden = Place::of(&"100000000000007@lid".parse().unwrap());
-        assert_eq!(
-            (hidden.chat.as_str(), hidden.to.as_str()),
-            ("100000000000007@lid", "100000000000007")
-        );
-        assert_eq!(Place::of(&"1@g.us".parse().unwrap()).group.unwrap().id, "1@g.us");
-    }
-}
+mod tests;

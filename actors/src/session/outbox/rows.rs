@@ -2,10 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use ractor::ActorRef;
+use ractor::{ActorProcessingErr, ActorRef};
 use uuid::Uuid;
 use wharf_domain::{
-    Timestamp,
+    Outgoing, Timestamp,
     outgoing::{News, Told, code},
 };
 use wharf_store::{NewOutgoing, Note};
@@ -16,6 +16,7 @@ use crate::{
     clock,
     persistence::{Write, WriteError},
     session::{Message, State, files},
+    shared::Shared,
 };
 
 /// The pause before news that the store refused is written again.
@@ -25,7 +26,10 @@ const NOTE_AGAIN_AFTER: Duration = Duration::from_secs(1);
 pub(in crate::session) async fn reload(
     myself: &ActorRef<Message>,
     state: &mut State,
-) -> Result<(), wharf_store::StoreError> {
+) -> Result<(), ActorProcessingErr> {
+    // What this session's predecessor had written may still be on its way. A row that is committed after it was looked for
+    // would wait for the next start.
+    state.args.shared.persistence.settled().await?;
     let rows = state.args.shared.store.queued_messages(&state.args.key).await?;
     let (wall, steady) = (clock::now(), clock::steady());
     for row in rows {
@@ -46,7 +50,10 @@ pub(in crate::session) async fn reload(
             continue;
         };
         let chat = outgoing.to.jid();
-        let ticket = state.sends.outbox.restore(&chat, steady + row.deadline_at.since(wall));
+        let ticket = state
+            .sends
+            .outbox
+            .restore(&[&chat], steady + row.deadline_at.since(wall));
         let (key, shared) = (&state.args.key, &state.args.shared);
         let mut outgoing = files::unsealed(shared, key, &row.message_id, outgoing, row.file.as_deref());
         let kept = shared.media.outbound.found(key, &row.message_id);
@@ -130,20 +137,50 @@ pub(super) fn noted(state: &State, told: Told) -> Vec<Note> {
 /// the caller does not wait for that: WhatsApp has decided.
 pub(super) fn note(state: &mut State, told: Told, tell: impl FnOnce() + Send + 'static) {
     let notes = noted(state, told);
-    let number = state.args.key.phone_number.clone();
-    let persistence = state.args.shared.persistence.clone();
-    let first = persistence.commit(Write::NoteOutgoing, notes.clone());
+    let first = state.args.shared.persistence.commit(Write::NoteOutgoing, notes.clone());
+    let shared = Arc::clone(&state.args.shared);
+    state.tasks.spawn(write(shared, notes, first, tell));
+}
+
+/// The same of a message that was never handed over. Nobody has looked where it would have gone: if there is a link, it is
+/// asked.
+pub(super) fn note_unsent(
+    state: &mut State,
+    told: Told,
+    outgoing: Arc<Outgoing>,
+    tell: impl FnOnce() + Send + 'static,
+) {
+    let link = state.link.as_ref().map(|(_, link)| Arc::clone(link));
+    let mut notes = noted(state, told);
+    let shared = Arc::clone(&state.args.shared);
     state.tasks.spawn(async move {
-        let mut noted = first.await;
-        tell();
-        while let Err(error) = noted.as_ref()
-            && error.is_passing()
-        {
-            tracing::warn!(%number, %error, "what became of a message was not written; trying again");
-            tokio::time::sleep(NOTE_AGAIN_AFTER).await;
-            noted = persistence.commit(Write::NoteOutgoing, notes.clone()).await;
+        if let (Some(link), Some(note)) = (link, notes.first_mut()) {
+            note.told.place = link.place(&outgoing.to).await;
         }
+        let first = shared.persistence.commit(Write::NoteOutgoing, notes.clone());
+        write(shared, notes, first, tell).await;
     });
+}
+
+async fn write(
+    shared: Arc<Shared>,
+    notes: Vec<Note>,
+    first: impl Future<Output = Result<(), WriteError>>,
+    tell: impl FnOnce(),
+) {
+    let number = notes.first().map(|note| note.key.phone_number.as_str());
+    let mut noted = first.await;
+    tell();
+    while let Err(error) = &noted
+        && error.is_passing()
+    {
+        tracing::warn!(number, %error, "what became of a message was not written; trying again");
+        tokio::time::sleep(NOTE_AGAIN_AFTER).await;
+        noted = shared.persistence.commit(Write::NoteOutgoing, notes.clone()).await;
+    }
+    if let Err(error) = noted {
+        tracing::error!(number, %error, "what became of a message is not written");
+    }
 }
 
 /// An id in the form that WhatsApp Web gives: 3EB0 and nine random bytes.

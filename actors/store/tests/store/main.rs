@@ -9,6 +9,7 @@
 )]
 
 mod attempts;
+mod awaited;
 mod clients;
 mod connections;
 mod considerate;

@@ -1,3 +1,4 @@
+use sqlx::{Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 use wharf_domain::{
     ConnectionKey, Outgoing, SendStatus, Timestamp,
     outgoing::{News, Place, StatusChange, Told, code},
@@ -75,7 +76,7 @@ on_every_database! {
         let shown = db.store.outgoing_message(&number, "A").await.unwrap().unwrap();
         assert_eq!((shown.status, shown.sent_at, shown.read_at), (SendStatus::Read, Some(later(1)), Some(later(3))));
         assert_eq!(shown.delivered_at, Some(later(2)));
-        assert_eq!(shown.message, Outgoing::text("5511999999999".parse().unwrap(), "text of A"));
+        assert_eq!(shown.message, Some(Outgoing::text("5511999999999".parse().unwrap(), "text of A")));
     }
 
     async fn what_has_no_row_is_answered_as_its_receiver_tells_it(db: &mut Database) {
@@ -98,6 +99,50 @@ on_every_database! {
         note(db, &number, &["A"], News::Delivered, later(2)).await;
         let shown = db.store.outgoing_message(&number, "A").await.unwrap().unwrap();
         assert_eq!((shown.status, shown.error_code, shown.failed_at), (SendStatus::Delivered, None, None));
+    }
+
+    async fn all_that_is_told_of_a_message_lies_in_the_chat_of_the_first(db: &mut Database) {
+        let number = key(db.client("acme").await.id, "5511888888888");
+        let given = Place::of(&"5511999999999".parse().unwrap());
+        let named = Place { chat: "551199999999@s.whatsapp.net".into(), ..given.clone() };
+        for id in ["A", "B", "C"] {
+            record(db, &number, id, NOW, true).await;
+        }
+        let unknown = || News::failed(code::UNKNOWN, "no answer");
+        let chats = |changes: Vec<StatusChange>| changes.into_iter().map(|change| change.place.chat).collect::<Vec<_>>();
+        // A failure with its place, then the server's word without, then a receipt from another place.
+        for (news, place) in [(unknown(), Some(named.clone())), (News::Sent, None), (News::Read, Some(given.clone()))] {
+            assert_eq!(chats(hear(db, &number, &["A"], news, NOW, place).await), [named.chat.as_str()]);
+        }
+        // A failure without, which a crash left; then a receipt.
+        for (news, place) in [(unknown(), None), (News::Delivered, Some(named.clone()))] {
+            assert_eq!(chats(hear(db, &number, &["B"], news, NOW, place).await), [given.chat.as_str()]);
+        }
+        // Known when it was started, and the connection is deleted.
+        hear(db, &number, &["C"], News::Started, later(1), Some(named.clone())).await;
+        assert_eq!(chats(db.write(async |group| group.fail_queued(&number, NOW).await).await), [named.chat]);
+    }
+
+    async fn a_row_that_cannot_be_read_hides_no_other(db: &mut Database) {
+        let number = key(db.client("acme").await.id, "5511888888888");
+        for id in ["A", "B", "C", "D"] {
+            record(db, &number, id, NOW, true).await;
+        }
+        let options = SqliteConnectOptions::new().filename(db.dir.path().join("wharf.db"));
+        let mut beside = SqliteConnection::connect_with(&options).await.unwrap();
+        for damage in [
+            r#"UPDATE whatsapp_outgoing_messages SET message = '{"type": "of tomorrow"}' WHERE message_id = 'B'"#,
+            r#"UPDATE whatsapp_outgoing_messages SET "to" = 'somebody' WHERE message_id = 'C'"#,
+        ] {
+            sqlx::query(damage).execute(&mut beside).await.unwrap();
+        }
+        let page = |cursor: Option<&str>| OutgoingFilter { status: None, limit: 2, cursor: cursor.map(Into::into) };
+        assert_eq!(listed(db, &number, page(None)).await, (vec!["D".into()], Some("C".into())));
+        assert_eq!(listed(db, &number, page(Some("C"))).await, (vec!["B".into(), "A".into()], None));
+        let shown = db.store.outgoing_message(&number, "B").await.unwrap().unwrap();
+        assert_eq!((shown.message, shown.status, shown.kind.as_str()), (None, SendStatus::Queued, "text"));
+        let sent = note(db, &number, &["C", "A"], News::Sent, NOW).await;
+        assert_eq!(sent.iter().map(|change| change.message_id.as_str()).collect::<Vec<_>>(), ["A"]);
     }
 
     async fn messages_are_one_clients_and_one_numbers(db: &mut Database) {

@@ -17,8 +17,9 @@ use async_trait::async_trait;
 use futures::FutureExt as _;
 use tokio::{sync::Notify, time::Instant};
 use wharf_domain::{EventKind, IncomingMessage};
+use wharf_store::AwaitedId;
 use whatsapp_rust::wacore::types::{
-    events::{Event, InboundMessage, UndecryptableMessage},
+    events::{Event, InboundMessage},
     message::MessageInfo,
 };
 use whatsapp_rust::waproto::whatsapp::Message;
@@ -30,6 +31,7 @@ use whatsapp_rust::{
 use self::gather::groups_of;
 pub(crate) use self::{aside::Aside, ear::Ear, party::party};
 use super::{
+    awaited::{Arrival, Lost, as_first},
     convert::{Converted, Surroundings, convert, is_hidden, undecryptable},
     follow::Follow,
     lane::Lane,
@@ -69,23 +71,26 @@ pub(crate) struct Inbound {
 
 impl Inbound {
     async fn carry(&self, client: &Arc<Client>, batch: &[InboundMessage]) -> Result<(), String> {
-        let mut messages = Vec::with_capacity(batch.len());
+        let (mut messages, mut arrivals) = (Vec::with_capacity(batch.len()), Vec::new());
         for inbound in batch {
-            messages.extend(self.read(client, &inbound.info, &inbound.message).await?);
+            let (message, arrival) = self.read(client, &inbound.info, &inbound.message).await?;
+            messages.extend(message);
+            arrivals.extend(arrival);
         }
         self.name_groups(client, groups_of(&mut messages)).await;
-        self.commit(messages).await
+        self.commit(messages, arrivals).await
     }
 
-    /// Converts a message, after looking up whom and what it speaks of.
+    /// Converts a message, after looking up whom and what it speaks of. One that was waited for is an arrival, whatever it
+    /// says.
     async fn read(
         &self,
         client: &Arc<Client>,
         info: &MessageInfo,
         message: &Message,
-    ) -> Result<Option<IncomingMessage>, String> {
-        let first = self.memory.awaited().found(info);
-        let as_first = first.map(|first| as_first(info, &first));
+    ) -> Result<(Option<IncomingMessage>, Option<Arrival>), String> {
+        let arrival = Arrival::of(&self.memory, info);
+        let as_first = arrival.as_ref().map(|arrival| as_first(info, arrival.first()));
         let info = as_first.as_ref().unwrap_or(info);
         self.keep_poll(info, message).await?;
         let sent = info.source.is_from_me && self.inbox.wanted().contains(EventKind::Sent);
@@ -108,7 +113,7 @@ impl Inbound {
             self.memory
                 .note_unnamed(sender.user_base(), told.chat.ends_with("@lid"));
         }
-        Ok(told)
+        Ok((told, arrival))
     }
 
     fn told(&self, info: &MessageInfo, converted: Converted) -> Option<IncomingMessage> {
@@ -123,22 +128,36 @@ impl Inbound {
     }
 
     /// Says that a message could not be decrypted.
-    pub(crate) async fn report(&self, lost: &UndecryptableMessage) -> Result<(), String> {
+    pub(crate) async fn report(&self, lost: &Lost) -> Result<(), String> {
+        let Lost { message: lost, row } = lost;
         let Some(client) = self.reporter.client() else {
             return Err("the link is gone".to_owned());
         };
         let people = self.people(&client, &lost.info, &Message::default()).await;
         let mut messages = Vec::from_iter(self.told(&lost.info, undecryptable(lost, &people)));
         self.name_groups(&client, groups_of(&mut messages)).await;
-        self.commit(messages).await
+        match (row, messages.pop()) {
+            (Some(row), Some(report)) => {
+                self.insist(|| self.inbox.report_awaited(row.clone(), report.clone()))
+                    .await
+            }
+            (_, report) => self.commit(Vec::from_iter(report), Vec::new()).await,
+        }
     }
 
     /// Hands messages to the inbox.
-    async fn commit(&self, messages: Vec<IncomingMessage>) -> Result<(), String> {
-        if messages.is_empty() {
-            return Ok(());
+    async fn commit(&self, messages: Vec<IncomingMessage>, arrivals: Vec<Arrival>) -> Result<(), String> {
+        let came: Vec<AwaitedId> = arrivals.iter().filter_map(Arrival::row).collect();
+        match (came.is_empty(), messages.is_empty()) {
+            (true, true) => {}
+            (true, false) => self.insist(|| self.inbox.commit(messages.clone())).await?,
+            (false, _) => {
+                self.insist(|| self.inbox.commit_arrived(messages.clone(), came.clone()))
+                    .await?;
+            }
         }
-        self.insist(|| self.inbox.commit(messages.clone())).await
+        arrivals.into_iter().for_each(Arrival::settle);
+        Ok(())
     }
 
     /// Asks the inbox, and again for a while if it refuses.
@@ -161,17 +180,6 @@ impl Inbound {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
-    }
-}
-
-/// The head of a message that was asked for again: where it is from and when it was sent are what its first copy said,
-/// so that all its copies have one key.
-fn as_first(info: &MessageInfo, first: &MessageInfo) -> MessageInfo {
-    MessageInfo {
-        source: first.source.clone(),
-        timestamp: first.timestamp,
-        push_name: first.push_name.clone(),
-        ..info.clone()
     }
 }
 

@@ -5,6 +5,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use tokio::sync::Notify;
 use whatsapp_rust::wacore_binary::Jid;
 
 use super::{awaited::Awaited, convert::Election, numbers::Numbers};
@@ -20,6 +21,8 @@ const NAMED: usize = 4096;
 #[derive(Default)]
 pub(crate) struct Memory {
     awaited: Mutex<Awaited>,
+    /// Told when something is missing that was not.
+    missed: Notify,
     polls: Mutex<Polls>,
     numbers: Numbers,
     unnamed: Mutex<HashSet<String>>,
@@ -36,6 +39,11 @@ impl Memory {
     /// Messages that could not be decrypted.
     pub(crate) fn awaited(&self) -> MutexGuard<'_, Awaited> {
         self.awaited.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Told when there is more to do about them.
+    pub(crate) fn missed(&self) -> &Notify {
+        &self.missed
     }
 
     /// Which numbers are on WhatsApp.

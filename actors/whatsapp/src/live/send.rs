@@ -24,7 +24,6 @@ pub(crate) struct Sending {
     pub(crate) client: Arc<Client>,
     pub(crate) reporter: Arc<Reporter>,
     pub(crate) memory: Arc<Memory>,
-    pub(crate) subjects: Arc<Subjects>,
     pub(crate) id: String,
     pub(crate) outgoing: Outgoing,
     pub(crate) deadline: Duration,
@@ -63,23 +62,32 @@ impl Sending {
             ack = tokio::time::timeout_at(by, waiting.answer()) => ack.map_err(|_| SendError::TimedOut(self.deadline))?,
             () = over.cancelled() => None,
         };
-        let timestamp = verdict(ack)?;
-        let place = Some(self.place(&to).await);
-        Ok(Sent { timestamp, place })
+        verdict(ack).map(|timestamp| Sent { timestamp })
     }
+}
 
-    async fn place(&self, to: &Jid) -> Place {
-        let own = &self.reporter.key().phone_number;
-        let chat = party(&self.client, &self.memory, own, to, None).await.chat;
-        let mut place = Place {
-            chat,
-            ..Place::of(&self.outgoing.to)
-        };
-        if let Some(group) = &mut place.group {
-            group.subject = self.subjects.known_of(to);
-        }
-        place
+/// Where a message that the number `own` sends goes, without asking WhatsApp.
+pub(crate) async fn place(
+    client: &Client,
+    (memory, subjects): (&Memory, &Subjects),
+    own: &PhoneNumber,
+    to: &Recipient,
+) -> Option<Place> {
+    let jid: Jid = match to {
+        Recipient::Number(number) => match memory.numbers().known(number) {
+            Known::Account(Some(account)) => account,
+            _ => Jid::pn(number.as_str()),
+        },
+        Recipient::Hidden(_) | Recipient::Group(_) => to.jid().parse().ok()?,
+    };
+    let mut place = Place {
+        chat: party(client, memory, own, &jid, None).await.chat,
+        ..Place::of(to)
+    };
+    if let Some(group) = &mut place.group {
+        group.subject = subjects.known_of(&jid);
     }
+    Some(place)
 }
 
 /// The chat with whom a message goes to. WhatsApp may know a number under slightly other digits (Brazil, Mexico,

@@ -8,8 +8,9 @@ use std::{
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 use wharf_domain::{
-    Outgoing, PhoneNumber,
+    Outgoing, PhoneNumber, Recipient,
     action::{Action, Done},
+    outgoing::Place,
 };
 use whatsapp_rust::Client;
 use whatsapp_rust::pair_code::PairCodeOptions;
@@ -23,7 +24,7 @@ use super::{
     reporter::{Reporter, Stage, now},
     reupload,
     runtime::LinkRuntime,
-    send::{Sending, of_iq},
+    send::{Sending, of_iq, place},
     subjects::Subjects,
 };
 use crate::{CloseReason, Link, LostFile, MediaHosts, PairCode, PairCodeError, ReuploadError, SendError, Sent};
@@ -88,12 +89,17 @@ impl Link for LiveLink {
             client: self.connected()?,
             reporter: Arc::clone(&self.control.reporter),
             memory: Arc::clone(&self.memory),
-            subjects: Arc::clone(&self.subjects),
             id: id.to_owned(),
             outgoing: message.clone(),
             deadline,
         };
         self.run(sending.send(), deadline).await
+    }
+
+    async fn place(&self, to: &Recipient) -> Option<Place> {
+        let client = self.client.upgrade()?;
+        let own = &self.control.reporter.key().phone_number;
+        place(&client, (&self.memory, &self.subjects), own, to).await
     }
 
     async fn act(&self, action: &Action, deadline: Duration) -> Result<Done, SendError> {

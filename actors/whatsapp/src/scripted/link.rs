@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use wharf_domain::{
-    Outgoing, PhoneNumber,
+    Outgoing, PhoneNumber, Recipient,
     action::{Action, Done, NumberCheck},
+    outgoing::Place,
 };
 
 use super::{ScriptedHandle, SendScript, SentMessage, now};
@@ -32,18 +33,18 @@ impl Link for ScriptedHandle {
                 code,
                 words: "scripted".to_owned(),
             }),
-            (SendScript::Nobody, wharf_domain::Recipient::Number(number)) => {
-                Err(SendError::NotOnWhatsApp(number.clone()))
-            }
+            (SendScript::Nobody, Recipient::Number(number)) => Err(SendError::NotOnWhatsApp(number.clone())),
             (SendScript::Hang, _) => {
                 tokio::time::sleep(deadline).await;
                 Err(SendError::TimedOut(deadline))
             }
-            _ => Ok(Sent {
-                timestamp: now(),
-                place: None,
-            }),
+            _ => Ok(Sent { timestamp: now() }),
         }
+    }
+
+    async fn place(&self, to: &Recipient) -> Option<Place> {
+        let chat = self.state().chats.get(&to.to_string())?.clone();
+        Some(Place { chat, ..Place::of(to) })
     }
 
     /// Every number is on WhatsApp; nothing else has anything to answer.

@@ -119,10 +119,11 @@ async fn what_receivers_say_is_told_with_its_place_where_somebody_wants_to_know(
 
     // One chat, whether the server tells, the receiver, or they write themselves.
     let last = wharf_domain::Outgoing::text(THEIRS.parse().unwrap(), "the last");
-    let sent = line.link.send("3EB0A1B2C3D4", &last, deadline).await.unwrap();
+    line.link.send("3EB0A1B2C3D4", &last, deadline).await.unwrap();
+    let sent = line.link.place(&last.to).await.unwrap();
     world.write("an answer").await;
     let answer = wait_for(&line, EventKind::Message, 1).await.remove(0);
-    assert_eq!((&sent.place.unwrap().chat, &place.chat), (&answer.chat, &answer.chat));
+    assert_eq!((&sent.chat, &place.chat), (&answer.chat, &answer.chat));
     assert!(
         of(&line.inbox.messages(), EventKind::Sent).is_empty(),
         "not from the phone"

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use futures::FutureExt as _;
+use wharf_domain::{EventKind, EventKinds, outgoing::News};
 use wharf_testnet::FaultKind;
 use wharf_whatsapp::{CloseReason, SendError};
 
@@ -82,6 +84,36 @@ async fn a_server_that_says_nothing_shows_and_sends_time_out() {
     eventually("silence", async || line.link.silence() >= Some(short)).await;
     line.link.close().await;
     assert_eq!(line.link.silence(), None);
+}
+
+/// To a hidden id, whose number is known: the chat is that of the number's messages.
+#[tokio::test]
+async fn what_is_answered_late_and_what_fails_lie_in_the_chat_of_the_messages() {
+    let world = World::start().await;
+    let line = world.pair().await;
+    line.inbox.want(EventKinds::of([EventKind::Message, EventKind::Status]));
+    world.write("first").await;
+    eventually("the text", async || line.inbox.texts() == ["first"]).await;
+    let chat = line.inbox.messages().remove(0).chat;
+    let hidden = world.network.create_account(THEIRS).await.unwrap().lid;
+    let message = wharf_domain::Outgoing::text(hidden.parse().unwrap(), "hello");
+    assert_ne!(message.to.jid(), chat);
+    // Over before the server can have answered.
+    let soon = Duration::from_millis(1);
+    let sent = line.link.send("3EB0A1B2C3D4", &message, soon).await;
+    assert_eq!(sent, Err(SendError::TimedOut(soon)));
+    let place = line.link.place(&message.to).now_or_never().flatten();
+    let place = place.expect("it is known at once");
+    assert_eq!(
+        (&place.chat, place.to),
+        (&chat, hidden.trim_end_matches("@lid").to_owned())
+    );
+    let late = || line.inbox.told().into_iter().find(|told| told.news == News::Sent);
+    eventually("the server's word", async || late().is_some()).await;
+    let late = late().unwrap();
+    assert_eq!(late.message_ids, ["3EB0A1B2C3D4"]);
+    assert_eq!(late.place.map(|place| place.chat), Some(chat));
+    line.link.close().await;
 }
 
 #[tokio::test]

@@ -100,7 +100,7 @@ pub(super) fn outgoing() -> OutgoingMessage {
         status: SendStatus::Read,
         error_code: None,
         error: None,
-        message: Outgoing::text("551188888888".parse().unwrap(), "hi"),
+        message: Some(Outgoing::text("551188888888".parse().unwrap(), "hi")),
         created_at: Timestamp(0),
         sent_at: Some(Timestamp(0)),
         delivered_at: None,

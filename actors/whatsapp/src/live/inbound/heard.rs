@@ -122,7 +122,7 @@ impl Inbound {
         for event in happened {
             match event.as_ref() {
                 Event::Receipt(receipt) => told.extend(self.receipt(client, receipt).await),
-                Event::ServerAck(ack) => told.push(late(ack)),
+                Event::ServerAck(ack) => told.push(self.late(client, ack).await),
                 _ => {}
             }
         }
@@ -148,7 +148,7 @@ impl Inbound {
             }
         }
         self.name_groups(client, groups_of(&mut messages)).await;
-        self.commit(messages).await
+        self.commit(messages, Vec::new()).await
     }
 
     async fn receipt(&self, client: &Arc<Client>, receipt: &Receipt) -> Option<Told> {
@@ -177,6 +177,19 @@ impl Inbound {
         })
     }
 
+    /// An answer of the server that nobody waited for any more.
+    async fn late(&self, client: &Arc<Client>, ack: &ServerAck) -> Told {
+        let from = ack
+            .from
+            .as_ref()
+            .filter(|_| self.inbox.wanted().contains(EventKind::Status));
+        let place = match from {
+            Some(chat) => Some(in_chat(self.party(client, chat, None).await)),
+            None => None,
+        };
+        Told { place, ..late(ack) }
+    }
+
     async fn place(&self, client: &Arc<Client>, source: &MessageSource) -> Place {
         let chat = self.party(client, &source.chat, source.sender_alt.as_ref()).await;
         let participant = match chat.is_group {
@@ -188,13 +201,8 @@ impl Inbound {
             false => None,
         };
         Place {
-            group: chat.is_group.then(|| Group {
-                id: chat.chat.clone(),
-                subject: None,
-            }),
-            chat: chat.chat,
-            to: chat.shown,
             participant,
+            ..in_chat(chat)
         }
     }
 
@@ -294,7 +302,19 @@ fn is_of_sent(event: &Event) -> bool {
     matches!(event, Event::Receipt(_) | Event::ServerAck(_))
 }
 
-/// An answer of the server that nobody waited for any more.
+fn in_chat(chat: Party) -> Place {
+    Place {
+        group: chat.is_group.then(|| Group {
+            id: chat.chat.clone(),
+            subject: None,
+        }),
+        chat: chat.chat,
+        to: chat.shown,
+        participant: None,
+    }
+}
+
+/// An answer of the server, without its place.
 fn late(ack: &ServerAck) -> Told {
     let Ack { timestamp, error } = ack.into();
     Told {

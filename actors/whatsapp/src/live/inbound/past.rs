@@ -55,17 +55,18 @@ impl Inbound {
         messages.sort_by_key(|message| message.message_timestamp);
         let mut carried = 0;
         for some in messages.chunks(BATCH) {
-            let mut batch = Vec::with_capacity(some.len());
+            let (mut batch, mut arrivals) = (Vec::with_capacity(some.len()), Vec::new());
             for message in some {
                 let (Some(mut info), Some(content)) = (info_of(&chat, message), message.message.as_option()) else {
                     continue;
                 };
                 self.number_sender(client, &mut info).await;
-                let read = self.read(client, &info, content).await?;
-                batch.extend(read.map(|message| of_the_past(message, &chat, named(&info))));
+                let (message, arrival) = self.read(client, &info, content).await?;
+                batch.extend(message.map(|message| of_the_past(message, &chat, named(&info))));
+                arrivals.extend(arrival);
             }
             carried += batch.len();
-            self.commit(batch).await?;
+            self.commit(batch, arrivals).await?;
         }
         Ok(carried)
     }

@@ -1,0 +1,203 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::outgoing::Pace;
+
+const PACING: Pacing = Pacing {
+    per_second: 1,
+    burst: 2,
+    fastest: Pace {
+        per_second: 1,
+        burst: 2,
+    },
+    queue_max: 3,
+    deadline: Duration::from_secs(60),
+};
+const LATE: Timestamp = Timestamp(60_000);
+
+fn at(ms: i64) -> Timestamp {
+    Timestamp(ms)
+}
+
+#[test]
+fn a_message_goes_at_once_when_it_may() {
+    let mut outbox = Outbox::new(PACING, at(0));
+    let one = outbox.accept(&["a"], LATE).unwrap();
+    let pumped = outbox.pump(at(0), true);
+    assert_eq!((pumped.start, pumped.wake_at), (vec![one], None));
+    outbox.finished(one);
+    assert_eq!(outbox.pump(at(0), true), Pumped::default());
+}
+
+#[test]
+fn one_chat_goes_in_order_and_others_do_not_wait_for_it() {
+    let mut outbox = Outbox::new(PACING, at(0));
+    let [one, two, three] = ["a", "a", "b"].map(|chat| outbox.accept(&[chat], LATE).unwrap());
+    assert_eq!(outbox.accept(&["c"], LATE), Err(Full));
+    assert_eq!(outbox.pump(at(0), true).start, [one, three]);
+    outbox.finished(one);
+    let paced = outbox.pump(at(0), true);
+    assert_eq!((paced.start, paced.wake_at), (vec![], Some(at(1000))));
+    assert_eq!(outbox.pump(at(1000), true).start, [two]);
+}
+
+#[test]
+fn a_chat_is_one_by_any_of_its_names() {
+    let mut outbox = Outbox::new(PACING, at(0));
+    let number = outbox.accept(&["55@s.whatsapp.net"], LATE).unwrap();
+    let hidden = outbox.accept(&["1@lid", "55@s.whatsapp.net"], LATE).unwrap();
+    let other = outbox.accept(&["2@lid"], LATE).unwrap();
+    assert_eq!(outbox.pump(at(0), true).start, [number, other]);
+    outbox.finished(number);
+    assert_eq!(outbox.pump(at(1000), true).start, [hidden]);
+}
+
+#[test]
+fn what_waits_too_long_is_told() {
+    let mut outbox = Outbox::new(PACING, at(0));
+    let one = outbox.accept(&["a"], at(500)).unwrap();
+    let down = outbox.pump(at(0), false);
+    assert_eq!((down.start, down.wake_at), (vec![], Some(at(500))));
+    outbox.hold(one);
+    assert_eq!(outbox.pump(at(500), false).expired, [], "its row is not there yet");
+    outbox.release(one);
+    assert_eq!(outbox.pump(at(500), true).expired, [one]);
+    assert_eq!(outbox.waiting(), 0);
+}
+
+#[test]
+fn what_was_not_sent_takes_its_place_again_after_a_pause() {
+    let mut outbox = Outbox::new(PACING, at(0));
+    let [one, two] = ["a", "a"].map(|chat| outbox.accept(&[chat], LATE).unwrap());
+    assert_eq!(outbox.pump(at(0), true).start, [one]);
+    outbox.returned(one, at(0));
+    let paused = outbox.pump(at(0), true);
+    assert_eq!((paused.start, paused.wake_at), (vec![], Some(at(1000))));
+    assert_eq!(outbox.pump(at(1000), true).start, [one]);
+    outbox.finished(one);
+    assert_eq!(outbox.pump(at(1000), true).start, [two]);
+}
+
+#[test]
+fn a_file_on_its_way_holds_its_chat_and_no_other() {
+    let mut outbox = Outbox::new(PACING, at(0));
+    let [film, text, other] = ["a", "a", "b"].map(|chat| outbox.accept(&[chat], LATE).unwrap());
+    outbox.lack_file(film);
+    let pumped = outbox.pump(at(0), true);
+    assert_eq!((pumped.start, pumped.wake_at), (vec![other], Some(LATE)));
+    outbox.have_file(film);
+    assert_eq!(outbox.pump(at(0), true).start, [film]);
+    outbox.finished(film);
+    assert_eq!(outbox.pump(at(1000), true).start, [text]);
+    let late = outbox.accept(&["c"], at(2000)).unwrap();
+    outbox.lack_file(late);
+    assert_eq!(outbox.pump(at(2000), true).expired, [late]);
+}
+
+#[derive(Debug, Clone)]
+enum Act {
+    Accept(u8, u8, i64),
+    Hold(usize),
+    Release(usize),
+    Lack(usize),
+    Have(usize),
+    Pass(i64),
+    Finish(usize),
+    Return(usize),
+    Link(bool),
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        3 => (0u8..4, 0u8..4, 0i64..5000).prop_map(|(chat, also, wait)| Act::Accept(chat, also, wait)),
+        1 => (0usize..8).prop_map(Act::Hold),
+        1 => (0usize..8).prop_map(Act::Release),
+        1 => (0usize..8).prop_map(Act::Lack),
+        1 => (0usize..8).prop_map(Act::Have),
+        3 => (0i64..3000).prop_map(Act::Pass),
+        3 => (0usize..8).prop_map(Act::Finish),
+        1 => (0usize..8).prop_map(Act::Return),
+        1 => any::<bool>().prop_map(Act::Link),
+    ]
+}
+
+proptest! {
+    /// Every message ends once; chats keep their order; nothing starts without link; the queue is bounded; and as
+    /// long as something waits with a link there is a time to ask again or something under way.
+    #[test]
+    fn messages_go_once_and_in_order(acts in prop::collection::vec(act(), 0..120)) {
+        let mut outbox = Outbox::new(PACING, at(0));
+        let (mut now, mut connected) = (0, true);
+        let mut alive: BTreeMap<Ticket, ([u8; 2], i64)> = BTreeMap::new();
+        let mut running: BTreeSet<Ticket> = BTreeSet::new();
+        let (mut held, mut lacking) = (BTreeSet::<Ticket>::new(), BTreeSet::<Ticket>::new());
+        for act in acts {
+            let nth = |set: &BTreeSet<Ticket>, n: usize| set.iter().nth(n).copied();
+            match act {
+                Act::Accept(chat, also, wait) => {
+                    let waiting = alive.len() - running.len();
+                    // Mostly with one name.
+                    let names = [chat, if also % 2 == 0 { also } else { chat }];
+                    match outbox.accept(&names.map(|name| ["a", "b", "c", "d"][usize::from(name)]), at(now + wait)) {
+                        Ok(ticket) => prop_assert!(alive.insert(ticket, (names, now + wait)).is_none()),
+                        Err(Full) => prop_assert!(waiting >= PACING.queue_max as usize),
+                    }
+                }
+                Act::Hold(n) => {
+                    let waiting: BTreeSet<Ticket> = alive.keys().copied().filter(|t| !running.contains(t)).collect();
+                    if let Some(ticket) = nth(&waiting, n) {
+                        outbox.hold(ticket);
+                        held.insert(ticket);
+                    }
+                }
+                Act::Release(n) => if let Some(ticket) = nth(&held, n) {
+                    outbox.release(ticket);
+                    held.remove(&ticket);
+                },
+                Act::Lack(n) => {
+                    let waiting: BTreeSet<Ticket> = alive.keys().copied().filter(|t| !running.contains(t)).collect();
+                    if let Some(ticket) = nth(&waiting, n) {
+                        outbox.lack_file(ticket);
+                        lacking.insert(ticket);
+                    }
+                }
+                Act::Have(n) => if let Some(ticket) = nth(&lacking, n) {
+                    outbox.have_file(ticket);
+                    lacking.remove(&ticket);
+                },
+                Act::Pass(ms) => now += ms,
+                Act::Finish(n) => if let Some(ticket) = nth(&running, n) {
+                    outbox.finished(ticket);
+                    running.remove(&ticket);
+                    alive.remove(&ticket);
+                },
+                Act::Return(n) => if let Some(ticket) = nth(&running, n) {
+                    outbox.returned(ticket, at(now));
+                    running.remove(&ticket);
+                },
+                Act::Link(up) => connected = up,
+            }
+            let pumped = outbox.pump(at(now), connected);
+            for ticket in &pumped.expired {
+                let (_, deadline) = alive.remove(ticket).expect("it was there");
+                prop_assert!(deadline <= now && !running.contains(ticket) && !held.contains(ticket));
+                lacking.remove(ticket);
+            }
+            prop_assert!(connected || pumped.start.is_empty());
+            for ticket in &pumped.start {
+                let (names, deadline) = alive[ticket];
+                prop_assert!(deadline > now && !held.contains(ticket) && !lacking.contains(ticket));
+                prop_assert!(running.insert(*ticket));
+                let shared = |of: &[u8; 2]| of.iter().any(|name| names.contains(name));
+                let earlier = alive.iter().any(|(other, (of, _))| other < ticket && shared(of));
+                prop_assert!(!earlier, "an earlier message of the chat is not done");
+            }
+            prop_assert_eq!(outbox.waiting(), alive.len() - running.len());
+            if outbox.waiting() > held.len() {
+                prop_assert!(pumped.wake_at.is_some_and(|wake| wake > at(now)));
+            }
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Messages that could not be decrypted and are waited for, over restarts.
+
+use sqlx::{Row, query};
+use wharf_domain::{ConnectionKey, Timestamp};
+
+use crate::{Group, Store, StoreError, codec::At, sql};
+
+/// Which message is waited for, as its stanza named it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct AwaitedId {
+    /// WhatsApp's id of it.
+    pub message_id: String,
+    /// The chat's JID.
+    pub chat: String,
+    /// The sender's JID.
+    pub sender: String,
+}
+
+/// A message that could not be decrypted and is waited for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AwaitedMessage {
+    /// Which one.
+    pub id: AwaitedId,
+    /// What else its stanza said; whoever keeps it reads it.
+    pub head: String,
+    /// When it is to be reported if it has not come, by the wall clock.
+    pub due_at: Timestamp,
+}
+
+impl Store {
+    /// The messages that a number waits for.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn awaited_messages(&self, key: &ConnectionKey) -> Result<Vec<AwaitedMessage>, StoreError> {
+        let statement = query(sql::AWAITED_MESSAGES)
+            .bind(key.client_id.0)
+            .bind(key.phone_number.as_str());
+        let rows = statement.fetch_all(self.pool()).await;
+        let read = |row: &sqlx::sqlite::SqliteRow| {
+            Ok(AwaitedMessage {
+                id: AwaitedId {
+                    message_id: row.try_get("message_id")?,
+                    chat: row.try_get("chat")?,
+                    sender: row.try_get("sender")?,
+                },
+                head: row.try_get("head")?,
+                due_at: row.try_get::<At, _>("due_at")?.0,
+            })
+        };
+        rows.and_then(|rows| rows.iter().map(read).collect())
+            .map_err(|error| self.error(error))
+    }
+}
+
+impl Group<'_> {
+    /// Keeps that messages are waited for. One that is kept already stays as it is.
+    ///
+    /// # Errors
+    /// `Rejected` when the number has no connection.
+    pub async fn keep_awaited(&mut self, key: &ConnectionKey, awaited: &[AwaitedMessage]) -> Result<(), StoreError> {
+        for message in awaited {
+            let statement = query(sql::KEEP_AWAITED)
+                .bind(key.client_id.0)
+                .bind(key.phone_number.as_str())
+                .bind(&message.id.message_id)
+                .bind(&message.id.chat)
+                .bind(&message.id.sender)
+                .bind(&message.head)
+                .bind(At(message.due_at));
+            let result = statement.execute(self.enter()?).await;
+            self.leave(result.map(drop))?;
+        }
+        Ok(())
+    }
+
+    /// A message is not waited for any more. `false`: it was not.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn end_awaited(&mut self, key: &ConnectionKey, id: &AwaitedId) -> Result<bool, StoreError> {
+        let statement = query(sql::END_AWAITED)
+            .bind(key.client_id.0)
+            .bind(key.phone_number.as_str())
+            .bind(&id.message_id)
+            .bind(&id.chat)
+            .bind(&id.sender);
+        let result = statement.execute(self.enter()?).await;
+        self.leave(result.map(|result| result.rows_affected() > 0))
+    }
+}

@@ -1,0 +1,40 @@
+//! Clients: who they are, and all that goes with one that is removed.
+
+macro_rules! client_columns {
+    () => {
+        "id, name, created_at"
+    };
+}
+
+statements! {
+    CLIENT_OF_TOKEN = "SELECT id FROM clients WHERE token_hash = $1 AND removed_at IS NULL";
+    CLIENTS = concat!("SELECT ", client_columns!(), " FROM clients WHERE removed_at IS NULL ORDER BY id");
+    REMOVED_CLIENTS = "SELECT id FROM clients WHERE removed_at IS NOT NULL ORDER BY id";
+    ADD_CLIENT = concat!(
+        "INSERT INTO clients (name, token_hash, created_at, updated_at) VALUES ($1, $2, $3, $3) RETURNING ",
+        client_columns!()
+    );
+    ROTATE_CLIENT = concat!(
+        "UPDATE clients SET token_hash = $2, updated_at = $3 WHERE id = $1 AND removed_at IS NULL RETURNING ",
+        client_columns!()
+    );
+    REMOVE_CLIENT = "UPDATE clients SET removed_at = $2, updated_at = $2 WHERE id = $1 AND removed_at IS NULL";
+    PURGE_CLIENT_UNLISTED = "DELETE FROM webhook_events \
+        WHERE seq > (SELECT up_to FROM listed WHERE id = 1) AND client_id = $1";
+    PURGE_CLIENT_EVENTS = "DELETE FROM webhook_events WHERE seq IN (\
+        SELECT l.seq FROM whatsapp_webhooks w \
+        CROSS JOIN webhook_event_list l ON l.webhook_id = w.id WHERE w.client_id = $1 LIMIT $2)";
+    // Which ones are gone by now is asked in the same order.
+    PURGE_CLIENT_LIST = "DELETE FROM webhook_event_list WHERE (webhook_id, seq) IN (\
+        SELECT l.webhook_id, l.seq FROM whatsapp_webhooks w \
+        CROSS JOIN webhook_event_list l ON l.webhook_id = w.id WHERE w.client_id = $1 LIMIT $2)";
+    PURGE_CLIENT_DEVICES = "DELETE FROM whatsapp_keys WHERE rowid IN (\
+        SELECT k.rowid FROM whatsapp_keys k WHERE k.client_id = $1 LIMIT $2)";
+    PURGE_CLIENT_WEBHOOKS = "DELETE FROM whatsapp_webhooks WHERE client_id = $1";
+    PURGE_CLIENT_CONNECTIONS = "DELETE FROM whatsapp_connections WHERE client_id = $1";
+    PURGE_CLIENT_KEYS = "DELETE FROM idempotency_keys WHERE client_id = $1";
+    PURGE_CLIENT_POLLS = "DELETE FROM whatsapp_polls WHERE client_id = $1";
+    PURGE_CLIENT_OUTGOING = "DELETE FROM whatsapp_outgoing_messages WHERE client_id = $1";
+    PURGE_CLIENT_MEDIA = "DELETE FROM whatsapp_media WHERE client_id = $1";
+    PURGE_CLIENT = "DELETE FROM clients WHERE id = $1";
+}

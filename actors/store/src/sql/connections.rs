@@ -1,0 +1,41 @@
+//! Connections of numbers.
+
+macro_rules! connection_columns {
+    () => {
+        "client_id, phone_number, status, reason, reason_code, jid, push_name, connected_since, last_event_at, \
+         reconnect_attempts, wanted, banned_until, device_name, proxy_shown, sending_per_second, sending_burst, created_at, \
+         updated_at"
+    };
+}
+
+statements! {
+    CONNECTIONS = concat!(
+        "SELECT ", connection_columns!(), " FROM whatsapp_connections WHERE client_id = $1 ORDER BY phone_number"
+    );
+    CONNECTION = concat!(
+        "SELECT ", connection_columns!(), " FROM whatsapp_connections WHERE client_id = $1 AND phone_number = $2"
+    );
+    CREATE_CONNECTION = concat!(
+        "INSERT INTO whatsapp_connections \
+            (client_id, phone_number, status, wanted, created_at, updated_at, device_name, proxy_shown, proxy_sealed, \
+             sending_per_second, sending_burst) \
+         VALUES ($1, $2, $3, true, $4, $4, $5, $6, $7, $8, $9) ON CONFLICT (client_id, phone_number) DO NOTHING RETURNING ",
+        connection_columns!()
+    );
+    RECORD_CONNECTION = "UPDATE whatsapp_connections \
+        SET status = $3, reason = $4, jid = $5, push_name = $6, connected_since = $7, last_event_at = $8, \
+            reconnect_attempts = $9, wanted = $10, updated_at = $11, reason_code = $12, banned_until = $13 \
+        WHERE client_id = $1 AND phone_number = $2";
+    UPDATE_CONNECTION = concat!(
+        "UPDATE whatsapp_connections SET device_name = CASE WHEN $3 THEN $4 ELSE device_name END, \
+            proxy_shown = CASE WHEN $5 THEN $6 ELSE proxy_shown END, \
+            proxy_sealed = CASE WHEN $5 THEN $7 ELSE proxy_sealed END, updated_at = $8, \
+            sending_per_second = CASE WHEN $9 THEN $10 ELSE sending_per_second END, \
+            sending_burst = CASE WHEN $9 THEN $11 ELSE sending_burst END \
+         WHERE client_id = $1 AND phone_number = $2 RETURNING ",
+        connection_columns!()
+    );
+    SEALED_PROXY = "SELECT proxy_sealed FROM whatsapp_connections WHERE client_id = $1 AND phone_number = $2";
+    ANY_PROXY = "SELECT client_id, phone_number, proxy_sealed FROM whatsapp_connections WHERE proxy_sealed IS NOT NULL LIMIT 1";
+    DELETE_CONNECTION = "DELETE FROM whatsapp_connections WHERE client_id = $1 AND phone_number = $2";
+}

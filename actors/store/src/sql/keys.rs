@@ -1,0 +1,57 @@
+//! What linked devices keep, and keys of idempotent requests.
+
+/// A kind of what a number's device keeps.
+macro_rules! key_columns {
+    () => {
+        "name, value, at, also FROM whatsapp_keys WHERE client_id = $1 AND phone_number = $2 AND kind = $3"
+    };
+}
+
+statements! {
+    KEY = concat!("SELECT ", key_columns!(), " AND name = $4");
+    KEYS_NAMED = "SELECT k.name, k.value, k.at, k.also FROM json_each($4) j CROSS JOIN whatsapp_keys k \
+        WHERE k.client_id = $1 AND k.phone_number = $2 AND k.kind = $3 AND k.name = unhex(j.value)";
+    KEYS_BETWEEN = concat!("SELECT ", key_columns!(), " AND name >= $4 AND name < $5 ORDER BY name");
+    HAS_KEYS = "SELECT EXISTS (SELECT 1 FROM whatsapp_keys \
+        WHERE client_id = $1 AND phone_number = $2 AND kind = $3 AND name >= $4 AND name < $5)";
+    LAST_KEY_NAME = "SELECT name FROM whatsapp_keys WHERE client_id = $1 AND phone_number = $2 AND kind = $3 \
+        ORDER BY name DESC LIMIT 1";
+    HAS_KEYS_BEFORE = "SELECT EXISTS (SELECT 1 FROM whatsapp_keys \
+        WHERE client_id = $1 AND phone_number = $2 AND kind = $3 AND at > 0 AND at < $4)";
+    HAS_PENDING_BEFORE = "SELECT EXISTS (SELECT 1 FROM whatsapp_keys \
+        WHERE client_id = $1 AND phone_number = $2 AND kind = $3 AND also < $4)";
+    ANY_KEY = "SELECT name, value, at, also, kind, client_id, phone_number FROM whatsapp_keys \
+        WHERE value <> x'' LIMIT 1";
+    TAKE_KEY = "DELETE FROM whatsapp_keys \
+        WHERE client_id = $1 AND phone_number = $2 AND kind = $3 AND name = $4 RETURNING value";
+    REMOVE_KEYS_BETWEEN = "DELETE FROM whatsapp_keys \
+        WHERE client_id = $1 AND phone_number = $2 AND kind = $3 AND name >= $4 AND name < $5";
+    REMOVE_KEYS_BEFORE = "DELETE FROM whatsapp_keys \
+        WHERE client_id = $1 AND phone_number = $2 AND kind = $3 AND at > 0 AND at < $4";
+    REMOVE_PENDING_BEFORE = "DELETE FROM whatsapp_keys \
+        WHERE client_id = $1 AND phone_number = $2 AND kind = 'pending_message' AND also < $3";
+    RECEIVE_TOKEN = "INSERT INTO whatsapp_keys (client_id, phone_number, kind, name, value, at) \
+        VALUES ($1, $2, 'trust_token', $3, $4, $5) \
+        ON CONFLICT (client_id, phone_number, kind, name) DO UPDATE SET value = excluded.value, at = excluded.at \
+        WHERE whatsapp_keys.value = x'' OR excluded.at >= whatsapp_keys.at";
+    TOKEN_SENT = "INSERT INTO whatsapp_keys (client_id, phone_number, kind, name, value, at, also) \
+        VALUES ($1, $2, 'trust_token', $3, x'', $4, $4) \
+        ON CONFLICT (client_id, phone_number, kind, name) \
+        DO UPDATE SET also = max(coalesce(whatsapp_keys.also, excluded.also), excluded.also)";
+    REMOVE_TOKENS = "DELETE FROM whatsapp_keys WHERE client_id = $1 AND phone_number = $2 AND kind = 'trust_token' \
+        AND (value = x'' OR at < $3) AND (also IS NULL OR also < $4)";
+    FORGET_KEYS = "DELETE FROM whatsapp_keys WHERE client_id = $1 AND phone_number = $2";
+
+    FIND_KEY = "SELECT body_hash, answer FROM idempotency_keys \
+        WHERE client_id = $1 AND phone_number = $2 AND idempotency_key = $3 AND created_at >= $4";
+    CLAIM_KEY = "INSERT INTO idempotency_keys (client_id, phone_number, idempotency_key, body_hash, created_at) \
+        VALUES ($1, $2, $3, $4, $5) \
+        ON CONFLICT (client_id, phone_number, idempotency_key) \
+        DO UPDATE SET body_hash = excluded.body_hash, answer = NULL, created_at = excluded.created_at";
+    COMPLETE_KEY = "UPDATE idempotency_keys SET answer = $4 \
+        WHERE client_id = $1 AND phone_number = $2 AND idempotency_key = $3";
+    RELEASE_KEY = "DELETE FROM idempotency_keys \
+        WHERE client_id = $1 AND phone_number = $2 AND idempotency_key = $3 AND answer IS NULL";
+    PURGE_KEYS = "DELETE FROM idempotency_keys WHERE (client_id, phone_number, idempotency_key) IN (\
+        SELECT k.client_id, k.phone_number, k.idempotency_key FROM idempotency_keys k WHERE k.created_at < $1 LIMIT $2)";
+}

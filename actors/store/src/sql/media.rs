@@ -1,0 +1,21 @@
+//! Files that messages came with.
+
+statements! {
+    KEEP_MEDIA = "INSERT INTO whatsapp_media \
+            (id, client_id, phone_number, state, due_at, created_at, size, mime_type, sha256, sealed, expires_at) \
+        VALUES ($1, $2, $3, 'pending', $4, $4, $5, $6, $7, $8, $9)";
+    HOLD_EVENT = "UPDATE webhook_events SET next_retry_at = $2 WHERE seq = $1";
+    DUE_MEDIA = include_str!("../../queries/sqlite/due_media.sql");
+    END_MEDIA = "UPDATE whatsapp_media \
+        SET state = $2, size = coalesce($3, size), error = $4, due_at = NULL, sealed = NULL WHERE id = $1 AND state = 'pending'";
+    RELEASE_EVENT = "UPDATE webhook_events SET next_retry_at = NULL, payload = coalesce($3, payload) \
+        WHERE id = $1 AND status = 'pending' AND next_retry_at = $2 \
+        RETURNING webhook_id, id, seq, sequence, chat, attempt_count, budget_start, next_retry_at, payload, client_id";
+    POSTPONE_MEDIA = "UPDATE whatsapp_media SET attempts = $2, due_at = $3, sealed = coalesce($4, sealed) \
+        WHERE id = $1 AND state = 'pending'";
+    MEDIA = "SELECT state, size, mime_type, sha256, expires_at, error FROM whatsapp_media WHERE id = $2 AND client_id = $1";
+    MEDIA_BYTES = "SELECT coalesce(sum(size), 0) FROM whatsapp_media WHERE client_id = $1 AND state = 'kept'";
+    EXPIRED_MEDIA = "SELECT client_id, id FROM whatsapp_media \
+        WHERE state <> 'pending' AND expires_at < $1 ORDER BY expires_at LIMIT $2";
+    PURGE_MEDIA = "DELETE FROM whatsapp_media WHERE id = $1 AND state <> 'pending'";
+}

@@ -1,0 +1,57 @@
+//! Messages beside their events: polls, what is waited for, what goes out.
+
+macro_rules! outgoing_columns {
+    () => {
+        "seq, message_id, \"to\", type, message, status, error_code, error, created_at, deadline_at, started_at, sent_at, \
+         delivered_at, read_at, played_at, failed_at, chat"
+    };
+}
+
+statements! {
+    KEEP_POLL = "INSERT INTO whatsapp_polls (client_id, phone_number, message_id, options, created_at) \
+        VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
+    POLL_OPTIONS = "SELECT options FROM whatsapp_polls WHERE client_id = $1 AND phone_number = $2 AND message_id = $3";
+    FORGET_POLLS = "DELETE FROM whatsapp_polls WHERE client_id = $1 AND phone_number = $2";
+    PURGE_POLLS = "DELETE FROM whatsapp_polls WHERE (client_id, phone_number, message_id) IN (\
+        SELECT k.client_id, k.phone_number, k.message_id FROM whatsapp_polls k WHERE k.created_at < $1 LIMIT $2)";
+    AWAITED_MESSAGES = "SELECT message_id, chat, sender, head, due_at FROM whatsapp_awaited_messages \
+        WHERE client_id = $1 AND phone_number = $2 ORDER BY message_id";
+    KEEP_AWAITED = "INSERT INTO whatsapp_awaited_messages \
+        (client_id, phone_number, message_id, chat, sender, head, due_at) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
+    END_AWAITED = "DELETE FROM whatsapp_awaited_messages \
+        WHERE client_id = $1 AND phone_number = $2 AND message_id = $3 AND chat = $4 AND sender = $5";
+
+    RECORD_OUTGOING = "INSERT INTO whatsapp_outgoing_messages \
+        (client_id, phone_number, message_id, \"to\", type, message, status, created_at, deadline_at, started_at, file) \
+        VALUES ($1, $2, $3, $4, $5, $6, 'queued', $7, $8, $9, $10) ON CONFLICT DO NOTHING";
+    KEEP_OUTGOING_FILE = "UPDATE whatsapp_outgoing_messages SET message = $4, file = $5 \
+        WHERE client_id = $1 AND phone_number = $2 AND message_id = $3 AND status = 'queued'";
+    OUTGOING_FILE = "SELECT file FROM whatsapp_outgoing_messages \
+        WHERE client_id = $1 AND phone_number = $2 AND message_id = $3";
+    OUTGOING_MESSAGE = concat!(
+        "SELECT ", outgoing_columns!(), " FROM whatsapp_outgoing_messages \
+         WHERE client_id = $1 AND phone_number = $2 AND message_id = $3"
+    );
+    OUTGOING_PLACE = "SELECT seq FROM whatsapp_outgoing_messages \
+        WHERE client_id = $1 AND phone_number = $2 AND message_id = $3";
+    OUTGOING_MESSAGES = concat!(
+        "SELECT ", outgoing_columns!(), " FROM whatsapp_outgoing_messages \
+         WHERE client_id = $1 AND phone_number = $2 AND seq < $3 ORDER BY seq DESC LIMIT $4"
+    );
+    OUTGOING_MESSAGES_OF_STATUS = concat!(
+        "SELECT ", outgoing_columns!(), " FROM whatsapp_outgoing_messages \
+         WHERE client_id = $1 AND phone_number = $2 AND seq < $3 AND +status = $5 ORDER BY seq DESC LIMIT $4"
+    );
+    QUEUED_MESSAGES = concat!(
+        "SELECT ", outgoing_columns!(), ", file FROM whatsapp_outgoing_messages \
+         WHERE client_id = $1 AND phone_number = $2 AND status = 'queued' ORDER BY seq"
+    );
+    NOTE_OUTGOING = "UPDATE whatsapp_outgoing_messages \
+        SET status = $2, error_code = $3, error = $4, started_at = $5, sent_at = $6, delivered_at = $7, read_at = $8, \
+            played_at = $9, failed_at = $10, chat = $11 WHERE seq = $1";
+    PURGE_OUTGOING = "DELETE FROM whatsapp_outgoing_messages WHERE seq IN (\
+        SELECT o.seq FROM whatsapp_outgoing_messages o WHERE o.created_at < $3 AND (\
+            (+o.status = 'failed' AND +o.created_at < $2) \
+            OR (+o.status NOT IN ('failed', 'queued') AND +o.created_at < $1)) ORDER BY o.created_at LIMIT $4)";
+}

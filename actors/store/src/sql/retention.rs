@@ -1,0 +1,27 @@
+//! What is old enough to go, what may not grow, and whether the database takes writes.
+
+statements! {
+    VISIT_EVENTS = "SELECT seq, status, created_at FROM webhook_events WHERE seq > $1 ORDER BY seq LIMIT $2";
+    PURGE_LIST = "DELETE FROM webhook_event_list WHERE (webhook_id, seq) IN (\
+        SELECT e.webhook_id, e.seq FROM json_each($1) j CROSS JOIN webhook_events e ON e.seq = j.value \
+        WHERE (+e.status = 'delivered' AND e.created_at < $2) OR (+e.status = 'failed' AND e.created_at < $3))";
+    PURGE_EVENTS = "DELETE FROM webhook_events WHERE seq IN (SELECT j.value FROM json_each($1) j) \
+        AND ((+status = 'delivered' AND created_at < $2) OR (+status = 'failed' AND created_at < $3))";
+    EMPTY_WEBHOOKS = "SELECT w.id FROM whatsapp_webhooks w WHERE w.deleted_at < $1 \
+        AND NOT EXISTS (SELECT 1 FROM webhook_event_list l WHERE l.webhook_id = w.id) \
+        AND NOT EXISTS (SELECT 1 FROM webhook_events e \
+            WHERE e.seq > (SELECT up_to FROM listed WHERE id = 1) AND +e.webhook_id = w.id) LIMIT $2";
+    PURGE_WEBHOOK = "DELETE FROM whatsapp_webhooks WHERE id = $1 AND deleted_at IS NOT NULL";
+    PENDING_EVENTS = "SELECT count(*) FROM (SELECT 1 FROM whatsapp_webhooks w \
+        CROSS JOIN webhook_events e ON e.webhook_id = w.id \
+        WHERE w.client_id = $1 AND e.status = 'pending' LIMIT $2)";
+    RETENTION_SEEN_AT = "SELECT seen_at FROM retention WHERE id = 1";
+    NOTE_RETENTION = "INSERT INTO retention (id, seen_at) VALUES (1, $1) \
+        ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at";
+    COUNT_WEBHOOKS = "SELECT count(*) FROM whatsapp_webhooks WHERE client_id = $1 AND deleted_at IS NULL";
+    COUNT_CONNECTIONS = "SELECT count(*) FROM whatsapp_connections WHERE client_id = $1";
+
+    CHECKPOINT = "PRAGMA wal_checkpoint(PASSIVE)";
+    WRITE_CHECK = "INSERT INTO write_check (id, checks) VALUES (1, 1) \
+        ON CONFLICT (id) DO UPDATE SET checks = write_check.checks + 1";
+}

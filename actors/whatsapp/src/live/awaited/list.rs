@@ -1,0 +1,237 @@
+//! What is missing and until when to wait for it, decided on without a clock of its own.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+use wharf_domain::Timestamp;
+use wharf_store::AwaitedMessage;
+use whatsapp_rust::wacore::types::{
+    events::{UnavailableType, UndecryptableMessage},
+    message::{MessageInfo, MessageSource},
+};
+use whatsapp_rust::wacore_binary::Jid;
+
+use super::{Lost, row};
+
+/// Missing messages of one number at a time; one more is reported at once. An attacker's flood ends here.
+const MOST: usize = 1000;
+/// Messages that came after all, remembered for the one that comes by the other way as well.
+const CAME: usize = 256;
+
+/// See the module.
+#[derive(Default)]
+pub(crate) struct Awaited {
+    missing: Vec<Missing>,
+    /// How those that came, or were reported, were first heard of.
+    came: VecDeque<Arc<MessageInfo>>,
+    /// Whether what the process before this waited for is here.
+    is_loaded: bool,
+    /// Whether a task waits for the deadlines.
+    watched: bool,
+}
+
+/// One of them.
+struct Missing {
+    lost: Arc<UndecryptableMessage>,
+    due: Instant,
+    row: Row,
+    /// Copies of it that are being committed.
+    arriving: u32,
+}
+
+/// Whether a message is waited for in a row, too.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Row {
+    /// It needs none, because it is reported at once.
+    Needless,
+    /// Not yet.
+    Wanted,
+    /// Yes.
+    Kept,
+}
+
+impl Missing {
+    /// Whether it may be reported once it is due: not before its row says that it has not come.
+    fn can_be_reported(&self) -> bool {
+        self.arriving == 0 && self.row != Row::Wanted
+    }
+}
+
+impl Awaited {
+    /// Waits for a message until `patience` has passed; one that no device but the phone will get is due at once. A
+    /// message that is waited for already keeps its deadline, and one that came or was reported is not waited for again.
+    pub(crate) fn miss(&mut self, lost: UndecryptableMessage, now: Instant, patience: Duration) {
+        if self.came.iter().any(|first| is_same(first, &lost.info)) {
+            return;
+        }
+        let hopeless = !matches!(lost.unavailable_type, UnavailableType::Unknown) || self.missing.len() >= MOST;
+        match hopeless {
+            true => self.add(lost, now, Row::Needless),
+            false => self.add(lost, now + patience, Row::Wanted),
+        }
+    }
+
+    /// Goes on waiting for what has rows at the wall clock's `wall`, once. However the clock was set meanwhile, none is
+    /// waited for longer than `patience`.
+    pub(crate) fn load(&mut self, rows: &[AwaitedMessage], now: Instant, wall: Timestamp, patience: Duration) {
+        if std::mem::replace(&mut self.is_loaded, true) {
+            return;
+        }
+        for kept in rows {
+            match row::read(kept) {
+                Some(lost) => self.add(lost, now + kept.due_at.since(wall).min(patience), Row::Kept),
+                None => tracing::error!(
+                    message_id = kept.id.message_id,
+                    "the row of an undecryptable message cannot be read; it is not reported"
+                ),
+            }
+        }
+    }
+
+    pub(crate) fn is_loaded(&self) -> bool {
+        self.is_loaded
+    }
+
+    fn add(&mut self, lost: UndecryptableMessage, due: Instant, row: Row) {
+        if self.missing_one(&lost.info).is_some() {
+            return;
+        }
+        self.missing.push(Missing {
+            lost: Arc::new(lost),
+            due,
+            row,
+            arriving: 0,
+        });
+    }
+
+    /// A message comes. Answers how it was first heard of, if it could not be decrypted then: the sender's second copy and
+    /// the phone's may name its time and its people differently, and are one message. And whether it was missing until now:
+    /// then [`Awaited::settle`] or [`Awaited::did_not_arrive`] follows.
+    pub(super) fn arrives(&mut self, info: &MessageInfo) -> Option<(Arc<MessageInfo>, bool)> {
+        if let Some(missing) = self.missing_one(info) {
+            missing.arriving += 1;
+            return Some((Arc::clone(&missing.lost.info), true));
+        }
+        let first = self.came.iter().find(|first| is_same(first, info))?;
+        Some((Arc::clone(first), false))
+    }
+
+    /// A message that came was not committed.
+    pub(super) fn did_not_arrive(&mut self, info: &MessageInfo) {
+        if let Some(missing) = self.missing_one(info) {
+            missing.arriving = missing.arriving.saturating_sub(1);
+        }
+    }
+
+    /// A message is not missing any more: it, or its report, is committed.
+    pub(super) fn settle(&mut self, info: &MessageInfo) {
+        if let Some(place) = self.missing.iter().position(|one| is_same(&one.lost.info, info)) {
+            let first = Arc::clone(&self.missing.swap_remove(place).lost.info);
+            self.note(first);
+        }
+    }
+
+    fn note(&mut self, first: Arc<MessageInfo>) {
+        if self.came.len() >= CAME {
+            self.came.pop_front();
+        }
+        self.came.push_back(first);
+    }
+
+    /// A new link opens: what comes with it may bring what is missing, so nothing is reported before that had time.
+    pub(crate) fn postpone(&mut self, until: Instant) {
+        for missing in &mut self.missing {
+            missing.due = missing.due.max(until);
+        }
+    }
+
+    /// The rows of what has none yet.
+    pub(super) fn without_row(&self, now: Instant, wall: Timestamp) -> Vec<AwaitedMessage> {
+        let without = self
+            .missing
+            .iter()
+            .filter(|missing| missing.row == Row::Wanted && missing.arriving == 0);
+        let rows =
+            without.filter_map(|missing| row::of(&missing.lost, wall + missing.due.saturating_duration_since(now)));
+        rows.collect()
+    }
+
+    /// These rows are there.
+    pub(super) fn have_rows(&mut self, rows: &[AwaitedMessage]) {
+        for missing in &mut self.missing {
+            if missing.row == Row::Wanted && rows.iter().any(|row| row.id == row::id(&missing.lost.info)) {
+                missing.row = Row::Kept;
+            }
+        }
+    }
+
+    /// What was waited for long enough. It is missing until it is reported, whatever becomes of the link meanwhile.
+    pub(super) fn overdue(&self, now: Instant) -> Vec<Lost> {
+        let overdue = self
+            .missing
+            .iter()
+            .filter(|missing| missing.due <= now && missing.can_be_reported());
+        let lost = overdue.map(|missing| Lost {
+            row: (missing.row == Row::Kept).then(|| row::id(&missing.lost.info)),
+            message: Arc::clone(&missing.lost),
+        });
+        lost.collect()
+    }
+
+    /// Whether a message is still waited for, and is not arriving.
+    pub(super) fn is_missing(&self, info: &MessageInfo) -> bool {
+        let mut missing = self.missing.iter();
+        missing.any(|one| one.arriving == 0 && is_same(&one.lost.info, info))
+    }
+
+    /// A message could not be reported yet.
+    pub(super) fn put_off(&mut self, info: &MessageInfo, until: Instant) {
+        if let Some(missing) = self.missing_one(info) {
+            missing.due = until;
+        }
+    }
+
+    /// When the next one is due of those that can be reported.
+    pub(super) fn next(&self) -> Option<Instant> {
+        let ready = self.missing.iter().filter(|missing| missing.can_be_reported());
+        ready.map(|missing| missing.due).min()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.missing.is_empty()
+    }
+
+    /// Whether a task is needed that watches; it is there from now on.
+    pub(super) fn begin_to_watch(&mut self) -> bool {
+        let begins = !self.watched && !self.missing.is_empty();
+        self.watched |= begins;
+        begins
+    }
+
+    /// The task is gone.
+    pub(super) fn end_to_watch(&mut self) {
+        self.watched = false;
+    }
+
+    fn missing_one(&mut self, info: &MessageInfo) -> Option<&mut Missing> {
+        self.missing.iter_mut().find(|one| is_same(&one.lost.info, info))
+    }
+}
+
+/// Whether two stanzas are the same message: one id, one sender by number or by hidden id, and one group if any.
+fn is_same(one: &MessageInfo, other: &MessageInfo) -> bool {
+    let names = |source: &MessageSource| {
+        let bare = |jid: &Jid| (jid.server.is_lid_family(), jid.user_base().to_owned());
+        [Some(bare(&source.sender)), source.sender_alt.as_ref().map(bare)]
+    };
+    let others = names(&other.source);
+    let group = |source: &MessageSource| source.is_group.then(|| source.chat.to_non_ad());
+    one.id == other.id
+        && group(&one.source) == group(&other.source)
+        && names(&one.source)
+            .iter()
+            .any(|name| name.is_some() && others.contains(name))
+}
+
+#[cfg(test)]
+mod tests;
