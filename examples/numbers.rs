@@ -18,12 +18,12 @@ mod neighbours;
 #[path = "numbers/network.rs"]
 mod network;
 #[path = "bench/process.rs"]
-#[allow(dead_code, reason = "`load` uses the rest")]
+#[expect(dead_code, reason = "`load` uses the rest")]
 mod process;
 #[path = "bench/receiver.rs"]
 mod receiver;
 #[path = "bench/world.rs"]
-#[allow(dead_code, reason = "`load` uses the rest")]
+#[expect(dead_code, reason = "`load` uses the rest")]
 mod world;
 
 use std::{net::SocketAddr, path::PathBuf};

@@ -135,7 +135,7 @@ async fn run(options: &Options) -> Result<Value, Failure> {
     let network = Network::start(NetworkConfig::default()).await?;
     let ready = serve::prepare(&config(directory.path(), &network, options)?).await?;
     let token = ready.first_client.as_ref().map(|client| client.token.clone());
-    #[allow(clippy::disallowed_methods, reason = "a client of the API, not the poster")]
+    #[expect(clippy::disallowed_methods, reason = "a client of the API, not the poster")]
     let http = reqwest::Client::builder().no_proxy().build()?;
     let api = Api {
         http,

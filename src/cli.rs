@@ -232,8 +232,6 @@ fn print(text: &str) -> Result<(), CliError> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use clap::CommandFactory;
 
     use super::*;

@@ -176,8 +176,6 @@ fn now() -> Timestamp {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
 
     async fn store() -> (Store, tempfile::TempDir) {

@@ -143,6 +143,7 @@ fn links(config: &Config, keys: KeyStore) -> Result<Arc<dyn LinkFactory>, LinkEr
         device_name: config.whatsapp.device_name.clone(),
         history_sync: config.whatsapp.history_sync,
         undecryptable_patience: config.whatsapp.undecryptable_wait,
+        opening_silence: config.sessions.patience.opening,
         http: Some(Arc::new(web)),
         ..LiveConfig::default()
     };
@@ -197,6 +198,7 @@ fn settings(config: &Config, address: SocketAddr) -> Settings {
     Settings {
         bulkheads: config.sessions.bulkheads,
         session_starts_per_second: config.sessions.start_per_second,
+        patience: config.sessions.patience,
         max_in_flight: delivery.max_in_flight,
         max_in_flight_per_client: delivery.max_in_flight_per_client,
         max_in_flight_per_webhook: delivery.max_in_flight_per_webhook,
@@ -261,8 +263,6 @@ fn shutdown_signal() -> Result<impl Future<Output = ()> + Send, ServeError> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used)]
-
     use std::time::Duration;
 
     use tokio::{

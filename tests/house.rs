@@ -1,6 +1,11 @@
 //! The rules of the house, held by a test: who may use whom, licences, one TLS provider, and no build for users that
 //! skips a check of WhatsApp's certificates.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "what fails in a helper fails the test"
+)]
 
 use std::{collections::BTreeSet, process::Command};
 

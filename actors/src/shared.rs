@@ -6,7 +6,9 @@ use std::{
     time::Duration,
 };
 
-use wharf_domain::{ClientId, Timestamp, WebhookId, address::TargetPolicy, outgoing::Pacing, retention::Keep};
+use wharf_domain::{
+    ClientId, Timestamp, WebhookId, address::TargetPolicy, outgoing::Pacing, retention::Keep, session::Patience,
+};
 use wharf_store::Store;
 use wharf_whatsapp::LinkFactory;
 
@@ -30,6 +32,8 @@ pub struct Settings {
     pub bulkheads: usize,
     /// Links opened per second at the most, after a restart or an outage.
     pub session_starts_per_second: u32,
+    /// How long sessions wait for WhatsApp.
+    pub patience: Patience,
     /// Attempts at once, in all.
     pub max_in_flight: usize,
     /// Attempts at once, of one client.
@@ -82,6 +86,7 @@ impl Default for Settings {
         Self {
             bulkheads: 16,
             session_starts_per_second: 50,
+            patience: Patience::default(),
             max_in_flight: 256,
             max_in_flight_per_client: 64,
             max_in_flight_per_webhook: 16,
@@ -199,8 +204,6 @@ impl BulkRetries {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
     use super::*;
 
     const NOW: Timestamp = Timestamp(1_762_352_580_050);

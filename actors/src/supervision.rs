@@ -168,8 +168,6 @@ impl Crash {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
     use std::cell::Cell;
 
     use super::*;

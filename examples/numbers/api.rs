@@ -39,7 +39,7 @@ fn contact(n: usize) -> String {
 
 impl Api {
     pub(crate) fn new(network: &str, count: usize) -> Result<Self, Failure> {
-        #[allow(clippy::disallowed_methods, reason = "a client of the API, not the poster")]
+        #[expect(clippy::disallowed_methods, reason = "a client of the API, not the poster")]
         let http = reqwest::Client::builder().no_proxy().build()?;
         Ok(Self {
             http,

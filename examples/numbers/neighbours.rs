@@ -128,7 +128,7 @@ async fn arrive(arrivals: &Arrivals, rate: u64, which: std::ops::Range<u64>) -> 
         let mut next = Instant::now();
         for n in which {
             // Not tokio's: its clock counts in milliseconds, and its thread would be one more to share.
-            #[allow(clippy::disallowed_methods, reason = "a thread of its own")]
+            #[expect(clippy::disallowed_methods, reason = "a thread of its own")]
             thread::sleep(next.saturating_duration_since(Instant::now()));
             next += pause;
             let _the_link_is_gone = arrivals.send(message(n));

@@ -7,6 +7,7 @@ use wharf_domain::{
     ClientId,
     outgoing::{Pace, Pacing},
     retention::Keep,
+    session::Patience,
 };
 
 use super::{
@@ -236,6 +237,9 @@ fn read_weights(text: &str) -> Option<HashMap<ClientId, u32>> {
 fn sessions(reader: &mut Reader) -> Result<Sessions, Refused> {
     let bulkheads = reader.number("sessions.bulkheads", 0, 256);
     let start_per_second = reader.number("sessions.start_per_second", 1, 10_000);
+    let opening = reader.number("sessions.opening_timeout_seconds", 1, 600);
+    // A healthy link can be silent for 44 s; only a test wants to take it for dead before.
+    let silence = reader.number("sessions.silence_timeout_seconds", if TESTNET { 1 } else { 45 }, 600);
     let bulkheads = match bulkheads? {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         some => some as usize,
@@ -243,6 +247,10 @@ fn sessions(reader: &mut Reader) -> Result<Sessions, Refused> {
     Ok(Sessions {
         bulkheads,
         start_per_second: start_per_second?,
+        patience: Patience {
+            opening: Duration::from_secs(opening?.into()),
+            silence: Duration::from_secs(silence?.into()),
+        },
     })
 }
 

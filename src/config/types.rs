@@ -3,7 +3,7 @@
 use std::{collections::HashMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 use wharf_actors::{Limits, SecretsKey};
-use wharf_domain::{ClientId, media_link::PublicUrl, outgoing::Pacing, retention::Keep};
+use wharf_domain::{ClientId, media_link::PublicUrl, outgoing::Pacing, retention::Keep, session::Patience};
 
 /// A configuration that was read and judged.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,6 +127,8 @@ pub struct Sessions {
     pub bulkheads: usize,
     /// Sessions started per second after a restart.
     pub start_per_second: u32,
+    /// How long they wait for WhatsApp.
+    pub patience: Patience,
 }
 
 /// `[log]`

@@ -1,5 +1,4 @@
 //! Lines as they are shown, and the whole demo for a few seconds.
-#![allow(clippy::unwrap_used)]
 
 use std::{
     collections::HashSet,

@@ -1,6 +1,13 @@
 //! The keys of a linked device through SIGKILL in the middle of two-way traffic.
 
-use std::{collections::HashSet, fs, time::Duration};
+use std::{
+    collections::HashSet,
+    fs,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+    },
+};
 
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -12,20 +19,28 @@ use super::{
 };
 
 /// How often the gateway is killed.
-const KILLS: u64 = 4;
-/// Messages from each contact between two kills.
-const EACH: u64 = 12;
+const KILLS: usize = 4;
+/// Messages that went out before the first kill, and how many more before each further one.
+const MORE: usize = 3;
 
 fn contact(n: u64) -> String {
     format!("55119000000{n:02}")
 }
 
+/// Between two kills: whether it is over, and how many messages went out.
+#[derive(Default)]
+struct Round {
+    number: usize,
+    killed: AtomicBool,
+    went_out: AtomicUsize,
+}
+
 /// Sends texts to a contact until the gateway does not answer any more; the ids of those that it calls sent.
-async fn write_until_killed(ground: &Ground, to: &str, round: u64) -> Vec<String> {
+async fn write_until_killed(ground: &Ground, to: &str, round: &Round) -> Vec<String> {
     let path = format!("/api/whatsapp/connections/{NUMBER}/messages");
     let mut sent = Vec::new();
     for n in 0.. {
-        let body = json!({"to": to, "type": "text", "text": format!("out {round}, {n}")});
+        let body = json!({"to": to, "type": "text", "text": format!("out {}, {n}", round.number)});
         let request = ground
             .api
             .request(reqwest::Method::POST, &path)
@@ -39,24 +54,31 @@ async fn write_until_killed(ground: &Ground, to: &str, round: u64) -> Vec<String
         };
         if status == reqwest::StatusCode::CREATED {
             sent.push(answer["message_id"].as_str().unwrap().to_owned());
+            round.went_out.fetch_add(1, Relaxed);
         }
     }
     sent
 }
 
-async fn write_in(ground: &Ground, from: &str, round: u64) -> Vec<String> {
+/// Writes to the number, the next when the one before has its receipt, until the gateway is killed; the ids.
+async fn write_in(ground: &Ground, from: &str, round: &Round) -> Vec<String> {
     let mut sent = Vec::new();
-    for n in 0..EACH {
-        let text = format!("in {round}, {n}");
-        sent.push(ground.network.send_text(from, NUMBER, &text).await.unwrap());
-        tokio::time::sleep(Duration::from_millis(5)).await;
+    while !round.killed.load(Relaxed) {
+        let text = format!("in {}, {}", round.number, sent.len());
+        let id = ground.network.send_text(from, NUMBER, &text).await.unwrap();
+        wait_until("its receipt, or the end", WITHIN, || async {
+            let receipts = ground.network.receipts(from).await.unwrap();
+            round.killed.load(Relaxed) || receipts.iter().any(|receipt| receipt.id == id)
+        })
+        .await;
+        sent.push(id);
     }
     sent
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_key_is_used_twice_and_no_session_breaks_when_the_gateway_is_killed() {
-    let ground = std::sync::Arc::new(Ground::prepare().await);
+    let ground = Arc::new(Ground::prepare().await);
     let mut process = ground.start().await;
     let webhook = ground.link("/ok").await;
     let connection = format!("/api/whatsapp/connections/{NUMBER}");
@@ -65,15 +87,24 @@ async fn no_key_is_used_twice_and_no_session_breaks_when_the_gateway_is_killed()
         ground.network.create_account(phone).await.unwrap();
     }
     let (mut came_in, mut went_out) = (HashSet::new(), Vec::new());
-    for round in 0..KILLS {
+    for number in 0..KILLS {
+        let round = Arc::new(Round {
+            number,
+            ..Round::default()
+        });
         let (mut writing, mut reading) = (JoinSet::new(), JoinSet::new());
         for phone in contacts.clone() {
             let (writer, reader, to) = (ground.clone(), ground.clone(), phone.clone());
-            writing.spawn(async move { (to.clone(), write_until_killed(&writer, &to, round).await) });
-            reading.spawn(async move { write_in(&reader, &phone, round).await });
+            let (ending, ended) = (Arc::clone(&round), Arc::clone(&round));
+            writing.spawn(async move { (to.clone(), write_until_killed(&writer, &to, &ending).await) });
+            reading.spawn(async move { write_in(&reader, &phone, &ended).await });
         }
-        tokio::time::sleep(Duration::from_millis(200 + 300 * round)).await;
+        wait_until("there is traffic", WITHIN, || async {
+            round.went_out.load(Relaxed) >= MORE * (number + 1)
+        })
+        .await;
         drop(process);
+        round.killed.store(true, Relaxed);
         while let Some(sent) = reading.join_next().await {
             came_in.extend(sent.unwrap());
         }

@@ -28,7 +28,7 @@ impl World {
 }
 
 pub fn outside() -> reqwest::Client {
-    #[allow(clippy::disallowed_methods, reason = "a client of the test network, not the poster")]
+    #[expect(clippy::disallowed_methods, reason = "a client of the test network, not the poster")]
     reqwest::Client::builder().no_proxy().build().unwrap()
 }
 

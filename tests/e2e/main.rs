@@ -1,16 +1,17 @@
 //! The whole program over real sockets: test network ↔ gateway ↔ receiver.
-#![allow(
+#![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    missing_docs,
-    unreachable_pub
+    unreachable_pub,
+    reason = "what fails in a helper fails the test"
 )]
 
 mod again;
 mod api;
 mod attachments;
 mod beside;
+mod communities;
 mod considerate;
 mod crash;
 mod delivery;
@@ -25,6 +26,7 @@ mod linking;
 mod media;
 mod messages;
 mod pulling;
+mod reasons;
 mod sending;
 mod signing;
 mod visible;

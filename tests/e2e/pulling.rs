@@ -1,19 +1,15 @@
 //! Catching up by pulling: in order, without a gap, or with a clear word that there is one.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
-
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use wharf_domain::{Timestamp, retention::Cutoffs};
+use tokio::sync::watch;
+use wharf_domain::retention::Cutoffs;
 use wharf_store::{Store, StoreOptions};
 
 use super::world::{Api, CONTACT, NUMBER, WITHIN, World};
+
+/// Messages that arrive while they are pulled and removed.
+const MESSAGES: usize = 150;
 
 /// Where a consumer is, and what it got.
 #[derive(Default)]
@@ -59,15 +55,24 @@ impl Consumer {
     }
 }
 
-/// Removes what is delivered and older than `age` as the janitor's retention does, until `all` are removed.
-async fn retention(store: Store, age: Duration, all: usize) {
+/// How many events may go: all that were pulled, but for the one that the next pull begins after.
+fn spent(pulled: usize) -> usize {
+    if pulled == MESSAGES {
+        pulled
+    } else {
+        pulled.saturating_sub(1)
+    }
+}
+
+/// As the janitor's retention does, removes what is delivered and was pulled by whoever keeps up; `removed` says how many.
+async fn retention(store: Store, mut pulled: watch::Receiver<usize>, removed: watch::Sender<usize>) {
     let mut writer = store.writer().await.unwrap();
-    let mut removed = 0;
-    while removed < all {
-        let now = wharf_actors::clock::now();
-        let before = Timestamp(now.0 - i64::try_from(age.as_millis()).unwrap());
-        let visited = store.visit_events(-1, 20).await.unwrap();
+    let mut gone = 0;
+    while gone < MESSAGES {
+        let spent = spent(*pulled.wait_for(|pulled| spent(*pulled) > gone).await.unwrap());
+        let visited = store.visit_events(-1, spent - gone).await.unwrap();
         let seqs: Vec<i64> = visited.iter().map(|row| row.seq).collect();
+        let before = wharf_actors::clock::now();
         let cutoffs = Cutoffs {
             delivered: before,
             failed: before,
@@ -75,14 +80,38 @@ async fn retention(store: Store, age: Duration, all: usize) {
         let mut group = writer.begin().await.unwrap();
         let step = group.purge_events(&seqs, &cutoffs).await.unwrap();
         group.commit().await.unwrap();
-        removed += usize::try_from(step).unwrap();
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        gone += usize::try_from(step).unwrap();
+        removed.send_replace(gone);
     }
+}
+
+/// Pulls until all are removed; `pulled` says how many came.
+async fn keeps_up(api: Api, removed: watch::Receiver<usize>, pulled: watch::Sender<usize>) -> Consumer {
+    let mut consumer = Consumer::default();
+    while *removed.borrow() < MESSAGES {
+        consumer.pull(&api, 50).await;
+        pulled.send_replace(consumer.sequences.len());
+    }
+    // Once more, when nothing is left.
+    consumer.pull(&api, 50).await;
+    consumer
+}
+
+/// Pulls one event, and the next when that one and several more are removed.
+async fn is_too_slow(api: Api, mut removed: watch::Receiver<usize>) -> Consumer {
+    let mut consumer = Consumer::default();
+    while *removed.borrow() < MESSAGES {
+        consumer.pull(&api, 1).await;
+        let last = consumer.sequences.last().copied().unwrap_or_default();
+        let place = usize::try_from(last).unwrap();
+        let enough = removed.wait_for(|removed| *removed >= (place + 10).min(MESSAGES)).await;
+        enough.unwrap();
+    }
+    consumer
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pulling_has_no_silent_gap_while_messages_arrive_and_retention_runs() {
-    const MESSAGES: usize = 150;
     let world = World::start().await;
     world.linked("/ok").await;
     let url = format!("sqlite://{}", world.dir.path().join("wharf.db").display());
@@ -92,22 +121,11 @@ async fn pulling_has_no_silent_gap_while_messages_arrive_and_retention_runs() {
         exclusive: false,
     };
     let store = Store::open(&options).await.unwrap();
-    let removing = tokio::spawn(retention(store, Duration::from_secs(2), MESSAGES));
+    let ((pulls, pulled), (removals, removed)) = (watch::channel(0), watch::channel(0));
+    let removing = tokio::spawn(retention(store, pulled, removals));
     // One keeps up; the other is too slow for this retention, and has to be told.
-    let done = Arc::new(AtomicBool::new(false));
-    let consume = |limit: usize, pause: Duration| {
-        let (api, done) = (world.api().clone(), Arc::clone(&done));
-        tokio::spawn(async move {
-            let mut consumer = Consumer::default();
-            while !done.load(Ordering::Relaxed) {
-                consumer.pull(&api, limit).await;
-                tokio::time::sleep(pause).await;
-            }
-            consumer
-        })
-    };
-    let quick = consume(50, Duration::from_millis(5));
-    let slow = consume(1, Duration::from_millis(300));
+    let quick = tokio::spawn(keeps_up(world.api().clone(), removed.clone(), pulls));
+    let slow = tokio::spawn(is_too_slow(world.api().clone(), removed));
     for n in 0..MESSAGES {
         world.text(&n.to_string()).await;
     }
@@ -115,7 +133,6 @@ async fn pulling_has_no_silent_gap_while_messages_arrive_and_retention_runs() {
         .await
         .expect("all is removed")
         .unwrap();
-    done.store(true, Ordering::Relaxed);
     let (quick, slow) = (quick.await.unwrap(), slow.await.unwrap());
     quick.check();
     slow.check();

@@ -237,7 +237,7 @@ impl Api {
     pub fn new(address: SocketAddr, token: &str) -> Self {
         // `reqwest` is built without a provider of its own.
         let _installed_already = rustls::crypto::ring::default_provider().install_default();
-        #[allow(clippy::disallowed_methods, reason = "a client of the API, not the poster")]
+        #[expect(clippy::disallowed_methods, reason = "a client of the API, not the poster")]
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         Self {
             address,

@@ -158,6 +158,15 @@ pub struct GroupInfo {
     pub announce: bool,
     /// Whether only administrators may change its name and picture.
     pub locked: bool,
+    /// Whether it is a community: a group that holds groups and has no chat itself.
+    #[serde(default)]
+    pub is_community: bool,
+    /// Whether it is the announcement group of its community, where everybody of it is.
+    #[serde(default)]
+    pub is_community_announce: bool,
+    /// The id of the community that it belongs to.
+    #[serde(default)]
+    pub linked_parent: Option<String>,
     /// Who is in it.
     pub participants: Vec<Participant>,
 }

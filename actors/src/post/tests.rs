@@ -1,5 +1,4 @@
 //! Every row of CONTRACT.md section 4's table and of section 7's rulings on it, over real sockets.
-#![allow(clippy::unwrap_used)]
 
 mod connections;
 mod hostile;

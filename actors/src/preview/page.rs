@@ -100,8 +100,6 @@ fn tidy(text: &str, most: usize) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
     use proptest::prelude::*;
 
     use super::*;

@@ -1,5 +1,4 @@
 //! Tests of the tree: real store, real sockets to a receiver, scripted links; children made to fail.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod bounds;
 mod events;

@@ -5,7 +5,7 @@ use std::{
     collections::HashSet,
     io::{BufRead as _, BufReader, Lines, Read as _},
     process::{Child, ChildStdout, Command, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use wharf_domain::{ConnectionKey, EventId, EventStatus, Webhook};
@@ -64,6 +64,16 @@ async fn ballast(world: &World) -> Webhook {
     webhook
 }
 
+/// The gateway never calls itself ready for so long.
+async fn not_ready_for(world: &World, long: Duration) {
+    let over = Instant::now() + long;
+    wait_until("that is over", WITHIN, || async {
+        assert!(world.gateway.ready().await.is_err(), "it takes no writes yet");
+        Instant::now() > over
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_is_said_for_as_long_as_it_is_full_and_then_it_all_resumes() {
     let world = World::start_on("?max_page_count=300").await;
@@ -78,10 +88,7 @@ async fn a_full_disk_is_said_for_as_long_as_it_is_full_and_then_it_all_resumes()
     .await;
     assert!(why.contains("takes no writes") && why.contains("space"), "{why}");
     // For several rounds of the probe: it never calls itself ready in between.
-    for _ in 0..40 {
-        assert!(world.gateway.ready().await.is_err(), "it is still full");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    not_ready_for(&world, Duration::from_secs(2)).await;
     // Somebody makes space, beside the running gateway.
     let beside = open_store(&world.dir).await;
     let mut writer = beside.writer().await.unwrap();
@@ -166,9 +173,9 @@ async fn a_database_that_another_process_holds_for_a_moment_is_waited_for() {
     let client = world.add_client("a").await;
     let (webhook, link) = world.linked(client.id, &number(1), "/ok").await;
     let holder = Holder::start(&world);
-    let offered = tokio::spawn(async move { link.deliver(vec![message("5511000000001", "M1", "1")]).await });
-    tokio::time::sleep(Duration::from_millis(700)).await;
-    assert!(!offered.is_finished(), "it waits for the lock");
+    let mut offered = tokio::spawn(async move { link.deliver(vec![message("5511000000001", "M1", "1")]).await });
+    let early = tokio::time::timeout(Duration::from_millis(700), &mut offered).await;
+    early.expect_err("it waits for the lock");
     holder.release();
     tokio::time::timeout(WITHIN, offered).await.unwrap().unwrap().unwrap();
     world.wait_for_events(&webhook, EventStatus::Delivered, 1).await;
@@ -198,8 +205,7 @@ async fn a_database_that_another_process_holds_for_long_is_said_and_nothing_is_s
     .await;
     assert!(why.contains("another program"), "{why}");
     // Well beyond the end of the attempt.
-    tokio::time::sleep(Duration::from_secs(4)).await;
-    assert!(world.gateway.ready().await.is_err());
+    not_ready_for(&world, Duration::from_secs(4)).await;
     holder.release();
     wait_until("it is ready again", WITHIN, || async {
         world.gateway.ready().await.is_ok()

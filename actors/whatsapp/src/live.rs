@@ -42,7 +42,7 @@ use tokio::{
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
-use wharf_domain::{ConnectionKey, address::TargetPolicy};
+use wharf_domain::{ConnectionKey, address::TargetPolicy, session::Patience};
 use wharf_store::KeyChange;
 use whatsapp_rust::wacore::store::DevicePropsOverride;
 use whatsapp_rust::{Client, store::persistence_manager::PersistenceManager};
@@ -98,6 +98,8 @@ pub struct LiveConfig {
     pub inbox_patience: Duration,
     /// How long a message that cannot be decrypted is waited for before it is reported as `unknown`.
     pub undecryptable_patience: Duration,
+    /// How long WhatsApp may say nothing while a link is opened.
+    pub opening_silence: Duration,
     /// Whether the history that a phone sends after linking is taken in.
     pub history_sync: bool,
 }
@@ -113,6 +115,7 @@ impl Default for LiveConfig {
             proxies: TargetPolicy::default(),
             inbox_patience: INBOX_PATIENCE,
             undecryptable_patience: UNDECRYPTABLE_PATIENCE,
+            opening_silence: Patience::default().opening,
             history_sync: false,
         }
     }
@@ -315,6 +318,7 @@ impl LinkFactory for LiveFactory {
             runtime: runtime.clone(),
             versions: Arc::clone(&self.versions),
             proxy,
+            opening_silence: self.config.opening_silence,
             finish,
         };
         runtime.start_driver(driver.drive());

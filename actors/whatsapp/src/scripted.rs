@@ -1,5 +1,7 @@
 //! A link that a test or a load generator drives by hand: what WhatsApp would do is a call on [`ScriptedHandle`].
 
+mod link;
+
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -9,15 +11,12 @@ use std::{
 use async_trait::async_trait;
 use tokio::sync::{mpsc, watch};
 use wharf_domain::{
-    ConnectionKey, IncomingMessage, Outgoing, PhoneNumber, Recipient, Timestamp,
-    action::{Action, Done, NumberCheck},
+    ConnectionKey, IncomingMessage, Outgoing, Timestamp,
+    action::Action,
     outgoing::{News, Place},
 };
 
-use crate::{
-    CloseReason, Inbox, Link, LinkError, LinkEvent, LinkFactory, LinkOptions, LostFile, MediaHosts, NotCommitted,
-    PairCode, PairCodeError, ReuploadError, SendError, Sent, Told,
-};
+use crate::{CloseReason, Inbox, Link, LinkError, LinkEvent, LinkFactory, LinkOptions, NotCommitted, Told};
 
 /// What [`ScriptedFactory::open`] does.
 #[derive(Debug, Clone, Default)]
@@ -353,118 +352,9 @@ impl ScriptedHandle {
     }
 }
 
-#[async_trait]
-impl Link for ScriptedHandle {
-    async fn send(&self, id: &str, message: &Outgoing, deadline: Duration) -> Result<Sent, SendError> {
-        let script = {
-            let mut state = self.state();
-            if !state.connected || matches!(state.sends, SendScript::Gone) {
-                return Err(SendError::NotConnected);
-            }
-            state.sent.push(SentMessage {
-                id: id.to_owned(),
-                message: message.clone(),
-            });
-            state.sends.clone()
-        };
-        match (script, &message.to) {
-            (SendScript::Refuse(code), _) => Err(SendError::Refused {
-                code,
-                words: "scripted".to_owned(),
-            }),
-            (SendScript::Nobody, Recipient::Number(number)) => Err(SendError::NotOnWhatsApp(number.clone())),
-            (SendScript::Hang, _) => {
-                tokio::time::sleep(deadline).await;
-                Err(SendError::TimedOut(deadline))
-            }
-            _ => Ok(Sent { timestamp: now() }),
-        }
-    }
-
-    async fn place(&self, to: &Recipient) -> Option<Place> {
-        let chat = self.state().chats.get(&to.to_string())?.clone();
-        Some(Place { chat, ..Place::of(to) })
-    }
-
-    /// Every number is on WhatsApp; nothing else has anything to answer.
-    async fn act(&self, action: &Action, _deadline: Duration) -> Result<Done, SendError> {
-        let mut state = self.state();
-        if !state.connected {
-            return Err(SendError::NotConnected);
-        }
-        state.acts.push(action.clone());
-        Ok(match action {
-            Action::CheckNumbers(numbers) => Done::Numbers(
-                numbers
-                    .iter()
-                    .map(|number| NumberCheck {
-                        number: number.clone(),
-                        exists: true,
-                        jid: Some(format!("{number}@s.whatsapp.net")),
-                    })
-                    .collect(),
-            ),
-            Action::Groups => Done::Groups(Vec::new()),
-            Action::ChangeParticipants { .. } => Done::Participants(Vec::new()),
-            _ => Done::Done,
-        })
-    }
-
-    /// Always the same code, good for three minutes.
-    async fn pair_code(&self, _number: &PhoneNumber, _deadline: Duration) -> Result<PairCode, PairCodeError> {
-        let code = PairCode {
-            code: "SCRIPTED".to_owned(),
-            expires_at: now() + Duration::from_secs(180),
-        };
-        let shown = code.clone();
-        self.tell(LinkEvent::PairCode {
-            code: shown.code,
-            expires_at: shown.expires_at,
-        });
-        Ok(code)
-    }
-
-    async fn upload_again(&self, _file: &LostFile, _deadline: Duration) -> Result<String, ReuploadError> {
-        let state = self.state();
-        let answer = state.reuploads.clone().filter(|_| state.connected);
-        answer.ok_or(ReuploadError::NotConnected)
-    }
-
-    /// What lets us upload is new each time that it is asked for afresh.
-    async fn media_hosts(&self, fresh: bool, _deadline: Duration) -> Result<MediaHosts, SendError> {
-        let mut state = self.state();
-        if !state.connected {
-            return Err(SendError::NotConnected);
-        }
-        state.media_auths += u32::from(fresh);
-        Ok(MediaHosts {
-            hosts: vec!["media.example".to_owned()],
-            auth: format!("auth-{}", state.media_auths),
-        })
-    }
-
-    fn silence(&self) -> Option<Duration> {
-        let state = self.state();
-        state.connected.then_some(state.silence)
-    }
-
-    async fn close(&self) {
-        ScriptedHandle::close(self, CloseReason::Requested);
-        // A real one has tasks that wind down.
-        tokio::task::yield_now().await;
-        self.state().gone = true;
-    }
-
-    async fn log_out(&self) {
-        self.factory.state().counters.logged_out += 1;
-        Link::close(self).await;
-    }
-}
-
 fn now() -> Timestamp {
     Timestamp(whatsapp_rust::wacore::time::now_millis())
 }
 
 #[cfg(test)]
-#[path = "scripted_tests.rs"]
 mod tests;

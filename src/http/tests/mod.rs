@@ -1,5 +1,4 @@
 //! The facade over real sockets, against a desk that remembers in memory.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod bodies;
 mod client;

@@ -29,9 +29,14 @@ pub struct GroupChange {
     pub locked: Option<bool>,
     /// Messages disappear after so many seconds; 0 lets them stay.
     pub ephemeral: Option<u32>,
+    /// Addresses of groups that come into this community.
+    pub link: Vec<String>,
+    /// Addresses of groups that leave this community.
+    pub unlink: Vec<String>,
 }
 
 impl GroupChange {
+    /// What happens to the group itself.
     fn steps(self) -> Vec<Change> {
         let some =
             |phones: Vec<String>, change: fn(Vec<String>) -> Change| (!phones.is_empty()).then(|| change(phones));
@@ -69,6 +74,36 @@ impl Network {
         Ok(group.view())
     }
 
+    /// Founds a community, which has an announcement group of the same name; its owner is in both with the others.
+    ///
+    /// # Errors
+    /// As [`Network::create_group`].
+    pub async fn create_community(
+        &self,
+        owner: &str,
+        subject: &str,
+        participants: &[String],
+    ) -> Result<GroupView, NetworkError> {
+        let community = serve::found_community(self.world(), owner, subject, participants, false, None).await?;
+        Ok(community.view())
+    }
+
+    /// Founds a group inside a community.
+    ///
+    /// # Errors
+    /// As [`Network::create_group`]; [`NetworkError::NotFound`] if there is no such group, [`NetworkError::Conflict`] if it is
+    /// no community or the owner is no admin of it.
+    pub async fn create_group_inside(
+        &self,
+        community: &str,
+        owner: &str,
+        subject: &str,
+        participants: &[String],
+    ) -> Result<GroupView, NetworkError> {
+        let group = serve::found_inside(self.world(), community, owner, subject, participants, None).await?;
+        Ok(group.view())
+    }
+
     /// All groups, oldest first.
     pub async fn groups(&self) -> Vec<GroupView> {
         self.world().groups().iter().map(|group| group.view()).collect()
@@ -90,6 +125,22 @@ impl Network {
     pub async fn change_group(&self, id: &str, change: GroupChange) -> Result<GroupView, NetworkError> {
         let group = self.world().group(id)?;
         let actor = self.world().account(change.actor.as_deref().unwrap_or(&group.owner))?;
+        let mut linked = Vec::new();
+        if !change.link.is_empty() {
+            linked = serve::link(self.world(), &group, &actor, &change.link, None).await?;
+        }
+        if !change.unlink.is_empty() {
+            linked.extend(serve::unlink_groups(self.world(), &group, &actor, &change.unlink, false, None).await?);
+        }
+        if let Some((id, code)) = linked.first() {
+            let detail = match code {
+                403 => format!("{} is no admin of {id}", actor.phone),
+                409 => format!("{id} is in a community already, or is one"),
+                406 => format!("{id} is the announcement group and stays"),
+                _ => format!("there is no group {id}, or it is not in this community"),
+            };
+            return Err(NetworkError::Conflict(detail));
+        }
         for step in change.steps() {
             let step = with_digits(step)?;
             let failed = serve::change(self.world(), &group, &actor, step, None).await?;

@@ -1,6 +1,6 @@
 //! The wall clock, as the wire wants it.
 
-#![allow(
+#![expect(
     clippy::disallowed_methods,
     reason = "the network plays WhatsApp's servers, whose clock is not the gateway's"
 )]

@@ -15,6 +15,7 @@ mod reading;
 mod serve;
 mod settings;
 mod state;
+mod trouble;
 mod view;
 mod wire;
 

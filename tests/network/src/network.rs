@@ -3,23 +3,17 @@
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::state::{Command, World};
-use crate::wire::stanza::stream_error;
 use crate::{
-    Account, DeviceView, Fault, FaultCode, FaultKind, NetworkError, NewMessage, ReceiptRecord, ReceivedMessage,
-    SentMessage, Stats, admin, reading, serve, state,
+    Account, DeviceView, NetworkError, NewMessage, ReceiptRecord, ReceivedMessage, SentMessage, Stats, admin, reading,
+    serve, state,
 };
 
-/// How long a fault lasts that does not say.
-const FAULT: Duration = Duration::from_secs(30);
-/// WhatsApp's code for a service that is down.
-const UNAVAILABLE: &str = "503";
 /// Accounts made for devices that name none get numbers from here on.
 const FIRST_NUMBER: u64 = 559_980_000_001;
 
@@ -261,79 +255,6 @@ impl Network {
         )))
     }
 
-    /// Makes trouble on purpose.
-    ///
-    /// # Errors
-    /// [`NetworkError::NotFound`] if the account does not exist, [`NetworkError::Invalid`] for a code that the kind
-    /// does not know.
-    pub async fn fault(&self, fault: Fault) -> Result<(), NetworkError> {
-        self.fault_times(fault, None).await
-    }
-
-    /// Makes trouble on purpose that strikes so many times at the most, for kinds that strike one thing at a time:
-    /// `corrupt`, `deaf` and those of media.
-    ///
-    /// # Errors
-    /// As [`Network::fault`].
-    pub async fn fault_times(&self, fault: Fault, times: Option<u32>) -> Result<(), NetworkError> {
-        let world = &self.inner.world;
-        let phone = match &fault.phone {
-            Some(phone) => Some(world.account(phone)?.phone.clone()),
-            None => None,
-        };
-        let until = Instant::now() + fault.for_ms.map_or(FAULT, Duration::from_millis);
-        let code = code(&fault)?;
-        let tell = |command: &dyn Fn() -> Command| {
-            for link in world.links.of(phone.as_deref()) {
-                link.tell(command());
-            }
-        };
-        match fault.kind {
-            FaultKind::Drop => tell(&|| Command::Close(None)),
-            FaultKind::StreamError => {
-                let code = code.unwrap_or_else(|| UNAVAILABLE.to_owned());
-                tell(&|| Command::Close(Some(stream_error(&code))));
-            }
-            FaultKind::Refuse => {
-                let code = code.and_then(|code| code.parse().ok());
-                world.faults.add(fault.kind, phone, code, (until, None));
-            }
-            FaultKind::MediaError => {
-                let code = code.and_then(|code| code.parse().ok());
-                world.faults.add(fault.kind, phone, code, (until, times));
-            }
-            FaultKind::Corrupt
-            | FaultKind::Deaf
-            | FaultKind::MediaMissing
-            | FaultKind::MediaTruncated
-            | FaultKind::MediaCorrupt
-            | FaultKind::MediaStall => world.faults.add(fault.kind, phone, None, (until, times)),
-            FaultKind::Stall => {
-                tell(&|| Command::Stall(until));
-                world.faults.add(fault.kind, phone, None, (until, None));
-            }
-            FaultKind::Ban => {
-                world
-                    .faults
-                    .add(fault.kind, phone.clone(), numeric(code.as_deref()), (until, None));
-                tell(&|| Command::Close(None));
-            }
-            FaultKind::Passkey => world.faults.add(fault.kind, phone, None, (until, None)),
-            FaultKind::Outdated => world
-                .faults
-                .add(fault.kind, phone, numeric(code.as_deref()), (until, None)),
-            FaultKind::Duplicate => {
-                for account in world.accounts() {
-                    if phone.as_ref().is_none_or(|phone| *phone == account.phone) {
-                        account.devices().iter().for_each(|device| device.repeat());
-                    }
-                }
-                world.faults.add(fault.kind, phone, None, (until, None));
-            }
-        }
-        Ok(())
-    }
-
     /// Counters and what is open now.
     pub async fn stats(&self) -> Stats {
         self.inner.world.stats()
@@ -396,35 +317,4 @@ fn bind(addr: SocketAddr) -> Result<(TcpListener, SocketAddr), NetworkError> {
     let listener = socket.listen(BACKLOG).map_err(failed)?;
     let addr = listener.local_addr().map_err(failed)?;
     Ok((listener, addr))
-}
-
-fn numeric(code: Option<&str>) -> Option<u32> {
-    code.and_then(|code| code.parse().ok())
-}
-
-/// The code as the wire has it, if the kind takes one.
-fn code(fault: &Fault) -> Result<Option<String>, NetworkError> {
-    let text = match &fault.code {
-        None => return Ok(None),
-        Some(FaultCode::Number(number)) => number.to_string(),
-        Some(FaultCode::Name(name)) => name.trim().to_owned(),
-    };
-    let number = text.parse::<u32>().is_ok_and(|number| (400..600).contains(&number));
-    let known = match fault.kind {
-        FaultKind::Refuse | FaultKind::MediaError => number,
-        FaultKind::StreamError => number || text == "replaced",
-        FaultKind::Ban | FaultKind::Outdated => text.parse::<u32>().is_ok(),
-        _ => {
-            return Err(NetworkError::Invalid(
-                "only refuse, stream_error, ban, outdated and media_error take a code".to_owned(),
-            ));
-        }
-    };
-    if known {
-        return Ok(Some(text));
-    }
-    Err(NetworkError::Invalid(format!(
-        "code {text:?} is not known: a number is expected, from 400 to 599 for refuse and \
-         stream_error, or \"replaced\" for stream_error"
-    )))
 }

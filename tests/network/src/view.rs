@@ -78,7 +78,6 @@ pub struct MessageDetails {
     pub revoked: bool,
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_false(value: &bool) -> bool {
     !value
 }
@@ -158,6 +157,15 @@ pub struct GroupView {
     pub locked: bool,
     /// Messages disappear after so many seconds.
     pub ephemeral: Option<u32>,
+    /// It is a community.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub is_community: bool,
+    /// It is the announcement group of its community.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub is_community_announce: bool,
+    /// The address of the community that it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub linked_parent: Option<String>,
     /// Who is in it.
     pub participants: Vec<MemberView>,
 }
@@ -262,10 +270,14 @@ pub enum FaultKind {
     /// The media store answers nothing until the fault ends, and then as ever.
     MediaStall,
     /// Closes the open sockets and bans the account until the fault ends, with WhatsApp's code for why (101 if left out):
-    /// `<failure reason=402 code expire=SECONDS>`.
+    /// `<failure reason=402 code expire=SECONDS>`. With the code `endless` it says neither why nor for how long.
     Ban,
     /// The account has a passkey, which WhatsApp wants before it links a device: a scan asks the device for it and fails.
     Passkey,
+    /// Spoils what the account's phone signs for the device that it links, so that the device refuses it.
+    PairCorrupt,
+    /// The QRs that devices show expire, and no new ones come.
+    QrExpire,
     /// Takes no client whose revision (the last part of its version) is below the code; none at all if it is left out.
     Outdated,
 }
@@ -279,16 +291,16 @@ pub struct Fault {
     /// The account whose links are hit; every account's if left out.
     #[serde(default)]
     pub phone: Option<String>,
-    /// WhatsApp's code, for `refuse`, `stream_error`, `ban` and `media_error`: a number, or `replaced`; the least revision
-    /// for `outdated`.
+    /// WhatsApp's code, for `refuse`, `stream_error`, `ban` and `media_error`: a number, `replaced` for
+    /// `stream_error`, `endless` for `ban`; the least revision for `outdated`.
     #[serde(default)]
     pub code: Option<FaultCode>,
-    /// How long it lasts in milliseconds, for all but `drop` and `stream_error`; 30,000 if left out.
+    /// How long it lasts in milliseconds, for all but `drop`, `stream_error` and `qr_expire`; 30,000 if left out.
     #[serde(default)]
     pub for_ms: Option<u64>,
 }
 
-/// WhatsApp's code as people write it: `503` or `"503"` or `"replaced"`.
+/// WhatsApp's code as people write it: `503` or `"503"` or `"replaced"` or `"endless"`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum FaultCode {

@@ -1,6 +1,6 @@
 //! The network against the real client: pairing, login, messages both ways, receipts, faults, unlinking, admin routes.
 
-#![allow(
+#![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
@@ -11,6 +11,8 @@
 mod acts;
 #[path = "network/admin.rs"]
 mod admin;
+#[path = "network/communities.rs"]
+mod communities;
 #[path = "network/companion.rs"]
 mod companion;
 #[path = "network/faults.rs"]

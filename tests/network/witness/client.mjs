@@ -2,9 +2,12 @@
 
 import makeWASocket, { Browsers, initAuthCreds, makeCacheableSignalKeyStore, proto } from 'baileys'
 import { WA_CERT_DETAILS } from 'baileys/lib/Defaults/index.js'
+import libraryLogger from 'baileys/lib/Utils/logger.js'
 import P from 'pino'
 
 const logger = P({ level: process.env.LOG ?? 'silent' })
+// What the functions for communities write to, whatever logger they are given.
+libraryLogger.level = logger.level
 
 /** Keys that live as long as the program. */
 function memory() {

@@ -2,7 +2,12 @@
 //! [`Http2Receiver`]); certificates for it ([`Identity`]); waiting on conditions instead of sleeping ([`wait_until`]); temporary directories.
 //!
 //! Everything here panics with a sentence when it cannot do its work: it runs in tests and in the demo only.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "what fails here fails the test"
+)]
 
 mod alone;
 mod hostile;

@@ -1,5 +1,4 @@
 //! Tests of the machine: the contract's table, and a model of the world around it that does everything at any time.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod clock;
 mod courtesies;

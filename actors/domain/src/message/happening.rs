@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::Group;
 use crate::{ConnectionStatus, EventKind, SendStatus, Timestamp, session::ReasonCode};
 
 /// Something that happened and is no message that came in. Serialised as `event` and the keys that belong to it.
@@ -94,6 +95,12 @@ pub struct GroupChange {
     /// WhatsApp's reason (`invite`, …).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What the groups that came into a community or left it are to this one: `sub_group`, `parent_group`, `sibling_group`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link_type: Option<String>,
+    /// These groups.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub linked_groups: Vec<Group>,
 }
 
 /// What became of a call that came in.

@@ -1,6 +1,6 @@
 //! One link after another: how a link ends, and what follows when it is gone.
 
-use super::{OPENING_LIMIT, Phase, ReasonCode, Session, SessionEffect, Then, UNLINK_LIMIT};
+use super::{Phase, ReasonCode, Session, SessionEffect, Then, UNLINK_LIMIT};
 use crate::{ConnectionStatus, Timestamp};
 
 impl Session {
@@ -53,7 +53,7 @@ impl Session {
     pub(super) fn follow(&mut self, now: Timestamp, then: Then, effects: &mut Vec<SessionEffect>) {
         match then {
             Then::Rest => self.phase = Phase::Resting,
-            Then::Open => self.open(Phase::Opening, now + OPENING_LIMIT, effects),
+            Then::Open => self.open(Phase::Opening, now + self.patience.opening, effects),
             Then::Reopen(after) => {
                 self.phase = Phase::Pausing;
                 self.view.retry_at = Some(now + after);

@@ -103,7 +103,7 @@ impl Session {
         self.phase = Phase::Opening;
         self.show(ConnectionStatus::Connecting, ReasonCode::Paired, None);
         self.view.jid = Some(jid);
-        self.set_timer(now + OPENING_LIMIT, effects);
+        self.set_timer(now + self.patience.opening, effects);
     }
 
     fn on_wrong_number(&mut self, now: Timestamp, effects: &mut Vec<SessionEffect>) {

@@ -9,6 +9,7 @@ mod follow;
 mod hear;
 mod link;
 mod reason;
+mod timer;
 mod words;
 
 #[cfg(test)]
@@ -20,15 +21,10 @@ use crate::{ConnectionStatus, PhoneNumber, Timestamp};
 
 pub use link::{CloseReason, LinkEvent};
 pub use reason::ReasonCode;
-pub use words::{SessionEffect, SessionEvent, SessionView};
+pub use words::{Patience, SessionEffect, SessionEvent, SessionView};
 
 /// How often a connected link is asked when it last heard something.
 const SILENCE_CHECK: Duration = Duration::from_secs(5);
-/// Silence after which a link is taken for dead. A healthy idle link can be silent for 44 s (whatsapp-rust pings 17 to
-/// 27 s after a tick, and skips one tick after traffic); CONTRACT.md section 7 wants a stall noticed within 60 s.
-const SILENCE_LIMIT: Duration = Duration::from_secs(50);
-/// How long a link may take from opening to a QR code or a login, and from a scan to a login.
-const OPENING_LIMIT: Duration = Duration::from_secs(60);
 /// How long a QR code may outlive its own end before the link is taken for dead.
 const QR_GRACE: Duration = Duration::from_secs(60);
 /// How long a deletion waits for a closed link to log in, in order to log out.
@@ -89,6 +85,7 @@ pub struct Session {
     unsteady: u32,
     /// How many attempts in a row were refused because the client is outdated.
     outdated: u32,
+    patience: Patience,
     link_generation: u64,
     timer_generation: u64,
 }
@@ -102,9 +99,17 @@ impl Session {
             view,
             unsteady: 0,
             outdated: 0,
+            patience: Patience::default(),
             link_generation: 0,
             timer_generation: 0,
         }
+    }
+
+    /// With another patience than the default.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Patience) -> Self {
+        self.patience = patience;
+        self
     }
 
     /// What is seen from outside.
@@ -264,54 +269,6 @@ impl Session {
         }
         self.view.retry_at = None;
         self.end(now, Then::Finish, false, false, effects);
-    }
-
-    fn on_silence(
-        &mut self,
-        now: Timestamp,
-        jitter: f64,
-        silent_for: Option<Duration>,
-        effects: &mut Vec<SessionEffect>,
-    ) {
-        if self.phase != Phase::Connected {
-            return;
-        }
-        if let Some(silent_for) = silent_for.filter(|silent_for| *silent_for > SILENCE_LIMIT) {
-            self.retry(
-                now,
-                jitter,
-                ReasonCode::Silent,
-                format!("WhatsApp was silent for {} s", silent_for.as_secs()),
-                effects,
-            );
-        }
-    }
-
-    fn on_timer(&mut self, now: Timestamp, jitter: f64, effects: &mut Vec<SessionEffect>) {
-        match self.phase {
-            Phase::Pausing => self.follow(now, Then::Open, effects),
-            Phase::Opening => {
-                let words = "WhatsApp did not answer in time".to_owned();
-                self.retry(now, jitter, ReasonCode::NoAnswer, words, effects);
-            }
-            // Nobody entered the last code either; WhatsApp sends no new ones on this link.
-            Phase::AwaitingScan if self.view.pair_code.is_some() => {
-                self.on_link(now, jitter, LinkEvent::Closed(CloseReason::QrExpired), effects);
-            }
-            Phase::AwaitingScan => {
-                let words = "WhatsApp stopped renewing the QR code".to_owned();
-                self.retry(now, jitter, ReasonCode::NoAnswer, words, effects);
-            }
-            Phase::AwaitingPasskey => self.on_no_passkey(now, effects),
-            Phase::Unlinking => self.end(now, Then::Finish, false, true, effects),
-            Phase::Connected => {
-                effects.push(SessionEffect::CheckSilence {
-                    generation: self.link_generation,
-                });
-                self.set_timer(now + SILENCE_CHECK, effects);
-            }
-            Phase::Resting | Phase::Closing(_) | Phase::Over => {}
-        }
     }
 
     /// Closes what is there and opens anew after the usual pause.

@@ -1,5 +1,4 @@
 //! Tests of the machine: what happens in every phase, and a model of the world around it that does anything at any time.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod commands;
 mod desk;

@@ -5,6 +5,26 @@ use std::time::Duration;
 use super::{LinkEvent, ReasonCode};
 use crate::{ConnectionStatus, Timestamp};
 
+/// How long is waited for WhatsApp.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// How long a link may take from opening to a QR code or a login, and from a scan to a login.
+    pub opening: Duration,
+    /// Silence after which a link that is logged in is taken for dead.
+    pub silence: Duration,
+}
+
+impl Default for Patience {
+    /// A healthy idle link can be silent for 44 s (whatsapp-rust pings 17 to 27 s after a tick, and skips one tick after
+    /// traffic); CONTRACT.md section 7 wants a stall noticed within 60 s.
+    fn default() -> Self {
+        Self {
+            opening: Duration::from_secs(60),
+            silence: Duration::from_secs(50),
+        }
+    }
+}
+
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SessionEvent {

@@ -1,5 +1,3 @@
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use wharf_support::{Receiver, Reply};
 
 use super::*;

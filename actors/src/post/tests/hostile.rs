@@ -3,11 +3,16 @@
 //! What a whole answer of an odd kind means (statuses, redirects, hanging names, certificates) stands in the files
 //! beside this one.
 
+mod endless;
+mod h2;
+
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use wharf_support::{HostileReceiver, Hostility};
 
 use super::*;
-use Hostility::{Drip, Flood, Paced, ResetAfterReading, ResetAtOnce, WriteThenClose, WriteThenHang, WriteThenReset};
+use Hostility::{Drip, ResetAfterReading, ResetAtOnce, WriteThenClose, WriteThenHang, WriteThenReset};
+pub(super) use endless::endless;
+use endless::{OK, OK_CHUNKED, OK_HEADERS, says};
 
 /// An attempt's deadline in rows that run into it.
 const SHORT: Duration = Duration::from_millis(800);
@@ -36,134 +41,6 @@ enum Says {
 }
 
 pub(super) type Row = (&'static str, Over, Hostility);
-
-/// Answers without an end, of each kind that could make the gateway hold more and more.
-pub(super) fn endless() -> Vec<Row> {
-    use Over::{Http2, Plain, Tls, TlsToPlain};
-    vec![
-        ("a body without end", Plain, Flood(b"HTTP/1.1 200 OK\r\n\r\n", b"x")),
-        ("the same over TLS", Tls, Flood(b"HTTP/1.1 200 OK\r\n\r\n", b"x")),
-        (
-            "a body of 1 GB",
-            Plain,
-            Flood(b"HTTP/1.1 200 OK\r\ncontent-length: 1073741824\r\n\r\n", b"x"),
-        ),
-        (
-            "chunks of one byte",
-            Plain,
-            Flood(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
-        ),
-        (
-            "a chunk's extension without end",
-            Plain,
-            Flood(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1;", b"x"),
-        ),
-        (
-            "trailers without end",
-            Plain,
-            Flood(
-                b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n",
-                b"x: y\r\n",
-            ),
-        ),
-        ("headers without end", Plain, Flood(b"HTTP/1.1 200 OK\r\n", b"x: y\r\n")),
-        ("one header without end", Plain, Flood(b"HTTP/1.1 200 OK\r\nx: ", b"y")),
-        ("a reason without end", Plain, Flood(b"HTTP/1.1 200 ", b"y")),
-        ("empty lines without end", Plain, Flood(b"", b"\r\n")),
-        (
-            "interim answers without end",
-            Plain,
-            Paced(b"", b"HTTP/1.1 103 Early Hints\r\nx: y\r\n\r\n"),
-        ),
-        (
-            "a TLS greeting without end",
-            TlsToPlain,
-            Flood(b"", b"\x16\x03\x03\x00\x08\x02\x00\xff\xff\x00\x00\x00\x00"),
-        ),
-        (
-            "warnings in place of a TLS greeting",
-            TlsToPlain,
-            Flood(b"", b"\x15\x03\x03\x00\x02\x01\x5a"),
-        ),
-        (
-            "HTTP/2: headers without end",
-            Http2,
-            Flood(h2::HEADERS_BEGUN, h2::CONTINUATION),
-        ),
-        (
-            "HTTP/2: interim answers without end",
-            Http2,
-            Paced(h2::SETTINGS, h2::INTERIM),
-        ),
-        ("HTTP/2: settings without end", Http2, Paced(h2::SETTINGS, h2::SETTINGS)),
-        ("HTTP/2: pings without end", Http2, Paced(h2::SETTINGS, h2::PING)),
-        (
-            "HTTP/2: empty data without end",
-            Http2,
-            Paced(h2::OK_BEGUN, h2::NO_DATA),
-        ),
-        ("HTTP/2: data beyond the window", Http2, Flood(h2::OK_BEGUN, h2::DATA)),
-        (
-            "HTTP/2: unknown frames without end",
-            Http2,
-            Paced(h2::SETTINGS, h2::UNKNOWN),
-        ),
-        (
-            "HTTP/2: window updates without end",
-            Http2,
-            Paced(h2::SETTINGS, h2::WINDOW_UPDATE),
-        ),
-        (
-            "HTTP/2: pushes without end",
-            Http2,
-            Flood(h2::SETTINGS, h2::PUSH_PROMISE),
-        ),
-    ]
-}
-
-/// Frames of HTTP/2 (RFC 9113) as bytes: length, type, flags, stream, payload.
-mod h2 {
-    pub(super) const SETTINGS: &[u8] = b"\0\0\0\x04\0\0\0\0\0";
-    /// SETTINGS, then HEADERS of stream 1 that are not complete: `:status: 200`.
-    pub(super) const HEADERS_BEGUN: &[u8] = b"\0\0\0\x04\0\0\0\0\0\0\0\x01\x01\0\0\0\0\x01\x88";
-    /// More of them: `a: b`.
-    pub(super) const CONTINUATION: &[u8] = b"\0\0\x05\x09\0\0\0\0\x01\x00\x01a\x01b";
-    /// HEADERS of stream 1: `:status: 103`.
-    pub(super) const INTERIM: &[u8] = b"\0\0\x05\x01\x04\0\0\0\x01\x08\x03103";
-    /// SETTINGS, then all HEADERS of stream 1: `:status: 200`.
-    pub(super) const OK_BEGUN: &[u8] = b"\0\0\0\x04\0\0\0\0\0\0\0\x01\x01\x04\0\0\0\x01\x88";
-    pub(super) const PING: &[u8] = b"\0\0\x08\x06\0\0\0\0\0pingpong";
-    pub(super) const NO_DATA: &[u8] = b"\0\0\0\0\0\0\0\0\x01";
-    pub(super) const DATA: &[u8] = b"\0\0\x08\0\0\0\0\0\x01xxxxxxxx";
-    pub(super) const UNKNOWN: &[u8] = b"\0\0\x04\xbe\0\0\0\0\0what";
-    pub(super) const WINDOW_UPDATE: &[u8] = b"\0\0\x04\x08\0\0\0\0\0\0\0\0\x01";
-    /// PUSH_PROMISE on stream 1 of stream 2, `:status` standing for its headers.
-    pub(super) const PUSH_PROMISE: &[u8] = b"\0\0\x05\x05\x04\0\0\0\x01\0\0\0\x02\x88";
-    /// SETTINGS, then GOAWAY: nothing was processed, no error.
-    pub(super) const GOAWAY: &[u8] = b"\0\0\0\x04\0\0\0\0\0\0\0\x08\x07\0\0\0\0\0\0\0\0\0\0\0\0\0";
-    /// SETTINGS, then GOAWAY: ENHANCE_YOUR_CALM, stream 1 may have been processed.
-    pub(super) const GOAWAY_CALM: &[u8] = b"\0\0\0\x04\0\0\0\0\0\0\0\x08\x07\0\0\0\0\0\0\0\0\x01\0\0\0\x0b";
-    /// SETTINGS, then RST_STREAM of stream 1: INTERNAL_ERROR.
-    pub(super) const RST_STREAM: &[u8] = b"\0\0\0\x04\0\0\0\0\0\0\0\x04\x03\0\0\0\0\x01\0\0\0\x02";
-    /// SETTINGS, then RST_STREAM of stream 1: REFUSED_STREAM.
-    pub(super) const REFUSED: &[u8] = b"\0\0\0\x04\0\0\0\0\0\0\0\x04\x03\0\0\0\0\x01\0\0\0\x07";
-}
-
-/// What each of [`endless`] ends as, by its name.
-fn says(name: &str) -> Says {
-    match name {
-        "a body without end" | "the same over TLS" | "a body of 1 GB" | "chunks of one byte" => Says::Full,
-        "a TLS greeting without end" | "warnings in place of a TLS greeting" => Says::Error("ETLS"),
-        // They say nothing, and cost nothing but the deadline.
-        "interim answers without end"
-        | "HTTP/2: interim answers without end"
-        | "HTTP/2: settings without end"
-        | "HTTP/2: pings without end"
-        | "HTTP/2: unknown frames without end"
-        | "HTTP/2: window updates without end" => Says::TimedOut,
-        _ => Says::Error("EPROTO"),
-    }
-}
 
 pub(super) async fn receiver(over: Over, hostility: Hostility, identity: &Identity) -> (HostileReceiver, String) {
     let receiver = match over {
@@ -242,25 +119,13 @@ async fn one_byte_at_a_time_ends_with_the_deadline() {
     let drip = |first, again| Drip(first, again, PAUSE);
     let rows = [
         ("the status", Over::Plain, drip(b"", b"HTTP/1.1 200 O")),
-        ("the headers", Over::Plain, drip(b"HTTP/1.1 200 OK\r\n", b"x: y\r\n")),
-        ("the body", Over::Plain, drip(b"HTTP/1.1 200 OK\r\n\r\n", b"x")),
-        (
-            "a chunk",
-            Over::Plain,
-            drip(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
-        ),
+        ("the headers", Over::Plain, drip(OK_HEADERS, b"x: y\r\n")),
+        ("the body", Over::Plain, drip(OK, b"x")),
+        ("a chunk", Over::Plain, drip(OK_CHUNKED, b"1\r\nx\r\n")),
         // Leading zeros: hyper reads them for ever, without holding them.
-        (
-            "a chunk's size",
-            Over::Plain,
-            drip(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", b"0"),
-        ),
-        (
-            "the headers over TLS",
-            Over::Tls,
-            drip(b"HTTP/1.1 200 OK\r\n", b"x: y\r\n"),
-        ),
-        ("the body over TLS", Over::Tls, drip(b"HTTP/1.1 200 OK\r\n\r\n", b"x")),
+        ("a chunk's size", Over::Plain, drip(OK_CHUNKED, b"0")),
+        ("the headers over TLS", Over::Tls, drip(OK_HEADERS, b"x: y\r\n")),
+        ("the body over TLS", Over::Tls, drip(OK, b"x")),
         (
             "HTTP/2: the headers",
             Over::Http2,
@@ -300,6 +165,9 @@ async fn one_byte_at_a_time_ends_with_the_deadline() {
 async fn broken_off_at_every_stage() {
     use Over::{Http2, Plain, Tls, TlsToPlain};
     let cut_body: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n0123456789";
+    let cut_headers: &[u8] = b"HTTP/1.1 200 OK\r\nx: y";
+    let cut_tls: &[u8] = b"\x16\x03\x03\x00\x40\x02\x00";
+    let hints: &[u8] = b"HTTP/1.1 103 Early Hints\r\n\r\n";
     let cut_chunk: &[u8] = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n64\r\n0123456789";
     let rows = [
         (("before the request", Plain, ResetAtOnce), "ECONNRESET"),
@@ -313,27 +181,13 @@ async fn broken_off_at_every_stage() {
             ("within the status", Plain, WriteThenReset(b"HTTP/1.1 20")),
             "ECONNRESET",
         ),
-        (
-            ("within the headers", Plain, WriteThenReset(b"HTTP/1.1 200 OK\r\nx: y")),
-            "ECONNRESET",
-        ),
+        (("within the headers", Plain, WriteThenReset(cut_headers)), "ECONNRESET"),
         (("within the body", Plain, WriteThenReset(cut_body)), "ECONNRESET"),
         (("within a chunk", Plain, WriteThenReset(cut_chunk)), "ECONNRESET"),
-        (
-            (
-                "after an interim answer",
-                Plain,
-                WriteThenReset(b"HTTP/1.1 103 Early Hints\r\n\r\n"),
-            ),
-            "ECONNRESET",
-        ),
+        (("after an interim answer", Plain, WriteThenReset(hints)), "ECONNRESET"),
         (("ended after the request", Plain, WriteThenClose(b"")), "ECONNRESET"),
         (
-            (
-                "ended within the headers",
-                Plain,
-                WriteThenClose(b"HTTP/1.1 200 OK\r\nx: y"),
-            ),
+            ("ended within the headers", Plain, WriteThenClose(cut_headers)),
             "ECONNRESET",
         ),
         (("ended within the body", Plain, WriteThenClose(cut_body)), "ECONNRESET"),
@@ -341,29 +195,14 @@ async fn broken_off_at_every_stage() {
         (("before the TLS greeting", TlsToPlain, ResetAtOnce), "ETLS"),
         (("within the TLS greeting", TlsToPlain, ResetAfterReading(40)), "ETLS"),
         (("after the TLS greeting", TlsToPlain, WriteThenReset(b"")), "ETLS"),
+        (("within TLS's answer", TlsToPlain, WriteThenReset(cut_tls)), "ETLS"),
         (
-            (
-                "within TLS's answer",
-                TlsToPlain,
-                WriteThenReset(b"\x16\x03\x03\x00\x40\x02\x00"),
-            ),
-            "ETLS",
-        ),
-        (
-            (
-                "ended within TLS's answer",
-                TlsToPlain,
-                WriteThenClose(b"\x16\x03\x03\x00\x40\x02\x00"),
-            ),
+            ("ended within TLS's answer", TlsToPlain, WriteThenClose(cut_tls)),
             "ETLS",
         ),
         (("over TLS, after the request", Tls, WriteThenReset(b"")), "ECONNRESET"),
         (
-            (
-                "over TLS, within the headers",
-                Tls,
-                WriteThenReset(b"HTTP/1.1 200 OK\r\nx: y"),
-            ),
+            ("over TLS, within the headers", Tls, WriteThenReset(cut_headers)),
             "ECONNRESET",
         ),
         (
@@ -391,11 +230,7 @@ async fn broken_off_at_every_stage() {
             "EPROTO",
         ),
         (
-            (
-                "HTTP/1.1 where HTTP/2 was agreed on",
-                Http2,
-                WriteThenHang(b"HTTP/1.1 200 OK\r\n\r\n"),
-            ),
+            ("HTTP/1.1 where HTTP/2 was agreed on", Http2, WriteThenHang(OK)),
             "EPROTO",
         ),
     ];

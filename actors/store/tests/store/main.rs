@@ -1,11 +1,11 @@
 //! What every database of Wharf's does: one suite, against the public API only, run on each database. What only
 //! SQLite has (files, locks, full disks, query plans) stands in `failures`, `full` and `plans`.
-#![allow(
+#![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    missing_docs,
-    unreachable_pub
+    unreachable_pub,
+    reason = "what fails in a helper fails the test"
 )]
 
 mod attempts;

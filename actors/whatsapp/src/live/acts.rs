@@ -210,6 +210,9 @@ fn told(group: GroupMetadata) -> GroupInfo {
         created_at: seconds.map(Timestamp::from_seconds),
         announce: group.is_announcement,
         locked: group.is_locked,
+        is_community: group.is_parent_group,
+        is_community_announce: group.is_default_sub_group,
+        linked_parent: group.parent_group_jid.map(|parent| parent.to_string()),
         participants: group.participants.into_iter().map(participant).collect(),
     }
 }

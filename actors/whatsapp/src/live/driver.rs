@@ -15,9 +15,6 @@ use crate::CloseReason;
 
 /// How often the link is looked at for standing still.
 const WATCH: Duration = Duration::from_secs(5);
-/// How long the server may say nothing while a link is opened. A login takes seconds; with a big backlog minutes, but
-/// then messages flow.
-const OPENING_SILENCE: Duration = Duration::from_secs(60);
 /// How long after its login the client may take to fetch contacts and push name before the link counts as connected
 /// without them. The client itself would wait for ever and reconnect every 180 s.
 const APP_STATE: Duration = Duration::from_secs(30);
@@ -48,6 +45,9 @@ pub(crate) struct Driver {
     pub(crate) versions: Arc<VersionSource>,
     /// By which the version is asked for.
     pub(crate) proxy: Option<Proxy>,
+    /// How long the server may say nothing while a link is opened. A login takes seconds; with a big backlog minutes, but
+    /// then messages flow.
+    pub(crate) opening_silence: Duration,
     pub(crate) finish: Finish,
 }
 
@@ -59,6 +59,7 @@ impl Driver {
             runtime,
             versions,
             proxy,
+            opening_silence,
             finish,
         } = self;
         let reporter = Arc::clone(&finish.reporter);
@@ -72,7 +73,7 @@ impl Driver {
                 }
             }
             () = reporter.over().cancelled() => {}
-            reason = stands_still(&client, &reporter) => reporter.end(reason),
+            reason = stands_still(&client, &reporter, opening_silence) => reporter.end(reason),
         }
         if reporter.is_outdated() {
             let told = client.persistence_manager().get_device_snapshot();
@@ -111,7 +112,7 @@ async fn run(client: Arc<Client>, versions: Arc<VersionSource>, proxy: Option<Pr
 }
 
 /// Resolves when the link stands still in a way that the client leaves as it is.
-async fn stands_still(client: &Client, reporter: &Reporter) -> CloseReason {
+async fn stands_still(client: &Client, reporter: &Reporter, opening_silence: Duration) -> CloseReason {
     let mut logged_out_before = false;
     let mut logged_in_for = Duration::ZERO;
     loop {
@@ -127,8 +128,8 @@ async fn stands_still(client: &Client, reporter: &Reporter) -> CloseReason {
             (Stage::Opening | Stage::Paired, since) => {
                 logged_in_for = Duration::ZERO;
                 let heard = last_heard(client).unwrap_or(Duration::MAX);
-                if since.min(heard) > OPENING_SILENCE {
-                    return CloseReason::Lost(format!("WhatsApp said nothing for {} s", OPENING_SILENCE.as_secs()));
+                if since.min(heard) > opening_silence {
+                    return CloseReason::Lost(format!("WhatsApp said nothing for {} s", opening_silence.as_secs()));
                 }
             }
             // After a stream error 429 or 503 the client waits for the server to hang up, and sends nothing meanwhile.

@@ -1,5 +1,4 @@
 //! Against wacore's own encryption, which is what WhatsApp's clients do.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use proptest::prelude::*;
 use whatsapp_rust::wacore::upload::encrypt_media;

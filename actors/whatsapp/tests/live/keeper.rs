@@ -28,6 +28,8 @@ type Asked = (
 pub(crate) struct Keeper {
     asked: mpsc::UnboundedSender<Asked>,
     refuses: Arc<AtomicBool>,
+    /// How many changes were refused.
+    pub(crate) refused: Arc<AtomicU64>,
     commits: Arc<AtomicU64>,
 }
 
@@ -68,12 +70,14 @@ pub(crate) async fn key_store(dir: &TempDir, numbers: &[ConnectionKey]) -> (KeyS
     let keeper = Arc::new(Keeper {
         asked,
         refuses: Arc::default(),
+        refused: Arc::default(),
         commits: Arc::default(),
     });
     tokio::spawn(commit_all(
         writer,
         asks,
         Arc::clone(&keeper.refuses),
+        Arc::clone(&keeper.refused),
         Arc::clone(&keeper.commits),
     ));
     let keys = KeyStore {
@@ -87,11 +91,15 @@ async fn commit_all(
     mut writer: Writer,
     mut asks: mpsc::UnboundedReceiver<Asked>,
     refuses: Arc<AtomicBool>,
+    refused: Arc<AtomicU64>,
     commits: Arc<AtomicU64>,
 ) {
     while let Some((of, changes, answer)) = asks.recv().await {
         let result = match refuses.load(Relaxed) {
-            true => Err(KeysError::Unavailable("the test says no".into())),
+            true => {
+                refused.fetch_add(1, Relaxed);
+                Err(KeysError::Unavailable("the test says no".into()))
+            }
             false => {
                 let mut group = writer.begin().await.unwrap();
                 let changed = group.change_keys(&[(&of, &changes)]).await.unwrap().remove(0);

@@ -1,6 +1,6 @@
 //! What a link does with its keys when they cannot be written, and after it ended.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use wharf_store::KeyKind;
 use wharf_testnet::ReceivedMessage;
@@ -71,7 +71,9 @@ async fn a_message_that_cannot_be_kept_is_not_acknowledged() {
     world.keeper.refuse(true);
     let id = world.write("meanwhile").await;
     // It is decrypted and neither offered nor acknowledged while its copy cannot be written.
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    let refused = || world.keeper.refused.load(Ordering::Relaxed);
+    let before = refused();
+    eventually("two tries", async || refused() > before + 1).await;
     assert_eq!((line.inbox.texts().len(), world.acknowledged(&id).await), (1, 0));
     line.link.close().await;
     world.keeper.refuse(false);

@@ -1,5 +1,10 @@
 //! The live link against the test network: real sockets, real Noise, real Signal.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "what fails in a helper fails the test"
+)]
 
 mod endings;
 mod happenings;

@@ -55,8 +55,12 @@ fn neither_has_a_lost_one_nor_one_that_was_closed_while_it_opened() {
         eventually("the tasks to end", async || tasks() == 0).await;
 
         world.trouble(FaultKind::Stall, None, Duration::from_secs(120)).await;
+        let before = world.network.stats().await.handshakes;
         let line = world.open().await;
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        eventually("a link that waits for its login", async || {
+            world.network.stats().await.handshakes > before
+        })
+        .await;
         line.link.close().await;
         eventually("the tasks to end", async || tasks() == 0).await;
     });

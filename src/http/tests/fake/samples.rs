@@ -119,6 +119,9 @@ pub(super) fn group() -> GroupInfo {
         created_at: Some(Timestamp(0)),
         announce: false,
         locked: false,
+        is_community: false,
+        is_community_announce: false,
+        linked_parent: None,
         participants: vec![],
     }
 }

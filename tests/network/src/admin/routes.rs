@@ -12,7 +12,7 @@ use warp::reply::Response;
 use super::problem::Problem;
 use super::request::{MAX_BODY, MAX_MESSAGE, body, json as read};
 use crate::compose::{self, Content, Dispatch, NewMessage};
-use crate::{Fault, GroupChange, Network, PhoneSettings, Setting};
+use crate::{Fault, GroupChange, GroupView, Network, NetworkError, PhoneSettings, Setting};
 
 /// More at once would hold one request for too long.
 const MAX_COUNT: u32 = 100_000;
@@ -37,6 +37,31 @@ struct NewGroup {
     owner: String,
     #[serde(default)]
     participants: Vec<String>,
+    /// It is a community.
+    #[serde(default)]
+    community: bool,
+    /// The community that it is founded in.
+    linked_parent: Option<String>,
+}
+
+impl NewGroup {
+    async fn found(&self, network: &Network) -> Result<GroupView, NetworkError> {
+        let Self {
+            subject,
+            owner,
+            participants,
+            community,
+            linked_parent,
+        } = self;
+        match (community, linked_parent) {
+            (false, None) => network.create_group(owner, subject, participants).await,
+            (true, None) => network.create_community(owner, subject, participants).await,
+            (false, Some(parent)) => network.create_group_inside(parent, owner, subject, participants).await,
+            (true, Some(_)) => Err(NetworkError::Invalid(
+                "a community is in no other one: either community or linked_parent is expected".to_owned(),
+            )),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -111,9 +136,7 @@ where
         },
         (["groups"], "POST") => {
             let new = read::<NewGroup>(headers, &body)?;
-            ok(&network
-                .create_group(&new.owner, &new.subject, &new.participants)
-                .await?)
+            ok(&new.found(network).await?)
         }
         (["groups"], "GET") => ok(&network.groups().await),
         (["groups", id], "GET") => ok(&network.group(id).await?),

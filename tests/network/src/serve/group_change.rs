@@ -6,6 +6,7 @@ use rand::Rng as _;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node};
 
+use super::community::along;
 use super::groups::group_node;
 use crate::state::{Account, Device, Group, Rank, World};
 use crate::{NetworkError, clock};
@@ -47,13 +48,19 @@ pub(crate) async fn found(
     by: Option<&Device>,
 ) -> Result<Arc<Group>, NetworkError> {
     let group = world.found(owner, subject, others)?;
-    let actor = world.account(owner)?;
+    announce(world, &group, by)?;
+    Ok(group)
+}
+
+/// Tells the members' devices, but the one that did it, of a new group.
+pub(super) fn announce(world: &World, group: &Group, by: Option<&Device>) -> Result<(), NetworkError> {
+    let owner = world.account(&group.owner)?;
     let create = NodeBuilder::new("create")
         .attr("type", "new")
-        .children([group_node(world, &group)])
+        .children([group_node(world, group)])
         .build();
-    tell(world, &group, &actor, &group.members(), by, &create);
-    Ok(group)
+    tell(world, group, &owner, &group.members(), by, &create);
+    Ok(())
 }
 
 /// Changes a group and tells the devices of everybody concerned, but the one that did it. Returns the members for whom
@@ -69,8 +76,24 @@ pub(crate) async fn change(
     by: Option<&Device>,
 ) -> Result<Vec<(String, u16)>, NetworkError> {
     allowed(group, actor, &change)?;
+    let failed = one(world, group, actor, &change, by).await?;
+    for other in along(world, group, &change) {
+        // Who is in it already, or not in it, is no failure there.
+        one(world, &other, actor, &change, by).await?;
+    }
+    Ok(failed)
+}
+
+/// Changes this group alone.
+pub(super) async fn one(
+    world: &World,
+    group: &Group,
+    actor: &Account,
+    change: &Change,
+    by: Option<&Device>,
+) -> Result<Vec<(String, u16)>, NetworkError> {
     let before = group.members();
-    let (node, failed) = match &change {
+    let (node, failed) = match change {
         Change::Add(phones) => members(world, group, "add", phones, |members, phone| {
             let joins = !members.contains_key(phone);
             if joins {
@@ -83,7 +106,7 @@ pub(crate) async fn change(
         }),
         Change::Promote(phones) => ranked(world, group, "promote", phones, Rank::Admin),
         Change::Demote(phones) => ranked(world, group, "demote", phones, Rank::Member),
-        _ => (Some(settled(group, actor, &change)?), Vec::new()),
+        _ => (Some(settled(group, actor, change)?), Vec::new()),
     };
     if let Some(node) = node {
         let mut told = before;
@@ -164,7 +187,7 @@ fn ranked(
     })
 }
 
-fn participant(account: &Account) -> Node {
+pub(super) fn participant(account: &Account) -> Node {
     NodeBuilder::new("participant")
         .attr("jid", account.lid_jid())
         .attr("phone_number", account.pn_jid())
@@ -223,7 +246,14 @@ fn settled(group: &Group, actor: &Account, change: &Change) -> Result<Node, Netw
 }
 
 /// Tells the devices of some numbers; the notification is queued as messages are.
-fn tell(world: &World, group: &Group, actor: &Account, phones: &[String], by: Option<&Device>, child: &Node) {
+pub(super) fn tell(
+    world: &World,
+    group: &Group,
+    actor: &Account,
+    phones: &[String],
+    by: Option<&Device>,
+    child: &Node,
+) {
     for phone in phones {
         let Ok(member) = world.account(phone) else { continue };
         for device in member.devices() {

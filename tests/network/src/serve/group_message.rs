@@ -16,7 +16,7 @@ use crate::state::{Account, Device, Group, Known};
 use crate::wire::stanza::{attr, bytes_node, content, jid_attr};
 use crate::{FaultKind, clock};
 
-/// WhatsApp's refusals: no such group, not in it, only admins write.
+/// WhatsApp's refusals: no such group; not in it, only admins write, a community.
 const NO_GROUP: u16 = 404;
 const FORBIDDEN: u16 = 403;
 
@@ -32,9 +32,7 @@ pub(super) async fn handle(
         session.link.send(ack(message).attr("error", NO_GROUP).build());
         return;
     };
-    let charter = group.charter();
-    let rank = charter.members.get(&account.phone);
-    if rank.is_none_or(|rank| charter.announcement && !rank.rules()) {
+    if group.charter().may_write(&account.phone).is_err() {
         session.link.send(ack(message).attr("error", FORBIDDEN).build());
         return;
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, JidExt as _, Node};
 
+use super::community::{found_community, found_inside, standing_nodes};
 use super::group_change::{Change, change, found};
 use super::session::Session;
 use crate::NetworkError;
@@ -51,7 +52,19 @@ async fn about_none(world: &World, account: &Account, device: &Device, iq: &Node
             .filter_map(|(_, phone)| phone)
             .collect();
         let subject = attr(create, "subject").unwrap_or_default();
-        return match found(world, &account.phone, &subject, &others, Some(device)).await {
+        let (owner, by) = (account.phone.as_str(), Some(device));
+        let inside = create
+            .get_optional_child("linked_parent")
+            .and_then(|parent| jid_attr(parent, "jid"));
+        let group = if let Some(community) = inside {
+            found_inside(world, &community.to_string(), owner, &subject, &others, by).await
+        } else if create.get_optional_child("parent").is_some() {
+            let general = create.get_optional_child("create_general_chat").is_some();
+            found_community(world, owner, &subject, &others, general, by).await
+        } else {
+            found(world, owner, &subject, &others, by).await
+        };
+        return match group {
             Ok(group) => iq_result(iq, vec![group_node(world, &group)]),
             Err(_) => iq_error(iq, 400, "bad-request"),
         };
@@ -81,7 +94,7 @@ async fn leave_groups(world: &World, account: &Account, device: &Device, iq: &No
     let mut left = Vec::new();
     for node in leave.children().unwrap_or_default() {
         let Some(jid) = jid_attr(node, "id") else { continue };
-        let mut answer = NodeBuilder::new("group").attr("id", jid.clone());
+        let mut answer = NodeBuilder::new_dynamic(node.tag.to_string()).attr("id", jid.clone());
         let gone = match world.group(&jid.to_string()) {
             Ok(group) => {
                 let leaves = Change::Remove(vec![account.phone.clone()]);
@@ -110,12 +123,12 @@ fn participants(world: &World, order: &Node) -> Vec<(Jid, Option<String>)> {
 }
 
 /// An order about a group that the account is in.
-struct Order<'a> {
-    world: &'a World,
-    group: &'a Arc<Group>,
-    account: &'a Account,
-    device: &'a Device,
-    iq: &'a Node,
+pub(super) struct Order<'a> {
+    pub(super) world: &'a World,
+    pub(super) group: &'a Arc<Group>,
+    pub(super) account: &'a Account,
+    pub(super) device: &'a Device,
+    pub(super) iq: &'a Node,
 }
 
 impl Order<'_> {
@@ -142,7 +155,10 @@ impl Order<'_> {
             "ephemeral" => Change::Ephemeral(attr(child, "expiration").and_then(|seconds| seconds.parse().ok())),
             "not_ephemeral" => Change::Ephemeral(None),
             "invite" => Change::NewInvite,
-            _ => return iq_error(self.iq, 501, "feature-not-implemented"),
+            _ => {
+                let answer = self.of_community(child).await;
+                return answer.unwrap_or_else(|| iq_error(self.iq, 501, "feature-not-implemented"));
+            }
         };
         let new_invite = matches!(wanted, Change::NewInvite);
         match change(self.world, self.group, self.account, wanted, Some(self.device)).await {
@@ -157,7 +173,7 @@ impl Order<'_> {
         iq_result(self.iq, vec![NodeBuilder::new("invite").attr("code", code).build()])
     }
 
-    fn refused(&self, error: &NetworkError) -> Node {
+    pub(super) fn refused(&self, error: &NetworkError) -> Node {
         match error {
             NetworkError::Conflict(_) => iq_error(self.iq, 403, "forbidden"),
             _ => iq_error(self.iq, 400, "bad-request"),
@@ -238,5 +254,6 @@ pub(super) fn group_node(world: &World, group: &Group) -> Node {
     if let Some(seconds) = charter.ephemeral {
         children.push(NodeBuilder::new("ephemeral").attr("expiration", seconds).build());
     }
+    children.extend(standing_nodes(&charter.standing));
     node.children(children).build()
 }

@@ -1,6 +1,7 @@
 //! Serving clients: one task per socket, one module per kind of stanza.
 
 mod call;
+mod community;
 mod connection;
 mod group_change;
 mod group_message;
@@ -26,11 +27,12 @@ mod socket;
 mod usync;
 
 pub(crate) use call::{hang_up, ring};
+pub(crate) use community::{found_community, found_inside, link, unlink as unlink_groups};
 pub(crate) use connection::run;
 pub(crate) use group_change::{Change, change, found};
 pub(crate) use history::share_history;
 pub(crate) use pair_code::{Codes, enter as enter_pair_code};
-pub(crate) use pairing::{pair, read_qr};
+pub(crate) use pairing::{expire_qrs, pair, read_qr};
 pub(crate) use phone::unlink;
 pub(crate) use presence::show_presence;
 pub(crate) use reading_receipts::send_receipts;

@@ -16,7 +16,7 @@ use crate::phone::{Enrolment, sign_device, verify_device_signature};
 use crate::state::{Account, Command, Device, Offer, Registration, World};
 use crate::wire::notification;
 use crate::wire::stanza::{attr, bytes_node, child_bytes, content, server, stream_error};
-use crate::{NetworkError, clock};
+use crate::{FaultKind, NetworkError, clock};
 
 /// As many as WhatsApp hands out at once.
 const REFS: usize = 6;
@@ -85,9 +85,18 @@ pub(super) fn offer(world: &World, offer: &Arc<Offer>) {
     let refs: Vec<String> = (0..REFS).map(|_| reference()).collect();
     world.offers.add(offer, &refs);
     let nodes = refs.into_iter().map(|name| bytes_node("ref", name.into_bytes()));
-    offer
-        .link
-        .send(set("pair-device", nodes.collect(), &super::message_id()));
+    hand_out(offer, nodes.collect());
+}
+
+fn hand_out(offer: &Offer, refs: Vec<Node>) {
+    offer.link.send(set("pair-device", refs, &super::message_id()));
+}
+
+/// Has the refs that newcomers show expire: none take their place.
+pub(crate) fn expire_qrs(world: &World) {
+    for offer in world.offers.expire() {
+        hand_out(&offer, Vec::new());
+    }
 }
 
 fn reference() -> String {
@@ -169,12 +178,21 @@ pub(crate) async fn pair(world: &Arc<World>, account: Arc<Account>, scanned: Sca
 
 async fn link(world: &World, account: &Arc<Account>, offer: &Offer, qr: &Qr) -> Result<String, NetworkError> {
     let (number, key_index) = account.reserve();
+    let mut adv_secret = qr.adv_secret.clone();
+    if world
+        .faults
+        .strikes(FaultKind::PairCorrupt, Some(&account.phone))
+        .is_some()
+    {
+        // What a phone signs that has read another QR.
+        adv_secret.reverse();
+    }
     let enrolment = Enrolment {
         raw_id: account.raw_id,
         key_index,
         timestamp: clock::now_s(),
         identity: &qr.identity,
-        adv_secret: &qr.adv_secret,
+        adv_secret: &adv_secret,
     };
     let identity = sign_device(&account.keys, &enrolment, &mut rand::make_rng::<rand::rngs::StdRng>())?;
     let own = account.name();

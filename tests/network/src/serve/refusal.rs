@@ -11,18 +11,17 @@ use crate::state::World;
 /// WhatsApp's reasons in `<failure>`.
 const BANNED: u32 = 402;
 const OUTDATED: u32 = 405;
-/// Why a ban, if the fault does not say: too many people blocked the account.
-const BAN_CODE: u32 = 101;
 
 /// The `<failure>` for a client that is banned or too old by the faults in force.
 pub(super) fn refusal(world: &World, phone: Option<&str>, payload: &ClientPayload) -> Option<Node> {
     if let Some((code, until)) = world.faults.banned(phone) {
-        let left = until.saturating_duration_since(Instant::now());
-        // In whole seconds, as WhatsApp says it, and never before the end.
-        let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
-        let ban = failure(BANNED)
-            .attr("code", code.unwrap_or(BAN_CODE))
-            .attr("expire", seconds);
+        let mut ban = failure(BANNED);
+        if let Some(code) = code {
+            let left = until.saturating_duration_since(Instant::now());
+            // In whole seconds, as WhatsApp says it, and never before the end.
+            let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
+            ban = ban.attr("code", code).attr("expire", seconds);
+        }
         return Some(ban.build());
     }
     let least = world.faults.least_version(phone)?;

@@ -67,16 +67,8 @@ pub(crate) async fn send(world: &World, from: &str, to: &str, new: &NewMessage) 
 }
 
 fn may_write(sender: &Account, group: &Group) -> Result<(), NetworkError> {
-    let charter = group.charter();
-    let Some(rank) = charter.members.get(&sender.phone) else {
-        let detail = format!("{} is not in the group {}", sender.phone, group.jid());
-        return Err(NetworkError::Conflict(detail));
-    };
-    if charter.announcement && !rank.rules() {
-        let detail = format!("only admins write to the group {}", group.jid());
-        return Err(NetworkError::Conflict(detail));
-    }
-    Ok(())
+    let refused = |why| NetworkError::Conflict(format!("{} may not write to {}: {why}", sender.phone, group.jid()));
+    group.charter().may_write(&sender.phone).map_err(refused)
 }
 
 /// The accounts whose phones receive a message.

@@ -73,7 +73,7 @@ impl FaultBoard {
         Some((fault.code, fault.until))
     }
 
-    /// Whether an account is banned: WhatsApp's code for why, and until when.
+    /// Whether an account is banned: WhatsApp's code for why, of a ban that has an end, and until when.
     pub(crate) fn banned(&self, phone: Option<&str>) -> Option<(Option<u32>, Instant)> {
         self.find(FaultKind::Ban, phone, |fault| (fault.code, fault.until))
     }

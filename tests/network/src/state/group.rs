@@ -35,6 +35,29 @@ impl Rank {
     }
 }
 
+/// What a group is to a community.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Nothing: it stands alone.
+    #[default]
+    Alone,
+    /// It is one. It holds groups and has no chat itself.
+    Community,
+    /// It belongs to the one with this id.
+    Linked { community: String, part: Part },
+}
+
+/// Which of a community's groups one is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// Where admins write and everybody in the community is.
+    Announcement,
+    /// Where everybody in the community writes.
+    General,
+    /// Any other.
+    Plain,
+}
+
 /// What can change about a group.
 #[derive(Clone, Debug)]
 pub(crate) struct Charter {
@@ -53,6 +76,35 @@ pub(crate) struct Charter {
     pub(crate) ephemeral: Option<u32>,
     /// The code of its invitation link.
     pub(crate) invite: String,
+    pub(crate) standing: Standing,
+}
+
+impl Charter {
+    /// Whether that number may write, or why not.
+    pub(crate) fn may_write(&self, phone: &str) -> Result<(), &'static str> {
+        match self.members.get(phone) {
+            None => Err("it is not in the group"),
+            Some(_) if self.standing == Standing::Community => Err("a community has no chat, only its groups have"),
+            Some(rank) if self.announcement && !rank.rules() => Err("only admins write there"),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// The id of the community that it belongs to.
+    pub(crate) fn community(&self) -> Option<&str> {
+        match &self.standing {
+            Standing::Linked { community, .. } => Some(community),
+            Standing::Alone | Standing::Community => None,
+        }
+    }
+
+    /// Which part of a community it is.
+    pub(crate) fn part(&self) -> Option<Part> {
+        match self.standing {
+            Standing::Linked { part, .. } => Some(part),
+            Standing::Alone | Standing::Community => None,
+        }
+    }
 }
 
 /// A group.
@@ -85,6 +137,7 @@ impl Group {
                 locked: false,
                 ephemeral: None,
                 invite,
+                standing: Standing::Alone,
             }),
         }
     }
@@ -118,6 +171,9 @@ impl Group {
     pub(crate) fn view(&self) -> GroupView {
         let charter = self.charter();
         GroupView {
+            is_community: charter.standing == Standing::Community,
+            is_community_announce: charter.part() == Some(Part::Announcement),
+            linked_parent: charter.community().map(|id| Jid::new(id, Server::Group).to_string()),
             id: self.jid().to_string(),
             subject: charter.subject,
             owner: self.owner.clone(),

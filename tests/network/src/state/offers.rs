@@ -70,6 +70,14 @@ impl Offers {
         (*expires > Instant::now()).then(|| Arc::clone(offer))
     }
 
+    /// Takes all refs back; whose they were.
+    pub(crate) fn expire(&self) -> Vec<Arc<Offer>> {
+        let mut offers: Vec<_> = lock(&self.refs).drain().map(|(_, (offer, _))| offer).collect();
+        offers.sort_by_key(|offer| offer.link.id);
+        offers.dedup_by_key(|offer| offer.link.id);
+        offers
+    }
+
     /// Takes back the refs of a connection that ended or was linked.
     pub(crate) fn withdraw(&self, link: u64) {
         lock(&self.refs).retain(|_, (offer, _)| offer.link.id != link);

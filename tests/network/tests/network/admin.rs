@@ -6,7 +6,7 @@ use wharf_testnet::{Network, NetworkConfig};
 use crate::companion::{ANA, BOB, Companion, network, until};
 
 /// The client wants a TLS provider even where it speaks plain HTTP.
-#[allow(
+#[expect(
     clippy::disallowed_methods,
     reason = "it asks the network's own routes, not a webhook"
 )]

@@ -25,7 +25,7 @@ struct Redirected {
 }
 
 impl Redirected {
-    #[allow(
+    #[expect(
         clippy::disallowed_methods,
         reason = "it asks the network's own store, not a webhook"
     )]
@@ -124,11 +124,19 @@ pub(crate) async fn network() -> Network {
 }
 
 /// Waits until `check` returns something.
-pub(crate) async fn until<T, F>(what: &str, mut check: impl FnMut() -> F) -> T
+pub(crate) async fn until<T, F>(what: &str, check: impl FnMut() -> F) -> T
 where
     F: Future<Output = Option<T>>,
 {
-    let deadline = tokio::time::Instant::now() + DEADLINE;
+    until_within(DEADLINE, what, check).await
+}
+
+/// The same with another deadline.
+pub(crate) async fn until_within<T, F>(within: Duration, what: &str, mut check: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Option<T>>,
+{
+    let deadline = tokio::time::Instant::now() + within;
     loop {
         if let Some(found) = check().await {
             return found;

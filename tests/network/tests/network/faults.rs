@@ -1,6 +1,6 @@
 //! Each fault as the client sees it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wacore::types::events::Event;
 use wharf_testnet::{Fault, FaultCode, FaultKind, Network, NetworkError};
@@ -96,19 +96,75 @@ async fn refuse_without_a_code_ends_and_the_client_comes_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_pairing_that_is_spoiled_is_refused_by_the_client_and_qrs_expire() {
+    let network = network().await;
+    let companion = Companion::fresh(&network).await;
+    let spoil = network.fault_times(fault(FaultKind::PairCorrupt), Some(1));
+    spoil.await.unwrap();
+    let refused = companion.scan_with(ANA).await;
+    assert!(matches!(refused, Err(NetworkError::Conflict(_))), "{refused:?}");
+    let failed = |event: &Event| matches!(event, Event::PairError(_)).then_some(());
+    companion.saw("PairError", failed).await;
+    assert!(network.devices(ANA).await.unwrap().is_empty());
+
+    let companion = Companion::fresh(&network).await;
+    let qr = companion.qr().await;
+    let of_nobody = network.fault(fault(FaultKind::QrExpire)).await;
+    assert!(matches!(of_nobody, Err(NetworkError::Invalid(_))), "{of_nobody:?}");
+    let expire = Fault {
+        phone: None,
+        ..fault(FaultKind::QrExpire)
+    };
+    network.fault(expire).await.unwrap();
+    let expired = |event: &Event| matches!(event, Event::PairingQrCodesExhausted(_)).then_some(());
+    companion.saw("PairingQrCodesExhausted", expired).await;
+    let late = network.scan(ANA, &qr).await;
+    assert!(matches!(late, Err(NetworkError::Conflict(_))), "{late:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ban_says_when_it_ends_or_nothing() {
+    let network = network().await;
+    let backend = Companion::linked(&network, ANA).await.stop().await;
+    let ban = |code: &str| Fault {
+        code: Some(FaultCode::Name(code.to_owned())),
+        for_ms: Some(600_000),
+        ..fault(FaultKind::Ban)
+    };
+    network.fault(ban("104")).await.unwrap();
+    let companion = Companion::start(&network, backend).await;
+    let ended = |event: &Event| match event {
+        Event::TemporaryBan(ban) => Some(ban.expire.num_seconds()),
+        _ => None,
+    };
+    let seconds = companion.saw("TemporaryBan", ended).await;
+    assert!((1..=600).contains(&seconds), "{seconds}");
+    let backend = companion.stop().await;
+    network.fault(ban("endless")).await.unwrap();
+    let companion = Companion::start(&network, backend).await;
+    let refused = |event: &Event| match event {
+        Event::ConnectFailure(failure) => Some(failure.reason.code()),
+        _ => None,
+    };
+    assert_eq!(companion.saw("ConnectFailure", refused).await, 402);
+    let unknown = network.fault(ban("soon")).await;
+    assert!(matches!(unknown, Err(NetworkError::Invalid(_))), "{unknown:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn stall_answers_nothing_and_loses_nothing_that_was_queued() {
     let network = network().await;
     let companion = Companion::linked(&network, ANA).await;
+    let (lasts, began) = (Duration::from_secs(3), Instant::now());
     let stall = Fault {
         for_ms: Some(3_000),
         ..fault(FaultKind::Stall)
     };
     network.fault(stall).await.unwrap();
     network.send_text(BOB, ANA, "into the silence").await.unwrap();
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    assert!(companion.texts().is_empty());
     assert!(connected(&network, ANA).await, "the socket stays open");
     assert_eq!(companion.text("into the silence").await, BOB);
+    assert!(began.elapsed() >= lasts, "it came while all was silent");
 }
 
 #[tokio::test(flavor = "multi_thread")]

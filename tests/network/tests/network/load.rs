@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use wacore::types::events::Event;
 use wharf_testnet::{Fault, FaultKind};
 
-use crate::companion::{ANA, BOB, Companion, network, until};
+use crate::companion::{ANA, BOB, Companion, network, until, until_within};
 
 const NUMBERS: u64 = 200;
 const TEXTS: usize = 50;
@@ -71,18 +71,16 @@ async fn the_client_notices_a_stall_by_itself() {
         for_ms: Some(100_000),
     };
     network.fault(stall).await.unwrap();
-    while companion.client.is_connected() {
-        assert!(started.elapsed() < Duration::from_secs(95), "the client did not notice");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    until_within(Duration::from_secs(95), "the client to notice", || async {
+        (!companion.client.is_connected()).then_some(())
+    })
+    .await;
     println!("noticed {:?} after the stall began", started.elapsed());
-    while network.stats().await.handshakes == before || !companion.client.is_logged_in() {
-        assert!(
-            started.elapsed() < Duration::from_secs(170),
-            "the client did not come back"
-        );
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    until_within(Duration::from_secs(100), "the client to come back", || async {
+        let again = network.stats().await.handshakes > before;
+        (again && companion.client.is_logged_in()).then_some(())
+    })
+    .await;
     println!("back {:?} after the stall began", started.elapsed());
     let events = companion
         .all(|event| matches!(event, Event::Disconnected(_)).then_some(()))

@@ -1,5 +1,4 @@
 //! What holds of a window between any two steps.
-#![allow(clippy::panic)]
 
 use super::*;
 

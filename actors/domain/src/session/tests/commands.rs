@@ -28,7 +28,7 @@ fn connect() {
         }
         assert_eq!(desk.shown(), (Connecting, None, true), "{place:?}");
         assert_eq!(desk.machine.phase, Phase::Opening, "{place:?}");
-        assert_eq!(desk.set_for(), Some(OPENING_LIMIT), "{place:?}");
+        assert_eq!(desk.set_for(), Some(Patience::default().opening), "{place:?}");
     }
 }
 

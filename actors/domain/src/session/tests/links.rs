@@ -166,7 +166,7 @@ fn a_number_is_paired() {
     assert_eq!(desk.shown(), (Connecting, None, true));
     let view = desk.machine.view();
     assert_eq!((view.qr.as_ref(), view.jid.as_deref()), (None, Some(JID)));
-    assert_eq!(desk.set_for(), Some(OPENING_LIMIT));
+    assert_eq!(desk.set_for(), Some(Patience::default().opening));
     assert_eq!(desk.machine.connected_link(), None);
 
     desk.pass(2);
@@ -351,12 +351,13 @@ fn links_that_say_nothing_any_more() {
 
 #[test]
 fn silence() {
+    let limit = Patience::default().silence;
     let mut desk = Desk::at(Place::Connected);
     let generation = desk.machine.timer_generation;
     let mut effects = desk.step(SessionEvent::TimerFired { generation });
     for _ in 0..12 {
         assert_eq!(effects, [SessionEffect::CheckSilence { generation: 2 }]);
-        assert_eq!(desk.silent_for(SILENCE_LIMIT.as_secs()), []);
+        assert_eq!(desk.silent_for(limit.as_secs()), []);
         effects = desk.fire();
     }
     let unknown = SessionEvent::Silence {
@@ -368,7 +369,7 @@ fn silence() {
     assert_eq!(desk.shown(), (Connecting, Some("WhatsApp was silent for 51 s"), true));
     assert_eq!(desk.silent_for(52), [], "once");
     // The last thing heard, the next look after it, and the limit: within the contract's minute.
-    assert!(SILENCE_LIMIT + SILENCE_CHECK < Duration::from_secs(60));
+    assert!(limit + SILENCE_CHECK < Duration::from_secs(60));
 }
 
 #[test]

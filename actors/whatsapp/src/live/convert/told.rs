@@ -12,7 +12,7 @@ use whatsapp_rust::wacore::{
         presence::{ChatPresence, ChatPresenceMedia, ReceiptType},
     },
 };
-use whatsapp_rust::wacore_binary::Jid;
+use whatsapp_rust::wacore_binary::{Jid, Node, Server};
 
 /// Somebody, or a group, as messages call them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,7 +145,36 @@ pub(crate) fn change_of(action: &Action, participants: Vec<String>) -> GroupChan
             ephemeral_seconds: Some(*expiration),
             ..change
         },
+        Action::Link { link_type, raw } => linking(change, link_type, raw),
+        Action::Unlink {
+            unlink_type,
+            unlink_reason,
+            raw,
+        } => GroupChange {
+            reason: unlink_reason.clone(),
+            ..linking(change, unlink_type, raw)
+        },
         _ => change,
+    }
+}
+
+/// The groups that came into a community or left it, and what they are to the one that is told.
+fn linking(change: GroupChange, kind: &str, raw: &Node) -> GroupChange {
+    let groups = raw.get_children_by_tag("group").filter_map(|group| {
+        let mut attrs = group.attrs();
+        let id = attrs.optional_jid("jid").or_else(|| {
+            let user = attrs.optional_string("id")?;
+            Some(Jid::new(user.as_ref(), Server::Group))
+        })?;
+        Some(Group {
+            id: id.to_string(),
+            subject: attrs.optional_string("subject").map(|subject| subject.into_owned()),
+        })
+    });
+    GroupChange {
+        link_type: Some(kind.to_owned()).filter(|kind| !kind.is_empty()),
+        linked_groups: groups.collect(),
+        ..change
     }
 }
 
@@ -172,6 +201,16 @@ fn words_of(who: &Party, change: &GroupChange) -> String {
             None | Some(0) => "Messages stay".to_owned(),
             Some(seconds) => format!("Messages disappear after {seconds} s"),
         },
+        "link" | "unlink" => {
+            let which = |group: &Group| group.subject.clone().unwrap_or_else(|| group.id.clone());
+            let which = change.linked_groups.iter().map(which).collect::<Vec<_>>().join(", ");
+            match (change.what.as_str(), change.link_type.as_deref()) {
+                ("link", Some("parent_group")) => format!("Linked to the community {which}"),
+                (_, Some("parent_group")) => format!("Unlinked from the community {which}"),
+                ("link", _) => format!("Linked {which}"),
+                (_, _) => format!("Unlinked {which}"),
+            }
+        }
         other => other.replace('_', " "),
     }
 }

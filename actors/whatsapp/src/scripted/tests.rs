@@ -6,6 +6,7 @@ use futures::FutureExt;
 use wharf_domain::{ClientId, MessageKind};
 
 use super::*;
+use crate::{Link, SendError};
 
 #[derive(Default)]
 struct Counting {

@@ -1,0 +1,123 @@
+//! What the gateway does with a scripted link.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use wharf_domain::{
+    Outgoing, PhoneNumber, Recipient,
+    action::{Action, Done, NumberCheck},
+    outgoing::Place,
+};
+
+use super::{ScriptedHandle, SendScript, SentMessage, now};
+use crate::{
+    CloseReason, Link, LinkEvent, LostFile, MediaHosts, PairCode, PairCodeError, ReuploadError, SendError, Sent,
+};
+
+#[async_trait]
+impl Link for ScriptedHandle {
+    async fn send(&self, id: &str, message: &Outgoing, deadline: Duration) -> Result<Sent, SendError> {
+        let script = {
+            let mut state = self.state();
+            if !state.connected || matches!(state.sends, SendScript::Gone) {
+                return Err(SendError::NotConnected);
+            }
+            state.sent.push(SentMessage {
+                id: id.to_owned(),
+                message: message.clone(),
+            });
+            state.sends.clone()
+        };
+        match (script, &message.to) {
+            (SendScript::Refuse(code), _) => Err(SendError::Refused {
+                code,
+                words: "scripted".to_owned(),
+            }),
+            (SendScript::Nobody, Recipient::Number(number)) => Err(SendError::NotOnWhatsApp(number.clone())),
+            (SendScript::Hang, _) => {
+                tokio::time::sleep(deadline).await;
+                Err(SendError::TimedOut(deadline))
+            }
+            _ => Ok(Sent { timestamp: now() }),
+        }
+    }
+
+    async fn place(&self, to: &Recipient) -> Option<Place> {
+        let chat = self.state().chats.get(&to.to_string())?.clone();
+        Some(Place { chat, ..Place::of(to) })
+    }
+
+    /// Every number is on WhatsApp; nothing else has anything to answer.
+    async fn act(&self, action: &Action, _deadline: Duration) -> Result<Done, SendError> {
+        let mut state = self.state();
+        if !state.connected {
+            return Err(SendError::NotConnected);
+        }
+        state.acts.push(action.clone());
+        Ok(match action {
+            Action::CheckNumbers(numbers) => Done::Numbers(
+                numbers
+                    .iter()
+                    .map(|number| NumberCheck {
+                        number: number.clone(),
+                        exists: true,
+                        jid: Some(format!("{number}@s.whatsapp.net")),
+                    })
+                    .collect(),
+            ),
+            Action::Groups => Done::Groups(Vec::new()),
+            Action::ChangeParticipants { .. } => Done::Participants(Vec::new()),
+            _ => Done::Done,
+        })
+    }
+
+    /// Always the same code, good for three minutes.
+    async fn pair_code(&self, _number: &PhoneNumber, _deadline: Duration) -> Result<PairCode, PairCodeError> {
+        let code = PairCode {
+            code: "SCRIPTED".to_owned(),
+            expires_at: now() + Duration::from_secs(180),
+        };
+        let shown = code.clone();
+        self.tell(LinkEvent::PairCode {
+            code: shown.code,
+            expires_at: shown.expires_at,
+        });
+        Ok(code)
+    }
+
+    async fn upload_again(&self, _file: &LostFile, _deadline: Duration) -> Result<String, ReuploadError> {
+        let state = self.state();
+        let answer = state.reuploads.clone().filter(|_| state.connected);
+        answer.ok_or(ReuploadError::NotConnected)
+    }
+
+    /// What lets us upload is new each time that it is asked for afresh.
+    async fn media_hosts(&self, fresh: bool, _deadline: Duration) -> Result<MediaHosts, SendError> {
+        let mut state = self.state();
+        if !state.connected {
+            return Err(SendError::NotConnected);
+        }
+        state.media_auths += u32::from(fresh);
+        Ok(MediaHosts {
+            hosts: vec!["media.example".to_owned()],
+            auth: format!("auth-{}", state.media_auths),
+        })
+    }
+
+    fn silence(&self) -> Option<Duration> {
+        let state = self.state();
+        state.connected.then_some(state.silence)
+    }
+
+    async fn close(&self) {
+        ScriptedHandle::close(self, CloseReason::Requested);
+        // A real one has tasks that wind down.
+        tokio::task::yield_now().await;
+        self.state().gone = true;
+    }
+
+    async fn log_out(&self) {
+        self.factory.state().counters.logged_out += 1;
+        Link::close(self).await;
+    }
+}
