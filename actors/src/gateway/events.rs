@@ -1,6 +1,6 @@
 //! Events: what is seen of them, and what is done again.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ractor::rpc::CallResult;
 use uuid::Uuid;
@@ -60,6 +60,7 @@ impl Gateway {
 
     /// The store's answer to a manual retry; `None` when an attempt is under way already.
     async fn renew(&self, client: ClientId, id: EventId, force: bool) -> Result<Option<Renewal>, GatewayError> {
+        let begun = Instant::now();
         loop {
             let event = self.event(client, id).await?;
             let Some(delivery) = self.shared.directory.delivery(event.webhook_id) else {
@@ -85,6 +86,11 @@ impl Gateway {
                 Ok(CallResult::Success(RetryReply::UnderWay)) => tokio::time::sleep(UNDER_WAY_PAUSE).await,
                 Ok(CallResult::Success(RetryReply::Settled(renewal))) => return Ok(Some(*renewal)),
                 Ok(CallResult::Success(RetryReply::Refused(error))) => return Err(error.into()),
+                // It ended with the question in its mailbox: its webhook was deleted, it rests, or it starts anew. The next
+                // look finds out which.
+                Ok(CallResult::SenderError) | Err(_) if begun.elapsed() < RETRY_DEADLINE => {
+                    tokio::time::sleep(UNDER_WAY_PAUSE).await;
+                }
                 _ => return Err(restarting()),
             }
         }

@@ -46,6 +46,25 @@ async fn an_idle_delivery_rests_and_a_message_or_a_retry_wakes_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_retry_that_meets_a_delivery_which_ends_is_done_all_the_same() {
+    let world = World::start().await;
+    let client = world.add_client("a").await;
+    let (webhook, link) = world.linked(client.id, &number(1), "/hook").await;
+    let directory = &world.gateway.shared.directory;
+    for n in 1..=3 {
+        world.receiver.script("/hook", [Reply::Status(404), Reply::Status(200)]);
+        link.deliver(vec![message("5511999999999", &format!("M{n}"), "1")])
+            .await
+            .unwrap();
+        let failed = world.wait_for_events(&webhook, EventStatus::Failed, 1).await.remove(0);
+        directory.delivery(webhook.id).unwrap().kill();
+        world.gateway.retry_event(client.id, failed.id, false).await.unwrap();
+        world.wait_for_events(&webhook, EventStatus::Delivered, n).await;
+    }
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_message_is_lost_or_overtaken_while_its_delivery_goes_to_rest() {
     const MESSAGES: usize = 150;
     let world = World::start().await;
