@@ -201,6 +201,7 @@ impl Delivery {
                 self.window.record_again_at(event_id, attempt, now + RECORD_AGAIN_AFTER);
             }
             DeliveryEvent::Renewed(event) => {
+                self.recoveries.renewed(event.id);
                 let event = self.in_lane(event);
                 self.on_renewed(now, event);
             }
