@@ -98,10 +98,11 @@ impl Default for Recoveries {
 }
 
 impl Recoveries {
-    /// Knows nothing any more; answers that are under way are stale.
+    /// Knows nothing any more but what is under way; a read's answer is stale.
     pub(super) fn start_over(&mut self) {
         *self = Self {
             generation: self.generation,
+            out: std::mem::take(&mut self.out),
             ..Self::default()
         };
     }

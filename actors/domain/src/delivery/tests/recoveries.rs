@@ -188,6 +188,14 @@ fn a_stale_refusal_does_not_end_the_round() {
 }
 
 #[test]
+fn a_round_that_is_under_way_when_recovery_is_switched_off_and_on_goes_on() {
+    let mut desk = revived_behind_another();
+    assert_eq!(desk.step(DeliveryEvent::Configured(CONFIG)), []);
+    assert_eq!(desk.step(DeliveryEvent::Configured(config())), []);
+    ends_its_round(&mut desk);
+}
+
+#[test]
 fn by_hand_nothing_is_read_at_all() {
     let mut desk = Desk::new(DeliveryConfig {
         max_retries: 1,
