@@ -210,7 +210,8 @@ impl Delivery {
                 self.recoveries.not_revived(now, event_id);
             }
             DeliveryEvent::ParkedLoaded { generation, parked } => {
-                let mut revived = self.recoveries.loaded(now, generation, parked);
+                let wanted = parked.filter(|_| self.recovers() && self.may_start());
+                let mut revived = self.recoveries.loaded(now, generation, wanted);
                 revived.retain(|event_id| {
                     let held = self.window.hold(*event_id);
                     if !held {

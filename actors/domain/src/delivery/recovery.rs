@@ -150,7 +150,7 @@ impl Recoveries {
         (self.passing, self.fruitful) = (true, false);
     }
 
-    /// Takes what a read found; answers what to revive.
+    /// Takes what a read found, `None` when it failed or nobody wants it any more; answers what to revive.
     pub(super) fn loaded(&mut self, now: Timestamp, generation: u64, parked: Option<Vec<ParkedEvent>>) -> Vec<EventId> {
         if !self.reading || generation != self.generation {
             return Vec::new();

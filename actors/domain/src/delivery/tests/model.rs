@@ -294,6 +294,8 @@ impl World {
                     self.parked_reads += 1;
                 }
                 Effect::Revive(events) => {
+                    assert!(self.config.is_active && !self.closing);
+                    assert_eq!(self.config.courtesy.recovery, Recovery::Auto);
                     let events = events.into_iter().map(number);
                     self.recovering.extend(events.clone());
                     self.writes.extend(events.map(Write::Revival));

@@ -196,6 +196,30 @@ fn a_round_that_is_under_way_when_recovery_is_switched_off_and_on_goes_on() {
 }
 
 #[test]
+fn nothing_is_revived_that_nobody_wants_any_more() {
+    let inactive = DeliveryConfig {
+        is_active: false,
+        ..config()
+    };
+    for (change, on) in [
+        (DeliveryEvent::Configured(inactive), true),
+        (DeliveryEvent::Configured(CONFIG), true),
+        (DeliveryEvent::Closing, false),
+    ] {
+        let mut desk = desk();
+        desk.arrive(1, "a");
+        desk.end(1, 1, answered(503));
+        let (generation, ..) = read(&desk.commit(1, 1));
+        desk.step(change);
+        let past = desk.now;
+        assert_eq!(desk.answer(generation, &[(1, past)]), []);
+        desk.now = desk.now + Duration::from_secs(1);
+        let effects = desk.step(DeliveryEvent::Configured(config()));
+        assert_eq!(!effects.is_empty(), on, "{effects:?}");
+    }
+}
+
+#[test]
 fn by_hand_nothing_is_read_at_all() {
     let mut desk = Desk::new(DeliveryConfig {
         max_retries: 1,
