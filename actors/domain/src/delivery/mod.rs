@@ -201,6 +201,7 @@ impl Delivery {
                 self.window.record_again_at(event_id, attempt, now + RECORD_AGAIN_AFTER);
             }
             DeliveryEvent::Renewed(event) => {
+                self.recoveries.renewed(event.id);
                 let event = self.in_lane(event);
                 self.on_renewed(now, event);
             }
@@ -209,7 +210,8 @@ impl Delivery {
                 self.recoveries.not_revived(now, event_id);
             }
             DeliveryEvent::ParkedLoaded { generation, parked } => {
-                let mut revived = self.recoveries.loaded(now, generation, parked);
+                let wanted = parked.filter(|_| self.recovers() && self.may_start());
+                let mut revived = self.recoveries.loaded(now, generation, wanted);
                 revived.retain(|event_id| {
                     let held = self.window.hold(*event_id);
                     if !held {

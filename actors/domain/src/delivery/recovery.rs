@@ -33,6 +33,17 @@ enum Round {
     Pass,
 }
 
+/// How far a revived event has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Revival {
+    /// The store is asked for it.
+    Asked,
+    /// The event is pending, whatever else is asked for it meanwhile.
+    Pending,
+    /// An attempt ended; its outcome is on its way to the store.
+    Ended { delivered: bool },
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Recoveries {
@@ -44,8 +55,8 @@ pub(super) struct Recoveries {
     generation: u64,
     round: Round,
     not_before: Option<Timestamp>,
-    /// Revived, their end not committed: whether an attempt has ended, and delivered.
-    out: HashMap<EventId, Option<bool>>,
+    /// Those of the present round whose end is not committed.
+    out: HashMap<EventId, Revival>,
     /// Of the present round: attempts that ended, and whether one delivered.
     attempted: bool,
     delivered: bool,
@@ -87,10 +98,11 @@ impl Default for Recoveries {
 }
 
 impl Recoveries {
-    /// Knows nothing any more; answers that are under way are stale.
+    /// Knows nothing any more but what is under way; a read's answer is stale.
     pub(super) fn start_over(&mut self) {
         *self = Self {
             generation: self.generation,
+            out: std::mem::take(&mut self.out),
             ..Self::default()
         };
     }
@@ -138,7 +150,7 @@ impl Recoveries {
         (self.passing, self.fruitful) = (true, false);
     }
 
-    /// Takes what a read found; answers what to revive.
+    /// Takes what a read found, `None` when it failed or nobody wants it any more; answers what to revive.
     pub(super) fn loaded(&mut self, now: Timestamp, generation: u64, parked: Option<Vec<ParkedEvent>>) -> Vec<EventId> {
         if !self.reading || generation != self.generation {
             return Vec::new();
@@ -166,7 +178,7 @@ impl Recoveries {
             }
         }
         (self.attempted, self.delivered) = (false, false);
-        self.out = parked.iter().map(|event| (event.id, None)).collect();
+        self.out = parked.iter().map(|event| (event.id, Revival::Asked)).collect();
         parked.iter().map(|event| event.id).collect()
     }
 
@@ -209,10 +221,10 @@ impl Recoveries {
 
     /// An attempt ended; answers whether it was of a revived event.
     pub(super) fn attempted(&mut self, event_id: EventId, delivered: bool) -> bool {
-        let Some(end) = self.out.get_mut(&event_id) else {
+        let Some(revival) = self.out.get_mut(&event_id) else {
             return false;
         };
-        *end = Some(delivered);
+        *revival = Revival::Ended { delivered };
         true
     }
 
@@ -222,18 +234,30 @@ impl Recoveries {
             self.suspected = true;
             self.again |= self.reading;
         }
-        if let Some(end) = self.out.remove(&event_id) {
-            self.attempted |= end.is_some();
-            self.delivered |= end == Some(true);
+        if let Some(revival) = self.out.remove(&event_id) {
+            self.attempted |= matches!(revival, Revival::Ended { .. });
+            self.delivered |= revival == Revival::Ended { delivered: true };
             if self.out.is_empty() {
                 self.round_ended(now);
             }
         }
     }
 
-    /// An event was not revived: somebody else does something with it, or the store refused.
+    /// An event is pending again.
+    pub(super) fn renewed(&mut self, event_id: EventId) {
+        if let Some(revival @ Revival::Asked) = self.out.get_mut(&event_id) {
+            *revival = Revival::Pending;
+        }
+    }
+
+    /// An event was not revived: somebody else does something with it, or the store refused. A refused retry of one that
+    /// was revived before changes nothing.
     pub(super) fn not_revived(&mut self, now: Timestamp, event_id: EventId) {
-        if self.out.remove(&event_id).is_some() && self.out.is_empty() {
+        if self.out.get(&event_id) != Some(&Revival::Asked) {
+            return;
+        }
+        self.out.remove(&event_id);
+        if self.out.is_empty() {
             self.round_ended(now);
             self.not_before = self.not_before.max(Some(now + AFTER_TROUBLE));
         }

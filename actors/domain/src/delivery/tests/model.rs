@@ -38,6 +38,12 @@ enum Load {
     Read(u64, DuePage),
 }
 
+#[derive(Debug)]
+enum ParkedRead {
+    Asked { generation: u64, after: i64, limit: usize },
+    Read(u64, Vec<ParkedEvent>),
+}
+
 /// What the world knows of a row beside what the store does.
 #[derive(Debug, Default, Clone)]
 struct Note {
@@ -81,7 +87,9 @@ pub(super) struct World {
     awaiting: BTreeMap<usize, u32>,
     recording: BTreeMap<usize, AttemptOutcome>,
     load: Option<Load>,
-    parked: Option<(u64, i64, usize)>,
+    parked: Option<ParkedRead>,
+    /// Rows that this machine revives: the end of the attempt that this gives them is not committed.
+    recovering: BTreeSet<usize>,
     /// The machine's, after the last step.
     ordering: Ordering,
     /// Attempts that began under the present pace, and until when the receiver wants none.
@@ -117,6 +125,7 @@ impl World {
             recording: BTreeMap::new(),
             load: None,
             parked: None,
+            recovering: BTreeSet::new(),
             ordering: config.courtesy.ordering,
             starts: VecDeque::new(),
             paused_until: Timestamp(0),
@@ -212,6 +221,7 @@ impl World {
             }
             DeliveryEvent::OutcomeCommitted { event_id, .. } => {
                 self.recording.remove(&number(*event_id));
+                self.recovering.remove(&number(*event_id));
             }
             _ => {}
         }
@@ -275,12 +285,20 @@ impl World {
                     assert!(self.parked.is_none() && self.config.is_active && !self.closing);
                     assert_eq!(self.config.courtesy.recovery, Recovery::Auto);
                     assert!(limit > 0 && limit <= (self.config.max_in_flight / 2).max(1));
-                    self.parked = Some((generation, after, limit));
+                    assert!(self.recovering.is_empty(), "two rounds of recovery at once");
+                    self.parked = Some(ParkedRead::Asked {
+                        generation,
+                        after,
+                        limit,
+                    });
                     self.parked_reads += 1;
                 }
                 Effect::Revive(events) => {
-                    let revivals = events.into_iter().map(|event_id| Write::Revival(number(event_id)));
-                    self.writes.extend(revivals);
+                    assert!(self.config.is_active && !self.closing);
+                    assert_eq!(self.config.courtesy.recovery, Recovery::Auto);
+                    let events = events.into_iter().map(number);
+                    self.recovering.extend(events.clone());
+                    self.writes.extend(events.map(Write::Revival));
                 }
                 Effect::Deactivate(reason) => assert!(reason.contains("410") && !self.closing),
                 Effect::SetTimer { at, generation } => {

@@ -144,6 +144,81 @@ fn a_store_that_refuses_is_not_hammered() {
     );
 }
 
+/// A desk at which the event 1 of chat `a` was revived; the event 2 of the same chat is being attempted, so that it waits.
+fn revived_behind_another() -> Desk {
+    let mut desk = desk();
+    desk.arrive(1, "a");
+    desk.arrive(2, "a");
+    assert_eq!(desk.end(1, 1, answered(503)).webhook_failure_count, 1);
+    let effects = desk.commit(1, 1);
+    assert!(effects.contains(&attempt(2, 1)), "{effects:?}");
+    let past = desk.now;
+    assert_eq!(
+        desk.answer(read(&effects).0, &[(1, past)]),
+        [Effect::Revive(vec![id(1)])]
+    );
+    assert_eq!(desk.revived(1, 1), []);
+    desk
+}
+
+/// Its round ends with its attempt, and it is not counted a second time.
+fn ends_its_round(desk: &mut Desk) {
+    desk.end(2, 1, answered(404));
+    assert_eq!(desk.commit(2, 1), [with_body(1, 2)], "no other round begins meanwhile");
+    assert_eq!(desk.end(1, 2, answered(503)).webhook_failure_count, 2);
+    let effects = desk.commit(1, 2);
+    let [Effect::LoadParked { .. }] = effects.as_slice() else {
+        panic!("{effects:?}")
+    };
+}
+
+#[test]
+fn a_refused_manual_retry_of_a_revived_event_does_not_end_its_round() {
+    let mut desk = revived_behind_another();
+    assert_eq!(desk.machine.request_retry(id(1)), RetryAnswer::Renew);
+    assert_eq!(desk.step(DeliveryEvent::NotRenewed(id(1))), []);
+    ends_its_round(&mut desk);
+}
+
+#[test]
+fn a_stale_refusal_does_not_end_the_round() {
+    let mut desk = revived_behind_another();
+    assert_eq!(desk.step(DeliveryEvent::NotRenewed(id(1))), []);
+    ends_its_round(&mut desk);
+}
+
+#[test]
+fn a_round_that_is_under_way_when_recovery_is_switched_off_and_on_goes_on() {
+    let mut desk = revived_behind_another();
+    assert_eq!(desk.step(DeliveryEvent::Configured(CONFIG)), []);
+    assert_eq!(desk.step(DeliveryEvent::Configured(config())), []);
+    ends_its_round(&mut desk);
+}
+
+#[test]
+fn nothing_is_revived_that_nobody_wants_any_more() {
+    let inactive = DeliveryConfig {
+        is_active: false,
+        ..config()
+    };
+    for (change, on) in [
+        (DeliveryEvent::Configured(inactive), true),
+        (DeliveryEvent::Configured(CONFIG), true),
+        (DeliveryEvent::Closing, false),
+    ] {
+        let mut desk = desk();
+        desk.arrive(1, "a");
+        desk.end(1, 1, answered(503));
+        let (generation, ..) = read(&desk.commit(1, 1));
+        desk.step(change);
+        let past = desk.now;
+        assert_eq!(desk.answer(generation, &[(1, past)]), []);
+        desk.now = desk.now + Duration::from_secs(1);
+        let effects = desk.step(DeliveryEvent::Configured(config()));
+        assert_eq!(!effects.is_empty(), on, "{effects:?}");
+    }
+}
+
 #[test]
 fn by_hand_nothing_is_read_at_all() {
     let mut desk = Desk::new(DeliveryConfig {

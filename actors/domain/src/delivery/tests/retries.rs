@@ -167,6 +167,37 @@ fn in_a_full_window_a_renewed_event_does_not_push_an_earlier_one_out() {
 }
 
 #[test]
+fn what_found_a_place_beside_a_running_event_leaves_it_when_that_one_waits_again() {
+    let mut desk = Desk::new(DeliveryConfig {
+        max_in_flight: 1,
+        ..CONFIG
+    });
+    desk.arrive(2, "a");
+    for number in 10..10 + WINDOW - 1 {
+        desk.arrive(number, &number.to_string());
+    }
+    let renewed = PendingEvent {
+        attempt_count: 1,
+        budget_start: 1,
+        ..event(1, "a")
+    };
+    desk.step(DeliveryEvent::Renewed(renewed));
+    assert_eq!(desk.machine.snapshot().window, WINDOW + 1);
+    desk.end(2, 1, answered(500));
+    assert_eq!(desk.commit(2, 1), [attempt(10, 1)]);
+    assert_eq!(desk.machine.snapshot().window, WINDOW);
+    assert!(desk.machine.window.contains(id(1)) && !desk.machine.window.contains(id(2)));
+    // It is not forgotten: when its chat has nothing more here, the store is asked.
+    for number in 10..10 + WINDOW - 1 {
+        desk.end(number, 1, answered(200));
+        desk.commit(number, 1);
+    }
+    desk.end(1, 2, answered(200));
+    let effects = desk.commit(1, 2);
+    assert!(matches!(effects.as_slice(), [Effect::Load { .. }]), "{effects:?}");
+}
+
+#[test]
 fn a_test_event_has_one_attempt() {
     let mut desk = Desk::new(CONFIG);
     let chat = crate::IncomingMessage::test(uuid::Uuid::nil(), &"5511888888888".parse().unwrap(), NOW).chat;

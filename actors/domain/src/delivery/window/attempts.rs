@@ -1,12 +1,14 @@
 //! Attempts at the fronts of chats: begun, ended, written down.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::{
-    Chat, Drained, Window,
+    Drained, Window,
     entry::{Entry, State},
 };
-use crate::{AttemptOutcome, EventId, EventStatus, Timestamp};
+use crate::{AttemptOutcome, EventId, EventStatus, Timestamp, delivery::WINDOW};
 
 /// An attempt that can be made now.
 #[derive(Debug)]
@@ -25,14 +27,6 @@ pub(in crate::delivery) struct Committed {
     pub(in crate::delivery) exhausted: bool,
     /// When that emptied its chat.
     pub(in crate::delivery) drained: Option<Drained>,
-}
-
-impl Chat {
-    /// Nearly always back to the front; behind an earlier event that was renewed in the meantime.
-    fn take_back(&mut self, front: Entry) {
-        let place = self.queue.partition_point(|other| other.seq < front.seq);
-        self.queue.insert(place, front);
-    }
 }
 
 impl Window {
@@ -91,6 +85,22 @@ impl Window {
         }
     }
 
+    /// Nearly always back to the front; behind an earlier event that was renewed in the meantime. That one had a place
+    /// only beside one that is being worked on: where there is none any more, the store has the last of them.
+    fn take_back(&mut self, key: &Arc<str>, front: Entry) {
+        let over = self.len() > WINDOW;
+        let Some(chat) = self.chats.get_mut(key) else { return };
+        let place = chat.queue.partition_point(|other| other.seq < front.seq);
+        chat.queue.insert(place, front);
+        if over
+            && chat.queue.len() > 1
+            && let Some(last) = chat.queue.pop_back()
+        {
+            chat.complete = false;
+            self.by_id.remove(&last.id);
+        }
+    }
+
     /// The attempt that is under way has not begun after all: its event is ready again.
     pub(in crate::delivery) fn put_back(&mut self, event_id: EventId) {
         let Some(key) = self.by_id.get(&event_id).cloned() else {
@@ -103,7 +113,7 @@ impl Window {
         };
         self.in_progress -= 1;
         front.state = State::Ready;
-        chat.take_back(front);
+        self.take_back(&key, front);
         self.relist(&key);
     }
 
@@ -129,16 +139,17 @@ impl Window {
             front.attempt_count = attempt;
             front.payload = None;
             front.rest();
-            chat.take_back(front);
+            self.take_back(&key, front);
         } else {
             self.by_id.remove(&event_id);
         }
-        if chat.queue.is_empty() {
-            let complete = chat.complete;
-            self.forget(&key);
-            committed.drained = Some(Drained { chat: key, complete });
-        } else {
-            self.relist(&key);
+        match self.chats.get(&key) {
+            Some(chat) if chat.queue.is_empty() => {
+                let complete = chat.complete;
+                self.forget(&key);
+                committed.drained = Some(Drained { chat: key, complete });
+            }
+            _ => self.relist(&key),
         }
         Some(committed)
     }

@@ -53,6 +53,7 @@ impl World {
         }
         // The machine switches itself off at once, the store follows.
         self.config.is_active &= http_status != 410;
+        let failures = self.machine.snapshot().failure_count;
         self.step(DeliveryEvent::AttemptFinished {
             event_id: id(event),
             attempt,
@@ -61,12 +62,23 @@ impl World {
             jitter,
             retry_after,
         });
-        assert!(self.recording.contains_key(&event));
+        let counted = match self.recording[&event].status {
+            EventStatus::Delivered => 0,
+            EventStatus::Failed if self.recovering.contains(&event) => failures.max(1),
+            EventStatus::Failed => failures + 1,
+            EventStatus::Pending => failures,
+        };
+        assert_eq!(self.machine.snapshot().failure_count, counted);
     }
 
     fn write(&mut self, refuse: bool) {
         let Some(write) = self.writes.pop_front() else { return };
-        self.inbox.push_back(match write {
+        let revives = if let Write::Revival(number) = write {
+            Some(number)
+        } else {
+            None
+        };
+        let answer = match write {
             Write::Outcome(AttemptOutcome { event_id, attempt, .. }) if refuse => {
                 DeliveryEvent::OutcomeRefused { event_id, attempt }
             }
@@ -95,7 +107,11 @@ impl World {
                 }
                 None => DeliveryEvent::NotRenewed(id(number)),
             },
-        });
+        };
+        if let (Some(number), DeliveryEvent::NotRenewed(_)) = (revives, &answer) {
+            self.recovering.remove(&number);
+        }
+        self.inbox.push_back(answer);
     }
 
     /// An attempt that waited gets its slot.
@@ -115,9 +131,23 @@ impl World {
     }
 
     fn read_parked(&mut self, fail: bool) {
-        if let Some((generation, after, limit)) = self.parked.take() {
-            let parked = (!fail).then(|| self.store.parked(after, limit));
-            self.step(DeliveryEvent::ParkedLoaded { generation, parked });
+        match self.parked.take() {
+            Some(ParkedRead::Asked { generation, .. }) if fail => {
+                let parked = None;
+                self.step(DeliveryEvent::ParkedLoaded { generation, parked });
+            }
+            Some(ParkedRead::Asked {
+                generation,
+                after,
+                limit,
+            }) => {
+                self.parked = Some(ParkedRead::Read(generation, self.store.parked(after, limit)));
+            }
+            Some(ParkedRead::Read(generation, parked)) => {
+                let parked = Some(parked);
+                self.step(DeliveryEvent::ParkedLoaded { generation, parked });
+            }
+            None => {}
         }
     }
 
@@ -209,13 +239,20 @@ impl World {
         self.step(DeliveryEvent::LookAgain);
     }
 
-    /// The machine dies, and all that was under way with it; what the store was asked to renew is renewed.
+    /// The machine dies, and all that was under way with it; what the store was asked for it does or not.
     fn restart(&mut self) {
-        self.writes.retain(|write| write.renews().is_some());
+        while !self.writes.is_empty() {
+            if self.one_in(2) {
+                self.write(false);
+            } else {
+                self.writes.pop_front();
+            }
+        }
         self.inbox.clear();
         self.running.clear();
         self.awaiting.clear();
         self.recording.clear();
+        self.recovering.clear();
         self.starts.clear();
         (self.parked, self.paused_until) = (None, Timestamp(0));
         self.stale.clear();
@@ -324,10 +361,10 @@ impl World {
         self.closing = true;
         self.load = None;
         self.step(DeliveryEvent::Closing);
-        self.parked = None;
         while !(self.is_quiet() && self.timer.is_none()) {
             self.deliver();
             self.grant();
+            self.read_parked(false);
             let refuse = self.one_in(4);
             self.write(refuse);
             self.finish(self.profile.healthy);
