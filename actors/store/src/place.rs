@@ -15,10 +15,9 @@ use crate::StoreError;
 
 /// How long a connection waits for a lock that somebody else holds. The longest group commit takes far less.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// The writer's page cache in KiB (a negative `cache_size`). It fills up whatever the load is, so it is what a quiet gateway
-/// has resident after an hour. 2 MB cost 3 % of processor time in a burst of 100 webhooks, 32 MB brought nothing.
-const WRITER_CACHE_KIB: u32 = 3 * 1024;
-/// A reader's: most look-ups end in the pages that the one before read, and the others are in the kernel's cache.
+/// A reader's page cache in KiB (a negative `cache_size`): most look-ups end in the pages that the one before read, and the others
+/// are in the kernel's cache. The writer has SQLite's own 2 MB: a cache fills up whatever the load is, so that it is what a
+/// quiet gateway has resident after an hour, and 32 MB were worth 3 % of processor time (docs/BENCHMARKS.md).
 const READER_CACHE_KIB: u32 = 512;
 /// Pages of the write-ahead log after which a commit carries them over into the database by itself: only where nobody
 /// did it before (`checkpoint.rs`). 16,000 pages are 64 MB.
@@ -112,7 +111,6 @@ impl Place {
     pub(crate) fn writer(&self) -> SqliteConnectOptions {
         self.connection("wharf-writer")
             .synchronous(SqliteSynchronous::Full)
-            .pragma("cache_size", format!("-{WRITER_CACHE_KIB}"))
             // What undoes a bulk statement that fails half-way goes to a file otherwise: a third of its time.
             .pragma("temp_store", "MEMORY")
             .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string())
