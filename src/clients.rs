@@ -5,7 +5,8 @@ use serde::Serialize;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
-use wharf_domain::{Client, ClientId, Timestamp, TokenHash};
+use wharf_actors::clock::now;
+use wharf_domain::{Client, ClientId, TokenHash};
 use wharf_store::{Store, StoreError, StoreOptions};
 
 /// The longest name, in characters.
@@ -160,18 +161,6 @@ fn new_token() -> Result<(String, TokenHash), ClientsError> {
     let token = format!("{TOKEN_PREFIX}{hex}");
     let hash = TokenHash(Sha256::digest(token.as_bytes()).into());
     Ok((token, hash))
-}
-
-/// The command line runs beside the tree and has no use for its clock.
-#[allow(
-    clippy::disallowed_methods,
-    reason = "the tree's clock is inside the tree; here no test needs another one"
-)]
-fn now() -> Timestamp {
-    let since_epoch = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap_or_default();
-    Timestamp(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]

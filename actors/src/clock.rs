@@ -8,7 +8,7 @@ use std::{
 use wharf_domain::Timestamp;
 
 /// The present moment.
-#[allow(clippy::disallowed_methods, reason = "this is the one file that may")]
+#[expect(clippy::disallowed_methods, reason = "this is the one file that may")]
 pub fn now() -> Timestamp {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))

@@ -157,7 +157,6 @@ impl Crash {
     /// Both, for tests that try each.
     pub(crate) const BOTH: [Self; 2] = [Self::Panic, Self::Fail];
 
-    #[allow(clippy::panic, reason = "that is what it is for")]
     pub(crate) fn carry_out(self) -> Result<(), ractor::ActorProcessingErr> {
         match self {
             Self::Panic => panic!("asked to"),

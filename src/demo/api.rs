@@ -21,7 +21,7 @@ pub(super) struct Api {
 impl Api {
     pub(super) fn new(address: SocketAddr, token: String) -> Result<Self, DemoError> {
         let base = format!("http://{address}");
-        #[allow(clippy::disallowed_methods, reason = "a client of the API, not a poster of webhooks")]
+        #[expect(clippy::disallowed_methods, reason = "a client of the API, not a poster of webhooks")]
         let http = Client::builder().no_proxy().timeout(WITHIN).build();
         let http = http.map_err(|error| DemoError::Http("the demo's HTTP client".to_owned(), error))?;
         Ok(Self { base, token, http })

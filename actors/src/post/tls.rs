@@ -5,7 +5,7 @@
 //! in, are used, and the log says so. reqwest's own choice, rustls-platform-verifier, would refuse every receiver
 //! there. The crypto provider is named, not taken from the process, so that this works before `main` installed one.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use rustls::{
     ClientConfig, RootCertStore,
@@ -18,12 +18,15 @@ use super::PosterError;
 /// HTTP/2 where the receiver speaks it: one connection for all attempts in flight.
 const ALPN: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
+/// Read once, and shared by all clients: there are some hundred of them.
+static USUAL_ROOTS: LazyLock<Arc<RootCertStore>> = LazyLock::new(|| Arc::new(usual_roots()));
+
 /// The client's TLS configuration: TLS 1.2 and 1.3, certificates always verified.
 pub(crate) fn client_config(extra_roots_pem: &str) -> Result<ClientConfig, PosterError> {
-    let mut roots = usual_roots();
+    let mut roots = Arc::clone(&USUAL_ROOTS);
     for certificate in CertificateDer::pem_slice_iter(extra_roots_pem.as_bytes()) {
         let certificate = certificate.map_err(|error| PosterError::Roots(error.to_string()))?;
-        roots
+        Arc::make_mut(&mut roots)
             .add(certificate)
             .map_err(|error| PosterError::Roots(error.to_string()))?;
     }

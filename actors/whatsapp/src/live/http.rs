@@ -114,9 +114,9 @@ struct Known {
     version: Version,
     /// When it was asked for last.
     asked_at: Option<Instant>,
-    /// When to ask (again), directly
+    /// When to ask (again) directly.
     ask_at: Option<Instant>,
-    /// and by a proxy.
+    /// When to ask (again) by a proxy.
     ask_by_proxy_at: Option<Instant>,
 }
 

@@ -21,7 +21,7 @@ const NAMED: usize = 4096;
 #[derive(Default)]
 pub(crate) struct Memory {
     awaited: Mutex<Awaited>,
-    /// Told when something is missing that was not.
+    /// Told when there is more to do about them.
     missed: Notify,
     polls: Mutex<Polls>,
     numbers: Numbers,
@@ -41,7 +41,7 @@ impl Memory {
         self.awaited.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Told when there is more to do about them.
+    /// Whoever sees to what is missing waits for this.
     pub(crate) fn missed(&self) -> &Notify {
         &self.missed
     }

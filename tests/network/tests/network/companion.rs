@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use wacore::store::InMemoryBackend;
 use wacore::types::events::{Event, EventHandler};
+use wharf_support::wait_until;
 use wharf_testnet::{Network, NetworkConfig, NetworkError};
 use whatsapp_rust::http::{HttpClient, HttpRequest, HttpResponse};
 use whatsapp_rust::prelude::*;
@@ -128,22 +129,7 @@ pub(crate) async fn until<T, F>(what: &str, check: impl FnMut() -> F) -> T
 where
     F: Future<Output = Option<T>>,
 {
-    until_within(DEADLINE, what, check).await
-}
-
-/// The same with another deadline.
-pub(crate) async fn until_within<T, F>(within: Duration, what: &str, mut check: impl FnMut() -> F) -> T
-where
-    F: Future<Output = Option<T>>,
-{
-    let deadline = tokio::time::Instant::now() + within;
-    loop {
-        if let Some(found) = check().await {
-            return found;
-        }
-        assert!(tokio::time::Instant::now() < deadline, "waited in vain for {what}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    wait_until(what, DEADLINE, check).await
 }
 
 impl Companion {

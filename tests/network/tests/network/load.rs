@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use wacore::types::events::Event;
+use wharf_support::wait_until;
 use wharf_testnet::{Fault, FaultKind};
 
-use crate::companion::{ANA, BOB, Companion, network, until, until_within};
+use crate::companion::{ANA, BOB, Companion, network, until};
 
 const NUMBERS: u64 = 200;
 const TEXTS: usize = 50;
@@ -71,12 +72,12 @@ async fn the_client_notices_a_stall_by_itself() {
         for_ms: Some(100_000),
     };
     network.fault(stall).await.unwrap();
-    until_within(Duration::from_secs(95), "the client to notice", || async {
+    wait_until("the client to notice", Duration::from_secs(95), || async {
         (!companion.client.is_connected()).then_some(())
     })
     .await;
     println!("noticed {:?} after the stall began", started.elapsed());
-    until_within(Duration::from_secs(100), "the client to come back", || async {
+    wait_until("the client to come back", Duration::from_secs(100), || async {
         let again = network.stats().await.handshakes > before;
         (again && companion.client.is_logged_in()).then_some(())
     })
