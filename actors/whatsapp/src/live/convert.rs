@@ -9,7 +9,9 @@ mod business;
 mod content;
 mod context;
 mod history;
+mod layers;
 mod media;
+mod part;
 mod told;
 mod unsupported;
 mod vcard;
@@ -27,13 +29,13 @@ use whatsapp_rust::wacore::types::{
 use whatsapp_rust::wacore_binary::{Jid, JidExt, Server};
 use whatsapp_rust::waproto::whatsapp::{Message, MessageKey};
 
-use self::{content::Content, who::Writer};
 pub(crate) use self::{
     history::{Chat, info_of},
     told::{Party, Scene, call_of, change_of, concerned, doing, news_of},
     votes::{Ballot, Election, election_in, open, vote_in},
     who::{People, bare, is_hidden},
 };
+use self::{part::Content, who::Writer};
 
 /// What becomes of an inbound message.
 #[derive(Debug, PartialEq)]

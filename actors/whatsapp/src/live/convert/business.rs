@@ -14,7 +14,7 @@ use whatsapp_rust::waproto::whatsapp::{
     },
 };
 
-use super::content::{Content, filled};
+use super::part::{Content, filled};
 
 /// The answer in a message, if it is one to a business.
 pub(super) fn choice(message: &Message) -> Option<Content<'_>> {

@@ -1,110 +1,27 @@
 //! What a message says, through its wrappers.
 
-use std::{borrow::Cow, iter};
+use std::borrow::Cow;
 
 use wharf_domain::{
     MessageKind,
-    message::{Body, Location, Poll, Unknown, UnknownReason},
+    message::{Body, Location, Poll},
 };
 use whatsapp_rust::waproto::whatsapp::{
-    ContextInfo, Message, MessageKey,
+    Message,
     message::{
         LiveLocationMessage, LocationMessage, PollCreationMessage, ProtocolMessage, ReactionMessage,
         protocol_message::Type,
     },
 };
 
-use super::{business, media, unsupported, vcard, votes, votes::Ballot};
-
-/// How deep wrappers are unpacked; WhatsApp nests two or three.
-const MAX_WRAPPERS: usize = 6;
-
-/// A message's own part of a payload.
-pub(super) struct Content<'a> {
-    pub(super) kind: MessageKind,
-    pub(super) words: Cow<'a, str>,
-    pub(super) caption: Option<&'a str>,
-    pub(super) body: Option<Body>,
-    pub(super) target: Option<&'a MessageKey>,
-    pub(super) context: Option<&'a ContextInfo>,
-    pub(super) ephemeral: bool,
-    pub(super) view_once: bool,
-}
-
-impl<'a> Content<'a> {
-    pub(super) fn new(kind: MessageKind, words: impl Into<Cow<'a, str>>) -> Self {
-        Self {
-            kind,
-            words: words.into(),
-            caption: None,
-            body: None,
-            target: None,
-            context: None,
-            ephemeral: false,
-            view_once: false,
-        }
-    }
-
-    pub(super) fn with(self, body: Body, context: Option<&'a ContextInfo>) -> Self {
-        Self {
-            body: Some(body),
-            context,
-            ..self
-        }
-    }
-
-    /// One that there is no `type` for.
-    pub(super) fn unsupported(name: Option<&'static str>, words: impl Into<Cow<'a, str>>) -> Self {
-        let reason = UnknownReason::Unsupported;
-        Self::new(MessageKind::Unknown, words).with(Body::Unknown(Unknown { reason, name }), None)
-    }
-
-    /// One whose inner part could not be decrypted.
-    fn sealed(words: &'static str, name: &'static str, target: Option<&'a MessageKey>) -> Self {
-        let unknown = Unknown {
-            reason: UnknownReason::Undecryptable,
-            name: Some(name),
-        };
-        Self {
-            target,
-            ..Self::new(MessageKind::Unknown, words).with(Body::Unknown(unknown), None)
-        }
-    }
-}
-
-/// A message and what is wrapped in it, from the outside in.
-pub(super) fn layers(message: &Message) -> impl Iterator<Item = &Message> {
-    iter::successors(Some(message), |layer| unwrapped(layer)).take(MAX_WRAPPERS)
-}
-
-fn unwrapped(message: &Message) -> Option<&Message> {
-    if let Some(sent) = message.device_sent_message.as_option() {
-        return sent.message.as_option();
-    }
-    [
-        &message.ephemeral_message,
-        &message.view_once_message,
-        &message.view_once_message_v2,
-        &message.view_once_message_v2_extension,
-        &message.document_with_caption_message,
-        &message.edited_message,
-        &message.group_mentioned_message,
-        &message.bot_invoke_message,
-        &message.lottie_sticker_message,
-        &message.associated_child_message,
-        &message.poll_creation_message_v4,
-        &message.poll_creation_option_image_message,
-        &message.spoiler_message,
-        &message.question_message,
-        &message.question_reply_message,
-        &message.bot_forwarded_message,
-        &message.bot_task_message,
-        &message.group_status_message,
-        &message.group_status_message_v2,
-    ]
-    .into_iter()
-    .find_map(|wrapper| wrapper.as_option()?.message.as_option())
-}
+use super::{
+    business,
+    layers::layers,
+    media,
+    part::{Content, filled},
+    unsupported, vcard, votes,
+    votes::Ballot,
+};
 
 /// Reads a message, or says why it is nothing for a webhook.
 pub(super) fn read<'a>(message: &'a Message, ballot: &Ballot) -> Result<Content<'a>, &'static str> {
@@ -318,8 +235,4 @@ pub(super) fn named_in(message: &Message, mut name: impl FnMut(&str)) {
         context.participant.as_deref().into_iter().for_each(&mut name);
         context.mentioned_jid.iter().for_each(|jid| name(jid));
     }
-}
-
-pub(super) fn filled(words: Option<&str>) -> Option<&str> {
-    words.filter(|words| !words.is_empty())
 }

@@ -9,7 +9,7 @@ use whatsapp_rust::waproto::whatsapp::{
     message::{AudioMessage, DocumentMessage, ImageMessage, StickerMessage, VideoMessage},
 };
 
-use super::content::Content;
+use super::part::Content;
 
 /// The media in a message, if it is of that sort.
 pub(super) fn read(message: &Message) -> Option<Content<'_>> {

@@ -2,7 +2,7 @@
 
 use whatsapp_rust::waproto::whatsapp::{ContextInfo, Message};
 
-use super::content::Content;
+use super::part::Content;
 
 /// Names a message of a kind that is known to WhatsApp and has no `type` here.
 pub(super) fn read(message: &Message) -> Option<Content<'_>> {

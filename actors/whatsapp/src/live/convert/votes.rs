@@ -7,7 +7,7 @@ use whatsapp_rust::waproto::whatsapp::{
     message::{PollCreationMessage, PollUpdateMessage},
 };
 
-use super::{content, media::hex};
+use super::{layers::layers, media::hex};
 
 /// What has to be kept of a poll to read its votes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,7 +93,7 @@ pub(crate) fn election_in(message: &Message) -> Option<Election> {
         return None;
     }
     let mut secret = None;
-    let poll = content::layers(message).find_map(|layer| {
+    let poll = layers(message).find_map(|layer| {
         let context = layer.message_context_info.as_option();
         secret = context
             .and_then(|context| context.message_secret.clone())
@@ -111,7 +111,7 @@ pub(crate) fn vote_in(message: &Message) -> Option<(&PollUpdateMessage, &Message
     if message.conversation.is_some() {
         return None;
     }
-    let update = content::layers(message).find_map(|layer| layer.poll_update_message.as_option())?;
+    let update = layers(message).find_map(|layer| layer.poll_update_message.as_option())?;
     Some((update, update.poll_creation_message_key.as_option()?))
 }
 
