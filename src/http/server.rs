@@ -40,7 +40,7 @@ const MAX_HEADERS: usize = 100;
 /// hyper takes no smaller buffer than this.
 const LEAST_BUFFER: usize = 8192;
 /// How long running requests get after the stop (CONTRACT.md section 5).
-const STOP_TIME: Duration = Duration::from_secs(10);
+pub(super) const STOP_TIME: Duration = Duration::from_secs(10);
 /// Pause after an accept that failed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 

@@ -280,7 +280,7 @@ impl Desk for FakeDesk {
             "too many" => return Err(GatewayError::Busy("100 wait".into())),
             "panic" => panic!("as the test wants"),
             "slow" => {
-                tokio::time::sleep(Duration::from_secs(1)).await;
+                self.go_on.notified().await;
                 self.note("sent");
             }
             "hang" => std::future::pending().await,

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU64},
 };
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 use wharf_actors::{GatewayError, NewWebhook, Qr};
 use wharf_domain::{
@@ -48,6 +48,8 @@ pub(in super::super) struct FakeDesk {
     pub(in super::super) most: AtomicU64,
     /// The hashes of bodies that came under a key.
     pub(in super::super) hashes: Mutex<Vec<[u8; 32]>>,
+    /// Told when a slow message shall be sent.
+    pub(in super::super) go_on: Notify,
 }
 
 impl Default for FakeDesk {
@@ -80,6 +82,7 @@ impl Default for FakeDesk {
             file_size: AtomicU64::new(0),
             most: AtomicU64::new(FILE_MAX),
             hashes: Mutex::default(),
+            go_on: Notify::new(),
         }
     }
 }
