@@ -152,7 +152,7 @@ async fn a_delivery_that_dies(how: Crash) {
     wait_until("it is back", WITHIN, || async {
         match world.gateway.shared.directory.delivery(webhook.id) {
             Some(back) if back.get_id() != actor.get_id() => {
-                ractor::call_t!(back, delivery::Message::Snapshot, 1000).is_ok_and(|snapshot| snapshot.is_some())
+                ractor::call_t!(back, delivery::Message::Snapshot, 30_000).is_ok_and(|snapshot| snapshot.is_some())
             }
             _ => false,
         }
@@ -204,7 +204,7 @@ async fn the_tenants_actor(how: Crash) {
     let world = World::start().await;
     let client = world.add_client("a").await;
     let (webhook, old) = world.linked(client.id, &number(1), "/ok").await;
-    let tenants = ractor::call_t!(world.gateway.root, root::Message::Tenants, 1000)
+    let tenants = ractor::call_t!(world.gateway.root, root::Message::Tenants, 30_000)
         .unwrap()
         .unwrap();
     tenants.cast(tenants::Message::Crash(how)).unwrap();
