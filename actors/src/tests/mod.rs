@@ -16,4 +16,5 @@ mod sending;
 mod statuses;
 mod storage;
 mod storm;
+mod told;
 mod world;
