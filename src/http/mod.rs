@@ -14,6 +14,7 @@
 //! ```
 
 mod actions;
+mod bare;
 mod body;
 mod call;
 mod connections;

@@ -124,7 +124,7 @@ impl Reply {
             .collect()
     }
 
-    fn check(&self, what: &str, method: &str) {
+    pub(super) fn check(&self, what: &str, method: &str) {
         assert!(
             self.header("x-request-id").is_some_and(|id| !id.is_empty()),
             "{what}: no request id: {self:?}"

@@ -85,6 +85,28 @@ async fn bytes_that_are_not_http_end_the_connection() {
     assert_eq!(facade.bare("GET", "/healthz").send().await.status, 200);
 }
 
+/// hyper answers these by itself, before there is a request.
+#[tokio::test]
+async fn a_request_that_cannot_be_read_is_refused_like_any_other() {
+    let facade = Facade::start().await;
+    let many: String = (0..150).map(|n| format!("x-{n}: y\r\n")).collect();
+    let large = format!("GET / HTTP/1.1\r\n{many}\r\n");
+    let twice = "POST / HTTP/1.1\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n";
+    for (request, status) in [
+        ("GET /a b HTTP/1.1\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nbad name: x\r\n\r\n", 400),
+        (twice, 400),
+        (large.as_str(), 431),
+    ] {
+        let reply = Reply::parse(&raw(&facade, request.as_bytes()).await);
+        reply.check(request, "GET");
+        assert_eq!(reply.status, status, "{reply:?}");
+        let length = reply.header("content-length").and_then(|length| length.parse().ok());
+        assert_eq!(length, Some(reply.body.len()));
+        assert_eq!(reply.header("connection"), Some("close"));
+    }
+}
+
 /// Its target is a host and no path, which warp's filters take for granted.
 #[tokio::test]
 async fn a_connect_request_is_answered_like_a_path_that_is_not_there() {
