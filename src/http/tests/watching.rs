@@ -1,6 +1,9 @@
 //! Following a connection: server-sent events, the long poll of the QR code, and what a client may set.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
 
 use serde_json::json;
 use tokio::{
@@ -128,6 +131,26 @@ async fn a_stream_ends_with_its_connection() {
     *facade.desk.connection.lock().unwrap() = None;
     changes.send_replace(());
     listener.hears("event:deleted").await;
+}
+
+#[tokio::test]
+async fn nothing_more_is_seen_with_a_token_that_was_taken_away() {
+    let facade = Facade::start().await;
+    let changes = told(&facade);
+    let mut listener = Listener::open(&facade).await;
+    listener.hears("event:qr").await;
+    let waiting = facade.ask("GET", &format!("{PATH}/qr?wait=20&after={CODE}")).send();
+    let rotating = async {
+        wharf_support::wait_until("both follow", SOON, || async { changes.receiver_count() >= 2 }).await;
+        facade.desk.rotated.store(true, Ordering::Relaxed);
+        show(&facade, "2@not-for-them");
+        changes.send_replace(());
+    };
+    let (waited, ()) = tokio::join!(waiting, rotating);
+    assert_eq!(waited.status, 401, "{waited:?}");
+    // The last chunk: the stream ends, and the connection is there for another request.
+    listener.hears("\r\n0\r\n\r\n").await;
+    assert!(!listener.heard.contains("2@not-for-them"), "{}", listener.heard);
 }
 
 #[tokio::test]

@@ -36,6 +36,8 @@ pub(in super::super) struct FakeDesk {
     pub(in super::super) qr: Mutex<Option<Qr>>,
     pub(in super::super) changes: Mutex<Option<watch::Sender<()>>>,
     pub(in super::super) ready: AtomicBool,
+    /// Whether no token is known any more.
+    pub(in super::super) rotated: AtomicBool,
     /// Whether a test's attempt ends in time.
     pub(in super::super) prompt: AtomicBool,
     /// What links lead to.
@@ -73,6 +75,7 @@ impl Default for FakeDesk {
             })),
             changes: Mutex::default(),
             ready: AtomicBool::new(true),
+            rotated: AtomicBool::new(false),
             prompt: AtomicBool::new(true),
             files: super::super::media::Files::default(),
             received: tempfile::tempdir().unwrap(),
