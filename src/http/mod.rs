@@ -26,6 +26,7 @@ mod fields;
 mod gateway;
 mod health;
 mod idempotency;
+mod json;
 mod media;
 mod messages;
 mod problem;
