@@ -15,6 +15,7 @@ use super::{
     ALPHA, Facade, LIMITS, NUMBER,
     client::{Ask, Reply},
     fake::FILE_MAX,
+    sockets::raw,
 };
 
 const BOUNDARY: &str = "b-o-u-n-d";
@@ -164,6 +165,18 @@ async fn a_large_message_in_json_has_its_file_in_base64() {
     );
     let said = reply.json()["errors"][0]["message"].as_str().unwrap().to_owned();
     assert!(said.contains("Invalid symbol 42"), "{said}");
+    let empty = facade.ask("POST", &path()).json(&with_base64("")).send().await;
+    assert_eq!(
+        (empty.status, empty.bad_fields()),
+        (400, vec!["media.base64".to_owned()])
+    );
+    let announced = format!(
+        "POST {} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {ALPHA}\r\ncontent-type: application/json\r\n\
+         content-length: 99999999\r\nexpect: 100-continue\r\nconnection: close\r\n\r\n",
+        path()
+    );
+    let refused = raw(&facade, announced.as_bytes()).await;
+    assert_eq!(Reply::parse(&refused).status, 413, "and the body is not asked for");
     let too_large = with_base64(&"A".repeat(12 << 20));
     assert_eq!(facade.ask("POST", &path()).json(&too_large).send().await.status, 413);
     let text = json!({"to": NUMBER, "type": "text", "text": "x", "surprise": "x".repeat(70_000)});
