@@ -57,6 +57,7 @@ fn main() -> ExitCode {
                     "crashes": summary.crashes,
                     "restarts": summary.restarts,
                     "renewals": summary.renewals,
+                    "revivals": summary.revivals,
                     "duplicates": summary.duplicates,
                     "steps": summary.steps,
                     "virtual_seconds": summary.virtual_s,

@@ -206,7 +206,15 @@ async fn demo(loaded: Loaded, args: &DemoArgs) -> Result<(), CliError> {
 }
 
 async fn client(loaded: &Loaded, command: ClientCommand) -> Result<String, ClientsError> {
+    // One that is made by mistake, in another directory say, would take changes that no server sees.
+    let (file, exists) = clients::database(&loaded.config.store)?;
+    if !exists && !matches!(command, ClientCommand::Add { .. }) {
+        return Err(ClientsError::NoDatabase(file));
+    }
     let store = clients::open(&loaded.config.store).await?;
+    if !exists {
+        eprintln!("wharf: there was no database {}; it is made", file.display());
+    }
     match command {
         ClientCommand::Add { name, output } => Ok(clients::add(&store, &name).await?.show(output.json)),
         ClientCommand::List { output } => clients::list(&store, output.json).await,
@@ -257,6 +265,7 @@ mod tests {
             ("wharf client", false),
             ("wharf client add", false),
             ("wharf client add \u{7}", false),
+            ("wharf client add \u{2003}", false),
             ("wharf client rotate one", false),
             ("wharf dance", false),
             ("wharf demo", cfg!(feature = "testnet")),

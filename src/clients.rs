@@ -1,6 +1,8 @@
 //! Clients and their tokens, straight on the store: the commands work whether or not a gateway runs, and a running one
 //! sees the change at its next request.
 
+use std::path::PathBuf;
+
 use serde::Serialize;
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -23,6 +25,13 @@ pub enum ClientsError {
     /// There is no such client.
     #[error("there is no client {0}; `wharf client list` shows those there are")]
     NoSuchClient(ClientId),
+    /// There is no database to look into or change.
+    #[error(
+        "there is no database {}: run this where `wharf serve` runs, or name its configuration with --config; `wharf serve` \
+         and `wharf client add` make one",
+        .0.display()
+    )]
+    NoDatabase(PathBuf),
     /// The system gives no random bytes.
     #[error("no random bytes for a token: {0}")]
     Random(getrandom::Error),
@@ -62,10 +71,12 @@ impl WithToken {
 /// What a name may be.
 pub fn parse_name(name: &str) -> Result<String, String> {
     let sane = (1..=NAME_MAX).contains(&name.chars().count()) && !name.chars().any(char::is_control);
-    if sane {
+    if sane && !name.trim().is_empty() {
         Ok(name.to_owned())
     } else {
-        Err(format!("a name has 1 to {NAME_MAX} characters, none of them control"))
+        Err(format!(
+            "a name has 1 to {NAME_MAX} characters, none of them control, and not only spaces"
+        ))
     }
 }
 
@@ -80,6 +91,16 @@ pub async fn open(store: &crate::config::Store) -> Result<Store, StoreError> {
         exclusive: false,
     })
     .await
+}
+
+/// The database's file, and whether it is there.
+///
+/// # Errors
+/// What is wrong with the URL.
+pub fn database(store: &crate::config::Store) -> Result<(PathBuf, bool), StoreError> {
+    let file = wharf_store::database_file(&store.url)?;
+    let exists = file.exists();
+    Ok((std::path::absolute(&file).unwrap_or(file), exists))
 }
 
 /// Adds a client.

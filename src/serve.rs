@@ -2,8 +2,9 @@
 
 use std::{
     future::Future,
-    io::{Write, stdout},
+    io::{ErrorKind, Write, stdout},
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -32,8 +33,11 @@ const IMPATIENT_EXIT: i32 = 130;
 #[derive(Debug, Error)]
 pub enum ServeError {
     /// The address cannot be listened on.
-    #[error("http.listen = \"{0}\" cannot be listened on: {1}")]
+    #[error("http.listen = \"{0}\" cannot be listened on: {1}; {advice}", advice = advice(.1))]
     Bind(SocketAddr, std::io::Error),
+    /// The directory of media.
+    #[error("media.directory = {0:?} cannot be used: {1}; name a directory that this user may write to, or \"\"")]
+    MediaDirectory(PathBuf, std::io::Error),
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -49,6 +53,16 @@ pub enum ServeError {
     /// Signals cannot be received.
     #[error("signals cannot be received: {0}")]
     Signals(std::io::Error),
+}
+
+/// What to do about an address that cannot be listened on.
+fn advice(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::AddrInUse => "another program listens there: end it, or name another port",
+        ErrorKind::AddrNotAvailable => "name an address that this machine has, or 0.0.0.0 for all of them",
+        ErrorKind::PermissionDenied => "name a port from 1024, or let this user have the lower ones",
+        _ => "name another address",
+    }
 }
 
 /// A gateway that is up, behind an address that nobody is answered at yet.
@@ -92,6 +106,9 @@ pub async fn prepare(config: &Config) -> Result<Ready, ServeError> {
     let listener = TcpListener::bind(listen).await.map_err(cannot_bind)?;
     let address = listener.local_addr().map_err(cannot_bind)?;
     let store = open(config).await?;
+    if let Some(directory) = &config.media.directory {
+        check_writable(directory).map_err(|error| ServeError::MediaDirectory(directory.clone(), error))?;
+    }
     let first_client = first_client(&store).await?;
     let gateway = Gateway::start_with(settings(config, address), store, |keys| links(config, keys)).await?;
     let limits = Limits {
@@ -123,6 +140,14 @@ impl Ready {
         tracing::info!("no more requests; closing sessions");
         self.gateway.stop().await;
     }
+}
+
+/// Makes a directory that is not there, and tries to write: files that arrive later would be lost for their events.
+fn check_writable(directory: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(directory)?;
+    let file = directory.join(format!(".wharf-{}", std::process::id()));
+    std::fs::write(&file, [])?;
+    std::fs::remove_file(&file)
 }
 
 async fn open(config: &Config) -> Result<Store, StoreError> {
@@ -345,5 +370,29 @@ mod tests {
             error.contains(&config.http.listen.to_string()) && error.lines().count() == 1,
             "{error}"
         );
+        assert!(error.contains("another program listens there"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_media_directory_that_cannot_be_is_told_at_the_start() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("file");
+        std::fs::write(&file, "x").unwrap();
+        let mut config = config(directory.path());
+        config.media.directory = Some(file.clone());
+        let error = prepare(&config).await.err().expect("it is a file").to_string();
+        assert!(
+            error.contains("media.directory") && error.contains(file.to_str().unwrap()),
+            "{error}"
+        );
+        let made = directory.path().join("a/b");
+        config.media.directory = Some(made.clone());
+        let ready = unlocked(&config).await;
+        assert_eq!(
+            std::fs::read_dir(&made).unwrap().count(),
+            0,
+            "it is made, and nothing is left in it"
+        );
+        ready.gateway().stop().await;
     }
 }

@@ -18,13 +18,70 @@ pub struct TelemetryError(String);
 /// # Errors
 /// The filter cannot be parsed, or a log exists already.
 pub fn init(log: &Log) -> Result<(), TelemetryError> {
-    let filter = EnvFilter::builder()
-        .parse(&log.filter)
-        .map_err(|error| TelemetryError(error.to_string()))?;
-    let lines = fmt().with_env_filter(filter).with_writer(stderr);
+    let lines = fmt().with_env_filter(filter(log)?).with_writer(stderr);
     let done = match log.format {
         LogFormat::Text => lines.with_ansi(stderr().is_terminal()).finish().try_init(),
         LogFormat::Json => lines.json().flatten_event(true).finish().try_init(),
     };
     done.map_err(|error| TelemetryError(error.to_string()))
+}
+
+fn filter(log: &Log) -> Result<EnvFilter, TelemetryError> {
+    let parsed = EnvFilter::builder().parse(&log.filter);
+    parsed.map_err(|error| TelemetryError(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{self, Write},
+        sync::{Arc, Mutex},
+    };
+
+    use tracing::subscriber::with_default;
+
+    use super::*;
+    use crate::config::{Loaded, Sources};
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// The library names most of its targets not by its crates: `Client/PairCode` writes codes and numbers at info.
+    #[test]
+    fn the_log_holds_others_to_warnings_unless_it_is_asked_for_more() {
+        let config = Loaded::load(&Sources::default()).unwrap().config;
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let log = fmt()
+            .with_env_filter(filter(&config.log).unwrap())
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        with_default(log, || {
+            tracing::info!(target: "Client/PairCode", "waiting for phone confirmation. Code: ABCD1234");
+            tracing::info!(target: "Client/Business", "a name");
+            tracing::info!(target: "whatsapp_rust::client", "a number");
+            tracing::info!(target: "wacore::store", "a number");
+            tracing::warn!(target: "Client/Ack", "a warning");
+            tracing::info!(target: "wharf::serve", "ours");
+            tracing::info!(target: "wharf_actors::tenants", "ours too");
+        });
+        let lines = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        let said: Vec<&str> = lines
+            .lines()
+            .filter_map(|line| line.rsplit_once(": "))
+            .map(|(_, said)| said)
+            .collect();
+        assert_eq!(said, ["a warning", "ours", "ours too"], "{lines}");
+    }
 }

@@ -332,7 +332,7 @@ fn carry_out(myself: &ActorRef<Message>, state: &mut State, effects: Vec<Effect>
                     Arc::clone(&state.args.shared),
                     (state.args.client_id, state.args.webhook_id),
                 );
-                let task = deactivate(myself.clone(), shared, webhook, reason);
+                let task = deactivate(shared, webhook, reason);
                 spawn(myself, state, task);
             }
             Effect::SetTimer { at, generation } => set_timer(myself, state, at, generation),

@@ -136,6 +136,13 @@ impl Directory {
         }
     }
 
+    /// Tells a tenant of a change. It may be lost: one that is not there reads the store when it starts.
+    pub(crate) fn tell_tenant(&self, client: ClientId, news: tenant::Message) {
+        if let Some(tenant) = read(&self.tenants).get(&client) {
+            let _restarting = tenant.cast(news);
+        }
+    }
+
     /// Has a delivery started that may be resting.
     pub(crate) fn wake_resting(&self, client: ClientId, webhook: WebhookId) {
         if let Some(tenant) = read(&self.tenants).get(&client) {

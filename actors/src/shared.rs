@@ -183,22 +183,27 @@ impl Pacer {
 }
 
 /// When the last event of each webhook's retries of many is due, so that one such retry begins where the one before ends.
-/// The due times are in the store; a restart forgets only that they are to be kept apart.
+/// The due times are in the store; a restart forgets only that they are to be kept apart. By the steady clock: after the
+/// wall's was put back, the one before would seem to go on for as long.
 #[derive(Debug, Default)]
 pub(crate) struct BulkRetries {
     until: Mutex<HashMap<WebhookId, Timestamp>>,
 }
 
 impl BulkRetries {
-    /// Takes the time that `events` of a webhook need at `per_second`; answers when it begins.
-    pub(crate) fn take(&self, webhook: WebhookId, events: usize, per_second: u32, now: Timestamp) -> Timestamp {
+    /// Takes the time that `events` of a webhook need at `per_second`; answers how long from now it begins.
+    pub(crate) fn take(&self, webhook: WebhookId, events: usize, per_second: u32) -> Duration {
+        self.take_at(clock::steady(), webhook, events, per_second)
+    }
+
+    fn take_at(&self, now: Timestamp, webhook: WebhookId, events: usize, per_second: u32) -> Duration {
         let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
         until.retain(|_, until| *until > now);
         let begin = until.get(&webhook).map_or(now, |until| (*until).max(now));
         let events = u32::try_from(events).unwrap_or(u32::MAX);
         let takes = Duration::from_secs(1).saturating_mul(events) / per_second.max(1);
         until.insert(webhook, begin + takes);
-        begin
+        begin.since(now)
     }
 }
 
@@ -255,13 +260,10 @@ mod tests {
         let retries = BulkRetries::default();
         let (one, other) = (WebhookId(uuid::Uuid::from_u128(1)), WebhookId(uuid::Uuid::from_u128(2)));
         let at = |seconds: i64| Timestamp(seconds * 1000);
-        assert_eq!(retries.take(one, 100, 50, at(10)), at(10));
-        assert_eq!(retries.take(one, 50, 50, at(11)), at(12));
-        assert_eq!(retries.take(other, 1, 50, at(11)), at(11), "each webhook for itself");
-        assert_eq!(
-            retries.take(one, 1, 50, at(20)),
-            at(20),
-            "the time that has passed is not made up for"
-        );
+        let take = |now, webhook, events| retries.take_at(at(now), webhook, events, 50).as_secs();
+        assert_eq!(take(10, one, 100), 0);
+        assert_eq!(take(11, one, 50), 1);
+        assert_eq!(take(11, other, 1), 0, "each webhook for itself");
+        assert_eq!(take(20, one, 1), 0, "the time that has passed is not made up for");
     }
 }

@@ -23,6 +23,7 @@ pub struct Slots(Arc<Mutex<Fair<Waiting>>>);
 pub struct Permit {
     slots: Slots,
     slot: Slot,
+    given_back: bool,
 }
 
 impl fmt::Debug for Permit {
@@ -62,8 +63,12 @@ impl Slots {
             let Some((ticket, slot)) = self.lock().next_granted() else {
                 return;
             };
-            // One whose waiter is gone comes back by being dropped, and this loop sees it.
-            let _gave_up = ticket.send(self.permit(slot));
+            // One whose waiter is gone comes back here and not by being dropped: thousands may be gone together, and each
+            // would be dropped within the drop of the one before.
+            if let Err(mut gave_up) = ticket.send(self.permit(slot)) {
+                gave_up.given_back = true;
+                self.lock().release(slot);
+            }
         }
     }
 
@@ -71,6 +76,7 @@ impl Slots {
         Permit {
             slots: self.clone(),
             slot,
+            given_back: false,
         }
     }
 
@@ -81,13 +87,8 @@ impl Slots {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let next = {
-            let mut fair = self.slots.lock();
-            fair.release(self.slot);
-            fair.next_granted()
-        };
-        if let Some((ticket, slot)) = next {
-            let _gave_up = ticket.send(self.slots.permit(slot));
+        if !self.given_back {
+            self.slots.lock().release(self.slot);
             self.slots.give_out();
         }
     }
@@ -118,6 +119,21 @@ mod tests {
         assert_eq!(last.await.unwrap().slot.client, one);
         drop(permit);
         let all: Vec<_> = (0..2).filter_map(|_| slots.take(two, Standing::Sound)).collect();
+        assert_eq!(all.len(), 2, "all of them came back");
+    }
+
+    /// As when a client is removed that has thousands of webhooks with dead receivers.
+    #[tokio::test]
+    async fn any_number_may_stop_waiting_together() {
+        let slots = Slots::new(CAPS, HashMap::new());
+        let client = ClientId(1);
+        let held: Vec<_> = (0..2).map(|_| slots.take(client, Standing::Sound).unwrap()).collect();
+        let gone: Vec<_> = (0..200_000).map(|_| slots.wait(client, Standing::Sound)).collect();
+        let waits = slots.wait(client, Standing::Sound);
+        drop(gone);
+        drop(held);
+        assert!(waits.await.is_some());
+        let all: Vec<_> = (0..3).filter_map(|_| slots.take(client, Standing::Sound)).collect();
         assert_eq!(all.len(), 2, "all of them came back");
     }
 }

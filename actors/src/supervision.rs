@@ -92,6 +92,12 @@ impl<K: Clone + Eq + Hash> Children<K> {
         self.by_key.keys()
     }
 
+    /// The keys of those that wait for their restart.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = &K> {
+        let waiting = self.by_key.iter().filter(|(_, child)| child.cell.is_none());
+        waiting.map(|(key, _)| key)
+    }
+
     /// The running children.
     pub(crate) fn cells(&self) -> impl Iterator<Item = &ActorCell> {
         self.by_key.values().filter_map(|child| child.cell.as_ref())

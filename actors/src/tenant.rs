@@ -80,6 +80,8 @@ pub(crate) struct TenantActor;
 
 pub(crate) struct State {
     args: Args,
+    /// Whether the rows were read.
+    begun: bool,
     /// Where sessions run; `None`: where everything else does.
     bulkhead: Option<Arc<Bulkhead>>,
     children: Children<ChildKey>,
@@ -97,11 +99,12 @@ impl Actor for TenantActor {
     type Arguments = Args;
 
     async fn pre_start(&self, myself: ActorRef<Message>, args: Args) -> Result<State, ActorProcessingErr> {
-        let bulkhead = args.shared.bulkheads.place().await?;
+        // Nothing that can fail: ractor tells nobody of an actor that did not come up.
         myself.cast(Message::Begin)?;
         Ok(State {
             args,
-            bulkhead,
+            begun: false,
+            bulkhead: None,
             children: Children::default(),
             deliveries: HashMap::new(),
             resting: HashMap::new(),
@@ -116,8 +119,12 @@ impl Actor for TenantActor {
         message: Message,
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
+        // Something may be in the mailbox before `Begin`: whatever comes first, the rows are read first.
+        if !state.begun && !matches!(message, Message::Stop(_)) {
+            Box::pin(on_begin(&myself, state)).await?;
+        }
         match message {
-            Message::Begin => Box::pin(on_begin(&myself, state)).await?,
+            Message::Begin => {}
             Message::ConnectionCreated(connection) => start_session(&myself, state, &connection)?,
             Message::ConnectionDeleted(number) => {
                 state.children.forget(&ChildKey::Session(number.clone()));
@@ -134,7 +141,7 @@ impl Actor for TenantActor {
             Message::Rests { webhook, idle } => rest::on_rests(state, webhook, idle),
             Message::Restart { child, generation } => on_restart(&myself, state, child, generation)?,
             Message::Stop(reply) => end::on_stop(&myself, state, reply),
-            Message::Remove(reply) => end::on_remove(&myself, state, reply),
+            Message::Remove(reply) => end::on_remove(&myself, state, reply)?,
             Message::Ended => {
                 if let Some(reply) = state.ending.take() {
                     let _asker_gone = reply.send(());
@@ -183,6 +190,7 @@ fn key(state: &State, phone_number: PhoneNumber) -> ConnectionKey {
 
 /// Waits for the store inside the handler: there is nothing else that the actor could do before.
 async fn on_begin(myself: &ActorRef<Message>, state: &mut State) -> Result<(), ActorProcessingErr> {
+    state.bulkhead = state.args.shared.bulkheads.place().await?;
     let (store, client) = (&state.args.shared.store, state.args.client_id);
     let (work, connections) = (
         store.webhooks_with_work(client).await?,
@@ -194,6 +202,7 @@ async fn on_begin(myself: &ActorRef<Message>, state: &mut State) -> Result<(), A
     for connection in connections {
         start_session(myself, state, &connection)?;
     }
+    state.begun = true;
     Ok(())
 }
 
@@ -254,6 +263,18 @@ fn start_session(
     }
     state.args.shared.directory.announce_session(&connection.key(), view);
     spawn_session(myself, state, connection.phone_number.clone())
+}
+
+/// Starts sessions that are waiting for their restart, and do not have to any more.
+fn restart_sessions(myself: &ActorRef<Message>, state: &mut State) -> Result<(), ActorProcessingErr> {
+    let waiting = state.children.waiting().filter_map(|child| match child {
+        ChildKey::Session(number) => Some(number.clone()),
+        ChildKey::Delivery(_) => None,
+    });
+    for number in waiting.collect::<Vec<_>>() {
+        spawn_session(myself, state, number)?;
+    }
+    Ok(())
 }
 
 /// Starts a session on its client's thread: ractor spawns on the runtime that is entered.

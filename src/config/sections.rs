@@ -65,11 +65,11 @@ fn http(reader: &mut Reader) -> Result<Http, Refused> {
 fn store(reader: &mut Reader) -> Result<Store, Refused> {
     let url = reader.text(
         "store.url",
-        "\"sqlite://PATH\", such as \"sqlite://data/wharf.db\"",
+        "\"sqlite://PATH\" of a file, such as \"sqlite://data/wharf.db\"",
         |text| {
-            text.strip_prefix("sqlite://")
-                .is_some_and(|path| !path.is_empty())
-                .then(|| text.to_owned())
+            // The store knows what a URL may be, and would say so only when it is opened.
+            let good = text.starts_with("sqlite://") && wharf_store::database_file(text).is_ok();
+            good.then(|| text.to_owned())
         },
     );
     let readers = reader.number("store.readers", 0, 64);
@@ -260,7 +260,7 @@ fn log(reader: &mut Reader) -> Result<Log, Refused> {
         "json" => Some(LogFormat::Json),
         _ => None,
     });
-    let levels = "a tracing filter, such as \"info\" or \"warn,wharf_actors=debug\"";
+    let levels = "a tracing filter, such as \"info\" or \"warn,wharf=debug\"";
     let filter = reader.text("log.filter", levels, |text| {
         let parsed = tracing_subscriber::EnvFilter::builder().parse(text);
         (!text.trim().is_empty() && parsed.is_ok()).then(|| text.to_owned())

@@ -40,7 +40,7 @@ fn the_defaults_of_the_contract() {
     assert!(!config.whatsapp.history_sync);
     assert_eq!(
         (config.log.format, config.log.filter.as_str()),
-        (LogFormat::Text, "info,whatsapp_rust=warn")
+        (LogFormat::Text, "warn,wharf=info")
     );
     assert_eq!(config.retention, Keep::days(7, 30));
     assert_eq!(config.limits, Limits::default());
@@ -153,6 +153,14 @@ fn every_error_names_the_key_the_value_and_what_would_be_accepted() {
         (
             "[store]\nurl = \"sqlite://\"",
             &["store.url", "\"sqlite://\"", "sqlite://PATH"],
+        ),
+        (
+            "[store]\nurl = \"sqlite://:memory:\"",
+            &["store.url", "\"sqlite://:memory:\"", "of a file"],
+        ),
+        (
+            "[store]\nurl = \"sqlite://wharf.db?immutable=1\"",
+            &["store.url", "immutable=1", "sqlite://PATH"],
         ),
         ("[store]\nreaders = 65", &["store.readers = 65 ", "0 to 64"]),
         (

@@ -139,7 +139,7 @@ fn a_line_has_the_number_and_the_words_in_columns() {
 async fn the_demo_loses_nothing_and_retries() {
     let config = Loaded::load(&Sources::default()).unwrap().config;
     let options = Options {
-        run_for: Some(Duration::from_secs(2)),
+        run_for: Some(Duration::from_secs(5)),
         per_second: 5,
         any_port: true,
     };

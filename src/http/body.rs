@@ -59,10 +59,7 @@ impl Body {
 
     /// The whole body, if it is JSON by its content type, not larger than the limit, and here in time.
     pub(super) async fn read(&mut self, headers: &HeaderMap, time: Duration) -> Result<Bytes, Problem> {
-        let announced = headers
-            .get(header::CONTENT_LENGTH)
-            .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-        if announced.is_some_and(|length| length > BODY_MAX_BYTES as u64) {
+        if announces_more_than(headers, BODY_MAX_BYTES) {
             return Err(too_large(BODY_MAX_BYTES));
         }
         let body = match timeout(time, self.collect()).await {
@@ -125,12 +122,19 @@ impl Body {
     }
 }
 
+/// Whether a body says beforehand that it is too large: it need not come at all.
+pub(super) fn announces_more_than(headers: &HeaderMap, most: usize) -> bool {
+    let announced = headers.get(header::CONTENT_LENGTH);
+    let announced = announced.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    announced.is_some_and(|length| length > most as u64)
+}
+
 pub(super) fn too_large(most: usize) -> Problem {
     let detail = format!("a body may have {most} bytes at most");
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
 }
 
-pub(super) fn not_json() -> Problem {
+fn not_json() -> Problem {
     let detail = "a body must be sent with content-type: application/json";
     Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail)
 }

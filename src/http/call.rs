@@ -10,7 +10,7 @@ use warp::{
     reply::Response,
 };
 use wharf_actors::{GatewayError, Permit};
-use wharf_domain::{ClientId, InvalidField, PhoneNumber};
+use wharf_domain::{ClientId, InvalidField, PhoneNumber, TokenHash};
 
 use super::{Desk, problem::Problem, upload::Upload, watch::Watchers};
 
@@ -22,6 +22,8 @@ pub(super) struct Call {
     pub(super) desk: Arc<dyn Desk>,
     /// Who asks. On a route without token nobody: an id that no client has.
     pub(super) client: ClientId,
+    /// The hash of the token that said so.
+    pub(super) token: Option<TokenHash>,
     /// The first variable segment of the path, decoded; empty where the path has none.
     pub(super) param: String,
     /// The second one.

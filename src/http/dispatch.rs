@@ -26,6 +26,7 @@ use super::{
     call::{Answer, Call, no_content},
     media,
     problem::Problem,
+    query::Query,
     routes::{self, Found, Route, Takes},
     upload,
     watch::Watchers,
@@ -170,19 +171,27 @@ impl Dispatch {
             };
             return answer.map(Sought::Answer);
         }
-        let client = if segments.as_deref().is_some_and(|path| !routes::is_below_api(path)) {
-            NOBODY
-        } else {
-            self.authenticate(&request.headers).await?
+        let needs_none = segments.as_deref().is_some_and(|path| !routes::is_below_api(path));
+        let (client, token) = match needs_none {
+            true => (NOBODY, None),
+            false => self
+                .authenticate(&request.headers)
+                .await
+                .map(|(client, token)| (client, Some(token)))?,
         };
         let (route, [param, second]) = match routes::find(&request.method, &segments.unwrap_or_default()) {
             Found::Route(route, params) => (route, params),
             Found::OtherMethods(allow) => return other_methods(&request.method, &allow).map(Sought::Answer),
             Found::Nothing => return Err(Problem::new(StatusCode::NOT_FOUND, "there is no such route")),
         };
+        // A filter that nobody reads would be an answer to another question. Probes may ask for health as they like.
+        if token.is_some() && !route.asks {
+            Query::parse(&request.query).finish()?;
+        }
         let call = Call {
             desk: Arc::clone(&self.desk),
             client,
+            token,
             param,
             second,
             query: request.query.clone(),
@@ -197,13 +206,11 @@ impl Dispatch {
     }
 
     /// Whose token it is. Only the hash is ever compared.
-    async fn authenticate(&self, headers: &HeaderMap) -> Result<ClientId, Problem> {
+    async fn authenticate(&self, headers: &HeaderMap) -> Result<(ClientId, TokenHash), Problem> {
         let token = bearer_token(headers).ok_or_else(Problem::unauthorized)?;
         let hash = TokenHash(Sha256::digest(token.as_bytes()).into());
-        self.desk
-            .client_of_token(&hash)
-            .await?
-            .ok_or_else(Problem::unauthorized)
+        let client = self.desk.client_of_token(&hash).await?;
+        client.map(|client| (client, hash)).ok_or_else(Problem::unauthorized)
     }
 }
 

@@ -5,7 +5,10 @@ use serde_json::{Map, Value};
 use warp::http::StatusCode;
 use wharf_domain::{EventKinds, InvalidField, PhoneNumber, Timestamp, webhook};
 
-use super::problem::{FieldError, Problem};
+use super::{
+    json,
+    problem::{FieldError, Problem},
+};
 
 /// The longest `webhook_url`. Longer ones are cut by proxies and servers on the way anyhow.
 const URL_MAX_BYTES: usize = 2048;
@@ -36,7 +39,7 @@ pub(super) struct Fields {
 }
 
 impl Fields {
-    /// Parses a body; of a field that is given twice the last one counts. No body at all has no fields.
+    /// Parses a body; a field that is given twice is refused. No body at all has no fields.
     pub(super) fn parse(body: &[u8]) -> Result<Self, Problem> {
         if body.is_empty() {
             return Ok(Self {
@@ -46,11 +49,12 @@ impl Fields {
         }
         let bad = |detail: String| Problem::new(StatusCode::BAD_REQUEST, detail);
         let text = std::str::from_utf8(body).map_err(|_| bad("the body is not UTF-8".into()))?;
-        match serde_json::from_str(text) {
-            Ok(Value::Object(rest)) => Ok(Self {
-                rest,
-                errors: Vec::new(),
-            }),
+        match json::read(text) {
+            Ok((Value::Object(rest), twice)) => {
+                let refuse = |name| FieldError::new(name, "is given twice");
+                let errors = twice.into_iter().map(refuse).collect();
+                Ok(Self { rest, errors })
+            }
             Ok(_) => Err(bad("the body must be a JSON object".into())),
             Err(error) => Err(bad(format!("the body is not JSON: {error}"))),
         }

@@ -14,6 +14,7 @@
 //! ```
 
 mod actions;
+mod bare;
 mod body;
 mod call;
 mod connections;
@@ -25,6 +26,7 @@ mod fields;
 mod gateway;
 mod health;
 mod idempotency;
+mod json;
 mod media;
 mod messages;
 mod problem;

@@ -100,7 +100,8 @@ impl Problem {
         self
     }
 
-    pub(super) fn into_response(self) -> Response {
+    /// The document that says it.
+    pub(super) fn document(&self) -> Vec<u8> {
         let document = Document {
             r#type: "about:blank",
             title: self.status.canonical_reason().unwrap_or("Error"),
@@ -109,8 +110,11 @@ impl Problem {
             errors: &self.errors,
         };
         // Strings and integers only: serialising them into memory has no way to fail.
-        let body = serde_json::to_vec(&document).unwrap_or_default();
-        let mut response = Response::new(body.into());
+        serde_json::to_vec(&document).unwrap_or_default()
+    }
+
+    pub(super) fn into_response(self) -> Response {
+        let mut response = Response::new(self.document().into());
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(

@@ -29,6 +29,8 @@ pub(super) struct Route {
     /// The path; a segment that begins with `:` stands for any text, and there are at most two.
     pub(super) path: &'static str,
     pub(super) takes: Takes,
+    /// Whether it reads parameters behind the `?`.
+    pub(super) asks: bool,
     pub(super) handler: Handler,
 }
 
@@ -44,16 +46,23 @@ pub(super) enum Found<'a> {
 
 macro_rules! route {
     ($method:ident $path:literal $takes:ident $handler:path) => {
+        route!($method $path $takes $handler, false)
+    };
+    ($method:ident $path:literal ? $takes:ident $handler:path) => {
+        route!($method $path $takes $handler, true)
+    };
+    ($method:ident $path:literal $takes:ident $handler:path, $asks:literal) => {
         Route {
             method: Method::$method,
             path: $path,
             takes: Takes::$takes,
+            asks: $asks,
             handler: |call| Box::pin($handler(call)),
         }
     };
 }
 
-/// Every route of CONTRACT.md section 2.
+/// Every route of CONTRACT.md section 2. A `?` behind the path: it reads parameters.
 #[rustfmt::skip]
 pub(super) static ROUTES: [Route; 37] = [
     route!(POST   "/api/webhooks/register"                                Object  webhooks::register),
@@ -61,7 +70,7 @@ pub(super) static ROUTES: [Route; 37] = [
     route!(GET    "/api/webhooks/:webhook_id"                             Nothing webhooks::one),
     route!(PATCH  "/api/webhooks/:webhook_id"                             Object  webhooks::update),
     route!(DELETE "/api/webhooks/:webhook_id"                             Nothing webhooks::delete),
-    route!(GET    "/api/webhooks/:webhook_id/events"                      Nothing events::of_webhook),
+    route!(GET    "/api/webhooks/:webhook_id/events"?                     Nothing events::of_webhook),
     route!(GET    "/api/webhooks/:webhook_id/stats"                       Nothing webhooks::stats),
     route!(POST   "/api/webhooks/:webhook_id/test"                        Nothing webhooks::test),
     route!(POST   "/api/webhooks/:webhook_id/retry"                       Object  events::retry_failed),
@@ -69,23 +78,23 @@ pub(super) static ROUTES: [Route; 37] = [
     route!(GET    "/api/webhooks/events/:event_id"                        Nothing events::one),
     route!(GET    "/api/webhooks/events/:event_id/attempts"               Nothing events::attempts),
     route!(POST   "/api/webhooks/events/:event_id/retry"                  Object  events::retry),
-    route!(GET    "/api/events"                                           Nothing events::pull),
+    route!(GET    "/api/events"?                                          Nothing events::pull),
     route!(POST   "/api/whatsapp/connections"                             Object  connections::create),
     route!(GET    "/api/whatsapp/connections"                             Nothing connections::all),
     route!(GET    "/api/whatsapp/connections/:phone_number"               Nothing connections::one),
     route!(PATCH  "/api/whatsapp/connections/:phone_number"               Object  connections::update),
     route!(DELETE "/api/whatsapp/connections/:phone_number"               Nothing connections::delete),
-    route!(GET    "/api/whatsapp/connections/:phone_number/qr"            Nothing connections::qr),
+    route!(GET    "/api/whatsapp/connections/:phone_number/qr"?           Nothing connections::qr),
     route!(GET    "/api/whatsapp/connections/:phone_number/events"        Nothing watch::events),
     route!(POST   "/api/whatsapp/connections/:phone_number/pair-code"     Object  connections::pair_code),
     route!(POST   "/api/whatsapp/connections/:phone_number/connect"       Object  connections::connect),
     route!(POST   "/api/whatsapp/connections/:phone_number/disconnect"    Object  connections::disconnect),
-    route!(POST   "/api/whatsapp/connections/:phone_number/messages"      Message messages::send),
-    route!(GET    "/api/whatsapp/connections/:phone_number/messages"      Nothing messages::all),
+    route!(POST   "/api/whatsapp/connections/:phone_number/messages"?     Message messages::send),
+    route!(GET    "/api/whatsapp/connections/:phone_number/messages"?     Nothing messages::all),
     route!(GET    "/api/whatsapp/connections/:phone_number/messages/:message_id" Nothing messages::one),
     route!(POST   "/api/whatsapp/connections/:phone_number/read"          Object  actions::read),
     route!(POST   "/api/whatsapp/connections/:phone_number/presence"      Object  actions::presence),
-    route!(GET    "/api/whatsapp/connections/:phone_number/contacts/check" Nothing actions::check),
+    route!(GET    "/api/whatsapp/connections/:phone_number/contacts/check"?Nothing actions::check),
     route!(GET    "/api/whatsapp/connections/:phone_number/groups"        Nothing actions::groups),
     route!(POST   "/api/whatsapp/connections/:phone_number/groups"        Object  actions::create_group),
     route!(GET    "/api/whatsapp/connections/:phone_number/groups/:group_id" Nothing actions::group),

@@ -13,6 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::{Buf as _, Bytes};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -20,7 +21,7 @@ use tokio::{
     task::{AbortHandle, Id},
 };
 
-use super::Limits;
+use super::{Limits, bare};
 
 /// Bytes per second at which a client has to take an answer that is larger than its time allows: files of media.
 const LEAST_PACE: f64 = 16.0 * 1024.0;
@@ -225,11 +226,41 @@ impl House {
 pub(super) struct Watched {
     stream: TcpStream,
     seat: Arc<Seat>,
+    max_header_bytes: usize,
+    /// What is being sent in the place of a bare refusal.
+    instead: Option<Bytes>,
 }
 
 impl Watched {
-    pub(super) fn new(stream: TcpStream, seat: Arc<Seat>) -> Self {
-        Self { stream, seat }
+    pub(super) fn new(stream: TcpStream, seat: Arc<Seat>, max_header_bytes: usize) -> Self {
+        Self {
+            stream,
+            seat,
+            max_header_bytes,
+            instead: None,
+        }
+    }
+
+    /// An answer before there is a request is hyper's own.
+    fn look_for_refusal(&mut self, bytes: &[u8]) {
+        if self.instead.is_none() && self.seat.without_request_since().is_some() {
+            self.instead = bare::in_place_of(bytes, self.max_header_bytes).map(Bytes::from);
+        }
+    }
+
+    /// Sends what stands in the place of `length` bytes, if anything does.
+    fn send_instead(&mut self, cx: &mut Context<'_>, length: usize) -> Option<Poll<io::Result<usize>>> {
+        let instead = self.instead.as_mut()?;
+        while !instead.is_empty() {
+            match Pin::new(&mut self.stream).poll_write(cx, instead) {
+                Poll::Ready(Ok(0)) => return Some(Poll::Ready(Err(io::ErrorKind::WriteZero.into()))),
+                Poll::Ready(Ok(written)) => instead.advance(written),
+                Poll::Ready(Err(error)) => return Some(Poll::Ready(Err(error))),
+                Poll::Pending => return Some(Poll::Pending),
+            }
+        }
+        self.instead = None;
+        Some(self.wrote(Ok(length)))
     }
 
     fn wrote(&self, written: io::Result<usize>) -> Poll<io::Result<usize>> {
@@ -256,6 +287,10 @@ impl AsyncRead for Watched {
 
 impl AsyncWrite for Watched {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.look_for_refusal(buf);
+        if let Some(sent) = self.send_instead(cx, buf.len()) {
+            return sent;
+        }
         let written = ready!(Pin::new(&mut self.stream).poll_write(cx, buf));
         self.wrote(written)
     }
@@ -265,6 +300,10 @@ impl AsyncWrite for Watched {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        // A refusal is one piece.
+        if let [only] = bufs {
+            return self.poll_write(cx, only);
+        }
         let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, bufs));
         self.wrote(written)
     }

@@ -5,7 +5,8 @@
 //! business of the proxy in front. How long a connection may do what stands in `seats`; hyper's own timer is off,
 //! because it knows no difference between a slow head and an idle connection.
 //!
-//! Requests that are not HTTP, or whose head is too large, are answered by hyper itself, with a bare 400, 414 or 431.
+//! Requests that are not HTTP, or whose head is too large, are answered by hyper itself, with a bare 400, 414 or 431, which
+//! `bare` makes an answer like all others of.
 
 use std::{
     future::{Future, ready},
@@ -36,11 +37,11 @@ use super::{
 };
 
 /// Headers in one request.
-const MAX_HEADERS: usize = 100;
+pub(super) const MAX_HEADERS: usize = 100;
 /// hyper takes no smaller buffer than this.
 const LEAST_BUFFER: usize = 8192;
 /// How long running requests get after the stop (CONTRACT.md section 5).
-const STOP_TIME: Duration = Duration::from_secs(10);
+pub(super) const STOP_TIME: Duration = Duration::from_secs(10);
 /// Pause after an accept that failed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -120,7 +121,7 @@ pub async fn serve(listener: TcpListener, desk: Arc<dyn Desk>, limits: Limits, s
         let _ = stream.set_nodelay(true);
         let seat = house.seat();
         let connection = http.serve_connection(
-            TokioIo::new(Watched::new(stream, Arc::clone(&seat))),
+            TokioIo::new(Watched::new(stream, Arc::clone(&seat), limits.max_header_bytes)),
             seated(TowerToHyperService::new(service.clone()), Arc::clone(&seat)),
         );
         let connection = graceful.watch(connection);

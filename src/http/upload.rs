@@ -17,12 +17,13 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use futures::{Stream, stream};
 use multer::{Constraints, Field, Multipart, SizeLimit};
+use percent_encoding::percent_decode_str;
 use warp::http::{HeaderMap, StatusCode, header};
 use wharf_actors::{Permit, ReceivedFile, Slots};
 use wharf_domain::fair::Caps;
 
 use super::{
-    body::{BODY_MAX_BYTES, Body, Pace, is_json, not_json, too_large},
+    body::{BODY_MAX_BYTES, Body, Pace, announces_more_than, is_json, too_large},
     call::Call,
     problem::{FieldError, Problem},
 };
@@ -37,6 +38,9 @@ const LARGE_AT_A_TIME: Caps = Caps {
 /// What of a body may be neither header nor file, and wait to be made out: boundaries and the headers of parts.
 const UNCLAIMED_BYTES: usize = 256 * 1024;
 /// The parts.
+/// What is said of a body of another type.
+const NO_MESSAGE: &str = "a message must be sent with content-type: application/json, or with its file as \
+                          multipart/form-data: parts message and file";
 const MESSAGE: &str = "message";
 const FILE: &str = "file";
 
@@ -62,6 +66,11 @@ pub(super) async fn take_in(call: &mut Call, body: &mut Body, time: Duration, la
         (call.body, call.upload) = (message, Some(upload));
         return Ok(true);
     }
+    // Who asks first is told before the body comes; another one is writing it already, and would not get to read an answer.
+    if call.headers.contains_key(header::EXPECT) && announces_more_than(&call.headers, LARGE_JSON_BYTES) {
+        let other_type = check_json(&call.headers, b"{");
+        return other_type.and(Err(too_large(LARGE_JSON_BYTES)));
+    }
     let mut begun = BytesMut::new();
     while let Some(piece) = body.next_within(&mut pace).await? {
         begun.extend_from_slice(&piece);
@@ -80,7 +89,7 @@ pub(super) async fn take_in(call: &mut Call, body: &mut Body, time: Duration, la
 fn check_json(headers: &HeaderMap, body: &[u8]) -> Result<(), Problem> {
     match body.is_empty() || is_json(headers) {
         true => Ok(()),
-        false => Err(not_json()),
+        false => Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, NO_MESSAGE)),
     }
 }
 
@@ -164,7 +173,10 @@ async fn parts(call: &Call, body: &mut Body, pace: Pace, boundary: String) -> Re
 async fn file(call: &Call, mut part: Field<'_>, flow: &Flow) -> Result<Upload, Problem> {
     let mut receiving = call.desk.receive_file(call.client, &call.phone()?).await?;
     let mime_type = part.content_type().map(ToString::to_string);
-    let file_name = part.file_name().map(str::to_owned);
+    let file_name = part
+        .file_name()
+        .map(str::to_owned)
+        .or_else(|| extended_name(part.headers()));
     while let Some(piece) = flow.of(part.chunk().await)? {
         flow.claimed();
         receiving.take(&piece).await?;
@@ -174,6 +186,18 @@ async fn file(call: &Call, mut part: Field<'_>, flow: &Flow) -> Result<Upload, P
         mime_type,
         file_name,
     })
+}
+
+/// The name in `filename*=UTF-8''…`, as Python's requests and others write one that is not ASCII.
+fn extended_name(headers: &HeaderMap) -> Option<String> {
+    let disposition = headers.get(header::CONTENT_DISPOSITION)?.to_str().ok()?;
+    let parameters = disposition
+        .split(';')
+        .filter_map(|parameter| parameter.trim().split_once('='));
+    let mut named = parameters.filter(|(name, _)| name.trim().eq_ignore_ascii_case("filename*"));
+    let (charset, text) = named.next()?.1.split_once("''")?;
+    let name = percent_decode_str(text).decode_utf8().ok()?;
+    charset.trim().eq_ignore_ascii_case("utf-8").then(|| name.into_owned())
 }
 
 /// What flows from the socket to the parser. The parser takes whatever there is at once and keeps it until it has made
@@ -232,9 +256,32 @@ impl Flow {
 #[cfg(test)]
 mod tests {
     use futures::FutureExt as _;
+    use warp::http::HeaderValue;
     use wharf_domain::ClientId;
 
     use super::*;
+
+    #[test]
+    fn a_name_that_is_not_ascii_is_read() {
+        let name = |disposition: &'static str| {
+            let value = HeaderValue::from_static(disposition);
+            extended_name(&HeaderMap::from_iter([(header::CONTENT_DISPOSITION, value)]))
+        };
+        for written in [
+            "form-data; name=\"file\"; filename*=utf-8''%E2%82%AC%20a.pdf",
+            "form-data; FileName* = UTF-8''%e2%82%ac%20a.pdf; name=\"file\"",
+        ] {
+            assert_eq!(name(written).as_deref(), Some("€ a.pdf"), "{written}");
+        }
+        for other in [
+            "form-data; name=\"file\"",
+            "form-data; filename*=latin1''%E9",
+            "form-data; filename*=utf-8''%E9",
+            "form-data; filename*=plain",
+        ] {
+            assert_eq!(name(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn no_client_has_all_turns_and_they_come_back() {

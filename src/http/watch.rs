@@ -1,7 +1,8 @@
 //! A connection as it changes, for a page that shows a QR code live: server-sent events, and the long poll of the QR code.
 //!
 //! Both hold a connection of the facade for long. So a client may have [`PER_CLIENT`] of them; a stream counts as idle between
-//! its events and makes room in a full house (`seats`), and ends after [`LONGEST`], with the tree, or with the connection.
+//! its events and makes room in a full house (`seats`), and ends after [`LONGEST`], with the tree, with the connection, or with
+//! the token that opened it: whoever took a token away wants nothing more to be seen with it.
 
 use std::{
     collections::HashMap,
@@ -18,7 +19,7 @@ use tokio::{
 };
 use warp::{Reply as _, http::StatusCode, sse};
 use wharf_actors::{GatewayError, Qr, Shown, ShownPairCode};
-use wharf_domain::{ClientId, Connection, ConnectionStatus, PhoneNumber};
+use wharf_domain::{ClientId, Connection, ConnectionStatus, PhoneNumber, TokenHash};
 
 use super::{
     Desk,
@@ -95,6 +96,9 @@ pub(super) async fn qr(call: &Call, phone: &PhoneNumber, wait: Duration, after: 
         );
         let over = new || !may_come || Instant::now() >= until || *closing.borrow_and_update();
         if over {
+            if !is_theirs(&call.desk, call.client, call.token).await {
+                return Err(Problem::unauthorized());
+            }
             return match shown.qr {
                 Some(code) => Ok(code),
                 // In the words of one who does not wait.
@@ -125,6 +129,7 @@ pub(super) async fn events(call: Call) -> Answer {
     let feed = Feed {
         desk: call.desk,
         client: call.client,
+        token: call.token,
         phone,
         changes,
         closing: call.closing,
@@ -140,6 +145,14 @@ pub(super) async fn events(call: Call) -> Answer {
     Ok(sse::reply(events).into_response())
 }
 
+/// Whether a token is still that of the client that it was. A store that gives no answer is no reason to end anything.
+async fn is_theirs(desk: &Arc<dyn Desk>, client: ClientId, token: Option<TokenHash>) -> bool {
+    match token {
+        Some(token) => desk.client_of_token(&token).await.map_or(true, |of| of == Some(client)),
+        None => false,
+    }
+}
+
 /// What was told last.
 #[derive(Default)]
 struct Told {
@@ -151,6 +164,7 @@ struct Told {
 struct Feed {
     desk: Arc<dyn Desk>,
     client: ClientId,
+    token: Option<TokenHash>,
     phone: PhoneNumber,
     changes: watch::Receiver<()>,
     closing: watch::Receiver<bool>,
@@ -169,7 +183,8 @@ impl Feed {
         loop {
             match next {
                 Ok(shown) => {
-                    if self.tell(shown).await.is_err() {
+                    let theirs = is_theirs(&self.desk, self.client, self.token).await;
+                    if !theirs || self.tell(shown).await.is_err() {
                         return;
                     }
                 }
@@ -207,6 +222,9 @@ impl Feed {
                 () = self.events.closed() => return Err(Gone),
                 () = tokio::time::sleep_until(until) => return Err(Gone),
                 () = sleep(KEEP_ALIVE) => {
+                    if !is_theirs(&self.desk, self.client, self.token).await {
+                        return Err(Gone);
+                    }
                     let alive = sse::Event::default().comment("");
                     self.events.send(alive).await.map_err(|_| Gone)?;
                 }

@@ -220,6 +220,32 @@ async fn two_hundred_random_bodies_on_every_route_make_no_server_error() {
     world.stop().await;
 }
 
+/// A command in another directory would look into a database of its own, and say that there are no clients.
+#[test]
+fn only_adding_a_client_makes_a_database() {
+    let directory = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_wharf"));
+        command.current_dir(directory.path()).env_remove("WHARF_STORE__URL");
+        let output = command.args(arguments).output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    let file = directory.path().join("data/wharf.db");
+    for arguments in [["list", "--json"].as_slice(), &["rotate", "1"], &["remove", "1"]] {
+        let (code, out, told) = run(&[&["client"], arguments].concat());
+        assert_eq!((code, out.as_str()), (Some(1), ""), "{told}");
+        assert!(told.contains("data/wharf.db") && told.contains("--config"), "{told}");
+        assert!(!file.exists());
+    }
+    let (code, out, told) = run(&["client", "add", "a", "--json"]);
+    let added: Value = serde_json::from_str(&out).expect("one JSON value and nothing else");
+    assert_eq!((code, &added["id"]), (Some(0), &json!(1)));
+    assert!(told.contains("there was no database") && file.exists(), "{told}");
+    let (code, out, told) = run(&["client", "list", "--json"]);
+    assert_eq!((code, told.as_str()), (Some(0), ""), "{out}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_command_line_manages_clients_while_the_server_runs() {
     let world = World::start().await;

@@ -266,7 +266,13 @@ async fn the_same_file_under_the_same_key_is_sent_once() {
     assert_eq!((again.status, &again.body), (StatusCode::CREATED, &first.body));
     let other = post_parts(api, Some("once"), body(b"two")).await;
     assert_eq!(other.status, StatusCode::CONFLICT, "{}", other.body);
-    assert_eq!(world.network.messages(CONTACT).await.unwrap().len(), 1);
+    // What is sent after it arrives after it.
+    let after = json!({"to": CONTACT, "type": "text", "text": "after it"});
+    let after = id_of(&api.post(MESSAGES, after).await.expect(StatusCode::CREATED));
+    world.reached(&after).await;
+    let arrived = world.network.messages(CONTACT).await.unwrap();
+    let arrived: Vec<String> = arrived.into_iter().map(|message| message.id).collect();
+    assert_eq!(arrived, [id_of(&first.body), after]);
     world.stop().await;
 }
 

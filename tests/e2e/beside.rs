@@ -62,3 +62,32 @@ async fn the_name_that_the_phone_sets_is_the_connections() {
     assert!(world.network.stats().await.downloads >= 1, "a snapshot was fetched");
     world.stop().await;
 }
+
+/// Each later change comes while the device is at work on what it was given of the one before, and whatsapp-rust drops the
+/// news of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_names_in_a_row_the_last_is_shown() {
+    let world = World::start().await;
+    world.linked("/ok").await;
+    let syncs = async || world.network.stats().await.syncs;
+    for round in 0..10 {
+        let before = syncs().await;
+        for change in ["first", "second"] {
+            let name = Setting::PushName(format!("the {change} of {round}"));
+            world.network.change_setting(NUMBER, &name).await.unwrap();
+            // At once, and not only when it is looked for the next time.
+            let given = async {
+                while syncs().await == before {
+                    tokio::task::yield_now().await;
+                }
+            };
+            tokio::time::timeout(WITHIN, given).await.expect("the device asks");
+        }
+        let last = format!("the second of {round}");
+        world
+            .api()
+            .wait_for(PATH, &last, |shown| shown["push_name"] == *last)
+            .await;
+    }
+    world.stop().await;
+}

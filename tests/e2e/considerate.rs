@@ -164,11 +164,13 @@ async fn a_receiver_that_is_gone_switches_its_webhook_off() {
 async fn the_deadline_is_the_owners() {
     let (world, webhook) = asking(json!({"timeout_ms": 1000, "max_retries": 1})).await;
     world.receiver.always("/hook", Reply::Hang);
-    let began = Instant::now();
     world.text("1").await;
     let event = world.api().wait_for_events(&webhook, "failed", 1).await.remove(0);
     assert_eq!(event["error"], "Connection timeout");
-    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+    let attempts = format!("/api/webhooks/events/{}/attempts", event["id"].as_str().unwrap());
+    let attempts = world.api().get(&attempts).await.expect(StatusCode::OK);
+    let took = attempts["data"][0]["duration_ms"].as_u64().unwrap();
+    assert!((1000..10_000).contains(&took), "the usual deadline is 10 s: {took}");
     world.stop().await;
 }
 
@@ -193,19 +195,19 @@ async fn parked_events_go_out_by_themselves_once_the_receiver_is_well() {
         world.text(text).await;
     }
     world.api().wait_for_events(&webhook, "failed", 3).await;
-    let before = world.receiver.count();
     world.receiver.always("/hook", Reply::Ok);
     world.api().wait_for_events(&webhook, "delivered", 3).await;
     let requests = world.receiver.requests();
-    let ids = |requests: &[wharf_support::Recorded]| -> Vec<String> {
-        let ids = requests
-            .iter()
-            .map(|request| request.header("webhook-id").unwrap().to_owned());
-        ids.collect()
-    };
-    let (first, last) = (ids(&requests[..3]), ids(&requests[requests.len() - 3..]));
-    assert_eq!(first, last, "in the order of arrival");
-    assert!(requests.len() >= before + 3);
+    // Probes come between, as many as the machine leaves time for; the last three are those that went out.
+    let mut delivered: Vec<&str> = requests
+        .iter()
+        .rev()
+        .filter_map(|one| one.header("webhook-id"))
+        .collect();
+    delivered.truncate(3);
+    let events = world.api().events(&webhook).await;
+    let newest_first: Vec<&str> = events.iter().map(|event| event["id"].as_str().unwrap()).collect();
+    assert_eq!(delivered, newest_first, "in the order of arrival");
     assert_eq!(shown(&world, &webhook).await["status"], "active");
     world.stop().await;
 }
@@ -226,14 +228,22 @@ async fn without_an_order_events_of_one_chat_do_not_wait() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pace_is_kept() {
     let (world, webhook) = asking(json!({"max_per_second": 4, "ordering": "none"})).await;
+    let path = format!("/api/webhooks/{webhook}");
+    let toggle = async |on: bool| {
+        let patched = world.api().patch(&path, json!({"is_active": on})).await;
+        patched.expect(StatusCode::OK);
+    };
+    toggle(false).await;
     for n in 0..8 {
         world.text(&n.to_string()).await;
     }
+    world.api().wait_for_events(&webhook, "pending", 8).await;
+    // All are due at once. Up to the last one there are seven gaps of 250 ms, however late each of them arrives.
+    let due = Instant::now();
+    toggle(true).await;
     world.api().wait_for_events(&webhook, "delivered", 8).await;
-    let requests = world.receiver.requests();
-    // Between the first and the last there are seven gaps of 250 ms; a start and its arrival are not the same moment.
-    let all = requests[7].at - requests[0].at;
-    assert!(all >= Duration::from_millis(1600), "{all:?}");
+    let all = world.receiver.requests()[7].at - due;
+    assert!(all >= Duration::from_millis(1740), "{all:?}");
     wait_until("nothing is pending", WITHIN, || async {
         let pending = world
             .api()

@@ -38,7 +38,7 @@ fn start(variables: &[(&'static str, String)]) -> Process {
     Process(command.stderr(Stdio::null()).spawn().unwrap())
 }
 
-async fn all_events(api: &Api, webhook: &str) -> Vec<Value> {
+pub(crate) async fn all_events(api: &Api, webhook: &str) -> Vec<Value> {
     let mut events = Vec::new();
     let mut cursor = String::new();
     loop {
@@ -70,7 +70,7 @@ impl Ground {
         let mut settings = variables(&dir, &network);
         // As much traffic as there can be.
         settings.push(("WHARF_SENDING__PER_SECOND", "0".to_owned()));
-        let address = format!("127.0.0.1:{}", wharf_support::closed_port());
+        let address = format!("127.0.0.1:{}", wharf_support::free_port());
         settings[0].1.clone_from(&address);
         let options = wharf_store::StoreOptions {
             url: settings[1].1.clone(),
@@ -138,7 +138,7 @@ async fn a_running_attempt_is_waited_for_at_sigterm() {
     let kill = format!("kill -TERM {}", process.0.id());
     let signalled = Command::new("sh").args(["-c", &kill]).status().unwrap();
     assert!(signalled.success());
-    let status = wait_until("it has ended", Duration::from_secs(20), || {
+    let status = wait_until("it has ended", WITHIN, || {
         let ended = process.0.try_wait().unwrap();
         async move { ended }
     })

@@ -27,10 +27,8 @@ async fn a_failing_receiver_is_asked_three_times_then_the_event_waits_for_a_pers
         .windows(2)
         .map(|pair| (pair[1].at - pair[0].at).as_secs_f64())
         .collect();
-    assert!(
-        (4.9..6.5).contains(&waits[0]) && (9.9..12.0).contains(&waits[1]),
-        "5 s and 10 s, plus jitter: {waits:?}"
-    );
+    // How much later than that they come is the machine's affair; what was decided is looked at below.
+    assert!(waits[0] > 4.9 && waits[1] > 9.9, "5 s and 10 s at least: {waits:?}");
     assert!(
         requests.iter().all(|request| request.body == requests[0].body),
         "the same bytes"
@@ -40,15 +38,14 @@ async fn a_failing_receiver_is_asked_three_times_then_the_event_waits_for_a_pers
         (&json!(3), &json!(500))
     );
     assert_eq!(event["error"], "Server error (500)");
-    assert!(
-        event["next_retry_at"].is_string(),
-        "the schedule's next time stays, for a person"
-    );
     let shown = world
         .api()
         .get(&format!("/api/webhooks/{webhook}"))
         .await
         .expect(StatusCode::OK);
+    // The schedule's next time stays, for a person: 20 s after the third attempt, plus jitter.
+    let wait = seconds_between(&shown["last_attempt_at"], &event["next_retry_at"]);
+    assert!((20.0..=22.0).contains(&wait), "{wait}");
     assert_eq!(
         (&shown["status"], &shown["failure_count"]),
         (&json!("failed"), &json!(1))
@@ -64,7 +61,7 @@ async fn a_failing_receiver_is_asked_three_times_then_the_event_waits_for_a_pers
     assert_eq!(event["attempt_count"], 5);
     let requests = world.receiver.requests();
     let wait = (requests[4].at - requests[3].at).as_secs_f64();
-    assert!((4.9..6.5).contains(&wait), "{wait}");
+    assert!(wait > 4.9, "{wait}");
     let shown = world
         .api()
         .get(&format!("/api/webhooks/{webhook}"))
@@ -103,10 +100,11 @@ async fn manual_retry_in_each_state() {
     .await;
     assert_eq!(waiting["status"], "pending");
     assert!(seconds_between(&waiting["created_at"], &waiting["next_retry_at"]) > 4.9);
-    let asked = Instant::now();
     retry(&waiting, None).await.expect(StatusCode::ACCEPTED);
     let delivered = world.api().wait_for_events(&webhook, "delivered", 1).await.remove(0);
-    assert!(asked.elapsed() < Duration::from_secs(4), "its timer was dropped");
+    let attempts = format!("/api/webhooks/events/{}/attempts", id(&delivered));
+    let attempts = world.api().get(&attempts).await.expect(StatusCode::OK);
+    assert_eq!(attempts["data"][1]["manual"], true, "its timer was dropped: {attempts}");
     // Delivered: only by force.
     retry(&delivered, None).await.expect(StatusCode::CONFLICT);
     retry(&delivered, Some(json!({"force": false})))
@@ -152,7 +150,8 @@ async fn errors_of_the_network_are_told_apart() {
     let world = World::start().await;
     world.network.create_account(CONTACT).await.unwrap();
     world.link(NUMBER).await;
-    let closed = format!("http://127.0.0.1:{}/", wharf_support::closed_port());
+    let port = wharf_support::ClosedPort::take();
+    let closed = format!("http://127.0.0.1:{}/", port.number());
     let nowhere = "http://no-such-host.invalid/".to_owned();
     let rows = [
         (closed, "ECONNREFUSED"),
@@ -187,6 +186,9 @@ async fn errors_of_the_network_are_told_apart() {
     world.stop().await;
 }
 
+/// How long a receiver may hang: as long as an owner may ask for, so that a slow machine is told from one that waits.
+const HANG: Duration = Duration::from_secs(30);
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn twenty_hanging_receivers_leave_another_client_alone() {
     let world = World::start().await;
@@ -195,12 +197,9 @@ async fn twenty_hanging_receivers_leave_another_client_alone() {
     for n in 0..20 {
         let number = format!("55117000000{n:02}");
         let url = world.receiver.url(&format!("/hang/{n}"));
-        other
-            .post(
-                "/api/webhooks/register",
-                json!({"phone_number": number, "webhook_url": url}),
-            )
-            .await;
+        let patient = json!({"phone_number": number, "webhook_url": url, "timeout_ms": HANG.as_millis() as u64});
+        let registered = other.post("/api/webhooks/register", patient).await;
+        registered.expect(StatusCode::CREATED);
         other
             .post("/api/whatsapp/connections", json!({"phone_number": number}))
             .await
@@ -248,8 +247,8 @@ async fn twenty_hanging_receivers_leave_another_client_alone() {
     }
     world.api().wait_for_events(&healthy, "delivered", 10).await;
     assert!(
-        slowest < Duration::from_secs(5),
-        "hanging receivers cost 10 s each: {slowest:?}"
+        slowest < HANG - Duration::from_secs(2),
+        "none waited for one that hangs: {slowest:?}"
     );
     world.stop().await;
 }
@@ -258,24 +257,20 @@ async fn twenty_hanging_receivers_leave_another_client_alone() {
 async fn a_retry_that_waits_survives_a_restart() {
     let mut world = World::start().await;
     let webhook = world.linked("/hook").await;
-    world.receiver.script("/hook", [Reply::Status(503)]);
+    world.receiver.always("/hook", Reply::Status(503));
     world.text("1").await;
     wait_until("a retry waits", WITHIN, || async {
-        world
-            .api()
-            .events(&webhook)
-            .await
-            .iter()
-            .any(|event| event["next_retry_at"].is_string())
+        let events = world.api().events(&webhook).await;
+        events.iter().any(|event| event["attempt_count"].as_u64() > Some(0))
     })
     .await;
     world.restart_gateway().await;
+    world.receiver.always("/hook", Reply::Ok);
     let event = world.api().wait_for_events(&webhook, "delivered", 1).await.remove(0);
-    assert_eq!(event["attempt_count"], 2);
     let requests = world.receiver.requests();
-    assert!(
-        requests[1].at - requests[0].at > Duration::from_millis(4900),
-        "not before its time"
-    );
+    assert_eq!(event["attempt_count"], requests.len());
+    let waits: Vec<Duration> = requests.windows(2).map(|pair| pair[1].at - pair[0].at).collect();
+    let early = waits.iter().any(|wait| *wait < Duration::from_millis(4900));
+    assert!(!waits.is_empty() && !early, "not before its time: {waits:?}");
     world.stop().await;
 }

@@ -10,6 +10,9 @@ use super::world::{CONTACT, NUMBER, WITHIN, World};
 
 const PATH: &str = "/api/whatsapp/connections/5511888888888";
 
+/// Milliseconds: until the test ends the trouble itself.
+const FOR_LONG: u32 = 600_000;
+
 async fn fault(world: &World, fault: serde_json::Value) {
     let fault: Fault = serde_json::from_value(fault).unwrap();
     world.network.fault(fault).await.unwrap();
@@ -49,7 +52,7 @@ async fn a_stream_error_is_no_end() {
 async fn a_refusing_network_is_waited_for() {
     let world = World::start().await;
     let webhook = world.linked("/ok").await;
-    fault(&world, json!({"kind": "refuse", "phone": NUMBER, "for_ms": 4000})).await;
+    fault(&world, json!({"kind": "refuse", "phone": NUMBER, "for_ms": FOR_LONG})).await;
     fault(&world, json!({"kind": "drop", "phone": NUMBER})).await;
     let shown = world.api().wait_for(PATH, "failed attempts are counted", |shown| {
         shown["status"] == "connecting" && shown["reconnect_attempts"].as_u64() > Some(0)
@@ -57,6 +60,7 @@ async fn a_refusing_network_is_waited_for() {
     let shown = shown.await;
     assert!(shown["reason"].is_string());
     assert_eq!(shown["reason_code"], "link_lost");
+    fault(&world, json!({"kind": "refuse", "phone": NUMBER, "for_ms": 0})).await;
     world.text("after").await;
     world.api().wait_for_events(&webhook, "delivered", 1).await;
     let shown = world.api().wait_for_status(PATH, "connected").await;
@@ -151,10 +155,10 @@ fn time(shown: &serde_json::Value, key: &str) -> chrono::DateTime<chrono::Utc> {
 async fn a_temporary_ban_is_sat_out() {
     let mut world = World::start().await;
     let webhook = world.linked("/ok").await;
-    let over = now() + chrono::Duration::seconds(12);
+    let over = now() + chrono::Duration::seconds(25);
     fault(
         &world,
-        json!({"kind": "ban", "phone": NUMBER, "code": 104, "for_ms": 12000}),
+        json!({"kind": "ban", "phone": NUMBER, "code": 104, "for_ms": 25_000}),
     )
     .await;
     let shown = world.api().wait_for_status(PATH, "failed").await;
@@ -177,12 +181,13 @@ async fn a_temporary_ban_is_sat_out() {
         .await;
     assert_eq!(shown["reason_code"], "temporarily_banned", "{shown}");
     assert!(time(&shown, "retry_at") >= over, "{shown}");
-    wait_until("the ban is nearly over", WITHIN, || async { now() > over }).await;
-    assert_eq!(
-        world.network.stats().await.handshakes,
-        before,
-        "an attempt before the end of the ban"
-    );
+    wait_until("the ban is nearly over", WITHIN, || async {
+        let handshakes = world.network.stats().await.handshakes;
+        let is_over = now() > over;
+        assert!(is_over || handshakes == before, "an attempt before the end of the ban");
+        is_over
+    })
+    .await;
     world.text("after").await;
     let shown = world.api().wait_for_status(PATH, "connected").await;
     assert_eq!(
@@ -227,19 +232,14 @@ async fn an_outdated_client_tries_again_slowly() {
     let world = World::start().await;
     world.linked("/ok").await;
     let before = world.network.stats().await.handshakes;
-    fault(&world, json!({"kind": "outdated", "phone": NUMBER, "for_ms": 4000})).await;
+    fault(&world, json!({"kind": "outdated", "phone": NUMBER, "for_ms": FOR_LONG})).await;
     fault(&world, json!({"kind": "drop", "phone": NUMBER})).await;
     let shown = world.api().wait_for_status(PATH, "failed").await;
     assert_eq!(shown["reason_code"], "outdated", "{shown}");
-    let wait = time(&shown, "retry_at") - now();
-    assert!((20..=61).contains(&wait.num_seconds()), "{wait}");
-    wait_until("WhatsApp takes it again", WITHIN, || async {
-        let probe = world.api().get(PATH).await.body;
-        assert_eq!(probe["reason_code"], "outdated", "no attempt before its time");
-        now() > time(&shown, "retry_at") - wait + chrono::Duration::seconds(5)
-    })
-    .await;
+    let wait = time(&shown, "retry_at") - time(&shown, "updated_at");
+    assert!((29..=61).contains(&wait.num_seconds()), "{wait}: {shown}");
     assert_eq!(world.network.stats().await.handshakes, before + 1);
+    fault(&world, json!({"kind": "outdated", "phone": NUMBER, "for_ms": 0})).await;
     let connect = format!("{PATH}/connect");
     world
         .api()
@@ -289,14 +289,15 @@ async fn what_a_connection_goes_through_is_said_by_its_codes() {
     // Refused for now: later than after a socket that broke.
     fault(
         &world,
-        json!({"kind": "refuse", "phone": NUMBER, "code": 503, "for_ms": 3000}),
+        json!({"kind": "refuse", "phone": NUMBER, "code": 503, "for_ms": FOR_LONG}),
     )
     .await;
     fault(&world, json!({"kind": "drop", "phone": NUMBER})).await;
     let shown = with_code(&world, "refused").await;
     assert_eq!(shown["status"], "connecting", "{shown}");
     assert!(shown["reason"].as_str().unwrap().contains("503"), "{shown}");
-    assert!(time(&shown, "retry_at") > now(), "{shown}");
+    assert!(time(&shown, "retry_at") > time(&shown, "updated_at"), "{shown}");
+    fault(&world, json!({"kind": "refuse", "phone": NUMBER, "for_ms": 0})).await;
     with_code(&world, "online").await;
 
     world.network.unlink(NUMBER, 1).await.unwrap();
@@ -312,7 +313,8 @@ async fn what_a_connection_goes_through_is_said_by_its_codes() {
         (&json!("awaiting_scan"), &json!(null))
     );
     let qr = world.api().wait_for_qr(NUMBER).await;
-    world.network.scan(CONTACT, &qr).await.unwrap();
+    // The scan may be answered before or after the device is thrown out again.
+    let _ = world.network.scan(CONTACT, &qr).await;
     let shown = with_code(&world, "wrong_number").await;
     assert_eq!(shown["status"], "failed");
     wait_until("the other phone lists no device", WITHIN, || async {

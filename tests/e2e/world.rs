@@ -30,7 +30,7 @@ pub struct Running {
 impl Running {
     pub async fn stop(self) {
         self.stop.send(()).unwrap();
-        tokio::time::timeout(Duration::from_secs(30), self.serving)
+        tokio::time::timeout(WITHIN, self.serving)
             .await
             .expect("stops in time")
             .unwrap();

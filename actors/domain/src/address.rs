@@ -98,7 +98,21 @@ pub(crate) fn check_host(policy: TargetPolicy, url: &Url) -> Result<(), String> 
         None | Some(Host::Domain("")) => Err("must name a host".into()),
         Some(Host::Ipv4(ip)) => check_address(policy, ip.into()).map_err(not_public),
         Some(Host::Ipv6(ip)) => check_address(policy, ip.into()).map_err(not_public),
-        Some(Host::Domain(name)) => check_name(policy, name).map_err(not_public),
+        Some(Host::Domain(name)) => {
+            let name = name.strip_suffix('.').unwrap_or(name);
+            check_parts(name)?;
+            check_name(policy, name).map_err(not_public)
+        }
+    }
+}
+
+/// Whether a name can be one of DNS at all (RFC 1035 section 2.3.4): others would fail with each attempt, and differently with
+/// and without TLS.
+fn check_parts(name: &str) -> Result<(), String> {
+    let possible = name.len() <= 253 && name.split('.').all(|part| (1..=63).contains(&part.len()));
+    match possible {
+        true => Ok(()),
+        false => Err("must name a host whose parts have 1 to 63 bytes each, 253 in all".into()),
     }
 }
 
@@ -110,7 +124,6 @@ fn not_public(reason: String) -> String {
 /// Whether a host name may be looked up: `localhost` and names below it always mean this machine (RFC 6761 section
 /// 6.3), whatever a resolver says. The parser has made the name lower case.
 fn check_name(policy: TargetPolicy, name: &str) -> Result<(), String> {
-    let name = name.strip_suffix('.').unwrap_or(name);
     let local = name == "localhost" || name.ends_with(".localhost");
     if local && !policy.allow_private_networks {
         Err(format!("{name} is loopback"))

@@ -24,6 +24,7 @@ fn the_laws_hold_for_a_whole_gateway() {
     assert_eq!(summary.delivered + summary.failed, events);
     // Otherwise it was no storm.
     assert!(summary.crashes > 3 && summary.restarts > 100 && summary.renewals > 100);
+    assert!(summary.revivals > 500, "nothing had to recover");
     assert!(summary.attempts > events && summary.duplicates > 0);
 }
 

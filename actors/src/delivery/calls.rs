@@ -96,7 +96,6 @@ pub(super) async fn revive(
 
 /// Ends when the store has it: until then a restart would begin anew, and be told `410` again.
 pub(super) async fn deactivate(
-    myself: ActorRef<Message>,
     shared: Arc<Shared>,
     (client_id, webhook_id): (ClientId, WebhookId),
     reason: &'static str,
@@ -104,9 +103,9 @@ pub(super) async fn deactivate(
     loop {
         let write = (client_id, webhook_id, reason);
         match shared.persistence.commit(Write::DeactivateWebhook, write).await {
-            Ok(Some(webhook)) => {
+            // Its tenant tells this delivery, in the order of the commits.
+            Ok(Some(_)) => {
                 tracing::info!(webhook = %webhook_id, reason, "a webhook was switched off");
-                let _stopped = myself.cast(Message::Changed(Box::new(webhook)));
                 return;
             }
             // Deleted meanwhile.

@@ -198,10 +198,8 @@ impl Gateway {
         }
         let found = self.shared.store.failed_events(client_id, webhook_id, &filter).await?;
         let per_second = self.shared.settings.bulk_retry_per_second;
-        let begin = self
-            .shared
-            .bulk_retries
-            .take(webhook_id, found.seqs.len(), per_second, clock::now());
+        let after = self.shared.bulk_retries.take(webhook_id, found.seqs.len(), per_second);
+        let begin = clock::now() + after;
         let mut retrying = 0;
         for (step, seqs) in found.seqs.chunks(BULK_STEP).enumerate() {
             let events_before = u32::try_from(step * BULK_STEP).unwrap_or(u32::MAX);

@@ -1,6 +1,6 @@
 //! What goes out: messages, receipts, presence, groups. With an `Idempotency-Key` each at most once within 24 h.
 
-use ractor::rpc::CallResult;
+use ractor::{MessagingErr, rpc::CallResult};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use wharf_domain::{
     ClientId, Connection, GroupId, InvalidField, Outgoing, OutgoingMessage, PhoneNumber, Recipient,
@@ -303,8 +303,7 @@ impl Gateway {
         };
         let result = match session.call(ask, Some(SEND_DEADLINE)).await {
             Ok(CallResult::Success(result)) => result,
-            // Late, or the actor died under it: nobody knows how far it came.
-            _ => Err(Undone::Link(SendError::TimedOut(SEND_DEADLINE))),
+            unanswered => return Err(unknown(&unanswered)),
         };
         match result {
             Ok(Answer { message_id, sent, at }) => Ok(SentMessage {
@@ -331,7 +330,7 @@ impl Gateway {
         let ask = |reply| session::Message::Act(Box::new(action), reply);
         let result = match session.call(ask, Some(SEND_DEADLINE)).await {
             Ok(CallResult::Success(result)) => result,
-            _ => Err(SendError::TimedOut(SEND_DEADLINE)),
+            unanswered => return Err(unknown(&unanswered)),
         };
         result.map_err(|error| match error {
             SendError::Refused { code, .. } if group && code == "404" => GatewayError::NotFound("group"),
@@ -344,6 +343,16 @@ fn group_of(action: &Action) -> Option<&GroupId> {
     match action {
         Action::Group(group) | Action::LeaveGroup(group) | Action::ChangeParticipants { group, .. } => Some(group),
         _ => None,
+    }
+}
+
+/// Late, or the actor ended under it, with its connection or by itself: nobody knows how far it came.
+fn unknown<T, M>(unanswered: &Result<CallResult<T>, MessagingErr<M>>) -> GatewayError {
+    match unanswered {
+        Ok(CallResult::Timeout) => of_link(&SendError::TimedOut(SEND_DEADLINE)),
+        _ => GatewayError::TimedOut(
+            "the number's session ended before WhatsApp answered; it may have been sent".to_owned(),
+        ),
     }
 }
 

@@ -12,7 +12,6 @@ use super::{Gateway, GatewayError, NewWebhook, RETRY_DEADLINE, WebhookWithSecret
 use crate::{
     delivery,
     persistence::{Change, Registration, Rotation, SealedHeaders, Write},
-    tenant,
 };
 
 impl Gateway {
@@ -178,8 +177,6 @@ impl Gateway {
         };
         let changed = self.shared.persistence.commit(Write::ChangeWebhook, change).await?;
         let webhook = changed.ok_or(GatewayError::NotFound("webhook"))?;
-        let message = tenant::Message::WebhookChanged(Box::new(webhook.clone()));
-        let _restarting = self.tenant(client).await?.cast(message);
         if new_headers {
             // Their names may be the same as before.
             self.tell_of_secrets(id).await;
@@ -200,7 +197,6 @@ impl Gateway {
         {
             return Err(GatewayError::NotFound("webhook"));
         }
-        let _restarting = self.tenant(client).await?.cast(tenant::Message::WebhookDeleted(id));
         // A backlog of thousands ends in steps, for which nobody has to wait; the janitor goes on where this ends.
         let persistence = self.shared.persistence.clone();
         tokio::spawn(async move { persistence.commit_all(Write::SettleDeleted, ()).await });

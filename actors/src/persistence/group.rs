@@ -66,7 +66,8 @@ async fn one_by_one(
 }
 
 /// Deliveries hear of their events here and not from their callers, so that they hear of them in the order of commit; and
-/// so do sessions of what their webhooks want and of the pace that their clients set.
+/// so do sessions of what their webhooks want and of the pace that their clients set, and tenants of what comes, changes and
+/// goes. A caller that gave up waiting has its change told as well.
 fn wake(directory: &Directory, recorded: Vec<RecordedEvent>, writes: &mut [Box<Write>]) {
     for RecordedEvent {
         client_id,
@@ -91,6 +92,9 @@ fn wake(directory: &Directory, recorded: Vec<RecordedEvent>, writes: &mut [Box<W
     }
     for connection in writes.iter().filter_map(|write| write.connection()) {
         directory.note_pace(&connection.key(), connection.sending);
+    }
+    for (client, news) in writes.iter().filter_map(|write| write.news()) {
+        directory.tell_tenant(client, news);
     }
     for (webhook_id, events) in writes.iter_mut().filter_map(|write| write.take_renewed()) {
         directory.wake_renewed(webhook_id, events);

@@ -1,5 +1,7 @@
 //! What can be committed.
 
+mod news;
+
 use std::time::Instant;
 
 use ractor::RpcReplyPort;

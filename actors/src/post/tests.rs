@@ -18,7 +18,7 @@ use std::{
 };
 
 use uuid::Uuid;
-use wharf_support::{Http2Receiver, Identity, Receiver, Reply, closed_port, wait_until};
+use wharf_support::{ClosedPort, Http2Receiver, Identity, Receiver, Reply, wait_until};
 
 use super::*;
 
@@ -32,7 +32,7 @@ const OPEN: TargetPolicy = TargetPolicy {
 };
 const BODY: &[u8] = br#"{"client_id":1}"#;
 /// An attempt's deadline where it is not what is tested.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(30);
 const LOOPBACK: &[IpAddr] = &[IpAddr::V4(Ipv4Addr::LOCALHOST)];
 
 fn options(policy: TargetPolicy) -> PosterOptions {
@@ -161,8 +161,11 @@ async fn retry_after_is_read_in_both_forms() {
         let posted = post_with(&poster, &receiver.url("/hook"), PATIENCE, &HeaderLines::default()).await;
         assert_eq!(posted.result.http_status(), Some(503));
         let waits = posted.retry_after.map(|at| at.since(before).as_secs());
+        // Counted from when the answer came, somewhat later.
+        let late = |waits: u64, seconds: u64| (seconds..seconds + PATIENCE.as_secs()).contains(&waits);
+        assert_eq!(waits.is_some(), seconds.is_some(), "{text}");
         assert!(
-            waits == seconds || waits == seconds.map(|seconds| seconds + 1),
+            waits.zip(seconds).is_none_or(|(waits, seconds)| late(waits, seconds)),
             "{text}: {waits:?}"
         );
     }
@@ -197,7 +200,7 @@ async fn statuses_are_reported_as_they_come() {
 #[tokio::test]
 async fn network_trouble_has_the_contracts_names() {
     let receiver = Receiver::start().await;
-    let port = receiver.address().port();
+    let (port, closed) = (receiver.address().port(), ClosedPort::take());
     let poster = poster();
     let rows = [
         (
@@ -214,7 +217,7 @@ async fn network_trouble_has_the_contracts_names() {
             "ended the connection during the TLS handshake",
         ),
         (
-            format!("http://127.0.0.1:{}/", closed_port()),
+            format!("http://127.0.0.1:{}/", closed.number()),
             "ECONNREFUSED",
             "refused the connection",
         ),
@@ -284,7 +287,7 @@ async fn one_deadline_for_everything() {
         &silent_tls,
         &receiver.url("/hang"),
         &receiver.url("/drip/50"),
-        &receiver.url("/slow/2000"),
+        &receiver.url("/slow/60000"),
     ] {
         let started = Instant::now();
         assert_eq!(
@@ -293,7 +296,7 @@ async fn one_deadline_for_everything() {
             "{url}"
         );
         assert!(
-            (timeout..timeout * 4).contains(&started.elapsed()),
+            (timeout..PATIENCE).contains(&started.elapsed()),
             "{url}: {:?}",
             started.elapsed()
         );

@@ -129,8 +129,13 @@ impl Actor for SessionActor {
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
         while state.tasks.try_join_next().is_some() {}
+        // Something may be in the mailbox before `Begin`: whatever comes first, the row is read first. A program that stops
+        // does not wait for that.
+        if state.machine.is_none() && !matches!(message, Message::Shutdown(_)) {
+            Box::pin(on_begin(&myself, state)).await?;
+        }
         match message {
-            Message::Begin => Box::pin(on_begin(&myself, state)).await?,
+            Message::Begin => {}
             Message::Happened(event) => step(&myself, state, event),
             Message::Opened { generation, link } => {
                 state.link = Some((generation, link));

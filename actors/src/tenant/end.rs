@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use futures::future::join_all;
-use ractor::{ActorRef, RpcReplyPort, rpc::CallResult};
+use ractor::{ActorProcessingErr, ActorRef, RpcReplyPort, rpc::CallResult};
 use wharf_domain::ConnectionKey;
 
-use super::{ChildKey, Message, State, key};
+use super::{ChildKey, Message, State, key, restart_sessions};
 use crate::{delivery, persistence::Write, session};
 
 /// How long sessions may take to close their links when the tree stops.
@@ -54,8 +54,13 @@ fn session_keys(state: &State) -> Vec<ConnectionKey> {
     numbers.map(|number| key(state, number)).collect()
 }
 
-/// A removed client: its devices are unlinked first, then its rows go.
-pub(super) fn on_remove(myself: &ActorRef<Message>, state: &mut State, reply: RpcReplyPort<()>) {
+/// A removed client: its devices are unlinked first, then its rows go. Only a session that runs can unlink its device.
+pub(super) fn on_remove(
+    myself: &ActorRef<Message>,
+    state: &mut State,
+    reply: RpcReplyPort<()>,
+) -> Result<(), ActorProcessingErr> {
+    restart_sessions(myself, state)?;
     state.ending = Some(reply);
     let (sessions, keys) = (sessions(state), session_keys(state));
     let deliveries: Vec<_> = state.deliveries.values().cloned().collect();
@@ -91,4 +96,5 @@ pub(super) fn on_remove(myself: &ActorRef<Message>, state: &mut State, reply: Rp
         }
         let _stopped = myself.cast(Message::Ended);
     });
+    Ok(())
 }

@@ -56,8 +56,8 @@ async fn a_status_waits_for_the_messages_of_its_chat_and_for_no_other() {
         .update_webhook(client.id, webhook.id, patch)
         .await
         .unwrap();
-    // The first answer comes late: what would overtake has all the time for it.
-    let late = Duration::from_millis(500);
+    // The first answer comes late: what would overtake has all the time for it, and another chat as well.
+    let late = Duration::from_secs(5);
     world.receiver.script("/hook", [Reply::Slow(late)]);
     link.deliver(vec![message("5511999999999", "M1", "first")])
         .await

@@ -2,11 +2,12 @@
 
 use wharf_domain::{ConnectionKey, ConnectionStatus, EventStatus, session::ReasonCode};
 use wharf_support::{Reply, wait_until};
-use wharf_whatsapp::ScriptedHandle;
+use wharf_whatsapp::{ScriptedHandle, SendScript};
 
 use super::world::{WITHIN, World, message, number};
 use crate::{
-    NewMessage, delivery, directory::SessionEntry, persistence, root, session, supervision::Crash, tenant, tenants,
+    GatewayError, NewMessage, delivery, directory::SessionEntry, persistence, root, session, supervision::Crash,
+    tenant, tenants,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -152,7 +153,7 @@ async fn a_delivery_that_dies(how: Crash) {
     wait_until("it is back", WITHIN, || async {
         match world.gateway.shared.directory.delivery(webhook.id) {
             Some(back) if back.get_id() != actor.get_id() => {
-                ractor::call_t!(back, delivery::Message::Snapshot, 1000).is_ok_and(|snapshot| snapshot.is_some())
+                ractor::call_t!(back, delivery::Message::Snapshot, 30_000).is_ok_and(|snapshot| snapshot.is_some())
             }
             _ => false,
         }
@@ -204,7 +205,7 @@ async fn the_tenants_actor(how: Crash) {
     let world = World::start().await;
     let client = world.add_client("a").await;
     let (webhook, old) = world.linked(client.id, &number(1), "/ok").await;
-    let tenants = ractor::call_t!(world.gateway.root, root::Message::Tenants, 1000)
+    let tenants = ractor::call_t!(world.gateway.root, root::Message::Tenants, 30_000)
         .unwrap()
         .unwrap();
     tenants.cast(tenants::Message::Crash(how)).unwrap();
@@ -269,5 +270,26 @@ async fn a_store_that_takes_no_writes_is_said_and_it_all_resumes() {
     .await;
     link.deliver(vec![message("5511000000001", "M1", "1")]).await.unwrap();
     world.wait_for_events(&webhook, EventStatus::Delivered, 1).await;
+    world.gateway.stop().await;
+}
+
+/// Its 15 seconds are not over, and nobody may say that they were.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_whose_connection_is_deleted_meanwhile_says_so() {
+    let world = World::start().await;
+    let client = world.add_client("a").await.id;
+    let link = world.connected(client, &number(1)).await;
+    link.on_send(SendScript::Hang);
+    let of = number(1);
+    let message = NewMessage::text("5511999999999".parse().unwrap(), "under way");
+    let deleting = async {
+        wait_until("it is under way", WITHIN, || async { !link.sent().is_empty() }).await;
+        world.gateway.delete_connection(client, &of).await.unwrap();
+    };
+    let (sent, ()) = tokio::join!(world.gateway.send(client, &of, message, None), deleting);
+    let Err(GatewayError::TimedOut(said)) = sent else {
+        panic!("{sent:?}");
+    };
+    assert!(said.contains("session ended") && !said.contains("within"), "{said}");
     world.gateway.stop().await;
 }

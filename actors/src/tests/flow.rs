@@ -49,7 +49,7 @@ async fn a_failure_is_retried_on_schedule_and_survives_a_restart() {
     let world = World::start().await;
     let client = world.add_client("a").await;
     let (webhook, link) = world.linked(client.id, &number(1), "/hook").await;
-    world.receiver.script("/hook", [Reply::Status(503), Reply::Status(200)]);
+    world.receiver.always("/hook", Reply::Status(503));
     link.deliver(vec![
         message("5511999999999", "M1", "1"),
         message("5511999999999", "M2", "2"),
@@ -61,7 +61,7 @@ async fn a_failure_is_retried_on_schedule_and_survives_a_restart() {
             .events(&webhook)
             .await
             .into_iter()
-            .find(|event| event.attempt_count == 1)
+            .find(|event| event.attempt_count >= 1)
     })
     .await;
     assert_eq!(pending.error.as_deref(), Some("Server error (503)"));
@@ -69,6 +69,7 @@ async fn a_failure_is_retried_on_schedule_and_survives_a_restart() {
     let wait = pending.next_retry_at.unwrap().since(clock::now());
     assert!(wait <= Duration::from_millis(5500), "{wait:?}");
     world.gateway.stop().await;
+    world.receiver.always("/hook", Reply::Ok);
 
     let store = open_store(&world.dir).await;
     let gateway = Gateway::start(settings(), store, Arc::new(world.links.clone()))
@@ -80,11 +81,10 @@ async fn a_failure_is_retried_on_schedule_and_survives_a_restart() {
         .iter()
         .map(|request| request.header("webhook-attempt").unwrap().to_owned())
         .collect();
-    assert_eq!(
-        order,
-        ["1", "2", "1"],
-        "the second message waits for the first of its chat"
-    );
+    let mut expected: Vec<String> = (1..requests.len()).map(|attempt| attempt.to_string()).collect();
+    expected.push("1".to_owned());
+    assert!(requests.len() > 2);
+    assert_eq!(order, expected, "the second message waits for the first of its chat");
     assert!(requests[1].at - requests[0].at >= Duration::from_millis(4900));
     gateway.stop().await;
 }

@@ -1,6 +1,7 @@
 //! Tests of the tree: real store, real sockets to a receiver, scripted links; children made to fail.
 
 mod bounds;
+mod early;
 mod events;
 mod failures;
 mod flow;
@@ -9,9 +10,11 @@ mod late_words;
 mod media;
 mod outbound;
 mod pace;
+mod removal;
 mod rest;
 mod sending;
 mod statuses;
 mod storage;
 mod storm;
+mod told;
 mod world;

@@ -202,7 +202,7 @@ async fn a_client_has_no_more_files_under_way_than_it_may() {
 async fn an_upload_ends_with_the_deadline_of_its_message_and_with_its_connection() {
     let host = Host::start().await;
     let mut settings = sending_to(&host);
-    settings.sending.deadline = Duration::from_millis(1500);
+    settings.sending.deadline = Duration::from_secs(5);
     let world = World::start_with(settings).await;
     let client = world.add_client("a").await.id;
     world.connected(client, &number(1)).await;

@@ -144,8 +144,10 @@ async fn record_chunk<'m>(
             lines.set_sequence(&numbered.new.key, numbered.sequence - 1);
         }
         if made > 0 {
-            // Those that were not new may have used places up too.
-            let before = last_seq - count(chunk.len());
+            // Those that were not new may have used places up too. What an earlier piece made stays: an event that is given
+            // twice, because nobody knew whether it was committed, has the same id both times.
+            let made_before = recorded.last().map_or(0, |last| last.event.seq);
+            let before = (last_seq - count(chunk.len())).max(made_before);
             for (new, _) in chunk {
                 let take_back = sqlx::query(sql::TAKE_BACK).bind(new.id.0).bind(before);
                 take_back.execute(&mut *connection).await?;

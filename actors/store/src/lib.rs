@@ -49,6 +49,7 @@ pub use idempotency::KEY_LIFETIME;
 pub use keys::{KeyChange, KeyKind, KeysChanged, StoredKey};
 pub use media::{DueMedia, MediaMessage, MediaOutcome, MediaRow, MediaState};
 pub use outgoing::{NewOutgoing, Note, OutgoingFile, OutgoingFilter, OutgoingPage, QueuedMessage};
+pub use place::database_file;
 pub use polls::POLL_LIFETIME;
 #[doc(hidden)]
 pub use sql::statements;

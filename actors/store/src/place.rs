@@ -36,6 +36,14 @@ pub(crate) struct Place {
     busy_timeout: Duration,
 }
 
+/// The file that a `store.url` names.
+///
+/// # Errors
+/// What is wrong with the URL.
+pub fn database_file(url: &str) -> Result<PathBuf, StoreError> {
+    url.parse::<Place>().map(|place| place.path)
+}
+
 impl FromStr for Place {
     type Err = StoreError;
 

@@ -23,6 +23,7 @@ mod memory;
 mod numbers;
 mod proxy;
 mod reporter;
+mod resync;
 mod reupload;
 mod runtime;
 mod send;
@@ -57,6 +58,7 @@ use self::{
     keys::DeviceKeys,
     memory::Memory,
     reporter::{Reporter, now},
+    resync::Resync,
     runtime::LinkRuntime,
     session::{Control, LiveLink},
     subjects::Subjects,
@@ -267,6 +269,11 @@ impl LiveFactory {
             client: Arc::downgrade(&client),
         };
         client.subscribe_handler(Arc::new(aside)).detach();
+        let resync = Resync {
+            runtime: runtime.clone(),
+            client: Arc::downgrade(&client),
+        };
+        client.subscribe_handler(Arc::new(resync)).detach();
         awaited::watch(inbound);
         Ok(client)
     }

@@ -5,7 +5,6 @@ use base64::{
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 use serde_json::Value;
-use warp::http::StatusCode;
 use wharf_actors::{NewFile, NewMedia, ReceivedFile};
 use wharf_domain::{
     InvalidField,
@@ -179,7 +178,10 @@ async fn decoded(call: &Call, base64: &str) -> Result<ReceivedFile, Problem> {
     }
     let file = receiving.finish().await?;
     match file.size {
-        0 => Err(Problem::new(StatusCode::BAD_REQUEST, "media.base64 is an empty file")),
+        0 => Err(Problem::invalid(vec![FieldError::new(
+            "media.base64",
+            "is an empty file",
+        )])),
         _ => Ok(file),
     }
 }

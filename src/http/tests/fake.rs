@@ -33,6 +33,9 @@ use super::{super::Desk, ALPHA, BETA, NUMBER};
 #[async_trait]
 impl Desk for FakeDesk {
     async fn client_of_token(&self, token: &TokenHash) -> Result<Option<ClientId>, GatewayError> {
+        if self.rotated.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
         let hash = |token: &str| TokenHash(Sha256::digest(token.as_bytes()).into());
         Ok([(ALPHA, 1), (BETA, 2)]
             .into_iter()
@@ -280,7 +283,7 @@ impl Desk for FakeDesk {
             "too many" => return Err(GatewayError::Busy("100 wait".into())),
             "panic" => panic!("as the test wants"),
             "slow" => {
-                tokio::time::sleep(Duration::from_secs(1)).await;
+                self.go_on.notified().await;
                 self.note("sent");
             }
             "hang" => std::future::pending().await,

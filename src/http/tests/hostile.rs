@@ -13,9 +13,10 @@ use super::{ALPHA, Facade, LIMITS, Limits, NUMBER, client::Reply, sockets::raw};
 
 /// Sockets that do nothing.
 const IDLE: usize = 2000;
-/// What a client may have to wait while others misbehave.
-const SERVED_WITHIN: Duration = Duration::from_secs(3);
-const PATIENCE: Duration = Duration::from_secs(20);
+/// What a client may have to wait while others misbehave: less than it takes until those are shown out, where they are not
+/// by limits of their own.
+const SERVED_WITHIN: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn head(more: &str) -> String {
     format!(
@@ -31,10 +32,11 @@ async fn is_served(facade: &Facade) {
 
 /// Writes `first`, then `again` for ever with this pause, until the server closes; how long that took, and its answer.
 async fn drip(facade: &Facade, first: &str, again: &str, pause: Duration) -> (Duration, Vec<u8>) {
+    // Before the server can have begun to count.
+    let began = Instant::now();
     let mut socket = TcpStream::connect(facade.address).await.unwrap();
     socket.write_all(first.as_bytes()).await.unwrap();
     let (mut reading, mut writing) = socket.split();
-    let began = Instant::now();
     let mut answer = Vec::new();
     let read = async {
         // A reset is an end, too.
@@ -71,7 +73,7 @@ async fn a_head_that_comes_byte_by_byte_is_cut_off() {
     ] {
         let (took, answer) = tokio::join!(drip(&facade, first, "x: y\r\n", pause), is_served(&facade)).0;
         assert!(
-            (header_timeout..header_timeout * 6).contains(&took),
+            (header_timeout..LIMITS.header_timeout).contains(&took),
             "{first:?}: {took:?}"
         );
         let answered = first.ends_with("\r\n\r\n");
@@ -86,7 +88,7 @@ async fn a_head_that_comes_byte_by_byte_is_cut_off() {
 #[tokio::test]
 async fn a_body_that_comes_byte_by_byte_is_408() {
     let facade = Facade::start_with(Limits {
-        request_timeout: Duration::from_millis(800),
+        request_timeout: Duration::from_secs(4),
         ..LIMITS
     })
     .await;
@@ -97,7 +99,7 @@ async fn a_body_that_comes_byte_by_byte_is_408() {
     ] {
         let head = head(more);
         let (took, answer) = tokio::join!(drip(&facade, &head, again, pause), is_served(&facade)).0;
-        assert!(took < Duration::from_secs(5), "{took:?}");
+        assert!(took < LIMITS.request_timeout, "{took:?}");
         assert_eq!(Reply::parse(&answer).status, 408, "{more:?}");
     }
 }
@@ -124,7 +126,7 @@ async fn two_thousand_idle_sockets_keep_nobody_out_and_are_closed() {
             .unwrap();
         assert!(rest.is_empty());
     }
-    assert!(began.elapsed() < idle_timeout * 3, "{:?}", began.elapsed());
+    assert!(began.elapsed() < LIMITS.idle_timeout, "{:?}", began.elapsed());
     is_served(&facade).await;
 }
 
@@ -144,12 +146,17 @@ async fn idle_sockets_beyond_the_limit_give_way_to_who_asks() {
     for _ in 0..50 {
         is_served(&facade).await;
     }
-    let mut closed = 0;
-    for socket in &mut sockets {
-        let read = timeout(Duration::from_millis(1), socket.read(&mut [0; 64])).await;
-        closed += usize::from(matches!(read, Ok(Ok(0) | Err(_))));
+    let mut held = sockets;
+    let within = Instant::now() + SERVED_WITHIN;
+    while held.len() > 200 && Instant::now() < within {
+        for mut socket in std::mem::take(&mut held) {
+            let read = timeout(Duration::from_millis(1), socket.read(&mut [0; 64])).await;
+            if !matches!(read, Ok(Ok(0) | Err(_))) {
+                held.push(socket);
+            }
+        }
     }
-    assert!(closed >= IDLE - 200, "{closed} of {IDLE} gave way");
+    assert!(held.len() <= 200, "{} of {IDLE} did not give way", held.len());
 }
 
 async fn idle_sockets(facade: &Facade) -> Vec<TcpStream> {
@@ -168,7 +175,7 @@ async fn idle_sockets(facade: &Facade) -> Vec<TcpStream> {
 #[tokio::test]
 async fn a_client_that_does_not_read_its_answers_is_cut_off() {
     let facade = Facade::start_with(Limits {
-        request_timeout: Duration::from_millis(700),
+        request_timeout: Duration::from_secs(5),
         ..LIMITS
     })
     .await;

@@ -284,6 +284,45 @@ async fn an_idempotency_key_is_passed_on_or_refused() {
     assert_eq!(twice.send().await.status, 400);
 }
 
+/// Its question is in the query, so the same key and an empty body are not the same question.
+#[tokio::test]
+async fn what_only_asks_has_no_use_for_an_idempotency_key() {
+    let facade = Facade::start().await;
+    for (path, asked) in [
+        ("contacts/check?numbers=551188888888", "CheckNumbers"),
+        ("groups", "Groups"),
+        ("groups/120363000000000001@g.us", "Group("),
+    ] {
+        let path = format!("/api/whatsapp/connections/{NUMBER}/{path}");
+        let reply = facade.ask("GET", &path).header("idempotency-key", "key-1").send().await;
+        assert_eq!(reply.status, 200);
+        let wanted = format!("(None, {asked}");
+        assert!(facade.desk.asked().starts_with(&wanted), "{}", facade.desk.asked());
+    }
+}
+
+/// Readers differ in which one counts.
+#[tokio::test]
+async fn a_field_that_is_given_twice_is_refused_by_name() {
+    let facade = Facade::start().await;
+    let path = format!("/api/whatsapp/connections/{NUMBER}");
+    for (body, named) in [
+        (r#"{"device_name": "a", "device_name": "a"}"#, "device_name"),
+        (
+            r#"{"sending": {"per_second": 1, "burst": 1, "burst": 2}}"#,
+            "sending.burst",
+        ),
+    ] {
+        let ask = facade.ask("PATCH", &path).header("content-type", "application/json");
+        let reply = ask.bytes(body).send().await;
+        assert_eq!(
+            (reply.status, reply.bad_fields()),
+            (400, vec![named.to_owned()]),
+            "{body}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn health_needs_no_token() {
     let facade = Facade::start().await;

@@ -8,11 +8,16 @@ use tokio::{
     net::TcpStream,
     time::{Instant, sleep, timeout},
 };
+use wharf_support::wait_until;
 
 use super::{
+    super::server::STOP_TIME,
     ALPHA, Facade, LIMITS, Limits, NUMBER,
     client::{Ask, Reply},
 };
+
+/// Shorter than what no client is waited for here (`idle_timeout`), longer than any machine takes for what it has to do.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 fn message(facade: &Facade, text: &str) -> Ask {
     let path = format!("/api/whatsapp/connections/{NUMBER}/messages");
@@ -29,12 +34,20 @@ fn limits(request_timeout: u64, max_connections: usize) -> Limits {
     }
 }
 
+/// Waits until a message has come to the desk.
+async fn is_asked(facade: &Facade) {
+    wait_until("the desk is asked", PATIENCE, || async {
+        facade.desk.asked().starts_with("(None, ")
+    })
+    .await;
+}
+
 /// Writes raw bytes and reads until the server closes.
 pub(super) async fn raw(facade: &Facade, bytes: &[u8]) -> Vec<u8> {
     let mut socket = TcpStream::connect(facade.address).await.unwrap();
     socket.write_all(bytes).await.unwrap();
     let mut answer = Vec::new();
-    timeout(Duration::from_secs(20), socket.read_to_end(&mut answer))
+    timeout(PATIENCE, socket.read_to_end(&mut answer))
         .await
         .expect("closes")
         .unwrap();
@@ -85,6 +98,28 @@ async fn bytes_that_are_not_http_end_the_connection() {
     assert_eq!(facade.bare("GET", "/healthz").send().await.status, 200);
 }
 
+/// hyper answers these by itself, before there is a request.
+#[tokio::test]
+async fn a_request_that_cannot_be_read_is_refused_like_any_other() {
+    let facade = Facade::start().await;
+    let many: String = (0..150).map(|n| format!("x-{n}: y\r\n")).collect();
+    let large = format!("GET / HTTP/1.1\r\n{many}\r\n");
+    let twice = "POST / HTTP/1.1\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n";
+    for (request, status) in [
+        ("GET /a b HTTP/1.1\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nbad name: x\r\n\r\n", 400),
+        (twice, 400),
+        (large.as_str(), 431),
+    ] {
+        let reply = Reply::parse(&raw(&facade, request.as_bytes()).await);
+        reply.check(request, "GET");
+        assert_eq!(reply.status, status, "{reply:?}");
+        let length = reply.header("content-length").and_then(|length| length.parse().ok());
+        assert_eq!(length, Some(reply.body.len()));
+        assert_eq!(reply.header("connection"), Some("close"));
+    }
+}
+
 /// Its target is a host and no path, which warp's filters take for granted.
 #[tokio::test]
 async fn a_connect_request_is_answered_like_a_path_that_is_not_there() {
@@ -102,17 +137,23 @@ async fn a_desk_that_hangs_is_504_at_the_deadline() {
     let facade = Facade::start_with(limits(400, 10)).await;
     let begun = Instant::now();
     assert_eq!(message(&facade, "hang").send().await.status, 504);
-    assert!(begun.elapsed() < Duration::from_secs(3));
+    assert!(begun.elapsed() < LIMITS.request_timeout, "its own deadline");
 }
 
 #[tokio::test]
 async fn a_client_that_hangs_up_does_not_stop_what_it_asked_for() {
     let facade = Facade::start().await;
-    let asked = timeout(Duration::from_millis(300), message(&facade, "slow").send()).await;
-    assert!(asked.is_err(), "it hung up before the answer");
-    assert!(facade.desk.asked().starts_with("(None, "));
-    sleep(Duration::from_millis(1200)).await;
-    assert_eq!(facade.desk.asked(), "\"sent\"");
+    let asking = tokio::spawn(message(&facade, "slow").send());
+    is_asked(&facade).await;
+    asking.abort();
+    assert!(asking.await.unwrap_err().is_cancelled(), "it hung up before the answer");
+    // On one thread: whoever comes later is served after the facade has seen that.
+    assert_eq!(facade.bare("GET", "/healthz").send().await.status, 200);
+    facade.desk.go_on.notify_one();
+    wait_until("it is sent all the same", PATIENCE, || async {
+        facade.desk.asked() == "\"sent\""
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -145,30 +186,26 @@ async fn stopping_finishes_what_runs_and_takes_nothing_new() {
     let mut facade = Facade::start().await;
     let running = tokio::spawn(message(&facade, "slow").send());
     let idle = TcpStream::connect(facade.address).await.unwrap();
-    sleep(Duration::from_millis(200)).await;
+    is_asked(&facade).await;
+    let stopping = Instant::now();
     facade.stop.take().unwrap().send(()).unwrap();
-    sleep(Duration::from_millis(100)).await;
-    assert!(
-        TcpStream::connect(facade.address).await.is_err(),
-        "nobody listens any more"
-    );
+    wait_until("nobody listens any more", PATIENCE, || async {
+        TcpStream::connect(facade.address).await.is_err()
+    })
+    .await;
+    facade.desk.go_on.notify_one();
     assert_eq!(running.await.unwrap().status, 201);
-    timeout(Duration::from_secs(3), facade.task)
-        .await
-        .expect("stops without waiting for idle clients")
-        .unwrap();
+    timeout(PATIENCE, facade.task).await.expect("stops").unwrap();
+    assert!(stopping.elapsed() < STOP_TIME, "without waiting for idle clients");
     drop(idle);
 }
 
 #[tokio::test]
 async fn stopping_does_not_wait_for_ever() {
-    let mut facade = Facade::start_with(limits(60_000, 10)).await;
-    let hanging = tokio::spawn(timeout(Duration::from_secs(20), message(&facade, "hang").send()));
-    sleep(Duration::from_millis(200)).await;
+    let mut facade = Facade::start_with(limits(600_000, 10)).await;
+    let hanging = tokio::spawn(timeout(PATIENCE * 4, message(&facade, "hang").send()));
+    is_asked(&facade).await;
     facade.stop.take().unwrap().send(()).unwrap();
-    timeout(Duration::from_secs(12), facade.task)
-        .await
-        .expect("stops")
-        .unwrap();
+    timeout(PATIENCE, facade.task).await.expect("stops").unwrap();
     hanging.abort();
 }

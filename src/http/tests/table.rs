@@ -221,6 +221,33 @@ async fn what_belongs_to_another_client_is_the_same_404_as_nothing() {
     }
 }
 
+/// A filter that is misspelt, or of another route, is no question that may be answered.
+#[tokio::test]
+async fn a_parameter_that_a_route_does_not_read_is_refused_by_name() {
+    let facade = Facade::start().await;
+    for route in api() {
+        let path = path(route);
+        let sign = if path.contains('?') { '&' } else { '?' };
+        let ask = facade.ask(route.method.as_str(), &format!("{path}{sign}surprise=1"));
+        let ask = match route.takes {
+            Takes::Nothing => ask,
+            Takes::Object | Takes::Message => ask.json(&good_body(route)),
+        };
+        let reply = ask.send().await;
+        assert_eq!(
+            (reply.status, reply.bad_fields()),
+            (400, vec!["surprise".to_owned()]),
+            "{}",
+            route.path
+        );
+    }
+    assert_eq!(
+        facade.bare("GET", "/healthz?t=1").send().await.status,
+        200,
+        "probes may"
+    );
+}
+
 #[tokio::test]
 async fn head_answers_like_get_without_the_body() {
     let facade = Facade::start().await;

@@ -1,6 +1,9 @@
 //! Following a connection: server-sent events, the long poll of the QR code, and what a client may set.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
 
 use serde_json::json;
 use tokio::{
@@ -12,10 +15,10 @@ use tokio::{
 use wharf_actors::Qr;
 use wharf_domain::{ConnectionStatus, Timestamp, session::ReasonCode};
 
-use super::{ALPHA, BETA, Facade, NUMBER, pictures::CODE};
+use super::{super::server::STOP_TIME, ALPHA, BETA, Facade, NUMBER, pictures::CODE};
 
 const PATH: &str = "/api/whatsapp/connections/5511999999999";
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(30);
 
 /// A stream of events as it arrives.
 struct Listener {
@@ -115,7 +118,7 @@ async fn a_stream_tells_what_is_and_what_changes() {
     let stopping = Instant::now();
     facade.stop.take().unwrap().send(()).unwrap();
     timeout(SOON, &mut facade.task).await.unwrap().unwrap();
-    assert!(stopping.elapsed() < Duration::from_secs(5), "{:?}", stopping.elapsed());
+    assert!(stopping.elapsed() < STOP_TIME, "{:?}", stopping.elapsed());
     listener.ends().await;
 }
 
@@ -128,6 +131,26 @@ async fn a_stream_ends_with_its_connection() {
     *facade.desk.connection.lock().unwrap() = None;
     changes.send_replace(());
     listener.hears("event:deleted").await;
+}
+
+#[tokio::test]
+async fn nothing_more_is_seen_with_a_token_that_was_taken_away() {
+    let facade = Facade::start().await;
+    let changes = told(&facade);
+    let mut listener = Listener::open(&facade).await;
+    listener.hears("event:qr").await;
+    let waiting = facade.ask("GET", &format!("{PATH}/qr?wait=20&after={CODE}")).send();
+    let rotating = async {
+        wharf_support::wait_until("both follow", SOON, || async { changes.receiver_count() >= 2 }).await;
+        facade.desk.rotated.store(true, Ordering::Relaxed);
+        show(&facade, "2@not-for-them");
+        changes.send_replace(());
+    };
+    let (waited, ()) = tokio::join!(waiting, rotating);
+    assert_eq!(waited.status, 401, "{waited:?}");
+    // The last chunk: the stream ends, and the connection is there for another request.
+    listener.hears("\r\n0\r\n\r\n").await;
+    assert!(!listener.heard.contains("2@not-for-them"), "{}", listener.heard);
 }
 
 #[tokio::test]
@@ -180,7 +203,7 @@ async fn the_long_poll_waits_for_another_code() {
     facade.desk.connection.lock().unwrap().as_mut().unwrap().status = ConnectionStatus::Connected;
     let begun = Instant::now();
     facade.ask("GET", &format!("{PATH}/qr?wait=20")).send().await;
-    assert!(begun.elapsed() < Duration::from_secs(10), "no code will come");
+    assert!(begun.elapsed() < Duration::from_secs(20), "no code will come");
     for bad in ["wait=26", "wait=-1", "wait=x", "wait=1.5"] {
         let reply = facade.ask("GET", &format!("{PATH}/qr?{bad}")).send().await;
         assert_eq!(

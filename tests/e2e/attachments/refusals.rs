@@ -3,10 +3,10 @@
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use wharf_support::Receiver;
+use wharf_support::{Receiver, wait_until};
 
 use super::{
-    super::world::{CONTACT, NUMBER, World},
+    super::world::{CONTACT, NUMBER, WITHIN, World},
     MESSAGES, parts, post_parts,
     samples::noise,
 };
@@ -98,10 +98,9 @@ async fn what_cannot_be_sent_is_refused_and_says_why() {
     assert_eq!(refused["errors"][0]["field"], "type", "{refused}");
     assert_eq!(world.waiting_files(), 0);
     let receiving = world.dir.path().join("media/receiving");
-    assert_eq!(
-        std::fs::read_dir(receiving).unwrap().count(),
-        0,
-        "nothing is left behind"
-    );
+    wait_until("nothing is left behind", WITHIN, || async {
+        std::fs::read_dir(&receiving).unwrap().count() == 0
+    })
+    .await;
     world.stop().await;
 }

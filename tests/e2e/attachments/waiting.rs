@@ -120,7 +120,7 @@ async fn other_chats_do_not_wait_for_an_upload() {
         kind: FaultKind::MediaStall,
         phone: Some(NUMBER.to_owned()),
         code: None,
-        for_ms: Some(8_000),
+        for_ms: Some(20_000),
     };
     world.network.fault(stall).await.unwrap();
     let document = json!({"to": CONTACT, "type": "document"});

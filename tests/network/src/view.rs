@@ -327,6 +327,8 @@ pub struct Stats {
     pub reused_keys: u64,
     /// Files that the media store gave to clients since the start.
     pub downloads: u64,
+    /// How often a client was given what is new in its settings.
+    pub syncs: u64,
     /// Messages that devices have not acknowledged now.
     pub unacked: u64,
     /// Accounts that exist.

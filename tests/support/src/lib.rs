@@ -13,6 +13,7 @@ mod alone;
 mod hostile;
 mod http2;
 mod identity;
+mod port;
 pub mod proxy;
 mod receiver;
 mod reply;
@@ -22,6 +23,7 @@ pub use alone::{process_kib, run_alone};
 pub use hostile::{HostileReceiver, Hostility};
 pub use http2::Http2Receiver;
 pub use identity::Identity;
+pub use port::{ClosedPort, free_port};
 pub use receiver::{Receiver, Recorded};
 pub use reply::Reply;
 pub use wait::{Verdict, wait_until};
@@ -32,10 +34,4 @@ pub fn temp_dir() -> tempfile::TempDir {
         .prefix("wharf-")
         .tempdir()
         .expect("a temporary directory")
-}
-
-/// A port of 127.0.0.1 on which nothing listens: connections to it are refused.
-pub fn closed_port() -> u16 {
-    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-    listener.local_addr().expect("a bound port").port()
 }

@@ -203,7 +203,14 @@ fn reasons_name_the_rule() {
 fn urls_that_are_refused() {
     let long = format!("https://example.com/{}", "a".repeat(LONGEST_URL_BYTES));
     let long_encoded = format!("https://example.com/{}", "é".repeat(700));
+    let long_part = format!("https://{}.com/", "a".repeat(64));
+    let long_name = format!("https://{}com/", "a.".repeat(126));
     let rows = [
+        ("https://example..com/", "parts"),
+        ("https://.com/", "parts"),
+        ("https://example.com../", "parts"),
+        (long_part.as_str(), "parts"),
+        (long_name.as_str(), "parts"),
         ("", "absolute URL"),
         ("/hook", "absolute URL"),
         ("example.com/hook", "absolute URL"),
@@ -296,6 +303,7 @@ fn urls_that_are_accepted() {
         "https://[2606:4700:4700::1111]:8443/hook",
         "https://localhost.example.com/",
         "https://notlocalhost/",
+        "https://with_underscore.example.com/",
     ] {
         assert!(check_url(STRICT, text).is_ok(), "{text}: {:?}", check_url(STRICT, text));
     }

@@ -130,6 +130,11 @@ impl CatchUp {
         !self.dirty && self.sweep.is_none() && !self.parked
     }
 
+    /// Whether chats that are not held all wait for their time.
+    pub(super) fn holds_all_due(&self) -> bool {
+        !self.dirty && self.sweep.is_none()
+    }
+
     /// The answer of a load under way is of no use any more; begin again.
     pub(super) fn start_over(&mut self) {
         (self.loading, self.sweep, self.dirty) = (None, None, true);

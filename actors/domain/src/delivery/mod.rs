@@ -109,7 +109,8 @@ impl Delivery {
     /// or waited for.
     pub fn is_idle(&mut self, now: Timestamp) -> bool {
         let paused = self.pace.paused_until(self.clock.read(now)).is_some();
-        self.window.is_empty() && self.catch_up.following() && self.timer.is_none() && !paused
+        let waits = self.timer.is_some() || self.recoveries.is_reading();
+        self.window.is_empty() && self.catch_up.following() && !waits && !paused
     }
 
     /// Decides on a manual retry. After [`RetryAnswer::Renew`] the event is held back until the store has answered.
@@ -201,8 +202,8 @@ impl Delivery {
                 self.window.record_again_at(event_id, attempt, now + RECORD_AGAIN_AFTER);
             }
             DeliveryEvent::Renewed(event) => {
-                self.recoveries.renewed(event.id);
                 let event = self.in_lane(event);
+                self.recoveries.renewed(&event);
                 self.on_renewed(now, event);
             }
             DeliveryEvent::NotRenewed(event_id) => {
@@ -210,18 +211,7 @@ impl Delivery {
                 self.recoveries.not_revived(now, event_id);
             }
             DeliveryEvent::ParkedLoaded { generation, parked } => {
-                let wanted = parked.filter(|_| self.recovers() && self.may_start());
-                let mut revived = self.recoveries.loaded(now, generation, wanted);
-                revived.retain(|event_id| {
-                    let held = self.window.hold(*event_id);
-                    if !held {
-                        self.recoveries.not_revived(now, *event_id);
-                    }
-                    held
-                });
-                if !revived.is_empty() {
-                    effects.push(Effect::Revive(revived));
-                }
+                self.on_parked(now, generation, parked, &mut effects);
             }
             DeliveryEvent::TimerFired { generation } => {
                 if self.timer.is_none_or(|(_, current)| current != generation) {
@@ -331,8 +321,7 @@ impl Delivery {
                 effects.push(Effect::Load { generation, query });
             }
             if self.recovers() {
-                let at_once = (self.config.max_in_flight / 2).max(1);
-                effects.extend(self.recoveries.next(now, self.failure_count == 0, at_once));
+                self.recover(now, effects);
             }
         }
         self.set_timer(paced_until, effects);

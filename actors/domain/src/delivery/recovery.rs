@@ -6,16 +6,23 @@
 //! is delivered, or any other event is, the receiver is up and a *pass* begins: parked events in the order of arrival, a
 //! few at a time, and the next few when these have ended. New events have slots of their own meanwhile.
 //!
+//! A revived event may have to wait for another of its chat, for as long as that one's schedule says. A pass does not wait
+//! for it: one chat must not hold the others up.
+//!
 //! An event that the receiver will never take must not hide the others, nor be asked for without end. A pass gives each
 //! event one attempt. It ends early when all of a batch failed, and the next one goes on behind it; passes that deliver
 //! nothing come at the times of the schedule too. A probe that has failed often takes turns with the other parked events.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
-use super::{Effect, ParkedEvent};
-use crate::{EventId, Timestamp, retry::wait_after};
+use super::{Delivery, Effect, ParkedEvent};
+use crate::{EventId, PendingEvent, Timestamp, retry::wait_after};
 
-/// The pause between two batches of a pass. With half of 16 attempts at once that is 32 events a second at the most.
+/// The pause between two batches of a pass, and before another probe. With half of 16 attempts at once that is 32 events a
+/// second at the most. A probe that is not parked again (a 4xx, or a budget that was raised) leaves the next one due already.
 const BETWEEN_BATCHES: Duration = Duration::from_millis(250);
 /// The pause after the store could not be read or did not take a revival.
 const AFTER_TROUBLE: Duration = Duration::from_secs(1);
@@ -34,12 +41,12 @@ enum Round {
 }
 
 /// How far a revived event has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Revival {
     /// The store is asked for it.
     Asked,
-    /// The event is pending, whatever else is asked for it meanwhile.
-    Pending,
+    /// The event of this chat is pending, whatever else is asked for it meanwhile.
+    Pending(Box<str>),
     /// An attempt ended; its outcome is on its way to the store.
     Ended { delivered: bool },
 }
@@ -54,9 +61,15 @@ pub(super) struct Recoveries {
     reading: bool,
     generation: u64,
     round: Round,
+    /// When the last round that revived something began.
+    round_began: Option<Timestamp>,
+    /// Whether an event was delivered since the read under way was asked for.
+    well_since: bool,
     not_before: Option<Timestamp>,
     /// Those of the present round whose end is not committed.
     out: HashMap<EventId, Revival>,
+    /// Those of earlier rounds that wait for another of their chat.
+    pub(super) behind: HashSet<EventId>,
     /// Of the present round: attempts that ended, and whether one delivered.
     attempted: bool,
     delivered: bool,
@@ -81,8 +94,11 @@ impl Default for Recoveries {
             reading: false,
             generation: 0,
             round: Round::Probe,
+            round_began: None,
+            well_since: false,
             not_before: None,
             out: HashMap::new(),
+            behind: HashSet::new(),
             attempted: false,
             delivered: false,
             passing: false,
@@ -103,8 +119,14 @@ impl Recoveries {
         *self = Self {
             generation: self.generation,
             out: std::mem::take(&mut self.out),
+            behind: std::mem::take(&mut self.behind),
             ..Self::default()
         };
+    }
+
+    /// Whether the store is being read.
+    pub(super) fn is_reading(&self) -> bool {
+        self.reading
     }
 
     /// When time alone makes [`Recoveries::next`] answer something.
@@ -137,7 +159,7 @@ impl Recoveries {
         } else {
             (Round::Probe, BEGINNING, 1)
         };
-        (self.round, self.reading) = (round, true);
+        (self.round, self.reading, self.well_since) = (round, true, false);
         self.generation += 1;
         Some(Effect::LoadParked {
             generation: self.generation,
@@ -165,11 +187,18 @@ impl Recoveries {
             return Vec::new();
         };
         self.again = false;
+        let rested = self.round_began.map(|began| began + BETWEEN_BATCHES);
+        let due = match self.round {
+            Round::Probe => rested.max(Some(last.next_retry_at)),
+            Round::Turn => rested,
+            Round::Pass => None,
+        };
+        if due.is_some_and(|at| at > now) {
+            // A receiver that took something meanwhile gets a pass instead.
+            self.not_before = due.filter(|_| !self.well_since);
+            return Vec::new();
+        }
         match self.round {
-            Round::Probe if last.next_retry_at > now => {
-                self.not_before = Some(last.next_retry_at);
-                return Vec::new();
-            }
             Round::Probe => {}
             Round::Turn => self.turn = last.seq,
             Round::Pass => {
@@ -178,6 +207,7 @@ impl Recoveries {
             }
         }
         (self.attempted, self.delivered) = (false, false);
+        self.round_began = Some(now);
         self.out = parked.iter().map(|event| (event.id, Revival::Asked)).collect();
         parked.iter().map(|event| event.id).collect()
     }
@@ -216,13 +246,14 @@ impl Recoveries {
     pub(super) fn receiver_is_well(&mut self) {
         if !self.passing {
             self.not_before = None;
+            self.well_since = true;
         }
     }
 
     /// An attempt ended; answers whether it was of a revived event.
     pub(super) fn attempted(&mut self, event_id: EventId, delivered: bool) -> bool {
         let Some(revival) = self.out.get_mut(&event_id) else {
-            return false;
+            return self.behind.contains(&event_id);
         };
         *revival = Revival::Ended { delivered };
         true
@@ -234,6 +265,7 @@ impl Recoveries {
             self.suspected = true;
             self.again |= self.reading;
         }
+        self.behind.remove(&event_id);
         if let Some(revival) = self.out.remove(&event_id) {
             self.attempted |= matches!(revival, Revival::Ended { .. });
             self.delivered |= revival == Revival::Ended { delivered: true };
@@ -244,9 +276,29 @@ impl Recoveries {
     }
 
     /// An event is pending again.
-    pub(super) fn renewed(&mut self, event_id: EventId) {
-        if let Some(revival @ Revival::Asked) = self.out.get_mut(&event_id) {
-            *revival = Revival::Pending;
+    pub(super) fn renewed(&mut self, event: &PendingEvent) {
+        if let Some(revival @ Revival::Asked) = self.out.get_mut(&event.id) {
+            *revival = Revival::Pending(event.chat.clone());
+        }
+    }
+
+    /// Waits no longer for those that wait for another of their chat themselves. While the receiver is down the round goes on:
+    /// that other one is asked for then, which is enough.
+    pub(super) fn let_go(&mut self, now: Timestamp, up: bool, waits: impl Fn(EventId, &str) -> bool) {
+        if !(up || self.passing) {
+            return;
+        }
+        let (out, behind) = (&mut self.out, &mut self.behind);
+        let before = out.len();
+        out.retain(|event_id, revival| {
+            let waits = matches!(revival, Revival::Pending(chat) if waits(*event_id, chat));
+            if waits {
+                behind.insert(*event_id);
+            }
+            !waits
+        });
+        if out.is_empty() && before > 0 {
+            self.round_ended(now);
         }
     }
 
@@ -280,5 +332,39 @@ impl Recoveries {
             }
             Round::Turn => self.turn_is_due = false,
         }
+    }
+}
+
+impl Delivery {
+    /// Revives what a read found, unless nobody wants it any more or somebody does something with it.
+    pub(super) fn on_parked(
+        &mut self,
+        now: Timestamp,
+        generation: u64,
+        parked: Option<Vec<ParkedEvent>>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let wanted = parked.filter(|_| self.recovers() && self.may_start());
+        let mut revived = self.recoveries.loaded(now, generation, wanted);
+        revived.retain(|event_id| {
+            let held = self.window.hold(*event_id);
+            if !held {
+                self.recoveries.not_revived(now, *event_id);
+            }
+            held
+        });
+        if !revived.is_empty() {
+            effects.push(Effect::Revive(revived));
+        }
+    }
+
+    /// Goes on with what recovery has to do.
+    pub(super) fn recover(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        let (up, at_once) = (self.failure_count == 0, (self.config.max_in_flight / 2).max(1));
+        let (window, all_due_held) = (&self.window, self.catch_up.holds_all_due());
+        self.recoveries.let_go(now, up, |event_id, chat| {
+            window.waits_for_another(event_id, chat).unwrap_or(all_due_held)
+        });
+        effects.extend(self.recoveries.next(now, up, at_once));
     }
 }

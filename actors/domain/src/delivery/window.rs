@@ -82,6 +82,13 @@ impl Window {
         self.chats.contains_key(chat)
     }
 
+    /// Whether an event, here or left to the store, waits for one of its chat that waits for its time. `None` when nothing of
+    /// the chat is here.
+    pub(super) fn waits_for_another(&self, event_id: EventId, chat: &str) -> Option<bool> {
+        let front = self.chats.get(chat)?.queue.front()?;
+        Some(front.id != event_id && matches!(front.state, State::Waiting(_)))
+    }
+
     /// Nothing is certain any more: every chat asks the store when it has drained.
     pub(super) fn doubt_all(&mut self) {
         self.chats.values_mut().for_each(|chat| chat.complete = false);

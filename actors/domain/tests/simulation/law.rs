@@ -8,7 +8,10 @@ use wharf_domain::{
     delivery::{DeliveryConfig, DeliveryEvent, DeliverySnapshot},
 };
 
-use super::store::{Store, number};
+use super::{
+    recovery::Recovery,
+    store::{Store, number},
+};
 
 /// What is known of a row beside what the store has.
 #[derive(Debug, Default)]
@@ -31,6 +34,8 @@ struct Note {
     ended_under: u32,
     /// `max_retries` under which its next attempt was scheduled.
     budget: u32,
+    /// Recovery has given it one attempt more.
+    revived: bool,
 }
 
 #[derive(Debug)]
@@ -46,6 +51,7 @@ pub(super) struct Books {
     running: BTreeMap<usize, u32>,
     recording: BTreeMap<usize, Recording>,
     failures: u32,
+    pub(super) recovery: Recovery,
     /// The answer that the machine is just being told.
     answer: Option<(AttemptResult, Timestamp)>,
 }
@@ -68,6 +74,7 @@ fn wait_ms(in_budget: u32) -> i64 {
 macro_rules! law {
     ($holds:expr, $($what:tt)+) => { if !$holds { return Err(format!($($what)+)); } };
 }
+pub(super) use law;
 
 impl Books {
     pub(super) fn arrived(&mut self) {
@@ -94,7 +101,8 @@ impl Books {
         let due = row.next_retry_at.is_none_or(|at| at <= now);
         law!(due, "{row:?} is attempted at {now:?}, before its time");
         let in_budget = attempt - row.budget_start;
-        let within = in_budget == 1 || in_budget <= self.notes[event].budget;
+        let note = &self.notes[event];
+        let within = in_budget == 1 || in_budget <= note.budget || note.revived;
         law!(within, "attempt {attempt} of {row:?} is beyond its budget");
         for earlier in store.before(event) {
             let note = &self.notes[earlier];
@@ -155,6 +163,8 @@ impl Books {
         );
         self.failures = match status {
             EventStatus::Delivered => 0,
+            // One that was counted when it failed first.
+            EventStatus::Failed if self.recovery.is_out(event) => self.failures.max(1),
             EventStatus::Failed => self.failures + 1,
             EventStatus::Pending => self.failures,
         };
@@ -163,6 +173,7 @@ impl Books {
             "{outcome:?}, and {} events have failed",
             self.failures
         );
+        self.recovery.ended(event, status, ended);
         self.notes[event].ended_under = config.max_retries;
         let outcome = outcome.clone();
         self.recording.insert(
@@ -175,9 +186,11 @@ impl Books {
         Ok(())
     }
 
-    pub(super) fn committed(&mut self, event_id: EventId) {
+    pub(super) fn committed(&mut self, store: &Store, event_id: EventId) {
         let event = number(event_id);
+        self.recovery.committed(store);
         self.notes[event].budget = self.notes[event].ended_under;
+        self.notes[event].revived = false;
         if let Some(recording) = self.recording.get_mut(&event) {
             recording.committed = true;
         }
@@ -186,6 +199,12 @@ impl Books {
     pub(super) fn renewed(&mut self, event: usize, was_delivered: bool) {
         self.notes[event].untold = true;
         self.notes[event].forced += u32::from(was_delivered);
+    }
+
+    pub(super) fn revived(&mut self, store: &Store, event: usize) {
+        self.recovery.committed(store);
+        (self.notes[event].untold, self.notes[event].revived) = (true, true);
+        self.recovery.revived(event);
     }
 
     /// The machine is told something.
@@ -201,7 +220,9 @@ impl Books {
             }
             DeliveryEvent::OutcomeCommitted { event_id, .. } => {
                 self.recording.remove(&number(*event_id));
+                self.recovery.settled(number(*event_id));
             }
+            DeliveryEvent::NotRenewed(event_id) => self.recovery.refused(number(*event_id)),
             _ => {}
         }
     }
@@ -223,6 +244,7 @@ impl Books {
             note.behind.clear();
         }
         self.failures = store.failure_count;
+        self.recovery = Recovery::begin(self.failures > 0);
     }
 
     /// Everything has ended: is it as it has to be?

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 use wharf_domain::{
     AttemptOutcome, EventId, EventStatus, PendingEvent, Timestamp,
-    delivery::{DueChat, DuePage, DueQuery},
+    delivery::{DueChat, DuePage, DueQuery, ParkedEvent},
 };
 
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub(super) struct Store {
     pub(super) failure_count: u32,
     pending: BTreeMap<Box<str>, BTreeSet<usize>>,
     due: BTreeSet<(Timestamp, usize)>,
+    /// Those that ended `failed` because their budget was used up.
+    parked: BTreeSet<usize>,
 }
 
 pub(super) fn id(number: usize) -> EventId {
@@ -76,6 +78,11 @@ impl Store {
             self.due.remove(&(at, number));
         }
         (row.status, row.next_retry_at) = (status, next_retry_at);
+        if status == EventStatus::Failed && next_retry_at.is_some() {
+            self.parked.insert(number);
+        } else {
+            self.parked.remove(&number);
+        }
         let chat = name(row.chat);
         if status == EventStatus::Pending {
             if let Some(at) = next_retry_at {
@@ -109,6 +116,31 @@ impl Store {
         row.budget_start = row.attempt_count;
         self.change(number, EventStatus::Pending, None);
         Some(self.pending_event(number))
+    }
+
+    /// Recovery's way: pending, due now, within the budget that was used up.
+    pub(super) fn revive(&mut self, number: usize) -> Option<PendingEvent> {
+        self.parked.contains(&number).then(|| {
+            self.change(number, EventStatus::Pending, None);
+            self.pending_event(number)
+        })
+    }
+
+    pub(super) fn parked_after(&self, after: i64, limit: usize) -> Vec<ParkedEvent> {
+        let after = usize::try_from(after).map_or(Bound::Unbounded, Bound::Excluded);
+        let parked = self.parked.range((after, Bound::Unbounded)).take(limit);
+        let parked = parked.filter_map(|&number| {
+            Some(ParkedEvent {
+                id: id(number),
+                seq: i64::try_from(number).unwrap_or(i64::MAX),
+                next_retry_at: self.rows[number].next_retry_at?,
+            })
+        });
+        parked.collect()
+    }
+
+    pub(super) fn parked(&self) -> usize {
+        self.parked.len()
     }
 
     pub(super) fn pending(&self) -> usize {

@@ -5,17 +5,19 @@ use std::time::Duration;
 use fastrand::Rng;
 use uuid::Uuid;
 use wharf_domain::{
-    AttemptOutcome, AttemptTiming, EventId, EventStatus, WebhookId,
-    delivery::{Delivery, DeliveryEvent, RetryAnswer},
+    AttemptOutcome, AttemptTiming, EventId, EventStatus, Recovery, Timestamp, WebhookId,
+    delivery::{Delivery, DeliveryEvent, DuePage, DueQuery, RetryAnswer},
 };
 
 use super::{
     BEGIN, Entry, Happening, Hook, LOAD_MS, Violation, World, config,
-    law::Books,
+    law::{Books, law},
     receiver::Receiver,
     store::{Store, id, number},
 };
 
+/// How long after the beginning machines still die, in milliseconds.
+const LATE_MS: i64 = 8 * 3_600_000;
 /// Chats of a flood.
 const FLOOD_CHATS: u32 = 2000;
 
@@ -32,13 +34,32 @@ impl Hook {
             committed_at: BEGIN,
             told_at: BEGIN,
             chats: [1, 3, 10, 50, 300, 2000][rng.usize(..6)],
+            well_since: None,
         }
+    }
+
+    pub(super) fn is_auto(&self) -> bool {
+        self.config.courtesy.recovery == Recovery::Auto
+    }
+
+    /// What recovery has promised by the end.
+    pub(super) fn recovered(&self) -> Result<(), String> {
+        if !self.is_auto() {
+            return Ok(());
+        }
+        let (parked, rows) = (self.store.parked(), self.store.rows.len());
+        law!(parked == 0, "{parked} events are left parked");
+        let Some(well_since) = self.well_since else {
+            return Ok(());
+        };
+        self.books.recovery.close(well_since, rows, self.receiver.is_plain())
     }
 }
 
 fn random_config(rng: &mut Rng, is_active: bool) -> wharf_domain::delivery::DeliveryConfig {
     let max_retries = [1, 2, 3, 3, 3, 5, 8, 20][rng.usize(..8)];
-    config(is_active, max_retries, [1, 2, 16, 16, 16][rng.usize(..5)])
+    let recovery = [Recovery::Manual, Recovery::Manual, Recovery::Auto][rng.usize(..3)];
+    config(is_active, max_retries, [1, 2, 16, 16, 16][rng.usize(..5)], recovery)
 }
 
 impl World {
@@ -47,6 +68,7 @@ impl World {
         match what {
             Happening::Message => self.message(),
             Happening::Crash => return self.crash(),
+            Happening::Restart if self.settling => return self.late_restart(),
             Happening::Restart => return self.now_and_then(Happening::Restart, 4_000, Self::restart),
             Happening::Retry => return self.now_and_then(Happening::Retry, 400, Self::retry),
             Happening::Patch => return self.now_and_then(Happening::Patch, 2_000, Self::patch),
@@ -83,7 +105,13 @@ impl World {
             }
             Happening::Outcome(outcome) => self.commit_outcome(hook, &outcome),
             Happening::Renewal { event_id, force } => self.commit_renewal(hook, event_id, force),
+            Happening::Revival(event_id) => self.commit_revival(hook, event_id),
             Happening::Load { generation, query } => self.read(hook, generation, &query),
+            Happening::LoadParked {
+                generation,
+                after,
+                limit,
+            } => self.read_parked(hook, generation, after, limit),
         }
         Ok(())
     }
@@ -169,6 +197,17 @@ impl World {
         self.start(hook)
     }
 
+    /// Recovery takes hours: machines die meanwhile too.
+    fn late_restart(&mut self) -> Result<(), Violation> {
+        if self.now.0 > BEGIN.0 + LATE_MS {
+            return Ok(());
+        }
+        let after = self.rng.i64(1..60_000);
+        self.at(after, Happening::Restart);
+        let hook = self.rng.usize(..self.hooks.len());
+        self.restart(hook)
+    }
+
     fn retry(&mut self, hook: usize) -> Result<(), Violation> {
         let rows = self.hooks[hook].store.rows.len();
         if rows == 0 {
@@ -184,8 +223,13 @@ impl World {
 
     fn patch(&mut self, hook: usize) -> Result<(), Violation> {
         let is_active = self.rng.u8(..4) > 0;
-        let config = random_config(&mut self.rng, is_active);
-        self.hooks[hook].config = config;
+        let mut config = random_config(&mut self.rng, is_active);
+        let this = &mut self.hooks[hook];
+        if self.rng.u8(..4) > 0 {
+            config.courtesy = this.config.courtesy;
+        }
+        this.config = config;
+        this.books.recovery.configured();
         self.step(hook, DeliveryEvent::Configured(config))
     }
 
@@ -196,7 +240,7 @@ impl World {
             DeliveryEvent::OutcomeRefused { event_id, attempt }
         } else {
             this.store.record(outcome);
-            this.books.committed(event_id);
+            this.books.committed(&this.store, event_id);
             DeliveryEvent::OutcomeCommitted { event_id, attempt }
         };
         self.tell(hook, event);
@@ -219,12 +263,56 @@ impl World {
         self.tell(hook, told);
     }
 
-    /// No more messages and no more trouble: every webhook is switched on, and time goes by until nothing is left.
+    fn commit_revival(&mut self, hook: usize, event_id: EventId) {
+        let this = &mut self.hooks[hook];
+        let refused = self.rng.u8(..32) == 0;
+        let revived = if refused {
+            None
+        } else {
+            this.store.revive(number(event_id))
+        };
+        let told = match revived {
+            Some(revived) => {
+                this.books.revived(&this.store, number(event_id));
+                self.summary.revivals += 1;
+                DeliveryEvent::Renewed(revived)
+            }
+            None => DeliveryEvent::NotRenewed(event_id),
+        };
+        self.tell(hook, told);
+    }
+
+    fn read(&mut self, hook: usize, generation: u64, query: &DueQuery) {
+        let event = if self.rng.u8(..64) == 0 {
+            DeliveryEvent::LoadFailed { generation }
+        } else {
+            let page: DuePage = self.hooks[hook].store.due_chats(query);
+            DeliveryEvent::Loaded { generation, page }
+        };
+        let at = Timestamp(self.now.0 + self.rng.i64(0..4));
+        self.of(hook, at, Happening::Tell(Box::new(event)));
+    }
+
+    fn read_parked(&mut self, hook: usize, generation: u64, after: i64, limit: usize) {
+        let fails = self.rng.u8(..64) == 0;
+        let parked = (!fails).then(|| self.hooks[hook].store.parked_after(after, limit));
+        let at = Timestamp(self.now.0 + self.rng.i64(0..4));
+        let told = DeliveryEvent::ParkedLoaded { generation, parked };
+        self.of(hook, at, Happening::Tell(Box::new(told)));
+    }
+
+    /// No more messages and hardly any trouble: every webhook is switched on, and time goes by until nothing is left. Where
+    /// events are tried until they are delivered, the receiver gets well.
     pub(super) fn settle(&mut self) -> Result<(), Violation> {
         self.settling = true;
         for hook in 0..self.hooks.len() {
             let this = &mut self.hooks[hook];
             this.config.is_active = true;
+            if this.is_auto() {
+                let well_from = Timestamp(self.now.0 + self.rng.i64(0..LATE_MS / 2));
+                this.well_since = Some(this.receiver.recover_at(well_from).max(self.now));
+            }
+            this.books.recovery.configured();
             let configured = DeliveryEvent::Configured(this.config);
             self.step(hook, configured)?;
         }

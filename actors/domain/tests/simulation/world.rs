@@ -4,6 +4,7 @@
 
 mod law;
 mod receiver;
+mod recovery;
 mod store;
 mod turn;
 
@@ -12,8 +13,8 @@ use std::{cmp::Reverse, collections::BinaryHeap, fmt};
 use fastrand::Rng;
 use uuid::Uuid;
 use wharf_domain::{
-    AttemptOutcome, AttemptResult, Courtesy, EventId, Timestamp, WebhookId,
-    delivery::{Delivery, DeliveryConfig, DeliveryEvent, DuePage, DueQuery, Effect},
+    AttemptOutcome, AttemptResult, Courtesy, EventId, Recovery, Timestamp, WebhookId,
+    delivery::{Delivery, DeliveryConfig, DeliveryEvent, DueQuery, Effect},
 };
 
 use self::{law::Books, receiver::Receiver, store::Store};
@@ -65,6 +66,8 @@ pub(crate) struct Summary {
     pub(crate) duplicates: usize,
     /// Manual retries that began a new budget.
     pub(crate) renewals: usize,
+    /// Events that recovery made pending again, and how many times that happened.
+    pub(crate) revivals: usize,
     /// Steps of the machines.
     pub(crate) steps: usize,
     /// Simulated seconds until nothing was left to do.
@@ -88,8 +91,12 @@ enum Happening {
     Outcome(Box<AttemptOutcome>),
     /// The store commits or refuses a manual retry.
     Renewal { event_id: EventId, force: bool },
+    /// The store commits or refuses a revival.
+    Revival(EventId),
     /// The store answers a load.
     Load { generation: u64, query: Box<DueQuery> },
+    /// The store answers which events are parked.
+    LoadParked { generation: u64, after: i64, limit: usize },
     /// The whole program dies.
     Crash,
     /// One machine dies.
@@ -143,6 +150,8 @@ struct Hook {
     told_at: Timestamp,
     /// Chats that write to it.
     chats: u32,
+    /// From when on nothing but recovery was in the way of what is parked.
+    well_since: Option<Timestamp>,
 }
 
 /// See the module.
@@ -160,12 +169,15 @@ pub(crate) struct World {
 }
 
 /// The one place where a machine's configuration is made.
-fn config(is_active: bool, max_retries: u32, max_in_flight: usize) -> DeliveryConfig {
+fn config(is_active: bool, max_retries: u32, max_in_flight: usize, recovery: Recovery) -> DeliveryConfig {
     DeliveryConfig {
         is_active,
         max_retries,
         max_in_flight,
-        courtesy: Courtesy::default(),
+        courtesy: Courtesy {
+            recovery,
+            ..Courtesy::default()
+        },
     }
 }
 
@@ -246,6 +258,7 @@ impl World {
         let now = self.now;
         let this = &mut self.hooks[hook];
         this.life += 1;
+        this.well_since = this.well_since.map(|at| at.max(now));
         this.books.restarted(&this.store);
         this.machine = Delivery::new(WebhookId(Uuid::nil()), this.config, this.store.failure_count);
         let effects = this.machine.start(now);
@@ -298,10 +311,31 @@ impl World {
                     let fired = Box::new(DeliveryEvent::TimerFired { generation });
                     self.of(hook, at, Happening::Tell(fired));
                 }
-                // Nobody asked for recovery, and no receiver here is gone for good.
-                Effect::LoadParked { .. } | Effect::Revive(_) | Effect::Deactivate(_) => {
-                    return Err(self.violation(hook, "does what nobody asked for"));
+                Effect::LoadParked {
+                    generation,
+                    after,
+                    limit,
+                } => {
+                    let asked = this.books.recovery.asks(this.config, self.now, limit);
+                    asked.map_err(|what| self.violation(hook, &what))?;
+                    let at = Timestamp(self.now.0 + self.rng.i64(0..4));
+                    let read = Happening::LoadParked {
+                        generation,
+                        after,
+                        limit,
+                    };
+                    self.of(hook, at, read);
                 }
+                Effect::Revive(events) => {
+                    let revives = this.books.recovery.revives(this.config, self.now, &events);
+                    revives.map_err(|what| self.violation(hook, &what))?;
+                    for event_id in events {
+                        let at = self.commit_time(hook);
+                        self.of(hook, at, Happening::Revival(event_id));
+                    }
+                }
+                // No receiver here is gone for good.
+                Effect::Deactivate(_) => return Err(self.violation(hook, "does what nobody asked for")),
                 Effect::Finished => return Err(self.violation(hook, "finishes without being told")),
             }
         }
@@ -325,17 +359,6 @@ impl World {
         self.of(hook, at, Happening::Tell(Box::new(event)));
     }
 
-    fn read(&mut self, hook: usize, generation: u64, query: &DueQuery) {
-        let event = if self.rng.u8(..64) == 0 {
-            DeliveryEvent::LoadFailed { generation }
-        } else {
-            let page: DuePage = self.hooks[hook].store.due_chats(query);
-            DeliveryEvent::Loaded { generation, page }
-        };
-        let at = Timestamp(self.now.0 + self.rng.i64(0..4));
-        self.of(hook, at, Happening::Tell(Box::new(event)));
-    }
-
     fn violation(&self, hook: usize, what: &str) -> Violation {
         let seconds = (self.now.0 - BEGIN.0) / 1000;
         Violation(format!("webhook {hook}, after {seconds} s: {what}"))
@@ -347,6 +370,8 @@ impl World {
             let this = &self.hooks[hook];
             let ended = this.books.close(&this.store, this.machine.snapshot());
             let tally = ended.map_err(|what| self.violation(hook, &what))?;
+            let recovered = this.recovered();
+            recovered.map_err(|what| self.violation(hook, &what))?;
             self.summary.delivered += tally.delivered;
             self.summary.failed += tally.failed;
             self.summary.duplicates += tally.duplicates;

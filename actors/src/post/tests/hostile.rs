@@ -83,7 +83,7 @@ async fn check(rows: Vec<(Row, Says)>) {
             response: Some("x".repeat(1024)),
         };
         let as_said = match says {
-            Says::TimedOut => result == AttemptResult::TimedOut && (SHORT..SHORT * 3).contains(&took),
+            Says::TimedOut => result == AttemptResult::TimedOut && (SHORT..PATIENCE).contains(&took),
             Says::Full => result == full,
             Says::Error(code) => {
                 matches!(&result, AttemptResult::Failed { code: said, .. } if *said == code)

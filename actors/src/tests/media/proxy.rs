@@ -42,7 +42,7 @@ async fn a_file_comes_through_its_number_s_proxy_or_not_at_all() {
         let due = world.store.due_media(later, ClientId(0), 10, 10).await.unwrap();
         due.first().map_or(0, |due| due.attempts)
     };
-    wait_until("it was tried", WITHIN, || async { tries().await == 1 }).await;
+    wait_until("it was tried", WITHIN, || async { tries().await >= 1 }).await;
     world.gateway.delete_connection(client, &number(1)).await.unwrap();
     let (tried, asked) = (tries().await, host.requests());
     wait_until("it was tried again", WITHIN, || async { tries().await > tried }).await;

@@ -49,6 +49,21 @@ on_every_database! {
         assert_eq!(db.record(&[sender, chat, id, webhook]).await.len(), 4);
     }
 
+    async fn an_event_that_is_given_twice_in_one_group_is_made_once(db: &mut Database) {
+        let (_, webhook) = db.tenant("acme").await;
+        let mut message = |n: usize| db.message(&webhook.key(), "a", &n.to_string());
+        // As many as one statement takes; then a new one, and the last of them again.
+        let mut given: Vec<NewEvent> = (0..64).map(&mut message).collect();
+        let new = message(64);
+        given.extend([new.clone(), given[63].clone()]);
+        let recorded = db.record(&given).await;
+        let ids: Vec<_> = recorded.iter().map(|made| made.event.id).collect();
+        let wanted: Vec<_> = given[..64].iter().map(|given| given.id).chain([new.id]).collect();
+        assert_eq!(ids, wanted);
+        let sequences: Vec<i64> = recorded.iter().map(|made| made.event.sequence).collect();
+        assert_eq!(sequences, (1..=65).collect::<Vec<_>>());
+    }
+
     async fn a_number_without_a_webhook_keeps_nothing(db: &mut Database) {
         let (client, webhook) = db.tenant("acme").await;
         let stranger = db.client("stranger").await;

@@ -39,8 +39,13 @@ pub(crate) fn of(event: &Event, now: Timestamp) -> Meaning {
         Event::SelfPushNameUpdated(update) if !update.new_name.is_empty() => Meaning::Named(LinkEvent::Named {
             push_name: update.new_name.clone(),
         }),
-        // Logged in without contacts and push name, because a download failed: messages flow all the same.
-        Event::AppStateSyncFailed(failed) if !failed.connected => Meaning::Connected,
+        // Logged in without contacts and push name, because a download failed: messages flow all the same. What was only
+        // skipped is being fetched, and the client is about to be connected with it.
+        Event::AppStateSyncFailed(failed)
+            if !failed.connected && !(failed.fatal.is_empty() && failed.retryable.is_empty()) =>
+        {
+            Meaning::Connected
+        }
         // A pair code that was asked for is still good: it outlives the QR codes.
         Event::PairingQrCodesExhausted(over) if !over.disconnected => Meaning::Nothing,
         Event::PairingQrCodesExhausted(_) => Meaning::Over(CloseReason::QrExpired),
@@ -177,6 +182,12 @@ mod tests {
         };
         assert_eq!(of(&failed(false), NOW), Meaning::Connected);
         assert_eq!(of(&failed(true), NOW), Meaning::Nothing);
+        let skipped = events::AppStateSyncFailed::builder()
+            .fatal(Vec::new())
+            .retryable(Vec::new())
+            .skipped(vec!["critical_block".into()])
+            .connected(false);
+        assert_eq!(of(&Event::AppStateSyncFailed(skipped.build()), NOW), Meaning::Nothing);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU64},
 };
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 use wharf_actors::{GatewayError, NewWebhook, Qr};
 use wharf_domain::{
@@ -36,6 +36,8 @@ pub(in super::super) struct FakeDesk {
     pub(in super::super) qr: Mutex<Option<Qr>>,
     pub(in super::super) changes: Mutex<Option<watch::Sender<()>>>,
     pub(in super::super) ready: AtomicBool,
+    /// Whether no token is known any more.
+    pub(in super::super) rotated: AtomicBool,
     /// Whether a test's attempt ends in time.
     pub(in super::super) prompt: AtomicBool,
     /// What links lead to.
@@ -48,6 +50,8 @@ pub(in super::super) struct FakeDesk {
     pub(in super::super) most: AtomicU64,
     /// The hashes of bodies that came under a key.
     pub(in super::super) hashes: Mutex<Vec<[u8; 32]>>,
+    /// Told when a slow message shall be sent.
+    pub(in super::super) go_on: Notify,
 }
 
 impl Default for FakeDesk {
@@ -73,6 +77,7 @@ impl Default for FakeDesk {
             })),
             changes: Mutex::default(),
             ready: AtomicBool::new(true),
+            rotated: AtomicBool::new(false),
             prompt: AtomicBool::new(true),
             files: super::super::media::Files::default(),
             received: tempfile::tempdir().unwrap(),
@@ -80,6 +85,7 @@ impl Default for FakeDesk {
             file_size: AtomicU64::new(0),
             most: AtomicU64::new(FILE_MAX),
             hashes: Mutex::default(),
+            go_on: Notify::new(),
         }
     }
 }

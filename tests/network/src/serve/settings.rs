@@ -1,5 +1,7 @@
 //! Collections of settings (`w:sync:app:state`): given to devices, and taken from them.
 
+use std::sync::atomic::Ordering;
+
 use wacore::download::MediaType;
 use wacore::upload::encrypt_media;
 use wacore_binary::Node;
@@ -35,6 +37,7 @@ fn collection(session: &Session, asked: &Node) -> Option<Node> {
     };
     let version = attr(asked, "version").and_then(|version| version.parse::<u64>().ok());
     let Some(patch) = child_bytes(asked, "patch") else {
+        session.world.syncs.fetch_add(1, Ordering::Relaxed);
         return Some(given(&session.world, &name, account.settings.since(&name, version)));
     };
     let base = version.unwrap_or_default();

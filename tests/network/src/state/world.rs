@@ -46,6 +46,8 @@ pub(crate) struct World {
     pub(crate) handshakes: AtomicU64,
     pub(crate) resumed: AtomicU64,
     pub(crate) messages_in: AtomicU64,
+    /// How often a device was given what is new in a collection of settings.
+    pub(crate) syncs: AtomicU64,
     /// Messages sent to devices that are linked no more.
     pub(crate) messages_out_before: AtomicU64,
     nobody: (PhoneKeys, tokio::sync::Mutex<Phone>),
@@ -73,6 +75,7 @@ impl World {
             handshakes: AtomicU64::new(0),
             resumed: AtomicU64::new(0),
             messages_in: AtomicU64::new(0),
+            syncs: AtomicU64::new(0),
             messages_out_before: AtomicU64::new(0),
         })
     }
@@ -222,6 +225,7 @@ impl World {
             messages_out: self.messages_out_before.load(Ordering::Relaxed),
             reused_keys: self.spent.reused(),
             downloads: self.media.given(),
+            syncs: self.syncs.load(Ordering::Relaxed),
             ..Stats::default()
         };
         for account in self.accounts() {

@@ -184,6 +184,27 @@ impl Companion {
         companion
     }
 
+    /// A device that was linked, took what its phone gave it then, and is gone; its store.
+    pub(crate) async fn linked_and_gone(network: &Network, phone: &str) -> Arc<InMemoryBackend> {
+        let companion = Self::linked(network, phone).await;
+        // It is connected before it has said that it has its phone's keys.
+        until("nothing to be left in the queue", || async {
+            (network.stats().await.unacked == 0).then_some(())
+        })
+        .await;
+        let device = companion.client.pn().unwrap().to_string();
+        let backend = companion.stop().await;
+        until("the socket to be gone", || async {
+            let devices = network.devices(phone).await.unwrap();
+            devices
+                .iter()
+                .all(|one| one.jid != device || !one.connected)
+                .then_some(())
+        })
+        .await;
+        backend
+    }
+
     /// Lets the account's phone scan the QR that the client shows.
     pub(crate) async fn scan_with(&self, phone: &str) -> Result<String, NetworkError> {
         let qr = self.qr().await;
@@ -231,8 +252,18 @@ impl Companion {
     }
 
     pub(crate) async fn connected(&self) {
-        self.saw("Connected", |event| matches!(event, Event::Connected(_)).then_some(()))
-            .await;
+        self.connected_times(1).await;
+    }
+
+    /// Waits until it has been connected so many times.
+    pub(crate) async fn connected_times(&self, times: usize) {
+        wait_until(&format!("connection {times}"), DEADLINE, || async {
+            let connected = self.all(|event| matches!(event, Event::Connected(_)).then_some(()));
+            (connected.len() >= times)
+                .then_some(())
+                .ok_or_else(|| format!("{:#?}", self.kinds()))
+        })
+        .await;
     }
 
     /// The texts that arrived, oldest first, with their sender's address by number.

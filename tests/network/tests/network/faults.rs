@@ -20,35 +20,27 @@ async fn connected(network: &Network, phone: &str) -> bool {
     network.devices(phone).await.unwrap()[0].connected
 }
 
-async fn new_handshake(network: &Network, before: u64) {
-    until("a new handshake", || async {
-        (network.stats().await.handshakes > before).then_some(())
-    })
-    .await;
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn drop_closes_only_the_links_meant_and_they_come_back() {
     let network = network().await;
     let ana = Companion::linked(&network, ANA).await;
     let bob = Companion::linked(&network, BOB).await;
-    let before = network.stats().await.handshakes;
     network.fault(fault(FaultKind::Drop)).await.unwrap();
-    ana.saw("Disconnected", |event| {
-        matches!(event, Event::Disconnected(_)).then_some(())
-    })
-    .await;
-    new_handshake(&network, before).await;
+    let disconnected = |event: &Event| matches!(event, Event::Disconnected(_)).then_some(());
+    ana.saw("Disconnected", disconnected).await;
+    ana.connected_times(2).await;
     network.send_text(BOB, ANA, "after the drop").await.unwrap();
     ana.text("after the drop").await;
-    assert_eq!(network.stats().await.handshakes, before + 1, "Bob's link was to stay");
-    drop(bob);
+    // Whatever Bob's device was told before this, it was told by then.
+    network.send_text(ANA, BOB, "and for Bob").await.unwrap();
+    bob.text("and for Bob").await;
+    assert!(bob.all(disconnected).is_empty(), "Bob's link was to stay");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn refuse_with_a_code_is_a_connect_failure() {
     let network = network().await;
-    let backend = Companion::linked(&network, ANA).await.stop().await;
+    let backend = Companion::linked_and_gone(&network, ANA).await;
     let refuse = Fault {
         code: Some(FaultCode::Number(503)),
         for_ms: Some(600_000),
@@ -67,7 +59,7 @@ async fn refuse_with_a_code_is_a_connect_failure() {
 #[tokio::test(flavor = "multi_thread")]
 async fn refuse_402_is_a_temporary_ban() {
     let network = network().await;
-    let backend = Companion::linked(&network, ANA).await.stop().await;
+    let backend = Companion::linked_and_gone(&network, ANA).await;
     let refuse = Fault {
         code: Some(FaultCode::Name("402".to_owned())),
         ..fault(FaultKind::Refuse)
@@ -84,7 +76,7 @@ async fn refuse_402_is_a_temporary_ban() {
 #[tokio::test(flavor = "multi_thread")]
 async fn refuse_without_a_code_ends_and_the_client_comes_in() {
     let network = network().await;
-    let backend = Companion::linked(&network, ANA).await.stop().await;
+    let backend = Companion::linked_and_gone(&network, ANA).await;
     let refuse = Fault {
         phone: None,
         for_ms: Some(1_500),
@@ -125,7 +117,7 @@ async fn a_pairing_that_is_spoiled_is_refused_by_the_client_and_qrs_expire() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ban_says_when_it_ends_or_nothing() {
     let network = network().await;
-    let backend = Companion::linked(&network, ANA).await.stop().await;
+    let backend = Companion::linked_and_gone(&network, ANA).await;
     let ban = |code: &str| Fault {
         code: Some(FaultCode::Name(code.to_owned())),
         for_ms: Some(600_000),
@@ -171,10 +163,8 @@ async fn stall_answers_nothing_and_loses_nothing_that_was_queued() {
 async fn stream_errors_are_what_the_client_takes_them_for() {
     let network = network().await;
     let companion = Companion::linked(&network, ANA).await;
-    let before = network.stats().await.handshakes;
     network.fault(fault(FaultKind::StreamError)).await.unwrap();
-    new_handshake(&network, before).await;
-    until("a login", || async { connected(&network, ANA).await.then_some(()) }).await;
+    companion.connected_times(2).await;
     let replaced = Fault {
         code: Some(FaultCode::Name("replaced".to_owned())),
         ..fault(FaultKind::StreamError)
@@ -201,8 +191,11 @@ async fn duplicates_reach_the_application_once() {
     network.fault(fault(FaultKind::Duplicate)).await.unwrap();
     network.send_text(BOB, ANA, "two").await.unwrap();
     companion.text("two").await;
-    // "one" again, "two" twice, and whatever else was acknowledged before.
-    assert!(network.stats().await.messages_out >= before + 3);
+    // "one" again, "two" twice, and whatever else was acknowledged before; the second "two" a moment after the first.
+    until("the copies", || async {
+        (network.stats().await.messages_out >= before + 3).then_some(())
+    })
+    .await;
     network.send_text(BOB, ANA, "three").await.unwrap();
     companion.text("three").await;
     let texts: Vec<_> = companion.texts().into_iter().map(|(_, text)| text).collect();

@@ -109,7 +109,7 @@ async fn the_client_learns_who_is_on_whatsapp() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_arrives_while_a_device_is_away_comes_when_it_is_back() {
     let network = network().await;
-    let backend = Companion::linked(&network, ANA).await.stop().await;
+    let backend = Companion::linked_and_gone(&network, ANA).await;
     let expected: Vec<_> = (0..450)
         .map(|number| (BOB.to_owned(), format!("away {number}")))
         .collect();
@@ -247,7 +247,7 @@ async fn a_device_linked_later_gets_the_next_message() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_device_does_not_receipt_stays_queued_and_comes_again() {
     let network = network().await;
-    let backend = Companion::linked(&network, ANA).await.stop().await;
+    let backend = Companion::linked_and_gone(&network, ANA).await;
     let full = Keeper {
         refuses: true,
         ..Keeper::default()

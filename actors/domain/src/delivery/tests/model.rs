@@ -285,7 +285,8 @@ impl World {
                     assert!(self.parked.is_none() && self.config.is_active && !self.closing);
                     assert_eq!(self.config.courtesy.recovery, Recovery::Auto);
                     assert!(limit > 0 && limit <= (self.config.max_in_flight / 2).max(1));
-                    assert!(self.recovering.is_empty(), "two rounds of recovery at once");
+                    let behind = |number: &usize| self.machine.recoveries.behind.contains(&id(*number));
+                    assert!(self.recovering.iter().all(behind), "two rounds of recovery at once");
                     self.parked = Some(ParkedRead::Asked {
                         generation,
                         after,

@@ -120,6 +120,92 @@ fn the_oldest_parked_event_is_the_probe_and_its_success_lets_the_others_out() {
 }
 
 #[test]
+fn a_success_while_the_store_is_read_lets_the_others_out() {
+    let mut desk = desk();
+    desk.arrive(1, "a");
+    desk.end(1, 1, answered(503));
+    let (generation, ..) = read(&desk.commit(1, 1));
+    desk.arrive(2, "b");
+    assert_eq!(desk.end(2, 1, answered(200)).status, EventStatus::Delivered);
+    assert_eq!(desk.commit(2, 1), []);
+    let due = desk.now + Duration::from_secs(3600);
+    // Not when its schedule says, but after the least rest between two passes.
+    let timer = desk.answer(generation, &[(1, due)]);
+    let effects = desk.wait(&timer, Duration::from_secs(5));
+    let (generation, after, limit) = read(&effects);
+    assert_eq!((after, limit), (-1, 2));
+    assert_eq!(desk.answer(generation, &[(1, due)]), [Effect::Revive(vec![id(1)])]);
+}
+
+#[test]
+fn a_probe_that_leaves_another_one_due_is_followed_after_a_pause() {
+    let mut desk = desk();
+    desk.arrive(1, "a");
+    desk.end(1, 1, answered(503));
+    let (generation, ..) = read(&desk.commit(1, 1));
+    let past = desk.now;
+    desk.answer(generation, &[(1, past)]);
+    desk.revived(1, 1);
+    // It is not parked again, and the next one has been due for long.
+    assert_eq!(desk.end(1, 2, answered(404)).next_retry_at, None);
+    let (generation, ..) = read(&desk.commit(1, 2));
+    let timer = desk.answer(generation, &[(2, past)]);
+    let effects = desk.wait(&timer, Duration::from_millis(250));
+    let (generation, ..) = read(&effects);
+    assert_eq!(desk.answer(generation, &[(2, past)]), [Effect::Revive(vec![id(2)])]);
+}
+
+#[test]
+fn a_pass_does_not_wait_for_a_chat_that_waits_for_its_time() {
+    let mut desk = desk();
+    let later = desk.now + Duration::from_secs(3600);
+    desk.step(DeliveryEvent::Arrived(PendingEvent {
+        next_retry_at: Some(later),
+        ..event(1, "a")
+    }));
+    desk.arrive(9, "b");
+    desk.end(9, 1, answered(503));
+    let (generation, ..) = read(&desk.commit(9, 1));
+    let past = desk.now;
+    desk.answer(generation, &[(9, past)]);
+    desk.step(DeliveryEvent::Renewed(event(9, "b")));
+    desk.end(9, 1, answered(200));
+    let (generation, ..) = read(&desk.commit(9, 1));
+    let effects = desk.answer(generation, &[(2, later), (3, later)]);
+    assert!(effects.contains(&Effect::Revive(vec![id(2), id(3)])), "{effects:?}");
+    let revived = |number, chat| {
+        DeliveryEvent::Renewed(PendingEvent {
+            attempt_count: 1,
+            ..event(number, chat)
+        })
+    };
+    assert_eq!(desk.step(revived(2, "a")), [], "behind the first of its chat");
+    assert_eq!(desk.step(revived(3, "c")), [with_body(3, 2)]);
+    desk.end(3, 2, answered(200));
+    let timer = desk.commit(3, 2);
+    let effects = desk.wait(&timer, Duration::from_millis(250));
+    assert_eq!(read(&effects).1, 3, "the pass goes on behind the third");
+    // In its turn it is what it was: counted when it failed first.
+    desk.now = later;
+    desk.step(DeliveryEvent::LookAgain);
+    assert_eq!(desk.end(1, 1, answered(404)).webhook_failure_count, 1);
+    desk.commit(1, 1);
+    assert_eq!(desk.end(2, 2, answered(503)).webhook_failure_count, 1);
+}
+
+#[test]
+fn a_machine_that_waits_for_parked_events_is_not_idle() {
+    let mut desk = desk();
+    assert!(desk.machine.is_idle(desk.now));
+    desk.arrive(1, "a");
+    desk.end(1, 1, answered(503));
+    let (generation, ..) = read(&desk.commit(1, 1));
+    assert!(!desk.machine.is_idle(desk.now), "nobody would hear the answer");
+    desk.answer(generation, &[]);
+    assert!(desk.machine.is_idle(desk.now));
+}
+
+#[test]
 fn a_store_that_refuses_is_not_hammered() {
     let mut desk = desk();
     desk.arrive(1, "a");

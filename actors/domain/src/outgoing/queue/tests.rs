@@ -5,6 +5,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::outgoing::Pace;
 
+mod liveness;
+
 const PACING: Pacing = Pacing {
     per_second: 1,
     burst: 2,

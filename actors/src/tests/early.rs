@@ -1,0 +1,124 @@
+//! What reaches an actor before it has read its rows: ractor takes messages as soon as an actor has a mailbox, which is
+//! before `Begin` is in it.
+
+use std::{sync::Arc, time::Duration};
+
+use ractor::{ActorRef, ActorRuntime, RpcReplyPort, concurrency::oneshot};
+use wharf_domain::{ConnectionKey, ConnectionStatus, Outgoing, outgoing::Pacing, session::ReasonCode};
+use wharf_store::{ConnectionRecord, NewConnection};
+use wharf_support::wait_until;
+use wharf_whatsapp::OpenScript;
+
+use super::world::{WITHIN, World, number, settings};
+use crate::{
+    Settings, clock,
+    session::{
+        self, SessionActor,
+        outbox::{Request, new_message_id},
+    },
+};
+
+/// A paired number whose row nobody was told of, so that its session is the test's.
+async fn unseen(world: &World) -> ConnectionKey {
+    let client = world.add_client("a").await;
+    let key = |n| ConnectionKey {
+        client_id: client.id,
+        phone_number: number(n),
+    };
+    world.gateway.create_connection(client.id, number(9)).await.unwrap();
+    // Its tenant has read its rows by then.
+    world.links.wait_for_link(&key(9)).await;
+    let key = key(1);
+    let new = NewConnection {
+        key: key.clone(),
+        device_name: None,
+        proxy: None,
+        sending: None,
+    };
+    let record = ConnectionRecord {
+        key: key.clone(),
+        status: ConnectionStatus::Connecting,
+        reason: None,
+        reason_code: ReasonCode::Starting,
+        jid: Some(format!("{}:1@s.whatsapp.net", number(1))),
+        push_name: None,
+        connected_since: None,
+        last_event_at: None,
+        reconnect_attempts: 0,
+        wanted: true,
+        banned_until: None,
+        updated_at: clock::now(),
+    };
+    let mut writer = world.store.writer().await.unwrap();
+    let mut group = writer.begin().await.unwrap();
+    group.create_connection(&new, clock::now()).await.unwrap().unwrap();
+    assert!(group.record_connection(&record).await.unwrap());
+    group.commit().await.unwrap();
+    key
+}
+
+/// Starts a session with this in its mailbox. On a runtime of one thread nothing of it has run yet.
+fn spawn(world: &World, key: &ConnectionKey, first: session::Message) -> ActorRef<session::Message> {
+    let args = session::Args {
+        key: key.clone(),
+        shared: Arc::clone(&world.gateway.shared),
+    };
+    let (actor, _started) = ActorRuntime::spawn_instant(None, SessionActor, args).unwrap();
+    actor.cast(first).unwrap();
+    actor
+}
+
+#[tokio::test]
+async fn a_message_that_waits_for_its_session_to_start_is_sent_once() {
+    let sending = Pacing {
+        per_second: 0,
+        ..Pacing::default()
+    };
+    let world = World::start_with(Settings { sending, ..settings() }).await;
+    let key = unseen(&world).await;
+    world.links.on_open(OpenScript::Login);
+    let send = |text: &str| {
+        let (reply, answer) = oneshot();
+        let request = Request {
+            message_id: new_message_id(),
+            outgoing: Outgoing::text(number(7).into(), text),
+            file: None,
+            queue: true,
+            wait: false,
+            reply: RpcReplyPort::from(reply),
+        };
+        (session::Message::Send(Box::new(request)), answer)
+    };
+    let (one, answer) = send("one");
+    let actor = spawn(&world, &key, one);
+    assert!(answer.await.unwrap().is_ok());
+    let link = world.links.wait_for_link(&key).await;
+    wait_until("it is sent", WITHIN, || async { !link.sent().is_empty() }).await;
+    // Of the same chat: what is there of the first goes before it.
+    let (two, answer) = send("two");
+    actor.cast(two).unwrap();
+    assert!(answer.await.unwrap().is_ok());
+    let sent = wait_until("the second is sent", WITHIN, || async {
+        let texts: Vec<Outgoing> = link.sent().into_iter().map(|sent| sent.message).collect();
+        texts
+            .contains(&Outgoing::text(number(7).into(), "two"))
+            .then_some(texts)
+    })
+    .await;
+    assert_eq!(sent, ["one", "two"].map(|text| Outgoing::text(number(7).into(), text)));
+    actor.stop_and_wait(None, Some(Duration::from_secs(5))).await.unwrap();
+    world.gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_session_that_is_deleted_while_it_starts_logs_out() {
+    let world = World::start().await;
+    let key = unseen(&world).await;
+    world.links.on_open(OpenScript::Login);
+    let (reply, answer) = oneshot();
+    spawn(&world, &key, session::Message::Delete(RpcReplyPort::from(reply)));
+    answer.await.unwrap();
+    let counters = world.links.counters();
+    assert_eq!((counters.logged_out, counters.forgotten), (1, 1), "{counters:?}");
+    world.gateway.stop().await;
+}

@@ -1,0 +1,82 @@
+//! Clients that are removed at a bad moment: their devices are unlinked all the same.
+
+use std::sync::Arc;
+
+use wharf_domain::{ClientId, ConnectionKey, ConnectionStatus};
+use wharf_support::wait_until;
+use wharf_whatsapp::{OpenScript, ScriptedFactory};
+
+use super::world::{WITHIN, World, number, open_store, settings};
+use crate::{Gateway, clock, session, supervision::Crash};
+
+fn key(client_id: ClientId) -> ConnectionKey {
+    ConnectionKey {
+        client_id,
+        phone_number: number(1),
+    }
+}
+
+/// A client with a number whose device is in its row.
+async fn linked(world: &World) -> ConnectionKey {
+    let client = world.add_client("a").await;
+    world.connected(client.id, &number(1)).await;
+    let key = key(client.id);
+    wait_until("the device is in the row", WITHIN, || async {
+        let row = world.store.connection(&key).await.unwrap().unwrap();
+        row.jid.is_some()
+    })
+    .await;
+    key
+}
+
+async fn remove(world: &World, client: ClientId) {
+    let mut writer = world.store.writer().await.unwrap();
+    let mut group = writer.begin().await.unwrap();
+    assert!(group.remove_client(client, clock::now()).await.unwrap());
+    group.commit().await.unwrap();
+}
+
+async fn is_unlinked(world: &World) {
+    wait_until("the client is gone", WITHIN, || async {
+        world.store.removed_clients().await.unwrap().is_empty()
+    })
+    .await;
+    let counters = world.links.counters();
+    assert_eq!((counters.logged_out, counters.forgotten), (1, 1), "{counters:?}");
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_is_removed_while_nothing_runs_is_unlinked_at_the_next_start() {
+    let mut world = World::start().await;
+    let key = linked(&world).await;
+    world.gateway.stop().await;
+    world.store = open_store(&world.dir).await;
+    remove(&world, key.client_id).await;
+    world.links = ScriptedFactory::new();
+    world.links.on_open(OpenScript::Login);
+    world.gateway = Gateway::start(settings(), world.store.clone(), Arc::new(world.links.clone()))
+        .await
+        .unwrap();
+    is_unlinked(&world).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_is_removed_while_its_session_is_parked_is_unlinked() {
+    let world = World::start().await;
+    let key = linked(&world).await;
+    world.links.on_open(OpenScript::Login);
+    for restarts in 0..6 {
+        let actor = wait_until("the session runs", WITHIN, || async {
+            let entry = world.gateway.shared.directory.session(&key).unwrap();
+            entry.actor.filter(|_| entry.restarts == restarts)
+        })
+        .await;
+        actor.cast(session::Message::Crash(Crash::Fail)).unwrap();
+    }
+    world
+        .wait_for_status(key.client_id, &number(1), ConnectionStatus::Failed)
+        .await;
+    remove(&world, key.client_id).await;
+    is_unlinked(&world).await;
+}

@@ -1,0 +1,103 @@
+//! What tenants are told of changes: everything that is committed, in the order of the commits, whatever became of who asked.
+
+use wharf_domain::{ConnectionKey, EventStatus, webhook::WebhookPatch};
+use wharf_store::NewConnection;
+use wharf_support::wait_until;
+
+use super::world::{WITHIN, World, message, number};
+use crate::{
+    GatewayError,
+    persistence::{Change, Write},
+};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_is_told_although_nobody_waits_for_its_commit() {
+    let world = World::start().await;
+    let client = world.add_client("a").await;
+    let (webhook, link) = world.linked(client.id, &number(1), "/hook").await;
+    let (persistence, directory) = (&world.gateway.shared.persistence, &world.gateway.shared.directory);
+    let change = |is_active| Change {
+        client_id: client.id,
+        webhook_id: webhook.id,
+        patch: WebhookPatch {
+            is_active: Some(is_active),
+            ..WebhookPatch::default()
+        },
+        headers: None,
+    };
+    persistence.commit(Write::ChangeWebhook, change(false)).await.unwrap();
+    link.deliver(vec![message("5511000000001", "M1", "1")]).await.unwrap();
+    wait_until("its delivery runs", WITHIN, || async {
+        directory.delivery(webhook.id).is_some()
+    })
+    .await;
+    // As of a caller whose time is up.
+    drop(persistence.commit(Write::ChangeWebhook, change(true)));
+    world.wait_for_events(&webhook, EventStatus::Delivered, 1).await;
+
+    drop(persistence.commit(Write::DeleteWebhook, (client.id, webhook.id)));
+    wait_until("its delivery has ended", WITHIN, || async {
+        directory.delivery(webhook.id).is_none()
+    })
+    .await;
+
+    let key = ConnectionKey {
+        client_id: client.id,
+        phone_number: number(2),
+    };
+    let new = NewConnection {
+        key: key.clone(),
+        device_name: None,
+        proxy: None,
+        sending: None,
+    };
+    drop(persistence.commit(Write::CreateConnection, new));
+    let wait = tokio::time::timeout(WITHIN, world.links.wait_for_link(&key));
+    assert!(wait.await.is_ok(), "its session does not start");
+    world.gateway.stop().await;
+}
+
+/// Whoever deletes a connection and whoever makes it anew are two requests, which end in any order.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_follows_a_deleted_one_at_once_keeps_its_session() {
+    let world = World::start().await;
+    let client = world.add_client("a").await;
+    let key = ConnectionKey {
+        client_id: client.id,
+        phone_number: number(1),
+    };
+    for _ in 0..20 {
+        world.gateway.create_connection(client.id, number(1)).await.unwrap();
+        world.links.wait_for_link(&key).await;
+        let make = async || {
+            loop {
+                match world.gateway.create_connection(client.id, number(1)).await {
+                    Err(GatewayError::Conflict(_)) => tokio::task::yield_now().await,
+                    made => break made.unwrap(),
+                }
+            }
+        };
+        let old = number(1);
+        let (deleted, ..) = tokio::join!(world.gateway.delete_connection(client.id, &old), make());
+        deleted.unwrap();
+        let session = wait_until("the new one has a session", WITHIN, || async {
+            let entry = world.gateway.shared.directory.session(&key)?;
+            entry.actor
+        })
+        .await;
+        // Its tenant has heard of everything.
+        let tenant = world.gateway.shared.directory.tenant(client.id).unwrap();
+        tenant.cast(crate::tenant::Message::Round { look: false }).unwrap();
+        world.links.wait_for_link(&key).await;
+        let entry = world
+            .gateway
+            .shared
+            .directory
+            .session(&key)
+            .expect("the session is known");
+        assert_eq!(entry.actor.map(|actor| actor.get_id()), Some(session.get_id()));
+        world.gateway.delete_connection(client.id, &number(1)).await.unwrap();
+    }
+    assert_eq!(world.links.counters().overlaps, 0);
+    world.gateway.stop().await;
+}
