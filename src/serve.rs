@@ -356,6 +356,8 @@ mod tests {
             assert!(matches!(second, ServeError::Store(StoreError::Locked(_))), "{second}");
             stop.send(()).unwrap();
             timeout(Duration::from_secs(20), serving).await.expect("stops").unwrap();
+            let log = std::fs::metadata(directory.path().join("wharf.db-wal"));
+            assert_eq!(log.map_or(0, |log| log.len()), 0, "all is in the one file");
         }
     }
 
@@ -385,14 +387,10 @@ mod tests {
             error.contains("media.directory") && error.contains(file.to_str().unwrap()),
             "{error}"
         );
-        let made = directory.path().join("a/b");
-        config.media.directory = Some(made.clone());
+        config.media.directory = Some(directory.path().join("a/b"));
         let ready = unlocked(&config).await;
-        assert_eq!(
-            std::fs::read_dir(&made).unwrap().count(),
-            0,
-            "it is made, and nothing is left in it"
-        );
+        let left = std::fs::read_dir(directory.path().join("a/b")).unwrap().count();
+        assert_eq!(left, 0, "it is made, and nothing is left in it");
         ready.gateway().stop().await;
     }
 }

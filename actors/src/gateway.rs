@@ -203,6 +203,9 @@ const DELETE_DEADLINE: Duration = Duration::from_secs(28);
 /// Everything stops within 12 s for the tenants and 5 s for the last commit.
 const STOP_DEADLINE: Duration = Duration::from_secs(18);
 
+/// The log has some 64 MB at the most, and mostly far less.
+const EMPTY_LOG_DEADLINE: Duration = Duration::from_secs(5);
+
 /// The running gateway. Cheap to clone; the tree runs until [`Gateway::stop`].
 #[derive(Clone)]
 pub struct Gateway {
@@ -289,6 +292,14 @@ impl Gateway {
     /// Stops the tree: sessions close, running attempts get up to 10 s, then the last commit.
     pub async fn stop(&self) {
         let _late = self.root.call(root::Message::Stop, Some(STOP_DEADLINE)).await;
+        // Whoever copies a stopped database copies one file; without this it would lack what was committed last.
+        match tokio::time::timeout(EMPTY_LOG_DEADLINE, self.shared.store.empty_log()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the write-ahead log stays: copy it along with the database"),
+            Err(_) => {
+                tracing::warn!("the write-ahead log is not carried over in time: copy it along with the database")
+            }
+        }
     }
 
     /// # Errors

@@ -5,7 +5,7 @@
 //! of a log that grows; the writer carries the little that is left over between two groups ([`Writer::finish_checkpoint`]),
 //! and the next commit begins the log anew. Where nobody asks for either, SQLite's own take over at `CHECKPOINT_PAGES`.
 
-use sqlx::{SqliteConnection, query};
+use sqlx::{Connection as _, SqliteConnection, query};
 
 use crate::{Store, StoreError, Writer, open::connect, sql};
 
@@ -24,6 +24,23 @@ impl Store {
         passive(&mut connection).await.map_err(|error| self.error(error))?;
         *place = Some(connection);
         Ok(())
+    }
+}
+
+impl Store {
+    /// Carries over everything and empties the log, so that the file of the database alone is the database: for the end, when
+    /// nobody writes any more.
+    ///
+    /// # Errors
+    /// `Unavailable` when the disk fails; the log keeps everything then, and the next start goes on from it.
+    pub async fn empty_log(&self) -> Result<(), StoreError> {
+        if self.inner.place.read_only {
+            return Ok(());
+        }
+        let mut connection = connect(&self.inner.place, &self.inner.place.checkpointer()).await?;
+        let emptied = query(sql::CHECKPOINT_ALL).execute(&mut connection).await;
+        let closed = connection.close().await;
+        emptied.map(drop).and(closed).map_err(|error| self.error(error))
     }
 }
 

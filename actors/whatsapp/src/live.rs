@@ -269,11 +269,9 @@ impl LiveFactory {
             client: Arc::downgrade(&client),
         };
         client.subscribe_handler(Arc::new(aside)).detach();
-        let resync = Resync {
-            runtime: runtime.clone(),
-            client: Arc::downgrade(&client),
-        };
-        client.subscribe_handler(Arc::new(resync)).detach();
+        client
+            .subscribe_handler(Arc::new(Resync::new(runtime, &client)))
+            .detach();
         awaited::watch(inbound);
         Ok(client)
     }

@@ -1,4 +1,4 @@
-//! Whether the check of the whole database finds what is wrong.
+//! Whether the check of the whole database finds what is wrong, and whether its file alone is all of it.
 
 use std::{
     fs::File,
@@ -8,7 +8,7 @@ use std::{
 use tempfile::tempdir;
 use wharf_store::{Store, StoreError};
 
-use crate::database::options;
+use crate::database::{Database, options};
 
 #[tokio::test]
 async fn a_whole_database_has_nothing_wrong_and_a_damaged_one_has() {
@@ -29,4 +29,22 @@ async fn a_whole_database_has_nothing_wrong_and_a_damaged_one_has() {
         Ok(wrong) => assert!(!wrong.is_empty(), "nothing was noticed"),
         Err(error) => assert!(matches!(error, StoreError::Corrupt(_)), "{error}"),
     }
+}
+
+/// Who copies the database of a program that was stopped copies one file.
+#[tokio::test]
+async fn with_an_empty_log_the_file_alone_is_the_database() {
+    let mut db = Database::sqlite().await;
+    let (first, second) = (db.client("first").await, db.client("second").await);
+    let log = db.dir.path().join("wharf.db-wal");
+    assert!(log.metadata().unwrap().len() > 0, "nothing was carried over yet");
+    db.store.empty_log().await.unwrap();
+    assert_eq!(log.metadata().unwrap().len(), 0);
+    let copied = tempdir().unwrap();
+    std::fs::copy(db.dir.path().join("wharf.db"), copied.path().join("wharf.db")).unwrap();
+    let copy = Store::open(&options(&copied, "")).await.unwrap();
+    assert_eq!(copy.clients().await.unwrap(), [first, second]);
+    // Whoever writes on does so.
+    let third = db.client("third").await;
+    assert_eq!(db.store.clients().await.unwrap().len(), 3, "{third:?}");
 }

@@ -1,7 +1,9 @@
 //! What an event of the client means for a link: pure.
 
 use wharf_domain::Timestamp;
-use whatsapp_rust::wacore::types::events::{ConnectFailure, ConnectFailureReason, Event, LoggedOut, TemporaryBan};
+use whatsapp_rust::wacore::types::events::{
+    AppStateSyncFailed, ConnectFailure, ConnectFailureReason, Event, LoggedOut, TemporaryBan,
+};
 
 use crate::{CloseReason, LinkEvent};
 
@@ -41,11 +43,7 @@ pub(crate) fn of(event: &Event, now: Timestamp) -> Meaning {
         }),
         // Logged in without contacts and push name, because a download failed: messages flow all the same. What was only
         // skipped is being fetched, and the client is about to be connected with it.
-        Event::AppStateSyncFailed(failed)
-            if !failed.connected && !(failed.fatal.is_empty() && failed.retryable.is_empty()) =>
-        {
-            Meaning::Connected
-        }
+        Event::AppStateSyncFailed(failed) if !failed.connected && is_missing(failed) => Meaning::Connected,
         // A pair code that was asked for is still good: it outlives the QR codes.
         Event::PairingQrCodesExhausted(over) if !over.disconnected => Meaning::Nothing,
         Event::PairingQrCodesExhausted(_) => Meaning::Over(CloseReason::QrExpired),
@@ -69,6 +67,11 @@ pub(crate) fn of(event: &Event, now: Timestamp) -> Meaning {
         Event::Disconnected(disconnected) => Meaning::Hint(format!("connection lost: {}", disconnected.reason)),
         _ => Meaning::Nothing,
     }
+}
+
+/// Whether settings were not fetched. Those that were only skipped are being fetched at the moment.
+pub(crate) fn is_missing(failed: &AppStateSyncFailed) -> bool {
+    !failed.fatal.is_empty() || !failed.retryable.is_empty()
 }
 
 fn failed_pairing(detail: &str) -> Meaning {

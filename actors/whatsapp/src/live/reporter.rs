@@ -232,7 +232,7 @@ impl Reporter {
             Event::UndecryptableMessage(message) => {
                 tracing::warn!(%client_id, %phone_number, message_id = message.info.id, "a message could not be decrypted; WhatsApp was asked for it again");
             }
-            Event::AppStateSyncFailed(failed) if !(failed.fatal.is_empty() && failed.retryable.is_empty()) => {
+            Event::AppStateSyncFailed(failed) if meaning::is_missing(failed) => {
                 tracing::warn!(%client_id, %phone_number, fatal = ?failed.fatal, retryable = ?failed.retryable, "app state could not be synced");
             }
             _ => {}

@@ -2,9 +2,13 @@
 //!
 //! While the client fetches a collection of settings it takes the news of another change in it for done with: what it is
 //! fetching may be older than that change, and it would hear of it with the next one only. It says which collections it
-//! skipped, so they are asked for again, behind the fetch that is under way.
+//! skipped, so they are asked for again, behind the fetch that is under way: one after another, and once for all that was
+//! skipped meanwhile.
 
-use std::sync::{Arc, Weak};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+};
 
 use whatsapp_rust::Client;
 use whatsapp_rust::sync_task::MajorSyncTask;
@@ -17,8 +21,19 @@ use super::runtime::LinkRuntime;
 
 /// See the module.
 pub(crate) struct Resync {
-    pub(crate) runtime: LinkRuntime,
-    pub(crate) client: Weak<Client>,
+    runtime: LinkRuntime,
+    client: Weak<Client>,
+    under_way: Arc<UnderWay>,
+}
+
+impl Resync {
+    pub(crate) fn new(runtime: &LinkRuntime, client: &Arc<Client>) -> Self {
+        Self {
+            runtime: runtime.clone(),
+            client: Arc::downgrade(client),
+            under_way: Arc::default(),
+        }
+    }
 }
 
 impl EventHandler for Resync {
@@ -27,9 +42,12 @@ impl EventHandler for Resync {
             return;
         };
         for name in failed.skipped.iter().filter_map(|name| collection(name)) {
-            let Some(client) = self.client.upgrade() else { return };
-            let task = MajorSyncTask::AppStateSync { name, full_sync: false };
-            drop(self.runtime.start(async move { client.process_sync_task(task).await }));
+            if self.under_way.begin(name) {
+                drop(
+                    self.runtime
+                        .start(ask(self.client.clone(), Arc::clone(&self.under_way), name)),
+                );
+            }
         }
     }
 
@@ -38,8 +56,77 @@ impl EventHandler for Resync {
     }
 }
 
+async fn ask(client: Weak<Client>, under_way: Arc<UnderWay>, name: WAPatchName) {
+    let Some(client) = client.upgrade() else { return };
+    loop {
+        let task = MajorSyncTask::AppStateSync { name, full_sync: false };
+        client.process_sync_task(task).await;
+        if !under_way.again(name) {
+            return;
+        }
+    }
+}
+
 /// A collection by its name, which reads as `Unknown` when it is none.
 fn collection(name: &str) -> Option<WAPatchName> {
     let name = name.parse().ok()?;
     (!matches!(name, WAPatchName::Unknown)).then_some(name)
+}
+
+/// Collections that are asked for, and whether each has to be once more after that.
+#[derive(Default)]
+struct UnderWay(Mutex<HashMap<WAPatchName, bool>>);
+
+impl UnderWay {
+    /// Whether somebody has to begin; else whoever is at it asks once more.
+    fn begin(&self, name: WAPatchName) -> bool {
+        match self.all().entry(name) {
+            Entry::Vacant(free) => {
+                free.insert(false);
+                true
+            }
+            Entry::Occupied(mut taken) => {
+                taken.insert(true);
+                false
+            }
+        }
+    }
+
+    /// It was asked for. Whether it has to be once more; if not, that is the end of it.
+    fn again(&self, name: WAPatchName) -> bool {
+        let mut all = self.all();
+        let again = all.get_mut(&name).is_some_and(std::mem::take);
+        if !again {
+            all.remove(&name);
+        }
+        again
+    }
+
+    fn all(&self) -> MutexGuard<'_, HashMap<WAPatchName, bool>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn however_much_is_skipped_one_asks_and_once_more() {
+        let (block, low) = (
+            collection("critical_block").unwrap(),
+            collection("regular_low").unwrap(),
+        );
+        let under_way = UnderWay::default();
+        assert!(under_way.begin(block));
+        assert!(under_way.begin(low), "each for itself");
+        for _ in 0..3 {
+            assert!(!under_way.begin(block));
+        }
+        assert!(under_way.again(block));
+        assert!(!under_way.again(block));
+        assert!(!under_way.again(low));
+        assert!(under_way.begin(block), "anew");
+        assert!(collection("no such collection").is_none());
+    }
 }
