@@ -2,8 +2,8 @@
 //!
 //! Signal cryptography takes CPU in bursts. A client whose sessions burn it shall slow down itself only, so sessions run on
 //! actix Arbiters, single-threaded runtimes: one for each client as long as there are enough, more than cores, because it is
-//! the kernel that parts the cores among them; everything else stays on tokio's own workers. The ractor actor itself runs on the Arbiter's thread and stays in the tree: a panic is reported
-//! to its supervisor and the Arbiter lives on.
+//! the kernel that parts the cores among them; everything else stays on tokio's own workers. The ractor actor itself runs on
+//! the Arbiter's thread and stays in the tree: a panic is reported to its supervisor and the Arbiter lives on.
 
 use std::{io, sync::Arc, thread};
 

@@ -190,6 +190,9 @@ fn key(state: &State, phone_number: PhoneNumber) -> ConnectionKey {
 
 /// Waits for the store inside the handler: there is nothing else that the actor could do before.
 async fn on_begin(myself: &ActorRef<Message>, state: &mut State) -> Result<(), ActorProcessingErr> {
+    // Before the rows are read: what is committed after that is told to whoever is in the directory.
+    let tenant = Some(myself.clone());
+    state.args.shared.directory.publish_tenant(state.args.client_id, tenant);
     state.bulkhead = state.args.shared.bulkheads.place().await?;
     let (store, client) = (&state.args.shared.store, state.args.client_id);
     let (work, connections) = (

@@ -37,10 +37,10 @@ const LARGE_AT_A_TIME: Caps = Caps {
 };
 /// What of a body may be neither header nor file, and wait to be made out: boundaries and the headers of parts.
 const UNCLAIMED_BYTES: usize = 256 * 1024;
-/// The parts.
 /// What is said of a body of another type.
 const NO_MESSAGE: &str = "a message must be sent with content-type: application/json, or with its file as \
                           multipart/form-data: parts message and file";
+/// The parts.
 const MESSAGE: &str = "message";
 const FILE: &str = "file";
 

@@ -29,12 +29,7 @@ async fn unseen(world: &World) -> ConnectionKey {
     // Its tenant has read its rows by then.
     world.links.wait_for_link(&key(9)).await;
     let key = key(1);
-    let new = NewConnection {
-        key: key.clone(),
-        device_name: None,
-        proxy: None,
-        sending: None,
-    };
+    let new = NewConnection::plain(key.clone());
     let record = ConnectionRecord {
         key: key.clone(),
         status: ConnectionStatus::Connecting,

@@ -25,9 +25,7 @@ impl Store {
         *place = Some(connection);
         Ok(())
     }
-}
 
-impl Store {
     /// Carries over everything and empties the log, so that the file of the database alone is the database: for the end, when
     /// nobody writes any more.
     ///

@@ -16,7 +16,6 @@ use wharf_store::{
 macro_rules! on_every_database {
     ($(async fn $name:ident($db:ident: &mut Database) $body:block)+) => {
         $(mod $name {
-            #[allow(unused_imports)]
             use super::*;
 
             async fn test($db: &mut Database) $body
