@@ -102,6 +102,9 @@ fn wake(directory: &Directory, recorded: Vec<RecordedEvent>, writes: &mut [Box<W
 }
 
 async fn carry_out(writer: &mut Writer, writes: &mut [Box<Write>]) -> Result<Vec<RecordedEvent>, StoreError> {
+    if let Some(recorded) = alone(writer, writes).await? {
+        return Ok(recorded);
+    }
     let mut group = writer.begin().await?;
     let mut recorded = Vec::new();
     // Messages, outcomes and keys do not concern each other's rows: each run of them becomes one bulk statement of each
@@ -117,6 +120,24 @@ async fn carry_out(writer: &mut Writer, writes: &mut [Box<Write>]) -> Result<Vec
     }
     group.commit().await?;
     Ok(recorded)
+}
+
+/// Carries out what is of one kind, messages or outcomes, which the store commits in fewer hops than what is mixed. `None`: it is not.
+async fn alone(writer: &mut Writer, writes: &mut [Box<Write>]) -> Result<Option<Vec<RecordedEvent>>, StoreError> {
+    let recorded = if writes.iter().all(|write| write.inbound().is_some()) {
+        let messages: Vec<&NewEvent> = writes.iter().filter_map(|write| write.inbound()).flatten().collect();
+        writer.record_inbound(&messages).await?
+    } else if writes.iter().all(|write| write.outcome().is_some()) {
+        let outcomes: Vec<&AttemptOutcome> = writes.iter().filter_map(|write| write.outcome()).collect();
+        writer.record_outcomes(&outcomes).await?;
+        Vec::new()
+    } else {
+        return Ok(None);
+    };
+    writes
+        .iter_mut()
+        .for_each(|write| write.carried_out(&mut std::iter::empty()));
+    Ok(Some(recorded))
 }
 
 fn is_bulk(write: &Write) -> bool {

@@ -9,77 +9,106 @@ use sqlx::{AssertSqlSafe, Sqlite, query, query::Query, sqlite::SqliteArguments};
 ///
 /// Measured for a message in and its outcome, in CPU time: 16 rows at a time 40 µs, 64 rows 35 µs, 256 rows 85 µs.
 const SIZES: [usize; 7] = [1, 2, 4, 8, 16, 32, 64];
+/// The most rows that a statement takes.
+pub(crate) const LARGEST: usize = SIZES[SIZES.len() - 1];
 /// Rows of nothing that a statement may carry: their cost is less than that of another statement's hop.
 const PADDING: usize = 24;
 
-/// One bulk statement, laid out for each size of chunk.
+/// What writes many rows at once, laid out for each size of chunk. Its file may have several statements, each with rows of its
+/// own: they go to the connection's thread together.
 #[derive(Debug)]
 pub(crate) struct Bulk {
-    columns: usize,
     texts: [Arc<str>; SIZES.len()],
 }
 
-/// One event per message (see the SQL file).
+/// Messages as events, and the last numbers given out (see the SQL file).
 pub(crate) static RECORD_INBOUND: LazyLock<Bulk> =
-    LazyLock::new(|| Bulk::new(include_str!("../queries/sqlite/record_inbound.sql"), 10));
-/// The last numbers given out (see the SQL file).
-pub(crate) static ADVANCE_SEQUENCES: LazyLock<Bulk> =
-    LazyLock::new(|| Bulk::new(include_str!("../queries/sqlite/advance_sequences.sql"), 3));
-/// One row per attempt (see the SQL file).
-pub(crate) static RECORD_ATTEMPTS: LazyLock<Bulk> =
-    LazyLock::new(|| Bulk::new(include_str!("../queries/sqlite/record_attempts.sql"), 8));
-/// The counters of webhooks (see the SQL file).
-pub(crate) static COUNT_ATTEMPTS: LazyLock<Bulk> =
-    LazyLock::new(|| Bulk::new(include_str!("../queries/sqlite/count_attempts.sql"), 5));
-/// What became of attempts (see the SQL file).
+    LazyLock::new(|| Bulk::new(include_str!("../queries/sqlite/record_inbound.sql")));
+/// What became of attempts: their rows, the events, the webhooks' counters (see the SQL file).
 pub(crate) static RECORD_OUTCOMES: LazyLock<Bulk> =
-    LazyLock::new(|| Bulk::new(include_str!("../queries/sqlite/record_outcomes.sql"), 8));
+    LazyLock::new(|| Bulk::new(include_str!("../queries/sqlite/record_outcomes.sql")));
+/// The same as a whole transaction.
+pub(crate) static RECORD_OUTCOMES_ALONE: LazyLock<Bulk> = LazyLock::new(|| {
+    let outcomes = include_str!("../queries/sqlite/record_outcomes.sql");
+    Bulk::new(&format!("BEGIN IMMEDIATE;\n{outcomes};\nCOMMIT"))
+});
 /// What devices keep (see the SQL file).
 pub(crate) static PUT_KEYS: LazyLock<Bulk> =
-    LazyLock::new(|| Bulk::new(include_str!("../queries/sqlite/put_keys.sql"), 7));
+    LazyLock::new(|| Bulk::new(include_str!("../queries/sqlite/put_keys.sql")));
 /// What devices forget (see the SQL file).
 pub(crate) static REMOVE_KEYS: LazyLock<Bulk> =
-    LazyLock::new(|| Bulk::new(include_str!("../queries/sqlite/remove_keys.sql"), 4));
+    LazyLock::new(|| Bulk::new(include_str!("../queries/sqlite/remove_keys.sql")));
 
 impl Bulk {
-    /// Puts rows of `columns` parameters where `template` says `/*rows*/`.
-    fn new(template: &str, columns: usize) -> Self {
-        let row = format!("({})", vec!["?"; columns].join(", "));
+    /// Puts rows of N parameters where `template` says `/*rows of N*/`.
+    fn new(template: &str) -> Self {
         Self {
-            columns,
-            texts: SIZES.map(|rows| {
-                template
-                    .replace("/*rows*/", &vec![row.as_str(); rows].join(", "))
-                    .into()
-            }),
+            texts: SIZES.map(|rows| lay_out(template, rows).into()),
         }
     }
 
-    /// The text for the smallest size that holds `rows` rows.
-    pub(crate) fn for_rows(&self, rows: usize) -> Arc<str> {
-        let place = SIZES.iter().position(|&size| size >= rows).unwrap_or(SIZES.len() - 1);
-        Arc::clone(&self.texts[place])
+    /// The statements with one row each.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = &str> {
+        self.texts[0].split(';').map(str::trim)
     }
 
-    /// The statement for `rows`, which is a piece that [`chunks`] gave; `bind` binds the columns of one of them. Rows
-    /// that are missing to the statement's size are nulls, which no key equals: they write nothing. The text is made of
-    /// this crate's own files and question marks only.
-    pub(crate) fn statement<'q, T>(
-        &self,
-        rows: &'q [T],
-        bind: impl Fn(Statement<'q>, &'q T) -> Statement<'q>,
-    ) -> Statement<'q> {
-        let statement = query(AssertSqlSafe(self.for_rows(rows.len())));
-        let statement = rows.iter().fold(statement, bind);
-        let missing = padded(rows.len()).saturating_sub(rows.len()) * self.columns;
-        (0..missing).fold(statement, |statement, _| statement.bind(None::<i64>))
+    /// The statements for at most `rows` rows each, to be given their rows. The text is made of this crate's own files and
+    /// question marks only.
+    pub(crate) fn of_size<'q>(&self, rows: usize) -> Rows<'q> {
+        let place = SIZES.iter().position(|&size| size >= rows).unwrap_or(SIZES.len() - 1);
+        Rows {
+            query: query(AssertSqlSafe(Arc::clone(&self.texts[place]))),
+            size: SIZES[place],
+        }
     }
+}
+
+/// `template` with `rows` rows in each place for them.
+fn lay_out(template: &str, rows: usize) -> String {
+    let mut places = template.split("/*rows of ");
+    let mut text = places.next().unwrap_or_default().to_owned();
+    for place in places {
+        let (columns, rest) = place.split_once("*/").unwrap_or_default();
+        let row = format!("({})", vec!["?"; columns.parse().unwrap_or_default()].join(", "));
+        text.push_str(&vec![row; rows].join(", "));
+        text.push_str(rest);
+    }
+    text
 }
 
 /// A statement that is being given its parameters.
 pub(crate) type Statement<'q> = Query<'q, Sqlite, SqliteArguments>;
 
-/// The size of the statement that takes `rows` rows.
+/// Statements that are being given their rows, each statement after the one before.
+pub(crate) struct Rows<'q> {
+    query: Statement<'q>,
+    size: usize,
+}
+
+impl<'q> Rows<'q> {
+    /// Gives the next statement its rows, each by `bind`, which binds `columns` values. Rows that are missing to the statement's
+    /// size are nulls, which no key equals: they write nothing.
+    pub(crate) fn rows<T>(
+        self,
+        columns: usize,
+        rows: &'q [T],
+        bind: impl Fn(Statement<'q>, &'q T) -> Statement<'q>,
+    ) -> Self {
+        let missing = self.size.saturating_sub(rows.len()) * columns;
+        let query = rows.iter().fold(self.query, bind);
+        Self {
+            query: (0..missing).fold(query, |query, _| query.bind(None::<i64>)),
+            size: self.size,
+        }
+    }
+
+    /// The statements with all their rows.
+    pub(crate) fn done(self) -> Statement<'q> {
+        self.query
+    }
+}
+
+/// The size of the statements that take `rows` rows.
 fn padded(rows: usize) -> usize {
     SIZES.into_iter().find(|&size| size >= rows).unwrap_or(rows)
 }
@@ -88,7 +117,7 @@ fn padded(rows: usize) -> usize {
 pub(crate) fn chunks<T>(mut items: &[T]) -> impl Iterator<Item = &[T]> {
     std::iter::from_fn(move || {
         let largest = SIZES.into_iter().rfind(|&size| size <= items.len())?;
-        let fits = items.len() < SIZES[SIZES.len() - 1] && padded(items.len()) - items.len() <= PADDING;
+        let fits = items.len() < LARGEST && padded(items.len()) - items.len() <= PADDING;
         let (chunk, rest) = items.split_at(if fits { items.len() } else { largest });
         items = rest;
         Some(chunk)
@@ -112,14 +141,17 @@ mod tests {
 
     #[test]
     fn a_text_has_as_many_parameters_as_its_rows_need() {
-        for rows in SIZES {
-            assert_eq!(RECORD_INBOUND.for_rows(rows).matches('?').count(), rows * 10);
-            assert_eq!(ADVANCE_SEQUENCES.for_rows(rows).matches('?').count(), rows * 3);
-            assert_eq!(RECORD_ATTEMPTS.for_rows(rows).matches('?').count(), rows * 8);
-            assert_eq!(COUNT_ATTEMPTS.for_rows(rows).matches('?').count(), rows * 5);
-            assert_eq!(RECORD_OUTCOMES.for_rows(rows).matches('?').count(), rows * 8);
-            assert_eq!(PUT_KEYS.for_rows(rows).matches('?').count(), rows * 7);
-            assert_eq!(REMOVE_KEYS.for_rows(rows).matches('?').count(), rows * 4);
+        for (bulk, columns) in [
+            (&RECORD_INBOUND, &[10, 4][..]),
+            (&RECORD_OUTCOMES, &[8, 8, 5]),
+            (&PUT_KEYS, &[7]),
+            (&REMOVE_KEYS, &[4]),
+        ] {
+            for (text, rows) in bulk.texts.iter().zip(SIZES) {
+                let parameters: Vec<usize> = text.split(';').map(|part| part.matches('?').count() / rows).collect();
+                assert_eq!(parameters, columns);
+                assert_eq!(text.matches('?').count(), rows * columns.iter().sum::<usize>());
+            }
         }
     }
 }

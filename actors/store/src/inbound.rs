@@ -13,14 +13,11 @@ use wharf_domain::{
 
 use crate::{
     Group, NewEvent, RecordedEvent, StoreError,
-    bulk::{ADVANCE_SEQUENCES, RECORD_INBOUND, chunks},
+    bulk::{RECORD_INBOUND, chunks},
     codec::At,
     lines::Lines,
     media, sql,
 };
-
-/// Events that are not in the list of events yet, at the most: whoever reads a webhook's events goes over all of them.
-const UNLISTED: i64 = 1024;
 
 impl Group<'_> {
     /// Makes one event of each message whose number has a live webhook that wants its kind, in the order given, and
@@ -54,15 +51,15 @@ impl Group<'_> {
 type Addressed<'m> = (&'m NewEvent, WebhookId);
 
 /// A message with the sequence that it gets if it is new.
-struct Numbered<'m> {
-    new: &'m NewEvent,
-    webhook_id: WebhookId,
-    sequence: i64,
-    key: [u8; MESSAGE_KEY_BYTES],
+pub(crate) struct Numbered<'m> {
+    pub(crate) new: &'m NewEvent,
+    pub(crate) webhook_id: WebhookId,
+    pub(crate) sequence: i64,
+    pub(crate) key: [u8; MESSAGE_KEY_BYTES],
 }
 
 impl<'m> Numbered<'m> {
-    fn new(new: &'m NewEvent, webhook_id: WebhookId, sequence: i64) -> Self {
+    pub(crate) fn new(new: &'m NewEvent, webhook_id: WebhookId, sequence: i64) -> Self {
         Self {
             new,
             webhook_id,
@@ -90,21 +87,17 @@ async fn record<N: Borrow<NewEvent>>(
         }
     }
     let mut recorded = Vec::with_capacity(addressed.len());
-    let mut last: HashMap<&ConnectionKey, i64> = HashMap::new();
     for chunk in chunks(&addressed) {
-        record_chunk(connection, lines, chunk, &mut recorded, &mut last).await?;
+        record_chunk(connection, lines, chunk, &mut recorded).await?;
     }
-    write_sequences(connection, last).await?;
     media::hold(
         connection,
         messages.iter().map(Borrow::<NewEvent>::borrow),
         &mut recorded,
     )
     .await?;
-    if let Some(last) = recorded.last()
-        && last.event.seq - lines.listed_up_to(connection).await? >= UNLISTED
-    {
-        lines.list(connection, last.event.seq).await?;
+    if let Some(last) = recorded.last() {
+        lines.keep_list(connection, last.event.seq).await?;
     }
     Ok(recorded)
 }
@@ -126,12 +119,11 @@ async fn is_old_news(
     Ok(false)
 }
 
-async fn record_chunk<'m>(
+async fn record_chunk(
     connection: &mut SqliteConnection,
     lines: &mut Lines,
-    chunk: &[Addressed<'m>],
+    chunk: &[Addressed<'_>],
     recorded: &mut Vec<RecordedEvent>,
-    last: &mut HashMap<&'m ConnectionKey, i64>,
 ) -> Result<(), sqlx::Error> {
     let numbered: Vec<Numbered<'_>> = chunk
         .iter()
@@ -143,39 +135,36 @@ async fn record_chunk<'m>(
         for numbered in numbered.iter().rev() {
             lines.set_sequence(&numbered.new.key, numbered.sequence - 1);
         }
-        if made > 0 {
-            // Those that were not new may have used places up too. What an earlier piece made stays: an event that is given
-            // twice, because nobody knew whether it was committed, has the same id both times.
-            let made_before = recorded.last().map_or(0, |last| last.event.seq);
-            let before = (last_seq - count(chunk.len())).max(made_before);
-            for (new, _) in chunk {
-                let take_back = sqlx::query(sql::TAKE_BACK).bind(new.id.0).bind(before);
-                take_back.execute(&mut *connection).await?;
-            }
+        if made == 0 {
+            return Ok(());
         }
-        return one_by_one(connection, lines, chunk, recorded, last).await;
+        // Those that were not new may have used places up too. What an earlier piece made stays: an event that is given
+        // twice, because nobody knew whether it was committed, has the same id both times.
+        let made_before = recorded.last().map_or(0, |last| last.event.seq);
+        let before = (last_seq - count(chunk.len())).max(made_before);
+        for (new, _) in chunk {
+            let take_back = sqlx::query(sql::TAKE_BACK).bind(new.id.0).bind(before);
+            take_back.execute(&mut *connection).await?;
+        }
+        return one_by_one(connection, lines, chunk, recorded).await;
     }
     // The rows' places are one after another, in the order of the statement: AUTOINCREMENT, and one writer.
-    for (seq, numbered) in (last_seq - count(made) + 1..).zip(&numbered) {
-        last.insert(&numbered.new.key, numbered.sequence);
-        recorded.push(event(numbered, seq));
-    }
+    let first_seq = last_seq - count(made) + 1;
+    recorded.extend((first_seq..).zip(&numbered).map(|(seq, numbered)| event(numbered, seq)));
     Ok(())
 }
 
-async fn one_by_one<'m>(
+async fn one_by_one(
     connection: &mut SqliteConnection,
     lines: &mut Lines,
-    chunk: &[Addressed<'m>],
+    chunk: &[Addressed<'_>],
     recorded: &mut Vec<RecordedEvent>,
-    last: &mut HashMap<&'m ConnectionKey, i64>,
 ) -> Result<(), sqlx::Error> {
     for &(new, webhook_id) in chunk {
         let sequence = lines.next_sequence(&new.key);
         let numbered = Numbered::new(new, webhook_id, sequence);
         let (made, seq) = insert(connection, std::slice::from_ref(&numbered)).await?;
         if made == 1 {
-            last.insert(&new.key, sequence);
             recorded.push(event(&numbered, seq));
         } else {
             lines.set_sequence(&new.key, sequence - 1);
@@ -184,49 +173,45 @@ async fn one_by_one<'m>(
     Ok(())
 }
 
-/// Answers how many rows were new, and the place of the last one.
+/// Answers how many rows were new, and the place of the last one. If all were, the sequences given out are written, too.
 async fn insert(connection: &mut SqliteConnection, numbered: &[Numbered<'_>]) -> Result<(usize, i64), sqlx::Error> {
-    let statement = RECORD_INBOUND.statement(numbered, |statement, numbered| {
-        let new = numbered.new;
-        statement
-            .bind(new.id.0)
-            .bind(numbered.webhook_id.0)
-            .bind(new.key.client_id.0)
-            .bind(numbered.sequence)
-            .bind(At(new.created_at))
-            .bind(numbered.key.as_slice())
-            .bind(new.message.chat.as_str())
-            .bind(new.message.sender.as_str())
-            .bind(new.message.message_id.as_str())
-            .bind(new.payload.as_str())
-    });
-    let result = statement.execute(connection).await?;
-    let made = usize::try_from(result.rows_affected()).unwrap_or(usize::MAX);
-    Ok((made, result.last_insert_rowid()))
-}
-
-async fn write_sequences(
-    connection: &mut SqliteConnection,
-    last: HashMap<&ConnectionKey, i64>,
-) -> Result<(), sqlx::Error> {
-    let rows: Vec<(&ConnectionKey, i64)> = last.into_iter().collect();
-    for chunk in chunks(&rows) {
-        let statement = ADVANCE_SEQUENCES.statement(chunk, |statement, (key, last)| {
+    let last: HashMap<&ConnectionKey, i64> = numbered.iter().map(|event| (&event.new.key, event.sequence)).collect();
+    let last: Vec<(&ConnectionKey, i64)> = last.into_iter().collect();
+    let statement = RECORD_INBOUND
+        .of_size(numbered.len())
+        .rows(10, numbered, |statement, numbered| {
+            let new = numbered.new;
+            statement
+                .bind(new.id.0)
+                .bind(numbered.webhook_id.0)
+                .bind(new.key.client_id.0)
+                .bind(numbered.sequence)
+                .bind(At(new.created_at))
+                .bind(numbered.key.as_slice())
+                .bind(new.message.chat.as_str())
+                .bind(new.message.sender.as_str())
+                .bind(new.message.message_id.as_str())
+                .bind(new.payload.as_str())
+        })
+        .rows(4, &last, |statement, (key, sequence)| {
             statement
                 .bind(key.client_id.0)
                 .bind(key.phone_number.as_str())
-                .bind(*last)
+                .bind(*sequence)
+                .bind(count(numbered.len()))
         });
-        statement.execute(&mut *connection).await?;
-    }
-    Ok(())
+    let result = statement.done().execute(connection).await?;
+    // Of both statements together, and the second one changes nothing unless all events are new.
+    let changed = usize::try_from(result.rows_affected()).unwrap_or(usize::MAX);
+    Ok((changed.min(numbered.len()), result.last_insert_rowid()))
 }
 
 fn count(rows: usize) -> i64 {
     i64::try_from(rows).unwrap_or(i64::MAX)
 }
 
-fn event(numbered: &Numbered<'_>, seq: i64) -> RecordedEvent {
+/// The event of a message, at its place in the order of arrival.
+pub(crate) fn event(numbered: &Numbered<'_>, seq: i64) -> RecordedEvent {
     let new = numbered.new;
     RecordedEvent {
         client_id: new.key.client_id,

@@ -11,6 +11,9 @@ use crate::{codec, sql};
 /// Numbers remembered; with more of them all are forgotten and asked for again.
 const REMEMBERED: usize = 16 * 1024;
 
+/// Events that are not in the list of events yet, at the most: whoever reads a webhook's events goes over all of them.
+const UNLISTED: i64 = 1024;
+
 /// A number with a live webhook.
 #[derive(Debug, Clone, Copy)]
 struct Line {
@@ -28,6 +31,8 @@ pub(crate) struct Lines {
     known: HashMap<ConnectionKey, Option<Line>>,
     /// The last event that the list of events has; unknown at first.
     listed_up_to: Option<i64>,
+    /// The newest event.
+    newest: i64,
 }
 
 impl Line {
@@ -80,6 +85,11 @@ impl Lines {
         Ok(line.is_some_and(|line| line.events.contains(kind)))
     }
 
+    /// The same, if it can be said without asking the database.
+    pub(crate) fn known_taker(&self, key: &ConnectionKey, message: &IncomingMessage) -> Option<WebhookId> {
+        self.known.get(key).copied().flatten()?.taker(message)
+    }
+
     async fn line(
         &mut self,
         connection: &mut SqliteConnection,
@@ -121,22 +131,35 @@ impl Lines {
         }
     }
 
-    /// The last event that the list has.
-    pub(crate) async fn listed_up_to(&mut self, connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
-        let up_to = match self.listed_up_to {
-            Some(up_to) => up_to,
-            None => query_scalar(sql::LISTED_UP_TO).fetch_one(connection).await?,
-        };
-        self.listed_up_to = Some(up_to);
-        Ok(up_to)
+    /// Notes the newest event.
+    pub(crate) fn note_newest(&mut self, seq: i64) {
+        self.newest = seq;
     }
 
-    /// Enters the events up to `seq` into the list.
-    pub(crate) async fn list(&mut self, connection: &mut SqliteConnection, seq: i64) -> Result<(), sqlx::Error> {
-        for statement in [sql::LIST_EVENTS, sql::LIST_UP_TO] {
-            query(statement).bind(seq).execute(&mut *connection).await?;
+    /// Whether the next event is one too many that the list of events does not have, as far as is known.
+    pub(crate) fn is_list_due(&self) -> bool {
+        self.listed_up_to
+            .is_none_or(|listed| self.newest + 1 - listed >= UNLISTED)
+    }
+
+    /// Enters the events up to `newest` into the list, if there are so many.
+    pub(crate) async fn keep_list(
+        &mut self,
+        connection: &mut SqliteConnection,
+        newest: i64,
+    ) -> Result<(), sqlx::Error> {
+        self.newest = newest;
+        let listed = match self.listed_up_to {
+            Some(listed) => listed,
+            None => query_scalar(sql::LISTED_UP_TO).fetch_one(&mut *connection).await?,
+        };
+        self.listed_up_to = Some(listed);
+        if newest - listed >= UNLISTED {
+            for statement in [sql::LIST_EVENTS, sql::LIST_UP_TO] {
+                query(statement).bind(newest).execute(&mut *connection).await?;
+            }
+            self.listed_up_to = Some(newest);
         }
-        self.listed_up_to = Some(seq);
         Ok(())
     }
 }

@@ -7,7 +7,7 @@ use wharf_domain::{AttemptOutcome, EventStatus, Timestamp, WebhookId};
 
 use crate::{
     Group, StoreError,
-    bulk::{COUNT_ATTEMPTS, RECORD_ATTEMPTS, RECORD_OUTCOMES, chunks},
+    bulk::{Bulk, RECORD_OUTCOMES, chunks},
     codec::At,
 };
 
@@ -32,7 +32,21 @@ impl Group<'_> {
 
 async fn record(connection: &mut SqliteConnection, outcomes: &[&AttemptOutcome]) -> Result<(), sqlx::Error> {
     for chunk in chunks(outcomes) {
-        let statement = RECORD_ATTEMPTS.statement(chunk, |statement, outcome| {
+        record_chunk(connection, &RECORD_OUTCOMES, chunk).await?;
+    }
+    Ok(())
+}
+
+/// Writes as many outcomes as `bulk`, which is `RECORD_OUTCOMES` in some form, takes at once.
+pub(crate) async fn record_chunk(
+    connection: &mut SqliteConnection,
+    bulk: &Bulk,
+    chunk: &[&AttemptOutcome],
+) -> Result<(), sqlx::Error> {
+    let (events, webhooks) = (last_of_each_event(chunk), counters_of_each_webhook(chunk));
+    let statement = bulk
+        .of_size(chunk.len())
+        .rows(8, chunk, |statement, outcome| {
             statement
                 .bind(outcome.seq)
                 .bind(outcome.attempt)
@@ -42,11 +56,8 @@ async fn record(connection: &mut SqliteConnection, outcomes: &[&AttemptOutcome])
                 .bind(outcome.error.as_deref())
                 .bind(outcome.response.as_deref())
                 .bind(outcome.manual)
-        });
-        statement.execute(&mut *connection).await?;
-    }
-    for chunk in chunks(&last_of_each_event(outcomes)) {
-        let statement = RECORD_OUTCOMES.statement(chunk, |statement, outcome| {
+        })
+        .rows(8, &events, |statement, outcome| {
             let delivered = outcome.status == EventStatus::Delivered;
             statement
                 .bind(outcome.seq)
@@ -57,11 +68,8 @@ async fn record(connection: &mut SqliteConnection, outcomes: &[&AttemptOutcome])
                 .bind(outcome.error.as_deref())
                 .bind(outcome.next_retry_at.map(At))
                 .bind(delivered.then_some(At(outcome.finished_at)))
-        });
-        statement.execute(&mut *connection).await?;
-    }
-    for chunk in chunks(&counters_of_each_webhook(outcomes)) {
-        let statement = COUNT_ATTEMPTS.statement(chunk, |statement, (webhook, counters)| {
+        })
+        .rows(5, &webhooks, |statement, (webhook, counters)| {
             statement
                 .bind(webhook.0)
                 .bind(counters.failure_count)
@@ -69,9 +77,7 @@ async fn record(connection: &mut SqliteConnection, outcomes: &[&AttemptOutcome])
                 .bind(counters.last_error)
                 .bind(counters.last_success_at.map(At))
         });
-        statement.execute(&mut *connection).await?;
-    }
-    Ok(())
+    statement.done().execute(connection).await.map(drop)
 }
 
 fn milliseconds(duration: Duration) -> i64 {

@@ -1,8 +1,9 @@
 //! Every statement, by name. What SQLite and PostgreSQL both understand stands here once; what only one of them does
 //! (bulk writes, the loose index scan) stands under `queries/`.
 
-use crate::bulk::{
-    ADVANCE_SEQUENCES, COUNT_ATTEMPTS, PUT_KEYS, RECORD_ATTEMPTS, RECORD_INBOUND, RECORD_OUTCOMES, REMOVE_KEYS,
+use crate::{
+    alone::RECORD_MESSAGE,
+    bulk::{PUT_KEYS, RECORD_INBOUND, RECORD_OUTCOMES, REMOVE_KEYS},
 };
 
 /// Statements of one sense, and all of them with their names.
@@ -43,12 +44,18 @@ pub fn statements() -> Vec<(&'static str, String)> {
         retention::all(),
     ]
     .concat();
-    all.push(("RECORD_INBOUND", RECORD_INBOUND.for_rows(1).to_string()));
-    all.push(("ADVANCE_SEQUENCES", ADVANCE_SEQUENCES.for_rows(1).to_string()));
-    all.push(("RECORD_ATTEMPTS", RECORD_ATTEMPTS.for_rows(1).to_string()));
-    all.push(("COUNT_ATTEMPTS", COUNT_ATTEMPTS.for_rows(1).to_string()));
-    all.push(("RECORD_OUTCOMES", RECORD_OUTCOMES.for_rows(1).to_string()));
-    all.push(("PUT_KEYS", PUT_KEYS.for_rows(1).to_string()));
-    all.push(("REMOVE_KEYS", REMOVE_KEYS.for_rows(1).to_string()));
+    for (name, bulk) in [
+        ("RECORD_INBOUND", &RECORD_INBOUND),
+        ("RECORD_OUTCOMES", &RECORD_OUTCOMES),
+        ("PUT_KEYS", &PUT_KEYS),
+        ("REMOVE_KEYS", &REMOVE_KEYS),
+    ] {
+        all.extend(bulk.parts().map(|part| (name, part.to_owned())));
+    }
+    all.extend(
+        RECORD_MESSAGE
+            .split(';')
+            .map(|part| ("RECORD_MESSAGE", part.to_owned())),
+    );
     all
 }

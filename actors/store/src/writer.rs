@@ -34,9 +34,9 @@ pub struct Writer {
     pub(crate) connection: Option<SqliteConnection>,
     /// Whether something happened after which nobody knows what state the connection is in.
     suspect: bool,
-    lines: Lines,
-    /// Whether a group was begun and not committed: what it wrote was rolled back.
-    open: bool,
+    pub(crate) lines: Lines,
+    /// Whether something was begun and not committed: what it wrote was rolled back.
+    pub(crate) open: bool,
     /// Keeps the lock file as long as somebody can write.
     pub(crate) inner: Arc<Inner>,
 }
@@ -47,9 +47,7 @@ impl Writer {
     /// # Errors
     /// `Unavailable` (another program writes for longer than 5 s, the disk failed) or `Corrupt`.
     pub async fn begin(&mut self) -> Result<Group<'_>, StoreError> {
-        if self.suspect || self.connection.is_none() {
-            self.reconnect().await?;
-        }
+        self.ready().await?;
         if std::mem::replace(&mut self.open, true) {
             self.lines.forget();
         }
@@ -61,9 +59,7 @@ impl Writer {
             inner,
         } = self
         else {
-            return Err(StoreError::Unavailable(
-                self.inner.place.named("has no connection that writes"),
-            ));
+            return Err(self.no_connection());
         };
         match connection.begin_with("BEGIN IMMEDIATE").await {
             Ok(transaction) => Ok(Group {
@@ -79,6 +75,23 @@ impl Writer {
                 Err(inner.place.error(error))
             }
         }
+    }
+
+    /// The connection, for whoever gives it back when nothing has gone wrong.
+    pub(crate) async fn take(&mut self) -> Result<SqliteConnection, StoreError> {
+        self.ready().await?;
+        self.connection.take().ok_or_else(|| self.no_connection())
+    }
+
+    async fn ready(&mut self) -> Result<(), StoreError> {
+        if self.suspect || self.connection.is_none() {
+            self.reconnect().await?;
+        }
+        Ok(())
+    }
+
+    fn no_connection(&self) -> StoreError {
+        StoreError::Unavailable(self.inner.place.named("has no connection that writes"))
     }
 
     async fn reconnect(&mut self) -> Result<(), StoreError> {

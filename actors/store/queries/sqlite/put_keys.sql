@@ -1,7 +1,7 @@
 -- Keys of devices, new or in the place of what was there. A message's secret keeps the later of two deadlines (0 is
 -- never, and later than any) and the later of two times. Parameters without numbers: see record_inbound.sql.
 WITH k (client_id, phone_number, kind, name, value, at, also) AS (
-    VALUES /*rows*/
+    VALUES /*rows of 7*/
 )
 INSERT INTO whatsapp_keys (client_id, phone_number, kind, name, value, at, also)
 SELECT k.client_id, k.phone_number, k.kind, k.name, k.value, k.at, k.also

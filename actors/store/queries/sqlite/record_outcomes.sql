@@ -1,10 +1,31 @@
+-- One row per attempt of an event that is still there. Parameters without numbers: see record_inbound.sql.
+WITH a (event_seq, number, started_at, duration_ms, http_status, error, response, manual) AS (
+    VALUES /*rows of 8*/
+)
+INSERT INTO whatsapp_webhook_attempts (event_seq, number, started_at, duration_ms, http_status, error, response, manual)
+SELECT e.seq, a.number, a.started_at, a.duration_ms, a.http_status, a.error, a.response, a.manual
+FROM a
+CROSS JOIN webhook_events e ON e.seq = a.event_seq
+WHERE true
+ON CONFLICT (event_seq, number) DO NOTHING;
+
 -- What became of attempts, one row per event. An event that is no longer pending (its webhook was deleted) stays as
--- it is, unless a receiver took it after all. Parameters without numbers: see record_inbound.sql.
+-- it is, unless a receiver took it after all.
 WITH o (seq, status, attempt_count, http_status, response, error, next_retry_at, delivered_at) AS (
-    VALUES /*rows*/
+    VALUES /*rows of 8*/
 )
 UPDATE webhook_events AS e
 SET status = o.status, attempt_count = o.attempt_count, http_status = o.http_status, response = o.response,
     error = o.error, next_retry_at = o.next_retry_at, delivered_at = o.delivered_at
 FROM o
-WHERE e.seq = o.seq AND (e.status = 'pending' OR o.status = 'delivered')
+WHERE e.seq = o.seq AND (e.status = 'pending' OR o.status = 'delivered');
+
+-- The counters of webhooks after attempts, one row per webhook.
+WITH c (id, failure_count, last_attempt_at, last_error, last_success_at) AS (
+    VALUES /*rows of 5*/
+)
+UPDATE whatsapp_webhooks AS w
+SET failure_count = c.failure_count, last_attempt_at = c.last_attempt_at, last_error = c.last_error,
+    last_success_at = coalesce(c.last_success_at, w.last_success_at)
+FROM c
+WHERE w.id = c.id

@@ -1,6 +1,6 @@
 -- Keys of devices that go. A row of nulls, which fills a statement up, equals no key.
 WITH gone (client_id, phone_number, kind, name) AS (
-    VALUES /*rows*/
+    VALUES /*rows of 4*/
 )
 DELETE FROM whatsapp_keys
 WHERE rowid IN (

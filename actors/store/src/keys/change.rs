@@ -118,17 +118,19 @@ impl<'a> Simple<'a> {
 
     async fn write(&mut self, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
         for chunk in chunks(&self.removals) {
-            let statement = REMOVE_KEYS.statement(chunk, |statement, (of, kind, name)| {
-                statement
-                    .bind(of.client_id.0)
-                    .bind(of.phone_number.as_str())
-                    .bind(kind.as_str())
-                    .bind(*name)
-            });
-            statement.execute(&mut *connection).await?;
+            let statement = REMOVE_KEYS
+                .of_size(chunk.len())
+                .rows(4, chunk, |statement, (of, kind, name)| {
+                    statement
+                        .bind(of.client_id.0)
+                        .bind(of.phone_number.as_str())
+                        .bind(kind.as_str())
+                        .bind(*name)
+                });
+            statement.done().execute(&mut *connection).await?;
         }
         for chunk in chunks(&self.puts) {
-            let statement = PUT_KEYS.statement(chunk, |statement, (of, key)| {
+            let statement = PUT_KEYS.of_size(chunk.len()).rows(7, chunk, |statement, (of, key)| {
                 statement
                     .bind(of.client_id.0)
                     .bind(of.phone_number.as_str())
@@ -138,7 +140,7 @@ impl<'a> Simple<'a> {
                     .bind(key.at)
                     .bind(key.also)
             });
-            statement.execute(&mut *connection).await?;
+            statement.done().execute(&mut *connection).await?;
         }
         *self = Self::default();
         Ok(())

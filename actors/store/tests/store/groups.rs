@@ -70,7 +70,7 @@ on_every_database! {
 }
 
 /// Polls `future` up to `times` times and gives others a turn in between; `None` when it has not ended by then.
-async fn poll_times<F: Future>(mut future: std::pin::Pin<&mut F>, times: u8) -> Option<F::Output> {
+pub(crate) async fn poll_times<F: Future>(mut future: std::pin::Pin<&mut F>, times: u8) -> Option<F::Output> {
     for _ in 0..times {
         let polled = std::future::poll_fn(|context| {
             std::task::Poll::Ready(match future.as_mut().poll(context) {

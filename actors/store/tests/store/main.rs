@@ -8,6 +8,7 @@
     reason = "what fails in a helper fails the test"
 )]
 
+mod alone;
 mod attempts;
 mod awaited;
 mod clients;

@@ -1,0 +1,128 @@
+//! What has a transaction of its own, from its beginning to its commit in one hop to the connection's thread.
+//!
+//! In a quiet gateway most groups are one message, or the outcome of one attempt. A hop and back wakes two threads, and a group has
+//! four or five of them: with nothing else to do they were most of what an event cost, and on a machine whose processors are
+//! busy with something else each of them waits for its turn.
+
+use std::borrow::Borrow;
+
+use sqlx::{Connection as _, SqliteConnection, query_scalar};
+use wharf_domain::{AttemptOutcome, EventKind, WebhookId};
+
+use crate::{
+    NewEvent, RecordedEvent, StoreError, Writer,
+    bulk::{LARGEST, RECORD_OUTCOMES_ALONE},
+    codec::At,
+    inbound::{Numbered, event},
+    outcomes,
+};
+
+/// A message, its sequence, and their commit (see the SQL file).
+pub(crate) const RECORD_MESSAGE: &str = include_str!("../queries/sqlite/record_message.sql");
+
+impl Writer {
+    /// [`Group::record_inbound`](crate::Group::record_inbound) in a transaction of its own, committed when this returns.
+    ///
+    /// # Errors
+    /// As beginning a group, the call, and the commit. One that is cancelled may have committed.
+    pub async fn record_inbound<N: Borrow<NewEvent> + Sync>(
+        &mut self,
+        messages: &[N],
+    ) -> Result<Vec<RecordedEvent>, StoreError> {
+        if let [message] = messages
+            && let Some(webhook) = self.taker(message.borrow())
+        {
+            return self.record_message(message.borrow(), webhook).await;
+        }
+        let mut group = self.begin().await?;
+        let recorded = group.record_inbound(messages).await?;
+        group.commit().await?;
+        Ok(recorded)
+    }
+
+    /// [`Group::record_outcomes`](crate::Group::record_outcomes) in a transaction of its own, committed when this returns.
+    ///
+    /// # Errors
+    /// As beginning a group, the call, and the commit. One that is cancelled may have committed.
+    pub async fn record_outcomes<O: Borrow<AttemptOutcome> + Sync>(
+        &mut self,
+        outcomes: &[O],
+    ) -> Result<(), StoreError> {
+        let all: Vec<&AttemptOutcome> = outcomes.iter().map(Borrow::borrow).collect();
+        if all.len() <= LARGEST {
+            let bulk = &RECORD_OUTCOMES_ALONE;
+            return self
+                .alone(async |connection| outcomes::record_chunk(connection, bulk, &all).await)
+                .await;
+        }
+        let mut group = self.begin().await?;
+        group.record_outcomes(&all).await?;
+        group.commit().await
+    }
+
+    /// Who takes a message that needs nothing but its row; `None`: that cannot be said without asking the database.
+    fn taker(&self, new: &NewEvent) -> Option<WebhookId> {
+        let plain = new.message.event() != EventKind::Status && new.message.awaited_media().is_none();
+        // After a group that was not committed nothing is certain that is remembered.
+        let certain = plain && !self.open && !self.lines.is_list_due();
+        self.lines.known_taker(&new.key, &new.message).filter(|_| certain)
+    }
+
+    async fn record_message(&mut self, new: &NewEvent, webhook: WebhookId) -> Result<Vec<RecordedEvent>, StoreError> {
+        let numbered = Numbered::new(new, webhook, self.lines.next_sequence(&new.key));
+        // Until it is known to be committed.
+        self.open = true;
+        let seq = self
+            .alone(async |connection| insert(connection, &numbered).await)
+            .await?;
+        self.open = false;
+        let Some(seq) = seq else {
+            self.lines.set_sequence(&new.key, numbered.sequence - 1);
+            return Ok(Vec::new());
+        };
+        self.lines.note_newest(seq);
+        Ok(vec![event(&numbered, seq)])
+    }
+
+    /// Has `work` carry out a transaction of its own. After an error, or when it is cancelled, nobody knows how far it came: its
+    /// connection is closed, which rolls back what was not committed.
+    async fn alone<T>(
+        &mut self,
+        work: impl AsyncFnOnce(&mut SqliteConnection) -> Result<T, sqlx::Error>,
+    ) -> Result<T, StoreError> {
+        let mut connection = self.take().await?;
+        match work(&mut connection).await {
+            Ok(value) => {
+                self.connection = Some(connection);
+                Ok(value)
+            }
+            Err(error) => {
+                // Waits until its thread has let go of the file.
+                let _ = connection.close().await;
+                Err(self.inner.place.error(error))
+            }
+        }
+    }
+}
+
+/// Answers the place of the event, if it is new.
+async fn insert(connection: &mut SqliteConnection, numbered: &Numbered<'_>) -> Result<Option<i64>, sqlx::Error> {
+    let new = numbered.new;
+    let made = query_scalar(RECORD_MESSAGE)
+        .bind(new.id.0)
+        .bind(numbered.webhook_id.0)
+        .bind(new.key.client_id.0)
+        .bind(numbered.sequence)
+        .bind(At(new.created_at))
+        .bind(numbered.key.as_slice())
+        .bind(new.message.chat.as_str())
+        .bind(new.message.sender.as_str())
+        .bind(new.message.message_id.as_str())
+        .bind(new.payload.as_str())
+        .bind(new.key.client_id.0)
+        .bind(new.key.phone_number.as_str())
+        .bind(numbered.sequence)
+        // All rows, though there is one at the most: the statements after it are carried out with those that follow.
+        .fetch_all(connection);
+    Ok(made.await?.pop())
+}
