@@ -156,6 +156,16 @@ impl Network {
         Ok(group.view())
     }
 
+    /// Ends a community, as the phone of its owner. Its announcement group goes with it, its other groups stand alone.
+    ///
+    /// # Errors
+    /// [`NetworkError::NotFound`] if there is no such group, [`NetworkError::Conflict`] if it is no community.
+    pub async fn dissolve_community(&self, id: &str) -> Result<(), NetworkError> {
+        let community = self.world().group(id)?;
+        let owner = self.world().account(&community.owner)?;
+        serve::dissolve(self.world(), &community, &owner, None)
+    }
+
     /// The file of a message that the account's phone received or sent, decrypted.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, JidExt as _, Node};
 
 use super::community::{found_community, found_inside, standing_nodes};
-use super::group_change::{Change, change, found};
+use super::group_change::{Change, change, found, join};
 use super::session::Session;
 use crate::NetworkError;
 use crate::state::{Account, Device, Group, World};
@@ -76,10 +76,8 @@ async fn about_none(world: &World, account: &Account, device: &Device, iq: &Node
         if attr(iq, "type").as_deref() == Some("get") {
             return iq_result(iq, vec![group_node(world, &group)]);
         }
-        let phone = account.phone.clone();
-        if let Some(owner) = group.members().first().and_then(|_| world.account(&group.owner).ok()) {
-            // Whoever has the link is let in on the owner's word.
-            let _ = change(world, &group, &owner, Change::Add(vec![phone]), Some(device)).await;
+        if join(world, &group, account, Some(device)).await.is_err() {
+            return iq_error(iq, 400, "bad-request");
         }
         let joined = NodeBuilder::new("group").attr("jid", group.jid()).build();
         return iq_result(iq, vec![joined]);

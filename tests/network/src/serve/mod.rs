@@ -12,6 +12,7 @@ mod keys;
 mod login;
 mod media_retry;
 mod message;
+mod mex;
 mod pair_code;
 mod pairing;
 mod peer;
@@ -27,7 +28,7 @@ mod socket;
 mod usync;
 
 pub(crate) use call::{hang_up, ring};
-pub(crate) use community::{found_community, found_inside, link, unlink as unlink_groups};
+pub(crate) use community::{dissolve, found_community, found_inside, link, unlink as unlink_groups};
 pub(crate) use connection::run;
 pub(crate) use group_change::{Change, change, found};
 pub(crate) use history::share_history;

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use wacore::iq::groups::{GroupCreateOptions, GroupParticipantOptions};
+use wacore::stanza::groups::GroupNotificationAction;
 use wacore::types::events::Event;
 use wharf_testnet::{GroupChange, NetworkError};
 use whatsapp_rust::Jid;
@@ -135,4 +136,30 @@ async fn a_device_founds_changes_and_leaves_a_group() {
     })
     .await;
     assert!(bob.client.groups().get_participating().await.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_has_the_link_joins_by_themselves_also_when_the_founder_is_gone() {
+    let network = network().await;
+    let ana = Companion::linked(&network, ANA).await;
+    let bob = Companion::linked(&network, BOB).await;
+    let id = network.create_group(ANA, "Tea", &[BOB.to_owned()]).await.unwrap().id;
+    let jid: Jid = id.parse().unwrap();
+    let link = ana.client.groups().get_invite_link(jid.clone(), false).await.unwrap();
+    ana.client.groups().leave(jid).await.unwrap();
+    ana.client.groups().join_with_invite_code(&link).await.unwrap();
+    let members = network.group(&id).await.unwrap().participants;
+    assert!(members.iter().any(|member| member.phone == ANA), "{members:?}");
+    let lid = network.create_account(ANA).await.unwrap().lid;
+    let (by, reason) = bob
+        .saw("that Ana came by the link", |event| match event {
+            Event::GroupUpdate(update) => match &update.action {
+                GroupNotificationAction::Add { reason, .. } => Some((update.participant.clone(), reason.clone())),
+                _ => None,
+            },
+            _ => None,
+        })
+        .await;
+    assert_eq!(by.map(|by| by.to_string()), Some(lid));
+    assert_eq!(reason.as_deref(), Some("invite"));
 }
