@@ -182,6 +182,8 @@ fn words_of(who: &Party, change: &GroupChange) -> String {
     let whom = change.participants.join(", ");
     let left = change.participants.as_slice() == [who.shown.as_str()];
     match change.what.as_str() {
+        "create" => "The group was made".to_owned(),
+        "delete" => "The group is no more".to_owned(),
         "add" if left => format!("{whom} joined"),
         "remove" if left => format!("{whom} left"),
         "add" => format!("Added {whom}"),
