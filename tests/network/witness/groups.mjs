@@ -96,6 +96,17 @@ export async function groups({ check, must, post, shown, admin, client }) {
     must((await view(id)).participants.some(one => one.phone === ANA), 'it is not in')
   })
 
+  await check('lets in who asks with the link', async () => {
+    const { id } = await client.sock.groupCreate('Club', [BOB_JID])
+    await client.sock.groupJoinApprovalMode(id, 'on')
+    must((await client.sock.groupMetadata(id)).joinApprovalMode, 'the metadata differ')
+    await admin('PATCH', `/groups/${id}`, { ask: [EVE] })
+    const [{ jid }] = await client.sock.groupRequestParticipantsList(id)
+    await until('that she asks', () => client.seen.asks.some(one => one.id === id && one.participant === jid))
+    const [{ status }] = await client.sock.groupRequestParticipantsUpdate(id, [jid], 'approve')
+    must(status === '200' && (await view(id)).participants.length === 3, 'Eve is not in it')
+  })
+
   await check('in a group: a reply, a reaction, an edit, an admin\'s deletion, who has read', async () => {
     const { id } = await client.sock.groupCreate('Talk', [BOB_JID, EVE_JID])
     const { ids } = await post({ to: id, text: 'who is there?' })

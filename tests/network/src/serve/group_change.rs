@@ -34,6 +34,8 @@ pub(crate) enum Change {
     Locked(bool),
     /// Messages disappear after so many seconds, or stay.
     Ephemeral(Option<u32>),
+    /// Who has the link is let in by admins, or joins by themselves.
+    Approval(bool),
     /// Its invitation link is another.
     NewInvite,
 }
@@ -264,6 +266,10 @@ fn settled(group: &Group, actor: &Account, change: &Change) -> Result<Node, Netw
         Change::Locked(on) => {
             group.change(|charter| charter.locked = *on);
             switch(*on, "locked", "unlocked")
+        }
+        Change::Approval(on) => {
+            group.change(|charter| charter.approval = *on);
+            super::membership::mode(*on)
         }
         Change::Ephemeral(seconds) => {
             group.change(|charter| charter.ephemeral = *seconds);

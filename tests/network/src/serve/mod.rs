@@ -11,6 +11,7 @@ mod iq;
 mod keys;
 mod login;
 mod media_retry;
+mod membership;
 mod message;
 mod mex;
 mod pair_code;
@@ -32,6 +33,7 @@ pub(crate) use community::{dissolve, found_community, found_inside, link, unlink
 pub(crate) use connection::run;
 pub(crate) use group_change::{Change, change, found};
 pub(crate) use history::share_history;
+pub(crate) use membership::{ask, decide};
 pub(crate) use pair_code::{Codes, enter as enter_pair_code};
 pub(crate) use pairing::{expire_qrs, pair, read_qr};
 pub(crate) use phone::unlink;
