@@ -3,6 +3,7 @@
 mod flat;
 mod host;
 mod proxy;
+mod sizes;
 
 use std::{fs, path::Path, time::Duration};
 
