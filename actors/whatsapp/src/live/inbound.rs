@@ -29,7 +29,7 @@ use whatsapp_rust::{
 };
 
 use self::gather::groups_of;
-pub(crate) use self::{aside::Aside, ear::Ear, party::party};
+pub(crate) use self::{aside::Aside, ear::Ear, heard::is_own, party::party};
 use super::{
     awaited::{Arrival, Lost, as_first},
     convert::{Converted, People, Surroundings, convert, is_hidden, not_for_us, undecryptable},
