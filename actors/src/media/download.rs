@@ -25,8 +25,9 @@ const COMMIT_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// How long the phone may take to upload a file again. It may be off; the chat waits.
 const REUPLOAD_DEADLINE: Duration = Duration::from_secs(20);
 
-/// Makes one try and commits what became of it. Answers how long to wait for the next one, if there is to be one.
-pub(super) async fn carry_out(shared: &Shared, due: &DueMedia) -> Option<Duration> {
+/// Makes one try and commits what became of it. Answers how long to wait for the next one, if there is to be one. Calls `asks`
+/// when the phone is asked, whose answer takes its time.
+pub(super) async fn carry_out(shared: &Shared, due: &DueMedia, asks: impl FnOnce()) -> Option<Duration> {
     let tries = due.attempts.saturating_add(1);
     // Strangers wrote what is read here: a panic is a failure like any other, and the event must hear of it.
     let fetching = AssertUnwindSafe(Box::pin(fetch(shared, due, tries))).catch_unwind();
@@ -39,7 +40,7 @@ pub(super) async fn carry_out(shared: &Shared, due: &DueMedia) -> Option<Duratio
     {
         tracing::info!(event = %due.id, tries, error = error.as_str(), ?wait, "a download failed; it is tried again");
         let sealed = match error {
-            MediaError::Gone => uploaded_again(shared, due).await,
+            MediaError::Gone => uploaded_again(shared, due, asks).await,
             _ => None,
         };
         let postponed = Postponed {
@@ -70,7 +71,7 @@ pub(super) async fn carry_out(shared: &Shared, due: &DueMedia) -> Option<Duratio
 
 /// Asks the account's phone for a file that WhatsApp's hosts do not have any more. Answers what its download needs now,
 /// encrypted; `None` when the phone does not give it, or there is no link to ask it by.
-async fn uploaded_again(shared: &Shared, due: &DueMedia) -> Option<Vec<u8>> {
+async fn uploaded_again(shared: &Shared, due: &DueMedia, asks: impl FnOnce()) -> Option<Vec<u8>> {
     let message = due.message.as_ref()?;
     // Whoever opens or closes a link holds its place; there is none to ask by meanwhile.
     let link = shared.directory.link_slot(&due.key).try_lock().ok()?.clone()?;
@@ -81,6 +82,7 @@ async fn uploaded_again(shared: &Shared, due: &DueMedia) -> Option<Vec<u8>> {
         message_id: message.message_id.clone(),
         media_key: reference.media_key.clone(),
     };
+    asks();
     match link.upload_again(&file, REUPLOAD_DEADLINE).await {
         Ok(direct_path) => {
             let reference = MediaReference {

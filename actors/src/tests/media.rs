@@ -1,5 +1,6 @@
 //! Files that messages come with: downloaded from a host that a test scripts.
 
+mod absent;
 mod flat;
 mod host;
 mod proxy;

@@ -182,7 +182,7 @@ proptest! {
 
 /// A field of protobuf that holds bytes.
 fn field(number: usize, bytes: &[u8]) -> Vec<u8> {
-    let mut field = made::varint((number << 3 | 2) as u64);
+    let mut field = made::varint(((number << 3) | 2) as u64);
     field.extend(made::varint(bytes.len() as u64));
     field.extend(bytes);
     field
