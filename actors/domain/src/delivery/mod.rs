@@ -53,6 +53,8 @@ pub struct Delivery {
     /// The ordering in effect: that of the configuration, once nothing of another one is under way.
     ordering: Ordering,
     failure_count: u32,
+    /// Its receiver is gone for good, and the store does not have it yet that the webhook is off.
+    gone: bool,
     closing: bool,
     finished: bool,
     window: Window,
@@ -73,6 +75,7 @@ impl Delivery {
             config,
             ordering: config.courtesy.ordering,
             failure_count,
+            gone: false,
             closing: false,
             finished: false,
             window: Window::default(),
@@ -110,7 +113,7 @@ impl Delivery {
     pub fn is_idle(&mut self, now: Timestamp) -> bool {
         let paused = self.pace.paused_until(self.clock.read(now)).is_some();
         let waits = self.timer.is_some() || self.recoveries.is_reading();
-        self.window.is_empty() && self.catch_up.following() && !waits && !paused
+        self.window.is_empty() && self.catch_up.following() && !waits && !paused && !self.gone
     }
 
     /// Decides on a manual retry. After [`RetryAnswer::Renew`] the event is held back until the store has answered.
@@ -261,6 +264,8 @@ impl Delivery {
         if config.is_active && !self.config.is_active {
             self.pace.resume();
         }
+        // Whatever else was changed before the webhook was off in the store too does not switch it on.
+        self.gone &= config.is_active;
         if config.courtesy.recovery == Recovery::Auto && self.config.courtesy.recovery != Recovery::Auto {
             self.recoveries.start_over();
         }
@@ -289,7 +294,7 @@ impl Delivery {
     }
 
     fn may_start(&self) -> bool {
-        self.config.is_active && !self.closing && self.ordering == self.config.courtesy.ordering
+        self.config.is_active && !self.gone && !self.closing && self.ordering == self.config.courtesy.ordering
     }
 
     fn started(&mut self, now: Timestamp) {
