@@ -29,6 +29,7 @@ use std::time::Duration;
 
 use crate::{
     AWAITS_MEDIA, AttemptOutcome, EventId, Ordering, PendingEvent, Recovery, Timestamp, WebhookId, fair::Standing,
+    message::is_test_chat,
 };
 
 use catch_up::{CatchUp, Change};
@@ -272,14 +273,15 @@ impl Delivery {
         self.config = config;
     }
 
-    /// Without an order every event is a chat of its own, and all the rest is the same.
+    /// Without an order every event is a chat of its own, and all the rest is the same. A test event is one anyway, and is
+    /// known by its chat.
     fn in_lane(&self, event: PendingEvent) -> PendingEvent {
         match self.ordering {
-            Ordering::Chat => event,
-            Ordering::None => PendingEvent {
+            Ordering::None if !is_test_chat(&event.chat) => PendingEvent {
                 chat: event.id.to_string().into(),
                 ..event
             },
+            _ => event,
         }
     }
 

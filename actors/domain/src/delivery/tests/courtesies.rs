@@ -219,6 +219,17 @@ fn a_machine_whose_webhook_is_to_be_switched_off_is_not_idle() {
 }
 
 #[test]
+fn a_test_event_is_attempted_once_without_an_order_too() {
+    let mut desk = Desk::new(asking(Courtesy {
+        ordering: Ordering::None,
+        ..COURTESY
+    }));
+    let chat = crate::IncomingMessage::test(uuid::Uuid::nil(), &"5511888888888".parse().unwrap(), NOW).chat;
+    desk.arrive(1, &chat);
+    assert_eq!(ends(&mut desk, 1, 1, 503, None).status, EventStatus::Failed);
+}
+
+#[test]
 fn an_attempt_that_waited_for_its_slot_is_not_made_when_its_webhook_was_switched_off() {
     let mut desk = Desk::new(asking(COURTESY));
     assert_eq!(desk.arrive(1, "a"), [attempt(1, 1)]);
