@@ -206,8 +206,8 @@ impl Delivery {
                 self.window.record_again_at(event_id, attempt, now + RECORD_AGAIN_AFTER);
             }
             DeliveryEvent::Renewed(event) => {
-                let event = self.in_lane(event);
                 self.recoveries.renewed(&event);
+                let event = self.in_lane(event);
                 self.on_renewed(now, event);
             }
             DeliveryEvent::NotRenewed(event_id) => {
