@@ -235,12 +235,12 @@ impl Store {
             let from = after
                 .filter(|(after, _)| *after == &**chat)
                 .map_or(0, |(_, last)| last + 1);
-            numbers.range(from..).map(move |number| (chat, *number))
+            numbers.range(from..).map(move |number| (&**chat, *number))
         });
         let mut last = None;
         for (visited, (chat, number)) in numbers.enumerate() {
             if visited == query.visit || page.chats.len() == query.chats.min(query.events) {
-                page.cursor = last.map(|(chat, number): (&Box<str>, usize)| format!("{chat}/{number}").into());
+                page.cursor = last.map(|(chat, number): (&str, usize)| format!("{chat}/{number}").into());
                 return page;
             }
             last = Some((chat, number));
