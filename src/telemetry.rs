@@ -4,7 +4,12 @@
 use std::io::{IsTerminal, stderr};
 
 use thiserror::Error;
-use tracing_subscriber::{EnvFilter, fmt, util::SubscriberInitExt};
+use tracing_subscriber::{
+    EnvFilter,
+    filter::{Directive, ParseError},
+    fmt,
+    util::SubscriberInitExt,
+};
 
 use crate::config::{Log, LogFormat};
 
@@ -26,9 +31,14 @@ pub fn init(log: &Log) -> Result<(), TelemetryError> {
     done.map_err(|error| TelemetryError(error.to_string()))
 }
 
+/// What is never logged, whatever is asked for. The library warns of a file that it could not fetch by its whole address,
+/// which holds what lets the account upload and download; whoever wanted the file says so as well, without it.
+const SECRET: &str = "whatsapp_rust::download=off";
+
 fn filter(log: &Log) -> Result<EnvFilter, TelemetryError> {
-    let parsed = EnvFilter::builder().parse(&log.filter);
-    parsed.map_err(|error| TelemetryError(error.to_string()))
+    let wrong = |error: ParseError| TelemetryError(error.to_string());
+    let filter = EnvFilter::builder().parse(&log.filter).map_err(wrong)?;
+    Ok(filter.add_directive(SECRET.parse::<Directive>().map_err(wrong)?))
 }
 
 #[cfg(test)]
@@ -56,18 +66,41 @@ mod tests {
         }
     }
 
-    /// The library names most of its targets not by its crates: `Client/PairCode` writes codes and numbers at info.
-    #[test]
-    fn the_log_holds_others_to_warnings_unless_it_is_asked_for_more() {
-        let config = Loaded::load(&Sources::default()).unwrap().config;
+    /// What is said of `told`, with this filter.
+    fn said(log: &Log, told: impl FnOnce()) -> Vec<String> {
         let lines = Lines::default();
         let writer = lines.clone();
         let log = fmt()
-            .with_env_filter(filter(&config.log).unwrap())
+            .with_env_filter(filter(log).unwrap())
             .with_ansi(false)
             .with_writer(move || writer.clone())
             .finish();
-        with_default(log, || {
+        with_default(log, told);
+        let lines = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        let said = lines.lines().filter_map(|line| line.rsplit_once(": "));
+        said.map(|(_, said)| said.to_owned()).collect()
+    }
+
+    fn log() -> Log {
+        Loaded::load(&Sources::default()).unwrap().config.log
+    }
+
+    #[test]
+    fn what_lets_an_account_upload_is_never_logged() {
+        for filter in [log().filter, "trace".to_owned(), "whatsapp_rust=debug".to_owned()] {
+            let log = Log { filter, ..log() };
+            let said = said(&log, || {
+                tracing::warn!(target: "whatsapp_rust::download", "Failed to download from URL https://h/a?auth=secret");
+                tracing::warn!(target: "whatsapp_rust::client::app_state", "a warning");
+            });
+            assert_eq!(said, ["a warning"], "{}", log.filter);
+        }
+    }
+
+    /// The library names most of its targets not by its crates: `Client/PairCode` writes codes and numbers at info.
+    #[test]
+    fn the_log_holds_others_to_warnings_unless_it_is_asked_for_more() {
+        let said = said(&log(), || {
             tracing::info!(target: "Client/PairCode", "waiting for phone confirmation. Code: ABCD1234");
             tracing::info!(target: "Client/Business", "a name");
             tracing::info!(target: "whatsapp_rust::client", "a number");
@@ -76,12 +109,6 @@ mod tests {
             tracing::info!(target: "wharf::serve", "ours");
             tracing::info!(target: "wharf_actors::tenants", "ours too");
         });
-        let lines = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
-        let said: Vec<&str> = lines
-            .lines()
-            .filter_map(|line| line.rsplit_once(": "))
-            .map(|(_, said)| said)
-            .collect();
-        assert_eq!(said, ["a warning", "ours", "ours too"], "{lines}");
+        assert_eq!(said, ["a warning", "ours", "ours too"]);
     }
 }

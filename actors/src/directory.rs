@@ -24,6 +24,9 @@ use crate::{delivery, media, persistence, session, tenant, wanted::Wanted};
 /// left: two clients on one set of keys destroy each other's. Whoever opens or closes holds the lock.
 pub(crate) type LinkSlot = Arc<tokio::sync::Mutex<Option<Arc<dyn Link>>>>;
 
+/// Held while a group is committed. A group outlives its persistence actor, and the next one's come behind it.
+pub(crate) type WritingTurn = Arc<tokio::sync::Mutex<()>>;
+
 /// A session as it is seen from outside.
 #[derive(Debug, Clone)]
 pub(crate) struct SessionEntry {
@@ -62,6 +65,7 @@ impl SessionEntry {
 #[derive(Default)]
 pub(crate) struct Directory {
     persistence: RwLock<Option<ActorRef<persistence::Message>>>,
+    writing: WritingTurn,
     media: RwLock<Option<ActorRef<media::Message>>>,
     tenants: RwLock<HashMap<ClientId, ActorRef<tenant::Message>>>,
     deliveries: RwLock<HashMap<WebhookId, ActorRef<delivery::Message>>>,
@@ -87,6 +91,10 @@ impl Directory {
 
     pub(crate) fn publish_persistence(&self, actor: Option<ActorRef<persistence::Message>>) {
         *write(&self.persistence) = actor;
+    }
+
+    pub(crate) fn writing(&self) -> &WritingTurn {
+        &self.writing
     }
 
     pub(crate) fn publish_media(&self, actor: ActorRef<media::Message>) {

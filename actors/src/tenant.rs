@@ -91,6 +91,8 @@ pub(crate) struct State {
     _rounds: Timer,
     /// Set when the end has begun: no child is started any more.
     ending: Option<RpcReplyPort<()>>,
+    /// Set while the client's devices are being unlinked, which only sessions that run can do.
+    removing: bool,
 }
 
 impl Actor for TenantActor {
@@ -110,6 +112,7 @@ impl Actor for TenantActor {
             resting: HashMap::new(),
             _rounds: rest::rounds(myself),
             ending: None,
+            removing: false,
         })
     }
 
@@ -305,12 +308,14 @@ fn on_restart(
     child: ChildKey,
     generation: u64,
 ) -> Result<(), ActorProcessingErr> {
-    if state.ending.is_some() || !state.children.may_start(&child, generation) {
+    if !state.children.may_start(&child, generation) {
         return Ok(());
     }
+    let ending = state.ending.is_some();
     match child {
-        ChildKey::Delivery(id) => spawn_delivery(myself, state, id),
-        ChildKey::Session(number) => spawn_session(myself, state, number),
+        ChildKey::Delivery(id) if !ending => spawn_delivery(myself, state, id),
+        ChildKey::Session(number) if !ending || state.removing => spawn_session(myself, state, number),
+        _ => Ok(()),
     }
 }
 

@@ -6,7 +6,7 @@ pub(crate) mod download;
 pub(crate) mod upload;
 pub(crate) mod way;
 
-use std::time::Duration;
+use std::{error::Error as _, time::Duration};
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
@@ -62,6 +62,19 @@ fn bounded(builder: ClientBuilder) -> ClientBuilder {
     builder.timeout(TIMEOUT)
 }
 
+/// In words, with what is behind it. Without the address, which goes into the log with it: that of a file holds what lets the
+/// account upload and download.
+fn failed(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(deeper) = cause {
+        words = format!("{words}: {deeper}");
+        cause = deeper.source();
+    }
+    words
+}
+
 #[async_trait]
 impl Http for Web {
     async fn execute(&self, request: HttpRequest) -> Result<HttpResponse, String> {
@@ -78,10 +91,12 @@ impl Http for Web {
             builder = builder.body(body);
         }
         let answer = builder.send().await;
-        let mut response =
-            answer.map_err(|error| blocked_way(request.proxy.as_ref(), &error).unwrap_or_else(|| error.to_string()))?;
+        let mut response = answer.map_err(|error| {
+            let blocked = blocked_way(request.proxy.as_ref(), &error);
+            blocked.unwrap_or_else(|| failed(error))
+        })?;
         let mut body = BytesMut::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| error.to_string())? {
+        while let Some(chunk) = response.chunk().await.map_err(failed)? {
             if body.len() + chunk.len() > LARGEST {
                 return Err(format!("the answer is longer than {LARGEST} bytes"));
             }
@@ -96,6 +111,8 @@ impl Http for Web {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
     use super::*;
 
     /// Anything may be a proxy.
@@ -107,6 +124,37 @@ mod tests {
     pub(super) fn maker(test_network: Option<&str>) -> Maker {
         let test_network = test_network.map(|url| url.parse().unwrap());
         Maker::new(Checked::new(OPEN), "", test_network).unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_failed_is_said_without_the_address_and_its_secrets() {
+        let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let place = nobody.local_addr().unwrap();
+        let network = Url::parse(&format!("http://{place}/")).unwrap();
+        let web = Web::new(OPEN, Some(network)).unwrap();
+        let ask = || {
+            web.execute(HttpRequest {
+                method: "GET".into(),
+                url: "https://mmg.whatsapp.net/v/a?auth=s3cret&token=t0ken".into(),
+                headers: Vec::new(),
+                body: None,
+                proxy: None,
+            })
+        };
+        // One that breaks off in the middle of its answer, and one that is not there.
+        let (broken_off, ()) = tokio::join!(ask(), async {
+            let (mut socket, _) = nobody.accept().await.unwrap();
+            let _request = socket.read(&mut [0; 1024]).await.unwrap();
+            let head = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nx";
+            socket.write_all(head).await.unwrap();
+        });
+        drop(nobody);
+        let refused = ask().await;
+        for failed in [broken_off, refused] {
+            let words = failed.unwrap_err();
+            assert!(!words.contains("s3cret") && !words.contains("mmg"), "{words}");
+            assert!(words.contains(": "), "says what is behind it: {words}");
+        }
     }
 
     #[test]

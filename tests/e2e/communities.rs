@@ -73,7 +73,9 @@ async fn a_community_its_groups_and_what_happens_in_them() {
     change.await.unwrap();
     assert_eq!(shown(&world, &boats).await, json!(["Boats", false, false, false, null]));
 
-    let told = world.api().wait_for_events(&webhook, "delivered", 8 + more).await;
+    network.dissolve_community(&community).await.unwrap();
+
+    let told = world.api().wait_for_events(&webhook, "delivered", 10 + more).await;
     let told: Vec<&Value> = told.iter().map(|event| &event["payload"]).collect();
     let of = |kind: &str, group: &str| -> Vec<&&Value> {
         let same = |body: &&&Value| body["type"] == kind && body["group"]["id"] == group;
@@ -104,6 +106,13 @@ async fn a_community_its_groups_and_what_happens_in_them() {
         };
         let change = json!({"reason": "unlink_group", "link_type": kind, "linked_groups": others});
         assert_eq!(unlinked["change"], change);
+    }
+    for group in [announcement, &community] {
+        let [ended] = of("delete", group)[..] else {
+            panic!("{told:#?}")
+        };
+        assert_eq!(ended["change"], json!({"reason": "delete_parent"}));
+        assert_eq!(ended["content"], "The group is no more");
     }
     world.stop().await;
 }

@@ -107,7 +107,7 @@ impl MediaLink {
 pub fn file_name(given: Option<&str>, mime_type: &str) -> String {
     let tame = |c: char| match c {
         '/' | '\\' | '"' | '%' | ';' => '_',
-        c if c.is_control() => '_',
+        c if c.is_control() || is_unseen(c) => '_',
         c => c,
     };
     let name: String = given.unwrap_or_default().chars().map(tame).collect();
@@ -127,6 +127,15 @@ pub fn file_name(given: Option<&str>, mime_type: &str) -> String {
     } else {
         format!("{stem}.{extension}")
     }
+}
+
+/// Whether a character is not seen but changes how others are, or where a line ends: with the right one of them `exe.jpg` is
+/// read for `gpj.exe`.
+const fn is_unseen(c: char) -> bool {
+    matches!(
+        c,
+        '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+    )
 }
 
 /// What the names of files of a MIME type usually end with.
@@ -233,6 +242,8 @@ mod tests {
             (Some("../../etc/passwd"), "text/plain", "_.._etc_passwd"),
             (Some("a\r\nb\".pdf"), "application/pdf", "a__b_.pdf"),
             (Some("Olá mundo.pdf"), "application/pdf", "Olá mundo.pdf"),
+            (Some("photo_\u{202e}gpj.exe"), "image/jpeg", "photo__gpj.exe"),
+            (Some("\u{feff}a\u{2028}b\u{2066}.pdf"), "application/pdf", "_a_b_.pdf"),
         ] {
             assert_eq!(file_name(given, mime_type), name);
         }

@@ -26,6 +26,8 @@ fn the_laws_hold_for_a_whole_gateway() {
     assert!(summary.crashes > 3 && summary.restarts > 100 && summary.renewals > 100);
     assert!(summary.revivals > 500, "nothing had to recover");
     assert!(summary.attempts > events && summary.duplicates > 0);
+    assert!(summary.bulk_renewals > 100 && summary.pauses > 20 && summary.deactivations > 0);
+    assert!(summary.slots_awaited > 100 && summary.put_back > 0 && summary.watched > 0);
 }
 
 /// A seed is a run.

@@ -244,7 +244,9 @@ impl Gateway {
         match self.shared.persistence.commit(Write::ClaimKey, claim).await? {
             KeyClaim::Fresh => {}
             KeyClaim::Answered(answer) => return read_answer(&answer),
-            KeyClaim::OtherBody => return conflict("this Idempotency-Key was used with another body"),
+            KeyClaim::OtherBody => {
+                return conflict("this Idempotency-Key was used for something else, or with another body");
+            }
             KeyClaim::Unfinished => {
                 return conflict(
                     "a request with this Idempotency-Key is still running, or its outcome is unknown; look before \

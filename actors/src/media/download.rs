@@ -16,7 +16,7 @@ use crate::{
     clock,
     persistence::{Postponed, Write, WriteError},
     shared::Shared,
-    web::way::Way,
+    web::{download::MediaStream, way::Way},
 };
 
 /// The pause before the store is asked again to take what became of a download.
@@ -25,8 +25,9 @@ const COMMIT_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// How long the phone may take to upload a file again. It may be off; the chat waits.
 const REUPLOAD_DEADLINE: Duration = Duration::from_secs(20);
 
-/// Makes one try and commits what became of it. Answers how long to wait for the next one, if there is to be one.
-pub(super) async fn carry_out(shared: &Shared, due: &DueMedia) -> Option<Duration> {
+/// Makes one try and commits what became of it. Answers how long to wait for the next one, if there is to be one. Calls `asks`
+/// when the phone is asked, whose answer takes its time.
+pub(super) async fn carry_out(shared: &Shared, due: &DueMedia, asks: impl FnOnce()) -> Option<Duration> {
     let tries = due.attempts.saturating_add(1);
     // Strangers wrote what is read here: a panic is a failure like any other, and the event must hear of it.
     let fetching = AssertUnwindSafe(Box::pin(fetch(shared, due, tries))).catch_unwind();
@@ -39,7 +40,7 @@ pub(super) async fn carry_out(shared: &Shared, due: &DueMedia) -> Option<Duratio
     {
         tracing::info!(event = %due.id, tries, error = error.as_str(), ?wait, "a download failed; it is tried again");
         let sealed = match error {
-            MediaError::Gone => uploaded_again(shared, due).await,
+            MediaError::Gone => uploaded_again(shared, due, asks).await,
             _ => None,
         };
         let postponed = Postponed {
@@ -70,7 +71,7 @@ pub(super) async fn carry_out(shared: &Shared, due: &DueMedia) -> Option<Duratio
 
 /// Asks the account's phone for a file that WhatsApp's hosts do not have any more. Answers what its download needs now,
 /// encrypted; `None` when the phone does not give it, or there is no link to ask it by.
-async fn uploaded_again(shared: &Shared, due: &DueMedia) -> Option<Vec<u8>> {
+async fn uploaded_again(shared: &Shared, due: &DueMedia, asks: impl FnOnce()) -> Option<Vec<u8>> {
     let message = due.message.as_ref()?;
     // Whoever opens or closes a link holds its place; there is none to ask by meanwhile.
     let link = shared.directory.link_slot(&due.key).try_lock().ok()?.clone()?;
@@ -81,6 +82,7 @@ async fn uploaded_again(shared: &Shared, due: &DueMedia) -> Option<Vec<u8>> {
         message_id: message.message_id.clone(),
         media_key: reference.media_key.clone(),
     };
+    asks();
     match link.upload_again(&file, REUPLOAD_DEADLINE).await {
         Ok(direct_path) => {
             let reference = MediaReference {
@@ -102,12 +104,24 @@ async fn fetch(shared: &Shared, due: &DueMedia, tries: u32) -> Result<u64, Media
         MediaError::Storage
     })?;
     let decryptor = MediaDecryptor::new(&reference).map_err(|_| MediaError::Incomplete)?;
-    let (reserved, room) = reserve(shared, due.key.client_id, reference.size).await?;
+    let client = due.key.client_id;
+    // A client that is full asks WhatsApp for nothing.
+    let (_, left) = room(shared, client).await?;
+    if left == 0 {
+        return Err(MediaError::Quota);
+    }
     let way = way(shared, due, &reference).await?;
-    let fetching = stream(shared, due, (&way, &reference), decryptor, room, tries);
-    let fetched = tokio::time::timeout(download::deadline(reference.size), fetching).await;
+    let opening = shared.media.source.open(&way, &reference.direct_path, tries);
+    let coming = in_time(0, opening).await?;
+    let (reserved, most) = reserve(shared, client, largest(reference.size, coming.length())).await?;
+    let fetched = in_time(most, stream(shared, due, coming, decryptor, most)).await;
     drop(reserved);
-    fetched.unwrap_or(Err(MediaError::Unreachable))
+    fetched
+}
+
+async fn in_time<T>(bytes: u64, work: impl Future<Output = Result<T, MediaError>>) -> Result<T, MediaError> {
+    let done = tokio::time::timeout(download::deadline(bytes), work).await;
+    done.unwrap_or(Err(MediaError::Unreachable))
 }
 
 /// The way that a file is fetched by: the one that its number goes by now.
@@ -130,8 +144,17 @@ async fn way(shared: &Shared, due: &DueMedia, reference: &MediaReference) -> Res
     }
 }
 
-/// Takes room for a file; answers how large it may be. A sender who says no size gets what is left.
-async fn reserve(shared: &Shared, client: ClientId, size: u64) -> Result<(Held, u64), MediaError> {
+/// How large a file can be at the most: as its sender says, and as its host does, which has it encrypted. A sender may say
+/// anything: more than there is would take the room of others' files, and nothing would take none. `None`: nobody says it.
+fn largest(said: u64, coming: Option<u64>) -> Option<u64> {
+    [Some(said).filter(|size| *size > 0), coming]
+        .into_iter()
+        .flatten()
+        .min()
+}
+
+/// Bytes that a client's files under way may come to, and what is left of them.
+async fn room(shared: &Shared, client: ClientId) -> Result<(u64, u64), MediaError> {
     let most = match shared.settings.media.max_bytes {
         0 => u64::MAX,
         most => most,
@@ -141,27 +164,31 @@ async fn reserve(shared: &Shared, client: ClientId, size: u64) -> Result<(Held, 
         MediaError::Storage
     })?;
     let most = most.saturating_sub(kept);
-    let left = most.saturating_sub(shared.media.ledger.held(client));
+    Ok((most, most.saturating_sub(shared.media.ledger.held(client))))
+}
+
+/// Takes room for a file; answers how large it may be. One of which nobody says it gets what is left.
+async fn reserve(shared: &Shared, client: ClientId, size: Option<u64>) -> Result<(Held, u64), MediaError> {
+    let (most, left) = room(shared, client).await?;
     let mut held = shared.media.ledger.hold(client);
+    let size = size.unwrap_or(left);
     if left == 0 || !held.grow(size, most) {
         return Err(MediaError::Quota);
     }
-    Ok((held, if size > 0 { size } else { left }))
+    Ok((held, size))
 }
 
 async fn stream(
     shared: &Shared,
     due: &DueMedia,
-    (way, reference): (&Way, &MediaReference),
+    mut coming: MediaStream,
     decryptor: MediaDecryptor,
     most: u64,
-    tries: u32,
 ) -> Result<u64, MediaError> {
     let unreachable = |error: String| {
         tracing::debug!(event = %due.id, error, "a download broke off");
         MediaError::Unreachable
     };
-    let mut coming = shared.media.source.open(way, &reference.direct_path, tries).await?;
     let writing = shared.media.files.write(due.key.client_id, due.id, decryptor, most);
     while let Some(piece) = coming.next().await.map_err(unreachable)? {
         if !writing.take(piece).await {

@@ -5,7 +5,7 @@
 //! at every half a minute.
 //!
 //! Slots are capped per client and in all, and are given to the clients by turns: one client's flood of films holds only
-//! its own slots.
+//! its own slots. Who waits for a phone holds none: somebody may send any number of files that WhatsApp does not have.
 
 mod download;
 pub(crate) mod fetch;
@@ -42,6 +42,9 @@ pub use settings::MediaSettings;
 const LOOK_EVERY: Duration = Duration::from_secs(30);
 /// Downloads that one look at the store brings, at the most.
 const LOOK: usize = 256;
+
+/// Downloads of one client that wait for its phone and hold no slot meanwhile; one more stays in its slot.
+const ASKING: usize = 64;
 
 /// Files whose pictures are looked at, or that are encrypted, at a time.
 const PREPARED_AT_A_TIME: Caps = Caps {
@@ -112,6 +115,8 @@ pub(crate) enum Message {
     Look,
     /// What the store has that is due; `None`: it could not be read.
     Found(Option<Vec<DueMedia>>),
+    /// A download asks the phone for its file.
+    Asks(EventId),
     /// A download has ended, or is to be tried again after the wait.
     Ended(EventId, Option<Duration>),
 }
@@ -121,8 +126,8 @@ pub(crate) struct MediaActor;
 
 pub(crate) struct State {
     shared: Arc<Shared>,
-    /// By event: whose it is, and its task.
-    running: HashMap<EventId, (ClientId, Timer)>,
+    /// By event.
+    running: HashMap<EventId, Running>,
     /// Whether the store is being looked at, and whether it is to be looked at again after that.
     looking: bool,
     again: bool,
@@ -134,6 +139,27 @@ pub(crate) struct State {
     wrapped: bool,
     look: Timer,
     _ticks: Timer,
+}
+
+/// A download that runs.
+struct Running {
+    client: ClientId,
+    _task: Timer,
+    /// Whether it waits for the phone to upload its file again, which may be off: it holds no slot meanwhile.
+    asks: bool,
+}
+
+impl State {
+    /// Downloads that hold a slot.
+    fn busy(&self) -> impl Iterator<Item = &Running> {
+        self.running.values().filter(|running| !running.asks)
+    }
+
+    /// How many of a client's wait for its phone.
+    fn asking(&self, client: ClientId) -> usize {
+        let asking = self.running.values().filter(|running| running.asks);
+        asking.filter(|running| running.client == client).count()
+    }
 }
 
 impl Actor for MediaActor {
@@ -180,6 +206,15 @@ impl Actor for MediaActor {
                 look(&myself, state);
             }
             Message::Found(found) => on_found(&myself, state, found),
+            Message::Asks(id) => {
+                let client = state.running.get(&id).map(|running| running.client);
+                let has_room = client.is_some_and(|client| state.asking(client) < ASKING);
+                if let Some(running) = state.running.get_mut(&id).filter(|_| has_room) {
+                    running.asks = true;
+                    state.wrapped = false;
+                    look(&myself, state);
+                }
+            }
             Message::Ended(id, wait) => {
                 state.running.remove(&id);
                 state.ended.push(id);
@@ -197,14 +232,23 @@ impl Actor for MediaActor {
 /// Looks at the store, if there is a slot for what it might find.
 fn look(myself: &ActorRef<Message>, state: &mut State) {
     let settings = &state.shared.settings.media;
-    if state.looking || state.running.len() >= settings.max_downloads {
+    if state.looking || state.busy().count() >= settings.max_downloads {
         state.again = true;
         return;
     }
     (state.looking, state.again) = (true, false);
     state.ended.clear();
     // What runs is among what is due: as many more of each client as there are slots for it.
-    let per_client = settings.max_downloads_per_client.saturating_mul(2);
+    let asking = state
+        .running
+        .values()
+        .filter(|running| running.asks)
+        .count()
+        .min(ASKING);
+    let per_client = settings
+        .max_downloads_per_client
+        .saturating_mul(2)
+        .saturating_add(asking);
     let (myself, shared, after) = (myself.clone(), Arc::clone(&state.shared), state.turn);
     state.look.set(async move {
         let found = shared.store.due_media(clock::now(), after, per_client, LOOK).await;
@@ -217,29 +261,33 @@ fn on_found(myself: &ActorRef<Message>, state: &mut State, found: Option<Vec<Due
     state.looking = false;
     let Some(found) = found else { return };
     let (settings, turn) = (&state.shared.settings.media, state.turn);
-    let counts = |running: &HashMap<EventId, (ClientId, Timer)>| {
-        running.values().fold(HashMap::new(), |mut counts, (client, _)| {
-            *counts.entry(*client).or_insert(0) += 1;
-            counts
-        })
-    };
-    let free = settings.max_downloads.saturating_sub(state.running.len());
+    let counts = state.busy().fold(HashMap::new(), |mut counts, running| {
+        *counts.entry(running.client).or_insert(0) += 1;
+        counts
+    });
+    let free = settings.max_downloads.saturating_sub(state.busy().count());
     let whole = found.len() < LOOK;
     let last = found.last().map(|due| due.key.client_id);
     let new = found
         .into_iter()
         .filter(|due| !state.running.contains_key(&due.id) && !state.ended.contains(&due.id));
-    let chosen = choose(new, counts(&state.running), settings.max_downloads_per_client, free);
+    let chosen = choose(new, counts, settings.max_downloads_per_client, free);
     let begun = chosen.len();
     for due in chosen {
         let (id, client) = (due.id, due.key.client_id);
         let (teller, shared) = (myself.clone(), Arc::clone(&state.shared));
         let mut task = Timer::default();
         task.set(async move {
-            let wait = download::carry_out(&shared, &due).await;
+            let asks = || drop(teller.cast(Message::Asks(id)));
+            let wait = download::carry_out(&shared, &due, asks).await;
             let _stopped = teller.cast(Message::Ended(id, wait));
         });
-        state.running.insert(id, (client, task));
+        let running = Running {
+            client,
+            _task: task,
+            asks: false,
+        };
+        state.running.insert(id, running);
     }
     let after = if whole { None } else { last };
     state.turn = after.unwrap_or(ClientId(0));

@@ -107,9 +107,14 @@ impl Persistence {
     /// `Unknown` when that cannot be said within 15 s.
     pub(crate) async fn settled(&self) -> Result<(), WriteError> {
         match self.commit(Write::Settle, ()).await {
+            Ok(()) => Ok(()),
             Err(error @ WriteError::Unknown(_)) => Err(error),
-            // Writes are carried out in their order, and those before this one were refused with it, or before.
-            _ => Ok(()),
+            // Writes are carried out in their order: those before this one were refused with it, or before, or went with
+            // their actor. Only a group that this had begun goes on without it.
+            Err(_) => match timeout(DEADLINE, self.directory.writing().lock()).await {
+                Ok(_turn) => Ok(()),
+                Err(_) => Err(WriteError::Unknown("a commit did not end in time".to_owned())),
+            },
         }
     }
 

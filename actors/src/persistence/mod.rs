@@ -1,7 +1,7 @@
 //! The persistence actor: the only writer.
 //!
-//! Owns the writing connection. Supervised by the gateway. Restarts from nothing: what was being committed answers its
-//! callers by itself, what was waiting is refused, and callers try again. Stops when the tree stops, after a last commit.
+//! Owns the writing connection. Supervised by the gateway. Restarts from nothing: what was being committed is committed
+//! all the same, before anything else, and answers its callers by itself; what was waiting is refused, and callers try again. Stops when the tree stops, after a last commit.
 //!
 //! Group commit without a clock: while one commit runs, writes gather; when it ends, all that gathered are the next.
 
@@ -261,7 +261,16 @@ fn run(
     work: impl Future<Output = (Box<Writer>, Option<StoreError>)> + Send + 'static,
 ) {
     state.committing = true;
-    let committing = tokio::spawn(work);
+    let turn = Arc::clone(state.args.directory.writing());
+    // Taken here and not in the task: from the moment on at which a group has begun nobody takes it for ended.
+    let at_once = Arc::clone(&turn).try_lock_owned();
+    let committing = tokio::spawn(async move {
+        let _turn = match at_once {
+            Ok(turn) => turn,
+            Err(_) => turn.lock_owned().await,
+        };
+        work.await
+    });
     let myself = myself.clone();
     tokio::spawn(async move {
         let message = match committing.await {

@@ -1,6 +1,7 @@
 //! Every row of CONTRACT.md section 4's table and of section 7's rulings on it, over real sockets.
 
 mod connections;
+mod direct;
 mod hostile;
 mod memory;
 mod targets;

@@ -7,7 +7,7 @@ use ractor::{ActorProcessingErr, ActorRef, RpcReplyPort, rpc::CallResult};
 use wharf_domain::ConnectionKey;
 
 use super::{ChildKey, Message, State, key, restart_sessions};
-use crate::{delivery, persistence::Write, session};
+use crate::{delivery, persistence::Write, session, shared::Shared};
 
 /// How long sessions may take to close their links when the tree stops.
 const SESSIONS_DEADLINE: Duration = Duration::from_secs(8);
@@ -15,10 +15,12 @@ const SESSIONS_DEADLINE: Duration = Duration::from_secs(8);
 const DELIVERIES_DEADLINE: Duration = Duration::from_millis(10_500);
 /// How long a removed client's device may take to log out.
 const LOGOUT_DEADLINE: Duration = Duration::from_secs(30);
+/// The pause before a session that is being started again is asked again.
+const ASK_AGAIN_AFTER: Duration = Duration::from_millis(50);
 
 /// Sessions and deliveries end side by side; a task waits for them, the actor stays free for their deaths.
 pub(super) fn on_stop(myself: &ActorRef<Message>, state: &mut State, reply: RpcReplyPort<()>) {
-    state.ending = Some(reply);
+    (state.ending, state.removing) = (Some(reply), false);
     let sessions = sessions(state);
     let deliveries: Vec<_> = state.deliveries.values().cloned().collect();
     let myself = myself.clone();
@@ -61,22 +63,15 @@ pub(super) fn on_remove(
     reply: RpcReplyPort<()>,
 ) -> Result<(), ActorProcessingErr> {
     restart_sessions(myself, state)?;
-    state.ending = Some(reply);
-    let (sessions, keys) = (sessions(state), session_keys(state));
+    (state.ending, state.removing) = (Some(reply), true);
+    let keys = session_keys(state);
     let deliveries: Vec<_> = state.deliveries.values().cloned().collect();
     let (myself, args) = (myself.clone(), state.args.clone());
     tokio::spawn(async move {
-        let log_out = join_all(
-            sessions
-                .iter()
-                .map(|actor| actor.call(session::Message::Delete, Some(LOGOUT_DEADLINE))),
-        );
+        let log_out = join_all(keys.iter().map(|key| log_out(&args.shared, key)));
         let close_deliveries = join_all(deliveries.iter().map(close_delivery));
         let (logged_out, _) = tokio::join!(log_out, close_deliveries);
-        let late = logged_out
-            .iter()
-            .filter(|result| !matches!(result, Ok(CallResult::Success(()))))
-            .count();
+        let late = logged_out.iter().filter(|logged_out| !**logged_out).count();
         if late > 0 {
             tracing::warn!(client = %args.client_id, late, "some devices of a removed client could not be logged out");
         }
@@ -97,4 +92,20 @@ pub(super) fn on_remove(
         let _stopped = myself.cast(Message::Ended);
     });
     Ok(())
+}
+
+/// Whether the number's device is unlinked in time. A session that fails meanwhile is started again, and asked again.
+async fn log_out(shared: &Shared, key: &ConnectionKey) -> bool {
+    let unlinked = async {
+        loop {
+            let actor = shared.directory.session(key).and_then(|entry| entry.actor);
+            if let Some(actor) = actor
+                && let Ok(CallResult::Success(())) = actor.call(session::Message::Delete, None).await
+            {
+                return;
+            }
+            tokio::time::sleep(ASK_AGAIN_AFTER).await;
+        }
+    };
+    tokio::time::timeout(LOGOUT_DEADLINE, unlinked).await.is_ok()
 }

@@ -244,6 +244,47 @@ async fn persistence_that_dies_loses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_dead_persistence_was_committing_counts_as_told() {
+    let world = World::start().await;
+    let client = world.add_client("a").await;
+    let mut writer = world.store.writer().await.unwrap();
+    let blocker = writer.begin().await.unwrap();
+    let (shared, directory) = (world.gateway.shared.clone(), &world.gateway.shared.directory);
+    let key = ConnectionKey {
+        client_id: client.id,
+        phone_number: number(1),
+    };
+    let persistence = directory.persistence().unwrap();
+    let creating = tokio::spawn({
+        let gateway = world.gateway.clone();
+        let key = key.clone();
+        async move { gateway.create_connection(key.client_id, key.phone_number).await }
+    });
+    wait_until("it is being committed", WITHIN, || async {
+        directory.writing().try_lock().is_err()
+    })
+    .await;
+    persistence.cast(persistence::Message::Crash(Crash::Panic)).unwrap();
+    wait_until("persistence is gone", WITHIN, || async {
+        let actor = directory.persistence();
+        actor.is_none_or(|actor| actor.get_id() != persistence.get_id())
+    })
+    .await;
+    let seen = tokio::spawn(async move {
+        shared.persistence.settled().await.unwrap();
+        shared.store.connection(&key).await.unwrap().is_some()
+    });
+    wait_until("the next one is there", WITHIN, || async {
+        directory.persistence().is_some()
+    })
+    .await;
+    drop(blocker);
+    creating.await.unwrap().unwrap();
+    assert!(seen.await.unwrap());
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_that_takes_no_writes_is_said_and_it_all_resumes() {
     let world = World::start().await;
     let client = world.add_client("a").await;

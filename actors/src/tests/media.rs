@@ -1,8 +1,10 @@
 //! Files that messages come with: downloaded from a host that a test scripts.
 
+mod absent;
 mod flat;
 mod host;
 mod proxy;
+mod sizes;
 
 use std::{fs, path::Path, time::Duration};
 

@@ -80,3 +80,26 @@ async fn a_client_that_is_removed_while_its_session_is_parked_is_unlinked() {
     remove(&world, key.client_id).await;
     is_unlinked(&world).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_fails_while_its_client_is_removed_unlinks_its_device_all_the_same() {
+    let world = World::start().await;
+    let key = linked(&world).await;
+    world.gateway.disconnect(key.client_id, &number(1)).await.unwrap();
+    world
+        .wait_for_status(key.client_id, &number(1), ConnectionStatus::Disconnected)
+        .await;
+    // To log out it logs in once more; this link does not come that far.
+    world.links.on_open(OpenScript::Open);
+    remove(&world, key.client_id).await;
+    world.links.wait_for_link(&key).await;
+    world.links.on_open(OpenScript::Login);
+    let entry = world.gateway.shared.directory.session(&key).unwrap();
+    entry
+        .actor
+        .unwrap()
+        .cast(session::Message::Crash(Crash::Panic))
+        .unwrap();
+    is_unlinked(&world).await;
+    assert_eq!(world.links.counters().overlaps, 0);
+}

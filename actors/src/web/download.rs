@@ -57,7 +57,7 @@ impl MediaSource {
                 tracing::warn!(number = %way.key.phone_number, why, "a file cannot be fetched");
                 return MediaError::ProxyFailed;
             }
-            tracing::debug!(%error, "a media host cannot be reached");
+            tracing::debug!(error = %error.without_url(), "a media host cannot be reached");
             MediaError::Unreachable
         })?;
         match response.status().as_u16() {
@@ -89,13 +89,19 @@ impl MediaSource {
 }
 
 impl MediaStream {
+    /// Its bytes, as the host says.
+    pub(crate) fn length(&self) -> Option<u64> {
+        self.response.content_length()
+    }
+
     /// The next piece; `None` at the end.
     ///
     /// # Errors
     /// What broke off, or comes too slowly, in words.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, String> {
         let begun = Instant::now();
-        let piece = self.response.chunk().await.map_err(|error| error.to_string())?;
+        let piece = self.response.chunk().await;
+        let piece = piece.map_err(|error| error.without_url().to_string())?;
         if let (Some(piece), Some(coming)) = (&piece, &mut self.coming)
             && !coming.is_in_time(begun.elapsed(), piece.len())
         {

@@ -84,12 +84,13 @@ impl Maker {
         self.test_network.as_ref()
     }
 
-    /// A client whose requests go directly.
+    /// A client whose requests go directly, whatever the environment says of proxies (`HTTPS_PROXY`): the socket to WhatsApp
+    /// does not ask that, and a number would come from two places.
     ///
     /// # Errors
     /// What reqwest says.
     pub(crate) fn direct(&self, kind: Kind) -> reqwest::Result<Client> {
-        self.client(kind, self.tls.clone(), |builder| builder)
+        self.client(kind, self.tls.clone(), ClientBuilder::no_proxy)
     }
 
     /// A client whose requests all go through `proxy`.

@@ -230,6 +230,7 @@ struct LinkState {
     acts: Vec<Action>,
     /// Where files are uploaded to again.
     reuploads: Option<String>,
+    phone_is_off: bool,
     /// How often it was asked afresh what lets us upload.
     media_auths: u32,
 }
@@ -314,6 +315,11 @@ impl ScriptedHandle {
     /// Files are uploaded again to this path from now on.
     pub fn uploads_again(&self, direct_path: &str) {
         self.state().reuploads = Some(direct_path.to_owned());
+    }
+
+    /// Whoever asks the phone for a file waits in vain.
+    pub fn turns_phone_off(&self) {
+        self.state().phone_is_off = true;
     }
 
     /// The messages that were sent, in their order, refused and unanswered ones too.

@@ -1,7 +1,7 @@
 //! Messages with a file, as a client writes them.
 
 use base64::{
-    Engine as _, alphabet,
+    DecodeError, Engine as _, alphabet,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 use serde_json::Value;
@@ -163,15 +163,15 @@ async fn decoded(call: &Call, base64: &str) -> Result<ReceivedFile, Problem> {
         let decoded = BASE64.decode_vec(piece, &mut plain);
         let padded_within = plain.len() != PIECE / 4 * 3 && (at + 1) * PIECE < base64.len();
         let wrong = match decoded {
-            Err(error) => Some(error.to_string()),
-            Ok(()) if padded_within => Some("it ends before its end".to_owned()),
-            Ok(()) => None,
+            Err(DecodeError::InvalidByte(at, _) | DecodeError::InvalidLastSymbol(at, _)) => Some(at),
+            Ok(()) if !padded_within => None,
+            // It ends where it may not.
+            Err(_) | Ok(()) => Some(piece.len()),
         };
         if let Some(wrong) = wrong {
-            let place = at * PIECE;
-            let text = format!(
-                "is not base64 (RFC 4648, without line breaks and data: prefix): {wrong}, from character {place}"
-            );
+            let place = at * PIECE + wrong + 1;
+            let text =
+                format!("is not base64 (RFC 4648, without line breaks and data: prefix): see its character {place}");
             return Err(Problem::invalid(vec![FieldError::new("media.base64", text)]));
         }
         receiving.take(&plain).await?;

@@ -165,7 +165,7 @@ async fn a_large_message_in_json_has_its_file_in_base64() {
         (400, vec!["media.base64".to_owned()])
     );
     let said = reply.json()["errors"][0]["message"].as_str().unwrap().to_owned();
-    assert!(said.contains("Invalid symbol 42"), "{said}");
+    assert!(said.ends_with("see its character 200001"), "{said}");
     let empty = facade.ask("POST", &path()).json(&with_base64("")).send().await;
     assert_eq!(
         (empty.status, empty.bad_fields()),

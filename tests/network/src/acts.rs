@@ -2,7 +2,7 @@
 
 use crate::network::Network;
 use crate::serve::{self, Change};
-use crate::state::digits;
+use crate::state::{Account, Group, digits};
 use crate::{CallView, GroupView, NetworkError, PresenceRecord, reading};
 
 /// What is to change about a group; what is left out stays.
@@ -29,6 +29,14 @@ pub struct GroupChange {
     pub locked: Option<bool>,
     /// Messages disappear after so many seconds; 0 lets them stay.
     pub ephemeral: Option<u32>,
+    /// Who has the link is let in by admins.
+    pub approval: Option<bool>,
+    /// Numbers that have the link and ask to be let in.
+    pub ask: Vec<String>,
+    /// Numbers that asked and are let in.
+    pub approve: Vec<String>,
+    /// Numbers that asked and are not let in.
+    pub reject: Vec<String>,
     /// Addresses of groups that come into this community.
     pub link: Vec<String>,
     /// Addresses of groups that leave this community.
@@ -50,6 +58,7 @@ impl GroupChange {
                 .map(|text| Change::Description((!text.is_empty()).then_some(text))),
             self.announcement.map(Change::Announcement),
             self.locked.map(Change::Locked),
+            self.approval.map(Change::Approval),
             self.ephemeral
                 .map(|seconds| Change::Ephemeral((seconds > 0).then_some(seconds))),
         ]
@@ -141,6 +150,7 @@ impl Network {
             };
             return Err(NetworkError::Conflict(detail));
         }
+        let requests = (change.ask.clone(), change.approve.clone(), change.reject.clone());
         for step in change.steps() {
             let step = with_digits(step)?;
             let failed = serve::change(self.world(), &group, &actor, step, None).await?;
@@ -153,7 +163,49 @@ impl Network {
                 return Err(NetworkError::Conflict(detail));
             }
         }
+        self.requests(&group, &actor, requests).await?;
         Ok(group.view())
+    }
+
+    /// Some ask to be let in, some are, some are not.
+    async fn requests(
+        &self,
+        group: &Group,
+        actor: &Account,
+        (ask, approve, reject): (Vec<String>, Vec<String>, Vec<String>),
+    ) -> Result<(), NetworkError> {
+        for phone in ask {
+            let account = self.world().account(&phone)?;
+            if !group.charter().approval || group.rank(&account.phone).is_some() {
+                let detail = format!("{phone} is in the group, or nobody has to be asked (approval)");
+                return Err(NetworkError::Conflict(detail));
+            }
+            serve::ask(self.world(), group, &account);
+        }
+        for (phones, lets_in) in [(approve, true), (reject, false)] {
+            let phones = phones
+                .iter()
+                .map(|phone| digits(phone))
+                .collect::<Result<Vec<_>, _>>()?;
+            let failed = match phones.is_empty() {
+                true => Vec::new(),
+                false => serve::decide(self.world(), group, actor, &phones, lets_in, None).await?,
+            };
+            if let Some((phone, _)) = failed.first() {
+                return Err(NetworkError::Conflict(format!("{phone} does not ask to be let in")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends a community, as the phone of its owner. Its announcement group goes with it, its other groups stand alone.
+    ///
+    /// # Errors
+    /// [`NetworkError::NotFound`] if there is no such group, [`NetworkError::Conflict`] if it is no community.
+    pub async fn dissolve_community(&self, id: &str) -> Result<(), NetworkError> {
+        let community = self.world().group(id)?;
+        let owner = self.world().account(&community.owner)?;
+        serve::dissolve(self.world(), &community, &owner, None)
     }
 
     /// The file of a message that the account's phone received or sent, decrypted.

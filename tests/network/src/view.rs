@@ -157,6 +157,12 @@ pub struct GroupView {
     pub locked: bool,
     /// Messages disappear after so many seconds.
     pub ephemeral: Option<u32>,
+    /// Who has the link is let in by admins.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub approval: bool,
+    /// Numbers that ask to be let in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requests: Vec<String>,
     /// It is a community.
     #[serde(default, skip_serializing_if = "is_false")]
     pub is_community: bool,

@@ -42,6 +42,7 @@ export class Client {
       calls: [],
       groups: [],
       members: [],
+      asks: [],
       ends: [],
       history: [],
       chats: [],
@@ -84,6 +85,7 @@ export class Client {
     keep('groups.update', this.seen.groups)
     keep('groups.upsert', this.seen.groups)
     keep('group-participants.update', this.seen.members)
+    keep('group.join-request', this.seen.asks)
     keep('messaging-history.set', this.seen.history)
     keep('chats.update', this.seen.chats)
     keep('contacts.upsert', this.seen.contacts)

@@ -6,6 +6,10 @@ import https from 'node:https'
 import { syncBuiltinESMExports } from 'node:module'
 import { createInterface } from 'node:readline'
 
+/** The account that the witness is a device of, and those it talks to. */
+export const [ANA, BOB, EVE] = ['5511888888888', '5511999999999', '5511777777777']
+export const BOB_JID = `${BOB}@s.whatsapp.net`
+
 /** Starts the program and waits for the line that says where it listens. */
 export async function start(program) {
   const child = spawn(program, ['--listen', '127.0.0.1:0'], { stdio: ['ignore', 'pipe', 'inherit'] })

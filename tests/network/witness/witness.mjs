@@ -5,10 +5,9 @@
 import { createHash } from 'node:crypto'
 import { decryptPollVote, downloadMediaMessage, jidNormalizedUser } from 'baileys'
 import { Client } from './client.mjs'
-import { start, until } from './network.mjs'
+import { groups } from './groups.mjs'
+import { ANA, BOB, BOB_JID, EVE, start, until } from './network.mjs'
 
-const [ANA, BOB, EVE] = ['5511888888888', '5511999999999', '5511777777777']
-const BOB_JID = `${BOB}@s.whatsapp.net`
 const sha256 = bytes => createHash('sha256').update(bytes).digest('hex')
 
 // The client's Signal library tells its sessions, keys included, to the console.
@@ -43,6 +42,20 @@ await check('pairing by QR and login', async () => {
   const qr = await until('a QR', () => client.qr)
   await admin('POST', `/accounts/${ANA}/scan`, { qr })
   await until('an open connection', () => client.open, 30_000)
+})
+
+await check('pairing by code', async () => {
+  const other = new Client(network)
+  await until('a QR', () => other.qr)
+  const code = await other.sock.requestPairingCode(EVE)
+  // The code is shown before the network has heard of it.
+  await until('the code to be taken', () => admin('POST', `/accounts/${EVE}/pair-code`, { code }).catch(() => false))
+  await until('an open connection', () => other.open, 30_000)
+  const [device] = await admin('GET', `/accounts/${EVE}/devices`)
+  must(device.connected, JSON.stringify(device))
+  await other.sock.logout()
+  await until('no device', async () => (await admin('GET', `/accounts/${EVE}/devices`)).length === 0)
+  other.stop()
 })
 
 // What arrives: body, field of the message.
@@ -104,6 +117,12 @@ await check('receives reaction, edit and deletion', async () => {
   await until('the deletion', updates(update => update.message === null))
 })
 
+await check('sees what its own phone sends', async () => {
+  const { ids } = await admin('POST', `/accounts/${ANA}/messages`, { to: BOB, kind: 'image', caption: 'from the phone' })
+  const { key, message } = await until('the message', () => client.message(ids[0]))
+  must(key.fromMe && inner(message).imageMessage.caption === 'from the phone', JSON.stringify(key))
+})
+
 await check('reads a vote in its own poll', async () => {
   const poll = await client.send(BOB_JID, { poll: { name: 'Cake?', values: ['now', 'later'], selectableCount: 1 } })
   await until('the poll', () => shown(BOB, poll.key.id))
@@ -122,12 +141,15 @@ await check('reads a vote in its own poll', async () => {
 
 // What it sends: content, kind on the phone.
 const file = Buffer.alloc(50_000, 7)
+const LINK = { 'canonical-url': 'https://example.org', 'matched-text': 'https://example.org', title: 'E', description: 'D' }
 const outgoing = [
   ['text', { text: 'hello' }],
   ['text', { text: 'hello @5511999999999', mentions: [BOB_JID] }],
+  ['text', { text: 'see https://example.org', linkPreview: LINK }],
   ['image', { image: file, caption: 'c', jpegThumbnail: '' }],
   ['image', { image: file, viewOnce: true, jpegThumbnail: '' }],
   ['video', { video: file, jpegThumbnail: '' }],
+  ['video', { video: file, gifPlayback: true, jpegThumbnail: '' }],
   ['video_note', { video: file, ptv: true, jpegThumbnail: '' }],
   ['audio', { audio: file, mimetype: 'audio/mp4', seconds: 1 }],
   ['voice', { audio: file, mimetype: 'audio/ogg; codecs=opus', ptt: true, seconds: 1, waveform: new Uint8Array(64) }],
@@ -147,6 +169,8 @@ for (const [kind, content] of outgoing) {
     must(seen.kind === kind, `the phone takes it for ${seen.kind}`)
     if (seen.media) must(seen.media.intact && seen.media.sha256 === sha256(file), 'the file is not intact')
     if (content.viewOnce) must(seen.view_once, 'it can be opened again')
+    if (content.gifPlayback) must(seen.content.gif, 'it is no GIF')
+    if (content.linkPreview) must(seen.content.preview?.title === 'E', JSON.stringify(seen.content))
   })
 }
 
@@ -219,52 +243,7 @@ await check('knows who is on WhatsApp', async () => {
   must(found.length === 1 && found[0].exists, JSON.stringify(found))
 })
 
-await check('a group of the phone, messages in both directions', async () => {
-  const { id } = await admin('POST', '/groups', { subject: 'Tea', owner: BOB, participants: [ANA, EVE] })
-  for (const text of ['first', 'second']) {
-    const { ids } = await post({ to: id, text })
-    const message = await until(`the ${text} message`, () => client.message(ids[0]))
-    must(message.key.remoteJid === id && message.message.conversation === text, JSON.stringify(message.key))
-  }
-  const { key } = await client.send(id, { text: 'to all' })
-  for (const phone of [BOB, EVE]) await until('it on the phones', () => shown(phone, key.id))
-  await admin('PATCH', `/groups/${encodeURIComponent(id).replace('%40', '@')}`, { subject: 'More tea', remove: [EVE] })
-  await until('the subject', () => client.seen.groups.some(one => one.subject === 'More tea'))
-  await until('that Eve is gone', () => client.seen.members.some(one => one.action === 'remove'))
-})
-
-await check('a group of its own: create, add, promote, subject, leave', async () => {
-  const { id } = await client.sock.groupCreate('Cake', [BOB_JID])
-  await client.sock.groupParticipantsUpdate(id, [`${EVE}@s.whatsapp.net`], 'add')
-  await client.sock.groupParticipantsUpdate(id, [BOB_JID], 'promote')
-  await client.sock.groupUpdateSubject(id, 'More cake')
-  const view = await admin('GET', `/groups/${id}`)
-  must(view.subject === 'More cake' && view.participants.length === 3, JSON.stringify(view))
-  must(view.participants.some(one => one.phone === BOB && one.role === 'admin'), JSON.stringify(view))
-  must((await client.sock.groupMetadata(id)).participants.length === 3, 'the metadata differ')
-  must(Object.keys(await client.sock.groupFetchAllParticipating()).includes(id), 'it is not in the list')
-  await client.sock.groupLeave(id)
-  must((await admin('GET', `/groups/${id}`)).participants.length === 2, 'it is still in')
-})
-
-await check('a community of its own: a group inside, one linked and unlinked', async () => {
-  const { id } = await client.sock.communityCreate('Street', 'Who lives here')
-  const metadata = await client.sock.groupMetadata(id)
-  must(metadata.isCommunity && !metadata.linkedParent, 'it is no community')
-  const { id: inside } = await client.sock.communityCreateGroup('Boats', [BOB_JID], id)
-  must((await client.sock.groupMetadata(inside)).linkedParent === id, 'the group is not inside')
-  const { id: tea } = await client.sock.groupCreate('Tea', [BOB_JID])
-  await client.sock.communityLinkGroup(tea, id)
-  const { linkedGroups } = await client.sock.communityFetchLinkedGroups(id)
-  must(linkedGroups.map(one => one.subject).sort().join() === 'Boats,General,Street,Tea', JSON.stringify(linkedGroups))
-  const all = Object.values(await client.sock.groupFetchAllParticipating())
-  const announcement = all.find(one => one.isCommunityAnnounce && one.linkedParent === id)
-  must(announcement.announce && announcement.participants.length === 2, 'the announcement group differs')
-  const { ids } = await post({ to: inside, text: 'ahoy' })
-  must((await until('the message', () => client.message(ids[0]))).key.remoteJid === inside, 'it came elsewhere')
-  await client.sock.communityUnlinkGroup(tea, id)
-  must(!(await client.sock.groupMetadata(tea)).linkedParent, 'it is still linked')
-})
+await groups({ check, must, post, shown, admin, client })
 
 await check('asks again for what it cannot decrypt', async () => {
   await admin('POST', '/faults', { kind: 'corrupt', phone: ANA, times: 1 })
@@ -284,6 +263,13 @@ await check('backlog after a drop, and an empty queue', async () => {
   const { ids } = await post({ text: 'away', count: 5 })
   for (const id of ids) await until('the backlog', () => client.message(id), 30_000)
   await until('an empty queue', async () => (await admin('GET', '/stats')).unacked === 0)
+})
+
+await check('comes back after a stream error', async () => {
+  const ends = client.seen.ends.length
+  await admin('POST', '/faults', { kind: 'stream_error', phone: ANA, code: 503 })
+  await until('the end', () => client.seen.ends.length > ends && client.open, 30_000)
+  must(client.seen.ends.at(-1) === 503, `it ended with ${client.seen.ends.at(-1)}`)
 })
 
 for (const [kind, known] of [

@@ -193,6 +193,7 @@ impl CatchUp {
             sweep.skipped += evicted;
             self.park_until(evicted_due_at);
         }
+        window.thin_out(ROOM);
         let room = WINDOW.saturating_sub(window.len());
         if room < ROOM {
             return None;

@@ -25,10 +25,8 @@ impl Delivery {
         if let (Some(429 | 503), Some(at)) = (http_status, retry_after) {
             self.pace.pause_until(now, at);
         }
-        if http_status == Some(GONE) {
-            // Until the store has it too, see `on_committed`.
-            self.config.is_active = false;
-        }
+        // Until the store has it too, see `on_committed`.
+        self.gone |= http_status == Some(GONE);
     }
 
     /// What an attempt's end means for its event and for the webhook's counter. `place` is the event's, and the start of

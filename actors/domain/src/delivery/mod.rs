@@ -29,6 +29,7 @@ use std::time::Duration;
 
 use crate::{
     AWAITS_MEDIA, AttemptOutcome, EventId, Ordering, PendingEvent, Recovery, Timestamp, WebhookId, fair::Standing,
+    message::is_test_chat,
 };
 
 use catch_up::{CatchUp, Change};
@@ -53,6 +54,8 @@ pub struct Delivery {
     /// The ordering in effect: that of the configuration, once nothing of another one is under way.
     ordering: Ordering,
     failure_count: u32,
+    /// Its receiver is gone for good, and the store does not have it yet that the webhook is off.
+    gone: bool,
     closing: bool,
     finished: bool,
     window: Window,
@@ -73,6 +76,7 @@ impl Delivery {
             config,
             ordering: config.courtesy.ordering,
             failure_count,
+            gone: false,
             closing: false,
             finished: false,
             window: Window::default(),
@@ -110,7 +114,7 @@ impl Delivery {
     pub fn is_idle(&mut self, now: Timestamp) -> bool {
         let paused = self.pace.paused_until(self.clock.read(now)).is_some();
         let waits = self.timer.is_some() || self.recoveries.is_reading();
-        self.window.is_empty() && self.catch_up.following() && !waits && !paused
+        self.window.is_empty() && self.catch_up.following() && !waits && !paused && !self.gone
     }
 
     /// Decides on a manual retry. After [`RetryAnswer::Renew`] the event is held back until the store has answered.
@@ -202,8 +206,8 @@ impl Delivery {
                 self.window.record_again_at(event_id, attempt, now + RECORD_AGAIN_AFTER);
             }
             DeliveryEvent::Renewed(event) => {
-                let event = self.in_lane(event);
                 self.recoveries.renewed(&event);
+                let event = self.in_lane(event);
                 self.on_renewed(now, event);
             }
             DeliveryEvent::NotRenewed(event_id) => {
@@ -261,20 +265,23 @@ impl Delivery {
         if config.is_active && !self.config.is_active {
             self.pace.resume();
         }
+        // Whatever else was changed before the webhook was off in the store too does not switch it on.
+        self.gone &= config.is_active;
         if config.courtesy.recovery == Recovery::Auto && self.config.courtesy.recovery != Recovery::Auto {
             self.recoveries.start_over();
         }
         self.config = config;
     }
 
-    /// Without an order every event is a chat of its own, and all the rest is the same.
+    /// Without an order every event is a chat of its own, and all the rest is the same. A test event is one anyway, and is
+    /// known by its chat.
     fn in_lane(&self, event: PendingEvent) -> PendingEvent {
         match self.ordering {
-            Ordering::Chat => event,
-            Ordering::None => PendingEvent {
+            Ordering::None if !is_test_chat(&event.chat) => PendingEvent {
                 chat: event.id.to_string().into(),
                 ..event
             },
+            _ => event,
         }
     }
 
@@ -289,7 +296,7 @@ impl Delivery {
     }
 
     fn may_start(&self) -> bool {
-        self.config.is_active && !self.closing && self.ordering == self.config.courtesy.ordering
+        self.config.is_active && !self.gone && !self.closing && self.ordering == self.config.courtesy.ordering
     }
 
     fn started(&mut self, now: Timestamp) {

@@ -19,7 +19,7 @@ use std::{
 };
 
 use super::{Delivery, Effect, ParkedEvent};
-use crate::{EventId, PendingEvent, Timestamp, retry::wait_after};
+use crate::{EventId, Ordering, PendingEvent, Timestamp, retry::wait_after};
 
 /// The pause between two batches of a pass, and before another probe. With half of 16 attempts at once that is 32 events a
 /// second at the most. A probe that is not parked again (a 4xx, or a budget that was raised) leaves the next one due already.
@@ -362,9 +362,11 @@ impl Delivery {
     pub(super) fn recover(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
         let (up, at_once) = (self.failure_count == 0, (self.config.max_in_flight / 2).max(1));
         let (window, all_due_held) = (&self.window, self.catch_up.holds_all_due());
-        self.recoveries.let_go(now, up, |event_id, chat| {
-            window.waits_for_another(event_id, chat).unwrap_or(all_due_held)
-        });
+        if self.ordering == Ordering::Chat {
+            self.recoveries.let_go(now, up, |event_id, chat| {
+                window.waits_for_another(event_id, chat).unwrap_or(all_due_held)
+            });
+        }
         effects.extend(self.recoveries.next(now, up, at_once));
     }
 }

@@ -2,6 +2,7 @@
 
 mod clock;
 mod courtesies;
+mod crowded;
 mod desk;
 mod media;
 mod model;

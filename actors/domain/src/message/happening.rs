@@ -92,6 +92,10 @@ pub struct GroupChange {
     /// Seconds after which messages disappear; 0 when they stay.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ephemeral_seconds: Option<u32>,
+    /// What a setting is now, in WhatsApp's word: `on` or `off` of `membership_approval_mode`, `admin_add` or `all_member_add` of
+    /// `member_add_mode`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<String>,
     /// WhatsApp's reason (`invite`, …).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use wharf_domain::{EventId, EventStatus, Timestamp, delivery::DeliveryConfig};
+use wharf_domain::{EventId, EventStatus, Ordering, Timestamp, delivery::DeliveryConfig};
 
 use super::{
     law::law,
@@ -71,8 +71,8 @@ impl Recovery {
     }
 
     /// The store was written to.
-    pub(super) fn committed(&mut self, store: &Store) {
-        for event in self.out.keys() {
+    pub(super) fn committed(&mut self, store: &Store, ordering: Ordering) {
+        for event in self.out.keys().filter(|_| ordering == Ordering::Chat) {
             let waits = |earlier: usize| store.rows[earlier].next_retry_at.is_some();
             if store.before(*event).any(waits) {
                 self.behind.insert(*event);
@@ -146,7 +146,8 @@ impl Recovery {
     pub(super) fn ended(&mut self, event: usize, status: EventStatus, now: Timestamp) {
         let delivered = status == EventStatus::Delivered;
         self.delivered |= delivered;
-        self.failed |= status == EventStatus::Failed && self.is_out(event);
+        let waited_for = self.is_out(event) && !self.behind.contains(&event);
+        self.failed |= status == EventStatus::Failed && waited_for;
         if delivered {
             self.taken_since.get_or_insert(now);
         } else {
@@ -161,9 +162,18 @@ impl Recovery {
 
     /// Nothing is parked any more, and the receiver has been well since then: was that soon enough? `plain` says that it
     /// had been down all the time before, so that no pass was in vain.
-    pub(super) fn close(&self, well_since: Timestamp, rows: usize, plain: bool) -> Result<(), String> {
+    pub(super) fn close(
+        &self,
+        well_since: Timestamp,
+        rows: usize,
+        per_second: Option<u32>,
+        plain: bool,
+    ) -> Result<(), String> {
         let Some(last) = self.last_revival else { return Ok(()) };
-        let work = Duration::from_secs(60) + Duration::from_millis(350) * u32::try_from(rows).unwrap_or(u32::MAX);
+        // What waits anyway goes at the same pace.
+        let paced = per_second.map_or(Duration::ZERO, |per_second| Duration::from_secs(2) / per_second);
+        let each = Duration::from_millis(350) + paced;
+        let work = Duration::from_secs(60) + each * u32::try_from(rows).unwrap_or(u32::MAX);
         // The next probe, and a pass that has to rest before.
         let latest = well_since + LONGEST_WAIT * 2 + work;
         law!(

@@ -8,8 +8,8 @@ use std::{
 use bytes::Bytes;
 use uuid::Uuid;
 use wharf_domain::{
-    AttemptOutcome, EventId, EventStatus, PendingEvent, Timestamp,
-    delivery::{DueChat, DuePage, DueQuery, ParkedEvent},
+    AttemptOutcome, EventId, EventStatus, Ordering, PendingEvent, Timestamp,
+    delivery::{DeliveryConfig, DueChat, DuePage, DueQuery, ParkedEvent},
 };
 
 #[derive(Debug)]
@@ -22,13 +22,16 @@ pub(super) struct Row {
 }
 
 /// A row's number is its place in the order of arrival, and its id.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Store {
+    /// The webhook's row.
+    pub(super) webhook: DeliveryConfig,
     pub(super) rows: Vec<Row>,
     pub(super) failure_count: u32,
     pending: BTreeMap<Box<str>, BTreeSet<usize>>,
     due: BTreeSet<(Timestamp, usize)>,
-    /// Those that ended `failed` because their budget was used up.
+    failed: BTreeSet<usize>,
+    /// Of the failed ones those whose budget was used up.
     parked: BTreeSet<usize>,
 }
 
@@ -45,6 +48,18 @@ fn name(chat: u32) -> Box<str> {
 }
 
 impl Store {
+    pub(super) fn new(webhook: DeliveryConfig) -> Self {
+        Self {
+            webhook,
+            rows: Vec::new(),
+            failure_count: 0,
+            pending: BTreeMap::new(),
+            due: BTreeSet::new(),
+            failed: BTreeSet::new(),
+            parked: BTreeSet::new(),
+        }
+    }
+
     pub(super) fn add(&mut self, chat: u32) -> PendingEvent {
         let number = self.rows.len();
         self.rows.push(Row {
@@ -78,6 +93,11 @@ impl Store {
             self.due.remove(&(at, number));
         }
         (row.status, row.next_retry_at) = (status, next_retry_at);
+        if status == EventStatus::Failed {
+            self.failed.insert(number);
+        } else {
+            self.failed.remove(&number);
+        }
         if status == EventStatus::Failed && next_retry_at.is_some() {
             self.parked.insert(number);
         } else {
@@ -118,6 +138,20 @@ impl Store {
         Some(self.pending_event(number))
     }
 
+    /// The oldest failed events, for a retry of many.
+    pub(super) fn failed(&self, limit: usize) -> Vec<usize> {
+        self.failed.iter().take(limit).copied().collect()
+    }
+
+    /// A retry of many: due at its own time. What is not failed any more is passed over.
+    pub(super) fn renew_failed(&mut self, number: usize, due: Timestamp) -> Option<PendingEvent> {
+        self.failed.contains(&number).then(|| {
+            self.rows[number].budget_start = self.rows[number].attempt_count;
+            self.change(number, EventStatus::Pending, Some(due));
+            self.pending_event(number)
+        })
+    }
+
     /// Recovery's way: pending, due now, within the budget that was used up.
     pub(super) fn revive(&mut self, number: usize) -> Option<PendingEvent> {
         self.parked.contains(&number).then(|| {
@@ -147,6 +181,10 @@ impl Store {
         self.pending.values().map(BTreeSet::len).sum()
     }
 
+    pub(super) fn has_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
     pub(super) fn same_chat(&self, one: usize, other: usize) -> bool {
         self.rows[one].chat == self.rows[other].chat
     }
@@ -158,13 +196,68 @@ impl Store {
             .flat_map(move |numbers| numbers.range(..number).copied())
     }
 
-    pub(super) fn due_chats(&self, query: &DueQuery) -> DuePage {
+    /// Whether an event is pending, and its time has come.
+    pub(super) fn is_due(&self, number: usize, now: Timestamp) -> bool {
+        let row = &self.rows[number];
+        row.status == EventStatus::Pending && row.next_retry_at.is_none_or(|at| at <= now)
+    }
+
+    /// Events that are due and that no other one keeps back, from a chat on; a few are looked at.
+    pub(super) fn free(&self, from: u32, ordering: Ordering, now: Timestamp) -> impl Iterator<Item = usize> {
+        let per_chat = match ordering {
+            Ordering::Chat => 1,
+            Ordering::None => 20,
+        };
+        let chats = self.pending.range(name(from)..).take(100);
+        let heads = chats.flat_map(move |(_, numbers)| numbers.iter().take(per_chat).copied());
+        heads.filter(move |number| self.is_due(*number, now))
+    }
+
+    pub(super) fn due_events(&self, query: &DueQuery) -> DuePage {
         let later = self.due.range((query.now, usize::MAX)..).next();
-        let mut page = DuePage {
+        let page = DuePage {
             next_due_at: later.map(|(at, _)| *at),
             ..DuePage::default()
         };
-        let waits = |number: &usize| self.rows[*number].next_retry_at.is_some_and(|at| at > query.now);
+        match query.ordering {
+            Ordering::Chat => self.due_chats(query, page),
+            Ordering::None => self.due_singles(query, page),
+        }
+    }
+
+    /// Each pending event as a chat of its own, in the order of chats and then of arrival.
+    fn due_singles(&self, query: &DueQuery, mut page: DuePage) -> DuePage {
+        let after = query.after.as_deref().and_then(|after| after.split_once('/'));
+        let after = after.map(|(chat, number)| (chat, number.parse::<usize>().unwrap_or(usize::MAX)));
+        let from = Bound::Included(after.map_or("", |(chat, _)| chat));
+        let chats = self.pending.range::<str, _>((from, Bound::Unbounded));
+        let numbers = chats.flat_map(|(chat, numbers)| {
+            let from = after
+                .filter(|(after, _)| *after == &**chat)
+                .map_or(0, |(_, last)| last + 1);
+            numbers.range(from..).map(move |number| (&**chat, *number))
+        });
+        let mut last = None;
+        for (visited, (chat, number)) in numbers.enumerate() {
+            if visited == query.visit || page.chats.len() == query.chats.min(query.events) {
+                page.cursor = last.map(|(chat, number): (&str, usize)| format!("{chat}/{number}").into());
+                return page;
+            }
+            last = Some((chat, number));
+            if query.only_due && !self.is_due(number, query.now) {
+                page.skipped += 1;
+                continue;
+            }
+            page.chats.push(DueChat {
+                events: vec![self.pending_event(number)],
+                more: false,
+            });
+        }
+        page
+    }
+
+    fn due_chats(&self, query: &DueQuery, mut page: DuePage) -> DuePage {
+        let waits = |number: &usize| !self.is_due(*number, query.now);
         let (mut room, mut last) = (query.events, query.after.as_deref());
         let after = last.map_or(Bound::Unbounded, Bound::Excluded);
         for (visited, (chat, numbers)) in self.pending.range::<str, _>((after, Bound::Unbounded)).enumerate() {

@@ -2,65 +2,19 @@
 
 use std::time::Duration;
 
-use fastrand::Rng;
-use uuid::Uuid;
 use wharf_domain::{
-    AttemptOutcome, AttemptTiming, EventId, EventStatus, Recovery, Timestamp, WebhookId,
-    delivery::{Delivery, DeliveryEvent, DuePage, DueQuery, RetryAnswer},
+    AttemptOutcome, AttemptResult, AttemptTiming, EventId, Timestamp,
+    delivery::{DeliveryEvent, DueQuery},
 };
 
 use super::{
-    BEGIN, Entry, Happening, Hook, LOAD_MS, Violation, World, config,
-    law::{Books, law},
-    receiver::Receiver,
-    store::{Store, id, number},
+    BEGIN, LATE_MS, LOAD_MS, Violation, World,
+    happening::{Entry, Happening},
+    store::number,
 };
 
-/// How long after the beginning machines still die, in milliseconds.
-const LATE_MS: i64 = 8 * 3_600_000;
 /// Chats of a flood.
 const FLOOD_CHATS: u32 = 2000;
-
-impl Hook {
-    pub(super) fn new(rng: &mut Rng) -> Self {
-        let config = random_config(rng, true);
-        Self {
-            machine: Delivery::new(WebhookId(Uuid::nil()), config, 0),
-            config,
-            life: 0,
-            receiver: Receiver::new(rng),
-            store: Store::default(),
-            books: Books::default(),
-            committed_at: BEGIN,
-            told_at: BEGIN,
-            chats: [1, 3, 10, 50, 300, 2000][rng.usize(..6)],
-            well_since: None,
-        }
-    }
-
-    pub(super) fn is_auto(&self) -> bool {
-        self.config.courtesy.recovery == Recovery::Auto
-    }
-
-    /// What recovery has promised by the end.
-    pub(super) fn recovered(&self) -> Result<(), String> {
-        if !self.is_auto() {
-            return Ok(());
-        }
-        let (parked, rows) = (self.store.parked(), self.store.rows.len());
-        law!(parked == 0, "{parked} events are left parked");
-        let Some(well_since) = self.well_since else {
-            return Ok(());
-        };
-        self.books.recovery.close(well_since, rows, self.receiver.is_plain())
-    }
-}
-
-fn random_config(rng: &mut Rng, is_active: bool) -> wharf_domain::delivery::DeliveryConfig {
-    let max_retries = [1, 2, 3, 3, 3, 5, 8, 20][rng.usize(..8)];
-    let recovery = [Recovery::Manual, Recovery::Manual, Recovery::Auto][rng.usize(..3)];
-    config(is_active, max_retries, [1, 2, 16, 16, 16][rng.usize(..5)], recovery)
-}
 
 impl World {
     pub(super) fn happen(&mut self, entry: Entry) -> Result<(), Violation> {
@@ -71,12 +25,16 @@ impl World {
             Happening::Restart if self.settling => return self.late_restart(),
             Happening::Restart => return self.now_and_then(Happening::Restart, 4_000, Self::restart),
             Happening::Retry => return self.now_and_then(Happening::Retry, 400, Self::retry),
+            Happening::RetryMany => return self.now_and_then(Happening::RetryMany, 4_000, Self::retry_many),
             Happening::Patch => return self.now_and_then(Happening::Patch, 2_000, Self::patch),
             Happening::LookAgain => {
                 return self.now_and_then(Happening::LookAgain, 2_000, |world, hook| {
                     world.step(hook, DeliveryEvent::LookAgain)
                 });
             }
+            Happening::Watch => self.watch(),
+            Happening::Change(change) => self.commit_change(hook, &change),
+            Happening::Renewals(events) => self.commit_renewals(hook, &events),
             // What was under way when a machine died.
             _ if self.hooks[hook].life != life => {}
             Happening::Tell(event) => return self.step(hook, *event),
@@ -84,25 +42,11 @@ impl World {
                 event_id,
                 attempt,
                 result,
-            } => {
-                self.hooks[hook].books.answered(event_id, &result, self.now);
-                let finished = DeliveryEvent::AttemptFinished {
-                    event_id,
-                    attempt,
-                    result: *result,
-                    timing: AttemptTiming {
-                        started_at: self.now,
-                        took: Duration::ZERO,
-                    },
-                    jitter: self.rng.f64(),
-                    retry_after: None,
-                };
-                self.step(hook, finished)?;
-                // Where a crash costs most: after the answer, before its commit.
-                if !self.settling && self.rng.u16(..2000) == 0 {
-                    return self.restart(hook);
-                }
-            }
+                retry_after,
+            } => return self.answered(hook, (event_id, attempt), *result, retry_after),
+            Happening::Slot { event_id, attempt } => return self.granted(hook, event_id, attempt),
+            Happening::Verify(watched) => return self.verify(hook, &watched),
+            Happening::Deactivation => self.commit_deactivation(hook),
             Happening::Outcome(outcome) => self.commit_outcome(hook, &outcome),
             Happening::Renewal { event_id, force } => self.commit_renewal(hook, event_id, force),
             Happening::Revival(event_id) => self.commit_revival(hook, event_id),
@@ -114,6 +58,58 @@ impl World {
             } => self.read_parked(hook, generation, after, limit),
         }
         Ok(())
+    }
+
+    /// An attempt has ended.
+    fn answered(
+        &mut self,
+        hook: usize,
+        (event_id, attempt): (EventId, u32),
+        result: AttemptResult,
+        retry_after: Option<Duration>,
+    ) -> Result<(), Violation> {
+        let this = &mut self.hooks[hook];
+        this.books.answered(event_id, &result, retry_after, self.now);
+        if this.books.courtesy.is_paused(self.now) {
+            self.summary.pauses += usize::from(retry_after.is_some());
+            this.well_since = this.well_since.map(|at| at.max(this.books.courtesy.paused_until()));
+        }
+        let gone = result.http_status() == Some(410);
+        let finished = DeliveryEvent::AttemptFinished {
+            event_id,
+            attempt,
+            result,
+            timing: AttemptTiming {
+                started_at: self.now,
+                took: Duration::ZERO,
+            },
+            jitter: self.rng.f64(),
+            retry_after: retry_after.map(|wait| self.now + wait),
+        };
+        self.step(hook, finished)?;
+        // Before the store has it that the webhook is off.
+        if gone && !self.settling && self.rng.bool() {
+            self.patch(hook)?;
+        }
+        // Where a crash costs most: after the answer, before its commit.
+        if !self.settling && self.rng.u16(..2000) == 0 {
+            return self.restart(hook);
+        }
+        Ok(())
+    }
+
+    /// An attempt that waited has its slot: it begins, or is not made after all.
+    fn granted(&mut self, hook: usize, event_id: EventId, attempt: u32) -> Result<(), Violation> {
+        let this = &mut self.hooks[hook];
+        let (begins, effects) = this.machine.granted(self.now, event_id, attempt);
+        if begins {
+            self.attempt(hook, event_id, attempt)?;
+        } else {
+            let put_back = this.books.put_back(self.now, event_id);
+            put_back.map_err(|what| self.violation(hook, &what))?;
+            self.summary.put_back += 1;
+        }
+        self.carry_out(hook, effects)
     }
 
     /// Something befalls a random webhook, and again after `mean` milliseconds or so while events come in.
@@ -133,7 +129,7 @@ impl World {
     }
 
     /// A webhook; the first ones are far busier than the last.
-    fn pick(&mut self) -> usize {
+    pub(super) fn pick(&mut self) -> usize {
         let share = self.rng.f64();
         let hook = (share * share * self.hooks.len() as f64) as usize;
         hook.min(self.hooks.len() - 1)
@@ -158,7 +154,8 @@ impl World {
         let (burst, chats) = match self.rng.u16(..2000) {
             _ if last => (self.reserve, FLOOD_CHATS),
             0 => (self.rng.usize(1..1200), FLOOD_CHATS),
-            1..=20 => (self.rng.usize(1..60), 1),
+            1..=4 => (self.rng.usize(1..1200), 1),
+            5..=24 => (self.rng.usize(1..60), 1),
             _ => (1, self.hooks[hook].chats),
         };
         let burst = burst.min(self.to_come).min(1200);
@@ -208,31 +205,6 @@ impl World {
         self.restart(hook)
     }
 
-    fn retry(&mut self, hook: usize) -> Result<(), Violation> {
-        let rows = self.hooks[hook].store.rows.len();
-        if rows == 0 {
-            return Ok(());
-        }
-        let (event_id, force) = (id(self.rng.usize(..rows)), self.rng.u8(..4) == 0);
-        if self.hooks[hook].machine.request_retry(event_id) == RetryAnswer::Renew {
-            let at = self.commit_time(hook);
-            self.of(hook, at, Happening::Renewal { event_id, force });
-        }
-        Ok(())
-    }
-
-    fn patch(&mut self, hook: usize) -> Result<(), Violation> {
-        let is_active = self.rng.u8(..4) > 0;
-        let mut config = random_config(&mut self.rng, is_active);
-        let this = &mut self.hooks[hook];
-        if self.rng.u8(..4) > 0 {
-            config.courtesy = this.config.courtesy;
-        }
-        this.config = config;
-        this.books.recovery.configured();
-        self.step(hook, DeliveryEvent::Configured(config))
-    }
-
     fn commit_outcome(&mut self, hook: usize, outcome: &AttemptOutcome) {
         let (event_id, attempt) = (outcome.event_id, outcome.attempt);
         let this = &mut self.hooks[hook];
@@ -244,23 +216,6 @@ impl World {
             DeliveryEvent::OutcomeCommitted { event_id, attempt }
         };
         self.tell(hook, event);
-    }
-
-    fn commit_renewal(&mut self, hook: usize, event_id: EventId, force: bool) {
-        let this = &mut self.hooks[hook];
-        let event = number(event_id);
-        let was_delivered = this.store.rows[event].status == EventStatus::Delivered;
-        let refused = !this.config.is_active || self.rng.u8(..32) == 0;
-        let renewed = if refused { None } else { this.store.renew(event, force) };
-        let told = match renewed {
-            Some(renewed) => {
-                this.books.renewed(event, was_delivered);
-                self.summary.renewals += 1;
-                DeliveryEvent::Renewed(renewed)
-            }
-            None => DeliveryEvent::NotRenewed(event_id),
-        };
-        self.tell(hook, told);
     }
 
     fn commit_revival(&mut self, hook: usize, event_id: EventId) {
@@ -286,7 +241,7 @@ impl World {
         let event = if self.rng.u8(..64) == 0 {
             DeliveryEvent::LoadFailed { generation }
         } else {
-            let page: DuePage = self.hooks[hook].store.due_chats(query);
+            let page = self.hooks[hook].store.due_events(query);
             DeliveryEvent::Loaded { generation, page }
         };
         let at = Timestamp(self.now.0 + self.rng.i64(0..4));
@@ -299,23 +254,5 @@ impl World {
         let at = Timestamp(self.now.0 + self.rng.i64(0..4));
         let told = DeliveryEvent::ParkedLoaded { generation, parked };
         self.of(hook, at, Happening::Tell(Box::new(told)));
-    }
-
-    /// No more messages and hardly any trouble: every webhook is switched on, and time goes by until nothing is left. Where
-    /// events are tried until they are delivered, the receiver gets well.
-    pub(super) fn settle(&mut self) -> Result<(), Violation> {
-        self.settling = true;
-        for hook in 0..self.hooks.len() {
-            let this = &mut self.hooks[hook];
-            this.config.is_active = true;
-            if this.is_auto() {
-                let well_from = Timestamp(self.now.0 + self.rng.i64(0..LATE_MS / 2));
-                this.well_since = Some(this.receiver.recover_at(well_from).max(self.now));
-            }
-            this.books.recovery.configured();
-            let configured = DeliveryEvent::Configured(this.config);
-            self.step(hook, configured)?;
-        }
-        Ok(())
     }
 }

@@ -1,28 +1,40 @@
-//! Thousands of delivery machines under one virtual clock: the store that outlives them, receivers that fail, crashes.
+//! Thousands of delivery machines under one virtual clock: the store that outlives them, receivers that fail, owners who
+//! change their minds, crashes.
 //!
 //! Everything random comes from one seed, and everything that happens is in one heap ordered by time, so a seed is a run.
 
+mod courtesy;
+mod happening;
+mod hook;
 mod law;
+mod owner;
 mod receiver;
 mod recovery;
 mod store;
 mod turn;
+mod watch;
 
 use std::{cmp::Reverse, collections::BinaryHeap, fmt};
 
 use fastrand::Rng;
 use uuid::Uuid;
 use wharf_domain::{
-    AttemptOutcome, AttemptResult, Courtesy, EventId, Recovery, Timestamp, WebhookId,
-    delivery::{Delivery, DeliveryConfig, DeliveryEvent, DueQuery, Effect},
+    EventId, Timestamp, WebhookId,
+    delivery::{Delivery, DeliveryEvent, Effect},
 };
 
-use self::{law::Books, receiver::Receiver, store::Store};
+use self::{
+    happening::{Entry, Happening},
+    hook::Hook,
+    receiver::Answer,
+};
 
 /// When the simulated time begins.
 const BEGIN: Timestamp = Timestamp(1_762_352_580_000);
 /// The simulated time over which the events come in, in milliseconds.
 const LOAD_MS: i64 = 3_600_000;
+/// How long after the beginning machines still die, in milliseconds.
+const LATE_MS: i64 = 8 * 3_600_000;
 
 /// What is simulated.
 #[derive(Debug, Clone, Copy)]
@@ -64,94 +76,26 @@ pub(crate) struct Summary {
     pub(crate) restarts: usize,
     /// POSTs that a receiver took although it had taken that event before, each of them after a crash.
     pub(crate) duplicates: usize,
-    /// Manual retries that began a new budget.
+    /// Manual retries that began a new budget, of single events, and of many together.
     pub(crate) renewals: usize,
+    /// See `renewals`.
+    pub(crate) bulk_renewals: usize,
+    /// Answers that asked for a pause, and answers that switched the webhook off.
+    pub(crate) pauses: usize,
+    /// See `pauses`.
+    pub(crate) deactivations: usize,
+    /// Attempts that waited for a slot, and those of them that were not made then.
+    pub(crate) slots_awaited: usize,
+    /// See `slots_awaited`.
+    pub(crate) put_back: usize,
+    /// Events that were free to go and were watched until they went.
+    pub(crate) watched: usize,
     /// Events that recovery made pending again, and how many times that happened.
     pub(crate) revivals: usize,
     /// Steps of the machines.
     pub(crate) steps: usize,
     /// Simulated seconds until nothing was left to do.
     pub(crate) virtual_s: i64,
-}
-
-/// Something that happens at its time. What belongs to a machine carries its life, and is void when that has ended.
-#[derive(Debug)]
-enum Happening {
-    /// A message is committed for some webhook.
-    Message,
-    /// A machine is told.
-    Tell(Box<DeliveryEvent>),
-    /// An attempt has ended.
-    Answer {
-        event_id: EventId,
-        attempt: u32,
-        result: Box<AttemptResult>,
-    },
-    /// The store commits or refuses an outcome.
-    Outcome(Box<AttemptOutcome>),
-    /// The store commits or refuses a manual retry.
-    Renewal { event_id: EventId, force: bool },
-    /// The store commits or refuses a revival.
-    Revival(EventId),
-    /// The store answers a load.
-    Load { generation: u64, query: Box<DueQuery> },
-    /// The store answers which events are parked.
-    LoadParked { generation: u64, after: i64, limit: usize },
-    /// The whole program dies.
-    Crash,
-    /// One machine dies.
-    Restart,
-    /// Somebody retries an event of some webhook by hand.
-    Retry,
-    /// Somebody changes some webhook.
-    Patch,
-    /// The janitor's round for some webhook.
-    LookAgain,
-}
-
-struct Entry {
-    at: Timestamp,
-    order: u64,
-    hook: usize,
-    life: u64,
-    what: Happening,
-}
-
-impl PartialEq for Entry {
-    fn eq(&self, other: &Self) -> bool {
-        self.order == other.order
-    }
-}
-
-impl Eq for Entry {}
-
-impl PartialOrd for Entry {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Entry {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.at, self.order).cmp(&(other.at, other.order))
-    }
-}
-
-/// One webhook: its machine, and what is around it.
-struct Hook {
-    machine: Delivery,
-    config: DeliveryConfig,
-    life: u64,
-    receiver: Receiver,
-    store: Store,
-    books: Books,
-    /// Commits, and what is told of them, come in their order.
-    committed_at: Timestamp,
-    told_at: Timestamp,
-    /// Chats that write to it.
-    chats: u32,
-    /// From when on nothing but recovery was in the way of what is parked.
-    well_since: Option<Timestamp>,
 }
 
 /// See the module.
@@ -168,19 +112,6 @@ pub(crate) struct World {
     summary: Summary,
 }
 
-/// The one place where a machine's configuration is made.
-fn config(is_active: bool, max_retries: u32, max_in_flight: usize, recovery: Recovery) -> DeliveryConfig {
-    DeliveryConfig {
-        is_active,
-        max_retries,
-        max_in_flight,
-        courtesy: Courtesy {
-            recovery,
-            ..Courtesy::default()
-        },
-    }
-}
-
 impl World {
     /// Runs a plan to its end; `progress` hears, now and then, how many events have come in.
     ///
@@ -195,7 +126,7 @@ impl World {
             world.now = entry.at;
             world.happen(entry)?;
             if world.to_come == 0 && !world.settling {
-                world.settle()?;
+                world.settle();
             }
             if world.order.is_multiple_of(1 << 16) {
                 progress(plan.events - world.to_come);
@@ -223,7 +154,9 @@ impl World {
             Happening::Crash,
             Happening::Restart,
             Happening::Retry,
+            Happening::RetryMany,
             Happening::Patch,
+            Happening::Watch,
             Happening::LookAgain,
         ] {
             world.at(1000, what);
@@ -260,7 +193,7 @@ impl World {
         this.life += 1;
         this.well_since = this.well_since.map(|at| at.max(now));
         this.books.restarted(&this.store);
-        this.machine = Delivery::new(WebhookId(Uuid::nil()), this.config, this.store.failure_count);
+        this.machine = Delivery::new(WebhookId(Uuid::nil()), this.store.webhook, this.store.failure_count);
         let effects = this.machine.start(now);
         self.carry_out(hook, effects)
     }
@@ -269,8 +202,10 @@ impl World {
         self.summary.steps += 1;
         let now = self.now;
         let this = &mut self.hooks[hook];
-        this.books.told(&event, &this.store);
+        this.books.told(&event, &this.store, now);
         let effects = this.machine.step(now, event);
+        let stepped = this.books.stepped(&effects);
+        stepped.map_err(|what| self.violation(hook, &what))?;
         self.carry_out(hook, effects)
     }
 
@@ -279,20 +214,16 @@ impl World {
             let this = &mut self.hooks[hook];
             match effect {
                 Effect::Attempt { event_id, attempt, .. } => {
-                    let began = this.books.begin(&this.store, this.config, self.now, event_id, attempt);
-                    began.map_err(|what| self.violation(hook, &what))?;
-                    self.summary.attempts += 1;
-                    let this = &mut self.hooks[hook];
-                    let (result, after) = this.receiver.answer(self.now, &mut self.rng);
-                    let answer = Happening::Answer {
-                        event_id,
-                        attempt,
-                        result: Box::new(result),
-                    };
-                    self.of(hook, Timestamp(self.now.0 + after), answer);
+                    let chosen = this.books.chosen(&this.store, self.now, event_id, attempt);
+                    chosen.map_err(|what| self.violation(hook, &what))?;
+                    if self.rng.u8(..16) > 0 {
+                        self.attempt(hook, event_id, attempt)?;
+                    } else {
+                        self.await_slot(hook, event_id, attempt);
+                    }
                 }
                 Effect::Record(outcome) => {
-                    let judged = this.books.record(&this.store, this.config, &outcome);
+                    let judged = this.books.record(&this.store, &outcome);
                     judged.map_err(|what| self.violation(hook, &what))?;
                     let at = self.commit_time(hook);
                     self.of(hook, at, Happening::Outcome(Box::new(outcome)));
@@ -316,7 +247,7 @@ impl World {
                     after,
                     limit,
                 } => {
-                    let asked = this.books.recovery.asks(this.config, self.now, limit);
+                    let asked = this.books.recovery.asks(this.books.courtesy.config, self.now, limit);
                     asked.map_err(|what| self.violation(hook, &what))?;
                     let at = Timestamp(self.now.0 + self.rng.i64(0..4));
                     let read = Happening::LoadParked {
@@ -327,19 +258,54 @@ impl World {
                     self.of(hook, at, read);
                 }
                 Effect::Revive(events) => {
-                    let revives = this.books.recovery.revives(this.config, self.now, &events);
+                    let revives = this
+                        .books
+                        .recovery
+                        .revives(this.books.courtesy.config, self.now, &events);
                     revives.map_err(|what| self.violation(hook, &what))?;
                     for event_id in events {
                         let at = self.commit_time(hook);
                         self.of(hook, at, Happening::Revival(event_id));
                     }
                 }
-                // No receiver here is gone for good.
-                Effect::Deactivate(_) => return Err(self.violation(hook, "does what nobody asked for")),
+                Effect::Deactivate(_) => {
+                    let at = self.commit_time(hook);
+                    self.of(hook, at, Happening::Deactivation);
+                }
                 Effect::Finished => return Err(self.violation(hook, "finishes without being told")),
             }
         }
         Ok(())
+    }
+
+    /// An attempt begins.
+    fn attempt(&mut self, hook: usize, event_id: EventId, attempt: u32) -> Result<(), Violation> {
+        let this = &mut self.hooks[hook];
+        let begins = this.books.begins(self.now, event_id);
+        begins.map_err(|what| self.violation(hook, &what))?;
+        self.summary.attempts += 1;
+        let answer = self.hooks[hook].receiver.answer(self.now, &mut self.rng);
+        let Answer {
+            result,
+            after,
+            retry_after,
+        } = answer;
+        let answer = Happening::Answer {
+            event_id,
+            attempt,
+            result: Box::new(result),
+            retry_after,
+        };
+        self.of(hook, Timestamp(self.now.0 + after), answer);
+        Ok(())
+    }
+
+    fn await_slot(&mut self, hook: usize, event_id: EventId, attempt: u32) {
+        self.summary.slots_awaited += 1;
+        self.hooks[hook].machine.awaits_slot();
+        let longest = [10, 100, 2000][self.rng.usize(..3)];
+        let at = Timestamp(self.now.0 + self.rng.i64(0..longest));
+        self.of(hook, at, Happening::Slot { event_id, attempt });
     }
 
     /// When a write that is handed over now is committed: a group commit later, never before an earlier one.

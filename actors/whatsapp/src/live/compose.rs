@@ -46,13 +46,19 @@ impl Scene<'_> {
         found.map(|(_, hidden)| hidden.as_str())
     }
 
-    /// Words whose mentions name the ids that the chat knows: there they are shown.
+    /// Words whose mentions name the ids that the chat knows: there they are shown. What is named is the whole number behind
+    /// the `@`, of which another's may be the beginning.
     fn named(&self, text: &str, mentions: &[PhoneNumber]) -> String {
-        let name = |text: String, number: &PhoneNumber| match self.hidden_of(number.as_str()) {
-            Some(hidden) => text.replace(&format!("@{number}"), &format!("@{hidden}")),
-            None => text,
-        };
-        mentions.iter().fold(text.to_owned(), name)
+        let mut parts = text.split('@');
+        let mut named = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let end = part.find(|c: char| !c.is_ascii_digit()).unwrap_or(part.len());
+            let (number, rest) = part.split_at(end);
+            let is_mentioned = mentions.iter().any(|mentioned| mentioned.as_str() == number);
+            let hidden = self.hidden_of(number).filter(|_| is_mentioned);
+            named.extend(["@", hidden.unwrap_or(number), rest]);
+        }
+        named
     }
 }
 

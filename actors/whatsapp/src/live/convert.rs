@@ -18,6 +18,8 @@ mod vcard;
 mod votes;
 mod who;
 
+use std::collections::HashSet;
+
 use wharf_domain::{
     IncomingMessage, MessageKind, Timestamp,
     message::{Body, Details, Group, Happening, MessageRef, Unknown, UnknownReason},
@@ -81,7 +83,7 @@ fn for_nobody(info: &MessageInfo) -> Option<&'static str> {
     }
 }
 
-/// The hidden ids whose numbers a receiver would be shown.
+/// The hidden ids whose numbers a receiver would be shown, each once.
 pub(crate) fn hidden_in(info: &MessageInfo, message: &Message) -> Vec<Jid> {
     let mut hidden = Vec::new();
     let sender = who::identity(&info.source);
@@ -89,10 +91,12 @@ pub(crate) fn hidden_in(info: &MessageInfo, message: &Message) -> Vec<Jid> {
         hidden.push(sender);
     }
     // Text without anything around it names nobody else.
-    if message.conversation.is_none() {
+    if !part::is_text(message) {
         let named = |jid: &str| hidden.extend(jid.parse().ok().filter(is_hidden).map(|jid| who::bare(&jid)));
         content::named_in(message, named);
     }
+    let mut seen = HashSet::new();
+    hidden.retain(|jid| seen.insert(jid.clone()));
     hidden
 }
 

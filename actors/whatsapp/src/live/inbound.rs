@@ -29,10 +29,10 @@ use whatsapp_rust::{
 };
 
 use self::gather::groups_of;
-pub(crate) use self::{aside::Aside, ear::Ear, party::party};
+pub(crate) use self::{aside::Aside, ear::Ear, heard::is_own, party::party};
 use super::{
     awaited::{Arrival, Lost, as_first},
-    convert::{Converted, Surroundings, convert, is_hidden, undecryptable},
+    convert::{Converted, People, Surroundings, convert, is_hidden, not_for_us, undecryptable},
     follow::Follow,
     lane::Lane,
     memory::Memory,
@@ -81,9 +81,29 @@ impl Inbound {
         self.commit(messages, arrivals).await
     }
 
+    /// Converts a message. A stranger wrote it: one that makes us panic, which is our bug, is told as one of a kind that is
+    /// not known here. It would end each link that WhatsApp brings it to, and the number with them.
+    async fn read(
+        &self,
+        client: &Arc<Client>,
+        info: &MessageInfo,
+        message: &Message,
+    ) -> Result<(Option<IncomingMessage>, Option<Arrival>), String> {
+        let reading = AssertUnwindSafe(self.understand(client, info, message)).catch_unwind();
+        reading.await.unwrap_or_else(|_| {
+            let key = self.reporter.key();
+            tracing::error!(client_id = %key.client_id, phone_number = %key.phone_number, message_id = info.id, "a message could not be read: reading it panicked");
+            let around = Surroundings {
+                people: People::new(key.phone_number.as_str()),
+                ..Surroundings::default()
+            };
+            Ok((self.told(info, convert(info, &Message::default(), &around)), None))
+        })
+    }
+
     /// Converts a message, after looking up whom and what it speaks of. One that was waited for is an arrival, whatever it
     /// says.
-    async fn read(
+    async fn understand(
         &self,
         client: &Arc<Client>,
         info: &MessageInfo,
@@ -198,9 +218,9 @@ impl InboundDurabilityHook for Hook {
         let carried = carrying.unwrap_or_else(|_| Err("a message could not be processed".to_owned()));
         inbound.left(ids());
         if carried.is_ok() && inbound.inbox.wanted().contains(EventKind::Presence) {
-            let persons = batch.iter().map(|message| &message.info.source);
-            let persons = persons.filter(|source| !source.is_from_me && !source.is_group);
-            persons.for_each(|source| inbound.follow.follow(&client, &inbound.runtime, &source.chat));
+            let persons = batch.iter().map(|message| message.info.as_ref());
+            let persons = persons.filter(|info| not_for_us(info).is_none() && !info.source.is_group);
+            persons.for_each(|info| inbound.follow.follow(&client, &inbound.runtime, &info.source.chat));
         }
         carried.map_err(|refused| {
             // A device that is being unlinked still needs its connection, to say so.

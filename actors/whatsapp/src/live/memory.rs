@@ -12,6 +12,8 @@ use super::{awaited::Awaited, convert::Election, numbers::Numbers};
 
 /// Polls remembered with their secrets. What was forgotten is looked up, which is slower but no loss.
 const POLLS: usize = 64;
+/// A poll whose options come to more bytes is looked up each time: whoever writes to the number decides how long they are.
+const POLL_BYTES: usize = 16 * 1024;
 /// People remembered whose messages come without their number; with more of them all are forgotten.
 const UNNAMED: usize = 4096;
 /// People remembered with both of number and hidden id; with more of them all are forgotten.
@@ -88,8 +90,10 @@ impl Memory {
 
     /// Remembers a poll. The first of an id counts: nobody can change what others asked.
     pub(crate) fn remember(&self, poll_id: &str, election: Election) {
+        let bytes: usize = election.options.iter().map(String::len).sum();
+        let options = election.options.len();
         let mut polls = self.polls.lock().unwrap_or_else(PoisonError::into_inner);
-        if polls.known.contains_key(poll_id) {
+        if polls.known.contains_key(poll_id) || bytes.saturating_add(options) > POLL_BYTES {
             return;
         }
         if polls.order.len() >= POLLS
@@ -130,5 +134,19 @@ mod tests {
         }
         assert_eq!(memory.poll("0"), None);
         assert!(memory.poll("1").is_some() && memory.poll(&POLLS.to_string()).is_some());
+        for (id, huge) in [
+            ("long", election(&"x".repeat(POLL_BYTES))),
+            (
+                "many",
+                Election {
+                    options: vec![String::new(); POLL_BYTES + 1],
+                    secret: None,
+                },
+            ),
+        ] {
+            memory.remember(id, huge);
+            assert_eq!(memory.poll(id), None, "{id}");
+        }
+        assert!(memory.poll("1").is_some(), "no other is forgotten for it");
     }
 }

@@ -9,6 +9,7 @@ use whatsapp_rust::{
     wacore_binary::{Jid, JidExt as _},
 };
 
+use super::inbound::is_own;
 use crate::{LostFile, ReuploadError};
 
 /// How long the client library waits for the phone's answer, for the words of the error only.
@@ -25,7 +26,7 @@ pub(crate) async fn ask(client: Arc<Client>, file: LostFile) -> Result<String, R
         msg_id: &file.message_id,
         chat_jid: &chat,
         media_key: &file.media_key,
-        is_from_me: false,
+        is_from_me: is_own(&client, &sender),
         participant: chat.is_group().then_some(&sender),
     };
     match client.media_reupload().request(&request).await {

@@ -75,20 +75,24 @@ impl Subjects {
             _ => {}
         }
         let (asking, answer) = watch::channel(());
-        if known.len() >= MOST {
-            known.clear();
-        }
-        known.insert(group.clone(), Known::Asked(answer.clone(), Instant::now()));
+        put(&mut known, group, Known::Asked(answer.clone(), Instant::now()));
         Look::Ask(asking, answer)
     }
 
     fn note(&self, group: &Jid, what: Known) {
-        self.known().insert(group.clone(), what);
+        put(&mut self.known(), group, what);
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<Jid, Known>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn put(known: &mut HashMap<Jid, Known>, group: &Jid, what: Known) {
+    if known.len() >= MOST && !known.contains_key(group) {
+        known.clear();
+    }
+    known.insert(group.clone(), what);
 }
 
 enum Look {
@@ -111,7 +115,7 @@ async fn ask(subjects: Arc<Subjects>, client: Arc<Client>, group: Jid, asking: w
         let mut known = subjects.known();
         // A change that was told meanwhile is newer.
         if !matches!(known.get(&group), Some(Known::Named(_))) {
-            known.insert(group, what);
+            put(&mut known, &group, what);
         }
     }
     drop(asking);
@@ -119,6 +123,8 @@ async fn ask(subjects: Arc<Subjects>, client: Arc<Client>, group: Jid, asking: w
 
 #[cfg(test)]
 mod tests {
+    use whatsapp_rust::wacore_binary::Server;
+
     use super::*;
 
     #[test]
@@ -135,5 +141,12 @@ mod tests {
         }
         subjects.learn(&group, "Family");
         assert!(matches!(subjects.look(&group), Look::Named(subject) if subject == "Family"));
+        for number in 0..2 * MOST {
+            subjects.learn(
+                &Jid::new(number.to_string(), Server::Group),
+                "One of many that are told of",
+            );
+        }
+        assert!(subjects.known().len() <= MOST);
     }
 }

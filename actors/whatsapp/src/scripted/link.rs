@@ -85,7 +85,11 @@ impl Link for ScriptedHandle {
         Ok(code)
     }
 
-    async fn upload_again(&self, _file: &LostFile, _deadline: Duration) -> Result<String, ReuploadError> {
+    async fn upload_again(&self, _file: &LostFile, deadline: Duration) -> Result<String, ReuploadError> {
+        if self.state().phone_is_off {
+            tokio::time::sleep(deadline).await;
+            return Err(ReuploadError::TimedOut(deadline));
+        }
         let state = self.state();
         let answer = state.reuploads.clone().filter(|_| state.connected);
         answer.ok_or(ReuploadError::NotConnected)

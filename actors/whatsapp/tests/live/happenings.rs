@@ -161,18 +161,23 @@ async fn changes_of_a_group_are_told_with_who_did_what_to_whom() {
         promote: vec![NOBODYS.to_owned()],
         subject: Some("Old harbour".to_owned()),
         ephemeral: Some(86_400),
+        approval: Some(true),
         ..GroupChange::default()
     })
     .await
     .unwrap();
+    // Who asks to be let in is told to admins.
     change(GroupChange {
         remove: vec![NOBODYS.to_owned()],
+        promote: vec![OURS.to_owned()],
+        ask: vec![NOBODYS.to_owned()],
         ..GroupChange::default()
     })
     .await
     .unwrap();
-    let is_removal = |message: &IncomingMessage| message.happening().and_then(Happening::word) == Some("remove");
-    eventually("the removal", async || line.inbox.messages().iter().any(is_removal)).await;
+    let asks = "created_membership_requests";
+    let is_request = |message: &IncomingMessage| message.happening().and_then(Happening::word) == Some(asks);
+    eventually("who asks", async || line.inbox.messages().iter().any(is_request)).await;
     let messages = line.inbox.messages();
     let changes = of(&messages, EventKind::Group);
     let find = |word: &str| {
@@ -209,6 +214,17 @@ async fn changes_of_a_group_are_told_with_who_did_what_to_whom() {
     );
     assert_eq!(find("ephemeral").1.ephemeral_seconds, Some(86_400));
     assert_eq!(find("remove").1.participants, [NOBODYS]);
+    let (approval, change) = find("membership_approval_mode");
+    assert_eq!(
+        (approval.content.as_str(), change.mode.as_deref()),
+        ("Admins let new members in", Some("on"))
+    );
+    let (asked, change) = find(asks);
+    assert_eq!(
+        (asked.from.as_str(), change.participants.as_slice()),
+        (NOBODYS, [NOBODYS.to_owned()].as_slice())
+    );
+    assert_eq!(asked.content, format!("{NOBODYS} asks to join"));
 
     // Who got and read what was sent to a group is told by member.
     let id = world.network.send_text(OURS, &group.id, "to all").await.unwrap();

@@ -2,10 +2,22 @@
 
 use std::time::Duration;
 
-use wharf_testnet::FaultKind;
+use wharf_domain::MessageKind;
+use wharf_testnet::{Content, FaultKind, NewMessage, PollContent};
 use wharf_whatsapp::CloseReason;
 
-use crate::support::{World, eventually};
+use crate::support::{OURS, THEIRS, World, eventually};
+
+/// Somebody asks something.
+async fn ask(world: &World) -> String {
+    let poll = PollContent {
+        question: "Lunch?".into(),
+        options: vec!["Pizza".into(), "Salad".into()],
+        selectable: 1,
+    };
+    let poll = NewMessage::from(Content::Poll(poll));
+    world.network.send(THEIRS, OURS, &poll).await.unwrap().id
+}
 
 #[tokio::test]
 async fn an_inbox_that_refuses_for_a_moment_gets_the_message_once() {
@@ -76,5 +88,36 @@ async fn what_whatsapp_sends_twice_has_the_same_key() {
     eventually("the third", async || line.inbox.texts().contains(&"three".to_owned())).await;
     assert_eq!(line.inbox.texts(), ["one", "two", "three"]);
     assert!(world.network.stats().await.messages_out > 3, "nothing was sent twice");
+    line.link.close().await;
+}
+
+#[tokio::test]
+async fn a_poll_is_offered_as_patiently_as_a_message() {
+    let world = World::start().await;
+    let line = world.pair().await;
+    line.inbox.refuse(2);
+    let id = ask(&world).await;
+    eventually("the poll", async || line.inbox.texts() == ["Lunch?"]).await;
+    assert_eq!(line.inbox.refused(), 2, "of what can be chosen, which is kept first");
+    eventually("the receipt", async || world.acknowledged(&id).await > 0).await;
+    line.link.close().await;
+}
+
+/// It would come again with every link, and end it.
+#[tokio::test]
+async fn a_message_that_cannot_be_read_without_a_panic_is_told_and_ends_nothing() {
+    let world = World::start().await;
+    let line = world.pair().await;
+    line.inbox.panic_at_polls();
+    let id = ask(&world).await;
+    world.write("the next one").await;
+    eventually("both", async || line.inbox.messages().len() == 2).await;
+    let told = line.inbox.messages().remove(0);
+    assert_eq!(
+        (told.kind, told.message_id.as_str()),
+        (MessageKind::Unknown, id.as_str())
+    );
+    assert_eq!(told.content, "A message of a kind that is not known here");
+    eventually("the receipt", async || world.acknowledged(&id).await > 0).await;
     line.link.close().await;
 }

@@ -7,6 +7,7 @@
 )]
 
 mod endings;
+mod files;
 mod happenings;
 mod inbox;
 mod keeper;

@@ -34,6 +34,7 @@ pub(crate) struct Memory(Mutex<Kept>);
 #[derive(Default)]
 struct Kept {
     panics: bool,
+    panics_at_polls: bool,
     refusals_left: usize,
     refused: usize,
     messages: Vec<IncomingMessage>,
@@ -55,6 +56,11 @@ impl Memory {
     /// The next commit panics.
     pub(crate) fn panic_once(&self) {
         self.0.lock().unwrap().panics = true;
+    }
+
+    /// Whatever is a poll panics.
+    pub(crate) fn panic_at_polls(&self) {
+        self.0.lock().unwrap().panics_at_polls = true;
     }
 
     pub(crate) fn refused(&self) -> usize {
@@ -91,6 +97,15 @@ impl Inbox for Memory {
         kept.refusal()?;
         messages.into_iter().for_each(|message| kept.keep(message));
         Ok(())
+    }
+
+    async fn keep_poll(&self, _poll_id: &str, _options: &[String]) -> Result<(), NotCommitted> {
+        let mut kept = self.0.lock().unwrap();
+        if kept.panics_at_polls {
+            drop(kept);
+            panic!("as the test wants");
+        }
+        kept.refusal()
     }
 
     /// As a store that has no rows: each receiver's word becomes an event, in its order with the messages.

@@ -141,6 +141,10 @@ where
         (["groups"], "GET") => ok(&network.groups().await),
         (["groups", id], "GET") => ok(&network.group(id).await?),
         (["groups", id], "PATCH") => ok(&network.change_group(id, read::<GroupChange>(headers, &body)?).await?),
+        (["groups", id], "DELETE") => {
+            network.dissolve_community(id).await?;
+            Ok(empty())
+        }
         (["faults"], "POST") => {
             let mut fault = read::<Map<String, Value>>(headers, &body)?;
             let times = fault.remove("times").unwrap_or_default();
@@ -262,7 +266,7 @@ fn no_route(segments: &[&str], path: &str) -> Problem {
         ["accounts", _, "devices"] | ["accounts", _, "messages", _, "thumbnail"] | ["stats"] => Problem::method("GET"),
         ["accounts", _, "messages", _, "media"] => Problem::method("DELETE, GET"),
         ["accounts", _, "devices", _] => Problem::method("DELETE"),
-        ["groups", _] => Problem::method("GET, PATCH"),
+        ["groups", _] => Problem::method("DELETE, GET, PATCH"),
         ["accounts", _] => Problem::method("PATCH"),
         ["ws", "chat"] => Problem::new(
             StatusCode::BAD_REQUEST,

@@ -3,17 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use serde_json::{Value, json};
-use wacore::iq::mex_operations::{fetch_all_subgroups, query_subgroup_participant_count};
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node, Server};
 
-use super::group_change::{Change, announce, change, one, participant, tell};
+use super::group_change::{Change, announce, change, join, one, participant, tell};
 use super::groups::{Order, group_node};
-use super::session::Session;
 use crate::NetworkError;
 use crate::state::{Account, Device, Group, Part, Standing, World};
-use crate::wire::stanza::{attr, content, iq_error, iq_result, jid_attr};
+use crate::wire::stanza::{attr, iq_error, iq_result, jid_attr};
 
 /// What the chat of all members is called.
 const GENERAL: &str = "General";
@@ -23,6 +20,10 @@ const NO_GROUP: u16 = 404;
 const FORBIDDEN: u16 = 403;
 const TAKEN: u16 = 409;
 const STAYS: u16 = 406;
+
+/// Why a group is in no community any more: its admins wanted it so, or the community is gone.
+const TAKEN_OUT: &str = "unlink_group";
+const DISSOLVED: &str = "delete_parent";
 
 /// Groups for which something did not work, each with WhatsApp's code.
 pub(crate) type Failed = Vec<(String, u16)>;
@@ -98,7 +99,7 @@ pub(crate) async fn link(
         match group {
             Ok(group) => {
                 belongs(&group, community, Part::Plain);
-                let parent = linked("link", "parent_group", community);
+                let parent = linked("parent_group", community);
                 tell(world, &group, actor, &group.members(), by, &parent);
                 welcome(world, community, &group, actor, by).await?;
             }
@@ -134,9 +135,9 @@ pub(crate) async fn unlink(
             continue;
         }
         group.change(|charter| charter.standing = Standing::Alone);
-        let child = linked("unlink", "sub_group", &group);
+        let child = unlinked("sub_group", &group, TAKEN_OUT);
         tell(world, community, actor, &community.members(), by, &child);
-        let parent = linked("unlink", "parent_group", community);
+        let parent = unlinked("parent_group", community, TAKEN_OUT);
         tell(world, &group, actor, &group.members(), by, &parent);
         if orphans {
             let gone = Change::Remove(orphans_of(world, community, &group));
@@ -144,6 +145,33 @@ pub(crate) async fn unlink(
         }
     }
     Ok(failed)
+}
+
+/// Ends a community. It is gone with its announcement group and its general chat; its other groups stand alone again.
+///
+/// # Errors
+/// [`NetworkError::Conflict`] if it is no community or the actor is no admin of it.
+pub(crate) fn dissolve(
+    world: &World,
+    community: &Group,
+    actor: &Account,
+    by: Option<&Device>,
+) -> Result<(), NetworkError> {
+    governs(community, actor)?;
+    let deleted = NodeBuilder::new("delete").attr("reason", DISSOLVED).build();
+    let parent = unlinked("parent_group", community, DISSOLVED);
+    for group in parts(world, &community.id) {
+        if group.charter().part() == Some(Part::Plain) {
+            group.change(|charter| charter.standing = Standing::Alone);
+            tell(world, &group, actor, &group.members(), by, &parent);
+        } else {
+            tell(world, &group, actor, &group.members(), by, &deleted);
+            world.forget_group(&group.id);
+        }
+    }
+    tell(world, community, actor, &community.members(), by, &deleted);
+    world.forget_group(&community.id);
+    Ok(())
 }
 
 fn governs(community: &Group, actor: &Account) -> Result<(), NetworkError> {
@@ -174,7 +202,7 @@ async fn welcome(
     actor: &Account,
     by: Option<&Device>,
 ) -> Result<(), NetworkError> {
-    let child = linked("link", "sub_group", group);
+    let child = linked("sub_group", group);
     tell(world, community, actor, &community.members(), by, &child);
     let joining = Change::Add(group.members());
     for other in along(world, group, &joining) {
@@ -183,22 +211,29 @@ async fn welcome(
     Ok(())
 }
 
-/// `<link>` or `<unlink>` of a group, which is the `kind` of the one that is told.
-fn linked(tag: &'static str, kind: &'static str, group: &Group) -> Node {
-    let named = NodeBuilder::new("group")
+/// `<link>` of a group, which is the `kind` of the one that is told.
+fn linked(kind: &'static str, group: &Group) -> Node {
+    let node = NodeBuilder::new("link").attr("link_type", kind);
+    node.children([named(group)]).build()
+}
+
+/// `<unlink>` of a group, which was the `kind` of the one that is told.
+fn unlinked(kind: &'static str, group: &Group, reason: &'static str) -> Node {
+    let node = NodeBuilder::new("unlink")
+        .attr("unlink_type", kind)
+        .attr("unlink_reason", reason);
+    node.children([named(group)]).build()
+}
+
+fn named(group: &Group) -> Node {
+    NodeBuilder::new("group")
         .attr("jid", group.jid())
         .attr("subject", group.charter().subject)
-        .build();
-    let node = NodeBuilder::new(tag);
-    let node = match tag {
-        "link" => node.attr("link_type", kind),
-        _ => node.attr("unlink_type", kind).attr("unlink_reason", "unlink_group"),
-    };
-    node.children([named]).build()
+        .build()
 }
 
 /// The groups of a community, in order of age.
-fn parts(world: &World, community: &str) -> Vec<Arc<Group>> {
+pub(super) fn parts(world: &World, community: &str) -> Vec<Arc<Group>> {
     let mut groups = world.groups();
     groups.retain(|group| group.charter().community() == Some(community));
     groups
@@ -218,7 +253,7 @@ pub(super) fn along(world: &World, group: &Group, change: &Change) -> Vec<Arc<Gr
     others.retain(|other| {
         let part = other.charter().part();
         let concerned = match change {
-            Change::Add(_) => part != Some(Part::Plain),
+            Change::Add(_) | Change::Join(_) => part != Some(Part::Plain),
             Change::Remove(_) => leaves,
             Change::Promote(_) | Change::Demote(_) | Change::Subject(_) => whole && part == Some(Part::Announcement),
             _ => false,
@@ -262,6 +297,13 @@ impl Order<'_> {
         let answer = match &*child.tag {
             "links" => return Some(self.links(child).await),
             "unlink" => return Some(self.unlink(child).await),
+            "delete_parent" => {
+                let gone = dissolve(self.world, self.group, self.account, Some(self.device));
+                return Some(match gone {
+                    Ok(()) => iq_result(self.iq, Vec::new()),
+                    Err(error) => self.refused(&error),
+                });
+            }
             "sub_groups" => NodeBuilder::new("sub_groups").children(parts().iter().map(whole)),
             "linked_groups_participants" => {
                 let members = self.world.members(self.group);
@@ -272,11 +314,10 @@ impl Order<'_> {
                 let Some(group) = parts().into_iter().find(|group| Some(group.jid()) == wanted) else {
                     return Some(iq_error(self.iq, 404, "item-not-found"));
                 };
-                if child.tag == "join_linked_group" {
-                    let owner = self.world.account(&group.owner).ok()?;
-                    let joins = Change::Add(vec![self.account.phone.clone()]);
-                    // On the owner's word, as by a link; who is in it already stays in it.
-                    let _ = change(self.world, &group, &owner, joins, Some(self.device)).await;
+                if child.tag == "join_linked_group"
+                    && let Err(error) = join(self.world, &group, self.account, Some(self.device)).await
+                {
+                    return Some(self.refused(&error));
                 }
                 NodeBuilder::new("linked_group")
                     .attr("jid", group.jid())
@@ -333,47 +374,4 @@ fn fates(ids: &[String], failed: &Failed) -> Vec<Node> {
         }
     };
     ids.iter().map(fate).collect()
-}
-
-/// Answers a GraphQL query (`w:mex`): what groups a community has. Of anything else nothing is known.
-pub(super) fn query(session: &Session, iq: &Node) -> Node {
-    let data = asked(session, iq).unwrap_or_else(|| json!({}));
-    let result = json!({ "data": data }).to_string();
-    iq_result(iq, vec![NodeBuilder::new("result").bytes(result).build()])
-}
-
-fn asked(session: &Session, iq: &Node) -> Option<Value> {
-    let (account, _) = session.device()?;
-    let query = iq.get_optional_child("query")?;
-    let asked: Value = serde_json::from_slice(content(query)?).ok()?;
-    let variables = &asked["variables"];
-    let community = match &*attr(query, "query_id")? {
-        fetch_all_subgroups::DOC_ID => &variables["group_id"],
-        query_subgroup_participant_count::DOC_ID => &variables["input"]["group_jid"],
-        _ => return None,
-    };
-    let community = session.world.group(community.as_str()?).ok();
-    let Some(community) = community.filter(|group| group.rank(&account.phone).is_some()) else {
-        return Some(json!({ "xwa2_group_query_by_id": null }));
-    };
-    let (announcement, others): (Vec<_>, Vec<_>) = parts(&session.world, &community.id)
-        .iter()
-        .map(|group| (group.charter().part(), described(group)))
-        .partition(|(part, _)| *part == Some(Part::Announcement));
-    let edges: Vec<_> = others.into_iter().map(|(_, node)| json!({ "node": node })).collect();
-    Some(json!({ "xwa2_group_query_by_id": {
-        "id": community.jid().to_string(),
-        "default_sub_group": announcement.first().map(|(_, node)| node),
-        "sub_groups": { "edges": edges },
-    } }))
-}
-
-fn described(group: &Group) -> Value {
-    let charter = group.charter();
-    json!({
-        "id": group.jid().to_string(),
-        "subject": { "value": charter.subject, "creation_time": group.created },
-        "total_participants_count": charter.members.len(),
-        "properties": { "general_chat": (charter.part() == Some(Part::General)).to_string() },
-    })
 }

@@ -16,6 +16,8 @@ use crate::{NetworkError, clock};
 pub(crate) enum Change {
     /// They join.
     Add(Vec<String>),
+    /// One joins by the invitation link.
+    Join(String),
     /// They are sent away, or leave if it is themselves.
     Remove(Vec<String>),
     /// They become admins.
@@ -32,6 +34,8 @@ pub(crate) enum Change {
     Locked(bool),
     /// Messages disappear after so many seconds, or stay.
     Ephemeral(Option<u32>),
+    /// Who has the link is let in by admins, or joins by themselves.
+    Approval(bool),
     /// Its invitation link is another.
     NewInvite,
 }
@@ -76,10 +80,34 @@ pub(crate) async fn change(
     by: Option<&Device>,
 ) -> Result<Vec<(String, u16)>, NetworkError> {
     allowed(group, actor, &change)?;
-    let failed = one(world, group, actor, &change, by).await?;
-    for other in along(world, group, &change) {
+    carry_out(world, group, actor, &change, by).await
+}
+
+/// Lets somebody in who has the link, or is in the community, on nobody's word. Who is in already stays in.
+///
+/// # Errors
+/// As [`change`], but nobody has to allow it.
+pub(super) async fn join(
+    world: &World,
+    group: &Group,
+    account: &Account,
+    by: Option<&Device>,
+) -> Result<(), NetworkError> {
+    let joins = Change::Join(account.phone.clone());
+    carry_out(world, group, account, &joins, by).await.map(drop)
+}
+
+async fn carry_out(
+    world: &World,
+    group: &Group,
+    actor: &Account,
+    change: &Change,
+    by: Option<&Device>,
+) -> Result<Vec<(String, u16)>, NetworkError> {
+    let failed = one(world, group, actor, change, by).await?;
+    for other in along(world, group, change) {
         // Who is in it already, or not in it, is no failure there.
-        one(world, &other, actor, &change, by).await?;
+        one(world, &other, actor, change, by).await?;
     }
     Ok(failed)
 }
@@ -94,13 +122,14 @@ pub(super) async fn one(
 ) -> Result<Vec<(String, u16)>, NetworkError> {
     let before = group.members();
     let (node, failed) = match change {
-        Change::Add(phones) => members(world, group, "add", phones, |members, phone| {
-            let joins = !members.contains_key(phone);
-            if joins {
-                members.insert(phone.to_owned(), Rank::Member);
+        Change::Add(phones) => members(world, group, "add", phones, joins),
+        Change::Join(phone) => {
+            let (mut node, failed) = members(world, group, "add", std::slice::from_ref(phone), joins);
+            if let Some(node) = &mut node {
+                node.attrs.insert("reason", "invite");
             }
-            (joins, 409)
-        }),
+            (node, failed)
+        }
         Change::Remove(phones) => members(world, group, "remove", phones, |members, phone| {
             (members.remove(phone).is_some(), 404)
         }),
@@ -168,6 +197,14 @@ fn members(
     (node, failed)
 }
 
+fn joins(members: &mut Members, phone: &str) -> (bool, u16) {
+    let joins = !members.contains_key(phone);
+    if joins {
+        members.insert(phone.to_owned(), Rank::Member);
+    }
+    (joins, 409)
+}
+
 fn ranked(
     world: &World,
     group: &Group,
@@ -229,6 +266,10 @@ fn settled(group: &Group, actor: &Account, change: &Change) -> Result<Node, Netw
         Change::Locked(on) => {
             group.change(|charter| charter.locked = *on);
             switch(*on, "locked", "unlocked")
+        }
+        Change::Approval(on) => {
+            group.change(|charter| charter.approval = *on);
+            super::membership::mode(*on)
         }
         Change::Ephemeral(seconds) => {
             group.change(|charter| charter.ephemeral = *seconds);

@@ -6,7 +6,8 @@ use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, JidExt as _, Node};
 
 use super::community::{found_community, found_inside, standing_nodes};
-use super::group_change::{Change, change, found};
+use super::group_change::{Change, change, found, join};
+use super::membership;
 use super::session::Session;
 use crate::NetworkError;
 use crate::state::{Account, Device, Group, World};
@@ -26,7 +27,10 @@ pub(super) async fn answer(session: &Session, iq: &Node) -> Node {
         return iq_error(iq, 404, "item-not-found");
     };
     if group.rank(&account.phone).is_none() {
-        return iq_error(iq, 403, "forbidden");
+        return match iq.get_optional_child("cancel_membership_requests") {
+            Some(_) => membership::withdraw(world, &group, account, device, iq),
+            None => iq_error(iq, 403, "forbidden"),
+        };
     }
     let order = Order {
         world,
@@ -76,10 +80,13 @@ async fn about_none(world: &World, account: &Account, device: &Device, iq: &Node
         if attr(iq, "type").as_deref() == Some("get") {
             return iq_result(iq, vec![group_node(world, &group)]);
         }
-        let phone = account.phone.clone();
-        if let Some(owner) = group.members().first().and_then(|_| world.account(&group.owner).ok()) {
-            // Whoever has the link is let in on the owner's word.
-            let _ = change(world, &group, &owner, Change::Add(vec![phone]), Some(device)).await;
+        if group.charter().approval && group.rank(&account.phone).is_none() {
+            membership::ask(world, &group, account);
+            let asked = NodeBuilder::new("membership_approval_request").attr("jid", group.jid());
+            return iq_result(iq, vec![asked.build()]);
+        }
+        if join(world, &group, account, Some(device)).await.is_err() {
+            return iq_error(iq, 400, "bad-request");
         }
         let joined = NodeBuilder::new("group").attr("jid", group.jid()).build();
         return iq_result(iq, vec![joined]);
@@ -111,7 +118,7 @@ async fn leave_groups(world: &World, account: &Account, device: &Device, iq: &No
 }
 
 /// The addresses that an order names, with the number behind each.
-fn participants(world: &World, order: &Node) -> Vec<(Jid, Option<String>)> {
+pub(super) fn participants(world: &World, order: &Node) -> Vec<(Jid, Option<String>)> {
     order
         .get_children_by_tag("participant")
         .filter_map(|node| jid_attr(node, "jid"))
@@ -144,6 +151,14 @@ impl Order<'_> {
             "remove" => return self.members(child, Change::Remove).await,
             "promote" => return self.members(child, Change::Promote).await,
             "demote" => return self.members(child, Change::Demote).await,
+            "membership_approval_requests" => return self.requests(),
+            "membership_requests_action" => return self.decide(child).await,
+            "membership_approval_mode" => {
+                let state = child
+                    .get_optional_child("group_join")
+                    .and_then(|join| attr(join, "state"));
+                Change::Approval(state.as_deref() == Some("on"))
+            }
             "subject" => Change::Subject(text()),
             "description" => {
                 Change::Description(child_bytes(child, "body").map(|body| String::from_utf8_lossy(body).into_owned()))
@@ -188,7 +203,14 @@ impl Order<'_> {
             Ok(failed) => failed,
             Err(error) => return self.refused(&error),
         };
-        let nodes = named.into_iter().map(|(jid, phone)| {
+        let fates = self.fates(named, &failed);
+        let answer = NodeBuilder::new_dynamic(order.tag.to_string()).children(fates).build();
+        iq_result(self.iq, vec![answer])
+    }
+
+    /// Those whom an order named, each with WhatsApp's code if it did not work.
+    pub(super) fn fates(&self, named: Vec<(Jid, Option<String>)>, failed: &[(String, u16)]) -> Vec<Node> {
+        let fate = |(jid, phone): (Jid, Option<String>)| {
             let code = match &phone {
                 None => Some(404),
                 Some(phone) => failed.iter().find(|(failed, _)| failed == phone).map(|(_, code)| *code),
@@ -198,9 +220,8 @@ impl Order<'_> {
                 Some(code) => node.attr("error", code).build(),
                 None => node.build(),
             }
-        });
-        let answer = NodeBuilder::new_dynamic(order.tag.to_string()).children(nodes).build();
-        iq_result(self.iq, vec![answer])
+        };
+        named.into_iter().map(fate).collect()
     }
 }
 
@@ -253,6 +274,9 @@ pub(super) fn group_node(world: &World, group: &Group) -> Node {
     }
     if let Some(seconds) = charter.ephemeral {
         children.push(NodeBuilder::new("ephemeral").attr("expiration", seconds).build());
+    }
+    if charter.approval {
+        children.push(membership::mode(true));
     }
     children.extend(standing_nodes(&charter.standing));
     node.children(children).build()

@@ -6,7 +6,7 @@ use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node};
 
 use super::session::Session;
-use super::{community, groups, keys, pair_code, phone, settings, usync};
+use super::{groups, keys, mex, pair_code, phone, settings, usync};
 use crate::clock;
 use crate::state::Command;
 use crate::wire::stanza::{attr, iq_result, jid_attr};
@@ -45,7 +45,7 @@ pub(super) async fn handle(session: &Session, iq: &Node) {
         "privacy" => reply(session, iq_result(iq, vec![privacy()])),
         "md" => multi_device(session, iq).await,
         "w:g2" => reply(session, groups::answer(session, iq).await),
-        "w:mex" => reply(session, community::query(session, iq)),
+        "w:mex" => reply(session, mex::query(session, iq)),
         _ => reply(session, iq_result(iq, Vec::new())),
     }
 }

@@ -35,7 +35,7 @@ pub(super) fn answer(world: &World, account: &Account, device: &Device, receipt:
     if !account.answers_devices() {
         return;
     }
-    let said = match lay_again(world, account, &id, receipt) {
+    let said = match lay_again(world, account, &id, receipt, about) {
         Ok(said) => said,
         Err(code) => NodeBuilder::new("error").attr("code", code).build(),
     };
@@ -49,8 +49,14 @@ pub(super) fn answer(world: &World, account: &Account, device: &Device, receipt:
 }
 
 /// Lays the file down; returns where, encrypted.
-fn lay_again(world: &World, account: &Account, id: &str, receipt: &Node) -> Result<Node, u32> {
-    let message = account.known(id).and_then(|known| known.message()).ok_or(NOT_FOUND)?;
+fn lay_again(world: &World, account: &Account, id: &str, receipt: &Node, about: &Node) -> Result<Node, u32> {
+    let known = account.known(id).ok_or(NOT_FOUND)?;
+    // A phone looks a message up by all that names it: of its own messages and of others' there may be one of an id each.
+    let own = *known.author == *account.phone;
+    if attr(about, "from_me").as_deref() != Some(if own { "true" } else { "false" }) {
+        return Err(NOT_FOUND);
+    }
+    let message = known.message().ok_or(NOT_FOUND)?;
     let file = reading::file_of(&message).ok_or(NOT_FOUND)?;
     let (key, path) = file.key.zip(file.direct_path).ok_or(NOT_FOUND)?;
     let asked = receipt.get_optional_child("encrypt").ok_or(UNREADABLE)?;

@@ -21,8 +21,8 @@ pub(super) fn handle(session: &Session, presence: &Node) {
             };
             other.follow(device, kind == "subscribe");
             if kind == "subscribe" {
-                let there = other.devices().iter().any(|device| device.is_available());
-                device.notify(stanza(&other.lid_jid(), there, None));
+                let (there, gone_at) = other.is_there();
+                device.notify(stanza(&other.lid_jid(), there, gone_at.filter(|_| !there)));
             }
         }
         state => {
@@ -81,7 +81,9 @@ pub(crate) fn show_presence(world: &World, phone: &str, state: &str, to: Option<
     match (state, to) {
         ("available" | "unavailable", None) => {
             let there = state == "available";
-            let stanza = stanza(&account.lid_jid(), there, (!there).then(clock::now_s));
+            let gone_at = (!there).then(clock::now_s);
+            account.set_there(there, gone_at);
+            let stanza = stanza(&account.lid_jid(), there, gone_at);
             account
                 .followers()
                 .iter()

@@ -53,6 +53,8 @@ struct Book {
     watchers: HashMap<String, Weak<Device>>,
     /// Devices that asked when this account is there.
     followers: HashMap<String, Weak<Device>>,
+    /// Whether its phone is there, and when it went, in Unix seconds.
+    there: (bool, Option<u64>),
     /// What others showed to this account.
     seen: Vec<PresenceRecord>,
     calls: Vec<CallView>,
@@ -215,6 +217,20 @@ impl Account {
     /// The devices that want to know.
     pub(crate) fn followers(&self) -> Vec<Arc<Device>> {
         lock(&self.book).followers.values().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Its phone is there from now on, or went at that time.
+    pub(crate) fn set_there(&self, there: bool, gone_at: Option<u64>) {
+        lock(&self.book).there = (there, gone_at);
+    }
+
+    /// Whether its phone or one of its devices is there, and when the phone went.
+    pub(crate) fn is_there(&self) -> (bool, Option<u64>) {
+        let (there, gone_at) = lock(&self.book).there;
+        (
+            there || self.devices().iter().any(|device| device.is_available()),
+            gone_at,
+        )
     }
 
     /// Somebody shows that it is there, writes or records.

@@ -74,6 +74,10 @@ pub(crate) struct Charter {
     pub(crate) locked: bool,
     /// Messages disappear after so many seconds.
     pub(crate) ephemeral: Option<u32>,
+    /// Who has the link is let in by admins.
+    pub(crate) approval: bool,
+    /// Numbers that ask to be let in, and since when in Unix seconds.
+    pub(crate) requests: BTreeMap<String, u64>,
     /// The code of its invitation link.
     pub(crate) invite: String,
     pub(crate) standing: Standing,
@@ -136,6 +140,8 @@ impl Group {
                 announcement: false,
                 locked: false,
                 ephemeral: None,
+                approval: false,
+                requests: BTreeMap::new(),
                 invite,
                 standing: Standing::Alone,
             }),
@@ -181,6 +187,8 @@ impl Group {
             announcement: charter.announcement,
             locked: charter.locked,
             ephemeral: charter.ephemeral,
+            approval: charter.approval,
+            requests: charter.requests.into_keys().collect(),
             participants: charter
                 .members
                 .into_iter()

@@ -164,6 +164,12 @@ impl World {
             .ok_or_else(|| NetworkError::NotFound(format!("there is no group {id}; POST /groups makes one")))
     }
 
+    /// Takes a group away: its address leads nowhere from now on.
+    pub(crate) fn forget_group(&self, id: &str) {
+        let mut directory = self.directory.write().unwrap_or_else(PoisonError::into_inner);
+        directory.groups.remove(id);
+    }
+
     /// All groups, by age.
     pub(crate) fn groups(&self) -> Vec<Arc<Group>> {
         let mut groups: Vec<_> = self.read().groups.values().cloned().collect();

@@ -101,6 +101,27 @@ async fn presence_and_typing_are_seen_on_both_sides() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_asks_later_is_told_what_a_phone_showed_before() {
+    let network = network().await;
+    let companion = Companion::linked(&network, ANA).await;
+    network.show_presence(BOB, "available", None).await.unwrap();
+    companion.client.presence().subscribe(Jid::pn(BOB)).await.unwrap();
+    let shown = |there: bool, event: &Event| match event {
+        Event::Presence(presence) if presence.unavailable != there => Some(presence.last_seen.is_some()),
+        _ => None,
+    };
+    companion.saw("that Bob is there", |event| shown(true, event)).await;
+    network.show_presence(BOB, "unavailable", None).await.unwrap();
+    companion.saw("that Bob went", |event| shown(false, event)).await;
+    companion.client.presence().subscribe(Jid::pn(BOB)).await.unwrap();
+    until("the time again", || async {
+        let told = companion.all(|event| shown(false, event));
+        (told.len() == 2 && told.iter().all(|time| *time)).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_call_rings_and_ends() {
     let network = network().await;
     let companion = Companion::linked(&network, ANA).await;

@@ -230,3 +230,63 @@ async fn a_member_joins_a_group_of_the_community() {
     assert_eq!(joined.subject, "Boats");
     assert_eq!(members(&network, &boats).await, [ANA, BOB]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_community_ends_and_its_groups_stay() {
+    let network = network().await;
+    let ana = Companion::linked(&network, ANA).await;
+    let bob = Companion::linked(&network, BOB).await;
+    let made = ana.client.community();
+    let made = made.create(CreateCommunityOptions::new("Street")).await.unwrap();
+    let community = made.metadata.id.clone();
+    let inside = ana.client.community();
+    let inside = inside
+        .create_subgroup("Boats", &[Jid::pn(BOB)], community.clone())
+        .await
+        .unwrap();
+    let boats = inside.metadata.id.to_string();
+    let refused = bob.client.community().deactivate(community.clone()).await;
+    assert!(matches!(refused, Err(CommunityError::Iq(_))), "{refused:?}");
+
+    ana.client.community().deactivate(community.clone()).await.unwrap();
+    let parent = (
+        boats.clone(),
+        "unlink",
+        "parent_group".to_owned(),
+        community.to_string(),
+    );
+    let gone = |event: &Event| {
+        let Event::GroupUpdate(update) = event else { return None };
+        let GroupNotificationAction::Delete { reason } = &update.action else {
+            return None;
+        };
+        Some((update.group_jid.to_string(), reason.clone()))
+    };
+    // The community, its announcement group, and the chat of all.
+    until("Bob to be told", || async {
+        let (links, gone) = (bob.all(links), bob.all(gone));
+        (links.contains(&parent) && gone.len() == 3).then_some(())
+    })
+    .await;
+    let told = bob.all(gone);
+    assert!(
+        told.iter()
+            .all(|(_, reason)| reason.as_deref() == Some("delete_parent")),
+        "{told:?}"
+    );
+    assert!(told.iter().any(|(id, _)| *id == community.to_string()), "{told:?}");
+    let groups = network.groups().await;
+    let left: Vec<_> = groups.iter().map(|group| group.id.as_str()).collect();
+    assert_eq!(left, [boats.as_str()]);
+    assert_eq!(groups[0].linked_parent, None);
+    network.send_text(ANA, &boats, "still here").await.unwrap();
+    assert_eq!(bob.text("still here").await, ANA);
+
+    // By the admin route a phone does it; a plain group cannot be ended.
+    let (status, _, problem) = request(&network, "DELETE", &format!("/groups/{boats}"), None).await;
+    assert_eq!(status, 409, "{problem}");
+    let other = network.create_community(BOB, "Square", &[]).await.unwrap();
+    let (status, ..) = request(&network, "DELETE", &format!("/groups/{}", other.id), None).await;
+    assert_eq!(status, 204);
+    assert_eq!(network.groups().await.len(), 1);
+}

@@ -1,7 +1,8 @@
 //! Groups: messages in both directions, who is in them, what devices are told.
 
 use serde_json::json;
-use wacore::iq::groups::{GroupCreateOptions, GroupParticipantOptions};
+use wacore::iq::groups::{GroupCreateOptions, GroupParticipantOptions, JoinGroupResult, MembershipApprovalMode};
+use wacore::stanza::groups::GroupNotificationAction;
 use wacore::types::events::Event;
 use wharf_testnet::{GroupChange, NetworkError};
 use whatsapp_rust::Jid;
@@ -135,4 +136,109 @@ async fn a_device_founds_changes_and_leaves_a_group() {
     })
     .await;
     assert!(bob.client.groups().get_participating().await.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_has_the_link_joins_by_themselves_also_when_the_founder_is_gone() {
+    let network = network().await;
+    let ana = Companion::linked(&network, ANA).await;
+    let bob = Companion::linked(&network, BOB).await;
+    let id = network.create_group(ANA, "Tea", &[BOB.to_owned()]).await.unwrap().id;
+    let jid: Jid = id.parse().unwrap();
+    let link = ana.client.groups().get_invite_link(jid.clone(), false).await.unwrap();
+    ana.client.groups().leave(jid).await.unwrap();
+    ana.client.groups().join_with_invite_code(&link).await.unwrap();
+    let members = network.group(&id).await.unwrap().participants;
+    assert!(members.iter().any(|member| member.phone == ANA), "{members:?}");
+    let lid = network.create_account(ANA).await.unwrap().lid;
+    let (by, reason) = bob
+        .saw("that Ana came by the link", |event| match event {
+            Event::GroupUpdate(update) => match &update.action {
+                GroupNotificationAction::Add { reason, .. } => Some((update.participant.clone(), reason.clone())),
+                _ => None,
+            },
+            _ => None,
+        })
+        .await;
+    assert_eq!(by.map(|by| by.to_string()), Some(lid));
+    assert_eq!(reason.as_deref(), Some("invite"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn admins_let_in_who_asks_with_the_link() {
+    let network = network().await;
+    network.create_account(EVE).await.unwrap();
+    let ana = Companion::linked(&network, ANA).await;
+    let bob = Companion::linked(&network, BOB).await;
+    let id = network.create_group(ANA, "Club", &[]).await.unwrap().id;
+    let jid: Jid = id.parse().unwrap();
+    let admin = ana.client.groups();
+    admin
+        .set_membership_approval(jid.clone(), MembershipApprovalMode::On)
+        .await
+        .unwrap();
+    assert!(admin.get_metadata(&jid).await.unwrap().membership_approval);
+    let link = admin.get_invite_link(jid.clone(), false).await.unwrap();
+    let (bob_lid, eve_lid) = (
+        network.create_account(BOB).await.unwrap().lid,
+        network.create_account(EVE).await.unwrap().lid,
+    );
+    let created = |event: &Event| match event {
+        Event::GroupUpdate(update) => match &update.action {
+            GroupNotificationAction::CreatedMembershipRequests { requests, .. } => Some(requests[0].jid.to_string()),
+            _ => None,
+        },
+        _ => None,
+    };
+    let revoked = |event: &Event| match event {
+        Event::GroupUpdate(update) => match &update.action {
+            GroupNotificationAction::RevokedMembershipRequests { participants } => Some(participants[0].to_string()),
+            _ => None,
+        },
+        _ => None,
+    };
+
+    // Bob asks, takes it back, and asks again; a question that stands is told once.
+    let asks = bob.client.groups();
+    for _ in 0..2 {
+        let asked = asks.join_with_invite_code(&link).await.unwrap();
+        assert!(matches!(asked, JoinGroupResult::PendingApproval(group) if group == jid));
+    }
+    asks.cancel_membership_requests(jid.clone(), &[Jid::pn(BOB)])
+        .await
+        .unwrap();
+    assert_eq!(ana.saw("that he took it back", revoked).await, bob_lid);
+    asks.join_with_invite_code(&link).await.unwrap();
+    let ask = |phone: &str| GroupChange {
+        ask: vec![phone.to_owned()],
+        ..GroupChange::default()
+    };
+    let view = network.change_group(&id, ask(EVE)).await.unwrap();
+    assert_eq!(view.requests, [EVE, BOB]);
+    until("that they ask", || async {
+        let told = ana.all(created);
+        (told == [bob_lid.clone(), bob_lid.clone(), eve_lid.clone()]).then_some(())
+    })
+    .await;
+    assert_eq!(admin.get_membership_requests(jid.clone()).await.unwrap().len(), 2);
+    assert!(asks.get_membership_requests(jid.clone()).await.is_err());
+
+    let [bob_jid, eve_jid]: [Jid; 2] = [&bob_lid, &eve_lid].map(|lid| lid.parse().unwrap());
+    let fates = admin
+        .reject_membership_requests(jid.clone(), std::slice::from_ref(&eve_jid))
+        .await
+        .unwrap();
+    assert_eq!(fates[0].error, None);
+    let fates = admin
+        .approve_membership_requests(jid.clone(), &[bob_jid, eve_jid])
+        .await
+        .unwrap();
+    assert_eq!((&fates[0].error, fates[1].error.as_deref()), (&None, Some("404")));
+    let view = network.group(&id).await.unwrap();
+    let members: Vec<_> = view.participants.iter().map(|member| member.phone.as_str()).collect();
+    assert_eq!((members, view.requests.len()), (vec![ANA, BOB], 0));
+    let refused = network.change_group(&id, ask(BOB)).await;
+    assert!(matches!(refused, Err(NetworkError::Conflict(_))), "{refused:?}");
+    network.send_text(ANA, &id, "welcome").await.unwrap();
+    assert_eq!(bob.text("welcome").await, ANA);
 }

@@ -173,6 +173,63 @@ fn gone_switches_the_webhook_off_once_the_outcome_is_committed() {
 }
 
 #[test]
+fn a_change_that_is_older_than_the_end_of_a_receiver_does_not_begin_anew() {
+    let mut desk = Desk::new(asking(COURTESY));
+    let pause = Duration::from_secs(600);
+    desk.arrive(1, "a");
+    desk.arrive(2, "b");
+    ends(&mut desk, 2, 1, 429, Some(pause));
+    ends(&mut desk, 1, 1, 410, None);
+    desk.arrive(3, "c");
+    // The store does not have it yet that the webhook is off, but something else that was changed.
+    let patched = DeliveryConfig {
+        max_retries: 5,
+        ..asking(COURTESY)
+    };
+    desk.step(DeliveryEvent::Configured(patched));
+    let until = desk.machine.pace.paused_until(desk.now);
+    assert_eq!(until, Some(desk.now + pause), "nobody switched it on");
+    desk.now = desk.now + pause;
+    assert_eq!(desk.step(DeliveryEvent::Configured(patched)), []);
+    let effects = desk.commit(1, 1);
+    assert!(matches!(effects.as_slice(), [Effect::Deactivate(_)]), "{effects:?}");
+    assert_eq!(desk.step(DeliveryEvent::Configured(patched)), []);
+    let off = DeliveryConfig {
+        is_active: false,
+        ..patched
+    };
+    assert_eq!(desk.step(DeliveryEvent::Configured(off)), []);
+    let effects = desk.step(DeliveryEvent::Configured(patched));
+    assert_eq!(effects, [attempt(3, 1)], "its owner did");
+}
+
+#[test]
+fn a_machine_whose_webhook_is_to_be_switched_off_is_not_idle() {
+    let mut desk = Desk::new(asking(COURTESY));
+    desk.arrive(1, "a");
+    ends(&mut desk, 1, 1, 410, None);
+    desk.commit(1, 1);
+    assert!(!desk.machine.is_idle(desk.now), "its end would end the write");
+    let off = DeliveryConfig {
+        is_active: false,
+        ..asking(COURTESY)
+    };
+    desk.step(DeliveryEvent::Configured(off));
+    assert!(desk.machine.is_idle(desk.now));
+}
+
+#[test]
+fn a_test_event_is_attempted_once_without_an_order_too() {
+    let mut desk = Desk::new(asking(Courtesy {
+        ordering: Ordering::None,
+        ..COURTESY
+    }));
+    let chat = crate::IncomingMessage::test(uuid::Uuid::nil(), &"5511888888888".parse().unwrap(), NOW).chat;
+    desk.arrive(1, &chat);
+    assert_eq!(ends(&mut desk, 1, 1, 503, None).status, EventStatus::Failed);
+}
+
+#[test]
 fn an_attempt_that_waited_for_its_slot_is_not_made_when_its_webhook_was_switched_off() {
     let mut desk = Desk::new(asking(COURTESY));
     assert_eq!(desk.arrive(1, "a"), [attempt(1, 1)]);

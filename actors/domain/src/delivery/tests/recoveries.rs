@@ -194,6 +194,52 @@ fn a_pass_does_not_wait_for_a_chat_that_waits_for_its_time() {
 }
 
 #[test]
+fn another_ordering_does_not_end_the_round_of_what_still_waits() {
+    let mut desk = desk();
+    desk.arrive(9, "b");
+    desk.end(9, 1, answered(503));
+    let (generation, ..) = read(&desk.commit(9, 1));
+    desk.answer(generation, &[(9, NOW)]);
+    desk.step(DeliveryEvent::Renewed(event(9, "b")));
+    desk.end(9, 1, answered(200));
+    let (generation, ..) = read(&desk.commit(9, 1));
+    desk.answer(generation, &[(2, NOW), (3, NOW)]);
+    let mut config = config();
+    config.courtesy.max_per_second = Some(1);
+    desk.step(DeliveryEvent::Configured(config));
+    desk.revived(2, 1);
+    let waits = PendingEvent {
+        attempt_count: 1,
+        ..event(3, "c")
+    };
+    desk.step(DeliveryEvent::Renewed(waits.clone()));
+    desk.end(2, 2, answered(200));
+    desk.commit(2, 2);
+    // The third has its turn in a second, and is a chat of its own from here on.
+    config.courtesy.ordering = Ordering::None;
+    let effects = desk.step(DeliveryEvent::Configured(config));
+    let [Effect::Load { generation, .. }] = effects.as_slice() else {
+        panic!("{effects:?}")
+    };
+    let single = DueChat {
+        events: vec![waits],
+        more: false,
+    };
+    let page = DuePage {
+        chats: vec![single],
+        ..DuePage::default()
+    };
+    let generation = *generation;
+    desk.step(DeliveryEvent::Loaded { generation, page });
+    desk.now = NOW + Duration::from_millis(300);
+    assert_eq!(desk.step(DeliveryEvent::Configured(config)), [], "one round at a time");
+    desk.now = NOW + Duration::from_secs(1);
+    assert_eq!(desk.step(DeliveryEvent::Configured(config)), [with_body(3, 2)]);
+    desk.end(3, 2, answered(200));
+    assert_eq!(read(&desk.commit(3, 2)).1, 3, "the pass goes on");
+}
+
+#[test]
 fn a_machine_that_waits_for_parked_events_is_not_idle() {
     let mut desk = desk();
     assert!(desk.machine.is_idle(desk.now));

@@ -91,6 +91,11 @@ impl Window {
         let over = self.len() > WINDOW;
         let Some(chat) = self.chats.get_mut(key) else { return };
         let place = chat.queue.partition_point(|other| other.seq < front.seq);
+        if place > 0 && place == chat.queue.len() && !chat.complete {
+            // The store may have some that come before it.
+            self.by_id.remove(&front.id);
+            return;
+        }
         chat.queue.insert(place, front);
         if over
             && chat.queue.len() > 1

@@ -79,6 +79,26 @@ impl Window {
         }
     }
 
+    /// Leaves to the store what is far back in its chat until `room` events fit, if that is enough: a few chats that write
+    /// much must not keep the others out.
+    pub(in crate::delivery) fn thin_out(&mut self, room: usize) {
+        if self.len() + room <= WINDOW {
+            return;
+        }
+        let most = (WINDOW.saturating_sub(room) / self.chats.len().max(1)).max(1);
+        for chat in self.chats.values_mut() {
+            // A front that has to go back behind others must find one: then it is left to the store too, see `take_back`.
+            let seqs = [0, 1].map(|place| chat.queue.get(place).map(|entry| entry.seq));
+            let least = if seqs[0] > seqs[1] { 2 } else { 1 };
+            while chat.queue.len() > most.max(least)
+                && let Some(last) = chat.queue.pop_back()
+            {
+                chat.complete = false;
+                self.by_id.remove(&last.id);
+            }
+        }
+    }
+
     /// Drops chats that wait, those due last first, until `room` events fit. Answers how many, and when the first of
     /// them is due.
     pub(in crate::delivery) fn evict_waiting(&mut self, room: usize) -> (usize, Option<Timestamp>) {

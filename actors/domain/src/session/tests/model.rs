@@ -78,6 +78,7 @@ pub(super) struct Profile {
 pub(super) struct World {
     rng: TestRng,
     profile: Profile,
+    patience: Patience,
     /// Milliseconds that went by, whatever the clock says.
     time: u64,
     now: Timestamp,
@@ -111,12 +112,15 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn new(rng: TestRng, profile: Profile, paired: bool) -> Self {
+    pub(super) fn new(mut rng: TestRng, profile: Profile, paired: bool) -> Self {
         let jid = paired.then_some(JID);
         let saved = row(ConnectionStatus::Connecting, jid, true);
+        let seconds = [[60, 50], [5, 20], [600, 300]][rng.next_u32() as usize % 3];
+        let [opening, silence] = seconds.map(Duration::from_secs);
         let mut world = Self {
             rng,
             profile,
+            patience: Patience { opening, silence },
             time: 0,
             now: NOW,
             machine: Session::new(NUMBER.parse().unwrap(), saved.clone()),
@@ -158,7 +162,8 @@ impl World {
         self.stale.clear();
         (self.timer, self.open, self.told) = (None, None, false);
         (self.deleting, self.stopping, self.finished, self.forgettable) = (false, false, false, false);
-        self.machine = Session::new(NUMBER.parse().unwrap(), self.saved.clone());
+        let machine = Session::new(NUMBER.parse().unwrap(), self.saved.clone());
+        self.machine = machine.with_patience(self.patience);
         let at = self.now + Duration::from_millis(u64::from(self.pick(3000)));
         let effects = self.machine.start(self.now, at);
         self.carry_out(effects);
@@ -172,12 +177,14 @@ impl World {
     fn step(&mut self, event: SessionEvent) {
         let before = self.machine.view().clone();
         self.note(&event);
+        let goes_on = before.wanted && self.passes(&event);
         let jitter = f64::from(self.pick(101)) / 100.0;
         let effects = self.machine.step(self.now, jitter, event.clone());
         let stopping = matches!(event, SessionEvent::Shutdown);
         let saves = effects.iter().filter(|effect| **effect == SessionEffect::Save).count();
         let changed = differs(&before, self.machine.view()) && !stopping;
         assert_eq!(saves, usize::from(changed), "{event:?}");
+        assert!(!goes_on || self.machine.view().wanted, "given up: {event:?}");
         self.carry_out(effects);
         self.check();
         if !matches!(

@@ -15,6 +15,8 @@ use super::{Lost, row};
 
 /// Missing messages of one number at a time; one more is reported at once. An attacker's flood ends here.
 const MOST: usize = 1000;
+/// Those, and what cannot be reported because the store takes nothing; one more is only in the log.
+const MOST_IN_ALL: usize = 2 * MOST;
 /// Messages that came after all, remembered for the one that comes by the other way as well.
 const CAME: usize = 256;
 
@@ -62,6 +64,13 @@ impl Awaited {
     /// message that is waited for already keeps its deadline, and one that came or was reported is not waited for again.
     pub(crate) fn miss(&mut self, lost: UndecryptableMessage, now: Instant, patience: Duration) {
         if self.came.iter().any(|first| is_same(first, &lost.info)) {
+            return;
+        }
+        if self.missing.len() >= MOST_IN_ALL {
+            tracing::error!(
+                message_id = lost.info.id,
+                "more messages cannot be decrypted than can be kept in mind; this one is not reported"
+            );
             return;
         }
         let hopeless = !matches!(lost.unavailable_type, UnavailableType::Unknown) || self.missing.len() >= MOST;
@@ -220,14 +229,16 @@ impl Awaited {
 
 /// Whether two stanzas are the same message: one id, one sender by number or by hidden id, and one group if any.
 fn is_same(one: &MessageInfo, other: &MessageInfo) -> bool {
+    if one.id != other.id {
+        return false;
+    }
     let names = |source: &MessageSource| {
         let bare = |jid: &Jid| (jid.server.is_lid_family(), jid.user_base().to_owned());
         [Some(bare(&source.sender)), source.sender_alt.as_ref().map(bare)]
     };
     let others = names(&other.source);
     let group = |source: &MessageSource| source.is_group.then(|| source.chat.to_non_ad());
-    one.id == other.id
-        && group(&one.source) == group(&other.source)
+    group(&one.source) == group(&other.source)
         && names(&one.source)
             .iter()
             .any(|name| name.is_some() && others.contains(name))

@@ -137,6 +137,26 @@ fn a_group_that_knows_hidden_ids_is_told_those() {
     assert_eq!(context.participant.as_deref(), Some("100000000000007@lid"));
 }
 
+/// Numbers have 8 to 15 digits, so that one may be the beginning of another, or of a hidden id.
+#[test]
+fn a_mention_is_the_whole_number() {
+    let hidden = [
+        ("55117777".to_owned(), "5511777799".to_owned()),
+        ("5511777799".to_owned(), "100000000000007".to_owned()),
+    ];
+    let scene = Scene {
+        hidden: &hidden,
+        ..GROUP
+    };
+    let body = json!({"type": "text", "text": "@ @@5511777799, @55117777! a@55117777.example @551177 @",
+        "mentions": ["55117777", "5511777799"]});
+    let text = compose(&outgoing(body, &scene), &scene).unwrap();
+    assert_eq!(
+        text.extended_text_message.as_option().unwrap().text.as_deref(),
+        Some("@ @@100000000000007, @5511777799! a@5511777799.example @551177 @")
+    );
+}
+
 #[test]
 fn edits_and_deletions_are_about_our_own_unless_said_otherwise() {
     let edit = made(json!({"type": "edit", "text": "new", "target": {"message_id": "M"}}));

@@ -16,6 +16,7 @@ use whatsapp_rust::waproto::whatsapp::{
 
 use super::{
     business,
+    context::mentioned,
     layers::layers,
     media,
     part::{Content, filled},
@@ -72,8 +73,13 @@ fn plain<'a>(message: &'a Message, ballot: &Ballot) -> Result<Content<'a>, &'sta
     }
     if message.sender_key_distribution_message.is_set()
         || message.fast_ratchet_key_sender_key_distribution_message.is_set()
+        || message.group_root_key_share.is_set()
+        || message.root_secret_distribute_message.is_set()
     {
         return Err("keys of a group");
+    }
+    if message.sticker_sync_rmr_message.is_set() {
+        return Err("about settings");
     }
     if message.conversation.is_some() {
         return Err("an empty text");
@@ -233,6 +239,6 @@ pub(super) fn named_in(message: &Message, mut name: impl FnMut(&str)) {
     }
     if let Some(context) = content.context {
         context.participant.as_deref().into_iter().for_each(&mut name);
-        context.mentioned_jid.iter().for_each(|jid| name(jid));
+        mentioned(context).for_each(|jid| name(jid));
     }
 }

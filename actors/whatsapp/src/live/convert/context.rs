@@ -1,6 +1,8 @@
 //! What stands around a message: what it answers, whom it mentions, whether it was forwarded.
 
-use wharf_domain::message::MessageRef;
+use std::collections::HashSet;
+
+use wharf_domain::{message::MessageRef, outgoing::MENTIONS_MAX};
 use whatsapp_rust::wacore_binary::Jid;
 use whatsapp_rust::waproto::whatsapp::ContextInfo;
 
@@ -13,17 +15,19 @@ pub(super) fn reply_to(context: &ContextInfo, writer: &Writer<'_>) -> Option<Mes
     Some(MessageRef { message_id, from })
 }
 
+/// The ids of those who are mentioned. Each may have to be looked up, and a message holds a hundred thousand of them: so no
+/// more than a group has people are heeded.
+pub(super) fn mentioned(context: &ContextInfo) -> impl Iterator<Item = &String> {
+    context.mentioned_jid.iter().take(MENTIONS_MAX)
+}
+
 /// Who is mentioned, each once.
 pub(super) fn mentions(context: &ContextInfo, writer: &Writer<'_>) -> Vec<String> {
-    let mut mentions: Vec<String> = Vec::with_capacity(context.mentioned_jid.len());
-    for jid in &context.mentioned_jid {
-        let Ok(jid) = jid.parse::<Jid>() else { continue };
-        let shown = writer.people.shown(&jid);
-        if !mentions.contains(&shown) {
-            mentions.push(shown);
-        }
-    }
-    mentions
+    let jids = mentioned(context).filter_map(|jid| jid.parse::<Jid>().ok());
+    let mut seen = HashSet::new();
+    jids.map(|jid| writer.people.shown(&jid))
+        .filter(|shown| seen.insert(shown.clone()))
+        .collect()
 }
 
 /// Whether it was forwarded.

@@ -36,6 +36,7 @@ fn unwrapped(message: &Message) -> Option<&Message> {
         &message.bot_task_message,
         &message.group_status_message,
         &message.group_status_message_v2,
+        &message.limit_sharing_message,
     ]
     .into_iter()
     .find_map(|wrapper| wrapper.as_option()?.message.as_option())

@@ -6,7 +6,7 @@ use wharf_domain::{
     MessageKind,
     message::{Body, Unknown, UnknownReason},
 };
-use whatsapp_rust::waproto::whatsapp::{ContextInfo, MessageKey};
+use whatsapp_rust::waproto::whatsapp::{ContextInfo, Message, MessageKey};
 
 /// A message's own part of a payload.
 pub(super) struct Content<'a> {
@@ -64,4 +64,9 @@ impl<'a> Content<'a> {
 /// Words that say something.
 pub(super) fn filled(words: Option<&str>) -> Option<&str> {
     words.filter(|words| !words.is_empty())
+}
+
+/// Whether a message is words and nothing else: what most are, and where nobody has to look any further.
+pub(super) fn is_text(message: &Message) -> bool {
+    filled(message.conversation.as_deref()).is_some()
 }

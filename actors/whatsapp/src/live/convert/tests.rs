@@ -3,6 +3,7 @@
 mod examples;
 mod kinds;
 mod sent;
+mod strangers;
 
 use std::sync::Arc;
 

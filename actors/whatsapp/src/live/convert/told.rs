@@ -110,6 +110,8 @@ pub(crate) fn concerned(action: &Action) -> Vec<(&Jid, Option<&Jid>)> {
         | Action::Promote { participants }
         | Action::Demote { participants }
         | Action::Modify { participants }
+        | Action::LinkedGroupPromote { participants }
+        | Action::LinkedGroupDemote { participants }
         | Action::CreatedMembershipRequests {
             requests: participants, ..
         } => participants
@@ -143,6 +145,14 @@ pub(crate) fn change_of(action: &Action, participants: Vec<String>) -> GroupChan
         },
         Action::Ephemeral { expiration, .. } => GroupChange {
             ephemeral_seconds: Some(*expiration),
+            ..change
+        },
+        Action::MembershipApprovalMode { enabled } => GroupChange {
+            mode: Some(if *enabled { "on" } else { "off" }.to_owned()),
+            ..change
+        },
+        Action::MemberAddMode { mode } => GroupChange {
+            mode: Some(mode.clone()),
             ..change
         },
         Action::Link { link_type, raw } => linking(change, link_type, raw),
@@ -182,6 +192,8 @@ fn words_of(who: &Party, change: &GroupChange) -> String {
     let whom = change.participants.join(", ");
     let left = change.participants.as_slice() == [who.shown.as_str()];
     match change.what.as_str() {
+        "create" => "The group was made".to_owned(),
+        "delete" => "The group is no more".to_owned(),
         "add" if left => format!("{whom} joined"),
         "remove" if left => format!("{whom} left"),
         "add" => format!("Added {whom}"),
@@ -201,6 +213,10 @@ fn words_of(who: &Party, change: &GroupChange) -> String {
             None | Some(0) => "Messages stay".to_owned(),
             Some(seconds) => format!("Messages disappear after {seconds} s"),
         },
+        "membership_approval_mode" if change.mode.as_deref() == Some("on") => "Admins let new members in".to_owned(),
+        "membership_approval_mode" => "Whoever has the link joins".to_owned(),
+        "created_membership_requests" => format!("{whom} asks to join"),
+        "revoked_membership_requests" => format!("{whom} does not ask to join any more"),
         "link" | "unlink" => {
             let which = |group: &Group| group.subject.clone().unwrap_or_else(|| group.id.clone());
             let which = change.linked_groups.iter().map(which).collect::<Vec<_>>().join(", ");

@@ -10,6 +10,7 @@ pub(super) fn read(message: &Message) -> Option<Content<'_>> {
         .or_else(|| invitation(message))
         .or_else(|| act(message))
         .or_else(|| money(message))
+        .or_else(|| of_status(message))
         .or_else(|| rare(message))
 }
 
@@ -155,10 +156,53 @@ fn money(message: &Message) -> Option<Content<'_>> {
         "paymentInviteMessage"
     } else if message.invoice_message.is_set() {
         "invoiceMessage"
+    } else if message.payment_reminder_message.is_set() {
+        "paymentReminderMessage"
+    } else if message.split_payment_message.is_set() {
+        "splitPaymentMessage"
     } else {
         return None;
     };
     Some(told(name, None, "A message about a payment", None))
+}
+
+/// What is written to somebody because of a status update.
+fn of_status(message: &Message) -> Option<Content<'_>> {
+    if message.status_mention_message.is_set() {
+        let words = "A status update mentions this account";
+        Some(told("statusMentionMessage", None, words, None))
+    } else if message.group_status_mention_message.is_set() {
+        let words = "A status update mentions the group";
+        Some(told("groupStatusMentionMessage", None, words, None))
+    } else if let Some(answer) = message.status_question_answer_message.as_option() {
+        let words = "An answer to the question of a status update";
+        let mut content = told("statusQuestionAnswerMessage", answer.text.as_deref(), words, None);
+        content.target = answer.key.as_option();
+        Some(content)
+    } else if let Some(answer) = message.question_response_message.as_option() {
+        let mut content = told(
+            "questionResponseMessage",
+            answer.text.as_deref(),
+            "An answer to a question",
+            None,
+        );
+        content.target = answer.key.as_option();
+        Some(content)
+    } else if let Some(quoted) = message.status_quoted_message.as_option() {
+        let words = "A status update was quoted";
+        Some(told("statusQuotedMessage", quoted.text.as_deref(), words, None))
+    } else if message.status_sticker_interaction_message.is_set() {
+        let words = "A sticker of a status update was touched";
+        Some(told("statusStickerInteractionMessage", None, words, None))
+    } else if message.status_add_yours.is_set() {
+        let words = "A status update that takes up another";
+        Some(told("statusAddYours", None, words, None))
+    } else if message.status_notification_message.is_set() {
+        let words = "Something happened to a status update";
+        Some(told("statusNotificationMessage", None, words, None))
+    } else {
+        None
+    }
 }
 
 fn rare(message: &Message) -> Option<Content<'_>> {
@@ -173,7 +217,13 @@ fn rare(message: &Message) -> Option<Content<'_>> {
             "A pack of stickers",
             context,
         ))
-    } else if let Some(result) = message.poll_result_snapshot_message.as_option() {
+    } else if let Some(result) = [
+        &message.poll_result_snapshot_message,
+        &message.poll_result_snapshot_message_v3,
+    ]
+    .into_iter()
+    .find_map(|result| result.as_option())
+    {
         let context = result.context_info.as_option();
         Some(told(
             "pollResultSnapshotMessage",
@@ -183,7 +233,60 @@ fn rare(message: &Message) -> Option<Content<'_>> {
         ))
     } else if message.rich_response_message.is_set() {
         Some(told("richResponseMessage", None, "An answer of an assistant", None))
+    } else if let Some(call) = message.bcall_message.as_option() {
+        Some(told("bcallMessage", call.caption.as_deref(), "A call", None))
     } else {
-        None
+        let (name, words) = seldom(message)?;
+        Some(told(name, None, words, None))
     }
+}
+
+/// What is hardly ever written to anybody: its name, and words for it.
+fn seldom(message: &Message) -> Option<(&'static str, &'static str)> {
+    let about_a_channel = "A message about a channel";
+    [
+        (message.call.is_set(), ("call", "A call")),
+        (message.chat.is_set(), ("chat", "A chat")),
+        (
+            message.poll_add_option_message.is_set(),
+            ("pollAddOptionMessage", "An option was added to a poll"),
+        ),
+        (
+            message.event_cover_image.is_set(),
+            ("eventCoverImage", "The picture of an event"),
+        ),
+        (
+            message.message_history_bundle.is_set(),
+            ("messageHistoryBundle", "Earlier messages of the group"),
+        ),
+        (
+            message.message_history_notice.is_set(),
+            (
+                "messageHistoryNotice",
+                "Earlier messages of the group were given to a new member",
+            ),
+        ),
+        (
+            message.conditional_reveal_message.is_set(),
+            ("conditionalRevealMessage", "A message that is not shown yet"),
+        ),
+        (
+            message.newsletter_follower_invite_message_v2.is_set(),
+            ("newsletterFollowerInviteMessageV2", "An invitation to a channel"),
+        ),
+        (
+            message.newsletter_admin_profile_message.is_set(),
+            ("newsletterAdminProfileMessage", about_a_channel),
+        ),
+        (
+            message.newsletter_admin_profile_message_v2.is_set(),
+            ("newsletterAdminProfileMessageV2", about_a_channel),
+        ),
+        (
+            message.newsletter_admin_profile_status_message.is_set(),
+            ("newsletterAdminProfileStatusMessage", about_a_channel),
+        ),
+    ]
+    .into_iter()
+    .find_map(|(is_set, named)| is_set.then_some(named))
 }

@@ -1,5 +1,7 @@
 //! Polls and votes. A vote is encrypted with a secret that only the poll carries, and names options by their hash.
 
+use std::collections::{HashMap, HashSet};
+
 use wharf_domain::message::{Body, PollVote};
 use whatsapp_rust::wacore::poll::{PollVoteCiphertext, compute_option_hash, decrypt_poll_vote_with_secret};
 use whatsapp_rust::waproto::whatsapp::{
@@ -7,7 +9,7 @@ use whatsapp_rust::waproto::whatsapp::{
     message::{PollCreationMessage, PollUpdateMessage},
 };
 
-use super::{layers::layers, media::hex};
+use super::{layers::layers, media::hex, part::is_text};
 
 /// What has to be kept of a poll to read its votes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,14 +33,18 @@ pub(crate) enum Ballot {
 }
 
 impl Ballot {
-    /// Names what was chosen, as far as the options are known.
-    pub(crate) fn read(hashes: Vec<Vec<u8>>, options: Option<&[String]>) -> Self {
-        let named = |hash: &Vec<u8>| {
-            let mut options = options?.iter();
-            options.find(|option| compute_option_hash(option).as_slice() == hash.as_slice())
-        };
-        let names: Option<Vec<String>> = hashes.iter().map(|hash| named(hash).cloned()).collect();
-        match names {
+    /// Names what was chosen, each once, as far as the options are known. A voter may repeat an option as often as a message
+    /// holds its hash, and the one who asked may have made it as long as a message: so neither is multiplied by the other.
+    pub(crate) fn read(mut hashes: Vec<Vec<u8>>, options: Option<&[String]>) -> Self {
+        let mut seen = HashSet::new();
+        hashes.retain(|hash| seen.insert(hash.clone()));
+        let names: HashMap<Vec<u8>, &String> = options
+            .unwrap_or_default()
+            .iter()
+            .map(|option| (compute_option_hash(option).to_vec(), option))
+            .collect();
+        let named = |hash| names.get(hash).map(|name| (*name).clone());
+        match hashes.iter().map(named).collect::<Option<Vec<String>>>() {
             Some(names) => Self::Options(names),
             None => Self::Hashes(hashes),
         }
@@ -89,7 +95,7 @@ pub(super) fn options_of(poll: &PollCreationMessage) -> Vec<String> {
 /// What has to be kept of a message that is a poll.
 pub(crate) fn election_in(message: &Message) -> Option<Election> {
     // The common case first: text is no poll.
-    if message.conversation.is_some() {
+    if is_text(message) {
         return None;
     }
     let mut secret = None;
@@ -108,7 +114,7 @@ pub(crate) fn election_in(message: &Message) -> Option<Election> {
 
 /// The vote in a message and the key of its poll.
 pub(crate) fn vote_in(message: &Message) -> Option<(&PollUpdateMessage, &MessageKey)> {
-    if message.conversation.is_some() {
+    if is_text(message) {
         return None;
     }
     let update = layers(message).find_map(|layer| layer.poll_update_message.as_option())?;

@@ -1,5 +1,7 @@
 //! Who is who: numbers where they are known, hidden ids else.
 
+use std::collections::HashMap;
+
 use whatsapp_rust::wacore::types::message::MessageSource;
 use whatsapp_rust::wacore_binary::{Jid, JidExt, Server};
 use whatsapp_rust::waproto::whatsapp::MessageKey;
@@ -8,18 +10,21 @@ use whatsapp_rust::waproto::whatsapp::MessageKey;
 #[derive(Debug, Default)]
 pub(crate) struct People<'a> {
     pub(super) own: &'a str,
-    known: Vec<(String, String)>,
+    known: HashMap<String, String>,
 }
 
 impl<'o> People<'o> {
     /// Nobody but this account, by its number in digits.
     pub(crate) fn new(own: &'o str) -> Self {
-        Self { own, known: Vec::new() }
+        Self {
+            own,
+            known: HashMap::new(),
+        }
     }
 
     /// Adds whose number a hidden id is; both in digits.
     pub(crate) fn know(&mut self, hidden: &str, number: &str) {
-        self.known.push((hidden.to_owned(), number.to_owned()));
+        self.known.insert(hidden.to_owned(), number.to_owned());
     }
 
     /// The number behind a JID in digits, if it is known.
@@ -27,9 +32,7 @@ impl<'o> People<'o> {
         if !is_hidden(jid) {
             return Some(jid.user_base());
         }
-        let mut known = self.known.iter();
-        let found = known.find(|(hidden, _)| hidden == jid.user_base());
-        found.map(|(_, number)| number.as_str())
+        self.known.get(jid.user_base()).map(String::as_str)
     }
 
     /// What a receiver is shown for a JID.

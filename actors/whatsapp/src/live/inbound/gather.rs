@@ -32,8 +32,8 @@ impl Inbound {
         let Some(election) = election_in(message) else {
             return Ok(());
         };
-        let kept = self.inbox.keep_poll(&info.id, &election.options).await;
-        kept.map_err(|refused| refused.to_string())?;
+        self.insist(|| self.inbox.keep_poll(&info.id, &election.options))
+            .await?;
         self.memory.remember(&info.id, election);
         Ok(())
     }

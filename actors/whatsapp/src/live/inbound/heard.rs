@@ -333,7 +333,7 @@ fn at(time: DateTime<Utc>) -> Timestamp {
 }
 
 /// Whether this is the account of the link itself.
-fn is_own(client: &Client, jid: &Jid) -> bool {
+pub(crate) fn is_own(client: &Client, jid: &Jid) -> bool {
     let own = [client.pn(), client.lid()];
     own.iter()
         .flatten()

@@ -302,9 +302,10 @@ impl World {
     /// Nothing new comes in, the receiver answers like `healthy`, and time goes by in timers only.
     pub(in super::super) fn settle(&mut self, healthy: usize) {
         let (timers, loads, attempts, began) = (self.timers, self.loads, self.attempts, self.now);
-        if !self.config.is_active {
-            self.paused_until = Timestamp(0);
-        }
+        // Off and on again: also where a receiver is gone, and the store does not have it yet.
+        self.config.is_active = false;
+        self.step(DeliveryEvent::Configured(self.config));
+        self.paused_until = Timestamp(0);
         self.config = DeliveryConfig {
             is_active: true,
             max_retries: 3,

@@ -16,10 +16,16 @@ const PAUSE_MS: i64 = 1000;
 enum Act {
     /// Names, and how long it may wait.
     Accept([usize; 2], i64),
+    /// The same of a message from before a restart, however many wait.
+    Restore([usize; 2], i64),
     /// What of the message at a place is changed, and how.
     Hold(usize, bool),
     Lack(usize, bool),
     Finish(usize),
+    /// What waits has failed before its turn: its row was not written, or its file cannot be sent.
+    Drop(usize),
+    /// Something is said once more of a message that is gone.
+    Stale(usize),
     Return(usize),
     Pass(i64),
     Jump(i64),
@@ -35,15 +41,22 @@ fn act() -> impl Strategy<Value = Act> {
     ];
     prop_oneof![
         8 => (names, 0..60_000_i64).prop_map(|(names, wait)| Act::Accept(names, wait)),
+        1 => (names_of_few(), 0..60_000_i64).prop_map(|(names, wait)| Act::Restore(names, wait)),
         2 => (0..16_usize, any::<bool>()).prop_map(|(at, is)| Act::Hold(at, is)),
         2 => (0..16_usize, any::<bool>()).prop_map(|(at, is)| Act::Lack(at, is)),
         4 => (0..16_usize).prop_map(Act::Finish),
         2 => (0..16_usize).prop_map(Act::Return),
+        1 => (0..16_usize).prop_map(Act::Drop),
+        1 => (0..16_usize).prop_map(Act::Stale),
         4 => prop_oneof![0..10_i64, 0..3000_i64].prop_map(Act::Pass),
         1 => (-5_000_000..5_000_000_i64).prop_map(Act::Jump),
         1 => any::<bool>().prop_map(Act::Link),
         1 => pace().prop_map(|(per_second, burst)| Act::Pace(per_second, burst)),
     ]
+}
+
+fn names_of_few() -> impl Strategy<Value = [usize; 2]> {
+    [0..NAMES, 0..4_usize]
 }
 
 fn pace() -> impl Strategy<Value = (u32, u32)> {
@@ -66,6 +79,7 @@ struct Model {
     now: i64,
     connected: bool,
     messages: BTreeMap<Ticket, Message>,
+    gone: Vec<Ticket>,
     paused_until: i64,
     /// Thousandths of tokens at a time; `None` after the clock was set, until it is known again.
     tokens: Option<(u64, i64)>,
@@ -85,6 +99,7 @@ impl Model {
             now: 0,
             connected: true,
             messages: BTreeMap::new(),
+            gone: Vec::new(),
             paused_until: 0,
             tokens: Some((u64::from(burst) * 1000, 0)),
         }
@@ -102,24 +117,38 @@ impl Model {
     fn act(&mut self, act: Act) {
         match act {
             Act::Accept(names, wait) => {
+                let waiting = self.messages.values().filter(|message| !message.running).count();
                 let named = names.map(|name| format!("chat {name}"));
-                let named = [named[0].as_str(), named[1].as_str()];
-                if let Ok(ticket) = self.outbox.accept(&named, at(self.now + wait)) {
-                    let message = Message {
-                        names,
-                        held: false,
-                        lacks_file: false,
-                        running: false,
-                    };
-                    self.messages.insert(ticket, message);
+                let accepted = self
+                    .outbox
+                    .accept(&named.each_ref().map(String::as_str), at(self.now + wait));
+                assert_eq!(accepted.is_err(), waiting >= self.pacing.queue_max as usize);
+                if let Ok(ticket) = accepted {
+                    self.took(ticket, names);
                 }
+            }
+            Act::Restore(names, wait) => {
+                let named = names.map(|name| format!("chat {name}"));
+                let named = named.each_ref().map(String::as_str);
+                let ticket = self.outbox.restore(&named, at(self.now + wait));
+                self.took(ticket, names);
             }
             Act::Hold(place, is) => self.hold(place, is),
             Act::Lack(place, is) => self.lack(place, is),
             Act::Finish(place) => {
-                if let Some(ticket) = self.nth(place, |message| message.running) {
+                let ticket = self.nth(place, |message| message.running);
+                self.ends(ticket);
+            }
+            Act::Drop(place) => {
+                let ticket = self.nth(place, |message| !message.running);
+                self.ends(ticket);
+            }
+            Act::Stale(place) => {
+                if let Some(ticket) = self.gone.get(place).copied() {
                     self.outbox.finished(ticket);
-                    self.messages.remove(&ticket);
+                    self.outbox.returned(ticket, at(self.now));
+                    self.outbox.release(ticket);
+                    self.outbox.have_file(ticket);
                 }
             }
             Act::Return(place) => {
@@ -150,6 +179,23 @@ impl Model {
                 self.tokens = level.map(|level| (level.min(most), self.now));
             }
         }
+    }
+
+    fn took(&mut self, ticket: Ticket, names: [usize; 2]) {
+        let message = Message {
+            names,
+            held: false,
+            lacks_file: false,
+            running: false,
+        };
+        assert!(self.messages.insert(ticket, message).is_none());
+    }
+
+    fn ends(&mut self, ticket: Option<Ticket>) {
+        let Some(ticket) = ticket else { return };
+        self.outbox.finished(ticket);
+        self.messages.remove(&ticket);
+        self.gone.insert(0, ticket);
     }
 
     fn hold(&mut self, place: usize, is: bool) {
@@ -186,7 +232,9 @@ impl Model {
     fn pump(&mut self) -> Pumped {
         let pumped = self.outbox.pump(at(self.now), self.connected);
         for ticket in &pumped.expired {
-            self.messages.remove(ticket).expect("it was there");
+            let expired = self.messages.remove(ticket).expect("it was there");
+            assert!(!expired.running && !expired.held);
+            self.gone.insert(0, *ticket);
         }
         for ticket in &pumped.start {
             self.change(*ticket, |message| message.running = true);
@@ -241,7 +289,7 @@ impl Model {
         while self.nth(0, |message| message.lacks_file).is_some() {
             self.lack(0, false);
         }
-        for _ in 0..400 {
+        for _ in 0..1000 {
             let pumped = self.pump();
             if self.messages.is_empty() {
                 return;

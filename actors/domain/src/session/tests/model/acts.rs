@@ -169,16 +169,17 @@ impl World {
     fn any_reason(&mut self) -> CloseReason {
         let until = [None, Some(self.now), Some(self.now + Duration::from_secs(7200))][self.pick(3) as usize];
         let detail = "so it is".to_owned();
-        match self.pick(if self.profile.wild { 11 } else { 7 }) {
+        match self.pick(if self.profile.wild { 12 } else { 8 }) {
             0 | 1 => CloseReason::Lost(detail),
             2 => CloseReason::Refused(detail),
             3 => CloseReason::Outdated,
             4 => CloseReason::Banned { detail, until },
             5 => CloseReason::Replaced,
             6 => CloseReason::QueueFull(detail),
-            7 => CloseReason::QrExpired,
-            8 => CloseReason::PairingFailed(detail),
-            9 => CloseReason::AccountLocked(detail),
+            7 => CloseReason::ProxyFailed(detail),
+            8 => CloseReason::QrExpired,
+            9 => CloseReason::PairingFailed(detail),
+            10 => CloseReason::AccountLocked(detail),
             _ => CloseReason::LoggedOut(detail),
         }
     }

@@ -90,6 +90,23 @@ impl World {
         };
     }
 
+    /// Whether this is an end that another attempt may mend.
+    pub(super) fn passes(&self, event: &SessionEvent) -> bool {
+        use CloseReason::{Banned, Lost, Outdated, ProxyFailed, QueueFull, Refused, Requested};
+        let SessionEvent::Link {
+            event: LinkEvent::Closed(reason),
+            ..
+        } = event
+        else {
+            return matches!(event, SessionEvent::OpenFailed { .. } | SessionEvent::Silence { .. });
+        };
+        let mended = matches!(
+            reason,
+            Requested | Lost(_) | Refused(_) | Outdated | QueueFull(_) | ProxyFailed(_) | Banned { until: Some(_), .. }
+        );
+        mended && self.machine.phase != Phase::AwaitingPasskey
+    }
+
     fn note_ban(&mut self, event: &LinkEvent) {
         match event {
             LinkEvent::Closed(CloseReason::Banned { until: Some(until), .. })

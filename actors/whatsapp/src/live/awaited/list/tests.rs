@@ -207,3 +207,16 @@ fn a_new_process_waits_for_what_is_left_of_the_wait() {
         assert!(awaited.is_empty());
     }
 }
+
+/// The store takes nothing, and somebody goes on sending what nobody can decrypt.
+#[test]
+fn a_flood_that_cannot_be_reported_ends_too() {
+    let (mut awaited, now) = (Awaited::default(), Instant::now());
+    for n in 0..MOST_IN_ALL + 10 {
+        awaited.miss(spoilt(&n.to_string()), now, PATIENCE);
+    }
+    assert_eq!(awaited.missing.len(), MOST_IN_ALL);
+    assert_eq!(reported(&mut awaited, now + PATIENCE).len(), MOST_IN_ALL);
+    awaited.miss(spoilt("later"), now, PATIENCE);
+    assert_eq!(awaited.missing.len(), 1, "when they are reported there is room again");
+}

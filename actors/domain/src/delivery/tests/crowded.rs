@@ -1,0 +1,68 @@
+//! A window that a few chats fill: the others do not wait for them.
+
+use super::{super::*, desk::*, store::id};
+
+/// What a load is asked for, and its generation.
+fn load(effects: &[Effect]) -> (u64, DueQuery) {
+    match effects {
+        [Effect::Load { generation, query }] => (*generation, query.clone()),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn found(events: Vec<PendingEvent>, more: bool) -> DuePage {
+    DuePage {
+        chats: vec![DueChat { events, more }],
+        ..DuePage::default()
+    }
+}
+
+#[test]
+fn a_chat_that_fills_the_window_does_not_keep_another_out() {
+    let mut desk = Desk::new(CONFIG);
+    assert_eq!(desk.arrive(1, "a"), [attempt(1, 1)]);
+    for number in 2..=WINDOW {
+        assert_eq!(desk.arrive(number, "a"), []);
+    }
+    // Its receiver takes its time; there is another slot.
+    let (generation, query) = load(&desk.arrive(100, "b"));
+    assert!(query.events > 0);
+    let page = found(vec![event(100, "b")], false);
+    let effects = desk.step(DeliveryEvent::Loaded { generation, page });
+    assert_eq!(effects, [attempt(100, 1)]);
+    // What was left to the store comes in its turn.
+    let kept = desk.machine.snapshot().window - 1;
+    for number in 1..kept {
+        desk.end(number, 1, answered(200));
+        assert_eq!(desk.commit(number, 1), [attempt(number + 1, 1)]);
+    }
+    desk.end(kept, 1, answered(200));
+    let (generation, _) = load(&desk.commit(kept, 1));
+    let page = found(vec![event(kept + 1, "a")], true);
+    let effects = desk.step(DeliveryEvent::Loaded { generation, page });
+    assert_eq!(effects, [attempt(kept + 1, 1)]);
+}
+
+#[test]
+fn an_event_that_waits_again_does_not_go_before_those_that_were_left_to_the_store() {
+    let mut desk = Desk::new(CONFIG);
+    // Many are renewed beside a later one that is being attempted, and fill the window.
+    assert_eq!(desk.arrive(50, "a"), [attempt(50, 1)]);
+    for number in 1..WINDOW {
+        desk.step(DeliveryEvent::Renewed(event(number, "a")));
+    }
+    let (generation, _) = load(&desk.arrive(100, "b"));
+    let page = found(vec![event(100, "b")], false);
+    assert_eq!(desk.step(DeliveryEvent::Loaded { generation, page }), [attempt(100, 1)]);
+    let kept = desk.machine.snapshot().window - 2;
+    assert!(kept < WINDOW - 1, "{kept} are left");
+    desk.end(50, 1, answered(500));
+    assert_eq!(desk.commit(50, 1), [attempt(1, 1)]);
+    assert!(!desk.machine.window.contains(id(50)), "the store has it");
+    for number in 1..kept {
+        desk.end(number, 1, answered(200));
+        assert_eq!(desk.commit(number, 1), [attempt(number + 1, 1)]);
+    }
+    desk.end(kept, 1, answered(200));
+    load(&desk.commit(kept, 1));
+}

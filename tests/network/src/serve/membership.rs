@@ -1,0 +1,148 @@
+//! Groups that one is let into by their admins: who asks, and what the admins make of it.
+
+use wacore_binary::Node;
+use wacore_binary::builder::NodeBuilder;
+
+use super::group_change::{Change, change, participant, tell};
+use super::groups::{Order, participants};
+use crate::state::{Account, Device, Group, World};
+use crate::wire::stanza::{iq_error, iq_result};
+use crate::{NetworkError, clock};
+
+/// Why nothing is made of somebody: they do not ask.
+const DOES_NOT_ASK: u16 = 404;
+
+/// Somebody who has the link asks to be let in; the admins' devices are told, once.
+pub(crate) fn ask(world: &World, group: &Group, account: &Account) {
+    let phone = account.phone.clone();
+    if group
+        .change(|charter| charter.requests.insert(phone, clock::now_s()))
+        .is_some()
+    {
+        return;
+    }
+    let user = NodeBuilder::new("requested_user")
+        .attr("jid", account.lid_jid())
+        .attr("phone_number", account.pn_jid());
+    let created = NodeBuilder::new("created_membership_requests")
+        .attr("request_method", "invite_link")
+        .children([user.build()]);
+    tell(world, group, account, &admins(group), None, &created.build());
+}
+
+/// An admin lets those in who asked, or does not. Returns those who did not ask, each with WhatsApp's code.
+///
+/// # Errors
+/// [`NetworkError::Conflict`] if the actor is no admin.
+pub(crate) async fn decide(
+    world: &World,
+    group: &Group,
+    actor: &Account,
+    phones: &[String],
+    lets_in: bool,
+    by: Option<&Device>,
+) -> Result<Vec<(String, u16)>, NetworkError> {
+    if !group.rank(&actor.phone).is_some_and(|rank| rank.rules()) {
+        let why = format!("{} is no admin of {}", actor.phone, group.jid());
+        return Err(NetworkError::Conflict(why));
+    }
+    let (asked, others): (Vec<_>, Vec<_>) = phones
+        .iter()
+        .cloned()
+        .partition(|phone| group.change(|charter| charter.requests.remove(phone).is_some()));
+    if lets_in {
+        change(world, group, actor, Change::Add(asked), by).await?;
+    } else {
+        revoked(world, group, actor, &asked, by);
+    }
+    Ok(others.into_iter().map(|phone| (phone, DOES_NOT_ASK)).collect())
+}
+
+/// Who asked does so no more. Answers an iq of one who is not in the group.
+pub(super) fn withdraw(world: &World, group: &Group, account: &Account, device: &Device, iq: &Node) -> Node {
+    let asked = group.change(|charter| charter.requests.remove(&account.phone));
+    if asked.is_none() {
+        return iq_error(iq, 404, "item-not-found");
+    }
+    let own = std::slice::from_ref(&account.phone);
+    revoked(world, group, account, own, Some(device));
+    let answer = NodeBuilder::new("cancel_membership_requests").children([participant(account)]);
+    iq_result(iq, vec![answer.build()])
+}
+
+/// Tells the admins that these do not ask any more.
+fn revoked(world: &World, group: &Group, actor: &Account, phones: &[String], by: Option<&Device>) {
+    let gone = phones.iter().filter_map(|phone| world.account(phone).ok());
+    let gone: Vec<_> = gone.map(|account| participant(&account)).collect();
+    if !gone.is_empty() {
+        let node = NodeBuilder::new("revoked_membership_requests").children(gone).build();
+        tell(world, group, actor, &admins(group), by, &node);
+    }
+}
+
+fn admins(group: &Group) -> Vec<String> {
+    let members = group.charter().members.into_iter();
+    members
+        .filter(|(_, rank)| rank.rules())
+        .map(|(phone, _)| phone)
+        .collect()
+}
+
+/// `<membership_approval_mode>`, whether members are let in by admins.
+pub(super) fn mode(on: bool) -> Node {
+    let state = NodeBuilder::new("group_join").attr("state", if on { "on" } else { "off" });
+    NodeBuilder::new("membership_approval_mode")
+        .children([state.build()])
+        .build()
+}
+
+impl Order<'_> {
+    /// Who asks to be let in; admins see it.
+    pub(super) fn requests(&self) -> Node {
+        if !self.group.rank(&self.account.phone).is_some_and(|rank| rank.rules()) {
+            return iq_error(self.iq, 403, "forbidden");
+        }
+        let asking = self.group.charter().requests.into_iter();
+        let nodes = asking.filter_map(|(phone, at)| {
+            let account = self.world.account(&phone).ok()?;
+            let node = NodeBuilder::new("membership_approval_request")
+                .attr("jid", account.lid_jid())
+                .attr("phone_number", account.pn_jid())
+                .attr("request_method", "invite_link")
+                .attr("request_time", at);
+            Some(node.build())
+        });
+        let answer = NodeBuilder::new("membership_approval_requests").children(nodes);
+        iq_result(self.iq, vec![answer.build()])
+    }
+
+    /// `<membership_requests_action>`: the answer names each with their fate.
+    pub(super) async fn decide(&self, order: &Node) -> Node {
+        let verdict = order.children().and_then(|children| children.first());
+        let Some(verdict) = verdict.filter(|verdict| matches!(&*verdict.tag, "approve" | "reject")) else {
+            return iq_error(self.iq, 400, "bad-request");
+        };
+        let named = participants(self.world, verdict);
+        let phones: Vec<_> = named.iter().filter_map(|(_, phone)| phone.clone()).collect();
+        let lets_in = verdict.tag == "approve";
+        let failed = match decide(
+            self.world,
+            self.group,
+            self.account,
+            &phones,
+            lets_in,
+            Some(self.device),
+        )
+        .await
+        {
+            Ok(failed) => failed,
+            Err(error) => return self.refused(&error),
+        };
+        let fates = self.fates(named, &failed);
+        let verdict = NodeBuilder::new_dynamic(verdict.tag.to_string())
+            .children(fates)
+            .build();
+        let answer = NodeBuilder::new("membership_requests_action").children([verdict]);
+        iq_result(self.iq, vec![answer.build()])
+    }
+}
