@@ -6,7 +6,7 @@ pub(crate) mod download;
 pub(crate) mod upload;
 pub(crate) mod way;
 
-use std::{error::Error as _, time::Duration};
+use std::{error::Error as _, iter::successors, time::Duration};
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
@@ -66,13 +66,8 @@ fn bounded(builder: ClientBuilder) -> ClientBuilder {
 /// account upload and download.
 fn failed(error: reqwest::Error) -> String {
     let error = error.without_url();
-    let mut words = error.to_string();
-    let mut cause = error.source();
-    while let Some(deeper) = cause {
-        words = format!("{words}: {deeper}");
-        cause = deeper.source();
-    }
-    words
+    let causes = successors(error.source(), |&cause| cause.source());
+    causes.fold(error.to_string(), |words, cause| format!("{words}: {cause}"))
 }
 
 #[async_trait]

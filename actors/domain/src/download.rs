@@ -22,9 +22,10 @@ pub fn wait(error: MediaError, tries: u32) -> Option<Duration> {
     (tries < most).then(|| FIRST_WAIT.saturating_mul(3_u32.saturating_pow(tries.saturating_sub(1))))
 }
 
-/// How long one try may take for a file of `bytes`: two minutes, and a second for each 64 KiB.
-pub fn deadline(bytes: u64) -> Duration {
-    Duration::from_secs(120_u64.saturating_add(bytes / (64 * 1024)))
+/// How long one try may take for a file of `bytes`: two minutes, and a second for each 64 KiB. One of which nobody says how large it is
+/// has the two minutes: its chat waits, whatever room there is for it.
+pub fn deadline(bytes: Option<u64>) -> Duration {
+    Duration::from_secs(120_u64.saturating_add(bytes.unwrap_or(0) / (64 * 1024)))
 }
 
 #[cfg(test)]
@@ -51,7 +52,8 @@ mod tests {
 
     #[test]
     fn a_large_file_has_more_time() {
-        assert_eq!(deadline(0), Duration::from_secs(120));
-        assert_eq!(deadline(64 << 20), Duration::from_secs(120 + 1024));
+        assert_eq!(deadline(Some(0)), Duration::from_secs(120));
+        assert_eq!(deadline(Some(64 << 20)), Duration::from_secs(120 + 1024));
+        assert_eq!(deadline(None), deadline(Some(0)));
     }
 }

@@ -112,15 +112,17 @@ async fn fetch(shared: &Shared, due: &DueMedia, tries: u32) -> Result<u64, Media
     }
     let way = way(shared, due, &reference).await?;
     let opening = shared.media.source.open(&way, &reference.direct_path, tries);
-    let coming = in_time(0, opening).await?;
-    let (reserved, most) = reserve(shared, client, largest(reference.size, coming.length())).await?;
-    let fetched = in_time(most, stream(shared, due, coming, decryptor, most)).await;
+    let coming = in_time(None, opening).await?;
+    let size = largest(reference.size, coming.length());
+    let (reserved, most) = reserve(shared, client, size).await?;
+    let fetched = in_time(size, stream(shared, due, coming, decryptor, most)).await;
     drop(reserved);
     fetched
 }
 
-async fn in_time<T>(bytes: u64, work: impl Future<Output = Result<T, MediaError>>) -> Result<T, MediaError> {
-    let done = tokio::time::timeout(download::deadline(bytes), work).await;
+/// Has `work` end within the time for a file of `size`.
+async fn in_time<T>(size: Option<u64>, work: impl Future<Output = Result<T, MediaError>>) -> Result<T, MediaError> {
+    let done = tokio::time::timeout(download::deadline(size), work).await;
     done.unwrap_or(Err(MediaError::Unreachable))
 }
 

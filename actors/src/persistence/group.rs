@@ -122,7 +122,7 @@ async fn carry_out(writer: &mut Writer, writes: &mut [Box<Write>]) -> Result<Vec
     Ok(recorded)
 }
 
-/// Carries out what is of one kind, messages or outcomes, which the store commits in fewer hops than what is mixed. `None`: it is not.
+/// Carries out what is of one kind, messages or outcomes, which the store commits in fewer hops. `None`: it is mixed.
 async fn alone(writer: &mut Writer, writes: &mut [Box<Write>]) -> Result<Option<Vec<RecordedEvent>>, StoreError> {
     let recorded = if writes.iter().all(|write| write.inbound().is_some()) {
         let messages: Vec<&NewEvent> = writes.iter().filter_map(|write| write.inbound()).flatten().collect();

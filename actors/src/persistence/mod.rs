@@ -1,7 +1,8 @@
 //! The persistence actor: the only writer.
 //!
 //! Owns the writing connection. Supervised by the gateway. Restarts from nothing: what was being committed is committed
-//! all the same, before anything else, and answers its callers by itself; what was waiting is refused, and callers try again. Stops when the tree stops, after a last commit.
+//! all the same, before anything else, and answers its callers by itself; what was waiting is refused, and callers try
+//! again. Stops when the tree stops, after a last commit.
 //!
 //! Group commit without a clock: while one commit runs, writes gather; when it ends, all that gathered are the next.
 

@@ -134,7 +134,7 @@ impl MediaUpload {
             .post(url)
             .header(header::ORIGIN, ORIGIN)
             .header(header::CONTENT_TYPE, "application/octet-stream")
-            .timeout(download::deadline(left))
+            .timeout(download::deadline(Some(left)))
             .body(reqwest::Body::wrap(FileBody { file, left }));
         let answer = request.send().await.map_err(|error| {
             let blocked = blocked_way(way.proxy.as_ref(), &error).map(UploadError::Proxy);

@@ -1,19 +1,18 @@
 //! What has a transaction of its own, from its beginning to its commit in one hop to the connection's thread.
 //!
-//! In a quiet gateway most groups are one message, or the outcome of one attempt. A hop and back wakes two threads, and a group has
-//! four or five of them: with nothing else to do they were most of what an event cost, and on a machine whose processors are
-//! busy with something else each of them waits for its turn.
+//! In a quiet gateway most groups are one message, or the outcome of one attempt. A hop and back wakes two threads, and a group
+//! has three of them at least: with nothing else to do that is most of what an event costs, and on a machine whose processors
+//! are busy with something else each thread waits for its turn.
 
 use std::borrow::Borrow;
 
-use sqlx::{Connection as _, SqliteConnection, query_scalar};
+use sqlx::{Connection as _, Row as _, SqliteConnection, query};
 use wharf_domain::{AttemptOutcome, EventKind, WebhookId};
 
 use crate::{
     NewEvent, RecordedEvent, StoreError, Writer,
     bulk::{LARGEST, RECORD_OUTCOMES_ALONE},
-    codec::At,
-    inbound::{Numbered, event},
+    inbound::{Numbered, bind_event, event},
     outcomes,
 };
 
@@ -107,22 +106,12 @@ impl Writer {
 
 /// Answers the place of the event, if it is new.
 async fn insert(connection: &mut SqliteConnection, numbered: &Numbered<'_>) -> Result<Option<i64>, sqlx::Error> {
-    let new = numbered.new;
-    let made = query_scalar(RECORD_MESSAGE)
-        .bind(new.id.0)
-        .bind(numbered.webhook_id.0)
-        .bind(new.key.client_id.0)
-        .bind(numbered.sequence)
-        .bind(At(new.created_at))
-        .bind(numbered.key.as_slice())
-        .bind(new.message.chat.as_str())
-        .bind(new.message.sender.as_str())
-        .bind(new.message.message_id.as_str())
-        .bind(new.payload.as_str())
-        .bind(new.key.client_id.0)
-        .bind(new.key.phone_number.as_str())
+    let key = &numbered.new.key;
+    let made = bind_event(query(RECORD_MESSAGE), numbered)
+        .bind(key.client_id.0)
+        .bind(key.phone_number.as_str())
         .bind(numbered.sequence)
         // All rows, though there is one at the most: the statements after it are carried out with those that follow.
         .fetch_all(connection);
-    Ok(made.await?.pop())
+    made.await?.pop().map(|row| row.try_get(0)).transpose()
 }

@@ -18,6 +18,8 @@ const PADDING: usize = 24;
 /// own: they go to the connection's thread together.
 #[derive(Debug)]
 pub(crate) struct Bulk {
+    /// Of the rows of each statement.
+    columns: Vec<usize>,
     texts: [Arc<str>; SIZES.len()],
 }
 
@@ -42,8 +44,23 @@ pub(crate) static REMOVE_KEYS: LazyLock<Bulk> =
 impl Bulk {
     /// Puts rows of N parameters where `template` says `/*rows of N*/`.
     fn new(template: &str) -> Self {
+        let mut pieces = template.split("/*rows of ");
+        let first = pieces.next().unwrap_or_default();
+        // What is no number gives rows of nothing, which no database takes.
+        let places: Vec<(usize, &str)> = pieces
+            .filter_map(|piece| piece.split_once("*/"))
+            .map(|(columns, rest)| (columns.parse().unwrap_or_default(), rest))
+            .collect();
+        let text = |rows| {
+            let places = places.iter().map(|&(columns, rest)| {
+                let row = format!("({})", vec!["?"; columns].join(", "));
+                vec![row; rows].join(", ") + rest
+            });
+            (first.to_owned() + &places.collect::<String>()).into()
+        };
         Self {
-            texts: SIZES.map(|rows| lay_out(template, rows).into()),
+            columns: places.iter().map(|&(columns, _)| columns).collect(),
+            texts: SIZES.map(text),
         }
     }
 
@@ -54,52 +71,36 @@ impl Bulk {
 
     /// The statements for at most `rows` rows each, to be given their rows. The text is made of this crate's own files and
     /// question marks only.
-    pub(crate) fn of_size<'q>(&self, rows: usize) -> Rows<'q> {
+    pub(crate) fn of_size<'q>(&self, rows: usize) -> Rows<'q, '_> {
         let place = SIZES.iter().position(|&size| size >= rows).unwrap_or(SIZES.len() - 1);
         Rows {
             query: query(AssertSqlSafe(Arc::clone(&self.texts[place]))),
+            columns: &self.columns,
             size: SIZES[place],
         }
     }
-}
-
-/// `template` with `rows` rows in each place for them.
-fn lay_out(template: &str, rows: usize) -> String {
-    let mut places = template.split("/*rows of ");
-    let mut text = places.next().unwrap_or_default().to_owned();
-    for place in places {
-        let (columns, rest) = place.split_once("*/").unwrap_or_default();
-        let row = format!("({})", vec!["?"; columns.parse().unwrap_or_default()].join(", "));
-        text.push_str(&vec![row; rows].join(", "));
-        text.push_str(rest);
-    }
-    text
 }
 
 /// A statement that is being given its parameters.
 pub(crate) type Statement<'q> = Query<'q, Sqlite, SqliteArguments>;
 
 /// Statements that are being given their rows, each statement after the one before.
-pub(crate) struct Rows<'q> {
+pub(crate) struct Rows<'q, 'b> {
     query: Statement<'q>,
+    /// Of the statements that have no rows yet.
+    columns: &'b [usize],
     size: usize,
 }
 
-impl<'q> Rows<'q> {
-    /// Gives the next statement its rows, each by `bind`, which binds `columns` values. Rows that are missing to the statement's
-    /// size are nulls, which no key equals: they write nothing.
-    pub(crate) fn rows<T>(
-        self,
-        columns: usize,
-        rows: &'q [T],
-        bind: impl Fn(Statement<'q>, &'q T) -> Statement<'q>,
-    ) -> Self {
+impl<'q> Rows<'q, '_> {
+    /// Gives the next statement its rows, each by `bind`, which binds one value for each column. Rows that are missing to the
+    /// statement's size are nulls, which no key equals: they write nothing.
+    pub(crate) fn rows<T>(mut self, rows: &'q [T], bind: impl Fn(Statement<'q>, &'q T) -> Statement<'q>) -> Self {
+        let columns = self.columns.split_off_first().copied().unwrap_or_default();
         let missing = self.size.saturating_sub(rows.len()) * columns;
         let query = rows.iter().fold(self.query, bind);
-        Self {
-            query: (0..missing).fold(query, |query, _| query.bind(None::<i64>)),
-            size: self.size,
-        }
+        self.query = (0..missing).fold(query, |query, _| query.bind(None::<i64>));
+        self
     }
 
     /// The statements with all their rows.
@@ -148,6 +149,7 @@ mod tests {
             (&REMOVE_KEYS, &[4]),
         ] {
             for (text, rows) in bulk.texts.iter().zip(SIZES) {
+                assert_eq!(bulk.columns, columns);
                 let parameters: Vec<usize> = text.split(';').map(|part| part.matches('?').count() / rows).collect();
                 assert_eq!(parameters, columns);
                 assert_eq!(text.matches('?').count(), rows * columns.iter().sum::<usize>());

@@ -13,7 +13,7 @@ use wharf_domain::{
 
 use crate::{
     Group, NewEvent, RecordedEvent, StoreError,
-    bulk::{RECORD_INBOUND, chunks},
+    bulk::{RECORD_INBOUND, Statement, chunks},
     codec::At,
     lines::Lines,
     media, sql,
@@ -177,33 +177,37 @@ async fn one_by_one(
 async fn insert(connection: &mut SqliteConnection, numbered: &[Numbered<'_>]) -> Result<(usize, i64), sqlx::Error> {
     let last: HashMap<&ConnectionKey, i64> = numbered.iter().map(|event| (&event.new.key, event.sequence)).collect();
     let last: Vec<(&ConnectionKey, i64)> = last.into_iter().collect();
-    let statement = RECORD_INBOUND
-        .of_size(numbered.len())
-        .rows(10, numbered, |statement, numbered| {
-            let new = numbered.new;
-            statement
-                .bind(new.id.0)
-                .bind(numbered.webhook_id.0)
-                .bind(new.key.client_id.0)
-                .bind(numbered.sequence)
-                .bind(At(new.created_at))
-                .bind(numbered.key.as_slice())
-                .bind(new.message.chat.as_str())
-                .bind(new.message.sender.as_str())
-                .bind(new.message.message_id.as_str())
-                .bind(new.payload.as_str())
-        })
-        .rows(4, &last, |statement, (key, sequence)| {
-            statement
-                .bind(key.client_id.0)
-                .bind(key.phone_number.as_str())
-                .bind(*sequence)
-                .bind(count(numbered.len()))
-        });
+    let statement =
+        RECORD_INBOUND
+            .of_size(numbered.len())
+            .rows(numbered, bind_event)
+            .rows(&last, |statement, (key, sequence)| {
+                statement
+                    .bind(key.client_id.0)
+                    .bind(key.phone_number.as_str())
+                    .bind(*sequence)
+                    .bind(count(numbered.len()))
+            });
     let result = statement.done().execute(connection).await?;
     // Of both statements together, and the second one changes nothing unless all events are new.
     let changed = usize::try_from(result.rows_affected()).unwrap_or(usize::MAX);
     Ok((changed.min(numbered.len()), result.last_insert_rowid()))
+}
+
+/// Binds the columns of an event's row.
+pub(crate) fn bind_event<'q>(statement: Statement<'q>, numbered: &'q Numbered<'_>) -> Statement<'q> {
+    let new = numbered.new;
+    statement
+        .bind(new.id.0)
+        .bind(numbered.webhook_id.0)
+        .bind(new.key.client_id.0)
+        .bind(numbered.sequence)
+        .bind(At(new.created_at))
+        .bind(numbered.key.as_slice())
+        .bind(new.message.chat.as_str())
+        .bind(new.message.sender.as_str())
+        .bind(new.message.message_id.as_str())
+        .bind(new.payload.as_str())
 }
 
 fn count(rows: usize) -> i64 {

@@ -46,7 +46,7 @@ pub(crate) async fn record_chunk(
     let (events, webhooks) = (last_of_each_event(chunk), counters_of_each_webhook(chunk));
     let statement = bulk
         .of_size(chunk.len())
-        .rows(8, chunk, |statement, outcome| {
+        .rows(chunk, |statement, outcome| {
             statement
                 .bind(outcome.seq)
                 .bind(outcome.attempt)
@@ -57,7 +57,7 @@ pub(crate) async fn record_chunk(
                 .bind(outcome.response.as_deref())
                 .bind(outcome.manual)
         })
-        .rows(8, &events, |statement, outcome| {
+        .rows(&events, |statement, outcome| {
             let delivered = outcome.status == EventStatus::Delivered;
             statement
                 .bind(outcome.seq)
@@ -69,7 +69,7 @@ pub(crate) async fn record_chunk(
                 .bind(outcome.next_retry_at.map(At))
                 .bind(delivered.then_some(At(outcome.finished_at)))
         })
-        .rows(5, &webhooks, |statement, (webhook, counters)| {
+        .rows(&webhooks, |statement, (webhook, counters)| {
             statement
                 .bind(webhook.0)
                 .bind(counters.failure_count)

@@ -120,7 +120,7 @@ impl<'a> Simple<'a> {
         for chunk in chunks(&self.removals) {
             let statement = REMOVE_KEYS
                 .of_size(chunk.len())
-                .rows(4, chunk, |statement, (of, kind, name)| {
+                .rows(chunk, |statement, (of, kind, name)| {
                     statement
                         .bind(of.client_id.0)
                         .bind(of.phone_number.as_str())
@@ -130,7 +130,7 @@ impl<'a> Simple<'a> {
             statement.done().execute(&mut *connection).await?;
         }
         for chunk in chunks(&self.puts) {
-            let statement = PUT_KEYS.of_size(chunk.len()).rows(7, chunk, |statement, (of, key)| {
+            let statement = PUT_KEYS.of_size(chunk.len()).rows(chunk, |statement, (of, key)| {
                 statement
                     .bind(of.client_id.0)
                     .bind(of.phone_number.as_str())
