@@ -109,6 +109,8 @@ fn main() -> Result<(), Failure> {
     if let Some(Part::Receiver { listen }) = options.part {
         return Ok(receiver::run(listen)?);
     }
+    // Its children inherit it.
+    wharf::open_files::raise();
     let _installed_before = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let report = match options.part {

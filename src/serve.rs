@@ -24,6 +24,7 @@ use crate::{
     clients::{self, ClientsError, WithToken},
     config::Config,
     http::{self, Limits},
+    open_files,
 };
 
 /// What a second signal exits with: 128 + SIGINT, as shells have it.
@@ -99,6 +100,14 @@ pub async fn run(config: Config) -> Result<(), ServeError> {
 pub async fn prepare(config: &Config) -> Result<Ready, ServeError> {
     // Fails only when a provider is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    let open_files = open_files::raise();
+    let max_connections = open_files::for_the_api(config.http.max_connections, open_files);
+    if max_connections < config.http.max_connections {
+        tracing::warn!(
+            ?open_files,
+            "http.max_connections is {max_connections}, half of the files that this process may have open; raise that limit"
+        );
+    }
     // The address and the database's lock come first: a second server by mistake ends here, before it has bothered
     // WhatsApp. Connections that come early wait in the kernel's queue.
     let listen = config.http.listen;
@@ -116,7 +125,7 @@ pub async fn prepare(config: &Config) -> Result<Ready, ServeError> {
         header_timeout: config.http.header_timeout,
         idle_timeout: config.http.idle_timeout,
         max_header_bytes: config.http.max_header_bytes,
-        max_connections: config.http.max_connections,
+        max_connections,
     };
     Ok(Ready {
         gateway,

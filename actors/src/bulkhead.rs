@@ -139,11 +139,18 @@ fn runtime() -> Runtime {
         .expect("a runtime for sessions")
 }
 
-impl Drop for Bulkheads {
-    fn drop(&mut self) {
+impl Bulkheads {
+    /// Ends the threads, whatever runs on them.
+    pub(crate) fn stop(&self) {
         if let Some(system) = &self.system {
             system.stop();
         }
+    }
+}
+
+impl Drop for Bulkheads {
+    fn drop(&mut self) {
+        self.stop();
     }
 }
 

@@ -309,6 +309,11 @@ impl Gateway {
     }
 
     #[cfg(test)]
+    pub(crate) fn end_threads(&self) {
+        self.shared.bulkheads.stop();
+    }
+
+    #[cfg(test)]
     pub(crate) fn key_keeper(&self) -> Arc<dyn wharf_whatsapp::KeyKeeper> {
         Arc::new(Keeper {
             vault: Arc::clone(&self.shared.vault),

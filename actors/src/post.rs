@@ -24,12 +24,11 @@ mod lookup;
 mod tests;
 pub(crate) mod tls;
 
-use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use reqwest::{
     Client, Response, Version,
-    dns::{Addrs, Name, Resolve, Resolving},
     header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, TRANSFER_ENCODING},
     redirect,
 };
@@ -43,6 +42,7 @@ use wharf_domain::{
 };
 
 use crate::clock;
+pub(crate) use lookup::Checked;
 use lookup::{LookupError, Lookups};
 
 /// The time for a connection, TLS included, and for data that is never acknowledged, within an attempt's own deadline:
@@ -50,6 +50,9 @@ use lookup::{LookupError, Lookups};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The wait for a name at registration: a person is waiting, and an unresolvable name is accepted anyway.
 const REGISTRATION_LOOKUP: Duration = Duration::from_secs(3);
+/// The pause before an attempt for which this machine had no descriptor left is begun again, within its own deadline: what
+/// is lacking here uses up no attempt of the event.
+const SHORTAGE_PAUSE: Duration = Duration::from_millis(100);
 /// How long a connection is kept for the next attempt: less than the 5 s after which the common servers with the
 /// shortest patience (Node, Apache, uvicorn) close theirs, so that the two rarely meet.
 const POOL_IDLE: Duration = Duration::from_secs(4);
@@ -252,16 +255,27 @@ impl Poster {
 
     /// Makes one attempt and says how it ended. Never fails otherwise, and never outlives the deadline.
     pub(crate) async fn post(&self, target: &Target, post: Post<'_>) -> Posted {
-        match tokio::time::timeout(post.timeout, self.exchange(target.url.clone(), post)).await {
-            Ok(Ok(posted)) => posted,
-            Ok(Err(error)) if error.is_timeout() => AttemptResult::TimedOut.into(),
-            Ok(Err(error)) => failure::classify(
-                &target.name,
-                target.url.scheme() == "https" && error.is_connect(),
-                &error,
-            )
-            .into(),
-            Err(_) => AttemptResult::TimedOut.into(),
+        let of = |error: reqwest::Error| -> Posted {
+            if error.is_timeout() {
+                return AttemptResult::TimedOut.into();
+            }
+            let greeting = target.url.scheme() == "https" && error.is_connect();
+            failure::classify(&target.name, greeting, &error).into()
+        };
+        let (timeout, mut shortage) = (post.timeout, None);
+        let attempt = async {
+            loop {
+                match self.exchange(target.url.clone(), post.clone()).await {
+                    Err(error) if failure::is_shortage(&error) => shortage = Some(error),
+                    ended => return ended,
+                }
+                tokio::time::sleep(SHORTAGE_PAUSE).await;
+            }
+        };
+        match (tokio::time::timeout(timeout, attempt).await, shortage) {
+            (Ok(Ok(posted)), _) => posted,
+            (Ok(Err(error)), _) | (Err(_), Some(error)) => of(error),
+            (Err(_), None) => AttemptResult::TimedOut.into(),
         }
     }
 
@@ -307,7 +321,7 @@ impl Poster {
                 "webhook_url",
                 format!("must point to a public address; {reason}"),
             )),
-            Ok(Ok(_) | Err(LookupError::NotFound(_))) | Err(_) => Ok(()),
+            Ok(Ok(_) | Err(LookupError::NotFound(_) | LookupError::Shortage(_))) | Err(_) => Ok(()),
         }
     }
 }
@@ -361,37 +375,4 @@ fn excerpt(start: &[u8]) -> Option<String> {
     let mut text = String::from_utf8_lossy(start).replace('\0', "\u{fffd}");
     text.truncate(text.floor_char_boundary(RESPONSE_EXCERPT_BYTES));
     (!text.is_empty()).then_some(text)
-}
-
-/// Hands reqwest checked addresses only.
-#[derive(Clone)]
-pub(crate) struct Checked(Arc<Lookups>);
-
-impl Checked {
-    /// Looks names up under a policy, apart from the posters.
-    pub(crate) fn new(policy: TargetPolicy) -> Self {
-        Self(Arc::new(Lookups::of_the_system(policy)))
-    }
-
-    /// Every name has this address.
-    #[cfg(test)]
-    pub(crate) fn answering(policy: TargetPolicy, ip: std::net::IpAddr) -> Self {
-        Self(Arc::new(Lookups::new(policy, move |_| Ok(vec![ip]))))
-    }
-
-    /// What it admits.
-    pub(crate) fn policy(&self) -> TargetPolicy {
-        self.0.policy()
-    }
-}
-
-impl Resolve for Checked {
-    fn resolve(&self, name: Name) -> Resolving {
-        let lookups = Arc::clone(&self.0);
-        Box::pin(async move {
-            let addresses = lookups.admitted(name.as_str()).await?;
-            // Port 0 stands for the URL's.
-            Ok(Box::new(addresses.into_iter().map(|ip| SocketAddr::new(ip, 0))) as Addrs)
-        })
-    }
 }

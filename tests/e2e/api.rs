@@ -1,6 +1,9 @@
 //! The API as a whole: clients cannot see each other, no body makes a 5xx, the command line works beside the server.
 
-use std::process::Command;
+use std::{
+    io::{BufRead, BufReader},
+    process::{Command, Stdio},
+};
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -244,6 +247,46 @@ fn only_adding_a_client_makes_a_database() {
     assert!(told.contains("there was no database") && file.exists(), "{told}");
     let (code, out, told) = run(&["client", "list", "--json"]);
     assert_eq!((code, told.as_str()), (Some(0), ""), "{out}");
+}
+
+/// Shells begin a program with few, and let it have more. The API never gets them all.
+#[test]
+#[cfg(target_os = "linux")]
+fn the_server_has_as_many_files_open_as_it_is_let() {
+    let directory = tempfile::tempdir().unwrap();
+    let start = |limit: &str| {
+        let mut server = Command::new("sh")
+            .args([
+                "-c",
+                &format!("ulimit {limit} && exec \"$0\""),
+                env!("CARGO_BIN_EXE_wharf"),
+            ])
+            .current_dir(directory.path())
+            .env_remove("WHARF_STORE__URL")
+            .env("WHARF_HTTP__LISTEN", "127.0.0.1:0")
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut log = String::new();
+        let mut lines = BufReader::new(server.stderr.take().unwrap());
+        while !log.contains("listening") {
+            assert_ne!(lines.read_line(&mut log).unwrap(), 0, "it ended: {log}");
+        }
+        let limits = std::fs::read_to_string(format!("/proc/{}/limits", server.id())).unwrap();
+        server.kill().unwrap();
+        server.wait().unwrap();
+        let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+        let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        (words[3].clone(), words[4].clone(), log)
+    };
+    let (soft, hard, log) = start("-Sn 128");
+    assert_eq!(soft, hard);
+    let few = hard.parse::<u64>().is_ok_and(|hard| hard < 2048);
+    assert_eq!(log.contains("max_connections"), few, "{log}");
+    let (soft, hard, log) = start("-n 128");
+    assert_eq!((soft.as_str(), hard.as_str()), ("128", "128"));
+    assert!(log.contains("http.max_connections is 64"), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -31,6 +31,22 @@ pub(super) fn classify(target: &str, greeting: bool, error: Link<'_>) -> Attempt
         .unwrap_or_else(|| of_the_rest(target, links.last().copied()))
 }
 
+/// Whether this machine had no descriptor left to connect with. The receiver has heard nothing and is not to blame.
+pub(super) fn is_shortage(error: &reqwest::Error) -> bool {
+    error.is_connect()
+        && links(error).any(|link| {
+            matches!(link.downcast_ref(), Some(LookupError::Shortage(_)))
+                || link.downcast_ref().is_some_and(is_out_of_descriptors)
+        })
+}
+
+/// Whether the process, or the machine, has as many files open as it may.
+pub(super) fn is_out_of_descriptors(error: &io::Error) -> bool {
+    /// `ENFILE` and `EMFILE`, the same on every Unix.
+    const CODES: [i32; 2] = [23, 24];
+    error.raw_os_error().is_some_and(|code| CODES.contains(&code))
+}
+
 /// Whether the peer ended the stream where more, or TLS's farewell, was due.
 pub(super) fn is_end_of_stream(error: Link<'_>) -> bool {
     links(error)
@@ -55,6 +71,7 @@ fn of_lookup(link: Link<'_>) -> Option<AttemptResult> {
     Some(match link.downcast_ref::<LookupError>()? {
         LookupError::Blocked(reason) => AttemptResult::Blocked { detail: tidy(reason) },
         LookupError::NotFound(reason) => failed("ENOTFOUND", reason),
+        LookupError::Shortage(reason) => failed("EHOSTUNREACH", reason),
     })
 }
 

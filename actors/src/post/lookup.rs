@@ -12,14 +12,17 @@ use std::{
     collections::{HashMap, HashSet, hash_map::RandomState},
     hash::BuildHasher as _,
     io,
-    net::{IpAddr, ToSocketAddrs as _},
+    net::{IpAddr, SocketAddr, ToSocketAddrs as _},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use thiserror::Error;
 use tokio::sync::{Semaphore, watch};
 use wharf_domain::address::{TargetPolicy, check_address};
+
+use super::failure::is_out_of_descriptors;
 
 /// Look-ups of names that were prompt the last time and block a thread at the same time. With [`UNPROVEN_LOOKUPS`] a
 /// quarter of tokio's 512 blocking threads.
@@ -40,6 +43,9 @@ pub(super) enum LookupError {
     /// It does not resolve; which name and what the resolver said.
     #[error("{0}")]
     NotFound(String),
+    /// It could not be asked for: this machine has no descriptor left.
+    #[error("{0}")]
+    Shortage(String),
     /// It resolves, but only to addresses that are refused; which name, address and rule.
     #[error("{0}")]
     Blocked(String),
@@ -193,6 +199,43 @@ fn ask(name: &str, system: &SystemLookup) -> Addresses {
         let said = text
             .strip_prefix("failed to lookup address information: ")
             .unwrap_or(&text);
-        LookupError::NotFound(format!("{name}: {said}"))
+        let said = format!("{name}: {said}");
+        match is_out_of_descriptors(&error) {
+            true => LookupError::Shortage(said),
+            false => LookupError::NotFound(said),
+        }
     })
+}
+
+/// Hands reqwest checked addresses only.
+#[derive(Clone)]
+pub(crate) struct Checked(pub(super) Arc<Lookups>);
+
+impl Checked {
+    /// Looks names up under a policy, apart from the posters.
+    pub(crate) fn new(policy: TargetPolicy) -> Self {
+        Self(Arc::new(Lookups::of_the_system(policy)))
+    }
+
+    /// Every name has this address.
+    #[cfg(test)]
+    pub(crate) fn answering(policy: TargetPolicy, ip: IpAddr) -> Self {
+        Self(Arc::new(Lookups::new(policy, move |_| Ok(vec![ip]))))
+    }
+
+    /// What it admits.
+    pub(crate) fn policy(&self) -> TargetPolicy {
+        self.0.policy()
+    }
+}
+
+impl Resolve for Checked {
+    fn resolve(&self, name: Name) -> Resolving {
+        let lookups = Arc::clone(&self.0);
+        Box::pin(async move {
+            let addresses = lookups.admitted(name.as_str()).await?;
+            // Port 0 stands for the URL's.
+            Ok(Box::new(addresses.into_iter().map(|ip| SocketAddr::new(ip, 0))) as Addrs)
+        })
+    }
 }

@@ -22,6 +22,17 @@ pub(super) struct World {
     pub(super) links: ScriptedFactory,
     pub(super) receiver: Receiver,
     pub(super) gateway: Gateway,
+    _threads: Threads,
+}
+
+/// Ends the threads of the gateway's sessions with the test: they outlive the test's runtime, and on them sessions that hold
+/// the database's files open.
+struct Threads(Gateway);
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        self.0.end_threads();
+    }
 }
 
 pub(super) fn number(n: u64) -> PhoneNumber {
@@ -104,6 +115,7 @@ impl World {
             store,
             links,
             receiver: Receiver::start().await,
+            _threads: Threads(gateway.clone()),
             gateway,
         }
     }

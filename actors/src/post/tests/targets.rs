@@ -245,3 +245,32 @@ async fn registration_looks_the_name_up() {
         Ok(())
     );
 }
+
+#[tokio::test]
+async fn a_machine_without_a_descriptor_left_is_waited_for_and_not_called_the_receivers_fault() {
+    const EMFILE: i32 = 24;
+    let receiver = Receiver::start().await;
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let lookups = Lookups::new(OPEN, move |name| {
+        let nth = count.fetch_add(1, Ordering::Relaxed);
+        if nth < 2 || name == "never.test" {
+            return Err(io::Error::from_raw_os_error(EMFILE));
+        }
+        Ok(LOOPBACK.to_vec())
+    });
+    let poster = Poster::with_lookups(options(OPEN), lookups).unwrap();
+    let at = |name: &str| receiver.url("/ok").replace("127.0.0.1", name);
+    let result = post(&poster, &at("receiver.test")).await;
+    assert!(
+        matches!(result, AttemptResult::Answered { http_status: 200, .. }),
+        "{result:?}"
+    );
+    assert_eq!((asked.load(Ordering::Relaxed), receiver.requests().len()), (3, 1));
+    // When it lasts, the attempt says what it was.
+    let result = post_within(&poster, &at("never.test"), Duration::from_millis(300)).await;
+    assert!(
+        matches!(&result, AttemptResult::Failed { code: "EHOSTUNREACH", detail } if detail.contains("Too many open files")),
+        "{result:?}"
+    );
+}
