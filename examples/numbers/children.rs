@@ -33,10 +33,16 @@ pub(crate) struct Cost {
 
 impl Part {
     pub(crate) fn start(arguments: &[String]) -> Result<Self, Failure> {
+        Self::start_with(arguments, Stdio::inherit())
+    }
+
+    /// The same with its log, which is on standard error, somewhere else.
+    pub(crate) fn start_with(arguments: &[String], log: Stdio) -> Result<Self, Failure> {
         let mut child = Command::new(std::env::current_exe()?)
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            .stderr(log)
             .spawn()?;
         let asks = child.stdin.take();
         let answers = BufReader::new(child.stdout.take().ok_or("a part has no output")?);
@@ -95,6 +101,18 @@ impl Part {
         self.asks = None;
         self.child.wait()?;
         Ok(last)
+    }
+
+    /// Sends it SIGTERM, and waits until it has stopped; answers the last line, and whether it ended well.
+    pub(crate) fn terminate(mut self) -> Result<(Value, bool), Failure> {
+        // The shell's own `kill`: a small system has no other.
+        let kill = format!("kill -TERM {}", self.child.id());
+        if !Command::new("sh").args(["-c", &kill]).status()?.success() {
+            return Err("the part could not be sent a signal".into());
+        }
+        let last = self.read()?;
+        self.asks = None;
+        Ok((last, self.child.wait()?.success()))
     }
 }
 
