@@ -105,6 +105,12 @@ impl Lives {
         block_in_place(|| self.part().as_mut()?.cost().ok())
     }
 
+    /// Seconds that the present life's threads have run, and that they were ready to run and had no processor: what is slow
+    /// on a machine that has other things to do is no fault of the gateway's.
+    pub(crate) fn processor(&self) -> Option<(f64, f64)> {
+        self.part().as_ref().map(|part| part.processor_s())
+    }
+
     /// The database, as a program beside the gateway opens it.
     pub(crate) async fn store(&self) -> Result<Store, Failure> {
         Ok(Store::open(&StoreOptions {

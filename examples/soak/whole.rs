@@ -196,6 +196,7 @@ async fn end(
     settle::outgoing(stage, lines).await?;
     settle::left_over(stage, directory, "when all was quiet").await?;
     let full = stage.lives.cost();
+    let (ran, waited) = stage.lives.processor().unwrap_or_default();
     settle::take_away(stage, lines, tenants, directory).await?;
     let begun = Instant::now();
     let after = loop {
@@ -217,6 +218,8 @@ async fn end(
         stage.book.wrong(format!("the database: {wrong}"));
     }
     Ok(json!({
+        "processor_s": rounded(ran),
+        "without_a_processor_s": rounded(waited),
         "with_all": full.map(|cost| cost.shown()),
         "without_clients": after.shown(),
         "after_the_first_start": empty.shown(),
