@@ -138,7 +138,11 @@ fn soak(runtime: &tokio::runtime::Runtime, run: &Run) -> Result<ExitCode, Failur
         Some(place) => std::fs::rename(kept, place)?,
         None => say(format!("what there is to look at is left in {}", kept.display())),
     }
-    Ok(if wrong.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if wrong.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// To whoever started this process.

@@ -97,13 +97,18 @@ impl Part {
 
     /// Seconds that its present threads have run, and that they waited for a processor.
     pub(crate) fn processor_s(&self) -> (f64, f64) {
-        let threads = fs::read_dir(format!("/proc/{}/task", self.pid())).into_iter().flatten().flatten();
+        let threads = fs::read_dir(format!("/proc/{}/task", self.pid()))
+            .into_iter()
+            .flatten()
+            .flatten();
         let spent = threads.filter_map(|thread| {
             let spent = fs::read_to_string(thread.path().join("schedstat")).ok()?;
             let mut ns = spent.split(' ').filter_map(|ns| ns.parse::<f64>().ok());
             Some((ns.next()?, ns.next()?))
         });
-        spent.fold((0.0, 0.0), |(ran, waited), (more, later)| (ran + more / 1e9, waited + later / 1e9))
+        spent.fold((0.0, 0.0), |(ran, waited), (more, later)| {
+            (ran + more / 1e9, waited + later / 1e9)
+        })
     }
 
     /// Tells it to stop, and waits until it has; answers the last line.

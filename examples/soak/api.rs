@@ -79,7 +79,10 @@ impl Api {
 
     /// One try; `None` when there was no answer.
     pub(crate) async fn once(&self, of: &Tenant, method: &Method, path: &str, body: Option<&Value>) -> Option<Reply> {
-        let mut request = self.http.request(method.clone(), self.url(path)).bearer_auth(of.token());
+        let mut request = self
+            .http
+            .request(method.clone(), self.url(path))
+            .bearer_auth(of.token());
         if let Some(body) = body {
             request = request.json(body);
         }

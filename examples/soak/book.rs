@@ -80,7 +80,6 @@ impl Book {
         self.pages().due.values().filter(|(of, _)| *of == line).count()
     }
 
-
     /// What of a number has not come yet need not come: its webhook or its device is gone.
     pub(crate) fn excuse(&self, line: usize) {
         let mut pages = self.pages();
@@ -101,7 +100,10 @@ impl Book {
         for (id, at) in late {
             pages.due.remove(&id);
             pages.lost += 1;
-            let what = format!("{when}: message {id} of number {line} did not come within {:?}", at.elapsed());
+            let what = format!(
+                "{when}: message {id} of number {line} did not come within {:?}",
+                at.elapsed()
+            );
             note(&mut pages.wrong, what);
         }
     }

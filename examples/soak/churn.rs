@@ -66,8 +66,12 @@ async fn rotate(stage: &Stage, line: &Line, rng: &mut Rng) -> Result<(), Failure
 
 /// The receiver is in trouble for a while, and gets well.
 async fn fail(stage: &Stage, line: &Line, rng: &mut Rng, pace_ms: u64) -> Result<(), Failure> {
-    let Some((_, path)) = hook(line).await else { return Ok(()) };
-    let moods = ["unable", "unable", "hung", "unwanted", "gone", "closed", "reset", "slow", "flood"];
+    let Some((_, path)) = hook(line).await else {
+        return Ok(());
+    };
+    let moods = [
+        "unable", "unable", "hung", "unwanted", "gone", "closed", "reset", "slow", "flood",
+    ];
     stage.hooks.mood(&path, moods[rng.usize(..moods.len())])?;
     stage.pause(rng.u64(pace_ms / 4..pace_ms)).await;
     stage.hooks.mood(&path, "fine")?;
@@ -103,7 +107,9 @@ async fn retry(stage: &Stage, line: &Line) -> Result<(), Failure> {
     let mut path = "/api/events?limit=200".to_owned();
     for _ in 0..3 {
         let page = line.ask(stage, Method::GET, &path, None).await?.body;
-        let Some(cursor) = page["next_cursor"].as_str() else { break };
+        let Some(cursor) = page["next_cursor"].as_str() else {
+            break;
+        };
         path = format!("/api/events?limit=200&after={cursor}");
     }
     Ok(())
@@ -177,7 +183,10 @@ async fn act(stage: &Stage, line: &Line, rng: &mut Rng) -> Result<(), Failure> {
                 .api
                 .network(Method::POST, &format!("/accounts/{contact}/calls"), Some(&call))
                 .await?;
-            let ended = format!("/accounts/{contact}/calls/{}/terminate", call["id"].as_str().unwrap_or_default());
+            let ended = format!(
+                "/accounts/{contact}/calls/{}/terminate",
+                call["id"].as_str().unwrap_or_default()
+            );
             // It may have ended with the device.
             let _ended = stage.api.network(Method::POST, &ended, None).await;
         }
@@ -239,11 +248,16 @@ pub(crate) async fn bring_back(stage: &Stage, line: &Line, rng: &mut Rng) -> Res
 }
 
 async fn delete_webhook(stage: &Stage, line: &Line, standing: &mut Standing) -> Result<(), Failure> {
-    let Some((id, _)) = standing.webhook.take() else { return Ok(()) };
+    let Some((id, _)) = standing.webhook.take() else {
+        return Ok(());
+    };
     let path = format!("/api/webhooks/{id}");
     let gone = line.ask(stage, Method::DELETE, &path, None).await?;
     if gone.status != 204 && gone.status != 404 {
-        stage.book.wrong(format!("deleting a webhook was answered {}: {}", gone.status, gone.body));
+        stage.book.wrong(format!(
+            "deleting a webhook was answered {}: {}",
+            gone.status, gone.body
+        ));
     }
     stage.book.did("webhook deleted");
     Ok(())
@@ -252,7 +266,9 @@ async fn delete_webhook(stage: &Stage, line: &Line, standing: &mut Standing) -> 
 async fn unlink(stage: &Stage, line: &Line, standing: &mut Standing) -> Result<(), Failure> {
     for device in stage.api.devices(&line.number).await? {
         let jid = device["jid"].as_str().unwrap_or_default();
-        let Some(device) = jid.split([':', '@']).nth(1) else { continue };
+        let Some(device) = jid.split([':', '@']).nth(1) else {
+            continue;
+        };
         let path = format!("/accounts/{}/devices/{device}", line.number);
         stage.api.network(Method::DELETE, &path, None).await?;
     }

@@ -32,7 +32,9 @@ pub(crate) async fn remove(stage: &Stage, tenant: &Tenant) -> Result<(), Failure
     let begun = Instant::now();
     while store.removed_clients().await?.contains(&ClientId(tenant.id)) {
         if begun.elapsed() > PATIENCE {
-            stage.book.wrong(format!("client {} was removed, and its rows stay", tenant.id));
+            stage
+                .book
+                .wrong(format!("client {} was removed, and its rows stay", tenant.id));
             break;
         }
         tokio::time::sleep(LOOK_EVERY).await;
@@ -42,7 +44,12 @@ pub(crate) async fn remove(stage: &Stage, tenant: &Tenant) -> Result<(), Failure
 }
 
 /// Tokens that change now and then.
-pub(crate) async fn rotate(stage: Arc<Stage>, tenants: Vec<Arc<Tenant>>, mut rng: Rng, pace_ms: u64) -> Result<(), Failure> {
+pub(crate) async fn rotate(
+    stage: Arc<Stage>,
+    tenants: Vec<Arc<Tenant>>,
+    mut rng: Rng,
+    pace_ms: u64,
+) -> Result<(), Failure> {
     while !stage.is_over() {
         stage.pause(rng.u64(pace_ms..pace_ms * 4)).await;
         let tenant = &tenants[rng.usize(..tenants.len())];
@@ -67,7 +74,9 @@ pub(crate) async fn come_and_go(stage: Arc<Stage>, place: usize, mut rng: Rng, p
         ] {
             let sent = stage.api.network(Method::POST, &path, Some(&message)).await?;
             let ids = sent["ids"].as_array().into_iter().flatten();
-            stage.book.sent(place, ids.filter_map(|id| id.as_str().map(str::to_owned)));
+            stage
+                .book
+                .sent(place, ids.filter_map(|id| id.as_str().map(str::to_owned)));
         }
         if rng.bool() {
             let standing = line.gate.read().await;
@@ -92,7 +101,9 @@ pub(crate) async fn unlinked(stage: &Stage, number: &str) -> Result<(), Failure>
             return Ok(());
         }
         if begun.elapsed() > Duration::from_secs(10) {
-            stage.book.wrong(format!("{number} is not linked here any more, and WhatsApp has {devices:?}"));
+            stage.book.wrong(format!(
+                "{number} is not linked here any more, and WhatsApp has {devices:?}"
+            ));
             return Ok(());
         }
         tokio::time::sleep(LOOK_EVERY).await;

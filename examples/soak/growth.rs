@@ -32,7 +32,10 @@ const KEPT_FOR_LONG: [(&str, &str); 8] = [
     ("rows whatsapp_polls", "90 days"),
     ("rows whatsapp_webhooks", "a deleted one for a day"),
     ("rows whatsapp_webhook_secrets", "with its webhook"),
-    ("rows whatsapp_outgoing_messages.failed", "as failed events: here for ever"),
+    (
+        "rows whatsapp_outgoing_messages.failed",
+        "as failed events: here for ever",
+    ),
     ("rows webhook_events.failed", "here for ever"),
     ("rows whatsapp_keys.sent_message", "by age"),
     ("rows whatsapp_keys.message_secret", "by age"),
@@ -73,7 +76,12 @@ impl Samples {
                 values.insert(name.to_owned(), value);
             }
         }
-        let size = |name: &str| directory.join(name).metadata().map_or(0.0, |file| file.len() as f64 / 1024.0);
+        let size = |name: &str| {
+            directory
+                .join(name)
+                .metadata()
+                .map_or(0.0, |file| file.len() as f64 / 1024.0)
+        };
         values.insert("database_kib".to_owned(), size("wharf.db"));
         values.insert("log_kib".to_owned(), size("wharf.db-wal"));
         let files = files_below(&directory.join("media"));
@@ -91,7 +99,9 @@ impl Samples {
     }
 
     fn line(&self) -> String {
-        let Some(last) = self.all.last() else { return String::new() };
+        let Some(last) = self.all.last() else {
+            return String::new();
+        };
         let value = |name: &str| last.values.get(name).copied().unwrap_or(f64::NAN);
         format!(
             "{:>4.0} s: {:.1} MiB, {} tasks, {} files, {} threads, database {:.1} MiB, {} files of media",
@@ -113,7 +123,11 @@ impl Samples {
         names.dedup();
         let (mut shown, mut wrong) = (serde_json::Map::new(), Vec::new());
         for name in names {
-            let from = if OF_PROCESS.contains(&name.as_str()) { last_life } else { Duration::ZERO };
+            let from = if OF_PROCESS.contains(&name.as_str()) {
+                last_life
+            } else {
+                Duration::ZERO
+            };
             let third = end.saturating_sub(from) / 3;
             let middle = self.mean(name, from + third, from + third * 2);
             let last = self.mean(name, from + third * 2, end);
@@ -124,7 +138,9 @@ impl Samples {
             if let Some((_, why)) = kept {
                 figure["kept"] = json!(why);
             } else if last > most {
-                wrong.push(format!("{name} grew from {middle:.1} to {last:.1}, more than to {most:.1}"));
+                wrong.push(format!(
+                    "{name} grew from {middle:.1} to {last:.1}, more than to {most:.1}"
+                ));
             }
             shown.insert(name.clone(), figure);
         }
@@ -137,14 +153,20 @@ impl Samples {
         let values: Vec<f64> = if OF_PROCESS.contains(&name) {
             within.filter_map(|sample| sample.values.get(name).copied()).collect()
         } else {
-            within.map(|sample| sample.values.get(name).copied().unwrap_or(0.0)).collect()
+            within
+                .map(|sample| sample.values.get(name).copied().unwrap_or(0.0))
+                .collect()
         };
         values.iter().sum::<f64>() / values.len().max(1) as f64
     }
 }
 
 /// Looks until the end.
-pub(crate) async fn watch(stage: Arc<Stage>, directory: std::path::PathBuf, every: Duration) -> Result<Samples, Failure> {
+pub(crate) async fn watch(
+    stage: Arc<Stage>,
+    directory: std::path::PathBuf,
+    every: Duration,
+) -> Result<Samples, Failure> {
     let mut samples = Samples::new();
     let mut said = Instant::now();
     while !stage.is_over() {

@@ -118,7 +118,15 @@ impl Line {
         let events: &[&str] = if rng.bool() {
             &["message"]
         } else {
-            &["message", "message.status", "message.sent", "connection", "group", "call", "presence"]
+            &[
+                "message",
+                "message.status",
+                "message.sent",
+                "connection",
+                "group",
+                "call",
+                "presence",
+            ]
         };
         let new = json!({
             "phone_number": self.number,
@@ -182,7 +190,9 @@ impl Line {
     async fn scan(&self, stage: &Stage, by_code: bool) -> Result<(), Failure> {
         let path = self.connection();
         let linked = if by_code {
-            let code = self.ask(stage, Method::POST, &format!("{path}/pair-code"), None).await?;
+            let code = self
+                .ask(stage, Method::POST, &format!("{path}/pair-code"), None)
+                .await?;
             let typed = json!({"code": code.body["code"]});
             if !code.body["code"].is_string() {
                 return Ok(());

@@ -80,7 +80,9 @@ impl Lives {
 
     /// Ends it as a system does that shuts down, and answers what was not as it should be.
     pub(crate) fn stop(&self) -> Result<Vec<String>, Failure> {
-        let Some(part) = self.part().take() else { return Ok(Vec::new()) };
+        let Some(part) = self.part().take() else {
+            return Ok(Vec::new());
+        };
         let begun = Instant::now();
         let (last, well) = block_in_place(|| part.terminate())?;
         let mut wrong = Vec::new();

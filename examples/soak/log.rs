@@ -6,7 +6,9 @@ use std::{collections::BTreeMap, fs, path::Path};
 pub(crate) fn kinds(log: &Path) -> BTreeMap<String, u64> {
     let mut kinds = BTreeMap::new();
     for line in fs::read_to_string(log).unwrap_or_default().lines() {
-        let level = ["WARN", "ERROR"].into_iter().find(|level| line.contains(&format!(" {level} ")));
+        let level = ["WARN", "ERROR"]
+            .into_iter()
+            .find(|level| line.contains(&format!(" {level} ")));
         let kind = match level {
             Some(_) => line.split_once(' ').map_or(line, |(_, rest)| rest),
             // What is no line of the log is a panic's.

@@ -56,7 +56,12 @@ fn came(receiver: &Receiver) -> Value {
         if body.get("event").is_some() || body.get("test").is_some() {
             return None;
         }
-        Some(json!([request.path, body["message_id"], took(&request.reply), body["media"]["url"]]))
+        Some(json!([
+            request.path,
+            body["message_id"],
+            took(&request.reply),
+            body["media"]["url"]
+        ]))
     });
     json!({"came": posts.collect::<Vec<_>>()})
 }

@@ -38,8 +38,15 @@ pub(crate) async fn settle(stage: &Stage, lines: &[Arc<Line>], rng: &mut Rng) ->
     let begun = Instant::now();
     loop {
         let rows = stage.lives.store().await?.census().await?;
-        let waiting = ["webhook_events.pending", "whatsapp_media.pending", "whatsapp_outgoing_messages.queued"];
-        let waiting: Vec<_> = waiting.into_iter().filter_map(|of| Some((of, *rows.get(of)?))).collect();
+        let waiting = [
+            "webhook_events.pending",
+            "whatsapp_media.pending",
+            "whatsapp_outgoing_messages.queued",
+        ];
+        let waiting: Vec<_> = waiting
+            .into_iter()
+            .filter_map(|of| Some((of, *rows.get(of)?)))
+            .collect();
         if waiting.is_empty() {
             return Ok(());
         }
@@ -64,9 +71,16 @@ pub(crate) async fn outgoing(stage: &Stage, lines: &[Arc<Line>]) -> Result<(), F
             .api
             .network(Method::GET, &format!("/accounts/{phone}/messages"), None)
             .await?;
-        let has: HashSet<&str> = has.as_array().into_iter().flatten().filter_map(|message| message["id"].as_str()).collect();
+        let has: HashSet<&str> = has
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|message| message["id"].as_str())
+            .collect();
         for id in ids.iter().filter(|id| !has.contains(id.as_str())) {
-            stage.book.wrong(format!("message {id} to {chat} was said to be sent, and the phone does not have it"));
+            stage.book.wrong(format!(
+                "message {id} to {chat} was said to be sent, and the phone does not have it"
+            ));
         }
     }
     Ok(())
@@ -79,10 +93,18 @@ pub(crate) async fn left_over(stage: &Stage, directory: &Path, when: &str) -> Re
     let strange = loop {
         let store = stage.lives.store().await?;
         let mut strange = store.strays().await?;
-        let kept: HashSet<String> = store.kept_files().await?.iter().map(|(_, id)| id.0.simple().to_string()).collect();
+        let kept: HashSet<String> = store
+            .kept_files()
+            .await?
+            .iter()
+            .map(|(_, id)| id.0.simple().to_string())
+            .collect();
         let media = directory.join("media");
         for (path, _) in files_below(&media) {
-            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            let name = path
+                .file_name()
+                .map(|name| name.to_string_lossy().into_owned())
+                .unwrap_or_default();
             if !kept.contains(&name) {
                 strange.push(format!("the file {} has no row", path.display()));
             }
@@ -116,9 +138,14 @@ pub(crate) async fn take_away(
     }
     left_over(stage, directory, "after all clients were removed").await?;
     let rows = stage.lives.store().await?.census().await?;
-    let rows: Vec<_> = rows.into_iter().filter(|(table, _)| !LASTING.contains(&table.as_str())).collect();
+    let rows: Vec<_> = rows
+        .into_iter()
+        .filter(|(table, _)| !LASTING.contains(&table.as_str()))
+        .collect();
     if !rows.is_empty() {
-        stage.book.wrong(format!("after all clients were removed there are rows: {rows:?}"));
+        stage
+            .book
+            .wrong(format!("after all clients were removed there are rows: {rows:?}"));
     }
     Ok(())
 }

@@ -46,8 +46,11 @@ fn written(rng: &mut Rng, line: &Line, contact: usize) -> Value {
         0..70 => json!({"to": number, "text": "steady drops wear the stone away"}),
         70..75 => json!({"to": number, "text": "several", "count": 3}),
         75..83 => {
-            let (kind, mime) = [("image", "image/jpeg"), ("document", "application/pdf"), ("voice", "audio/ogg; codecs=opus")]
-                [rng.usize(..3)];
+            let (kind, mime) = [
+                ("image", "image/jpeg"),
+                ("document", "application/pdf"),
+                ("voice", "audio/ogg; codecs=opus"),
+            ][rng.usize(..3)];
             json!({"to": number, "kind": kind, "mime_type": mime, "size": rng.u32(1..60_000)})
         }
         83..86 => json!({"to": number, "kind": "location", "latitude": -23.5, "longitude": -46.6}),

@@ -62,7 +62,11 @@ pub(crate) async fn run(run: &Run, seed: u64, directory: &Path) -> Result<(Value
         tenants.push(clients::add(&stage, &format!("client {n}")).await?);
     }
     let lines = prepare(&stage, &mut rng, &tenants, run.numbers.clamp(1, 40)).await?;
-    say(format!("seed {seed}: {} numbers linked in {:.1?}", lines.len(), begun.elapsed()));
+    say(format!(
+        "seed {seed}: {} numbers linked in {:.1?}",
+        lines.len(),
+        begun.elapsed()
+    ));
 
     let churn_began = Instant::now();
     let every = (lasts / 120).clamp(Duration::from_millis(500), Duration::from_secs(5));
@@ -155,8 +159,18 @@ fn begin(
         }));
     }
     let (rotating, coming) = (rng.fork(), rng.fork());
-    tasks.push(tokio::spawn(clients::rotate(Arc::clone(stage), tenants.to_vec(), rotating, pace_ms)));
-    tasks.push(tokio::spawn(clients::come_and_go(Arc::clone(stage), lines.len(), coming, pace_ms)));
+    tasks.push(tokio::spawn(clients::rotate(
+        Arc::clone(stage),
+        tenants.to_vec(),
+        rotating,
+        pace_ms,
+    )));
+    tasks.push(tokio::spawn(clients::come_and_go(
+        Arc::clone(stage),
+        lines.len(),
+        coming,
+        pace_ms,
+    )));
     tokio::spawn(take(Arc::clone(stage)));
     tasks
 }

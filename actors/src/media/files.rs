@@ -117,7 +117,9 @@ impl MediaFiles {
         let named = blocking(move || {
             let entries = fs::read_dir(&root).into_iter().flatten().flatten();
             let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-            names.filter_map(|name| name.parse().ok().map(ClientId)).collect::<Vec<_>>()
+            names
+                .filter_map(|name| name.parse().ok().map(ClientId))
+                .collect::<Vec<_>>()
         });
         let named = named.await.unwrap_or_default();
         let (there, leaving) = match (store.clients().await, store.removed_clients().await) {

@@ -86,7 +86,10 @@ impl Store {
                 }
             }
             for (what, sql) in STRAYS {
-                found.push((what.to_owned(), query_scalar(sql).bind(At(AWAITS_MEDIA)).fetch_one(self.pool()).await?));
+                found.push((
+                    what.to_owned(),
+                    query_scalar(sql).bind(At(AWAITS_MEDIA)).fetch_one(self.pool()).await?,
+                ));
             }
             Ok::<_, sqlx::Error>(found)
         };

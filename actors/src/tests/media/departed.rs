@@ -42,7 +42,9 @@ async fn what_a_killed_process_left_of_a_removed_client_goes_at_the_next_start()
     let mut world = World::start_with(more.clone()).await;
     let client = world.add_client("a").await.id;
     let (webhook, link) = world.linked(client, &number(1), "/ok").await;
-    link.deliver(vec![picture(&host, "5511999999999", "M1", 100)]).await.unwrap();
+    link.deliver(vec![picture(&host, "5511999999999", "M1", 100)])
+        .await
+        .unwrap();
     world.wait_for_events(&webhook, EventStatus::Delivered, 1).await;
     world.gateway.stop().await;
     let directory = world.dir.path().join("media");
