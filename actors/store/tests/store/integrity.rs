@@ -39,7 +39,11 @@ async fn what_is_left_of_a_client_that_is_gone_is_found_and_everything_is_counte
     db.events(&webhook, &["a", "b"]).await;
     let rows = db.store.census().await.unwrap();
     assert_eq!(
-        (rows["clients"], rows["whatsapp_webhooks"], rows["webhook_events.pending"]),
+        (
+            rows["clients"],
+            rows["whatsapp_webhooks"],
+            rows["webhook_events.pending"]
+        ),
         (1, 1, 2),
         "{rows:?}"
     );
