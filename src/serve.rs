@@ -250,7 +250,7 @@ fn settings(config: &Config, address: SocketAddr) -> Settings {
 
 /// Makes the first client of a database that never had one.
 async fn first_client(store: &Store) -> Result<Option<WithToken>, ServeError> {
-    if store.clients().await?.is_empty() && store.removed_clients().await?.is_empty() {
+    if !store.ever_had_clients().await? {
         return Ok(Some(clients::add(store, "default").await?));
     }
     Ok(None)
@@ -368,6 +368,23 @@ mod tests {
             let log = std::fs::metadata(directory.path().join("wharf.db-wal"));
             assert_eq!(log.map_or(0, |log| log.len()), 0, "all is in the one file");
         }
+    }
+
+    /// Who removed everybody does not want somebody new to have a token.
+    #[tokio::test]
+    async fn a_first_client_is_made_once_in_a_databases_life() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = open(&config(directory.path())).await.unwrap();
+        let first = first_client(&store).await.unwrap().expect("a new database gets one");
+        assert!(first_client(&store).await.unwrap().is_none());
+        clients::remove(&store, first.id, true).await.unwrap();
+        assert!(first_client(&store).await.unwrap().is_none());
+        let mut writer = store.writer().await.unwrap();
+        let mut group = writer.begin().await.unwrap();
+        assert!(group.purge_client(first.id).await.unwrap());
+        group.commit().await.unwrap();
+        assert!(store.removed_clients().await.unwrap().is_empty());
+        assert!(first_client(&store).await.unwrap().is_none());
     }
 
     #[tokio::test]

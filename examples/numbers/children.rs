@@ -33,10 +33,16 @@ pub(crate) struct Cost {
 
 impl Part {
     pub(crate) fn start(arguments: &[String]) -> Result<Self, Failure> {
+        Self::start_with(arguments, Stdio::inherit())
+    }
+
+    /// The same with its log, which is on standard error, somewhere else.
+    pub(crate) fn start_with(arguments: &[String], log: Stdio) -> Result<Self, Failure> {
         let mut child = Command::new(std::env::current_exe()?)
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            .stderr(log)
             .spawn()?;
         let asks = child.stdin.take();
         let answers = BufReader::new(child.stdout.take().ok_or("a part has no output")?);
@@ -89,12 +95,40 @@ impl Part {
         })
     }
 
+    /// Seconds that its present threads have run, and that they waited for a processor.
+    pub(crate) fn processor_s(&self) -> (f64, f64) {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.pid()))
+            .into_iter()
+            .flatten()
+            .flatten();
+        let spent = threads.filter_map(|thread| {
+            let spent = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+            let mut ns = spent.split(' ').filter_map(|ns| ns.parse::<f64>().ok());
+            Some((ns.next()?, ns.next()?))
+        });
+        spent.fold((0.0, 0.0), |(ran, waited), (more, later)| {
+            (ran + more / 1e9, waited + later / 1e9)
+        })
+    }
+
     /// Tells it to stop, and waits until it has; answers the last line.
     pub(crate) fn stop(mut self) -> Result<Value, Failure> {
         let last = self.ask("stop")?;
         self.asks = None;
         self.child.wait()?;
         Ok(last)
+    }
+
+    /// Sends it SIGTERM, and waits until it has stopped; answers the last line, and whether it ended well.
+    pub(crate) fn terminate(mut self) -> Result<(Value, bool), Failure> {
+        // The shell's own `kill`: a small system has no other.
+        let kill = format!("kill -TERM {}", self.child.id());
+        if !Command::new("sh").args(["-c", &kill]).status()?.success() {
+            return Err("the part could not be sent a signal".into());
+        }
+        let last = self.read()?;
+        self.asks = None;
+        Ok((last, self.child.wait()?.success()))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The gateway as a process of its own: what `wharf serve` runs, and answers about its tasks.
+//! The gateway as a process of its own: what `wharf serve` runs, and answers about its tasks. SIGTERM stops it, as that.
 
 use std::{io, path::PathBuf, thread, time::Duration};
 
@@ -6,11 +6,12 @@ use clap::Args;
 use serde_json::{Value, json};
 use tokio::{
     runtime::RuntimeMetrics,
+    signal::unix::{SignalKind, signal},
     sync::{mpsc, oneshot},
 };
 use wharf::{
     config::{Config, Loaded, Sources},
-    serve,
+    serve, telemetry,
 };
 use wharf_store::{Store, StoreOptions};
 
@@ -37,6 +38,15 @@ pub(crate) struct Options {
     /// Run sessions with everything else.
     #[arg(long)]
     no_bulkheads: bool,
+    /// More of the configuration: `WHARF_SECTION__KEY=VALUE`.
+    #[arg(long)]
+    set: Vec<String>,
+    /// Keep delivered events and files for so many seconds, and look for old ones all the time.
+    #[arg(long)]
+    keep_s: Option<u64>,
+    /// Write the log.
+    #[arg(long)]
+    log: bool,
 }
 
 impl Options {
@@ -57,13 +67,23 @@ impl Options {
         if let Some(per_second) = self.per_second {
             variables.push(("WHARF_SESSIONS__START_PER_SECOND", per_second.to_string()));
         }
+        let set = self.set.iter().filter_map(|set| set.split_once('='));
+        let set = set.map(|(name, value)| (name.into(), value.into()));
         let variables = variables
             .into_iter()
             .map(|(name, value)| (name.into(), value.into()))
+            .chain(set)
             .collect();
         let mut config = Loaded::load(&Sources { file: None, variables })?.config;
         if self.no_bulkheads {
             config.sessions.bulkheads = 0;
+        }
+        if let Some(keep) = self.keep_s.map(Duration::from_secs) {
+            config.retention.delivered = Some(keep);
+            config.retention.failed = None;
+            config.retention.look_every = keep / 6;
+            config.retention.anew_every = keep / 3;
+            config.media.keep = keep;
         }
         Ok(config)
     }
@@ -71,7 +91,12 @@ impl Options {
 
 /// Runs until it is told to stop, or its standard input ends. Each line that comes in is answered by one line of JSON.
 pub(crate) async fn run(options: Options) -> Result<(), Failure> {
-    let ready = serve::prepare(&options.config()?).await?;
+    let config = options.config()?;
+    if options.log {
+        telemetry::init(&config.log)?;
+    }
+    let mut terminate = signal(SignalKind::terminate())?;
+    let ready = serve::prepare(&config).await?;
     let gateway = ready.gateway().clone();
     let tokens = tokens(&options, ready.first_client.as_ref()).await?;
     print_line(&json!({"address": ready.address.to_string(), "tokens": tokens}));
@@ -80,9 +105,13 @@ pub(crate) async fn run(options: Options) -> Result<(), Failure> {
         let _ = stopped.await;
     }));
     let mut lines = lines();
-    while let Some(line) = lines.recv().await {
-        match line.as_str() {
-            "tasks" => print_line(&tasks(&gateway.runtimes().await)),
+    loop {
+        let line = tokio::select! {
+            line = lines.recv() => line,
+            _ = terminate.recv() => None,
+        };
+        match line.as_deref() {
+            Some("tasks") => print_line(&tasks(&gateway.runtimes().await)),
             _ => break,
         }
     }

@@ -20,6 +20,11 @@ const PAUSE_SHARE: u32 = 3;
 const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
+/// Often enough that a batch stays small and a lost wake-up is no long wait.
+const LOOK_EVERY: Duration = Duration::from_secs(600);
+/// The walk begins anew this often, for what was pending or not old enough when it passed.
+const ANEW_EVERY: Duration = Duration::from_hours(24);
+
 /// How long finished events are kept; `None` is for ever. Pending ones are always kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Keep {
@@ -27,6 +32,10 @@ pub struct Keep {
     pub delivered: Option<Duration>,
     /// Failed ones.
     pub failed: Option<Duration>,
+    /// How often what is old enough is looked for. Nobody configures it: a run that shows months in minutes says less.
+    pub look_every: Duration,
+    /// How often that begins at the oldest event again.
+    pub anew_every: Duration,
 }
 
 impl Keep {
@@ -36,6 +45,8 @@ impl Keep {
         Self {
             delivered: days(delivered),
             failed: days(failed),
+            look_every: LOOK_EVERY,
+            anew_every: ANEW_EVERY,
         }
     }
 

@@ -7,7 +7,7 @@
 
 pub(crate) mod retention;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::{Mutex, OwnedMutexGuard};
@@ -15,9 +15,6 @@ use wharf_domain::delivery::DeliveryEvent;
 
 use crate::{clock, delivery, persistence::Write, shared::Shared, timer::Timer};
 use retention::Retention;
-
-/// Often enough that a batch stays small and a lost wake-up is no long wait.
-const ROUND_EVERY: Duration = Duration::from_secs(600);
 
 /// What the actor can be told.
 pub(crate) enum Message {
@@ -44,8 +41,9 @@ impl Actor for JanitorActor {
 
     async fn pre_start(&self, myself: ActorRef<Message>, shared: Arc<Shared>) -> Result<State, ActorProcessingErr> {
         let mut rounds = Timer::default();
+        let every = shared.settings.keep.look_every;
         rounds.set(async move {
-            let mut ticks = tokio::time::interval(ROUND_EVERY);
+            let mut ticks = tokio::time::interval(every);
             loop {
                 ticks.tick().await;
                 if myself.cast(Message::Round).is_err() {

@@ -20,8 +20,6 @@ const PAGES: usize = 1000;
 const FIRST_STEP: usize = 64;
 /// Keys and webhooks removed in one step.
 const SMALL_STEP: u32 = 100;
-/// The walk begins anew this often, for what was pending or not old enough when it passed.
-const ANEW_EVERY: Duration = Duration::from_hours(24);
 /// An `Idempotency-Key` is honoured for this long (CONTRACT.md section 2).
 const DAY: Duration = wharf_store::KEY_LIFETIME;
 /// A file of which less than this share is free keeps that for the events to come.
@@ -109,7 +107,7 @@ impl Retention {
             return Ok(0);
         }
         let cutoffs = keep.cutoffs(now);
-        if self.walk_began.is_none_or(|began| began.elapsed() >= ANEW_EVERY) {
+        if self.walk_began.is_none_or(|began| began.elapsed() >= keep.anew_every) {
             self.walk.begin_anew();
             self.walk_began = Some(Instant::now());
         }

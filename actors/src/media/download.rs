@@ -66,7 +66,22 @@ pub(super) async fn carry_out(shared: &Shared, due: &DueMedia, asks: impl FnOnce
         tracing::warn!(event = %due.id, %error, "the end of a download was not committed; trying again");
         tokio::time::sleep(COMMIT_AGAIN_AFTER).await;
     }
+    if result.is_ok() {
+        remove_unowned(shared, due).await;
+    }
     None
+}
+
+/// Its client may have been removed while the file came: the client's directory went before the file was laid into it anew, and
+/// without a row nobody would ever remove it.
+async fn remove_unowned(shared: &Shared, due: &DueMedia) {
+    let client = due.key.client_id;
+    if let Ok(None) = shared.store.media(client, due.id).await {
+        tracing::info!(%client, event = %due.id, "a file came for a client that is gone; it is removed");
+        if let Err(error) = shared.media.files.remove(&[(client, due.id)]).await {
+            tracing::warn!(%client, event = %due.id, %error, "it stays until the next start");
+        }
+    }
 }
 
 /// Asks the account's phone for a file that WhatsApp's hosts do not have any more. Answers what its download needs now,

@@ -15,6 +15,7 @@ use bytes::Bytes;
 use thiserror::Error;
 use tokio::{sync::mpsc, task::JoinHandle};
 use wharf_domain::{ClientId, EventId};
+use wharf_store::Store;
 use wharf_whatsapp::media::{MediaDecryptor, MediaFault};
 
 /// Where files are written.
@@ -106,6 +107,34 @@ impl MediaFiles {
             _ => {}
         })
         .await;
+    }
+
+    /// Removes what is left of clients that are not there any more: a process may end between the commit that removes the
+    /// last row of a client and the removal of its files. Asked for who is there after the directories were read: ids are
+    /// never given out again, and one who came since has none yet.
+    pub(crate) async fn clear_departed(&self, store: &Store) {
+        let root = Arc::clone(&self.0);
+        let named = blocking(move || {
+            let entries = fs::read_dir(&root).into_iter().flatten().flatten();
+            let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+            names
+                .filter_map(|name| name.parse().ok().map(ClientId))
+                .collect::<Vec<_>>()
+        });
+        let named = named.await.unwrap_or_default();
+        let (there, leaving) = match (store.clients().await, store.removed_clients().await) {
+            (Ok(there), Ok(leaving)) => (there, leaving),
+            (Err(error), _) | (_, Err(error)) => {
+                tracing::warn!(%error, "cannot read whose files are kept; the next start looks again");
+                return;
+            }
+        };
+        for client in named {
+            if !leaving.contains(&client) && !there.iter().any(|known| known.id == client) {
+                tracing::info!(%client, "files of a client that is gone are removed");
+                self.forget(client).await;
+            }
+        }
     }
 
     /// Removes files. One that is not there is none.

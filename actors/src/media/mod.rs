@@ -169,10 +169,11 @@ impl Actor for MediaActor {
 
     async fn pre_start(&self, myself: ActorRef<Message>, shared: Arc<Shared>) -> Result<State, ActorProcessingErr> {
         let mut ticks = Timer::default();
-        let files = shared.media.files.clone();
+        let (files, store) = (shared.media.files.clone(), shared.store.clone());
         let teller = myself.clone();
         ticks.set(async move {
             files.clear_unfinished().await;
+            files.clear_departed(&store).await;
             let mut ticks = tokio::time::interval(LOOK_EVERY);
             loop {
                 ticks.tick().await;

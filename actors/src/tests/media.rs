@@ -1,6 +1,7 @@
 //! Files that messages come with: downloaded from a host that a test scripts.
 
 mod absent;
+mod departed;
 mod flat;
 mod host;
 mod proxy;

@@ -12,6 +12,7 @@ mod alone;
 mod attempts;
 mod awaited;
 mod bulk;
+mod census;
 mod checkpoint;
 mod clients;
 mod codec;

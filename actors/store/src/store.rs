@@ -103,6 +103,15 @@ impl Store {
             .map_err(|error| self.error(error))
     }
 
+    /// Whether there was ever a client, be all of them gone by now.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn ever_had_clients(&self) -> Result<bool, StoreError> {
+        let had = query_scalar(sql::EVER_HAD_CLIENTS).fetch_one(self.pool()).await;
+        had.map_err(|error| self.error(error))
+    }
+
     /// A client's webhooks without the deleted ones, oldest first.
     ///
     /// # Errors

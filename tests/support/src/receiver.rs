@@ -40,6 +40,8 @@ pub struct Recorded {
     pub at: Instant,
     /// The connection it came on, from 1.
     pub connection: usize,
+    /// What is done with it.
+    pub reply: Reply,
 }
 
 impl Recorded {
@@ -149,6 +151,13 @@ impl Receiver {
     /// All requests so far, in the order of arrival.
     pub fn requests(&self) -> Vec<Recorded> {
         lock(&self.shared.requests).clone()
+    }
+
+    /// Takes the requests so far away, for a receiver that runs for long: they are counted no more.
+    pub fn take_requests(&self) -> Vec<Recorded> {
+        let mut requests = lock(&self.shared.requests);
+        self.shared.count.send_replace(0);
+        std::mem::take(&mut *requests)
     }
 
     /// How many requests came so far; cheaper than [`Receiver::requests`].
@@ -265,7 +274,10 @@ async fn serve(socket: &mut dyn Socket, number: usize, shared: &Shared) -> io::R
     let mut buffer = BytesMut::with_capacity(4096);
     while let Some(request) = read_request(socket, &mut buffer, number).await? {
         let reply = shared.reply_to(&request.path);
-        shared.record(request);
+        shared.record(Recorded {
+            reply: reply.clone(),
+            ..request
+        });
         if !reply.perform(socket, &shared.sent).await? {
             break;
         }
@@ -327,6 +339,7 @@ fn parse_head(buffer: &[u8], connection: usize) -> io::Result<Option<(Recorded, 
         body: Bytes::new(),
         at: Instant::now(),
         connection,
+        reply: Reply::Ok,
     };
     // Senders of webhooks give a length; a chunked request would be a change worth failing on.
     let length = recorded

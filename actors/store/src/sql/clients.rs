@@ -9,6 +9,8 @@ macro_rules! client_columns {
 statements! {
     CLIENT_OF_TOKEN = "SELECT id FROM clients WHERE token_hash = $1 AND removed_at IS NULL";
     CLIENTS = concat!("SELECT ", client_columns!(), " FROM clients WHERE removed_at IS NULL ORDER BY id");
+    // Ids are never given out again, so SQLite remembers the last one.
+    EVER_HAD_CLIENTS = "SELECT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'clients' AND seq > 0)";
     REMOVED_CLIENTS = "SELECT id FROM clients WHERE removed_at IS NOT NULL ORDER BY id";
     ADD_CLIENT = concat!(
         "INSERT INTO clients (name, token_hash, created_at, updated_at) VALUES ($1, $2, $3, $3) RETURNING ",

@@ -74,7 +74,18 @@ impl Database {
     }
 
     pub async fn sqlite_with(parameters: &str) -> Self {
-        let dir = TempDir::new().unwrap();
+        Self::at_with(TempDir::new().unwrap(), parameters).await
+    }
+
+    /// The one that is there already.
+    pub async fn at(dir: TempDir) -> Self {
+        let mut db = Self::at_with(dir, "").await;
+        // Beyond the ids that are in it.
+        db.made = 1 << 32;
+        db
+    }
+
+    async fn at_with(dir: TempDir, parameters: &str) -> Self {
         let store = Store::open(&options(&dir, parameters)).await.unwrap();
         let writer = store.writer().await.unwrap();
         Self {

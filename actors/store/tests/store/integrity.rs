@@ -5,6 +5,7 @@ use std::{
     io::{Seek, SeekFrom, Write},
 };
 
+use sqlx::{Connection as _, SqliteConnection, query, sqlite::SqliteConnectOptions};
 use tempfile::tempdir;
 use wharf_store::{Store, StoreError};
 
@@ -29,6 +30,35 @@ async fn a_whole_database_has_nothing_wrong_and_a_damaged_one_has() {
         Ok(wrong) => assert!(!wrong.is_empty(), "nothing was noticed"),
         Err(error) => assert!(matches!(error, StoreError::Corrupt(_)), "{error}"),
     }
+}
+
+#[tokio::test]
+async fn what_is_left_of_a_client_that_is_gone_is_found_and_everything_is_counted() {
+    let mut db = Database::sqlite().await;
+    let (client, webhook) = db.tenant("acme").await;
+    db.events(&webhook, &["a", "b"]).await;
+    let rows = db.store.census().await.unwrap();
+    assert_eq!(
+        (
+            rows["clients"],
+            rows["whatsapp_webhooks"],
+            rows["webhook_events.pending"]
+        ),
+        (1, 1, 2),
+        "{rows:?}"
+    );
+    assert_eq!(db.store.strays().await.unwrap(), Vec::<String>::new());
+    assert_eq!(db.store.kept_files().await.unwrap(), []);
+
+    let file = SqliteConnectOptions::new().filename(db.dir.path().join("wharf.db"));
+    let mut connection = SqliteConnection::connect_with(&file.foreign_keys(false)).await.unwrap();
+    let gone = query("DELETE FROM clients WHERE id = $1").bind(client.id.0);
+    gone.execute(&mut connection).await.unwrap();
+    let strays = db.store.strays().await.unwrap();
+    assert!(
+        strays.contains(&"2 rows of webhook_events of clients that are not there".to_owned()),
+        "{strays:?}"
+    );
 }
 
 /// Who copies the database of a program that was stopped copies one file.

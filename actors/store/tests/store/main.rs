@@ -35,5 +35,6 @@ mod renewals;
 mod retention;
 mod retry_failed;
 mod secrets;
+mod upgrades;
 mod wanted;
 mod webhooks;

@@ -110,6 +110,11 @@ impl Inbound {
                 _ => self.tell_of_others(&client, run).await,
             };
             if let Err(refused) = told {
+                if self.reporter.is_leaving() {
+                    // For nobody any more: its rows go with the device.
+                    tracing::debug!(refused, "what happened beside messages is not taken");
+                    continue;
+                }
                 let (key, count) = (self.reporter.key(), run.len());
                 tracing::error!(client_id = %key.client_id, phone_number = %key.phone_number, refused, count, "what happened beside messages could not be stored and is lost");
             }
