@@ -443,7 +443,9 @@ impl Model {
 
     /// What waits ends with its connection, and does not go on with another of the same number.
     async fn delete(&mut self) {
-        drop(self.link().map(|link| link.close(CloseReason::Lost("by lot".into()))));
+        if let Some(link) = self.link() {
+            link.close(CloseReason::Lost("by lot".into()));
+        }
         for _ in 0..4 {
             self.ask();
         }
