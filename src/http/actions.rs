@@ -64,11 +64,15 @@ pub(super) async fn presence(call: Call) -> Answer {
             InvalidField::new(name, format!("must be one of {}", words.join(", ")))
         })
     });
-    if let (Ok(None), Ok(state)) = (&to, &state)
-        && state.is_of_a_chat()
-    {
-        let missing = InvalidField::new("to", "is missing: this is shown in one chat");
-        let _refused: Result<(), fields::Refused> = body.refuse(missing);
+    if let (Ok(to), Ok(state)) = (&to, &state) {
+        let wrong = match (to, state.is_of_a_chat()) {
+            (None, true) => Some("is missing: this is shown in one chat"),
+            (Some(_), false) => Some("is to be left out: this is shown to everybody"),
+            (Some(_), true) | (None, false) => None,
+        };
+        if let Some(wrong) = wrong {
+            let _refused: Result<(), fields::Refused> = body.refuse(InvalidField::new("to", wrong));
+        }
     }
     body.finish()?;
     let action = Action::Presence { to: to?, state: state? };

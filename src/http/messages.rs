@@ -22,7 +22,7 @@ use super::{
     problem::Problem,
     query::Query,
 };
-use content::{content, needs_writer, quote};
+use content::{check_writer, content, quote};
 pub(super) use values::{person, phones, texts};
 
 /// Messages on a page when the client does not say.
@@ -159,7 +159,7 @@ fn read(call: &Call) -> Result<Written, Problem> {
         _ => Ok(None),
     };
     if let Ok(Draft::Whole(content)) = &content {
-        needs_writer(&mut body, in_group, content);
+        check_writer(&mut body, &call.phone()?, in_group, content);
     }
     let mut query = Query::parse(&call.query);
     let wait = query.optional("wait", |text| match text {

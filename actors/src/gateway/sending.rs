@@ -1,19 +1,21 @@
 //! What goes out: messages, receipts, presence, groups. With an `Idempotency-Key` each at most once within 24 h.
 
-use ractor::{MessagingErr, rpc::CallResult};
+use std::time::Duration;
+
+use ractor::{ActorStatus, MessagingErr, rpc::CallResult};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use wharf_domain::{
     ClientId, Connection, GroupId, InvalidField, Outgoing, OutgoingMessage, PhoneNumber, Recipient,
     action::{Action, Done},
     outgoing::{Content, ForwardSource, MediaMessage, Quote},
 };
-use wharf_store::{KeyClaim, OutgoingFilter, OutgoingPage};
+use wharf_store::{KEY_LIFETIME, KeyClaim, OutgoingFilter, OutgoingPage};
 use wharf_whatsapp::SendError;
 
 use super::{Gateway, GatewayError, IdempotencyKey, SEND_DEADLINE, restarting};
 use crate::{
     media::outbound::{KeptFile, ReceivedFile},
-    persistence::{Claim, Settlement, Write},
+    persistence::{Claim, Settlement, Write, WriteError},
     preview::with_preview,
     session::{
         self,
@@ -109,6 +111,9 @@ struct Handing {
     queue: bool,
     wait: bool,
 }
+
+/// The pause before the end of a claim that the store refused is written again.
+const SETTLE_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 const SENT: &str = "sent";
 const QUEUED: &str = "queued";
@@ -278,8 +283,35 @@ impl Gateway {
             Err(_) => None,
         };
         let settlement = Settlement { answer, ..settlement };
-        if let Err(error) = self.shared.persistence.commit(Write::SettleKey, settlement).await {
-            tracing::warn!(%error, "the end of an idempotent request was not committed");
+        let settled = self
+            .shared
+            .persistence
+            .commit(Write::SettleKey, settlement.clone())
+            .await;
+        if let Err(error) = settled
+            && may_settle_again(&error, &settlement)
+        {
+            // Whoever asked is answered meanwhile: what was done is done.
+            tokio::spawn(self.clone().settle_at_last(settlement));
+        }
+    }
+
+    /// Ends a claim that the store would not end. It would say for a day that nobody knows what became of the request,
+    /// although it is known; a disk that was full for a moment is mostly why nothing was sent in the first place.
+    async fn settle_at_last(self, settlement: Settlement) {
+        let until = tokio::time::Instant::now() + KEY_LIFETIME;
+        while tokio::time::Instant::now() < until && self.root.get_status() < ActorStatus::Stopping {
+            tokio::time::sleep(SETTLE_AGAIN_AFTER).await;
+            match self
+                .shared
+                .persistence
+                .commit(Write::SettleKey, settlement.clone())
+                .await
+            {
+                Err(error) if may_settle_again(&error, &settlement) => {}
+                Err(error) => return tracing::warn!(%error, "the end of an idempotent request was not committed"),
+                Ok(()) => return,
+            }
         }
     }
 
@@ -338,6 +370,15 @@ impl Gateway {
             SendError::Refused { code, .. } if group && code == "404" => GatewayError::NotFound("group"),
             error => of_link(&error),
         })
+    }
+}
+
+/// A claim that may have been given back may be another request's by now.
+fn may_settle_again(error: &WriteError, settlement: &Settlement) -> bool {
+    match error {
+        WriteError::Unavailable(_) => true,
+        WriteError::Unknown(_) => settlement.answer.is_some(),
+        WriteError::Rejected(_) | WriteError::Damaged(_) => false,
     }
 }
 

@@ -79,7 +79,7 @@ pub(crate) struct Claim {
 }
 
 /// The end of a claim: the answer to give again, or none when nothing was sent.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Settlement {
     pub(crate) key: ConnectionKey,
     pub(crate) idempotency_key: String,

@@ -166,8 +166,10 @@ pub(super) fn on_send(myself: &ActorRef<Message>, state: &mut State, request: Re
         let _caller_gone = reply.send(Err(Undone::Link(SendError::NotConnected)));
         return;
     }
-    let sending = state.args.shared.settings.sending;
-    let allowance = outgoing.content.media().map(MediaMessage::allowance);
+    let settings = &state.args.shared.settings;
+    let (sending, most_bytes) = (settings.sending, settings.media.send_max_bytes);
+    let media = outgoing.content.media();
+    let allowance = media.map(|media: &MediaMessage| media.allowance(most_bytes));
     let deadline = sending.deadline + allowance.unwrap_or_default();
     let names = [outgoing.to.jid(), named(state, &outgoing.to)];
     let names = names.each_ref().map(String::as_str);

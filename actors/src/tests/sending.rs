@@ -3,18 +3,21 @@
 use std::{sync::Arc, time::Duration};
 
 use wharf_domain::{
-    ClientId, OutgoingMessage, PhoneNumber, SendStatus, Timestamp,
+    ClientId, Outgoing, OutgoingMessage, PhoneNumber, SendStatus, Timestamp,
     action::{Action, Done, PresenceState},
     outgoing::{Content, ForwardSource, News, Pacing},
     retention::Cutoffs,
     session::CloseReason,
 };
-use wharf_store::OutgoingFilter;
+use wharf_store::{NewOutgoing, OutgoingFilter};
 use wharf_support::wait_until;
 use wharf_whatsapp::SendScript;
 
 use super::world::{WITHIN, World, message, number, settings};
-use crate::{Gateway, GatewayError, IdempotencyKey, NewContent, NewMessage, SentMessage, Settings};
+use crate::{
+    Gateway, GatewayError, IdempotencyKey, NewContent, NewMessage, SentMessage, Settings, clock, session,
+    supervision::Crash,
+};
 
 const TO: &str = "5511999999999";
 
@@ -222,6 +225,35 @@ async fn what_waits_too_long_fails_and_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_that_is_put_back_before_a_restart_lets_nothing_wait_for_longer_than_it_may() {
+    let world = World::start().await;
+    let client = world.add_client("a").await.id;
+    let connection = world.gateway.create_connection(client, number(1)).await.unwrap();
+    let tomorrow = clock::now() + Duration::from_hours(24);
+    let row = NewOutgoing {
+        key: connection.key(),
+        message_id: "3EB0".into(),
+        outgoing: Outgoing::text(TO.parse().unwrap(), "never"),
+        created_at: tomorrow,
+        deadline_at: tomorrow + Duration::from_millis(1200),
+        started_at: None,
+        file: None,
+    };
+    let mut writer = world.store.writer().await.unwrap();
+    let mut group = writer.begin().await.unwrap();
+    assert!(group.record_outgoing(&row).await.unwrap());
+    group.commit().await.unwrap();
+    let session = wait_until("its session runs", WITHIN, || async {
+        world.gateway.shared.directory.session(&connection.key())?.actor
+    })
+    .await;
+    session.cast(session::Message::Crash(Crash::Fail)).unwrap();
+    let failed = until(&world, client, "3EB0", SendStatus::Failed).await;
+    assert_eq!(failed.error.as_deref(), Some("it was not sent within 1 s"));
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_restart_what_waited_goes_and_what_was_under_way_is_unknown() {
     let mut world = World::start().await;
     let client = world.add_client("a").await.id;
@@ -292,6 +324,76 @@ async fn a_key_sends_once_and_acts_once() {
     };
     assert_eq!((act().await, act().await), (Done::Done, Done::Done));
     assert_eq!(link.acts(), [shown()]);
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_became_of_a_keys_request_is_kept_also_when_the_store_is_away_just_then() {
+    let world = World::start().await;
+    let client = world.add_client("a").await.id;
+    let link = world.connected(client, &number(1)).await;
+    let under = |key: &str| {
+        let (gateway, key) = (world.gateway.clone(), key.to_owned());
+        let key = IdempotencyKey {
+            key,
+            body_hash: [1; 32],
+        };
+        async move { gateway.send(client, &number(1), text("once"), Some(key)).await }
+    };
+    let directory = &world.gateway.shared.directory;
+    // The one is sent, and nobody sends it again; the other is not, and somebody may.
+    for (key, outcome) in [
+        ("sent", SendScript::Accept),
+        ("refused", SendScript::Refuse("463".into())),
+    ] {
+        let before = link.sent().len();
+        link.on_send(SendScript::Slow(Duration::from_millis(200)));
+        let asking = tokio::spawn(under(key));
+        wait_until("it is handed over", WITHIN, || async { link.sent().len() > before }).await;
+        let writer = directory.persistence();
+        directory.publish_persistence(None);
+        link.on_send(outcome.clone());
+        let first = asking.await.unwrap();
+        assert_eq!(first.is_ok(), matches!(outcome, SendScript::Accept), "{first:?}");
+        directory.publish_persistence(writer);
+        link.on_send(SendScript::Accept);
+        let again = wait_until("it is said what became of it", WITHIN, || async {
+            let again = under(key).await;
+            (!matches!(again, Err(GatewayError::Conflict(_)))).then_some(again)
+        })
+        .await;
+        match first {
+            Ok(first) => assert_eq!(again, Ok(first)),
+            Err(_) => assert!(again.is_ok(), "{again:?}"),
+        }
+    }
+    assert_eq!(link.sent().len(), 3);
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_caller_was_told_is_written_also_when_the_session_dies_while_the_store_is_away() {
+    let world = World::start().await;
+    let client = world.add_client("a").await.id;
+    let link = world.connected(client, &number(1)).await;
+    link.on_send(SendScript::Slow(Duration::from_millis(200)));
+    let gateway = world.gateway.clone();
+    let asking = tokio::spawn(async move { gateway.send(client, &number(1), text("once"), None).await });
+    wait_until("it is handed over", WITHIN, || async { !link.sent().is_empty() }).await;
+    let directory = &world.gateway.shared.directory;
+    let writer = directory.persistence();
+    directory.publish_persistence(None);
+    link.on_send(SendScript::Accept);
+    let sent = asking.await.unwrap().unwrap();
+    assert!(!sent.is_queued());
+    directory.publish_persistence(writer);
+    let key = wharf_domain::ConnectionKey {
+        client_id: client,
+        phone_number: number(1),
+    };
+    let session = directory.session(&key).unwrap().actor.unwrap();
+    session.cast(session::Message::Crash(Crash::Fail)).unwrap();
+    until(&world, client, &sent.message_id, SendStatus::Sent).await;
     world.gateway.stop().await;
 }
 

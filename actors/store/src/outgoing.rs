@@ -57,6 +57,8 @@ pub struct QueuedMessage {
     pub message_id: String,
     /// The message; `None` if it cannot be read: damaged, or written by a newer version. It holds nothing else up.
     pub outgoing: Option<Outgoing>,
+    /// When it was asked for.
+    pub created_at: Timestamp,
     /// When it is not to be started any more.
     pub deadline_at: Timestamp,
     /// When it began to be handed to WhatsApp: what became of it then is not known.

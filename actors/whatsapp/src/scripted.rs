@@ -48,6 +48,8 @@ pub enum SendScript {
     Gone,
     /// No answer before the deadline.
     Hang,
+    /// WhatsApp takes it after so long, or does what is scripted by then. Of a link that ends meanwhile nobody hears.
+    Slow(Duration),
 }
 
 /// A message that was handed to a scripted link.
@@ -94,6 +96,8 @@ struct FactoryState {
     counters: Counters,
     /// When each link was opened.
     opened_at: Vec<Instant>,
+    /// What all links sent, in its order.
+    sent: Vec<SentMessage>,
 }
 
 impl ScriptedFactory {
@@ -115,6 +119,11 @@ impl ScriptedFactory {
     /// When links were opened, in their order.
     pub fn opened_at(&self) -> Vec<Instant> {
         self.shared.state().opened_at.clone()
+    }
+
+    /// The messages that all links sent, in their order: as [`ScriptedHandle::sent`].
+    pub fn sent(&self) -> Vec<SentMessage> {
+        self.shared.state().sent.clone()
     }
 
     /// Every open link.

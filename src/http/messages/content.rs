@@ -2,7 +2,7 @@
 
 use wharf_actors::NewContent;
 use wharf_domain::{
-    EventId, InvalidField,
+    EventId, InvalidField, PhoneNumber, Recipient,
     outgoing::{
         self, CONTACTS_MAX, ContactCard, Content, ForwardSource, LinkPreview, Poll, Quote, Target, check_latitude,
         check_longitude,
@@ -159,15 +159,28 @@ pub(super) fn quote(body: &mut Fields, in_group: bool) -> Result<Option<Quote>, 
     })
 }
 
-/// In a group only the client knows who wrote the message that a reaction is about.
-pub(super) fn needs_writer(body: &mut Fields, in_group: bool, content: &NewContent) {
-    if let NewContent::Own(Content::Reaction { target, .. }) = content
-        && in_group
-        && target.from.is_none()
-    {
-        let missing = InvalidField::new("target.from", "is missing: in a group it says who wrote the message");
-        let _refused: Result<(), Refused> = body.refuse(missing);
-    }
+/// Whose the message is that another one is about: in a group only the client knows who wrote one that gets a reaction, and
+/// what WhatsApp lets nobody do would be taken by it and change nothing.
+pub(super) fn check_writer(body: &mut Fields, own: &PhoneNumber, in_group: bool, content: &NewContent) {
+    let NewContent::Own(content) = content else { return };
+    let others = |from: &Option<Recipient>| match from {
+        None => false,
+        Some(Recipient::Number(number)) => !own.is_account(number.as_str()),
+        Some(_) => true,
+    };
+    let wrong = match content {
+        Content::Reaction { target, .. } if in_group && target.from.is_none() => {
+            "is missing: in a group it says who wrote the message"
+        }
+        Content::Edit { target, .. } if others(&target.from) => {
+            "must be this number, or be left out: nobody can edit the messages of others"
+        }
+        Content::Revoke { target } if !in_group && others(&target.from) => {
+            "must be this number, or be left out: the messages of others can be deleted in groups only"
+        }
+        _ => return,
+    };
+    let _refused: Result<(), Refused> = body.refuse(InvalidField::new("target.from", wrong));
 }
 
 fn forward(body: &mut Fields) -> Result<ForwardSource, Refused> {

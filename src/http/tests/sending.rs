@@ -57,6 +57,14 @@ async fn every_type_is_read() {
             json!({"type": "revoke", "target": {"message_id": "M"}}),
             "Revoke { target",
         ),
+        (
+            json!({"type": "edit", "target": {"message_id": "M", "from": NUMBER}, "text": "new"}),
+            "Edit { target",
+        ),
+        (
+            json!({"type": "revoke", "target": {"message_id": "M", "from": NUMBER}}),
+            "Revoke { target",
+        ),
         (json!({"type": "forward", "message_id": "M"}), "Forward(Sent(\"M\"))"),
         (
             json!({"type": "forward", "event_id": "01900000-0000-7000-8000-000000000001"}),
@@ -140,6 +148,19 @@ async fn everything_wrong_is_named() {
         (
             json!({"to": to, "type": "revoke", "target": {"message_id": "a b"}}),
             vec!["target.message_id"],
+        ),
+        // Only its own, and in groups as an admin: WhatsApp would take anything else, and nothing would come of it.
+        (
+            json!({"to": GROUP, "type": "edit", "text": "x", "target": {"message_id": "M", "from": "5511777777777"}}),
+            vec!["target.from"],
+        ),
+        (
+            json!({"to": to, "type": "edit", "text": "x", "target": {"message_id": "M", "from": "100000000000007@lid"}}),
+            vec!["target.from"],
+        ),
+        (
+            json!({"to": to, "type": "revoke", "target": {"message_id": "M", "from": "5511777777777"}}),
+            vec!["target.from"],
         ),
         (json!({"to": to, "type": "forward"}), vec!["event_id"]),
         (
@@ -251,6 +272,12 @@ async fn receipts_and_presence_are_read() {
         assert_eq!(shown.status, 204, "{state}");
         let nowhere = post(&facade, "presence", json!({"state": state})).await;
         assert_eq!((nowhere.status, nowhere.bad_fields()), (400, vec!["to".into()]));
+    }
+    for state in ["available", "unavailable"] {
+        assert_eq!(post(&facade, "presence", json!({"state": state})).await.status, 204);
+        // It would be shown to everybody all the same.
+        let to_one = post(&facade, "presence", json!({"to": GROUP, "state": state})).await;
+        assert_eq!((to_one.status, to_one.bad_fields()), (400, vec!["to".into()]));
     }
     assert_eq!(
         post(&facade, "presence", json!({"state": "asleep"})).await.bad_fields(),

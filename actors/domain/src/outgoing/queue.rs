@@ -5,7 +5,11 @@
 //! wait for each other, but share the number's pace. A chat may have several names (a person's number and their hidden id):
 //! messages that have one in common are of one chat.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use super::{Bucket, Pacing};
 use crate::Timestamp;
@@ -47,8 +51,8 @@ struct Entry {
 }
 
 impl Entry {
-    fn shares_chat(&self, other: &Self) -> bool {
-        self.names.iter().any(|name| other.names.contains(name))
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(AsRef::as_ref)
     }
 }
 
@@ -183,25 +187,32 @@ impl Outbox {
 
     /// Starts what may start; answers when the next may that only lacks a token.
     fn start(&mut self, now: Timestamp, pumped: &mut Pumped) -> Option<Timestamp> {
-        let mut at = 0;
-        while let Some(entry) = self.waiting.get(at) {
-            if self.under_way.len() >= UNDER_WAY {
-                return None;
+        // The chats of what is under way, and of all that was asked for before what is looked at: thousands may wait.
+        let mut taken: HashSet<&str> = self.under_way.iter().flat_map(Entry::names).collect();
+        let (mut places, mut lacks_token) = (Vec::new(), None);
+        for (place, entry) in self.waiting.iter().enumerate() {
+            if self.under_way.len() + places.len() >= UNDER_WAY {
+                break;
             }
-            let mut others = self.under_way.iter().chain(self.waiting.iter().take(at));
-            if entry.held || entry.lacks_file || others.any(|other| other.shares_chat(entry)) {
-                at += 1;
+            let waits = entry.held || entry.lacks_file || entry.names().any(|name| taken.contains(name));
+            taken.extend(entry.names());
+            if waits {
                 continue;
             }
             if !self.bucket.take(now) {
-                return Some(self.bucket.next(now));
+                lacks_token = Some(self.bucket.next(now));
+                break;
             }
-            if let Some(entry) = self.waiting.remove(at) {
+            places.push(place);
+        }
+        // Each that goes moves those behind it up.
+        for (gone, place) in places.into_iter().enumerate() {
+            if let Some(entry) = self.waiting.remove(place - gone) {
                 pumped.start.push(entry.ticket);
                 self.under_way.push(entry);
             }
         }
-        None
+        lacks_token
     }
 
     fn waiting_entry(&mut self, ticket: Ticket, change: impl FnOnce(&mut Entry)) {

@@ -1,6 +1,9 @@
 //! The rows of messages that go out: made, followed, and taken up again when a session starts.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use ractor::{ActorProcessingErr, ActorRef};
 use uuid::Uuid;
@@ -50,10 +53,9 @@ pub(in crate::session) async fn reload(
             continue;
         };
         let chat = outgoing.to.jid();
-        let ticket = state
-            .sends
-            .outbox
-            .restore(&[&chat], steady + row.deadline_at.since(wall));
+        // A clock that was put back meanwhile makes nothing wait for longer than it may.
+        let left = row.deadline_at.since(wall.max(row.created_at));
+        let ticket = state.sends.outbox.restore(&[&chat], steady + left);
         let (key, shared) = (&state.args.key, &state.args.shared);
         let mut outgoing = files::unsealed(shared, key, &row.message_id, outgoing, row.file.as_deref());
         let kept = shared.media.outbound.found(key, &row.message_id);
@@ -67,7 +69,7 @@ pub(in crate::session) async fn reload(
             queue: true,
             wait: false,
             recorded: true,
-            created_at: wall,
+            created_at: row.created_at,
             deadline_at: row.deadline_at,
             reply: None,
         };
@@ -134,12 +136,13 @@ pub(super) fn noted(state: &State, told: Told) -> Vec<Note> {
 }
 
 /// Writes what was learned of a message, then tells its caller. A store that refuses is asked again until it takes it, but
-/// the caller does not wait for that: WhatsApp has decided.
+/// the caller does not wait for that: WhatsApp has decided. Nor does this end with the session, whose successor would
+/// take the outcome for unknown.
 pub(super) fn note(state: &mut State, told: Told, tell: impl FnOnce() + Send + 'static) {
     let notes = noted(state, told);
     let first = state.args.shared.persistence.commit(Write::NoteOutgoing, notes.clone());
-    let shared = Arc::clone(&state.args.shared);
-    state.tasks.spawn(write(shared, notes, first, tell));
+    let shared = Arc::downgrade(&state.args.shared);
+    tokio::spawn(write(shared, notes, first, tell));
 }
 
 /// The same of a message that was never handed over. Nobody has looked where it would have gone: if there is a link, it is
@@ -152,18 +155,21 @@ pub(super) fn note_unsent(
 ) {
     let link = state.link.as_ref().map(|(_, link)| Arc::clone(link));
     let mut notes = noted(state, told);
-    let shared = Arc::clone(&state.args.shared);
-    state.tasks.spawn(async move {
+    let (persistence, shared) = (
+        state.args.shared.persistence.clone(),
+        Arc::downgrade(&state.args.shared),
+    );
+    tokio::spawn(async move {
         if let (Some(link), Some(note)) = (link, notes.first_mut()) {
             note.told.place = link.place(&outgoing.to).await;
         }
-        let first = shared.persistence.commit(Write::NoteOutgoing, notes.clone());
+        let first = persistence.commit(Write::NoteOutgoing, notes.clone());
         write(shared, notes, first, tell).await;
     });
 }
 
 async fn write(
-    shared: Arc<Shared>,
+    shared: Weak<Shared>,
     notes: Vec<Note>,
     first: impl Future<Output = Result<(), WriteError>>,
     tell: impl FnOnce(),
@@ -176,6 +182,8 @@ async fn write(
     {
         tracing::warn!(number, %error, "what became of a message was not written; trying again");
         tokio::time::sleep(NOTE_AGAIN_AFTER).await;
+        // A gateway that is gone writes nothing.
+        let Some(shared) = shared.upgrade() else { return };
         noted = shared.persistence.commit(Write::NoteOutgoing, notes.clone()).await;
     }
     if let Err(error) = noted {

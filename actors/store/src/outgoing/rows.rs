@@ -83,6 +83,7 @@ pub(super) fn queued(row: &SqliteRow) -> Result<QueuedMessage, sqlx::Error> {
     Ok(QueuedMessage {
         message_id: row.try_get("message_id")?,
         outgoing: asked_for(row)?,
+        created_at: row.try_get::<At, _>("created_at")?.0,
         deadline_at: row.try_get::<At, _>("deadline_at")?.0,
         started_at: time(row, "started_at")?,
         file: row.try_get("file")?,

@@ -8,8 +8,8 @@ use wharf_store::{NewOutgoing, Note, OutgoingFile, OutgoingFilter};
 
 use crate::database::{Database, NOW, key, later, on_every_database};
 
-pub(crate) async fn record(db: &mut Database, number: &ConnectionKey, id: &str, at: Timestamp, started: bool) -> bool {
-    let new = NewOutgoing {
+fn new(number: &ConnectionKey, id: &str, at: Timestamp, started: bool) -> NewOutgoing {
+    NewOutgoing {
         key: number.clone(),
         message_id: id.to_owned(),
         outgoing: Outgoing::text("5511999999999".parse().unwrap(), format!("text of {id}")),
@@ -17,7 +17,11 @@ pub(crate) async fn record(db: &mut Database, number: &ConnectionKey, id: &str, 
         deadline_at: Timestamp(at.0 + 60_000),
         started_at: started.then_some(at),
         file: None,
-    };
+    }
+}
+
+pub(crate) async fn record(db: &mut Database, number: &ConnectionKey, id: &str, at: Timestamp, started: bool) -> bool {
+    let new = new(number, id, at, started);
     db.write(async |group| group.record_outgoing(&new).await).await
 }
 
@@ -87,6 +91,33 @@ on_every_database! {
         assert_eq!(told, [("phone's", SendStatus::Read, &place)]);
         assert_eq!(note(db, &number, &["phone's"], News::Read, later(1)).await, [], "where is not known");
         assert_eq!(hear(db, &number, &["client's"], News::Sent, later(1), Some(place)).await, [], "its own doing");
+    }
+
+    async fn a_page_of_one_status_looks_at_ten_thousand_messages_and_goes_on_from_there(db: &mut Database) {
+        let number = key(db.client("acme").await.id, "5511888888888");
+        for id in ["failed", "waits"] {
+            record(db, &number, id, NOW, false).await;
+        }
+        note(db, &number, &["failed"], News::failed("463", "no"), later(1)).await;
+        let sent: Vec<NewOutgoing> = (0..10_000).map(|n| new(&number, &format!("sent {n}"), NOW, true)).collect();
+        db.write(async |group| {
+            for sent in &sent {
+                group.record_outgoing(sent).await?;
+            }
+            let ids = sent.iter().map(|sent| sent.message_id.clone()).collect();
+            let told = Told { message_ids: ids, news: News::Sent, at: later(1), place: None };
+            group.note_outgoing(&[Note { key: number.clone(), told }]).await.map(drop)
+        })
+        .await;
+        let of = |status, cursor| OutgoingFilter { status: Some(status), limit: 50, cursor };
+        let nothing_yet = listed(db, &number, of(SendStatus::Failed, None)).await;
+        assert_eq!(nothing_yet, (vec![], Some("sent 0".to_owned())));
+        let found = listed(db, &number, of(SendStatus::Failed, nothing_yet.1)).await;
+        assert_eq!(found, (vec!["failed".to_owned()], None));
+        // What waits is found at once, whatever came after it.
+        assert_eq!(listed(db, &number, of(SendStatus::Queued, None)).await, (vec!["waits".to_owned()], None));
+        let (newest, next) = listed(db, &number, of(SendStatus::Sent, None)).await;
+        assert_eq!((newest[0].as_str(), next.as_deref()), ("sent 9999", Some("sent 9950")));
     }
 
     async fn a_failure_has_its_code_until_a_receipt_proves_otherwise(db: &mut Database) {

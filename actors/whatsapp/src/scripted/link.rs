@@ -22,11 +22,26 @@ impl Link for ScriptedHandle {
             if !state.connected || matches!(state.sends, SendScript::Gone) {
                 return Err(SendError::NotConnected);
             }
-            state.sent.push(SentMessage {
+            let sent = SentMessage {
                 id: id.to_owned(),
                 message: message.clone(),
-            });
-            state.sends.clone()
+            };
+            state.sent.push(sent.clone());
+            let script = state.sends.clone();
+            drop(state);
+            self.factory.state().sent.push(sent);
+            script
+        };
+        let script = match script {
+            SendScript::Slow(long) => {
+                tokio::time::sleep(long).await;
+                let state = self.state();
+                if !state.connected {
+                    return Err(SendError::Failed("scripted: the link ended".to_owned()));
+                }
+                state.sends.clone()
+            }
+            at_once => at_once,
         };
         match (script, &message.to) {
             (SendScript::Refuse(code), _) => Err(SendError::Refused {

@@ -98,6 +98,27 @@ fn a_file_on_its_way_holds_its_chat_and_no_other() {
     assert_eq!(outbox.pump(at(2000), true).expired, [late]);
 }
 
+/// Each is looked at once: held against all before it, this would take minutes.
+#[test]
+fn thousands_that_wait_for_their_files_are_looked_through_quickly() {
+    let pacing = Pacing {
+        queue_max: 5_000,
+        ..PACING
+    };
+    let mut outbox = Outbox::new(pacing, at(0));
+    let of_chat = |n: u32| format!("55110{n:08}@s.whatsapp.net");
+    let films: Vec<Ticket> = (0..pacing.queue_max)
+        .map(|n| outbox.accept(&[&of_chat(n)], LATE).unwrap())
+        .collect();
+    films.iter().for_each(|film| outbox.lack_file(*film));
+    for _ in 0..200 {
+        assert_eq!(outbox.pump(at(0), true).start, []);
+    }
+    let last = *films.last().unwrap();
+    outbox.have_file(last);
+    assert_eq!(outbox.pump(at(0), true).start, [last]);
+}
+
 #[derive(Debug, Clone)]
 enum Act {
     Accept(u8, u8, i64),
