@@ -8,8 +8,8 @@ use wharf_store::{NewOutgoing, Note, OutgoingFile, OutgoingFilter};
 
 use crate::database::{Database, NOW, key, later, on_every_database};
 
-pub(crate) async fn record(db: &mut Database, number: &ConnectionKey, id: &str, at: Timestamp, started: bool) -> bool {
-    let new = NewOutgoing {
+fn outgoing(number: &ConnectionKey, id: &str, at: Timestamp, started: bool) -> NewOutgoing {
+    NewOutgoing {
         key: number.clone(),
         message_id: id.to_owned(),
         outgoing: Outgoing::text("5511999999999".parse().unwrap(), format!("text of {id}")),
@@ -17,7 +17,11 @@ pub(crate) async fn record(db: &mut Database, number: &ConnectionKey, id: &str, 
         deadline_at: Timestamp(at.0 + 60_000),
         started_at: started.then_some(at),
         file: None,
-    };
+    }
+}
+
+pub(crate) async fn record(db: &mut Database, number: &ConnectionKey, id: &str, at: Timestamp, started: bool) -> bool {
+    let new = outgoing(number, id, at, started);
     db.write(async |group| group.record_outgoing(&new).await).await
 }
 
@@ -171,6 +175,30 @@ on_every_database! {
         assert_eq!(listed(db, &number, page(None, Some(SendStatus::Sent))).await, (vec!["D".into(), "B".into()], None));
     }
 
+    // A status that is rare would be looked for over all that the number ever sent.
+    async fn a_page_of_one_status_ends_after_ten_thousand_messages(db: &mut Database) {
+        let number = key(db.client("acme").await.id, "5511888888888");
+        let ids: Vec<String> = (0..10_050).map(|n| format!("M{n:05}")).collect();
+        let news: Vec<NewOutgoing> = ids.iter().map(|id| outgoing(&number, id, NOW, false)).collect();
+        db.write(async |group| {
+            for new in &news {
+                group.record_outgoing(new).await?;
+            }
+            Ok(())
+        })
+        .await;
+        note(db, &number, &["M00003"], News::Sent, NOW).await;
+        let page = |cursor: Option<String>| OutgoingFilter { status: Some(SendStatus::Sent), limit: 2, cursor };
+        let (mut found, mut cursor) = listed(db, &number, page(None)).await;
+        assert!(found.is_empty() && cursor.as_deref() >= Some("M00050"), "short, and there is more: {cursor:?}");
+        while cursor.is_some() {
+            (found, cursor) = listed(db, &number, page(cursor)).await;
+        }
+        assert_eq!(found, ["M00003"]);
+        let queued = OutgoingFilter { status: Some(SendStatus::Queued), limit: 1, cursor: Some("M00005".into()) };
+        assert_eq!(listed(db, &number, queued).await, (vec!["M00004".into()], Some("M00004".into())));
+    }
+
     async fn what_waits_is_found_again_and_ends_with_its_connection(db: &mut Database) {
         let number = key(db.client("acme").await.id, "5511888888888");
         for (id, started) in [("A", false), ("B", true), ("C", false)] {
@@ -236,7 +264,7 @@ on_every_database! {
         let number = key(client, "5511888888888");
         record(db, &number, "A", NOW, true).await;
         db.write(async |group| group.remove_client(client, NOW).await).await;
-        assert!(db.write(async |group| group.purge_client(client).await).await);
+        assert!(db.write(async |group| group.purge_client(client, 500).await).await);
         assert_eq!(db.store.outgoing_message(&number, "A").await.unwrap(), None);
     }
 }
