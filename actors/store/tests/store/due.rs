@@ -295,7 +295,9 @@ proptest! {
                     assert!(events.len() <= per_chat);
                     assert_eq!(*more, !alone && events.len() < of_chat.len());
                 }
-                met.extend(page.chats.iter().map(|chat| chat.events[0].seq));
+                // A named one is met again in the place of its time, by whoever holds it already.
+                let found = page.chats.iter().map(|chat| chat.events[0].seq);
+                met.extend(found.filter(|seq| !met.contains(seq)).collect::<Vec<_>>());
                 left.extend(page.left);
                 (query.after, query.named) = (page.cursor, Vec::new());
                 if query.after.is_none() {
