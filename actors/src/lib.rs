@@ -27,6 +27,7 @@ mod pace;
 mod persistence;
 mod post;
 mod preview;
+mod reads;
 mod root;
 mod session;
 mod shared;

@@ -21,6 +21,7 @@ use crate::{
     media::{MediaRoom, MediaSettings},
     persistence::Persistence,
     post::{Poster, fetch::Fetcher},
+    reads::Reads,
     slots::Slots,
     vault::{SecretsKey, Vault},
 };
@@ -121,6 +122,8 @@ pub(crate) struct Shared {
     pub(crate) bulkheads: Bulkheads,
     /// Slots for attempts, of each client and in all.
     pub(crate) slots: Slots,
+    /// Turns for what clients read in bulk.
+    pub(crate) reads: Reads,
     pub(crate) pacer: Pacer,
     pub(crate) backlog: Backlog,
     pub(crate) bulk_retries: BulkRetries,

@@ -132,13 +132,22 @@ impl Actor for TenantsActor {
 async fn look(myself: ActorRef<Message>, shared: Arc<Shared>) {
     let mut ticks = tokio::time::interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut seen = None;
     loop {
         ticks.tick().await;
         let clients = async {
-            Ok::<_, wharf_store::StoreError>((shared.store.clients().await?, shared.store.removed_clients().await?))
+            // First: who comes in between is met with the next look. Those that are being removed are looked after each time.
+            let counted = shared.store.clients_counted().await?;
+            if seen == Some(counted) && !counted.some_removed() {
+                return Ok(None);
+            }
+            let (present, removed) = (shared.store.clients().await?, shared.store.removed_clients().await?);
+            Ok::<_, wharf_store::StoreError>(Some((counted, present, removed)))
         };
         match clients.await {
-            Ok((present, removed)) => {
+            Ok(None) => {}
+            Ok(Some((counted, present, removed))) => {
+                seen = Some(counted);
                 let present = present.into_iter().map(|client| client.id).collect();
                 if myself.cast(Message::Clients { present, removed }).is_err() {
                     return;

@@ -215,7 +215,9 @@ impl Gateway {
     /// # Errors
     /// `Unavailable` when the store cannot be read.
     pub async fn connections(&self, client: ClientId) -> Result<Vec<Connection>, GatewayError> {
+        let turn = self.shared.reads.turn(client).await?;
         let rows = self.shared.store.connections(client).await?;
+        drop(turn);
         Ok(rows.into_iter().map(|row| self.as_it_is(row)).collect())
     }
 

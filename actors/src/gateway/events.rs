@@ -27,13 +27,14 @@ impl Gateway {
     /// A page of a webhook's events, newest first; also of a deleted webhook.
     ///
     /// # Errors
-    /// `NotFound` when the client never had such a webhook.
+    /// `NotFound` when the client never had such a webhook; `Busy` when it reads as much at a time as it may.
     pub async fn events(
         &self,
         client: ClientId,
         id: WebhookId,
         filter: EventFilter,
     ) -> Result<EventPage, GatewayError> {
+        let _turn = self.shared.reads.turn(client).await?;
         if self.shared.store.webhook(client, id).await?.is_none() {
             return Err(GatewayError::NotFound("webhook"));
         }
@@ -122,6 +123,7 @@ impl Gateway {
     /// # Errors
     /// `NotFound` when the client never had such a webhook.
     pub async fn webhook_stats(&self, client: ClientId, id: WebhookId) -> Result<WebhookStats, GatewayError> {
+        let _turn = self.shared.reads.turn(client).await?;
         let stats = self.shared.store.webhook_stats(client, id, clock::now()).await?;
         stats.ok_or(GatewayError::NotFound("webhook"))
     }
@@ -131,6 +133,7 @@ impl Gateway {
     /// # Errors
     /// `Gone` when what comes next would have a gap.
     pub async fn pull(&self, client: ClientId, pull: PullQuery) -> Result<PullPage, GatewayError> {
+        let _turn = self.shared.reads.turn(client).await?;
         match self.shared.store.pull(client, &pull).await? {
             Pulled::Page(page) => Ok(page),
             Pulled::Gone => Err(GatewayError::Gone(
@@ -196,7 +199,9 @@ impl Gateway {
         if !webhook.is_active {
             return conflict("the webhook is inactive; set is_active first");
         }
+        let turn = self.shared.reads.turn(client_id).await?;
         let found = self.shared.store.failed_events(client_id, webhook_id, &filter).await?;
+        drop(turn);
         let per_second = self.shared.settings.bulk_retry_per_second;
         let after = self.shared.bulk_retries.take(webhook_id, found.seqs.len(), per_second);
         let begin = clock::now() + after;

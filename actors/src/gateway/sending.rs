@@ -195,6 +195,7 @@ impl Gateway {
         filter: OutgoingFilter,
     ) -> Result<OutgoingPage, GatewayError> {
         let connection = self.connection(client, number).await?;
+        let _turn = self.shared.reads.turn(client).await?;
         let page = self.shared.store.outgoing_messages(&connection.key(), &filter).await?;
         page.ok_or_else(|| {
             let text = "is not one that this route gave out, or its message is gone; begin anew without it";

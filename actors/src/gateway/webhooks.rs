@@ -131,6 +131,7 @@ impl Gateway {
     /// # Errors
     /// `Unavailable` when the store cannot be read.
     pub async fn webhooks(&self, client: ClientId) -> Result<Vec<Webhook>, GatewayError> {
+        let _turn = self.shared.reads.turn(client).await?;
         Ok(self.shared.store.webhooks(client).await?)
     }
 
@@ -199,7 +200,7 @@ impl Gateway {
         }
         // A backlog of thousands ends in steps, for which nobody has to wait; the janitor goes on where this ends.
         let persistence = self.shared.persistence.clone();
-        tokio::spawn(async move { persistence.commit_all(Write::SettleDeleted, ()).await });
+        tokio::spawn(async move { persistence.settle_deleted().await });
         Ok(())
     }
 }

@@ -13,7 +13,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use wharf_domain::delivery::DeliveryEvent;
 
-use crate::{clock, delivery, persistence::Write, shared::Shared, timer::Timer};
+use crate::{clock, delivery, shared::Shared, timer::Timer};
 use retention::Retention;
 
 /// What the actor can be told.
@@ -81,9 +81,11 @@ impl Actor for JanitorActor {
 }
 
 async fn clean_up(shared: Arc<Shared>, mut retention: OwnedMutexGuard<Retention>) {
-    // Whoever fails does not keep the other from its work.
-    let settled = shared.persistence.commit_all(Write::SettleDeleted, ()).await;
-    let removed = retention.round(&shared, clock::now()).await;
+    // Neither keeps the other from its work, by failing or by having much of it.
+    let (settled, removed) = tokio::join!(
+        shared.persistence.settle_deleted(),
+        retention.round(&shared, clock::now()),
+    );
     if let Err(error) = settled.and(removed.map(drop)) {
         tracing::warn!(%error, "cleaning up was not committed; the next round tries again");
     }

@@ -4,14 +4,20 @@ use std::{sync::Arc, time::Duration};
 
 use ractor::concurrency::oneshot;
 use thiserror::Error;
-use tokio::time::timeout;
+use tokio::{sync::Mutex, time::timeout};
+use wharf_domain::{ClientId, retention::Pace};
 use wharf_store::StoreError;
 
-use super::{Job, Message, Write};
+use super::{Job, Message, Stepped, Write};
 use crate::directory::Directory;
 
 /// A caller waits this long: a commit takes milliseconds, a locked database up to its busy timeout of 5 s.
 const DEADLINE: Duration = Duration::from_secs(15);
+
+/// Rows of the first step of a work on many, before it is known what a step takes here,
+const FIRST_STEP: usize = 64;
+/// and of one step at the most.
+const LARGEST_STEP: usize = 1000;
 
 /// A write was not committed, as far as is known.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -52,11 +58,22 @@ impl WriteError {
 #[derive(Clone)]
 pub(crate) struct Persistence {
     directory: Arc<Directory>,
+    turns: Arc<Turns>,
+}
+
+/// Works on many rows take turns.
+#[derive(Default)]
+struct Turns {
+    settling: Mutex<()>,
+    purging: Mutex<()>,
 }
 
 impl Persistence {
     pub(crate) fn new(directory: Arc<Directory>) -> Self {
-        Self { directory }
+        Self {
+            directory,
+            turns: Arc::default(),
+        }
     }
 
     /// Has `input` committed as the write that `verb` makes of it. It is on its way when this returns, so that two writes
@@ -87,18 +104,44 @@ impl Persistence {
         }
     }
 
-    /// Has `input` committed again and again until the answer is that nothing is left to do: work on many rows goes in
-    /// steps, so that no other write waits long for its group.
+    /// Has a work on many rows committed in steps until nothing is left of it: of a size that holds the writer for some
+    /// milliseconds, with pauses, so that messages go first. One such work at a time of each kind: a client that deletes a
+    /// hundred webhooks, or an operator who removes a hundred clients, must not have a hundred of them side by side.
     ///
     /// # Errors
     /// As [`Persistence::commit`]; what was done stays done.
-    pub(crate) async fn commit_all<I: Clone>(
+    async fn commit_all<I: Copy>(
         &self,
-        verb: fn(Job<I, bool>) -> Write,
+        verb: fn(Job<(I, u32), Stepped>) -> Write,
         input: I,
+        turn: &Mutex<()>,
     ) -> Result<(), WriteError> {
-        while !self.commit(verb, input.clone()).await? {}
-        Ok(())
+        let _turn = turn.lock().await;
+        let mut pace = Pace::new(FIRST_STEP, LARGEST_STEP);
+        loop {
+            let size = u32::try_from(pace.size()).unwrap_or(u32::MAX);
+            let step = self.commit(verb, (input, size)).await?;
+            if step.over {
+                return Ok(());
+            }
+            tokio::time::sleep(pace.took(step.held)).await;
+        }
+    }
+
+    /// Ends what still waits for deleted webhooks.
+    ///
+    /// # Errors
+    /// As [`Persistence::commit`]; what was done stays done.
+    pub(crate) async fn settle_deleted(&self) -> Result<(), WriteError> {
+        self.commit_all(Write::SettleDeleted, (), &self.turns.settling).await
+    }
+
+    /// Removes the rows of a client.
+    ///
+    /// # Errors
+    /// As [`Persistence::commit`]; what was done stays done.
+    pub(crate) async fn purge_client(&self, client: ClientId) -> Result<(), WriteError> {
+        self.commit_all(Write::PurgeClient, client, &self.turns.purging).await
     }
 
     /// Waits until everything told so far is committed or refused: who reads then reads all of it.

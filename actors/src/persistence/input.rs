@@ -1,6 +1,6 @@
 //! What writes are given, and the writes that take more than one statement of the store.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -129,6 +129,38 @@ pub(crate) enum Purge {
     Seen(Timestamp),
     /// Free pages of the file.
     Space(u32),
+}
+
+/// What a step of a work on many rows did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stepped {
+    /// Nothing is left to do.
+    pub(crate) over: bool,
+    /// How long it held the writer.
+    pub(crate) held: Duration,
+}
+
+impl Stepped {
+    pub(super) fn since(begun: Instant, over: bool) -> Self {
+        Self {
+            over,
+            held: begun.elapsed(),
+        }
+    }
+}
+
+impl Purge {
+    /// How many rows it writes, or pages where it is those.
+    pub(super) fn weight(&self) -> usize {
+        let most = |most: &u32| usize::try_from(*most).unwrap_or(usize::MAX);
+        match self {
+            Self::Events(seqs, _) => seqs.len(),
+            Self::Webhooks(webhooks) => webhooks.len(),
+            Self::Media(media) => media.len(),
+            Self::Keys(_, limit) | Self::Polls(_, limit) | Self::Outgoing(_, limit) | Self::Space(limit) => most(limit),
+            Self::Seen(_) => 1,
+        }
+    }
 }
 
 /// What a step of the retention did.

@@ -14,8 +14,8 @@ use wharf_store::{
 use super::{
     KeyChanges, WriteError,
     input::{
-        Arrived, Change, Claim, Missed, Poll, Postponed, Purge, Purged, Registration, Rotation, Settlement, change,
-        note, purge, record_arrived, record_outgoing, register, report_missed, tell,
+        Arrived, Change, Claim, Missed, Poll, Postponed, Purge, Purged, Registration, Rotation, Settlement, Stepped,
+        change, note, purge, record_arrived, record_outgoing, register, report_missed, tell,
     },
 };
 use crate::clock;
@@ -137,9 +137,9 @@ pub(crate) enum Write {
     /// A download that is tried again.
     PostponeMedia(Job<Postponed, ()>),
     /// The events that still wait for a deleted webhook. `false`: there are more of them.
-    SettleDeleted(Job<(), bool>),
-    /// Rows of a removed client, after its sessions were logged out. `false`: there are more of them.
-    PurgeClient(Job<ClientId, bool>),
+    SettleDeleted(Job<((), u32), Stepped>),
+    /// Rows of a removed client, after its sessions were logged out.
+    PurgeClient(Job<(ClientId, u32), Stepped>),
     /// What is old enough to go.
     Purge(Job<Purge, Purged>),
     /// Nothing; its answer says that all writes before it are done with.
@@ -235,9 +235,20 @@ impl Write {
         }
     }
 
-    /// About how many pages it adds to the log, in those of a message: a key's row and its index are pages of its number.
+    /// About how many pages it adds to the log, in those of a message: a key's row and its index are pages of its number,
+    /// and an event that is changed or goes has pages of its own in its table and in its indexes. A log that grows unnoticed
+    /// is carried over by the commit that finds it too long, and whoever waits for that commit waits for all of it.
     pub(super) fn weight(&self) -> usize {
-        self.keys().map_or(1, |(_, changes)| 2 * changes.len().max(1))
+        let of = |rows: usize| 2 * rows.max(1);
+        let most = |limit: u32| usize::try_from(limit).unwrap_or(usize::MAX);
+        match self {
+            Self::ChangeKeys(job) => of(job.input.changes.len()),
+            Self::RenewFailed(job) => of(job.input.renewal.seqs.len()),
+            Self::SettleDeleted(job) => of(most(job.input.1)),
+            Self::PurgeClient(job) => of(most(job.input.1)),
+            Self::Purge(job) => of(job.input.weight()),
+            _ => 1,
+        }
     }
 
     /// Takes what a [`Write::RenewFailed`] made pending.
@@ -368,8 +379,16 @@ impl Write {
                 } = &job.input;
                 job.output = Some(group.postpone_media(*id, *attempts, *due_at, sealed.as_deref()).await?);
             }
-            Self::SettleDeleted(job) => job.output = Some(group.settle_deleted_webhooks().await?),
-            Self::PurgeClient(job) => job.output = Some(group.purge_client(job.input).await?),
+            Self::SettleDeleted(job) => {
+                let begun = Instant::now();
+                let over = group.settle_deleted_webhooks(job.input.1).await?;
+                job.output = Some(Stepped::since(begun, over));
+            }
+            Self::PurgeClient(job) => {
+                let begun = Instant::now();
+                let over = group.purge_client(job.input.0, job.input.1).await?;
+                job.output = Some(Stepped::since(begun, over));
+            }
             Self::Purge(job) => {
                 let begun = Instant::now();
                 let rows = purge(group, &job.input).await?;

@@ -7,7 +7,7 @@ use ractor::{ActorProcessingErr, ActorRef, RpcReplyPort, rpc::CallResult};
 use wharf_domain::ConnectionKey;
 
 use super::{ChildKey, Message, State, key, restart_sessions};
-use crate::{delivery, persistence::Write, session, shared::Shared};
+use crate::{delivery, session, shared::Shared};
 
 /// How long sessions may take to close their links when the tree stops.
 const SESSIONS_DEADLINE: Duration = Duration::from_secs(8);
@@ -75,12 +75,7 @@ pub(super) fn on_remove(
         if late > 0 {
             tracing::warn!(client = %args.client_id, late, "some devices of a removed client could not be logged out");
         }
-        if let Err(error) = args
-            .shared
-            .persistence
-            .commit_all(Write::PurgeClient, args.client_id)
-            .await
-        {
+        if let Err(error) = args.shared.persistence.purge_client(args.client_id).await {
             tracing::warn!(client = %args.client_id, %error, "a removed client's rows stay until the next start");
         }
         args.shared.media.files.forget(args.client_id).await;

@@ -94,7 +94,7 @@ async fn a_full_disk_is_said_for_as_long_as_it_is_full_and_then_it_all_resumes()
     let mut writer = beside.writer().await.unwrap();
     loop {
         let mut group = writer.begin().await.unwrap();
-        let done = group.purge_client(ballast.client_id).await.unwrap();
+        let done = group.purge_client(ballast.client_id, 500).await.unwrap();
         group.commit().await.unwrap();
         if done {
             break;

@@ -1,12 +1,19 @@
 //! Reads of attempts: those of one event, and what those of a webhook come to.
 
+use std::time::Instant;
+
 use sqlx::{Row, SqliteConnection, query, query_scalar, sqlite::SqliteRow};
 use wharf_domain::{
     Attempt, ClientId, EventId, Timestamp, WebhookId,
     stats::{AttemptMade, DAY, Queue, WebhookStats, periods},
 };
 
-use crate::{Store, StoreError, codec::At, sql, walk::Places};
+use crate::{
+    Store, StoreError,
+    codec::At,
+    sql,
+    walk::{Pieces, Places, floor},
+};
 
 /// Attempts of one event that are shown, the last ones.
 const SHOWN: u32 = 1000;
@@ -44,7 +51,7 @@ impl Store {
     }
 
     /// What a webhook's attempts of the last hour and the last day come to, and what waits. Looks at the newest 20,000
-    /// events and says so when there were more that could count. `None`: this client has no such webhook.
+    /// events, or as many as it may take time for, and says so when there were more that could count. `None`: this client has no such webhook.
     ///
     /// # Errors
     /// `Unavailable` or `Corrupt`.
@@ -72,18 +79,7 @@ async fn stats(
     now: Timestamp,
 ) -> Result<WebhookStats, sqlx::Error> {
     let day_ago = Timestamp(now.0.saturating_sub(i64::try_from(DAY.as_millis()).unwrap_or(i64::MAX)));
-    let rows = query(sql::ATTEMPTS_SINCE)
-        .bind(webhook.0)
-        .bind(Places::ALL.before)
-        .bind(Places::ALL.after)
-        .bind(SAMPLE)
-        .bind(At(day_ago))
-        .bind(SAMPLE)
-        .fetch_all(&mut *connection)
-        .await?;
-    let attempts: Vec<AttemptMade> = rows.iter().map(made).collect::<Result<_, _>>()?;
-    let sampled = attempts.len() >= usize::try_from(SAMPLE).unwrap_or(usize::MAX)
-        || young_left_out(connection, webhook, day_ago).await?;
+    let (attempts, sampled) = sample(connection, webhook, day_ago).await?;
     let (last_hour, last_day) = periods(&attempts, now);
     let pending: u32 = query_scalar(sql::COUNT_PENDING)
         .bind(webhook.0)
@@ -102,18 +98,57 @@ async fn stats(
     })
 }
 
+/// The attempts since `since` of the newest events, and whether others may have some that were not looked at.
+async fn sample(
+    connection: &mut SqliteConnection,
+    webhook: WebhookId,
+    since: Timestamp,
+) -> Result<(Vec<AttemptMade>, bool), sqlx::Error> {
+    let (mut places, mut pieces) = (Places::ALL, Pieces::new(SAMPLE));
+    let mut attempts: Vec<AttemptMade> = Vec::new();
+    loop {
+        let begun = Instant::now();
+        let floor = floor(connection, webhook, places, None, pieces.size()).await?;
+        let room = SAMPLE.saturating_sub(i64::try_from(attempts.len()).unwrap_or(i64::MAX));
+        let rows = query(sql::ATTEMPTS_SINCE)
+            .bind(webhook.0)
+            .bind(places.before)
+            .bind(floor.map_or(places.after, |floor| floor - 1))
+            .bind(pieces.size())
+            .bind(At(since))
+            .bind(room)
+            .fetch_all(&mut *connection)
+            .await?;
+        let full = i64::try_from(rows.len()).unwrap_or(i64::MAX) >= room;
+        for row in &rows {
+            attempts.push(made(row)?);
+        }
+        let goes_on = pieces.another(begun.elapsed());
+        match floor {
+            _ if full => return Ok((attempts, true)),
+            None => return Ok((attempts, false)),
+            Some(floor) => places.before = floor,
+        }
+        if !goes_on {
+            let sampled = young_left_out(connection, webhook, places.before, since).await?;
+            return Ok((attempts, sampled));
+        }
+    }
+}
+
 /// Whether an event that was not looked at is young enough for the schedule to have made an attempt of it since
 /// `since`: the longest schedule of retries takes half a day.
 async fn young_left_out(
     connection: &mut SqliteConnection,
     webhook: WebhookId,
+    before: i64,
     since: Timestamp,
 ) -> Result<bool, sqlx::Error> {
     let next: Option<i64> = query_scalar(sql::LIST_FLOOR)
         .bind(webhook.0)
-        .bind(Places::ALL.before)
+        .bind(before)
         .bind(Places::ALL.after)
-        .bind(SAMPLE)
+        .bind(0)
         .fetch_optional(&mut *connection)
         .await?;
     let Some(next) = next else { return Ok(false) };

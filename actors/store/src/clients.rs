@@ -9,10 +9,6 @@ use crate::{
     sql,
 };
 
-/// Events, and keys of devices, removed by one [`Group::purge_client`]: what fits between two group commits without anybody noticing (some
-/// 50 µs each on two busy cores).
-const PURGE_STEP: i64 = 500;
-
 impl Group<'_> {
     /// Adds a client. Its id was never given out before.
     ///
@@ -56,52 +52,55 @@ impl Group<'_> {
         self.leave(result.map(|result| result.rows_affected() > 0))
     }
 
-    /// Removes a client's rows for good, after its sessions were logged out. One call removes a bounded number of
-    /// events, so that nobody else waits long for the writer; `true` when the client is gone, else call again.
+    /// Removes a client's rows for good, after its sessions were logged out. One call removes `limit` rows at the most, so
+    /// that nobody else waits long for the writer; `true` when the client is gone, else call again.
     ///
     /// # Errors
     /// As every write.
-    pub async fn purge_client(&mut self, id: ClientId) -> Result<bool, StoreError> {
+    pub async fn purge_client(&mut self, id: ClientId, limit: u32) -> Result<bool, StoreError> {
         let (connection, lines) = self.enter_with_lines()?;
         lines.forget_webhooks();
-        let result = purge(connection, id).await;
+        let result = purge(connection, id, limit).await;
         self.leave(result)
     }
 }
 
-async fn purge(connection: &mut SqliteConnection, id: ClientId) -> Result<bool, sqlx::Error> {
-    query(sql::PURGE_CLIENT_UNLISTED)
-        .bind(id.0)
-        .execute(&mut *connection)
-        .await?;
-    let events = query(sql::PURGE_CLIENT_EVENTS)
-        .bind(id.0)
-        .bind(PURGE_STEP)
-        .execute(&mut *connection)
-        .await?;
-    query(sql::PURGE_CLIENT_LIST)
-        .bind(id.0)
-        .bind(PURGE_STEP)
-        .execute(&mut *connection)
-        .await?;
-    let keys = query(sql::PURGE_CLIENT_DEVICES)
-        .bind(id.0)
-        .bind(PURGE_STEP)
-        .execute(&mut *connection)
-        .await?;
-    if events.rows_affected().max(keys.rows_affected()) == PURGE_STEP.unsigned_abs() {
+/// A client may have millions of any of these. What refers to others goes before them.
+const ROWS: [&str; 8] = [
+    sql::PURGE_CLIENT_DEVICES,
+    sql::PURGE_CLIENT_OUTGOING,
+    sql::PURGE_CLIENT_POLLS,
+    sql::PURGE_CLIENT_KEYS,
+    sql::PURGE_CLIENT_MEDIA,
+    sql::PURGE_CLIENT_WEBHOOKS,
+    sql::PURGE_CLIENT_CONNECTIONS,
+    sql::PURGE_CLIENT_SEQUENCES,
+];
+
+async fn purge(connection: &mut SqliteConnection, id: ClientId, limit: u32) -> Result<bool, sqlx::Error> {
+    let mut room = u64::from(limit.max(1));
+    let mut remove = async |statement: &'static str, most: u64| {
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        let removed = query(statement).bind(id.0).bind(most).execute(&mut *connection).await?;
+        Ok::<_, sqlx::Error>(removed.rows_affected())
+    };
+    room -= remove(sql::PURGE_CLIENT_UNLISTED, room).await?;
+    if room == 0 {
         return Ok(false);
     }
-    for statement in [
-        sql::PURGE_CLIENT_WEBHOOKS,
-        sql::PURGE_CLIENT_CONNECTIONS,
-        sql::PURGE_CLIENT_KEYS,
-        sql::PURGE_CLIENT_POLLS,
-        sql::PURGE_CLIENT_OUTGOING,
-        sql::PURGE_CLIENT_MEDIA,
-        sql::PURGE_CLIENT,
-    ] {
-        query(statement).bind(id.0).execute(&mut *connection).await?;
+    // The same places of both, in the same order.
+    let listed = room;
+    room -= remove(sql::PURGE_CLIENT_EVENTS, listed).await?.min(room);
+    room = room.min(listed - remove(sql::PURGE_CLIENT_LIST, listed).await?.min(listed));
+    for statement in ROWS {
+        if room == 0 {
+            return Ok(false);
+        }
+        room -= remove(statement, room).await?.min(room);
     }
+    if room == 0 {
+        return Ok(false);
+    }
+    query(sql::PURGE_CLIENT).bind(id.0).execute(&mut *connection).await?;
     Ok(true)
 }

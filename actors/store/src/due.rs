@@ -1,5 +1,6 @@
 //! Reads of the backlog: which chats of a webhook have something to deliver, and their first events.
 
+mod by_time;
 mod singles;
 
 use std::cmp::min;
@@ -32,6 +33,7 @@ impl Store {
         let page = async {
             let mut connection = self.pool().acquire().await?;
             match query.ordering {
+                _ if query.by_time => by_time::due_page(&mut connection, webhook, query).await,
                 Ordering::Chat => due_page(&mut connection, webhook, query).await,
                 Ordering::None => singles::due_page(&mut connection, webhook, query).await,
             }
@@ -49,10 +51,7 @@ async fn due_page(
     let plan = choose(&heads, query);
     let chosen: Vec<&str> = plan.chosen.iter().map(|&place| &*heads[place].chat).collect();
     let (chats, cut) = read_chats(connection, webhook, query, &chosen).await?;
-    let next_due_at = query_scalar::<_, Option<At>>(sql::NEXT_DUE_AT)
-        .bind(webhook.0)
-        .fetch_one(&mut *connection)
-        .await?;
+    let next_due_at = next_due_at(connection, webhook, query.now).await?;
     // When there was no room for events before the chats ended, the plan was carried out up to the first chat without.
     let visited = cut.map_or(plan.visited, |chats| plan.chosen[chats]);
     let skipped = visited - plan.chosen.iter().filter(|&&place| place < visited).count();
@@ -65,8 +64,23 @@ async fn due_page(
         chats,
         cursor,
         skipped,
-        next_due_at: next_due_at.map(|at| at.0).filter(|at| *at != AWAITS_MEDIA),
+        left: Vec::new(),
+        next_due_at,
     })
+}
+
+/// When the next of a webhook's pending events becomes due after `now`; a time that has come is no timer's.
+async fn next_due_at(
+    connection: &mut SqliteConnection,
+    webhook: WebhookId,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, sqlx::Error> {
+    let next = query_scalar::<_, Option<At>>(sql::NEXT_DUE_AT)
+        .bind(webhook.0)
+        .bind(At(now))
+        .fetch_one(connection)
+        .await?;
+    Ok(next.map(|at| at.0).filter(|at| *at != AWAITS_MEDIA))
 }
 
 /// At most one head more than `query` allows to look at, which says that more follow.

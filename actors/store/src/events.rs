@@ -1,12 +1,14 @@
 //! Reads of events: one, a page of a webhook's, a payload.
 
+use std::time::Instant;
+
 use bytes::Bytes;
 use sqlx::{Row, SqliteConnection, query, query_scalar, sqlite::SqliteRow};
 use wharf_domain::{ClientId, Event, EventId, EventKind, EventStatus, WebhookId};
 
 use crate::{
     ChatFilter, Cursor, EventFilter, EventPage, Store, StoreError, codec, sql,
-    walk::{Places, Walk, bounds},
+    walk::{Pieces, Places, VISITED, bounds, floor},
 };
 
 impl Store {
@@ -25,7 +27,7 @@ impl Store {
 
     /// A page of a webhook's events, newest first. A webhook of another client has none, and nothing comes after a
     /// cursor whose event is gone (the retention removes the oldest first) or is another webhook's. A page with a filter
-    /// that no index answers ends after 10,000 rows looked at: then it has a cursor although it is not full.
+    /// that no index answers ends after 10,000 rows looked at, or after a while: then it has a cursor although it is not full.
     ///
     /// # Errors
     /// `Unavailable` or `Corrupt`.
@@ -94,10 +96,8 @@ async fn page(
     let places = places.within(connection, filter.since, filter.until).await?;
     let undelivered = filter.status.filter(|status| *status != EventStatus::Delivered);
     let undelivered = undelivered.map(EventStatus::as_str);
-    let walk = Walk::begin(connection, webhook, places, undelivered).await?;
-    let after = walk.floor.map_or(places.after, |floor| floor - 1);
-    let rows = matching(connection, client, webhook, filter, Places { after, ..places }, wanted).await?;
-    let floor = match walk.floor {
+    let (rows, floor) = walk(connection, client, webhook, filter, (places, undelivered)).await?;
+    let floor = match floor {
         Some(seq) => Some(Cursor(EventId(
             query_scalar(sql::EVENT_AT)
                 .bind(seq)
@@ -107,6 +107,34 @@ async fn page(
         None => None,
     };
     cut(&rows, filter.limit, floor)
+}
+
+/// The rows that match, one more than asked for if there are more; and where the walk ended before all was seen.
+async fn walk(
+    connection: &mut SqliteConnection,
+    client: ClientId,
+    webhook: WebhookId,
+    filter: &EventFilter,
+    (mut places, undelivered): (Places, Option<&str>),
+) -> Result<(Vec<SqliteRow>, Option<i64>), sqlx::Error> {
+    let wanted = filter.limit as usize + 1;
+    let mut rows = Vec::new();
+    let mut pieces = Pieces::new(VISITED);
+    loop {
+        let begun = Instant::now();
+        let floor = floor(connection, webhook, places, undelivered, pieces.size()).await?;
+        let piece = Places {
+            after: floor.map_or(places.after, |floor| floor - 1),
+            ..places
+        };
+        let missing = i64::try_from(wanted - rows.len()).unwrap_or(i64::MAX);
+        rows.extend(matching(connection, client, webhook, filter, piece, missing).await?);
+        let full = rows.len() >= wanted;
+        match floor {
+            Some(floor) if !full && pieces.another(begun.elapsed()) => places.before = floor,
+            floor => return Ok((rows, floor)),
+        }
+    }
 }
 
 /// Whether it asks for something that no index answers.

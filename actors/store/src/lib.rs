@@ -55,7 +55,7 @@ pub use place::database_file;
 pub use polls::POLL_LIFETIME;
 #[doc(hidden)]
 pub use sql::statements;
-pub use store::Store;
+pub use store::{ClientsCounted, Store};
 pub use types::{
     BulkRenewal, ChatFilter, ConnectionChange, ConnectionRecord, Cursor, EventFilter, EventPage, FailedEvents,
     FailedFilter, KeyClaim, NewConnection, NewEvent, PullCursor, PullPage, PullQuery, Pulled, RecordedEvent, Renewal,

@@ -1,5 +1,7 @@
 //! Manual retries.
 
+use std::time::Instant;
+
 use sqlx::{Row, SqliteConnection, query, sqlite::SqliteRow};
 use uuid::Uuid;
 use wharf_domain::{AWAITS_MEDIA, ClientId, EventId, EventStatus, PendingEvent, Timestamp, WebhookId};
@@ -8,16 +10,15 @@ use crate::{
     BulkRenewal, FailedEvents, FailedFilter, Group, Renewal, Store, StoreError,
     codec::{At, pending_event},
     sql,
-    walk::{Places, bounds},
+    walk::{Pieces, Places, bounds},
 };
 
-/// Failed events that one step looks at,
-const STEP: u32 = 10_000;
-/// and steps of one request.
-const STEPS: u32 = 10;
+/// Failed events that one request looks at, at the most.
+const VISITED: i64 = 100_000;
 
 impl Store {
-    /// Finds failed events of a webhook, oldest first. Looks at 100,000 of them at the most.
+    /// Finds failed events of a webhook, oldest first. Looks at 100,000 of them at the most, or at as many as there is time
+    /// for, but always further than `since`.
     ///
     /// # Errors
     /// `Unavailable` or `Corrupt`.
@@ -47,15 +48,17 @@ async fn find_failed(
         return Ok(found);
     }
     let mut places = Places::ALL.within(connection, filter.since, filter.until).await?;
-    for step in 1.. {
+    let mut pieces = Pieces::new(VISITED);
+    loop {
+        let begun = Instant::now();
         let visited = query(sql::FAILED_STEP)
             .bind(webhook.0)
             .bind(places.after)
             .bind(places.before)
-            .bind(STEP)
+            .bind(pieces.size())
             .fetch_one(&mut *connection)
             .await?;
-        let (last, visited): (Option<i64>, u32) = (visited.try_get(0)?, visited.try_get(1)?);
+        let (last, visited): (Option<i64>, i64) = (visited.try_get(0)?, visited.try_get(1)?);
         let Some(last) = last else { break };
         let range = Places {
             after: places.after,
@@ -68,13 +71,17 @@ async fn find_failed(
             }
             found.seqs.push(row.try_get(0)?);
         }
-        if visited < STEP {
+        if visited < pieces.size() {
             break;
         }
-        if step >= STEPS {
-            let created = query(sql::NEXT_CREATED).bind(last).fetch_one(connection).await?;
-            found.looked_until = Some(created.try_get::<At, _>(1)?.0);
-            break;
+        if !pieces.another(begun.elapsed()) {
+            let created = query(sql::NEXT_CREATED).bind(last).fetch_one(&mut *connection).await?;
+            let created = created.try_get::<At, _>(1)?.0;
+            // Whoever asks on from there has to get further than this time.
+            if filter.since.is_none_or(|since| created > since) {
+                found.looked_until = Some(created);
+                break;
+            }
         }
         places.after = last;
     }

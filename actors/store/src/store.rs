@@ -27,9 +27,29 @@ pub(crate) struct Inner {
     pub(crate) _lock: Option<File>,
 }
 
+/// See [`Store::clients_counted`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientsCounted {
+    added: i64,
+    there: i64,
+    removed: i64,
+}
+
+impl ClientsCounted {
+    /// Whether some were removed and are still there.
+    pub fn some_removed(self) -> bool {
+        self.removed > 0
+    }
+}
+
 impl Store {
     pub(crate) fn pool(&self) -> &SqlitePool {
         &self.inner.pool
+    }
+
+    /// How many connections read.
+    pub fn readers(&self) -> u32 {
+        self.inner.pool.options().get_max_connections()
     }
 
     pub(crate) fn error(&self, error: sqlx::Error) -> StoreError {
@@ -90,6 +110,22 @@ impl Store {
     /// `Unavailable` or `Corrupt`.
     pub async fn clients(&self) -> Result<Vec<Client>, StoreError> {
         self.all(query(sql::CLIENTS).fetch_all(self.pool()).await, codec::client)
+    }
+
+    /// What is equal only as long as no client is added, removed or purged; and whether some are removed and still there.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn clients_counted(&self) -> Result<ClientsCounted, StoreError> {
+        let row = query(sql::CLIENTS_COUNTED).fetch_one(self.pool()).await;
+        let read = |row: SqliteRow| {
+            Ok(ClientsCounted {
+                added: row.try_get(0)?,
+                there: row.try_get(1)?,
+                removed: row.try_get(2)?,
+            })
+        };
+        row.and_then(read).map_err(|error| self.error(error))
     }
 
     /// The clients that were removed and whose data is still there: their sessions are to be logged out, then

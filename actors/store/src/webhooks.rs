@@ -11,8 +11,8 @@ use crate::{
     courtesy, sql,
 };
 
-/// Waiting events that end with one call: what fits between two group commits without anybody noticing.
-const SETTLE_STEP: i64 = 500;
+/// Waiting events that end with their webhook's deletion itself: most have fewer.
+const WITH_DELETION: u32 = 100;
 
 impl Group<'_> {
     /// Registers a webhook. `None`: this client has one for this number. The values were checked before (`https`,
@@ -89,13 +89,13 @@ impl Group<'_> {
         self.leave(result)
     }
 
-    /// Goes on with what [`Group::delete_webhook`] began, a bounded number of events at a time. `true` when no deleted
+    /// Goes on with what [`Group::delete_webhook`] began, `limit` events at a time. `true` when no deleted
     /// webhook has waiting events, else call again. Cheap when there is nothing to do; meant for the janitor.
     ///
     /// # Errors
     /// As every write.
-    pub async fn settle_deleted_webhooks(&mut self) -> Result<bool, StoreError> {
-        let result = settle(self.enter()?).await;
+    pub async fn settle_deleted_webhooks(&mut self, limit: u32) -> Result<bool, StoreError> {
+        let result = settle(self.enter()?, limit).await;
         self.leave(result)
     }
 }
@@ -159,24 +159,24 @@ async fn delete(
     if deleted.rows_affected() == 0 {
         return Ok(false);
     }
-    fail_events(connection, id.0).await?;
+    fail_events(connection, id.0, WITH_DELETION).await?;
     Ok(true)
 }
 
-async fn settle(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+async fn settle(connection: &mut SqliteConnection, limit: u32) -> Result<bool, sqlx::Error> {
     let webhook: Option<Uuid> = query_scalar(sql::DELETED_WEBHOOKS_WITH_PENDING)
         .fetch_optional(&mut *connection)
         .await?;
     match webhook {
-        Some(webhook) => fail_events(connection, webhook).await.map(|()| false),
+        Some(webhook) => fail_events(connection, webhook, limit).await.map(|()| false),
         None => Ok(true),
     }
 }
 
-async fn fail_events(connection: &mut SqliteConnection, webhook: Uuid) -> Result<(), sqlx::Error> {
+async fn fail_events(connection: &mut SqliteConnection, webhook: Uuid, limit: u32) -> Result<(), sqlx::Error> {
     query(sql::FAIL_EVENTS_OF_WEBHOOK)
         .bind(webhook)
-        .bind(SETTLE_STEP)
+        .bind(limit.max(1))
         .execute(connection)
         .await?;
     Ok(())

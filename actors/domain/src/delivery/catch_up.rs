@@ -6,9 +6,13 @@
 //! When too many chats wait for a retry to be held, the last ones are *parked*: the store alone has them, sweeps pass
 //! over what is not due, and the store's earliest due time wakes the machine. Once what was passed over is little
 //! enough, one sweep takes it in again.
+//!
+//! A sweep over parked chats goes *by time*: the store has an index of what waits, so what has become due costs what has
+//! become due, and not the hundred thousand chats that wait beside it for a receiver that is dead. Chats that get
+//! something meanwhile are looked at by name.
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
+    collections::{BTreeSet, HashMap, hash_map::Entry},
     sync::Arc,
     time::Duration,
 };
@@ -28,6 +32,8 @@ const ROOM: usize = WINDOW / 4;
 /// The pause after a failed read, and between sweeps while chats are parked: theirs are the long sweeps, and there may
 /// be as many due times as chats.
 const PAUSE: Duration = Duration::from_millis(250);
+/// Chats that are looked at by name, at the most; with more of them a sweep over all is the smaller cost.
+const NAMED: usize = if cfg!(test) { 3 } else { 64 };
 
 /// A question to the store: the heads of chats with pending events.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,17 +54,25 @@ pub struct DueQuery {
     pub visit: usize,
     /// What counts as a chat: with [`Ordering::None`] each event is one of its own.
     pub ordering: Ordering,
+    /// Go over what has become due by `now`, in the order of the times, instead of over all chats: those chats whose
+    /// first event is among it. What has no time is not looked at.
+    pub by_time: bool,
+    /// Beside that, chats whose first event is to be looked at, whether it has a time or not.
+    pub named: Vec<Box<str>>,
 }
 
 /// The store's answer. It may say less than the limits allow; a cursor without chats is fine.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DuePage {
-    /// Chats with their first events, in the store's order of chats.
+    /// Chats with their first events, in the store's order of chats; by time, the named ones first.
     pub chats: Vec<DueChat>,
     /// The last chat looked at, where the next load goes on; `None` when none is left after it.
     pub cursor: Option<Box<str>>,
-    /// Chats passed over because they are not due.
+    /// Chats passed over because they are not due. By time it is said with the last page, and is how many events wait
+    /// for their time, as far as they are worth counting.
     pub skipped: usize,
+    /// Named chats for which there was no room.
+    pub left: Vec<Box<str>>,
     /// The earliest `next_retry_at` later than the query's `now` among all pending events of the webhook, wherever the
     /// cursor is.
     pub next_due_at: Option<Timestamp>,
@@ -85,6 +99,7 @@ pub(super) enum Change {
 #[derive(Debug)]
 struct Loading {
     generation: u64,
+    ordering: Ordering,
     changes: HashMap<Arc<str>, Change>,
 }
 
@@ -94,6 +109,8 @@ struct Sweep {
     cursor: Option<Box<str>>,
     /// Chats that it left in the store because they wait.
     skipped: usize,
+    /// Over what has become due, and not over all chats.
+    by_time: bool,
 }
 
 #[derive(Debug)]
@@ -106,6 +123,10 @@ pub(super) struct CatchUp {
     /// Whether chats that wait are left in the store, and when the first one may be due.
     parked: bool,
     parked_due_at: Option<Timestamp>,
+    /// Whether that time has come.
+    due: bool,
+    /// Chats of which the store may have something that is due, while all others that are not held wait for their time.
+    named: BTreeSet<Box<str>>,
     /// Whether the next sweep takes what was parked in again: only heads, so that it fits.
     unparking: bool,
     not_before: Option<Timestamp>,
@@ -120,6 +141,8 @@ impl CatchUp {
             generation: 0,
             parked: false,
             parked_due_at: None,
+            due: false,
+            named: BTreeSet::new(),
             unparking: false,
             not_before: None,
         }
@@ -132,7 +155,11 @@ impl CatchUp {
 
     /// Whether chats that are not held all wait for their time.
     pub(super) fn holds_all_due(&self) -> bool {
-        !self.dirty && self.sweep.is_none()
+        !self.is_behind()
+    }
+
+    fn is_behind(&self) -> bool {
+        self.dirty || self.due || !self.named.is_empty() || self.sweep.is_some()
     }
 
     /// The answer of a load under way is of no use any more; begin again.
@@ -141,15 +168,28 @@ impl CatchUp {
     }
 
     /// Something of a chat that is not held was left to the store.
-    pub(super) fn left_behind(&mut self, chat: &str, change: Change) {
-        self.dirty = true;
+    pub(super) fn left_behind(&mut self, chat: &str, change: Change, ordering: Ordering) {
+        self.leave(chat, ordering);
         self.changed(chat, change);
     }
 
     /// A chat left the window.
-    pub(super) fn drained(&mut self, drained: &Drained) {
-        self.dirty |= !drained.complete;
+    pub(super) fn drained(&mut self, drained: &Drained, ordering: Ordering) {
+        if !drained.complete {
+            self.leave(&drained.chat, ordering);
+        }
         self.changed(&drained.chat, Change::Other);
+    }
+
+    /// The store has something of a chat that is not held. Where all others wait, it is enough to look at this one.
+    fn leave(&mut self, chat: &str, ordering: Ordering) {
+        let others_wait = self.parked && !self.dirty && self.sweep.as_ref().is_none_or(|sweep| sweep.by_time);
+        // Without an order the store knows no chats by the names that they have here.
+        if others_wait && ordering == Ordering::Chat && self.named.len() < NAMED {
+            self.named.insert(chat.into());
+        } else {
+            self.dirty = true;
+        }
     }
 
     fn changed(&mut self, chat: &str, change: Change) {
@@ -166,7 +206,7 @@ impl CatchUp {
         if self.loading.is_some() {
             return None;
         }
-        if self.dirty || self.sweep.is_some() {
+        if self.is_behind() {
             return self.not_before;
         }
         self.parked_due_at
@@ -180,9 +220,8 @@ impl CatchUp {
         now: Timestamp,
         ordering: Ordering,
     ) -> Option<(u64, DueQuery)> {
-        self.dirty |= self.parked_due_at.is_some_and(|at| at <= now);
-        let wanted = self.dirty || self.sweep.is_some();
-        if !wanted || self.loading.is_some() || self.not_before.is_some_and(|at| at > now) {
+        self.due |= self.parked_due_at.is_some_and(|at| at <= now);
+        if !self.is_behind() || self.loading.is_some() || self.not_before.is_some_and(|at| at > now) {
             return None;
         }
         self.not_before = None;
@@ -199,14 +238,20 @@ impl CatchUp {
             return None;
         }
         if self.sweep.is_none() {
-            (self.dirty, self.parked_due_at) = (false, None);
+            self.begin_sweep();
+            self.park_until(evicted_due_at);
         }
         let sweep = self.sweep.get_or_insert_default();
         self.generation += 1;
         self.loading = Some(Loading {
             generation: self.generation,
+            ordering,
             changes: HashMap::new(),
         });
+        let named = match sweep.by_time {
+            true => std::mem::take(&mut self.named).into_iter().collect(),
+            false => Vec::new(),
+        };
         let query = DueQuery {
             after: sweep.cursor.clone(),
             now,
@@ -216,8 +261,24 @@ impl CatchUp {
             per_chat: if self.unparking { 1 } else { PER_CHAT },
             visit: VISIT,
             ordering,
+            by_time: sweep.by_time,
+            named,
         };
         Some((self.generation, query))
+    }
+
+    /// What is known to be left behind is what the sweep is for.
+    fn begin_sweep(&mut self) {
+        let by_time = self.parked && !self.dirty;
+        if !by_time {
+            // It meets them with all others.
+            (self.dirty, self.named) = (false, BTreeSet::new());
+        }
+        (self.due, self.parked_due_at) = (false, None);
+        self.sweep = Some(Sweep {
+            by_time,
+            ..Sweep::default()
+        });
     }
 
     /// A load could not read the store: once more after a pause.
@@ -228,6 +289,8 @@ impl CatchUp {
             .is_some()
         {
             self.not_before = Some(now + PAUSE);
+            // What it named is forgotten.
+            self.dirty |= self.sweep.as_ref().is_some_and(|sweep| sweep.by_time);
         }
     }
 
@@ -246,10 +309,13 @@ impl CatchUp {
             }
             let change = loading.changes.get(chat);
             if change == Some(&Change::Other) || window.len() + events.len() > WINDOW {
-                self.dirty = true;
+                self.leave(chat, loading.ordering);
                 continue;
             }
             window.load(events, !more && change.is_none(), now);
+        }
+        for chat in page.left {
+            self.leave(&chat, loading.ordering);
         }
         if self.parked {
             self.park_until(page.next_due_at);
@@ -277,8 +343,9 @@ impl CatchUp {
             self.not_before = Some(now + PAUSE);
             return;
         }
-        (self.parked, self.parked_due_at) = (false, None);
+        (self.parked, self.parked_due_at, self.due) = (false, None, false);
         self.unparking = skipped > 0;
-        self.dirty |= self.unparking;
+        // What is to be looked at by name goes with the sweep over all.
+        self.dirty |= self.unparking || !self.named.is_empty();
     }
 }

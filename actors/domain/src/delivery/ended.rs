@@ -100,7 +100,7 @@ impl Delivery {
             }
             self.recoveries.settled(now, event_id, committed.exhausted);
             if let Some(drained) = committed.drained {
-                self.catch_up.drained(&drained);
+                self.catch_up.drained(&drained, self.ordering);
             }
         }
         if self.closing {

@@ -255,8 +255,10 @@ impl Delivery {
         if self.closing {
             return;
         }
-        if let Err(chat) = self.window.admit(event, self.catch_up.following(), now) {
-            self.catch_up.left_behind(&chat, change);
+        // One that waits for no other can be taken in, too, while all that the store has beside it waits for its time.
+        let alone = self.ordering == Ordering::None && self.catch_up.holds_all_due();
+        if let Err(chat) = self.window.admit(event, alone || self.catch_up.following(), now) {
+            self.catch_up.left_behind(&chat, change, self.ordering);
         }
     }
 

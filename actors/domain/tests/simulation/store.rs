@@ -220,6 +220,7 @@ impl Store {
             ..DuePage::default()
         };
         match query.ordering {
+            _ if query.by_time => self.due_by_time(query, page),
             Ordering::Chat => self.due_chats(query, page),
             Ordering::None => self.due_singles(query, page),
         }
@@ -253,6 +254,62 @@ impl Store {
                 more: false,
             });
         }
+        page
+    }
+
+    /// What has become due, by its time, and the named chats before that.
+    fn due_by_time(&self, query: &DueQuery, mut page: DuePage) -> DuePage {
+        let mut room = query.events;
+        let mut take = |page: &mut DuePage, numbers: &mut dyn Iterator<Item = usize>| {
+            let events: Vec<_> = numbers
+                .take(query.per_chat.min(room))
+                .map(|number| self.pending_event(number))
+                .collect();
+            if events.is_empty() || page.chats.len() == query.chats {
+                return false;
+            }
+            room -= events.len();
+            // Whoever has all of a chat learns that with its next look.
+            let more = query.ordering == Ordering::Chat;
+            page.chats.push(DueChat { events, more });
+            true
+        };
+        for chat in &query.named {
+            let Some(numbers) = self.pending.get(chat) else {
+                continue;
+            };
+            let due = numbers.first().is_some_and(|first| self.is_due(*first, query.now));
+            if due && !take(&mut page, &mut numbers.iter().copied()) {
+                page.left.push(chat.clone());
+            }
+        }
+        let after = query.after.as_deref().and_then(|after| after.split_once('/'));
+        let after = after.and_then(|(at, number)| Some((Timestamp(at.parse().ok()?), number.parse().ok()?)));
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut last = query.after.clone();
+        let due = self.due.range((from, Bound::Included((query.now, usize::MAX))));
+        for (visited, &(at, number)) in due.enumerate() {
+            let chat = name(self.rows[number].chat);
+            let is_head = match query.ordering {
+                Ordering::None => true,
+                Ordering::Chat => self.before(number).next().is_none() && !query.named.contains(&chat),
+            };
+            let mut alone = std::iter::once(number);
+            let mut all = self.pending.get(&chat).into_iter().flatten().copied();
+            let numbers: &mut dyn Iterator<Item = usize> = match query.ordering {
+                Ordering::None => &mut alone,
+                Ordering::Chat => &mut all,
+            };
+            if visited == query.visit || is_head && !take(&mut page, numbers) {
+                page.cursor = Some(last.unwrap_or_default());
+                return page;
+            }
+            last = Some(format!("{}/{number}", at.0).into());
+        }
+        let later = self
+            .due
+            .range((Bound::Excluded((query.now, usize::MAX)), Bound::Unbounded));
+        page.skipped = later.take(1024).count();
         page
     }
 

@@ -1,14 +1,10 @@
 //! The backlog of a webhook whose events do not wait for each other: each is a chat of its own.
 
-use sqlx::{SqliteConnection, query_scalar};
-use wharf_domain::{AWAITS_MEDIA, WebhookId};
+use sqlx::SqliteConnection;
+use wharf_domain::WebhookId;
 
-use super::count;
-use crate::{
-    DueChat, DuePage, DueQuery,
-    codec::{At, pending_event},
-    sql,
-};
+use super::{count, next_due_at};
+use crate::{DueChat, DuePage, DueQuery, codec::pending_event, sql};
 
 /// Events looked at by one read at the most: unlike heads of chats they are read with their payloads.
 const VISIT: usize = 512;
@@ -57,11 +53,7 @@ pub(super) async fn due_page(
             more: false,
         });
     }
-    let next_due_at = query_scalar::<_, Option<At>>(sql::NEXT_DUE_AT)
-        .bind(webhook.0)
-        .fetch_one(connection)
-        .await?;
-    page.next_due_at = next_due_at.map(|at| at.0).filter(|at| *at != AWAITS_MEDIA);
+    page.next_due_at = next_due_at(connection, webhook, query.now).await?;
     Ok(page)
 }
 

@@ -1,14 +1,15 @@
 //! Pages of what a number sent.
 
-use sqlx::{Row, query, query_scalar, sqlite::SqliteRow};
+use std::time::Instant;
+
+use sqlx::{Row, SqliteConnection, query, query_scalar, sqlite::SqliteRow};
 use wharf_domain::{ConnectionKey, OutgoingMessage, SendStatus};
 
 use super::{OutgoingFilter, OutgoingPage, rows::message};
-use crate::{Store, sql};
-
-/// Rows that a page with a filter looks at: a number sends millions, and whoever asks for the few that failed shall not have
-/// the store read all of them each time.
-const LOOKED_AT: i64 = 10_000;
+use crate::{
+    Store, sql,
+    walk::{Pieces, VISITED},
+};
 
 pub(super) async fn page(
     store: &Store,
@@ -16,52 +17,47 @@ pub(super) async fn page(
     filter: &OutgoingFilter,
 ) -> Result<Option<OutgoingPage>, sqlx::Error> {
     let (client, number) = (key.client_id.0, key.phone_number.as_str());
+    // One transaction, so that all of its statements see the same rows.
+    let mut connection = store.pool().begin().await?;
     let before: i64 = match &filter.cursor {
         None => i64::MAX,
         Some(cursor) => {
             let place = query_scalar(sql::OUTGOING_PLACE).bind(client).bind(number).bind(cursor);
-            match place.fetch_optional(store.pool()).await? {
+            match place.fetch_optional(&mut *connection).await? {
                 Some(seq) => seq,
                 None => return Ok(None),
             }
         }
     };
-    let floor = match filter.status {
-        Some(SendStatus::Queued) | None => None,
-        Some(_) => floor(store, key, before).await?,
-    };
-    let statement = match filter.status {
-        None => query(sql::OUTGOING_MESSAGES),
-        // They have an index of their own.
-        Some(SendStatus::Queued) => query(sql::OUTGOING_WAITING),
-        Some(_) => query(sql::OUTGOING_MESSAGES_OF_STATUS),
-    };
     // One more than is shown, to know whether there are more.
-    let statement = statement
-        .bind(client)
-        .bind(number)
-        .bind(before)
-        .bind(i64::from(filter.limit) + 1);
-    let statement = match filter.status {
-        Some(SendStatus::Queued) | None => statement,
-        Some(status) => statement.bind(status.as_str()).bind(floor.unwrap_or(i64::MIN)),
+    let wanted = i64::from(filter.limit) + 1;
+    let (rows, floor) = match filter.status {
+        Some(status) if status != SendStatus::Queued => walk(&mut connection, key, status, before, wanted).await?,
+        status => {
+            let statement = match status {
+                None => sql::OUTGOING_MESSAGES,
+                Some(_) => sql::OUTGOING_MESSAGES_QUEUED,
+            };
+            let statement = query(statement).bind(client).bind(number).bind(before).bind(wanted);
+            (statement.fetch_all(&mut *connection).await?, None)
+        }
     };
-    let rows = statement.fetch_all(store.pool()).await?;
     let (shown, more) = match rows.split_at_checked(filter.limit as usize) {
         Some((shown, more)) => (shown, !more.is_empty()),
         None => (rows.as_slice(), false),
     };
-    let next_cursor = match (more, floor) {
-        // Of a row that cannot be read too, so that the next page goes on behind it.
-        (true, _) => shown.last().map(|row| row.try_get("message_id")).transpose()?,
-        // It may be gone by now, and then so is all that is older.
-        (false, Some(floor)) => {
-            query_scalar(sql::OUTGOING_ID)
+    // Of a row that cannot be read too, so that the next page goes on behind it.
+    let last: Option<String> = shown.last().map(|row| row.try_get("message_id")).transpose()?;
+    let next_cursor = match floor {
+        _ if more => last,
+        // All that was looked at is shown, and there is more to look at.
+        Some(floor) => {
+            query_scalar(sql::OUTGOING_AT)
                 .bind(floor)
-                .fetch_optional(store.pool())
+                .fetch_optional(&mut *connection)
                 .await?
         }
-        (false, None) => None,
+        None => None,
     };
     Ok(Some(OutgoingPage {
         messages: shown.iter().filter_map(|row| readable(key, row)).collect(),
@@ -69,13 +65,47 @@ pub(super) async fn page(
     }))
 }
 
-/// The last of the rows that a page with a filter looks at; `None` where these are all that are left.
-async fn floor(store: &Store, key: &ConnectionKey, before: i64) -> Result<Option<i64>, sqlx::Error> {
-    let statement = query_scalar(sql::OUTGOING_FLOOR)
-        .bind(key.client_id.0)
-        .bind(key.phone_number.as_str());
-    let statement = statement.bind(before).bind(LOOKED_AT - 1);
-    statement.fetch_optional(store.pool()).await
+/// The messages of one status, and the last one looked at when the walk ended before all were: no index has the statuses,
+/// which change with every receipt.
+async fn walk(
+    connection: &mut SqliteConnection,
+    key: &ConnectionKey,
+    status: SendStatus,
+    mut before: i64,
+    wanted: i64,
+) -> Result<(Vec<SqliteRow>, Option<i64>), sqlx::Error> {
+    let (client, number) = (key.client_id.0, key.phone_number.as_str());
+    let (mut rows, mut pieces) = (Vec::new(), Pieces::new(VISITED));
+    loop {
+        let begun = Instant::now();
+        let last = query_scalar::<_, i64>(sql::OUTGOING_FLOOR)
+            .bind(client)
+            .bind(number)
+            .bind(before)
+            .bind(pieces.size() - 1)
+            .fetch_all(&mut *connection)
+            .await?;
+        let floor = match last.as_slice() {
+            [floor, _] => Some(*floor),
+            _ => None,
+        };
+        let missing = wanted.saturating_sub(i64::try_from(rows.len()).unwrap_or(i64::MAX));
+        let found = query(sql::OUTGOING_MESSAGES_OF_STATUS)
+            .bind(client)
+            .bind(number)
+            .bind(before)
+            .bind(missing)
+            .bind(status.as_str())
+            .bind(floor.unwrap_or(0))
+            .fetch_all(&mut *connection)
+            .await?;
+        let full = i64::try_from(found.len()).unwrap_or(i64::MAX) >= missing;
+        rows.extend(found);
+        match floor {
+            Some(floor) if !full && pieces.another(begun.elapsed()) => before = floor,
+            floor => return Ok((rows, floor)),
+        }
+    }
 }
 
 /// One row that cannot be read shall not hide all others.

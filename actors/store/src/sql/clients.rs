@@ -11,6 +11,11 @@ statements! {
     CLIENTS = concat!("SELECT ", client_columns!(), " FROM clients WHERE removed_at IS NULL ORDER BY id");
     // Ids are never given out again, so SQLite remembers the last one.
     EVER_HAD_CLIENTS = "SELECT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'clients' AND seq > 0)";
+    // Each goes up with what it counts and ids are never given out again, so the three are the same only where nobody was
+    // added, removed or purged.
+    CLIENTS_COUNTED = "SELECT \
+        (SELECT coalesce(max(s.seq), 0) FROM sqlite_sequence s WHERE s.name = 'clients'), count(*), count(removed_at) \
+        FROM clients";
     REMOVED_CLIENTS = "SELECT id FROM clients WHERE removed_at IS NOT NULL ORDER BY id";
     ADD_CLIENT = concat!(
         "INSERT INTO clients (name, token_hash, created_at, updated_at) VALUES ($1, $2, $3, $3) RETURNING ",
@@ -21,8 +26,9 @@ statements! {
         client_columns!()
     );
     REMOVE_CLIENT = "UPDATE clients SET removed_at = $2, updated_at = $2 WHERE id = $1 AND removed_at IS NULL";
-    PURGE_CLIENT_UNLISTED = "DELETE FROM webhook_events \
-        WHERE seq > (SELECT up_to FROM listed WHERE id = 1) AND client_id = $1";
+    PURGE_CLIENT_UNLISTED = "DELETE FROM webhook_events WHERE seq IN (\
+        SELECT e.seq FROM webhook_events e \
+        WHERE e.seq > (SELECT up_to FROM listed WHERE id = 1) AND e.client_id = $1 LIMIT $2)";
     PURGE_CLIENT_EVENTS = "DELETE FROM webhook_events WHERE seq IN (\
         SELECT l.seq FROM whatsapp_webhooks w \
         CROSS JOIN webhook_event_list l ON l.webhook_id = w.id WHERE w.client_id = $1 LIMIT $2)";
@@ -32,11 +38,19 @@ statements! {
         CROSS JOIN webhook_event_list l ON l.webhook_id = w.id WHERE w.client_id = $1 LIMIT $2)";
     PURGE_CLIENT_DEVICES = "DELETE FROM whatsapp_keys WHERE rowid IN (\
         SELECT k.rowid FROM whatsapp_keys k WHERE k.client_id = $1 LIMIT $2)";
-    PURGE_CLIENT_WEBHOOKS = "DELETE FROM whatsapp_webhooks WHERE client_id = $1";
-    PURGE_CLIENT_CONNECTIONS = "DELETE FROM whatsapp_connections WHERE client_id = $1";
-    PURGE_CLIENT_KEYS = "DELETE FROM idempotency_keys WHERE client_id = $1";
-    PURGE_CLIENT_POLLS = "DELETE FROM whatsapp_polls WHERE client_id = $1";
-    PURGE_CLIENT_OUTGOING = "DELETE FROM whatsapp_outgoing_messages WHERE client_id = $1";
-    PURGE_CLIENT_MEDIA = "DELETE FROM whatsapp_media WHERE client_id = $1";
+    PURGE_CLIENT_OUTGOING = "DELETE FROM whatsapp_outgoing_messages WHERE seq IN (\
+        SELECT o.seq FROM whatsapp_outgoing_messages o WHERE o.client_id = $1 LIMIT $2)";
+    PURGE_CLIENT_POLLS = "DELETE FROM whatsapp_polls WHERE (client_id, phone_number, message_id) IN (\
+        SELECT k.client_id, k.phone_number, k.message_id FROM whatsapp_polls k WHERE k.client_id = $1 LIMIT $2)";
+    PURGE_CLIENT_KEYS = "DELETE FROM idempotency_keys WHERE (client_id, phone_number, idempotency_key) IN (\
+        SELECT k.client_id, k.phone_number, k.idempotency_key FROM idempotency_keys k WHERE k.client_id = $1 LIMIT $2)";
+    PURGE_CLIENT_MEDIA = "DELETE FROM whatsapp_media WHERE id IN (\
+        SELECT m.id FROM whatsapp_media m WHERE m.client_id = $1 LIMIT $2)";
+    PURGE_CLIENT_WEBHOOKS = "DELETE FROM whatsapp_webhooks WHERE id IN (\
+        SELECT w.id FROM whatsapp_webhooks w WHERE w.client_id = $1 LIMIT $2)";
+    PURGE_CLIENT_CONNECTIONS = "DELETE FROM whatsapp_connections WHERE (client_id, phone_number) IN (\
+        SELECT k.client_id, k.phone_number FROM whatsapp_connections k WHERE k.client_id = $1 LIMIT $2)";
+    PURGE_CLIENT_SEQUENCES = "DELETE FROM number_sequences WHERE (client_id, phone_number) IN (\
+        SELECT k.client_id, k.phone_number FROM number_sequences k WHERE k.client_id = $1 LIMIT $2)";
     PURGE_CLIENT = "DELETE FROM clients WHERE id = $1";
 }

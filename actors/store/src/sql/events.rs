@@ -158,9 +158,17 @@ statements! {
     EVENT_SEQ = "SELECT seq FROM webhook_events WHERE id = $3 AND webhook_id = $2 AND client_id = $1";
     PAYLOAD = "SELECT payload FROM webhook_events WHERE id = $1";
     NEXT_DUE_AT = "SELECT min(next_retry_at) FROM webhook_events \
-        WHERE webhook_id = $1 AND status = 'pending' AND next_retry_at IS NOT NULL";
+        WHERE webhook_id = $1 AND status = 'pending' AND next_retry_at IS NOT NULL AND next_retry_at > $2";
     DUE_HEADS = include_str!("../../queries/sqlite/due_heads.sql");
     DUE_EVENTS = include_str!("../../queries/sqlite/due_events.sql");
+    DUE_BY_TIME = include_str!("../../queries/sqlite/due_by_time.sql");
+    // The events at the places of the JSON array $2, in its order.
+    DUE_SINGLES_AT = concat!(
+        "SELECT ", single_columns!(), " FROM json_each($2) c CROSS JOIN webhook_events e \
+         WHERE e.seq = c.value AND e.webhook_id = $1 AND e.status = 'pending'"
+    );
+    COUNT_WAITING = "SELECT count(*) FROM (SELECT 1 FROM webhook_events \
+        WHERE webhook_id = $1 AND status = 'pending' AND next_retry_at IS NOT NULL AND next_retry_at > $2 LIMIT $3) AS s";
     // Each pending event by itself, in the order of webhook_events_pending: the rest of a chat, then the chats
     // after it. As one comparison of rows SQLite would seek to the chat only, and read it from its beginning each time.
     DUE_SINGLES_OF_CHAT = concat!(

@@ -43,13 +43,14 @@ statements! {
         "SELECT ", outgoing_columns!(), " FROM whatsapp_outgoing_messages \
          WHERE client_id = $1 AND phone_number = $2 AND seq < $3 AND seq >= $6 AND +status = $5 ORDER BY seq DESC LIMIT $4"
     );
-    OUTGOING_WAITING = concat!(
+    // Those that wait are few, and have an index.
+    OUTGOING_MESSAGES_QUEUED = concat!(
         "SELECT ", outgoing_columns!(), " FROM whatsapp_outgoing_messages \
-         WHERE client_id = $1 AND phone_number = $2 AND seq < $3 AND status = 'queued' ORDER BY seq DESC LIMIT $4"
+         WHERE client_id = $1 AND phone_number = $2 AND status = 'queued' AND seq < $3 ORDER BY seq DESC LIMIT $4"
     );
     OUTGOING_FLOOR = "SELECT seq FROM whatsapp_outgoing_messages \
-        WHERE client_id = $1 AND phone_number = $2 AND seq < $3 ORDER BY seq DESC LIMIT 1 OFFSET $4";
-    OUTGOING_ID = "SELECT message_id FROM whatsapp_outgoing_messages WHERE seq = $1";
+        WHERE client_id = $1 AND phone_number = $2 AND seq < $3 ORDER BY seq DESC LIMIT 2 OFFSET $4";
+    OUTGOING_AT = "SELECT message_id FROM whatsapp_outgoing_messages WHERE seq = $1";
     QUEUED_MESSAGES = concat!(
         "SELECT ", outgoing_columns!(), ", file FROM whatsapp_outgoing_messages \
          WHERE client_id = $1 AND phone_number = $2 AND status = 'queued' ORDER BY seq"

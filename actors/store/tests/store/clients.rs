@@ -1,7 +1,33 @@
 use wharf_domain::{ClientId, EventId};
 use wharf_store::{EventFilter, StoreError};
 
-use crate::database::{Database, NOW, key, later, on_every_database, plain, token};
+use sqlx::{AssertSqlSafe, Connection, SqliteConnection, query_scalar, sqlite::SqliteConnectOptions};
+
+use crate::{
+    database::{Database, NOW, key, later, on_every_database, plain, token},
+    outgoing::record,
+};
+
+/// What there is of clients, in all tables that may have much.
+async fn rows(db: &Database) -> i64 {
+    let options = SqliteConnectOptions::new().filename(db.dir.path().join("wharf.db"));
+    let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+    let mut rows = 0;
+    for table in [
+        "webhook_events",
+        "webhook_event_list",
+        "whatsapp_outgoing_messages",
+        "whatsapp_webhooks",
+        "number_sequences",
+    ] {
+        let count = format!("SELECT count(*) FROM {table}");
+        rows += query_scalar::<_, i64>(AssertSqlSafe(count))
+            .fetch_one(&mut connection)
+            .await
+            .unwrap();
+    }
+    rows
+}
 
 on_every_database! {
     async fn a_token_finds_its_client_until_it_is_rotated(db: &mut Database) {
@@ -41,13 +67,13 @@ on_every_database! {
         assert_eq!(rotated, None, "a removed client gets no new token");
         assert!(db.store.event(client.id, event).await.unwrap().is_some(), "its data is still there");
 
-        assert!(db.write(async |group| group.purge_client(client.id).await).await);
+        assert!(db.write(async |group| group.purge_client(client.id, 500).await).await);
         assert_eq!(db.store.removed_clients().await.unwrap(), []);
         assert!(db.store.event(client.id, event).await.unwrap().is_none());
         assert_eq!(db.store.webhook(client.id, webhook.id).await.unwrap(), None);
         assert_eq!(db.store.connections(client.id).await.unwrap(), []);
         assert!(db.store.event(other.id, others_event).await.unwrap().is_some(), "nobody else's");
-        assert!(db.write(async |group| group.purge_client(client.id).await).await, "again does no harm");
+        assert!(db.write(async |group| group.purge_client(client.id, 500).await).await, "again does no harm");
     }
 
     async fn a_client_of_many_events_goes_in_steps(db: &mut Database) {
@@ -55,14 +81,53 @@ on_every_database! {
         let chats = vec!["a"; 1_600];
         db.events(&webhook, &chats).await;
         assert!(db.write(async |group| group.remove_client(client.id, NOW).await).await);
-        assert!(!db.write(async |group| group.purge_client(client.id).await).await);
+        assert!(!db.write(async |group| group.purge_client(client.id, 500).await).await);
         assert_eq!(db.store.removed_clients().await.unwrap(), [client.id]);
         let mut steps = 1;
-        while !db.write(async |group| group.purge_client(client.id).await).await {
+        while !db.write(async |group| group.purge_client(client.id, 500).await).await {
             steps += 1;
         }
         assert!(steps > 1, "{steps}");
         assert_eq!(db.store.removed_clients().await.unwrap(), []);
+    }
+
+    async fn a_change_of_the_clients_is_told_by_their_counts(db: &mut Database) {
+        let mut seen = vec![db.store.clients_counted().await.unwrap()];
+        for step in 0..6 {
+            let id = ClientId(i64::from(step) / 3 + 1);
+            match step % 3 {
+                0 => drop(db.client("acme").await),
+                1 => assert!(db.write(async |group| group.remove_client(id, NOW).await).await),
+                _ => assert!(db.write(async |group| group.purge_client(id, 500).await).await),
+            }
+            let counted = db.store.clients_counted().await.unwrap();
+            assert!(!seen.contains(&counted), "{step}: {counted:?}");
+            assert_eq!(counted.some_removed(), step % 3 == 1);
+            seen.push(counted);
+        }
+    }
+
+    // A statement that removes all of a kind holds everybody's commits for as long as that takes.
+    async fn no_step_removes_more_than_it_may(db: &mut Database) {
+        let (client, webhook) = db.tenant("acme").await;
+        db.events(&webhook, &["a"; 30]).await;
+        for n in 0..30 {
+            let number = key(client.id, &format!("55118888{n:05}"));
+            assert!(record(db, &number, &format!("M{n}"), NOW, true).await);
+            db.webhook(&number).await;
+        }
+        assert!(db.write(async |group| group.remove_client(client.id, NOW).await).await);
+        let mut left = rows(db).await;
+        assert!(left > 90, "{left}");
+        let mut over = false;
+        while !over {
+            over = db.write(async |group| group.purge_client(client.id, 8).await).await;
+            let now = rows(db).await;
+            // Each event is a row of the list as well.
+            assert!(left - now <= 17, "{left} to {now}");
+            left = now;
+        }
+        assert_eq!(left, 0);
     }
 
     async fn an_id_is_never_given_out_again(db: &mut Database) {
@@ -70,7 +135,7 @@ on_every_database! {
         let second = db.client("second").await;
         db.write(async |group| {
             group.remove_client(second.id, NOW).await?;
-            group.purge_client(second.id).await
+            group.purge_client(second.id, 500).await
         })
         .await;
         let third = db.client("third").await;

@@ -15,6 +15,8 @@ pub fn everything() -> DueQuery {
         per_chat: 1000,
         visit: 1000,
         ordering: Ordering::Chat,
+        by_time: false,
+        named: Vec::new(),
     }
 }
 
@@ -55,7 +57,7 @@ on_every_database! {
         let query = DueQuery { only_due: true, ..everything() };
         let page = db.store.due_chats(webhook.id, &query).await.unwrap();
         assert_eq!(names(&page), ["c", "d"], "a's second event waits for its first");
-        assert_eq!((page.skipped, page.next_due_at), (2, Some(NOW)));
+        assert_eq!((page.skipped, page.next_due_at), (2, Some(later(30))), "a time that has come is no timer's");
         let page = db.store.due_chats(webhook.id, &DueQuery { now: later(60), ..query }).await.unwrap();
         assert_eq!(names(&page), ["a", "b", "c", "d"]);
         let page = db.store.due_chats(webhook.id, &everything()).await.unwrap();
@@ -138,13 +140,36 @@ fn model(backlog: &[PendingEvent], query: &DueQuery) -> DuePage {
         });
     }
     let cursor = (visited < waiting.len()).then(|| (*waiting[visited - 1].0).into());
-    let next_due_at = backlog.iter().filter_map(|event| event.next_retry_at).min();
     DuePage {
         chats,
         cursor,
         skipped,
-        next_due_at,
+        left: Vec::new(),
+        next_due_at: next_due_at(backlog),
     }
+}
+
+fn next_due_at(backlog: &[PendingEvent]) -> Option<Timestamp> {
+    backlog
+        .iter()
+        .filter_map(|event| event.next_retry_at)
+        .filter(|at| *at > NOW)
+        .min()
+}
+
+/// The chats that a sweep by time meets: whose first event has become due, in the order of the times.
+fn due_by_time(backlog: &[PendingEvent], ordering: Ordering) -> Vec<(Timestamp, i64)> {
+    let is_first = |event: &PendingEvent| {
+        let earlier = |other: &PendingEvent| other.chat == event.chat && other.seq < event.seq;
+        ordering == Ordering::None || !backlog.iter().any(earlier)
+    };
+    let due = backlog.iter().filter(|event| is_first(event));
+    let mut due: Vec<_> = due
+        .filter_map(|event| Some((event.next_retry_at?, event.seq)))
+        .collect();
+    due.retain(|(at, _)| *at <= NOW);
+    due.sort();
+    due
 }
 
 /// A backlog of few chats: for each event its chat, and when it is due, and how it ended.
@@ -176,7 +201,7 @@ fn queries() -> impl Strategy<Value = DueQuery> {
             events,
             per_chat,
             visit,
-            ordering: Ordering::Chat,
+            ..everything()
         })
 }
 
@@ -233,6 +258,60 @@ proptest! {
             }
             let all = DueQuery { only_due: true, ..everything() };
             assert_eq!(met, names(&model(&backlog, &all)));
+        });
+    }
+
+    #[test]
+    fn what_has_become_due_is_met_in_the_order_of_its_times(
+        backlog in backlogs(),
+        named in prop::collection::btree_set(0..9u8, 0..4),
+        (chats, events, per_chat, visit) in (1..6usize, 1..12usize, 1..4usize, 1..8usize),
+        alone in any::<bool>(),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut db = Database::sqlite().await;
+            let (_, webhook) = db.tenant("acme").await;
+            let (_, others) = db.tenant("other").await;
+            fill(&mut db, &others, &[(3, None, false), (4, Some(-4), false)]).await;
+            let backlog = fill(&mut db, &webhook, &backlog).await;
+            let ordering = if alone { Ordering::None } else { Ordering::Chat };
+            let named: Vec<Box<str>> = named.into_iter().filter(|_| !alone).map(|chat| format!("chat{chat}").into()).collect();
+            let first = |chat: &str| backlog.iter().find(|event| &*event.chat == chat);
+            let due = |event: &PendingEvent| event.next_retry_at.is_none_or(|at| at <= NOW);
+            let mut expected: Vec<i64> = named.iter().filter_map(|chat| first(chat)).filter(|event| due(event)).map(|event| event.seq).collect();
+            let by_time = due_by_time(&backlog, ordering);
+            let of_named = |seq: i64| backlog.iter().any(|event| event.seq == seq && named.contains(&event.chat));
+            expected.extend(by_time.into_iter().map(|(_, seq)| seq).filter(|seq| !of_named(*seq)));
+            let mut query = DueQuery { by_time: true, named, ordering, only_due: true, chats, events, per_chat, visit, ..everything() };
+            let (mut met, mut left) = (Vec::new(), Vec::new());
+            loop {
+                let page = db.store.due_chats(webhook.id, &query).await.unwrap();
+                assert_eq!(page.next_due_at, next_due_at(&backlog));
+                let held: usize = page.chats.iter().map(|chat| chat.events.len()).sum();
+                assert!(held <= events, "{page:?}");
+                for DueChat { events, more } in &page.chats {
+                    let of_chat = backlog.iter().filter(|event| event.chat == events[0].chat).collect::<Vec<_>>();
+                    assert!(events.len() <= per_chat);
+                    assert_eq!(*more, !alone && events.len() < of_chat.len());
+                }
+                // A named one is met again in the place of its time, by whoever holds it already.
+                let found = page.chats.iter().map(|chat| chat.events[0].seq);
+                met.extend(found.filter(|seq| !met.contains(seq)).collect::<Vec<_>>());
+                left.extend(page.left);
+                (query.after, query.named) = (page.cursor, Vec::new());
+                if query.after.is_none() {
+                    let waiting = backlog.iter().filter(|event| event.next_retry_at.is_some_and(|at| at > NOW));
+                    assert_eq!(page.skipped, waiting.count());
+                    break;
+                }
+                assert_eq!(page.skipped, 0);
+            }
+            // What there was no room for is said, and is met when it is named again; or before, in the place of its time.
+            let is_left = |seq: &i64| backlog.iter().any(|event| event.seq == *seq && left.contains(&event.chat));
+            expected.retain(|seq| !is_left(seq));
+            met.retain(|seq| !is_left(seq));
+            assert_eq!(met, expected);
         });
     }
 }

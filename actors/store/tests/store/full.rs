@@ -48,7 +48,7 @@ async fn a_full_database_takes_writes_again_when_something_is_removed() {
     for _ in 0..2 {
         assert!(db.writer.probe().await.unwrap_err().is_transient(), "and known to be");
     }
-    while !db.write(async |group| group.purge_client(client.id).await).await {}
+    while !db.write(async |group| group.purge_client(client.id, 500).await).await {}
     for _ in 0..2 {
         db.writer.probe().await.unwrap();
     }

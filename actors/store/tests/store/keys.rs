@@ -209,7 +209,7 @@ on_every_database! {
 
         db.write(async |group| group.remove_client(other.client_id, NOW).await).await;
         let mut steps = 1;
-        while !db.write(async |group| group.purge_client(other.client_id).await).await {
+        while !db.write(async |group| group.purge_client(other.client_id, 500).await).await {
             steps += 1;
         }
         assert_eq!(steps, 2, "a step removes 500");

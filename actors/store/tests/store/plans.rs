@@ -5,9 +5,13 @@ use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection, query, sqlite::Sqli
 use crate::database::Database;
 
 /// Statements that may read a whole table, and why that is nothing to worry about.
-const MAY_SCAN: [(&str, &str); 7] = [
+const MAY_SCAN: [(&str, &str); 8] = [
     ("CLIENTS", "asks for all of them"),
     ("EVER_HAD_CLIENTS", "SQLite's own table of two rows, at the start"),
+    (
+        "CLIENTS_COUNTED",
+        "a small table: a third of a millisecond for 5,000 clients",
+    ),
     ("REMOVED_CLIENTS", "a small table, at the start and by the janitor"),
     ("ANY_SECRET", "reads one row, at the start"),
     ("ANY_HEADERS", "at the start, and only where nothing else is sealed"),

@@ -73,7 +73,7 @@ on_every_database! {
         db.write(async |group| group.delete_webhook(client.id, webhook.id, NOW).await).await;
         assert!(!add(db, client.id, webhook.id, b"two", NOW, NOW).await, "a deleted webhook gets none");
         db.write(async |group| group.remove_client(client.id, NOW).await).await;
-        db.write(async |group| group.purge_client(client.id).await).await;
+        db.write(async |group| group.purge_client(client.id, 500).await).await;
         assert_eq!(db.store.any_secret().await.unwrap(), Some((others.id, b"other".to_vec())));
     }
 

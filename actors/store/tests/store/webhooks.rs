@@ -153,7 +153,7 @@ on_every_database! {
         db.events(&webhook, &["a"; 2_000]).await;
         db.write(async |group| group.delete_webhook(client.id, webhook.id, NOW).await).await;
         let mut steps = 0;
-        while !db.write(async |group| group.settle_deleted_webhooks().await).await {
+        while !db.write(async |group| group.settle_deleted_webhooks(500).await).await {
             steps += 1;
         }
         assert!(steps > 1, "{steps}");

@@ -83,9 +83,8 @@ fn many_chats_that_wait_leave_room_for_others() {
             events: vec![event(other, "b")],
             more: false,
         }],
-        cursor: None,
         skipped: 2 * WINDOW,
-        next_due_at: None,
+        ..DuePage::default()
     };
     let effects = desk.step(DeliveryEvent::Loaded { generation, page });
     assert!(effects.contains(&attempt(other, 1)), "{effects:?}");

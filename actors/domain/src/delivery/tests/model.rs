@@ -101,6 +101,8 @@ pub(super) struct World {
     closing: bool,
     finished: bool,
     pub(super) loads: usize,
+    /// Chats that loads looked at.
+    pub(super) visited: usize,
     pub(super) timers: usize,
     pub(super) attempts: usize,
     /// Attempts that were not made after all, and reads of parked events.
@@ -134,6 +136,7 @@ impl World {
             closing: false,
             finished: false,
             loads: 0,
+            visited: 0,
             timers: 0,
             attempts: 0,
             refused: 0,

@@ -9,7 +9,7 @@ use super::{
     super::DeliveryConfig,
     model::{Profile, World},
 };
-use crate::Courtesy;
+use crate::{Courtesy, Ordering};
 
 pub(super) fn rng(seed: u64) -> TestRng {
     let mut bytes = [0; 32];
@@ -136,4 +136,39 @@ fn a_dead_receiver_with_thousands_of_chats() {
         "{} timers in {seconds} s",
         world.timers
     );
+}
+
+/// What has become due is asked for by its time: the chats that wait beside it are not gone over each time.
+#[test]
+fn a_dead_receiver_costs_what_is_due_and_not_what_waits() {
+    for ordering in [Ordering::Chat, Ordering::None] {
+        let profile = Profile {
+            chats: 2000,
+            healthy: 0,
+            lossy: false,
+            restarts: false,
+            courteous: false,
+        };
+        let config = DeliveryConfig {
+            is_active: true,
+            max_retries: 3,
+            max_in_flight: 8,
+            courtesy: Courtesy {
+                ordering,
+                ..Courtesy::default()
+            },
+        };
+        let mut world = World::new(rng(11), profile, config);
+        for _ in 0..2000 {
+            world.message();
+        }
+        world.start();
+        world.settle(0);
+        let per_attempt = world.visited / world.attempts;
+        assert!(
+            per_attempt < 16,
+            "{ordering:?}: {per_attempt} rows read for each of {} attempts",
+            world.attempts
+        );
+    }
 }

@@ -146,6 +146,10 @@ impl Store {
             next_due_at,
             ..DuePage::default()
         };
+        if query.by_time {
+            return self.due_by_time(query, page);
+        }
+        assert!(query.named.is_empty(), "{query:?}");
         if query.ordering == Ordering::None {
             return self.due_singles(query, page);
         }
@@ -173,6 +177,70 @@ impl Store {
                 events,
             });
         }
+        page
+    }
+
+    /// What has become due, by its time, and the named chats before that.
+    fn due_by_time(&self, query: &DueQuery, mut page: DuePage) -> DuePage {
+        let at = |number: usize| self.rows[number].event.next_retry_at;
+        let is_first = |number: usize| {
+            query.ordering == Ordering::None || self.pending_of(&self.rows[number].event.chat).next() == Some(number)
+        };
+        let mut room = query.events;
+        let mut take = |page: &mut DuePage, first: usize| {
+            let chat = &self.rows[first].event.chat;
+            let all: Vec<usize> = match query.ordering {
+                Ordering::None => vec![first],
+                Ordering::Chat => self.pending_of(chat).collect(),
+            };
+            let most = query.per_chat.min(room);
+            let events: Vec<_> = all
+                .iter()
+                .take(most)
+                .map(|number| self.rows[*number].event.clone())
+                .collect();
+            if events.is_empty() || page.chats.len() == query.chats {
+                return false;
+            }
+            room -= events.len();
+            let more = events.len() < all.len();
+            page.chats.push(DueChat { events, more });
+            true
+        };
+        for chat in &query.named {
+            assert_eq!(query.ordering, Ordering::Chat);
+            let Some(first) = self.pending_of(chat).next() else {
+                continue;
+            };
+            if at(first).is_none_or(|at| at <= query.now) && !take(&mut page, first) {
+                page.left.push(chat.clone());
+            }
+        }
+        let place = |number: usize| at(number).map(|at| format!("{:012} {number:09}", at.0));
+        let mut due: Vec<(String, usize)> = self
+            .pending
+            .values()
+            .flatten()
+            .filter(|number| at(**number).is_some_and(|at| at <= query.now))
+            .filter_map(|number| Some((place(*number)?, *number)))
+            .filter(|(place, _)| query.after.as_deref().is_none_or(|after| place.as_str() > after))
+            .collect();
+        due.sort();
+        let mut last = query.after.clone();
+        for (visited, (place, number)) in due.into_iter().enumerate() {
+            let looked_at = query.named.contains(&self.rows[number].event.chat) || !is_first(number);
+            if visited == query.visit || !looked_at && !take(&mut page, number) {
+                page.cursor = Some(last.unwrap_or_default());
+                return page;
+            }
+            last = Some(place.into());
+        }
+        let waits = self
+            .pending
+            .values()
+            .flatten()
+            .filter(|number| at(**number).is_some_and(|at| at > query.now));
+        page.skipped = waits.count();
         page
     }
 

@@ -161,7 +161,9 @@ impl World {
         match self.load.take() {
             Some(Load::Asked(generation, _)) if fail => self.step(DeliveryEvent::LoadFailed { generation }),
             Some(Load::Asked(generation, query)) => {
-                self.load = Some(Load::Read(generation, self.store.due_chats(&query)));
+                let page = self.store.due_chats(&query);
+                self.visited += page.chats.len() + if query.by_time { 0 } else { page.skipped };
+                self.load = Some(Load::Read(generation, page));
             }
             Some(Load::Read(generation, page)) => self.step(DeliveryEvent::Loaded { generation, page }),
             None => {}

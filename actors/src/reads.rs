@@ -1,0 +1,167 @@
+//! Turns for what clients read in bulk: lists, pulls, statistics.
+//!
+//! The connections that read are few, and everybody's: a request's token is looked up on them, deliveries read their
+//! backlog, sessions their keys. A page of events may take a tenth of a second on a large table, and a client may ask for
+//! as many at a time as it likes. So all but one of the connections are for such reads, clients get them by turns, and
+//! what waits of one client is bounded.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use wharf_domain::{ClientId, fair::Caps};
+
+use crate::{
+    gateway::GatewayError,
+    slots::{Permit, Slots},
+};
+
+/// Reads of one client that are carried out or wait: more than a client needs that reads side by side, few enough that
+/// the last of them is answered within its request's time.
+const PER_CLIENT: usize = 32;
+/// How long one waits for its turn: less than the time of a request, so that its client is told.
+const PATIENCE: Duration = Duration::from_millis(if cfg!(test) { 200 } else { 20_000 });
+
+type Counts = Mutex<HashMap<ClientId, usize>>;
+
+/// See the module.
+pub(crate) struct Reads {
+    turns: Slots,
+    /// Of each client that reads, how many it has asked for.
+    asked: Arc<Counts>,
+}
+
+/// A turn, held while it is read.
+pub(crate) struct Turn {
+    _turn: Permit,
+    _asked: Asked,
+}
+
+/// One of the reads that a client has asked for.
+struct Asked {
+    client: ClientId,
+    counts: Arc<Counts>,
+}
+
+fn lock(counts: &Counts) -> MutexGuard<'_, HashMap<ClientId, usize>> {
+    counts.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Asked {
+    /// `None`: as many as may be are asked for.
+    fn one_more(client: ClientId, counts: &Arc<Counts>) -> Option<Self> {
+        let mut all = lock(counts);
+        let asked = all.entry(client).or_default();
+        if *asked >= PER_CLIENT {
+            return None;
+        }
+        *asked += 1;
+        Some(Self {
+            client,
+            counts: Arc::clone(counts),
+        })
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        let mut all = lock(&self.counts);
+        if let Some(asked) = all.get_mut(&self.client) {
+            *asked -= 1;
+            if *asked == 0 {
+                all.remove(&self.client);
+            }
+        }
+    }
+}
+
+impl Reads {
+    /// With so many connections that read.
+    pub(crate) fn new(connections: u32) -> Self {
+        let total = usize::try_from(connections).unwrap_or(1).saturating_sub(1).max(1);
+        let caps = Caps {
+            total,
+            per_client: total,
+        };
+        Self {
+            turns: Slots::new(caps, HashMap::new()),
+            asked: Arc::default(),
+        }
+    }
+
+    /// Waits for this client's turn to read in bulk.
+    ///
+    /// # Errors
+    /// `Busy` when the client reads as much at a time as it may, `Unavailable` when its turn does not come.
+    pub(crate) async fn turn(&self, client: ClientId) -> Result<Turn, GatewayError> {
+        let asked = Asked::one_more(client, &self.asked).ok_or_else(|| {
+            GatewayError::Busy(format!(
+                "{PER_CLIENT} lists, pulls and statistics of this client are being read or wait; ask again when one is answered"
+            ))
+        })?;
+        let turn = tokio::time::timeout(PATIENCE, self.turns.turn(client)).await;
+        let turn = turn.ok().flatten().ok_or_else(|| {
+            GatewayError::Unavailable("the store's readers are busy; try again in a moment".to_owned())
+        })?;
+        Ok(Turn {
+            _turn: turn,
+            _asked: asked,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GREEDY: ClientId = ClientId(1);
+    const OTHER: ClientId = ClientId(2);
+
+    #[tokio::test]
+    async fn a_client_that_reads_without_end_delays_another_by_one_read() {
+        let reads = Arc::new(Reads::new(2));
+        let first = reads.turn(GREEDY).await.unwrap();
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let read = |client| {
+            let (reads, order) = (Arc::clone(&reads), Arc::clone(&order));
+            tokio::spawn(async move {
+                let _turn = reads.turn(client).await.unwrap();
+                order.lock().unwrap().push(client);
+                tokio::task::yield_now().await;
+            })
+        };
+        let mut all: Vec<_> = (1..PER_CLIENT).map(|_| read(GREEDY)).collect();
+        // All of them are in the queue.
+        while lock(&reads.asked)[&GREEDY] < PER_CLIENT {
+            tokio::task::yield_now().await;
+        }
+        assert!(
+            matches!(reads.turn(GREEDY).await, Err(GatewayError::Busy(_))),
+            "one too many"
+        );
+        all.push(read(OTHER));
+        while !lock(&reads.asked).contains_key(&OTHER) {
+            tokio::task::yield_now().await;
+        }
+        drop(first);
+        for read in all {
+            read.await.unwrap();
+        }
+        assert_eq!(
+            order.lock().unwrap().iter().position(|client| *client == OTHER),
+            Some(0)
+        );
+        assert!(lock(&reads.asked).is_empty(), "nothing is left of them");
+        assert!(reads.turn(GREEDY).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_turn_that_does_not_come_is_told_in_time() {
+        let reads = Reads::new(1);
+        let _held = reads.turn(OTHER).await.unwrap();
+        assert!(matches!(reads.turn(GREEDY).await, Err(GatewayError::Unavailable(_))));
+        assert!(!lock(&reads.asked).contains_key(&GREEDY));
+    }
+}
