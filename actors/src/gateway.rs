@@ -5,6 +5,7 @@ mod connections;
 mod events;
 mod files;
 mod media;
+mod once;
 mod sending;
 mod webhooks;
 

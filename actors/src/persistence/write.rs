@@ -371,13 +371,9 @@ impl Write {
                 job.output = Some(());
             }
             Self::PostponeMedia(job) => {
-                let Postponed {
-                    id,
-                    attempts,
-                    due_at,
-                    sealed,
-                } = &job.input;
-                job.output = Some(group.postpone_media(*id, *attempts, *due_at, sealed.as_deref()).await?);
+                let of = &job.input;
+                let postponed = group.postpone_media(of.id, of.attempts, of.due_at, of.sealed.as_deref());
+                job.output = Some(postponed.await?);
             }
             Self::SettleDeleted(job) => {
                 let begun = Instant::now();

@@ -13,7 +13,6 @@ mod pace;
 mod removal;
 mod rest;
 mod sending;
-mod sending_model;
 mod statuses;
 mod storage;
 mod storm;

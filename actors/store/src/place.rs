@@ -16,9 +16,11 @@ use crate::StoreError;
 /// How long a connection waits for a lock that somebody else holds. The longest group commit takes far less.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// A reader's page cache in KiB (a negative `cache_size`): most look-ups end in the pages that the one before read, and the others
-/// are in the kernel's cache. The writer has SQLite's own 2 MB: a cache fills up whatever the load is, so that it is what a
-/// quiet gateway has resident after an hour, and 32 MB were worth 3 % of processor time (docs/BENCHMARKS.md).
+/// are in the kernel's cache.
 const READER_CACHE_KIB: u32 = 512;
+/// The writer's page cache in KiB, half of SQLite's own: a cache fills up whatever the load is, so that it is what a quiet
+/// gateway has resident after an hour, and 32 MB were worth 3 % of processor time (docs/BENCHMARKS.md).
+const WRITER_CACHE_KIB: u32 = 1024;
 /// Pages of the write-ahead log after which a commit carries them over into the database by itself: only where nobody
 /// did it before (`checkpoint.rs`). 16,000 pages are 64 MB.
 const CHECKPOINT_PAGES: u32 = 16_000;
@@ -121,6 +123,7 @@ impl Place {
             .synchronous(SqliteSynchronous::Full)
             // What undoes a bulk statement that fails half-way goes to a file otherwise: a third of its time.
             .pragma("temp_store", "MEMORY")
+            .pragma("cache_size", format!("-{WRITER_CACHE_KIB}"))
             .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string())
             .pragma("journal_size_limit", JOURNAL_SIZE_LIMIT.to_string())
     }

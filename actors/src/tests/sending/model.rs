@@ -10,12 +10,15 @@
 //!
 //! `SENDING_SEED=n` begins at that world, `SENDING_WORLDS=n` runs so many.
 
+mod laws;
+
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex},
     time::Duration,
 };
 
+use fastrand::Rng;
 use wharf_domain::{
     ClientId, ConnectionKey, EventKind, EventKinds, EventStatus, OutgoingMessage, SendStatus, Webhook,
     outgoing::{Content, News, Pacing, code},
@@ -26,7 +29,7 @@ use wharf_store::OutgoingFilter;
 use wharf_support::wait_until;
 use wharf_whatsapp::{OpenScript, ScriptedHandle, SendScript, SentMessage as OnTheWire};
 
-use super::world::{WITHIN, World, number, settings};
+use super::super::world::{WITHIN, World, number, settings};
 use crate::{
     Gateway, GatewayError, IdempotencyKey, NewMessage, SentMessage, Settings, clock, persistence, session,
     supervision::Crash,
@@ -41,20 +44,6 @@ const DEATHS: u32 = 3;
 /// Codes of what was certainly not handed over.
 const NEVER_HANDED_OVER: [&str; 4] = [code::EXPIRED, code::NOT_CONNECTED, code::NOT_RECORDED, code::DELETED];
 
-/// Numbers by lot, the same for the same seed.
-struct Lot(u64);
-
-impl Lot {
-    fn draw(&mut self, below: usize) -> usize {
-        // SplitMix64.
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((mixed ^ (mixed >> 31)) % below as u64).unwrap()
-    }
-}
-
 type Told = Arc<Mutex<Option<Result<SentMessage, GatewayError>>>>;
 
 /// One request.
@@ -67,7 +56,7 @@ struct Asked {
 
 struct Model {
     seed: u64,
-    lot: Lot,
+    lot: Rng,
     world: World,
     client: ClientId,
     webhook: Webhook,
@@ -115,7 +104,7 @@ impl Model {
         world.gateway.create_connection(client, number(1)).await.unwrap();
         Self {
             seed,
-            lot: Lot(seed),
+            lot: Rng::with_seed(seed),
             world,
             client,
             webhook,
@@ -145,7 +134,7 @@ impl Model {
     }
 
     async fn step(&mut self) {
-        match self.lot.draw(32) {
+        match self.lot.usize(..32) {
             0..=11 => self.ask(),
             12 | 13 => self.repeat(),
             14..=16 => self.script(),
@@ -159,18 +148,18 @@ impl Model {
             23..=26 => self.receipt().await,
             27 => self.kill_session(),
             28 => self.kill_writer(),
-            29 if self.lot.draw(3) == 0 => self.restart().await,
+            29 if self.lot.usize(..3) == 0 => self.restart().await,
             30 => self.hold_store_up().await,
             _ => {}
         }
-        let pause = [0, 0, 1, 5, 20, 100][self.lot.draw(6)];
+        let pause = [0, 0, 1, 5, 20, 100][self.lot.usize(..6)];
         tokio::time::sleep(Duration::from_millis(pause)).await;
         self.look().await;
     }
 
     fn ask(&mut self) {
         let words = self.asked.len().to_string();
-        let key = (self.lot.draw(3) == 0).then(|| format!("key {words}"));
+        let key = (self.lot.usize(..3) == 0).then(|| format!("key {words}"));
         self.request(words, key);
     }
 
@@ -179,7 +168,7 @@ impl Model {
             .filter(|at| self.asked[*at].key.is_some())
             .collect();
         if !keyed.is_empty() {
-            let again = &self.asked[keyed[self.lot.draw(keyed.len())]];
+            let again = &self.asked[keyed[self.lot.usize(..keyed.len())]];
             let (words, key) = (again.words.clone(), again.key.clone());
             self.request(words, key);
         }
@@ -189,8 +178,8 @@ impl Model {
         // A repetition goes to the same chat.
         let chat = CHATS[words.parse::<usize>().unwrap() % CHATS.len()];
         let message = NewMessage {
-            queue: self.lot.draw(2) == 0,
-            wait: self.lot.draw(2) == 0,
+            queue: self.lot.usize(..2) == 0,
+            wait: self.lot.usize(..2) == 0,
             ..NewMessage::text(chat.parse().unwrap(), words.clone())
         };
         let idempotency = key.clone().map(|key| IdempotencyKey {
@@ -211,7 +200,7 @@ impl Model {
     }
 
     fn script(&mut self) {
-        let script = match self.lot.draw(10) {
+        let script = match self.lot.usize(..10) {
             0..=4 => SendScript::Accept,
             5 => SendScript::Refuse("463".into()),
             6 => SendScript::Nobody,
@@ -228,8 +217,8 @@ impl Model {
         let (Some(link), false) = (self.link(), sent.is_empty()) else {
             return;
         };
-        let id = sent[self.lot.draw(sent.len())].id.clone();
-        let news = match self.lot.draw(5) {
+        let id = sent[self.lot.usize(..sent.len())].id.clone();
+        let news = match self.lot.usize(..5) {
             0 | 1 => News::Delivered,
             2 => News::Read,
             3 => News::Played,
@@ -270,7 +259,7 @@ impl Model {
 
     /// Somebody else writes for a moment.
     async fn hold_store_up(&mut self) {
-        let long = Duration::from_millis([10, 50, 200][self.lot.draw(3)]);
+        let long = Duration::from_millis([10, 50, 200][self.lot.usize(..3)]);
         let mut writer = self.world.store.writer().await.unwrap();
         if let Ok(group) = writer.begin().await {
             tokio::time::sleep(long).await;
@@ -319,128 +308,6 @@ impl Model {
         self.look().await;
     }
 
-    fn rows_of(&self, words_of: &str) -> Vec<&OutgoingMessage> {
-        let says = |row: &&OutgoingMessage| words(&row.message.as_ref().unwrap().content) == words_of;
-        self.rows.values().filter(says).collect()
-    }
-
-    fn check(&self) {
-        let seed = self.seed;
-        let wire = self.on_the_wire();
-        let mut handed_over: BTreeMap<&str, usize> = BTreeMap::new();
-        for sent in &wire {
-            *handed_over.entry(&sent.id).or_default() += 1;
-        }
-        for (id, times) in &handed_over {
-            assert_eq!(
-                *times,
-                1,
-                "seed {seed}: {id} was handed over {times} times: {:?}",
-                self.rows.get(*id)
-            );
-            assert!(self.rows.contains_key(*id), "seed {seed}: {id} has no row");
-        }
-        for row in self.rows.values() {
-            let code = row.error_code.as_deref().unwrap_or_default();
-            let never = NEVER_HANDED_OVER.contains(&code);
-            assert!(
-                !never || !handed_over.contains_key(row.message_id.as_str()),
-                "seed {seed}: it was handed over: {row:?}"
-            );
-        }
-        for asked in &self.asked {
-            self.check_answer(asked, &handed_over);
-        }
-        self.check_order(&wire);
-    }
-
-    fn check_answer(&self, asked: &Asked, handed_over: &BTreeMap<&str, usize>) {
-        let seed = self.seed;
-        let told = asked.told.lock().unwrap().clone().unwrap();
-        let rows = self.rows_of(&asked.words);
-        let went: Vec<_> = rows
-            .iter()
-            .filter(|row| handed_over.contains_key(row.message_id.as_str()))
-            .collect();
-        let refused = |row: &OutgoingMessage| matches!(row.error_code.as_deref(), Some("463" | "not_on_whatsapp"));
-        match &told {
-            Ok(sent) => {
-                let row = self.rows.get(&sent.message_id);
-                let row = row.unwrap_or_else(|| panic!("seed {seed}: {sent:?} has no row"));
-                let not_sent = row.status == SendStatus::Failed && row.error_code.as_deref() != Some("479");
-                assert!(
-                    sent.is_queued() || !not_sent,
-                    "seed {seed}: {sent:?} was told of {row:?}"
-                );
-                assert!(sent.is_queued() || handed_over.contains_key(sent.message_id.as_str()));
-            }
-            // Nothing was sent by this request; one that was repeated may have another by now.
-            Err(GatewayError::Conflict(_) | GatewayError::Busy(_) | GatewayError::Unavailable(_))
-                if asked.key.is_none() =>
-            {
-                assert!(went.is_empty(), "seed {seed}: {told:?}, and yet {went:?}");
-            }
-            Err(GatewayError::Refused(_)) if asked.key.is_none() => {
-                assert!(
-                    went.iter().all(|row| refused(row)),
-                    "seed {seed}: {told:?}, and yet {went:?}"
-                );
-            }
-            Err(_) => {}
-        }
-        // However often it was asked for: what was refused is as if it had never been.
-        let taken = went.iter().filter(|row| !refused(row)).count();
-        assert!(taken <= 1, "seed {seed}: {} was sent twice: {went:?}", asked.words);
-    }
-
-    /// Of each chat the messages went in the order of their rows.
-    fn check_order(&self, wire: &[OnTheWire]) {
-        for chat in CHATS {
-            let of_chat = wire.iter().filter(|sent| sent.message.to.to_string() == chat);
-            let ids: Vec<&str> = of_chat.map(|sent| sent.id.as_str()).collect();
-            let mut by_row = ids.clone();
-            by_row.sort_by_key(|id| self.rows[*id].created_at);
-            let times = |ids: &[&str]| ids.iter().map(|id| self.rows[*id].created_at).collect::<Vec<_>>();
-            assert_eq!(times(&ids), times(&by_row), "seed {}: {chat}: {ids:?}", self.seed);
-        }
-    }
-
-    /// What was told of each message: its steps in their order, and in the end what its row says.
-    async fn check_events(&self) {
-        let seed = self.seed;
-        let events = wait_until(&format!("seed {seed}: all is told"), WITHIN, || async {
-            let events = self.world.events(&self.webhook).await;
-            let done = |event: &wharf_domain::Event| event.status == EventStatus::Delivered;
-            events.iter().all(done).then_some(events)
-        })
-        .await;
-        let mut told: BTreeMap<String, Vec<SendStatus>> = BTreeMap::new();
-        // The newest come first.
-        for event in events.iter().rev() {
-            let body: serde_json::Value = serde_json::from_str(event.payload.get()).unwrap();
-            let status = SendStatus::from_word(body["status"].as_str().unwrap()).unwrap();
-            told.entry(event.message_id.clone()).or_default().push(status);
-        }
-        for row in self.rows.values() {
-            let steps = told.get(&row.message_id).cloned().unwrap_or_default();
-            let (first, last) = (steps.first().copied(), steps.last().copied());
-            // In a group each member tells of themselves, and here nobody says who they are.
-            let is_told = !row.to.is_group() || row.status <= SendStatus::Sent;
-            assert!(
-                !is_told || last == Some(row.status),
-                "seed {seed}: {steps:?} of {row:?}"
-            );
-            let begins = matches!(first, Some(SendStatus::Sent | SendStatus::Failed));
-            let back = |pair: &[SendStatus]| pair[1] <= pair[0];
-            let refused = |pair: &[SendStatus]| pair == [SendStatus::Sent, SendStatus::Failed];
-            let strange = steps
-                .windows(2)
-                .any(|pair| back(pair) && !refused(pair) && pair != [SendStatus::Failed; 2]);
-            // An unknown outcome that becomes known is told as another failure.
-            assert!(begins && !strange, "seed {seed}: {steps:?} of {row:?}");
-        }
-    }
-
     /// What waits ends with its connection, and does not go on with another of the same number.
     async fn delete(&mut self) {
         if let Some(link) = self.link() {
@@ -449,7 +316,7 @@ impl Model {
         for _ in 0..4 {
             self.ask();
         }
-        tokio::time::sleep(Duration::from_millis(self.lot.draw(60) as u64)).await;
+        tokio::time::sleep(Duration::from_millis(self.lot.usize(..60) as u64)).await;
         let deleted = wait_until("it is deleted", WITHIN, || async {
             match self.world.gateway.delete_connection(self.client, &number(1)).await {
                 Err(GatewayError::Unavailable(_)) => None,
@@ -469,7 +336,7 @@ async fn live(seed: u64) {
     for _ in 0..STEPS {
         model.step().await;
     }
-    if model.lot.draw(3) == 0 {
+    if model.lot.usize(..3) == 0 {
         model.delete().await;
     }
     model.settle().await;
