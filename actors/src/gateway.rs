@@ -17,6 +17,7 @@ use ractor::{Actor, ActorRef};
 use serde::Serialize;
 use thiserror::Error;
 use tokio::runtime::{Handle, RuntimeMetrics};
+use tokio_util::task::TaskTracker;
 use wharf_domain::{
     Attempt, ClientId, Connection, Courtesy, Event, EventKinds, InvalidField, OwnHeaders, PhoneNumber, Timestamp,
     TokenHash, Webhook, fair::Caps, outgoing::Pace, signing::Secret,
@@ -202,8 +203,8 @@ const RETRY_DEADLINE: Duration = Duration::from_secs(20);
 const SEND_DEADLINE: Duration = Duration::from_secs(24);
 /// A deletion logs out at WhatsApp: up to 12 s to connect and 10 s to log out.
 const DELETE_DEADLINE: Duration = Duration::from_secs(28);
-/// Everything stops within 12 s for the tenants and 5 s for the last commit.
-const STOP_DEADLINE: Duration = Duration::from_secs(18);
+/// Everything stops within 12 s for the tenants, 3 s for what became of sent messages and 5 s for the last commit.
+const STOP_DEADLINE: Duration = Duration::from_secs(21);
 
 /// The log has some 64 MB at the most, and mostly far less.
 const EMPTY_LOG_DEADLINE: Duration = Duration::from_secs(5);
@@ -270,6 +271,7 @@ impl Gateway {
             backlog: Backlog::new(store.clone(), settings.limits.pending_per_client),
             bulk_retries: BulkRetries::default(),
             media,
+            notes: TaskTracker::new(),
             store,
             settings,
         });

@@ -21,6 +21,8 @@ use crate::{
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// How long the tenants may take to stop.
 const TENANTS_DEADLINE: Duration = Duration::from_secs(12);
+/// How long it may take to write what became of the last messages, where the store did not take it at once.
+const NOTES_DEADLINE: Duration = Duration::from_secs(3);
 /// How long the last commit may take.
 const FLUSH_DEADLINE: Duration = Duration::from_secs(5);
 
@@ -187,6 +189,8 @@ fn on_stop(myself: &ActorRef<Message>, state: &mut State, reply: RpcReplyPort<()
         if let Some(tenants) = tenants {
             let _late = tenants.call(tenants::Message::Stop, Some(TENANTS_DEADLINE)).await;
         }
+        shared.notes.close();
+        let _late = tokio::time::timeout(NOTES_DEADLINE, shared.notes.wait()).await;
         shared.persistence.flush(FLUSH_DEADLINE).await;
         let _stopped = myself.cast(Message::Ended(reply));
     });

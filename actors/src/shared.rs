@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use tokio_util::task::TaskTracker;
 use wharf_domain::{
     ClientId, Timestamp, WebhookId, address::TargetPolicy, outgoing::Pacing, retention::Keep, session::Patience,
 };
@@ -128,6 +129,8 @@ pub(crate) struct Shared {
     pub(crate) backlog: Backlog,
     pub(crate) bulk_retries: BulkRetries,
     pub(crate) media: MediaRoom,
+    /// Tasks that write what became of sent messages, beyond the end of their session; the tree ends after them.
+    pub(crate) notes: TaskTracker,
 }
 
 /// Gives turns for opening links: so many a second at the most, whether sessions start together with the program or lost

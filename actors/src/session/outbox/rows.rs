@@ -142,7 +142,7 @@ pub(super) fn note(state: &mut State, told: Told, tell: impl FnOnce() + Send + '
     let notes = noted(state, told);
     let first = state.args.shared.persistence.commit(Write::NoteOutgoing, notes.clone());
     let shared = Arc::downgrade(&state.args.shared);
-    tokio::spawn(write(shared, notes, first, tell));
+    state.args.shared.notes.spawn(write(shared, notes, first, tell));
 }
 
 /// The same of a message that was never handed over. Nobody has looked where it would have gone: if there is a link, it is
@@ -159,7 +159,7 @@ pub(super) fn note_unsent(
         state.args.shared.persistence.clone(),
         Arc::downgrade(&state.args.shared),
     );
-    tokio::spawn(async move {
+    state.args.shared.notes.spawn(async move {
         if let (Some(link), Some(note)) = (link, notes.first_mut()) {
             note.told.place = link.place(&outgoing.to).await;
         }

@@ -301,7 +301,8 @@ impl Model {
                 }
                 let waits = self.world.store.queued_messages(&self.key()).await.unwrap();
                 let answered = self.asked.iter().all(|asked| asked.told.lock().unwrap().is_some());
-                waits.is_empty() && answered
+                // What the store did not take at once is written a moment after it was told.
+                waits.is_empty() && answered && self.world.gateway.shared.notes.is_empty()
             },
         )
         .await;

@@ -46,7 +46,10 @@ impl Model {
             .iter()
             .filter(|row| handed_over.contains_key(row.message_id.as_str()))
             .collect();
-        let refused = |row: &OutgoingMessage| matches!(row.error_code.as_deref(), Some("463" | "not_on_whatsapp"));
+        // A receiver may prove WhatsApp wrong.
+        let refused = |row: &OutgoingMessage| {
+            matches!(row.error_code.as_deref(), Some("463" | "not_on_whatsapp")) || row.status > SendStatus::Sent
+        };
         match &told {
             Ok(sent) => {
                 let row = self.rows.get(&sent.message_id);
