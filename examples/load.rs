@@ -124,7 +124,7 @@ fn main() -> Result<(), Failure> {
     if let Shape::Receiver { listen } = options.shape {
         return Ok(receiver::run(listen)?);
     }
-    wharf::open_files::raise();
+    wharf_actors::open_files::raise();
     let _installed_before = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let report = runtime.block_on(run(options))?;

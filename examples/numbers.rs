@@ -111,7 +111,7 @@ fn main() -> Result<(), Failure> {
         return Ok(receiver::run(listen)?);
     }
     // Its children inherit it.
-    wharf::open_files::raise();
+    wharf_actors::open_files::raise();
     let _installed_before = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let report = match options.part {

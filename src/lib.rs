@@ -16,6 +16,5 @@ pub mod config;
 #[cfg(feature = "testnet")]
 pub mod demo;
 pub mod http;
-pub mod open_files;
 pub mod serve;
 pub mod telemetry;

@@ -15,7 +15,7 @@ use tokio::{
     sync::oneshot,
 };
 use url::Url;
-use wharf_actors::{Gateway, MediaSettings, Settings, StartError, Web};
+use wharf_actors::{Gateway, MediaSettings, Settings, StartError, Web, open_files};
 use wharf_domain::{address::TargetPolicy, media_link::PublicUrl};
 use wharf_store::{Store, StoreError, StoreOptions};
 use wharf_whatsapp::{KeyStore, LinkError, LinkFactory, LiveConfig, LiveFactory};
@@ -24,7 +24,6 @@ use crate::{
     clients::{self, ClientsError, WithToken},
     config::Config,
     http::{self, Limits},
-    open_files,
 };
 
 /// What a second signal exits with: 128 + SIGINT, as shells have it.

@@ -23,6 +23,7 @@ mod health;
 mod janitor;
 mod keyring;
 mod media;
+pub mod open_files;
 mod pace;
 mod persistence;
 mod post;

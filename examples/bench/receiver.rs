@@ -214,7 +214,7 @@ async fn converse(mut stream: TcpStream, arrivals: Rc<RefCell<Arrivals>>) -> io:
     reason = "whoever started this process reads the address there"
 )]
 pub(crate) fn run(listen: SocketAddr) -> io::Result<()> {
-    wharf::open_files::raise();
+    wharf_actors::open_files::raise();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     LocalSet::new().block_on(&runtime, async {
         let listener = TcpListener::bind(listen).await?;

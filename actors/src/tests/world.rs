@@ -104,6 +104,8 @@ impl World {
     }
 
     pub(super) async fn start_in(parameters: &str, settings: Settings) -> Self {
+        // Tests that run side by side, and gateways that were not stopped, have more than the 1,024 that a shell allows.
+        crate::open_files::raise();
         let dir = wharf_support::temp_dir();
         let store = open_store_with(&url(&dir, parameters)).await;
         let links = ScriptedFactory::new();

@@ -161,7 +161,7 @@ async fn idle_sockets_beyond_the_limit_give_way_to_who_asks() {
 
 async fn idle_sockets(facade: &Facade) -> Vec<TcpStream> {
     // Both ends are in this process.
-    crate::open_files::raise();
+    wharf_actors::open_files::raise();
     let mut sockets = Vec::with_capacity(IDLE);
     for _ in 0..IDLE {
         sockets.push(

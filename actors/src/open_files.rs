@@ -26,7 +26,7 @@ pub fn raise() -> Option<u64> {
 
 /// How many of `wanted` connections the API may have: half of what may be open at the most, so that whoever opens
 /// connections to it, which needs no token, cannot take the numbers' and the deliveries' away.
-pub(crate) fn for_the_api(wanted: usize, limit: Option<u64>) -> usize {
+pub fn for_the_api(wanted: usize, limit: Option<u64>) -> usize {
     let half = limit.map_or(u64::MAX, |limit| (limit / 2).max(1));
     wanted.min(usize::try_from(half).unwrap_or(usize::MAX))
 }
