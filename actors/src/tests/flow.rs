@@ -373,3 +373,23 @@ async fn a_pair_code_is_asked_for_while_a_phone_is_waited_for() {
     assert!(matches!(late, Err(GatewayError::Conflict(_))), "{late:?}");
     world.gateway.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stopped_gateway_leaves_nothing_behind() {
+    let world = World::start().await;
+    let client = world.add_client("a").await.id;
+    let (webhook, link) = world.linked(client, &number(1), "/ok").await;
+    link.deliver(vec![message("5511999999999", "M1", "hello")])
+        .await
+        .unwrap();
+    world.wait_for_events(&webhook, EventStatus::Delivered, 1).await;
+    let shared = Arc::downgrade(&world.gateway.shared);
+    world.gateway.stop().await;
+    // The links here remember their sessions; WhatsApp's do not.
+    world.links.let_go();
+    drop((world, link));
+    wait_until("nobody holds what it was made of", WITHIN, || async {
+        shared.strong_count() == 0
+    })
+    .await;
+}

@@ -126,6 +126,11 @@ impl ScriptedFactory {
         self.shared.state().sent.clone()
     }
 
+    /// Lets go of all links: they hold their sessions' inbox, and with it whatever that belongs to.
+    pub fn let_go(&self) {
+        self.shared.state().links.clear();
+    }
+
     /// Every open link.
     pub fn open_links(&self) -> Vec<ScriptedHandle> {
         let state = self.shared.state();
