@@ -33,6 +33,7 @@ use reqwest::{
     redirect,
 };
 use thiserror::Error;
+use tokio::time::Instant;
 use wharf_domain::{
     AttemptResult, EventId, InvalidField, OwnHeaders, Timestamp,
     address::{TargetPolicy, Url, check_url},
@@ -255,31 +256,31 @@ impl Poster {
 
     /// Makes one attempt and says how it ended. Never fails otherwise, and never outlives the deadline.
     pub(crate) async fn post(&self, target: &Target, post: Post<'_>) -> Posted {
-        let of = |error: reqwest::Error| -> Posted {
-            if error.is_timeout() {
-                return AttemptResult::TimedOut.into();
-            }
-            let greeting = target.url.scheme() == "https" && error.is_connect();
-            failure::classify(&target.name, greeting, &error).into()
-        };
-        let (timeout, mut shortage) = (post.timeout, None);
+        let begun = Instant::now();
         let attempt = async {
             loop {
-                match self.exchange(target.url.clone(), post.clone()).await {
-                    Err(error) if failure::is_shortage(&error) => shortage = Some(error),
+                match self.exchange(target.url.clone(), &post).await {
+                    Err(error) if failure::is_shortage(&error) && begun.elapsed() + SHORTAGE_PAUSE < post.timeout => {
+                        tokio::time::sleep(SHORTAGE_PAUSE).await;
+                    }
                     ended => return ended,
                 }
-                tokio::time::sleep(SHORTAGE_PAUSE).await;
             }
         };
-        match (tokio::time::timeout(timeout, attempt).await, shortage) {
-            (Ok(Ok(posted)), _) => posted,
-            (Ok(Err(error)), _) | (Err(_), Some(error)) => of(error),
-            (Err(_), None) => AttemptResult::TimedOut.into(),
+        match tokio::time::timeout(post.timeout, attempt).await {
+            Ok(Ok(posted)) => posted,
+            Ok(Err(error)) if error.is_timeout() => AttemptResult::TimedOut.into(),
+            Ok(Err(error)) => failure::classify(
+                &target.name,
+                target.url.scheme() == "https" && error.is_connect(),
+                &error,
+            )
+            .into(),
+            Err(_) => AttemptResult::TimedOut.into(),
         }
     }
 
-    async fn exchange(&self, url: Url, post: Post<'_>) -> Result<Posted, reqwest::Error> {
+    async fn exchange(&self, url: Url, post: &Post<'_>) -> Result<Posted, reqwest::Error> {
         let mut request = self
             .client
             .post(url)
@@ -294,13 +295,13 @@ impl Poster {
         let Signatures {
             webhook_signature,
             hub_signature,
-        } = post.signatures;
+        } = &post.signatures;
         for (name, signature) in [(WEBHOOK_SIGNATURE, webhook_signature), (HUB_SIGNATURE, hub_signature)] {
             if let Some(signature) = signature {
                 request = request.header(name, signature);
             }
         }
-        let answer = request.body(post.body).send().await?;
+        let answer = request.body(post.body.clone()).send().await?;
         let retry_after = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         // From here, not from the end of a body that may take its time.
         let retry_after = retry_after.and_then(|text| retry_after_at(text, clock::now()));
