@@ -3,6 +3,8 @@
 //! Shells and service managers begin a process with 1,024, for the sake of programs that use `select`, and let it have far
 //! more when it asks. A gateway asks: it needs one for each number, each connection of the API and each delivery under way.
 
+use std::io;
+
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Raises the limit as far as the process may without anybody's leave, and answers what it is then; `None` when there is none.
@@ -29,6 +31,13 @@ pub fn raise() -> Option<u64> {
 pub fn for_the_api(wanted: usize, limit: Option<u64>) -> usize {
     let half = limit.map_or(u64::MAX, |limit| (limit / 2).max(1));
     wanted.min(usize::try_from(half).unwrap_or(usize::MAX))
+}
+
+/// Whether the process, or the machine, has as many files open as it may.
+pub(crate) fn is_shortage_of_files(error: &io::Error) -> bool {
+    /// `ENFILE` and `EMFILE`, the same on every Unix.
+    const CODES: [i32; 2] = [23, 24];
+    error.raw_os_error().is_some_and(|code| CODES.contains(&code))
 }
 
 #[cfg(test)]

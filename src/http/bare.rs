@@ -5,8 +5,10 @@
 use uuid::Uuid;
 use warp::http::StatusCode;
 
-use super::{problem::Problem, server::MAX_HEADERS};
+use super::problem::Problem;
 
+/// Headers in one request.
+pub(super) const MAX_HEADERS: usize = 100;
 /// What hyper's own answers begin with; no other status class is one of them.
 const BEGINS: &[u8] = b"HTTP/1.1 4";
 /// The header in the place of which ours go.

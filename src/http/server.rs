@@ -31,13 +31,12 @@ use tokio::{
 
 use super::{
     Desk,
+    bare::MAX_HEADERS,
     dispatch::Dispatch,
     seats::{House, Seat, Watched},
     upload,
 };
 
-/// Headers in one request.
-pub(super) const MAX_HEADERS: usize = 100;
 /// hyper takes no smaller buffer than this.
 const LEAST_BUFFER: usize = 8192;
 /// How long running requests get after the stop (CONTRACT.md section 5).

@@ -13,6 +13,7 @@ use std::{
 use wharf_domain::AttemptResult;
 
 use super::lookup::LookupError;
+use crate::open_files::is_shortage_of_files;
 
 /// The longest detail, in characters. Names in a receiver's certificate are part of some.
 const LONGEST_DETAIL: usize = 300;
@@ -36,15 +37,8 @@ pub(super) fn is_shortage(error: &reqwest::Error) -> bool {
     error.is_connect()
         && links(error).any(|link| {
             matches!(link.downcast_ref(), Some(LookupError::Shortage(_)))
-                || link.downcast_ref().is_some_and(is_out_of_descriptors)
+                || link.downcast_ref().is_some_and(is_shortage_of_files)
         })
-}
-
-/// Whether the process, or the machine, has as many files open as it may.
-pub(super) fn is_out_of_descriptors(error: &io::Error) -> bool {
-    /// `ENFILE` and `EMFILE`, the same on every Unix.
-    const CODES: [i32; 2] = [23, 24];
-    error.raw_os_error().is_some_and(|code| CODES.contains(&code))
 }
 
 /// Whether the peer ended the stream where more, or TLS's farewell, was due.

@@ -22,7 +22,7 @@ use thiserror::Error;
 use tokio::sync::{Semaphore, watch};
 use wharf_domain::address::{TargetPolicy, check_address};
 
-use super::failure::is_out_of_descriptors;
+use crate::open_files::is_shortage_of_files;
 
 /// Look-ups of names that were prompt the last time and block a thread at the same time. With [`UNPROVEN_LOOKUPS`] a
 /// quarter of tokio's 512 blocking threads.
@@ -200,7 +200,7 @@ fn ask(name: &str, system: &SystemLookup) -> Addresses {
             .strip_prefix("failed to lookup address information: ")
             .unwrap_or(&text);
         let said = format!("{name}: {said}");
-        match is_out_of_descriptors(&error) {
+        match is_shortage_of_files(&error) {
             true => LookupError::Shortage(said),
             false => LookupError::NotFound(said),
         }

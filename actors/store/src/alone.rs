@@ -14,10 +14,8 @@ use crate::{
     bulk::{LARGEST, RECORD_OUTCOMES_ALONE},
     inbound::{Numbered, bind_event, event},
     outcomes,
+    sql::RECORD_MESSAGE,
 };
-
-/// A message, its sequence, and their commit (see the SQL file).
-pub(crate) const RECORD_MESSAGE: &str = include_str!("../queries/sqlite/record_message.sql");
 
 impl Writer {
     /// [`Group::record_inbound`](crate::Group::record_inbound) in a transaction of its own, committed when this returns.

@@ -7,7 +7,7 @@
 
 use sqlx::{Connection as _, SqliteConnection, query};
 
-use crate::{Store, StoreError, Writer, open::connect, sql};
+use crate::{Store, StoreError, Writer, sql};
 
 impl Store {
     /// Carries over what was committed so far, as far as readers allow. Commits go on meanwhile.
@@ -19,7 +19,7 @@ impl Store {
         // Taken out while in use: a call that is cancelled half-way leaves no connection in a state unknown.
         let mut connection = match place.take() {
             Some(connection) => connection,
-            None => connect(&self.inner.place, &self.inner.place.checkpointer()).await?,
+            None => self.inner.place.connect(&self.inner.place.checkpointer()).await?,
         };
         passive(&mut connection).await.map_err(|error| self.error(error))?;
         *place = Some(connection);
@@ -35,7 +35,7 @@ impl Store {
         if self.inner.place.read_only {
             return Ok(());
         }
-        let mut connection = connect(&self.inner.place, &self.inner.place.checkpointer()).await?;
+        let mut connection = self.inner.place.connect(&self.inner.place.checkpointer()).await?;
         let emptied = query(sql::CHECKPOINT_ALL).execute(&mut connection).await;
         let closed = connection.close().await;
         emptied.map(drop).and(closed).map_err(|error| self.error(error))

@@ -11,7 +11,7 @@ use sqlx::{
     Acquire, Connection, SqliteConnection,
     migrate::{MigrateError, Migrator},
     query, query_as, query_scalar,
-    sqlite::{SqliteConnectOptions, SqlitePoolOptions},
+    sqlite::SqlitePoolOptions,
 };
 
 use crate::{Store, StoreError, StoreOptions, place::Place, store::Inner};
@@ -151,7 +151,7 @@ fn turn_lock(place: &Place) -> Option<File> {
 
 /// Looks at the database, and migrates it if it is ours to migrate.
 async fn prepare(place: &Place) -> Result<(), StoreError> {
-    let mut connection = connect(place, &place.writer()).await?;
+    let mut connection = place.connect(&place.writer()).await?;
     let result = prepare_with(place, &mut connection).await;
     // The connection's end must not hide why it ended.
     let closed = connection.close().await.map_err(|error| place.error(error));
@@ -239,13 +239,6 @@ where
 {
     query_scalar(sql)
         .fetch_one(connection)
-        .await
-        .map_err(|error| place.error(error))
-}
-
-/// One connection of its own, outside the pool of readers.
-pub(crate) async fn connect(place: &Place, options: &SqliteConnectOptions) -> Result<SqliteConnection, StoreError> {
-    SqliteConnection::connect_with(options)
         .await
         .map_err(|error| place.error(error))
 }

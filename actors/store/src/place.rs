@@ -7,6 +7,7 @@ use std::{
 };
 
 use sqlx::{
+    Connection as _, SqliteConnection,
     migrate::MigrateError,
     sqlite::{SqliteConnectOptions, SqliteSynchronous},
 };
@@ -101,6 +102,13 @@ impl Place {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         }
+    }
+
+    /// One connection of its own, outside the pool of readers.
+    pub(crate) async fn connect(&self, options: &SqliteConnectOptions) -> Result<SqliteConnection, StoreError> {
+        SqliteConnection::connect_with(options)
+            .await
+            .map_err(|error| self.error(error))
     }
 
     fn connection(&self, thread: &'static str) -> SqliteConnectOptions {

@@ -1,10 +1,10 @@
 //! Every statement, by name. What SQLite and PostgreSQL both understand stands here once; what only one of them does
 //! (bulk writes, the loose index scan) stands under `queries/`.
 
-use crate::{
-    alone::RECORD_MESSAGE,
-    bulk::{PUT_KEYS, RECORD_INBOUND, RECORD_OUTCOMES, REMOVE_KEYS},
-};
+use crate::bulk::{PUT_KEYS, RECORD_INBOUND, RECORD_OUTCOMES, REMOVE_KEYS};
+
+/// A message, its sequence, and their commit in one text (see the SQL file).
+pub(crate) const RECORD_MESSAGE: &str = include_str!("../queries/sqlite/record_message.sql");
 
 /// Statements of one sense, and all of them with their names.
 macro_rules! statements {

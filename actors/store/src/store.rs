@@ -6,7 +6,7 @@ use sqlx::{Row, SqliteConnection, SqlitePool, query, query_scalar, sqlite::Sqlit
 use tokio::sync::Mutex;
 use wharf_domain::{Client, ClientId, Connection, ConnectionKey, EventKinds, TokenHash, Webhook, WebhookId};
 
-use crate::{StoreError, codec, open::connect, place::Place, sql};
+use crate::{StoreError, codec, place::Place, sql};
 
 /// A handle on the database: a pool of connections that only read, and what it takes to open the one that writes.
 /// Cheap to clone.
@@ -87,7 +87,7 @@ impl Store {
     /// # Errors
     /// `Unavailable` when it does not, `Corrupt` when it never will.
     pub async fn check_writable(&self) -> Result<(), StoreError> {
-        let mut connection = connect(&self.inner.place, &self.inner.place.probe()).await?;
+        let mut connection = self.inner.place.connect(&self.inner.place.probe()).await?;
         let written = query(sql::WRITE_CHECK).execute(&mut connection).await;
         written.map(drop).map_err(|error| self.error(error))
     }

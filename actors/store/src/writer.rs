@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sqlx::{Connection, Sqlite, SqliteConnection, Transaction};
 
-use crate::{Store, StoreError, lines::Lines, open::connect, place::Place, store::Inner};
+use crate::{Store, StoreError, lines::Lines, place::Place, store::Inner};
 
 impl Store {
     /// Opens the writing connection: WAL, `synchronous = FULL`, foreign keys, a wait of 5 s for other writers. There
@@ -100,7 +100,7 @@ impl Writer {
             // Waits until its thread has let go of the file. What it says at its end is no news.
             let _ = broken.close().await;
         }
-        self.connection = Some(connect(&self.inner.place, &self.inner.place.writer()).await?);
+        self.connection = Some(self.inner.place.connect(&self.inner.place.writer()).await?);
         self.suspect = false;
         Ok(())
     }

@@ -54,7 +54,7 @@ use self::{
     driver::{Driver, Finish},
     follow::Follow,
     http::{ClientHttp, VersionSource},
-    inbound::{Aside, Ear, Hook, Inbound},
+    inbound::{Aside, Ear, Hook, Inbound, watch},
     keys::DeviceKeys,
     memory::Memory,
     reporter::{Reporter, now},
@@ -272,7 +272,7 @@ impl LiveFactory {
         client
             .subscribe_handler(Arc::new(Resync::new(runtime, &client)))
             .detach();
-        awaited::watch(inbound);
+        watch(inbound);
         Ok(client)
     }
 }

@@ -6,119 +6,15 @@
 //! of the message, or of the report; whichever is committed first counts, so there is one report at the most, and none
 //! after the message.
 
-mod arrival;
 mod list;
 mod row;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use tokio::time::Instant;
 use wharf_store::AwaitedId;
 use whatsapp_rust::wacore::types::{events::UndecryptableMessage, message::MessageInfo};
 
-pub(crate) use self::{arrival::Arrival, list::Awaited};
-use super::{inbound::Inbound, reporter::now};
-
-/// The pause before a row or a report that the inbox refused is tried again.
-const AGAIN: Duration = Duration::from_secs(5);
-
-/// Sees to it that what is missing has a row and is reported, as long as the link is there. At most one task does; it ends
-/// when nothing is missing, so that a number without trouble has none.
-pub(crate) fn watch(inbound: &Arc<Inbound>) {
-    if !inbound.memory.awaited().begin_to_watch() {
-        inbound.memory.missed().notify_one();
-        return;
-    }
-    let watching = Watching {
-        inbound: Arc::clone(inbound),
-        given_back: false,
-    };
-    drop(inbound.runtime.start(watching.run()));
-}
-
-/// The task's hold on the list; given back however the task ends.
-struct Watching {
-    inbound: Arc<Inbound>,
-    given_back: bool,
-}
-
-impl Drop for Watching {
-    fn drop(&mut self) {
-        if !self.given_back {
-            self.inbound.memory.awaited().end_to_watch();
-        }
-    }
-}
-
-impl Watching {
-    async fn run(mut self) {
-        let over = self.inbound.reporter.over().clone();
-        loop {
-            self.keep().await;
-            let overdue = self.inbound.memory.awaited().overdue(Instant::now());
-            for lost in overdue {
-                self.report(&lost).await;
-            }
-            let Some(due) = self.next() else { return };
-            let inbound = Arc::clone(&self.inbound);
-            tokio::select! {
-                () = tokio::time::sleep_until(due) => {}
-                () = inbound.memory.missed().notified() => {}
-                () = over.cancelled() => return,
-            }
-        }
-    }
-
-    /// When to look next. `None`: nothing is missing, and whoever adds something starts a task anew.
-    fn next(&mut self) -> Option<Instant> {
-        let mut awaited = self.inbound.memory.awaited();
-        if awaited.is_empty() {
-            awaited.end_to_watch();
-            self.given_back = true;
-            return None;
-        }
-        // What has no row yet, and what is arriving, is looked at again after a while.
-        let again = Instant::now() + AGAIN;
-        Some(awaited.next().map_or(again, |due| due.min(again)))
-    }
-
-    /// Has rows made of what has none.
-    async fn keep(&self) {
-        let Inbound { memory, inbox, .. } = self.inbound.as_ref();
-        let (rows, keeping) = {
-            let awaited = memory.awaited();
-            let rows = awaited.without_row(Instant::now(), now());
-            if rows.is_empty() {
-                return;
-            }
-            // On its way before the list is free: a message that arrives is committed after it, and ends its row.
-            let keeping = inbox.keep_awaited(rows.clone());
-            (rows, keeping)
-        };
-        match keeping.await {
-            Ok(()) => memory.awaited().have_rows(&rows),
-            Err(refused) => tracing::warn!(%refused, "undecryptable messages are waited for in memory only"),
-        }
-    }
-
-    async fn report(&self, lost: &Lost) {
-        let inbound = &self.inbound;
-        let info = &lost.message.info;
-        if !inbound.memory.awaited().is_missing(info) {
-            // It came while those before it were reported.
-            return;
-        }
-        let key = inbound.reporter.key();
-        let waited = now().since(wharf_domain::Timestamp(info.timestamp.timestamp_millis()));
-        tracing::warn!(client_id = %key.client_id, phone_number = %key.phone_number, message_id = info.id, ?waited, "a message stays undecryptable; reported as unknown");
-        if let Err(refused) = inbound.report(lost).await {
-            tracing::warn!(refused, "an undecryptable message could not be reported yet");
-            inbound.memory.awaited().put_off(info, Instant::now() + AGAIN);
-            return;
-        }
-        inbound.memory.awaited().settle(info);
-    }
-}
+pub(crate) use self::{list::Awaited, row::id};
 
 /// A message that is to be reported.
 pub(crate) struct Lost {

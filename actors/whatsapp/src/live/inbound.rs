@@ -1,9 +1,11 @@
 //! Incoming messages: committed first, acknowledged then.
 
+mod arrival;
 mod aside;
 mod ear;
 mod gather;
 mod heard;
+mod missing;
 mod party;
 mod past;
 
@@ -29,9 +31,9 @@ use whatsapp_rust::{
 };
 
 use self::gather::groups_of;
-pub(crate) use self::{aside::Aside, ear::Ear, heard::is_own, party::party};
+pub(crate) use self::{arrival::Arrival, aside::Aside, ear::Ear, heard::is_own, missing::watch, party::party};
 use super::{
-    awaited::{Arrival, Lost, as_first},
+    awaited::{Lost, as_first},
     convert::{Converted, People, Surroundings, convert, is_hidden, not_for_us, undecryptable},
     follow::Follow,
     lane::Lane,

@@ -116,7 +116,7 @@ impl Awaited {
     /// A message comes. Answers how it was first heard of, if it could not be decrypted then: the sender's second copy and
     /// the phone's may name its time and its people differently, and are one message. And whether it was missing until now:
     /// then [`Awaited::settle`] or [`Awaited::did_not_arrive`] follows.
-    pub(super) fn arrives(&mut self, info: &MessageInfo) -> Option<(Arc<MessageInfo>, bool)> {
+    pub(crate) fn arrives(&mut self, info: &MessageInfo) -> Option<(Arc<MessageInfo>, bool)> {
         if let Some(missing) = self.missing_one(info) {
             missing.arriving += 1;
             return Some((Arc::clone(&missing.lost.info), true));
@@ -126,14 +126,14 @@ impl Awaited {
     }
 
     /// A message that came was not committed.
-    pub(super) fn did_not_arrive(&mut self, info: &MessageInfo) {
+    pub(crate) fn did_not_arrive(&mut self, info: &MessageInfo) {
         if let Some(missing) = self.missing_one(info) {
             missing.arriving = missing.arriving.saturating_sub(1);
         }
     }
 
     /// A message is not missing any more: it, or its report, is committed.
-    pub(super) fn settle(&mut self, info: &MessageInfo) {
+    pub(crate) fn settle(&mut self, info: &MessageInfo) {
         if let Some(place) = self.missing.iter().position(|one| is_same(&one.lost.info, info)) {
             let first = Arc::clone(&self.missing.swap_remove(place).lost.info);
             self.note(first);
@@ -155,7 +155,7 @@ impl Awaited {
     }
 
     /// The rows of what has none yet.
-    pub(super) fn without_row(&self, now: Instant, wall: Timestamp) -> Vec<AwaitedMessage> {
+    pub(crate) fn without_row(&self, now: Instant, wall: Timestamp) -> Vec<AwaitedMessage> {
         let without = self
             .missing
             .iter()
@@ -166,7 +166,7 @@ impl Awaited {
     }
 
     /// These rows are there.
-    pub(super) fn have_rows(&mut self, rows: &[AwaitedMessage]) {
+    pub(crate) fn have_rows(&mut self, rows: &[AwaitedMessage]) {
         for missing in &mut self.missing {
             if missing.row == Row::Wanted && rows.iter().any(|row| row.id == row::id(&missing.lost.info)) {
                 missing.row = Row::Kept;
@@ -175,7 +175,7 @@ impl Awaited {
     }
 
     /// What was waited for long enough. It is missing until it is reported, whatever becomes of the link meanwhile.
-    pub(super) fn overdue(&self, now: Instant) -> Vec<Lost> {
+    pub(crate) fn overdue(&self, now: Instant) -> Vec<Lost> {
         let overdue = self
             .missing
             .iter()
@@ -188,37 +188,37 @@ impl Awaited {
     }
 
     /// Whether a message is still waited for, and is not arriving.
-    pub(super) fn is_missing(&self, info: &MessageInfo) -> bool {
+    pub(crate) fn is_missing(&self, info: &MessageInfo) -> bool {
         let mut missing = self.missing.iter();
         missing.any(|one| one.arriving == 0 && is_same(&one.lost.info, info))
     }
 
     /// A message could not be reported yet.
-    pub(super) fn put_off(&mut self, info: &MessageInfo, until: Instant) {
+    pub(crate) fn put_off(&mut self, info: &MessageInfo, until: Instant) {
         if let Some(missing) = self.missing_one(info) {
             missing.due = until;
         }
     }
 
     /// When the next one is due of those that can be reported.
-    pub(super) fn next(&self) -> Option<Instant> {
+    pub(crate) fn next(&self) -> Option<Instant> {
         let ready = self.missing.iter().filter(|missing| missing.can_be_reported());
         ready.map(|missing| missing.due).min()
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.missing.is_empty()
     }
 
     /// Whether a task is needed that watches; it is there from now on.
-    pub(super) fn begin_to_watch(&mut self) -> bool {
+    pub(crate) fn begin_to_watch(&mut self) -> bool {
         let begins = !self.watched && !self.missing.is_empty();
         self.watched |= begins;
         begins
     }
 
     /// The task is gone.
-    pub(super) fn end_to_watch(&mut self) {
+    pub(crate) fn end_to_watch(&mut self) {
         self.watched = false;
     }
 

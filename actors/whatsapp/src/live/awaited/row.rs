@@ -29,7 +29,7 @@ struct Head {
 }
 
 /// What a message is called in its row.
-pub(super) fn id(info: &MessageInfo) -> AwaitedId {
+pub(crate) fn id(info: &MessageInfo) -> AwaitedId {
     AwaitedId {
         message_id: info.id.clone(),
         chat: info.source.chat.to_string(),

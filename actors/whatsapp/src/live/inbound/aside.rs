@@ -9,8 +9,8 @@ use whatsapp_rust::wacore::{
     types::events::{Event, EventHandler, EventInterest, EventKind},
 };
 
-use super::Inbound;
-use crate::live::{awaited, convert::not_for_us};
+use super::{Inbound, watch};
+use crate::live::convert::not_for_us;
 
 /// Hears of messages that were fetched from the phone, messages that cannot be decrypted, new names of groups, and the
 /// history.
@@ -29,7 +29,7 @@ impl EventHandler for Aside {
                 let inbound = &self.inbound;
                 let patience = inbound.undecryptable_patience;
                 inbound.memory.awaited().miss(lost.clone(), Instant::now(), patience);
-                awaited::watch(inbound);
+                watch(inbound);
             }
             Event::GroupUpdate(update) => {
                 if let GroupNotificationAction::Subject { subject, .. } = &update.action {

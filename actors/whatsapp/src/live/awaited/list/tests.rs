@@ -1,7 +1,7 @@
 use whatsapp_rust::wacore::types::events::DecryptFailMode;
 
 use super::*;
-use crate::live::awaited::Arrival;
+use crate::live::inbound::Arrival;
 use crate::live::memory::Memory;
 
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use wharf_store::AwaitedId;
 use whatsapp_rust::wacore::types::message::MessageInfo;
 
-use super::row;
-use crate::live::memory::Memory;
+use crate::live::{awaited, memory::Memory};
 
 /// See the module. While it is there the message is not reported; if it is dropped without [`Arrival::settle`], the message
 /// was not committed, and is missing as before.
@@ -35,7 +34,7 @@ impl Arrival {
 
     /// The row that goes with its commit.
     pub(crate) fn row(&self) -> Option<AwaitedId> {
-        self.is_missing.then(|| row::id(&self.first))
+        self.is_missing.then(|| awaited::id(&self.first))
     }
 
     /// It is committed.
