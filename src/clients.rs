@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 use serde_json::json;
-use sha2::{Digest, Sha256};
 use thiserror::Error;
 use wharf_actors::clock::now;
 use wharf_domain::{Client, ClientId, TokenHash};
@@ -180,7 +179,7 @@ fn new_token() -> Result<(String, TokenHash), ClientsError> {
     getrandom::fill(&mut bytes).map_err(ClientsError::Random)?;
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     let token = format!("{TOKEN_PREFIX}{hex}");
-    let hash = TokenHash(Sha256::digest(token.as_bytes()).into());
+    let hash = TokenHash::of(&token);
     Ok((token, hash))
 }
 
@@ -204,7 +203,7 @@ mod tests {
     }
 
     fn hash(token: &str) -> TokenHash {
-        TokenHash(Sha256::digest(token.as_bytes()).into())
+        TokenHash::of(token)
     }
 
     #[tokio::test]

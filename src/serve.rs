@@ -16,7 +16,7 @@ use tokio::{
 };
 use url::Url;
 use wharf_actors::{Gateway, MediaSettings, Settings, StartError, Web, open_files};
-use wharf_domain::{address::TargetPolicy, media_link::PublicUrl};
+use wharf_domain::{TokenHash, address::TargetPolicy, media_link::PublicUrl};
 use wharf_store::{Store, StoreError, StoreOptions};
 use wharf_whatsapp::{KeyStore, LinkError, LinkFactory, LiveConfig, LiveFactory};
 
@@ -70,6 +70,7 @@ pub struct Ready {
     gateway: Gateway,
     listener: TcpListener,
     limits: Limits,
+    operator: Option<TokenHash>,
     /// Where it listens; the port is the one that was given out when the configuration says 0.
     pub address: SocketAddr,
     /// The first client of a database that never had one, with its token.
@@ -130,6 +131,7 @@ pub async fn prepare(config: &Config) -> Result<Ready, ServeError> {
         gateway,
         listener,
         limits,
+        operator: config.http.metrics_token,
         address,
         first_client,
     })
@@ -144,7 +146,8 @@ impl Ready {
     /// Serves until `shutdown` ends, then stops in this order: no new requests, running requests, sessions, running
     /// attempts, last commit.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
-        http::serve(self.listener, Arc::new(self.gateway.clone()), self.limits, shutdown).await;
+        let desk = Arc::new(self.gateway.clone());
+        http::serve(self.listener, desk, self.limits, self.operator, shutdown).await;
         tracing::info!("no more requests; closing sessions");
         self.gateway.stop().await;
     }

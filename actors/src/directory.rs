@@ -204,12 +204,19 @@ impl Directory {
         });
     }
 
-    /// Publishes a session's state.
-    pub(crate) fn publish_view(&self, key: &ConnectionKey, view: SessionView) {
-        if let Some(entry) = write(&self.sessions).get_mut(key) {
-            entry.view = view;
-            entry.changes.send_replace(());
-        }
+    /// Publishes a session's state; answers the one before.
+    pub(crate) fn publish_view(&self, key: &ConnectionKey, view: SessionView) -> Option<SessionView> {
+        let mut sessions = write(&self.sessions);
+        let entry = sessions.get_mut(key)?;
+        let before = std::mem::replace(&mut entry.view, view);
+        entry.changes.send_replace(());
+        Some(before)
+    }
+
+    /// The status of each connection.
+    pub(crate) fn statuses(&self) -> Vec<ConnectionStatus> {
+        let sessions = read(&self.sessions);
+        sessions.values().map(|entry| entry.clone().truth().status).collect()
     }
 
     /// Forgets a session that was deleted, and its link's place.

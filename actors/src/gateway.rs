@@ -30,8 +30,8 @@ use crate::{
     backlog::Backlog,
     bulkhead::{BulkheadError, Bulkheads},
     directory::Directory,
-    health::Commits,
     media::MediaRoom,
+    metrics::Commits,
     persistence::{Keeper, Persistence, WriteError},
     post::{Poster, PosterError, PosterOptions, fetch::Fetcher},
     reads::Reads,
@@ -260,6 +260,7 @@ impl Gateway {
             persistence,
             directory,
             health: Arc::default(),
+            metrics: Arc::default(),
             poster,
             fetcher,
             vault,
@@ -328,7 +329,7 @@ impl Gateway {
 
     /// What was committed since the start, for measurements.
     pub fn commits(&self) -> Commits {
-        self.shared.health.commits()
+        self.shared.metrics.commits()
     }
 
     /// What the runtimes count: the caller's first, then those that sessions run on. For measurements; they go on counting

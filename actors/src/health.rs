@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -15,23 +15,12 @@ const ASK_EVERY: Duration = Duration::from_secs(1);
 /// The store has this long to answer. A database that is held longer than that takes no writes, for the time being.
 const ASK_DEADLINE: Duration = Duration::from_secs(3);
 
-/// What was committed since the start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Commits {
-    /// Transactions, each of which was synced to the disk once.
-    pub commits: u64,
-    /// Writes in them: messages that came in together, an attempt's outcome, a change of a device's keys.
-    pub writes: u64,
-}
-
 /// Shared by the tree.
 #[derive(Debug, Default)]
 pub(crate) struct Health {
     /// Why the store took no writes, the last time it was asked to.
     refusal: Mutex<Option<String>>,
     tree_is_up: AtomicBool,
-    commits: AtomicU64,
-    writes: AtomicU64,
     /// When the store was asked, and what it said.
     asked: tokio::sync::Mutex<Option<(Instant, Result<(), String>)>>,
 }
@@ -50,21 +39,6 @@ impl Health {
     /// Why the store takes no writes, if it does not.
     pub(crate) fn store_refusal(&self) -> Option<String> {
         self.lock().clone()
-    }
-
-    /// A group of so many writes was committed.
-    pub(crate) fn committed(&self, writes: usize) {
-        self.commits.fetch_add(1, Ordering::Relaxed);
-        self.writes
-            .fetch_add(u64::try_from(writes).unwrap_or(0), Ordering::Relaxed);
-    }
-
-    /// What was committed so far.
-    pub(crate) fn commits(&self) -> Commits {
-        Commits {
-            commits: self.commits.load(Ordering::Relaxed),
-            writes: self.writes.load(Ordering::Relaxed),
-        }
     }
 
     /// The tree is up, or is being taken down.

@@ -23,6 +23,7 @@ mod health;
 mod janitor;
 mod keyring;
 mod media;
+mod metrics;
 pub mod open_files;
 mod pace;
 mod persistence;
@@ -49,11 +50,11 @@ pub use gateway::{
     BulkRetry, ConnectionPatch, Gateway, GatewayError, IdempotencyKey, MediaFile, NewContent, NewFile, NewMedia,
     NewMessage, NewWebhook, NoMedia, Qr, SentMessage, Shown, ShownPairCode, StartError, Tested, WebhookWithSecret,
 };
-pub use health::Commits;
 pub use media::{
     MediaSettings,
     outbound::{ReceivedFile, Receiving},
 };
+pub use metrics::{Commits, METRICS_TYPE};
 pub use post::PosterError;
 pub use shared::{Limits, Settings};
 pub use slots::{Permit, Slots};

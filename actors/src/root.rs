@@ -54,6 +54,17 @@ pub(crate) enum ChildKey {
     Janitor,
 }
 
+impl ChildKey {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Persistence => "persistence",
+            Self::Media => "media",
+            Self::Tenants => "tenants",
+            Self::Janitor => "janitor",
+        }
+    }
+}
+
 /// See the module.
 pub(crate) struct RootActor;
 
@@ -140,6 +151,7 @@ impl Actor for RootActor {
                 Restart::Park(wait) => wait.min(LONGEST_WAIT),
             };
             tracing::error!(?child, ?wait, reason, "a part of the tree failed; it is started again");
+            state.shared.metrics.restarted(child.name());
             if child == ChildKey::Persistence {
                 state.shared.directory.publish_persistence(None);
             }
@@ -157,6 +169,7 @@ fn start(myself: &ActorRef<Message>, state: &mut State, child: ChildKey) -> Resu
                 store: shared.store.clone(),
                 directory: Arc::clone(&shared.directory),
                 health: Arc::clone(&shared.health),
+                metrics: Arc::clone(&shared.metrics),
             };
             let (actor, _started) = ActorRuntime::spawn_linked_instant(None, PersistenceActor, args, supervisor)?;
             shared.directory.publish_persistence(Some(actor.clone()));

@@ -20,6 +20,7 @@ use crate::{
     directory::Directory,
     health::Health,
     media::{MediaRoom, MediaSettings},
+    metrics::Metrics,
     persistence::Persistence,
     post::{Poster, fetch::Fetcher},
     reads::Reads,
@@ -115,6 +116,7 @@ pub(crate) struct Shared {
     pub(crate) persistence: Persistence,
     pub(crate) directory: Arc<Directory>,
     pub(crate) health: Arc<Health>,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) poster: Poster,
     /// Fetches files that are to be sent.
     pub(crate) fetcher: Fetcher,

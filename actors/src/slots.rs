@@ -58,6 +58,12 @@ impl Slots {
         self.wait(client, Standing::Sound).await
     }
 
+    /// Slots that are held, and how many wait for one.
+    pub(crate) fn used(&self) -> (usize, usize) {
+        let fair = self.lock();
+        (fair.held(), fair.waiting())
+    }
+
     fn give_out(&self) {
         loop {
             let Some((ticket, slot)) = self.lock().next_granted() else {

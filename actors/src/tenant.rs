@@ -75,6 +75,15 @@ pub(crate) enum ChildKey {
     Delivery(WebhookId),
 }
 
+impl ChildKey {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Session(_) => "session",
+            Self::Delivery(_) => "delivery",
+        }
+    }
+}
+
 /// See the module.
 pub(crate) struct TenantActor;
 
@@ -330,6 +339,7 @@ fn on_failed(
 ) {
     tracing::error!(client = %state.args.client_id, ?child, ?restart, reason, "a child failed");
     let directory = &state.args.shared.directory;
+    state.args.shared.metrics.restarted(child.name());
     match &child {
         ChildKey::Delivery(id) => {
             state.resting.remove(id);

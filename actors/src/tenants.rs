@@ -122,6 +122,7 @@ impl Actor for TenantsActor {
                 tracing::error!(%client, ?restart, reason, "a tenant failed");
                 state.removing.remove(&client);
                 state.shared.directory.publish_tenant(client, None);
+                state.shared.metrics.restarted("tenant");
                 myself.send_after(restart.wait(), move || Message::Restart { client, generation });
             }
         }

@@ -4,7 +4,7 @@ use std::{collections::HashMap, path::PathBuf, time::Duration};
 
 use wharf_actors::Limits;
 use wharf_domain::{
-    ClientId,
+    ClientId, TokenHash,
     outgoing::{Pace, Pacing},
     retention::Keep,
     session::Patience,
@@ -50,6 +50,14 @@ fn http(reader: &mut Reader) -> Result<Http, Refused> {
     let idle_timeout = reader.number("http.idle_timeout_ms", 100, 3_600_000);
     let max_header_bytes = reader.number("http.max_header_bytes", 1024, 1_048_576);
     let max_connections = reader.number("http.max_connections", 1, 1_000_000);
+    let metrics_token = reader.secret(
+        "http.metrics_token",
+        "16 to 512 printable characters of ASCII without spaces, or \"\" for no metrics",
+        |text| match text {
+            "" => Some(None),
+            _ => metrics_token(text).map(Some),
+        },
+    );
     let ms = |number: u32| Duration::from_millis(u64::from(number));
     Ok(Http {
         listen: listen?,
@@ -59,7 +67,14 @@ fn http(reader: &mut Reader) -> Result<Http, Refused> {
         idle_timeout: ms(idle_timeout?),
         max_header_bytes: max_header_bytes? as usize,
         max_connections: max_connections? as usize,
+        metrics_token: metrics_token?,
     })
+}
+
+/// One that nobody guesses, and that a header can carry.
+fn metrics_token(text: &str) -> Option<TokenHash> {
+    let sane = (16..=512).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+    sane.then(|| TokenHash::of(text))
 }
 
 fn store(reader: &mut Reader) -> Result<Store, Refused> {

@@ -1,7 +1,7 @@
 use std::io::Write;
 
 use wharf_actors::Limits;
-use wharf_domain::retention::Keep;
+use wharf_domain::{TokenHash, retention::Keep};
 
 use super::{sections::TESTNET, *};
 
@@ -282,6 +282,29 @@ fn what_is_shown_can_be_read_back() {
     let shown = load(None, &[("WHARF_WHATSAPP__DEVICE_NAME", "a \"quoted\" \\ name")]).unwrap();
     let again = load(Some(&shown.to_string()), &[]).unwrap();
     assert_eq!(shown.config, again.config);
+}
+
+#[test]
+fn the_token_for_the_metrics_is_long_enough_and_shown_to_nobody() {
+    let token = "metrics-for-prometheus";
+    let loaded = load(None, &[("WHARF_HTTP__METRICS_TOKEN", token)]).unwrap();
+    assert_eq!(loaded.config.http.metrics_token, Some(TokenHash::of(token)));
+    let shown = loaded.to_string();
+    assert!(
+        !shown.contains(token) && shown.contains("metrics_token = \"(hidden)\""),
+        "{shown}"
+    );
+    assert_eq!(load(None, &[]).unwrap().config.http.metrics_token, None);
+    for refused in ["short", "with a space in the middle", "nicht-in-Ascii-äöü"] {
+        let error = load(None, &[("WHARF_HTTP__METRICS_TOKEN", refused)])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("http.metrics_token") && error.contains("16 to 512"),
+            "{error}"
+        );
+        assert!(!error.contains(refused), "{error}");
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 use wharf_actors::{Limits, SecretsKey};
-use wharf_domain::{ClientId, media_link::PublicUrl, outgoing::Pacing, retention::Keep, session::Patience};
+use wharf_domain::{ClientId, TokenHash, media_link::PublicUrl, outgoing::Pacing, retention::Keep, session::Patience};
 
 /// A configuration that was read and judged.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +47,8 @@ pub struct Http {
     pub max_header_bytes: usize,
     /// Connections at a time.
     pub max_connections: usize,
+    /// The token with which the metrics may be read; `None`: nobody may.
+    pub metrics_token: Option<TokenHash>,
 }
 
 /// `[store]`

@@ -37,6 +37,8 @@ pub(super) struct Call {
     pub(super) large: Option<Permit>,
     /// Who follows what for how long.
     pub(super) watchers: Arc<Watchers>,
+    /// The token with which the metrics may be read.
+    pub(super) operator: Option<TokenHash>,
     /// Whether the facade is being closed.
     pub(super) closing: watch::Receiver<bool>,
 }

@@ -139,6 +139,8 @@ pub trait Desk: Send + Sync + 'static {
     /// The file of a link with this signature.
     async fn media(&self, link: &MediaLink, signature: &str) -> Result<MediaFile, NoMedia>;
 
+    /// What operators measure, as [`wharf_actors::METRICS_TYPE`].
+    async fn metrics(&self) -> Result<String, GatewayError>;
     /// Whether the store takes writes and the tree is up; else why not.
     async fn ready(&self) -> Result<(), String>;
 }

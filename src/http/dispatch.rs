@@ -4,7 +4,6 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use percent_encoding::percent_decode_str;
-use sha2::{Digest, Sha256};
 use tokio::{
     sync::watch,
     time::{Instant, timeout_at},
@@ -28,6 +27,7 @@ use super::{
     problem::Problem,
     query::Query,
     routes::{self, Found, Route, Takes},
+    token::token_of,
     upload,
     watch::Watchers,
 };
@@ -35,8 +35,6 @@ use super::{
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longer ids are not used but replaced: they end up in every log line.
 const REQUEST_ID_MAX: usize = 128;
-/// Longer tokens are not hashed: ours have 70 characters.
-const TOKEN_MAX: usize = 512;
 /// No client has it; stands for "nobody" on routes without token.
 const NOBODY: ClientId = ClientId(0);
 
@@ -49,6 +47,8 @@ pub(super) struct Dispatch {
     pub(super) watchers: Arc<Watchers>,
     /// Who may have a large body in memory.
     pub(super) large: Slots,
+    /// Whoever has this token may read the metrics; `None`: nobody may.
+    pub(super) operator: Option<TokenHash>,
     /// Ends what is being followed.
     pub(super) closing: watch::Receiver<bool>,
 }
@@ -200,15 +200,15 @@ impl Dispatch {
             upload: None,
             large: None,
             watchers: Arc::clone(&self.watchers),
+            operator: self.operator,
             closing: self.closing.clone(),
         };
         Ok(Sought::Route(route, Box::new(call)))
     }
 
-    /// Whose token it is. Only the hash is ever compared.
+    /// Whose token it is.
     async fn authenticate(&self, headers: &HeaderMap) -> Result<(ClientId, TokenHash), Problem> {
-        let token = bearer_token(headers).ok_or_else(Problem::unauthorized)?;
-        let hash = TokenHash(Sha256::digest(token.as_bytes()).into());
+        let hash = token_of(headers).ok_or_else(Problem::unauthorized)?;
         let client = self.desk.client_of_token(&hash).await?;
         client.map(|client| (client, hash)).ok_or_else(Problem::unauthorized)
     }
@@ -233,17 +233,6 @@ fn other_methods(method: &Method, allow: &str) -> Answer {
     }
     let detail = format!("{method} is not possible here; possible: {allow}");
     Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail).with(header::ALLOW, value))
-}
-
-/// The token of the one `Authorization: Bearer TOKEN`.
-fn bearer_token(headers: &HeaderMap) -> Option<&str> {
-    let mut given = headers.get_all(header::AUTHORIZATION).iter();
-    let (Some(only), None) = (given.next(), given.next()) else {
-        return None;
-    };
-    let (scheme, token) = only.to_str().ok()?.split_once(' ')?;
-    let token = token.trim();
-    (scheme.eq_ignore_ascii_case("bearer") && (1..=TOKEN_MAX).contains(&token.len())).then_some(token)
 }
 
 /// The client's own request id if it is one that can stand in a log line, else a new one.

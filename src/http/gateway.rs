@@ -196,6 +196,10 @@ impl Desk for Gateway {
         self.media(link, signature).await
     }
 
+    async fn metrics(&self) -> Result<String, GatewayError> {
+        self.metrics().await
+    }
+
     async fn ready(&self) -> Result<(), String> {
         self.ready().await
     }

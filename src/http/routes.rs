@@ -64,7 +64,7 @@ macro_rules! route {
 
 /// Every route of CONTRACT.md section 2. A `?` behind the path: it reads parameters.
 #[rustfmt::skip]
-pub(super) static ROUTES: [Route; 37] = [
+pub(super) static ROUTES: [Route; 38] = [
     route!(POST   "/api/webhooks/register"                                Object  webhooks::register),
     route!(GET    "/api/webhooks/list"                                    Nothing webhooks::all),
     route!(GET    "/api/webhooks/:webhook_id"                             Nothing webhooks::one),
@@ -102,6 +102,7 @@ pub(super) static ROUTES: [Route; 37] = [
     route!(POST   "/api/whatsapp/connections/:phone_number/groups/:group_id/leave" Object actions::leave),
     route!(GET    "/healthz"                                              Nothing health::alive),
     route!(GET    "/readyz"                                               Nothing health::ready),
+    route!(GET    "/metrics"                                              Nothing health::metrics),
 ];
 
 /// Whether a token is needed before anything is said about this path, even whether it exists.

@@ -29,6 +29,8 @@ use tokio::{
     time::{MissedTickBehavior, interval, sleep, timeout},
 };
 
+use wharf_domain::TokenHash;
+
 use super::{
     Desk,
     bare::MAX_HEADERS,
@@ -61,7 +63,14 @@ pub struct Limits {
 }
 
 /// Serves until `shutdown` ends; then takes no new request and gives the running ones ten seconds.
-pub async fn serve(listener: TcpListener, desk: Arc<dyn Desk>, limits: Limits, shutdown: impl Future<Output = ()>) {
+/// `operator` is the token with which the metrics may be read.
+pub async fn serve(
+    listener: TcpListener,
+    desk: Arc<dyn Desk>,
+    limits: Limits,
+    operator: Option<TokenHash>,
+    shutdown: impl Future<Output = ()>,
+) {
     let (close, closing) = watch::channel(false);
     let service = warp::service(
         Dispatch {
@@ -69,6 +78,7 @@ pub async fn serve(listener: TcpListener, desk: Arc<dyn Desk>, limits: Limits, s
             deadline: limits.request_timeout,
             watchers: Arc::default(),
             large: upload::turns(),
+            operator,
             closing,
         }
         .filter(),

@@ -223,6 +223,21 @@ async fn two_hundred_random_bodies_on_every_route_make_no_server_error() {
     world.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_reads_the_metrics_with_a_token_of_the_configuration() {
+    let token = "of-the-operator-0";
+    let world = World::start_with(&[("WHARF_HTTP__METRICS_TOKEN", token)]).await;
+    let of_client = world.api().get("/metrics").await;
+    assert_eq!(of_client.status, StatusCode::UNAUTHORIZED, "{}", of_client.body);
+    let answer = Api::new(world.api().address, token).get("/metrics").await;
+    let text = String::from_utf8(answer.bytes).unwrap();
+    assert!(
+        text.contains("\nwharf_ready 1\n") && text.ends_with("# EOF\n"),
+        "{text}"
+    );
+    world.stop().await;
+}
+
 /// A command in another directory would look into a database of its own, and say that there are no clients.
 #[test]
 fn only_adding_a_client_makes_a_database() {

@@ -1,6 +1,7 @@
 //! Clients (tenants).
 
 use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 
 use crate::{ClientId, Timestamp};
 
@@ -18,3 +19,10 @@ pub struct Client {
 /// SHA-256 of a bearer token. Look-ups go by this, so that neither a database reader nor timing gives a token away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TokenHash(pub [u8; 32]);
+
+impl TokenHash {
+    /// Of this token.
+    pub fn of(token: &str) -> Self {
+        Self(Sha256::digest(token.as_bytes()).into())
+    }
+}

@@ -113,6 +113,16 @@ impl<T> Fair<T> {
         }
     }
 
+    /// Slots that are held.
+    pub fn held(&self) -> usize {
+        self.held.all
+    }
+
+    /// How many wait for one.
+    pub fn waiting(&self) -> usize {
+        self.waiting
+    }
+
     /// A slot at once, if one is free that this client may have. What waits already has been offered every free slot,
     /// so nobody is overtaken.
     pub fn take(&mut self, client: ClientId, standing: Standing) -> Option<Slot> {

@@ -82,15 +82,14 @@ fn begin(myself: &ActorRef<Message>, state: &mut State, attempt: Attempt, permit
         // Boxed: it is large, and a task is moved several times before it runs.
         let posted = Box::pin(carry_through(&shared, &aim, &keyring, attempt));
         let Posted { result, retry_after } = posted.await;
+        let took = began.elapsed();
         tracing::debug!(event = %event_id, attempt = number, ?result, "attempt ended");
+        shared.metrics.attempted(event_id, &result, took);
         let ended = DeliveryEvent::AttemptFinished {
             event_id,
             attempt: number,
             result,
-            timing: AttemptTiming {
-                started_at,
-                took: began.elapsed(),
-            },
+            timing: AttemptTiming { started_at, took },
             jitter: clock::jitter(),
             retry_after,
         };

@@ -1,12 +1,12 @@
 //! One group: everything in one transaction, answers after the commit, wake-ups in the order of the commit.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use wharf_domain::AttemptOutcome;
 use wharf_store::{Group, NewEvent, RecordedEvent, StoreError, Writer};
 
 use super::{Write, WriteError};
-use crate::{directory::Directory, health::Health};
+use crate::{directory::Directory, metrics::Metrics};
 
 /// Commits the writes and answers their callers. Gives the connection back, and the error when the store as a whole
 /// took nothing.
@@ -14,14 +14,15 @@ pub(super) async fn commit(
     mut writer: Box<Writer>,
     mut writes: Vec<Box<Write>>,
     directory: Arc<Directory>,
-    health: Arc<Health>,
+    metrics: Arc<Metrics>,
 ) -> (Box<Writer>, Option<StoreError>) {
     if writes.is_empty() {
         return (writer, None);
     }
+    let begun = Instant::now();
     match carry_out(&mut writer, &mut writes).await {
         Ok(recorded) => {
-            health.committed(writes.len());
+            metrics.committed(&recorded, writes.len(), begun.elapsed());
             wake(&directory, recorded, &mut writes);
             writes.into_iter().for_each(|write| write.confirm());
             (writer, None)
@@ -32,7 +33,7 @@ pub(super) async fn commit(
             (writer, Some(error).filter(StoreError::is_transient))
         }
         // One of them is bad: each for itself, so that it fails alone.
-        Err(_) => one_by_one(writer, writes, &directory, &health).await,
+        Err(_) => one_by_one(writer, writes, &directory, &metrics).await,
     }
 }
 
@@ -40,15 +41,15 @@ async fn one_by_one(
     mut writer: Box<Writer>,
     writes: Vec<Box<Write>>,
     directory: &Directory,
-    health: &Health,
+    metrics: &Metrics,
 ) -> (Box<Writer>, Option<StoreError>) {
     let mut refused = None;
     for write in writes {
         let mut alone = [write];
-        let result = carry_out(&mut writer, &mut alone).await;
-        match result {
+        let begun = Instant::now();
+        match carry_out(&mut writer, &mut alone).await {
             Ok(recorded) => {
-                health.committed(1);
+                metrics.committed(&recorded, 1, begun.elapsed());
                 wake(directory, recorded, &mut alone);
                 let [write] = alone;
                 write.confirm();

@@ -24,7 +24,7 @@ use wharf_store::{Store, StoreError, Writer};
 
 #[cfg(test)]
 use crate::supervision::Crash;
-use crate::{directory::Directory, health::Health, timer::Timer};
+use crate::{directory::Directory, health::Health, metrics::Metrics, timer::Timer};
 pub(crate) use handle::{Persistence, WriteError};
 pub(crate) use input::{
     Arrived, Change, Claim, Missed, Poll, Postponed, Purge, Purged, Registration, Rotation, SealedHeaders, Settlement,
@@ -47,6 +47,7 @@ pub(crate) struct Args {
     pub(crate) store: Store,
     pub(crate) directory: Arc<Directory>,
     pub(crate) health: Arc<Health>,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 /// What the actor can be told.
@@ -244,9 +245,9 @@ fn start(myself: &ActorRef<Message>, state: &mut State, writer: Box<Writer>, wri
         state.checkpoint = Checkpoint::Running;
         checkpoint(myself.clone(), state.args.store.clone());
     }
-    let (directory, health) = (Arc::clone(&state.args.directory), Arc::clone(&state.args.health));
+    let (directory, metrics) = (Arc::clone(&state.args.directory), Arc::clone(&state.args.metrics));
     run(myself, state, false, async move {
-        let (mut writer, refused) = group::commit(writer, writes, directory, health).await;
+        let (mut writer, refused) = group::commit(writer, writes, directory, metrics).await;
         if finish && let Err(error) = writer.finish_checkpoint().await {
             tracing::warn!(%error, "the log was not carried over into the database; trying again later");
         }

@@ -213,12 +213,12 @@ fn step(myself: &ActorRef<Message>, state: &mut State, event: SessionEvent) {
 }
 
 fn publish(state: &State) {
-    if let Some(machine) = &state.machine {
-        state
-            .args
-            .shared
-            .directory
-            .publish_view(&state.args.key, machine.view().clone());
+    let Some(machine) = &state.machine else { return };
+    let (shared, view) = (&state.args.shared, machine.view());
+    let before = shared.directory.publish_view(&state.args.key, view.clone());
+    let was_connected = before.is_some_and(|before| before.status == ConnectionStatus::Connected);
+    if was_connected && view.status != ConnectionStatus::Connected {
+        shared.metrics.link_lost(view.reason_code);
     }
 }
 

@@ -8,6 +8,7 @@ mod flow;
 mod keys;
 mod late_words;
 mod media;
+mod metrics;
 mod outbound;
 mod pace;
 mod removal;

@@ -90,6 +90,20 @@ impl Store {
             .map_err(|error| self.error(error))
     }
 
+    /// How many events wait for delivery, of all clients; counting ends at `most`.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn all_pending_events(&self, most: u64) -> Result<u64, StoreError> {
+        let count: Result<i64, sqlx::Error> = query_scalar(sql::ALL_PENDING_EVENTS)
+            .bind(i64::try_from(most).unwrap_or(i64::MAX))
+            .fetch_one(self.pool())
+            .await;
+        count
+            .map(|count| u64::try_from(count).unwrap_or(0))
+            .map_err(|error| self.error(error))
+    }
+
     /// When the retention last believed the clock.
     ///
     /// # Errors

@@ -19,6 +19,8 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
+use wharf_domain::TokenHash;
+
 use super::{Limits, serve};
 use client::Ask;
 use fake::FakeDesk;
@@ -27,6 +29,8 @@ use fake::FakeDesk;
 const ALPHA: &str = "alpha-token";
 /// The token of client 2.
 const BETA: &str = "beta-token";
+/// The token for the metrics.
+const OPERATOR: &str = "operator-token-0";
 /// A number that client 1 has a connection and a webhook for.
 const NUMBER: &str = "5511999999999";
 
@@ -53,6 +57,10 @@ impl Facade {
     }
 
     async fn start_with(limits: Limits) -> Self {
+        Self::start_for(limits, Some(TokenHash::of(OPERATOR))).await
+    }
+
+    async fn start_for(limits: Limits, operator: Option<TokenHash>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let desk = Arc::new(FakeDesk::default());
@@ -60,7 +68,7 @@ impl Facade {
         let shutdown = async {
             let _ = stopped.await;
         };
-        let task = tokio::spawn(serve(listener, desk.clone(), limits, shutdown));
+        let task = tokio::spawn(serve(listener, desk.clone(), limits, operator, shutdown));
         Self {
             address,
             desk,

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
 
-use super::{Facade, NUMBER, client::Reply, fake::ID};
+use super::{ALPHA, Facade, LIMITS, NUMBER, OPERATOR, client::Reply, fake::ID};
 
 /// A request of client 1 with a body.
 pub(super) async fn post(facade: &Facade, path: &str, body: Value) -> Reply {
@@ -333,4 +333,32 @@ async fn health_needs_no_token() {
     assert_eq!((reply.status, reply.header("retry-after")), (503, Some("1")));
     assert_eq!(reply.json()["detail"], "the disk is full");
     assert_eq!(facade.bare("GET", "/healthz").send().await.status, 200);
+}
+
+#[tokio::test]
+async fn metrics_are_for_the_operator_alone_and_only_where_there_is_one() {
+    let facade = Facade::start().await;
+    let ask = |token| facade.bare("GET", "/metrics").token(token).send();
+    let reply = ask(OPERATOR).await;
+    assert_eq!((reply.status, reply.body.as_slice()), (200, b"# EOF\n".as_slice()));
+    let of_metrics = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    assert_eq!(reply.header("content-type"), Some(of_metrics));
+    for refused in [ask(ALPHA).await, facade.bare("GET", "/metrics").send().await] {
+        assert_eq!(
+            (refused.status, refused.header("www-authenticate")),
+            (401, Some("Bearer"))
+        );
+    }
+    assert_eq!(
+        facade
+            .bare("GET", "/api/webhooks/list")
+            .token(OPERATOR)
+            .send()
+            .await
+            .status,
+        401
+    );
+    let facade = Facade::start_for(LIMITS, None).await;
+    let reply = facade.bare("GET", "/metrics").token(OPERATOR).send().await;
+    assert_eq!(reply.status, 404);
 }

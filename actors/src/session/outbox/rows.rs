@@ -139,6 +139,7 @@ pub(super) fn noted(state: &State, told: Told) -> Vec<Note> {
 /// the caller does not wait for that: WhatsApp has decided. Nor does this end with the session, whose successor would
 /// take the outcome for unknown.
 pub(super) fn note(state: &mut State, told: Told, tell: impl FnOnce() + Send + 'static) {
+    state.args.shared.metrics.learned(&told.news);
     let notes = noted(state, told);
     let first = state.args.shared.persistence.commit(Write::NoteOutgoing, notes.clone());
     let shared = Arc::downgrade(&state.args.shared);
@@ -153,6 +154,7 @@ pub(super) fn note_unsent(
     outgoing: Arc<Outgoing>,
     tell: impl FnOnce() + Send + 'static,
 ) {
+    state.args.shared.metrics.learned(&told.news);
     let link = state.link.as_ref().map(|(_, link)| Arc::clone(link));
     let mut notes = noted(state, told);
     let (persistence, shared) = (

@@ -15,6 +15,7 @@ statements! {
     PENDING_EVENTS = "SELECT count(*) FROM (SELECT 1 FROM whatsapp_webhooks w \
         CROSS JOIN webhook_events e ON e.webhook_id = w.id \
         WHERE w.client_id = $1 AND e.status = 'pending' LIMIT $2)";
+    ALL_PENDING_EVENTS = "SELECT count(*) FROM (SELECT 1 FROM webhook_events WHERE status = 'pending' LIMIT $1)";
     RETENTION_SEEN_AT = "SELECT seen_at FROM retention WHERE id = 1";
     NOTE_RETENTION = "INSERT INTO retention (id, seen_at) VALUES (1, $1) \
         ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at";
