@@ -12,6 +12,7 @@ use prometheus_client::{
         family::Family,
         gauge::{ConstGauge, Gauge},
         histogram::Histogram,
+        info::Info,
     },
     registry::{Registry, Unit},
 };
@@ -70,7 +71,7 @@ fn durations() -> Histogram {
     Histogram::new((0..18).map(|step| 0.000_5 * f64::from(1_u32 << step)))
 }
 
-/// From a millisecond to nine hours: what waits for retries may wait for that long.
+/// From a millisecond to four and a half hours, by fours: what waits for retries waits for long.
 fn waits() -> Histogram {
     Histogram::new((0..13).map(|step| 0.001 * f64::from(1_u32 << (2 * step))))
 }
@@ -91,6 +92,8 @@ impl Default for Metrics {
             restarts: Counters::default(),
         };
         let all = &mut metrics.registry;
+        let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        all.register("build", "The program", version);
         all.register("commits", "Transactions committed", metrics.commits.clone());
         all.register("writes", "Writes in them", metrics.writes.clone());
         let help = "From a group's beginning to its end on the disk";

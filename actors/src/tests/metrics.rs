@@ -37,6 +37,7 @@ async fn what_happens_is_counted_and_what_is_there_is_told() {
 
     let text = world.gateway.metrics().await.unwrap();
     assert!(text.ends_with("# EOF\n") && !text.contains("55119"), "{text}");
+    assert!(text.contains("wharf_build_info{version=\""), "{text}");
     for (line, wanted) in [
         ("wharf_ready", 1.0),
         ("wharf_events_total", 2.0),
