@@ -2,7 +2,7 @@
 
 use std::{
     io::{Write, stdout},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -42,6 +42,11 @@ enum Command {
     /// Manages clients and their tokens; works while the gateway runs.
     #[command(subcommand)]
     Client(ClientCommand),
+    /// Copies the database, whole and as of one moment; works while the gateway runs.
+    Backup {
+        /// The file to make; its directory is there, and it is not.
+        file: PathBuf,
+    },
     /// Checks or shows the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -119,6 +124,9 @@ pub enum CliError {
     /// A client command failed.
     #[error(transparent)]
     Clients(#[from] ClientsError),
+    /// The database could not be copied.
+    #[error(transparent)]
+    Backup(#[from] StoreError),
     /// The gateway could not start.
     #[error(transparent)]
     Serve(#[from] ServeError),
@@ -140,7 +148,9 @@ impl CliError {
         let wrong_url = |error: &StoreError| matches!(error, StoreError::Url(_));
         match self {
             Self::Config(_) => ExitCode::from(2),
-            Self::Serve(ServeError::Store(error)) | Self::Clients(ClientsError::Store(error)) if wrong_url(error) => {
+            Self::Serve(ServeError::Store(error)) | Self::Clients(ClientsError::Store(error)) | Self::Backup(error)
+                if wrong_url(error) =>
+            {
                 ExitCode::from(2)
             }
             _ => ExitCode::FAILURE,
@@ -169,6 +179,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
             Ok(block_on(serve::run(loaded.config))??)
         }
         Command::Client(command) => print(&block_on(client(&loaded, command))??),
+        Command::Backup { file } => print(&block_on(backup(&loaded, &file))??),
         Command::Config(ConfigCommand::Check) => print("ok"),
         Command::Config(ConfigCommand::Show) => print(loaded.to_string().trim_end()),
         #[cfg(feature = "testnet")]
@@ -223,6 +234,18 @@ async fn client(loaded: &Loaded, command: ClientCommand) -> Result<String, Clien
     }
 }
 
+async fn backup(loaded: &Loaded, file: &Path) -> Result<String, StoreError> {
+    let bytes = wharf_store::back_up(&loaded.config.store.url, file).await?;
+    let key = match loaded.config.store.secrets_key {
+        Some(_) => "store.secrets_key",
+        None => "the file secrets.key",
+    };
+    let file = file.display();
+    Ok(format!(
+        "copied {bytes} bytes to {file}; {key}, without which its secrets cannot be read, is not in it"
+    ))
+}
+
 fn block_on<F: Future>(future: F) -> Result<F::Output, CliError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -260,6 +283,8 @@ mod tests {
             ("wharf client list --json", true),
             ("wharf client rotate 1", true),
             ("wharf client remove 1 --json", true),
+            ("wharf backup /tmp/wharf.db", true),
+            ("wharf backup", false),
             ("wharf config check", true),
             ("wharf config show", true),
             ("wharf client", false),

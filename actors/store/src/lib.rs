@@ -11,6 +11,7 @@
 mod alone;
 mod attempts;
 mod awaited;
+mod backup;
 mod bulk;
 mod census;
 mod checkpoint;
@@ -46,6 +47,7 @@ mod webhooks;
 mod writer;
 
 pub use awaited::{AwaitedId, AwaitedMessage};
+pub use backup::back_up;
 pub use error::StoreError;
 pub use idempotency::KEY_LIFETIME;
 pub use keys::{KeyChange, KeyKind, KeysChanged, StoredKey};

@@ -107,7 +107,8 @@ fn make_file(place: &Place) -> Result<(), StoreError> {
     }
 }
 
-fn private_file() -> OpenOptions {
+/// Options for a file that only this user reads and writes.
+pub(crate) fn private_file() -> OpenOptions {
     let mut options = File::options();
     options.read(true).write(true);
     #[cfg(unix)]

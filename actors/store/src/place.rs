@@ -148,6 +148,11 @@ impl Place {
         self.connection("wharf-checkpoint").synchronous(SqliteSynchronous::Full)
     }
 
+    /// A connection that copies the database elsewhere.
+    pub(crate) fn copier(&self) -> SqliteConnectOptions {
+        self.connection("wharf-backup").synchronous(SqliteSynchronous::Full)
+    }
+
     /// A connection that asks whether writing works: its row need not survive a power cut.
     pub(crate) fn probe(&self) -> SqliteConnectOptions {
         self.connection("wharf-probe").synchronous(SqliteSynchronous::Normal)

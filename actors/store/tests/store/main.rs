@@ -11,6 +11,7 @@
 mod alone;
 mod attempts;
 mod awaited;
+mod backup;
 mod clients;
 mod connections;
 mod considerate;

@@ -1,0 +1,60 @@
+//! A copy of the database, whole and as of one moment, while it is used.
+
+use std::{
+    fs::{self, File},
+    io,
+    path::Path,
+};
+
+use sqlx::{Connection as _, query};
+
+use crate::{StoreError, open::private_file, place::Place};
+
+/// Copies the database that `url` names into `file`, which must not be there and is made for its owner alone. Answers the
+/// copy's size in bytes.
+///
+/// It is one read: writers wait for nothing, what they commit meanwhile is not in the copy, and the write-ahead log cannot be
+/// begun anew before it ends. The schema is not looked at, so that a newer program copies what it is about to bring up to date.
+/// The key that secrets are encrypted with is not in the database.
+///
+/// # Errors
+/// `Url`; `Unavailable` says what cannot be read or written, and leaves no file behind.
+pub async fn back_up(url: &str, file: &Path) -> Result<u64, StoreError> {
+    let place: Place = url.parse()?;
+    let failed = |what: &str, error: &dyn std::fmt::Display| {
+        StoreError::Unavailable(place.named(format!("{what} {}: {error}", file.display())))
+    };
+    let Some(name) = file.to_str() else {
+        return Err(failed("cannot be copied to", &"its name is not UTF-8"));
+    };
+    if !place.path.exists() {
+        return Err(StoreError::Unavailable(place.named("there is no such file")));
+    }
+    let made = private_file().create_new(true).open(file);
+    let copy = made.map_err(|error| failed("cannot be copied to", &error))?;
+    // SQLite takes an empty file for one that is not there.
+    let copied = match copy_into(&place, name).await {
+        Ok(()) => settle(&copy, file).map_err(|error| failed("was copied, but is not on the disk as", &error)),
+        Err(error) => Err(error),
+    };
+    if copied.is_err() {
+        let _nothing_to_remove = fs::remove_file(file);
+    }
+    copied
+}
+
+async fn copy_into(place: &Place, name: &str) -> Result<(), StoreError> {
+    let mut connection = place.connect(&place.copier()).await?;
+    let copied = query("VACUUM INTO $1").bind(name).execute(&mut connection).await;
+    // Waits until its thread has let go of both files.
+    let _ = connection.close().await;
+    copied.map(drop).map_err(|error| place.error(error))
+}
+
+/// Has the copy on the disk, and its name too.
+fn settle(copy: &File, file: &Path) -> io::Result<u64> {
+    copy.sync_all()?;
+    let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty());
+    File::open(directory.unwrap_or(Path::new(".")))?.sync_all()?;
+    Ok(copy.metadata()?.len())
+}
