@@ -353,3 +353,34 @@ async fn the_command_line_manages_clients_while_the_server_runs() {
     .await;
     world.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_that_is_made_while_the_server_runs_can_be_used() {
+    let mut world = World::start().await;
+    let webhook = world.linked("/ok").await;
+    world.text("before").await;
+    let elsewhere = tempfile::tempdir().unwrap();
+    let copy = elsewhere.path().join("copy.db");
+    world.api().wait_for_events(&webhook, "delivered", 1).await;
+    let mut wharf = Command::new(env!("CARGO_BIN_EXE_wharf"));
+    let made = wharf
+        .envs(variables(&world.dir, &world.network))
+        .arg("backup")
+        .arg(&copy);
+    let made = made.output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    world.text("after").await;
+    world.api().wait_for_events(&webhook, "delivered", 2).await;
+
+    // Brought back as its owner would: the copy in the place of the database, beside the key.
+    world.stop_gateway().await;
+    let database = world.dir.path().join("wharf.db");
+    for beside in ["-wal", "-shm"] {
+        let _not_there = std::fs::remove_file(format!("{}{beside}", database.display()));
+    }
+    std::fs::rename(&copy, &database).unwrap();
+    world.start_gateway().await;
+    let events = world.api().events(&webhook).await;
+    assert_eq!(events.len(), 1, "{events:?}");
+    world.stop().await;
+}
