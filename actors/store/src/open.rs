@@ -30,7 +30,7 @@ impl Store {
     pub async fn open(options: &StoreOptions) -> Result<Store, StoreError> {
         let place = Arc::new(options.url.parse::<Place>()?);
         let (lock, opening) = claim_files(Arc::clone(&place), options.exclusive).await?;
-        prepare(&place).await?;
+        prepare(&place, options.exclusive).await?;
         drop(opening);
         let pool = SqlitePoolOptions::new()
             .max_connections(readers(options.readers))
@@ -66,8 +66,9 @@ async fn claim_files(place: Arc<Place>, exclusive: bool) -> Result<(Option<File>
         if !place.read_only {
             make_directory(&place)?;
         }
-        let lock = exclusive.then(|| hold_lock(&place)).transpose()?;
+        // In its turn: a command that makes the database holds the lock for a moment, too.
         let opening = turn_lock(&place);
+        let lock = exclusive.then(|| hold_lock(&place)).transpose()?;
         if !place.read_only {
             make_file(&place)?;
         }
@@ -116,6 +117,17 @@ pub(crate) fn private_file() -> OpenOptions {
     options
 }
 
+/// Why the schema stays as it is: what [`hold_lock`] said, for who runs no server.
+fn before_its_server(place: &Place, error: StoreError, found: i64, known: i64) -> StoreError {
+    match error {
+        StoreError::Locked(_) => StoreError::Locked(place.named(format!(
+            "an older wharf serve runs on it, with schema version {found}, and this program would bring it to {known}: restart that \
+             server with this program first"
+        ))),
+        other => other,
+    }
+}
+
 /// The lock goes with the process, however that ends; the file stays, because removing it would race with the next.
 fn hold_lock(place: &Place) -> Result<File, StoreError> {
     let path = place.beside(".lock");
@@ -151,15 +163,15 @@ fn turn_lock(place: &Place) -> Option<File> {
 }
 
 /// Looks at the database, and migrates it if it is ours to migrate.
-async fn prepare(place: &Place) -> Result<(), StoreError> {
+async fn prepare(place: &Place, holds_lock: bool) -> Result<(), StoreError> {
     let mut connection = place.connect(&place.writer()).await?;
-    let result = prepare_with(place, &mut connection).await;
+    let result = prepare_with(place, &mut connection, holds_lock).await;
     // The connection's end must not hide why it ended.
     let closed = connection.close().await.map_err(|error| place.error(error));
     result.and(closed)
 }
 
-async fn prepare_with(place: &Place, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+async fn prepare_with(place: &Place, connection: &mut SqliteConnection, holds_lock: bool) -> Result<(), StoreError> {
     let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
     let applied = applied_migrations(place, connection).await?;
     let found = applied.last().map_or(0, |(version, _)| *version);
@@ -195,6 +207,11 @@ async fn prepare_with(place: &Place, connection: &mut SqliteConnection) -> Resul
         ))));
     }
     if found < known {
+        // Under a server that runs nobody changes the schema: it is an older program, which does not know the new one.
+        let _alone = match holds_lock {
+            true => None,
+            false => Some(hold_lock(place).map_err(|error| before_its_server(place, error, found, known))?),
+        };
         migrate(place, connection).await?;
         tracing::info!(store = %place.path.display(), from = found, to = known, "schema brought up to date");
     }

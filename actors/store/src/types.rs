@@ -17,7 +17,8 @@ pub struct StoreOptions {
     /// Connections that read. Each is a thread. 0: one for each core, but 2 to 8 of them.
     pub readers: u32,
     /// Whether to hold the lock file beside the database for as long as the store lives. `wharf serve` does, so that
-    /// two servers never share one database; the command line does not, so that it works beside a server.
+    /// two servers never share one database; the command line does not, so that it works beside a server. A schema that has to
+    /// be brought up to date is left alone while somebody else holds it.
     pub exclusive: bool,
 }
 

@@ -1,5 +1,7 @@
 //! A database that an earlier program left behind, whichever: it opens, everything is there, and it goes on.
 
+use std::fs::File;
+
 use sqlx::{
     Connection, SqliteConnection,
     migrate::{Migration, Migrator},
@@ -9,7 +11,7 @@ use sqlx::{
 use tempfile::TempDir;
 use uuid::Uuid;
 use wharf_domain::{ClientId, ConnectionStatus, EventId, EventStatus, Timestamp, WebhookId};
-use wharf_store::{EventFilter, KeyKind, MediaState, Store};
+use wharf_store::{EventFilter, KeyKind, MediaState, Store, StoreError, StoreOptions};
 
 use crate::{
     database::{Database, NOW, delivered, key, options},
@@ -213,6 +215,34 @@ async fn every_earlier_schema_is_brought_up_to_date_with_all_that_is_in_it() {
         assert_eq!(db.store.integrity().await.unwrap(), Vec::<String>::new(), "{version}");
         assert_eq!(db.store.strays().await.unwrap(), Vec::<String>::new(), "{version}");
     }
+}
+
+/// As when the program's file was replaced, and somebody lists the clients before the server is restarted.
+#[tokio::test]
+async fn a_command_leaves_the_schema_of_a_server_that_runs_alone() {
+    let dir = left_behind(16).await;
+    let (command, lock) = (options(&dir, ""), dir.path().join("wharf.db.lock"));
+    let server = File::create(lock).unwrap();
+    server.lock().unwrap();
+    let refused = Store::open(&command).await.unwrap_err();
+    let told = refused.to_string();
+    assert!(matches!(refused, StoreError::Locked(_)), "{told}");
+    assert!(
+        told.contains("schema version 16") && told.contains("restart that server"),
+        "{told}"
+    );
+    drop(server);
+    let store = Store::open(&command).await.unwrap();
+    assert_eq!(store.clients().await.unwrap().len(), 1);
+    // Nobody holds it any more, and a server of the same schema is no obstacle.
+    let server = Store::open(&StoreOptions {
+        exclusive: true,
+        ..command.clone()
+    })
+    .await
+    .unwrap();
+    Store::open(&command).await.unwrap();
+    drop(server);
 }
 
 /// Nothing is missing, what was pending is due in the old order, and a new one gets the next sequence.
