@@ -10,6 +10,7 @@ mod late_words;
 mod media;
 mod outbound;
 mod pace;
+mod reads;
 mod removal;
 mod rest;
 mod sending;
