@@ -264,7 +264,7 @@ async fn who_reads_as_much_as_may_be_is_asked_to_wait_and_reads_single_things_al
     let webhook = format!("/api/webhooks/{ID}");
     let connection = format!("/api/whatsapp/connections/{NUMBER}");
     for (method, path) in [
-        ("GET", "/api/webhooks"),
+        ("GET", "/api/webhooks/list"),
         ("GET", &*format!("{webhook}/events")),
         ("GET", &*format!("{webhook}/stats")),
         ("POST", &*format!("{webhook}/retry")),
