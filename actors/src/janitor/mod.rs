@@ -2,8 +2,8 @@
 //!
 //! Owns the place up to which the retention has come. Supervised by the gateway. Restarts from nothing: the retention
 //! begins at the oldest event. Stops with the tree, in the middle of a round if need be. It removes what is old enough
-//! (`retention.rs`), ends what still waits for deleted webhooks, removes keys of devices that are gone, and has every delivery look at the store once more,
-//! which heals a wake-up that was lost on the way.
+//! (`retention.rs`), ends what still waits for deleted webhooks, removes keys of devices that are gone, and has every
+//! delivery look at the store once more, which heals a wake-up that was lost on the way.
 
 pub(crate) mod retention;
 
