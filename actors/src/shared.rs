@@ -8,7 +8,8 @@ use std::{
 
 use tokio_util::task::TaskTracker;
 use wharf_domain::{
-    ClientId, Timestamp, WebhookId, address::TargetPolicy, outgoing::Pacing, retention::Keep, session::Patience,
+    ClientId, ConnectionKey, Timestamp, WebhookId, address::TargetPolicy, outgoing::Pacing, retention::Keep,
+    session::Patience,
 };
 use wharf_store::Store;
 use wharf_whatsapp::LinkFactory;
@@ -21,7 +22,7 @@ use crate::{
     health::Health,
     media::{MediaRoom, MediaSettings},
     metrics::Metrics,
-    persistence::Persistence,
+    persistence::{Persistence, WriteError},
     post::{Poster, fetch::Fetcher},
     reads::Reads,
     slots::Slots,
@@ -133,6 +134,20 @@ pub(crate) struct Shared {
     pub(crate) media: MediaRoom,
     /// Tasks that write what became of sent messages, beyond the end of their session; the tree ends after them.
     pub(crate) notes: TaskTracker,
+}
+
+impl Shared {
+    /// Removes the keys that a device of this number left which is gone.
+    ///
+    /// # Errors
+    /// `WriteError` when the store cannot be read or written; what was removed stays removed.
+    pub(crate) async fn remove_left_keys(&self, of: &ConnectionKey) -> Result<(), WriteError> {
+        let left = self.store.has_left_keys(of).await;
+        match left.map_err(|error| WriteError::from_store(&error))? {
+            true => self.persistence.remove_left_keys(of).await,
+            false => Ok(()),
+        }
+    }
 }
 
 /// Gives turns for opening links: so many a second at the most, whether sessions start together with the program or lost

@@ -334,6 +334,8 @@ impl Gateway {
             Ok(CallResult::Success(())) => {}
             _ => return Err(restarting()),
         }
+        // They would go with the row, in its one statement.
+        self.shared.remove_left_keys(&connection.key()).await?;
         self.shared
             .persistence
             .commit(Write::DeleteConnection, connection.key())

@@ -1,15 +1,15 @@
 //! The way to the persistence actor, whichever actor that is at the moment.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use ractor::concurrency::oneshot;
 use thiserror::Error;
 use tokio::{sync::Mutex, time::timeout};
-use wharf_domain::{ClientId, retention::Pace};
+use wharf_domain::{ClientId, ConnectionKey, fair::Caps, retention::Pace};
 use wharf_store::StoreError;
 
-use super::{Job, Message, Stepped, Write};
-use crate::directory::Directory;
+use super::{Job, Message, Work, Write};
+use crate::{directory::Directory, slots::Slots};
 
 /// A caller waits this long: a commit takes milliseconds, a locked database up to its busy timeout of 5 s.
 const DEADLINE: Duration = Duration::from_secs(15);
@@ -61,11 +61,27 @@ pub(crate) struct Persistence {
     turns: Arc<Turns>,
 }
 
-/// Works on many rows take turns.
-#[derive(Default)]
+/// Works on many rows take turns: a client that deletes a hundred webhooks, or an operator who removes a hundred clients, must
+/// not have a hundred of them side by side.
 struct Turns {
     settling: Mutex<()>,
     purging: Mutex<()>,
+    /// A client that unlinks a thousand devices does not have another one's wait for all of them.
+    unlinking: Slots,
+}
+
+impl Default for Turns {
+    fn default() -> Self {
+        let caps = Caps {
+            total: 1,
+            per_client: 1,
+        };
+        Self {
+            settling: Mutex::default(),
+            purging: Mutex::default(),
+            unlinking: Slots::new(caps, HashMap::new()),
+        }
+    }
 }
 
 impl Persistence {
@@ -105,22 +121,15 @@ impl Persistence {
     }
 
     /// Has a work on many rows committed in steps until nothing is left of it: of a size that holds the writer for some
-    /// milliseconds, with pauses, so that messages go first. One such work at a time of each kind: a client that deletes a
-    /// hundred webhooks, or an operator who removes a hundred clients, must not have a hundred of them side by side.
+    /// milliseconds, with pauses, so that messages go first.
     ///
     /// # Errors
     /// As [`Persistence::commit`]; what was done stays done.
-    async fn commit_all<I: Copy>(
-        &self,
-        verb: fn(Job<(I, u32), Stepped>) -> Write,
-        input: I,
-        turn: &Mutex<()>,
-    ) -> Result<(), WriteError> {
-        let _turn = turn.lock().await;
+    async fn commit_all(&self, work: Work) -> Result<(), WriteError> {
         let mut pace = Pace::new(FIRST_STEP, LARGEST_STEP);
         loop {
             let size = u32::try_from(pace.size()).unwrap_or(u32::MAX);
-            let step = self.commit(verb, (input, size)).await?;
+            let step = self.commit(Write::Step, (work.clone(), size)).await?;
             if step.over {
                 return Ok(());
             }
@@ -133,7 +142,8 @@ impl Persistence {
     /// # Errors
     /// As [`Persistence::commit`]; what was done stays done.
     pub(crate) async fn settle_deleted(&self) -> Result<(), WriteError> {
-        self.commit_all(Write::SettleDeleted, (), &self.turns.settling).await
+        let _turn = self.turns.settling.lock().await;
+        self.commit_all(Work::SettleDeleted).await
     }
 
     /// Removes the rows of a client.
@@ -141,7 +151,17 @@ impl Persistence {
     /// # Errors
     /// As [`Persistence::commit`]; what was done stays done.
     pub(crate) async fn purge_client(&self, client: ClientId) -> Result<(), WriteError> {
-        self.commit_all(Write::PurgeClient, client, &self.turns.purging).await
+        let _turn = self.turns.purging.lock().await;
+        self.commit_all(Work::PurgeClient(client)).await
+    }
+
+    /// Removes the keys that a device left which is gone; none if the number has a device.
+    ///
+    /// # Errors
+    /// As [`Persistence::commit`]; what was done stays done.
+    pub(crate) async fn remove_left_keys(&self, of: &ConnectionKey) -> Result<(), WriteError> {
+        let _turn = self.turns.unlinking.turn(of.client_id).await;
+        self.commit_all(Work::LeftKeys(of.clone())).await
     }
 
     /// Waits until everything told so far is committed or refused: who reads then reads all of it.

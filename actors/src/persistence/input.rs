@@ -131,6 +131,17 @@ pub(crate) enum Purge {
     Space(u32),
 }
 
+/// A work on many rows, which goes in steps.
+#[derive(Debug, Clone)]
+pub(crate) enum Work {
+    /// The events that still wait for deleted webhooks end.
+    SettleDeleted,
+    /// The rows of a removed client go, after its sessions were logged out.
+    PurgeClient(ClientId),
+    /// What a device that is gone has left goes.
+    LeftKeys(ConnectionKey),
+}
+
 /// What a step of a work on many rows did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stepped {
@@ -138,15 +149,6 @@ pub(crate) struct Stepped {
     pub(crate) over: bool,
     /// How long it held the writer.
     pub(crate) held: Duration,
-}
-
-impl Stepped {
-    pub(super) fn since(begun: Instant, over: bool) -> Self {
-        Self {
-            over,
-            held: begun.elapsed(),
-        }
-    }
 }
 
 impl Purge {
@@ -236,6 +238,20 @@ pub(crate) fn new_event(key: &ConnectionKey, message: IncomingMessage, created_a
         message,
         created_at,
     }
+}
+
+/// One step, of `limit` rows at the most.
+pub(super) async fn step(group: &mut Group<'_>, work: &Work, limit: u32) -> Result<Stepped, StoreError> {
+    let begun = Instant::now();
+    let over = match work {
+        Work::SettleDeleted => group.settle_deleted_webhooks(limit).await?,
+        Work::PurgeClient(client) => group.purge_client(*client, limit).await?,
+        Work::LeftKeys(of) => group.remove_left_keys(of, limit).await?,
+    };
+    Ok(Stepped {
+        over,
+        held: begun.elapsed(),
+    })
 }
 
 pub(super) async fn purge(group: &mut Group<'_>, what: &Purge) -> Result<u64, StoreError> {

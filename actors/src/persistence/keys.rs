@@ -36,11 +36,19 @@ impl KeyKeeper for Keeper {
             changes,
         };
         let committed = self.persistence.commit(Write::ChangeKeys, changes).await;
-        committed.map_err(|error| match error {
-            WriteError::Unavailable(why) | WriteError::Unknown(why) | WriteError::Damaged(why) => {
-                KeysError::Unavailable(why)
-            }
-            WriteError::Rejected(why) => KeysError::Rejected(why),
-        })
+        committed.map_err(refused)
+    }
+
+    async fn remove_left(&self, of: &ConnectionKey) -> Result<(), KeysError> {
+        self.persistence.remove_left_keys(of).await.map_err(refused)
+    }
+}
+
+fn refused(error: WriteError) -> KeysError {
+    match error {
+        WriteError::Unavailable(why) | WriteError::Unknown(why) | WriteError::Damaged(why) => {
+            KeysError::Unavailable(why)
+        }
+        WriteError::Rejected(why) => KeysError::Rejected(why),
     }
 }

@@ -28,7 +28,7 @@ use crate::{directory::Directory, health::Health, metrics::Metrics, timer::Timer
 pub(crate) use handle::{Persistence, WriteError};
 pub(crate) use input::{
     Arrived, Change, Claim, Missed, Poll, Postponed, Purge, Purged, Registration, Rotation, SealedHeaders, Settlement,
-    Stepped, new_event,
+    Work, new_event,
 };
 pub(crate) use keys::{Keeper, KeyChanges};
 pub(crate) use write::{Job, Write};

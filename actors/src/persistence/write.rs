@@ -15,7 +15,7 @@ use super::{
     KeyChanges, WriteError,
     input::{
         Arrived, Change, Claim, Missed, Poll, Postponed, Purge, Purged, Registration, Rotation, Settlement, Stepped,
-        change, note, purge, record_arrived, record_outgoing, register, report_missed, tell,
+        Work, change, note, purge, record_arrived, record_outgoing, register, report_missed, step, tell,
     },
 };
 use crate::clock;
@@ -136,10 +136,8 @@ pub(crate) enum Write {
     EndMedia(Job<MediaDone, ()>),
     /// A download that is tried again.
     PostponeMedia(Job<Postponed, ()>),
-    /// The events that still wait for a deleted webhook. `false`: there are more of them.
-    SettleDeleted(Job<((), u32), Stepped>),
-    /// Rows of a removed client, after its sessions were logged out.
-    PurgeClient(Job<(ClientId, u32), Stepped>),
+    /// A step of a work on many rows, and how many of them it may touch.
+    Step(Job<(Work, u32), Stepped>),
     /// What is old enough to go.
     Purge(Job<Purge, Purged>),
     /// Nothing; its answer says that all writes before it are done with.
@@ -175,8 +173,7 @@ macro_rules! each_job {
             Write::NoteOutgoing($job) => $body,
             Write::EndMedia($job) => $body,
             Write::PostponeMedia($job) => $body,
-            Write::SettleDeleted($job) => $body,
-            Write::PurgeClient($job) => $body,
+            Write::Step($job) => $body,
             Write::Purge($job) => $body,
             Write::Settle($job) => $body,
         }
@@ -240,12 +237,10 @@ impl Write {
     /// is carried over by the commit that finds it too long, and whoever waits for that commit waits for all of it.
     pub(super) fn weight(&self) -> usize {
         let of = |rows: usize| 2 * rows.max(1);
-        let most = |limit: u32| usize::try_from(limit).unwrap_or(usize::MAX);
         match self {
             Self::ChangeKeys(job) => of(job.input.changes.len()),
             Self::RenewFailed(job) => of(job.input.renewal.seqs.len()),
-            Self::SettleDeleted(job) => of(most(job.input.1)),
-            Self::PurgeClient(job) => of(most(job.input.1)),
+            Self::Step(job) => of(usize::try_from(job.input.1).unwrap_or(usize::MAX)),
             Self::Purge(job) => of(job.input.weight()),
             _ => 1,
         }
@@ -375,16 +370,7 @@ impl Write {
                 let postponed = group.postpone_media(of.id, of.attempts, of.due_at, of.sealed.as_deref());
                 job.output = Some(postponed.await?);
             }
-            Self::SettleDeleted(job) => {
-                let begun = Instant::now();
-                let over = group.settle_deleted_webhooks(job.input.1).await?;
-                job.output = Some(Stepped::since(begun, over));
-            }
-            Self::PurgeClient(job) => {
-                let begun = Instant::now();
-                let over = group.purge_client(job.input.0, job.input.1).await?;
-                job.output = Some(Stepped::since(begun, over));
-            }
+            Self::Step(job) => job.output = Some(step(group, &job.input.0, job.input.1).await?),
             Self::Purge(job) => {
                 let begun = Instant::now();
                 let rows = purge(group, &job.input).await?;

@@ -127,9 +127,13 @@ pub(super) fn close(myself: &ActorRef<Message>, state: &mut State, generation: u
             .await;
         }
         if forget && let Err(error) = shared.links.forget(&key).await {
-            tracing::error!(number = %key.phone_number, %error, "cannot delete the keys of a number");
+            tracing::error!(number = %key.phone_number, %error, "cannot forget the device of a number");
+        }
+        let _stopped = myself.cast(Message::Happened(SessionEvent::LinkGone { generation }));
+        // The next link waits for that: it holds the number's place.
+        if forget && let Err(error) = shared.remove_left_keys(&key).await {
+            tracing::warn!(number = %key.phone_number, %error, "keys of a device that is gone stay for now");
         }
         drop(slot);
-        let _stopped = myself.cast(Message::Happened(SessionEvent::LinkGone { generation }));
     });
 }

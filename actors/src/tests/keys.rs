@@ -123,6 +123,37 @@ async fn keys_without_a_connection_are_refused_alone() {
     world.gateway.stop().await;
 }
 
+/// As when it ended while they were being removed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_next_process_removes_what_a_device_left() {
+    let world = World::start().await;
+    let (of, _link) = linked(&world).await;
+    world.linked(of.client_id, &number(2), "/ok").await;
+    let neighbour = ConnectionKey {
+        phone_number: number(2),
+        ..of.clone()
+    };
+    let keys = keys(&world);
+    let many = (0..200).map(|n| put(&keys, &of, &format!("{n}@s"), b"1")).collect();
+    keys.keeper.commit(&of, many).await.unwrap();
+    let device = KeyChange::Put(StoredKey::new(KeyKind::Device, "", Vec::new()));
+    let kept = vec![device, put(&keys, &neighbour, "1@s", b"1")];
+    keys.keeper.commit(&neighbour, kept).await.unwrap();
+    world.gateway.stop().await;
+    let left = world.store.has_left_keys(&of).await.unwrap();
+    assert!(left, "nobody has removed them yet");
+
+    let store = open_store(&world.dir).await;
+    let next = Gateway::start(settings(), store.clone(), Arc::new(ScriptedFactory::new())).await;
+    let next = next.unwrap();
+    wharf_support::wait_until("they are gone", super::world::WITHIN, || async {
+        (!store.has_left_keys(&of).await.unwrap()).then_some(())
+    })
+    .await;
+    assert_eq!(store.keys_of(&neighbour, KeyKind::Session, b"").await.unwrap().len(), 1);
+    next.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_refuses_keys_and_keeps_what_was_there() {
     let world = World::start_on("?max_page_count=200").await;
@@ -141,7 +172,7 @@ async fn a_full_disk_refuses_keys_and_keeps_what_was_there() {
     let kept = keys.store.keys_of(&of, KeyKind::Session, b"").await.unwrap();
     assert_eq!(kept.len(), usize::from(last) * 40, "all of a change or nothing");
     assert!(world.gateway.ready().await.is_err());
-    keys.keeper.commit(&of, vec![KeyChange::Forget]).await.unwrap();
+    keys.keeper.remove_left(&of).await.unwrap();
     wharf_support::wait_until("there is room again", super::world::WITHIN, || async {
         world.gateway.ready().await.ok()
     })

@@ -11,6 +11,7 @@ mod media;
 mod metrics;
 mod outbound;
 mod pace;
+mod reads;
 mod removal;
 mod rest;
 mod sending;

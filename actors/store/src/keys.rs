@@ -8,7 +8,7 @@ mod change;
 use sqlx::{Row, query, query_scalar, sqlite::SqliteRow};
 use wharf_domain::{ClientId, ConnectionKey};
 
-use crate::{Store, StoreError, sql};
+use crate::{Store, StoreError, codec, sql};
 
 pub use change::{KeyChange, KeysChanged};
 
@@ -38,7 +38,8 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// The device itself: one row without a name.
+    /// The device itself: one row without a name. It is written before all others and goes before them: keys without it are
+    /// what a device that is gone has left.
     Device = "device",
     /// Others' identity keys.
     Identity = "identity",
@@ -218,6 +219,29 @@ impl Store {
         found.map_err(|error| self.error(error))
     }
 
+    /// Whether a device that is gone left keys of this number.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn has_left_keys(&self, of: &ConnectionKey) -> Result<bool, StoreError> {
+        let left = query_scalar(sql::HAS_LEFT_KEYS)
+            .bind(of.client_id.0)
+            .bind(of.phone_number.as_str())
+            .fetch_one(self.pool())
+            .await;
+        left.map_err(|error| self.error(error))
+    }
+
+    /// The numbers that a device which is gone left keys of.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn numbers_with_left_keys(&self) -> Result<Vec<ConnectionKey>, StoreError> {
+        let rows = query(sql::NUMBERS_WITH_LEFT_KEYS).fetch_all(self.pool()).await;
+        rows.and_then(|rows| rows.iter().map(owner).collect())
+            .map_err(|error| self.error(error))
+    }
+
     /// Any key of any device, to try the encryption's key on; `None` when there is none.
     ///
     /// # Errors
@@ -228,12 +252,7 @@ impl Store {
             let word: String = row.try_get("kind")?;
             let kind = KeyKind::ALL.iter().find(|kind| kind.as_str() == word);
             let kind = *kind.ok_or_else(|| sqlx::Error::Decode(format!("unknown kind {word:?}").into()))?;
-            let number: String = row.try_get("phone_number")?;
-            let of = ConnectionKey {
-                client_id: ClientId(row.try_get("client_id")?),
-                phone_number: number.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
-            };
-            Ok((of, stored(kind, row)?))
+            Ok((owner(row)?, stored(kind, row)?))
         };
         row.and_then(|row| row.as_ref().map(read).transpose())
             .map_err(|error| self.error(error))
@@ -243,6 +262,14 @@ impl Store {
         rows.and_then(|rows| rows.iter().map(|row| stored(kind, row)).collect())
             .map_err(|error| self.error(error))
     }
+}
+
+/// Whose a row is.
+fn owner(row: &SqliteRow) -> Result<ConnectionKey, sqlx::Error> {
+    Ok(ConnectionKey {
+        client_id: ClientId(row.try_get("client_id")?),
+        phone_number: codec::number(row, "phone_number")?,
+    })
 }
 
 /// A row that begins with `name, value, at, also`.

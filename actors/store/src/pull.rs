@@ -5,10 +5,14 @@ use wharf_domain::{ClientId, Event};
 
 use crate::{PullCursor, PullPage, PullQuery, Pulled, Store, StoreError, codec, sql};
 
+/// So many webhooks are looked at one by one.
+const FEW_WEBHOOKS: i64 = 128;
+
 impl Store {
     /// The events of all webhooks of a client after a place, in the order in which they were committed, also those of
     /// deleted webhooks: nothing that is committed later comes before what was pulled. The cost is a look into the list
-    /// of each webhook of the client, and the page. A place of another client is one that does not exist.
+    /// of each webhook of the client, or at as many events where these are enough, and the page. A place of another
+    /// client is one that does not exist.
     ///
     /// # Errors
     /// `Unavailable` or `Corrupt`.
@@ -41,12 +45,7 @@ async fn page(connection: &mut SqliteConnection, client: ClientId, pull: &PullQu
             }
         }
     };
-    let limit = pull.limit as usize;
-    let mut places = listed(connection, client, after, number, pull.limit).await?;
-    if places.len() < limit {
-        let missing = limit - places.len();
-        places.extend(unlisted(connection, client, after, number, missing).await?);
-    }
+    let places = places(connection, client, after, number, pull.limit).await?;
     let events = read(connection, client, &places).await?;
     let last = events.last().map(|event| PullCursor {
         event: event.id,
@@ -58,13 +57,70 @@ async fn page(connection: &mut SqliteConnection, client: ClientId, pull: &PullQu
     }))
 }
 
+/// The places of the first events after a place.
+async fn places(
+    connection: &mut SqliteConnection,
+    client: ClientId,
+    after: i64,
+    number: Option<&str>,
+    limit: u32,
+) -> Result<Vec<i64>, sqlx::Error> {
+    let missing = |places: &[i64]| i64::from(limit).saturating_sub(i64::try_from(places.len()).unwrap_or(i64::MAX));
+    let (mut places, walked_up_to) = match number {
+        None => walked(connection, client, after, limit).await?,
+        Some(_) => (Vec::new(), Some(after)),
+    };
+    let Some(after) = walked_up_to else { return Ok(places) };
+    if missing(&places) > 0 {
+        places.extend(listed(connection, client, after, number, missing(&places)).await?);
+    }
+    if missing(&places) > 0 {
+        places.extend(unlisted(connection, client, after, number, missing(&places)).await?);
+    }
+    Ok(places)
+}
+
+/// The first events of a client with many webhooks, as far as they are found by going over everybody's, and where that
+/// ended; `None` at the end of all. Whoever keeps up with what comes finds it at once, and who has much of everything a page;
+/// a look into the list of each webhook is a page of the database for each.
+async fn walked(
+    connection: &mut SqliteConnection,
+    client: ClientId,
+    after: i64,
+    limit: u32,
+) -> Result<(Vec<i64>, Option<i64>), sqlx::Error> {
+    let webhooks: i64 = query_scalar(sql::COUNT_WEBHOOKS_OF)
+        .bind(client.0)
+        .fetch_one(&mut *connection)
+        .await?;
+    if webhooks <= FEW_WEBHOOKS {
+        return Ok((Vec::new(), Some(after)));
+    }
+    let next = query(sql::NEXT_CREATED).bind(after.saturating_add(1));
+    let Some(next) = next.fetch_optional(&mut *connection).await? else {
+        return Ok((Vec::new(), None));
+    };
+    // As many rows as it has webhooks: no more than the other way would cost.
+    let up_to = next.try_get::<i64, _>(0)?.saturating_add(webhooks);
+    let places: Vec<i64> = query_scalar(sql::PULL_WALKED)
+        .bind(client.0)
+        .bind(after)
+        .bind(up_to)
+        .bind(limit)
+        .fetch_all(&mut *connection)
+        .await?;
+    let last: Option<i64> = query_scalar(sql::LAST_PLACE).fetch_one(connection).await?;
+    let over = last.is_none_or(|last| last <= up_to) || places.len() >= limit as usize;
+    Ok((places, (!over).then_some(up_to)))
+}
+
 /// The first listed events, by their places. All of them are before those that are not listed.
 async fn listed(
     connection: &mut SqliteConnection,
     client: ClientId,
     after: i64,
     number: Option<&str>,
-    limit: u32,
+    limit: i64,
 ) -> Result<Vec<i64>, sqlx::Error> {
     let heads = query_scalar::<_, Option<i64>>(sql::PULL_HEADS)
         .bind(client.0)
@@ -73,22 +129,25 @@ async fn listed(
         .fetch_all(&mut *connection)
         .await?;
     let mut heads: Vec<i64> = heads.into_iter().flatten().collect();
-    if heads.is_empty() {
-        return Ok(heads);
-    }
     heads.sort_unstable();
-    // The page ends at the latest with the first event of as many webhooks.
-    let end = heads.get((limit as usize).saturating_sub(1)).copied();
+    // The page ends at the latest with the first event of as many webhooks, and those of the others come after it.
+    let limit_as_count = usize::try_from(limit).unwrap_or(usize::MAX);
+    heads.truncate(limit_as_count);
+    let end = match heads.last() {
+        Some(last) if heads.len() == limit_as_count => *last,
+        Some(_) => i64::MAX,
+        None => return Ok(heads),
+    };
+    let heads = serde_json::to_string(&heads).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
     let mut places: Vec<i64> = query_scalar(sql::PULL_LISTED)
         .bind(client.0)
-        .bind(after)
-        .bind(number)
+        .bind(heads)
         .bind(limit)
-        .bind(end.unwrap_or(i64::MAX))
+        .bind(end)
         .fetch_all(connection)
         .await?;
     places.sort_unstable();
-    places.truncate(limit as usize);
+    places.truncate(limit_as_count);
     Ok(places)
 }
 
@@ -97,13 +156,13 @@ async fn unlisted(
     client: ClientId,
     after: i64,
     number: Option<&str>,
-    limit: usize,
+    limit: i64,
 ) -> Result<Vec<i64>, sqlx::Error> {
     query_scalar(sql::PULL_UNLISTED)
         .bind(client.0)
         .bind(after)
         .bind(number)
-        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .bind(limit)
         .fetch_all(connection)
         .await
 }

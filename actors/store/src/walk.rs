@@ -23,8 +23,10 @@ const UNNOTICED_MS: i64 = 2 * CLOCK_SLACK_MS / LOOKED_AT;
 /// How long a walk may take: its rows lie on as many pages, and a disk that has to fetch each of ten thousand takes some ten
 /// seconds, while others wait for the connection.
 const PATIENCE: Duration = Duration::from_millis(300);
-/// Rows of a walk's first piece.
+/// Rows of a walk's first piece,
 const FIRST_PIECE: i64 = 256;
+/// and of one at the most: a walk that comes from pages in memory to such as are not ends with that piece.
+const LARGEST_PIECE: i64 = 512;
 
 /// Places in the order of arrival: after `after` and before `before`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,7 +128,7 @@ async fn first_from(connection: &mut SqliteConnection, places: Places, time: i64
     Ok(low.min(high))
 }
 
-/// The pieces of a walk: small at first, larger as long as they take no time.
+/// The pieces of a walk: small at first, then somewhat larger if they take no time.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pieces {
     left: i64,
@@ -155,7 +157,7 @@ impl Pieces {
         self.spent += took;
         let time = PATIENCE.saturating_sub(self.spent);
         if took * 4 < time {
-            self.size *= 2;
+            self.size = (self.size * 2).min(LARGEST_PIECE);
         }
         // Who goes on all the same goes on in pieces that are worth it.
         self.size = if self.left > 0 {
@@ -223,13 +225,25 @@ mod tests {
     fn a_walk_ends_with_its_rows_and_with_its_time() {
         let fast = walk(VISITED, Duration::from_micros(3));
         assert_eq!(fast.iter().sum::<i64>(), VISITED);
-        assert_eq!(fast[..4], [256, 512, 1024, 2048]);
+        assert_eq!(fast[..3], [256, 512, 512]);
         let slow = walk(VISITED, Duration::from_millis(1));
         assert!(
             slow.iter().sum::<i64>() <= 512,
             "a disk that takes a millisecond: {slow:?}"
         );
         assert_eq!(walk(10, Duration::ZERO), [10]);
+        // From pages in memory to such as are not: 5,000 rows that take nothing, then a disk that takes a millisecond.
+        let mut pieces = Pieces::new(VISITED);
+        let (mut rows, mut slow) = (0, 0);
+        loop {
+            rows += pieces.size();
+            let took = if rows > 5_000 { pieces.size() } else { 0 };
+            slow += took;
+            if !pieces.another(Duration::from_millis(u64::try_from(took).unwrap())) {
+                break;
+            }
+        }
+        assert!((300..=1_000).contains(&slow), "{slow} ms");
         let between = walk(VISITED, Duration::from_micros(50));
         let rows: i64 = between.iter().sum();
         assert!((2_000..=8_000).contains(&rows), "{between:?}");

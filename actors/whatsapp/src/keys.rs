@@ -58,6 +58,12 @@ pub trait KeyKeeper: Send + Sync + 'static {
     /// # Errors
     /// `Unavailable` or `Rejected`.
     async fn commit(&self, of: &ConnectionKey, changes: Vec<KeyChange>) -> Result<KeysChanged, KeysError>;
+
+    /// Removes what a device that is gone has left, in as many commits as it takes; nothing if the number has a device.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Rejected`; what was removed stays removed.
+    async fn remove_left(&self, of: &ConnectionKey) -> Result<(), KeysError>;
 }
 
 /// Everything that a link needs to keep its keys.

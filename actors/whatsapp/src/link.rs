@@ -289,9 +289,10 @@ pub trait LinkFactory: Send + Sync + 'static {
         inbox: Arc<dyn Inbox>,
     ) -> Result<Arc<dyn Link>, LinkError>;
 
-    /// Forgets the keys of a number. The link must be closed. Idempotent.
+    /// Forgets the device of a number: from then on none of its keys is ever read. Removing them is left to whoever calls,
+    /// since there may be very many. The link must be closed. Idempotent.
     ///
     /// # Errors
-    /// `LinkError` when the keys cannot be deleted.
+    /// `LinkError` when the device cannot be deleted.
     async fn forget(&self, key: &ConnectionKey) -> Result<(), LinkError>;
 }

@@ -44,7 +44,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use wharf_domain::{ConnectionKey, address::TargetPolicy, session::Patience};
-use wharf_store::KeyChange;
+use wharf_store::{KeyChange, KeyKind};
 use whatsapp_rust::wacore::store::DevicePropsOverride;
 use whatsapp_rust::{Client, store::persistence_manager::PersistenceManager};
 
@@ -333,9 +333,10 @@ impl LinkFactory for LiveFactory {
     async fn forget(&self, key: &ConnectionKey) -> Result<(), LinkError> {
         self.claim(key, None).await;
         self.memories().remove(key);
-        let forgotten = self.keys.keeper.commit(key, vec![KeyChange::Forget]).await;
+        let device = KeyChange::Remove(KeyKind::Device, Vec::new());
+        let forgotten = self.keys.keeper.commit(key, vec![device]).await;
         forgotten
             .map(drop)
-            .map_err(|error| LinkError(format!("cannot delete the WhatsApp keys: {error}")))
+            .map_err(|error| LinkError(format!("cannot delete the WhatsApp device: {error}")))
     }
 }

@@ -53,6 +53,7 @@ impl Desk for FakeDesk {
     }
 
     async fn webhooks(&self, client: ClientId) -> Result<Vec<Webhook>, GatewayError> {
+        self.turn()?;
         Ok(self.own_webhook(client, WebhookId(ID)).into_iter().collect())
     }
 
@@ -85,6 +86,7 @@ impl Desk for FakeDesk {
     }
 
     async fn events(&self, client: ClientId, id: WebhookId, filter: EventFilter) -> Result<EventPage, GatewayError> {
+        self.turn()?;
         self.own_webhook(client, id)?;
         self.note(&filter);
         Ok(EventPage {
@@ -105,6 +107,7 @@ impl Desk for FakeDesk {
 
     /// The place of any other event than the one there is is lost.
     async fn pull(&self, client: ClientId, pull: PullQuery) -> Result<PullPage, GatewayError> {
+        self.turn()?;
         self.note(&pull);
         let here = format!("{}{:016x}", ID.simple(), 0).parse().unwrap();
         let events = match pull.after {
@@ -120,6 +123,7 @@ impl Desk for FakeDesk {
     }
 
     async fn webhook_stats(&self, client: ClientId, id: WebhookId) -> Result<WebhookStats, GatewayError> {
+        self.turn()?;
         self.own_webhook(client, id)?;
         let (last_hour, last_day) = periods(&[], Timestamp(0));
         Ok(WebhookStats {
@@ -146,6 +150,7 @@ impl Desk for FakeDesk {
         id: WebhookId,
         filter: FailedFilter,
     ) -> Result<BulkRetry, GatewayError> {
+        self.turn()?;
         self.own_webhook(client, id)?;
         self.note(&filter);
         Ok(BulkRetry {
@@ -215,6 +220,7 @@ impl Desk for FakeDesk {
     }
 
     async fn connections(&self, client: ClientId) -> Result<Vec<Connection>, GatewayError> {
+        self.turn()?;
         Ok(self
             .own_connection(client, &NUMBER.parse().unwrap())
             .into_iter()
@@ -315,6 +321,7 @@ impl Desk for FakeDesk {
         phone: &PhoneNumber,
         filter: OutgoingFilter,
     ) -> Result<OutgoingPage, GatewayError> {
+        self.turn()?;
         self.own_connection(client, phone)?;
         self.note(&filter);
         Ok(OutgoingPage {

@@ -258,6 +258,34 @@ async fn the_desks_errors_have_their_status() {
 }
 
 #[tokio::test]
+async fn who_reads_as_much_as_may_be_is_asked_to_wait_and_reads_single_things_all_the_same() {
+    let facade = Facade::start().await;
+    facade.desk.read_out.store(true, Ordering::Relaxed);
+    let webhook = format!("/api/webhooks/{ID}");
+    let connection = format!("/api/whatsapp/connections/{NUMBER}");
+    for (method, path) in [
+        ("GET", "/api/webhooks/list"),
+        ("GET", &*format!("{webhook}/events")),
+        ("GET", &*format!("{webhook}/stats")),
+        ("POST", &*format!("{webhook}/retry")),
+        ("GET", "/api/events"),
+        ("GET", "/api/whatsapp/connections"),
+        ("GET", &*format!("{connection}/messages")),
+    ] {
+        let reply = match method {
+            "POST" => post(&facade, path, json!({"status": "failed"})).await,
+            _ => facade.ask(method, path).send().await,
+        };
+        assert_eq!((reply.status, reply.header("retry-after")), (429, Some("1")), "{path}");
+        assert_eq!(reply.header("content-type"), Some("application/problem+json"), "{path}");
+        assert_eq!(reply.json()["detail"], "32 of this client are being read", "{path}");
+    }
+    for path in [webhook, format!("/api/webhooks/events/{ID}"), connection] {
+        assert_eq!(facade.ask("GET", &path).send().await.status, 200, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn an_idempotency_key_is_passed_on_or_refused() {
     let facade = Facade::start().await;
     let ask = || {

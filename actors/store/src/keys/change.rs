@@ -38,8 +38,6 @@ pub enum KeyChange {
         /// Unix seconds.
         sent: i64,
     },
-    /// Forgets everything of the number.
-    Forget,
 }
 
 /// What became of a number's changes.
@@ -62,6 +60,21 @@ impl Group<'_> {
     ) -> Result<Vec<KeysChanged>, StoreError> {
         let result = change(self.enter()?, changes).await;
         self.leave(result)
+    }
+
+    /// Removes up to `limit` keys that a device left which is gone: none if the number has a device. `true` when none are
+    /// left, else call again.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn remove_left_keys(&mut self, of: &ConnectionKey, limit: u32) -> Result<bool, StoreError> {
+        let limit = limit.max(1);
+        let statement = query(sql::REMOVE_LEFT_KEYS)
+            .bind(of.client_id.0)
+            .bind(of.phone_number.as_str())
+            .bind(limit);
+        let result = statement.execute(self.enter()?).await;
+        self.leave(result.map(|result| result.rows_affected() < u64::from(limit)))
     }
 }
 
@@ -179,7 +192,6 @@ async fn carry_out(
             .bind(key.at),
         KeyChange::TokenSent(name, at) => statement(sql::TOKEN_SENT).bind(name.as_slice()).bind(*at),
         KeyChange::RemoveTokens { received, sent } => statement(sql::REMOVE_TOKENS).bind(*received).bind(*sent),
-        KeyChange::Forget => statement(sql::FORGET_KEYS),
     };
     let affected = statement.execute(connection).await?.rows_affected();
     if matches!(change, KeyChange::RemoveBefore(..) | KeyChange::RemoveTokens { .. }) {

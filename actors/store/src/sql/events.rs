@@ -140,11 +140,16 @@ statements! {
     PULL_HEADS = "SELECT (SELECT l.seq FROM webhook_event_list l \
             WHERE l.webhook_id = w.id AND l.seq > $2 ORDER BY l.seq LIMIT 1) \
         FROM whatsapp_webhooks w WHERE w.client_id = $1 AND ($3 IS NULL OR w.phone_number = $3)";
-    // Of each webhook of client $1 the first $4 listed events after place $2, up to place $5.
-    PULL_LISTED = "SELECT l.seq FROM whatsapp_webhooks w CROSS JOIN webhook_event_list l \
-        WHERE w.client_id = $1 AND ($3 IS NULL OR w.phone_number = $3) AND l.webhook_id = w.id AND l.seq IN (\
+    // Of each webhook of client $1 with an event at one of the places of the JSON array $2 the first $3 listed events from
+    // there on, up to place $4.
+    PULL_LISTED = "SELECT l.seq FROM json_each($2) c CROSS JOIN webhook_events e CROSS JOIN webhook_event_list l \
+        WHERE e.seq = c.value AND e.client_id = $1 AND l.webhook_id = e.webhook_id AND l.seq IN (\
             SELECT n.seq FROM webhook_event_list n \
-            WHERE n.webhook_id = w.id AND n.seq > $2 AND n.seq <= $5 ORDER BY n.seq LIMIT $4)";
+            WHERE n.webhook_id = e.webhook_id AND n.seq >= c.value AND n.seq <= $4 ORDER BY n.seq LIMIT $3)";
+    // Whoever's events there are after place $2 and up to place $3, the first $4 of client $1 among them.
+    PULL_WALKED = "SELECT e.seq FROM webhook_events e WHERE e.seq > $2 AND e.seq <= $3 AND e.client_id = $1 \
+        ORDER BY e.seq LIMIT $4";
+    COUNT_WEBHOOKS_OF = "SELECT count(*) FROM whatsapp_webhooks w WHERE w.client_id = $1";
     PULL_UNLISTED = "SELECT e.seq FROM webhook_events e \
         WHERE +e.seq > $2 AND e.seq > (SELECT up_to FROM listed WHERE id = 1) AND e.client_id = $1 \
             AND ($3 IS NULL OR $3 = (SELECT w.phone_number FROM whatsapp_webhooks w WHERE w.id = e.webhook_id)) \

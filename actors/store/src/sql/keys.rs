@@ -6,6 +6,18 @@ macro_rules! key_columns {
         "name, value, at, also FROM whatsapp_keys WHERE client_id = $1 AND phone_number = $2 AND kind = $3"
     };
 }
+/// That a number has no device.
+macro_rules! no_device {
+    ($client:literal, $number:literal) => {
+        concat!(
+            " AND NOT EXISTS (SELECT 1 FROM whatsapp_keys d WHERE d.client_id = ",
+            $client,
+            " AND d.phone_number = ",
+            $number,
+            " AND d.kind = 'device')"
+        )
+    };
+}
 
 statements! {
     KEY = concat!("SELECT ", key_columns!(), " AND name = $4");
@@ -40,7 +52,19 @@ statements! {
         DO UPDATE SET also = max(coalesce(whatsapp_keys.also, excluded.also), excluded.also)";
     REMOVE_TOKENS = "DELETE FROM whatsapp_keys WHERE client_id = $1 AND phone_number = $2 AND kind = 'trust_token' \
         AND (value = x'' OR at < $3) AND (also IS NULL OR also < $4)";
-    FORGET_KEYS = "DELETE FROM whatsapp_keys WHERE client_id = $1 AND phone_number = $2";
+    // Keys are left where the device is gone: its row is written before any other and goes before them.
+    HAS_LEFT_KEYS = concat!("SELECT EXISTS (SELECT 1 FROM whatsapp_keys k WHERE k.client_id = $1 AND k.phone_number = $2)", no_device!("$1", "$2"));
+    NUMBERS_WITH_LEFT_KEYS = concat!(
+        "SELECT c.client_id, c.phone_number FROM whatsapp_connections c \
+         WHERE EXISTS (SELECT 1 FROM whatsapp_keys k WHERE k.client_id = c.client_id AND k.phone_number = c.phone_number)",
+        no_device!("c.client_id", "c.phone_number")
+    );
+    REMOVE_LEFT_KEYS = concat!(
+        "DELETE FROM whatsapp_keys WHERE rowid IN (\
+         SELECT k.rowid FROM whatsapp_keys k WHERE k.client_id = $1 AND k.phone_number = $2",
+        no_device!("$1", "$2"),
+        " LIMIT $3)"
+    );
 
     FIND_KEY = "SELECT body_hash, answer FROM idempotency_keys \
         WHERE client_id = $1 AND phone_number = $2 AND idempotency_key = $3 AND created_at >= $4";

@@ -3,7 +3,7 @@ use wharf_store::{KeyChange, KeyKind, KeysChanged, StoreError, StoredKey};
 
 use crate::database::{Database, NOW, key, on_every_database, plain};
 
-use KeyKind::{LidOfNumber, MessageSecret, PendingMessage, PreKey, SentMessage, Session, TrustToken};
+use KeyKind::{Device, LidOfNumber, MessageSecret, PendingMessage, PreKey, SentMessage, Session, TrustToken};
 
 /// A client with a connection.
 async fn number(db: &mut Database, name: &str, phone: &str) -> ConnectionKey {
@@ -42,6 +42,15 @@ async fn all(db: &Database, of: &ConnectionKey, kind: KeyKind) -> Vec<(String, S
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     let rows = db.store.keys_of(of, kind, b"").await.unwrap();
     rows.into_iter().map(|row| (text(row.name), text(row.value))).collect()
+}
+
+/// How many steps it took.
+async fn remove_left(db: &mut Database, of: &ConnectionKey, limit: u32) -> usize {
+    let mut steps = 1;
+    while !db.write(async |group| group.remove_left_keys(of, limit).await).await {
+        steps += 1;
+    }
+    steps
 }
 
 fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -184,11 +193,37 @@ on_every_database! {
         for of in [&one, &other, &third] {
             change(db, of, &[put(Session, "a", "1"), put(PreKey, "1", "1")]).await;
         }
-        change(db, &one, &[KeyChange::Forget]).await;
+        // None of them has a device.
+        assert_eq!(db.store.numbers_with_left_keys().await.unwrap().len(), 3);
+        assert!(db.store.has_left_keys(&one).await.unwrap());
+        remove_left(db, &one, 10).await;
         assert_eq!((all(db, &one, Session).await, all(db, &one, PreKey).await), (vec![], vec![]));
+        assert!(!db.store.has_left_keys(&one).await.unwrap());
+        assert_eq!(db.store.numbers_with_left_keys().await.unwrap().len(), 2);
         for of in [&other, &third] {
             assert_eq!(all(db, of, Session).await, pairs(&[("a", "1")]));
         }
+    }
+
+    async fn what_a_device_left_goes_in_steps_and_never_once_there_is_another_one(db: &mut Database) {
+        let of = number(db, "acme", "5511888888888").await;
+        let mut many: Vec<_> = (0..25).map(|n| put(PreKey, &n.to_string(), "old")).collect();
+        many.push(put(Device, "", "old"));
+        change(db, &of, &many).await;
+        assert!(!db.store.has_left_keys(&of).await.unwrap() && db.store.numbers_with_left_keys().await.unwrap().is_empty());
+        assert!(db.write(async |group| group.remove_left_keys(&of, 10).await).await, "they are not left");
+        assert_eq!(all(db, &of, PreKey).await.len(), 25);
+
+        change(db, &of, &[remove(Device, "")]).await;
+        assert!(!db.write(async |group| group.remove_left_keys(&of, 10).await).await);
+        assert_eq!(all(db, &of, PreKey).await.len(), 15);
+        // Whoever removes them may meet a new device: its keys are not theirs.
+        change(db, &of, &[put(Device, "", "new"), put(Session, "a", "new")]).await;
+        assert!(db.write(async |group| group.remove_left_keys(&of, 10).await).await);
+        assert_eq!((all(db, &of, PreKey).await.len(), all(db, &of, Session).await.len()), (15, 1));
+
+        change(db, &of, &[remove(Device, "")]).await;
+        assert_eq!(remove_left(db, &of, 10).await, 2, "10, then 6");
     }
 
     async fn keys_go_with_their_connection_and_its_client(db: &mut Database) {

@@ -27,6 +27,10 @@ const MAY_SCAN: [(&str, &str); 9] = [
         "ANY_KEY",
         "reads one row, at the start; only tokens without a value come before it",
     ),
+    (
+        "NUMBERS_WITH_LEFT_KEYS",
+        "a small table, and two seeks for each row: by the janitor",
+    ),
 ];
 
 /// What a plan may scan: rows that the statement brought along itself.
@@ -143,6 +147,10 @@ async fn the_backlog_is_read_from_its_index_alone() {
             "KEYS_NAMED",
             "SEARCH k USING INDEX sqlite_autoindex_whatsapp_keys_1 \
              (client_id=? AND phone_number=? AND kind=? AND name=?)",
+        ),
+        (
+            "REMOVE_LEFT_KEYS",
+            "SEARCH k USING COVERING INDEX sqlite_autoindex_whatsapp_keys_1 (client_id=? AND phone_number=?)",
         ),
         (
             "HAS_KEYS_BEFORE",

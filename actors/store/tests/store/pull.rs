@@ -78,6 +78,29 @@ on_every_database! {
         }
     }
 
+    // Found by going over everybody's events as far as that is no dearer, and then by looking at each webhook.
+    async fn many_webhooks_are_merged_whoever_else_has_events_in_between(db: &mut Database) {
+        let client = db.client("acme").await;
+        let mut webhooks = Vec::new();
+        for n in 0..130 {
+            webhooks.push(db.webhook(&key(client.id, &format!("5511800000{n:03}"))).await);
+        }
+        let (_, others) = db.tenant("other").await;
+        let mut all = Vec::new();
+        for (foreign, own) in [(1, 3), (500, 2), (3, 1), (120, 4), (400, 150), (700, 2), (3000, 1), (0, 1), (200, 0)] {
+            db.events(&others, &vec!["a"; foreign]).await;
+            for n in 0..own {
+                let webhook = &webhooks[if own > 4 { n % 130 } else { n / 2 * 77 }];
+                all.extend(db.events(webhook, &["a", "b"]).await.into_iter().map(|event| event.id));
+            }
+        }
+        for limit in [1000, 100, 7, 1] {
+            assert_eq!(rest(db, &client, None, limit).await, all, "by {limit}");
+        }
+        let own = Some(&webhooks[77].phone_number);
+        assert!(rest(db, &client, own, 2).await.len() > 4, "one number's");
+    }
+
     async fn nothing_has_no_cursor_and_a_place_is_kept_when_nothing_is_newer(db: &mut Database) {
         let (client, webhook) = db.tenant("acme").await;
         let (other, _) = db.tenant("other").await;

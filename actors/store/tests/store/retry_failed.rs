@@ -1,3 +1,4 @@
+use sqlx::{Connection, SqliteConnection, query, sqlite::SqliteConnectOptions};
 use wharf_domain::{AttemptOutcome, EventStatus, PendingEvent, Webhook, webhook::WebhookPatch};
 use wharf_store::{BulkRenewal, FailedEvents, FailedFilter, NewEvent};
 
@@ -48,6 +49,32 @@ on_every_database! {
         let two = FailedFilter { limit: 2, ..all };
         let cut = FailedEvents { seqs: seqs(&events[..2]), looked_until: Some(later(120)) };
         assert_eq!(find(client.id, &two).await, cut, "where to go on");
+    }
+
+    // One look ends after so many events, or so long, and the next one begins with the time at which it ended.
+    async fn a_search_through_very_many_of_one_moment_does_not_stand_still(db: &mut Database) {
+        let (client, webhook) = db.tenant("acme").await;
+        let events = db.events(&webhook, &["a"]).await;
+        db.outcomes(&[failed(&webhook, &events[0])]).await;
+        let more = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100100) \
+            INSERT INTO webhook_events (id, webhook_id, client_id, sequence, status, attempt_count, created_at, error, \
+                message_key, chat, sender, message_id, payload) \
+            SELECT randomblob(16), webhook_id, client_id, i + 1, 'failed', 1, created_at, \
+                CASE WHEN i < 100100 THEN error ELSE 'the last one' END, randomblob(16), chat, sender, i, payload \
+            FROM n CROSS JOIN (SELECT * FROM webhook_events LIMIT 1) ORDER BY i";
+        let file = SqliteConnectOptions::new().filename(db.dir.path().join("wharf.db"));
+        let mut connection = SqliteConnection::connect_with(&file).await.unwrap();
+        query(more).execute(&mut connection).await.unwrap();
+        let mut filter = FailedFilter { limit: 10, error: Some("the last one".to_owned()), ..FailedFilter::default() };
+        loop {
+            let found = db.store.failed_events(client.id, webhook.id, &filter).await.unwrap();
+            if !found.seqs.is_empty() {
+                break;
+            }
+            let next = found.looked_until;
+            assert!(next > filter.since, "{next:?} after {:?}", filter.since);
+            filter.since = next;
+        }
     }
 
     async fn they_are_pending_again_one_due_after_another(db: &mut Database) {

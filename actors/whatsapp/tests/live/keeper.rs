@@ -18,9 +18,10 @@ use wharf_store::{KeyChange, KeyKind, KeysChanged, NewConnection, Store, StoreOp
 // This crate, under the name that it has where these tests are.
 use super::api::{KeyCipher, KeyKeeper, KeyStore, KeysError};
 
+/// Without changes: what a device that is gone has left.
 type Asked = (
     ConnectionKey,
-    Vec<KeyChange>,
+    Option<Vec<KeyChange>>,
     oneshot::Sender<Result<KeysChanged, KeysError>>,
 );
 
@@ -102,7 +103,13 @@ async fn commit_all(
             }
             false => {
                 let mut group = writer.begin().await.unwrap();
-                let changed = group.change_keys(&[(&of, &changes)]).await.unwrap().remove(0);
+                let changed = match &changes {
+                    Some(changes) => group.change_keys(&[(&of, changes)]).await.unwrap().remove(0),
+                    None => {
+                        while !group.remove_left_keys(&of, 10).await.unwrap() {}
+                        KeysChanged::default()
+                    }
+                };
                 group.commit().await.unwrap();
                 commits.fetch_add(1, Relaxed);
                 Ok(changed)
@@ -119,6 +126,16 @@ impl KeyKeeper for Keeper {
     }
 
     async fn commit(&self, of: &ConnectionKey, changes: Vec<KeyChange>) -> Result<KeysChanged, KeysError> {
+        self.ask(of, Some(changes)).await
+    }
+
+    async fn remove_left(&self, of: &ConnectionKey) -> Result<(), KeysError> {
+        self.ask(of, None).await.map(drop)
+    }
+}
+
+impl Keeper {
+    async fn ask(&self, of: &ConnectionKey, changes: Option<Vec<KeyChange>>) -> Result<KeysChanged, KeysError> {
         let (answer, answered) = oneshot::channel();
         let gone = |_| KeysError::Unavailable("the keeper is gone".into());
         self.asked.send((of.clone(), changes, answer)).map_err(|_| gone(()))?;

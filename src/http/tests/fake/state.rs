@@ -2,7 +2,7 @@
 
 use std::sync::{
     Mutex,
-    atomic::{AtomicBool, AtomicU64},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use tokio::sync::{Notify, watch};
@@ -38,6 +38,8 @@ pub(in super::super) struct FakeDesk {
     pub(in super::super) ready: AtomicBool,
     /// Whether no token is known any more.
     pub(in super::super) rotated: AtomicBool,
+    /// Whether its clients read as much at a time as they may.
+    pub(in super::super) read_out: AtomicBool,
     /// Whether a test's attempt ends in time.
     pub(in super::super) prompt: AtomicBool,
     /// What links lead to.
@@ -78,6 +80,7 @@ impl Default for FakeDesk {
             changes: Mutex::default(),
             ready: AtomicBool::new(true),
             rotated: AtomicBool::new(false),
+            read_out: AtomicBool::new(false),
             prompt: AtomicBool::new(true),
             files: super::super::media::Files::default(),
             received: tempfile::tempdir().unwrap(),
@@ -91,6 +94,14 @@ impl Default for FakeDesk {
 }
 
 impl FakeDesk {
+    /// What lists, pulls and statistics begin with.
+    pub(super) fn turn(&self) -> Result<(), GatewayError> {
+        match self.read_out.load(Ordering::Relaxed) {
+            true => Err(GatewayError::Busy("32 of this client are being read".into())),
+            false => Ok(()),
+        }
+    }
+
     pub(in super::super) fn asked(&self) -> String {
         self.asked.lock().unwrap().clone()
     }

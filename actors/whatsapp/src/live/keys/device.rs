@@ -16,7 +16,7 @@ use whatsapp_rust::{
     },
 };
 
-use super::{DeviceKeys, name_of};
+use super::{DeviceKeys, name_of, refused, unreadable};
 
 #[async_trait]
 impl DeviceStore for DeviceKeys {
@@ -40,6 +40,10 @@ impl DeviceStore for DeviceKeys {
 
     async fn create(&self) -> Result<i32> {
         if !self.exists().await? {
+            // Another device's keys are none of this one's. There are some after a crash while they were being removed.
+            if self.keys.store.has_left_keys(&self.of).await.map_err(unreadable)? {
+                self.keys.keeper.remove_left(&self.of).await.map_err(refused)?;
+            }
             self.save(&Device::new()).await?;
         }
         Ok(1)

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use proptest::{collection::vec, prelude::*, test_runner::TestRunner};
 use wharf_domain::{ClientId, ConnectionKey};
-use wharf_store::KeyKind;
+use wharf_store::{KeyChange, KeyKind};
 use whatsapp_rust::store::traits::{
     Backend, DeviceStore, LidPnMappingEntry, PendingInboundKey, PendingInboundRow, ProtocolStore, SignalStore,
 };
@@ -79,6 +79,12 @@ fn step(calls: impl Strategy<Value = Call>) -> impl Strategy<Value = Step> {
     ]
 }
 
+/// Forgets the device of a number and leaves its keys, as a crash right after that does.
+async fn forget(world: &World, of: &ConnectionKey) {
+    let device = KeyChange::Remove(KeyKind::Device, Vec::new());
+    world.keys.keeper.commit(of, vec![device]).await.unwrap();
+}
+
 async fn compare(world: &World, steps: Vec<Step>) -> Result<(), TestCaseError> {
     let models: Vec<InMemoryBackend> = numbers().iter().map(|_| InMemoryBackend::new()).collect();
     let mut ours: Vec<DeviceKeys> = numbers().iter().map(|of| world.device(of)).collect();
@@ -105,12 +111,8 @@ async fn compare(world: &World, steps: Vec<Step>) -> Result<(), TestCaseError> {
                 steps
             );
         }
-        world
-            .keys
-            .keeper
-            .commit(of, vec![wharf_store::KeyChange::Forget])
-            .await
-            .unwrap();
+        forget(world, of).await;
+        world.keys.keeper.remove_left(of).await.unwrap();
     }
     Ok(())
 }
@@ -242,6 +244,30 @@ async fn the_removal_of_a_committed_message_rides_on_the_next_change() {
     let many: Vec<_> = many.iter().map(|id| key(id)).collect();
     keys.delete_pending_inbound_batch(&many).await.unwrap();
     assert_eq!(kept().await, 0);
+}
+
+#[tokio::test]
+async fn a_new_device_meets_nothing_of_the_one_before() {
+    let world = World::start().await;
+    let [of, neighbour, _] = numbers();
+    for of in [&of, &neighbour] {
+        let keys = world.device(of);
+        keys.create().await.unwrap();
+        keys.put_session("1@s", b"old").await.unwrap();
+        keys.put_identity("1@s", [1; 32]).await.unwrap();
+    }
+    forget(&world, &of).await;
+    let keys = world.device(&of);
+    assert!(!keys.exists().await.unwrap());
+    keys.create().await.unwrap();
+    assert!(keys.exists().await.unwrap());
+    assert_eq!(keys.get_session("1@s").await.unwrap(), None);
+    assert_eq!(keys.load_identity("1@s").await.unwrap(), None);
+    // What is there is kept: the library asks for a device each time it opens one.
+    keys.put_session("1@s", b"new").await.unwrap();
+    world.device(&of).create().await.unwrap();
+    assert!(keys.get_session("1@s").await.unwrap().is_some());
+    assert!(world.device(&neighbour).get_session("1@s").await.unwrap().is_some());
 }
 
 /// The name of the first group with the empty device is the very end of what begins with the second one's.
