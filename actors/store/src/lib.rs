@@ -11,6 +11,7 @@
 mod alone;
 mod attempts;
 mod awaited;
+mod beside;
 mod bulk;
 mod census;
 mod checkpoint;
