@@ -11,7 +11,7 @@ use futures::FutureExt as _;
 use ractor::{ActorRef, RpcReplyPort};
 use wharf_domain::{
     Outgoing, Recipient, Timestamp,
-    outgoing::{Full, MediaMessage, News, Outbox, Place, Ticket, Told, code},
+    outgoing::{MediaMessage, News, Outbox, Place, Ticket, Told, code},
     session::Session,
 };
 use wharf_whatsapp::{SendError, Sent};
@@ -151,6 +151,17 @@ impl Sends {
     }
 }
 
+/// Whether a message would be taken now that may wait for its connection, or may not.
+pub(super) fn check(state: &State, queue: bool) -> Result<(), Undone> {
+    if !queue && open_link(state).is_none() {
+        return Err(Undone::Link(SendError::NotConnected));
+    }
+    match state.sends.outbox.is_full() {
+        true => Err(Undone::Full(state.args.shared.settings.sending.queue_max)),
+        false => Ok(()),
+    }
+}
+
 pub(super) fn on_send(myself: &ActorRef<Message>, state: &mut State, request: Request) {
     let Request {
         message_id,
@@ -160,12 +171,6 @@ pub(super) fn on_send(myself: &ActorRef<Message>, state: &mut State, request: Re
         wait,
         reply,
     } = request;
-    if !queue && open_link(state).is_none() {
-        // The file first: whoever hears of the refusal finds nothing left of it.
-        drop(file);
-        let _caller_gone = reply.send(Err(Undone::Link(SendError::NotConnected)));
-        return;
-    }
     let settings = &state.args.shared.settings;
     let (sending, most_bytes) = (settings.sending, settings.media.send_max_bytes);
     let media = outgoing.content.media();
@@ -173,15 +178,13 @@ pub(super) fn on_send(myself: &ActorRef<Message>, state: &mut State, request: Re
     let deadline = sending.deadline + allowance.unwrap_or_default();
     let names = [outgoing.to.jid(), named(state, &outgoing.to)];
     let names = names.each_ref().map(String::as_str);
-    let accepted = state.sends.outbox.accept(&names, clock::steady() + deadline);
-    let ticket = match accepted {
-        Ok(ticket) => ticket,
-        Err(Full) => {
-            drop(file);
-            let _caller_gone = reply.send(Err(Undone::Full(sending.queue_max)));
-            return;
-        }
-    };
+    if let Err(refused) = check(state, queue) {
+        // The file first: whoever hears of the refusal finds nothing left of it.
+        drop(file);
+        let _caller_gone = reply.send(Err(refused));
+        return;
+    }
+    let ticket = state.sends.outbox.restore(&names, clock::steady() + deadline);
     let created_at = clock::now();
     let pending = Pending {
         message_id,
