@@ -50,6 +50,7 @@ fn http(reader: &mut Reader) -> Result<Http, Refused> {
     let idle_timeout = reader.number("http.idle_timeout_ms", 100, 3_600_000);
     let max_header_bytes = reader.number("http.max_header_bytes", 1024, 1_048_576);
     let max_connections = reader.number("http.max_connections", 1, 1_000_000);
+    let max_requests_per_client = reader.number("http.max_requests_per_client", 0, 1_000_000);
     let ms = |number: u32| Duration::from_millis(u64::from(number));
     Ok(Http {
         listen: listen?,
@@ -59,6 +60,7 @@ fn http(reader: &mut Reader) -> Result<Http, Refused> {
         idle_timeout: ms(idle_timeout?),
         max_header_bytes: max_header_bytes? as usize,
         max_connections: max_connections? as usize,
+        max_requests_per_client: max_requests_per_client? as usize,
     })
 }
 

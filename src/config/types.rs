@@ -47,6 +47,8 @@ pub struct Http {
     pub max_header_bytes: usize,
     /// Connections at a time.
     pub max_connections: usize,
+    /// Requests of one client at a time; 0 is half of the connections.
+    pub max_requests_per_client: usize,
 }
 
 /// `[store]`
