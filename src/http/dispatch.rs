@@ -88,7 +88,6 @@ struct Request {
 }
 
 /// What a request counts for its client, until its answer is with the kernel.
-#[derive(Debug)]
 pub(super) struct Held {
     request: Ticket,
     /// The bytes of a large answer.

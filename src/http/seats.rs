@@ -166,7 +166,6 @@ impl Seat {
     }
 }
 
-#[derive(Debug)]
 struct State {
     doing: Doing,
     since: Instant,

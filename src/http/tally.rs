@@ -8,14 +8,12 @@ use std::{
 use wharf_domain::ClientId;
 
 /// The counts of all clients, each held to the same limit.
-#[derive(Debug)]
 pub(super) struct Tally {
     most: usize,
     counts: Mutex<HashMap<ClientId, usize>>,
 }
 
 /// What is counted of a client until this is dropped.
-#[derive(Debug)]
 pub(super) struct Ticket {
     tally: Arc<Tally>,
     client: ClientId,
