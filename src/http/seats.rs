@@ -265,7 +265,7 @@ impl House {
     /// Ends the connection that makes room first: the longest idle one of the client that has the most of all, so that
     /// nobody loses theirs to one who opens ever more.
     pub(super) fn show_one_out(&mut self) {
-        let mut clients: HashMap<Option<ClientId>, (usize, Option<(Instant, Id)>)> = HashMap::new();
+        let mut clients = HashMap::<_, (usize, Option<(Instant, Id)>)>::new();
         for (id, (seat, _)) in &self.taken {
             let (client, since) = seat.standing();
             let (count, longest) = clients.entry(client).or_default();
