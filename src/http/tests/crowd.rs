@@ -161,7 +161,8 @@ async fn requests_one_after_the_other_are_one_at_a_time() {
         )
     };
     let (sent, read) = timeout(PATIENCE, both).await.expect("closes");
-    (sent.unwrap(), read.unwrap());
+    sent.unwrap();
+    read.unwrap();
     assert_eq!(answers.matches("HTTP/1.1 200").count(), 51, "{answers}");
 }
 
