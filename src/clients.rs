@@ -108,10 +108,9 @@ pub fn database(store: &crate::config::Store) -> Result<(PathBuf, bool), StoreEr
 /// The store's.
 pub async fn add(store: &Store, name: &str) -> Result<WithToken, ClientsError> {
     let (token, hash) = new_token()?;
-    let mut writer = store.writer().await?;
-    let mut group = writer.begin().await?;
-    let client = group.add_client(name, &hash, now()).await?;
-    group.commit().await?;
+    let client = store
+        .write_beside(async |group| group.add_client(name, &hash, now()).await)
+        .await?;
     Ok(WithToken {
         id: client.id,
         name: client.name,
@@ -125,13 +124,10 @@ pub async fn add(store: &Store, name: &str) -> Result<WithToken, ClientsError> {
 /// The store's, or that there is no such client.
 pub async fn rotate(store: &Store, id: ClientId) -> Result<WithToken, ClientsError> {
     let (token, hash) = new_token()?;
-    let mut writer = store.writer().await?;
-    let mut group = writer.begin().await?;
-    let client = group
-        .rotate_client(id, &hash, now())
-        .await?
-        .ok_or(ClientsError::NoSuchClient(id))?;
-    group.commit().await?;
+    let rotated = store
+        .write_beside(async |group| group.rotate_client(id, &hash, now()).await)
+        .await?;
+    let client = rotated.ok_or(ClientsError::NoSuchClient(id))?;
     Ok(WithToken {
         id: client.id,
         name: client.name,
@@ -144,12 +140,12 @@ pub async fn rotate(store: &Store, id: ClientId) -> Result<WithToken, ClientsErr
 /// # Errors
 /// The store's, or that there is no such client.
 pub async fn remove(store: &Store, id: ClientId, as_json: bool) -> Result<String, ClientsError> {
-    let mut writer = store.writer().await?;
-    let mut group = writer.begin().await?;
-    if !group.remove_client(id, now()).await? {
+    if !store
+        .write_beside(async |group| group.remove_client(id, now()).await)
+        .await?
+    {
         return Err(ClientsError::NoSuchClient(id));
     }
-    group.commit().await?;
     Ok(if as_json {
         json!({ "id": id, "removed": true }).to_string()
     } else {

@@ -126,6 +126,10 @@ pub async fn prepare(config: &Config) -> Result<Ready, ServeError> {
         idle_timeout: config.http.idle_timeout,
         max_header_bytes: config.http.max_header_bytes,
         max_connections,
+        max_requests_per_client: match config.http.max_requests_per_client {
+            0 => (max_connections / 2).max(1),
+            most => most,
+        },
     };
     Ok(Ready {
         gateway,

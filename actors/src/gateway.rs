@@ -268,6 +268,7 @@ impl Gateway {
             bulkheads: Bulkheads::start(settings.bulkheads).await?,
             slots: Slots::new(caps, settings.client_weights.clone()),
             reads: Reads::new(store.readers()),
+            tests: Arc::default(),
             pacer: Pacer::new(settings.session_starts_per_second),
             backlog: Backlog::new(store.clone(), settings.limits.pending_per_client),
             bulk_retries: BulkRetries::default(),

@@ -24,7 +24,8 @@ const PER_CLIENT: usize = 32;
 /// How long one waits for its turn: less than the time of a request, so that its client is told.
 const PATIENCE: Duration = Duration::from_millis(if cfg!(test) { 200 } else { 20_000 });
 
-type Counts = Mutex<HashMap<ClientId, usize>>;
+/// How many of something each client has asked for.
+pub(crate) type Counts = Mutex<HashMap<ClientId, usize>>;
 
 /// See the module.
 pub(crate) struct Reads {
@@ -39,8 +40,8 @@ pub(crate) struct Turn {
     _asked: Asked,
 }
 
-/// One of the reads that a client has asked for.
-struct Asked {
+/// One of the things that a client has asked for and that are bounded.
+pub(crate) struct Asked {
     client: ClientId,
     counts: Arc<Counts>,
 }
@@ -51,10 +52,10 @@ fn lock(counts: &Counts) -> MutexGuard<'_, HashMap<ClientId, usize>> {
 
 impl Asked {
     /// `None`: as many as may be are asked for.
-    fn one_more(client: ClientId, counts: &Arc<Counts>) -> Option<Self> {
+    pub(crate) fn one_more(client: ClientId, counts: &Arc<Counts>, most: usize) -> Option<Self> {
         let mut all = lock(counts);
         let asked = all.entry(client).or_default();
-        if *asked >= PER_CLIENT {
+        if *asked >= most {
             return None;
         }
         *asked += 1;
@@ -96,7 +97,7 @@ impl Reads {
     /// # Errors
     /// `Busy` when the client reads as much at a time as it may, `Unavailable` when its turn does not come.
     pub(crate) async fn turn(&self, client: ClientId) -> Result<Turn, GatewayError> {
-        let asked = Asked::one_more(client, &self.asked).ok_or_else(|| {
+        let asked = Asked::one_more(client, &self.asked, PER_CLIENT).ok_or_else(|| {
             GatewayError::Busy(format!(
                 "{PER_CLIENT} lists, pulls and statistics of this client are being read or wait; ask again when one is answered"
             ))

@@ -58,6 +58,7 @@ fn http(reader: &mut Reader) -> Result<Http, Refused> {
             _ => metrics_token(text).map(Some),
         },
     );
+    let max_requests_per_client = reader.number("http.max_requests_per_client", 0, 1_000_000);
     let ms = |number: u32| Duration::from_millis(u64::from(number));
     Ok(Http {
         listen: listen?,
@@ -68,6 +69,7 @@ fn http(reader: &mut Reader) -> Result<Http, Refused> {
         max_header_bytes: max_header_bytes? as usize,
         max_connections: max_connections? as usize,
         metrics_token: metrics_token?,
+        max_requests_per_client: max_requests_per_client? as usize,
     })
 }
 

@@ -49,6 +49,8 @@ pub struct Http {
     pub max_connections: usize,
     /// The token with which the metrics may be read; `None`: nobody may.
     pub metrics_token: Option<TokenHash>,
+    /// Requests of one client at a time; 0 is half of the connections.
+    pub max_requests_per_client: usize,
 }
 
 /// `[store]`

@@ -12,7 +12,7 @@ use warp::{
 use wharf_actors::{GatewayError, Permit};
 use wharf_domain::{ClientId, InvalidField, PhoneNumber, TokenHash};
 
-use super::{Desk, problem::Problem, upload::Upload, watch::Watchers};
+use super::{Desk, problem::Problem, tally::Tally, upload::Upload};
 
 /// What a handler gives back.
 pub(super) type Answer = Result<Response, Problem>;
@@ -36,7 +36,7 @@ pub(super) struct Call {
     /// Held while `body` is a large one.
     pub(super) large: Option<Permit>,
     /// Who follows what for how long.
-    pub(super) watchers: Arc<Watchers>,
+    pub(super) watchers: Arc<Tally>,
     /// The token with which the metrics may be read.
     pub(super) operator: Option<TokenHash>,
     /// Whether the facade is being closed.

@@ -103,6 +103,15 @@ pub trait Desk: Send + Sync + 'static {
     async fn disconnect(&self, client: ClientId, phone: &PhoneNumber) -> Result<Connection, GatewayError>;
     /// Unlinks the device and forgets the connection.
     async fn delete_connection(&self, client: ClientId, phone: &PhoneNumber) -> Result<(), GatewayError>;
+    /// Refuses what would be refused whatever a message that is still coming has in it. `queue`: whether it may wait for its
+    /// connection, if that is known; `key`: its idempotency key.
+    async fn check_send(
+        &self,
+        client: ClientId,
+        phone: &PhoneNumber,
+        queue: Option<bool>,
+        key: Option<&str>,
+    ) -> Result<(), GatewayError>;
     /// Begins to receive a file that is to be sent.
     async fn receive_file(&self, client: ClientId, phone: &PhoneNumber) -> Result<Receiving, GatewayError>;
     /// Sends a message.

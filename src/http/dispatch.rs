@@ -1,8 +1,13 @@
 //! What happens to every request, in this order: request id, token, route, body, handler. And to every answer: the
 //! request id and a line in the log.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
+use hyper::body::Body as _;
 use percent_encoding::percent_decode_str;
 use tokio::{
     sync::watch,
@@ -27,9 +32,10 @@ use super::{
     problem::Problem,
     query::Query,
     routes::{self, Found, Route, Takes},
+    seats::Seat,
+    tally::{Tally, Ticket},
     token::token_of,
     upload,
-    watch::Watchers,
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -38,13 +44,28 @@ const REQUEST_ID_MAX: usize = 128;
 /// No client has it; stands for "nobody" on routes without token.
 const NOBODY: ClientId = ClientId(0);
 
+/// Bytes of answers that a client may have asked for and not taken yet, besides a single one of any size.
+const UNSENT_BYTES: usize = 64 << 20;
+/// Answers of up to so many bytes are not counted: a client has few enough requests.
+const SMALL_ANSWER: usize = 64 << 10;
+
+/// The answers that clients have not taken yet.
+pub(super) fn unsent() -> Arc<Tally> {
+    Tally::new(UNSENT_BYTES)
+}
+
 /// What all requests share.
 #[derive(Clone)]
 pub(super) struct Dispatch {
     pub(super) desk: Arc<dyn Desk>,
     /// For everything between the last header byte and the answer.
     pub(super) deadline: Duration,
-    pub(super) watchers: Arc<Watchers>,
+    /// Requests that are carried out, for each client.
+    pub(super) under_way: Arc<Tally>,
+    /// Bytes of answers that are not sent yet, for each client.
+    pub(super) unsent: Arc<Tally>,
+    /// Streams and long polls among the requests.
+    pub(super) watchers: Arc<Tally>,
     /// Who may have a large body in memory.
     pub(super) large: Slots,
     /// Whoever has this token may read the metrics; `None`: nobody may.
@@ -60,6 +81,24 @@ struct Request {
     query: String,
     headers: HeaderMap,
     body: Body,
+    /// The place of the connection that it came by.
+    seat: Option<Arc<Seat>>,
+    /// Counts it for its client, once that is known.
+    held: Option<Arc<Held>>,
+}
+
+/// What a request counts for its client, until its answer is with the kernel.
+pub(super) struct Held {
+    request: Ticket,
+    /// The bytes of a large answer.
+    answer: OnceLock<Ticket>,
+}
+
+impl Held {
+    /// Whose request it is.
+    pub(super) fn client(&self) -> ClientId {
+        self.request.client()
+    }
 }
 
 /// What a request leads to.
@@ -80,8 +119,9 @@ impl Dispatch {
             .and(warp::path::full())
             .and(query)
             .and(warp::header::headers_cloned())
+            .and(warp::ext::optional())
             .and(warp::body::stream())
-            .then(move |method, path: FullPath, query, headers, body| {
+            .then(move |method, path: FullPath, query, headers, seat, body| {
                 let path = path.as_str().to_owned();
                 self.clone().answer(Request {
                     method,
@@ -89,6 +129,8 @@ impl Dispatch {
                     query,
                     headers,
                     body: Body::new(body),
+                    seat,
+                    held: None,
                 })
             })
     }
@@ -98,6 +140,13 @@ impl Dispatch {
         // What is logged on the way to the answer carries the id that the client sees.
         let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default());
         let answer = self.carry_out(&mut request).instrument(span.clone()).await;
+        let answer = answer.and_then(|answer| self.weigh(&request, answer));
+        // Whoever is refused holds no place for longer than others want it.
+        if answer.is_err()
+            && let Some(seat) = &request.seat
+        {
+            seat.refused();
+        }
         // A client that waits for `100 Continue` has not sent its body, and shall not be invited to.
         if !request.headers.contains_key(header::EXPECT) {
             request.body.drain().await;
@@ -138,7 +187,12 @@ impl Dispatch {
         let begun = if took_its_time { Instant::now() } else { begun };
         // In a task of its own: a client that hangs up does not stop half of what it asked for, and a panic is an
         // answer like any other. The gateway bounds how long each of its calls takes.
-        let running = tokio::spawn((route.handler)(*call).in_current_span());
+        let (work, held) = ((route.handler)(*call), request.held.clone());
+        let counted = async move {
+            let _held = held;
+            work.await
+        };
+        let running = tokio::spawn(counted.in_current_span());
         let answer = async {
             running.await.unwrap_or_else(|error| {
                 tracing::error!(%error, path = route.path, "a handler panicked");
@@ -165,10 +219,14 @@ impl Dispatch {
             && segments.first().is_some_and(|first| first == MEDIA_PATH)
             && let Some(link) = media::link_of(segments, &request.query)
         {
-            let answer = match request.method {
-                Method::GET | Method::HEAD => media::serve(&self.desk, &request.method, &request.headers, link?).await,
-                _ => other_methods(&request.method, media::ALLOW),
-            };
+            if !matches!(request.method, Method::GET | Method::HEAD) {
+                return other_methods(&request.method, media::ALLOW).map(Sought::Answer);
+            }
+            let (link, signature) = link?;
+            let file = media::file(&self.desk, &link, &signature).await?;
+            // Only now it is known that this client has given the link to somebody.
+            self.count(request, link.client_id)?;
+            let answer = media::serve(file, &request.method, &request.headers, &link).await;
             return answer.map(Sought::Answer);
         }
         let needs_none = segments.as_deref().is_some_and(|path| !routes::is_below_api(path));
@@ -179,6 +237,9 @@ impl Dispatch {
                 .await
                 .map(|(client, token)| (client, Some(token)))?,
         };
+        if token.is_some() {
+            self.count(request, client)?;
+        }
         let (route, [param, second]) = match routes::find(&request.method, &segments.unwrap_or_default()) {
             Found::Route(route, params) => (route, params),
             Found::OtherMethods(allow) => return other_methods(&request.method, &allow).map(Sought::Answer),
@@ -204,6 +265,49 @@ impl Dispatch {
             closing: self.closing.clone(),
         };
         Ok(Sought::Route(route, Box::new(call)))
+    }
+
+    /// Counts a request for its client.
+    fn count(&self, request: &mut Request, client: ClientId) -> Result<(), Problem> {
+        let ticket = self.under_way.enter(client, 1).ok_or_else(|| {
+            Problem::busy(format!(
+                "this client has {} requests under way, and may not have more at a time (http.max_requests_per_client), \
+                 streams and files among them; ask again when one is answered",
+                self.under_way.most()
+            ))
+        })?;
+        let held = Arc::new(Held {
+            request: ticket,
+            answer: OnceLock::new(),
+        });
+        if let Some(seat) = &request.seat {
+            seat.is_of(Arc::clone(&held));
+        }
+        request.held = Some(held);
+        Ok(())
+    }
+
+    /// Counts the bytes of what was asked to be shown: they lie in memory until the client takes them.
+    fn weigh(&self, request: &Request, answer: Response) -> Answer {
+        // A stream has no length, and little of it in memory.
+        let bytes = answer.body().size_hint().exact().unwrap_or(0);
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        let Some(held) = request
+            .held
+            .as_ref()
+            .filter(|_| request.method == Method::GET && bytes > SMALL_ANSWER)
+        else {
+            return Ok(answer);
+        };
+        let ticket = self.unsent.enter(held.client(), bytes).ok_or_else(|| {
+            Problem::busy(format!(
+                "this client has answers of {} MiB under way already, or would have with this one; read them, or ask for less",
+                self.unsent.most() >> 20
+            ))
+        })?;
+        // Each request has one answer.
+        let _first = held.answer.set(ticket);
+        Ok(answer)
     }
 
     /// Whose token it is.

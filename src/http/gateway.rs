@@ -150,6 +150,16 @@ impl Desk for Gateway {
         self.delete_connection(client, phone).await
     }
 
+    async fn check_send(
+        &self,
+        client: ClientId,
+        phone: &PhoneNumber,
+        queue: Option<bool>,
+        key: Option<&str>,
+    ) -> Result<(), GatewayError> {
+        self.check_send(client, phone, queue, key).await
+    }
+
     async fn receive_file(&self, client: ClientId, phone: &PhoneNumber) -> Result<Receiving, GatewayError> {
         self.receive_file(client, phone).await
     }

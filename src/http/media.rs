@@ -56,14 +56,13 @@ pub(super) fn link_of(segments: &[String], query: &str) -> Option<Result<(MediaL
     Some(read().ok_or_else(not_signed))
 }
 
+/// The file of a link, if it is signed as ours are.
+pub(super) async fn file(desk: &Arc<dyn Desk>, link: &MediaLink, signature: &str) -> Result<MediaFile, Problem> {
+    desk.media(link, signature).await.map_err(refusal)
+}
+
 /// Serves the file of a link.
-pub(super) async fn serve(
-    desk: &Arc<dyn Desk>,
-    method: &Method,
-    headers: &HeaderMap,
-    (link, signature): (MediaLink, String),
-) -> Answer {
-    let file = desk.media(&link, &signature).await.map_err(refusal)?;
+pub(super) async fn serve(file: MediaFile, method: &Method, headers: &HeaderMap, link: &MediaLink) -> Answer {
     let opened = match File::open(&file.path).await {
         Ok(opened) => opened,
         Err(error) => {
@@ -75,7 +74,7 @@ pub(super) async fn serve(
     if listed(headers, &header::IF_NONE_MATCH, &tag) {
         let mut response = Response::default();
         *response.status_mut() = StatusCode::NOT_MODIFIED;
-        described(&mut response, &file, &link, &tag)?;
+        described(&mut response, &file, link, &tag)?;
         response.headers_mut().remove(header::CONTENT_TYPE);
         return Ok(response);
     }
@@ -90,7 +89,7 @@ pub(super) async fn serve(
     } else {
         body(opened, from, to - from)
     };
-    described(&mut response, &file, &link, &tag)?;
+    described(&mut response, &file, link, &tag)?;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_LENGTH, (to - from).into());
     if part.is_some() {

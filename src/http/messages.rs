@@ -35,7 +35,7 @@ pub(super) async fn send(mut call: Call) -> Answer {
     if call.large.is_some() && outside_strings(&call.body) > BODY_MAX_BYTES {
         return Err(too_large(BODY_MAX_BYTES));
     }
-    let draft = read(&call)?;
+    let draft = read(&call, &call.body, call.upload.is_some())?;
     let brings_file = matches!(&draft.content, Draft::File(file) if file.is_in_base64());
     if call.large.is_some() && !brings_file {
         return Err(too_large(BODY_MAX_BYTES));
@@ -141,15 +141,21 @@ enum Draft {
     File(Box<file::Draft>),
 }
 
-fn read(call: &Call) -> Result<Written, Problem> {
-    let mut body = Fields::parse(&call.body)?;
+/// Looks at a message whose file is still to come, so that nobody sends a hundred megabytes to learn of a wrong field. Answers whether
+/// it may wait for its connection.
+pub(super) fn check_before_file(call: &Call, message: &[u8]) -> Result<bool, Problem> {
+    Ok(read(call, message, true)?.queue)
+}
+
+fn read(call: &Call, message: &[u8], is_part: bool) -> Result<Written, Problem> {
+    let mut body = Fields::parse(message)?;
     let to = body.required("to", |name, value| {
         Recipient::parse(name, &fields::string(name, value)?)
     });
     let queue = body.optional("queue", fields::boolean);
     let kind = body.required("type", fields::string);
     let content = match &kind {
-        Ok(kind) => draft(&mut body, kind, call.upload.is_some()),
+        Ok(kind) => draft(&mut body, kind, is_part),
         Err(_) => Err(Refused),
     };
     let in_group = matches!(&to, Ok(Recipient::Group(_)));

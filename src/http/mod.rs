@@ -35,6 +35,7 @@ mod query;
 mod routes;
 mod seats;
 mod server;
+mod tally;
 mod token;
 mod upload;
 mod watch;

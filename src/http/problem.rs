@@ -82,6 +82,11 @@ impl Problem {
         .with(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
     }
 
+    /// 429; trying again soon makes sense.
+    pub(super) fn busy(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, detail).with(header::RETRY_AFTER, HeaderValue::from_static("1"))
+    }
+
     /// 503; trying again soon makes sense.
     pub(super) fn unavailable(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, detail).with(header::RETRY_AFTER, HeaderValue::from_static("1"))
@@ -142,8 +147,7 @@ impl From<GatewayError> for Problem {
             GatewayError::TooLarge(_) => Self::new(StatusCode::PAYLOAD_TOO_LARGE, detail),
             GatewayError::Gone(_) => Self::new(StatusCode::GONE, detail),
             GatewayError::Refused(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail),
-            GatewayError::Busy(_) => Self::new(StatusCode::TOO_MANY_REQUESTS, detail)
-                .with(header::RETRY_AFTER, HeaderValue::from_static("1")),
+            GatewayError::Busy(_) => Self::busy(detail),
             GatewayError::Unavailable(_) => Self::unavailable(detail),
             GatewayError::TimedOut(_) => Self::new(StatusCode::GATEWAY_TIMEOUT, detail),
         }

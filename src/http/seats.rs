@@ -2,9 +2,11 @@
 //!
 //! A connection waits for a request, receives its head, has it carried out, or sends its answer. Carrying out is
 //! bounded by the request's own deadline; the other three are bounded here. When every place is taken, those who have
-//! asked for nothing yet make room for who comes next, the longest first.
+//! asked for nothing yet, or are refused, make room for who comes next: first of the client that has the most
+//! connections, and of these the longest idle one. Those whose client is not known are one client in this.
 
 use std::{
+    cmp::Reverse,
     collections::HashMap,
     io::{self, IoSlice},
     pin::Pin,
@@ -21,7 +23,9 @@ use tokio::{
     task::{AbortHandle, Id},
 };
 
-use super::{Limits, bare};
+use wharf_domain::ClientId;
+
+use super::{Limits, bare, dispatch::Held};
 
 /// Bytes per second at which a client has to take an answer that is larger than its time allows: files of media.
 const LEAST_PACE: f64 = 16.0 * 1024.0;
@@ -35,6 +39,8 @@ enum Doing {
     Head,
     /// A request is carried out; its body may still be coming.
     Busy,
+    /// A request is refused, and the rest of it taken off the socket.
+    Refused,
     /// An answer is on its way out.
     Answering,
     /// It was told to go.
@@ -43,7 +49,7 @@ enum Doing {
 
 /// One connection's place.
 pub(super) struct Seat {
-    state: Mutex<(Doing, Instant)>,
+    state: Mutex<State>,
     /// Told when its answer is with the kernel.
     flushed: Notify,
     /// Told when this one could make room.
@@ -51,18 +57,14 @@ pub(super) struct Seat {
 }
 
 impl Seat {
-    fn state(&self) -> MutexGuard<'_, (Doing, Instant)> {
+    fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn turn(&self, from: Doing, to: Doing) {
         let mut state = self.state();
-        if state.0 == from {
-            *state = (to, Instant::now());
-            if to == Doing::Waiting {
-                self.flushed.notify_one();
-                self.idle.notify_one();
-            }
+        if state.doing == from {
+            state.turn(to);
         }
     }
 
@@ -73,8 +75,9 @@ impl Seat {
         loop {
             {
                 let mut state = self.state();
-                if !matches!(state.0, Doing::Answering | Doing::Gone) {
-                    *state = (Doing::Busy, Instant::now());
+                if !matches!(state.doing, Doing::Answering | Doing::Gone) {
+                    state.turn(Doing::Busy);
+                    state.held = None;
                     return;
                 }
             }
@@ -85,35 +88,69 @@ impl Seat {
     /// Bytes of an answer have left: whoever takes a large one at a decent pace has the time for it.
     fn moved(&self, bytes: usize) {
         let mut state = self.state();
-        if state.0 == Doing::Answering {
+        if state.doing == Doing::Answering {
             let earned = Duration::from_secs_f64(bytes as f64 / LEAST_PACE);
-            state.1 = (state.1 + earned).min(Instant::now());
+            state.since = (state.since + earned).min(Instant::now());
         }
     }
 
-    /// The answer is known.
-    pub(super) fn answered(&self) {
-        self.turn(Doing::Busy, Doing::Answering);
+    /// The request that is carried out is this client's.
+    pub(super) fn is_of(&self, held: Arc<Held>) {
+        let mut state = self.state();
+        (state.client, state.held) = (Some(held.client()), Some(held));
     }
 
-    /// Since when it has been without a request, if it has.
-    fn without_request_since(&self) -> Option<Instant> {
-        let (doing, since) = *self.state();
-        matches!(doing, Doing::Waiting | Doing::Head).then_some(since)
+    /// The request is refused; what is still coming of it is of no use to anybody but its sender.
+    pub(super) fn refused(&self) {
+        self.turn(Doing::Busy, Doing::Refused);
+        self.idle.notify_one();
+    }
+
+    /// The answer is known. What counts it for its client is to be held by its body, too.
+    pub(super) fn answered(&self) -> Option<Arc<Held>> {
+        let mut state = self.state();
+        if matches!(state.doing, Doing::Busy | Doing::Refused) {
+            state.turn(Doing::Answering);
+        }
+        state.held.clone()
+    }
+
+    /// All that there is of the answer is with the kernel. A body that goes on counts for its client further.
+    fn flushed(&self) {
+        let mut state = self.state();
+        if state.doing == Doing::Answering {
+            state.turn(Doing::Waiting);
+            self.flushed.notify_one();
+            self.idle.notify_one();
+        }
+        if state.doing == Doing::Waiting {
+            state.held.take_if(|held| Arc::strong_count(held) == 1);
+        }
+    }
+
+    /// Whether nothing of a request has come since the last answer, or not all of its head.
+    fn is_without_request(&self) -> bool {
+        matches!(self.state().doing, Doing::Waiting | Doing::Head)
+    }
+
+    /// Whose it is, and since when it could make room, if it could.
+    fn standing(&self) -> (Option<ClientId>, Option<Instant>) {
+        let state = self.state();
+        (state.client, state.could_go().then_some(state.since))
     }
 
     /// Whether its time for what it is doing has passed; then it is gone.
     fn expire(&self, limits: &Limits) -> bool {
         let mut state = self.state();
-        let limit = match state.0 {
+        let limit = match state.doing {
             Doing::Waiting => limits.idle_timeout,
             Doing::Head => limits.header_timeout,
             Doing::Answering => limits.request_timeout,
-            Doing::Busy | Doing::Gone => return false,
+            Doing::Busy | Doing::Refused | Doing::Gone => return false,
         };
-        let expired = state.1.elapsed() > limit;
+        let expired = state.since.elapsed() > limit;
         if expired {
-            state.0 = Doing::Gone;
+            state.doing = Doing::Gone;
         }
         expired
     }
@@ -121,11 +158,30 @@ impl Seat {
     /// Tells it to go, unless a request has come meanwhile.
     fn give_up(&self) -> bool {
         let mut state = self.state();
-        let idle = matches!(state.0, Doing::Waiting | Doing::Head);
-        if idle {
-            state.0 = Doing::Gone;
+        let goes = state.could_go();
+        if goes {
+            state.doing = Doing::Gone;
         }
-        idle
+        goes
+    }
+}
+
+struct State {
+    doing: Doing,
+    since: Instant,
+    /// Whose request came last, if that is known.
+    client: Option<ClientId>,
+    /// Counts the request for its client. The body of its answer has another one.
+    held: Option<Arc<Held>>,
+}
+
+impl State {
+    fn turn(&mut self, to: Doing) {
+        (self.doing, self.since) = (to, Instant::now());
+    }
+
+    fn could_go(&self) -> bool {
+        matches!(self.doing, Doing::Waiting | Doing::Head | Doing::Refused)
     }
 }
 
@@ -154,7 +210,12 @@ impl House {
     /// A place for a new connection.
     pub(super) fn seat(&self) -> Arc<Seat> {
         Arc::new(Seat {
-            state: Mutex::new((Doing::Waiting, Instant::now())),
+            state: Mutex::new(State {
+                doing: Doing::Waiting,
+                since: Instant::now(),
+                client: None,
+                held: None,
+            }),
             flushed: Notify::new(),
             idle: Arc::clone(&self.idle),
         })
@@ -184,8 +245,8 @@ impl House {
 
     /// Whether a new connection may come in, now or by way of [`House::make_room`].
     pub(super) fn may_enter(&self) -> bool {
-        let is_idle = |(seat, _): &(Arc<Seat>, AbortHandle)| seat.without_request_since().is_some();
-        self.taken.len() < self.limits.max_connections || self.taken.values().any(is_idle)
+        let could_go = |(seat, _): &(Arc<Seat>, AbortHandle)| seat.state().could_go();
+        self.taken.len() < self.limits.max_connections || self.taken.values().any(could_go)
     }
 
     /// Waits until somebody might make room.
@@ -193,24 +254,37 @@ impl House {
         Arc::clone(&self.idle)
     }
 
-    /// Ends the connection that has been without a request for longest, if there is no room without that. Answers whether
-    /// there is room now.
+    /// Ends the connection that makes room first, if there is no room without that. Answers whether there is room now.
     pub(super) fn make_room(&mut self) -> bool {
         if self.taken.len() >= self.limits.max_connections {
-            self.show_out_longest_idle();
+            self.show_one_out();
         }
         self.taken.len() < self.limits.max_connections
     }
 
-    /// Ends the connection that has been without a request for longest.
-    pub(super) fn show_out_longest_idle(&mut self) {
-        let idle = |(id, (seat, _)): (&Id, &(Arc<Seat>, _))| Some((seat.without_request_since()?, *id));
-        let Some((_, longest)) = self.taken.iter().filter_map(idle).min_by_key(|(since, _)| *since) else {
+    /// Ends the connection that makes room first: the longest idle one of the client that has the most of all, so that
+    /// nobody loses theirs to one who opens ever more.
+    pub(super) fn show_one_out(&mut self) {
+        let mut clients = HashMap::<_, (usize, Option<(Instant, Id)>)>::new();
+        for (id, (seat, _)) in &self.taken {
+            let (client, since) = seat.standing();
+            let (count, longest) = clients.entry(client).or_default();
+            *count += 1;
+            if let Some(since) = since
+                && longest.is_none_or(|(earliest, _)| since < earliest)
+            {
+                *longest = Some((since, *id));
+            }
+        }
+        let idle = clients
+            .into_values()
+            .filter_map(|(count, longest)| Some((count, longest?)));
+        let Some((_, (_, first))) = idle.max_by_key(|(count, (since, _))| (*count, Reverse(*since))) else {
             return;
         };
         // A request may have come since it was looked at.
-        if self.taken.get(&longest).is_some_and(|(seat, _)| seat.give_up())
-            && let Some((_, task)) = self.taken.remove(&longest)
+        if self.taken.get(&first).is_some_and(|(seat, _)| seat.give_up())
+            && let Some((_, task)) = self.taken.remove(&first)
         {
             task.abort();
         }
@@ -243,7 +317,7 @@ impl Watched {
 
     /// An answer before there is a request is hyper's own.
     fn look_for_refusal(&mut self, bytes: &[u8]) {
-        if self.instead.is_none() && self.seat.without_request_since().is_some() {
+        if self.instead.is_none() && self.seat.is_without_request() {
             self.instead = bare::in_place_of(bytes, self.max_header_bytes).map(Bytes::from);
         }
     }
@@ -315,7 +389,7 @@ impl AsyncWrite for Watched {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // hyper flushes when it has handed everything over: the answer is with the kernel.
         ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
-        self.seat.turn(Doing::Answering, Doing::Waiting);
+        self.seat.flushed();
         Poll::Ready(Ok(()))
     }
 

@@ -15,6 +15,7 @@ use std::{
     time::Duration,
 };
 
+use http_body_util::BodyExt as _;
 use hyper::{
     Request, Response, Uri,
     body::{Body, Incoming},
@@ -34,9 +35,11 @@ use wharf_domain::TokenHash;
 use super::{
     Desk,
     bare::MAX_HEADERS,
-    dispatch::Dispatch,
+    dispatch::{Dispatch, unsent},
     seats::{House, Seat, Watched},
+    tally::Tally,
     upload,
+    watch::watchers,
 };
 
 /// hyper takes no smaller buffer than this.
@@ -57,9 +60,10 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// The largest head of a request, in bytes.
     pub max_header_bytes: usize,
-    /// Connections at a time. One more takes the place of the longest idle one; if none is idle, it waits in the
-    /// kernel's queue.
+    /// Connections at a time. One more takes the place of an idle one; if none is idle, it waits in the kernel's queue.
     pub max_connections: usize,
+    /// Requests of one client at a time, from its token to the last byte of the answer. One more is 429.
+    pub max_requests_per_client: usize,
 }
 
 /// Serves until `shutdown` ends; then takes no new request and gives the running ones ten seconds.
@@ -76,7 +80,9 @@ pub async fn serve(
         Dispatch {
             desk,
             deadline: limits.request_timeout,
-            watchers: Arc::default(),
+            under_way: Tally::new(limits.max_requests_per_client),
+            unsent: unsent(),
+            watchers: watchers(),
             large: upload::turns(),
             operator,
             closing,
@@ -156,7 +162,7 @@ fn id_of(ended: Result<(Id, ()), JoinError>) -> Id {
 /// Mostly "too many open files": who asks for nothing shall not keep others out, and the rest only time heals.
 async fn accept_failed(house: &mut House, error: &io::Error) {
     tracing::warn!(%error, "a connection could not be accepted");
-    house.show_out_longest_idle();
+    house.show_one_out();
     sleep(ACCEPT_PAUSE).await;
 }
 
@@ -164,23 +170,34 @@ async fn accept_failed(house: &mut House, error: &io::Error) {
 fn seated<S, B>(
     service: S,
     seat: Arc<Seat>,
-) -> impl Service<Request<Incoming>, Response = Response<B>, Error = S::Error, Future: Send>
+) -> impl Service<
+    Request<Incoming>,
+    Response = Response<impl Body<Data = B::Data, Error = B::Error> + 'static>,
+    Error = S::Error,
+    Future: Send,
+>
 where
     S: Service<Request<Incoming>, Response = Response<B>, Future: Send>,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    B: Body,
+    B: Body + 'static,
 {
     service_fn(move |mut request| {
         // `CONNECT host:port` has no path, which warp takes for granted: it is nobody's, like `/`.
         if request.uri().path_and_query().is_none() {
             *request.uri_mut() = Uri::from_static("/");
         }
+        request.extensions_mut().insert(Arc::clone(&seat));
         let (seat, answer) = (Arc::clone(&seat), service.call(request));
         async move {
             seat.begin().await;
             let answer = answer.await;
-            seat.answered();
-            answer
+            let held = seat.answered();
+            // Held by the body, which lives until the connection has taken the last of it.
+            let holding = move |error| {
+                let _held = &held;
+                error
+            };
+            answer.map(|answer| answer.map(|body| body.map_err(holding)))
         }
     })
 }

@@ -19,12 +19,14 @@ use futures::{Stream, stream};
 use multer::{Constraints, Field, Multipart, SizeLimit};
 use percent_encoding::percent_decode_str;
 use warp::http::{HeaderMap, StatusCode, header};
-use wharf_actors::{Permit, ReceivedFile, Slots};
+use wharf_actors::{Permit, ReceivedFile, Receiving, Slots};
 use wharf_domain::fair::Caps;
 
 use super::{
     body::{BODY_MAX_BYTES, Body, Pace, announces_more_than, is_json, too_large},
     call::Call,
+    idempotency::given_key,
+    messages::check_before_file,
     problem::{FieldError, Problem},
 };
 
@@ -118,7 +120,8 @@ async fn from_the_disk(
     begun: BytesMut,
     large: &Slots,
 ) -> Result<(Bytes, Permit), Problem> {
-    let mut receiving = call.desk.receive_file(call.client, &call.phone()?).await?;
+    // What it says stands somewhere in it.
+    let mut receiving = receive(call, None).await?;
     let mut size = begun.len();
     receiving.take(&begun).await?;
     drop(begun);
@@ -149,7 +152,11 @@ async fn parts(call: &Call, body: &mut Body, pace: Pace, boundary: String) -> Re
         let name = part.name().unwrap_or_default().to_owned();
         match name.as_str() {
             MESSAGE if message.is_none() => message = Some(flow.of(part.bytes().await)?),
-            FILE if upload.is_none() => upload = Some(file(call, part, &flow).await?),
+            FILE if upload.is_none() => {
+                let queue = message.as_deref().map(|message| check_before_file(call, message));
+                let receiving = receive(call, queue.transpose()?).await?;
+                upload = Some(file(receiving, part, &flow).await?);
+            }
             _ => {
                 let shown: String = name.chars().take(100).collect();
                 let text = "is not a known part, or comes twice: the parts are message and file";
@@ -170,8 +177,16 @@ async fn parts(call: &Call, body: &mut Body, pace: Pace, boundary: String) -> Re
     }
 }
 
-async fn file(call: &Call, mut part: Field<'_>, flow: &Flow) -> Result<Upload, Problem> {
-    let mut receiving = call.desk.receive_file(call.client, &call.phone()?).await?;
+/// Begins to receive the file of a message, unless it would be refused whatever the file is. `queue`: whether it may wait for its
+/// connection, if that is known yet.
+async fn receive(call: &Call, queue: Option<bool>) -> Result<Receiving, Problem> {
+    let phone = call.phone()?;
+    let key = given_key(call)?;
+    call.desk.check_send(call.client, &phone, queue, key).await?;
+    Ok(call.desk.receive_file(call.client, &phone).await?)
+}
+
+async fn file(mut receiving: Receiving, mut part: Field<'_>, flow: &Flow) -> Result<Upload, Problem> {
     let mime_type = part.content_type().map(ToString::to_string);
     let file_name = part
         .file_name()

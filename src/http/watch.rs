@@ -4,12 +4,7 @@
 //! its events and makes room in a full house (`seats`), and ends after [`LONGEST`], with the tree, with the connection, or with
 //! the token that opened it: whoever took a token away wants nothing more to be seen with it.
 
-use std::{
-    collections::HashMap,
-    convert::Infallible,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use futures::stream;
 use serde::Serialize;
@@ -17,7 +12,7 @@ use tokio::{
     sync::{mpsc, watch},
     time::{Instant, sleep, timeout_at},
 };
-use warp::{Reply as _, http::StatusCode, sse};
+use warp::{Reply as _, sse};
 use wharf_actors::{GatewayError, Qr, Shown, ShownPairCode};
 use wharf_domain::{ClientId, Connection, ConnectionStatus, PhoneNumber, TokenHash};
 
@@ -25,6 +20,7 @@ use super::{
     Desk,
     call::{Answer, Call},
     problem::Problem,
+    tally::{Tally, Ticket},
 };
 
 /// Streams and long polls of one client at a time.
@@ -39,50 +35,22 @@ const COALESCE: Duration = Duration::from_millis(100);
 pub(super) const LONGEST_WAIT_S: u64 = 25;
 
 /// How many streams and long polls each client has.
-#[derive(Default)]
-pub(super) struct Watchers(Mutex<HashMap<ClientId, usize>>);
-
-/// One of them; gives its place back when dropped.
-pub(super) struct Ticket {
-    watchers: Arc<Watchers>,
-    client: ClientId,
+pub(super) fn watchers() -> Arc<Tally> {
+    Tally::new(PER_CLIENT)
 }
 
-impl Watchers {
-    fn counts(&self) -> std::sync::MutexGuard<'_, HashMap<ClientId, usize>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn enter(self: &Arc<Self>, client: ClientId) -> Result<Ticket, Problem> {
-        let mut counts = self.counts();
-        let count = counts.entry(client).or_default();
-        if *count >= PER_CLIENT {
-            let detail = format!("this client has {PER_CLIENT} streams and waiting requests already; close one first");
-            return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, detail));
-        }
-        *count += 1;
-        Ok(Ticket {
-            watchers: Arc::clone(self),
-            client,
-        })
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        let mut counts = self.watchers.counts();
-        if let Some(count) = counts.get_mut(&self.client) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.client);
-            }
-        }
-    }
+/// One more of them, if the client may have one.
+fn enter(call: &Call) -> Result<Ticket, Problem> {
+    call.watchers.enter(call.client, 1).ok_or_else(|| {
+        Problem::busy(format!(
+            "this client has {PER_CLIENT} streams and waiting requests already; close one first"
+        ))
+    })
 }
 
 /// The QR code, once there is another one than `after`; after `wait` what there is then.
 pub(super) async fn qr(call: &Call, phone: &PhoneNumber, wait: Duration, after: Option<&str>) -> Result<Qr, Problem> {
-    let _ticket = call.watchers.enter(call.client)?;
+    let _ticket = enter(call)?;
     let mut closing = call.closing.clone();
     let mut changes = call.desk.changes(call.client, phone).await?;
     let until = Instant::now() + wait;
@@ -121,7 +89,7 @@ pub(super) async fn qr(call: &Call, phone: &PhoneNumber, wait: Duration, after: 
 /// `GET /api/whatsapp/connections/:phone_number/events`
 pub(super) async fn events(call: Call) -> Answer {
     let phone = call.phone()?;
-    let ticket = call.watchers.enter(call.client)?;
+    let ticket = enter(&call)?;
     let changes = call.desk.changes(call.client, &phone).await?;
     // The first look is made here: what is not this client's is 404 and no stream.
     let first = call.desk.shown(call.client, &phone).await?;

@@ -12,12 +12,16 @@ use crate::{
     clock,
     delivery::{self, RetryReply},
     persistence::Write,
+    reads::Asked,
 };
 
 /// The pause before a delivery is asked again that has not yet heard of an event's end.
 const UNDER_WAY_PAUSE: Duration = Duration::from_millis(5);
 /// How long a test waits besides the attempt's deadline: for a slot, and for two commits.
 const TEST_SLACK: Duration = Duration::from_secs(2);
+/// Test events of one client that are waited for at a time: each asks the store over and over, and a receiver that says nothing has
+/// it ask for as long as an attempt may take.
+const TESTS_PER_CLIENT: usize = 8;
 /// The pause between two looks for the test's attempt.
 const TEST_LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Events renewed in one commit: few enough that no message waits long for its own.
@@ -152,6 +156,11 @@ impl Gateway {
         if !webhook.is_active {
             return conflict("the webhook is inactive; set is_active first");
         }
+        let _asked = Asked::one_more(client, &self.shared.tests, TESTS_PER_CLIENT).ok_or_else(|| {
+            GatewayError::Busy(format!(
+                "{TESTS_PER_CLIENT} test events of this client are waited for; ask again when one is answered"
+            ))
+        })?;
         let timeout = Duration::from_millis(webhook.courtesy.timeout_ms.into());
         let key = webhook.key();
         let (event_id, now) = (EventId(Uuid::now_v7()), clock::now());

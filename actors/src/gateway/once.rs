@@ -1,14 +1,20 @@
 //! Once under an `Idempotency-Key`: a claim is a committed row before anything is done, and ends with the answer.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicI64, Ordering::Relaxed},
+    time::Duration,
+};
 
 use ractor::ActorStatus;
 use serde::{Serialize, de::DeserializeOwned};
-use wharf_domain::Connection;
+use wharf_domain::{Connection, Timestamp};
 use wharf_store::{KEY_LIFETIME, KeyClaim};
 
 use super::{Gateway, GatewayError, IdempotencyKey, restarting};
-use crate::persistence::{Claim, Settlement, Write, WriteError};
+use crate::{
+    clock,
+    persistence::{Claim, Settlement, Write, WriteError},
+};
 
 /// The pause before the end of a claim that the store refused is written again.
 const SETTLE_AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -35,58 +41,58 @@ impl Gateway {
         else {
             return work.await;
         };
+        let at = claim_time();
         let claim = Claim {
             key: key.clone(),
             idempotency_key: idempotency_key.clone(),
             body_hash,
+            at,
         };
-        match self.shared.persistence.commit(Write::ClaimKey, claim).await? {
+        let given_back = Settlement {
+            key,
+            idempotency_key,
+            claimed_at: at,
+            answer: None,
+        };
+        let claimed = self.shared.persistence.commit(Write::ClaimKey, claim).await;
+        if let Err(WriteError::Unknown(_)) = claimed {
+            // It may be committed all the same, and nothing is done under it.
+            tokio::spawn(self.clone().settle(given_back.clone()));
+        }
+        match claimed? {
             KeyClaim::Fresh => {}
             KeyClaim::Answered(answer) => return read_answer(&answer),
             KeyClaim::OtherBody => {
                 return conflict("this Idempotency-Key was used for something else, or with another body");
             }
-            KeyClaim::Unfinished => {
-                return conflict(
-                    "a request with this Idempotency-Key is still running, or its outcome is unknown; look before \
-                     you send again under another key",
-                );
-            }
+            KeyClaim::Unfinished => return Err(key_in_use()),
         }
         let gateway = self.clone();
         // Detached from the caller: one who hangs up must not leave the claim open for a message that was sent.
         let working = tokio::spawn(async move {
             let result = work.await;
-            let settlement = Settlement {
-                key,
-                idempotency_key,
-                answer: None,
+            let answer = match &result {
+                Ok(answer) => serde_json::to_string(answer).ok(),
+                // What has an unknown outcome keeps its claim.
+                Err(GatewayError::TimedOut(_)) => return result,
+                Err(_) => None,
             };
-            gateway.settle(settlement, &result).await;
+            gateway.settle(Settlement { answer, ..given_back }).await;
             result
         });
         working.await.unwrap_or_else(|_| Err(restarting()))
     }
 
-    /// Ends a claim: with the answer, or, when certainly nothing was done, as if it had never been. What has an unknown
-    /// outcome keeps its claim.
-    async fn settle<T: Serialize + Sync>(&self, settlement: Settlement, result: &Result<T, GatewayError>) {
-        let answer = match result {
-            Ok(answer) => serde_json::to_string(answer).ok(),
-            Err(GatewayError::TimedOut(_)) => return,
-            Err(_) => None,
-        };
-        let settlement = Settlement { answer, ..settlement };
+    /// Ends a claim: with the answer, or, when certainly nothing was done, as if it had never been.
+    async fn settle(self, settlement: Settlement) {
         let settled = self
             .shared
             .persistence
             .commit(Write::SettleKey, settlement.clone())
             .await;
-        if let Err(error) = settled
-            && may_settle_again(&error, &settlement)
-        {
+        if settled.is_err_and(|error| error.is_passing()) {
             // Whoever asked is answered meanwhile: what was done is done.
-            tokio::spawn(self.clone().settle_at_last(settlement));
+            tokio::spawn(self.settle_at_last(settlement));
         }
     }
 
@@ -102,7 +108,7 @@ impl Gateway {
                 .commit(Write::SettleKey, settlement.clone())
                 .await
             {
-                Err(error) if may_settle_again(&error, &settlement) => {}
+                Err(error) if error.is_passing() => {}
                 Err(error) => return tracing::warn!(%error, "the end of an idempotent request was not committed"),
                 Ok(()) => return,
             }
@@ -110,13 +116,31 @@ impl Gateway {
     }
 }
 
-/// A claim that may have been given back may be another request's by now.
-fn may_settle_again(error: &WriteError, settlement: &Settlement) -> bool {
-    match error {
-        WriteError::Unavailable(_) => true,
-        WriteError::Unknown(_) => settlement.answer.is_some(),
-        WriteError::Rejected(_) | WriteError::Damaged(_) => false,
-    }
+/// The time that a claim is made with. No other claim of this process has the same: so a claim is known from a later one of the
+/// same key, and may be given back as often as it takes until the store has said that it is.
+fn claim_time() -> Timestamp {
+    static LAST: AtomicI64 = AtomicI64::new(0);
+    let now = clock::now().0;
+    // A clock that was put back by more than a minute is followed: what it met before is long ago.
+    let next = |last: i64| {
+        if (now..now + 60_000).contains(&last) {
+            last + 1
+        } else {
+            now
+        }
+    };
+    let last = LAST.fetch_update(Relaxed, Relaxed, |last| Some(next(last)));
+    // The update above refuses nothing.
+    Timestamp(last.map_or(now, next))
+}
+
+/// What is said of a key whose claim has no answer.
+pub(super) fn key_in_use() -> GatewayError {
+    GatewayError::Conflict(
+        "a request with this Idempotency-Key is still running, or its outcome is unknown; look before you send again \
+         under another key"
+            .to_owned(),
+    )
 }
 
 fn conflict<T>(text: &str) -> Result<T, GatewayError> {

@@ -10,8 +10,9 @@ use wharf_domain::{
 use wharf_store::{OutgoingFilter, OutgoingPage};
 use wharf_whatsapp::SendError;
 
-use super::{Gateway, GatewayError, IdempotencyKey, SEND_DEADLINE};
+use super::{Gateway, GatewayError, IdempotencyKey, SEND_DEADLINE, once::key_in_use};
 use crate::{
+    clock,
     media::outbound::{KeptFile, ReceivedFile},
     preview::with_preview,
     session::{
@@ -246,15 +247,39 @@ impl Gateway {
                 status: if sent.is_some() { SENT } else { QUEUED }.to_owned(),
                 timestamp: at.to_string(),
             }),
-            Err(Undone::Link(error)) => Err(of_link(&error)),
-            Err(Undone::Expired) => Err(GatewayError::Conflict(
-                "the message was not sent before its deadline (sending.deadline_seconds)".to_owned(),
-            )),
-            Err(Undone::Full(most)) => Err(GatewayError::Busy(format!(
-                "{most} messages of this number wait already, as many as sending.queue_max allows"
-            ))),
-            Err(Undone::File(failed)) => Err(GatewayError::Refused(failed.detail)),
-            Err(Undone::NotRecorded(error)) => Err(error.into()),
+            Err(undone) => Err(of_undone(undone)),
+        }
+    }
+
+    /// Refuses what [`Gateway::send`] would refuse whatever the message is. `queue`: whether it may wait for its connection, if
+    /// that is known; `idempotency_key`: the key that it comes under.
+    ///
+    /// # Errors
+    /// `NotFound`; `Conflict` when not connected, or for a key that is in use; `Busy` when as many wait as may.
+    pub async fn check_send(
+        &self,
+        client: ClientId,
+        number: &PhoneNumber,
+        queue: Option<bool>,
+        idempotency_key: Option<&str>,
+    ) -> Result<(), GatewayError> {
+        let connection = self.connection(client, number).await?;
+        if let Some(used) = idempotency_key {
+            let (key, now) = (connection.key(), clock::now());
+            match self.shared.store.key_is_answered(&key, used, now).await? {
+                // What it is to be compared with is still to come.
+                Some(true) => return Ok(()),
+                Some(false) => return Err(key_in_use()),
+                None => {}
+            }
+        }
+        let session = self.session(&connection).await?;
+        // What is not known speaks for it.
+        let queue = queue.unwrap_or(true);
+        let ask = |reply| session::Message::CheckSend { queue, reply };
+        match session.call(ask, Some(SEND_DEADLINE)).await {
+            Ok(CallResult::Success(result)) => result.map_err(of_undone),
+            unanswered => Err(unknown(&unanswered)),
         }
     }
 
@@ -277,6 +302,20 @@ fn group_of(action: &Action) -> Option<&GroupId> {
     match action {
         Action::Group(group) | Action::LeaveGroup(group) | Action::ChangeParticipants { group, .. } => Some(group),
         _ => None,
+    }
+}
+
+fn of_undone(undone: Undone) -> GatewayError {
+    match undone {
+        Undone::Link(error) => of_link(&error),
+        Undone::Expired => {
+            GatewayError::Conflict("the message was not sent before its deadline (sending.deadline_seconds)".to_owned())
+        }
+        Undone::Full(most) => GatewayError::Busy(format!(
+            "{most} messages of this number wait already, as many as sending.queue_max allows"
+        )),
+        Undone::File(failed) => GatewayError::Refused(failed.detail),
+        Undone::NotRecorded(error) => error.into(),
     }
 }
 

@@ -76,6 +76,7 @@ pub(crate) struct Claim {
     pub(crate) key: ConnectionKey,
     pub(crate) idempotency_key: String,
     pub(crate) body_hash: [u8; 32],
+    pub(crate) at: Timestamp,
 }
 
 /// The end of a claim: the answer to give again, or none when nothing was sent.
@@ -83,6 +84,8 @@ pub(crate) struct Claim {
 pub(crate) struct Settlement {
     pub(crate) key: ConnectionKey,
     pub(crate) idempotency_key: String,
+    /// When that claim was made.
+    pub(crate) claimed_at: Timestamp,
     pub(crate) answer: Option<String>,
 }
 

@@ -37,6 +37,12 @@ impl<I, O: Send + 'static> Job<I, O> {
         }
     }
 
+    /// The same write, whose caller hears nothing of it.
+    #[cfg(test)]
+    pub(crate) fn unheard(self) -> Self {
+        Self { reply: None, ..self }
+    }
+
     fn answer(self, result: Result<(), WriteError>) {
         let Some(reply) = self.reply else { return };
         let answer = result.and_then(|()| {
@@ -336,18 +342,20 @@ impl Write {
                     key,
                     idempotency_key,
                     body_hash,
+                    at,
                 } = &job.input;
-                job.output = Some(group.claim_key(key, idempotency_key, body_hash, now).await?);
+                job.output = Some(group.claim_key(key, idempotency_key, body_hash, *at).await?);
             }
             Self::SettleKey(job) => {
                 let Settlement {
                     key,
                     idempotency_key,
+                    claimed_at,
                     answer,
                 } = &job.input;
                 match answer {
                     Some(answer) => group.complete_key(key, idempotency_key, answer).await?,
-                    None => group.release_key(key, idempotency_key).await?,
+                    None => group.release_key(key, idempotency_key, *claimed_at).await?,
                 }
                 job.output = Some(());
             }

@@ -62,6 +62,11 @@ pub(crate) enum Message {
     SaveAgain,
     /// Send a message.
     Send(Box<outbox::Request>),
+    /// Whether such a message would be taken now.
+    CheckSend {
+        queue: bool,
+        reply: RpcReplyPort<Result<(), outbox::Undone>>,
+    },
     /// Something happened to a message.
     Outbox(outbox::Event),
     /// Do something else at WhatsApp.
@@ -144,6 +149,9 @@ impl Actor for SessionActor {
             Message::Saved(result) => on_saved(&myself, state, result),
             Message::SaveAgain => save(&myself, state),
             Message::Send(request) => outbox::on_send(&myself, state, *request),
+            Message::CheckSend { queue, reply } => {
+                let _caller_gone = reply.send(outbox::check(state, queue));
+            }
             Message::Outbox(event) => outbox::on_event(&myself, state, event),
             Message::Act(action, reply) => on_act(state, *action, reply),
             Message::PairCode(reply) => on_pair_code(state, reply),
@@ -240,7 +248,7 @@ fn carry_out(myself: &ActorRef<Message>, state: &mut State, effects: Vec<Session
             }
             SessionEffect::SetTimer { at, generation } => set_timer(myself, state, clock::until(at), generation),
             SessionEffect::TakeTurn { after, generation } => {
-                let wait = state.args.shared.pacer.turn(after);
+                let wait = state.args.shared.pacer.turn(state.args.key.client_id, after);
                 if let Some(machine) = &mut state.machine {
                     machine.turn_is(generation, clock::now() + wait);
                 }

@@ -3,6 +3,7 @@
 //! A message is a committed row before WhatsApp hears of it, and the row says that it is being handed over before it is.
 //! So after a crash a row either waits on, or what became of it is not known and is told so; nothing is sent twice.
 
+mod check;
 mod rows;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -11,14 +12,14 @@ use futures::FutureExt as _;
 use ractor::{ActorRef, RpcReplyPort};
 use wharf_domain::{
     Outgoing, Recipient, Timestamp,
-    outgoing::{Full, MediaMessage, News, Outbox, Place, Ticket, Told, code},
+    outgoing::{MediaMessage, News, Outbox, Place, Ticket, Told, code},
     session::Session,
 };
 use wharf_whatsapp::{SendError, Sent};
 
 pub(crate) use self::rows::new_message_id;
-pub(super) use self::rows::reload;
 use self::rows::{failure, fresh, new_row, note, note_unsent, noted, told};
+pub(super) use self::{check::check, rows::reload};
 use super::{
     Message, SEND_DEADLINE, State,
     files::{self, File, Step},
@@ -160,12 +161,6 @@ pub(super) fn on_send(myself: &ActorRef<Message>, state: &mut State, request: Re
         wait,
         reply,
     } = request;
-    if !queue && open_link(state).is_none() {
-        // The file first: whoever hears of the refusal finds nothing left of it.
-        drop(file);
-        let _caller_gone = reply.send(Err(Undone::Link(SendError::NotConnected)));
-        return;
-    }
     let settings = &state.args.shared.settings;
     let (sending, most_bytes) = (settings.sending, settings.media.send_max_bytes);
     let media = outgoing.content.media();
@@ -173,15 +168,13 @@ pub(super) fn on_send(myself: &ActorRef<Message>, state: &mut State, request: Re
     let deadline = sending.deadline + allowance.unwrap_or_default();
     let names = [outgoing.to.jid(), named(state, &outgoing.to)];
     let names = names.each_ref().map(String::as_str);
-    let accepted = state.sends.outbox.accept(&names, clock::steady() + deadline);
-    let ticket = match accepted {
-        Ok(ticket) => ticket,
-        Err(Full) => {
-            drop(file);
-            let _caller_gone = reply.send(Err(Undone::Full(sending.queue_max)));
-            return;
-        }
-    };
+    if let Err(refused) = check(state, queue) {
+        // The file first: whoever hears of the refusal finds nothing left of it.
+        drop(file);
+        let _caller_gone = reply.send(Err(refused));
+        return;
+    }
+    let ticket = state.sends.outbox.restore(&names, clock::steady() + deadline);
     let created_at = clock::now();
     let pending = Pending {
         message_id,

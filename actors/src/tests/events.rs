@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use wharf_domain::{
-    ConnectionStatus, EventKind, EventKinds, EventStatus, IncomingMessage, SendStatus,
+    ConnectionStatus, EventKind, EventKinds, EventStatus, IncomingMessage, SendStatus, Webhook,
     message::{Details, Happening},
     session::CloseReason,
     webhook::WebhookPatch,
 };
-use wharf_support::Reply;
+use wharf_support::{Reply, wait_until};
 
 use super::world::{WITHIN, World, message, number};
+use crate::GatewayError;
 
 /// A status of a message of this chat.
 fn status(chat: &str, id: &str, status: SendStatus) -> IncomingMessage {
@@ -175,5 +176,26 @@ async fn what_is_told_of_a_connection_waits_for_the_store() {
     assert_eq!(requests.len(), 2);
     let types: Vec<Value> = bodies(&world).iter().map(|body| body["type"].clone()).collect();
     assert_eq!(types, ["connecting", "connected"]);
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn test_events_that_are_waited_for_are_bounded_for_each_client() {
+    let world = World::start().await;
+    let (client, other) = (world.add_client("a").await.id, world.add_client("b").await.id);
+    let silent = world.webhook(client, &number(1), "/silent").await;
+    let fine = world.webhook(other, &number(2), "/ok").await;
+    world.receiver.script("/silent", vec![Reply::Hang; 20]);
+    let test = |client, webhook: &Webhook| {
+        let (gateway, id) = (world.gateway.clone(), webhook.id);
+        tokio::spawn(async move { gateway.test_webhook(client, id).await })
+    };
+    let refused = wait_until("one too many is refused", WITHIN, || {
+        let one = test(client, &silent);
+        async { tokio::time::timeout(Duration::from_millis(100), one).await.ok() }
+    });
+    assert!(matches!(refused.await.unwrap(), Err(GatewayError::Busy(_))));
+    let others = test(other, &fine).await.unwrap().unwrap();
+    assert!(others.attempt.is_some(), "each for itself");
     world.gateway.stop().await;
 }

@@ -2,13 +2,32 @@
 
 use std::time::Duration;
 
-use sqlx::{Row, SqliteConnection, query};
+use sqlx::{Row, Sqlite, SqliteConnection, query, query::Query, sqlite::SqliteArguments};
 use wharf_domain::{ConnectionKey, Timestamp};
 
-use crate::{Group, KeyClaim, StoreError, codec::At, sql};
+use crate::{Group, KeyClaim, Store, StoreError, codec::At, sql};
 
 /// How long a key counts.
 pub const KEY_LIFETIME: Duration = Duration::from_hours(24);
+
+impl Store {
+    /// Whether the request that claimed a key has its answer; `None` where nobody has claimed it.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn key_is_answered(
+        &self,
+        key: &ConnectionKey,
+        idempotency_key: &str,
+        now: Timestamp,
+    ) -> Result<Option<bool>, StoreError> {
+        let statement = find(key, idempotency_key, now).fetch_optional(self.pool()).await;
+        let answer = statement.and_then(|found| found.map(|row| row.try_get::<Option<String>, _>(1)).transpose());
+        answer
+            .map(|found| found.map(|answer| answer.is_some()))
+            .map_err(|error| self.error(error))
+    }
+}
 
 impl Group<'_> {
     /// Claims a key for a request, or says what became of the first request with it.
@@ -45,15 +64,22 @@ impl Group<'_> {
         self.leave(result.map(|_| ()))
     }
 
-    /// Gives a claimed key back, because its request failed. A key that has an answer keeps it.
+    /// Gives the key back that was claimed at `claimed_at`, because its request failed. A key that has an answer keeps it, and so
+    /// does one that was claimed anew meanwhile.
     ///
     /// # Errors
     /// As every write.
-    pub async fn release_key(&mut self, key: &ConnectionKey, idempotency_key: &str) -> Result<(), StoreError> {
+    pub async fn release_key(
+        &mut self,
+        key: &ConnectionKey,
+        idempotency_key: &str,
+        claimed_at: Timestamp,
+    ) -> Result<(), StoreError> {
         let statement = query(sql::RELEASE_KEY)
             .bind(key.client_id.0)
             .bind(key.phone_number.as_str())
-            .bind(idempotency_key);
+            .bind(idempotency_key)
+            .bind(At(claimed_at));
         let result = statement.execute(self.enter()?).await;
         self.leave(result.map(|_| ()))
     }
@@ -72,6 +98,17 @@ impl Group<'_> {
     }
 }
 
+/// A key that still counts.
+fn find<'q>(key: &'q ConnectionKey, idempotency_key: &'q str, now: Timestamp) -> Query<'q, Sqlite, SqliteArguments> {
+    let lifetime = i64::try_from(KEY_LIFETIME.as_millis()).unwrap_or(i64::MAX);
+    let oldest = Timestamp(now.0.saturating_sub(lifetime));
+    query(sql::FIND_KEY)
+        .bind(key.client_id.0)
+        .bind(key.phone_number.as_str())
+        .bind(idempotency_key)
+        .bind(At(oldest))
+}
+
 async fn claim(
     connection: &mut SqliteConnection,
     key: &ConnectionKey,
@@ -79,15 +116,7 @@ async fn claim(
     body_hash: &[u8; 32],
     now: Timestamp,
 ) -> Result<KeyClaim, sqlx::Error> {
-    let lifetime = i64::try_from(KEY_LIFETIME.as_millis()).unwrap_or(i64::MAX);
-    let oldest = Timestamp(now.0.saturating_sub(lifetime));
-    let (client, number) = (key.client_id.0, key.phone_number.as_str());
-    let statement = query(sql::FIND_KEY)
-        .bind(client)
-        .bind(number)
-        .bind(idempotency_key)
-        .bind(At(oldest));
-    if let Some(found) = statement.fetch_optional(&mut *connection).await? {
+    if let Some(found) = find(key, idempotency_key, now).fetch_optional(&mut *connection).await? {
         let same_body = found.try_get::<&[u8], _>(0)? == body_hash.as_slice();
         return Ok(match found.try_get::<Option<String>, _>(1)? {
             _ if !same_body => KeyClaim::OtherBody,
@@ -95,8 +124,10 @@ async fn claim(
             None => KeyClaim::Unfinished,
         });
     }
-    let statement = query(sql::CLAIM_KEY).bind(client).bind(number).bind(idempotency_key);
-    statement
+    query(sql::CLAIM_KEY)
+        .bind(key.client_id.0)
+        .bind(key.phone_number.as_str())
+        .bind(idempotency_key)
         .bind(body_hash.as_slice())
         .bind(At(now))
         .execute(connection)

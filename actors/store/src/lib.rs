@@ -12,6 +12,7 @@ mod alone;
 mod attempts;
 mod awaited;
 mod backup;
+mod beside;
 mod bulk;
 mod census;
 mod checkpoint;

@@ -36,7 +36,8 @@ pub(crate) struct Place {
     /// `mode=ro`.
     pub(crate) read_only: bool,
     max_page_count: Option<u32>,
-    busy_timeout: Duration,
+    /// `busy_timeout_ms`.
+    pub(crate) busy_timeout: Option<Duration>,
 }
 
 /// The file that a `store.url` names.
@@ -67,7 +68,7 @@ impl FromStr for Place {
             path: PathBuf::from(path),
             read_only: false,
             max_page_count: None,
-            busy_timeout: BUSY_TIMEOUT,
+            busy_timeout: None,
         };
         for parameter in parameters.split('&').filter(|parameter| !parameter.is_empty()) {
             let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
@@ -80,7 +81,7 @@ impl FromStr for Place {
                 ("mode", "ro") => place.read_only = true,
                 ("mode", "rw" | "rwc") => place.read_only = false,
                 ("max_page_count", _) => place.max_page_count = Some(number()?),
-                ("busy_timeout_ms", _) => place.busy_timeout = Duration::from_millis(number()?.into()),
+                ("busy_timeout_ms", _) => place.busy_timeout = Some(Duration::from_millis(number()?.into())),
                 _ => return Err(refuse(format!("has the unknown parameter {parameter:?}"))),
             }
         }
@@ -117,7 +118,7 @@ impl Place {
             .filename(&self.path)
             .read_only(self.read_only)
             .foreign_keys(true)
-            .busy_timeout(self.busy_timeout)
+            .busy_timeout(self.busy_timeout.unwrap_or(BUSY_TIMEOUT))
             .thread_name(move |number| format!("{thread}-{number}"));
         match self.max_page_count {
             Some(pages) => options.pragma("max_page_count", pages.to_string()),
@@ -182,7 +183,7 @@ impl Place {
     }
 
     fn database_error(&self, error: &dyn sqlx::error::DatabaseError) -> StoreError {
-        let code: i32 = error.code().and_then(|code| code.parse().ok()).unwrap_or(0);
+        let code = result_code(error);
         let text = |advice: &str| self.named(format!("{} (SQLite code {code}); {advice}", error.message()));
         // The primary result code is the low byte: https://www.sqlite.org/rescode.html
         match code & 0xff {
@@ -208,6 +209,16 @@ impl Place {
             }
         }
     }
+}
+
+/// SQLite's code of an error, 0 if it has none.
+fn result_code(error: &dyn sqlx::error::DatabaseError) -> i32 {
+    error.code().and_then(|code| code.parse().ok()).unwrap_or(0)
+}
+
+/// Whether somebody else writes at the moment (`SQLITE_BUSY`): nothing was done, and the connection is as it was.
+pub(crate) fn is_busy(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Database(database) if result_code(database.as_ref()) & 0xff == 5)
 }
 
 #[cfg(test)]

@@ -12,7 +12,8 @@ use wharf_domain::{
 #[derive(Debug, Clone)]
 pub struct StoreOptions {
     /// `sqlite://PATH`, relative to the working directory or absolute, with optional parameters: `mode=ro` opens it
-    /// for reading only, `max_page_count=N` keeps the file below N pages of 4 KiB.
+    /// for reading only, `max_page_count=N` keeps the file below N pages of 4 KiB, `busy_timeout_ms=N` is
+    /// how long a write waits for another program's (5 s, of the command line 30 s).
     pub url: String,
     /// Connections that read. Each is a thread. 0: one for each core, but 2 to 8 of them.
     pub readers: u32,

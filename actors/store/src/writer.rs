@@ -4,10 +4,16 @@ use std::sync::Arc;
 
 use sqlx::{Connection, Sqlite, SqliteConnection, Transaction};
 
-use crate::{Store, StoreError, lines::Lines, place::Place, store::Inner};
+use crate::{
+    Store, StoreError,
+    lines::Lines,
+    place::{Place, is_busy},
+    store::Inner,
+};
 
 impl Store {
-    /// Opens the writing connection: WAL, `synchronous = FULL`, foreign keys, a wait of 5 s for other writers. There
+    /// Opens the writing connection: WAL, `synchronous = FULL`, foreign keys, a wait of 5 s for other writers
+    /// unless the URL says otherwise. There
     /// should be one in the program, the persistence actor's. The command line opens its own beside it.
     ///
     /// # Errors
@@ -47,6 +53,12 @@ impl Writer {
     /// # Errors
     /// `Unavailable` (another program writes for longer than 5 s, the disk failed) or `Corrupt`.
     pub async fn begin(&mut self) -> Result<Group<'_>, StoreError> {
+        let place = Arc::clone(&self.inner.place);
+        self.try_begin().await?.map_err(|error| place.error(error))
+    }
+
+    /// The same, with SQLite's own word for why it does not begin.
+    pub(crate) async fn try_begin(&mut self) -> Result<Result<Group<'_>, sqlx::Error>, StoreError> {
         self.ready().await?;
         if std::mem::replace(&mut self.open, true) {
             self.lines.forget();
@@ -62,17 +74,17 @@ impl Writer {
             return Err(self.no_connection());
         };
         match connection.begin_with("BEGIN IMMEDIATE").await {
-            Ok(transaction) => Ok(Group {
+            Ok(transaction) => Ok(Ok(Group {
                 transaction,
                 suspect,
                 lines,
                 open,
                 place: &inner.place,
                 spoilt: false,
-            }),
+            })),
             Err(error) => {
-                *suspect = true;
-                Err(inner.place.error(error))
+                *suspect = !is_busy(&error);
+                Ok(Err(error))
             }
         }
     }

@@ -28,6 +28,7 @@ mod reupload;
 mod runtime;
 mod send;
 mod session;
+mod silence;
 mod subjects;
 mod transport;
 

@@ -251,6 +251,21 @@ impl Desk for FakeDesk {
         self.own_connection(client, phone).map(drop)
     }
 
+    async fn check_send(
+        &self,
+        client: ClientId,
+        phone: &PhoneNumber,
+        queue: Option<bool>,
+        key: Option<&str>,
+    ) -> Result<(), GatewayError> {
+        self.own_connection(client, phone)?;
+        match key {
+            Some("in-use") => Err(GatewayError::Conflict("in use".into())),
+            Some("full") => Err(GatewayError::Busy(format!("{queue:?}"))),
+            _ => Ok(()),
+        }
+    }
+
     async fn receive_file(&self, client: ClientId, phone: &PhoneNumber) -> Result<Receiving, GatewayError> {
         self.own_connection(client, phone)?;
         let most = self.most.load(Ordering::Relaxed);

@@ -36,6 +36,11 @@ impl Default for Files {
 }
 
 impl Files {
+    /// Makes the file so large.
+    pub(super) fn grow(&self, size: usize) {
+        fs::write(self.dir.path().join("file"), vec![b'x'; size]).unwrap();
+    }
+
     pub(super) fn get(&self, link: &MediaLink, signature: &str) -> Result<MediaFile, NoMedia> {
         if signature != SIGNED || (link.client_id, link.event_id, link.expires) != (ClientId(1), EventId(ID), EXPIRES) {
             return Err(NoMedia::NotSigned);
@@ -44,7 +49,7 @@ impl Files {
             Some(no) => Err(no),
             None => Ok(MediaFile {
                 path: self.dir.path().join("file"),
-                size: 10,
+                size: fs::metadata(self.dir.path().join("file")).map_or(0, |file| file.len()),
                 mime_type: self.mime_type.lock().unwrap().clone(),
                 sha256: "84d8".into(),
             }),
@@ -52,7 +57,8 @@ impl Files {
     }
 }
 
-fn path(name: &str) -> String {
+/// The link of a file of client 1.
+pub(super) fn path(name: &str) -> String {
     format!("/media/1/{ID}/{name}?expires={EXPIRES}&signature={SIGNED}")
 }
 

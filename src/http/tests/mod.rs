@@ -2,6 +2,7 @@
 
 mod bodies;
 mod client;
+mod crowd;
 mod fake;
 mod hostile;
 mod media;
@@ -41,6 +42,7 @@ const LIMITS: Limits = Limits {
     idle_timeout: Duration::from_secs(60),
     max_header_bytes: 32 * 1024,
     max_connections: 100,
+    max_requests_per_client: 50,
 };
 
 /// A running facade.

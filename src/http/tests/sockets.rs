@@ -30,6 +30,7 @@ fn limits(request_timeout: u64, max_connections: usize) -> Limits {
     Limits {
         request_timeout: Duration::from_millis(request_timeout),
         max_connections,
+        max_requests_per_client: max_connections,
         ..LIMITS
     }
 }

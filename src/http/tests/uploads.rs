@@ -83,6 +83,31 @@ async fn the_parts_may_come_in_any_order() {
 }
 
 #[tokio::test]
+async fn what_would_be_refused_is_refused_before_its_file_comes() {
+    let facade = Facade::start().await;
+    let wrong = json!({"to": NUMBER, "type": "document", "colour": "red"}).to_string();
+    let wrong = part("name=\"message\"", wrong.as_bytes());
+    for (key, parts, status, said) in [
+        ("k", vec![wrong], 400, "colour"),
+        ("in-use", vec![message()], 409, "in use"),
+        ("full", vec![message()], 429, "Some(false)"),
+        ("full", vec![], 429, "None"),
+    ] {
+        let head = format!(
+            "POST {} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {ALPHA}\r\nidempotency-key: {key}\r\nconnection: close\r\n\
+             content-type: multipart/form-data; boundary={BOUNDARY}\r\ncontent-length: 100000000\r\n\r\n",
+            path()
+        );
+        // The beginning of the file, and no more.
+        let sent = [head.into_bytes(), parts.concat(), file(&[b'x'; 100_000])].concat();
+        let reply = Reply::parse(&raw(&facade, &sent).await);
+        assert_eq!(reply.status, status, "{reply:?}");
+        assert!(reply.json().to_string().contains(said), "{reply:?}");
+        assert_eq!(lying(&facade), 0);
+    }
+}
+
+#[tokio::test]
 async fn bad_parts_are_refused_with_what_is_wrong() {
     let facade = Facade::start().await;
     let other = part("name=\"other\"", b"x");

@@ -113,13 +113,14 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// A full one.
+    /// One with a single token. What went before it is not known, and a process that ends over and over would otherwise let a
+    /// burst go each time.
     pub fn new(pacing: Pacing, now: Timestamp) -> Self {
         let most = u64::from(pacing.burst.max(1)) * TOKEN;
         Self {
             per_second: pacing.per_second.into(),
             most,
-            level: most,
+            level: TOKEN,
             at: now,
         }
     }
@@ -176,6 +177,9 @@ mod tests {
 
     use super::*;
 
+    /// A bucket of that age is full.
+    const LONG_AGO: Timestamp = Timestamp(-100_000);
+
     fn pacing(per_second: u32, burst: u32) -> Pacing {
         Pacing {
             per_second,
@@ -227,7 +231,7 @@ mod tests {
 
     #[test]
     fn another_pace_counts_at_once_and_gives_nothing_away() {
-        let mut bucket = Bucket::new(pacing(1, 5), Timestamp(0));
+        let mut bucket = Bucket::new(pacing(1, 5), LONG_AGO);
         bucket.set(pacing(2, 10), Timestamp(0));
         assert_eq!(
             (0..10).filter(|_| bucket.take(Timestamp(0))).count(),
@@ -247,8 +251,16 @@ mod tests {
     }
 
     #[test]
-    fn five_at_once_then_one_a_second() {
+    fn whoever_begins_anew_over_and_over_is_no_faster_than_one_that_goes_on() {
         let mut bucket = Bucket::new(Pacing::default(), Timestamp(0));
+        assert!(bucket.take(Timestamp(0)) && !bucket.take(Timestamp(0)));
+        assert!(bucket.take(Timestamp(1000)) && !bucket.take(Timestamp(1000)));
+        assert_eq!((0..9).filter(|_| bucket.take(Timestamp(9000))).count(), 5);
+    }
+
+    #[test]
+    fn five_at_once_then_one_a_second() {
+        let mut bucket = Bucket::new(Pacing::default(), LONG_AGO);
         assert!((0..5).all(|_| bucket.take(Timestamp(0))));
         assert!(!bucket.take(Timestamp(999)));
         assert_eq!(bucket.next(Timestamp(999)), Timestamp(1000));
@@ -260,7 +272,7 @@ mod tests {
 
     #[test]
     fn no_pace_is_no_wait() {
-        let mut bucket = Bucket::new(pacing(0, 1), Timestamp(0));
+        let mut bucket = Bucket::new(pacing(0, 1), LONG_AGO);
         assert!((0..1000).all(|_| bucket.take(Timestamp(0))));
         assert_eq!(bucket.next(Timestamp(7)), Timestamp(7));
     }
@@ -269,7 +281,7 @@ mod tests {
         /// In no stretch of time go more than the burst and what that time brings.
         #[test]
         fn never_faster_than_it_may(per_second in 1u32..50, burst in 1u32..20, steps in prop::collection::vec(0i64..2000, 1..200)) {
-            let mut bucket = Bucket::new(pacing(per_second, burst), Timestamp(0));
+            let mut bucket = Bucket::new(pacing(per_second, burst), LONG_AGO);
             let mut now = 0;
             let mut starts = Vec::new();
             for step in steps {
@@ -289,7 +301,7 @@ mod tests {
         /// There is a token at the time that was named, and not a millisecond before.
         #[test]
         fn the_next_is_when_it_says(per_second in 1u32..2000, burst in 1u32..5, taken in 0u32..10) {
-            let mut bucket = Bucket::new(pacing(per_second, burst), Timestamp(0));
+            let mut bucket = Bucket::new(pacing(per_second, burst), LONG_AGO);
             for _ in 0..taken {
                 bucket.take(Timestamp(0));
             }
@@ -303,7 +315,7 @@ mod tests {
         /// A clock that jumps either way lets nothing hang for longer than a token takes.
         #[test]
         fn a_jumping_clock_holds_nothing_up(times in prop::collection::vec(-1_000_000i64..1_000_000, 1..50)) {
-            let mut bucket = Bucket::new(pacing(1, 1), Timestamp(0));
+            let mut bucket = Bucket::new(pacing(1, 1), LONG_AGO);
             for time in times {
                 bucket.take(Timestamp(time));
                 prop_assert!(bucket.next(Timestamp(time)).since(Timestamp(time)) <= Duration::from_secs(1));

@@ -90,10 +90,15 @@ impl Outbox {
     /// # Errors
     /// `Full` when as many wait as may.
     pub fn accept(&mut self, names: &[&str], deadline: Timestamp) -> Result<Ticket, Full> {
-        if self.waiting.len() >= self.most {
-            return Err(Full);
+        match self.is_full() {
+            true => Err(Full),
+            false => Ok(self.restore(names, deadline)),
         }
-        Ok(self.restore(names, deadline))
+    }
+
+    /// Whether as many wait as may.
+    pub fn is_full(&self) -> bool {
+        self.waiting.len() >= self.most
     }
 
     /// Takes a message in that was accepted before a restart.

@@ -1,6 +1,9 @@
 //! What was asked for under a key is done once, and what a caller was told is written.
 
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+
 use super::*;
+use crate::persistence;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_sends_once_and_acts_once() {
@@ -87,6 +90,65 @@ async fn what_became_of_a_keys_request_is_kept_also_when_the_store_is_away_just_
     world.gateway.stop().await;
 }
 
+/// Stands before the writer; who claims a key hears nothing of it.
+struct Deaf(ActorRef<persistence::Message>);
+
+impl Actor for Deaf {
+    type Msg = persistence::Message;
+    type State = ();
+    type Arguments = ();
+
+    async fn pre_start(&self, _myself: ActorRef<Self::Msg>, (): ()) -> Result<(), ActorProcessingErr> {
+        Ok(())
+    }
+
+    async fn handle(
+        &self,
+        _myself: ActorRef<Self::Msg>,
+        message: Self::Msg,
+        (): &mut (),
+    ) -> Result<(), ActorProcessingErr> {
+        let message = match message {
+            persistence::Message::Commit(write) => persistence::Message::Commit(Box::new(match *write {
+                persistence::Write::ClaimKey(job) => persistence::Write::ClaimKey(job.unheard()),
+                other => other,
+            })),
+            other => other,
+        };
+        Ok(self.0.cast(message)?)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_whose_claim_was_not_heard_of_is_given_back() {
+    let world = World::start().await;
+    let client = world.add_client("a").await.id;
+    let link = world.connected(client, &number(1)).await;
+    let send = async || {
+        let key = IdempotencyKey {
+            key: "k".into(),
+            body_hash: [1; 32],
+        };
+        world.gateway.send(client, &number(1), text("once"), Some(key)).await
+    };
+    let directory = &world.gateway.shared.directory;
+    let writer = directory.persistence();
+    let (deaf, _running) = Actor::spawn(None, Deaf(writer.clone().unwrap()), ()).await.unwrap();
+    directory.publish_persistence(Some(deaf.clone()));
+    let first = send().await;
+    assert!(matches!(first, Err(GatewayError::Unavailable(_))), "{first:?}");
+    directory.publish_persistence(writer);
+    let again = wait_until("it may be sent", WITHIN, || async {
+        let again = send().await;
+        (!matches!(again, Err(GatewayError::Conflict(_)))).then_some(again)
+    })
+    .await;
+    assert_eq!(send().await, again, "under one key");
+    assert!(again.is_ok() && link.sent().len() == 1, "{again:?}");
+    deaf.stop(None);
+    world.gateway.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_caller_was_told_is_written_also_when_the_session_dies_while_the_store_is_away() {
     let world = World::start().await;
@@ -110,5 +172,61 @@ async fn what_a_caller_was_told_is_written_also_when_the_session_dies_while_the_
     let session = directory.session(&key).unwrap().actor.unwrap();
     session.cast(session::Message::Crash(Crash::Fail)).unwrap();
     until(&world, client, &sent.message_id, SendStatus::Sent).await;
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_refused_whatever_it_holds_is_known_before() {
+    let world = World::start_with(with(Pacing {
+        per_second: 0,
+        queue_max: 1,
+        ..Pacing::default()
+    }))
+    .await;
+    let client = world.add_client("a").await.id;
+    let gateway = &world.gateway;
+    let check = async |queue, key| gateway.check_send(client, &number(1), queue, key).await;
+    assert!(matches!(check(None, None).await, Err(GatewayError::NotFound(_))));
+    let link = world.connected(client, &number(1)).await;
+    for queue in [None, Some(true), Some(false)] {
+        assert_eq!(check(queue, Some("k")).await, Ok(()));
+    }
+    // While the first one under a key runs, and when it has its answer.
+    link.on_send(SendScript::Slow(Duration::from_millis(200)));
+    let key = IdempotencyKey {
+        key: "k".into(),
+        body_hash: [1; 32],
+    };
+    let (running, n) = (gateway.clone(), number(1));
+    let running = tokio::spawn(async move { running.send(client, &n, text("once"), Some(key)).await });
+    wait_until("it is handed over", WITHIN, || async { !link.sent().is_empty() }).await;
+    assert!(matches!(check(None, Some("k")).await, Err(GatewayError::Conflict(_))));
+    link.on_send(SendScript::Accept);
+    running.await.unwrap().unwrap();
+    wait_until("it has its answer", WITHIN, || async {
+        check(None, Some("k")).await.is_ok()
+    })
+    .await;
+    gateway.disconnect(client, &number(1)).await.unwrap();
+    wait_until("it is not connected", WITHIN, || async {
+        check(Some(false), None).await.is_err()
+    })
+    .await;
+    assert!(matches!(check(Some(false), None).await, Err(GatewayError::Conflict(_))));
+    assert_eq!(
+        check(Some(false), Some("k")).await,
+        Ok(()),
+        "who repeats it gets its answer"
+    );
+    assert_eq!(check(Some(true), None).await, Ok(()));
+    let waits = NewMessage {
+        queue: true,
+        wait: false,
+        ..text("waits")
+    };
+    gateway.send(client, &number(1), waits, None).await.unwrap();
+    for queue in [None, Some(true)] {
+        assert!(matches!(check(queue, None).await, Err(GatewayError::Busy(_))));
+    }
     world.gateway.stop().await;
 }

@@ -75,7 +75,7 @@ statements! {
     COMPLETE_KEY = "UPDATE idempotency_keys SET answer = $4 \
         WHERE client_id = $1 AND phone_number = $2 AND idempotency_key = $3";
     RELEASE_KEY = "DELETE FROM idempotency_keys \
-        WHERE client_id = $1 AND phone_number = $2 AND idempotency_key = $3 AND answer IS NULL";
+        WHERE client_id = $1 AND phone_number = $2 AND idempotency_key = $3 AND created_at = $4 AND answer IS NULL";
     PURGE_KEYS = "DELETE FROM idempotency_keys WHERE (client_id, phone_number, idempotency_key) IN (\
         SELECT k.client_id, k.phone_number, k.idempotency_key FROM idempotency_keys k WHERE k.created_at < $1 LIMIT $2)";
 }

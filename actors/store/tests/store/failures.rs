@@ -1,11 +1,12 @@
 //! Files that are damaged, read-only or somebody else's, and locks: a clear error each, and nothing half done. Full
 //! disks stand in `full`.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 
 use sqlx::{AssertSqlSafe, Connection, SqliteConnection, query, sqlite::SqliteConnectOptions};
 use tempfile::TempDir;
-use wharf_store::{Store, StoreError, StoreOptions};
+use tokio::time::Instant;
+use wharf_store::{Group, Store, StoreError, StoreOptions};
 
 use crate::{
     database::{Database, NOW, key, options, token},
@@ -249,6 +250,30 @@ async fn a_locked_database_is_tried_again_later() {
     held.rollback().await.unwrap();
     db.client("acme").await;
     db.store.check_writable().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_command_line_waits_thirty_seconds_for_its_turn_or_as_long_as_the_url_says() {
+    for (parameters, waits) in [
+        ("", Duration::from_secs(30)),
+        ("?busy_timeout_ms=20", Duration::from_millis(20)),
+    ] {
+        let db = Database::sqlite_with(parameters).await;
+        let mut other = raw(&db.dir.path().join("wharf.db")).await;
+        let held = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
+        tokio::time::pause();
+        let begun = Instant::now();
+        let add = async |group: &mut Group<'_>| group.add_client("acme", &token(1), NOW).await;
+        let error = db.store.write_beside(add).await.unwrap_err();
+        assert!(error.to_string().contains("another program"), "{error}");
+        let waited = begun.elapsed();
+        assert!((waits..waits * 2).contains(&waited), "{parameters}: {waited:?}");
+        // Between two groups of the other one.
+        let waiting = db.store.write_beside(add);
+        let (added, ()) = tokio::join!(waiting, async { held.rollback().await.unwrap() });
+        assert_eq!(added.unwrap().name, "acme");
+        tokio::time::resume();
+    }
 }
 
 #[tokio::test]

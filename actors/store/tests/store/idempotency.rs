@@ -14,14 +14,17 @@ on_every_database! {
     async fn the_same_request_gets_the_first_answer_again(db: &mut Database) {
         let client = db.client("acme").await;
         let number = key(client.id, "5511888888888");
+        assert_eq!(db.store.key_is_answered(&number, "k", NOW).await, Ok(None));
         assert_eq!(claim(db, &number, "k", 1, NOW).await, KeyClaim::Fresh);
+        assert_eq!(db.store.key_is_answered(&number, "k", NOW).await, Ok(Some(false)));
         assert_eq!(claim(db, &number, "k", 1, NOW).await, KeyClaim::Unfinished);
         assert_eq!(claim(db, &number, "k", 2, NOW).await, KeyClaim::OtherBody);
         let answer = r#"{"message_id":"3EB0"}"#;
         db.write(async |group| group.complete_key(&number, "k", answer).await).await;
         assert_eq!(claim(db, &number, "k", 1, later(5)).await, KeyClaim::Answered(answer.to_owned()));
+        assert_eq!(db.store.key_is_answered(&number, "k", NOW).await, Ok(Some(true)));
         assert_eq!(claim(db, &number, "k", 2, later(5)).await, KeyClaim::OtherBody);
-        db.write(async |group| group.release_key(&number, "k").await).await;
+        db.write(async |group| group.release_key(&number, "k", NOW).await).await;
         assert_eq!(claim(db, &number, "k", 1, later(5)).await, KeyClaim::Answered(answer.to_owned()), "it stays");
     }
 
@@ -38,8 +41,10 @@ on_every_database! {
     async fn a_released_key_is_fresh(db: &mut Database) {
         let number = key(db.client("acme").await.id, "5511888888888");
         claim(db, &number, "k", 1, NOW).await;
-        db.write(async |group| group.release_key(&number, "k").await).await;
-        assert_eq!(claim(db, &number, "k", 2, NOW).await, KeyClaim::Fresh);
+        db.write(async |group| group.release_key(&number, "k", NOW).await).await;
+        assert_eq!(claim(db, &number, "k", 2, later(1)).await, KeyClaim::Fresh);
+        db.write(async |group| group.release_key(&number, "k", NOW).await).await;
+        assert_eq!(claim(db, &number, "k", 2, later(2)).await, KeyClaim::Unfinished, "it is another request's by now");
     }
 
     async fn a_key_counts_for_24_hours(db: &mut Database) {

@@ -2,13 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use wharf_domain::proxy::Proxy;
-use whatsapp_rust::{Client, store::commands::DeviceCommand};
+use whatsapp_rust::{Client, store::commands::DeviceCommand, wacore::iq::keepalive::KeepaliveSpec};
 
 use super::{
     http::VersionSource,
-    reporter::{Reporter, Stage, now},
+    reporter::{Reporter, Stage},
     runtime::LinkRuntime,
 };
 use crate::CloseReason;
@@ -86,11 +87,11 @@ impl Driver {
         reporter.close();
 
         // Also after the run has ended: this is what flushes and stops the client's other tasks.
-        if tokio::time::timeout(GOODBYE, client.disconnect()).await.is_err() {
+        if timeout(GOODBYE, client.disconnect()).await.is_err() {
             tracing::warn!("the WhatsApp client did not close in time");
         }
         if running {
-            let _ = tokio::time::timeout(RUN_ENDS, run).await;
+            let _ = timeout(RUN_ENDS, run).await;
         }
         // Some tasks end when the last owner of the client is gone.
         drop(client);
@@ -127,7 +128,7 @@ async fn stands_still(client: &Client, reporter: &Reporter, opening_silence: Dur
             }
             (Stage::Opening | Stage::Paired, since) => {
                 logged_in_for = Duration::ZERO;
-                let heard = last_heard(client).unwrap_or(Duration::MAX);
+                let heard = reporter.silence().map_or(Duration::MAX, |look| look.silent_for);
                 if since.min(heard) > opening_silence {
                     return CloseReason::Lost(format!("WhatsApp said nothing for {} s", opening_silence.as_secs()));
                 }
@@ -139,16 +140,12 @@ async fn stands_still(client: &Client, reporter: &Reporter, opening_silence: Dur
                     return CloseReason::Lost("WhatsApp ended the session and left the connection open".to_owned());
                 }
                 logged_out_before = logged_out;
+                if reporter.silence().is_some_and(|look| look.ahead) {
+                    // What comes back is noted by the clock as it is now; what does not is silence like any other.
+                    let _answer = timeout(WATCH, client.execute(KeepaliveSpec::with_timeout(WATCH))).await;
+                }
             }
             (Stage::AwaitingScan, _) => {}
         }
     }
-}
-
-/// How long ago the last byte arrived; `None` before the first one.
-pub(crate) fn last_heard(client: &Client) -> Option<Duration> {
-    let heard = i64::try_from(client.stats().last_data_received_ms)
-        .ok()
-        .filter(|&at| at != 0)?;
-    Some(now().since(wharf_domain::Timestamp(heard)))
 }

@@ -20,6 +20,7 @@ use whatsapp_rust::wacore::types::events::{Event, EventHandler};
 use super::{
     acks::Acks,
     meaning::{self, Meaning},
+    silence::{Look, Silence},
 };
 use crate::{CloseReason, LinkEvent};
 
@@ -46,6 +47,7 @@ pub(crate) struct Reporter {
     key: ConnectionKey,
     state: Mutex<State>,
     client: OnceLock<Weak<Client>>,
+    silence: Mutex<Silence>,
     over: CancellationToken,
     leaving: AtomicBool,
     pub(crate) acks: Acks,
@@ -73,6 +75,7 @@ impl Reporter {
             key,
             state: Mutex::new(state),
             client: OnceLock::new(),
+            silence: Mutex::new(Silence::new(Instant::now())),
             over: CancellationToken::new(),
             leaving: AtomicBool::new(false),
             acks: Acks::default(),
@@ -97,6 +100,13 @@ impl Reporter {
     pub(crate) fn stage(&self) -> (Stage, Duration) {
         let state = self.state();
         (state.stage, state.since.elapsed())
+    }
+
+    /// How long the server has said nothing; `None` before its first byte, and without a client.
+    pub(crate) fn silence(&self) -> Option<Look> {
+        let noted = self.client()?.stats().last_data_received_ms;
+        let mut silence = self.silence.lock().unwrap_or_else(PoisonError::into_inner);
+        silence.look(noted, now(), Instant::now())
     }
 
     /// Whether messages can be sent.

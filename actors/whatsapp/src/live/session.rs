@@ -14,12 +14,12 @@ use wharf_domain::{
 };
 use whatsapp_rust::Client;
 use whatsapp_rust::pair_code::PairCodeOptions;
+use whatsapp_rust::wacore::companion_reg::CompanionOs;
 use whatsapp_rust::wacore::iq::devices::RemoveCompanionDeviceSpec;
 use whatsapp_rust::wacore::pair_code::PairCodeUtils;
 
 use super::{
     acts::{Acting, UNANSWERED},
-    driver::last_heard,
     memory::Memory,
     reporter::{Reporter, Stage, now},
     reupload,
@@ -126,8 +126,12 @@ impl Link for LiveLink {
             .upgrade()
             .filter(|_| waits)
             .ok_or(PairCodeError::NotPairing)?;
+        let device = client.persistence_manager().get_device_snapshot();
+        let name = device.device_props.os.as_deref().unwrap_or_default();
         let options = PairCodeOptions {
             phone_number: number.as_str().to_owned(),
+            // WhatsApp takes the name of a system only. The device's own name is told with the pairing, as for a QR code.
+            display_os: Some(CompanionOs::from_hint(name).wire_str().to_owned()),
             ..PairCodeOptions::default()
         };
         let begun = now();
@@ -176,7 +180,9 @@ impl Link for LiveLink {
             return None;
         }
         let (_, connected_for) = self.control.reporter.stage();
-        Some(last_heard(self.client.upgrade()?.as_ref()).unwrap_or(connected_for))
+        self.client.upgrade()?;
+        let look = self.control.reporter.silence();
+        Some(look.map_or(connected_for, |look| look.silent_for))
     }
 
     async fn close(&self) {

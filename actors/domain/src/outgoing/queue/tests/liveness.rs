@@ -101,7 +101,7 @@ impl Model {
             messages: BTreeMap::new(),
             gone: Vec::new(),
             paused_until: 0,
-            tokens: Some((u64::from(burst) * 1000, 0)),
+            tokens: Some((1000, 0)),
         }
     }
 

@@ -1,0 +1,74 @@
+//! How much of something each client has at a time, held to a limit.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use wharf_domain::ClientId;
+
+/// The counts of all clients, each held to the same limit.
+pub(super) struct Tally {
+    most: usize,
+    counts: Mutex<HashMap<ClientId, usize>>,
+}
+
+/// What is counted of a client until this is dropped.
+pub(super) struct Ticket {
+    tally: Arc<Tally>,
+    client: ClientId,
+    amount: usize,
+}
+
+impl Tally {
+    /// With a limit for each client.
+    pub(super) fn new(most: usize) -> Arc<Self> {
+        Arc::new(Self {
+            most,
+            counts: Mutex::default(),
+        })
+    }
+
+    /// The limit.
+    pub(super) fn most(&self) -> usize {
+        self.most
+    }
+
+    /// So much more of this client; `None` when it would have more than it may. Whoever has nothing may have anything.
+    pub(super) fn enter(self: &Arc<Self>, client: ClientId, amount: usize) -> Option<Ticket> {
+        let mut counts = self.counts();
+        let count = counts.entry(client).or_default();
+        if *count > 0 && count.saturating_add(amount) > self.most {
+            return None;
+        }
+        *count += amount;
+        Some(Ticket {
+            tally: Arc::clone(self),
+            client,
+            amount,
+        })
+    }
+
+    fn counts(&self) -> MutexGuard<'_, HashMap<ClientId, usize>> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Ticket {
+    /// Whose it is.
+    pub(super) fn client(&self) -> ClientId {
+        self.client
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let mut counts = self.tally.counts();
+        if let Some(count) = counts.get_mut(&self.client) {
+            *count -= self.amount;
+            if *count == 0 {
+                counts.remove(&self.client);
+            }
+        }
+    }
+}

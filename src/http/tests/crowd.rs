@@ -1,0 +1,189 @@
+//! One client that takes all that it can get, and another one that asks for little.
+
+use std::time::Duration;
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpSocket, TcpStream},
+    sync::watch,
+    time::timeout,
+};
+use wharf_support::wait_until;
+
+use super::{ALPHA, BETA, Facade, LIMITS, Limits, NUMBER, client::Reply, media};
+
+/// What anybody waits for who is served at all; no place becomes free by itself within it.
+const SERVED_WITHIN: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn limits(max_connections: usize, max_requests_per_client: usize) -> Limits {
+    Limits {
+        request_timeout: Duration::from_secs(60),
+        max_connections,
+        max_requests_per_client,
+        ..LIMITS
+    }
+}
+
+async fn ask(facade: &Facade, token: &str) -> Reply {
+    let ask = facade.bare("GET", "/api/webhooks/list").token(token);
+    timeout(SERVED_WITHIN, ask.send()).await.expect("is answered")
+}
+
+async fn is_served(facade: &Facade, token: &str) {
+    assert_eq!(ask(facade, token).await.status, 200);
+}
+
+/// A connection on which this was written.
+async fn open(facade: &Facade, request: &str) -> TcpStream {
+    // A small buffer on this side, so that what is not read stays on the other one.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut socket = socket.connect(facade.address).await.unwrap();
+    socket.write_all(request.as_bytes()).await.unwrap();
+    socket
+}
+
+/// The beginning of the answer.
+async fn status(socket: &mut TcpStream) -> String {
+    let mut status = [0; 12];
+    let read = timeout(SERVED_WITHIN, socket.read_exact(&mut status));
+    read.await.expect("is answered").unwrap();
+    String::from_utf8_lossy(&status).into_owned()
+}
+
+fn slow_body() -> String {
+    format!(
+        "POST /api/webhooks/register HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {ALPHA}\r\n\
+         content-type: application/json\r\ncontent-length: 100\r\nexpect: 100-continue\r\n\r\n"
+    )
+}
+
+fn stream() -> String {
+    format!(
+        "GET /api/whatsapp/connections/{NUMBER}/events HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {ALPHA}\r\n\r\n"
+    )
+}
+
+#[tokio::test]
+async fn a_client_with_all_the_slow_bodies_and_streams_that_it_can_open_keeps_nobody_out() {
+    for request in [slow_body(), stream()] {
+        let facade = Facade::start_with(limits(8, 4)).await;
+        *facade.desk.changes.lock().unwrap() = Some(watch::Sender::new(()));
+        let mut held = Vec::new();
+        for number in 0..12 {
+            let mut socket = open(&facade, &request).await;
+            let status = status(&mut socket).await;
+            // In a full house a stream makes room, for another one as well.
+            if number < 8 {
+                assert_eq!(status == "HTTP/1.1 429", number >= 4, "{number}: {status}");
+            }
+            held.push(socket);
+        }
+        for _ in 0..20 {
+            is_served(&facade, BETA).await;
+        }
+        let refused = ask(&facade, ALPHA).await;
+        assert_eq!((refused.status, refused.header("retry-after")), (429, Some("1")));
+        let detail = refused.json()["detail"].to_string();
+        assert!(
+            detail.contains("4 requests") && detail.contains("http.max_requests_per_client"),
+            "{detail}"
+        );
+        // Health, and what has no token, is nobody's.
+        assert_eq!(facade.bare("GET", "/healthz").send().await.status, 200);
+        assert_eq!(facade.bare("GET", "/api/webhooks/list").send().await.status, 401);
+        drop(held);
+        wait_until("its places come back", PATIENCE, || async {
+            ask(&facade, ALPHA).await.status == 200
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn an_answer_counts_until_it_is_taken_whether_it_has_a_token_or_a_signed_link() {
+    let facade = Facade::start_with(limits(8, 1)).await;
+    facade.desk.files.grow(64 * 1024 * 1024);
+    let request = format!("GET {} HTTP/1.1\r\nhost: x\r\n\r\n", media::path("film.mp4"));
+    let mut unread = open(&facade, &request).await;
+    assert_eq!(status(&mut unread).await, "HTTP/1.1 200");
+    for _ in 0..20 {
+        assert_eq!(ask(&facade, ALPHA).await.status, 429);
+        is_served(&facade, BETA).await;
+    }
+    let forged = request.replace("signature=", "signature=x");
+    assert_eq!(
+        status(&mut open(&facade, &forged).await).await,
+        "HTTP/1.1 403",
+        "is nobody's"
+    );
+    drop(unread);
+    wait_until("its place comes back", PATIENCE, || async {
+        ask(&facade, ALPHA).await.status == 200
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn answers_that_nobody_reads_are_bounded_by_their_bytes() {
+    let facade = Facade::start_with(limits(100, 50)).await;
+    let large = serde_json::json!({ "a": "x".repeat(40 << 20) });
+    facade.desk.webhook.lock().unwrap().metadata = Some(serde_json::from_value(large).unwrap());
+    let request = format!("GET /api/webhooks/list HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {ALPHA}\r\n\r\n");
+    let mut unread = open(&facade, &request).await;
+    assert_eq!(status(&mut unread).await, "HTTP/1.1 200");
+    let refused = ask(&facade, ALPHA).await;
+    assert_eq!((refused.status, refused.header("retry-after")), (429, Some("1")));
+    assert!(refused.json()["detail"].to_string().contains("64 MiB"), "{refused:?}");
+    is_served(&facade, BETA).await;
+    let path = format!("/api/whatsapp/connections/{NUMBER}");
+    assert_eq!(facade.ask("GET", &path).send().await.status, 200, "what is small");
+    drop(unread);
+    wait_until("its bytes come back", PATIENCE, || async {
+        ask(&facade, ALPHA).await.status == 200
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn requests_one_after_the_other_are_one_at_a_time() {
+    let facade = Facade::start_with(limits(8, 1)).await;
+    let one = format!("GET /api/webhooks/list HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {ALPHA}\r\n");
+    let requests = format!("{one}\r\n").repeat(50) + &one + "connection: close\r\n\r\n";
+    let mut socket = TcpStream::connect(facade.address).await.unwrap();
+    let (mut reading, mut writing) = socket.split();
+    let mut answers = String::new();
+    let both = async {
+        tokio::join!(
+            writing.write_all(requests.as_bytes()),
+            reading.read_to_string(&mut answers)
+        )
+    };
+    let (sent, read) = timeout(PATIENCE, both).await.expect("closes");
+    sent.unwrap();
+    read.unwrap();
+    assert_eq!(answers.matches("HTTP/1.1 200").count(), 51, "{answers}");
+}
+
+#[tokio::test]
+async fn whoever_has_the_most_connections_makes_room_first() {
+    let facade = Facade::start_with(limits(8, 4)).await;
+    let kept_open =
+        |token: &str| format!("GET /api/webhooks/list HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n\r\n");
+    // The longest idle one of all.
+    let mut others = open(&facade, &kept_open(BETA)).await;
+    assert_eq!(status(&mut others).await, "HTTP/1.1 200");
+    let mut held = Vec::new();
+    for _ in 0..30 {
+        let mut socket = open(&facade, &kept_open(ALPHA)).await;
+        assert_eq!(status(&mut socket).await, "HTTP/1.1 200");
+        held.push(socket);
+    }
+    let last = kept_open(BETA).replace("host: x", "host: x\r\nconnection: close");
+    others.write_all(last.as_bytes()).await.unwrap();
+    let mut rest = String::new();
+    let read = timeout(PATIENCE, others.read_to_string(&mut rest));
+    read.await.unwrap().unwrap();
+    assert_eq!(rest.matches("HTTP/1.1 200").count(), 1, "it was kept: {rest}");
+}
