@@ -15,7 +15,7 @@ use tokio::{
     sync::oneshot,
 };
 use url::Url;
-use wharf_actors::{Gateway, MediaSettings, Settings, StartError, Web, open_files};
+use wharf_actors::{Gateway, MediaSettings, Settings, StartError, Web, make_private_directory, open_files};
 use wharf_domain::{TokenHash, address::TargetPolicy, media_link::PublicUrl};
 use wharf_store::{Store, StoreError, StoreOptions};
 use wharf_whatsapp::{KeyStore, LinkError, LinkFactory, LiveConfig, LiveFactory};
@@ -159,7 +159,7 @@ impl Ready {
 
 /// Makes a directory that is not there, and tries to write: files that arrive later would be lost for their events.
 fn check_writable(directory: &Path) -> std::io::Result<()> {
-    std::fs::create_dir_all(directory)?;
+    make_private_directory(directory)?;
     let file = directory.join(format!(".wharf-{}", std::process::id()));
     std::fs::write(&file, [])?;
     std::fs::remove_file(&file)

@@ -52,6 +52,7 @@ pub use gateway::{
 };
 pub use media::{
     MediaSettings,
+    files::make_private_directory,
     outbound::{ReceivedFile, Receiving},
 };
 pub use metrics::{Commits, METRICS_TYPE};

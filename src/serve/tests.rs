@@ -1,6 +1,6 @@
 //! The whole program, started and stopped in one process.
 
-use std::time::Duration;
+use std::{os::unix::fs::PermissionsExt as _, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -120,5 +120,12 @@ async fn a_media_directory_that_cannot_be_is_told_at_the_start() {
     let ready = unlocked(&config).await;
     let left = std::fs::read_dir(directory.path().join("a/b")).unwrap().count();
     assert_eq!(left, 0, "it is made, and nothing is left in it");
+    for made in ["a", "a/b"] {
+        let mode = std::fs::metadata(directory.path().join(made))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o700, "{made}");
+    }
     ready.gateway().stop().await;
 }

@@ -192,7 +192,7 @@ fn write(
     most: u64,
 ) -> Result<u64, KeepError> {
     make_directory(unfinished.parent())?;
-    let mut file = fs::File::create(unfinished)?;
+    let mut file = private_file().create(true).truncate(true).open(unfinished)?;
     let (mut plain, mut written) = (Vec::with_capacity(PIECE), 0_u64);
     while let Some(bytes) = coming.blocking_recv() {
         for piece in bytes.chunks(PIECE) {
@@ -221,12 +221,28 @@ fn write(
     Ok(size)
 }
 
-/// For this user only.
-pub(super) fn make_directory(path: Option<&Path>) -> io::Result<()> {
-    let Some(path) = path else { return Ok(()) };
+/// Makes a directory that is not there, and those above it, for this user only.
+///
+/// # Errors
+/// What the system says.
+pub fn make_private_directory(path: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(path)
+}
+
+pub(super) fn make_directory(path: Option<&Path>) -> io::Result<()> {
+    path.map_or(Ok(()), make_private_directory)
+}
+
+/// Opens files to be written, which are made for this user only: who may look into the directory is not ours to say where it
+/// was there before.
+pub(super) fn private_file() -> fs::OpenOptions {
+    let mut options = fs::OpenOptions::new();
+    options.read(true).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
 }

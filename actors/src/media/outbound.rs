@@ -18,7 +18,7 @@ use wharf_domain::{ClientId, ConnectionKey, PhoneNumber};
 use wharf_store::{Store, StoreError};
 
 use super::{
-    files::make_directory,
+    files::{make_directory, private_file},
     ledger::{Held, Ledger},
 };
 use crate::GatewayError;
@@ -90,7 +90,10 @@ impl Receiving {
     pub async fn begin(directory: &Path, most: u64) -> io::Result<Self> {
         make_directory(Some(directory))?;
         let path = directory.join(Uuid::now_v7().simple().to_string());
-        let mut file = tokio::fs::File::create_new(&path).await?;
+        let mut file = tokio::fs::OpenOptions::from(private_file())
+            .create_new(true)
+            .open(&path)
+            .await?;
         file.set_max_buf_size(BUFFER);
         Ok(Self {
             file,

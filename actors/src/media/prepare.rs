@@ -20,7 +20,7 @@ use wharf_domain::{
 use wharf_whatsapp::media::{EncryptedFile, encrypt};
 
 use super::{
-    files::make_directory,
+    files::{make_directory, private_file},
     outbound::{KeptFile, ReceivedFile},
     probe::{self, Facts},
 };
@@ -122,7 +122,7 @@ fn ready(
 
 /// Encrypts a file to its place; whatever lies there is whole.
 fn keep(kind: FileType, file: fs::File, unfinished: &Path, place: &PathBuf) -> io::Result<EncryptedFile> {
-    let mut encrypted = BufWriter::with_capacity(PIECE, fs::File::create_new(unfinished)?);
+    let mut encrypted = BufWriter::with_capacity(PIECE, private_file().create_new(true).open(unfinished)?);
     let reader = io::BufReader::with_capacity(PIECE, file);
     let made = encrypt(kind.media_kind(), reader, &mut encrypted)?;
     encrypted.flush()?;

@@ -7,7 +7,7 @@ mod host;
 mod proxy;
 mod sizes;
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
 
 use serde_json::Value;
 use wharf_domain::{
@@ -124,6 +124,11 @@ async fn a_file_is_kept_and_linked_before_its_event_goes_out() {
     assert_eq!((kept.size, kept.mime_type.as_str()), (100_000, "image/png"));
     assert_eq!(kept.sha256, body["media"]["sha256"]);
     assert!(fs::read(&kept.path).unwrap() == host::plain(100_000));
+    assert_eq!(
+        fs::metadata(&kept.path).unwrap().permissions().mode() & 0o777,
+        0o600,
+        "for this user only"
+    );
     // Neither a change nor a made-up link opens anything.
     let other = MediaLink {
         client_id: ClientId(client.0 + 1),

@@ -4,7 +4,12 @@ mod flat;
 mod host;
 mod proxy;
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use wharf_domain::{
     ClientId, OutgoingMessage, SendStatus,
@@ -59,8 +64,9 @@ impl World {
         for piece in bytes.chunks(1000) {
             receiving.take(piece).await?;
         }
-        let file = NewFile::Received(receiving.finish().await?);
-        self.sends(client, document(), file, wait).await
+        let file = receiving.finish().await?;
+        assert_eq!(mode(file.path()), 0o600, "for this user only");
+        self.sends(client, document(), NewFile::Received(file), wait).await
     }
 
     async fn sends(
@@ -95,6 +101,11 @@ impl World {
     }
 }
 
+/// Who may do what with a file.
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
 /// The file of the last message that the link was given.
 fn sent(link: &ScriptedHandle) -> MediaMessage {
     match link.sent().pop().unwrap().message.content {
@@ -115,6 +126,7 @@ async fn what_lies_on_the_disk_and_what_is_uploaded_is_encrypted() {
     let lying = world.lying(client);
     assert_eq!(lying.len(), 1);
     let encrypted = fs::read(&lying[0]).unwrap();
+    assert_eq!(mode(&lying[0]), 0o600, "for this user only");
     assert!(!encrypted.windows(16).any(|bytes| bytes == [b'p'; 16]));
     assert_eq!(host.uploads()[0].bytes, encrypted.len());
     assert!(

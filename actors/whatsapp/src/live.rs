@@ -225,16 +225,16 @@ impl LiveFactory {
 
     async fn client(
         &self,
-        key: &ConnectionKey,
         options: LinkOptions,
         runtime: &LinkRuntime,
         inbound: &Arc<Inbound>,
     ) -> Result<Arc<Client>, LinkError> {
         let unreadable = |why: String| LinkError(format!("cannot read the WhatsApp keys: {why}"));
-        let keys = DeviceKeys::new(&self.keys, key).map_err(|error| unreadable(error.to_string()))?;
+        let reporter = &inbound.reporter;
+        let keys = DeviceKeys::new(&self.keys, Arc::clone(reporter), self.config.inbox_patience);
+        let keys = keys.map_err(|error| unreadable(error.to_string()))?;
         let device = PersistenceManager::new(Arc::new(keys)).await;
         let device = device.map_err(|error| unreadable(keys::reason(&error)))?;
-        let reporter = &inbound.reporter;
         let build = Client::builder()
             .with_runtime(runtime.clone())
             .with_persistence_manager(Arc::new(device))
@@ -302,7 +302,7 @@ impl LinkFactory for LiveFactory {
         let proxy = options.proxy.clone();
         let building = async {
             let inbound = self.inbound(key, &runtime, &reporter, inbox).await?;
-            let client = self.client(key, options, &runtime, &inbound).await?;
+            let client = self.client(options, &runtime, &inbound).await?;
             Ok((inbound, client))
         };
         let (inbound, client) = match building.await {

@@ -18,14 +18,15 @@
 //!   `put_sessions_batch` has returned, under the same lock; `remove_prekey` is a later change, so it is in a later commit,
 //!   or in the same one.
 //! - **A message that was decrypted is not lost.** It is committed by `store_pending_inbound_batch` before our inbox is
-//!   asked to commit it and before the ratchet that moved is written, and it is there for a redelivery until the inbox has
-//!   it.
+//!   asked to commit it and before the ratchet that moved is written ([`copies`]), and it is there for a redelivery until the
+//!   inbox has it.
 //!
 //! The removal of such a message is not worth a commit of its own: it rides on the number's next change, which the
 //! flushed session is, 25 ms later. Until then [`DeviceKeys`] remembers that it is gone. After a crash in between it is
 //! found by a redelivery, offered to the inbox again, and known there; what nobody asks for goes after a week.
 
 mod app_sync;
+mod copies;
 mod device;
 mod protocol;
 mod signal;
@@ -35,6 +36,7 @@ mod tests;
 use std::{
     collections::HashSet,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use wharf_domain::ConnectionKey;
@@ -45,29 +47,40 @@ use whatsapp_rust::{
     store::error::{Result, StoreError},
 };
 
+use self::copies::Copies;
+use super::reporter::Reporter;
 use crate::{KeyCipher, KeyStore, KeysError};
 
 /// Removals of committed messages that may wait for another change of their number.
 const WAITING_REMOVALS: usize = 64;
 
-/// What the device of one number keeps.
+/// What the device of one number keeps, for one link.
 pub(crate) struct DeviceKeys {
     of: ConnectionKey,
     keys: KeyStore,
     cipher: Arc<dyn KeyCipher>,
     /// Names of messages that were committed and whose rows are still there.
     committed: Mutex<HashSet<Vec<u8>>>,
+    copies: Copies,
 }
 
 impl DeviceKeys {
+    /// Those of a link's number. The link ends when a message cannot be kept for as long as `patience`.
+    ///
     /// # Errors
     /// `KeysError` when there is no cipher.
-    pub(crate) fn new(keys: &KeyStore, of: &ConnectionKey) -> std::result::Result<Self, KeysError> {
+    pub(crate) fn new(
+        keys: &KeyStore,
+        link: Arc<Reporter>,
+        patience: Duration,
+    ) -> std::result::Result<Self, KeysError> {
+        let of = link.key().clone();
         Ok(Self {
-            cipher: keys.keeper.cipher(of)?,
-            of: of.clone(),
+            cipher: keys.keeper.cipher(&of)?,
+            of,
             keys: keys.clone(),
             committed: Mutex::default(),
+            copies: Copies::new(link, patience),
         })
     }
 
@@ -75,8 +88,19 @@ impl DeviceKeys {
         self.committed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Commits changes, and with them the removals that wait.
-    async fn commit(&self, mut changes: Vec<KeyChange>) -> Result<KeysChanged> {
+    /// Commits changes, and with them the removals that wait. Ratchets wait for the copies of messages.
+    async fn commit(&self, changes: Vec<KeyChange>) -> Result<KeysChanged> {
+        if changes.iter().any(is_ratchet) {
+            self.copies.settled().await;
+        }
+        self.ask(changes).await.map_err(refused)
+    }
+
+    async fn ask(&self, mut changes: Vec<KeyChange>) -> std::result::Result<KeysChanged, KeysError> {
+        if self.copies.are_given_up() {
+            let why = "a message could not be kept, so nothing more of its link is";
+            return Err(KeysError::Unavailable(why.to_owned()));
+        }
         // Removals that are lost with a refused commit leave rows that do no harm; see the module.
         let waiting = std::mem::take(&mut *self.committed());
         let removals = waiting
@@ -84,8 +108,13 @@ impl DeviceKeys {
             .map(|name| KeyChange::Remove(KeyKind::PendingMessage, name));
         // Before the changes, one of which may put such a message anew.
         changes.splice(0..0, removals);
-        let committed = self.keys.keeper.commit(&self.of, changes).await;
-        committed.map_err(refused)
+        self.keys.keeper.commit(&self.of, changes).await
+    }
+
+    /// Commits copies of messages that were decrypted.
+    async fn keep(&self, copies: Vec<KeyChange>) -> Result<()> {
+        let kept = self.copies.write(|| self.ask(copies.clone())).await;
+        kept.map(drop).map_err(refused)
     }
 
     fn sealed(&self, kind: KeyKind, name: impl Into<Vec<u8>>, value: &[u8]) -> Result<StoredKey> {
@@ -143,6 +172,11 @@ impl DeviceKeys {
         let value = self.get(kind, name).await?;
         value.as_deref().map(from_json).transpose()
     }
+}
+
+/// Whether a change moves what messages are decrypted with.
+fn is_ratchet(change: &KeyChange) -> bool {
+    matches!(change, KeyChange::Put(key) if matches!(key.kind, KeyKind::Session | KeyKind::SenderKey))
 }
 
 fn json<T: Serialize>(value: &T) -> Result<Vec<u8>> {

@@ -4,7 +4,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use wharf_store::KeyKind;
 use wharf_testnet::ReceivedMessage;
-use wharf_whatsapp::{LinkFactory, SendError};
+use wharf_whatsapp::{CloseReason, LinkFactory, SendError};
 
 use crate::support::{THEIRS, World, eventually, key, send};
 
@@ -77,6 +77,47 @@ async fn a_message_that_cannot_be_kept_is_not_acknowledged() {
     assert_eq!((line.inbox.texts().len(), world.acknowledged(&id).await), (1, 0));
     line.link.close().await;
     world.keeper.refuse(false);
+    let mut line = world.open_into(line.inbox).await;
+    line.connected().await;
+    eventually("it comes again", async || line.inbox.texts() == ["before", "meanwhile"]).await;
+    eventually("its receipt", async || world.acknowledged(&id).await > 0).await;
+    line.link.close().await;
+}
+
+/// The client writes its ratchets as soon as it can, whatever became of the messages that moved them.
+#[tokio::test]
+async fn a_message_that_could_not_be_kept_for_a_moment_is_not_lost() {
+    let world = World::start().await;
+    let line = world.pair().await;
+    world.write("before").await;
+    eventually("the first text", async || line.inbox.texts() == ["before"]).await;
+    world.keeper.refuse(true);
+    let refused = || world.keeper.refused.load(Ordering::Relaxed);
+    let before = refused();
+    let id = world.write("meanwhile").await;
+    eventually("two tries", async || refused() > before + 1).await;
+    world.keeper.refuse(false);
+    eventually("it is there", async || line.inbox.texts() == ["before", "meanwhile"]).await;
+    eventually("its receipt", async || world.acknowledged(&id).await > 0).await;
+    line.link.close().await;
+}
+
+#[tokio::test]
+async fn a_message_that_could_not_be_kept_ends_the_link_and_comes_with_the_next() {
+    let world = World::with(|config| config.inbox_patience = Duration::from_millis(500)).await;
+    let mut line = world.pair().await;
+    world.write("before").await;
+    eventually("the first text", async || line.inbox.texts() == ["before"]).await;
+    world.keeper.refuse(true);
+    let id = world.write("meanwhile").await;
+    let reason = line.closed().await;
+    assert!(
+        matches!(&reason, CloseReason::Lost(why) if why.contains("stored")),
+        "{reason:?}"
+    );
+    world.keeper.refuse(false);
+    line.link.close().await;
+    assert_eq!((line.inbox.texts().len(), world.acknowledged(&id).await), (1, 0));
     let mut line = world.open_into(line.inbox).await;
     line.connected().await;
     eventually("it comes again", async || line.inbox.texts() == ["before", "meanwhile"]).await;

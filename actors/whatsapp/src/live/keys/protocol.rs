@@ -292,7 +292,7 @@ impl ProtocolStore for DeviceKeys {
             return Ok(());
         }
         let puts = rows.iter().map(|row| self.pending(row)).collect::<Result<Vec<_>>>()?;
-        self.commit(puts).await.map(drop)
+        self.keep(puts).await
     }
 
     /// Waits for no commit: see the module.

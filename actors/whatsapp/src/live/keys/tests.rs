@@ -8,9 +8,13 @@ mod api {
     pub(super) use crate::{KeyCipher, KeyKeeper, KeyStore, KeysError};
 }
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use proptest::{collection::vec, prelude::*, test_runner::TestRunner};
+use tokio::sync::mpsc;
 use wharf_domain::{ClientId, ConnectionKey};
 use wharf_store::{KeyChange, KeyKind};
 use whatsapp_rust::store::traits::{
@@ -22,7 +26,10 @@ use self::{
     calls::Call,
     keeper::{Keeper, key_store},
 };
-use super::{DeviceKeys, KeyStore, name_of, prefix_of};
+use super::{DeviceKeys, KeyStore, Reporter, name_of, prefix_of};
+
+/// How long a message may be refused.
+const PATIENCE: Duration = Duration::from_millis(300);
 
 fn number(client: i64, phone: &str) -> ConnectionKey {
     ConnectionKey {
@@ -59,7 +66,11 @@ impl World {
     }
 
     fn device(&self, of: &ConnectionKey) -> DeviceKeys {
-        DeviceKeys::new(&self.keys, of).unwrap()
+        self.device_of(&Reporter::new(of.clone(), mpsc::unbounded_channel().0))
+    }
+
+    fn device_of(&self, link: &Arc<Reporter>) -> DeviceKeys {
+        DeviceKeys::new(&self.keys, Arc::clone(link), PATIENCE).unwrap()
     }
 }
 
@@ -215,18 +226,12 @@ async fn a_refused_commit_changes_nothing_and_says_why() {
 async fn the_removal_of_a_committed_message_rides_on_the_next_change() {
     let world = World::start().await;
     let keys = world.device(&numbers()[0]);
-    let row = |id| PendingInboundRow {
-        chat: "c",
-        sender: "s",
-        id,
-        message: b"text",
-    };
     let key = |id| PendingInboundKey {
         chat: "c",
         sender: "s",
         id,
     };
-    keys.store_pending_inbound_batch(&[row("1"), row("2")]).await.unwrap();
+    keys.store_pending_inbound_batch(&[copy("1"), copy("2")]).await.unwrap();
     let before = world.keeper.commits();
     keys.delete_pending_inbound_batch(&[key("1")]).await.unwrap();
     assert_eq!(keys.get_pending_inbound("c", "s", "1").await.unwrap(), None);
@@ -237,7 +242,7 @@ async fn the_removal_of_a_committed_message_rides_on_the_next_change() {
     assert_eq!((world.keeper.commits(), kept().await), (before + 1, 1));
     // One that comes again is there again.
     keys.delete_pending_inbound_batch(&[key("2")]).await.unwrap();
-    keys.store_pending_inbound_batch(&[row("2")]).await.unwrap();
+    keys.store_pending_inbound_batch(&[copy("2")]).await.unwrap();
     assert!(keys.get_pending_inbound("c", "s", "2").await.unwrap().is_some());
     // So many do not wait.
     let many: Vec<String> = (0..super::WAITING_REMOVALS).map(|n| n.to_string()).collect();
@@ -268,6 +273,72 @@ async fn a_new_device_meets_nothing_of_the_one_before() {
     world.device(&of).create().await.unwrap();
     assert!(keys.get_session("1@s").await.unwrap().is_some());
     assert!(world.device(&neighbour).get_session("1@s").await.unwrap().is_some());
+}
+
+fn copy(id: &str) -> PendingInboundRow<'_> {
+    PendingInboundRow {
+        chat: "c",
+        sender: "s",
+        id,
+        message: b"text",
+    }
+}
+
+#[tokio::test]
+async fn a_ratchet_waits_for_the_copies_of_messages() {
+    let world = World::start().await;
+    let keys = world.device(&numbers()[0]);
+    world.keeper.refuse(true);
+    let kept = keys.store_pending_inbound("c", "s", "1", b"text");
+    let moved = async {
+        // Asked for while the copy is refused, and not refused itself.
+        while world.keeper.refused.load(Ordering::Relaxed) == 0 {
+            tokio::task::yield_now().await;
+        }
+        let moving = keys.put_session("1@s", b"moved on");
+        let mut moving = std::pin::pin!(moving);
+        assert!(futures::poll!(moving.as_mut()).is_pending());
+        world.keeper.refuse(false);
+        moving.await.unwrap();
+        assert_eq!(
+            keys.rows(KeyKind::PendingMessage, b"").await.unwrap().len(),
+            1,
+            "after it"
+        );
+    };
+    let (kept, ()) = tokio::join!(kept, moved);
+    kept.unwrap();
+}
+
+#[tokio::test]
+async fn once_a_message_could_not_be_kept_its_link_ends_and_writes_nothing_more() {
+    let world = World::start().await;
+    let link = Reporter::new(numbers()[0].clone(), mpsc::unbounded_channel().0);
+    let keys = world.device_of(&link);
+    keys.put_session("1@s", b"before").await.unwrap();
+    world.keeper.refuse(true);
+    let refused = keys.store_pending_inbound_batch(&[copy("1")]).await.unwrap_err();
+    assert_eq!(super::reason(&refused), "the test says no");
+    assert!(link.over().is_cancelled());
+    world.keeper.refuse(false);
+    keys.put_session("1@s", b"moved on").await.unwrap_err();
+    assert_eq!(keys.get_session("1@s").await.unwrap().unwrap(), b"before".as_slice());
+    // The next link begins anew.
+    let keys = world.device(&numbers()[0]);
+    keys.store_pending_inbound_batch(&[copy("1")]).await.unwrap();
+    keys.put_session("1@s", b"moved on").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_copy_that_nobody_waits_for_any_more_was_given_up() {
+    let world = World::start().await;
+    let keys = world.device(&numbers()[0]);
+    world.keeper.refuse(true);
+    let mut keeping = Box::pin(keys.store_pending_inbound("c", "s", "1", b"text"));
+    assert!(futures::poll!(keeping.as_mut()).is_pending());
+    drop(keeping);
+    world.keeper.refuse(false);
+    keys.put_session("1@s", b"moved on").await.unwrap_err();
 }
 
 /// The name of the first group with the empty device is the very end of what begins with the second one's.
