@@ -66,7 +66,6 @@ fn spent(pulled: usize) -> usize {
 
 /// As the janitor's retention does, removes what is delivered and was pulled by whoever keeps up; `removed` says how many.
 async fn retention(store: Store, mut pulled: watch::Receiver<usize>, removed: watch::Sender<usize>) {
-    let mut writer = store.writer().await.unwrap();
     let mut gone = 0;
     while gone < MESSAGES {
         let spent = spent(*pulled.wait_for(|pulled| spent(*pulled) > gone).await.unwrap());
@@ -77,9 +76,8 @@ async fn retention(store: Store, mut pulled: watch::Receiver<usize>, removed: wa
             delivered: before,
             failed: before,
         };
-        let mut group = writer.begin().await.unwrap();
-        let step = group.purge_events(&seqs, &cutoffs).await.unwrap();
-        group.commit().await.unwrap();
+        let purge = store.write_beside(async |group| group.purge_events(&seqs, &cutoffs).await);
+        let step = purge.await.unwrap();
         gone += usize::try_from(step).unwrap();
         removed.send_replace(gone);
     }

@@ -123,6 +123,7 @@ async fn a_receivers_word_that_is_written_before_the_servers_comes_after_it_all_
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_fails_before_or_at_the_wire_is_told_with_its_code() {
     let pacing = Pacing {
+        per_second: 0,
         deadline: Duration::from_millis(300),
         ..Pacing::default()
     };
