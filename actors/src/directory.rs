@@ -135,6 +135,11 @@ impl Directory {
         read(&self.deliveries).values().cloned().collect()
     }
 
+    /// How many deliveries run.
+    pub(crate) fn count_deliveries(&self) -> usize {
+        read(&self.deliveries).len()
+    }
+
     /// Wakes the delivery of an event up. It may be lost: a delivery that is not there reads the store when it starts.
     pub(crate) fn wake(&self, client: ClientId, webhook: WebhookId, event: PendingEvent) {
         if let Some(actor) = read(&self.deliveries).get(&webhook) {

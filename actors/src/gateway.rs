@@ -38,6 +38,7 @@ use crate::{
     root::{self, RootActor},
     shared::{BulkRetries, Pacer, Settings, Shared},
     slots::Slots,
+    tally::Tally,
     tenant,
     vault::{Vault, VaultError},
 };
@@ -268,7 +269,7 @@ impl Gateway {
             bulkheads: Bulkheads::start(settings.bulkheads).await?,
             slots: Slots::new(caps, settings.client_weights.clone()),
             reads: Reads::new(store.readers()),
-            tests: Arc::default(),
+            tests: Tally::new(events::TESTS_PER_CLIENT),
             pacer: Pacer::new(settings.session_starts_per_second),
             backlog: Backlog::new(store.clone(), settings.limits.pending_per_client),
             bulk_retries: BulkRetries::default(),

@@ -5,17 +5,14 @@
 //! as many at a time as it likes. So all but one of the connections are for such reads, clients get them by turns, and
 //! what waits of one client is bounded.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use wharf_domain::{ClientId, fair::Caps};
 
 use crate::{
     gateway::GatewayError,
     slots::{Permit, Slots},
+    tally::{Tally, Ticket},
 };
 
 /// Reads of one client that are carried out or wait: more than a client needs that reads side by side, few enough that
@@ -24,58 +21,17 @@ const PER_CLIENT: usize = 32;
 /// How long one waits for its turn: less than the time of a request, so that its client is told.
 const PATIENCE: Duration = Duration::from_millis(if cfg!(test) { 200 } else { 20_000 });
 
-/// How many of something each client has asked for.
-pub(crate) type Counts = Mutex<HashMap<ClientId, usize>>;
-
 /// See the module.
 pub(crate) struct Reads {
     turns: Slots,
     /// Of each client that reads, how many it has asked for.
-    asked: Arc<Counts>,
+    asked: Arc<Tally>,
 }
 
 /// A turn, held while it is read.
 pub(crate) struct Turn {
     _turn: Permit,
-    _asked: Asked,
-}
-
-/// One of the things that a client has asked for and that are bounded.
-pub(crate) struct Asked {
-    client: ClientId,
-    counts: Arc<Counts>,
-}
-
-fn lock(counts: &Counts) -> MutexGuard<'_, HashMap<ClientId, usize>> {
-    counts.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Asked {
-    /// `None`: as many as may be are asked for.
-    pub(crate) fn one_more(client: ClientId, counts: &Arc<Counts>, most: usize) -> Option<Self> {
-        let mut all = lock(counts);
-        let asked = all.entry(client).or_default();
-        if *asked >= most {
-            return None;
-        }
-        *asked += 1;
-        Some(Self {
-            client,
-            counts: Arc::clone(counts),
-        })
-    }
-}
-
-impl Drop for Asked {
-    fn drop(&mut self) {
-        let mut all = lock(&self.counts);
-        if let Some(asked) = all.get_mut(&self.client) {
-            *asked -= 1;
-            if *asked == 0 {
-                all.remove(&self.client);
-            }
-        }
-    }
+    _asked: Ticket,
 }
 
 impl Reads {
@@ -88,7 +44,7 @@ impl Reads {
         };
         Self {
             turns: Slots::new(caps, HashMap::new()),
-            asked: Arc::default(),
+            asked: Tally::new(PER_CLIENT),
         }
     }
 
@@ -97,7 +53,7 @@ impl Reads {
     /// # Errors
     /// `Busy` when the client reads as much at a time as it may, `Unavailable` when its turn does not come.
     pub(crate) async fn turn(&self, client: ClientId) -> Result<Turn, GatewayError> {
-        let asked = Asked::one_more(client, &self.asked, PER_CLIENT).ok_or_else(|| {
+        let asked = self.asked.enter(client, 1).ok_or_else(|| {
             GatewayError::Busy(format!(
                 "{PER_CLIENT} lists, pulls and statistics of this client are being read or wait; ask again when one is answered"
             ))
@@ -115,6 +71,8 @@ impl Reads {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use super::*;
 
     const GREEDY: ClientId = ClientId(1);
@@ -135,7 +93,7 @@ mod tests {
         };
         let mut all: Vec<_> = (1..PER_CLIENT).map(|_| read(GREEDY)).collect();
         // All of them are in the queue.
-        while lock(&reads.asked)[&GREEDY] < PER_CLIENT {
+        while reads.asked.of(GREEDY) < PER_CLIENT {
             tokio::task::yield_now().await;
         }
         assert!(
@@ -143,7 +101,7 @@ mod tests {
             "one too many"
         );
         all.push(read(OTHER));
-        while !lock(&reads.asked).contains_key(&OTHER) {
+        while reads.asked.of(OTHER) == 0 {
             tokio::task::yield_now().await;
         }
         drop(first);
@@ -154,7 +112,11 @@ mod tests {
             order.lock().unwrap().iter().position(|client| *client == OTHER),
             Some(0)
         );
-        assert!(lock(&reads.asked).is_empty(), "nothing is left of them");
+        assert_eq!(
+            reads.asked.of(GREEDY) + reads.asked.of(OTHER),
+            0,
+            "nothing is left of them"
+        );
         assert!(reads.turn(GREEDY).await.is_ok());
     }
 
@@ -163,6 +125,6 @@ mod tests {
         let reads = Reads::new(1);
         let _held = reads.turn(OTHER).await.unwrap();
         assert!(matches!(reads.turn(GREEDY).await, Err(GatewayError::Unavailable(_))));
-        assert!(!lock(&reads.asked).contains_key(&GREEDY));
+        assert_eq!(reads.asked.of(GREEDY), 0);
     }
 }

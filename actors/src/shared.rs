@@ -24,8 +24,9 @@ use crate::{
     metrics::Metrics,
     persistence::{Persistence, WriteError},
     post::{Poster, fetch::Fetcher},
-    reads::{Counts, Reads},
+    reads::Reads,
     slots::Slots,
+    tally::Tally,
     vault::{SecretsKey, Vault},
 };
 
@@ -129,7 +130,7 @@ pub(crate) struct Shared {
     /// Turns for what clients read in bulk.
     pub(crate) reads: Reads,
     /// Test events whose attempts are waited for.
-    pub(crate) tests: Arc<Counts>,
+    pub(crate) tests: Arc<Tally>,
     pub(crate) pacer: Pacer,
     pub(crate) backlog: Backlog,
     pub(crate) bulk_retries: BulkRetries,

@@ -9,10 +9,10 @@ use warp::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     reply::Response,
 };
-use wharf_actors::{GatewayError, Permit};
+use wharf_actors::{GatewayError, Permit, Tally};
 use wharf_domain::{ClientId, InvalidField, PhoneNumber, TokenHash};
 
-use super::{Desk, problem::Problem, tally::Tally, upload::Upload};
+use super::{Desk, problem::Problem, upload::Upload};
 
 /// What a handler gives back.
 pub(super) type Answer = Result<Response, Problem>;

@@ -1,11 +1,7 @@
 //! What happens to every request, in this order: request id, token, route, body, handler. And to every answer: the
 //! request id and a line in the log.
 
-use std::{
-    convert::Infallible,
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use hyper::body::Body as _;
 use percent_encoding::percent_decode_str;
@@ -21,19 +17,19 @@ use warp::{
     path::FullPath,
     reply::Response,
 };
-use wharf_actors::Slots;
+use wharf_actors::{Slots, Tally};
 use wharf_domain::{ClientId, TokenHash, media_link::MEDIA_PATH};
 
 use super::{
     Desk,
     body::Body,
     call::{Answer, Call, no_content},
+    held::Held,
     media,
     problem::Problem,
     query::Query,
     routes::{self, Found, Route, Takes},
     seats::Seat,
-    tally::{Tally, Ticket},
     token::token_of,
     upload,
 };
@@ -85,20 +81,6 @@ struct Request {
     seat: Option<Arc<Seat>>,
     /// Counts it for its client, once that is known.
     held: Option<Arc<Held>>,
-}
-
-/// What a request counts for its client, until its answer is with the kernel.
-pub(super) struct Held {
-    request: Ticket,
-    /// The bytes of a large answer.
-    answer: OnceLock<Ticket>,
-}
-
-impl Held {
-    /// Whose request it is.
-    pub(super) fn client(&self) -> ClientId {
-        self.request.client()
-    }
 }
 
 /// What a request leads to.
@@ -276,10 +258,7 @@ impl Dispatch {
                 self.under_way.most()
             ))
         })?;
-        let held = Arc::new(Held {
-            request: ticket,
-            answer: OnceLock::new(),
-        });
+        let held = Arc::new(Held::new(ticket));
         if let Some(seat) = &request.seat {
             seat.is_of(Arc::clone(&held));
         }
@@ -305,8 +284,7 @@ impl Dispatch {
                 self.unsent.most() >> 20
             ))
         })?;
-        // Each request has one answer.
-        let _first = held.answer.set(ticket);
+        held.answered_with(ticket);
         Ok(answer)
     }
 

@@ -25,7 +25,7 @@ use tokio::{
 
 use wharf_domain::ClientId;
 
-use super::{Limits, bare, dispatch::Held};
+use super::{Limits, bare, held::Held};
 
 /// Bytes per second at which a client has to take an answer that is larger than its time allows: files of media.
 const LEAST_PACE: f64 = 16.0 * 1024.0;

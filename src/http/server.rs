@@ -30,6 +30,7 @@ use tokio::{
     time::{MissedTickBehavior, interval, sleep, timeout},
 };
 
+use wharf_actors::Tally;
 use wharf_domain::TokenHash;
 
 use super::{
@@ -37,7 +38,6 @@ use super::{
     bare::MAX_HEADERS,
     dispatch::{Dispatch, unsent},
     seats::{House, Seat, Watched},
-    tally::Tally,
     upload,
     watch::watchers,
 };

@@ -13,14 +13,13 @@ use tokio::{
     time::{Instant, sleep, timeout_at},
 };
 use warp::{Reply as _, sse};
-use wharf_actors::{GatewayError, Qr, Shown, ShownPairCode};
+use wharf_actors::{GatewayError, Qr, Shown, ShownPairCode, Tally, Ticket};
 use wharf_domain::{ClientId, Connection, ConnectionStatus, PhoneNumber, TokenHash};
 
 use super::{
     Desk,
     call::{Answer, Call},
     problem::Problem,
-    tally::{Tally, Ticket},
 };
 
 /// Streams and long polls of one client at a time.

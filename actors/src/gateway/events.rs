@@ -12,7 +12,6 @@ use crate::{
     clock,
     delivery::{self, RetryReply},
     persistence::Write,
-    reads::Asked,
 };
 
 /// The pause before a delivery is asked again that has not yet heard of an event's end.
@@ -21,7 +20,7 @@ const UNDER_WAY_PAUSE: Duration = Duration::from_millis(5);
 const TEST_SLACK: Duration = Duration::from_secs(2);
 /// Test events of one client that are waited for at a time: each asks the store over and over, and a receiver that says nothing has
 /// it ask for as long as an attempt may take.
-const TESTS_PER_CLIENT: usize = 8;
+pub(super) const TESTS_PER_CLIENT: usize = 8;
 /// The pause between two looks for the test's attempt.
 const TEST_LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Events renewed in one commit: few enough that no message waits long for its own.
@@ -150,13 +149,13 @@ impl Gateway {
     /// Sends a test event to a webhook, the way of every event, and waits for its one attempt.
     ///
     /// # Errors
-    /// `NotFound`; `Conflict` when the webhook is inactive.
+    /// `NotFound`; `Conflict` when the webhook is inactive; `Busy` when as many are waited for as may be.
     pub async fn test_webhook(&self, client: ClientId, id: WebhookId) -> Result<Tested, GatewayError> {
         let webhook = self.webhook(client, id).await?;
         if !webhook.is_active {
             return conflict("the webhook is inactive; set is_active first");
         }
-        let _asked = Asked::one_more(client, &self.shared.tests, TESTS_PER_CLIENT).ok_or_else(|| {
+        let _asked = self.shared.tests.enter(client, 1).ok_or_else(|| {
             GatewayError::Busy(format!(
                 "{TESTS_PER_CLIENT} test events of this client are waited for; ask again when one is answered"
             ))

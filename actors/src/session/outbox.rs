@@ -174,7 +174,7 @@ pub(super) fn on_send(myself: &ActorRef<Message>, state: &mut State, request: Re
         let _caller_gone = reply.send(Err(refused));
         return;
     }
-    let ticket = state.sends.outbox.restore(&names, clock::steady() + deadline);
+    let ticket = state.sends.outbox.take_in(&names, clock::steady() + deadline);
     let created_at = clock::now();
     let pending = Pending {
         message_id,

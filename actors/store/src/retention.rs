@@ -69,7 +69,10 @@ impl Store {
     }
 
     async fn count(&self, statement: &'static str, client: ClientId) -> Result<u64, StoreError> {
-        let count: Result<i64, sqlx::Error> = query_scalar(statement).bind(client.0).fetch_one(self.pool()).await;
+        self.counted(query_scalar(statement).bind(client.0).fetch_one(self.pool()).await)
+    }
+
+    fn counted(&self, count: Result<i64, sqlx::Error>) -> Result<u64, StoreError> {
         count
             .map(|count| u64::try_from(count).unwrap_or(0))
             .map_err(|error| self.error(error))
@@ -80,14 +83,11 @@ impl Store {
     /// # Errors
     /// `Unavailable` or `Corrupt`.
     pub async fn pending_events(&self, client: ClientId, most: u64) -> Result<u64, StoreError> {
-        let count: Result<i64, sqlx::Error> = query_scalar(sql::PENDING_EVENTS)
+        let count = query_scalar(sql::PENDING_EVENTS)
             .bind(client.0)
             .bind(i64::try_from(most).unwrap_or(i64::MAX))
-            .fetch_one(self.pool())
-            .await;
-        count
-            .map(|count| u64::try_from(count).unwrap_or(0))
-            .map_err(|error| self.error(error))
+            .fetch_one(self.pool());
+        self.counted(count.await)
     }
 
     /// How many events wait for delivery, of all clients; counting ends at `most`.
@@ -95,13 +95,10 @@ impl Store {
     /// # Errors
     /// `Unavailable` or `Corrupt`.
     pub async fn all_pending_events(&self, most: u64) -> Result<u64, StoreError> {
-        let count: Result<i64, sqlx::Error> = query_scalar(sql::ALL_PENDING_EVENTS)
+        let count = query_scalar(sql::ALL_PENDING_EVENTS)
             .bind(i64::try_from(most).unwrap_or(i64::MAX))
-            .fetch_one(self.pool())
-            .await;
-        count
-            .map(|count| u64::try_from(count).unwrap_or(0))
-            .map_err(|error| self.error(error))
+            .fetch_one(self.pool());
+        self.counted(count.await)
     }
 
     /// When the retention last believed the clock.

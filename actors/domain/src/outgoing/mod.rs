@@ -18,7 +18,7 @@ pub use file::{MediaMessage, ReadyFile, SentFile, check_caption, check_file_name
 pub use file_type::{FileType, HEAD_BYTES, check_mime_type, sniff};
 pub use forward::{ForwardSource, Forwarded, NotForwardable, forwarded};
 pub use pacing::{Bucket, Pace, Pacing};
-pub use queue::{Full, Outbox, Pumped, Ticket};
+pub use queue::{Outbox, Pumped, Ticket};
 pub use recipient::{GroupId, Recipient};
 pub use status::{News, OutgoingMessage, Progress, SendStatus, code};
 pub use told::{Place, Recorded, StatusChange, Told};

@@ -23,10 +23,6 @@ const PAUSE: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Ticket(pub u64);
 
-/// As many wait as may.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Full;
-
 /// What is to be done.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pumped {
@@ -85,24 +81,14 @@ impl Outbox {
         self.bucket.set(pacing, now);
     }
 
-    /// Takes a message in, with all names of its chat that are known.
-    ///
-    /// # Errors
-    /// `Full` when as many wait as may.
-    pub fn accept(&mut self, names: &[&str], deadline: Timestamp) -> Result<Ticket, Full> {
-        match self.is_full() {
-            true => Err(Full),
-            false => Ok(self.restore(names, deadline)),
-        }
-    }
-
     /// Whether as many wait as may.
     pub fn is_full(&self) -> bool {
         self.waiting.len() >= self.most
     }
 
-    /// Takes a message in that was accepted before a restart.
-    pub fn restore(&mut self, names: &[&str], deadline: Timestamp) -> Ticket {
+    /// Takes a message in, with all names of its chat that are known. Whether there is room is asked before
+    /// ([`Outbox::is_full`]); what was taken in before a restart is taken in again in any case.
+    pub fn take_in(&mut self, names: &[&str], deadline: Timestamp) -> Ticket {
         self.last += 1;
         let ticket = Ticket(self.last);
         self.waiting.push_back(Entry {

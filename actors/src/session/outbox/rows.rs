@@ -55,7 +55,7 @@ pub(in crate::session) async fn reload(
         let chat = outgoing.to.jid();
         // A clock that was put back meanwhile makes nothing wait for longer than it may.
         let left = row.deadline_at.since(wall.max(row.created_at));
-        let ticket = state.sends.outbox.restore(&[&chat], steady + left);
+        let ticket = state.sends.outbox.take_in(&[&chat], steady + left);
         let (key, shared) = (&state.args.key, &state.args.shared);
         let mut outgoing = files::unsealed(shared, key, &row.message_id, outgoing, row.file.as_deref());
         let kept = shared.media.outbound.found(key, &row.message_id);

@@ -26,7 +26,7 @@ fn at(ms: i64) -> Timestamp {
 #[test]
 fn a_message_goes_at_once_when_it_may() {
     let mut outbox = Outbox::new(PACING, at(-100_000));
-    let one = outbox.accept(&["a"], LATE).unwrap();
+    let one = outbox.take_in(&["a"], LATE);
     let pumped = outbox.pump(at(0), true);
     assert_eq!((pumped.start, pumped.wake_at), (vec![one], None));
     outbox.finished(one);
@@ -36,8 +36,8 @@ fn a_message_goes_at_once_when_it_may() {
 #[test]
 fn one_chat_goes_in_order_and_others_do_not_wait_for_it() {
     let mut outbox = Outbox::new(PACING, at(-100_000));
-    let [one, two, three] = ["a", "a", "b"].map(|chat| outbox.accept(&[chat], LATE).unwrap());
-    assert_eq!(outbox.accept(&["c"], LATE), Err(Full));
+    let [one, two, three] = ["a", "a", "b"].map(|chat| outbox.take_in(&[chat], LATE));
+    assert!(outbox.is_full());
     assert_eq!(outbox.pump(at(0), true).start, [one, three]);
     outbox.finished(one);
     let paced = outbox.pump(at(0), true);
@@ -48,9 +48,9 @@ fn one_chat_goes_in_order_and_others_do_not_wait_for_it() {
 #[test]
 fn a_chat_is_one_by_any_of_its_names() {
     let mut outbox = Outbox::new(PACING, at(-100_000));
-    let number = outbox.accept(&["55@s.whatsapp.net"], LATE).unwrap();
-    let hidden = outbox.accept(&["1@lid", "55@s.whatsapp.net"], LATE).unwrap();
-    let other = outbox.accept(&["2@lid"], LATE).unwrap();
+    let number = outbox.take_in(&["55@s.whatsapp.net"], LATE);
+    let hidden = outbox.take_in(&["1@lid", "55@s.whatsapp.net"], LATE);
+    let other = outbox.take_in(&["2@lid"], LATE);
     assert_eq!(outbox.pump(at(0), true).start, [number, other]);
     outbox.finished(number);
     assert_eq!(outbox.pump(at(1000), true).start, [hidden]);
@@ -59,7 +59,7 @@ fn a_chat_is_one_by_any_of_its_names() {
 #[test]
 fn what_waits_too_long_is_told() {
     let mut outbox = Outbox::new(PACING, at(-100_000));
-    let one = outbox.accept(&["a"], at(500)).unwrap();
+    let one = outbox.take_in(&["a"], at(500));
     let down = outbox.pump(at(0), false);
     assert_eq!((down.start, down.wake_at), (vec![], Some(at(500))));
     outbox.hold(one);
@@ -72,7 +72,7 @@ fn what_waits_too_long_is_told() {
 #[test]
 fn what_was_not_sent_takes_its_place_again_after_a_pause() {
     let mut outbox = Outbox::new(PACING, at(-100_000));
-    let [one, two] = ["a", "a"].map(|chat| outbox.accept(&[chat], LATE).unwrap());
+    let [one, two] = ["a", "a"].map(|chat| outbox.take_in(&[chat], LATE));
     assert_eq!(outbox.pump(at(0), true).start, [one]);
     outbox.returned(one, at(0));
     let paused = outbox.pump(at(0), true);
@@ -85,7 +85,7 @@ fn what_was_not_sent_takes_its_place_again_after_a_pause() {
 #[test]
 fn a_file_on_its_way_holds_its_chat_and_no_other() {
     let mut outbox = Outbox::new(PACING, at(-100_000));
-    let [film, text, other] = ["a", "a", "b"].map(|chat| outbox.accept(&[chat], LATE).unwrap());
+    let [film, text, other] = ["a", "a", "b"].map(|chat| outbox.take_in(&[chat], LATE));
     outbox.lack_file(film);
     let pumped = outbox.pump(at(0), true);
     assert_eq!((pumped.start, pumped.wake_at), (vec![other], Some(LATE)));
@@ -93,7 +93,7 @@ fn a_file_on_its_way_holds_its_chat_and_no_other() {
     assert_eq!(outbox.pump(at(0), true).start, [film]);
     outbox.finished(film);
     assert_eq!(outbox.pump(at(1000), true).start, [text]);
-    let late = outbox.accept(&["c"], at(2000)).unwrap();
+    let late = outbox.take_in(&["c"], at(2000));
     outbox.lack_file(late);
     assert_eq!(outbox.pump(at(2000), true).expired, [late]);
 }
@@ -108,7 +108,7 @@ fn thousands_that_wait_for_their_files_are_looked_through_quickly() {
     let mut outbox = Outbox::new(pacing, at(-100_000));
     let of_chat = |n: u32| format!("55110{n:08}@s.whatsapp.net");
     let films: Vec<Ticket> = (0..pacing.queue_max)
-        .map(|n| outbox.accept(&[&of_chat(n)], LATE).unwrap())
+        .map(|n| outbox.take_in(&[&of_chat(n)], LATE))
         .collect();
     films.iter().for_each(|film| outbox.lack_file(*film));
     for _ in 0..200 {
@@ -163,9 +163,11 @@ proptest! {
                     let waiting = alive.len() - running.len();
                     // Mostly with one name.
                     let names = [chat, if also % 2 == 0 { also } else { chat }];
-                    match outbox.accept(&names.map(|name| ["a", "b", "c", "d"][usize::from(name)]), at(now + wait)) {
-                        Ok(ticket) => prop_assert!(alive.insert(ticket, (names, now + wait)).is_none()),
-                        Err(Full) => prop_assert!(waiting >= PACING.queue_max as usize),
+                    prop_assert_eq!(outbox.is_full(), waiting >= PACING.queue_max as usize);
+                    if !outbox.is_full() {
+                        let named = names.map(|name| ["a", "b", "c", "d"][usize::from(name)]);
+                        let ticket = outbox.take_in(&named, at(now + wait));
+                        prop_assert!(alive.insert(ticket, (names, now + wait)).is_none());
                     }
                 }
                 Act::Hold(n) => {

@@ -114,25 +114,23 @@ impl Model {
         self.messages.get_mut(&ticket).map(change);
     }
 
+    fn take_in(&mut self, names: [usize; 2], wait: i64) {
+        let named = names.map(|name| format!("chat {name}"));
+        let named = named.each_ref().map(String::as_str);
+        let ticket = self.outbox.take_in(&named, at(self.now + wait));
+        self.took(ticket, names);
+    }
+
     fn act(&mut self, act: Act) {
         match act {
             Act::Accept(names, wait) => {
                 let waiting = self.messages.values().filter(|message| !message.running).count();
-                let named = names.map(|name| format!("chat {name}"));
-                let accepted = self
-                    .outbox
-                    .accept(&named.each_ref().map(String::as_str), at(self.now + wait));
-                assert_eq!(accepted.is_err(), waiting >= self.pacing.queue_max as usize);
-                if let Ok(ticket) = accepted {
-                    self.took(ticket, names);
+                assert_eq!(self.outbox.is_full(), waiting >= self.pacing.queue_max as usize);
+                if !self.outbox.is_full() {
+                    self.take_in(names, wait);
                 }
             }
-            Act::Restore(names, wait) => {
-                let named = names.map(|name| format!("chat {name}"));
-                let named = named.each_ref().map(String::as_str);
-                let ticket = self.outbox.restore(&named, at(self.now + wait));
-                self.took(ticket, names);
-            }
+            Act::Restore(names, wait) => self.take_in(names, wait),
             Act::Hold(place, is) => self.hold(place, is),
             Act::Lack(place, is) => self.lack(place, is),
             Act::Finish(place) => {

@@ -8,13 +8,15 @@ use std::{
 use wharf_domain::ClientId;
 
 /// The counts of all clients, each held to the same limit.
-pub(super) struct Tally {
+#[derive(Debug)]
+pub struct Tally {
     most: usize,
     counts: Mutex<HashMap<ClientId, usize>>,
 }
 
 /// What is counted of a client until this is dropped.
-pub(super) struct Ticket {
+#[derive(Debug)]
+pub struct Ticket {
     tally: Arc<Tally>,
     client: ClientId,
     amount: usize,
@@ -22,7 +24,7 @@ pub(super) struct Ticket {
 
 impl Tally {
     /// With a limit for each client.
-    pub(super) fn new(most: usize) -> Arc<Self> {
+    pub fn new(most: usize) -> Arc<Self> {
         Arc::new(Self {
             most,
             counts: Mutex::default(),
@@ -30,12 +32,12 @@ impl Tally {
     }
 
     /// The limit.
-    pub(super) fn most(&self) -> usize {
+    pub fn most(&self) -> usize {
         self.most
     }
 
     /// So much more of this client; `None` when it would have more than it may. Whoever has nothing may have anything.
-    pub(super) fn enter(self: &Arc<Self>, client: ClientId, amount: usize) -> Option<Ticket> {
+    pub fn enter(self: &Arc<Self>, client: ClientId, amount: usize) -> Option<Ticket> {
         let mut counts = self.counts();
         let count = counts.entry(client).or_default();
         if *count > 0 && count.saturating_add(amount) > self.most {
@@ -49,6 +51,12 @@ impl Tally {
         })
     }
 
+    /// How much this client has.
+    #[cfg(test)]
+    pub(crate) fn of(&self, client: ClientId) -> usize {
+        self.counts().get(&client).copied().unwrap_or_default()
+    }
+
     fn counts(&self) -> MutexGuard<'_, HashMap<ClientId, usize>> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -56,7 +64,7 @@ impl Tally {
 
 impl Ticket {
     /// Whose it is.
-    pub(super) fn client(&self) -> ClientId {
+    pub fn client(&self) -> ClientId {
         self.client
     }
 }
