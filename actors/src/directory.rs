@@ -41,19 +41,33 @@ pub(crate) struct SessionEntry {
 }
 
 impl SessionEntry {
-    /// The view, as far as there is an actor that keeps it true: when its tenant died with it, what it said last counts no
-    /// more.
-    pub(crate) fn truth(self) -> SessionView {
+    /// Whether it says of itself what only an actor could keep true, and has none: its tenant died with it.
+    fn is_stale(&self) -> bool {
         let alive = |actor: &ActorRef<session::Message>| {
             !matches!(actor.get_status(), ActorStatus::Stopping | ActorStatus::Stopped)
         };
-        let mut view = self.view;
         let claims = matches!(
-            view.status,
+            self.view.status,
             ConnectionStatus::Connected | ConnectionStatus::AwaitingScan | ConnectionStatus::AwaitingPasskey
         );
-        if claims && !self.actor.as_ref().is_some_and(alive) {
-            (view.status, view.reason_code) = (ConnectionStatus::Connecting, ReasonCode::Restarting);
+        claims && !self.actor.as_ref().is_some_and(alive)
+    }
+
+    /// Where it stands.
+    fn status(&self) -> ConnectionStatus {
+        if self.is_stale() {
+            ConnectionStatus::Connecting
+        } else {
+            self.view.status
+        }
+    }
+
+    /// The view, as far as there is an actor that keeps it true.
+    pub(crate) fn truth(self) -> SessionView {
+        let (stale, status) = (self.is_stale(), self.status());
+        let mut view = self.view;
+        if stale {
+            (view.status, view.reason_code) = (status, ReasonCode::Restarting);
             view.reason = Some("restarting".to_owned());
             (view.connected_since, view.qr, view.pair_code) = (None, None, None);
         }
@@ -221,7 +235,7 @@ impl Directory {
     /// The status of each connection.
     pub(crate) fn statuses(&self) -> Vec<ConnectionStatus> {
         let sessions = read(&self.sessions);
-        sessions.values().map(|entry| entry.clone().truth().status).collect()
+        sessions.values().map(SessionEntry::status).collect()
     }
 
     /// Forgets a session that was deleted, and its link's place.
