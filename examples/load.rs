@@ -183,7 +183,7 @@ async fn run(Options { shape, common }: Options) -> Result<Value, Failure> {
     session.run += 1;
     session.receiver.get("/reset").await?;
 
-    let (cpu, begin) = (cpu_us()?, Instant::now());
+    let (cpu, begin, commits) = (cpu_us()?, Instant::now(), session.world.gateway.commits().commits);
     let (mode, total, in_time) = match shape {
         Shape::Burst { events } => {
             session.burst(events, common.in_flight).await?;
@@ -199,6 +199,7 @@ async fn run(Options { shape, common }: Options) -> Result<Value, Failure> {
     };
     session.arrived(total).await?;
     let (seconds, cpu) = (begin.elapsed().as_secs_f64(), cpu_us()? - cpu);
+    let commits = session.world.gateway.commits().commits - commits;
     let (rss, peak) = memory_kib()?;
     let stats = session.receiver.stats().await?;
     session.world.gateway.stop().await;
@@ -215,6 +216,7 @@ async fn run(Options { shape, common }: Options) -> Result<Value, Failure> {
         "lost": total.saturating_sub(stats.distinct),
         "duplicates": stats.duplicates,
         "cpu_us_per_event": per(cpu as f64),
+        "commits_per_event": (commits as f64 / total as f64 * 1000.0).round() / 1000.0,
         "rss_mb": mb(rss),
         "rss_peak_mb": mb(peak),
         "webhooks": common.webhooks,

@@ -27,7 +27,7 @@ use crate::{
         calls::{deactivate, load, load_parked, on_retry, record, revive},
     },
     keyring::Keyring,
-    persistence::WriteError,
+    persistence::{Ended, WriteError},
     shared::Shared,
     slots::Permit,
     supervision::{DONE, guarded},
@@ -305,9 +305,12 @@ fn carry_out(myself: &ActorRef<Message>, state: &mut State, effects: Vec<Effect>
                 attempt::make(myself, state, attempt);
             }
             Effect::Record(outcome) => {
-                let task = record(myself.clone(), &state.args.shared, outcome);
+                let machine = state.machine.as_ref();
+                let may_wait = machine.is_some_and(|machine| machine.may_wait(outcome.event_id));
+                let task = record(myself.clone(), &state.args.shared, Ended { outcome, may_wait });
                 spawn(myself, state, task);
             }
+            Effect::Hurry => state.args.shared.persistence.hurry(),
             Effect::Load { generation, query } => {
                 let (shared, webhook_id) = (Arc::clone(&state.args.shared), state.args.webhook_id);
                 let task = load(myself.clone(), shared, webhook_id, generation, query);

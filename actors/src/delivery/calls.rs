@@ -4,14 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use ractor::{ActorRef, RpcReplyPort};
 use wharf_domain::{
-    AttemptOutcome, ClientId, EventId, WebhookId,
+    ClientId, EventId, WebhookId,
     delivery::{DeliveryEvent, DueQuery, RetryAnswer},
 };
 use wharf_store::Renewal;
 
 use super::{Message, RetryReply, State, spawn};
 use crate::{
-    persistence::{Write, WriteError},
+    persistence::{Ended, Write, WriteError},
     shared::Shared,
 };
 
@@ -22,10 +22,10 @@ const DEACTIVATE_AGAIN_AFTER: Duration = Duration::from_secs(1);
 pub(super) fn record(
     myself: ActorRef<Message>,
     shared: &Shared,
-    outcome: AttemptOutcome,
+    ended: Ended,
 ) -> impl Future<Output = ()> + Send + use<> {
-    let (event_id, attempt) = (outcome.event_id, outcome.attempt);
-    let committed = shared.persistence.commit(Write::RecordOutcome, outcome);
+    let (event_id, attempt) = (ended.outcome.event_id, ended.outcome.attempt);
+    let committed = shared.persistence.commit(Write::RecordOutcome, ended);
     async move {
         let event = match committed.await {
             Ok(()) => DeliveryEvent::OutcomeCommitted { event_id, attempt },

@@ -164,6 +164,13 @@ impl Persistence {
         self.commit_all(Work::LeftKeys(of.clone())).await
     }
 
+    /// Somebody waits for what may wait: it is committed now.
+    pub(crate) fn hurry(&self) {
+        if let Some(actor) = self.directory.persistence() {
+            let _restarting = actor.cast(Message::Hurry);
+        }
+    }
+
     /// Waits until everything told so far is committed or refused: who reads then reads all of it.
     ///
     /// # Errors

@@ -5,13 +5,21 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 use wharf_domain::{
-    ClientId, ConnectionKey, Courtesy, EventId, EventKind, EventKinds, HeaderNames, IncomingMessage, Timestamp,
-    Webhook, WebhookId,
+    AttemptOutcome, ClientId, ConnectionKey, Courtesy, EventId, EventKind, EventKinds, HeaderNames, IncomingMessage,
+    Timestamp, Webhook, WebhookId,
     outgoing::{Content, StatusChange},
     retention::Cutoffs,
     webhook::WebhookPatch,
 };
 use wharf_store::{AwaitedId, Group, NewEvent, NewOutgoing, Note, RecordedEvent, StoreError};
+
+/// An attempt that ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) outcome: AttemptOutcome,
+    /// Whether nothing waits for its commit.
+    pub(crate) may_wait: bool,
+}
 
 /// What a webhook is registered with.
 #[derive(Debug)]

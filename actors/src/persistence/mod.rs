@@ -4,7 +4,8 @@
 //! all the same, before anything else, and answers its callers by itself; what was waiting is refused, and callers try
 //! again. Stops when the tree stops, after a last commit.
 //!
-//! Group commit without a clock: while one commit runs, writes gather; when it ends, all that gathered are the next.
+//! Group commit without a clock: while one commit runs, writes gather; when it ends, all that gathered are the next. Only
+//! outcomes of attempts for which nothing waits are kept apart for a moment, and become a group of their own.
 
 #![expect(
     clippy::vec_box,
@@ -27,8 +28,8 @@ use crate::supervision::Crash;
 use crate::{directory::Directory, health::Health, metrics::Metrics, timer::Timer};
 pub(crate) use handle::{Persistence, WriteError};
 pub(crate) use input::{
-    Arrived, Change, Claim, Missed, Poll, Postponed, Purge, Purged, Registration, Rotation, SealedHeaders, Settlement,
-    Work, new_event,
+    Arrived, Change, Claim, Ended, Missed, Poll, Postponed, Purge, Purged, Registration, Rotation, SealedHeaders,
+    Settlement, Work, new_event,
 };
 pub(crate) use keys::{Keeper, KeyChanges};
 pub(crate) use write::{Job, Write};
@@ -38,6 +39,11 @@ pub(crate) use write::{Job, Write};
 const GROUP: usize = 512;
 /// Writes (by their weight) after which the log is carried over into the database: some 8 MB of it.
 const CHECKPOINT_AFTER: usize = 4096;
+/// How long outcomes for which nothing waits are kept. A crash meanwhile has their attempts made again, as one before the commit
+/// always has.
+const KEPT_FOR: Duration = Duration::from_millis(20);
+/// How many of them at the most.
+const KEPT: usize = 128;
 /// The pause before a store that refused to open or to commit is tried again.
 const PROBE_AFTER: Duration = Duration::from_millis(500);
 
@@ -69,6 +75,8 @@ pub(crate) enum Message {
     GroupLost(String),
     /// Most of the log has been carried over, or could not be.
     CheckpointEnded,
+    /// Commit what was kept.
+    Hurry,
     /// Try whether the store takes writes again.
     Probe,
     /// Answer when everything told so far is committed.
@@ -86,6 +94,11 @@ pub(crate) struct State {
     /// Here while no group is being committed.
     writer: Option<Box<Writer>>,
     waiting: Vec<Box<Write>>,
+    /// Whether one of them has its place among the writes: what comes now goes behind it.
+    ordered: bool,
+    /// Outcomes for which nothing waits.
+    kept: Vec<Box<Write>>,
+    keeping: Timer,
     flushes: Vec<RpcReplyPort<()>>,
     committing: bool,
     /// The weight of the writes since the log was last carried over.
@@ -116,6 +129,9 @@ impl Actor for PersistenceActor {
             args,
             writer: None,
             waiting: Vec::new(),
+            ordered: false,
+            kept: Vec::new(),
+            keeping: Timer::default(),
             flushes: Vec::new(),
             committing: false,
             logged: 0,
@@ -132,7 +148,11 @@ impl Actor for PersistenceActor {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             Message::Commit(write) => {
-                state.waiting.push(write);
+                take_in(&myself, state, write);
+                begin_group(&myself, state);
+            }
+            Message::Hurry => {
+                release_kept(state);
                 begin_group(&myself, state);
             }
             Message::Opened(writer) => {
@@ -153,6 +173,7 @@ impl Actor for PersistenceActor {
             }
             Message::Probe => on_probe(&myself, state),
             Message::Flush(reply) => {
+                release_kept(state);
                 state.flushes.push(reply);
                 begin_group(&myself, state);
             }
@@ -183,6 +204,7 @@ fn open(myself: &ActorRef<Message>, store: &Store) {
 fn on_not_opened(myself: &ActorRef<Message>, state: &mut State, error: &StoreError) {
     tracing::error!(%error, "the store cannot be opened for writing");
     state.args.health.store_refused(error.to_string());
+    release_kept(state);
     for write in mem::take(&mut state.waiting) {
         write.refuse(&WriteError::from_store(error));
     }
@@ -214,6 +236,38 @@ fn on_group_ended(
     begin_group(myself, state);
 }
 
+fn take_in(myself: &ActorRef<Message>, state: &mut State, write: Box<Write>) {
+    if write.may_wait() && !state.ordered && state.flushes.is_empty() {
+        if state.kept.is_empty() {
+            let myself = myself.clone();
+            state.keeping.set(async move {
+                tokio::time::sleep(KEPT_FOR).await;
+                let _stopped = myself.cast(Message::Hurry);
+            });
+        }
+        state.kept.push(write);
+        if state.kept.len() >= KEPT {
+            release_kept(state);
+        }
+        return;
+    }
+    if write.is_ordered() {
+        release_kept(state);
+        state.ordered = true;
+    }
+    state.waiting.push(write);
+}
+
+/// Outcomes that were kept are among those that wait, from here on.
+fn release_kept(state: &mut State) {
+    if state.kept.is_empty() {
+        return;
+    }
+    state.keeping.clear();
+    state.waiting.append(&mut state.kept);
+    state.ordered = true;
+}
+
 /// Commits what has gathered, unless a commit is under way.
 fn begin_group(myself: &ActorRef<Message>, state: &mut State) {
     if state.committing {
@@ -232,6 +286,7 @@ fn begin_group(myself: &ActorRef<Message>, state: &mut State) {
     } else {
         Vec::new()
     };
+    state.ordered = rest.iter().any(|write| write.is_ordered());
     let writes = mem::replace(&mut state.waiting, rest);
     start(myself, state, writer, writes);
 }

@@ -14,8 +14,8 @@ use wharf_store::{
 use super::{
     KeyChanges, WriteError,
     input::{
-        Arrived, Change, Claim, Missed, Poll, Postponed, Purge, Purged, Registration, Rotation, Settlement, Stepped,
-        Work, change, note, purge, record_arrived, record_outgoing, register, report_missed, step, tell,
+        Arrived, Change, Claim, Ended, Missed, Poll, Postponed, Purge, Purged, Registration, Rotation, Settlement,
+        Stepped, Work, change, note, purge, record_arrived, record_outgoing, register, report_missed, step, tell,
     },
 };
 use crate::clock;
@@ -99,7 +99,7 @@ pub(crate) enum Write {
     /// One that has not come; if it has, nothing is done.
     ReportMissed(Job<Missed, ()>),
     /// An attempt that ended.
-    RecordOutcome(Job<AttemptOutcome, ()>),
+    RecordOutcome(Job<Ended, ()>),
     /// What a linked device keeps or forgets.
     ChangeKeys(Job<KeyChanges, KeysChanged>),
     /// A state that a session reached. `false`: there is no such connection any more.
@@ -208,9 +208,19 @@ impl Write {
     /// The outcome of a [`Write::RecordOutcome`].
     pub(super) fn outcome(&self) -> Option<&AttemptOutcome> {
         match self {
-            Self::RecordOutcome(job) => Some(&job.input),
+            Self::RecordOutcome(job) => Some(&job.input.outcome),
             _ => None,
         }
+    }
+
+    /// Whether nothing waits for its commit yet.
+    pub(super) fn may_wait(&self) -> bool {
+        matches!(self, Self::RecordOutcome(job) if job.input.may_wait)
+    }
+
+    /// Whether it has its place among the writes before and after it: messages and keys do not concern other writes' rows.
+    pub(super) fn is_ordered(&self) -> bool {
+        self.inbound().is_none() && self.keys().is_none()
     }
 
     /// The webhook that this made or changed.

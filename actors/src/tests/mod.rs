@@ -5,6 +5,7 @@ mod early;
 mod events;
 mod failures;
 mod flow;
+mod kept;
 mod keys;
 mod late_words;
 mod media;

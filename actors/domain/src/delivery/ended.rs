@@ -93,7 +93,35 @@ impl Delivery {
         }
     }
 
+    /// Whether this outcome may be committed later, with others: nothing waits for it. An [`Effect::Hurry`] ends that.
+    pub fn may_wait(&self, event_id: EventId) -> bool {
+        self.unhurried.contains(&event_id)
+    }
+
+    pub(super) fn record(&mut self, outcome: AttemptOutcome, effects: &mut Vec<Effect>) {
+        let asked_for = self.window.is_test(outcome.event_id);
+        if outcome.status == EventStatus::Delivered && !asked_for && !self.is_pressed() {
+            self.unhurried.push(outcome.event_id);
+        }
+        self.window.recording(outcome.clone());
+        effects.push(Effect::Record(outcome));
+    }
+
+    pub(super) fn hurry(&mut self, effects: &mut Vec<Effect>) {
+        if !self.unhurried.is_empty() && self.is_pressed() {
+            self.unhurried.clear();
+            effects.push(Effect::Hurry);
+        }
+    }
+
+    /// Whether something waits for the commit of an outcome, or may do so.
+    fn is_pressed(&self) -> bool {
+        let more = self.window.has_more() || !self.catch_up.following() || self.recoveries.is_under_way();
+        more || self.closing || self.ordering != self.config.courtesy.ordering
+    }
+
     pub(super) fn on_committed(&mut self, now: Timestamp, event_id: EventId, attempt: u32, effects: &mut Vec<Effect>) {
+        self.unhurried.retain(|id| *id != event_id);
         if let Some(committed) = self.window.committed(event_id, attempt) {
             if committed.http_status == Some(GONE) && !self.closing {
                 effects.push(Effect::Deactivate(GONE_REASON));

@@ -63,6 +63,8 @@ pub struct Delivery {
     pace: Pace,
     doubt: Doubt,
     recoveries: Recoveries,
+    /// Events whose outcome is on its way to the store without haste.
+    unhurried: Vec<EventId>,
     clock: SteadyClock,
     timer: Option<(Timestamp, u64)>,
     timer_generation: u64,
@@ -84,6 +86,7 @@ impl Delivery {
             pace: Pace::default(),
             doubt: Doubt::default(),
             recoveries: Recoveries::default(),
+            unhurried: Vec::new(),
             clock: SteadyClock::default(),
             timer: None,
             timer_generation: 0,
@@ -195,14 +198,14 @@ impl Delivery {
                         jitter,
                     };
                     let outcome = self.outcome(now, &ended, place);
-                    self.window.recording(outcome.clone());
-                    effects.push(Effect::Record(outcome));
+                    self.record(outcome, &mut effects);
                 }
             }
             DeliveryEvent::OutcomeCommitted { event_id, attempt } => {
                 self.on_committed(now, event_id, attempt, &mut effects)
             }
             DeliveryEvent::OutcomeRefused { event_id, attempt } => {
+                self.unhurried.retain(|id| *id != event_id);
                 self.window.record_again_at(event_id, attempt, now + RECORD_AGAIN_AFTER);
             }
             DeliveryEvent::Renewed(event) => {
@@ -333,6 +336,7 @@ impl Delivery {
                 self.recover(now, effects);
             }
         }
+        self.hurry(effects);
         self.set_timer(paced_until, effects);
     }
 

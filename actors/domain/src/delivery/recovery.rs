@@ -129,6 +129,11 @@ impl Recoveries {
         self.reading
     }
 
+    /// Whether the store is being read, or what was revived has not ended.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.reading || !self.out.is_empty()
+    }
+
     /// When time alone makes [`Recoveries::next`] answer something.
     pub(super) fn wake_at(&self) -> Option<Timestamp> {
         self.not_before.filter(|_| self.idle())

@@ -64,6 +64,11 @@ impl Window {
         self.by_id.is_empty() && self.renewing.is_empty()
     }
 
+    /// Whether an event waits for another one of its chat, or could be attempted and is not.
+    pub(super) fn has_more(&self) -> bool {
+        self.by_id.len() > self.chats.len() || self.has_ready()
+    }
+
     pub(super) fn in_flight(&self) -> usize {
         self.in_progress
     }

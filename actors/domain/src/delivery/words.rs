@@ -100,8 +100,10 @@ pub enum Effect {
         /// The body, where the window has it; else the store has.
         payload: Option<bytes::Bytes>,
     },
-    /// Commit this outcome.
+    /// Commit this outcome; not necessarily at once, see [`Delivery::may_wait`](super::Delivery::may_wait).
     Record(AttemptOutcome),
+    /// Outcomes that might wait are waited for now: commit them.
+    Hurry,
     /// Read due chats from the store.
     Load {
         /// To be given back with the answer.

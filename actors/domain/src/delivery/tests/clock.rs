@@ -126,6 +126,7 @@ impl Sim {
                     let wait = at.since(self.wall()).as_millis();
                     self.timer = Some((self.elapsed + i64::try_from(wait).unwrap(), generation));
                 }
+                Effect::Hurry => {}
                 other => panic!("nobody asked for {other:?}"),
             }
         }

@@ -43,6 +43,62 @@ fn without_an_order_events_of_one_chat_run_side_by_side() {
 }
 
 #[test]
+fn an_outcome_may_wait_until_something_waits_for_it() {
+    let mut desk = Desk::new(asking(COURTESY));
+    desk.arrive(1, "a");
+    desk.arrive(2, "b");
+    ends(&mut desk, 1, 1, 200, None);
+    assert!(
+        desk.machine.may_wait(id(1)),
+        "an attempt in another chat waits for nothing"
+    );
+    assert_eq!(
+        desk.arrive(3, "b"),
+        [Effect::Hurry],
+        "it waits for a place, for all that is known"
+    );
+    assert!(!desk.machine.may_wait(id(1)));
+    ends(&mut desk, 2, 1, 200, None);
+    assert!(!desk.machine.may_wait(id(2)), "the next one of its chat waits");
+    desk.commit(1, 1);
+    assert_eq!(desk.commit(2, 1), [attempt(3, 1)]);
+    ends(&mut desk, 3, 1, 503, None);
+    assert!(
+        !desk.machine.may_wait(id(3)),
+        "its next attempt is due when that is committed"
+    );
+}
+
+#[test]
+fn nothing_is_told_to_hurry_that_does_not_wait() {
+    let mut desk = Desk::new(asking(COURTESY));
+    desk.arrive(1, "a");
+    ends(&mut desk, 1, 1, 200, None);
+    desk.commit(1, 1);
+    desk.arrive(2, "a");
+    ends(&mut desk, 2, 1, 200, None);
+    desk.step(DeliveryEvent::OutcomeRefused {
+        event_id: id(2),
+        attempt: 1,
+    });
+    assert_eq!(desk.arrive(3, "a"), [], "refused: it is offered again at its time");
+    assert!(!desk.machine.may_wait(id(2)));
+}
+
+#[test]
+fn a_test_s_outcome_does_not_wait_nor_any_while_the_delivery_ends() {
+    let mut desk = Desk::new(asking(COURTESY));
+    desk.arrive(1, "test-1");
+    ends(&mut desk, 1, 1, 200, None);
+    assert!(!desk.machine.may_wait(id(1)), "somebody waits for its answer");
+    desk.commit(1, 1);
+    desk.arrive(2, "a");
+    ends(&mut desk, 2, 1, 200, None);
+    assert!(desk.machine.may_wait(id(2)));
+    assert_eq!(desk.step(DeliveryEvent::Closing), [Effect::Hurry]);
+}
+
+#[test]
 fn another_order_takes_over_when_nothing_is_under_way() {
     let mut desk = Desk::new(asking(COURTESY));
     desk.arrive(1, "a");

@@ -271,6 +271,8 @@ impl World {
                     assert_eq!(outcome.webhook_failure_count, self.machine.snapshot().failure_count);
                     self.writes.push_back(Write::Outcome(outcome));
                 }
+                // All writes come when they come.
+                Effect::Hurry => {}
                 Effect::Load { generation, query } => {
                     assert!(
                         self.load.is_none() && self.config.is_active && !self.closing,
