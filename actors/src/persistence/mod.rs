@@ -42,8 +42,8 @@ const CHECKPOINT_AFTER: usize = 4096;
 /// How long outcomes for which nothing waits are kept. A crash meanwhile has their attempts made again, as one before the commit
 /// always has.
 const KEPT_FOR: Duration = Duration::from_millis(20);
-/// How many of them at the most.
-const KEPT: usize = 128;
+/// How many of them at the most: what the store commits in one hop.
+const KEPT: usize = 64;
 /// The pause before a store that refused to open or to commit is tried again.
 const PROBE_AFTER: Duration = Duration::from_millis(500);
 
