@@ -44,6 +44,8 @@ const CHECKPOINT_AFTER: usize = 4096;
 const KEPT_FOR: Duration = Duration::from_millis(20);
 /// How many of them at the most: what the store commits in one hop.
 const KEPT: usize = 64;
+/// A group of so many takes along what is kept: its commit costs the same, and there is much to do.
+const LARGE_GROUP: usize = 32;
 /// The pause before a store that refused to open or to commit is tried again.
 const PROBE_AFTER: Duration = Duration::from_millis(500);
 
@@ -281,6 +283,9 @@ fn begin_group(myself: &ActorRef<Message>, state: &mut State) {
         }
     }
     let Some(writer) = state.writer.take() else { return };
+    if state.waiting.len() >= LARGE_GROUP {
+        release_kept(state);
+    }
     let rest = if state.waiting.len() > GROUP {
         state.waiting.split_off(GROUP)
     } else {
