@@ -150,6 +150,16 @@ async fn a_test_answers_its_attempt_or_202() {
 }
 
 #[tokio::test]
+async fn a_deletion_that_takes_its_time_is_accepted_and_goes_on() {
+    let facade = Facade::start().await;
+    let path = format!("/api/whatsapp/connections/{NUMBER}");
+    assert_eq!(facade.ask("DELETE", &path).send().await.status, 204);
+    facade.desk.prompt.store(false, Ordering::Relaxed);
+    let reply = facade.ask("DELETE", &path).send().await;
+    assert_eq!((reply.status, &reply.json()["phone_number"]), (202, &json!(NUMBER)));
+}
+
+#[tokio::test]
 async fn failed_events_are_retried_together() {
     let facade = Facade::start().await;
     let path = format!("/api/webhooks/{ID}/retry");
