@@ -227,9 +227,9 @@ async fn a_refusal_that_is_held_back_holds_no_place() {
     for _ in 0..8 {
         held.push(open(&facade, &list_request(ALPHA)).await);
     }
-    facade.desk.read_out.store(false, Ordering::Relaxed);
     let begun = Instant::now();
-    is_served(&facade, BETA).await;
+    let path = format!("/api/whatsapp/connections/{NUMBER}");
+    assert_eq!(facade.bare("GET", &path).token(BETA).send().await.status, 404);
     assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
     facade.stop.take().unwrap().send(()).unwrap();
     timeout(PATIENCE, &mut facade.task).await.unwrap().unwrap();
