@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
 
-use super::{Facade, fake::ID};
+use super::{Facade, NUMBER, fake::ID};
 
 #[tokio::test]
 async fn an_event_and_its_attempts_are_shown() {
