@@ -244,6 +244,7 @@ fn settings(config: &Config, address: SocketAddr) -> Settings {
         max_in_flight_per_webhook: delivery.max_in_flight_per_webhook,
         client_weights: delivery.client_weights.clone(),
         bulk_retry_per_second: delivery.bulk_retry_per_second,
+        manual_per_second: delivery.manual_per_second,
         targets: targets(config),
         extra_roots_pem: delivery.extra_roots_pem.clone(),
         secrets_key: config.store.secrets_key.clone(),

@@ -9,6 +9,7 @@ mod once;
 mod sending;
 mod webhooks;
 
+pub use connections::Deletion;
 pub use sending::{NewContent, NewFile, NewMedia, NewMessage, SentMessage};
 
 use std::{sync::Arc, time::Duration};
@@ -16,7 +17,10 @@ use std::{sync::Arc, time::Duration};
 use ractor::{Actor, ActorRef};
 use serde::Serialize;
 use thiserror::Error;
-use tokio::runtime::{Handle, RuntimeMetrics};
+use tokio::{
+    runtime::{Handle, RuntimeMetrics},
+    sync::watch,
+};
 use tokio_util::task::TaskTracker;
 use wharf_domain::{
     Attempt, ClientId, Connection, Courtesy, Event, EventKinds, InvalidField, OwnHeaders, PhoneNumber, Timestamp,
@@ -29,6 +33,8 @@ pub use self::media::{MediaFile, NoMedia};
 use crate::{
     backlog::Backlog,
     bulkhead::{BulkheadError, Bulkheads},
+    by_hand::ByHand,
+    deletions::Deletions,
     directory::Directory,
     media::MediaRoom,
     metrics::Commits,
@@ -202,8 +208,6 @@ const START_DEADLINE: Duration = Duration::from_secs(30);
 const RETRY_DEADLINE: Duration = Duration::from_secs(20);
 /// A send: 5 s until it starts, WhatsApp's 15 s, and a little for the way.
 const SEND_DEADLINE: Duration = Duration::from_secs(24);
-/// A deletion logs out at WhatsApp: up to 12 s to connect and 10 s to log out.
-const DELETE_DEADLINE: Duration = Duration::from_secs(28);
 /// Everything stops within 12 s for the tenants, 3 s for what became of sent messages and 5 s for the last commit.
 const STOP_DEADLINE: Duration = Duration::from_secs(21);
 
@@ -273,6 +277,9 @@ impl Gateway {
             pacer: Pacer::new(settings.session_starts_per_second),
             backlog: Backlog::new(store.clone(), settings.limits.pending_per_client),
             bulk_retries: BulkRetries::default(),
+            by_hand: ByHand::new(settings.manual_per_second),
+            deletions: Deletions::default(),
+            tokens: watch::Sender::new(()),
             media,
             notes: TaskTracker::new(),
             store,
@@ -370,7 +377,7 @@ fn at_limit(what: &str, key: &str, limit: u32) -> GatewayError {
     ))
 }
 
-fn restarting() -> GatewayError {
+pub(crate) fn restarting() -> GatewayError {
     GatewayError::Unavailable("this part of the gateway is being restarted; try again in a moment".to_owned())
 }
 

@@ -15,7 +15,9 @@
 
 mod backlog;
 mod bulkhead;
+mod by_hand;
 pub mod clock;
+mod deletions;
 mod delivery;
 mod directory;
 mod gateway;
@@ -48,8 +50,9 @@ mod tests;
 
 pub use bulkhead::BulkheadError;
 pub use gateway::{
-    BulkRetry, ConnectionPatch, Gateway, GatewayError, IdempotencyKey, MediaFile, NewContent, NewFile, NewMedia,
-    NewMessage, NewWebhook, NoMedia, Qr, SentMessage, Shown, ShownPairCode, StartError, Tested, WebhookWithSecret,
+    BulkRetry, ConnectionPatch, Deletion, Gateway, GatewayError, IdempotencyKey, MediaFile, NewContent, NewFile,
+    NewMedia, NewMessage, NewWebhook, NoMedia, Qr, SentMessage, Shown, ShownPairCode, StartError, Tested,
+    WebhookWithSecret,
 };
 pub use media::{
     MediaSettings,

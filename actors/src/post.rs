@@ -43,7 +43,7 @@ use wharf_domain::{
 };
 
 use crate::clock;
-pub(crate) use lookup::Checked;
+pub(crate) use lookup::{Checked, for_client};
 use lookup::{LookupError, Lookups};
 
 /// The time for a connection, TLS included, and for data that is never acknowledged, within an attempt's own deadline:
@@ -210,7 +210,7 @@ impl Poster {
         let lookups = Arc::new(lookups);
         let client = Client::builder()
             .tls_backend_preconfigured(tls::client_config(&options.extra_roots_pem)?)
-            .dns_resolver(Checked(Arc::clone(&lookups)))
+            .dns_resolver(Checked::of(Arc::clone(&lookups)))
             .https_only(!options.policy.allow_http)
             .user_agent(options.user_agent)
             .redirect(redirect::Policy::none())
@@ -238,7 +238,7 @@ impl Poster {
 
     /// What looks names up for it, for others who do under the same rules.
     pub(crate) fn checked(&self) -> Checked {
-        Checked(Arc::clone(&self.lookups))
+        Checked::of(Arc::clone(&self.lookups))
     }
 
     /// Reads a webhook's URL, again although it was checked at registration: the operator may have changed the policy

@@ -11,7 +11,11 @@ use wharf_domain::{
     outgoing::{Content, LinkPreview},
 };
 
-use crate::{media, post::fetch::Fetched, shared::Shared};
+use crate::{
+    media,
+    post::{fetch::Fetched, for_client},
+    shared::Shared,
+};
 
 /// For everything: a person waits for the message.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -26,7 +30,7 @@ pub(crate) async fn with_preview(shared: &Shared, client: ClientId, mut content:
         && link_preview.is_none()
         && let Some(url) = page::first_link(text)
     {
-        match tokio::time::timeout(DEADLINE, look(shared, client, url)).await {
+        match tokio::time::timeout(DEADLINE, for_client(client, look(shared, client, url))).await {
             Ok(Some(preview)) => *link_preview = Some(preview),
             Ok(None) => tracing::debug!("a page says nothing for a preview"),
             Err(_) => tracing::debug!("a page did not come in time for a preview"),

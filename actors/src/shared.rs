@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 use wharf_domain::{
     ClientId, ConnectionKey, Timestamp, WebhookId, address::TargetPolicy, outgoing::Pacing, retention::Keep,
@@ -17,7 +18,9 @@ use wharf_whatsapp::LinkFactory;
 use crate::{
     backlog::Backlog,
     bulkhead::Bulkheads,
+    by_hand::ByHand,
     clock,
+    deletions::Deletions,
     directory::Directory,
     health::Health,
     media::{MediaRoom, MediaSettings},
@@ -47,6 +50,8 @@ pub struct Settings {
     pub max_in_flight_per_webhook: usize,
     /// Events of one webhook that a retry of many lets out per second.
     pub bulk_retry_per_second: u32,
+    /// Test events and retries of single events that one client may ask for per second; 0 is no limit.
+    pub manual_per_second: u32,
     /// Which targets a webhook may have.
     pub targets: TargetPolicy,
     /// Clients that get more than others when slots are short, and by how much; all others have weight 1.
@@ -96,6 +101,7 @@ impl Default for Settings {
             max_in_flight_per_client: 64,
             max_in_flight_per_webhook: 16,
             bulk_retry_per_second: 50,
+            manual_per_second: 10,
             targets: TargetPolicy {
                 allow_http: false,
                 allow_private_networks: false,
@@ -134,6 +140,12 @@ pub(crate) struct Shared {
     pub(crate) pacer: Pacer,
     pub(crate) backlog: Backlog,
     pub(crate) bulk_retries: BulkRetries,
+    /// Test events, and retries of single events.
+    pub(crate) by_hand: ByHand,
+    /// Connections that are being deleted.
+    pub(crate) deletions: Deletions,
+    /// Told when some client may have another token, or none.
+    pub(crate) tokens: watch::Sender<()>,
     pub(crate) media: MediaRoom,
     /// Tasks that write what became of sent messages, beyond the end of their session; the tree ends after them.
     pub(crate) notes: TaskTracker,

@@ -137,7 +137,7 @@ async fn look(myself: ActorRef<Message>, shared: Arc<Shared>) {
     loop {
         ticks.tick().await;
         let clients = async {
-            // First: who comes in between is met with the next look. Those that are being removed are looked after each time.
+            // First: who comes in between, or gets another token, is met with the next look. Those that are being removed are looked after each time.
             let counted = shared.store.clients_counted().await?;
             if seen == Some(counted) && !counted.some_removed() {
                 return Ok(None);
@@ -149,6 +149,7 @@ async fn look(myself: ActorRef<Message>, shared: Arc<Shared>) {
             Ok(None) => {}
             Ok(Some((counted, present, removed))) => {
                 seen = Some(counted);
+                shared.tokens.send_replace(());
                 let present = present.into_iter().map(|client| client.id).collect();
                 if myself.cast(Message::Clients { present, removed }).is_err() {
                     return;

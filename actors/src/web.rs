@@ -76,7 +76,10 @@ impl Http for Web {
         let method = Method::from_bytes(request.method.as_bytes()).map_err(|error| error.to_string())?;
         let client = match &request.proxy {
             None => self.client.clone(),
-            Some(proxy) => self.maker.through(proxy, bounded).map_err(|error| error.to_string())?,
+            Some(proxy) => self
+                .maker
+                .through(None, proxy, bounded)
+                .map_err(|error| error.to_string())?,
         };
         let mut builder = client.request(method, self.url(&request.url)?);
         for (name, value) in &request.headers {

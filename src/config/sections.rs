@@ -158,6 +158,7 @@ fn delivery(reader: &mut Reader) -> Result<Delivery, Refused> {
         read_weights,
     );
     let bulk_retry_per_second = reader.number("delivery.bulk_retry_per_second", 1, 100_000);
+    let manual_per_second = reader.number("delivery.manual_per_second", 0, 100_000);
     Ok(Delivery {
         allow_http: allow_http?,
         allow_private_networks: allow_private_networks?,
@@ -167,6 +168,7 @@ fn delivery(reader: &mut Reader) -> Result<Delivery, Refused> {
         max_in_flight_per_webhook: max_in_flight_per_webhook? as usize,
         client_weights: client_weights?,
         bulk_retry_per_second: bulk_retry_per_second?,
+        manual_per_second: manual_per_second?,
     })
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use warp::http::{HeaderValue, StatusCode, header};
-use wharf_actors::ConnectionPatch;
+use wharf_actors::{ConnectionPatch, Deletion};
 use wharf_domain::outgoing::Pace;
 
 use super::{
@@ -123,8 +123,10 @@ pub(super) async fn disconnect(call: Call) -> Answer {
     )
 }
 
-/// `DELETE /api/whatsapp/connections/:phone_number`
+/// `DELETE /api/whatsapp/connections/:phone_number`: 202 when it goes on by itself.
 pub(super) async fn delete(call: Call) -> Answer {
-    call.desk.delete_connection(call.client, &call.phone()?).await?;
-    Ok(no_content())
+    match call.desk.delete_connection(call.client, &call.phone()?).await? {
+        Deletion::Done => Ok(no_content()),
+        Deletion::GoesOn(connection) => json(StatusCode::ACCEPTED, &connection),
+    }
 }

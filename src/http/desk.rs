@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::watch;
 use wharf_actors::{
-    BulkRetry, ConnectionPatch, GatewayError, IdempotencyKey, MediaFile, NewMessage, NewWebhook, NoMedia, Qr,
+    BulkRetry, ConnectionPatch, Deletion, GatewayError, IdempotencyKey, MediaFile, NewMessage, NewWebhook, NoMedia, Qr,
     Receiving, SentMessage, Shown, ShownPairCode, Tested, WebhookWithSecret,
 };
 use wharf_domain::{
@@ -89,6 +89,8 @@ pub trait Desk: Send + Sync + 'static {
     async fn shown(&self, client: ClientId, phone: &PhoneNumber) -> Result<Shown, GatewayError>;
     /// Tells when a connection may have changed; ends with it.
     async fn changes(&self, client: ClientId, phone: &PhoneNumber) -> Result<watch::Receiver<()>, GatewayError>;
+    /// Tells when some client may have another token, or none.
+    fn token_changes(&self) -> watch::Receiver<()>;
     /// A code to type into the phone.
     async fn pair_code(&self, client: ClientId, phone: &PhoneNumber) -> Result<ShownPairCode, GatewayError>;
     /// The client's connections.
@@ -102,7 +104,7 @@ pub trait Desk: Send + Sync + 'static {
     /// Closes the link and keeps the pairing.
     async fn disconnect(&self, client: ClientId, phone: &PhoneNumber) -> Result<Connection, GatewayError>;
     /// Unlinks the device and forgets the connection.
-    async fn delete_connection(&self, client: ClientId, phone: &PhoneNumber) -> Result<(), GatewayError>;
+    async fn delete_connection(&self, client: ClientId, phone: &PhoneNumber) -> Result<Deletion, GatewayError>;
     /// Refuses what would be refused whatever a message that is still coming has in it. `queue`: whether it may wait for its
     /// connection, if that is known; `key`: its idempotency key.
     async fn check_send(

@@ -7,7 +7,7 @@ use hyper::body::Body as _;
 use percent_encoding::percent_decode_str;
 use tokio::{
     sync::watch,
-    time::{Instant, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 use tracing::Instrument;
 use uuid::Uuid;
@@ -28,6 +28,7 @@ use super::{
     media,
     problem::Problem,
     query::Query,
+    refusals::{Asker, Refusals},
     routes::{self, Found, Route, Takes},
     seats::Seat,
     token::token_of,
@@ -60,6 +61,8 @@ pub(super) struct Dispatch {
     pub(super) under_way: Arc<Tally>,
     /// Bytes of answers that are not sent yet, for each client.
     pub(super) unsent: Arc<Tally>,
+    /// How fast who asks for too much is told so.
+    pub(super) refusals: Arc<Refusals>,
     /// Streams and long polls among the requests.
     pub(super) watchers: Arc<Tally>,
     /// Who may have a large body in memory.
@@ -79,7 +82,9 @@ struct Request {
     body: Body,
     /// The place of the connection that it came by.
     seat: Option<Arc<Seat>>,
-    /// Counts it for its client, once that is known.
+    /// Whose it is, once that is known.
+    asker: Option<Asker>,
+    /// Counts it for its client.
     held: Option<Arc<Held>>,
 }
 
@@ -112,6 +117,7 @@ impl Dispatch {
                     headers,
                     body: Body::new(body),
                     seat,
+                    asker: None,
                     held: None,
                 })
             })
@@ -133,6 +139,12 @@ impl Dispatch {
         if !request.headers.contains_key(header::EXPECT) {
             request.body.drain().await;
         }
+        if let (Err(problem), Some(asker)) = (&answer, request.asker)
+            && problem.is_busy()
+        {
+            self.hold_back(asker).await;
+        }
+        let is_expected = answer.as_ref().is_err_and(Problem::is_expected);
         let mut response = answer.unwrap_or_else(Problem::into_response);
         let headers = response.headers_mut();
         // Answers are about one client at one moment; no cache may give them to another.
@@ -142,12 +154,20 @@ impl Dispatch {
         headers.insert(REQUEST_ID, id);
         let _entered = span.enter();
         let (method, path, status) = (&request.method, &request.path, response.status().as_u16());
-        if status >= 500 {
+        if status >= 500 && !is_expected {
             tracing::warn!(%method, %path, status, "request failed");
         } else {
             tracing::debug!(%method, %path, status, "request");
         }
         response
+    }
+
+    /// Waits as long as this asker's refusals are held back, but not while the facade is being closed.
+    async fn hold_back(&self, asker: Asker) {
+        let wait = self.refusals.hold_back(asker);
+        let mut closing = self.closing.clone();
+        // Over in time, or closing: the answer goes out either way.
+        let _ = timeout(wait, closing.wait_for(|closing| *closing)).await;
     }
 
     async fn carry_out(&self, request: &mut Request) -> Answer {
@@ -207,7 +227,7 @@ impl Dispatch {
             let (link, signature) = link?;
             let file = media::file(&self.desk, &link, &signature).await?;
             // Only now it is known that this client has given the link to somebody.
-            self.count(request, link.client_id)?;
+            self.count(request, Asker::ByLink(link.client_id))?;
             let answer = media::serve(file, &request.method, &request.headers, &link).await;
             return answer.map(Sought::Answer);
         }
@@ -220,7 +240,7 @@ impl Dispatch {
                 .map(|(client, token)| (client, Some(token)))?,
         };
         if token.is_some() {
-            self.count(request, client)?;
+            self.count(request, Asker::Client(client))?;
         }
         let (route, [param, second]) = match routes::find(&request.method, &segments.unwrap_or_default()) {
             Found::Route(route, params) => (route, params),
@@ -250,7 +270,12 @@ impl Dispatch {
     }
 
     /// Counts a request for its client.
-    fn count(&self, request: &mut Request, client: ClientId) -> Result<(), Problem> {
+    fn count(&self, request: &mut Request, asker: Asker) -> Result<(), Problem> {
+        request.asker = Some(asker);
+        let (Asker::Client(client) | Asker::ByLink(client)) = asker;
+        if let Some(seat) = &request.seat {
+            seat.belongs_to(client);
+        }
         let ticket = self.under_way.enter(client, 1).ok_or_else(|| {
             Problem::busy(format!(
                 "this client has {} requests under way, and may not have more at a time (http.max_requests_per_client), \

@@ -36,6 +36,8 @@ impl From<Refused> for Problem {
 pub(super) struct Fields {
     rest: Map<String, Value>,
     errors: Vec<FieldError>,
+    /// Where numbers are that are not kept exactly, as `outer.inner`.
+    inexact: Vec<String>,
 }
 
 impl Fields {
@@ -45,15 +47,20 @@ impl Fields {
             return Ok(Self {
                 rest: Map::new(),
                 errors: Vec::new(),
+                inexact: Vec::new(),
             });
         }
         let bad = |detail: String| Problem::new(StatusCode::BAD_REQUEST, detail);
         let text = std::str::from_utf8(body).map_err(|_| bad("the body is not UTF-8".into()))?;
         match json::read(text) {
-            Ok((Value::Object(rest), twice)) => {
+            Ok(json::Read {
+                value: Value::Object(rest),
+                twice,
+                inexact,
+            }) => {
                 let refuse = |name| FieldError::new(name, "is given twice");
                 let errors = twice.into_iter().map(refuse).collect();
-                Ok(Self { rest, errors })
+                Ok(Self { rest, errors, inexact })
             }
             Ok(_) => Err(bad("the body must be a JSON object".into())),
             Err(error) => Err(bad(format!("the body is not JSON: {error}"))),
@@ -169,6 +176,7 @@ impl Fields {
         let mut fields = Fields {
             rest,
             errors: Vec::new(),
+            inexact: Vec::new(),
         };
         let result = read(&mut fields);
         fields.name_unknown();
@@ -178,6 +186,17 @@ impl Fields {
                 .push(FieldError::new(format!("{name}.{}", error.field), error.message));
         }
         if refused { Err(Refused) } else { result }
+    }
+
+    /// Refuses the numbers within a field that would come back as others. Elsewhere a number beyond what a double holds is a
+    /// coordinate, say, and rounded as anybody would.
+    pub(super) fn keeps_numbers_of(&mut self, name: &str) {
+        let within = |place: &&String| place.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
+        for place in self.inexact.iter().filter(within) {
+            let text =
+                "has more digits than are kept: give at most 15, or a whole number of up to 64 bits, or a string";
+            self.errors.push(FieldError::new(place.clone(), text));
+        }
     }
 
     /// Refuses a field for a reason that only shows with the others.

@@ -5,8 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::watch;
 use wharf_actors::{
-    BulkRetry, ConnectionPatch, Gateway, GatewayError, IdempotencyKey, MediaFile, NewMessage, NewWebhook, NoMedia, Qr,
-    Receiving, SentMessage, Shown, ShownPairCode, Tested, WebhookWithSecret,
+    BulkRetry, ConnectionPatch, Deletion, Gateway, GatewayError, IdempotencyKey, MediaFile, NewMessage, NewWebhook,
+    NoMedia, Qr, Receiving, SentMessage, Shown, ShownPairCode, Tested, WebhookWithSecret,
 };
 use wharf_domain::{
     Attempt, ClientId, Connection, Event, EventId, OutgoingMessage, PhoneNumber, TokenHash, Webhook, WebhookId,
@@ -122,6 +122,10 @@ impl Desk for Gateway {
         self.changes(client, phone).await
     }
 
+    fn token_changes(&self) -> watch::Receiver<()> {
+        self.token_changes()
+    }
+
     async fn pair_code(&self, client: ClientId, phone: &PhoneNumber) -> Result<ShownPairCode, GatewayError> {
         self.pair_code(client, phone).await
     }
@@ -146,7 +150,7 @@ impl Desk for Gateway {
         self.disconnect(client, phone).await
     }
 
-    async fn delete_connection(&self, client: ClientId, phone: &PhoneNumber) -> Result<(), GatewayError> {
+    async fn delete_connection(&self, client: ClientId, phone: &PhoneNumber) -> Result<Deletion, GatewayError> {
         self.delete_connection(client, phone).await
     }
 

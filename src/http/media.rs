@@ -267,7 +267,7 @@ fn refusal(no: NoMedia) -> Problem {
             StatusCode::NOT_FOUND,
             "there is no file: it could not be downloaded, or was removed",
         ),
-        NoMedia::NotYet => Problem::unavailable("the file is being downloaded from WhatsApp"),
+        NoMedia::NotYet => Problem::not_yet("the file is being downloaded from WhatsApp"),
         NoMedia::Unavailable(detail) => Problem::unavailable(detail),
     }
 }

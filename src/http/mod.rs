@@ -33,6 +33,7 @@ mod messages;
 mod problem;
 mod qr;
 mod query;
+mod refusals;
 mod routes;
 mod seats;
 mod server;

@@ -39,6 +39,8 @@ pub(super) struct Problem {
     detail: String,
     errors: Vec<FieldError>,
     headers: Vec<(HeaderName, HeaderValue)>,
+    /// Whether it is no trouble of the server's, whatever its status.
+    is_expected: bool,
 }
 
 #[derive(Serialize)]
@@ -59,6 +61,7 @@ impl Problem {
             detail: detail.into(),
             errors: Vec::new(),
             headers: Vec::new(),
+            is_expected: false,
         }
     }
 
@@ -92,6 +95,14 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, detail).with(header::RETRY_AFTER, HeaderValue::from_static("1"))
     }
 
+    /// 503 of what is on its way: nothing to warn of.
+    pub(super) fn not_yet(detail: impl Into<String>) -> Self {
+        Self {
+            is_expected: true,
+            ..Self::unavailable(detail)
+        }
+    }
+
     /// 500. What happened goes to the log, not to the client.
     pub(super) fn internal() -> Self {
         Self::new(
@@ -103,6 +114,16 @@ impl Problem {
     pub(super) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self
+    }
+
+    /// Whether the client asks for more at a time than it may.
+    pub(super) fn is_busy(&self) -> bool {
+        self.status == StatusCode::TOO_MANY_REQUESTS
+    }
+
+    /// Whether it is no trouble of the server's, whatever its status.
+    pub(super) fn is_expected(&self) -> bool {
+        self.is_expected
     }
 
     /// The document that says it.

@@ -2,8 +2,9 @@
 //!
 //! A connection waits for a request, receives its head, has it carried out, or sends its answer. Carrying out is
 //! bounded by the request's own deadline; the other three are bounded here. When every place is taken, those who have
-//! asked for nothing yet, or are refused, make room for who comes next: first of the client that has the most
-//! connections, and of these the longest idle one. Those whose client is not known are one client in this.
+//! asked for nothing yet, are refused, or do not take an answer that counts for nobody, make room for who comes next: first of
+//! the client that has the most connections, and of these the longest idle one. Those whose client is not known are one client
+//! in this.
 
 use std::{
     cmp::Reverse,
@@ -29,6 +30,9 @@ use super::{Limits, bare, held::Held};
 
 /// Bytes per second at which a client has to take an answer that is larger than its time allows: files of media.
 const LEAST_PACE: f64 = 16.0 * 1024.0;
+
+/// After this an answer that counts for nobody makes room: it is small, and its client does not take it.
+const UNCOUNTED_ANSWER: Duration = Duration::from_secs(1);
 
 /// What a connection is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,10 +98,14 @@ impl Seat {
         }
     }
 
-    /// The request that is carried out is this client's.
+    /// The request is this client's, whether it is carried out or not.
+    pub(super) fn belongs_to(&self, client: ClientId) {
+        self.state().client = Some(client);
+    }
+
+    /// The request is carried out, and counts for its client.
     pub(super) fn is_of(&self, held: Arc<Held>) {
-        let mut state = self.state();
-        (state.client, state.held) = (Some(held.client()), Some(held));
+        self.state().held = Some(held);
     }
 
     /// The request is refused; what is still coming of it is of no use to anybody but its sender.
@@ -181,7 +189,12 @@ impl State {
     }
 
     fn could_go(&self) -> bool {
-        matches!(self.doing, Doing::Waiting | Doing::Head | Doing::Refused)
+        match self.doing {
+            Doing::Waiting | Doing::Head | Doing::Refused => true,
+            // What counts for its client is bounded by that. Strangers, and whoever is refused, could have any number of these.
+            Doing::Answering => self.held.is_none() && self.since.elapsed() > UNCOUNTED_ANSWER,
+            Doing::Busy | Doing::Gone => false,
+        }
     }
 }
 

@@ -45,6 +45,8 @@ const NO_MESSAGE: &str = "a message must be sent with content-type: application/
 /// The parts.
 const MESSAGE: &str = "message";
 const FILE: &str = "file";
+/// Characters of an unknown part's name that are repeated.
+const NAME_SHOWN: usize = 100;
 
 /// A file that came along with its message.
 pub(super) struct Upload {
@@ -157,11 +159,7 @@ async fn parts(call: &Call, body: &mut Body, pace: Pace, boundary: String) -> Re
                 let receiving = receive(call, queue.transpose()?).await?;
                 upload = Some(file(receiving, part, &flow).await?);
             }
-            _ => {
-                let shown: String = name.chars().take(100).collect();
-                let text = "is not a known part, or comes twice: the parts are message and file";
-                return Err(Problem::invalid(vec![FieldError::new(shown, text)]));
-            }
+            _ => return Err(unwanted(&name)),
         }
         flow.claimed();
     }
@@ -175,6 +173,22 @@ async fn parts(call: &Call, body: &mut Body, pace: Pace, boundary: String) -> Re
             )]))
         }
     }
+}
+
+/// A part that is none of the two, or the second of its name.
+fn unwanted(name: &str) -> Problem {
+    const PARTS: &str = "the parts are message (the message in JSON) and file (its file)";
+    let shown = match name {
+        "" => "(a part without a name)".to_owned(),
+        _ => name.chars().take(NAME_SHOWN).collect(),
+    };
+    let text = match name {
+        "" => format!("needs a name in its content-disposition, as in form-data; name=\"file\": {PARTS}"),
+        MESSAGE | FILE => "comes twice: there is one part message and one part file".to_owned(),
+        "media" => format!("is not a known part: send the file as the part file; {PARTS}"),
+        _ => format!("is not a known part: {PARTS}"),
+    };
+    Problem::invalid(vec![FieldError::new(shown, text)])
 }
 
 /// Begins to receive the file of a message, unless it would be refused whatever the file is. `queue`: whether it may wait for its

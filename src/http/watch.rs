@@ -4,7 +4,7 @@
 //! its events and makes room in a full house (`seats`), and ends after [`LONGEST`], with the tree, with the connection, or with
 //! the token that opened it: whoever took a token away wants nothing more to be seen with it.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::pending, sync::Arc, time::Duration};
 
 use futures::stream;
 use serde::Serialize;
@@ -51,6 +51,7 @@ fn enter(call: &Call) -> Result<Ticket, Problem> {
 pub(super) async fn qr(call: &Call, phone: &PhoneNumber, wait: Duration, after: Option<&str>) -> Result<Qr, Problem> {
     let _ticket = enter(call)?;
     let mut closing = call.closing.clone();
+    let mut tokens = call.desk.token_changes();
     let mut changes = call.desk.changes(call.client, phone).await?;
     let until = Instant::now() + wait;
     loop {
@@ -62,10 +63,10 @@ pub(super) async fn qr(call: &Call, phone: &PhoneNumber, wait: Duration, after: 
             ConnectionStatus::Connecting | ConnectionStatus::AwaitingScan
         );
         let over = new || !may_come || Instant::now() >= until || *closing.borrow_and_update();
+        if !is_theirs(&call.desk, call.client, call.token).await {
+            return Err(Problem::unauthorized());
+        }
         if over {
-            if !is_theirs(&call.desk, call.client, call.token).await {
-                return Err(Problem::unauthorized());
-            }
             return match shown.qr {
                 Some(code) => Ok(code),
                 // In the words of one who does not wait.
@@ -76,6 +77,7 @@ pub(super) async fn qr(call: &Call, phone: &PhoneNumber, wait: Duration, after: 
             tokio::select! {
                 changed = changes.changed() => changed.is_ok(),
                 _ = closing.changed() => true,
+                () = told(&mut tokens) => true,
             }
         };
         // Nobody tells of changes any more: look once more at the end of the time.
@@ -90,6 +92,7 @@ pub(super) async fn events(call: Call) -> Answer {
     let phone = call.phone()?;
     let ticket = enter(&call)?;
     let changes = call.desk.changes(call.client, &phone).await?;
+    let tokens = call.desk.token_changes();
     // The first look is made here: what is not this client's is 404 and no stream.
     let first = call.desk.shown(call.client, &phone).await?;
     let (events, receiver) = mpsc::channel(8);
@@ -99,6 +102,7 @@ pub(super) async fn events(call: Call) -> Answer {
         token: call.token,
         phone,
         changes,
+        tokens,
         closing: call.closing,
         events,
         told: Told::default(),
@@ -120,6 +124,13 @@ async fn is_theirs(desk: &Arc<dyn Desk>, client: ClientId, token: Option<TokenHa
     }
 }
 
+/// Waits for the next change; for ever, when nobody tells of any.
+async fn told(changes: &mut watch::Receiver<()>) {
+    if changes.changed().await.is_err() {
+        pending().await
+    }
+}
+
 /// What was told last.
 #[derive(Default)]
 struct Told {
@@ -134,6 +145,7 @@ struct Feed {
     token: Option<TokenHash>,
     phone: PhoneNumber,
     changes: watch::Receiver<()>,
+    tokens: watch::Receiver<()>,
     closing: watch::Receiver<bool>,
     events: mpsc::Sender<sse::Event>,
     told: Told,
@@ -187,6 +199,11 @@ impl Feed {
                 }
                 () = async { drop(self.closing.wait_for(|closing| *closing).await) } => return Err(Gone),
                 () = self.events.closed() => return Err(Gone),
+                () = told(&mut self.tokens) => {
+                    if !is_theirs(&self.desk, self.client, self.token).await {
+                        return Err(Gone);
+                    }
+                }
                 () = tokio::time::sleep_until(until) => return Err(Gone),
                 () = sleep(KEEP_ALIVE) => {
                     if !is_theirs(&self.desk, self.client, self.token).await {

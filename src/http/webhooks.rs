@@ -24,6 +24,7 @@ pub(super) async fn register(call: Call) -> Answer {
     let max_retries = body.optional("max_retries", fields::max_retries);
     let is_active = body.optional("is_active", fields::boolean);
     let metadata = body.optional("metadata", fields::metadata);
+    body.keeps_numbers_of("metadata");
     let events = body.optional("events", fields::events);
     let hub_signature = body.optional("hub_signature", fields::boolean);
     let asked = Asked::read(&mut body);
@@ -67,6 +68,7 @@ pub(super) async fn update(call: Call) -> Answer {
     let max_retries = body.optional("max_retries", fields::max_retries);
     let is_active = body.optional("is_active", fields::boolean);
     let metadata = body.optional("metadata", fields::metadata_or_null);
+    body.keeps_numbers_of("metadata");
     let events = body.optional("events", fields::events);
     let hub_signature = body.optional("hub_signature", fields::boolean);
     let asked = Asked::read(&mut body);

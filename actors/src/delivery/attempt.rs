@@ -15,7 +15,7 @@ use super::{Message, State, carry_out, spawn};
 use crate::{
     clock,
     keyring::Keyring,
-    post::{Post, Posted, Target},
+    post::{Post, Posted, Target, for_client},
     shared::Shared,
     slots::Permit,
 };
@@ -75,12 +75,12 @@ pub(super) fn on_granted(myself: &ActorRef<Message>, state: &mut State, attempt:
 
 fn begin(myself: &ActorRef<Message>, state: &mut State, attempt: Attempt, permit: Permit) {
     let (teller, shared) = (myself.clone(), Arc::clone(&state.args.shared));
-    let (aim, keyring) = (Arc::clone(&state.aim), Arc::clone(&state.keyring));
+    let (aim, keyring, client) = (Arc::clone(&state.aim), Arc::clone(&state.keyring), state.args.client_id);
     let task = async move {
         let (event_id, number) = (attempt.event_id, attempt.attempt);
         let (started_at, began) = (clock::now(), Instant::now());
         // Boxed: it is large, and a task is moved several times before it runs.
-        let posted = Box::pin(carry_through(&shared, &aim, &keyring, attempt));
+        let posted = Box::pin(for_client(client, carry_through(&shared, &aim, &keyring, attempt)));
         let Posted { result, retry_after } = posted.await;
         let took = began.elapsed();
         tracing::debug!(event = %event_id, attempt = number, ?result, "attempt ended");

@@ -11,8 +11,8 @@ use wharf_domain::{
 use wharf_store::{ConnectionChange, NewConnection, SealedProxy};
 use wharf_whatsapp::{PairCode, PairCodeError};
 
-use super::{ConnectionPatch, DELETE_DEADLINE, Gateway, GatewayError, Qr, Shown, ShownPairCode, at_limit, restarting};
-use crate::{directory::SessionEntry, persistence::Write, session, tenant};
+use super::{ConnectionPatch, Gateway, GatewayError, Qr, Shown, ShownPairCode, at_limit, restarting};
+use crate::{deletions, directory::SessionEntry, persistence::Write, session, tenant};
 
 /// How long a connection that was just made may take to be announced by its tenant, and how often is looked.
 const ANNOUNCED_WITHIN: Duration = Duration::from_secs(5);
@@ -21,6 +21,17 @@ const ANNOUNCED_POLL: Duration = Duration::from_millis(20);
 /// the default time of a request.
 const PAIRING_WITHIN: Duration = Duration::from_secs(10);
 const PAIR_CODE_DEADLINE: Duration = Duration::from_secs(15);
+/// How long a deletion is waited for: below the default time of a request.
+const DELETED_WITHIN: Duration = Duration::from_secs(20);
+
+/// How far the deletion of a connection has come when it is answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Deletion {
+    /// The connection is gone.
+    Done,
+    /// It goes on without the caller, also over a restart of the process. The connection is there until it is over.
+    GoesOn(Box<Connection>),
+}
 
 impl Gateway {
     /// Creates a connection; pairing starts.
@@ -168,6 +179,12 @@ impl Gateway {
             }
             tokio::time::sleep(ANNOUNCED_POLL).await;
         }
+    }
+
+    /// Tells when some client may have another token, or none: within a second, since the command line changes them behind the
+    /// gateway's back.
+    pub fn token_changes(&self) -> watch::Receiver<()> {
+        self.shared.tokens.subscribe()
     }
 
     /// A code to type into the phone, beside the QR code; the one that is shown already while it is good.
@@ -318,32 +335,52 @@ impl Gateway {
         if let Some(actor) = running {
             return Ok(actor);
         }
+        if self.shared.deletions.has(connection) {
+            let why = "the connection is being deleted; it can be made again when it is gone";
+            return Err(GatewayError::Conflict(why.to_owned()));
+        }
         let message = tenant::Message::ConnectionCreated(Box::new(connection.clone()));
         let _restarting = self.tenant(connection.client_id).await?.cast(message);
         Err(restarting())
     }
 
-    /// Logs out at WhatsApp, forgets the keys and the connection.
+    /// Logs out at WhatsApp, forgets the keys and the connection. What takes longer than twenty seconds goes on by itself; asked
+    /// again meanwhile, this waits for the same.
     ///
     /// # Errors
-    /// `NotFound`; `Unavailable` when that could not be carried through: try again.
-    pub async fn delete_connection(&self, client: ClientId, number: &PhoneNumber) -> Result<(), GatewayError> {
+    /// `NotFound`; `Unavailable` when that could not be carried through yet: it is tried again by itself, too.
+    pub async fn delete_connection(&self, client: ClientId, number: &PhoneNumber) -> Result<Deletion, GatewayError> {
+        self.delete_connection_within(client, number, DELETED_WITHIN).await
+    }
+
+    pub(crate) async fn delete_connection_within(
+        &self,
+        client: ClientId,
+        number: &PhoneNumber,
+        wait: Duration,
+    ) -> Result<Deletion, GatewayError> {
         let connection = self.connection(client, number).await?;
-        let session = self.session(&connection).await?;
-        match session.call(session::Message::Delete, Some(DELETE_DEADLINE)).await {
-            Ok(CallResult::Success(())) => {}
-            _ => return Err(restarting()),
+        if !self.shared.deletions.has(&connection) {
+            // Only a session that runs can unlink its device.
+            self.session(&connection).await?;
         }
-        // They would go with the row, in its one statement.
-        self.shared.remove_left_keys(&connection.key()).await?;
-        self.shared
-            .persistence
-            .commit(Write::DeleteConnection, connection.key())
-            .await?;
-        let gone = connection.key();
-        self.shared.media.outbound.forget(&gone).await;
-        self.shared.media.forget(|key| *key == gone);
-        Ok(())
+        let mut ended = deletions::begin(&self.shared, &connection);
+        let over = async {
+            let ended = ended.wait_for(Option::is_some).await;
+            // Its task died with the runtime.
+            ended.map_or_else(
+                |_| Err(restarting()),
+                |ended| ended.clone().unwrap_or_else(|| Err(restarting())),
+            )
+        };
+        if let Ok(ended) = tokio::time::timeout(wait, over).await {
+            return ended.map(|()| Deletion::Done);
+        }
+        match self.connection(client, number).await {
+            Ok(connection) => Ok(Deletion::GoesOn(Box::new(connection))),
+            Err(GatewayError::NotFound(_)) => Ok(Deletion::Done),
+            Err(error) => Err(error),
+        }
     }
 }
 

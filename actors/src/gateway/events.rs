@@ -47,7 +47,8 @@ impl Gateway {
     /// Retries an event by hand (CONTRACT.md sections 4 and 7).
     ///
     /// # Errors
-    /// `NotFound`; `Conflict` when it is delivered and not forced, or its webhook is inactive or deleted.
+    /// `NotFound`; `Conflict` when it is delivered and not forced, or its webhook is inactive or deleted; `Busy` when this client
+    /// has had as many as it may of late.
     pub async fn retry_event(&self, client: ClientId, id: EventId, force: bool) -> Result<Event, GatewayError> {
         let Some(renewal) = self.renew(client, id, force).await? else {
             return self.event(client, id).await;
@@ -65,8 +66,12 @@ impl Gateway {
     /// The store's answer to a manual retry; `None` when an attempt is under way already.
     async fn renew(&self, client: ClientId, id: EventId, force: bool) -> Result<Option<Renewal>, GatewayError> {
         let begun = Instant::now();
+        let mut counted = false;
         loop {
             let event = self.event(client, id).await?;
+            if !std::mem::replace(&mut counted, true) {
+                self.shared.by_hand.take(client)?;
+            }
             let Some(delivery) = self.shared.directory.delivery(event.webhook_id) else {
                 // Deleted, resting, or being restarted. The store knows which, and a delivery that starts reads the store.
                 let renewal = self
@@ -149,7 +154,7 @@ impl Gateway {
     /// Sends a test event to a webhook, the way of every event, and waits for its one attempt.
     ///
     /// # Errors
-    /// `NotFound`; `Conflict` when the webhook is inactive; `Busy` when as many are waited for as may be.
+    /// `NotFound`; `Conflict` when the webhook is inactive; `Busy` when as many are waited for as may be, or were asked for of late.
     pub async fn test_webhook(&self, client: ClientId, id: WebhookId) -> Result<Tested, GatewayError> {
         let webhook = self.webhook(client, id).await?;
         if !webhook.is_active {
@@ -160,6 +165,7 @@ impl Gateway {
                 "{TESTS_PER_CLIENT} test events of this client are waited for; ask again when one is answered"
             ))
         })?;
+        self.shared.by_hand.take(client)?;
         let timeout = Duration::from_millis(webhook.courtesy.timeout_ms.into());
         let key = webhook.key();
         let (event_id, now) = (EventId(Uuid::now_v7()), clock::now());

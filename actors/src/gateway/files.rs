@@ -18,7 +18,7 @@ use crate::{
         outbound::{KeptFile, ReceivedFile, Receiving},
         prepare::{Unprepared, prepare},
     },
-    post::fetch::in_field,
+    post::{fetch::in_field, for_client},
 };
 
 /// The field that names a file's address.
@@ -53,7 +53,7 @@ impl Gateway {
     ) -> Result<(Content, Option<KeptFile>), GatewayError> {
         let (message, kept) = match file {
             NewFile::Url => {
-                self.check_address(&message).await?;
+                for_client(connection.client_id, self.check_address(&message)).await?;
                 (message, None)
             }
             NewFile::Received(received) => {

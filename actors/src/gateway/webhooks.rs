@@ -12,6 +12,7 @@ use super::{Gateway, GatewayError, NewWebhook, RETRY_DEADLINE, WebhookWithSecret
 use crate::{
     delivery,
     persistence::{Change, Registration, Rotation, SealedHeaders, Write},
+    post::for_client,
 };
 
 impl Gateway {
@@ -26,7 +27,7 @@ impl Gateway {
         new: NewWebhook,
     ) -> Result<WebhookWithSecret, GatewayError> {
         self.check_max_in_flight(new.courtesy.max_in_flight)?;
-        self.check_target(&new.webhook_url).await?;
+        self.check_target(client_id, &new.webhook_url).await?;
         let limit = self.shared.settings.limits.webhooks_per_client;
         if limit > 0 && self.shared.store.count_webhooks(client_id).await? >= u64::from(limit) {
             return Err(at_limit("webhooks", "webhooks_per_client", limit));
@@ -121,9 +122,9 @@ impl Gateway {
         })
     }
 
-    async fn check_target(&self, url: &str) -> Result<(), GatewayError> {
+    async fn check_target(&self, client: ClientId, url: &str) -> Result<(), GatewayError> {
         let url = check_url(self.shared.settings.targets, url)?;
-        Ok(self.shared.poster.check_target(&url).await?)
+        Ok(for_client(client, self.shared.poster.check_target(&url)).await?)
     }
 
     /// The client's webhooks, oldest first.
@@ -161,7 +162,7 @@ impl Gateway {
             return Ok(present);
         }
         if let Some(url) = &patch.webhook_url {
-            self.check_target(url).await?;
+            self.check_target(client, url).await?;
         }
         self.check_max_in_flight(patch.courtesy.max_in_flight.flatten())?;
         let headers = patch

@@ -2,8 +2,8 @@
 //!
 //! Owns the place up to which the retention has come. Supervised by the gateway. Restarts from nothing: the retention
 //! begins at the oldest event. Stops with the tree, in the middle of a round if need be. It removes what is old enough
-//! (`retention.rs`), ends what still waits for deleted webhooks, removes keys of devices that are gone, and has every
-//! delivery look at the store once more, which heals a wake-up that was lost on the way.
+//! (`retention.rs`), ends what still waits for deleted webhooks, removes keys of devices that are gone, goes on with deletions
+//! of connections that were cut short, and has every delivery look at the store once more, which heals a wake-up that was lost on the way.
 
 pub(crate) mod retention;
 
@@ -13,7 +13,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use wharf_domain::delivery::DeliveryEvent;
 
-use crate::{clock, delivery, persistence::WriteError, shared::Shared, timer::Timer};
+use crate::{clock, deletions, delivery, persistence::WriteError, shared::Shared, timer::Timer};
 use retention::Retention;
 
 /// What the actor can be told.
@@ -91,12 +91,14 @@ async fn remove_left_keys(shared: &Shared) -> Result<(), WriteError> {
 
 async fn clean_up(shared: Arc<Shared>, mut retention: OwnedMutexGuard<Retention>) {
     // None keeps the others from their work, by failing or by having much of it.
-    let (settled, removed, unlinked) = tokio::join!(
+    let (settled, removed, unlinked, deleted) = tokio::join!(
         shared.persistence.settle_deleted(),
         retention.round(&shared, clock::now()),
         remove_left_keys(&shared),
+        deletions::go_on(&shared),
     );
-    if let Err(error) = settled.and(removed.map(drop)).and(unlinked) {
+    let deleted = deleted.map_err(|error| WriteError::from_store(&error));
+    if let Err(error) = settled.and(removed.map(drop)).and(unlinked).and(deleted) {
         tracing::warn!(%error, "cleaning up was not committed; the next round tries again");
     }
 }

@@ -10,7 +10,11 @@ use wharf_domain::{
 };
 
 use super::outbound::{Bounds, ReceivedFile};
-use crate::{GatewayError, post::fetch::NotFetched, shared::Shared};
+use crate::{
+    GatewayError,
+    post::{fetch::NotFetched, for_client},
+    shared::Shared,
+};
 
 /// Tries.
 const TRIES: u32 = 3;
@@ -83,7 +87,7 @@ pub(crate) async fn fetch(
 async fn once(shared: &Shared, client: ClientId, message: &mut MediaMessage) -> Result<ReceivedFile, NoFile> {
     let address = message.media.url.clone().unwrap_or_default();
     let most = most_bytes(shared, message.kind);
-    let mut coming = shared.fetcher.open(&address).await?;
+    let mut coming = for_client(client, shared.fetcher.open(&address)).await?;
     if let Some(length) = coming.length.filter(|length| *length > most) {
         let detail = format!(
             "the file has {length} bytes: at most {most} may be sent as {}",

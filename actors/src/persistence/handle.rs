@@ -6,7 +6,7 @@ use ractor::concurrency::oneshot;
 use thiserror::Error;
 use tokio::{sync::Mutex, time::timeout};
 use wharf_domain::{ClientId, ConnectionKey, fair::Caps, retention::Pace};
-use wharf_store::StoreError;
+use wharf_store::{KeyRange, StoreError};
 
 use super::{Job, Message, Work, Write};
 use crate::{directory::Directory, slots::Slots};
@@ -66,8 +66,8 @@ pub(crate) struct Persistence {
 struct Turns {
     settling: Mutex<()>,
     purging: Mutex<()>,
-    /// A client that unlinks a thousand devices does not have another one's wait for all of them.
-    unlinking: Slots,
+    /// What goes of numbers: a client that unlinks a thousand devices does not have another one's wait for all of them.
+    clearing: Slots,
 }
 
 impl Default for Turns {
@@ -79,7 +79,7 @@ impl Default for Turns {
         Self {
             settling: Mutex::default(),
             purging: Mutex::default(),
-            unlinking: Slots::new(caps, HashMap::new()),
+            clearing: Slots::new(caps, HashMap::new()),
         }
     }
 }
@@ -121,17 +121,19 @@ impl Persistence {
     }
 
     /// Has a work on many rows committed in steps until nothing is left of it: of a size that holds the writer for some
-    /// milliseconds, with pauses, so that messages go first.
+    /// milliseconds, with pauses, so that messages go first. Answers how many rows went, where that is counted.
     ///
     /// # Errors
     /// As [`Persistence::commit`]; what was done stays done.
-    async fn commit_all(&self, work: Work) -> Result<(), WriteError> {
+    async fn commit_all(&self, work: Work) -> Result<u64, WriteError> {
         let mut pace = Pace::new(FIRST_STEP, LARGEST_STEP);
+        let mut removed = 0;
         loop {
             let size = u32::try_from(pace.size()).unwrap_or(u32::MAX);
             let step = self.commit(Write::Step, (work.clone(), size)).await?;
+            removed += step.removed;
             if step.over {
-                return Ok(());
+                return Ok(removed);
             }
             tokio::time::sleep(pace.took(step.held)).await;
         }
@@ -143,7 +145,7 @@ impl Persistence {
     /// As [`Persistence::commit`]; what was done stays done.
     pub(crate) async fn settle_deleted(&self) -> Result<(), WriteError> {
         let _turn = self.turns.settling.lock().await;
-        self.commit_all(Work::SettleDeleted).await
+        self.commit_all(Work::SettleDeleted).await.map(drop)
     }
 
     /// Removes the rows of a client.
@@ -152,7 +154,7 @@ impl Persistence {
     /// As [`Persistence::commit`]; what was done stays done.
     pub(crate) async fn purge_client(&self, client: ClientId) -> Result<(), WriteError> {
         let _turn = self.turns.purging.lock().await;
-        self.commit_all(Work::PurgeClient(client)).await
+        self.commit_all(Work::PurgeClient(client)).await.map(drop)
     }
 
     /// Removes the keys that a device left which is gone; none if the number has a device.
@@ -160,8 +162,35 @@ impl Persistence {
     /// # Errors
     /// As [`Persistence::commit`]; what was done stays done.
     pub(crate) async fn remove_left_keys(&self, of: &ConnectionKey) -> Result<(), WriteError> {
-        let _turn = self.turns.unlinking.turn(of.client_id).await;
-        self.commit_all(Work::LeftKeys(of.clone())).await
+        let _turn = self.turns.clearing.turn(of.client_id).await;
+        self.commit_all(Work::LeftKeys(of.clone())).await.map(drop)
+    }
+
+    /// Removes keys of a number's device; answers how many.
+    ///
+    /// # Errors
+    /// As [`Persistence::commit`]; what was done stays done.
+    pub(crate) async fn remove_keys(&self, of: &ConnectionKey, range: KeyRange) -> Result<u64, WriteError> {
+        self.clear(of.client_id, Work::Keys(of.clone(), range)).await
+    }
+
+    /// Removes the polls that a number saw.
+    ///
+    /// # Errors
+    /// As [`Persistence::commit`]; what was done stays done.
+    pub(crate) async fn forget_polls(&self, of: &ConnectionKey) -> Result<(), WriteError> {
+        self.clear(of.client_id, Work::Polls(of.clone())).await.map(drop)
+    }
+
+    /// A work that is mostly small: only one that takes more than a first step waits for its turn.
+    async fn clear(&self, client: ClientId, work: Work) -> Result<u64, WriteError> {
+        let first = u32::try_from(FIRST_STEP).unwrap_or(u32::MAX);
+        let step = self.commit(Write::Step, (work.clone(), first)).await?;
+        if step.over {
+            return Ok(step.removed);
+        }
+        let _turn = self.turns.clearing.turn(client).await;
+        Ok(step.removed + self.commit_all(work).await?)
     }
 
     /// Somebody waits for what may wait: it is committed now.

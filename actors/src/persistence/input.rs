@@ -11,7 +11,7 @@ use wharf_domain::{
     retention::Cutoffs,
     webhook::WebhookPatch,
 };
-use wharf_store::{AwaitedId, Group, NewEvent, NewOutgoing, Note, RecordedEvent, StoreError};
+use wharf_store::{AwaitedId, Group, KeyRange, NewEvent, NewOutgoing, Note, RecordedEvent, StoreError};
 
 /// An attempt that ended.
 #[derive(Debug)]
@@ -151,6 +151,10 @@ pub(crate) enum Work {
     PurgeClient(ClientId),
     /// What a device that is gone has left goes.
     LeftKeys(ConnectionKey),
+    /// Keys of a device that go while it stays.
+    Keys(ConnectionKey, KeyRange),
+    /// The polls go that a number saw which is being deleted.
+    Polls(ConnectionKey),
 }
 
 /// What a step of a work on many rows did.
@@ -158,6 +162,8 @@ pub(crate) enum Work {
 pub(crate) struct Stepped {
     /// Nothing is left to do.
     pub(crate) over: bool,
+    /// Keys or polls that went; not counted in other works.
+    pub(crate) removed: u64,
     /// How long it held the writer.
     pub(crate) held: Duration,
 }
@@ -254,13 +260,17 @@ pub(crate) fn new_event(key: &ConnectionKey, message: IncomingMessage, created_a
 /// One step, of `limit` rows at the most.
 pub(super) async fn step(group: &mut Group<'_>, work: &Work, limit: u32) -> Result<Stepped, StoreError> {
     let begun = Instant::now();
-    let over = match work {
-        Work::SettleDeleted => group.settle_deleted_webhooks(limit).await?,
-        Work::PurgeClient(client) => group.purge_client(*client, limit).await?,
-        Work::LeftKeys(of) => group.remove_left_keys(of, limit).await?,
+    let few = |removed: u64| (removed < u64::from(limit), removed);
+    let (over, removed) = match work {
+        Work::SettleDeleted => (group.settle_deleted_webhooks(limit).await?, 0),
+        Work::PurgeClient(client) => (group.purge_client(*client, limit).await?, 0),
+        Work::LeftKeys(of) => (group.remove_left_keys(of, limit).await?, 0),
+        Work::Keys(of, range) => few(group.remove_keys(of, range, limit).await?),
+        Work::Polls(of) => few(group.forget_polls(of, limit).await?),
     };
     Ok(Stepped {
         over,
+        removed,
         held: begun.elapsed(),
     })
 }

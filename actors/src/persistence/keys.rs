@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use wharf_domain::ConnectionKey;
-use wharf_store::{KeyChange, KeysChanged};
+use wharf_store::{KeyChange, KeyRange, KeysChanged};
 use wharf_whatsapp::{KeyCipher, KeyKeeper, KeysError};
 
 use super::{Persistence, Write, WriteError};
@@ -37,6 +37,10 @@ impl KeyKeeper for Keeper {
         };
         let committed = self.persistence.commit(Write::ChangeKeys, changes).await;
         committed.map_err(refused)
+    }
+
+    async fn remove(&self, of: &ConnectionKey, range: KeyRange) -> Result<u64, KeysError> {
+        self.persistence.remove_keys(of, range).await.map_err(refused)
     }
 
     async fn remove_left(&self, of: &ConnectionKey) -> Result<(), KeysError> {

@@ -5,24 +5,29 @@
 //! one look-up, so that a hanging name holds one thread however many events wait for it. No address is remembered: kept
 //! connections spare the look-ups, and how long a name is good is the business of the system's resolver.
 //!
-//! What is remembered is which names were answered promptly. Threads for those are kept apart, so that a client with
-//! hundreds of names whose servers are dead delays other names that nobody has asked for yet, and no others.
+//! What is remembered is which names were answered promptly. Threads for those are kept apart, so that names whose servers are
+//! dead delay other names that nobody has asked for yet, and no others. Of both one client has half at the most, by turns, so
+//! that a client with hundreds of dead names delays its own.
 
 use std::{
     collections::{HashMap, HashSet, hash_map::RandomState},
     hash::BuildHasher as _,
     io,
     net::{IpAddr, SocketAddr, ToSocketAddrs as _},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, Weak},
     time::{Duration, Instant},
 };
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use thiserror::Error;
-use tokio::sync::{Semaphore, watch};
-use wharf_domain::address::{TargetPolicy, check_address};
+use tokio::{sync::watch, task_local};
+use wharf_domain::{
+    ClientId,
+    address::{TargetPolicy, check_address},
+    fair::Caps,
+};
 
-use crate::open_files::is_shortage_of_files;
+use crate::{open_files::is_shortage_of_files, slots::Slots};
 
 /// Look-ups of names that were prompt the last time and block a thread at the same time. With [`UNPROVEN_LOOKUPS`] a
 /// quarter of tokio's 512 blocking threads.
@@ -51,6 +56,23 @@ pub(super) enum LookupError {
     Blocked(String),
 }
 
+/// Stands for the gateway itself: no client has this id.
+const NOBODY: ClientId = ClientId(0);
+
+task_local! {
+    /// Who has names looked up. The HTTP client hands no more than the name to its resolver; it does so in the task that asks.
+    static ASKING: ClientId;
+}
+
+/// Does this for a client: what is looked up in it counts for that one.
+pub(crate) fn for_client<F: Future>(client: ClientId, work: F) -> impl Future<Output = F::Output> {
+    ASKING.scope(client, work)
+}
+
+fn asking() -> ClientId {
+    ASKING.try_with(|client| *client).unwrap_or(NOBODY)
+}
+
 type Addresses = Result<Vec<IpAddr>, LookupError>;
 type SystemLookup = dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync;
 
@@ -63,11 +85,34 @@ pub(super) struct Lookups {
 /// What the tasks of look-ups share.
 struct Work {
     system: Box<SystemLookup>,
-    proven: Arc<Semaphore>,
-    unproven: Arc<Semaphore>,
+    proven: Slots,
+    unproven: Slots,
     prompt: Mutex<Prompt>,
     /// Look-ups that have not answered yet, by name.
-    running: Mutex<HashMap<String, watch::Receiver<Option<Addresses>>>>,
+    running: Mutex<HashMap<String, Running>>,
+}
+
+/// A look-up that has not answered yet, for those who join it.
+struct Running {
+    answer: watch::Receiver<Option<Addresses>>,
+    /// Gone when all its tasks died.
+    lookup: Weak<Lookup>,
+}
+
+/// A look-up. It begins in the first turn of any client that wants it: one whose turn is far does not keep others waiting.
+struct Lookup {
+    answer: watch::Sender<Option<Addresses>>,
+    /// The clients that wait for a turn; `None` once it has begun.
+    waiting: Mutex<Option<HashSet<ClientId>>>,
+}
+
+/// Threads that clients share; half of them one client's at the most.
+fn lane(threads: usize) -> Slots {
+    let caps = Caps {
+        total: threads,
+        per_client: threads / 2,
+    };
+    Slots::new(caps, HashMap::new())
 }
 
 /// The names that were answered promptly the last time.
@@ -112,8 +157,8 @@ impl Lookups {
             policy,
             work: Arc::new(Work {
                 system: Box::new(system),
-                proven: Arc::new(Semaphore::new(PROVEN_LOOKUPS)),
-                unproven: Arc::new(Semaphore::new(UNPROVEN_LOOKUPS)),
+                proven: lane(PROVEN_LOOKUPS),
+                unproven: lane(UNPROVEN_LOOKUPS),
                 prompt: Mutex::default(),
                 running: Mutex::default(),
             }),
@@ -127,7 +172,11 @@ impl Lookups {
     /// The addresses of `name` that may be contacted, in the resolver's order of preference. Refused ones are dropped:
     /// a name with a public and a private address (split DNS left over, say) is reached by the public one.
     pub(super) async fn admitted(&self, name: &str) -> Addresses {
-        let mut addresses = self.addresses(name).await?;
+        self.admitted_for(asking(), name).await
+    }
+
+    async fn admitted_for(&self, client: ClientId, name: &str) -> Addresses {
+        let mut addresses = self.addresses(client, name).await?;
         let mut refused = None;
         addresses.retain(|ip| match check_address(self.policy, *ip) {
             Ok(()) => true,
@@ -144,9 +193,17 @@ impl Lookups {
         }
     }
 
+    /// Whether this name is asked for and has not been looked up yet.
+    #[cfg(test)]
+    pub(super) fn waits_for(&self, name: &str) -> bool {
+        let running = lock(&self.work.running);
+        let lookup = running.get(name).and_then(|found| found.lookup.upgrade());
+        lookup.is_some_and(|lookup| lock(&lookup.waiting).is_some())
+    }
+
     /// Waits for the running look-up of `name`, starting it if there is none.
-    async fn addresses(&self, name: &str) -> Addresses {
-        let mut answer = self.join_or_start(name);
+    async fn addresses(&self, client: ClientId, name: &str) -> Addresses {
+        let mut answer = self.join_or_start(client, name);
         match answer.wait_for(Option::is_some).await.as_deref() {
             Ok(Some(addresses)) => addresses.clone(),
             // Its task died: a panic in the resolver, or the runtime is going down.
@@ -154,30 +211,56 @@ impl Lookups {
         }
     }
 
-    fn join_or_start(&self, name: &str) -> watch::Receiver<Option<Addresses>> {
+    fn join_or_start(&self, client: ClientId, name: &str) -> watch::Receiver<Option<Addresses>> {
         let mut running = lock(&self.work.running);
-        // A look-up whose task died left a channel without a sender behind: start anew.
-        if let Some(answer) = running.get(name).filter(|answer| answer.has_changed().is_ok()) {
-            return answer.clone();
+        let found = running
+            .get(name)
+            .and_then(|found| Some((found.lookup.upgrade()?, found.answer.clone())));
+        let (lookup, answer) = found.unwrap_or_else(|| {
+            let (sender, answer) = watch::channel(None);
+            let lookup = Arc::new(Lookup {
+                answer: sender,
+                waiting: Mutex::new(Some(HashSet::new())),
+            });
+            let begun = Running {
+                answer: answer.clone(),
+                lookup: Arc::downgrade(&lookup),
+            };
+            running.insert(name.to_owned(), begun);
+            (lookup, answer)
+        });
+        let is_new = lock(&lookup.waiting)
+            .as_mut()
+            .is_some_and(|waiting| waiting.insert(client));
+        if is_new {
+            tokio::spawn(run(client, name.to_owned(), lookup, Arc::clone(&self.work)));
         }
-        let (sender, answer) = watch::channel(None);
-        running.insert(name.to_owned(), answer.clone());
-        tokio::spawn(run(name.to_owned(), sender, Arc::clone(&self.work)));
         answer
     }
 }
 
-/// One look-up, from the wait for a permit to the answer.
-async fn run(name: String, answer: watch::Sender<Option<Addresses>>, work: Arc<Work>) {
+/// One client's part in a look-up: from the wait for its turn to the answer, if it begins in that turn.
+async fn run(client: ClientId, name: String, lookup: Arc<Lookup>, work: Arc<Work>) {
     let lane = if lock(&work.prompt).has(&name) {
         &work.proven
     } else {
         &work.unproven
     };
-    let permit = Arc::clone(lane).acquire_owned().await;
-    // While it queued, all who wanted it may have given up; the map's own receiver remains.
-    let wanted = answer.receiver_count() > 1;
-    let found = if wanted && permit.is_ok() {
+    let turn = lane.turn(client).await;
+    let wanted = {
+        // Nobody joins it in between.
+        let mut running = lock(&work.running);
+        if lock(&lookup.waiting).take().is_none() {
+            return;
+        }
+        // While it queued, all who wanted it may have given up; the map's own receiver remains.
+        let wanted = lookup.answer.receiver_count() > 1;
+        if !wanted {
+            running.remove(&name);
+        }
+        wanted
+    };
+    let found = if wanted && turn.is_some() {
         let (asked, shared, began) = (name.clone(), Arc::clone(&work), Instant::now());
         let asked = tokio::task::spawn_blocking(move || ask(&asked, &*shared.system)).await;
         lock(&work.prompt).note(&name, began.elapsed());
@@ -185,8 +268,10 @@ async fn run(name: String, answer: watch::Sender<Option<Addresses>>, work: Arc<W
     } else {
         Err(LookupError::NotFound(format!("{name}: the look-up was given up")))
     };
-    lock(&work.running).remove(&name);
-    answer.send_replace(Some(found));
+    if wanted {
+        lock(&work.running).remove(&name);
+    }
+    lookup.answer.send_replace(Some(found));
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -209,31 +294,49 @@ fn ask(name: &str, system: &SystemLookup) -> Addresses {
 
 /// Hands reqwest checked addresses only.
 #[derive(Clone)]
-pub(crate) struct Checked(pub(super) Arc<Lookups>);
+pub(crate) struct Checked {
+    lookups: Arc<Lookups>,
+    /// Whose look-ups these are, whatever task they come from.
+    client: Option<ClientId>,
+}
 
 impl Checked {
     /// Looks names up under a policy, apart from the posters.
     pub(crate) fn new(policy: TargetPolicy) -> Self {
-        Self(Arc::new(Lookups::of_the_system(policy)))
+        Self::of(Arc::new(Lookups::of_the_system(policy)))
+    }
+
+    pub(super) fn of(lookups: Arc<Lookups>) -> Self {
+        Self { lookups, client: None }
+    }
+
+    /// The same for one client.
+    pub(crate) fn for_client(&self, client: ClientId) -> Self {
+        Self {
+            lookups: Arc::clone(&self.lookups),
+            client: Some(client),
+        }
     }
 
     /// Every name has this address.
     #[cfg(test)]
     pub(crate) fn answering(policy: TargetPolicy, ip: IpAddr) -> Self {
-        Self(Arc::new(Lookups::new(policy, move |_| Ok(vec![ip]))))
+        Self::of(Arc::new(Lookups::new(policy, move |_| Ok(vec![ip]))))
     }
 
     /// What it admits.
     pub(crate) fn policy(&self) -> TargetPolicy {
-        self.0.policy()
+        self.lookups.policy()
     }
 }
 
 impl Resolve for Checked {
     fn resolve(&self, name: Name) -> Resolving {
-        let lookups = Arc::clone(&self.0);
+        // Now, and not when it is waited for: a connection may be made in another task than the one that asked for it.
+        let client = self.client.unwrap_or_else(asking);
+        let lookups = Arc::clone(&self.lookups);
         Box::pin(async move {
-            let addresses = lookups.admitted(name.as_str()).await?;
+            let addresses = lookups.admitted_for(client, name.as_str()).await?;
             // Port 0 stands for the URL's.
             Ok(Box::new(addresses.into_iter().map(|ip| SocketAddr::new(ip, 0))) as Addrs)
         })

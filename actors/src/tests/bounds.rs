@@ -301,3 +301,44 @@ async fn a_client_has_as_many_webhooks_and_numbers_as_it_may() {
     );
     world.gateway.stop().await;
 }
+
+/// Each is an attempt at a receiver, and a test event a row besides.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_client_has_done_by_hand_is_bounded_in_its_rate() {
+    let manual_per_second = 1;
+    let world = World::start_with(Settings {
+        manual_per_second,
+        ..settings()
+    })
+    .await;
+    let (client, other) = (world.add_client("a").await.id, world.add_client("b").await.id);
+    let webhook = world.webhook(client, &number(1), "/ok").await;
+    let others = world.webhook(other, &number(1), "/others").await;
+    let begun = std::time::Instant::now();
+    let mut tested = 0;
+    let refused = loop {
+        match world.gateway.test_webhook(client, webhook.id).await {
+            Ok(_) => tested += 1,
+            Err(error) => break error,
+        }
+    };
+    let may = 10 + begun.elapsed().as_secs() + 1;
+    assert!((10..=may).contains(&tested), "{tested} of {may}");
+    assert!(
+        matches!(&refused, GatewayError::Busy(text) if text.contains("delivery.manual_per_second") && text.contains("1 a second")),
+        "{refused}"
+    );
+    let events = world.events(&webhook).await;
+    assert_eq!(events.len() as u64, tested, "what is refused leaves no row");
+    // Retries are of the same bucket, and each client has its own.
+    let retry = || world.gateway.retry_event(client, events[0].id, true);
+    wait_until("it is empty", WITHIN, || async {
+        matches!(retry().await, Err(GatewayError::Busy(_)))
+    })
+    .await;
+    world.gateway.test_webhook(other, others.id).await.unwrap();
+    let strangers = world.gateway.retry_event(other, events[0].id, true).await;
+    assert_eq!(strangers.unwrap_err(), GatewayError::NotFound("event"));
+    wait_until("one has come in", WITHIN, || async { retry().await.is_ok() }).await;
+    world.gateway.stop().await;
+}

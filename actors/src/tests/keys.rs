@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 use wharf_domain::ConnectionKey;
-use wharf_store::{KeyChange, KeyKind, StoredKey};
+use wharf_store::{KeyChange, KeyKind, KeyRange, StoredKey};
 use wharf_whatsapp::{KeyStore, KeysError, ScriptedFactory};
 
 use super::world::{World, message, number, open_store, settings};
@@ -120,6 +120,33 @@ async fn keys_without_a_connection_are_refused_alone() {
 
     world.gateway.delete_connection(of.client_id, &number(1)).await.unwrap();
     assert_eq!(keys.store.any_key().await.unwrap(), None);
+    world.gateway.stop().await;
+}
+
+/// A group may have thousands of devices, a collection of settings a hundred thousand entries.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_keys_that_go_at_once_go_in_steps() {
+    let world = World::start().await;
+    let (of, _link) = linked(&world).await;
+    let keys = keys(&world);
+    let many = |prefix: &str| {
+        (0..2_000)
+            .map(|n| put(&keys, &of, &format!("{prefix}{n}"), b"1"))
+            .collect()
+    };
+    for prefix in ["a", "b"] {
+        keys.keeper.commit(&of, many(prefix)).await.unwrap();
+    }
+    let range = KeyRange::Beginning(KeyKind::Session, b"a".to_vec());
+    let before = world.gateway.commits();
+    assert_eq!(keys.keeper.remove(&of, range.clone()).await, Ok(2_000));
+    let steps = world.gateway.commits().writes - before.writes;
+    assert!(steps > 3, "{steps}");
+    assert_eq!(keys.keeper.remove(&of, range).await, Ok(0));
+    assert_eq!(
+        keys.store.keys_of(&of, KeyKind::Session, b"").await.unwrap().len(),
+        2_000
+    );
     world.gateway.stop().await;
 }
 

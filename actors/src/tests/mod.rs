@@ -1,6 +1,7 @@
 //! Tests of the tree: real store, real sockets to a receiver, scripted links; children made to fail.
 
 mod bounds;
+mod deletion;
 mod early;
 mod events;
 mod failures;

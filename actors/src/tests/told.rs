@@ -1,12 +1,14 @@
 //! What tenants are told of changes: everything that is committed, in the order of the commits, whatever became of who asked.
 
-use wharf_domain::{ConnectionKey, EventStatus, webhook::WebhookPatch};
+use std::time::Duration;
+
+use wharf_domain::{ConnectionKey, EventStatus, TokenHash, webhook::WebhookPatch};
 use wharf_store::NewConnection;
 use wharf_support::wait_until;
 
 use super::world::{WITHIN, World, message, number};
 use crate::{
-    GatewayError,
+    GatewayError, clock,
     persistence::{Change, Write},
 };
 
@@ -99,5 +101,28 @@ async fn a_connection_that_follows_a_deleted_one_at_once_keeps_its_session() {
         world.gateway.delete_connection(client.id, &number(1)).await.unwrap();
     }
     assert_eq!(world.links.counters().overlaps, 0);
+    world.gateway.stop().await;
+}
+
+/// The command line gives clients new tokens behind the gateway's back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_follows_hears_of_new_tokens() {
+    let world = World::start().await;
+    let client = world.add_client("a").await;
+    let mut tokens = world.gateway.token_changes();
+    // That there is a client at all may be told late.
+    let quiet = Duration::from_secs(3);
+    while tokio::time::timeout(quiet, tokens.changed()).await.is_ok() {}
+    let mut writer = world.store.writer().await.unwrap();
+    let mut group = writer.begin().await.unwrap();
+    let token = TokenHash([9; 32]);
+    group
+        .rotate_client(client.id, &token, clock::now())
+        .await
+        .unwrap()
+        .unwrap();
+    group.commit().await.unwrap();
+    let told = tokio::time::timeout(WITHIN, tokens.changed()).await;
+    told.expect("it is told").unwrap();
     world.gateway.stop().await;
 }

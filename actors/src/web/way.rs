@@ -16,7 +16,7 @@ use reqwest::{Client, ClientBuilder, Url, redirect};
 use rustls::{ClientConfig, client::Resumption};
 use thiserror::Error;
 use wharf_domain::{
-    ConnectionKey,
+    ClientId, ConnectionKey,
     proxy::{Proxy, ProxyKind},
 };
 
@@ -93,11 +93,11 @@ impl Maker {
         self.client(kind, self.tls.clone(), ClientBuilder::no_proxy)
     }
 
-    /// A client whose requests all go through `proxy`.
+    /// An HTTP client whose requests all go through `proxy`, which is `of` this client if that is known.
     ///
     /// # Errors
     /// [`NoWay`]; then nothing may be sent.
-    pub(crate) fn through(&self, proxy: &Proxy, kind: Kind) -> Result<Client, NoWay> {
+    pub(crate) fn through(&self, of: Option<ClientId>, proxy: &Proxy, kind: Kind) -> Result<Client, NoWay> {
         proxy.check(self.checked.policy()).map_err(NoWay::Refused)?;
         let text = proxy.to_text();
         let way = match proxy.kind {
@@ -105,12 +105,11 @@ impl Maker {
             // With the `h` the proxy resolves names; without, this server would ask its own name server for them.
             ProxyKind::Socks5 => reqwest::Proxy::all(text.replacen("socks5:", "socks5h:", 1))?,
         };
+        let checked = of.map_or_else(|| self.checked.clone(), |of| self.checked.for_client(of));
         // Two numbers that come by different proxies shall not be seen to be of one host.
         let mut tls = self.tls.clone();
         tls.resumption = Resumption::disabled();
-        Ok(self.client(kind, tls, |builder| {
-            builder.proxy(way).dns_resolver(self.checked.clone())
-        })?)
+        Ok(self.client(kind, tls, |builder| builder.proxy(way).dns_resolver(checked))?)
     }
 
     #[expect(clippy::disallowed_methods, reason = "for WhatsApp's hosts, not for receivers")]
@@ -165,7 +164,7 @@ impl Clients {
         };
         let client = match known {
             Some((_, by, client)) if by == *proxy => client,
-            _ => self.maker.through(proxy, self.kind)?,
+            _ => self.maker.through(Some(way.key.client_id), proxy, self.kind)?,
         };
         own.push_front((way.key.clone(), proxy.clone(), client.clone()));
         own.truncate(OWN_CLIENTS);

@@ -1,7 +1,9 @@
 //! Writes of connections, and reads of what is sealed in them.
 
 use sqlx::{Row, SqliteConnection, query};
-use wharf_domain::{ClientId, Connection, ConnectionKey, ConnectionStatus, Timestamp, outgoing::Pace};
+use wharf_domain::{
+    ClientId, Connection, ConnectionKey, ConnectionStatus, Timestamp, outgoing::Pace, session::ReasonCode,
+};
 
 use crate::{
     ConnectionChange, ConnectionRecord, Group, NewConnection, SealedProxy, Store, StoreError,
@@ -21,6 +23,17 @@ impl Store {
             .fetch_optional(self.pool())
             .await;
         Ok(self.one(row, |row| row.try_get(0))?.flatten())
+    }
+
+    /// The connections that are being deleted, of all clients: those of a process that ended meanwhile among them.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn connections_being_deleted(&self) -> Result<Vec<Connection>, StoreError> {
+        let statement = query(sql::CONNECTIONS_BEING_DELETED).bind(ReasonCode::BeingDeleted.as_str());
+        let rows = statement.fetch_all(self.pool()).await;
+        rows.and_then(|rows| rows.iter().map(connection).collect())
+            .map_err(|error| self.error(error))
     }
 
     /// Any sealed proxy of any connection, to try a key on; `None` when there is none.
@@ -115,7 +128,8 @@ impl Group<'_> {
         self.leave(row.and_then(|row| row.as_ref().map(connection).transpose()))
     }
 
-    /// Forgets a connection and the polls that it saw. `false`: no such connection.
+    /// Forgets a connection and what is left of the polls that it saw and of its keys, in one go: whatever may be many is to be
+    /// removed before, in steps. `false`: no such connection.
     ///
     /// # Errors
     /// As every write.
@@ -127,7 +141,8 @@ impl Group<'_> {
 
 async fn delete(connection: &mut SqliteConnection, key: &ConnectionKey) -> Result<bool, sqlx::Error> {
     let (client, number) = (key.client_id.0, key.phone_number.as_str());
-    let polls = query(sql::FORGET_POLLS).bind(client).bind(number);
+    // What came since whoever deletes it removed them in steps.
+    let polls = query(sql::FORGET_POLLS).bind(client).bind(number).bind(i64::MAX);
     polls.execute(&mut *connection).await?;
     let statement = query(sql::DELETE_CONNECTION).bind(client).bind(number);
     Ok(statement.execute(connection).await?.rows_affected() > 0)

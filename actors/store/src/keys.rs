@@ -4,6 +4,7 @@
 //! nothing with everything else of its group, and the few rules that need the row that is there (see [`KeyChange`]).
 
 mod change;
+mod range;
 
 use sqlx::{Row, query, query_scalar, sqlite::SqliteRow};
 use wharf_domain::{ClientId, ConnectionKey};
@@ -11,6 +12,7 @@ use wharf_domain::{ClientId, ConnectionKey};
 use crate::{Store, StoreError, codec, sql};
 
 pub use change::{KeyChange, KeysChanged};
+pub use range::KeyRange;
 
 /// The upper end of a range that has none: no name begins with so many bytes of ones.
 const END: [u8; 64] = [0xFF; 64];
@@ -199,7 +201,7 @@ impl Store {
         name.map_err(|error| self.error(error))
     }
 
-    /// Whether [`KeyChange::RemoveBefore`] would find anything: it is asked for every few minutes of every number, and
+    /// Whether [`KeyRange::Before`] would find anything: it is asked for every few minutes of every number, and
     /// asking costs no commit.
     ///
     /// # Errors

@@ -49,6 +49,19 @@ impl Group<'_> {
         self.leave(result.map(|_| ()))
     }
 
+    /// Removes up to `limit` of the polls that a number saw; answers how many. When it is fewer than that none are left.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn forget_polls(&mut self, of: &ConnectionKey, limit: u32) -> Result<u64, StoreError> {
+        let statement = query(sql::FORGET_POLLS)
+            .bind(of.client_id.0)
+            .bind(of.phone_number.as_str())
+            .bind(limit);
+        let result = statement.execute(self.enter()?).await;
+        self.leave(result.map(|result| result.rows_affected()))
+    }
+
     /// Removes the polls kept before `before`, so many of them; returns how many.
     ///
     /// # Errors

@@ -33,6 +33,7 @@ pub struct ClientsCounted {
     added: i64,
     there: i64,
     removed: i64,
+    touched: i64,
 }
 
 impl ClientsCounted {
@@ -112,7 +113,7 @@ impl Store {
         self.all(query(sql::CLIENTS).fetch_all(self.pool()).await, codec::client)
     }
 
-    /// What is equal only as long as no client is added, removed or purged; and whether some are removed and still there.
+    /// What is equal only as long as no client is added, removed or purged, or gets another token; and whether some are removed and still there.
     ///
     /// # Errors
     /// `Unavailable` or `Corrupt`.
@@ -123,6 +124,7 @@ impl Store {
                 added: row.try_get(0)?,
                 there: row.try_get(1)?,
                 removed: row.try_get(2)?,
+                touched: row.try_get(3)?,
             })
         };
         row.and_then(read).map_err(|error| self.error(error))

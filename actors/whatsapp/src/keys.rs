@@ -8,7 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use thiserror::Error;
 use wharf_domain::ConnectionKey;
-use wharf_store::{KeyChange, KeyKind, KeysChanged, Store};
+use wharf_store::{KeyChange, KeyKind, KeyRange, KeysChanged, Store};
 
 /// Why keys were not read, encrypted or written.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -58,6 +58,13 @@ pub trait KeyKeeper: Send + Sync + 'static {
     /// # Errors
     /// `Unavailable` or `Rejected`.
     async fn commit(&self, of: &ConnectionKey, changes: Vec<KeyChange>) -> Result<KeysChanged, KeysError>;
+
+    /// Removes keys, in as many commits as it takes: of a call that is cancelled or refused some may be gone, and so may be what is
+    /// put among them meanwhile. Answers how many went.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Rejected`; what was removed stays removed.
+    async fn remove(&self, of: &ConnectionKey, range: KeyRange) -> Result<u64, KeysError>;
 
     /// Removes what a device that is gone has left, in as many commits as it takes; nothing if the number has a device.
     ///

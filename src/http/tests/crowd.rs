@@ -1,16 +1,24 @@
 //! One client that takes all that it can get, and another one that asks for little.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpSocket, TcpStream},
     sync::watch,
+    task::JoinSet,
     time::timeout,
 };
 use wharf_support::wait_until;
 
-use super::{ALPHA, BETA, Facade, LIMITS, Limits, NUMBER, client::Reply, media};
+use super::{
+    ALPHA, BETA, Facade, LIMITS, Limits, NUMBER,
+    client::{Ask, Reply},
+    media,
+};
 
 /// What anybody waits for who is served at all; no place becomes free by itself within it.
 const SERVED_WITHIN: Duration = Duration::from_secs(15);
@@ -146,6 +154,92 @@ async fn answers_that_nobody_reads_are_bounded_by_their_bytes() {
     .await;
 }
 
+/// Answers that count for nobody, which fill the sockets of whoever asks for thousands and reads none.
+#[tokio::test]
+async fn strangers_who_read_nothing_keep_nobody_out() {
+    for request in [
+        "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n",
+        "GET /api/webhooks/list HTTP/1.1\r\nhost: x\r\n\r\n",
+    ] {
+        let facade = Facade::start_with(limits(4, 2)).await;
+        let mut held = Vec::new();
+        for _ in 0..4 {
+            let mut socket = open(&facade, request).await;
+            let pipelined = request.repeat(1000);
+            let filling = async {
+                // Until the server takes no more: its answers have nowhere to go.
+                while let Ok(written) =
+                    timeout(Duration::from_millis(500), socket.write_all(pipelined.as_bytes())).await
+                {
+                    written.unwrap();
+                }
+            };
+            timeout(PATIENCE, filling).await.expect("it is full some time");
+            held.push(socket);
+        }
+        is_served(&facade, BETA).await;
+    }
+}
+
+/// Whoever asks again at once, however many times at a time.
+#[tokio::test]
+async fn a_client_that_does_not_heed_a_refusal_is_refused_more_slowly() {
+    let facade = Facade::start_with(limits(100, 50)).await;
+    facade.desk.read_out.store(true, Ordering::Relaxed);
+    let begun = Instant::now();
+    let mut rude = JoinSet::new();
+    for _ in 0..8 {
+        let ask = (facade.address, format!("Bearer {ALPHA}"));
+        rude.spawn(async move {
+            let mut answers = 0_usize;
+            while begun.elapsed() < Duration::from_secs(4) {
+                let ask = Ask::new(ask.0, "GET", "/api/webhooks/list").header("authorization", &ask.1);
+                assert_eq!(ask.send().await.status, 429);
+                answers += 1;
+            }
+            answers
+        });
+    }
+    // What is not refused, and who is not, waits for none of it.
+    let path = format!("/api/whatsapp/connections/{NUMBER}");
+    assert_eq!(facade.ask("GET", &path).send().await.status, 200);
+    assert_eq!(ask(&facade, BETA).await.status, 429, "it reads too much as well");
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    let answers: usize = rude.join_all().await.into_iter().sum();
+    assert!((40..200).contains(&answers), "{answers} answers in some 4 s");
+}
+
+/// One that waits for its refusal makes room in a full house, and a stop does not wait for it.
+#[tokio::test]
+async fn a_refusal_that_is_held_back_holds_no_place() {
+    let mut facade = Facade::start_with(limits(8, 50)).await;
+    facade.desk.read_out.store(true, Ordering::Relaxed);
+    let mut held = Vec::new();
+    for _ in 0..200 {
+        held.push(open(&facade, &list_request(ALPHA)).await);
+    }
+    wait_until("they are counted", PATIENCE, || async {
+        let begun = Instant::now();
+        ask(&facade, ALPHA).await;
+        begun.elapsed() > Duration::from_secs(2)
+    })
+    .await;
+    for _ in 0..8 {
+        held.push(open(&facade, &list_request(ALPHA)).await);
+    }
+    let begun = Instant::now();
+    let path = format!("/api/whatsapp/connections/{NUMBER}");
+    assert_eq!(facade.bare("GET", &path).token(BETA).send().await.status, 404);
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    facade.stop.take().unwrap().send(()).unwrap();
+    timeout(PATIENCE, &mut facade.task).await.unwrap().unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+}
+
+fn list_request(token: &str) -> String {
+    format!("GET /api/webhooks/list HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n\r\n")
+}
+
 #[tokio::test]
 async fn requests_one_after_the_other_are_one_at_a_time() {
     let facade = Facade::start_with(limits(8, 1)).await;
@@ -169,18 +263,16 @@ async fn requests_one_after_the_other_are_one_at_a_time() {
 #[tokio::test]
 async fn whoever_has_the_most_connections_makes_room_first() {
     let facade = Facade::start_with(limits(8, 4)).await;
-    let kept_open =
-        |token: &str| format!("GET /api/webhooks/list HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n\r\n");
     // The longest idle one of all.
-    let mut others = open(&facade, &kept_open(BETA)).await;
+    let mut others = open(&facade, &list_request(BETA)).await;
     assert_eq!(status(&mut others).await, "HTTP/1.1 200");
     let mut held = Vec::new();
     for _ in 0..30 {
-        let mut socket = open(&facade, &kept_open(ALPHA)).await;
+        let mut socket = open(&facade, &list_request(ALPHA)).await;
         assert_eq!(status(&mut socket).await, "HTTP/1.1 200");
         held.push(socket);
     }
-    let last = kept_open(BETA).replace("host: x", "host: x\r\nconnection: close");
+    let last = list_request(BETA).replace("host: x", "host: x\r\nconnection: close");
     others.write_all(last.as_bytes()).await.unwrap();
     let mut rest = String::new();
     let read = timeout(PATIENCE, others.read_to_string(&mut rest));

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use serde_json::value::RawValue;
 use tokio::sync::watch;
 use wharf_actors::{
-    BulkRetry, ConnectionPatch, GatewayError, IdempotencyKey, MediaFile, NewContent, NewFile, NewMessage, NewWebhook,
-    NoMedia, Qr, Receiving, SentMessage, Shown, ShownPairCode, Tested, WebhookWithSecret,
+    BulkRetry, ConnectionPatch, Deletion, GatewayError, IdempotencyKey, MediaFile, NewContent, NewFile, NewMessage,
+    NewWebhook, NoMedia, Qr, Receiving, SentMessage, Shown, ShownPairCode, Tested, WebhookWithSecret,
 };
 use wharf_domain::{
     Attempt, ClientId, Connection, ConnectionStatus, Event, EventId, EventStatus, InvalidField, Outgoing,
@@ -211,6 +211,10 @@ impl Desk for FakeDesk {
             .map_or_else(|| watch::channel(()).1, watch::Sender::subscribe))
     }
 
+    fn token_changes(&self) -> watch::Receiver<()> {
+        self.tokens.subscribe()
+    }
+
     async fn pair_code(&self, client: ClientId, phone: &PhoneNumber) -> Result<ShownPairCode, GatewayError> {
         self.own_connection(client, phone)?;
         Ok(ShownPairCode {
@@ -247,8 +251,12 @@ impl Desk for FakeDesk {
         self.own_connection(client, phone)
     }
 
-    async fn delete_connection(&self, client: ClientId, phone: &PhoneNumber) -> Result<(), GatewayError> {
-        self.own_connection(client, phone).map(drop)
+    async fn delete_connection(&self, client: ClientId, phone: &PhoneNumber) -> Result<Deletion, GatewayError> {
+        let connection = self.own_connection(client, phone)?;
+        Ok(match self.prompt.load(Ordering::Relaxed) {
+            true => Deletion::Done,
+            false => Deletion::GoesOn(Box::new(connection)),
+        })
     }
 
     async fn check_send(

@@ -1,6 +1,9 @@
 //! Files by signed links.
 
-use std::{fs, sync::Mutex};
+use std::{
+    fs, io,
+    sync::{Arc, Mutex},
+};
 
 use tempfile::TempDir;
 use wharf_actors::{MediaFile, NoMedia};
@@ -191,5 +194,39 @@ async fn what_a_sender_calls_a_page_is_no_page_here() {
         assert_eq!(reply.header("content-type"), Some(sent), "{mime_type}");
         let disposition = reply.header("content-disposition").unwrap();
         assert!(disposition.starts_with(shown), "{mime_type}: {disposition}");
+    }
+}
+
+/// What is logged.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Whoever was given a link may ask for its file over and over until it is here.
+#[tokio::test]
+async fn a_file_that_is_not_here_yet_is_nothing_to_warn_of() {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let log = tracing_subscriber::fmt().with_writer(move || writer.clone());
+    let _here = tracing::subscriber::set_default(log.with_max_level(tracing::Level::WARN).finish());
+    let facade = Facade::start().await;
+    for (state, warns) in [
+        (NoMedia::NotYet, false),
+        (NoMedia::Unavailable("the disk is broken".to_owned()), true),
+    ] {
+        *facade.desk.files.state.lock().unwrap() = Some(state);
+        let reply = get(&facade).send().await;
+        assert_eq!((reply.status, reply.header("retry-after")), (503, Some("1")));
+        let logged = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(logged.contains("request failed"), warns, "{logged}");
     }
 }

@@ -124,6 +124,21 @@ async fn bad_parts_are_refused_with_what_is_wrong() {
             "{reply:?}"
         );
     }
+    for (headers, field, said) in [
+        ("name=\"media\"", "media", "send the file as the part file"),
+        ("filename=\"a.pdf\"", "(a part without a name)", "name=\"file\""),
+        (
+            "name=\"other\"",
+            "other",
+            "the parts are message (the message in JSON) and file",
+        ),
+        ("name=\"message\"", "message", "comes twice"),
+    ] {
+        let reply = ask(&facade, &[message(), part(headers, b"x"), end()]).send().await;
+        assert_eq!((reply.status, reply.bad_fields()), (400, vec![field.to_owned()]));
+        let message = reply.json()["errors"][0]["message"].as_str().unwrap().to_owned();
+        assert!(message.contains(said), "{message}");
+    }
     let media = part(
         "name=\"message\"",
         json!({"to": NUMBER, "type": "image", "media": {"url": "https://a.b"}})

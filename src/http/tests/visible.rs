@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
 
-use super::{Facade, fake::ID};
+use super::{Facade, NUMBER, fake::ID};
 
 #[tokio::test]
 async fn an_event_and_its_attempts_are_shown() {
@@ -147,6 +147,16 @@ async fn a_test_answers_its_attempt_or_202() {
     let reply = facade.ask("POST", &path).send().await;
     assert_eq!((reply.status, &reply.json()["attempt"]), (202, &Value::Null));
     assert_eq!(reply.json()["event"]["id"], ID.to_string());
+}
+
+#[tokio::test]
+async fn a_deletion_that_takes_its_time_is_accepted_and_goes_on() {
+    let facade = Facade::start().await;
+    let path = format!("/api/whatsapp/connections/{NUMBER}");
+    assert_eq!(facade.ask("DELETE", &path).send().await.status, 204);
+    facade.desk.prompt.store(false, Ordering::Relaxed);
+    let reply = facade.ask("DELETE", &path).send().await;
+    assert_eq!((reply.status, &reply.json()["phone_number"]), (202, &json!(NUMBER)));
 }
 
 #[tokio::test]

@@ -153,6 +153,28 @@ async fn nothing_more_is_seen_with_a_token_that_was_taken_away() {
     assert!(!listener.heard.contains("2@not-for-them"), "{}", listener.heard);
 }
 
+/// Long before the next sign of life, after which it was noticed before.
+#[tokio::test]
+async fn a_silent_stream_hears_of_a_token_that_was_taken_away() {
+    let facade = Facade::start().await;
+    let changes = told(&facade);
+    let mut listener = Listener::open(&facade).await;
+    listener.hears("event:qr").await;
+    let waiting = facade.ask("GET", &format!("{PATH}/qr?wait=20&after={CODE}")).send();
+    let begun = Instant::now();
+    let rotating = async {
+        wharf_support::wait_until("both follow", SOON, || async { changes.receiver_count() >= 2 }).await;
+        // Another client's: they go on.
+        facade.desk.tokens.send_replace(());
+        facade.desk.rotated.store(true, Ordering::Relaxed);
+        facade.desk.tokens.send_replace(());
+    };
+    let (waited, ()) = tokio::join!(waiting, rotating);
+    assert_eq!(waited.status, 401, "{waited:?}");
+    listener.hears("\r\n0\r\n\r\n").await;
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+}
+
 #[tokio::test]
 async fn a_client_has_a_bounded_number_of_streams() {
     let facade = Facade::start().await;

@@ -60,6 +60,38 @@ async fn a_webhook_is_registered_with_the_defaults_of_the_contract() {
     );
 }
 
+/// JSON's numbers have any number of digits, and what is kept has not.
+#[tokio::test]
+async fn a_number_in_metadata_is_kept_exactly_or_refused() {
+    let facade = Facade::start().await;
+    let ask = |method, path: &str, metadata: &str| {
+        let new = match method {
+            "POST" => r#""phone_number":"551188888888","webhook_url":"https://e.com","#,
+            _ => "",
+        };
+        let body = format!(r#"{{{new}"metadata":{metadata}}}"#);
+        let ask = facade.ask(method, path).header("content-type", "application/json");
+        ask.bytes(body).send()
+    };
+    let kept = r#"{"id":18446744073709551615,"rate":0.1,"tiny":1e-300}"#;
+    let made = ask("POST", "/api/webhooks/register", kept).await;
+    assert_eq!(made.status, 201);
+    assert_eq!(made.json()["metadata"].to_string(), kept);
+    let lost = r#"{"a":{"id":18446744073709551616},"b":[1,3.14159265358979323846]}"#;
+    for (method, path) in [
+        ("POST", "/api/webhooks/register".to_owned()),
+        ("PATCH", format!("/api/webhooks/{ID}")),
+    ] {
+        let refused = ask(method, &path, lost).await;
+        assert_eq!(
+            (refused.status, refused.bad_fields()),
+            (400, vec!["metadata.a.id".to_owned(), "metadata.b".to_owned()])
+        );
+        let said = refused.json()["errors"][0]["message"].as_str().unwrap().to_owned();
+        assert!(said.contains("at most 15") && said.contains("or a string"), "{said}");
+    }
+}
+
 #[tokio::test]
 async fn a_rotation_has_an_overlap_of_a_day_unless_it_says_otherwise() {
     let facade = Facade::start().await;

@@ -125,6 +125,23 @@ impl Bucket {
         }
     }
 
+    /// One that is full, for what nobody does before there is a bucket.
+    pub fn full(pace: Pace, now: Timestamp) -> Self {
+        let most = u64::from(pace.burst.max(1)) * TOKEN;
+        Self {
+            per_second: pace.per_second.into(),
+            most,
+            level: most,
+            at: now,
+        }
+    }
+
+    /// Whether nothing was taken that has not come in again: a full one says no more than none.
+    pub fn is_full(&mut self, now: Timestamp) -> bool {
+        self.fill(now);
+        self.level >= self.most
+    }
+
     /// Goes on at another pace. What has gathered stays, up to the new burst.
     pub fn set(&mut self, pacing: Pacing, now: Timestamp) {
         self.fill(now);
@@ -268,6 +285,18 @@ mod tests {
         bucket.give_back();
         assert!(bucket.take(Timestamp(1000)));
         assert!((0..5).all(|_| bucket.take(Timestamp(60_000))) && !bucket.take(Timestamp(60_000)));
+    }
+
+    #[test]
+    fn a_full_one_gives_its_burst_and_is_full_again_when_all_of_it_has_come_in() {
+        let pace = Pace {
+            per_second: 2,
+            burst: 3,
+        };
+        let mut bucket = Bucket::full(pace, Timestamp(0));
+        assert!(bucket.is_full(Timestamp(0)));
+        assert_eq!((0..9).filter(|_| bucket.take(Timestamp(0))).count(), 3);
+        assert!(!bucket.is_full(Timestamp(1499)) && bucket.is_full(Timestamp(1500)));
     }
 
     #[test]

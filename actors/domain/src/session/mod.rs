@@ -242,7 +242,8 @@ impl Session {
     }
 
     fn on_delete(&mut self, now: Timestamp, effects: &mut Vec<SessionEffect>) {
-        if self.view.wanted {
+        // In the row as well: a deletion that a crash ends is gone on with.
+        if self.view.reason_code != ReasonCode::BeingDeleted {
             let words = Some("being deleted".to_owned());
             self.rest(ConnectionStatus::Disconnected, ReasonCode::BeingDeleted, words);
         }

@@ -1,5 +1,7 @@
 //! Where a poster connects to, and where it does not.
 
+use wharf_domain::ClientId;
+
 use super::*;
 
 #[tokio::test]
@@ -134,10 +136,35 @@ async fn hundreds_of_hanging_names_do_not_stop_names_that_are_known() {
         Ok(LOOPBACK.to_vec())
     }));
     assert_eq!(lookups.admitted("known.test").await, Ok(LOOPBACK.to_vec()));
-    let waiting: Vec<_> = (0..300)
-        .map(|n| (Arc::clone(&lookups), format!("n{n}.hangs.test")))
-        .map(|(lookups, name)| tokio::spawn(async move { lookups.admitted(&name).await }))
-        .collect();
+    let many = |client: i64| {
+        let names = (0..150).map(move |n| format!("n{n}.{client}.hangs.test"));
+        let lookups = names.map(|name| (Arc::clone(&lookups), name));
+        let looking = lookups.map(move |(lookups, name)| {
+            let looking = async move { lookups.admitted(&name).await };
+            tokio::spawn(for_client(ClientId(client), looking))
+        });
+        looking.collect::<Vec<_>>()
+    };
+    let mut waiting = many(1);
+    wait_until("half of the threads for new names hang", PATIENCE, || async {
+        hanging.load(Ordering::SeqCst) == 16
+    })
+    .await;
+    // Also when the client with the hanging names has asked for the same name before, and its turn is far.
+    let common = Arc::clone(&lookups);
+    let far = for_client(ClientId(1), async move { common.admitted("common.test").await });
+    let far = tokio::spawn(far);
+    wait_until("it waits for its turn", PATIENCE, || async {
+        lookups.waits_for("common.test")
+    })
+    .await;
+    for name in ["common.test", "another.test"] {
+        let new = for_client(ClientId(2), lookups.admitted(name));
+        let new = tokio::time::timeout(PATIENCE, new).await;
+        assert_eq!(new, Ok(Ok(LOOPBACK.to_vec())), "the other half is for others");
+    }
+    assert_eq!(far.await.unwrap(), Ok(LOOPBACK.to_vec()), "one look-up for all");
+    waiting.extend(many(2));
     wait_until("all threads for new names hang", PATIENCE, || async {
         hanging.load(Ordering::SeqCst) == 32
     })
@@ -273,4 +300,39 @@ async fn a_machine_without_a_descriptor_left_is_waited_for_and_not_called_the_re
         matches!(&result, AttemptResult::Failed { code: "EHOSTUNREACH", detail } if detail.contains("Too many open files")),
         "{result:?}"
     );
+}
+
+/// The HTTP client hands no more than the name to its resolver.
+#[tokio::test]
+async fn a_posters_look_ups_count_for_the_client_whose_attempt_it_is() {
+    let receiver = Receiver::start().await;
+    let (release, held) = mpsc::channel::<()>();
+    let held = Mutex::new(held);
+    let hanging = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&hanging);
+    let lookups = Lookups::new(OPEN, move |name| {
+        if name.ends_with(".hangs.test") {
+            counter.fetch_add(1, Ordering::SeqCst);
+            let _ = held.lock().unwrap().recv();
+        }
+        Ok(LOOPBACK.to_vec())
+    });
+    let poster = Poster::with_lookups(options(OPEN), lookups).unwrap();
+    let attempt = |client: i64, name: &str| {
+        let (poster, url) = (poster.clone(), receiver.url_of(name, "/ok"));
+        tokio::spawn(for_client(ClientId(client), async move { post(&poster, &url).await }))
+    };
+    let dead: Vec<_> = (0..40).map(|n| attempt(1, &format!("n{n}.hangs.test"))).collect();
+    wait_until("its half hangs", PATIENCE, || async {
+        hanging.load(Ordering::SeqCst) == 16
+    })
+    .await;
+    let other = tokio::time::timeout(PATIENCE, attempt(2, "fine.test")).await;
+    assert!(matches!(
+        other.unwrap().unwrap(),
+        AttemptResult::Answered { http_status: 200, .. }
+    ));
+    assert_eq!(hanging.load(Ordering::SeqCst), 16);
+    dead.iter().for_each(|attempt| attempt.abort());
+    drop(release);
 }

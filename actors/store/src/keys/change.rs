@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use sqlx::{SqliteConnection, query, query_scalar};
 use wharf_domain::ConnectionKey;
 
-use super::{KeyKind, StoredKey, after};
+use super::{KeyKind, StoredKey};
 use crate::{
     Group, StoreError,
     bulk::{PUT_KEYS, REMOVE_KEYS, chunks},
@@ -21,10 +21,6 @@ pub enum KeyChange {
     Remove(KeyKind, Vec<u8>),
     /// Forgets one and answers its value: of two who take it, one gets it.
     Take(KeyKind, Vec<u8>),
-    /// Forgets all of a kind whose names begin so.
-    RemoveAll(KeyKind, Vec<u8>),
-    /// Forgets what is older than this (Unix seconds). What has no time stays.
-    RemoveBefore(KeyKind, i64),
     /// Keeps a token that was received, unless a newer one is there. When ours was sent stays as it is.
     ReceiveToken(StoredKey),
     /// Notes when a token of ours was sent (Unix seconds), unless a later time is there. Makes a row without a token when
@@ -180,12 +176,6 @@ async fn carry_out(
             answer.taken = taken.fetch_optional(connection).await?;
             return Ok(());
         }
-        KeyChange::RemoveAll(kind, prefix) => statement(sql::REMOVE_KEYS_BETWEEN)
-            .bind(kind.as_str())
-            .bind(prefix.as_slice())
-            .bind(after(prefix)),
-        KeyChange::RemoveBefore(KeyKind::PendingMessage, before) => statement(sql::REMOVE_PENDING_BEFORE).bind(*before),
-        KeyChange::RemoveBefore(kind, before) => statement(sql::REMOVE_KEYS_BEFORE).bind(kind.as_str()).bind(*before),
         KeyChange::ReceiveToken(key) => statement(sql::RECEIVE_TOKEN)
             .bind(key.name.as_slice())
             .bind(key.value.as_slice())
@@ -194,7 +184,7 @@ async fn carry_out(
         KeyChange::RemoveTokens { received, sent } => statement(sql::REMOVE_TOKENS).bind(*received).bind(*sent),
     };
     let affected = statement.execute(connection).await?.rows_affected();
-    if matches!(change, KeyChange::RemoveBefore(..) | KeyChange::RemoveTokens { .. }) {
+    if matches!(change, KeyChange::RemoveTokens { .. }) {
         answer.removed += affected;
     }
     Ok(())

@@ -11,11 +11,11 @@ statements! {
     CLIENTS = concat!("SELECT ", client_columns!(), " FROM clients WHERE removed_at IS NULL ORDER BY id");
     // Ids are never given out again, so SQLite remembers the last one.
     EVER_HAD_CLIENTS = "SELECT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'clients' AND seq > 0)";
-    // Each goes up with what it counts and ids are never given out again, so the three are the same only where nobody was
-    // added, removed or purged.
+    // Each goes up with what it counts and ids are never given out again, so the first three are the same only where nobody was
+    // added, removed or purged. The last one is another with each change of a token.
     CLIENTS_COUNTED = "SELECT \
-        (SELECT coalesce(max(s.seq), 0) FROM sqlite_sequence s WHERE s.name = 'clients'), count(*), count(removed_at) \
-        FROM clients";
+        (SELECT coalesce(max(s.seq), 0) FROM sqlite_sequence s WHERE s.name = 'clients'), count(*), count(removed_at), \
+        coalesce(sum(updated_at), 0) FROM clients";
     REMOVED_CLIENTS = "SELECT id FROM clients WHERE removed_at IS NOT NULL ORDER BY id";
     ADD_CLIENT = concat!(
         "INSERT INTO clients (name, token_hash, created_at, updated_at) VALUES ($1, $2, $3, $3) RETURNING ",

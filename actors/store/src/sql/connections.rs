@@ -37,5 +37,8 @@ statements! {
     );
     SEALED_PROXY = "SELECT proxy_sealed FROM whatsapp_connections WHERE client_id = $1 AND phone_number = $2";
     ANY_PROXY = "SELECT client_id, phone_number, proxy_sealed FROM whatsapp_connections WHERE proxy_sealed IS NOT NULL LIMIT 1";
+    CONNECTIONS_BEING_DELETED = concat!(
+        "SELECT ", connection_columns!(), " FROM whatsapp_connections WHERE reason_code = $1"
+    );
     DELETE_CONNECTION = "DELETE FROM whatsapp_connections WHERE client_id = $1 AND phone_number = $2";
 }

@@ -36,12 +36,15 @@ statements! {
         WHERE value <> x'' LIMIT 1";
     TAKE_KEY = "DELETE FROM whatsapp_keys \
         WHERE client_id = $1 AND phone_number = $2 AND kind = $3 AND name = $4 RETURNING value";
-    REMOVE_KEYS_BETWEEN = "DELETE FROM whatsapp_keys \
-        WHERE client_id = $1 AND phone_number = $2 AND kind = $3 AND name >= $4 AND name < $5";
-    REMOVE_KEYS_BEFORE = "DELETE FROM whatsapp_keys \
-        WHERE client_id = $1 AND phone_number = $2 AND kind = $3 AND at > 0 AND at < $4";
-    REMOVE_PENDING_BEFORE = "DELETE FROM whatsapp_keys \
-        WHERE client_id = $1 AND phone_number = $2 AND kind = 'pending_message' AND also < $3";
+    REMOVE_KEYS_BETWEEN = "DELETE FROM whatsapp_keys WHERE rowid IN (\
+        SELECT k.rowid FROM whatsapp_keys k \
+        WHERE k.client_id = $1 AND k.phone_number = $2 AND k.kind = $3 AND k.name >= $4 AND k.name < $5 LIMIT $6)";
+    REMOVE_KEYS_BEFORE = "DELETE FROM whatsapp_keys WHERE rowid IN (\
+        SELECT k.rowid FROM whatsapp_keys k \
+        WHERE k.client_id = $1 AND k.phone_number = $2 AND k.kind = $3 AND k.at > 0 AND k.at < $4 LIMIT $5)";
+    REMOVE_PENDING_BEFORE = "DELETE FROM whatsapp_keys WHERE rowid IN (\
+        SELECT k.rowid FROM whatsapp_keys k \
+        WHERE k.client_id = $1 AND k.phone_number = $2 AND k.kind = $3 AND k.also < $4 LIMIT $5)";
     RECEIVE_TOKEN = "INSERT INTO whatsapp_keys (client_id, phone_number, kind, name, value, at) \
         VALUES ($1, $2, 'trust_token', $3, $4, $5) \
         ON CONFLICT (client_id, phone_number, kind, name) DO UPDATE SET value = excluded.value, at = excluded.at \

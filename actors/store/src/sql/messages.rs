@@ -11,7 +11,9 @@ statements! {
     KEEP_POLL = "INSERT INTO whatsapp_polls (client_id, phone_number, message_id, options, created_at) \
         VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
     POLL_OPTIONS = "SELECT options FROM whatsapp_polls WHERE client_id = $1 AND phone_number = $2 AND message_id = $3";
-    FORGET_POLLS = "DELETE FROM whatsapp_polls WHERE client_id = $1 AND phone_number = $2";
+    FORGET_POLLS = "DELETE FROM whatsapp_polls WHERE (client_id, phone_number, message_id) IN (\
+        SELECT k.client_id, k.phone_number, k.message_id FROM whatsapp_polls k \
+        WHERE k.client_id = $1 AND k.phone_number = $2 LIMIT $3)";
     PURGE_POLLS = "DELETE FROM whatsapp_polls WHERE (client_id, phone_number, message_id) IN (\
         SELECT k.client_id, k.phone_number, k.message_id FROM whatsapp_polls k WHERE k.created_at < $1 LIMIT $2)";
     AWAITED_MESSAGES = "SELECT message_id, chat, sender, head, due_at FROM whatsapp_awaited_messages \

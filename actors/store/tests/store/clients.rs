@@ -107,6 +107,19 @@ on_every_database! {
         }
     }
 
+    async fn so_is_another_token(db: &mut Database) {
+        let id = db.client("acme").await.id;
+        db.client("other").await;
+        let mut seen = vec![db.store.clients_counted().await.unwrap()];
+        // Also when the clock was put back meanwhile.
+        for at in [later(5), NOW] {
+            let token = token(100 + u8::try_from(seen.len()).unwrap());
+            assert!(db.write(async |group| group.rotate_client(id, &token, at).await).await.is_some());
+            seen.push(db.store.clients_counted().await.unwrap());
+        }
+        assert!(seen[0] != seen[1] && seen[1] != seen[2], "{seen:?}");
+    }
+
     // A statement that removes all of a kind holds everybody's commits for as long as that takes.
     async fn no_step_removes_more_than_it_may(db: &mut Database) {
         let (client, webhook) = db.tenant("acme").await;

@@ -31,10 +31,21 @@ on_every_database! {
         assert_eq!(gone, 0);
         let gone = db.write(async |group| group.purge_polls(later(1), 2).await).await;
         assert_eq!(gone, 2);
+        for id in ["D", "E", "F"] {
+            keep(db, &number, id, &["yes"]).await;
+        }
+        let neighbour = key(number.client_id, "5511888888889");
+        keep(db, &neighbour, "A", &["yes"]).await;
+        for left in [4, 2] {
+            let forgotten = db.write(async |group| group.forget_polls(&number, 2).await).await;
+            assert_eq!(forgotten, 2, "of {left}");
+        }
+        keep(db, &number, "G", &["yes"]).await;
         db.write(async |group| group.create_connection(&plain(&number), NOW).await).await;
         db.write(async |group| group.delete_connection(&number).await).await;
-        for id in ["A", "B", "C"] {
+        for id in ["A", "B", "C", "D", "E", "F", "G"] {
             assert_eq!(db.store.poll_options(&number, id).await.unwrap(), None);
         }
+        assert!(db.store.poll_options(&neighbour, "A").await.unwrap().is_some());
     }
 }

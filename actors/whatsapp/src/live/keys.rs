@@ -40,7 +40,7 @@ use std::{
 };
 
 use wharf_domain::ConnectionKey;
-use wharf_store::{KeyChange, KeyKind, KeysChanged, StoredKey};
+use wharf_store::{KeyChange, KeyKind, KeyRange, KeysChanged, StoredKey};
 use whatsapp_rust::{
     serde::{Serialize, de::DeserializeOwned},
     serde_json,
@@ -97,10 +97,7 @@ impl DeviceKeys {
     }
 
     async fn ask(&self, mut changes: Vec<KeyChange>) -> std::result::Result<KeysChanged, KeysError> {
-        if self.copies.are_given_up() {
-            let why = "a message could not be kept, so nothing more of its link is";
-            return Err(KeysError::Unavailable(why.to_owned()));
-        }
+        self.check_kept()?;
         // Removals that are lost with a refused commit leave rows that do no harm; see the module.
         let waiting = std::mem::take(&mut *self.committed());
         let removals = waiting
@@ -139,8 +136,23 @@ impl DeviceKeys {
         if !old.map_err(unreadable)? {
             return Ok(0);
         }
-        let changed = self.commit(vec![KeyChange::RemoveBefore(kind, before)]).await?;
-        Ok(u32::try_from(changed.removed).unwrap_or(u32::MAX))
+        self.remove_all(KeyRange::Before(kind, before)).await
+    }
+
+    /// Forgets keys that may be many. No change of keys has to come before or after: what is forgotten like this is asked for
+    /// anew where it is missing.
+    async fn remove_all(&self, range: KeyRange) -> Result<u32> {
+        self.check_kept().map_err(refused)?;
+        let removed = self.keys.keeper.remove(&self.of, range).await.map_err(refused)?;
+        Ok(u32::try_from(removed).unwrap_or(u32::MAX))
+    }
+
+    fn check_kept(&self) -> std::result::Result<(), KeysError> {
+        if self.copies.are_given_up() {
+            let why = "a message could not be kept, so nothing more of its link is";
+            return Err(KeysError::Unavailable(why.to_owned()));
+        }
+        Ok(())
     }
 
     fn opened(&self, key: &StoredKey) -> Result<Vec<u8>> {

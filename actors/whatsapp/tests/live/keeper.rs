@@ -13,17 +13,19 @@ use async_trait::async_trait;
 use tempfile::TempDir;
 use tokio::sync::{mpsc, oneshot};
 use wharf_domain::{ConnectionKey, Timestamp, TokenHash};
-use wharf_store::{KeyChange, KeyKind, KeysChanged, NewConnection, Store, StoreOptions, Writer};
+use wharf_store::{KeyChange, KeyKind, KeyRange, KeysChanged, NewConnection, Store, StoreOptions, Writer};
 
 // This crate, under the name that it has where these tests are.
 use super::api::{KeyCipher, KeyKeeper, KeyStore, KeysError};
 
-/// Without changes: what a device that is gone has left.
-type Asked = (
-    ConnectionKey,
-    Option<Vec<KeyChange>>,
-    oneshot::Sender<Result<KeysChanged, KeysError>>,
-);
+/// What is to be done.
+enum Ask {
+    Change(Vec<KeyChange>),
+    Remove(KeyRange),
+    RemoveLeft,
+}
+
+type Asked = (ConnectionKey, Ask, oneshot::Sender<Result<KeysChanged, KeysError>>);
 
 /// A keeper that a test can have refuse.
 pub(crate) struct Keeper {
@@ -95,7 +97,7 @@ async fn commit_all(
     refused: Arc<AtomicU64>,
     commits: Arc<AtomicU64>,
 ) {
-    while let Some((of, changes, answer)) = asks.recv().await {
+    while let Some((of, ask, answer)) = asks.recv().await {
         let result = match refuses.load(Relaxed) {
             true => {
                 refused.fetch_add(1, Relaxed);
@@ -103,9 +105,20 @@ async fn commit_all(
             }
             false => {
                 let mut group = writer.begin().await.unwrap();
-                let changed = match &changes {
-                    Some(changes) => group.change_keys(&[(&of, changes)]).await.unwrap().remove(0),
-                    None => {
+                let changed = match &ask {
+                    Ask::Change(changes) => group.change_keys(&[(&of, changes)]).await.unwrap().remove(0),
+                    Ask::Remove(range) => {
+                        let mut changed = KeysChanged::default();
+                        // In steps, as the gateway does.
+                        loop {
+                            let removed = group.remove_keys(&of, range, 3).await.unwrap();
+                            changed.removed += removed;
+                            if removed < 3 {
+                                break changed;
+                            }
+                        }
+                    }
+                    Ask::RemoveLeft => {
                         while !group.remove_left_keys(&of, 10).await.unwrap() {}
                         KeysChanged::default()
                     }
@@ -126,19 +139,23 @@ impl KeyKeeper for Keeper {
     }
 
     async fn commit(&self, of: &ConnectionKey, changes: Vec<KeyChange>) -> Result<KeysChanged, KeysError> {
-        self.ask(of, Some(changes)).await
+        self.ask(of, Ask::Change(changes)).await
+    }
+
+    async fn remove(&self, of: &ConnectionKey, range: KeyRange) -> Result<u64, KeysError> {
+        self.ask(of, Ask::Remove(range)).await.map(|changed| changed.removed)
     }
 
     async fn remove_left(&self, of: &ConnectionKey) -> Result<(), KeysError> {
-        self.ask(of, None).await.map(drop)
+        self.ask(of, Ask::RemoveLeft).await.map(drop)
     }
 }
 
 impl Keeper {
-    async fn ask(&self, of: &ConnectionKey, changes: Option<Vec<KeyChange>>) -> Result<KeysChanged, KeysError> {
+    async fn ask(&self, of: &ConnectionKey, ask: Ask) -> Result<KeysChanged, KeysError> {
         let (answer, answered) = oneshot::channel();
         let gone = |_| KeysError::Unavailable("the keeper is gone".into());
-        self.asked.send((of.clone(), changes, answer)).map_err(|_| gone(()))?;
+        self.asked.send((of.clone(), ask, answer)).map_err(|_| gone(()))?;
         answered.await.map_err(|_| gone(()))?
     }
 }

@@ -38,9 +38,11 @@ pub(in super::super) struct FakeDesk {
     pub(in super::super) ready: AtomicBool,
     /// Whether no token is known any more.
     pub(in super::super) rotated: AtomicBool,
+    /// Tells of that.
+    pub(in super::super) tokens: watch::Sender<()>,
     /// Whether its clients read as much at a time as they may.
     pub(in super::super) read_out: AtomicBool,
-    /// Whether a test's attempt ends in time.
+    /// Whether a test's attempt, and a deletion, end in time.
     pub(in super::super) prompt: AtomicBool,
     /// What links lead to.
     pub(in super::super) files: super::super::media::Files,
@@ -80,6 +82,7 @@ impl Default for FakeDesk {
             changes: Mutex::default(),
             ready: AtomicBool::new(true),
             rotated: AtomicBool::new(false),
+            tokens: watch::Sender::new(()),
             read_out: AtomicBool::new(false),
             prompt: AtomicBool::new(true),
             files: super::super::media::Files::default(),

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
-use wharf_store::{KeyChange, KeyKind};
+use wharf_store::{KeyChange, KeyKind, KeyRange};
 use whatsapp_rust::store::{
     error::Result,
     traits::{AppStateSyncKey, AppSyncStore},
@@ -80,8 +80,8 @@ impl AppSyncStore for DeviceKeys {
     }
 
     async fn clear_mutation_macs(&self, name: &str) -> Result<()> {
-        let all = KeyChange::RemoveAll(KeyKind::MutationMac, prefix_of(&[name]));
-        self.commit(vec![all]).await.map(drop)
+        let all = KeyRange::Beginning(KeyKind::MutationMac, prefix_of(&[name]));
+        self.remove_all(all).await.map(drop)
     }
 
     async fn get_latest_sync_key_id(&self) -> Result<Option<Vec<u8>>> {

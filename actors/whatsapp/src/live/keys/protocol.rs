@@ -2,7 +2,7 @@
 //! were sent and messages that wait for their commit.
 
 use async_trait::async_trait;
-use wharf_store::{KeyChange, KeyKind, StoredKey};
+use wharf_store::{KeyChange, KeyKind, KeyRange, StoredKey};
 use whatsapp_rust::{
     store::{
         error::Result,
@@ -77,8 +77,8 @@ impl ProtocolStore for DeviceKeys {
     }
 
     async fn clear_sender_key_devices(&self, group_jid: &str) -> Result<()> {
-        let all = KeyChange::RemoveAll(KeyKind::SenderKeyDevice, prefix_of(&[group_jid]));
-        self.commit(vec![all]).await.map(drop)
+        let all = KeyRange::Beginning(KeyKind::SenderKeyDevice, prefix_of(&[group_jid]));
+        self.remove_all(all).await.map(drop)
     }
 
     /// A rare call that reads what the number knows of its groups. A status that is set meanwhile may go too: then the
@@ -103,8 +103,8 @@ impl ProtocolStore for DeviceKeys {
     }
 
     async fn clear_all_sender_key_devices(&self) -> Result<()> {
-        let all = KeyChange::RemoveAll(KeyKind::SenderKeyDevice, Vec::new());
-        self.commit(vec![all]).await.map(drop)
+        let all = KeyRange::Beginning(KeyKind::SenderKeyDevice, Vec::new());
+        self.remove_all(all).await.map(drop)
     }
 
     async fn get_lid_mapping(&self, lid: &str) -> Result<Option<LidPnMappingEntry>> {

@@ -1,0 +1,85 @@
+//! What clients have done at receivers by hand, test events and retries of single events: each is an attempt, and a test event
+//! a row besides, at the rate of whoever asks. So each client has a bucket of tokens for them.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
+use wharf_domain::{
+    ClientId, Timestamp,
+    outgoing::{Bucket, Pace},
+};
+
+use crate::{clock, gateway::GatewayError};
+
+/// Seconds whose tokens gather.
+const GATHERED_SECONDS: u32 = 10;
+
+/// See the module. What was taken is not kept over a restart.
+#[derive(Debug)]
+pub(crate) struct ByHand {
+    pace: Pace,
+    buckets: Mutex<HashMap<ClientId, Bucket>>,
+}
+
+impl ByHand {
+    /// So many a second of each client in the long run, and ten times that at once after a pause; 0 is no limit.
+    pub(crate) fn new(per_second: u32) -> Self {
+        Self {
+            pace: Pace {
+                per_second,
+                burst: per_second.saturating_mul(GATHERED_SECONDS),
+            },
+            buckets: Mutex::default(),
+        }
+    }
+
+    /// Takes one of this client's.
+    ///
+    /// # Errors
+    /// `Busy` when there is none; there is one within a second.
+    pub(crate) fn take(&self, client: ClientId) -> Result<(), GatewayError> {
+        // Not the wall's: put back by hours, it would refill nothing for as long.
+        self.take_at(clock::steady(), client)
+    }
+
+    fn take_at(&self, now: Timestamp, client: ClientId) -> Result<(), GatewayError> {
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        buckets.retain(|_, bucket| !bucket.is_full(now));
+        let bucket = buckets.entry(client).or_insert_with(|| Bucket::full(self.pace, now));
+        if bucket.take(now) {
+            return Ok(());
+        }
+        let Pace { per_second, burst } = self.pace;
+        Err(GatewayError::Busy(format!(
+            "this client has as many test events and retries of single events as it may: {per_second} a second, {burst} at once \
+             after a pause (delivery.manual_per_second); many failed events are retried together with \
+             POST /api/webhooks/:webhook_id/retry"
+        )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_client_has_its_own_and_they_come_back() {
+        let by_hand = ByHand::new(2);
+        let take = |seconds: i64, client| by_hand.take_at(Timestamp(seconds * 1000), ClientId(client));
+        assert_eq!((0..100).filter(|_| take(0, 1).is_ok()).count(), 20);
+        let refused = take(0, 1).unwrap_err().to_string();
+        assert!(refused.contains("2 a second, 20 at once") && refused.contains("delivery.manual_per_second"));
+        assert_eq!(take(0, 2), Ok(()));
+        assert_eq!((0..100).filter(|_| take(3, 1).is_ok()).count(), 6);
+        assert_eq!(take(60, 3), Ok(()));
+        assert_eq!(by_hand.buckets.lock().unwrap().len(), 1, "what is full is forgotten");
+    }
+
+    #[test]
+    fn nothing_is_counted_without_a_limit() {
+        let by_hand = ByHand::new(0);
+        assert!((0..1000).all(|_| by_hand.take_at(Timestamp(0), ClientId(1)).is_ok()));
+    }
+}

@@ -1,0 +1,114 @@
+//! Deletions of connections. Each is a task that goes on without whoever asked for it: its device is unlinked, which may take
+//! half a minute, and what it kept goes in steps, which takes as long as that takes; the row goes last. The row says that it is
+//! being deleted from the first moment on, so that the janitor goes on with a deletion that a refusal of the store or the end
+//! of the process cut short.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use ractor::rpc::CallResult;
+use tokio::sync::watch;
+use wharf_domain::{Connection, ConnectionKey, Timestamp};
+
+use crate::{
+    gateway::{GatewayError, restarting},
+    persistence::Write,
+    session,
+    shared::Shared,
+    tenant,
+};
+
+/// Logging out at WhatsApp: up to 12 s to connect and 10 s to log out.
+const UNLINK_DEADLINE: Duration = Duration::from_secs(28);
+
+/// How a deletion ended, once it has.
+pub(crate) type Ended = Option<Result<(), GatewayError>>;
+
+/// Which connection: another one of the same number is made at another time.
+type Which = (ConnectionKey, Timestamp);
+
+/// Those that are under way.
+#[derive(Debug, Default)]
+pub(crate) struct Deletions {
+    under_way: Mutex<HashMap<Which, watch::Receiver<Ended>>>,
+}
+
+impl Deletions {
+    /// Whether this one is being deleted at the moment.
+    pub(crate) fn has(&self, connection: &Connection) -> bool {
+        self.lock().contains_key(&which(connection))
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Which, watch::Receiver<Ended>>> {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn which(connection: &Connection) -> Which {
+    (connection.key(), connection.created_at)
+}
+
+/// Begins to delete a connection, or joins whoever has begun.
+pub(crate) fn begin(shared: &Arc<Shared>, connection: &Connection) -> watch::Receiver<Ended> {
+    let which = which(connection);
+    let mut under_way = shared.deletions.lock();
+    if let Some(ended) = under_way.get(&which).filter(|ended| ended.has_changed().is_ok()) {
+        return ended.clone();
+    }
+    let (end, ended) = watch::channel(None);
+    under_way.insert(which.clone(), ended.clone());
+    drop(under_way);
+    let shared = Arc::clone(shared);
+    tokio::spawn(async move {
+        let result = carry_through(&shared, &which.0).await;
+        if let Err(error) = &result {
+            tracing::warn!(client = %which.0.client_id, number = %which.0.phone_number, %error, "a connection is not deleted yet; the janitor tries again");
+        }
+        shared.deletions.lock().remove(&which);
+        end.send_replace(Some(result));
+    });
+    ended
+}
+
+async fn carry_through(shared: &Shared, key: &ConnectionKey) -> Result<(), GatewayError> {
+    let session = shared.directory.session(key).and_then(|entry| entry.actor);
+    let session = session.ok_or_else(restarting)?;
+    match session.call(session::Message::Delete, Some(UNLINK_DEADLINE)).await {
+        Ok(CallResult::Success(())) => {}
+        _ => return Err(restarting()),
+    }
+    // They would go with the row, in its one statement.
+    shared.remove_left_keys(key).await?;
+    shared.persistence.forget_polls(key).await?;
+    shared.persistence.commit(Write::DeleteConnection, key.clone()).await?;
+    shared.media.outbound.forget(key).await;
+    shared.media.forget(|of| of == key);
+    Ok(())
+}
+
+/// Goes on with deletions that were cut short.
+///
+/// # Errors
+/// When the rows cannot be read.
+pub(crate) async fn go_on(shared: &Arc<Shared>) -> Result<(), wharf_store::StoreError> {
+    for connection in shared.store.connections_being_deleted().await? {
+        if shared.deletions.has(&connection) {
+            continue;
+        }
+        let key = connection.key();
+        if shared
+            .directory
+            .session(&key)
+            .is_some_and(|entry| entry.actor.is_some())
+        {
+            begin(shared, &connection);
+        } else if let Some(tenant) = shared.directory.tenant(key.client_id) {
+            // It ended after its device was unlinked. Only one that runs knows that; it is asked in the next round.
+            let _restarting = tenant.cast(tenant::Message::ConnectionCreated(Box::new(connection)));
+        }
+    }
+    Ok(())
+}
