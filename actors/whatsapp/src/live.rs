@@ -12,6 +12,7 @@ mod acts;
 mod awaited;
 mod compose;
 mod convert;
+mod dial;
 mod driver;
 mod follow;
 mod http;
