@@ -48,7 +48,7 @@ use tokio_util::sync::CancellationToken;
 use wharf_domain::{ConnectionKey, address::TargetPolicy, session::Patience};
 use wharf_store::{KeyChange, KeyKind};
 use whatsapp_rust::wacore::store::DevicePropsOverride;
-use whatsapp_rust::{Client, store::persistence_manager::PersistenceManager};
+use whatsapp_rust::{CacheConfig, Client, store::persistence_manager::PersistenceManager};
 
 pub use http::{Http, HttpRequest, HttpResponse};
 
@@ -72,6 +72,10 @@ use crate::{Inbox, KeyStore, Link, LinkError, LinkEvent, LinkFactory, LinkOption
 /// first login. A hundred last for a hundred first messages of new senders, more are made when they run low, and a
 /// sender who finds none uses the signed prekey.
 const PREKEYS: usize = 100;
+/// How long a message that was sent can be sent once more to a device that could not decrypt it. The client's two hours are over
+/// when a phone is switched on in the morning: the message stays "Waiting for this message" there for ever, and so do the next
+/// ones, since the client answers nothing, not even with new keys, for a message that it does not have. A weekend passes.
+const SENT_KEPT: Duration = Duration::from_hours(72);
 /// How often the client writes changed device state that nothing else has flushed: its own default.
 const DEVICE_SAVE: Duration = Duration::from_secs(30);
 /// How long an inbox may refuse a message before the link is given up. Long enough for a database to come back, short
@@ -250,6 +254,10 @@ impl LiveFactory {
             })
             .with_inbound_durability_hook(Hook(Arc::clone(inbound)))
             .with_skip_history_sync(!self.config.history_sync)
+            .with_cache_config(CacheConfig {
+                sent_message_ttl_secs: SENT_KEPT.as_secs(),
+                ..CacheConfig::default()
+            })
             .with_wanted_pre_key_count(PREKEYS)
             .with_background_saver_interval(DEVICE_SAVE)
             .build()
