@@ -108,7 +108,8 @@ pub struct LiveConfig {
     pub undecryptable_patience: Duration,
     /// How long WhatsApp may say nothing while a link is opened.
     pub opening_silence: Duration,
-    /// Whether the history that a phone sends after linking is taken in.
+    /// Whether the history that a phone sends after linking is taken in. Where it is not, the client reads it all the same for
+    /// what it needs itself: by which tokens people let the account write to them, and whose hidden id is whose number.
     pub history_sync: bool,
 }
 
@@ -253,9 +254,9 @@ impl LiveFactory {
                 proxy: options.proxy.clone(),
             })
             .with_inbound_durability_hook(Hook(Arc::clone(inbound)))
-            .with_skip_history_sync(!self.config.history_sync)
             .with_cache_config(CacheConfig {
                 sent_message_ttl_secs: SENT_KEPT.as_secs(),
+                seed_msg_secrets_from_history: self.config.history_sync,
                 ..CacheConfig::default()
             })
             .with_wanted_pre_key_count(PREKEYS)
@@ -277,6 +278,7 @@ impl LiveFactory {
         let aside = Aside {
             inbound: Arc::clone(inbound),
             client: Arc::downgrade(&client),
+            takes_history: self.config.history_sync,
         };
         client.subscribe_handler(Arc::new(aside)).detach();
         client
