@@ -22,6 +22,7 @@ mod lane;
 mod meaning;
 mod memory;
 mod numbers;
+mod online;
 mod proxy;
 mod reporter;
 mod resync;
@@ -78,6 +79,8 @@ const PREKEYS: usize = 100;
 const SENT_KEPT: Duration = Duration::from_hours(72);
 /// How often the client writes changed device state that nothing else has flushed: its own default.
 const DEVICE_SAVE: Duration = Duration::from_secs(30);
+/// How often a device that is not seen online says for a moment that it is there: otherwise it is unlinked after two weeks.
+const SEEN: Duration = Duration::from_hours(12);
 /// How long an inbox may refuse a message before the link is given up. Long enough for a database to come back, short
 /// enough that a server which waits for the ack does not drop the connection first.
 const INBOX_PATIENCE: Duration = Duration::from_secs(30);
@@ -111,6 +114,8 @@ pub struct LiveConfig {
     /// Whether the history that a phone sends after linking is taken in. Where it is not, the client reads it all the same for
     /// what it needs itself: by which tokens people let the account write to them, and whose hidden id is whose number.
     pub history_sync: bool,
+    /// How often a device that is not seen online says for a moment that it is there.
+    pub seen_every: Duration,
 }
 
 /// Links to WhatsApp.
@@ -126,6 +131,7 @@ impl Default for LiveConfig {
             undecryptable_patience: UNDECRYPTABLE_PATIENCE,
             opening_silence: Patience::default().opening,
             history_sync: false,
+            seen_every: SEEN,
         }
     }
 }
@@ -281,6 +287,7 @@ impl LiveFactory {
             takes_history: self.config.history_sync,
         };
         client.subscribe_handler(Arc::new(aside)).detach();
+        online::see_to(&client, inbound, self.config.seen_every);
         client
             .subscribe_handler(Arc::new(Resync::new(runtime, &client)))
             .detach();
