@@ -10,6 +10,7 @@
 mod acks;
 mod acts;
 mod awaited;
+mod caught_up;
 mod compose;
 mod convert;
 mod dial;
