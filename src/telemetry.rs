@@ -1,6 +1,8 @@
 //! The log: lines on standard error. What the whatsapp crates say through the `log` facade comes out the same way:
 //! `init` of tracing-subscriber installs the bridge.
 
+mod bounded;
+
 use std::io::{IsTerminal, stderr};
 
 use thiserror::Error;
@@ -11,6 +13,7 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
+use self::bounded::Bounded;
 use crate::config::{Log, LogFormat};
 
 /// The log could not be set up.
@@ -23,7 +26,9 @@ pub struct TelemetryError(String);
 /// # Errors
 /// The filter cannot be parsed, or a log exists already.
 pub fn init(log: &Log) -> Result<(), TelemetryError> {
-    let lines = fmt().with_env_filter(filter(log)?).with_writer(stderr);
+    let lines = fmt()
+        .with_env_filter(filter(log)?)
+        .with_writer(Bounded::new(stderr, log.format));
     let done = match log.format {
         LogFormat::Text => lines.with_ansi(stderr().is_terminal()).finish().try_init(),
         LogFormat::Json => lines.json().flatten_event(true).finish().try_init(),

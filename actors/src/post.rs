@@ -20,6 +20,7 @@
 mod failure;
 pub(crate) mod fetch;
 mod lookup;
+mod renewed;
 #[cfg(test)]
 mod tests;
 pub(crate) mod tls;
@@ -45,6 +46,7 @@ use wharf_domain::{
 use crate::clock;
 pub(crate) use lookup::{Checked, for_client};
 use lookup::{LookupError, Lookups};
+use renewed::Renewed;
 
 /// The time for a connection, TLS included, and for data that is never acknowledged, within an attempt's own deadline:
 /// a receiver that may take 30 s for its answer does not need them to be reached.
@@ -57,6 +59,9 @@ const SHORTAGE_PAUSE: Duration = Duration::from_millis(100);
 /// How long a connection is kept for the next attempt: less than the 5 s after which the common servers with the
 /// shortest patience (Node, Apache, uvicorn) close theirs, so that the two rarely meet.
 const POOL_IDLE: Duration = Duration::from_secs(4);
+/// How long connections are used that are never idle. They lead where the receiver's name led when they were opened: one that
+/// moved would be posted to at its old place for as long as something answers there.
+const CLIENT_LIFE: Duration = Duration::from_secs(600);
 /// Idle connections kept per receiver: a burst beyond it connects anew rather than holding the receiver's slots.
 const POOL_IDLE_PER_HOST: usize = 64;
 /// HTTP/2 shares one connection among attempts, and a dead one would cost every attempt its deadline: it is asked for
@@ -87,6 +92,8 @@ pub(crate) struct PosterOptions {
     pub(crate) user_agent: String,
     /// Certificates trusted next to the usual roots, as PEM; empty for none.
     pub(crate) extra_roots_pem: String,
+    /// After which its connections are given up for new ones.
+    pub(crate) client_life: Duration,
 }
 
 impl PosterOptions {
@@ -98,6 +105,7 @@ impl PosterOptions {
             connect_timeout: CONNECT_TIMEOUT,
             user_agent,
             extra_roots_pem: String::new(),
+            client_life: CLIENT_LIFE,
         }
     }
 }
@@ -179,10 +187,10 @@ impl From<AttemptResult> for Posted {
     }
 }
 
-/// Posts to receivers. Clones share one client, its pool and its look-ups: make one per process.
+/// Posts to receivers. Clones share one client at a time, its pool and its look-ups: make one per process.
 #[derive(Clone)]
 pub(crate) struct Poster {
-    client: Client,
+    clients: Arc<Renewed>,
     lookups: Arc<Lookups>,
     policy: TargetPolicy,
 }
@@ -208,31 +216,37 @@ impl Poster {
     #[expect(clippy::disallowed_methods, reason = "this is the place that the ban points to")]
     fn with_lookups(options: PosterOptions, lookups: Lookups) -> Result<Self, PosterError> {
         let lookups = Arc::new(lookups);
-        let client = Client::builder()
-            .tls_backend_preconfigured(tls::client_config(&options.extra_roots_pem)?)
-            .dns_resolver(Checked::of(Arc::clone(&lookups)))
-            .https_only(!options.policy.allow_http)
-            .user_agent(options.user_agent)
-            .redirect(redirect::Policy::none())
-            .referer(false)
-            .no_proxy()
-            // Shared out over the addresses of a name, so that a dead first one leaves time for the second.
-            .connect_timeout(options.connect_timeout)
-            .pool_idle_timeout(POOL_IDLE)
-            .pool_max_idle_per_host(POOL_IDLE_PER_HOST)
-            // Nothing lives long enough to need probes; data that is never acknowledged ends its connection.
-            .tcp_keepalive(None)
-            .tcp_user_timeout(options.connect_timeout)
-            .http2_keep_alive_interval(HTTP2_PING)
-            .http2_keep_alive_timeout(HTTP2_PING)
-            .http2_initial_stream_window_size(u32::try_from(RESPONSE_READ_BYTES).ok())
-            .http2_initial_connection_window_size(HTTP2_CONNECTION_WINDOW)
-            .http2_max_header_list_size(HTTP2_HEADER_BYTES)
-            .build()?;
+        let (policy, life) = (options.policy, options.client_life);
+        // Clones share what TLS remembers of receivers.
+        let tls = tls::client_config(&options.extra_roots_pem)?;
+        let checked = Checked::of(Arc::clone(&lookups));
+        let make = move || {
+            Client::builder()
+                .tls_backend_preconfigured(tls.clone())
+                .dns_resolver(checked.clone())
+                .https_only(!policy.allow_http)
+                .user_agent(options.user_agent.clone())
+                .redirect(redirect::Policy::none())
+                .referer(false)
+                .no_proxy()
+                // Shared out over the addresses of a name, so that a dead first one leaves time for the second.
+                .connect_timeout(options.connect_timeout)
+                .pool_idle_timeout(POOL_IDLE)
+                .pool_max_idle_per_host(POOL_IDLE_PER_HOST)
+                // Nothing lives long enough to need probes; data that is never acknowledged ends its connection.
+                .tcp_keepalive(None)
+                .tcp_user_timeout(options.connect_timeout)
+                .http2_keep_alive_interval(HTTP2_PING)
+                .http2_keep_alive_timeout(HTTP2_PING)
+                .http2_initial_stream_window_size(u32::try_from(RESPONSE_READ_BYTES).ok())
+                .http2_initial_connection_window_size(HTTP2_CONNECTION_WINDOW)
+                .http2_max_header_list_size(HTTP2_HEADER_BYTES)
+                .build()
+        };
         Ok(Self {
-            client,
+            clients: Arc::new(Renewed::new(life, make)?),
             lookups,
-            policy: options.policy,
+            policy,
         })
     }
 
@@ -282,7 +296,8 @@ impl Poster {
 
     async fn exchange(&self, url: Url, post: &Post<'_>) -> Result<Posted, reqwest::Error> {
         let mut request = self
-            .client
+            .clients
+            .present()
             .post(url)
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
             .header(WEBHOOK_ID, post.event_id.to_string())

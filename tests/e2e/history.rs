@@ -2,6 +2,8 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use wharf_domain::{ClientId, ConnectionKey};
+use wharf_store::{KeyKind, Store, StoreOptions};
 use wharf_support::wait_until;
 
 use super::world::{CONTACT, NUMBER, WITHIN, World};
@@ -82,7 +84,7 @@ async fn what_was_said_before_comes_once_and_what_came_live_never_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn by_default_no_history_is_fetched() {
+async fn by_default_the_history_makes_no_events_and_tells_whom_the_account_may_write_to() {
     let world = World::start().await;
     for number in [NUMBER, CONTACT] {
         world.network.create_account(number).await.unwrap();
@@ -96,9 +98,23 @@ async fn by_default_no_history_is_fetched() {
         receipts.iter().any(|receipt| receipt.kind == "hist_sync").then_some(())
     })
     .await;
+    let options = StoreOptions {
+        url: format!("sqlite://{}", world.dir.path().join("wharf.db").display()),
+        exclusive: false,
+        readers: 1,
+    };
+    let store = Store::open(&options).await.unwrap();
+    let key = ConnectionKey {
+        client_id: ClientId(1),
+        phone_number: NUMBER.parse().unwrap(),
+    };
+    wait_until("the token for the other side", WITHIN, || async {
+        let tokens = store.keys_of(&key, KeyKind::TrustToken, b"").await.unwrap();
+        tokens.iter().any(|token| !token.value.is_empty()).then_some(())
+    })
+    .await;
     world.text("live").await;
     let events = world.api().wait_for_events(&webhook, "delivered", 1).await;
     assert_eq!(told(&events), [("live", false)]);
-    assert_eq!(world.network.stats().await.downloads, 0);
     world.stop().await;
 }

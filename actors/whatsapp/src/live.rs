@@ -10,8 +10,10 @@
 mod acks;
 mod acts;
 mod awaited;
+mod caught_up;
 mod compose;
 mod convert;
+mod dial;
 mod driver;
 mod follow;
 mod http;
@@ -21,6 +23,7 @@ mod lane;
 mod meaning;
 mod memory;
 mod numbers;
+mod online;
 mod proxy;
 mod reporter;
 mod resync;
@@ -47,7 +50,7 @@ use tokio_util::sync::CancellationToken;
 use wharf_domain::{ConnectionKey, address::TargetPolicy, session::Patience};
 use wharf_store::{KeyChange, KeyKind};
 use whatsapp_rust::wacore::store::DevicePropsOverride;
-use whatsapp_rust::{Client, store::persistence_manager::PersistenceManager};
+use whatsapp_rust::{CacheConfig, Client, store::persistence_manager::PersistenceManager};
 
 pub use http::{Http, HttpRequest, HttpResponse};
 
@@ -71,8 +74,14 @@ use crate::{Inbox, KeyStore, Link, LinkError, LinkEvent, LinkFactory, LinkOption
 /// first login. A hundred last for a hundred first messages of new senders, more are made when they run low, and a
 /// sender who finds none uses the signed prekey.
 const PREKEYS: usize = 100;
+/// How long a message that was sent can be sent once more to a device that could not decrypt it. The client's two hours are over
+/// when a phone is switched on in the morning: the message stays "Waiting for this message" there for ever, and so do the next
+/// ones, since the client answers nothing, not even with new keys, for a message that it does not have. A weekend passes.
+const SENT_KEPT: Duration = Duration::from_hours(72);
 /// How often the client writes changed device state that nothing else has flushed: its own default.
 const DEVICE_SAVE: Duration = Duration::from_secs(30);
+/// How often a device that is not seen online says for a moment that it is there: otherwise it is unlinked after two weeks.
+const SEEN: Duration = Duration::from_hours(12);
 /// How long an inbox may refuse a message before the link is given up. Long enough for a database to come back, short
 /// enough that a server which waits for the ack does not drop the connection first.
 const INBOX_PATIENCE: Duration = Duration::from_secs(30);
@@ -103,8 +112,11 @@ pub struct LiveConfig {
     pub undecryptable_patience: Duration,
     /// How long WhatsApp may say nothing while a link is opened.
     pub opening_silence: Duration,
-    /// Whether the history that a phone sends after linking is taken in.
+    /// Whether the history that a phone sends after linking is taken in. Where it is not, the client reads it all the same for
+    /// what it needs itself: by which tokens people let the account write to them, and whose hidden id is whose number.
     pub history_sync: bool,
+    /// How often a device that is not seen online says for a moment that it is there.
+    pub seen_every: Duration,
 }
 
 /// Links to WhatsApp.
@@ -120,6 +132,7 @@ impl Default for LiveConfig {
             undecryptable_patience: UNDECRYPTABLE_PATIENCE,
             opening_silence: Patience::default().opening,
             history_sync: false,
+            seen_every: SEEN,
         }
     }
 }
@@ -248,7 +261,11 @@ impl LiveFactory {
                 proxy: options.proxy.clone(),
             })
             .with_inbound_durability_hook(Hook(Arc::clone(inbound)))
-            .with_skip_history_sync(!self.config.history_sync)
+            .with_cache_config(CacheConfig {
+                sent_message_ttl_secs: SENT_KEPT.as_secs(),
+                seed_msg_secrets_from_history: self.config.history_sync,
+                ..CacheConfig::default()
+            })
             .with_wanted_pre_key_count(PREKEYS)
             .with_background_saver_interval(DEVICE_SAVE)
             .build()
@@ -268,8 +285,10 @@ impl LiveFactory {
         let aside = Aside {
             inbound: Arc::clone(inbound),
             client: Arc::downgrade(&client),
+            takes_history: self.config.history_sync,
         };
         client.subscribe_handler(Arc::new(aside)).detach();
+        online::see_to(&client, inbound, self.config.seen_every);
         client
             .subscribe_handler(Arc::new(Resync::new(runtime, &client)))
             .detach();

@@ -132,7 +132,7 @@ impl Session {
         self.view.jid = Some(jid);
         self.view.push_name = push_name.or(self.view.push_name.take());
         self.view.connected_since = Some(since);
-        (self.view.reconnect_attempts, self.view.banned_until, self.outdated) = (0, None, 0);
+        (self.view.reconnect_attempts, self.view.banned_until, self.turned_down) = (0, None, 0);
         self.set_timer(now + SILENCE_CHECK, effects);
     }
 
@@ -153,6 +153,7 @@ impl Session {
                 self.show(Connecting, ReasonCode::Refused, Some(detail));
                 return self.reopen(now, after, effects);
             }
+            CloseReason::Unwanted(detail) => return self.on_unwanted(now, jitter, detail, effects),
             CloseReason::Outdated => return self.on_outdated(now, jitter, effects),
             CloseReason::Banned {
                 detail,
@@ -187,10 +188,19 @@ impl Session {
     /// The next attempt looks the version up anew; each one that does not help is followed by a longer pause.
     fn on_outdated(&mut self, now: Timestamp, jitter: f64, effects: &mut Vec<SessionEffect>) {
         self.back_off(now, jitter, 0);
-        self.outdated = self.outdated.saturating_add(1);
-        let after = backoff::outdated(self.outdated, jitter);
+        self.turned_down = self.turned_down.saturating_add(1);
+        let after = backoff::outdated(self.turned_down, jitter);
         let words = "WhatsApp does not accept this version of the client any more; update Wharf".to_owned();
         self.show(ConnectionStatus::Failed, ReasonCode::Outdated, Some(words));
+        self.reopen(now, after, effects);
+    }
+
+    /// Each attempt that is not wanted either is followed by a longer pause.
+    fn on_unwanted(&mut self, now: Timestamp, jitter: f64, words: String, effects: &mut Vec<SessionEffect>) {
+        self.back_off(now, jitter, 0);
+        self.turned_down = self.turned_down.saturating_add(1);
+        let after = backoff::unwanted(self.turned_down, jitter);
+        self.show(ConnectionStatus::Failed, ReasonCode::Refused, Some(words));
         self.reopen(now, after, effects);
     }
 

@@ -53,6 +53,8 @@ pub enum CloseReason {
     Lost(String),
     /// WhatsApp refused this attempt for now (503, 429, …); worth another attempt, later.
     Refused(String),
+    /// WhatsApp does not want this client, for a reason that seldom passes (400, 409, 413, …).
+    Unwanted(String),
     /// The QR codes ran out unscanned.
     QrExpired,
     /// Pairing failed; the detail says how.

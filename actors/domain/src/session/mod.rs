@@ -83,8 +83,8 @@ pub struct Session {
     view: SessionView,
     /// How many reconnects in a row did not lead to a lasting connection.
     unsteady: u32,
-    /// How many attempts in a row were refused because the client is outdated.
-    outdated: u32,
+    /// How many attempts in a row were refused because the client is outdated, or not wanted for another reason.
+    turned_down: u32,
     patience: Patience,
     link_generation: u64,
     timer_generation: u64,
@@ -98,7 +98,7 @@ impl Session {
             phase: Phase::Resting,
             view,
             unsteady: 0,
-            outdated: 0,
+            turned_down: 0,
             patience: Patience::default(),
             link_generation: 0,
             timer_generation: 0,

@@ -23,7 +23,7 @@ pub enum ReasonCode {
     Silent,
     /// `connecting`: WhatsApp did not answer an attempt in time.
     NoAnswer,
-    /// `connecting`: WhatsApp refused an attempt for now (503, 429, …).
+    /// WhatsApp refused an attempt. `connecting`: for now (503, 429, …). `failed`: for a reason that seldom passes.
     Refused,
     /// `connecting`: the keys could not be read, or the client could not be started.
     OpenFailed,
@@ -140,11 +140,11 @@ impl ReasonCode {
             | Self::ProxyFailed
             | Self::Silent
             | Self::NoAnswer
-            | Self::Refused
             | Self::OpenFailed
             | Self::QueueFull
             | Self::Restarting
             | Self::Stopping => matches!(status, Is::Connecting),
+            Self::Refused => matches!(status, Is::Connecting | Is::Failed),
             Self::WaitingForPhone => matches!(status, Is::AwaitingScan),
             Self::PasskeyRequired => matches!(status, Is::AwaitingPasskey | Is::Failed),
             Self::Online => matches!(status, Is::Connected),

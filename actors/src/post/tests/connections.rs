@@ -1,5 +1,9 @@
 //! Kept connections, TLS and HTTP/2.
 
+use std::sync::atomic::AtomicBool;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
 use super::*;
 
 #[tokio::test]
@@ -50,6 +54,47 @@ async fn a_kept_connection_that_was_closed_is_not_used() {
         .await;
     }
     assert_eq!(receiver.connections(), 20);
+}
+
+#[tokio::test]
+async fn a_receiver_that_moved_is_found_although_its_connection_is_never_idle() {
+    let receiver = Receiver::start().await;
+    let port = receiver.address().port();
+    let new_place = tokio::net::TcpListener::bind(("127.0.0.2", port)).await.unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (mut socket, _) = new_place.accept().await.unwrap();
+            tokio::spawn(async move {
+                let mut request = [0; 4096];
+                while socket.read(&mut request).await.is_ok_and(|read| read > 0) {
+                    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nmoved";
+                    socket.write_all(answer).await.unwrap();
+                }
+            });
+        }
+    });
+    let has_moved = Arc::new(AtomicBool::new(false));
+    let moving = Arc::clone(&has_moved);
+    let lookups = Lookups::new(OPEN, move |_| {
+        let place = if moving.load(Ordering::Relaxed) { 2 } else { 1 };
+        Ok(vec![Ipv4Addr::new(127, 0, 0, place).into()])
+    });
+    let client_life = Duration::from_millis(500);
+    let options = PosterOptions {
+        client_life,
+        ..options(OPEN)
+    };
+    let poster = Poster::with_lookups(options, lookups).unwrap();
+    let url = receiver.url_of("receiver.test", "/ok");
+    let begun = Instant::now();
+    assert_eq!(post(&poster, &url).await.response(), Some("ok"));
+    has_moved.store(true, Ordering::Relaxed);
+    wait_until("it to be found at its new place", PATIENCE, || async {
+        post(&poster, &url).await.response() == Some("moved")
+    })
+    .await;
+    assert!(begun.elapsed() >= client_life);
+    assert_eq!(receiver.connections(), 1);
 }
 
 #[tokio::test]

@@ -105,14 +105,15 @@ impl Acting {
             PresenceState::Available => PresenceStatus::Available,
             _ => PresenceStatus::Unavailable,
         };
-        let sent = self.client.presence().set(status).await;
-        sent.map(|()| Done::Done).map_err(|error| match error {
+        self.client.presence().set(status).await.map_err(|error| match error {
             PresenceError::PushNameEmpty => SendError::Impossible(
                 "WhatsApp has not told the account's name yet; without it nobody is online".to_owned(),
             ),
             PresenceError::Client(error) => of_client(&error),
             other => SendError::Failed(other.to_string()),
-        })
+        })?;
+        self.memory.show_online(status == PresenceStatus::Available);
+        Ok(Done::Done)
     }
 
     async fn check(&self, asked: &[PhoneNumber]) -> Result<Done, SendError> {

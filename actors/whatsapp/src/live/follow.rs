@@ -49,6 +49,12 @@ impl Follow {
         }));
     }
 
+    /// Whether somebody is followed.
+    pub(crate) fn is_used(&self) -> bool {
+        let followed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        !followed.is_empty()
+    }
+
     fn note(&self, who: &Jid) -> Option<Change> {
         let mut followed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(place) = followed.iter().position(|known| known == who) {
@@ -79,6 +85,7 @@ mod tests {
     #[test]
     fn those_who_wrote_last_are_followed() {
         let follow = Follow::default();
+        assert!(!follow.is_used());
         let who = |n: usize| Jid::pn(format!("{n}"));
         let change = |begin, end, first| {
             Some(Change {
@@ -88,6 +95,7 @@ mod tests {
             })
         };
         assert_eq!(follow.note(&who(0)), change(0, None, true));
+        assert!(follow.is_used());
         for n in 1..MOST {
             assert_eq!(follow.note(&who(n)), change(n, None, false));
         }

@@ -102,12 +102,15 @@ impl client_http::HttpClient for ClientHttp {
 }
 
 /// The version to log in with, shared by all links. A link with a proxy asks by that; what it learns is good for all, and
-/// that it learns nothing keeps no link without one from asking.
+/// that it learns nothing keeps no link without one from asking. Of the links without one that open together the first
+/// asks and the others wait for its answer: what is known before may be what WhatsApp refuses.
 pub(crate) struct VersionSource {
     http: Option<Arc<dyn Http>>,
     url: String,
     pause: Duration,
     known: Mutex<Known>,
+    /// Held by the link that asks directly.
+    asking: tokio::sync::Mutex<()>,
 }
 
 struct Known {
@@ -138,6 +141,7 @@ impl VersionSource {
                 ask_at: None,
                 ask_by_proxy_at: None,
             }),
+            asking: tokio::sync::Mutex::default(),
         }
     }
 
@@ -153,6 +157,11 @@ impl VersionSource {
     /// The current version where it can be learned by this way, else the last one known. Never fails.
     pub(crate) async fn current(&self, proxy: Option<&Proxy>) -> Version {
         let Some(http) = &self.http else { return PINNED_VERSION };
+        let _turn = match proxy {
+            None => Some(self.asking.lock().await),
+            // Each has its own way, and a proxy that leads nowhere holds nobody up.
+            Some(_) => None,
+        };
         {
             let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
             let now = Instant::now();
@@ -163,7 +172,7 @@ impl VersionSource {
             if ask_at.is_some_and(|at| now < at) {
                 return known.version;
             }
-            // Links that start in the meantime go ahead with the version before instead of asking as well.
+            // Of links with proxies those that start in the meantime go ahead with the version before instead of asking as well.
             *ask_at = Some(now + retry);
             known.asked_at = Some(now);
         }
@@ -259,6 +268,33 @@ mod tests {
         assert_eq!((source.current(None).await, asked()), (first, 2));
         source.current(None).await;
         assert_eq!(asked(), 2, "and counts as fresh again");
+    }
+
+    #[tokio::test]
+    async fn links_that_open_while_the_version_is_asked_for_wait_for_it() {
+        /// Answers when it is told to.
+        struct Slow(tokio::sync::Notify, AtomicUsize);
+        #[async_trait]
+        impl Http for Slow {
+            async fn execute(&self, _: HttpRequest) -> Result<HttpResponse, String> {
+                self.1.fetch_add(1, Ordering::Relaxed);
+                self.0.notified().await;
+                Ok(HttpResponse {
+                    status: 200,
+                    body: Bytes::from(r#"{"client_revision":1099999999}"#),
+                })
+            }
+        }
+        let page = Arc::new(Slow(tokio::sync::Notify::new(), AtomicUsize::new(0)));
+        let source = VersionSource::new(Some(page.clone()));
+        let answer = async {
+            tokio::task::yield_now().await;
+            page.0.notify_one();
+        };
+        let (first, second, third, ()) =
+            tokio::join!(source.current(None), source.current(None), source.current(None), answer);
+        assert_eq!([first, second, third], [(2, 3000, 1_099_999_999); 3]);
+        assert_eq!(page.1.load(Ordering::Relaxed), 1);
     }
 
     #[tokio::test]

@@ -109,7 +109,9 @@ fn refused(failure: &ConnectFailure) -> CloseReason {
     match failure.reason {
         ConnectFailureReason::TempBanned => CloseReason::Banned { detail, until: None },
         ConnectFailureReason::ClientOutdated => CloseReason::Outdated,
-        _ => CloseReason::Refused(detail),
+        // Too many logins, or the server's own trouble.
+        _ if code == 429 || code >= 500 => CloseReason::Refused(detail),
+        _ => CloseReason::Unwanted(detail),
     }
 }
 
@@ -235,6 +237,10 @@ mod tests {
             failure(429),
             CloseReason::Refused("WhatsApp refused the connection (429)".into())
         );
+        for code in [400, 409, 413, 415, 418] {
+            let words = format!("WhatsApp refused the connection ({code})");
+            assert_eq!(failure(code), CloseReason::Unwanted(words));
+        }
         assert_eq!(failure(405), CloseReason::Outdated);
         assert!(matches!(failure(402), CloseReason::Banned { until: None, .. }));
         let ban = TemporaryBan::builder()

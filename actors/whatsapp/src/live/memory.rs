@@ -29,6 +29,7 @@ pub(crate) struct Memory {
     numbers: Numbers,
     unnamed: Mutex<HashSet<String>>,
     named: Mutex<HashMap<String, Jid>>,
+    shown_online: Mutex<Option<bool>>,
 }
 
 #[derive(Default)]
@@ -51,6 +52,16 @@ impl Memory {
     /// Which numbers are on WhatsApp.
     pub(crate) fn numbers(&self) -> &Numbers {
         &self.numbers
+    }
+
+    /// Remembers that others are to see the account online, or not, as its client said.
+    pub(crate) fn show_online(&self, shown: bool) {
+        *self.shown_online.lock().unwrap_or_else(PoisonError::into_inner) = Some(shown);
+    }
+
+    /// What its client said of that last; `None` for nothing.
+    pub(crate) fn shown_online(&self) -> Option<bool> {
+        *self.shown_online.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Remembers a hidden id's number, which WhatsApp gives with some stanzas (the offer of a call) and leaves out of

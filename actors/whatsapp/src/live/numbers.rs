@@ -8,7 +8,10 @@ use std::{
 
 use wharf_domain::{PhoneNumber, action::NumberCheck};
 use whatsapp_rust::wacore_binary::Jid;
-use whatsapp_rust::{Client, features::ContactError};
+use whatsapp_rust::{
+    Client, IqError,
+    features::{ContactError, IsOnWhatsAppResult},
+};
 
 /// Numbers remembered for each number that sends; past that everything is forgotten, which costs a look-up each.
 const MOST: usize = 2000;
@@ -62,7 +65,8 @@ impl Numbers {
 
     /// Asks WhatsApp for all of them in one go, and remembers the answers. Accounts in the order of the numbers.
     ///
-    /// WhatsApp may know a number under slightly other digits (Brazil, Mexico, Argentina).
+    /// WhatsApp may know a number under slightly other digits (Brazil, Mexico, Argentina). It may also refuse to say
+    /// anything of one of them, which tells nothing about it: then the refusal is the answer.
     pub(crate) async fn ask(
         &self,
         client: &Client,
@@ -70,6 +74,15 @@ impl Numbers {
     ) -> Result<Vec<(PhoneNumber, Option<Jid>)>, ContactError> {
         let jids: Vec<Jid> = numbers.iter().map(|number| Jid::pn(number.as_str())).collect();
         let found = client.contacts().is_on_whatsapp(&jids).await?;
+        self.read(numbers, &found)
+    }
+
+    /// What the answers say of the numbers.
+    fn read(
+        &self,
+        numbers: &[PhoneNumber],
+        found: &[IsOnWhatsAppResult],
+    ) -> Result<Vec<(PhoneNumber, Option<Jid>)>, ContactError> {
         let registered = || found.iter().filter(|account| account.is_registered);
         // One that WhatsApp tells by its hidden id only can be told apart when nobody else was asked for.
         let alone = match numbers {
@@ -85,14 +98,33 @@ impl Numbers {
                     .cloned()
             })
             .collect();
-        let answers = numbers.iter().map(|number| {
+        let (mut answers, mut refused) = (Vec::with_capacity(numbers.len()), None);
+        for number in numbers {
             let account = accounts.iter().find(|jid| number.is_account(jid.user_base()));
             let account = account.cloned().or_else(|| alone.clone());
-            self.learn(number, account.clone());
-            (number.clone(), account)
-        });
-        Ok(answers.collect())
+            let refusal = refusal_of(number, found).filter(|_| account.is_none());
+            if refusal.is_none() {
+                self.learn(number, account.clone());
+            }
+            refused = refused.or(refusal);
+            answers.push((number.clone(), account));
+        }
+        refused.map_or(Ok(answers), |refusal| Err(ContactError::Iq(refusal)))
     }
+}
+
+/// Why WhatsApp says nothing of a number (it was asked for too many, mostly); `None` if it does.
+fn refusal_of(number: &PhoneNumber, found: &[IsOnWhatsAppResult]) -> Option<IqError> {
+    let mut of_number = found
+        .iter()
+        .filter(|account| account.jid.is_pn() && number.is_account(account.jid.user_base()));
+    let error = of_number.find_map(|account| account.contact_error.as_ref())?;
+    Some(IqError::ServerError {
+        code: error.code.unwrap_or_default(),
+        text: error.text.clone().unwrap_or_default(),
+        error_type: None,
+        backoff: None,
+    })
 }
 
 /// An answer, as the API gives it.
@@ -106,7 +138,55 @@ pub(crate) fn check((number, account): (PhoneNumber, Option<Jid>)) -> NumberChec
 
 #[cfg(test)]
 mod tests {
+    use whatsapp_rust::wacore::iq::{
+        spec::IqSpec as _,
+        usync::{IsOnWhatsAppQueryType, IsOnWhatsAppSpec},
+    };
+    use whatsapp_rust::wacore_binary::{Node, builder::NodeBuilder};
+
     use super::*;
+
+    /// As WhatsApp tells of a number: whether somebody has it, or an error.
+    fn told(number: &str, word: Result<&'static str, u16>) -> Node {
+        let contact = NodeBuilder::new("contact");
+        let contact = match word {
+            Ok(word) => contact.attr("type", word),
+            Err(code) => contact.children([NodeBuilder::new("error").attr("code", code).build()]),
+        };
+        let user = NodeBuilder::new("user").attr("jid", Jid::pn(number));
+        user.children([contact.build()]).build()
+    }
+
+    fn results(users: Vec<Node>) -> Vec<IsOnWhatsAppResult> {
+        let list = NodeBuilder::new("list").children(users).build();
+        let usync = NodeBuilder::new("usync").children([list]).build();
+        let answer = NodeBuilder::new("iq").attr("type", "result").children([usync]).build();
+        let asked = IsOnWhatsAppSpec::new(Vec::new(), "1", IsOnWhatsAppQueryType::Pn);
+        asked.parse_response(&answer.as_node_ref()).unwrap()
+    }
+
+    #[test]
+    fn a_number_of_which_nothing_is_said_is_none_that_nobody_has() {
+        let numbers = Numbers::default();
+        let [there, gone, unsaid] = ["5511000000001", "5511000000002", "5511000000003"].map(|n| n.parse().unwrap());
+        let found = results(vec![
+            told("5511000000001", Ok("in")),
+            told("5511000000002", Ok("out")),
+            told("5511000000003", Err(429)),
+        ]);
+        let refused = numbers.read(&[there, gone, unsaid], &found).unwrap_err();
+        assert!(
+            matches!(&refused, ContactError::Iq(IqError::ServerError { code: 429, .. })),
+            "{refused:?}"
+        );
+        let known = |text: &str| numbers.known(&text.parse().unwrap());
+        assert_eq!(known("5511000000001"), Known::Account(Some(Jid::pn("5511000000001"))));
+        assert_eq!(known("5511000000002"), Known::Account(None));
+        assert_eq!(known("5511000000003"), Known::Nothing);
+        let there: PhoneNumber = "5511000000001".parse().unwrap();
+        let answers = numbers.read(&[there.clone()], &found[..1]).unwrap();
+        assert_eq!(answers, [(there, Some(Jid::pn("5511000000001")))]);
+    }
 
     #[test]
     fn answers_are_remembered_within_bounds() {

@@ -15,10 +15,10 @@ use wharf_domain::{
     proxy::{Proxy, ProxyKind, ProxyLogin},
 };
 
+use super::dial;
+
 /// An answer to `CONNECT` has no more than this in its head.
 const LONGEST_HEAD: usize = 8 * 1024;
-/// Addresses of one name that are tried.
-const ADDRESSES_TRIED: usize = 4;
 
 /// Why there is no way through.
 #[derive(Debug, Error)]
@@ -64,14 +64,8 @@ async fn reach(proxy: &Proxy, policy: TargetPolicy) -> Result<TcpStream, ProxyEr
     let found = lookup_host((proxy.host.as_str(), proxy.port))
         .await
         .map_err(unreachable)?;
-    let mut last = None;
-    for address in found.take(ADDRESSES_TRIED) {
-        match open(address, policy).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = Some(error),
-        }
-    }
-    Err(match last {
+    let opened = dial::first(found, |address| open(address, policy)).await;
+    opened.map_err(|refusal| match refusal {
         Some(Closed::Blocked(why)) => ProxyError::Blocked(proxy.place(), why),
         Some(Closed::Failed(error)) => unreachable(error),
         None => unreachable(io::Error::from(io::ErrorKind::NotFound)),

@@ -19,6 +19,7 @@ use whatsapp_rust::wacore::types::events::{Event, EventHandler};
 
 use super::{
     acks::Acks,
+    caught_up::CaughtUp,
     meaning::{self, Meaning},
     silence::{Look, Silence},
 };
@@ -51,6 +52,7 @@ pub(crate) struct Reporter {
     over: CancellationToken,
     leaving: AtomicBool,
     pub(crate) acks: Acks,
+    pub(crate) caught_up: Arc<CaughtUp>,
 }
 
 struct State {
@@ -79,6 +81,7 @@ impl Reporter {
             over: CancellationToken::new(),
             leaving: AtomicBool::new(false),
             acks: Acks::default(),
+            caught_up: Arc::default(),
         })
     }
 

@@ -8,7 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 use http::{HeaderValue, Uri, header::ORIGIN};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
 use tokio_rustls::{
     TlsConnector,
     rustls::{ClientConfig, client::Resumption},
@@ -21,7 +21,7 @@ use whatsapp_rust::wacore::net::{
 };
 use whatsapp_rust::{anyhow, async_channel, bytes::Bytes};
 
-use super::{proxy::tunnel, reporter::Reporter};
+use super::{dial, proxy::tunnel, reporter::Reporter};
 use crate::CloseReason;
 
 /// How long saying goodbye on a socket may take. A peer that reads nothing would hold it up for ever.
@@ -74,7 +74,9 @@ impl Dialer {
 
 /// A stream to the first address of the host that takes one.
 async fn direct(host: &str, port: u16) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect((host, port)).await?;
+    let found = lookup_host((host, port)).await?;
+    let opened = dial::first(found, TcpStream::connect).await;
+    let stream = opened.map_err(|refusal| refusal.unwrap_or_else(|| io::ErrorKind::NotFound.into()))?;
     // Frames are small and many: Nagle's algorithm would hold each second one up until the first is acknowledged.
     stream.set_nodelay(true)?;
     Ok(stream)

@@ -98,7 +98,15 @@ async fn a_stream_error_ends_the_link() {
 async fn refusals_say_what_to_do_next() {
     let world = World::start().await;
     world.pair().await.link.close().await;
-    for code in [Some("503"), Some("429"), Some("402"), Some("405"), Some("401"), None] {
+    for code in [
+        Some("503"),
+        Some("429"),
+        Some("402"),
+        Some("405"),
+        Some("401"),
+        Some("409"),
+        None,
+    ] {
         world.trouble(FaultKind::Refuse, code, A_WHILE).await;
         let mut line = world.open().await;
         let reason = line.closed().await;
@@ -106,6 +114,7 @@ async fn refusals_say_what_to_do_next() {
             Some("402") => matches!(reason, CloseReason::Banned { .. }),
             Some("405") => matches!(reason, CloseReason::Outdated),
             Some("401") => matches!(reason, CloseReason::LoggedOut(_)),
+            Some("409") => matches!(reason, CloseReason::Unwanted(_)),
             Some(_) => matches!(reason, CloseReason::Refused(_)),
             None => matches!(reason, CloseReason::Lost(_)),
         };

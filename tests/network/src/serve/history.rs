@@ -14,8 +14,8 @@ use waproto::whatsapp::{
 };
 
 use super::phone::to_own_device;
-use crate::NetworkError;
 use crate::state::{Account, Chat, Known, World};
+use crate::{NetworkError, clock};
 
 /// The most that one block of a deflate stream holds when nothing is compressed.
 const BLOCK: usize = 0xFFFF;
@@ -110,9 +110,13 @@ fn conversation(world: &World, account: &Account, id: String, known: &Known) -> 
         Ok(Chat::Person(other)) if *known.author == *account.phone => (None, Some(other.pn_jid())),
         _ => (None, world.account(&known.author).ok().map(|author| author.pn_jid())),
     };
+    // What WhatsApp gave the phone for the other side, to show that they know each other.
+    let trusted = number.as_ref().map(|number| number.user_base().as_bytes().to_vec());
     Conversation {
         id,
         name,
+        tc_token_timestamp: trusted.as_ref().map(|_| clock::now_s()),
+        tc_token: trusted,
         pn_jid: number.map(|number| number.to_string()),
         ..Default::default()
     }

@@ -176,27 +176,34 @@ fn a_deletion_during_a_ban_does_not_log_in() {
 }
 
 #[test]
-fn an_outdated_client_tries_ever_more_slowly_and_is_healed_at_once() {
+fn a_client_that_is_turned_down_tries_ever_more_slowly_and_is_healed_at_once() {
     let mut desk = Desk::at(Place::Opening);
     desk.jitter = 1.0;
-    let refused = |desk: &mut Desk| {
-        desk.link(LinkEvent::Closed(CloseReason::Outdated));
+    let turned_down = |desk: &mut Desk, reason: CloseReason, code| {
+        desk.link(LinkEvent::Closed(reason));
         assert_eq!(desk.shown().0, ConnectionStatus::Failed);
-        assert_eq!(desk.machine.view().reason_code, ReasonCode::Outdated);
+        assert_eq!(desk.machine.view().reason_code, code);
         desk.timer = None;
         desk.gone();
         let pause = desk.timer.unwrap().0.since(desk.now).as_secs();
         desk.fire();
         pause
     };
-    let pauses: Vec<u64> = (0..7).map(|_| refused(&mut desk)).collect();
+    let outdated = |desk: &mut Desk| turned_down(desk, CloseReason::Outdated, ReasonCode::Outdated);
+    let pauses: Vec<u64> = (0..7).map(|_| outdated(&mut desk)).collect();
     assert_eq!(pauses, [60, 240, 960, 3840, 15_360, 21_600, 21_600]);
     desk.link(connected());
-    assert_eq!(refused(&mut desk), 60, "it was accepted in between");
+    assert_eq!(outdated(&mut desk), 60, "it was accepted in between");
+    desk.link(connected());
+    let unwanted = |desk: &mut Desk| turned_down(desk, CloseReason::Unwanted("409".into()), ReasonCode::Refused);
+    let pauses: Vec<u64> = (0..5).map(|_| unwanted(&mut desk)).collect();
+    assert_eq!(pauses, [60, 240, 960, 3600, 3600]);
     for jitter in [-1.0, 0.0, 2.0] {
         for times in [0, 1, 9, u32::MAX] {
             let wait = backoff::outdated(times, jitter).as_secs();
             assert!((30..=21_600).contains(&wait), "{wait}");
+            let wait = backoff::unwanted(times, jitter).as_secs();
+            assert!((30..=3600).contains(&wait), "{wait}");
         }
     }
 }

@@ -19,6 +19,8 @@ use crate::live::convert::not_for_us;
 pub(crate) struct Aside {
     pub(crate) inbound: Arc<Inbound>,
     pub(crate) client: Weak<Client>,
+    /// Whether the history becomes events.
+    pub(crate) takes_history: bool,
 }
 
 impl EventHandler for Aside {
@@ -36,18 +38,21 @@ impl EventHandler for Aside {
                     self.inbound.subjects.learn(&update.group_jid, subject);
                 }
             }
-            Event::HistorySync(_) => self.history(event),
+            Event::HistorySync(_) if self.takes_history => self.history(event),
             _ => {}
         }
     }
 
     fn interest(&self) -> EventInterest {
-        EventInterest::of(&[
+        const ALWAYS: [EventKind; 3] = [
             EventKind::Messages,
             EventKind::UndecryptableMessage,
             EventKind::GroupUpdate,
-            EventKind::HistorySync,
-        ])
+        ];
+        match self.takes_history {
+            true => EventInterest::of(&[ALWAYS.as_slice(), &[EventKind::HistorySync]].concat()),
+            false => EventInterest::of(&ALWAYS),
+        }
     }
 }
 

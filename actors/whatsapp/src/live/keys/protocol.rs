@@ -18,6 +18,8 @@ use super::{DeviceKeys, WAITING_REMOVALS, bad, from_json, json, name_of, prefix_
 /// A sender key's status: one byte.
 const HAS_KEY: [u8; 1] = [1];
 const HAS_NONE: [u8; 1] = [0];
+/// Mappings of one commit: an account's history brings thousands, and others wait for the writer.
+const MAPPINGS: usize = 256;
 
 impl DeviceKeys {
     /// The two rows of a mapping: by hidden id, and by number. A number's row is not removed when its hidden id gets
@@ -129,14 +131,14 @@ impl ProtocolStore for DeviceKeys {
     }
 
     async fn put_lid_mappings(&self, entries: &[LidPnMappingEntry]) -> Result<()> {
-        if entries.is_empty() {
-            return Ok(());
+        for some in entries.chunks(MAPPINGS) {
+            let mut puts = Vec::with_capacity(2 * some.len());
+            for entry in some {
+                puts.extend(self.mapping(entry)?);
+            }
+            self.commit(puts).await?;
         }
-        let mut puts = Vec::with_capacity(2 * entries.len());
-        for entry in entries {
-            puts.extend(self.mapping(entry)?);
-        }
-        self.commit(puts).await.map(drop)
+        Ok(())
     }
 
     async fn get_all_lid_mappings(&self) -> Result<Vec<LidPnMappingEntry>> {

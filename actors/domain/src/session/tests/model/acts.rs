@@ -169,7 +169,7 @@ impl World {
     fn any_reason(&mut self) -> CloseReason {
         let until = [None, Some(self.now), Some(self.now + Duration::from_secs(7200))][self.pick(3) as usize];
         let detail = "so it is".to_owned();
-        match self.pick(if self.profile.wild { 12 } else { 8 }) {
+        match self.pick(if self.profile.wild { 13 } else { 9 }) {
             0 | 1 => CloseReason::Lost(detail),
             2 => CloseReason::Refused(detail),
             3 => CloseReason::Outdated,
@@ -177,9 +177,10 @@ impl World {
             5 => CloseReason::Replaced,
             6 => CloseReason::QueueFull(detail),
             7 => CloseReason::ProxyFailed(detail),
-            8 => CloseReason::QrExpired,
-            9 => CloseReason::PairingFailed(detail),
-            10 => CloseReason::AccountLocked(detail),
+            8 => CloseReason::Unwanted(detail),
+            9 => CloseReason::QrExpired,
+            10 => CloseReason::PairingFailed(detail),
+            11 => CloseReason::AccountLocked(detail),
             _ => CloseReason::LoggedOut(detail),
         }
     }

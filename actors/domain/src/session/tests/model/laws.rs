@@ -44,7 +44,7 @@ impl World {
         assert!(!self.stale.iter().any(used), "generation {generation} again");
     }
 
-    /// No pause is longer than 40 s, but for a ban and an outdated client.
+    /// No pause is longer than 40 s, but for a ban and a client that is outdated or not wanted.
     pub(super) fn allow_pause(&self, after: Duration) {
         assert_eq!(self.machine.phase, Phase::Pausing);
         if self.machine.view().status != ConnectionStatus::Failed {
@@ -92,7 +92,7 @@ impl World {
 
     /// Whether this is an end that another attempt may mend.
     pub(super) fn passes(&self, event: &SessionEvent) -> bool {
-        use CloseReason::{Banned, Lost, Outdated, ProxyFailed, QueueFull, Refused, Requested};
+        use CloseReason::{Banned, Lost, Outdated, ProxyFailed, QueueFull, Refused, Requested, Unwanted};
         let SessionEvent::Link {
             event: LinkEvent::Closed(reason),
             ..
@@ -102,7 +102,14 @@ impl World {
         };
         let mended = matches!(
             reason,
-            Requested | Lost(_) | Refused(_) | Outdated | QueueFull(_) | ProxyFailed(_) | Banned { until: Some(_), .. }
+            Requested
+                | Lost(_)
+                | Refused(_)
+                | Unwanted(_)
+                | Outdated
+                | QueueFull(_)
+                | ProxyFailed(_)
+                | Banned { until: Some(_), .. }
         );
         mended && self.machine.phase != Phase::AwaitingPasskey
     }

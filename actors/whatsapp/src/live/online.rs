@@ -1,0 +1,118 @@
+//! Whether others see the account online because of this device: only where somebody wants that.
+//!
+//! The client says that it is there with every login and with every new name of the account, as WhatsApp Web does, which a
+//! person looks at. Of a device that never sleeps that has two effects which nobody asked for: the account is online day and
+//! night, and WhatsApp leaves the phone's notifications out, since the messages are being read elsewhere. The client has no
+//! setting for it. So what it said is taken back behind it, unless the number's client or a webhook wants it so.
+//!
+//! A device that never says that it is there is unlinked after two weeks, however much it reads and writes. So it is there for a
+//! moment twice a day.
+
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use tokio::time::sleep;
+use whatsapp_rust::Client;
+use whatsapp_rust::wacore::{
+    iq::keepalive::KeepaliveSpec,
+    types::events::{Event, EventHandler, EventInterest, EventKind},
+};
+
+use super::inbound::Inbound;
+
+/// How long the server may take to answer before what was said of a new name is taken back all the same.
+const ANSWER: Duration = Duration::from_secs(5);
+/// How long a device is there that says so only in order not to be unlinked.
+const MOMENT: Duration = Duration::from_secs(5);
+
+/// Sees to it, of a new client. Its device is there for a moment `every` so often.
+pub(crate) fn see_to(client: &Arc<Client>, inbound: &Arc<Inbound>, every: Duration) {
+    // Otherwise the receipts of a device that is not online show the senders no second tick.
+    client.set_force_active_delivery_receipts(true);
+    let online = Online {
+        inbound: Arc::clone(inbound),
+        client: Arc::downgrade(client),
+        every,
+    };
+    client.subscribe_handler(Arc::new(online)).detach();
+}
+
+struct Online {
+    inbound: Arc<Inbound>,
+    client: Weak<Client>,
+    every: Duration,
+}
+
+impl EventHandler for Online {
+    fn handle_event(&self, event: Arc<Event>) {
+        let (client, inbound) = (self.client.clone(), Arc::clone(&self.inbound));
+        let runtime = inbound.runtime.clone();
+        match event.as_ref() {
+            Event::Connected(_) => drop(runtime.start(keep_linked(client, inbound, self.every))),
+            Event::SelfPushNameUpdated(_) => drop(runtime.start(take_back_named(client, inbound))),
+            _ => {}
+        }
+    }
+
+    fn interest(&self) -> EventInterest {
+        EventInterest::of(&[EventKind::Connected, EventKind::SelfPushNameUpdated])
+    }
+}
+
+/// As long as the link lasts.
+async fn keep_linked(client: Weak<Client>, inbound: Arc<Inbound>, every: Duration) {
+    take_back(&client, &inbound).await;
+    let over = inbound.reporter.over();
+    while over.run_until_cancelled(sleep(every)).await.is_some() {
+        let Some(there) = client.upgrade() else { return };
+        if let Err(error) = there.presence().set_available().await {
+            tracing::debug!(%error, "the device could not say that it is there");
+        }
+        drop(there);
+        over.run_until_cancelled(sleep(MOMENT)).await;
+        take_back(&client, &inbound).await;
+    }
+}
+
+/// Of a new name the client says so behind its event, in a task of its own: before the answer to this comes in.
+async fn take_back_named(client: Weak<Client>, inbound: Arc<Inbound>) {
+    if let Some(client) = client.upgrade() {
+        let _answer = client.execute(KeepaliveSpec::with_timeout(ANSWER)).await;
+    }
+    take_back(&client, &inbound).await;
+}
+
+async fn take_back(client: &Weak<Client>, inbound: &Inbound) {
+    if stays(inbound.memory.shown_online(), inbound.follow.is_used()) {
+        return;
+    }
+    let Some(client) = client.upgrade() else { return };
+    if let Err(error) = client.presence().set_unavailable().await {
+        tracing::debug!(%error, "the account may be seen online");
+    }
+}
+
+/// Whether the account is to be seen online: as its client said last, else where somebody's presence is wanted, which
+/// WhatsApp tells nobody who is not there.
+fn stays(shown: Option<bool>, follows: bool) -> bool {
+    shown.unwrap_or(follows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_client_said_counts_then_what_the_webhook_wants() {
+        for (shown, follows, wanted) in [
+            (None, false, false),
+            (None, true, true),
+            (Some(true), false, true),
+            (Some(false), true, false),
+        ] {
+            assert_eq!(stays(shown, follows), wanted, "{shown:?} {follows}");
+        }
+    }
+}

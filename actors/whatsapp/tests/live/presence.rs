@@ -1,0 +1,89 @@
+//! Whether others see the account online.
+
+use std::time::Duration;
+
+use wharf_domain::{
+    EventKind, EventKinds,
+    action::{Action, PresenceState},
+};
+use wharf_testnet::Setting;
+use wharf_whatsapp::LinkEvent;
+
+use crate::support::{Line, OURS, THEIRS, World, eventually, send};
+
+impl World {
+    /// Names the account: one without a name is never online.
+    async fn name_account(&self) {
+        let named = Setting::PushName("Harbour Office".to_owned());
+        self.network.change_setting(OURS, &named).await.unwrap();
+    }
+
+    async fn is_online(&self) -> bool {
+        self.network.devices(OURS).await.unwrap()[0].available
+    }
+}
+
+#[tokio::test]
+async fn the_account_is_seen_online_only_where_somebody_wants_it() {
+    let world = World::start().await;
+    world.name_account().await;
+    // What the client said before the link counted as connected is with the server when this is.
+    let heard = async |line: &Line| {
+        send(&line.link, THEIRS, "here", Duration::from_secs(20)).await.unwrap();
+    };
+    // Opens the link of before anew; the account has its name, so that its client says that it is there.
+    let again = async |line: Line| {
+        line.link.close().await;
+        let mut line = world.open_into(line.inbox).await;
+        let connected = line.next().await;
+        assert!(
+            matches!(&connected, LinkEvent::Connected { push_name: Some(_), .. }),
+            "{connected:?}"
+        );
+        heard(&line).await;
+        line
+    };
+    let show = async |line: &Line, state| {
+        let presence = Action::Presence { to: None, state };
+        line.link.act(&presence, Duration::from_secs(20)).await.unwrap();
+    };
+
+    let line = world.pair().await;
+    heard(&line).await;
+    eventually("the phone has its notifications", async || !world.is_online().await).await;
+    let line = again(line).await;
+    eventually("it has them after a reconnect", async || !world.is_online().await).await;
+    let id = world.write("has it arrived?").await;
+    eventually("the second tick", async || {
+        let receipts = world.network.receipts(THEIRS).await.unwrap();
+        receipts
+            .iter()
+            .any(|receipt| receipt.id == id && receipt.kind == "delivery")
+    })
+    .await;
+
+    show(&line, PresenceState::Available).await;
+    eventually("it is online", async || world.is_online().await).await;
+    let line = again(line).await;
+    assert!(world.is_online().await, "that is kept over a reconnect");
+    show(&line, PresenceState::Unavailable).await;
+    let line = again(line).await;
+    eventually("this too", async || !world.is_online().await).await;
+
+    line.inbox.want(EventKinds::of([EventKind::Presence]));
+    world.write("are you there?").await;
+    eventually("somebody wants to know who is there", async || world.is_online().await).await;
+    line.link.close().await;
+}
+
+#[tokio::test]
+async fn a_device_is_there_for_a_moment_now_and_then() {
+    let world = World::with(|config| config.seen_every = Duration::from_secs(3)).await;
+    world.name_account().await;
+    let line = world.pair().await;
+    for _ in 0..2 {
+        eventually("it is not online", async || !world.is_online().await).await;
+        eventually("it says that it is there", async || world.is_online().await).await;
+    }
+    line.link.close().await;
+}
