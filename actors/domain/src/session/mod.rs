@@ -205,7 +205,7 @@ impl Session {
             return self.on_connect_while_banned(now, effects);
         }
         self.view.wanted = true;
-        (self.unsteady, self.outdated) = (0, 0);
+        (self.unsteady, self.turned_down) = (0, 0);
         self.show(ConnectionStatus::Connecting, ReasonCode::Starting, None);
         self.end(now, Then::Open, false, false, effects);
     }

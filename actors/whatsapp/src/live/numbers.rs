@@ -184,7 +184,7 @@ mod tests {
         assert_eq!(known("5511000000002"), Known::Account(None));
         assert_eq!(known("5511000000003"), Known::Nothing);
         let there: PhoneNumber = "5511000000001".parse().unwrap();
-        let answers = numbers.read(&[there.clone()], &found[..1]).unwrap();
+        let answers = numbers.read(std::slice::from_ref(&there), &found[..1]).unwrap();
         assert_eq!(answers, [(there, Some(Jid::pn("5511000000001")))]);
     }
 
