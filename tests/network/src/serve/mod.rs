@@ -19,6 +19,7 @@ mod pairing;
 mod peer;
 mod phone;
 mod presence;
+mod profile;
 mod reading_receipts;
 mod receipt;
 mod refusal;
