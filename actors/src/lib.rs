@@ -49,7 +49,8 @@ mod tests;
 pub use bulkhead::BulkheadError;
 pub use gateway::{
     BulkRetry, ConnectionPatch, Gateway, GatewayError, IdempotencyKey, MediaFile, NewContent, NewFile, NewMedia,
-    NewMessage, NewWebhook, NoMedia, Qr, SentMessage, Shown, ShownPairCode, StartError, Tested, WebhookWithSecret,
+    NewMessage, NewPicture, NewWebhook, NoMedia, Qr, SentMessage, Shown, ShownPairCode, StartError, Tested,
+    WebhookWithSecret,
 };
 pub use media::{
     MediaSettings,

@@ -1,4 +1,4 @@
-//! What a number does at WhatsApp besides sending messages: receipts, presence, look-ups, groups (docs/SENDING.md).
+//! What a number does at WhatsApp besides sending messages: receipts, presence, look-ups, groups; people in `people` (docs/SENDING.md).
 
 use serde_json::Value;
 use warp::http::StatusCode;
@@ -176,7 +176,8 @@ pub(super) async fn leave(call: Call) -> Answer {
     answer(act(&call, Action::LeaveGroup(group), "leave").await?)
 }
 
-async fn act(call: &Call, action: Action, what: &str) -> Result<Done, Problem> {
+/// Carries something out, once under an `Idempotency-Key`; `what` tells it apart from other things under the same key.
+pub(super) async fn act(call: &Call, action: Action, what: &str) -> Result<Done, Problem> {
     let phone = call.phone()?;
     let key = idempotency_key(call, what)?;
     Ok(call.desk.act(call.client, &phone, action, key).await?)
@@ -184,14 +185,19 @@ async fn act(call: &Call, action: Action, what: &str) -> Result<Done, Problem> {
 
 /// Asks something. An `Idempotency-Key` means nothing here: what was asked stands in the query, which the key's hash does not
 /// know, and an old answer to a new question would be wrong.
-async fn look(call: &Call, action: Action) -> Result<Done, Problem> {
+pub(super) async fn look(call: &Call, action: Action) -> Result<Done, Problem> {
     Ok(call.desk.act(call.client, &call.phone()?, action, None).await?)
 }
 
-fn answer(done: Done) -> Answer {
+/// What came of it, as the API shows it.
+pub(super) fn answer(done: Done) -> Answer {
     match done {
         Done::Done => Ok(no_content()),
         Done::Numbers(numbers) => list(&numbers),
+        Done::Contact(contact) => json(StatusCode::OK, &contact),
+        Done::Picture(picture) => json(StatusCode::OK, &picture),
+        Done::Blocks(blocks) => list(&blocks),
+        Done::Profile(profile) => json(StatusCode::OK, &profile),
         Done::Groups(groups) => list(&groups),
         Done::Participants(changes) => list(&changes),
         Done::Group(group) => json(StatusCode::OK, &group),

@@ -8,8 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::watch;
 use wharf_actors::{
-    BulkRetry, ConnectionPatch, GatewayError, IdempotencyKey, MediaFile, NewMessage, NewWebhook, NoMedia, Qr,
-    Receiving, SentMessage, Shown, ShownPairCode, Tested, WebhookWithSecret,
+    BulkRetry, ConnectionPatch, GatewayError, IdempotencyKey, MediaFile, NewMessage, NewPicture, NewWebhook, NoMedia,
+    Qr, Receiving, SentMessage, Shown, ShownPairCode, Tested, WebhookWithSecret,
 };
 use wharf_domain::{
     Attempt, ClientId, Connection, Event, EventId, OutgoingMessage, PhoneNumber, TokenHash, Webhook, WebhookId,
@@ -142,6 +142,15 @@ pub trait Desk: Send + Sync + 'static {
         client: ClientId,
         phone: &PhoneNumber,
         action: Action,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Done, GatewayError>;
+
+    /// Shows another picture of a number.
+    async fn set_picture(
+        &self,
+        client: ClientId,
+        phone: &PhoneNumber,
+        picture: NewPicture,
         key: Option<IdempotencyKey>,
     ) -> Result<Done, GatewayError>;
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::watch;
 use wharf_actors::{
-    BulkRetry, ConnectionPatch, Gateway, GatewayError, IdempotencyKey, MediaFile, NewMessage, NewWebhook, NoMedia, Qr,
-    Receiving, SentMessage, Shown, ShownPairCode, Tested, WebhookWithSecret,
+    BulkRetry, ConnectionPatch, Gateway, GatewayError, IdempotencyKey, MediaFile, NewMessage, NewPicture, NewWebhook,
+    NoMedia, Qr, Receiving, SentMessage, Shown, ShownPairCode, Tested, WebhookWithSecret,
 };
 use wharf_domain::{
     Attempt, ClientId, Connection, Event, EventId, OutgoingMessage, PhoneNumber, TokenHash, Webhook, WebhookId,
@@ -200,6 +200,16 @@ impl Desk for Gateway {
         key: Option<IdempotencyKey>,
     ) -> Result<Done, GatewayError> {
         self.act(client, phone, action, key).await
+    }
+
+    async fn set_picture(
+        &self,
+        client: ClientId,
+        phone: &PhoneNumber,
+        picture: NewPicture,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Done, GatewayError> {
+        self.set_picture(client, phone, picture, key).await
     }
 
     async fn media(&self, link: &MediaLink, signature: &str) -> Result<MediaFile, NoMedia> {

@@ -25,6 +25,7 @@ mod kinds;
 mod linking;
 mod media;
 mod messages;
+mod people;
 mod pulling;
 mod reasons;
 mod sending;

@@ -1,7 +1,15 @@
 //! What a number can be asked to do at WhatsApp besides sending messages, and what comes of it.
 
+mod people;
+
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
+pub use self::people::{
+    ABOUT_MAX_CHARS, Blocked, Business, ContactInfo, NAME_MAX_CHARS, Picture, ProfileInfo, check_about, check_call_id,
+    check_name,
+};
 use crate::{
     PhoneNumber, Timestamp,
     outgoing::{GroupId, Recipient},
@@ -37,6 +45,48 @@ pub enum Action {
     },
     /// Find out which numbers are on WhatsApp, at most [`NUMBERS_MAX`].
     CheckNumbers(Vec<PhoneNumber>),
+    /// Find out what somebody shows of themselves.
+    Contact(Recipient),
+    /// Find out where somebody's picture lies.
+    Picture {
+        /// Whose.
+        of: Recipient,
+        /// The small one.
+        preview: bool,
+    },
+    /// Whom the account has blocked.
+    Blocks,
+    /// Hear nothing more of somebody.
+    Block(Recipient),
+    /// Hear of them again.
+    Unblock(Recipient),
+    /// What the own account shows of itself.
+    Profile,
+    /// Change that; what is `None` stays. The name first.
+    ChangeProfile {
+        /// The name that others see.
+        name: Option<String>,
+        /// What it says about itself; an empty text takes it back.
+        about: Option<String>,
+    },
+    /// Show another picture of the own account: a square JPEG.
+    SetPicture(Arc<[u8]>),
+    /// Show none.
+    RemovePicture,
+    /// Turn down a call that rings.
+    RejectCall {
+        /// WhatsApp's id of it.
+        call_id: String,
+        /// Who calls.
+        from: Recipient,
+    },
+    /// Change how a chat is shown in the account's apps.
+    ArrangeChat {
+        /// Which.
+        chat: Recipient,
+        /// How.
+        how: Arrangement,
+    },
     /// The groups that this number is in.
     Groups,
     /// One group.
@@ -68,8 +118,30 @@ pub enum Action {
 impl Action {
     /// Whether it only asks, and leaves nothing behind.
     pub const fn is_look_up(&self) -> bool {
-        matches!(self, Self::CheckNumbers(_) | Self::Groups | Self::Group(_))
+        matches!(
+            self,
+            Self::CheckNumbers(_)
+                | Self::Contact(_)
+                | Self::Picture { .. }
+                | Self::Blocks
+                | Self::Profile
+                | Self::Groups
+                | Self::Group(_)
+        )
     }
+}
+
+/// How a chat is shown in the account's apps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arrangement {
+    /// Out of the way, or not.
+    Archived(bool),
+    /// Above all others, or not.
+    Pinned(bool),
+    /// Without a sound for ever, or with one.
+    Muted(bool),
+    /// Without a sound until then.
+    MutedUntil(Timestamp),
 }
 
 /// What a number shows of itself.
@@ -122,6 +194,14 @@ pub enum Done {
     Done,
     /// Of [`Action::CheckNumbers`], in its order.
     Numbers(Vec<NumberCheck>),
+    /// Of [`Action::Contact`].
+    Contact(Box<ContactInfo>),
+    /// Of [`Action::Picture`]; `None` when there is none, or none that is shown to this number.
+    Picture(Option<Picture>),
+    /// Of [`Action::Blocks`], by id.
+    Blocks(Vec<Blocked>),
+    /// Of [`Action::Profile`].
+    Profile(ProfileInfo),
     /// Of [`Action::Groups`], by subject.
     Groups(Vec<GroupInfo>),
     /// Of [`Action::Group`] and [`Action::CreateGroup`].

@@ -201,7 +201,7 @@ impl Gateway {
     /// Does something else at WhatsApp.
     ///
     /// # Errors
-    /// `NotFound`, also for a group that this number is not in; `Conflict` when not connected, or for a key that is in
+    /// `NotFound`, also for a group that this number is not in, and for the picture of a number that nobody has; `Conflict` when not connected, or for a key that is in
     /// use; `Refused`; `TimedOut`.
     pub async fn act(
         &self,
@@ -283,9 +283,9 @@ impl Gateway {
         }
     }
 
-    async fn carry_out(&self, connection: &Connection, action: Action) -> Result<Done, GatewayError> {
+    pub(super) async fn carry_out(&self, connection: &Connection, action: Action) -> Result<Done, GatewayError> {
         let session = self.session(connection).await?;
-        let group = group_of(&action).is_some();
+        let (group, picture) = (group_of(&action).is_some(), matches!(action, Action::Picture { .. }));
         let ask = |reply| session::Message::Act(Box::new(action), reply);
         let result = match session.call(ask, Some(SEND_DEADLINE)).await {
             Ok(CallResult::Success(result)) => result,
@@ -293,6 +293,7 @@ impl Gateway {
         };
         result.map_err(|error| match error {
             SendError::Refused { code, .. } if group && code == "404" => GatewayError::NotFound("group"),
+            SendError::NotOnWhatsApp(_) if picture => GatewayError::NotFound("number on WhatsApp"),
             error => of_link(&error),
         })
     }

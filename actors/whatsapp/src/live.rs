@@ -10,6 +10,7 @@
 mod acks;
 mod acts;
 mod awaited;
+mod calls;
 mod compose;
 mod convert;
 mod driver;

@@ -5,7 +5,7 @@ use base64::{
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 use serde_json::Value;
-use wharf_actors::{NewFile, NewMedia, ReceivedFile};
+use wharf_actors::{NewFile, NewMedia, NewPicture, ReceivedFile};
 use wharf_domain::{
     InvalidField,
     outgoing::{FileType, MediaMessage, SentFile, check_caption, check_file_name, check_mime_type},
@@ -152,6 +152,24 @@ impl Draft {
             file.file_name = last.filter(|name| check_file_name("file", name).is_ok());
         }
         upload.file
+    }
+}
+
+/// A picture alone: the file that came along, the one in base64, or one to be fetched. Whatever is said of it, it is what it is.
+pub(in crate::http) async fn picture(call: &mut Call) -> Result<NewPicture, Problem> {
+    if let Some(upload) = call.upload.take() {
+        return Ok(NewPicture::Received(upload.file));
+    }
+    let mut body = Fields::parse(&call.body)?;
+    let given = match body.object("media", media) {
+        Ok(None) => body.refuse(InvalidField::new("media", format!("is missing: it {WANTED}"))),
+        Ok(Some(given)) => Ok(given),
+        Err(refused) => Err(refused),
+    };
+    body.finish()?;
+    match given? {
+        (_, Some(base64)) => Ok(NewPicture::Received(decoded(call, &base64).await?)),
+        (file, None) => Ok(NewPicture::Url(file.url.unwrap_or_default())),
     }
 }
 

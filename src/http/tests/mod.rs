@@ -6,6 +6,7 @@ mod crowd;
 mod fake;
 mod hostile;
 mod media;
+mod people;
 mod pictures;
 mod requests;
 mod sending;

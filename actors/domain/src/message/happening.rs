@@ -133,6 +133,9 @@ pub struct Call {
     /// Whether it has a picture, where WhatsApp says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub video: Option<bool>,
+    /// Whether Wharf turned it down at once, since the connection says so (`reject_calls`).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub rejected: bool,
     /// WhatsApp's reason of the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,

@@ -1,4 +1,7 @@
-//! What a number does at WhatsApp besides sending messages: receipts, presence, look-ups, groups.
+//! What a number does at WhatsApp besides sending messages: receipts, presence, look-ups, groups; the rest below.
+
+mod chats;
+mod people;
 
 use std::sync::Arc;
 
@@ -16,6 +19,7 @@ use whatsapp_rust::{Client, IqError, anyhow};
 use super::{
     memory::Memory,
     numbers,
+    reporter::Reporter,
     send::{account, chat, of_client, of_iq, parsed},
 };
 use crate::SendError;
@@ -27,6 +31,7 @@ pub(crate) const UNANSWERED: &str = "the connection ended before WhatsApp answer
 pub(crate) struct Acting {
     pub(crate) client: Arc<Client>,
     pub(crate) memory: Arc<Memory>,
+    pub(crate) reporter: Arc<Reporter>,
 }
 
 impl Acting {
@@ -39,6 +44,17 @@ impl Acting {
             } => self.mark_read(&chat, from.as_ref(), &message_ids).await,
             Action::Presence { to, state } => self.show(to.as_ref(), state).await,
             Action::CheckNumbers(numbers) => self.check(&numbers).await,
+            Action::Contact(who) => self.contact(&who).await,
+            Action::Picture { of, preview } => self.picture(&of, preview).await,
+            Action::Blocks => self.blocks().await,
+            Action::Block(who) => self.block(&who, true).await,
+            Action::Unblock(who) => self.block(&who, false).await,
+            Action::Profile => self.profile().await,
+            Action::ChangeProfile { name, about } => self.change_profile(name, about).await,
+            Action::SetPicture(jpeg) => self.set_picture(Some(&jpeg)).await,
+            Action::RemovePicture => self.set_picture(None).await,
+            Action::RejectCall { call_id, from } => self.reject_call(&call_id, &from).await,
+            Action::ArrangeChat { chat, how } => self.arrange(&chat, how).await,
             Action::Groups => self.groups().await,
             Action::Group(group) => self.group(&group).await,
             Action::CreateGroup { subject, participants } => self.create(subject, &participants).await,
@@ -244,10 +260,18 @@ fn of_group(error: GroupError) -> SendError {
 /// Of what leaves something behind at WhatsApp: once the request is out, only its answer says what came of it.
 fn of_change(error: GroupError) -> SendError {
     match error {
-        GroupError::Iq(IqError::Socket(_) | IqError::Disconnected(_) | IqError::InternalChannelClosed) => {
+        GroupError::Iq(error) => changed(&error),
+        other => of_group(other),
+    }
+}
+
+/// The same of a request as such.
+fn changed(error: &IqError) -> SendError {
+    match error {
+        IqError::Socket(_) | IqError::Disconnected(_) | IqError::InternalChannelClosed => {
             SendError::Failed(UNANSWERED.to_owned())
         }
-        other => of_group(other),
+        other => of_iq(other),
     }
 }
 

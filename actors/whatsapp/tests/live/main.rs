@@ -13,6 +13,7 @@ mod inbox;
 mod keeper;
 mod keys;
 mod linking;
+mod people;
 mod support;
 mod tasks;
 mod texting;

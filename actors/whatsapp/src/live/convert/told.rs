@@ -237,6 +237,7 @@ pub(crate) fn call_of(action: &CallAction) -> Option<(Call, &Jid)> {
         id: id.to_owned(),
         state,
         video: None,
+        rejected: false,
         reason: None,
         seconds: None,
     };

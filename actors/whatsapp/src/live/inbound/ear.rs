@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use tokio::time::Instant;
+use tokio::{sync::oneshot, time::Instant};
 use wharf_domain::{EventKind, EventKinds};
 use whatsapp_rust::wacore::types::{
-    call::CallAction,
+    call::{CallAction, IncomingCall},
     events::{Event, EventHandler, EventInterest, EventKind as ClientEvent},
 };
 use whatsapp_rust::wacore_binary::{Jid, NodeRef};
 use whatsapp_rust::{Client, RawNodeLease};
 
-use super::{Inbound, heard};
+use super::{Inbound, heard, is_own};
 use crate::live::{
     convert::{bare, news_of},
     lane::Heard,
@@ -59,6 +59,9 @@ fn is_used(wanted: EventKinds) -> bool {
 impl EventHandler for Ear {
     fn handle_event(&self, event: Arc<Event>) {
         let wanted = self.inbound.inbox.wanted();
+        if let Event::IncomingCall(call) = event.as_ref() {
+            self.rings(call);
+        }
         match event.as_ref() {
             Event::RawNode(stanza) if is_used(wanted) => self.arrived(stanza.get()),
             Event::RawNode(_) => {}
@@ -87,6 +90,33 @@ impl EventHandler for Ear {
 }
 
 impl Ear {
+    /// A call rings: it is turned down at once where the connection says so, whoever wants to hear of it. A call to a group
+    /// that only is announced (`offer_notice`) does not ring.
+    fn rings(&self, call: &IncomingCall) {
+        let CallAction::Offer {
+            call_id, call_creator, ..
+        } = &call.action
+        else {
+            return;
+        };
+        let client = self.inbound.reporter.client();
+        let rejecting = client.filter(|client| self.inbound.inbox.rejects_calls() && !is_own(client, call_creator));
+        let rejected = rejecting.map(|client| {
+            let (told, rejected) = oneshot::channel();
+            let (call, key) = (call.clone(), self.inbound.reporter.key().clone());
+            drop(self.inbound.runtime.start(async move {
+                let done = client.voip().reject(&call).await;
+                if let Err(error) = &done {
+                    tracing::warn!(client_id = %key.client_id, phone_number = %key.phone_number, %error, "a call could not be turned down");
+                }
+                let _nobody_wants_to_know = told.send(done.is_ok());
+            }));
+            rejected
+        });
+        let parties = (&call.from, call_creator);
+        self.inbound.memory.calls().rings(call_id, parties, rejected);
+    }
+
     fn arrived(&self, stanza: &NodeRef<'_>) {
         if stanza.tag.as_ref() != "message" {
             return;

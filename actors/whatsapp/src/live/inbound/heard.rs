@@ -1,6 +1,9 @@
 //! Carries what was heard beside messages to the inbox, in the order of the lane.
 
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use tokio::time::Instant;
 use wharf_domain::{
@@ -80,6 +83,8 @@ async fn carry_on(inbound: Arc<Inbound>) {
     }
 }
 
+/// How long the word that a call was turned down is waited for.
+const REJECTED_WITHIN: Duration = Duration::from_secs(5);
 /// Messages of one receipt that are looked up: each is a statement in a transaction that others wait for.
 const MOST_IDS: usize = 1024;
 
@@ -243,6 +248,10 @@ impl Inbound {
         };
         let who = self.party(client, caller, number).await;
         let id = call.id.clone();
+        let call = Call {
+            rejected: call.state == CallState::Offer && self.was_rejected(&id).await,
+            ..call
+        };
         let mut told = scene(&who, &id, at(incoming.timestamp)).call(&who, call);
         if let (Some(group), Some(details)) = (group, &mut told.details) {
             details.group = Some(wharf_domain::message::Group {
@@ -251,6 +260,15 @@ impl Inbound {
             });
         }
         Some(told)
+    }
+
+    /// Whether a call was turned down as it rang. That is a matter of writing to the socket, and no longer waited for than
+    /// what is behind it here can do without.
+    async fn was_rejected(&self, id: &str) -> bool {
+        match self.memory.calls().take_rejected(id) {
+            Some(rejected) => matches!(tokio::time::timeout(REJECTED_WITHIN, rejected).await, Ok(Ok(true))),
+            None => false,
+        }
     }
 
     async fn missed(&self, client: &Arc<Client>, missed: &MissedCall) -> Option<IncomingMessage> {
@@ -262,6 +280,7 @@ impl Inbound {
             id: missed.call_id.clone(),
             state: CallState::Missed,
             video: None,
+            rejected: false,
             reason: None,
             seconds: None,
         };
