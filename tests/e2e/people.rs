@@ -202,3 +202,55 @@ async fn calls_are_turned_down_by_hand_or_as_they_ring() {
     wait_until("it is over", WITHIN, || call_is(&world, &call.id, "rejected")).await;
     world.stop().await;
 }
+
+/// What the phone knows of its chat with the contact: which setting, and whether it is on.
+async fn arranged(world: &World) -> Vec<(String, bool)> {
+    let lid = world.network.create_account(CONTACT).await.unwrap().lid;
+    let settings = world.network.settings(NUMBER).await.unwrap();
+    let mut arranged = Vec::new();
+    for setting in settings {
+        if let (Some(on), true) = (setting.on, setting.index.contains(&lid)) {
+            arranged.push((setting.index[0].clone(), on));
+        }
+    }
+    arranged.sort();
+    arranged
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn chats_are_arranged_where_the_phone_sees_it() {
+    let world = World::start().await;
+    world.linked("/ok").await;
+    let arrange = async |what: &str, body: serde_json::Value| {
+        let path = format!("{HERE}/chats/{CONTACT}/{what}");
+        world.api().post(&path, body).await.status
+    };
+    // The phone shares the key of its settings after the linking.
+    wait_until("the key", WITHIN, || async {
+        (arrange("pin", json!({"pinned": true})).await == StatusCode::NO_CONTENT).then_some(())
+    })
+    .await;
+    for (what, body) in [
+        ("archive", json!({"archived": true})),
+        ("mute", json!({"muted": true})),
+        ("pin", json!({"pinned": false})),
+        ("mute", json!({"muted": true, "until": "2100-01-01T00:00:00Z"})),
+    ] {
+        assert_eq!(arrange(what, body.clone()).await, StatusCode::NO_CONTENT, "{body}");
+    }
+    let on = |what: &str, on: bool| (what.to_owned(), on);
+    assert_eq!(
+        arranged(&world).await,
+        [on("archive", true), on("mute", true), on("pin_v1", false)]
+    );
+    for (what, body) in [
+        ("archive", json!({"archived": false})),
+        ("mute", json!({"muted": false})),
+    ] {
+        assert_eq!(arrange(what, body.clone()).await, StatusCode::NO_CONTENT, "{body}");
+    }
+    assert!(arranged(&world).await.iter().all(|(_, on)| !on));
+    let past = json!({"muted": true, "until": "2000-01-01T00:00:00Z"});
+    assert_eq!(arrange("mute", past).await, StatusCode::UNPROCESSABLE_ENTITY);
+    world.stop().await;
+}
