@@ -6,9 +6,11 @@ mod events;
 mod files;
 mod media;
 mod once;
+mod pictures;
 mod sending;
 mod webhooks;
 
+pub use pictures::NewPicture;
 pub use sending::{NewContent, NewFile, NewMedia, NewMessage, SentMessage};
 
 use std::{sync::Arc, time::Duration};

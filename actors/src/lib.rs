@@ -49,12 +49,14 @@ mod tests;
 pub use bulkhead::BulkheadError;
 pub use gateway::{
     BulkRetry, ConnectionPatch, Gateway, GatewayError, IdempotencyKey, MediaFile, NewContent, NewFile, NewMedia,
-    NewMessage, NewWebhook, NoMedia, Qr, SentMessage, Shown, ShownPairCode, StartError, Tested, WebhookWithSecret,
+    NewMessage, NewPicture, NewWebhook, NoMedia, Qr, SentMessage, Shown, ShownPairCode, StartError, Tested,
+    WebhookWithSecret,
 };
 pub use media::{
     MediaSettings,
     files::make_private_directory,
     outbound::{ReceivedFile, Receiving},
+    portrait::PICTURE_MAX_BYTES,
 };
 pub use metrics::{Commits, METRICS_TYPE};
 pub use post::PosterError;

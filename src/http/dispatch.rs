@@ -31,7 +31,7 @@ use super::{
     routes::{self, Found, Route, Takes},
     seats::Seat,
     token::token_of,
-    upload,
+    upload::{self, Brings},
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -164,7 +164,8 @@ impl Dispatch {
                 false
             }
             // Bounded by the pace at which it comes.
-            Takes::Message => upload::take_in(&mut call, body, time, &self.large).await?,
+            Takes::Message => upload::take_in(Brings::Message, &mut call, body, time, &self.large).await?,
+            Takes::Picture => upload::take_in(Brings::Picture, &mut call, body, time, &self.large).await?,
         };
         let begun = if took_its_time { Instant::now() } else { begun };
         // In a task of its own: a client that hangs up does not stop half of what it asked for, and a panic is an

@@ -1,7 +1,7 @@
 //! Messages that go out: sent, seen, listed (docs/SENDING.md).
 
 mod content;
-mod file;
+pub(super) mod file;
 mod values;
 
 use bytes::Bytes;
@@ -63,7 +63,7 @@ pub(super) async fn send(mut call: Call) -> Answer {
 }
 
 /// Bytes of JSON that are in none of its strings; each value has at least one.
-fn outside_strings(json: &[u8]) -> usize {
+pub(super) fn outside_strings(json: &[u8]) -> usize {
     let (mut inside, mut escaped, mut outside) = (false, false, 0);
     for &byte in json {
         if !inside {

@@ -1,7 +1,7 @@
-//! Bodies that are larger than others: messages that bring their file along. A file is written to the disk as it comes and
+//! Bodies that are larger than others: messages that bring their file along, and pictures. A file is written to the disk as it comes and
 //! is never whole in memory; whoever sends it has as long as they keep a decent pace.
 //!
-//! `multipart/form-data` has a part `message` (JSON) and a part `file`. A large JSON body, which has its file in base64, is
+//! `multipart/form-data` has a part `message` (JSON), of messages, and a part `file`. A large JSON body, which has its file in base64, is
 //! received on the disk too, and read from there when few others are.
 
 use std::{
@@ -19,12 +19,13 @@ use futures::{Stream, stream};
 use multer::{Constraints, Field, Multipart, SizeLimit};
 use percent_encoding::percent_decode_str;
 use warp::http::{HeaderMap, StatusCode, header};
-use wharf_actors::{Permit, ReceivedFile, Receiving, Slots};
+use wharf_actors::{PICTURE_MAX_BYTES, Permit, ReceivedFile, Receiving, Slots};
 use wharf_domain::fair::Caps;
 
 use super::{
     body::{BODY_MAX_BYTES, Body, Pace, announces_more_than, is_json, too_large},
     call::Call,
+    groups::check_group,
     idempotency::given_key,
     messages::check_before_file,
     problem::{FieldError, Problem},
@@ -42,11 +43,22 @@ const UNCLAIMED_BYTES: usize = 256 * 1024;
 /// What is said of a body of another type.
 const NO_MESSAGE: &str = "a message must be sent with content-type: application/json, or with its file as \
                           multipart/form-data: parts message and file";
+const NO_PICTURE: &str = "a picture must be sent with content-type: application/json, or as the part file of \
+                          multipart/form-data";
 /// The parts.
 const MESSAGE: &str = "message";
 const FILE: &str = "file";
 
-/// A file that came along with its message.
+/// What a body is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Brings {
+    /// A message.
+    Message,
+    /// A picture, with nothing but itself.
+    Picture,
+}
+
+/// A file that came along with its message, or by itself.
 pub(super) struct Upload {
     pub(super) file: ReceivedFile,
     /// What the part says that it is.
@@ -60,38 +72,48 @@ pub(super) fn turns() -> Slots {
     Slots::new(LARGE_AT_A_TIME, HashMap::new())
 }
 
-/// Reads the body of a message into `call`. Answers whether it took its time: then the rest has its own.
-pub(super) async fn take_in(call: &mut Call, body: &mut Body, time: Duration, large: &Slots) -> Result<bool, Problem> {
+/// Reads the body of a message or a picture into `call`. Answers whether it took its time: then the rest has its own.
+pub(super) async fn take_in(
+    what: Brings,
+    call: &mut Call,
+    body: &mut Body,
+    time: Duration,
+    large: &Slots,
+) -> Result<bool, Problem> {
     let mut pace = Pace::new(time);
     if let Some(boundary) = boundary(&call.headers)? {
-        let (message, upload) = parts(call, body, pace, boundary).await?;
+        let (message, upload) = parts(what, call, body, pace, boundary).await?;
         (call.body, call.upload) = (message, Some(upload));
         return Ok(true);
     }
     // Who asks first is told before the body comes; another one is writing it already, and would not get to read an answer.
     if call.headers.contains_key(header::EXPECT) && announces_more_than(&call.headers, LARGE_JSON_BYTES) {
-        let other_type = check_json(&call.headers, b"{");
+        let other_type = check_json(what, &call.headers, b"{");
         return other_type.and(Err(too_large(LARGE_JSON_BYTES)));
     }
     let mut begun = BytesMut::new();
     while let Some(piece) = body.next_within(&mut pace).await? {
         begun.extend_from_slice(&piece);
         if begun.len() > BODY_MAX_BYTES {
-            check_json(&call.headers, &begun)?;
-            let (whole, turn) = from_the_disk(call, body, pace, begun, large).await?;
+            check_json(what, &call.headers, &begun)?;
+            let (whole, turn) = from_the_disk(what, call, body, pace, begun, large).await?;
             (call.body, call.large) = (whole, Some(turn));
             return Ok(true);
         }
     }
-    check_json(&call.headers, &begun)?;
+    check_json(what, &call.headers, &begun)?;
     call.body = begun.freeze();
     Ok(false)
 }
 
-fn check_json(headers: &HeaderMap, body: &[u8]) -> Result<(), Problem> {
+fn check_json(what: Brings, headers: &HeaderMap, body: &[u8]) -> Result<(), Problem> {
+    let wanted = match what {
+        Brings::Message => NO_MESSAGE,
+        Brings::Picture => NO_PICTURE,
+    };
     match body.is_empty() || is_json(headers) {
         true => Ok(()),
-        false => Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, NO_MESSAGE)),
+        false => Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, wanted)),
     }
 }
 
@@ -114,6 +136,7 @@ fn boundary(headers: &HeaderMap) -> Result<Option<String>, Problem> {
 
 /// A large JSON body, by way of the disk, so that a slow client holds no memory.
 async fn from_the_disk(
+    what: Brings,
     call: &Call,
     body: &mut Body,
     mut pace: Pace,
@@ -121,7 +144,7 @@ async fn from_the_disk(
     large: &Slots,
 ) -> Result<(Bytes, Permit), Problem> {
     // What it says stands somewhere in it.
-    let mut receiving = receive(call, None).await?;
+    let mut receiving = receive(what, call, None).await?;
     let mut size = begun.len();
     receiving.take(&begun).await?;
     drop(begun);
@@ -142,24 +165,38 @@ async fn from_the_disk(
     Ok((whole.into(), turn))
 }
 
-/// The message and the file of a body in parts, which may come in any order.
-async fn parts(call: &Call, body: &mut Body, pace: Pace, boundary: String) -> Result<(Bytes, Upload), Problem> {
+/// The message and the file of a body in parts, which may come in any order. A picture has no message.
+async fn parts(
+    what: Brings,
+    call: &Call,
+    body: &mut Body,
+    pace: Pace,
+    boundary: String,
+) -> Result<(Bytes, Upload), Problem> {
     let flow = Flow::default();
     let constraints = Constraints::new().size_limit(SizeLimit::new().for_field(MESSAGE, BODY_MAX_BYTES as u64));
     let mut parts = Multipart::with_constraints(flow.pieces(body, pace), boundary, constraints);
     let (mut message, mut upload) = (None, None);
+    let is_message = what == Brings::Message;
     while let Some(part) = flow.of(parts.next_field().await)? {
         let name = part.name().unwrap_or_default().to_owned();
         match name.as_str() {
-            MESSAGE if message.is_none() => message = Some(flow.of(part.bytes().await)?),
+            MESSAGE if is_message && message.is_none() => message = Some(flow.of(part.bytes().await)?),
             FILE if upload.is_none() => {
                 let queue = message.as_deref().map(|message| check_before_file(call, message));
-                let receiving = receive(call, queue.transpose()?).await?;
+                let receiving = receive(what, call, queue.transpose()?).await?;
+                let receiving = match what {
+                    Brings::Message => receiving,
+                    Brings::Picture => receiving.at_most(PICTURE_MAX_BYTES),
+                };
                 upload = Some(file(receiving, part, &flow).await?);
             }
             _ => {
                 let shown: String = name.chars().take(100).collect();
-                let text = "is not a known part, or comes twice: the parts are message and file";
+                let text = match what {
+                    Brings::Message => "is not a known part, or comes twice: the parts are message and file",
+                    Brings::Picture => "is not a known part, or comes twice: the only part is file",
+                };
                 return Err(Problem::invalid(vec![FieldError::new(shown, text)]));
             }
         }
@@ -167,8 +204,9 @@ async fn parts(call: &Call, body: &mut Body, pace: Pace, boundary: String) -> Re
     }
     match (message, upload) {
         (Some(message), Some(upload)) => Ok((message, upload)),
+        (None, Some(upload)) if !is_message => Ok((Bytes::new(), upload)),
         (message, _) => {
-            let missing = if message.is_none() { MESSAGE } else { FILE };
+            let missing = if is_message && message.is_none() { MESSAGE } else { FILE };
             Err(Problem::invalid(vec![FieldError::new(
                 missing,
                 "is missing: it is to be a part of the body",
@@ -177,12 +215,15 @@ async fn parts(call: &Call, body: &mut Body, pace: Pace, boundary: String) -> Re
     }
 }
 
-/// Begins to receive the file of a message, unless it would be refused whatever the file is. `queue`: whether it may wait for its
+/// Begins to receive a file, unless it would be refused whatever the file is. `queue`: whether its message may wait for its
 /// connection, if that is known yet.
-async fn receive(call: &Call, queue: Option<bool>) -> Result<Receiving, Problem> {
+async fn receive(what: Brings, call: &Call, queue: Option<bool>) -> Result<Receiving, Problem> {
     let phone = call.phone()?;
     let key = given_key(call)?;
-    call.desk.check_send(call.client, &phone, queue, key).await?;
+    match what {
+        Brings::Message => call.desk.check_send(call.client, &phone, queue, key).await?,
+        Brings::Picture => check_group(call)?,
+    }
     Ok(call.desk.receive_file(call.client, &phone).await?)
 }
 

@@ -80,6 +80,28 @@ pub(crate) async fn fetch(
     }
 }
 
+/// Fetches the file of a message, once and within `deadline`, for whoever waits for it.
+///
+/// # Errors
+/// See [`NoFile`].
+pub(crate) async fn fetch_now(
+    shared: &Shared,
+    client: ClientId,
+    mut message: MediaMessage,
+    deadline: Duration,
+) -> Result<ReceivedFile, NoFile> {
+    let fetching = async {
+        let _slot = shared.media.transfers.wait(client, Standing::Sound).await;
+        once(shared, client, &mut message).await
+    };
+    tokio::time::timeout(deadline, fetching).await.unwrap_or_else(|_| {
+        Err(NoFile::Fetch(NotFetched {
+            detail: format!("it did not come within {deadline:?}"),
+            passing: true,
+        }))
+    })
+}
+
 async fn once(shared: &Shared, client: ClientId, message: &mut MediaMessage) -> Result<ReceivedFile, NoFile> {
     let address = message.media.url.clone().unwrap_or_default();
     let most = most_bytes(shared, message.kind);

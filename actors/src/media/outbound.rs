@@ -105,6 +105,13 @@ impl Receiving {
         })
     }
 
+    /// No more than so many bytes are taken.
+    #[must_use]
+    pub fn at_most(mut self, bytes: u64) -> Self {
+        self.most = self.most.min(bytes);
+        self
+    }
+
     /// Takes the next piece.
     ///
     /// # Errors

@@ -57,6 +57,11 @@ pub(super) fn thumbnail(file: &mut (impl Read + Seek)) -> Option<Vec<u8>> {
     picture::look(file)?.thumbnail
 }
 
+/// The middle of a picture as a square JPEG of at most 640 pixels across.
+pub(super) fn square(file: &mut (impl Read + Seek)) -> Option<Vec<u8>> {
+    picture::square(file)
+}
+
 /// As many bytes as there are, up to those of `buffer`.
 fn fill(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;

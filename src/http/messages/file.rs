@@ -29,7 +29,8 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// Characters that are decoded in one go; a multiple of four.
 const PIECE: usize = 64 * 1024;
 /// What there has to be of a file.
-const WANTED: &str = "must have url or base64, and not both; or send the file as the part file of multipart/form-data";
+pub(in crate::http) const WANTED: &str =
+    "must have url or base64, and not both; or send the file as the part file of multipart/form-data";
 
 /// A message whose file is not here yet.
 pub(super) struct Draft {
@@ -101,7 +102,8 @@ pub(super) fn read(body: &mut Fields, kind: FileType, is_part: bool) -> Result<D
     })
 }
 
-fn media(fields: &mut Fields) -> Result<(SentFile, Option<String>), Refused> {
+/// `media`: where a file is, or the file in base64.
+pub(in crate::http) fn media(fields: &mut Fields) -> Result<(SentFile, Option<String>), Refused> {
     let url = fields.optional("url", fields::url);
     let base64 = fields.optional("base64", fields::string);
     let mime_type = fields.optional("mime_type", mime_type);
@@ -155,7 +157,8 @@ impl Draft {
     }
 }
 
-async fn decoded(call: &Call, base64: &str) -> Result<ReceivedFile, Problem> {
+/// A file that came in base64.
+pub(in crate::http) async fn decoded(call: &Call, base64: &str) -> Result<ReceivedFile, Problem> {
     let mut receiving = call.desk.receive_file(call.client, &call.phone()?).await?;
     let mut plain = Vec::with_capacity(PIECE);
     for (at, piece) in base64.as_bytes().chunks(PIECE).enumerate() {

@@ -1,4 +1,4 @@
-//! Pictures: how large they are, and a small JPEG of them for the place where the picture will be.
+//! Pictures: how large they are, and a small JPEG of them for the place where the picture will be; a square one for a group.
 //!
 //! A PNG is read row by row, and everything else whole, so pixels are bounded: a file of some KiB can say that it is a picture of
 //! gigabytes. What has more, or is broken, is sent without a small one.
@@ -28,16 +28,44 @@ const WEBP_MEMORY: usize = 16 << 20;
 const MOST_BYTES: u64 = 16 << 20;
 /// The longest side, in pixels.
 const LONGEST_SIDE: usize = 65_535;
-/// Of the small one: as phones make it.
-const SMALL_SIDE: u32 = 100;
-/// Of 1 to 100: it is shown blurred.
-const QUALITY: u8 = 50;
+/// The small one, as phones make it; it is shown blurred.
+const SMALL: Wanted = Wanted {
+    side: 100,
+    square: false,
+    quality: 50,
+};
+/// The one of a group or a person, as phones make it: they show it in a circle.
+const SQUARE: Wanted = Wanted {
+    side: 640,
+    square: true,
+    quality: 80,
+};
 /// Scans of a progressive JPEG: each goes over the whole picture, and a hostile one has thousands.
 const MOST_SCANS: usize = 64;
 /// The tag that says how a camera was held.
 const ORIENTATION: u16 = 0x0112;
 
+/// What is made of a picture.
+#[derive(Debug, Clone, Copy)]
+struct Wanted {
+    /// Its longest side, in pixels.
+    side: u32,
+    /// Whether what is left and right, or above and below, of the largest square in the middle goes.
+    square: bool,
+    /// Of 1 to 100.
+    quality: u8,
+}
+
 pub(super) fn look(file: &mut (impl Read + Seek)) -> Option<Facts> {
+    look_for(file, SMALL)
+}
+
+/// The middle of a picture as a square JPEG, as WhatsApp takes it of a group.
+pub(super) fn square(file: &mut (impl Read + Seek)) -> Option<Vec<u8>> {
+    look_for(file, SQUARE)?.thumbnail
+}
+
+fn look_for(file: &mut (impl Read + Seek), wanted: Wanted) -> Option<Facts> {
     if file.seek(SeekFrom::End(0)).ok()? > MOST_BYTES {
         return None;
     }
@@ -46,13 +74,13 @@ pub(super) fn look(file: &mut (impl Read + Seek)) -> Option<Facts> {
     file.read_exact(&mut magic).ok()?;
     file.rewind().ok()?;
     match magic {
-        [0xff, 0xd8] => of_jpeg(file),
-        [b'R', b'I'] => of_webp(file),
-        _ => of_png(file),
+        [0xff, 0xd8] => of_jpeg(file, wanted),
+        [b'R', b'I'] => of_webp(file, wanted),
+        _ => of_png(file, wanted),
     }
 }
 
-fn of_jpeg(file: &mut impl Read) -> Option<Facts> {
+fn of_jpeg(file: &mut impl Read, wanted: Wanted) -> Option<Facts> {
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes).ok()?;
     let options = DecoderOptions::default()
@@ -78,7 +106,7 @@ fn of_jpeg(file: &mut impl Read) -> Option<Facts> {
         return Some(facts);
     }
     if let Ok(pixels) = decoder.decode()
-        && let Some(mut shrinking) = Shrinking::new(width, height)
+        && let Some(mut shrinking) = Shrinking::new((width, height), wanted)
     {
         for row in pixels.chunks_exact(width as usize * 3) {
             shrinking.row(row.as_chunks::<3>().0.iter().copied());
@@ -103,7 +131,7 @@ fn is_baseline(bytes: &[u8]) -> bool {
     false
 }
 
-fn of_png(file: &mut (impl Read + Seek)) -> Option<Facts> {
+fn of_png(file: &mut (impl Read + Seek), wanted: Wanted) -> Option<Facts> {
     let mut decoder = png::Decoder::new(BufReader::new(file));
     decoder.set_transformations(Transformations::normalize_to_color8());
     let mut reader = decoder.read_info().ok()?;
@@ -119,8 +147,8 @@ fn of_png(file: &mut (impl Read + Seek)) -> Option<Facts> {
     let samples = colour.samples();
     if modest && depth == BitDepth::Eight {
         facts.thumbnail = match interlaced {
-            true => whole_png(&mut reader).and_then(|pixels| small((width, height), samples, &pixels)),
-            false => Shrinking::new(width, height).and_then(|mut shrinking| {
+            true => whole_png(&mut reader).and_then(|pixels| small((width, height), samples, &pixels, wanted)),
+            false => Shrinking::new((width, height), wanted).and_then(|mut shrinking| {
                 while let Some(row) = reader.next_row().ok()? {
                     shrinking.row(row.data().chunks_exact(samples).map(on_white));
                 }
@@ -138,7 +166,7 @@ fn whole_png(reader: &mut png::Reader<impl BufRead + Seek>) -> Option<Vec<u8>> {
 }
 
 /// Of one that moves, what is seen first.
-fn of_webp(file: &mut (impl Read + Seek)) -> Option<Facts> {
+fn of_webp(file: &mut (impl Read + Seek), wanted: Wanted) -> Option<Facts> {
     let mut decoder = WebPDecoder::new(BufReader::new(file)).ok()?;
     decoder.set_memory_limit(WEBP_MEMORY);
     let (width, height) = decoder.dimensions();
@@ -151,14 +179,14 @@ fn of_webp(file: &mut (impl Read + Seek)) -> Option<Facts> {
         let samples = if decoder.has_alpha() { 4 } else { 3 };
         let mut pixels = vec![0; decoder.output_buffer_size()?];
         let read = decoder.read_image(&mut pixels).ok();
-        facts.thumbnail = read.and_then(|()| small((width, height), samples, &pixels));
+        facts.thumbnail = read.and_then(|()| small((width, height), samples, &pixels, wanted));
     }
     Some(facts)
 }
 
 /// A small JPEG of a picture that is whole in memory, of so many samples for each pixel.
-fn small((width, height): (u32, u32), samples: usize, pixels: &[u8]) -> Option<Vec<u8>> {
-    let mut shrinking = Shrinking::new(width, height)?;
+fn small((width, height): (u32, u32), samples: usize, pixels: &[u8], wanted: Wanted) -> Option<Vec<u8>> {
+    let mut shrinking = Shrinking::new((width, height), wanted)?;
     for row in pixels.chunks_exact(width as usize * samples) {
         shrinking.row(row.chunks_exact(samples).map(on_white));
     }
@@ -182,10 +210,13 @@ fn on_white(pixel: &[u8]) -> [u8; 3] {
 
 /// A picture that is made smaller row by row: each small pixel is the mean of those that fall on it.
 struct Shrinking {
+    /// What is left out at the left and above.
+    skipped: (u32, u32),
     from: (u32, u32),
     to: (u32, u32),
     sums: Vec<([u64; 3], u64)>,
     row: u32,
+    quality: u8,
 }
 
 /// A small picture, three bytes for a pixel.
@@ -193,43 +224,53 @@ struct Small {
     width: u32,
     height: u32,
     pixels: Vec<[u8; 3]>,
+    quality: u8,
 }
 
 impl Shrinking {
-    fn new(width: u32, height: u32) -> Option<Self> {
-        let longest = width.max(height);
+    fn new((width, height): (u32, u32), wanted: Wanted) -> Option<Self> {
         if width == 0 || height == 0 {
             return None;
         }
-        let side = |side: u32| match longest <= SMALL_SIDE {
+        let shortest = width.min(height);
+        let from = if wanted.square {
+            (shortest, shortest)
+        } else {
+            (width, height)
+        };
+        let longest = from.0.max(from.1);
+        let side = |side: u32| match longest <= wanted.side {
             true => side,
-            false => u32::try_from(u64::from(side) * u64::from(SMALL_SIDE) / u64::from(longest))
-                .unwrap_or(SMALL_SIDE)
+            false => u32::try_from(u64::from(side) * u64::from(wanted.side) / u64::from(longest))
+                .unwrap_or(wanted.side)
                 .max(1),
         };
-        let to = (side(width), side(height));
+        let to = (side(from.0), side(from.1));
         Some(Self {
-            from: (width, height),
+            skipped: ((width - from.0) / 2, (height - from.1) / 2),
+            from,
             to,
             sums: vec![([0; 3], 0); to.0 as usize * to.1 as usize],
             row: 0,
+            quality: wanted.quality,
         })
     }
 
     fn row(&mut self, pixels: impl Iterator<Item = [u8; 3]>) {
         let onto = |place: u32, from: u32, to: u32| (u64::from(place) * u64::from(to) / u64::from(from)) as usize;
-        if self.row >= self.from.1 {
+        let (row, (left, above)) = (self.row, self.skipped);
+        self.row += 1;
+        let Some(row) = row.checked_sub(above).filter(|row| *row < self.from.1) else {
             return;
-        }
-        let begin = onto(self.row, self.from.1, self.to.1) * self.to.0 as usize;
-        for (pixel, place) in pixels.zip(0..self.from.0) {
+        };
+        let begin = onto(row, self.from.1, self.to.1) * self.to.0 as usize;
+        for (pixel, place) in pixels.skip(left as usize).zip(0..self.from.0) {
             let (sums, count) = &mut self.sums[begin + onto(place, self.from.0, self.to.0)];
             sums.iter_mut()
                 .zip(pixel)
                 .for_each(|(sum, value)| *sum += u64::from(value));
             *count += 1;
         }
-        self.row += 1;
     }
 
     fn finish(self) -> Small {
@@ -238,6 +279,7 @@ impl Shrinking {
             width: self.to.0,
             height: self.to.1,
             pixels: self.sums.into_iter().map(mean).collect(),
+            quality: self.quality,
         }
     }
 }
@@ -267,12 +309,13 @@ impl Small {
             width: seen_width,
             height: seen_height,
             pixels: pixels.collect(),
+            quality: self.quality,
         }
     }
 
     fn jpeg(&self) -> Option<Vec<u8>> {
         let mut bytes = Vec::new();
-        let encoder = Encoder::new(Cursor::new(&mut bytes), QUALITY);
+        let encoder = Encoder::new(Cursor::new(&mut bytes), self.quality);
         let (width, height) = (u16::try_from(self.width).ok()?, u16::try_from(self.height).ok()?);
         encoder
             .encode(self.pixels.as_flattened(), width, height, ColorType::Rgb)

@@ -141,6 +141,27 @@ fn one_that_was_held_another_way_is_turned() {
 }
 
 #[test]
+fn the_middle_of_a_picture_is_a_square_of_at_most_640_pixels() {
+    let square = |bytes: &[u8]| seen(&square(&mut Cursor::new(bytes)).unwrap());
+    // Red and blue meet in the middle, whatever is left out at the sides.
+    let (width, height, pixels) = square(&jpeg(2000, 800, None));
+    assert_eq!((width, height), (640, 640));
+    let at = |x: usize, y: usize| pixels[y * 640 + x];
+    assert!(like(at(0, 0), [255, 0, 0]) && like(at(310, 639), [255, 0, 0]));
+    assert!(like(at(330, 0), [0, 0, 255]) && like(at(639, 639), [0, 0, 255]));
+    // One that was held another way is turned: red is on top.
+    let (width, height, pixels) = square(&jpeg(400, 300, Some(6)));
+    assert_eq!((width, height), (300, 300));
+    assert!(like(pixels[0], [255, 0, 0]) && like(pixels[299 * 300], [0, 0, 255]));
+    // It is not made larger, and what one sees through is white.
+    assert_eq!(square(&interlaced(40, 99)).0, 40);
+    let (width, _, pixels) = square(&png(100, 300, png::ColorType::Rgba, &[0, 0, 0, 0]));
+    assert!(width == 100 && pixels.iter().all(|pixel| like(*pixel, [255; 3])));
+    assert_eq!(square(&webp(300, 100)).0, 100);
+    assert_eq!(super::square(&mut Cursor::new(b"no picture")), None);
+}
+
+#[test]
 fn every_turn_moves_each_pixel_to_its_place() {
     // 1 2 3
     // 4 5 6
@@ -159,6 +180,7 @@ fn every_turn_moves_each_pixel_to_its_place() {
             width: 3,
             height: 2,
             pixels: pixels.clone(),
+            quality: 50,
         };
         let turned = small.turned(orientation);
         let values: Vec<u8> = turned.pixels.iter().map(|pixel| pixel[0]).collect();
@@ -252,8 +274,11 @@ proptest! {
             bytes[place % length] = byte;
         }
         bytes.truncate(length - cut % 10);
-        if let Some(Facts { thumbnail: Some(small), .. }) = look(&mut Cursor::new(bytes)) {
+        if let Some(Facts { thumbnail: Some(small), .. }) = look(&mut Cursor::new(&bytes)) {
             prop_assert!(small.len() < 20_000);
+        }
+        if let Some(square) = square(&mut Cursor::new(&bytes)) {
+            prop_assert!(square.len() < 1_000_000);
         }
     }
 }

@@ -6,7 +6,7 @@ use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node};
 
 use super::session::Session;
-use super::{groups, keys, mex, pair_code, phone, settings, usync};
+use super::{group_picture, groups, keys, mex, pair_code, phone, settings, usync};
 use crate::clock;
 use crate::state::Command;
 use crate::wire::stanza::{attr, iq_result, jid_attr};
@@ -45,6 +45,7 @@ pub(super) async fn handle(session: &Session, iq: &Node) {
         "privacy" => reply(session, iq_result(iq, vec![privacy()])),
         "md" => multi_device(session, iq).await,
         "w:g2" => reply(session, groups::answer(session, iq).await),
+        "w:profile:picture" if group_picture::is_of_group(iq) => reply(session, group_picture::answer(session, iq)),
         "w:mex" => reply(session, mex::query(session, iq)),
         _ => reply(session, iq_result(iq, Vec::new())),
     }
