@@ -9,7 +9,14 @@ use whatsapp_rust::features::{
     GroupParticipantOptions, GroupSubject, MemberAddMode as AddMode, MembershipApprovalMode as ApprovalMode,
     ParticipantChangeResponse, PreviousDescription,
 };
-use whatsapp_rust::wacore_binary::Jid;
+use whatsapp_rust::wacore::{
+    iq::{
+        groups::{GroupInfoOutcome, GroupQueryIq},
+        spec::IqSpec,
+    },
+    request::InfoQuery,
+};
+use whatsapp_rust::wacore_binary::{Jid, NodeRef};
 use whatsapp_rust::{IqError, anyhow};
 
 use super::{
@@ -30,8 +37,21 @@ impl Acting {
     }
 
     pub(super) async fn group(&self, group: &GroupId) -> Result<Done, SendError> {
-        let group = parsed(group.as_str())?;
-        let found = self.client.groups().get_metadata(&group).await.map_err(of_group)?;
+        let question = GroupIq(GroupQueryIq::new(&parsed(group.as_str())?));
+        let asked = self.client.execute(question).await;
+        let (found, mode) = asked.map_err(|error| of_group(error.into()))?;
+        let GroupInfoOutcome::Full(found) = found else {
+            return Err(SendError::Failed("WhatsApp did not say what the group is".to_owned()));
+        };
+        let mut found = GroupMetadata {
+            member_add_mode: mode,
+            ..GroupMetadata::from(*found)
+        };
+        for person in &mut found.participants {
+            if person.phone_number.is_none() {
+                person.phone_number = self.number_of(&person.jid).await.map(Jid::pn);
+            }
+        }
         Ok(Done::Group(told(found)))
     }
 
@@ -195,6 +215,27 @@ impl Acting {
         }
         let entry = self.client.get_lid_pn_entry(person).await.ok().flatten();
         entry.map(|entry| entry.phone_number.to_string())
+    }
+}
+
+/// The library's question; it does not find in the answer who adds people.
+struct GroupIq(GroupQueryIq);
+
+impl IqSpec for GroupIq {
+    type Response = (GroupInfoOutcome, Option<AddMode>);
+
+    fn build_iq(&self) -> InfoQuery<'static> {
+        self.0.build_iq()
+    }
+
+    fn parse_response(&self, response: &NodeRef<'_>) -> anyhow::Result<Self::Response> {
+        let group = response
+            .get_optional_child("group")
+            .or_else(|| response.get_optional_child("community"));
+        let mode = group.and_then(|group| group.get_optional_child("member_add_mode"));
+        let mode = mode.and_then(|mode| mode.content_as_string());
+        let mode = mode.and_then(|mode| AddMode::try_from(mode.as_str()).ok());
+        Ok((self.0.parse_response(response)?, mode))
     }
 }
 

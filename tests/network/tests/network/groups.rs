@@ -259,14 +259,14 @@ async fn admins_say_who_adds_others_and_members_are_told() {
     let bob = Companion::linked(&network, BOB).await;
     let id = network.create_group(ANA, "Club", &[BOB.to_owned()]).await.unwrap().id;
     let jid: Jid = id.parse().unwrap();
-    let mode = async || ana.client.groups().get_metadata(&jid).await.unwrap().member_add_mode;
-    assert_eq!(mode().await, Some(MemberAddMode::AllMemberAdd));
+    let all = async || network.group(&id).await.unwrap().members_add;
+    assert!(all().await);
     let admin = ana.client.groups();
     admin
         .set_member_add_mode(jid.clone(), MemberAddMode::AdminAdd)
         .await
         .unwrap();
-    assert_eq!(mode().await, Some(MemberAddMode::AdminAdd));
+    assert!(!all().await);
     let told = bob.saw("who adds", |event| match event {
         Event::GroupUpdate(update) => match &update.action {
             GroupNotificationAction::MemberAddMode { mode } => Some(mode.clone()),
