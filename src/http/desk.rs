@@ -12,7 +12,8 @@ use wharf_actors::{
     Qr, Receiving, SentMessage, Shown, ShownPairCode, Tested, WebhookWithSecret,
 };
 use wharf_domain::{
-    Attempt, ClientId, Connection, Event, EventId, OutgoingMessage, PhoneNumber, TokenHash, Webhook, WebhookId,
+    Attempt, ClientId, Connection, Event, EventId, GroupId, OutgoingMessage, PhoneNumber, TokenHash, Webhook,
+    WebhookId,
     action::{Action, Done},
     media_link::MediaLink,
     stats::WebhookStats,
@@ -150,6 +151,16 @@ pub trait Desk: Send + Sync + 'static {
         &self,
         client: ClientId,
         phone: &PhoneNumber,
+        picture: NewPicture,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Done, GatewayError>;
+
+    /// Gives a group a picture.
+    async fn set_group_picture(
+        &self,
+        client: ClientId,
+        phone: &PhoneNumber,
+        group: GroupId,
         picture: NewPicture,
         key: Option<IdempotencyKey>,
     ) -> Result<Done, GatewayError>;

@@ -9,7 +9,8 @@ use wharf_actors::{
     NoMedia, Qr, Receiving, SentMessage, Shown, ShownPairCode, Tested, WebhookWithSecret,
 };
 use wharf_domain::{
-    Attempt, ClientId, Connection, Event, EventId, OutgoingMessage, PhoneNumber, TokenHash, Webhook, WebhookId,
+    Attempt, ClientId, Connection, Event, EventId, GroupId, OutgoingMessage, PhoneNumber, TokenHash, Webhook,
+    WebhookId,
     action::{Action, Done},
     media_link::MediaLink,
     stats::WebhookStats,
@@ -210,6 +211,17 @@ impl Desk for Gateway {
         key: Option<IdempotencyKey>,
     ) -> Result<Done, GatewayError> {
         self.set_picture(client, phone, picture, key).await
+    }
+
+    async fn set_group_picture(
+        &self,
+        client: ClientId,
+        phone: &PhoneNumber,
+        group: GroupId,
+        picture: NewPicture,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Done, GatewayError> {
+        self.set_group_picture(client, phone, group, picture, key).await
     }
 
     async fn media(&self, link: &MediaLink, signature: &str) -> Result<MediaFile, NoMedia> {

@@ -61,7 +61,7 @@ pub(super) async fn send(mut call: Call) -> Answer {
 }
 
 /// A body may be large by its file, which is one long string: of values there are no more than in any other.
-pub(super) fn check_large(call: &Call) -> Result<(), Problem> {
+fn check_large(call: &Call) -> Result<(), Problem> {
     match call.large.is_some() && outside_strings(&call.body) > BODY_MAX_BYTES {
         true => Err(too_large(BODY_MAX_BYTES)),
         false => Ok(()),

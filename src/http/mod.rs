@@ -10,7 +10,7 @@
 //!          connections  request id,   table,       one short function per route
 //!          and stopping token, body   404/405
 //!                            ├ media.rs: files, by signed links and without a token
-//!                            └ upload.rs: messages that bring their file along
+//!                            └ upload.rs: messages that bring their file along, and pictures
 //! ```
 
 mod actions;
@@ -25,6 +25,7 @@ mod dispatch;
 mod events;
 mod fields;
 mod gateway;
+mod groups;
 mod health;
 mod held;
 mod idempotency;

@@ -12,7 +12,7 @@ use super::{
     call::{Answer, Call},
     fields::{self, Fields},
     idempotency::idempotency_key,
-    messages::{self, check_large, person},
+    messages::{self, person},
     problem::Problem,
     query::Query,
 };
@@ -83,9 +83,7 @@ pub(super) async fn update_profile(call: Call) -> Answer {
 pub(super) async fn set_picture(mut call: Call) -> Answer {
     let phone = call.phone()?;
     let key = idempotency_key(&call, "picture")?;
-    check_large(&call)?;
     let picture = messages::picture(&mut call).await?;
-    call.large = None;
     answer(call.desk.set_picture(call.client, &phone, picture, key).await?)
 }
 

@@ -6,7 +6,7 @@ use warp::http::Method;
 use super::{
     actions,
     call::{Answer, Call},
-    chats, connections, events, health, messages, people, watch, webhooks,
+    chats, connections, events, groups, health, messages, people, watch, webhooks,
 };
 
 /// Runs one route.
@@ -21,7 +21,7 @@ pub(super) enum Takes {
     Object,
     /// A message: a JSON object, which may be larger than others, or one with its file in parts.
     Message,
-    /// A picture: the same without a message.
+    /// A picture: a JSON object, which may be larger than others, or the picture in a part.
     Picture,
 }
 
@@ -66,7 +66,7 @@ macro_rules! route {
 
 /// Every route of CONTRACT.md section 2. A `?` behind the path: it reads parameters.
 #[rustfmt::skip]
-pub(super) static ROUTES: [Route; 51] = [
+pub(super) static ROUTES: [Route; 61] = [
     route!(POST   "/api/webhooks/register"                                Object  webhooks::register),
     route!(GET    "/api/webhooks/list"                                    Nothing webhooks::all),
     route!(GET    "/api/webhooks/:webhook_id"                             Nothing webhooks::one),
@@ -110,11 +110,21 @@ pub(super) static ROUTES: [Route; 51] = [
     route!(POST   "/api/whatsapp/connections/:phone_number/chats/:chat/archive" Object chats::archive),
     route!(POST   "/api/whatsapp/connections/:phone_number/chats/:chat/pin" Object chats::pin),
     route!(POST   "/api/whatsapp/connections/:phone_number/chats/:chat/mute" Object chats::mute),
-    route!(GET    "/api/whatsapp/connections/:phone_number/groups"        Nothing actions::groups),
-    route!(POST   "/api/whatsapp/connections/:phone_number/groups"        Object  actions::create_group),
-    route!(GET    "/api/whatsapp/connections/:phone_number/groups/:group_id" Nothing actions::group),
-    route!(POST   "/api/whatsapp/connections/:phone_number/groups/:group_id/participants" Object actions::participants),
-    route!(POST   "/api/whatsapp/connections/:phone_number/groups/:group_id/leave" Object actions::leave),
+    route!(GET    "/api/whatsapp/connections/:phone_number/groups"        Nothing groups::all),
+    route!(POST   "/api/whatsapp/connections/:phone_number/groups"        Object  groups::create),
+    route!(GET    "/api/whatsapp/connections/:phone_number/groups/:group_id" Nothing groups::one),
+    route!(POST   "/api/whatsapp/connections/:phone_number/groups/:group_id/participants" Object groups::participants),
+    route!(POST   "/api/whatsapp/connections/:phone_number/groups/:group_id/leave" Object groups::leave),
+    route!(PATCH  "/api/whatsapp/connections/:phone_number/groups/:group_id" Object groups::change),
+    route!(GET    "/api/whatsapp/connections/:phone_number/groups/:group_id/picture"? Nothing groups::picture),
+    route!(PUT    "/api/whatsapp/connections/:phone_number/groups/:group_id/picture" Picture groups::set_picture),
+    route!(DELETE "/api/whatsapp/connections/:phone_number/groups/:group_id/picture" Nothing groups::delete_picture),
+    route!(GET    "/api/whatsapp/connections/:phone_number/groups/:group_id/invite" Nothing groups::invite),
+    route!(POST   "/api/whatsapp/connections/:phone_number/groups/:group_id/invite/reset" Object groups::reset_invite),
+    route!(GET    "/api/whatsapp/connections/:phone_number/groups/:group_id/requests" Nothing groups::requests),
+    route!(POST   "/api/whatsapp/connections/:phone_number/groups/:group_id/requests" Object groups::decide),
+    route!(GET    "/api/whatsapp/connections/:phone_number/invites/:code" Nothing groups::invited_to),
+    route!(POST   "/api/whatsapp/connections/:phone_number/invites/:code/join" Object groups::join),
     route!(GET    "/healthz"                                              Nothing health::alive),
     route!(GET    "/readyz"                                               Nothing health::ready),
     route!(GET    "/metrics"                                              Nothing health::metrics),

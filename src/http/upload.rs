@@ -25,6 +25,7 @@ use wharf_domain::{fair::Caps, outgoing::FileType};
 use super::{
     body::{BODY_MAX_BYTES, Body, Pace, announces_more_than, is_json, too_large},
     call::Call,
+    groups::check_group,
     idempotency::given_key,
     messages::check_before_file,
     problem::{FieldError, Problem},
@@ -189,7 +190,7 @@ async fn parts(
             _ => {
                 let shown: String = name.chars().take(100).collect();
                 let parts = if alone {
-                    "there is one, file"
+                    "the only part is file"
                 } else {
                     "the parts are message and file"
                 };
@@ -211,13 +212,16 @@ async fn parts(
     }
 }
 
-/// Begins to receive a file, unless its message would be refused whatever the file is. `queue`: whether that may wait for its
+/// Begins to receive a file, unless it would be refused whatever the file is. `queue`: whether its message may wait for its
 /// connection, if that is known yet: what it says stands somewhere in it.
 async fn receive(call: &Call, brings: Brings, queue: Option<bool>) -> Result<Receiving, Problem> {
     let phone = call.phone()?;
     let key = given_key(call)?;
-    if brings == Brings::Message {
-        call.desk.check_send(call.client, &phone, queue, key).await?;
+    match brings {
+        Brings::Message => call.desk.check_send(call.client, &phone, queue, key).await?,
+        // That of the profile: nothing else is named.
+        Brings::Picture if call.second.is_empty() => {}
+        Brings::Picture => check_group(call)?,
     }
     Ok(call.desk.receive_file(call.client, &phone).await?)
 }

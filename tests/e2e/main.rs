@@ -17,6 +17,7 @@ mod crash;
 mod delivery;
 mod events;
 mod faults;
+mod groups;
 #[path = "../../examples/crash/harness.rs"]
 mod harness;
 mod history;

@@ -127,7 +127,7 @@ async fn the_profile_and_its_picture_are_the_numbers_to_change() {
     );
     let text = put(json!({"media": {"base64": BASE64_STANDARD.encode("no picture")}})).await;
     let text = text.expect(StatusCode::BAD_REQUEST);
-    assert_eq!(text["errors"][0]["field"], "media", "{text}");
+    assert_eq!(text["errors"][0]["field"], "media.base64", "{text}");
     let shown = api.get(&profile).await.expect(StatusCode::OK);
     let seen = world.network.profile(NUMBER).await.unwrap();
     assert_eq!(

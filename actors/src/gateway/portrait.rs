@@ -1,10 +1,8 @@
-//! The picture that a number shows of itself.
-
-use std::sync::Arc;
+//! The pictures that numbers and groups show.
 
 use wharf_domain::{
-    ClientId, Connection, PhoneNumber,
-    action::{Action, Done},
+    ClientId, Connection, GroupId, PhoneNumber,
+    action::{Action, Done, Jpeg},
 };
 
 use super::{Gateway, GatewayError, IdempotencyKey};
@@ -16,7 +14,12 @@ pub enum NewPicture {
     /// At this address.
     Url(String),
     /// Here.
-    Received(ReceivedFile),
+    Received {
+        /// The file.
+        file: ReceivedFile,
+        /// What the client gave it in, for what is said of it.
+        field: &'static str,
+    },
 }
 
 impl Gateway {
@@ -32,26 +35,56 @@ impl Gateway {
         picture: NewPicture,
         idempotency: Option<IdempotencyKey>,
     ) -> Result<Done, GatewayError> {
+        self.show(client, number, picture, idempotency, Action::SetPicture)
+            .await
+    }
+
+    /// Gives a group another picture, made as that of a number.
+    ///
+    /// # Errors
+    /// As [`Gateway::set_picture`].
+    pub async fn set_group_picture(
+        &self,
+        client: ClientId,
+        number: &PhoneNumber,
+        group: GroupId,
+        picture: NewPicture,
+        idempotency: Option<IdempotencyKey>,
+    ) -> Result<Done, GatewayError> {
+        let set = |jpeg| Action::SetGroupPicture {
+            group,
+            picture: Some(jpeg),
+        };
+        self.show(client, number, picture, idempotency, set).await
+    }
+
+    /// Does what `set` says with the square that is made of a picture.
+    async fn show(
+        &self,
+        client: ClientId,
+        number: &PhoneNumber,
+        picture: NewPicture,
+        idempotency: Option<IdempotencyKey>,
+        set: impl FnOnce(Jpeg) -> Action + Send + 'static,
+    ) -> Result<Done, GatewayError> {
         let connection = self.connection(client, number).await?;
         let gateway = self.clone();
         let setting = |connection: Connection| async move {
             let jpeg = gateway.square(client, picture).await?;
-            gateway
-                .carry_out(&connection, Action::SetPicture(Arc::from(jpeg)))
-                .await
+            gateway.carry_out(&connection, set(jpeg)).await
         };
         self.once(connection, idempotency, setting).await
     }
 
-    async fn square(&self, client: ClientId, picture: NewPicture) -> Result<Vec<u8>, GatewayError> {
-        let received = match picture {
-            NewPicture::Received(received) => received,
+    async fn square(&self, client: ClientId, picture: NewPicture) -> Result<Jpeg, GatewayError> {
+        let (file, field) = match picture {
+            NewPicture::Received { file, field } => (file, field),
             NewPicture::Url(url) => {
                 self.check_address(&url).await?;
-                portrait::fetched(&self.shared, client, url).await?
+                (portrait::fetched(&self.shared, client, url).await?, "media.url")
             }
         };
-        let made = portrait::portrait(&self.shared, client, received).await;
+        let made = portrait::portrait(&self.shared, client, field, file).await;
         made.map_err(|error| match error {
             Unprepared::Refused(refused) => refused.into(),
             Unprepared::Disk(error) => {

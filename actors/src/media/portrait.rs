@@ -1,9 +1,10 @@
-//! The picture that an account shows: received or fetched as a file that is sent, and made a square JPEG.
+//! The picture that an account or a group shows: received or fetched as a file that is sent, and made a square JPEG.
 
 use std::{fs, io, panic, panic::AssertUnwindSafe, time::Duration};
 
 use wharf_domain::{
     ClientId, InvalidField,
+    action::Jpeg,
     fair::Standing,
     outgoing::{FileType, MediaMessage, SentFile},
 };
@@ -18,8 +19,6 @@ use crate::{GatewayError, shared::Shared};
 
 /// Somebody waits for the answer meanwhile.
 const FETCHED_WITHIN: Duration = Duration::from_secs(10);
-/// The field that is to blame for a picture.
-const FIELD: &str = "media";
 
 /// Fetches a picture from an address that may be one.
 ///
@@ -50,27 +49,32 @@ pub(crate) async fn fetched(shared: &Shared, client: ClientId, url: String) -> R
     }
 }
 
-/// Makes a square JPEG of a picture, when it is this client's turn: pictures take memory.
+/// Makes a square JPEG of a picture, when it is this client's turn: pictures take memory. `field` is what the client gave it in.
 ///
 /// # Errors
 /// `Unprepared`.
-pub(crate) async fn portrait(shared: &Shared, client: ClientId, received: ReceivedFile) -> Result<Vec<u8>, Unprepared> {
-    check_size(FileType::Image, received.size)?;
+pub(crate) async fn portrait(
+    shared: &Shared,
+    client: ClientId,
+    field: &'static str,
+    received: ReceivedFile,
+) -> Result<Jpeg, Unprepared> {
+    check_size(FileType::Image, received.size).map_err(|refused| InvalidField::new(field, refused.message))?;
     let turn = shared.media.preparing.wait(client, Standing::Sound).await;
     // The thread goes on when nobody waits for it any more, and its turn lasts so long.
     let working = tokio::task::spawn_blocking(move || {
         let _turn = turn;
         let mut file = fs::File::open(received.path())?;
         // Strangers wrote what is read here.
-        let making = AssertUnwindSafe(|| square(FIELD, &mut file));
+        let making = AssertUnwindSafe(|| square(field, &mut file));
         let made = panic::catch_unwind(making);
         let unreadable = |_| {
             Err(InvalidField::new(
-                FIELD,
-                "must be a JPEG or a PNG; this cannot be read as one",
+                field,
+                "must be a JPEG, a PNG or a WebP; this cannot be read as one",
             ))
         };
-        made.unwrap_or_else(unreadable).map_err(Unprepared::from)
+        made.unwrap_or_else(unreadable).map(Jpeg).map_err(Unprepared::from)
     });
     working
         .await

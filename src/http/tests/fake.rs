@@ -14,9 +14,9 @@ use wharf_actors::{
     NewWebhook, NoMedia, Qr, Receiving, SentMessage, Shown, ShownPairCode, Tested, WebhookWithSecret,
 };
 use wharf_domain::{
-    Attempt, ClientId, Connection, ConnectionStatus, Event, EventId, EventStatus, InvalidField, Outgoing,
+    Attempt, ClientId, Connection, ConnectionStatus, Event, EventId, EventStatus, GroupId, InvalidField, Outgoing,
     OutgoingMessage, PhoneNumber, SendStatus, Timestamp, TokenHash, Webhook, WebhookId,
-    action::{Action, Done},
+    action::{Action, Done, GroupPicture},
     media_link::MediaLink,
     outgoing::Content,
     session::ReasonCode,
@@ -27,7 +27,7 @@ use wharf_domain::{
 use wharf_store::{EventFilter, EventPage, FailedFilter, OutgoingFilter, OutgoingPage, PullPage, PullQuery};
 
 use self::samples::{attempt, connection, event, outgoing, webhook, with_secret};
-pub(super) use self::state::{FILE_MAX, FakeDesk, GROUP, ID, MESSAGE};
+pub(super) use self::state::{CODE, FILE_MAX, FakeDesk, GROUP, ID, MESSAGE};
 use super::{super::Desk, ALPHA, BETA, NUMBER};
 
 #[async_trait]
@@ -355,7 +355,7 @@ impl Desk for FakeDesk {
     ) -> Result<Done, GatewayError> {
         self.own_connection(client, phone)?;
         self.note((key.map(|key| key.key), &action));
-        Ok(acts::done(action))
+        acts::done(action)
     }
 
     async fn set_picture(
@@ -368,10 +368,34 @@ impl Desk for FakeDesk {
         self.own_connection(client, phone)?;
         let shown = match picture {
             NewPicture::Url(url) => url,
-            NewPicture::Received(received) => format!("{:?}", std::fs::read(received.path()).unwrap()),
+            NewPicture::Received { file, .. } => format!("{:?}", std::fs::read(file.path()).unwrap()),
         };
         self.note((key.map(|key| key.key), shown));
         Ok(Done::Done)
+    }
+
+    async fn set_group_picture(
+        &self,
+        client: ClientId,
+        phone: &PhoneNumber,
+        group: GroupId,
+        picture: NewPicture,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Done, GatewayError> {
+        self.own_connection(client, phone)?;
+        let shown = match &picture {
+            NewPicture::Url(url) => format!("at {url}"),
+            NewPicture::Received { file, field } => {
+                *self.file.lock().unwrap() = std::fs::read(file.path()).unwrap();
+                format!("in {field}")
+            }
+        };
+        if let Some(key) = &key {
+            self.hashes.lock().unwrap().push(key.body_hash);
+        }
+        self.note((key.map(|key| key.key), group, shown));
+        let id = "1700000000".to_owned();
+        Ok(Done::GroupPicture(Some(GroupPicture { id, url: None })))
     }
 
     async fn media(&self, link: &MediaLink, signature: &str) -> Result<MediaFile, NoMedia> {

@@ -4,6 +4,7 @@ mod bodies;
 mod client;
 mod crowd;
 mod fake;
+mod groups;
 mod hostile;
 mod media;
 mod people;

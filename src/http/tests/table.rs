@@ -8,7 +8,7 @@ use super::{
     super::routes::{ROUTES, Route, Takes},
     BETA, Facade, NUMBER,
     client::Reply,
-    fake::{GROUP, ID, MESSAGE},
+    fake::{CODE, GROUP, ID, MESSAGE},
 };
 
 const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "BREW"];
@@ -24,6 +24,7 @@ fn path(route: &Route) -> String {
         .replace(":number", "551188888888")
         .replace(":chat", "551188888888")
         .replace(":call_id", "A1B2C3D4")
+        .replace(":code", CODE)
         .replace(":webhook_id", &ID.to_string())
         .replace(":event_id", &ID.to_string())
 }
@@ -199,6 +200,7 @@ fn good_body(route: &Route) -> serde_json::Value {
         Some("mute") => json!({"muted": true}),
         Some("reject") => json!({"from": "551188888888"}),
         Some("groups") => json!({"subject": "Friends", "participants": ["551188888888"]}),
+        Some("requests") => json!({"approve": ["551188888888"]}),
         Some("participants") => json!({"add": ["551188888888"]}),
         _ => json!({}),
     }

@@ -177,6 +177,13 @@ pub struct GroupView {
     /// Who has the link is let in by admins.
     #[serde(default, skip_serializing_if = "is_false")]
     pub approval: bool,
+    /// Members add others, and not only admins.
+    pub members_add: bool,
+    /// The code of its invitation link.
+    pub invite: String,
+    /// The id of its picture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub picture: Option<String>,
     /// Numbers that ask to be let in.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requests: Vec<String>,

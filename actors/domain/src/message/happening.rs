@@ -89,6 +89,9 @@ pub struct GroupChange {
     /// The new description; empty when it was taken away.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
+    /// WhatsApp's id of the new picture; empty when it was taken away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub picture_id: Option<String>,
     /// Seconds after which messages disappear; 0 when they stay.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ephemeral_seconds: Option<u32>,

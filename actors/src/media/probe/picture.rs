@@ -1,4 +1,4 @@
-//! Pictures: how large they are, and a small JPEG of them for the place where the picture will be.
+//! Pictures: how large they are, and a small JPEG of them for the place where the picture will be; `square` makes another of them.
 //!
 //! A PNG is read row by row, and everything else whole, so pixels are bounded: a file of some KiB can say that it is a picture of
 //! gigabytes. What has more, or is broken, is sent without a small one.
@@ -177,10 +177,7 @@ impl<R: BufRead + Seek> Png<R> {
     /// Gives the rows one by one; of one that is interlaced when all are there. `None` when it is broken.
     pub(super) fn each_row(&mut self, mut take: impl FnMut(&[[u8; 3]])) -> Option<()> {
         let samples = self.reader.output_color_type().0.samples();
-        let mut row_of = |bytes: &[u8]| {
-            let row: Vec<[u8; 3]> = bytes.chunks_exact(samples).map(on_white).collect();
-            take(&row);
-        };
+        let mut row_of = |bytes: &[u8]| take(&colours(bytes, samples));
         if self.reader.info().interlaced {
             let mut pixels = vec![0; self.reader.output_buffer_size()?];
             self.reader.next_frame(&mut pixels).ok()?;
@@ -194,32 +191,60 @@ impl<R: BufRead + Seek> Png<R> {
     }
 }
 
-/// Of one that moves, what is seen first.
 fn of_webp(file: &mut (impl Read + Seek)) -> Option<Facts> {
-    let mut decoder = WebPDecoder::new(BufReader::new(file)).ok()?;
-    decoder.set_memory_limit(WEBP_MEMORY);
-    let (width, height) = decoder.dimensions();
+    let mut webp = Webp::open(file)?;
     let mut facts = Facts {
-        size: Some((width, height)),
-        animated: decoder.is_animated(),
+        size: Some(webp.size),
+        animated: webp.decoder.is_animated(),
         ..Facts::default()
     };
-    if u64::from(width) * u64::from(height) <= WEBP_PIXELS {
-        let samples = if decoder.has_alpha() { 4 } else { 3 };
-        let mut pixels = vec![0; decoder.output_buffer_size()?];
-        let read = decoder.read_image(&mut pixels).ok();
-        facts.thumbnail = read.and_then(|()| small((width, height), samples, &pixels));
+    if webp.is_modest
+        && let Some(mut shrinking) = Shrinking::new(webp.size.0, webp.size.1)
+    {
+        let read = webp.each_row(|row| shrinking.row(row.iter().copied()));
+        facts.thumbnail = read.and_then(|()| shrinking.finish().jpeg(QUALITY));
     }
     Some(facts)
 }
 
-/// A small JPEG of a picture that is whole in memory, of so many samples for each pixel.
-fn small((width, height): (u32, u32), samples: usize, pixels: &[u8]) -> Option<Vec<u8>> {
-    let mut shrinking = Shrinking::new(width, height)?;
-    for row in pixels.chunks_exact(width as usize * samples) {
-        shrinking.row(row.chunks_exact(samples).map(on_white));
+/// A WebP of which the headers were read.
+pub(super) struct Webp<R> {
+    decoder: WebPDecoder<R>,
+    /// Pixels across and down.
+    pub(super) size: (u32, u32),
+    /// Whether there are no more pixels than are decoded.
+    pub(super) is_modest: bool,
+}
+
+impl<R: Read + Seek> Webp<BufReader<R>> {
+    pub(super) fn open(file: R) -> Option<Self> {
+        let mut decoder = WebPDecoder::new(BufReader::new(file)).ok()?;
+        decoder.set_memory_limit(WEBP_MEMORY);
+        let (width, height) = decoder.dimensions();
+        Some(Self {
+            decoder,
+            size: (width, height),
+            is_modest: u64::from(width) * u64::from(height) <= WEBP_PIXELS,
+        })
     }
-    shrinking.finish().jpeg(QUALITY)
+}
+
+impl<R: BufRead + Seek> Webp<R> {
+    /// Gives the rows one by one when all are there; of one that moves, of what is seen first. `None` when it is broken.
+    pub(super) fn each_row(&mut self, mut take: impl FnMut(&[[u8; 3]])) -> Option<()> {
+        let samples = if self.decoder.has_alpha() { 4 } else { 3 };
+        let mut pixels = vec![0; self.decoder.output_buffer_size()?];
+        self.decoder.read_image(&mut pixels).ok()?;
+        for row in pixels.chunks_exact(self.size.0 as usize * samples) {
+            take(&colours(row, samples));
+        }
+        Some(())
+    }
+}
+
+/// The pixels of a row, of so many samples each.
+fn colours(row: &[u8], samples: usize) -> Vec<[u8; 3]> {
+    row.chunks_exact(samples).map(on_white).collect()
 }
 
 /// A pixel of grey or colour, as it looks on white where one sees through it.

@@ -4,7 +4,7 @@ use std::io::{Read, Seek, SeekFrom};
 
 use wharf_domain::InvalidField;
 
-use super::picture::{Jpeg, Png, Shrinking, Small};
+use super::picture::{Jpeg, Png, Shrinking, Small, Webp};
 
 /// Pixels of a side, at the most.
 const SIDE: u32 = 640;
@@ -19,7 +19,7 @@ const MOST_BYTES: u64 = 16 << 20;
 /// `InvalidField` naming `field` for what is no picture that can be read.
 pub(in crate::media) fn square(field: &'static str, file: &mut (impl Read + Seek)) -> Result<Vec<u8>, InvalidField> {
     let refused = |message: String| InvalidField::new(field, message);
-    let unreadable = || refused("must be a JPEG or a PNG, and whole; this cannot be read as one".to_owned());
+    let unreadable = || refused("must be a JPEG, a PNG or a WebP, and whole; this cannot be read as one".to_owned());
     let size = file.seek(SeekFrom::End(0)).map_err(|_| unreadable())?;
     if size > MOST_BYTES {
         return Err(refused(format!(
@@ -29,15 +29,16 @@ pub(in crate::media) fn square(field: &'static str, file: &mut (impl Read + Seek
     file.rewind().map_err(|_| unreadable())?;
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes).map_err(|_| unreadable())?;
-    let small = match bytes.starts_with(&[0xff, 0xd8]) {
-        true => of_jpeg(&bytes),
-        false => of_png(&bytes),
+    let small = match bytes[..] {
+        [0xff, 0xd8, ..] => of_jpeg(&bytes),
+        [b'R', b'I', ..] => of_webp(&bytes),
+        _ => of_png(&bytes),
     };
     match small.ok_or_else(unreadable)? {
         Middle::Made(small) => small.jpeg(QUALITY).ok_or_else(unreadable),
         Middle::TooLarge(width, height) => Err(refused(format!(
             "has {width} by {height} pixels: JPEGs may have 24 million, progressive ones and interlaced PNGs 12 million, \
-             other PNGs 50 million"
+             other PNGs 50 million, WebPs 8 million"
         ))),
     }
 }
@@ -68,6 +69,16 @@ fn of_png(bytes: &[u8]) -> Option<Middle> {
     }
     let mut middle = Cut::new(png.size)?;
     png.each_row(|row| middle.row(row))?;
+    Some(Middle::Made(middle.shrinking.finish()))
+}
+
+fn of_webp(bytes: &[u8]) -> Option<Middle> {
+    let mut webp = Webp::open(std::io::Cursor::new(bytes))?;
+    if !webp.is_modest {
+        return Some(Middle::TooLarge(webp.size.0, webp.size.1));
+    }
+    let mut middle = Cut::new(webp.size)?;
+    webp.each_row(|row| middle.row(row))?;
     Some(Middle::Made(middle.shrinking.finish()))
 }
 
@@ -114,7 +125,7 @@ mod tests {
 
     use jpeg_encoder::{ColorType, Encoder};
 
-    use super::*;
+    use super::{super::picture::tests as pictures, *};
 
     const BLUE: [u8; 3] = [0, 0, 255];
     const RED: [u8; 3] = [255, 0, 0];
@@ -180,6 +191,27 @@ mod tests {
             let square = square("media", &mut Cursor::new(made)).unwrap();
             assert_eq!(seen(&square), ((side, side), true));
         }
+    }
+
+    #[test]
+    fn it_is_turned_upright_and_not_made_larger_and_what_one_sees_through_is_white() {
+        let square = |bytes: Vec<u8>| pictures::seen(&square("media", &mut Cursor::new(bytes)).unwrap());
+        let (red, blue) = ([255, 0, 0], [0, 0, 255]);
+        // Red and blue meet in the middle, whatever is left out at the sides.
+        let (width, height, pixels) = square(pictures::jpeg(2000, 800, None));
+        assert_eq!((width, height), (640, 640));
+        let at = |x: usize, y: usize| pixels[y * 640 + x];
+        assert!(pictures::like(at(0, 0), red) && pictures::like(at(310, 639), red));
+        assert!(pictures::like(at(330, 0), blue) && pictures::like(at(639, 639), blue));
+        // One that was held another way: red is on top.
+        let (width, height, pixels) = square(pictures::jpeg(400, 300, Some(6)));
+        assert_eq!((width, height), (300, 300));
+        assert!(pictures::like(pixels[0], red) && pictures::like(pixels[299 * 300], blue));
+        assert_eq!(square(pictures::interlaced(40, 99)).0, 40);
+        let (width, _, pixels) = square(pictures::png(100, 300, png::ColorType::Rgba, &[0, 0, 0, 0]));
+        assert!(width == 100 && pixels.iter().all(|pixel| pictures::like(*pixel, [255; 3])));
+        let (width, _, pixels) = square(pictures::webp(300, 100));
+        assert!(width == 100 && pictures::like(pixels[0], red) && pictures::like(pixels[99], [255; 3]));
     }
 
     #[test]

@@ -8,6 +8,7 @@
 
 mod endings;
 mod files;
+mod groups;
 mod happenings;
 mod inbox;
 mod keeper;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use wharf_domain::{
     EventKind, EventKinds, Recipient,
-    action::{Action, Blocked, Business, ContactInfo, Done, Picture, ProfileInfo},
+    action::{Action, Blocked, Business, ContactInfo, Done, Jpeg, Picture, ProfileInfo},
     message::{CallState, Happening},
 };
 use wharf_testnet::{FaultKind, ProfileChange};
@@ -181,7 +181,7 @@ async fn the_own_profile_is_changed_where_everybody_sees_it() {
         about: about.map(str::to_owned),
     };
     assert_eq!(act(&line, change(None, None)).await, Ok(Done::Done));
-    let picture = Action::SetPicture(JPEG.into());
+    let picture = Action::SetPicture(Jpeg(JPEG.to_vec()));
     for action in [change(Some("Shop"), Some("Open ✓")), picture] {
         assert_eq!(act(&line, action).await, Ok(Done::Done));
     }
@@ -218,7 +218,7 @@ async fn the_own_profile_is_changed_where_everybody_sees_it() {
         ..shown
     };
     assert_eq!(profile(&line).await, taken);
-    let refused = act(&line, Action::SetPicture(b"GIF89a".as_slice().into())).await;
+    let refused = act(&line, Action::SetPicture(Jpeg(b"GIF89a".to_vec()))).await;
     assert!(
         matches!(&refused, Err(SendError::Refused { code, .. }) if code == "406"),
         "{refused:?}"

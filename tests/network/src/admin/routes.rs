@@ -141,6 +141,7 @@ where
         (["groups"], "GET") => ok(&network.groups().await),
         (["groups", id], "GET") => ok(&network.group(id).await?),
         (["groups", id], "PATCH") => ok(&network.change_group(id, read::<GroupChange>(headers, &body)?).await?),
+        (["groups", id, "picture"], "GET") => Ok(bytes(network.group_picture(id).await?, "image/jpeg")),
         (["groups", id], "DELETE") => {
             network.dissolve_community(id).await?;
             Ok(empty())
@@ -270,6 +271,7 @@ fn no_route(segments: &[&str], path: &str) -> Problem {
         ["accounts", _, "profile", "picture"]
         | ["accounts", _, "devices"]
         | ["accounts", _, "messages", _, "thumbnail"]
+        | ["groups", _, "picture"]
         | ["stats"] => Problem::method("GET"),
         ["accounts", _, "messages", _, "media"] => Problem::method("DELETE, GET"),
         ["accounts", _, "devices", _] => Problem::method("DELETE"),

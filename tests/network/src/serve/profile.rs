@@ -1,7 +1,7 @@
 //! What accounts show of themselves, and whom they block: `w:profile:picture`, `status` and `blocklist`.
 
+use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
-use wacore_binary::{JidExt as _, Node};
 use waproto::buffa::Message as _;
 use waproto::whatsapp::{VerifiedNameCertificate, verified_name_certificate::Details};
 
@@ -17,12 +17,9 @@ const NOT_AUTHORIZED: u16 = 401;
 const NOT_FOUND: u16 = 404;
 const NOT_ACCEPTABLE: u16 = 406;
 
-/// Answers `w:profile:picture`: where somebody's lies, or the own one is set or taken away. Those of groups are not served.
+/// Answers `w:profile:picture`: where somebody's lies, or the own one is set or taken away. Those of groups are in `group_picture`.
 pub(super) fn picture(session: &Session, iq: &Node) -> Node {
     let target = jid_attr(iq, "target");
-    if target.as_ref().is_some_and(|target| target.is_group()) {
-        return iq_result(iq, Vec::new());
-    }
     let own = session.device().map(|(account, _)| account);
     let set = attr(iq, "type").as_deref() == Some("set");
     let whose = match &target {

@@ -2,7 +2,7 @@
 
 use wharf_domain::{
     PhoneNumber, Recipient,
-    action::{Blocked, Business, ContactInfo, Done, Picture, ProfileInfo},
+    action::{Blocked, Business, ContactInfo, Done, Jpeg, Picture, ProfileInfo},
 };
 use whatsapp_rust::features::{BlockingError, BlocklistEntry, ContactError, ProfileError, UserInfo};
 use whatsapp_rust::wacore_binary::Jid;
@@ -93,16 +93,9 @@ impl Acting {
         })?;
         let mut blocks = Vec::with_capacity(entries.len());
         for BlocklistEntry { jid, .. } in entries {
-            let phone_number = match jid.is_pn() {
-                true => Some(jid.user_base().to_owned()),
-                false => {
-                    let known = self.client.get_lid_pn_entry(&jid).await.ok().flatten();
-                    known.map(|entry| entry.phone_number.to_string())
-                }
-            };
             blocks.push(Blocked {
+                phone_number: self.number_of(&jid).await,
                 jid: jid.to_string(),
-                phone_number,
             });
         }
         blocks.sort_by(|a, b| a.jid.cmp(&b.jid));
@@ -166,10 +159,10 @@ impl Acting {
     }
 
     /// Without a picture it is taken away.
-    pub(super) async fn set_picture(&self, jpeg: Option<&[u8]>) -> Result<Done, SendError> {
+    pub(super) async fn set_picture(&self, picture: Option<Jpeg>) -> Result<Done, SendError> {
         let profile = self.client.profile();
-        let set = match jpeg {
-            Some(jpeg) => profile.set_profile_picture(jpeg.to_vec()).await,
+        let set = match picture {
+            Some(Jpeg(picture)) => profile.set_profile_picture(picture).await,
             None => profile.remove_profile_picture().await,
         };
         set.map(|_| Done::Done).map_err(of_profile)

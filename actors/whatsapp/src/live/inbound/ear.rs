@@ -8,7 +8,7 @@ use whatsapp_rust::wacore::types::{
     call::{CallAction, IncomingCall},
     events::{Event, EventHandler, EventInterest, EventKind as ClientEvent},
 };
-use whatsapp_rust::wacore_binary::{Jid, NodeRef};
+use whatsapp_rust::wacore_binary::{Jid, JidExt as _, NodeRef};
 use whatsapp_rust::{Client, RawNodeLease};
 
 use super::{Inbound, heard, is_own};
@@ -39,6 +39,7 @@ impl Ear {
 fn kind_of(event: &Event) -> Option<EventKind> {
     match event {
         Event::GroupUpdate(_) => Some(EventKind::Group),
+        Event::PictureUpdate(update) if update.jid.is_group() => Some(EventKind::Group),
         Event::IncomingCall(_) | Event::MissedCall(_) => Some(EventKind::Call),
         Event::ChatPresence(_) | Event::Presence(_) => Some(EventKind::Presence),
         _ => None,
@@ -81,6 +82,7 @@ impl EventHandler for Ear {
             ClientEvent::Receipt,
             ClientEvent::ServerAck,
             ClientEvent::GroupUpdate,
+            ClientEvent::PictureUpdate,
             ClientEvent::IncomingCall,
             ClientEvent::MissedCall,
             ClientEvent::ChatPresence,
@@ -158,6 +160,7 @@ impl Ear {
             }
             Event::ServerAck(ack) => Some((ack.from.iter().collect(), vec![ack.id.clone()])),
             Event::GroupUpdate(update) => Some((vec![&update.group_jid], Vec::new())),
+            Event::PictureUpdate(update) => Some((vec![&update.jid], Vec::new())),
             Event::IncomingCall(call) => {
                 let caller = match &call.action {
                     CallAction::Offer { caller_pn, .. } => caller_pn.as_ref(),

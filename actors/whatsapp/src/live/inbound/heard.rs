@@ -8,14 +8,14 @@ use std::{
 use tokio::time::Instant;
 use wharf_domain::{
     EventKind, IncomingMessage, Timestamp,
-    message::{Call, CallState, Group, Presence, PresenceState},
+    message::{Call, CallState, Group, GroupChange, Presence, PresenceState},
     outgoing::{News, Place},
 };
 use whatsapp_rust::Client;
 use whatsapp_rust::chrono::{DateTime, Utc};
 use whatsapp_rust::wacore::types::{
     call::{CallAction, IncomingCall, MissedCall},
-    events::{ChatPresenceUpdate, Event, GroupUpdate, PresenceUpdate, Receipt, ServerAck},
+    events::{ChatPresenceUpdate, Event, GroupUpdate, PictureUpdate, PresenceUpdate, Receipt, ServerAck},
     message::MessageSource,
 };
 use whatsapp_rust::wacore_binary::{Jid, JidExt as _};
@@ -150,6 +150,7 @@ impl Inbound {
         for event in happened {
             match event.as_ref() {
                 Event::GroupUpdate(update) => messages.push(self.group(client, update).await),
+                Event::PictureUpdate(update) => messages.push(self.picture(client, update).await),
                 Event::IncomingCall(call) => messages.extend(self.call(client, call).await),
                 Event::MissedCall(call) => messages.extend(self.missed(client, call).await),
                 Event::ChatPresence(update) => messages.extend(self.doing(client, update).await),
@@ -233,6 +234,26 @@ impl Inbound {
         };
         let change = change_of(&update.action, whom);
         scene(&group, &id, at(update.timestamp)).group(&who, change)
+    }
+
+    /// WhatsApp's id of the change is not handed over: the picture's own stands for it, or when it was taken away.
+    async fn picture(&self, client: &Arc<Client>, update: &PictureUpdate) -> IncomingMessage {
+        let group = self.party(client, &update.jid, None).await;
+        let who = match &update.author {
+            Some(author) => self.party(client, author, None).await,
+            None => group.clone(),
+        };
+        let at = at(update.timestamp);
+        let id = match &update.picture_id {
+            Some(id) => id.clone(),
+            None => format!("no-picture/{}", at.seconds()),
+        };
+        let change = GroupChange {
+            what: "picture".to_owned(),
+            picture_id: Some(update.picture_id.clone().unwrap_or_default()),
+            ..GroupChange::default()
+        };
+        scene(&group, &id, at).group(&who, change)
     }
 
     async fn call(&self, client: &Arc<Client>, incoming: &IncomingCall) -> Option<IncomingMessage> {
