@@ -11,9 +11,8 @@ use std::{
 use ractor::{ActorRef, ActorStatus};
 use tokio::sync::watch;
 use wharf_domain::{
-    ClientId, ConnectionKey, ConnectionStatus, EventKinds, PendingEvent, WebhookId,
+    ClientId, Connection, ConnectionKey, ConnectionStatus, EventKinds, PendingEvent, WebhookId,
     delivery::DeliveryEvent,
-    outgoing::Pace,
     session::{ReasonCode, SessionView},
 };
 use wharf_whatsapp::Link;
@@ -262,12 +261,14 @@ impl Directory {
         }
     }
 
-    /// A connection was changed. Its session goes on at this pace, with what waits already.
-    pub(crate) fn note_pace(&self, key: &ConnectionKey, pace: Option<Pace>) {
-        if let Some(wanted) = self.all_wanted().get(key) {
-            wanted.set_pace(pace);
+    /// A connection was changed. Its session goes on at its pace, with what waits already, and its link takes calls as it says.
+    pub(crate) fn note_settings(&self, connection: &Connection) {
+        let key = connection.key();
+        if let Some(wanted) = self.all_wanted().get(&key) {
+            wanted.set_pace(connection.sending);
+            wanted.set_rejects_calls(connection.reject_calls);
         }
-        if let Some(actor) = read(&self.sessions).get(key).and_then(|entry| entry.actor.as_ref()) {
+        if let Some(actor) = read(&self.sessions).get(&key).and_then(|entry| entry.actor.as_ref()) {
             let _restarting = actor.cast(session::Message::Outbox(session::outbox::Event::Wake));
         }
     }

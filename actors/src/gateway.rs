@@ -6,10 +6,12 @@ mod events;
 mod files;
 mod media;
 mod once;
+mod portrait;
 mod sending;
 mod webhooks;
 
 pub use connections::Deletion;
+pub use portrait::NewPicture;
 pub use sending::{NewContent, NewFile, NewMedia, NewMessage, SentMessage};
 
 use std::{sync::Arc, time::Duration};
@@ -121,6 +123,8 @@ pub struct ConnectionPatch {
     pub proxy: Option<Option<String>>,
     /// How fast it sends.
     pub sending: Option<Option<Pace>>,
+    /// Whether it turns down every call as it rings; it does not unless that is said.
+    pub reject_calls: Option<bool>,
 }
 
 /// The `Idempotency-Key` of a request, and what it was sent with.

@@ -51,7 +51,7 @@ mod tests;
 pub use bulkhead::BulkheadError;
 pub use gateway::{
     BulkRetry, ConnectionPatch, Deletion, Gateway, GatewayError, IdempotencyKey, MediaFile, NewContent, NewFile,
-    NewMedia, NewMessage, NewWebhook, NoMedia, Qr, SentMessage, Shown, ShownPairCode, StartError, Tested,
+    NewMedia, NewMessage, NewPicture, NewWebhook, NoMedia, Qr, SentMessage, Shown, ShownPairCode, StartError, Tested,
     WebhookWithSecret,
 };
 pub use media::{

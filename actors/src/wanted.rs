@@ -1,6 +1,6 @@
 //! What is wanted of a number, as its session and its link know it: what its webhook wants to be told of, so that what
-//! nobody wants is not even made, and the pace that its client set. Of the first the writer decides in the end; here nothing
-//! may be missing that it would take.
+//! nobody wants is not even made, the pace that its client set, and whether calls are turned down. Of the first the writer
+//! decides in the end; here nothing may be missing that it would take.
 
 use std::sync::{
     Mutex, MutexGuard, PoisonError,
@@ -12,7 +12,8 @@ use wharf_domain::{EventKinds, outgoing::Pace};
 /// No set of kinds has this number.
 const UNKNOWN: u8 = u8::MAX;
 
-/// See the module. Not known at first: then everything counts as wanted, and the pace as that of the configuration.
+/// See the module. Not known at first: then everything counts as wanted, the pace as that of the configuration, and calls are
+/// let ring.
 ///
 /// Changes are to be told in the order of their commits; a look at the store that finds something may be older than they.
 #[derive(Debug)]
@@ -20,6 +21,7 @@ pub(crate) struct Wanted {
     events: AtomicU8,
     /// The outer one: whether it is known.
     pace: Mutex<Option<Option<Pace>>>,
+    rejects_calls: AtomicU8,
 }
 
 impl Default for Wanted {
@@ -27,6 +29,7 @@ impl Default for Wanted {
         Self {
             events: AtomicU8::new(UNKNOWN),
             pace: Mutex::default(),
+            rejects_calls: AtomicU8::new(UNKNOWN),
         }
     }
 }
@@ -66,6 +69,24 @@ impl Wanted {
         self.known_pace().get_or_insert(pace);
     }
 
+    /// Whether calls are turned down as they ring.
+    pub(crate) fn rejects_calls(&self) -> bool {
+        self.rejects_calls.load(Ordering::Relaxed) == u8::from(true)
+    }
+
+    /// This was committed.
+    pub(crate) fn set_rejects_calls(&self, rejects: bool) {
+        self.rejects_calls.store(u8::from(rejects), Ordering::Relaxed);
+    }
+
+    /// A look at the store found this.
+    pub(crate) fn found_rejects_calls(&self, rejects: bool) {
+        let found = u8::from(rejects);
+        let _newer_is_known = self
+            .rejects_calls
+            .compare_exchange(UNKNOWN, found, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
     fn known_pace(&self) -> MutexGuard<'_, Option<Option<Pace>>> {
         self.pace.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -92,5 +113,12 @@ mod tests {
         wanted.set_pace(None);
         wanted.found_pace(pace(2));
         assert_eq!(wanted.pace(), None);
+
+        assert!(!wanted.rejects_calls());
+        wanted.found_rejects_calls(true);
+        assert!(wanted.rejects_calls());
+        wanted.set_rejects_calls(false);
+        wanted.found_rejects_calls(true);
+        assert!(!wanted.rejects_calls());
     }
 }

@@ -1,18 +1,19 @@
-//! What a number does at WhatsApp besides sending messages: receipts, presence, look-ups, groups (docs/SENDING.md).
+//! What a number does at WhatsApp besides sending messages: receipts, presence, look-ups (docs/SENDING.md). Groups are in `groups`,
+//! people in `people`.
 
 use serde_json::Value;
 use warp::http::StatusCode;
 use wharf_domain::{
-    GroupId, InvalidField, PhoneNumber, Recipient,
-    action::{Action, Done, NUMBERS_MAX, PARTICIPANTS_MAX, PresenceState, READ_MAX, SUBJECT_MAX_CHARS},
-    outgoing::{check_line, check_message_id},
+    InvalidField, PhoneNumber, Recipient,
+    action::{Action, Done, NUMBERS_MAX, PresenceState, READ_MAX},
+    outgoing::check_message_id,
 };
 
 use super::{
     call::{Answer, Call, json, list, no_content},
     fields::{self, Fields},
     idempotency::idempotency_key,
-    messages::{person, phones, texts},
+    messages::{person, texts},
     problem::{FieldError, Problem},
     query::Query,
 };
@@ -108,75 +109,8 @@ fn wanted_numbers() -> String {
     format!("must be 1 to {NUMBERS_MAX} phone numbers with commas between them")
 }
 
-/// `GET /api/whatsapp/connections/:phone_number/groups`
-pub(super) async fn groups(call: Call) -> Answer {
-    answer(look(&call, Action::Groups).await?)
-}
-
-/// `GET /api/whatsapp/connections/:phone_number/groups/:group_id`
-pub(super) async fn group(call: Call) -> Answer {
-    let group = group_id(&call)?;
-    answer(look(&call, Action::Group(group)).await?)
-}
-
-/// `POST /api/whatsapp/connections/:phone_number/groups`
-pub(super) async fn create_group(call: Call) -> Answer {
-    let mut body = Fields::parse(&call.body)?;
-    let subject = body.required("subject", |name, value| {
-        let subject = fields::string(name, value)?;
-        check_line(name, &subject)?;
-        match subject.chars().count() {
-            ..=SUBJECT_MAX_CHARS => Ok(subject),
-            _ => Err(InvalidField::new(
-                name,
-                format!("must have at most {SUBJECT_MAX_CHARS} characters"),
-            )),
-        }
-    });
-    let participants = body.required("participants", people);
-    body.finish()?;
-    let action = Action::CreateGroup {
-        subject: subject?,
-        participants: participants?,
-    };
-    match act(&call, action, "create group").await? {
-        Done::Group(group) => json(StatusCode::CREATED, &group),
-        other => answer(other),
-    }
-}
-
-/// `POST /api/whatsapp/connections/:phone_number/groups/:group_id/participants`
-pub(super) async fn participants(call: Call) -> Answer {
-    let group = group_id(&call)?;
-    let mut body = Fields::parse(&call.body)?;
-    let [add, remove, promote, demote] =
-        ["add", "remove", "promote", "demote"].map(|name| body.optional(name, people).map(Option::unwrap_or_default));
-    let nothing = [&add, &remove, &promote, &demote]
-        .iter()
-        .all(|list| list.as_ref().is_ok_and(Vec::is_empty));
-    if nothing {
-        let missing = InvalidField::new("add", "is missing: at least one of add, remove, promote, demote");
-        let _refused: Result<(), fields::Refused> = body.refuse(missing);
-    }
-    body.finish()?;
-    let action = Action::ChangeParticipants {
-        group,
-        add: add?,
-        remove: remove?,
-        promote: promote?,
-        demote: demote?,
-    };
-    answer(act(&call, action, "participants").await?)
-}
-
-/// `POST /api/whatsapp/connections/:phone_number/groups/:group_id/leave`
-pub(super) async fn leave(call: Call) -> Answer {
-    Fields::parse(&call.body)?.finish()?;
-    let group = group_id(&call)?;
-    answer(act(&call, Action::LeaveGroup(group), "leave").await?)
-}
-
-async fn act(call: &Call, action: Action, what: &str) -> Result<Done, Problem> {
+/// Carries something out, once under an `Idempotency-Key`; `what` tells it apart from other things under the same key.
+pub(super) async fn act(call: &Call, action: Action, what: &str) -> Result<Done, Problem> {
     let phone = call.phone()?;
     let key = idempotency_key(call, what)?;
     Ok(call.desk.act(call.client, &phone, action, key).await?)
@@ -184,32 +118,29 @@ async fn act(call: &Call, action: Action, what: &str) -> Result<Done, Problem> {
 
 /// Asks something. An `Idempotency-Key` means nothing here: what was asked stands in the query, which the key's hash does not
 /// know, and an old answer to a new question would be wrong.
-async fn look(call: &Call, action: Action) -> Result<Done, Problem> {
+pub(super) async fn look(call: &Call, action: Action) -> Result<Done, Problem> {
     Ok(call.desk.act(call.client, &call.phone()?, action, None).await?)
 }
 
-fn answer(done: Done) -> Answer {
+/// What came of it, as the API shows it.
+pub(super) fn answer(done: Done) -> Answer {
     match done {
         Done::Done => Ok(no_content()),
         Done::Numbers(numbers) => list(&numbers),
+        Done::Contact(contact) => json(StatusCode::OK, &contact),
+        Done::Picture(picture) => json(StatusCode::OK, &picture),
+        Done::Blocks(blocks) => list(&blocks),
+        Done::Profile(profile) => json(StatusCode::OK, &profile),
         Done::Groups(groups) => list(&groups),
         Done::Participants(changes) => list(&changes),
         Done::Group(group) => json(StatusCode::OK, &group),
-    }
-}
-
-fn group_id(call: &Call) -> Result<GroupId, InvalidField> {
-    GroupId::parse("group_id", &call.second)
-}
-
-fn people(name: &'static str, value: Value) -> Result<Vec<PhoneNumber>, InvalidField> {
-    let phones = phones(name, value)?;
-    match phones.len() {
-        1..=PARTICIPANTS_MAX => Ok(phones),
-        _ => Err(InvalidField::new(
-            name,
-            format!("must be 1 to {PARTICIPANTS_MAX} numbers"),
-        )),
+        // The gateway says so itself where there is none.
+        Done::GroupPicture(picture) => json(StatusCode::OK, &picture),
+        Done::Invite(link) => json(StatusCode::OK, &link),
+        Done::InvitedTo(group) => json(StatusCode::OK, &group),
+        Done::Joined(joined) if joined.is_requested() => json(StatusCode::ACCEPTED, &joined),
+        Done::Joined(joined) => json(StatusCode::OK, &joined),
+        Done::JoinRequests(requests) => list(&requests),
     }
 }
 

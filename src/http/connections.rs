@@ -48,10 +48,12 @@ fn settings(body: &mut Fields) -> Result<ConnectionPatch, Refused> {
             burst: burst?,
         })
     });
+    let reject_calls = body.optional("reject_calls", fields::boolean);
     Ok(ConnectionPatch {
         device_name: device_name?,
         proxy: proxy?,
         sending: sending?,
+        reject_calls: reject_calls?,
     })
 }
 

@@ -8,11 +8,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::watch;
 use wharf_actors::{
-    BulkRetry, ConnectionPatch, Deletion, GatewayError, IdempotencyKey, MediaFile, NewMessage, NewWebhook, NoMedia, Qr,
-    Receiving, SentMessage, Shown, ShownPairCode, Tested, WebhookWithSecret,
+    BulkRetry, ConnectionPatch, Deletion, GatewayError, IdempotencyKey, MediaFile, NewMessage, NewPicture, NewWebhook,
+    NoMedia, Qr, Receiving, SentMessage, Shown, ShownPairCode, Tested, WebhookWithSecret,
 };
 use wharf_domain::{
-    Attempt, ClientId, Connection, Event, EventId, OutgoingMessage, PhoneNumber, TokenHash, Webhook, WebhookId,
+    Attempt, ClientId, Connection, Event, EventId, GroupId, OutgoingMessage, PhoneNumber, TokenHash, Webhook,
+    WebhookId,
     action::{Action, Done},
     media_link::MediaLink,
     stats::WebhookStats,
@@ -144,6 +145,25 @@ pub trait Desk: Send + Sync + 'static {
         client: ClientId,
         phone: &PhoneNumber,
         action: Action,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Done, GatewayError>;
+
+    /// Shows another picture of a number.
+    async fn set_picture(
+        &self,
+        client: ClientId,
+        phone: &PhoneNumber,
+        picture: NewPicture,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Done, GatewayError>;
+
+    /// Gives a group a picture.
+    async fn set_group_picture(
+        &self,
+        client: ClientId,
+        phone: &PhoneNumber,
+        group: GroupId,
+        picture: NewPicture,
         key: Option<IdempotencyKey>,
     ) -> Result<Done, GatewayError>;
 

@@ -32,7 +32,7 @@ use super::{
     routes::{self, Found, Route, Takes},
     seats::Seat,
     token::token_of,
-    upload,
+    upload::{self, Brings},
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -184,7 +184,8 @@ impl Dispatch {
                 false
             }
             // Bounded by the pace at which it comes.
-            Takes::Message => upload::take_in(&mut call, body, time, &self.large).await?,
+            Takes::Message => upload::take_in(&mut call, body, time, &self.large, Brings::Message).await?,
+            Takes::Picture => upload::take_in(&mut call, body, time, &self.large, Brings::Picture).await?,
         };
         let begun = if took_its_time { Instant::now() } else { begun };
         // In a task of its own: a client that hangs up does not stop half of what it asked for, and a panic is an

@@ -23,6 +23,7 @@ use super::{
     query::Query,
 };
 use content::{check_writer, content, quote};
+pub(super) use file::picture;
 pub(super) use values::{person, phones, texts};
 
 /// Messages on a page when the client does not say.
@@ -31,10 +32,7 @@ const DEFAULT_LIMIT: u32 = 50;
 pub(super) async fn send(mut call: Call) -> Answer {
     let phone = call.phone()?;
     let key = idempotency_key(&call, "")?;
-    // A body may be large by its file, which is one long string: of values there are no more than in any other.
-    if call.large.is_some() && outside_strings(&call.body) > BODY_MAX_BYTES {
-        return Err(too_large(BODY_MAX_BYTES));
-    }
+    check_large(&call)?;
     let draft = read(&call, &call.body, call.upload.is_some())?;
     let brings_file = matches!(&draft.content, Draft::File(file) if file.is_in_base64());
     if call.large.is_some() && !brings_file {
@@ -60,6 +58,14 @@ pub(super) async fn send(mut call: Call) -> Answer {
         false => StatusCode::CREATED,
     };
     json(status, &sent)
+}
+
+/// A body may be large by its file, which is one long string: of values there are no more than in any other.
+fn check_large(call: &Call) -> Result<(), Problem> {
+    match call.large.is_some() && outside_strings(&call.body) > BODY_MAX_BYTES {
+        true => Err(too_large(BODY_MAX_BYTES)),
+        false => Ok(()),
+    }
 }
 
 /// Bytes of JSON that are in none of its strings; each value has at least one.

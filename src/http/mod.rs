@@ -10,13 +10,14 @@
 //!          connections  request id,   table,       one short function per route
 //!          and stopping token, body   404/405
 //!                            ├ media.rs: files, by signed links and without a token
-//!                            └ upload.rs: messages that bring their file along
+//!                            └ upload.rs: messages that bring their file along, and pictures
 //! ```
 
 mod actions;
 mod bare;
 mod body;
 mod call;
+mod chats;
 mod connections;
 mod courtesy;
 mod desk;
@@ -24,12 +25,14 @@ mod dispatch;
 mod events;
 mod fields;
 mod gateway;
+mod groups;
 mod health;
 mod held;
 mod idempotency;
 mod json;
 mod media;
 mod messages;
+mod people;
 mod problem;
 mod qr;
 mod query;

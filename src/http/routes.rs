@@ -6,7 +6,7 @@ use warp::http::Method;
 use super::{
     actions,
     call::{Answer, Call},
-    connections, events, health, messages, watch, webhooks,
+    chats, connections, events, groups, health, messages, people, watch, webhooks,
 };
 
 /// Runs one route.
@@ -21,6 +21,8 @@ pub(super) enum Takes {
     Object,
     /// A message: a JSON object, which may be larger than others, or one with its file in parts.
     Message,
+    /// A picture: a JSON object, which may be larger than others, or the picture in a part.
+    Picture,
 }
 
 /// One line of the table.
@@ -64,7 +66,7 @@ macro_rules! route {
 
 /// Every route of CONTRACT.md section 2. A `?` behind the path: it reads parameters.
 #[rustfmt::skip]
-pub(super) static ROUTES: [Route; 38] = [
+pub(super) static ROUTES: [Route; 61] = [
     route!(POST   "/api/webhooks/register"                                Object  webhooks::register),
     route!(GET    "/api/webhooks/list"                                    Nothing webhooks::all),
     route!(GET    "/api/webhooks/:webhook_id"                             Nothing webhooks::one),
@@ -95,11 +97,34 @@ pub(super) static ROUTES: [Route; 38] = [
     route!(POST   "/api/whatsapp/connections/:phone_number/read"          Object  actions::read),
     route!(POST   "/api/whatsapp/connections/:phone_number/presence"      Object  actions::presence),
     route!(GET    "/api/whatsapp/connections/:phone_number/contacts/check"?Nothing actions::check),
-    route!(GET    "/api/whatsapp/connections/:phone_number/groups"        Nothing actions::groups),
-    route!(POST   "/api/whatsapp/connections/:phone_number/groups"        Object  actions::create_group),
-    route!(GET    "/api/whatsapp/connections/:phone_number/groups/:group_id" Nothing actions::group),
-    route!(POST   "/api/whatsapp/connections/:phone_number/groups/:group_id/participants" Object actions::participants),
-    route!(POST   "/api/whatsapp/connections/:phone_number/groups/:group_id/leave" Object actions::leave),
+    route!(GET    "/api/whatsapp/connections/:phone_number/contacts/:number" Nothing people::contact),
+    route!(GET    "/api/whatsapp/connections/:phone_number/contacts/:number/picture"?Nothing people::picture),
+    route!(GET    "/api/whatsapp/connections/:phone_number/blocks"        Nothing people::blocks),
+    route!(PUT    "/api/whatsapp/connections/:phone_number/blocks/:number" Nothing people::block),
+    route!(DELETE "/api/whatsapp/connections/:phone_number/blocks/:number" Nothing people::unblock),
+    route!(GET    "/api/whatsapp/connections/:phone_number/profile"       Nothing people::profile),
+    route!(PATCH  "/api/whatsapp/connections/:phone_number/profile"       Object  people::update_profile),
+    route!(PUT    "/api/whatsapp/connections/:phone_number/profile/picture" Picture people::set_picture),
+    route!(DELETE "/api/whatsapp/connections/:phone_number/profile/picture" Nothing people::remove_picture),
+    route!(POST   "/api/whatsapp/connections/:phone_number/calls/:call_id/reject" Object people::reject_call),
+    route!(POST   "/api/whatsapp/connections/:phone_number/chats/:chat/archive" Object chats::archive),
+    route!(POST   "/api/whatsapp/connections/:phone_number/chats/:chat/pin" Object chats::pin),
+    route!(POST   "/api/whatsapp/connections/:phone_number/chats/:chat/mute" Object chats::mute),
+    route!(GET    "/api/whatsapp/connections/:phone_number/groups"        Nothing groups::all),
+    route!(POST   "/api/whatsapp/connections/:phone_number/groups"        Object  groups::create),
+    route!(GET    "/api/whatsapp/connections/:phone_number/groups/:group_id" Nothing groups::one),
+    route!(POST   "/api/whatsapp/connections/:phone_number/groups/:group_id/participants" Object groups::participants),
+    route!(POST   "/api/whatsapp/connections/:phone_number/groups/:group_id/leave" Object groups::leave),
+    route!(PATCH  "/api/whatsapp/connections/:phone_number/groups/:group_id" Object groups::change),
+    route!(GET    "/api/whatsapp/connections/:phone_number/groups/:group_id/picture"? Nothing groups::picture),
+    route!(PUT    "/api/whatsapp/connections/:phone_number/groups/:group_id/picture" Picture groups::set_picture),
+    route!(DELETE "/api/whatsapp/connections/:phone_number/groups/:group_id/picture" Nothing groups::delete_picture),
+    route!(GET    "/api/whatsapp/connections/:phone_number/groups/:group_id/invite" Nothing groups::invite),
+    route!(POST   "/api/whatsapp/connections/:phone_number/groups/:group_id/invite/reset" Object groups::reset_invite),
+    route!(GET    "/api/whatsapp/connections/:phone_number/groups/:group_id/requests" Nothing groups::requests),
+    route!(POST   "/api/whatsapp/connections/:phone_number/groups/:group_id/requests" Object groups::decide),
+    route!(GET    "/api/whatsapp/connections/:phone_number/invites/:code" Nothing groups::invited_to),
+    route!(POST   "/api/whatsapp/connections/:phone_number/invites/:code/join" Object groups::join),
     route!(GET    "/healthz"                                              Nothing health::alive),
     route!(GET    "/readyz"                                               Nothing health::ready),
     route!(GET    "/metrics"                                              Nothing health::metrics),

@@ -1,7 +1,7 @@
-//! Bodies that are larger than others: messages that bring their file along. A file is written to the disk as it comes and
+//! Bodies that are larger than others: messages and pictures that bring their file along. A file is written to the disk as it comes and
 //! is never whole in memory; whoever sends it has as long as they keep a decent pace.
 //!
-//! `multipart/form-data` has a part `message` (JSON) and a part `file`. A large JSON body, which has its file in base64, is
+//! `multipart/form-data` has a part `message` (JSON), which a picture goes without, and a part `file`. A large JSON body, which has its file in base64, is
 //! received on the disk too, and read from there when few others are.
 
 use std::{
@@ -20,11 +20,12 @@ use multer::{Constraints, Field, Multipart, SizeLimit};
 use percent_encoding::percent_decode_str;
 use warp::http::{HeaderMap, StatusCode, header};
 use wharf_actors::{Permit, ReceivedFile, Receiving, Slots};
-use wharf_domain::fair::Caps;
+use wharf_domain::{fair::Caps, outgoing::FileType};
 
 use super::{
     body::{BODY_MAX_BYTES, Body, Pace, announces_more_than, is_json, too_large},
     call::Call,
+    groups::check_group,
     idempotency::given_key,
     messages::check_before_file,
     problem::{FieldError, Problem},
@@ -42,13 +43,24 @@ const UNCLAIMED_BYTES: usize = 256 * 1024;
 /// What is said of a body of another type.
 const NO_MESSAGE: &str = "a message must be sent with content-type: application/json, or with its file as \
                           multipart/form-data: parts message and file";
+const NO_PICTURE: &str =
+    "a picture must be sent with content-type: application/json, or as multipart/form-data: part file";
 /// The parts.
 const MESSAGE: &str = "message";
 const FILE: &str = "file";
 /// Characters of an unknown part's name that are repeated.
 const NAME_SHOWN: usize = 100;
 
-/// A file that came along with its message.
+/// What such a body brings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Brings {
+    /// A message, perhaps with its file.
+    Message,
+    /// A picture alone.
+    Picture,
+}
+
+/// A file that came along.
 pub(super) struct Upload {
     pub(super) file: ReceivedFile,
     /// What the part says that it is.
@@ -63,10 +75,17 @@ pub(super) fn turns() -> Slots {
 }
 
 /// Reads the body of a message into `call`. Answers whether it took its time: then the rest has its own.
-pub(super) async fn take_in(call: &mut Call, body: &mut Body, time: Duration, large: &Slots) -> Result<bool, Problem> {
+pub(super) async fn take_in(
+    call: &mut Call,
+    body: &mut Body,
+    time: Duration,
+    large: &Slots,
+    brings: Brings,
+) -> Result<bool, Problem> {
     let mut pace = Pace::new(time);
+    let check_json = |headers: &HeaderMap, body: &[u8]| check_json(headers, body, brings);
     if let Some(boundary) = boundary(&call.headers)? {
-        let (message, upload) = parts(call, body, pace, boundary).await?;
+        let (message, upload) = parts(call, body, pace, boundary, brings).await?;
         (call.body, call.upload) = (message, Some(upload));
         return Ok(true);
     }
@@ -80,7 +99,8 @@ pub(super) async fn take_in(call: &mut Call, body: &mut Body, time: Duration, la
         begun.extend_from_slice(&piece);
         if begun.len() > BODY_MAX_BYTES {
             check_json(&call.headers, &begun)?;
-            let (whole, turn) = from_the_disk(call, body, pace, begun, large).await?;
+            let receiving = receive(call, brings, None).await?;
+            let (whole, turn) = from_the_disk(call, body, pace, (receiving, begun), large).await?;
             (call.body, call.large) = (whole, Some(turn));
             return Ok(true);
         }
@@ -90,10 +110,14 @@ pub(super) async fn take_in(call: &mut Call, body: &mut Body, time: Duration, la
     Ok(false)
 }
 
-fn check_json(headers: &HeaderMap, body: &[u8]) -> Result<(), Problem> {
+fn check_json(headers: &HeaderMap, body: &[u8], brings: Brings) -> Result<(), Problem> {
+    let detail = match brings {
+        Brings::Message => NO_MESSAGE,
+        Brings::Picture => NO_PICTURE,
+    };
     match body.is_empty() || is_json(headers) {
         true => Ok(()),
-        false => Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, NO_MESSAGE)),
+        false => Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail)),
     }
 }
 
@@ -119,11 +143,9 @@ async fn from_the_disk(
     call: &Call,
     body: &mut Body,
     mut pace: Pace,
-    begun: BytesMut,
+    (mut receiving, begun): (Receiving, BytesMut),
     large: &Slots,
 ) -> Result<(Bytes, Permit), Problem> {
-    // What it says stands somewhere in it.
-    let mut receiving = receive(call, None).await?;
     let mut size = begun.len();
     receiving.take(&begun).await?;
     drop(begun);
@@ -144,22 +166,30 @@ async fn from_the_disk(
     Ok((whole.into(), turn))
 }
 
-/// The message and the file of a body in parts, which may come in any order.
-async fn parts(call: &Call, body: &mut Body, pace: Pace, boundary: String) -> Result<(Bytes, Upload), Problem> {
+/// The message and the file of a body in parts, which may come in any order. A picture comes alone.
+async fn parts(
+    call: &Call,
+    body: &mut Body,
+    pace: Pace,
+    boundary: String,
+    brings: Brings,
+) -> Result<(Bytes, Upload), Problem> {
     let flow = Flow::default();
     let constraints = Constraints::new().size_limit(SizeLimit::new().for_field(MESSAGE, BODY_MAX_BYTES as u64));
     let mut parts = Multipart::with_constraints(flow.pieces(body, pace), boundary, constraints);
-    let (mut message, mut upload) = (None, None);
+    let alone = brings == Brings::Picture;
+    let (mut message, mut upload) = (alone.then(Bytes::new), None);
     while let Some(part) = flow.of(parts.next_field().await)? {
         let name = part.name().unwrap_or_default().to_owned();
         match name.as_str() {
             MESSAGE if message.is_none() => message = Some(flow.of(part.bytes().await)?),
             FILE if upload.is_none() => {
-                let queue = message.as_deref().map(|message| check_before_file(call, message));
-                let receiving = receive(call, queue.transpose()?).await?;
-                upload = Some(file(receiving, part, &flow).await?);
+                let checked = message.as_deref().filter(|_| !alone);
+                let queue = checked.map(|message| check_before_file(call, message));
+                let receiving = receive(call, brings, queue.transpose()?).await?;
+                upload = Some(file(receiving, part, &flow, brings).await?);
             }
-            _ => return Err(unwanted(&name)),
+            _ => return Err(unwanted(&name, brings)),
         }
         flow.claimed();
     }
@@ -175,32 +205,44 @@ async fn parts(call: &Call, body: &mut Body, pace: Pace, boundary: String) -> Re
     }
 }
 
-/// A part that is none of the two, or the second of its name.
-fn unwanted(name: &str) -> Problem {
-    const PARTS: &str = "the parts are message (the message in JSON) and file (its file)";
+/// A part that is none of those that there are, or the second of its name.
+fn unwanted(name: &str, brings: Brings) -> Problem {
+    let parts = match brings {
+        Brings::Message => "the parts are message (the message in JSON) and file (its file)",
+        Brings::Picture => "the only part is file (the picture)",
+    };
     let shown = match name {
         "" => "(a part without a name)".to_owned(),
         _ => name.chars().take(NAME_SHOWN).collect(),
     };
     let text = match name {
-        "" => format!("needs a name in its content-disposition, as in form-data; name=\"file\": {PARTS}"),
-        MESSAGE | FILE => "comes twice: there is one part message and one part file".to_owned(),
-        "media" => format!("is not a known part: send the file as the part file; {PARTS}"),
-        _ => format!("is not a known part: {PARTS}"),
+        "" => format!("needs a name in its content-disposition, as in form-data; name=\"file\": {parts}"),
+        MESSAGE | FILE => format!("is not taken, or comes twice: {parts}"),
+        "media" => format!("is not a known part: send the file as the part file; {parts}"),
+        _ => format!("is not a known part: {parts}"),
     };
     Problem::invalid(vec![FieldError::new(shown, text)])
 }
 
-/// Begins to receive the file of a message, unless it would be refused whatever the file is. `queue`: whether it may wait for its
-/// connection, if that is known yet.
-async fn receive(call: &Call, queue: Option<bool>) -> Result<Receiving, Problem> {
+/// Begins to receive a file, unless it would be refused whatever the file is. `queue`: whether its message may wait for its
+/// connection, if that is known yet: what it says stands somewhere in it.
+async fn receive(call: &Call, brings: Brings, queue: Option<bool>) -> Result<Receiving, Problem> {
     let phone = call.phone()?;
     let key = given_key(call)?;
-    call.desk.check_send(call.client, &phone, queue, key).await?;
+    match brings {
+        Brings::Message => call.desk.check_send(call.client, &phone, queue, key).await?,
+        // That of the profile: nothing else is named.
+        Brings::Picture if call.second.is_empty() => {}
+        Brings::Picture => check_group(call)?,
+    }
     Ok(call.desk.receive_file(call.client, &phone).await?)
 }
 
-async fn file(mut receiving: Receiving, mut part: Field<'_>, flow: &Flow) -> Result<Upload, Problem> {
+async fn file(mut receiving: Receiving, mut part: Field<'_>, flow: &Flow, brings: Brings) -> Result<Upload, Problem> {
+    let mut room = match brings {
+        Brings::Message => u64::MAX,
+        Brings::Picture => FileType::Image.most_bytes(),
+    };
     let mime_type = part.content_type().map(ToString::to_string);
     let file_name = part
         .file_name()
@@ -208,6 +250,13 @@ async fn file(mut receiving: Receiving, mut part: Field<'_>, flow: &Flow) -> Res
         .or_else(|| extended_name(part.headers()));
     while let Some(piece) = flow.of(part.chunk().await)? {
         flow.claimed();
+        room = room.checked_sub(piece.len() as u64).ok_or_else(|| {
+            let most = FileType::Image.most_bytes();
+            Problem::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                format!("a picture may have {most} bytes at most"),
+            )
+        })?;
         receiving.take(&piece).await?;
     }
     Ok(Upload {

@@ -4,7 +4,7 @@ mod films;
 mod forwarding;
 mod proxied;
 mod refusals;
-mod samples;
+pub mod samples;
 mod waiting;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};

@@ -17,6 +17,7 @@ mod crash;
 mod delivery;
 mod events;
 mod faults;
+mod groups;
 #[path = "../../examples/crash/harness.rs"]
 mod harness;
 mod history;
@@ -25,6 +26,7 @@ mod kinds;
 mod linking;
 mod media;
 mod messages;
+mod people;
 mod pulling;
 mod reasons;
 mod sending;

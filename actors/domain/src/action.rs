@@ -1,7 +1,23 @@
 //! What a number can be asked to do at WhatsApp besides sending messages, and what comes of it.
 
+mod group;
+mod invite;
+mod people;
+
 use serde::{Deserialize, Serialize};
 
+pub use self::{
+    group::{
+        DESCRIPTION_MAX_CHARS, EPHEMERAL_SECONDS, GroupInfo, GroupPatch, GroupPicture, JoinRequest, Jpeg,
+        MemberAddMode, Participant, ParticipantChange, SUBJECT_MAX_CHARS, check_description, check_ephemeral,
+        check_subject,
+    },
+    invite::{InviteCode, InviteLink, InvitedGroup, Joined},
+    people::{
+        ABOUT_MAX_CHARS, Blocked, Business, ContactInfo, NAME_MAX_CHARS, Picture, ProfileInfo, check_about,
+        check_call_id, check_name,
+    },
+};
 use crate::{
     PhoneNumber, Timestamp,
     outgoing::{GroupId, Recipient},
@@ -13,8 +29,6 @@ pub const NUMBERS_MAX: usize = 50;
 pub const READ_MAX: usize = 256;
 /// People of a group that are named at a time: as many as a group may have.
 pub const PARTICIPANTS_MAX: usize = 1024;
-/// Characters of a group's subject: WhatsApp's limit.
-pub const SUBJECT_MAX_CHARS: usize = 100;
 
 /// Something to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +51,48 @@ pub enum Action {
     },
     /// Find out which numbers are on WhatsApp, at most [`NUMBERS_MAX`].
     CheckNumbers(Vec<PhoneNumber>),
+    /// Find out what somebody shows of themselves.
+    Contact(Recipient),
+    /// Find out where somebody's picture lies.
+    Picture {
+        /// Whose.
+        of: Recipient,
+        /// The small one.
+        preview: bool,
+    },
+    /// Whom the account has blocked.
+    Blocks,
+    /// Hear nothing more of somebody.
+    Block(Recipient),
+    /// Hear of them again.
+    Unblock(Recipient),
+    /// What the own account shows of itself.
+    Profile,
+    /// Change that; what is `None` stays. The name first.
+    ChangeProfile {
+        /// The name that others see.
+        name: Option<String>,
+        /// What it says about itself; an empty text takes it back.
+        about: Option<String>,
+    },
+    /// Show another picture of the own account.
+    SetPicture(Jpeg),
+    /// Show none.
+    RemovePicture,
+    /// Turn down a call that rings.
+    RejectCall {
+        /// WhatsApp's id of it.
+        call_id: String,
+        /// Who calls.
+        from: Recipient,
+    },
+    /// Change how a chat is shown in the account's apps.
+    ArrangeChat {
+        /// Which.
+        chat: Recipient,
+        /// How.
+        how: Arrangement,
+    },
     /// The groups that this number is in.
     Groups,
     /// One group.
@@ -63,13 +119,115 @@ pub enum Action {
     },
     /// Leave a group.
     LeaveGroup(GroupId),
+    /// Change what a group is called and what it allows; an empty patch changes nothing.
+    ChangeGroup {
+        /// The group.
+        group: GroupId,
+        /// What changes.
+        patch: GroupPatch,
+    },
+    /// Where a group's picture lies.
+    GroupPicture {
+        /// The group.
+        group: GroupId,
+        /// Whether the small one is meant.
+        preview: bool,
+    },
+    /// Give a group a picture, or take it away.
+    SetGroupPicture {
+        /// The group.
+        group: GroupId,
+        /// The picture; `None` for none.
+        picture: Option<Jpeg>,
+    },
+    /// The link by which people join a group.
+    Invite {
+        /// The group.
+        group: GroupId,
+        /// Whether it is to be another from now on; the one before leads nowhere then.
+        reset: bool,
+    },
+    /// What lies behind an invite link.
+    InvitedTo(InviteCode),
+    /// Join the group behind an invite link.
+    JoinByInvite(InviteCode),
+    /// Who asks to be let into a group.
+    JoinRequests(GroupId),
+    /// Let people into a group who asked, or do not.
+    DecideJoinRequests {
+        /// The group.
+        group: GroupId,
+        /// Who is let in; no groups.
+        approve: Vec<Recipient>,
+        /// Who is not; no groups.
+        reject: Vec<Recipient>,
+    },
 }
 
 impl Action {
     /// Whether it only asks, and leaves nothing behind.
     pub const fn is_look_up(&self) -> bool {
-        matches!(self, Self::CheckNumbers(_) | Self::Groups | Self::Group(_))
+        matches!(
+            self,
+            Self::CheckNumbers(_)
+                | Self::Contact(_)
+                | Self::Picture { .. }
+                | Self::Blocks
+                | Self::Profile
+                | Self::Groups
+                | Self::Group(_)
+                | Self::GroupPicture { .. }
+                | Self::Invite { reset: false, .. }
+                | Self::InvitedTo(_)
+                | Self::JoinRequests(_)
+        )
     }
+
+    /// The group that it is about, if it is about one that this number should be in.
+    pub const fn group(&self) -> Option<&GroupId> {
+        match self {
+            Self::Group(group)
+            | Self::ChangeParticipants { group, .. }
+            | Self::LeaveGroup(group)
+            | Self::ChangeGroup { group, .. }
+            | Self::GroupPicture { group, .. }
+            | Self::SetGroupPicture { group, .. }
+            | Self::Invite { group, .. }
+            | Self::JoinRequests(group)
+            | Self::DecideJoinRequests { group, .. } => Some(group),
+            Self::MarkRead { .. }
+            | Self::Presence { .. }
+            | Self::CheckNumbers(_)
+            | Self::Contact(_)
+            | Self::Picture { .. }
+            | Self::Blocks
+            | Self::Block(_)
+            | Self::Unblock(_)
+            | Self::Profile
+            | Self::ChangeProfile { .. }
+            | Self::SetPicture(_)
+            | Self::RemovePicture
+            | Self::RejectCall { .. }
+            | Self::ArrangeChat { .. }
+            | Self::Groups
+            | Self::CreateGroup { .. }
+            | Self::InvitedTo(_)
+            | Self::JoinByInvite(_) => None,
+        }
+    }
+}
+
+/// How a chat is shown in the account's apps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arrangement {
+    /// Out of the way, or not.
+    Archived(bool),
+    /// Above all others, or not.
+    Pinned(bool),
+    /// Without a sound for ever, or with one.
+    Muted(bool),
+    /// Without a sound until then.
+    MutedUntil(Timestamp),
 }
 
 /// What a number shows of itself.
@@ -122,12 +280,30 @@ pub enum Done {
     Done,
     /// Of [`Action::CheckNumbers`], in its order.
     Numbers(Vec<NumberCheck>),
+    /// Of [`Action::Contact`].
+    Contact(Box<ContactInfo>),
+    /// Of [`Action::Picture`]; `None` when there is none, or none that is shown to this number.
+    Picture(Option<Picture>),
+    /// Of [`Action::Blocks`], by id.
+    Blocks(Vec<Blocked>),
+    /// Of [`Action::Profile`].
+    Profile(ProfileInfo),
     /// Of [`Action::Groups`], by subject.
     Groups(Vec<GroupInfo>),
-    /// Of [`Action::Group`] and [`Action::CreateGroup`].
+    /// Of [`Action::Group`], [`Action::CreateGroup`] and [`Action::ChangeGroup`].
     Group(GroupInfo),
-    /// Of [`Action::ChangeParticipants`].
+    /// Of [`Action::ChangeParticipants`] and [`Action::DecideJoinRequests`].
     Participants(Vec<ParticipantChange>),
+    /// Of [`Action::GroupPicture`]; `None` where there is none. Of [`Action::SetGroupPicture`] without its address.
+    GroupPicture(Option<GroupPicture>),
+    /// Of [`Action::Invite`].
+    Invite(InviteLink),
+    /// Of [`Action::InvitedTo`].
+    InvitedTo(InvitedGroup),
+    /// Of [`Action::JoinByInvite`].
+    Joined(Joined),
+    /// Of [`Action::JoinRequests`].
+    JoinRequests(Vec<JoinRequest>),
 }
 
 /// Whether a number is on WhatsApp.
@@ -139,60 +315,4 @@ pub struct NumberCheck {
     pub exists: bool,
     /// Its id, which may have slightly other digits (Brazil, Mexico, Argentina).
     pub jid: Option<String>,
-}
-
-/// A group.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct GroupInfo {
-    /// Its id.
-    pub id: String,
-    /// Its name.
-    pub subject: String,
-    /// What it is about.
-    pub description: Option<String>,
-    /// Who made it: a number, or a hidden id.
-    pub owner: Option<String>,
-    /// When it was made.
-    pub created_at: Option<Timestamp>,
-    /// Whether only administrators may write.
-    pub announce: bool,
-    /// Whether only administrators may change its name and picture.
-    pub locked: bool,
-    /// Whether it is a community: a group that holds groups and has no chat itself.
-    #[serde(default)]
-    pub is_community: bool,
-    /// Whether it is the announcement group of its community, where everybody of it is.
-    #[serde(default)]
-    pub is_community_announce: bool,
-    /// The id of the community that it belongs to.
-    #[serde(default)]
-    pub linked_parent: Option<String>,
-    /// Who is in it.
-    pub participants: Vec<Participant>,
-}
-
-/// Somebody in a group.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Participant {
-    /// Their id in this group.
-    pub jid: String,
-    /// Their number, where it is known.
-    pub phone_number: Option<String>,
-    /// `member`, `admin` or `superadmin`.
-    pub role: String,
-}
-
-/// What came of a change of one participant.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ParticipantChange {
-    /// `add`, `remove`, `promote` or `demote`.
-    pub action: String,
-    /// Whom WhatsApp answers for.
-    pub jid: String,
-    /// Their number, where it is known.
-    pub phone_number: Option<String>,
-    /// Whether it is done.
-    pub ok: bool,
-    /// WhatsApp's code if it is not (`403`: they want to be invited; `409`: they are in already).
-    pub error: Option<String>,
 }

@@ -97,6 +97,8 @@ pub struct Connection {
     pub proxy: Option<String>,
     /// How fast it sends; null is as the configuration says.
     pub sending: Option<Pace>,
+    /// Whether it turns down every call at once.
+    pub reject_calls: bool,
     /// When it was created.
     pub created_at: Timestamp,
     /// When the row last changed.

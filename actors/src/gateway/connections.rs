@@ -70,6 +70,7 @@ impl Gateway {
             device_name: settings.device_name.flatten(),
             proxy: self.sealed(&key, settings.proxy.flatten().as_deref())?,
             sending: self.allowed(settings.sending.flatten())?,
+            reject_calls: settings.reject_calls.unwrap_or(false),
             key,
         };
         let made = self.shared.persistence.commit(Write::CreateConnection, new).await?;
@@ -92,7 +93,7 @@ impl Gateway {
     }
 
     /// Changes what a client may set of a connection. A changed proxy is used at once: an open link is opened anew. So is
-    /// a changed pace, also for what waits already.
+    /// a changed pace, also for what waits already, and whether calls are turned down.
     ///
     /// # Errors
     /// `NotFound`; `Invalid` as [`Gateway::create_connection_with`].
@@ -120,6 +121,7 @@ impl Gateway {
                 Some(sending) => Some(self.allowed(sending)?),
                 None => None,
             },
+            reject_calls: patch.reject_calls,
         };
         let changed = self.shared.persistence.commit(Write::ChangeConnection, change).await?;
         let changed = changed.ok_or(GatewayError::NotFound("connection"))?;

@@ -6,7 +6,7 @@ use tokio::io::AsyncReadExt as _;
 use wharf_domain::{
     ClientId, Connection, EventId, InvalidField, PhoneNumber, Timestamp,
     address::check_url,
-    outgoing::{Content, ForwardSource, Forwarded, MediaMessage, NotForwardable, ReadyFile, forwarded},
+    outgoing::{Content, ForwardSource, Forwarded, NotForwardable, ReadyFile, forwarded},
 };
 use wharf_store::MediaState;
 
@@ -53,7 +53,8 @@ impl Gateway {
     ) -> Result<(Content, Option<KeptFile>), GatewayError> {
         let (message, kept) = match file {
             NewFile::Url => {
-                for_client(connection.client_id, self.check_address(&message)).await?;
+                let address = message.media.url.as_deref().unwrap_or_default();
+                for_client(connection.client_id, self.check_address(address)).await?;
                 (message, None)
             }
             NewFile::Received(received) => {
@@ -154,8 +155,7 @@ impl Gateway {
     }
 
     /// As a webhook's: its form now, and each address again when it is connected to.
-    async fn check_address(&self, message: &MediaMessage) -> Result<(), GatewayError> {
-        let address = message.media.url.as_deref().unwrap_or_default();
+    pub(super) async fn check_address(&self, address: &str) -> Result<(), GatewayError> {
         let refused = |refused: InvalidField| GatewayError::Invalid(in_field(URL, refused));
         let url = check_url(self.shared.settings.targets, address).map_err(refused)?;
         self.shared.poster.check_target(&url).await.map_err(refused)

@@ -3,7 +3,7 @@
 use ractor::{MessagingErr, rpc::CallResult};
 use serde::{Deserialize, Serialize};
 use wharf_domain::{
-    ClientId, Connection, GroupId, InvalidField, Outgoing, OutgoingMessage, PhoneNumber, Recipient,
+    ClientId, Connection, InvalidField, Outgoing, OutgoingMessage, PhoneNumber, Recipient,
     action::{Action, Done},
     outgoing::{Content, ForwardSource, MediaMessage, Quote},
 };
@@ -112,6 +112,8 @@ struct Handing {
 
 const SENT: &str = "sent";
 const QUEUED: &str = "queued";
+/// What an invite link is called where there is none.
+const INVITE: &str = "invite link";
 
 impl Gateway {
     /// Sends a message: waits for WhatsApp's ack if it starts within 5 s and `wait` is set, else answers that it is
@@ -201,8 +203,9 @@ impl Gateway {
     /// Does something else at WhatsApp.
     ///
     /// # Errors
-    /// `NotFound`, also for a group that this number is not in; `Conflict` when not connected, or for a key that is in
-    /// use; `Refused`; `TimedOut`.
+    /// `NotFound`, also for a group that this number is not in, its picture or an invite link that there is not, and for the picture of a
+    /// number that nobody has; `Gone` for an invite link that was reset; `Conflict` when not connected, or for a key that is in use;
+    /// `Refused`; `TimedOut`.
     pub async fn act(
         &self,
         client: ClientId,
@@ -283,25 +286,42 @@ impl Gateway {
         }
     }
 
-    async fn carry_out(&self, connection: &Connection, action: Action) -> Result<Done, GatewayError> {
+    pub(super) async fn carry_out(&self, connection: &Connection, action: Action) -> Result<Done, GatewayError> {
         let session = self.session(connection).await?;
-        let group = group_of(&action).is_some();
+        let thing = match &action {
+            action if action.group().is_some() => Some("group"),
+            Action::InvitedTo(_) | Action::JoinByInvite(_) => Some(INVITE),
+            _ => None,
+        };
+        let picture = matches!(action, Action::Picture { .. });
         let ask = |reply| session::Message::Act(Box::new(action), reply);
         let result = match session.call(ask, Some(SEND_DEADLINE)).await {
             Ok(CallResult::Success(result)) => result,
             unanswered => return Err(unknown(&unanswered)),
         };
-        result.map_err(|error| match error {
-            SendError::Refused { code, .. } if group && code == "404" => GatewayError::NotFound("group"),
-            error => of_link(&error),
-        })
+        match result {
+            Ok(Done::GroupPicture(None)) => Err(GatewayError::NotFound("picture")),
+            Ok(done) => Ok(done),
+            Err(SendError::NotOnWhatsApp(_)) if picture => Err(GatewayError::NotFound("number on WhatsApp")),
+            Err(error) => Err(of_act(thing, &error)),
+        }
     }
 }
 
-fn group_of(action: &Action) -> Option<&GroupId> {
-    match action {
-        Action::Group(group) | Action::LeaveGroup(group) | Action::ChangeParticipants { group, .. } => Some(group),
-        _ => None,
+/// What is said of something that was not done to a `thing` that WhatsApp knows or not.
+fn of_act(thing: Option<&'static str>, error: &SendError) -> GatewayError {
+    let code = match error {
+        SendError::Refused { code, .. } => code.as_str(),
+        _ => "",
+    };
+    match (thing, code) {
+        (Some(thing), "404") => GatewayError::NotFound(thing),
+        // Its codes for what is no code at all, and for one that was good once.
+        (Some(INVITE), "400" | "406") => GatewayError::NotFound(INVITE),
+        (Some(INVITE), "410") => GatewayError::Gone(
+            "this invite link was reset, or its group is no more; ask an admin of the group for a new one",
+        ),
+        _ => of_link(error),
     }
 }
 

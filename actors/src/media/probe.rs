@@ -5,6 +5,7 @@ mod iso;
 mod mpeg;
 mod ogg;
 mod picture;
+mod square;
 mod webp;
 
 use std::{
@@ -13,6 +14,8 @@ use std::{
 };
 
 use wharf_domain::outgoing::FileType;
+
+pub(super) use square::square;
 
 /// What was found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

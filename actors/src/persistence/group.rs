@@ -92,7 +92,7 @@ fn wake(directory: &Directory, recorded: Vec<RecordedEvent>, writes: &mut [Box<W
         directory.note_wanted(&webhook.key(), webhook.events);
     }
     for connection in writes.iter().filter_map(|write| write.connection()) {
-        directory.note_pace(&connection.key(), connection.sending);
+        directory.note_settings(connection);
     }
     for (client, news) in writes.iter().filter_map(|write| write.news()) {
         directory.tell_tenant(client, news);

@@ -120,6 +120,10 @@ impl Inbox for SessionInbox {
         self.wanted.get()
     }
 
+    fn rejects_calls(&self) -> bool {
+        self.wanted.rejects_calls()
+    }
+
     async fn commit(&self, messages: Vec<IncomingMessage>) -> Result<(), NotCommitted> {
         self.take(messages, Vec::new()).await
     }

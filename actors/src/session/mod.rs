@@ -173,6 +173,7 @@ async fn on_begin(myself: &ActorRef<Message>, state: &mut State) -> Result<(), A
     };
     state.told.wanted().found(shared.store.wanted_events(key).await?);
     state.told.wanted().found_pace(row.sending);
+    state.told.wanted().found_rejects_calls(row.reject_calls);
     let machine = Session::new(key.phone_number.clone(), view_of_row(&row));
     let mut machine = machine.with_patience(shared.settings.patience);
     let now = clock::now();

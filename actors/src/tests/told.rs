@@ -47,12 +47,7 @@ async fn a_change_is_told_although_nobody_waits_for_its_commit() {
         client_id: client.id,
         phone_number: number(2),
     };
-    let new = NewConnection {
-        key: key.clone(),
-        device_name: None,
-        proxy: None,
-        sending: None,
-    };
+    let new = NewConnection::plain(key.clone());
     drop(persistence.commit(Write::CreateConnection, new));
     let wait = tokio::time::timeout(WITHIN, world.links.wait_for_link(&key));
     assert!(wait.await.is_ok(), "its session does not start");

@@ -98,6 +98,7 @@ pub(crate) fn connection(row: &SqliteRow) -> Result<Connection, sqlx::Error> {
         device_name: row.try_get("device_name")?,
         proxy: row.try_get("proxy_shown")?,
         sending: pace(row)?,
+        reject_calls: row.try_get("reject_calls")?,
         created_at: time(row, "created_at")?,
         updated_at: time(row, "updated_at")?,
         wanted: row.try_get("wanted")?,

@@ -73,7 +73,8 @@ impl Group<'_> {
             .bind(shown)
             .bind(sealed)
             .bind(per_second)
-            .bind(burst);
+            .bind(burst)
+            .bind(new.reject_calls);
         let row = statement.fetch_optional(self.enter()?).await;
         self.leave(row.and_then(|row| row.as_ref().map(connection).transpose()))
     }
@@ -123,7 +124,8 @@ impl Group<'_> {
             .bind(At(now))
             .bind(change.sending.is_some())
             .bind(per_second)
-            .bind(burst);
+            .bind(burst)
+            .bind(change.reject_calls);
         let row = statement.fetch_optional(self.enter()?).await;
         self.leave(row.and_then(|row| row.as_ref().map(connection).transpose()))
     }

@@ -212,6 +212,8 @@ pub struct NewConnection {
     pub proxy: Option<SealedProxy>,
     /// How fast it sends; `None` is as the configuration says.
     pub sending: Option<Pace>,
+    /// Whether it turns down every call as it rings.
+    pub reject_calls: bool,
 }
 
 impl NewConnection {
@@ -222,6 +224,7 @@ impl NewConnection {
             device_name: None,
             proxy: None,
             sending: None,
+            reject_calls: false,
         }
     }
 }
@@ -237,6 +240,8 @@ pub struct ConnectionChange {
     pub proxy: Option<Option<SealedProxy>>,
     /// How fast it sends.
     pub sending: Option<Option<Pace>>,
+    /// Whether it turns down every call as it rings.
+    pub reject_calls: Option<bool>,
 }
 
 /// A connection's row as its session wants it to be: absolute values, so that writing it twice does no harm.

@@ -73,6 +73,11 @@ pub trait Inbox: Send + Sync + 'static {
         EventKinds::default()
     }
 
+    /// Whether calls are to be turned down as they ring, at this moment. Asked for often, so cheap.
+    fn rejects_calls(&self) -> bool {
+        false
+    }
+
     /// Keeps what can be chosen in a poll, so that its votes can be told by name. Idempotent; the first of an id counts.
     ///
     /// # Errors

@@ -10,14 +10,17 @@
 mod acks;
 mod acts;
 mod awaited;
+mod calls;
 mod caught_up;
 mod compose;
 mod convert;
 mod dial;
 mod driver;
 mod follow;
+mod groups;
 mod http;
 mod inbound;
+mod invites;
 mod keys;
 mod lane;
 mod meaning;

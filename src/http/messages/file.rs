@@ -4,8 +4,9 @@ use base64::{
     DecodeError, Engine as _, alphabet,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
+use bytes::Bytes;
 use serde_json::Value;
-use wharf_actors::{NewFile, NewMedia, ReceivedFile};
+use wharf_actors::{NewFile, NewMedia, NewPicture, ReceivedFile};
 use wharf_domain::{
     InvalidField,
     outgoing::{FileType, MediaMessage, SentFile, check_caption, check_file_name, check_mime_type},
@@ -18,6 +19,7 @@ use super::{
         problem::{FieldError, Problem},
         upload::Upload,
     },
+    check_large,
     values::mentions,
 };
 
@@ -153,6 +155,35 @@ impl Draft {
         }
         upload.file
     }
+}
+
+/// A picture alone: the file that came along, the one in base64, or one to be fetched. Whatever is said of it, it is what it is. The
+/// body goes with it.
+pub(in crate::http) async fn picture(call: &mut Call) -> Result<NewPicture, Problem> {
+    if let Some(upload) = call.upload.take() {
+        return Ok(NewPicture::Received {
+            file: upload.file,
+            field: "file",
+        });
+    }
+    check_large(call)?;
+    let mut body = Fields::parse(&call.body)?;
+    let given = match body.object("media", media) {
+        Ok(None) => body.refuse(InvalidField::new("media", format!("is missing: it {WANTED}"))),
+        Ok(Some(given)) => Ok(given),
+        Err(refused) => Err(refused),
+    };
+    body.finish()?;
+    call.body = Bytes::new();
+    let picture = match given? {
+        (_, Some(base64)) => NewPicture::Received {
+            file: decoded(call, &base64).await?,
+            field: "media.base64",
+        },
+        (file, None) => NewPicture::Url(file.url.unwrap_or_default()),
+    };
+    call.large = None;
+    Ok(picture)
 }
 
 async fn decoded(call: &Call, base64: &str) -> Result<ReceivedFile, Problem> {

@@ -1,5 +1,6 @@
 //! A desk in memory: client 1 has one webhook, one event and one connection, client 2 has nothing.
 
+mod acts;
 mod samples;
 mod state;
 
@@ -10,12 +11,12 @@ use serde_json::value::RawValue;
 use tokio::sync::watch;
 use wharf_actors::{
     BulkRetry, ConnectionPatch, Deletion, GatewayError, IdempotencyKey, MediaFile, NewContent, NewFile, NewMessage,
-    NewWebhook, NoMedia, Qr, Receiving, SentMessage, Shown, ShownPairCode, Tested, WebhookWithSecret,
+    NewPicture, NewWebhook, NoMedia, Qr, Receiving, SentMessage, Shown, ShownPairCode, Tested, WebhookWithSecret,
 };
 use wharf_domain::{
-    Attempt, ClientId, Connection, ConnectionStatus, Event, EventId, EventStatus, InvalidField, Outgoing,
+    Attempt, ClientId, Connection, ConnectionStatus, Event, EventId, EventStatus, GroupId, InvalidField, Outgoing,
     OutgoingMessage, PhoneNumber, SendStatus, Timestamp, TokenHash, Webhook, WebhookId,
-    action::{Action, Done, GroupInfo, NumberCheck, ParticipantChange},
+    action::{Action, Done, GroupPicture},
     media_link::MediaLink,
     outgoing::Content,
     session::ReasonCode,
@@ -25,8 +26,8 @@ use wharf_domain::{
 };
 use wharf_store::{EventFilter, EventPage, FailedFilter, OutgoingFilter, OutgoingPage, PullPage, PullQuery};
 
-use self::samples::{attempt, connection, event, group, outgoing, webhook, with_secret};
-pub(super) use self::state::{FILE_MAX, FakeDesk, GROUP, ID, MESSAGE};
+use self::samples::{attempt, connection, event, outgoing, webhook, with_secret};
+pub(super) use self::state::{CODE, FILE_MAX, FakeDesk, GROUP, ID, MESSAGE};
 use super::{super::Desk, ALPHA, BETA, NUMBER};
 
 #[async_trait]
@@ -362,26 +363,47 @@ impl Desk for FakeDesk {
     ) -> Result<Done, GatewayError> {
         self.own_connection(client, phone)?;
         self.note((key.map(|key| key.key), &action));
-        Ok(match action {
-            Action::CheckNumbers(numbers) => {
-                let check = |number| NumberCheck {
-                    number,
-                    exists: false,
-                    jid: None,
-                };
-                Done::Numbers(numbers.into_iter().map(check).collect())
+        acts::done(action)
+    }
+
+    async fn set_picture(
+        &self,
+        client: ClientId,
+        phone: &PhoneNumber,
+        picture: NewPicture,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Done, GatewayError> {
+        self.own_connection(client, phone)?;
+        let shown = match picture {
+            NewPicture::Url(url) => url,
+            NewPicture::Received { file, .. } => format!("{:?}", std::fs::read(file.path()).unwrap()),
+        };
+        self.note((key.map(|key| key.key), shown));
+        Ok(Done::Done)
+    }
+
+    async fn set_group_picture(
+        &self,
+        client: ClientId,
+        phone: &PhoneNumber,
+        group: GroupId,
+        picture: NewPicture,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Done, GatewayError> {
+        self.own_connection(client, phone)?;
+        let shown = match &picture {
+            NewPicture::Url(url) => format!("at {url}"),
+            NewPicture::Received { file, field } => {
+                *self.file.lock().unwrap() = std::fs::read(file.path()).unwrap();
+                format!("in {field}")
             }
-            Action::Groups => Done::Groups(vec![group()]),
-            Action::Group(_) | Action::CreateGroup { .. } => Done::Group(group()),
-            Action::ChangeParticipants { .. } => Done::Participants(vec![ParticipantChange {
-                action: "add".into(),
-                jid: "551188888888@s.whatsapp.net".into(),
-                phone_number: Some("551188888888".into()),
-                ok: true,
-                error: None,
-            }]),
-            _ => Done::Done,
-        })
+        };
+        if let Some(key) = &key {
+            self.hashes.lock().unwrap().push(key.body_hash);
+        }
+        self.note((key.map(|key| key.key), group, shown));
+        let id = "1700000000".to_owned();
+        Ok(Done::GroupPicture(Some(GroupPicture { id, url: None })))
     }
 
     async fn media(&self, link: &MediaLink, signature: &str) -> Result<MediaFile, NoMedia> {

@@ -8,7 +8,7 @@ use super::{
     super::routes::{ROUTES, Route, Takes},
     BETA, Facade, NUMBER,
     client::Reply,
-    fake::{GROUP, ID, MESSAGE},
+    fake::{CODE, GROUP, ID, MESSAGE},
 };
 
 const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "BREW"];
@@ -21,6 +21,10 @@ fn path(route: &Route) -> String {
     number
         .replace(":message_id", MESSAGE)
         .replace(":group_id", GROUP)
+        .replace(":number", "551188888888")
+        .replace(":chat", "551188888888")
+        .replace(":call_id", "A1B2C3D4")
+        .replace(":code", CODE)
         .replace(":webhook_id", &ID.to_string())
         .replace(":event_id", &ID.to_string())
 }
@@ -190,7 +194,13 @@ fn good_body(route: &Route) -> serde_json::Value {
         Some("messages") => json!({"to": "551188888888", "type": "text", "text": "hi"}),
         Some("read") => json!({"from": "551188888888", "message_ids": ["3EB0"]}),
         Some("presence") => json!({"state": "available"}),
+        Some("picture") => json!({"media": {"base64": "/9j/"}}),
+        Some("archive") => json!({"archived": true}),
+        Some("pin") => json!({"pinned": true}),
+        Some("mute") => json!({"muted": true}),
+        Some("reject") => json!({"from": "551188888888"}),
         Some("groups") => json!({"subject": "Friends", "participants": ["551188888888"]}),
+        Some("requests") => json!({"approve": ["551188888888"]}),
         Some("participants") => json!({"add": ["551188888888"]}),
         _ => json!({}),
     }
@@ -231,7 +241,7 @@ async fn a_parameter_that_a_route_does_not_read_is_refused_by_name() {
         let ask = facade.ask(route.method.as_str(), &format!("{path}{sign}surprise=1"));
         let ask = match route.takes {
             Takes::Nothing => ask,
-            Takes::Object | Takes::Message => ask.json(&good_body(route)),
+            Takes::Object | Takes::Message | Takes::Picture => ask.json(&good_body(route)),
         };
         let reply = ask.send().await;
         assert_eq!(

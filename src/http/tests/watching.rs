@@ -258,7 +258,8 @@ async fn name_proxy_and_pace_are_set_changed_and_cleared() {
             json!({"sending": {"per_second": 2, "burst": 7}}),
             "sending: Some(Some(Pace { per_second: 2, burst: 7 }))",
         ),
-        (json!({"sending": null}), "sending: Some(None)"),
+        (json!({"sending": null}), "sending: Some(None), reject_calls: None"),
+        (json!({"reject_calls": true}), "reject_calls: Some(true)"),
     ] {
         assert_eq!(patch(body.clone()).send().await.status, 200, "{body}");
         assert!(facade.desk.asked().contains(asked), "{body}: {}", facade.desk.asked());
@@ -277,6 +278,7 @@ async fn name_proxy_and_pace_are_set_changed_and_cleared() {
             json!({"sending": {"per_second": 1, "burst": 1, "per_minute": 1}}),
             "sending.per_minute",
         ),
+        (json!({"reject_calls": null}), "reject_calls"),
         (json!({"phone_number": NUMBER}), "phone_number"),
     ] {
         let reply = patch(body.clone()).send().await;

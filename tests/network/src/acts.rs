@@ -31,6 +31,10 @@ pub struct GroupChange {
     pub ephemeral: Option<u32>,
     /// Who has the link is let in by admins.
     pub approval: Option<bool>,
+    /// Members add others, and not only admins.
+    pub members_add: Option<bool>,
+    /// Its invitation link is another from now on.
+    pub new_invite: bool,
     /// Numbers that have the link and ask to be let in.
     pub ask: Vec<String>,
     /// Numbers that asked and are let in.
@@ -54,11 +58,15 @@ impl GroupChange {
             some(self.promote, Change::Promote),
             some(self.demote, Change::Demote),
             self.subject.map(Change::Subject),
-            self.description
-                .map(|text| Change::Description((!text.is_empty()).then_some(text))),
+            self.description.map(|text| Change::Description {
+                text: (!text.is_empty()).then_some(text),
+                id: None,
+            }),
             self.announcement.map(Change::Announcement),
             self.locked.map(Change::Locked),
             self.approval.map(Change::Approval),
+            self.members_add.map(Change::MembersAdd),
+            self.new_invite.then_some(Change::NewInvite),
             self.ephemeral
                 .map(|seconds| Change::Ephemeral((seconds > 0).then_some(seconds))),
         ]
@@ -196,6 +204,27 @@ impl Network {
             }
         }
         Ok(())
+    }
+
+    /// An account's phone gives a group a picture, or takes it away; members' devices are told.
+    ///
+    /// # Errors
+    /// [`NetworkError::NotFound`] if the group or the account does not exist, [`NetworkError::Conflict`] if it may not,
+    /// [`NetworkError::Invalid`] for what is no square JPEG of at most 640 pixels across.
+    pub async fn set_group_picture(&self, id: &str, phone: &str, picture: Option<&[u8]>) -> Result<(), NetworkError> {
+        let (group, account) = (self.world().group(id)?, self.world().account(phone)?);
+        serve::set_picture(self.world(), &group, &account, picture, None).map(drop)
+    }
+
+    /// A group's picture.
+    ///
+    /// # Errors
+    /// [`NetworkError::NotFound`] if there is no such group, or it has none.
+    pub async fn group_picture(&self, id: &str) -> Result<Vec<u8>, NetworkError> {
+        let picture = self.world().group(id)?.charter().picture;
+        let bytes = picture.and_then(|(_, path)| self.world().media.get(&path));
+        let bytes = bytes.ok_or_else(|| NetworkError::NotFound(format!("{id} has no picture")))?;
+        Ok(bytes.to_vec())
     }
 
     /// Ends a community, as the phone of its owner. Its announcement group goes with it, its other groups stand alone.

@@ -11,6 +11,7 @@ mod compose;
 mod error;
 mod network;
 mod phone;
+mod profile;
 mod reading;
 mod serve;
 mod settings;
@@ -27,10 +28,12 @@ pub use compose::{
 };
 pub use error::NetworkError;
 pub use network::{Network, NetworkConfig};
+pub use profile::ProfileChange;
 pub use settings::{PhoneSettings, Setting};
 pub use view::{
     Account, CallView, DeviceView, Fault, FaultCode, FaultKind, GroupView, MediaView, MemberView, MessageDetails,
-    PresenceRecord, Quoted, ReactionView, ReceiptRecord, ReceivedMessage, SentMessage, SettingView, Stats, VoteView,
+    PresenceRecord, ProfileView, Quoted, ReactionView, ReceiptRecord, ReceivedMessage, SentMessage, SettingView, Stats,
+    VoteView,
 };
 
 /// Bytes in lower-case hex.

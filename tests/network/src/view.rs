@@ -15,6 +15,23 @@ pub struct Account {
     pub lid: String,
 }
 
+/// What an account shows of itself, and whom it has blocked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProfileView {
+    /// What others see as its name.
+    pub name: String,
+    /// What it says about itself.
+    pub about: Option<String>,
+    /// The id of its picture.
+    pub picture_id: Option<u64>,
+    /// The name of a business that is vouched for.
+    pub verified_name: Option<String>,
+    /// Whether nobody else sees what it says and its picture.
+    pub hidden: bool,
+    /// Numbers of those it has blocked.
+    pub blocked: Vec<String>,
+}
+
 /// A message that reached an account's primary phone, decrypted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReceivedMessage {
@@ -160,6 +177,13 @@ pub struct GroupView {
     /// Who has the link is let in by admins.
     #[serde(default, skip_serializing_if = "is_false")]
     pub approval: bool,
+    /// Members add others, and not only admins.
+    pub members_add: bool,
+    /// The code of its invitation link.
+    pub invite: String,
+    /// The id of its picture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub picture: Option<String>,
     /// Numbers that ask to be let in.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requests: Vec<String>,
@@ -352,4 +376,7 @@ pub struct SettingView {
     pub version: u64,
     /// What it is, and what it is about: `["mute", "…@lid"]`.
     pub index: Vec<String>,
+    /// Whether a chat is archived, pinned or muted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on: Option<bool>,
 }

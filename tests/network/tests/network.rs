@@ -29,6 +29,8 @@ mod load;
 mod media;
 #[path = "network/messages.rs"]
 mod messages;
+#[path = "network/people.rs"]
+mod people;
 #[path = "network/phones.rs"]
 mod phones;
 #[path = "network/settings.rs"]

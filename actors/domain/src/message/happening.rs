@@ -89,6 +89,9 @@ pub struct GroupChange {
     /// The new description; empty when it was taken away.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
+    /// WhatsApp's id of the new picture; empty when it was taken away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub picture_id: Option<String>,
     /// Seconds after which messages disappear; 0 when they stay.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ephemeral_seconds: Option<u32>,
@@ -133,6 +136,9 @@ pub struct Call {
     /// Whether it has a picture, where WhatsApp says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub video: Option<bool>,
+    /// Whether Wharf turned it down at once, since the connection says so (`reject_calls`).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub rejected: bool,
     /// WhatsApp's reason of the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,

@@ -1,4 +1,4 @@
-//! Pictures: how large they are, and a small JPEG of them for the place where the picture will be.
+//! Pictures: how large they are, and a small JPEG of them for the place where the picture will be; `square` makes another of them.
 //!
 //! A PNG is read row by row, and everything else whole, so pixels are bounded: a file of some KiB can say that it is a picture of
 //! gigabytes. What has more, or is broken, is sent without a small one.
@@ -52,38 +52,65 @@ pub(super) fn look(file: &mut (impl Read + Seek)) -> Option<Facts> {
     }
 }
 
+/// A JPEG of which the headers were read.
+pub(super) struct Jpeg<'a> {
+    decoder: JpegDecoder<ZCursor<&'a [u8]>>,
+    /// Pixels across and down, as they are stored.
+    pub(super) size: (u32, u32),
+    /// How the camera was held (the eight values of Exif).
+    pub(super) turn: u16,
+    /// Whether there are no more pixels than are decoded.
+    pub(super) is_modest: bool,
+}
+
+impl<'a> Jpeg<'a> {
+    pub(super) fn open(bytes: &'a [u8]) -> Option<Self> {
+        let options = DecoderOptions::default()
+            .set_max_width(LONGEST_SIDE)
+            .set_max_height(LONGEST_SIDE)
+            .jpeg_set_max_scans(MOST_SCANS)
+            .jpeg_set_out_colorspace(ColorSpace::RGB);
+        let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
+        decoder.decode_headers().ok()?;
+        let info = decoder.info()?;
+        let size = (u32::from(info.width), u32::from(info.height));
+        let turn = decoder.exif().and_then(|exif| orientation(exif)).unwrap_or(1);
+        let most = if is_baseline(bytes) {
+            JPEG_PIXELS
+        } else {
+            PROGRESSIVE_PIXELS
+        };
+        Some(Self {
+            decoder,
+            size,
+            turn,
+            is_modest: u64::from(size.0) * u64::from(size.1) <= most,
+        })
+    }
+
+    /// Three bytes for each pixel, row by row.
+    pub(super) fn pixels(&mut self) -> Option<Vec<u8>> {
+        self.decoder.decode().ok()
+    }
+}
+
 fn of_jpeg(file: &mut impl Read) -> Option<Facts> {
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes).ok()?;
-    let options = DecoderOptions::default()
-        .set_max_width(LONGEST_SIDE)
-        .set_max_height(LONGEST_SIDE)
-        .jpeg_set_max_scans(MOST_SCANS)
-        .jpeg_set_out_colorspace(ColorSpace::RGB);
-    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(&bytes[..]), options);
-    decoder.decode_headers().ok()?;
-    let info = decoder.info()?;
-    let (width, height) = (u32::from(info.width), u32::from(info.height));
-    let turn = decoder.exif().and_then(|exif| orientation(exif)).unwrap_or(1);
+    let mut jpeg = Jpeg::open(&bytes)?;
+    let ((width, height), turn) = (jpeg.size, jpeg.turn);
     let mut facts = Facts {
         size: Some(if turn >= 5 { (height, width) } else { (width, height) }),
         ..Facts::default()
     };
-    let most = if is_baseline(&bytes) {
-        JPEG_PIXELS
-    } else {
-        PROGRESSIVE_PIXELS
-    };
-    if u64::from(width) * u64::from(height) > most {
-        return Some(facts);
-    }
-    if let Ok(pixels) = decoder.decode()
+    if jpeg.is_modest
+        && let Some(pixels) = jpeg.pixels()
         && let Some(mut shrinking) = Shrinking::new(width, height)
     {
         for row in pixels.chunks_exact(width as usize * 3) {
             shrinking.row(row.as_chunks::<3>().0.iter().copied());
         }
-        facts.thumbnail = shrinking.finish().turned(turn).jpeg();
+        facts.thumbnail = shrinking.finish().turned(turn).jpeg(QUALITY);
     }
     Some(facts)
 }
@@ -104,65 +131,120 @@ fn is_baseline(bytes: &[u8]) -> bool {
 }
 
 fn of_png(file: &mut (impl Read + Seek)) -> Option<Facts> {
-    let mut decoder = png::Decoder::new(BufReader::new(file));
-    decoder.set_transformations(Transformations::normalize_to_color8());
-    let mut reader = decoder.read_info().ok()?;
-    let (width, height) = reader.info().size();
+    let mut png = Png::open(file)?;
     let mut facts = Facts {
-        size: Some((width, height)),
+        size: Some(png.size),
         ..Facts::default()
     };
-    let interlaced = reader.info().interlaced;
-    let most = if interlaced { INTERLACED_PIXELS } else { PNG_PIXELS };
-    let modest = u64::from(width) * u64::from(height) <= most && width as usize <= LONGEST_SIDE;
-    let (colour, depth) = reader.output_color_type();
-    let samples = colour.samples();
-    if modest && depth == BitDepth::Eight {
-        facts.thumbnail = match interlaced {
-            true => whole_png(&mut reader).and_then(|pixels| small((width, height), samples, &pixels)),
-            false => Shrinking::new(width, height).and_then(|mut shrinking| {
-                while let Some(row) = reader.next_row().ok()? {
-                    shrinking.row(row.data().chunks_exact(samples).map(on_white));
-                }
-                shrinking.finish().jpeg()
-            }),
+    if png.is_modest
+        && let Some(mut shrinking) = Shrinking::new(png.size.0, png.size.1)
+    {
+        let read = png.each_row(|row| shrinking.row(row.iter().copied()));
+        facts.thumbnail = read.and_then(|()| shrinking.finish().jpeg(QUALITY));
+    }
+    Some(facts)
+}
+
+/// A PNG of which the headers were read.
+pub(super) struct Png<R: BufRead + Seek> {
+    reader: png::Reader<R>,
+    /// Pixels across and down.
+    pub(super) size: (u32, u32),
+    /// Whether there are no more pixels than are decoded.
+    pub(super) is_modest: bool,
+}
+
+impl<R: Read + Seek> Png<BufReader<R>> {
+    pub(super) fn open(file: R) -> Option<Self> {
+        let mut decoder = png::Decoder::new(BufReader::new(file));
+        decoder.set_transformations(Transformations::normalize_to_color8());
+        let reader = decoder.read_info().ok()?;
+        let (width, height) = reader.info().size();
+        let most = match reader.info().interlaced {
+            true => INTERLACED_PIXELS,
+            false => PNG_PIXELS,
         };
+        let modest = u64::from(width) * u64::from(height) <= most && width as usize <= LONGEST_SIDE;
+        Some(Self {
+            size: (width, height),
+            is_modest: modest && reader.output_color_type().1 == BitDepth::Eight,
+            reader,
+        })
     }
-    Some(facts)
 }
 
-fn whole_png(reader: &mut png::Reader<impl BufRead + Seek>) -> Option<Vec<u8>> {
-    let mut pixels = vec![0; reader.output_buffer_size()?];
-    reader.next_frame(&mut pixels).ok()?;
-    Some(pixels)
+impl<R: BufRead + Seek> Png<R> {
+    /// Gives the rows one by one; of one that is interlaced when all are there. `None` when it is broken.
+    pub(super) fn each_row(&mut self, mut take: impl FnMut(&[[u8; 3]])) -> Option<()> {
+        let samples = self.reader.output_color_type().0.samples();
+        let mut row_of = |bytes: &[u8]| take(&colours(bytes, samples));
+        if self.reader.info().interlaced {
+            let mut pixels = vec![0; self.reader.output_buffer_size()?];
+            self.reader.next_frame(&mut pixels).ok()?;
+            pixels.chunks_exact(self.size.0 as usize * samples).for_each(row_of);
+            return Some(());
+        }
+        while let Some(row) = self.reader.next_row().ok()? {
+            row_of(row.data());
+        }
+        Some(())
+    }
 }
 
-/// Of one that moves, what is seen first.
 fn of_webp(file: &mut (impl Read + Seek)) -> Option<Facts> {
-    let mut decoder = WebPDecoder::new(BufReader::new(file)).ok()?;
-    decoder.set_memory_limit(WEBP_MEMORY);
-    let (width, height) = decoder.dimensions();
+    let mut webp = Webp::open(file)?;
     let mut facts = Facts {
-        size: Some((width, height)),
-        animated: decoder.is_animated(),
+        size: Some(webp.size),
+        animated: webp.decoder.is_animated(),
         ..Facts::default()
     };
-    if u64::from(width) * u64::from(height) <= WEBP_PIXELS {
-        let samples = if decoder.has_alpha() { 4 } else { 3 };
-        let mut pixels = vec![0; decoder.output_buffer_size()?];
-        let read = decoder.read_image(&mut pixels).ok();
-        facts.thumbnail = read.and_then(|()| small((width, height), samples, &pixels));
+    if webp.is_modest
+        && let Some(mut shrinking) = Shrinking::new(webp.size.0, webp.size.1)
+    {
+        let read = webp.each_row(|row| shrinking.row(row.iter().copied()));
+        facts.thumbnail = read.and_then(|()| shrinking.finish().jpeg(QUALITY));
     }
     Some(facts)
 }
 
-/// A small JPEG of a picture that is whole in memory, of so many samples for each pixel.
-fn small((width, height): (u32, u32), samples: usize, pixels: &[u8]) -> Option<Vec<u8>> {
-    let mut shrinking = Shrinking::new(width, height)?;
-    for row in pixels.chunks_exact(width as usize * samples) {
-        shrinking.row(row.chunks_exact(samples).map(on_white));
+/// A WebP of which the headers were read.
+pub(super) struct Webp<R> {
+    decoder: WebPDecoder<R>,
+    /// Pixels across and down.
+    pub(super) size: (u32, u32),
+    /// Whether there are no more pixels than are decoded.
+    pub(super) is_modest: bool,
+}
+
+impl<R: Read + Seek> Webp<BufReader<R>> {
+    pub(super) fn open(file: R) -> Option<Self> {
+        let mut decoder = WebPDecoder::new(BufReader::new(file)).ok()?;
+        decoder.set_memory_limit(WEBP_MEMORY);
+        let (width, height) = decoder.dimensions();
+        Some(Self {
+            decoder,
+            size: (width, height),
+            is_modest: u64::from(width) * u64::from(height) <= WEBP_PIXELS,
+        })
     }
-    shrinking.finish().jpeg()
+}
+
+impl<R: BufRead + Seek> Webp<R> {
+    /// Gives the rows one by one when all are there; of one that moves, of what is seen first. `None` when it is broken.
+    pub(super) fn each_row(&mut self, mut take: impl FnMut(&[[u8; 3]])) -> Option<()> {
+        let samples = if self.decoder.has_alpha() { 4 } else { 3 };
+        let mut pixels = vec![0; self.decoder.output_buffer_size()?];
+        self.decoder.read_image(&mut pixels).ok()?;
+        for row in pixels.chunks_exact(self.size.0 as usize * samples) {
+            take(&colours(row, samples));
+        }
+        Some(())
+    }
+}
+
+/// The pixels of a row, of so many samples each.
+fn colours(row: &[u8], samples: usize) -> Vec<[u8; 3]> {
+    row.chunks_exact(samples).map(on_white).collect()
 }
 
 /// A pixel of grey or colour, as it looks on white where one sees through it.
@@ -181,7 +263,7 @@ fn on_white(pixel: &[u8]) -> [u8; 3] {
 }
 
 /// A picture that is made smaller row by row: each small pixel is the mean of those that fall on it.
-struct Shrinking {
+pub(super) struct Shrinking {
     from: (u32, u32),
     to: (u32, u32),
     sums: Vec<([u64; 3], u64)>,
@@ -189,7 +271,7 @@ struct Shrinking {
 }
 
 /// A small picture, three bytes for a pixel.
-struct Small {
+pub(super) struct Small {
     width: u32,
     height: u32,
     pixels: Vec<[u8; 3]>,
@@ -207,16 +289,20 @@ impl Shrinking {
                 .unwrap_or(SMALL_SIDE)
                 .max(1),
         };
-        let to = (side(width), side(height));
-        Some(Self {
-            from: (width, height),
+        Some(Self::onto((width, height), (side(width), side(height))))
+    }
+
+    /// Onto a picture of that size, which is not larger.
+    pub(super) fn onto(from: (u32, u32), to: (u32, u32)) -> Self {
+        Self {
+            from,
             to,
             sums: vec![([0; 3], 0); to.0 as usize * to.1 as usize],
             row: 0,
-        })
+        }
     }
 
-    fn row(&mut self, pixels: impl Iterator<Item = [u8; 3]>) {
+    pub(super) fn row(&mut self, pixels: impl Iterator<Item = [u8; 3]>) {
         let onto = |place: u32, from: u32, to: u32| (u64::from(place) * u64::from(to) / u64::from(from)) as usize;
         if self.row >= self.from.1 {
             return;
@@ -232,7 +318,7 @@ impl Shrinking {
         self.row += 1;
     }
 
-    fn finish(self) -> Small {
+    pub(super) fn finish(self) -> Small {
         let mean = |(sums, count): ([u64; 3], u64)| sums.map(|sum| u8::try_from(sum / count.max(1)).unwrap_or(u8::MAX));
         Small {
             width: self.to.0,
@@ -244,7 +330,7 @@ impl Shrinking {
 
 impl Small {
     /// As it is to be seen, where the camera was held another way (the eight values of Exif).
-    fn turned(self, orientation: u16) -> Self {
+    pub(super) fn turned(self, orientation: u16) -> Self {
         let (width, height) = (self.width, self.height);
         let on_its_side = orientation >= 5;
         let (seen_width, seen_height) = if on_its_side { (height, width) } else { (width, height) };
@@ -270,9 +356,10 @@ impl Small {
         }
     }
 
-    fn jpeg(&self) -> Option<Vec<u8>> {
+    /// As a JPEG of that quality, 1 to 100.
+    pub(super) fn jpeg(&self, quality: u8) -> Option<Vec<u8>> {
         let mut bytes = Vec::new();
-        let encoder = Encoder::new(Cursor::new(&mut bytes), QUALITY);
+        let encoder = Encoder::new(Cursor::new(&mut bytes), quality);
         let (width, height) = (u16::try_from(self.width).ok()?, u16::try_from(self.height).ok()?);
         encoder
             .encode(self.pixels.as_flattened(), width, height, ColorType::Rgb)

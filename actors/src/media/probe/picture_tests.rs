@@ -85,7 +85,7 @@ pub(crate) fn interlaced(width: u32, height: u32) -> Vec<u8> {
 }
 
 /// A WebP whose left half is red and whose right half can be seen through.
-fn webp(width: u32, height: u32) -> Vec<u8> {
+pub(crate) fn webp(width: u32, height: u32) -> Vec<u8> {
     let mut bytes = Vec::new();
     let row = (0..width).flat_map(|x| if x < width / 2 { [255, 0, 0, 255] } else { [0; 4] });
     let pixels: Vec<u8> = row.collect::<Vec<u8>>().repeat(height as usize);
@@ -97,7 +97,7 @@ fn webp(width: u32, height: u32) -> Vec<u8> {
 }
 
 /// The pixels of a small one.
-fn seen(jpeg: &[u8]) -> (u32, u32, Vec<[u8; 3]>) {
+pub(crate) fn seen(jpeg: &[u8]) -> (u32, u32, Vec<[u8; 3]>) {
     let options = DecoderOptions::default().jpeg_set_out_colorspace(ColorSpace::RGB);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(jpeg), options);
     let pixels = decoder.decode().unwrap();
@@ -110,7 +110,7 @@ fn look_at(bytes: &[u8]) -> Facts {
     look(&mut Cursor::new(bytes)).unwrap()
 }
 
-fn like(pixel: [u8; 3], wanted: [u8; 3]) -> bool {
+pub(crate) fn like(pixel: [u8; 3], wanted: [u8; 3]) -> bool {
     pixel.iter().zip(wanted).all(|(is, wanted)| is.abs_diff(wanted) < 40)
 }
 
@@ -252,8 +252,11 @@ proptest! {
             bytes[place % length] = byte;
         }
         bytes.truncate(length - cut % 10);
-        if let Some(Facts { thumbnail: Some(small), .. }) = look(&mut Cursor::new(bytes)) {
+        if let Some(Facts { thumbnail: Some(small), .. }) = look(&mut Cursor::new(&bytes)) {
             prop_assert!(small.len() < 20_000);
+        }
+        if let Ok(square) = super::super::square::square("media", &mut Cursor::new(&bytes)) {
+            prop_assert!(square.len() < 1_000_000);
         }
     }
 }

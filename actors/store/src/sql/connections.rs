@@ -3,8 +3,8 @@
 macro_rules! connection_columns {
     () => {
         "client_id, phone_number, status, reason, reason_code, jid, push_name, connected_since, last_event_at, \
-         reconnect_attempts, wanted, banned_until, device_name, proxy_shown, sending_per_second, sending_burst, created_at, \
-         updated_at"
+         reconnect_attempts, wanted, banned_until, device_name, proxy_shown, sending_per_second, sending_burst, \
+         reject_calls, created_at, updated_at"
     };
 }
 
@@ -18,8 +18,8 @@ statements! {
     CREATE_CONNECTION = concat!(
         "INSERT INTO whatsapp_connections \
             (client_id, phone_number, status, wanted, created_at, updated_at, device_name, proxy_shown, proxy_sealed, \
-             sending_per_second, sending_burst) \
-         VALUES ($1, $2, $3, true, $4, $4, $5, $6, $7, $8, $9) ON CONFLICT (client_id, phone_number) DO NOTHING RETURNING ",
+             sending_per_second, sending_burst, reject_calls) \
+         VALUES ($1, $2, $3, true, $4, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (client_id, phone_number) DO NOTHING RETURNING ",
         connection_columns!()
     );
     RECORD_CONNECTION = "UPDATE whatsapp_connections \
@@ -31,7 +31,8 @@ statements! {
             proxy_shown = CASE WHEN $5 THEN $6 ELSE proxy_shown END, \
             proxy_sealed = CASE WHEN $5 THEN $7 ELSE proxy_sealed END, updated_at = $8, \
             sending_per_second = CASE WHEN $9 THEN $10 ELSE sending_per_second END, \
-            sending_burst = CASE WHEN $9 THEN $11 ELSE sending_burst END \
+            sending_burst = CASE WHEN $9 THEN $11 ELSE sending_burst END, \
+            reject_calls = COALESCE($12, reject_calls) \
          WHERE client_id = $1 AND phone_number = $2 RETURNING ",
         connection_columns!()
     );

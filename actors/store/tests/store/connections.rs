@@ -84,12 +84,12 @@ on_every_database! {
         let client = db.client("acme").await;
         let number = key(client.id, "5511888888888");
         let proxy = |n: u8| SealedProxy { shown: format!("socks5://127.0.0.{n}:1080"), sealed: vec![n; 40] };
-        let new = NewConnection { key: number.clone(), device_name: Some("Shop".into()), proxy: Some(proxy(1)), sending: None };
+        let new = NewConnection { key: number.clone(), device_name: Some("Shop".into()), proxy: Some(proxy(1)), ..plain(&number) };
         let made = db.write(async |group| group.create_connection(&new, NOW).await).await.unwrap();
         assert_eq!((made.device_name.as_deref(), made.proxy), (Some("Shop"), Some(proxy(1).shown)));
         assert_eq!(db.store.sealed_proxy(&number).await.unwrap(), Some(proxy(1).sealed));
         assert_eq!(db.store.any_proxy().await.unwrap(), Some((number.clone(), proxy(1).sealed)));
-        let nothing = ConnectionChange { key: number.clone(), device_name: None, proxy: None, sending: None };
+        let nothing = ConnectionChange { key: number.clone(), device_name: None, proxy: None, sending: None, reject_calls: None };
         for (change, name, shown) in [
             (nothing.clone(), Some("Shop"), Some(1)),
             (ConnectionChange { proxy: Some(Some(proxy(2))), ..nothing.clone() }, Some("Shop"), Some(2)),
@@ -115,11 +115,28 @@ on_every_database! {
         let new = NewConnection { sending: Some(pace(2)), ..plain(&number) };
         let made = db.write(async |group| group.create_connection(&new, NOW).await).await.unwrap();
         assert_eq!(made.sending, Some(pace(2)));
-        let nothing = ConnectionChange { key: number.clone(), device_name: None, proxy: None, sending: None };
+        let nothing = ConnectionChange { key: number.clone(), device_name: None, proxy: None, sending: None, reject_calls: None };
         for (sending, shown) in [(Some(Some(pace(0))), Some(pace(0))), (None, Some(pace(0))), (Some(None), None), (None, None)] {
             let change = ConnectionChange { sending, ..nothing.clone() };
             let changed = db.write(async |group| group.update_connection(&change, later(5)).await).await.unwrap();
             assert_eq!(changed.sending, shown);
+            assert_eq!(db.store.connection(&number).await.unwrap(), Some(changed));
+        }
+    }
+
+    async fn calls_ring_unless_the_client_says_otherwise(db: &mut Database) {
+        let client = db.client("acme").await;
+        let (plain_one, number) = (key(client.id, "5511888888887"), key(client.id, "5511888888888"));
+        let made = db.write(async |group| group.create_connection(&plain(&plain_one), NOW).await).await.unwrap();
+        assert!(!made.reject_calls);
+        let new = NewConnection { reject_calls: true, ..plain(&number) };
+        let made = db.write(async |group| group.create_connection(&new, NOW).await).await.unwrap();
+        assert!(made.reject_calls);
+        let nothing = ConnectionChange { key: number.clone(), device_name: None, proxy: None, sending: None, reject_calls: None };
+        for (reject_calls, shown) in [(None, true), (Some(false), false), (None, false), (Some(true), true)] {
+            let change = ConnectionChange { reject_calls, ..nothing.clone() };
+            let changed = db.write(async |group| group.update_connection(&change, later(5)).await).await.unwrap();
+            assert_eq!(changed.reject_calls, shown);
             assert_eq!(db.store.connection(&number).await.unwrap(), Some(changed));
         }
     }

@@ -8,7 +8,7 @@ use std::{
 use tokio::sync::Notify;
 use whatsapp_rust::wacore_binary::Jid;
 
-use super::{awaited::Awaited, convert::Election, numbers::Numbers};
+use super::{awaited::Awaited, calls::Calls, convert::Election, numbers::Numbers};
 
 /// Polls remembered with their secrets. What was forgotten is looked up, which is slower but no loss.
 const POLLS: usize = 64;
@@ -27,6 +27,7 @@ pub(crate) struct Memory {
     missed: Notify,
     polls: Mutex<Polls>,
     numbers: Numbers,
+    calls: Calls,
     unnamed: Mutex<HashSet<String>>,
     named: Mutex<HashMap<String, Jid>>,
     shown_online: Mutex<Option<bool>>,
@@ -62,6 +63,11 @@ impl Memory {
     /// What its client said of that last; `None` for nothing.
     pub(crate) fn shown_online(&self) -> Option<bool> {
         *self.shown_online.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Which calls rang of late.
+    pub(crate) fn calls(&self) -> &Calls {
+        &self.calls
     }
 
     /// Remembers a hidden id's number, which WhatsApp gives with some stanzas (the offer of a call) and leaves out of

@@ -215,6 +215,13 @@ impl Reporter {
         self.state().hint = None;
         self.tell(Stage::Connected, LinkEvent::Connected { jid, push_name });
     }
+
+    /// The account shows another name from now on, at its own wish.
+    pub(crate) fn named(&self, push_name: String) {
+        if self.is_connected() {
+            self.tell(Stage::Connected, LinkEvent::Named { push_name });
+        }
+    }
 }
 
 impl EventHandler for Reporter {

@@ -107,6 +107,7 @@ impl Link for LiveLink {
         let acting = Acting {
             client: self.connected()?,
             memory: Arc::clone(&self.memory),
+            reporter: Arc::clone(&self.control.reporter),
         };
         let (over, action) = (self.control.reporter.over().clone(), action.clone());
         let work = async move {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use wharf_domain::{
     Outgoing, PhoneNumber, Recipient,
-    action::{Action, Done, NumberCheck},
+    action::{Action, ContactInfo, Done, NumberCheck, ProfileInfo},
     outgoing::Place,
 };
 
@@ -80,6 +80,14 @@ impl Link for ScriptedHandle {
                     })
                     .collect(),
             ),
+            Action::Contact(who) => Done::Contact(Box::new(ContactInfo {
+                jid: Some(who.jid()),
+                exists: true,
+                ..ContactInfo::default()
+            })),
+            Action::Picture { .. } => Done::Picture(None),
+            Action::Blocks => Done::Blocks(Vec::new()),
+            Action::Profile => Done::Profile(ProfileInfo::default()),
             Action::Groups => Done::Groups(Vec::new()),
             Action::ChangeParticipants { .. } => Done::Participants(Vec::new()),
             _ => Done::Done,

@@ -8,11 +8,13 @@
 
 mod endings;
 mod files;
+mod groups;
 mod happenings;
 mod inbox;
 mod keeper;
 mod keys;
 mod linking;
+mod people;
 mod presence;
 mod support;
 mod tasks;

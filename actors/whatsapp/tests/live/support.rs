@@ -40,6 +40,7 @@ struct Kept {
     messages: Vec<IncomingMessage>,
     told: Vec<Told>,
     wanted: EventKinds,
+    rejects_calls: bool,
 }
 
 impl Memory {
@@ -51,6 +52,11 @@ impl Memory {
     /// What is wanted from now on; messages only, at first.
     pub(crate) fn want(&self, wanted: EventKinds) {
         self.0.lock().unwrap().wanted = wanted;
+    }
+
+    /// Whether calls are turned down from now on; they are not, at first.
+    pub(crate) fn reject_calls(&self, rejects: bool) {
+        self.0.lock().unwrap().rejects_calls = rejects;
     }
 
     /// The next commit panics.
@@ -86,6 +92,10 @@ impl Memory {
 impl Inbox for Memory {
     fn wanted(&self) -> EventKinds {
         self.0.lock().unwrap().wanted
+    }
+
+    fn rejects_calls(&self) -> bool {
+        self.0.lock().unwrap().rejects_calls
     }
 
     async fn commit(&self, messages: Vec<IncomingMessage>) -> Result<(), NotCommitted> {

@@ -50,6 +50,7 @@ pub(super) fn connection(phone_number: PhoneNumber) -> Connection {
         device_name: None,
         proxy: None,
         sending: None,
+        reject_calls: false,
         created_at: Timestamp(0),
         updated_at: Timestamp(0),
         wanted: true,
@@ -107,21 +108,5 @@ pub(super) fn outgoing() -> OutgoingMessage {
         read_at: Some(Timestamp(1000)),
         played_at: None,
         failed_at: None,
-    }
-}
-
-pub(super) fn group() -> GroupInfo {
-    GroupInfo {
-        id: GROUP.into(),
-        subject: "Friends".into(),
-        description: None,
-        owner: None,
-        created_at: Some(Timestamp(0)),
-        announce: false,
-        locked: false,
-        is_community: false,
-        is_community_announce: false,
-        linked_parent: None,
-        participants: vec![],
     }
 }

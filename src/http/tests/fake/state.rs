@@ -25,6 +25,9 @@ pub(in super::super) const MESSAGE: &str = "3EB0";
 /// The group.
 pub(in super::super) const GROUP: &str = "120363000000000001@g.us";
 
+/// The code of the group's invite link.
+pub(in super::super) const CODE: &str = "AbCdEfGhIjKlMnOpQrStUv";
+
 /// Bytes that a file may have, unless a test says so.
 pub(in super::super) const FILE_MAX: u64 = 20 << 20;
 

@@ -12,7 +12,7 @@ use warp::reply::Response;
 use super::problem::Problem;
 use super::request::{MAX_BODY, MAX_MESSAGE, body, json as read};
 use crate::compose::{self, Content, Dispatch, NewMessage};
-use crate::{Fault, GroupChange, GroupView, Network, NetworkError, PhoneSettings, Setting};
+use crate::{Fault, GroupChange, GroupView, Network, NetworkError, PhoneSettings, ProfileChange, Setting};
 
 /// More at once would hold one request for too long.
 const MAX_COUNT: u32 = 100_000;
@@ -141,6 +141,7 @@ where
         (["groups"], "GET") => ok(&network.groups().await),
         (["groups", id], "GET") => ok(&network.group(id).await?),
         (["groups", id], "PATCH") => ok(&network.change_group(id, read::<GroupChange>(headers, &body)?).await?),
+        (["groups", id, "picture"], "GET") => Ok(bytes(network.group_picture(id).await?, "image/jpeg")),
         (["groups", id], "DELETE") => {
             network.dissolve_community(id).await?;
             Ok(empty())
@@ -205,6 +206,9 @@ impl Request<'_> {
                 let setting = self.read::<Setting>()?;
                 ok(&json!({ "version": network.change_setting(phone, &setting).await? }))?
             }
+            (["profile"], "GET") => ok(&network.profile(phone).await?)?,
+            (["profile"], "PATCH") => ok(&network.change_profile(phone, &self.read::<ProfileChange>()?).await?)?,
+            (["profile", "picture"], "GET") => bytes(network.picture(phone).await?, "image/jpeg"),
             (["receipts"], "GET") => ok(&network.receipts(phone).await?)?,
             (["receipts"], "POST") => {
                 let new = self.read::<NewReceipts>()?;
@@ -263,7 +267,12 @@ fn no_route(segments: &[&str], path: &str) -> Problem {
             _,
             "messages" | "receipts" | "presence" | "calls" | "settings",
         ] => Problem::method("GET, POST"),
-        ["accounts", _, "devices"] | ["accounts", _, "messages", _, "thumbnail"] | ["stats"] => Problem::method("GET"),
+        ["accounts", _, "profile"] => Problem::method("GET, PATCH"),
+        ["accounts", _, "profile", "picture"]
+        | ["accounts", _, "devices"]
+        | ["accounts", _, "messages", _, "thumbnail"]
+        | ["groups", _, "picture"]
+        | ["stats"] => Problem::method("GET"),
         ["accounts", _, "messages", _, "media"] => Problem::method("DELETE, GET"),
         ["accounts", _, "devices", _] => Problem::method("DELETE"),
         ["groups", _] => Problem::method("DELETE, GET, PATCH"),

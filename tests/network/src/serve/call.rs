@@ -69,7 +69,7 @@ fn tell(world: &World, caller: &Account, chat: &Chat, action: &Node) {
         Chat::Status => Vec::new(),
     };
     for account in called {
-        if account.phone == caller.phone {
+        if account.phone == caller.phone || account.profile.blocks(&caller.phone) {
             continue;
         }
         for device in account.devices() {

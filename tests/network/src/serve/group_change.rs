@@ -27,7 +27,11 @@ pub(crate) enum Change {
     /// It is called otherwise.
     Subject(String),
     /// It says something else of itself, or nothing.
-    Description(Option<String>),
+    Description {
+        text: Option<String>,
+        /// By which the next one names it; any if a phone does it.
+        id: Option<String>,
+    },
     /// Only admins write, or everybody.
     Announcement(bool),
     /// Only admins change what it is called, or everybody.
@@ -36,6 +40,8 @@ pub(crate) enum Change {
     Ephemeral(Option<u32>),
     /// Who has the link is let in by admins, or joins by themselves.
     Approval(bool),
+    /// Members add others, or only admins do.
+    MembersAdd(bool),
     /// Its invitation link is another.
     NewInvite,
 }
@@ -162,10 +168,11 @@ fn allowed(group: &Group, actor: &Account, change: &Change) -> Result<(), Networ
         return refused("is not in");
     };
     let leaves = matches!(change, Change::Remove(phones) if phones.iter().all(|phone| *phone == actor.phone));
-    let open = matches!(
-        change,
-        Change::Subject(_) | Change::Description(_) | Change::Ephemeral(_) | Change::Add(_)
-    ) && !charter.locked;
+    let open = match change {
+        Change::Subject(_) | Change::Description { .. } | Change::Ephemeral(_) => !charter.locked,
+        Change::Add(_) => charter.members_add,
+        _ => false,
+    };
     if rank.rules() || leaves || open {
         return Ok(());
     }
@@ -250,8 +257,8 @@ fn settled(group: &Group, actor: &Account, change: &Change) -> Result<Node, Netw
                 .attr("s_t", now)
                 .build()
         }
-        Change::Description(text) => {
-            let id = format!("{:08X}", rand::rng().next_u32());
+        Change::Description { text, id } => {
+            let id = id.clone().unwrap_or_else(|| format!("{:08X}", rand::rng().next_u32()));
             group.change(|charter| charter.description = text.clone().map(|text| (id.clone(), text)));
             let child = match text {
                 Some(text) => NodeBuilder::new("body").string_content(text.as_str()).build(),
@@ -271,6 +278,10 @@ fn settled(group: &Group, actor: &Account, change: &Change) -> Result<Node, Netw
             group.change(|charter| charter.approval = *on);
             super::membership::mode(*on)
         }
+        Change::MembersAdd(all) => {
+            group.change(|charter| charter.members_add = *all);
+            add_mode(*all)
+        }
         Change::Ephemeral(seconds) => {
             group.change(|charter| charter.ephemeral = *seconds);
             match seconds {
@@ -280,10 +291,19 @@ fn settled(group: &Group, actor: &Account, change: &Change) -> Result<Node, Netw
         }
         _ => {
             let code = format!("{:016x}{:06x}", rand::rng().next_u64(), rand::rng().next_u32() >> 8);
-            group.change(|charter| charter.invite.clone_from(&code));
+            group.change(|charter| {
+                let old = std::mem::replace(&mut charter.invite, code.clone());
+                charter.old_invites.insert(old);
+            });
             NodeBuilder::new("revoke").attr("code", code).build()
         }
     })
+}
+
+/// `<member_add_mode>`, who adds others.
+pub(super) fn add_mode(all: bool) -> Node {
+    let mode = if all { "all_member_add" } else { "admin_add" };
+    NodeBuilder::new("member_add_mode").string_content(mode).build()
 }
 
 /// Tells the devices of some numbers; the notification is queued as messages are.
@@ -295,22 +315,34 @@ pub(super) fn tell(
     by: Option<&Device>,
     child: &Node,
 ) {
+    tell_of("w:gp2", world, (group, actor), phones, by, child);
+}
+
+/// The same by a notification of another type.
+pub(super) fn tell_of(
+    kind: &'static str,
+    world: &World,
+    (group, actor): (&Group, &Account),
+    phones: &[String],
+    by: Option<&Device>,
+    child: &Node,
+) {
     for phone in phones {
         let Ok(member) = world.account(phone) else { continue };
         for device in member.devices() {
             if by.is_some_and(|by| by.pn == device.pn) {
                 continue;
             }
-            device.deliver(notification(&group.jid(), actor, child.clone()), 1);
+            device.deliver(notification(kind, &group.jid(), actor, child.clone()), 1);
         }
     }
 }
 
-fn notification(group: &Jid, actor: &Account, child: Node) -> Node {
+fn notification(kind: &'static str, group: &Jid, actor: &Account, child: Node) -> Node {
     NodeBuilder::new("notification")
         .attr("from", group.clone())
         .attr("id", rand::rng().next_u32())
-        .attr("type", "w:gp2")
+        .attr("type", kind)
         .attr("t", clock::now_s())
         .attr("participant", actor.lid_jid())
         .attr("participant_pn", actor.pn_jid())

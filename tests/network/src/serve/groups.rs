@@ -6,7 +6,7 @@ use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, JidExt as _, Node};
 
 use super::community::{found_community, found_inside, standing_nodes};
-use super::group_change::{Change, change, found, join};
+use super::group_change::{Change, add_mode, change, found, join};
 use super::membership;
 use super::session::Session;
 use crate::NetworkError;
@@ -74,18 +74,23 @@ async fn about_none(world: &World, account: &Account, device: &Device, iq: &Node
         };
     }
     if let Some(code) = iq.get_optional_child("invite").and_then(|invite| attr(invite, "code")) {
-        let Some(group) = world.groups().into_iter().find(|group| group.charter().invite == code) else {
-            return iq_error(iq, 404, "item-not-found");
+        let groups = world.groups();
+        let Some(group) = groups.iter().find(|group| group.charter().invite == code) else {
+            let was = groups.iter().any(|group| group.charter().old_invites.contains(&*code));
+            return match was {
+                true => iq_error(iq, 410, "gone"),
+                false => iq_error(iq, 404, "item-not-found"),
+            };
         };
         if attr(iq, "type").as_deref() == Some("get") {
-            return iq_result(iq, vec![group_node(world, &group)]);
+            return iq_result(iq, vec![group_node(world, group)]);
         }
         if group.charter().approval && group.rank(&account.phone).is_none() {
-            membership::ask(world, &group, account);
+            membership::ask(world, group, account);
             let asked = NodeBuilder::new("membership_approval_request").attr("jid", group.jid());
             return iq_result(iq, vec![asked.build()]);
         }
-        if join(world, &group, account, Some(device)).await.is_err() {
+        if join(world, group, account, Some(device)).await.is_err() {
             return iq_error(iq, 400, "bad-request");
         }
         let joined = NodeBuilder::new("group").attr("jid", group.jid()).build();
@@ -146,7 +151,13 @@ impl Order<'_> {
         let text = || child_text(child);
         let wanted = match &*child.tag {
             "query" => return iq_result(self.iq, vec![group_node(self.world, self.group)]),
-            "invite" if attr(self.iq, "type").as_deref() == Some("get") => return self.invite(),
+            // Its link is the admins' to give away.
+            "invite" if attr(self.iq, "type").as_deref() == Some("get") => {
+                return match self.group.rank(&self.account.phone).is_some_and(|rank| rank.rules()) {
+                    true => self.invite(),
+                    false => iq_error(self.iq, 401, "not-authorized"),
+                };
+            }
             "add" => return self.members(child, Change::Add).await,
             "remove" => return self.members(child, Change::Remove).await,
             "promote" => return self.members(child, Change::Promote).await,
@@ -161,8 +172,20 @@ impl Order<'_> {
             }
             "subject" => Change::Subject(text()),
             "description" => {
-                Change::Description(child_bytes(child, "body").map(|body| String::from_utf8_lossy(body).into_owned()))
+                let known = self.group.charter().description.map(|(id, _)| id);
+                if attr(child, "prev").as_deref() != known.as_deref() {
+                    return iq_error(self.iq, 409, "conflict");
+                }
+                Change::Description {
+                    text: child_bytes(child, "body").map(|body| String::from_utf8_lossy(body).into_owned()),
+                    id: attr(child, "id").map(|id| id.into_owned()),
+                }
             }
+            "member_add_mode" => match text().as_str() {
+                "all_member_add" => Change::MembersAdd(true),
+                "admin_add" => Change::MembersAdd(false),
+                _ => return iq_error(self.iq, 400, "bad-request"),
+            },
             "announcement" => Change::Announcement(true),
             "not_announcement" => Change::Announcement(false),
             "locked" => Change::Locked(true),
@@ -278,6 +301,7 @@ pub(super) fn group_node(world: &World, group: &Group) -> Node {
     if charter.approval {
         children.push(membership::mode(true));
     }
+    children.push(add_mode(charter.members_add));
     children.extend(standing_nodes(&charter.standing));
     node.children(children).build()
 }

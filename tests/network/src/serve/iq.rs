@@ -6,7 +6,7 @@ use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node};
 
 use super::session::Session;
-use super::{groups, keys, mex, pair_code, phone, settings, usync};
+use super::{group_picture, groups, keys, mex, pair_code, phone, profile, settings, usync};
 use crate::clock;
 use crate::state::Command;
 use crate::wire::stanza::{attr, iq_result, jid_attr};
@@ -41,7 +41,10 @@ pub(super) async fn handle(session: &Session, iq: &Node) {
         "abt" | "w" if iq.get_optional_child("props").is_some() => {
             reply(session, iq_result(iq, vec![props(&namespace)]));
         }
-        "blocklist" => reply(session, iq_result(iq, vec![NodeBuilder::new("list").build()])),
+        "blocklist" => reply(session, profile::blocklist(session, iq)),
+        "w:profile:picture" if group_picture::is_of_group(iq) => reply(session, group_picture::answer(session, iq)),
+        "w:profile:picture" => reply(session, profile::picture(session, iq)),
+        "status" if attr(iq, "type").as_deref() == Some("set") => reply(session, profile::about(session, iq)),
         "privacy" => reply(session, iq_result(iq, vec![privacy()])),
         "md" => multi_device(session, iq).await,
         "w:g2" => reply(session, groups::answer(session, iq).await),

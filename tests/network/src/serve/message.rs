@@ -120,6 +120,10 @@ impl Sending<'_> {
         let Some(owner) = self.session.world.resolve(&part.to) else {
             return;
         };
+        // The message is taken, and nobody gets it.
+        if !Arc::ptr_eq(&owner, self.account) && owner.profile.blocks(&self.account.phone) {
+            return;
+        }
         if part.to.device == 0 {
             self.to_phone(&owner, part.enc).await;
         } else if let Some(device) = owner.device(part.to.device) {

@@ -26,6 +26,11 @@ pub(super) fn handle(session: &Session, presence: &Node) {
             }
         }
         state => {
+            // Without a type it only says what the account is called from now on.
+            if let (Some(name), None) = (attr(presence, "name"), attr(presence, "type")) {
+                account.rename(&name);
+                return;
+            }
             let there = state == "available";
             device.set_available(there);
             let stanza = stanza(&account.lid_jid(), there, (!there).then(clock::now_s));
@@ -129,7 +134,7 @@ fn show(world: &World, account: &Account, by: &str, chat: &Chat, state: &str) {
     };
     let stanza = stanza.children([child]).build();
     for other in others {
-        if other.phone == account.phone {
+        if other.phone == account.phone || (group.is_none() && other.profile.blocks(&account.phone)) {
             continue;
         }
         other.see(PresenceRecord {

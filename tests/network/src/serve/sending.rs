@@ -74,6 +74,8 @@ fn may_write(sender: &Account, group: &Group) -> Result<(), NetworkError> {
 /// The accounts whose phones receive a message.
 fn readers(world: &World, sender: &Arc<Account>, chat: &Chat) -> Vec<Arc<Account>> {
     match chat {
+        // Nobody tells the sender that they are blocked.
+        Chat::Person(recipient) if recipient.profile.blocks(&sender.phone) => Vec::new(),
         Chat::Person(recipient) => vec![Arc::clone(recipient)],
         Chat::Group(group) => others(world.members(group), sender),
         Chat::Status => others(world.accounts(), sender),
@@ -196,7 +198,7 @@ async fn to_person(
     letter: &Letter<'_>,
     recipient: &Account,
 ) -> Result<(), NetworkError> {
-    if recipient.phone != letter.sender.phone {
+    if recipient.phone != letter.sender.phone && !recipient.profile.blocks(&letter.sender.phone) {
         let plain = MessageUtils::pad_message_v2(letter.known.encoded.to_vec());
         for device in recipient.devices() {
             deliver(world, phone, letter, recipient, &device, &plain).await?;

@@ -3,9 +3,13 @@
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node};
 
+use super::profile;
 use super::session::Session;
 use crate::state::{Account, digits, hidden};
 use crate::wire::stanza::{attr, bytes_node, content, iq_error, iq_result, jid_attr};
+
+/// What is a matter of what an account shows.
+const TOLD: [&str; 3] = ["status", "picture", "business"];
 
 /// Answers a query: each user asked for, each protocol asked for.
 pub(super) fn answer(session: &Session, iq: &Node) -> Node {
@@ -38,6 +42,10 @@ pub(super) fn answer(session: &Session, iq: &Node) -> Node {
 fn user_node(session: &Session, asked: &Node, protocols: &[Node]) -> Option<Node> {
     let jid = whom(asked)?;
     let account = session.world.resolve(&jid);
+    // Whether somebody has a hidden id shows in nothing but an answer; that which devices it has is asked for any.
+    if account.is_none() && jid.is_lid() && !protocols.iter().any(|protocol| protocol.tag == "devices") {
+        return None;
+    }
     if let (Some(account), Some((_, device))) = (&account, session.device()) {
         account.watch(device);
     }
@@ -45,9 +53,10 @@ fn user_node(session: &Session, asked: &Node, protocols: &[Node]) -> Option<Node
     if let (Some(account), true) = (&account, jid.is_lid()) {
         user = user.attr("pn_jid", account.pn_jid());
     }
-    let results = protocols
-        .iter()
-        .filter_map(|protocol| result(&protocol.tag, &jid, account.as_deref()));
+    let results = protocols.iter().filter_map(|protocol| match &account {
+        Some(account) if TOLD.contains(&&*protocol.tag) => profile::told(session, &protocol.tag, account),
+        _ => result(&protocol.tag, &jid, account.as_deref()),
+    });
     Some(user.children(results).build())
 }
 
@@ -76,7 +85,6 @@ fn result(protocol: &str, jid: &Jid, account: Option<&Account>) -> Option<Node> 
             Some(NodeBuilder::new("lid").attr("val", lid).build())
         }
         ("devices", _) => Some(devices(account)),
-        ("status", Some(_)) => Some(NodeBuilder::new("status").attr("t", 0).build()),
         ("disappearing_mode", Some(_)) => Some(
             NodeBuilder::new("disappearing_mode")
                 .attr("duration", 0)

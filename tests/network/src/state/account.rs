@@ -8,7 +8,7 @@ use rand::CryptoRng;
 use sha2::{Digest as _, Sha256};
 use wacore_binary::{Jid, Node};
 
-use super::{Device, Known, Settings, lock};
+use super::{Device, Known, Profile, Settings, lock};
 use crate::phone::{Phone, PhoneKeys, key_index_list};
 use crate::{CallView, NetworkError, PresenceRecord, ReceiptRecord, ReceivedMessage, clock};
 
@@ -30,6 +30,8 @@ pub(crate) struct Account {
     pub(crate) signal: tokio::sync::Mutex<Phone>,
     /// What the phone and its devices share beside messages.
     pub(crate) settings: Settings,
+    /// What it shows of itself.
+    pub(crate) profile: Profile,
     /// What others see as its name.
     name: Mutex<Arc<str>>,
     /// Whether the phone does not say what was delivered.
@@ -77,6 +79,7 @@ impl Account {
             raw_id,
             signal,
             settings: Settings::new(rng),
+            profile: Profile::default(),
             silent: AtomicBool::new(false),
             off: AtomicBool::new(false),
             book: Mutex::default(),

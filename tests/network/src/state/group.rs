@@ -1,6 +1,6 @@
 //! A group: who is in it, what it is called, what it allows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
 use wacore_binary::{Jid, Server};
@@ -76,10 +76,16 @@ pub(crate) struct Charter {
     pub(crate) ephemeral: Option<u32>,
     /// Who has the link is let in by admins.
     pub(crate) approval: bool,
+    /// Members add others, and not only admins.
+    pub(crate) members_add: bool,
+    /// The id of its picture, and the path at which that lies in the media store.
+    pub(crate) picture: Option<(String, String)>,
     /// Numbers that ask to be let in, and since when in Unix seconds.
     pub(crate) requests: BTreeMap<String, u64>,
     /// The code of its invitation link.
     pub(crate) invite: String,
+    /// Codes that it had before.
+    pub(crate) old_invites: BTreeSet<String>,
     pub(crate) standing: Standing,
 }
 
@@ -141,8 +147,11 @@ impl Group {
                 locked: false,
                 ephemeral: None,
                 approval: false,
+                members_add: true,
+                picture: None,
                 requests: BTreeMap::new(),
                 invite,
+                old_invites: BTreeSet::new(),
                 standing: Standing::Alone,
             }),
         }
@@ -188,6 +197,9 @@ impl Group {
             locked: charter.locked,
             ephemeral: charter.ephemeral,
             approval: charter.approval,
+            members_add: charter.members_add,
+            picture: charter.picture.map(|(id, _)| id),
+            invite: charter.invite,
             requests: charter.requests.into_keys().collect(),
             participants: charter
                 .members

@@ -181,12 +181,24 @@ impl Settings {
                         collection: name.clone(),
                         version: collection.state.version,
                         index: set.index.clone(),
+                        on: set.action_value.as_ref().and_then(is_on),
                     });
                 }
             }
         }
         seen
     }
+}
+
+/// Whether a chat is archived, pinned or muted.
+fn is_on(value: &SyncActionValue) -> Option<bool> {
+    let archived = value
+        .archive_chat_action
+        .as_option()
+        .and_then(|archive| archive.archived);
+    let pinned = || value.pin_action.as_option().and_then(|pin| pin.pinned);
+    let muted = || value.mute_action.as_option().and_then(|mute| mute.muted);
+    archived.or_else(pinned).or_else(muted)
 }
 
 impl Collection {

@@ -1,11 +1,15 @@
 //! Groups: messages in both directions, who is in them, what devices are told.
 
 use serde_json::json;
-use wacore::iq::groups::{GroupCreateOptions, GroupParticipantOptions, JoinGroupResult, MembershipApprovalMode};
+use wacore::iq::groups::{
+    GroupCreateOptions, GroupDescription, GroupParticipantOptions, JoinGroupResult, MemberAddMode,
+    MembershipApprovalMode,
+};
 use wacore::stanza::groups::GroupNotificationAction;
 use wacore::types::events::Event;
 use wharf_testnet::{GroupChange, NetworkError};
-use whatsapp_rust::Jid;
+use whatsapp_rust::features::{GroupError, PreviousDescription};
+use whatsapp_rust::{IqError, Jid};
 
 use crate::admin::request;
 use crate::companion::{ANA, BOB, Companion, network, until};
@@ -245,4 +249,136 @@ async fn admins_let_in_who_asks_with_the_link() {
     assert!(matches!(refused, Err(NetworkError::Conflict(_))), "{refused:?}");
     network.send_text(ANA, &id, "welcome").await.unwrap();
     assert_eq!(bob.text("welcome").await, ANA);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn admins_say_who_adds_others_and_members_are_told() {
+    let network = network().await;
+    network.create_account(EVE).await.unwrap();
+    let ana = Companion::linked(&network, ANA).await;
+    let bob = Companion::linked(&network, BOB).await;
+    let id = network.create_group(ANA, "Club", &[BOB.to_owned()]).await.unwrap().id;
+    let jid: Jid = id.parse().unwrap();
+    let all = async || network.group(&id).await.unwrap().members_add;
+    assert!(all().await);
+    let admin = ana.client.groups();
+    admin
+        .set_member_add_mode(jid.clone(), MemberAddMode::AdminAdd)
+        .await
+        .unwrap();
+    assert!(!all().await);
+    let told = bob.saw("who adds", |event| match event {
+        Event::GroupUpdate(update) => match &update.action {
+            GroupNotificationAction::MemberAddMode { mode } => Some(mode.clone()),
+            _ => None,
+        },
+        _ => None,
+    });
+    assert_eq!(told.await, "admin_add");
+    let member = bob.client.groups();
+    assert_eq!(code(member.add_participants(jid.clone(), &[Jid::pn(EVE)]).await), 403);
+    let refused = member.set_member_add_mode(jid.clone(), MemberAddMode::AllMemberAdd);
+    assert_eq!(code(refused.await), 403);
+    assert_eq!(code(member.get_invite_link(jid.clone(), false).await), 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_description_names_the_one_before_it() {
+    let network = network().await;
+    let ana = Companion::linked(&network, ANA).await;
+    let id = network.create_group(ANA, "Tea", &[]).await.unwrap().id;
+    let jid: Jid = id.parse().unwrap();
+    let groups = ana.client.groups();
+    let text = |text: &str| Some(GroupDescription::new(text).unwrap());
+    let set = |description, before| groups.set_description(jid.clone(), description, before);
+    set(text("green"), PreviousDescription::Absent).await.unwrap();
+    for stale in [PreviousDescription::Absent, PreviousDescription::Id("00000000")] {
+        let lost = set(text("black"), stale).await;
+        assert!(matches!(lost, Err(GroupError::DescriptionConflict)), "{lost:?}");
+    }
+    set(text("white"), PreviousDescription::Resolve).await.unwrap();
+    assert_eq!(network.group(&id).await.unwrap().description.as_deref(), Some("white"));
+    set(None, PreviousDescription::Resolve).await.unwrap();
+    assert_eq!(network.group(&id).await.unwrap().description, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_that_was_renewed_is_gone_and_one_that_never_was_is_not_found() {
+    let network = network().await;
+    let ana = Companion::linked(&network, ANA).await;
+    let bob = Companion::linked(&network, BOB).await;
+    let id = network.create_group(ANA, "Tea", &[]).await.unwrap().id;
+    let old = ana
+        .client
+        .groups()
+        .get_invite_link(id.parse::<Jid>().unwrap(), false)
+        .await
+        .unwrap();
+    ana.client
+        .groups()
+        .get_invite_link(id.parse::<Jid>().unwrap(), true)
+        .await
+        .unwrap();
+    let strangers = bob.client.groups();
+    assert_eq!(code(strangers.get_invite_info(&old).await), 410);
+    assert_eq!(code(strangers.join_with_invite_code(&old).await), 410);
+    assert_eq!(code(strangers.get_invite_info("neverMade").await), 404);
+    let now = network.group(&id).await.unwrap().invite;
+    assert_eq!(strangers.get_invite_info(&now).await.unwrap().id.to_string(), id);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_has_a_picture() {
+    // The header of a frame of so many pixels across and down.
+    let jpeg = |width: u8, height: u8| {
+        vec![
+            0xff, 0xd8, 0xff, 0xc0, 0, 11, 8, 0, height, 0, width, 1, 1, 0x11, 0, 0xff, 0xd9,
+        ]
+    };
+    let network = network().await;
+    let ana = Companion::linked(&network, ANA).await;
+    let bob = Companion::linked(&network, BOB).await;
+    let id = network.create_group(ANA, "Tea", &[BOB.to_owned()]).await.unwrap().id;
+    let jid: Jid = id.parse().unwrap();
+    let shown = async || bob.client.contacts().get_profile_picture(&jid, false).await.unwrap();
+    assert!(shown().await.is_none());
+    let groups = ana.client.groups();
+    for wrong in [jpeg(9, 8), b"\x89PNG".to_vec()] {
+        let refused = groups.set_profile_picture(jid.clone(), wrong);
+        assert_eq!(code(refused.await), 406);
+    }
+    let made = groups.set_profile_picture(jid.clone(), jpeg(9, 9)).await.unwrap().id;
+    let picture = shown().await.unwrap();
+    assert_eq!(picture.id, made);
+    assert!(picture.url.ends_with(&picture.direct_path.unwrap()), "{}", picture.url);
+    assert_eq!(network.group_picture(&id).await.unwrap(), jpeg(9, 9));
+    let told = |event: &Event| match event {
+        Event::PictureUpdate(update) => Some((update.jid.to_string(), update.removed, update.picture_id.clone())),
+        _ => None,
+    };
+    assert_eq!(bob.saw("the picture", told).await, (id.clone(), false, Some(made)));
+
+    let locked = GroupChange {
+        locked: Some(true),
+        ..GroupChange::default()
+    };
+    network.change_group(&id, locked).await.unwrap();
+    let member = bob.client.groups();
+    assert_eq!(code(member.remove_profile_picture(jid.clone()).await), 403);
+    groups.remove_profile_picture(jid.clone()).await.unwrap();
+    assert!(shown().await.is_none());
+    until("that it is gone", || async {
+        bob.all(told).into_iter().find(|(_, removed, _)| *removed)
+    })
+    .await;
+    let (status, _, _) = request(&network, "GET", &format!("/groups/{id}/picture"), None).await;
+    assert_eq!(status, 404);
+}
+
+/// The server's code of a refusal.
+fn code<T: std::fmt::Debug>(answer: Result<T, GroupError>) -> u16 {
+    match answer {
+        Err(GroupError::Iq(IqError::ServerError { code, .. })) => code,
+        other => panic!("{other:?}"),
+    }
 }

@@ -205,6 +205,10 @@ fn words_of(who: &Party, change: &GroupChange) -> String {
             None | Some("") => "The description was taken away".to_owned(),
             Some(text) => text.to_owned(),
         },
+        "picture" => match change.picture_id.as_deref() {
+            None | Some("") => "The picture was taken away".to_owned(),
+            Some(_) => "The picture was changed".to_owned(),
+        },
         "locked" => "Only admins may change the group".to_owned(),
         "unlocked" => "All members may change the group".to_owned(),
         "announcement" => "Only admins may write".to_owned(),
@@ -237,6 +241,7 @@ pub(crate) fn call_of(action: &CallAction) -> Option<(Call, &Jid)> {
         id: id.to_owned(),
         state,
         video: None,
+        rejected: false,
         reason: None,
         seconds: None,
     };

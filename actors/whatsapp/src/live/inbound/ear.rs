@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use tokio::time::Instant;
+use tokio::{sync::oneshot, time::Instant};
 use wharf_domain::{EventKind, EventKinds};
 use whatsapp_rust::wacore::types::{
-    call::CallAction,
+    call::{CallAction, IncomingCall},
     events::{Event, EventHandler, EventInterest, EventKind as ClientEvent},
 };
-use whatsapp_rust::wacore_binary::{Jid, NodeRef};
+use whatsapp_rust::wacore_binary::{Jid, JidExt as _, NodeRef};
 use whatsapp_rust::{Client, RawNodeLease};
 
-use super::{Inbound, heard};
+use super::{Inbound, heard, is_own};
 use crate::live::{
     convert::{bare, news_of},
     lane::Heard,
@@ -39,6 +39,7 @@ impl Ear {
 fn kind_of(event: &Event) -> Option<EventKind> {
     match event {
         Event::GroupUpdate(_) => Some(EventKind::Group),
+        Event::PictureUpdate(update) if update.jid.is_group() => Some(EventKind::Group),
         Event::IncomingCall(_) | Event::MissedCall(_) => Some(EventKind::Call),
         Event::ChatPresence(_) | Event::Presence(_) => Some(EventKind::Presence),
         _ => None,
@@ -59,6 +60,9 @@ fn is_used(wanted: EventKinds) -> bool {
 impl EventHandler for Ear {
     fn handle_event(&self, event: Arc<Event>) {
         let wanted = self.inbound.inbox.wanted();
+        if let Event::IncomingCall(call) = event.as_ref() {
+            self.rings(call);
+        }
         match event.as_ref() {
             Event::RawNode(stanza) if is_used(wanted) => self.arrived(stanza.get()),
             Event::RawNode(_) => {}
@@ -78,6 +82,7 @@ impl EventHandler for Ear {
             ClientEvent::Receipt,
             ClientEvent::ServerAck,
             ClientEvent::GroupUpdate,
+            ClientEvent::PictureUpdate,
             ClientEvent::IncomingCall,
             ClientEvent::MissedCall,
             ClientEvent::ChatPresence,
@@ -87,6 +92,33 @@ impl EventHandler for Ear {
 }
 
 impl Ear {
+    /// A call rings: it is turned down at once where the connection says so, whoever wants to hear of it. A call to a group
+    /// that only is announced (`offer_notice`) does not ring.
+    fn rings(&self, call: &IncomingCall) {
+        let CallAction::Offer {
+            call_id, call_creator, ..
+        } = &call.action
+        else {
+            return;
+        };
+        let client = self.inbound.reporter.client();
+        let rejecting = client.filter(|client| self.inbound.inbox.rejects_calls() && !is_own(client, call_creator));
+        let rejected = rejecting.map(|client| {
+            let (told, rejected) = oneshot::channel();
+            let (call, key) = (call.clone(), self.inbound.reporter.key().clone());
+            drop(self.inbound.runtime.start(async move {
+                let done = client.voip().reject(&call).await;
+                if let Err(error) = &done {
+                    tracing::warn!(client_id = %key.client_id, phone_number = %key.phone_number, %error, "a call could not be turned down");
+                }
+                let _nobody_wants_to_know = told.send(done.is_ok());
+            }));
+            rejected
+        });
+        let parties = (&call.from, call_creator);
+        self.inbound.memory.calls().rings(call_id, parties, rejected);
+    }
+
     fn arrived(&self, stanza: &NodeRef<'_>) {
         if stanza.tag.as_ref() != "message" {
             return;
@@ -128,6 +160,7 @@ impl Ear {
             }
             Event::ServerAck(ack) => Some((ack.from.iter().collect(), vec![ack.id.clone()])),
             Event::GroupUpdate(update) => Some((vec![&update.group_jid], Vec::new())),
+            Event::PictureUpdate(update) => Some((vec![&update.jid], Vec::new())),
             Event::IncomingCall(call) => {
                 let caller = match &call.action {
                     CallAction::Offer { caller_pn, .. } => caller_pn.as_ref(),

@@ -1,18 +1,21 @@
 //! Carries what was heard beside messages to the inbox, in the order of the lane.
 
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use tokio::time::Instant;
 use wharf_domain::{
     EventKind, IncomingMessage, Timestamp,
-    message::{Call, CallState, Group, Presence, PresenceState},
+    message::{Call, CallState, Group, GroupChange, Presence, PresenceState},
     outgoing::{News, Place},
 };
 use whatsapp_rust::Client;
 use whatsapp_rust::chrono::{DateTime, Utc};
 use whatsapp_rust::wacore::types::{
     call::{CallAction, IncomingCall, MissedCall},
-    events::{ChatPresenceUpdate, Event, GroupUpdate, PresenceUpdate, Receipt, ServerAck},
+    events::{ChatPresenceUpdate, Event, GroupUpdate, PictureUpdate, PresenceUpdate, Receipt, ServerAck},
     message::MessageSource,
 };
 use whatsapp_rust::wacore_binary::{Jid, JidExt as _};
@@ -80,6 +83,8 @@ async fn carry_on(inbound: Arc<Inbound>) {
     }
 }
 
+/// How long the word that a call was turned down is waited for.
+const REJECTED_WITHIN: Duration = Duration::from_secs(5);
 /// Messages of one receipt that are looked up: each is a statement in a transaction that others wait for.
 const MOST_IDS: usize = 1024;
 
@@ -145,6 +150,7 @@ impl Inbound {
         for event in happened {
             match event.as_ref() {
                 Event::GroupUpdate(update) => messages.push(self.group(client, update).await),
+                Event::PictureUpdate(update) => messages.push(self.picture(client, update).await),
                 Event::IncomingCall(call) => messages.extend(self.call(client, call).await),
                 Event::MissedCall(call) => messages.extend(self.missed(client, call).await),
                 Event::ChatPresence(update) => messages.extend(self.doing(client, update).await),
@@ -230,6 +236,26 @@ impl Inbound {
         scene(&group, &id, at(update.timestamp)).group(&who, change)
     }
 
+    /// WhatsApp's id of the change is not handed over: the picture's own stands for it, or when it was taken away.
+    async fn picture(&self, client: &Arc<Client>, update: &PictureUpdate) -> IncomingMessage {
+        let group = self.party(client, &update.jid, None).await;
+        let who = match &update.author {
+            Some(author) => self.party(client, author, None).await,
+            None => group.clone(),
+        };
+        let at = at(update.timestamp);
+        let id = match &update.picture_id {
+            Some(id) => id.clone(),
+            None => format!("no-picture/{}", at.seconds()),
+        };
+        let change = GroupChange {
+            what: "picture".to_owned(),
+            picture_id: Some(update.picture_id.clone().unwrap_or_default()),
+            ..GroupChange::default()
+        };
+        scene(&group, &id, at).group(&who, change)
+    }
+
     async fn call(&self, client: &Arc<Client>, incoming: &IncomingCall) -> Option<IncomingMessage> {
         let (call, caller) = call_of(&incoming.action)?;
         if is_own(client, caller) {
@@ -243,6 +269,10 @@ impl Inbound {
         };
         let who = self.party(client, caller, number).await;
         let id = call.id.clone();
+        let call = Call {
+            rejected: call.state == CallState::Offer && self.was_rejected(&id).await,
+            ..call
+        };
         let mut told = scene(&who, &id, at(incoming.timestamp)).call(&who, call);
         if let (Some(group), Some(details)) = (group, &mut told.details) {
             details.group = Some(wharf_domain::message::Group {
@@ -251,6 +281,15 @@ impl Inbound {
             });
         }
         Some(told)
+    }
+
+    /// Whether a call was turned down as it rang. That is a matter of writing to the socket, and no longer waited for than
+    /// what is behind it here can do without.
+    async fn was_rejected(&self, id: &str) -> bool {
+        match self.memory.calls().take_rejected(id) {
+            Some(rejected) => matches!(tokio::time::timeout(REJECTED_WITHIN, rejected).await, Ok(Ok(true))),
+            None => false,
+        }
     }
 
     async fn missed(&self, client: &Arc<Client>, missed: &MissedCall) -> Option<IncomingMessage> {
@@ -262,6 +301,7 @@ impl Inbound {
             id: missed.call_id.clone(),
             state: CallState::Missed,
             video: None,
+            rejected: false,
             reason: None,
             seconds: None,
         };

@@ -111,6 +111,7 @@ fn ringing() -> IncomingMessage {
         id: "A1B2C3D4".into(),
         state: CallState::Offer,
         video: Some(true),
+        rejected: false,
         reason: None,
         seconds: None,
     };

@@ -1,0 +1,251 @@
+//! Groups, as a client asks for them and changes them; invite links (docs/SENDING.md).
+
+use serde_json::Value;
+use warp::http::StatusCode;
+use wharf_domain::{
+    GroupId, InvalidField, PhoneNumber, Recipient,
+    action::{
+        Action, Done, GroupPatch, InviteCode, MemberAddMode, PARTICIPANTS_MAX, check_description, check_ephemeral,
+        check_subject,
+    },
+};
+
+use super::{
+    actions::{act, answer, look},
+    call::{Answer, Call, json},
+    fields::{self, Fields},
+    idempotency::idempotency_key,
+    messages::{self, person, phones, texts},
+    query::Query,
+};
+
+/// `GET /api/whatsapp/connections/:phone_number/groups`
+pub(super) async fn all(call: Call) -> Answer {
+    answer(look(&call, Action::Groups).await?)
+}
+
+/// `GET /api/whatsapp/connections/:phone_number/groups/:group_id`
+pub(super) async fn one(call: Call) -> Answer {
+    let group = group_id(&call)?;
+    answer(look(&call, Action::Group(group)).await?)
+}
+
+/// `POST /api/whatsapp/connections/:phone_number/groups`
+pub(super) async fn create(call: Call) -> Answer {
+    let mut body = Fields::parse(&call.body)?;
+    let subject = body.required("subject", subject);
+    let participants = body.required("participants", people);
+    body.finish()?;
+    let action = Action::CreateGroup {
+        subject: subject?,
+        participants: participants?,
+    };
+    match act(&call, action, "create group").await? {
+        Done::Group(group) => json(StatusCode::CREATED, &group),
+        other => answer(other),
+    }
+}
+
+/// `POST /api/whatsapp/connections/:phone_number/groups/:group_id/participants`
+pub(super) async fn participants(call: Call) -> Answer {
+    let group = group_id(&call)?;
+    let mut body = Fields::parse(&call.body)?;
+    let [add, remove, promote, demote] =
+        ["add", "remove", "promote", "demote"].map(|name| body.optional(name, people).map(Option::unwrap_or_default));
+    let nothing = [&add, &remove, &promote, &demote]
+        .iter()
+        .all(|list| list.as_ref().is_ok_and(Vec::is_empty));
+    if nothing {
+        let missing = InvalidField::new("add", "is missing: at least one of add, remove, promote, demote");
+        let _refused: Result<(), fields::Refused> = body.refuse(missing);
+    }
+    body.finish()?;
+    let action = Action::ChangeParticipants {
+        group,
+        add: add?,
+        remove: remove?,
+        promote: promote?,
+        demote: demote?,
+    };
+    answer(act(&call, action, "participants").await?)
+}
+
+/// `POST /api/whatsapp/connections/:phone_number/groups/:group_id/leave`
+pub(super) async fn leave(call: Call) -> Answer {
+    Fields::parse(&call.body)?.finish()?;
+    let group = group_id(&call)?;
+    answer(act(&call, Action::LeaveGroup(group), "leave").await?)
+}
+
+/// `PATCH /api/whatsapp/connections/:phone_number/groups/:group_id`
+pub(super) async fn change(call: Call) -> Answer {
+    let group = group_id(&call)?;
+    let mut body = Fields::parse(&call.body)?;
+    let subject = body.optional("subject", subject);
+    let description = body.optional("description", description_or_null);
+    let announce = body.optional("announce", fields::boolean);
+    let locked = body.optional("locked", fields::boolean);
+    let ephemeral_seconds = body.optional("ephemeral_seconds", |name, value| check_ephemeral(name, value.as_u64()));
+    let join_approval = body.optional("join_approval", fields::boolean);
+    let member_add_mode = body.optional("member_add_mode", member_add_mode);
+    body.finish()?;
+    let patch = GroupPatch {
+        subject: subject?,
+        description: description?,
+        announce: announce?,
+        locked: locked?,
+        ephemeral_seconds: ephemeral_seconds?,
+        join_approval: join_approval?,
+        member_add_mode: member_add_mode?,
+    };
+    answer(act(&call, Action::ChangeGroup { group, patch }, "change group").await?)
+}
+
+/// `GET /api/whatsapp/connections/:phone_number/groups/:group_id/picture`
+pub(super) async fn picture(call: Call) -> Answer {
+    let group = group_id(&call)?;
+    let mut query = Query::parse(&call.query);
+    let preview = query.optional("preview", |text| match text {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err("must be true or false".into()),
+    });
+    query.finish()?;
+    let preview = preview.unwrap_or(false);
+    answer(look(&call, Action::GroupPicture { group, preview }).await?)
+}
+
+/// `PUT /api/whatsapp/connections/:phone_number/groups/:group_id/picture`
+pub(super) async fn set_picture(mut call: Call) -> Answer {
+    let (group, phone) = (group_id(&call)?, call.phone()?);
+    let key = idempotency_key(&call, "set picture")?;
+    let picture = messages::picture(&mut call).await?;
+    answer(
+        call.desk
+            .set_group_picture(call.client, &phone, group, picture, key)
+            .await?,
+    )
+}
+
+/// `DELETE /api/whatsapp/connections/:phone_number/groups/:group_id/picture`
+pub(super) async fn delete_picture(call: Call) -> Answer {
+    let (group, picture) = (group_id(&call)?, None);
+    answer(act(&call, Action::SetGroupPicture { group, picture }, "delete picture").await?)
+}
+
+/// `GET /api/whatsapp/connections/:phone_number/groups/:group_id/invite`
+pub(super) async fn invite(call: Call) -> Answer {
+    let (group, reset) = (group_id(&call)?, false);
+    answer(look(&call, Action::Invite { group, reset }).await?)
+}
+
+/// `POST /api/whatsapp/connections/:phone_number/groups/:group_id/invite/reset`
+pub(super) async fn reset_invite(call: Call) -> Answer {
+    Fields::parse(&call.body)?.finish()?;
+    let (group, reset) = (group_id(&call)?, true);
+    answer(act(&call, Action::Invite { group, reset }, "reset invite").await?)
+}
+
+/// `GET /api/whatsapp/connections/:phone_number/invites/:code`
+pub(super) async fn invited_to(call: Call) -> Answer {
+    let code = invite_code(&call)?;
+    answer(look(&call, Action::InvitedTo(code)).await?)
+}
+
+/// `POST /api/whatsapp/connections/:phone_number/invites/:code/join`
+pub(super) async fn join(call: Call) -> Answer {
+    Fields::parse(&call.body)?.finish()?;
+    let code = invite_code(&call)?;
+    answer(act(&call, Action::JoinByInvite(code), "join").await?)
+}
+
+/// `GET /api/whatsapp/connections/:phone_number/groups/:group_id/requests`
+pub(super) async fn requests(call: Call) -> Answer {
+    let group = group_id(&call)?;
+    answer(look(&call, Action::JoinRequests(group)).await?)
+}
+
+/// `POST /api/whatsapp/connections/:phone_number/groups/:group_id/requests`
+pub(super) async fn decide(call: Call) -> Answer {
+    let group = group_id(&call)?;
+    let mut body = Fields::parse(&call.body)?;
+    let [approve, reject] =
+        ["approve", "reject"].map(|name| body.optional(name, persons).map(Option::unwrap_or_default));
+    if let (Ok(approve), Ok(reject)) = (&approve, &reject) {
+        let wrong = match (
+            approve.is_empty() && reject.is_empty(),
+            approve.iter().any(|one| reject.contains(one)),
+        ) {
+            (true, _) => Some(("approve", "is missing: at least one of approve, reject")),
+            (_, true) => Some(("reject", "names somebody whom approve names too")),
+            (false, false) => None,
+        };
+        if let Some((name, wrong)) = wrong {
+            let _refused: Result<(), fields::Refused> = body.refuse(InvalidField::new(name, wrong));
+        }
+    }
+    body.finish()?;
+    let action = Action::DecideJoinRequests {
+        group,
+        approve: approve?,
+        reject: reject?,
+    };
+    answer(act(&call, action, "join requests").await?)
+}
+
+/// Refuses the id of a group that is none, before the file of a request comes.
+pub(super) fn check_group(call: &Call) -> Result<(), InvalidField> {
+    group_id(call).map(drop)
+}
+
+fn group_id(call: &Call) -> Result<GroupId, InvalidField> {
+    GroupId::parse("group_id", &call.second)
+}
+
+fn invite_code(call: &Call) -> Result<InviteCode, InvalidField> {
+    InviteCode::parse("code", &call.second)
+}
+
+fn subject(name: &'static str, value: Value) -> Result<String, InvalidField> {
+    let subject = fields::string(name, value)?;
+    check_subject(name, &subject).map(|()| subject)
+}
+
+fn description_or_null(name: &'static str, value: Value) -> Result<Option<String>, InvalidField> {
+    let text = fields::text_or_null(name, value)?.filter(|text| !text.is_empty());
+    check_description(name, text.as_deref().unwrap_or_default()).map(|()| text)
+}
+
+fn member_add_mode(name: &'static str, value: Value) -> Result<MemberAddMode, InvalidField> {
+    let known = MemberAddMode::ALL.into_iter().find(|mode| value == mode.as_str());
+    known.ok_or_else(|| {
+        let words = MemberAddMode::ALL.map(MemberAddMode::as_str);
+        InvalidField::new(name, format!("must be one of {}", words.join(", ")))
+    })
+}
+
+/// Numbers or hidden ids, each once.
+fn persons(name: &'static str, value: Value) -> Result<Vec<Recipient>, InvalidField> {
+    let mut persons: Vec<Recipient> = Vec::new();
+    for text in texts(name, value)? {
+        let one = person(name, Value::String(text))?;
+        if !persons.contains(&one) {
+            persons.push(one);
+        }
+    }
+    bounded(name, persons)
+}
+
+fn people(name: &'static str, value: Value) -> Result<Vec<PhoneNumber>, InvalidField> {
+    bounded(name, phones(name, value)?)
+}
+
+fn bounded<T>(name: &'static str, people: Vec<T>) -> Result<Vec<T>, InvalidField> {
+    match people.len() {
+        1..=PARTICIPANTS_MAX => Ok(people),
+        _ => Err(InvalidField::new(
+            name,
+            format!("must be 1 to {PARTICIPANTS_MAX} numbers"),
+        )),
+    }
+}

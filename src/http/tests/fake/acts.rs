@@ -1,0 +1,128 @@
+//! What comes of what the desk is asked to do at WhatsApp.
+
+use wharf_actors::GatewayError;
+use wharf_domain::{
+    Recipient, Timestamp,
+    action::{
+        Action, Blocked, Business, ContactInfo, Done, GroupInfo, GroupPicture, InviteLink, InvitedGroup, JoinRequest,
+        Joined, MemberAddMode, NumberCheck, ParticipantChange, Picture, ProfileInfo,
+    },
+};
+
+use super::{CODE, GROUP};
+
+/// Nobody is asked; hidden ids have no picture.
+pub(super) fn done(action: Action) -> Result<Done, GatewayError> {
+    Ok(match action {
+        Action::CheckNumbers(numbers) => {
+            let check = |number| NumberCheck {
+                number,
+                exists: false,
+                jid: None,
+            };
+            Done::Numbers(numbers.into_iter().map(check).collect())
+        }
+        Action::Contact(who) => Done::Contact(Box::new(contact(&who))),
+        Action::Picture { of, preview } => Done::Picture((!of.jid().ends_with("@lid")).then(|| Picture {
+            id: "1700000000".into(),
+            url: format!("https://pps.example/{preview}"),
+        })),
+        Action::Blocks => Done::Blocks(vec![blocked()]),
+        Action::Profile => Done::Profile(profile()),
+        Action::Groups => Done::Groups(vec![group()]),
+        Action::Group(_) | Action::CreateGroup { .. } | Action::ChangeGroup { .. } => Done::Group(group()),
+        Action::GroupPicture { .. } => Done::GroupPicture(Some(GroupPicture {
+            id: "1700000000".into(),
+            url: Some("https://pps.whatsapp.net/v/1".into()),
+        })),
+        Action::Invite { .. } => Done::Invite(InviteLink {
+            code: CODE.into(),
+            url: format!("https://chat.whatsapp.com/{CODE}"),
+        }),
+        Action::InvitedTo(code) if code.as_str() == "old" => return Err(GatewayError::Gone("it was reset")),
+        Action::InvitedTo(_) => Done::InvitedTo(invited()),
+        Action::JoinByInvite(code) if code.as_str() == "guarded" => Done::Joined(Joined::requested(GROUP)),
+        Action::JoinByInvite(_) => Done::Joined(Joined::at_once(GROUP)),
+        Action::JoinRequests(_) => Done::JoinRequests(vec![JoinRequest {
+            jid: "100000000000007@lid".into(),
+            phone_number: None,
+            requested_at: Some(Timestamp(0)),
+        }]),
+        Action::ChangeParticipants { .. } | Action::DecideJoinRequests { .. } => {
+            Done::Participants(vec![ParticipantChange {
+                action: "add".into(),
+                jid: "551188888888@s.whatsapp.net".into(),
+                phone_number: Some("551188888888".into()),
+                ok: true,
+                error: None,
+            }])
+        }
+        _ => Done::Done,
+    })
+}
+
+fn contact(who: &Recipient) -> ContactInfo {
+    ContactInfo {
+        number: Some("551188888888".into()),
+        jid: Some(who.jid()),
+        lid: Some("100000000000007@lid".into()),
+        exists: true,
+        about: Some("At sea".into()),
+        picture_id: Some("1700000000".into()),
+        business: Some(Business {
+            verified_name: Some("Harbour Ltd".into()),
+        }),
+        devices: vec![0, 7],
+    }
+}
+
+fn blocked() -> Blocked {
+    Blocked {
+        jid: "100000000000007@lid".into(),
+        phone_number: Some("551188888888".into()),
+    }
+}
+
+fn profile() -> ProfileInfo {
+    ProfileInfo {
+        jid: "5511999999999@s.whatsapp.net".into(),
+        lid: Some("100000000000001@lid".into()),
+        name: Some("Shop".into()),
+        about: None,
+        picture_id: None,
+    }
+}
+
+fn group() -> GroupInfo {
+    GroupInfo {
+        id: GROUP.into(),
+        subject: "Friends".into(),
+        description: None,
+        owner: None,
+        created_at: Some(Timestamp(0)),
+        announce: false,
+        locked: false,
+        ephemeral_seconds: 0,
+        join_approval: false,
+        member_add_mode: Some(MemberAddMode::Admins),
+        is_community: false,
+        is_community_announce: false,
+        linked_parent: None,
+        participants: vec![],
+    }
+}
+
+fn invited() -> InvitedGroup {
+    InvitedGroup {
+        id: GROUP.into(),
+        subject: "Friends".into(),
+        description: None,
+        owner: None,
+        created_at: None,
+        size: Some(3),
+        announce: false,
+        join_approval: true,
+        is_community: false,
+        linked_parent: None,
+    }
+}

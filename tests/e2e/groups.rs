@@ -1,0 +1,266 @@
+//! Groups, as those know them who come from other gateways: settings, pictures, invite links, requests to join.
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use wharf_support::{Receiver, Reply};
+use wharf_testnet::GroupChange;
+
+use super::{
+    attachments::samples::{noise, png},
+    world::{Answer, CONTACT, NUMBER, World},
+};
+
+const GROUPS: &str = "/api/whatsapp/connections/5511888888888/groups";
+const INVITES: &str = "/api/whatsapp/connections/5511888888888/invites";
+/// Somebody else.
+const EVE: &str = "5511777777777";
+const BOUNDARY: &str = "----a-picture";
+
+impl World {
+    /// A linked number in a group of its own, with the contact; answers the group's path.
+    async fn with_group(&self) -> (String, String) {
+        self.network.create_account(CONTACT).await.unwrap();
+        self.network.create_account(EVE).await.unwrap();
+        self.link(NUMBER).await;
+        let new = json!({"subject": "Harbour", "participants": [CONTACT]});
+        let made = self.api().post(GROUPS, new).await.expect(StatusCode::CREATED);
+        let id = made["id"].as_str().unwrap().to_owned();
+        (format!("{GROUPS}/{id}"), id)
+    }
+
+    async fn keyed(&self, method: Method, path: &str, key: &str, body: &Value) -> Answer {
+        let request = self.api().request(method, path).header("idempotency-key", key);
+        self.api().send(request.json(body)).await
+    }
+
+    async fn put_picture(&self, path: &str, file: &[u8]) -> Answer {
+        let head = format!(
+            "--{BOUNDARY}\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a.png\"\r\ncontent-type: image/png\r\n\r\n"
+        );
+        let end = format!("\r\n--{BOUNDARY}--\r\n");
+        let request = self
+            .api()
+            .request(Method::PUT, path)
+            .header("content-type", format!("multipart/form-data; boundary={BOUNDARY}"))
+            .body([head.as_bytes(), file, end.as_bytes()].concat());
+        self.api().send(request).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_group_is_changed_shown_and_told_of() {
+    let world = World::start().await;
+    let (path, id) = world.with_group().await;
+    // The contact is linked here, too, and told of what changes.
+    let webhook = world.webhook(CONTACT, "/ok").await;
+    let wanted = json!({"events": ["group"]});
+    let hook = format!("/api/webhooks/{webhook}");
+    world.api().patch(&hook, wanted).await.expect(StatusCode::OK);
+    world.link(CONTACT).await;
+    let change = json!({
+        "subject": "Old harbour", "description": "Boats", "announce": true, "locked": true, "ephemeral_seconds": 86_400,
+        "join_approval": true, "member_add_mode": "admins",
+    });
+    let changed = world.api().patch(&path, change.clone()).await.expect(StatusCode::OK);
+    for (field, value) in change.as_object().unwrap() {
+        assert_eq!(&changed[field], value, "{field}");
+    }
+    assert_eq!(world.api().get(&path).await.expect(StatusCode::OK), changed);
+    let told = world.api().wait_for_events(&webhook, "delivered", 7).await;
+    let mut types: Vec<&str> = told
+        .iter()
+        .map(|event| event["payload"]["type"].as_str().unwrap())
+        .collect();
+    types.sort_unstable();
+    assert_eq!(
+        types,
+        [
+            "announcement",
+            "description",
+            "ephemeral",
+            "locked",
+            "member_add_mode",
+            "membership_approval_mode",
+            "subject"
+        ]
+    );
+    let plain = world
+        .api()
+        .patch(&path, json!({"description": null}))
+        .await
+        .expect(StatusCode::OK);
+    assert_eq!(plain["description"], json!(null));
+
+    // The contact is no admin, and says so of its own gateway.
+    let theirs = path.replace(NUMBER, CONTACT);
+    let refused = world.api().patch(&theirs, json!({"locked": false})).await;
+    let problem = refused.expect(StatusCode::UNPROCESSABLE_ENTITY);
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(
+        detail.contains("no admin") && detail.contains("(at locked)") && detail.contains("403"),
+        "{detail}"
+    );
+    let nowhere = path.replace(&id, "120363999999999999@g.us");
+    let missing = world.api().patch(&nowhere, json!({"locked": false})).await;
+    assert_eq!(
+        missing.expect(StatusCode::NOT_FOUND)["detail"],
+        "there is no such group"
+    );
+    let wrong = json!({"ephemeral_seconds": 5, "member_add_mode": "x"});
+    let wrong = world.api().patch(&path, wrong).await.expect(StatusCode::BAD_REQUEST);
+    assert_eq!(wrong["errors"].as_array().map(Vec::len), Some(2));
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_picture_of_any_form_becomes_the_square_that_whatsapp_takes() {
+    let world = World::start().await;
+    let (path, id) = world.with_group().await;
+    let picture = format!("{path}/picture");
+    let none = world.api().get(&picture).await.expect(StatusCode::NOT_FOUND);
+    assert_eq!(none["detail"], "there is no such picture");
+
+    // In a part; the network takes nothing but a square JPEG of at most 640 pixels.
+    let put = world.put_picture(&picture, &png(900, 700)).await.expect(StatusCode::OK);
+    let shown = world.api().get(&picture).await.expect(StatusCode::OK);
+    assert_eq!(shown["id"], put["id"]);
+    assert!(shown["url"].as_str().unwrap().starts_with("https://"), "{shown}");
+    let there = world.network.group_picture(&id).await.unwrap();
+    assert!(there.starts_with(&[0xff, 0xd8]));
+
+    // In base64, once under its key.
+    let body = json!({"media": {"base64": BASE64_STANDARD.encode(png(80, 120))}});
+    let first = world
+        .keyed(Method::PUT, &picture, "k", &body)
+        .await
+        .expect(StatusCode::OK);
+    let again = world
+        .keyed(Method::PUT, &picture, "k", &body)
+        .await
+        .expect(StatusCode::OK);
+    assert_eq!(first, again);
+    assert_ne!(first, put);
+
+    // From an address.
+    let origin = Receiver::start().await;
+    origin.always("/a.png", Reply::Answer(200, Vec::new(), png(64, 64).into()));
+    let body = json!({"media": {"url": origin.url("/a.png")}});
+    let fetched = world
+        .keyed(Method::PUT, &picture, "u", &body)
+        .await
+        .expect(StatusCode::OK);
+    let small = world
+        .api()
+        .get(&format!("{picture}?preview=true"))
+        .await
+        .expect(StatusCode::OK);
+    assert_eq!(small["id"], fetched["id"]);
+
+    // What is no picture is refused before WhatsApp hears of it, and nothing of it stays.
+    let wrong = world
+        .put_picture(&picture, &noise(5000))
+        .await
+        .expect(StatusCode::BAD_REQUEST);
+    assert_eq!(wrong["errors"][0]["field"], "file", "{wrong}");
+    let body = json!({"media": {"base64": BASE64_STANDARD.encode("no picture")}});
+    let wrong = world
+        .keyed(Method::PUT, &picture, "w", &body)
+        .await
+        .expect(StatusCode::BAD_REQUEST);
+    assert_eq!(wrong["errors"][0]["field"], "media.base64", "{wrong}");
+    origin.always("/gone", Reply::Status(404));
+    let body = json!({"media": {"url": origin.url("/gone")}});
+    let gone = world.keyed(Method::PUT, &picture, "g", &body).await;
+    assert!(
+        gone.expect(StatusCode::UNPROCESSABLE_ENTITY)["detail"]
+            .as_str()
+            .unwrap()
+            .contains("404")
+    );
+    let receiving = world.dir.path().join("media/receiving");
+    assert_eq!(std::fs::read_dir(receiving).unwrap().count(), 0);
+
+    let deleted = world.api().call(Method::DELETE, &picture).await;
+    assert_eq!(deleted.status, StatusCode::NO_CONTENT, "{}", deleted.body);
+    world.api().get(&picture).await.expect(StatusCode::NOT_FOUND);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn people_come_by_a_link_and_admins_let_them_in() {
+    let world = World::start().await;
+    let (path, id) = world.with_group().await;
+    let api = world.api();
+    let link = api.get(&format!("{path}/invite")).await.expect(StatusCode::OK);
+    let code = link["code"].as_str().unwrap();
+    assert_eq!(link["url"], format!("https://chat.whatsapp.com/{code}"));
+    let reset = api
+        .post(&format!("{path}/invite/reset"), json!({}))
+        .await
+        .expect(StatusCode::OK);
+    assert_ne!(reset["code"], link["code"]);
+    assert_eq!(api.get(&format!("{path}/invite")).await.expect(StatusCode::OK), reset);
+    let gone = api.get(&format!("{INVITES}/{code}")).await.expect(StatusCode::GONE);
+    assert!(gone["detail"].as_str().unwrap().contains("was reset"), "{gone}");
+    let gone = api.post(&format!("{INVITES}/{code}/join"), json!({})).await;
+    gone.expect(StatusCode::GONE);
+    let unknown = api
+        .get(&format!("{INVITES}/neverMade"))
+        .await
+        .expect(StatusCode::NOT_FOUND);
+    assert_eq!(unknown["detail"], "there is no such invite link");
+
+    // The number joins a group of somebody else, by the whole link.
+    let theirs = world.network.create_group(CONTACT, "Boats", &[]).await.unwrap();
+    let written = format!("https%3A%2F%2Fchat.whatsapp.com%2F{}", theirs.invite);
+    let seen = api.get(&format!("{INVITES}/{written}")).await.expect(StatusCode::OK);
+    assert_eq!(
+        (&seen["id"], &seen["subject"], &seen["size"]),
+        (&json!(theirs.id), &json!("Boats"), &json!(1))
+    );
+    let join = format!("{INVITES}/{written}/join");
+    for _ in 0..2 {
+        let joined = world.keyed(Method::POST, &join, "join", &json!({})).await;
+        assert_eq!(
+            joined.expect(StatusCode::OK),
+            json!({"id": theirs.id, "status": "joined"})
+        );
+    }
+    // Where an admin has to be asked, it waits.
+    let guarded = world.network.create_group(CONTACT, "Club", &[]).await.unwrap();
+    let approval = GroupChange {
+        approval: Some(true),
+        ..GroupChange::default()
+    };
+    world.network.change_group(&guarded.id, approval).await.unwrap();
+    let asked = api.post(&format!("{INVITES}/{}/join", guarded.invite), json!({})).await;
+    assert_eq!(
+        asked.expect(StatusCode::ACCEPTED),
+        json!({"id": guarded.id, "status": "requested"})
+    );
+
+    // And lets others into its own.
+    let approval = json!({"join_approval": true});
+    api.patch(&path, approval).await.expect(StatusCode::OK);
+    let ask = GroupChange {
+        ask: vec![EVE.to_owned()],
+        ..GroupChange::default()
+    };
+    world.network.change_group(&id, ask).await.unwrap();
+    let requests = format!("{path}/requests");
+    let asking = api.get(&requests).await.expect(StatusCode::OK);
+    assert_eq!(asking["data"].as_array().map(Vec::len), Some(1), "{asking}");
+    let decision = json!({"approve": [EVE], "reject": [CONTACT]});
+    let fates = api.post(&requests, decision).await.expect(StatusCode::OK);
+    let fate = |at: usize| {
+        let fate = &fates["data"][at];
+        json!([fate["action"], fate["phone_number"], fate["ok"], fate["error"]])
+    };
+    assert_eq!(fate(0), json!(["approve", EVE, true, null]), "{fates}");
+    assert_eq!(fate(1), json!(["reject", CONTACT, false, "404"]), "{fates}");
+    assert_eq!(api.get(&requests).await.expect(StatusCode::OK), json!({"data": []}));
+    let group = api.get(&path).await.expect(StatusCode::OK);
+    assert_eq!(group["participants"].as_array().map(Vec::len), Some(3), "{group}");
+    world.stop().await;
+}
