@@ -6,7 +6,10 @@ use wharf_domain::{
 };
 
 use super::{Gateway, GatewayError, IdempotencyKey};
-use crate::media::{outbound::ReceivedFile, portrait, prepare::Unprepared};
+use crate::{
+    media::{outbound::ReceivedFile, portrait, prepare::Unprepared},
+    post::for_client,
+};
 
 /// Where a picture that a client wants shown is.
 #[derive(Debug)]
@@ -80,7 +83,7 @@ impl Gateway {
         let (file, field) = match picture {
             NewPicture::Received { file, field } => (file, field),
             NewPicture::Url(url) => {
-                self.check_address(&url).await?;
+                for_client(client, self.check_address(&url)).await?;
                 (portrait::fetched(&self.shared, client, url).await?, "media.url")
             }
         };
