@@ -115,7 +115,7 @@ impl Link for LiveLink {
                 true => SendError::NotConnected,
                 false => SendError::Failed(UNANSWERED.to_owned()),
             };
-            let acting = over.run_until_cancelled(acting.act(action)).await;
+            let acting = over.run_until_cancelled(Box::pin(acting.act(action))).await;
             acting.unwrap_or(Err(unheard))
         };
         self.run(work, deadline).await
