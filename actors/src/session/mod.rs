@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use wharf_domain::{
     ConnectionKey, ConnectionStatus,
     action::{Action, Done},
-    session::{Session, SessionEffect, SessionEvent, SessionView},
+    session::{ReasonCode, Session, SessionEffect, SessionEvent, SessionView},
 };
 use wharf_store::ConnectionRecord;
 use wharf_whatsapp::{Link, PairCode, PairCodeError, SendError};
@@ -257,6 +257,7 @@ fn carry_out(myself: &ActorRef<Message>, state: &mut State, effects: Vec<Session
             }
             SessionEffect::Save => save(myself, state),
             SessionEffect::Finished => {
+                save_deleted(myself, state);
                 state.ended.drain(..).for_each(|reply| {
                     let _asker_gone = reply.send(());
                 });
@@ -323,6 +324,17 @@ fn save(myself: &ActorRef<Message>, state: &mut State) {
         };
         let _stopped = myself.cast(Message::Saved(result));
     });
+}
+
+/// What is last true of a connection that is being deleted is in its row before the actor ends: whoever goes on with the deletion
+/// asks the row whether there is a device.
+fn save_deleted(myself: &ActorRef<Message>, state: &mut State) {
+    let machine = state.machine.as_ref();
+    let is_deleted = machine.is_some_and(|machine| machine.view().reason_code == ReasonCode::BeingDeleted);
+    if is_deleted && state.unsaved {
+        state.saving = false;
+        save(myself, state);
+    }
 }
 
 fn on_saved(myself: &ActorRef<Message>, state: &mut State, result: Result<bool, WriteError>) {

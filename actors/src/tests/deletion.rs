@@ -25,10 +25,15 @@ async fn linked(world: &World, keys: usize) -> ConnectionKey {
     let client = world.add_client("a").await;
     world.connected(client.id, &number(1)).await;
     let key = key(client.id);
-    let name = |n: usize| n.to_string().into_bytes();
-    let put = |n| KeyChange::Put(StoredKey::new(KeyKind::Session, name(n), vec![7; 60]));
-    let puts = (0..keys).map(put).collect();
-    world.gateway.key_keeper().commit(&key, puts).await.unwrap();
+    let keeper = world.gateway.key_keeper();
+    let cipher = keeper.cipher(&key).unwrap();
+    // As a device does: a gateway does not start where it cannot read them.
+    let put = |n: usize| {
+        let name = n.to_string();
+        let sealed = cipher.seal(KeyKind::Session, name.as_bytes(), &[7; 30]).unwrap();
+        KeyChange::Put(StoredKey::new(KeyKind::Session, name, sealed))
+    };
+    keeper.commit(&key, (0..keys).map(put).collect()).await.unwrap();
     key
 }
 
@@ -82,7 +87,6 @@ async fn one_that_takes_long_is_answered_and_goes_on_and_is_not_begun_twice() {
 
 /// Its row is all that is left to say that it was begun, in the same process or in the next one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "its row is not gone within 30 s; why is not found out yet"]
 async fn one_that_was_cut_short_is_gone_on_with() {
     for restart in [false, true] {
         let mut keep = Keep::days(0, 0);
