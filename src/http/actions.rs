@@ -155,3 +155,15 @@ fn message_ids(name: &'static str, value: Value) -> Result<Vec<String>, InvalidF
     ids.iter().try_for_each(|id| check_message_id(name, id))?;
     Ok(ids)
 }
+
+/// Whether the small picture is asked for.
+pub(super) fn is_preview(call: &Call) -> Result<bool, Problem> {
+    let mut query = Query::parse(&call.query);
+    let preview = query.optional("preview", |text| match text {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err("must be true or false".into()),
+    });
+    query.finish()?;
+    Ok(preview.unwrap_or(false))
+}

@@ -11,12 +11,11 @@ use wharf_domain::{
 };
 
 use super::{
-    actions::{act, answer, look},
+    actions::{act, answer, is_preview, look},
     call::{Answer, Call, json},
     fields::{self, Fields},
     idempotency::idempotency_key,
     messages::{self, person, phones, texts},
-    query::Query,
 };
 
 /// `GET /api/whatsapp/connections/:phone_number/groups`
@@ -104,14 +103,7 @@ pub(super) async fn change(call: Call) -> Answer {
 /// `GET /api/whatsapp/connections/:phone_number/groups/:group_id/picture`
 pub(super) async fn picture(call: Call) -> Answer {
     let group = group_id(&call)?;
-    let mut query = Query::parse(&call.query);
-    let preview = query.optional("preview", |text| match text {
-        "true" => Ok(true),
-        "false" => Ok(false),
-        _ => Err("must be true or false".into()),
-    });
-    query.finish()?;
-    let preview = preview.unwrap_or(false);
+    let preview = is_preview(&call)?;
     answer(look(&call, Action::GroupPicture { group, preview }).await?)
 }
 

@@ -8,13 +8,12 @@ use wharf_domain::{
 };
 
 use super::{
-    actions::{act, answer, look},
+    actions::{act, answer, is_preview, look},
     call::{Answer, Call},
     fields::{self, Fields},
     idempotency::idempotency_key,
     messages::{self, person},
     problem::Problem,
-    query::Query,
 };
 
 /// What is said where there is no picture: WhatsApp answers the same to all of it.
@@ -30,14 +29,7 @@ pub(super) async fn contact(call: Call) -> Answer {
 /// `GET /api/whatsapp/connections/:phone_number/contacts/:number/picture`
 pub(super) async fn picture(call: Call) -> Answer {
     let of = somebody(&call)?;
-    let mut query = Query::parse(&call.query);
-    let preview = query.optional("preview", |text| match text {
-        "true" => Ok(true),
-        "false" => Ok(false),
-        _ => Err("must be true or false".into()),
-    });
-    query.finish()?;
-    let preview = preview.unwrap_or(false);
+    let preview = is_preview(&call)?;
     match look(&call, Action::Picture { of, preview }).await? {
         Done::Picture(None) => Err(Problem::new(StatusCode::NOT_FOUND, NO_PICTURE)),
         found => answer(found),
