@@ -11,7 +11,6 @@ mod acks;
 mod acts;
 mod awaited;
 mod calls;
-mod caught_up;
 mod compose;
 mod convert;
 mod dial;

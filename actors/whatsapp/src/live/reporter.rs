@@ -19,7 +19,6 @@ use whatsapp_rust::wacore::types::events::{Event, EventHandler};
 
 use super::{
     acks::Acks,
-    caught_up::CaughtUp,
     meaning::{self, Meaning},
     silence::{Look, Silence},
 };
@@ -52,7 +51,6 @@ pub(crate) struct Reporter {
     over: CancellationToken,
     leaving: AtomicBool,
     pub(crate) acks: Acks,
-    pub(crate) caught_up: Arc<CaughtUp>,
 }
 
 struct State {
@@ -81,7 +79,6 @@ impl Reporter {
             over: CancellationToken::new(),
             leaving: AtomicBool::new(false),
             acks: Acks::default(),
-            caught_up: Arc::default(),
         })
     }
 

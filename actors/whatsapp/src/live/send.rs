@@ -15,18 +15,13 @@ use super::{
     memory::Memory,
     numbers::{Known, LOOK_UP},
     reporter::{Reporter, now},
-    runtime::LinkRuntime,
     subjects::Subjects,
 };
 use crate::{SendError, Sent};
 
-/// What a message has for its own way, when it waited for what comes in before it.
-const OWN_WAY: Duration = Duration::from_secs(5);
-
 /// One message on its way.
 pub(crate) struct Sending {
     pub(crate) client: Arc<Client>,
-    pub(crate) runtime: LinkRuntime,
     pub(crate) reporter: Arc<Reporter>,
     pub(crate) memory: Arc<Memory>,
     pub(crate) id: String,
@@ -39,11 +34,6 @@ impl Sending {
     pub(crate) async fn send(self) -> Result<Sent, SendError> {
         let by = Instant::now() + self.deadline;
         let over = self.reporter.over();
-        let in_time = by - OWN_WAY.min(self.deadline / 2);
-        let catching_up = self.reporter.caught_up.wait(&self.client, &self.runtime, in_time);
-        if over.run_until_cancelled(catching_up).await != Some(true) {
-            return Err(SendError::NotConnected);
-        }
         let finding = chat(&self.client, &self.memory, &self.outgoing.to);
         let Some(to) = over.run_until_cancelled(finding).await else {
             return Err(SendError::NotConnected);

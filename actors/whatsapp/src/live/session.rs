@@ -87,7 +87,6 @@ impl Link for LiveLink {
     async fn send(&self, id: &str, message: &Outgoing, deadline: Duration) -> Result<Sent, SendError> {
         let sending = Sending {
             client: self.connected()?,
-            runtime: self.runtime.clone(),
             reporter: Arc::clone(&self.control.reporter),
             memory: Arc::clone(&self.memory),
             id: id.to_owned(),

@@ -81,6 +81,9 @@ async fn a_device_is_there_for_a_moment_now_and_then() {
     let world = World::with(|config| config.seen_every = Duration::from_secs(3)).await;
     world.name_account().await;
     let line = world.pair().await;
+    // With the name that it has learned by then.
+    line.link.close().await;
+    let line = world.open_into(line.inbox).await;
     for _ in 0..2 {
         eventually("it is not online", async || !world.is_online().await).await;
         eventually("it says that it is there", async || world.is_online().await).await;

@@ -141,30 +141,3 @@ async fn a_text_to_oneself_arrives_at_ones_phone() {
     assert!(line.inbox.messages().is_empty());
     line.link.close().await;
 }
-
-#[tokio::test]
-async fn what_cannot_go_before_a_backlog_is_in_has_not_gone() {
-    let world = World::start().await;
-    let line = world.pair().await;
-    line.link.close().await;
-    world.write("while you were away").await;
-    // For seven seconds.
-    line.inbox.refuse(7);
-    let mut line = world.open_into(line.inbox).await;
-    line.connected().await;
-    let early = send(&line.link, THEIRS, "too early", Duration::from_secs(7)).await;
-    assert_eq!(early, Err(SendError::NotConnected));
-    eventually("the backlog", async || line.inbox.texts() == ["while you were away"]).await;
-    send(&line.link, THEIRS, "in time", DEADLINE).await.unwrap();
-    eventually("the message", async || {
-        let received = world.network.messages(THEIRS).await.unwrap();
-        received.iter().any(|message| message.text == "in time")
-    })
-    .await;
-    let received = world.network.messages(THEIRS).await.unwrap();
-    assert!(
-        received.iter().all(|message| message.text != "too early"),
-        "{received:?}"
-    );
-    line.link.close().await;
-}
