@@ -134,8 +134,6 @@ pub(super) fn answer(done: Done) -> Answer {
         Done::Groups(groups) => list(&groups),
         Done::Participants(changes) => list(&changes),
         Done::Group(group) => json(StatusCode::OK, &group),
-        // The gateway says so itself where there is none.
-        Done::GroupPicture(picture) => json(StatusCode::OK, &picture),
         Done::Invite(link) => json(StatusCode::OK, &link),
         Done::InvitedTo(group) => json(StatusCode::OK, &group),
         Done::Joined(joined) if joined.is_requested() => json(StatusCode::ACCEPTED, &joined),
@@ -154,16 +152,4 @@ fn message_ids(name: &'static str, value: Value) -> Result<Vec<String>, InvalidF
     }
     ids.iter().try_for_each(|id| check_message_id(name, id))?;
     Ok(ids)
-}
-
-/// Whether the small picture is asked for.
-pub(super) fn is_preview(call: &Call) -> Result<bool, Problem> {
-    let mut query = Query::parse(&call.query);
-    let preview = query.optional("preview", |text| match text {
-        "true" => Ok(true),
-        "false" => Ok(false),
-        _ => Err("must be true or false".into()),
-    });
-    query.finish()?;
-    Ok(preview.unwrap_or(false))
 }

@@ -148,21 +148,12 @@ pub trait Desk: Send + Sync + 'static {
         key: Option<IdempotencyKey>,
     ) -> Result<Done, GatewayError>;
 
-    /// Shows another picture of a number.
+    /// Shows another picture of a number, or of a group.
     async fn set_picture(
         &self,
         client: ClientId,
         phone: &PhoneNumber,
-        picture: NewPicture,
-        key: Option<IdempotencyKey>,
-    ) -> Result<Done, GatewayError>;
-
-    /// Gives a group a picture.
-    async fn set_group_picture(
-        &self,
-        client: ClientId,
-        phone: &PhoneNumber,
-        group: GroupId,
+        group: Option<GroupId>,
         picture: NewPicture,
         key: Option<IdempotencyKey>,
     ) -> Result<Done, GatewayError>;

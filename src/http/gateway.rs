@@ -211,21 +211,11 @@ impl Desk for Gateway {
         &self,
         client: ClientId,
         phone: &PhoneNumber,
+        group: Option<GroupId>,
         picture: NewPicture,
         key: Option<IdempotencyKey>,
     ) -> Result<Done, GatewayError> {
-        self.set_picture(client, phone, picture, key).await
-    }
-
-    async fn set_group_picture(
-        &self,
-        client: ClientId,
-        phone: &PhoneNumber,
-        group: GroupId,
-        picture: NewPicture,
-        key: Option<IdempotencyKey>,
-    ) -> Result<Done, GatewayError> {
-        self.set_group_picture(client, phone, group, picture, key).await
+        self.set_picture(client, phone, group, picture, key).await
     }
 
     async fn media(&self, link: &MediaLink, signature: &str) -> Result<MediaFile, NoMedia> {

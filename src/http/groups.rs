@@ -11,11 +11,11 @@ use wharf_domain::{
 };
 
 use super::{
-    actions::{act, answer, is_preview, look},
+    actions::{act, answer, look},
     call::{Answer, Call, json},
     fields::{self, Fields},
-    idempotency::idempotency_key,
-    messages::{self, person, phones, texts},
+    messages::{person, phones, texts},
+    people,
 };
 
 /// `GET /api/whatsapp/connections/:phone_number/groups`
@@ -33,7 +33,7 @@ pub(super) async fn one(call: Call) -> Answer {
 pub(super) async fn create(call: Call) -> Answer {
     let mut body = Fields::parse(&call.body)?;
     let subject = body.required("subject", subject);
-    let participants = body.required("participants", people);
+    let participants = body.required("participants", numbers);
     body.finish()?;
     let action = Action::CreateGroup {
         subject: subject?,
@@ -50,7 +50,7 @@ pub(super) async fn participants(call: Call) -> Answer {
     let group = group_id(&call)?;
     let mut body = Fields::parse(&call.body)?;
     let [add, remove, promote, demote] =
-        ["add", "remove", "promote", "demote"].map(|name| body.optional(name, people).map(Option::unwrap_or_default));
+        ["add", "remove", "promote", "demote"].map(|name| body.optional(name, numbers).map(Option::unwrap_or_default));
     let nothing = [&add, &remove, &promote, &demote]
         .iter()
         .all(|list| list.as_ref().is_ok_and(Vec::is_empty));
@@ -102,27 +102,18 @@ pub(super) async fn change(call: Call) -> Answer {
 
 /// `GET /api/whatsapp/connections/:phone_number/groups/:group_id/picture`
 pub(super) async fn picture(call: Call) -> Answer {
-    let group = group_id(&call)?;
-    let preview = is_preview(&call)?;
-    answer(look(&call, Action::GroupPicture { group, preview }).await?)
+    people::show(&call, Recipient::Group(group_id(&call)?)).await
 }
 
 /// `PUT /api/whatsapp/connections/:phone_number/groups/:group_id/picture`
-pub(super) async fn set_picture(mut call: Call) -> Answer {
-    let (group, phone) = (group_id(&call)?, call.phone()?);
-    let key = idempotency_key(&call, "set picture")?;
-    let picture = messages::picture(&mut call).await?;
-    answer(
-        call.desk
-            .set_group_picture(call.client, &phone, group, picture, key)
-            .await?,
-    )
+pub(super) async fn set_picture(call: Call) -> Answer {
+    let group = group_id(&call)?;
+    people::set(call, Some(group)).await
 }
 
 /// `DELETE /api/whatsapp/connections/:phone_number/groups/:group_id/picture`
 pub(super) async fn delete_picture(call: Call) -> Answer {
-    let (group, picture) = (group_id(&call)?, None);
-    answer(act(&call, Action::SetGroupPicture { group, picture }, "delete picture").await?)
+    people::remove(&call, Some(group_id(&call)?)).await
 }
 
 /// `GET /api/whatsapp/connections/:phone_number/groups/:group_id/invite`
@@ -228,7 +219,7 @@ fn persons(name: &'static str, value: Value) -> Result<Vec<Recipient>, InvalidFi
     bounded(name, persons)
 }
 
-fn people(name: &'static str, value: Value) -> Result<Vec<PhoneNumber>, InvalidField> {
+fn numbers(name: &'static str, value: Value) -> Result<Vec<PhoneNumber>, InvalidField> {
     bounded(name, phones(name, value)?)
 }
 

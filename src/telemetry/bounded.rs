@@ -121,20 +121,7 @@ impl Places {
 mod tests {
     use tracing::subscriber::with_default;
 
-    use super::*;
-
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
+    use super::{super::tests::Lines, *};
 
     /// What is written of `told`.
     fn written(format: LogFormat, told: impl FnOnce(&dyn Fn())) -> Vec<String> {

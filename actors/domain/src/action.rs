@@ -8,9 +8,8 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     group::{
-        DESCRIPTION_MAX_CHARS, EPHEMERAL_SECONDS, GroupInfo, GroupPatch, GroupPicture, JoinRequest, Jpeg,
-        MemberAddMode, Participant, ParticipantChange, SUBJECT_MAX_CHARS, check_description, check_ephemeral,
-        check_subject,
+        DESCRIPTION_MAX_CHARS, EPHEMERAL_SECONDS, GroupInfo, GroupPatch, JoinRequest, Jpeg, MemberAddMode, Participant,
+        ParticipantChange, SUBJECT_MAX_CHARS, check_description, check_ephemeral, check_subject,
     },
     invite::{InviteCode, InviteLink, InvitedGroup, Joined},
     people::{
@@ -53,9 +52,9 @@ pub enum Action {
     CheckNumbers(Vec<PhoneNumber>),
     /// Find out what somebody shows of themselves.
     Contact(Recipient),
-    /// Find out where somebody's picture lies.
+    /// Find out where a picture lies.
     Picture {
-        /// Whose.
+        /// Somebody's, or a group's.
         of: Recipient,
         /// The small one.
         preview: bool,
@@ -75,10 +74,13 @@ pub enum Action {
         /// What it says about itself; an empty text takes it back.
         about: Option<String>,
     },
-    /// Show another picture of the own account.
-    SetPicture(Jpeg),
-    /// Show none.
-    RemovePicture,
+    /// Show another picture of the own account or of a group.
+    SetPicture {
+        /// The group; `None` for the own account.
+        group: Option<GroupId>,
+        /// The picture; `None` for none.
+        picture: Option<Jpeg>,
+    },
     /// Turn down a call that rings.
     RejectCall {
         /// WhatsApp's id of it.
@@ -126,20 +128,6 @@ pub enum Action {
         /// What changes.
         patch: GroupPatch,
     },
-    /// Where a group's picture lies.
-    GroupPicture {
-        /// The group.
-        group: GroupId,
-        /// Whether the small one is meant.
-        preview: bool,
-    },
-    /// Give a group a picture, or take it away.
-    SetGroupPicture {
-        /// The group.
-        group: GroupId,
-        /// The picture; `None` for none.
-        picture: Option<Jpeg>,
-    },
     /// The link by which people join a group.
     Invite {
         /// The group.
@@ -176,7 +164,6 @@ impl Action {
                 | Self::Profile
                 | Self::Groups
                 | Self::Group(_)
-                | Self::GroupPicture { .. }
                 | Self::Invite { reset: false, .. }
                 | Self::InvitedTo(_)
                 | Self::JoinRequests(_)
@@ -190,8 +177,11 @@ impl Action {
             | Self::ChangeParticipants { group, .. }
             | Self::LeaveGroup(group)
             | Self::ChangeGroup { group, .. }
-            | Self::GroupPicture { group, .. }
-            | Self::SetGroupPicture { group, .. }
+            | Self::Picture {
+                of: Recipient::Group(group),
+                ..
+            }
+            | Self::SetPicture { group: Some(group), .. }
             | Self::Invite { group, .. }
             | Self::JoinRequests(group)
             | Self::DecideJoinRequests { group, .. } => Some(group),
@@ -205,8 +195,7 @@ impl Action {
             | Self::Unblock(_)
             | Self::Profile
             | Self::ChangeProfile { .. }
-            | Self::SetPicture(_)
-            | Self::RemovePicture
+            | Self::SetPicture { group: None, .. }
             | Self::RejectCall { .. }
             | Self::ArrangeChat { .. }
             | Self::Groups
@@ -294,8 +283,6 @@ pub enum Done {
     Group(GroupInfo),
     /// Of [`Action::ChangeParticipants`] and [`Action::DecideJoinRequests`].
     Participants(Vec<ParticipantChange>),
-    /// Of [`Action::GroupPicture`]; `None` where there is none. Of [`Action::SetGroupPicture`] without its address.
-    GroupPicture(Option<GroupPicture>),
     /// Of [`Action::Invite`].
     Invite(InviteLink),
     /// Of [`Action::InvitedTo`].

@@ -26,7 +26,7 @@ pub enum NewPicture {
 }
 
 impl Gateway {
-    /// Shows another picture of a number: the middle of it, as a JPEG of 640 by 640 pixels at the most.
+    /// Shows another picture of a number, or of a group: the middle of it, as a JPEG of 640 by 640 pixels at the most.
     ///
     /// # Errors
     /// As [`Gateway::act`]; `Invalid` for what is no picture, and for an address that is refused; `Refused` when it cannot be
@@ -35,46 +35,17 @@ impl Gateway {
         &self,
         client: ClientId,
         number: &PhoneNumber,
+        group: Option<GroupId>,
         picture: NewPicture,
         idempotency: Option<IdempotencyKey>,
-    ) -> Result<Done, GatewayError> {
-        self.show(client, number, picture, idempotency, Action::SetPicture)
-            .await
-    }
-
-    /// Gives a group another picture, made as that of a number.
-    ///
-    /// # Errors
-    /// As [`Gateway::set_picture`].
-    pub async fn set_group_picture(
-        &self,
-        client: ClientId,
-        number: &PhoneNumber,
-        group: GroupId,
-        picture: NewPicture,
-        idempotency: Option<IdempotencyKey>,
-    ) -> Result<Done, GatewayError> {
-        let set = |jpeg| Action::SetGroupPicture {
-            group,
-            picture: Some(jpeg),
-        };
-        self.show(client, number, picture, idempotency, set).await
-    }
-
-    /// Does what `set` says with the square that is made of a picture.
-    async fn show(
-        &self,
-        client: ClientId,
-        number: &PhoneNumber,
-        picture: NewPicture,
-        idempotency: Option<IdempotencyKey>,
-        set: impl FnOnce(Jpeg) -> Action + Send + 'static,
     ) -> Result<Done, GatewayError> {
         let connection = self.connection(client, number).await?;
         let gateway = self.clone();
         let setting = |connection: Connection| async move {
-            let jpeg = gateway.square(client, picture).await?;
-            gateway.carry_out(&connection, set(jpeg)).await
+            let picture = Some(gateway.square(client, picture).await?);
+            gateway
+                .carry_out(&connection, Action::SetPicture { group, picture })
+                .await
         };
         self.once(connection, idempotency, setting).await
     }

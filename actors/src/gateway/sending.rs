@@ -203,7 +203,7 @@ impl Gateway {
     /// Does something else at WhatsApp.
     ///
     /// # Errors
-    /// `NotFound`, also for a group that this number is not in, its picture or an invite link that there is not, and for the picture of a
+    /// `NotFound`, also for a group that this number is not in, or an invite link that there is not, and for the picture of a
     /// number that nobody has; `Gone` for an invite link that was reset; `Conflict` when not connected, or for a key that is in use;
     /// `Refused`; `TimedOut`.
     pub async fn act(
@@ -300,7 +300,6 @@ impl Gateway {
             unanswered => return Err(unknown(&unanswered)),
         };
         match result {
-            Ok(Done::GroupPicture(None)) => Err(GatewayError::NotFound("picture")),
             Ok(done) => Ok(done),
             Err(SendError::NotOnWhatsApp(_)) if picture => Err(GatewayError::NotFound("number on WhatsApp")),
             Err(error) => Err(of_act(thing, &error)),

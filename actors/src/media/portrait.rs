@@ -25,20 +25,11 @@ const FETCHED_WITHIN: Duration = Duration::from_secs(10);
 /// # Errors
 /// `Refused` when it cannot be had in time; `TooLarge` and `Conflict` as of a file that is sent.
 pub(crate) async fn fetched(shared: &Shared, client: ClientId, url: String) -> Result<ReceivedFile, GatewayError> {
-    let message = MediaMessage {
-        kind: FileType::Image,
-        media: SentFile {
-            url: Some(url),
-            ..SentFile::default()
-        },
-        caption: None,
-        mentions: Vec::new(),
-        view_once: false,
-        gif: false,
-        note: false,
-        forwarded: false,
-        ready: None,
+    let media = SentFile {
+        url: Some(url),
+        ..SentFile::default()
     };
+    let message = MediaMessage::plain(FileType::Image, media);
     match tokio::time::timeout(FETCHED_WITHIN, fetch(shared, client, message)).await {
         Ok(Ok((_, received))) => Ok(received),
         Ok(Err(super::fetch::NoFile::Room(error))) => Err(error),

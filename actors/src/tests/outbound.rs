@@ -45,17 +45,7 @@ fn sending_to(host: &Host) -> Settings {
 }
 
 fn document() -> MediaMessage {
-    MediaMessage {
-        kind: FileType::Document,
-        media: SentFile::default(),
-        caption: None,
-        mentions: Vec::new(),
-        view_once: false,
-        gif: false,
-        note: false,
-        forwarded: false,
-        ready: None,
-    }
+    MediaMessage::plain(FileType::Document, SentFile::default())
 }
 
 impl World {

@@ -16,7 +16,7 @@ use wharf_actors::{
 use wharf_domain::{
     Attempt, ClientId, Connection, ConnectionStatus, Event, EventId, EventStatus, GroupId, InvalidField, Outgoing,
     OutgoingMessage, PhoneNumber, SendStatus, Timestamp, TokenHash, Webhook, WebhookId,
-    action::{Action, Done, GroupPicture},
+    action::{Action, Done},
     media_link::MediaLink,
     outgoing::Content,
     session::ReasonCode,
@@ -370,23 +370,7 @@ impl Desk for FakeDesk {
         &self,
         client: ClientId,
         phone: &PhoneNumber,
-        picture: NewPicture,
-        key: Option<IdempotencyKey>,
-    ) -> Result<Done, GatewayError> {
-        self.own_connection(client, phone)?;
-        let shown = match picture {
-            NewPicture::Url(url) => url,
-            NewPicture::Received { file, .. } => format!("{:?}", std::fs::read(file.path()).unwrap()),
-        };
-        self.note((key.map(|key| key.key), shown));
-        Ok(Done::Done)
-    }
-
-    async fn set_group_picture(
-        &self,
-        client: ClientId,
-        phone: &PhoneNumber,
-        group: GroupId,
+        group: Option<GroupId>,
         picture: NewPicture,
         key: Option<IdempotencyKey>,
     ) -> Result<Done, GatewayError> {
@@ -402,8 +386,7 @@ impl Desk for FakeDesk {
             self.hashes.lock().unwrap().push(key.body_hash);
         }
         self.note((key.map(|key| key.key), group, shown));
-        let id = "1700000000".to_owned();
-        Ok(Done::GroupPicture(Some(GroupPicture { id, url: None })))
+        Ok(Done::Done)
     }
 
     async fn media(&self, link: &MediaLink, signature: &str) -> Result<MediaFile, NoMedia> {

@@ -148,7 +148,8 @@ async fn a_picture_comes_as_a_part_in_base64_or_from_an_address() {
         ask.bytes(body).send().await
     };
     assert_eq!(parts(&[part("file", "AB")]).await.status, 204);
-    assert_eq!(facade.desk.asked(), "(Some(\"k1\"), \"[65, 66]\")");
+    assert_eq!(facade.desk.asked(), "(Some(\"k1\"), None, \"in file\")");
+    assert_eq!(*facade.desk.file.lock().unwrap(), b"AB");
     for (wrong, field) in [
         (vec![part("file", "AB"), part("file", "AB")], "file"),
         (vec![part("message", "{}"), part("file", "AB")], "message"),
@@ -162,12 +163,15 @@ async fn a_picture_comes_as_a_part_in_base64_or_from_an_address() {
         );
     }
     for (media, asked) in [
-        (json!({"base64": "QUI="}), "[65, 66]"),
-        (json!({"url": "https://example.com/a.jpg"}), "https://example.com/a.jpg"),
+        (json!({"base64": "QUI="}), "in media.base64"),
+        (
+            json!({"url": "https://example.com/a.jpg"}),
+            "at https://example.com/a.jpg",
+        ),
     ] {
         let reply = put().json(&json!({"media": media})).send().await;
         assert_eq!(reply.status, 204, "{media}: {reply:?}");
-        assert_eq!(facade.desk.asked(), format!("(Some(\"k1\"), \"{asked}\")"));
+        assert_eq!(facade.desk.asked(), format!("(Some(\"k1\"), None, \"{asked}\")"));
     }
     for (body, field) in [
         (json!({}), "media"),
@@ -188,7 +192,7 @@ async fn a_picture_comes_as_a_part_in_base64_or_from_an_address() {
         );
     }
     assert_eq!(ask(&facade, "DELETE", "profile/picture").await.status, 204);
-    assert!(facade.desk.asked().contains("RemovePicture"));
+    assert!(facade.desk.asked().contains("picture: None"));
 }
 
 #[tokio::test]

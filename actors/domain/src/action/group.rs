@@ -104,16 +104,6 @@ impl fmt::Debug for Jpeg {
     }
 }
 
-/// A group's picture.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct GroupPicture {
-    /// WhatsApp's id of it; another picture has another.
-    pub id: String,
-    /// Where it lies, for some days, for whoever knows this address.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub url: Option<String>,
-}
-
 /// Somebody who asks to be let into a group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JoinRequest {

@@ -49,6 +49,23 @@ pub struct MediaMessage {
     pub ready: Option<Arc<ReadyFile>>,
 }
 
+impl MediaMessage {
+    /// A file and nothing else, which is not ready yet.
+    pub fn plain(kind: FileType, media: SentFile) -> Self {
+        Self {
+            kind,
+            media,
+            caption: None,
+            mentions: Vec::new(),
+            view_once: false,
+            gif: false,
+            note: false,
+            forwarded: false,
+            ready: None,
+        }
+    }
+}
+
 /// A file that is sent, as it is shown.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct SentFile {
@@ -222,20 +239,14 @@ mod tests {
     }
 
     fn message() -> MediaMessage {
+        let media = SentFile {
+            mime_type: Some("audio/ogg; codecs=opus".into()),
+            size: Some(1 << 20),
+            ..SentFile::default()
+        };
         MediaMessage {
-            kind: FileType::Voice,
-            media: SentFile {
-                mime_type: Some("audio/ogg; codecs=opus".into()),
-                size: Some(1 << 20),
-                ..SentFile::default()
-            },
-            caption: None,
-            mentions: Vec::new(),
-            view_once: false,
-            gif: false,
-            note: false,
-            forwarded: false,
             ready: Some(Arc::new(ready())),
+            ..MediaMessage::plain(FileType::Voice, media)
         }
     }
 

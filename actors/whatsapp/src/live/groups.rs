@@ -2,13 +2,13 @@
 
 use wharf_domain::{
     GroupId, PhoneNumber, Timestamp,
-    action::{Done, GroupInfo, GroupPatch, GroupPicture, Jpeg, MemberAddMode, Participant, ParticipantChange},
+    action::{Done, GroupInfo, GroupPatch, Jpeg, MemberAddMode, Participant, ParticipantChange},
 };
 use whatsapp_rust::anyhow;
 use whatsapp_rust::features::{
-    ContactError, GroupCreateOptions, GroupDescription, GroupError, GroupMetadata, GroupParticipant,
-    GroupParticipantOptions, GroupSubject, MemberAddMode as AddMode, MembershipApprovalMode as ApprovalMode,
-    ParticipantChangeResponse, PreviousDescription,
+    GroupCreateOptions, GroupDescription, GroupError, GroupMetadata, GroupParticipant, GroupParticipantOptions,
+    GroupSubject, MemberAddMode as AddMode, MembershipApprovalMode as ApprovalMode, ParticipantChangeResponse,
+    PreviousDescription,
 };
 use whatsapp_rust::wacore::{
     iq::{
@@ -128,28 +128,15 @@ impl Acting {
         Ok(Done::Done)
     }
 
-    pub(super) async fn group_picture(&self, group: &GroupId, preview: bool) -> Result<Done, SendError> {
-        let group = parsed(group.as_str())?;
-        let found = self.client.contacts().get_profile_picture(&group, preview).await;
-        let found = found.map_err(|error| match error {
-            ContactError::Iq(error) => of_group(GroupError::Iq(error)),
-            other => SendError::Failed(other.to_string()),
-        })?;
-        Ok(Done::GroupPicture(found.map(|picture| GroupPicture {
-            id: picture.id,
-            url: Some(picture.url),
-        })))
-    }
-
+    /// Without a picture it is taken away.
     pub(super) async fn set_group_picture(&self, group: &GroupId, picture: Option<Jpeg>) -> Result<Done, SendError> {
         let group = parsed(group.as_str())?;
         let groups = self.client.groups();
-        let Some(Jpeg(picture)) = picture.filter(|picture| !picture.0.is_empty()) else {
-            groups.remove_profile_picture(group).await.map_err(of_change)?;
-            return Ok(Done::Done);
+        let set = match picture {
+            Some(Jpeg(picture)) => groups.set_profile_picture(group, picture).await,
+            None => groups.remove_profile_picture(group).await,
         };
-        let set = groups.set_profile_picture(group, picture).await.map_err(of_change)?;
-        Ok(Done::GroupPicture(Some(GroupPicture { id: set.id, url: None })))
+        set.map(|_| Done::Done).map_err(of_change)
     }
 
     pub(super) async fn create(&self, subject: String, participants: &[PhoneNumber]) -> Result<Done, SendError> {

@@ -149,32 +149,27 @@ async fn a_picture_is_set_shown_and_taken_away() {
     let world = World::start().await;
     let line = world.pair().await;
     let group = group_of(&world, OURS, THEIRS).await;
-    let set = |picture: Option<&[u8]>| Action::SetGroupPicture {
-        group: group.clone(),
+    let set = |picture: Option<&[u8]>| Action::SetPicture {
+        group: Some(group.clone()),
         picture: picture.map(|bytes| Jpeg(bytes.to_vec())),
     };
-    let show = |preview| Action::GroupPicture {
-        group: group.clone(),
+    let show = |preview| Action::Picture {
+        of: Recipient::Group(group.clone()),
         preview,
     };
-    assert_eq!(act(&line.link, show(false)).await, Ok(Done::GroupPicture(None)));
-    let Ok(Done::GroupPicture(Some(made))) = act(&line.link, set(Some(SQUARE))).await else {
-        panic!("no picture")
-    };
-    assert_eq!(
-        world.network.group(group.as_str()).await.unwrap().picture.as_ref(),
-        Some(&made.id)
-    );
+    assert_eq!(act(&line.link, show(false)).await, Ok(Done::Picture(None)));
+    assert_eq!(act(&line.link, set(Some(SQUARE))).await, Ok(Done::Done));
+    let there = world.network.group(group.as_str()).await.unwrap().picture;
     for preview in [false, true] {
-        let Ok(Done::GroupPicture(Some(shown))) = act(&line.link, show(preview)).await else {
+        let Ok(Done::Picture(Some(shown))) = act(&line.link, show(preview)).await else {
             panic!("no picture")
         };
-        assert_eq!(shown.id, made.id);
-        assert!(shown.url.unwrap().starts_with("https://pps.whatsapp.net/"));
+        assert_eq!(Some(&shown.id), there.as_ref());
+        assert!(shown.url.starts_with("https://pps.whatsapp.net/"));
     }
     assert_eq!(refused(act(&line.link, set(Some(b"no JPEG"))).await).0, "406");
     assert_eq!(act(&line.link, set(None)).await, Ok(Done::Done));
-    assert_eq!(act(&line.link, show(false)).await, Ok(Done::GroupPicture(None)));
+    assert_eq!(act(&line.link, show(false)).await, Ok(Done::Picture(None)));
     line.link.close().await;
 }
 

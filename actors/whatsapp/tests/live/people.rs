@@ -181,7 +181,11 @@ async fn the_own_profile_is_changed_where_everybody_sees_it() {
         about: about.map(str::to_owned),
     };
     assert_eq!(act(&line, change(None, None)).await, Ok(Done::Done));
-    let picture = Action::SetPicture(Jpeg(JPEG.to_vec()));
+    let set = |picture: Option<&[u8]>| Action::SetPicture {
+        group: None,
+        picture: picture.map(|bytes| Jpeg(bytes.to_vec())),
+    };
+    let picture = set(Some(JPEG));
     for action in [change(Some("Shop"), Some("Open ✓")), picture] {
         assert_eq!(act(&line, action).await, Ok(Done::Done));
     }
@@ -209,7 +213,7 @@ async fn the_own_profile_is_changed_where_everybody_sees_it() {
     };
     assert_eq!(named, "Shop");
 
-    for action in [change(None, Some("")), Action::RemovePicture] {
+    for action in [change(None, Some("")), set(None)] {
         assert_eq!(act(&line, action).await, Ok(Done::Done));
     }
     let taken = ProfileInfo {
@@ -218,7 +222,7 @@ async fn the_own_profile_is_changed_where_everybody_sees_it() {
         ..shown
     };
     assert_eq!(profile(&line).await, taken);
-    let refused = act(&line, Action::SetPicture(Jpeg(b"GIF89a".to_vec()))).await;
+    let refused = act(&line, set(Some(b"GIF89a"))).await;
     assert!(
         matches!(&refused, Err(SendError::Refused { code, .. }) if code == "406"),
         "{refused:?}"

@@ -4,8 +4,8 @@ use wharf_actors::GatewayError;
 use wharf_domain::{
     Recipient, Timestamp,
     action::{
-        Action, Blocked, Business, ContactInfo, Done, GroupInfo, GroupPicture, InviteLink, InvitedGroup, JoinRequest,
-        Joined, MemberAddMode, NumberCheck, ParticipantChange, Picture, ProfileInfo,
+        Action, Blocked, Business, ContactInfo, Done, GroupInfo, InviteLink, InvitedGroup, JoinRequest, Joined,
+        MemberAddMode, NumberCheck, ParticipantChange, Picture, ProfileInfo,
     },
 };
 
@@ -31,10 +31,6 @@ pub(super) fn done(action: Action) -> Result<Done, GatewayError> {
         Action::Profile => Done::Profile(profile()),
         Action::Groups => Done::Groups(vec![group()]),
         Action::Group(_) | Action::CreateGroup { .. } | Action::ChangeGroup { .. } => Done::Group(group()),
-        Action::GroupPicture { .. } => Done::GroupPicture(Some(GroupPicture {
-            id: "1700000000".into(),
-            url: Some("https://pps.whatsapp.net/v/1".into()),
-        })),
         Action::Invite { .. } => Done::Invite(InviteLink {
             code: CODE.into(),
             url: format!("https://chat.whatsapp.com/{CODE}"),

@@ -5,13 +5,16 @@ use wharf_domain::{
     action::{Blocked, Business, ContactInfo, Done, Jpeg, Picture, ProfileInfo},
 };
 use whatsapp_rust::features::{BlockingError, BlocklistEntry, ContactError, ProfileError, UserInfo};
-use whatsapp_rust::wacore_binary::Jid;
+use whatsapp_rust::wacore_binary::{Jid, JidExt as _};
 use whatsapp_rust::{CallError, ClientError};
 
 use super::{Acting, UNANSWERED, changed, of_contact};
 use crate::{
     SendError,
-    live::send::{chat, of_client, of_iq, parsed},
+    live::{
+        groups::of_group,
+        send::{chat, of_client, of_iq, parsed},
+    },
 };
 
 impl Acting {
@@ -76,6 +79,7 @@ impl Acting {
         let whose = chat(&self.client, &self.memory, of).await?;
         let found = self.client.contacts().get_profile_picture(&whose, preview).await;
         let found = found.map_err(|error| match error {
+            ContactError::Iq(error) if whose.is_group() => of_group(error.into()),
             ContactError::Iq(error) => of_iq(&error),
             other => SendError::Failed(other.to_string()),
         })?;
