@@ -188,13 +188,13 @@ impl Fields {
         if refused { Err(Refused) } else { result }
     }
 
-    /// Refuses the numbers within a field that would come back as others. Elsewhere a number beyond what a double holds is a
-    /// coordinate, say, and rounded as anybody would.
+    /// Refuses the numbers within a field that would come back as others: a client's own ids, say. Elsewhere a number is looked at
+    /// for what it is.
     pub(super) fn keeps_numbers_of(&mut self, name: &str) {
         let within = |place: &&String| place.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
         for place in self.inexact.iter().filter(within) {
             let text =
-                "has more digits than are kept: give at most 15, or a whole number of up to 64 bits, or a string";
+                "is larger than what is kept with all its digits: give a whole number of up to 64 bits, or a string";
             self.errors.push(FieldError::new(place.clone(), text));
         }
     }

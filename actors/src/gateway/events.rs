@@ -66,12 +66,9 @@ impl Gateway {
     /// The store's answer to a manual retry; `None` when an attempt is under way already.
     async fn renew(&self, client: ClientId, id: EventId, force: bool) -> Result<Option<Renewal>, GatewayError> {
         let begun = Instant::now();
-        let mut counted = false;
+        self.shared.by_hand.take(client)?;
         loop {
             let event = self.event(client, id).await?;
-            if !std::mem::replace(&mut counted, true) {
-                self.shared.by_hand.take(client)?;
-            }
             let Some(delivery) = self.shared.directory.delivery(event.webhook_id) else {
                 // Deleted, resting, or being restarted. The store knows which, and a delivery that starts reads the store.
                 let renewal = self

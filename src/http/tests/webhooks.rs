@@ -77,7 +77,7 @@ async fn a_number_in_metadata_is_kept_exactly_or_refused() {
     let made = ask("POST", "/api/webhooks/register", kept).await;
     assert_eq!(made.status, 201);
     assert_eq!(made.json()["metadata"].to_string(), kept);
-    let lost = r#"{"a":{"id":18446744073709551616},"b":[1,3.14159265358979323846]}"#;
+    let lost = r#"{"a":{"id":18446744073709551616},"b":[1,1e40]}"#;
     for (method, path) in [
         ("POST", "/api/webhooks/register".to_owned()),
         ("PATCH", format!("/api/webhooks/{ID}")),
@@ -88,7 +88,7 @@ async fn a_number_in_metadata_is_kept_exactly_or_refused() {
             (400, vec!["metadata.a.id".to_owned(), "metadata.b".to_owned()])
         );
         let said = refused.json()["errors"][0]["message"].as_str().unwrap().to_owned();
-        assert!(said.contains("at most 15") && said.contains("or a string"), "{said}");
+        assert!(said.contains("64 bits") && said.contains("or a string"), "{said}");
     }
 }
 
