@@ -209,7 +209,7 @@ async fn on_begin(myself: &ActorRef<Message>, state: &mut State) -> Result<(), A
     let (store, client) = (&state.args.shared.store, state.args.client_id);
     let (work, connections) = (
         store.webhooks_with_work(client).await?,
-        store.connections(client).await?,
+        store.connections(client, &ByNumber::ALL).await?,
     );
     for id in work {
         start_delivery(myself, state, id)?;

@@ -8,7 +8,7 @@ use wharf_domain::{
     ClientId, ConnectionKey, ConnectionStatus, Courtesy, EventKinds, EventStatus, IncomingMessage, MessageKind,
     OwnHeaders, PhoneNumber, Timestamp, WebhookId, address::TargetPolicy, outgoing::Pacing,
 };
-use wharf_store::{EventFilter, Store, StoreOptions};
+use wharf_store::{ByNumber, EventFilter, Store, StoreOptions};
 use wharf_whatsapp::{ScriptedFactory, ScriptedHandle};
 
 use crate::receiver::now_us;
@@ -83,7 +83,7 @@ impl World {
 
     /// Registers webhooks for `count` new numbers, many at a time, without linking any.
     pub(crate) async fn webhooks(&self, count: usize, target: &str) -> Result<Vec<(PhoneNumber, WebhookId)>, Failure> {
-        let known = self.store.webhooks(self.client).await?;
+        let known = self.store.webhooks(self.client, &ByNumber::ALL).await?;
         let mut all: Vec<_> = known
             .into_iter()
             .map(|known| (known.phone_number, known.id))

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use wharf_domain::{ClientId, Event, EventStatus, Webhook};
-use wharf_store::{EventFilter, Store, StoreOptions};
+use wharf_store::{ByNumber, EventFilter, Store, StoreOptions};
 
 use super::{
     Failure, Plan, Report, message_id,
@@ -42,7 +42,7 @@ impl Books {
         let Some(client) = store.clients().await?.first().map(|client| client.id) else {
             return Ok(None);
         };
-        let webhooks = store.webhooks(client).await?;
+        let webhooks = store.webhooks(client, &ByNumber::ALL).await?;
         Ok(Some(Self {
             store,
             client,

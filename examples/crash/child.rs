@@ -13,7 +13,7 @@ use wharf_domain::{
     ClientId, ConnectionKey, ConnectionStatus, Courtesy, EventStatus, IncomingMessage, MessageKind, OwnHeaders,
     PhoneNumber, Timestamp, WebhookId, address::TargetPolicy,
 };
-use wharf_store::{EventFilter, Store, StoreOptions};
+use wharf_store::{ByNumber, EventFilter, Store, StoreOptions};
 use wharf_whatsapp::{ScriptedFactory, ScriptedHandle};
 
 use super::{Failure, Order, Word};
@@ -118,7 +118,7 @@ impl Child {
     /// Links a number and sees that it has its webhook: the one before may have been killed at any point of this.
     async fn line(&self, line: usize, receiver: &str, links: &ScriptedFactory) -> Result<Line, Failure> {
         let number: PhoneNumber = phone_number(line).parse()?;
-        let known = self.store.webhooks(self.client).await?;
+        let known = self.store.webhooks(self.client, &ByNumber::ALL).await?;
         let webhook = match known.into_iter().find(|webhook| webhook.phone_number == number) {
             Some(webhook) => webhook.id,
             None => {

@@ -13,9 +13,9 @@ use super::{
     call::{Answer, Call, json, list, no_content},
     fields::{self, Fields},
     idempotency::idempotency_key,
-    messages::{person, texts},
     problem::{FieldError, Problem},
     query::Query,
+    values::{each_once, person, texts},
 };
 
 /// `POST /api/whatsapp/connections/:phone_number/read`
@@ -85,14 +85,8 @@ pub(super) async fn check(call: Call) -> Answer {
     let mut query = Query::parse(&call.query);
     let asked = query.optional("numbers", |text| {
         let numbers = text.split(',').filter(|number| !number.trim().is_empty());
-        let numbers = numbers.map(|number| PhoneNumber::parse("numbers", number));
-        let mut numbers: Vec<PhoneNumber> = numbers.collect::<Result<_, _>>().map_err(|refusal| refusal.message)?;
-        let mut seen = Vec::new();
-        numbers.retain(|number| {
-            let new = !seen.contains(number);
-            seen.push(number.clone());
-            new
-        });
+        let numbers = each_once(numbers.map(|number| PhoneNumber::parse("numbers", number)));
+        let numbers = numbers.map_err(|refusal| refusal.message)?;
         match numbers.len() {
             1..=NUMBERS_MAX => Ok(numbers),
             _ => Err(wanted_numbers()),

@@ -9,10 +9,10 @@ use warp::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     reply::Response,
 };
-use wharf_actors::{GatewayError, Permit, Tally};
+use wharf_actors::{GatewayError, Permit, ReceivedFile, Tally};
 use wharf_domain::{ClientId, InvalidField, PhoneNumber, TokenHash};
 
-use super::{Desk, problem::Problem, upload::Upload};
+use super::{Desk, problem::Problem};
 
 /// What a handler gives back.
 pub(super) type Answer = Result<Response, Problem>;
@@ -41,6 +41,15 @@ pub(super) struct Call {
     pub(super) operator: Option<TokenHash>,
     /// Whether the facade is being closed.
     pub(super) closing: watch::Receiver<bool>,
+}
+
+/// A file that came along.
+pub(super) struct Upload {
+    pub(super) file: ReceivedFile,
+    /// What the part says that it is.
+    pub(super) mime_type: Option<String>,
+    /// What the part says that it is called.
+    pub(super) file_name: Option<String>,
 }
 
 impl Call {
@@ -77,6 +86,17 @@ pub(super) fn list<T: Serialize>(data: &[T]) -> Answer {
         data: &'a [T],
     }
     json(StatusCode::OK, &List { data })
+}
+
+/// `{data: […], next_cursor}`
+pub(super) fn page<T: Serialize>(data: &[T], next_cursor: Option<impl ToString>) -> Answer {
+    #[derive(Serialize)]
+    struct Page<'a, T> {
+        data: &'a [T],
+        next_cursor: Option<String>,
+    }
+    let next_cursor = next_cursor.map(|cursor| cursor.to_string());
+    json(StatusCode::OK, &Page { data, next_cursor })
 }
 
 /// 204

@@ -7,8 +7,9 @@ use wharf_actors::{ConnectionPatch, Deletion};
 use wharf_domain::outgoing::Pace;
 
 use super::{
-    call::{Answer, Call, json, list, no_content},
+    call::{Answer, Call, json, no_content},
     fields::{self, Fields, Refused},
+    numbers::Asked,
     qr::{self, Format},
     query::Query,
     watch,
@@ -65,7 +66,9 @@ pub(super) async fn pair_code(call: Call) -> Answer {
 
 /// `GET /api/whatsapp/connections`
 pub(super) async fn all(call: Call) -> Answer {
-    list(&call.desk.connections(call.client).await?)
+    let asked = Asked::read(&call.query)?;
+    let found = call.desk.connections(call.client, &asked.wanted()).await?;
+    asked.answer(found, |connection| &connection.phone_number)
 }
 
 /// `GET /api/whatsapp/connections/:phone_number`

@@ -54,7 +54,10 @@ fn max_in_flight(name: &'static str, value: Value) -> Result<Option<u32>, Invali
     }
     let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
     match number.filter(|number| *number >= 1) {
-        None => Err(InvalidField::new(name, "must be null or a whole number from 1")),
+        None => Err(InvalidField::new(
+            name,
+            format!("must be null or a whole number from 1 to {}", u32::MAX),
+        )),
         some => Ok(some),
     }
 }

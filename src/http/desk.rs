@@ -19,7 +19,7 @@ use wharf_domain::{
     stats::WebhookStats,
     webhook::WebhookPatch,
 };
-use wharf_store::{EventFilter, EventPage, FailedFilter, OutgoingFilter, OutgoingPage, PullPage, PullQuery};
+use wharf_store::{ByNumber, EventFilter, EventPage, FailedFilter, OutgoingFilter, OutgoingPage, PullPage, PullQuery};
 
 /// The gateway, as a client of the API sees it. Every question names the client first; what belongs to another client
 /// is [`GatewayError::NotFound`].
@@ -31,7 +31,7 @@ pub trait Desk: Send + Sync + 'static {
     /// Registers a webhook.
     async fn register_webhook(&self, client: ClientId, new: NewWebhook) -> Result<WebhookWithSecret, GatewayError>;
     /// The client's webhooks.
-    async fn webhooks(&self, client: ClientId) -> Result<Vec<Webhook>, GatewayError>;
+    async fn webhooks(&self, client: ClientId, part: &ByNumber) -> Result<Vec<Webhook>, GatewayError>;
     /// One webhook.
     async fn webhook(&self, client: ClientId, id: WebhookId) -> Result<Webhook, GatewayError>;
     /// Changes a webhook; an empty patch changes nothing.
@@ -95,7 +95,7 @@ pub trait Desk: Send + Sync + 'static {
     /// A code to type into the phone.
     async fn pair_code(&self, client: ClientId, phone: &PhoneNumber) -> Result<ShownPairCode, GatewayError>;
     /// The client's connections.
-    async fn connections(&self, client: ClientId) -> Result<Vec<Connection>, GatewayError>;
+    async fn connections(&self, client: ClientId, part: &ByNumber) -> Result<Vec<Connection>, GatewayError>;
     /// One connection.
     async fn connection(&self, client: ClientId, phone: &PhoneNumber) -> Result<Connection, GatewayError>;
     /// The QR code to scan now.

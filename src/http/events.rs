@@ -1,12 +1,11 @@
 //! Events: seen, pulled, retried.
 
-use serde::Serialize;
 use warp::http::StatusCode;
-use wharf_domain::{Event, EventId, EventKind, EventStatus, PhoneNumber, Timestamp};
+use wharf_domain::{EventId, EventKind, EventStatus, PhoneNumber, Timestamp};
 use wharf_store::{ChatFilter, Cursor, EventFilter, FailedFilter, PullCursor, PullQuery};
 
 use super::{
-    call::{Answer, Call, json, list},
+    call::{Answer, Call, json, list, page},
     fields::{self, Fields},
     problem::{FieldError, Problem},
     query::Query,
@@ -19,17 +18,6 @@ const DEFAULT_LIMIT: u32 = 50;
 const DEFAULT_RETRIED: u32 = 1000;
 /// The longest `chat` or `message_id`; WhatsApp's have a few dozen bytes.
 const NAME_MAX_BYTES: usize = 256;
-
-#[derive(Serialize)]
-struct Page<'a> {
-    data: &'a [Event],
-    next_cursor: Option<String>,
-}
-
-fn page(data: &[Event], next_cursor: Option<impl ToString>) -> Answer {
-    let next_cursor = next_cursor.map(|cursor| cursor.to_string());
-    json(StatusCode::OK, &Page { data, next_cursor })
-}
 
 /// `GET /api/webhooks/:webhook_id/events`
 pub(super) async fn of_webhook(call: Call) -> Answer {

@@ -294,7 +294,7 @@ pub(super) fn device_name_or_null(name: &'static str, value: Value) -> Result<Op
 /// A whole number; whether so many are allowed is the gateway's to say.
 pub(super) fn whole_number(name: &'static str, value: Value) -> Result<u32, InvalidField> {
     let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
-    number.ok_or_else(|| InvalidField::new(name, "must be a whole number from 0"))
+    number.ok_or_else(|| InvalidField::new(name, format!("must be a whole number from 0 to {}", u32::MAX)))
 }
 
 /// A text whose meaning the gateway judges, or null for none.

@@ -16,7 +16,7 @@ use wharf_domain::{
     stats::WebhookStats,
     webhook::WebhookPatch,
 };
-use wharf_store::{EventFilter, EventPage, FailedFilter, OutgoingFilter, OutgoingPage, PullPage, PullQuery};
+use wharf_store::{ByNumber, EventFilter, EventPage, FailedFilter, OutgoingFilter, OutgoingPage, PullPage, PullQuery};
 
 use super::Desk;
 
@@ -30,8 +30,8 @@ impl Desk for Gateway {
         self.register_webhook(client, new).await
     }
 
-    async fn webhooks(&self, client: ClientId) -> Result<Vec<Webhook>, GatewayError> {
-        self.webhooks(client).await
+    async fn webhooks(&self, client: ClientId, part: &ByNumber) -> Result<Vec<Webhook>, GatewayError> {
+        self.webhooks(client, part).await
     }
 
     async fn webhook(&self, client: ClientId, id: WebhookId) -> Result<Webhook, GatewayError> {
@@ -131,8 +131,8 @@ impl Desk for Gateway {
         self.pair_code(client, phone).await
     }
 
-    async fn connections(&self, client: ClientId) -> Result<Vec<Connection>, GatewayError> {
-        self.connections(client).await
+    async fn connections(&self, client: ClientId, part: &ByNumber) -> Result<Vec<Connection>, GatewayError> {
+        self.connections(client, part).await
     }
 
     async fn connection(&self, client: ClientId, phone: &PhoneNumber) -> Result<Connection, GatewayError> {

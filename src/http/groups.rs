@@ -14,8 +14,8 @@ use super::{
     actions::{act, answer, look},
     call::{Answer, Call, json},
     fields::{self, Fields},
-    messages::{person, phones, texts},
-    people,
+    pictures,
+    values::{persons, phones},
 };
 
 /// `GET /api/whatsapp/connections/:phone_number/groups`
@@ -102,18 +102,18 @@ pub(super) async fn change(call: Call) -> Answer {
 
 /// `GET /api/whatsapp/connections/:phone_number/groups/:group_id/picture`
 pub(super) async fn picture(call: Call) -> Answer {
-    people::show(&call, Recipient::Group(group_id(&call)?)).await
+    pictures::show(&call, Recipient::Group(group_id(&call)?)).await
 }
 
 /// `PUT /api/whatsapp/connections/:phone_number/groups/:group_id/picture`
 pub(super) async fn set_picture(call: Call) -> Answer {
     let group = group_id(&call)?;
-    people::set(call, Some(group)).await
+    pictures::set(call, Some(group)).await
 }
 
 /// `DELETE /api/whatsapp/connections/:phone_number/groups/:group_id/picture`
 pub(super) async fn delete_picture(call: Call) -> Answer {
-    people::remove(&call, Some(group_id(&call)?)).await
+    pictures::remove(&call, Some(group_id(&call)?)).await
 }
 
 /// `GET /api/whatsapp/connections/:phone_number/groups/:group_id/invite`
@@ -153,7 +153,7 @@ pub(super) async fn decide(call: Call) -> Answer {
     let group = group_id(&call)?;
     let mut body = Fields::parse(&call.body)?;
     let [approve, reject] =
-        ["approve", "reject"].map(|name| body.optional(name, persons).map(Option::unwrap_or_default));
+        ["approve", "reject"].map(|name| body.optional(name, members).map(Option::unwrap_or_default));
     if let (Ok(approve), Ok(reject)) = (&approve, &reject) {
         let wrong = match (
             approve.is_empty() && reject.is_empty(),
@@ -207,16 +207,8 @@ fn member_add_mode(name: &'static str, value: Value) -> Result<MemberAddMode, In
     })
 }
 
-/// Numbers or hidden ids, each once.
-fn persons(name: &'static str, value: Value) -> Result<Vec<Recipient>, InvalidField> {
-    let mut persons: Vec<Recipient> = Vec::new();
-    for text in texts(name, value)? {
-        let one = person(name, Value::String(text))?;
-        if !persons.contains(&one) {
-            persons.push(one);
-        }
-    }
-    bounded(name, persons)
+fn members(name: &'static str, value: Value) -> Result<Vec<Recipient>, InvalidField> {
+    bounded(name, persons(name, value)?)
 }
 
 fn numbers(name: &'static str, value: Value) -> Result<Vec<PhoneNumber>, InvalidField> {

@@ -4,9 +4,8 @@ use sha2::{Digest, Sha256};
 use wharf_actors::IdempotencyKey;
 
 use super::{
-    call::Call,
+    call::{Call, Upload},
     problem::{FieldError, Problem},
-    upload::Upload,
 };
 
 /// The header under which a client marks a repetition of a request as such.

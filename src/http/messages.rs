@@ -2,21 +2,19 @@
 
 mod content;
 mod file;
-mod values;
 
 use bytes::Bytes;
-use serde::Serialize;
 use warp::http::StatusCode;
 use wharf_actors::{NewContent, NewMessage};
 use wharf_domain::{
-    InvalidField, OutgoingMessage, Recipient, SendStatus,
+    InvalidField, Recipient, SendStatus,
     outgoing::{FileType, Quote, check_message_id},
 };
 use wharf_store::OutgoingFilter;
 
 use super::{
     body::{BODY_MAX_BYTES, too_large},
-    call::{Answer, Call, json},
+    call::{Answer, Call, json, page},
     fields::{self, Fields, Refused},
     idempotency::idempotency_key,
     problem::Problem,
@@ -24,7 +22,6 @@ use super::{
 };
 use content::{check_writer, content, quote};
 pub(super) use file::picture;
-pub(super) use values::{person, phones, texts};
 
 /// Messages on a page when the client does not say.
 const DEFAULT_LIMIT: u32 = 50;
@@ -95,11 +92,6 @@ pub(super) async fn one(call: Call) -> Answer {
 
 /// `GET /api/whatsapp/connections/:phone_number/messages`
 pub(super) async fn all(call: Call) -> Answer {
-    #[derive(Serialize)]
-    struct Page {
-        data: Vec<OutgoingMessage>,
-        next_cursor: Option<String>,
-    }
     let phone = call.phone()?;
     let mut query = Query::parse(&call.query);
     let filter = OutgoingFilter {
@@ -121,14 +113,8 @@ pub(super) async fn all(call: Call) -> Answer {
         }),
     };
     query.finish()?;
-    let page = call.desk.outgoing_messages(call.client, &phone, filter).await?;
-    json(
-        StatusCode::OK,
-        &Page {
-            data: page.messages,
-            next_cursor: page.next_cursor,
-        },
-    )
+    let found = call.desk.outgoing_messages(call.client, &phone, filter).await?;
+    page(&found.messages, found.next_cursor)
 }
 
 /// A message as the client wrote it.
@@ -174,11 +160,7 @@ fn read(call: &Call, message: &[u8], is_part: bool) -> Result<Written, Problem> 
         check_writer(&mut body, &call.phone()?, in_group, content);
     }
     let mut query = Query::parse(&call.query);
-    let wait = query.optional("wait", |text| match text {
-        "true" => Ok(true),
-        "false" => Ok(false),
-        _ => Err("must be true or false".into()),
-    });
+    let wait = query.flag("wait");
     body.finish()?;
     query.finish()?;
     Ok(Written {

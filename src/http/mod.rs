@@ -32,7 +32,9 @@ mod idempotency;
 mod json;
 mod media;
 mod messages;
+mod numbers;
 mod people;
+mod pictures;
 mod problem;
 mod qr;
 mod query;
@@ -42,6 +44,7 @@ mod seats;
 mod server;
 mod token;
 mod upload;
+mod values;
 mod watch;
 mod webhooks;
 

@@ -1,25 +1,18 @@
 //! People: what they show of themselves, blocks, the own profile, calls (docs/SENDING.md).
 
 use serde_json::Value;
-use warp::http::StatusCode;
 use wharf_domain::{
-    GroupId, InvalidField, Recipient,
-    action::{Action, Done, check_about, check_call_id, check_name},
+    InvalidField, Recipient,
+    action::{Action, check_about, check_call_id, check_name},
 };
 
 use super::{
     actions::{act, answer, look},
     call::{Answer, Call},
     fields::{self, Fields},
-    idempotency::idempotency_key,
-    messages::{self, person},
-    problem::Problem,
-    query::Query,
+    pictures,
+    values::person,
 };
-
-/// What is said where there is no picture: WhatsApp answers the same to all of it.
-const NO_PICTURE: &str =
-    "there is no picture to be had: none is set, or it is not shown to this number, or nobody has this id";
 
 /// `GET /api/whatsapp/connections/:phone_number/contacts/:number`
 pub(super) async fn contact(call: Call) -> Answer {
@@ -29,23 +22,7 @@ pub(super) async fn contact(call: Call) -> Answer {
 
 /// `GET /api/whatsapp/connections/:phone_number/contacts/:number/picture`
 pub(super) async fn picture(call: Call) -> Answer {
-    show(&call, somebody(&call)?).await
-}
-
-/// The picture of somebody or of a group.
-pub(super) async fn show(call: &Call, of: Recipient) -> Answer {
-    let mut query = Query::parse(&call.query);
-    let preview = query.optional("preview", |text| match text {
-        "true" => Ok(true),
-        "false" => Ok(false),
-        _ => Err("must be true or false".into()),
-    });
-    query.finish()?;
-    let preview = preview.unwrap_or(false);
-    match look(call, Action::Picture { of, preview }).await? {
-        Done::Picture(None) => Err(Problem::new(StatusCode::NOT_FOUND, NO_PICTURE)),
-        found => answer(found),
-    }
+    pictures::show(&call, somebody(&call)?).await
 }
 
 /// `GET /api/whatsapp/connections/:phone_number/blocks`
@@ -85,26 +62,12 @@ pub(super) async fn update_profile(call: Call) -> Answer {
 
 /// `PUT /api/whatsapp/connections/:phone_number/profile/picture`
 pub(super) async fn set_picture(call: Call) -> Answer {
-    set(call, None).await
-}
-
-/// Shows another picture, of the account or of a group.
-pub(super) async fn set(mut call: Call, group: Option<GroupId>) -> Answer {
-    let phone = call.phone()?;
-    let key = idempotency_key(&call, "picture")?;
-    let picture = messages::picture(&mut call).await?;
-    answer(call.desk.set_picture(call.client, &phone, group, picture, key).await?)
+    pictures::set(call, None).await
 }
 
 /// `DELETE /api/whatsapp/connections/:phone_number/profile/picture`
 pub(super) async fn remove_picture(call: Call) -> Answer {
-    remove(&call, None).await
-}
-
-/// Shows none, of the account or of a group.
-pub(super) async fn remove(call: &Call, group: Option<GroupId>) -> Answer {
-    let none = Action::SetPicture { group, picture: None };
-    answer(act(call, none, "remove picture").await?)
+    pictures::remove(&call, None).await
 }
 
 /// `POST /api/whatsapp/connections/:phone_number/calls/:call_id/reject`

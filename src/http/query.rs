@@ -10,11 +10,10 @@ pub(super) struct Query {
 }
 
 impl Query {
-    /// Parses the text after the `?`. A parameter without a value (`status=`) counts as left out.
+    /// Parses the text after the `?`. A parameter without a value (`status=`) counts as left out, if it is a known one.
     pub(super) fn parse(text: &str) -> Self {
         let rest: Vec<(String, String)> = url::form_urlencoded::parse(text.as_bytes())
             .into_owned()
-            .filter(|(_, value)| !value.is_empty())
             .collect();
         Self {
             rest,
@@ -26,6 +25,9 @@ impl Query {
     pub(super) fn optional<T>(&mut self, name: &str, read: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
         let at = self.rest.iter().position(|(key, _)| key == name)?;
         let (_, value) = self.rest.remove(at);
+        if value.is_empty() {
+            return None;
+        }
         match read(&value) {
             Ok(value) => Some(value),
             Err(message) => {
@@ -33,6 +35,15 @@ impl Query {
                 None
             }
         }
+    }
+
+    /// A parameter that is `true` or `false`.
+    pub(super) fn flag(&mut self, name: &str) -> Option<bool> {
+        self.optional(name, |text| match text {
+            "true" => Ok(true),
+            "false" => Ok(false),
+            _ => Err("must be true or false".into()),
+        })
     }
 
     /// Ends the reading.

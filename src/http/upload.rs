@@ -24,7 +24,7 @@ use wharf_domain::{fair::Caps, outgoing::FileType};
 
 use super::{
     body::{BODY_MAX_BYTES, Body, Pace, announces_more_than, is_json, too_large},
-    call::Call,
+    call::{Call, Upload},
     groups::check_group,
     idempotency::given_key,
     messages::check_before_file,
@@ -58,15 +58,6 @@ pub(super) enum Brings {
     Message,
     /// A picture alone.
     Picture,
-}
-
-/// A file that came along.
-pub(super) struct Upload {
-    pub(super) file: ReceivedFile,
-    /// What the part says that it is.
-    pub(super) mime_type: Option<String>,
-    /// What the part says that it is called.
-    pub(super) file_name: Option<String>,
 }
 
 /// The turns of large bodies, shared fairly between clients.

@@ -10,9 +10,10 @@ use wharf_domain::{
 };
 
 use super::{
-    call::{Answer, Call, json, list, no_content},
-    courtesy::Asked,
+    call::{Answer, Call, json, no_content},
+    courtesy,
     fields::{self, Fields},
+    numbers::Asked,
     problem::Problem,
 };
 
@@ -27,7 +28,7 @@ pub(super) async fn register(call: Call) -> Answer {
     body.keeps_numbers_of("metadata");
     let events = body.optional("events", fields::events);
     let hub_signature = body.optional("hub_signature", fields::boolean);
-    let asked = Asked::read(&mut body);
+    let asked = courtesy::Asked::read(&mut body);
     body.finish()?;
     let (courtesy, headers) = asked.finish()?;
     let new = NewWebhook {
@@ -49,7 +50,9 @@ pub(super) async fn register(call: Call) -> Answer {
 
 /// `GET /api/webhooks/list`
 pub(super) async fn all(call: Call) -> Answer {
-    list(&call.desk.webhooks(call.client).await?)
+    let asked = Asked::read(&call.query)?;
+    let found = call.desk.webhooks(call.client, &asked.wanted()).await?;
+    asked.answer(found, |webhook| &webhook.phone_number)
 }
 
 /// `GET /api/webhooks/:webhook_id`
@@ -71,7 +74,7 @@ pub(super) async fn update(call: Call) -> Answer {
     body.keeps_numbers_of("metadata");
     let events = body.optional("events", fields::events);
     let hub_signature = body.optional("hub_signature", fields::boolean);
-    let asked = Asked::read(&mut body);
+    let asked = courtesy::Asked::read(&mut body);
     body.finish()?;
     let (courtesy, headers) = asked.finish()?;
     let patch = WebhookPatch {
@@ -116,6 +119,7 @@ pub(super) async fn stats(call: Call) -> Answer {
 
 /// `POST /api/webhooks/:webhook_id/test`: 202 when the attempt has not ended in time.
 pub(super) async fn test(call: Call) -> Answer {
+    Fields::parse(&call.body)?.finish()?;
     let tested = call.desk.test_webhook(call.client, webhook_id(&call)?).await?;
     let status = if tested.attempt.is_some() {
         StatusCode::OK

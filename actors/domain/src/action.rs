@@ -298,8 +298,11 @@ pub enum Done {
 pub struct NumberCheck {
     /// The number that was asked for.
     pub number: PhoneNumber,
-    /// Whether there is an account.
-    pub exists: bool,
+    /// Whether there is an account; `None` if WhatsApp does not say, see `error`.
+    pub exists: Option<bool>,
     /// Its id, which may have slightly other digits (Brazil, Mexico, Argentina).
     pub jid: Option<String>,
+    /// Why WhatsApp does not say, mostly because it was asked too much.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }

@@ -8,7 +8,7 @@ use wharf_domain::{
     ClientId, Connection, ConnectionKey, ConnectionStatus, PhoneNumber, Timestamp, outgoing::Pace, proxy::Proxy,
     session::SessionEvent,
 };
-use wharf_store::{ConnectionChange, NewConnection, SealedProxy};
+use wharf_store::{ByNumber, ConnectionChange, NewConnection, SealedProxy};
 use wharf_whatsapp::{PairCode, PairCodeError};
 
 use super::{ConnectionPatch, Gateway, GatewayError, Qr, Shown, ShownPairCode, at_limit, restarting};
@@ -229,13 +229,13 @@ impl Gateway {
         }
     }
 
-    /// The client's connections.
+    /// The client's connections, by number.
     ///
     /// # Errors
     /// `Unavailable` when the store cannot be read.
-    pub async fn connections(&self, client: ClientId) -> Result<Vec<Connection>, GatewayError> {
+    pub async fn connections(&self, client: ClientId, part: &ByNumber) -> Result<Vec<Connection>, GatewayError> {
         let turn = self.shared.reads.turn(client).await?;
-        let rows = self.shared.store.connections(client).await?;
+        let rows = self.shared.store.connections(client, part).await?;
         drop(turn);
         Ok(rows.into_iter().map(|row| self.as_it_is(row)).collect())
     }

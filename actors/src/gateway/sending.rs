@@ -352,7 +352,7 @@ fn of_link(error: &SendError) -> GatewayError {
     let text = error.to_string();
     match error {
         SendError::NotConnected => GatewayError::Conflict(text),
-        SendError::NotOnWhatsApp(_) | SendError::Refused { .. } | SendError::Impossible(_) => {
+        SendError::NotOnWhatsApp(_) | SendError::NoKeys | SendError::Refused { .. } | SendError::Impossible(_) => {
             GatewayError::Refused(text)
         }
         // It may have been done.

@@ -127,13 +127,13 @@ impl Gateway {
         Ok(for_client(client, self.shared.poster.check_target(&url)).await?)
     }
 
-    /// The client's webhooks, oldest first.
+    /// The client's webhooks, by number.
     ///
     /// # Errors
     /// `Unavailable` when the store cannot be read.
-    pub async fn webhooks(&self, client: ClientId) -> Result<Vec<Webhook>, GatewayError> {
+    pub async fn webhooks(&self, client: ClientId, part: &ByNumber) -> Result<Vec<Webhook>, GatewayError> {
         let _turn = self.shared.reads.turn(client).await?;
-        Ok(self.shared.store.webhooks(client).await?)
+        Ok(self.shared.store.webhooks(client, part).await?)
     }
 
     /// One of the client's webhooks.

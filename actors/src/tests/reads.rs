@@ -4,7 +4,7 @@ use std::task::Poll;
 
 use futures::future::join_all;
 use wharf_domain::Webhook;
-use wharf_store::{EventFilter, FailedFilter, OutgoingFilter, PullQuery};
+use wharf_store::{ByNumber, EventFilter, FailedFilter, OutgoingFilter, PullQuery};
 
 use super::world::{World, number};
 use crate::{Gateway, GatewayError};
@@ -17,8 +17,8 @@ async fn refusals(gateway: &Gateway, webhook: &Webhook) -> [Result<(), GatewayEr
         ..FailedFilter::default()
     };
     [
-        gateway.webhooks(client).await.map(drop),
-        gateway.connections(client).await.map(drop),
+        gateway.webhooks(client, &ByNumber::ALL).await.map(drop),
+        gateway.connections(client, &ByNumber::ALL).await.map(drop),
         gateway.events(client, id, EventFilter::default()).await.map(drop),
         gateway.webhook_stats(client, id).await.map(drop),
         gateway.pull(client, PullQuery::default()).await.map(drop),
@@ -43,7 +43,7 @@ async fn a_client_that_reads_all_it_may_is_told_and_another_one_reads_on() {
     for _ in 0..turns {
         held.push(gateway.shared.reads.turn(greedy.id).await.unwrap());
     }
-    let mut waiting: Vec<_> = (turns..32).map(|_| Box::pin(gateway.webhooks(greedy.id))).collect();
+    let mut waiting: Vec<_> = (turns..32).map(|_| Box::pin(gateway.webhooks(greedy.id, &ByNumber::ALL))).collect();
     for read in &mut waiting {
         assert!(matches!(futures::poll!(read), Poll::Pending));
     }
@@ -52,7 +52,7 @@ async fn a_client_that_reads_all_it_may_is_told_and_another_one_reads_on() {
     }
     // What is no list is answered at once, and another client's list by the next turn.
     assert_eq!(gateway.webhook(greedy.id, webhook.id).await.unwrap().id, webhook.id);
-    let mut next = Box::pin(gateway.webhooks(other.id));
+    let mut next = Box::pin(gateway.webhooks(other.id, &ByNumber::ALL));
     assert!(matches!(futures::poll!(&mut next), Poll::Pending));
     held.pop();
     assert_eq!(next.await.unwrap()[0].id, others.id, "while the first one's wait");

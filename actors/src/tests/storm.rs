@@ -17,7 +17,7 @@ const PER_SECOND: u32 = 500;
 const BACK_WITHIN: Duration = Duration::from_secs(60);
 
 async fn with_status(world: &World, client: ClientId, status: ConnectionStatus) -> usize {
-    let all = world.gateway.connections(client).await.unwrap();
+    let all = world.gateway.connections(client, &ByNumber::ALL).await.unwrap();
     all.iter().filter(|connection| connection.status == status).count()
 }
 
@@ -67,7 +67,7 @@ async fn a_thousand_sessions_come_back_spread_and_one_link_each() {
         "{shown:?}"
     );
     wait_until("every session has tried", BACK_WITHIN, || async {
-        let all = world.gateway.connections(client).await.unwrap();
+        let all = world.gateway.connections(client, &ByNumber::ALL).await.unwrap();
         all.iter().all(|connection| connection.reconnect_attempts > 0)
     })
     .await;

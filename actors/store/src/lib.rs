@@ -60,7 +60,7 @@ pub use polls::POLL_LIFETIME;
 pub use sql::statements;
 pub use store::{ClientsCounted, Store};
 pub use types::{
-    BulkRenewal, ChatFilter, ConnectionChange, ConnectionRecord, Cursor, EventFilter, EventPage, FailedEvents,
+    BulkRenewal, ByNumber, ChatFilter, ConnectionChange, ConnectionRecord, Cursor, EventFilter, EventPage, FailedEvents,
     FailedFilter, KeyClaim, NewConnection, NewEvent, PullCursor, PullPage, PullQuery, Pulled, RecordedEvent, Renewal,
     SealedProxy, SealedSecret, Space, StoreOptions,
 };

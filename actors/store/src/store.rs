@@ -6,7 +6,7 @@ use sqlx::{Row, SqliteConnection, SqlitePool, query, query_scalar, sqlite::Sqlit
 use tokio::sync::Mutex;
 use wharf_domain::{Client, ClientId, Connection, ConnectionKey, EventKinds, TokenHash, Webhook, WebhookId};
 
-use crate::{StoreError, codec, place::Place, sql};
+use crate::{ByNumber, StoreError, codec, place::Place, sql};
 
 /// A handle on the database: a pool of connections that only read, and what it takes to open the one that writes.
 /// Cheap to clone.
@@ -150,15 +150,16 @@ impl Store {
         had.map_err(|error| self.error(error))
     }
 
-    /// A client's webhooks without the deleted ones, oldest first.
+    /// A client's webhooks without the deleted ones, by number.
     ///
     /// # Errors
     /// `Unavailable` or `Corrupt`.
-    pub async fn webhooks(&self, client: ClientId) -> Result<Vec<Webhook>, StoreError> {
-        self.all(
-            query(sql::WEBHOOKS).bind(client.0).fetch_all(self.pool()).await,
-            codec::webhook,
-        )
+    pub async fn webhooks(&self, client: ClientId, part: &ByNumber) -> Result<Vec<Webhook>, StoreError> {
+        let rows = query(sql::WEBHOOKS)
+            .bind(client.0)
+            .bind(part.after_text())
+            .bind(part.limit);
+        self.all(rows.fetch_all(self.pool()).await, codec::webhook)
     }
 
     /// The webhooks of a client that are switched on and have pending events, or parked ones to recover by themselves.
@@ -205,11 +206,12 @@ impl Store {
     ///
     /// # Errors
     /// `Unavailable` or `Corrupt`.
-    pub async fn connections(&self, client: ClientId) -> Result<Vec<Connection>, StoreError> {
-        self.all(
-            query(sql::CONNECTIONS).bind(client.0).fetch_all(self.pool()).await,
-            codec::connection,
-        )
+    pub async fn connections(&self, client: ClientId, part: &ByNumber) -> Result<Vec<Connection>, StoreError> {
+        let rows = query(sql::CONNECTIONS)
+            .bind(client.0)
+            .bind(part.after_text())
+            .bind(part.limit);
+        self.all(rows.fetch_all(self.pool()).await, codec::connection)
     }
 
     /// One connection.

@@ -23,6 +23,28 @@ pub struct StoreOptions {
     pub exclusive: bool,
 }
 
+/// Which part of a list that is in the order of phone numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ByNumber {
+    /// Only what comes after this number.
+    pub after: Option<PhoneNumber>,
+    /// At most this many.
+    pub limit: u32,
+}
+
+impl ByNumber {
+    /// All of it.
+    pub const ALL: Self = Self {
+        after: None,
+        limit: u32::MAX,
+    };
+
+    /// What every number of the part is greater than.
+    pub(crate) fn after_text(&self) -> &str {
+        self.after.as_ref().map_or("", PhoneNumber::as_str)
+    }
+}
+
 /// A place in a list of events, opaque to everybody else.
 ///
 /// It is the id of the last event shown: neither it nor its size tells one client anything about another.

@@ -9,8 +9,8 @@ use wharf_domain::{
     },
 };
 
-use super::{
-    super::fields::{self, Fields, Refused},
+use super::super::{
+    fields::{self, Fields, Refused},
     values::{degrees, emoji, line, mentions, message_id, person, text, texts},
 };
 

@@ -14,13 +14,12 @@ use wharf_domain::{
 
 use super::{
     super::{
-        call::Call,
+        call::{Call, Upload},
         fields::{self, Fields, Refused},
         problem::{FieldError, Problem},
-        upload::Upload,
+        values::mentions,
     },
     check_large,
-    values::mentions,
 };
 
 /// With `=` at the end or without.

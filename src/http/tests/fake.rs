@@ -24,7 +24,7 @@ use wharf_domain::{
     stats::{Queue, WebhookStats, periods},
     webhook::{WebhookPatch, status},
 };
-use wharf_store::{EventFilter, EventPage, FailedFilter, OutgoingFilter, OutgoingPage, PullPage, PullQuery};
+use wharf_store::{ByNumber, EventFilter, EventPage, FailedFilter, OutgoingFilter, OutgoingPage, PullPage, PullQuery};
 
 use self::samples::{attempt, connection, event, outgoing, webhook, with_secret};
 pub(super) use self::state::{CODE, FILE_MAX, FakeDesk, GROUP, ID, MESSAGE};
@@ -53,9 +53,10 @@ impl Desk for FakeDesk {
         Ok(with_secret(webhook(client, new)))
     }
 
-    async fn webhooks(&self, client: ClientId) -> Result<Vec<Webhook>, GatewayError> {
+    async fn webhooks(&self, client: ClientId, part: &ByNumber) -> Result<Vec<Webhook>, GatewayError> {
         self.turn()?;
-        Ok(self.own_webhook(client, WebhookId(ID)).into_iter().collect())
+        let all = self.own_webhook(client, WebhookId(ID)).into_iter();
+        Ok(acts::part_of(all.collect(), part, |webhook| &webhook.phone_number))
     }
 
     async fn webhook(&self, client: ClientId, id: WebhookId) -> Result<Webhook, GatewayError> {
@@ -224,12 +225,10 @@ impl Desk for FakeDesk {
         })
     }
 
-    async fn connections(&self, client: ClientId) -> Result<Vec<Connection>, GatewayError> {
+    async fn connections(&self, client: ClientId, part: &ByNumber) -> Result<Vec<Connection>, GatewayError> {
         self.turn()?;
-        Ok(self
-            .own_connection(client, &NUMBER.parse().unwrap())
-            .into_iter()
-            .collect())
+        let all = self.own_connection(client, &NUMBER.parse().unwrap()).into_iter();
+        Ok(acts::part_of(all.collect(), part, |connection| &connection.phone_number))
     }
 
     async fn connection(&self, client: ClientId, phone: &PhoneNumber) -> Result<Connection, GatewayError> {

@@ -289,6 +289,8 @@ pub enum FaultKind {
     Corrupt,
     /// The account's phone cannot decrypt what devices send to it, and asks again.
     Deaf,
+    /// The server gives out no keys of the account's phone and devices.
+    Keyless,
     /// The media store has no file: 404. Of downloads the account is known only if they bring its token.
     MediaMissing,
     /// Half of a file comes, and nothing says so.

@@ -17,6 +17,8 @@ pub mod code {
     pub const NOT_CONNECTED: &str = "not_connected";
     /// Nobody has the number on WhatsApp.
     pub const NOT_ON_WHATSAPP: &str = "not_on_whatsapp";
+    /// WhatsApp gives out no keys of the receiver's devices, so it was not sent.
+    pub const NO_KEYS: &str = "no_keys";
     /// WhatsApp refused it without a code.
     pub const REFUSED: &str = "refused";
     /// The store did not take it in time; it was not sent.
@@ -37,6 +39,7 @@ pub mod code {
             EXPIRED,
             NOT_CONNECTED,
             NOT_ON_WHATSAPP,
+            NO_KEYS,
             REFUSED,
             NOT_RECORDED,
             DELETED,

@@ -112,6 +112,7 @@ pub(super) fn failure(error: &SendError) -> News {
     let code = match error {
         SendError::NotConnected => code::NOT_CONNECTED,
         SendError::NotOnWhatsApp(_) => code::NOT_ON_WHATSAPP,
+        SendError::NoKeys => code::NO_KEYS,
         SendError::Refused { code, .. } => code.as_str(),
         SendError::Impossible(_) => code::REFUSED,
         SendError::TimedOut(_) | SendError::Failed(_) => code::UNKNOWN,

@@ -10,7 +10,8 @@ macro_rules! connection_columns {
 
 statements! {
     CONNECTIONS = concat!(
-        "SELECT ", connection_columns!(), " FROM whatsapp_connections WHERE client_id = $1 ORDER BY phone_number"
+        "SELECT ", connection_columns!(), " FROM whatsapp_connections \
+         WHERE client_id = $1 AND phone_number > $2 ORDER BY phone_number LIMIT $3"
     );
     CONNECTION = concat!(
         "SELECT ", connection_columns!(), " FROM whatsapp_connections WHERE client_id = $1 AND phone_number = $2"

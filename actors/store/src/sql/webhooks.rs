@@ -11,7 +11,7 @@ macro_rules! webhook_columns {
 statements! {
     WEBHOOKS = concat!(
         "SELECT ", webhook_columns!(), " FROM whatsapp_webhooks \
-         WHERE client_id = $1 AND deleted_at IS NULL ORDER BY id"
+         WHERE client_id = $1 AND deleted_at IS NULL AND phone_number > $2 ORDER BY phone_number LIMIT $3"
     );
     WEBHOOK = concat!("SELECT ", webhook_columns!(), " FROM whatsapp_webhooks WHERE id = $2 AND client_id = $1");
     WEBHOOKS_WITH_WORK = "SELECT w.id FROM whatsapp_webhooks w \

@@ -1,5 +1,5 @@
 use wharf_domain::{ClientId, EventId};
-use wharf_store::{EventFilter, StoreError};
+use wharf_store::{ByNumber, EventFilter, StoreError};
 
 use sqlx::{AssertSqlSafe, Connection, SqliteConnection, query_scalar, sqlite::SqliteConnectOptions};
 
@@ -71,7 +71,7 @@ on_every_database! {
         assert_eq!(db.store.removed_clients().await.unwrap(), []);
         assert!(db.store.event(client.id, event).await.unwrap().is_none());
         assert_eq!(db.store.webhook(client.id, webhook.id).await.unwrap(), None);
-        assert_eq!(db.store.connections(client.id).await.unwrap(), []);
+        assert_eq!(db.store.connections(client.id, &ByNumber::ALL).await.unwrap(), []);
         assert!(db.store.event(other.id, others_event).await.unwrap().is_some(), "nobody else's");
         assert!(db.write(async |group| group.purge_client(client.id, 500).await).await, "again does no harm");
     }

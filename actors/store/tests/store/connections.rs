@@ -1,5 +1,5 @@
 use wharf_domain::{ClientId, ConnectionStatus, outgoing::Pace, session::ReasonCode};
-use wharf_store::{ConnectionChange, ConnectionRecord, NewConnection, SealedProxy, StoreError};
+use wharf_store::{ByNumber, ConnectionChange, ConnectionRecord, NewConnection, SealedProxy, StoreError};
 
 use crate::database::{Database, NOW, key, later, on_every_database, plain};
 
@@ -149,13 +149,15 @@ on_every_database! {
             group.create_connection(&plain(&second), NOW).await
         })
         .await;
-        let listed = db.store.connections(client.id).await.unwrap();
+        let listed = db.store.connections(client.id, &ByNumber::ALL).await.unwrap();
+        let rest = ByNumber { after: Some(listed[0].phone_number.clone()), limit: 1 };
+        assert_eq!(db.store.connections(client.id, &rest).await.unwrap(), listed[1..2]);
         let numbers: Vec<&str> = listed.iter().map(|connection| connection.phone_number.as_str()).collect();
         assert_eq!(numbers, ["5511888888881", "5511888888882"]);
 
         assert!(db.write(async |group| group.delete_connection(&first).await).await);
         assert!(!db.write(async |group| group.delete_connection(&first).await).await);
-        assert_eq!(db.store.connections(client.id).await.unwrap(), listed[..1]);
+        assert_eq!(db.store.connections(client.id, &ByNumber::ALL).await.unwrap(), listed[..1]);
         let late = ConnectionRecord {
             key: first,
             status: ConnectionStatus::Connected,

@@ -1,4 +1,4 @@
-use wharf_store::StoreError;
+use wharf_store::{ByNumber, StoreError};
 
 use crate::database::{Database, NOW, key, on_every_database, plain, token};
 
@@ -63,9 +63,9 @@ on_every_database! {
         let (client, webhook) = db.tenant("acme").await;
         let mut group = db.writer.begin().await.unwrap();
         assert!(group.delete_webhook(client.id, webhook.id, NOW).await.unwrap());
-        assert_eq!(db.store.webhooks(client.id).await.unwrap(), [webhook], "as committed before");
+        assert_eq!(db.store.webhooks(client.id, &ByNumber::ALL).await.unwrap(), [webhook], "as committed before");
         group.commit().await.unwrap();
-        assert_eq!(db.store.webhooks(client.id).await.unwrap(), []);
+        assert_eq!(db.store.webhooks(client.id, &ByNumber::ALL).await.unwrap(), []);
     }
 }
 

@@ -2,7 +2,7 @@ use sqlx::{Connection, SqliteConnection, migrate::Migrator, query, query_scalar,
 use tempfile::TempDir;
 use uuid::Uuid;
 use wharf_domain::{ClientId, Timestamp, WebhookId, webhook::WebhookPatch};
-use wharf_store::{EventFilter, Store};
+use wharf_store::{ByNumber, EventFilter, Store};
 
 use crate::database::{Database, NOW, later, on_every_database, options};
 
@@ -136,7 +136,7 @@ async fn a_database_of_the_first_schema_is_brought_up_to_date() {
     connection.close().await.unwrap();
 
     let store = Store::open(&options(&dir, "")).await.unwrap();
-    let webhooks = store.webhooks(ClientId(1)).await.unwrap();
+    let webhooks = store.webhooks(ClientId(1), &ByNumber::ALL).await.unwrap();
     assert_eq!(
         (webhooks.len(), webhooks[0].hub_signature, webhooks[0].max_retries),
         (1, false, 3)

@@ -11,7 +11,7 @@ use sqlx::{
 use tempfile::TempDir;
 use uuid::Uuid;
 use wharf_domain::{ClientId, ConnectionStatus, EventId, EventStatus, Timestamp, WebhookId};
-use wharf_store::{EventFilter, KeyKind, MediaState, Store, StoreError, StoreOptions};
+use wharf_store::{ByNumber, EventFilter, KeyKind, MediaState, Store, StoreError, StoreOptions};
 
 use crate::{
     database::{Database, NOW, delivered, key, options},
@@ -250,7 +250,7 @@ async fn events_go_on(db: &mut Database, version: i64) {
     let id = WebhookId(Uuid::from_u128(1));
     let webhook = db.store.webhook(ClientId(1), id).await.unwrap().unwrap();
     assert_eq!(
-        db.store.webhooks(ClientId(1)).await.unwrap().len(),
+        db.store.webhooks(ClientId(1), &ByNumber::ALL).await.unwrap().len(),
         1,
         "{version}: without the deleted one"
     );
@@ -314,7 +314,7 @@ async fn events_go_on(db: &mut Database, version: i64) {
 /// Connections are what they were, with their keys.
 async fn links_are_kept(db: &Database, version: i64) {
     let number = key(ClientId(1), NUMBER);
-    let all = db.store.connections(ClientId(1)).await.unwrap();
+    let all = db.store.connections(ClientId(1), &ByNumber::ALL).await.unwrap();
     assert_eq!(all.len(), 2, "{version}");
     let linked = all
         .iter()

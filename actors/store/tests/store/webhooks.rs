@@ -1,6 +1,6 @@
 use serde_json::json;
 use wharf_domain::{ClientId, EventStatus, WebhookId, WebhookStatus, webhook::WebhookPatch};
-use wharf_store::StoreError;
+use wharf_store::{ByNumber, StoreError};
 
 use crate::database::{Database, NOW, delivered, failed, key, later, on_every_database, postponed};
 
@@ -22,7 +22,7 @@ on_every_database! {
         assert_eq!((made.created_at, made.updated_at, made.deleted_at), (NOW, NOW, None));
         assert_eq!(serde_json::to_string(&made.metadata).unwrap(), metadata.to_string(), "in its own order");
         assert_eq!(db.store.webhook(client.id, id).await.unwrap(), Some(made.clone()));
-        assert_eq!(db.store.webhooks(client.id).await.unwrap(), [made]);
+        assert_eq!(db.store.webhooks(client.id, &ByNumber::ALL).await.unwrap(), [made]);
     }
 
     async fn one_webhook_per_client_and_number(db: &mut Database) {
@@ -41,14 +41,20 @@ on_every_database! {
         assert!(register(db).await.is_some(), "a deleted one is no obstacle");
     }
 
-    async fn webhooks_come_oldest_first(db: &mut Database) {
+    async fn webhooks_come_by_number_and_in_parts(db: &mut Database) {
         let client = db.client("acme").await;
-        let mut ids = Vec::new();
         for number in ["5511888888803", "5511888888801", "5511888888802"] {
-            ids.push(db.webhook(&key(client.id, number)).await.id);
+            db.webhook(&key(client.id, number)).await;
         }
-        let listed = db.store.webhooks(client.id).await.unwrap();
-        assert_eq!(listed.iter().map(|webhook| webhook.id).collect::<Vec<_>>(), ids);
+        let listed = async |after: Option<&str>, limit| {
+            let part = ByNumber { after: after.map(|number| number.parse().unwrap()), limit };
+            let webhooks = db.store.webhooks(client.id, &part).await.unwrap();
+            webhooks.iter().map(|webhook| webhook.phone_number.as_str().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(listed(None, u32::MAX).await, ["5511888888801", "5511888888802", "5511888888803"]);
+        assert_eq!(listed(None, 2).await, ["5511888888801", "5511888888802"]);
+        assert_eq!(listed(Some("5511888888802"), 2).await, ["5511888888803"]);
+        assert_eq!(listed(Some("5511888888803"), 2).await, [""; 0]);
     }
 
     async fn what_a_registration_may_not_be(db: &mut Database) {
@@ -62,7 +68,7 @@ on_every_database! {
                 .unwrap_err();
             assert!(matches!(error, StoreError::Rejected(_)), "{error}");
         }
-        assert_eq!(db.store.webhooks(client.id).await.unwrap(), []);
+        assert_eq!(db.store.webhooks(client.id, &ByNumber::ALL).await.unwrap(), []);
     }
 
     async fn a_patch_changes_what_it_names(db: &mut Database) {
@@ -129,7 +135,7 @@ on_every_database! {
 
         assert!(db.write(async |group| group.delete_webhook(client.id, webhook.id, later(9)).await).await);
         assert!(!db.write(async |group| group.delete_webhook(client.id, webhook.id, later(9)).await).await);
-        assert_eq!(db.store.webhooks(client.id).await.unwrap(), []);
+        assert_eq!(db.store.webhooks(client.id, &ByNumber::ALL).await.unwrap(), []);
         assert_eq!(db.reread(&webhook).await.deleted_at, Some(later(9)));
         for before in kept {
             assert_eq!(format!("{before:?}"), format!("{:?}", db.event(&webhook, before.id).await));

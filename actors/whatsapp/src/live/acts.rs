@@ -141,7 +141,7 @@ impl Acting {
             .ask(&self.client, asked)
             .await
             .map_err(of_contact)?;
-        Ok(Done::Numbers(found.into_iter().map(numbers::check).collect()))
+        numbers::checks(found).map(Done::Numbers)
     }
 }
 

@@ -68,7 +68,7 @@ pub(crate) fn not_for_us(info: &MessageInfo) -> Option<&'static str> {
 }
 
 /// Why a message is not for a webhook, whoever sent it.
-fn for_nobody(info: &MessageInfo) -> Option<&'static str> {
+pub(crate) fn for_nobody(info: &MessageInfo) -> Option<&'static str> {
     let source = &info.source;
     if source.chat.is_status_broadcast() {
         Some("a status update")
@@ -103,11 +103,7 @@ pub(crate) fn hidden_in(info: &MessageInfo, message: &Message) -> Vec<Jid> {
 /// Converts one message.
 pub(crate) fn convert(info: &MessageInfo, message: &Message, around: &Surroundings<'_>) -> Converted {
     let recipient = around.recipient.as_ref().filter(|_| info.source.is_from_me);
-    let skipped = match recipient {
-        Some(_) => for_nobody(info),
-        None => not_for_us(info),
-    };
-    if let Some(reason) = skipped {
+    if let Some(reason) = skipped(info, recipient) {
         return Converted::Skipped(reason);
     }
     match content::read(message, &around.ballot) {
@@ -116,9 +112,18 @@ pub(crate) fn convert(info: &MessageInfo, message: &Message, around: &Surroundin
     }
 }
 
-/// The word that a message could not be decrypted, or why there is none.
-pub(crate) fn undecryptable(lost: &UndecryptableMessage, people: &People<'_>) -> Converted {
-    if let Some(reason) = not_for_us(&lost.info) {
+/// Why a message is skipped. `recipient` is there if one of the account itself is wanted.
+fn skipped(info: &MessageInfo, recipient: Option<&Party>) -> Option<&'static str> {
+    match recipient {
+        Some(_) => for_nobody(info),
+        None => not_for_us(info),
+    }
+}
+
+/// The word that a message could not be decrypted, or why there is none. `recipient` is there if the account sent it itself and
+/// that is wanted.
+pub(crate) fn undecryptable(lost: &UndecryptableMessage, people: &People<'_>, recipient: Option<&Party>) -> Converted {
+    if let Some(reason) = skipped(&lost.info, recipient) {
         return Converted::Skipped(reason);
     }
     let (reason, words) = match (lost.unavailable_type, lost.decrypt_fail_mode) {
@@ -139,7 +144,7 @@ pub(crate) fn undecryptable(lost: &UndecryptableMessage, people: &People<'_>) ->
     let mut content = Content::new(MessageKind::Unknown, words);
     content.view_once = lost.unavailable_type == UnavailableType::ViewOnce;
     content.body = Some(Body::Unknown(Unknown { reason, name: None }));
-    Converted::Message(Box::new(built(&lost.info, content, people, None)))
+    Converted::Message(Box::new(built(&lost.info, content, people, recipient)))
 }
 
 /// `recipient` is there if the account sent the message itself.

@@ -9,7 +9,7 @@ use std::{
 use whatsapp_rust::Client;
 use whatsapp_rust::wacore_binary::Jid;
 
-use super::{convert::bare, runtime::LinkRuntime};
+use super::{convert::bare, online, runtime::LinkRuntime};
 
 /// Subscriptions at a time; one more, and the oldest ends.
 const MOST: usize = 128;
@@ -28,15 +28,17 @@ struct Change {
 }
 
 impl Follow {
-    /// Follows the one on the other side of a chat.
-    pub(crate) fn follow(&self, client: &Arc<Client>, runtime: &LinkRuntime, chat: &Jid) {
+    /// Follows the one on the other side of a chat. `shown_online`: whether the account is to be seen online, as its client said
+    /// last.
+    pub(crate) fn follow(&self, client: &Arc<Client>, runtime: &LinkRuntime, chat: &Jid, shown_online: Option<bool>) {
         let Some(change) = self.note(&bare(chat)) else { return };
+        let shows = change.first && online::stays(shown_online, true);
         let client = Arc::downgrade(client);
         drop(runtime.start(async move {
             let Some(client) = client.upgrade() else { return };
             let presence = client.presence();
             let mut done = Ok(());
-            if change.first {
+            if shows {
                 done = presence.set_available().await;
             }
             if let Some(end) = &change.end {

@@ -115,11 +115,7 @@ impl Inbound {
         let as_first = arrival.as_ref().map(|arrival| as_first(info, arrival.first()));
         let info = as_first.as_ref().unwrap_or(info);
         self.keep_poll(info, message).await?;
-        let sent = info.source.is_from_me && self.inbox.wanted().contains(EventKind::Sent);
-        let recipient = match sent {
-            true => Some(self.recipient(client, info).await),
-            false => None,
-        };
+        let recipient = self.recipient(client, info).await;
         let around = Surroundings {
             people: self.people(client, info, message).await,
             ballot: self.ballot(client, info, message).await,
@@ -156,14 +152,20 @@ impl Inbound {
             return Err("the link is gone".to_owned());
         };
         let people = self.people(&client, &lost.info, &Message::default()).await;
-        let mut messages = Vec::from_iter(self.told(&lost.info, undecryptable(lost, &people)));
+        let recipient = self.recipient(&client, &lost.info).await;
+        let mut messages = Vec::from_iter(self.told(&lost.info, undecryptable(lost, &people, recipient.as_ref())));
         self.name_groups(&client, groups_of(&mut messages)).await;
         match (row, messages.pop()) {
             (Some(row), Some(report)) => {
                 self.insist(|| self.inbox.report_awaited(row.clone(), report.clone()))
                     .await
             }
-            (_, report) => self.commit(Vec::from_iter(report), Vec::new()).await,
+            // Of the account's own, which nobody wants any more.
+            (Some(row), None) => {
+                self.insist(|| self.inbox.commit_arrived(Vec::new(), vec![row.clone()]))
+                    .await
+            }
+            (None, report) => self.commit(Vec::from_iter(report), Vec::new()).await,
         }
     }
 
@@ -222,7 +224,11 @@ impl InboundDurabilityHook for Hook {
         if carried.is_ok() && inbound.inbox.wanted().contains(EventKind::Presence) {
             let persons = batch.iter().map(|message| message.info.as_ref());
             let persons = persons.filter(|info| not_for_us(info).is_none() && !info.source.is_group);
-            persons.for_each(|info| inbound.follow.follow(&client, &inbound.runtime, &info.source.chat));
+            let shown = inbound.memory.shown_online();
+            persons.for_each(|info| {
+                let chat = &info.source.chat;
+                inbound.follow.follow(&client, &inbound.runtime, chat, shown);
+            });
         }
         carried.map_err(|refused| {
             // A device that is being unlinked still needs its connection, to say so.

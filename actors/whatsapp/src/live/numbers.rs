@@ -13,6 +13,9 @@ use whatsapp_rust::{
     features::{ContactError, IsOnWhatsAppResult},
 };
 
+use super::send::of_iq;
+use crate::SendError;
+
 /// Numbers remembered for each number that sends; past that everything is forgotten, which costs a look-up each.
 const MOST: usize = 2000;
 /// Accounts seldom go.
@@ -32,6 +35,9 @@ pub(crate) enum Known {
     /// Nothing.
     Nothing,
 }
+
+/// A number, and its account if it has one; or why WhatsApp does not say.
+pub(crate) type Answer = (PhoneNumber, Result<Option<Jid>, IqError>);
 
 /// See the module.
 #[derive(Default)]
@@ -66,23 +72,22 @@ impl Numbers {
     /// Asks WhatsApp for all of them in one go, and remembers the answers. Accounts in the order of the numbers.
     ///
     /// WhatsApp may know a number under slightly other digits (Brazil, Mexico, Argentina). It may also refuse to say
-    /// anything of one of them, which tells nothing about it: then the refusal is the answer.
-    pub(crate) async fn ask(
-        &self,
-        client: &Client,
-        numbers: &[PhoneNumber],
-    ) -> Result<Vec<(PhoneNumber, Option<Jid>)>, ContactError> {
+    /// anything of one of them, which tells nothing about it: then the refusal is its answer.
+    pub(crate) async fn ask(&self, client: &Client, numbers: &[PhoneNumber]) -> Result<Vec<Answer>, ContactError> {
         let jids: Vec<Jid> = numbers.iter().map(|number| Jid::pn(number.as_str())).collect();
         let found = client.contacts().is_on_whatsapp(&jids).await?;
-        self.read(numbers, &found)
+        Ok(self.read(numbers, &found))
+    }
+
+    /// Asks for one of them.
+    pub(crate) async fn ask_one(&self, client: &Client, number: &PhoneNumber) -> Result<Option<Jid>, ContactError> {
+        let answers = self.ask(client, std::slice::from_ref(number)).await?;
+        let account = answers.into_iter().next().map_or(Ok(None), |(_, account)| account);
+        account.map_err(ContactError::Iq)
     }
 
     /// What the answers say of the numbers.
-    fn read(
-        &self,
-        numbers: &[PhoneNumber],
-        found: &[IsOnWhatsAppResult],
-    ) -> Result<Vec<(PhoneNumber, Option<Jid>)>, ContactError> {
+    fn read(&self, numbers: &[PhoneNumber], found: &[IsOnWhatsAppResult]) -> Vec<Answer> {
         let registered = || found.iter().filter(|account| account.is_registered);
         // One that WhatsApp tells by its hidden id only can be told apart when nobody else was asked for.
         let alone = match numbers {
@@ -98,18 +103,18 @@ impl Numbers {
                     .cloned()
             })
             .collect();
-        let (mut answers, mut refused) = (Vec::with_capacity(numbers.len()), None);
-        for number in numbers {
+        let answer = |number: &PhoneNumber| {
             let account = accounts.iter().find(|jid| number.is_account(jid.user_base()));
             let account = account.cloned().or_else(|| alone.clone());
-            let refusal = refusal_of(number, found).filter(|_| account.is_none());
-            if refusal.is_none() {
-                self.learn(number, account.clone());
+            if account.is_none()
+                && let Some(refusal) = refusal_of(number, found)
+            {
+                return (number.clone(), Err(refusal));
             }
-            refused = refused.or(refusal);
-            answers.push((number.clone(), account));
-        }
-        refused.map_or(Ok(answers), |refusal| Err(ContactError::Iq(refusal)))
+            self.learn(number, account.clone());
+            (number.clone(), Ok(account))
+        };
+        numbers.iter().map(answer).collect()
     }
 }
 
@@ -127,12 +132,24 @@ fn refusal_of(number: &PhoneNumber, found: &[IsOnWhatsAppResult]) -> Option<IqEr
     })
 }
 
-/// An answer, as the API gives it.
-pub(crate) fn check((number, account): (PhoneNumber, Option<Jid>)) -> NumberCheck {
-    NumberCheck {
-        number,
-        exists: account.is_some(),
-        jid: account.map(|jid| jid.to_string()),
+/// The answers, as the API gives them; a refusal if there is nothing else.
+pub(crate) fn checks(answers: Vec<Answer>) -> Result<Vec<NumberCheck>, SendError> {
+    let all = answers.len();
+    let (mut checks, mut refusals) = (Vec::with_capacity(all), Vec::new());
+    for (number, account) in answers {
+        let refusal = account.as_ref().err().map(of_iq);
+        let account = account.ok();
+        checks.push(NumberCheck {
+            number,
+            exists: account.as_ref().map(Option::is_some),
+            jid: account.flatten().map(|jid| jid.to_string()),
+            error: refusal.as_ref().map(ToString::to_string),
+        });
+        refusals.extend(refusal);
+    }
+    match refusals.len() == all {
+        true => Err(refusals.swap_remove(0)),
+        false => Ok(checks),
     }
 }
 
@@ -174,18 +191,22 @@ mod tests {
             told("5511000000002", Ok("out")),
             told("5511000000003", Err(429)),
         ]);
-        let refused = numbers.read(&[there, gone, unsaid], &found).unwrap_err();
-        assert!(
-            matches!(&refused, ContactError::Iq(IqError::ServerError { code: 429, .. })),
-            "{refused:?}"
-        );
+        let answers = numbers.read(&[there, gone, unsaid], &found);
+        assert!(matches!(answers[2].1, Err(IqError::ServerError { code: 429, .. })));
+        let told = checks(answers).unwrap();
+        let exists: Vec<_> = told.iter().map(|check| check.exists).collect();
+        assert_eq!(exists, [Some(true), Some(false), None]);
+        assert!(told[2].error.as_deref().is_some_and(|error| error.contains("429")), "{told:?}");
+        assert_eq!(told[1].error, None);
         let known = |text: &str| numbers.known(&text.parse().unwrap());
         assert_eq!(known("5511000000001"), Known::Account(Some(Jid::pn("5511000000001"))));
         assert_eq!(known("5511000000002"), Known::Account(None));
         assert_eq!(known("5511000000003"), Known::Nothing);
         let there: PhoneNumber = "5511000000001".parse().unwrap();
-        let answers = numbers.read(std::slice::from_ref(&there), &found[..1]).unwrap();
-        assert_eq!(answers, [(there, Some(Jid::pn("5511000000001")))]);
+        let (_, account) = numbers.read(std::slice::from_ref(&there), &found[..1]).remove(0);
+        assert_eq!(account.unwrap(), Some(Jid::pn("5511000000001")));
+        let refused = checks(numbers.read(&["5511000000003".parse().unwrap()], &found[2..]));
+        assert!(matches!(&refused, Err(SendError::Refused { code, .. }) if code == "429"), "{refused:?}");
     }
 
     #[test]

@@ -96,7 +96,7 @@ async fn take_back(client: &Weak<Client>, inbound: &Inbound) {
 
 /// Whether the account is to be seen online: as its client said last, else where somebody's presence is wanted, which
 /// WhatsApp tells nobody who is not there.
-fn stays(shown: Option<bool>, follows: bool) -> bool {
+pub(super) fn stays(shown: Option<bool>, follows: bool) -> bool {
     shown.unwrap_or(follows)
 }
 

@@ -39,6 +39,11 @@ impl Sending {
             return Err(SendError::NotConnected);
         };
         let to = to?;
+        match over.run_until_cancelled(can_be_read(&self.client, &to)).await {
+            Some(true) => {}
+            Some(false) => return Err(SendError::NoKeys),
+            None => return Err(SendError::NotConnected),
+        }
         let own = self.client.pn().ok_or(SendError::NotConnected)?;
         let hidden = hidden(&self.client, &to, &named(&self.outgoing)).await;
         let scene = Scene {
@@ -113,9 +118,9 @@ pub(crate) async fn account(client: &Client, memory: &Memory, number: &PhoneNumb
         // they are looked up: one that was is looked up again.
         Known::Nothing if matches!(client.get_lid_pn_entry(&as_given).await, Ok(Some(_))) => Some(as_given),
         Known::Nothing | Known::Once => {
-            let asking = numbers.ask(client, std::slice::from_ref(number));
+            let asking = numbers.ask_one(client, number);
             match tokio::time::timeout(LOOK_UP, asking).await {
-                Ok(Ok(answers)) => answers.into_iter().next().and_then(|(_, account)| account),
+                Ok(Ok(account)) => account,
                 Ok(Err(ContactError::Iq(error))) if of_iq(&error) == SendError::NotConnected => {
                     return Err(SendError::NotConnected);
                 }
@@ -128,6 +133,31 @@ pub(crate) async fn account(client: &Client, memory: &Memory, number: &PhoneNumb
         }
     };
     known.ok_or_else(|| SendError::NotOnWhatsApp(number.clone()))
+}
+
+/// Whether one of a person's devices at least can read what is sent to them.
+///
+/// The client leaves devices out that it has no session with, sends the rest, the copies for the account's own devices if
+/// need be, and takes the server's ack of that for a message that was sent (whatsapp-rust 0.7; its pull request 1299 changes that).
+/// What is made here the sending would have to make as well, and finds.
+async fn can_be_read(client: &Client, to: &Jid) -> bool {
+    if to.is_group() {
+        return true;
+    }
+    let signal = client.signal();
+    // Where this says nothing, sending meets the same and says it.
+    let Ok(devices) = signal.get_user_devices(std::slice::from_ref(to)).await else {
+        return true;
+    };
+    if signal.assert_sessions(&devices).await.is_err() {
+        return true;
+    }
+    for device in &devices {
+        if signal.validate_session(device).await.unwrap_or(true) {
+            return true;
+        }
+    }
+    devices.is_empty()
 }
 
 /// Numbers and hidden ids of those whom a group knows by their hidden ids, as far as they are known here.

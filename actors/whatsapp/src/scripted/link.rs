@@ -75,8 +75,9 @@ impl Link for ScriptedHandle {
                     .iter()
                     .map(|number| NumberCheck {
                         number: number.clone(),
-                        exists: true,
+                        exists: Some(true),
                         jid: Some(format!("{number}@s.whatsapp.net")),
+                        error: None,
                     })
                     .collect(),
             ),

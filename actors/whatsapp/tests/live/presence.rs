@@ -70,10 +70,30 @@ async fn the_account_is_seen_online_only_where_somebody_wants_it() {
     let line = again(line).await;
     eventually("this too", async || !world.is_online().await).await;
 
-    line.inbox.want(EventKinds::of([EventKind::Presence]));
-    world.write("are you there?").await;
-    eventually("somebody wants to know who is there", async || world.is_online().await).await;
     line.link.close().await;
+}
+
+#[tokio::test]
+async fn who_wants_to_know_who_is_there_is_seen_unless_its_client_said_otherwise() {
+    for (said, seen) in [(None, true), (Some(PresenceState::Unavailable), false)] {
+        let world = World::start().await;
+        world.name_account().await;
+        let line = world.pair().await;
+        line.inbox.want(EventKinds::of([EventKind::Presence]));
+        if let Some(state) = said {
+            let presence = Action::Presence { to: None, state };
+            line.link.act(&presence, Duration::from_secs(20)).await.unwrap();
+        }
+        world.write("are you there?").await;
+        // Who begins to follow is answered.
+        eventually("the writer is followed", async || {
+            let heard = line.inbox.messages();
+            heard.iter().any(|one| one.event() == EventKind::Presence)
+        })
+        .await;
+        assert_eq!(world.is_online().await, seen, "{said:?}");
+        line.link.close().await;
+    }
 }
 
 #[tokio::test]

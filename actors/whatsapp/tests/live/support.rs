@@ -243,12 +243,17 @@ impl World {
 
     /// Makes trouble for the linked number.
     pub(crate) async fn trouble(&self, kind: FaultKind, code: Option<&str>, lasts: Duration) {
+        self.trouble_of(OURS, kind, code, lasts).await;
+    }
+
+    /// Makes trouble for somebody.
+    pub(crate) async fn trouble_of(&self, phone: &str, kind: FaultKind, code: Option<&str>, lasts: Duration) {
         let for_ms = u64::try_from(lasts.as_millis()).ok();
         let code = code.map(|code| FaultCode::Name(code.to_owned()));
         self.network
             .fault(Fault {
                 kind,
-                phone: Some(OURS.into()),
+                phone: Some(phone.into()),
                 code,
                 for_ms,
             })

@@ -59,6 +59,17 @@ async fn a_number_that_nobody_has_is_refused() {
 }
 
 #[tokio::test]
+async fn a_message_that_nobody_could_read_is_not_sent() {
+    let world = World::start().await;
+    let line = world.pair().await;
+    world.trouble_of(THEIRS, FaultKind::Keyless, None, Duration::from_secs(600)).await;
+    let refused = send(&line.link, THEIRS, "first", DEADLINE).await;
+    assert_eq!(refused, Err(SendError::NoKeys));
+    let own = world.network.messages(OURS).await.unwrap();
+    assert!(own.is_empty(), "nor is a copy on the own phone: {own:?}");
+}
+
+#[tokio::test]
 async fn nothing_is_sent_before_the_link_is_up() {
     let world = World::start().await;
     let mut line = world.open().await;

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use wharf_domain::MessageKind;
+use wharf_domain::{EventKind, EventKinds, MessageKind, message::Happening};
 use wharf_testnet::{FaultKind, PhoneSettings};
 
-use crate::support::{OURS, World, eventually};
+use crate::support::{OURS, THEIRS, World, eventually};
 
 #[tokio::test]
 async fn what_stays_undecryptable_is_reported_once() {
@@ -28,5 +28,31 @@ async fn what_stays_undecryptable_is_reported_once() {
     );
     assert_eq!(report.content, "A message that could not be decrypted");
     assert!(report.is_undecryptable());
+    line.link.close().await;
+}
+
+#[tokio::test]
+async fn so_is_what_the_own_phone_sent_where_that_is_wanted() {
+    let world = World::with(|config| config.undecryptable_patience = Duration::from_secs(2)).await;
+    let line = world.pair().await;
+    let off = PhoneSettings {
+        answers_devices: Some(false),
+        ..PhoneSettings::default()
+    };
+    world.network.set_phone(OURS, &off).await.unwrap();
+    world.trouble(FaultKind::Corrupt, None, Duration::from_secs(60)).await;
+    line.inbox.want(EventKinds::of([EventKind::Sent]));
+    let id = world.network.send_text(OURS, THEIRS, "spoilt").await.unwrap();
+    eventually("the report", async || !line.inbox.messages().is_empty()).await;
+    let report = line.inbox.messages().remove(0);
+    assert_eq!(
+        (report.kind, report.message_id.as_str(), report.from.as_str()),
+        (MessageKind::Unknown, id.as_str(), OURS)
+    );
+    assert!(report.is_undecryptable());
+    assert!(
+        matches!(report.happening(), Some(Happening::Sent { to, .. }) if to == THEIRS),
+        "{report:?}"
+    );
     line.link.close().await;
 }

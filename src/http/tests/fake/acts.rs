@@ -2,14 +2,22 @@
 
 use wharf_actors::GatewayError;
 use wharf_domain::{
-    Recipient, Timestamp,
+    PhoneNumber, Recipient, Timestamp,
     action::{
         Action, Blocked, Business, ContactInfo, Done, GroupInfo, InviteLink, InvitedGroup, JoinRequest, Joined,
         MemberAddMode, NumberCheck, ParticipantChange, Picture, ProfileInfo,
     },
 };
+use wharf_store::ByNumber;
 
 use super::{CODE, GROUP};
+
+/// The part of a list that is in the order of numbers.
+pub(super) fn part_of<T>(mut all: Vec<T>, part: &ByNumber, number: fn(&T) -> &PhoneNumber) -> Vec<T> {
+    all.retain(|one| part.after.as_ref().is_none_or(|after| number(one) > after));
+    all.truncate(part.limit as usize);
+    all
+}
 
 /// Nobody is asked; hidden ids have no picture.
 pub(super) fn done(action: Action) -> Result<Done, GatewayError> {
@@ -17,8 +25,9 @@ pub(super) fn done(action: Action) -> Result<Done, GatewayError> {
         Action::CheckNumbers(numbers) => {
             let check = |number| NumberCheck {
                 number,
-                exists: false,
+                exists: Some(false),
                 jid: None,
+                error: None,
             };
             Done::Numbers(numbers.into_iter().map(check).collect())
         }

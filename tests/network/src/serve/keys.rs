@@ -6,6 +6,7 @@ use wacore_binary::{Jid, Node};
 
 use super::phone;
 use super::session::Session;
+use crate::FaultKind;
 use crate::phone::{Bundle, OneTimeKey, SignedKey};
 use crate::state::{Device, World};
 use crate::wire::stanza::{attr, big_endian, bytes_node, child_array, child_bytes, iq_error, iq_result, jid_attr};
@@ -116,6 +117,9 @@ async fn bundle(world: &World, jid: Jid) -> Node {
             _ => refused(user),
         };
     };
+    if world.faults.strikes(FaultKind::Keyless, Some(&account.phone)).is_some() {
+        return refused(user);
+    }
     if jid.device == 0 {
         let bundle = account.signal.lock().await.bundle(&account.keys);
         return user.children(bundle_nodes(&bundle, None)).build();

@@ -63,9 +63,8 @@ impl Acting {
 
     /// The account of a number, asked for anew.
     async fn looked_up(&self, number: &PhoneNumber) -> Result<Option<Jid>, SendError> {
-        let asking = self.memory.numbers().ask(&self.client, std::slice::from_ref(number));
-        let answers = asking.await.map_err(of_contact)?;
-        Ok(answers.into_iter().next().and_then(|(_, account)| account))
+        let asking = self.memory.numbers().ask_one(&self.client, number);
+        asking.await.map_err(of_contact)
     }
 
     /// What somebody shows; one is asked for and one is answered, by whichever of their ids.

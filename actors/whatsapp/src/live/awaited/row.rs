@@ -10,6 +10,7 @@ use whatsapp_rust::wacore::types::{
     events::{DecryptFailMode, UnavailableType, UndecryptableMessage},
     message::{MessageInfo, MessageSource},
 };
+use whatsapp_rust::wacore_binary::Jid;
 
 /// What is in the row beside its key.
 #[derive(Debug, Serialize, Deserialize)]
@@ -24,6 +25,12 @@ struct Head {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     ephemeral_seconds: Option<u32>,
     is_group: bool,
+    /// Whether the account sent it itself.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    is_from_me: bool,
+    /// The number of whom it was sent to, where `chat` is a hidden id.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    recipient: Option<String>,
     /// Whether it changes another message.
     is_change: bool,
 }
@@ -46,6 +53,8 @@ pub(super) fn of(lost: &UndecryptableMessage, due_at: Timestamp) -> Option<Await
         push_name: info.push_name.clone(),
         ephemeral_seconds: info.ephemeral_expiration,
         is_group: info.source.is_group,
+        is_from_me: info.source.is_from_me,
+        recipient: recipient_of(info).map(ToString::to_string),
         is_change: lost.decrypt_fail_mode == DecryptFailMode::Hide,
     };
     Some(AwaitedMessage {
@@ -53,6 +62,11 @@ pub(super) fn of(lost: &UndecryptableMessage, due_at: Timestamp) -> Option<Await
         head: serde_json::to_string(&head).ok()?,
         due_at,
     })
+}
+
+/// The other of number and hidden id of whom a message of the account itself was sent to.
+pub(crate) fn recipient_of(info: &MessageInfo) -> Option<&Jid> {
+    info.source.recipient_alt.as_ref().or(info.peer_recipient_pn.as_ref())
 }
 
 /// The message of a row; `None` if it does not read as one of ours.
@@ -64,6 +78,8 @@ pub(super) fn read(row: &AwaitedMessage) -> Option<UndecryptableMessage> {
             sender: row.id.sender.parse().ok()?,
             sender_alt: head.sender_alt.map(|jid| jid.parse()).transpose().ok()?,
             is_group: head.is_group,
+            is_from_me: head.is_from_me,
+            recipient_alt: head.recipient.map(|jid| jid.parse()).transpose().ok()?,
             ..MessageSource::default()
         },
         id: row.id.message_id.clone(),
@@ -96,6 +112,8 @@ mod tests {
                 sender: "100000000000007:12@lid".parse().unwrap(),
                 sender_alt: Some("5511888888888@s.whatsapp.net".parse().unwrap()),
                 is_group: true,
+                is_from_me: true,
+                recipient_alt: Some("5511999999999@s.whatsapp.net".parse().unwrap()),
                 ..MessageSource::default()
             },
             id: "3EB0A1".into(),

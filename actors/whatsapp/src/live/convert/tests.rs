@@ -285,7 +285,7 @@ fn what_could_not_be_decrypted_is_told_under_a_key_of_its_own() {
             .unavailable_type(unavailable)
             .decrypt_fail_mode(mode)
             .build();
-        match undecryptable(&lost, &People::new(OWN)) {
+        match undecryptable(&lost, &People::new(OWN), None) {
             Converted::Message(message) => *message,
             Converted::Skipped(reason) => panic!("skipped as {reason}"),
         }

@@ -6,11 +6,14 @@ use tokio::time::Instant;
 use whatsapp_rust::Client;
 use whatsapp_rust::wacore::{
     stanza::groups::GroupNotificationAction,
-    types::events::{Event, EventHandler, EventInterest, EventKind},
+    types::{
+        events::{Event, EventHandler, EventInterest, EventKind},
+        message::MessageInfo,
+    },
 };
 
 use super::{Inbound, watch};
-use crate::live::convert::not_for_us;
+use crate::live::convert::for_nobody;
 
 /// Hears of messages that were fetched from the phone, messages that cannot be decrypted, new names of groups, and the
 /// history.
@@ -27,7 +30,7 @@ impl EventHandler for Aside {
     fn handle_event(&self, event: Arc<Event>) {
         match event.as_ref() {
             Event::Messages(batch) if !batch.hook_committed => self.recovered(Arc::clone(&event)),
-            Event::UndecryptableMessage(lost) if not_for_us(&lost.info).is_none() => {
+            Event::UndecryptableMessage(lost) if self.is_wanted(&lost.info) => {
                 let inbound = &self.inbound;
                 let patience = inbound.undecryptable_patience;
                 inbound.memory.awaited().miss(lost.clone(), Instant::now(), patience);
@@ -57,6 +60,11 @@ impl EventHandler for Aside {
 }
 
 impl Aside {
+    /// Whether anybody is told of a message.
+    fn is_wanted(&self, info: &MessageInfo) -> bool {
+        for_nobody(info).is_none() && (!info.source.is_from_me || self.inbound.wants_own())
+    }
+
     fn recovered(&self, event: Arc<Event>) {
         let Some(client) = self.client.upgrade() else { return };
         let inbound = Arc::clone(&self.inbound);

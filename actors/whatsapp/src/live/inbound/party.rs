@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use wharf_domain::PhoneNumber;
+use wharf_domain::{EventKind, PhoneNumber};
 use whatsapp_rust::Client;
 use whatsapp_rust::wacore::types::message::MessageInfo;
 use whatsapp_rust::wacore_binary::{Jid, JidExt as _, Server};
 
 use super::Inbound;
 use crate::live::{
+    awaited::recipient_of,
     convert::{Party, bare, is_hidden},
     memory::Memory,
 };
@@ -73,9 +74,16 @@ impl Inbound {
         .await
     }
 
-    /// Who gets a message that the account sent from another device.
-    pub(super) async fn recipient(&self, client: &Arc<Client>, info: &MessageInfo) -> Party {
-        let number = info.source.recipient_alt.as_ref().or(info.peer_recipient_pn.as_ref());
-        self.party(client, &info.source.chat, number).await
+    /// Whether anybody wants messages that the account sent from another device.
+    pub(super) fn wants_own(&self) -> bool {
+        self.inbox.wanted().contains(EventKind::Sent)
+    }
+
+    /// Who gets a message that the account sent from another device, if that is what it is and somebody wants it.
+    pub(super) async fn recipient(&self, client: &Arc<Client>, info: &MessageInfo) -> Option<Party> {
+        if !info.source.is_from_me || !self.wants_own() {
+            return None;
+        }
+        Some(self.party(client, &info.source.chat, recipient_of(info)).await)
     }
 }

@@ -252,7 +252,7 @@ fn undecryptable_one() -> IncomingMessage {
         .unavailable_type(UnavailableType::Unknown)
         .decrypt_fail_mode(DecryptFailMode::Show)
         .build();
-    match undecryptable(&lost, &People::new(OWN)) {
+    match undecryptable(&lost, &People::new(OWN), None) {
         Converted::Message(message) => *message,
         Converted::Skipped(reason) => panic!("skipped as {reason}"),
     }

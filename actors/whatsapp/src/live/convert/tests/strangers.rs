@@ -158,7 +158,7 @@ proptest! {
             .unavailable_type(UnavailableType::Unknown)
             .decrypt_fail_mode(DecryptFailMode::Show)
             .build();
-        if let Converted::Message(report) = undecryptable(&lost, &People::new(OWN)) {
+        if let Converted::Message(report) = undecryptable(&lost, &People::new(OWN), None) {
             prop_assert!(serde_json::from_str::<serde_json::Value>(&payload(&report)).is_ok());
         }
     }

@@ -1,4 +1,6 @@
-//! Values of messages' fields, each judged by the domain.
+//! Values of fields, each judged by the domain.
+
+use std::{collections::HashSet, hash::Hash};
 
 use serde_json::Value;
 use wharf_domain::{
@@ -6,7 +8,7 @@ use wharf_domain::{
     outgoing::{MENTIONS_MAX, check_emoji, check_line, check_message_id, check_text},
 };
 
-use super::super::fields;
+use super::fields;
 
 pub(super) fn text(name: &'static str, value: Value) -> Result<String, InvalidField> {
     let text = fields::string(name, value)?;
@@ -30,7 +32,7 @@ pub(super) fn message_id(name: &'static str, value: Value) -> Result<String, Inv
 }
 
 /// Somebody.
-pub(in crate::http) fn person(name: &'static str, value: Value) -> Result<Recipient, InvalidField> {
+pub(super) fn person(name: &'static str, value: Value) -> Result<Recipient, InvalidField> {
     Recipient::parse_person(name, &fields::string(name, value)?)
 }
 
@@ -44,7 +46,7 @@ pub(super) fn degrees(
 }
 
 /// A list of texts.
-pub(in crate::http) fn texts(name: &'static str, value: Value) -> Result<Vec<String>, InvalidField> {
+pub(super) fn texts(name: &'static str, value: Value) -> Result<Vec<String>, InvalidField> {
     let wanted = || InvalidField::new(name, "must be a list of strings");
     let Value::Array(list) = value else {
         return Err(wanted());
@@ -57,15 +59,27 @@ pub(in crate::http) fn texts(name: &'static str, value: Value) -> Result<Vec<Str
 }
 
 /// A list of numbers, each once.
-pub(in crate::http) fn phones(name: &'static str, value: Value) -> Result<Vec<PhoneNumber>, InvalidField> {
-    let mut phones: Vec<PhoneNumber> = Vec::new();
-    for text in texts(name, value)? {
-        let phone = PhoneNumber::parse(name, &text)?;
-        if !phones.contains(&phone) {
-            phones.push(phone);
+pub(super) fn phones(name: &'static str, value: Value) -> Result<Vec<PhoneNumber>, InvalidField> {
+    let texts = texts(name, value)?;
+    each_once(texts.iter().map(|text| PhoneNumber::parse(name, text)))
+}
+
+/// A list of numbers or hidden ids, each once.
+pub(super) fn persons(name: &'static str, value: Value) -> Result<Vec<Recipient>, InvalidField> {
+    let texts = texts(name, value)?;
+    each_once(texts.iter().map(|text| Recipient::parse_person(name, text)))
+}
+
+/// What is given, each once, in the order of the first ones; there may be tens of thousands.
+pub(super) fn each_once<T: Eq + Hash + Clone, E>(given: impl Iterator<Item = Result<T, E>>) -> Result<Vec<T>, E> {
+    let (mut seen, mut once) = (HashSet::new(), Vec::new());
+    for one in given {
+        let one = one?;
+        if seen.insert(one.clone()) {
+            once.push(one);
         }
     }
-    Ok(phones)
+    Ok(once)
 }
 
 pub(super) fn mentions(name: &'static str, value: Value) -> Result<Vec<PhoneNumber>, InvalidField> {
