@@ -44,6 +44,7 @@ impl Pace {
 /// A body as it arrives.
 pub(super) struct Body {
     chunks: Pin<Box<dyn Stream<Item = Result<Bytes, warp::Error>> + Send>>,
+    begun: bool,
     ended: bool,
 }
 
@@ -53,8 +54,14 @@ impl Body {
         let chunks = stream.map(|chunk| chunk.map(|mut buf| buf.copy_to_bytes(buf.remaining())));
         Self {
             chunks: Box::pin(chunks),
+            begun: false,
             ended: false,
         }
+    }
+
+    /// Whether anything of it was asked for: then a client that waited for `100 Continue` was told to send it.
+    pub(super) fn is_begun(&self) -> bool {
+        self.begun
     }
 
     /// The whole body, if it is JSON by its content type, not larger than the limit, and here in time.
@@ -116,6 +123,7 @@ impl Body {
         if self.ended {
             return None;
         }
+        self.begun = true;
         let chunk = self.chunks.next().await;
         self.ended = !matches!(chunk, Some(Ok(_)));
         chunk

@@ -1,6 +1,6 @@
 //! One request on its way to a handler, and the answers that handlers give.
 
-use std::{str::FromStr, sync::Arc};
+use std::{str::FromStr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -37,10 +37,20 @@ pub(super) struct Call {
     pub(super) large: Option<Permit>,
     /// Who follows what for how long.
     pub(super) watchers: Arc<Tally>,
+    pub(super) times: Times,
     /// The token with which the metrics may be read.
     pub(super) operator: Option<TokenHash>,
     /// Whether the facade is being closed.
     pub(super) closing: watch::Receiver<bool>,
+}
+
+/// How long things may take that hold a connection.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Times {
+    /// Everything between the last header byte of a request and its answer (`http.request_timeout_ms`).
+    pub(super) request: Duration,
+    /// A connection on which nothing is sent (`http.idle_timeout_ms`).
+    pub(super) idle: Duration,
 }
 
 /// A file that came along.

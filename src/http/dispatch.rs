@@ -23,7 +23,7 @@ use wharf_domain::{ClientId, TokenHash, media_link::MEDIA_PATH};
 use super::{
     Desk,
     body::Body,
-    call::{Answer, Call, no_content},
+    call::{Answer, Call, Times, no_content},
     held::Held,
     media,
     problem::Problem,
@@ -55,8 +55,7 @@ pub(super) fn unsent() -> Arc<Tally> {
 #[derive(Clone)]
 pub(super) struct Dispatch {
     pub(super) desk: Arc<dyn Desk>,
-    /// For everything between the last header byte and the answer.
-    pub(super) deadline: Duration,
+    pub(super) times: Times,
     /// Requests that are carried out, for each client.
     pub(super) under_way: Arc<Tally>,
     /// Bytes of answers that are not sent yet, for each client.
@@ -136,7 +135,7 @@ impl Dispatch {
             seat.refused();
         }
         // A client that waits for `100 Continue` has not sent its body, and shall not be invited to.
-        if !request.headers.contains_key(header::EXPECT) {
+        if request.body.is_begun() || !request.headers.contains_key(header::EXPECT) {
             request.body.drain().await;
         }
         if let (Err(problem), Some(asker)) = (&answer, request.asker)
@@ -176,7 +175,7 @@ impl Dispatch {
             Sought::Answer(answer) => return Ok(answer),
             Sought::Route(route, call) => (route, call),
         };
-        let (body, time) = (&mut request.body, self.deadline / 2);
+        let (body, time) = (&mut request.body, self.times.request / 2);
         let took_its_time = match route.takes {
             Takes::Nothing => false,
             Takes::Object => {
@@ -207,10 +206,10 @@ impl Dispatch {
 
     /// What is done within the deadline of a request.
     async fn within<T>(&self, begun: Instant, work: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
-        timeout_at(begun + self.deadline, work).await.unwrap_or_else(|_| {
+        timeout_at(begun + self.times.request, work).await.unwrap_or_else(|_| {
             Err(Problem::new(
                 StatusCode::GATEWAY_TIMEOUT,
-                format!("no answer within {:?}; it may still be carried out", self.deadline),
+                format!("no answer within {:?}; it may still be carried out", self.times.request),
             ))
         })
     }
@@ -264,6 +263,7 @@ impl Dispatch {
             upload: None,
             large: None,
             watchers: Arc::clone(&self.watchers),
+            times: self.times,
             operator: self.operator,
             closing: self.closing.clone(),
         };

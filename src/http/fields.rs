@@ -204,6 +204,11 @@ impl Fields {
         self.keep(Err(refusal))
     }
 
+    /// Leaves what has not been read yet: which fields there may be is not known.
+    pub(super) fn leave_rest(&mut self) {
+        self.rest.clear();
+    }
+
     fn name_unknown(&mut self) {
         for name in self.rest.keys().take(UNKNOWN_NAMED) {
             let shown: String = name.chars().take(NAME_SHOWN).collect();

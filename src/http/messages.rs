@@ -20,7 +20,7 @@ use super::{
     problem::Problem,
     query::Query,
 };
-use content::{check_writer, content, quote};
+use content::{TYPES, check_writer, content, quote};
 pub(super) use file::picture;
 
 /// Messages on a page when the client does not say.
@@ -145,10 +145,17 @@ fn read(call: &Call, message: &[u8], is_part: bool) -> Result<Written, Problem> 
         Recipient::parse(name, &fields::string(name, value)?)
     });
     let queue = body.optional("queue", fields::boolean);
-    let kind = body.required("type", fields::string);
+    let kind = match body.optional("type", fields::string) {
+        Ok(None) => body.refuse(InvalidField::new("type", format!("is missing: it {TYPES}"))),
+        Ok(Some(kind)) => Ok(kind),
+        Err(refused) => Err(refused),
+    };
     let content = match &kind {
         Ok(kind) => draft(&mut body, kind, is_part),
-        Err(_) => Err(Refused),
+        Err(_) => {
+            body.leave_rest();
+            Err(Refused)
+        }
     };
     let in_group = matches!(&to, Ok(Recipient::Group(_)));
     let reply_to = match kind.as_deref() {
@@ -176,6 +183,7 @@ fn draft(body: &mut Fields, kind: &str, is_part: bool) -> Result<Draft, Refused>
     match FileType::from_word(kind) {
         Some(kind) => file::read(body, kind, is_part).map(|file| Draft::File(Box::new(file))),
         None if is_part => {
+            body.leave_rest();
             let text = "must be one that has a file: image, video, audio, voice, document, sticker";
             body.refuse(InvalidField::new("type", text))
         }

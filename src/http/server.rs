@@ -36,6 +36,7 @@ use wharf_domain::TokenHash;
 use super::{
     Desk,
     bare::MAX_HEADERS,
+    call::Times,
     dispatch::{Dispatch, unsent},
     refusals::Refusals,
     seats::{House, Seat, Watched},
@@ -80,7 +81,10 @@ pub async fn serve(
     let service = warp::service(
         Dispatch {
             desk,
-            deadline: limits.request_timeout,
+            times: Times {
+                request: limits.request_timeout,
+                idle: limits.idle_timeout,
+            },
             under_way: Tally::new(limits.max_requests_per_client),
             unsent: unsent(),
             refusals: Arc::new(Refusals::default()),

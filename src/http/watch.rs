@@ -24,14 +24,16 @@ use super::{
 
 /// Streams and long polls of one client at a time.
 const PER_CLIENT: usize = 16;
-/// A stream ends after this; a browser's `EventSource` opens the next by itself.
+/// A stream ends after this; who follows opens the next.
 const LONGEST: Duration = Duration::from_secs(600);
-/// Between two signs of life, well below the time that a connection may be idle.
+/// Between two signs of life; less where a connection may be idle for less than three times that.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Changes within this are told together.
 const COALESCE: Duration = Duration::from_millis(100);
-/// The longest that a request may wait for a QR code, in seconds: below the default time of a request.
+/// The longest that a request may wait for a QR code, in seconds.
 pub(super) const LONGEST_WAIT_S: u64 = 25;
+/// What of a request's time is left for its answer when it waits.
+const FOR_THE_ANSWER: Duration = Duration::from_secs(1);
 
 /// How many streams and long polls each client has.
 pub(super) fn watchers() -> Arc<Tally> {
@@ -53,7 +55,7 @@ pub(super) async fn qr(call: &Call, phone: &PhoneNumber, wait: Duration, after: 
     let mut closing = call.closing.clone();
     let mut tokens = call.desk.token_changes();
     let mut changes = call.desk.changes(call.client, phone).await?;
-    let until = Instant::now() + wait;
+    let until = Instant::now() + wait.min(call.times.request.saturating_sub(FOR_THE_ANSWER));
     loop {
         changes.mark_unchanged();
         let shown = call.desk.shown(call.client, phone).await?;
@@ -106,6 +108,7 @@ pub(super) async fn events(call: Call) -> Answer {
         closing: call.closing,
         events,
         told: Told::default(),
+        keep_alive: KEEP_ALIVE.min(call.times.idle / 3),
         _ticket: ticket,
     };
     tokio::spawn(feed.run(first));
@@ -149,6 +152,8 @@ struct Feed {
     closing: watch::Receiver<bool>,
     events: mpsc::Sender<sse::Event>,
     told: Told,
+    /// Between two signs of life.
+    keep_alive: Duration,
     _ticket: Ticket,
 }
 
@@ -205,7 +210,7 @@ impl Feed {
                     }
                 }
                 () = tokio::time::sleep_until(until) => return Err(Gone),
-                () = sleep(KEEP_ALIVE) => {
+                () = sleep(self.keep_alive) => {
                     if !is_theirs(&self.desk, self.client, self.token).await {
                         return Err(Gone);
                     }

@@ -3,11 +3,14 @@
 use std::time::Instant;
 
 use bytes::Bytes;
+use futures::stream::BoxStream;
 use sqlx::{Row, SqliteConnection, query, query_scalar, sqlite::SqliteRow};
 use wharf_domain::{ClientId, Event, EventId, EventKind, EventStatus, WebhookId};
 
 use crate::{
-    ChatFilter, Cursor, EventFilter, EventPage, Store, StoreError, codec, sql,
+    ChatFilter, Cursor, EventFilter, EventPage, Store, StoreError, codec,
+    page::EventRows,
+    sql,
     walk::{Pieces, Places, VISITED, bounds, floor},
 };
 
@@ -86,11 +89,13 @@ async fn page(
             .bind(webhook.0)
             .bind(before)
             .bind(wanted);
-        return cut(&rows.fetch_all(connection).await?, filter.limit, None);
+        let mut taken = EventRows::default();
+        taken.take(rows.fetch(connection)).await?;
+        return cut(&taken, filter.limit, None);
     }
     let owned = query(sql::WEBHOOK).bind(client.0).bind(webhook.0);
     if owned.fetch_optional(&mut *connection).await?.is_none() {
-        return cut(&[], filter.limit, None);
+        return cut(&EventRows::default(), filter.limit, None);
     }
     let places = Places { before, ..Places::ALL };
     let places = places.within(connection, filter.since, filter.until).await?;
@@ -109,16 +114,16 @@ async fn page(
     cut(&rows, filter.limit, floor)
 }
 
-/// The rows that match, one more than asked for if there are more; and where the walk ended before all was seen.
+/// The rows that match, one more than asked for if there are more and they have room on a page; and where the walk ended before all was seen.
 async fn walk(
     connection: &mut SqliteConnection,
     client: ClientId,
     webhook: WebhookId,
     filter: &EventFilter,
     (mut places, undelivered): (Places, Option<&str>),
-) -> Result<(Vec<SqliteRow>, Option<i64>), sqlx::Error> {
+) -> Result<(EventRows, Option<i64>), sqlx::Error> {
     let wanted = filter.limit as usize + 1;
-    let mut rows = Vec::new();
+    let mut rows = EventRows::default();
     let mut pieces = Pieces::new(VISITED);
     loop {
         let begun = Instant::now();
@@ -128,8 +133,9 @@ async fn walk(
             ..places
         };
         let missing = i64::try_from(wanted - rows.len()).unwrap_or(i64::MAX);
-        rows.extend(matching(connection, client, webhook, filter, piece, missing).await?);
-        let full = rows.len() >= wanted;
+        let found = matching(connection, client, webhook, filter, piece, missing);
+        rows.take(found).await?;
+        let full = rows.is_full() || rows.len() >= wanted;
         match floor {
             Some(floor) if !full && pieces.another(begun.elapsed()) => places.before = floor,
             floor => return Ok((rows, floor)),
@@ -143,19 +149,19 @@ fn is_narrow(filter: &EventFilter) -> bool {
     of_content || filter.since.is_some() || filter.until.is_some()
 }
 
-async fn matching(
-    connection: &mut SqliteConnection,
+fn matching<'c>(
+    connection: &'c mut SqliteConnection,
     client: ClientId,
     webhook: WebhookId,
     filter: &EventFilter,
     places: Places,
     wanted: i64,
-) -> Result<Vec<SqliteRow>, sqlx::Error> {
+) -> BoxStream<'c, Result<SqliteRow, sqlx::Error>> {
     let (since, until) = bounds(filter.since, filter.until);
     let (jid, number) = match &filter.chat {
         None => (None, None),
         Some(ChatFilter::Jid(jid)) => (Some(jid.clone()), None),
-        Some(ChatFilter::Number(number)) => (Some(format!("{number}@s.whatsapp.net")), Some(number.as_str())),
+        Some(ChatFilter::Number(number)) => (Some(format!("{number}@s.whatsapp.net")), Some(number.to_string())),
     };
     let statement = match filter.status {
         None | Some(EventStatus::Delivered) => sql::EVENTS_MATCHING,
@@ -169,20 +175,18 @@ async fn matching(
         .bind(places.after)
         .bind(since)
         .bind(until)
-        .bind(filter.message_id.as_deref())
+        .bind(filter.message_id.clone())
         .bind(jid)
         .bind(number)
         .bind(filter.status.map(EventStatus::as_str))
         .bind(filter.event.map(EventKind::as_str))
-        .fetch_all(connection)
-        .await
+        .fetch(connection)
 }
 
 /// A page of `rows`, of which one more than `limit` was asked for. `floor` is where the walk ended before all was seen.
-fn cut(rows: &[SqliteRow], limit: u32, floor: Option<Cursor>) -> Result<EventPage, sqlx::Error> {
-    let shown = &rows[..rows.len().min(limit as usize)];
-    let events: Vec<Event> = shown.iter().map(codec::event).collect::<Result<_, _>>()?;
-    let next_cursor = if rows.len() > shown.len() {
+fn cut(rows: &EventRows, limit: u32, floor: Option<Cursor>) -> Result<EventPage, sqlx::Error> {
+    let events = rows.events(limit as usize)?;
+    let next_cursor = if rows.is_full() || rows.len() > events.len() {
         events.last().map(|event| Cursor(event.id))
     } else {
         floor

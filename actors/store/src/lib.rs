@@ -32,6 +32,7 @@ mod media;
 mod open;
 mod outcomes;
 mod outgoing;
+mod page;
 mod place;
 mod polls;
 mod probe;

@@ -3,7 +3,7 @@
 use sqlx::{Row, SqliteConnection, query, query_scalar};
 use wharf_domain::{ClientId, Event};
 
-use crate::{PullCursor, PullPage, PullQuery, Pulled, Store, StoreError, codec, sql};
+use crate::{PullCursor, PullPage, PullQuery, Pulled, Store, StoreError, page::EventRows, sql};
 
 /// So many webhooks are looked at one by one.
 const FEW_WEBHOOKS: i64 = 128;
@@ -172,10 +172,8 @@ async fn read(connection: &mut SqliteConnection, client: ClientId, places: &[i64
         return Ok(Vec::new());
     }
     let places = serde_json::to_string(places).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
-    let rows = query(sql::PULL_EVENTS)
-        .bind(client.0)
-        .bind(places)
-        .fetch_all(connection)
-        .await?;
-    rows.iter().map(codec::event).collect()
+    let rows = query(sql::PULL_EVENTS).bind(client.0).bind(places);
+    let mut taken = EventRows::default();
+    taken.take(rows.fetch(connection)).await?;
+    taken.events(taken.len())
 }

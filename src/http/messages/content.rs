@@ -15,7 +15,7 @@ use super::super::{
 };
 
 /// What may be sent.
-const TYPES: &str = "must be one of text, image, video, audio, voice, document, sticker, location, contact, reaction, \
+pub(super) const TYPES: &str = "must be one of text, image, video, audio, voice, document, sticker, location, contact, reaction, \
                      poll, edit, revoke, forward";
 
 pub(super) fn content(body: &mut Fields, kind: &str) -> Result<NewContent, Refused> {
@@ -42,7 +42,10 @@ pub(super) fn content(body: &mut Fields, kind: &str) -> Result<NewContent, Refus
         }
         "revoke" => Content::Revoke { target: target(body)? },
         "forward" => return forward(body).map(NewContent::Forward),
-        _ => return body.refuse(InvalidField::new("type", TYPES)),
+        _ => {
+            body.leave_rest();
+            return body.refuse(InvalidField::new("type", TYPES));
+        }
     }))
 }
 

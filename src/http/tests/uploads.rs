@@ -256,6 +256,22 @@ fn limits(request_timeout: u64) -> Limits {
     }
 }
 
+#[tokio::test]
+async fn who_waited_to_be_asked_for_a_body_reads_why_it_is_refused() {
+    let facade = Facade::start().await;
+    let body = [message(), file(&vec![b'x'; 2_000_000]), end()].concat();
+    let head = format!(
+        "POST {} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {ALPHA}\r\nidempotency-key: in-use\r\nconnection: close\r\n\
+         expect: 100-continue\r\ncontent-type: multipart/form-data; boundary={BOUNDARY}\r\ncontent-length: {}\r\n\r\n",
+        path(),
+        body.len()
+    );
+    let answers = raw(&facade, &[head.into_bytes(), body].concat()).await;
+    let asked_for = b"HTTP/1.1 100 Continue\r\n\r\n";
+    assert!(answers.starts_with(asked_for), "{}", String::from_utf8_lossy(&answers));
+    assert_eq!(Reply::parse(&answers[asked_for.len()..]).status, 409);
+}
+
 fn head(length: usize) -> String {
     format!(
         "POST {} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {ALPHA}\r\nconnection: close\r\n\

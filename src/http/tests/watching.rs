@@ -15,7 +15,11 @@ use tokio::{
 use wharf_actors::Qr;
 use wharf_domain::{ConnectionStatus, Timestamp, session::ReasonCode};
 
-use super::{super::server::STOP_TIME, ALPHA, BETA, Facade, NUMBER, pictures::CODE};
+use super::{
+    super::server::{Limits, STOP_TIME},
+    ALPHA, BETA, Facade, LIMITS, NUMBER,
+    pictures::CODE,
+};
 
 const PATH: &str = "/api/whatsapp/connections/5511999999999";
 const SOON: Duration = Duration::from_secs(30);
@@ -37,8 +41,13 @@ impl Listener {
 
     /// Reads until this was heard.
     async fn hears(&mut self, text: &str) {
+        self.hears_times(text, 1).await;
+    }
+
+    /// Reads until this was heard so often.
+    async fn hears_times(&mut self, text: &str, times: usize) {
         let reading = async {
-            while !self.heard.contains(text) {
+            while self.heard.matches(text).count() < times {
                 let mut bytes = [0; 4096];
                 let read = self.socket.read(&mut bytes).await.unwrap();
                 assert!(read > 0, "ended before {text:?}: {}", self.heard);
@@ -198,6 +207,24 @@ async fn a_client_has_a_bounded_number_of_streams() {
         facade.ask("GET", &format!("{PATH}/qr?wait=0")).send().await.status == 200
     })
     .await;
+}
+
+#[tokio::test]
+async fn what_is_followed_outlasts_short_times_of_the_configuration() {
+    let facade = Facade::start_with(Limits {
+        idle_timeout: Duration::from_millis(600),
+        request_timeout: Duration::from_millis(1500),
+        ..LIMITS
+    })
+    .await;
+    let _changes = told(&facade);
+    let mut listener = Listener::open(&facade).await;
+    listener.hears("event:qr").await;
+    // Three times as long as a connection may be idle.
+    listener.hears_times(":\n\n", 9).await;
+    let asked = format!("{PATH}/qr?wait=20&after={CODE}");
+    let reply = facade.ask("GET", &asked).send().await;
+    assert_eq!(reply.status, 200, "what there is then: {reply:?}");
 }
 
 #[tokio::test]

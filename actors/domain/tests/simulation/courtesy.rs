@@ -1,4 +1,4 @@
-//! What is promised to a receiver and to a webhook's owner (README, "Be considerate to a receiver"): the pace, the pauses
+//! What is promised to a receiver and to a webhook's owner (docs/WEBHOOKS.md): the pace, the pauses
 //! that a receiver asks for, the end that it declares, and which events wait for each other.
 
 use std::{collections::VecDeque, time::Duration};

@@ -1,4 +1,4 @@
-//! What `recovery: auto` promises (README, "Be considerate to a receiver"), seen from outside: how much at once, how fast, in
+//! What `recovery: auto` promises (docs/WEBHOOKS.md), seen from outside: how much at once, how fast, in
 //! which order, and how soon after the receiver is well.
 
 use std::{

@@ -1,5 +1,5 @@
-use wharf_domain::{EventId, EventStatus};
-use wharf_store::{Cursor, EventFilter};
+use wharf_domain::{EventId, EventKind, EventStatus};
+use wharf_store::{Cursor, EventFilter, PullQuery, Pulled};
 
 use crate::database::{Database, delivered, failed, on_every_database};
 
@@ -54,6 +54,44 @@ on_every_database! {
                 assert_eq!(listed, of(status), "{status:?} by {limit}");
             }
         }
+    }
+
+    async fn a_page_ends_by_its_bytes_too(db: &mut Database) {
+        let (client, webhook) = db.tenant("acme").await;
+        let mut made = Vec::new();
+        for n in 0..20 {
+            let mut message = db.message(&webhook.key(), "a", &n.to_string());
+            message.message.content = "x".repeat(1 << 20);
+            message.payload = message.message.payload(webhook.client_id, &webhook.phone_number);
+            made.extend(db.record(&[message]).await.into_iter().map(|recorded| recorded.event.id));
+        }
+        let ended = |page: &[EventId]| assert!((1..=9).contains(&page.len()), "{}", page.len());
+        let pending = Some(EventStatus::Pending);
+        for (status, event) in [(None, None), (pending, None), (None, Some(EventKind::Message))] {
+            let mut filter = EventFilter { status, event, limit: 200, ..Default::default() };
+            let mut listed = Vec::new();
+            loop {
+                let (page, next) = ids(db, &webhook, &filter).await;
+                ended(&page);
+                listed.extend(page);
+                filter.cursor = next;
+                if next.is_none() {
+                    break;
+                }
+            }
+            listed.reverse();
+            assert_eq!(listed, made, "{filter:?}");
+        }
+        let mut query = PullQuery { after: None, phone_number: None, limit: 200 };
+        let mut pulled = Vec::new();
+        while pulled.len() < made.len() {
+            let Pulled::Page(page) = db.store.pull(client.id, &query).await.unwrap() else { panic!("gone") };
+            let ids: Vec<EventId> = page.events.iter().map(|event| event.id).collect();
+            ended(&ids);
+            pulled.extend(ids);
+            query.after = page.next_cursor;
+        }
+        assert_eq!(pulled, made);
     }
 
     async fn a_page_goes_from_what_is_new_to_what_is_listed(db: &mut Database) {
