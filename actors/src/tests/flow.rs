@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use wharf_domain::{
     ConnectionKey, ConnectionStatus, EventStatus, Timestamp, proxy::Proxy, session::CloseReason, webhook::WebhookPatch,
 };
+use wharf_store::ByNumber;
 use wharf_support::{Reply, wait_until};
 
 use super::world::{WITHIN, World, message, number, open_store, settings};
