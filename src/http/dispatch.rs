@@ -1,7 +1,7 @@
 //! What happens to every request, in this order: request id, token, route, body, handler. And to every answer: the
 //! request id and a line in the log.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc};
 
 use hyper::body::Body as _;
 use percent_encoding::percent_decode_str;
