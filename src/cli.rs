@@ -251,7 +251,10 @@ fn block_on<F: Future>(future: F) -> Result<F::Output, CliError> {
         .enable_all()
         .build()
         .map_err(CliError::Runtime)?;
-    Ok(runtime.block_on(future))
+    let done = runtime.block_on(future);
+    // What still runs are look-ups of names and files that nobody waits for any more, some of which cannot be stopped.
+    runtime.shutdown_background();
+    Ok(done)
 }
 
 fn print(text: &str) -> Result<(), CliError> {

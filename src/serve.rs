@@ -118,8 +118,15 @@ pub async fn prepare(config: &Config) -> Result<Ready, ServeError> {
     if let Some(directory) = &config.media.directory {
         check_writable(directory).map_err(|error| ServeError::MediaDirectory(directory.clone(), error))?;
     }
-    let first_client = first_client(&store).await?;
-    let gateway = Gateway::start_with(settings(config, address), store, |keys| links(config, keys)).await?;
+    let gateway = Gateway::start_with(settings(config, address), store.clone(), |keys| links(config, keys)).await?;
+    // Last: its token is shown once, which a start that fails behind this would not come to.
+    let first_client = match first_client(&store).await {
+        Ok(first_client) => first_client,
+        Err(error) => {
+            gateway.stop().await;
+            return Err(error);
+        }
+    };
     let limits = Limits {
         request_timeout: config.http.request_timeout,
         header_timeout: config.http.header_timeout,

@@ -38,7 +38,10 @@ use crate::{
     by_hand::ByHand,
     deletions::Deletions,
     directory::Directory,
-    media::MediaRoom,
+    media::{
+        MediaRoom,
+        owner::{self, OwnerError},
+    },
     metrics::Commits,
     persistence::{Keeper, Persistence, WriteError},
     post::{Poster, PosterError, PosterOptions, fetch::Fetcher},
@@ -198,6 +201,12 @@ pub enum StartError {
     /// The webhooks' secrets.
     #[error(transparent)]
     Secrets(#[from] VaultError),
+    /// The directory of media.
+    #[error(transparent)]
+    Media(#[from] OwnerError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The links to WhatsApp.
     #[error("whatsapp: {0}")]
     Links(#[from] LinkError),
@@ -262,6 +271,7 @@ impl Gateway {
         };
         let media_directory = settings.media.directory.clone();
         let media_directory = media_directory.unwrap_or_else(|| store.directory().join("media"));
+        owner::claim(&media_directory, store.installation().await?)?;
         let poster = Poster::new(poster)?;
         let fetcher = Fetcher::beside(&poster, &settings.extra_roots_pem)?;
         let media = MediaRoom::new(&settings.media, media_directory, poster.checked())?;

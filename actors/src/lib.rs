@@ -58,6 +58,7 @@ pub use media::{
     MediaSettings,
     files::make_private_directory,
     outbound::{ReceivedFile, Receiving},
+    owner::OwnerError,
 };
 pub use metrics::{Commits, METRICS_TYPE};
 pub use post::PosterError;

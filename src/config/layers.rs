@@ -102,7 +102,12 @@ fn parse(name: &str, text: &str) -> Result<Layer, ConfigError> {
             name: name.to_owned(),
             values,
         }),
-        Err(error) => Err(ConfigError(vec![format!("{name}: {error}")])),
+        Err(error) => {
+            // The place and not what stands there, which may be a secret.
+            let before = error.span().and_then(|span| text.get(..span.start));
+            let line = 1 + before.map_or(0, |before| before.matches('\n').count());
+            Err(ConfigError(vec![format!("{name}: line {line}: {}", error.message())]))
+        }
     }
 }
 

@@ -211,11 +211,13 @@ fn every_error_names_the_key_the_value_and_what_would_be_accepted() {
         ("[web]\nport = 1", &["web.port", "delivery, http"]),
         ("[web]", &["web is not a key", "delivery, http"]),
         ("[http\n", &["line 1"]),
+        ("[store]\nsecrets_key = \"s3cr3t\n", &["line 2"]),
     ];
     for (file, expected) in table {
         let (sources, _file) = sources(Some(file), &[]);
         let error = Loaded::load(&sources).expect_err(file).to_string();
         let name = sources.file.as_ref().unwrap().display().to_string();
+        assert!(!error.contains("s3cr3t"), "{error:?}");
         for part in expected.iter().chain([&name.as_str()]) {
             assert!(error.contains(part), "{file:?}: {part:?} is missing in {error:?}");
         }

@@ -79,6 +79,8 @@ impl Stage {
 /// The user's configuration, in a world of its own.
 fn adapted(mut config: Config, directory: &TempDir, network: &Network) -> Config {
     config.store.url = format!("sqlite://{}", directory.path().join("wharf.db").display());
+    // Beside that database: a gateway removes files that no row of its database knows of.
+    config.media.directory = None;
     config.whatsapp.server_url = Some(network.ws_url());
     config.delivery.allow_http = true;
     config.delivery.allow_private_networks = true;

@@ -137,7 +137,13 @@ fn a_line_has_the_number_and_the_words_in_columns() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_demo_loses_nothing_and_retries() {
-    let config = Loaded::load(&Sources::default()).unwrap().config;
+    let mut config = Loaded::load(&Sources::default()).unwrap().config;
+    // That of a gateway which somebody runs for customers.
+    let media = tempfile::tempdir().unwrap();
+    let file = media.path().join("7/018fa0/018fa0b1");
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    std::fs::write(&file, "a customer's").unwrap();
+    config.media.directory = Some(media.path().to_owned());
     let options = Options {
         run_for: Some(Duration::from_secs(5)),
         per_second: 5,
@@ -156,4 +162,5 @@ async fn the_demo_loses_nothing_and_retries() {
         assert!(text.contains(step), "{step}: {text}");
     }
     assert!(!text.contains('\u{1b}'), "no colours where nobody sees them");
+    assert_eq!(std::fs::read_to_string(file).unwrap(), "a customer's");
 }

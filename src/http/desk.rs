@@ -115,8 +115,13 @@ pub trait Desk: Send + Sync + 'static {
         queue: Option<bool>,
         key: Option<&str>,
     ) -> Result<(), GatewayError>;
-    /// Begins to receive a file that is to be sent.
-    async fn receive_file(&self, client: ClientId, phone: &PhoneNumber) -> Result<Receiving, GatewayError>;
+    /// Begins to receive a file that is to be sent, of at most `most` bytes, or of as many as a file may have.
+    async fn receive_file(
+        &self,
+        client: ClientId,
+        phone: &PhoneNumber,
+        most: Option<u64>,
+    ) -> Result<Receiving, GatewayError>;
     /// Sends a message.
     async fn send(
         &self,

@@ -165,8 +165,13 @@ impl Desk for Gateway {
         self.check_send(client, phone, queue, key).await
     }
 
-    async fn receive_file(&self, client: ClientId, phone: &PhoneNumber) -> Result<Receiving, GatewayError> {
-        self.receive_file(client, phone).await
+    async fn receive_file(
+        &self,
+        client: ClientId,
+        phone: &PhoneNumber,
+        most: Option<u64>,
+    ) -> Result<Receiving, GatewayError> {
+        self.receive_file(client, phone, most).await
     }
 
     async fn send(

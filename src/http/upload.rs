@@ -90,7 +90,8 @@ pub(super) async fn take_in(
         begun.extend_from_slice(&piece);
         if begun.len() > BODY_MAX_BYTES {
             check_json(&call.headers, &begun)?;
-            let receiving = receive(call, brings, None).await?;
+            // What the file in it may have is seen when it is decoded.
+            let receiving = receive(call, brings, None, Some(LARGE_JSON_BYTES as u64)).await?;
             let (whole, turn) = from_the_disk(call, body, pace, (receiving, begun), large).await?;
             (call.body, call.large) = (whole, Some(turn));
             return Ok(true);
@@ -177,7 +178,7 @@ async fn parts(
             FILE if upload.is_none() => {
                 let checked = message.as_deref().filter(|_| !alone);
                 let queue = checked.map(|message| check_before_file(call, message));
-                let receiving = receive(call, brings, queue.transpose()?).await?;
+                let receiving = receive(call, brings, queue.transpose()?, None).await?;
                 upload = Some(file(receiving, part, &flow, brings).await?);
             }
             _ => return Err(unwanted(&name, brings)),
@@ -217,7 +218,12 @@ fn unwanted(name: &str, brings: Brings) -> Problem {
 
 /// Begins to receive a file, unless it would be refused whatever the file is. `queue`: whether its message may wait for its
 /// connection, if that is known yet: what it says stands somewhere in it.
-async fn receive(call: &Call, brings: Brings, queue: Option<bool>) -> Result<Receiving, Problem> {
+async fn receive(
+    call: &Call,
+    brings: Brings,
+    queue: Option<bool>,
+    most: Option<u64>,
+) -> Result<Receiving, Problem> {
     let phone = call.phone()?;
     let key = given_key(call)?;
     match brings {
@@ -226,7 +232,7 @@ async fn receive(call: &Call, brings: Brings, queue: Option<bool>) -> Result<Rec
         Brings::Picture if call.second.is_empty() => {}
         Brings::Picture => check_group(call)?,
     }
-    Ok(call.desk.receive_file(call.client, &phone).await?)
+    Ok(call.desk.receive_file(call.client, &phone, most).await?)
 }
 
 async fn file(mut receiving: Receiving, mut part: Field<'_>, flow: &Flow, brings: Brings) -> Result<Upload, Problem> {

@@ -29,15 +29,21 @@ const AT_WHATSAPP: Duration = Duration::from_hours(7 * 24);
 const PIECE: usize = 64 * 1024;
 
 impl Gateway {
-    /// Begins to receive a file that this number is to send.
+    /// Begins to receive a file that this number is to send, of at most `most` bytes; without, of as many as a file may have.
     ///
     /// # Errors
     /// `NotFound`; `Unavailable` for the store or the disk.
-    pub async fn receive_file(&self, client: ClientId, number: &PhoneNumber) -> Result<Receiving, GatewayError> {
+    pub async fn receive_file(
+        &self,
+        client: ClientId,
+        number: &PhoneNumber,
+        most: Option<u64>,
+    ) -> Result<Receiving, GatewayError> {
         // Nobody uploads a hundred megabytes to learn that there is no such number.
         self.connection(client, number).await?;
         let shared = &self.shared;
-        let bounds = bounds(shared, client, shared.settings.media.send_max_bytes).await?;
+        let most = most.unwrap_or(shared.settings.media.send_max_bytes);
+        let bounds = bounds(shared, client, most).await?;
         shared.media.outbound.receive(client, bounds).await
     }
 

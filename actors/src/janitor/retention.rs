@@ -189,24 +189,20 @@ async fn all_of(shared: &Shared, what: Purge, report: &mut Report) -> Result<u64
     }
 }
 
-/// Files whose time has passed: the files first, so that none is left that no row knows of.
+/// Files whose time has passed: the files first, so that none is left that no row knows of. One that cannot be removed keeps its
+/// row, for the next round.
 async fn media(shared: &Shared, now: Timestamp, report: &mut Report) -> Result<u64, WriteError> {
-    let mut removed = 0;
+    let (mut removed, mut after) = (0, None);
     loop {
-        let expired = shared.store.expired_media(now, SMALL_STEP).await.map_err(unreadable)?;
-        if expired.is_empty() {
+        let expired = shared.store.expired_media(now, SMALL_STEP, after).await;
+        let expired = expired.map_err(unreadable)?;
+        after = expired.last().copied();
+        if after.is_none() {
             return Ok(removed);
         }
-        if let Err(error) = shared.media.files.remove(&expired).await {
-            tracing::warn!(%error, "files of media could not be removed; the next round tries again");
-            return Ok(removed);
-        }
-        let ids = expired.into_iter().map(|(_, id)| id).collect();
-        let gone = step(shared, Purge::Media(ids), report).await?;
-        if gone == 0 {
-            return Ok(removed);
-        }
-        removed += gone;
+        let files: Vec<_> = expired.iter().map(|file| (file.client_id, file.id)).collect();
+        let gone = shared.media.files.remove(&files).await;
+        removed += step(shared, Purge::Media(gone), report).await?;
     }
 }
 

@@ -78,9 +78,7 @@ async fn remove_unowned(shared: &Shared, due: &DueMedia) {
     let client = due.key.client_id;
     if let Ok(None) = shared.store.media(client, due.id).await {
         tracing::info!(%client, event = %due.id, "a file came for a client that is gone; it is removed");
-        if let Err(error) = shared.media.files.remove(&[(client, due.id)]).await {
-            tracing::warn!(%client, event = %due.id, %error, "it stays until the next start");
-        }
+        shared.media.files.remove(&[(client, due.id)]).await;
     }
 }
 

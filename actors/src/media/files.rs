@@ -137,26 +137,14 @@ impl MediaFiles {
         }
     }
 
-    /// Removes files. One that is not there is none.
-    ///
-    /// # Errors
-    /// What the system says of the first that could not be removed.
-    pub(crate) async fn remove(&self, files: &[(ClientId, EventId)]) -> io::Result<()> {
-        let paths: Vec<PathBuf> = files.iter().map(|(client, id)| self.path(*client, *id)).collect();
+    /// Removes files; answers those that are gone. One that was not there is, and one that stays is in the log.
+    pub(crate) async fn remove(&self, files: &[(ClientId, EventId)]) -> Vec<EventId> {
+        let files: Vec<_> = files.iter().map(|(client, id)| (*id, self.path(*client, *id))).collect();
         let removed = blocking(move || {
-            for path in paths {
-                match fs::remove_file(&path) {
-                    Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-                    _ => {}
-                }
-                // Goes with the last file in it.
-                if let Some(parent) = path.parent() {
-                    let _has_others = fs::remove_dir(parent);
-                }
-            }
-            Ok(())
+            let gone = files.into_iter().filter(|(_, path)| remove(path));
+            gone.map(|(id, _)| id).collect()
         });
-        removed.await.unwrap_or(Ok(()))
+        removed.await.unwrap_or_default()
     }
 
     /// Removes all files of a client.
@@ -178,6 +166,21 @@ impl MediaFiles {
     pub(crate) async fn read(&self, client: ClientId, id: EventId) -> io::Result<Vec<u8>> {
         tokio::fs::read(self.path(client, id)).await
     }
+}
+
+/// Whether a file is gone, and with the last one in it its directory.
+fn remove(path: &Path) -> bool {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            tracing::warn!(file = %path.display(), %error, "a file of media could not be removed");
+            return false;
+        }
+        _ => {}
+    }
+    if let Some(parent) = path.parent() {
+        let _has_others = fs::remove_dir(parent);
+    }
+    true
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {

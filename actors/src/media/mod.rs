@@ -13,6 +13,7 @@ pub(crate) mod files;
 pub(crate) mod inbox;
 mod ledger;
 pub(crate) mod outbound;
+pub(crate) mod owner;
 pub(crate) mod portrait;
 pub(crate) mod prepare;
 mod probe;

@@ -4,7 +4,7 @@
 //! What is done with one message's file is a task that ends with the message. What it came to is committed: a restart
 //! fetches nothing again, and uploads nothing again that is uploaded.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use ractor::ActorRef;
 use wharf_domain::{
@@ -38,8 +38,10 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// A message's file.
 #[derive(Debug)]
 pub(crate) struct File {
-    /// Where it lies; nowhere before it is fetched, and after it is uploaded.
+    /// What lies there; nothing before it is fetched, and after it is uploaded.
     kept: Option<KeptFile>,
+    /// Where it lies, or will.
+    place: PathBuf,
     /// What is done with it.
     task: Timer,
     running: bool,
@@ -67,10 +69,11 @@ pub(crate) struct Failed {
     pub(crate) detail: String,
 }
 
-/// The file of a message, unless it has none or it is at WhatsApp already.
-pub(super) fn of(outgoing: &Outgoing, kept: Option<KeptFile>) -> Option<File> {
+/// The file of a message, unless it has none or it is at WhatsApp already. `place` is where it lies, or will.
+pub(super) fn of(outgoing: &Outgoing, kept: Option<KeptFile>, place: PathBuf) -> Option<File> {
     let file = File {
         kept,
+        place,
         task: Timer::default(),
         running: false,
     };
@@ -86,8 +89,11 @@ pub(super) fn of(outgoing: &Outgoing, kept: Option<KeptFile>) -> Option<File> {
 impl File {
     /// Its message has ended: nothing of it is left.
     pub(super) fn discard(self) {
-        if let Some(kept) = self.kept {
-            kept.remove();
+        drop(self.task);
+        match self.kept {
+            Some(kept) => kept.remove(),
+            // It was fetched, and is left as its row's by whoever waited for the commit until now.
+            None => drop(std::fs::remove_file(&self.place)),
         }
     }
 
@@ -214,7 +220,7 @@ impl Work {
     async fn upload(
         &self,
         mut message: MediaMessage,
-        path: Option<std::path::PathBuf>,
+        path: Option<PathBuf>,
         link: &dyn Link,
     ) -> Result<Step, Failed> {
         let (path, ready) = path.zip(message.ready.as_deref()).ok_or_else(lost)?;

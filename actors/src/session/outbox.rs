@@ -176,9 +176,10 @@ pub(super) fn on_send(myself: &ActorRef<Message>, state: &mut State, request: Re
     }
     let ticket = state.sends.outbox.take_in(&names, clock::steady() + deadline);
     let created_at = clock::now();
+    let place = state.args.shared.media.outbound.path(&state.args.key, &message_id);
     let pending = Pending {
         message_id,
-        file: files::of(&outgoing, file),
+        file: files::of(&outgoing, file, place),
         outgoing: Arc::new(outgoing),
         queue,
         wait,

@@ -50,7 +50,7 @@ fn document() -> MediaMessage {
 
 impl World {
     async fn sends_file(&self, client: ClientId, bytes: &[u8], wait: bool) -> Result<SentMessage, GatewayError> {
-        let mut receiving = self.gateway.receive_file(client, &number(1)).await?;
+        let mut receiving = self.gateway.receive_file(client, &number(1), None).await?;
         for piece in bytes.chunks(1000) {
             receiving.take(piece).await?;
         }

@@ -53,7 +53,7 @@ pub use backup::back_up;
 pub use error::StoreError;
 pub use idempotency::KEY_LIFETIME;
 pub use keys::{KeyChange, KeyKind, KeyRange, KeysChanged, StoredKey};
-pub use media::{DueMedia, MediaMessage, MediaOutcome, MediaRow, MediaState};
+pub use media::{DueMedia, ExpiredMedia, MediaMessage, MediaOutcome, MediaRow, MediaState};
 pub use outgoing::{NewOutgoing, Note, OutgoingFile, OutgoingFilter, OutgoingPage, QueuedMessage};
 pub use place::database_file;
 pub use polls::POLL_LIFETIME;

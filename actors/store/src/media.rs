@@ -15,6 +15,17 @@ use crate::{
     sql,
 };
 
+/// A file whose time has passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExpiredMedia {
+    /// Whose it is.
+    pub client_id: ClientId,
+    /// The event that it came with.
+    pub id: EventId,
+    /// When its time passed.
+    pub expires_at: Timestamp,
+}
+
 /// A download that is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DueMedia {
@@ -125,17 +136,31 @@ impl Store {
             .map_err(|error| self.error(error))
     }
 
-    /// Files whose time has passed, so many of them.
+    /// Files whose time has passed, so many of them, those behind `after`.
     ///
     /// # Errors
     /// `Unavailable` or `Corrupt`.
-    pub async fn expired_media(&self, now: Timestamp, limit: u32) -> Result<Vec<(ClientId, EventId)>, StoreError> {
+    pub async fn expired_media(
+        &self,
+        now: Timestamp,
+        limit: u32,
+        after: Option<ExpiredMedia>,
+    ) -> Result<Vec<ExpiredMedia>, StoreError> {
+        let after = after.map_or((Timestamp(i64::MIN), Uuid::nil()), |file| (file.expires_at, file.id.0));
         let rows = query(sql::EXPIRED_MEDIA)
             .bind(At(now))
             .bind(limit)
+            .bind(At(after.0))
+            .bind(after.1)
             .fetch_all(self.pool())
             .await;
-        let read = |row: &SqliteRow| Ok((ClientId(row.try_get(0)?), EventId(row.try_get(1)?)));
+        let read = |row: &SqliteRow| {
+            Ok(ExpiredMedia {
+                client_id: ClientId(row.try_get(0)?),
+                id: EventId(row.try_get(1)?),
+                expires_at: row.try_get::<At, _>(2)?.0,
+            })
+        };
         rows.and_then(|rows| rows.iter().map(read).collect())
             .map_err(|error| self.error(error))
     }

@@ -81,7 +81,14 @@ impl FromStr for Place {
                 ("mode", "ro") => place.read_only = true,
                 ("mode", "rw" | "rwc") => place.read_only = false,
                 ("max_page_count", _) => place.max_page_count = Some(number()?),
-                ("busy_timeout_ms", _) => place.busy_timeout = Some(Duration::from_millis(number()?.into())),
+                ("busy_timeout_ms", _) => {
+                    // SQLite counts in 31 bits.
+                    let most = i32::MAX.unsigned_abs();
+                    let wanted = || refuse(format!("has {name}={value}; {most} is the most"));
+                    let number = number()?;
+                    let number = (number <= most).then_some(number).ok_or_else(wanted)?;
+                    place.busy_timeout = Some(Duration::from_millis(number.into()));
+                }
                 _ => return Err(refuse(format!("has the unknown parameter {parameter:?}"))),
             }
         }

@@ -4,6 +4,7 @@ use std::{fs::File, path::Path, sync::Arc};
 
 use sqlx::{Row, SqliteConnection, SqlitePool, query, query_scalar, sqlite::SqliteRow};
 use tokio::sync::Mutex;
+use uuid::Uuid;
 use wharf_domain::{Client, ClientId, Connection, ConnectionKey, EventKinds, TokenHash, Webhook, WebhookId};
 
 use crate::{ByNumber, StoreError, codec, place::Place, sql};
@@ -148,6 +149,15 @@ impl Store {
     pub async fn ever_had_clients(&self) -> Result<bool, StoreError> {
         let had = query_scalar(sql::EVER_HAD_CLIENTS).fetch_one(self.pool()).await;
         had.map_err(|error| self.error(error))
+    }
+
+    /// What tells this database, and copies of it, from every other one.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn installation(&self) -> Result<Uuid, StoreError> {
+        let id = query_scalar(sql::INSTALLATION).fetch_one(self.pool()).await;
+        id.map_err(|error| self.error(error))
     }
 
     /// A client's webhooks without the deleted ones, by number.

@@ -186,7 +186,7 @@ pub(in crate::http) async fn picture(call: &mut Call) -> Result<NewPicture, Prob
 }
 
 async fn decoded(call: &Call, base64: &str) -> Result<ReceivedFile, Problem> {
-    let mut receiving = call.desk.receive_file(call.client, &call.phone()?).await?;
+    let mut receiving = call.desk.receive_file(call.client, &call.phone()?, None).await?;
     let mut plain = Vec::with_capacity(PIECE);
     for (at, piece) in base64.as_bytes().chunks(PIECE).enumerate() {
         plain.clear();

@@ -274,9 +274,14 @@ impl Desk for FakeDesk {
         }
     }
 
-    async fn receive_file(&self, client: ClientId, phone: &PhoneNumber) -> Result<Receiving, GatewayError> {
+    async fn receive_file(
+        &self,
+        client: ClientId,
+        phone: &PhoneNumber,
+        most: Option<u64>,
+    ) -> Result<Receiving, GatewayError> {
         self.own_connection(client, phone)?;
-        let most = self.most.load(Ordering::Relaxed);
+        let most = most.unwrap_or_else(|| self.most.load(Ordering::Relaxed));
         Ok(Receiving::begin(self.received.path(), most).await.unwrap())
     }
 

@@ -75,10 +75,10 @@ impl<'a> Jpeg<'a> {
         let info = decoder.info()?;
         let size = (u32::from(info.width), u32::from(info.height));
         let turn = decoder.exif().and_then(|exif| orientation(exif)).unwrap_or(1);
-        let most = if is_baseline(bytes) {
-            JPEG_PIXELS
-        } else {
+        let most = if info.sof.is_progressive() {
             PROGRESSIVE_PIXELS
+        } else {
+            JPEG_PIXELS
         };
         Some(Self {
             decoder,
@@ -113,21 +113,6 @@ fn of_jpeg(file: &mut impl Read) -> Option<Facts> {
         facts.thumbnail = shrinking.finish().turned(turn).jpeg(QUALITY);
     }
     Some(facts)
-}
-
-/// Whether a JPEG is decoded block by block, as its frame's header says; the segments before it say how long they are.
-fn is_baseline(bytes: &[u8]) -> bool {
-    let mut place = 2;
-    while let Some(&[0xff, marker, high, low]) = bytes.get(place..place + 4) {
-        match marker {
-            0xc0 | 0xc1 => return true,
-            0xc2..=0xcf if !matches!(marker, 0xc4 | 0xc8 | 0xcc) => return false,
-            // A byte that fills up.
-            0xff => place += 1,
-            _ => place += 2 + usize::from(u16::from_be_bytes([high, low])),
-        }
-    }
-    false
 }
 
 fn of_png(file: &mut (impl Read + Seek)) -> Option<Facts> {
@@ -217,16 +202,33 @@ pub(super) struct Webp<R> {
 }
 
 impl<R: Read + Seek> Webp<BufReader<R>> {
-    pub(super) fn open(file: R) -> Option<Self> {
+    pub(super) fn open(mut file: R) -> Option<Self> {
+        let frames = largest_lossy(&mut file)?;
         let mut decoder = WebPDecoder::new(BufReader::new(file)).ok()?;
         decoder.set_memory_limit(WEBP_MEMORY);
         let (width, height) = decoder.dimensions();
+        let pixels = u64::from(width) * u64::from(height);
         Some(Self {
             decoder,
             size: (width, height),
-            is_modest: u64::from(width) * u64::from(height) <= WEBP_PIXELS,
+            is_modest: pixels.max(frames) <= WEBP_PIXELS,
         })
     }
+}
+
+/// Pixels of the largest lossy frame in a WebP: the decoder takes room for a frame by what the frame says of itself, before it
+/// looks whether the picture is as large. What only looks like one counts as well.
+fn largest_lossy(file: &mut (impl Read + Seek)) -> Option<u64> {
+    let mut bytes = Vec::new();
+    file.take(MOST_BYTES).read_to_end(&mut bytes).ok()?;
+    file.rewind().ok()?;
+    // The chunk's name and length, three bytes of the frame's, the mark of a key frame; 14 bits for each side.
+    let side = |low: u8, high: u8| u64::from(u16::from_le_bytes([low, high]) & 0x3fff);
+    let sizes = bytes.windows(18).filter_map(|at| match at {
+        [b'V', b'P', b'8', b' ', _, _, _, _, _, _, _, 0x9d, 1, 0x2a, w, ww, h, hh] => Some(side(*w, *ww) * side(*h, *hh)),
+        _ => None,
+    });
+    Some(sizes.max().unwrap_or(0))
 }
 
 impl<R: BufRead + Seek> Webp<R> {

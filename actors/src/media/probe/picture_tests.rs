@@ -212,9 +212,31 @@ fn a_progressive_one_is_read_too_and_known_to_be_one() {
     let mut encoder = Encoder::new(Cursor::new(&mut bytes), 90);
     encoder.set_progressive(true);
     encoder.encode(&[9; 200 * 100 * 3], 200, 100, ColorType::Rgb).unwrap();
-    assert!(!is_baseline(&bytes) && is_baseline(&jpeg(16, 16, Some(1))));
-    assert!(!is_baseline(b"\xff\xd8") && !is_baseline(b"\xff\xd8\xff\xe0\xff\xff"));
     assert_eq!(seen(&look_at(&bytes).thumbnail.unwrap()).0, 100);
+    // 5,000 by 4,000: more than is decoded of one, also where a comment before it pretends that it is none.
+    let header = bytes.windows(2).position(|two| two == [0xff, 0xc2]).unwrap();
+    bytes[header + 5..header + 9].copy_from_slice(&[0x0f, 0xa0, 0x13, 0x88]);
+    assert!(!Jpeg::open(&bytes).unwrap().is_modest);
+    bytes.splice(2..2, *b"\xff\xfe\x00\x06\xff\xc0\x00\x02");
+    assert!(!Jpeg::open(&bytes).unwrap().is_modest);
+}
+
+#[test]
+fn a_webp_whose_frame_is_larger_than_itself_is_not_decoded() {
+    let chunk = |name: &[u8; 4], content: &[u8]| {
+        let length = u32::try_from(content.len()).unwrap().to_le_bytes();
+        [&name[..], &length, content].concat()
+    };
+    let canvas = chunk(b"VP8X", &[0, 0, 0, 0, 15, 0, 0, 15, 0, 0]);
+    let with_frame = |width: u16, height: u16| {
+        let sides = [width.to_le_bytes(), height.to_le_bytes()].concat();
+        let frame = chunk(b"VP8 ", &[&[0, 0, 0, 0x9d, 1, 0x2a][..], &sides, &[0; 40]].concat());
+        let content = [&b"WEBP"[..], &canvas, &frame].concat();
+        chunk(b"RIFF", &content)
+    };
+    let is_modest = |bytes: Vec<u8>| Webp::open(Cursor::new(bytes)).unwrap().is_modest;
+    assert!(is_modest(with_frame(16, 16)));
+    assert!(!is_modest(with_frame(16_383, 16_383)));
 }
 
 #[test]

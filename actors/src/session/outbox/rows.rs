@@ -62,9 +62,10 @@ pub(in crate::session) async fn reload(
         if kept.is_none() {
             files::fetch_again(&mut outgoing);
         }
+        let place = shared.media.outbound.path(key, &row.message_id);
         let pending = Pending {
             message_id: row.message_id,
-            file: files::of(&outgoing, kept),
+            file: files::of(&outgoing, kept, place),
             outgoing: Arc::new(outgoing),
             queue: true,
             wait: false,

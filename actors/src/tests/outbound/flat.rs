@@ -21,7 +21,7 @@ async fn inside_a_process_of_its_own() {
     let before = process_kib("VmRSS");
     std::fs::write("/proc/self/clear_refs", "5").unwrap();
     let piece = vec![7; 64 * 1024];
-    let mut receiving = world.gateway.receive_file(client, &number(1)).await.unwrap();
+    let mut receiving = world.gateway.receive_file(client, &number(1), None).await.unwrap();
     for _ in 0..1024 {
         receiving.take(&piece).await.unwrap();
     }

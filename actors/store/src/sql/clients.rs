@@ -9,6 +9,7 @@ macro_rules! client_columns {
 statements! {
     CLIENT_OF_TOKEN = "SELECT id FROM clients WHERE token_hash = $1 AND removed_at IS NULL";
     CLIENTS = concat!("SELECT ", client_columns!(), " FROM clients WHERE removed_at IS NULL ORDER BY id");
+    INSTALLATION = "SELECT id FROM installation";
     // Ids are never given out again, so SQLite remembers the last one.
     EVER_HAD_CLIENTS = "SELECT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'clients' AND seq > 0)";
     // Each goes up with what it counts and ids are never given out again, so the first three are the same only where nobody was

@@ -140,9 +140,11 @@ on_every_database! {
         let new = [picture(db, &webhook, "a"), picture(db, &webhook, "b")];
         let events = record(db, &new).await;
         end(db, kept(&events[0], None)).await;
-        let expired = async |db: &Database, now| db.store.expired_media(now, 10).await.unwrap();
-        assert_eq!(expired(db, later(3600)).await, []);
-        assert_eq!(expired(db, later(3601)).await, [(client.id, events[0].id)], "what is pending stays");
+        let expired = async |db: &Database, now, after| db.store.expired_media(now, 10, after).await.unwrap();
+        assert_eq!(expired(db, later(3600), None).await, []);
+        let found = expired(db, later(3601), None).await;
+        assert_eq!(found.iter().map(|file| (file.client_id, file.id)).collect::<Vec<_>>(), [(client.id, events[0].id)], "what is pending stays");
+        assert_eq!(expired(db, later(3601), Some(found[0])).await, [], "nothing behind it");
         let ids = [events[0].id, events[1].id];
         assert_eq!(db.write(async |group| group.purge_media(&ids).await).await, 1);
         assert_eq!(db.store.media(client.id, events[0].id).await.unwrap(), None);
