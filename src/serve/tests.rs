@@ -118,8 +118,9 @@ async fn a_media_directory_that_cannot_be_is_told_at_the_start() {
     );
     config.media.directory = Some(directory.path().join("a/b"));
     let ready = unlocked(&config).await;
-    let left = std::fs::read_dir(directory.path().join("a/b")).unwrap().count();
-    assert_eq!(left, 0, "it is made, and nothing is left in it");
+    let left = std::fs::read_dir(directory.path().join("a/b")).unwrap();
+    let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["database"], "it is made, and says whose it is");
     for made in ["a", "a/b"] {
         let mode = std::fs::metadata(directory.path().join(made))
             .unwrap()
@@ -128,4 +129,8 @@ async fn a_media_directory_that_cannot_be_is_told_at_the_start() {
         assert_eq!(mode & 0o777, 0o700, "{made}");
     }
     ready.gateway().stop().await;
+    drop(ready);
+    config.store.url = format!("sqlite://{}", directory.path().join("other.db").display());
+    let error = prepare(&config).await.err().expect("it is another's").to_string();
+    assert!(error.contains("another database") && error.contains("a/b"), "{error}");
 }
