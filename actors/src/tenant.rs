@@ -15,6 +15,7 @@ use wharf_domain::{
     ClientId, Connection, ConnectionKey, ConnectionStatus, PhoneNumber, Webhook, WebhookId, restart::Restart,
     session::ReasonCode,
 };
+use wharf_store::ByNumber;
 
 #[cfg(test)]
 use crate::supervision::Crash;

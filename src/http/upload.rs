@@ -19,7 +19,7 @@ use futures::{Stream, stream};
 use multer::{Constraints, Field, Multipart, SizeLimit};
 use percent_encoding::percent_decode_str;
 use warp::http::{HeaderMap, StatusCode, header};
-use wharf_actors::{Permit, ReceivedFile, Receiving, Slots};
+use wharf_actors::{Permit, Receiving, Slots};
 use wharf_domain::{fair::Caps, outgoing::FileType};
 
 use super::{

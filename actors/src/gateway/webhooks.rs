@@ -7,6 +7,7 @@ use wharf_domain::{
     ClientId, ConnectionKey, OwnHeaders, Webhook, WebhookId, address::check_url, courtesy::check_max_in_flight,
     webhook::WebhookPatch,
 };
+use wharf_store::ByNumber;
 
 use super::{Gateway, GatewayError, NewWebhook, RETRY_DEADLINE, WebhookWithSecret, at_limit};
 use crate::{

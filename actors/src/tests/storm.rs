@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use wharf_domain::{ClientId, ConnectionStatus, session::ReasonCode};
+use wharf_store::ByNumber;
 use wharf_support::wait_until;
 use wharf_whatsapp::{CloseReason, OpenScript};
 

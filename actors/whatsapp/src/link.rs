@@ -118,7 +118,9 @@ pub enum SendError {
     #[error("{0} is not on WhatsApp")]
     NotOnWhatsApp(PhoneNumber),
     /// WhatsApp gives out no keys of the receiver's devices, so it was not sent: none of them could read it.
-    #[error("WhatsApp gives out no keys of the receiver's devices now, and none of them could read the message; it was not sent")]
+    #[error(
+        "WhatsApp gives out no keys of the receiver's devices now, and none of them could read the message; it was not sent"
+    )]
     NoKeys,
     /// WhatsApp refused it.
     #[error("WhatsApp refused it: {words} ({code})")]

@@ -80,6 +80,7 @@ impl Network {
             | FaultKind::PairCorrupt
             | FaultKind::Corrupt
             | FaultKind::Deaf
+            | FaultKind::Keyless
             | FaultKind::MediaMissing
             | FaultKind::MediaTruncated
             | FaultKind::MediaCorrupt

@@ -62,7 +62,9 @@ async fn a_number_that_nobody_has_is_refused() {
 async fn a_message_that_nobody_could_read_is_not_sent() {
     let world = World::start().await;
     let line = world.pair().await;
-    world.trouble_of(THEIRS, FaultKind::Keyless, None, Duration::from_secs(600)).await;
+    world
+        .trouble_of(THEIRS, FaultKind::Keyless, None, Duration::from_secs(600))
+        .await;
     let refused = send(&line.link, THEIRS, "first", DEADLINE).await;
     assert_eq!(refused, Err(SendError::NoKeys));
     let own = world.network.messages(OURS).await.unwrap();
