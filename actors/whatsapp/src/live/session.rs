@@ -6,6 +6,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wharf_domain::{
     Outgoing, PhoneNumber, Recipient,
@@ -87,10 +88,12 @@ impl Link for LiveLink {
     async fn send(&self, id: &str, message: &Outgoing, deadline: Duration) -> Result<Sent, SendError> {
         let sending = Sending {
             client: self.connected()?,
+            runtime: self.runtime.clone(),
             reporter: Arc::clone(&self.control.reporter),
             memory: Arc::clone(&self.memory),
             id: id.to_owned(),
             outgoing: message.clone(),
+            by: Instant::now() + deadline,
             deadline,
         };
         self.run(sending.send(), deadline).await
