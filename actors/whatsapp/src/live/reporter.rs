@@ -60,6 +60,8 @@ struct State {
     since: Instant,
     reason: Option<CloseReason>,
     hint: Option<String>,
+    /// Whether what waited at WhatsApp has come.
+    caught_up: bool,
 }
 
 impl Reporter {
@@ -70,6 +72,7 @@ impl Reporter {
             since: Instant::now(),
             reason: None,
             hint: None,
+            caught_up: false,
         };
         Arc::new(Self {
             key,
@@ -109,9 +112,15 @@ impl Reporter {
         silence.look(noted, now(), Instant::now())
     }
 
-    /// Whether messages can be sent.
+    /// Whether messages come in.
     pub(crate) fn is_connected(&self) -> bool {
         self.state().stage == Stage::Connected && !self.over.is_cancelled()
+    }
+
+    /// Whether messages can go out as well. While WhatsApp still brings what waited there, the client holds up what it is given
+    /// to send, and sends it when whoever asked has long been told that it failed.
+    pub(crate) fn can_send(&self) -> bool {
+        self.is_connected() && self.state().caught_up
     }
 
     /// Something that explains the end if it comes next.
@@ -230,7 +239,10 @@ impl EventHandler for Reporter {
                 self.reconnect_by_itself(true);
                 self.tell(Stage::Paired, event);
             }
-            Meaning::Connected => self.connected(),
+            Meaning::Connected => {
+                self.state().caught_up = true;
+                self.connected();
+            }
             // A link that is not connected yet tells the name when it is.
             Meaning::Named(event) if self.is_connected() => self.tell(Stage::Connected, event),
             Meaning::Named(_) => {}
@@ -242,10 +254,11 @@ impl EventHandler for Reporter {
 }
 
 impl Reporter {
-    /// Events that say nothing about the link itself.
+    /// Events that change nothing of how far the link is.
     fn note(&self, event: &Event) {
         let (client_id, phone_number) = (self.key.client_id, &self.key.phone_number);
         match event {
+            Event::OfflineSyncCompleted(_) => self.state().caught_up = true,
             Event::UndecryptableMessage(message) => {
                 tracing::warn!(%client_id, %phone_number, message_id = message.info.id, "a message could not be decrypted; WhatsApp was asked for it again");
             }
@@ -312,6 +325,21 @@ mod tests {
             events.try_recv().unwrap(),
             LinkEvent::Closed(CloseReason::Lost("connection refused".into()))
         );
+    }
+
+    #[test]
+    fn nothing_goes_out_before_what_waited_at_whatsapp_has_come() {
+        let (reporter, _events) = reporter();
+        let named = LinkEvent::Named {
+            push_name: String::new(),
+        };
+        reporter.tell(Stage::Connected, named);
+        assert!(reporter.is_connected() && !reporter.can_send());
+        let all = events::OfflineSyncCompleted::builder().count(7).build();
+        reporter.handle_event(Arc::new(Event::OfflineSyncCompleted(all)));
+        assert!(reporter.can_send());
+        reporter.end(CloseReason::Requested);
+        assert!(!reporter.can_send());
     }
 
     #[test]

@@ -63,7 +63,7 @@ impl LiveLink {
     /// The client, if messages can be sent.
     fn connected(&self) -> Result<Arc<Client>, SendError> {
         let client = self.client.upgrade();
-        let up = client.filter(|client| self.control.reporter.is_connected() && client.is_connected());
+        let up = client.filter(|client| self.control.reporter.can_send() && client.is_connected());
         up.ok_or(SendError::NotConnected)
     }
 
