@@ -4,6 +4,7 @@ use wharf_domain::Timestamp;
 use whatsapp_rust::wacore::types::events::{
     AppStateSyncFailed, ConnectFailure, ConnectFailureReason, Event, LoggedOut, TemporaryBan,
 };
+use whatsapp_rust::wacore_binary::NodeRef;
 
 use crate::{CloseReason, LinkEvent};
 
@@ -62,6 +63,11 @@ pub(crate) fn of(event: &Event, now: Timestamp) -> Meaning {
         Event::TemporaryBan(ban) => Meaning::Over(banned(ban, now)),
         Event::ClientOutdated(_) => Meaning::Over(CloseReason::Outdated),
         Event::ConnectFailure(failure) => Meaning::Over(refused(failure)),
+        // The client keeps these to itself, and waits for the server to hang up.
+        Event::RawNode(stanza) => match sent_away(stanza.get()) {
+            Some(reason) => Meaning::Over(reason),
+            None => Meaning::Nothing,
+        },
         Event::StreamError(error) if error.code.is_empty() => Meaning::Hint("WhatsApp reported a stream error".into()),
         Event::StreamError(error) => Meaning::Hint(format!("WhatsApp reported stream error {}", error.code)),
         Event::Disconnected(disconnected) => Meaning::Hint(format!("connection lost: {}", disconnected.reason)),
@@ -100,6 +106,17 @@ fn banned(ban: &TemporaryBan, now: Timestamp) -> CloseReason {
     }
 }
 
+/// Why the server ends a connection that was logged in, if it is for the same as it refuses one for now.
+fn sent_away(stanza: &NodeRef<'_>) -> Option<CloseReason> {
+    if stanza.tag.as_ref() != "stream:error" {
+        return None;
+    }
+    let code = stanza.get_attr("code")?;
+    let code = code.as_str();
+    matches!(code.as_ref(), "429" | "503")
+        .then(|| CloseReason::Refused(format!("WhatsApp ended the connection (stream error {code})")))
+}
+
 fn refused(failure: &ConnectFailure) -> CloseReason {
     let code = failure.reason.code();
     let detail = match &failure.message {
@@ -121,6 +138,7 @@ mod tests {
 
     use whatsapp_rust::chrono;
     use whatsapp_rust::wacore::types::events;
+    use whatsapp_rust::wacore_binary::builder::NodeBuilder;
 
     use super::*;
 
@@ -252,6 +270,19 @@ mod tests {
         };
         assert!(detail.contains("104"), "{detail}");
         assert_eq!(until, Some(NOW + Duration::from_secs(3600)));
+    }
+
+    #[test]
+    fn a_connection_is_ended_for_what_one_is_refused_for() {
+        let said = |tag: &'static str, code: u16| {
+            let stanza = NodeBuilder::new(tag).attr("code", code).build();
+            sent_away(&stanza.as_node_ref())
+        };
+        for code in [429, 503] {
+            let words = format!("WhatsApp ended the connection (stream error {code})");
+            assert_eq!(said("stream:error", code), Some(CloseReason::Refused(words)));
+        }
+        assert_eq!((said("stream:error", 500), said("message", 503)), (None, None));
     }
 
     #[test]
