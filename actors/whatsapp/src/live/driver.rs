@@ -121,8 +121,7 @@ async fn stands_still(client: &Client, reporter: &Reporter, opening_silence: Dur
             (Stage::Opening | Stage::Paired, _) if client.is_logged_in() => {
                 logged_in_for += WATCH;
                 if logged_in_for >= APP_STATE {
-                    tracing::warn!(phone_number = %reporter.key().phone_number, "connected without app state");
-                    reporter.connected();
+                    reporter.connected(false);
                 }
             }
             (Stage::Opening | Stage::Paired, since) => {

@@ -17,6 +17,8 @@ pub(crate) enum Meaning {
     Paired(LinkEvent),
     /// Logged in.
     Connected,
+    /// Logged in without the account's settings.
+    Unsettled,
     /// The account's name is another one; what was told before stays true.
     Named(LinkEvent),
     /// The link is over, for this reason.
@@ -42,9 +44,9 @@ pub(crate) fn of(event: &Event, now: Timestamp) -> Meaning {
         Event::SelfPushNameUpdated(update) if !update.new_name.is_empty() => Meaning::Named(LinkEvent::Named {
             push_name: update.new_name.clone(),
         }),
-        // Logged in without contacts and push name, because a download failed: messages flow all the same. What was only
-        // skipped is being fetched, and the client is about to be connected with it.
-        Event::AppStateSyncFailed(failed) if !failed.connected && is_missing(failed) => Meaning::Connected,
+        // Without contacts and push name, because a download failed: messages flow all the same. What was only skipped is
+        // being fetched, and the client is about to be connected with it.
+        Event::AppStateSyncFailed(failed) if !failed.connected && is_missing(failed) => Meaning::Unsettled,
         // A pair code that was asked for is still good: it outlives the QR codes.
         Event::PairingQrCodesExhausted(over) if !over.disconnected => Meaning::Nothing,
         Event::PairingQrCodesExhausted(_) => Meaning::Over(CloseReason::QrExpired),
@@ -203,7 +205,7 @@ mod tests {
                     .build(),
             )
         };
-        assert_eq!(of(&failed(false), NOW), Meaning::Connected);
+        assert_eq!(of(&failed(false), NOW), Meaning::Unsettled);
         assert_eq!(of(&failed(true), NOW), Meaning::Nothing);
         let skipped = events::AppStateSyncFailed::builder()
             .fatal(Vec::new())

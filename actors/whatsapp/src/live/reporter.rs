@@ -62,6 +62,8 @@ struct State {
     hint: Option<String>,
     /// Whether what waited at WhatsApp has come.
     caught_up: bool,
+    /// Whether the account's settings (app state) have come, once it is connected.
+    settled: bool,
 }
 
 impl Reporter {
@@ -73,6 +75,7 @@ impl Reporter {
             reason: None,
             hint: None,
             caught_up: false,
+            settled: false,
         };
         Arc::new(Self {
             key,
@@ -162,11 +165,7 @@ impl Reporter {
         let reason = state.reason.take();
         let hint = state.hint.take();
         if let Some(events) = state.events.take() {
-            let unexplained = match state.stage {
-                Stage::Connected => "WhatsApp stopped answering",
-                _ => "no connection to WhatsApp could be made",
-            };
-            let reason = reason.unwrap_or_else(|| CloseReason::Lost(hint.unwrap_or_else(|| unexplained.to_owned())));
+            let reason = reason.unwrap_or_else(|| unexplained(&state, hint));
             tracing::debug!(client_id = %self.key.client_id, phone_number = %self.key.phone_number, ?reason, "link closed");
             let _ = events.send(LinkEvent::Closed(reason));
         }
@@ -209,10 +208,21 @@ impl Reporter {
         self.client.get()?.upgrade()
     }
 
-    /// Logged in, and messages flow.
-    pub(crate) fn connected(&self) {
+    /// The client is through with what it does at a login.
+    fn all_came(&self, settled: bool) {
+        self.state().caught_up = true;
+        self.connected(settled);
+    }
+
+    /// Logged in, and messages flow. `settled`: with the account's settings. Without them the client gives the connection up
+    /// after three minutes, to fetch them with the next one.
+    pub(crate) fn connected(&self, settled: bool) {
+        self.state().settled |= settled;
         if self.stage().0 == Stage::Connected {
             return;
+        }
+        if !settled {
+            tracing::warn!(client_id = %self.key.client_id, phone_number = %self.key.phone_number, "connected without app state");
         }
         self.reconnect_by_itself(false);
         let Some(client) = self.client() else { return };
@@ -230,6 +240,20 @@ impl Reporter {
     }
 }
 
+/// The end of a link for which there is no reason.
+fn unexplained(state: &State, hint: Option<String>) -> CloseReason {
+    let given_up = state.caught_up && !state.settled;
+    match (hint, state.stage) {
+        (Some(hint), _) => CloseReason::Lost(hint),
+        (None, Stage::Connected) if !given_up => CloseReason::Lost("WhatsApp stopped answering".to_owned()),
+        (None, Stage::Connected) => CloseReason::Incomplete(
+            "the account's settings (app state) could not be fetched; the client tries it anew every three minutes"
+                .to_owned(),
+        ),
+        (None, _) => CloseReason::Lost("no connection to WhatsApp could be made".to_owned()),
+    }
+}
+
 impl EventHandler for Reporter {
     fn handle_event(&self, event: Arc<Event>) {
         self.note(&event);
@@ -239,10 +263,8 @@ impl EventHandler for Reporter {
                 self.reconnect_by_itself(true);
                 self.tell(Stage::Paired, event);
             }
-            Meaning::Connected => {
-                self.state().caught_up = true;
-                self.connected();
-            }
+            Meaning::Connected => self.all_came(true),
+            Meaning::Unsettled => self.all_came(false),
             // A link that is not connected yet tells the name when it is.
             Meaning::Named(event) if self.is_connected() => self.tell(Stage::Connected, event),
             Meaning::Named(_) => {}
@@ -325,6 +347,32 @@ mod tests {
             events.try_recv().unwrap(),
             LinkEvent::Closed(CloseReason::Lost("connection refused".into()))
         );
+    }
+
+    #[test]
+    fn a_link_that_never_got_the_settings_ends_for_that_where_nothing_else_is_known() {
+        let named = || LinkEvent::Named {
+            push_name: String::new(),
+        };
+        let why = |settled: bool, hint: Option<&str>| {
+            let (reporter, mut events) = reporter();
+            reporter.tell(Stage::Connected, named());
+            reporter.connected(false);
+            reporter.all_came(settled);
+            hint.into_iter().for_each(|hint| reporter.hint(hint.to_owned()));
+            reporter.close();
+            assert_eq!(events.try_recv().unwrap(), named());
+            match events.try_recv().unwrap() {
+                LinkEvent::Closed(reason) => reason,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert!(matches!(why(false, None), CloseReason::Incomplete(why) if why.contains("settings")));
+        assert_eq!(
+            why(true, None),
+            CloseReason::Lost("WhatsApp stopped answering".to_owned())
+        );
+        assert_eq!(why(false, Some("EOF")), CloseReason::Lost("EOF".to_owned()));
     }
 
     #[test]
