@@ -40,7 +40,6 @@ use super::{
     memory::Memory,
     reporter::Reporter,
     runtime::LinkRuntime,
-    subjects::Subjects,
 };
 use crate::{CloseReason, Inbox, NotCommitted};
 
@@ -59,7 +58,6 @@ pub(crate) struct Inbound {
     pub(crate) reporter: Arc<Reporter>,
     pub(crate) runtime: LinkRuntime,
     pub(crate) memory: Arc<Memory>,
-    pub(crate) subjects: Arc<Subjects>,
     pub(crate) patience: Duration,
     /// How long a message that cannot be decrypted is waited for.
     pub(crate) undecryptable_patience: Duration,

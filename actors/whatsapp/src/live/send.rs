@@ -18,7 +18,6 @@ use super::{
     numbers::{Known, LOOK_UP},
     reporter::{Reporter, now},
     runtime::LinkRuntime,
-    subjects::Subjects,
 };
 use crate::{SendError, Sent};
 
@@ -101,12 +100,7 @@ async fn answer(
 }
 
 /// Where a message that the number `own` sends goes, without asking WhatsApp.
-pub(crate) async fn place(
-    client: &Client,
-    (memory, subjects): (&Memory, &Subjects),
-    own: &PhoneNumber,
-    to: &Recipient,
-) -> Option<Place> {
+pub(crate) async fn place(client: &Client, memory: &Memory, own: &PhoneNumber, to: &Recipient) -> Option<Place> {
     let jid: Jid = match to {
         Recipient::Number(number) => match memory.numbers().known(number) {
             Known::Account(Some(account)) => account,
@@ -119,7 +113,7 @@ pub(crate) async fn place(
         ..Place::of(to)
     };
     if let Some(group) = &mut place.group {
-        group.subject = subjects.known_of(&jid);
+        group.subject = memory.subjects().known_of(&jid);
     }
     Some(place)
 }

@@ -26,7 +26,6 @@ use super::{
     reupload,
     runtime::LinkRuntime,
     send::{Sending, of_iq, place},
-    subjects::Subjects,
 };
 use crate::{CloseReason, Link, LostFile, MediaHosts, PairCode, PairCodeError, ReuploadError, SendError, Sent};
 
@@ -56,7 +55,6 @@ pub(crate) struct LiveLink {
     pub(crate) runtime: LinkRuntime,
     pub(crate) control: Control,
     pub(crate) memory: Arc<Memory>,
-    pub(crate) subjects: Arc<Subjects>,
 }
 
 impl LiveLink {
@@ -102,7 +100,7 @@ impl Link for LiveLink {
     async fn place(&self, to: &Recipient) -> Option<Place> {
         let client = self.client.upgrade()?;
         let own = &self.control.reporter.key().phone_number;
-        place(&client, (&self.memory, &self.subjects), own, to).await
+        place(&client, &self.memory, own, to).await
     }
 
     async fn act(&self, action: &Action, deadline: Duration) -> Result<Done, SendError> {
