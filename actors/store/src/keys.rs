@@ -67,7 +67,7 @@ kinds! {
     Lid = "lid",
     /// The hidden ids of a number, the latest of which holds; `at` is when it was learnt.
     LidOfNumber = "lid_of_number",
-    /// Base keys of sessions that were asked to be retried.
+    /// Base keys of sessions for which a message was asked for again; `at` is when.
     BaseKey = "base_key",
     /// The devices of an account.
     DeviceList = "device_list",
