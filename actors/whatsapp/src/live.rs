@@ -23,6 +23,7 @@ mod invites;
 mod keys;
 mod lane;
 mod meaning;
+mod members;
 mod memory;
 mod numbers;
 mod online;

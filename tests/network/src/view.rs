@@ -361,6 +361,8 @@ pub struct Stats {
     pub downloads: u64,
     /// How often a client was given what is new in its settings.
     pub syncs: u64,
+    /// How often a client asked who has a number.
+    pub look_ups: u64,
     /// Messages that devices have not acknowledged now.
     pub unacked: u64,
     /// Accounts that exist.

@@ -3,8 +3,9 @@
 mod chats;
 mod people;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
+use tokio::time::Instant;
 use wharf_domain::{
     PhoneNumber, Recipient,
     action::{Action, Done, PresenceState},
@@ -29,6 +30,9 @@ pub(crate) struct Acting {
     pub(crate) client: Arc<Client>,
     pub(crate) memory: Arc<Memory>,
     pub(crate) reporter: Arc<Reporter>,
+    /// When whoever waits for it gives up.
+    pub(crate) by: Instant,
+    pub(crate) deadline: Duration,
 }
 
 impl Acting {

@@ -8,14 +8,14 @@ use wharf_domain::{Outgoing, PhoneNumber, Recipient, Timestamp, outgoing::Place}
 use whatsapp_rust::wacore::types::message::AddressingMode;
 use whatsapp_rust::wacore_binary::{Jid, JidExt};
 use whatsapp_rust::waproto::whatsapp::Message;
-use whatsapp_rust::{Client, ClientError, IqError, SendError as ClientSendError, SendOptions, features::ContactError};
+use whatsapp_rust::{Client, ClientError, IqError, SendError as ClientSendError, SendOptions};
 
 use super::{
     acks::{Ack, Waiting},
     compose::{Scene, compose, named},
     inbound::party,
     memory::Memory,
-    numbers::{Known, LOOK_UP},
+    numbers::{Known, account},
     reporter::{Reporter, now},
     runtime::LinkRuntime,
 };
@@ -129,33 +129,6 @@ pub(crate) async fn chat(client: &Client, memory: &Memory, to: &Recipient) -> Re
         Recipient::Group(group) => return parsed(group.as_str()),
     };
     account(client, memory, number).await
-}
-
-/// The account of a number.
-pub(crate) async fn account(client: &Client, memory: &Memory, number: &PhoneNumber) -> Result<Jid, SendError> {
-    let as_given = Jid::pn(number.as_str());
-    let numbers = memory.numbers();
-    let known = match numbers.known(number) {
-        Known::Account(known) => known,
-        // Who has written or is in a group has an account. WhatsApp also tells hidden ids of numbers that nobody has, when
-        // they are looked up: one that was is looked up again.
-        Known::Nothing if matches!(client.get_lid_pn_entry(&as_given).await, Ok(Some(_))) => Some(as_given),
-        Known::Nothing | Known::Once => {
-            let asking = numbers.ask_one(client, number);
-            match tokio::time::timeout(LOOK_UP, asking).await {
-                Ok(Ok(account)) => account,
-                Ok(Err(ContactError::Iq(error))) if of_iq(&error) == SendError::NotConnected => {
-                    return Err(SendError::NotConnected);
-                }
-                Ok(Err(error)) => {
-                    tracing::debug!(%error, "a number could not be looked up; sending all the same");
-                    Some(as_given)
-                }
-                Err(_) => Some(as_given),
-            }
-        }
-    };
-    known.ok_or_else(|| SendError::NotOnWhatsApp(number.clone()))
 }
 
 /// Whether one of a person's devices at least can read what is sent to them.

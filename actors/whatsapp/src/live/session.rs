@@ -108,6 +108,8 @@ impl Link for LiveLink {
             client: self.connected()?,
             memory: Arc::clone(&self.memory),
             reporter: Arc::clone(&self.control.reporter),
+            by: Instant::now() + deadline,
+            deadline,
         };
         let (over, action) = (self.control.reporter.over().clone(), action.clone());
         let work = async move {
