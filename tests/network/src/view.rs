@@ -283,6 +283,8 @@ pub enum FaultKind {
     Stall,
     /// Sends `<stream:error>` with the code (503 if left out, `replaced` for a conflict) and closes.
     StreamError,
+    /// What waits for a device at its login is announced when the fault ends, if only that nothing does.
+    Backlog,
     /// Sends every message twice, and sends the last acknowledged ones once more.
     Duplicate,
     /// Spoils what is encrypted for the account's devices, so that they cannot decrypt it and ask again.
