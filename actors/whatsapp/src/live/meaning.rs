@@ -6,6 +6,7 @@ use whatsapp_rust::wacore::types::events::{
 };
 use whatsapp_rust::wacore_binary::NodeRef;
 
+use super::reporter::Stage;
 use crate::{CloseReason, LinkEvent};
 
 /// What a link does about an event.
@@ -74,6 +75,19 @@ pub(crate) fn of(event: &Event, now: Timestamp) -> Meaning {
         Event::StreamError(error) => Meaning::Hint(format!("WhatsApp reported stream error {}", error.code)),
         Event::Disconnected(disconnected) => Meaning::Hint(format!("connection lost: {}", disconnected.reason)),
         _ => Meaning::Nothing,
+    }
+}
+
+/// The end of a link for which nobody gave a reason. `given_up`: all has come but the account's settings.
+pub(crate) fn unexplained(stage: Stage, given_up: bool, hint: Option<String>) -> CloseReason {
+    match (hint, stage) {
+        (Some(hint), _) => CloseReason::Lost(hint),
+        (None, Stage::Connected) if given_up => CloseReason::Incomplete(
+            "the account's settings (app state) could not be fetched; the client tries it anew every three minutes"
+                .to_owned(),
+        ),
+        (None, Stage::Connected) => CloseReason::Lost("WhatsApp stopped answering".to_owned()),
+        (None, _) => CloseReason::Lost("no connection to WhatsApp could be made".to_owned()),
     }
 }
 

@@ -165,7 +165,10 @@ impl Reporter {
         let reason = state.reason.take();
         let hint = state.hint.take();
         if let Some(events) = state.events.take() {
-            let reason = reason.unwrap_or_else(|| unexplained(&state, hint));
+            let reason = reason.unwrap_or_else(|| {
+                let given_up = state.caught_up && !state.settled;
+                meaning::unexplained(state.stage, given_up, hint)
+            });
             tracing::debug!(client_id = %self.key.client_id, phone_number = %self.key.phone_number, ?reason, "link closed");
             let _ = events.send(LinkEvent::Closed(reason));
         }
@@ -237,20 +240,6 @@ impl Reporter {
         if self.is_connected() {
             self.tell(Stage::Connected, LinkEvent::Named { push_name });
         }
-    }
-}
-
-/// The end of a link for which there is no reason.
-fn unexplained(state: &State, hint: Option<String>) -> CloseReason {
-    let given_up = state.caught_up && !state.settled;
-    match (hint, state.stage) {
-        (Some(hint), _) => CloseReason::Lost(hint),
-        (None, Stage::Connected) if !given_up => CloseReason::Lost("WhatsApp stopped answering".to_owned()),
-        (None, Stage::Connected) => CloseReason::Incomplete(
-            "the account's settings (app state) could not be fetched; the client tries it anew every three minutes"
-                .to_owned(),
-        ),
-        (None, _) => CloseReason::Lost("no connection to WhatsApp could be made".to_owned()),
     }
 }
 
