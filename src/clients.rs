@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::json;
 use thiserror::Error;
 use wharf_actors::clock::now;
-use wharf_domain::{Client, ClientId, TokenHash};
+use wharf_domain::{Client, ClientId, TokenHash, hex};
 use wharf_store::{Store, StoreError, StoreOptions};
 
 /// The longest name, in characters.
@@ -173,8 +173,7 @@ pub async fn list(store: &Store, as_json: bool) -> Result<String, ClientsError> 
 fn new_token() -> Result<(String, TokenHash), ClientsError> {
     let mut bytes = [0_u8; 32];
     getrandom::fill(&mut bytes).map_err(ClientsError::Random)?;
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    let token = format!("{TOKEN_PREFIX}{hex}");
+    let token = format!("{TOKEN_PREFIX}{}", hex(&bytes));
     let hash = TokenHash::of(&token);
     Ok((token, hash))
 }

@@ -2,93 +2,72 @@
 //! nobody wants is not even made, the pace that its client set, and whether calls are turned down. Of the first the writer
 //! decides in the end; here nothing may be missing that it would take.
 
-use std::sync::{
-    Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicU8, Ordering},
-};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use wharf_domain::{EventKinds, outgoing::Pace};
-
-/// No set of kinds has this number.
-const UNKNOWN: u8 = u8::MAX;
 
 /// See the module. Not known at first: then everything counts as wanted, the pace as that of the configuration, and calls are
 /// let ring.
 ///
 /// Changes are to be told in the order of their commits; a look at the store that finds something may be older than they.
-#[derive(Debug)]
-pub(crate) struct Wanted {
-    events: AtomicU8,
-    /// The outer one: whether it is known.
-    pace: Mutex<Option<Option<Pace>>>,
-    rejects_calls: AtomicU8,
-}
+#[derive(Debug, Default)]
+pub(crate) struct Wanted(Mutex<Known>);
 
-impl Default for Wanted {
-    fn default() -> Self {
-        Self {
-            events: AtomicU8::new(UNKNOWN),
-            pace: Mutex::default(),
-            rejects_calls: AtomicU8::new(UNKNOWN),
-        }
-    }
+/// What is known; each is `None` before it is.
+#[derive(Debug, Default)]
+struct Known {
+    events: Option<EventKinds>,
+    pace: Option<Option<Pace>>,
+    rejects_calls: Option<bool>,
 }
 
 impl Wanted {
     pub(crate) fn get(&self) -> EventKinds {
-        match self.events.load(Ordering::Relaxed) {
-            UNKNOWN => EventKinds::ALL,
-            bits => EventKinds::from_bits(bits),
-        }
+        self.known().events.unwrap_or(EventKinds::ALL)
     }
 
     /// A webhook was committed that wants this.
     pub(crate) fn set(&self, events: EventKinds) {
-        self.events.store(events.bits(), Ordering::Relaxed);
+        self.known().events = Some(events);
     }
 
     /// A look at the store found this.
     pub(crate) fn found(&self, events: EventKinds) {
-        let _newer_is_known =
-            self.events
-                .compare_exchange(UNKNOWN, events.bits(), Ordering::Relaxed, Ordering::Relaxed);
+        self.known().events.get_or_insert(events);
     }
 
     /// The pace that the number's client set.
     pub(crate) fn pace(&self) -> Option<Pace> {
-        self.known_pace().flatten()
+        self.known().pace.flatten()
     }
 
     /// This pace was committed.
     pub(crate) fn set_pace(&self, pace: Option<Pace>) {
-        *self.known_pace() = Some(pace);
+        self.known().pace = Some(pace);
     }
 
     /// A look at the store found this pace.
     pub(crate) fn found_pace(&self, pace: Option<Pace>) {
-        self.known_pace().get_or_insert(pace);
+        self.known().pace.get_or_insert(pace);
     }
 
     /// Whether calls are turned down as they ring.
     pub(crate) fn rejects_calls(&self) -> bool {
-        self.rejects_calls.load(Ordering::Relaxed) == u8::from(true)
+        self.known().rejects_calls.unwrap_or(false)
     }
 
     /// This was committed.
     pub(crate) fn set_rejects_calls(&self, rejects: bool) {
-        self.rejects_calls.store(u8::from(rejects), Ordering::Relaxed);
+        self.known().rejects_calls = Some(rejects);
     }
 
     /// A look at the store found this.
     pub(crate) fn found_rejects_calls(&self, rejects: bool) {
-        let found = u8::from(rejects);
-        let _newer_is_known = self
-            .rejects_calls
-            .compare_exchange(UNKNOWN, found, Ordering::Relaxed, Ordering::Relaxed);
+        self.known().rejects_calls.get_or_insert(rejects);
     }
 
-    fn known_pace(&self) -> MutexGuard<'_, Option<Option<Pace>>> {
-        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

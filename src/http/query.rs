@@ -12,9 +12,7 @@ pub(super) struct Query {
 impl Query {
     /// Parses the text after the `?`. A parameter without a value (`status=`) counts as left out, if it is a known one.
     pub(super) fn parse(text: &str) -> Self {
-        let rest: Vec<(String, String)> = url::form_urlencoded::parse(text.as_bytes())
-            .into_owned()
-            .collect();
+        let rest: Vec<(String, String)> = url::form_urlencoded::parse(text.as_bytes()).into_owned().collect();
         Self {
             rest,
             errors: Vec::new(),

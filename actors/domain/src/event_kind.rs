@@ -118,16 +118,6 @@ impl EventKinds {
     pub fn kinds(self) -> impl Iterator<Item = EventKind> {
         EventKind::ALL.into_iter().filter(move |kind| self.contains(*kind))
     }
-
-    /// The set as a number below 128, to be shared between threads.
-    pub const fn bits(self) -> u8 {
-        self.0
-    }
-
-    /// The set of a number that [`EventKinds::bits`] gave.
-    pub const fn from_bits(bits: u8) -> Self {
-        Self(bits & Self::ALL.0)
-    }
 }
 
 impl Serialize for EventKinds {
@@ -147,7 +137,6 @@ mod tests {
             serde_json::to_string(&set).unwrap(),
             r#"["message","message.status","presence"]"#
         );
-        assert_eq!(EventKinds::from_bits(set.bits()), set);
         assert!(set.contains(EventKind::Presence) && !set.contains(EventKind::Call));
         assert_eq!(serde_json::to_string(&EventKinds::default()).unwrap(), r#"["message"]"#);
         assert_eq!(EventKinds::ALL.kinds().collect::<Vec<_>>(), EventKind::ALL);

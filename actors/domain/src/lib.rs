@@ -14,6 +14,7 @@ pub mod error;
 pub mod event;
 pub mod event_kind;
 pub mod fair;
+mod hex;
 pub mod ids;
 pub mod media_link;
 pub mod message;
@@ -36,6 +37,7 @@ pub use courtesy::{Courtesy, CourtesyPatch, HeaderNames, Ordering, OwnHeaders, R
 pub use error::InvalidField;
 pub use event::{AWAITS_MEDIA, Event, EventStatus, PendingEvent};
 pub use event_kind::{EventKind, EventKinds};
+pub use hex::hex;
 pub use ids::{ClientId, EventId, WebhookId};
 pub use message::{IncomingMessage, MessageKind};
 pub use outgoing::{GroupId, Outgoing, OutgoingMessage, Recipient, SendStatus};

@@ -13,6 +13,7 @@ use thiserror::Error;
 use wharf_domain::{
     ConnectionKey, InvalidField,
     fair::Standing,
+    hex,
     media_link::file_name,
     message::MediaReference,
     outgoing::{FileType, HEAD_BYTES, MediaMessage, ReadyFile, SentFile},
@@ -154,10 +155,4 @@ fn described(kind: FileType, made: EncryptedFile, facts: Facts) -> ReadyFile {
         animated: facts.animated,
         made_at: clock::now().seconds(),
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }

@@ -66,32 +66,6 @@ impl SessionInbox {
         NotCommitted(why.to_string())
     }
 
-    /// Has messages committed, and with them that some of them are not waited for any more.
-    async fn take(&self, messages: Vec<IncomingMessage>, came: Vec<AwaitedId>) -> Result<(), NotCommitted> {
-        let Shared {
-            backlog, persistence, ..
-        } = self.shared.as_ref();
-        let admitted = backlog.admit(self.key.client_id, messages.len()).await;
-        let _until_committed = admitted.map_err(|why| self.refuse(&why))?;
-        let (events, downloads) = self.rows(messages);
-        let committed = match came.is_empty() {
-            true => persistence.commit(Write::RecordInbound, events).await,
-            false => {
-                let key = self.key.clone();
-                let arrived = Arrived { key, events, came };
-                persistence.commit(Write::RecordArrived, arrived).await
-            }
-        };
-        committed.map_err(|error| {
-            tracing::warn!(number = %self.key.phone_number, %error, "messages were not committed; WhatsApp keeps them");
-            NotCommitted(error.to_string())
-        })?;
-        if downloads {
-            self.shared.directory.wake_media();
-        }
-        Ok(())
-    }
-
     /// The rows, and whether one of them waits for a download.
     fn rows(&self, messages: Vec<IncomingMessage>) -> (Vec<NewEvent>, bool) {
         let (created_at, mut downloads) = (clock::now(), false);
@@ -124,12 +98,29 @@ impl Inbox for SessionInbox {
         self.wanted.rejects_calls()
     }
 
-    async fn commit(&self, messages: Vec<IncomingMessage>) -> Result<(), NotCommitted> {
-        self.take(messages, Vec::new()).await
-    }
-
-    async fn commit_arrived(&self, messages: Vec<IncomingMessage>, came: Vec<AwaitedId>) -> Result<(), NotCommitted> {
-        self.take(messages, came).await
+    async fn commit(&self, messages: Vec<IncomingMessage>, came: Vec<AwaitedId>) -> Result<(), NotCommitted> {
+        let Shared {
+            backlog, persistence, ..
+        } = self.shared.as_ref();
+        let admitted = backlog.admit(self.key.client_id, messages.len()).await;
+        let _until_committed = admitted.map_err(|why| self.refuse(&why))?;
+        let (events, downloads) = self.rows(messages);
+        let committed = match came.is_empty() {
+            true => persistence.commit(Write::RecordInbound, events).await,
+            false => {
+                let key = self.key.clone();
+                let arrived = Arrived { key, events, came };
+                persistence.commit(Write::RecordArrived, arrived).await
+            }
+        };
+        committed.map_err(|error| {
+            tracing::warn!(number = %self.key.phone_number, %error, "messages were not committed; WhatsApp keeps them");
+            NotCommitted(error.to_string())
+        })?;
+        if downloads {
+            self.shared.directory.wake_media();
+        }
+        Ok(())
     }
 
     fn keep_awaited(&self, awaited: Vec<AwaitedMessage>) -> BoxFuture<'static, Result<(), NotCommitted>> {

@@ -226,7 +226,14 @@ async fn a_session_shows_its_qr_code_and_reconnects_until_it_is_told_not_to() {
         .delete_connection(client.id, &of)
         .await
         .unwrap_or_else(|error| panic!("{error}"));
-    assert!(world.gateway.connections(client.id, &ByNumber::ALL).await.unwrap().is_empty());
+    assert!(
+        world
+            .gateway
+            .connections(client.id, &ByNumber::ALL)
+            .await
+            .unwrap()
+            .is_empty()
+    );
     world.gateway.stop().await;
 }
 

@@ -43,7 +43,9 @@ async fn a_client_that_reads_all_it_may_is_told_and_another_one_reads_on() {
     for _ in 0..turns {
         held.push(gateway.shared.reads.turn(greedy.id).await.unwrap());
     }
-    let mut waiting: Vec<_> = (turns..32).map(|_| Box::pin(gateway.webhooks(greedy.id, &ByNumber::ALL))).collect();
+    let mut waiting: Vec<_> = (turns..32)
+        .map(|_| Box::pin(gateway.webhooks(greedy.id, &ByNumber::ALL)))
+        .collect();
     for read in &mut waiting {
         assert!(matches!(futures::poll!(read), Poll::Pending));
     }

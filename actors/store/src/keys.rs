@@ -7,7 +7,7 @@ mod change;
 mod range;
 
 use sqlx::{Row, query, query_scalar, sqlite::SqliteRow};
-use wharf_domain::{ClientId, ConnectionKey};
+use wharf_domain::{ClientId, ConnectionKey, hex};
 
 use crate::{Store, StoreError, codec, sql};
 
@@ -67,7 +67,7 @@ kinds! {
     Lid = "lid",
     /// The hidden ids of a number, the latest of which holds; `at` is when it was learnt.
     LidOfNumber = "lid_of_number",
-    /// Base keys of sessions that were asked to be retried.
+    /// Base keys of sessions for which a message was asked for again; `at` is when.
     BaseKey = "base_key",
     /// The devices of an account.
     DeviceList = "device_list",
@@ -295,15 +295,6 @@ fn after(prefix: &[u8]) -> Vec<u8> {
     next
 }
 
-fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |half: u8| char::from(DIGITS[usize::from(half)]);
-    bytes
-        .iter()
-        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -314,10 +305,5 @@ mod tests {
         assert_eq!(after(&[1, 0xFF, 0xFF]), [2]);
         assert_eq!(after(b""), END);
         assert_eq!(after(&[0xFF]), END);
-    }
-
-    #[test]
-    fn names_cross_as_hexadecimal() {
-        assert_eq!(hex(&[0, 15, 16, 255]), "000f10ff");
     }
 }

@@ -61,9 +61,9 @@ pub use polls::POLL_LIFETIME;
 pub use sql::statements;
 pub use store::{ClientsCounted, Store};
 pub use types::{
-    BulkRenewal, ByNumber, ChatFilter, ConnectionChange, ConnectionRecord, Cursor, EventFilter, EventPage, FailedEvents,
-    FailedFilter, KeyClaim, NewConnection, NewEvent, PullCursor, PullPage, PullQuery, Pulled, RecordedEvent, Renewal,
-    SealedProxy, SealedSecret, Space, StoreOptions,
+    BulkRenewal, ByNumber, ChatFilter, ConnectionChange, ConnectionRecord, Cursor, EventFilter, EventPage,
+    FailedEvents, FailedFilter, KeyClaim, NewConnection, NewEvent, PullCursor, PullPage, PullQuery, Pulled,
+    RecordedEvent, Renewal, SealedProxy, SealedSecret, Space, StoreOptions,
 };
 pub use wharf_domain::delivery::{DueChat, DuePage, DueQuery};
 pub use writer::{Group, Writer};

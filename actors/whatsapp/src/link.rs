@@ -28,20 +28,13 @@ pub struct NotCommitted(pub String);
 /// Where incoming messages go, and what else happens to be told. `Ok` is the promise that they are committed: only then is WhatsApp told.
 #[async_trait]
 pub trait Inbox: Send + Sync + 'static {
-    /// Commits a batch, all or nothing. May be called again with the same messages; must be idempotent.
+    /// Commits a batch, all or nothing, and with it that those of `came` are not waited for any more
+    /// ([`Inbox::keep_awaited`]). May be called again with the same; must be idempotent.
     ///
     /// # Errors
     /// `NotCommitted` leaves the whole batch unacknowledged at WhatsApp. The live link asks again for a while (30 s); if
     /// the answer stays the same it closes as `Lost`, because WhatsApp sends a message again at the next login only.
-    async fn commit(&self, messages: Vec<IncomingMessage>) -> Result<(), NotCommitted>;
-
-    /// The same for messages of which some were waited for ([`Inbox::keep_awaited`]): with this commit that is over.
-    ///
-    /// # Errors
-    /// As [`Inbox::commit`].
-    async fn commit_arrived(&self, messages: Vec<IncomingMessage>, _came: Vec<AwaitedId>) -> Result<(), NotCommitted> {
-        self.commit(messages).await
-    }
+    async fn commit(&self, messages: Vec<IncomingMessage>, came: Vec<AwaitedId>) -> Result<(), NotCommitted>;
 
     /// Keeps that messages which could not be decrypted are waited for, so that [`Inbox::awaited`] has them after a restart.
     /// It is on its way when this returns: what is committed after that is committed later. Idempotent.
@@ -57,7 +50,7 @@ pub trait Inbox: Send + Sync + 'static {
     /// # Errors
     /// As [`Inbox::commit`].
     async fn report_awaited(&self, _id: AwaitedId, report: IncomingMessage) -> Result<(), NotCommitted> {
-        self.commit(vec![report]).await
+        self.commit(vec![report], Vec::new()).await
     }
 
     /// What is waited for, as it was kept.
@@ -118,7 +111,9 @@ pub enum SendError {
     #[error("{0} is not on WhatsApp")]
     NotOnWhatsApp(PhoneNumber),
     /// WhatsApp gives out no keys of the receiver's devices, so it was not sent: none of them could read it.
-    #[error("WhatsApp gives out no keys of the receiver's devices now, and none of them could read the message; it was not sent")]
+    #[error(
+        "WhatsApp gives out no keys of the receiver's devices now, and none of them could read the message; it was not sent"
+    )]
     NoKeys,
     /// WhatsApp refused it.
     #[error("WhatsApp refused it: {words} ({code})")]

@@ -23,6 +23,7 @@ mod invites;
 mod keys;
 mod lane;
 mod meaning;
+mod members;
 mod memory;
 mod numbers;
 mod online;
@@ -67,7 +68,6 @@ use self::{
     resync::Resync,
     runtime::LinkRuntime,
     session::{Control, LiveLink},
-    subjects::Subjects,
     transport::Dialer,
 };
 use crate::{Inbox, KeyStore, Link, LinkError, LinkEvent, LinkFactory, LinkOptions};
@@ -209,7 +209,6 @@ impl LiveFactory {
             reporter: Arc::clone(reporter),
             runtime: runtime.clone(),
             memory,
-            subjects: Arc::new(Subjects::default()),
             patience: self.config.inbox_patience,
             undecryptable_patience: self.config.undecryptable_patience,
             lane: Mutex::default(),
@@ -338,7 +337,6 @@ impl LinkFactory for LiveFactory {
             runtime: runtime.clone(),
             control,
             memory: Arc::clone(&inbound.memory),
-            subjects: Arc::clone(&inbound.subjects),
         };
         let driver = Driver {
             client,

@@ -293,7 +293,7 @@ impl ScriptedHandle {
         if self.is_closed() {
             return Err(NotCommitted("the link is closed".to_owned()));
         }
-        self.inbox.commit(messages).await
+        self.inbox.commit(messages, Vec::new()).await
     }
 
     /// WhatsApp tells something of messages that went out; `place` is where, as a link finds it out.

@@ -228,7 +228,9 @@ impl Desk for FakeDesk {
     async fn connections(&self, client: ClientId, part: &ByNumber) -> Result<Vec<Connection>, GatewayError> {
         self.turn()?;
         let all = self.own_connection(client, &NUMBER.parse().unwrap()).into_iter();
-        Ok(acts::part_of(all.collect(), part, |connection| &connection.phone_number))
+        Ok(acts::part_of(all.collect(), part, |connection| {
+            &connection.phone_number
+        }))
     }
 
     async fn connection(&self, client: ClientId, phone: &PhoneNumber) -> Result<Connection, GatewayError> {

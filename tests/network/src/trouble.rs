@@ -81,6 +81,7 @@ impl Network {
             | FaultKind::Corrupt
             | FaultKind::Deaf
             | FaultKind::Keyless
+            | FaultKind::Backlog
             | FaultKind::MediaMissing
             | FaultKind::MediaTruncated
             | FaultKind::MediaCorrupt

@@ -283,6 +283,8 @@ pub enum FaultKind {
     Stall,
     /// Sends `<stream:error>` with the code (503 if left out, `replaced` for a conflict) and closes.
     StreamError,
+    /// What waits for a device at its login is announced when the fault ends, if only that nothing does.
+    Backlog,
     /// Sends every message twice, and sends the last acknowledged ones once more.
     Duplicate,
     /// Spoils what is encrypted for the account's devices, so that they cannot decrypt it and ask again.
@@ -361,6 +363,8 @@ pub struct Stats {
     pub downloads: u64,
     /// How often a client was given what is new in its settings.
     pub syncs: u64,
+    /// How often a client asked who has a number.
+    pub look_ups: u64,
     /// Messages that devices have not acknowledged now.
     pub unacked: u64,
     /// Accounts that exist.

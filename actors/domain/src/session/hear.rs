@@ -144,6 +144,11 @@ impl Session {
                 return self.retry(now, jitter, ReasonCode::LinkLost, words, effects);
             }
             CloseReason::Lost(detail) => return self.retry(now, jitter, ReasonCode::LinkLost, detail, effects),
+            CloseReason::Incomplete(detail) => {
+                // It is none that was steady.
+                self.view.connected_since = None;
+                return self.retry(now, jitter, ReasonCode::LinkLost, detail, effects);
+            }
             CloseReason::ProxyFailed(detail) => {
                 return self.retry(now, jitter, ReasonCode::ProxyFailed, detail, effects);
             }

@@ -51,7 +51,10 @@ pub enum CloseReason {
     Requested,
     /// The socket broke, could not be opened, or fell silent; worth another attempt. The detail is for people.
     Lost(String),
-    /// WhatsApp refused this attempt for now (503, 429, …); worth another attempt, later.
+    /// The client gave up a link on which messages flowed, to fetch with another one what this one did not bring of the
+    /// account. However long it lasted, it says nothing of how long the next one does.
+    Incomplete(String),
+    /// WhatsApp refused this attempt for now, or ended the connection for the same (503, 429, …); worth another attempt, later.
     Refused(String),
     /// WhatsApp does not want this client, for a reason that seldom passes (400, 409, 413, …).
     Unwanted(String),

@@ -3,8 +3,9 @@
 mod chats;
 mod people;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
+use tokio::time::Instant;
 use wharf_domain::{
     PhoneNumber, Recipient,
     action::{Action, Done, PresenceState},
@@ -29,6 +30,9 @@ pub(crate) struct Acting {
     pub(crate) client: Arc<Client>,
     pub(crate) memory: Arc<Memory>,
     pub(crate) reporter: Arc<Reporter>,
+    /// When whoever waits for it gives up.
+    pub(crate) by: Instant,
+    pub(crate) deadline: Duration,
 }
 
 impl Acting {
@@ -103,25 +107,26 @@ impl Acting {
     }
 
     async fn show(&self, to: Option<&Recipient>, state: PresenceState) -> Result<Done, SendError> {
-        let in_chat = match state {
-            PresenceState::Available => None,
-            PresenceState::Unavailable => None,
-            PresenceState::Typing => Some(ChatStateType::Composing),
-            PresenceState::Recording => Some(ChatStateType::Recording),
-            PresenceState::Paused => Some(ChatStateType::Paused),
+        let shown = match state {
+            PresenceState::Available => return self.show_online(true).await,
+            PresenceState::Unavailable => return self.show_online(false).await,
+            PresenceState::Typing => ChatStateType::Composing,
+            PresenceState::Recording => ChatStateType::Recording,
+            PresenceState::Paused => ChatStateType::Paused,
         };
-        if let Some(shown) = in_chat {
-            let to = to.ok_or_else(|| SendError::Impossible("this needs a chat".to_owned()))?;
-            let to = chat(&self.client, &self.memory, to).await?;
-            let sent = self.client.chatstate().send(&to, shown).await;
-            return sent.map(|()| Done::Done).map_err(|error| match error {
-                ChatStateError::Client(error) => of_client(&error),
-                other => SendError::Failed(other.to_string()),
-            });
-        }
-        let status = match state {
-            PresenceState::Available => PresenceStatus::Available,
-            _ => PresenceStatus::Unavailable,
+        let to = to.ok_or_else(|| SendError::Impossible("this needs a chat".to_owned()))?;
+        let to = chat(&self.client, &self.memory, to).await?;
+        let sent = self.client.chatstate().send(&to, shown).await;
+        sent.map(|()| Done::Done).map_err(|error| match error {
+            ChatStateError::Client(error) => of_client(&error),
+            other => SendError::Failed(other.to_string()),
+        })
+    }
+
+    async fn show_online(&self, shown: bool) -> Result<Done, SendError> {
+        let status = match shown {
+            true => PresenceStatus::Available,
+            false => PresenceStatus::Unavailable,
         };
         self.client.presence().set(status).await.map_err(|error| match error {
             PresenceError::PushNameEmpty => SendError::Impossible(
@@ -130,7 +135,7 @@ impl Acting {
             PresenceError::Client(error) => of_client(&error),
             other => SendError::Failed(other.to_string()),
         })?;
-        self.memory.show_online(status == PresenceStatus::Available);
+        self.memory.show_online(shown);
         Ok(Done::Done)
     }
 

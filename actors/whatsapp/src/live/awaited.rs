@@ -14,7 +14,10 @@ use std::sync::Arc;
 use wharf_store::AwaitedId;
 use whatsapp_rust::wacore::types::{events::UndecryptableMessage, message::MessageInfo};
 
-pub(crate) use self::{list::Awaited, row::{id, recipient_of}};
+pub(crate) use self::{
+    list::Awaited,
+    row::{id, recipient_of},
+};
 
 /// A message that is to be reported.
 pub(crate) struct Lost {

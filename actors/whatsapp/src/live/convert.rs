@@ -26,7 +26,7 @@ use wharf_domain::{
 };
 use whatsapp_rust::wacore::types::{
     events::{DecryptFailMode, UnavailableType, UndecryptableMessage},
-    message::{MessageCategory, MessageInfo},
+    message::{EditAttribute, MessageCategory, MessageInfo},
 };
 use whatsapp_rust::wacore_binary::{Jid, JidExt, Server};
 use whatsapp_rust::waproto::whatsapp::{Message, MessageKey};
@@ -106,9 +106,30 @@ pub(crate) fn convert(info: &MessageInfo, message: &Message, around: &Surroundin
     if let Some(reason) = skipped(info, recipient) {
         return Converted::Skipped(reason);
     }
-    match content::read(message, &around.ballot) {
-        Ok(content) => Converted::Message(Box::new(built(info, content, &around.people, recipient))),
-        Err(reason) => Converted::Skipped(reason),
+    let content = match content::read(message, &around.ballot) {
+        Ok(content) => content,
+        Err(reason) => return Converted::Skipped(reason),
+    };
+    let writer = Writer::new(info, &around.people, recipient);
+    match ignored(info, &content, &writer) {
+        Some(reason) => Converted::Skipped(reason),
+        None => Converted::Message(Box::new(built(info, content, &writer, recipient))),
+    }
+}
+
+/// Why WhatsApp's own apps do nothing about a message that changes another one.
+///
+/// Nobody edits what somebody else wrote, and nobody deletes it but a group's admins, whose stanzas say so. The phone's
+/// copies have no such mark.
+fn ignored(info: &MessageInfo, content: &Content<'_>, writer: &Writer<'_>) -> Option<&'static str> {
+    writer.author_of(content.target?)?;
+    let by_admin = info.source.chat.is_group() && info.edit == EditAttribute::AdminRevoke;
+    match content.kind {
+        MessageKind::Edit => Some("an edit of what another one wrote"),
+        MessageKind::Revoke if !by_admin && info.unavailable_request_id.is_none() => {
+            Some("a deletion of what another one wrote")
+        }
+        _ => None,
     }
 }
 
@@ -144,51 +165,39 @@ pub(crate) fn undecryptable(lost: &UndecryptableMessage, people: &People<'_>, re
     let mut content = Content::new(MessageKind::Unknown, words);
     content.view_once = lost.unavailable_type == UnavailableType::ViewOnce;
     content.body = Some(Body::Unknown(Unknown { reason, name: None }));
-    Converted::Message(Box::new(built(&lost.info, content, people, recipient)))
+    let writer = Writer::new(&lost.info, people, recipient);
+    Converted::Message(Box::new(built(&lost.info, content, &writer, recipient)))
 }
 
 /// `recipient` is there if the account sent the message itself.
-fn built(info: &MessageInfo, content: Content<'_>, people: &People<'_>, recipient: Option<&Party>) -> IncomingMessage {
-    let source = &info.source;
-    let sender = match recipient {
-        Some(_) => Jid::pn(people.own),
-        None => who::identity(source),
-    };
+fn built(info: &MessageInfo, content: Content<'_>, writer: &Writer<'_>, recipient: Option<&Party>) -> IncomingMessage {
     // A broadcast list is the sender's own list of receivers: for the receiver it is the chat with the sender.
-    let is_group = source.chat.is_group();
+    let is_group = info.source.chat.is_group();
     let chat = match recipient {
         Some(recipient) => recipient.chat.clone(),
-        None if is_group => who::bare(&source.chat).to_string(),
-        None => sender.to_string(),
-    };
-    let number = people.number_of(&sender);
-    let from = number.unwrap_or_else(|| sender.user_base()).to_owned();
-    let writer = Writer {
-        source,
-        from: &from,
-        people,
-        other: recipient.map_or(people.own, |recipient| recipient.shown.as_str()),
+        None if is_group => who::bare(&info.source.chat).to_string(),
+        None => writer.sender.to_string(),
     };
     let group = is_group.then(|| Group {
         id: chat.clone(),
         subject: None,
     });
-    let from_lid = number.is_none().then(|| sender.user_base().to_owned());
+    let is_unnamed = writer.people.number_of(&writer.sender).is_none();
     let happening = recipient.map(|recipient| Happening::Sent {
         to: recipient.shown.clone(),
         is_from_me: true,
     });
     let about = About {
         happening,
-        from_lid,
+        from_lid: is_unnamed.then(|| writer.from.clone()),
         group,
     };
-    let details = details(info, &content, &writer, about);
+    let details = details(info, &content, writer, about);
     IncomingMessage {
         chat,
-        sender: sender.to_string(),
+        sender: writer.sender.to_string(),
         message_id: info.id.clone(),
-        from,
+        from: writer.from.clone(),
         timestamp: Timestamp(info.timestamp.timestamp_millis()),
         kind: content.kind,
         content: content.words.into_owned(),
@@ -221,7 +230,7 @@ fn details(info: &MessageInfo, content: &Content<'_>, writer: &Writer<'_>, about
         ephemeral_seconds: seconds,
         view_once: content.view_once,
         history: false,
-        target: content.target.and_then(|key| target(key, content.kind, writer)),
+        target: content.target.and_then(|key| target(key, writer)),
         caption: content.caption.map(str::to_owned),
         body: content.body.clone(),
     };
@@ -239,13 +248,9 @@ pub(crate) fn named(info: &MessageInfo) -> Option<String> {
     Some(info.push_name.clone()).filter(|name| !name.is_empty())
 }
 
-fn target(key: &MessageKey, kind: MessageKind, writer: &Writer<'_>) -> Option<MessageRef> {
+fn target(key: &MessageKey, writer: &Writer<'_>) -> Option<MessageRef> {
     let message_id = key.id.clone().filter(|id| !id.is_empty())?;
-    let from = match kind {
-        // Everybody edits their own.
-        MessageKind::Edit => None,
-        _ => writer.author_of(key),
-    };
+    let from = writer.author_of(key);
     Some(MessageRef { message_id, from })
 }
 

@@ -114,7 +114,6 @@ async fn run(client: Arc<Client>, versions: Arc<VersionSource>, proxy: Option<Pr
 
 /// Resolves when the link stands still in a way that the client leaves as it is.
 async fn stands_still(client: &Client, reporter: &Reporter, opening_silence: Duration) -> CloseReason {
-    let mut logged_out_before = false;
     let mut logged_in_for = Duration::ZERO;
     loop {
         tokio::time::sleep(WATCH).await;
@@ -122,8 +121,7 @@ async fn stands_still(client: &Client, reporter: &Reporter, opening_silence: Dur
             (Stage::Opening | Stage::Paired, _) if client.is_logged_in() => {
                 logged_in_for += WATCH;
                 if logged_in_for >= APP_STATE {
-                    tracing::warn!(phone_number = %reporter.key().phone_number, "connected without app state");
-                    reporter.connected();
+                    reporter.connected(false);
                 }
             }
             (Stage::Opening | Stage::Paired, since) => {
@@ -133,19 +131,11 @@ async fn stands_still(client: &Client, reporter: &Reporter, opening_silence: Dur
                     return CloseReason::Lost(format!("WhatsApp said nothing for {} s", opening_silence.as_secs()));
                 }
             }
-            // After a stream error 429 or 503 the client waits for the server to hang up, and sends nothing meanwhile.
-            (Stage::Connected, _) => {
-                let logged_out = client.is_connected() && !client.is_logged_in();
-                if logged_out && logged_out_before {
-                    return CloseReason::Lost("WhatsApp ended the session and left the connection open".to_owned());
-                }
-                logged_out_before = logged_out;
-                if reporter.silence().is_some_and(|look| look.ahead) {
-                    // What comes back is noted by the clock as it is now; what does not is silence like any other.
-                    let _answer = timeout(WATCH, client.execute(KeepaliveSpec::with_timeout(WATCH))).await;
-                }
+            (Stage::Connected, _) if reporter.silence().is_some_and(|look| look.ahead) => {
+                // What comes back is noted by the clock as it is now; what does not is silence like any other.
+                let _answer = timeout(WATCH, client.execute(KeepaliveSpec::with_timeout(WATCH))).await;
             }
-            (Stage::AwaitingScan, _) => {}
+            (Stage::Connected | Stage::AwaitingScan, _) => {}
         }
     }
 }

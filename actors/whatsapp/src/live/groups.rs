@@ -1,14 +1,13 @@
-//! Groups: listed, made, changed, left; their pictures. Who is invited or asks to be let in is in `invites`.
+//! Groups: listed, changed, left; their pictures. Who is in them is in `members`, how people come in by themselves in `invites`.
 
 use wharf_domain::{
-    GroupId, PhoneNumber, Timestamp,
-    action::{Done, GroupInfo, GroupPatch, Jpeg, MemberAddMode, Participant, ParticipantChange},
+    GroupId, Timestamp,
+    action::{Done, GroupInfo, GroupPatch, Jpeg, MemberAddMode, Participant},
 };
 use whatsapp_rust::anyhow;
 use whatsapp_rust::features::{
-    GroupCreateOptions, GroupDescription, GroupError, GroupMetadata, GroupParticipant, GroupParticipantOptions,
-    GroupSubject, MemberAddMode as AddMode, MembershipApprovalMode as ApprovalMode, ParticipantChangeResponse,
-    PreviousDescription,
+    GroupDescription, GroupError, GroupMetadata, GroupParticipant, GroupSubject, MemberAddMode as AddMode,
+    MembershipApprovalMode as ApprovalMode, PreviousDescription,
 };
 use whatsapp_rust::wacore::{
     iq::{
@@ -21,7 +20,7 @@ use whatsapp_rust::wacore_binary::{Jid, NodeRef};
 
 use super::{
     acts::{Acting, UNANSWERED, is_unanswered},
-    send::{account, of_iq, parsed},
+    send::{of_iq, parsed},
 };
 use crate::SendError;
 
@@ -139,62 +138,6 @@ impl Acting {
         set.map(|_| Done::Done).map_err(of_change)
     }
 
-    pub(super) async fn create(&self, subject: String, participants: &[PhoneNumber]) -> Result<Done, SendError> {
-        let mut options = GroupCreateOptions::new(subject);
-        for number in participants {
-            let account = account(&self.client, &self.memory, number).await?;
-            options = options.with_participant(GroupParticipantOptions::new(account));
-        }
-        let made = self.client.groups().create_group(options).await.map_err(of_change)?;
-        Ok(Done::Group(told(made.metadata)))
-    }
-
-    /// Adds, removes, promotes and demotes, in this order.
-    pub(super) async fn change(&self, group: &GroupId, lists: [&[PhoneNumber]; 4]) -> Result<Done, SendError> {
-        let group = parsed(group.as_str())?;
-        let [add, remove, promote, demote] = lists;
-        let mut changes = Vec::new();
-        for (action, numbers) in [
-            ("add", add),
-            ("remove", remove),
-            ("promote", promote),
-            ("demote", demote),
-        ] {
-            if numbers.is_empty() {
-                continue;
-            }
-            let mut people = Vec::with_capacity(numbers.len());
-            for number in numbers {
-                people.push(account(&self.client, &self.memory, number).await?);
-            }
-            let groups = self.client.groups();
-            let answers = match action {
-                "add" => groups.add_participants(group.clone(), &people).await,
-                "remove" => groups.remove_participants(group.clone(), &people).await,
-                "promote" => groups.promote_participants(group.clone(), &people).await,
-                _ => groups.demote_participants(group.clone(), &people).await,
-            };
-            for answer in answers.map_err(of_change)? {
-                changes.push(self.changed(action, answer).await);
-            }
-        }
-        Ok(Done::Participants(changes))
-    }
-
-    pub(super) async fn changed(&self, action: &str, answer: ParticipantChangeResponse) -> ParticipantChange {
-        let number = match &answer.phone_number {
-            Some(number) => Some(number.user_base().to_owned()),
-            None => self.number_of(&answer.jid).await,
-        };
-        ParticipantChange {
-            action: action.to_owned(),
-            ok: answer.is_ok(),
-            jid: answer.jid.to_string(),
-            phone_number: number,
-            error: answer.error,
-        }
-    }
-
     /// The number of somebody, where it is known here.
     pub(super) async fn number_of(&self, person: &Jid) -> Option<String> {
         if person.is_pn() {
@@ -283,7 +226,7 @@ fn of_limit(error: anyhow::Error) -> SendError {
     SendError::Impossible(error.to_string())
 }
 
-fn told(group: GroupMetadata) -> GroupInfo {
+pub(super) fn told(group: GroupMetadata) -> GroupInfo {
     let owner = group.creator_pn.or(group.creator);
     let seconds = group.creation_time.and_then(|seconds| i64::try_from(seconds).ok());
     GroupInfo {

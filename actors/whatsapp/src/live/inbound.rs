@@ -40,7 +40,6 @@ use super::{
     memory::Memory,
     reporter::Reporter,
     runtime::LinkRuntime,
-    subjects::Subjects,
 };
 use crate::{CloseReason, Inbox, NotCommitted};
 
@@ -59,7 +58,6 @@ pub(crate) struct Inbound {
     pub(crate) reporter: Arc<Reporter>,
     pub(crate) runtime: LinkRuntime,
     pub(crate) memory: Arc<Memory>,
-    pub(crate) subjects: Arc<Subjects>,
     pub(crate) patience: Duration,
     /// How long a message that cannot be decrypted is waited for.
     pub(crate) undecryptable_patience: Duration,
@@ -161,10 +159,7 @@ impl Inbound {
                     .await
             }
             // Of the account's own, which nobody wants any more.
-            (Some(row), None) => {
-                self.insist(|| self.inbox.commit_arrived(Vec::new(), vec![row.clone()]))
-                    .await
-            }
+            (Some(row), None) => self.insist(|| self.inbox.commit(Vec::new(), vec![row.clone()])).await,
             (None, report) => self.commit(Vec::from_iter(report), Vec::new()).await,
         }
     }
@@ -172,13 +167,9 @@ impl Inbound {
     /// Hands messages to the inbox.
     async fn commit(&self, messages: Vec<IncomingMessage>, arrivals: Vec<Arrival>) -> Result<(), String> {
         let came: Vec<AwaitedId> = arrivals.iter().filter_map(Arrival::row).collect();
-        match (came.is_empty(), messages.is_empty()) {
-            (true, true) => {}
-            (true, false) => self.insist(|| self.inbox.commit(messages.clone())).await?,
-            (false, _) => {
-                self.insist(|| self.inbox.commit_arrived(messages.clone(), came.clone()))
-                    .await?;
-            }
+        if !messages.is_empty() || !came.is_empty() {
+            self.insist(|| self.inbox.commit(messages.clone(), came.clone()))
+                .await?;
         }
         arrivals.into_iter().for_each(Arrival::settle);
         Ok(())

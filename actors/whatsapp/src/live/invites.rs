@@ -15,7 +15,8 @@ use whatsapp_rust::{IqError, anyhow};
 use super::{
     acts::Acting,
     groups::{of_change, of_group},
-    send::{account, of_iq, parsed},
+    numbers::account,
+    send::{of_iq, parsed},
 };
 use crate::SendError;
 
@@ -94,7 +95,7 @@ impl Acting {
         let groups = self.client.groups();
         let asking = self.asking(&group).await?;
         let mut changes = Vec::new();
-        for (action, whom) in [("approve", approve), ("reject", reject)] {
+        for (comes_in, whom) in [(true, approve), (false, reject)] {
             if whom.is_empty() {
                 continue;
             }
@@ -102,9 +103,15 @@ impl Acting {
             for person in whom {
                 people.push(self.as_it_asks(person, &asking).await?);
             }
-            let answers = match action {
-                "approve" => groups.approve_membership_requests(group.clone(), &people).await,
-                _ => groups.reject_membership_requests(group.clone(), &people).await,
+            let (action, answers) = match comes_in {
+                true => (
+                    "approve",
+                    groups.approve_membership_requests(group.clone(), &people).await,
+                ),
+                false => (
+                    "reject",
+                    groups.reject_membership_requests(group.clone(), &people).await,
+                ),
             };
             for answer in answers.map_err(of_change)? {
                 let asked = asking.iter().find(|one| one.jid.is_same_user_as(&answer.jid));

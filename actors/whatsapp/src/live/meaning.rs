@@ -4,7 +4,9 @@ use wharf_domain::Timestamp;
 use whatsapp_rust::wacore::types::events::{
     AppStateSyncFailed, ConnectFailure, ConnectFailureReason, Event, LoggedOut, TemporaryBan,
 };
+use whatsapp_rust::wacore_binary::NodeRef;
 
+use super::reporter::Stage;
 use crate::{CloseReason, LinkEvent};
 
 /// What a link does about an event.
@@ -16,6 +18,8 @@ pub(crate) enum Meaning {
     Paired(LinkEvent),
     /// Logged in.
     Connected,
+    /// Logged in without the account's settings.
+    Unsettled,
     /// The account's name is another one; what was told before stays true.
     Named(LinkEvent),
     /// The link is over, for this reason.
@@ -41,9 +45,9 @@ pub(crate) fn of(event: &Event, now: Timestamp) -> Meaning {
         Event::SelfPushNameUpdated(update) if !update.new_name.is_empty() => Meaning::Named(LinkEvent::Named {
             push_name: update.new_name.clone(),
         }),
-        // Logged in without contacts and push name, because a download failed: messages flow all the same. What was only
-        // skipped is being fetched, and the client is about to be connected with it.
-        Event::AppStateSyncFailed(failed) if !failed.connected && is_missing(failed) => Meaning::Connected,
+        // Without contacts and push name, because a download failed: messages flow all the same. What was only skipped is
+        // being fetched, and the client is about to be connected with it.
+        Event::AppStateSyncFailed(failed) if !failed.connected && is_missing(failed) => Meaning::Unsettled,
         // A pair code that was asked for is still good: it outlives the QR codes.
         Event::PairingQrCodesExhausted(over) if !over.disconnected => Meaning::Nothing,
         Event::PairingQrCodesExhausted(_) => Meaning::Over(CloseReason::QrExpired),
@@ -62,10 +66,28 @@ pub(crate) fn of(event: &Event, now: Timestamp) -> Meaning {
         Event::TemporaryBan(ban) => Meaning::Over(banned(ban, now)),
         Event::ClientOutdated(_) => Meaning::Over(CloseReason::Outdated),
         Event::ConnectFailure(failure) => Meaning::Over(refused(failure)),
+        // The client keeps these to itself, and waits for the server to hang up.
+        Event::RawNode(stanza) => match sent_away(stanza.get()) {
+            Some(reason) => Meaning::Over(reason),
+            None => Meaning::Nothing,
+        },
         Event::StreamError(error) if error.code.is_empty() => Meaning::Hint("WhatsApp reported a stream error".into()),
         Event::StreamError(error) => Meaning::Hint(format!("WhatsApp reported stream error {}", error.code)),
         Event::Disconnected(disconnected) => Meaning::Hint(format!("connection lost: {}", disconnected.reason)),
         _ => Meaning::Nothing,
+    }
+}
+
+/// The end of a link for which nobody gave a reason. `given_up`: all has come but the account's settings.
+pub(crate) fn unexplained(stage: Stage, given_up: bool, hint: Option<String>) -> CloseReason {
+    match (hint, stage) {
+        (Some(hint), _) => CloseReason::Lost(hint),
+        (None, Stage::Connected) if given_up => CloseReason::Incomplete(
+            "the account's settings (app state) could not be fetched; the client tries it anew every three minutes"
+                .to_owned(),
+        ),
+        (None, Stage::Connected) => CloseReason::Lost("WhatsApp stopped answering".to_owned()),
+        (None, _) => CloseReason::Lost("no connection to WhatsApp could be made".to_owned()),
     }
 }
 
@@ -100,6 +122,17 @@ fn banned(ban: &TemporaryBan, now: Timestamp) -> CloseReason {
     }
 }
 
+/// Why the server ends a connection that was logged in, if it is for the same as it refuses one for now.
+fn sent_away(stanza: &NodeRef<'_>) -> Option<CloseReason> {
+    if stanza.tag.as_ref() != "stream:error" {
+        return None;
+    }
+    let code = stanza.get_attr("code")?;
+    let code = code.as_str();
+    matches!(code.as_ref(), "429" | "503")
+        .then(|| CloseReason::Refused(format!("WhatsApp ended the connection (stream error {code})")))
+}
+
 fn refused(failure: &ConnectFailure) -> CloseReason {
     let code = failure.reason.code();
     let detail = match &failure.message {
@@ -121,6 +154,7 @@ mod tests {
 
     use whatsapp_rust::chrono;
     use whatsapp_rust::wacore::types::events;
+    use whatsapp_rust::wacore_binary::builder::NodeBuilder;
 
     use super::*;
 
@@ -185,7 +219,7 @@ mod tests {
                     .build(),
             )
         };
-        assert_eq!(of(&failed(false), NOW), Meaning::Connected);
+        assert_eq!(of(&failed(false), NOW), Meaning::Unsettled);
         assert_eq!(of(&failed(true), NOW), Meaning::Nothing);
         let skipped = events::AppStateSyncFailed::builder()
             .fatal(Vec::new())
@@ -252,6 +286,19 @@ mod tests {
         };
         assert!(detail.contains("104"), "{detail}");
         assert_eq!(until, Some(NOW + Duration::from_secs(3600)));
+    }
+
+    #[test]
+    fn a_connection_is_ended_for_what_one_is_refused_for() {
+        let said = |tag: &'static str, code: u16| {
+            let stanza = NodeBuilder::new(tag).attr("code", code).build();
+            sent_away(&stanza.as_node_ref())
+        };
+        for code in [429, 503] {
+            let words = format!("WhatsApp ended the connection (stream error {code})");
+            assert_eq!(said("stream:error", code), Some(CloseReason::Refused(words)));
+        }
+        assert_eq!((said("stream:error", 500), said("message", 503)), (None, None));
     }
 
     #[test]

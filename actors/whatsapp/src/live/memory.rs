@@ -2,13 +2,13 @@
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use tokio::sync::Notify;
 use whatsapp_rust::wacore_binary::Jid;
 
-use super::{awaited::Awaited, calls::Calls, convert::Election, numbers::Numbers};
+use super::{awaited::Awaited, calls::Calls, convert::Election, numbers::Numbers, subjects::Subjects};
 
 /// Polls remembered with their secrets. What was forgotten is looked up, which is slower but no loss.
 const POLLS: usize = 64;
@@ -27,6 +27,7 @@ pub(crate) struct Memory {
     missed: Notify,
     polls: Mutex<Polls>,
     numbers: Numbers,
+    subjects: Arc<Subjects>,
     calls: Calls,
     unnamed: Mutex<HashSet<String>>,
     named: Mutex<HashMap<String, Jid>>,
@@ -53,6 +54,11 @@ impl Memory {
     /// Which numbers are on WhatsApp.
     pub(crate) fn numbers(&self) -> &Numbers {
         &self.numbers
+    }
+
+    /// What groups are called.
+    pub(crate) fn subjects(&self) -> &Arc<Subjects> {
+        &self.subjects
     }
 
     /// Remembers that others are to see the account online, or not, as its client said.

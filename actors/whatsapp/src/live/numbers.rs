@@ -3,9 +3,10 @@
 use std::{
     collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
+use tokio::time::Instant;
 use wharf_domain::{PhoneNumber, action::NumberCheck};
 use whatsapp_rust::wacore_binary::Jid;
 use whatsapp_rust::{
@@ -13,7 +14,7 @@ use whatsapp_rust::{
     features::{ContactError, IsOnWhatsAppResult},
 };
 
-use super::send::of_iq;
+use super::{memory::Memory, send::of_iq};
 use crate::SendError;
 
 /// Numbers remembered for each number that sends; past that everything is forgotten, which costs a look-up each.
@@ -23,7 +24,9 @@ const KNOWN_FOR: Duration = Duration::from_hours(24);
 /// Somebody who is not there may come.
 const UNKNOWN_FOR: Duration = Duration::from_secs(300);
 /// A look-up before a message takes no longer than this.
-pub(crate) const LOOK_UP: Duration = Duration::from_secs(5);
+const LOOK_UP: Duration = Duration::from_secs(5);
+/// Numbers that are asked for together.
+const TOGETHER: usize = 50;
 
 /// What is remembered of a number.
 #[derive(Debug, PartialEq, Eq)]
@@ -103,6 +106,8 @@ impl Numbers {
                     .cloned()
             })
             .collect();
+        // Of several it may be any.
+        let nameless = registered().count() > accounts.len() && alone.is_none();
         let answer = |number: &PhoneNumber| {
             let account = accounts.iter().find(|jid| number.is_account(jid.user_base()));
             let account = account.cloned().or_else(|| alone.clone());
@@ -111,10 +116,62 @@ impl Numbers {
             {
                 return (number.clone(), Err(refusal));
             }
-            self.learn(number, account.clone());
+            if account.is_some() || !nameless {
+                self.learn(number, account.clone());
+            }
             (number.clone(), Ok(account))
         };
         numbers.iter().map(answer).collect()
+    }
+}
+
+/// The account of a number.
+pub(crate) async fn account(client: &Client, memory: &Memory, number: &PhoneNumber) -> Result<Jid, SendError> {
+    let by = Instant::now() + LOOK_UP;
+    let mut found = accounts(client, memory, std::slice::from_ref(number), by).await?;
+    found.pop().ok_or_else(|| SendError::NotOnWhatsApp(number.clone()))
+}
+
+/// The accounts of numbers, in their order. Those of which nothing is known are asked for, until `by`. A look-up that fails
+/// holds nothing up: the number is then taken as it was given.
+pub(crate) async fn accounts(
+    client: &Client,
+    memory: &Memory,
+    wanted: &[PhoneNumber],
+    by: Instant,
+) -> Result<Vec<Jid>, SendError> {
+    let numbers = memory.numbers();
+    let mut unknown = Vec::new();
+    for number in wanted {
+        if !unknown.contains(number) && is_unknown(client, numbers, number).await {
+            unknown.push(number.clone());
+        }
+    }
+    for some in unknown.chunks(TOGETHER) {
+        let patience = by.min(Instant::now() + LOOK_UP);
+        match tokio::time::timeout_at(patience, numbers.ask(client, some)).await {
+            Ok(Err(ContactError::Iq(error))) if of_iq(&error) == SendError::NotConnected => {
+                return Err(SendError::NotConnected);
+            }
+            Ok(Err(error)) => tracing::debug!(%error, "numbers could not be looked up; going on all the same"),
+            Err(_) if patience == by => break,
+            Ok(Ok(_)) | Err(_) => {}
+        }
+    }
+    let found = wanted.iter().map(|number| match numbers.known(number) {
+        Known::Account(account) => account.ok_or_else(|| SendError::NotOnWhatsApp(number.clone())),
+        Known::Once | Known::Nothing => Ok(Jid::pn(number.as_str())),
+    });
+    found.collect()
+}
+
+/// Whether a number has to be asked for. Who has written or is in a group has an account. WhatsApp also tells hidden ids of
+/// numbers that nobody has, when they are looked up: one that was is looked up again.
+async fn is_unknown(client: &Client, numbers: &Numbers, number: &PhoneNumber) -> bool {
+    match numbers.known(number) {
+        Known::Account(_) => false,
+        Known::Once => true,
+        Known::Nothing => !matches!(client.get_lid_pn_entry(&Jid::pn(number.as_str())).await, Ok(Some(_))),
     }
 }
 
@@ -196,7 +253,10 @@ mod tests {
         let told = checks(answers).unwrap();
         let exists: Vec<_> = told.iter().map(|check| check.exists).collect();
         assert_eq!(exists, [Some(true), Some(false), None]);
-        assert!(told[2].error.as_deref().is_some_and(|error| error.contains("429")), "{told:?}");
+        assert!(
+            told[2].error.as_deref().is_some_and(|error| error.contains("429")),
+            "{told:?}"
+        );
         assert_eq!(told[1].error, None);
         let known = |text: &str| numbers.known(&text.parse().unwrap());
         assert_eq!(known("5511000000001"), Known::Account(Some(Jid::pn("5511000000001"))));
@@ -206,7 +266,10 @@ mod tests {
         let (_, account) = numbers.read(std::slice::from_ref(&there), &found[..1]).remove(0);
         assert_eq!(account.unwrap(), Some(Jid::pn("5511000000001")));
         let refused = checks(numbers.read(&["5511000000003".parse().unwrap()], &found[2..]));
-        assert!(matches!(&refused, Err(SendError::Refused { code, .. }) if code == "429"), "{refused:?}");
+        assert!(
+            matches!(&refused, Err(SendError::Refused { code, .. }) if code == "429"),
+            "{refused:?}"
+        );
     }
 
     #[test]

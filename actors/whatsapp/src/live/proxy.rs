@@ -41,6 +41,9 @@ pub(crate) enum ProxyError {
     /// It went away half-way.
     #[error("the proxy {0} ended the connection: {1}")]
     Broken(String, io::Error),
+    /// It says nothing, or lets nothing through.
+    #[error("the proxy {0} did not answer in time")]
+    Silent(String),
 }
 
 /// Opens a stream to `host:port` through `proxy`. Has no deadline of its own.

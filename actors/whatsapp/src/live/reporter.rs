@@ -60,6 +60,10 @@ struct State {
     since: Instant,
     reason: Option<CloseReason>,
     hint: Option<String>,
+    /// Whether what waited at WhatsApp has come.
+    caught_up: bool,
+    /// Whether the account's settings (app state) have come, once it is connected.
+    settled: bool,
 }
 
 impl Reporter {
@@ -70,6 +74,8 @@ impl Reporter {
             since: Instant::now(),
             reason: None,
             hint: None,
+            caught_up: false,
+            settled: false,
         };
         Arc::new(Self {
             key,
@@ -109,9 +115,15 @@ impl Reporter {
         silence.look(noted, now(), Instant::now())
     }
 
-    /// Whether messages can be sent.
+    /// Whether messages come in.
     pub(crate) fn is_connected(&self) -> bool {
         self.state().stage == Stage::Connected && !self.over.is_cancelled()
+    }
+
+    /// Whether messages can go out as well. While WhatsApp still brings what waited there, the client holds up what it is given
+    /// to send, and sends it when whoever asked has long been told that it failed.
+    pub(crate) fn can_send(&self) -> bool {
+        self.is_connected() && self.state().caught_up
     }
 
     /// Something that explains the end if it comes next.
@@ -153,11 +165,10 @@ impl Reporter {
         let reason = state.reason.take();
         let hint = state.hint.take();
         if let Some(events) = state.events.take() {
-            let unexplained = match state.stage {
-                Stage::Connected => "WhatsApp stopped answering",
-                _ => "no connection to WhatsApp could be made",
-            };
-            let reason = reason.unwrap_or_else(|| CloseReason::Lost(hint.unwrap_or_else(|| unexplained.to_owned())));
+            let reason = reason.unwrap_or_else(|| {
+                let given_up = state.caught_up && !state.settled;
+                meaning::unexplained(state.stage, given_up, hint)
+            });
             tracing::debug!(client_id = %self.key.client_id, phone_number = %self.key.phone_number, ?reason, "link closed");
             let _ = events.send(LinkEvent::Closed(reason));
         }
@@ -200,10 +211,21 @@ impl Reporter {
         self.client.get()?.upgrade()
     }
 
-    /// Logged in, and messages flow.
-    pub(crate) fn connected(&self) {
+    /// The client is through with what it does at a login.
+    fn all_came(&self, settled: bool) {
+        self.state().caught_up = true;
+        self.connected(settled);
+    }
+
+    /// Logged in, and messages flow. `settled`: with the account's settings. Without them the client gives the connection up
+    /// after three minutes, to fetch them with the next one.
+    pub(crate) fn connected(&self, settled: bool) {
+        self.state().settled |= settled;
         if self.stage().0 == Stage::Connected {
             return;
+        }
+        if !settled {
+            tracing::warn!(client_id = %self.key.client_id, phone_number = %self.key.phone_number, "connected without app state");
         }
         self.reconnect_by_itself(false);
         let Some(client) = self.client() else { return };
@@ -230,7 +252,8 @@ impl EventHandler for Reporter {
                 self.reconnect_by_itself(true);
                 self.tell(Stage::Paired, event);
             }
-            Meaning::Connected => self.connected(),
+            Meaning::Connected => self.all_came(true),
+            Meaning::Unsettled => self.all_came(false),
             // A link that is not connected yet tells the name when it is.
             Meaning::Named(event) if self.is_connected() => self.tell(Stage::Connected, event),
             Meaning::Named(_) => {}
@@ -242,10 +265,11 @@ impl EventHandler for Reporter {
 }
 
 impl Reporter {
-    /// Events that say nothing about the link itself.
+    /// Events that change nothing of how far the link is.
     fn note(&self, event: &Event) {
         let (client_id, phone_number) = (self.key.client_id, &self.key.phone_number);
         match event {
+            Event::OfflineSyncCompleted(_) => self.state().caught_up = true,
             Event::UndecryptableMessage(message) => {
                 tracing::warn!(%client_id, %phone_number, message_id = message.info.id, "a message could not be decrypted; WhatsApp was asked for it again");
             }
@@ -312,6 +336,47 @@ mod tests {
             events.try_recv().unwrap(),
             LinkEvent::Closed(CloseReason::Lost("connection refused".into()))
         );
+    }
+
+    #[test]
+    fn a_link_that_never_got_the_settings_ends_for_that_where_nothing_else_is_known() {
+        let named = || LinkEvent::Named {
+            push_name: String::new(),
+        };
+        let why = |settled: bool, hint: Option<&str>| {
+            let (reporter, mut events) = reporter();
+            reporter.tell(Stage::Connected, named());
+            reporter.connected(false);
+            reporter.all_came(settled);
+            hint.into_iter().for_each(|hint| reporter.hint(hint.to_owned()));
+            reporter.close();
+            assert_eq!(events.try_recv().unwrap(), named());
+            match events.try_recv().unwrap() {
+                LinkEvent::Closed(reason) => reason,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert!(matches!(why(false, None), CloseReason::Incomplete(why) if why.contains("settings")));
+        assert_eq!(
+            why(true, None),
+            CloseReason::Lost("WhatsApp stopped answering".to_owned())
+        );
+        assert_eq!(why(false, Some("EOF")), CloseReason::Lost("EOF".to_owned()));
+    }
+
+    #[test]
+    fn nothing_goes_out_before_what_waited_at_whatsapp_has_come() {
+        let (reporter, _events) = reporter();
+        let named = LinkEvent::Named {
+            push_name: String::new(),
+        };
+        reporter.tell(Stage::Connected, named);
+        assert!(reporter.is_connected() && !reporter.can_send());
+        let all = events::OfflineSyncCompleted::builder().count(7).build();
+        reporter.handle_event(Arc::new(Event::OfflineSyncCompleted(all)));
+        assert!(reporter.can_send());
+        reporter.end(CloseReason::Requested);
+        assert!(!reporter.can_send());
     }
 
     #[test]

@@ -3,36 +3,40 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use wharf_domain::{Outgoing, PhoneNumber, Recipient, Timestamp, outgoing::Place};
 use whatsapp_rust::wacore::types::message::AddressingMode;
 use whatsapp_rust::wacore_binary::{Jid, JidExt};
-use whatsapp_rust::{Client, ClientError, IqError, SendError as ClientSendError, SendOptions, features::ContactError};
+use whatsapp_rust::waproto::whatsapp::Message;
+use whatsapp_rust::{Client, ClientError, IqError, SendError as ClientSendError, SendOptions};
 
 use super::{
-    acks::Ack,
+    acks::{Ack, Waiting},
     compose::{Scene, compose, named},
     inbound::party,
     memory::Memory,
-    numbers::{Known, LOOK_UP},
+    numbers::{Known, account},
     reporter::{Reporter, now},
-    subjects::Subjects,
+    runtime::LinkRuntime,
 };
 use crate::{SendError, Sent};
 
 /// One message on its way.
 pub(crate) struct Sending {
     pub(crate) client: Arc<Client>,
+    pub(crate) runtime: LinkRuntime,
     pub(crate) reporter: Arc<Reporter>,
     pub(crate) memory: Arc<Memory>,
     pub(crate) id: String,
     pub(crate) outgoing: Outgoing,
+    /// When whoever waits for it gives up.
+    pub(crate) by: Instant,
     pub(crate) deadline: Duration,
 }
 
 impl Sending {
     /// Sends it and waits for the server's ack.
     pub(crate) async fn send(self) -> Result<Sent, SendError> {
-        let by = Instant::now() + self.deadline;
         let over = self.reporter.over();
         let finding = chat(&self.client, &self.memory, &self.outgoing.to);
         let Some(to) = over.run_until_cancelled(finding).await else {
@@ -54,30 +58,49 @@ impl Sending {
         };
         let message = compose(&self.outgoing, &scene).map_err(SendError::Impossible)?;
         // Before the message leaves, or a quick server's ack would find nobody waiting.
-        let mut waiting = self.reporter.acks.expect(&self.id);
-        let options = SendOptions::default().with_message_id(&self.id);
-        let handing = self.client.send_message_with_options(to.clone(), message, options);
-        match over.run_until_cancelled(handing).await {
-            Some(Ok(_)) => {}
-            Some(Err(error)) => return Err(of_send(&error)),
-            None => return Err(lost()),
-        }
-        let ack = tokio::select! {
-            biased;
-            ack = tokio::time::timeout_at(by, waiting.answer()) => ack.map_err(|_| SendError::TimedOut(self.deadline))?,
-            () = over.cancelled() => None,
-        };
+        let waiting = self.reporter.acks.expect(&self.id);
+        let handing = self.hand_over(to, message);
+        let answered = tokio::time::timeout_at(self.by, answer(waiting, handing, over)).await;
+        let ack = answered.map_err(|_| SendError::TimedOut(self.deadline))??;
         verdict(ack).map(|timestamp| Sent { timestamp })
+    }
+
+    /// Hands it to the client, in a task of its own: whatever becomes of the waiting, an encryption must not be left half
+    /// done. Resolves when that failed.
+    fn hand_over(&self, to: Jid, message: Message) -> impl Future<Output = SendError> + use<> {
+        let (client, over) = (Arc::clone(&self.client), self.reporter.over().clone());
+        let options = SendOptions::default().with_message_id(&self.id);
+        let handing = self.runtime.start(async move {
+            let handing = client.send_message_with_options(to, message, options);
+            over.run_until_cancelled(Box::pin(handing)).await
+        });
+        async move {
+            match handing.await {
+                Ok(Some(Some(Ok(_)))) => std::future::pending().await,
+                Ok(Some(Some(Err(error)))) => of_send(&error),
+                _ended => lost(),
+            }
+        }
+    }
+}
+
+/// The server's answer to a message that is being handed over; `None` when the link ended without. It may come before the
+/// client is done. Whoever gives this up has given up the place in the acks, too: what comes then is told as a late one.
+async fn answer(
+    mut waiting: Waiting<'_>,
+    handing_failed: impl Future<Output = SendError>,
+    over: &CancellationToken,
+) -> Result<Option<Ack>, SendError> {
+    tokio::select! {
+        biased;
+        ack = waiting.answer() => Ok(ack),
+        error = handing_failed => Err(error),
+        () = over.cancelled() => Ok(None),
     }
 }
 
 /// Where a message that the number `own` sends goes, without asking WhatsApp.
-pub(crate) async fn place(
-    client: &Client,
-    (memory, subjects): (&Memory, &Subjects),
-    own: &PhoneNumber,
-    to: &Recipient,
-) -> Option<Place> {
+pub(crate) async fn place(client: &Client, memory: &Memory, own: &PhoneNumber, to: &Recipient) -> Option<Place> {
     let jid: Jid = match to {
         Recipient::Number(number) => match memory.numbers().known(number) {
             Known::Account(Some(account)) => account,
@@ -90,7 +113,7 @@ pub(crate) async fn place(
         ..Place::of(to)
     };
     if let Some(group) = &mut place.group {
-        group.subject = subjects.known_of(&jid);
+        group.subject = memory.subjects().known_of(&jid);
     }
     Some(place)
 }
@@ -106,33 +129,6 @@ pub(crate) async fn chat(client: &Client, memory: &Memory, to: &Recipient) -> Re
         Recipient::Group(group) => return parsed(group.as_str()),
     };
     account(client, memory, number).await
-}
-
-/// The account of a number.
-pub(crate) async fn account(client: &Client, memory: &Memory, number: &PhoneNumber) -> Result<Jid, SendError> {
-    let as_given = Jid::pn(number.as_str());
-    let numbers = memory.numbers();
-    let known = match numbers.known(number) {
-        Known::Account(known) => known,
-        // Who has written or is in a group has an account. WhatsApp also tells hidden ids of numbers that nobody has, when
-        // they are looked up: one that was is looked up again.
-        Known::Nothing if matches!(client.get_lid_pn_entry(&as_given).await, Ok(Some(_))) => Some(as_given),
-        Known::Nothing | Known::Once => {
-            let asking = numbers.ask_one(client, number);
-            match tokio::time::timeout(LOOK_UP, asking).await {
-                Ok(Ok(account)) => account,
-                Ok(Err(ContactError::Iq(error))) if of_iq(&error) == SendError::NotConnected => {
-                    return Err(SendError::NotConnected);
-                }
-                Ok(Err(error)) => {
-                    tracing::debug!(%error, "a number could not be looked up; sending all the same");
-                    Some(as_given)
-                }
-                Err(_) => Some(as_given),
-            }
-        }
-    };
-    known.ok_or_else(|| SendError::NotOnWhatsApp(number.clone()))
 }
 
 /// Whether one of a person's devices at least can read what is sent to them.
@@ -249,7 +245,32 @@ pub(crate) fn refusal(code: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use std::future::pending;
+
+    use whatsapp_rust::wacore::types::events::ServerAck;
+
     use super::*;
+    use crate::live::acks::Acks;
+
+    #[tokio::test]
+    async fn an_ack_counts_while_a_message_is_handed_over_and_is_late_once_nobody_waits() {
+        let (acks, over) = (Acks::default(), CancellationToken::new());
+        let ack = || ServerAck::builder().id("1".into()).build();
+        let mut waits = Box::pin(answer(acks.expect("1"), pending(), &over));
+        assert!(futures::poll!(&mut waits).is_pending());
+        assert!(!acks.settle(&ack()), "it is waited for");
+        assert!(waits.await.unwrap().is_some());
+
+        let by = Instant::now() + Duration::from_millis(1);
+        let given_up = tokio::time::timeout_at(by, answer(acks.expect("1"), pending(), &over)).await;
+        assert!(given_up.is_err());
+        assert!(acks.settle(&ack()), "though the hand-over goes on");
+
+        let failed = async { SendError::NoKeys };
+        assert_eq!(answer(acks.expect("1"), failed, &over).await, Err(SendError::NoKeys));
+        over.cancel();
+        assert_eq!(answer(acks.expect("1"), pending(), &over).await, Ok(None));
+    }
 
     #[test]
     fn the_servers_answer_decides() {

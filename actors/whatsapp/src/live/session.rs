@@ -6,6 +6,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wharf_domain::{
     Outgoing, PhoneNumber, Recipient,
@@ -25,7 +26,6 @@ use super::{
     reupload,
     runtime::LinkRuntime,
     send::{Sending, of_iq, place},
-    subjects::Subjects,
 };
 use crate::{CloseReason, Link, LostFile, MediaHosts, PairCode, PairCodeError, ReuploadError, SendError, Sent};
 
@@ -55,14 +55,13 @@ pub(crate) struct LiveLink {
     pub(crate) runtime: LinkRuntime,
     pub(crate) control: Control,
     pub(crate) memory: Arc<Memory>,
-    pub(crate) subjects: Arc<Subjects>,
 }
 
 impl LiveLink {
     /// The client, if messages can be sent.
     fn connected(&self) -> Result<Arc<Client>, SendError> {
         let client = self.client.upgrade();
-        let up = client.filter(|client| self.control.reporter.is_connected() && client.is_connected());
+        let up = client.filter(|client| self.control.reporter.can_send() && client.is_connected());
         up.ok_or(SendError::NotConnected)
     }
 
@@ -87,10 +86,12 @@ impl Link for LiveLink {
     async fn send(&self, id: &str, message: &Outgoing, deadline: Duration) -> Result<Sent, SendError> {
         let sending = Sending {
             client: self.connected()?,
+            runtime: self.runtime.clone(),
             reporter: Arc::clone(&self.control.reporter),
             memory: Arc::clone(&self.memory),
             id: id.to_owned(),
             outgoing: message.clone(),
+            by: Instant::now() + deadline,
             deadline,
         };
         self.run(sending.send(), deadline).await
@@ -99,7 +100,7 @@ impl Link for LiveLink {
     async fn place(&self, to: &Recipient) -> Option<Place> {
         let client = self.client.upgrade()?;
         let own = &self.control.reporter.key().phone_number;
-        place(&client, (&self.memory, &self.subjects), own, to).await
+        place(&client, &self.memory, own, to).await
     }
 
     async fn act(&self, action: &Action, deadline: Duration) -> Result<Done, SendError> {
@@ -107,6 +108,8 @@ impl Link for LiveLink {
             client: self.connected()?,
             memory: Arc::clone(&self.memory),
             reporter: Arc::clone(&self.control.reporter),
+            by: Instant::now() + deadline,
+            deadline,
         };
         let (over, action) = (self.control.reporter.over().clone(), action.clone());
         let work = async move {

@@ -42,13 +42,14 @@ impl Silence {
     /// Looks at what the client noted; `None` before the first byte.
     pub(crate) fn look(&mut self, noted: u64, wall: Timestamp, now: Instant) -> Option<Look> {
         let at = Timestamp(i64::try_from(noted).unwrap_or(i64::MAX));
-        if noted != self.noted {
+        // What the client noted it forgets when its run ends.
+        if noted != 0 && noted != self.noted {
             // It came since the last look, whatever the wall clock says.
             let ago = wall.since(at).min(now.saturating_duration_since(self.looked));
             (self.noted, self.heard) = (noted, now.checked_sub(ago).unwrap_or(now));
         }
         self.looked = now;
-        (noted != 0).then(|| Look {
+        (self.noted != 0).then(|| Look {
             silent_for: now.saturating_duration_since(self.heard),
             ahead: at > wall,
         })
@@ -113,6 +114,16 @@ mod tests {
         let silent_for = Duration::from_secs(9);
         let ahead = false;
         assert_eq!(world.look(), Some(Look { silent_for, ahead }));
+    }
+
+    #[test]
+    fn what_was_heard_stays_heard_when_the_client_forgets_it() {
+        let mut world = World::new();
+        world.hear();
+        assert_eq!(world.silent_for(), Duration::ZERO);
+        world.pass(7_000);
+        world.noted = 0;
+        assert_eq!(world.silent_for(), Duration::from_secs(7));
     }
 
     #[test]

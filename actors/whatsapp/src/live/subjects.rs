@@ -1,4 +1,7 @@
-//! The names of groups. Asked for once per link and kept; WhatsApp tells when one changes.
+//! The names of groups. Asked for once and kept; WhatsApp tells when one changes, also of what changed while a number was away.
+//!
+//! What comes after a night brings hundreds of groups at once, each of whose names is a question for all that the group is. So
+//! few are asked at a time, and a WhatsApp that has enough of it is left alone.
 
 use std::{
     collections::HashMap,
@@ -6,9 +9,12 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::watch, time::Instant};
-use whatsapp_rust::Client;
+use tokio::{
+    sync::{Semaphore, watch},
+    time::Instant,
+};
 use whatsapp_rust::wacore_binary::Jid;
+use whatsapp_rust::{Client, IqError, features::GroupError};
 
 use super::runtime::LinkRuntime;
 
@@ -16,19 +22,41 @@ use super::runtime::LinkRuntime;
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How long a group is taken for nameless when it was not told, before it is asked for again.
 const AGAIN_AFTER: Duration = Duration::from_secs(60);
+/// Groups that are asked for at a time.
+const AT_ONCE: usize = 4;
+/// How long nothing is asked once WhatsApp said that it was too much.
+const QUIET: Duration = Duration::from_secs(300);
+const TOO_MUCH: u16 = 429;
 /// Groups kept; one more and all are forgotten, which costs a question each.
 const MOST: usize = 2000;
 
 /// See the module.
+pub(crate) struct Subjects {
+    state: Mutex<State>,
+    turns: Semaphore,
+}
+
 #[derive(Default)]
-pub(crate) struct Subjects(Mutex<HashMap<Jid, Known>>);
+struct State {
+    known: HashMap<Jid, Known>,
+    quiet_until: Option<Instant>,
+}
 
 enum Known {
     Named(String),
-    /// Asked for since then; the channel closes with the answer.
+    /// Asked for since then; the channel closes with the answer, or with the link that asked.
     Asked(watch::Receiver<()>, Instant),
     /// Nothing was told then.
     Nameless(Instant),
+}
+
+impl Default for Subjects {
+    fn default() -> Self {
+        Self {
+            state: Mutex::default(),
+            turns: Semaphore::new(AT_ONCE),
+        }
+    }
 }
 
 impl Subjects {
@@ -44,7 +72,9 @@ impl Subjects {
             Look::Nameless => return None,
             Look::Asked(answer, since) => (answer, since + PATIENCE),
             Look::Ask(asking, answer) => {
-                drop(runtime.start(ask(Arc::clone(self), Arc::clone(client), group.clone(), asking)));
+                let (client, jid) = (Arc::clone(client), group.clone());
+                let answer_of = async move { Ok(client.groups().get_metadata(&jid).await?.subject) };
+                drop(runtime.start(ask(Arc::clone(self), group.clone(), asking, answer_of)));
                 (answer, Instant::now() + PATIENCE)
             }
         };
@@ -55,7 +85,7 @@ impl Subjects {
 
     /// The name of a group, if it is known already.
     pub(crate) fn known_of(&self, group: &Jid) -> Option<String> {
-        match self.known().get(group) {
+        match self.state().known.get(group) {
             Some(Known::Named(subject)) => Some(subject.clone()),
             _ => None,
         }
@@ -63,36 +93,41 @@ impl Subjects {
 
     /// A group has this name now.
     pub(crate) fn learn(&self, group: &Jid, subject: &str) {
-        self.note(group, Known::Named(subject.to_owned()));
+        self.state().put(group, Known::Named(subject.to_owned()));
     }
 
     fn look(&self, group: &Jid) -> Look {
-        let mut known = self.known();
-        match known.get(group) {
+        let mut state = self.state();
+        match state.known.get(group) {
             Some(Known::Named(subject)) => return Look::Named(subject.clone()),
-            Some(Known::Asked(answer, since)) => return Look::Asked(answer.clone(), *since),
+            Some(Known::Asked(answer, since)) if answer.has_changed().is_ok() => {
+                return Look::Asked(answer.clone(), *since);
+            }
             Some(Known::Nameless(since)) if since.elapsed() < AGAIN_AFTER => return Look::Nameless,
+            _ if state.is_quiet() => return Look::Nameless,
             _ => {}
         }
         let (asking, answer) = watch::channel(());
-        put(&mut known, group, Known::Asked(answer.clone(), Instant::now()));
+        state.put(group, Known::Asked(answer.clone(), Instant::now()));
         Look::Ask(asking, answer)
     }
 
-    fn note(&self, group: &Jid, what: Known) {
-        put(&mut self.known(), group, what);
-    }
-
-    fn known(&self) -> MutexGuard<'_, HashMap<Jid, Known>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn put(known: &mut HashMap<Jid, Known>, group: &Jid, what: Known) {
-    if known.len() >= MOST && !known.contains_key(group) {
-        known.clear();
+impl State {
+    fn put(&mut self, group: &Jid, what: Known) {
+        if self.known.len() >= MOST && !self.known.contains_key(group) {
+            self.known.clear();
+        }
+        self.known.insert(group.clone(), what);
     }
-    known.insert(group.clone(), what);
+
+    fn is_quiet(&self) -> bool {
+        self.quiet_until.is_some_and(|until| Instant::now() < until)
+    }
 }
 
 enum Look {
@@ -102,51 +137,114 @@ enum Look {
     Ask(watch::Sender<()>, watch::Receiver<()>),
 }
 
-async fn ask(subjects: Arc<Subjects>, client: Arc<Client>, group: Jid, asking: watch::Sender<()>) {
-    let what = match client.groups().get_metadata(&group).await {
-        Ok(metadata) if !metadata.subject.is_empty() => Known::Named(metadata.subject),
-        Ok(_) => Known::Nameless(Instant::now()),
-        Err(error) => {
-            tracing::debug!(%error, "WhatsApp did not tell a group's name");
-            Known::Nameless(Instant::now())
-        }
+/// Gets the answer in its turn. `asking` is let go of when it is known.
+async fn ask(
+    subjects: Arc<Subjects>,
+    group: Jid,
+    asking: watch::Sender<()>,
+    answer: impl Future<Output = Result<String, GroupError>>,
+) {
+    let turn = subjects.turns.acquire().await;
+    let is_quiet = subjects.state().is_quiet();
+    let told = match is_quiet {
+        true => Ok(String::new()),
+        false => answer.await,
     };
-    {
-        let mut known = subjects.known();
-        // A change that was told meanwhile is newer.
-        if !matches!(known.get(&group), Some(Known::Named(_))) {
-            put(&mut known, &group, what);
+    drop(turn);
+    let mut state = subjects.state();
+    if let Err(error) = &told {
+        tracing::debug!(%error, "WhatsApp did not tell a group's name");
+        if matches!(error, GroupError::Iq(IqError::ServerError { code: TOO_MUCH, .. })) {
+            state.quiet_until = Some(Instant::now() + QUIET);
         }
     }
+    let what = match told {
+        Ok(subject) if !subject.is_empty() => Known::Named(subject),
+        _ => Known::Nameless(Instant::now()),
+    };
+    // A change that was told meanwhile is newer.
+    if !matches!(state.known.get(&group), Some(Known::Named(_))) {
+        state.put(&group, what);
+    }
+    drop(state);
     drop(asking);
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures::future::join_all;
     use whatsapp_rust::wacore_binary::Server;
 
     use super::*;
 
+    fn group(number: usize) -> Jid {
+        Jid::new(number.to_string(), Server::Group)
+    }
+
     #[test]
     fn a_group_is_asked_for_once_and_again_after_a_while() {
         let subjects = Subjects::default();
-        let group: Jid = "120363000000000001@g.us".parse().unwrap();
-        assert!(matches!(subjects.look(&group), Look::Ask(..)));
+        let group = group(1);
+        let Look::Ask(asking, _) = subjects.look(&group) else {
+            panic!("not asked for")
+        };
         assert!(matches!(subjects.look(&group), Look::Asked(..)));
-        subjects.note(&group, Known::Nameless(Instant::now()));
+        // The link that asked is gone.
+        drop(asking);
+        assert!(matches!(subjects.look(&group), Look::Ask(..)));
+        subjects.state().put(&group, Known::Nameless(Instant::now()));
         assert!(matches!(subjects.look(&group), Look::Nameless));
         if let Some(long_ago) = Instant::now().checked_sub(AGAIN_AFTER) {
-            subjects.note(&group, Known::Nameless(long_ago));
+            subjects.state().put(&group, Known::Nameless(long_ago));
             assert!(matches!(subjects.look(&group), Look::Ask(..)));
         }
         subjects.learn(&group, "Family");
         assert!(matches!(subjects.look(&group), Look::Named(subject) if subject == "Family"));
         for number in 0..2 * MOST {
-            subjects.learn(
-                &Jid::new(number.to_string(), Server::Group),
-                "One of many that are told of",
-            );
+            subjects.learn(&self::group(number), "One of many that are told of");
         }
-        assert!(subjects.known().len() <= MOST);
+        assert!(subjects.state().known.len() <= MOST);
+    }
+
+    #[tokio::test]
+    async fn few_are_asked_for_at_a_time_and_none_once_it_was_too_much() {
+        let subjects = Arc::new(Subjects::default());
+        let (now, most, all) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+        let answer = |code: Option<u16>| {
+            let (now, most, all) = (&now, &most, &all);
+            async move {
+                all.fetch_add(1, Ordering::Relaxed);
+                most.fetch_max(now.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+                tokio::task::yield_now().await;
+                now.fetch_sub(1, Ordering::Relaxed);
+                match code {
+                    None => Ok("Harbour".to_owned()),
+                    Some(code) => Err(GroupError::Iq(IqError::ServerError {
+                        code,
+                        text: "rate-overlimit".to_owned(),
+                        error_type: None,
+                        backoff: None,
+                    })),
+                }
+            }
+        };
+        let ask = |number: usize, code: Option<u16>| {
+            ask(Arc::clone(&subjects), group(number), watch::channel(()).0, answer(code))
+        };
+        join_all((0..20).map(|number| ask(number, None))).await;
+        assert_eq!(
+            (most.load(Ordering::Relaxed), all.load(Ordering::Relaxed)),
+            (AT_ONCE, 20)
+        );
+        assert_eq!(subjects.known_of(&group(19)).as_deref(), Some("Harbour"));
+
+        join_all((20..40).map(|number| ask(number, Some(TOO_MUCH)))).await;
+        assert!(all.load(Ordering::Relaxed) <= 20 + AT_ONCE, "the others are left");
+        assert!(matches!(subjects.look(&group(40)), Look::Nameless));
+        assert!(matches!(subjects.look(&group(0)), Look::Named(_)));
+        subjects.state().quiet_until = Some(Instant::now());
+        assert!(matches!(subjects.look(&group(40)), Look::Ask(..)));
     }
 }

@@ -21,11 +21,19 @@ use whatsapp_rust::wacore::net::{
 };
 use whatsapp_rust::{anyhow, async_channel, bytes::Bytes};
 
-use super::{dial, proxy::tunnel, reporter::Reporter};
+use super::{
+    dial,
+    proxy::{ProxyError, tunnel},
+    reporter::Reporter,
+};
 use crate::CloseReason;
 
 /// How long saying goodbye on a socket may take. A peer that reads nothing would hold it up for ever.
 const GOODBYE: Duration = Duration::from_secs(2);
+
+/// How long the way through a proxy may take, until WhatsApp has answered behind it. The client gives any dialing up after
+/// 20 s, and does not say what it was waiting for.
+const THROUGH_PROXY: Duration = Duration::from_secs(15);
 
 type Opened = (Arc<dyn Transport>, async_channel::Receiver<TransportEvent>);
 
@@ -33,6 +41,7 @@ pub(crate) struct Dialer {
     url: String,
     /// The way there, if not direct, and where it may lead through.
     proxy: Option<(Proxy, TargetPolicy)>,
+    proxy_patience: Duration,
     reporter: Arc<Reporter>,
 }
 
@@ -42,34 +51,41 @@ impl Dialer {
         Self {
             url: server_url.unwrap_or(WHATSAPP_WEB_WS_URL).to_owned(),
             proxy,
+            proxy_patience: THROUGH_PROXY,
             reporter,
         }
     }
 
-    /// As the client itself dials, but for the stream below it. TLS is spoken with WhatsApp, also through a proxy.
     async fn dial(&self) -> Result<Opened, anyhow::Error> {
         let uri: Uri = self.url.parse()?;
         let host = uri.host().ok_or_else(|| anyhow::anyhow!("{uri} names no host"))?;
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let encrypted = uri.scheme_str() == Some("wss");
         let port = uri.port_u16().unwrap_or(if encrypted { 443 } else { 80 });
-        let stream = self.stream_to(host, port).await?;
-        let stream = connector(encrypted).wrap(host, stream).await?;
-        let origin = HeaderValue::from_static(WHATSAPP_WEB_ORIGIN);
-        let builder = ClientBuilder::from_uri(uri.clone()).add_header(ORIGIN, origin)?;
-        let (socket, _) = builder.connect_on(stream).await?;
-        Ok(from_websocket(socket))
-    }
-
-    async fn stream_to(&self, host: &str, port: u16) -> Result<TcpStream, anyhow::Error> {
         let Some((proxy, policy)) = &self.proxy else {
-            return Ok(direct(host, port).await?);
+            return opened(&uri, host, encrypted, direct(host, port).await?).await;
         };
-        tunnel(proxy, *policy, host, port).await.map_err(|error| {
-            self.reporter.end(CloseReason::ProxyFailed(error.to_string()));
-            error.into()
+        let through = async {
+            let stream = tunnel(proxy, *policy, host, port).await?;
+            opened(&uri, host, encrypted, stream).await
+        };
+        let through = tokio::time::timeout(self.proxy_patience, through).await;
+        let through = through.unwrap_or_else(|_| Err(ProxyError::Silent(proxy.place()).into()));
+        through.inspect_err(|error| {
+            if let Some(error) = error.downcast_ref::<ProxyError>() {
+                self.reporter.end(CloseReason::ProxyFailed(error.to_string()));
+            }
         })
     }
+}
+
+/// As the client itself opens one, but for the stream below it. TLS is spoken with WhatsApp, also through a proxy.
+async fn opened(uri: &Uri, host: &str, encrypted: bool, stream: TcpStream) -> Result<Opened, anyhow::Error> {
+    let stream = connector(encrypted).wrap(host, stream).await?;
+    let origin = HeaderValue::from_static(WHATSAPP_WEB_ORIGIN);
+    let builder = ClientBuilder::from_uri(uri.clone()).add_header(ORIGIN, origin)?;
+    let (socket, _) = builder.connect_on(stream).await?;
+    Ok(from_websocket(socket))
 }
 
 /// A stream to the first address of the host that takes one.
@@ -133,9 +149,57 @@ impl Transport for Socket {
 
 #[cfg(test)]
 mod tests {
-    use tokio::net::TcpListener;
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+        sync::mpsc,
+    };
+    use wharf_domain::{ClientId, ConnectionKey};
 
     use super::*;
+    use crate::LinkEvent;
+
+    /// A proxy that answers `CONNECT` with that and then says nothing.
+    async fn silent_after(answer: &'static [u8]) -> Proxy {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.write_all(answer).await.unwrap();
+            while stream.read(&mut [0; 512]).await.is_ok_and(|read| read > 0) {}
+        });
+        Proxy::from_text(&format!("http://127.0.0.1:{port}")).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_proxy_that_says_nothing_is_named() {
+        for answer in [&b""[..], b"HTTP/1.1 200 OK\r\n\r\n"] {
+            let (sender, mut events) = mpsc::unbounded_channel();
+            let key = ConnectionKey {
+                client_id: ClientId(1),
+                phone_number: "5511999999999".parse().unwrap(),
+            };
+            let reporter = Reporter::new(key, sender);
+            let policy = TargetPolicy {
+                allow_private_networks: true,
+                ..TargetPolicy::default()
+            };
+            let proxy = Some((silent_after(answer).await, policy));
+            let dialer = Dialer {
+                proxy_patience: Duration::from_millis(200),
+                ..Dialer::new(None, proxy, Arc::clone(&reporter))
+            };
+            assert!(dialer.create_transport().await.is_err());
+            reporter.close();
+            let Some(LinkEvent::Closed(CloseReason::ProxyFailed(why))) = events.recv().await else {
+                panic!("it is not said")
+            };
+            assert!(
+                why.starts_with("the proxy 127.0.0.1") && why.ends_with("in time"),
+                "{why}"
+            );
+        }
+    }
 
     #[tokio::test]
     async fn a_frame_does_not_wait_for_the_one_before_to_be_acknowledged() {

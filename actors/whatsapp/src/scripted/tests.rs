@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::FutureExt;
 use wharf_domain::{ClientId, MessageKind};
+use wharf_store::AwaitedId;
 
 use super::*;
 use crate::{Link, SendError};
@@ -16,7 +17,7 @@ struct Counting {
 
 #[async_trait]
 impl Inbox for Counting {
-    async fn commit(&self, messages: Vec<IncomingMessage>) -> Result<(), NotCommitted> {
+    async fn commit(&self, messages: Vec<IncomingMessage>, _came: Vec<AwaitedId>) -> Result<(), NotCommitted> {
         if self.refusals.load(Ordering::Relaxed) > 0 {
             self.refusals.fetch_sub(1, Ordering::Relaxed);
             return Err(NotCommitted("scripted".into()));

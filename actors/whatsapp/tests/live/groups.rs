@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use wharf_domain::{
-    EventKind, EventKinds, GroupId, Recipient,
+    EventKind, EventKinds, GroupId, PhoneNumber, Recipient,
     action::{
         Action, Done, GroupInfo, GroupPatch, InviteCode, InviteLink, Joined, Jpeg, MemberAddMode, ParticipantChange,
     },
@@ -111,6 +111,50 @@ async fn every_setting_is_changed_and_shown() {
         (shown.ephemeral_seconds, shown.member_add_mode),
         (0, Some(MemberAddMode::All))
     );
+    line.link.close().await;
+}
+
+#[tokio::test]
+async fn many_numbers_are_looked_up_together_and_before_anything_is_changed() {
+    let world = World::start().await;
+    let line = world.pair().await;
+    let many: Vec<PhoneNumber> = (0..61).map(|n| format!("55116{n:08}").parse().unwrap()).collect();
+    for number in &many {
+        world.network.create_account(number.as_str()).await.unwrap();
+    }
+    let (one, many) = many.split_last().unwrap();
+    let make = |participants: &[PhoneNumber]| Action::CreateGroup {
+        subject: "Harbour".to_owned(),
+        participants: participants.to_vec(),
+    };
+    let look_ups = async || world.network.stats().await.look_ups;
+    let before = look_ups().await;
+    let Ok(Done::Group(made)) = act(&line.link, make(many)).await else {
+        panic!("no group")
+    };
+    assert_eq!((made.participants.len(), look_ups().await - before), (61, 2));
+
+    let nobody: PhoneNumber = NOBODYS.parse().unwrap();
+    let change = Action::ChangeParticipants {
+        group: made.id.parse().unwrap(),
+        add: Vec::new(),
+        remove: vec![many[0].clone()],
+        promote: vec![nobody.clone()],
+        demote: Vec::new(),
+    };
+    assert_eq!(act(&line.link, change).await, Err(SendError::NotOnWhatsApp(nobody)));
+    assert_eq!(world.network.group(&made.id).await.unwrap().participants.len(), 61);
+
+    // Nobody waits any more when it would be made.
+    let soon = Duration::from_millis(1);
+    let given_up = line.link.act(&make(std::slice::from_ref(one)), soon).await;
+    assert_eq!(given_up, Err(SendError::TimedOut(soon)));
+    for _ in 0..3 {
+        let Ok(Done::Groups(groups)) = act(&line.link, Action::Groups).await else {
+            panic!("no groups")
+        };
+        assert_eq!(groups.len(), 1);
+    }
     line.link.close().await;
 }
 

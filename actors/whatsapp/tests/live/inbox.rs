@@ -3,10 +3,18 @@
 use std::time::Duration;
 
 use wharf_domain::MessageKind;
-use wharf_testnet::{Content, FaultKind, NewMessage, PollContent};
+use wharf_testnet::{Content, FaultKind, NewMessage, PollContent, ProtoContent, RevokeContent};
 use wharf_whatsapp::CloseReason;
+use whatsapp_rust::waproto::{
+    buffa::MessageField,
+    codec::message_to_vec,
+    whatsapp::{
+        Message, MessageKey,
+        message::{ProtocolMessage, protocol_message::Type},
+    },
+};
 
-use crate::support::{OURS, THEIRS, World, eventually};
+use crate::support::{OURS, THEIRS, World, eventually, send};
 
 /// Somebody asks something.
 async fn ask(world: &World) -> String {
@@ -119,5 +127,65 @@ async fn a_message_that_cannot_be_read_without_a_panic_is_told_and_ends_nothing(
     );
     assert_eq!(told.content, "A message of a kind that is not known here");
     eventually("the receipt", async || world.acknowledged(&id).await > 0).await;
+    line.link.close().await;
+}
+
+/// As a client that somebody tampered with can send it: another text for a message of ours, or its deletion.
+fn forged(message_id: &str, kind: Type) -> NewMessage {
+    let key = MessageKey {
+        id: Some(message_id.to_owned()),
+        from_me: Some(false),
+        ..MessageKey::default()
+    };
+    let edited = Message {
+        conversation: Some("forged".to_owned()),
+        ..Message::default()
+    };
+    let change = ProtocolMessage {
+        key: MessageField::some(key),
+        r#type: Some(kind),
+        edited_message: match kind {
+            Type::MESSAGE_EDIT => MessageField::some(edited),
+            _ => MessageField::none(),
+        },
+        ..ProtocolMessage::default()
+    };
+    let message = Message {
+        protocol_message: MessageField::some(change),
+        ..Message::default()
+    };
+    let proto = Some(message_to_vec(&message));
+    NewMessage::from(Content::Proto(ProtoContent { proto }))
+}
+
+#[tokio::test]
+async fn only_an_admin_of_a_group_changes_what_we_wrote() {
+    let world = World::start().await;
+    let line = world.pair().await;
+    let deadline = Duration::from_secs(20);
+    let sent = send(&line.link, THEIRS, "ours", deadline).await.unwrap();
+    for kind in [Type::MESSAGE_EDIT, Type::REVOKE] {
+        world.network.send(THEIRS, OURS, &forged(&sent, kind)).await.unwrap();
+    }
+    world.write("behind them").await;
+    eventually("what came behind them", async || line.inbox.texts() == ["behind them"]).await;
+
+    let made = world.network.create_group(THEIRS, "Harbour", &[OURS.to_owned()]).await;
+    let group = made.unwrap().id;
+    let message_id = send(&line.link, &group, "ours as well", deadline).await.unwrap();
+    eventually("the admin has it", async || {
+        let received = world.network.messages(THEIRS).await.unwrap();
+        received.iter().any(|message| message.id == message_id)
+    })
+    .await;
+    let revoke = NewMessage::from(Content::Revoke(RevokeContent { message_id }));
+    world.network.send(THEIRS, &group, &revoke).await.unwrap();
+    eventually("the deletion", async || {
+        line.inbox
+            .messages()
+            .last()
+            .is_some_and(|last| last.kind == MessageKind::Revoke)
+    })
+    .await;
     line.link.close().await;
 }

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 use wharf_domain::{ClientId, ConnectionKey, EventKinds, IncomingMessage, WebhookId};
+use wharf_store::AwaitedId;
 use wharf_testnet::{Fault, FaultCode, FaultKind, Network, NetworkConfig};
 use wharf_whatsapp::{
     CloseReason, Inbox, KeyStore, Link, LinkEvent, LinkFactory, LinkOptions, LiveConfig, LiveFactory, NotCommitted,
@@ -98,7 +99,7 @@ impl Inbox for Memory {
         self.0.lock().unwrap().rejects_calls
     }
 
-    async fn commit(&self, messages: Vec<IncomingMessage>) -> Result<(), NotCommitted> {
+    async fn commit(&self, messages: Vec<IncomingMessage>, _came: Vec<AwaitedId>) -> Result<(), NotCommitted> {
         let mut kept = self.0.lock().unwrap();
         if std::mem::take(&mut kept.panics) {
             drop(kept);

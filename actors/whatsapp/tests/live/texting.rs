@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use wharf_domain::{EventKind, EventKinds, outgoing::News};
 use wharf_testnet::FaultKind;
-use wharf_whatsapp::{CloseReason, SendError};
+use wharf_whatsapp::{CloseReason, LinkEvent, SendError};
 
 use crate::support::{NOBODYS, OURS, THEIRS, World, eventually, send};
 
@@ -62,7 +62,9 @@ async fn a_number_that_nobody_has_is_refused() {
 async fn a_message_that_nobody_could_read_is_not_sent() {
     let world = World::start().await;
     let line = world.pair().await;
-    world.trouble_of(THEIRS, FaultKind::Keyless, None, Duration::from_secs(600)).await;
+    world
+        .trouble_of(THEIRS, FaultKind::Keyless, None, Duration::from_secs(600))
+        .await;
     let refused = send(&line.link, THEIRS, "first", DEADLINE).await;
     assert_eq!(refused, Err(SendError::NoKeys));
     let own = world.network.messages(OURS).await.unwrap();
@@ -81,6 +83,31 @@ async fn nothing_is_sent_before_the_link_is_up() {
     );
     line.link.close().await;
     assert_eq!(line.closed().await, CloseReason::Requested);
+}
+
+/// The link counts as connected before, after half a minute; the client would hold up what it is given.
+#[tokio::test]
+async fn nothing_is_sent_while_what_waited_at_whatsapp_still_comes() {
+    let world = World::start().await;
+    world.pair().await.link.close().await;
+    world.trouble(FaultKind::Backlog, None, Duration::from_secs(45)).await;
+    let mut line = world.open().await;
+    let connected = tokio::time::timeout(Duration::from_secs(90), line.events.recv()).await;
+    assert!(
+        matches!(connected, Ok(Some(LinkEvent::Connected { .. }))),
+        "{connected:?}"
+    );
+    world.write("comes in").await;
+    eventually("the text", async || line.inbox.texts() == ["comes in"]).await;
+    let early = send(&line.link, THEIRS, "early", DEADLINE).await;
+    assert_eq!(early, Err(SendError::NotConnected));
+    eventually("the end of what waited", async || {
+        let sent = send(&line.link, THEIRS, "in time", DEADLINE).await;
+        assert!(matches!(sent, Ok(_) | Err(SendError::NotConnected)), "{sent:?}");
+        sent.is_ok()
+    })
+    .await;
+    line.link.close().await;
 }
 
 #[tokio::test]

@@ -94,7 +94,7 @@ impl Session {
 
     /// The client is active: its backlog is announced, or declared empty.
     pub(super) fn activate(&self) {
-        let Some((_, device)) = self.device() else {
+        let Some((account, device)) = self.device() else {
             return;
         };
         let (waiting, messages) = device.announce();
@@ -108,7 +108,15 @@ impl Session {
                 .attr("appdata", 0)
                 .build()),
         };
-        self.link.send(stanza);
+        let Some(until) = self.world.faults.held_up(&account.phone) else {
+            self.link.send(stanza);
+            return;
+        };
+        let link = self.link.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep_until(until.into()).await;
+            link.send(stanza);
+        });
     }
 
     /// The socket closed.

@@ -1,5 +1,7 @@
 //! Questions about users (`<iq xmlns="usync">`): is it an account, what is its hidden number, which devices has it.
 
+use std::sync::atomic::Ordering;
+
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node};
 
@@ -24,6 +26,9 @@ pub(super) fn answer(session: &Session, iq: &Node) -> Node {
         .get_optional_child("list")
         .and_then(Node::children)
         .unwrap_or_default();
+    if protocols.iter().any(|protocol| protocol.tag == "contact") {
+        session.world.look_ups.fetch_add(1, Ordering::Relaxed);
+    }
     let users = asked.iter().filter_map(|user| user_node(session, user, protocols));
     let mut answer = NodeBuilder::new("usync");
     for key in ["sid", "mode", "context"] {

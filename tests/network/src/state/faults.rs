@@ -53,6 +53,11 @@ impl FaultBoard {
         self.find(FaultKind::Stall, phone, |fault| fault.until)
     }
 
+    /// Until when nothing is said of what waits for a device.
+    pub(crate) fn held_up(&self, phone: &str) -> Option<Instant> {
+        self.find(FaultKind::Backlog, Some(phone), |fault| fault.until)
+    }
+
     /// Whether messages go out twice.
     pub(crate) fn duplicated(&self, phone: &str) -> bool {
         self.find(FaultKind::Duplicate, Some(phone), |_| ()).is_some()

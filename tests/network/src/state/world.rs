@@ -48,6 +48,8 @@ pub(crate) struct World {
     pub(crate) messages_in: AtomicU64,
     /// How often a device was given what is new in a collection of settings.
     pub(crate) syncs: AtomicU64,
+    /// How often a device asked who has a number.
+    pub(crate) look_ups: AtomicU64,
     /// Messages sent to devices that are linked no more.
     pub(crate) messages_out_before: AtomicU64,
     nobody: (PhoneKeys, tokio::sync::Mutex<Phone>),
@@ -76,6 +78,7 @@ impl World {
             resumed: AtomicU64::new(0),
             messages_in: AtomicU64::new(0),
             syncs: AtomicU64::new(0),
+            look_ups: AtomicU64::new(0),
             messages_out_before: AtomicU64::new(0),
         })
     }
@@ -232,6 +235,7 @@ impl World {
             reused_keys: self.spent.reused(),
             downloads: self.media.given(),
             syncs: self.syncs.load(Ordering::Relaxed),
+            look_ups: self.look_ups.load(Ordering::Relaxed),
             ..Stats::default()
         };
         for account in self.accounts() {

@@ -6,7 +6,11 @@ use super::{super::*, desk::*};
 
 /// The link is lost; how long until the next one opens, which it then does.
 fn pause(desk: &mut Desk) -> Duration {
-    desk.link(lost());
+    pause_after(desk, lost())
+}
+
+fn pause_after(desk: &mut Desk, end: LinkEvent) -> Duration {
+    desk.link(end);
     desk.timer = None;
     assert_eq!(desk.gone(), []);
     let (at, _) = desk.timer.expect("a pause");
@@ -58,6 +62,18 @@ fn a_steady_connection_makes_the_next_reconnect_quick_and_a_flapping_one_does_no
     assert_eq!([29, 0, 3, 29, 1].map(&mut after), [2, 4, 8, 16, 32], "it flaps");
     assert_eq!([30, 31, 86_400].map(&mut after), [1, 1, 1], "it was steady");
     assert_eq!(after(29), 2);
+}
+
+#[test]
+fn a_link_that_was_given_up_for_what_it_did_not_bring_was_none_that_is_steady() {
+    let mut desk = Desk::at(Place::Opening);
+    desk.jitter = 1.0;
+    for seconds in [2, 4, 8] {
+        desk.link(connected());
+        desk.pass(180);
+        let end = LinkEvent::Closed(CloseReason::Incomplete("no settings".to_owned()));
+        assert_eq!(pause_after(&mut desk, end).as_secs(), seconds);
+    }
 }
 
 #[test]

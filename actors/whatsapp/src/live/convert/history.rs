@@ -1,6 +1,6 @@
 //! Messages of the history that the phone sends after linking.
 
-use whatsapp_rust::wacore::types::message::{MessageInfo, MessageSource};
+use whatsapp_rust::wacore::types::message::{EditAttribute, MessageInfo, MessageSource};
 use whatsapp_rust::wacore_binary::{Jid, JidExt};
 use whatsapp_rust::waproto::whatsapp::{Conversation, WebMessageInfo};
 
@@ -57,6 +57,12 @@ pub(crate) fn info_of(chat: &Chat, message: &WebMessageInfo) -> Option<MessageIn
         id: key.id.clone().filter(|id| !id.is_empty())?,
         push_name: message.push_name.clone().unwrap_or_default(),
         timestamp: whatsapp_rust::chrono::DateTime::from_timestamp(seconds, 0)?,
+        // Which the history leaves out.
+        edit: message
+            .message
+            .as_option()
+            .and_then(EditAttribute::infer_from_message)
+            .unwrap_or_default(),
         ephemeral_expiration: message.ephemeral_duration,
         ..MessageInfo::default()
     })

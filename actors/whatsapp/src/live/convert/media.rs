@@ -1,7 +1,7 @@
 //! Pictures, films, sounds, files and stickers.
 
 use wharf_domain::{
-    MessageKind,
+    MessageKind, hex,
     message::{Body, Media, MediaKind, MediaReference},
 };
 use whatsapp_rust::waproto::whatsapp::{
@@ -10,6 +10,21 @@ use whatsapp_rust::waproto::whatsapp::{
 };
 
 use super::part::Content;
+
+/// The file of a message: what all that have one call by the same names.
+macro_rules! file {
+    ($kind:ident, $message:ident) => {
+        File {
+            kind: MediaKind::$kind,
+            mime_type: $message.mimetype.as_deref(),
+            sha256: $message.file_sha256.as_deref(),
+            size: $message.file_length,
+            direct_path: $message.direct_path.as_deref(),
+            media_key: $message.media_key.as_deref(),
+            enc_sha256: $message.file_enc_sha256.as_deref(),
+        }
+    };
+}
 
 /// The media in a message, if it is of that sort.
 pub(super) fn read(message: &Message) -> Option<Content<'_>> {
@@ -29,19 +44,10 @@ pub(super) fn read(message: &Message) -> Option<Content<'_>> {
 }
 
 fn of_image(image: &ImageMessage) -> Content<'_> {
-    let file = File {
-        kind: MediaKind::Image,
-        mime_type: image.mimetype.as_deref(),
-        sha256: image.file_sha256.as_deref(),
-        size: image.file_length,
-        direct_path: image.direct_path.as_deref(),
-        media_key: image.media_key.as_deref(),
-        enc_sha256: image.file_enc_sha256.as_deref(),
-    };
     let media = Media {
         width: image.width,
         height: image.height,
-        ..file.media()
+        ..file!(Image, image).media()
     };
     let mut content = captioned(MessageKind::Image, "Image", image.caption.as_deref(), media);
     content.context = image.context_info.as_option();
@@ -56,22 +62,13 @@ fn of_video(video: &VideoMessage, note: bool) -> Content<'_> {
         (false, true) => "GIF",
         (false, false) => "Video",
     };
-    let file = File {
-        kind: MediaKind::Video,
-        mime_type: video.mimetype.as_deref(),
-        sha256: video.file_sha256.as_deref(),
-        size: video.file_length,
-        direct_path: video.direct_path.as_deref(),
-        media_key: video.media_key.as_deref(),
-        enc_sha256: video.file_enc_sha256.as_deref(),
-    };
     let media = Media {
         seconds: video.seconds,
         width: video.width,
         height: video.height,
         gif,
         note,
-        ..file.media()
+        ..file!(Video, video).media()
     };
     let mut content = captioned(MessageKind::Video, name, video.caption.as_deref(), media);
     content.context = video.context_info.as_option();
@@ -80,18 +77,9 @@ fn of_video(video: &VideoMessage, note: bool) -> Content<'_> {
 }
 
 fn of_audio(audio: &AudioMessage) -> Content<'_> {
-    let file = File {
-        kind: MediaKind::Audio,
-        mime_type: audio.mimetype.as_deref(),
-        sha256: audio.file_sha256.as_deref(),
-        size: audio.file_length,
-        direct_path: audio.direct_path.as_deref(),
-        media_key: audio.media_key.as_deref(),
-        enc_sha256: audio.file_enc_sha256.as_deref(),
-    };
     let media = Media {
         seconds: audio.seconds,
-        ..file.media()
+        ..file!(Audio, audio).media()
     };
     let (kind, name) = match audio.ptt {
         Some(true) => (MessageKind::Voice, "Voice message"),
@@ -104,20 +92,11 @@ fn of_audio(audio: &AudioMessage) -> Content<'_> {
 }
 
 fn of_document(document: &DocumentMessage) -> Content<'_> {
-    let file = File {
-        kind: MediaKind::Document,
-        mime_type: document.mimetype.as_deref(),
-        sha256: document.file_sha256.as_deref(),
-        size: document.file_length,
-        direct_path: document.direct_path.as_deref(),
-        media_key: document.media_key.as_deref(),
-        enc_sha256: document.file_enc_sha256.as_deref(),
-    };
     let name = document.file_name.as_deref().or(document.title.as_deref());
     let name = name.filter(|name| !name.is_empty());
     let media = Media {
         file_name: name.map(str::to_owned),
-        ..file.media()
+        ..file!(Document, document).media()
     };
     let caption = document.caption.as_deref();
     let mut content = captioned(MessageKind::Document, name.unwrap_or("Document"), caption, media);
@@ -126,19 +105,10 @@ fn of_document(document: &DocumentMessage) -> Content<'_> {
 }
 
 fn of_sticker(sticker: &StickerMessage) -> Content<'_> {
-    let file = File {
-        kind: MediaKind::Sticker,
-        mime_type: sticker.mimetype.as_deref(),
-        sha256: sticker.file_sha256.as_deref(),
-        size: sticker.file_length,
-        direct_path: sticker.direct_path.as_deref(),
-        media_key: sticker.media_key.as_deref(),
-        enc_sha256: sticker.file_enc_sha256.as_deref(),
-    };
     let media = Media {
         width: sticker.width,
         height: sticker.height,
-        ..file.media()
+        ..file!(Sticker, sticker).media()
     };
     let mut content = captioned(MessageKind::Sticker, "Sticker", None, media);
     content.context = sticker.context_info.as_option();
@@ -153,7 +123,7 @@ fn captioned<'a>(kind: MessageKind, name: &'a str, caption: Option<&'a str>, med
     content
 }
 
-/// What all of them have.
+/// See [`file`].
 struct File<'a> {
     kind: MediaKind,
     mime_type: Option<&'a str>,
@@ -186,15 +156,4 @@ impl File<'_> {
             by_proxy: false,
         })
     }
-}
-
-/// Bytes as hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    let mut digits = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        // Writing into a string has no way to fail.
-        let _ = write!(digits, "{byte:02x}");
-    }
-    digits
 }

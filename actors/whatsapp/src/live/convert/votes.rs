@@ -2,14 +2,17 @@
 
 use std::collections::{HashMap, HashSet};
 
-use wharf_domain::message::{Body, PollVote};
+use wharf_domain::{
+    hex,
+    message::{Body, PollVote},
+};
 use whatsapp_rust::wacore::poll::{PollVoteCiphertext, compute_option_hash, decrypt_poll_vote_with_secret};
 use whatsapp_rust::waproto::whatsapp::{
     Message, MessageKey,
     message::{PollCreationMessage, PollUpdateMessage},
 };
 
-use super::{layers::layers, media::hex, part::is_text};
+use super::{layers::layers, part::is_text};
 
 /// What has to be kept of a poll to read its votes.
 #[derive(Debug, Clone, PartialEq, Eq)]

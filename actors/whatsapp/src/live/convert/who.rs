@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 
-use whatsapp_rust::wacore::types::message::MessageSource;
+use whatsapp_rust::wacore::types::message::{MessageInfo, MessageSource};
 use whatsapp_rust::wacore_binary::{Jid, JidExt, Server};
 use whatsapp_rust::waproto::whatsapp::MessageKey;
+
+use super::told::Party;
 
 /// Whose hidden id is whose number, as far as it was looked up; and this account's own number.
 #[derive(Debug, Default)]
@@ -48,15 +50,33 @@ pub(crate) fn is_hidden(jid: &Jid) -> bool {
 
 /// The writer of the message that is converted.
 pub(super) struct Writer<'a> {
-    pub(super) source: &'a MessageSource,
+    source: &'a MessageSource,
+    /// As the key of the message has it.
+    pub(super) sender: Jid,
     /// As the receiver is shown it.
-    pub(super) from: &'a str,
+    pub(super) from: String,
     pub(super) people: &'a People<'a>,
     /// The other one of two people, as the receiver is shown them.
-    pub(super) other: &'a str,
+    other: &'a str,
 }
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
+    /// `recipient` is there if the account sent the message itself.
+    pub(super) fn new(info: &'a MessageInfo, people: &'a People<'a>, recipient: Option<&'a Party>) -> Self {
+        let source = &info.source;
+        let sender = match recipient {
+            Some(_) => Jid::pn(people.own),
+            None => identity(source),
+        };
+        Self {
+            source,
+            from: people.shown(&sender),
+            sender,
+            people,
+            other: recipient.map_or(people.own, |recipient| recipient.shown.as_str()),
+        }
+    }
+
     /// What the receiver is shown for somebody else; `None` for the writer.
     pub(super) fn other(&self, jid: &str) -> Option<String> {
         let jid: Jid = jid.parse().ok()?;
@@ -64,7 +84,7 @@ impl Writer<'_> {
         if same(&self.source.sender) || self.source.sender_alt.as_ref().is_some_and(same) {
             return None;
         }
-        Some(self.people.shown(&jid)).filter(|shown| shown != self.from)
+        Some(self.people.shown(&jid)).filter(|shown| *shown != self.from)
     }
 
     /// Who wrote the message of a key, which is as the writer sees it; `None` for the writer.

@@ -38,7 +38,7 @@ impl EventHandler for Aside {
             }
             Event::GroupUpdate(update) => {
                 if let GroupNotificationAction::Subject { subject, .. } = &update.action {
-                    self.inbound.subjects.learn(&update.group_jid, subject);
+                    self.inbound.memory.subjects().learn(&update.group_jid, subject);
                 }
             }
             Event::HistorySync(_) if self.takes_history => self.history(event),

@@ -71,7 +71,7 @@ impl Inbound {
     pub(super) async fn name_groups<'g>(&self, client: &Arc<Client>, groups: impl Iterator<Item = &'g mut Group>) {
         let named = groups.filter(|group| group.subject.is_none()).filter_map(|group| {
             let jid: Jid = group.id.parse().ok()?;
-            Some(async move { group.subject = self.subjects.of(client, &self.runtime, &jid).await })
+            Some(async move { group.subject = self.memory.subjects().of(client, &self.runtime, &jid).await })
         });
         let named: Vec<_> = named.collect();
         if !named.is_empty() {

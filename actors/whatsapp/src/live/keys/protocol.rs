@@ -147,8 +147,9 @@ impl ProtocolStore for DeviceKeys {
     }
 
     async fn save_base_key(&self, address: &str, message_id: &str, base_key: &[u8]) -> Result<()> {
-        self.put(KeyKind::BaseKey, name_of(&[address], message_id), base_key)
-            .await
+        let key = self.sealed(KeyKind::BaseKey, name_of(&[address], message_id), base_key)?;
+        let key = StoredKey { at: now_secs(), ..key };
+        self.commit(vec![KeyChange::Put(key)]).await.map(drop)
     }
 
     async fn has_same_base_key(&self, address: &str, message_id: &str, current_base_key: &[u8]) -> Result<bool> {
@@ -258,7 +259,10 @@ impl ProtocolStore for DeviceKeys {
             .transpose()
     }
 
+    /// With them go the keys by which it is seen that a device asks for one again and again: whatsapp-rust forgets only the
+    /// few of those that ask three times.
     async fn delete_expired_sent_messages(&self, cutoff_timestamp: i64) -> Result<u32> {
+        self.remove_before(KeyKind::BaseKey, cutoff_timestamp).await?;
         self.remove_before(KeyKind::SentMessage, cutoff_timestamp).await
     }
 

@@ -20,7 +20,10 @@ use wharf_store::{KeyChange, KeyKind};
 use whatsapp_rust::store::traits::{
     Backend, DeviceStore, LidPnMappingEntry, PendingInboundKey, PendingInboundRow, ProtocolStore, SignalStore,
 };
-use whatsapp_rust::wacore::store::{Device, InMemoryBackend};
+use whatsapp_rust::wacore::{
+    store::{Device, InMemoryBackend},
+    time::now_secs,
+};
 
 use self::{
     calls::Call,
@@ -103,6 +106,7 @@ async fn compare(world: &World, steps: Vec<Step>) -> Result<(), TestCaseError> {
         match step {
             Step::Ask(number, call) => {
                 let (expected, answer) = (call.ask(&models[*number]).await, call.ask(&ours[*number]).await);
+                calls::forget_what_ours_forgets(call, &models[*number]).await;
                 prop_assert_eq!(answer, expected, "step {} of {:#?}", at, steps);
             }
             Step::Reopen(number) => {
@@ -178,6 +182,22 @@ async fn a_number_is_found_by_the_latest_mapping_that_still_says_so() {
     assert_eq!(lid_of("552").await.as_deref(), Some("b"));
     keys.put_lid_mapping(&mapping("a", "552", 4)).await.unwrap();
     assert_eq!((lid_of("551").await, lid_of("552").await.as_deref()), (None, Some("a")));
+}
+
+#[tokio::test]
+async fn what_a_device_asked_for_again_with_is_kept_as_long_as_what_it_asked_for() {
+    let world = World::start().await;
+    let keys = world.device(&numbers()[0]);
+    keys.save_base_key("1@s", "A", &[1; 33]).await.unwrap();
+    let kept = async || keys.has_same_base_key("1@s", "A", &[1; 33]).await.unwrap();
+    keys.delete_expired_sent_messages(now_secs() - 60).await.unwrap();
+    assert!(kept().await);
+    assert_eq!(
+        keys.delete_expired_sent_messages(now_secs() + 60).await.unwrap(),
+        0,
+        "no message"
+    );
+    assert!(!kept().await);
 }
 
 #[tokio::test]

@@ -170,7 +170,8 @@ impl World {
         let until = [None, Some(self.now), Some(self.now + Duration::from_secs(7200))][self.pick(3) as usize];
         let detail = "so it is".to_owned();
         match self.pick(if self.profile.wild { 13 } else { 9 }) {
-            0 | 1 => CloseReason::Lost(detail),
+            0 => CloseReason::Lost(detail),
+            1 => CloseReason::Incomplete(detail),
             2 => CloseReason::Refused(detail),
             3 => CloseReason::Outdated,
             4 => CloseReason::Banned { detail, until },

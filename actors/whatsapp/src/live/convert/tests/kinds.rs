@@ -79,25 +79,62 @@ fn a_reaction_names_whose_message_it_is_about() {
     assert_eq!(extras(&own)["target"], json!({"message_id": "3EB0AA11"}));
 }
 
-#[test]
-fn an_admin_deletes_what_another_wrote() {
+/// A change of what a member of a group wrote, or, in a chat of two, of what this account did.
+fn of_anothers(kind: Type, edited: Option<&str>, participant: Option<&str>) -> Message {
     let mut key = key("3EB0AA11", false);
-    key.as_option_mut().unwrap().participant = Some("5511977776666@s.whatsapp.net".into());
-    let revoke = protocol(ProtocolMessage {
+    key.as_option_mut().unwrap().participant = participant.map(str::to_owned);
+    protocol(ProtocolMessage {
         key,
-        r#type: Some(Type::REVOKE),
+        r#type: Some(kind),
+        edited_message: edited
+            .map(conversation)
+            .map_or_else(MessageField::none, MessageField::some),
         ..ProtocolMessage::default()
-    });
-    let mut stanza = info(source(GROUP, PN, None));
-    stanza.edit = EditAttribute::AdminRevoke;
-    let Converted::Message(message) = convert(&stanza, &revoke, &around()) else {
-        panic!("skipped")
+    })
+}
+
+const MEMBER: Option<&str> = Some("5511977776666@s.whatsapp.net");
+
+#[test]
+fn an_admin_deletes_what_another_wrote_and_nobody_else_does() {
+    let revoke = of_anothers(Type::REVOKE, None, MEMBER);
+    let marked = |source: MessageSource, edit: EditAttribute| MessageInfo { edit, ..info(source) };
+    let in_group = |edit| marked(source(GROUP, PN, None), edit);
+    let from_phone = MessageInfo {
+        unavailable_request_id: Some("3EB0DD44".into()),
+        ..in_group(EditAttribute::Empty)
     };
-    assert_eq!(message.kind, MessageKind::Revoke);
-    assert_eq!(
-        extras(&message)["target"],
-        json!({"message_id": "3EB0AA11", "from": "5511977776666"})
-    );
+    for info in [in_group(EditAttribute::AdminRevoke), from_phone] {
+        let Converted::Message(message) = convert(&info, &revoke, &around()) else {
+            panic!("skipped")
+        };
+        assert_eq!(message.kind, MessageKind::Revoke);
+        assert_eq!(
+            extras(&message)["target"],
+            json!({"message_id": "3EB0AA11", "from": "5511977776666"})
+        );
+    }
+    let ours = of_anothers(Type::REVOKE, None, None);
+    for (info, revoke) in [
+        (in_group(EditAttribute::SenderRevoke), &revoke),
+        (in_group(EditAttribute::Empty), &revoke),
+        (marked(direct(), EditAttribute::AdminRevoke), &ours),
+    ] {
+        let skipped = convert(&info, revoke, &around());
+        assert_eq!(skipped, Converted::Skipped("a deletion of what another one wrote"));
+    }
+}
+
+#[test]
+fn nobody_edits_what_another_wrote() {
+    for (source, participant) in [(source(GROUP, PN, None), MEMBER), (direct(), None)] {
+        let edit = of_anothers(Type::MESSAGE_EDIT, Some("forged"), participant);
+        assert_eq!(skipped(source, &edit), "an edit of what another one wrote");
+    }
+    // A key may name the writer instead of saying that it is theirs.
+    let own = of_anothers(Type::MESSAGE_EDIT, Some("better"), Some("5511888888888@s.whatsapp.net"));
+    let edit = carried(source(GROUP, PN, None), &own);
+    assert_eq!(extras(&edit)["target"], json!({"message_id": "3EB0AA11"}));
 }
 
 #[test]

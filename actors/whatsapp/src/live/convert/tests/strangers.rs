@@ -84,6 +84,8 @@ fn may_be_skipped(reason: &str) -> bool {
         "an edit without words",
         "a protocol message",
         "about settings",
+        "an edit of what another one wrote",
+        "a deletion of what another one wrote",
     ]
     .contains(&reason)
 }

@@ -3,6 +3,7 @@
 mod asking;
 
 use proptest::{collection::vec, prelude::*, sample::select};
+use whatsapp_rust::{store::traits::ProtocolStore as _, wacore::store::InMemoryBackend};
 
 /// Addresses, among them some that begin like others, and one that nobody has. `55@t` and `55A` are where what begins with
 /// `55@s` and with `55@` has just ended.
@@ -81,6 +82,17 @@ pub(super) enum Call {
     GetSecret(Name, Name),
     ExpireSecrets(i64),
     SaveAndLoadDevice(i32),
+}
+
+/// Ours forgets keys of messages that were asked for again with those messages; the library's own store keeps them.
+pub(super) async fn forget_what_ours_forgets(call: &Call, model: &InMemoryBackend) {
+    if matches!(call, Call::ExpireSent(seconds) if *seconds > 0) {
+        for address in NAMES {
+            for id in NAMES {
+                model.delete_base_key(address, id).await.unwrap();
+            }
+        }
+    }
 }
 
 /// Calls that read everything which the names reach.
