@@ -295,12 +295,14 @@ fn carry_out(myself: &ActorRef<Message>, state: &mut State, effects: Vec<Effect>
                 sequence,
                 attempt,
                 payload,
+                standing,
             } => {
                 let attempt = Attempt {
                     event_id,
                     sequence,
                     attempt,
                     payload,
+                    standing,
                 };
                 attempt::make(myself, state, attempt);
             }

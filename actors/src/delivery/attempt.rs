@@ -9,7 +9,7 @@ use std::{
 };
 
 use ractor::ActorRef;
-use wharf_domain::{AttemptResult, AttemptTiming, EventId, delivery::DeliveryEvent};
+use wharf_domain::{AttemptResult, AttemptTiming, EventId, delivery::DeliveryEvent, fair::Standing};
 
 use super::{Message, State, carry_out, spawn};
 use crate::{
@@ -31,6 +31,8 @@ pub(crate) struct Attempt {
     pub(super) attempt: u32,
     /// Where the machine has it; else the store has.
     pub(super) payload: Option<bytes::Bytes>,
+    /// What was known of its receiver when the machine wanted it made.
+    pub(super) standing: Standing,
 }
 
 /// What attempts are made at; changes with a PATCH.
@@ -44,12 +46,11 @@ pub(super) struct Aim {
 pub(super) fn make(myself: &ActorRef<Message>, state: &mut State, attempt: Attempt) {
     let Some(machine) = state.machine.as_mut() else { return };
     let (slots, client) = (&state.args.shared.slots, state.args.client_id);
-    let standing = machine.standing(clock::now());
-    if let Some(permit) = slots.take(client, standing) {
+    if let Some(permit) = slots.take(client, attempt.standing) {
         return begin(myself, state, attempt, permit);
     }
     machine.awaits_slot();
-    let slot = slots.wait(client, standing);
+    let slot = slots.wait(client, attempt.standing);
     let teller = myself.clone();
     let task = async move {
         if let Some(permit) = slot.await {

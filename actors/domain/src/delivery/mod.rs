@@ -28,7 +28,7 @@ mod tests;
 use std::time::Duration;
 
 use crate::{
-    AWAITS_MEDIA, AttemptOutcome, EventId, Ordering, PendingEvent, Recovery, Timestamp, WebhookId, fair::Standing,
+    AWAITS_MEDIA, AttemptOutcome, EventId, Ordering, PendingEvent, Recovery, Timestamp, WebhookId,
     message::is_test_chat,
 };
 
@@ -127,11 +127,6 @@ impl Delivery {
         } else {
             RetryAnswer::UnderWay
         }
-    }
-
-    /// What is known of the receiver, for the slot of an attempt.
-    pub fn standing(&self, now: Timestamp) -> Standing {
-        self.doubt.standing(self.clock.read(now))
     }
 
     /// An attempt that was answered just now has to wait for its slot: it has not begun. Follow with
@@ -354,6 +349,7 @@ impl Delivery {
                 sequence: next.sequence,
                 attempt: next.attempt,
                 payload: next.payload,
+                standing: self.doubt.standing(now),
             });
         }
         None
