@@ -11,7 +11,7 @@ use super::{BulkRetry, Gateway, GatewayError, RETRY_DEADLINE, Tested, restarting
 use crate::{
     clock,
     delivery::{self, RetryReply},
-    persistence::Write,
+    persistence::{Write, WriteError},
 };
 
 /// The pause before a delivery is asked again that has not yet heard of an event's end.
@@ -75,9 +75,10 @@ impl Gateway {
                     .shared
                     .persistence
                     .commit(Write::RenewEvent, (client, id, force))
-                    .await?;
+                    .await;
+                // Without an answer it may be committed all the same.
                 self.shared.directory.wake_resting(client, event.webhook_id);
-                return Ok(Some(renewal));
+                return Ok(Some(renewal?));
             };
             let ask = |reply| delivery::Message::RetryEvent {
                 event_id: id,
@@ -213,11 +214,31 @@ impl Gateway {
         let turn = self.shared.reads.turn(client_id).await?;
         let found = self.shared.store.failed_events(client_id, webhook_id, &filter).await?;
         drop(turn);
+        let retried = self.renew_failed(client_id, webhook_id, &found.seqs).await;
+        // It may just be hearing of the end of one of them: then it finds it in the store. So it does where some are committed
+        // before a refusal, or without an answer.
+        if !matches!(retried, Ok(0)) {
+            let look = [delivery::Message::LOOK_AGAIN];
+            self.shared.directory.tell_delivery(client_id, webhook_id, look);
+        }
+        Ok(BulkRetry {
+            retrying: retried?,
+            next_since: found.looked_until,
+        })
+    }
+
+    /// Makes these failed events pending, in steps; answers how many of them were failed still.
+    async fn renew_failed(
+        &self,
+        client_id: ClientId,
+        webhook_id: WebhookId,
+        seqs: &[i64],
+    ) -> Result<usize, WriteError> {
         let per_second = self.shared.settings.bulk_retry_per_second;
-        let after = self.shared.bulk_retries.take(webhook_id, found.seqs.len(), per_second);
+        let after = self.shared.bulk_retries.take(webhook_id, seqs.len(), per_second);
         let begin = clock::now() + after;
         let mut retrying = 0;
-        for (step, seqs) in found.seqs.chunks(BULK_STEP).enumerate() {
+        for (step, seqs) in seqs.chunks(BULK_STEP).enumerate() {
             let events_before = u32::try_from(step * BULK_STEP).unwrap_or(u32::MAX);
             let renewal = BulkRenewal {
                 client_id,
@@ -229,15 +250,7 @@ impl Gateway {
             let committed = self.shared.persistence.commit(Write::RenewFailed, renewal.into());
             retrying += committed.await?;
         }
-        match self.shared.directory.delivery(webhook_id) {
-            // It may just be hearing of the end of one of them: then it finds it in the store.
-            Some(delivery) => drop(delivery.cast(delivery::Message::LOOK_AGAIN)),
-            None => self.shared.directory.wake_resting(client_id, webhook_id),
-        }
-        Ok(BulkRetry {
-            retrying,
-            next_since: found.looked_until,
-        })
+        Ok(retrying)
     }
 }
 

@@ -262,21 +262,17 @@ impl Write {
         }
     }
 
-    /// Takes what a [`Write::RenewFailed`] made pending.
-    pub(super) fn take_renewed(&mut self) -> Option<(WebhookId, Vec<PendingEvent>)> {
+    /// Takes what a [`Write::RenewFailed`] made pending, or a [`Write::EndMedia`] due, for its delivery.
+    pub(super) fn take_renewed(&mut self) -> Option<(ClientId, WebhookId, Vec<PendingEvent>)> {
         match self {
-            Self::RenewFailed(job) => {
-                let renewed = std::mem::take(&mut job.input.renewed);
-                Some((job.input.renewal.webhook_id, renewed))
+            Self::RenewFailed(job) if !job.input.renewed.is_empty() => {
+                let BulkStep { renewal, renewed } = &mut job.input;
+                Some((renewal.client_id, renewal.webhook_id, std::mem::take(renewed)))
             }
-            _ => None,
-        }
-    }
-
-    /// Takes what a [`Write::EndMedia`] made due.
-    pub(super) fn take_released(&mut self) -> Option<RecordedEvent> {
-        match self {
-            Self::EndMedia(job) => job.input.released.take(),
+            Self::EndMedia(job) => {
+                let released = job.input.released.take()?;
+                Some((released.client_id, released.webhook_id, vec![released.event]))
+            }
             _ => None,
         }
     }
