@@ -50,7 +50,7 @@ pub struct Settings {
     pub max_in_flight_per_webhook: usize,
     /// Events of one webhook that a retry of many lets out per second.
     pub bulk_retry_per_second: u32,
-    /// Test events and retries of single events that one client may ask for per second; 0 is no limit.
+    /// Test events and retries that one client may ask for per second; 0 is no limit.
     pub manual_per_second: u32,
     /// Which targets a webhook may have.
     pub targets: TargetPolicy,
@@ -140,7 +140,7 @@ pub(crate) struct Shared {
     pub(crate) pacer: Pacer,
     pub(crate) backlog: Backlog,
     pub(crate) bulk_retries: BulkRetries,
-    /// Test events, and retries of single events.
+    /// Test events and retries.
     pub(crate) by_hand: ByHand,
     /// Connections that are being deleted.
     pub(crate) deletions: Deletions,

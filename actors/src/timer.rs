@@ -1,4 +1,4 @@
-//! The one timer of an actor.
+//! A task of which an actor has one at a time.
 
 use std::future::Future;
 

@@ -200,7 +200,8 @@ impl Gateway {
     /// returns they are pending, each with its own due time, so that a restart loses neither them nor their rate.
     ///
     /// # Errors
-    /// `NotFound`; `Conflict` when the webhook is inactive. After a refusal of the store some may be pending already.
+    /// `NotFound`; `Conflict` when the webhook is inactive; `Busy` when this client has had as many retries as it may of late.
+    /// After a refusal of the store some may be pending already.
     pub async fn retry_failed(
         &self,
         client_id: ClientId,
@@ -211,6 +212,7 @@ impl Gateway {
         if !webhook.is_active {
             return conflict("the webhook is inactive; set is_active first");
         }
+        self.shared.by_hand.take(client_id)?;
         let turn = self.shared.reads.turn(client_id).await?;
         let found = self.shared.store.failed_events(client_id, webhook_id, &filter).await?;
         drop(turn);

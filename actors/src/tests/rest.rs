@@ -1,6 +1,7 @@
 //! Deliveries that rest, and what wakes them.
 
 use wharf_domain::EventStatus;
+use wharf_store::FailedFilter;
 use wharf_support::{Reply, wait_until};
 
 use super::world::{WITHIN, World, message, number};
@@ -61,6 +62,24 @@ async fn a_retry_that_meets_a_delivery_which_ends_is_done_all_the_same() {
         world.gateway.retry_event(client.id, failed.id, false).await.unwrap();
         world.wait_for_events(&webhook, EventStatus::Delivered, n).await;
     }
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_retry_of_nothing_wakes_nobody() {
+    let world = World::start().await;
+    let client = world.add_client("a").await;
+    let idle = world.webhook(client.id, &number(1), "/idle").await;
+    let (webhook, link) = world.linked(client.id, &number(2), "/ok").await;
+    let retry = world
+        .gateway
+        .retry_failed(client.id, idle.id, FailedFilter::default())
+        .await;
+    assert_eq!(retry.unwrap().retrying, 0);
+    // Whatever the tenant was told before this is done.
+    link.deliver(vec![message("5511999999999", "M1", "1")]).await.unwrap();
+    world.wait_for_events(&webhook, EventStatus::Delivered, 1).await;
+    assert!(world.gateway.shared.directory.delivery(idle.id).is_none());
     world.gateway.stop().await;
 }
 
