@@ -69,6 +69,11 @@ impl Gateway {
         self.shared.by_hand.take(client)?;
         loop {
             let event = self.event(client, id).await?;
+            // A delivery that closes says of every event that it is under way.
+            let webhook = self.shared.store.webhook(client, event.webhook_id).await?;
+            if webhook.is_none_or(|webhook| webhook.deleted_at.is_some()) {
+                return Ok(Some(Renewal::WebhookDeleted));
+            }
             let Some(delivery) = self.shared.directory.delivery(event.webhook_id) else {
                 // Deleted, resting, or being restarted. The store knows which, and a delivery that starts reads the store.
                 let renewal = self
@@ -89,13 +94,13 @@ impl Gateway {
                 Ok(CallResult::Success(RetryReply::UnderWay)) if event.status == EventStatus::Pending => {
                     return Ok(None);
                 }
-                // Its end is in the store and on its way to the actor: a moment later the answer is another one.
-                Ok(CallResult::Success(RetryReply::UnderWay)) => tokio::time::sleep(UNDER_WAY_PAUSE).await,
                 Ok(CallResult::Success(RetryReply::Settled(renewal))) => return Ok(Some(*renewal)),
                 Ok(CallResult::Success(RetryReply::Refused(error))) => return Err(error.into()),
-                // It ended with the question in its mailbox: its webhook was deleted, it rests, or it starts anew. The next
-                // look finds out which.
-                Ok(CallResult::SenderError) | Err(_) if begun.elapsed() < RETRY_DEADLINE => {
+                // The end of the attempt is in the store and on its way to the actor; or the actor ended with the question in
+                // its mailbox: its webhook was deleted, it rests, or it starts anew. The next look finds out which.
+                Ok(CallResult::Success(RetryReply::UnderWay) | CallResult::SenderError) | Err(_)
+                    if begun.elapsed() < RETRY_DEADLINE =>
+                {
                     tokio::time::sleep(UNDER_WAY_PAUSE).await;
                 }
                 _ => return Err(restarting()),

@@ -5,7 +5,7 @@ use wharf_store::FailedFilter;
 use wharf_support::{Reply, wait_until};
 
 use super::world::{WITHIN, World, message, number};
-use crate::tenant;
+use crate::{GatewayError, tenant};
 
 /// What a round of the tenant does; in tests a delivery may rest as soon as it is idle.
 fn round(world: &World, client: wharf_domain::ClientId) {
@@ -62,6 +62,26 @@ async fn a_retry_that_meets_a_delivery_which_ends_is_done_all_the_same() {
         world.gateway.retry_event(client.id, failed.id, false).await.unwrap();
         world.wait_for_events(&webhook, EventStatus::Delivered, n).await;
     }
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_retry_for_a_deleted_webhook_does_not_wait_for_the_attempt_under_way() {
+    let world = World::start().await;
+    let client = world.add_client("a").await;
+    let (webhook, link) = world.linked(client.id, &number(1), "/hook").await;
+    world.receiver.script("/hook", [Reply::Hang]);
+    link.deliver(vec![message("5511999999999", "M1", "1")]).await.unwrap();
+    world.receiver.wait_for(1, WITHIN).await;
+    world.gateway.delete_webhook(client.id, webhook.id).await.unwrap();
+    let event = world.events(&webhook).await.remove(0);
+    let refused = world.gateway.retry_event(client.id, event.id, false).await;
+    assert!(
+        matches!(&refused, Err(GatewayError::Conflict(text)) if text.contains("deleted")),
+        "{refused:?}"
+    );
+    let delivery = world.gateway.shared.directory.delivery(webhook.id);
+    assert!(delivery.is_some(), "its attempt has not ended");
     world.gateway.stop().await;
 }
 
