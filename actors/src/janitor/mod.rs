@@ -92,7 +92,7 @@ async fn remove_left_keys(shared: &Shared) -> Result<(), WriteError> {
 async fn clean_up(shared: Arc<Shared>, mut retention: OwnedMutexGuard<Retention>) {
     // None keeps the others from their work, by failing or by having much of it.
     let (settled, removed, unlinked, deleted) = tokio::join!(
-        shared.persistence.settle_deleted(),
+        shared.persistence.settle_deleted(None),
         retention.round(&shared, clock::now()),
         remove_left_keys(&shared),
         deletions::go_on(&shared),

@@ -112,8 +112,8 @@ pub(crate) enum Write {
     DeactivateWebhook(Job<(ClientId, WebhookId, &'static str), Option<Webhook>>),
     /// A new secret. `false`: there is no such webhook.
     RotateSecret(Job<Rotation, bool>),
-    /// A webhook that goes; its waiting events end.
-    DeleteWebhook(Job<(ClientId, WebhookId), bool>),
+    /// A webhook that goes; its waiting events end. Whether all of them have; `None`: there is none.
+    DeleteWebhook(Job<(ClientId, WebhookId), Option<bool>>),
     /// A manual retry.
     RenewEvent(Job<(ClientId, EventId, bool), Renewal>),
     /// A parked event that goes out again. `None`: it is not parked any more.

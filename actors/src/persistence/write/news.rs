@@ -20,7 +20,7 @@ impl Write {
             }
             Self::DeleteWebhook(Job {
                 input: (client, id),
-                output: Some(true),
+                output: Some(Some(_)),
                 ..
             }) => Some((*client, tenant::Message::WebhookDeleted(*id))),
             Self::CreateConnection(Job {
