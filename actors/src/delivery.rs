@@ -317,8 +317,11 @@ fn carry_out(myself: &ActorRef<Message>, state: &mut State, effects: Vec<Effect>
             }
             Effect::Hurry => state.args.shared.persistence.hurry(),
             Effect::Load { generation, query } => {
-                let (shared, webhook_id) = (Arc::clone(&state.args.shared), state.args.webhook_id);
-                let task = load(myself.clone(), shared, webhook_id, generation, query);
+                let (shared, webhook) = (
+                    Arc::clone(&state.args.shared),
+                    (state.args.client_id, state.args.webhook_id),
+                );
+                let task = load(myself.clone(), shared, webhook, generation, query);
                 state.loading.set(guarded(task, tells_of_loss(myself)));
             }
             Effect::LoadParked {

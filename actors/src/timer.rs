@@ -15,6 +15,11 @@ impl Timer {
         self.0 = Some(tokio::spawn(task));
     }
 
+    /// Whether nothing that was set runs any more.
+    pub(crate) fn is_over(&self) -> bool {
+        self.0.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
     /// Takes back what was set.
     pub(crate) fn clear(&mut self) {
         if let Some(task) = self.0.take() {
