@@ -1,6 +1,8 @@
 //! Deliveries that rest, and what wakes them.
 
-use wharf_domain::EventStatus;
+use std::time::Duration;
+
+use wharf_domain::{EventStatus, signing::sign, webhook::WebhookPatch};
 use wharf_store::FailedFilter;
 use wharf_support::{Reply, wait_until};
 
@@ -100,6 +102,38 @@ async fn a_retry_of_nothing_wakes_nobody() {
     link.deliver(vec![message("5511999999999", "M1", "1")]).await.unwrap();
     world.wait_for_events(&webhook, EventStatus::Delivered, 1).await;
     assert!(world.gateway.shared.directory.delivery(idle.id).is_none());
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_delivery_that_was_to_rest_hears_of_a_new_secret() {
+    let world = World::start().await;
+    let client = world.add_client("a").await;
+    let (webhook, link) = world.linked(client.id, &number(1), "/ok").await;
+    let directory = &world.gateway.shared.directory;
+    // It has read its secret.
+    link.deliver(vec![message("5511999999999", "M1", "1")]).await.unwrap();
+    world.wait_for_events(&webhook, EventStatus::Delivered, 1).await;
+    // As when it is asked to rest, and is put back because it got something to do in between.
+    let delivery = directory.delivery(webhook.id).unwrap();
+    directory.publish_delivery(webhook.id, None);
+    let rotated = world
+        .gateway
+        .rotate_secret(client.id, webhook.id, Duration::ZERO)
+        .await
+        .unwrap();
+    directory.publish_delivery(webhook.id, Some(delivery));
+    link.deliver(vec![message("5511999999999", "M2", "2")]).await.unwrap();
+    world.wait_for_events(&webhook, EventStatus::Delivered, 2).await;
+    let request = world.receiver.requests().remove(1);
+    let timestamp = request.header("webhook-timestamp").unwrap().parse().unwrap();
+    let signature = sign(
+        &rotated.secret,
+        request.header("webhook-id").unwrap(),
+        timestamp,
+        &request.body,
+    );
+    assert_eq!(request.header("webhook-signature"), Some(signature.as_str()));
     world.gateway.stop().await;
 }
 
