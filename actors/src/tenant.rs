@@ -237,7 +237,8 @@ fn on_webhook_changed(
             }
             Ok(())
         }
-        None => start_delivery(myself, state, id),
+        None if webhook.is_active => start_delivery(myself, state, id),
+        None => Ok(()),
     }
 }
 

@@ -49,6 +49,40 @@ async fn an_idle_delivery_rests_and_a_message_or_a_retry_wakes_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_delivery_whose_webhook_is_off_rests_with_what_waits() {
+    let world = World::start().await;
+    let client = world.add_client("a").await;
+    let (webhook, link) = world.linked(client.id, &number(1), "/ok").await;
+    let directory = &world.gateway.shared.directory;
+    let toggle = async |on| {
+        let patch = WebhookPatch {
+            is_active: Some(on),
+            ..WebhookPatch::default()
+        };
+        world
+            .gateway
+            .update_webhook(client.id, webhook.id, patch)
+            .await
+            .unwrap();
+    };
+    toggle(false).await;
+    link.deliver(vec![message("5511999999999", "M1", "1")]).await.unwrap();
+    wait_until("the delivery is there", WITHIN, || async {
+        directory.delivery(webhook.id).is_some()
+    })
+    .await;
+    wait_until("it rests", WITHIN, || async {
+        round(&world, client.id);
+        directory.delivery(webhook.id).is_none()
+    })
+    .await;
+    link.deliver(vec![message("5511999999999", "M2", "2")]).await.unwrap();
+    toggle(true).await;
+    world.wait_for_events(&webhook, EventStatus::Delivered, 2).await;
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_retry_that_meets_a_delivery_which_ends_is_done_all_the_same() {
     let world = World::start().await;
     let client = world.add_client("a").await;

@@ -113,11 +113,14 @@ impl Delivery {
     }
 
     /// Whether a machine that is made anew from the store would stand where this one does: nothing is held, under way
-    /// or waited for.
+    /// or waited for. While the webhook is off nothing of what is held is waited for, and being switched on ends a pause.
     pub fn is_idle(&mut self, now: Timestamp) -> bool {
+        if self.gone || self.recoveries.is_reading() || self.window.is_busy() {
+            return false;
+        }
         let paused = self.pace.paused_until(self.clock.read(now)).is_some();
-        let waits = self.timer.is_some() || self.recoveries.is_reading();
-        self.window.is_empty() && self.catch_up.following() && !waits && !paused && !self.gone
+        let waits = self.timer.is_some() || paused || !self.catch_up.following();
+        !self.config.is_active || (self.window.len() == 0 && !waits)
     }
 
     /// Decides on a manual retry. After [`RetryAnswer::Renew`] the event is held back until the store has answered.
