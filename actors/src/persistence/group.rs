@@ -24,12 +24,12 @@ pub(super) async fn commit(
         Ok(recorded) => {
             metrics.committed(&recorded, writes.len(), begun.elapsed());
             wake(&directory, recorded, &mut writes);
-            writes.into_iter().for_each(|write| write.confirm());
+            writes.into_iter().for_each(|write| write.answer(&Ok(())));
             (writer, None)
         }
         Err(error) if error.is_transient() || writes.len() == 1 => {
-            let answer = WriteError::from_store(&error);
-            writes.into_iter().for_each(|write| write.refuse(&answer));
+            let refusal = Err(WriteError::from_store(&error));
+            writes.into_iter().for_each(|write| write.answer(&refusal));
             (writer, Some(error).filter(StoreError::is_transient))
         }
         // One of them is bad: each for itself, so that it fails alone.
@@ -52,11 +52,11 @@ async fn one_by_one(
                 metrics.committed(&recorded, 1, begun.elapsed());
                 wake(directory, recorded, &mut alone);
                 let [write] = alone;
-                write.confirm();
+                write.answer(&Ok(()));
             }
             Err(error) => {
                 let [write] = alone;
-                write.refuse(&WriteError::from_store(&error));
+                write.answer(&Err(WriteError::from_store(&error)));
                 if error.is_transient() {
                     refused = Some(error);
                 }
