@@ -12,7 +12,7 @@ use wharf_domain::{
     ClientId, ConnectionKey, Timestamp, WebhookId, address::TargetPolicy, outgoing::Pacing, retention::Keep,
     session::Patience,
 };
-use wharf_store::Store;
+use wharf_store::{Store, StoreError};
 use wharf_whatsapp::LinkFactory;
 
 use crate::{
@@ -161,6 +161,25 @@ impl Shared {
         match left.map_err(|error| WriteError::from_store(&error))? {
             true => self.persistence.remove_left_keys(of).await,
             false => Ok(()),
+        }
+    }
+}
+
+/// The pause before the store is asked again for what an attempt needs.
+const READ_AGAIN_AFTER: Duration = Duration::from_millis(500);
+
+/// Reads what an attempt at this webhook needs, however long it takes until the store can be read.
+pub(crate) async fn until_read<T, F>(webhook: WebhookId, read: impl Fn() -> F) -> T
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    loop {
+        match read().await {
+            Ok(value) => return value,
+            Err(error) => {
+                tracing::warn!(%webhook, %error, "cannot read what an attempt needs; trying again");
+                tokio::time::sleep(READ_AGAIN_AFTER).await;
+            }
         }
     }
 }

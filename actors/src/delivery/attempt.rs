@@ -16,12 +16,9 @@ use crate::{
     clock,
     keyring::Keyring,
     post::{Post, Posted, Target, for_client},
-    shared::Shared,
+    shared::{Shared, until_read},
     slots::Permit,
 };
-
-/// The pause before the payload of an attempt is asked for again when the store cannot be read.
-const READ_AGAIN_AFTER: Duration = Duration::from_millis(500);
 
 /// An attempt that the machine wants made.
 pub(crate) struct Attempt {
@@ -106,7 +103,11 @@ async fn carry_through(shared: &Shared, aim: &Aim, keyring: &Keyring, attempt: A
         Err(refused) => return refused.clone().into(),
     };
     let blocked = |detail: String| Posted::from(AttemptResult::Blocked { detail });
-    let Some(body) = read_payload(shared, attempt.event_id, attempt.payload).await else {
+    let body = match attempt.payload {
+        Some(payload) => Some(payload),
+        None => until_read(keyring.webhook_id(), || shared.store.payload(attempt.event_id)).await,
+    };
+    let Some(body) = body else {
         // Retention cannot have taken it: it is pending. Somebody deleted the row by hand.
         return blocked("the event's row is gone".to_owned());
     };
@@ -126,19 +127,4 @@ async fn carry_through(shared: &Shared, aim: &Aim, keyring: &Keyring, attempt: A
         body,
     };
     shared.poster.post(target, post).await
-}
-
-async fn read_payload(shared: &Shared, event_id: EventId, known: Option<bytes::Bytes>) -> Option<bytes::Bytes> {
-    if known.is_some() {
-        return known;
-    }
-    loop {
-        match shared.store.payload(event_id).await {
-            Ok(payload) => return payload,
-            Err(error) => {
-                tracing::warn!(event = %event_id, %error, "cannot read a payload; trying again");
-                tokio::time::sleep(READ_AGAIN_AFTER).await;
-            }
-        }
-    }
 }
