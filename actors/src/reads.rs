@@ -24,6 +24,7 @@ const PATIENCE: Duration = Duration::from_millis(if cfg!(test) { 200 } else { 20
 /// See the module.
 pub(crate) struct Reads {
     turns: Slots,
+    /// Of deliveries, for their backlogs.
     backlogs: Slots,
     /// Of each client that reads, how many it has asked for.
     asked: Arc<Tally>,
@@ -125,6 +126,17 @@ mod tests {
             "nothing is left of them"
         );
         assert!(reads.turn(GREEDY).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn backlogs_wait_for_each_other_and_for_no_list() {
+        let reads = Reads::new(2);
+        let _list = reads.turn(GREEDY).await.unwrap();
+        let first = reads.backlog_turn(GREEDY).await.unwrap();
+        let mut next = Box::pin(reads.backlog_turn(OTHER));
+        assert!(futures::poll!(&mut next).is_pending(), "one connection is kept free");
+        drop(first);
+        assert!(next.await.is_some());
     }
 
     #[tokio::test]
