@@ -1,5 +1,5 @@
-//! What clients have done at receivers by hand, test events and retries of single events: each is an attempt, and a test event
-//! a row besides, at the rate of whoever asks. So each client has a bucket of tokens for them.
+//! What clients have done at receivers by hand, test events and retries: each is an attempt and a test event a row besides, or
+//! a look at the whole backlog, at the rate of whoever asks. So each client has a bucket of tokens for them.
 
 use std::{
     collections::HashMap,
@@ -53,8 +53,8 @@ impl ByHand {
         }
         let Pace { per_second, burst } = self.pace;
         Err(GatewayError::Busy(format!(
-            "this client has as many test events and retries of single events as it may: {per_second} a second, {burst} at once \
-             after a pause (delivery.manual_per_second); many failed events are retried together with \
+            "this client has as many test events and retries as it may: {per_second} a second, {burst} at once after a pause \
+             (delivery.manual_per_second); many failed events are retried together with \
              POST /api/webhooks/:webhook_id/retry"
         )))
     }

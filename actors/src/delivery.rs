@@ -116,7 +116,9 @@ pub(crate) struct State {
     last_step: Timestamp,
     headers: HeaderNames,
     timer: Timer,
-    /// Attempts and store calls under way; they end with the actor, so that a restarted one is alone.
+    /// The one look at the backlog that is wanted: whoever has it begun anew over and over reads it once at a time.
+    loading: Timer,
+    /// Attempts and other store calls under way; they end with the actor, so that a restarted one is alone.
     tasks: JoinSet<()>,
 }
 
@@ -143,6 +145,7 @@ impl Actor for DeliveryActor {
             last_step: clock::steady(),
             headers: HeaderNames::default(),
             timer: Timer::default(),
+            loading: Timer::default(),
             tasks: JoinSet::new(),
         })
     }
@@ -295,12 +298,14 @@ fn carry_out(myself: &ActorRef<Message>, state: &mut State, effects: Vec<Effect>
                 sequence,
                 attempt,
                 payload,
+                standing,
             } => {
                 let attempt = Attempt {
                     event_id,
                     sequence,
                     attempt,
                     payload,
+                    standing,
                 };
                 attempt::make(myself, state, attempt);
             }
@@ -312,9 +317,12 @@ fn carry_out(myself: &ActorRef<Message>, state: &mut State, effects: Vec<Effect>
             }
             Effect::Hurry => state.args.shared.persistence.hurry(),
             Effect::Load { generation, query } => {
-                let (shared, webhook_id) = (Arc::clone(&state.args.shared), state.args.webhook_id);
-                let task = load(myself.clone(), shared, webhook_id, generation, query);
-                spawn(myself, state, task);
+                let (shared, webhook) = (
+                    Arc::clone(&state.args.shared),
+                    (state.args.client_id, state.args.webhook_id),
+                );
+                let task = load(myself.clone(), shared, webhook, generation, query);
+                state.loading.set(guarded(task, tells_of_loss(myself)));
             }
             Effect::LoadParked {
                 generation,
@@ -345,10 +353,14 @@ fn carry_out(myself: &ActorRef<Message>, state: &mut State, effects: Vec<Effect>
 }
 
 fn spawn(myself: &ActorRef<Message>, state: &mut State, task: impl Future<Output = ()> + Send + 'static) {
+    state.tasks.spawn(guarded(task, tells_of_loss(myself)));
+}
+
+fn tells_of_loss(myself: &ActorRef<Message>) -> impl FnOnce() + Send + use<> {
     let myself = myself.clone();
-    state.tasks.spawn(guarded(task, move || {
+    move || {
         let _stopped = myself.cast(Message::TaskLost);
-    }));
+    }
 }
 
 fn set_timer(myself: &ActorRef<Message>, state: &mut State, at: Timestamp, generation: u64) {

@@ -11,8 +11,7 @@ use std::{
 use ractor::{ActorRef, ActorStatus};
 use tokio::sync::watch;
 use wharf_domain::{
-    ClientId, Connection, ConnectionKey, ConnectionStatus, EventKinds, PendingEvent, WebhookId,
-    delivery::DeliveryEvent,
+    ClientId, Connection, ConnectionKey, ConnectionStatus, EventKinds, WebhookId,
     session::{ReasonCode, SessionView},
 };
 use wharf_whatsapp::Link;
@@ -153,11 +152,19 @@ impl Directory {
         read(&self.deliveries).len()
     }
 
-    /// Wakes the delivery of an event up. It may be lost: a delivery that is not there reads the store when it starts.
-    pub(crate) fn wake(&self, client: ClientId, webhook: WebhookId, event: PendingEvent) {
-        if let Some(actor) = read(&self.deliveries).get(&webhook) {
-            let _restarting = actor.cast(delivery::Message::Arrived(event));
-        } else {
+    /// Tells a delivery what the store has for it. One that is not there, because it rests or died with its tenant, is woken
+    /// up and reads the store. It may be lost: a delivery that starts reads the store, too.
+    pub(crate) fn tell_delivery(
+        &self,
+        client: ClientId,
+        webhook: WebhookId,
+        news: impl IntoIterator<Item = delivery::Message>,
+    ) {
+        // Told while the map is held: what comes after a delivery was taken out of it, and asked to stop, is not heard.
+        let told = read(&self.deliveries)
+            .get(&webhook)
+            .is_some_and(|actor| news.into_iter().all(|message| actor.cast(message).is_ok()));
+        if !told {
             self.wake_resting(client, webhook);
         }
     }
@@ -173,24 +180,6 @@ impl Directory {
     pub(crate) fn wake_resting(&self, client: ClientId, webhook: WebhookId) {
         if let Some(tenant) = read(&self.tenants).get(&client) {
             let _restarting = tenant.cast(tenant::Message::Wake(webhook));
-        }
-    }
-
-    /// Tells the delivery of an event that goes out now that its media is here. It may be lost, as above.
-    pub(crate) fn wake_released(&self, client: ClientId, webhook: WebhookId, event: PendingEvent) {
-        match self.delivery(webhook) {
-            Some(actor) => {
-                let _restarting = actor.cast(delivery::Message::Happened(DeliveryEvent::Renewed(event)));
-            }
-            None => self.wake_resting(client, webhook),
-        }
-    }
-
-    /// Tells the delivery of events that were renewed together. It may be lost, as above.
-    pub(crate) fn wake_renewed(&self, webhook: WebhookId, events: Vec<PendingEvent>) {
-        let Some(actor) = self.delivery(webhook) else { return };
-        for event in events {
-            let _restarting = actor.cast(delivery::Message::Happened(DeliveryEvent::Renewed(event)));
         }
     }
 

@@ -4,19 +4,18 @@
 //! Read when the first attempt needs it, so that idle webhooks cost neither a query nor memory. After a change the
 //! actor puts an empty one in its place, and the next attempt reads what was committed.
 
-use std::time::Duration;
-
 use tokio::sync::OnceCell;
 use wharf_domain::{
     ClientId, WebhookId,
     signing::{Signer, SigningSecret},
 };
-use wharf_store::{SealedSecret, StoreError};
+use wharf_store::SealedSecret;
 
-use crate::{post::HeaderLines, shared::Shared, vault::VaultError};
-
-/// The pause before secrets are asked for again when the store cannot be read.
-const READ_AGAIN_AFTER: Duration = Duration::from_millis(500);
+use crate::{
+    post::HeaderLines,
+    shared::{Shared, until_read},
+    vault::VaultError,
+};
 
 /// See the module.
 pub(crate) struct Keyring {
@@ -46,6 +45,11 @@ impl Keyring {
         }
     }
 
+    /// The webhook whose it is.
+    pub(crate) fn webhook_id(&self) -> WebhookId {
+        self.webhook_id
+    }
+
     /// What signs, and what else is secret. Waits until the store can be read.
     ///
     /// # Errors
@@ -56,9 +60,8 @@ impl Keyring {
     }
 
     async fn read(&self, shared: &Shared) -> Result<Opened, VaultError> {
-        let sealed = self
-            .until_read(|| shared.store.secrets(self.client_id, self.webhook_id))
-            .await;
+        let read = || shared.store.secrets(self.client_id, self.webhook_id);
+        let sealed = until_read(self.webhook_id, read).await;
         let mut secrets = Vec::with_capacity(sealed.len());
         for SealedSecret { sealed, expires_at } in sealed {
             match shared.vault.open(self.webhook_id, &sealed) {
@@ -80,21 +83,9 @@ impl Keyring {
             return Ok(HeaderLines::default());
         }
         let read = || shared.store.sealed_headers(self.client_id, self.webhook_id);
-        match self.until_read(read).await {
+        match until_read(self.webhook_id, read).await {
             Some(sealed) => Ok(HeaderLines::new(&shared.vault.open_headers(self.webhook_id, &sealed)?)),
             None => Ok(HeaderLines::default()),
-        }
-    }
-
-    async fn until_read<T, F: Future<Output = Result<T, StoreError>>>(&self, read: impl Fn() -> F) -> T {
-        loop {
-            match read().await {
-                Ok(value) => break value,
-                Err(error) => {
-                    tracing::warn!(webhook = %self.webhook_id, %error, "cannot read secrets; trying again");
-                    tokio::time::sleep(READ_AGAIN_AFTER).await;
-                }
-            }
         }
     }
 }

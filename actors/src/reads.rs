@@ -1,9 +1,9 @@
-//! Turns for what clients read in bulk: lists, pulls, statistics.
+//! Turns for what clients read in bulk: lists, pulls, statistics, and the backlogs of their deliveries.
 //!
-//! The connections that read are few, and everybody's: a request's token is looked up on them, deliveries read their
-//! backlog, sessions their keys. A page of events may take a tenth of a second on a large table, and a client may ask for
-//! as many at a time as it likes. So all but one of the connections are for such reads, clients get them by turns, and
-//! what waits of one client is bounded.
+//! The connections that read are few, and everybody's: a request's token is looked up on them, sessions read their keys. A
+//! page of events may take a tenth of a second on a large table, and a client may ask for as many at a time as it likes. So
+//! all but one of the connections are for such reads, clients get them by turns, and what waits of one client is bounded.
+//! Backlogs have turns of their own, as many, so that no list holds a delivery up; each delivery reads its own once at a time.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -24,6 +24,8 @@ const PATIENCE: Duration = Duration::from_millis(if cfg!(test) { 200 } else { 20
 /// See the module.
 pub(crate) struct Reads {
     turns: Slots,
+    /// Of deliveries, for their backlogs.
+    backlogs: Slots,
     /// Of each client that reads, how many it has asked for.
     asked: Arc<Tally>,
 }
@@ -44,6 +46,7 @@ impl Reads {
         };
         Self {
             turns: Slots::new(caps, HashMap::new()),
+            backlogs: Slots::new(caps, HashMap::new()),
             asked: Tally::new(PER_CLIENT),
         }
     }
@@ -66,6 +69,11 @@ impl Reads {
             _turn: turn,
             _asked: asked,
         })
+    }
+
+    /// Waits for the turn of one of this client's deliveries to read its backlog, for as long as it takes.
+    pub(crate) async fn backlog_turn(&self, client: ClientId) -> Option<Permit> {
+        self.backlogs.turn(client).await
     }
 }
 
@@ -118,6 +126,17 @@ mod tests {
             "nothing is left of them"
         );
         assert!(reads.turn(GREEDY).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn backlogs_wait_for_each_other_and_for_no_list() {
+        let reads = Reads::new(2);
+        let _list = reads.turn(GREEDY).await.unwrap();
+        let first = reads.backlog_turn(GREEDY).await.unwrap();
+        let mut next = Box::pin(reads.backlog_turn(OTHER));
+        assert!(futures::poll!(&mut next).is_pending(), "one connection is kept free");
+        drop(first);
+        assert!(next.await.is_some());
     }
 
     #[tokio::test]

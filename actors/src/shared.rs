@@ -12,7 +12,7 @@ use wharf_domain::{
     ClientId, ConnectionKey, Timestamp, WebhookId, address::TargetPolicy, outgoing::Pacing, retention::Keep,
     session::Patience,
 };
-use wharf_store::Store;
+use wharf_store::{Store, StoreError};
 use wharf_whatsapp::LinkFactory;
 
 use crate::{
@@ -50,7 +50,7 @@ pub struct Settings {
     pub max_in_flight_per_webhook: usize,
     /// Events of one webhook that a retry of many lets out per second.
     pub bulk_retry_per_second: u32,
-    /// Test events and retries of single events that one client may ask for per second; 0 is no limit.
+    /// Test events and retries that one client may ask for per second; 0 is no limit.
     pub manual_per_second: u32,
     /// Which targets a webhook may have.
     pub targets: TargetPolicy,
@@ -140,7 +140,7 @@ pub(crate) struct Shared {
     pub(crate) pacer: Pacer,
     pub(crate) backlog: Backlog,
     pub(crate) bulk_retries: BulkRetries,
-    /// Test events, and retries of single events.
+    /// Test events and retries.
     pub(crate) by_hand: ByHand,
     /// Connections that are being deleted.
     pub(crate) deletions: Deletions,
@@ -161,6 +161,25 @@ impl Shared {
         match left.map_err(|error| WriteError::from_store(&error))? {
             true => self.persistence.remove_left_keys(of).await,
             false => Ok(()),
+        }
+    }
+}
+
+/// The pause before the store is asked again for what an attempt needs.
+const READ_AGAIN_AFTER: Duration = Duration::from_millis(500);
+
+/// Reads what an attempt at this webhook needs, however long it takes until the store can be read.
+pub(crate) async fn until_read<T, F>(webhook: WebhookId, read: impl Fn() -> F) -> T
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    loop {
+        match read().await {
+            Ok(value) => return value,
+            Err(error) => {
+                tracing::warn!(%webhook, %error, "cannot read what an attempt needs; trying again");
+                tokio::time::sleep(READ_AGAIN_AFTER).await;
+            }
         }
     }
 }

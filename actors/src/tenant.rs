@@ -48,8 +48,8 @@ pub(crate) enum Message {
     Wake(WebhookId),
     /// A webhook was changed.
     WebhookChanged(Box<Webhook>),
-    /// A webhook was deleted.
-    WebhookDeleted(WebhookId),
+    /// What a delivery is to hear if it is there, be it on its way to rest.
+    ForDelivery(WebhookId, Box<delivery::Message>),
     /// Deliveries that are idle may rest; `look`: and the store may have work that nobody was woken up for.
     Round { look: bool },
     /// A delivery has nothing to do, or has something to do after all.
@@ -145,9 +145,9 @@ impl Actor for TenantActor {
             }
             Message::Wake(id) => rest::on_wake(&myself, state, id)?,
             Message::WebhookChanged(webhook) => on_webhook_changed(&myself, state, webhook)?,
-            Message::WebhookDeleted(id) => {
+            Message::ForDelivery(id, message) => {
                 if let Some(actor) = state.deliveries.get(&id) {
-                    let _restarting = actor.cast(delivery::Message::Close);
+                    let _restarting = actor.cast(*message);
                 }
             }
             Message::Round { look } => rest::on_round(&myself, state, look),
@@ -237,7 +237,8 @@ fn on_webhook_changed(
             }
             Ok(())
         }
-        None => start_delivery(myself, state, id),
+        None if webhook.is_active => start_delivery(myself, state, id),
+        None => Ok(()),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The one timer of an actor.
+//! A task of which an actor has one at a time.
 
 use std::future::Future;
 
@@ -13,6 +13,11 @@ impl Timer {
     pub(crate) fn set(&mut self, task: impl Future<Output = ()> + Send + 'static) {
         self.clear();
         self.0 = Some(tokio::spawn(task));
+    }
+
+    /// Whether nothing that was set runs any more.
+    pub(crate) fn is_over(&self) -> bool {
+        self.0.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
     /// Takes back what was set.

@@ -96,7 +96,7 @@ pub struct Delivery {
     pub client_weights: HashMap<ClientId, u32>,
     /// Events of one webhook that a retry of many lets out per second.
     pub bulk_retry_per_second: u32,
-    /// Test events and retries of single events of one client per second; 0 is no limit.
+    /// Test events and retries of one client per second; 0 is no limit.
     pub manual_per_second: u32,
 }
 

@@ -6,11 +6,15 @@
 //!
 //! Within a client, and in all, attempts at receivers that are *in doubt* (silent of late) get half of the slots at the
 //! most: a dead receiver keeps a slot for the whole deadline, and a hundred of them would otherwise keep all. Receivers
-//! that answer find the other half. When nothing waits the limits are only the caps.
+//! that answer find the other half. When nothing waits the limits are only the caps. Of what waits of a client, receivers that
+//! answer go first, but not for ever: one in doubt that is never attempted has no way out of it.
 
 use std::collections::{HashMap, VecDeque};
 
 use crate::ClientId;
+
+/// Of a client that has both waiting, slots that go to receivers that answer for each one that goes to a receiver in doubt.
+const SOUND_IN_A_ROW: u32 = 7;
 
 /// How many slots there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +79,8 @@ struct Share<T> {
     held: Held,
     sound: VecDeque<T>,
     doubtful: VecDeque<T>,
+    /// Slots given to sound ones since one in doubt, that waited, was given the last.
+    passed_over: u32,
     /// When it was last served, in grants.
     served: u64,
 }
@@ -85,6 +91,25 @@ impl<T> Share<T> {
             Standing::Sound => &mut self.sound,
             Standing::Doubtful => &mut self.doubtful,
         }
+    }
+
+    /// Which of its attempts is next, among those that `may` have a slot.
+    fn whose_turn(&self, may: impl Fn(Standing) -> bool) -> Option<Standing> {
+        let sound = !self.sound.is_empty() && may(Standing::Sound);
+        let doubtful = !self.doubtful.is_empty() && may(Standing::Doubtful);
+        match (sound, doubtful) {
+            (true, true) if self.passed_over >= SOUND_IN_A_ROW => Some(Standing::Doubtful),
+            (true, _) => Some(Standing::Sound),
+            (false, true) => Some(Standing::Doubtful),
+            (false, false) => None,
+        }
+    }
+
+    fn note_served(&mut self, standing: Standing) {
+        self.passed_over = match standing {
+            Standing::Sound if !self.doubtful.is_empty() => self.passed_over.saturating_add(1),
+            _ => 0,
+        };
     }
 }
 
@@ -161,7 +186,9 @@ impl<T> Fair<T> {
             return None;
         }
         let (client, standing) = self.whose_turn()?;
-        let ticket = self.share(client).waiting(standing).pop_front()?;
+        let share = self.share(client);
+        let ticket = share.waiting(standing).pop_front()?;
+        share.note_served(standing);
         self.waiting -= 1;
         Some((ticket, self.grant(client, standing)))
     }
@@ -172,14 +199,7 @@ impl<T> Fair<T> {
             let may = |standing| {
                 self.held.has_room(self.caps.total, standing) && share.held.has_room(self.caps.per_client, standing)
             };
-            let standing = if !share.sound.is_empty() && may(Standing::Sound) {
-                Standing::Sound
-            } else if !share.doubtful.is_empty() && may(Standing::Doubtful) {
-                Standing::Doubtful
-            } else {
-                return None;
-            };
-            Some((client, share, standing))
+            Some((client, share, share.whose_turn(may)?))
         });
         let first = choices.min_by(|(_, left, _), (_, right, _)| {
             // held / weight, without the division.
@@ -199,6 +219,7 @@ impl<T> Fair<T> {
             held: Held::default(),
             sound: VecDeque::new(),
             doubtful: VecDeque::new(),
+            passed_over: 0,
             served: 0,
         })
     }

@@ -9,19 +9,16 @@ use std::{
 };
 
 use ractor::ActorRef;
-use wharf_domain::{AttemptResult, AttemptTiming, EventId, delivery::DeliveryEvent};
+use wharf_domain::{AttemptResult, AttemptTiming, EventId, delivery::DeliveryEvent, fair::Standing};
 
 use super::{Message, State, carry_out, spawn};
 use crate::{
     clock,
     keyring::Keyring,
     post::{Post, Posted, Target, for_client},
-    shared::Shared,
+    shared::{Shared, until_read},
     slots::Permit,
 };
-
-/// The pause before the payload of an attempt is asked for again when the store cannot be read.
-const READ_AGAIN_AFTER: Duration = Duration::from_millis(500);
 
 /// An attempt that the machine wants made.
 pub(crate) struct Attempt {
@@ -31,6 +28,8 @@ pub(crate) struct Attempt {
     pub(super) attempt: u32,
     /// Where the machine has it; else the store has.
     pub(super) payload: Option<bytes::Bytes>,
+    /// What was known of its receiver when the machine wanted it made.
+    pub(super) standing: Standing,
 }
 
 /// What attempts are made at; changes with a PATCH.
@@ -44,12 +43,11 @@ pub(super) struct Aim {
 pub(super) fn make(myself: &ActorRef<Message>, state: &mut State, attempt: Attempt) {
     let Some(machine) = state.machine.as_mut() else { return };
     let (slots, client) = (&state.args.shared.slots, state.args.client_id);
-    let standing = machine.standing(clock::now());
-    if let Some(permit) = slots.take(client, standing) {
+    if let Some(permit) = slots.take(client, attempt.standing) {
         return begin(myself, state, attempt, permit);
     }
     machine.awaits_slot();
-    let slot = slots.wait(client, standing);
+    let slot = slots.wait(client, attempt.standing);
     let teller = myself.clone();
     let task = async move {
         if let Some(permit) = slot.await {
@@ -105,7 +103,11 @@ async fn carry_through(shared: &Shared, aim: &Aim, keyring: &Keyring, attempt: A
         Err(refused) => return refused.clone().into(),
     };
     let blocked = |detail: String| Posted::from(AttemptResult::Blocked { detail });
-    let Some(body) = read_payload(shared, attempt.event_id, attempt.payload).await else {
+    let body = match attempt.payload {
+        Some(payload) => Some(payload),
+        None => until_read(keyring.webhook_id(), || shared.store.payload(attempt.event_id)).await,
+    };
+    let Some(body) = body else {
         // Retention cannot have taken it: it is pending. Somebody deleted the row by hand.
         return blocked("the event's row is gone".to_owned());
     };
@@ -125,19 +127,4 @@ async fn carry_through(shared: &Shared, aim: &Aim, keyring: &Keyring, attempt: A
         body,
     };
     shared.poster.post(target, post).await
-}
-
-async fn read_payload(shared: &Shared, event_id: EventId, known: Option<bytes::Bytes>) -> Option<bytes::Bytes> {
-    if known.is_some() {
-        return known;
-    }
-    loop {
-        match shared.store.payload(event_id).await {
-            Ok(payload) => return payload,
-            Err(error) => {
-                tracing::warn!(event = %event_id, %error, "cannot read a payload; trying again");
-                tokio::time::sleep(READ_AGAIN_AFTER).await;
-            }
-        }
-    }
 }

@@ -41,10 +41,11 @@ pub(super) fn record(
 pub(super) async fn load(
     myself: ActorRef<Message>,
     shared: Arc<Shared>,
-    webhook_id: WebhookId,
+    (client_id, webhook_id): (ClientId, WebhookId),
     generation: u64,
     query: DueQuery,
 ) {
+    let _turn = shared.reads.backlog_turn(client_id).await;
     let event = match shared.store.due_chats(webhook_id, &query).await {
         Ok(page) => DeliveryEvent::Loaded { generation, page },
         Err(error) => {

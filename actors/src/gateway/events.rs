@@ -11,7 +11,7 @@ use super::{BulkRetry, Gateway, GatewayError, RETRY_DEADLINE, Tested, restarting
 use crate::{
     clock,
     delivery::{self, RetryReply},
-    persistence::Write,
+    persistence::{Write, WriteError},
 };
 
 /// The pause before a delivery is asked again that has not yet heard of an event's end.
@@ -69,15 +69,21 @@ impl Gateway {
         self.shared.by_hand.take(client)?;
         loop {
             let event = self.event(client, id).await?;
+            // A delivery that closes says of every event that it is under way.
+            let webhook = self.shared.store.webhook(client, event.webhook_id).await?;
+            if webhook.is_none_or(|webhook| webhook.deleted_at.is_some()) {
+                return Ok(Some(Renewal::WebhookDeleted));
+            }
             let Some(delivery) = self.shared.directory.delivery(event.webhook_id) else {
                 // Deleted, resting, or being restarted. The store knows which, and a delivery that starts reads the store.
                 let renewal = self
                     .shared
                     .persistence
                     .commit(Write::RenewEvent, (client, id, force))
-                    .await?;
+                    .await;
+                // Without an answer it may be committed all the same.
                 self.shared.directory.wake_resting(client, event.webhook_id);
-                return Ok(Some(renewal));
+                return Ok(Some(renewal?));
             };
             let ask = |reply| delivery::Message::RetryEvent {
                 event_id: id,
@@ -88,13 +94,13 @@ impl Gateway {
                 Ok(CallResult::Success(RetryReply::UnderWay)) if event.status == EventStatus::Pending => {
                     return Ok(None);
                 }
-                // Its end is in the store and on its way to the actor: a moment later the answer is another one.
-                Ok(CallResult::Success(RetryReply::UnderWay)) => tokio::time::sleep(UNDER_WAY_PAUSE).await,
                 Ok(CallResult::Success(RetryReply::Settled(renewal))) => return Ok(Some(*renewal)),
                 Ok(CallResult::Success(RetryReply::Refused(error))) => return Err(error.into()),
-                // It ended with the question in its mailbox: its webhook was deleted, it rests, or it starts anew. The next
-                // look finds out which.
-                Ok(CallResult::SenderError) | Err(_) if begun.elapsed() < RETRY_DEADLINE => {
+                // The end of the attempt is in the store and on its way to the actor; or the actor ended with the question in
+                // its mailbox: its webhook was deleted, it rests, or it starts anew. The next look finds out which.
+                Ok(CallResult::Success(RetryReply::UnderWay) | CallResult::SenderError) | Err(_)
+                    if begun.elapsed() < RETRY_DEADLINE =>
+                {
                     tokio::time::sleep(UNDER_WAY_PAUSE).await;
                 }
                 _ => return Err(restarting()),
@@ -199,7 +205,8 @@ impl Gateway {
     /// returns they are pending, each with its own due time, so that a restart loses neither them nor their rate.
     ///
     /// # Errors
-    /// `NotFound`; `Conflict` when the webhook is inactive. After a refusal of the store some may be pending already.
+    /// `NotFound`; `Conflict` when the webhook is inactive; `Busy` when this client has had as many retries as it may of late.
+    /// After a refusal of the store some may be pending already.
     pub async fn retry_failed(
         &self,
         client_id: ClientId,
@@ -210,14 +217,35 @@ impl Gateway {
         if !webhook.is_active {
             return conflict("the webhook is inactive; set is_active first");
         }
+        self.shared.by_hand.take(client_id)?;
         let turn = self.shared.reads.turn(client_id).await?;
         let found = self.shared.store.failed_events(client_id, webhook_id, &filter).await?;
         drop(turn);
+        let retried = self.renew_failed(client_id, webhook_id, &found.seqs).await;
+        // It may just be hearing of the end of one of them: then it finds it in the store. So it does where some are committed
+        // before a refusal, or without an answer.
+        if !matches!(retried, Ok(0)) {
+            let look = [delivery::Message::LOOK_AGAIN];
+            self.shared.directory.tell_delivery(client_id, webhook_id, look);
+        }
+        Ok(BulkRetry {
+            retrying: retried?,
+            next_since: found.looked_until,
+        })
+    }
+
+    /// Makes these failed events pending, in steps; answers how many of them were failed still.
+    async fn renew_failed(
+        &self,
+        client_id: ClientId,
+        webhook_id: WebhookId,
+        seqs: &[i64],
+    ) -> Result<usize, WriteError> {
         let per_second = self.shared.settings.bulk_retry_per_second;
-        let after = self.shared.bulk_retries.take(webhook_id, found.seqs.len(), per_second);
+        let after = self.shared.bulk_retries.take(webhook_id, seqs.len(), per_second);
         let begin = clock::now() + after;
         let mut retrying = 0;
-        for (step, seqs) in found.seqs.chunks(BULK_STEP).enumerate() {
+        for (step, seqs) in seqs.chunks(BULK_STEP).enumerate() {
             let events_before = u32::try_from(step * BULK_STEP).unwrap_or(u32::MAX);
             let renewal = BulkRenewal {
                 client_id,
@@ -229,15 +257,7 @@ impl Gateway {
             let committed = self.shared.persistence.commit(Write::RenewFailed, renewal.into());
             retrying += committed.await?;
         }
-        match self.shared.directory.delivery(webhook_id) {
-            // It may just be hearing of the end of one of them: then it finds it in the store.
-            Some(delivery) => drop(delivery.cast(delivery::Message::LOOK_AGAIN)),
-            None => self.shared.directory.wake_resting(client_id, webhook_id),
-        }
-        Ok(BulkRetry {
-            retrying,
-            next_since: found.looked_until,
-        })
+        Ok(retrying)
     }
 }
 

@@ -14,6 +14,7 @@ use crate::{
     delivery,
     persistence::{Change, Registration, Rotation, SealedHeaders, Write},
     post::for_client,
+    tenant,
 };
 
 impl Gateway {
@@ -96,16 +97,19 @@ impl Gateway {
         if !self.shared.persistence.commit(Write::RotateSecret, rotation).await? {
             return Err(GatewayError::NotFound("webhook"));
         }
-        self.tell_of_secrets(webhook_id).await;
+        self.tell_of_secrets(client_id, webhook_id).await;
         Ok(WebhookWithSecret { webhook, secret })
     }
 
-    /// They are committed: whatever the delivery says, the change was made.
-    async fn tell_of_secrets(&self, webhook_id: WebhookId) {
-        if let Some(delivery) = self.shared.directory.delivery(webhook_id) {
-            let _restarting = delivery
-                .call(delivery::Message::SecretsChanged, Some(RETRY_DEADLINE))
-                .await;
+    /// They are committed: whatever the delivery says, the change was made. By way of its tenant, since one that goes to rest is
+    /// not in the directory, and may be put back with what it knows.
+    async fn tell_of_secrets(&self, client_id: ClientId, webhook_id: WebhookId) {
+        if let Some(tenant) = self.shared.directory.tenant(client_id) {
+            let news = |reply| {
+                let changed = Box::new(delivery::Message::SecretsChanged(reply));
+                tenant::Message::ForDelivery(webhook_id, changed)
+            };
+            let _not_there = tenant.call(news, Some(RETRY_DEADLINE)).await;
         }
     }
 
@@ -182,7 +186,7 @@ impl Gateway {
         let webhook = changed.ok_or(GatewayError::NotFound("webhook"))?;
         if new_headers {
             // Their names may be the same as before.
-            self.tell_of_secrets(id).await;
+            self.tell_of_secrets(client, id).await;
         }
         Ok(webhook)
     }
@@ -192,17 +196,13 @@ impl Gateway {
     /// # Errors
     /// `NotFound`.
     pub async fn delete_webhook(&self, client: ClientId, id: WebhookId) -> Result<(), GatewayError> {
-        if !self
-            .shared
-            .persistence
-            .commit(Write::DeleteWebhook, (client, id))
-            .await?
-        {
-            return Err(GatewayError::NotFound("webhook"));
+        let deleted = self.shared.persistence.commit(Write::DeleteWebhook, (client, id));
+        let all_ended = deleted.await?.ok_or(GatewayError::NotFound("webhook"))?;
+        if !all_ended {
+            // A backlog of thousands ends in steps, for which nobody has to wait; the janitor goes on where this ends.
+            let persistence = self.shared.persistence.clone();
+            tokio::spawn(async move { persistence.settle_deleted(Some(id)).await });
         }
-        // A backlog of thousands ends in steps, for which nobody has to wait; the janitor goes on where this ends.
-        let persistence = self.shared.persistence.clone();
-        tokio::spawn(async move { persistence.settle_deleted().await });
         Ok(())
     }
 }

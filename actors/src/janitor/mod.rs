@@ -7,14 +7,18 @@
 
 pub(crate) mod retention;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::{Mutex, OwnedMutexGuard};
-use wharf_domain::delivery::DeliveryEvent;
 
 use crate::{clock, deletions, delivery, persistence::WriteError, shared::Shared, timer::Timer};
 use retention::Retention;
+
+/// Deliveries that look at the store at a time, and the pause to the next ones: ten thousand together would keep all that read for
+/// seconds.
+const LOOKS_AT_ONCE: usize = 30;
+const LOOK_PAUSE: Duration = Duration::from_millis(100);
 
 /// What the actor can be told.
 pub(crate) enum Message {
@@ -32,6 +36,8 @@ pub(crate) struct State {
     retention: Arc<Mutex<Retention>>,
     /// The round.
     cleaning: Timer,
+    /// Has deliveries look at the store.
+    looking: Timer,
 }
 
 impl Actor for JanitorActor {
@@ -56,6 +62,7 @@ impl Actor for JanitorActor {
             _rounds: rounds,
             retention: Arc::default(),
             cleaning: Timer::default(),
+            looking: Timer::default(),
         })
     }
 
@@ -67,16 +74,25 @@ impl Actor for JanitorActor {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             Message::Round => {
-                for delivery in state.shared.directory.deliveries() {
-                    let _restarting = delivery.cast(delivery::Message::Happened(DeliveryEvent::LookAgain));
+                // Either may last longer than it takes to the next round: there may be years of history to remove.
+                if state.looking.is_over() {
+                    state.looking.set(look_again(state.shared.directory.deliveries()));
                 }
-                // A round may last longer than it takes to the next: there may be years of history to remove.
                 if let Ok(retention) = Arc::clone(&state.retention).try_lock_owned() {
                     state.cleaning.set(clean_up(Arc::clone(&state.shared), retention));
                 }
             }
         }
         Ok(())
+    }
+}
+
+async fn look_again(deliveries: Vec<ActorRef<delivery::Message>>) {
+    for some in deliveries.chunks(LOOKS_AT_ONCE) {
+        for delivery in some {
+            let _restarting = delivery.cast(delivery::Message::LOOK_AGAIN);
+        }
+        tokio::time::sleep(LOOK_PAUSE).await;
     }
 }
 
@@ -92,7 +108,7 @@ async fn remove_left_keys(shared: &Shared) -> Result<(), WriteError> {
 async fn clean_up(shared: Arc<Shared>, mut retention: OwnedMutexGuard<Retention>) {
     // None keeps the others from their work, by failing or by having much of it.
     let (settled, removed, unlinked, deleted) = tokio::join!(
-        shared.persistence.settle_deleted(),
+        shared.persistence.settle_deleted(None),
         retention.round(&shared, clock::now()),
         remove_left_keys(&shared),
         deletions::go_on(&shared),
@@ -100,5 +116,61 @@ async fn clean_up(shared: Arc<Shared>, mut retention: OwnedMutexGuard<Retention>
     let deleted = deleted.map_err(|error| WriteError::from_store(&error));
     if let Err(error) = settled.and(removed.map(drop)).and(unlinked).and(deleted) {
         tracing::warn!(%error, "cleaning up was not committed; the next round tries again");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures::poll;
+    use ractor::ActorRuntime;
+
+    use super::*;
+
+    /// A delivery that counts how often it is to look.
+    struct Looks;
+
+    impl Actor for Looks {
+        type Msg = delivery::Message;
+        type State = Arc<AtomicUsize>;
+        type Arguments = Arc<AtomicUsize>;
+
+        async fn pre_start(
+            &self,
+            _myself: ActorRef<Self::Msg>,
+            looks: Arc<AtomicUsize>,
+        ) -> Result<Arc<AtomicUsize>, ActorProcessingErr> {
+            Ok(looks)
+        }
+
+        async fn handle(
+            &self,
+            _myself: ActorRef<Self::Msg>,
+            message: Self::Msg,
+            looks: &mut Arc<AtomicUsize>,
+        ) -> Result<(), ActorProcessingErr> {
+            match message {
+                delivery::Message::Snapshot(reply) => drop(reply.send(None)),
+                _ => drop(looks.fetch_add(1, Ordering::Relaxed)),
+            }
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn deliveries_do_not_all_look_in_one_moment() {
+        let looks = Arc::new(AtomicUsize::new(0));
+        let (delivery, _) = ActorRuntime::spawn(None, Looks, Arc::clone(&looks)).await.unwrap();
+        let seen = async || {
+            ractor::call_t!(delivery, delivery::Message::Snapshot, 30_000).unwrap();
+            looks.load(Ordering::Relaxed)
+        };
+        let mut looking = Box::pin(look_again(vec![delivery.clone(); 2 * LOOKS_AT_ONCE + 1]));
+        assert!(poll!(&mut looking).is_pending());
+        assert_eq!(seen().await, LOOKS_AT_ONCE);
+        looking.await;
+        assert_eq!(seen().await, 2 * LOOKS_AT_ONCE + 1);
+        delivery.stop(None);
     }
 }

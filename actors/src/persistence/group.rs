@@ -2,11 +2,11 @@
 
 use std::{sync::Arc, time::Instant};
 
-use wharf_domain::AttemptOutcome;
+use wharf_domain::{AttemptOutcome, delivery::DeliveryEvent};
 use wharf_store::{Group, NewEvent, RecordedEvent, StoreError, Writer};
 
 use super::{Write, WriteError};
-use crate::{directory::Directory, metrics::Metrics};
+use crate::{delivery, directory::Directory, metrics::Metrics};
 
 /// Commits the writes and answers their callers. Gives the connection back, and the error when the store as a whole
 /// took nothing.
@@ -24,12 +24,12 @@ pub(super) async fn commit(
         Ok(recorded) => {
             metrics.committed(&recorded, writes.len(), begun.elapsed());
             wake(&directory, recorded, &mut writes);
-            writes.into_iter().for_each(|write| write.confirm());
+            writes.into_iter().for_each(|write| write.answer(&Ok(())));
             (writer, None)
         }
         Err(error) if error.is_transient() || writes.len() == 1 => {
-            let answer = WriteError::from_store(&error);
-            writes.into_iter().for_each(|write| write.refuse(&answer));
+            let refusal = Err(WriteError::from_store(&error));
+            writes.into_iter().for_each(|write| write.answer(&refusal));
             (writer, Some(error).filter(StoreError::is_transient))
         }
         // One of them is bad: each for itself, so that it fails alone.
@@ -52,11 +52,11 @@ async fn one_by_one(
                 metrics.committed(&recorded, 1, begun.elapsed());
                 wake(directory, recorded, &mut alone);
                 let [write] = alone;
-                write.confirm();
+                write.answer(&Ok(()));
             }
             Err(error) => {
                 let [write] = alone;
-                write.refuse(&WriteError::from_store(&error));
+                write.answer(&Err(WriteError::from_store(&error)));
                 if error.is_transient() {
                     refused = Some(error);
                 }
@@ -76,17 +76,11 @@ fn wake(directory: &Directory, recorded: Vec<RecordedEvent>, writes: &mut [Box<W
         event,
     } in recorded
     {
-        directory.wake(client_id, webhook_id, event);
+        directory.tell_delivery(client_id, webhook_id, [delivery::Message::Arrived(event)]);
     }
-    for write in writes.iter_mut() {
-        if let Some(RecordedEvent {
-            client_id,
-            webhook_id,
-            event,
-        }) = write.take_released()
-        {
-            directory.wake_released(client_id, webhook_id, event);
-        }
+    for (client, webhook, events) in writes.iter_mut().filter_map(|write| write.take_renewed()) {
+        let renewed = events.into_iter().map(DeliveryEvent::Renewed);
+        directory.tell_delivery(client, webhook, renewed.map(delivery::Message::Happened));
     }
     for webhook in writes.iter().filter_map(|write| write.webhook()) {
         directory.note_wanted(&webhook.key(), webhook.events);
@@ -96,9 +90,6 @@ fn wake(directory: &Directory, recorded: Vec<RecordedEvent>, writes: &mut [Box<W
     }
     for (client, news) in writes.iter().filter_map(|write| write.news()) {
         directory.tell_tenant(client, news);
-    }
-    for (webhook_id, events) in writes.iter_mut().filter_map(|write| write.take_renewed()) {
-        directory.wake_renewed(webhook_id, events);
     }
 }
 

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use ractor::concurrency::oneshot;
 use thiserror::Error;
 use tokio::{sync::Mutex, time::timeout};
-use wharf_domain::{ClientId, ConnectionKey, fair::Caps, retention::Pace};
+use wharf_domain::{ClientId, ConnectionKey, WebhookId, fair::Caps, retention::Pace};
 use wharf_store::{KeyRange, StoreError};
 
 use super::{Job, Message, Work, Write};
@@ -139,13 +139,14 @@ impl Persistence {
         }
     }
 
-    /// Ends what still waits for deleted webhooks.
+    /// Ends what still waits for deleted webhooks, or for this one.
     ///
     /// # Errors
     /// As [`Persistence::commit`]; what was done stays done.
-    pub(crate) async fn settle_deleted(&self) -> Result<(), WriteError> {
+    pub(crate) async fn settle_deleted(&self, webhook: Option<WebhookId>) -> Result<(), WriteError> {
         let _turn = self.turns.settling.lock().await;
-        self.commit_all(Work::SettleDeleted).await.map(drop)
+        let work = webhook.map_or(Work::SettleDeleted, Work::SettleWebhook);
+        self.commit_all(work).await.map(drop)
     }
 
     /// Removes the rows of a client.

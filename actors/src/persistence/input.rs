@@ -145,8 +145,10 @@ pub(crate) enum Purge {
 /// A work on many rows, which goes in steps.
 #[derive(Debug, Clone)]
 pub(crate) enum Work {
-    /// The events that still wait for deleted webhooks end.
+    /// The events that still wait for deleted webhooks end,
     SettleDeleted,
+    /// or those of this one.
+    SettleWebhook(WebhookId),
     /// The rows of a removed client go, after its sessions were logged out.
     PurgeClient(ClientId),
     /// What a device that is gone has left goes.
@@ -263,6 +265,7 @@ pub(super) async fn step(group: &mut Group<'_>, work: &Work, limit: u32) -> Resu
     let few = |removed: u64| (removed < u64::from(limit), removed);
     let (over, removed) = match work {
         Work::SettleDeleted => (group.settle_deleted_webhooks(limit).await?, 0),
+        Work::SettleWebhook(deleted) => (group.settle_webhook(*deleted, limit).await?, 0),
         Work::PurgeClient(client) => (group.purge_client(*client, limit).await?, 0),
         Work::LeftKeys(of) => (group.remove_left_keys(of, limit).await?, 0),
         Work::Keys(of, range) => few(group.remove_keys(of, range, limit).await?),

@@ -202,16 +202,23 @@ fn open(myself: &ActorRef<Message>, store: &Store) {
     });
 }
 
-/// Nothing waits for a store that is away: callers are told, and try again.
 fn on_not_opened(myself: &ActorRef<Message>, state: &mut State, error: &StoreError) {
     tracing::error!(%error, "the store cannot be opened for writing");
     state.args.health.store_refused(error.to_string());
     release_kept(state);
-    for write in mem::take(&mut state.waiting) {
-        write.refuse(&WriteError::from_store(error));
-    }
+    refuse_waiting(state, error);
     answer_flushes(state);
     probe_later(myself, state);
+}
+
+/// Nothing waits for a store that is away: callers are told, and try again. They would give up in any case, and offer again what
+/// still waits here.
+fn refuse_waiting(state: &mut State, error: &StoreError) {
+    let refusal = Err(WriteError::from_store(error));
+    for write in mem::take(&mut state.waiting) {
+        write.answer(&refusal);
+    }
+    state.ordered = false;
 }
 
 fn on_group_ended(
@@ -232,6 +239,8 @@ fn on_group_ended(
             if state.args.health.store_refused(error.to_string()) {
                 tracing::error!(%error, "the store takes no writes");
             }
+            // What comes from here on has another try.
+            refuse_waiting(state, &error);
             probe_later(myself, state);
         }
     }

@@ -112,8 +112,8 @@ pub(crate) enum Write {
     DeactivateWebhook(Job<(ClientId, WebhookId, &'static str), Option<Webhook>>),
     /// A new secret. `false`: there is no such webhook.
     RotateSecret(Job<Rotation, bool>),
-    /// A webhook that goes; its waiting events end.
-    DeleteWebhook(Job<(ClientId, WebhookId), bool>),
+    /// A webhook that goes; its waiting events end. Whether all of them have; `None`: there is none.
+    DeleteWebhook(Job<(ClientId, WebhookId), Option<bool>>),
     /// A manual retry.
     RenewEvent(Job<(ClientId, EventId, bool), Renewal>),
     /// A parked event that goes out again. `None`: it is not parked any more.
@@ -150,51 +150,41 @@ pub(crate) enum Write {
     Settle(Job<(), ()>),
 }
 
-macro_rules! each_job {
-    ($write:expr, $job:ident => $body:expr) => {
-        match $write {
-            Write::RecordInbound($job) => $body,
-            Write::RecordArrived($job) => $body,
-            Write::KeepAwaited($job) => $body,
-            Write::ReportMissed($job) => $body,
-            Write::RecordOutcome($job) => $body,
-            Write::ChangeKeys($job) => $body,
-            Write::RecordConnection($job) => $body,
-            Write::RegisterWebhook($job) => $body,
-            Write::ChangeWebhook($job) => $body,
-            Write::DeactivateWebhook($job) => $body,
-            Write::RotateSecret($job) => $body,
-            Write::DeleteWebhook($job) => $body,
-            Write::RenewEvent($job) => $body,
-            Write::ReviveEvent($job) => $body,
-            Write::RenewFailed($job) => $body,
-            Write::CreateConnection($job) => $body,
-            Write::ChangeConnection($job) => $body,
-            Write::DeleteConnection($job) => $body,
-            Write::ClaimKey($job) => $body,
-            Write::SettleKey($job) => $body,
-            Write::KeepPoll($job) => $body,
-            Write::RecordOutgoing($job) => $body,
-            Write::KeepOutgoingFile($job) => $body,
-            Write::NoteOutgoing($job) => $body,
-            Write::EndMedia($job) => $body,
-            Write::PostponeMedia($job) => $body,
-            Write::Step($job) => $body,
-            Write::Purge($job) => $body,
-            Write::Settle($job) => $body,
-        }
-    };
-}
-
 impl Write {
-    /// Tells the caller that it is committed.
-    pub(super) fn confirm(self) {
-        each_job!(self, job => job.answer(Ok(())));
-    }
-
-    /// Tells the caller that it is not.
-    pub(super) fn refuse(self, error: &WriteError) {
-        each_job!(self, job => job.answer(Err(error.clone())));
+    /// Tells the caller that it is committed, or why it is not.
+    pub(super) fn answer(self, result: &Result<(), WriteError>) {
+        let result = result.clone();
+        match self {
+            Self::RecordInbound(job) => job.answer(result),
+            Self::RecordArrived(job) => job.answer(result),
+            Self::KeepAwaited(job) => job.answer(result),
+            Self::ReportMissed(job) => job.answer(result),
+            Self::RecordOutcome(job) => job.answer(result),
+            Self::ChangeKeys(job) => job.answer(result),
+            Self::RecordConnection(job) => job.answer(result),
+            Self::RegisterWebhook(job) => job.answer(result),
+            Self::ChangeWebhook(job) => job.answer(result),
+            Self::DeactivateWebhook(job) => job.answer(result),
+            Self::RotateSecret(job) => job.answer(result),
+            Self::DeleteWebhook(job) => job.answer(result),
+            Self::RenewEvent(job) => job.answer(result),
+            Self::ReviveEvent(job) => job.answer(result),
+            Self::RenewFailed(job) => job.answer(result),
+            Self::CreateConnection(job) => job.answer(result),
+            Self::ChangeConnection(job) => job.answer(result),
+            Self::DeleteConnection(job) => job.answer(result),
+            Self::ClaimKey(job) => job.answer(result),
+            Self::SettleKey(job) => job.answer(result),
+            Self::KeepPoll(job) => job.answer(result),
+            Self::RecordOutgoing(job) => job.answer(result),
+            Self::KeepOutgoingFile(job) => job.answer(result),
+            Self::NoteOutgoing(job) => job.answer(result),
+            Self::EndMedia(job) => job.answer(result),
+            Self::PostponeMedia(job) => job.answer(result),
+            Self::Step(job) => job.answer(result),
+            Self::Purge(job) => job.answer(result),
+            Self::Settle(job) => job.answer(result),
+        }
     }
 
     /// The messages of a [`Write::RecordInbound`].
@@ -262,21 +252,17 @@ impl Write {
         }
     }
 
-    /// Takes what a [`Write::RenewFailed`] made pending.
-    pub(super) fn take_renewed(&mut self) -> Option<(WebhookId, Vec<PendingEvent>)> {
+    /// Takes what a [`Write::RenewFailed`] made pending, or a [`Write::EndMedia`] due, for its delivery.
+    pub(super) fn take_renewed(&mut self) -> Option<(ClientId, WebhookId, Vec<PendingEvent>)> {
         match self {
-            Self::RenewFailed(job) => {
-                let renewed = std::mem::take(&mut job.input.renewed);
-                Some((job.input.renewal.webhook_id, renewed))
+            Self::RenewFailed(job) if !job.input.renewed.is_empty() => {
+                let BulkStep { renewal, renewed } = &mut job.input;
+                Some((renewal.client_id, renewal.webhook_id, std::mem::take(renewed)))
             }
-            _ => None,
-        }
-    }
-
-    /// Takes what a [`Write::EndMedia`] made due.
-    pub(super) fn take_released(&mut self) -> Option<RecordedEvent> {
-        match self {
-            Self::EndMedia(job) => job.input.released.take(),
+            Self::EndMedia(job) => {
+                let released = job.input.released.take()?;
+                Some((released.client_id, released.webhook_id, vec![released.event]))
+            }
             _ => None,
         }
     }
@@ -332,7 +318,7 @@ impl Write {
             }
             Self::RenewEvent(job) => {
                 let (client, id, force) = job.input;
-                job.output = Some(group.renew_event(client, id, force, now).await?);
+                job.output = Some(group.renew_event(client, id, force).await?);
             }
             Self::ReviveEvent(job) => job.output = Some(group.revive_event(job.input.0, job.input.1).await?),
             Self::RenewFailed(job) => {

@@ -7,7 +7,7 @@ use wharf_domain::{
     AttemptOutcome, AttemptTiming, ConnectionStatus, EventId, EventKinds, EventStatus, PendingEvent, Timestamp,
     Webhook, retention::Keep, webhook::WebhookPatch,
 };
-use wharf_store::NewEvent;
+use wharf_store::{FailedFilter, NewEvent};
 use wharf_support::wait_until;
 
 use super::world::{WITHIN, World, message, number, open_store, settings};
@@ -334,6 +334,11 @@ async fn what_a_client_has_done_by_hand_is_bounded_in_its_rate() {
     let retry = || world.gateway.retry_event(client, events[0].id, true);
     wait_until("it is empty", WITHIN, || async {
         matches!(retry().await, Err(GatewayError::Busy(_)))
+    })
+    .await;
+    let of_many = || world.gateway.retry_failed(client, webhook.id, FailedFilter::default());
+    wait_until("it is empty for retries of many, too", WITHIN, || async {
+        matches!(of_many().await, Err(GatewayError::Busy(_)))
     })
     .await;
     world.gateway.test_webhook(other, others.id).await.unwrap();

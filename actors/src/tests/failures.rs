@@ -176,6 +176,9 @@ async fn a_tenant_that_dies(how: Crash) {
     let (one, two) = (world.add_client("a").await, world.add_client("b").await);
     let (first, old) = world.linked(one.id, &number(1), "/one").await;
     let (second, other) = world.linked(two.id, &number(2), "/two").await;
+    // Its delivery has run, and dies with nothing to do: nothing but the next message can have it started.
+    old.deliver(vec![message("5511000000001", "M0", "0")]).await.unwrap();
+    world.wait_for_events(&first, EventStatus::Delivered, 1).await;
     world
         .gateway
         .shared
@@ -190,7 +193,7 @@ async fn a_tenant_that_dies(how: Crash) {
     closed(&old).await;
     let link = world.relinked(one.id, &number(1)).await;
     link.deliver(vec![message("5511000000001", "M1", "1")]).await.unwrap();
-    world.wait_for_events(&first, EventStatus::Delivered, 1).await;
+    world.wait_for_events(&first, EventStatus::Delivered, 2).await;
     world.gateway.stop().await;
 }
 
@@ -205,6 +208,8 @@ async fn the_tenants_actor(how: Crash) {
     let world = World::start().await;
     let client = world.add_client("a").await;
     let (webhook, old) = world.linked(client.id, &number(1), "/ok").await;
+    old.deliver(vec![message("5511000000001", "M0", "0")]).await.unwrap();
+    world.wait_for_events(&webhook, EventStatus::Delivered, 1).await;
     let tenants = ractor::call_t!(world.gateway.root, root::Message::Tenants, 30_000)
         .unwrap()
         .unwrap();
@@ -212,7 +217,7 @@ async fn the_tenants_actor(how: Crash) {
     closed(&old).await;
     let link = world.relinked(client.id, &number(1)).await;
     link.deliver(vec![message("5511000000001", "M1", "1")]).await.unwrap();
-    world.wait_for_events(&webhook, EventStatus::Delivered, 1).await;
+    world.wait_for_events(&webhook, EventStatus::Delivered, 2).await;
     world.gateway.stop().await;
 }
 

@@ -1,10 +1,13 @@
 //! Deliveries that rest, and what wakes them.
 
-use wharf_domain::EventStatus;
+use std::time::Duration;
+
+use wharf_domain::{EventStatus, signing::sign, webhook::WebhookPatch};
+use wharf_store::FailedFilter;
 use wharf_support::{Reply, wait_until};
 
 use super::world::{WITHIN, World, message, number};
-use crate::tenant;
+use crate::{GatewayError, tenant};
 
 /// What a round of the tenant does; in tests a delivery may rest as soon as it is idle.
 fn round(world: &World, client: wharf_domain::ClientId) {
@@ -46,6 +49,40 @@ async fn an_idle_delivery_rests_and_a_message_or_a_retry_wakes_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_delivery_whose_webhook_is_off_rests_with_what_waits() {
+    let world = World::start().await;
+    let client = world.add_client("a").await;
+    let (webhook, link) = world.linked(client.id, &number(1), "/ok").await;
+    let directory = &world.gateway.shared.directory;
+    let toggle = async |on| {
+        let patch = WebhookPatch {
+            is_active: Some(on),
+            ..WebhookPatch::default()
+        };
+        world
+            .gateway
+            .update_webhook(client.id, webhook.id, patch)
+            .await
+            .unwrap();
+    };
+    toggle(false).await;
+    link.deliver(vec![message("5511999999999", "M1", "1")]).await.unwrap();
+    wait_until("the delivery is there", WITHIN, || async {
+        directory.delivery(webhook.id).is_some()
+    })
+    .await;
+    wait_until("it rests", WITHIN, || async {
+        round(&world, client.id);
+        directory.delivery(webhook.id).is_none()
+    })
+    .await;
+    link.deliver(vec![message("5511999999999", "M2", "2")]).await.unwrap();
+    toggle(true).await;
+    world.wait_for_events(&webhook, EventStatus::Delivered, 2).await;
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_retry_that_meets_a_delivery_which_ends_is_done_all_the_same() {
     let world = World::start().await;
     let client = world.add_client("a").await;
@@ -61,6 +98,76 @@ async fn a_retry_that_meets_a_delivery_which_ends_is_done_all_the_same() {
         world.gateway.retry_event(client.id, failed.id, false).await.unwrap();
         world.wait_for_events(&webhook, EventStatus::Delivered, n).await;
     }
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_retry_for_a_deleted_webhook_does_not_wait_for_the_attempt_under_way() {
+    let world = World::start().await;
+    let client = world.add_client("a").await;
+    let (webhook, link) = world.linked(client.id, &number(1), "/hook").await;
+    world.receiver.script("/hook", [Reply::Hang]);
+    link.deliver(vec![message("5511999999999", "M1", "1")]).await.unwrap();
+    world.receiver.wait_for(1, WITHIN).await;
+    world.gateway.delete_webhook(client.id, webhook.id).await.unwrap();
+    let event = world.events(&webhook).await.remove(0);
+    let refused = world.gateway.retry_event(client.id, event.id, false).await;
+    assert!(
+        matches!(&refused, Err(GatewayError::Conflict(text)) if text.contains("deleted")),
+        "{refused:?}"
+    );
+    let delivery = world.gateway.shared.directory.delivery(webhook.id);
+    assert!(delivery.is_some(), "its attempt has not ended");
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_retry_of_nothing_wakes_nobody() {
+    let world = World::start().await;
+    let client = world.add_client("a").await;
+    let idle = world.webhook(client.id, &number(1), "/idle").await;
+    let (webhook, link) = world.linked(client.id, &number(2), "/ok").await;
+    let retry = world
+        .gateway
+        .retry_failed(client.id, idle.id, FailedFilter::default())
+        .await;
+    assert_eq!(retry.unwrap().retrying, 0);
+    // Whatever the tenant was told before this is done.
+    link.deliver(vec![message("5511999999999", "M1", "1")]).await.unwrap();
+    world.wait_for_events(&webhook, EventStatus::Delivered, 1).await;
+    assert!(world.gateway.shared.directory.delivery(idle.id).is_none());
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_delivery_that_was_to_rest_hears_of_a_new_secret() {
+    let world = World::start().await;
+    let client = world.add_client("a").await;
+    let (webhook, link) = world.linked(client.id, &number(1), "/ok").await;
+    let directory = &world.gateway.shared.directory;
+    // It has read its secret.
+    link.deliver(vec![message("5511999999999", "M1", "1")]).await.unwrap();
+    world.wait_for_events(&webhook, EventStatus::Delivered, 1).await;
+    // As when it is asked to rest, and is put back because it got something to do in between.
+    let delivery = directory.delivery(webhook.id).unwrap();
+    directory.publish_delivery(webhook.id, None);
+    let rotated = world
+        .gateway
+        .rotate_secret(client.id, webhook.id, Duration::ZERO)
+        .await
+        .unwrap();
+    directory.publish_delivery(webhook.id, Some(delivery));
+    link.deliver(vec![message("5511999999999", "M2", "2")]).await.unwrap();
+    world.wait_for_events(&webhook, EventStatus::Delivered, 2).await;
+    let request = world.receiver.requests().remove(1);
+    let timestamp = request.header("webhook-timestamp").unwrap().parse().unwrap();
+    let signature = sign(
+        &rotated.secret,
+        request.header("webhook-id").unwrap(),
+        timestamp,
+        &request.body,
+    );
+    assert_eq!(request.header("webhook-signature"), Some(signature.as_str()));
     world.gateway.stop().await;
 }
 

@@ -8,13 +8,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures::future::join_all;
 use wharf_domain::{ConnectionKey, EventId, EventStatus, Webhook};
 use wharf_store::NewEvent;
 use wharf_support::{Reply, wait_until};
 use wharf_whatsapp::ScriptedHandle;
 
 use super::world::{WITHIN, World, message, number, open_store, open_store_with};
-use crate::clock;
+use crate::{clock, persistence::Write};
 
 /// Offers messages one by one until the gateway refuses one; those that it took, and the one that it refused.
 async fn deliver_until_refused(link: &ScriptedHandle, from: usize) -> (usize, String) {
@@ -214,6 +215,26 @@ async fn a_database_that_another_process_holds_for_long_is_said_and_nothing_is_s
     link.deliver(vec![message("5511000000002", "M2", "2")]).await.unwrap();
     world.wait_for_events(&webhook, EventStatus::Delivered, 2).await;
     assert_posted_once(&world, 2);
+    world.gateway.stop().await;
+}
+
+/// As many as several groups take, each of which would wait for the database in its turn.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_behind_a_refused_group_is_refused_with_it() {
+    let world = World::start_on("?busy_timeout_ms=2000").await;
+    let mut writer = world.store.writer().await.unwrap();
+    let held = writer.begin().await.unwrap();
+    let persistence = &world.gateway.shared.persistence;
+    let mut writes: Vec<_> = (0..2000).map(|_| Box::pin(persistence.commit(Write::Settle, ()))).collect();
+    assert!(writes.remove(0).await.is_err(), "another program holds the database");
+    drop(held);
+    let answers = join_all(writes).await;
+    let taken = answers.iter().filter(|answer| answer.is_ok()).count();
+    assert_eq!(taken, 0, "nothing waits for a store that is away");
+    wait_until("it takes what comes then", WITHIN, || async {
+        persistence.commit(Write::Settle, ()).await.is_ok()
+    })
+    .await;
     world.gateway.stop().await;
 }
 

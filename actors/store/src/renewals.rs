@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use sqlx::{Row, SqliteConnection, query, sqlite::SqliteRow};
 use uuid::Uuid;
-use wharf_domain::{AWAITS_MEDIA, ClientId, EventId, EventStatus, PendingEvent, Timestamp, WebhookId};
+use wharf_domain::{AWAITS_MEDIA, ClientId, EventId, EventStatus, PendingEvent, WebhookId};
 
 use crate::{
     BulkRenewal, FailedEvents, FailedFilter, Group, Renewal, Store, StoreError,
@@ -126,7 +126,6 @@ impl Group<'_> {
         client: ClientId,
         id: EventId,
         force: bool,
-        _now: Timestamp,
     ) -> Result<Renewal, StoreError> {
         let result = renew(self.enter()?, client, id, force).await;
         self.leave(result)

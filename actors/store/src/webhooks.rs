@@ -72,8 +72,8 @@ impl Group<'_> {
     }
 
     /// Deletes a webhook: no message becomes an event of it any more, and its waiting events end `failed` with error
-    /// `webhook deleted` (CONTRACT.md section 2). Of a backlog of thousands this call ends the first few; the rest is
-    /// for [`Group::settle_deleted_webhooks`]. `false`: this client has no such webhook, or not any more.
+    /// `webhook deleted` (CONTRACT.md section 2). Of a backlog of thousands this call ends the first few: `Some(false)` says
+    /// that some may be left, which [`Group::settle_webhook`] ends. `None`: this client has no such webhook, or not any more.
     ///
     /// # Errors
     /// As every write.
@@ -82,15 +82,25 @@ impl Group<'_> {
         client: ClientId,
         id: WebhookId,
         now: Timestamp,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Option<bool>, StoreError> {
         let (connection, lines) = self.enter_with_lines()?;
         lines.forget_webhooks();
         let result = delete(connection, client, id, now).await;
         self.leave(result)
     }
 
-    /// Goes on with what [`Group::delete_webhook`] began, `limit` events at a time. `true` when no deleted
-    /// webhook has waiting events, else call again. Cheap when there is nothing to do; meant for the janitor.
+    /// Goes on with what [`Group::delete_webhook`] began, `limit` events at a time. `true` when none is left, else call
+    /// again.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn settle_webhook(&mut self, deleted: WebhookId, limit: u32) -> Result<bool, StoreError> {
+        let result = fail_events(self.enter()?, deleted.0, limit).await;
+        self.leave(result)
+    }
+
+    /// The same for whatever deleted webhook has events left; `true` when none has. Looks at all that were deleted: meant for
+    /// the janitor.
     ///
     /// # Errors
     /// As every write.
@@ -149,7 +159,7 @@ async fn delete(
     client: ClientId,
     id: WebhookId,
     now: Timestamp,
-) -> Result<bool, sqlx::Error> {
+) -> Result<Option<bool>, sqlx::Error> {
     let deleted = query(sql::DELETE_WEBHOOK)
         .bind(client.0)
         .bind(id.0)
@@ -157,10 +167,9 @@ async fn delete(
         .execute(&mut *connection)
         .await?;
     if deleted.rows_affected() == 0 {
-        return Ok(false);
+        return Ok(None);
     }
-    fail_events(connection, id.0, WITH_DELETION).await?;
-    Ok(true)
+    fail_events(connection, id.0, WITH_DELETION).await.map(Some)
 }
 
 async fn settle(connection: &mut SqliteConnection, limit: u32) -> Result<bool, sqlx::Error> {
@@ -168,16 +177,18 @@ async fn settle(connection: &mut SqliteConnection, limit: u32) -> Result<bool, s
         .fetch_optional(&mut *connection)
         .await?;
     match webhook {
-        Some(webhook) => fail_events(connection, webhook, limit).await.map(|()| false),
+        Some(webhook) => fail_events(connection, webhook, limit).await.map(|_| false),
         None => Ok(true),
     }
 }
 
-async fn fail_events(connection: &mut SqliteConnection, webhook: Uuid, limit: u32) -> Result<(), sqlx::Error> {
-    query(sql::FAIL_EVENTS_OF_WEBHOOK)
+/// Whether none is left.
+async fn fail_events(connection: &mut SqliteConnection, webhook: Uuid, limit: u32) -> Result<bool, sqlx::Error> {
+    let limit = limit.max(1);
+    let failed = query(sql::FAIL_EVENTS_OF_WEBHOOK)
         .bind(webhook)
-        .bind(limit.max(1))
+        .bind(limit)
         .execute(connection)
         .await?;
-    Ok(())
+    Ok(failed.rows_affected() < u64::from(limit))
 }

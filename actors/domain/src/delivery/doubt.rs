@@ -15,32 +15,37 @@ const SILENCE: Duration = Duration::from_millis(500);
 pub(super) struct Doubt {
     /// Whether the last attempt that ended had an answer; `None` before the first.
     answers: Option<bool>,
-    /// Attempts that began since something was heard.
-    unheard: u32,
-    /// When the first of those began, or when something was last heard while others were under way.
+    /// Attempts that have begun and not ended. An outcome that is on its way to the store is none: nothing is heard of it.
+    under_way: u32,
+    /// While attempts are under way: when the first of them began, or when something was last heard.
     silent_since: Option<Timestamp>,
 }
 
 impl Doubt {
     pub(super) fn started(&mut self, now: Timestamp) {
-        self.unheard = self.unheard.saturating_add(1);
+        self.under_way = self.under_way.saturating_add(1);
         self.silent_since.get_or_insert(now);
     }
 
     /// Takes the last [`Doubt::started`] back.
     pub(super) fn not_started(&mut self) {
-        self.unheard = self.unheard.saturating_sub(1);
-        if self.unheard == 0 {
-            self.silent_since = None;
-        }
+        self.one_less();
     }
 
-    /// An attempt ended, with an answer or without; `others` are still under way.
-    pub(super) fn ended(&mut self, now: Timestamp, answered: bool, others: bool) {
+    /// An attempt ended, with an answer or without.
+    pub(super) fn ended(&mut self, now: Timestamp, answered: bool) {
         self.answers = Some(answered);
-        if answered || !others {
-            self.unheard = 0;
-            self.silent_since = others.then_some(now);
+        if answered {
+            self.silent_since = Some(now);
+        }
+        self.one_less();
+    }
+
+    /// Where nothing is under way nothing is silent.
+    fn one_less(&mut self) {
+        self.under_way = self.under_way.saturating_sub(1);
+        if self.under_way == 0 {
+            self.silent_since = None;
         }
     }
 
@@ -48,7 +53,7 @@ impl Doubt {
         let silent = self.silent_since.is_some_and(|since| now.since(since) > SILENCE);
         let sound = match self.answers {
             Some(answers) => answers && !silent,
-            None => self.unheard <= UNHEARD && !silent,
+            None => self.under_way <= UNHEARD && !silent,
         };
         if sound { Standing::Sound } else { Standing::Doubtful }
     }
@@ -68,19 +73,32 @@ mod tests {
         }
         doubt.started(at(1));
         assert_eq!(doubt.standing(at(1)), Standing::Doubtful, "nothing was heard of it yet");
-        doubt.ended(at(20), true, true);
+        doubt.ended(at(20), true);
         assert_eq!(doubt.standing(at(20)), Standing::Sound);
         assert_eq!(doubt.standing(at(520)), Standing::Sound);
         assert_eq!(doubt.standing(at(521)), Standing::Doubtful, "silent for half a second");
-        doubt.ended(at(1500), false, true);
-        doubt.ended(at(1501), false, false);
+        doubt.ended(at(1500), false);
         doubt.started(at(9000));
         assert_eq!(
             doubt.standing(at(9000)),
             Standing::Doubtful,
             "the last one had no answer"
         );
-        doubt.ended(at(9001), true, false);
+        doubt.ended(at(9001), true);
         assert_eq!(doubt.standing(at(99_000)), Standing::Sound, "idle is not silent");
+    }
+
+    #[test]
+    fn an_attempt_that_waits_for_its_slot_leaves_the_silence_of_an_older_one() {
+        let at = Timestamp;
+        let mut doubt = Doubt::default();
+        doubt.started(at(0));
+        doubt.ended(at(5), true);
+        doubt.started(at(10));
+        doubt.started(at(400));
+        doubt.not_started();
+        assert_eq!(doubt.standing(at(511)), Standing::Doubtful);
+        doubt.ended(at(600), true);
+        assert_eq!(doubt.standing(at(9000)), Standing::Sound);
     }
 }

@@ -20,8 +20,7 @@ impl Delivery {
     /// What an answer says about the receiver, beyond its event.
     pub(super) fn heed(&mut self, now: Timestamp, result: &AttemptResult, retry_after: Option<Timestamp>) {
         let http_status = result.http_status();
-        self.doubt
-            .ended(now, http_status.is_some(), self.window.in_flight() > 1);
+        self.doubt.ended(now, http_status.is_some());
         if let (Some(429 | 503), Some(at)) = (http_status, retry_after) {
             self.pace.pause_until(now, at);
         }

@@ -28,7 +28,7 @@ mod tests;
 use std::time::Duration;
 
 use crate::{
-    AWAITS_MEDIA, AttemptOutcome, EventId, Ordering, PendingEvent, Recovery, Timestamp, WebhookId, fair::Standing,
+    AWAITS_MEDIA, AttemptOutcome, EventId, Ordering, PendingEvent, Recovery, Timestamp, WebhookId,
     message::is_test_chat,
 };
 
@@ -113,11 +113,14 @@ impl Delivery {
     }
 
     /// Whether a machine that is made anew from the store would stand where this one does: nothing is held, under way
-    /// or waited for.
+    /// or waited for. While the webhook is off nothing of what is held is waited for, and being switched on ends a pause.
     pub fn is_idle(&mut self, now: Timestamp) -> bool {
+        if self.gone || self.recoveries.is_reading() || self.window.is_busy() {
+            return false;
+        }
         let paused = self.pace.paused_until(self.clock.read(now)).is_some();
-        let waits = self.timer.is_some() || self.recoveries.is_reading();
-        self.window.is_empty() && self.catch_up.following() && !waits && !paused && !self.gone
+        let waits = self.timer.is_some() || paused || !self.catch_up.following();
+        !self.config.is_active || (self.window.len() == 0 && !waits)
     }
 
     /// Decides on a manual retry. After [`RetryAnswer::Renew`] the event is held back until the store has answered.
@@ -127,11 +130,6 @@ impl Delivery {
         } else {
             RetryAnswer::UnderWay
         }
-    }
-
-    /// What is known of the receiver, for the slot of an attempt.
-    pub fn standing(&self, now: Timestamp) -> Standing {
-        self.doubt.standing(self.clock.read(now))
     }
 
     /// An attempt that was answered just now has to wait for its slot: it has not begun. Follow with
@@ -354,6 +352,7 @@ impl Delivery {
                 sequence: next.sequence,
                 attempt: next.attempt,
                 payload: next.payload,
+                standing: self.doubt.standing(now),
             });
         }
         None

@@ -4,6 +4,7 @@ mod clock;
 mod courtesies;
 mod crowded;
 mod desk;
+mod doubts;
 mod media;
 mod model;
 mod properties;

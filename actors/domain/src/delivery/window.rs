@@ -59,9 +59,9 @@ impl Window {
         self.by_id.len()
     }
 
-    /// Whether no event is held, nor any manual retry on its way.
-    pub(super) fn is_empty(&self) -> bool {
-        self.by_id.is_empty() && self.renewing.is_empty()
+    /// Whether an attempt, its commit or a manual retry is under way.
+    pub(super) fn is_busy(&self) -> bool {
+        self.in_progress > 0 || !self.renewing.is_empty()
     }
 
     /// Whether an event waits for another one of its chat, or could be attempted and is not.

@@ -1,7 +1,9 @@
 //! What the machine is told, what it answers, and what it shows of itself.
 
 use super::{DuePage, DueQuery};
-use crate::{AttemptOutcome, AttemptResult, AttemptTiming, Courtesy, EventId, PendingEvent, Timestamp};
+use crate::{
+    AttemptOutcome, AttemptResult, AttemptTiming, Courtesy, EventId, PendingEvent, Timestamp, fair::Standing,
+};
 
 /// What the machine has to know of its webhook; given at the start and after every change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,6 +101,8 @@ pub enum Effect {
         attempt: u32,
         /// The body, where the window has it; else the store has.
         payload: Option<bytes::Bytes>,
+        /// What is known of the receiver, for the attempt's slot.
+        standing: Standing,
     },
     /// Commit this outcome; not necessarily at once, see [`Delivery::may_wait`](super::Delivery::may_wait).
     Record(AttemptOutcome),

@@ -68,12 +68,37 @@ fn receivers_in_doubt_get_half_and_the_others_find_the_rest() {
     assert!(want(&mut single, 1, Standing::Doubtful, 0).is_some(), "never none");
 }
 
+#[test]
+fn a_receiver_in_doubt_is_attempted_while_others_of_its_client_wait_without_end() {
+    let mut fair = fair(4, 4, &[]);
+    let mut held: Vec<Slot> = (0..1000)
+        .filter_map(|n| want(&mut fair, 1, Standing::Sound, n))
+        .collect();
+    for n in 1000..1100 {
+        assert_eq!(want(&mut fair, 1, Standing::Doubtful, n), None);
+    }
+    let mut grants = Vec::new();
+    for _ in 0..40 {
+        // Those in doubt are silent: what is given back was a sound one's.
+        let place = held.iter().position(|slot| slot.standing == Standing::Sound).unwrap();
+        fair.release(held.swap_remove(place));
+        let (ticket, slot) = fair.next_granted().unwrap();
+        held.push(slot);
+        grants.push(ticket);
+    }
+    let in_doubt = |ticket: &usize| *ticket >= 1000;
+    assert_eq!(grants.iter().position(in_doubt), Some(SOUND_IN_A_ROW as usize));
+    let those: Vec<_> = grants.into_iter().filter(in_doubt).collect();
+    assert_eq!(those, [1000, 1001], "half of the slots at the most, as ever");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) })]
 
     /// Caps hold; a free slot never lies idle while somebody waits who may have it; a grant never goes to a client
     /// that holds more for its weight than another one that could have had it; each ticket comes back once, those of
-    /// one client and standing in their order.
+    /// one client and standing in their order; no more than so many sound ones of a client are let in before one in doubt
+    /// that could have had their slot.
     #[test]
     fn the_laws_of_the_slots(
         total in 1..12_usize,
@@ -84,6 +109,7 @@ proptest! {
         let mut fair = fair(total, per_client, &[(0, 1), (1, 2), (2, 3), (3, 4), (4, 5)]);
         let mut held: Vec<Slot> = Vec::new();
         let mut queues: HashMap<(ClientId, bool), VecDeque<usize>> = HashMap::new();
+        let mut passed_over: HashMap<ClientId, u32> = HashMap::new();
         let caps = Caps { total, per_client };
         let count = |held: &[Slot], client: Option<ClientId>, doubtful: bool| held.iter()
             .filter(|slot| client.is_none_or(|client| slot.client == client)
@@ -120,6 +146,10 @@ proptest! {
                 let doubtful = slot.standing == Standing::Doubtful;
                 prop_assert!(may(&before, slot.client, doubtful));
                 prop_assert_eq!(queues.get_mut(&(slot.client, doubtful)).unwrap().pop_front(), Some(ticket));
+                let passed = passed_over.entry(slot.client).or_default();
+                let waits = queues.get(&(slot.client, true)).is_some_and(|queue| !queue.is_empty());
+                *passed = if !doubtful && waits && may(&before, slot.client, true) { *passed + 1 } else { 0 };
+                prop_assert!(*passed <= SOUND_IN_A_ROW, "those in doubt are passed over");
                 let load = |client: ClientId| count(&before, Some(client), false) as f64 / f64::from(weight(client));
                 for ((other, its), queue) in &queues {
                     if !queue.is_empty() && may(&before, *other, *its) {

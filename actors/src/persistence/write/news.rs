@@ -3,7 +3,7 @@
 use wharf_domain::ClientId;
 
 use super::{Job, Write};
-use crate::tenant;
+use crate::{delivery, tenant};
 
 impl Write {
     /// What the client's tenant is to hear of what this changed.
@@ -20,9 +20,12 @@ impl Write {
             }
             Self::DeleteWebhook(Job {
                 input: (client, id),
-                output: Some(true),
+                output: Some(Some(_)),
                 ..
-            }) => Some((*client, tenant::Message::WebhookDeleted(*id))),
+            }) => {
+                let close = Box::new(delivery::Message::Close);
+                Some((*client, tenant::Message::ForDelivery(*id, close)))
+            }
             Self::CreateConnection(Job {
                 output: Some(connection),
                 ..

@@ -179,9 +179,9 @@ on_every_database! {
             let patch = wharf_domain::webhook::WebhookPatch { is_active: Some(false), ..Default::default() };
             db.write(async |group| {
                 assert_eq!(group.update_webhook(client, webhook.id, &patch, NOW).await?, None);
-                assert!(!group.delete_webhook(client, webhook.id, NOW).await?);
+                assert_eq!(group.delete_webhook(client, webhook.id, NOW).await?, None);
                 assert!(!group.delete_connection(&key(client, "5511777777777")).await?);
-                let renewal = group.renew_event(client, event, true, NOW).await?;
+                let renewal = group.renew_event(client, event, true).await?;
                 assert_eq!(renewal, wharf_store::Renewal::NotFound);
                 Ok(())
             })

@@ -116,11 +116,11 @@ on_every_database! {
         let (client, webhook) = db.tenant("acme").await;
         let new = picture(db, &webhook, "a");
         let event = record(db, &[new]).await.remove(0);
-        let renewal = db.write(async |group| group.renew_event(client.id, event.id, false, NOW).await).await;
+        let renewal = db.write(async |group| group.renew_event(client.id, event.id, false).await).await;
         assert_eq!(renewal, Renewal::AwaitsMedia);
         let ended = end(db, kept(&event, None)).await.unwrap();
         db.outcomes(&[delivered(&webhook, &ended)]).await;
-        let renewal = db.write(async |group| group.renew_event(client.id, event.id, true, NOW).await).await;
+        let renewal = db.write(async |group| group.renew_event(client.id, event.id, true).await).await;
         assert!(matches!(renewal, Renewal::Renewed { .. }));
     }
 

@@ -5,7 +5,7 @@ use crate::database::{Database, NOW, delivered, failed, later, on_every_database
 
 async fn renew(db: &mut Database, webhook: &wharf_domain::Webhook, event: EventId, force: bool) -> Renewal {
     let client = webhook.client_id;
-    db.write(async |group| group.renew_event(client, event, force, NOW).await)
+    db.write(async |group| group.renew_event(client, event, force).await)
         .await
 }
 

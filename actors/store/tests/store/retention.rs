@@ -68,7 +68,7 @@ on_every_database! {
         let (client, webhook) = db.tenant("acme").await;
         let event = db.events(&webhook, &["a"]).await.remove(0);
         db.outcomes(&[failed(&webhook, &event)]).await;
-        db.write(async |group| group.renew_event(client.id, event.id, false, NOW).await).await;
+        db.write(async |group| group.renew_event(client.id, event.id, false).await).await;
         assert_eq!(db.write(async |group| group.purge_events(&[event.seq], &six()).await).await, 0);
         assert_eq!(db.event(&webhook, event.id).await.status, EventStatus::Pending);
     }

@@ -67,7 +67,7 @@ on_every_database! {
         let (id, owner) = (webhook.id, client.id);
         let changed = db.write(async |group| group.update_webhook(owner, id, &patch, NOW).await).await.unwrap();
         assert_eq!(changed.events, EventKinds::of([EventKind::Status]));
-        assert!(db.write(async |group| group.delete_webhook(owner, id, NOW).await).await);
+        assert_eq!(db.write(async |group| group.delete_webhook(owner, id, NOW).await).await, Some(true));
         assert_eq!(db.store.wanted_events(&webhook.key()).await.unwrap(), EventKinds::NONE);
     }
 

@@ -37,7 +37,7 @@ on_every_database! {
         };
         assert_eq!(register(db).await, None);
         assert_eq!(db.reread(&webhook).await, webhook, "the first one is untouched");
-        assert!(db.write(async |group| group.delete_webhook(client.id, webhook.id, later(1)).await).await);
+        assert_eq!(db.write(async |group| group.delete_webhook(client.id, webhook.id, later(1)).await).await, Some(true));
         assert!(register(db).await.is_some(), "a deleted one is no obstacle");
     }
 
@@ -133,8 +133,9 @@ on_every_database! {
         .await;
         let kept = [db.event(&webhook, events[0].id).await, db.event(&webhook, events[1].id).await];
 
-        assert!(db.write(async |group| group.delete_webhook(client.id, webhook.id, later(9)).await).await);
-        assert!(!db.write(async |group| group.delete_webhook(client.id, webhook.id, later(9)).await).await);
+        let deleted = db.write(async |group| group.delete_webhook(client.id, webhook.id, later(9)).await).await;
+        assert_eq!(deleted, Some(true), "nothing is left to end");
+        assert_eq!(db.write(async |group| group.delete_webhook(client.id, webhook.id, later(9)).await).await, None);
         assert_eq!(db.store.webhooks(client.id, &ByNumber::ALL).await.unwrap(), []);
         assert_eq!(db.reread(&webhook).await.deleted_at, Some(later(9)));
         for before in kept {
@@ -165,5 +166,21 @@ on_every_database! {
         assert!(steps > 1, "{steps}");
         assert_eq!(db.statuses(&webhook).await, [("failed", 2_000)].into());
         assert_eq!(db.statuses(&others).await, [("pending", 1)].into());
+    }
+
+    async fn a_long_backlog_ends_without_a_look_at_what_else_was_deleted(db: &mut Database) {
+        let (client, webhook) = db.tenant("acme").await;
+        let (other, others) = db.tenant("other").await;
+        for webhook in [&webhook, &others] {
+            db.events(webhook, &["a"; 300]).await;
+        }
+        for (client, webhook) in [(&client, &webhook), (&other, &others)] {
+            let deleted = db.write(async |group| group.delete_webhook(client.id, webhook.id, NOW).await).await;
+            assert_eq!(deleted, Some(false), "some are left");
+        }
+        assert!(!db.write(async |group| group.settle_webhook(webhook.id, 150).await).await);
+        assert!(db.write(async |group| group.settle_webhook(webhook.id, 150).await).await);
+        assert_eq!(db.statuses(&webhook).await, [("failed", 300)].into());
+        assert_eq!(db.statuses(&others).await, [("failed", 100), ("pending", 200)].into());
     }
 }

@@ -275,6 +275,30 @@ fn a_machine_whose_webhook_is_to_be_switched_off_is_not_idle() {
 }
 
 #[test]
+fn a_machine_whose_webhook_is_off_is_idle_once_nothing_is_under_way() {
+    let off = DeliveryConfig {
+        is_active: false,
+        ..asking(COURTESY)
+    };
+    let mut desk = Desk::new(asking(COURTESY));
+    desk.arrive(1, "a");
+    desk.arrive(2, "b");
+    ends(&mut desk, 1, 1, 503, Some(Duration::from_secs(600)));
+    desk.commit(1, 1);
+    desk.step(DeliveryEvent::Configured(off));
+    assert!(!desk.machine.is_idle(desk.now), "an attempt is under way");
+    ends(&mut desk, 2, 1, 503, None);
+    assert!(!desk.machine.is_idle(desk.now), "its outcome is not committed");
+    desk.commit(2, 1);
+    assert!(desk.machine.is_idle(desk.now), "what waits has the store");
+    assert_eq!(desk.machine.request_retry(id(1)), RetryAnswer::Renew);
+    assert!(!desk.machine.is_idle(desk.now));
+    let mut fresh = Delivery::new(WebhookId(uuid::Uuid::nil()), off, 0);
+    assert_eq!(fresh.start(NOW), []);
+    assert!(fresh.is_idle(NOW));
+}
+
+#[test]
 fn a_test_event_is_attempted_once_without_an_order_too() {
     let mut desk = Desk::new(asking(Courtesy {
         ordering: Ordering::None,

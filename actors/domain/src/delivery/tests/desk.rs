@@ -8,7 +8,7 @@ use super::{
     super::*,
     store::{body, id, sequence},
 };
-use crate::{AttemptResult, AttemptTiming, Courtesy, courtesy::ClientErrors};
+use crate::{AttemptResult, AttemptTiming, Courtesy, courtesy::ClientErrors, fair::Standing};
 
 pub(super) const NOW: Timestamp = Timestamp(1_000_000);
 pub(super) const CONFIG: DeliveryConfig = DeliveryConfig {
@@ -56,6 +56,8 @@ pub(super) fn event(number: usize, chat: &str) -> PendingEvent {
 pub(super) struct Desk {
     pub(super) machine: Delivery,
     pub(super) now: Timestamp,
+    /// How its receiver stood for the last attempt.
+    pub(super) standing: Option<Standing>,
 }
 
 impl Desk {
@@ -66,7 +68,11 @@ impl Desk {
             panic!("{load:?}")
         };
         assert_eq!((query.after.as_deref(), query.only_due, query.now), (None, false, NOW));
-        let mut desk = Self { machine, now: NOW };
+        let mut desk = Self {
+            machine,
+            now: NOW,
+            standing: None,
+        };
         assert_eq!(
             desk.step(DeliveryEvent::Loaded {
                 generation: *generation,
@@ -78,9 +84,15 @@ impl Desk {
         desk
     }
 
+    /// What it answers; how its receiver stands is put aside.
     pub(super) fn step(&mut self, event: DeliveryEvent) -> Vec<Effect> {
-        let effects = self.machine.step(self.now, event);
+        let mut effects = self.machine.step(self.now, event);
         self.machine.window.check();
+        for effect in &mut effects {
+            if let Effect::Attempt { standing, .. } = effect {
+                self.standing = Some(std::mem::replace(standing, Standing::Sound));
+            }
+        }
         effects
     }
 
@@ -131,6 +143,7 @@ pub(super) fn attempt(number: usize, attempt: u32) -> Effect {
         sequence: sequence(number),
         attempt,
         payload: (attempt == 1).then(|| body(number)),
+        standing: Standing::Sound,
     }
 }
 
@@ -140,6 +153,7 @@ pub(super) fn with_body(number: usize, attempt: u32) -> Effect {
         sequence: sequence(number),
         attempt,
         payload: Some(body(number)),
+        standing: Standing::Sound,
     }
 }
 

@@ -247,9 +247,9 @@ impl World {
             match effect {
                 Effect::Attempt {
                     event_id,
-                    sequence: _,
                     attempt,
                     payload,
+                    ..
                 } => {
                     self.attempt(number(event_id), attempt, payload);
                     if self.one_in(3) {

@@ -29,7 +29,11 @@ fn desk() -> Desk {
     else {
         panic!("{effects:?}")
     };
-    let mut desk = Desk { machine, now: NOW };
+    let mut desk = Desk {
+        machine,
+        now: NOW,
+        standing: None,
+    };
     let page = DuePage::default();
     assert_eq!(
         desk.step(DeliveryEvent::Loaded {
