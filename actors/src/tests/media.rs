@@ -319,7 +319,13 @@ async fn files_go_when_their_time_has_passed_and_with_their_client() {
     fs::create_dir(&stays).unwrap();
     for (removed, left) in [(1, 1), (0, 1), (1, 0)] {
         let round = retention.round(shared, clock::now() + Duration::from_hours(169)).await;
-        assert_eq!((round.unwrap().media, shared.store.media_bytes(client).await.unwrap() / 100), (removed, left));
+        assert_eq!(
+            (
+                round.unwrap().media,
+                shared.store.media_bytes(client).await.unwrap() / 100
+            ),
+            (removed, left)
+        );
         if removed == 0 {
             fs::remove_dir(&stays).unwrap();
         }
@@ -328,7 +334,8 @@ async fn files_go_when_their_time_has_passed_and_with_their_client() {
     let body = bodies(&world).remove(0);
     assert_eq!(file(&world.gateway, &body).await, Err(NoMedia::Missing));
     // Another one, and the client goes.
-    number_1.deliver(vec![picture(&host, "5511999999993", "M3", 100)])
+    number_1
+        .deliver(vec![picture(&host, "5511999999993", "M3", 100)])
         .await
         .unwrap();
     wait_until("a third file", WITHIN, || async { files_below(&directory) == 1 }).await;

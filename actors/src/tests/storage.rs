@@ -225,7 +225,9 @@ async fn what_waits_behind_a_refused_group_is_refused_with_it() {
     let mut writer = world.store.writer().await.unwrap();
     let held = writer.begin().await.unwrap();
     let persistence = &world.gateway.shared.persistence;
-    let mut writes: Vec<_> = (0..2000).map(|_| Box::pin(persistence.commit(Write::Settle, ()))).collect();
+    let mut writes: Vec<_> = (0..2000)
+        .map(|_| Box::pin(persistence.commit(Write::Settle, ())))
+        .collect();
     assert!(writes.remove(0).await.is_err(), "another program holds the database");
     drop(held);
     let answers = join_all(writes).await;

@@ -95,7 +95,7 @@ async fn read_heads(
         .bind(webhook.0)
         .bind(query.after.as_deref().unwrap_or_default())
         .bind(At(due_until))
-        .bind(count(query.chats))
+        .bind(count(query.room))
         .bind(count(query.visit))
         .fetch_all(connection)
         .await?;
@@ -123,7 +123,7 @@ fn choose(heads: &[Head], query: &DueQuery) -> Plan {
     };
     for (place, head) in heads.iter().enumerate() {
         let due = !query.only_due || head.next_retry_at.is_none_or(|at| at <= query.now);
-        if place == query.visit.max(1) || (due && plan.chosen.len() == query.chats.max(1)) {
+        if place == query.visit.max(1) || (due && plan.chosen.len() == query.room.max(1)) {
             break;
         }
         if due {
@@ -134,7 +134,7 @@ fn choose(heads: &[Head], query: &DueQuery) -> Plan {
     plan
 }
 
-/// The first events of `chosen`, and how many of the chats were read if `query.events` did not suffice for all.
+/// The first events of `chosen`, and how many of the chats were read if `query.room` did not suffice for all.
 async fn read_chats(
     connection: &mut SqliteConnection,
     webhook: WebhookId,
@@ -144,14 +144,14 @@ async fn read_chats(
     if chosen.is_empty() {
         return Ok((Vec::new(), None));
     }
-    let (per_chat, events) = (query.per_chat.max(1), query.events.max(1));
+    let (per_chat, room) = (query.per_chat.max(1), query.room.max(1));
     let names = serde_json::to_string(chosen).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
     // One more of each chat, and of all, says whether more follow.
     let rows = sqlx::query(sql::DUE_EVENTS)
         .bind(webhook.0)
         .bind(names)
         .bind(count(per_chat).saturating_add(1))
-        .bind(count(events).saturating_add(count(chosen.len())).saturating_add(1))
+        .bind(count(room).saturating_add(count(chosen.len())).saturating_add(1))
         .fetch_all(connection)
         .await?;
     let mut found: Vec<Vec<PendingEvent>> = chosen.iter().map(|_| Vec::new()).collect();
@@ -161,13 +161,12 @@ async fn read_chats(
             chat.push(pending_event(row)?);
         }
     }
-    Ok(fill(found, per_chat, events))
+    Ok(fill(found, per_chat, room))
 }
 
-/// Keeps `per_chat` events of each chat and `events` in all.
-fn fill(found: Vec<Vec<PendingEvent>>, per_chat: usize, events: usize) -> (Vec<DueChat>, Option<usize>) {
+/// Keeps `per_chat` events of each chat and `room` in all.
+fn fill(found: Vec<Vec<PendingEvent>>, per_chat: usize, mut room: usize) -> (Vec<DueChat>, Option<usize>) {
     let mut chats = Vec::with_capacity(found.len());
-    let mut room = events;
     for (place, mut events) in found.into_iter().enumerate() {
         if room == 0 {
             return (chats, Some(place));

@@ -121,12 +121,7 @@ impl Group<'_> {
     ///
     /// # Errors
     /// As every write.
-    pub async fn renew_event(
-        &mut self,
-        client: ClientId,
-        id: EventId,
-        force: bool,
-    ) -> Result<Renewal, StoreError> {
+    pub async fn renew_event(&mut self, client: ClientId, id: EventId, force: bool) -> Result<Renewal, StoreError> {
         let result = renew(self.enter()?, client, id, force).await;
         self.leave(result)
     }

@@ -44,10 +44,8 @@ pub struct DueQuery {
     pub now: Timestamp,
     /// Pass over chats whose first pending event is not due.
     pub only_due: bool,
-    /// Chats at the most.
-    pub chats: usize,
-    /// Events at the most, over all chats.
-    pub events: usize,
+    /// Events at the most, over all chats; and so chats, each of which has one.
+    pub room: usize,
     /// Events at the most of one chat.
     pub per_chat: usize,
     /// Chats looked at, at the most.
@@ -256,8 +254,7 @@ impl CatchUp {
             after: sweep.cursor.clone(),
             now,
             only_due: self.parked,
-            chats: room,
-            events: room,
+            room,
             per_chat: if self.unparking { 1 } else { PER_CHAT },
             visit: VISIT,
             ordering,

@@ -1,9 +1,7 @@
 //! What the machine is told, what it answers, and what it shows of itself.
 
 use super::{DuePage, DueQuery};
-use crate::{
-    AttemptOutcome, AttemptResult, AttemptTiming, Courtesy, EventId, PendingEvent, Timestamp, fair::Standing,
-};
+use crate::{AttemptOutcome, AttemptResult, AttemptTiming, Courtesy, EventId, PendingEvent, Timestamp, fair::Standing};
 
 /// What the machine has to know of its webhook; given at the start and after every change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

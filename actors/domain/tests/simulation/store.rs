@@ -240,7 +240,7 @@ impl Store {
         });
         let mut last = None;
         for (visited, (chat, number)) in numbers.enumerate() {
-            if visited == query.visit || page.chats.len() == query.chats.min(query.events) {
+            if visited == query.visit || page.chats.len() == query.room {
                 page.cursor = last.map(|(chat, number): (&str, usize)| format!("{chat}/{number}").into());
                 return page;
             }
@@ -259,13 +259,13 @@ impl Store {
 
     /// What has become due, by its time, and the named chats before that.
     fn due_by_time(&self, query: &DueQuery, mut page: DuePage) -> DuePage {
-        let mut room = query.events;
+        let mut room = query.room;
         let mut take = |page: &mut DuePage, numbers: &mut dyn Iterator<Item = usize>| {
             let events: Vec<_> = numbers
                 .take(query.per_chat.min(room))
                 .map(|number| self.pending_event(number))
                 .collect();
-            if events.is_empty() || page.chats.len() == query.chats {
+            if events.is_empty() {
                 return false;
             }
             room -= events.len();
@@ -315,10 +315,10 @@ impl Store {
 
     fn due_chats(&self, query: &DueQuery, mut page: DuePage) -> DuePage {
         let waits = |number: &usize| !self.is_due(*number, query.now);
-        let (mut room, mut last) = (query.events, query.after.as_deref());
+        let (mut room, mut last) = (query.room, query.after.as_deref());
         let after = last.map_or(Bound::Unbounded, Bound::Excluded);
         for (visited, (chat, numbers)) in self.pending.range::<str, _>((after, Bound::Unbounded)).enumerate() {
-            if visited == query.visit || page.chats.len() == query.chats || room == 0 {
+            if visited == query.visit || room == 0 {
                 page.cursor = last.map(Box::from);
                 return page;
             }

@@ -36,14 +36,10 @@ pub(super) async fn due_page(
     let taken: HashSet<&str> = query.named.iter().map(|chat| &**chat).collect();
     let is_head = |due: &Due| query.ordering == Ordering::None || (due.is_first && !taken.contains(&*due.chat));
     let held: usize = page.chats.iter().map(|chat| chat.events.len()).sum();
-    let (chats, events) = (
-        query.chats.max(1).saturating_sub(page.chats.len()),
-        query.events.max(1).saturating_sub(held),
-    );
+    let room = query.room.max(1).saturating_sub(held);
     // What is looked at: up to the first head that there is no room for.
     let heads = due.iter().enumerate().take(visit).filter(|(_, due)| is_head(due));
     let heads: Vec<usize> = heads.map(|(place, _)| place).collect();
-    let room = if events == 0 { 0 } else { chats };
     let chosen = &heads[..heads.len().min(room)];
     let mut visited = heads.get(room).copied().unwrap_or(visit.min(due.len()));
     if !chosen.is_empty() {
@@ -51,16 +47,12 @@ pub(super) async fn due_page(
         let (found, cut) = match query.ordering {
             Ordering::Chat => {
                 let names: Vec<&str> = heads.iter().map(|due| &*due.chat).collect();
-                let query = DueQuery {
-                    events,
-                    ..query.clone()
-                };
+                let query = DueQuery { room, ..query.clone() };
                 read_chats(connection, webhook, &query, &names).await?
             }
             Ordering::None => {
-                let places: Vec<i64> = heads.iter().take(events).map(|due| due.seq).collect();
-                let cut = (heads.len() > events).then_some(events);
-                (read_singles(connection, webhook, &places).await?, cut)
+                let places: Vec<i64> = heads.iter().map(|due| due.seq).collect();
+                (read_singles(connection, webhook, &places).await?, None)
             }
         };
         page.chats.extend(found);

@@ -38,7 +38,7 @@ pub(super) async fn due_page(
     let mut page = DuePage::default();
     let mut last = None;
     for (visited, row) in rows.iter().enumerate() {
-        if visited == visit || page.chats.len() >= query.chats.min(query.events).max(1) {
+        if visited == visit || page.chats.len() >= query.room.max(1) {
             page.cursor = last;
             break;
         }

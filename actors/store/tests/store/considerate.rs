@@ -150,13 +150,13 @@ on_every_database! {
         db.outcomes(&[postponed(&webhook, &events[0], 60)]).await;
         let singles = DueQuery { ordering: Ordering::None, ..everything() };
         let order = [1, 4, 3, 0, 2].map(|place: usize| events[place].id);
-        for (chats, visit) in [(1000, 1000), (1, 1000), (2, 2), (3, 1), (1000, 5), (5, 1000)] {
-            let mut query = DueQuery { chats, visit, ..singles.clone() };
+        for (room, visit) in [(1000, 1000), (1, 1000), (2, 2), (3, 1), (1000, 5), (5, 1000)] {
+            let mut query = DueQuery { room, visit, ..singles.clone() };
             let mut met = Vec::new();
             loop {
                 let page = db.store.due_chats(webhook.id, &query).await.unwrap();
                 assert_eq!(page.next_due_at, Some(later(60)));
-                assert!(page.chats.len() <= chats.min(visit));
+                assert!(page.chats.len() <= room.min(visit));
                 assert!(page.chats.iter().all(|chat| chat.events.len() == 1 && !chat.more));
                 met.extend(page.chats.iter().map(|chat| chat.events[0].id));
                 query.after = page.cursor;
@@ -164,7 +164,7 @@ on_every_database! {
                     break;
                 }
             }
-            assert_eq!(met, order, "{chats} {visit}");
+            assert_eq!(met, order, "{room} {visit}");
         }
         let page = db.store.due_chats(webhook.id, &DueQuery { only_due: true, ..singles }).await.unwrap();
         let due: Vec<_> = page.chats.iter().map(|chat| chat.events[0].id).collect();

@@ -10,8 +10,7 @@ pub fn everything() -> DueQuery {
         after: None,
         now: NOW,
         only_due: false,
-        chats: 1000,
-        events: 1000,
+        room: 1000,
         per_chat: 1000,
         visit: 1000,
         ordering: Ordering::Chat,
@@ -73,9 +72,9 @@ on_every_database! {
         let read = async |query: DueQuery| db.store.due_chats(webhook.id, &query).await.unwrap();
         let due = DueQuery { only_due: true, ..everything() };
 
-        let page = read(DueQuery { chats: 2, ..due.clone() }).await;
+        let page = read(DueQuery { room: 2, per_chat: 1, ..due.clone() }).await;
         assert_eq!((names(&page), page.cursor.as_deref(), page.skipped), (vec!["b", "c"], Some("c"), 1));
-        let page = read(DueQuery { after: page.cursor, chats: 2, ..due.clone() }).await;
+        let page = read(DueQuery { after: page.cursor, room: 2, per_chat: 1, ..due.clone() }).await;
         assert_eq!((names(&page), page.cursor.as_deref(), page.skipped), (vec!["d"], None, 0));
 
         let page = read(DueQuery { visit: 1, ..due.clone() }).await;
@@ -87,14 +86,14 @@ on_every_database! {
         let sizes: Vec<_> = page.chats.iter().map(|chat| (chat.events.len(), chat.more)).collect();
         assert_eq!((sizes, page.cursor), (vec![(2, true), (1, false), (1, false)], None));
 
-        let page = read(DueQuery { events: 2, ..due.clone() }).await;
+        let page = read(DueQuery { room: 2, ..due.clone() }).await;
         let sizes: Vec<_> = page.chats.iter().map(|chat| (chat.events.len(), chat.more)).collect();
         assert_eq!((sizes, page.cursor.as_deref()), (vec![(2, true)], Some("b")));
-        let page = read(DueQuery { events: 3, ..due.clone() }).await;
+        let page = read(DueQuery { room: 3, ..due.clone() }).await;
         let sizes: Vec<_> = page.chats.iter().map(|chat| (chat.events.len(), chat.more)).collect();
         assert_eq!((sizes, page.cursor.as_deref()), (vec![(3, false)], Some("b")));
 
-        let page = read(DueQuery { chats: 0, events: 0, per_chat: 0, visit: 0, ..everything() }).await;
+        let page = read(DueQuery { room: 0, per_chat: 0, visit: 0, ..everything() }).await;
         assert_eq!((names(&page), page.cursor.as_deref()), (vec!["a"], Some("a")), "none counts as one");
     }
 
@@ -121,10 +120,10 @@ fn model(backlog: &[PendingEvent], query: &DueQuery) -> DuePage {
     }
     let after = query.after.as_deref().unwrap_or("");
     let waiting: Vec<_> = by_chat.iter().filter(|(chat, _)| **chat > after).collect();
-    let (mut chats, mut skipped, mut visited, mut room) = (Vec::new(), 0, 0, query.events);
+    let (mut chats, mut skipped, mut visited, mut room) = (Vec::new(), 0, 0, query.room);
     for (_, events) in &waiting {
         let due = !query.only_due || events[0].next_retry_at.is_none_or(|at| at <= query.now);
-        if visited == query.visit || (due && (chats.len() == query.chats || room == 0)) {
+        if visited == query.visit || (due && room == 0) {
             break;
         }
         visited += 1;
@@ -188,17 +187,15 @@ fn queries() -> impl Strategy<Value = DueQuery> {
     (
         prop::option::of(0..9u8),
         any::<bool>(),
-        1..6usize,
         1..12usize,
         1..4usize,
         1..8usize,
     )
-        .prop_map(|(after, only_due, chats, events, per_chat, visit)| DueQuery {
+        .prop_map(|(after, only_due, room, per_chat, visit)| DueQuery {
             after: after.map(|chat| format!("chat{chat}").into()),
             now: NOW,
             only_due,
-            chats,
-            events,
+            room,
             per_chat,
             visit,
             ..everything()
@@ -246,7 +243,7 @@ proptest! {
                 assert_eq!(format!("{page:?}"), format!("{:?}", model(&backlog, &query)), "{query:?}");
             }
             // Page by page, every due chat is met exactly once.
-            let mut query = DueQuery { only_due: true, chats: 2, events: 3, per_chat: 2, visit: 3, ..everything() };
+            let mut query = DueQuery { only_due: true, room: 3, per_chat: 2, visit: 3, ..everything() };
             let mut met = Vec::new();
             loop {
                 let page = db.store.due_chats(webhook.id, &query).await.unwrap();
@@ -265,7 +262,7 @@ proptest! {
     fn what_has_become_due_is_met_in_the_order_of_its_times(
         backlog in backlogs(),
         named in prop::collection::btree_set(0..9u8, 0..4),
-        (chats, events, per_chat, visit) in (1..6usize, 1..12usize, 1..4usize, 1..8usize),
+        (room, per_chat, visit) in (1..12usize, 1..4usize, 1..8usize),
         alone in any::<bool>(),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -283,13 +280,13 @@ proptest! {
             let by_time = due_by_time(&backlog, ordering);
             let of_named = |seq: i64| backlog.iter().any(|event| event.seq == seq && named.contains(&event.chat));
             expected.extend(by_time.into_iter().map(|(_, seq)| seq).filter(|seq| !of_named(*seq)));
-            let mut query = DueQuery { by_time: true, named, ordering, only_due: true, chats, events, per_chat, visit, ..everything() };
+            let mut query = DueQuery { by_time: true, named, ordering, only_due: true, room, per_chat, visit, ..everything() };
             let (mut met, mut left) = (Vec::new(), Vec::new());
             loop {
                 let page = db.store.due_chats(webhook.id, &query).await.unwrap();
                 assert_eq!(page.next_due_at, next_due_at(&backlog));
                 let held: usize = page.chats.iter().map(|chat| chat.events.len()).sum();
-                assert!(held <= events, "{page:?}");
+                assert!(held <= room, "{page:?}");
                 for DueChat { events, more } in &page.chats {
                     let of_chat = backlog.iter().filter(|event| event.chat == events[0].chat).collect::<Vec<_>>();
                     assert!(events.len() <= per_chat);

@@ -22,7 +22,11 @@ fn what_is_on_its_way_to_the_store_is_not_silent() {
     desk.commit(2, 1);
     desk.now = desk.now + Duration::from_secs(5);
     desk.arrive(3, "a");
-    assert_eq!(desk.standing, Some(Standing::Sound), "it answered all that it was asked");
+    assert_eq!(
+        desk.standing,
+        Some(Standing::Sound),
+        "it answered all that it was asked"
+    );
 }
 
 #[test]

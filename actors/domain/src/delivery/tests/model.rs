@@ -278,7 +278,7 @@ impl World {
                         self.load.is_none() && self.config.is_active && !self.closing,
                         "{query:?}"
                     );
-                    assert!(query.events > 0 && query.events <= WINDOW - self.machine.snapshot().window);
+                    assert!(query.room > 0 && query.room <= WINDOW - self.machine.snapshot().window);
                     self.load = Some(Load::Asked(generation, query));
                     self.loads += 1;
                 }

@@ -153,10 +153,10 @@ impl Store {
         if query.ordering == Ordering::None {
             return self.due_singles(query, page);
         }
-        let (mut room, mut last) = (query.events, query.after.clone());
+        let (mut room, mut last) = (query.room, query.after.clone());
         let after = query.after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
         for (visited, (chat, numbers)) in self.pending.range::<str, _>((after, Bound::Unbounded)).enumerate() {
-            if visited == query.visit || page.chats.len() == query.chats || room == 0 {
+            if visited == query.visit || room == 0 {
                 page.cursor = last;
                 return page;
             }
@@ -186,7 +186,7 @@ impl Store {
         let is_first = |number: usize| {
             query.ordering == Ordering::None || self.pending_of(&self.rows[number].event.chat).next() == Some(number)
         };
-        let mut room = query.events;
+        let mut room = query.room;
         let mut take = |page: &mut DuePage, first: usize| {
             let chat = &self.rows[first].event.chat;
             let all: Vec<usize> = match query.ordering {
@@ -199,7 +199,7 @@ impl Store {
                 .take(most)
                 .map(|number| self.rows[*number].event.clone())
                 .collect();
-            if events.is_empty() || page.chats.len() == query.chats {
+            if events.is_empty() {
                 return false;
             }
             room -= events.len();
@@ -256,7 +256,7 @@ impl Store {
         });
         let mut last = query.after.clone();
         for (visited, number) in after.enumerate() {
-            if visited == query.visit || page.chats.len() == query.chats.min(query.events) {
+            if visited == query.visit || page.chats.len() == query.room {
                 page.cursor = last;
                 return page;
             }
