@@ -218,12 +218,7 @@ fn unwanted(name: &str, brings: Brings) -> Problem {
 
 /// Begins to receive a file, unless it would be refused whatever the file is. `queue`: whether its message may wait for its
 /// connection, if that is known yet: what it says stands somewhere in it.
-async fn receive(
-    call: &Call,
-    brings: Brings,
-    queue: Option<bool>,
-    most: Option<u64>,
-) -> Result<Receiving, Problem> {
+async fn receive(call: &Call, brings: Brings, queue: Option<bool>, most: Option<u64>) -> Result<Receiving, Problem> {
     let phone = call.phone()?;
     let key = given_key(call)?;
     match brings {

@@ -139,7 +139,10 @@ impl MediaFiles {
 
     /// Removes files; answers those that are gone. One that was not there is, and one that stays is in the log.
     pub(crate) async fn remove(&self, files: &[(ClientId, EventId)]) -> Vec<EventId> {
-        let files: Vec<_> = files.iter().map(|(client, id)| (*id, self.path(*client, *id))).collect();
+        let files: Vec<_> = files
+            .iter()
+            .map(|(client, id)| (*id, self.path(*client, *id)))
+            .collect();
         let removed = blocking(move || {
             let gone = files.into_iter().filter(|(_, path)| remove(path));
             gone.map(|(id, _)| id).collect()

@@ -217,12 +217,7 @@ impl Work {
         Ok(Step::Fetched(message, kept))
     }
 
-    async fn upload(
-        &self,
-        mut message: MediaMessage,
-        path: Option<PathBuf>,
-        link: &dyn Link,
-    ) -> Result<Step, Failed> {
+    async fn upload(&self, mut message: MediaMessage, path: Option<PathBuf>, link: &dyn Link) -> Result<Step, Failed> {
         let (path, ready) = path.zip(message.ready.as_deref()).ok_or_else(lost)?;
         let uploaded = match upload::upload(&self.shared, link, &self.key, &ready.reference, &path).await {
             Ok(uploaded) => uploaded,

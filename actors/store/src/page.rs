@@ -19,7 +19,10 @@ pub(crate) struct EventRows {
 
 impl EventRows {
     /// Takes rows as they come, until there are enough bytes.
-    pub(crate) async fn take(&mut self, mut rows: BoxStream<'_, Result<SqliteRow, sqlx::Error>>) -> Result<(), sqlx::Error> {
+    pub(crate) async fn take(
+        &mut self,
+        mut rows: BoxStream<'_, Result<SqliteRow, sqlx::Error>>,
+    ) -> Result<(), sqlx::Error> {
         while !self.is_full()
             && let Some(row) = rows.try_next().await?
         {

@@ -240,7 +240,10 @@ async fn a_text_is_sent() {
     let reply = post(&facade, &path, json!({"to": "551188888888", "text": "hello"})).await;
     assert_eq!(reply.bad_fields(), ["type"]);
     let message = &reply.json()["errors"][0]["message"];
-    assert!(message.as_str().is_some_and(|text| text.contains("text, image")), "{message}");
+    assert!(
+        message.as_str().is_some_and(|text| text.contains("text, image")),
+        "{message}"
+    );
 }
 
 #[tokio::test]
@@ -250,7 +253,10 @@ async fn webhooks_and_connections_are_listed_page_by_page() {
         let list = async |query: &str| facade.ask("GET", &format!("{path}{query}")).send().await;
         let all = list("").await.json();
         let number = all["data"][0]["phone_number"].as_str().unwrap().to_owned();
-        assert_eq!((all["data"].as_array().unwrap().len(), &all["next_cursor"]), (1, &Value::Null));
+        assert_eq!(
+            (all["data"].as_array().unwrap().len(), &all["next_cursor"]),
+            (1, &Value::Null)
+        );
         assert_eq!(list("?limit=1").await.json(), all, "nothing comes after it");
         assert_eq!(list("?cursor=10000000").await.json(), all);
         let rest = list(&format!("?cursor={number}")).await.json();
@@ -263,7 +269,11 @@ async fn webhooks_and_connections_are_listed_page_by_page() {
             ("?limit=&limit=", "limit"),
         ] {
             let reply = list(wrong).await;
-            assert_eq!((reply.status, reply.bad_fields()), (400, vec![field.to_owned()]), "{wrong}");
+            assert_eq!(
+                (reply.status, reply.bad_fields()),
+                (400, vec![field.to_owned()]),
+                "{wrong}"
+            );
         }
         assert_eq!(list("?limit=&cursor=").await.json(), all, "left out");
     }

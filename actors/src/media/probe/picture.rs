@@ -225,7 +225,9 @@ fn largest_lossy(file: &mut (impl Read + Seek)) -> Option<u64> {
     // The chunk's name and length, three bytes of the frame's, the mark of a key frame; 14 bits for each side.
     let side = |low: u8, high: u8| u64::from(u16::from_le_bytes([low, high]) & 0x3fff);
     let sizes = bytes.windows(18).filter_map(|at| match at {
-        [b'V', b'P', b'8', b' ', _, _, _, _, _, _, _, 0x9d, 1, 0x2a, w, ww, h, hh] => Some(side(*w, *ww) * side(*h, *hh)),
+        [b'V', b'P', b'8', b' ', _, _, _, _, _, _, _, 0x9d, 1, 0x2a, w, ww, h, hh] => {
+            Some(side(*w, *ww) * side(*h, *hh))
+        }
         _ => None,
     });
     Some(sizes.max().unwrap_or(0))
