@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Tables that hold something when there is no client any more.
-const LASTING: [&str; 3] = ["listed", "retention", "write_check"];
+const LASTING: [&str; 4] = ["installation", "listed", "retention", "write_check"];
 
 /// Everything that is due comes.
 pub(crate) async fn settle(stage: &Stage, lines: &[Arc<Line>], rng: &mut Rng) -> Result<(), Failure> {
