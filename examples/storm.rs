@@ -107,14 +107,20 @@ impl Api {
 
     /// How many are connected, and how many attempts have failed since.
     async fn look(&self) -> Result<(usize, u64), Failure> {
-        let all = self.get("").await?;
-        let all = all["data"].as_array().ok_or("no list of connections")?;
-        let connected = all.iter().filter(|shown| shown["status"] == "connected").count();
-        let attempts = all
-            .iter()
-            .filter_map(|shown| shown["reconnect_attempts"].as_u64())
-            .sum();
-        Ok((connected, attempts))
+        let (mut connected, mut attempts, mut page) = (0, 0, String::new());
+        loop {
+            let all = self.get(&page).await?;
+            let some = all["data"].as_array().ok_or("no list of connections")?;
+            connected += some.iter().filter(|shown| shown["status"] == "connected").count();
+            attempts += some
+                .iter()
+                .filter_map(|shown| shown["reconnect_attempts"].as_u64())
+                .sum::<u64>();
+            match all["next_cursor"].as_str() {
+                Some(cursor) => page = format!("?cursor={cursor}"),
+                None => return Ok((connected, attempts)),
+            }
+        }
     }
 
     async fn all_connected(&self, count: usize) -> Result<Duration, Failure> {

@@ -121,10 +121,14 @@ impl Api {
     async fn connected(&self) -> Result<usize, Failure> {
         let mut connected = 0;
         for client in 0..self.tokens.len() {
-            let path = format!("{}/whatsapp/connections", self.gateway);
-            let all = Self::answer(self.of(client, self.http.get(path))).await?;
-            let all = all["data"].as_array().ok_or("no list of connections")?;
-            connected += all.iter().filter(|shown| shown["status"] == "connected").count();
+            let mut page = Some(String::new());
+            while let Some(cursor) = page {
+                let path = format!("{}/whatsapp/connections?cursor={cursor}", self.gateway);
+                let all = Self::answer(self.of(client, self.http.get(path))).await?;
+                let some = all["data"].as_array().ok_or("no list of connections")?;
+                connected += some.iter().filter(|shown| shown["status"] == "connected").count();
+                page = all["next_cursor"].as_str().map(str::to_owned);
+            }
         }
         Ok(connected)
     }
