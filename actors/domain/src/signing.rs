@@ -8,7 +8,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde::Serializer;
 use sha2::{Digest as _, Sha256};
 
-use crate::{EventId, Timestamp};
+use crate::{EventId, Timestamp, hex};
 
 /// Random bytes in a secret.
 pub const SECRET_BYTES: usize = 32;
@@ -116,13 +116,7 @@ pub fn sign(secret: &Secret, id: &str, timestamp: i64, body: &[u8]) -> String {
 /// `sha256=` and the hexadecimal HMAC-SHA256 over the body, keyed by the secret's text with its `whsec_`, as Meta keys
 /// it by the text of the app secret.
 pub fn hub_sign(secret: &Secret, body: &[u8]) -> String {
-    use fmt::Write as _;
-    let mut header = "sha256=".to_owned();
-    for byte in mac(secret.reveal().as_bytes(), &[body]) {
-        // Writing to a String does not fail.
-        let _ = write!(header, "{byte:02x}");
-    }
-    header
+    format!("sha256={}", hex(&mac(secret.reveal().as_bytes(), &[body])))
 }
 
 /// HMAC-SHA256. The key is brought to a block here, by HMAC's own rule, because only then the crate cannot refuse it.
@@ -180,13 +174,12 @@ mod tests {
     /// RFC 4231, cases 2 and 6: a short key, and one that is longer than a block.
     #[test]
     fn the_vectors_of_hmac() {
-        let hex = |bytes: [u8; 32]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         assert_eq!(
-            hex(mac(b"Jefe", &[b"what do ya want ", b"for nothing?"])),
+            hex(&mac(b"Jefe", &[b"what do ya want ", b"for nothing?"])),
             "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
         );
         assert_eq!(
-            hex(mac(
+            hex(&mac(
                 &[0xaa; 131],
                 &[b"Test Using Larger Than Block-Size Key - Hash Key First"]
             )),

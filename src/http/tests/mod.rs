@@ -6,6 +6,7 @@ mod crowd;
 mod fake;
 mod groups;
 mod hostile;
+mod lists;
 mod media;
 mod people;
 mod pictures;

@@ -11,7 +11,7 @@ use png::{BitDepth, Transformations};
 use zune_core::{bytestream::ZCursor, colorspace::ColorSpace, options::DecoderOptions};
 use zune_jpeg::JpegDecoder;
 
-use super::Facts;
+use super::{Facts, webp};
 
 /// Pixels of a JPEG that is decoded: three bytes each are in memory meanwhile, of a progressive one nine.
 const JPEG_PIXELS: u64 = 24_000_000;
@@ -203,7 +203,7 @@ pub(super) struct Webp<R> {
 
 impl<R: Read + Seek> Webp<BufReader<R>> {
     pub(super) fn open(mut file: R) -> Option<Self> {
-        let frames = largest_lossy(&mut file)?;
+        let frames = webp::largest_lossy(&mut file, MOST_BYTES)?;
         let mut decoder = WebPDecoder::new(BufReader::new(file)).ok()?;
         decoder.set_memory_limit(WEBP_MEMORY);
         let (width, height) = decoder.dimensions();
@@ -214,23 +214,6 @@ impl<R: Read + Seek> Webp<BufReader<R>> {
             is_modest: pixels.max(frames) <= WEBP_PIXELS,
         })
     }
-}
-
-/// Pixels of the largest lossy frame in a WebP: the decoder takes room for a frame by what the frame says of itself, before it
-/// looks whether the picture is as large. What only looks like one counts as well.
-fn largest_lossy(file: &mut (impl Read + Seek)) -> Option<u64> {
-    let mut bytes = Vec::new();
-    file.take(MOST_BYTES).read_to_end(&mut bytes).ok()?;
-    file.rewind().ok()?;
-    // The chunk's name and length, three bytes of the frame's, the mark of a key frame; 14 bits for each side.
-    let side = |low: u8, high: u8| u64::from(u16::from_le_bytes([low, high]) & 0x3fff);
-    let sizes = bytes.windows(18).filter_map(|at| match at {
-        [b'V', b'P', b'8', b' ', _, _, _, _, _, _, _, 0x9d, 1, 0x2a, w, ww, h, hh] => {
-            Some(side(*w, *ww) * side(*h, *hh))
-        }
-        _ => None,
-    });
-    Some(sizes.max().unwrap_or(0))
 }
 
 impl<R: BufRead + Seek> Webp<R> {

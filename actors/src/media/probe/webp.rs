@@ -1,4 +1,4 @@
-//! The size of a WebP picture, and whether it moves.
+//! The size of a WebP picture and of what is in it, and whether it moves.
 
 use std::io::{Read, Seek};
 
@@ -34,6 +34,23 @@ pub(super) fn look(file: &mut (impl Read + Seek)) -> Option<Facts> {
         animated,
         ..Facts::default()
     })
+}
+
+/// Pixels of the largest lossy frame in the first `most` bytes of a WebP: the decoder takes room for a frame by what the frame says of itself, before it
+/// looks whether the picture is as large. What only looks like one counts as well.
+pub(super) fn largest_lossy(file: &mut (impl Read + Seek), most: u64) -> Option<u64> {
+    let mut bytes = Vec::new();
+    file.take(most).read_to_end(&mut bytes).ok()?;
+    file.rewind().ok()?;
+    // The chunk's name and length, three bytes of the frame's, the mark of a key frame; 14 bits for each side.
+    let side = |low: u8, high: u8| u64::from(u16::from_le_bytes([low, high]) & 0x3fff);
+    let sizes = bytes.windows(18).filter_map(|at| match at {
+        [b'V', b'P', b'8', b' ', _, _, _, _, _, _, _, 0x9d, 1, 0x2a, w, ww, h, hh] => {
+            Some(side(*w, *ww) * side(*h, *hh))
+        }
+        _ => None,
+    });
+    Some(sizes.max().unwrap_or(0))
 }
 
 #[cfg(test)]
