@@ -120,8 +120,8 @@ impl Delivery {
     }
 
     pub(super) fn on_committed(&mut self, now: Timestamp, event_id: EventId, attempt: u32, effects: &mut Vec<Effect>) {
-        self.unhurried.retain(|id| *id != event_id);
         if let Some(committed) = self.window.committed(event_id, attempt) {
+            self.unhurried.retain(|id| *id != event_id);
             if committed.http_status == Some(GONE) && !self.closing {
                 effects.push(Effect::Deactivate(GONE_REASON));
             }

@@ -203,8 +203,9 @@ impl Delivery {
                 self.on_committed(now, event_id, attempt, &mut effects)
             }
             DeliveryEvent::OutcomeRefused { event_id, attempt } => {
-                self.unhurried.retain(|id| *id != event_id);
-                self.window.record_again_at(event_id, attempt, now + RECORD_AGAIN_AFTER);
+                if self.window.record_again_at(event_id, attempt, now + RECORD_AGAIN_AFTER) {
+                    self.unhurried.retain(|id| *id != event_id);
+                }
             }
             DeliveryEvent::Renewed(event) => {
                 self.recoveries.renewed(&event);

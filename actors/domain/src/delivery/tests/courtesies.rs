@@ -86,6 +86,30 @@ fn nothing_is_told_to_hurry_that_does_not_wait() {
 }
 
 #[test]
+fn an_earlier_attempts_report_does_not_make_an_outcome_hurried() {
+    let mut desk = Desk::new(asking(COURTESY));
+    desk.arrive(1, "a");
+    ends(&mut desk, 1, 1, 503, None);
+    let timer = desk.commit(1, 1);
+    assert_eq!(desk.wait(&timer, Duration::from_secs(5)), [attempt(1, 2)]);
+    ends(&mut desk, 1, 2, 200, None);
+    assert!(desk.machine.may_wait(id(1)));
+    let (event_id, attempt) = (id(1), 1);
+    for stale in [
+        DeliveryEvent::OutcomeCommitted { event_id, attempt },
+        DeliveryEvent::OutcomeRefused { event_id, attempt },
+    ] {
+        assert_eq!(desk.step(stale), []);
+        assert!(desk.machine.may_wait(id(1)));
+    }
+    assert_eq!(
+        desk.arrive(2, "a"),
+        [Effect::Hurry],
+        "what waits behind it is still told to the store"
+    );
+}
+
+#[test]
 fn a_test_s_outcome_does_not_wait_nor_any_while_the_delivery_ends() {
     let mut desk = Desk::new(asking(COURTESY));
     desk.arrive(1, "test-1");

@@ -71,8 +71,9 @@ impl Window {
         }
     }
 
-    /// The store refused an outcome: it is offered again at `at`.
-    pub(in crate::delivery) fn record_again_at(&mut self, event_id: EventId, attempt: u32, at: Timestamp) {
+    /// The store refused an outcome: it is offered again at `at`. Answers whether it was this attempt's that is on its
+    /// way.
+    pub(in crate::delivery) fn record_again_at(&mut self, event_id: EventId, attempt: u32, at: Timestamp) -> bool {
         if let Some((key, entry)) = self.entry_mut(event_id)
             && let State::Recording {
                 outcome,
@@ -82,7 +83,9 @@ impl Window {
         {
             *again_at = Some(at);
             self.relist(&key);
+            return true;
         }
+        false
     }
 
     /// Nearly always back to the front; behind an earlier event that was renewed in the meantime. That one had a place
