@@ -14,7 +14,6 @@ use super::{Gateway, GatewayError, NewFile, NewMedia};
 use crate::{
     clock,
     media::{
-        fetch::bounds,
         outbound::{KeptFile, ReceivedFile, Receiving},
         prepare::{Unprepared, prepare},
     },
@@ -43,8 +42,7 @@ impl Gateway {
         self.connection(client, number).await?;
         let shared = &self.shared;
         let most = most.unwrap_or(shared.settings.media.send_max_bytes);
-        let bounds = bounds(shared, client, most).await?;
-        shared.media.outbound.receive(client, bounds).await
+        shared.media.outbound.receive(&shared.store, client, most).await
     }
 
     /// The message with its file ready: encrypted at its place, or to be fetched from an address that may be one.
@@ -132,8 +130,8 @@ impl Gateway {
         }
         let path = shared.media.files.path(client, id);
         let mut file = tokio::fs::File::open(path).await.map_err(|_| gone())?;
-        let bounds = bounds(shared, client, shared.settings.media.send_max_bytes).await?;
-        let mut receiving = shared.media.outbound.receive(client, bounds).await?;
+        let most = shared.settings.media.send_max_bytes;
+        let mut receiving = shared.media.outbound.receive(&shared.store, client, most).await?;
         let mut piece = vec![0; PIECE];
         loop {
             match file.read(&mut piece).await.map_err(|_| gone())? {

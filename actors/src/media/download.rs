@@ -35,6 +35,10 @@ pub(super) async fn carry_out(shared: &Shared, due: &DueMedia, asks: impl FnOnce
         tracing::error!(event = %due.id, "a download panicked");
         Err(MediaError::Storage)
     });
+    let (result, held) = match result {
+        Ok((size, held)) => (Ok(size), Some(held)),
+        Err(error) => (Err(error), None),
+    };
     if let Err(error) = result
         && let Some(wait) = download::wait(error, tries)
     {
@@ -66,7 +70,8 @@ pub(super) async fn carry_out(shared: &Shared, due: &DueMedia, asks: impl FnOnce
         tracing::warn!(event = %due.id, %error, "the end of a download was not committed; trying again");
         tokio::time::sleep(COMMIT_AGAIN_AFTER).await;
     }
-    if result.is_ok() {
+    if let (Ok(size), Some(held)) = (result, held) {
+        held.kept(size);
         remove_unowned(shared, due).await;
     }
     None
@@ -111,26 +116,29 @@ async fn uploaded_again(shared: &Shared, due: &DueMedia, asks: impl FnOnce()) ->
     }
 }
 
-async fn fetch(shared: &Shared, due: &DueMedia, tries: u32) -> Result<u64, MediaError> {
+/// Answers the file's size, and what is held for it until the store counts it.
+async fn fetch(shared: &Shared, due: &DueMedia, tries: u32) -> Result<(u64, Held), MediaError> {
     let reference = shared.vault.media().open(due.id, &due.sealed).map_err(|error| {
         tracing::error!(event = %due.id, %error, "a file's key cannot be decrypted");
         MediaError::Storage
     })?;
     let decryptor = MediaDecryptor::new(&reference).map_err(|_| MediaError::Incomplete)?;
-    let client = due.key.client_id;
     // A client that is full asks WhatsApp for nothing.
-    let (_, left) = room(shared, client).await?;
-    if left == 0 {
+    if room(shared, due.key.client_id).await?.left() == 0 {
         return Err(MediaError::Quota);
     }
     let way = way(shared, due, &reference).await?;
     let opening = shared.media.source.open(&way, &reference.direct_path, tries);
     let coming = in_time(None, opening).await?;
     let size = largest(reference.size, coming.length());
-    let (reserved, most) = reserve(shared, client, size).await?;
-    let fetched = in_time(size, stream(shared, due, coming, decryptor, most)).await;
-    drop(reserved);
-    fetched
+    let mut held = room(shared, due.key.client_id).await?;
+    // One of which nobody says how large it is gets what is left.
+    let most = size.unwrap_or_else(|| held.left());
+    if held.left() == 0 || !held.grow(most) {
+        return Err(MediaError::Quota);
+    }
+    let size = in_time(size, stream(shared, due, coming, decryptor, most)).await?;
+    Ok((size, held))
 }
 
 /// Has `work` end within the time for a file of `size`.
@@ -168,29 +176,11 @@ fn largest(said: u64, coming: Option<u64>) -> Option<u64> {
         .min()
 }
 
-/// Bytes that a client's files under way may come to, and what is left of them.
-async fn room(shared: &Shared, client: ClientId) -> Result<(u64, u64), MediaError> {
-    let most = match shared.settings.media.max_bytes {
-        0 => u64::MAX,
-        most => most,
-    };
-    let kept = shared.store.media_bytes(client).await.map_err(|error| {
+async fn room(shared: &Shared, client: ClientId) -> Result<Held, MediaError> {
+    shared.media.ledger.room(&shared.store, client).await.map_err(|error| {
         tracing::warn!(%client, %error, "cannot read how much media a client has");
         MediaError::Storage
-    })?;
-    let most = most.saturating_sub(kept);
-    Ok((most, most.saturating_sub(shared.media.ledger.held(client))))
-}
-
-/// Takes room for a file; answers how large it may be. One of which nobody says it gets what is left.
-async fn reserve(shared: &Shared, client: ClientId, size: Option<u64>) -> Result<(Held, u64), MediaError> {
-    let (most, left) = room(shared, client).await?;
-    let mut held = shared.media.ledger.hold(client);
-    let size = size.unwrap_or(left);
-    if left == 0 || !held.grow(size, most) {
-        return Err(MediaError::Quota);
-    }
-    Ok((held, size))
+    })
 }
 
 async fn stream(

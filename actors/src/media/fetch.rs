@@ -9,7 +9,7 @@ use wharf_domain::{
     outgoing::{FileType, MediaMessage, check_mime_type},
 };
 
-use super::outbound::{Bounds, ReceivedFile};
+use super::outbound::ReceivedFile;
 use crate::{
     GatewayError,
     post::{fetch::NotFetched, for_client},
@@ -37,15 +37,6 @@ pub(crate) enum NoFile {
 /// Bytes that a file of a kind may have.
 pub(crate) fn most_bytes(shared: &Shared, kind: FileType) -> u64 {
     shared.settings.media.send_max_bytes.min(kind.most_bytes())
-}
-
-/// What a client's file of a kind is bounded by.
-///
-/// # Errors
-/// `Unavailable` when the store cannot be read.
-pub(crate) async fn bounds(shared: &Shared, client: ClientId, most: u64) -> Result<Bounds, GatewayError> {
-    let kept = shared.store.media_bytes(client).await?;
-    Ok(Bounds { most, kept })
 }
 
 /// Fetches the file of a message, each try when it is this client's turn. Answers it with the message, which says now what the
@@ -95,8 +86,7 @@ async fn once(shared: &Shared, client: ClientId, message: &mut MediaMessage) -> 
         );
         return Err(GatewayError::TooLarge(detail).into());
     }
-    let bounds = bounds(shared, client, most).await?;
-    let mut receiving = shared.media.outbound.receive(client, bounds).await?;
+    let mut receiving = shared.media.outbound.receive(&shared.store, client, most).await?;
     while let Some(piece) = coming.next().await? {
         receiving.take(&piece).await?;
     }

@@ -86,7 +86,7 @@ impl MediaRoom {
     /// [`PosterError`] when the machine's TLS set-up cannot be used.
     pub(crate) fn new(settings: &MediaSettings, directory: PathBuf, checked: Checked) -> Result<Self, PosterError> {
         let maker = Maker::new(checked, "", settings.test_network.clone())?;
-        let ledger = Ledger::default();
+        let ledger = Ledger::new(settings.max_bytes);
         let caps = Caps {
             total: settings.max_uploads,
             per_client: settings.max_uploads_per_client,
@@ -95,7 +95,7 @@ impl MediaRoom {
             files: MediaFiles::new(directory.clone()),
             source: MediaSource::new(maker.clone())?,
             upload: MediaUpload::new(maker)?,
-            outbound: Outbound::new(directory, ledger.clone(), settings.max_bytes),
+            outbound: Outbound::new(directory, ledger.clone()),
             transfers: Slots::new(caps, HashMap::new()),
             preparing: Slots::new(PREPARED_AT_A_TIME, HashMap::new()),
             previews: Slots::new(PREVIEWS_AT_A_TIME, HashMap::new()),

@@ -35,17 +35,6 @@ const BUFFER: usize = 128 * 1024;
 pub(crate) struct Outbound {
     root: Arc<Path>,
     ledger: Ledger,
-    /// Bytes that one client's files may come to.
-    most_of_client: u64,
-}
-
-/// How large a file may become.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Bounds {
-    /// Bytes of this file.
-    pub(crate) most: u64,
-    /// Bytes that the store counts for the client already.
-    pub(crate) kept: u64,
 }
 
 /// A file that lies here until this is dropped.
@@ -66,8 +55,8 @@ pub struct Receiving {
     hash: Sha256,
     size: u64,
     most: u64,
-    /// What the client's files under way may come to, and what this one has of it.
-    room: Option<(Held, u64)>,
+    /// What it has of the client's quota.
+    held: Option<Held>,
 }
 
 /// A file that was received; removed when this is dropped.
@@ -101,7 +90,7 @@ impl Receiving {
             hash: Sha256::new(),
             size: 0,
             most,
-            room: None,
+            held: None,
         })
     }
 
@@ -115,8 +104,8 @@ impl Receiving {
             let detail = format!("the file may have {} bytes at most", self.most);
             return Err(GatewayError::TooLarge(detail));
         }
-        if let Some((held, most)) = &mut self.room
-            && !held.grow(more, *most)
+        if let Some(held) = &mut self.held
+            && !held.grow(more)
         {
             let detail =
                 "this client has as many bytes of files as it may (media.max_bytes); it is to wait until some go";
@@ -137,7 +126,7 @@ impl Receiving {
             lying,
             hash,
             size,
-            room,
+            held,
             ..
         } = self;
         file.flush().await.map_err(|error| disk(&error))?;
@@ -145,7 +134,7 @@ impl Receiving {
             lying,
             size,
             sha256: hash.finalize().into(),
-            held: room.map(|(held, _)| held),
+            held,
         })
     }
 }
@@ -207,25 +196,22 @@ impl Drop for KeptFile {
 }
 
 impl Outbound {
-    /// `most_of_client` 0 is no limit.
-    pub(crate) fn new(root: PathBuf, ledger: Ledger, most_of_client: u64) -> Self {
+    pub(crate) fn new(root: PathBuf, ledger: Ledger) -> Self {
         Self {
             root: root.into(),
             ledger,
-            most_of_client: if most_of_client == 0 { u64::MAX } else { most_of_client },
         }
     }
 
-    /// Begins to receive a client's file.
+    /// Begins to receive a client's file of at most `most` bytes.
     ///
     /// # Errors
-    /// `Unavailable` for the disk.
-    pub(crate) async fn receive(&self, client: ClientId, bounds: Bounds) -> Result<Receiving, GatewayError> {
+    /// `Unavailable` for the store or the disk.
+    pub(crate) async fn receive(&self, store: &Store, client: ClientId, most: u64) -> Result<Receiving, GatewayError> {
+        let held = self.ledger.room(store, client).await?;
         let directory = self.root.join(RECEIVING);
-        let receiving = Receiving::begin(&directory, bounds.most).await;
-        let mut receiving = receiving.map_err(|error| disk(&error))?;
-        let most = self.most_of_client.saturating_sub(bounds.kept);
-        receiving.room = Some((self.ledger.hold(client), most));
+        let mut receiving = Receiving::begin(&directory, most).await.map_err(|error| disk(&error))?;
+        receiving.held = Some(held);
         Ok(receiving)
     }
 
@@ -260,8 +246,7 @@ impl Outbound {
     /// The file of a row that waited for this process, if there is one.
     pub(crate) fn found(&self, key: &ConnectionKey, message_id: &str) -> Option<KeptFile> {
         let size = fs::metadata(self.path(key, message_id)).ok()?.len();
-        let mut held = self.ledger.hold(key.client_id);
-        held.take(size);
+        let held = self.ledger.take(key.client_id, size);
         let mut kept = self.kept(key, message_id, Some(held));
         kept.belongs_to_row();
         Some(kept)

@@ -19,7 +19,7 @@ use wharf_support::wait_until;
 
 use self::host::{Act, Host};
 use super::world::{WITHIN, World, message, number, settings};
-use crate::{Gateway, MediaFile, MediaSettings, NoMedia, Settings, clock, janitor::retention::Retention};
+use crate::{Gateway, GatewayError, MediaFile, MediaSettings, NoMedia, Settings, clock, janitor::retention::Retention};
 
 fn with_media(host: &Host, more: MediaSettings) -> Settings {
     Settings {

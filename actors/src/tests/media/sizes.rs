@@ -77,3 +77,32 @@ async fn who_says_nothing_takes_room_all_the_same() {
     );
     world.gateway.stop().await;
 }
+
+/// A file that drips in does not pass by what came in beside it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_came_in_meanwhile_takes_room_of_what_is_still_coming() {
+    let host = Host::start().await;
+    let more = MediaSettings {
+        max_bytes: 10_000,
+        ..MediaSettings::default()
+    };
+    let world = World::start_with(with_media(&host, more)).await;
+    let client = world.add_client("a").await.id;
+    let (webhook, link) = world.linked(client, &number(1), "/ok").await;
+    let mut dripping = world.gateway.receive_file(client, &number(1), None).await.unwrap();
+    dripping.take(&[0; 1_000]).await.unwrap();
+    link.deliver(vec![picture(&host, "5511999999999", "kept", 6_000)])
+        .await
+        .unwrap();
+    world.wait_for_events(&webhook, EventStatus::Delivered, 1).await;
+    let directory = world.dir.path().join("media");
+    wait_until("the file is there", WITHIN, async || files_below(&directory) == 2).await;
+    let refused = dripping.take(&[0; 4_000]).await.unwrap_err();
+    assert!(
+        matches!(&refused, GatewayError::Conflict(why) if why.contains("media.max_bytes")),
+        "{refused:?}"
+    );
+    dripping.take(&[0; 3_000]).await.expect("as much as there is room for");
+    drop(dripping);
+    world.gateway.stop().await;
+}
