@@ -9,7 +9,7 @@ use sqlx::{Row, SqliteConnection, query_scalar};
 use wharf_domain::{AWAITS_MEDIA, Ordering, PendingEvent, Timestamp, WebhookId};
 
 use crate::{
-    DueChat, DuePage, DueQuery, Store, StoreError,
+    DueChat, DuePage, DueQuery, DueScope, Store, StoreError,
     codec::{At, pending_event},
     sql,
 };
@@ -32,10 +32,11 @@ impl Store {
     pub async fn due_chats(&self, webhook: WebhookId, query: &DueQuery) -> Result<DuePage, StoreError> {
         let page = async {
             let mut connection = self.pool().acquire().await?;
-            match query.ordering {
-                _ if query.by_time => by_time::due_page(&mut connection, webhook, query).await,
-                Ordering::Chat => due_page(&mut connection, webhook, query).await,
-                Ordering::None => singles::due_page(&mut connection, webhook, query).await,
+            match (query.scope, query.ordering) {
+                (DueScope::Named, _) => by_time::named_page(&mut connection, webhook, query).await,
+                (DueScope::Times, _) => by_time::due_page(&mut connection, webhook, query).await,
+                (DueScope::Chats, Ordering::Chat) => due_page(&mut connection, webhook, query).await,
+                (DueScope::Chats, Ordering::None) => singles::due_page(&mut connection, webhook, query).await,
             }
         };
         page.await.map_err(|error| self.error(error))

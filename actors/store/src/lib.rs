@@ -65,5 +65,5 @@ pub use types::{
     FailedEvents, FailedFilter, KeyClaim, NewConnection, NewEvent, PullCursor, PullPage, PullQuery, Pulled,
     RecordedEvent, Renewal, SealedProxy, SealedSecret, Space, StoreOptions,
 };
-pub use wharf_domain::delivery::{DueChat, DuePage, DueQuery};
+pub use wharf_domain::delivery::{DueChat, DuePage, DueQuery, DueScope};
 pub use writer::{Group, Writer};

@@ -1,7 +1,8 @@
 //! Reading a backlog in bounded pieces.
 //!
 //! A sweep goes over the webhook's chats in the store's order, one load after another, and takes in those that are not
-//! held. When it ends and nothing was left behind since it began, the machine follows.
+//! held. When it ends and nothing was left behind since it began, the machine follows. A chat that drained, and of which
+//! the store may have more, is looked at by its name then: a busy chat does not cost a sweep over the others.
 //!
 //! When too many chats wait for a retry to be held, the last ones are *parked*: the store alone has them, sweeps pass
 //! over what is not due, and the store's earliest due time wakes the machine. Once what was passed over is little
@@ -9,7 +10,7 @@
 //!
 //! A sweep over parked chats goes *by time*: the store has an index of what waits, so what has become due costs what has
 //! become due, and not the hundred thousand chats that wait beside it for a receiver that is dead. Chats that get
-//! something meanwhile are looked at by name.
+//! something meanwhile are looked at by name beside that.
 
 use std::{
     collections::{BTreeSet, HashMap, hash_map::Entry},
@@ -52,11 +53,23 @@ pub struct DueQuery {
     pub visit: usize,
     /// What counts as a chat: with [`Ordering::None`] each event is one of its own.
     pub ordering: Ordering,
-    /// Go over what has become due by `now`, in the order of the times, instead of over all chats: those chats whose
-    /// first event is among it. What has no time is not looked at.
-    pub by_time: bool,
-    /// Beside that, chats whose first event is to be looked at, whether it has a time or not.
+    /// Which chats are looked at.
+    pub scope: DueScope,
+    /// Chats that are looked at before all others of the scope; none with [`DueScope::Chats`].
     pub named: Vec<Box<str>>,
+}
+
+/// What a [`DueQuery`] goes over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DueScope {
+    /// All chats, in the store's order.
+    #[default]
+    Chats,
+    /// What has become due by the query's `now`, in the order of the times: those chats whose first event is among it.
+    /// What has no time is not looked at.
+    Times,
+    /// The named chats alone. There is no cursor.
+    Named,
 }
 
 /// The store's answer. It may say less than the limits allow; a cursor without chats is fine.
@@ -107,8 +120,7 @@ struct Sweep {
     cursor: Option<Box<str>>,
     /// Chats that it left in the store because they wait.
     skipped: usize,
-    /// Over what has become due, and not over all chats.
-    by_time: bool,
+    scope: DueScope,
 }
 
 #[derive(Debug)]
@@ -123,7 +135,8 @@ pub(super) struct CatchUp {
     parked_due_at: Option<Timestamp>,
     /// Whether that time has come.
     due: bool,
-    /// Chats of which the store may have something that is due, while all others that are not held wait for their time.
+    /// Chats of which the store may have something, while it has nothing of others that are not held, or these wait for
+    /// their time.
     named: BTreeSet<Box<str>>,
     /// Whether the next sweep takes what was parked in again: only heads, so that it fits.
     unparking: bool,
@@ -148,7 +161,7 @@ impl CatchUp {
 
     /// Whether the store has nothing of chats that are not held.
     pub(super) fn following(&self) -> bool {
-        !self.dirty && self.sweep.is_none() && !self.parked
+        !self.is_behind() && !self.parked
     }
 
     /// Whether chats that are not held all wait for their time.
@@ -179,11 +192,12 @@ impl CatchUp {
         self.changed(&drained.chat, Change::Other);
     }
 
-    /// The store has something of a chat that is not held. Where all others wait, it is enough to look at this one.
+    /// The store has something of a chat that is not held. Where no others are to be met, it is enough to look at this
+    /// one.
     fn leave(&mut self, chat: &str, ordering: Ordering) {
-        let others_wait = self.parked && !self.dirty && self.sweep.as_ref().is_none_or(|sweep| sweep.by_time);
+        let over_all = self.sweep.as_ref().is_some_and(|sweep| sweep.scope == DueScope::Chats);
         // Without an order the store knows no chats by the names that they have here.
-        if others_wait && ordering == Ordering::Chat && self.named.len() < NAMED {
+        if !self.dirty && !over_all && ordering == Ordering::Chat && self.named.len() < NAMED {
             self.named.insert(chat.into());
         } else {
             self.dirty = true;
@@ -223,22 +237,13 @@ impl CatchUp {
             return None;
         }
         self.not_before = None;
-        let (evicted, evicted_due_at) = window.evict_waiting(ROOM);
-        self.parked |= evicted > 0;
-        if let Some(sweep) = &mut self.sweep {
-            // It may be past these chats already.
-            sweep.skipped += evicted;
-            self.park_until(evicted_due_at);
-        }
-        window.thin_out(ROOM);
-        let room = WINDOW.saturating_sub(window.len());
-        if room < ROOM {
+        if self.sweep.is_none() && self.scope() == DueScope::Named && window.len() < WINDOW {
+            // Nobody has to make room for as little as this brings.
+            self.begin_sweep();
+        } else if !self.make_room(window) {
             return None;
         }
-        if self.sweep.is_none() {
-            self.begin_sweep();
-            self.park_until(evicted_due_at);
-        }
+        let room = WINDOW.saturating_sub(window.len());
         let sweep = self.sweep.get_or_insert_default();
         self.generation += 1;
         self.loading = Some(Loading {
@@ -246,9 +251,9 @@ impl CatchUp {
             ordering,
             changes: HashMap::new(),
         });
-        let named = match sweep.by_time {
-            true => std::mem::take(&mut self.named).into_iter().collect(),
-            false => Vec::new(),
+        let named = match sweep.scope {
+            DueScope::Chats => Vec::new(),
+            DueScope::Times | DueScope::Named => std::mem::take(&mut self.named).into_iter().collect(),
         };
         let query = DueQuery {
             after: sweep.cursor.clone(),
@@ -258,22 +263,52 @@ impl CatchUp {
             per_chat: if self.unparking { 1 } else { PER_CHAT },
             visit: VISIT,
             ordering,
-            by_time: sweep.by_time,
+            scope: sweep.scope,
             named,
         };
         Some((self.generation, query))
     }
 
+    /// Has the window make room for what a load of a sweep brings, and begins the sweep if none is under way. False when
+    /// there is no room.
+    fn make_room(&mut self, window: &mut Window) -> bool {
+        let (evicted, evicted_due_at) = window.evict_waiting(ROOM);
+        self.parked |= evicted > 0;
+        if let Some(sweep) = &mut self.sweep {
+            // It may be past these chats already.
+            sweep.skipped += evicted;
+            self.park_until(evicted_due_at);
+        }
+        window.thin_out(ROOM);
+        if window.len() + ROOM > WINDOW {
+            return false;
+        }
+        if self.sweep.is_none() {
+            self.begin_sweep();
+            self.park_until(evicted_due_at);
+        }
+        true
+    }
+
+    /// What the next sweep has to go over.
+    fn scope(&self) -> DueScope {
+        match (self.dirty, self.parked) {
+            (true, _) => DueScope::Chats,
+            (false, true) => DueScope::Times,
+            (false, false) => DueScope::Named,
+        }
+    }
+
     /// What is known to be left behind is what the sweep is for.
     fn begin_sweep(&mut self) {
-        let by_time = self.parked && !self.dirty;
-        if !by_time {
+        let scope = self.scope();
+        if scope == DueScope::Chats {
             // It meets them with all others.
             (self.dirty, self.named) = (false, BTreeSet::new());
         }
         (self.due, self.parked_due_at) = (false, None);
         self.sweep = Some(Sweep {
-            by_time,
+            scope,
             ..Sweep::default()
         });
     }
@@ -286,8 +321,10 @@ impl CatchUp {
             .is_some()
         {
             self.not_before = Some(now + PAUSE);
-            // What it named is forgotten.
-            self.dirty |= self.sweep.as_ref().is_some_and(|sweep| sweep.by_time);
+            if self.sweep.as_ref().is_some_and(|sweep| sweep.scope != DueScope::Chats) {
+                // What it named is forgotten.
+                self.start_over();
+            }
         }
     }
 
@@ -342,7 +379,6 @@ impl CatchUp {
         }
         (self.parked, self.parked_due_at, self.due) = (false, None, false);
         self.unparking = skipped > 0;
-        // What is to be looked at by name goes with the sweep over all.
-        self.dirty |= self.unparking || !self.named.is_empty();
+        self.dirty |= self.unparking;
     }
 }

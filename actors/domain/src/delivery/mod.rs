@@ -33,7 +33,7 @@ use crate::{
 };
 
 use catch_up::{CatchUp, Change};
-pub use catch_up::{DueChat, DuePage, DueQuery};
+pub use catch_up::{DueChat, DuePage, DueQuery, DueScope};
 use doubt::Doubt;
 use ended::Ended;
 use pace::Pace;

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 use wharf_domain::{
     AttemptOutcome, EventId, EventStatus, Ordering, PendingEvent, Timestamp,
-    delivery::{DeliveryConfig, DueChat, DuePage, DueQuery, ParkedEvent},
+    delivery::{DeliveryConfig, DueChat, DuePage, DueQuery, DueScope, ParkedEvent},
 };
 
 #[derive(Debug)]
@@ -220,7 +220,7 @@ impl Store {
             ..DuePage::default()
         };
         match query.ordering {
-            _ if query.by_time => self.due_by_time(query, page),
+            _ if query.scope != DueScope::Chats => self.due_by_time(query, page),
             Ordering::Chat => self.due_chats(query, page),
             Ordering::None => self.due_singles(query, page),
         }
@@ -228,6 +228,9 @@ impl Store {
 
     /// Each pending event as a chat of its own, in the order of chats and then of arrival.
     fn due_singles(&self, query: &DueQuery, mut page: DuePage) -> DuePage {
+        if query.scope == DueScope::Named {
+            return page;
+        }
         let after = query.after.as_deref().and_then(|after| after.split_once('/'));
         let after = after.map(|(chat, number)| (chat, number.parse::<usize>().unwrap_or(usize::MAX)));
         let from = Bound::Included(after.map_or("", |(chat, _)| chat));
@@ -257,7 +260,7 @@ impl Store {
         page
     }
 
-    /// What has become due, by its time, and the named chats before that.
+    /// The named chats, and then what has become due, by its time, if that is asked for.
     fn due_by_time(&self, query: &DueQuery, mut page: DuePage) -> DuePage {
         let mut room = query.room;
         let mut take = |page: &mut DuePage, numbers: &mut dyn Iterator<Item = usize>| {
@@ -278,10 +281,13 @@ impl Store {
             let Some(numbers) = self.pending.get(chat) else {
                 continue;
             };
-            let due = numbers.first().is_some_and(|first| self.is_due(*first, query.now));
-            if due && !take(&mut page, &mut numbers.iter().copied()) {
+            let wanted = !query.only_due || numbers.first().is_some_and(|first| self.is_due(*first, query.now));
+            if wanted && !take(&mut page, &mut numbers.iter().copied()) {
                 page.left.push(chat.clone());
             }
+        }
+        if query.scope == DueScope::Named {
+            return page;
         }
         let after = query.after.as_deref().and_then(|after| after.split_once('/'));
         let after = after.and_then(|(at, number)| Some((Timestamp(at.parse().ok()?), number.parse().ok()?)));

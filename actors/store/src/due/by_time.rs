@@ -1,4 +1,5 @@
-//! The backlog of a webhook of which most waits: what has become due, in the order of the times.
+//! The backlog of a webhook of which most waits, or is held: chats by their names, and what has become due, in the order
+//! of the times.
 
 use std::collections::HashSet;
 
@@ -21,6 +22,18 @@ struct Due {
     at: Timestamp,
     chat: Box<str>,
     is_first: bool,
+}
+
+/// See [`crate::Store::due_chats`]: the named chats alone.
+pub(super) async fn named_page(
+    connection: &mut SqliteConnection,
+    webhook: WebhookId,
+    query: &DueQuery,
+) -> Result<DuePage, sqlx::Error> {
+    let mut page = DuePage::default();
+    read_named(connection, webhook, query, &mut page).await?;
+    page.next_due_at = next_due_at(connection, webhook, query.now).await?;
+    Ok(page)
 }
 
 /// See [`crate::Store::due_chats`]. The cursor is `TIME SEQ` of the last event looked at.
@@ -75,7 +88,7 @@ pub(super) async fn due_page(
     Ok(page)
 }
 
-/// The named chats whose first event is due, with what follows it, as far as there is room.
+/// The named chats with their first events, those whose first one is due if that is asked for, as far as there is room.
 async fn read_named(
     connection: &mut SqliteConnection,
     webhook: WebhookId,
@@ -84,11 +97,11 @@ async fn read_named(
 ) -> Result<(), sqlx::Error> {
     let names: Vec<&str> = query.named.iter().map(|chat| &**chat).collect();
     let (found, cut) = read_chats(connection, webhook, query, &names).await?;
-    let is_due = |chat: &DueChat| {
+    let is_wanted = |chat: &DueChat| {
         let first = chat.events.first().and_then(|event| event.next_retry_at);
-        first.is_none_or(|at| at <= query.now)
+        !query.only_due || first.is_none_or(|at| at <= query.now)
     };
-    page.chats.extend(found.into_iter().filter(is_due));
+    page.chats.extend(found.into_iter().filter(is_wanted));
     page.left
         .extend(query.named.iter().skip(cut.unwrap_or(usize::MAX)).cloned());
     Ok(())

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 use wharf_domain::{Ordering, PendingEvent, Timestamp, Webhook};
-use wharf_store::{DueChat, DuePage, DueQuery};
+use wharf_store::{DueChat, DuePage, DueQuery, DueScope};
 
 use crate::database::{Database, NOW, delivered, failed, later, on_every_database, postponed};
 
@@ -14,7 +14,7 @@ pub fn everything() -> DueQuery {
         per_chat: 1000,
         visit: 1000,
         ordering: Ordering::Chat,
-        by_time: false,
+        scope: DueScope::Chats,
         named: Vec::new(),
     }
 }
@@ -95,6 +95,26 @@ on_every_database! {
 
         let page = read(DueQuery { room: 0, per_chat: 0, visit: 0, ..everything() }).await;
         assert_eq!((names(&page), page.cursor.as_deref()), (vec!["a"], Some("a")), "none counts as one");
+    }
+
+    async fn named_chats_are_read_and_no_others(db: &mut Database) {
+        let (_, webhook) = db.tenant("acme").await;
+        let events = db.events(&webhook, &["a", "b", "b", "b", "c", "d"]).await;
+        db.outcomes(&[postponed(&webhook, &events[0], 60), postponed(&webhook, &events[4], 0)]).await;
+        let read = async |query: DueQuery| db.store.due_chats(webhook.id, &query).await.unwrap();
+        let named = |chats: &[&str]| DueQuery {
+            scope: DueScope::Named,
+            named: chats.iter().map(|chat| (*chat).into()).collect(),
+            ..everything()
+        };
+        let page = read(named(&["b", "a", "none"])).await;
+        assert_eq!(names(&page), ["b", "a"]);
+        assert_eq!((page.cursor, page.next_due_at), (None, Some(later(60))));
+        let page = read(DueQuery { only_due: true, ..named(&["a", "d"]) }).await;
+        assert_eq!(names(&page), ["d"], "a waits");
+        let page = read(DueQuery { room: 2, per_chat: 2, ..named(&["b", "d"]) }).await;
+        assert_eq!((names(&page), page.chats[0].more), (vec!["b"], true));
+        assert_eq!(page.left, ["d".into()], "there was no room for it");
     }
 
     async fn what_ended_is_not_in_the_backlog(db: &mut Database) {
@@ -280,7 +300,7 @@ proptest! {
             let by_time = due_by_time(&backlog, ordering);
             let of_named = |seq: i64| backlog.iter().any(|event| event.seq == seq && named.contains(&event.chat));
             expected.extend(by_time.into_iter().map(|(_, seq)| seq).filter(|seq| !of_named(*seq)));
-            let mut query = DueQuery { by_time: true, named, ordering, only_due: true, room, per_chat, visit, ..everything() };
+            let mut query = DueQuery { scope: DueScope::Times, named, ordering, only_due: true, room, per_chat, visit, ..everything() };
             let (mut met, mut left) = (Vec::new(), Vec::new());
             loop {
                 let page = db.store.due_chats(webhook.id, &query).await.unwrap();

@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::super::{DueChat, DuePage, DueQuery, ParkedEvent};
+use super::super::{DueChat, DuePage, DueQuery, DueScope, ParkedEvent};
 use crate::{AttemptOutcome, EventId, EventStatus, Ordering, PendingEvent};
 
 #[derive(Debug, Clone)]
@@ -146,7 +146,7 @@ impl Store {
             next_due_at,
             ..DuePage::default()
         };
-        if query.by_time {
+        if query.scope != DueScope::Chats {
             return self.due_by_time(query, page);
         }
         assert!(query.named.is_empty(), "{query:?}");
@@ -180,7 +180,7 @@ impl Store {
         page
     }
 
-    /// What has become due, by its time, and the named chats before that.
+    /// The named chats, and then what has become due, by its time, if that is asked for.
     fn due_by_time(&self, query: &DueQuery, mut page: DuePage) -> DuePage {
         let at = |number: usize| self.rows[number].event.next_retry_at;
         let is_first = |number: usize| {
@@ -212,9 +212,13 @@ impl Store {
             let Some(first) = self.pending_of(chat).next() else {
                 continue;
             };
-            if at(first).is_none_or(|at| at <= query.now) && !take(&mut page, first) {
+            let wanted = !query.only_due || at(first).is_none_or(|at| at <= query.now);
+            if wanted && !take(&mut page, first) {
                 page.left.push(chat.clone());
             }
+        }
+        if query.scope == DueScope::Named {
+            return page;
         }
         let place = |number: usize| at(number).map(|at| format!("{:012} {number:09}", at.0));
         let mut due: Vec<(String, usize)> = self
