@@ -29,6 +29,7 @@ use crate::supervision::Crash;
 use crate::{
     clock,
     directory::LinkSlot,
+    pacer::Turn,
     persistence::{Write, WriteError},
     shared::Shared,
     supervision::DONE,
@@ -92,6 +93,8 @@ pub(crate) struct State {
     slot: LinkSlot,
     link: Option<(u64, Arc<dyn Link>)>,
     timer: Timer,
+    /// The turn that its next link waits for.
+    turn: Option<Turn>,
     /// The state of saving: a write under way, and whether the state changed since it began.
     saving: bool,
     unsaved: bool,
@@ -118,6 +121,7 @@ impl Actor for SessionActor {
             slot,
             link: None,
             timer: Timer::default(),
+            turn: None,
             saving: false,
             unsaved: false,
             save_timer: Timer::default(),
@@ -214,6 +218,14 @@ fn step(myself: &ActorRef<Message>, state: &mut State, event: SessionEvent) {
     if !leaving {
         state.told.note(&state.args.key, &before, machine.view(), now);
     }
+    let waits = state
+        .machine
+        .as_ref()
+        .is_some_and(|machine| machine.view().retry_at.is_some());
+    if !waits {
+        // No link comes any more, or it has come.
+        state.turn = None;
+    }
     carry_out(myself, state, effects);
     publish(state);
     if came_up {
@@ -249,7 +261,11 @@ fn carry_out(myself: &ActorRef<Message>, state: &mut State, effects: Vec<Session
             }
             SessionEffect::SetTimer { at, generation } => set_timer(myself, state, clock::until(at), generation),
             SessionEffect::TakeTurn { after, generation } => {
-                let wait = state.args.shared.pacer.turn(state.args.key.client_id, after);
+                // First of all the one before is given back: its place may be the next that is free.
+                state.turn = None;
+                let turn = state.args.shared.pacer.turn(state.args.key.client_id, after);
+                let wait = turn.wait();
+                state.turn = Some(turn);
                 if let Some(machine) = &mut state.machine {
                     machine.turn_is(generation, clock::now() + wait);
                 }

@@ -119,3 +119,32 @@ async fn one_that_was_cut_short_is_gone_on_with() {
         world.gateway.stop().await;
     }
 }
+
+/// Whoever makes connections and deletes them at once leaves the turns that they did not need to others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn turns_of_connections_that_are_deleted_are_free_for_others() {
+    let pace = Settings {
+        session_starts_per_second: 5,
+        ..settings()
+    };
+    let world = World::start_with(pace).await;
+    let (many, other) = (world.add_client("a").await.id, world.add_client("b").await.id);
+    for n in 0..20 {
+        let made = (n * 50..(n + 1) * 50).map(|n| world.gateway.create_connection(many, number(n)));
+        let made = futures::future::join_all(made).await;
+        let deleted = made.into_iter().map(|made| async {
+            let number = made.unwrap().phone_number;
+            // Its session may not be there yet.
+            wait_until("it is deleted", WITHIN, || async {
+                world.gateway.delete_connection(many, &number).await == Ok(Deletion::Done)
+            })
+            .await;
+        });
+        futures::future::join_all(deleted).await;
+    }
+    let turn = world.gateway.shared.pacer.turn(other, Duration::ZERO);
+    assert!(turn.wait() < Duration::from_secs(2), "{turn:?}");
+    let opened = world.links.counters().opened;
+    assert!(opened < 1000, "each that was opened has used its turn: {opened}");
+    world.gateway.stop().await;
+}
