@@ -180,8 +180,7 @@ async fn on_begin(myself: &ActorRef<Message>, state: &mut State) -> Result<(), A
     state.told.wanted().found_rejects_calls(row.reject_calls);
     let machine = Session::new(key.phone_number.clone(), view_of_row(&row));
     let mut machine = machine.with_patience(shared.settings.patience);
-    let now = clock::now();
-    let effects = machine.start(now, now);
+    let effects = machine.start(clock::now());
     state.machine = Some(machine);
     carry_out(myself, state, effects);
     publish(state);
@@ -270,6 +269,10 @@ fn carry_out(myself: &ActorRef<Message>, state: &mut State, effects: Vec<Session
                     machine.turn_is(generation, clock::now() + wait);
                 }
                 set_timer(myself, state, wait, generation);
+            }
+            SessionEffect::StaysLinked { why } => {
+                let number = &state.args.key.phone_number;
+                tracing::warn!(%number, why, "a device is not unlinked: the phone lists it until its owner removes it");
             }
             SessionEffect::Save => save(myself, state),
             SessionEffect::Finished => {
