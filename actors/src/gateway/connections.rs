@@ -29,7 +29,8 @@ const DELETED_WITHIN: Duration = Duration::from_secs(20);
 pub enum Deletion {
     /// The connection is gone.
     Done,
-    /// It goes on without the caller, also over a restart of the process. The connection is there until it is over.
+    /// It goes on without the caller, also over a restart of the process once the store has taken that it was begun. The
+    /// connection is there until it is over.
     GoesOn(Box<Connection>),
 }
 

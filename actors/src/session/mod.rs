@@ -366,6 +366,7 @@ fn on_saved(myself: &ActorRef<Message>, state: &mut State, result: Result<bool, 
         Ok(_) if state.unsaved => save(myself, state),
         Ok(_) => {}
         Err(error) => {
+            state.unsaved = true;
             tracing::warn!(number = %state.args.key.phone_number, %error, "a session's state was not written; trying again");
             let myself = myself.clone();
             state.save_timer.set(async move {

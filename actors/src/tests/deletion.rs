@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use wharf_domain::{ClientId, ConnectionKey, retention::Keep, session::ReasonCode};
+use wharf_domain::{ClientId, ConnectionKey, ConnectionStatus, retention::Keep, session::ReasonCode};
 use wharf_store::{KeyChange, KeyKind, StoredKey};
 use wharf_support::wait_until;
 use wharf_whatsapp::{OpenScript, ScriptedFactory};
@@ -146,5 +146,31 @@ async fn turns_of_connections_that_are_deleted_are_free_for_others() {
     assert!(turn.wait() < Duration::from_secs(2), "{turn:?}");
     let opened = world.links.counters().opened;
     assert!(opened < 1000, "each that was opened has used its turn: {opened}");
+    world.gateway.stop().await;
+}
+
+/// Not even the mark in its row can be written, and the device is unlinked all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_the_store_refuses_is_gone_on_with_when_it_takes_writes_again() {
+    let world = World::start_on("?busy_timeout_ms=50").await;
+    let key = linked(&world, 0).await;
+    let mut writer = world.store.writer().await.unwrap();
+    let blocker = writer.begin().await.unwrap();
+    let wait = Duration::from_secs(2);
+    let deleting = world
+        .gateway
+        .delete_connection_within(key.client_id, &key.phone_number, wait);
+    let answer = deleting.await.unwrap();
+    assert!(matches!(answer, Deletion::GoesOn(_)), "{answer:?}");
+    assert!(world.gateway.ready().await.is_err());
+    assert_eq!(world.links.counters().logged_out, 1);
+    let row = world.store.connection(&key).await.unwrap().unwrap();
+    assert_eq!(row.status, ConnectionStatus::Connected, "the row does not know");
+    drop(blocker);
+    drop(writer);
+    wait_until("its row is gone", WITHIN, || async {
+        world.store.connection(&key).await.unwrap().is_none()
+    })
+    .await;
     world.gateway.stop().await;
 }
