@@ -329,6 +329,9 @@ impl Gateway {
 
     /// The session's actor. One that has ended although its row is there (a deletion that outlived its caller) is started
     /// again, for the next try.
+    ///
+    /// # Errors
+    /// `NotFound` when the connection was deleted meanwhile; `Conflict` while it is; `Unavailable`.
     pub(super) async fn session(&self, connection: &Connection) -> Result<ActorRef<session::Message>, GatewayError> {
         let running = self
             .shared
@@ -342,7 +345,10 @@ impl Gateway {
             let why = "the connection is being deleted; it can be made again when it is gone";
             return Err(GatewayError::Conflict(why.to_owned()));
         }
-        let message = tenant::Message::ConnectionCreated(Box::new(connection.clone()));
+        // As it is now: it may be gone.
+        let row = self.shared.store.connection(&connection.key()).await?;
+        let row = row.ok_or(GatewayError::NotFound("connection"))?;
+        let message = tenant::Message::ConnectionCreated(Box::new(row));
         let _restarting = self.tenant(connection.client_id).await?.cast(message);
         Err(restarting())
     }

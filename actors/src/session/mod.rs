@@ -32,7 +32,7 @@ use crate::{
     pacer::Turn,
     persistence::{Write, WriteError},
     shared::Shared,
-    supervision::DONE,
+    supervision::{DONE, GONE},
     timer::Timer,
 };
 
@@ -172,7 +172,7 @@ impl Actor for SessionActor {
 async fn on_begin(myself: &ActorRef<Message>, state: &mut State) -> Result<(), ActorProcessingErr> {
     let Args { key, shared } = &state.args;
     let Some(row) = shared.store.connection(key).await? else {
-        myself.stop(Some(DONE.to_owned()));
+        myself.stop(Some(GONE.to_owned()));
         return Ok(());
     };
     state.told.wanted().found(shared.store.wanted_events(key).await?);
