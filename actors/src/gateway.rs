@@ -171,7 +171,7 @@ impl Gateway {
     /// # Errors
     /// Says why the gateway cannot do its work at present.
     pub async fn ready(&self) -> Result<(), String> {
-        self.shared.health.check(&self.shared.store).await
+        self.shared.ready().await
     }
 
     #[cfg(test)]

@@ -155,6 +155,17 @@ pub(crate) struct Shared {
 impl Shared {
     /// Removes the keys that a device of this number left which is gone.
     ///
+    /// Whether all can do its work, for `/readyz`.
+    ///
+    /// # Errors
+    /// Says what is missing.
+    pub(crate) async fn ready(&self) -> Result<(), String> {
+        if self.directory.persistence().is_none() {
+            return Err("the only writer is being started again".to_owned());
+        }
+        self.health.check(&self.store).await
+    }
+
     /// # Errors
     /// `WriteError` when the store cannot be read or written; what was removed stays removed.
     pub(crate) async fn remove_left_keys(&self, of: &ConnectionKey) -> Result<(), WriteError> {
