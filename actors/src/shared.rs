@@ -143,6 +143,8 @@ pub(crate) struct Shared {
     pub(crate) bulk_retries: BulkRetries,
     /// Test events and retries.
     pub(crate) by_hand: ByHand,
+    /// Acts under an `Idempotency-Key`.
+    pub(crate) keyed_acts: ByHand,
     /// Connections that are being deleted.
     pub(crate) deletions: Deletions,
     /// Told when some client may have another token, or none.
@@ -153,8 +155,6 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// Removes the keys that a device of this number left which is gone.
-    ///
     /// Whether all can do its work, for `/readyz`.
     ///
     /// # Errors
@@ -166,6 +166,8 @@ impl Shared {
         self.health.check(&self.store).await
     }
 
+    /// Removes the keys that a device of this number left which is gone.
+    ///
     /// # Errors
     /// `WriteError` when the store cannot be read or written; what was removed stays removed.
     pub(crate) async fn remove_left_keys(&self, of: &ConnectionKey) -> Result<(), WriteError> {
