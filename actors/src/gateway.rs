@@ -229,6 +229,10 @@ fn at_limit(what: &str, key: &str, limit: u32) -> GatewayError {
     ))
 }
 
+fn conflict<T>(text: &str) -> Result<T, GatewayError> {
+    Err(GatewayError::Conflict(text.to_owned()))
+}
+
 pub(crate) fn restarting() -> GatewayError {
     GatewayError::Unavailable("this part of the gateway is being restarted; try again in a moment".to_owned())
 }

@@ -10,7 +10,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use wharf_domain::{Connection, Timestamp};
 use wharf_store::{KEY_LIFETIME, KeyClaim};
 
-use super::{Gateway, GatewayError, IdempotencyKey, restarting};
+use super::{Gateway, GatewayError, IdempotencyKey, conflict, restarting};
 use crate::{
     clock,
     persistence::{Claim, Settlement, Write, WriteError},
@@ -161,10 +161,6 @@ pub(super) fn key_in_use() -> GatewayError {
          under another key"
             .to_owned(),
     )
-}
-
-fn conflict<T>(text: &str) -> Result<T, GatewayError> {
-    Err(GatewayError::Conflict(text.to_owned()))
 }
 
 fn read_answer<T: DeserializeOwned>(answer: &str) -> Result<T, GatewayError> {

@@ -175,9 +175,9 @@ async fn on_begin(myself: &ActorRef<Message>, state: &mut State) -> Result<(), A
         myself.stop(Some(GONE.to_owned()));
         return Ok(());
     };
-    state.told.wanted().found(shared.store.wanted_events(key).await?);
-    state.told.wanted().found_pace(row.sending);
-    state.told.wanted().found_rejects_calls(row.reject_calls);
+    state.told.wanted().events.found(shared.store.wanted_events(key).await?);
+    state.told.wanted().pace.found(row.sending);
+    state.told.wanted().rejects_calls.found(row.reject_calls);
     let machine = Session::new(key.phone_number.clone(), view_of_row(&row));
     let mut machine = machine.with_patience(shared.settings.patience);
     let effects = machine.start(clock::now());
@@ -217,6 +217,7 @@ fn step(myself: &ActorRef<Message>, state: &mut State, event: SessionEvent) {
     if !leaving {
         state.told.note(&state.args.key, &before, machine.view(), now);
     }
+    carry_out(myself, state, effects);
     let waits = state
         .machine
         .as_ref()
@@ -225,7 +226,6 @@ fn step(myself: &ActorRef<Message>, state: &mut State, event: SessionEvent) {
         // No link comes any more, or it has come.
         state.turn = None;
     }
-    carry_out(myself, state, effects);
     publish(state);
     if came_up {
         outbox::pump(myself, state);
