@@ -1,5 +1,8 @@
-//! What clients have done at receivers by hand, test events and retries: each is an attempt and a test event a row besides, or
-//! a look at the whole backlog, at the rate of whoever asks. So each client has a bucket of tokens for them.
+//! What each client may do so many times a second of, since it costs others something at the rate of whoever asks: a bucket of
+//! tokens for each client.
+//!
+//! Test events and retries: each is an attempt, and a test event a row besides, or a look at the whole backlog. Acts under an
+//! `Idempotency-Key`: each leaves a row for a day, be it a mere sign of presence.
 
 use std::{
     collections::HashMap,
@@ -15,18 +18,44 @@ use crate::{clock, gateway::GatewayError};
 
 /// Seconds whose tokens gather.
 const GATHERED_SECONDS: u32 = 10;
+/// At the most 864,000 rows of a client at a time, some 200 MB. Messages have the pace of their number.
+const KEYED_ACTS_PER_SECOND: u32 = 10;
 
 /// See the module. What was taken is not kept over a restart.
 #[derive(Debug)]
 pub(crate) struct ByHand {
+    /// What is taken, for people.
+    what: &'static str,
+    /// What sets the limit, and what to do instead.
+    advice: &'static str,
     pace: Pace,
     buckets: Mutex<HashMap<ClientId, Bucket>>,
 }
 
 impl ByHand {
+    /// Test events and retries.
+    pub(crate) fn at_receivers(per_second: u32) -> Self {
+        let advice = "(delivery.manual_per_second); many failed events are retried together with \
+                      POST /api/webhooks/:webhook_id/retry";
+        Self::new("test events and retries", advice, per_second)
+    }
+
+    /// Acts other than messages, under an `Idempotency-Key`.
+    pub(crate) fn under_keys() -> Self {
+        let advice = "(no setting changes that); what does no harm when it is done twice, as receipts and presence, goes without \
+                      a key at any rate";
+        Self::new(
+            "requests with an Idempotency-Key that are no messages",
+            advice,
+            KEYED_ACTS_PER_SECOND,
+        )
+    }
+
     /// So many a second of each client in the long run, and ten times that at once after a pause; 0 is no limit.
-    pub(crate) fn new(per_second: u32) -> Self {
+    fn new(what: &'static str, advice: &'static str, per_second: u32) -> Self {
         Self {
+            what,
+            advice,
             pace: Pace {
                 per_second,
                 burst: per_second.saturating_mul(GATHERED_SECONDS),
@@ -51,11 +80,9 @@ impl ByHand {
         if bucket.take(now) {
             return Ok(());
         }
-        let Pace { per_second, burst } = self.pace;
+        let (Pace { per_second, burst }, what, advice) = (self.pace, self.what, self.advice);
         Err(GatewayError::Busy(format!(
-            "this client has as many test events and retries as it may: {per_second} a second, {burst} at once after a pause \
-             (delivery.manual_per_second); many failed events are retried together with \
-             POST /api/webhooks/:webhook_id/retry"
+            "this client has as many {what} as it may: {per_second} a second, {burst} at once after a pause {advice}"
         )))
     }
 }
@@ -66,7 +93,7 @@ mod tests {
 
     #[test]
     fn each_client_has_its_own_and_they_come_back() {
-        let by_hand = ByHand::new(2);
+        let by_hand = ByHand::at_receivers(2);
         let take = |seconds: i64, client| by_hand.take_at(Timestamp(seconds * 1000), ClientId(client));
         assert_eq!((0..100).filter(|_| take(0, 1).is_ok()).count(), 20);
         let refused = take(0, 1).unwrap_err().to_string();
@@ -79,7 +106,7 @@ mod tests {
 
     #[test]
     fn nothing_is_counted_without_a_limit() {
-        let by_hand = ByHand::new(0);
+        let by_hand = ByHand::at_receivers(0);
         assert!((0..1000).all(|_| by_hand.take_at(Timestamp(0), ClientId(1)).is_ok()));
     }
 }

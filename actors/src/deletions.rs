@@ -1,7 +1,7 @@
 //! Deletions of connections. Each is a task that goes on without whoever asked for it: its device is unlinked, which may take
-//! half a minute, and what it kept goes in steps, which takes as long as that takes; the row goes last. The row says that it is
-//! being deleted from the first moment on, so that the janitor goes on with a deletion that a refusal of the store or the end
-//! of the process cut short.
+//! half a minute once there is a turn for that, and what it kept goes in steps, which takes as long as that takes; the row goes
+//! last. The row says that it is being deleted from the first moment on, so that the janitor goes on with a deletion that the end
+//! of the process or of the session cut short. What the store refuses is asked of it again until it takes it.
 
 use std::{
     collections::HashMap,
@@ -15,14 +15,17 @@ use wharf_domain::{Connection, ConnectionKey, Timestamp};
 
 use crate::{
     gateway::{GatewayError, restarting},
-    persistence::Write,
+    persistence::{Write, WriteError},
     session,
     shared::Shared,
     tenant,
 };
 
-/// Logging out at WhatsApp: up to 12 s to connect and 10 s to log out.
-const UNLINK_DEADLINE: Duration = Duration::from_secs(28);
+/// Logging out at WhatsApp: up to 12 s to connect and 10 s to log out, once there is a turn for that, which may be minutes away
+/// when thousands of links wait for theirs. A session that needs longer goes on, and the janitor waits for it once more.
+const UNLINK_DEADLINE: Duration = Duration::from_secs(600);
+/// The pause before the store is asked again to remove what it refused to.
+const REMOVE_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// How a deletion ended, once it has.
 pub(crate) type Ended = Option<Result<(), GatewayError>>;
@@ -63,7 +66,7 @@ pub(crate) fn begin(shared: &Arc<Shared>, connection: &Connection) -> watch::Rec
     drop(under_way);
     let shared = Arc::clone(shared);
     tokio::spawn(async move {
-        let result = carry_through(&shared, &which.0).await;
+        let result = carry_through(&shared, &which).await;
         if let Err(error) = &result {
             tracing::warn!(client = %which.0.client_id, number = %which.0.phone_number, %error, "a connection is not deleted yet; the janitor tries again");
         }
@@ -73,20 +76,41 @@ pub(crate) fn begin(shared: &Arc<Shared>, connection: &Connection) -> watch::Rec
     ended
 }
 
-async fn carry_through(shared: &Shared, key: &ConnectionKey) -> Result<(), GatewayError> {
+async fn carry_through(shared: &Shared, which: &Which) -> Result<(), GatewayError> {
+    let (key, _) = which;
     let session = shared.directory.session(key).and_then(|entry| entry.actor);
     let session = session.ok_or_else(restarting)?;
     match session.call(session::Message::Delete, Some(UNLINK_DEADLINE)).await {
         Ok(CallResult::Success(())) => {}
         _ => return Err(restarting()),
     }
-    // They would go with the row, in its one statement.
-    shared.remove_left_keys(key).await?;
-    shared.persistence.forget_polls(key).await?;
-    shared.persistence.commit(Write::DeleteConnection, key.clone()).await?;
+    // The device is gone, and a store that refuses this may have refused to write that the connection is being deleted, too:
+    // nobody else would go on with it.
+    while let Err(error) = remove_rows(shared, which).await {
+        if !error.is_passing() || shared.notes.is_closed() {
+            return Err(error.into());
+        }
+        tracing::warn!(client = %key.client_id, number = %key.phone_number, %error, "a connection is not deleted yet; trying again");
+        tokio::time::sleep(REMOVE_AGAIN_AFTER).await;
+    }
     shared.media.outbound.forget(key).await;
     shared.media.forget(|of| of == key);
     Ok(())
+}
+
+/// Removes the rows of this connection, and of no other that was made of its number after a removal whose answer was lost.
+async fn remove_rows(shared: &Shared, (key, created_at): &Which) -> Result<(), WriteError> {
+    shared.persistence.settled().await?;
+    let row = shared.store.connection(key).await;
+    let row = row.map_err(|error| WriteError::from_store(&error))?;
+    if row.is_none_or(|row| row.created_at != *created_at) {
+        return Ok(());
+    }
+    // They would go with the row, in its one statement.
+    shared.remove_left_keys(key).await?;
+    shared.persistence.forget_polls(key).await?;
+    let removed = shared.persistence.commit(Write::DeleteConnection, key.clone()).await;
+    removed.map(drop)
 }
 
 /// Goes on with deletions that were cut short.

@@ -246,7 +246,7 @@ impl Directory {
     /// A webhook was made or changed. Numbers without a session are of no interest.
     pub(crate) fn note_wanted(&self, key: &ConnectionKey, events: EventKinds) {
         if let Some(wanted) = self.all_wanted().get(key) {
-            wanted.set(events);
+            wanted.events.set(events);
         }
     }
 
@@ -254,8 +254,8 @@ impl Directory {
     pub(crate) fn note_settings(&self, connection: &Connection) {
         let key = connection.key();
         if let Some(wanted) = self.all_wanted().get(&key) {
-            wanted.set_pace(connection.sending);
-            wanted.set_rejects_calls(connection.reject_calls);
+            wanted.pace.set(connection.sending);
+            wanted.rejects_calls.set(connection.reject_calls);
         }
         if let Some(actor) = read(&self.sessions).get(&key).and_then(|entry| entry.actor.as_ref()) {
             let _restarting = actor.cast(session::Message::Outbox(session::outbox::Event::Wake));

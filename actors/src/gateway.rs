@@ -40,11 +40,12 @@ use crate::{
     directory::Directory,
     media::{MediaRoom, owner},
     metrics::Commits,
+    pacer::Pacer,
     persistence::{Keeper, Persistence},
     post::{Poster, PosterOptions, fetch::Fetcher},
     reads::Reads,
     root::{self, RootActor},
-    shared::{BulkRetries, Pacer, Settings, Shared},
+    shared::{BulkRetries, Settings, Shared},
     slots::Slots,
     tally::Tally,
     tenant,
@@ -127,7 +128,8 @@ impl Gateway {
             pacer: Pacer::new(settings.session_starts_per_second),
             backlog: Backlog::new(store.clone(), settings.limits.pending_per_client),
             bulk_retries: BulkRetries::default(),
-            by_hand: ByHand::new(settings.manual_per_second),
+            by_hand: ByHand::at_receivers(settings.manual_per_second),
+            keyed_acts: ByHand::under_keys(),
             deletions: Deletions::default(),
             tokens: watch::Sender::new(()),
             media,
@@ -170,7 +172,7 @@ impl Gateway {
     /// # Errors
     /// Says why the gateway cannot do its work at present.
     pub async fn ready(&self) -> Result<(), String> {
-        self.shared.health.check(&self.shared.store).await
+        self.shared.ready().await
     }
 
     #[cfg(test)]
@@ -225,6 +227,10 @@ fn at_limit(what: &str, key: &str, limit: u32) -> GatewayError {
     GatewayError::Conflict(format!(
         "limit reached: this client has {limit} {what}, as many as limits.{key} allows; delete one first"
     ))
+}
+
+fn conflict<T>(text: &str) -> Result<T, GatewayError> {
+    Err(GatewayError::Conflict(text.to_owned()))
 }
 
 pub(crate) fn restarting() -> GatewayError {

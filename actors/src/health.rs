@@ -46,7 +46,7 @@ impl Health {
         self.tree_is_up.store(up, Ordering::Release);
     }
 
-    /// Whether the clients have been read and their tenants started.
+    /// Whether the clients have been read and their tenants started, since the last time that all of these failed.
     pub(crate) fn tree_is_up(&self) -> bool {
         self.tree_is_up.load(Ordering::Acquire)
     }

@@ -28,6 +28,7 @@ mod media;
 mod metrics;
 pub mod open_files;
 mod pace;
+mod pacer;
 mod persistence;
 mod post;
 mod preview;

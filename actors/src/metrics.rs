@@ -193,7 +193,7 @@ async fn state(shared: &Shared) -> Registry {
         }
     };
     let (pending, space) = tokio::join!(shared.store.all_pending_events(PENDING_COUNTED), shared.store.space());
-    let ready = shared.health.check(&shared.store).await.is_ok();
+    let ready = shared.ready().await.is_ok();
     show("ready", "1 as long as /readyz says so", None, ready.into());
     let deliveries = shared.directory.count_deliveries() as u64;
     show(

@@ -152,8 +152,11 @@ impl Actor for RootActor {
             };
             tracing::error!(?child, ?wait, reason, "a part of the tree failed; it is started again");
             state.shared.metrics.restarted(child.name());
-            if child == ChildKey::Persistence {
-                state.shared.directory.publish_persistence(None);
+            match child {
+                ChildKey::Persistence => state.shared.directory.publish_persistence(None),
+                // Until the next ones have read who the clients are.
+                ChildKey::Tenants => state.shared.health.set_tree_up(false),
+                ChildKey::Media | ChildKey::Janitor => {}
             }
             myself.send_after(wait, move || Message::Restart { child, generation });
         }

@@ -15,6 +15,8 @@ use crate::clock;
 
 /// The reason with which a child stops when its work is done; anything else is a failure.
 pub(crate) const DONE: &str = "done";
+/// The reason with which a child stops that has found nothing of what it was started for.
+pub(crate) const GONE: &str = "gone";
 
 /// A child's record; it outlives the actors that come and go under its key.
 #[derive(Debug, Default)]
@@ -30,6 +32,8 @@ struct Child {
 pub(crate) enum Death<K> {
     /// Its work was done; the record is gone.
     Done(K),
+    /// There was nothing to do it for; the record is gone.
+    Gone(K),
     /// It failed: start it again after the wait, by a message with this generation.
     Failed {
         /// Which child.
@@ -123,9 +127,11 @@ impl<K: Clone + Eq + Hash> Children<K> {
             _ => return None,
         };
         let key = self.by_id.remove(&cell.get_id())?;
-        if reason == DONE && matches!(event, SupervisionEvent::ActorTerminated(..)) {
+        let ended = matches!(event, SupervisionEvent::ActorTerminated(..));
+        if ended && [DONE, GONE].contains(&reason.as_str()) {
             self.by_key.remove(&key);
-            return Some(Death::Done(key));
+            let of = if reason == GONE { Death::Gone } else { Death::Done };
+            return Some(of(key));
         }
         let child = self.by_key.get_mut(&key)?;
         child.cell = None;

@@ -8,7 +8,10 @@
 mod end;
 mod rest;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, ActorRuntime, RpcReplyPort, SupervisionEvent};
 use wharf_domain::{
@@ -98,6 +101,8 @@ pub(crate) struct State {
     deliveries: HashMap<WebhookId, ActorRef<delivery::Message>>,
     /// Deliveries that were asked to stop because they were idle, and whether they were woken up since.
     resting: HashMap<WebhookId, bool>,
+    /// Numbers of which a connection was announced although a session was known: when that ends there may be another to start.
+    announced_again: HashSet<PhoneNumber>,
     _rounds: Timer,
     /// Set when the end has begun: no child is started any more.
     ending: Option<RpcReplyPort<()>>,
@@ -120,6 +125,7 @@ impl Actor for TenantActor {
             children: Children::default(),
             deliveries: HashMap::new(),
             resting: HashMap::new(),
+            announced_again: HashSet::new(),
             _rounds: rest::rounds(myself),
             ending: None,
             removing: false,
@@ -141,6 +147,7 @@ impl Actor for TenantActor {
             Message::ConnectionCreated(connection) => start_session(&myself, state, &connection)?,
             Message::ConnectionDeleted(number) => {
                 state.children.forget(&ChildKey::Session(number.clone()));
+                state.announced_again.remove(&number);
                 state.args.shared.directory.remove_session(&key(state, number));
             }
             Message::Wake(id) => rest::on_wake(&myself, state, id)?,
@@ -175,10 +182,19 @@ impl Actor for TenantActor {
     ) -> Result<(), ActorProcessingErr> {
         match state.children.death(&event) {
             None => {}
-            Some(Death::Done(ChildKey::Delivery(id))) => rest::on_done(&myself, state, id)?,
+            Some(Death::Done(ChildKey::Delivery(id)) | Death::Gone(ChildKey::Delivery(id))) => {
+                rest::on_done(&myself, state, id)?;
+            }
             Some(Death::Done(ChildKey::Session(number))) => {
-                let key = key(state, number);
-                state.args.shared.directory.publish_session(&key, None, 0);
+                let directory = &state.args.shared.directory;
+                directory.publish_session(&key(state, number.clone()), None, 0);
+                look_again(&myself, state, number);
+            }
+            Some(Death::Gone(ChildKey::Session(number))) => {
+                // It was started with a row that had been read before it went.
+                let directory = &state.args.shared.directory;
+                directory.remove_session(&key(state, number.clone()));
+                look_again(&myself, state, number);
             }
             Some(Death::Failed {
                 key,
@@ -268,8 +284,12 @@ fn start_session(
     state: &mut State,
     connection: &Connection,
 ) -> Result<(), ActorProcessingErr> {
-    let child = ChildKey::Session(connection.phone_number.clone());
-    if state.ending.is_some() || state.children.contains(&child) {
+    let number = connection.phone_number.clone();
+    if state.ending.is_some() {
+        return Ok(());
+    }
+    if state.children.contains(&ChildKey::Session(number.clone())) {
+        state.announced_again.insert(number);
         return Ok(());
     }
     let mut view = session::view_of_row(connection);
@@ -279,7 +299,27 @@ fn start_session(
         view.connected_since = None;
     }
     state.args.shared.directory.announce_session(&connection.key(), view);
-    spawn_session(myself, state, connection.phone_number.clone())
+    spawn_session(myself, state, number)
+}
+
+/// A session has ended. Starts another if its number has a connection that was announced meanwhile, unless that one is on its
+/// way out itself.
+fn look_again(myself: &ActorRef<Message>, state: &mut State, number: PhoneNumber) {
+    if !state.announced_again.remove(&number) {
+        return;
+    }
+    let (myself, shared, key) = (myself.clone(), Arc::clone(&state.args.shared), key(state, number));
+    tokio::spawn(async move {
+        match shared.store.connection(&key).await {
+            Ok(Some(connection)) if !shared.deletions.has(&connection) => {
+                let _stopped = myself.cast(Message::ConnectionCreated(Box::new(connection)));
+            }
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(number = %key.phone_number, %error, "cannot look for a number's connection; the next request does");
+            }
+        }
+    });
 }
 
 /// Starts sessions that are waiting for their restart, and do not have to any more.

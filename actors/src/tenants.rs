@@ -108,7 +108,7 @@ impl Actor for TenantsActor {
     ) -> Result<(), ActorProcessingErr> {
         match state.children.death(&event) {
             None => {}
-            Some(Death::Done(client)) => {
+            Some(Death::Done(client) | Death::Gone(client)) => {
                 state.removing.remove(&client);
                 state.shared.directory.publish_tenant(client, None);
             }

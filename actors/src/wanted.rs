@@ -8,65 +8,53 @@ use wharf_domain::{EventKinds, outgoing::Pace};
 
 /// See the module. Not known at first: then everything counts as wanted, the pace as that of the configuration, and calls are
 /// let ring.
-///
-/// Changes are to be told in the order of their commits; a look at the store that finds something may be older than they.
 #[derive(Debug, Default)]
-pub(crate) struct Wanted(Mutex<Known>);
-
-/// What is known; each is `None` before it is.
-#[derive(Debug, Default)]
-struct Known {
-    events: Option<EventKinds>,
-    pace: Option<Option<Pace>>,
-    rejects_calls: Option<bool>,
+pub(crate) struct Wanted {
+    /// What its webhook wants to be told of.
+    pub(crate) events: Known<EventKinds>,
+    /// The pace that its client set.
+    pub(crate) pace: Known<Option<Pace>>,
+    /// Whether calls are turned down as they ring.
+    pub(crate) rejects_calls: Known<bool>,
 }
 
 impl Wanted {
     pub(crate) fn get(&self) -> EventKinds {
-        self.known().events.unwrap_or(EventKinds::ALL)
-    }
-
-    /// A webhook was committed that wants this.
-    pub(crate) fn set(&self, events: EventKinds) {
-        self.known().events = Some(events);
-    }
-
-    /// A look at the store found this.
-    pub(crate) fn found(&self, events: EventKinds) {
-        self.known().events.get_or_insert(events);
+        self.events.get().unwrap_or(EventKinds::ALL)
     }
 
     /// The pace that the number's client set.
     pub(crate) fn pace(&self) -> Option<Pace> {
-        self.known().pace.flatten()
-    }
-
-    /// This pace was committed.
-    pub(crate) fn set_pace(&self, pace: Option<Pace>) {
-        self.known().pace = Some(pace);
-    }
-
-    /// A look at the store found this pace.
-    pub(crate) fn found_pace(&self, pace: Option<Pace>) {
-        self.known().pace.get_or_insert(pace);
+        self.pace.get().flatten()
     }
 
     /// Whether calls are turned down as they ring.
     pub(crate) fn rejects_calls(&self) -> bool {
-        self.known().rejects_calls.unwrap_or(false)
+        self.rejects_calls.get().unwrap_or(false)
+    }
+}
+
+/// What a row says, once it is known. Changes are to be told in the order of their commits; a look at the store that finds
+/// something may be older than they.
+#[derive(Debug, Default)]
+pub(crate) struct Known<T>(Mutex<Option<T>>);
+
+impl<T: Copy> Known<T> {
+    fn get(&self) -> Option<T> {
+        *self.lock()
     }
 
     /// This was committed.
-    pub(crate) fn set_rejects_calls(&self, rejects: bool) {
-        self.known().rejects_calls = Some(rejects);
+    pub(crate) fn set(&self, value: T) {
+        *self.lock() = Some(value);
     }
 
     /// A look at the store found this.
-    pub(crate) fn found_rejects_calls(&self, rejects: bool) {
-        self.known().rejects_calls.get_or_insert(rejects);
+    pub(crate) fn found(&self, value: T) {
+        self.lock().get_or_insert(value);
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn lock(&self) -> MutexGuard<'_, Option<T>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -79,25 +67,25 @@ mod tests {
     fn a_late_look_does_not_undo_a_change() {
         let wanted = Wanted::default();
         assert_eq!(wanted.get(), EventKinds::ALL);
-        wanted.found(EventKinds::NONE);
+        wanted.events.found(EventKinds::NONE);
         assert_eq!(wanted.get(), EventKinds::NONE);
-        wanted.set(EventKinds::default());
-        wanted.found(EventKinds::ALL);
+        wanted.events.set(EventKinds::default());
+        wanted.events.found(EventKinds::ALL);
         assert_eq!(wanted.get(), EventKinds::default());
 
         let pace = |per_second| Some(Pace { per_second, burst: 1 });
         assert_eq!(wanted.pace(), None);
-        wanted.found_pace(pace(1));
+        wanted.pace.found(pace(1));
         assert_eq!(wanted.pace(), pace(1));
-        wanted.set_pace(None);
-        wanted.found_pace(pace(2));
+        wanted.pace.set(None);
+        wanted.pace.found(pace(2));
         assert_eq!(wanted.pace(), None);
 
         assert!(!wanted.rejects_calls());
-        wanted.found_rejects_calls(true);
+        wanted.rejects_calls.found(true);
         assert!(wanted.rejects_calls());
-        wanted.set_rejects_calls(false);
-        wanted.found_rejects_calls(true);
+        wanted.rejects_calls.set(false);
+        wanted.rejects_calls.found(true);
         assert!(!wanted.rejects_calls());
     }
 }

@@ -29,7 +29,8 @@ const DELETED_WITHIN: Duration = Duration::from_secs(20);
 pub enum Deletion {
     /// The connection is gone.
     Done,
-    /// It goes on without the caller, also over a restart of the process. The connection is there until it is over.
+    /// It goes on without the caller, also over a restart of the process once the store has taken that it was begun. The
+    /// connection is there until it is over.
     GoesOn(Box<Connection>),
 }
 
@@ -328,6 +329,9 @@ impl Gateway {
 
     /// The session's actor. One that has ended although its row is there (a deletion that outlived its caller) is started
     /// again, for the next try.
+    ///
+    /// # Errors
+    /// `NotFound` when the connection was deleted meanwhile; `Conflict` while it is; `Unavailable`.
     pub(super) async fn session(&self, connection: &Connection) -> Result<ActorRef<session::Message>, GatewayError> {
         let running = self
             .shared
@@ -341,7 +345,10 @@ impl Gateway {
             let why = "the connection is being deleted; it can be made again when it is gone";
             return Err(GatewayError::Conflict(why.to_owned()));
         }
-        let message = tenant::Message::ConnectionCreated(Box::new(connection.clone()));
+        // As it is now: it may be gone.
+        let row = self.shared.store.connection(&connection.key()).await?;
+        let row = row.ok_or(GatewayError::NotFound("connection"))?;
+        let message = tenant::Message::ConnectionCreated(Box::new(row));
         let _restarting = self.tenant(connection.client_id).await?.cast(message);
         Err(restarting())
     }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use wharf_domain::{Attempt, ClientId, Event, EventId, EventStatus, IncomingMessage, WebhookId, stats::WebhookStats};
 use wharf_store::{BulkRenewal, EventFilter, EventPage, FailedFilter, NewEvent, PullPage, PullQuery, Pulled, Renewal};
 
-use super::{BulkRetry, Gateway, GatewayError, RETRY_DEADLINE, Tested, restarting};
+use super::{BulkRetry, Gateway, GatewayError, RETRY_DEADLINE, Tested, conflict, restarting};
 use crate::{
     clock,
     delivery::{self, RetryReply},
@@ -259,8 +259,4 @@ impl Gateway {
         }
         Ok(retrying)
     }
-}
-
-fn conflict<T>(text: &str) -> Result<T, GatewayError> {
-    Err(GatewayError::Conflict(text.to_owned()))
 }

@@ -10,7 +10,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use wharf_domain::{Connection, Timestamp};
 use wharf_store::{KEY_LIFETIME, KeyClaim};
 
-use super::{Gateway, GatewayError, IdempotencyKey, restarting};
+use super::{Gateway, GatewayError, IdempotencyKey, conflict, restarting};
 use crate::{
     clock,
     persistence::{Claim, Settlement, Write, WriteError},
@@ -83,6 +83,26 @@ impl Gateway {
         working.await.unwrap_or_else(|_| Err(restarting()))
     }
 
+    /// The same for what has no pace of its own, as messages have: under a key it leaves a row for a day.
+    ///
+    /// # Errors
+    /// `Busy` when this client has had as many as it may of late.
+    pub(super) async fn once_in_turn<T, F>(
+        &self,
+        connection: Connection,
+        idempotency: Option<IdempotencyKey>,
+        work: impl FnOnce(Connection) -> F,
+    ) -> Result<T, GatewayError>
+    where
+        T: Serialize + DeserializeOwned + Send + Sync + 'static,
+        F: Future<Output = Result<T, GatewayError>> + Send + 'static,
+    {
+        if idempotency.is_some() {
+            self.shared.keyed_acts.take(connection.client_id)?;
+        }
+        self.once(connection, idempotency, work).await
+    }
+
     /// Ends a claim: with the answer, or, when certainly nothing was done, as if it had never been.
     async fn settle(self, settlement: Settlement) {
         let settled = self
@@ -141,10 +161,6 @@ pub(super) fn key_in_use() -> GatewayError {
          under another key"
             .to_owned(),
     )
-}
-
-fn conflict<T>(text: &str) -> Result<T, GatewayError> {
-    Err(GatewayError::Conflict(text.to_owned()))
 }
 
 fn read_answer<T: DeserializeOwned>(answer: &str) -> Result<T, GatewayError> {

@@ -47,7 +47,7 @@ impl Gateway {
                 .carry_out(&connection, Action::SetPicture { group, picture })
                 .await
         };
-        self.once(connection, idempotency, setting).await
+        self.once_in_turn(connection, idempotency, setting).await
     }
 
     async fn square(&self, client: ClientId, picture: NewPicture) -> Result<Jpeg, GatewayError> {

@@ -205,7 +205,7 @@ impl Gateway {
     /// # Errors
     /// `NotFound`, also for a group that this number is not in, or an invite link that there is not, and for the picture of a
     /// number that nobody has; `Gone` for an invite link that was reset; `Conflict` when not connected, or for a key that is in use;
-    /// `Refused`; `TimedOut`.
+    /// `Busy` when this client has had as much done under keys as it may of late; `Refused`; `TimedOut`.
     pub async fn act(
         &self,
         client: ClientId,
@@ -216,7 +216,7 @@ impl Gateway {
         let connection = self.connection(client, number).await?;
         let gateway = self.clone();
         let acting = |connection| async move { gateway.carry_out(&connection, action).await };
-        self.once(connection, idempotency, acting).await
+        self.once_in_turn(connection, idempotency, acting).await
     }
 
     async fn hand_over(&self, connection: &Connection, handing: Handing) -> Result<SentMessage, GatewayError> {

@@ -29,9 +29,10 @@ use crate::supervision::Crash;
 use crate::{
     clock,
     directory::LinkSlot,
+    pacer::Turn,
     persistence::{Write, WriteError},
     shared::Shared,
-    supervision::DONE,
+    supervision::{DONE, GONE},
     timer::Timer,
 };
 
@@ -92,6 +93,8 @@ pub(crate) struct State {
     slot: LinkSlot,
     link: Option<(u64, Arc<dyn Link>)>,
     timer: Timer,
+    /// The turn that its next link waits for.
+    turn: Option<Turn>,
     /// The state of saving: a write under way, and whether the state changed since it began.
     saving: bool,
     unsaved: bool,
@@ -118,6 +121,7 @@ impl Actor for SessionActor {
             slot,
             link: None,
             timer: Timer::default(),
+            turn: None,
             saving: false,
             unsaved: false,
             save_timer: Timer::default(),
@@ -168,16 +172,15 @@ impl Actor for SessionActor {
 async fn on_begin(myself: &ActorRef<Message>, state: &mut State) -> Result<(), ActorProcessingErr> {
     let Args { key, shared } = &state.args;
     let Some(row) = shared.store.connection(key).await? else {
-        myself.stop(Some(DONE.to_owned()));
+        myself.stop(Some(GONE.to_owned()));
         return Ok(());
     };
-    state.told.wanted().found(shared.store.wanted_events(key).await?);
-    state.told.wanted().found_pace(row.sending);
-    state.told.wanted().found_rejects_calls(row.reject_calls);
+    state.told.wanted().events.found(shared.store.wanted_events(key).await?);
+    state.told.wanted().pace.found(row.sending);
+    state.told.wanted().rejects_calls.found(row.reject_calls);
     let machine = Session::new(key.phone_number.clone(), view_of_row(&row));
     let mut machine = machine.with_patience(shared.settings.patience);
-    let now = clock::now();
-    let effects = machine.start(now, now);
+    let effects = machine.start(clock::now());
     state.machine = Some(machine);
     carry_out(myself, state, effects);
     publish(state);
@@ -215,6 +218,14 @@ fn step(myself: &ActorRef<Message>, state: &mut State, event: SessionEvent) {
         state.told.note(&state.args.key, &before, machine.view(), now);
     }
     carry_out(myself, state, effects);
+    let waits = state
+        .machine
+        .as_ref()
+        .is_some_and(|machine| machine.view().retry_at.is_some());
+    if !waits {
+        // No link comes any more, or it has come.
+        state.turn = None;
+    }
     publish(state);
     if came_up {
         outbox::pump(myself, state);
@@ -249,11 +260,19 @@ fn carry_out(myself: &ActorRef<Message>, state: &mut State, effects: Vec<Session
             }
             SessionEffect::SetTimer { at, generation } => set_timer(myself, state, clock::until(at), generation),
             SessionEffect::TakeTurn { after, generation } => {
-                let wait = state.args.shared.pacer.turn(state.args.key.client_id, after);
+                // First of all the one before is given back: its place may be the next that is free.
+                state.turn = None;
+                let turn = state.args.shared.pacer.turn(state.args.key.client_id, after);
+                let wait = turn.wait();
+                state.turn = Some(turn);
                 if let Some(machine) = &mut state.machine {
                     machine.turn_is(generation, clock::now() + wait);
                 }
                 set_timer(myself, state, wait, generation);
+            }
+            SessionEffect::StaysLinked { why } => {
+                let number = &state.args.key.phone_number;
+                tracing::warn!(%number, why, "a device is not unlinked: the phone lists it until its owner removes it");
             }
             SessionEffect::Save => save(myself, state),
             SessionEffect::Finished => {
@@ -347,6 +366,7 @@ fn on_saved(myself: &ActorRef<Message>, state: &mut State, result: Result<bool, 
         Ok(_) if state.unsaved => save(myself, state),
         Ok(_) => {}
         Err(error) => {
+            state.unsaved = true;
             tracing::warn!(number = %state.args.key.phone_number, %error, "a session's state was not written; trying again");
             let myself = myself.clone();
             state.save_timer.set(async move {

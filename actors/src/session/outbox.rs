@@ -3,7 +3,6 @@
 //! A message is a committed row before WhatsApp hears of it, and the row says that it is being handed over before it is.
 //! So after a crash a row either waits on, or what became of it is not known and is told so; nothing is sent twice.
 
-mod check;
 mod rows;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -18,8 +17,8 @@ use wharf_domain::{
 use wharf_whatsapp::{SendError, Sent};
 
 pub(crate) use self::rows::new_message_id;
+pub(super) use self::rows::reload;
 use self::rows::{failure, fresh, new_row, note, note_unsent, noted, told};
-pub(super) use self::{check::check, rows::reload};
 use super::{
     Message, SEND_DEADLINE, State,
     files::{self, File, Step},
@@ -261,6 +260,17 @@ pub(super) fn open_link(state: &State) -> Option<Arc<dyn wharf_whatsapp::Link>> 
         .as_ref()
         .filter(|(generation, _)| Some(*generation) == connected)?;
     Some(Arc::clone(link))
+}
+
+/// Whether a message would be taken now that may wait for its connection, or may not.
+pub(super) fn check(state: &State, queue: bool) -> Result<(), Undone> {
+    if !queue && open_link(state).is_none() {
+        return Err(Undone::Link(SendError::NotConnected));
+    }
+    match state.sends.outbox.is_full() {
+        true => Err(Undone::Full(state.args.shared.settings.sending.queue_max)),
+        false => Ok(()),
+    }
 }
 
 /// Ends a message that was not sent.

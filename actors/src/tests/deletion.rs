@@ -2,13 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use wharf_domain::{ClientId, ConnectionKey, retention::Keep, session::ReasonCode};
+use uuid::Uuid;
+use wharf_domain::{ClientId, ConnectionKey, ConnectionStatus, WebhookId, retention::Keep, session::ReasonCode};
 use wharf_store::{KeyChange, KeyKind, StoredKey};
 use wharf_support::wait_until;
 use wharf_whatsapp::{OpenScript, ScriptedFactory};
 
 use super::world::{WITHIN, World, number, open_store, settings};
-use crate::{Deletion, Gateway, GatewayError, Settings, session};
+use crate::{Deletion, Gateway, GatewayError, Settings, delivery, session, tenant};
 
 /// So many that they go in many steps.
 const MANY: usize = 10_000;
@@ -118,4 +119,98 @@ async fn one_that_was_cut_short_is_gone_on_with() {
         assert_eq!(world.links.counters().overlaps, 0);
         world.gateway.stop().await;
     }
+}
+
+/// Not even the mark in its row can be written, and the device is unlinked all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_the_store_refuses_is_gone_on_with_when_it_takes_writes_again() {
+    let world = World::start_on("?busy_timeout_ms=50").await;
+    let key = linked(&world, 0).await;
+    let mut writer = world.store.writer().await.unwrap();
+    let blocker = writer.begin().await.unwrap();
+    let wait = Duration::from_secs(2);
+    let deleting = world
+        .gateway
+        .delete_connection_within(key.client_id, &key.phone_number, wait);
+    let answer = deleting.await.unwrap();
+    assert!(matches!(answer, Deletion::GoesOn(_)), "{answer:?}");
+    assert!(world.gateway.ready().await.is_err());
+    assert_eq!(world.links.counters().logged_out, 1);
+    let row = world.store.connection(&key).await.unwrap().unwrap();
+    assert_eq!(row.status, ConnectionStatus::Connected, "the row does not know");
+    drop(blocker);
+    drop(writer);
+    wait_until("its row is gone", WITHIN, || async {
+        world.store.connection(&key).await.unwrap().is_none()
+    })
+    .await;
+    world.gateway.stop().await;
+}
+
+/// A request may have read the row a moment before it went.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_old_row_brings_nothing_back_and_is_in_nobodys_way() {
+    let world = World::start().await;
+    let key = linked(&world, 0).await;
+    let delete = || async {
+        let deleted = world.gateway.delete_connection(key.client_id, &key.phone_number).await;
+        assert_eq!(deleted, Ok(Deletion::Done));
+    };
+    let old = world.store.connection(&key).await.unwrap().unwrap();
+    delete().await;
+    let directory = &world.gateway.shared.directory;
+    let tenant = directory.tenant(key.client_id).unwrap();
+    let comes_late = || {
+        let old = Box::new(old.clone());
+        tenant.cast(tenant::Message::ConnectionCreated(old)).unwrap();
+    };
+    comes_late();
+    // Of no webhook: it is answered when the one before was taken.
+    let taken = |reply| {
+        let nobodys = Box::new(delivery::Message::SecretsChanged(reply));
+        tenant::Message::ForDelivery(WebhookId(Uuid::nil()), nobodys)
+    };
+    let _unanswered = tenant.call(taken, Some(WITHIN)).await;
+    wait_until("nothing is left of it", WITHIN, || async {
+        directory.session(&key).is_none() && directory.statuses().is_empty()
+    })
+    .await;
+    for _ in 0..20 {
+        comes_late();
+        let made = world.gateway.create_connection(key.client_id, number(1)).await.unwrap();
+        let made = made.key();
+        let link = tokio::time::timeout(WITHIN, world.links.wait_for_link(&made));
+        link.await.expect("a session of the new connection");
+        delete().await;
+    }
+    world.gateway.stop().await;
+}
+
+/// Whoever makes connections and deletes them at once leaves the turns that they did not need to others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn turns_of_connections_that_are_deleted_are_free_for_others() {
+    let pace = Settings {
+        session_starts_per_second: 5,
+        ..settings()
+    };
+    let world = World::start_with(pace).await;
+    let (many, other) = (world.add_client("a").await.id, world.add_client("b").await.id);
+    for n in 0..20 {
+        let made = (n * 50..(n + 1) * 50).map(|n| world.gateway.create_connection(many, number(n)));
+        let made = futures::future::join_all(made).await;
+        let deleted = made.into_iter().map(|made| async {
+            let number = made.unwrap().phone_number;
+            // Its session may not be there yet.
+            wait_until("it is deleted", WITHIN, || async {
+                world.gateway.delete_connection(many, &number).await == Ok(Deletion::Done)
+            })
+            .await;
+        });
+        futures::future::join_all(deleted).await;
+    }
+    let turn = world.gateway.shared.pacer.turn(other, Duration::ZERO);
+    assert!(turn.wait() < Duration::from_secs(2), "{turn:?}");
+    let opened = world.links.counters().opened;
+    assert!(opened < 1000, "each that was opened has used its turn: {opened}");
+    world.gateway.stop().await;
 }

@@ -221,6 +221,32 @@ async fn the_tenants_actor(how: Crash) {
     world.gateway.stop().await;
 }
 
+/// Without either nothing comes in and nothing goes out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tree_without_its_tenants_or_its_writer_is_not_ready() {
+    let world = World::start().await;
+    let gateway = &world.gateway;
+    let ready_again = || async { gateway.ready().await.is_ok() };
+    // Each time that it is seen to be ready it fails once more, until it stays away for seconds.
+    let tenants = || async {
+        let tenants = ractor::call_t!(gateway.root, root::Message::Tenants, 30_000).unwrap();
+        let _down_already = tenants.unwrap().cast(tenants::Message::Crash(Crash::Fail));
+        gateway.ready().await.err()
+    };
+    let said = wait_until("it is said that there are no tenants", WITHIN, tenants).await;
+    assert!(said.contains("tree"), "{said}");
+    wait_until("the tenants are back", WITHIN, ready_again).await;
+    let writer = || async {
+        if let Some(writer) = gateway.shared.directory.persistence() {
+            let _down_already = writer.cast(persistence::Message::Crash(Crash::Fail));
+        }
+        gateway.ready().await.err().filter(|said| said.contains("writer"))
+    };
+    wait_until("it is said that there is no writer", WITHIN, writer).await;
+    wait_until("the writer is back", WITHIN, ready_again).await;
+    gateway.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn persistence_that_dies_loses_nothing() {
     let world = World::start().await;

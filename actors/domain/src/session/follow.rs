@@ -1,6 +1,8 @@
 //! One link after another: how a link ends, and what follows when it is gone.
 
-use super::{Phase, ReasonCode, Session, SessionEffect, Then, UNLINK_LIMIT};
+use std::time::Duration;
+
+use super::{Phase, ReasonCode, Session, SessionEffect, Then};
 use crate::{ConnectionStatus, Timestamp};
 
 impl Session {
@@ -53,22 +55,24 @@ impl Session {
     pub(super) fn follow(&mut self, now: Timestamp, then: Then, effects: &mut Vec<SessionEffect>) {
         match then {
             Then::Rest => self.phase = Phase::Resting,
-            Then::Open => self.open(Phase::Opening, now + self.patience.opening, effects),
-            Then::Reopen(after) => {
-                self.phase = Phase::Pausing;
-                self.view.retry_at = Some(now + after);
-                self.timer_generation += 1;
-                effects.push(SessionEffect::TakeTurn {
-                    after,
-                    generation: self.timer_generation,
-                });
-            }
-            Then::Unlink => self.open(Phase::Unlinking, now + UNLINK_LIMIT, effects),
+            Then::Reopen(after) => self.pause(Phase::Pausing, now, after, effects),
+            Then::Unlink => self.pause(Phase::PausingToUnlink, now, Duration::ZERO, effects),
             Then::Finish => {
                 self.phase = Phase::Over;
                 effects.push(SessionEffect::Finished);
             }
         }
+    }
+
+    /// A link is opened at the next turn `after` now.
+    fn pause(&mut self, phase: Phase, now: Timestamp, after: Duration, effects: &mut Vec<SessionEffect>) {
+        self.phase = phase;
+        self.view.retry_at = Some(now + after);
+        self.timer_generation += 1;
+        effects.push(SessionEffect::TakeTurn {
+            after,
+            generation: self.timer_generation,
+        });
     }
 
     pub(super) fn open(&mut self, phase: Phase, until: Timestamp, effects: &mut Vec<SessionEffect>) {

@@ -21,6 +21,11 @@ impl Session {
             return;
         }
         if self.phase == Phase::Unlinking {
+            if let LinkEvent::Closed(reason) = &event
+                && keeps_device(reason)
+            {
+                self.stays_linked(format!("{reason:?}"), effects);
+            }
             // A QR code means that there is nothing to log out of any more.
             let log_out = matches!(event, LinkEvent::Paired { .. } | LinkEvent::Connected { .. });
             return self.end(now, Then::Finish, log_out, true, effects);
@@ -47,10 +52,18 @@ impl Session {
         effects: &mut Vec<SessionEffect>,
     ) {
         match self.phase {
-            Phase::Unlinking => self.end(now, Then::Finish, false, true, effects),
+            Phase::Unlinking => {
+                self.stays_linked(detail, effects);
+                self.end(now, Then::Finish, false, true, effects);
+            }
             _ if self.has_link() => self.retry(now, jitter, ReasonCode::OpenFailed, detail, effects),
             _ => {}
         }
+    }
+
+    /// A deletion goes on although WhatsApp was not told: the phone lists the device until its owner removes it.
+    pub(super) fn stays_linked(&self, why: String, effects: &mut Vec<SessionEffect>) {
+        effects.push(SessionEffect::StaysLinked { why });
     }
 
     fn on_qr(&mut self, code: String, expires_at: Timestamp, effects: &mut Vec<SessionEffect>) {
@@ -224,4 +237,10 @@ impl Session {
         self.show(ConnectionStatus::Failed, ReasonCode::TemporarilyBanned, Some(words));
         self.reopen(now, after, effects);
     }
+}
+
+/// Whether WhatsApp may know the device still whose link ended so.
+fn keeps_device(reason: &CloseReason) -> bool {
+    use CloseReason::{AccountLocked, LoggedOut, PairingFailed, QrExpired};
+    !matches!(reason, LoggedOut(_) | AccountLocked(_) | PairingFailed(_) | QrExpired)
 }

@@ -45,9 +45,7 @@ enum Then {
     /// Open a new one at the next turn after this pause. A length, not a moment: a clock that is set back does not
     /// prolong it.
     Reopen(Duration),
-    /// Open a new one at once.
-    Open,
-    /// Open a new one in order to log out.
+    /// Open a new one at the next turn, in order to log out.
     Unlink,
     /// The machine has ended.
     Finish,
@@ -67,7 +65,9 @@ enum Phase {
     AwaitingPasskey,
     /// Logged in.
     Connected,
-    /// Opened only to log out, for a deletion.
+    /// No link, one when the timer fires, in order to log out for a deletion.
+    PausingToUnlink,
+    /// Opened only to log out.
     Unlinking,
     /// A link is being closed.
     Closing(Then),
@@ -129,14 +129,14 @@ impl Session {
 
     /// When the turn that [`SessionEffect::TakeTurn`] asked for is.
     pub fn turn_is(&mut self, generation: u64, at: Timestamp) {
-        if self.phase == Phase::Pausing && generation == self.timer_generation {
+        if matches!(self.phase, Phase::Pausing | Phase::PausingToUnlink) && generation == self.timer_generation {
             self.view.retry_at = Some(at);
         }
     }
 
-    /// The first effects. What a predecessor may have left open is closed; then a wanted session connects, not before `at`
-    /// and not before the end of a ban; others keep their state.
-    pub fn start(&mut self, now: Timestamp, at: Timestamp) -> Vec<SessionEffect> {
+    /// The first effects. What a predecessor may have left open is closed; then a wanted session connects, not before the
+    /// end of a ban; others keep their state.
+    pub fn start(&mut self, now: Timestamp) -> Vec<SessionEffect> {
         use ConnectionStatus::{Connecting, Failed};
         self.view.reconnect_attempts = 0;
         let then = if self.view.wanted {
@@ -146,7 +146,7 @@ impl Session {
             } else if self.view.status != Failed {
                 self.show(Connecting, ReasonCode::Starting, self.view.reason.clone());
             }
-            Then::Reopen(ban.max(at.since(now)))
+            Then::Reopen(ban)
         } else {
             Then::Rest
         };
@@ -207,7 +207,7 @@ impl Session {
         self.view.wanted = true;
         (self.unsteady, self.turned_down) = (0, 0);
         self.show(ConnectionStatus::Connecting, ReasonCode::Starting, None);
-        self.end(now, Then::Open, false, false, effects);
+        self.reopen(now, Duration::ZERO, effects);
     }
 
     /// An attempt during a ban may prolong it: the number is connected when it ends.
@@ -249,26 +249,35 @@ impl Session {
         }
         match self.phase {
             // Paired but not connected: log in once more in order to log out.
-            Phase::Resting | Phase::Pausing | Phase::Closing(Then::Rest | Then::Reopen(_) | Then::Open)
+            Phase::Resting | Phase::Pausing | Phase::Closing(Then::Rest | Then::Reopen(_))
                 if self.view.jid.is_some() && self.ban_left(now).is_zero() =>
             {
                 self.end(now, Then::Unlink, false, false, effects);
             }
-            Phase::Unlinking | Phase::Closing(Then::Unlink) => {}
+            Phase::PausingToUnlink | Phase::Unlinking | Phase::Closing(Then::Unlink) => {}
             // Also without a jid: a scan may be on its way to us. After a shutdown too: its row goes, so its keys must.
-            _ => self.end(now, Then::Finish, true, true, effects),
+            _ => {
+                if self.view.jid.is_some() && !self.ban_left(now).is_zero() {
+                    self.stays_linked("the account is banned".to_owned(), effects);
+                }
+                self.end(now, Then::Finish, true, true, effects);
+            }
         }
     }
 
     fn on_shutdown(&mut self, now: Timestamp, effects: &mut Vec<SessionEffect>) {
-        if matches!(self.phase, Phase::Unlinking | Phase::Closing(Then::Unlink)) {
+        self.view.retry_at = None;
+        if matches!(
+            self.phase,
+            Phase::PausingToUnlink | Phase::Unlinking | Phase::Closing(Then::Unlink)
+        ) {
             // No time to wait for a login, but no keys may stay behind without a row.
+            self.stays_linked("the program stops".to_owned(), effects);
             return self.end(now, Then::Finish, true, true, effects);
         }
         if self.has_link() {
             self.show(ConnectionStatus::Connecting, ReasonCode::Stopping, None);
         }
-        self.view.retry_at = None;
         self.end(now, Then::Finish, false, false, effects);
     }
 

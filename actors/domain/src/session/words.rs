@@ -108,6 +108,11 @@ pub enum SessionEffect {
         /// To be given back when the timer fires.
         generation: u64,
     },
+    /// Say that the connection is being deleted without its device being unlinked.
+    StaysLinked {
+        /// Why WhatsApp was not told.
+        why: String,
+    },
     /// Write the state to its row.
     Save,
     /// The machine has ended: deleted, or shut down.

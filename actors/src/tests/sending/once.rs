@@ -46,6 +46,36 @@ async fn a_key_sends_once_and_acts_once() {
     world.gateway.stop().await;
 }
 
+/// Each leaves a row for a day: whoever takes another key for each has as many as come in a day.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_done_under_keys_beside_messages_is_bounded() {
+    let world = World::start().await;
+    let client = world.add_client("a").await.id;
+    world.connected(client, &number(1)).await;
+    let act = async |key: Option<usize>| {
+        let key = key.map(|n| IdempotencyKey {
+            key: n.to_string(),
+            body_hash: [1; 32],
+        });
+        let seen = Action::Presence {
+            to: Some(TO.parse().unwrap()),
+            state: PresenceState::Typing,
+        };
+        world.gateway.act(client, &number(1), seen, key).await
+    };
+    let done = futures::future::join_all((0..2000).map(|n| act(Some(n)))).await;
+    let refused: Vec<_> = done.into_iter().filter_map(Result::err).collect();
+    // Ten more come in each second that this takes.
+    assert!(refused.len() > 1000, "{}", refused.len());
+    assert!(
+        matches!(&refused[0], GatewayError::Busy(text) if text.contains("10 a second, 100 at once")),
+        "{}",
+        refused[0]
+    );
+    assert_eq!(act(None).await, Ok(Done::Done));
+    world.gateway.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_became_of_a_keys_request_is_kept_also_when_the_store_is_away_just_then() {
     let world = World::start().await;

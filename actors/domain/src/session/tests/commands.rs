@@ -14,18 +14,28 @@ fn connect() {
         let effects = desk.step(SessionEvent::Connect);
         match place {
             Place::Unpaired | Place::Resting | Place::LoggedOut | Place::Failed => {
-                assert_eq!(effects, [open(next), Save], "{place:?}");
+                assert_eq!(effects, [Save], "{place:?}");
             }
-            Place::Pausing => assert_eq!(effects, [open(next)], "at once, not when the pause ends"),
+            Place::Pausing => assert_eq!(effects, []),
             Place::Closing | Place::Forgetting | Place::Reopening => {
                 assert_eq!(effects, [Save], "{place:?}");
-                assert_eq!(desk.gone(), [open(next)], "{place:?}: once the one before has ended");
+                assert_eq!(desk.set_for(), None, "{place:?}: once the one before has ended");
+                assert_eq!(desk.gone(), [], "{place:?}");
             }
             _ => {
                 assert_eq!((effects, format!("{:?}", desk.machine)), (vec![], before), "{place:?}");
                 continue;
             }
         }
+        let (now, view) = (desk.now, desk.machine.view());
+        assert_eq!(
+            view.retry_at,
+            Some(now),
+            "{place:?}: at the next turn, not when a pause ends"
+        );
+        assert_eq!(desk.shown(), (Connecting, None, true), "{place:?}");
+        assert_eq!(desk.fire(), [open(next)], "{place:?}");
+        assert_eq!(desk.now, now, "{place:?}");
         assert_eq!(desk.shown(), (Connecting, None, true), "{place:?}");
         assert_eq!(desk.machine.phase, Phase::Opening, "{place:?}");
         assert_eq!(desk.set_for(), Some(Patience::default().opening), "{place:?}");
@@ -108,27 +118,24 @@ fn delete() {
                 let gone = SessionEvent::LinkGone { generation };
                 assert_eq!(desk.step(gone), [], "{place:?}: the keys are waited for");
             }
-            Place::Resting | Place::Failed | Place::Pausing => {
-                assert_eq!(
-                    effects,
-                    [open(generation + 1)],
-                    "{place:?}: paired, so it logs in to log out"
-                );
-                assert_eq!(desk.set_for(), Some(UNLINK_LIMIT), "{place:?}");
-                assert_eq!(
-                    desk.link(connected()),
-                    [closing(generation + 1, true, true)],
-                    "{place:?}"
-                );
-            }
-            Place::Closing | Place::Reopening | Place::ClosingToUnlink => {
+            // Paired, so it logs in to log out, when there is a turn for that.
+            Place::Resting
+            | Place::Failed
+            | Place::Pausing
+            | Place::Closing
+            | Place::Reopening
+            | Place::ClosingToUnlink => {
                 assert_eq!(effects, [], "{place:?}");
-                assert_eq!(desk.gone(), [open(generation + 1)], "{place:?}");
-                assert_eq!(
-                    desk.link(connected()),
-                    [closing(generation + 1, true, true)],
-                    "{place:?}"
-                );
+                if !matches!(place, Place::Resting | Place::Failed | Place::Pausing) {
+                    assert_eq!(desk.gone(), [], "{place:?}");
+                }
+                unlinks(&mut desk, generation + 1);
+            }
+            Place::PausingToUnlink => {
+                assert_eq!((effects, desk.timer), (vec![], None));
+                let timer = desk.machine.timer_generation;
+                desk.timer = Some((desk.now, timer));
+                unlinks(&mut desk, generation + 1);
             }
             Place::Unlinking => {
                 assert_eq!(effects, []);
@@ -140,6 +147,19 @@ fn delete() {
         assert!(desk.machine.is_over());
         assert_eq!(desk.step(SessionEvent::Delete), [], "{place:?}");
     }
+}
+
+fn stays(why: &str) -> SessionEffect {
+    SessionEffect::StaysLinked { why: why.to_owned() }
+}
+
+/// Its turn comes, and then it has its time to log in.
+fn unlinks(desk: &mut Desk, generation: u64) {
+    assert_eq!(desk.machine.view().retry_at, Some(desk.now));
+    desk.pass(60);
+    assert_eq!(desk.fire(), [open(generation)]);
+    assert_eq!(desk.set_for(), Some(UNLINK_LIMIT));
+    assert_eq!(desk.link(connected()), [closing(generation, true, true)]);
 }
 
 #[test]
@@ -167,8 +187,15 @@ fn shutdown_closes_and_writes_nothing() {
                 assert_eq!(effects, [], "{place:?}: what is under way ends");
             }
             // The row goes when the deletion is answered: no keys may stay without it.
-            Place::Unlinking => assert_eq!(effects, [closing(generation, true, true)]),
-            Place::ClosingToUnlink => assert_eq!(effects, [closing(generation + 1, true, true)]),
+            Place::Unlinking => {
+                assert_eq!(effects, [stays("the program stops"), closing(generation, true, true)]);
+            }
+            Place::ClosingToUnlink | Place::PausingToUnlink => {
+                assert_eq!(
+                    effects,
+                    [stays("the program stops"), closing(generation + 1, true, true)]
+                );
+            }
         }
         assert_eq!(desk.gone(), [Finished], "{place:?}");
         assert_eq!(desk.gone(), [], "{place:?}: once");
@@ -179,28 +206,41 @@ fn shutdown_closes_and_writes_nothing() {
 fn a_deletion_logs_in_once_more_or_goes_without() {
     let closed = |reason| LinkEvent::Closed(reason);
     let out = || CloseReason::LoggedOut("unlinked".into());
-    for (event, log_out) in [
-        (connected(), true),
-        (paired(), true),
-        (qr("2@a", NOW), false),
-        (lost(), false),
-        (closed(out()), false),
-        (closed(CloseReason::Replaced), false),
+    for (event, log_out, stays) in [
+        (connected(), true, false),
+        (paired(), true, false),
+        (qr("2@a", NOW), false, false),
+        (lost(), false, true),
+        (closed(out()), false, false),
+        (closed(CloseReason::Replaced), false, true),
     ] {
         let mut desk = Desk::at(Place::Unlinking);
-        assert_eq!(desk.link(event.clone()), [closing(2, log_out, true)], "{event:?}");
+        let mut effects = desk.link(event.clone());
+        let said = matches!(effects.first(), Some(SessionEffect::StaysLinked { why }) if !why.is_empty());
+        assert_eq!(said, stays, "{event:?}");
+        assert_eq!(
+            effects.split_off(usize::from(said)),
+            [closing(2, log_out, true)],
+            "{event:?}"
+        );
         assert_eq!(desk.link(connected()), [], "{event:?}");
         assert_eq!(desk.gone(), [Finished], "{event:?}");
     }
     let mut desk = Desk::at(Place::Resting);
-    assert_eq!(desk.step(SessionEvent::Delete), [open(2), Save]);
-    assert_eq!(desk.fire(), [closing(2, false, true)], "WhatsApp cannot be reached");
+    assert_eq!(desk.step(SessionEvent::Delete), [Save]);
+    assert_eq!(desk.fire(), [open(2)]);
+    let late = stays("WhatsApp did not answer in time");
+    assert_eq!(
+        desk.fire(),
+        [late, closing(2, false, true)],
+        "WhatsApp cannot be reached"
+    );
     assert_eq!(desk.gone(), [Finished]);
 
     let mut desk = Desk::at(Place::Unlinking);
     let detail = "no keys".to_owned();
     let failed = SessionEvent::OpenFailed { generation: 2, detail };
-    assert_eq!(desk.step(failed), [closing(2, false, true)]);
+    assert_eq!(desk.step(failed), [stays("no keys"), closing(2, false, true)]);
 }
 
 #[test]
@@ -212,9 +252,8 @@ fn starts() {
             reason: Some("why".into()),
             ..row(status, Some(JID), true)
         };
-        let mut machine = Session::new(NUMBER.parse().unwrap(), row.clone());
-        let at = NOW + Duration::from_secs(3);
-        assert_eq!(machine.start(NOW, at), [close(1)], "what a predecessor left");
+        let mut machine = Session::new(NUMBER.parse().unwrap(), row);
+        assert_eq!(machine.start(NOW), [close(1)], "what a predecessor left");
         let view = machine.view();
         assert_eq!((view.connected_since, view.reconnect_attempts), (None, 0));
         assert!(!matches!(
@@ -222,26 +261,20 @@ fn starts() {
             ConnectionStatus::Connected | ConnectionStatus::AwaitingScan
         ));
         let effects = machine.step(NOW, 0.0, SessionEvent::LinkGone { generation: 1 });
-        let after = Duration::from_secs(3);
+        let after = Duration::ZERO;
         assert_eq!(
             effects,
             [SessionEffect::TakeTurn { after, generation: 1 }],
             "{status:?}"
         );
+        assert_eq!(machine.view().retry_at, Some(NOW));
+        let at = NOW + Duration::from_secs(3);
+        machine.turn_is(1, at);
         assert_eq!(machine.view().retry_at, Some(at));
-        machine.turn_is(1, at + after);
-        assert_eq!(machine.view().retry_at, Some(at + after));
         let effects = machine.step(at, 0.0, SessionEvent::TimerFired { generation: 1 });
         assert_eq!(effects[0], open(2));
         assert_eq!(machine.view().status, Connecting);
         assert_eq!(machine.view().jid.as_deref(), Some(JID));
-
-        // A place in the past is now.
-        let mut machine = Session::new(NUMBER.parse().unwrap(), row);
-        assert_eq!(machine.start(NOW, Timestamp::default()), [close(1)]);
-        let effects = machine.step(NOW, 0.0, SessionEvent::LinkGone { generation: 1 });
-        let after = Duration::ZERO;
-        assert_eq!(effects, [SessionEffect::TakeTurn { after, generation: 1 }]);
     }
     for status in [Disconnected, LoggedOut, Failed] {
         let row = SessionView {
@@ -249,7 +282,7 @@ fn starts() {
             ..row(status, None, false)
         };
         let mut machine = Session::new(NUMBER.parse().unwrap(), row.clone());
-        assert_eq!(machine.start(NOW, NOW), [close(1)]);
+        assert_eq!(machine.start(NOW), [close(1)]);
         assert_eq!(machine.step(NOW, 0.0, SessionEvent::LinkGone { generation: 1 }), []);
         assert_eq!((machine.view(), machine.phase), (&row, Phase::Resting));
     }

@@ -98,6 +98,8 @@ pub(super) enum Place {
     Reopening,
     /// Closing for a deletion that opens once more.
     ClosingToUnlink,
+    /// Waiting for a turn to open once more.
+    PausingToUnlink,
     /// Opened to log out.
     Unlinking,
     /// Closing for a deletion.
@@ -109,7 +111,7 @@ pub(super) enum Place {
 }
 
 impl Place {
-    pub(super) const ALL: [Self; 18] = [
+    pub(super) const ALL: [Self; 19] = [
         Self::Unpaired,
         Self::Resting,
         Self::LoggedOut,
@@ -124,6 +126,7 @@ impl Place {
         Self::Forgetting,
         Self::Reopening,
         Self::ClosingToUnlink,
+        Self::PausingToUnlink,
         Self::Unlinking,
         Self::Deleting,
         Self::ShuttingDown,
@@ -156,10 +159,10 @@ impl Desk {
             jitter: 0.0,
             timer: None,
         };
-        let effects = desk.machine.start(NOW, NOW + Duration::from_millis(1));
+        let effects = desk.machine.start(NOW);
         assert_eq!(desk.take(effects), [close(1)], "what a predecessor left is closed");
         assert_eq!(desk.timer, None);
-        assert_eq!(desk.gone(), [], "a start opens nothing before its time");
+        assert_eq!(desk.gone(), [], "a start opens nothing before its turn");
         desk
     }
 
@@ -167,14 +170,14 @@ impl Desk {
         use ConnectionStatus::{Connecting, Disconnected};
         let row = match place {
             Place::Unpaired => row(Disconnected, None, false),
-            Place::Resting | Place::Unlinking => row(Disconnected, Some(JID), false),
+            Place::Resting | Place::PausingToUnlink | Place::Unlinking => row(Disconnected, Some(JID), false),
             Place::Pairing | Place::Scan | Place::Passkey => row(Connecting, None, true),
             _ => row(Connecting, Some(JID), true),
         };
         let mut desk = Self::new(row);
         if !matches!(
             place,
-            Place::Unpaired | Place::Resting | Place::Unlinking | Place::Pausing
+            Place::Unpaired | Place::Resting | Place::PausingToUnlink | Place::Unlinking | Place::Pausing
         ) {
             assert_eq!(desk.fire(), [open(2)]);
             desk.now = NOW;
@@ -182,7 +185,11 @@ impl Desk {
         let logged_out = LinkEvent::Closed(CloseReason::LoggedOut("unlinked".into()));
         match place {
             Place::Unpaired | Place::Resting | Place::Pausing | Place::Opening | Place::Pairing => {}
-            Place::Unlinking => drop(desk.step(SessionEvent::Delete)),
+            Place::PausingToUnlink => drop(desk.step(SessionEvent::Delete)),
+            Place::Unlinking => {
+                drop(desk.step(SessionEvent::Delete));
+                assert_eq!(desk.fire(), [open(2)]);
+            }
             Place::Scan => drop(desk.link(qr("2@a", NOW + Duration::from_secs(20)))),
             Place::Passkey => drop(desk.link(LinkEvent::PasskeyNeeded)),
             _ => drop(desk.link(connected())),

@@ -164,8 +164,7 @@ impl World {
         (self.deleting, self.stopping, self.finished, self.forgettable) = (false, false, false, false);
         let machine = Session::new(NUMBER.parse().unwrap(), self.saved.clone());
         self.machine = machine.with_patience(self.patience);
-        let at = self.now + Duration::from_millis(u64::from(self.pick(3000)));
-        let effects = self.machine.start(self.now, at);
+        let effects = self.machine.start(self.now);
         self.carry_out(effects);
         self.check();
     }
@@ -241,6 +240,7 @@ impl World {
                     self.allow_pause(after);
                     self.set_timer(turn, generation);
                 }
+                SessionEffect::StaysLinked { why } => assert!(self.deleting && !why.is_empty()),
                 SessionEffect::Save => self.saved = self.machine.view().clone(),
                 SessionEffect::Finished => {
                     assert!(self.deleting || self.stopping, "nobody asked for the end");

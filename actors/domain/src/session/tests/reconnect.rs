@@ -92,6 +92,7 @@ fn connect_starts_the_back_off_anew() {
             desk.step(SessionEvent::Connect);
             desk.gone();
         }
+        desk.fire();
         assert_eq!(pause(&mut desk), Duration::from_secs(2), "{when:?}");
     }
 }
@@ -174,7 +175,7 @@ fn nothing_is_attempted_before_the_end_of_a_ban() {
     let row = desk.machine.view().clone();
     let mut machine = Session::new(NUMBER.parse().unwrap(), row);
     let later = NOW + Duration::from_secs(200);
-    assert_eq!(machine.start(later, later), [close(1)]);
+    assert_eq!(machine.start(later), [close(1)]);
     let effects = machine.step(later, 0.0, SessionEvent::LinkGone { generation: 1 });
     let after = Duration::from_secs(7000);
     assert_eq!(effects, [SessionEffect::TakeTurn { after, generation: 1 }]);
@@ -187,7 +188,13 @@ fn a_deletion_during_a_ban_does_not_log_in() {
     desk.link(LinkEvent::Closed(ban(NOW + Duration::from_secs(7200))));
     desk.gone();
     let effects = desk.step(SessionEvent::Delete);
-    assert_eq!(effects, [closing(3, true, true), SessionEffect::Save], "the keys go");
+    let why = "the account is banned".to_owned();
+    let said = SessionEffect::StaysLinked { why };
+    assert_eq!(
+        effects,
+        [said, closing(3, true, true), SessionEffect::Save],
+        "the keys go"
+    );
     assert_eq!(desk.gone(), [SessionEffect::Finished]);
 }
 
@@ -254,6 +261,7 @@ fn what_logged_out_or_failed_stays_so_until_connect() {
             assert_eq!((desk.shown().0, desk.shown().2), (status, false));
             assert!(desk.shown().1.is_some(), "it still says why");
         }
-        assert_eq!(desk.step(SessionEvent::Connect), [open(3), SessionEffect::Save]);
+        assert_eq!(desk.step(SessionEvent::Connect), [SessionEffect::Save]);
+        assert_eq!(desk.fire(), [open(3)]);
     }
 }

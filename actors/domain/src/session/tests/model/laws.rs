@@ -46,7 +46,7 @@ impl World {
 
     /// No pause is longer than 40 s, but for a ban and a client that is outdated or not wanted.
     pub(super) fn allow_pause(&self, after: Duration) {
-        assert_eq!(self.machine.phase, Phase::Pausing);
+        assert!(matches!(self.machine.phase, Phase::Pausing | Phase::PausingToUnlink));
         if self.machine.view().status != ConnectionStatus::Failed {
             assert!(after <= Duration::from_secs(40), "{after:?}");
         }
@@ -146,9 +146,10 @@ impl World {
             "{seen}"
         );
         assert!(view.reason_code.explains(view.status), "{seen}");
-        let waits = matches!(phase, Phase::Pausing | Phase::Closing(Then::Reopen(_)));
+        let pauses = matches!(phase, Phase::Pausing | Phase::PausingToUnlink);
+        let waits = pauses || matches!(phase, Phase::Closing(Then::Reopen(_)));
         assert!(waits || view.retry_at.is_none(), "{seen}");
-        assert!(view.retry_at.is_some() || phase != Phase::Pausing, "{seen}");
+        assert!(view.retry_at.is_some() || !pauses, "{seen}");
         assert!(view.jid.is_some() || !connected, "{seen}");
         assert!(view.jid.is_none() || phase != Phase::AwaitingScan, "{seen}");
         assert!(view.jid.as_deref() != Some(OTHERS_JID), "{seen}");
@@ -163,9 +164,11 @@ impl World {
             Phase::Pausing | Phase::Opening | Phase::AwaitingScan | Phase::AwaitingPasskey | Phase::Connected => {
                 assert!(view.wanted && self.timer_is_set(), "{seen}");
             }
-            Phase::Unlinking => assert!(!view.wanted && self.deleting && self.timer_is_set(), "{seen}"),
+            Phase::PausingToUnlink | Phase::Unlinking => {
+                assert!(!view.wanted && self.deleting && self.timer_is_set(), "{seen}")
+            }
             Phase::Closing(then) => {
-                let on = matches!(then, Then::Reopen(_) | Then::Open) || then == Then::Finish && view.wanted;
+                let on = matches!(then, Then::Reopen(_)) || then == Then::Finish && view.wanted;
                 assert_eq!(view.wanted, on, "{seen}");
                 assert!(
                     self.open == Some(self.machine.link_generation) && self.told,
