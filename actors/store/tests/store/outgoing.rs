@@ -1,8 +1,8 @@
 use sqlx::{Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 use wharf_domain::{
-    ConnectionKey, Outgoing, SendStatus, Timestamp,
+    ConnectionKey, EventStatus, Outgoing, SendStatus, Timestamp,
     outgoing::{News, Place, StatusChange, Told, code},
-    retention::Cutoffs,
+    retention::{Cutoffs, Visited},
 };
 use wharf_store::{NewOutgoing, Note, OutgoingFile, OutgoingFilter};
 
@@ -227,8 +227,22 @@ on_every_database! {
         note(db, &number, &["failed"], News::failed("463", "no"), NOW).await;
         let never = Timestamp(i64::MIN);
         let cutoffs = |delivered, failed| Cutoffs { delivered, failed };
-        for (what, gone) in [(cutoffs(never, never), 0), (cutoffs(later(50), never), 1), (cutoffs(never, later(50)), 1)] {
-            assert_eq!(db.write(async |group| group.purge_outgoing(&what, 10).await).await, gone);
+        let seen = async |db: &Database, cutoffs: &Cutoffs, after| {
+            let seen = db.store.visit_outgoing(after, cutoffs, 2).await.unwrap();
+            seen.into_iter().map(|row| (row.seq, row.status)).collect::<Vec<_>>()
+        };
+        let (all, old) = (cutoffs(later(101), never), cutoffs(never, later(50)));
+        use EventStatus::{Delivered, Failed, Pending};
+        assert_eq!(seen(db, &all, None).await, [(1, Pending), (2, Delivered)], "as many as asked for, the oldest first");
+        let place = |seq, at| Some(Visited { seq, status: Pending, created_at: later(at) });
+        assert_eq!(seen(db, &all, place(2, 0)).await, [(3, Failed), (4, Delivered)]);
+        assert_eq!(seen(db, &old, place(2, 0)).await, [(3, Failed)], "none that is too young for all");
+        assert_eq!(seen(db, &cutoffs(never, never), None).await, []);
+
+        let none = cutoffs(never, never);
+        for (what, gone) in [(none, 0), (cutoffs(later(50), never), 1), (old, 1)] {
+            let purged = db.write(async |group| group.purge_outgoing(&[1, 2, 3, 4, 9], &what).await).await;
+            assert_eq!(purged, gone);
         }
         let left = listed(db, &number, OutgoingFilter { limit: 9, ..Default::default() }).await.0;
         assert_eq!(left, ["young", "queued"]);
