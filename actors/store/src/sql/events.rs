@@ -110,8 +110,10 @@ statements! {
 
     ATTEMPTS = "SELECT a.number, a.started_at, a.duration_ms, a.http_status, a.error, a.response, a.manual \
         FROM whatsapp_webhook_attempts a \
-        WHERE a.event_seq = (SELECT e.seq FROM webhook_events e WHERE e.id = $2 AND e.client_id = $1) \
-        ORDER BY a.number DESC LIMIT $3";
+        WHERE a.event_seq = $1 ORDER BY a.number DESC LIMIT $2";
+    FORGET_ATTEMPTS = "DELETE FROM whatsapp_webhook_attempts WHERE event_seq = $1 AND number IN (\
+        SELECT a.number FROM whatsapp_webhook_attempts a WHERE a.event_seq = $1 AND a.number <= $2 \
+        ORDER BY a.number LIMIT $3)";
     ATTEMPTS_SINCE = concat!(
         "SELECT a.started_at, a.duration_ms, a.error IS NULL, e.status = 'failed' AND a.number = e.attempt_count \
          FROM (", listed_places!(), " LIMIT $4) s \
