@@ -35,6 +35,11 @@ statements! {
         "SELECT ", outgoing_columns!(), " FROM whatsapp_outgoing_messages \
          WHERE client_id = $1 AND phone_number = $2 AND message_id = $3"
     );
+    // Those of the messages in the JSON array $3 that have a row.
+    OUTGOING_NAMED = concat!(
+        "SELECT ", outgoing_columns!(), " FROM whatsapp_outgoing_messages \
+         WHERE client_id = $1 AND phone_number = $2 AND message_id IN (SELECT j.value FROM json_each($3) j)"
+    );
     OUTGOING_PLACE = "SELECT seq FROM whatsapp_outgoing_messages \
         WHERE client_id = $1 AND phone_number = $2 AND message_id = $3";
     OUTGOING_MESSAGES = concat!(

@@ -72,7 +72,7 @@ on_every_database! {
         };
         assert_eq!(sent, [change]);
         // One receipt for several; one of somebody else's messages among them.
-        let read = note(db, &number, &["A", "X", "B"], News::Read, later(3)).await;
+        let read = note(db, &number, &["A", "X", "B", "A"], News::Read, later(3)).await;
         let steps: Vec<_> = read.iter().map(|change| (change.message_id.as_str(), change.status)).collect();
         let expected = [("A", SendStatus::Read), ("B", SendStatus::Sent), ("B", SendStatus::Read)];
         assert_eq!(steps, expected, "the server had it before");
@@ -86,7 +86,7 @@ on_every_database! {
     async fn what_has_no_row_is_answered_as_its_receiver_tells_it(db: &mut Database) {
         let number = key(db.client("acme").await.id, "5511888888888");
         let place = Place::of(&"5511777777777".parse().unwrap());
-        let read = hear(db, &number, &["phone's"], News::Read, later(1), Some(place.clone())).await;
+        let read = hear(db, &number, &["phone's", "phone's"], News::Read, later(1), Some(place.clone())).await;
         let told: Vec<_> = read.iter().map(|change| (change.message_id.as_str(), change.status, &change.place)).collect();
         assert_eq!(told, [("phone's", SendStatus::Read, &place)]);
         assert_eq!(note(db, &number, &["phone's"], News::Read, later(1)).await, [], "where is not known");
