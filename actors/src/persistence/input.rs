@@ -145,9 +145,7 @@ pub(crate) enum Purge {
 /// A work on many rows, which goes in steps.
 #[derive(Debug, Clone)]
 pub(crate) enum Work {
-    /// The events that still wait for deleted webhooks end,
-    SettleDeleted,
-    /// or those of this one.
+    /// The events that still wait for a deleted webhook end.
     SettleWebhook(WebhookId),
     /// The rows of a removed client go, after its sessions were logged out.
     PurgeClient(ClientId),
@@ -264,7 +262,6 @@ pub(super) async fn step(group: &mut Group<'_>, work: &Work, limit: u32) -> Resu
     let begun = Instant::now();
     let few = |removed: u64| (removed < u64::from(limit), removed);
     let (over, removed) = match work {
-        Work::SettleDeleted => (group.settle_deleted_webhooks(limit).await?, 0),
         Work::SettleWebhook(deleted) => (group.settle_webhook(*deleted, limit).await?, 0),
         Work::PurgeClient(client) => (group.purge_client(*client, limit).await?, 0),
         Work::LeftKeys(of) => (group.remove_left_keys(of, limit).await?, 0),

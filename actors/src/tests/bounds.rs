@@ -347,8 +347,21 @@ async fn a_client_has_as_many_webhooks_and_numbers_as_it_may() {
     );
     let stranger = world.add_client("b").await;
     world.webhook(stranger.id, &number(1), "/ok").await;
-    world.gateway.delete_webhook(client.id, first.id).await.unwrap();
-    world.gateway.register_webhook(client.id, new(2)).await.unwrap();
+    // Over and over: what had no event leaves nothing.
+    let mut present = first.id;
+    for _ in 0..20 {
+        world.gateway.delete_webhook(client.id, present).await.unwrap();
+        assert_eq!(world.store.webhook(client.id, present).await.unwrap(), None);
+        let again = world.gateway.delete_webhook(client.id, present).await.unwrap_err();
+        assert_eq!(again, GatewayError::NotFound("webhook"));
+        present = world
+            .gateway
+            .register_webhook(client.id, new(2))
+            .await
+            .unwrap()
+            .webhook
+            .id;
+    }
 
     world.gateway.create_connection(client.id, number(1)).await.unwrap();
     let refused = world.gateway.create_connection(client.id, number(2)).await.unwrap_err();

@@ -59,6 +59,19 @@ impl Store {
             .map_err(|error| self.error(error))
     }
 
+    /// Webhooks that were deleted and have events that wait all the same: a backlog that [`Group::settle_webhook`] did not
+    /// come to the end of. Looks at all that were deleted.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn unsettled_webhooks(&self) -> Result<Vec<WebhookId>, StoreError> {
+        let ids: Result<Vec<Uuid>, sqlx::Error> = query_scalar(sql::DELETED_WEBHOOKS_WITH_PENDING)
+            .fetch_all(self.pool())
+            .await;
+        ids.map(|ids| ids.into_iter().map(WebhookId).collect())
+            .map_err(|error| self.error(error))
+    }
+
     /// How many webhooks a client has, without deleted ones.
     ///
     /// # Errors
