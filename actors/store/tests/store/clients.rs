@@ -199,7 +199,7 @@ on_every_database! {
         for client in [stranger.id, ClientId(99)] {
             assert_eq!(db.store.webhook(client, webhook.id).await.unwrap(), None);
             assert!(db.store.event(client, event).await.unwrap().is_none());
-            assert!(db.store.events(client, webhook.id, &all).await.unwrap().events.is_empty());
+            assert!(db.store.events(client, webhook.id, &all).await.unwrap().unwrap().events.is_empty());
             assert_eq!(db.store.connection(&key(client, "5511777777777")).await.unwrap(), None);
             let patch = wharf_domain::webhook::WebhookPatch { is_active: Some(false), ..Default::default() };
             db.write(async |group| {
