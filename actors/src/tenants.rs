@@ -187,7 +187,6 @@ fn remove(state: &mut State, client: ClientId) {
     state.removing.insert(client);
     tokio::spawn(async move {
         let _restarting = tenant.call(tenant::Message::Remove, None).await;
-        tracing::info!(%client, "a removed client is gone");
     });
 }
 

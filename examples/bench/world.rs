@@ -168,13 +168,8 @@ impl World {
             ..EventFilter::default()
         };
         for line in lines {
-            while !self
-                .store
-                .events(line.client, line.webhook, &pending)
-                .await?
-                .events
-                .is_empty()
-            {
+            let waiting = async || self.store.events(line.client, line.webhook, &pending).await;
+            while waiting().await?.is_some_and(|page| !page.events.is_empty()) {
                 tokio::time::sleep(LOOK_EVERY).await;
             }
         }

@@ -59,6 +59,7 @@ impl Books {
         };
         loop {
             let page = self.store.events(self.client, webhook.id, &filter).await?;
+            let page = page.ok_or("an event is gone")?;
             all.extend(page.events);
             filter.cursor = page.next_cursor;
             if filter.cursor.is_none() {

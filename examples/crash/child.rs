@@ -207,7 +207,8 @@ impl Child {
         };
         let mut pending = 0;
         for line in &self.lines {
-            let events = self.store.events(self.client, line.webhook, &filter).await?.events;
+            let page = self.store.events(self.client, line.webhook, &filter).await?;
+            let events = page.map(|page| page.events).unwrap_or_default();
             pending += events.len();
             for event in events.into_iter().filter(|event| event.next_retry_at.is_some()) {
                 // It may have been delivered since: that is what was wanted.

@@ -73,7 +73,7 @@ pub struct Cutoffs {
 }
 
 impl Cutoffs {
-    /// Whether an event goes.
+    /// Whether an event goes, or a message that was sent.
     pub fn condemn(&self, status: EventStatus, created_at: Timestamp) -> bool {
         match status {
             EventStatus::Pending => false,
@@ -83,12 +83,12 @@ impl Cutoffs {
     }
 
     /// Nothing that was created at or after this goes.
-    fn latest(&self) -> Timestamp {
+    pub fn latest(&self) -> Timestamp {
         self.delivered.max(self.failed)
     }
 }
 
-/// An event as the retention sees it.
+/// An event as the retention sees it, or a message that was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Visited {
     /// Its place in the order of arrival.

@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use ractor::rpc::CallResult;
 use uuid::Uuid;
-use wharf_domain::{Attempt, ClientId, Event, EventId, EventStatus, IncomingMessage, WebhookId, stats::WebhookStats};
+use wharf_domain::{
+    Attempt, ClientId, Event, EventId, EventStatus, IncomingMessage, InvalidField, WebhookId, stats::WebhookStats,
+};
 use wharf_store::{BulkRenewal, EventFilter, EventPage, FailedFilter, NewEvent, PullPage, PullQuery, Pulled, Renewal};
 
 use super::{BulkRetry, Gateway, GatewayError, RETRY_DEADLINE, Tested, conflict, restarting};
@@ -30,7 +32,7 @@ impl Gateway {
     /// A page of a webhook's events, newest first; also of a deleted webhook.
     ///
     /// # Errors
-    /// `NotFound` when the client never had such a webhook; `Busy` when it reads as much at a time as it may.
+    /// `NotFound` when the client has no such webhook, or not any more; `Invalid` for a cursor that is none; `Busy` when it reads as much at a time as it may.
     pub async fn events(
         &self,
         client: ClientId,
@@ -41,7 +43,11 @@ impl Gateway {
         if self.shared.store.webhook(client, id).await?.is_none() {
             return Err(GatewayError::NotFound("webhook"));
         }
-        Ok(self.shared.store.events(client, id, &filter).await?)
+        let page = self.shared.store.events(client, id, &filter).await?;
+        page.ok_or_else(|| {
+            let text = "is not one that this route gave out, or its event is gone; begin anew without it";
+            InvalidField::new("cursor", text).into()
+        })
     }
 
     /// Retries an event by hand (CONTRACT.md sections 4 and 7).

@@ -201,7 +201,7 @@ impl Gateway {
         if !all_ended {
             // A backlog of thousands ends in steps, for which nobody has to wait; the janitor goes on where this ends.
             let persistence = self.shared.persistence.clone();
-            tokio::spawn(async move { persistence.settle_deleted(Some(id)).await });
+            tokio::spawn(async move { persistence.settle_deleted(id).await });
         }
         Ok(())
     }

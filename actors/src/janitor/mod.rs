@@ -105,10 +105,19 @@ async fn remove_left_keys(shared: &Shared) -> Result<(), WriteError> {
     Ok(())
 }
 
+/// What a process that ended meanwhile left waiting for webhooks that were deleted.
+async fn settle_deleted(shared: &Shared) -> Result<(), WriteError> {
+    let webhooks = shared.store.unsettled_webhooks().await;
+    for webhook in webhooks.map_err(|error| WriteError::from_store(&error))? {
+        shared.persistence.settle_deleted(webhook).await?;
+    }
+    Ok(())
+}
+
 async fn clean_up(shared: Arc<Shared>, mut retention: OwnedMutexGuard<Retention>) {
     // None keeps the others from their work, by failing or by having much of it.
     let (settled, removed, unlinked, deleted) = tokio::join!(
-        shared.persistence.settle_deleted(None),
+        settle_deleted(&shared),
         retention.round(&shared, clock::now()),
         remove_left_keys(&shared),
         deletions::go_on(&shared),

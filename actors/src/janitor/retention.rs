@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use wharf_domain::{
     Timestamp,
-    retention::{ClockWatch, Cutoffs, Pace, Walk},
+    retention::{ClockWatch, Cutoffs, Pace, Visited, Walk},
 };
 
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     shared::Shared,
 };
 
-/// Events looked at in one go, by a reader. Also the most that one step removes.
+/// Events and messages looked at in one go, by a reader. Also the most that one step removes.
 const VISIT: usize = 1000;
 /// Pages given back in one step, at the most.
 const PAGES: usize = 1000;
@@ -46,10 +46,12 @@ pub(crate) struct Report {
     pub(crate) longest: Duration,
 }
 
-/// What the janitor remembers between rounds; a new one begins at the oldest event.
+/// What the janitor remembers between rounds; a new one begins at the oldest event and the oldest message.
 pub(crate) struct Retention {
     walk: Walk,
     walk_began: Option<Instant>,
+    /// The last sent message that was looked at; none: from the oldest on.
+    sent: Option<Visited>,
     removing: Pace,
     giving_back: Pace,
     watch: ClockWatch,
@@ -61,6 +63,7 @@ impl Default for Retention {
         Self {
             walk: Walk::default(),
             walk_began: None,
+            sent: None,
             removing: Pace::new(FIRST_STEP, VISIT),
             giving_back: Pace::new(FIRST_STEP, PAGES),
             watch: ClockWatch::default(),
@@ -89,10 +92,16 @@ impl Retention {
         report.keys = all_of(shared, Purge::Keys(before(now, DAY), SMALL_STEP), &mut report).await?;
         let old_polls = Purge::Polls(before(now, wharf_store::POLL_LIFETIME), SMALL_STEP);
         report.polls = all_of(shared, old_polls, &mut report).await?;
-        let old_outgoing = Purge::Outgoing(shared.settings.keep.cutoffs(now), SMALL_STEP);
-        report.outgoing = all_of(shared, old_outgoing, &mut report).await?;
         report.media = media(shared, now, &mut report).await?;
-        report.events = self.events(shared, now, &mut report).await?;
+        let keep = shared.settings.keep;
+        if keep.delivered.is_some() || keep.failed.is_some() {
+            if self.walk_began.is_none_or(|began| began.elapsed() >= keep.anew_every) {
+                self.walk.begin_anew();
+                (self.sent, self.walk_began) = (None, Some(Instant::now()));
+            }
+            report.outgoing = self.outgoing(shared, &keep.cutoffs(now), &mut report).await?;
+            report.events = self.events(shared, now, &keep.cutoffs(now), &mut report).await?;
+        }
         report.webhooks = webhooks(shared, now, &mut report).await?;
         self.space(shared, &mut report).await?;
         if report.events + report.webhooks + report.outgoing + report.media > 0 {
@@ -101,26 +110,19 @@ impl Retention {
         Ok(report)
     }
 
-    async fn events(&mut self, shared: &Shared, now: Timestamp, report: &mut Report) -> Result<u64, WriteError> {
-        let keep = shared.settings.keep;
-        if keep.delivered.is_none() && keep.failed.is_none() {
-            return Ok(0);
-        }
-        let cutoffs = keep.cutoffs(now);
-        if self.walk_began.is_none_or(|began| began.elapsed() >= keep.anew_every) {
-            self.walk.begin_anew();
-            self.walk_began = Some(Instant::now());
-        }
+    async fn events(
+        &mut self,
+        shared: &Shared,
+        now: Timestamp,
+        cutoffs: &Cutoffs,
+        report: &mut Report,
+    ) -> Result<u64, WriteError> {
         let mut removed = 0;
         loop {
             let before = self.walk.clone();
-            let rows = shared
-                .store
-                .visit_events(self.walk.place(), VISIT)
-                .await
-                .map_err(unreadable)?;
-            let (condemned, over) = self.walk.step(&rows, VISIT, &cutoffs, now);
-            match self.remove(shared, &condemned, &cutoffs, report).await {
+            let rows = shared.store.visit_events(self.walk.place(), VISIT).await;
+            let (condemned, over) = self.walk.step(&rows.map_err(unreadable)?, VISIT, cutoffs, now);
+            match self.remove(shared, Purge::Events, &condemned, cutoffs, report).await {
                 Ok(events) => removed += events,
                 Err(error) => {
                     self.walk = before;
@@ -133,9 +135,30 @@ impl Retention {
         }
     }
 
+    /// Messages that were sent, in the order of their age: all that is old enough is looked at once, and what stays of it (failed
+    /// ones, those that wait) is met again when the walk begins anew.
+    async fn outgoing(&mut self, shared: &Shared, cutoffs: &Cutoffs, report: &mut Report) -> Result<u64, WriteError> {
+        let mut removed = 0;
+        loop {
+            let rows = shared.store.visit_outgoing(self.sent, cutoffs, VISIT).await;
+            let rows = rows.map_err(unreadable)?;
+            let condemned = rows.iter().filter(|row| cutoffs.condemn(row.status, row.created_at));
+            let condemned: Vec<i64> = condemned.map(|row| row.seq).collect();
+            removed += self
+                .remove(shared, Purge::Outgoing, &condemned, cutoffs, report)
+                .await?;
+            self.sent = rows.last().copied().or(self.sent);
+            if rows.len() < VISIT {
+                return Ok(removed);
+            }
+        }
+    }
+
+    /// Removes what is at these places, of what `verb` says.
     async fn remove(
         &mut self,
         shared: &Shared,
+        verb: fn(Vec<i64>, Cutoffs) -> Purge,
         mut seqs: &[i64],
         cutoffs: &Cutoffs,
         report: &mut Report,
@@ -144,7 +167,7 @@ impl Retention {
         while !seqs.is_empty() {
             let (now, later) = seqs.split_at(self.removing.size().min(seqs.len()));
             let full = now.len() == self.removing.size();
-            let purged = commit(shared, Purge::Events(now.to_vec(), *cutoffs), report).await?;
+            let purged = commit(shared, verb(now.to_vec(), *cutoffs), report).await?;
             // A step that had less to do than it might is no reason to take more on.
             let mut pace = self.removing;
             let pause = pace.took(purged.held);

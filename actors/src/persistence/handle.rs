@@ -139,14 +139,13 @@ impl Persistence {
         }
     }
 
-    /// Ends what still waits for deleted webhooks, or for this one.
+    /// Ends what still waits for a deleted webhook.
     ///
     /// # Errors
     /// As [`Persistence::commit`]; what was done stays done.
-    pub(crate) async fn settle_deleted(&self, webhook: Option<WebhookId>) -> Result<(), WriteError> {
+    pub(crate) async fn settle_deleted(&self, webhook: WebhookId) -> Result<(), WriteError> {
         let _turn = self.turns.settling.lock().await;
-        let work = webhook.map_or(Work::SettleDeleted, Work::SettleWebhook);
-        self.commit_all(work).await.map(drop)
+        self.commit_all(Work::SettleWebhook(webhook)).await.map(drop)
     }
 
     /// Removes the rows of a client.

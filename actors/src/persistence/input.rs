@@ -132,8 +132,8 @@ pub(crate) enum Purge {
     Keys(Timestamp, u32),
     /// Polls from before, so many of them.
     Polls(Timestamp, u32),
-    /// Sent messages as old as the cutoffs say, so many of them.
-    Outgoing(Cutoffs, u32),
+    /// The sent messages at these places, likewise.
+    Outgoing(Vec<i64>, Cutoffs),
     /// Media whose files are gone.
     Media(Vec<EventId>),
     /// The clock is believed.
@@ -145,9 +145,7 @@ pub(crate) enum Purge {
 /// A work on many rows, which goes in steps.
 #[derive(Debug, Clone)]
 pub(crate) enum Work {
-    /// The events that still wait for deleted webhooks end,
-    SettleDeleted,
-    /// or those of this one.
+    /// The events that still wait for a deleted webhook end.
     SettleWebhook(WebhookId),
     /// The rows of a removed client go, after its sessions were logged out.
     PurgeClient(ClientId),
@@ -175,10 +173,10 @@ impl Purge {
     pub(super) fn weight(&self) -> usize {
         let most = |most: &u32| usize::try_from(*most).unwrap_or(usize::MAX);
         match self {
-            Self::Events(seqs, _) => seqs.len(),
+            Self::Events(seqs, _) | Self::Outgoing(seqs, _) => seqs.len(),
             Self::Webhooks(webhooks) => webhooks.len(),
             Self::Media(media) => media.len(),
-            Self::Keys(_, limit) | Self::Polls(_, limit) | Self::Outgoing(_, limit) | Self::Space(limit) => most(limit),
+            Self::Keys(_, limit) | Self::Polls(_, limit) | Self::Space(limit) => most(limit),
             Self::Seen(_) => 1,
         }
     }
@@ -264,7 +262,6 @@ pub(super) async fn step(group: &mut Group<'_>, work: &Work, limit: u32) -> Resu
     let begun = Instant::now();
     let few = |removed: u64| (removed < u64::from(limit), removed);
     let (over, removed) = match work {
-        Work::SettleDeleted => (group.settle_deleted_webhooks(limit).await?, 0),
         Work::SettleWebhook(deleted) => (group.settle_webhook(*deleted, limit).await?, 0),
         Work::PurgeClient(client) => (group.purge_client(*client, limit).await?, 0),
         Work::LeftKeys(of) => (group.remove_left_keys(of, limit).await?, 0),
@@ -284,7 +281,7 @@ pub(super) async fn purge(group: &mut Group<'_>, what: &Purge) -> Result<u64, St
         Purge::Webhooks(webhooks) => group.purge_webhooks(webhooks).await,
         Purge::Keys(before, limit) => group.purge_keys(*before, *limit).await,
         Purge::Polls(before, limit) => group.purge_polls(*before, *limit).await,
-        Purge::Outgoing(cutoffs, limit) => group.purge_outgoing(cutoffs, *limit).await,
+        Purge::Outgoing(seqs, cutoffs) => group.purge_outgoing(seqs, cutoffs).await,
         Purge::Media(media) => group.purge_media(media).await,
         Purge::Seen(at) => group.note_retention(*at).await.map(|()| 0),
         Purge::Space(pages) => group.give_back(*pages).await.map(|()| 0),

@@ -1,6 +1,7 @@
 //! What can be committed.
 
 mod news;
+mod weight;
 
 use std::time::Instant;
 
@@ -235,20 +236,6 @@ impl Write {
         match self {
             Self::ChangeKeys(job) => Some((&job.input.of, &job.input.changes)),
             _ => None,
-        }
-    }
-
-    /// About how many pages it adds to the log, in those of a message: a key's row and its index are pages of its number,
-    /// and an event that is changed or goes has pages of its own in its table and in its indexes. A log that grows unnoticed
-    /// is carried over by the commit that finds it too long, and whoever waits for that commit waits for all of it.
-    pub(super) fn weight(&self) -> usize {
-        let of = |rows: usize| 2 * rows.max(1);
-        match self {
-            Self::ChangeKeys(job) => of(job.input.changes.len()),
-            Self::RenewFailed(job) => of(job.input.renewal.seqs.len()),
-            Self::Step(job) => of(usize::try_from(job.input.1).unwrap_or(usize::MAX)),
-            Self::Purge(job) => of(job.input.weight()),
-            _ => 1,
         }
     }
 

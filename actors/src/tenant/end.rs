@@ -15,6 +15,9 @@ const SESSIONS_DEADLINE: Duration = Duration::from_secs(8);
 const DELIVERIES_DEADLINE: Duration = Duration::from_millis(10_500);
 /// How long a removed client's device may take to log out.
 const LOGOUT_DEADLINE: Duration = Duration::from_secs(30);
+/// The pause before a removed client whose rows did not go is begun with again: its tenant is started anew for that, and a store
+/// that refuses would have that every second.
+const PURGE_AGAIN_AFTER: Duration = Duration::from_secs(30);
 /// The pause before a session that is being started again is asked again.
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(50);
 
@@ -75,14 +78,19 @@ pub(super) fn on_remove(
         if late > 0 {
             tracing::warn!(client = %args.client_id, late, "some devices of a removed client could not be logged out");
         }
-        if let Err(error) = args.shared.persistence.purge_client(args.client_id).await {
-            tracing::warn!(client = %args.client_id, %error, "a removed client's rows stay until the next start");
-        }
+        let purged = args.shared.persistence.purge_client(args.client_id).await;
         args.shared.media.files.forget(args.client_id).await;
         args.shared.media.forget(|key| key.client_id == args.client_id);
         args.shared.backlog.forget(args.client_id);
         for key in &keys {
             args.shared.directory.remove_session(key);
+        }
+        match purged {
+            Ok(()) => tracing::info!(client = %args.client_id, "a removed client is gone"),
+            Err(error) => {
+                tracing::warn!(client = %args.client_id, %error, "a removed client's rows are not all gone; trying again");
+                tokio::time::sleep(PURGE_AGAIN_AFTER).await;
+            }
         }
         let _stopped = myself.cast(Message::Ended);
     });

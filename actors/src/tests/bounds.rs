@@ -4,10 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use uuid::Uuid;
 use wharf_domain::{
-    AttemptOutcome, AttemptTiming, ConnectionStatus, EventId, EventKinds, EventStatus, PendingEvent, Timestamp,
-    Webhook, retention::Keep, webhook::WebhookPatch,
+    AttemptOutcome, AttemptTiming, ConnectionKey, ConnectionStatus, EventId, EventKinds, EventStatus, Outgoing,
+    PendingEvent, SendStatus, Timestamp, Webhook,
+    outgoing::{News, Told},
+    retention::Keep,
+    webhook::WebhookPatch,
 };
-use wharf_store::{FailedFilter, NewEvent};
+use wharf_store::{FailedFilter, NewEvent, NewOutgoing, Note};
 use wharf_support::wait_until;
 
 use super::world::{WITHIN, World, message, number, open_store, settings};
@@ -123,6 +126,60 @@ async fn history_goes_in_small_steps_while_messages_come_and_go() {
     // A clock that leaps by years removes nothing.
     let report = retention.round(&world.gateway.shared, days(4_000)).await.unwrap();
     assert_eq!((report.steps, report.events), (0, 0));
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sent_messages_go_once_they_are_old_enough_and_are_looked_at_once_a_day() {
+    let keep = Keep::days(7, 30);
+    let world = World::start_with(Settings { keep, ..settings() }).await;
+    let client = world.add_client("a").await;
+    let key = ConnectionKey {
+        client_id: client.id,
+        phone_number: number(1),
+    };
+    let days = |days: i64| Timestamp(clock::now().0 + days * 86_400_000);
+    let mut writer = world.store.writer().await.unwrap();
+    let mut group = writer.begin().await.unwrap();
+    for (id, news) in [
+        ("waits", None),
+        ("sent", Some(News::Sent)),
+        ("failed", Some(News::failed("463", "no"))),
+    ] {
+        let new = NewOutgoing {
+            key: key.clone(),
+            message_id: id.to_owned(),
+            outgoing: Outgoing::text("5511999999999".parse().unwrap(), "text"),
+            created_at: days(-20),
+            deadline_at: days(-20),
+            started_at: None,
+            file: None,
+        };
+        group.record_outgoing(&new).await.unwrap();
+        let told = news.map(|news| Told {
+            message_ids: vec![id.to_owned()],
+            news,
+            at: days(-20),
+            place: None,
+        });
+        let notes: Vec<Note> = told.map(|told| Note { key: key.clone(), told }).into_iter().collect();
+        group.note_outgoing(&notes).await.unwrap();
+    }
+    group.commit().await.unwrap();
+    let round = async |retention: &mut Retention, at| {
+        let report = retention.round(&world.gateway.shared, at).await.unwrap();
+        report.outgoing
+    };
+    let mut retention = Retention::default();
+    assert_eq!(round(&mut retention, days(0)).await, 1);
+    assert_eq!(
+        round(&mut retention, days(11)).await,
+        0,
+        "what stayed is met with the next walk"
+    );
+    assert_eq!(round(&mut Retention::default(), days(11)).await, 1);
+    let waits = world.store.outgoing_message(&key, "waits").await.unwrap();
+    assert_eq!(waits.unwrap().status, SendStatus::Queued);
     world.gateway.stop().await;
 }
 
@@ -290,8 +347,21 @@ async fn a_client_has_as_many_webhooks_and_numbers_as_it_may() {
     );
     let stranger = world.add_client("b").await;
     world.webhook(stranger.id, &number(1), "/ok").await;
-    world.gateway.delete_webhook(client.id, first.id).await.unwrap();
-    world.gateway.register_webhook(client.id, new(2)).await.unwrap();
+    // Over and over: what had no event leaves nothing.
+    let mut present = first.id;
+    for _ in 0..20 {
+        world.gateway.delete_webhook(client.id, present).await.unwrap();
+        assert_eq!(world.store.webhook(client.id, present).await.unwrap(), None);
+        let again = world.gateway.delete_webhook(client.id, present).await.unwrap_err();
+        assert_eq!(again, GatewayError::NotFound("webhook"));
+        present = world
+            .gateway
+            .register_webhook(client.id, new(2))
+            .await
+            .unwrap()
+            .webhook
+            .id;
+    }
 
     world.gateway.create_connection(client.id, number(1)).await.unwrap();
     let refused = world.gateway.create_connection(client.id, number(2)).await.unwrap_err();

@@ -35,6 +35,7 @@ async fn told_in(world: &World, webhook: &Webhook, chat: &str) -> Vec<String> {
         .store
         .events(webhook.client_id, webhook.id, &filter)
         .await
+        .unwrap()
         .unwrap();
     let statuses = page.events.into_iter().rev().map(|event| event.message_type);
     statuses.collect()

@@ -246,6 +246,7 @@ impl World {
             .events(webhook.client_id, webhook.id, &filter)
             .await
             .unwrap()
+            .unwrap()
             .events
     }
 
@@ -261,6 +262,7 @@ impl World {
                     ..EventFilter::default()
                 };
                 let page = self.store.events(webhook.client_id, webhook.id, &filter).await.unwrap();
+                let page = page.unwrap();
                 let done = |event: &&Event| event.status == EventStatus::Delivered;
                 all += page.events.len();
                 delivered += page.events.iter().filter(done).count();

@@ -13,7 +13,7 @@ use crate::{
     NewEvent, RecordedEvent, StoreError, Writer,
     bulk::{LARGEST, RECORD_OUTCOMES_ALONE},
     inbound::{Numbered, bind_event, event},
-    outcomes,
+    outcomes::{self, has_many_attempts},
     sql::RECORD_MESSAGE,
 };
 
@@ -46,7 +46,7 @@ impl Writer {
         outcomes: &[O],
     ) -> Result<(), StoreError> {
         let all: Vec<&AttemptOutcome> = outcomes.iter().map(Borrow::borrow).collect();
-        if all.len() <= LARGEST {
+        if all.len() <= LARGEST && !all.iter().any(|outcome| has_many_attempts(outcome)) {
             let bulk = &RECORD_OUTCOMES_ALONE;
             return self
                 .alone(async |connection| outcomes::record_chunk(connection, bulk, &all).await)

@@ -15,34 +15,29 @@ use crate::{
     walk::{Pieces, Places, floor},
 };
 
-/// Attempts of one event that are shown, the last ones.
-const SHOWN: u32 = 1000;
+/// Attempts of one event that are kept, the last ones: one that is retried by hand for ever has no end of them.
+pub(crate) const KEPT: u32 = 1000;
 /// Events and attempts that are looked at for statistics, the newest ones.
 const SAMPLE: i64 = 20_000;
 /// Pending events that are counted.
 const COUNTED: u32 = 10_000;
 
 impl Store {
-    /// The attempts of one event of a client, oldest first; of more than a thousand the last thousand. `None`: this
-    /// client has no such event. Attempts that were made before a row was kept for each have none.
+    /// The attempts of one event of a client, oldest first: the last thousand, no more are kept. `None`: this client
+    /// has no such event. Attempts that were made before a row was kept for each have none.
     ///
     /// # Errors
     /// `Unavailable` or `Corrupt`.
     pub async fn attempts(&self, client: ClientId, id: EventId) -> Result<Option<Vec<Attempt>>, StoreError> {
         let attempts = async {
             let mut connection = self.pool().begin().await?;
-            let known: Option<i64> = query_scalar(sql::PLACE_OF)
-                .bind(client.0)
-                .bind(id.0)
-                .fetch_optional(&mut *connection)
-                .await?;
-            if known.is_none() {
+            let place = query_scalar::<_, i64>(sql::PLACE_OF).bind(client.0).bind(id.0);
+            let Some(place) = place.fetch_optional(&mut *connection).await? else {
                 return Ok(None);
-            }
+            };
             let rows = query(sql::ATTEMPTS)
-                .bind(client.0)
-                .bind(id.0)
-                .bind(SHOWN)
+                .bind(place)
+                .bind(KEPT)
                 .fetch_all(&mut *connection)
                 .await?;
             rows.iter().rev().map(attempt).collect::<Result<_, _>>().map(Some)

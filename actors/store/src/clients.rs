@@ -66,13 +66,15 @@ impl Group<'_> {
 }
 
 /// A client may have millions of any of these. What refers to others goes before them.
-const ROWS: [&str; 8] = [
+const ROWS: [&str; 9] = [
+    // The first of them, which have no events left.
+    sql::PURGE_CLIENT_WEBHOOKS,
     sql::PURGE_CLIENT_DEVICES,
     sql::PURGE_CLIENT_OUTGOING,
     sql::PURGE_CLIENT_POLLS,
     sql::PURGE_CLIENT_KEYS,
     sql::PURGE_CLIENT_MEDIA,
-    sql::PURGE_CLIENT_WEBHOOKS,
+    sql::PURGE_CLIENT_AWAITED,
     sql::PURGE_CLIENT_CONNECTIONS,
     sql::PURGE_CLIENT_SEQUENCES,
 ];

@@ -28,9 +28,9 @@ impl Store {
         self.one(row, codec::event)
     }
 
-    /// A page of a webhook's events, newest first. A webhook of another client has none, and nothing comes after a
-    /// cursor whose event is gone (the retention removes the oldest first) or is another webhook's. A page with a filter
-    /// that no index answers ends after 10,000 rows looked at, or after a while: then it has a cursor although it is not full.
+    /// A page of a webhook's events, newest first. A webhook of another client has none. `None` when the cursor's event is
+    /// another webhook's, or gone: failed ones that are older may well be there still. A page with a filter that no index
+    /// answers ends after 10,000 rows looked at, or after a while: then it has a cursor although it is not full.
     ///
     /// # Errors
     /// `Unavailable` or `Corrupt`.
@@ -39,7 +39,7 @@ impl Store {
         client: ClientId,
         webhook: WebhookId,
         filter: &EventFilter,
-    ) -> Result<EventPage, StoreError> {
+    ) -> Result<Option<EventPage>, StoreError> {
         let page = async {
             // One transaction, so that all of its statements see the same rows.
             let mut connection = self.pool().begin().await?;
@@ -64,7 +64,7 @@ async fn page(
     client: ClientId,
     webhook: WebhookId,
     filter: &EventFilter,
-) -> Result<EventPage, sqlx::Error> {
+) -> Result<Option<EventPage>, sqlx::Error> {
     let before = match filter.cursor {
         None => i64::MAX,
         Some(cursor) => {
@@ -72,7 +72,10 @@ async fn page(
                 .bind(client.0)
                 .bind(webhook.0)
                 .bind(cursor.0.0);
-            seq.fetch_optional(&mut *connection).await?.unwrap_or(0)
+            match seq.fetch_optional(&mut *connection).await? {
+                Some(seq) => seq,
+                None => return Ok(None),
+            }
         }
     };
     // One more than asked for says whether a next page exists.
@@ -91,11 +94,11 @@ async fn page(
             .bind(wanted);
         let mut taken = EventRows::default();
         taken.take(rows.fetch(connection)).await?;
-        return cut(&taken, filter.limit, None);
+        return cut(&taken, filter.limit, None).map(Some);
     }
     let owned = query(sql::WEBHOOK).bind(client.0).bind(webhook.0);
     if owned.fetch_optional(&mut *connection).await?.is_none() {
-        return cut(&EventRows::default(), filter.limit, None);
+        return cut(&EventRows::default(), filter.limit, None).map(Some);
     }
     let places = Places { before, ..Places::ALL };
     let places = places.within(connection, filter.since, filter.until).await?;
@@ -111,7 +114,7 @@ async fn page(
         ))),
         None => None,
     };
-    cut(&rows, filter.limit, floor)
+    cut(&rows, filter.limit, floor).map(Some)
 }
 
 /// The rows that match, one more than asked for if there are more and they have room on a page; and where the walk ended before all was seen.

@@ -138,14 +138,10 @@ async fn record_chunk(
         if made == 0 {
             return Ok(());
         }
-        // Those that were not new may have used places up too. What an earlier piece made stays: an event that is given
-        // twice, because nobody knew whether it was committed, has the same id both times.
-        let made_before = recorded.last().map_or(0, |last| last.event.seq);
-        let before = (last_seq - count(chunk.len())).max(made_before);
-        for (new, _) in chunk {
-            let take_back = sqlx::query(sql::TAKE_BACK).bind(new.id.0).bind(before);
-            take_back.execute(&mut *connection).await?;
-        }
+        // What was there before stays as it is: an event that is given twice, because nobody knew whether it was committed,
+        // has the same id both times.
+        let take_back = sqlx::query(sql::TAKE_BACK).bind(count(chunk.len()));
+        take_back.execute(&mut *connection).await?;
         return one_by_one(connection, lines, chunk, recorded).await;
     }
     // The rows' places are one after another, in the order of the statement: AUTOINCREMENT, and one writer.

@@ -2,21 +2,27 @@
 
 use std::{borrow::Borrow, collections::HashMap, time::Duration};
 
-use sqlx::SqliteConnection;
+use sqlx::{SqliteConnection, query};
 use wharf_domain::{AttemptOutcome, EventStatus, Timestamp, WebhookId};
 
 use crate::{
     Group, StoreError,
+    attempts::KEPT,
     bulk::{Bulk, RECORD_OUTCOMES, chunks},
     codec::At,
+    sql,
 };
+
+/// Attempts that go with an outcome at the most: more than one, so that what an event gathered before gets fewer too.
+const FORGOTTEN: u32 = 16;
 
 impl Group<'_> {
     /// Writes what became of attempts: a row for each, the events' rows and, in the same transaction, their webhooks'
     /// counters. An
     /// event that is no longer pending stays as it is, unless the outcome is `delivered`: a receiver that took the
     /// message while its webhook was deleted has it (CONTRACT.md section 7). Outcomes of one event count in the order
-    /// given. All values are absolute: writing an outcome twice does no harm. An unknown event is passed over.
+    /// given. All values are absolute: writing an outcome twice does no harm. An unknown event is passed over. Of an event's
+    /// attempts the last thousand are kept.
     ///
     /// # Errors
     /// As every write.
@@ -34,7 +40,19 @@ async fn record(connection: &mut SqliteConnection, outcomes: &[&AttemptOutcome])
     for chunk in chunks(outcomes) {
         record_chunk(connection, &RECORD_OUTCOMES, chunk).await?;
     }
+    for outcome in outcomes.iter().filter(|outcome| has_many_attempts(outcome)) {
+        let statement = query(sql::FORGET_ATTEMPTS)
+            .bind(outcome.seq)
+            .bind(outcome.attempt - KEPT)
+            .bind(FORGOTTEN);
+        statement.execute(&mut *connection).await?;
+    }
     Ok(())
+}
+
+/// Whether some of its event's attempts have to go.
+pub(crate) fn has_many_attempts(outcome: &AttemptOutcome) -> bool {
+    outcome.attempt > KEPT
 }
 
 /// Writes as many outcomes as `bulk`, which is `RECORD_OUTCOMES` in some form, takes at once.

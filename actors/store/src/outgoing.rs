@@ -16,7 +16,7 @@ use self::{
     page::page,
     rows::{message, queued},
 };
-use crate::{Group, Store, StoreError, codec::At, sql};
+use crate::{Group, Store, StoreError, codec::At, retention::purge, sql};
 
 /// A message that is about to go out, or to wait for that.
 #[derive(Debug, Clone, PartialEq)]
@@ -208,18 +208,13 @@ impl Group<'_> {
         self.leave(result)
     }
 
-    /// Removes messages, at most `limit`, that are as old as `cutoffs` say: failed ones like failed events, all others
-    /// like delivered ones; what waits stays. Returns how many went.
+    /// Removes those of the messages at the places `seqs` that are as old as `cutoffs` say: failed ones like failed events,
+    /// all others like delivered ones; what waits stays. Returns how many went.
     ///
     /// # Errors
     /// As every write.
-    pub async fn purge_outgoing(&mut self, cutoffs: &Cutoffs, limit: u32) -> Result<u64, StoreError> {
-        let statement = query(sql::PURGE_OUTGOING)
-            .bind(At(cutoffs.delivered))
-            .bind(At(cutoffs.failed))
-            .bind(At(cutoffs.delivered.max(cutoffs.failed)))
-            .bind(limit);
-        let result = statement.execute(self.enter()?).await;
-        self.leave(result.map(|result| result.rows_affected()))
+    pub async fn purge_outgoing(&mut self, seqs: &[i64], cutoffs: &Cutoffs) -> Result<u64, StoreError> {
+        let result = purge(self.enter()?, &[sql::PURGE_OUTGOING], seqs, cutoffs).await;
+        self.leave(result)
     }
 }

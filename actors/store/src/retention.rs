@@ -3,7 +3,7 @@
 //! Finding and removing are apart: readers find, which holds nobody up, and the writer removes what it is told by place,
 //! after it has looked again.
 
-use sqlx::{Row, SqliteConnection, query, query_scalar};
+use sqlx::{Row, SqliteConnection, query, query_scalar, sqlite::SqliteRow};
 use uuid::Uuid;
 use wharf_domain::{
     ClientId, Timestamp, WebhookId,
@@ -22,20 +22,27 @@ impl Store {
     /// # Errors
     /// `Unavailable` or `Corrupt`.
     pub async fn visit_events(&self, after: i64, visit: usize) -> Result<Vec<Visited>, StoreError> {
-        let rows = query(sql::VISIT_EVENTS)
-            .bind(after)
-            .bind(i64::try_from(visit).unwrap_or(i64::MAX))
-            .fetch_all(self.pool())
-            .await;
-        let read = |row: &sqlx::sqlite::SqliteRow| {
-            Ok::<_, sqlx::Error>(Visited {
-                seq: row.try_get(0)?,
-                status: event_status(row, 1)?,
-                created_at: row.try_get::<At, _>(2)?.0,
-            })
-        };
-        rows.and_then(|rows| rows.iter().map(read).collect())
-            .map_err(|error| self.error(error))
+        let rows = query(sql::VISIT_EVENTS).bind(after).bind(count(visit));
+        self.all(rows.fetch_all(self.pool()).await, visited)
+    }
+
+    /// At most `visit` messages that were sent, after the place `after` (none: from the oldest on), by age and up to the youngest
+    /// that `cutoffs` let go, of all clients. What waits to be sent counts as pending, what was sent as delivered.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn visit_outgoing(
+        &self,
+        after: Option<Visited>,
+        cutoffs: &Cutoffs,
+        visit: usize,
+    ) -> Result<Vec<Visited>, StoreError> {
+        let rows = query(sql::VISIT_OUTGOING)
+            .bind(after.map_or(i64::MIN, |after| after.created_at.0))
+            .bind(after.map_or(i64::MIN, |after| after.seq))
+            .bind(At(cutoffs.latest()))
+            .bind(count(visit));
+        self.all(rows.fetch_all(self.pool()).await, visited)
     }
 
     /// Webhooks, at most `limit`, that were deleted before `before` and have no events any more.
@@ -46,6 +53,19 @@ impl Store {
         let ids: Result<Vec<Uuid>, sqlx::Error> = query_scalar(sql::EMPTY_WEBHOOKS)
             .bind(At(before))
             .bind(limit)
+            .fetch_all(self.pool())
+            .await;
+        ids.map(|ids| ids.into_iter().map(WebhookId).collect())
+            .map_err(|error| self.error(error))
+    }
+
+    /// Webhooks that were deleted and have events that wait all the same: a backlog that [`Group::settle_webhook`] did not
+    /// come to the end of. Looks at all that were deleted.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn unsettled_webhooks(&self) -> Result<Vec<WebhookId>, StoreError> {
+        let ids: Result<Vec<Uuid>, sqlx::Error> = query_scalar(sql::DELETED_WEBHOOKS_WITH_PENDING)
             .fetch_all(self.pool())
             .await;
         ids.map(|ids| ids.into_iter().map(WebhookId).collect())
@@ -140,7 +160,8 @@ impl Group<'_> {
     /// # Errors
     /// As every write.
     pub async fn purge_events(&mut self, seqs: &[i64], cutoffs: &Cutoffs) -> Result<u64, StoreError> {
-        let result = purge(self.enter()?, seqs, cutoffs).await;
+        // The list first: what it is asked for by is gone afterwards. The attempts go by their foreign key.
+        let result = purge(self.enter()?, &[sql::PURGE_LIST, sql::PURGE_EVENTS], seqs, cutoffs).await;
         self.leave(result)
     }
 
@@ -188,12 +209,29 @@ impl Group<'_> {
     }
 }
 
-async fn purge(connection: &mut SqliteConnection, seqs: &[i64], cutoffs: &Cutoffs) -> Result<u64, sqlx::Error> {
+fn visited(row: &SqliteRow) -> Result<Visited, sqlx::Error> {
+    Ok(Visited {
+        seq: row.try_get(0)?,
+        status: event_status(row, 1)?,
+        created_at: row.try_get::<At, _>(2)?.0,
+    })
+}
+
+fn count(rows: usize) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX)
+}
+
+/// Has each of `statements` remove what is condemned at the places `seqs`; answers how many rows the last one removed.
+pub(crate) async fn purge(
+    connection: &mut SqliteConnection,
+    statements: &[&'static str],
+    seqs: &[i64],
+    cutoffs: &Cutoffs,
+) -> Result<u64, sqlx::Error> {
     let seqs = serde_json::to_string(seqs).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
     let mut removed = 0;
-    // The list first: what it is asked for by is gone afterwards. The attempts go by their foreign key.
-    for statement in [sql::PURGE_LIST, sql::PURGE_EVENTS] {
-        let result = query(statement)
+    for statement in statements {
+        let result = query(*statement)
             .bind(seqs.as_str())
             .bind(At(cutoffs.delivered))
             .bind(At(cutoffs.failed))

@@ -63,7 +63,7 @@ impl Store {
         self.inner.place.directory()
     }
 
-    fn all<T>(
+    pub(crate) fn all<T>(
         &self,
         rows: Result<Vec<SqliteRow>, sqlx::Error>,
         read: fn(&SqliteRow) -> Result<T, sqlx::Error>,

@@ -1,7 +1,7 @@
 //! Writes of webhooks.
 
 use serde_json::{Map, Value};
-use sqlx::{SqliteConnection, query, query_scalar};
+use sqlx::{SqliteConnection, query};
 use uuid::Uuid;
 use wharf_domain::{ClientId, ConnectionKey, Timestamp, Webhook, WebhookId, webhook::WebhookPatch};
 
@@ -72,7 +72,7 @@ impl Group<'_> {
     }
 
     /// Deletes a webhook: no message becomes an event of it any more, and its waiting events end `failed` with error
-    /// `webhook deleted` (CONTRACT.md section 2). Of a backlog of thousands this call ends the first few: `Some(false)` says
+    /// `webhook deleted` (CONTRACT.md section 2); its row stays as long as it has events. Of a backlog of thousands this call ends the first few: `Some(false)` says
     /// that some may be left, which [`Group::settle_webhook`] ends. `None`: this client has no such webhook, or not any more.
     ///
     /// # Errors
@@ -96,16 +96,6 @@ impl Group<'_> {
     /// As every write.
     pub async fn settle_webhook(&mut self, deleted: WebhookId, limit: u32) -> Result<bool, StoreError> {
         let result = fail_events(self.enter()?, deleted.0, limit).await;
-        self.leave(result)
-    }
-
-    /// The same for whatever deleted webhook has events left; `true` when none has. Looks at all that were deleted: meant for
-    /// the janitor.
-    ///
-    /// # Errors
-    /// As every write.
-    pub async fn settle_deleted_webhooks(&mut self, limit: u32) -> Result<bool, StoreError> {
-        let result = settle(self.enter()?, limit).await;
         self.leave(result)
     }
 }
@@ -169,17 +159,12 @@ async fn delete(
     if deleted.rows_affected() == 0 {
         return Ok(None);
     }
-    fail_events(connection, id.0, WITH_DELETION).await.map(Some)
-}
-
-async fn settle(connection: &mut SqliteConnection, limit: u32) -> Result<bool, sqlx::Error> {
-    let webhook: Option<Uuid> = query_scalar(sql::DELETED_WEBHOOKS_WITH_PENDING)
-        .fetch_optional(&mut *connection)
-        .await?;
-    match webhook {
-        Some(webhook) => fail_events(connection, webhook, limit).await.map(|_| false),
-        None => Ok(true),
+    let all_ended = fail_events(connection, id.0, WITH_DELETION).await?;
+    if all_ended {
+        // Otherwise whoever registers and deletes over and over fills the disk, whatever the limit.
+        query(sql::PURGE_EMPTY_WEBHOOK).bind(id.0).execute(connection).await?;
     }
+    Ok(Some(all_ended))
 }
 
 /// Whether none is left.

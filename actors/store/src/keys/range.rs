@@ -13,6 +13,13 @@ pub enum KeyRange {
     Beginning(KeyKind, Vec<u8>),
     /// Those of a kind that are older than this (Unix seconds). What has no time is none of them.
     Before(KeyKind, i64),
+    /// Tokens that are older than `received` (or were never received) and for which ours was sent before `sent` (or never).
+    Tokens {
+        /// Unix seconds.
+        received: i64,
+        /// Unix seconds.
+        sent: i64,
+    },
 }
 
 impl Group<'_> {
@@ -22,9 +29,10 @@ impl Group<'_> {
     /// As every write.
     pub async fn remove_keys(&mut self, of: &ConnectionKey, range: &KeyRange, limit: u32) -> Result<u64, StoreError> {
         let (text, kind) = match range {
-            KeyRange::Beginning(kind, _) => (sql::REMOVE_KEYS_BETWEEN, kind),
-            KeyRange::Before(kind @ KeyKind::PendingMessage, _) => (sql::REMOVE_PENDING_BEFORE, kind),
-            KeyRange::Before(kind, _) => (sql::REMOVE_KEYS_BEFORE, kind),
+            KeyRange::Beginning(kind, _) => (sql::REMOVE_KEYS_BETWEEN, *kind),
+            KeyRange::Before(kind @ KeyKind::PendingMessage, _) => (sql::REMOVE_PENDING_BEFORE, *kind),
+            KeyRange::Before(kind, _) => (sql::REMOVE_KEYS_BEFORE, *kind),
+            KeyRange::Tokens { .. } => (sql::REMOVE_TOKENS, KeyKind::TrustToken),
         };
         let statement = query(text)
             .bind(of.client_id.0)
@@ -33,6 +41,7 @@ impl Group<'_> {
         let statement = match range {
             KeyRange::Beginning(_, prefix) => statement.bind(prefix.as_slice()).bind(after(prefix)),
             KeyRange::Before(_, before) => statement.bind(*before),
+            KeyRange::Tokens { received, sent } => statement.bind(*received).bind(*sent),
         };
         let result = statement.bind(limit).execute(self.enter()?).await;
         self.leave(result.map(|result| result.rows_affected()))

@@ -1,6 +1,8 @@
 //! What is learned of messages that went out: rows go forward, and what of that is news is answered.
 
-use sqlx::{Row, SqliteConnection, query};
+use std::collections::{HashMap, HashSet};
+
+use sqlx::{Row, SqliteConnection, query, sqlite::SqliteRow};
 use wharf_domain::{
     ConnectionKey, Timestamp,
     outgoing::{News, Recorded, StatusChange, Told, code},
@@ -18,38 +20,54 @@ pub(super) async fn note_all(
 ) -> Result<Vec<StatusChange>, sqlx::Error> {
     let mut changes = Vec::new();
     for Note { key, told } in notes {
-        for message_id in &told.message_ids {
-            match learn(connection, key, message_id, told, &mut changes).await {
+        let mut rows = rows_of(connection, key, &told.message_ids).await?;
+        let mut seen = HashSet::with_capacity(told.message_ids.len());
+        // One that is named twice is told once: of the second time there is nothing to learn.
+        for message_id in told.message_ids.iter().filter(|message_id| seen.insert(*message_id)) {
+            let Some(row) = rows.remove(message_id) else {
+                changes.extend(told.of_unrecorded(key, message_id));
+                continue;
+            };
+            match learn(connection, key, message_id, &row, told).await {
                 // A row that cannot be read holds no other up.
                 Err(error @ sqlx::Error::ColumnDecode { .. }) => {
                     tracing::error!(client_id = %key.client_id, number = %key.phone_number, message_id, %error, "what became of a message is not noted: its row cannot be read");
                 }
-                learned => learned?,
+                learned => changes.extend(learned?),
             }
         }
     }
     Ok(changes)
 }
 
+/// The rows of those of a number's messages that have one, in one statement: a receipt names many, mostly of the phone's own.
+async fn rows_of(
+    connection: &mut SqliteConnection,
+    key: &ConnectionKey,
+    message_ids: &[String],
+) -> Result<HashMap<String, SqliteRow>, sqlx::Error> {
+    let rows = query(sql::OUTGOING_NAMED)
+        .bind(key.client_id.0)
+        .bind(key.phone_number.as_str())
+        .bind(serde_json::Value::from(message_ids).to_string())
+        .fetch_all(connection)
+        .await?;
+    rows.into_iter()
+        .map(|row| Ok((row.try_get("message_id")?, row)))
+        .collect()
+}
+
 async fn learn(
     connection: &mut SqliteConnection,
     key: &ConnectionKey,
     message_id: &str,
+    row: &SqliteRow,
     told: &Told,
-    changes: &mut Vec<StatusChange>,
-) -> Result<(), sqlx::Error> {
-    let statement = query(sql::OUTGOING_MESSAGE)
-        .bind(key.client_id.0)
-        .bind(key.phone_number.as_str())
-        .bind(message_id);
-    let Some(row) = statement.fetch_optional(&mut *connection).await? else {
-        changes.extend(told.of_unrecorded(key, message_id));
-        return Ok(());
-    };
-    let before = progress(&row)?;
+) -> Result<Vec<StatusChange>, sqlx::Error> {
+    let before = progress(row)?;
     let learned = before.learn(&told.news, told.at);
     let recorded = Recorded {
-        to: &recipient(&row)?,
+        to: &recipient(row)?,
         chat: row.try_get("chat")?,
         before: &before,
         after: learned.as_ref().unwrap_or(&before),
@@ -69,8 +87,7 @@ async fn learn(
             .bind(told.chat_of(&recorded));
         statement.execute(connection).await?;
     }
-    changes.extend(told.of_recorded(key, message_id, &recorded));
-    Ok(())
+    Ok(told.of_recorded(key, message_id, &recorded))
 }
 
 pub(super) async fn fail_queued(

@@ -5,6 +5,13 @@ macro_rules! client_columns {
         "id, name, created_at"
     };
 }
+/// The first $2 places in the list of events of client $1.
+macro_rules! first_listed {
+    () => {
+        " FROM (SELECT w.id FROM whatsapp_webhooks w WHERE w.client_id = $1 ORDER BY w.id LIMIT $2) f \
+         CROSS JOIN webhook_event_list l ON l.webhook_id = f.id LIMIT $2"
+    };
+}
 
 statements! {
     CLIENT_OF_TOKEN = "SELECT id FROM clients WHERE token_hash = $1 AND removed_at IS NULL";
@@ -30,13 +37,13 @@ statements! {
     PURGE_CLIENT_UNLISTED = "DELETE FROM webhook_events WHERE seq IN (\
         SELECT e.seq FROM webhook_events e \
         WHERE e.seq > (SELECT up_to FROM listed WHERE id = 1) AND e.client_id = $1 LIMIT $2)";
-    PURGE_CLIENT_EVENTS = "DELETE FROM webhook_events WHERE seq IN (\
-        SELECT l.seq FROM whatsapp_webhooks w \
-        CROSS JOIN webhook_event_list l ON l.webhook_id = w.id WHERE w.client_id = $1 LIMIT $2)";
+    // Of the first $2 webhooks: a step that went over all that are empty by now, and wait for theirs, would take longer with
+    // each of them.
+    PURGE_CLIENT_EVENTS = concat!("DELETE FROM webhook_events WHERE seq IN (SELECT l.seq", first_listed!(), ")");
     // Which ones are gone by now is asked in the same order.
-    PURGE_CLIENT_LIST = "DELETE FROM webhook_event_list WHERE (webhook_id, seq) IN (\
-        SELECT l.webhook_id, l.seq FROM whatsapp_webhooks w \
-        CROSS JOIN webhook_event_list l ON l.webhook_id = w.id WHERE w.client_id = $1 LIMIT $2)";
+    PURGE_CLIENT_LIST = concat!(
+        "DELETE FROM webhook_event_list WHERE (webhook_id, seq) IN (SELECT l.webhook_id, l.seq", first_listed!(), ")"
+    );
     PURGE_CLIENT_DEVICES = "DELETE FROM whatsapp_keys WHERE rowid IN (\
         SELECT k.rowid FROM whatsapp_keys k WHERE k.client_id = $1 LIMIT $2)";
     PURGE_CLIENT_OUTGOING = "DELETE FROM whatsapp_outgoing_messages WHERE seq IN (\
@@ -48,7 +55,12 @@ statements! {
     PURGE_CLIENT_MEDIA = "DELETE FROM whatsapp_media WHERE id IN (\
         SELECT m.id FROM whatsapp_media m WHERE m.client_id = $1 LIMIT $2)";
     PURGE_CLIENT_WEBHOOKS = "DELETE FROM whatsapp_webhooks WHERE id IN (\
-        SELECT w.id FROM whatsapp_webhooks w WHERE w.client_id = $1 LIMIT $2)";
+        SELECT w.id FROM whatsapp_webhooks w WHERE w.client_id = $1 ORDER BY w.id LIMIT $2)";
+    // Before their connections, each of which would take along all of its own.
+    PURGE_CLIENT_AWAITED = "DELETE FROM whatsapp_awaited_messages \
+        WHERE (client_id, phone_number, message_id, chat, sender) IN (\
+            SELECT k.client_id, k.phone_number, k.message_id, k.chat, k.sender FROM whatsapp_awaited_messages k \
+            WHERE k.client_id = $1 LIMIT $2)";
     PURGE_CLIENT_CONNECTIONS = "DELETE FROM whatsapp_connections WHERE (client_id, phone_number) IN (\
         SELECT k.client_id, k.phone_number FROM whatsapp_connections k WHERE k.client_id = $1 LIMIT $2)";
     PURGE_CLIENT_SEQUENCES = "DELETE FROM number_sequences WHERE (client_id, phone_number) IN (\

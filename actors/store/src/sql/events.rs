@@ -73,7 +73,9 @@ statements! {
     WANTED_EVENTS = "SELECT w.events FROM whatsapp_webhooks w \
         WHERE w.client_id = $1 AND w.phone_number = $2 AND w.deleted_at IS NULL";
     IS_RECORDED = "SELECT EXISTS (SELECT 1 FROM webhook_events e WHERE e.message_key = $1)";
-    TAKE_BACK = "DELETE FROM webhook_events WHERE id = $1 AND seq > $2";
+    // What the $1 rows of the last statement made: AUTOINCREMENT gives each of them a place, also those that were not new.
+    TAKE_BACK = "DELETE FROM webhook_events \
+        WHERE seq > (SELECT s.seq FROM sqlite_sequence s WHERE s.name = 'webhook_events') - $1";
     LISTED_UP_TO = "SELECT up_to FROM listed WHERE id = 1";
     LIST_EVENTS = "INSERT INTO webhook_event_list (webhook_id, seq) \
         SELECT e.webhook_id, e.seq FROM webhook_events e \
@@ -108,8 +110,10 @@ statements! {
 
     ATTEMPTS = "SELECT a.number, a.started_at, a.duration_ms, a.http_status, a.error, a.response, a.manual \
         FROM whatsapp_webhook_attempts a \
-        WHERE a.event_seq = (SELECT e.seq FROM webhook_events e WHERE e.id = $2 AND e.client_id = $1) \
-        ORDER BY a.number DESC LIMIT $3";
+        WHERE a.event_seq = $1 ORDER BY a.number DESC LIMIT $2";
+    FORGET_ATTEMPTS = "DELETE FROM whatsapp_webhook_attempts WHERE event_seq = $1 AND number IN (\
+        SELECT a.number FROM whatsapp_webhook_attempts a WHERE a.event_seq = $1 AND a.number <= $2 \
+        ORDER BY a.number LIMIT $3)";
     ATTEMPTS_SINCE = concat!(
         "SELECT a.started_at, a.duration_ms, a.error IS NULL, e.status = 'failed' AND a.number = e.attempt_count \
          FROM (", listed_places!(), " LIMIT $4) s \

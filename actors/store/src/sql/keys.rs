@@ -53,8 +53,9 @@ statements! {
         VALUES ($1, $2, 'trust_token', $3, x'', $4, $4) \
         ON CONFLICT (client_id, phone_number, kind, name) \
         DO UPDATE SET also = max(coalesce(whatsapp_keys.also, excluded.also), excluded.also)";
-    REMOVE_TOKENS = "DELETE FROM whatsapp_keys WHERE client_id = $1 AND phone_number = $2 AND kind = 'trust_token' \
-        AND (value = x'' OR at < $3) AND (also IS NULL OR also < $4)";
+    REMOVE_TOKENS = "DELETE FROM whatsapp_keys WHERE rowid IN (\
+        SELECT k.rowid FROM whatsapp_keys k WHERE k.client_id = $1 AND k.phone_number = $2 AND k.kind = $3 \
+            AND (k.value = x'' OR k.at < $4) AND (k.also IS NULL OR k.also < $5) LIMIT $6)";
     // Keys are left where the device is gone: its row is written before any other and goes before them.
     HAS_LEFT_KEYS = concat!("SELECT EXISTS (SELECT 1 FROM whatsapp_keys k WHERE k.client_id = $1 AND k.phone_number = $2)", no_device!("$1", "$2"));
     NUMBERS_WITH_LEFT_KEYS = concat!(

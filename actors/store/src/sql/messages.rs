@@ -35,6 +35,11 @@ statements! {
         "SELECT ", outgoing_columns!(), " FROM whatsapp_outgoing_messages \
          WHERE client_id = $1 AND phone_number = $2 AND message_id = $3"
     );
+    // Those of the messages in the JSON array $3 that have a row.
+    OUTGOING_NAMED = concat!(
+        "SELECT ", outgoing_columns!(), " FROM whatsapp_outgoing_messages \
+         WHERE client_id = $1 AND phone_number = $2 AND message_id IN (SELECT j.value FROM json_each($3) j)"
+    );
     OUTGOING_PLACE = "SELECT seq FROM whatsapp_outgoing_messages \
         WHERE client_id = $1 AND phone_number = $2 AND message_id = $3";
     OUTGOING_MESSAGES = concat!(
@@ -60,8 +65,11 @@ statements! {
     NOTE_OUTGOING = "UPDATE whatsapp_outgoing_messages \
         SET status = $2, error_code = $3, error = $4, started_at = $5, sent_at = $6, delivered_at = $7, read_at = $8, \
             played_at = $9, failed_at = $10, chat = $11 WHERE seq = $1";
-    PURGE_OUTGOING = "DELETE FROM whatsapp_outgoing_messages WHERE seq IN (\
-        SELECT o.seq FROM whatsapp_outgoing_messages o WHERE o.created_at < $3 AND (\
-            (+o.status = 'failed' AND +o.created_at < $2) \
-            OR (+o.status NOT IN ('failed', 'queued') AND +o.created_at < $1)) ORDER BY o.created_at LIMIT $4)";
+    // As the retention sees events. Begins where the index can: what has the same time is passed over again.
+    VISIT_OUTGOING = "SELECT o.seq, \
+            CASE o.status WHEN 'queued' THEN 'pending' WHEN 'failed' THEN 'failed' ELSE 'delivered' END, o.created_at \
+        FROM whatsapp_outgoing_messages o WHERE (o.created_at, o.seq) > ($1, $2) AND o.created_at < $3 \
+        ORDER BY o.created_at, o.seq LIMIT $4";
+    PURGE_OUTGOING = "DELETE FROM whatsapp_outgoing_messages WHERE seq IN (SELECT j.value FROM json_each($1) j) \
+        AND ((+status NOT IN ('failed', 'queued') AND +created_at < $2) OR (+status = 'failed' AND +created_at < $3))";
 }

@@ -1,5 +1,14 @@
 //! What is old enough to go, what may not grow, and whether the database takes writes.
 
+/// That webhook w has no events, listed or not.
+macro_rules! is_empty {
+    () => {
+        " AND NOT EXISTS (SELECT 1 FROM webhook_event_list l WHERE l.webhook_id = w.id) \
+          AND NOT EXISTS (SELECT 1 FROM webhook_events e \
+              WHERE e.seq > (SELECT up_to FROM listed WHERE id = 1) AND +e.webhook_id = w.id)"
+    };
+}
+
 statements! {
     VISIT_EVENTS = "SELECT seq, status, created_at FROM webhook_events WHERE seq > $1 ORDER BY seq LIMIT $2";
     PURGE_LIST = "DELETE FROM webhook_event_list WHERE (webhook_id, seq) IN (\
@@ -7,10 +16,12 @@ statements! {
         WHERE (+e.status = 'delivered' AND e.created_at < $2) OR (+e.status = 'failed' AND e.created_at < $3))";
     PURGE_EVENTS = "DELETE FROM webhook_events WHERE seq IN (SELECT j.value FROM json_each($1) j) \
         AND ((+status = 'delivered' AND created_at < $2) OR (+status = 'failed' AND created_at < $3))";
-    EMPTY_WEBHOOKS = "SELECT w.id FROM whatsapp_webhooks w WHERE w.deleted_at < $1 \
-        AND NOT EXISTS (SELECT 1 FROM webhook_event_list l WHERE l.webhook_id = w.id) \
-        AND NOT EXISTS (SELECT 1 FROM webhook_events e \
-            WHERE e.seq > (SELECT up_to FROM listed WHERE id = 1) AND +e.webhook_id = w.id) LIMIT $2";
+    EMPTY_WEBHOOKS = concat!(
+        "SELECT w.id FROM whatsapp_webhooks w WHERE w.deleted_at < $1", is_empty!(), " LIMIT $2"
+    );
+    PURGE_EMPTY_WEBHOOK = concat!(
+        "DELETE FROM whatsapp_webhooks AS w WHERE w.id = $1 AND w.deleted_at IS NOT NULL", is_empty!()
+    );
     PURGE_WEBHOOK = "DELETE FROM whatsapp_webhooks WHERE id = $1 AND deleted_at IS NOT NULL";
     PENDING_EVENTS = "SELECT count(*) FROM (SELECT 1 FROM whatsapp_webhooks w \
         CROSS JOIN webhook_events e ON e.webhook_id = w.id \

@@ -47,7 +47,8 @@ statements! {
          WHERE id = $2 AND client_id = $1 AND deleted_at IS NULL RETURNING ",
         webhook_columns!()
     );
-    DELETE_WEBHOOK = "UPDATE whatsapp_webhooks SET deleted_at = $3, updated_at = $3 \
+    // Nobody is shown what its owner kept in it; an attempt that begins just now has its headers and secrets.
+    DELETE_WEBHOOK = "UPDATE whatsapp_webhooks SET deleted_at = $3, updated_at = $3, metadata = NULL \
         WHERE id = $2 AND client_id = $1 AND deleted_at IS NULL";
     WEBHOOK_SECRETS = "SELECT sealed, expires_at FROM whatsapp_webhook_secrets \
         WHERE webhook_id = (SELECT id FROM whatsapp_webhooks WHERE id = $2 AND client_id = $1) ORDER BY generation DESC";
@@ -67,5 +68,5 @@ statements! {
         WHERE seq IN (SELECT seq FROM webhook_events WHERE webhook_id = $1 AND status = 'pending' LIMIT $2)";
     DELETED_WEBHOOKS_WITH_PENDING = "SELECT w.id FROM whatsapp_webhooks w \
         WHERE w.deleted_at IS NOT NULL AND EXISTS \
-            (SELECT 1 FROM webhook_events e WHERE e.webhook_id = w.id AND e.status = 'pending') LIMIT 1";
+            (SELECT 1 FROM webhook_events e WHERE e.webhook_id = w.id AND e.status = 'pending')";
 }

@@ -138,7 +138,7 @@ on_every_database! {
         let listed: i64 = listed.fetch_one(&mut raw).await.unwrap();
         assert!(listed >= 2100 - 1024, "{listed}");
         let filter = EventFilter { limit: 10_000, ..Default::default() };
-        let page = db.store.events(client.id, webhook.id, &filter).await.unwrap();
+        let page = db.store.events(client.id, webhook.id, &filter).await.unwrap().unwrap();
         assert_eq!(page.events.len(), 2100);
         assert!(page.events.is_sorted_by(|a, b| a.id > b.id), "newest first");
     }

@@ -1,8 +1,12 @@
 use std::time::Duration;
 
+use sqlx::query_scalar;
 use wharf_domain::{Attempt, AttemptOutcome, AttemptTiming, EventId, EventStatus, PendingEvent, Webhook};
 
-use crate::database::{Database, NOW, delivered, failed, later, on_every_database, postponed};
+use crate::{
+    database::{Database, NOW, delivered, failed, later, on_every_database, postponed},
+    plans::raw,
+};
 
 /// The `attempt`-th attempt of an event, begun at `seconds` and `ms` long.
 fn outcome(
@@ -30,6 +34,29 @@ fn outcome(
 }
 
 on_every_database! {
+    // However often it is retried by hand: what goes with the event goes in one statement.
+    async fn an_events_last_thousand_attempts_are_kept(db: &mut Database) {
+        let (client, webhook) = db.tenant("acme").await;
+        let events = db.events(&webhook, &["a", "b"]).await;
+        let made = |number| outcome(&webhook, &events[0], number, 0, 1, EventStatus::Failed);
+        // As they would be from before, when all were kept: a few more go each time.
+        let numbers: Vec<u32> = (1..=1_000).chain(1_041..=1_100).collect();
+        for numbers in numbers.chunks(50) {
+            db.outcomes(&numbers.iter().map(|number| made(*number)).collect::<Vec<_>>()).await;
+        }
+        db.outcomes(&[outcome(&webhook, &events[1], 1, 0, 1, EventStatus::Failed)]).await;
+        let (mut connection, text) = (raw(db).await, "SELECT number FROM whatsapp_webhook_attempts ORDER BY event_seq, number");
+        let kept: Vec<u32> = query_scalar(text).fetch_all(&mut connection).await.unwrap();
+        assert_eq!(kept, (101..=1_000).chain(1_041..=1_100).chain([1]).collect::<Vec<_>>());
+        // One by one, as they come.
+        for number in 1_101..=1_110 {
+            db.outcomes(&[made(number)]).await;
+        }
+        let kept: Vec<u32> = query_scalar(text).fetch_all(&mut connection).await.unwrap();
+        assert_eq!(kept, (111..=1_000).chain(1_041..=1_110).chain([1]).collect::<Vec<_>>());
+        assert_eq!(db.store.attempts(client.id, events[0].id).await.unwrap().unwrap().len(), 960);
+    }
+
     async fn attempts_are_shown_oldest_first_to_their_client_only(db: &mut Database) {
         let (client, webhook) = db.tenant("acme").await;
         let (other, _) = db.tenant("other").await;

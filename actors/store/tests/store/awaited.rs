@@ -3,7 +3,7 @@ use wharf_store::{AwaitedId, AwaitedMessage};
 
 use crate::database::{Database, key, later, on_every_database, plain};
 
-fn awaited(message_id: &str, due_at: Timestamp) -> AwaitedMessage {
+pub(crate) fn awaited(message_id: &str, due_at: Timestamp) -> AwaitedMessage {
     AwaitedMessage {
         id: AwaitedId {
             message_id: message_id.into(),

@@ -4,6 +4,7 @@ use wharf_store::{ByNumber, EventFilter, StoreError};
 use sqlx::{AssertSqlSafe, Connection, SqliteConnection, query_scalar, sqlite::SqliteConnectOptions};
 
 use crate::{
+    awaited::awaited,
     database::{Database, NOW, key, later, on_every_database, plain, token},
     outgoing::record,
 };
@@ -18,6 +19,7 @@ async fn rows(db: &Database) -> i64 {
         "webhook_event_list",
         "whatsapp_outgoing_messages",
         "whatsapp_webhooks",
+        "whatsapp_awaited_messages",
         "number_sequences",
     ] {
         let count = format!("SELECT count(*) FROM {table}");
@@ -129,9 +131,13 @@ on_every_database! {
             assert!(record(db, &number, &format!("M{n}"), NOW, true).await);
             db.webhook(&number).await;
         }
+        let number = webhook.key();
+        db.write(async |group| group.create_connection(&plain(&number), NOW).await).await;
+        let awaited: Vec<_> = (0..30).map(|n| awaited(&format!("M{n}"), NOW)).collect();
+        db.write(async |group| group.keep_awaited(&number, &awaited).await).await;
         assert!(db.write(async |group| group.remove_client(client.id, NOW).await).await);
         let mut left = rows(db).await;
-        assert!(left > 90, "{left}");
+        assert!(left > 120, "{left}");
         let mut over = false;
         while !over {
             over = db.write(async |group| group.purge_client(client.id, 8).await).await;
@@ -141,6 +147,25 @@ on_every_database! {
             left = now;
         }
         assert_eq!(left, 0);
+    }
+
+    // Otherwise each step goes over all that are empty and wait for the rest.
+    async fn no_step_looks_at_more_webhooks_than_it_may(db: &mut Database) {
+        let client = db.client("acme").await;
+        let mut webhooks = Vec::new();
+        for n in 0..20 {
+            webhooks.push(db.webhook(&key(client.id, &format!("55118888{n:05}"))).await);
+        }
+        let event = db.events(&webhooks[19], &["a"]).await[0].id;
+        let (_, others) = db.tenant("other").await;
+        db.events(&others, &["a"; 1_100]).await;
+        assert!(db.write(async |group| group.remove_client(client.id, NOW).await).await);
+        let mut steps = 0;
+        while db.store.event(client.id, event).await.unwrap().is_some() {
+            assert!(!db.write(async |group| group.purge_client(client.id, 8).await).await);
+            steps += 1;
+        }
+        assert_eq!(steps, 3, "the twentieth is among those of the third");
     }
 
     async fn an_id_is_never_given_out_again(db: &mut Database) {
@@ -174,7 +199,7 @@ on_every_database! {
         for client in [stranger.id, ClientId(99)] {
             assert_eq!(db.store.webhook(client, webhook.id).await.unwrap(), None);
             assert!(db.store.event(client, event).await.unwrap().is_none());
-            assert!(db.store.events(client, webhook.id, &all).await.unwrap().events.is_empty());
+            assert!(db.store.events(client, webhook.id, &all).await.unwrap().unwrap().events.is_empty());
             assert_eq!(db.store.connection(&key(client, "5511777777777")).await.unwrap(), None);
             let patch = wharf_domain::webhook::WebhookPatch { is_active: Some(false), ..Default::default() };
             db.write(async |group| {

@@ -205,7 +205,12 @@ impl Database {
             limit: 1_000_000,
             ..Default::default()
         };
-        let page = self.store.events(webhook.client_id, webhook.id, &filter).await.unwrap();
+        let page = self
+            .store
+            .events(webhook.client_id, webhook.id, &filter)
+            .await
+            .unwrap()
+            .unwrap();
         let mut counts = BTreeMap::new();
         for event in page.events {
             *counts.entry(event.status.as_str()).or_default() += 1;

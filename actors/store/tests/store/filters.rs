@@ -8,7 +8,12 @@ async fn found(db: &Database, webhook: &Webhook, filter: &EventFilter) -> Vec<Ev
     let mut filter = filter.clone();
     let mut found = Vec::new();
     loop {
-        let page = db.store.events(webhook.client_id, webhook.id, &filter).await.unwrap();
+        let page = db
+            .store
+            .events(webhook.client_id, webhook.id, &filter)
+            .await
+            .unwrap()
+            .unwrap();
         assert!(page.events.len() <= filter.limit as usize);
         found.extend(page.events.iter().map(|event| event.id));
         filter.cursor = page.next_cursor;
@@ -149,14 +154,14 @@ on_every_database! {
         let mut wanted = EventFilter { chat: Some(ChatFilter::Jid("needle@x".into())), ..filter(50) };
         for status in [None, Some(EventStatus::Pending)] {
             (wanted.status, wanted.cursor) = (status, None);
-            let first = db.store.events(webhook.client_id, webhook.id, &wanted).await.unwrap();
+            let first = db.store.events(webhook.client_id, webhook.id, &wanted).await.unwrap().unwrap();
             assert_eq!(first.events.len(), 0, "10,000 rows were looked at");
             assert!(first.next_cursor.is_some());
             assert_eq!(found(db, &webhook, &wanted).await, [needle.id]);
         }
         // Nothing is delivered: that too is found out in bounded steps.
         let none = EventFilter { status: Some(EventStatus::Delivered), ..filter(50) };
-        let page = db.store.events(webhook.client_id, webhook.id, &none).await.unwrap();
+        let page = db.store.events(webhook.client_id, webhook.id, &none).await.unwrap().unwrap();
         assert!(page.events.is_empty() && page.next_cursor.is_some());
         assert_eq!(found(db, &webhook, &none).await, []);
     }
@@ -169,7 +174,7 @@ on_every_database! {
             db.record(&batch).await;
         }
         let early = EventFilter { until: Some(later(60)), ..filter(3) };
-        let page = db.store.events(webhook.client_id, webhook.id, &early).await.unwrap();
+        let page = db.store.events(webhook.client_id, webhook.id, &early).await.unwrap().unwrap();
         assert_eq!(page.events.len(), 3, "the first page");
         let late = EventFilter { since: Some(later(22 * 60)), ..filter(1000) };
         assert_eq!(found(db, &webhook, &late).await.len(), 1000);
@@ -187,12 +192,12 @@ on_every_database! {
             EventFilter { status: Some(EventStatus::Delivered), ..filter(5) },
         ] {
             for webhook in [&others, &own] {
-                let page = db.store.events(webhook.client_id, webhook.id, &filter).await.unwrap();
+                let page = db.store.events(webhook.client_id, webhook.id, &filter).await.unwrap().unwrap();
                 assert_eq!(page.events.is_empty(), filter.status.is_some());
             }
-            let foreign = db.store.events(client.id, others.id, &filter).await.unwrap();
+            let foreign = db.store.events(client.id, others.id, &filter).await.unwrap().unwrap();
             assert!(foreign.events.is_empty() && foreign.next_cursor.is_none());
-            let empty = db.store.events(client.id, webhook.id, &filter).await.unwrap();
+            let empty = db.store.events(client.id, webhook.id, &filter).await.unwrap().unwrap();
             assert!(empty.events.is_empty() && empty.next_cursor.is_none());
         }
     }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use wharf_domain::EventStatus;
 use wharf_store::{NewEvent, StoreError};
 
-use crate::database::{Database, NOW, key, on_every_database};
+use crate::database::{Database, NOW, key, on_every_database, postponed};
 
 on_every_database! {
     async fn a_message_becomes_an_event(db: &mut Database) {
@@ -62,6 +62,27 @@ on_every_database! {
         assert_eq!(ids, wanted);
         let sequences: Vec<i64> = recorded.iter().map(|made| made.event.sequence).collect();
         assert_eq!(sequences, (1..=65).collect::<Vec<_>>());
+    }
+
+    async fn an_event_that_was_committed_keeps_its_place_when_it_is_given_again(db: &mut Database) {
+        let (client, webhook) = db.tenant("acme").await;
+        // The last one of its group: the places after it are the next ones given out.
+        let known = db.message(&webhook.key(), "a", "known");
+        let before = db.record(std::slice::from_ref(&known)).await.remove(0).event;
+        db.outcomes(&[postponed(&webhook, &before, 5)]).await;
+        let new: Vec<NewEvent> = (0..4).map(|n| db.message(&webhook.key(), "a", &n.to_string())).collect();
+        // In transactions of their own, and with others.
+        for (given, made) in [
+            (vec![&new[0], &known], vec![(new[0].id, 2)]),
+            (vec![&known, &new[1]], vec![(new[1].id, 3)]),
+            (vec![&new[2], &known, &new[3], &known], vec![(new[2].id, 4), (new[3].id, 5)]),
+        ] {
+            let given: Vec<NewEvent> = given.into_iter().cloned().collect();
+            let recorded = db.record(&given).await;
+            assert_eq!(recorded.iter().map(|made| (made.event.id, made.event.sequence)).collect::<Vec<_>>(), made);
+            assert_eq!(db.store.attempts(client.id, known.id).await.unwrap().unwrap().len(), 1);
+            assert_eq!(db.store.visit_events(before.seq - 1, 1).await.unwrap()[0].seq, before.seq);
+        }
     }
 
     async fn a_number_without_a_webhook_keeps_nothing(db: &mut Database) {

@@ -191,10 +191,13 @@ on_every_database! {
             let row = db.store.key(&of, TrustToken, b"c").await.unwrap().unwrap();
             assert_eq!(row, timed(TrustToken, "c", value, at, also), "{change_to:?}");
         }
-        let expire = |received, sent| [KeyChange::RemoveTokens { received, sent }];
-        assert_eq!(change(db, &of, &expire(10, 7)).await.removed, 0, "ours was sent lately");
-        assert_eq!(change(db, &of, &expire(9, 8)).await.removed, 0, "theirs is good");
-        assert_eq!(change(db, &of, &expire(10, 8)).await.removed, 1);
+        let others = ["d", "e"].map(|name| KeyChange::TokenSent(name.into(), 7));
+        change(db, &of, &others).await;
+        let tokens = |received, sent| KeyRange::Tokens { received, sent };
+        assert_eq!(forget(db, &of, tokens(10, 7), 2).await, [0], "ours was sent lately");
+        assert_eq!(forget(db, &of, tokens(0, 8), 2).await, [2, 0], "none was received");
+        assert_eq!(forget(db, &of, tokens(9, 8), 2).await, [0], "theirs is good");
+        assert_eq!(forget(db, &of, tokens(10, 8), 2).await, [1]);
     }
 
     async fn a_number_forgets_only_itself(db: &mut Database) {

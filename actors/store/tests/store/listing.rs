@@ -1,10 +1,15 @@
-use wharf_domain::{EventId, EventKind, EventStatus};
+use wharf_domain::{EventId, EventKind, EventStatus, retention::Cutoffs};
 use wharf_store::{Cursor, EventFilter, PullQuery, Pulled};
 
-use crate::database::{Database, delivered, failed, on_every_database};
+use crate::database::{Database, NOW, delivered, failed, later, on_every_database};
 
 async fn ids(db: &Database, webhook: &wharf_domain::Webhook, filter: &EventFilter) -> (Vec<EventId>, Option<Cursor>) {
-    let page = db.store.events(webhook.client_id, webhook.id, filter).await.unwrap();
+    let page = db
+        .store
+        .events(webhook.client_id, webhook.id, filter)
+        .await
+        .unwrap()
+        .unwrap();
     (page.events.iter().map(|event| event.id).collect(), page.next_cursor)
 }
 
@@ -117,13 +122,25 @@ on_every_database! {
         assert_eq!(end, None);
     }
 
-    async fn nothing_comes_after_somebody_elses_cursor(db: &mut Database) {
-        let (_, webhook) = db.tenant("acme").await;
+    async fn a_cursor_whose_event_is_gone_or_another_webhooks_is_none(db: &mut Database) {
+        let (client, webhook) = db.tenant("acme").await;
         let (_, others) = db.tenant("other").await;
-        db.events(&webhook, &["a"; 4]).await;
+        let events = db.events(&webhook, &["a"; 4]).await;
         db.events(&others, &["a"; 4]).await;
-        let (_, cursor) = ids(db, &others, &EventFilter { limit: 2, ..Default::default() }).await;
-        assert_eq!(ids(db, &webhook, &EventFilter { limit: 2, cursor, ..Default::default() }).await, (vec![], None));
+        let (_, foreign) = ids(db, &others, &EventFilter { limit: 2, ..Default::default() }).await;
+        // The retention takes what was delivered and leaves the failed one that is older.
+        db.outcomes(&[failed(&webhook, &events[0]), delivered(&webhook, &events[2])]).await;
+        let (_, gone) = ids(db, &webhook, &EventFilter { limit: 2, ..Default::default() }).await;
+        assert_eq!(gone.map(|cursor| cursor.to_string()), Some(events[2].id.0.simple().to_string()));
+        let cutoffs = Cutoffs { delivered: later(1), failed: NOW };
+        assert_eq!(db.write(async |group| group.purge_events(&[events[2].seq], &cutoffs).await).await, 1);
+        for cursor in [foreign, gone] {
+            for status in [None, Some(EventStatus::Failed), Some(EventStatus::Delivered)] {
+                let filter = EventFilter { limit: 2, cursor, status, ..Default::default() };
+                let page = db.store.events(client.id, webhook.id, &filter).await.unwrap();
+                assert!(page.is_none(), "{filter:?}: {page:?}");
+            }
+        }
     }
 }
 

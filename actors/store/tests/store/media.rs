@@ -129,7 +129,7 @@ on_every_database! {
         let new = picture(db, &webhook, "a");
         let event = record(db, &[new]).await.remove(0);
         db.write(async |group| group.delete_webhook(client.id, webhook.id, NOW).await).await;
-        while !db.write(async |group| group.settle_deleted_webhooks(500).await).await {}
+        while !db.write(async |group| group.settle_webhook(webhook.id, 500).await).await {}
         assert_eq!(end(db, kept(&event, None)).await, None);
         assert_eq!(db.event(&webhook, event.id).await.status, EventStatus::Failed);
         assert_eq!(db.store.media(client.id, event.id).await.unwrap().unwrap().state, MediaState::Kept);

@@ -1,8 +1,8 @@
 use sqlx::{Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 use wharf_domain::{
-    ConnectionKey, Outgoing, SendStatus, Timestamp,
+    ConnectionKey, EventStatus, Outgoing, SendStatus, Timestamp,
     outgoing::{News, Place, StatusChange, Told, code},
-    retention::Cutoffs,
+    retention::{Cutoffs, Visited},
 };
 use wharf_store::{NewOutgoing, Note, OutgoingFile, OutgoingFilter};
 
@@ -72,7 +72,7 @@ on_every_database! {
         };
         assert_eq!(sent, [change]);
         // One receipt for several; one of somebody else's messages among them.
-        let read = note(db, &number, &["A", "X", "B"], News::Read, later(3)).await;
+        let read = note(db, &number, &["A", "X", "B", "A"], News::Read, later(3)).await;
         let steps: Vec<_> = read.iter().map(|change| (change.message_id.as_str(), change.status)).collect();
         let expected = [("A", SendStatus::Read), ("B", SendStatus::Sent), ("B", SendStatus::Read)];
         assert_eq!(steps, expected, "the server had it before");
@@ -86,7 +86,7 @@ on_every_database! {
     async fn what_has_no_row_is_answered_as_its_receiver_tells_it(db: &mut Database) {
         let number = key(db.client("acme").await.id, "5511888888888");
         let place = Place::of(&"5511777777777".parse().unwrap());
-        let read = hear(db, &number, &["phone's"], News::Read, later(1), Some(place.clone())).await;
+        let read = hear(db, &number, &["phone's", "phone's"], News::Read, later(1), Some(place.clone())).await;
         let told: Vec<_> = read.iter().map(|change| (change.message_id.as_str(), change.status, &change.place)).collect();
         assert_eq!(told, [("phone's", SendStatus::Read, &place)]);
         assert_eq!(note(db, &number, &["phone's"], News::Read, later(1)).await, [], "where is not known");
@@ -227,8 +227,22 @@ on_every_database! {
         note(db, &number, &["failed"], News::failed("463", "no"), NOW).await;
         let never = Timestamp(i64::MIN);
         let cutoffs = |delivered, failed| Cutoffs { delivered, failed };
-        for (what, gone) in [(cutoffs(never, never), 0), (cutoffs(later(50), never), 1), (cutoffs(never, later(50)), 1)] {
-            assert_eq!(db.write(async |group| group.purge_outgoing(&what, 10).await).await, gone);
+        let seen = async |db: &Database, cutoffs: &Cutoffs, after| {
+            let seen = db.store.visit_outgoing(after, cutoffs, 2).await.unwrap();
+            seen.into_iter().map(|row| (row.seq, row.status)).collect::<Vec<_>>()
+        };
+        let (all, old) = (cutoffs(later(101), never), cutoffs(never, later(50)));
+        use EventStatus::{Delivered, Failed, Pending};
+        assert_eq!(seen(db, &all, None).await, [(1, Pending), (2, Delivered)], "as many as asked for, the oldest first");
+        let place = |seq, at| Some(Visited { seq, status: Pending, created_at: later(at) });
+        assert_eq!(seen(db, &all, place(2, 0)).await, [(3, Failed), (4, Delivered)]);
+        assert_eq!(seen(db, &old, place(2, 0)).await, [(3, Failed)], "none that is too young for all");
+        assert_eq!(seen(db, &cutoffs(never, never), None).await, []);
+
+        let none = cutoffs(never, never);
+        for (what, gone) in [(none, 0), (cutoffs(later(50), never), 1), (old, 1)] {
+            let purged = db.write(async |group| group.purge_outgoing(&[1, 2, 3, 4, 9], &what).await).await;
+            assert_eq!(purged, gone);
         }
         let left = listed(db, &number, OutgoingFilter { limit: 9, ..Default::default() }).await.0;
         assert_eq!(left, ["young", "queued"]);

@@ -146,7 +146,12 @@ async fn a_database_of_the_first_schema_is_brought_up_to_date() {
         limit: 10,
         ..EventFilter::default()
     };
-    let events = store.events(ClientId(1), webhooks[0].id, &all).await.unwrap().events;
+    let events = store
+        .events(ClientId(1), webhooks[0].id, &all)
+        .await
+        .unwrap()
+        .unwrap()
+        .events;
     let seen: Vec<_> = events
         .iter()
         .map(|event| (event.sequence, event.content.as_deref()))

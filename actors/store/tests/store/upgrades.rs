@@ -306,7 +306,7 @@ async fn events_go_on(db: &mut Database, version: i64) {
         limit: 100,
         ..EventFilter::default()
     };
-    let listed = db.store.events(ClientId(1), id, &all).await.unwrap().events;
+    let listed = db.store.events(ClientId(1), id, &all).await.unwrap().unwrap().events;
     assert_eq!(listed.len(), if version >= 12 { 6 } else { 5 }, "{version}: each once");
     assert_eq!(listed[0].id, new.id, "{version}: the newest first");
 }

@@ -108,7 +108,7 @@ on_every_database! {
         db.record(&[message.clone(), delivered.clone()]).await;
         let found = async |event, status| {
             let filter = EventFilter { event, status, limit: 10, ..Default::default() };
-            let page = db.store.events(webhook.client_id, webhook.id, &filter).await.unwrap();
+            let page = db.store.events(webhook.client_id, webhook.id, &filter).await.unwrap().unwrap();
             page.events.into_iter().map(|event| (event.id, event.event)).collect::<Vec<_>>()
         };
         let (message, delivered) = ((message.id, "message".to_owned()), (delivered.id, "message.status".to_owned()));

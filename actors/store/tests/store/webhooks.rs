@@ -1,6 +1,6 @@
 use serde_json::json;
 use wharf_domain::{ClientId, EventStatus, WebhookId, WebhookStatus, webhook::WebhookPatch};
-use wharf_store::{ByNumber, StoreError};
+use wharf_store::{ByNumber, Group, Renewal, StoreError};
 
 use crate::database::{Database, NOW, delivered, failed, key, later, on_every_database, postponed};
 
@@ -153,6 +153,36 @@ on_every_database! {
         assert_eq!(db.record(&[message]).await, [], "and gets nothing new");
     }
 
+    async fn a_webhook_without_events_leaves_nothing_when_it_is_deleted(db: &mut Database) {
+        let client = db.client("acme").await;
+        let number = key(client.id, "5511888888888");
+        for listed in [false, true] {
+            for _ in 0..3 {
+                let webhook = db.webhook(&number).await;
+                let deleted = async |group: &mut Group<'_>| {
+                    group.add_secret(client.id, webhook.id, &[1], NOW, NOW).await?;
+                    group.delete_webhook(client.id, webhook.id, NOW).await
+                };
+                assert_eq!(db.write(deleted).await, Some(true));
+                assert_eq!(db.store.webhook(client.id, webhook.id).await.unwrap(), None);
+                assert!(db.store.secrets(client.id, webhook.id).await.unwrap().is_empty());
+                assert_eq!(db.write(async |group| group.delete_webhook(client.id, webhook.id, NOW).await).await, None);
+            }
+            // One that has had an event stays, whether the list of events has it yet or not.
+            let webhook = db.webhook(&number).await;
+            let event = db.events(&webhook, &["a"]).await.remove(0);
+            db.outcomes(&[delivered(&webhook, &event)]).await;
+            if listed {
+                let (_, others) = db.tenant("other").await;
+                db.events(&others, &["a"; 1_100]).await;
+            }
+            assert_eq!(db.write(async |group| group.delete_webhook(client.id, webhook.id, NOW).await).await, Some(true));
+            assert_eq!(db.reread(&webhook).await.deleted_at, Some(NOW));
+            let renewal = db.write(async |group| group.renew_event(client.id, event.id, true).await).await;
+            assert_eq!(renewal, Renewal::WebhookDeleted);
+        }
+    }
+
     async fn a_long_backlog_of_a_deleted_webhook_ends_in_steps(db: &mut Database) {
         let (client, webhook) = db.tenant("acme").await;
         let (_, others) = db.tenant("other").await;
@@ -160,10 +190,12 @@ on_every_database! {
         db.events(&webhook, &["a"; 2_000]).await;
         db.write(async |group| group.delete_webhook(client.id, webhook.id, NOW).await).await;
         let mut steps = 0;
-        while !db.write(async |group| group.settle_deleted_webhooks(500).await).await {
+        assert_eq!(db.store.unsettled_webhooks().await.unwrap(), [webhook.id]);
+        while !db.write(async |group| group.settle_webhook(webhook.id, 500).await).await {
             steps += 1;
         }
         assert!(steps > 1, "{steps}");
+        assert_eq!(db.store.unsettled_webhooks().await.unwrap(), []);
         assert_eq!(db.statuses(&webhook).await, [("failed", 2_000)].into());
         assert_eq!(db.statuses(&others).await, [("pending", 1)].into());
     }

@@ -25,7 +25,11 @@ enum Ask {
     RemoveLeft,
 }
 
-type Asked = (ConnectionKey, Ask, oneshot::Sender<Result<KeysChanged, KeysError>>);
+type Asked = (
+    ConnectionKey,
+    Ask,
+    oneshot::Sender<Result<(KeysChanged, u64), KeysError>>,
+);
 
 /// A keeper that a test can have refuse.
 pub(crate) struct Keeper {
@@ -105,16 +109,16 @@ async fn commit_all(
             }
             false => {
                 let mut group = writer.begin().await.unwrap();
+                let mut removed = 0;
                 let changed = match &ask {
                     Ask::Change(changes) => group.change_keys(&[(&of, changes)]).await.unwrap().remove(0),
                     Ask::Remove(range) => {
-                        let mut changed = KeysChanged::default();
                         // In steps, as the gateway does.
                         loop {
-                            let removed = group.remove_keys(&of, range, 3).await.unwrap();
-                            changed.removed += removed;
-                            if removed < 3 {
-                                break changed;
+                            let step = group.remove_keys(&of, range, 3).await.unwrap();
+                            removed += step;
+                            if step < 3 {
+                                break KeysChanged::default();
                             }
                         }
                     }
@@ -125,7 +129,7 @@ async fn commit_all(
                 };
                 group.commit().await.unwrap();
                 commits.fetch_add(1, Relaxed);
-                Ok(changed)
+                Ok((changed, removed))
             }
         };
         let _gone = answer.send(result);
@@ -139,11 +143,11 @@ impl KeyKeeper for Keeper {
     }
 
     async fn commit(&self, of: &ConnectionKey, changes: Vec<KeyChange>) -> Result<KeysChanged, KeysError> {
-        self.ask(of, Ask::Change(changes)).await
+        self.ask(of, Ask::Change(changes)).await.map(|(changed, _)| changed)
     }
 
     async fn remove(&self, of: &ConnectionKey, range: KeyRange) -> Result<u64, KeysError> {
-        self.ask(of, Ask::Remove(range)).await.map(|changed| changed.removed)
+        self.ask(of, Ask::Remove(range)).await.map(|(_, removed)| removed)
     }
 
     async fn remove_left(&self, of: &ConnectionKey) -> Result<(), KeysError> {
@@ -152,7 +156,8 @@ impl KeyKeeper for Keeper {
 }
 
 impl Keeper {
-    async fn ask(&self, of: &ConnectionKey, ask: Ask) -> Result<KeysChanged, KeysError> {
+    /// What became of changes, and how many keys a removal removed.
+    async fn ask(&self, of: &ConnectionKey, ask: Ask) -> Result<(KeysChanged, u64), KeysError> {
         let (answer, answered) = oneshot::channel();
         let gone = |_| KeysError::Unavailable("the keeper is gone".into());
         self.asked.send((of.clone(), ask, answer)).map_err(|_| gone(()))?;

@@ -226,12 +226,11 @@ impl ProtocolStore for DeviceKeys {
     }
 
     async fn delete_expired_tc_tokens(&self, token_cutoff: i64, sender_cutoff: i64) -> Result<u32> {
-        let expire = KeyChange::RemoveTokens {
+        let expired = KeyRange::Tokens {
             received: token_cutoff,
             sent: sender_cutoff,
         };
-        let changed = self.commit(vec![expire]).await?;
-        Ok(u32::try_from(changed.removed).unwrap_or(u32::MAX))
+        self.remove_all(expired).await
     }
 
     async fn touch_tc_token_sender_timestamp(&self, jid: &str, sender_timestamp: i64) -> Result<()> {

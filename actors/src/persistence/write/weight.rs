@@ -1,0 +1,134 @@
+//! What writes add to the log.
+
+use wharf_store::NewEvent;
+
+use super::{Job, Write};
+
+/// What a page of the database holds.
+const PAGE: usize = 4096;
+
+impl Write {
+    /// About how many pages it adds to the log, in those of a message: a key's row and its index are pages of its number,
+    /// and an event that is changed or goes has pages of its own in its table and in its indexes; what is long has pages
+    /// of its own, too. A log that grows unnoticed is carried over by the commit that finds it too long, and whoever waits
+    /// for that commit waits for all of it.
+    pub(in crate::persistence) fn weight(&self) -> usize {
+        let of = |rows: usize| 2 * rows.max(1);
+        match self {
+            Self::RecordInbound(Job { input: events, .. }) => messages(events),
+            Self::RecordArrived(job) => messages(&job.input.events) + job.input.came.len(),
+            Self::ReportMissed(job) => message(&job.input.report),
+            Self::KeepAwaited(job) => job.input.1.len().max(1),
+            Self::NoteOutgoing(job) => {
+                let named = job.input.iter().map(|note| note.told.message_ids.len());
+                named.sum::<usize>().max(1)
+            }
+            Self::RecordOutgoing(job) => long(job.input.file.as_ref().map_or(0, Vec::len)),
+            Self::KeepOutgoingFile(job) => long(job.input.file.len()),
+            Self::EndMedia(job) => long(job.input.outcome.payload.as_ref().map_or(0, String::len)),
+            Self::ChangeKeys(job) => of(job.input.changes.len()),
+            Self::RenewFailed(job) => of(job.input.renewal.seqs.len()),
+            Self::Step(job) => of(usize::try_from(job.input.1).unwrap_or(usize::MAX)),
+            Self::Purge(job) => of(job.input.weight()),
+            _ => 1,
+        }
+    }
+}
+
+/// A row with so many bytes.
+fn long(bytes: usize) -> usize {
+    1 + bytes / PAGE
+}
+
+fn message(new: &NewEvent) -> usize {
+    long(new.payload.len())
+}
+
+fn messages(events: &[NewEvent]) -> usize {
+    events.iter().map(message).sum::<usize>().max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+    use wharf_domain::outgoing::{News, Told};
+    use wharf_domain::{ClientId, ConnectionKey, EventId, IncomingMessage, MessageKind, Timestamp};
+    use wharf_store::{AwaitedId, AwaitedMessage, MediaOutcome, Note};
+
+    use super::*;
+    use crate::persistence::Arrived;
+
+    fn number() -> ConnectionKey {
+        ConnectionKey {
+            client_id: ClientId(1),
+            phone_number: "5511888888888".parse().unwrap(),
+        }
+    }
+
+    fn event(payload: usize) -> NewEvent {
+        let message = IncomingMessage {
+            chat: "1@s.whatsapp.net".to_owned(),
+            sender: "1@s.whatsapp.net".to_owned(),
+            message_id: "A".to_owned(),
+            from: "1".to_owned(),
+            timestamp: Timestamp(0),
+            kind: MessageKind::Text,
+            details: None,
+            content: String::new(),
+        };
+        NewEvent {
+            id: EventId(Uuid::nil()),
+            key: number(),
+            message,
+            payload: "x".repeat(payload),
+            created_at: Timestamp(0),
+        }
+    }
+
+    fn weight<I, O: Send + 'static>(verb: fn(Job<I, O>) -> Write, input: I) -> usize {
+        let (reply, _) = ractor::concurrency::oneshot();
+        verb(Job::new(input, reply.into())).weight()
+    }
+
+    #[test]
+    fn a_write_weighs_what_it_has_many_of_and_what_is_long() {
+        let id = || AwaitedId {
+            message_id: "A".to_owned(),
+            chat: "1@lid".to_owned(),
+            sender: "1@lid".to_owned(),
+        };
+        let awaited = AwaitedMessage {
+            id: id(),
+            head: "{}".to_owned(),
+            due_at: Timestamp(0),
+        };
+        assert_eq!(weight(Write::RecordInbound, vec![event(200)]), 1);
+        assert_eq!(
+            weight(Write::RecordInbound, (0..100).map(|_| event(200)).collect()),
+            100
+        );
+        assert_eq!(weight(Write::RecordInbound, vec![event(200), event(70_000)]), 1 + 18);
+        let arrived = Arrived {
+            key: number(),
+            events: vec![event(200), event(200)],
+            came: vec![id()],
+        };
+        assert_eq!(weight(Write::RecordArrived, arrived), 3);
+        assert_eq!(weight(Write::KeepAwaited, (number(), vec![awaited; 50])), 50);
+        let told = Told {
+            message_ids: vec!["A".to_owned(); 64],
+            news: News::Sent,
+            at: Timestamp(0),
+            place: None,
+        };
+        let note = Note { key: number(), told };
+        assert_eq!(weight(Write::NoteOutgoing, vec![note.clone(), note]), 128);
+        let ended = |payload: Option<String>| MediaOutcome {
+            id: EventId(Uuid::nil()),
+            result: Ok(1),
+            payload,
+        };
+        assert_eq!(weight(Write::EndMedia, ended(None).into()), 1);
+        assert_eq!(weight(Write::EndMedia, ended(Some("x".repeat(1_400_000))).into()), 342);
+    }
+}
