@@ -8,6 +8,7 @@ mod heard;
 mod missing;
 mod party;
 mod past;
+mod sent;
 
 use std::{
     panic::AssertUnwindSafe,

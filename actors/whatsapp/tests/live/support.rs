@@ -37,6 +37,7 @@ struct Kept {
     panics: bool,
     panics_at_polls: bool,
     refusals_left: usize,
+    panics_when_told: bool,
     refused: usize,
     messages: Vec<IncomingMessage>,
     told: Vec<Told>,
@@ -71,6 +72,11 @@ impl Memory {
     }
 
     pub(crate) fn refused(&self) -> usize {
+    /// What is told next panics.
+    pub(crate) fn panic_when_told(&self) {
+        self.0.lock().unwrap().panics_when_told = true;
+    }
+
         self.0.lock().unwrap().refused
     }
 
@@ -130,6 +136,10 @@ impl Inbox for Memory {
                 }
             }
             kept.told.push(told);
+        if std::mem::take(&mut kept.panics_when_told) {
+            drop(kept);
+            panic!("as the test wants");
+        }
         }
         Ok(())
     }
