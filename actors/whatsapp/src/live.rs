@@ -29,6 +29,7 @@ mod numbers;
 mod online;
 mod proxy;
 mod reporter;
+mod resolver;
 mod resync;
 mod reupload;
 mod runtime;
@@ -57,6 +58,7 @@ use whatsapp_rust::{CacheConfig, Client, store::persistence_manager::Persistence
 
 pub use http::{Http, HttpRequest, HttpResponse};
 
+pub use resolver::Resolver;
 use self::{
     driver::{Driver, Finish},
     follow::Follow,
@@ -66,6 +68,7 @@ use self::{
     memory::Memory,
     reporter::{Reporter, now},
     resync::Resync,
+    resolver::SystemResolver,
     runtime::LinkRuntime,
     session::{Control, LiveLink},
     transport::Dialer,
@@ -108,6 +111,8 @@ pub struct LiveConfig {
     pub version_url: Option<String>,
     /// Which addresses a connection's own proxy may have.
     pub proxies: TargetPolicy,
+    /// Looks up WhatsApp's host and proxies.
+    pub resolver: Arc<dyn Resolver>,
     /// How long an inbox may refuse a message before the link is given up.
     pub inbox_patience: Duration,
     /// How long a message that cannot be decrypted is waited for before it is reported as `unknown`.
@@ -131,6 +136,7 @@ impl Default for LiveConfig {
             version_url: None,
             proxies: TargetPolicy::default(),
             inbox_patience: INBOX_PATIENCE,
+            resolver: Arc::new(SystemResolver),
             undecryptable_patience: UNDECRYPTABLE_PATIENCE,
             opening_silence: Patience::default().opening,
             history_sync: false,
@@ -261,6 +267,7 @@ impl LiveFactory {
                 http: self.config.http.clone(),
                 proxy: options.proxy.clone(),
             })
+                Arc::clone(&self.config.resolver),
             .with_inbound_durability_hook(Hook(Arc::clone(inbound)))
             .with_cache_config(CacheConfig {
                 sent_message_ttl_secs: SENT_KEPT.as_secs(),
