@@ -35,7 +35,7 @@ use self::gather::groups_of;
 pub(crate) use self::{arrival::Arrival, aside::Aside, ear::Ear, heard::is_own, missing::watch, party::party};
 use super::{
     awaited::{Lost, as_first},
-    convert::{Converted, People, Surroundings, convert, is_hidden, not_for_us, undecryptable},
+    convert::{Converted, People, Surroundings, convert, for_nobody, is_hidden, not_for_us, undecryptable},
     follow::Follow,
     lane::Lane,
     memory::Memory,
@@ -123,6 +123,9 @@ impl Inbound {
         let told = self.told(info, convert(info, message, &around));
         let sender = &info.source.sender;
         if let Some(told) = &told
+        if let Some(reason) = for_nobody(info) {
+            return Ok((self.told(info, Converted::Skipped(reason)), arrival));
+        }
             && is_hidden(sender)
             && !info.source.is_from_me
             && told.details.as_ref().is_none_or(|details| details.group.is_none())
