@@ -71,7 +71,7 @@ kinds! {
     BaseKey = "base_key",
     /// The devices of an account.
     DeviceList = "device_list",
-    /// What is known of a group.
+    /// What is known of a group; and, under names that begin with a length, the timers of chats.
     Group = "group",
     /// Trusted-contact tokens; `at` is when the token was made, `also` when ours was sent. An empty value: none was
     /// received yet.
