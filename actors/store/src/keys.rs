@@ -171,6 +171,27 @@ impl Store {
         self.stored(kind, rows)
     }
 
+    /// The names of a kind that end as one of these.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn key_names_ending(
+        &self,
+        of: &ConnectionKey,
+        kind: KeyKind,
+        ends: impl Iterator<Item = impl AsRef<[u8]>>,
+    ) -> Result<Vec<Vec<u8>>, StoreError> {
+        let ends: Vec<String> = ends.map(|end| hex(end.as_ref())).collect();
+        let names = query_scalar(sql::KEY_NAMES_ENDING)
+            .bind(of.client_id.0)
+            .bind(of.phone_number.as_str())
+            .bind(kind.as_str())
+            .bind(serde_json::Value::from(ends).to_string())
+            .fetch_all(self.pool())
+            .await;
+        names.map_err(|error| self.error(error))
+    }
+
     /// Whether there is anything of a kind whose name begins with `prefix`.
     ///
     /// # Errors
