@@ -186,6 +186,7 @@ fn links(config: &Config, keys: KeyStore) -> Result<Arc<dyn LinkFactory>, LinkEr
     let web = Web::new(targets(config), test_network).map_err(|error| LinkError(error.to_string()))?;
     let live = LiveConfig {
         server_url: config.whatsapp.server_url.clone(),
+        resolver: web.resolver(),
         proxies: targets(config),
         device_name: config.whatsapp.device_name.clone(),
         history_sync: config.whatsapp.history_sync,

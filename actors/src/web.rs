@@ -6,13 +6,13 @@ pub(crate) mod download;
 pub(crate) mod upload;
 pub(crate) mod way;
 
-use std::{error::Error as _, iter::successors, time::Duration};
+use std::{error::Error as _, iter::successors, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use reqwest::{Client, ClientBuilder, Method, Url};
 use wharf_domain::address::TargetPolicy;
-use wharf_whatsapp::{Http, HttpRequest, HttpResponse};
+use wharf_whatsapp::{Http, HttpRequest, HttpResponse, Resolver};
 
 use crate::post::{Checked, PosterError};
 use way::{Maker, blocked_way};
@@ -42,6 +42,11 @@ impl Web {
             client: maker.direct(bounded)?,
             maker,
         })
+    }
+
+    /// What looks up the names of its proxies, for the links themselves: on the threads of the runtime that this was made in.
+    pub fn resolver(&self) -> Arc<dyn Resolver> {
+        self.maker.resolver()
     }
 
     fn url(&self, asked: &str) -> Result<Url, String> {

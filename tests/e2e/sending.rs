@@ -128,6 +128,27 @@ async fn a_vote_in_our_poll_is_told_by_name() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_vote_of_the_own_phone_in_somebodys_poll_is_told_by_name() {
+    let world = World::start().await;
+    let webhook = world.linked("/ok").await;
+    let path = format!("/api/webhooks/{webhook}");
+    let wanted = world.api().patch(&path, json!({"events": ["message", "sent"]})).await;
+    wanted.expect(StatusCode::OK);
+    let poll = json!({"to": NUMBER, "kind": "poll", "question": "Lunch?", "options": ["yes", "no"]});
+    let id = world.phone_sends(CONTACT, &poll).await;
+    world.api().wait_for_events(&webhook, "delivered", 1).await;
+    let vote = json!({"to": CONTACT, "kind": "poll_vote", "message_id": id, "options": ["no"]});
+    world.phone_sends(NUMBER, &vote).await;
+    let event = world.api().wait_for_events(&webhook, "delivered", 2).await.remove(0);
+    assert_eq!(
+        (&event["payload"]["poll_vote"], &event["from"]),
+        (&json!({"options": ["no"]}), &json!(NUMBER)),
+        "{event}"
+    );
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn receipts_move_the_row() {
     let world = World::start().await;
     world.linked("/ok").await;

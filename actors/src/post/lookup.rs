@@ -18,14 +18,16 @@ use std::{
     time::{Duration, Instant},
 };
 
+use async_trait::async_trait;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use thiserror::Error;
-use tokio::{sync::watch, task_local};
+use tokio::{runtime::Handle, sync::watch, task_local};
 use wharf_domain::{
     ClientId,
     address::{TargetPolicy, check_address},
     fair::Caps,
 };
+use wharf_whatsapp::Resolver;
 
 use crate::{open_files::is_shortage_of_files, slots::Slots};
 
@@ -84,6 +86,9 @@ pub(super) struct Lookups {
 
 /// What the tasks of look-ups share.
 struct Work {
+    /// Whose threads are blocked: those of the runtime that the look-ups were made in, whoever asks. The sessions' have few, and
+    /// need them for their keys.
+    runtime: Option<Handle>,
     system: Box<SystemLookup>,
     proven: Slots,
     unproven: Slots,
@@ -156,6 +161,7 @@ impl Lookups {
         Self {
             policy,
             work: Arc::new(Work {
+                runtime: Handle::try_current().ok(),
                 system: Box::new(system),
                 proven: lane(PROVEN_LOOKUPS),
                 unproven: lane(UNPROVEN_LOOKUPS),
@@ -233,7 +239,8 @@ impl Lookups {
             .as_mut()
             .is_some_and(|waiting| waiting.insert(client));
         if is_new {
-            tokio::spawn(run(client, name.to_owned(), lookup, Arc::clone(&self.work)));
+            let runtime = self.work.runtime.clone().unwrap_or_else(Handle::current);
+            runtime.spawn(run(client, name.to_owned(), lookup, Arc::clone(&self.work)));
         }
         answer
     }
@@ -327,6 +334,15 @@ impl Checked {
     /// What it admits.
     pub(crate) fn policy(&self) -> TargetPolicy {
         self.lookups.policy()
+    }
+}
+
+/// For links: WhatsApp's host may be anywhere, and a proxy's addresses are judged as they are connected to.
+#[async_trait]
+impl Resolver for Checked {
+    async fn addresses(&self, client: ClientId, host: &str) -> io::Result<Vec<IpAddr>> {
+        let found = self.lookups.addresses(client, host).await;
+        found.map_err(io::Error::other)
     }
 }
 

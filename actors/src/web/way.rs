@@ -19,6 +19,7 @@ use wharf_domain::{
     ClientId, ConnectionKey,
     proxy::{Proxy, ProxyKind},
 };
+use wharf_whatsapp::Resolver;
 
 use crate::post::{Checked, PosterError, tls};
 
@@ -82,6 +83,11 @@ impl Maker {
     /// Who is asked instead of WhatsApp.
     pub(crate) fn test_network(&self) -> Option<&Url> {
         self.test_network.as_ref()
+    }
+
+    /// What looks names up for it.
+    pub(crate) fn resolver(&self) -> Arc<dyn Resolver> {
+        Arc::new(self.checked.clone())
     }
 
     /// A client whose requests go directly, whatever the environment says of proxies (`HTTPS_PROXY`): the socket to WhatsApp

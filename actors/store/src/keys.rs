@@ -71,7 +71,7 @@ kinds! {
     BaseKey = "base_key",
     /// The devices of an account.
     DeviceList = "device_list",
-    /// What is known of a group.
+    /// What is known of a group; and, under names that begin with a length, the timers of chats.
     Group = "group",
     /// Trusted-contact tokens; `at` is when the token was made, `also` when ours was sent. An empty value: none was
     /// received yet.
@@ -169,6 +169,27 @@ impl Store {
             .fetch_all(self.pool())
             .await;
         self.stored(kind, rows)
+    }
+
+    /// The names of a kind that end as one of these.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn key_names_ending(
+        &self,
+        of: &ConnectionKey,
+        kind: KeyKind,
+        ends: impl Iterator<Item = impl AsRef<[u8]>>,
+    ) -> Result<Vec<Vec<u8>>, StoreError> {
+        let ends: Vec<String> = ends.map(|end| hex(end.as_ref())).collect();
+        let names = query_scalar(sql::KEY_NAMES_ENDING)
+            .bind(of.client_id.0)
+            .bind(of.phone_number.as_str())
+            .bind(kind.as_str())
+            .bind(serde_json::Value::from(ends).to_string())
+            .fetch_all(self.pool())
+            .await;
+        names.map_err(|error| self.error(error))
     }
 
     /// Whether there is anything of a kind whose name begins with `prefix`.

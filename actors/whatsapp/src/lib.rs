@@ -16,5 +16,5 @@ pub use link::{
     CloseReason, Inbox, Link, LinkError, LinkEvent, LinkFactory, LinkOptions, LostFile, MediaHosts, NotCommitted,
     PairCode, PairCodeError, ReuploadError, SendError, Sent, Told,
 };
-pub use live::{Http, HttpRequest, HttpResponse, LiveConfig, LiveFactory};
+pub use live::{Http, HttpRequest, HttpResponse, LiveConfig, LiveFactory, Resolver};
 pub use scripted::{Counters, OpenScript, ScriptedFactory, ScriptedHandle, SendScript, SentMessage};

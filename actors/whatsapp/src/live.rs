@@ -29,6 +29,7 @@ mod numbers;
 mod online;
 mod proxy;
 mod reporter;
+mod resolver;
 mod resync;
 mod reupload;
 mod runtime;
@@ -36,6 +37,7 @@ mod send;
 mod session;
 mod silence;
 mod subjects;
+mod timers;
 mod transport;
 
 use std::{
@@ -56,6 +58,7 @@ use whatsapp_rust::wacore::store::DevicePropsOverride;
 use whatsapp_rust::{CacheConfig, Client, store::persistence_manager::PersistenceManager};
 
 pub use http::{Http, HttpRequest, HttpResponse};
+pub use resolver::Resolver;
 
 use self::{
     driver::{Driver, Finish},
@@ -65,9 +68,11 @@ use self::{
     keys::DeviceKeys,
     memory::Memory,
     reporter::{Reporter, now},
+    resolver::SystemResolver,
     resync::Resync,
     runtime::LinkRuntime,
     session::{Control, LiveLink},
+    timers::Timers,
     transport::Dialer,
 };
 use crate::{Inbox, KeyStore, Link, LinkError, LinkEvent, LinkFactory, LinkOptions};
@@ -106,6 +111,8 @@ pub struct LiveConfig {
     pub http: Option<Arc<dyn Http>>,
     /// Where the version is looked up, if not at WhatsApp Web. Also with a test network, which has no web site.
     pub version_url: Option<String>,
+    /// Looks up WhatsApp's host and proxies.
+    pub resolver: Arc<dyn Resolver>,
     /// Which addresses a connection's own proxy may have.
     pub proxies: TargetPolicy,
     /// How long an inbox may refuse a message before the link is given up.
@@ -129,6 +136,7 @@ impl Default for LiveConfig {
             device_name: "Wharf".to_owned(),
             http: None,
             version_url: None,
+            resolver: Arc::new(SystemResolver),
             proxies: TargetPolicy::default(),
             inbox_patience: INBOX_PATIENCE,
             undecryptable_patience: UNDECRYPTABLE_PATIENCE,
@@ -202,13 +210,19 @@ impl LiveFactory {
         runtime: &LinkRuntime,
         reporter: &Arc<Reporter>,
         inbox: Arc<dyn Inbox>,
+        keys: Arc<DeviceKeys>,
     ) -> Result<Arc<Inbound>, LinkError> {
         let memory = self.memory(key, inbox.as_ref()).await?;
+        let timers = Timers {
+            memory: Arc::clone(&memory),
+            keys,
+        };
         Ok(Arc::new(Inbound {
             inbox,
             reporter: Arc::clone(reporter),
             runtime: runtime.clone(),
             memory,
+            timers: Arc::new(timers),
             patience: self.config.inbox_patience,
             undecryptable_patience: self.config.undecryptable_patience,
             lane: Mutex::default(),
@@ -242,19 +256,18 @@ impl LiveFactory {
         options: LinkOptions,
         runtime: &LinkRuntime,
         inbound: &Arc<Inbound>,
+        keys: Arc<DeviceKeys>,
     ) -> Result<Arc<Client>, LinkError> {
-        let unreadable = |why: String| LinkError(format!("cannot read the WhatsApp keys: {why}"));
         let reporter = &inbound.reporter;
-        let keys = DeviceKeys::new(&self.keys, Arc::clone(reporter), self.config.inbox_patience);
-        let keys = keys.map_err(|error| unreadable(error.to_string()))?;
-        let device = PersistenceManager::new(Arc::new(keys)).await;
-        let device = device.map_err(|error| unreadable(keys::reason(&error)))?;
+        let device = PersistenceManager::new(keys).await;
+        let device = device.map_err(|error| unreadable(&keys::reason(&error)))?;
         let build = Client::builder()
             .with_runtime(runtime.clone())
             .with_persistence_manager(Arc::new(device))
             .with_transport_factory(Dialer::new(
                 self.config.server_url.as_deref(),
                 options.proxy.clone().map(|proxy| (proxy, self.config.proxies)),
+                Arc::clone(&self.config.resolver),
                 Arc::clone(reporter),
             ))
             .with_http_client(ClientHttp {
@@ -298,6 +311,10 @@ impl LiveFactory {
     }
 }
 
+fn unreadable(why: &str) -> LinkError {
+    LinkError(format!("cannot read the WhatsApp keys: {why}"))
+}
+
 #[async_trait]
 impl LinkFactory for LiveFactory {
     async fn open(
@@ -321,8 +338,10 @@ impl LinkFactory for LiveFactory {
 
         let proxy = options.proxy.clone();
         let building = async {
-            let inbound = self.inbound(key, &runtime, &reporter, inbox).await?;
-            let client = self.client(options, &runtime, &inbound).await?;
+            let keys = DeviceKeys::new(&self.keys, Arc::clone(&reporter), self.config.inbox_patience);
+            let keys = Arc::new(keys.map_err(|error| unreadable(&error.to_string()))?);
+            let inbound = self.inbound(key, &runtime, &reporter, inbox, Arc::clone(&keys)).await?;
+            let client = self.client(options, &runtime, &inbound, keys).await?;
             Ok((inbound, client))
         };
         let (inbound, client) = match building.await {
@@ -337,6 +356,7 @@ impl LinkFactory for LiveFactory {
             runtime: runtime.clone(),
             control,
             memory: Arc::clone(&inbound.memory),
+            timers: Arc::clone(&inbound.timers),
         };
         let driver = Driver {
             client,

@@ -1,6 +1,10 @@
 //! Where a poster connects to, and where it does not.
 
+use std::thread;
+
+use reqwest::dns::Resolve as _;
 use wharf_domain::ClientId;
+use wharf_whatsapp::Resolver as _;
 
 use super::*;
 
@@ -121,6 +125,36 @@ async fn a_hanging_name_holds_one_thread_and_nobody_else() {
         "a finished look-up is not remembered"
     );
     assert_eq!(asked.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn look_ups_block_threads_of_the_runtime_that_they_were_made_in_and_no_others() {
+    let (release, held) = mpsc::channel::<()>();
+    let held = Mutex::new(held);
+    let (began, mut hangs) = tokio::sync::mpsc::unbounded_channel();
+    let lookups = Arc::new(Lookups::new(OPEN, move |_| {
+        let _ = began.send(());
+        let _ = held.lock().unwrap().recv();
+        Ok(LOOPBACK.to_vec())
+    }));
+    let asking = Checked::of(Arc::clone(&lookups));
+    // A thread for sessions, with one to block beside it.
+    let sessions = thread::spawn(move || {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().max_blocking_threads(1).build().unwrap();
+        runtime.block_on(async {
+            let (socket, file) = (asking.clone(), asking.for_client(ClientId(1)));
+            let link = tokio::spawn(async move { socket.addresses(ClientId(1), "one.test").await });
+            let http = tokio::spawn(file.resolve("two.test".parse().unwrap()));
+            hangs.recv().await.unwrap();
+            hangs.recv().await.unwrap();
+            tokio::task::spawn_blocking(|| ()).await.unwrap();
+            drop(release);
+            assert_eq!(link.await.unwrap().unwrap(), LOOPBACK.to_vec());
+            assert_eq!(http.await.unwrap().unwrap().count(), LOOPBACK.len());
+        });
+    });
+    tokio::task::spawn_blocking(|| sessions.join()).await.unwrap().unwrap();
 }
 
 #[tokio::test]

@@ -26,6 +26,10 @@ statements! {
     KEYS_BETWEEN = concat!("SELECT ", key_columns!(), " AND name >= $4 AND name < $5 ORDER BY name");
     HAS_KEYS = "SELECT EXISTS (SELECT 1 FROM whatsapp_keys \
         WHERE client_id = $1 AND phone_number = $2 AND kind = $3 AND name >= $4 AND name < $5)";
+    // Of the index alone: no value is read.
+    KEY_NAMES_ENDING = "WITH ends AS MATERIALIZED (SELECT unhex(value) AS name FROM json_each($4)) \
+        SELECT k.name FROM whatsapp_keys k WHERE k.client_id = $1 AND k.phone_number = $2 AND k.kind = $3 \
+        AND EXISTS (SELECT 1 FROM ends e WHERE substr(k.name, -length(e.name)) = e.name)";
     LAST_KEY_NAME = "SELECT name FROM whatsapp_keys WHERE client_id = $1 AND phone_number = $2 AND kind = $3 \
         ORDER BY name DESC LIMIT 1";
     HAS_KEYS_BEFORE = "SELECT EXISTS (SELECT 1 FROM whatsapp_keys \

@@ -19,6 +19,7 @@ use super::{
     numbers,
     reporter::Reporter,
     send::{chat, of_client, of_iq, parsed},
+    timers::Timers,
 };
 use crate::SendError;
 
@@ -29,6 +30,7 @@ pub(crate) const UNANSWERED: &str = "the connection ended before WhatsApp answer
 pub(crate) struct Acting {
     pub(crate) client: Arc<Client>,
     pub(crate) memory: Arc<Memory>,
+    pub(crate) timers: Arc<Timers>,
     pub(crate) reporter: Arc<Reporter>,
     /// When whoever waits for it gives up.
     pub(crate) by: Instant,

@@ -27,6 +27,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) now_ms: i64,
     /// Numbers and hidden ids in digits, of those whom the chat knows by their hidden ids.
     pub(crate) hidden: &'a [(String, String)],
+    /// After how many seconds messages of the chat disappear.
+    pub(crate) expires: Option<u32>,
 }
 
 impl Scene<'_> {
@@ -143,6 +145,10 @@ pub(crate) fn compose(outgoing: &Outgoing, scene: &Scene<'_>) -> Result<Message,
     if let Some(quote) = &outgoing.reply_to {
         let context = quoting(quote, outgoing, scene)?;
         answer(&mut message, context);
+    }
+    if let Some(seconds) = scene.expires {
+        // What changes another message has no place for it.
+        message.set_ephemeral_expiration(seconds);
     }
     Ok(message)
 }

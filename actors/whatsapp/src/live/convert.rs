@@ -35,7 +35,7 @@ pub(crate) use self::{
     history::{Chat, info_of},
     told::{Party, Scene, call_of, change_of, concerned, doing, news_of},
     votes::{Ballot, Election, election_in, open, vote_in},
-    who::{People, bare, is_hidden},
+    who::{Author, People, author, bare, is_hidden},
 };
 use self::{part::Content, who::Writer};
 

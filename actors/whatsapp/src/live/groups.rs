@@ -80,7 +80,14 @@ impl Acting {
             Change::Description(text) => return self.describe(group, text).await,
             Change::Announce(on) => groups.set_announce(group.clone(), on).await,
             Change::Locked(on) => groups.set_locked(group.clone(), on).await,
-            Change::Ephemeral(seconds) => groups.set_ephemeral(group.clone(), seconds).await,
+            Change::Ephemeral(seconds) => {
+                let set = groups.set_ephemeral(group.clone(), seconds).await;
+                if set.is_ok() {
+                    // WhatsApp tells the other devices only.
+                    self.timers.learn_now(group, seconds).await;
+                }
+                set
+            }
             Change::JoinApproval(on) => {
                 let mode = if on { ApprovalMode::On } else { ApprovalMode::Off };
                 groups.set_membership_approval(group.clone(), mode).await

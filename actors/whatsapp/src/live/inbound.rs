@@ -8,6 +8,7 @@ mod heard;
 mod missing;
 mod party;
 mod past;
+mod sent;
 
 use std::{
     panic::AssertUnwindSafe,
@@ -31,15 +32,18 @@ use whatsapp_rust::{
 };
 
 use self::gather::groups_of;
-pub(crate) use self::{arrival::Arrival, aside::Aside, ear::Ear, heard::is_own, missing::watch, party::party};
+pub(crate) use self::{
+    arrival::Arrival, aside::Aside, ear::Ear, heard::is_own, missing::watch, party::other_name, party::party,
+};
 use super::{
     awaited::{Lost, as_first},
-    convert::{Converted, People, Surroundings, convert, is_hidden, not_for_us, undecryptable},
+    convert::{Converted, People, Surroundings, convert, for_nobody, is_hidden, not_for_us, undecryptable},
     follow::Follow,
     lane::Lane,
     memory::Memory,
     reporter::Reporter,
     runtime::LinkRuntime,
+    timers::{Timer, Timers},
 };
 use crate::{CloseReason, Inbox, NotCommitted};
 
@@ -58,6 +62,7 @@ pub(crate) struct Inbound {
     pub(crate) reporter: Arc<Reporter>,
     pub(crate) runtime: LinkRuntime,
     pub(crate) memory: Arc<Memory>,
+    pub(crate) timers: Arc<Timers>,
     pub(crate) patience: Duration,
     /// How long a message that cannot be decrypted is waited for.
     pub(crate) undecryptable_patience: Duration,
@@ -78,7 +83,13 @@ impl Inbound {
             arrivals.extend(arrival);
         }
         self.name_groups(client, groups_of(&mut messages)).await;
-        self.commit(messages, arrivals).await
+        self.commit(messages, arrivals).await?;
+        for InboundMessage { info, message, .. } in batch {
+            if let Some(timer) = Timer::told(info, message) {
+                self.timers.learn(&info.source.chat, timer).await;
+            }
+        }
+        Ok(())
     }
 
     /// Converts a message. A stranger wrote it: one that makes us panic, which is our bug, is told as one of a kind that is
@@ -112,6 +123,9 @@ impl Inbound {
         let arrival = Arrival::of(&self.memory, info);
         let as_first = arrival.as_ref().map(|arrival| as_first(info, arrival.first()));
         let info = as_first.as_ref().unwrap_or(info);
+        if let Some(reason) = for_nobody(info) {
+            return Ok((self.told(info, Converted::Skipped(reason)), arrival));
+        }
         self.keep_poll(info, message).await?;
         let recipient = self.recipient(client, info).await;
         let around = Surroundings {

@@ -32,6 +32,7 @@ mod protocol;
 mod signal;
 #[cfg(test)]
 mod tests;
+mod timers;
 
 use std::{
     collections::HashSet,

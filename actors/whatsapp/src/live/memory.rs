@@ -8,7 +8,7 @@ use std::{
 use tokio::sync::Notify;
 use whatsapp_rust::wacore_binary::Jid;
 
-use super::{awaited::Awaited, calls::Calls, convert::Election, numbers::Numbers, subjects::Subjects};
+use super::{awaited::Awaited, calls::Calls, convert::Election, numbers::Numbers, subjects::Subjects, timers::Timer};
 
 /// Polls remembered with their secrets. What was forgotten is looked up, which is slower but no loss.
 const POLLS: usize = 64;
@@ -18,6 +18,9 @@ const POLL_BYTES: usize = 16 * 1024;
 const UNNAMED: usize = 4096;
 /// People remembered with both of number and hidden id; with more of them all are forgotten.
 const NAMED: usize = 4096;
+
+/// Chats remembered with their timers; with more of them all are read anew.
+const TIMED: usize = 4096;
 
 /// See the module.
 #[derive(Default)]
@@ -32,6 +35,7 @@ pub(crate) struct Memory {
     unnamed: Mutex<HashSet<String>>,
     named: Mutex<HashMap<String, Jid>>,
     shown_online: Mutex<Option<bool>>,
+    timers: Mutex<HashMap<Jid, Timer>>,
 }
 
 #[derive(Default)]
@@ -109,6 +113,33 @@ impl Memory {
     pub(crate) fn is_unnamed(&self, hidden: &str) -> bool {
         let known = self.unnamed.lock().unwrap_or_else(PoisonError::into_inner);
         known.contains(hidden)
+    }
+
+    /// A chat's timer, if it is remembered.
+    pub(crate) fn timer(&self, chat: &Jid) -> Option<Timer> {
+        self.timers().get(chat).copied()
+    }
+
+    /// Remembers a chat's timer.
+    pub(crate) fn note_timer(&self, chat: &Jid, timer: Timer) {
+        let mut timers = self.timers();
+        if timers.len() >= TIMED && !timers.contains_key(chat) {
+            timers.clear();
+        }
+        timers.insert(chat.clone(), timer);
+    }
+
+    /// Remembers what a row says, unless something was told while it was read. Answers what holds.
+    pub(crate) fn recall_timer(&self, chat: &Jid, kept: Timer) -> Timer {
+        if let Some(told) = self.timer(chat) {
+            return told;
+        }
+        self.note_timer(chat, kept);
+        kept
+    }
+
+    fn timers(&self) -> MutexGuard<'_, HashMap<Jid, Timer>> {
+        self.timers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Remembers a poll. The first of an id counts: nobody can change what others asked.

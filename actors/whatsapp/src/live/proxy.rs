@@ -3,12 +3,12 @@
 //! A proxy is an address that a client of ours gave, so each address that its name resolves to is judged as a webhook's
 //! is, and the connection goes to the address that was judged.
 
-use std::{io, net::SocketAddr};
+use std::{future::Future, io, net::SocketAddr};
 
 use thiserror::Error;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpStream, lookup_host},
+    net::TcpStream,
 };
 use wharf_domain::{
     address::{TargetPolicy, check_address},
@@ -46,14 +46,15 @@ pub(crate) enum ProxyError {
     Silent(String),
 }
 
-/// Opens a stream to `host:port` through `proxy`. Has no deadline of its own.
-pub(crate) async fn tunnel(
+/// Opens a stream to `host:port` through `proxy`, whose addresses are being looked up. Has no deadline of its own.
+pub(crate) async fn tunnel<A: Iterator<Item = SocketAddr>>(
     proxy: &Proxy,
+    addresses: impl Future<Output = io::Result<A>>,
     policy: TargetPolicy,
     host: &str,
     port: u16,
 ) -> Result<TcpStream, ProxyError> {
-    let mut stream = reach(proxy, policy).await?;
+    let mut stream = reach(proxy, addresses, policy).await?;
     let way = Way { proxy, host, port };
     match proxy.kind {
         ProxyKind::Http => way.connect(&mut stream).await?,
@@ -62,11 +63,13 @@ pub(crate) async fn tunnel(
     Ok(stream)
 }
 
-async fn reach(proxy: &Proxy, policy: TargetPolicy) -> Result<TcpStream, ProxyError> {
+async fn reach<A: Iterator<Item = SocketAddr>>(
+    proxy: &Proxy,
+    addresses: impl Future<Output = io::Result<A>>,
+    policy: TargetPolicy,
+) -> Result<TcpStream, ProxyError> {
     let unreachable = |error| ProxyError::Unreachable(proxy.place(), error);
-    let found = lookup_host((proxy.host.as_str(), proxy.port))
-        .await
-        .map_err(unreachable)?;
+    let found = addresses.await.map_err(unreachable)?;
     let opened = dial::first(found, |address| open(address, policy)).await;
     opened.map_err(|refusal| match refusal {
         Some(Closed::Blocked(why)) => ProxyError::Blocked(proxy.place(), why),

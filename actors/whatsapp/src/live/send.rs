@@ -18,6 +18,7 @@ use super::{
     numbers::{Known, account},
     reporter::{Reporter, now},
     runtime::LinkRuntime,
+    timers::Timers,
 };
 use crate::{SendError, Sent};
 
@@ -27,6 +28,7 @@ pub(crate) struct Sending {
     pub(crate) runtime: LinkRuntime,
     pub(crate) reporter: Arc<Reporter>,
     pub(crate) memory: Arc<Memory>,
+    pub(crate) timers: Arc<Timers>,
     pub(crate) id: String,
     pub(crate) outgoing: Outgoing,
     /// When whoever waits for it gives up.
@@ -50,11 +52,15 @@ impl Sending {
         }
         let own = self.client.pn().ok_or(SendError::NotConnected)?;
         let hidden = hidden(&self.client, &to, &named(&self.outgoing)).await;
+        let Some(expires) = over.run_until_cancelled(self.timers.of(&self.client, &to)).await else {
+            return Err(SendError::NotConnected);
+        };
         let scene = Scene {
             chat: &to.to_string(),
             own: own.user_base(),
             now_ms: now().0,
             hidden: &hidden,
+            expires,
         };
         let message = compose(&self.outgoing, &scene).map_err(SendError::Impossible)?;
         // Before the message leaves, or a quick server's ack would find nobody waiting.

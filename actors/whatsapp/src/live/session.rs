@@ -26,6 +26,7 @@ use super::{
     reupload,
     runtime::LinkRuntime,
     send::{Sending, of_iq, place},
+    timers::Timers,
 };
 use crate::{CloseReason, Link, LostFile, MediaHosts, PairCode, PairCodeError, ReuploadError, SendError, Sent};
 
@@ -55,6 +56,7 @@ pub(crate) struct LiveLink {
     pub(crate) runtime: LinkRuntime,
     pub(crate) control: Control,
     pub(crate) memory: Arc<Memory>,
+    pub(crate) timers: Arc<Timers>,
 }
 
 impl LiveLink {
@@ -89,6 +91,7 @@ impl Link for LiveLink {
             runtime: self.runtime.clone(),
             reporter: Arc::clone(&self.control.reporter),
             memory: Arc::clone(&self.memory),
+            timers: Arc::clone(&self.timers),
             id: id.to_owned(),
             outgoing: message.clone(),
             by: Instant::now() + deadline,
@@ -107,6 +110,7 @@ impl Link for LiveLink {
         let acting = Acting {
             client: self.connected()?,
             memory: Arc::clone(&self.memory),
+            timers: Arc::clone(&self.timers),
             reporter: Arc::clone(&self.control.reporter),
             by: Instant::now() + deadline,
             deadline,

@@ -2,13 +2,14 @@
 
 use std::{
     io,
+    net::SocketAddr,
     sync::{Arc, LazyLock},
     time::Duration,
 };
 
 use async_trait::async_trait;
 use http::{HeaderValue, Uri, header::ORIGIN};
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::TcpStream;
 use tokio_rustls::{
     TlsConnector,
     rustls::{ClientConfig, client::Resumption},
@@ -25,6 +26,7 @@ use super::{
     dial,
     proxy::{ProxyError, tunnel},
     reporter::Reporter,
+    resolver::{Resolver, resolve},
 };
 use crate::CloseReason;
 
@@ -42,16 +44,23 @@ pub(crate) struct Dialer {
     /// The way there, if not direct, and where it may lead through.
     proxy: Option<(Proxy, TargetPolicy)>,
     proxy_patience: Duration,
+    resolver: Arc<dyn Resolver>,
     reporter: Arc<Reporter>,
 }
 
 impl Dialer {
     /// To WhatsApp, or to `server_url` instead.
-    pub(crate) fn new(server_url: Option<&str>, proxy: Option<(Proxy, TargetPolicy)>, reporter: Arc<Reporter>) -> Self {
+    pub(crate) fn new(
+        server_url: Option<&str>,
+        proxy: Option<(Proxy, TargetPolicy)>,
+        resolver: Arc<dyn Resolver>,
+        reporter: Arc<Reporter>,
+    ) -> Self {
         Self {
             url: server_url.unwrap_or(WHATSAPP_WEB_WS_URL).to_owned(),
             proxy,
             proxy_patience: THROUGH_PROXY,
+            resolver,
             reporter,
         }
     }
@@ -63,10 +72,12 @@ impl Dialer {
         let encrypted = uri.scheme_str() == Some("wss");
         let port = uri.port_u16().unwrap_or(if encrypted { 443 } else { 80 });
         let Some((proxy, policy)) = &self.proxy else {
-            return opened(&uri, host, encrypted, direct(host, port).await?).await;
+            let stream = direct(self.addresses(host, port).await?).await?;
+            return opened(&uri, host, encrypted, stream).await;
         };
         let through = async {
-            let stream = tunnel(proxy, *policy, host, port).await?;
+            let addresses = self.addresses(&proxy.host, proxy.port);
+            let stream = tunnel(proxy, addresses, *policy, host, port).await?;
             opened(&uri, host, encrypted, stream).await
         };
         let through = tokio::time::timeout(self.proxy_patience, through).await;
@@ -76,6 +87,10 @@ impl Dialer {
                 self.reporter.end(CloseReason::ProxyFailed(error.to_string()));
             }
         })
+    }
+
+    async fn addresses(&self, host: &str, port: u16) -> io::Result<impl Iterator<Item = SocketAddr> + use<>> {
+        resolve(self.resolver.as_ref(), self.reporter.key().client_id, host, port).await
     }
 }
 
@@ -88,10 +103,9 @@ async fn opened(uri: &Uri, host: &str, encrypted: bool, stream: TcpStream) -> Re
     Ok(from_websocket(socket))
 }
 
-/// A stream to the first address of the host that takes one.
-async fn direct(host: &str, port: u16) -> io::Result<TcpStream> {
-    let found = lookup_host((host, port)).await?;
-    let opened = dial::first(found, TcpStream::connect).await;
+/// A stream to the first of a host's addresses that takes one.
+async fn direct(addresses: impl Iterator<Item = SocketAddr>) -> io::Result<TcpStream> {
+    let opened = dial::first(addresses, TcpStream::connect).await;
     let stream = opened.map_err(|refusal| refusal.unwrap_or_else(|| io::ErrorKind::NotFound.into()))?;
     // Frames are small and many: Nagle's algorithm would hold each second one up until the first is acknowledged.
     stream.set_nodelay(true)?;
@@ -149,6 +163,8 @@ impl Transport for Socket {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
     use tokio::{
         io::{AsyncReadExt as _, AsyncWriteExt as _},
         net::TcpListener,
@@ -157,7 +173,66 @@ mod tests {
     use wharf_domain::{ClientId, ConnectionKey};
 
     use super::*;
-    use crate::LinkEvent;
+    use crate::{LinkEvent, live::resolver::SystemResolver};
+
+    fn reporter() -> (Arc<Reporter>, mpsc::UnboundedReceiver<LinkEvent>) {
+        let (sender, events) = mpsc::unbounded_channel();
+        let key = ConnectionKey {
+            client_id: ClientId(1),
+            phone_number: "5511999999999".parse().unwrap(),
+        };
+        (Reporter::new(key, sender), events)
+    }
+
+    /// One name is of this machine; the name servers of all others are dead.
+    struct Hanging {
+        asked: mpsc::UnboundedSender<(ClientId, String)>,
+    }
+
+    #[async_trait]
+    impl Resolver for Hanging {
+        async fn addresses(&self, client: ClientId, host: &str) -> io::Result<Vec<IpAddr>> {
+            self.asked.send((client, host.to_owned())).unwrap();
+            match host {
+                "here.example" => Ok(vec![Ipv4Addr::LOCALHOST.into()]),
+                _ => std::future::pending().await,
+            }
+        }
+    }
+
+    #[test]
+    fn names_take_no_thread_that_the_sessions_need() {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().max_blocking_threads(1).build().unwrap();
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        runtime.spawn_blocking(move || held.recv());
+        runtime.block_on(async {
+            let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let url = format!("ws://here.example:{}/", server.local_addr().unwrap().port());
+            let (asked, mut names) = mpsc::unbounded_channel();
+            let resolver: Arc<dyn Resolver> = Arc::new(Hanging { asked });
+            let (reporter, _events) = reporter();
+            let dial = |proxy: Option<&str>| {
+                let proxy = proxy.map(|proxy| (Proxy::from_text(proxy).unwrap(), TargetPolicy::default()));
+                let dialer = Dialer::new(Some(url.as_str()), proxy, Arc::clone(&resolver), Arc::clone(&reporter));
+                tokio::spawn(async move { dialer.dial().await.map(drop) })
+            };
+            let tunnels: Vec<_> = (0..50).map(|_| dial(Some("http://dead.example:1"))).collect();
+            let _direct = dial(None);
+            server.accept().await.unwrap();
+            assert!(tunnels.iter().all(|tunnel| !tunnel.is_finished()));
+            names.close();
+            let mut all = Vec::new();
+            while let Some(asked) = names.recv().await {
+                all.push(asked);
+            }
+            let dead = all
+                .iter()
+                .filter(|asked| **asked == (ClientId(1), "dead.example".into()));
+            assert_eq!((dead.count(), all.len()), (50, 51));
+        });
+        drop(release);
+    }
 
     /// A proxy that answers `CONNECT` with that and then says nothing.
     async fn silent_after(answer: &'static [u8]) -> Proxy {
@@ -174,12 +249,7 @@ mod tests {
     #[tokio::test]
     async fn a_proxy_that_says_nothing_is_named() {
         for answer in [&b""[..], b"HTTP/1.1 200 OK\r\n\r\n"] {
-            let (sender, mut events) = mpsc::unbounded_channel();
-            let key = ConnectionKey {
-                client_id: ClientId(1),
-                phone_number: "5511999999999".parse().unwrap(),
-            };
-            let reporter = Reporter::new(key, sender);
+            let (reporter, mut events) = reporter();
             let policy = TargetPolicy {
                 allow_private_networks: true,
                 ..TargetPolicy::default()
@@ -187,7 +257,7 @@ mod tests {
             let proxy = Some((silent_after(answer).await, policy));
             let dialer = Dialer {
                 proxy_patience: Duration::from_millis(200),
-                ..Dialer::new(None, proxy, Arc::clone(&reporter))
+                ..Dialer::new(None, proxy, Arc::new(SystemResolver), Arc::clone(&reporter))
             };
             assert!(dialer.create_transport().await.is_err());
             reporter.close();
@@ -205,7 +275,8 @@ mod tests {
     async fn a_frame_does_not_wait_for_the_one_before_to_be_acknowledged() {
         let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = server.local_addr().unwrap().port();
-        assert!(direct("localhost", port).await.unwrap().nodelay().unwrap());
+        let addresses = resolve(&SystemResolver, ClientId(1), "localhost", port).await.unwrap();
+        assert!(direct(addresses).await.unwrap().nodelay().unwrap());
     }
 
     #[test]

@@ -87,6 +87,33 @@ async fn a_status_never_overtakes_the_message_of_the_own_phone() {
 }
 
 #[tokio::test]
+async fn after_a_panic_the_next_word_is_told() {
+    let world = World::start().await;
+    let line = world.pair().await;
+    line.inbox.panic_when_told();
+    let mut sent = Vec::new();
+    for text in ["lost", "told"] {
+        let id = send(&line.link, THEIRS, text, Duration::from_secs(20)).await.unwrap();
+        // Their phone says by itself that it has it.
+        eventually("its word", async || {
+            world
+                .network
+                .messages(THEIRS)
+                .await
+                .unwrap()
+                .iter()
+                .any(|got| got.id == id)
+        })
+        .await;
+        sent.push(id);
+    }
+    world.network.send_receipts(THEIRS, "read", &sent).await.unwrap();
+    let is_read = |told: &wharf_whatsapp::Told| told.news == News::Read && told.message_ids == sent;
+    eventually("what came later", async || line.inbox.told().iter().any(is_read)).await;
+    line.link.close().await;
+}
+
+#[tokio::test]
 async fn what_receivers_say_is_told_with_its_place_where_somebody_wants_to_know() {
     let world = World::start().await;
     let line = world.pair().await;

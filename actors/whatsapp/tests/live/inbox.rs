@@ -111,6 +111,28 @@ async fn a_poll_is_offered_as_patiently_as_a_message() {
     line.link.close().await;
 }
 
+/// An account may follow thousands who ask things all day.
+#[tokio::test]
+async fn a_poll_that_is_for_nobody_is_not_kept() {
+    let world = World::start().await;
+    let line = world.pair().await;
+    let poll = NewMessage::from(Content::Poll(PollContent {
+        question: "Breakfast?".into(),
+        options: vec!["Bread".into(), "Fruit".into()],
+        selectable: 1,
+    }));
+    world.network.send(THEIRS, "status@broadcast", &poll).await.unwrap();
+    let id = ask(&world).await;
+    eventually("the question", async || !line.inbox.messages().is_empty()).await;
+    eventually("that all is taken", async || {
+        let devices = world.network.devices(OURS).await.unwrap();
+        devices.iter().all(|device| device.unacked == 0)
+    })
+    .await;
+    assert_eq!((line.inbox.polls(), line.inbox.messages().len()), (vec![id], 1));
+    line.link.close().await;
+}
+
 /// It would come again with every link, and end it.
 #[tokio::test]
 async fn a_message_that_cannot_be_read_without_a_panic_is_told_and_ends_nothing() {

@@ -19,6 +19,7 @@ mod presence;
 mod support;
 mod tasks;
 mod texting;
+mod timers;
 mod undecryptable;
 
 /// What `keeper` is written against.

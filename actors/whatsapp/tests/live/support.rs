@@ -35,7 +35,9 @@ pub(crate) struct Memory(Mutex<Kept>);
 #[derive(Default)]
 struct Kept {
     panics: bool,
+    polls: Vec<String>,
     panics_at_polls: bool,
+    panics_when_told: bool,
     refusals_left: usize,
     refused: usize,
     messages: Vec<IncomingMessage>,
@@ -70,6 +72,11 @@ impl Memory {
         self.0.lock().unwrap().panics_at_polls = true;
     }
 
+    /// What is told next panics.
+    pub(crate) fn panic_when_told(&self) {
+        self.0.lock().unwrap().panics_when_told = true;
+    }
+
     pub(crate) fn refused(&self) -> usize {
         self.0.lock().unwrap().refused
     }
@@ -82,6 +89,11 @@ impl Memory {
     /// What was told of messages that went out, as it came.
     pub(crate) fn told(&self) -> Vec<Told> {
         self.0.lock().unwrap().told.clone()
+    }
+
+    /// The polls that are kept, in their order.
+    pub(crate) fn polls(&self) -> Vec<String> {
+        self.0.lock().unwrap().polls.clone()
     }
 
     pub(crate) fn texts(&self) -> Vec<String> {
@@ -110,18 +122,24 @@ impl Inbox for Memory {
         Ok(())
     }
 
-    async fn keep_poll(&self, _poll_id: &str, _options: &[String]) -> Result<(), NotCommitted> {
+    async fn keep_poll(&self, poll_id: &str, _options: &[String]) -> Result<(), NotCommitted> {
         let mut kept = self.0.lock().unwrap();
         if kept.panics_at_polls {
             drop(kept);
             panic!("as the test wants");
         }
-        kept.refusal()
+        kept.refusal()?;
+        kept.polls.push(poll_id.to_owned());
+        Ok(())
     }
 
     /// As a store that has no rows: each receiver's word becomes an event, in its order with the messages.
     async fn told(&self, told: Vec<Told>) -> Result<(), NotCommitted> {
         let mut kept = self.0.lock().unwrap();
+        if std::mem::take(&mut kept.panics_when_told) {
+            drop(kept);
+            panic!("as the test wants");
+        }
         kept.refusal()?;
         for told in told {
             for id in &told.message_ids {

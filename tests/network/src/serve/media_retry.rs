@@ -14,7 +14,7 @@ use waproto::whatsapp::{MediaRetryNotification, ServerErrorReceipt};
 use crate::clock;
 use crate::reading;
 use crate::state::{Account, Device, World};
-use crate::wire::stanza::{attr, bytes_node, child_array, child_bytes};
+use crate::wire::stanza::{attr, bytes_node, child_array, child_bytes, jid_attr};
 
 /// What the key for questions and answers is derived with.
 const PURPOSE: &[u8] = b"WhatsApp Media Retry Notification";
@@ -54,6 +54,14 @@ fn lay_again(world: &World, account: &Account, id: &str, receipt: &Node, about: 
     // A phone looks a message up by all that names it: of its own messages and of others' there may be one of an id each.
     let own = *known.author == *account.phone;
     if attr(about, "from_me").as_deref() != Some(if own { "true" } else { "false" }) {
+        return Err(NOT_FOUND);
+    }
+    let chat = world.chat(&known.chat).map_err(|_| NOT_FOUND)?;
+    let author = world.account(&known.author).map_err(|_| NOT_FOUND)?;
+    // By the names that the stanza had, and no others.
+    if jid_attr(about, "jid") != Some(chat.jid())
+        || known.is_for_many() && jid_attr(about, "participant") != Some(author.lid_jid())
+    {
         return Err(NOT_FOUND);
     }
     let message = known.message().ok_or(NOT_FOUND)?;

@@ -86,9 +86,8 @@ async fn a_file_that_expired_is_laid_down_again() {
     assert_eq!(request(&network, "DELETE", &file, None).await.0, 204);
     assert_eq!(request(&network, "DELETE", &file, None).await.0, 404);
     assert!(companion.client.download(&image).await.is_err());
-    let chat = Jid::pn(BOB);
-    let ask = |key: Vec<u8>| {
-        let (client, id, chat) = (companion.client.clone(), id.clone(), chat.clone());
+    let ask_in = |chat: Jid, key: Vec<u8>| {
+        let (client, id) = (companion.client.clone(), id.clone());
         async move {
             let request = MediaReuploadRequest {
                 msg_id: &id,
@@ -100,7 +99,12 @@ async fn a_file_that_expired_is_laid_down_again() {
             client.media_reupload().request(&request).await.unwrap()
         }
     };
+    let chat = companion.message(&id).await.info.source.chat.clone();
+    let ask = |key| ask_in(chat.clone(), key);
     let key = image.media_key.clone().unwrap();
+    // A phone knows the message by the names that its stanza had.
+    let by_number = ask_in(Jid::pn(BOB), key.clone()).await;
+    assert!(matches!(by_number, MediaRetryResult::NotFound), "{by_number:?}");
     let MediaRetryResult::Success { direct_path } = ask(key).await else {
         panic!("no file")
     };

@@ -167,8 +167,9 @@ impl Awaited {
 
     /// These rows are there.
     pub(crate) fn have_rows(&mut self, rows: &[AwaitedMessage]) {
-        for missing in &mut self.missing {
-            if missing.row == Row::Wanted && rows.iter().any(|row| row.id == row::id(&missing.lost.info)) {
+        for missing in self.missing.iter_mut().filter(|missing| missing.row == Row::Wanted) {
+            let id = row::id(&missing.lost.info);
+            if rows.iter().any(|row| row.id == id) {
                 missing.row = Row::Kept;
             }
         }

@@ -34,12 +34,13 @@ pub(super) fn message(
 }
 
 fn in_context(scene: &Scene<'_>, message: &MediaMessage, context: Option<ContextInfo>) -> Option<ContextInfo> {
-    if context.is_none() && message.mentions.is_empty() && !message.forwarded {
+    if context.is_none() && message.mentions.is_empty() && !message.forwarded && scene.expires.is_none() {
         return None;
     }
     let mentioned = message.mentions.iter();
     let mut context = context.unwrap_or_default();
     context.mentioned_jid = mentioned.map(|number| scene.jid(&number.clone().into())).collect();
+    context.expiration = scene.expires;
     if message.forwarded {
         (context.is_forwarded, context.forwarding_score) = (Some(true), Some(1));
     }
@@ -174,6 +175,7 @@ mod tests {
         message::MediaKind,
         outgoing::{Content, Outgoing},
     };
+    use whatsapp_rust::wacore::proto_helpers::MessageExt as _;
 
     use super::{super::compose, *};
 
@@ -197,13 +199,19 @@ mod tests {
         }
     }
 
-    fn composed(mut body: Value, direct_path: &str) -> Result<Message, String> {
+    fn composed(body: Value, direct_path: &str) -> Result<Message, String> {
+        composed_where(None, body, direct_path)
+    }
+
+    /// In a chat whose messages disappear after so many seconds.
+    fn composed_where(expires: Option<u32>, mut body: Value, direct_path: &str) -> Result<Message, String> {
         let hidden = [("5511777777777".to_owned(), "100000000000007".to_owned())];
         let scene = Scene {
             chat: "120363000000000001@g.us",
             own: "5511888888888",
             now_ms: 7,
             hidden: &hidden,
+            expires,
         };
         body["to"] = scene.chat.into();
         let mut outgoing: Outgoing = serde_json::from_value(body).unwrap();
@@ -280,6 +288,20 @@ mod tests {
         );
         let audio = made(json!({"type": "audio", "media": {}}));
         assert_eq!(audio.audio_message.as_option().unwrap().ptt, Some(false));
+    }
+
+    #[test]
+    fn a_file_disappears_whatever_it_is_wrapped_in() {
+        for body in [
+            json!({"type": "image", "media": {}}),
+            json!({"type": "video", "media": {}, "view_once": true}),
+            json!({"type": "voice", "media": {}, "view_once": true}),
+            json!({"type": "document", "media": {"file_name": "a.pdf"}, "caption": "x", "reply_to": {"message_id": "Q", "from": "5511777777777"}}),
+        ] {
+            let message = composed_where(Some(86_400), body.clone(), "/v/x").unwrap();
+            let expires = message.get_base_message().get_ephemeral_expiration();
+            assert_eq!(expires, Some(86_400), "{body}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ const SCENE: Scene<'static> = Scene {
     own: "5511888888888",
     now_ms: 7,
     hidden: &[],
+    expires: None,
 };
 const GROUP: Scene<'static> = Scene {
     chat: "120363000000000001@g.us",
@@ -116,6 +117,34 @@ fn whose_message_is_meant() {
             .unwrap_err()
             .contains("target.from")
     );
+}
+
+#[test]
+fn what_is_said_in_a_chat_with_a_timer_brings_it_along() {
+    let timed = Scene {
+        expires: Some(604_800),
+        ..SCENE
+    };
+    let expires = |body: Value| {
+        let message = compose(&outgoing(body, &timed), &timed).unwrap();
+        message.get_ephemeral_expiration()
+    };
+    for body in [
+        json!({"type": "text", "text": "hi"}),
+        json!({"type": "text", "text": "hi", "reply_to": {"message_id": "Q"}}),
+        json!({"type": "forward", "text": "hi"}),
+        json!({"type": "location", "latitude": 1.0, "longitude": 2.0}),
+        json!({"type": "contact", "contacts": [{"name": "Ana", "phone_number": "5511988888888"}]}),
+        json!({"type": "poll", "poll": {"question": "?", "options": ["a", "b"], "selectable_count": 1}}),
+    ] {
+        assert_eq!(expires(body.clone()), Some(604_800), "{body}");
+    }
+    for body in [
+        json!({"type": "reaction", "target": {"message_id": "X"}, "emoji": "👍"}),
+        json!({"type": "revoke", "target": {"message_id": "X"}}),
+    ] {
+        assert_eq!(expires(body.clone()), None, "{body}");
+    }
 }
 
 #[test]

@@ -34,6 +34,11 @@ impl Chat {
             jid,
         })
     }
+
+    /// Its id.
+    pub(crate) fn jid(&self) -> &Jid {
+        &self.jid
+    }
 }
 
 /// What a stanza would have said of a message of the history.

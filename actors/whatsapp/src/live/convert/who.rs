@@ -89,14 +89,33 @@ impl<'a> Writer<'a> {
 
     /// Who wrote the message of a key, which is as the writer sees it; `None` for the writer.
     pub(super) fn author_of(&self, key: &MessageKey) -> Option<String> {
-        if key.from_me == Some(true) {
-            return None;
+        match author(key, self.source) {
+            Author::Named(jid) => self.other(jid),
+            Author::Other => Some(self.other.to_owned()),
+            Author::Sender | Author::Unsaid => None,
         }
-        match &key.participant {
-            Some(participant) => self.other(participant),
-            None if !self.source.chat.is_group() => Some(self.other.to_owned()),
-            None => None,
-        }
+    }
+}
+
+/// Who wrote the message that a key names.
+pub(crate) enum Author<'k> {
+    /// Whoever sent the message that the key is in.
+    Sender,
+    /// The one with this JID.
+    Named(&'k str),
+    /// The other one of two people.
+    Other,
+    /// Nobody says.
+    Unsaid,
+}
+
+/// Who wrote the message of a key in a message from `source`: the key is as that one's sender sees it.
+pub(crate) fn author<'k>(key: &'k MessageKey, source: &MessageSource) -> Author<'k> {
+    match (key.from_me, key.participant.as_deref()) {
+        (Some(true), _) => Author::Sender,
+        (_, Some(participant)) => Author::Named(participant),
+        (_, None) if source.chat.is_group() => Author::Unsaid,
+        (_, None) => Author::Other,
     }
 }
 

@@ -13,7 +13,7 @@ use whatsapp_rust::wacore::{
 };
 
 use super::{Inbound, watch};
-use crate::live::convert::for_nobody;
+use crate::live::{convert::for_nobody, timers::Timer};
 
 /// Hears of messages that were fetched from the phone, messages that cannot be decrypted, new names of groups, and the
 /// history.
@@ -37,8 +37,24 @@ impl EventHandler for Aside {
                 watch(inbound);
             }
             Event::GroupUpdate(update) => {
-                if let GroupNotificationAction::Subject { subject, .. } = &update.action {
-                    self.inbound.memory.subjects().learn(&update.group_jid, subject);
+                let group = &update.group_jid;
+                match &update.action {
+                    GroupNotificationAction::Subject { subject, .. } => {
+                        self.inbound.memory.subjects().learn(group, subject);
+                    }
+                    GroupNotificationAction::Ephemeral { expiration, .. } => {
+                        let (timers, group) = (Arc::clone(&self.inbound.timers), group.clone());
+                        let timer = Timer {
+                            seconds: *expiration,
+                            set_at: update.timestamp.timestamp(),
+                        };
+                        drop(
+                            self.inbound
+                                .runtime
+                                .start(async move { timers.learn(&group, timer).await }),
+                        );
+                    }
+                    _ => {}
                 }
             }
             Event::HistorySync(_) if self.takes_history => self.history(event),

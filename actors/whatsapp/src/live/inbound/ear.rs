@@ -6,7 +6,7 @@ use tokio::{sync::oneshot, time::Instant};
 use wharf_domain::{EventKind, EventKinds};
 use whatsapp_rust::wacore::types::{
     call::{CallAction, IncomingCall},
-    events::{Event, EventHandler, EventInterest, EventKind as ClientEvent},
+    events::{Event, EventHandler, EventInterest, EventKind as ClientEvent, Receipt},
 };
 use whatsapp_rust::wacore_binary::{Jid, JidExt as _, NodeRef};
 use whatsapp_rust::{Client, RawNodeLease};
@@ -19,6 +19,8 @@ use crate::live::{
 
 /// Attributes of a message's stanza that name its chat.
 const NAMES_OF_THE_CHAT: [&str; 5] = ["from", "sender_pn", "sender_lid", "recipient", "peer_recipient_pn"];
+/// Messages of one receipt that count: each is looked up, and all of them wait in the lane.
+const MOST_IDS: usize = 1024;
 
 /// See the module.
 pub(crate) struct Ear {
@@ -57,6 +59,19 @@ fn is_used(wanted: EventKinds) -> bool {
     THROUGH_THE_LANE.into_iter().any(|kind| wanted.contains(kind))
 }
 
+/// A receipt of [`MOST_IDS`] messages instead of one of more.
+fn bounded(receipt: &Receipt) -> Option<Arc<Event>> {
+    let left_out = receipt
+        .message_ids
+        .len()
+        .checked_sub(MOST_IDS)
+        .filter(|more| *more > 0)?;
+    tracing::warn!(left_out, "a receipt names more messages than anybody sends at once");
+    let mut receipt = receipt.clone();
+    receipt.message_ids.truncate(MOST_IDS);
+    Some(Arc::new(Event::Receipt(receipt)))
+}
+
 impl EventHandler for Ear {
     fn handle_event(&self, event: Arc<Event>) {
         let wanted = self.inbound.inbox.wanted();
@@ -68,7 +83,9 @@ impl EventHandler for Ear {
             Event::RawNode(_) => {}
             Event::UndecryptableMessage(lost) => self.inbound.left([lost.info.id.as_str()].into_iter()),
             // What was sent has rows, whoever wants to be told.
-            Event::Receipt(receipt) if news_of(&receipt.r#type).is_some() => self.heard(event),
+            Event::Receipt(receipt) if news_of(&receipt.r#type).is_some() => {
+                self.heard(bounded(receipt).unwrap_or(event))
+            }
             Event::ServerAck(ack) if self.inbound.reporter.acks.settle(ack) => self.heard(event),
             other if kind_of(other).is_some_and(|kind| wanted.contains(kind)) => self.heard(event),
             _ => {}

@@ -9,8 +9,8 @@ use whatsapp_rust::wacore::types::message::MessageInfo;
 use whatsapp_rust::wacore_binary::{Jid, JidExt};
 use whatsapp_rust::waproto::whatsapp::{Message, MessageKey};
 
-use super::Inbound;
-use crate::live::convert::{Ballot, Election, People, election_in, hidden_in, is_hidden, open, vote_in};
+use super::{Inbound, other_name};
+use crate::live::convert::{Author, Ballot, Election, People, author, election_in, hidden_in, open, vote_in};
 
 impl Inbound {
     /// The numbers of those whom a message names by hidden id.
@@ -88,37 +88,34 @@ pub(super) fn groups_of(messages: &mut [IncomingMessage]) -> impl Iterator<Item 
 
 /// Who asked: as the voter's phone writes it in the key of the poll.
 fn asker(client: &Client, info: &MessageInfo, key: &MessageKey) -> Option<Jid> {
-    match (&key.participant, key.from_me) {
-        (Some(participant), _) => participant.parse().ok(),
-        (None, Some(true)) => Some(info.source.sender.clone()),
-        (None, _) => client.pn(),
+    match author(key, &info.source) {
+        Author::Sender => Some(info.source.sender.clone()),
+        Author::Named(jid) => jid.parse().ok(),
+        // To the account's own phone the other one is whom it writes to.
+        Author::Other if info.source.is_from_me => Some(info.source.chat.clone()),
+        Author::Other | Author::Unsaid => client.pn(),
     }
 }
 
 /// Somebody's number and hidden id as JIDs without device, as far as they are known.
 async fn names(client: &Client, who: Option<Jid>) -> Vec<String> {
     let Some(jid) = who else { return Vec::new() };
-    let mut names = vec![jid.to_non_ad_string()];
-    if let (Some(number), Some(hidden)) = (client.pn(), client.lid())
-        && [number.user_base(), hidden.user_base()].contains(&jid.user_base())
-    {
-        names.extend([number.to_non_ad_string(), hidden.to_non_ad_string()]);
-    } else if let Ok(Some(entry)) = client.get_lid_pn_entry(&jid).await {
-        let other = if is_hidden(&jid) {
-            Jid::pn(entry.phone_number.as_ref())
-        } else {
-            Jid::lid(entry.lid.as_ref())
-        };
-        names.push(other.to_string());
-    }
-    names
+    let other = other_name(client, &jid).await;
+    let names = [Some(jid.to_non_ad_string()), other.map(|other| other.to_string())];
+    names.into_iter().flatten().collect()
 }
 
 /// The secret of a poll that was seen before this process began, from the client's own store.
 async fn kept_secret(client: &Client, info: &MessageInfo, askers: &[String], poll_id: &str) -> Option<Vec<u8>> {
-    let mut chats = vec![info.source.chat.to_non_ad_string()];
-    if !info.source.chat.is_group() {
-        chats.extend(names(client, Some(info.source.sender.clone())).await);
+    let source = &info.source;
+    let mut chats = vec![source.chat.to_non_ad_string()];
+    if !source.chat.is_group() {
+        let other = if source.is_from_me {
+            &source.chat
+        } else {
+            &source.sender
+        };
+        chats.extend(names(client, Some(other.clone())).await);
     }
     let backend = client.persistence_manager().backend();
     for chat in &chats {

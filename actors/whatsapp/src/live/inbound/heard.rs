@@ -1,35 +1,30 @@
 //! Carries what was heard beside messages to the inbox, in the order of the lane.
 
 use std::{
+    panic::AssertUnwindSafe,
     sync::{Arc, MutexGuard, PoisonError},
     time::Duration,
 };
 
+use futures::FutureExt as _;
 use tokio::time::Instant;
 use wharf_domain::{
-    EventKind, IncomingMessage, Timestamp,
-    message::{Call, CallState, Group, GroupChange, Presence, PresenceState},
-    outgoing::{News, Place},
+    IncomingMessage, Timestamp,
+    message::{Call, CallState, GroupChange, Presence, PresenceState},
 };
 use whatsapp_rust::Client;
 use whatsapp_rust::chrono::{DateTime, Utc};
 use whatsapp_rust::wacore::types::{
     call::{CallAction, IncomingCall, MissedCall},
-    events::{ChatPresenceUpdate, Event, GroupUpdate, PictureUpdate, PresenceUpdate, Receipt, ServerAck},
-    message::MessageSource,
+    events::{ChatPresenceUpdate, Event, GroupUpdate, PictureUpdate, PresenceUpdate},
 };
-use whatsapp_rust::wacore_binary::{Jid, JidExt as _};
+use whatsapp_rust::wacore_binary::Jid;
 
 use super::{Inbound, groups_of};
-use crate::{
-    Told,
-    live::{
-        acks::Ack,
-        convert::{Party, Scene, call_of, change_of, concerned, doing, news_of},
-        lane::Lane,
-        reporter::now,
-        send::refusal,
-    },
+use crate::live::{
+    convert::{Party, Scene, call_of, change_of, concerned, doing},
+    lane::Lane,
+    reporter::now,
 };
 
 /// Sees to it that what waits in the lane is carried on. At most one task does; it ends when nothing waits.
@@ -85,8 +80,6 @@ async fn carry_on(inbound: Arc<Inbound>) {
 
 /// How long the word that a call was turned down is waited for.
 const REJECTED_WITHIN: Duration = Duration::from_secs(5);
-/// Messages of one receipt that are looked up: each is a statement in a transaction that others wait for.
-const MOST_IDS: usize = 1024;
 
 impl Inbound {
     /// See `live/lane.rs`.
@@ -110,11 +103,15 @@ impl Inbound {
     async fn tell(&self, happened: &[Arc<Event>]) {
         let Some(client) = self.reporter.client() else { return };
         for run in happened.chunk_by(|one, next| is_of_sent(one) == is_of_sent(next)) {
-            let told = match run.first() {
-                Some(first) if is_of_sent(first) => self.tell_of_sent(&client, run).await,
-                _ => self.tell_of_others(&client, run).await,
+            let telling = async {
+                match run.first() {
+                    Some(first) if is_of_sent(first) => self.tell_of_sent(&client, run).await,
+                    _ => self.tell_of_others(&client, run).await,
+                }
             };
-            if let Err(refused) = told {
+            // What makes us panic, which is our bug, shall cost itself, and not all that the link hears after it.
+            let told = AssertUnwindSafe(telling).catch_unwind().await;
+            if let Err(refused) = told.unwrap_or_else(|_| Err("telling it panicked".to_owned())) {
                 if self.reporter.is_leaving() {
                     // For nobody any more: its rows go with the device.
                     tracing::debug!(refused, "what happened beside messages is not taken");
@@ -124,25 +121,6 @@ impl Inbound {
                 tracing::error!(client_id = %key.client_id, phone_number = %key.phone_number, refused, count, "what happened beside messages could not be stored and is lost");
             }
         }
-    }
-
-    /// What was learned of messages that went out; events are made of it where their rows are.
-    async fn tell_of_sent(&self, client: &Arc<Client>, happened: &[Arc<Event>]) -> Result<(), String> {
-        let mut told = Vec::new();
-        for event in happened {
-            match event.as_ref() {
-                Event::Receipt(receipt) => told.extend(self.receipt(client, receipt).await),
-                Event::ServerAck(ack) => told.push(self.late(client, ack).await),
-                _ => {}
-            }
-        }
-        if told.is_empty() {
-            return Ok(());
-        }
-        let places = told.iter_mut().filter_map(|told| told.place.as_mut());
-        self.name_groups(client, places.filter_map(|place| place.group.as_mut()))
-            .await;
-        self.insist(|| self.inbox.told(told.clone())).await
     }
 
     async fn tell_of_others(&self, client: &Arc<Client>, happened: &[Arc<Event>]) -> Result<(), String> {
@@ -160,61 +138,6 @@ impl Inbound {
         }
         self.name_groups(client, groups_of(&mut messages)).await;
         self.commit(messages, Vec::new()).await
-    }
-
-    async fn receipt(&self, client: &Arc<Client>, receipt: &Receipt) -> Option<Told> {
-        let source = &receipt.source;
-        let chat = &source.chat;
-        // Our own devices say nothing about the receiver.
-        let nobodys = chat.is_status_broadcast() || chat.is_newsletter() || is_own(client, &source.sender);
-        let news = news_of(&receipt.r#type).filter(|_| !nobodys && !receipt.message_ids.is_empty())?;
-        let (message_ids, beyond) = receipt.message_ids.split_at(receipt.message_ids.len().min(MOST_IDS));
-        if !beyond.is_empty() {
-            tracing::warn!(
-                left_out = beyond.len(),
-                "a receipt names more messages than anybody sends at once"
-            );
-        }
-        // Rows do without.
-        let place = match self.inbox.wanted().contains(EventKind::Status) {
-            true => Some(self.place(client, source).await),
-            false => None,
-        };
-        Some(Told {
-            message_ids: message_ids.to_vec(),
-            news,
-            at: at(receipt.timestamp),
-            place,
-        })
-    }
-
-    /// An answer of the server that nobody waited for any more.
-    async fn late(&self, client: &Arc<Client>, ack: &ServerAck) -> Told {
-        let from = ack
-            .from
-            .as_ref()
-            .filter(|_| self.inbox.wanted().contains(EventKind::Status));
-        let place = match from {
-            Some(chat) => Some(in_chat(self.party(client, chat, None).await)),
-            None => None,
-        };
-        Told { place, ..late(ack) }
-    }
-
-    async fn place(&self, client: &Arc<Client>, source: &MessageSource) -> Place {
-        let chat = self.party(client, &source.chat, source.sender_alt.as_ref()).await;
-        let participant = match chat.is_group {
-            true => Some(
-                self.party(client, &source.sender, source.sender_alt.as_ref())
-                    .await
-                    .shown,
-            ),
-            false => None,
-        };
-        Place {
-            participant,
-            ..in_chat(chat)
-        }
     }
 
     async fn group(&self, client: &Arc<Client>, update: &GroupUpdate) -> IncomingMessage {
@@ -347,33 +270,7 @@ fn is_of_sent(event: &Event) -> bool {
     matches!(event, Event::Receipt(_) | Event::ServerAck(_))
 }
 
-fn in_chat(chat: Party) -> Place {
-    Place {
-        group: chat.is_group.then(|| Group {
-            id: chat.chat.clone(),
-            subject: None,
-        }),
-        chat: chat.chat,
-        to: chat.shown,
-        participant: None,
-    }
-}
-
-/// An answer of the server, without its place.
-fn late(ack: &ServerAck) -> Told {
-    let Ack { timestamp, error } = ack.into();
-    Told {
-        message_ids: vec![ack.id.clone()],
-        news: match error {
-            None => News::Sent,
-            Some(code) => News::failed(&code, format!("WhatsApp refused it: {} ({code})", refusal(&code))),
-        },
-        at: timestamp.unwrap_or_else(now),
-        place: None,
-    }
-}
-
-fn at(time: DateTime<Utc>) -> Timestamp {
+pub(super) fn at(time: DateTime<Utc>) -> Timestamp {
     Timestamp(time.timestamp_millis())
 }
 
@@ -383,20 +280,4 @@ pub(crate) fn is_own(client: &Client, jid: &Jid) -> bool {
     own.iter()
         .flatten()
         .any(|own| own.user_base() == jid.user_base() && own.server == jid.server)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_late_refusal_is_told_with_its_code() {
-        let ack = ServerAck::builder().id("A".into()).error("463".into()).build();
-        assert!(matches!(late(&ack).news, News::Failed { code, .. } if code == "463"));
-        let ack = ServerAck::builder().id("A".into()).build();
-        assert_eq!(
-            (late(&ack).news, late(&ack).message_ids),
-            (News::Sent, vec!["A".to_owned()])
-        );
-    }
 }

@@ -61,6 +61,22 @@ pub(crate) async fn party(
     }
 }
 
+/// The same account by the other of number and hidden id, if that is known.
+pub(crate) async fn other_name(client: &Client, jid: &Jid) -> Option<Jid> {
+    let jid = bare(jid);
+    let own = [client.pn(), client.lid()].map(|own| own.map(|own| bare(&own)));
+    if let [Some(number), Some(hidden)] = own
+        && [&number, &hidden].contains(&&jid)
+    {
+        return Some(if is_hidden(&jid) { number } else { hidden });
+    }
+    let entry = client.get_lid_pn_entry(&jid).await.ok()??;
+    Some(match is_hidden(&jid) {
+        true => Jid::pn(entry.phone_number.as_ref()),
+        false => Jid::lid(entry.lid.as_ref()),
+    })
+}
+
 impl Inbound {
     /// The party of a JID; `alternative` is the same one by the other of number and hidden id.
     pub(super) async fn party(&self, client: &Client, jid: &Jid, alternative: Option<&Jid>) -> Party {

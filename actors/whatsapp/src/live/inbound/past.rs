@@ -10,7 +10,10 @@ use whatsapp_rust::wacore_binary::Jid;
 use whatsapp_rust::waproto::whatsapp::Conversation;
 
 use super::Inbound;
-use crate::live::convert::{Chat, info_of, is_hidden, named};
+use crate::live::{
+    convert::{Chat, info_of, is_hidden, named},
+    timers::Timer,
+};
 
 /// Messages handed to the inbox at a time: live ones get their turn in between.
 const BATCH: usize = 64;
@@ -50,6 +53,9 @@ impl Inbound {
         let Some(chat) = Chat::of(&conversation) else {
             return Ok(0);
         };
+        if let Some(timer) = Timer::of_history(&conversation) {
+            self.timers.learn(chat.jid(), timer).await;
+        }
         let messages = conversation.messages.into_iter();
         let mut messages: Vec<_> = messages.filter_map(|message| message.message.into_option()).collect();
         messages.sort_by_key(|message| message.message_timestamp);

@@ -13,7 +13,7 @@ use whatsapp_rust::{
     wacore::time::now_secs,
 };
 
-use super::{DeviceKeys, WAITING_REMOVALS, bad, from_json, json, name_of, prefix_of, text_of};
+use super::{DeviceKeys, WAITING_REMOVALS, bad, from_json, json, name_of, prefix_of, text_of, unreadable};
 
 /// A sender key's status: one byte.
 const HAS_KEY: [u8; 1] = [1];
@@ -83,19 +83,21 @@ impl ProtocolStore for DeviceKeys {
         self.remove_all(all).await.map(drop)
     }
 
-    /// A rare call that reads what the number knows of its groups. A status that is set meanwhile may go too: then the
-    /// device gets our sender key once more.
+    /// A status that is set meanwhile may go too: then the device gets our sender key once more.
     async fn delete_sender_key_device_rows(&self, device_jids: &[&str]) -> Result<()> {
         if device_jids.is_empty() {
             return Ok(());
         }
+        let (store, ends) = (&self.keys.store, device_jids.iter());
+        let names = store.key_names_ending(&self.of, KeyKind::SenderKeyDevice, ends).await;
         let mut removals = Vec::new();
-        for row in self.rows(KeyKind::SenderKeyDevice, b"").await? {
-            let (length, rest) = row.name.split_first_chunk().ok_or_else(|| bad("a group's name"))?;
+        for name in names.map_err(unreadable)? {
+            // The end may be that of a longer one.
+            let (length, rest) = name.split_first_chunk().ok_or_else(|| bad("a group's name"))?;
             let group = u32::from_be_bytes(*length) as usize;
             let device = rest.get(group..).ok_or_else(|| bad("a group's name"))?;
             if device_jids.iter().any(|jid| jid.as_bytes() == device) {
-                removals.push(KeyChange::Remove(KeyKind::SenderKeyDevice, row.name));
+                removals.push(KeyChange::Remove(KeyKind::SenderKeyDevice, name));
             }
         }
         if removals.is_empty() {

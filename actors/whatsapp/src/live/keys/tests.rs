@@ -375,6 +375,23 @@ async fn what_begins_with_a_name_ends_before_the_next_one() {
     assert!(!keys.has_signal_state_for_user("55").await.unwrap());
 }
 
+#[tokio::test]
+async fn a_device_that_is_gone_is_forgotten_in_every_group_and_no_other_is() {
+    let world = World::start().await;
+    let keys = world.device(&numbers()[0]);
+    let devices = [("1:2@s", true), ("11:2@s", true), ("1:3@s", false)];
+    for group in ["1@g", "2@g"] {
+        keys.set_sender_key_status(group, &devices).await.unwrap();
+    }
+    keys.delete_sender_key_device_rows(&["1:2@s", "1:3@s", "9@s"])
+        .await
+        .unwrap();
+    for group in ["1@g", "2@g"] {
+        let left = keys.get_sender_key_devices(group).await.unwrap();
+        assert_eq!(left, [("11:2@s".to_owned(), true)], "{group}");
+    }
+}
+
 #[test]
 fn no_two_lists_of_parts_give_one_name() {
     assert_ne!(name_of(&["a"], "bc"), name_of(&["ab"], "c"));
