@@ -27,6 +27,8 @@ use super::{Desk, call::Answer, problem::Problem};
 const PIECE: u64 = 64 * 1024;
 /// Pieces that are read ahead of the socket.
 const AHEAD: usize = 2;
+/// What the log calls these paths.
+pub(super) const PATTERN: &str = "/media/:client/:event_id/:name";
 /// The methods of these paths.
 pub(super) const ALLOW: &str = "GET, HEAD, OPTIONS";
 /// How long a browser may keep a file. A link says nothing else until it expires.

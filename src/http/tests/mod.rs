@@ -7,6 +7,7 @@ mod fake;
 mod groups;
 mod hostile;
 mod lists;
+mod log;
 mod media;
 mod people;
 mod pictures;
