@@ -132,8 +132,8 @@ impl Dispatch {
         let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default());
         let answer = self.carry_out(&mut request).instrument(span.clone()).await;
         let answer = answer.and_then(|answer| self.weigh(&request, answer));
-        // Whoever is refused holds no place for longer than others want it.
-        if answer.is_err()
+        // Whoever is refused, or counts for nobody, holds no place for longer than others want it.
+        if (answer.is_err() || request.held.is_none())
             && let Some(seat) = &request.seat
         {
             seat.refused();

@@ -12,6 +12,7 @@ mod media;
 mod people;
 mod pictures;
 mod requests;
+mod room;
 mod sending;
 mod sockets;
 mod table;
