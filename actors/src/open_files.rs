@@ -7,23 +7,30 @@ use std::io;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+/// What macOS lets a process have where it says that there is no limit (`OPEN_MAX` in `sys/syslimits.h`); more is `EINVAL`.
+const OPEN_MAX: u64 = 10_240;
+
 /// Raises the limit as far as the process may without anybody's leave, and answers what it is then; `None` when there is none.
 pub fn raise() -> Option<u64> {
     let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit {
-        current: limit.maximum,
-        maximum: limit.maximum,
-    };
-    if limit.current == raised.current {
-        return limit.current;
-    }
-    match setrlimit(Resource::Nofile, raised) {
-        Ok(()) => raised.current,
-        Err(error) => {
-            tracing::debug!(%error, "the limit of open files stays as it was");
-            limit.current
+    for current in better(limit.current, limit.maximum) {
+        let raised = Rlimit {
+            current,
+            maximum: limit.maximum,
+        };
+        match setrlimit(Resource::Nofile, raised) {
+            Ok(()) => return current,
+            Err(error) => tracing::debug!(%error, ?current, "the limit of open files cannot be this"),
         }
     }
+    limit.current
+}
+
+/// What the limit may be raised to, the highest first.
+fn better(current: Option<u64>, maximum: Option<u64>) -> impl Iterator<Item = Option<u64>> {
+    let known = current.filter(|current| maximum.is_none() && *current < OPEN_MAX);
+    let best = (current != maximum).then_some(maximum);
+    best.into_iter().chain(known.map(|_| Some(OPEN_MAX)))
 }
 
 /// How many of `wanted` connections the API may have: half of what may be open at the most, so that whoever opens
@@ -50,6 +57,16 @@ mod tests {
         assert_eq!(for_the_api(1024, Some(1024)), 512);
         assert_eq!(for_the_api(1024, None), 1024);
         assert_eq!(for_the_api(1024, Some(0)), 1);
+    }
+
+    #[test]
+    fn a_limit_that_is_said_to_be_none_is_tried_and_then_what_macos_has() {
+        let better = |current, maximum| better(current, maximum).collect::<Vec<_>>();
+        assert_eq!(better(Some(256), None), [None, Some(10_240)]);
+        assert_eq!(better(Some(1024), Some(524_288)), [Some(524_288)]);
+        assert_eq!(better(Some(20_000), None), [None], "nothing is lowered");
+        assert_eq!(better(Some(1024), Some(1024)), []);
+        assert_eq!(better(None, None), []);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::{pin::Pin, time::Duration};
 
 use bytes::{Buf, Bytes, BytesMut};
 use futures::{Stream, StreamExt};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout};
 use warp::http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::problem::Problem;
@@ -20,24 +20,22 @@ const DRAIN_TIME: Duration = Duration::from_millis(500);
 /// Bytes per second at which a large body has to come when the time for a small one is over.
 const LEAST_PACE: f64 = 16.0 * 1024.0;
 
-/// How slow the sender of a large body may be: silent for so long, and in the long run no slower than [`LEAST_PACE`].
+/// How slow the sender of a large body may be: silent for so long, and in the long run no slower than [`LEAST_PACE`]. Only
+/// what is waited for the sender counts, not what is done with what has come.
 pub(super) struct Pace {
-    since: Instant,
-    time: Duration,
+    most: Duration,
+    left: Duration,
 }
 
 impl Pace {
-    pub(super) fn new(time: Duration) -> Self {
-        Self {
-            since: Instant::now(),
-            time,
-        }
+    pub(super) fn new(most: Duration) -> Self {
+        Self { most, left: most }
     }
 
     /// What came gives time for more, but none to be saved up.
-    fn came(&mut self, bytes: usize) {
+    fn came(&mut self, bytes: usize, waited: Duration) {
         let earned = Duration::from_secs_f64(bytes as f64 / LEAST_PACE);
-        self.since = (self.since + earned).min(Instant::now());
+        self.left = (self.left.saturating_sub(waited) + earned).min(self.most);
     }
 }
 
@@ -81,10 +79,11 @@ impl Body {
 
     /// The next piece of a large body; `None` at the end.
     pub(super) async fn next_within(&mut self, pace: &mut Pace) -> Result<Option<Bytes>, Problem> {
-        match timeout_at(pace.since + pace.time, self.next()).await {
+        let begun = Instant::now();
+        match timeout(pace.left, self.next()).await {
             Ok(Some(piece)) => {
                 let piece = piece.map_err(|error| broken_off(&error))?;
-                pace.came(piece.len());
+                pace.came(piece.len(), begun.elapsed());
                 Ok(Some(piece))
             }
             Ok(None) => Ok(None),
@@ -174,4 +173,45 @@ pub(super) fn is_json(headers: &HeaderMap) -> bool {
     essence
         .strip_prefix("application/")
         .is_some_and(|kind| kind == "json" || kind.ends_with("+json"))
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::stream;
+    use tokio::time::sleep;
+
+    use super::*;
+
+    /// A body of which each piece is there when it is asked for the second time.
+    fn body(pieces: usize) -> Body {
+        let piece = |_| async {
+            tokio::task::yield_now().await;
+            Ok(&b"x"[..])
+        };
+        Body::new(stream::iter(0..pieces).then(piece))
+    }
+
+    #[tokio::test]
+    async fn what_is_done_between_two_pieces_is_not_the_senders_time() {
+        let time = Duration::from_millis(300);
+        let (mut body, mut pace) = (body(3), Pace::new(time));
+        for number in 0..3 {
+            assert!(matches!(body.next_within(&mut pace).await, Ok(Some(_))), "{number}");
+            // As a desk that is slow to say whether a file may come, or a disk that is slow to take it.
+            sleep(time).await;
+        }
+        assert!(matches!(body.next_within(&mut pace).await, Ok(None)));
+    }
+
+    #[test]
+    fn time_is_spent_and_earned_but_not_saved_up() {
+        let second = Duration::from_secs(1);
+        let mut pace = Pace::new(10 * second);
+        pace.came(16 * 1024, 4 * second);
+        assert_eq!(pace.left, 7 * second);
+        pace.came(1 << 20, second);
+        assert_eq!(pace.left, 10 * second);
+        pace.came(0, 20 * second);
+        assert_eq!(pace.left, Duration::ZERO);
+    }
 }

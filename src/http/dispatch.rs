@@ -29,7 +29,7 @@ use super::{
     problem::Problem,
     query::Query,
     refusals::{Asker, Refusals},
-    routes::{self, Found, Route, Takes},
+    routes::{self, Route, Takes},
     seats::Seat,
     token::token_of,
     upload::{self, Brings},
@@ -76,6 +76,9 @@ pub(super) struct Dispatch {
 struct Request {
     method: Method,
     path: String,
+    /// What the log calls its path, once that is one there is: in what stands for the variable segments are numbers of people
+    /// and codes of invites.
+    pattern: Option<&'static str>,
     query: String,
     headers: HeaderMap,
     body: Body,
@@ -112,6 +115,7 @@ impl Dispatch {
                 self.clone().answer(Request {
                     method,
                     path,
+                    pattern: None,
                     query,
                     headers,
                     body: Body::new(body),
@@ -128,8 +132,8 @@ impl Dispatch {
         let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default());
         let answer = self.carry_out(&mut request).instrument(span.clone()).await;
         let answer = answer.and_then(|answer| self.weigh(&request, answer));
-        // Whoever is refused holds no place for longer than others want it.
-        if answer.is_err()
+        // Whoever is refused, or counts for nobody, holds no place for longer than others want it.
+        if (answer.is_err() || request.held.is_none())
             && let Some(seat) = &request.seat
         {
             seat.refused();
@@ -152,7 +156,8 @@ impl Dispatch {
             .or_insert(HeaderValue::from_static("no-store"));
         headers.insert(REQUEST_ID, id);
         let _entered = span.enter();
-        let (method, path, status) = (&request.method, &request.path, response.status().as_u16());
+        let path = request.pattern.unwrap_or(&request.path);
+        let (method, status) = (&request.method, response.status().as_u16());
         if status >= 500 && !is_expected {
             tracing::warn!(%method, %path, status, "request failed");
         } else {
@@ -221,6 +226,7 @@ impl Dispatch {
             && segments.first().is_some_and(|first| first == MEDIA_PATH)
             && let Some(link) = media::link_of(segments, &request.query)
         {
+            request.pattern = Some(media::PATTERN);
             if !matches!(request.method, Method::GET | Method::HEAD) {
                 return other_methods(&request.method, media::ALLOW).map(Sought::Answer);
             }
@@ -231,6 +237,8 @@ impl Dispatch {
             let answer = media::serve(file, &request.method, &request.headers, &link).await;
             return answer.map(Sought::Answer);
         }
+        let place = segments.as_deref().and_then(routes::place);
+        request.pattern = place.as_ref().map(|place| place.path);
         let needs_none = segments.as_deref().is_some_and(|path| !routes::is_below_api(path));
         let (client, token) = match needs_none {
             true => (NOBODY, None),
@@ -242,10 +250,10 @@ impl Dispatch {
         if token.is_some() {
             self.count(request, Asker::Client(client))?;
         }
-        let (route, [param, second]) = match routes::find(&request.method, &segments.unwrap_or_default()) {
-            Found::Route(route, params) => (route, params),
-            Found::OtherMethods(allow) => return other_methods(&request.method, &allow).map(Sought::Answer),
-            Found::Nothing => return Err(Problem::new(StatusCode::NOT_FOUND, "there is no such route")),
+        let place = place.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "there is no such route"))?;
+        let (route, [param, second]) = match place.route(&request.method) {
+            Ok(route) => (route, place.params),
+            Err(allow) => return other_methods(&request.method, &allow).map(Sought::Answer),
         };
         // A filter that nobody reads would be an answer to another question. Probes may ask for health as they like.
         if token.is_some() && !route.asks {

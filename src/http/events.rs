@@ -12,6 +12,8 @@ use super::{
     webhooks::webhook_id,
 };
 
+/// Events on a page at the most.
+const MOST: u32 = 200;
 /// Events on a page when the client does not say.
 const DEFAULT_LIMIT: u32 = 50;
 /// Events retried together when the client does not say.
@@ -30,7 +32,7 @@ pub(super) async fn of_webhook(call: Call) -> Answer {
         message_id: query.optional("message_id", read_name),
         since: query.optional("since", read_time),
         until: query.optional("until", read_time),
-        limit: query.optional("limit", read_limit).unwrap_or(DEFAULT_LIMIT),
+        limit: query.limit(MOST).unwrap_or(DEFAULT_LIMIT),
         cursor: query.optional("cursor", read_cursor),
     };
     query.finish()?;
@@ -49,7 +51,7 @@ pub(super) async fn pull(call: Call) -> Answer {
         phone_number: query.optional("phone_number", |text| {
             PhoneNumber::parse("phone_number", text).map_err(|refusal| refusal.message)
         }),
-        limit: query.optional("limit", read_limit).unwrap_or(DEFAULT_LIMIT),
+        limit: query.limit(MOST).unwrap_or(DEFAULT_LIMIT),
     };
     query.finish()?;
     let pulled = call.desk.pull(call.client, pull).await?;
@@ -149,11 +151,4 @@ fn read_time(text: &str) -> Result<Timestamp, String> {
 
 fn read_cursor(text: &str) -> Result<Cursor, String> {
     text.parse::<Cursor>().map_err(|refusal| refusal.message)
-}
-
-fn read_limit(text: &str) -> Result<u32, String> {
-    match text.parse() {
-        Ok(limit @ 1..=200) => Ok(limit),
-        _ => Err("must be a whole number from 1 to 200".into()),
-    }
 }

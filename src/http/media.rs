@@ -27,6 +27,8 @@ use super::{Desk, call::Answer, problem::Problem};
 const PIECE: u64 = 64 * 1024;
 /// Pieces that are read ahead of the socket.
 const AHEAD: usize = 2;
+/// What the log calls these paths.
+pub(super) const PATTERN: &str = "/media/:client/:event_id/:name";
 /// The methods of these paths.
 pub(super) const ALLOW: &str = "GET, HEAD, OPTIONS";
 /// How long a browser may keep a file. A link says nothing else until it expires.
@@ -104,14 +106,12 @@ pub(super) async fn serve(file: MediaFile, method: &Method, headers: &HeaderMap,
 
 /// The headers that every answer about a file has.
 fn described(response: &mut Response, file: &MediaFile, link: &MediaLink, tag: &str) -> Result<(), Problem> {
-    let mime_type = HeaderValue::from_str(&file.mime_type)
-        .ok()
-        .filter(|_| is_mime_type(&file.mime_type));
+    let mime_type = Some(&file.mime_type).filter(|text| is_mime_type(text));
+    let mime_type = mime_type.and_then(|text| HeaderValue::from_str(text).ok());
     let unknown = HeaderValue::from_static("application/octet-stream");
-    let shown = if is_shown(&file.mime_type) {
-        "inline"
-    } else {
-        "attachment"
+    let shown = match mime_type.is_some() && is_shown(&file.mime_type) {
+        true => "inline",
+        false => "attachment",
     };
     let ascii: String = link
         .file_name
@@ -137,7 +137,8 @@ fn value(text: &str) -> Result<HeaderValue, Problem> {
     HeaderValue::from_str(text).map_err(|_| Problem::internal())
 }
 
-/// Whether a text is a MIME type as far as a header goes: `type/subtype`, and maybe parameters.
+/// Whether a text is a MIME type as far as a header goes: `type/subtype`, and maybe parameters. One, and no list: of several
+/// a browser goes by the last (the Fetch standard: extract a MIME type).
 fn is_mime_type(text: &str) -> bool {
     let token = |part: &str| {
         !part.is_empty()
@@ -147,7 +148,7 @@ fn is_mime_type(text: &str) -> bool {
     };
     let essence = text.split(';').next().unwrap_or_default().trim();
     let parts = essence.split_once('/');
-    text.len() <= 200 && parts.is_some_and(|(kind, subtype)| token(kind) && token(subtype))
+    text.len() <= 200 && !text.contains(',') && parts.is_some_and(|(kind, subtype)| token(kind) && token(subtype))
 }
 
 /// Whether a browser may show it in place: nothing that can hold a script.
@@ -332,7 +333,16 @@ mod tests {
         for good in ["image/jpeg", "audio/ogg; codecs=opus", "application/vnd.ms-excel"] {
             assert!(is_mime_type(good), "{good}");
         }
-        for bad in ["", "image", "image/", "/jpeg", "te xt/html", "a/b/c", "text/html\u{e9}"] {
+        for bad in [
+            "",
+            "image",
+            "image/",
+            "/jpeg",
+            "te xt/html",
+            "a/b/c",
+            "text/html\u{e9}",
+            "image/png;, text/html",
+        ] {
             assert!(!is_mime_type(bad), "{bad}");
         }
     }

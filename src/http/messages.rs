@@ -23,8 +23,11 @@ use super::{
 use content::{TYPES, check_writer, content, quote};
 pub(super) use file::picture;
 
+/// Messages on a page at the most.
+const MOST: u32 = 200;
 /// Messages on a page when the client does not say.
 const DEFAULT_LIMIT: u32 = 50;
+
 /// `POST /api/whatsapp/connections/:phone_number/messages`
 pub(super) async fn send(mut call: Call) -> Answer {
     let phone = call.phone()?;
@@ -101,12 +104,7 @@ pub(super) async fn all(call: Call) -> Answer {
                 format!("must be one of {}", words.join(", "))
             })
         }),
-        limit: query
-            .optional("limit", |text| match text.parse() {
-                Ok(limit @ 1..=200) => Ok(limit),
-                _ => Err("must be a whole number from 1 to 200".into()),
-            })
-            .unwrap_or(DEFAULT_LIMIT),
+        limit: query.limit(MOST).unwrap_or(DEFAULT_LIMIT),
         cursor: query.optional("cursor", |text| {
             let checked = check_message_id("cursor", text).map_err(|refusal| refusal.message);
             checked.map(|()| text.to_owned())

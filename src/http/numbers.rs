@@ -20,10 +20,7 @@ impl Asked {
     /// Reads `limit` and `cursor`.
     pub(super) fn read(query: &str) -> Result<Self, Problem> {
         let mut query = Query::parse(query);
-        let limit = query.optional("limit", |text| match text.parse() {
-            Ok(limit @ 1..=MOST) => Ok(limit),
-            _ => Err(format!("must be a whole number from 1 to {MOST}")),
-        });
+        let limit = query.limit(MOST);
         let after = query.optional("cursor", |text| {
             let number = PhoneNumber::parse("cursor", text);
             number.map_err(|_| "is not one that this API gave out; take next_cursor as it is".to_owned())

@@ -35,6 +35,14 @@ impl Query {
         }
     }
 
+    /// How many rows are wanted at the most.
+    pub(super) fn limit(&mut self, most: u32) -> Option<u32> {
+        self.optional("limit", |text| match text.parse() {
+            Ok(limit) if (1..=most).contains(&limit) => Ok(limit),
+            _ => Err(format!("must be a whole number from 1 to {most}")),
+        })
+    }
+
     /// A parameter that is `true` or `false`.
     pub(super) fn flag(&mut self, name: &str) -> Option<bool> {
         self.optional(name, |text| match text {

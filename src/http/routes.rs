@@ -36,14 +36,12 @@ pub(super) struct Route {
     pub(super) handler: Handler,
 }
 
-/// What a method and a path lead to.
-pub(super) enum Found<'a> {
-    /// A route, and the text in its variable segments.
-    Route(&'a Route, [String; 2]),
-    /// The path exists, the method does not: the value of `Allow`.
-    OtherMethods(String),
-    /// No such path.
-    Nothing,
+/// A path that there is.
+pub(super) struct Place {
+    /// As the table has it.
+    pub(super) path: &'static str,
+    /// The text in its variable segments.
+    pub(super) params: [String; 2],
 }
 
 macro_rules! route {
@@ -135,22 +133,26 @@ pub(super) fn is_below_api(segments: &[String]) -> bool {
     segments.first().is_some_and(|first| first == "api")
 }
 
-/// Looks a request up. A fixed path wins over one with a variable segment, so `/api/webhooks/list` is never an id. HEAD
-/// is GET without the body.
-pub(super) fn find(method: &Method, segments: &[String]) -> Found<'static> {
+/// Looks a path up. A fixed one wins over one with a variable segment, so `/api/webhooks/list` is never an id.
+pub(super) fn place(segments: &[String]) -> Option<Place> {
     let fixed = ROUTES.iter().filter(|route| !route.path.contains(':'));
     let variable = ROUTES.iter().filter(|route| route.path.contains(':'));
-    let Some((path, param)) = fixed
-        .chain(variable)
-        .find_map(|route| Some((route.path, matches(route.path, segments)?)))
-    else {
-        return Found::Nothing;
-    };
-    let wanted = if method == Method::HEAD { &Method::GET } else { method };
-    let here = || ROUTES.iter().filter(|route| route.path == path);
-    match here().find(|route| route.method == wanted) {
-        Some(route) => Found::Route(route, param),
-        None => Found::OtherMethods(allow(here().map(|route| &route.method))),
+    fixed.chain(variable).find_map(|route| {
+        let params = matches(route.path, segments)?;
+        Some(Place {
+            path: route.path,
+            params,
+        })
+    })
+}
+
+impl Place {
+    /// The route of this method; where there is none, the value of `Allow`. HEAD is GET without the body.
+    pub(super) fn route(&self, method: &Method) -> Result<&'static Route, String> {
+        let wanted = if method == Method::HEAD { &Method::GET } else { method };
+        let here = || ROUTES.iter().filter(|route| route.path == self.path);
+        let found = here().find(|route| route.method == wanted);
+        found.ok_or_else(|| allow(here().map(|route| &route.method)))
     }
 }
 

@@ -9,24 +9,22 @@
 use std::{
     cmp::Reverse,
     collections::HashMap,
-    io::{self, IoSlice},
-    pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, ready},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::{Duration, Instant},
 };
 
-use bytes::{Buf as _, Bytes};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
     sync::Notify,
     task::{AbortHandle, Id},
 };
 
 use wharf_domain::ClientId;
 
-use super::{Limits, bare, held::Held};
+use super::{Limits, held::Held};
+
+mod watched;
+
+pub(super) use watched::Watched;
 
 /// Bytes per second at which a client has to take an answer that is larger than its time allows: files of media.
 const LEAST_PACE: f64 = 16.0 * 1024.0;
@@ -43,7 +41,7 @@ enum Doing {
     Head,
     /// A request is carried out; its body may still be coming.
     Busy,
-    /// A request is refused, and the rest of it taken off the socket.
+    /// A request is refused, or counts for nobody, and the rest of it is taken off the socket.
     Refused,
     /// An answer is on its way out.
     Answering,
@@ -108,19 +106,33 @@ impl Seat {
         self.state().held = Some(held);
     }
 
-    /// The request is refused; what is still coming of it is of no use to anybody but its sender.
+    /// The request is refused, or has its answer and counts for nobody; what is still coming of it is of no use to anybody but its
+    /// sender.
     pub(super) fn refused(&self) {
         self.turn(Doing::Busy, Doing::Refused);
         self.idle.notify_one();
     }
 
-    /// The answer is known. What counts it for its client is to be held by its body, too.
-    pub(super) fn answered(&self) -> Option<Arc<Held>> {
+    /// Something has come. While a body goes out it waits in hyper's buffer, and is no request yet.
+    fn came(&self) {
+        let mut state = self.state();
+        if state.doing == Doing::Waiting && state.body.is_none() {
+            state.turn(Doing::Head);
+        }
+    }
+
+    /// The answer is known. What this gives is to be held by its body, which counts it for its client as long as it lives.
+    pub(super) fn answered(&self) -> Answered {
         let mut state = self.state();
         if matches!(state.doing, Doing::Busy | Doing::Refused) {
             state.turn(Doing::Answering);
         }
-        state.held.clone()
+        let body = Arc::default();
+        state.body = Some(Arc::downgrade(&body));
+        Answered {
+            _body: body,
+            _held: state.held.clone(),
+        }
     }
 
     /// All that there is of the answer is with the kernel. A body that goes on counts for its client further.
@@ -134,11 +146,13 @@ impl Seat {
         if state.doing == Doing::Waiting {
             state.held.take_if(|held| Arc::strong_count(held) == 1);
         }
+        state.body.take_if(|body| body.strong_count() == 0);
     }
 
-    /// Whether nothing of a request has come since the last answer, or not all of its head.
+    /// Whether nothing of a request has come since the whole of the last answer, or not all of its head.
     fn is_without_request(&self) -> bool {
-        matches!(self.state().doing, Doing::Waiting | Doing::Head)
+        let state = self.state();
+        matches!(state.doing, Doing::Waiting | Doing::Head) && state.body.is_none()
     }
 
     /// Whose it is, and since when it could make room, if it could.
@@ -181,6 +195,15 @@ struct State {
     client: Option<ClientId>,
     /// Counts the request for its client. The body of its answer has another one.
     held: Option<Arc<Held>>,
+    /// The body of the last answer, until all of it is with the kernel: what is there of it may be long before. What
+    /// it says is somebody's, and may look like anything.
+    body: Option<Weak<()>>,
+}
+
+/// What the body of an answer holds.
+pub(super) struct Answered {
+    _body: Arc<()>,
+    _held: Option<Arc<Held>>,
 }
 
 impl State {
@@ -228,6 +251,7 @@ impl House {
                 since: Instant::now(),
                 client: None,
                 held: None,
+                body: None,
             }),
             flushed: Notify::new(),
             idle: Arc::clone(&self.idle),
@@ -306,107 +330,5 @@ impl House {
     /// Connections at present.
     pub(super) fn len(&self) -> usize {
         self.taken.len()
-    }
-}
-
-/// A socket that notes on its seat what it does.
-pub(super) struct Watched {
-    stream: TcpStream,
-    seat: Arc<Seat>,
-    max_header_bytes: usize,
-    /// What is being sent in the place of a bare refusal.
-    instead: Option<Bytes>,
-}
-
-impl Watched {
-    pub(super) fn new(stream: TcpStream, seat: Arc<Seat>, max_header_bytes: usize) -> Self {
-        Self {
-            stream,
-            seat,
-            max_header_bytes,
-            instead: None,
-        }
-    }
-
-    /// An answer before there is a request is hyper's own.
-    fn look_for_refusal(&mut self, bytes: &[u8]) {
-        if self.instead.is_none() && self.seat.is_without_request() {
-            self.instead = bare::in_place_of(bytes, self.max_header_bytes).map(Bytes::from);
-        }
-    }
-
-    /// Sends what stands in the place of `length` bytes, if anything does.
-    fn send_instead(&mut self, cx: &mut Context<'_>, length: usize) -> Option<Poll<io::Result<usize>>> {
-        let instead = self.instead.as_mut()?;
-        while !instead.is_empty() {
-            match Pin::new(&mut self.stream).poll_write(cx, instead) {
-                Poll::Ready(Ok(0)) => return Some(Poll::Ready(Err(io::ErrorKind::WriteZero.into()))),
-                Poll::Ready(Ok(written)) => instead.advance(written),
-                Poll::Ready(Err(error)) => return Some(Poll::Ready(Err(error))),
-                Poll::Pending => return Some(Poll::Pending),
-            }
-        }
-        self.instead = None;
-        Some(self.wrote(Ok(length)))
-    }
-
-    fn wrote(&self, written: io::Result<usize>) -> Poll<io::Result<usize>> {
-        if matches!(written, Ok(bytes) if bytes > 0) {
-            self.seat.turn(Doing::Waiting, Doing::Answering);
-        }
-        if let Ok(bytes) = written {
-            self.seat.moved(bytes);
-        }
-        Poll::Ready(written)
-    }
-}
-
-impl AsyncRead for Watched {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
-        if buf.filled().len() > before {
-            self.seat.turn(Doing::Waiting, Doing::Head);
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Watched {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.look_for_refusal(buf);
-        if let Some(sent) = self.send_instead(cx, buf.len()) {
-            return sent;
-        }
-        let written = ready!(Pin::new(&mut self.stream).poll_write(cx, buf));
-        self.wrote(written)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        // A refusal is one piece.
-        if let [only] = bufs {
-            return self.poll_write(cx, only);
-        }
-        let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, bufs));
-        self.wrote(written)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // hyper flushes when it has handed everything over: the answer is with the kernel.
-        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
-        self.seat.flushed();
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

@@ -197,10 +197,10 @@ where
         async move {
             seat.begin().await;
             let answer = answer.await;
-            let held = seat.answered();
+            let answered = seat.answered();
             // Held by the body, which lives until the connection has taken the last of it.
             let holding = move |error| {
-                let _held = &held;
+                let _held = &answered;
                 error
             };
             answer.map(|answer| answer.map(|body| body.map_err(holding)))

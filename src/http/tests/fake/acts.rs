@@ -47,6 +47,9 @@ pub(super) fn done(action: Action) -> Result<Done, GatewayError> {
         Action::InvitedTo(code) if code.as_str() == "old" => return Err(GatewayError::Gone("it was reset")),
         Action::InvitedTo(_) => Done::InvitedTo(invited()),
         Action::JoinByInvite(code) if code.as_str() == "guarded" => Done::Joined(Joined::requested(GROUP)),
+        Action::JoinByInvite(code) if code.as_str() == "stuck" => {
+            return Err(GatewayError::Unavailable("closed".into()));
+        }
         Action::JoinByInvite(_) => Done::Joined(Joined::at_once(GROUP)),
         Action::JoinRequests(_) => Done::JoinRequests(vec![JoinRequest {
             jid: "100000000000007@lid".into(),
