@@ -137,14 +137,22 @@ fn check_name(policy: TargetPolicy, name: &str) -> Result<(), String> {
 /// # Errors
 /// The reason, as a clause for people.
 pub fn check_address(policy: TargetPolicy, ip: IpAddr) -> Result<(), String> {
-    if policy.allow_private_networks {
-        return Ok(());
+    match refused_as(policy, ip) {
+        None => Ok(()),
+        Some(kind) => Err(format!("{ip} is {kind}")),
     }
-    let reason = match ip {
+}
+
+/// What kind of address `ip` is, if no attempt may connect to it: `loopback`. For an address that a name resolved to: which
+/// one it is, is the business of whoever runs the name servers.
+pub fn refused_as(policy: TargetPolicy, ip: IpAddr) -> Option<&'static str> {
+    if policy.allow_private_networks {
+        return None;
+    }
+    match ip {
         IpAddr::V4(ip) => refused_v4(ip),
         IpAddr::V6(ip) => refused_v6(ip),
-    };
-    reason.map_or(Ok(()), |reason| Err(format!("{ip} is {reason}")))
+    }
 }
 
 /// Ranges of IPv4 that are refused: network, prefix length, what it is. The first match names the reason.

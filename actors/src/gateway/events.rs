@@ -129,8 +129,9 @@ impl Gateway {
     /// The attempts of one event, oldest first.
     ///
     /// # Errors
-    /// `NotFound`.
+    /// `NotFound`; `Busy` when the client reads as much at a time as it may.
     pub async fn attempts(&self, client: ClientId, id: EventId) -> Result<Vec<Attempt>, GatewayError> {
+        let _turn = self.shared.reads.turn(client).await?;
         let attempts = self.shared.store.attempts(client, id).await?;
         attempts.ok_or(GatewayError::NotFound("event"))
     }

@@ -24,7 +24,7 @@ use thiserror::Error;
 use tokio::{runtime::Handle, sync::watch, task_local};
 use wharf_domain::{
     ClientId,
-    address::{TargetPolicy, check_address},
+    address::{TargetPolicy, refused_as},
     fair::Caps,
 };
 use wharf_whatsapp::Resolver;
@@ -53,7 +53,7 @@ pub(super) enum LookupError {
     /// It could not be asked for: this machine has no descriptor left.
     #[error("{0}")]
     Shortage(String),
-    /// It resolves, but only to addresses that are refused; which name, address and rule.
+    /// It resolves, but only to addresses that are refused; which name and rule.
     #[error("{0}")]
     Blocked(String),
 }
@@ -184,16 +184,20 @@ impl Lookups {
     async fn admitted_for(&self, client: ClientId, name: &str) -> Addresses {
         let mut addresses = self.addresses(client, name).await?;
         let mut refused = None;
-        addresses.retain(|ip| match check_address(self.policy, *ip) {
-            Ok(()) => true,
-            Err(reason) => {
-                refused.get_or_insert(reason);
+        addresses.retain(|ip| match refused_as(self.policy, *ip) {
+            None => true,
+            Some(kind) => {
+                // Not for who asks: names of the operator's own network are nobody else's to look up.
+                tracing::debug!(name, %ip, kind, "an address of a name is refused");
+                refused.get_or_insert(kind);
                 false
             }
         });
         addresses.truncate(ADDRESSES_TRIED);
         match refused {
-            Some(reason) if addresses.is_empty() => Err(LookupError::Blocked(format!("{name}: {reason}"))),
+            Some(kind) if addresses.is_empty() => {
+                Err(LookupError::Blocked(format!("{name} has an address that is {kind}")))
+            }
             _ if addresses.is_empty() => Err(LookupError::NotFound(format!("{name} has no address"))),
             _ => Ok(addresses),
         }

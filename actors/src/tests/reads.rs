@@ -3,14 +3,15 @@
 use std::task::Poll;
 
 use futures::future::join_all;
-use wharf_domain::Webhook;
+use uuid::Uuid;
+use wharf_domain::{EventId, Webhook};
 use wharf_store::{ByNumber, EventFilter, FailedFilter, OutgoingFilter, PullQuery};
 
 use super::world::{World, number};
 use crate::{Gateway, GatewayError};
 
 /// Each kind of read in bulk, and whether it is refused.
-async fn refusals(gateway: &Gateway, webhook: &Webhook) -> [Result<(), GatewayError>; 7] {
+async fn refusals(gateway: &Gateway, webhook: &Webhook) -> [Result<(), GatewayError>; 8] {
     let (client, id) = (webhook.client_id, webhook.id);
     let failed = FailedFilter {
         limit: 10,
@@ -20,6 +21,11 @@ async fn refusals(gateway: &Gateway, webhook: &Webhook) -> [Result<(), GatewayEr
         gateway.webhooks(client, &ByNumber::ALL).await.map(drop),
         gateway.connections(client, &ByNumber::ALL).await.map(drop),
         gateway.events(client, id, EventFilter::default()).await.map(drop),
+        match gateway.attempts(client, EventId(Uuid::nil())).await {
+            // There is no event; that it is looked for is enough.
+            Err(GatewayError::NotFound(_)) => Ok(()),
+            read => read.map(drop),
+        },
         gateway.webhook_stats(client, id).await.map(drop),
         gateway.pull(client, PullQuery::default()).await.map(drop),
         gateway.retry_failed(client, id, failed).await.map(drop),
