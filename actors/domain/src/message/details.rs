@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use super::{happening::Happening, media::Media};
+use super::{around::PartOf, happening::Happening, media::Media};
 
 /// Everything beyond the seven keys.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
@@ -20,6 +20,9 @@ pub struct Details {
     /// The group that it was written in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<Group>,
+    /// What it belongs to, where it came as one part of several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub part_of: Option<PartOf>,
     /// The message that it answers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<MessageRef>,
@@ -65,6 +68,7 @@ impl Details {
             push_name: _,
             from_lid,
             group,
+            part_of,
             reply_to,
             mentions,
             forwarded,
@@ -79,6 +83,7 @@ impl Details {
         let absent = happening.is_none()
             && from_lid.is_none()
             && group.is_none()
+            && part_of.is_none()
             && reply_to.is_none()
             && mentions.is_empty()
             && ephemeral_seconds.is_none();

@@ -1,5 +1,6 @@
 //! Incoming messages, and the payload that a receiver gets of one (docs/EVENTS.md).
 
+mod around;
 mod details;
 mod happening;
 mod kind;
@@ -8,6 +9,7 @@ mod media_end;
 #[cfg(test)]
 mod tests;
 
+pub use around::{PartKind, PartOf};
 pub use details::{
     Body, ButtonsReply, Contact, ContactNumber, Details, Group, ListReply, Location, MessageRef, Order, Poll, PollVote,
     Unknown, UnknownReason,

@@ -35,7 +35,7 @@ pub(crate) use self::{
     history::{Chat, info_of},
     told::{Party, Scene, call_of, change_of, concerned, doing, news_of},
     votes::{Ballot, Election, election_in, open, vote_in},
-    who::{People, bare, is_hidden},
+    who::{People, bare, by_itself, is_hidden},
 };
 use self::{part::Content, who::Writer};
 
@@ -90,9 +90,14 @@ pub(crate) fn hidden_in(info: &MessageInfo, message: &Message) -> Vec<Jid> {
     if sender.server == Server::Lid {
         hidden.push(sender);
     }
+    let mut named = |jid: &str| hidden.extend(jid.parse().ok().filter(is_hidden).map(|jid| who::bare(&jid)));
+    let commented = info.comment_target.as_ref();
+    commented
+        .and_then(|key| key.participant.as_deref())
+        .into_iter()
+        .for_each(&mut named);
     // Text without anything around it names nobody else.
     if !part::is_text(message) {
-        let named = |jid: &str| hidden.extend(jid.parse().ok().filter(is_hidden).map(|jid| who::bare(&jid)));
         content::named_in(message, named);
     }
     let mut seen = HashSet::new();
@@ -106,10 +111,12 @@ pub(crate) fn convert(info: &MessageInfo, message: &Message, around: &Surroundin
     if let Some(reason) = skipped(info, recipient) {
         return Converted::Skipped(reason);
     }
-    let content = match content::read(message, &around.ballot) {
+    let mut content = match content::read(message, &around.ballot) {
         Ok(content) => content,
         Err(reason) => return Converted::Skipped(reason),
     };
+    // A comment that was encrypted comes as what is in it.
+    content.target = content.target.or(info.comment_target.as_ref());
     let writer = Writer::new(info, &around.people, recipient);
     match ignored(info, &content, &writer) {
         Some(reason) => Converted::Skipped(reason),
@@ -182,14 +189,13 @@ fn built(info: &MessageInfo, content: Content<'_>, writer: &Writer<'_>, recipien
         id: chat.clone(),
         subject: None,
     });
-    let is_unnamed = writer.people.number_of(&writer.sender).is_none();
     let happening = recipient.map(|recipient| Happening::Sent {
         to: recipient.shown.clone(),
         is_from_me: true,
     });
     let about = About {
         happening,
-        from_lid: is_unnamed.then(|| writer.from.clone()),
+        from_lid: writer.people.hidden(&writer.sender),
         group,
     };
     let details = details(info, &content, writer, about);
@@ -223,6 +229,7 @@ fn details(info: &MessageInfo, content: &Content<'_>, writer: &Writer<'_>, about
         push_name: None,
         from_lid: about.from_lid,
         group: about.group,
+        part_of: content.association.and_then(context::part_of),
         reply_to: context.and_then(|context| context::reply_to(context, writer)),
         mentions: context.map_or_else(Vec::new, |context| context::mentions(context, writer)),
         forwarded: context.is_some_and(context::is_forwarded),

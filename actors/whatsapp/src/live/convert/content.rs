@@ -28,12 +28,21 @@ use super::{
 pub(super) fn read<'a>(message: &'a Message, ballot: &Ballot) -> Result<Content<'a>, &'static str> {
     let mut innermost = message;
     let (mut ephemeral, mut view_once, mut edited) = (false, false, false);
+    let (mut association, mut commented) = (None, None);
     for layer in layers(message) {
+        if layer.group_status_message.is_set() || layer.group_status_message_v2.is_set() {
+            return Err("a status update");
+        }
         ephemeral |= layer.ephemeral_message.is_set();
         view_once |= layer.view_once_message.is_set()
             || layer.view_once_message_v2.is_set()
             || layer.view_once_message_v2_extension.is_set();
         edited |= layer.edited_message.is_set();
+        association = association.or_else(|| {
+            let context = layer.message_context_info.as_option()?;
+            context.message_association.as_option()
+        });
+        commented = commented.or_else(|| layer.comment_message.as_option()?.target_message_key.as_option());
         innermost = layer;
     }
     let mut content = plain(innermost, ballot)?;
@@ -42,6 +51,8 @@ pub(super) fn read<'a>(message: &'a Message, ballot: &Ballot) -> Result<Content<
     }
     content.ephemeral |= ephemeral;
     content.view_once |= view_once;
+    content.association = association;
+    content.target = content.target.or(commented);
     Ok(content)
 }
 
@@ -109,10 +120,16 @@ fn of_protocol(protocol: &ProtocolMessage) -> Result<Content<'_>, &'static str> 
     }
 }
 
-/// The edit that gives a message this content. Media stay as they were, so that only the words are told.
+/// The edit that gives a message this content. Media stay as they were, so that only the words are told: none, where the
+/// caption was taken away.
 fn as_edit(content: Content<'_>) -> Content<'_> {
+    let words = match content.body {
+        Some(Body::Media(_)) => content.caption.unwrap_or_default().into(),
+        _ => content.words,
+    };
     Content {
         kind: MessageKind::Edit,
+        words,
         caption: None,
         body: None,
         target: None,

@@ -6,7 +6,7 @@ use wharf_domain::{
     MessageKind,
     message::{Body, Unknown, UnknownReason},
 };
-use whatsapp_rust::waproto::whatsapp::{ContextInfo, Message, MessageKey};
+use whatsapp_rust::waproto::whatsapp::{ContextInfo, Message, MessageAssociation, MessageKey};
 
 /// A message's own part of a payload.
 pub(super) struct Content<'a> {
@@ -16,6 +16,7 @@ pub(super) struct Content<'a> {
     pub(super) body: Option<Body>,
     pub(super) target: Option<&'a MessageKey>,
     pub(super) context: Option<&'a ContextInfo>,
+    pub(super) association: Option<&'a MessageAssociation>,
     pub(super) ephemeral: bool,
     pub(super) view_once: bool,
 }
@@ -29,6 +30,7 @@ impl<'a> Content<'a> {
             body: None,
             target: None,
             context: None,
+            association: None,
             ephemeral: false,
             view_once: false,
         }

@@ -1,5 +1,6 @@
 //! Tests of [`super`]: who a message is from, and which messages are carried.
 
+mod around;
 mod examples;
 mod kinds;
 mod sent;

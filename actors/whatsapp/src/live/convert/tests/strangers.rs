@@ -17,7 +17,7 @@ use self::made::{anything, information};
 use super::{examples::poll, *};
 
 /// All keys that docs/EVENTS.md names, in the order of its tables.
-const KEYS: [&str; 31] = [
+const KEYS: [&str; 32] = [
     "client_id",
     "message_id",
     "from",
@@ -30,6 +30,7 @@ const KEYS: [&str; 31] = [
     "push_name",
     "from_lid",
     "group",
+    "part_of",
     "reply_to",
     "mentions",
     "forwarded",
@@ -84,6 +85,7 @@ fn may_be_skipped(reason: &str) -> bool {
         "an edit without words",
         "a protocol message",
         "about settings",
+        "a status update",
         "an edit of what another one wrote",
         "a deletion of what another one wrote",
     ]

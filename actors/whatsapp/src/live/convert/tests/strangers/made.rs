@@ -9,8 +9,9 @@ use whatsapp_rust::wacore_binary::{Jid, JidExt};
 use whatsapp_rust::waproto::{
     buffa::MessageField,
     whatsapp::{
-        ContextInfo, Message, MessageKey,
-        message::{DeviceSentMessage, ProtocolMessage, SenderKeyDistributionMessage, protocol_message::Type},
+        ContextInfo, Message, MessageAssociation, MessageKey,
+        message::{CommentMessage, DeviceSentMessage, ProtocolMessage, SenderKeyDistributionMessage, protocol_message::Type},
+        message_association::AssociationType,
     },
 };
 
@@ -205,6 +206,13 @@ fn wrap(message: Message, wrapper: u8) -> Message {
         });
         return outer;
     }
+    if wrapper == 14 {
+        outer.comment_message = MessageField::some(CommentMessage {
+            message: MessageField::some(message),
+            ..CommentMessage::default()
+        });
+        return outer;
+    }
     let place = match wrapper {
         1 => &mut outer.ephemeral_message,
         2 => &mut outer.view_once_message,
@@ -218,17 +226,38 @@ fn wrap(message: Message, wrapper: u8) -> Message {
         10 => &mut outer.associated_child_message,
         11 => &mut outer.poll_creation_message_v4,
         12 => &mut outer.spoiler_message,
-        13 => &mut outer.question_message,
-        _ => &mut outer.group_status_message_v2,
+        _ => &mut outer.question_message,
     };
     *place = wrapped(message);
     outer
 }
 
+fn association() -> BoxedStrategy<Option<MessageAssociation>> {
+    let kinds = [
+        AssociationType::UNKNOWN,
+        AssociationType::MEDIA_ALBUM,
+        AssociationType::HD_IMAGE_DUAL_UPLOAD,
+    ];
+    let association = (option::of(select(kinds.to_vec())), key());
+    let association = association.prop_map(|(association_type, parent_message_key)| MessageAssociation {
+        association_type,
+        parent_message_key,
+        ..MessageAssociation::default()
+    });
+    option::weighted(0.2, association).boxed()
+}
+
 fn wrapped_deep(message: BoxedStrategy<Message>, most: usize) -> BoxedStrategy<Message> {
     let wrappers = prop_oneof![4 => vec(0_u8..15, 0..=most.min(3)), 1 => vec(0_u8..15, 0..=most)];
-    (message, wrappers)
-        .prop_map(|(message, wrappers)| wrappers.into_iter().fold(message, wrap))
+    (message, wrappers, association())
+        .prop_map(|(message, wrappers, association)| {
+            let mut outer = wrappers.into_iter().fold(message, wrap);
+            if let Some(association) = association {
+                let context = outer.message_context_info.get_or_insert_default();
+                context.message_association = MessageField::some(association);
+            }
+            outer
+        })
         .boxed()
 }
 
