@@ -252,6 +252,23 @@ fn a_vote_names_each_option_once() {
     );
 }
 
+/// Each vote is compared with all options, and the poll may be as long as a message.
+#[test]
+fn no_more_options_are_kept_than_anybody_reads() {
+    let mut asked = poll();
+    let poll = asked.poll_creation_message_v3.as_option_mut().unwrap();
+    let option = poll.options[0].clone();
+    poll.options.extend(std::iter::repeat_n(option, 10_000));
+    assert_eq!(election_in(&asked).unwrap().options.len(), 256);
+    let told = carried(direct(), &asked);
+    assert_eq!(extras(&told)["poll"]["options"].as_array().unwrap().len(), 256);
+    // Of one that was kept before there was a bound.
+    let options: Vec<String> = (0..300).map(|n| n.to_string()).collect();
+    let vote = |n: usize| Ballot::read(vec![compute_option_hash(&options[n]).to_vec()], Some(&options));
+    assert_eq!(vote(255), Ballot::Options(vec!["255".to_owned()]));
+    assert!(matches!(vote(256), Ballot::Hashes(_)));
+}
+
 /// Neither options by hashes nor mentions by mentions: what a message of a few megabytes holds must not keep a thread for
 /// minutes.
 #[test]
