@@ -3,6 +3,7 @@
 mod around;
 mod examples;
 mod kinds;
+mod offers;
 mod sent;
 mod strangers;
 

@@ -1,8 +1,9 @@
-//! What stands around a message: what it belongs to, what it comments on, what it answers.
+//! What stands around a message: what it belongs to, what it comments on, what it answers, where its sender came from.
 
 use serde_json::json;
 use whatsapp_rust::waproto::whatsapp::{
     MessageAssociation, MessageContextInfo,
+    context_info::ExternalAdReplyInfo,
     message::{CommentMessage, ImageMessage, protocol_message::Type},
     message_association::AssociationType,
 };
@@ -19,7 +20,10 @@ fn image(caption: Option<&str>) -> Message {
     }
 }
 
-fn associated(kind: Option<AssociationType>, parent: MessageField<MessageKey>) -> MessageField<MessageContextInfo> {
+pub(super) fn associated(
+    kind: Option<AssociationType>,
+    parent: MessageField<MessageKey>,
+) -> MessageField<MessageContextInfo> {
     MessageField::some(MessageContextInfo {
         message_association: MessageField::some(MessageAssociation {
             association_type: kind,
@@ -99,10 +103,7 @@ fn a_comment_names_what_it_comments_on() {
         }),
         ..Message::default()
     };
-    for (info, message) in [
-        (opened, conversation("fine")),
-        (info(source(GROUP, PN, None)), wrapped),
-    ] {
+    for (info, message) in [(opened, conversation("fine")), (info(source(GROUP, PN, None)), wrapped)] {
         assert_eq!(hidden_in(&info, &message), [jid("100000087654321@lid")]);
         let Converted::Message(comment) = convert(&info, &message, &around) else {
             panic!("skipped")
@@ -118,7 +119,10 @@ fn a_comment_names_what_it_comments_on() {
         ..Message::default()
     };
     let comment = carried_with(source(GROUP, PN, None), &empty, &around);
-    assert_eq!((comment.kind, comment.content.as_str()), (MessageKind::Unknown, "A comment"));
+    assert_eq!(
+        (comment.kind, comment.content.as_str()),
+        (MessageKind::Unknown, "A comment")
+    );
     assert_eq!(extras(&comment)["target"], target);
 }
 
@@ -167,4 +171,109 @@ fn a_bot_is_no_number() {
     };
     let quoting = carried(direct(), &extended("look", quoted));
     assert_eq!(extras(&quoting)["reply_to"]["from"], "120363000000000002@newsletter");
+}
+
+fn answer(quoted: Message) -> ContextInfo {
+    ContextInfo {
+        stanza_id: Some("3EB0BB22".into()),
+        participant: Some(format!("{OWN}@s.whatsapp.net")),
+        quoted_message: MessageField::some(quoted),
+        ..ContextInfo::default()
+    }
+}
+
+#[test]
+fn an_answer_says_what_it_answers() {
+    let long = "ü".repeat(1200);
+    for (quoted, kind, text) in [
+        (conversation("when?"), Some("text"), Some("when?")),
+        (conversation(&long), Some("text"), Some(&long[..2000])),
+        (image(Some("the harbour")), Some("image"), Some("the harbour")),
+        (examples::poll(), Some("poll"), Some("Lunch?")),
+        // What is in what is quoted is not looked at any more.
+        (
+            extended("when?", answer(conversation("x"))),
+            Some("text"),
+            Some("when?"),
+        ),
+        // Phones leave a quotation empty, or quote what cannot be read.
+        (conversation(""), None, None),
+        (Message::default(), None, None),
+    ] {
+        let message = carried(direct(), &extended("now", answer(quoted)));
+        let mut told = json!({"message_id": "3EB0BB22", "from": OWN});
+        for (key, value) in [("type", kind), ("text", text)] {
+            if let Some(value) = value {
+                told[key] = value.into();
+            }
+        }
+        assert_eq!(extras(&message)["reply_to"], told);
+    }
+    let of_a_status = ContextInfo {
+        remote_jid: Some("status@broadcast".into()),
+        ..answer(image(None))
+    };
+    let message = carried(direct(), &extended("nice", of_a_status));
+    assert_eq!(
+        extras(&message)["reply_to"],
+        json!({"message_id": "3EB0BB22", "from": OWN, "status": true, "type": "image", "text": "Image"})
+    );
+}
+
+#[test]
+fn all_of_a_group_are_mentioned_without_a_name() {
+    let context = |mentions| ContextInfo {
+        non_jid_mentions: Some(mentions),
+        ..ContextInfo::default()
+    };
+    let message = carried(source(GROUP, PN, None), &extended("@all look", context(1)));
+    assert_eq!(extras(&message)["mentions_all"], true);
+    assert_eq!(carried(direct(), &extended("hi", context(0))).details, None);
+}
+
+pub(super) fn from_an_ad() -> Message {
+    let ad = ExternalAdReplyInfo {
+        title: Some("Harbour tours".into()),
+        body: Some("Every day at ten".into()),
+        source_type: Some("ad".into()),
+        source_id: Some("120210000000000001".into()),
+        source_url: Some("https://fb.me/2abcDEF".into()),
+        source_app: Some("instagram".into()),
+        ctwa_clid: Some("ARAkLkA8rmlFeiCktEJQ".into()),
+        thumbnail: Some(vec![0xFF; 4000]),
+        ..ExternalAdReplyInfo::default()
+    };
+    let context = ContextInfo {
+        external_ad_reply: MessageField::some(ad),
+        entry_point_conversion_source: Some("ctwa_ad".into()),
+        ..ContextInfo::default()
+    };
+    extended("Is there room tomorrow?", context)
+}
+
+#[test]
+fn who_comes_from_an_advertisement_says_which() {
+    let context = |entry_point: &str, ad: Option<ExternalAdReplyInfo>| ContextInfo {
+        external_ad_reply: ad.map_or_else(MessageField::none, MessageField::some),
+        entry_point_conversion_source: Some(entry_point.into()),
+        entry_point_conversion_app: Some("facebook".into()),
+        ctwa_payload: Some(vec![0xFF; 100]),
+        ..ContextInfo::default()
+    };
+    // WhatsApp may say that it was one, and no more.
+    let sealed = carried(direct(), &extended("hi", context("ctwa_ad", None)));
+    let told = json!({"entry_point": "ctwa_ad", "app": "facebook"});
+    assert_eq!(extras(&sealed)["referral"], told);
+    // How else a chat was begun leaves a plain text what it is.
+    for begun in ["global_search_new_chat", "click_to_chat_link", ""] {
+        assert_eq!(carried(direct(), &extended("hi", context(begun, None))).details, None);
+    }
+    let endless = ExternalAdReplyInfo {
+        title: Some("t".repeat(5000)),
+        source_url: Some("u".repeat(5000)),
+        ..ExternalAdReplyInfo::default()
+    };
+    let endless = carried(direct(), &extended("hi", context("", Some(endless))));
+    let told = json!({"title": "t".repeat(1000), "app": "facebook"});
+    assert_eq!(extras(&endless)["referral"], told);
 }

@@ -17,7 +17,7 @@ use self::made::{anything, information};
 use super::{examples::poll, *};
 
 /// All keys that docs/EVENTS.md names, in the order of its tables.
-const KEYS: [&str; 32] = [
+const KEYS: [&str; 39] = [
     "client_id",
     "message_id",
     "from",
@@ -33,7 +33,9 @@ const KEYS: [&str; 32] = [
     "part_of",
     "reply_to",
     "mentions",
+    "mentions_all",
     "forwarded",
+    "referral",
     "ephemeral",
     "ephemeral_seconds",
     "view_once",
@@ -49,6 +51,11 @@ const KEYS: [&str; 32] = [
     "buttons_reply",
     "list_reply",
     "order",
+    "native_flow",
+    "group_invite",
+    "event_details",
+    "pinned",
+    "kept",
     "unknown",
 ];
 

@@ -10,12 +10,15 @@ use whatsapp_rust::waproto::{
     buffa::MessageField,
     whatsapp::{
         ContextInfo, Message, MessageAssociation, MessageKey,
-        message::{CommentMessage, DeviceSentMessage, ProtocolMessage, SenderKeyDistributionMessage, protocol_message::Type},
+        context_info::ExternalAdReplyInfo,
+        message::{
+            CommentMessage, DeviceSentMessage, ProtocolMessage, SenderKeyDistributionMessage, protocol_message::Type,
+        },
         message_association::AssociationType,
     },
 };
 
-use self::kinds::{acts, answers, cards, files, places, polls, texts};
+use self::kinds::{acts, answers, cards, files, offers, places, polls, texts};
 use super::super::{OWN, wrapped};
 
 /// Ids of all servers, and what is none.
@@ -133,24 +136,66 @@ fn context() -> BoxedStrategy<MessageField<ContextInfo>> {
         said(),
         option::of(name()),
         prop_oneof![9 => vec(name(), 0..4), 1 => vec(select(JIDS.map(str::to_owned).to_vec()), 0..3000)],
-        (flag(), number(), number()),
+        (flag(), number(), number(), number()),
+        (quoted(), option::of(name()), field(advertisement()), said()),
     );
     field(context.prop_map(
-        |(stanza_id, participant, mentioned_jid, (is_forwarded, forwarding_score, expiration))| ContextInfo {
+        |(
+            stanza_id,
+            participant,
+            mentioned_jid,
+            (is_forwarded, forwarding_score, expiration, non_jid_mentions),
+            (quoted_message, remote_jid, external_ad_reply, entry_point_conversion_source),
+        )| ContextInfo {
             stanza_id,
             participant,
             mentioned_jid,
             is_forwarded,
             forwarding_score,
             expiration,
+            non_jid_mentions,
+            quoted_message,
+            remote_jid,
+            external_ad_reply,
+            entry_point_conversion_source,
             ..ContextInfo::default()
         },
     ))
 }
 
+fn quoted() -> BoxedStrategy<MessageField<Message>> {
+    let text = words().prop_map(|text| Message {
+        conversation: Some(text),
+        ..Message::default()
+    });
+    field(prop_oneof![text, polls(), cards(), Just(Message::default())])
+}
+
+fn advertisement() -> impl Strategy<Value = ExternalAdReplyInfo> {
+    let ad = (said(), said(), said(), said(), said());
+    ad.prop_map(|(title, body, source_url, source_id, ctwa_clid)| ExternalAdReplyInfo {
+        title,
+        body,
+        source_url,
+        source_id,
+        ctwa_clid,
+        ..ExternalAdReplyInfo::default()
+    })
+}
+
 /// A message that has to be told.
 fn told() -> BoxedStrategy<Message> {
-    Union::new([texts(), files(), places(), cards(), polls(), answers(), acts()]).boxed()
+    Union::new([
+        texts(),
+        files(),
+        places(),
+        cards(),
+        polls(),
+        answers(),
+        acts(),
+        offers(),
+    ])
+    .boxed()
 }
 
 /// One that may be about keys, settings, or another message.
