@@ -158,7 +158,10 @@ fn plain_kinds() -> Vec<(Value, &'static str, &'static str, Value)> {
             json!({"kind": "event", "name": "Regatta", "start": 1_800_000_000}),
             "unknown",
             "Regatta",
-            json!({"unknown": {"reason": "unsupported", "name": "eventMessage"}}),
+            json!({
+                "event_details": {"starts_at": "2027-01-15T08:00:00.000Z"},
+                "unknown": {"reason": "unsupported", "name": "eventMessage"},
+            }),
         ),
         (
             json!({"text": "soon gone", "ephemeral": 86_400, "forwarded": true}),
@@ -222,19 +225,29 @@ async fn what_is_about_a_message_names_it() {
     send(json!({"kind": "edit", "message_id": first, "text": "better"})).await;
     send(json!({"kind": "edit", "message_id": first, "text": "sealed", "encrypted": true})).await;
     send(json!({"kind": "revoke", "message_id": first})).await;
+    let small = send(json!({"kind": "image", "data": "aGk=", "mime_type": "image/png"})).await;
+    send(json!({"kind": "image", "data": "aGk=", "mime_type": "image/png", "hd_of": small})).await;
     let poll =
         send(json!({"kind": "poll", "question": "Lunch?", "options": ["Pizza", "Salad"], "selectable": 1})).await;
     send(json!({"kind": "poll_vote", "message_id": poll, "options": ["Salad"]})).await;
     send(json!({"kind": "poll_vote", "message_id": poll, "options": []})).await;
-    let bodies = world.bodies(10).await;
+    let bodies = world.bodies(12).await;
+    let mut in_hd = media("image/png", json!({}));
+    in_hd["part_of"] = json!({"kind": "hd", "message_id": small});
     let expected = [
         ("text", "first", json!({})),
-        ("text", "again", json!({"reply_to": target})),
+        (
+            "text",
+            "again",
+            json!({"reply_to": {"message_id": first, "type": "text", "text": "first"}}),
+        ),
         ("reaction", "👍", json!({"target": target, "emoji": "👍"})),
         ("reaction", "", json!({"target": target})),
         ("edit", "better", json!({"target": target})),
         ("edit", "sealed", json!({"target": target})),
         ("revoke", "A message was deleted", json!({"target": target})),
+        ("image", "Image", media("image/png", json!({}))),
+        ("image", "Image", in_hd),
         (
             "poll",
             "Lunch?",
@@ -298,7 +311,8 @@ async fn a_vote_is_told_by_name_after_a_restart_and_in_a_group_with_its_name() {
     );
     let keys = json!({"group": shown, "target": target, "poll_vote": {"options": ["Pizza"]}});
     assert_eq!(extras(vote), keys);
-    let keys = json!({"group": shown, "reply_to": target, "mentions": [NUMBER]});
+    let answered = json!({"message_id": poll, "from": CONTACT, "type": "poll", "text": "Lunch?"});
+    let keys = json!({"group": shown, "reply_to": answered, "mentions": [NUMBER]});
     assert_eq!((&hello["from"], extras(hello)), (&json!(THIRD), keys), "{hello}");
     world.stop().await;
 }

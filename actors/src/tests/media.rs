@@ -13,7 +13,7 @@ use serde_json::Value;
 use wharf_domain::{
     ClientId, EventStatus, IncomingMessage, MessageKind, PhoneNumber, Timestamp,
     media_link::MediaLink,
-    message::{Body, Details, Media},
+    message::{Details, Media},
 };
 use wharf_support::wait_until;
 
@@ -45,7 +45,7 @@ fn picture(host: &Host, chat: &str, id: &str, size: usize) -> IncomingMessage {
     IncomingMessage {
         kind: MessageKind::Image,
         details: Some(Box::new(Details {
-            body: Some(Body::Media(media)),
+            media: Some(Box::new(media)),
             ..Details::default()
         })),
         ..message(chat, id, "Image")

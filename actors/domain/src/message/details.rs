@@ -3,7 +3,12 @@
 
 use serde::Serialize;
 
-use super::{happening::Happening, media::Media};
+use super::{
+    around::{PartOf, Quoted, Referral},
+    beside::{EventDetails, GroupInvite, NativeFlow},
+    happening::Happening,
+    media::Media,
+};
 
 /// Everything beyond the seven keys.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
@@ -20,15 +25,24 @@ pub struct Details {
     /// The group that it was written in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<Group>,
+    /// What it belongs to, where it came as one part of several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub part_of: Option<PartOf>,
     /// The message that it answers.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub reply_to: Option<MessageRef>,
+    pub reply_to: Option<Quoted>,
     /// Who is mentioned: numbers, or hidden ids where the number is not known.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mentions: Vec<String>,
+    /// Whether everybody in the group is mentioned.
+    #[serde(skip_serializing_if = "is_false")]
+    pub mentions_all: bool,
     /// Whether it was forwarded.
     #[serde(skip_serializing_if = "is_false")]
     pub forwarded: bool,
+    /// The advertisement that its sender came from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub referral: Option<Box<Referral>>,
     /// Whether it disappears after a time.
     #[serde(skip_serializing_if = "is_false")]
     pub ephemeral: bool,
@@ -47,9 +61,15 @@ pub struct Details {
     /// The words under a picture, film or document: `content` then says the same. Without it `content` is a description.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub caption: Option<String>,
+    /// Its file: of `image`, `video`, `audio`, `voice`, `document` and `sticker`, and of what a business sends with one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub media: Option<Box<Media>>,
     /// What only this kind has.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub body: Option<Body>,
+    /// Of `unknown`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unknown: Option<Unknown>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
@@ -65,25 +85,33 @@ impl Details {
             push_name: _,
             from_lid,
             group,
+            part_of,
             reply_to,
             mentions,
+            mentions_all,
             forwarded,
+            referral,
             ephemeral,
             ephemeral_seconds,
             view_once,
             history,
             target,
             caption,
+            media,
             body,
+            unknown,
         } = self;
         let absent = happening.is_none()
             && from_lid.is_none()
             && group.is_none()
+            && part_of.is_none()
             && reply_to.is_none()
             && mentions.is_empty()
+            && referral.is_none()
             && ephemeral_seconds.is_none();
-        let of_a_kind = target.is_some() || caption.is_some() || body.is_some();
-        absent && !of_a_kind && !forwarded && !ephemeral && !view_once && !history
+        let of_a_kind = target.is_some() || caption.is_some() || media.is_some() || body.is_some() || unknown.is_some();
+        let marked = *mentions_all || *forwarded || *ephemeral || *view_once || *history;
+        absent && !of_a_kind && !marked
     }
 }
 
@@ -91,8 +119,6 @@ impl Details {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Body {
-    /// Of `image`, `video`, `audio`, `voice`, `document` and `sticker`.
-    Media(Media),
     /// Of `location` and `live_location`.
     Location(Location),
     /// Of `contact`.
@@ -109,8 +135,16 @@ pub enum Body {
     ListReply(ListReply),
     /// Of `order`.
     Order(Order),
-    /// Of `unknown`.
-    Unknown(Unknown),
+    /// What the buttons of a business do.
+    NativeFlow(Vec<NativeFlow>),
+    /// Of an invitation to a group.
+    GroupInvite(GroupInvite),
+    /// Of an event that people are invited to. `event` is what tells an event of Wharf's apart.
+    EventDetails(EventDetails),
+    /// Of a message that is about a pinned one: whether it was pinned, or let go.
+    Pinned(bool),
+    /// Of a message that is about a disappearing one: whether it was kept, or let go.
+    Kept(bool),
 }
 
 /// A group.

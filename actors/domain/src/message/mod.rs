@@ -1,5 +1,7 @@
 //! Incoming messages, and the payload that a receiver gets of one (docs/EVENTS.md).
 
+mod around;
+mod beside;
 mod details;
 mod happening;
 mod kind;
@@ -8,6 +10,8 @@ mod media_end;
 #[cfg(test)]
 mod tests;
 
+pub use around::{PartKind, PartOf, Quoted, Referral};
+pub use beside::{EventDetails, GroupInvite, NativeFlow};
 pub use details::{
     Body, ButtonsReply, Contact, ContactNumber, Details, Group, ListReply, Location, MessageRef, Order, Poll, PollVote,
     Unknown, UnknownReason,
@@ -175,24 +179,18 @@ impl IncomingMessage {
 
     /// Whether it stands for a message that could not be decrypted.
     pub fn is_undecryptable(&self) -> bool {
-        let body = self.details.as_ref().and_then(|details| details.body.as_ref());
-        matches!(body, Some(Body::Unknown(unknown)) if unknown.reason != UnknownReason::Unsupported)
+        let unknown = self.details.as_ref().and_then(|details| details.unknown.as_ref());
+        unknown.is_some_and(|unknown| unknown.reason != UnknownReason::Unsupported)
     }
 
     /// Its media, if it has some.
     pub fn media(&self) -> Option<&Media> {
-        match self.details.as_ref()?.body.as_ref()? {
-            Body::Media(media) => Some(media),
-            _ => None,
-        }
+        self.details.as_ref()?.media.as_deref()
     }
 
     /// Its media, to be changed.
     pub fn media_mut(&mut self) -> Option<&mut Media> {
-        match self.details.as_mut()?.body.as_mut()? {
-            Body::Media(media) => Some(media),
-            _ => None,
-        }
+        self.details.as_mut()?.media.as_deref_mut()
     }
 
     /// The file that its event waits for.

@@ -179,9 +179,9 @@ fn what_concerns_another_message_is_never_taken_for_it() {
     let of = |kind, reason| {
         let mut message = message("a");
         message.kind = kind;
-        let unknown = |reason| Body::Unknown(Unknown { reason, name: None });
+        let unknown = |reason| Unknown { reason, name: None };
         message.details = Some(Box::new(Details {
-            body: Option::map(reason, unknown),
+            unknown: Option::map(reason, unknown),
             ..Details::default()
         }));
         message.key(webhook)

@@ -1,6 +1,6 @@
 use wharf_domain::{
     AWAITS_MEDIA, ClientId, EventStatus, IncomingMessage, MessageKind, PendingEvent, Webhook,
-    message::{AwaitedMedia, Body, Details, Media, MediaError},
+    message::{AwaitedMedia, Details, Media, MediaError},
 };
 use wharf_store::{DueQuery, MediaOutcome, MediaState, NewEvent, Renewal};
 
@@ -26,7 +26,7 @@ fn picture(db: &mut Database, webhook: &Webhook, chat: &str) -> NewEvent {
     new.message = IncomingMessage {
         kind: MessageKind::Image,
         details: Some(Box::new(Details {
-            body: Some(Body::Media(media)),
+            media: Some(Box::new(media)),
             ..Details::default()
         })),
         ..new.message

@@ -11,6 +11,7 @@ mod context;
 mod history;
 mod layers;
 mod media;
+mod offer;
 mod part;
 mod told;
 mod unsupported;
@@ -18,11 +19,11 @@ mod vcard;
 mod votes;
 mod who;
 
-use std::collections::HashSet;
+use std::{collections::HashSet, mem};
 
 use wharf_domain::{
     IncomingMessage, MessageKind, Timestamp,
-    message::{Body, Details, Group, Happening, MessageRef, Unknown, UnknownReason},
+    message::{Details, Group, Happening, MessageRef, Unknown, UnknownReason},
 };
 use whatsapp_rust::wacore::types::{
     events::{DecryptFailMode, UnavailableType, UndecryptableMessage},
@@ -35,7 +36,7 @@ pub(crate) use self::{
     history::{Chat, info_of},
     told::{Party, Scene, call_of, change_of, concerned, doing, news_of},
     votes::{Ballot, Election, election_in, open, vote_in},
-    who::{Author, People, author, bare, is_hidden},
+    who::{Author, People, author, bare, by_itself, is_hidden},
 };
 use self::{part::Content, who::Writer};
 
@@ -90,9 +91,14 @@ pub(crate) fn hidden_in(info: &MessageInfo, message: &Message) -> Vec<Jid> {
     if sender.server == Server::Lid {
         hidden.push(sender);
     }
+    let mut named = |jid: &str| hidden.extend(jid.parse().ok().filter(is_hidden).map(|jid| who::bare(&jid)));
+    let commented = info.comment_target.as_ref();
+    commented
+        .and_then(|key| key.participant.as_deref())
+        .into_iter()
+        .for_each(&mut named);
     // Text without anything around it names nobody else.
     if !part::is_text(message) {
-        let named = |jid: &str| hidden.extend(jid.parse().ok().filter(is_hidden).map(|jid| who::bare(&jid)));
         content::named_in(message, named);
     }
     let mut seen = HashSet::new();
@@ -106,10 +112,12 @@ pub(crate) fn convert(info: &MessageInfo, message: &Message, around: &Surroundin
     if let Some(reason) = skipped(info, recipient) {
         return Converted::Skipped(reason);
     }
-    let content = match content::read(message, &around.ballot) {
+    let mut content = match content::read(message, &around.ballot) {
         Ok(content) => content,
         Err(reason) => return Converted::Skipped(reason),
     };
+    // A comment that was encrypted comes as what is in it.
+    content.target = content.target.or(info.comment_target.as_ref());
     let writer = Writer::new(info, &around.people, recipient);
     match ignored(info, &content, &writer) {
         Some(reason) => Converted::Skipped(reason),
@@ -164,13 +172,18 @@ pub(crate) fn undecryptable(lost: &UndecryptableMessage, people: &People<'_>, re
     };
     let mut content = Content::new(MessageKind::Unknown, words);
     content.view_once = lost.unavailable_type == UnavailableType::ViewOnce;
-    content.body = Some(Body::Unknown(Unknown { reason, name: None }));
+    content.unknown = Some(Unknown { reason, name: None });
     let writer = Writer::new(&lost.info, people, recipient);
     Converted::Message(Box::new(built(&lost.info, content, &writer, recipient)))
 }
 
 /// `recipient` is there if the account sent the message itself.
-fn built(info: &MessageInfo, content: Content<'_>, writer: &Writer<'_>, recipient: Option<&Party>) -> IncomingMessage {
+fn built(
+    info: &MessageInfo,
+    mut content: Content<'_>,
+    writer: &Writer<'_>,
+    recipient: Option<&Party>,
+) -> IncomingMessage {
     // A broadcast list is the sender's own list of receivers: for the receiver it is the chat with the sender.
     let is_group = info.source.chat.is_group();
     let chat = match recipient {
@@ -182,26 +195,25 @@ fn built(info: &MessageInfo, content: Content<'_>, writer: &Writer<'_>, recipien
         id: chat.clone(),
         subject: None,
     });
-    let is_unnamed = writer.people.number_of(&writer.sender).is_none();
     let happening = recipient.map(|recipient| Happening::Sent {
         to: recipient.shown.clone(),
         is_from_me: true,
     });
     let about = About {
         happening,
-        from_lid: is_unnamed.then(|| writer.from.clone()),
+        from_lid: writer.people.hidden(&writer.sender),
         group,
     };
-    let details = details(info, &content, writer, about);
+    let (kind, words) = (content.kind, mem::take(&mut content.words).into_owned());
     IncomingMessage {
         chat,
         sender: writer.sender.to_string(),
         message_id: info.id.clone(),
         from: writer.from.clone(),
         timestamp: Timestamp(info.timestamp.timestamp_millis()),
-        kind: content.kind,
-        content: content.words.into_owned(),
-        details,
+        kind,
+        content: words,
+        details: details(info, content, writer, about),
     }
 }
 
@@ -212,7 +224,7 @@ struct About {
     group: Option<Group>,
 }
 
-fn details(info: &MessageInfo, content: &Content<'_>, writer: &Writer<'_>, about: About) -> Option<Box<Details>> {
+fn details(info: &MessageInfo, content: Content<'_>, writer: &Writer<'_>, about: About) -> Option<Box<Details>> {
     let context = content.context;
     let seconds = info
         .ephemeral_expiration
@@ -223,16 +235,21 @@ fn details(info: &MessageInfo, content: &Content<'_>, writer: &Writer<'_>, about
         push_name: None,
         from_lid: about.from_lid,
         group: about.group,
+        part_of: content.association.and_then(context::part_of),
         reply_to: context.and_then(|context| context::reply_to(context, writer)),
         mentions: context.map_or_else(Vec::new, |context| context::mentions(context, writer)),
+        mentions_all: context.is_some_and(context::mentions_all),
         forwarded: context.is_some_and(context::is_forwarded),
+        referral: context.and_then(context::referral).map(Box::new),
         ephemeral: content.ephemeral || seconds.is_some(),
         ephemeral_seconds: seconds,
         view_once: content.view_once,
         history: false,
         target: content.target.and_then(|key| target(key, writer)),
         caption: content.caption.map(str::to_owned),
-        body: content.body.clone(),
+        media: content.media.map(Box::new),
+        body: content.body,
+        unknown: content.unknown,
     };
     let plain = content.kind == MessageKind::Text && details.is_plain();
     (!plain).then(|| {

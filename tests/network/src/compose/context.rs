@@ -2,7 +2,8 @@
 
 use waproto::buffa::MessageField;
 use waproto::whatsapp::message::FutureProofMessage;
-use waproto::whatsapp::{ContextInfo, Message};
+use waproto::whatsapp::message_association::AssociationType;
+use waproto::whatsapp::{ContextInfo, Message, MessageAssociation, MessageKey};
 
 use super::request::MessageOptions;
 use super::{Scene, chat};
@@ -38,6 +39,9 @@ pub(super) fn apply(
     }
     if options.view_once {
         message = view_once(message)?;
+    }
+    if let Some(first) = &options.hd_of {
+        message = in_hd(message, first)?;
     }
     if options.ephemeral_wrapper {
         message = Message {
@@ -97,6 +101,32 @@ fn view_once(mut message: Message) -> Result<Message, NetworkError> {
     }
     Ok(Message {
         view_once_message_v2: wrapped(message),
+        ..Default::default()
+    })
+}
+
+/// A picture or film once more, as phones send it after the small one: in a wrapper, beside which the first one is named.
+fn in_hd(mut message: Message, first: &str) -> Result<Message, NetworkError> {
+    let kind = if message.image_message.is_set() {
+        AssociationType::HD_IMAGE_DUAL_UPLOAD
+    } else if message.video_message.is_set() {
+        AssociationType::HD_VIDEO_DUAL_UPLOAD
+    } else {
+        return Err(NetworkError::Invalid("hd_of is for images and videos".to_owned()));
+    };
+    let mut around = message.message_context_info.take().unwrap_or_default();
+    around.message_association = MessageField::some(MessageAssociation {
+        association_type: Some(kind),
+        parent_message_key: MessageField::some(MessageKey {
+            from_me: Some(true),
+            id: Some(first.to_owned()),
+            ..Default::default()
+        }),
+        ..Default::default()
+    });
+    Ok(Message {
+        associated_child_message: wrapped(message),
+        message_context_info: MessageField::some(around),
         ..Default::default()
     })
 }

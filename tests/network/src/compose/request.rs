@@ -55,6 +55,8 @@ pub struct MessageOptions {
     /// It can be opened once: images, videos, sounds.
     #[serde(default)]
     pub view_once: bool,
+    /// The id of the image or video that it is once more, in a better quality.
+    pub hd_of: Option<String>,
     /// What the devices get in place of the content, where WhatsApp gives that to phones only.
     pub unavailable: Option<Unavailable>,
     /// The name that its sender shows, in place of the account's.
@@ -83,13 +85,14 @@ pub enum Unavailable {
 }
 
 /// The names of [`MessageOptions`] in JSON.
-const OPTIONS: [&str; 11] = [
+const OPTIONS: [&str; 12] = [
     "reply_to",
     "mentions",
     "forwarded",
     "ephemeral",
     "ephemeral_wrapper",
     "view_once",
+    "hd_of",
     "unavailable",
     "push_name",
     "secret",

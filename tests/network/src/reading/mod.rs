@@ -106,6 +106,7 @@ fn unwrapped<'a>(message: &'a Message, wraps: &mut Wraps) -> &'a Message {
         &message.ephemeral_message,
         &message.document_with_caption_message,
         &message.edited_message,
+        &message.associated_child_message,
         &message.poll_creation_message_v4,
     ];
     let inner = |wrapper: &'a waproto::buffa::MessageField<waproto::whatsapp::message::FutureProofMessage>| {

@@ -18,7 +18,7 @@ use super::{
     business,
     context::mentioned,
     layers::layers,
-    media,
+    media, offer,
     part::{Content, filled},
     unsupported, vcard, votes,
     votes::Ballot,
@@ -28,12 +28,21 @@ use super::{
 pub(super) fn read<'a>(message: &'a Message, ballot: &Ballot) -> Result<Content<'a>, &'static str> {
     let mut innermost = message;
     let (mut ephemeral, mut view_once, mut edited) = (false, false, false);
+    let (mut association, mut commented) = (None, None);
     for layer in layers(message) {
+        if layer.group_status_message.is_set() || layer.group_status_message_v2.is_set() {
+            return Err("a status update");
+        }
         ephemeral |= layer.ephemeral_message.is_set();
         view_once |= layer.view_once_message.is_set()
             || layer.view_once_message_v2.is_set()
             || layer.view_once_message_v2_extension.is_set();
         edited |= layer.edited_message.is_set();
+        association = association.or_else(|| {
+            let context = layer.message_context_info.as_option()?;
+            context.message_association.as_option()
+        });
+        commented = commented.or_else(|| layer.comment_message.as_option()?.target_message_key.as_option());
         innermost = layer;
     }
     let mut content = plain(innermost, ballot)?;
@@ -42,6 +51,8 @@ pub(super) fn read<'a>(message: &'a Message, ballot: &Ballot) -> Result<Content<
     }
     content.ephemeral |= ephemeral;
     content.view_once |= view_once;
+    content.association = association;
+    content.target = content.target.or(commented);
     Ok(content)
 }
 
@@ -67,6 +78,7 @@ fn plain<'a>(message: &'a Message, ballot: &Ballot) -> Result<Content<'a>, &'sta
         .or_else(|| business::choice(message))
         .or_else(|| message.order_message.as_option().map(business::of_order))
         .or_else(|| sealed(message))
+        .or_else(|| offer::read(message))
         .or_else(|| unsupported::read(message));
     if let Some(content) = read {
         return Ok(content);
@@ -109,12 +121,20 @@ fn of_protocol(protocol: &ProtocolMessage) -> Result<Content<'_>, &'static str> 
     }
 }
 
-/// The edit that gives a message this content. Media stay as they were, so that only the words are told.
+/// The edit that gives a message this content. Media stay as they were, so that only the words are told: none, where the
+/// caption was taken away.
 fn as_edit(content: Content<'_>) -> Content<'_> {
+    let words = match (&content.media, &content.unknown) {
+        (Some(_), None) => content.caption.unwrap_or_default().into(),
+        _ => content.words,
+    };
     Content {
         kind: MessageKind::Edit,
+        words,
         caption: None,
+        media: None,
         body: None,
+        unknown: None,
         target: None,
         ..content
     }
@@ -141,13 +161,7 @@ fn of_location(place: &LocationMessage) -> Content<'_> {
         Some(true) => MessageKind::LiveLocation,
         _ => MessageKind::Location,
     };
-    let location = Location {
-        name: filled(place.name.as_deref()).map(str::to_owned),
-        address: filled(place.address.as_deref()).map(str::to_owned),
-        url: filled(place.url.as_deref()).map(str::to_owned),
-        accuracy_m: place.accuracy_in_meters,
-        ..at(place.degrees_latitude, place.degrees_longitude)
-    };
+    let location = place_of(place);
     let told = [&place.comment, &place.name, &place.address];
     let told = told.into_iter().find_map(|words| filled(words.as_deref()));
     let words = told.map_or_else(
@@ -155,6 +169,17 @@ fn of_location(place: &LocationMessage) -> Content<'_> {
         Cow::Borrowed,
     );
     Content::new(kind, words).with(Body::Location(location), place.context_info.as_option())
+}
+
+/// The place in a message.
+pub(super) fn place_of(place: &LocationMessage) -> Location {
+    Location {
+        name: filled(place.name.as_deref()).map(str::to_owned),
+        address: filled(place.address.as_deref()).map(str::to_owned),
+        url: filled(place.url.as_deref()).map(str::to_owned),
+        accuracy_m: place.accuracy_in_meters,
+        ..at(place.degrees_latitude, place.degrees_longitude)
+    }
 }
 
 fn at(latitude: Option<f64>, longitude: Option<f64>) -> Location {

@@ -1,4 +1,4 @@
-//! The wrappers of a message: what disappears, what is seen once, what another device sent.
+//! The wrappers of a message: what disappears, what is seen once, what another device sent, what comments on another.
 
 use std::iter;
 
@@ -15,6 +15,9 @@ pub(super) fn layers(message: &Message) -> impl Iterator<Item = &Message> {
 fn unwrapped(message: &Message) -> Option<&Message> {
     if let Some(sent) = message.device_sent_message.as_option() {
         return sent.message.as_option();
+    }
+    if let Some(comment) = message.comment_message.as_option() {
+        return comment.message.as_option();
     }
     [
         &message.ephemeral_message,

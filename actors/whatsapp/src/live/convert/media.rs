@@ -2,7 +2,7 @@
 
 use wharf_domain::{
     MessageKind, hex,
-    message::{Body, Media, MediaKind, MediaReference},
+    message::{Media, MediaKind, MediaReference},
 };
 use whatsapp_rust::waproto::whatsapp::{
     Message,
@@ -43,7 +43,7 @@ pub(super) fn read(message: &Message) -> Option<Content<'_>> {
     }
 }
 
-fn of_image(image: &ImageMessage) -> Content<'_> {
+pub(super) fn of_image(image: &ImageMessage) -> Content<'_> {
     let media = Media {
         width: image.width,
         height: image.height,
@@ -55,7 +55,7 @@ fn of_image(image: &ImageMessage) -> Content<'_> {
     content
 }
 
-fn of_video(video: &VideoMessage, note: bool) -> Content<'_> {
+pub(super) fn of_video(video: &VideoMessage, note: bool) -> Content<'_> {
     let gif = video.gif_playback == Some(true);
     let name = match (note, gif) {
         (true, _) => "Video note",
@@ -91,7 +91,7 @@ fn of_audio(audio: &AudioMessage) -> Content<'_> {
     content
 }
 
-fn of_document(document: &DocumentMessage) -> Content<'_> {
+pub(super) fn of_document(document: &DocumentMessage) -> Content<'_> {
     let name = document.file_name.as_deref().or(document.title.as_deref());
     let name = name.filter(|name| !name.is_empty());
     let media = Media {
@@ -119,7 +119,7 @@ fn captioned<'a>(kind: MessageKind, name: &'a str, caption: Option<&'a str>, med
     let caption = caption.filter(|caption| !caption.is_empty());
     let mut content = Content::new(kind, caption.unwrap_or(name));
     content.caption = caption;
-    content.body = Some(Body::Media(media));
+    content.media = Some(media);
     content
 }
 

@@ -1,7 +1,9 @@
 //! Tests of [`super`]: who a message is from, and which messages are carried.
 
+mod around;
 mod examples;
 mod kinds;
+mod offers;
 mod sent;
 mod strangers;
 

@@ -1,292 +1,207 @@
 //! Messages that there is no `type` for: said in words, so that nobody takes them for nothing.
 
-use whatsapp_rust::waproto::whatsapp::{ContextInfo, Message};
+use wharf_domain::{
+    Timestamp,
+    message::{Body, EventDetails, GroupInvite},
+};
+use whatsapp_rust::waproto::whatsapp::{
+    ContextInfo, KeepType, Message,
+    message::{EventMessage, GroupInviteMessage, KeepInChatMessage, PinInChatMessage, pin_in_chat_message},
+};
 
-use super::part::Content;
+use super::{
+    content::place_of,
+    part::{Content, cut, filled, whole},
+};
 
 /// Names a message of a kind that is known to WhatsApp and has no `type` here.
 pub(super) fn read(message: &Message) -> Option<Content<'_>> {
-    business(message)
-        .or_else(|| invitation(message))
+    invitation(message)
         .or_else(|| act(message))
-        .or_else(|| money(message))
-        .or_else(|| of_status(message))
-        .or_else(|| rare(message))
+        .or_else(|| with_words(message))
+        .or_else(|| {
+            let (name, words) = named(message)?;
+            Some(Content::unsupported(Some(name), words))
+        })
 }
 
+/// `words` are for one that says nothing.
 fn told<'a>(
     name: &'static str,
     said: Option<&'a str>,
-    words: &'a str,
+    words: &'static str,
     context: Option<&'a ContextInfo>,
 ) -> Content<'a> {
-    let said = said.filter(|said| !said.is_empty());
-    let mut content = Content::unsupported(Some(name), said.unwrap_or(words));
-    content.context = context;
-    content
-}
-
-/// What businesses write: its words, without the buttons.
-fn business(message: &Message) -> Option<Content<'_>> {
-    if let Some(template) = message.template_message.as_option() {
-        let hydrated = template.hydrated_template.as_option();
-        let said = hydrated.and_then(|hydrated| hydrated.hydrated_content_text.as_deref());
-        let context = template.context_info.as_option();
-        Some(told("templateMessage", said, "A message with buttons", context))
-    } else if let Some(buttons) = message.buttons_message.as_option() {
-        let context = buttons.context_info.as_option();
-        let said = buttons.content_text.as_deref();
-        Some(told("buttonsMessage", said, "A message with buttons", context))
-    } else if let Some(list) = message.list_message.as_option() {
-        let said = list.description.as_deref().or(list.title.as_deref());
-        Some(told(
-            "listMessage",
-            said,
-            "A message with a list",
-            list.context_info.as_option(),
-        ))
-    } else if let Some(interactive) = message.interactive_message.as_option() {
-        let said = interactive.body.as_option().and_then(|body| body.text.as_deref());
-        let context = interactive.context_info.as_option();
-        Some(told("interactiveMessage", said, "A message with buttons", context))
-    } else if let Some(product) = message.product_message.as_option() {
-        let title = product.product.as_option().and_then(|product| product.title.as_deref());
-        Some(told(
-            "productMessage",
-            title,
-            "A product",
-            product.context_info.as_option(),
-        ))
-    } else if message.highly_structured_message.is_set() {
-        let words = "A message from a template of a business";
-        Some(told("highlyStructuredMessage", None, words, None))
-    } else {
-        None
+    Content {
+        context,
+        ..Content::unsupported(Some(name), filled(said).unwrap_or(words))
     }
 }
 
 fn invitation(message: &Message) -> Option<Content<'_>> {
     if let Some(invite) = message.group_invite_message.as_option() {
-        let said = invite.caption.as_deref().filter(|caption| !caption.is_empty());
-        let said = said.or(invite.group_name.as_deref());
-        Some(told(
-            "groupInviteMessage",
-            said,
-            "An invitation to a group",
-            invite.context_info.as_option(),
-        ))
-    } else if let Some(event) = message.event_message.as_option() {
-        Some(told(
-            "eventMessage",
-            event.name.as_deref(),
-            "An event",
-            event.context_info.as_option(),
-        ))
-    } else if message.event_invite_message.is_set() {
-        Some(told("eventInviteMessage", None, "An invitation to an event", None))
-    } else if message.enc_event_response_message.is_set() {
-        Some(told("encEventResponseMessage", None, "An answer to an event", None))
-    } else if message.newsletter_admin_invite_message.is_set() {
-        Some(told(
-            "newsletterAdminInviteMessage",
-            None,
-            "An invitation to a channel",
-            None,
-        ))
-    } else if message.scheduled_call_creation_message.is_set() {
-        Some(told("scheduledCallCreationMessage", None, "A call was planned", None))
-    } else if message.scheduled_call_edit_message.is_set() {
-        Some(told(
-            "scheduledCallEditMessage",
-            None,
-            "A planned call was changed",
-            None,
-        ))
-    } else {
-        None
+        return Some(of_invite(invite));
     }
+    message.event_message.as_option().map(of_event)
 }
 
-/// What is done to a message or with a chat.
+fn of_invite(invite: &GroupInviteMessage) -> Content<'_> {
+    let said = filled(invite.caption.as_deref()).or(invite.group_name.as_deref());
+    let body = GroupInvite {
+        id: whole(invite.group_jid.as_deref()),
+        code: whole(invite.invite_code.as_deref()),
+        expires_at: moment(invite.invite_expiration),
+        name: cut(invite.group_name.as_deref()),
+    };
+    let context = invite.context_info.as_option();
+    told("groupInviteMessage", said, "An invitation to a group", None).with(Body::GroupInvite(body), context)
+}
+
+fn of_event(event: &EventMessage) -> Content<'_> {
+    let body = EventDetails {
+        description: filled(event.description.as_deref()).map(str::to_owned),
+        starts_at: moment(event.start_time),
+        ends_at: moment(event.end_time),
+        location: event.location.as_option().map(place_of),
+        link: whole(event.join_link.as_deref()),
+        canceled: event.is_canceled == Some(true),
+    };
+    let context = event.context_info.as_option();
+    told("eventMessage", event.name.as_deref(), "An event", None).with(Body::EventDetails(body), context)
+}
+
+/// A moment in Unix seconds; 0 is none.
+fn moment(seconds: Option<i64>) -> Option<Timestamp> {
+    let seconds = seconds.filter(|&seconds| seconds > 0)?;
+    Some(Timestamp::from_seconds(seconds))
+}
+
+/// What is done to a message.
 fn act(message: &Message) -> Option<Content<'_>> {
     if let Some(pin) = message.pin_in_chat_message.as_option() {
-        let mut content = told("pinInChatMessage", None, "A message was pinned or unpinned", None);
-        content.target = pin.key.as_option();
-        Some(content)
-    } else if let Some(keep) = message.keep_in_chat_message.as_option() {
-        let mut content = told(
-            "keepInChatMessage",
-            None,
-            "A disappearing message was kept or let go",
-            None,
-        );
-        content.target = keep.key.as_option();
-        Some(content)
-    } else if let Some(album) = message.album_message.as_option() {
-        let context = album.context_info.as_option();
-        Some(told("albumMessage", None, "An album; what is in it follows", context))
-    } else if message.request_phone_number_message.is_set() {
-        Some(told(
-            "requestPhoneNumberMessage",
-            None,
-            "The phone number was asked for",
-            None,
-        ))
-    } else if message.call_log_messsage.is_set() {
-        Some(told("callLogMessage", None, "A call", None))
-    } else if let Some(comment) = message.comment_message.as_option() {
-        let mut content = told("commentMessage", None, "A comment", None);
-        content.target = comment.target_message_key.as_option();
-        Some(content)
-    } else {
-        None
+        return Some(of_pin(pin));
+    }
+    message.keep_in_chat_message.as_option().map(of_keep)
+}
+
+fn of_pin(pin: &PinInChatMessage) -> Content<'_> {
+    use pin_in_chat_message::Type;
+    let (words, pinned) = match pin.r#type {
+        Some(Type::PIN_FOR_ALL) => ("A message was pinned", Some(true)),
+        Some(Type::UNPIN_FOR_ALL) => ("A message was unpinned", Some(false)),
+        _ => ("A message was pinned or unpinned", None),
+    };
+    Content {
+        body: pinned.map(Body::Pinned),
+        target: pin.key.as_option(),
+        ..told("pinInChatMessage", None, words, None)
     }
 }
 
-fn money(message: &Message) -> Option<Content<'_>> {
-    let name = if message.send_payment_message.is_set() {
-        "sendPaymentMessage"
-    } else if message.request_payment_message.is_set() {
-        "requestPaymentMessage"
-    } else if message.decline_payment_request_message.is_set() {
-        "declinePaymentRequestMessage"
-    } else if message.cancel_payment_request_message.is_set() {
-        "cancelPaymentRequestMessage"
-    } else if message.payment_invite_message.is_set() {
-        "paymentInviteMessage"
-    } else if message.invoice_message.is_set() {
-        "invoiceMessage"
-    } else if message.payment_reminder_message.is_set() {
-        "paymentReminderMessage"
-    } else if message.split_payment_message.is_set() {
-        "splitPaymentMessage"
-    } else {
-        return None;
+fn of_keep(keep: &KeepInChatMessage) -> Content<'_> {
+    let (words, kept) = match keep.keep_type {
+        Some(KeepType::KEEP_FOR_ALL) => ("A disappearing message was kept", Some(true)),
+        Some(KeepType::UNDO_KEEP_FOR_ALL) => ("A disappearing message was let go", Some(false)),
+        _ => ("A disappearing message was kept or let go", None),
     };
-    Some(told(name, None, "A message about a payment", None))
+    Content {
+        body: kept.map(Body::Kept),
+        target: keep.key.as_option(),
+        ..told("keepInChatMessage", None, words, None)
+    }
 }
 
-/// What is written to somebody because of a status update.
-fn of_status(message: &Message) -> Option<Content<'_>> {
-    if message.status_mention_message.is_set() {
-        let words = "A status update mentions this account";
-        Some(told("statusMentionMessage", None, words, None))
-    } else if message.group_status_mention_message.is_set() {
-        let words = "A status update mentions the group";
-        Some(told("groupStatusMentionMessage", None, words, None))
-    } else if let Some(answer) = message.status_question_answer_message.as_option() {
-        let words = "An answer to the question of a status update";
-        let mut content = told("statusQuestionAnswerMessage", answer.text.as_deref(), words, None);
-        content.target = answer.key.as_option();
-        Some(content)
-    } else if let Some(answer) = message.question_response_message.as_option() {
-        let mut content = told(
-            "questionResponseMessage",
-            answer.text.as_deref(),
-            "An answer to a question",
-            None,
-        );
-        content.target = answer.key.as_option();
-        Some(content)
+/// What says more than its name.
+fn with_words(message: &Message) -> Option<Content<'_>> {
+    let results = [
+        &message.poll_result_snapshot_message,
+        &message.poll_result_snapshot_message_v3,
+    ];
+    if let Some(album) = message.album_message.as_option() {
+        let context = album.context_info.as_option();
+        Some(told("albumMessage", None, "An album; what is in it follows", context))
+    } else if let Some(pack) = message.sticker_pack_message.as_option() {
+        let (said, context) = (pack.name.as_deref(), pack.context_info.as_option());
+        Some(told("stickerPackMessage", said, "A pack of stickers", context))
+    } else if let Some(result) = results.into_iter().find_map(|result| result.as_option()) {
+        let (said, context) = (result.name.as_deref(), result.context_info.as_option());
+        Some(told("pollResultSnapshotMessage", said, "The result of a poll", context))
     } else if let Some(quoted) = message.status_quoted_message.as_option() {
         let words = "A status update was quoted";
         Some(told("statusQuotedMessage", quoted.text.as_deref(), words, None))
-    } else if message.status_sticker_interaction_message.is_set() {
-        let words = "A sticker of a status update was touched";
-        Some(told("statusStickerInteractionMessage", None, words, None))
-    } else if message.status_add_yours.is_set() {
-        let words = "A status update that takes up another";
-        Some(told("statusAddYours", None, words, None))
-    } else if message.status_notification_message.is_set() {
-        let words = "Something happened to a status update";
-        Some(told("statusNotificationMessage", None, words, None))
-    } else {
-        None
-    }
-}
-
-fn rare(message: &Message) -> Option<Content<'_>> {
-    if message.placeholder_message.is_set() {
-        let words = "A message that WhatsApp shows on the phone only";
-        Some(told("placeholderMessage", None, words, None))
-    } else if let Some(pack) = message.sticker_pack_message.as_option() {
-        let context = pack.context_info.as_option();
-        Some(told(
-            "stickerPackMessage",
-            pack.name.as_deref(),
-            "A pack of stickers",
-            context,
-        ))
-    } else if let Some(result) = [
-        &message.poll_result_snapshot_message,
-        &message.poll_result_snapshot_message_v3,
-    ]
-    .into_iter()
-    .find_map(|result| result.as_option())
-    {
-        let context = result.context_info.as_option();
-        Some(told(
-            "pollResultSnapshotMessage",
-            result.name.as_deref(),
-            "The result of a poll",
-            context,
-        ))
-    } else if message.rich_response_message.is_set() {
-        Some(told("richResponseMessage", None, "An answer of an assistant", None))
     } else if let Some(call) = message.bcall_message.as_option() {
         Some(told("bcallMessage", call.caption.as_deref(), "A call", None))
     } else {
-        let (name, words) = seldom(message)?;
-        Some(told(name, None, words, None))
+        answer(message)
     }
 }
 
-/// What is hardly ever written to anybody: its name, and words for it.
-fn seldom(message: &Message) -> Option<(&'static str, &'static str)> {
-    let about_a_channel = "A message about a channel";
-    [
-        (message.call.is_set(), ("call", "A call")),
-        (message.chat.is_set(), ("chat", "A chat")),
-        (
-            message.poll_add_option_message.is_set(),
-            ("pollAddOptionMessage", "An option was added to a poll"),
-        ),
-        (
-            message.event_cover_image.is_set(),
-            ("eventCoverImage", "The picture of an event"),
-        ),
-        (
-            message.message_history_bundle.is_set(),
-            ("messageHistoryBundle", "Earlier messages of the group"),
-        ),
-        (
-            message.message_history_notice.is_set(),
-            (
-                "messageHistoryNotice",
-                "Earlier messages of the group were given to a new member",
-            ),
-        ),
-        (
-            message.conditional_reveal_message.is_set(),
-            ("conditionalRevealMessage", "A message that is not shown yet"),
-        ),
-        (
-            message.newsletter_follower_invite_message_v2.is_set(),
-            ("newsletterFollowerInviteMessageV2", "An invitation to a channel"),
-        ),
-        (
-            message.newsletter_admin_profile_message.is_set(),
-            ("newsletterAdminProfileMessage", about_a_channel),
-        ),
-        (
-            message.newsletter_admin_profile_message_v2.is_set(),
-            ("newsletterAdminProfileMessageV2", about_a_channel),
-        ),
-        (
-            message.newsletter_admin_profile_status_message.is_set(),
-            ("newsletterAdminProfileStatusMessage", about_a_channel),
-        ),
-    ]
-    .into_iter()
-    .find_map(|(is_set, named)| is_set.then_some(named))
+/// What somebody writes to a question that was asked of many.
+fn answer(message: &Message) -> Option<Content<'_>> {
+    if let Some(answer) = message.status_question_answer_message.as_option() {
+        let words = "An answer to the question of a status update";
+        Some(Content {
+            target: answer.key.as_option(),
+            ..told("statusQuestionAnswerMessage", answer.text.as_deref(), words, None)
+        })
+    } else {
+        let answer = message.question_response_message.as_option()?;
+        let words = "An answer to a question";
+        Some(Content {
+            target: answer.key.as_option(),
+            ..told("questionResponseMessage", answer.text.as_deref(), words, None)
+        })
+    }
+}
+
+/// What has nothing to tell but its name: the first of these fields that is there, what WhatsApp calls it, and words for it.
+macro_rules! first_named {
+    ($message:ident: $($field:ident, $name:literal, $words:expr;)+) => {
+        $(if $message.$field.is_set() {
+            return Some(($name, $words));
+        })+
+    };
+}
+
+#[rustfmt::skip] // A table, a kind a line.
+fn named(message: &Message) -> Option<(&'static str, &'static str)> {
+    const PAYMENT: &str = "A message about a payment";
+    const CHANNEL: &str = "A message about a channel";
+    first_named!(message:
+        event_invite_message, "eventInviteMessage", "An invitation to an event";
+        enc_event_response_message, "encEventResponseMessage", "An answer to an event";
+        event_cover_image, "eventCoverImage", "The picture of an event";
+        newsletter_admin_invite_message, "newsletterAdminInviteMessage", "An invitation to a channel";
+        newsletter_follower_invite_message_v2, "newsletterFollowerInviteMessageV2", "An invitation to a channel";
+        newsletter_admin_profile_message, "newsletterAdminProfileMessage", CHANNEL;
+        newsletter_admin_profile_message_v2, "newsletterAdminProfileMessageV2", CHANNEL;
+        newsletter_admin_profile_status_message, "newsletterAdminProfileStatusMessage", CHANNEL;
+        scheduled_call_creation_message, "scheduledCallCreationMessage", "A call was planned";
+        scheduled_call_edit_message, "scheduledCallEditMessage", "A planned call was changed";
+        call_log_messsage, "callLogMessage", "A call";
+        call, "call", "A call";
+        request_phone_number_message, "requestPhoneNumberMessage", "The phone number was asked for";
+        comment_message, "commentMessage", "A comment";
+        send_payment_message, "sendPaymentMessage", PAYMENT;
+        request_payment_message, "requestPaymentMessage", PAYMENT;
+        decline_payment_request_message, "declinePaymentRequestMessage", PAYMENT;
+        cancel_payment_request_message, "cancelPaymentRequestMessage", PAYMENT;
+        payment_invite_message, "paymentInviteMessage", PAYMENT;
+        invoice_message, "invoiceMessage", PAYMENT;
+        payment_reminder_message, "paymentReminderMessage", PAYMENT;
+        split_payment_message, "splitPaymentMessage", PAYMENT;
+        status_mention_message, "statusMentionMessage", "A status update mentions this account";
+        group_status_mention_message, "groupStatusMentionMessage", "A status update mentions the group";
+        status_sticker_interaction_message, "statusStickerInteractionMessage", "A sticker of a status update was touched";
+        status_add_yours, "statusAddYours", "A status update that takes up another";
+        status_notification_message, "statusNotificationMessage", "Something happened to a status update";
+        placeholder_message, "placeholderMessage", "A message that WhatsApp shows on the phone only";
+        rich_response_message, "richResponseMessage", "An answer of an assistant";
+        chat, "chat", "A chat";
+        poll_add_option_message, "pollAddOptionMessage", "An option was added to a poll";
+        message_history_bundle, "messageHistoryBundle", "Earlier messages of the group";
+        message_history_notice, "messageHistoryNotice", "Earlier messages of the group were given to a new member";
+        conditional_reveal_message, "conditionalRevealMessage", "A message that is not shown yet";
+    );
+    None
 }

@@ -14,6 +14,10 @@ use whatsapp_rust::waproto::whatsapp::{
 
 use super::{layers::layers, part::is_text};
 
+/// How many options of a poll are told and kept. Apps allow twelve; a message has room for a hundred thousand, and every
+/// vote has to be compared with all of them.
+const OPTIONS_MAX: usize = 256;
+
 /// What has to be kept of a poll to read its votes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Election {
@@ -44,6 +48,7 @@ impl Ballot {
         let names: HashMap<Vec<u8>, &String> = options
             .unwrap_or_default()
             .iter()
+            .take(OPTIONS_MAX)
             .map(|option| (compute_option_hash(option).to_vec(), option))
             .collect();
         let named = |hash| names.get(hash).map(|name| (*name).clone());
@@ -92,7 +97,7 @@ pub(super) fn poll_in(message: &Message) -> Option<&PollCreationMessage> {
 /// The names of a poll's options.
 pub(super) fn options_of(poll: &PollCreationMessage) -> Vec<String> {
     let names = poll.options.iter().filter_map(|option| option.option_name.clone());
-    names.collect()
+    names.take(OPTIONS_MAX).collect()
 }
 
 /// What has to be kept of a message that is a poll.

@@ -29,17 +29,25 @@ impl<'o> People<'o> {
         self.known.insert(hidden.to_owned(), number.to_owned());
     }
 
-    /// The number behind a JID in digits, if it is known.
-    pub(crate) fn number_of<'a>(&'a self, jid: &'a Jid) -> Option<&'a str> {
-        if !is_hidden(jid) {
-            return Some(jid.user_base());
-        }
-        self.known.get(jid.user_base()).map(String::as_str)
+    /// What a receiver is shown for a JID: the number where it is known, else what [`by_itself`] says.
+    pub(crate) fn shown(&self, jid: &Jid) -> String {
+        let known = self.known.get(jid.user_base()).filter(|_| is_hidden(jid));
+        known.cloned().unwrap_or_else(|| by_itself(jid))
     }
 
-    /// What a receiver is shown for a JID.
-    pub(crate) fn shown(&self, jid: &Jid) -> String {
-        self.number_of(jid).unwrap_or_else(|| jid.user_base()).to_owned()
+    /// What a receiver is shown for a hidden id whose number is not known.
+    pub(crate) fn hidden(&self, jid: &Jid) -> Option<String> {
+        let is_unknown = is_hidden(jid) && !self.known.contains_key(jid.user_base());
+        is_unknown.then(|| by_itself(jid))
+    }
+}
+
+/// What a JID is shown as for itself: the digits of a person, who has a number or a hidden id; all of it of whatever else
+/// there is (a group, a bot, a channel, a broadcast list), whose digits are no number.
+pub(crate) fn by_itself(jid: &Jid) -> String {
+    match bare(jid) {
+        person if matches!(person.server, Server::Pn | Server::Lid) => person.user_base().to_owned(),
+        other => other.to_string(),
     }
 }
 
@@ -139,5 +147,40 @@ pub(crate) fn bare(jid: &Jid) -> Jid {
         Server::Pn | Server::Hosted | Server::Legacy => Jid::pn(jid.user_base()),
         Server::Lid | Server::HostedLid => Jid::lid(jid.user_base()),
         _ => jid.to_non_ad(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_who_has_a_number_is_shown_as_one() {
+        let mut people = People::new("5511999999999");
+        people.know("100000012345678", "5511888888888");
+        for (jid, shown, hidden) in [
+            ("5511888888888:3@s.whatsapp.net", "5511888888888", None),
+            ("5511888888888:99@hosted", "5511888888888", None),
+            ("5511888888888@c.us", "5511888888888", None),
+            ("100000012345678:3@lid", "5511888888888", None),
+            ("100000087654321:3@lid", "100000087654321", Some("100000087654321")),
+            (
+                "100000087654321:99@hosted.lid",
+                "100000087654321",
+                Some("100000087654321"),
+            ),
+            // Somebody's digits on another server are nobody's number.
+            ("100000012345678@bot", "100000012345678@bot", None),
+            ("867051314767696@bot", "867051314767696@bot", None),
+            ("120363000000000001@g.us", "120363000000000001@g.us", None),
+            ("120363000000000002@newsletter", "120363000000000002@newsletter", None),
+            ("1699999999@broadcast", "1699999999@broadcast", None),
+            ("status@broadcast", "status@broadcast", None),
+            ("1234@msgr", "1234@msgr", None),
+        ] {
+            let jid: Jid = jid.parse().unwrap();
+            assert_eq!(people.shown(&jid), shown, "{jid}");
+            assert_eq!(people.hidden(&jid).as_deref(), hidden, "{jid}");
+        }
     }
 }

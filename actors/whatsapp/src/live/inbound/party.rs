@@ -10,7 +10,7 @@ use whatsapp_rust::wacore_binary::{Jid, JidExt as _, Server};
 use super::Inbound;
 use crate::live::{
     awaited::recipient_of,
-    convert::{Party, bare, is_hidden},
+    convert::{Party, bare, by_itself, is_hidden},
     memory::Memory,
 };
 
@@ -55,8 +55,8 @@ pub(crate) async fn party(
     let chat = unnamed.or(number.as_ref()).unwrap_or(&jid);
     Party {
         chat: chat.to_string(),
-        shown: number.as_ref().unwrap_or(&jid).user_base().to_owned(),
-        hidden: number.is_none().then(|| jid.user_base().to_owned()),
+        shown: by_itself(number.as_ref().unwrap_or(&jid)),
+        hidden: hidden.filter(|_| number.is_none()).map(|lid| by_itself(&lid)),
         is_group: false,
     }
 }

@@ -2,11 +2,14 @@
 
 mod happenings;
 
-use whatsapp_rust::waproto::whatsapp::message::{
-    AudioMessage, ButtonsResponseMessage, ContactMessage, DocumentMessage, ImageMessage, ListResponseMessage,
-    LiveLocationMessage, LocationMessage, OrderMessage, PollCreationMessage, PollUpdateMessage, ReactionMessage,
-    StickerMessage, VideoMessage, buttons_response_message::Response, list_response_message::SingleSelectReply,
-    poll_creation_message, protocol_message::Type,
+use whatsapp_rust::waproto::whatsapp::{
+    message::{
+        AudioMessage, ButtonsResponseMessage, ContactMessage, DocumentMessage, ImageMessage, ListResponseMessage,
+        LiveLocationMessage, LocationMessage, OrderMessage, PollCreationMessage, PollUpdateMessage, ReactionMessage,
+        StickerMessage, VideoMessage, buttons_response_message::Response, list_response_message::SingleSelectReply,
+        poll_creation_message, protocol_message::Type,
+    },
+    message_association::AssociationType,
 };
 
 use wharf_domain::{EventKind, media_link::file_name};
@@ -262,6 +265,7 @@ fn in_a_group() -> IncomingMessage {
     let context = ContextInfo {
         stanza_id: Some("3EB0BB22".into()),
         participant: Some("5511977776666@s.whatsapp.net".into()),
+        quoted_message: some(conversation("Who has the key?")),
         mentioned_jid: vec!["5511999999999@s.whatsapp.net".into(), "100000087654321@lid".into()],
         is_forwarded: Some(true),
         expiration: Some(604_800),
@@ -271,6 +275,25 @@ fn in_a_group() -> IncomingMessage {
     let group = message.details.as_mut().and_then(|details| details.group.as_mut());
     group.unwrap().subject = Some("Harbour".into());
     message
+}
+
+fn in_hd() -> IncomingMessage {
+    let picture = Message {
+        image_message: some(ImageMessage {
+            mimetype: Some("image/jpeg".into()),
+            file_sha256: Some(vec![0xAB; 32]),
+            file_length: Some(1_048_213),
+            width: Some(4000),
+            height: Some(3000),
+            ..ImageMessage::default()
+        }),
+        ..Message::default()
+    };
+    media(Message {
+        associated_child_message: wrapped(picture),
+        message_context_info: around::associated(Some(AssociationType::HD_IMAGE_DUAL_UPLOAD), key("3EB0AA11", true)),
+        ..Message::default()
+    })
 }
 
 fn hidden() -> IncomingMessage {
@@ -311,6 +334,9 @@ fn examples() -> Vec<(&'static str, IncomingMessage)> {
         ("unknown", undecryptable_one()),
         ("A reply in a group", in_a_group()),
         ("A hidden number", hidden()),
+        ("A picture in HD", in_hd()),
+        ("From an advertisement", carried(direct(), &around::from_an_ad())),
+        ("A message of a business", carried(direct(), &offers::payment())),
         ("History", of_the_past()),
     ]
 }

@@ -34,10 +34,7 @@ fn what_a_download_needs_is_kept_beside_the_payload() {
         ..Message::default()
     };
     let carried_one = carried(direct(), &message(image.clone()));
-    let Some(Body::Media(media)) = carried_one.details.as_ref().and_then(|details| details.body.clone()) else {
-        panic!("no media")
-    };
-    let reference = media.reference.unwrap();
+    let reference = carried_one.media().unwrap().reference.as_deref().unwrap();
     assert_eq!((reference.kind, reference.size), (MediaKind::Image, 10));
     assert_eq!(
         (reference.media_key.as_slice(), reference.direct_path.as_str()),
@@ -51,8 +48,7 @@ fn what_a_download_needs_is_kept_beside_the_payload() {
         ..image
     };
     let carried_one = carried(direct(), &message(without_key));
-    let body = carried_one.details.and_then(|details| details.body);
-    assert!(matches!(body, Some(Body::Media(media)) if media.reference.is_none()));
+    assert_eq!(carried_one.media().unwrap().reference, None);
 }
 
 #[test]

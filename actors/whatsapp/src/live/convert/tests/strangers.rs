@@ -17,7 +17,7 @@ use self::made::{anything, information};
 use super::{examples::poll, *};
 
 /// All keys that docs/EVENTS.md names, in the order of its tables.
-const KEYS: [&str; 31] = [
+const KEYS: [&str; 39] = [
     "client_id",
     "message_id",
     "from",
@@ -30,9 +30,12 @@ const KEYS: [&str; 31] = [
     "push_name",
     "from_lid",
     "group",
+    "part_of",
     "reply_to",
     "mentions",
+    "mentions_all",
     "forwarded",
+    "referral",
     "ephemeral",
     "ephemeral_seconds",
     "view_once",
@@ -48,6 +51,11 @@ const KEYS: [&str; 31] = [
     "buttons_reply",
     "list_reply",
     "order",
+    "native_flow",
+    "group_invite",
+    "event_details",
+    "pinned",
+    "kept",
     "unknown",
 ];
 
@@ -84,6 +92,7 @@ fn may_be_skipped(reason: &str) -> bool {
         "an edit without words",
         "a protocol message",
         "about settings",
+        "a status update",
         "an edit of what another one wrote",
         "a deletion of what another one wrote",
     ]
@@ -248,6 +257,23 @@ fn a_vote_names_each_option_once() {
         Ballot::read(hashes, None),
         Ballot::Hashes(vec![hash(&long), hash("no")])
     );
+}
+
+/// Each vote is compared with all options, and the poll may be as long as a message.
+#[test]
+fn no_more_options_are_kept_than_anybody_reads() {
+    let mut asked = poll();
+    let poll = asked.poll_creation_message_v3.as_option_mut().unwrap();
+    let option = poll.options[0].clone();
+    poll.options.extend(std::iter::repeat_n(option, 10_000));
+    assert_eq!(election_in(&asked).unwrap().options.len(), 256);
+    let told = carried(direct(), &asked);
+    assert_eq!(extras(&told)["poll"]["options"].as_array().unwrap().len(), 256);
+    // Of one that was kept before there was a bound.
+    let options: Vec<String> = (0..300).map(|n| n.to_string()).collect();
+    let vote = |n: usize| Ballot::read(vec![compute_option_hash(&options[n]).to_vec()], Some(&options));
+    assert_eq!(vote(255), Ballot::Options(vec!["255".to_owned()]));
+    assert!(matches!(vote(256), Ballot::Hashes(_)));
 }
 
 /// Neither options by hashes nor mentions by mentions: what a message of a few megabytes holds must not keep a thread for

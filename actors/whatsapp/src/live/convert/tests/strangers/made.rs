@@ -9,12 +9,16 @@ use whatsapp_rust::wacore_binary::{Jid, JidExt};
 use whatsapp_rust::waproto::{
     buffa::MessageField,
     whatsapp::{
-        ContextInfo, Message, MessageKey,
-        message::{DeviceSentMessage, ProtocolMessage, SenderKeyDistributionMessage, protocol_message::Type},
+        ContextInfo, Message, MessageAssociation, MessageKey,
+        context_info::ExternalAdReplyInfo,
+        message::{
+            CommentMessage, DeviceSentMessage, ProtocolMessage, SenderKeyDistributionMessage, protocol_message::Type,
+        },
+        message_association::AssociationType,
     },
 };
 
-use self::kinds::{acts, answers, cards, files, places, polls, texts};
+use self::kinds::{acts, answers, cards, files, offers, places, polls, texts};
 use super::super::{OWN, wrapped};
 
 /// Ids of all servers, and what is none.
@@ -132,24 +136,66 @@ fn context() -> BoxedStrategy<MessageField<ContextInfo>> {
         said(),
         option::of(name()),
         prop_oneof![9 => vec(name(), 0..4), 1 => vec(select(JIDS.map(str::to_owned).to_vec()), 0..3000)],
-        (flag(), number(), number()),
+        (flag(), number(), number(), number()),
+        (quoted(), option::of(name()), field(advertisement()), said()),
     );
     field(context.prop_map(
-        |(stanza_id, participant, mentioned_jid, (is_forwarded, forwarding_score, expiration))| ContextInfo {
+        |(
+            stanza_id,
+            participant,
+            mentioned_jid,
+            (is_forwarded, forwarding_score, expiration, non_jid_mentions),
+            (quoted_message, remote_jid, external_ad_reply, entry_point_conversion_source),
+        )| ContextInfo {
             stanza_id,
             participant,
             mentioned_jid,
             is_forwarded,
             forwarding_score,
             expiration,
+            non_jid_mentions,
+            quoted_message,
+            remote_jid,
+            external_ad_reply,
+            entry_point_conversion_source,
             ..ContextInfo::default()
         },
     ))
 }
 
+fn quoted() -> BoxedStrategy<MessageField<Message>> {
+    let text = words().prop_map(|text| Message {
+        conversation: Some(text),
+        ..Message::default()
+    });
+    field(prop_oneof![text, polls(), cards(), Just(Message::default())])
+}
+
+fn advertisement() -> impl Strategy<Value = ExternalAdReplyInfo> {
+    let ad = (said(), said(), said(), said(), said());
+    ad.prop_map(|(title, body, source_url, source_id, ctwa_clid)| ExternalAdReplyInfo {
+        title,
+        body,
+        source_url,
+        source_id,
+        ctwa_clid,
+        ..ExternalAdReplyInfo::default()
+    })
+}
+
 /// A message that has to be told.
 fn told() -> BoxedStrategy<Message> {
-    Union::new([texts(), files(), places(), cards(), polls(), answers(), acts()]).boxed()
+    Union::new([
+        texts(),
+        files(),
+        places(),
+        cards(),
+        polls(),
+        answers(),
+        acts(),
+        offers(),
+    ])
+    .boxed()
 }
 
 /// One that may be about keys, settings, or another message.
@@ -205,6 +251,13 @@ fn wrap(message: Message, wrapper: u8) -> Message {
         });
         return outer;
     }
+    if wrapper == 14 {
+        outer.comment_message = MessageField::some(CommentMessage {
+            message: MessageField::some(message),
+            ..CommentMessage::default()
+        });
+        return outer;
+    }
     let place = match wrapper {
         1 => &mut outer.ephemeral_message,
         2 => &mut outer.view_once_message,
@@ -218,17 +271,38 @@ fn wrap(message: Message, wrapper: u8) -> Message {
         10 => &mut outer.associated_child_message,
         11 => &mut outer.poll_creation_message_v4,
         12 => &mut outer.spoiler_message,
-        13 => &mut outer.question_message,
-        _ => &mut outer.group_status_message_v2,
+        _ => &mut outer.question_message,
     };
     *place = wrapped(message);
     outer
 }
 
+fn association() -> BoxedStrategy<Option<MessageAssociation>> {
+    let kinds = [
+        AssociationType::UNKNOWN,
+        AssociationType::MEDIA_ALBUM,
+        AssociationType::HD_IMAGE_DUAL_UPLOAD,
+    ];
+    let association = (option::of(select(kinds.to_vec())), key());
+    let association = association.prop_map(|(association_type, parent_message_key)| MessageAssociation {
+        association_type,
+        parent_message_key,
+        ..MessageAssociation::default()
+    });
+    option::weighted(0.2, association).boxed()
+}
+
 fn wrapped_deep(message: BoxedStrategy<Message>, most: usize) -> BoxedStrategy<Message> {
     let wrappers = prop_oneof![4 => vec(0_u8..15, 0..=most.min(3)), 1 => vec(0_u8..15, 0..=most)];
-    (message, wrappers)
-        .prop_map(|(message, wrappers)| wrappers.into_iter().fold(message, wrap))
+    (message, wrappers, association())
+        .prop_map(|(message, wrappers, association)| {
+            let mut outer = wrappers.into_iter().fold(message, wrap);
+            if let Some(association) = association {
+                let context = outer.message_context_info.get_or_insert_default();
+                context.message_association = MessageField::some(association);
+            }
+            outer
+        })
         .boxed()
 }
 

@@ -7,10 +7,15 @@ use whatsapp_rust::waproto::{
         Message, MessageContextInfo,
         message::{
             AudioMessage, ButtonsResponseMessage, ContactMessage, ContactsArrayMessage, DocumentMessage,
-            EncReactionMessage, ExtendedTextMessage, ImageMessage, InteractiveResponseMessage, ListResponseMessage,
-            LiveLocationMessage, LocationMessage, OrderMessage, PinInChatMessage, PollCreationMessage, PollEncValue,
-            PollUpdateMessage, ReactionMessage, StickerMessage, TemplateMessage, VideoMessage,
+            EncReactionMessage, EventMessage, ExtendedTextMessage, GroupInviteMessage, ImageMessage,
+            InteractiveMessage, InteractiveResponseMessage, ListResponseMessage, LiveLocationMessage, LocationMessage,
+            OrderMessage, PinInChatMessage, PollCreationMessage, PollEncValue, PollUpdateMessage, ReactionMessage,
+            StickerMessage, TemplateMessage, VideoMessage,
             buttons_response_message::Response,
+            interactive_message::{
+                self, CarouselMessage, InteractiveMessage as Part, NativeFlowMessage, header,
+                native_flow_message::NativeFlowButton,
+            },
             interactive_response_message::{InteractiveResponseMessage as Interactive, NativeFlowResponseMessage},
             list_response_message::SingleSelectReply,
             poll_creation_message,
@@ -262,6 +267,82 @@ pub(super) fn acts() -> BoxedStrategy<Message> {
         ..Message::default()
     });
     prop_oneof![reaction, sealed, pin].boxed()
+}
+
+/// What businesses write, and invitations.
+pub(super) fn offers() -> BoxedStrategy<Message> {
+    let button = (said(), said()).prop_map(|(name, button_params_json)| NativeFlowButton {
+        name,
+        button_params_json,
+    });
+    let buttons = prop_oneof![9 => vec(button, 0..4), 1 => Just(vec![NativeFlowButton {
+        name: Some("a".to_owned()),
+        button_params_json: Some("x".repeat(100)),
+    }; 500])];
+    let card = (said(), said(), option::of(buttons), said(), context()).prop_map(
+        |(text, title, buttons, caption, context_info)| InteractiveMessage {
+            body: MessageField::some(interactive_message::Body { text }),
+            header: MessageField::some(interactive_message::Header {
+                title,
+                media: caption.map(|caption| {
+                    header::Media::ImageMessage(Box::new(ImageMessage {
+                        caption: Some(caption),
+                        ..ImageMessage::default()
+                    }))
+                }),
+                ..interactive_message::Header::default()
+            }),
+            interactive_message: buttons.map(|buttons| {
+                Part::NativeFlowMessage(Box::new(NativeFlowMessage {
+                    buttons,
+                    ..NativeFlowMessage::default()
+                }))
+            }),
+            context_info,
+            ..InteractiveMessage::default()
+        },
+    );
+    let carousel = vec(card.clone(), 0..20).prop_map(|cards| InteractiveMessage {
+        interactive_message: Some(Part::CarouselMessage(Box::new(CarouselMessage {
+            cards,
+            ..CarouselMessage::default()
+        }))),
+        ..InteractiveMessage::default()
+    });
+    let interactive = prop_oneof![card, carousel].prop_map(|interactive| Message {
+        interactive_message: MessageField::some(interactive),
+        ..Message::default()
+    });
+    let invite = (said(), said(), option::of(any::<i64>()), said(), said());
+    let invite = invite.prop_map(
+        |(group_jid, invite_code, invite_expiration, group_name, caption)| Message {
+            group_invite_message: MessageField::some(GroupInviteMessage {
+                group_jid,
+                invite_code,
+                invite_expiration,
+                group_name,
+                caption,
+                ..GroupInviteMessage::default()
+            }),
+            ..Message::default()
+        },
+    );
+    let event = (said(), said(), option::of(any::<i64>()), said(), degrees());
+    let event = event.prop_map(|(name, description, start_time, join_link, degrees_latitude)| Message {
+        event_message: MessageField::some(EventMessage {
+            name,
+            description,
+            start_time,
+            join_link,
+            location: MessageField::some(LocationMessage {
+                degrees_latitude,
+                ..LocationMessage::default()
+            }),
+            ..EventMessage::default()
+        }),
+        ..Message::default()
+    });
+    prop_oneof![2 => interactive, 1 => invite, 1 => event].boxed()
 }
 
 pub(super) fn texts() -> BoxedStrategy<Message> {
