@@ -179,7 +179,7 @@ async fn run(Options { shape, common }: Options) -> Result<Value, Failure> {
     };
     let warm = u64::try_from(common.webhooks)?;
     session.burst(warm, common.in_flight).await?;
-    session.arrived(warm).await?;
+    session.world.settled(&session.lines).await?;
     session.run += 1;
     session.receiver.get("/reset").await?;
 
@@ -197,7 +197,7 @@ async fn run(Options { shape, common }: Options) -> Result<Value, Failure> {
             return Err("not a load".into());
         }
     };
-    session.arrived(total).await?;
+    session.world.settled(&session.lines).await?;
     let (seconds, cpu) = (begin.elapsed().as_secs_f64(), cpu_us()? - cpu);
     let commits = session.world.gateway.commits().commits - commits;
     let (rss, peak) = memory_kib()?;
@@ -250,7 +250,7 @@ impl Session {
                     if n >= total {
                         return Ok::<_, Failure>(());
                     }
-                    line(&lines, n).inject(run, n, chats).await?;
+                    line(&lines, n).inject(run, n, chats, now_us()).await?;
                     if n % 1024 == 0 {
                         progress(n, total);
                     }
@@ -267,33 +267,33 @@ impl Session {
     async fn steady(&self, rate: u64, total: u64) -> Result<(), Failure> {
         steady(&self.lines, self.run, self.chats, rate, total).await
     }
-
-    /// Waits until the receiver has all of them and every outcome is committed.
-    async fn arrived(&self, total: u64) -> Result<(), Failure> {
-        while self.receiver.count().await? < total {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        self.world.settled(&self.lines).await
-    }
 }
 
+/// Each message's clock begins when it is due, not when its turn comes: a gateway that keeps the machine busy delays them, too.
 async fn steady(lines: &Arc<[Line]>, run: u64, chats: u64, rate: u64, total: u64) -> Result<(), Failure> {
-    let mut injections = JoinSet::new();
-    let begin = Instant::now();
-    for n in 0..total {
-        let due = begin + Duration::from_nanos(1_000_000_000 / rate * n);
-        if due.saturating_duration_since(Instant::now()) > Duration::from_micros(500) {
-            tokio::time::sleep_until(due.into()).await;
+    let (lines, gateway) = (Arc::clone(lines), tokio::runtime::Handle::current());
+    // A thread of its own: tokio's clock counts in milliseconds, and its workers are the gateway's.
+    let offering = tokio::task::spawn_blocking(move || {
+        let mut injections = JoinSet::new();
+        let (begin, begin_us) = (Instant::now(), now_us());
+        for n in 0..total {
+            let after = Duration::from_nanos(1_000_000_000 / rate * n);
+            #[expect(clippy::disallowed_methods, reason = "a thread of its own")]
+            std::thread::sleep((begin + after).saturating_duration_since(Instant::now()));
+            let lines = Arc::clone(&lines);
+            let due_us = begin_us + u64::try_from(after.as_micros())?;
+            let injection = async move { line(&lines, n).inject(run, n, chats, due_us).await };
+            injections.spawn_on(injection, &gateway);
+            while let Some(ended) = injections.try_join_next() {
+                ended??;
+            }
+            if n % rate == 0 {
+                progress(n, total);
+            }
         }
-        let lines = Arc::clone(lines);
-        injections.spawn(async move { line(&lines, n).inject(run, n, chats).await });
-        while let Some(ended) = injections.try_join_next() {
-            ended??;
-        }
-        if n % rate == 0 {
-            progress(n, total);
-        }
-    }
+        Ok::<_, Failure>(injections)
+    });
+    let mut injections = offering.await??;
     while let Some(ended) = injections.join_next().await {
         ended??;
     }

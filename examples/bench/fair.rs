@@ -3,7 +3,7 @@
 //! The healthy half is measured alone, and then, at the same rate and in the same process, among as many webhooks whose
 //! receiver takes every message and never answers. Both halves are spread over several clients alike.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -45,20 +45,16 @@ pub(crate) async fn run(fair: &Fair, store: Option<&str>) -> Result<Value, Failu
     // Connections and caches, as in the other shapes.
     let warm = u64::try_from(well.len())?;
     steady(&well, run, chats, 500, warm).await?;
-    let alone = measure(&world, &healthy, &well, warm, async || {
+    let alone = measure(&world, &healthy, &well, async || {
         steady(&well, run + 1, chats, rate, total).await
     });
     let alone = alone.await?;
-    let among = measure(&world, &healthy, &well, total, async || {
+    let among = measure(&world, &healthy, &well, async || {
         let measured = steady(&well, run + 2, chats, rate, total);
         let others = steady(&holes, run + 3, chats, rate, total);
         tokio::try_join!(measured, others).map(drop)
     });
     let among = among.await?;
-    while healthy.count().await? < total {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    world.settled(&well).await?;
     let swallowed = dead.count().await?;
     world.gateway.stop().await;
     let ratio = |of: u64, by: u64| (of as f64 / by.max(1) as f64 * 100.0).round() / 100.0;
@@ -79,17 +75,13 @@ pub(crate) async fn run(fair: &Fair, store: Option<&str>) -> Result<Value, Failu
     }))
 }
 
-/// What the healthy half's receiver saw of `load`, after the `before` messages that are on their way have arrived.
+/// What the healthy half's receiver saw of `load`, and of nothing that was on its way before.
 async fn measure(
     world: &World,
     receiver: &Receiver,
     lines: &[Line],
-    before: u64,
     load: impl AsyncFnOnce() -> Result<(), Failure>,
 ) -> Result<Stats, Failure> {
-    while receiver.count().await? < before {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
     world.settled(lines).await?;
     receiver.get("/reset").await?;
     load().await?;

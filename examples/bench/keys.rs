@@ -195,9 +195,7 @@ impl Bench {
             // The server has it, and the contact's phone says by itself that it has it, too.
             self.due += 2 * each_number;
         }
-        while self.receiver.count().await? < self.due {
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
+        self.receiver.wait_for(self.due).await?;
         let (seconds, now) = (begin.elapsed().as_secs_f64(), self.gateway.commits());
         let per = |count: u64| (count as f64 / total as f64 * 100.0).round() / 100.0;
         Ok(json!({

@@ -5,6 +5,7 @@ use std::{
     io::{BufRead, BufReader},
     net::SocketAddr,
     process::{Child, Command, Stdio},
+    time::{Duration, Instant},
 };
 
 use serde::Deserialize;
@@ -17,6 +18,9 @@ use crate::world::Failure;
 
 /// Linux counts processor time for `/proc` in hundredths of a second, whatever the kernel's own clock.
 const TICK_US: u64 = 10_000;
+/// How often a receiver is asked what it has, and for how long: far longer than any run takes to deliver.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// The processor time that this process has used, in µs; its children (the receiver) are not in it.
 pub(crate) fn cpu_us() -> Result<u64, Failure> {
@@ -125,6 +129,24 @@ impl Receiver {
     /// How many POSTs it has counted.
     pub(crate) async fn count(&self) -> Result<u64, Failure> {
         Ok(self.get("/count").await?.parse()?)
+    }
+
+    /// Returns when it has counted so many.
+    ///
+    /// # Errors
+    /// When they do not come.
+    pub(crate) async fn wait_for(&self, count: u64) -> Result<(), Failure> {
+        let begun = Instant::now();
+        loop {
+            let came = self.count().await?;
+            if came >= count {
+                return Ok(());
+            }
+            if begun.elapsed() > PATIENCE {
+                return Err(format!("{came} of {count} came").into());
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 
     pub(crate) async fn stats(&self) -> Result<Stats, Failure> {

@@ -11,12 +11,13 @@ use wharf_domain::{
 use wharf_store::{ByNumber, EventFilter, Store, StoreOptions};
 use wharf_whatsapp::{ScriptedFactory, ScriptedHandle};
 
-use crate::receiver::now_us;
-
 pub(crate) type Failure = Box<dyn Error + Send + Sync>;
 
 /// How often a state that has no wake-up is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
+/// How often it is looked at whether all is delivered, and for how long: far longer than a failing receiver's last attempt takes.
+const SETTLED_EVERY: Duration = Duration::from_millis(10);
+const SETTLES_WITHIN: Duration = Duration::from_secs(600);
 /// What fills a message up, so that both contenders send bodies of about 550 bytes.
 const FILLER: &str = match str::from_utf8(&[b'x'; 330]) {
     Ok(filler) => filler,
@@ -154,14 +155,23 @@ impl World {
         }
         for line in &lines {
             while self.gateway.connection(client, &line.number).await?.status != ConnectionStatus::Connected {
-                tokio::time::sleep(LOOK_EVERY).await;
+                tokio::time::sleep(SETTLED_EVERY).await;
             }
         }
         Ok(lines)
     }
 
-    /// Waits until the outcome of everything is committed.
+    /// Waits until the outcome of everything that was injected is committed. What was lost on the way is not waited for: the
+    /// receiver's figures tell.
+    ///
+    /// # Errors
+    /// When something stays pending.
     pub(crate) async fn settled(&self, lines: &[Line]) -> Result<(), Failure> {
+        let settled = tokio::time::timeout(SETTLES_WITHIN, self.nothing_pends(lines)).await;
+        settled.map_err(|_| "not everything was delivered in time")?
+    }
+
+    async fn nothing_pends(&self, lines: &[Line]) -> Result<(), Failure> {
         let pending = EventFilter {
             status: Some(EventStatus::Pending),
             limit: 1,
@@ -170,7 +180,7 @@ impl World {
         for line in lines {
             let waiting = async || self.store.events(line.client, line.webhook, &pending).await;
             while waiting().await?.is_some_and(|page| !page.events.is_empty()) {
-                tokio::time::sleep(LOOK_EVERY).await;
+                tokio::time::sleep(SETTLED_EVERY).await;
             }
         }
         Ok(())
@@ -209,18 +219,19 @@ pub(crate) fn settings() -> Settings {
 }
 
 impl Line {
-    /// A message comes in; returns when WhatsApp may be told that we have it.
-    pub(crate) async fn inject(&self, run: u64, n: u64, chats: u64) -> Result<(), Failure> {
+    /// A message comes in, or should have at `due_us` (Unix µs), where its clock begins; returns when WhatsApp may be told
+    /// that we have it.
+    pub(crate) async fn inject(&self, run: u64, n: u64, chats: u64, due_us: u64) -> Result<(), Failure> {
         let sender = format!("5511{:09}", n % chats);
         let message = IncomingMessage {
             chat: format!("{sender}@s.whatsapp.net"),
             sender: format!("{sender}@s.whatsapp.net"),
             message_id: format!("3EB0{run:012X}{n:08X}"),
             from: sender,
-            timestamp: Timestamp::from_seconds(i64::try_from(now_us() / 1_000_000)?),
+            timestamp: Timestamp::from_seconds(i64::try_from(due_us / 1_000_000)?),
             kind: MessageKind::Text,
             details: None,
-            content: format!("@t={}; {FILLER}", now_us()),
+            content: format!("@t={due_us}; {FILLER}"),
         };
         Ok(self.link.deliver(vec![message]).await?)
     }

@@ -15,8 +15,10 @@ use super::{
 const PAGE: u32 = 2000;
 /// Attempts of one webhook under way at once, at the most (`delivery.max_in_flight_per_webhook`).
 const IN_FLIGHT: usize = 16;
+/// The deadline of an attempt in seconds (`timeout_ms` of a webhook that asks for no other).
+const TIMEOUT_S: i64 = 10;
 /// How much later than the receiver has it an attempt may end, in milliseconds: the attempt's deadline, and a margin.
-const ENDS_WITHIN_MS: i64 = 5000;
+const ENDS_WITHIN_MS: i64 = TIMEOUT_S * 1000 + 3000;
 
 impl Plan {
     pub(super) fn store_url(&self) -> String {
@@ -191,7 +193,13 @@ fn row(webhook: &Webhook, event: &Event, posts: &[Post], report: &mut Report) {
     let exhausted = event.status == EventStatus::Failed
         && event.attempt_count >= webhook.max_retries
         && event.next_retry_at.is_some();
+    let timed_out = exhausted && (event.http_status, error) == (None, "Connection timeout");
     let consistent = match last.answer {
+        // The gateway gave up before it had the answer.
+        Answer::Took | Answer::Unwanted if timed_out => {
+            report.late += 1;
+            true
+        }
         Answer::Took => {
             event.status == EventStatus::Delivered
                 && (event.http_status, error) == (Some(200), "")
@@ -205,15 +213,41 @@ fn row(webhook: &Webhook, event: &Event, posts: &[Post], report: &mut Report) {
         }
         Answer::Unable => exhausted && (event.http_status, error) == (Some(503), "Server error (503)"),
         Answer::Closed => exhausted && event.http_status.is_none() && error.starts_with("ECONNRESET"),
-        Answer::Hung => exhausted && (event.http_status, error) == (None, "Connection timeout"),
+        Answer::Hung => timed_out,
     };
     if !consistent || event.attempt_count != last.attempt {
         report.wrong.push(format!("{event:?} does not follow from {posts:?}"));
     }
 }
 
+/// How a POST follows upon the one before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// The same attempt after a kill: its outcome was not committed.
+    Again,
+    /// The next one after a failure.
+    Next,
+    /// The next one after an answer that ended the event, but was not there within the attempt's deadline.
+    Late,
+}
+
+/// `None` where nothing explains it.
+fn step(before: &Post, post: &Post) -> Option<Step> {
+    if post.attempt == before.attempt {
+        return (post.life > before.life).then_some(Step::Again);
+    }
+    if post.attempt != before.attempt + 1 {
+        return None;
+    }
+    match before.answer {
+        Answer::Unable | Answer::Closed | Answer::Hung => Some(Step::Next),
+        // The machine may stand still while an answer is on its way.
+        Answer::Took | Answer::Unwanted => (post.begun - before.begun >= TIMEOUT_S).then_some(Step::Late),
+    }
+}
+
 /// Attempts count from 1. In one life of the gateway each number is posted once; after a kill the number whose outcome
-/// was not committed comes once more. Nothing else follows an answer that ended the event.
+/// was not committed comes once more. Nothing else follows an answer that ended the event, and that came in time.
 fn attempts(event: &Event, posts: &[Post], report: &mut Report) {
     if let Some(first) = posts.first()
         && first.attempt != 1
@@ -222,24 +256,24 @@ fn attempts(event: &Event, posts: &[Post], report: &mut Report) {
             .wrong
             .push(format!("{}: begins with {first:?}", event.message_id));
     }
-    // Whether what followed the last POST that the receiver took was that attempt once more, after a kill.
+    // Whether what followed the last POST that the receiver took is explained: that attempt once more, after a kill, or
+    // the next one after its deadline.
     let mut taken: Option<bool> = None;
     for (place, post) in posts.iter().enumerate() {
         let Some(before) = place.checked_sub(1).map(|place| &posts[place]) else {
             taken = (post.answer == Answer::Took).then_some(false);
             continue;
         };
-        let again = post.attempt == before.attempt && post.life > before.life;
-        let goes_on = post.attempt == before.attempt + 1
-            && matches!(before.answer, Answer::Unable | Answer::Closed | Answer::Hung);
-        report.repeated += usize::from(again);
-        if !again && !goes_on {
+        let step = step(before, post);
+        report.repeated += usize::from(step == Some(Step::Again));
+        report.late += usize::from(step == Some(Step::Late));
+        if step.is_none() {
             report
                 .wrong
                 .push(format!("{}: {post:?} after {before:?}", event.message_id));
         }
         if before.answer == Answer::Took {
-            taken = Some(again);
+            taken = Some(step.is_some());
             report.duplicates_answered += usize::from(post.answer == Answer::Took && before.answered);
         }
         if post.answer == Answer::Took {
@@ -279,6 +313,47 @@ fn order(events: &[(&Event, &[Post])], report: &mut Report) {
             && first.at < at
         {
             report.wrong.push(format!("{} overtook {before}", event.message_id));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The first attempt, as it began at 100 s in the gateway's first life.
+    fn answered(answer: Answer) -> Post {
+        Post {
+            event: "one".to_owned(),
+            attempt: 1,
+            begun: 100,
+            life: 0,
+            at: 100_100,
+            answer,
+            answered: true,
+        }
+    }
+
+    fn followed(before: Answer, by: impl FnOnce(&mut Post)) -> Option<Step> {
+        let before = answered(before);
+        let mut post = before.clone();
+        by(&mut post);
+        step(&before, &post)
+    }
+
+    #[test]
+    fn the_same_attempt_comes_again_after_a_kill_alone() {
+        assert_eq!(followed(Answer::Took, |_| {}), None);
+        assert_eq!(followed(Answer::Took, |post| post.life = 1), Some(Step::Again));
+    }
+
+    #[test]
+    fn an_answer_that_ended_the_event_is_final_unless_it_was_late() {
+        let after = |seconds: i64| move |post: &mut Post| (post.attempt, post.begun) = (2, 100 + seconds);
+        assert_eq!(followed(Answer::Unable, after(5)), Some(Step::Next));
+        for answer in [Answer::Took, Answer::Unwanted] {
+            assert_eq!(followed(answer, after(5)), None);
+            assert_eq!(followed(answer, after(10)), Some(Step::Late));
         }
     }
 }

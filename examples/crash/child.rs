@@ -18,8 +18,6 @@ use wharf_whatsapp::{ScriptedFactory, ScriptedHandle};
 
 use super::{Failure, Order, Word};
 
-/// The deadline of an attempt: a receiver that hangs shall not hang for whole rounds.
-const ATTEMPT_TIMEOUT_MS: u32 = 2000;
 /// How often a state that has no wake-up is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 /// Pending events of one webhook that one `Hurry` looks at.
@@ -130,10 +128,7 @@ impl Child {
                     metadata: None,
                     events: wharf_domain::EventKinds::default(),
                     hub_signature: false,
-                    courtesy: Courtesy {
-                        timeout_ms: ATTEMPT_TIMEOUT_MS,
-                        ..Courtesy::default()
-                    },
+                    courtesy: Courtesy::default(),
                     headers: OwnHeaders::default(),
                 };
                 self.gateway.register_webhook(self.client, new).await?.webhook.id

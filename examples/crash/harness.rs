@@ -90,12 +90,16 @@ pub(crate) struct Report {
     pub(crate) lost: usize,
     /// POSTs that the receiver took although it had taken that event before.
     pub(crate) duplicates: usize,
-    /// Those of them where a kill followed upon the first, and the next POST carried the same attempt number.
+    /// Those of them where a kill followed upon the first, and the next POST carried the same attempt number; or where
+    /// the answer to the first was `late`.
     pub(crate) duplicates_explained: usize,
     /// Duplicates right after a POST that was not only taken but answered: the crash hit between the 2xx and the commit.
     pub(crate) duplicates_answered: usize,
     /// POSTs that carry the same attempt number as the one before, a kill in between.
     pub(crate) repeated: usize,
+    /// Answers that would have ended the event, but that the gateway did not have within the attempt's deadline: the
+    /// machine stood still.
+    pub(crate) late: usize,
     /// Everything that is not as promised, in words.
     pub(crate) wrong: Vec<String>,
 }
@@ -118,6 +122,7 @@ impl Report {
             "duplicates_explained": self.duplicates_explained,
             "duplicates_answered": self.duplicates_answered,
             "repeated_attempts": self.repeated,
+            "late_answers": self.late,
             "wrong": self.wrong.len(),
             "seed": plan.seed,
             "seconds": (seconds * 10.0).round() / 10.0,

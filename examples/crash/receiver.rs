@@ -41,6 +41,8 @@ pub(super) struct Post {
     pub(super) event: String,
     /// `webhook-attempt`.
     pub(super) attempt: u32,
+    /// `webhook-timestamp`: when the attempt began, Unix seconds.
+    pub(super) begun: i64,
     /// Which start of the gateway sent it, from 0.
     pub(super) life: u32,
     /// When all of it was here, Unix milliseconds.
@@ -150,6 +152,7 @@ struct Request {
     line: usize,
     event: String,
     attempt: u32,
+    begun: i64,
     length: usize,
 }
 
@@ -165,6 +168,7 @@ fn parse(buffer: &[u8]) -> Option<Request> {
         line: path.trim_start_matches('/').parse().unwrap_or_default(),
         event: String::new(),
         attempt: 0,
+        begun: 0,
         length: end + 4,
     };
     for line in lines {
@@ -173,6 +177,7 @@ fn parse(buffer: &[u8]) -> Option<Request> {
         match name.to_ascii_lowercase().as_str() {
             "webhook-id" => request.event = value.to_owned(),
             "webhook-attempt" => request.attempt = value.parse().ok()?,
+            "webhook-timestamp" => request.begun = value.parse().ok()?,
             "content-length" => request.length += value.parse::<usize>().ok()?,
             _ => {}
         }
@@ -215,6 +220,7 @@ impl Desk {
         self.posts.push(Post {
             event: request.event,
             attempt: request.attempt,
+            begun: request.begun,
             life: self.life,
             at: now_ms(),
             answer,

@@ -7,18 +7,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::{
-    Run, Switch,
-    api::{Api, PATIENCE},
-    children::Part,
-    directory,
-    process::Receiver,
-    rounded, say,
-    world::Failure,
-};
-
-/// How often the receiver is asked what it has.
-const COUNT_EVERY: Duration = Duration::from_millis(20);
+use crate::{Run, Switch, api::Api, children::Part, directory, process::Receiver, rounded, say, world::Failure};
 
 struct Host {
     api: Api,
@@ -148,12 +137,7 @@ impl Host {
         let (begun, cpu) = (Instant::now(), self.gateway.cpu_us()?);
         tokio::try_join!(self.api.texts_in(inward), self.api.texts_out(outward))?;
         self.due += u64::try_from(inward * self.count)?;
-        while self.receiver.count().await? < self.due {
-            if begun.elapsed() > PATIENCE {
-                return Err("not all texts arrived in time".into());
-            }
-            tokio::time::sleep(COUNT_EVERY).await;
-        }
+        self.receiver.wait_for(self.due).await?;
         let (seconds, cpu) = (begun.elapsed().as_secs_f64(), self.gateway.cpu_us()? - cpu);
         let total = ((inward + outward) * self.count) as f64;
         say(format!("{name}: {:.0} messages/s", total / seconds));

@@ -102,20 +102,13 @@ async fn measure(of: &Neighbours, bulkheads: usize, burning: bool) -> Result<Sta
     let arrivals = links.arrivals_of(clients[0]).ok_or("the measured link did not open")?;
     let total = of.rate.max(1) * of.neighbours_s;
     arrive(&arrivals, of.rate, 0..WARM).await?;
-    wait_for(&receiver, WARM).await?;
+    receiver.wait_for(WARM).await?;
     receiver.get("/reset").await?;
     arrive(&arrivals, of.rate, WARM..WARM + total).await?;
-    wait_for(&receiver, total).await?;
+    receiver.wait_for(total).await?;
     let stats = receiver.stats().await?;
     gateway.stop().await;
     Ok(stats)
-}
-
-async fn wait_for(receiver: &Receiver, count: u64) -> Result<(), Failure> {
-    while receiver.count().await? < count {
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
-    Ok(())
 }
 
 type Arrivals = mpsc::UnboundedSender<IncomingMessage>;

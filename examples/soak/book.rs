@@ -1,7 +1,7 @@
 //! The books: what the receiver has to get, what it got, what was done, and what is wrong.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap, VecDeque},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 
 /// One of each is enough to look into it.
 const WRONG_AT_MOST: usize = 200;
+/// Of so many messages it is known that they came, and where to: far more than come between a message and its last copy.
+const KNOWN_AT_MOST: usize = 100_000;
 
 /// See the module.
 #[derive(Default)]
@@ -19,10 +21,14 @@ pub(crate) struct Book(Mutex<Pages>);
 struct Pages {
     /// What was sent to a number while it was linked and had a webhook, and has not come yet.
     due: HashMap<String, (usize, Instant)>,
-    /// What came before it was known to have been sent, or though it need not come.
-    early: HashSet<String>,
+    /// What came, and to which number's webhook: copies come there, too, and so has what is known to have been sent only later.
+    came: HashMap<String, usize>,
+    /// The same by age.
+    came_first: VecDeque<String>,
     sent: u64,
     received: u64,
+    /// What came once more.
+    copies: u64,
     excused: u64,
     lost: u64,
     posts: u64,
@@ -44,11 +50,16 @@ impl Book {
         let mut pages = self.pages();
         for id in ids {
             pages.sent += 1;
-            if pages.early.remove(&id) {
+            let came = pages.came.get(&id).copied();
+            if came == Some(line) {
                 pages.received += 1;
-            } else {
-                pages.due.insert(id, (line, Instant::now()));
+                continue;
             }
+            if let Some(elsewhere) = came {
+                note(&mut pages.wrong, stray(&id, line, elsewhere));
+                pages.came.remove(&id);
+            }
+            pages.due.insert(id, (line, Instant::now()));
         }
     }
 
@@ -60,18 +71,24 @@ impl Book {
             pages.refused += 1;
             return;
         }
-        match pages.due.get(id) {
-            Some((of, _)) if *of == line => {
-                pages.due.remove(id);
-                pages.received += 1;
-            }
-            Some((of, _)) => {
-                let what = format!("message {id} of number {of} came to the webhook of number {line}");
-                note(&mut pages.wrong, what);
-            }
-            None => {
-                pages.early.insert(id.to_owned());
-            }
+        let belongs = pages.due.get(id).map(|(of, _)| *of);
+        if let Some(of) = belongs.or_else(|| pages.came.get(id).copied())
+            && of != line
+        {
+            note(&mut pages.wrong, stray(id, of, line));
+            return;
+        }
+        if pages.due.remove(id).is_some() {
+            pages.received += 1;
+        }
+        match pages.came.insert(id.to_owned(), line) {
+            Some(_) => pages.copies += 1,
+            None => pages.came_first.push_back(id.to_owned()),
+        }
+        if pages.came_first.len() > KNOWN_AT_MOST
+            && let Some(oldest) = pages.came_first.pop_front()
+        {
+            pages.came.remove(&oldest);
         }
     }
 
@@ -149,6 +166,7 @@ impl Book {
         json!({
             "sent": pages.sent,
             "received": pages.received,
+            "copies": pages.copies,
             "excused": pages.excused,
             "lost": pages.lost,
             "posts": pages.posts,
@@ -172,9 +190,72 @@ impl Book {
     }
 }
 
+/// It is another number's.
+fn stray(id: &str, of: usize, came_to: usize) -> String {
+    format!("message {id} of number {of} came to the webhook of number {came_to}")
+}
+
 fn note(wrong: &mut Vec<String>, what: String) {
     if wrong.len() < WRONG_AT_MOST {
         crate::say(format!("WRONG: {what}"));
         wrong.push(what);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids(id: &str) -> [String; 1] {
+        [id.to_owned()]
+    }
+
+    fn counted(book: &Book) -> (u64, u64, usize) {
+        let pages = book.pages();
+        (pages.received, pages.copies, pages.wrong.len())
+    }
+
+    #[test]
+    fn a_message_is_received_once_whichever_is_heard_of_first() {
+        let book = Book::default();
+        book.sent(1, ids("a"));
+        book.received(1, "a", false);
+        assert_eq!(counted(&book), (0, 0, 0), "it was not taken");
+        book.received(1, "a", true);
+        book.received(1, "a", true);
+        book.received(1, "b", true);
+        book.sent(1, ids("b"));
+        assert_eq!(counted(&book), (2, 1, 0));
+        assert_eq!(book.due(1), 0);
+    }
+
+    #[test]
+    fn a_message_at_another_numbers_webhook_is_wrong_and_not_received() {
+        let book = Book::default();
+        book.sent(1, ids("while due"));
+        book.received(2, "while due", true);
+        assert_eq!(counted(&book), (0, 0, 1));
+        book.received(1, "while due", true);
+        assert_eq!(counted(&book), (1, 0, 1), "it came where it belongs, too");
+        book.received(2, "while due", true);
+        assert_eq!(counted(&book), (1, 0, 2), "a copy");
+        book.received(2, "before it is known", true);
+        book.sent(1, ids("before it is known"));
+        assert_eq!((counted(&book), book.due(1)), ((1, 0, 3), 1));
+        book.received(1, "before it is known", true);
+        assert_eq!((counted(&book), book.due(1)), ((2, 0, 3), 0));
+    }
+
+    #[test]
+    fn what_came_is_forgotten_at_some_time() {
+        let book = Book::default();
+        for n in 0..=KNOWN_AT_MOST {
+            book.received(1, &n.to_string(), true);
+        }
+        let pages = book.pages();
+        assert_eq!(
+            (pages.came.len(), pages.came_first.len()),
+            (KNOWN_AT_MOST, KNOWN_AT_MOST)
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! What there is of everything, again and again, and whether it grows.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::Path,
     sync::Arc,
@@ -43,6 +43,9 @@ const KEPT_FOR_LONG: [(&str, &str); 8] = [
 
 /// What is the process's, and begins anew with each.
 const OF_PROCESS: [&str; 4] = ["rss_kib", "files", "threads", "tasks"];
+
+/// A mean of fewer looks says nothing.
+const LOOKS_AT_LEAST: usize = 3;
 
 /// One look.
 struct Sample {
@@ -118,20 +121,29 @@ impl Samples {
     /// The mean of each figure in the middle third and in the last one, of the run or of the last life, and which grew
     /// beyond its bound.
     pub(crate) fn judge(&self, last_life: Duration, end: Duration) -> (Value, Vec<String>) {
-        let mut names: Vec<&String> = self.all.iter().flat_map(|sample| sample.values.keys()).collect();
-        names.sort_unstable();
-        names.dedup();
+        // What was never seen of the process is not there to be judged otherwise.
+        let mut names: BTreeSet<&str> = OF_PROCESS.into();
+        names.extend(
+            self.all
+                .iter()
+                .flat_map(|sample| sample.values.keys().map(String::as_str)),
+        );
         let (mut shown, mut wrong) = (serde_json::Map::new(), Vec::new());
         for name in names {
-            let from = if OF_PROCESS.contains(&name.as_str()) {
+            let from = if OF_PROCESS.contains(&name) {
                 last_life
             } else {
                 Duration::ZERO
             };
             let third = end.saturating_sub(from) / 3;
             let middle = self.mean(name, from + third, from + third * 2);
-            let last = self.mean(name, from + third * 2, end);
-            let kept = KEPT_FOR_LONG.iter().find(|(of, _)| of == name);
+            let (Some(middle), Some(last)) = (middle, self.mean(name, from + third * 2, end)) else {
+                wrong.push(format!(
+                    "{name} was looked at fewer than {LOOKS_AT_LEAST} times in a third"
+                ));
+                continue;
+            };
+            let kept = KEPT_FOR_LONG.iter().find(|(of, _)| *of == name);
             let bound = BOUNDS.iter().find(|(of, ..)| name.starts_with(of));
             let most = bound.map_or(f64::INFINITY, |(_, share, more)| middle * (1.0 + share) + more);
             let mut figure = json!({"middle": rounded(middle), "last": rounded(last)});
@@ -142,12 +154,13 @@ impl Samples {
                     "{name} grew from {middle:.1} to {last:.1}, more than to {most:.1}"
                 ));
             }
-            shown.insert(name.clone(), figure);
+            shown.insert(name.to_owned(), figure);
         }
         (Value::Object(shown), wrong)
     }
 
-    fn mean(&self, name: &str, from: Duration, to: Duration) -> f64 {
+    /// `None` when it was looked at too seldom.
+    fn mean(&self, name: &str, from: Duration, to: Duration) -> Option<f64> {
         let within = self.all.iter().filter(|sample| sample.at >= from && sample.at < to);
         // A table that had no row of a kind was not told of it.
         let values: Vec<f64> = if OF_PROCESS.contains(&name) {
@@ -157,7 +170,7 @@ impl Samples {
                 .map(|sample| sample.values.get(name).copied().unwrap_or(0.0))
                 .collect()
         };
-        values.iter().sum::<f64>() / values.len().max(1) as f64
+        (values.len() >= LOOKS_AT_LEAST).then(|| values.iter().sum::<f64>() / values.len() as f64)
     }
 }
 
@@ -195,4 +208,51 @@ pub(crate) fn files_below(directory: &Path) -> Vec<(std::path::PathBuf, u64)> {
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Looks once a second, with so many rows of a table each time, and a process that is always there or never.
+    fn samples(rows: impl IntoIterator<Item = u32>, process: bool) -> Samples {
+        let look = |(second, rows)| {
+            let of_process = OF_PROCESS.iter().filter(|_| process).map(|name| (*name).to_owned());
+            let mut values: BTreeMap<String, f64> = of_process.map(|name| (name, 10.0)).collect();
+            values.insert("rows webhook_events.pending".to_owned(), f64::from(rows));
+            Sample {
+                at: Duration::from_secs(second),
+                values,
+            }
+        };
+        Samples {
+            begun: Instant::now(),
+            all: (0..).zip(rows).map(look).collect(),
+        }
+    }
+
+    fn wrong(samples: &Samples) -> Vec<String> {
+        samples.judge(Duration::ZERO, Duration::from_secs(9)).1
+    }
+
+    #[test]
+    fn what_grows_beyond_its_bound_is_wrong() {
+        assert_eq!(wrong(&samples([100; 9], true)), Vec::<String>::new());
+        let grown = wrong(&samples([100, 100, 100, 100, 100, 100, 900, 900, 900], true));
+        assert!(
+            matches!(&grown[..], [one] if one.starts_with("rows webhook_events.pending grew")),
+            "{grown:?}"
+        );
+    }
+
+    #[test]
+    fn what_was_not_looked_at_is_wrong() {
+        assert_eq!(wrong(&samples([100; 9], false)).len(), OF_PROCESS.len());
+        assert_eq!(
+            wrong(&samples([100; 8], true)).len(),
+            OF_PROCESS.len() + 1,
+            "the last third is short"
+        );
+        assert_eq!(wrong(&samples([], true)).len(), OF_PROCESS.len());
+    }
 }

@@ -69,7 +69,7 @@ pub(crate) async fn run(run: &Run, seed: u64, directory: &Path) -> Result<(Value
     ));
 
     let churn_began = Instant::now();
-    let every = (lasts / 120).clamp(Duration::from_millis(500), Duration::from_secs(5));
+    let every = (lasts / 120).clamp(Duration::from_millis(100), Duration::from_secs(5));
     let watching = tokio::spawn(growth::watch(Arc::clone(&stage), directory.to_owned(), every));
     let tasks = begin(&stage, &mut rng, run, &lines, &tenants, pace_ms);
     let restarts_until = churn_began + lasts.mul_f64(RESTARTED_FOR);

@@ -1,6 +1,6 @@
 //! Trouble on the way to WhatsApp.
 
-use std::time::Instant;
+use std::time::Duration;
 
 use serde_json::json;
 use wharf_support::wait_until;
@@ -12,6 +12,9 @@ const PATH: &str = "/api/whatsapp/connections/5511888888888";
 
 /// Milliseconds: until the test ends the trouble itself.
 const FOR_LONG: u32 = 600_000;
+
+/// What is promised of a socket that is silent, however slow the machine.
+const A_MINUTE: Duration = Duration::from_secs(60);
 
 async fn fault(world: &World, fault: serde_json::Value) {
     let fault: Fault = serde_json::from_value(fault).unwrap();
@@ -96,20 +99,15 @@ async fn a_duplicate_makes_no_second_event() {
 async fn a_stalled_socket_is_noticed_within_a_minute_and_healed() {
     let world = World::start().await;
     let webhook = world.linked("/ok").await;
-    let stalled = Instant::now();
-    fault(&world, json!({"kind": "stall", "phone": NUMBER, "for_ms": 58000})).await;
-    world
-        .api()
-        .wait_for(PATH, "it is not called connected any more", |shown| {
-            shown["status"] != "connected"
-        })
-        .await;
-    assert!(stalled.elapsed().as_secs() < 60, "{:?}", stalled.elapsed());
-    world.text("meanwhile").await;
-    wait_until("it came back", WITHIN * 2, || async {
-        world.api().get(PATH).await.body["status"] == "connected"
+    // Nobody closes the sockets meanwhile.
+    fault(&world, json!({"kind": "stall", "phone": NUMBER, "for_ms": FOR_LONG})).await;
+    wait_until("it is not called connected any more", A_MINUTE, || async {
+        world.api().get(PATH).await.body["status"] != "connected"
     })
     .await;
+    world.text("meanwhile").await;
+    fault(&world, json!({"kind": "stall", "phone": NUMBER, "for_ms": 0})).await;
+    world.api().wait_for_status(PATH, "connected").await;
     world.api().wait_for_events(&webhook, "delivered", 1).await;
     world.stop().await;
 }

@@ -298,3 +298,35 @@ async fn groups_are_made_written_to_changed_and_left() {
     );
     world.stop().await;
 }
+
+/// WhatsApp refuses who writes to somebody that it protects, and does not show the token that they gave.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_of_trust_is_shown_and_outlives_a_restart() {
+    let mut world = World::start_with(&[("WHARF_SENDING__PER_SECOND", "0")]).await;
+    let webhook = world.linked("/ok").await;
+    let wary = json!({"kind": "wary", "phone": CONTACT, "for_ms": 600_000});
+    world
+        .network
+        .fault(serde_json::from_value(wary).unwrap())
+        .await
+        .unwrap();
+    let body = json!({"to": CONTACT, "type": "text", "text": "Good morning"});
+    let path = format!("{HERE}/messages");
+    let refused = world.api().post(&path, body.clone()).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", refused.body);
+
+    // The token comes just before the message.
+    world.text("write to me").await;
+    world.api().wait_for_events(&webhook, "delivered", 1).await;
+    let taken = async |world: &World| {
+        wait_until("a message is taken", WITHIN, || async {
+            world.api().post(&path, body.clone()).await.status == StatusCode::CREATED
+        })
+        .await;
+    };
+    taken(&world).await;
+    world.restart_gateway().await;
+    world.api().wait_for_status(HERE, "connected").await;
+    taken(&world).await;
+    world.stop().await;
+}

@@ -81,6 +81,7 @@ impl Network {
             | FaultKind::Corrupt
             | FaultKind::Deaf
             | FaultKind::Keyless
+            | FaultKind::Wary
             | FaultKind::Backlog
             | FaultKind::MediaMissing
             | FaultKind::MediaTruncated

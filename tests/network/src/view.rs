@@ -293,6 +293,9 @@ pub enum FaultKind {
     Deaf,
     /// The server gives out no keys of the account's phone and devices.
     Keyless,
+    /// The account is protected from strangers: messages of devices to it are refused unless they bring the privacy token that
+    /// its phone gives to whom it writes.
+    Wary,
     /// The media store has no file: 404. Of downloads the account is known only if they bring its token.
     MediaMissing,
     /// Half of a file comes, and nothing says so.

@@ -23,8 +23,6 @@ mod groups;
 mod kinds;
 #[path = "network/links.rs"]
 mod links;
-#[path = "network/load.rs"]
-mod load;
 #[path = "network/media.rs"]
 mod media;
 #[path = "network/messages.rs"]

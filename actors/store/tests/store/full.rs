@@ -60,6 +60,8 @@ async fn a_full_database_takes_writes_again_when_something_is_removed() {
 #[tokio::test]
 #[ignore = "runs inside a_full_disk_takes_writes_again_when_there_is_space"]
 async fn inside_a_process_whose_disk_is_full() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
     let mut db = Database::sqlite().await;
     let (_, webhook) = db.tenant("acme").await;
     let mut kept = 0;
@@ -91,10 +93,12 @@ async fn inside_a_process_whose_disk_is_full() {
             "and known to be"
         );
     }
-    let limit = Command::new("prlimit")
-        .args(["--fsize=unlimited", "--pid", &std::process::id().to_string()])
-        .status();
-    assert!(limit.unwrap().success());
+    let limit = getrlimit(Resource::Fsize);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    setrlimit(Resource::Fsize, raised).unwrap();
     assert_eq!(
         group(&mut db).await.unwrap(),
         100,

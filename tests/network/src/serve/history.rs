@@ -111,7 +111,8 @@ fn conversation(world: &World, account: &Account, id: String, known: &Known) -> 
         _ => (None, world.account(&known.author).ok().map(|author| author.pn_jid())),
     };
     // What WhatsApp gave the phone for the other side, to show that they know each other.
-    let trusted = number.as_ref().map(|number| number.user_base().as_bytes().to_vec());
+    let trusted = number.as_ref().and_then(|number| world.resolve(number));
+    let trusted = trusted.map(|other| other.token().to_vec());
     Conversation {
         id,
         name,

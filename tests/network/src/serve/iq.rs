@@ -13,6 +13,8 @@ use crate::wire::stanza::{attr, iq_result, jid_attr};
 
 /// How long a client may keep the media hosts, in seconds.
 const MEDIA_TTL_S: u32 = 3_600;
+/// `privacy_token_sending_on_all_1_on_1_messages`: whoever has a person's token shows it with each message.
+const TOKENS_WITH_MESSAGES: u32 = 10_518;
 /// What an account shows to whom; nothing here restricts anything.
 const PRIVACY: [&str; 8] = [
     "readreceipts",
@@ -92,7 +94,13 @@ fn media_connection(session: &Session) -> Node {
 fn props(namespace: &str) -> Node {
     let props = NodeBuilder::new("props").attr("hash", "testnet");
     match namespace {
-        "abt" => props.attr("ab_key", "testnet").attr("refresh", 86_400).build(),
+        "abt" => {
+            let tokens = NodeBuilder::new("prop")
+                .attr("config_code", TOKENS_WITH_MESSAGES)
+                .attr("config_value", "1");
+            let props = props.attr("ab_key", "testnet").attr("refresh", 86_400);
+            props.children([tokens.build()]).build()
+        }
         _ => props.build(),
     }
 }

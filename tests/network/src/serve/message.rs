@@ -12,10 +12,10 @@ use waproto::whatsapp::Message;
 use super::session::{Session, ack};
 use super::{group_message, peer, sending};
 use crate::state::{Account, Device, Known};
-use crate::wire::stanza::{attr, bytes_node, content, jid_attr};
+use crate::wire::stanza::{attr, bytes_node, child_bytes, content, jid_attr};
 use crate::{FaultKind, clock};
 
-/// WhatsApp's refusal of a message that may not reach its recipient; here: nobody has the number.
+/// WhatsApp's refusal of a message that may not reach its recipient; here: nobody has the number, or its token is not there.
 const REFUSED: u16 = 463;
 /// Nobody can be written to at such an address.
 const NO_SUCH_CHAT: u16 = 404;
@@ -47,6 +47,10 @@ pub(super) async fn handle(session: &Session, message: &Node) {
         session.link.send(ack(message).attr("error", REFUSED).build());
         return;
     };
+    if session.world.faults.wary(&recipient.phone) && child_bytes(message, "tctoken") != Some(recipient.token()) {
+        session.link.send(ack(message).attr("error", REFUSED).build());
+        return;
+    }
     session.world.messages_in.fetch_add(1, Ordering::Relaxed);
     session.link.send(accepted(account, device, &recipient, message));
     let sending = Sending {

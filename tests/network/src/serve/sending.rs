@@ -16,6 +16,7 @@ use crate::compose::{Composed, NewMessage, Scene, Unavailable, compose};
 use crate::phone::{Bundle, Phone, Sealed, pad, sender_key_share};
 use crate::reading::{Envelope, read};
 use crate::state::{Account, Chat, Device, Group, Known, World};
+use crate::wire::notification;
 use crate::{FaultKind, NetworkError, SentMessage, clock};
 
 /// A phone sends a message: to the phones and devices that it is for, and copies to the sender's own devices.
@@ -200,7 +201,12 @@ async fn to_person(
 ) -> Result<(), NetworkError> {
     if recipient.phone != letter.sender.phone && !recipient.profile.blocks(&letter.sender.phone) {
         let plain = MessageUtils::pad_message_v2(letter.known.encoded.to_vec());
+        let trusts = world.faults.wary(&letter.sender.phone);
         for device in recipient.devices() {
+            if trusts {
+                let (from, lid) = (letter.sender.pn_jid(), letter.sender.lid_jid());
+                device.deliver(notification::privacy_token(from, lid, letter.sender.token()), 1);
+            }
             deliver(world, phone, letter, recipient, &device, &plain).await?;
         }
     }

@@ -109,6 +109,11 @@ impl Account {
         Jid::pn(self.phone.as_str())
     }
 
+    /// What the account gives to those whom it trusts; they show it when they write (`<tctoken>`).
+    pub(crate) fn token(&self) -> &[u8] {
+        self.phone.as_bytes()
+    }
+
     /// The hidden address.
     pub(crate) fn lid_jid(&self) -> Jid {
         Jid::lid(self.lid.as_str())

@@ -83,6 +83,11 @@ impl FaultBoard {
         self.find(FaultKind::Ban, phone, |fault| (fault.code, fault.until))
     }
 
+    /// Whether an account takes messages from nobody without its token.
+    pub(crate) fn wary(&self, phone: &str) -> bool {
+        self.find(FaultKind::Wary, Some(phone), |_| ()).is_some()
+    }
+
     /// Whether a device is asked for the account's passkey.
     pub(crate) fn wants_passkey(&self, phone: &str) -> bool {
         self.find(FaultKind::Passkey, Some(phone), |_| ()).is_some()

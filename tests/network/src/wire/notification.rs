@@ -34,6 +34,17 @@ pub(crate) fn server_sync(name: &str, version: u64) -> Node {
     notification("server_sync", server(), collection.build())
 }
 
+/// An account trusts who gets this: the token is to be shown by who writes to it.
+pub(crate) fn privacy_token(from: Jid, lid: Jid, token: &[u8]) -> Node {
+    let mut trusted = bytes_node("token", token);
+    trusted.attrs.insert("type", "trusted_contact");
+    trusted.attrs.insert("t", clock::now_s());
+    let tokens = NodeBuilder::new("tokens").children([trusted]).build();
+    let mut stanza = notification("privacy_token", from, tokens);
+    stanza.attrs.insert("sender_lid", lid);
+    stanza
+}
+
 /// A device was linked to an account: its address, key index, and the phone's signed list with its time.
 pub(crate) fn device_added(device: &Jid, key_index: u32, (signed, timestamp): (Vec<u8>, u64)) -> Node {
     let mut list = bytes_node("key-index-list", signed);
