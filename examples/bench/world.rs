@@ -13,8 +13,6 @@ use wharf_whatsapp::{ScriptedFactory, ScriptedHandle};
 
 pub(crate) type Failure = Box<dyn Error + Send + Sync>;
 
-/// How often a state that has no wake-up is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(2);
 /// How often it is looked at whether all is delivered, and for how long: far longer than a failing receiver's last attempt takes.
 const SETTLED_EVERY: Duration = Duration::from_millis(10);
 const SETTLES_WITHIN: Duration = Duration::from_secs(600);
