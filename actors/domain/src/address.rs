@@ -37,7 +37,7 @@ pub struct TargetPolicy {
 
 /// Reads a `webhook_url` and checks all that can be checked without the network: its form, its scheme, and an address
 /// written in it in any notation that URLs admit (`127.1`, `0x7f000001`, `017700000001`, `[::ffff:127.0.0.1]` …).
-/// A name is accepted here and its addresses checked with [`check_address`] when an attempt connects.
+/// A name is accepted here and its addresses judged with [`refused_as`] when an attempt connects.
 ///
 /// User names and passwords are refused: they would travel as an `authorization` header that the contract does not
 /// have and show up in every listing and log line that shows the URL. So are fragments, which HTTP never sends:

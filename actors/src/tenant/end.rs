@@ -13,7 +13,7 @@ use crate::{delivery, session, shared::Shared};
 const SESSIONS_DEADLINE: Duration = Duration::from_secs(8);
 /// How long running attempts get when the tree stops (CONTRACT.md section 5), and a little for their commit.
 const DELIVERIES_DEADLINE: Duration = Duration::from_millis(10_500);
-/// How long a removed client's device may take to log out.
+/// How long a removed client's devices may take to log out, once those that have no link have had a turn for that.
 const LOGOUT_DEADLINE: Duration = Duration::from_secs(30);
 /// The pause before a removed client whose rows did not go is begun with again: its tenant is started anew for that, and a store
 /// that refuses would have that every second.
@@ -71,7 +71,9 @@ pub(super) fn on_remove(
     let deliveries: Vec<_> = state.deliveries.values().cloned().collect();
     let (myself, args) = (myself.clone(), state.args.clone());
     tokio::spawn(async move {
-        let log_out = join_all(keys.iter().map(|key| log_out(&args.shared, key)));
+        let turns = u32::try_from(keys.len()).unwrap_or(u32::MAX) / args.shared.settings.session_starts_per_second.max(1);
+        let within = LOGOUT_DEADLINE + Duration::from_secs(turns.into());
+        let log_out = join_all(keys.iter().map(|key| log_out(&args.shared, key, within)));
         let close_deliveries = join_all(deliveries.iter().map(close_delivery));
         let (logged_out, _) = tokio::join!(log_out, close_deliveries);
         let late = logged_out.iter().filter(|logged_out| !**logged_out).count();
@@ -98,7 +100,7 @@ pub(super) fn on_remove(
 }
 
 /// Whether the number's device is unlinked in time. A session that fails meanwhile is started again, and asked again.
-async fn log_out(shared: &Shared, key: &ConnectionKey) -> bool {
+async fn log_out(shared: &Shared, key: &ConnectionKey, within: Duration) -> bool {
     let unlinked = async {
         loop {
             let actor = shared.directory.session(key).and_then(|entry| entry.actor);
@@ -110,5 +112,5 @@ async fn log_out(shared: &Shared, key: &ConnectionKey) -> bool {
             tokio::time::sleep(ASK_AGAIN_AFTER).await;
         }
     };
-    tokio::time::timeout(LOGOUT_DEADLINE, unlinked).await.is_ok()
+    tokio::time::timeout(within, unlinked).await.is_ok()
 }

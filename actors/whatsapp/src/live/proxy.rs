@@ -11,7 +11,7 @@ use tokio::{
     net::TcpStream,
 };
 use wharf_domain::{
-    address::{TargetPolicy, check_address},
+    address::{TargetPolicy, refused_as},
     proxy::{Proxy, ProxyKind, ProxyLogin},
 };
 
@@ -27,8 +27,8 @@ pub(crate) enum ProxyError {
     #[error("the proxy {0} cannot be reached: {1}")]
     Unreachable(String, io::Error),
     /// It lies where the gateway does not connect to.
-    #[error("the proxy {0} must have a public address; {1}")]
-    Blocked(String, String),
+    #[error("the proxy {0} must have a public address; its address is {1}")]
+    Blocked(String, &'static str),
     /// It wants other credentials, or any.
     #[error("the proxy {0} refused the user name and password")]
     Credentials(String),
@@ -79,12 +79,15 @@ async fn reach<A: Iterator<Item = SocketAddr>>(
 }
 
 enum Closed {
-    Blocked(String),
+    Blocked(&'static str),
     Failed(io::Error),
 }
 
 async fn open(address: SocketAddr, policy: TargetPolicy) -> Result<TcpStream, Closed> {
-    check_address(policy, address.ip()).map_err(Closed::Blocked)?;
+    // Which address a name resolved to is nothing for whoever named it.
+    if let Some(kind) = refused_as(policy, address.ip()) {
+        return Err(Closed::Blocked(kind));
+    }
     let stream = TcpStream::connect(address).await.map_err(Closed::Failed)?;
     let _ = stream.set_nodelay(true);
     Ok(stream)
