@@ -13,7 +13,7 @@ use waproto::whatsapp::{MediaRetryNotification, ServerErrorReceipt};
 
 use crate::clock;
 use crate::reading;
-use crate::state::{Account, Device, World};
+use crate::state::{Account, Chat, Device, World};
 use crate::wire::stanza::{attr, bytes_node, child_array, child_bytes, jid_attr};
 
 /// What the key for questions and answers is derived with.
@@ -56,10 +56,14 @@ fn lay_again(world: &World, account: &Account, id: &str, receipt: &Node, about: 
     if attr(about, "from_me").as_deref() != Some(if own { "true" } else { "false" }) {
         return Err(NOT_FOUND);
     }
-    let chat = world.chat(&known.chat).map_err(|_| NOT_FOUND)?;
     let author = world.account(&known.author).map_err(|_| NOT_FOUND)?;
+    let chat = match world.chat(&known.chat).map_err(|_| NOT_FOUND)? {
+        // The chat of a message is with the other side, whoever wrote it.
+        Chat::Person(_) if !own => author.lid_jid(),
+        chat => chat.jid(),
+    };
     // By the names that the stanza had, and no others.
-    if jid_attr(about, "jid") != Some(chat.jid())
+    if jid_attr(about, "jid") != Some(chat)
         || known.is_for_many() && jid_attr(about, "participant") != Some(author.lid_jid())
     {
         return Err(NOT_FOUND);
