@@ -132,7 +132,10 @@ async fn a_vote_of_the_own_phone_in_somebodys_poll_is_told_by_name() {
     let world = World::start().await;
     let webhook = world.linked("/ok").await;
     let path = format!("/api/webhooks/{webhook}");
-    let wanted = world.api().patch(&path, json!({"events": ["message", "message.sent"]})).await;
+    let wanted = world
+        .api()
+        .patch(&path, json!({"events": ["message", "message.sent"]}))
+        .await;
     wanted.expect(StatusCode::OK);
     let poll = json!({"to": NUMBER, "kind": "poll", "question": "Lunch?", "options": ["yes", "no"]});
     let id = world.phone_sends(CONTACT, &poll).await;

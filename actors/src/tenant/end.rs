@@ -71,7 +71,8 @@ pub(super) fn on_remove(
     let deliveries: Vec<_> = state.deliveries.values().cloned().collect();
     let (myself, args) = (myself.clone(), state.args.clone());
     tokio::spawn(async move {
-        let turns = u32::try_from(keys.len()).unwrap_or(u32::MAX) / args.shared.settings.session_starts_per_second.max(1);
+        let turns =
+            u32::try_from(keys.len()).unwrap_or(u32::MAX) / args.shared.settings.session_starts_per_second.max(1);
         let within = LOGOUT_DEADLINE + Duration::from_secs(turns.into());
         let log_out = join_all(keys.iter().map(|key| log_out(&args.shared, key, within)));
         let close_deliveries = join_all(deliveries.iter().map(close_delivery));
