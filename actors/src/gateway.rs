@@ -33,9 +33,9 @@ use wharf_whatsapp::{KeyStore, LinkError, LinkFactory};
 
 pub use self::media::{MediaFile, NoMedia};
 use crate::{
+    allowance::Allowance,
     backlog::Backlog,
     bulkhead::Bulkheads,
-    by_hand::ByHand,
     deletions::Deletions,
     directory::Directory,
     media::{MediaRoom, owner},
@@ -128,8 +128,8 @@ impl Gateway {
             pacer: Pacer::new(settings.session_starts_per_second),
             backlog: Backlog::new(store.clone(), settings.limits.pending_per_client),
             bulk_retries: BulkRetries::default(),
-            by_hand: ByHand::at_receivers(settings.manual_per_second),
-            keyed_acts: ByHand::under_keys(),
+            by_hand: Allowance::at_receivers(settings.manual_per_second),
+            keyed_acts: Allowance::under_keys(),
             deletions: Deletions::default(),
             tokens: watch::Sender::new(()),
             media,

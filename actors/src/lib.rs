@@ -13,9 +13,9 @@
 //!
 //! The outside sees [`Gateway`] and nothing of the tree.
 
+mod allowance;
 mod backlog;
 mod bulkhead;
-mod by_hand;
 pub mod clock;
 mod deletions;
 mod delivery;

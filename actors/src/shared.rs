@@ -16,9 +16,9 @@ use wharf_store::{Store, StoreError};
 use wharf_whatsapp::LinkFactory;
 
 use crate::{
+    allowance::Allowance,
     backlog::Backlog,
     bulkhead::Bulkheads,
-    by_hand::ByHand,
     clock,
     deletions::Deletions,
     directory::Directory,
@@ -142,9 +142,9 @@ pub(crate) struct Shared {
     pub(crate) backlog: Backlog,
     pub(crate) bulk_retries: BulkRetries,
     /// Test events and retries.
-    pub(crate) by_hand: ByHand,
+    pub(crate) by_hand: Allowance,
     /// Acts under an `Idempotency-Key`.
-    pub(crate) keyed_acts: ByHand,
+    pub(crate) keyed_acts: Allowance,
     /// Connections that are being deleted.
     pub(crate) deletions: Deletions,
     /// Told when some client may have another token, or none.

@@ -7,6 +7,7 @@
 
 mod end;
 mod rest;
+mod sessions;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -26,7 +27,6 @@ use crate::{
     bulkhead::Bulkhead,
     clock,
     delivery::{self, DeliveryActor},
-    session::{self, SessionActor},
     shared::Shared,
     supervision::{Children, DONE, Death},
     timer::Timer,
@@ -144,7 +144,7 @@ impl Actor for TenantActor {
         }
         match message {
             Message::Begin => {}
-            Message::ConnectionCreated(connection) => start_session(&myself, state, &connection)?,
+            Message::ConnectionCreated(connection) => sessions::start(&myself, state, &connection)?,
             Message::ConnectionDeleted(number) => {
                 state.children.forget(&ChildKey::Session(number.clone()));
                 state.announced_again.remove(&number);
@@ -188,13 +188,13 @@ impl Actor for TenantActor {
             Some(Death::Done(ChildKey::Session(number))) => {
                 let directory = &state.args.shared.directory;
                 directory.publish_session(&key(state, number.clone()), None, 0);
-                look_again(&myself, state, number);
+                sessions::look_again(&myself, state, number);
             }
             Some(Death::Gone(ChildKey::Session(number))) => {
                 // It was started with a row that had been read before it went.
                 let directory = &state.args.shared.directory;
                 directory.remove_session(&key(state, number.clone()));
-                look_again(&myself, state, number);
+                sessions::look_again(&myself, state, number);
             }
             Some(Death::Failed {
                 key,
@@ -232,7 +232,7 @@ async fn on_begin(myself: &ActorRef<Message>, state: &mut State) -> Result<(), A
         start_delivery(myself, state, id)?;
     }
     for connection in connections {
-        start_session(myself, state, &connection)?;
+        sessions::start(myself, state, &connection)?;
     }
     state.begun = true;
     Ok(())
@@ -279,80 +279,6 @@ fn spawn_delivery(myself: &ActorRef<Message>, state: &mut State, id: WebhookId) 
     Ok(())
 }
 
-fn start_session(
-    myself: &ActorRef<Message>,
-    state: &mut State,
-    connection: &Connection,
-) -> Result<(), ActorProcessingErr> {
-    let number = connection.phone_number.clone();
-    if state.ending.is_some() {
-        return Ok(());
-    }
-    if state.children.contains(&ChildKey::Session(number.clone())) {
-        state.announced_again.insert(number);
-        return Ok(());
-    }
-    let mut view = session::view_of_row(connection);
-    if view.wanted {
-        // Until its actor says otherwise; the row may say `connected` from before.
-        (view.status, view.reason_code) = (ConnectionStatus::Connecting, ReasonCode::Starting);
-        view.connected_since = None;
-    }
-    state.args.shared.directory.announce_session(&connection.key(), view);
-    spawn_session(myself, state, number)
-}
-
-/// A session has ended. Starts another if its number has a connection that was announced meanwhile, unless that one is on its
-/// way out itself.
-fn look_again(myself: &ActorRef<Message>, state: &mut State, number: PhoneNumber) {
-    if !state.announced_again.remove(&number) {
-        return;
-    }
-    let (myself, shared, key) = (myself.clone(), Arc::clone(&state.args.shared), key(state, number));
-    tokio::spawn(async move {
-        match shared.store.connection(&key).await {
-            Ok(Some(connection)) if !shared.deletions.has(&connection) => {
-                let _stopped = myself.cast(Message::ConnectionCreated(Box::new(connection)));
-            }
-            Ok(_) => {}
-            Err(error) => {
-                tracing::warn!(number = %key.phone_number, %error, "cannot look for a number's connection; the next request does");
-            }
-        }
-    });
-}
-
-/// Starts sessions that are waiting for their restart, and do not have to any more.
-fn restart_sessions(myself: &ActorRef<Message>, state: &mut State) -> Result<(), ActorProcessingErr> {
-    let waiting = state.children.waiting().filter_map(|child| match child {
-        ChildKey::Session(number) => Some(number.clone()),
-        ChildKey::Delivery(_) => None,
-    });
-    for number in waiting.collect::<Vec<_>>() {
-        spawn_session(myself, state, number)?;
-    }
-    Ok(())
-}
-
-/// Starts a session on its client's thread: ractor spawns on the runtime that is entered.
-fn spawn_session(myself: &ActorRef<Message>, state: &mut State, number: PhoneNumber) -> Result<(), ActorProcessingErr> {
-    let shared = Arc::clone(&state.args.shared);
-    let key = key(state, number.clone());
-    let args = session::Args {
-        key: key.clone(),
-        shared: Arc::clone(&shared),
-    };
-    let entered = state.bulkhead.as_ref().map(|bulkhead| bulkhead.enter());
-    let (actor, _started) = ActorRuntime::spawn_linked_instant(None, SessionActor, args, myself.get_cell())?;
-    drop(entered);
-    let child = ChildKey::Session(number);
-    state.children.started(child.clone(), actor.get_cell());
-    shared
-        .directory
-        .publish_session(&key, Some(actor), state.children.restarts(&child));
-    Ok(())
-}
-
 fn on_restart(
     myself: &ActorRef<Message>,
     state: &mut State,
@@ -365,7 +291,7 @@ fn on_restart(
     let ending = state.ending.is_some();
     match child {
         ChildKey::Delivery(id) if !ending => spawn_delivery(myself, state, id),
-        ChildKey::Session(number) if !ending || state.removing => spawn_session(myself, state, number),
+        ChildKey::Session(number) if !ending || state.removing => sessions::spawn(myself, state, number),
         _ => Ok(()),
     }
 }

@@ -32,7 +32,8 @@ impl Gateway {
     /// A page of a webhook's events, newest first; also of a deleted webhook.
     ///
     /// # Errors
-    /// `NotFound` when the client has no such webhook, or not any more; `Invalid` for a cursor that is none; `Busy` when it reads as much at a time as it may.
+    /// `NotFound` when the client has no such webhook, or not any more; `Invalid` for a cursor that is none; `Busy` when it
+    /// reads as much at a time as it may.
     pub async fn events(
         &self,
         client: ClientId,

@@ -7,7 +7,7 @@ use std::{
 
 use ractor::ActorStatus;
 use serde::{Serialize, de::DeserializeOwned};
-use wharf_domain::{Connection, Timestamp};
+use wharf_domain::{ClientId, Connection, Timestamp};
 use wharf_store::{KEY_LIFETIME, KeyClaim};
 
 use super::{Gateway, GatewayError, IdempotencyKey, conflict, restarting};
@@ -83,24 +83,12 @@ impl Gateway {
         working.await.unwrap_or_else(|_| Err(restarting()))
     }
 
-    /// The same for what has no pace of its own, as messages have: under a key it leaves a row for a day.
+    /// Counts what is to be done under a key and has no pace of its own, as messages have: it leaves a row for a day.
     ///
     /// # Errors
     /// `Busy` when this client has had as many as it may of late.
-    pub(super) async fn once_in_turn<T, F>(
-        &self,
-        connection: Connection,
-        idempotency: Option<IdempotencyKey>,
-        work: impl FnOnce(Connection) -> F,
-    ) -> Result<T, GatewayError>
-    where
-        T: Serialize + DeserializeOwned + Send + Sync + 'static,
-        F: Future<Output = Result<T, GatewayError>> + Send + 'static,
-    {
-        if idempotency.is_some() {
-            self.shared.keyed_acts.take(connection.client_id)?;
-        }
-        self.once(connection, idempotency, work).await
+    pub(super) fn count_keyed(&self, client: ClientId, key: Option<&IdempotencyKey>) -> Result<(), GatewayError> {
+        key.map_or(Ok(()), |_| self.shared.keyed_acts.take(client))
     }
 
     /// Ends a claim: with the answer, or, when certainly nothing was done, as if it had never been.

@@ -40,6 +40,7 @@ impl Gateway {
         idempotency: Option<IdempotencyKey>,
     ) -> Result<Done, GatewayError> {
         let connection = self.connection(client, number).await?;
+        self.count_keyed(client, idempotency.as_ref())?;
         let gateway = self.clone();
         let setting = |connection: Connection| async move {
             let picture = Some(gateway.square(client, picture).await?);
@@ -47,7 +48,7 @@ impl Gateway {
                 .carry_out(&connection, Action::SetPicture { group, picture })
                 .await
         };
-        self.once_in_turn(connection, idempotency, setting).await
+        self.once(connection, idempotency, setting).await
     }
 
     async fn square(&self, client: ClientId, picture: NewPicture) -> Result<Jpeg, GatewayError> {

@@ -6,7 +6,7 @@ use futures::future::join_all;
 use ractor::{ActorProcessingErr, ActorRef, RpcReplyPort, rpc::CallResult};
 use wharf_domain::ConnectionKey;
 
-use super::{ChildKey, Message, State, key, restart_sessions};
+use super::{ChildKey, Message, State, key, sessions};
 use crate::{delivery, session, shared::Shared};
 
 /// How long sessions may take to close their links when the tree stops.
@@ -65,7 +65,7 @@ pub(super) fn on_remove(
     state: &mut State,
     reply: RpcReplyPort<()>,
 ) -> Result<(), ActorProcessingErr> {
-    restart_sessions(myself, state)?;
+    sessions::restart_waiting(myself, state)?;
     (state.ending, state.removing) = (Some(reply), true);
     let keys = session_keys(state);
     let deliveries: Vec<_> = state.deliveries.values().cloned().collect();

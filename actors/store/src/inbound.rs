@@ -140,8 +140,10 @@ async fn record_chunk(
         }
         // What was there before stays as it is: an event that is given twice, because nobody knew whether it was committed,
         // has the same id both times.
-        let take_back = sqlx::query(sql::TAKE_BACK).bind(count(chunk.len()));
-        take_back.execute(&mut *connection).await?;
+        for (new, _) in chunk {
+            let take_back = sqlx::query(sql::TAKE_BACK).bind(new.id.0).bind(count(chunk.len()));
+            take_back.execute(&mut *connection).await?;
+        }
         return one_by_one(connection, lines, chunk, recorded).await;
     }
     // The rows' places are one after another, in the order of the statement: AUTOINCREMENT, and one writer.

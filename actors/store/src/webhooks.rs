@@ -72,8 +72,8 @@ impl Group<'_> {
     }
 
     /// Deletes a webhook: no message becomes an event of it any more, and its waiting events end `failed` with error
-    /// `webhook deleted` (CONTRACT.md section 2); its row stays as long as it has events. Of a backlog of thousands this call ends the first few: `Some(false)` says
-    /// that some may be left, which [`Group::settle_webhook`] ends. `None`: this client has no such webhook, or not any more.
+    /// `webhook deleted` (CONTRACT.md section 2); its row stays as long as it has events. Of a backlog of
+    /// thousands this call ends the first few: `Some(false)` says that some may be left, which [`Group::settle_webhook`] ends. `None`: this client has no such webhook, or not any more.
     ///
     /// # Errors
     /// As every write.

@@ -1,5 +1,8 @@
 //! What a sender says of a file's size, and what there is.
 
+use wharf_domain::Webhook;
+use wharf_whatsapp::ScriptedHandle;
+
 use super::*;
 
 /// Says of the file of a message that it has so many bytes.
@@ -10,17 +13,23 @@ fn saying(mut message: IncomingMessage, size: u64) -> IncomingMessage {
     message
 }
 
+/// A client whose files may have so many bytes, with a number.
+async fn with_room_for(max_bytes: u64) -> (Host, World, ClientId, Webhook, ScriptedHandle) {
+    let host = Host::start().await;
+    let more = MediaSettings {
+        max_bytes,
+        ..MediaSettings::default()
+    };
+    let world = World::start_with(with_media(&host, more)).await;
+    let client = world.add_client("a").await.id;
+    let (webhook, link) = world.linked(client, &number(1), "/ok").await;
+    (host, world, client, webhook, link)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_says_too_much_takes_no_room_of_others() {
     for (max_bytes, said) in [(10_000, 9_900), (0, u64::MAX)] {
-        let host = Host::start().await;
-        let more = MediaSettings {
-            max_bytes,
-            ..MediaSettings::default()
-        };
-        let world = World::start_with(with_media(&host, more)).await;
-        let client = world.add_client("a").await.id;
-        let (webhook, link) = world.linked(client, &number(1), "/ok").await;
+        let (host, world, _, webhook, link) = with_room_for(max_bytes).await;
         let boast = saying(picture(&host, "5511999999999", "boast", 100), said);
         host.script(&path_of(&boast), [Act::Hang]);
         link.deliver(vec![boast]).await.unwrap();
@@ -42,14 +51,7 @@ async fn who_says_too_much_takes_no_room_of_others() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_says_nothing_takes_room_all_the_same() {
-    let host = Host::start().await;
-    let more = MediaSettings {
-        max_bytes: 10_000,
-        ..MediaSettings::default()
-    };
-    let world = World::start_with(with_media(&host, more)).await;
-    let client = world.add_client("a").await.id;
-    let (webhook, link) = world.linked(client, &number(1), "/ok").await;
+    let (host, world, _, webhook, link) = with_room_for(10_000).await;
     for (chat, id) in [("5511999999999", "one"), ("5511888888888", "two")] {
         let message = saying(picture(&host, chat, id, 6_000), 0);
         host.script(&path_of(&message), [Act::Hang]);
@@ -81,14 +83,7 @@ async fn who_says_nothing_takes_room_all_the_same() {
 /// A file that drips in does not pass by what came in beside it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_came_in_meanwhile_takes_room_of_what_is_still_coming() {
-    let host = Host::start().await;
-    let more = MediaSettings {
-        max_bytes: 10_000,
-        ..MediaSettings::default()
-    };
-    let world = World::start_with(with_media(&host, more)).await;
-    let client = world.add_client("a").await.id;
-    let (webhook, link) = world.linked(client, &number(1), "/ok").await;
+    let (host, world, client, webhook, link) = with_room_for(10_000).await;
     let mut dripping = world.gateway.receive_file(client, &number(1), None).await.unwrap();
     dripping.take(&[0; 1_000]).await.unwrap();
     link.deliver(vec![picture(&host, "5511999999999", "kept", 6_000)])

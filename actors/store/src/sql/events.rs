@@ -73,9 +73,9 @@ statements! {
     WANTED_EVENTS = "SELECT w.events FROM whatsapp_webhooks w \
         WHERE w.client_id = $1 AND w.phone_number = $2 AND w.deleted_at IS NULL";
     IS_RECORDED = "SELECT EXISTS (SELECT 1 FROM webhook_events e WHERE e.message_key = $1)";
-    // What the $1 rows of the last statement made: AUTOINCREMENT gives each of them a place, also those that were not new.
-    TAKE_BACK = "DELETE FROM webhook_events \
-        WHERE seq > (SELECT s.seq FROM sqlite_sequence s WHERE s.name = 'webhook_events') - $1";
+    // If it is what the $2 rows of the last insert made: AUTOINCREMENT gives each of them a place, also those that were not new.
+    TAKE_BACK = "DELETE FROM webhook_events WHERE id = $1 \
+        AND seq > (SELECT s.seq FROM sqlite_sequence s WHERE s.name = 'webhook_events') - $2";
     LISTED_UP_TO = "SELECT up_to FROM listed WHERE id = 1";
     LIST_EVENTS = "INSERT INTO webhook_event_list (webhook_id, seq) \
         SELECT e.webhook_id, e.seq FROM webhook_events e \

@@ -282,13 +282,14 @@ impl Reporter {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use wharf_domain::ClientId;
     use whatsapp_rust::wacore::types::events;
 
     use super::*;
 
-    fn reporter() -> (Arc<Reporter>, mpsc::UnboundedReceiver<LinkEvent>) {
+    /// One for a number, with what it reports.
+    pub(in crate::live) fn reporter() -> (Arc<Reporter>, mpsc::UnboundedReceiver<LinkEvent>) {
         let (sender, events) = mpsc::unbounded_channel();
         let key = ConnectionKey {
             client_id: ClientId(1),

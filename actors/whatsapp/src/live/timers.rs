@@ -74,7 +74,8 @@ impl Timers {
             return;
         }
         self.memory.note_timer(&chat, timer);
-        if timer.seconds == known.seconds && known != Timer::default() {
+        // That messages stay is kept of a group alone, which would be asked for again.
+        if timer.seconds == known.seconds && (known != Timer::default() || !chat.is_group()) {
             return;
         }
         if let Err(error) = self.keys.keep_timer(&chat, timer).await {

@@ -170,19 +170,13 @@ mod tests {
         net::TcpListener,
         sync::mpsc,
     };
-    use wharf_domain::{ClientId, ConnectionKey};
+    use wharf_domain::ClientId;
 
     use super::*;
-    use crate::{LinkEvent, live::resolver::SystemResolver};
-
-    fn reporter() -> (Arc<Reporter>, mpsc::UnboundedReceiver<LinkEvent>) {
-        let (sender, events) = mpsc::unbounded_channel();
-        let key = ConnectionKey {
-            client_id: ClientId(1),
-            phone_number: "5511999999999".parse().unwrap(),
-        };
-        (Reporter::new(key, sender), events)
-    }
+    use crate::{
+        LinkEvent,
+        live::{reporter::tests::reporter, resolver::SystemResolver},
+    };
 
     /// One name is of this machine; the name servers of all others are dead.
     struct Hanging {

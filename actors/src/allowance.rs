@@ -23,7 +23,7 @@ const KEYED_ACTS_PER_SECOND: u32 = 10;
 
 /// See the module. What was taken is not kept over a restart.
 #[derive(Debug)]
-pub(crate) struct ByHand {
+pub(crate) struct Allowance {
     /// What is taken, for people.
     what: &'static str,
     /// What sets the limit, and what to do instead.
@@ -32,7 +32,7 @@ pub(crate) struct ByHand {
     buckets: Mutex<HashMap<ClientId, Bucket>>,
 }
 
-impl ByHand {
+impl Allowance {
     /// Test events and retries.
     pub(crate) fn at_receivers(per_second: u32) -> Self {
         let advice = "(delivery.manual_per_second); many failed events are retried together with \
@@ -93,20 +93,20 @@ mod tests {
 
     #[test]
     fn each_client_has_its_own_and_they_come_back() {
-        let by_hand = ByHand::at_receivers(2);
-        let take = |seconds: i64, client| by_hand.take_at(Timestamp(seconds * 1000), ClientId(client));
+        let allowance = Allowance::at_receivers(2);
+        let take = |seconds: i64, client| allowance.take_at(Timestamp(seconds * 1000), ClientId(client));
         assert_eq!((0..100).filter(|_| take(0, 1).is_ok()).count(), 20);
         let refused = take(0, 1).unwrap_err().to_string();
         assert!(refused.contains("2 a second, 20 at once") && refused.contains("delivery.manual_per_second"));
         assert_eq!(take(0, 2), Ok(()));
         assert_eq!((0..100).filter(|_| take(3, 1).is_ok()).count(), 6);
         assert_eq!(take(60, 3), Ok(()));
-        assert_eq!(by_hand.buckets.lock().unwrap().len(), 1, "what is full is forgotten");
+        assert_eq!(allowance.buckets.lock().unwrap().len(), 1, "what is full is forgotten");
     }
 
     #[test]
     fn nothing_is_counted_without_a_limit() {
-        let by_hand = ByHand::at_receivers(0);
-        assert!((0..1000).all(|_| by_hand.take_at(Timestamp(0), ClientId(1)).is_ok()));
+        let allowance = Allowance::at_receivers(0);
+        assert!((0..1000).all(|_| allowance.take_at(Timestamp(0), ClientId(1)).is_ok()));
     }
 }

@@ -1,0 +1,88 @@
+//! Sessions of a tenant: started for what was announced, started again, and looked for once more.
+
+use std::sync::Arc;
+
+use ractor::{ActorProcessingErr, ActorRef, ActorRuntime};
+use wharf_domain::{Connection, ConnectionStatus, PhoneNumber, session::ReasonCode};
+
+use super::{ChildKey, Message, State, key};
+use crate::session::{self, SessionActor};
+
+/// Starts the session of a connection that there is now, unless one is known.
+pub(super) fn start(
+    myself: &ActorRef<Message>,
+    state: &mut State,
+    connection: &Connection,
+) -> Result<(), ActorProcessingErr> {
+    let number = connection.phone_number.clone();
+    if state.ending.is_some() {
+        return Ok(());
+    }
+    if state.children.contains(&ChildKey::Session(number.clone())) {
+        state.announced_again.insert(number);
+        return Ok(());
+    }
+    let mut view = session::view_of_row(connection);
+    if view.wanted {
+        // Until its actor says otherwise; the row may say `connected` from before.
+        (view.status, view.reason_code) = (ConnectionStatus::Connecting, ReasonCode::Starting);
+        view.connected_since = None;
+    }
+    state.args.shared.directory.announce_session(&connection.key(), view);
+    spawn(myself, state, number)
+}
+
+/// A session has ended. Starts another if its number has a connection that was announced meanwhile, unless that one is on its
+/// way out itself.
+pub(super) fn look_again(myself: &ActorRef<Message>, state: &mut State, number: PhoneNumber) {
+    if !state.announced_again.remove(&number) {
+        return;
+    }
+    let (myself, shared, key) = (myself.clone(), Arc::clone(&state.args.shared), key(state, number));
+    tokio::spawn(async move {
+        match shared.store.connection(&key).await {
+            Ok(Some(connection)) if !shared.deletions.has(&connection) => {
+                let _stopped = myself.cast(Message::ConnectionCreated(Box::new(connection)));
+            }
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(number = %key.phone_number, %error, "cannot look for a number's connection; the next request does");
+            }
+        }
+    });
+}
+
+/// Starts sessions that are waiting for their restart, and do not have to any more.
+pub(super) fn restart_waiting(myself: &ActorRef<Message>, state: &mut State) -> Result<(), ActorProcessingErr> {
+    let waiting = state.children.waiting().filter_map(|child| match child {
+        ChildKey::Session(number) => Some(number.clone()),
+        ChildKey::Delivery(_) => None,
+    });
+    for number in waiting.collect::<Vec<_>>() {
+        spawn(myself, state, number)?;
+    }
+    Ok(())
+}
+
+/// Starts a session on its client's thread: ractor spawns on the runtime that is entered.
+pub(super) fn spawn(
+    myself: &ActorRef<Message>,
+    state: &mut State,
+    number: PhoneNumber,
+) -> Result<(), ActorProcessingErr> {
+    let shared = Arc::clone(&state.args.shared);
+    let key = key(state, number.clone());
+    let args = session::Args {
+        key: key.clone(),
+        shared: Arc::clone(&shared),
+    };
+    let entered = state.bulkhead.as_ref().map(|bulkhead| bulkhead.enter());
+    let (actor, _started) = ActorRuntime::spawn_linked_instant(None, SessionActor, args, myself.get_cell())?;
+    drop(entered);
+    let child = ChildKey::Session(number);
+    state.children.started(child.clone(), actor.get_cell());
+    shared
+        .directory
+        .publish_session(&key, Some(actor), state.children.restarts(&child));
+    Ok(())
+}
