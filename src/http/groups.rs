@@ -1,12 +1,12 @@
-//! Groups, as a client asks for them and changes them; invite links (docs/SENDING.md).
+//! Groups, as a client asks for them and changes them; invite links and invitations (docs/SENDING.md).
 
 use serde_json::Value;
 use warp::http::StatusCode;
 use wharf_domain::{
     GroupId, InvalidField, PhoneNumber, Recipient,
     action::{
-        Action, Done, GroupPatch, InviteCode, MemberAddMode, PARTICIPANTS_MAX, check_description, check_ephemeral,
-        check_subject,
+        Action, Done, GroupPatch, Invitation, InviteCode, MemberAddMode, PARTICIPANTS_MAX, check_description,
+        check_ephemeral, check_subject,
     },
 };
 
@@ -15,7 +15,7 @@ use super::{
     call::{Answer, Call, json},
     fields::{self, Fields},
     pictures,
-    values::{persons, phones},
+    values::{person, persons, phones},
 };
 
 /// `GET /api/whatsapp/connections/:phone_number/groups`
@@ -137,9 +137,25 @@ pub(super) async fn invited_to(call: Call) -> Answer {
 
 /// `POST /api/whatsapp/connections/:phone_number/invites/:code/join`
 pub(super) async fn join(call: Call) -> Answer {
-    Fields::parse(&call.body)?.finish()?;
     let code = invite_code(&call)?;
-    answer(act(&call, Action::JoinByInvite(code), "join").await?)
+    let mut body = Fields::parse(&call.body)?;
+    let invitation = body.object("invitation", |fields| {
+        let group = fields.required("group", group);
+        let from = fields.required("from", person);
+        let expires_at = fields.optional("expires_at", fields::time);
+        Ok(Invitation {
+            group: group?,
+            code: code.clone(),
+            from: from?,
+            expires_at: expires_at?,
+        })
+    });
+    body.finish()?;
+    let action = match invitation? {
+        Some(invitation) => Action::AcceptInvitation(invitation),
+        None => Action::JoinByInvite(code),
+    };
+    answer(act(&call, action, "join").await?)
 }
 
 /// `GET /api/whatsapp/connections/:phone_number/groups/:group_id/requests`
@@ -183,6 +199,10 @@ pub(super) fn check_group(call: &Call) -> Result<(), InvalidField> {
 
 fn group_id(call: &Call) -> Result<GroupId, InvalidField> {
     GroupId::parse("group_id", &call.second)
+}
+
+fn group(name: &'static str, value: Value) -> Result<GroupId, InvalidField> {
+    GroupId::parse(name, &fields::string(name, value)?)
 }
 
 fn invite_code(call: &Call) -> Result<InviteCode, InvalidField> {

@@ -4,7 +4,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use wharf_support::{Receiver, Reply};
-use wharf_testnet::GroupChange;
+use wharf_testnet::{Content, GroupChange, GroupInviteContent, NewMessage};
 
 use super::{
     attachments::samples::{noise, png},
@@ -258,5 +258,56 @@ async fn people_come_by_a_link_and_admins_let_them_in() {
     assert_eq!(api.get(&requests).await.expect(StatusCode::OK), json!({"data": []}));
     let group = api.get(&path).await.expect(StatusCode::OK);
     assert_eq!(group["participants"].as_array().map(Vec::len), Some(3), "{group}");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_invitation_that_came_as_a_message_is_accepted_as_it_came() {
+    let world = World::start().await;
+    let webhook = world.webhook(NUMBER, "/ok").await;
+    world.with_group().await;
+    let theirs = world.network.create_group(CONTACT, "Boats", &[]).await.unwrap();
+    // One that is over, one that is good.
+    let mut invited = Vec::new();
+    for (at, seconds) in [Some(-60), None].into_iter().enumerate() {
+        let invitation = Content::GroupInvite(GroupInviteContent {
+            group: theirs.id.clone(),
+            text: None,
+            seconds,
+        });
+        let new = NewMessage::from(invitation);
+        world.network.send(CONTACT, NUMBER, &new).await.unwrap();
+        let told = world.api().wait_for_events(&webhook, "delivered", at + 1).await;
+        let latest = told.iter().max_by_key(|event| event["sequence"].as_u64()).unwrap();
+        invited.push(latest["payload"].clone());
+    }
+    let join = async |told: &Value, key: &str, change: Value| {
+        let invite = &told["group_invite"];
+        let mut invitation =
+            json!({"group": invite["id"], "from": told["from"], "expires_at": invite["expires_at"]});
+        for (name, value) in change.as_object().unwrap() {
+            invitation[name] = value.clone();
+        }
+        let path = format!("{INVITES}/{}/join", invite["code"].as_str().unwrap());
+        let body = json!({"invitation": invitation});
+        world.keyed(Method::POST, &path, key, &body).await
+    };
+    let over = join(&invited[0], "over", json!({})).await.expect(StatusCode::GONE);
+    assert!(over["detail"].as_str().unwrap().contains("is over"), "{over}");
+    for (at, change) in [json!({"from": EVE}), json!({"expires_at": "2030-01-01T00:00:00Z"})]
+        .into_iter()
+        .enumerate()
+    {
+        let changed = join(&invited[1], &format!("changed-{at}"), change).await;
+        let changed = changed.expect(StatusCode::NOT_FOUND);
+        assert_eq!(changed["detail"], "there is no such invitation");
+    }
+    // Again under the same key, and once more for somebody who is in it.
+    for key in ["good", "good", "again"] {
+        let joined = join(&invited[1], key, json!({})).await.expect(StatusCode::OK);
+        assert_eq!(joined, json!({"id": theirs.id, "status": "joined"}));
+    }
+    let members = world.network.group(&theirs.id).await.unwrap().participants;
+    assert_eq!(members.iter().filter(|member| member.phone == NUMBER).count(), 1);
     world.stop().await;
 }

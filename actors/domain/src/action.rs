@@ -11,7 +11,7 @@ pub use self::{
         DESCRIPTION_MAX_CHARS, EPHEMERAL_SECONDS, GroupInfo, GroupPatch, JoinRequest, Jpeg, MemberAddMode, Participant,
         ParticipantChange, SUBJECT_MAX_CHARS, check_description, check_ephemeral, check_subject,
     },
-    invite::{InviteCode, InviteLink, InvitedGroup, Joined},
+    invite::{Invitation, InviteCode, InviteLink, InvitedGroup, Joined},
     people::{
         ABOUT_MAX_CHARS, Blocked, Business, ContactInfo, NAME_MAX_CHARS, Picture, ProfileInfo, check_about,
         check_call_id, check_name,
@@ -139,6 +139,8 @@ pub enum Action {
     InvitedTo(InviteCode),
     /// Join the group behind an invite link.
     JoinByInvite(InviteCode),
+    /// Join the group that somebody's message invites to.
+    AcceptInvitation(Invitation),
     /// Who asks to be let into a group.
     JoinRequests(GroupId),
     /// Let people into a group who asked, or do not.
@@ -201,7 +203,8 @@ impl Action {
             | Self::Groups
             | Self::CreateGroup { .. }
             | Self::InvitedTo(_)
-            | Self::JoinByInvite(_) => None,
+            | Self::JoinByInvite(_)
+            | Self::AcceptInvitation(_) => None,
         }
     }
 }
@@ -287,7 +290,7 @@ pub enum Done {
     Invite(InviteLink),
     /// Of [`Action::InvitedTo`].
     InvitedTo(InvitedGroup),
-    /// Of [`Action::JoinByInvite`].
+    /// Of [`Action::JoinByInvite`] and [`Action::AcceptInvitation`].
     Joined(Joined),
     /// Of [`Action::JoinRequests`].
     JoinRequests(Vec<JoinRequest>),

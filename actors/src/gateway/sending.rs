@@ -114,6 +114,8 @@ const SENT: &str = "sent";
 const QUEUED: &str = "queued";
 /// What an invite link is called where there is none.
 const INVITE: &str = "invite link";
+/// The same of an invitation that somebody sent.
+const INVITATION: &str = "invitation";
 
 impl Gateway {
     /// Sends a message: waits for WhatsApp's ack if it starts within 5 s and `wait` is set, else answers that it is
@@ -292,6 +294,7 @@ impl Gateway {
         let thing = match &action {
             action if action.group().is_some() => Some("group"),
             Action::InvitedTo(_) | Action::JoinByInvite(_) => Some(INVITE),
+            Action::AcceptInvitation(_) => Some(INVITATION),
             _ => None,
         };
         let picture = matches!(action, Action::Picture { .. });
@@ -317,10 +320,13 @@ fn of_act(thing: Option<&'static str>, error: &SendError) -> GatewayError {
     match (thing, code) {
         (Some(thing), "404") => GatewayError::NotFound(thing),
         // Its codes for what is no code at all, and for one that was good once.
-        (Some(INVITE), "400" | "406") => GatewayError::NotFound(INVITE),
+        (Some(thing @ (INVITE | INVITATION)), "400" | "406") => GatewayError::NotFound(thing),
         (Some(INVITE), "410") => GatewayError::Gone(
             "this invite link was reset, or its group is no more; ask an admin of the group for a new one",
         ),
+        (Some(INVITATION), "410") => {
+            GatewayError::Gone("this invitation is over, or was taken back; ask who sent it for a new one")
+        }
         _ => of_link(error),
     }
 }

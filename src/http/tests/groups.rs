@@ -132,6 +132,19 @@ async fn invite_links_are_shown_reset_looked_at_and_followed() {
         (asks.status, asks.json()),
         (202, json!({"id": GROUP, "status": "requested"}))
     );
+    let invitation = json!({"group": GROUP, "from": "5511999999999", "expires_at": "2026-01-01T00:00:00Z"});
+    let invited = json!({"invitation": invitation});
+    let joined = ask(&facade, "POST", &format!("invites/{CODE}/join"), invited).await;
+    assert_eq!(
+        (joined.status, joined.json()),
+        (200, json!({"id": GROUP, "status": "joined"}))
+    );
+    let asked = facade.desk.asked();
+    assert!(asked.contains("AcceptInvitation") && asked.contains("5511999999999"), "{asked}");
+    let wrong = json!({"invitation": {"group": "5511999999999", "expires_at": 1, "id": GROUP}});
+    let refused = ask(&facade, "POST", &format!("invites/{CODE}/join"), wrong).await;
+    let wanted = ["group", "from", "expires_at", "id"].map(|field| format!("invitation.{field}"));
+    assert_eq!((refused.status, refused.bad_fields()), (400, wanted.to_vec()));
     assert_eq!(get(&facade, "invites/old").await.status, 410);
     for wrong in ["a%20b", "https%3A%2F%2Fexample.com%2Fx"] {
         let reply = get(&facade, &format!("invites/{wrong}")).await;

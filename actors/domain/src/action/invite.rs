@@ -1,10 +1,10 @@
-//! Invite links of groups.
+//! Invite links of groups, and invitations that people send.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{InvalidField, Timestamp};
+use crate::{GroupId, InvalidField, Recipient, Timestamp};
 
 /// What invite links begin with.
 const LINK: &str = "https://chat.whatsapp.com/";
@@ -66,6 +66,19 @@ impl fmt::Display for InviteCode {
     }
 }
 
+/// An invitation that somebody sent this number as a message. WhatsApp takes it only as it came, and from whom it was meant for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invitation {
+    /// The group.
+    pub group: GroupId,
+    /// The code, which leads nowhere as a link.
+    pub code: InviteCode,
+    /// Who sent it; no group.
+    pub from: Recipient,
+    /// Until when it is good, if it says so.
+    pub expires_at: Option<Timestamp>,
+}
+
 /// The link by which people join a group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InviteLink {
@@ -109,7 +122,7 @@ pub struct InvitedGroup {
     pub linked_parent: Option<String>,
 }
 
-/// What came of joining a group by a link.
+/// What came of joining a group by a link or an invitation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Joined {
     /// The group's id.

@@ -76,6 +76,7 @@ impl Acting {
             Action::Invite { group, reset } => self.invite(&group, reset).await,
             Action::InvitedTo(code) => self.invited_to(&code).await,
             Action::JoinByInvite(code) => self.join(&code).await,
+            Action::AcceptInvitation(invitation) => self.accept(&invitation).await,
             Action::JoinRequests(group) => self.requests(&group).await,
             Action::DecideJoinRequests { group, approve, reject } => self.decide(&group, &approve, &reject).await,
         }
@@ -98,7 +99,7 @@ impl Acting {
     }
 
     /// Whom WhatsApp takes for the writer of a chat: the hidden id, where it is known.
-    async fn as_it_writes(&self, who: &Recipient) -> Result<Jid, SendError> {
+    pub(super) async fn as_it_writes(&self, who: &Recipient) -> Result<Jid, SendError> {
         let jid = parsed(&who.jid())?;
         if jid.is_pn()
             && let Ok(Some(entry)) = self.client.get_lid_pn_entry(&jid).await

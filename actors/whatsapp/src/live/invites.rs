@@ -1,12 +1,15 @@
-//! How people come into groups by themselves: invite links, and asking to be let in.
+//! How people come into groups by themselves: invite links, invitations, and asking to be let in.
 
 use wharf_domain::{
     GroupId, Recipient, Timestamp,
-    action::{Done, InviteCode, InvitedGroup, JoinRequest, Joined},
+    action::{Done, Invitation, InviteCode, InvitedGroup, JoinRequest, Joined},
 };
 use whatsapp_rust::features::{GroupError, JoinGroupResult};
 use whatsapp_rust::wacore::{
-    iq::{groups::GetMembershipRequestsIq, spec::IqSpec},
+    iq::{
+        groups::{AcceptGroupInviteV4Iq, GetMembershipRequestsIq},
+        spec::IqSpec,
+    },
     request::InfoQuery,
 };
 use whatsapp_rust::wacore_binary::{Jid, JidExt, NodeRef};
@@ -64,6 +67,22 @@ impl Acting {
             }
             Err(error @ GroupError::Iq(IqError::ServerError { .. })) => return Err(of_link(error)),
             Err(error) => return Err(of_change(error)),
+        };
+        Ok(Done::Joined(joined))
+    }
+
+    pub(super) async fn accept(&self, invitation: &Invitation) -> Result<Done, SendError> {
+        let group = parsed(invitation.group.as_str())?;
+        let from = self.as_it_writes(&invitation.from).await?;
+        let expires = invitation.expires_at.map_or(0, Timestamp::seconds);
+        let order = AcceptGroupInviteV4Iq::new(&group, invitation.code.as_str(), expires, &from);
+        let group = invitation.group.as_str();
+        let joined = match self.client.execute(AcceptIq(order)).await {
+            Ok(true) => Joined::at_once(group),
+            Ok(false) => Joined::requested(group),
+            Err(IqError::ServerError { code, .. }) if IN_ALREADY.contains(&code) => Joined::at_once(group),
+            Err(error @ IqError::ServerError { .. }) => return Err(in_words(of_iq(&error))),
+            Err(error) => return Err(of_change(error.into())),
         };
         Ok(Done::Joined(joined))
     }
@@ -190,6 +209,22 @@ impl IqSpec for AskingIq {
             })
         });
         Ok(asking.collect())
+    }
+}
+
+/// The library's order; it takes an answer for none that does not name the group, which that to an invitation need not.
+struct AcceptIq(AcceptGroupInviteV4Iq);
+
+impl IqSpec for AcceptIq {
+    /// Whether the number is in the group, and does not have to be let in by an admin.
+    type Response = bool;
+
+    fn build_iq(&self) -> InfoQuery<'static> {
+        self.0.build_iq()
+    }
+
+    fn parse_response(&self, response: &NodeRef<'_>) -> anyhow::Result<bool> {
+        Ok(response.get_optional_child("membership_approval_request").is_none())
     }
 }
 

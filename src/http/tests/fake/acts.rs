@@ -50,7 +50,7 @@ pub(super) fn done(action: Action) -> Result<Done, GatewayError> {
         Action::JoinByInvite(code) if code.as_str() == "stuck" => {
             return Err(GatewayError::Unavailable("closed".into()));
         }
-        Action::JoinByInvite(_) => Done::Joined(Joined::at_once(GROUP)),
+        Action::JoinByInvite(_) | Action::AcceptInvitation(_) => Done::Joined(Joined::at_once(GROUP)),
         Action::JoinRequests(_) => Done::JoinRequests(vec![JoinRequest {
             jid: "100000000000007@lid".into(),
             phone_number: None,

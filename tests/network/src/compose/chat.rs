@@ -12,10 +12,14 @@ use super::content::{
     ContactContent, EventContent, GroupInviteContent, LiveLocationContent, LocationContent, PollContent, TextContent,
 };
 use crate::NetworkError;
-use crate::state::digits;
+use crate::state::{Chat, Invitation, digits};
+use rand::Rng as _;
 
 /// WhatsApp's least and most options of a poll.
 const OPTIONS: std::ops::RangeInclusive<usize> = 2..=12;
+
+/// How long an invitation is good, in seconds.
+const INVITED_S: i64 = 3 * 86_400;
 
 /// A text; plain unless something goes with it.
 ///
@@ -179,12 +183,22 @@ pub(super) fn event(content: &EventContent) -> Message {
 /// [`NetworkError::NotFound`] if it does not.
 pub(super) fn group_invite(scene: &Scene<'_>, content: &GroupInviteContent) -> Result<Message, NetworkError> {
     let group = scene.world.group(&content.group)?;
+    let expires = scene.now_ms / 1_000 + content.seconds.unwrap_or(INVITED_S);
+    let code = format!("{:016x}", rand::rng().next_u64());
+    if let Chat::Person(whom) = scene.chat {
+        let invitation = Invitation {
+            from: scene.sender.phone.clone(),
+            whom: whom.phone.clone(),
+            expires,
+        };
+        group.change(|charter| charter.invitations.insert(code.clone(), invitation));
+    }
     let charter = group.charter();
     let invite = GroupInviteMessage {
         group_jid: Some(group.jid().to_string()),
         group_name: Some(charter.subject),
-        invite_code: Some(charter.invite),
-        invite_expiration: Some(scene.now_ms / 1_000 + 3 * 86_400),
+        invite_code: Some(code),
+        invite_expiration: Some(expires),
         caption: content.text.clone(),
         ..Default::default()
     };

@@ -292,6 +292,8 @@ pub struct GroupInviteContent {
     pub group: String,
     /// The text beside it.
     pub text: Option<String>,
+    /// How long it is good, in seconds; three days if left out. A negative one is over already.
+    pub seconds: Option<i64>,
 }
 
 /// An event.

@@ -27,6 +27,9 @@ pub(super) async fn answer(session: &Session, iq: &Node) -> Node {
         return iq_error(iq, 404, "item-not-found");
     };
     if group.rank(&account.phone).is_none() {
+        if let Some(accept) = iq.get_optional_child("accept") {
+            return membership::accept(world, &group, account, device, iq, accept).await;
+        }
         return match iq.get_optional_child("cancel_membership_requests") {
             Some(_) => membership::withdraw(world, &group, account, device, iq),
             None => iq_error(iq, 403, "forbidden"),
@@ -150,6 +153,7 @@ impl Order<'_> {
         };
         let text = || child_text(child);
         let wanted = match &*child.tag {
+            "accept" => return iq_error(self.iq, 409, "conflict"),
             "query" => return iq_result(self.iq, vec![group_node(self.world, self.group)]),
             // Its link is the admins' to give away.
             "invite" if attr(self.iq, "type").as_deref() == Some("get") => {

@@ -3,10 +3,10 @@
 use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
 
-use super::group_change::{Change, change, participant, tell};
+use super::group_change::{Change, change, join, participant, tell};
 use super::groups::{Order, participants};
 use crate::state::{Account, Device, Group, World};
-use crate::wire::stanza::{iq_error, iq_result};
+use crate::wire::stanza::{attr, iq_error, iq_result, jid_attr};
 use crate::{NetworkError, clock};
 
 /// Why nothing is made of somebody: they do not ask.
@@ -56,6 +56,39 @@ pub(crate) async fn decide(
         revoked(world, group, actor, &asked, by);
     }
     Ok(others.into_iter().map(|phone| (phone, DOES_NOT_ASK)).collect())
+}
+
+/// Takes somebody in who was invited by a message. The answer names no group, as the question does.
+pub(super) async fn accept(
+    world: &World,
+    group: &Group,
+    account: &Account,
+    device: &Device,
+    iq: &Node,
+    accept: &Node,
+) -> Node {
+    let code = attr(accept, "code").unwrap_or_default();
+    let Some(invitation) = group.charter().invitations.remove(&*code) else {
+        return iq_error(iq, 404, "item-not-found");
+    };
+    let from = jid_attr(accept, "admin").and_then(|admin| world.resolve(&admin));
+    let expires = attr(accept, "expiration").and_then(|seconds| seconds.parse().ok());
+    let as_sent = from.is_some_and(|from| from.phone == invitation.from)
+        && expires == Some(invitation.expires)
+        && account.phone == invitation.whom;
+    if !as_sent {
+        return iq_error(iq, 406, "not-acceptable");
+    }
+    if invitation.expires <= clock::now_s().cast_signed() {
+        return iq_error(iq, 410, "gone");
+    }
+    match join(world, group, account, Some(device)).await {
+        Ok(()) => {
+            group.change(|charter| charter.invitations.remove(&*code));
+            iq_result(iq, Vec::new())
+        }
+        Err(_) => iq_error(iq, 400, "bad-request"),
+    }
 }
 
 /// Who asked does so no more. Answers an iq of one who is not in the group.

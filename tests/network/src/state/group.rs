@@ -58,6 +58,17 @@ pub(crate) enum Part {
     Plain,
 }
 
+/// An invitation that a member sent to somebody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Invitation {
+    /// The number of who sent it.
+    pub(crate) from: String,
+    /// The number of whom it is for.
+    pub(crate) whom: String,
+    /// Until when it is good, in Unix seconds.
+    pub(crate) expires: i64,
+}
+
 /// What can change about a group.
 #[derive(Clone, Debug)]
 pub(crate) struct Charter {
@@ -86,6 +97,8 @@ pub(crate) struct Charter {
     pub(crate) invite: String,
     /// Codes that it had before.
     pub(crate) old_invites: BTreeSet<String>,
+    /// Invitations that members sent to people, by code.
+    pub(crate) invitations: BTreeMap<String, Invitation>,
     pub(crate) standing: Standing,
 }
 
@@ -152,6 +165,7 @@ impl Group {
                 requests: BTreeMap::new(),
                 invite,
                 old_invites: BTreeSet::new(),
+                invitations: BTreeMap::new(),
                 standing: Standing::Alone,
             }),
         }

@@ -20,7 +20,7 @@ pub(crate) use account::{Account, hidden};
 pub(crate) use chat::{Chat, Known};
 pub(crate) use device::{Device, Registration};
 pub(crate) use faults::FaultBoard;
-pub(crate) use group::{Group, Part, Rank, Standing};
+pub(crate) use group::{Group, Invitation, Part, Rank, Standing};
 pub(crate) use links::{Command, Link, Links};
 pub(crate) use mailbox::{Batch, Mailbox};
 pub(crate) use media::{MediaStore, Place, token_of};
