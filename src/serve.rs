@@ -53,6 +53,9 @@ pub enum ServeError {
     /// Signals cannot be received.
     #[error("signals cannot be received: {0}")]
     Signals(std::io::Error),
+    /// The tree ended while it was to run. Nothing in the process can start it again.
+    #[error("the supervision tree failed (the log says why); start wharf again")]
+    TreeFailed,
 }
 
 /// What to do about an address that cannot be listened on.
@@ -77,10 +80,10 @@ pub struct Ready {
     pub first_client: Option<WithToken>,
 }
 
-/// Runs until SIGTERM or Ctrl-C.
+/// Runs until SIGTERM, SIGHUP or Ctrl-C.
 ///
 /// # Errors
-/// Why it did not start. Once it runs, only a signal ends it, and that is no error.
+/// Why it did not start. Once it runs, a signal ends it, which is no error, or the failure of the whole tree.
 pub async fn run(config: Config) -> Result<(), ServeError> {
     let shutdown = shutdown_signal()?;
     let ready = prepare(&config).await?;
@@ -88,7 +91,18 @@ pub async fn run(config: Config) -> Result<(), ServeError> {
         announce(client).map_err(ServeError::FirstToken)?;
     }
     tracing::info!(address = %ready.address, version = env!("CARGO_PKG_VERSION"), "listening");
-    ready.serve(shutdown).await;
+    let gateway = ready.gateway().clone();
+    let mut failed = false;
+    let stop = async {
+        tokio::select! {
+            () = shutdown => {}
+            () = gateway.ended() => failed = true,
+        }
+    };
+    ready.serve(stop).await;
+    if failed {
+        return Err(ServeError::TreeFailed);
+    }
     tracing::info!("stopped");
     Ok(())
 }
@@ -284,10 +298,11 @@ fn announce(client: &WithToken) -> std::io::Result<()> {
     out.flush()
 }
 
-/// Ends at the first SIGTERM or Ctrl-C; at the second one the process exits where it stands.
+/// Ends at the first SIGTERM, SIGHUP (the terminal was closed) or Ctrl-C; at the second one the process exits where it stands.
 fn shutdown_signal() -> Result<impl Future<Output = ()> + Send, ServeError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signals)?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(ServeError::Signals)?;
     let (first, stop) = oneshot::channel();
     tokio::spawn(async move {
         let mut first = Some(first);
@@ -295,6 +310,7 @@ fn shutdown_signal() -> Result<impl Future<Output = ()> + Send, ServeError> {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
+                _ = hangup.recv() => {}
             }
             match first.take() {
                 Some(first) => {

@@ -169,6 +169,11 @@ impl Gateway {
         }
     }
 
+    /// Ends when the tree has, by [`Self::stop`] or because its root failed, which nothing in it can repair.
+    pub async fn ended(&self) {
+        let _in_any_time = self.root.wait(None).await;
+    }
+
     /// # Errors
     /// Says why the gateway cannot do its work at present.
     pub async fn ready(&self) -> Result<(), String> {

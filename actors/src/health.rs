@@ -2,13 +2,13 @@
 
 use std::{
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use wharf_store::Store;
+use wharf_store::{Store, StoreError};
 
 /// An answer of the store is good for this long: `/readyz` needs no token, and asking is a write.
 const ASK_EVERY: Duration = Duration::from_secs(1);
@@ -20,6 +20,8 @@ const ASK_DEADLINE: Duration = Duration::from_secs(3);
 pub(crate) struct Health {
     /// Why the store took no writes, the last time it was asked to.
     refusal: Mutex<Option<String>>,
+    /// What was damaged in the database when a write met it.
+    damage: OnceLock<String>,
     tree_is_up: AtomicBool,
     /// When the store was asked, and what it said.
     asked: tokio::sync::Mutex<Option<(Instant, Result<(), String>)>>,
@@ -41,6 +43,16 @@ impl Health {
         self.lock().clone()
     }
 
+    /// A write was refused. One that met a damaged page says of all the others that they cannot be trusted: a small write beside it
+    /// may go well, so that only a start with another file ends this.
+    pub(crate) fn write_failed(&self, error: &StoreError) {
+        if let StoreError::Corrupt(why) = error
+            && self.damage.set(why.clone()).is_ok()
+        {
+            tracing::error!(%error, "the database is damaged");
+        }
+    }
+
     /// The tree is up, or is being taken down.
     pub(crate) fn set_tree_up(&self, up: bool) {
         self.tree_is_up.store(up, Ordering::Release);
@@ -57,7 +69,7 @@ impl Health {
         if !self.tree_is_up() {
             return Err("the supervision tree is not up".to_owned());
         }
-        let answer = match self.store_refusal() {
+        let answer = match self.damage.get().cloned().or_else(|| self.store_refusal()) {
             Some(why) => Err(why),
             None => self.ask(store).await,
         };

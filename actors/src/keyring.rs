@@ -53,7 +53,7 @@ impl Keyring {
     /// What signs, and what else is secret. Waits until the store can be read.
     ///
     /// # Errors
-    /// `Sealed` when the present secret or the headers do not open: their row was changed by hand. Sending without what
+    /// `Sealed` or `Store` when the present secret or the headers do not open or do not read: their row was changed by hand. Sending without what
     /// its owner expects would be worse than not sending.
     pub(crate) async fn opened(&self, shared: &Shared) -> Result<&Opened, VaultError> {
         self.opened.get_or_try_init(|| self.read(shared)).await
@@ -61,7 +61,7 @@ impl Keyring {
 
     async fn read(&self, shared: &Shared) -> Result<Opened, VaultError> {
         let read = || shared.store.secrets(self.client_id, self.webhook_id);
-        let sealed = until_read(self.webhook_id, read).await;
+        let sealed = until_read(self.webhook_id, read).await?;
         let mut secrets = Vec::with_capacity(sealed.len());
         for SealedSecret { sealed, expires_at } in sealed {
             match shared.vault.open(self.webhook_id, &sealed) {
@@ -83,7 +83,7 @@ impl Keyring {
             return Ok(HeaderLines::default());
         }
         let read = || shared.store.sealed_headers(self.client_id, self.webhook_id);
-        match until_read(self.webhook_id, read).await {
+        match until_read(self.webhook_id, read).await? {
             Some(sealed) => Ok(HeaderLines::new(&shared.vault.open_headers(self.webhook_id, &sealed)?)),
             None => Ok(HeaderLines::default()),
         }

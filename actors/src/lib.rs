@@ -62,7 +62,7 @@ pub use media::{
     owner::OwnerError,
 };
 pub use metrics::{Commits, METRICS_TYPE};
-pub use post::PosterError;
+pub use post::{PosterError, tls::check_roots};
 pub use shared::{Limits, Settings};
 pub use slots::{Permit, Slots};
 pub use tally::{Tally, Ticket};

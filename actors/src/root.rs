@@ -1,7 +1,7 @@
 //! The root of the tree, the gateway actor: start order, stop order, restarts of its four children, nothing else.
 //!
 //! Starts persistence, then media, the tenants and the janitor; stops them the other way round, persistence after a last
-//! commit. Owns no data. Nobody supervises it: if it failed, the process would have to be restarted.
+//! commit. Owns no data. Nobody supervises it: if it fails, the process ends (`Gateway::ended`), and whoever runs it starts it again.
 
 use std::{sync::Arc, time::Duration};
 

@@ -183,13 +183,17 @@ impl Shared {
 const READ_AGAIN_AFTER: Duration = Duration::from_millis(500);
 
 /// Reads what an attempt at this webhook needs, however long it takes until the store can be read.
-pub(crate) async fn until_read<T, F>(webhook: WebhookId, read: impl Fn() -> F) -> T
+///
+/// # Errors
+/// What the store says of a row that it will never read: waiting for that would keep the attempt's place for ever.
+pub(crate) async fn until_read<T, F>(webhook: WebhookId, read: impl Fn() -> F) -> Result<T, StoreError>
 where
     F: Future<Output = Result<T, StoreError>>,
 {
     loop {
         match read().await {
-            Ok(value) => return value,
+            Ok(value) => return Ok(value),
+            Err(error) if !error.is_transient() => return Err(error),
             Err(error) => {
                 tracing::warn!(%webhook, %error, "cannot read what an attempt needs; trying again");
                 tokio::time::sleep(READ_AGAIN_AFTER).await;
@@ -226,6 +230,14 @@ impl BulkRetries {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn what_will_never_be_read_is_not_waited_for() {
+        let webhook = WebhookId(uuid::Uuid::from_u128(1));
+        let damaged = || async { Err::<(), _>(StoreError::Unreadable("this row".to_owned())) };
+        let read = until_read(webhook, damaged).await;
+        assert!(matches!(read, Err(StoreError::Unreadable(_))), "{read:?}");
+    }
 
     #[test]
     fn one_retry_of_many_begins_where_the_one_before_ends() {

@@ -147,7 +147,7 @@ fn delivery(reader: &mut Reader) -> Result<Delivery, Refused> {
         "" => Some(String::new()),
         _ => std::fs::read_to_string(path)
             .ok()
-            .filter(|text| text.contains("-----BEGIN CERTIFICATE-----")),
+            .filter(|text| text.contains("-----BEGIN CERTIFICATE-----") && wharf_actors::check_roots(text).is_ok()),
     });
     let max_in_flight = reader.number("delivery.max_in_flight", 1, 100_000);
     let max_in_flight_per_client = reader.number("delivery.max_in_flight_per_client", 1, 100_000);

@@ -225,6 +225,17 @@ fn every_error_names_the_key_the_value_and_what_would_be_accepted() {
 }
 
 #[test]
+fn roots_that_cannot_be_read_are_refused_before_a_start() {
+    let directory = tempfile::TempDir::new().unwrap();
+    let path = directory.path().join("roots.pem");
+    let pem = "-----BEGIN CERTIFICATE-----\nbm90IGEgY2VydA==\n-----END CERTIFICATE-----\n";
+    std::fs::write(&path, pem).unwrap();
+    let file = format!("[delivery]\nextra_roots = {path:?}");
+    let error = load(Some(&file), &[]).unwrap_err().to_string();
+    assert!(error.contains("delivery.extra_roots") && error.contains("PEM"), "{error}");
+}
+
+#[test]
 fn wrong_variables_are_named() {
     for (name, value, expected) in [
         ("WHARF_HTTP__LISTEN", "", "http.listen = \"\""),

@@ -191,6 +191,10 @@ impl Dispatch {
             Takes::Message => upload::take_in(&mut call, body, time, &self.large, Brings::Message).await?,
             Takes::Picture => upload::take_in(&mut call, body, time, &self.large, Brings::Picture).await?,
         };
+        // A file may come for hours, in which the token may have been taken away.
+        if took_its_time && !is_theirs(&self.desk, call.client, call.token).await {
+            return Err(Problem::unauthorized());
+        }
         let begun = if took_its_time { Instant::now() } else { begun };
         // In a task of its own: a client that hangs up does not stop half of what it asked for, and a panic is an
         // answer like any other. The gateway bounds how long each of its calls takes.

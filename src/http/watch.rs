@@ -120,7 +120,7 @@ pub(super) async fn events(call: Call) -> Answer {
 }
 
 /// Whether a token is still that of the client that it was. A store that gives no answer is no reason to end anything.
-async fn is_theirs(desk: &Arc<dyn Desk>, client: ClientId, token: Option<TokenHash>) -> bool {
+pub(super) async fn is_theirs(desk: &Arc<dyn Desk>, client: ClientId, token: Option<TokenHash>) -> bool {
     match token {
         Some(token) => desk.client_of_token(&token).await.map_or(true, |of| of == Some(client)),
         None => false,

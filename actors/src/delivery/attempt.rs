@@ -104,12 +104,14 @@ async fn carry_through(shared: &Shared, aim: &Aim, keyring: &Keyring, attempt: A
     };
     let blocked = |detail: String| Posted::from(AttemptResult::Blocked { detail });
     let body = match attempt.payload {
-        Some(payload) => Some(payload),
+        Some(payload) => Ok(Some(payload)),
         None => until_read(keyring.webhook_id(), || shared.store.payload(attempt.event_id)).await,
     };
-    let Some(body) = body else {
+    let body = match body {
+        Ok(Some(body)) => body,
         // Retention cannot have taken it: it is pending. Somebody deleted the row by hand.
-        return blocked("the event's row is gone".to_owned());
+        Ok(None) => return blocked("the event's row is gone".to_owned()),
+        Err(error) => return blocked(error.to_string()),
     };
     let opened = match keyring.opened(shared).await {
         Ok(opened) => opened,

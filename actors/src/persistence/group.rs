@@ -6,7 +6,7 @@ use wharf_domain::{AttemptOutcome, delivery::DeliveryEvent};
 use wharf_store::{Group, NewEvent, RecordedEvent, StoreError, Writer};
 
 use super::{Write, WriteError};
-use crate::{delivery, directory::Directory, metrics::Metrics};
+use crate::{delivery, directory::Directory, health::Health, metrics::Metrics};
 
 /// Commits the writes and answers their callers. Gives the connection back, and the error when the store as a whole
 /// took nothing.
@@ -15,6 +15,7 @@ pub(super) async fn commit(
     mut writes: Vec<Box<Write>>,
     directory: Arc<Directory>,
     metrics: Arc<Metrics>,
+    health: Arc<Health>,
 ) -> (Box<Writer>, Option<StoreError>) {
     if writes.is_empty() {
         return (writer, None);
@@ -28,12 +29,13 @@ pub(super) async fn commit(
             (writer, None)
         }
         Err(error) if error.is_transient() || writes.len() == 1 => {
+            health.write_failed(&error);
             let refusal = Err(WriteError::from_store(&error));
             writes.into_iter().for_each(|write| write.answer(&refusal));
             (writer, Some(error).filter(StoreError::is_transient))
         }
         // One of them is bad: each for itself, so that it fails alone.
-        Err(_) => one_by_one(writer, writes, &directory, &metrics).await,
+        Err(_) => one_by_one(writer, writes, &directory, &metrics, &health).await,
     }
 }
 
@@ -42,6 +44,7 @@ async fn one_by_one(
     writes: Vec<Box<Write>>,
     directory: &Directory,
     metrics: &Metrics,
+    health: &Health,
 ) -> (Box<Writer>, Option<StoreError>) {
     let mut refused = None;
     for write in writes {
@@ -55,6 +58,7 @@ async fn one_by_one(
                 write.answer(&Ok(()));
             }
             Err(error) => {
+                health.write_failed(&error);
                 let [write] = alone;
                 write.answer(&Err(WriteError::from_store(&error)));
                 if error.is_transient() {

@@ -45,7 +45,7 @@ impl WriteError {
     pub(crate) fn from_store(error: &StoreError) -> Self {
         match error {
             StoreError::Rejected(_) => Self::Rejected(error.to_string()),
-            StoreError::Corrupt(_) => Self::Damaged(error.to_string()),
+            StoreError::Corrupt(_) | StoreError::Unreadable(_) => Self::Damaged(error.to_string()),
             StoreError::Unavailable(_)
             | StoreError::NewerSchema { .. }
             | StoreError::Locked(_)

@@ -315,8 +315,9 @@ fn start(myself: &ActorRef<Message>, state: &mut State, writer: Box<Writer>, wri
         checkpoint(myself.clone(), state.args.store.clone());
     }
     let (directory, metrics) = (Arc::clone(&state.args.directory), Arc::clone(&state.args.metrics));
+    let health = Arc::clone(&state.args.health);
     run(myself, state, false, async move {
-        let (mut writer, refused) = group::commit(writer, writes, directory, metrics).await;
+        let (mut writer, refused) = group::commit(writer, writes, directory, metrics, health).await;
         if finish && let Err(error) = writer.finish_checkpoint().await {
             tracing::warn!(%error, "the log was not carried over into the database; trying again later");
         }

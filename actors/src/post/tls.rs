@@ -21,14 +21,28 @@ const ALPN: [&[u8]; 2] = [b"h2", b"http/1.1"];
 /// Read once, and shared by all clients: there are some hundred of them.
 static USUAL_ROOTS: LazyLock<Arc<RootCertStore>> = LazyLock::new(|| Arc::new(usual_roots()));
 
+/// Whether these are certificates (PEM) that can be trusted as roots (`delivery.extra_roots`).
+///
+/// # Errors
+/// `Roots` says what is wrong with which.
+pub fn check_roots(pem: &str) -> Result<(), PosterError> {
+    add_roots(&mut RootCertStore::empty(), pem)
+}
+
+fn add_roots(roots: &mut RootCertStore, pem: &str) -> Result<(), PosterError> {
+    let bad = |error: &dyn std::fmt::Display| PosterError::Roots(error.to_string());
+    for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+        let certificate = certificate.map_err(|error| bad(&error))?;
+        roots.add(certificate).map_err(|error| bad(&error))?;
+    }
+    Ok(())
+}
+
 /// The client's TLS configuration: TLS 1.2 and 1.3, certificates always verified.
 pub(crate) fn client_config(extra_roots_pem: &str) -> Result<ClientConfig, PosterError> {
     let mut roots = Arc::clone(&USUAL_ROOTS);
-    for certificate in CertificateDer::pem_slice_iter(extra_roots_pem.as_bytes()) {
-        let certificate = certificate.map_err(|error| PosterError::Roots(error.to_string()))?;
-        Arc::make_mut(&mut roots)
-            .add(certificate)
-            .map_err(|error| PosterError::Roots(error.to_string()))?;
+    if !extra_roots_pem.is_empty() {
+        add_roots(Arc::make_mut(&mut roots), extra_roots_pem)?;
     }
     let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?

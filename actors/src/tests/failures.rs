@@ -380,3 +380,12 @@ async fn a_message_whose_connection_is_deleted_meanwhile_says_so() {
     assert!(said.contains("session ended") && !said.contains("within"), "{said}");
     world.gateway.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_is_heard_of_when_the_root_dies() {
+    let world = World::start().await;
+    let gateway = world.gateway.clone();
+    let ended = tokio::spawn(async move { gateway.ended().await });
+    world.gateway.root.kill();
+    tokio::time::timeout(WITHIN, ended).await.unwrap().unwrap();
+}

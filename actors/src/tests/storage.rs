@@ -271,3 +271,17 @@ async fn a_read_only_database_is_said_and_takes_no_message() {
     assert_posted_once(&world, 1);
     world.gateway.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_database_is_not_ready_any_more_whatever_else_it_takes() {
+    let world = World::start().await;
+    let health = &world.gateway.shared.health;
+    health.write_failed(&StoreError::Rejected("this write".to_owned()));
+    health.write_failed(&StoreError::Unreadable("this row".to_owned()));
+    assert_eq!(world.gateway.ready().await, Ok(()));
+    health.write_failed(&StoreError::Corrupt("malformed".to_owned()));
+    health.store_took_writes();
+    let why = world.gateway.ready().await.unwrap_err();
+    assert!(why.contains("malformed"), "{why}");
+    world.gateway.stop().await;
+}

@@ -18,6 +18,9 @@ pub enum StoreError {
     /// The file is no database of Wharf's, or is damaged.
     #[error("{0}")]
     Corrupt(String),
+    /// A row does not read as one of Wharf's: somebody changed it by hand. Others may do.
+    #[error("{0}")]
+    Unreadable(String),
     /// A newer Wharf has written this database. Nothing was changed.
     #[error(
         "the database has schema version {found}, this program knows versions up to {known}: \

@@ -173,12 +173,12 @@ impl Place {
 
     /// Sorts sqlx's error into ours, and says what a person can do.
     pub(crate) fn error(&self, error: sqlx::Error) -> StoreError {
-        use StoreError::{Corrupt, Rejected, Unavailable};
+        use StoreError::{Rejected, Unavailable, Unreadable};
         match error {
             sqlx::Error::Database(database) => self.database_error(database.as_ref()),
             sqlx::Error::Encode(_) => Rejected(self.named(error)),
             sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::ColumnNotFound(_) => {
-                Corrupt(self.named(format!(
+                Unreadable(self.named(format!(
                     "a row does not read as one of ours ({error}); restore a backup"
                 )))
             }

@@ -1,6 +1,9 @@
 //! Bodies that bring a file along.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
@@ -319,6 +322,29 @@ async fn a_slow_upload_is_bounded_by_its_pace() {
         .unwrap()
         .unwrap();
     assert_eq!(Reply::parse(&answer).status, 201);
+}
+
+#[tokio::test]
+async fn nothing_is_sent_with_a_token_that_was_taken_away_while_the_file_came() {
+    let facade = Facade::start().await;
+    let body = [message(), file(&vec![7; 400_000]), end()].concat();
+    let mut socket = TcpStream::connect(facade.address).await.unwrap();
+    socket.write_all(head(body.len()).as_bytes()).await.unwrap();
+    socket.write_all(&body[..200_000]).await.unwrap();
+    wait_until("the file comes", LIMITS.request_timeout, || async {
+        lying(&facade) == 1
+    })
+    .await;
+    facade.desk.rotated.store(true, Ordering::Relaxed);
+    socket.write_all(&body[200_000..]).await.unwrap();
+    let mut answer = Vec::new();
+    socket.read_to_end(&mut answer).await.unwrap();
+    assert_eq!(Reply::parse(&answer).status, 401);
+    assert_eq!(facade.desk.asked(), "");
+    wait_until("what came is gone", LIMITS.request_timeout, || async {
+        lying(&facade) == 0
+    })
+    .await;
 }
 
 /// What a body of 64 MiB may take of memory: sockets' buffers and pieces on their way, on both sides. 4 MiB were seen.
