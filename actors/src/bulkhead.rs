@@ -5,14 +5,24 @@
 //! the kernel that parts the cores among them; everything else stays on tokio's own workers. The ractor actor itself runs on
 //! the Arbiter's thread and stays in the tree: a panic is reported to its supervisor and the Arbiter lives on.
 
-use std::{io, sync::Arc, thread};
+use std::{
+    io,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 
 use actix::{Arbiter, System};
+use futures::future::join_all;
 use thiserror::Error;
 use tokio::{
     runtime::{Builder, EnterGuard, Handle, Runtime, RuntimeMetrics},
     sync::{Mutex, oneshot},
+    time::timeout,
 };
+
+/// A thread on which nothing begins for this long stands still, whatever more there is to know.
+const STANDS_STILL: Duration = Duration::from_secs(1);
 
 /// The Arbiters could not be started.
 #[derive(Debug, Error)]
@@ -84,6 +94,16 @@ impl Bulkheads {
             }
             (Err(error), None) => Err(error),
         }
+    }
+
+    /// How long it takes until a task begins, on the thread where that takes longest; about a second when it takes longer. A link
+    /// that never lets go of its thread would take the sessions there along, and their own timers with them.
+    pub(crate) async fn delay(&self) -> Duration {
+        let threads: Vec<Handle> = self.started.lock().await.iter().map(|thread| thread.0.clone()).collect();
+        let begun = Instant::now();
+        let begin = threads.iter().map(|thread| thread.spawn(async {}));
+        let _longer = timeout(STANDS_STILL, join_all(begin)).await;
+        begun.elapsed()
     }
 
     /// What the threads' runtimes count.
@@ -171,6 +191,22 @@ mod tests {
         let fourth = place().await;
         assert!(!Arc::ptr_eq(&fourth, &second), "where nobody is");
         assert_eq!(bulkheads.metrics().await.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_thread_that_stands_still_shows() {
+        let bulkheads = Bulkheads::start(2).await.unwrap();
+        let (first, second) = (bulkheads.place().await.unwrap(), bulkheads.place().await.unwrap());
+        assert!(bulkheads.delay().await < STANDS_STILL);
+        let (go_on, waits) = std::sync::mpsc::channel::<()>();
+        let task = {
+            let _entered = second.as_ref().unwrap().enter();
+            tokio::spawn(async move { waits.recv() })
+        };
+        assert!(bulkheads.delay().await >= STANDS_STILL);
+        drop(go_on);
+        assert!(task.await.unwrap().is_err());
+        drop(first);
     }
 
     #[tokio::test]

@@ -223,6 +223,9 @@ async fn state(shared: &Shared) -> Registry {
             space.free * PAGE,
         );
     }
+    let delay = ConstGauge::new(shared.bulkheads.delay().await.as_secs_f64());
+    let help = "Until a task begins on the slowest thread of sessions, a second at the most";
+    state.register_with_unit("session_delay", help, Unit::Seconds, delay);
     let connections = Family::<Label, Gauge>::default();
     for status in ConnectionStatus::ALL {
         drop(connections.get_or_create(&[("status", status.as_str())]));

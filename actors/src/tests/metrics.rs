@@ -55,6 +55,7 @@ async fn what_happens_is_counted_and_what_is_there_is_told() {
     ] {
         assert_eq!(value(&world, line).await, Some(wanted), "{line} in {text}");
     }
+    assert!(value(&world, "wharf_session_delay_seconds").await.unwrap() < 1.0);
     let commits = value(&world, "wharf_commits_total").await.unwrap();
     assert!(commits > 0.0 && value(&world, "wharf_database_bytes").await.unwrap() > 4096.0);
 

@@ -10,7 +10,7 @@ use std::{
 
 use futures::future::join_all;
 use wharf_domain::{ConnectionKey, EventId, EventStatus, Webhook};
-use wharf_store::NewEvent;
+use wharf_store::{NewEvent, StoreError};
 use wharf_support::{Reply, wait_until};
 use wharf_whatsapp::ScriptedHandle;
 
