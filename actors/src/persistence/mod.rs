@@ -39,6 +39,9 @@ pub(crate) use write::{Job, Write};
 const GROUP: usize = 512;
 /// Writes (by their weight) after which the log is carried over into the database: some 8 MB of it.
 const CHECKPOINT_AFTER: usize = 4096;
+/// What a commit logs at the least, as a weight: seven pages mostly, the last ones of its tables and indexes. A log that stays small is
+/// written over again and again, and a sync of that writes what was logged; one that grows has the file's own blocks to write as well.
+const LEAST_LOGGED: usize = 12;
 /// How long outcomes for which nothing waits are kept. A crash meanwhile has their attempts made again, as one before the commit
 /// always has.
 const KEPT_FOR: Duration = Duration::from_millis(20);
@@ -306,7 +309,8 @@ fn begin_group(myself: &ActorRef<Message>, state: &mut State) {
 }
 
 fn start(myself: &ActorRef<Message>, state: &mut State, writer: Box<Writer>, writes: Vec<Box<Write>>) {
-    state.logged += writes.iter().map(|write| write.weight()).sum::<usize>();
+    let weight: usize = writes.iter().map(|write| write.weight()).sum();
+    state.logged += weight.max(LEAST_LOGGED);
     let finish = state.checkpoint == Checkpoint::Finishing;
     if finish {
         (state.checkpoint, state.logged) = (Checkpoint::Idle, 0);

@@ -1,7 +1,7 @@
 //! Carrying the write-ahead log over into the database, beside the one who writes.
 //!
-//! SQLite's own checkpoints run inside a commit, and every caller of that commit waits for thousands of pages. Here a
-//! connection of its own carries most of them over while commits go on ([`Store::checkpoint`]). It cannot reach the end
+//! SQLite's own checkpoints run inside a commit, and every caller of that commit waits for thousands of pages. Here one of the
+//! connections that read carries most of them over while commits go on ([`Store::checkpoint`]). It cannot reach the end
 //! of a log that grows; the writer carries the little that is left over between two groups ([`Writer::finish_checkpoint`]),
 //! and the next commit begins the log anew. Where nobody asks for either, SQLite's own take over at `CHECKPOINT_PAGES`.
 
@@ -15,15 +15,9 @@ impl Store {
     /// # Errors
     /// `Unavailable` when the disk fails; nothing is lost by that, the log keeps everything.
     pub async fn checkpoint(&self) -> Result<(), StoreError> {
-        let mut place = self.inner.checkpointer.lock().await;
-        // Taken out while in use: a call that is cancelled half-way leaves no connection in a state unknown.
-        let mut connection = match place.take() {
-            Some(connection) => connection,
-            None => self.inner.place.connect(&self.inner.place.checkpointer()).await?,
-        };
-        passive(&mut connection).await.map_err(|error| self.error(error))?;
-        *place = Some(connection);
-        Ok(())
+        // `query_only` forbids changes, and this changes nothing.
+        let carried = async { passive(&mut *self.pool().acquire().await?).await };
+        carried.await.map_err(|error| self.error(error))
     }
 
     /// Carries over everything and empties the log, so that the file of the database alone is the database: for the end, when

@@ -43,7 +43,6 @@ impl Store {
             inner: Arc::new(Inner {
                 pool,
                 place,
-                checkpointer: Default::default(),
                 _lock: lock,
             }),
         })

@@ -148,10 +148,12 @@ impl Place {
     pub(crate) fn reader(&self) -> SqliteConnectOptions {
         self.connection("wharf-reader")
             .pragma("query_only", "ON")
+            // Of the database's file, when it carries the log over.
+            .synchronous(SqliteSynchronous::Full)
             .pragma("cache_size", format!("-{READER_CACHE_KIB}"))
     }
 
-    /// A connection that carries the log over.
+    /// A connection that carries the whole log over.
     pub(crate) fn checkpointer(&self) -> SqliteConnectOptions {
         self.connection("wharf-checkpoint").synchronous(SqliteSynchronous::Full)
     }

@@ -2,8 +2,7 @@
 
 use std::{fs::File, path::Path, sync::Arc};
 
-use sqlx::{Row, SqliteConnection, SqlitePool, query, query_scalar, sqlite::SqliteRow};
-use tokio::sync::Mutex;
+use sqlx::{Row, SqlitePool, query, query_scalar, sqlite::SqliteRow};
 use uuid::Uuid;
 use wharf_domain::{Client, ClientId, Connection, ConnectionKey, EventKinds, TokenHash, Webhook, WebhookId};
 
@@ -23,7 +22,6 @@ pub struct Store {
 pub(crate) struct Inner {
     pub(crate) pool: SqlitePool,
     pub(crate) place: Arc<Place>,
-    pub(crate) checkpointer: Mutex<Option<SqliteConnection>>,
     /// Held for its lock.
     pub(crate) _lock: Option<File>,
 }
