@@ -59,11 +59,8 @@ pub(super) async fn presence(call: Call) -> Answer {
         Recipient::parse(name, &fields::string(name, value)?)
     });
     let state = body.required("state", |name, value| {
-        let known = PresenceState::ALL.into_iter().find(|state| value == state.as_str());
-        known.ok_or_else(|| {
-            let words = PresenceState::ALL.map(PresenceState::as_str);
-            InvalidField::new(name, format!("must be one of {}", words.join(", ")))
-        })
+        let known = value.as_str().and_then(PresenceState::from_word);
+        known.ok_or_else(|| InvalidField::new(name, format!("must be one of {}", PresenceState::words())))
     });
     if let (Ok(to), Ok(state)) = (&to, &state) {
         let wrong = match (to, state.is_of_a_chat()) {

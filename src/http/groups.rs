@@ -220,11 +220,8 @@ fn description_or_null(name: &'static str, value: Value) -> Result<Option<String
 }
 
 fn member_add_mode(name: &'static str, value: Value) -> Result<MemberAddMode, InvalidField> {
-    let known = MemberAddMode::ALL.into_iter().find(|mode| value == mode.as_str());
-    known.ok_or_else(|| {
-        let words = MemberAddMode::ALL.map(MemberAddMode::as_str);
-        InvalidField::new(name, format!("must be one of {}", words.join(", ")))
-    })
+    let known = value.as_str().and_then(MemberAddMode::from_word);
+    known.ok_or_else(|| InvalidField::new(name, format!("must be one of {}", MemberAddMode::words())))
 }
 
 fn members(name: &'static str, value: Value) -> Result<Vec<Recipient>, InvalidField> {
