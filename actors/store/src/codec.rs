@@ -54,6 +54,11 @@ pub(crate) fn word<T>(column: &'static str, text: &str, read: fn(&str) -> Option
     read(text).ok_or_else(|| broken(column, format!("unknown word {text:?}")))
 }
 
+/// A number of rows as the database takes it.
+pub(crate) fn count(rows: usize) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX)
+}
+
 /// An event's status, by the place of its column.
 pub(crate) fn event_status(row: &SqliteRow, place: usize) -> Result<EventStatus, sqlx::Error> {
     word("status", row.try_get(place)?, EventStatus::from_word)

@@ -106,8 +106,7 @@ impl Store {
             .bind(name)
             .fetch_optional(self.pool())
             .await;
-        row.and_then(|row| row.as_ref().map(|row| stored(kind, row)).transpose())
-            .map_err(|error| self.error(error))
+        self.one(row, |row| stored(kind, row))
     }
 
     /// Those of these names that are there, in no order.
@@ -128,7 +127,7 @@ impl Store {
             .bind(serde_json::Value::from(names).to_string())
             .fetch_all(self.pool())
             .await;
-        self.stored(kind, rows)
+        self.all(rows, |row| stored(kind, row))
     }
 
     /// Everything of a kind whose name begins with `prefix`, by name.
@@ -149,7 +148,7 @@ impl Store {
             .bind(after(prefix))
             .fetch_all(self.pool())
             .await;
-        self.stored(kind, rows)
+        self.all(rows, |row| stored(kind, row))
     }
 
     /// The names of a kind that end as one of these.
@@ -241,9 +240,7 @@ impl Store {
     /// # Errors
     /// `Unavailable` or `Corrupt`.
     pub async fn numbers_with_left_keys(&self) -> Result<Vec<ConnectionKey>, StoreError> {
-        let rows = query(sql::NUMBERS_WITH_LEFT_KEYS).fetch_all(self.pool()).await;
-        rows.and_then(|rows| rows.iter().map(owner).collect())
-            .map_err(|error| self.error(error))
+        self.all(query(sql::NUMBERS_WITH_LEFT_KEYS).fetch_all(self.pool()).await, owner)
     }
 
     /// Any key of any device, to try the encryption's key on; `None` when there is none.
@@ -252,17 +249,10 @@ impl Store {
     /// `Unavailable` or `Corrupt`.
     pub async fn any_key(&self) -> Result<Option<(ConnectionKey, StoredKey)>, StoreError> {
         let row = query(sql::ANY_KEY).fetch_optional(self.pool()).await;
-        let read = |row: &SqliteRow| {
+        self.one(row, |row| {
             let kind = codec::word("kind", row.try_get("kind")?, KeyKind::from_word)?;
             Ok((owner(row)?, stored(kind, row)?))
-        };
-        row.and_then(|row| row.as_ref().map(read).transpose())
-            .map_err(|error| self.error(error))
-    }
-
-    fn stored(&self, kind: KeyKind, rows: Result<Vec<SqliteRow>, sqlx::Error>) -> Result<Vec<StoredKey>, StoreError> {
-        rows.and_then(|rows| rows.iter().map(|row| stored(kind, row)).collect())
-            .map_err(|error| self.error(error))
+        })
     }
 }
 
