@@ -28,8 +28,8 @@ use crate::supervision::Crash;
 use crate::{directory::Directory, health::Health, metrics::Metrics, timer::Timer};
 pub(crate) use handle::{Persistence, WriteError};
 pub(crate) use input::{
-    Arrived, Change, Claim, Ended, Missed, Poll, Postponed, Purge, Purged, Registration, Rotation, SealedHeaders,
-    Settlement, Work, new_event,
+    Arrived, Change, Claim, Ended, Missed, Poll, Postponed, Registration, Rotation, SealedHeaders, Settlement, Stepped,
+    Work, new_event,
 };
 pub(crate) use keys::{Keeper, KeyChanges};
 pub(crate) use write::{Job, Write};
