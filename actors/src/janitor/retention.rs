@@ -79,7 +79,7 @@ impl Retention {
     /// `WriteError` when the store cannot be read or written; the next round goes on where this one was.
     pub(crate) async fn round(&mut self, shared: &Shared, now: Timestamp) -> Result<Report, WriteError> {
         let mut report = Report::default();
-        let seen_at = shared.store.retention_seen_at().await.map_err(unreadable)?;
+        let seen_at = shared.store.retention_seen_at().await?;
         if !self.watch.believes(seen_at, now, self.started.elapsed()) {
             tracing::warn!(
                 ?seen_at,
@@ -120,8 +120,8 @@ impl Retention {
         let mut removed = 0;
         loop {
             let before = self.walk.clone();
-            let rows = shared.store.visit_events(self.walk.place(), VISIT).await;
-            let (condemned, over) = self.walk.step(&rows.map_err(unreadable)?, VISIT, cutoffs, now);
+            let rows = shared.store.visit_events(self.walk.place(), VISIT).await?;
+            let (condemned, over) = self.walk.step(&rows, VISIT, cutoffs, now);
             match self.remove(shared, Work::Events, &condemned, cutoffs, report).await {
                 Ok(events) => removed += events,
                 Err(error) => {
@@ -140,8 +140,7 @@ impl Retention {
     async fn outgoing(&mut self, shared: &Shared, cutoffs: &Cutoffs, report: &mut Report) -> Result<u64, WriteError> {
         let mut removed = 0;
         loop {
-            let rows = shared.store.visit_outgoing(self.sent, cutoffs, VISIT).await;
-            let rows = rows.map_err(unreadable)?;
+            let rows = shared.store.visit_outgoing(self.sent, cutoffs, VISIT).await?;
             let condemned = rows.iter().filter(|row| cutoffs.condemn(row.status, row.created_at));
             let condemned: Vec<i64> = condemned.map(|row| row.seq).collect();
             removed += self.remove(shared, Work::Outgoing, &condemned, cutoffs, report).await?;
@@ -183,7 +182,7 @@ impl Retention {
     async fn space(&mut self, shared: &Shared, report: &mut Report) -> Result<(), WriteError> {
         let mut free_before = u64::MAX;
         loop {
-            let space = shared.store.space().await.map_err(unreadable)?;
+            let space = shared.store.space().await?;
             let kept = space.pages / FREE_SHARE;
             // Also ends when nothing moves: another program may read an old state of the file.
             if !space.shrinks || space.free <= kept || space.free >= free_before {
@@ -215,8 +214,7 @@ async fn all_of(shared: &Shared, what: Work, report: &mut Report) -> Result<u64,
 async fn media(shared: &Shared, now: Timestamp, report: &mut Report) -> Result<u64, WriteError> {
     let (mut removed, mut after) = (0, None);
     loop {
-        let expired = shared.store.expired_media(now, SMALL_STEP, after).await;
-        let expired = expired.map_err(unreadable)?;
+        let expired = shared.store.expired_media(now, SMALL_STEP, after).await?;
         after = expired.last().copied();
         if after.is_none() {
             return Ok(removed);
@@ -232,8 +230,7 @@ async fn media(shared: &Shared, now: Timestamp, report: &mut Report) -> Result<u
 async fn webhooks(shared: &Shared, now: Timestamp, report: &mut Report) -> Result<u64, WriteError> {
     let mut removed = 0;
     loop {
-        let empty = shared.store.empty_webhooks(before(now, DAY), SMALL_STEP).await;
-        let empty = empty.map_err(unreadable)?;
+        let empty = shared.store.empty_webhooks(before(now, DAY), SMALL_STEP).await?;
         if empty.is_empty() {
             return Ok(removed);
         }
@@ -269,8 +266,4 @@ fn most(rows: usize) -> u32 {
 
 fn before(now: Timestamp, age: Duration) -> Timestamp {
     Timestamp(now.0.saturating_sub(i64::try_from(age.as_millis()).unwrap_or(i64::MAX)))
-}
-
-fn unreadable(error: wharf_store::StoreError) -> WriteError {
-    WriteError::from_store(&error)
 }

@@ -11,9 +11,7 @@ use std::{
 
 use thiserror::Error;
 use wharf_domain::{
-    ConnectionKey, InvalidField,
-    fair::Standing,
-    hex,
+    ConnectionKey, InvalidField, hex,
     media_link::file_name,
     message::MediaReference,
     outgoing::{FileType, HEAD_BYTES, MediaMessage, ReadyFile, SentFile},
@@ -58,7 +56,7 @@ pub(crate) async fn prepare(
     kept.hold(received.take_held());
     let (unfinished, place) = (outbound.unfinished()?, outbound.path(key, message_id));
     // Pictures take memory and encrypting takes a processor: not all at a time.
-    let turn = shared.media.preparing.wait(key.client_id, Standing::Sound).await;
+    let turn = shared.media.preparing.turn(key.client_id).await;
     // The thread goes on when nobody waits for it any more: what it makes then goes with it, and its turn lasts so long.
     let working = tokio::task::spawn_blocking(move || {
         let _turn = turn;

@@ -28,7 +28,7 @@ pub(super) async fn commit(
             (writer, None)
         }
         Err(error) if error.is_transient() || writes.len() == 1 => {
-            let refusal = Err(WriteError::from_store(&error));
+            let refusal = Err(WriteError::from(&error));
             writes.into_iter().for_each(|write| write.answer(&refusal));
             (writer, Some(error).filter(StoreError::is_transient))
         }
@@ -56,7 +56,7 @@ async fn one_by_one(
             }
             Err(error) => {
                 let [write] = alone;
-                write.answer(&Err(WriteError::from_store(&error)));
+                write.answer(&Err(WriteError::from(&error)));
                 if error.is_transient() {
                     refused = Some(error);
                 }

@@ -214,7 +214,7 @@ fn on_not_opened(myself: &ActorRef<Message>, state: &mut State, error: &StoreErr
 /// Nothing waits for a store that is away: callers are told, and try again. They would give up in any case, and offer again what
 /// still waits here.
 fn refuse_waiting(state: &mut State, error: &StoreError) {
-    let refusal = Err(WriteError::from_store(error));
+    let refusal = Err(WriteError::from(error));
     for write in mem::take(&mut state.waiting) {
         write.answer(&refusal);
     }

@@ -117,7 +117,7 @@ fn lane(threads: usize) -> Slots {
         total: threads,
         per_client: threads / 2,
     };
-    Slots::new(caps, HashMap::new())
+    Slots::new(caps)
 }
 
 /// The names that were answered promptly the last time.
