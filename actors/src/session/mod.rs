@@ -62,7 +62,7 @@ pub(crate) enum Message {
     /// Write the state again.
     SaveAgain,
     /// Send a message.
-    Send(Box<outbox::Request>),
+    Send(Box<outbox::Request>, outbox::Reply),
     /// Whether such a message would be taken now.
     CheckSend {
         queue: bool,
@@ -152,7 +152,7 @@ impl Actor for SessionActor {
             }
             Message::Saved(result) => on_saved(&myself, state, result),
             Message::SaveAgain => save(&myself, state),
-            Message::Send(request) => outbox::on_send(&myself, state, *request),
+            Message::Send(request, reply) => outbox::on_send(&myself, state, *request, reply),
             Message::CheckSend { queue, reply } => {
                 let _caller_gone = reply.send(outbox::check(state, queue));
             }
