@@ -15,9 +15,9 @@ use tokio::{
     sync::oneshot,
 };
 use url::Url;
-use wharf_actors::{Gateway, MediaSettings, Settings, StartError, Web, make_private_directory, open_files};
+use wharf_actors::{Gateway, MediaSettings, Settings, StartError, Web, open_files};
 use wharf_domain::{TokenHash, address::TargetPolicy, media_link::PublicUrl};
-use wharf_store::{Store, StoreError, StoreOptions};
+use wharf_store::{Store, StoreError, StoreOptions, private};
 use wharf_whatsapp::{KeyStore, LinkError, LinkFactory, LiveConfig, LiveFactory};
 
 use crate::{
@@ -166,7 +166,7 @@ impl Ready {
 
 /// Makes a directory that is not there, and tries to write: files that arrive later would be lost for their events.
 fn check_writable(directory: &Path) -> std::io::Result<()> {
-    make_private_directory(directory)?;
+    private::make_directory(directory)?;
     let file = directory.join(format!(".wharf-{}", std::process::id()));
     std::fs::write(&file, [])?;
     std::fs::remove_file(&file)

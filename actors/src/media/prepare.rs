@@ -16,10 +16,11 @@ use wharf_domain::{
     message::MediaReference,
     outgoing::{FileType, HEAD_BYTES, MediaMessage, ReadyFile, SentFile},
 };
+use wharf_store::private;
 use wharf_whatsapp::media::{EncryptedFile, encrypt};
 
 use super::{
-    files::{make_directory, private_file},
+    files::make_directory_of,
     outbound::{KeptFile, ReceivedFile},
     probe::{self, Facts},
 };
@@ -121,13 +122,13 @@ fn ready(
 
 /// Encrypts a file to its place; whatever lies there is whole.
 fn keep(kind: FileType, file: fs::File, unfinished: &Path, place: &PathBuf) -> io::Result<EncryptedFile> {
-    let mut encrypted = BufWriter::with_capacity(PIECE, private_file().create_new(true).open(unfinished)?);
+    let mut encrypted = BufWriter::with_capacity(PIECE, private::options().create_new(true).open(unfinished)?);
     let reader = io::BufReader::with_capacity(PIECE, file);
     let made = encrypt(kind.media_kind(), reader, &mut encrypted)?;
     encrypted.flush()?;
     // On the disk before the commit that says so.
     encrypted.get_ref().sync_all()?;
-    make_directory(place.parent())?;
+    make_directory_of(place)?;
     fs::rename(unfinished, place)?;
     if let Some(parent) = place.parent() {
         fs::File::open(parent)?.sync_all()?;
