@@ -218,20 +218,10 @@ fn local_url(mut address: SocketAddr) -> Option<PublicUrl> {
 }
 
 fn media(config: &Config, address: SocketAddr) -> MediaSettings {
-    let media = &config.media;
     MediaSettings {
-        download: media.download,
         public_url: config.http.public_url.clone().or_else(|| local_url(address)),
-        directory: media.directory.clone(),
-        keep: media.keep,
-        max_bytes: media.max_bytes,
-        inline_max_bytes: media.inline_max_bytes,
-        max_downloads: media.max_downloads,
-        max_downloads_per_client: media.max_downloads_per_client,
-        send_max_bytes: media.send_max_bytes,
-        max_uploads: media.max_uploads,
-        max_uploads_per_client: media.max_uploads_per_client,
         test_network: config.whatsapp.server_url.as_deref().and_then(media_store),
+        ..config.media.clone()
     }
 }
 
