@@ -36,7 +36,7 @@ pub(super) async fn read(call: Call) -> Answer {
             Some(_) => None,
         };
         if let Some(missing) = missing {
-            let _refused: Result<(), fields::Refused> = body.refuse(missing);
+            body.note(missing);
         }
     }
     body.finish()?;
@@ -69,7 +69,7 @@ pub(super) async fn presence(call: Call) -> Answer {
             (Some(_), true) | (None, false) => None,
         };
         if let Some(wrong) = wrong {
-            let _refused: Result<(), fields::Refused> = body.refuse(InvalidField::new("to", wrong));
+            body.note(InvalidField::new("to", wrong));
         }
     }
     body.finish()?;

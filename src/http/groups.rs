@@ -56,7 +56,7 @@ pub(super) async fn participants(call: Call) -> Answer {
         .all(|list| list.as_ref().is_ok_and(Vec::is_empty));
     if nothing {
         let missing = InvalidField::new("add", "is missing: at least one of add, remove, promote, demote");
-        let _refused: Result<(), fields::Refused> = body.refuse(missing);
+        body.note(missing);
     }
     body.finish()?;
     let action = Action::ChangeParticipants {
@@ -180,7 +180,7 @@ pub(super) async fn decide(call: Call) -> Answer {
             (false, false) => None,
         };
         if let Some((name, wrong)) = wrong {
-            let _refused: Result<(), fields::Refused> = body.refuse(InvalidField::new(name, wrong));
+            body.note(InvalidField::new(name, wrong));
         }
     }
     body.finish()?;
