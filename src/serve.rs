@@ -15,9 +15,9 @@ use tokio::{
     sync::oneshot,
 };
 use url::Url;
-use wharf_actors::{Gateway, MediaSettings, Settings, StartError, Web, make_private_directory, open_files};
+use wharf_actors::{Gateway, MediaSettings, Settings, StartError, Web, open_files};
 use wharf_domain::{TokenHash, address::TargetPolicy, media_link::PublicUrl};
-use wharf_store::{Store, StoreError, StoreOptions};
+use wharf_store::{Store, StoreError, StoreOptions, private};
 use wharf_whatsapp::{KeyStore, LinkError, LinkFactory, LiveConfig, LiveFactory};
 
 use crate::{
@@ -180,7 +180,7 @@ impl Ready {
 
 /// Makes a directory that is not there, and tries to write: files that arrive later would be lost for their events.
 fn check_writable(directory: &Path) -> std::io::Result<()> {
-    make_private_directory(directory)?;
+    private::make_directory(directory)?;
     let file = directory.join(format!(".wharf-{}", std::process::id()));
     std::fs::write(&file, [])?;
     std::fs::remove_file(&file)
@@ -232,20 +232,10 @@ fn local_url(mut address: SocketAddr) -> Option<PublicUrl> {
 }
 
 fn media(config: &Config, address: SocketAddr) -> MediaSettings {
-    let media = &config.media;
     MediaSettings {
-        download: media.download,
         public_url: config.http.public_url.clone().or_else(|| local_url(address)),
-        directory: media.directory.clone(),
-        keep: media.keep,
-        max_bytes: media.max_bytes,
-        inline_max_bytes: media.inline_max_bytes,
-        max_downloads: media.max_downloads,
-        max_downloads_per_client: media.max_downloads_per_client,
-        send_max_bytes: media.send_max_bytes,
-        max_uploads: media.max_uploads,
-        max_uploads_per_client: media.max_uploads_per_client,
         test_network: config.whatsapp.server_url.as_deref().and_then(media_store),
+        ..config.media.clone()
     }
 }
 

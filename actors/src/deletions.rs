@@ -101,8 +101,7 @@ async fn carry_through(shared: &Shared, which: &Which) -> Result<(), GatewayErro
 /// Removes the rows of this connection, and of no other that was made of its number after a removal whose answer was lost.
 async fn remove_rows(shared: &Shared, (key, created_at): &Which) -> Result<(), WriteError> {
     shared.persistence.settled().await?;
-    let row = shared.store.connection(key).await;
-    let row = row.map_err(|error| WriteError::from_store(&error))?;
+    let row = shared.store.connection(key).await?;
     if row.is_none_or(|row| row.created_at != *created_at) {
         return Ok(());
     }

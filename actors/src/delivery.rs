@@ -14,7 +14,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use tokio::task::JoinSet;
 use wharf_domain::{
     AttemptResult, ClientId, EventId, HeaderNames, PendingEvent, Timestamp, Webhook, WebhookId,
-    delivery::{Delivery, DeliveryConfig, DeliveryEvent, DeliverySnapshot, Effect},
+    delivery::{Delivery, DeliveryConfig, DeliveryEvent, Effect},
 };
 use wharf_store::Renewal;
 
@@ -87,9 +87,9 @@ pub(crate) enum Message {
     TaskLost,
     /// Start nothing new, and stop when what is under way has ended.
     Close,
-    /// What a person may want to see.
-    #[cfg_attr(not(test), allow(dead_code))]
-    Snapshot(RpcReplyPort<Option<DeliverySnapshot>>),
+    /// Say where it stands, for the tests of the tree.
+    #[cfg(test)]
+    Snapshot(RpcReplyPort<Option<wharf_domain::delivery::DeliverySnapshot>>),
     /// Die, for the tests of the tree.
     #[cfg(test)]
     Crash(Crash),
@@ -176,6 +176,7 @@ impl Actor for DeliveryActor {
             Message::Rest => tell_tenant(state, false),
             Message::TaskLost => return Err("a task panicked".into()),
             Message::Close => step(&myself, state, DeliveryEvent::Closing),
+            #[cfg(test)]
             Message::Snapshot(reply) => {
                 let _asker_gone = reply.send(state.machine.as_ref().map(Delivery::snapshot));
             }

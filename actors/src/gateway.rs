@@ -122,7 +122,7 @@ impl Gateway {
             vault,
             links,
             bulkheads: Bulkheads::start(settings.bulkheads).await?,
-            slots: Slots::new(caps, settings.client_weights.clone()),
+            slots: Slots::weighted(caps, settings.client_weights.clone()),
             reads: Reads::new(store.readers()),
             tests: Tally::new(events::TESTS_PER_CLIENT),
             pacer: Pacer::new(settings.session_starts_per_second),

@@ -57,7 +57,6 @@ pub use gateway::{
 };
 pub use media::{
     MediaSettings,
-    files::make_private_directory,
     outbound::{ReceivedFile, Receiving},
     owner::OwnerError,
 };

@@ -1,4 +1,4 @@
-//! One POST to a receiver (CONTRACT.md sections 3 and 4): the only file that knows reqwest.
+//! One POST to a receiver (CONTRACT.md sections 3 and 4).
 //!
 //! **One deadline for everything.** Name look-up, connect, TLS, request and the whole answer share it; dropping the
 //! future of [`Poster::post`] aborts the request wherever it is.
@@ -48,6 +48,8 @@ pub(crate) use lookup::{Checked, for_client};
 use lookup::{LookupError, Lookups};
 use renewed::Renewed;
 
+/// What receivers, and servers that files are fetched from, are told of the sender.
+const USER_AGENT: &str = concat!("wharf/", env!("CARGO_PKG_VERSION"));
 /// The time for a connection, TLS included, and for data that is never acknowledged, within an attempt's own deadline:
 /// a receiver that may take 30 s for its answer does not need them to be reached.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -88,8 +90,6 @@ pub(crate) struct PosterOptions {
     pub(crate) policy: TargetPolicy,
     /// The time to reach a receiver.
     pub(crate) connect_timeout: Duration,
-    /// The `user-agent` header.
-    pub(crate) user_agent: String,
     /// Certificates trusted next to the usual roots, as PEM; empty for none.
     pub(crate) extra_roots_pem: String,
     /// After which its connections are given up for new ones.
@@ -97,13 +97,11 @@ pub(crate) struct PosterOptions {
 }
 
 impl PosterOptions {
-    /// The usual values: 10 s, `wharf/VERSION`, the usual roots.
+    /// The usual values: 10 s, the usual roots.
     pub(crate) fn new(policy: TargetPolicy) -> Self {
-        let user_agent = concat!("wharf/", env!("CARGO_PKG_VERSION")).to_owned();
         Self {
             policy,
             connect_timeout: CONNECT_TIMEOUT,
-            user_agent,
             extra_roots_pem: String::new(),
             client_life: CLIENT_LIFE,
         }
@@ -119,7 +117,7 @@ pub enum PosterError {
     /// The TLS library refused its configuration.
     #[error("TLS cannot be set up: {0}")]
     Tls(#[from] rustls::Error),
-    /// The HTTP client refused its configuration (a user agent that is no header value, say).
+    /// The HTTP client refused its configuration.
     #[error("the HTTP client cannot be set up: {0}")]
     Client(#[from] reqwest::Error),
 }
@@ -225,7 +223,7 @@ impl Poster {
                 .tls_backend_preconfigured(tls.clone())
                 .dns_resolver(checked.clone())
                 .https_only(!policy.allow_http)
-                .user_agent(options.user_agent.clone())
+                .user_agent(USER_AGENT)
                 .redirect(redirect::Policy::none())
                 .referer(false)
                 .no_proxy()

@@ -7,7 +7,6 @@ use std::{io::Cursor, time::Duration};
 
 use wharf_domain::{
     ClientId,
-    fair::Standing,
     outgoing::{Content, LinkPreview},
 };
 
@@ -40,7 +39,7 @@ pub(crate) async fn with_preview(shared: &Shared, client: ClientId, mut content:
 }
 
 async fn look(shared: &Shared, client: ClientId, url: &str) -> Option<LinkPreview> {
-    let _slot = shared.media.previews.wait(client, Standing::Sound).await;
+    let _slot = shared.media.previews.turn(client).await;
     let fetched = shared.fetcher.open(url).await;
     let fetched = fetched
         .inspect_err(|error| tracing::debug!(%error, "no preview"))
@@ -70,7 +69,7 @@ async fn picture_of(shared: &Shared, client: ClientId, url: &str) -> Option<Vec<
         return None;
     }
     let bytes = beginning(fetched, PICTURE_BYTES).await;
-    let turn = shared.media.preparing.wait(client, Standing::Sound).await;
+    let turn = shared.media.preparing.turn(client).await;
     // The thread goes on when the time is up, and has its turn so long.
     let looking = tokio::task::spawn_blocking(move || {
         let _turn = turn;

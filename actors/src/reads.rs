@@ -5,7 +5,7 @@
 //! all but one of the connections are for such reads, clients get them by turns, and what waits of one client is bounded.
 //! Backlogs have turns of their own, as many, so that no list holds a delivery up; each delivery reads its own once at a time.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use wharf_domain::{ClientId, fair::Caps};
 
@@ -45,8 +45,8 @@ impl Reads {
             per_client: total,
         };
         Self {
-            turns: Slots::new(caps, HashMap::new()),
-            backlogs: Slots::new(caps, HashMap::new()),
+            turns: Slots::new(caps),
+            backlogs: Slots::new(caps),
             asked: Tally::new(PER_CLIENT),
         }
     }

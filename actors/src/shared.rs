@@ -171,8 +171,7 @@ impl Shared {
     /// # Errors
     /// `WriteError` when the store cannot be read or written; what was removed stays removed.
     pub(crate) async fn remove_left_keys(&self, of: &ConnectionKey) -> Result<(), WriteError> {
-        let left = self.store.has_left_keys(of).await;
-        match left.map_err(|error| WriteError::from_store(&error))? {
+        match self.store.has_left_keys(of).await? {
             true => self.persistence.remove_left_keys(of).await,
             false => Ok(()),
         }

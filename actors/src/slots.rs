@@ -33,8 +33,13 @@ impl fmt::Debug for Permit {
 }
 
 impl Slots {
+    /// With these caps, for clients of the same weight.
+    pub fn new(caps: Caps) -> Self {
+        Self::weighted(caps, HashMap::new())
+    }
+
     /// With these caps; a client that `weights` does not name has weight 1.
-    pub fn new(caps: Caps, weights: HashMap<ClientId, u32>) -> Self {
+    pub(crate) fn weighted(caps: Caps, weights: HashMap<ClientId, u32>) -> Self {
         Self(Arc::new(Mutex::new(Fair::new(caps, weights))))
     }
 
@@ -111,7 +116,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_slot_goes_to_whoever_waits_and_still_wants_it() {
-        let slots = Slots::new(CAPS, HashMap::new());
+        let slots = Slots::new(CAPS);
         let (one, two) = (ClientId(1), ClientId(2));
         let held: Vec<_> = (0..2).map(|_| slots.take(one, Standing::Sound).unwrap()).collect();
         assert!(slots.take(one, Standing::Sound).is_none());
@@ -131,7 +136,7 @@ mod tests {
     /// As when a client is removed that has thousands of webhooks with dead receivers.
     #[tokio::test]
     async fn any_number_may_stop_waiting_together() {
-        let slots = Slots::new(CAPS, HashMap::new());
+        let slots = Slots::new(CAPS);
         let client = ClientId(1);
         let held: Vec<_> = (0..2).map(|_| slots.take(client, Standing::Sound).unwrap()).collect();
         let gone: Vec<_> = (0..200_000).map(|_| slots.wait(client, Standing::Sound)).collect();

@@ -16,7 +16,7 @@ use thiserror::Error;
 
 pub use layers::Sources;
 use reader::{Reader, Refused};
-pub use types::{Config, Delivery, Http, Log, LogFormat, Media, Sessions, Store, Whatsapp};
+pub use types::{Config, Delivery, Http, Log, LogFormat, Sessions, Store, Whatsapp};
 
 /// Everything that is wrong with a configuration, one line each.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, path::PathBuf, time::Duration};
 
-use wharf_actors::Limits;
+use wharf_actors::{Limits, MediaSettings};
 use wharf_domain::{
     ClientId, TokenHash,
     outgoing::{Pace, Pacing},
@@ -12,7 +12,7 @@ use wharf_domain::{
 
 use super::{
     reader::{Reader, Refused},
-    types::{Config, Delivery, Http, Log, LogFormat, Media, Sessions, Store, Whatsapp},
+    types::{Config, Delivery, Http, Log, LogFormat, Sessions, Store, Whatsapp},
 };
 
 /// Whether this build may talk to another server than WhatsApp.
@@ -172,7 +172,7 @@ fn delivery(reader: &mut Reader) -> Result<Delivery, Refused> {
     })
 }
 
-fn media(reader: &mut Reader) -> Result<Media, Refused> {
+fn media(reader: &mut Reader) -> Result<MediaSettings, Refused> {
     let download = reader.flag("media.download");
     let directory = reader.text("media.directory", "a directory, or \"\"", |text| {
         Some(Some(text).filter(|text| !text.is_empty()).map(PathBuf::from))
@@ -188,7 +188,7 @@ fn media(reader: &mut Reader) -> Result<Media, Refused> {
     let send_max_bytes = reader.large("media.send_max_bytes", 1, 2 << 30);
     let max_uploads = reader.number("media.max_uploads", 1, 1000);
     let max_uploads_per_client = reader.number("media.max_uploads_per_client", 1, 1000);
-    Ok(Media {
+    Ok(MediaSettings {
         download: download?,
         directory: directory?,
         keep: Duration::from_hours(u64::from(retention_days?) * 24),
@@ -199,6 +199,8 @@ fn media(reader: &mut Reader) -> Result<Media, Refused> {
         send_max_bytes: send_max_bytes?,
         max_uploads: max_uploads? as usize,
         max_uploads_per_client: max_uploads_per_client? as usize,
+        public_url: None,
+        test_network: None,
     })
 }
 

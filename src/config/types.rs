@@ -1,8 +1,8 @@
 //! A configuration that was read and judged, section by section.
 
-use std::{collections::HashMap, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{collections::HashMap, net::SocketAddr, time::Duration};
 
-use wharf_actors::{Limits, SecretsKey};
+use wharf_actors::{Limits, MediaSettings, SecretsKey};
 use wharf_domain::{ClientId, TokenHash, media_link::PublicUrl, outgoing::Pacing, retention::Keep, session::Patience};
 
 /// A configuration that was read and judged.
@@ -16,8 +16,9 @@ pub struct Config {
     pub whatsapp: Whatsapp,
     /// Webhook deliveries.
     pub delivery: Delivery,
-    /// Files that messages come with.
-    pub media: Media,
+    /// Files that messages come with and go out with, without what stands in other sections: the public URL and the
+    /// server of a test network.
+    pub media: MediaSettings,
     /// How long finished events are kept.
     pub retention: Keep,
     /// What a client may have.
@@ -98,31 +99,6 @@ pub struct Delivery {
     pub bulk_retry_per_second: u32,
     /// Test events and retries of one client per second; 0 is no limit.
     pub manual_per_second: u32,
-}
-
-/// `[media]`
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Media {
-    /// Whether files are downloaded.
-    pub download: bool,
-    /// Where they are kept; `None` is beside the database.
-    pub directory: Option<PathBuf>,
-    /// How long.
-    pub keep: Duration,
-    /// Bytes of one client's files; 0 is no limit.
-    pub max_bytes: u64,
-    /// Up to how many bytes a file is in the event itself.
-    pub inline_max_bytes: u64,
-    /// Downloads at a time in the whole process.
-    pub max_downloads: usize,
-    /// Downloads at a time of one client.
-    pub max_downloads_per_client: usize,
-    /// Bytes of a file that is sent.
-    pub send_max_bytes: u64,
-    /// Files that are fetched or uploaded at a time to be sent, in the whole process.
-    pub max_uploads: usize,
-    /// The same of one client.
-    pub max_uploads_per_client: usize,
 }
 
 /// `[sessions]`

@@ -36,7 +36,7 @@ pub(super) async fn read(call: Call) -> Answer {
             Some(_) => None,
         };
         if let Some(missing) = missing {
-            let _refused: Result<(), fields::Refused> = body.refuse(missing);
+            body.note(missing);
         }
     }
     body.finish()?;
@@ -59,11 +59,8 @@ pub(super) async fn presence(call: Call) -> Answer {
         Recipient::parse(name, &fields::string(name, value)?)
     });
     let state = body.required("state", |name, value| {
-        let known = PresenceState::ALL.into_iter().find(|state| value == state.as_str());
-        known.ok_or_else(|| {
-            let words = PresenceState::ALL.map(PresenceState::as_str);
-            InvalidField::new(name, format!("must be one of {}", words.join(", ")))
-        })
+        let known = value.as_str().and_then(PresenceState::from_word);
+        known.ok_or_else(|| InvalidField::new(name, format!("must be one of {}", PresenceState::words())))
     });
     if let (Ok(to), Ok(state)) = (&to, &state) {
         let wrong = match (to, state.is_of_a_chat()) {
@@ -72,7 +69,7 @@ pub(super) async fn presence(call: Call) -> Answer {
             (Some(_), true) | (None, false) => None,
         };
         if let Some(wrong) = wrong {
-            let _refused: Result<(), fields::Refused> = body.refuse(InvalidField::new("to", wrong));
+            body.note(InvalidField::new("to", wrong));
         }
     }
     body.finish()?;

@@ -1,14 +1,14 @@
 //! How chats are shown in the account's apps (docs/SENDING.md).
 
 use wharf_domain::{
-    InvalidField, Recipient, Timestamp,
+    InvalidField, Recipient,
     action::{Action, Arrangement},
 };
 
 use super::{
     actions::{act, answer},
     call::{Answer, Call},
-    fields::{self, Fields, Refused},
+    fields::{self, Fields},
 };
 
 /// `POST /api/whatsapp/connections/:phone_number/chats/:chat/archive`
@@ -34,7 +34,7 @@ pub(super) async fn mute(call: Call) -> Answer {
     let until = body.optional("until", fields::time);
     if let (Ok(false), Ok(Some(_))) = (&muted, &until) {
         let pointless = InvalidField::new("until", "is to be left out: the chat is muted no more");
-        let _refused: Result<Timestamp, Refused> = body.refuse(pointless);
+        body.note(pointless);
     }
     body.finish()?;
     let how = match until? {

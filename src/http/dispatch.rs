@@ -39,8 +39,6 @@ use super::{
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longer ids are not used but replaced: they end up in every log line.
 const REQUEST_ID_MAX: usize = 128;
-/// No client has it; stands for "nobody" on routes without token.
-const NOBODY: ClientId = ClientId(0);
 
 /// Bytes of answers that a client may have asked for and not taken yet, besides a single one of any size.
 const UNSENT_BYTES: usize = 64 << 20;
@@ -246,7 +244,7 @@ impl Dispatch {
         request.pattern = place.as_ref().map(|place| place.path);
         let needs_none = segments.as_deref().is_some_and(|path| !routes::is_below_api(path));
         let (client, token) = match needs_none {
-            true => (NOBODY, None),
+            true => (ClientId::NOBODY, None),
             false => self
                 .authenticate(&request.headers)
                 .await

@@ -114,14 +114,11 @@ fn check_range(since: Option<Timestamp>, until: Option<Timestamp>) -> Result<(),
 }
 
 fn read_event(text: &str) -> Result<EventKind, String> {
-    EventKind::from_word(text).ok_or_else(|| format!("must be one of {}", EventKind::words()))
+    EventKind::from_word(text).ok_or_else(|| format!("must be one of {}", EventKind::quoted_words()))
 }
 
 fn read_status(text: &str) -> Result<EventStatus, String> {
-    EventStatus::from_word(text).ok_or_else(|| {
-        let words: Vec<&str> = EventStatus::ALL.into_iter().map(EventStatus::as_str).collect();
-        format!("must be one of {}", words.join(", "))
-    })
+    EventStatus::from_word(text).ok_or_else(|| format!("must be one of {}", EventStatus::words()))
 }
 
 /// A JID has an `@`, a number has none.

@@ -199,9 +199,15 @@ impl Fields {
         }
     }
 
-    /// Refuses a field for a reason that only shows with the others.
+    /// Refuses a field for a reason that only shows with the others, in place of a value.
     pub(super) fn refuse<T>(&mut self, refusal: InvalidField) -> Result<T, Refused> {
-        self.keep(Err(refusal))
+        self.note(refusal);
+        Err(Refused)
+    }
+
+    /// The same where nothing is to be made of it.
+    pub(super) fn note(&mut self, refusal: InvalidField) {
+        self.errors.push(refusal.into());
     }
 
     /// Leaves what has not been read yet: which fields there may be is not known.

@@ -56,7 +56,7 @@ pub(super) async fn participants(call: Call) -> Answer {
         .all(|list| list.as_ref().is_ok_and(Vec::is_empty));
     if nothing {
         let missing = InvalidField::new("add", "is missing: at least one of add, remove, promote, demote");
-        let _refused: Result<(), fields::Refused> = body.refuse(missing);
+        body.note(missing);
     }
     body.finish()?;
     let action = Action::ChangeParticipants {
@@ -180,7 +180,7 @@ pub(super) async fn decide(call: Call) -> Answer {
             (false, false) => None,
         };
         if let Some((name, wrong)) = wrong {
-            let _refused: Result<(), fields::Refused> = body.refuse(InvalidField::new(name, wrong));
+            body.note(InvalidField::new(name, wrong));
         }
     }
     body.finish()?;
@@ -220,11 +220,8 @@ fn description_or_null(name: &'static str, value: Value) -> Result<Option<String
 }
 
 fn member_add_mode(name: &'static str, value: Value) -> Result<MemberAddMode, InvalidField> {
-    let known = MemberAddMode::ALL.into_iter().find(|mode| value == mode.as_str());
-    known.ok_or_else(|| {
-        let words = MemberAddMode::ALL.map(MemberAddMode::as_str);
-        InvalidField::new(name, format!("must be one of {}", words.join(", ")))
-    })
+    let known = value.as_str().and_then(MemberAddMode::from_word);
+    known.ok_or_else(|| InvalidField::new(name, format!("must be one of {}", MemberAddMode::words())))
 }
 
 fn members(name: &'static str, value: Value) -> Result<Vec<Recipient>, InvalidField> {

@@ -99,10 +99,7 @@ pub(super) async fn all(call: Call) -> Answer {
     let mut query = Query::parse(&call.query);
     let filter = OutgoingFilter {
         status: query.optional("status", |word| {
-            SendStatus::from_word(word).ok_or_else(|| {
-                let words = SendStatus::ALL.map(SendStatus::as_str);
-                format!("must be one of {}", words.join(", "))
-            })
+            SendStatus::from_word(word).ok_or_else(|| format!("must be one of {}", SendStatus::words()))
         }),
         limit: query.limit(MOST).unwrap_or(DEFAULT_LIMIT),
         cursor: query.optional("cursor", |text| {

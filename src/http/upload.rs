@@ -5,7 +5,6 @@
 //! received on the disk too, and read from there when few others are.
 
 use std::{
-    collections::HashMap,
     io,
     sync::{
         Mutex, PoisonError,
@@ -62,7 +61,7 @@ pub(super) enum Brings {
 
 /// The turns of large bodies, shared fairly between clients.
 pub(super) fn turns() -> Slots {
-    Slots::new(LARGE_AT_A_TIME, HashMap::new())
+    Slots::new(LARGE_AT_A_TIME)
 }
 
 /// Reads the body of a message into `call`. Answers whether it took its time: then the rest has its own.

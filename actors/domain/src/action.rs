@@ -20,6 +20,7 @@ pub use self::{
 use crate::{
     PhoneNumber, Timestamp,
     outgoing::{GroupId, Recipient},
+    words,
 };
 
 /// Numbers that are looked up at a time.
@@ -222,42 +223,23 @@ pub enum Arrangement {
     MutedUntil(Timestamp),
 }
 
-/// What a number shows of itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PresenceState {
-    /// Writes, in a chat.
-    Typing,
-    /// Records a voice note, in a chat.
-    Recording,
-    /// Has stopped either.
-    Paused,
-    /// Is online.
-    Available,
-    /// Is not.
-    Unavailable,
+words! {
+    /// What a number shows of itself.
+    pub enum PresenceState {
+        /// Writes, in a chat.
+        Typing = "typing",
+        /// Records a voice note, in a chat.
+        Recording = "recording",
+        /// Has stopped either.
+        Paused = "paused",
+        /// Is online.
+        Available = "available",
+        /// Is not.
+        Unavailable = "unavailable",
+    }
 }
 
 impl PresenceState {
-    /// All of them.
-    pub const ALL: [Self; 5] = [
-        Self::Typing,
-        Self::Recording,
-        Self::Paused,
-        Self::Available,
-        Self::Unavailable,
-    ];
-
-    /// The word of the API.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Typing => "typing",
-            Self::Recording => "recording",
-            Self::Paused => "paused",
-            Self::Available => "available",
-            Self::Unavailable => "unavailable",
-        }
-    }
-
     /// Whether it is shown in one chat, and not to everybody.
     pub const fn is_of_a_chat(self) -> bool {
         matches!(self, Self::Typing | Self::Recording | Self::Paused)

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{ClientId, PhoneNumber, Timestamp, outgoing::Pace, session::ReasonCode};
+use crate::{ClientId, PhoneNumber, Timestamp, outgoing::Pace, session::ReasonCode, words};
 
 /// What identifies a connection (and a session, and a webhook): two clients may each link the same number.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -13,54 +13,23 @@ pub struct ConnectionKey {
     pub phone_number: PhoneNumber,
 }
 
-/// Where a connection stands (CONTRACT.md section 2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ConnectionStatus {
-    /// Closed on request; the pairing, if any, stays.
-    Disconnected,
-    /// On its way: opening the link, or waiting for the next attempt.
-    Connecting,
-    /// A QR code waits to be scanned, or a pair code to be entered.
-    AwaitingScan,
-    /// WhatsApp wants the account's passkey before it links the device.
-    AwaitingPasskey,
-    /// The socket answered within the last keep-alive.
-    Connected,
-    /// The device is not linked any more.
-    LoggedOut,
-    /// Gave up; `reason` says why.
-    Failed,
-}
-
-impl ConnectionStatus {
-    /// Every status, for tests and CHECK constraints.
-    pub const ALL: [Self; 7] = [
-        Self::Disconnected,
-        Self::Connecting,
-        Self::AwaitingScan,
-        Self::AwaitingPasskey,
-        Self::Connected,
-        Self::LoggedOut,
-        Self::Failed,
-    ];
-
-    /// The word used in JSON and in the database.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Disconnected => "disconnected",
-            Self::Connecting => "connecting",
-            Self::AwaitingScan => "awaiting_scan",
-            Self::AwaitingPasskey => "awaiting_passkey",
-            Self::Connected => "connected",
-            Self::LoggedOut => "logged_out",
-            Self::Failed => "failed",
-        }
-    }
-
-    /// The status of a word from the database.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.as_str() == word)
+words! {
+    /// Where a connection stands (CONTRACT.md section 2).
+    pub enum ConnectionStatus {
+        /// Closed on request; the pairing, if any, stays.
+        Disconnected = "disconnected",
+        /// On its way: opening the link, or waiting for the next attempt.
+        Connecting = "connecting",
+        /// A QR code waits to be scanned, or a pair code to be entered.
+        AwaitingScan = "awaiting_scan",
+        /// WhatsApp wants the account's passkey before it links the device.
+        AwaitingPasskey = "awaiting_passkey",
+        /// The socket answered within the last keep-alive.
+        Connected = "connected",
+        /// The device is not linked any more.
+        LoggedOut = "logged_out",
+        /// Gave up; `reason` says why.
+        Failed = "failed",
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use crate::InvalidField;
+use crate::{InvalidField, words};
 
 pub use headers::{HEADERS_MAX_BYTES, HEADERS_MAX_COUNT, HeaderNames, OwnHeaders};
 
@@ -16,61 +16,27 @@ pub const DEFAULT_TIMEOUT_MS: u32 = 10_000;
 /// The fastest pace that can be asked for, in attempts per second: a pace beyond it is the same as none.
 pub const FASTEST_PER_SECOND: u32 = 1000;
 
-/// Which events of a webhook wait for each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Ordering {
-    /// Those of one chat, in the order in which they arrived.
-    #[default]
-    Chat,
-    /// None of them.
-    None,
-}
-
-/// What becomes of events whose budget is used up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Recovery {
-    /// They wait for a person.
-    #[default]
-    Manual,
-    /// They go out again once the receiver is well.
-    Auto,
-}
-
-impl Ordering {
-    /// Every one.
-    pub const ALL: [Self; 2] = [Self::Chat, Self::None];
-
-    /// The word used in JSON and in the database.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Chat => "chat",
-            Self::None => "none",
-        }
-    }
-
-    /// The one of a word.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|one| one.as_str() == word)
+words! {
+    /// Which events of a webhook wait for each other.
+    #[derive(Default)]
+    pub enum Ordering {
+        /// Those of one chat, in the order in which they arrived.
+        #[default]
+        Chat = "chat",
+        /// None of them.
+        None = "none",
     }
 }
 
-impl Recovery {
-    /// Every one.
-    pub const ALL: [Self; 2] = [Self::Manual, Self::Auto];
-
-    /// The word used in JSON and in the database.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Manual => "manual",
-            Self::Auto => "auto",
-        }
-    }
-
-    /// The one of a word.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|one| one.as_str() == word)
+words! {
+    /// What becomes of events whose budget is used up.
+    #[derive(Default)]
+    pub enum Recovery {
+        /// They wait for a person.
+        #[default]
+        Manual = "manual",
+        /// They go out again once the receiver is well.
+        Auto = "auto",
     }
 }
 

@@ -4,40 +4,21 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::{EventId, Timestamp, WebhookId};
+use crate::{EventId, Timestamp, WebhookId, words};
 
 /// The `next_retry_at` of a pending event that waits for its media (ARCHITECTURE.md, "Media"): no time, but the commit
 /// that says what became of the download, makes it due. The last second that RFC 3339 can write, and no schedule's.
 pub const AWAITS_MEDIA: Timestamp = Timestamp(253_402_300_799_000);
 
-/// Where an event stands (CONTRACT.md section 2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EventStatus {
-    /// Attempts remain.
-    Pending,
-    /// A receiver answered 2xx.
-    Delivered,
-    /// No automatic attempt remains.
-    Failed,
-}
-
-impl EventStatus {
-    /// Every status.
-    pub const ALL: [Self; 3] = [Self::Pending, Self::Delivered, Self::Failed];
-
-    /// The word used in JSON and in the database.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Delivered => "delivered",
-            Self::Failed => "failed",
-        }
-    }
-
-    /// The status of a word.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.as_str() == word)
+words! {
+    /// Where an event stands (CONTRACT.md section 2).
+    pub enum EventStatus {
+        /// Attempts remain.
+        Pending = "pending",
+        /// A receiver answered 2xx.
+        Delivered = "delivered",
+        /// No automatic attempt remains.
+        Failed = "failed",
     }
 }
 

@@ -2,62 +2,34 @@
 
 use serde::{Serialize, Serializer};
 
-use crate::InvalidField;
+use crate::{InvalidField, words};
 
-/// A kind of event. The word of every kind but [`EventKind::Message`] is `event` in the body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum EventKind {
-    /// A message that came in.
-    #[default]
-    Message,
-    /// How far a message that the account sent has come.
-    Status,
-    /// A message that the account sent from its phone or another linked device.
-    Sent,
-    /// A change of the connection's status or reason.
-    Connection,
-    /// A change of a group.
-    Group,
-    /// A call that comes in, and its end.
-    Call,
-    /// Somebody is online, writes or records.
-    Presence,
+words! {
+    /// A kind of event. The word of every kind but [`EventKind::Message`] is `event` in the body.
+    #[derive(Default)]
+    pub enum EventKind {
+        /// A message that came in.
+        #[default]
+        Message = "message",
+        /// How far a message that the account sent has come.
+        Status = "message.status",
+        /// A message that the account sent from its phone or another linked device.
+        Sent = "message.sent",
+        /// A change of the connection's status or reason.
+        Connection = "connection",
+        /// A change of a group.
+        Group = "group",
+        /// A call that comes in, and its end.
+        Call = "call",
+        /// Somebody is online, writes or records.
+        Presence = "presence",
+    }
 }
 
 impl EventKind {
-    /// Every kind, in the order in which a webhook shows them.
-    pub const ALL: [Self; 7] = [
-        Self::Message,
-        Self::Status,
-        Self::Sent,
-        Self::Connection,
-        Self::Group,
-        Self::Call,
-        Self::Presence,
-    ];
-
-    /// The word of the API and of the body.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Message => "message",
-            Self::Status => "message.status",
-            Self::Sent => "message.sent",
-            Self::Connection => "connection",
-            Self::Group => "group",
-            Self::Call => "call",
-            Self::Presence => "presence",
-        }
-    }
-
-    /// The kind of a word.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
-    }
-
-    /// All words, for a refusal that says what would be accepted.
-    pub fn words() -> String {
-        let words: Vec<String> = Self::ALL.iter().map(|kind| format!("\"{}\"", kind.as_str())).collect();
-        words.join(", ")
+    /// All words in quotes, as JSON has them, for a refusal that says what would be accepted.
+    pub fn quoted_words() -> String {
+        Self::ALL.map(|kind| format!("\"{}\"", kind.as_str())).join(", ")
     }
 
     const fn bit(self) -> u8 {
@@ -92,7 +64,7 @@ impl EventKinds {
     /// `InvalidField` when there is none, or a word is not known.
     pub fn check<'a>(words: impl IntoIterator<Item = &'a str>) -> Result<Self, InvalidField> {
         let refuse = |what: String| {
-            let known = EventKind::words();
+            let known = EventKind::quoted_words();
             InvalidField::new("events", format!("must be an array of at least one of {known}{what}"))
         };
         let mut set = Self::NONE;

@@ -12,6 +12,11 @@ use crate::InvalidField;
 #[serde(transparent)]
 pub struct ClientId(pub i64);
 
+impl ClientId {
+    /// No client has it: stands for the gateway itself, and for whoever needs no token.
+    pub const NOBODY: Self = Self(0);
+}
+
 impl fmt::Display for ClientId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

@@ -29,6 +29,7 @@ pub mod signing;
 pub mod stats;
 pub mod timestamp;
 pub mod webhook;
+mod words;
 
 pub use attempt::{Attempt, AttemptOutcome, AttemptResult, AttemptTiming, Failure};
 pub use client::{Client, TokenHash};

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     ClientId, ConnectionKey, Courtesy, CourtesyPatch, EventKinds, HeaderNames, InvalidField, OwnHeaders, PhoneNumber,
-    Timestamp, WebhookId,
+    Timestamp, WebhookId, words,
 };
 
 /// Attempts in all when the registration does not say (CONTRACT.md section 2).
@@ -13,16 +13,16 @@ pub const DEFAULT_MAX_RETRIES: u32 = 3;
 /// The largest `metadata` accepted, in bytes of compact JSON.
 pub const METADATA_MAX_BYTES: usize = 8 * 1024;
 
-/// Where a webhook stands. It follows from `is_active` and `failure_count`; nobody sets it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum WebhookStatus {
-    /// Takes events, the last one ended well.
-    Active,
-    /// Switched off: its events wait.
-    Inactive,
-    /// Takes events, but events have failed since the last success.
-    Failed,
+words! {
+    /// Where a webhook stands. It follows from `is_active` and `failure_count`; nobody sets it.
+    pub enum WebhookStatus {
+        /// Takes events, the last one ended well.
+        Active = "active",
+        /// Switched off: its events wait.
+        Inactive = "inactive",
+        /// Takes events, but events have failed since the last success.
+        Failed = "failed",
+    }
 }
 
 /// A webhook as the API shows it.

@@ -13,7 +13,7 @@ use wharf_whatsapp::SendError;
 use super::{Gateway, GatewayError, IdempotencyKey, SEND_DEADLINE, once::key_in_use};
 use crate::{
     clock,
-    media::outbound::{KeptFile, ReceivedFile},
+    media::outbound::ReceivedFile,
     preview::with_preview,
     session::{
         self,
@@ -101,15 +101,6 @@ impl SentMessage {
     }
 }
 
-/// A message on its way to its session.
-struct Handing {
-    message_id: String,
-    outgoing: Outgoing,
-    file: Option<KeptFile>,
-    queue: bool,
-    wait: bool,
-}
-
 const SENT: &str = "sent";
 const QUEUED: &str = "queued";
 /// What an invite link is called where there is none.
@@ -152,14 +143,14 @@ impl Gateway {
                 NewContent::Media(media) => gateway.ready_file(&connection, &message_id, *media).await?,
             };
             let outgoing = Outgoing { to, content, reply_to };
-            let handing = Handing {
+            let request = Request {
                 message_id,
                 outgoing,
                 file,
                 queue,
                 wait,
             };
-            gateway.hand_over(&connection, handing).await
+            gateway.hand_over(&connection, request).await
         };
         self.once(connection, idempotency, sending).await
     }
@@ -222,26 +213,10 @@ impl Gateway {
         self.once(connection, idempotency, acting).await
     }
 
-    async fn hand_over(&self, connection: &Connection, handing: Handing) -> Result<SentMessage, GatewayError> {
+    async fn hand_over(&self, connection: &Connection, request: Request) -> Result<SentMessage, GatewayError> {
         let session = self.session(connection).await?;
-        let Handing {
-            message_id,
-            outgoing,
-            file,
-            queue,
-            wait,
-        } = handing;
-        let to = outgoing.to.clone();
-        let ask = |reply| {
-            session::Message::Send(Box::new(Request {
-                message_id,
-                outgoing,
-                file,
-                queue,
-                wait,
-                reply,
-            }))
-        };
+        let to = request.outgoing.to.clone();
+        let ask = |reply| session::Message::Send(Box::new(request), reply);
         let result = match session.call(ask, Some(SEND_DEADLINE)).await {
             Ok(CallResult::Success(result)) => result,
             unanswered => return Err(unknown(&unanswered)),

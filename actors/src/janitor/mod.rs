@@ -98,8 +98,7 @@ async fn look_again(deliveries: Vec<ActorRef<delivery::Message>>) {
 
 /// What a process that ended meanwhile left of devices that are gone.
 async fn remove_left_keys(shared: &Shared) -> Result<(), WriteError> {
-    let numbers = shared.store.numbers_with_left_keys().await;
-    for number in numbers.map_err(|error| WriteError::from_store(&error))? {
+    for number in shared.store.numbers_with_left_keys().await? {
         shared.persistence.remove_left_keys(&number).await?;
     }
     Ok(())
@@ -107,8 +106,7 @@ async fn remove_left_keys(shared: &Shared) -> Result<(), WriteError> {
 
 /// What a process that ended meanwhile left waiting for webhooks that were deleted.
 async fn settle_deleted(shared: &Shared) -> Result<(), WriteError> {
-    let webhooks = shared.store.unsettled_webhooks().await;
-    for webhook in webhooks.map_err(|error| WriteError::from_store(&error))? {
+    for webhook in shared.store.unsettled_webhooks().await? {
         shared.persistence.settle_deleted(webhook).await?;
     }
     Ok(())
@@ -122,7 +120,7 @@ async fn clean_up(shared: Arc<Shared>, mut retention: OwnedMutexGuard<Retention>
         remove_left_keys(&shared),
         deletions::go_on(&shared),
     );
-    let deleted = deleted.map_err(|error| WriteError::from_store(&error));
+    let deleted = deleted.map_err(WriteError::from);
     if let Err(error) = settled.and(removed.map(drop)).and(unlinked).and(deleted) {
         tracing::warn!(%error, "cleaning up was not committed; the next round tries again");
     }

@@ -8,7 +8,7 @@ use wharf_domain::{
 };
 
 use crate::{
-    persistence::{Purge, Purged, Write, WriteError},
+    persistence::{Stepped, Work, Write, WriteError},
     shared::Shared,
 };
 
@@ -79,7 +79,7 @@ impl Retention {
     /// `WriteError` when the store cannot be read or written; the next round goes on where this one was.
     pub(crate) async fn round(&mut self, shared: &Shared, now: Timestamp) -> Result<Report, WriteError> {
         let mut report = Report::default();
-        let seen_at = shared.store.retention_seen_at().await.map_err(unreadable)?;
+        let seen_at = shared.store.retention_seen_at().await?;
         if !self.watch.believes(seen_at, now, self.started.elapsed()) {
             tracing::warn!(
                 ?seen_at,
@@ -88,9 +88,9 @@ impl Retention {
             );
             return Ok(report);
         }
-        step(shared, Purge::Seen(now), &mut report).await?;
-        report.keys = all_of(shared, Purge::Keys(before(now, DAY), SMALL_STEP), &mut report).await?;
-        let old_polls = Purge::Polls(before(now, wharf_store::POLL_LIFETIME), SMALL_STEP);
+        step(shared, Work::Seen(now), 1, &mut report).await?;
+        report.keys = all_of(shared, Work::OldKeys(before(now, DAY)), &mut report).await?;
+        let old_polls = Work::OldPolls(before(now, wharf_store::POLL_LIFETIME));
         report.polls = all_of(shared, old_polls, &mut report).await?;
         report.media = media(shared, now, &mut report).await?;
         let keep = shared.settings.keep;
@@ -120,9 +120,9 @@ impl Retention {
         let mut removed = 0;
         loop {
             let before = self.walk.clone();
-            let rows = shared.store.visit_events(self.walk.place(), VISIT).await;
-            let (condemned, over) = self.walk.step(&rows.map_err(unreadable)?, VISIT, cutoffs, now);
-            match self.remove(shared, Purge::Events, &condemned, cutoffs, report).await {
+            let rows = shared.store.visit_events(self.walk.place(), VISIT).await?;
+            let (condemned, over) = self.walk.step(&rows, VISIT, cutoffs, now);
+            match self.remove(shared, Work::Events, &condemned, cutoffs, report).await {
                 Ok(events) => removed += events,
                 Err(error) => {
                     self.walk = before;
@@ -140,13 +140,10 @@ impl Retention {
     async fn outgoing(&mut self, shared: &Shared, cutoffs: &Cutoffs, report: &mut Report) -> Result<u64, WriteError> {
         let mut removed = 0;
         loop {
-            let rows = shared.store.visit_outgoing(self.sent, cutoffs, VISIT).await;
-            let rows = rows.map_err(unreadable)?;
+            let rows = shared.store.visit_outgoing(self.sent, cutoffs, VISIT).await?;
             let condemned = rows.iter().filter(|row| cutoffs.condemn(row.status, row.created_at));
             let condemned: Vec<i64> = condemned.map(|row| row.seq).collect();
-            removed += self
-                .remove(shared, Purge::Outgoing, &condemned, cutoffs, report)
-                .await?;
+            removed += self.remove(shared, Work::Outgoing, &condemned, cutoffs, report).await?;
             self.sent = rows.last().copied().or(self.sent);
             if rows.len() < VISIT {
                 return Ok(removed);
@@ -158,7 +155,7 @@ impl Retention {
     async fn remove(
         &mut self,
         shared: &Shared,
-        verb: fn(Vec<i64>, Cutoffs) -> Purge,
+        verb: fn(Vec<i64>, Cutoffs) -> Work,
         mut seqs: &[i64],
         cutoffs: &Cutoffs,
         report: &mut Report,
@@ -167,14 +164,14 @@ impl Retention {
         while !seqs.is_empty() {
             let (now, later) = seqs.split_at(self.removing.size().min(seqs.len()));
             let full = now.len() == self.removing.size();
-            let purged = commit(shared, verb(now.to_vec(), *cutoffs), report).await?;
+            let stepped = commit(shared, verb(now.to_vec(), *cutoffs), most(now.len()), report).await?;
             // A step that had less to do than it might is no reason to take more on.
             let mut pace = self.removing;
-            let pause = pace.took(purged.held);
+            let pause = pace.took(stepped.held);
             if full || pace.size() < self.removing.size() {
                 self.removing = pace;
             }
-            removed += purged.rows;
+            removed += stepped.removed;
             seqs = later;
             tokio::time::sleep(pause).await;
         }
@@ -185,7 +182,7 @@ impl Retention {
     async fn space(&mut self, shared: &Shared, report: &mut Report) -> Result<(), WriteError> {
         let mut free_before = u64::MAX;
         loop {
-            let space = shared.store.space().await.map_err(unreadable)?;
+            let space = shared.store.space().await?;
             let kept = space.pages / FREE_SHARE;
             // Also ends when nothing moves: another program may read an old state of the file.
             if !space.shrinks || space.free <= kept || space.free >= free_before {
@@ -193,18 +190,18 @@ impl Retention {
             }
             free_before = space.free;
             let pages = u32::try_from(space.free - kept).unwrap_or(u32::MAX);
-            let pages = pages.min(u32::try_from(self.giving_back.size()).unwrap_or(u32::MAX));
-            let purged = commit(shared, Purge::Space(pages), report).await?;
-            tokio::time::sleep(self.giving_back.took(purged.held)).await;
+            let pages = pages.min(most(self.giving_back.size()));
+            let stepped = commit(shared, Work::Space, pages, report).await?;
+            tokio::time::sleep(self.giving_back.took(stepped.held)).await;
         }
     }
 }
 
 /// Repeats one of the small steps until it finds less than it may take.
-async fn all_of(shared: &Shared, what: Purge, report: &mut Report) -> Result<u64, WriteError> {
+async fn all_of(shared: &Shared, what: Work, report: &mut Report) -> Result<u64, WriteError> {
     let mut removed = 0;
     loop {
-        let gone = step(shared, what.clone(), report).await?;
+        let gone = step(shared, what.clone(), SMALL_STEP, report).await?;
         removed += gone;
         if gone < u64::from(SMALL_STEP) {
             return Ok(removed);
@@ -217,15 +214,15 @@ async fn all_of(shared: &Shared, what: Purge, report: &mut Report) -> Result<u64
 async fn media(shared: &Shared, now: Timestamp, report: &mut Report) -> Result<u64, WriteError> {
     let (mut removed, mut after) = (0, None);
     loop {
-        let expired = shared.store.expired_media(now, SMALL_STEP, after).await;
-        let expired = expired.map_err(unreadable)?;
+        let expired = shared.store.expired_media(now, SMALL_STEP, after).await?;
         after = expired.last().copied();
         if after.is_none() {
             return Ok(removed);
         }
         let files: Vec<_> = expired.iter().map(|file| (file.client_id, file.id)).collect();
         let gone = shared.media.files.remove(&files).await;
-        removed += step(shared, Purge::Media(gone), report).await?;
+        let rows = most(gone.len());
+        removed += step(shared, Work::Media(gone), rows, report).await?;
     }
 }
 
@@ -233,12 +230,12 @@ async fn media(shared: &Shared, now: Timestamp, report: &mut Report) -> Result<u
 async fn webhooks(shared: &Shared, now: Timestamp, report: &mut Report) -> Result<u64, WriteError> {
     let mut removed = 0;
     loop {
-        let empty = shared.store.empty_webhooks(before(now, DAY), SMALL_STEP).await;
-        let empty = empty.map_err(unreadable)?;
+        let empty = shared.store.empty_webhooks(before(now, DAY), SMALL_STEP).await?;
         if empty.is_empty() {
             return Ok(removed);
         }
-        let gone = step(shared, Purge::Webhooks(empty), report).await?;
+        let rows = most(empty.len());
+        let gone = step(shared, Work::Webhooks(empty), rows, report).await?;
         if gone == 0 {
             return Ok(removed);
         }
@@ -247,25 +244,26 @@ async fn webhooks(shared: &Shared, now: Timestamp, report: &mut Report) -> Resul
 }
 
 /// One of the steps whose size does not change.
-async fn step(shared: &Shared, what: Purge, report: &mut Report) -> Result<u64, WriteError> {
-    let purged = commit(shared, what, report).await?;
-    if purged.rows > 0 {
-        tokio::time::sleep(Pace::new(FIRST_STEP, VISIT).took(purged.held)).await;
+async fn step(shared: &Shared, what: Work, rows: u32, report: &mut Report) -> Result<u64, WriteError> {
+    let stepped = commit(shared, what, rows, report).await?;
+    if stepped.removed > 0 {
+        tokio::time::sleep(Pace::new(FIRST_STEP, VISIT).took(stepped.held)).await;
     }
-    Ok(purged.rows)
+    Ok(stepped.removed)
 }
 
-async fn commit(shared: &Shared, what: Purge, report: &mut Report) -> Result<Purged, WriteError> {
-    let purged = shared.persistence.commit(Write::Purge, what).await?;
+async fn commit(shared: &Shared, what: Work, rows: u32, report: &mut Report) -> Result<Stepped, WriteError> {
+    let stepped = shared.persistence.commit(Write::Step, (what, rows)).await?;
     report.steps += 1;
-    report.longest = report.longest.max(purged.held);
-    Ok(purged)
+    report.longest = report.longest.max(stepped.held);
+    Ok(stepped)
+}
+
+/// A number of rows or pages as a step takes it.
+fn most(rows: usize) -> u32 {
+    u32::try_from(rows).unwrap_or(u32::MAX)
 }
 
 fn before(now: Timestamp, age: Duration) -> Timestamp {
     Timestamp(now.0.saturating_sub(i64::try_from(age.as_millis()).unwrap_or(i64::MAX)))
-}
-
-fn unreadable(error: wharf_store::StoreError) -> WriteError {
-    WriteError::from_store(&error)
 }

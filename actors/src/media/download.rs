@@ -227,8 +227,7 @@ async fn end(
         },
         Err(error) => MediaEnd::Failed(error),
     };
-    let payload = shared.store.payload(id).await;
-    let payload = payload.map_err(|error| WriteError::from_store(&error))?;
+    let payload = shared.store.payload(id).await?;
     let payload = payload.and_then(|payload| end_media(std::str::from_utf8(&payload).ok()?, &end));
     let outcome = MediaOutcome { id, result, payload };
     shared.persistence.commit(Write::EndMedia, outcome.into()).await

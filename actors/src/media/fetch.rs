@@ -5,7 +5,6 @@ use std::time::Duration;
 use thiserror::Error;
 use wharf_domain::{
     ClientId,
-    fair::Standing,
     outgoing::{FileType, MediaMessage, check_mime_type},
 };
 
@@ -52,7 +51,7 @@ pub(crate) async fn fetch(
     let mut tries = 0;
     loop {
         tries += 1;
-        let slot = shared.media.transfers.wait(client, Standing::Sound).await;
+        let slot = shared.media.transfers.turn(client).await;
         let fetched = tokio::time::timeout(DEADLINE, once(shared, client, &mut message)).await;
         drop(slot);
         let error = match fetched {

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use thiserror::Error;
 use tokio::{sync::mpsc, task::JoinHandle};
 use wharf_domain::{ClientId, EventId};
-use wharf_store::Store;
+use wharf_store::{Store, private};
 use wharf_whatsapp::media::{MediaDecryptor, MediaFault};
 
 /// Where files are written.
@@ -197,8 +197,8 @@ fn write(
     mut decryptor: MediaDecryptor,
     most: u64,
 ) -> Result<u64, KeepError> {
-    make_directory(unfinished.parent())?;
-    let mut file = private_file().create(true).truncate(true).open(unfinished)?;
+    make_directory_of(unfinished)?;
+    let mut file = private::options().create(true).truncate(true).open(unfinished)?;
     let (mut plain, mut written) = (Vec::with_capacity(PIECE), 0_u64);
     while let Some(bytes) = coming.blocking_recv() {
         for piece in bytes.chunks(PIECE) {
@@ -219,7 +219,7 @@ fn write(
     file.write_all(&plain)?;
     // On the disk before the commit that says so.
     file.sync_all()?;
-    make_directory(place.parent())?;
+    make_directory_of(place)?;
     fs::rename(unfinished, place)?;
     if let Some(parent) = place.parent() {
         fs::File::open(parent)?.sync_all()?;
@@ -227,28 +227,7 @@ fn write(
     Ok(size)
 }
 
-/// Makes a directory that is not there, and those above it, for this user only.
-///
-/// # Errors
-/// What the system says.
-pub fn make_private_directory(path: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
-}
-
-pub(super) fn make_directory(path: Option<&Path>) -> io::Result<()> {
-    path.map_or(Ok(()), make_private_directory)
-}
-
-/// Opens files to be written, which are made for this user only: who may look into the directory is not ours to say where it
-/// was there before.
-pub(super) fn private_file() -> fs::OpenOptions {
-    let mut options = fs::OpenOptions::new();
-    options.read(true).write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
+/// Makes the directory that a file is to lie in.
+pub(super) fn make_directory_of(file: &Path) -> io::Result<()> {
+    file.parent().map_or(Ok(()), private::make_directory)
 }

@@ -96,9 +96,9 @@ impl MediaRoom {
             source: MediaSource::new(maker.clone())?,
             upload: MediaUpload::new(maker)?,
             outbound: Outbound::new(directory, ledger.clone()),
-            transfers: Slots::new(caps, HashMap::new()),
-            preparing: Slots::new(PREPARED_AT_A_TIME, HashMap::new()),
-            previews: Slots::new(PREVIEWS_AT_A_TIME, HashMap::new()),
+            transfers: Slots::new(caps),
+            preparing: Slots::new(PREPARED_AT_A_TIME),
+            previews: Slots::new(PREVIEWS_AT_A_TIME),
             ledger,
         })
     }

@@ -15,12 +15,9 @@ use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncWriteExt as _;
 use uuid::Uuid;
 use wharf_domain::{ClientId, ConnectionKey, PhoneNumber};
-use wharf_store::{Store, StoreError};
+use wharf_store::{Store, StoreError, private};
 
-use super::{
-    files::{make_directory, private_file},
-    ledger::{Held, Ledger},
-};
+use super::ledger::{Held, Ledger};
 use crate::GatewayError;
 
 /// Where files are received.
@@ -77,9 +74,9 @@ impl Receiving {
     /// # Errors
     /// What the system says.
     pub async fn begin(directory: &Path, most: u64) -> io::Result<Self> {
-        make_directory(Some(directory))?;
+        private::make_directory(directory)?;
         let path = directory.join(Uuid::now_v7().simple().to_string());
-        let mut file = tokio::fs::OpenOptions::from(private_file())
+        let mut file = tokio::fs::OpenOptions::from(private::options())
             .create_new(true)
             .open(&path)
             .await?;
@@ -218,7 +215,7 @@ impl Outbound {
     /// Where a file is written before it is known to be whole.
     pub(crate) fn unfinished(&self) -> io::Result<PathBuf> {
         let directory = self.root.join(RECEIVING);
-        make_directory(Some(&directory))?;
+        private::make_directory(&directory)?;
         Ok(directory.join(Uuid::now_v7().simple().to_string()))
     }
 

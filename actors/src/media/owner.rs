@@ -9,8 +9,7 @@ use std::{
 
 use thiserror::Error;
 use uuid::Uuid;
-
-use super::files::{make_private_directory, private_file};
+use wharf_store::private;
 
 /// The file that names the database.
 const OWNER: &str = "database";
@@ -44,8 +43,12 @@ pub(crate) fn claim(root: &Path, database: Uuid) -> Result<(), OwnerError> {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(error)),
         Ok(_) | Err(_) => {}
     }
-    make_private_directory(root).map_err(failed)?;
-    let mut file = private_file().create(true).truncate(true).open(&name).map_err(failed)?;
+    private::make_directory(root).map_err(failed)?;
+    let mut file = private::options()
+        .create(true)
+        .truncate(true)
+        .open(&name)
+        .map_err(failed)?;
     writeln!(file, "{database}")
         .and_then(|()| file.sync_all())
         .map_err(failed)

@@ -5,7 +5,6 @@ use std::{fs, io, panic, panic::AssertUnwindSafe, time::Duration};
 use wharf_domain::{
     ClientId, InvalidField,
     action::Jpeg,
-    fair::Standing,
     outgoing::{FileType, MediaMessage, SentFile},
 };
 
@@ -51,7 +50,7 @@ pub(crate) async fn portrait(
     received: ReceivedFile,
 ) -> Result<Jpeg, Unprepared> {
     check_size(FileType::Image, received.size).map_err(|refused| InvalidField::new(field, refused.message))?;
-    let turn = shared.media.preparing.wait(client, Standing::Sound).await;
+    let turn = shared.media.preparing.turn(client).await;
     // The thread goes on when nobody waits for it any more, and its turn lasts so long.
     let working = tokio::task::spawn_blocking(move || {
         let _turn = turn;

@@ -11,17 +11,16 @@ use std::{
 
 use thiserror::Error;
 use wharf_domain::{
-    ConnectionKey, InvalidField,
-    fair::Standing,
-    hex,
+    ConnectionKey, InvalidField, hex,
     media_link::file_name,
     message::MediaReference,
     outgoing::{FileType, HEAD_BYTES, MediaMessage, ReadyFile, SentFile},
 };
+use wharf_store::private;
 use wharf_whatsapp::media::{EncryptedFile, encrypt};
 
 use super::{
-    files::{make_directory, private_file},
+    files::make_directory_of,
     outbound::{KeptFile, ReceivedFile},
     probe::{self, Facts},
 };
@@ -58,7 +57,7 @@ pub(crate) async fn prepare(
     kept.hold(received.take_held());
     let (unfinished, place) = (outbound.unfinished()?, outbound.path(key, message_id));
     // Pictures take memory and encrypting takes a processor: not all at a time.
-    let turn = shared.media.preparing.wait(key.client_id, Standing::Sound).await;
+    let turn = shared.media.preparing.turn(key.client_id).await;
     // The thread goes on when nobody waits for it any more: what it makes then goes with it, and its turn lasts so long.
     let working = tokio::task::spawn_blocking(move || {
         let _turn = turn;
@@ -123,13 +122,13 @@ fn ready(
 
 /// Encrypts a file to its place; whatever lies there is whole.
 fn keep(kind: FileType, file: fs::File, unfinished: &Path, place: &PathBuf) -> io::Result<EncryptedFile> {
-    let mut encrypted = BufWriter::with_capacity(PIECE, private_file().create_new(true).open(unfinished)?);
+    let mut encrypted = BufWriter::with_capacity(PIECE, private::options().create_new(true).open(unfinished)?);
     let reader = io::BufReader::with_capacity(PIECE, file);
     let made = encrypt(kind.media_kind(), reader, &mut encrypted)?;
     encrypted.flush()?;
     // On the disk before the commit that says so.
     encrypted.get_ref().sync_all()?;
-    make_directory(place.parent())?;
+    make_directory_of(place)?;
     fs::rename(unfinished, place)?;
     if let Some(parent) = place.parent() {
         fs::File::open(parent)?.sync_all()?;

@@ -6,7 +6,7 @@ use url::Url;
 use wharf_domain::media_link::PublicUrl;
 
 /// What can be set about media; config.toml says what each value means.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MediaSettings {
     /// Whether files are downloaded.
     pub download: bool,

@@ -3,7 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use thiserror::Error;
-use wharf_domain::{ConnectionKey, fair::Standing, message::MediaReference};
+use wharf_domain::{ConnectionKey, message::MediaReference};
 use wharf_whatsapp::{Link, MediaHosts, SendError};
 
 use crate::{
@@ -59,7 +59,7 @@ pub(crate) async fn upload(
     let (mut tries, mut stale) = (0, false);
     loop {
         tries += 1;
-        let slot = shared.media.transfers.wait(client, Standing::Sound).await;
+        let slot = shared.media.transfers.turn(client).await;
         let tried = try_once(shared, link, key, (reference, path), (stale, tries > 1)).await;
         drop(slot);
         let why = match tried {

@@ -30,7 +30,7 @@ pub(super) async fn commit(
         }
         Err(error) if error.is_transient() || writes.len() == 1 => {
             health.write_failed(&error);
-            let refusal = Err(WriteError::from_store(&error));
+            let refusal = Err(WriteError::from(&error));
             writes.into_iter().for_each(|write| write.answer(&refusal));
             (writer, Some(error).filter(StoreError::is_transient))
         }
@@ -60,7 +60,7 @@ async fn one_by_one(
             Err(error) => {
                 health.write_failed(&error);
                 let [write] = alone;
-                write.answer(&Err(WriteError::from_store(&error)));
+                write.answer(&Err(WriteError::from(&error)));
                 if error.is_transient() {
                     refused = Some(error);
                 }

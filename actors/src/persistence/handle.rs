@@ -1,6 +1,6 @@
 //! The way to the persistence actor, whichever actor that is at the moment.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use ractor::concurrency::oneshot;
 use thiserror::Error;
@@ -41,8 +41,10 @@ impl WriteError {
     pub(crate) fn is_passing(&self) -> bool {
         matches!(self, Self::Unavailable(_) | Self::Unknown(_))
     }
+}
 
-    pub(crate) fn from_store(error: &StoreError) -> Self {
+impl From<&StoreError> for WriteError {
+    fn from(error: &StoreError) -> Self {
         match error {
             StoreError::Rejected(_) => Self::Rejected(error.to_string()),
             StoreError::Corrupt(_) | StoreError::Unreadable(_) => Self::Damaged(error.to_string()),
@@ -51,6 +53,12 @@ impl WriteError {
             | StoreError::Locked(_)
             | StoreError::Url(_) => Self::Unavailable(error.to_string()),
         }
+    }
+}
+
+impl From<StoreError> for WriteError {
+    fn from(error: StoreError) -> Self {
+        Self::from(&error)
     }
 }
 
@@ -79,7 +87,7 @@ impl Default for Turns {
         Self {
             settling: Mutex::default(),
             purging: Mutex::default(),
-            clearing: Slots::new(caps, HashMap::new()),
+            clearing: Slots::new(caps),
         }
     }
 }
@@ -231,7 +239,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_not_tried_again() {
-        let of = |error: fn(String) -> StoreError| WriteError::from_store(&error("why".to_owned()));
+        let of = |error: fn(String) -> StoreError| WriteError::from(error("why".to_owned()));
         let damaged = of(StoreError::Corrupt);
         assert_eq!(damaged, WriteError::Damaged("why".to_owned()));
         assert!(!damaged.is_passing() && !of(StoreError::Rejected).is_passing());

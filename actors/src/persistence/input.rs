@@ -121,27 +121,6 @@ pub(crate) struct Poll {
     pub(crate) options: Vec<String>,
 }
 
-/// A step of the retention.
-#[derive(Debug, Clone)]
-pub(crate) enum Purge {
-    /// The events at these places, if they are as old as the cutoffs say.
-    Events(Vec<i64>, Cutoffs),
-    /// Webhooks that were deleted and are empty.
-    Webhooks(Vec<WebhookId>),
-    /// Idempotency keys from before, so many of them.
-    Keys(Timestamp, u32),
-    /// Polls from before, so many of them.
-    Polls(Timestamp, u32),
-    /// The sent messages at these places, likewise.
-    Outgoing(Vec<i64>, Cutoffs),
-    /// Media whose files are gone.
-    Media(Vec<EventId>),
-    /// The clock is believed.
-    Seen(Timestamp),
-    /// Free pages of the file.
-    Space(u32),
-}
-
 /// A work on many rows, which goes in steps.
 #[derive(Debug, Clone)]
 pub(crate) enum Work {
@@ -155,6 +134,22 @@ pub(crate) enum Work {
     Keys(ConnectionKey, KeyRange),
     /// The polls go that a number saw which is being deleted.
     Polls(ConnectionKey),
+    /// The events at these places go, if they are as old as the cutoffs say.
+    Events(Vec<i64>, Cutoffs),
+    /// The sent messages at these places, likewise.
+    Outgoing(Vec<i64>, Cutoffs),
+    /// Webhooks go that were deleted and are empty.
+    Webhooks(Vec<WebhookId>),
+    /// Idempotency keys from before go.
+    OldKeys(Timestamp),
+    /// Polls from before go.
+    OldPolls(Timestamp),
+    /// The rows of media go whose files are gone.
+    Media(Vec<EventId>),
+    /// The retention believes the clock.
+    Seen(Timestamp),
+    /// Free pages of the file go back to the disk.
+    Space,
 }
 
 /// What a step of a work on many rows did.
@@ -162,31 +157,8 @@ pub(crate) enum Work {
 pub(crate) struct Stepped {
     /// Nothing is left to do.
     pub(crate) over: bool,
-    /// Keys or polls that went; not counted in other works.
+    /// Rows that went, where they are counted.
     pub(crate) removed: u64,
-    /// How long it held the writer.
-    pub(crate) held: Duration,
-}
-
-impl Purge {
-    /// How many rows it writes, or pages where it is those.
-    pub(super) fn weight(&self) -> usize {
-        let most = |most: &u32| usize::try_from(*most).unwrap_or(usize::MAX);
-        match self {
-            Self::Events(seqs, _) | Self::Outgoing(seqs, _) => seqs.len(),
-            Self::Webhooks(webhooks) => webhooks.len(),
-            Self::Media(media) => media.len(),
-            Self::Keys(_, limit) | Self::Polls(_, limit) | Self::Space(limit) => most(limit),
-            Self::Seen(_) => 1,
-        }
-    }
-}
-
-/// What a step of the retention did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Purged {
-    /// Rows that went.
-    pub(crate) rows: u64,
     /// How long it held the writer. The sync that ends its group is not in it: that is the disk's, and due anyway.
     pub(crate) held: Duration,
 }
@@ -257,7 +229,7 @@ pub(crate) fn new_event(key: &ConnectionKey, message: IncomingMessage, created_a
     }
 }
 
-/// One step, of `limit` rows at the most.
+/// One step, of `limit` rows (or pages) at the most.
 pub(super) async fn step(group: &mut Group<'_>, work: &Work, limit: u32) -> Result<Stepped, StoreError> {
     let begun = Instant::now();
     let few = |removed: u64| (removed < u64::from(limit), removed);
@@ -267,25 +239,20 @@ pub(super) async fn step(group: &mut Group<'_>, work: &Work, limit: u32) -> Resu
         Work::LeftKeys(of) => (group.remove_left_keys(of, limit).await?, 0),
         Work::Keys(of, range) => few(group.remove_keys(of, range, limit).await?),
         Work::Polls(of) => few(group.forget_polls(of, limit).await?),
+        Work::Events(seqs, cutoffs) => (true, group.purge_events(seqs, cutoffs).await?),
+        Work::Outgoing(seqs, cutoffs) => (true, group.purge_outgoing(seqs, cutoffs).await?),
+        Work::Webhooks(webhooks) => (true, group.purge_webhooks(webhooks).await?),
+        Work::OldKeys(before) => few(group.purge_keys(*before, limit).await?),
+        Work::OldPolls(before) => few(group.purge_polls(*before, limit).await?),
+        Work::Media(media) => (true, group.purge_media(media).await?),
+        Work::Seen(at) => (true, group.note_retention(*at).await.map(|()| 0)?),
+        Work::Space => (true, group.give_back(limit).await.map(|()| 0)?),
     };
     Ok(Stepped {
         over,
         removed,
         held: begun.elapsed(),
     })
-}
-
-pub(super) async fn purge(group: &mut Group<'_>, what: &Purge) -> Result<u64, StoreError> {
-    match what {
-        Purge::Events(seqs, cutoffs) => group.purge_events(seqs, cutoffs).await,
-        Purge::Webhooks(webhooks) => group.purge_webhooks(webhooks).await,
-        Purge::Keys(before, limit) => group.purge_keys(*before, *limit).await,
-        Purge::Polls(before, limit) => group.purge_polls(*before, *limit).await,
-        Purge::Outgoing(seqs, cutoffs) => group.purge_outgoing(seqs, cutoffs).await,
-        Purge::Media(media) => group.purge_media(media).await,
-        Purge::Seen(at) => group.note_retention(*at).await.map(|()| 0),
-        Purge::Space(pages) => group.give_back(*pages).await.map(|()| 0),
-    }
 }
 
 pub(super) async fn change(

@@ -28,8 +28,8 @@ use crate::supervision::Crash;
 use crate::{directory::Directory, health::Health, metrics::Metrics, timer::Timer};
 pub(crate) use handle::{Persistence, WriteError};
 pub(crate) use input::{
-    Arrived, Change, Claim, Ended, Missed, Poll, Postponed, Purge, Purged, Registration, Rotation, SealedHeaders,
-    Settlement, Work, new_event,
+    Arrived, Change, Claim, Ended, Missed, Poll, Postponed, Registration, Rotation, SealedHeaders, Settlement, Stepped,
+    Work, new_event,
 };
 pub(crate) use keys::{Keeper, KeyChanges};
 pub(crate) use write::{Job, Write};
@@ -217,7 +217,7 @@ fn on_not_opened(myself: &ActorRef<Message>, state: &mut State, error: &StoreErr
 /// Nothing waits for a store that is away: callers are told, and try again. They would give up in any case, and offer again what
 /// still waits here.
 fn refuse_waiting(state: &mut State, error: &StoreError) {
-    let refusal = Err(WriteError::from_store(error));
+    let refusal = Err(WriteError::from(error));
     for write in mem::take(&mut state.waiting) {
         write.answer(&refusal);
     }

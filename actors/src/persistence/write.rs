@@ -3,8 +3,6 @@
 mod news;
 mod weight;
 
-use std::time::Instant;
-
 use ractor::RpcReplyPort;
 use wharf_domain::{AttemptOutcome, ClientId, Connection, ConnectionKey, EventId, PendingEvent, Webhook, WebhookId};
 use wharf_store::{
@@ -15,8 +13,8 @@ use wharf_store::{
 use super::{
     KeyChanges, WriteError,
     input::{
-        Arrived, Change, Claim, Ended, Missed, Poll, Postponed, Purge, Purged, Registration, Rotation, Settlement,
-        Stepped, Work, change, note, purge, record_arrived, record_outgoing, register, report_missed, step, tell,
+        Arrived, Change, Claim, Ended, Missed, Poll, Postponed, Registration, Rotation, Settlement, Stepped, Work,
+        change, note, record_arrived, record_outgoing, register, report_missed, step, tell,
     },
 };
 use crate::clock;
@@ -145,8 +143,6 @@ pub(crate) enum Write {
     PostponeMedia(Job<Postponed, ()>),
     /// A step of a work on many rows, and how many of them it may touch.
     Step(Job<(Work, u32), Stepped>),
-    /// What is old enough to go.
-    Purge(Job<Purge, Purged>),
     /// Nothing; its answer says that all writes before it are done with.
     Settle(Job<(), ()>),
 }
@@ -183,7 +179,6 @@ impl Write {
             Self::EndMedia(job) => job.answer(result),
             Self::PostponeMedia(job) => job.answer(result),
             Self::Step(job) => job.answer(result),
-            Self::Purge(job) => job.answer(result),
             Self::Settle(job) => job.answer(result),
         }
     }
@@ -362,12 +357,6 @@ impl Write {
                 job.output = Some(postponed.await?);
             }
             Self::Step(job) => job.output = Some(step(group, &job.input.0, job.input.1).await?),
-            Self::Purge(job) => {
-                let begun = Instant::now();
-                let rows = purge(group, &job.input).await?;
-                let held = begun.elapsed();
-                job.output = Some(Purged { rows, held });
-            }
             Self::Settle(job) => job.output = Some(()),
         }
         Ok(())

@@ -16,7 +16,7 @@ use wharf_domain::{
     address::{TargetPolicy, Url, check_url},
 };
 
-use super::{CONNECT_TIMEOUT, HTTP2_HEADER_BYTES, Poster, PosterError, failure, target_of, tls};
+use super::{CONNECT_TIMEOUT, HTTP2_HEADER_BYTES, Poster, PosterError, USER_AGENT, failure, target_of, tls};
 use crate::pace::{Coming, LEAST_PACE, Pace};
 
 /// Without a byte, also before the first.
@@ -71,7 +71,7 @@ impl Fetcher {
             .tls_backend_preconfigured(tls::client_config(extra_roots_pem)?)
             .dns_resolver(poster.checked())
             .https_only(!poster.policy.allow_http)
-            .user_agent(concat!("wharf/", env!("CARGO_PKG_VERSION")))
+            .user_agent(USER_AGENT)
             .redirect(redirect::Policy::none())
             .referer(false)
             .no_proxy()

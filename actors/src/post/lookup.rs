@@ -58,9 +58,6 @@ pub(super) enum LookupError {
     Blocked(String),
 }
 
-/// Stands for the gateway itself: no client has this id.
-const NOBODY: ClientId = ClientId(0);
-
 task_local! {
     /// Who has names looked up. The HTTP client hands no more than the name to its resolver; it does so in the task that asks.
     static ASKING: ClientId;
@@ -72,7 +69,7 @@ pub(crate) fn for_client<F: Future>(client: ClientId, work: F) -> impl Future<Ou
 }
 
 fn asking() -> ClientId {
-    ASKING.try_with(|client| *client).unwrap_or(NOBODY)
+    ASKING.try_with(|client| *client).unwrap_or(ClientId::NOBODY)
 }
 
 type Addresses = Result<Vec<IpAddr>, LookupError>;
@@ -117,7 +114,7 @@ fn lane(threads: usize) -> Slots {
         total: threads,
         per_client: threads / 2,
     };
-    Slots::new(caps, HashMap::new())
+    Slots::new(caps)
 }
 
 /// The names that were answered promptly the last time.

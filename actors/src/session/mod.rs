@@ -9,6 +9,7 @@ pub(crate) mod files;
 mod inbox;
 mod link;
 pub(crate) mod outbox;
+mod saving;
 mod told;
 
 use std::{sync::Arc, time::Duration};
@@ -18,9 +19,8 @@ use tokio::task::JoinSet;
 use wharf_domain::{
     ConnectionKey, ConnectionStatus,
     action::{Action, Done},
-    session::{ReasonCode, Session, SessionEffect, SessionEvent, SessionView},
+    session::{Session, SessionEffect, SessionEvent, SessionView},
 };
-use wharf_store::ConnectionRecord;
 use wharf_whatsapp::{Link, PairCode, PairCodeError, SendError};
 
 use self::told::Told;
@@ -30,7 +30,7 @@ use crate::{
     clock,
     directory::LinkSlot,
     pacer::Turn,
-    persistence::{Write, WriteError},
+    persistence::WriteError,
     shared::Shared,
     supervision::{DONE, GONE},
     timer::Timer,
@@ -40,8 +40,6 @@ use crate::{
 const SEND_DEADLINE: Duration = Duration::from_secs(15);
 /// A code is asked for once; its key is derived slowly on purpose.
 const PAIR_CODE_DEADLINE: Duration = Duration::from_secs(14);
-/// The pause before a state that the store refused is written again.
-const SAVE_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// What the actor is started with.
 pub(crate) struct Args {
@@ -62,7 +60,7 @@ pub(crate) enum Message {
     /// Write the state again.
     SaveAgain,
     /// Send a message.
-    Send(Box<outbox::Request>),
+    Send(Box<outbox::Request>, outbox::Reply),
     /// Whether such a message would be taken now.
     CheckSend {
         queue: bool,
@@ -150,9 +148,9 @@ impl Actor for SessionActor {
                 state.link = Some((generation, link));
                 outbox::pump(&myself, state);
             }
-            Message::Saved(result) => on_saved(&myself, state, result),
-            Message::SaveAgain => save(&myself, state),
-            Message::Send(request) => outbox::on_send(&myself, state, *request),
+            Message::Saved(result) => saving::on_saved(&myself, state, result),
+            Message::SaveAgain => saving::save(&myself, state),
+            Message::Send(request, reply) => outbox::on_send(&myself, state, *request, reply),
             Message::CheckSend { queue, reply } => {
                 let _caller_gone = reply.send(outbox::check(state, queue));
             }
@@ -274,9 +272,9 @@ fn carry_out(myself: &ActorRef<Message>, state: &mut State, effects: Vec<Session
                 let number = &state.args.key.phone_number;
                 tracing::warn!(%number, why, "a device is not unlinked: the phone lists it until its owner removes it");
             }
-            SessionEffect::Save => save(myself, state),
+            SessionEffect::Save => saving::save(myself, state),
             SessionEffect::Finished => {
-                save_deleted(myself, state);
+                saving::save_deleted(myself, state);
                 state.ended.drain(..).for_each(|reply| {
                     let _asker_gone = reply.send(());
                 });
@@ -302,79 +300,6 @@ fn end(myself: &ActorRef<Message>, state: &mut State, event: SessionEvent, reply
         return;
     }
     step(myself, state, event);
-}
-
-/// Writes the present state. While a write is under way the next one waits, and then writes what is true by then.
-fn save(myself: &ActorRef<Message>, state: &mut State) {
-    let Some(machine) = &state.machine else { return };
-    if state.saving {
-        state.unsaved = true;
-        return;
-    }
-    (state.saving, state.unsaved) = (true, false);
-    let view = machine.view();
-    let record = ConnectionRecord {
-        key: state.args.key.clone(),
-        status: view.status,
-        reason: view.reason.clone(),
-        reason_code: view.reason_code,
-        jid: view.jid.clone(),
-        push_name: view.push_name.clone(),
-        connected_since: view.connected_since,
-        last_event_at: view.last_event_at,
-        reconnect_attempts: view.reconnect_attempts,
-        wanted: view.wanted,
-        banned_until: view.banned_until,
-        updated_at: clock::now(),
-    };
-    let (myself, persistence) = (myself.clone(), &state.args.shared.persistence);
-    let told = state.told.tell();
-    let told = (!told.is_empty()).then(|| persistence.commit(Write::RecordInbound, told));
-    let saved = persistence.commit(Write::RecordConnection, record);
-    state.tasks.spawn(async move {
-        let told = match told {
-            Some(told) => told.await,
-            None => Ok(()),
-        };
-        let saved = saved.await;
-        let result = match told {
-            Err(error) if error.is_passing() => Err(error),
-            _ => saved,
-        };
-        let _stopped = myself.cast(Message::Saved(result));
-    });
-}
-
-/// What is last true of a connection that is being deleted is in its row before the actor ends: whoever goes on with the deletion
-/// asks the row whether there is a device.
-fn save_deleted(myself: &ActorRef<Message>, state: &mut State) {
-    let machine = state.machine.as_ref();
-    let is_deleted = machine.is_some_and(|machine| machine.view().reason_code == ReasonCode::BeingDeleted);
-    if is_deleted && state.unsaved {
-        state.saving = false;
-        save(myself, state);
-    }
-}
-
-fn on_saved(myself: &ActorRef<Message>, state: &mut State, result: Result<bool, WriteError>) {
-    state.saving = false;
-    match &result {
-        Ok(_) => state.told.have_told(),
-        Err(_) => state.told.have_not_told(),
-    }
-    match result {
-        Ok(_) if state.unsaved => save(myself, state),
-        Ok(_) => {}
-        Err(error) => {
-            state.unsaved = true;
-            tracing::warn!(number = %state.args.key.phone_number, %error, "a session's state was not written; trying again");
-            let myself = myself.clone();
-            state.save_timer.set(async move {
-                tokio::time::sleep(SAVE_AGAIN_AFTER).await;
-                let _stopped = myself.cast(Message::SaveAgain);
-            });
-        }
-    }
 }
 
 /// The code that is shown already, or a new one.

@@ -44,8 +44,10 @@ pub(crate) struct Request {
     pub(crate) queue: bool,
     /// Whether the caller wants to hear what became of it.
     pub(crate) wait: bool,
-    pub(crate) reply: RpcReplyPort<Result<Answer, Undone>>,
 }
+
+/// The way back to who wants it sent.
+pub(crate) type Reply = RpcReplyPort<Result<Answer, Undone>>;
 
 /// What a caller is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,7 +99,7 @@ pub(super) struct Pending {
     recorded: bool,
     created_at: Timestamp,
     deadline_at: Timestamp,
-    reply: Option<RpcReplyPort<Result<Answer, Undone>>>,
+    reply: Option<Reply>,
 }
 
 impl Pending {
@@ -151,14 +153,13 @@ impl Sends {
     }
 }
 
-pub(super) fn on_send(myself: &ActorRef<Message>, state: &mut State, request: Request) {
+pub(super) fn on_send(myself: &ActorRef<Message>, state: &mut State, request: Request, reply: Reply) {
     let Request {
         message_id,
         outgoing,
         file,
         queue,
         wait,
-        reply,
     } = request;
     let settings = &state.args.shared.settings;
     let (sending, most_bytes) = (settings.sending, settings.media.send_max_bytes);

@@ -80,9 +80,8 @@ async fn a_message_that_waits_for_its_session_to_start_is_sent_once() {
             file: None,
             queue: true,
             wait: false,
-            reply: RpcReplyPort::from(reply),
         };
-        (session::Message::Send(Box::new(request)), answer)
+        (session::Message::Send(Box::new(request), reply.into()), answer)
     };
     let (one, answer) = send("one");
     let actor = spawn(&world, &key, one);

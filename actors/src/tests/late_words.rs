@@ -111,11 +111,12 @@ async fn a_row_that_is_written_while_its_session_dies_is_not_left_waiting() {
         file: None,
         queue: true,
         wait: false,
-        reply: reply.into(),
     };
     let id = request.message_id.clone();
     let holder = Holder::start(&world);
-    actor.cast(session::Message::Send(Box::new(request))).unwrap();
+    actor
+        .cast(session::Message::Send(Box::new(request), reply.into()))
+        .unwrap();
     actor.cast(session::Message::Crash(Crash::Panic)).unwrap();
     // What a session publishes first it does right before it looks for its rows.
     wait_until("the next session has begun", WITHIN, || async {

@@ -8,6 +8,7 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ring::rand::SystemRandom;
+use wharf_store::private;
 
 use super::{KEY_BYTES, SecretsKey, VaultError, random};
 
@@ -49,11 +50,7 @@ pub(super) fn read_or_make(path: &Path, may_make: bool) -> Result<SecretsKey, Va
 fn write(path: &Path, key: &SecretsKey) -> io::Result<()> {
     let unfinished = path.with_extension(format!("key.{}", std::process::id()));
     let _left_by_a_crash = fs::remove_file(&unfinished);
-    let mut options = File::options();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&unfinished)?;
+    let mut file = private::options().create_new(true).open(&unfinished)?;
     let written = writeln!(file, "{}", STANDARD.encode(key.0)).and_then(|()| file.sync_all());
     // A link, because it does not replace a file that is there.
     let linked = written.and_then(|()| fs::hard_link(&unfinished, path));

@@ -33,11 +33,10 @@ impl Store {
     /// # Errors
     /// `Unavailable` or `Corrupt`.
     pub async fn awaited_messages(&self, key: &ConnectionKey) -> Result<Vec<AwaitedMessage>, StoreError> {
-        let statement = query(sql::AWAITED_MESSAGES)
+        let rows = query(sql::AWAITED_MESSAGES)
             .bind(key.client_id.0)
             .bind(key.phone_number.as_str());
-        let rows = statement.fetch_all(self.pool()).await;
-        let read = |row: &sqlx::sqlite::SqliteRow| {
+        self.all(rows.fetch_all(self.pool()).await, |row| {
             Ok(AwaitedMessage {
                 id: AwaitedId {
                     message_id: row.try_get("message_id")?,
@@ -47,9 +46,7 @@ impl Store {
                 head: row.try_get("head")?,
                 due_at: row.try_get::<At, _>("due_at")?.0,
             })
-        };
-        rows.and_then(|rows| rows.iter().map(read).collect())
-            .map_err(|error| self.error(error))
+        })
     }
 }
 
@@ -68,8 +65,7 @@ impl Group<'_> {
                 .bind(&message.id.sender)
                 .bind(&message.head)
                 .bind(At(message.due_at));
-            let result = statement.execute(self.enter()?).await;
-            self.leave(result.map(drop))?;
+            self.execute(statement).await?;
         }
         Ok(())
     }
@@ -85,7 +81,6 @@ impl Group<'_> {
             .bind(&id.message_id)
             .bind(&id.chat)
             .bind(&id.sender);
-        let result = statement.execute(self.enter()?).await;
-        self.leave(result.map(|result| result.rows_affected() > 0))
+        Ok(self.execute(statement).await? > 0)
     }
 }

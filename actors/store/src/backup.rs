@@ -8,7 +8,7 @@ use std::{
 
 use sqlx::{Connection as _, query};
 
-use crate::{StoreError, open::private_file, place::Place};
+use crate::{StoreError, place::Place, private};
 
 /// Copies the database that `url` names into `file`, which must not be there and is made for its owner alone. Answers the
 /// copy's size in bytes.
@@ -30,7 +30,7 @@ pub async fn back_up(url: &str, file: &Path) -> Result<u64, StoreError> {
     if !place.path.exists() {
         return Err(StoreError::Unavailable(place.named("there is no such file")));
     }
-    let made = private_file().create_new(true).open(file);
+    let made = private::options().create_new(true).open(file);
     let copy = made.map_err(|error| failed("cannot be copied to", &error))?;
     // SQLite takes an empty file for one that is not there.
     let copied = match copy_into(&place, name).await {

@@ -44,12 +44,8 @@ impl Group<'_> {
     /// # Errors
     /// As every write.
     pub async fn remove_client(&mut self, id: ClientId, now: Timestamp) -> Result<bool, StoreError> {
-        let result = query(sql::REMOVE_CLIENT)
-            .bind(id.0)
-            .bind(At(now))
-            .execute(self.enter()?)
-            .await;
-        self.leave(result.map(|result| result.rows_affected() > 0))
+        let statement = query(sql::REMOVE_CLIENT).bind(id.0).bind(At(now));
+        Ok(self.execute(statement).await? > 0)
     }
 
     /// Removes a client's rows for good, after its sessions were logged out. One call removes `limit` rows at the most, so

@@ -50,8 +50,13 @@ fn broken(column: &'static str, source: impl Into<BoxDynError>) -> sqlx::Error {
     }
 }
 
-fn word<T>(column: &'static str, text: &str, read: fn(&str) -> Option<T>) -> Result<T, sqlx::Error> {
+pub(crate) fn word<T>(column: &'static str, text: &str, read: fn(&str) -> Option<T>) -> Result<T, sqlx::Error> {
     read(text).ok_or_else(|| broken(column, format!("unknown word {text:?}")))
+}
+
+/// A number of rows as the database takes it.
+pub(crate) fn count(rows: usize) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX)
 }
 
 /// An event's status, by the place of its column.
@@ -119,15 +124,6 @@ pub(crate) fn metadata_text(metadata: &Map<String, Value>) -> Result<String, sql
     serde_json::to_string(metadata).map_err(|error| sqlx::Error::Encode(Box::new(error)))
 }
 
-fn webhook_status(text: &str) -> Option<WebhookStatus> {
-    match text {
-        "active" => Some(WebhookStatus::Active),
-        "inactive" => Some(WebhookStatus::Inactive),
-        "failed" => Some(WebhookStatus::Failed),
-        _ => None,
-    }
-}
-
 /// What a webhook is told of, from its column's text.
 pub(crate) fn events(text: &str) -> Result<EventKinds, sqlx::Error> {
     let words: Vec<&str> = serde_json::from_str(text).map_err(|error| broken("events", error))?;
@@ -147,7 +143,7 @@ pub(crate) fn webhook(row: &SqliteRow) -> Result<Webhook, sqlx::Error> {
         phone_number: number(row, "phone_number")?,
         webhook_url: row.try_get("webhook_url")?,
         is_active: row.try_get("is_active")?,
-        status: word("status", row.try_get("status")?, webhook_status)?,
+        status: word("status", row.try_get("status")?, WebhookStatus::from_word)?,
         failure_count: row.try_get("failure_count")?,
         max_retries: row.try_get("max_retries")?,
         last_error: row.try_get("last_error")?,

@@ -30,10 +30,8 @@ impl Store {
     /// # Errors
     /// `Unavailable` or `Corrupt`.
     pub async fn connections_being_deleted(&self) -> Result<Vec<Connection>, StoreError> {
-        let statement = query(sql::CONNECTIONS_BEING_DELETED).bind(ReasonCode::BeingDeleted.as_str());
-        let rows = statement.fetch_all(self.pool()).await;
-        rows.and_then(|rows| rows.iter().map(connection).collect())
-            .map_err(|error| self.error(error))
+        let rows = query(sql::CONNECTIONS_BEING_DELETED).bind(ReasonCode::BeingDeleted.as_str());
+        self.all(rows.fetch_all(self.pool()).await, connection)
     }
 
     /// Any sealed proxy of any connection, to try a key on; `None` when there is none.
@@ -98,8 +96,7 @@ impl Group<'_> {
             .bind(At(change.updated_at))
             .bind(change.reason_code.as_str())
             .bind(change.banned_until.map(At));
-        let result = statement.execute(self.enter()?).await;
-        self.leave(result.map(|result| result.rows_affected() > 0))
+        Ok(self.execute(statement).await? > 0)
     }
 
     /// Changes what a client may set of a connection. `None`: no such connection.

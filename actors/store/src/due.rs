@@ -10,7 +10,7 @@ use wharf_domain::{AWAITS_MEDIA, Ordering, PendingEvent, Timestamp, WebhookId};
 
 use crate::{
     DueChat, DuePage, DueQuery, DueScope, Store, StoreError,
-    codec::{At, pending_event},
+    codec::{self, At, pending_event},
     sql,
 };
 
@@ -186,5 +186,5 @@ fn fill(found: Vec<Vec<PendingEvent>>, per_chat: usize, mut room: usize) -> (Vec
 
 /// A limit as the database takes it: at least one.
 fn count(limit: usize) -> i64 {
-    i64::try_from(limit.max(1)).unwrap_or(i64::MAX)
+    codec::count(limit.max(1))
 }

@@ -60,8 +60,7 @@ impl Group<'_> {
             .bind(key.phone_number.as_str())
             .bind(idempotency_key)
             .bind(answer);
-        let result = statement.execute(self.enter()?).await;
-        self.leave(result.map(|_| ()))
+        self.execute(statement).await.map(|_| ())
     }
 
     /// Gives the key back that was claimed at `claimed_at`, because its request failed. A key that has an answer keeps it, and so
@@ -80,8 +79,7 @@ impl Group<'_> {
             .bind(key.phone_number.as_str())
             .bind(idempotency_key)
             .bind(At(claimed_at));
-        let result = statement.execute(self.enter()?).await;
-        self.leave(result.map(|_| ()))
+        self.execute(statement).await.map(|_| ())
     }
 
     /// Removes the keys claimed before `before`; returns how many.
@@ -89,12 +87,8 @@ impl Group<'_> {
     /// # Errors
     /// As every write.
     pub async fn purge_keys(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        let result = query(sql::PURGE_KEYS)
-            .bind(At(before))
-            .bind(limit)
-            .execute(self.enter()?)
-            .await;
-        self.leave(result.map(|result| result.rows_affected()))
+        let statement = query(sql::PURGE_KEYS).bind(At(before)).bind(limit);
+        self.execute(statement).await
     }
 }
 

@@ -14,7 +14,7 @@ use wharf_domain::{
 use crate::{
     Group, NewEvent, RecordedEvent, StoreError,
     bulk::{RECORD_INBOUND, Statement, chunks},
-    codec::At,
+    codec::{At, count},
     lines::Lines,
     media, sql,
 };
@@ -206,10 +206,6 @@ pub(crate) fn bind_event<'q>(statement: Statement<'q>, numbered: &'q Numbered<'_
         .bind(new.message.sender.as_str())
         .bind(new.message.message_id.as_str())
         .bind(new.payload.as_str())
-}
-
-fn count(rows: usize) -> i64 {
-    i64::try_from(rows).unwrap_or(i64::MAX)
 }
 
 /// The event of a message, at its place in the order of arrival.

@@ -7,7 +7,7 @@ mod change;
 mod range;
 
 use sqlx::{Row, query, query_scalar, sqlite::SqliteRow};
-use wharf_domain::{ClientId, ConnectionKey, hex};
+use wharf_domain::{ClientId, ConnectionKey, hex, words};
 
 use crate::{Store, StoreError, codec, sql};
 
@@ -17,71 +17,52 @@ pub use range::KeyRange;
 /// The upper end of a range that has none: no name begins with so many bytes of ones.
 const END: [u8; 64] = [0xFF; 64];
 
-macro_rules! kinds {
-    ($($(#[$doc:meta])* $kind:ident = $word:literal,)*) => {
-        /// What is kept. The words are those of the table.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum KeyKind {
-            $($(#[$doc])* $kind,)*
-        }
-
-        impl KeyKind {
-            /// Every kind.
-            pub const ALL: &[Self] = &[$(Self::$kind),*];
-
-            /// As in the table.
-            pub const fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$kind => $word,)*
-                }
-            }
-        }
-    };
-}
-
-kinds! {
-    /// The device itself: one row without a name. It is written before all others and goes before them: keys without it are
-    /// what a device that is gone has left.
-    Device = "device",
-    /// Others' identity keys.
-    Identity = "identity",
-    /// Sessions with others' devices.
-    Session = "session",
-    /// One-time prekeys.
-    PreKey = "prekey",
-    /// Signed prekeys.
-    SignedPreKey = "signed_prekey",
-    /// Sender keys of groups.
-    SenderKey = "sender_key",
-    /// Which devices of a group have our sender key.
-    SenderKeyDevice = "sender_key_device",
-    /// Keys of the app state.
-    SyncKey = "sync_key",
-    /// Which of them came last: one row without a name.
-    LatestSyncKey = "latest_sync_key",
-    /// How far a collection of the app state was read.
-    SyncVersion = "sync_version",
-    /// MACs of the app state's mutations.
-    MutationMac = "mutation_mac",
-    /// The number behind a hidden id.
-    Lid = "lid",
-    /// The hidden ids of a number, the latest of which holds; `at` is when it was learnt.
-    LidOfNumber = "lid_of_number",
-    /// Base keys of sessions for which a message was asked for again; `at` is when.
-    BaseKey = "base_key",
-    /// The devices of an account.
-    DeviceList = "device_list",
-    /// What is known of a group; and, under names that begin with a length, the timers of chats.
-    Group = "group",
-    /// Trusted-contact tokens; `at` is when the token was made, `also` when ours was sent. An empty value: none was
-    /// received yet.
-    TrustToken = "trust_token",
-    /// Messages that were sent, for those who ask for them again; `at` is when.
-    SentMessage = "sent_message",
-    /// Messages that were decrypted and not committed yet; `also` is since when.
-    PendingMessage = "pending_message",
-    /// Secrets of messages; `at` is until when (0: for ever), `also` the time of the message.
-    MessageSecret = "message_secret",
+words! {
+    /// What is kept. The words are those of the table.
+    pub enum KeyKind {
+        /// The device itself: one row without a name. It is written before all others and goes before them: keys without it
+        /// are what a device that is gone has left.
+        Device = "device",
+        /// Others' identity keys.
+        Identity = "identity",
+        /// Sessions with others' devices.
+        Session = "session",
+        /// One-time prekeys.
+        PreKey = "prekey",
+        /// Signed prekeys.
+        SignedPreKey = "signed_prekey",
+        /// Sender keys of groups.
+        SenderKey = "sender_key",
+        /// Which devices of a group have our sender key.
+        SenderKeyDevice = "sender_key_device",
+        /// Keys of the app state.
+        SyncKey = "sync_key",
+        /// Which of them came last: one row without a name.
+        LatestSyncKey = "latest_sync_key",
+        /// How far a collection of the app state was read.
+        SyncVersion = "sync_version",
+        /// MACs of the app state's mutations.
+        MutationMac = "mutation_mac",
+        /// The number behind a hidden id.
+        Lid = "lid",
+        /// The hidden ids of a number, the latest of which holds; `at` is when it was learnt.
+        LidOfNumber = "lid_of_number",
+        /// Base keys of sessions for which a message was asked for again; `at` is when.
+        BaseKey = "base_key",
+        /// The devices of an account.
+        DeviceList = "device_list",
+        /// What is known of a group; and, under names that begin with a length, the timers of chats.
+        Group = "group",
+        /// Trusted-contact tokens; `at` is when the token was made, `also` when ours was sent. An empty value: none was
+        /// received yet.
+        TrustToken = "trust_token",
+        /// Messages that were sent, for those who ask for them again; `at` is when.
+        SentMessage = "sent_message",
+        /// Messages that were decrypted and not committed yet; `also` is since when.
+        PendingMessage = "pending_message",
+        /// Secrets of messages; `at` is until when (0: for ever), `also` the time of the message.
+        MessageSecret = "message_secret",
+    }
 }
 
 /// One thing that is kept.
@@ -125,8 +106,7 @@ impl Store {
             .bind(name)
             .fetch_optional(self.pool())
             .await;
-        row.and_then(|row| row.as_ref().map(|row| stored(kind, row)).transpose())
-            .map_err(|error| self.error(error))
+        self.one(row, |row| stored(kind, row))
     }
 
     /// Those of these names that are there, in no order.
@@ -147,7 +127,7 @@ impl Store {
             .bind(serde_json::Value::from(names).to_string())
             .fetch_all(self.pool())
             .await;
-        self.stored(kind, rows)
+        self.all(rows, |row| stored(kind, row))
     }
 
     /// Everything of a kind whose name begins with `prefix`, by name.
@@ -168,7 +148,7 @@ impl Store {
             .bind(after(prefix))
             .fetch_all(self.pool())
             .await;
-        self.stored(kind, rows)
+        self.all(rows, |row| stored(kind, row))
     }
 
     /// The names of a kind that end as one of these.
@@ -260,9 +240,7 @@ impl Store {
     /// # Errors
     /// `Unavailable` or `Corrupt`.
     pub async fn numbers_with_left_keys(&self) -> Result<Vec<ConnectionKey>, StoreError> {
-        let rows = query(sql::NUMBERS_WITH_LEFT_KEYS).fetch_all(self.pool()).await;
-        rows.and_then(|rows| rows.iter().map(owner).collect())
-            .map_err(|error| self.error(error))
+        self.all(query(sql::NUMBERS_WITH_LEFT_KEYS).fetch_all(self.pool()).await, owner)
     }
 
     /// Any key of any device, to try the encryption's key on; `None` when there is none.
@@ -271,19 +249,10 @@ impl Store {
     /// `Unavailable` or `Corrupt`.
     pub async fn any_key(&self) -> Result<Option<(ConnectionKey, StoredKey)>, StoreError> {
         let row = query(sql::ANY_KEY).fetch_optional(self.pool()).await;
-        let read = |row: &SqliteRow| {
-            let word: String = row.try_get("kind")?;
-            let kind = KeyKind::ALL.iter().find(|kind| kind.as_str() == word);
-            let kind = *kind.ok_or_else(|| sqlx::Error::Decode(format!("unknown kind {word:?}").into()))?;
+        self.one(row, |row| {
+            let kind = codec::word("kind", row.try_get("kind")?, KeyKind::from_word)?;
             Ok((owner(row)?, stored(kind, row)?))
-        };
-        row.and_then(|row| row.as_ref().map(read).transpose())
-            .map_err(|error| self.error(error))
-    }
-
-    fn stored(&self, kind: KeyKind, rows: Result<Vec<SqliteRow>, sqlx::Error>) -> Result<Vec<StoredKey>, StoreError> {
-        rows.and_then(|rows| rows.iter().map(|row| stored(kind, row)).collect())
-            .map_err(|error| self.error(error))
+        })
     }
 }
 

@@ -35,6 +35,7 @@ mod outgoing;
 mod page;
 mod place;
 mod polls;
+pub mod private;
 mod probe;
 mod pull;
 mod recovery;

@@ -11,7 +11,7 @@ use wharf_domain::{
 
 use crate::{
     Group, NewEvent, RecordedEvent, Store, StoreError,
-    codec::{At, pending_event},
+    codec::{At, count, pending_event},
     sql,
 };
 
@@ -101,7 +101,6 @@ impl Store {
         per_client: usize,
         limit: usize,
     ) -> Result<Vec<DueMedia>, StoreError> {
-        let count = |limit: usize| i64::try_from(limit).unwrap_or(i64::MAX);
         let rows = query(sql::DUE_MEDIA)
             .bind(At(now))
             .bind(after.0)
@@ -109,8 +108,7 @@ impl Store {
             .bind(count(limit))
             .fetch_all(self.pool())
             .await;
-        rows.and_then(|rows| rows.iter().map(due).collect())
-            .map_err(|error| self.error(error))
+        self.all(rows, due)
     }
 
     /// A file of a client.
@@ -154,15 +152,13 @@ impl Store {
             .bind(after.1)
             .fetch_all(self.pool())
             .await;
-        let read = |row: &SqliteRow| {
+        self.all(rows, |row| {
             Ok(ExpiredMedia {
                 client_id: ClientId(row.try_get(0)?),
                 id: EventId(row.try_get(1)?),
                 expires_at: row.try_get::<At, _>(2)?.0,
             })
-        };
-        rows.and_then(|rows| rows.iter().map(read).collect())
-            .map_err(|error| self.error(error))
+        })
     }
 }
 
@@ -193,8 +189,7 @@ impl Group<'_> {
             .bind(attempts)
             .bind(At(due_at))
             .bind(sealed);
-        let result = statement.execute(self.enter()?).await;
-        self.leave(result.map(|_| ()))
+        self.execute(statement).await.map(|_| ())
     }
 
     /// Removes the rows of files whose time has passed; those that [`Store::expired_media`] found. Returns how many went.

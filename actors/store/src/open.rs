@@ -1,7 +1,7 @@
 //! Opening a database: make the file, hold the lock, look before touching, migrate.
 
 use std::{
-    fs::{DirBuilder, File, OpenOptions, TryLockError},
+    fs::{File, TryLockError},
     io::{ErrorKind, Read, Write},
     sync::Arc,
     thread,
@@ -14,7 +14,7 @@ use sqlx::{
     sqlite::SqlitePoolOptions,
 };
 
-use crate::{Store, StoreError, StoreOptions, place::Place, store::Inner};
+use crate::{Store, StoreError, StoreOptions, place::Place, private, store::Inner};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/sqlite");
 
@@ -63,7 +63,8 @@ fn readers(asked: u32) -> u32 {
 async fn claim_files(place: Arc<Place>, exclusive: bool) -> Result<(Option<File>, Option<File>), StoreError> {
     let claim = move || {
         if !place.read_only {
-            make_directory(&place)?;
+            private::make_directory(place.directory())
+                .map_err(|error| io_error(&place, "make its directory", &error))?;
         }
         // In its turn: a command that makes the database holds the lock for a moment, too.
         let opening = turn_lock(&place);
@@ -85,35 +86,15 @@ fn io_error(place: &Place, what: &str, error: &std::io::Error) -> StoreError {
     StoreError::Unavailable(place.named(format!("cannot {what}: {error}; see that this user may write there")))
 }
 
-/// Only for this user: the database holds messages.
-fn make_directory(place: &Place) -> Result<(), StoreError> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder
-        .create(place.directory())
-        .map_err(|error| io_error(place, "make its directory", &error))
-}
-
 /// SQLite gives the files beside the database the database's permissions, so this decides for all of them.
 ///
 /// A file that exists is not opened here: closing it would drop the locks that SQLite holds on it in this process.
 fn make_file(place: &Place) -> Result<(), StoreError> {
-    match private_file().create_new(true).open(&place.path) {
+    match private::options().create_new(true).open(&place.path) {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(io_error(place, "make the file", &error)),
     }
-}
-
-/// Options for a file that only this user reads and writes.
-pub(crate) fn private_file() -> OpenOptions {
-    let mut options = File::options();
-    options.read(true).write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
 }
 
 /// Why the schema stays as it is: what [`hold_lock`] said, for who runs no server.
@@ -130,7 +111,7 @@ fn before_its_server(place: &Place, error: StoreError, found: i64, known: i64) -
 /// The lock goes with the process, however that ends; the file stays, because removing it would race with the next.
 fn hold_lock(place: &Place) -> Result<File, StoreError> {
     let path = place.beside(".lock");
-    let mut file = private_file()
+    let mut file = private::options()
         .create(true)
         .truncate(false)
         .open(&path)

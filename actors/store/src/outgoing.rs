@@ -144,12 +144,10 @@ impl Store {
     /// # Errors
     /// `Unavailable` or `Corrupt`.
     pub async fn queued_messages(&self, key: &ConnectionKey) -> Result<Vec<QueuedMessage>, StoreError> {
-        let statement = query(sql::QUEUED_MESSAGES)
+        let rows = query(sql::QUEUED_MESSAGES)
             .bind(key.client_id.0)
             .bind(key.phone_number.as_str());
-        let rows = statement.fetch_all(self.pool()).await;
-        rows.and_then(|rows| rows.iter().map(queued).collect())
-            .map_err(|error| self.error(error))
+        self.all(rows.fetch_all(self.pool()).await, queued)
     }
 }
 
@@ -170,8 +168,7 @@ impl Group<'_> {
             .bind(At(new.deadline_at))
             .bind(new.started_at.map(At))
             .bind(new.file.as_deref());
-        let result = statement.execute(self.enter()?).await;
-        self.leave(result.map(|result| result.rows_affected() > 0))
+        Ok(self.execute(statement).await? > 0)
     }
 
     /// Writes what is known of the file of a message that waits. One that does not wait any more is passed over.
@@ -185,8 +182,7 @@ impl Group<'_> {
             .bind(&file.message_id)
             .bind(sqlx::types::Json(&file.outgoing))
             .bind(&file.file);
-        let result = statement.execute(self.enter()?).await;
-        self.leave(result.map(drop))
+        self.execute(statement).await.map(|_| ())
     }
 
     /// Writes what was learned; answers what of it is to be told, in the order of the notes. Messages that this number did

@@ -45,8 +45,7 @@ impl Group<'_> {
             .bind(poll_id)
             .bind(sqlx::types::Json(options))
             .bind(At(now));
-        let result = statement.execute(self.enter()?).await;
-        self.leave(result.map(|_| ()))
+        self.execute(statement).await.map(|_| ())
     }
 
     /// Removes up to `limit` of the polls that a number saw; answers how many. When it is fewer than that none are left.
@@ -58,8 +57,7 @@ impl Group<'_> {
             .bind(of.client_id.0)
             .bind(of.phone_number.as_str())
             .bind(limit);
-        let result = statement.execute(self.enter()?).await;
-        self.leave(result.map(|result| result.rows_affected()))
+        self.execute(statement).await
     }
 
     /// Removes the polls kept before `before`, so many of them; returns how many.
@@ -68,7 +66,6 @@ impl Group<'_> {
     /// As every write.
     pub async fn purge_polls(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         let statement = query(sql::PURGE_POLLS).bind(At(before)).bind(limit);
-        let result = statement.execute(self.enter()?).await;
-        self.leave(result.map(|result| result.rows_affected()))
+        self.execute(statement).await
     }
 }

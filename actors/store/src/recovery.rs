@@ -6,7 +6,7 @@ use wharf_domain::{ClientId, EventId, WebhookId, delivery::ParkedEvent};
 
 use crate::{
     Group, RecordedEvent, Store, StoreError,
-    codec::{At, pending_event},
+    codec::{At, count, pending_event},
     sql,
 };
 
@@ -25,18 +25,16 @@ impl Store {
         let rows = query(sql::PARKED_EVENTS)
             .bind(webhook.0)
             .bind(after)
-            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+            .bind(count(limit))
             .fetch_all(self.pool())
             .await;
-        let read = |row: &sqlx::sqlite::SqliteRow| {
+        self.all(rows, |row| {
             Ok(ParkedEvent {
                 id: EventId(row.try_get(0)?),
                 seq: row.try_get(1)?,
                 next_retry_at: row.try_get::<At, _>(2)?.0,
             })
-        };
-        rows.and_then(|rows| rows.iter().map(read).collect())
-            .map_err(|error| self.error(error))
+        })
     }
 }
 

@@ -12,7 +12,7 @@ use wharf_domain::{
 
 use crate::{
     Group, Space, Store, StoreError,
-    codec::{At, event_status},
+    codec::{At, count, event_status},
     sql,
 };
 
@@ -189,11 +189,8 @@ impl Group<'_> {
     /// # Errors
     /// As every write.
     pub async fn note_retention(&mut self, seen_at: Timestamp) -> Result<(), StoreError> {
-        let result = query(sql::NOTE_RETENTION)
-            .bind(At(seen_at))
-            .execute(self.enter()?)
-            .await;
-        self.leave(result.map(|_| ()))
+        let statement = query(sql::NOTE_RETENTION).bind(At(seen_at));
+        self.execute(statement).await.map(|_| ())
     }
 
     /// Gives at most `pages` free pages of the file back to the disk; they are gone with the next checkpoint. Without
@@ -215,10 +212,6 @@ fn visited(row: &SqliteRow) -> Result<Visited, sqlx::Error> {
         status: event_status(row, 1)?,
         created_at: row.try_get::<At, _>(2)?.0,
     })
-}
-
-fn count(rows: usize) -> i64 {
-    i64::try_from(rows).unwrap_or(i64::MAX)
 }
 
 /// Has each of `statements` remove what is condemned at the places `seqs`; answers how many rows the last one removed.

@@ -20,14 +20,12 @@ impl Store {
             .bind(id.0)
             .fetch_all(self.pool())
             .await;
-        let read = |row: &sqlx::sqlite::SqliteRow| {
+        self.all(rows, |row| {
             Ok(SealedSecret {
                 sealed: row.try_get(0)?,
                 expires_at: row.try_get::<Option<At>, _>(1)?.map(|at| at.0),
             })
-        };
-        rows.and_then(|rows| rows.iter().map(read).collect())
-            .map_err(|error| self.error(error))
+        })
     }
 
     /// Any secret of any webhook, to try a key on; `None` when there is none.

@@ -64,7 +64,7 @@ impl Store {
     pub(crate) fn all<T>(
         &self,
         rows: Result<Vec<SqliteRow>, sqlx::Error>,
-        read: fn(&SqliteRow) -> Result<T, sqlx::Error>,
+        read: impl Fn(&SqliteRow) -> Result<T, sqlx::Error>,
     ) -> Result<Vec<T>, StoreError> {
         rows.and_then(|rows| rows.iter().map(read).collect())
             .map_err(|error| self.error(error))
@@ -73,7 +73,7 @@ impl Store {
     pub(crate) fn one<T>(
         &self,
         row: Result<Option<SqliteRow>, sqlx::Error>,
-        read: fn(&SqliteRow) -> Result<T, sqlx::Error>,
+        read: impl Fn(&SqliteRow) -> Result<T, sqlx::Error>,
     ) -> Result<Option<T>, StoreError> {
         row.and_then(|row| row.as_ref().map(read).transpose())
             .map_err(|error| self.error(error))

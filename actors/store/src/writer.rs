@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sqlx::{Connection, Sqlite, SqliteConnection, Transaction};
+use sqlx::{Connection, Sqlite, SqliteConnection, Transaction, query::Query, sqlite::SqliteArguments};
 
 use crate::{
     Store, StoreError,
@@ -162,6 +162,12 @@ impl Group<'_> {
                 Err(error)
             }
         }
+    }
+
+    /// Runs one statement; answers how many rows it changed.
+    pub(crate) async fn execute(&mut self, statement: Query<'_, Sqlite, SqliteArguments>) -> Result<u64, StoreError> {
+        let result = statement.execute(self.enter()?).await;
+        self.leave(result.map(|result| result.rows_affected()))
     }
 
     fn spoilt_error(&self) -> StoreError {

@@ -128,7 +128,6 @@ pub struct LiveConfig {
     pub seen_every: Duration,
 }
 
-/// Links to WhatsApp.
 impl Default for LiveConfig {
     fn default() -> Self {
         Self {

@@ -183,7 +183,7 @@ pub(super) fn check_writer(body: &mut Fields, own: &PhoneNumber, in_group: bool,
         }
         _ => return,
     };
-    let _refused: Result<(), Refused> = body.refuse(InvalidField::new("target.from", wrong));
+    body.note(InvalidField::new("target.from", wrong));
 }
 
 fn forward(body: &mut Fields) -> Result<ForwardSource, Refused> {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{InvalidField, Timestamp, outgoing::check_line};
+use crate::{InvalidField, Timestamp, outgoing::check_line, words};
 
 /// Characters of a group's subject: WhatsApp's limit.
 pub const SUBJECT_MAX_CHARS: usize = 100;
@@ -13,26 +13,15 @@ pub const DESCRIPTION_MAX_CHARS: usize = 2048;
 /// For how long messages may stay, in seconds: for good, a day, a week, 90 days. WhatsApp's apps offer no others.
 pub const EPHEMERAL_SECONDS: [u32; 4] = [0, 86_400, 604_800, 7_776_000];
 
-/// Who may add people to a group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MemberAddMode {
-    /// Administrators.
-    Admins,
-    /// Everybody in it.
-    All,
-}
-
-impl MemberAddMode {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Admins, Self::All];
-
-    /// The word of the API.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Admins => "admins",
-            Self::All => "all",
-        }
+words! {
+    /// Who may add people to a group.
+    #[derive(Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum MemberAddMode {
+        /// Administrators.
+        Admins = "admins",
+        /// Everybody in it.
+        All = "all",
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::Group;
-use crate::{ConnectionStatus, EventKind, SendStatus, Timestamp, session::ReasonCode};
+use crate::{ConnectionStatus, EventKind, SendStatus, Timestamp, session::ReasonCode, words};
 
 /// Something that happened and is no message that came in. Serialised as `event` and the keys that belong to it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -110,20 +110,20 @@ pub struct GroupChange {
     pub linked_groups: Vec<Group>,
 }
 
-/// What became of a call that came in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CallState {
-    /// It rings.
-    Offer,
-    /// It rang while the link was down.
-    Missed,
-    /// Another device of the account, mostly the phone, took it.
-    Accept,
-    /// Another device of the account turned it down.
-    Reject,
-    /// The caller hung up, or it ended.
-    Terminate,
+words! {
+    /// What became of a call that came in.
+    pub enum CallState {
+        /// It rings.
+        Offer = "offer",
+        /// It rang while the link was down.
+        Missed = "missed",
+        /// Another device of the account, mostly the phone, took it.
+        Accept = "accept",
+        /// Another device of the account turned it down.
+        Reject = "reject",
+        /// The caller hung up, or it ended.
+        Terminate = "terminate",
+    }
 }
 
 /// A call.
@@ -147,20 +147,20 @@ pub struct Call {
     pub seconds: Option<u32>,
 }
 
-/// What somebody does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PresenceState {
-    /// Online.
-    Available,
-    /// Not online any more.
-    Unavailable,
-    /// Writes in this chat.
-    Composing,
-    /// Records a voice message in this chat.
-    Recording,
-    /// Has stopped writing or recording.
-    Paused,
+words! {
+    /// What somebody does.
+    pub enum PresenceState {
+        /// Online.
+        Available = "available",
+        /// Not online any more.
+        Unavailable = "unavailable",
+        /// Writes in this chat.
+        Composing = "composing",
+        /// Records a voice message in this chat.
+        Recording = "recording",
+        /// Has stopped writing or recording.
+        Paused = "paused",
+    }
 }
 
 /// Somebody's presence.
@@ -171,44 +171,6 @@ pub struct Presence {
     /// When they were last online, where they let it be seen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_seen: Option<Timestamp>,
-}
-
-impl CallState {
-    /// Every state.
-    pub const ALL: [Self; 5] = [Self::Offer, Self::Missed, Self::Accept, Self::Reject, Self::Terminate];
-
-    /// The word of the body.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Offer => "offer",
-            Self::Missed => "missed",
-            Self::Accept => "accept",
-            Self::Reject => "reject",
-            Self::Terminate => "terminate",
-        }
-    }
-}
-
-impl PresenceState {
-    /// Every state.
-    pub const ALL: [Self; 5] = [
-        Self::Available,
-        Self::Unavailable,
-        Self::Composing,
-        Self::Recording,
-        Self::Paused,
-    ];
-
-    /// The word of the body.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Available => "available",
-            Self::Unavailable => "unavailable",
-            Self::Composing => "composing",
-            Self::Recording => "recording",
-            Self::Paused => "paused",
-        }
-    }
 }
 
 impl Happening {

@@ -5,7 +5,7 @@ use std::fmt;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 
-use crate::Timestamp;
+use crate::{Timestamp, words};
 
 /// What a receiver is told of a picture, film, sound, file or sticker.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -60,54 +60,23 @@ pub struct AwaitedMedia {
     pub expires_at: Timestamp,
 }
 
-/// Why a receiver gets no file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MediaError {
-    /// The sender left out what a download needs.
-    Incomplete,
-    /// WhatsApp does not have it any more.
-    Gone,
-    /// WhatsApp could not be reached, or gave no whole answer.
-    Unreachable,
-    /// The number's own proxy could not be used, and nothing is fetched without it.
-    ProxyFailed,
-    /// What came is not what the sender sent.
-    Corrupt,
-    /// The client has as many bytes of media as it may (`media.max_bytes`).
-    Quota,
-    /// The file could not be kept here.
-    Storage,
-}
-
-impl MediaError {
-    /// Every one.
-    pub const ALL: [Self; 7] = [
-        Self::Incomplete,
-        Self::Gone,
-        Self::Unreachable,
-        Self::ProxyFailed,
-        Self::Corrupt,
-        Self::Quota,
-        Self::Storage,
-    ];
-
-    /// The word used in JSON and in the database.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Incomplete => "incomplete",
-            Self::Gone => "gone",
-            Self::Unreachable => "unreachable",
-            Self::ProxyFailed => "proxy_failed",
-            Self::Corrupt => "corrupt",
-            Self::Quota => "quota",
-            Self::Storage => "storage",
-        }
-    }
-
-    /// The error of a word.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|error| error.as_str() == word)
+words! {
+    /// Why a receiver gets no file.
+    pub enum MediaError {
+        /// The sender left out what a download needs.
+        Incomplete = "incomplete",
+        /// WhatsApp does not have it any more.
+        Gone = "gone",
+        /// WhatsApp could not be reached, or gave no whole answer.
+        Unreachable = "unreachable",
+        /// The number's own proxy could not be used, and nothing is fetched without it.
+        ProxyFailed = "proxy_failed",
+        /// What came is not what the sender sent.
+        Corrupt = "corrupt",
+        /// The client has as many bytes of media as it may (`media.max_bytes`).
+        Quota = "quota",
+        /// The file could not be kept here.
+        Storage = "storage",
     }
 }
 

@@ -1,9 +1,9 @@
 //! The kinds of messages that carry a file, and which files WhatsApp takes for each: recognised by their first bytes,
 //! because a name and a header say what somebody believes.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-use crate::{InvalidField, message::MediaKind};
+use crate::{InvalidField, message::MediaKind, words};
 
 /// First bytes that [`sniff`] wants, at the most.
 pub const HEAD_BYTES: usize = 512;
@@ -14,52 +14,27 @@ const UNKNOWN_MIME: &str = "application/octet-stream";
 /// The one kind of voice note that phones play.
 const VOICE: &str = "audio/ogg; codecs=opus";
 
-/// What a file is sent as: the word of `type`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FileType {
-    /// A picture.
-    Image,
-    /// A film.
-    Video,
-    /// A sound.
-    Audio,
-    /// A sound that was spoken into the phone.
-    Voice,
-    /// A file of any kind.
-    Document,
-    /// A sticker.
-    Sticker,
+words! {
+    /// What a file is sent as: the word of `type`.
+    #[derive(Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum FileType {
+        /// A picture.
+        Image = "image",
+        /// A film.
+        Video = "video",
+        /// A sound.
+        Audio = "audio",
+        /// A sound that was spoken into the phone.
+        Voice = "voice",
+        /// A file of any kind.
+        Document = "document",
+        /// A sticker.
+        Sticker = "sticker",
+    }
 }
 
 impl FileType {
-    /// All of them.
-    pub const ALL: [Self; 6] = [
-        Self::Image,
-        Self::Video,
-        Self::Audio,
-        Self::Voice,
-        Self::Document,
-        Self::Sticker,
-    ];
-
-    /// The word of `type`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Image => "image",
-            Self::Video => "video",
-            Self::Audio => "audio",
-            Self::Voice => "voice",
-            Self::Document => "document",
-            Self::Sticker => "sticker",
-        }
-    }
-
-    /// The type of a word.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
-    }
-
     /// How it is encrypted.
     pub const fn media_kind(self) -> MediaKind {
         match self {

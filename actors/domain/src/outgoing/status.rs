@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use super::{Outgoing, Recipient};
-use crate::Timestamp;
+use crate::{Timestamp, words};
 
 /// Codes of failures that are Wharf's own; what WhatsApp refuses carries WhatsApp's code (`463`).
 pub mod code {
@@ -51,61 +51,28 @@ pub mod code {
     }
 }
 
-/// Where a message stands. Ordered by progress: what proves more is greater.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum SendStatus {
-    /// Waits here, or is on its way to WhatsApp's server.
-    Queued,
-    /// It was not sent, as far as is known.
-    Failed,
-    /// WhatsApp's server has it.
-    Sent,
-    /// A device of the receiver has it.
-    Delivered,
-    /// The receiver has seen it.
-    Read,
-    /// The receiver has listened to it.
-    Played,
-}
-
-impl SendStatus {
-    /// All of them, in the order of progress.
-    pub const ALL: [Self; 6] = [
-        Self::Queued,
-        Self::Failed,
-        Self::Sent,
-        Self::Delivered,
-        Self::Read,
-        Self::Played,
-    ];
-
-    /// The word of the API and of the database.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Queued => "queued",
-            Self::Failed => "failed",
-            Self::Sent => "sent",
-            Self::Delivered => "delivered",
-            Self::Read => "read",
-            Self::Played => "played",
-        }
-    }
-
-    /// The status of a word.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.as_str() == word)
+words! {
+    /// Where a message stands. Ordered by progress: what proves more is greater.
+    #[derive(PartialOrd, Ord)]
+    pub enum SendStatus {
+        /// Waits here, or is on its way to WhatsApp's server.
+        Queued = "queued",
+        /// It was not sent, as far as is known.
+        Failed = "failed",
+        /// WhatsApp's server has it.
+        Sent = "sent",
+        /// A device of the receiver has it.
+        Delivered = "delivered",
+        /// The receiver has seen it.
+        Read = "read",
+        /// The receiver has listened to it.
+        Played = "played",
     }
 }
 
 impl fmt::Display for SendStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
-    }
-}
-
-impl Serialize for SendStatus {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
     }
 }
 

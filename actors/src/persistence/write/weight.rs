@@ -29,7 +29,6 @@ impl Write {
             Self::ChangeKeys(job) => of(job.input.changes.len()),
             Self::RenewFailed(job) => of(job.input.renewal.seqs.len()),
             Self::Step(job) => of(usize::try_from(job.input.1).unwrap_or(usize::MAX)),
-            Self::Purge(job) => of(job.input.weight()),
             _ => 1,
         }
     }

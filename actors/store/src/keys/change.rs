@@ -59,8 +59,7 @@ impl Group<'_> {
             .bind(of.client_id.0)
             .bind(of.phone_number.as_str())
             .bind(limit);
-        let result = statement.execute(self.enter()?).await;
-        self.leave(result.map(|result| result.rows_affected() < u64::from(limit)))
+        Ok(self.execute(statement).await? < u64::from(limit))
     }
 }
 

@@ -43,7 +43,6 @@ impl Group<'_> {
             KeyRange::Before(_, before) => statement.bind(*before),
             KeyRange::Tokens { received, sent } => statement.bind(*received).bind(*sent),
         };
-        let result = statement.bind(limit).execute(self.enter()?).await;
-        self.leave(result.map(|result| result.rows_affected()))
+        self.execute(statement.bind(limit)).await
     }
 }

@@ -267,9 +267,9 @@ on_every_database! {
 
     async fn every_kind_is_a_word_of_the_table(db: &mut Database) {
         let of = number(db, "acme", "5511888888888").await;
-        let puts: Vec<_> = KeyKind::ALL.iter().map(|&kind| put(kind, "", "v")).collect();
+        let puts = KeyKind::ALL.map(|kind| put(kind, "", "v"));
         change(db, &of, &puts).await;
-        for &kind in KeyKind::ALL {
+        for kind in KeyKind::ALL {
             assert_eq!(all(db, &of, kind).await, pairs(&[("", "v")]), "{kind:?}");
         }
     }

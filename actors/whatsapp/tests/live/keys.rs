@@ -139,7 +139,7 @@ async fn a_number_that_is_forgotten_leaves_no_key() {
     assert_eq!(kept(KeyKind::Device).await, 0, "at once");
     // As whoever forgets a number does then.
     world.keys.keeper.remove_left(&key()).await.unwrap();
-    for &kind in KeyKind::ALL {
+    for kind in KeyKind::ALL {
         assert_eq!(kept(kind).await, 0, "{kind:?}");
     }
     assert!(world.keeper.commits() > 0);
