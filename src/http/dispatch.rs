@@ -33,6 +33,7 @@ use super::{
     seats::Seat,
     token::token_of,
     upload::{self, Brings},
+    watch::is_theirs,
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
