@@ -20,6 +20,7 @@ mod call;
 mod chats;
 mod connections;
 mod courtesy;
+mod description;
 mod desk;
 mod dispatch;
 mod events;

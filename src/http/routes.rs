@@ -6,7 +6,7 @@ use warp::http::Method;
 use super::{
     actions,
     call::{Answer, Call},
-    chats, connections, events, groups, health, messages, people, watch, webhooks,
+    chats, connections, description, events, groups, health, messages, people, watch, webhooks,
 };
 
 /// Runs one route.
@@ -64,7 +64,7 @@ macro_rules! route {
 
 /// Every route of CONTRACT.md section 2. A `?` behind the path: it reads parameters.
 #[rustfmt::skip]
-pub(super) static ROUTES: [Route; 61] = [
+pub(super) static ROUTES: [Route; 62] = [
     route!(POST   "/api/webhooks/register"                                Object  webhooks::register),
     route!(GET    "/api/webhooks/list"?                                   Nothing webhooks::all),
     route!(GET    "/api/webhooks/:webhook_id"                             Nothing webhooks::one),
@@ -126,6 +126,7 @@ pub(super) static ROUTES: [Route; 61] = [
     route!(GET    "/healthz"                                              Nothing health::alive),
     route!(GET    "/readyz"                                               Nothing health::ready),
     route!(GET    "/metrics"                                              Nothing health::metrics),
+    route!(GET    "/openapi.json"                                         Nothing description::openapi),
 ];
 
 /// Whether a token is needed before anything is said about this path, even whether it exists.

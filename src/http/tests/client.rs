@@ -9,6 +9,8 @@ use tokio::{
     time::timeout,
 };
 
+use super::openapi;
+
 /// No answer in this suite takes longer.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -58,12 +60,19 @@ impl Ask {
     /// Sends and waits for the whole answer. Checks on the way what holds for every answer.
     pub(super) async fn send(self) -> Reply {
         let what = self.head.lines().next().unwrap_or_default().to_owned();
-        let method = self.method.clone();
+        let (method, sent) = (self.method.clone(), self.sent_json());
         let reply = timeout(PATIENCE, self.exchange())
             .await
             .unwrap_or_else(|_| panic!("{what}: hangs"));
         reply.check(&what, &method);
+        openapi::check(&what, sent.as_ref(), &reply);
         reply
+    }
+
+    /// The body, if it is sent as JSON and is.
+    fn sent_json(&self) -> Option<Value> {
+        let is_json = self.head.contains("\r\ncontent-type: application/json");
+        serde_json::from_slice(self.body.as_deref().filter(|_| is_json)?).ok()
     }
 
     async fn exchange(self) -> Reply {

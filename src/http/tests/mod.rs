@@ -9,6 +9,7 @@ mod hostile;
 mod lists;
 mod log;
 mod media;
+mod openapi;
 mod people;
 mod pictures;
 mod requests;

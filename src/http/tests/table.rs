@@ -14,7 +14,7 @@ use super::{
 const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "BREW"];
 
 /// A path of this route whose variable segment names something of client 1.
-fn path(route: &Route) -> String {
+pub(super) fn path(route: &Route) -> String {
     let number = route.path.replace(":phone_number", NUMBER);
     // The one route that does not work without a query.
     let number = number.replace("contacts/check", "contacts/check?numbers=551188888888");
@@ -186,7 +186,7 @@ async fn a_body_over_the_limit_is_413_and_one_at_the_limit_is_read() {
 }
 
 /// Bodies that each route accepts.
-fn good_body(route: &Route) -> serde_json::Value {
+pub(super) fn good_body(route: &Route) -> serde_json::Value {
     match route.path.rsplit('/').next() {
         Some("register") => json!({"phone_number": "551188888888", "webhook_url": "https://example.com"}),
         Some("connections") => json!({"phone_number": "551188888888"}),
