@@ -18,6 +18,7 @@ use whatsapp_rust::{IqError, anyhow};
 use super::{
     acts::Acting,
     groups::{of_change, of_group},
+    ids,
     numbers::account,
     send::{of_iq, parsed},
 };
@@ -73,7 +74,8 @@ impl Acting {
 
     pub(super) async fn accept(&self, invitation: &Invitation) -> Result<Done, SendError> {
         let group = parsed(invitation.group.as_str())?;
-        let from = self.as_it_writes(&invitation.from).await?;
+        // As the message came that it was in.
+        let from = ids::of_chat(&self.client, parsed(&invitation.from.jid())?).await;
         let expires = invitation.expires_at.map_or(0, Timestamp::seconds);
         let order = AcceptGroupInviteV4Iq::new(&group, invitation.code.as_str(), expires, &from);
         let group = invitation.group.as_str();
