@@ -4,8 +4,8 @@ use wharf_actors::NewContent;
 use wharf_domain::{
     EventId, InvalidField, PhoneNumber, Recipient,
     outgoing::{
-        self, CONTACTS_MAX, ContactCard, Content, ForwardSource, LinkPreview, Mentions, Poll, Quote, Target, check_latitude,
-        check_longitude,
+        self, CONTACTS_MAX, ContactCard, Content, ForwardSource, LinkPreview, Mentions, Poll, Quote, Target,
+        check_latitude, check_longitude,
     },
 };
 

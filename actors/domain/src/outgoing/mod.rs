@@ -12,8 +12,8 @@ mod status;
 mod told;
 
 pub use content::{
-    CONTACTS_MAX, ContactCard, Content, LinkPreview, POLL_OPTIONS, Poll, Quote, Target, check_emoji,
-    check_latitude, check_line, check_longitude, check_message_id, check_selectable, check_text,
+    CONTACTS_MAX, ContactCard, Content, LinkPreview, POLL_OPTIONS, Poll, Quote, Target, check_emoji, check_latitude,
+    check_line, check_longitude, check_message_id, check_selectable, check_text,
 };
 pub use file::{MediaMessage, ReadyFile, SentFile, check_caption, check_file_name};
 pub use file_type::{FileType, HEAD_BYTES, check_mime_type, sniff};

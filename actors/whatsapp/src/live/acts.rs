@@ -92,7 +92,9 @@ impl Acting {
         let chat = self.chat(chat).await?;
         let from = match from {
             Some(from) if chat.is_group() => {
-                let known = ids::in_group(&self.client, &chat, std::slice::from_ref(from)).await.pop();
+                let known = ids::in_group(&self.client, &chat, std::slice::from_ref(from))
+                    .await
+                    .pop();
                 Some(known.map_or_else(|| parsed(&from.jid()), |(_, jid)| Ok(jid))?)
             }
             _ => None,

@@ -5,9 +5,7 @@ mod file;
 use std::collections::{HashMap, HashSet};
 
 use uuid::Uuid;
-use wharf_domain::outgoing::{
-    ContactCard, Content, LinkPreview, Mentions, Outgoing, Poll, Quote, Recipient, Target,
-};
+use wharf_domain::outgoing::{ContactCard, Content, LinkPreview, Mentions, Outgoing, Poll, Quote, Recipient, Target};
 use whatsapp_rust::buffa::MessageField;
 use whatsapp_rust::wacore::proto_helpers::{MessageExt, build_reaction_message};
 use whatsapp_rust::wacore_binary::Jid;

@@ -39,7 +39,9 @@ pub(crate) async fn in_group(client: &Client, group: &Jid, people: &[Recipient])
     let members = members(&group);
     let mut found = Vec::new();
     for person in people {
-        let Ok(given) = person.jid().parse::<Jid>() else { continue };
+        let Ok(given) = person.jid().parse::<Jid>() else {
+            continue;
+        };
         let member = match person {
             Recipient::Number(number) => members.get(&PhoneNumber::canonical(number.as_str())),
             _ => None,

@@ -155,15 +155,13 @@ impl Acting {
     /// Somebody under the id that they ask to be let in with. Of whoever does not ask, WhatsApp is to say so.
     async fn as_it_asks(&self, person: &Recipient, asking: &[Asking]) -> Result<Jid, SendError> {
         let given = parsed(&person.jid())?;
-        let known = self.client.get_lid_pn_entry(&given).await.ok().flatten();
-        let hidden = known.map(|entry| Jid::lid(&*entry.lid));
+        let hidden = ids::called(&self.client, given.clone(), true).await;
         let asked = asking.iter().find(|one| {
             let by_number = match (person, &one.number) {
                 (Recipient::Number(number), Some(asks)) => number.is_account(asks),
                 _ => false,
             };
-            let mut ids = [Some(&given), hidden.as_ref()].into_iter().flatten();
-            by_number || ids.any(|id| one.jid.is_same_user_as(id))
+            by_number || [&given, &hidden].into_iter().any(|id| one.jid.is_same_user_as(id))
         });
         match (asked, person) {
             (Some(one), _) => Ok(one.jid.clone()),

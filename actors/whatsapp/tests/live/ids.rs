@@ -10,7 +10,7 @@ use wharf_domain::{
 use wharf_testnet::{PhoneSettings, ReceivedMessage};
 use wharf_whatsapp::SendError;
 
-use crate::support::{Line, OURS, THEIRS, World, eventually};
+use crate::support::{Line, OURS, THEIRS, World, eventually, send};
 
 const DEADLINE: Duration = Duration::from_secs(30);
 /// An account that WhatsApp knows without the ninth digit, and how its number is written today.
@@ -59,6 +59,7 @@ async fn chats_go_by(migrated: bool) {
         false => format!("{THEIRS}@s.whatsapp.net"),
     };
     for who in [THEIRS, &lid] {
+        send(&line.link, who, "hello", DEADLINE).await.unwrap();
         let typing = Action::Presence {
             to: Some(person(who)),
             state: PresenceState::Typing,
@@ -89,7 +90,10 @@ async fn chats_go_by(migrated: bool) {
     assert!(typed.iter().all(|shown| shown.to == wanted), "{typed:?}");
     let set = world.network.settings(OURS).await.unwrap();
     let pins: Vec<_> = set.iter().filter(|set| set.index[0] == "pin_v1").collect();
-    assert!(!pins.is_empty() && pins.iter().all(|pin| pin.index[1] == wanted), "{set:?}");
+    assert!(
+        !pins.is_empty() && pins.iter().all(|pin| pin.index[1] == wanted),
+        "{set:?}"
+    );
     line.link.close().await;
 }
 

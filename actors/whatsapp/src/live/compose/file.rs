@@ -174,7 +174,7 @@ mod tests {
         message::MediaKind,
         outgoing::{Content, Outgoing},
     };
-    use whatsapp_rust::wacore::proto_helpers::MessageExt as _;
+    use whatsapp_rust::{wacore::proto_helpers::MessageExt as _, wacore_binary::Jid};
 
     use super::{super::compose, *};
 

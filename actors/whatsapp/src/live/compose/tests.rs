@@ -179,7 +179,10 @@ fn a_group_that_knows_numbers_is_told_those() {
         "mentions": ["100000000000007@lid", "5511966666666", "100000000000008@lid"]});
     let text = compose(&outgoing(body, &scene), &scene).unwrap();
     let text = text.extended_text_message.as_option().unwrap();
-    assert_eq!(text.text.as_deref(), Some("@5511777777777 @551166666666 @100000000000008"));
+    assert_eq!(
+        text.text.as_deref(),
+        Some("@5511777777777 @551166666666 @100000000000008")
+    );
     let mentioned = [
         "5511777777777@s.whatsapp.net",
         "551166666666@s.whatsapp.net",

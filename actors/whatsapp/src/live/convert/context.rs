@@ -112,7 +112,10 @@ pub(super) fn mentions(context: &ContextInfo, writer: &Writer<'_>) -> Vec<String
 
 /// Words with whom they mention as [`mentions`] has them: where chats go by hidden ids, phones write those behind the `@`.
 pub(super) fn named<'w>(words: Cow<'w, str>, context: Option<&ContextInfo>, people: &People<'_>) -> Cow<'w, str> {
-    let jids = context.into_iter().flat_map(mentioned).filter_map(|jid| jid.parse::<Jid>().ok());
+    let jids = context
+        .into_iter()
+        .flat_map(mentioned)
+        .filter_map(|jid| jid.parse::<Jid>().ok());
     let numbers = jids.filter_map(|jid| Some((jid.user_base().to_owned(), people.number_of(&jid)?)));
     let numbers: HashMap<String, &str> = numbers.collect();
     match numbers.is_empty() {

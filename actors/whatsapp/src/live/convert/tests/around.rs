@@ -238,7 +238,13 @@ fn who_is_mentioned_is_named_alike_in_the_words_and_beside_them() {
         mentioned_jid: jids.iter().map(|jid| (*jid).to_owned()).collect(),
         ..ContextInfo::default()
     };
-    let context = || mentioning(&["100000087654321@lid", "100000012345678@lid", "5511777777777@s.whatsapp.net"]);
+    let context = || {
+        mentioning(&[
+            "100000087654321@lid",
+            "100000012345678@lid",
+            "5511777777777@s.whatsapp.net",
+        ])
+    };
     let mut around = around();
     around.people.know("100000087654321", "5511666666666");
     around.people.know("100000000000009", "5511555555555");
@@ -267,7 +273,10 @@ fn who_is_mentioned_is_named_alike_in_the_words_and_beside_them() {
         let carried = carried_with(source(GROUP, PN, None), message, &around);
         assert_eq!(carried.content, told);
         let extras = extras(&carried);
-        assert_eq!(extras["mentions"], json!(["5511666666666", "100000012345678", "5511777777777"]));
+        assert_eq!(
+            extras["mentions"],
+            json!(["5511666666666", "100000012345678", "5511777777777"])
+        );
         if let Some(caption) = extras.get("caption") {
             assert_eq!(caption, told);
         }
