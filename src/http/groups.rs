@@ -50,7 +50,7 @@ pub(super) async fn participants(call: Call) -> Answer {
     let group = group_id(&call)?;
     let mut body = Fields::parse(&call.body)?;
     let [add, remove, promote, demote] =
-        ["add", "remove", "promote", "demote"].map(|name| body.optional(name, numbers).map(Option::unwrap_or_default));
+        ["add", "remove", "promote", "demote"].map(|name| body.optional(name, members).map(Option::unwrap_or_default));
     let nothing = [&add, &remove, &promote, &demote]
         .iter()
         .all(|list| list.as_ref().is_ok_and(Vec::is_empty));

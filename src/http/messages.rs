@@ -8,7 +8,7 @@ use warp::http::StatusCode;
 use wharf_actors::{NewContent, NewMessage};
 use wharf_domain::{
     InvalidField, Recipient, SendStatus,
-    outgoing::{FileType, Quote, check_message_id},
+    outgoing::{FileType, Mentions, Quote, check_message_id},
 };
 use wharf_store::OutgoingFilter;
 
@@ -20,7 +20,7 @@ use super::{
     problem::Problem,
     query::Query,
 };
-use content::{TYPES, check_writer, content, quote};
+use content::{TYPES, check_mentions, check_writer, content, quote};
 pub(super) use file::picture;
 
 /// Messages on a page at the most.
@@ -128,6 +128,17 @@ enum Draft {
     File(Box<file::Draft>),
 }
 
+impl Draft {
+    /// Whom it mentions, if it can.
+    fn mentions(&self) -> Option<&Mentions> {
+        match self {
+            Self::Whole(NewContent::Own(content) | NewContent::Previewed(content)) => content.mentions(),
+            Self::Whole(_) => None,
+            Self::File(file) => Some(file.mentions()),
+        }
+    }
+}
+
 /// Looks at a message whose file is still to come, so that nobody sends a hundred megabytes to learn of a wrong field. Answers whether
 /// it may wait for its connection.
 pub(super) fn check_before_file(call: &Call, message: &[u8]) -> Result<bool, Problem> {
@@ -158,6 +169,9 @@ fn read(call: &Call, message: &[u8], is_part: bool) -> Result<Written, Problem> 
         Ok(kind) if FileType::from_word(kind).is_some() => quote(&mut body, in_group),
         _ => Ok(None),
     };
+    if let (Ok(to), Some(mentions)) = (&to, content.as_ref().ok().and_then(Draft::mentions)) {
+        check_mentions(&mut body, to, mentions);
+    }
     if let Ok(Draft::Whole(content)) = &content {
         check_writer(&mut body, &call.phone()?, in_group, content);
     }

@@ -5,7 +5,7 @@ use std::{collections::HashSet, hash::Hash};
 use serde_json::Value;
 use wharf_domain::{
     InvalidField, PhoneNumber, Recipient,
-    outgoing::{MENTIONS_MAX, check_emoji, check_line, check_message_id, check_text},
+    outgoing::{MENTIONS_MAX, Mentions, check_emoji, check_line, check_message_id, check_text},
 };
 
 use super::fields;
@@ -58,10 +58,13 @@ pub(super) fn texts(name: &'static str, value: Value) -> Result<Vec<String>, Inv
     texts.collect()
 }
 
-/// A list of numbers, each once.
+/// A list of numbers, each once; also as ids that name them (`…@s.whatsapp.net`).
 pub(super) fn phones(name: &'static str, value: Value) -> Result<Vec<PhoneNumber>, InvalidField> {
-    let texts = texts(name, value)?;
-    each_once(texts.iter().map(|text| PhoneNumber::parse(name, text)))
+    let numbers = persons(name, value)?.into_iter().map(|person| match person {
+        Recipient::Number(number) => Ok(number),
+        _ => Err(InvalidField::new(name, "must be numbers, not hidden ids (@lid)")),
+    });
+    numbers.collect()
 }
 
 /// A list of numbers or hidden ids, each once.
@@ -82,10 +85,19 @@ pub(super) fn each_once<T: Eq + Hash + Clone, E>(given: impl Iterator<Item = Res
     Ok(once)
 }
 
-pub(super) fn mentions(name: &'static str, value: Value) -> Result<Vec<PhoneNumber>, InvalidField> {
-    let phones = phones(name, value)?;
-    match phones.len() {
-        0..=MENTIONS_MAX => Ok(phones),
+/// A list of numbers or hidden ids, or `all`.
+pub(super) fn mentions(name: &'static str, value: Value) -> Result<Mentions, InvalidField> {
+    match value {
+        Value::String(word) if word == "all" => return Ok(Mentions::All),
+        Value::Array(_) => {}
+        _ => {
+            let wanted = "must be a list of numbers or hidden ids (@lid), or in a group the word all";
+            return Err(InvalidField::new(name, wanted));
+        }
+    }
+    let people = persons(name, value)?;
+    match people.len() {
+        0..=MENTIONS_MAX => Ok(Mentions::People(people)),
         _ => Err(InvalidField::new(
             name,
             format!("must be at most {MENTIONS_MAX} numbers"),

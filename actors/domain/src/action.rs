@@ -107,18 +107,18 @@ pub enum Action {
         /// Who is in it besides this number.
         participants: Vec<PhoneNumber>,
     },
-    /// Change who is in a group, and who runs it.
+    /// Change who is in a group, and who runs it; the lists name no groups.
     ChangeParticipants {
         /// The group.
         group: GroupId,
         /// Who joins.
-        add: Vec<PhoneNumber>,
+        add: Vec<Recipient>,
         /// Who goes.
-        remove: Vec<PhoneNumber>,
+        remove: Vec<Recipient>,
         /// Who becomes an administrator.
-        promote: Vec<PhoneNumber>,
+        promote: Vec<Recipient>,
         /// Who is none any more.
-        demote: Vec<PhoneNumber>,
+        demote: Vec<Recipient>,
     },
     /// Leave a group.
     LeaveGroup(GroupId),

@@ -50,21 +50,21 @@ impl PhoneNumber {
     /// written and WhatsApp kept the old way for older accounts: Brazil's ninth digit (55 11 9 8888-8888), Mexico's 1 and
     /// Argentina's 9 after the country code.
     pub fn is_account(&self, digits: &str) -> bool {
-        canonical(&self.0) == canonical(digits)
+        Self::canonical(&self.0) == Self::canonical(digits)
     }
-}
 
-/// A number without the digit that may or may not be there.
-fn canonical(digits: &str) -> String {
-    let has = |at: usize, digit: char| digits.get(at..).is_some_and(|rest| rest.starts_with(digit));
-    let drop_at = match (digits.get(..2), digits.len()) {
-        (Some("55"), 13) if has(4, '9') => Some(4),
-        (Some("52"), 13) if has(2, '1') => Some(2),
-        (Some("54"), 13) if has(2, '9') => Some(2),
-        _ => None,
-    };
-    let kept = digits.char_indices().filter(|(at, _)| Some(*at) != drop_at);
-    kept.map(|(_, digit)| digit).collect()
+    /// A number in digits without the one that may or may not be there: the same for both ways of writing it.
+    pub fn canonical(digits: &str) -> String {
+        let has = |at: usize, digit: char| digits.get(at..).is_some_and(|rest| rest.starts_with(digit));
+        let drop_at = match (digits.get(..2), digits.len()) {
+            (Some("55"), 13) if has(4, '9') => Some(4),
+            (Some("52"), 13) if has(2, '1') => Some(2),
+            (Some("54"), 13) if has(2, '9') => Some(2),
+            _ => None,
+        };
+        let kept = digits.char_indices().filter(|(at, _)| Some(*at) != drop_at);
+        kept.map(|(_, digit)| digit).collect()
+    }
 }
 
 impl FromStr for PhoneNumber {

@@ -18,6 +18,7 @@ mod driver;
 mod follow;
 mod groups;
 mod http;
+mod ids;
 mod inbound;
 mod invites;
 mod keys;

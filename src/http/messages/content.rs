@@ -4,8 +4,8 @@ use wharf_actors::NewContent;
 use wharf_domain::{
     EventId, InvalidField, PhoneNumber, Recipient,
     outgoing::{
-        self, CONTACTS_MAX, ContactCard, Content, ForwardSource, LinkPreview, Poll, Quote, Target, check_latitude,
-        check_longitude,
+        self, CONTACTS_MAX, ContactCard, Content, ForwardSource, LinkPreview, Mentions, Poll, Quote, Target,
+        check_latitude, check_longitude,
     },
 };
 
@@ -160,6 +160,14 @@ pub(super) fn quote(body: &mut Fields, in_group: bool) -> Result<Option<Quote>, 
             text: text?,
         })
     })
+}
+
+/// Refuses to mention everybody in a chat of two.
+pub(super) fn check_mentions(body: &mut Fields, to: &Recipient, mentions: &Mentions) {
+    if *mentions == Mentions::All && !to.is_group() {
+        let wrong = "can be all in a group only; else it is a list of numbers or hidden ids (@lid)";
+        let _refused: Result<(), Refused> = body.refuse(InvalidField::new("mentions", wrong));
+    }
 }
 
 /// Whose the message is that another one is about: in a group only the client knows who wrote one that gets a reaction, and

@@ -9,7 +9,7 @@ use serde_json::Value;
 use wharf_actors::{NewFile, NewMedia, NewPicture, ReceivedFile};
 use wharf_domain::{
     InvalidField,
-    outgoing::{FileType, MediaMessage, SentFile, check_caption, check_file_name, check_mime_type},
+    outgoing::{FileType, MediaMessage, Mentions, SentFile, check_caption, check_file_name, check_mime_type},
 };
 
 use super::{
@@ -121,6 +121,11 @@ fn media(fields: &mut Fields) -> Result<(SentFile, Option<String>), Refused> {
 }
 
 impl Draft {
+    /// Whom its caption mentions.
+    pub(super) fn mentions(&self) -> &Mentions {
+        &self.message.mentions
+    }
+
     /// Whether the body has the file in it.
     pub(super) fn is_in_base64(&self) -> bool {
         self.base64.is_some()

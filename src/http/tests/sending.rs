@@ -31,7 +31,12 @@ async fn every_type_is_read() {
         (
             json!({"type": "text", "text": "see https://a.b", "mentions": ["+55 11 77777-7777"],
                 "link_preview": {"url": "https://a.b", "title": "A"}, "reply_to": {"message_id": "Q", "text": "?"}}),
-            "Text { text: \"see https://a.b\", mentions: [PhoneNumber(\"5511777777777\")], link_preview: Some(",
+            "Text { text: \"see https://a.b\", mentions: People([Number(PhoneNumber(\"5511777777777\"))]), link_preview: Some(",
+        ),
+        (
+            json!({"type": "text", "text": "@1",
+                "mentions": ["5511777777777@c.us", "5511777777777@s.whatsapp.net", "100000000000007@lid"]}),
+            "mentions: People([Number(PhoneNumber(\"5511777777777\")), Hidden(\"100000000000007\")])",
         ),
         (
             json!({"type": "location", "latitude": -23.5, "longitude": 46, "name": "Here"}),
@@ -86,6 +91,20 @@ async fn every_type_is_read() {
 }
 
 #[tokio::test]
+async fn everybody_in_a_group_is_mentioned_by_one_word() {
+    let facade = Facade::start().await;
+    let media = json!({"url": "https://a.b"});
+    for body in [
+        json!({"to": GROUP, "type": "text", "text": "@all", "mentions": "all"}),
+        json!({"to": GROUP, "type": "image", "media": media, "caption": "@all", "mentions": "all"}),
+    ] {
+        assert_eq!(post(&facade, "messages", body.clone()).await.status, 201, "{body}");
+        let asked = facade.desk.asked();
+        assert!(asked.contains("mentions: All"), "{asked}");
+    }
+}
+
+#[tokio::test]
 async fn everything_wrong_is_named() {
     let facade = Facade::start().await;
     let to = NUMBER;
@@ -99,6 +118,27 @@ async fn everything_wrong_is_named() {
         ),
         (
             json!({"to": to, "type": "text", "text": "x", "mentions": ["1"]}),
+            vec!["mentions"],
+        ),
+        (
+            json!({"to": GROUP, "type": "text", "text": "x", "mentions": [GROUP]}),
+            vec!["mentions"],
+        ),
+        (
+            json!({"to": GROUP, "type": "text", "text": "x", "mentions": "some"}),
+            vec!["mentions"],
+        ),
+        // In a chat of two there is nobody else.
+        (
+            json!({"to": to, "type": "text", "text": "@all", "mentions": "all"}),
+            vec!["mentions"],
+        ),
+        (
+            json!({"to": to, "type": "image", "media": {"url": "https://a.b"}, "caption": "@all", "mentions": "all"}),
+            vec!["mentions"],
+        ),
+        (
+            json!({"to": GROUP, "type": "image", "media": {"url": "https://a.b"}, "mentions": "all"}),
             vec!["mentions"],
         ),
         (
@@ -339,13 +379,20 @@ async fn groups_are_made_and_changed() {
     )
     .await;
     assert_eq!(bad.bad_fields(), ["subject", "participants"]);
+    let unnamed = json!({"subject": "Friends", "participants": ["100000000000007@lid"]});
+    assert_eq!(post(&facade, "groups", unnamed).await.bad_fields(), ["participants"]);
     let people = format!("groups/{GROUP}/participants");
     let changed = post(
         &facade,
         &people,
-        json!({"add": ["5511777777777"], "demote": ["5511666666666"]}),
+        json!({"add": ["5511777777777"], "remove": ["100000000000007@lid"], "demote": ["5511666666666@c.us"]}),
     )
     .await;
+    let asked = facade.desk.asked();
+    assert!(
+        asked.contains("remove: [Hidden(\"100000000000007\")]") && asked.contains("demote: [Number("),
+        "{asked}"
+    );
     assert_eq!((changed.status, &changed.json()["data"][0]["ok"]), (200, &json!(true)));
     assert_eq!(post(&facade, &people, json!({})).await.bad_fields(), ["add"]);
     assert_eq!(

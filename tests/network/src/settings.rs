@@ -18,6 +18,8 @@ pub struct PhoneSettings {
     /// Whether it answers what its devices ask it, messages that they could not read and files that are gone; it does at
     /// first. A phone that is off does not.
     pub answers_devices: Option<bool>,
+    /// Whether the account's chats with people go by hidden ids; they do at first. Devices are told when they are linked.
+    pub lid_migrated: Option<bool>,
 }
 
 /// Something that a phone sets for the account, and tells all devices of.
@@ -50,7 +52,7 @@ impl Network {
     pub async fn set_phone(&self, phone: &str, settings: &PhoneSettings) -> Result<(), NetworkError> {
         if *settings == PhoneSettings::default() {
             return Err(NetworkError::Invalid(
-                "nothing is to be set: delivery_receipts or answers_devices is expected".to_owned(),
+                "nothing is to be set: delivery_receipts, answers_devices or lid_migrated is expected".to_owned(),
             ));
         }
         let account = self.world().account(phone)?;
@@ -59,6 +61,9 @@ impl Network {
         }
         if let Some(answers) = settings.answers_devices {
             account.set_answers(answers);
+        }
+        if let Some(migrated) = settings.lid_migrated {
+            account.set_lid_migrated(migrated);
         }
         Ok(())
     }

@@ -69,6 +69,9 @@ pub struct MessageDetails {
     /// Numbers of those it mentions.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mentions: Vec<String>,
+    /// It mentions everybody in the group.
+    #[serde(skip_serializing_if = "is_false")]
+    pub mentions_all: bool,
     /// It was sent on from elsewhere.
     #[serde(skip_serializing_if = "is_false")]
     pub forwarded: bool,
@@ -216,6 +219,8 @@ pub struct ReceiptRecord {
     pub id: String,
     /// The device that sent the receipt.
     pub from: String,
+    /// The writer, under the address by which the receipt names them.
+    pub to: String,
     /// `delivery`, `inactive`, `read`, `retry`, `sender` and so on; a receipt without a type is `delivery`.
     #[serde(rename = "type")]
     pub kind: String,
@@ -233,6 +238,8 @@ pub struct PresenceRecord {
     pub from: String,
     /// `available`, `unavailable`, `composing`, `recording` or `paused`.
     pub state: String,
+    /// The chat in which it was shown, under the address by which it was named: a number, a hidden id, or a group.
+    pub to: String,
     /// The address of the group in which it was shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{MediaMessage, Recipient};
+use super::{MediaMessage, Mentions, Recipient};
 use crate::{InvalidField, PhoneNumber};
 
 /// WhatsApp takes texts of up to 65,536 characters; the limit of the whole body comes first for most of them.
@@ -17,8 +17,6 @@ const EMOJI_MAX_BYTES: usize = 64;
 pub const POLL_OPTIONS: std::ops::RangeInclusive<usize> = 2..=12;
 /// Contact cards in one message.
 pub const CONTACTS_MAX: usize = 20;
-/// People mentioned in one message: as many as a group may have.
-pub const MENTIONS_MAX: usize = 1024;
 
 /// What is sent; `type` names it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,11 +24,11 @@ pub const MENTIONS_MAX: usize = 1024;
 pub enum Content {
     /// Words.
     Text {
-        /// The words. A mention shows where they say `@` and the number.
+        /// The words. A mention shows where they say `@` and the digits, of all `@all`.
         text: String,
         /// Who is mentioned.
-        #[serde(skip_serializing_if = "Vec::is_empty", default)]
-        mentions: Vec<PhoneNumber>,
+        #[serde(skip_serializing_if = "Mentions::is_empty", default)]
+        mentions: Mentions,
         /// What is shown of a link in them.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         link_preview: Option<LinkPreview>,
@@ -92,6 +90,15 @@ impl Content {
     pub fn media(&self) -> Option<&MediaMessage> {
         match self {
             Self::Media(message) => Some(message),
+            _ => None,
+        }
+    }
+
+    /// Whom it mentions, if it is of a kind that can.
+    pub fn mentions(&self) -> Option<&Mentions> {
+        match self {
+            Self::Text { mentions, .. } => Some(mentions),
+            Self::Media(message) => Some(&message.mentions),
             _ => None,
         }
     }

@@ -5,8 +5,8 @@ use std::{fmt, sync::Arc, time::Duration};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 
-use super::FileType;
-use crate::{InvalidField, PhoneNumber, message::MediaReference};
+use super::{FileType, Mentions};
+use crate::{InvalidField, message::MediaReference};
 
 /// Bytes in a second that a slow way to WhatsApp still has: a file's message may wait so much longer.
 const SLOW_BYTES_PER_SECOND: u64 = 128 * 1024;
@@ -29,8 +29,8 @@ pub struct MediaMessage {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub caption: Option<String>,
     /// Who is mentioned in them.
-    #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub mentions: Vec<PhoneNumber>,
+    #[serde(skip_serializing_if = "Mentions::is_empty", default)]
+    pub mentions: Mentions,
     /// Whether it may be seen once.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub view_once: bool,
@@ -56,7 +56,7 @@ impl MediaMessage {
             kind,
             media,
             caption: None,
-            mentions: Vec::new(),
+            mentions: Mentions::default(),
             view_once: false,
             gif: false,
             note: false,

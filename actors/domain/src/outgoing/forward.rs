@@ -3,7 +3,7 @@
 use serde_json::Value;
 use thiserror::Error;
 
-use super::{Content, FileType, MediaMessage, SentFile};
+use super::{Content, FileType, MediaMessage, Mentions, SentFile};
 use crate::EventId;
 
 /// What is passed on.
@@ -49,7 +49,7 @@ pub fn forwarded(payload: &Value) -> Result<Forwarded, NotForwardable> {
                 kind,
                 media,
                 caption: text(&payload["caption"]).filter(|_| kind.has_caption()),
-                mentions: Vec::new(),
+                mentions: Mentions::default(),
                 view_once: false,
                 gif: payload["media"]["gif"] == true,
                 note: payload["media"]["note"] == true,
@@ -74,7 +74,7 @@ impl Content {
                     url: None,
                     ..message.media
                 },
-                mentions: Vec::new(),
+                mentions: Mentions::default(),
                 forwarded: true,
                 ..*message
             }))),

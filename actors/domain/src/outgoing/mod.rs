@@ -4,6 +4,7 @@ mod content;
 mod file;
 mod file_type;
 mod forward;
+mod mentions;
 mod pacing;
 mod queue;
 mod recipient;
@@ -11,12 +12,13 @@ mod status;
 mod told;
 
 pub use content::{
-    CONTACTS_MAX, ContactCard, Content, LinkPreview, MENTIONS_MAX, POLL_OPTIONS, Poll, Quote, Target, check_emoji,
-    check_latitude, check_line, check_longitude, check_message_id, check_selectable, check_text,
+    CONTACTS_MAX, ContactCard, Content, LinkPreview, POLL_OPTIONS, Poll, Quote, Target, check_emoji, check_latitude,
+    check_line, check_longitude, check_message_id, check_selectable, check_text,
 };
 pub use file::{MediaMessage, ReadyFile, SentFile, check_caption, check_file_name};
 pub use file_type::{FileType, HEAD_BYTES, check_mime_type, sniff};
 pub use forward::{ForwardSource, Forwarded, NotForwardable, forwarded};
+pub use mentions::{MENTIONS_MAX, Mentions};
 pub use pacing::{Bucket, Pace, Pacing};
 pub use queue::{Outbox, Pumped, Ticket};
 pub use recipient::{GroupId, Recipient};
@@ -45,7 +47,7 @@ impl Outgoing {
             to,
             content: Content::Text {
                 text: text.into(),
-                mentions: Vec::new(),
+                mentions: Mentions::default(),
                 link_preview: None,
             },
             reply_to: None,
@@ -65,6 +67,8 @@ mod tests {
         for kept in [
             json.as_str(),
             r#"{"to":"1-2@g.us","type":"text","text":"hi","mentions":["5511999999999"],"link_preview":{"url":"https://a.b","title":"A"},"reply_to":{"message_id":"X","from":"5511999999999","text":"?"}}"#,
+            r#"{"to":"1-2@g.us","type":"text","text":"@100000000000007","mentions":["100000000000007@lid"]}"#,
+            r#"{"to":"1-2@g.us","type":"text","text":"@all","mentions":"all"}"#,
             r#"{"to":"123@lid","type":"location","latitude":-23.5,"longitude":46.25,"name":"Here"}"#,
             r#"{"to":"5511999999999","type":"contact","contacts":[{"name":"Ana","phone_number":"5511988888888"}]}"#,
             r#"{"to":"5511999999999","type":"reaction","target":{"message_id":"X"},"emoji":"👍"}"#,

@@ -12,6 +12,8 @@ const GROUP: &str = "@g.us";
 const HIDDEN: &str = "@lid";
 /// What ends the id of an account that is known by its number.
 const ACCOUNT: &str = "@s.whatsapp.net";
+/// What ended it in older clients, and does in other gateways.
+const CLIENT: &str = "@c.us";
 /// Digits of the longest id; those of groups have 18 today, older ones two numbers with a dash.
 const DIGITS_MAX: usize = 40;
 
@@ -87,7 +89,7 @@ pub enum Recipient {
 }
 
 impl Recipient {
-    /// Reads a number as [`PhoneNumber::parse`] does, `…@s.whatsapp.net`, `…@lid` or `…@g.us`.
+    /// Reads a number as [`PhoneNumber::parse`] does, `…@s.whatsapp.net`, `…@c.us`, `…@lid` or `…@g.us`.
     ///
     /// # Errors
     /// `InvalidField` naming `field`.
@@ -119,14 +121,14 @@ impl Recipient {
                 false => Err(InvalidField::new(field, "must be digits before @lid")),
             };
         }
-        if trimmed.contains('@') && !trimmed.ends_with(ACCOUNT) {
+        let number = [ACCOUNT, CLIENT].iter().find_map(|ending| trimmed.strip_suffix(ending));
+        if number.is_none() && trimmed.contains('@') {
             return Err(InvalidField::new(
                 field,
-                "must be a number, or an id that ends with @s.whatsapp.net or @lid",
+                "must be a number, or an id that ends with @s.whatsapp.net, @c.us or @lid",
             ));
         }
-        let number = trimmed.strip_suffix(ACCOUNT).unwrap_or(text);
-        PhoneNumber::parse(field, number).map(Self::Number)
+        PhoneNumber::parse(field, number.unwrap_or(text)).map(Self::Number)
     }
 
     /// WhatsApp's id of it.
@@ -198,6 +200,7 @@ mod tests {
                 "5511999999999",
                 "5511999999999@s.whatsapp.net",
             ),
+            ("5511999999999@c.us", "5511999999999", "5511999999999@s.whatsapp.net"),
             (
                 " 120363000000000001@g.us",
                 "120363000000000001@g.us",
@@ -229,6 +232,7 @@ mod tests {
             "1@broadcast",
             "1@newsletter",
             "1@c.us",
+            "5511999999999@c.us@s.whatsapp.net",
         ] {
             let refusal = text.parse::<Recipient>().unwrap_err();
             assert_eq!(refusal.field, "to");
@@ -239,7 +243,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_shown_is_read_as_the_same(text in "[0-9+ ()-]{0,20}(@g.us|@lid|@s.whatsapp.net)?") {
+        fn what_is_shown_is_read_as_the_same(text in "[0-9+ ()-]{0,20}(@g.us|@lid|@s.whatsapp.net|@c.us)?") {
             if let Ok(read) = text.parse::<Recipient>() {
                 prop_assert_eq!(read.to_string().parse::<Recipient>().unwrap(), read.clone());
                 prop_assert_eq!(read.jid().parse::<Recipient>().unwrap(), read);

@@ -15,6 +15,7 @@ use whatsapp_rust::wacore_binary::{Jid, JidExt};
 use whatsapp_rust::{Client, IqError, anyhow};
 
 use super::{
+    ids,
     memory::Memory,
     numbers,
     reporter::Reporter,
@@ -88,9 +89,14 @@ impl Acting {
         from: Option<&Recipient>,
         message_ids: &[String],
     ) -> Result<Done, SendError> {
-        let chat = self.as_it_writes(chat).await?;
+        let chat = self.chat(chat).await?;
         let from = match from {
-            Some(from) if chat.is_group() => Some(self.as_it_writes(from).await?),
+            Some(from) if chat.is_group() => {
+                let known = ids::in_group(&self.client, &chat, std::slice::from_ref(from))
+                    .await
+                    .pop();
+                Some(known.map_or_else(|| parsed(&from.jid()), |(_, jid)| Ok(jid))?)
+            }
             _ => None,
         };
         let ids: Vec<&str> = message_ids.iter().map(String::as_str).collect();
@@ -98,15 +104,10 @@ impl Acting {
         marked.map(|()| Done::Done).map_err(of_unknown)
     }
 
-    /// Whom WhatsApp takes for the writer of a chat: the hidden id, where it is known.
-    pub(super) async fn as_it_writes(&self, who: &Recipient) -> Result<Jid, SendError> {
-        let jid = parsed(&who.jid())?;
-        if jid.is_pn()
-            && let Ok(Some(entry)) = self.client.get_lid_pn_entry(&jid).await
-        {
-            return Ok(Jid::lid(&*entry.lid));
-        }
-        Ok(jid)
+    /// A chat under the id that WhatsApp has it under.
+    async fn chat(&self, who: &Recipient) -> Result<Jid, SendError> {
+        let found = chat(&self.client, &self.memory, who).await?;
+        Ok(ids::of_chat(&self.client, found).await)
     }
 
     async fn show(&self, to: Option<&Recipient>, state: PresenceState) -> Result<Done, SendError> {
@@ -118,7 +119,7 @@ impl Acting {
             PresenceState::Paused => ChatStateType::Paused,
         };
         let to = to.ok_or_else(|| SendError::Impossible("this needs a chat".to_owned()))?;
-        let to = chat(&self.client, &self.memory, to).await?;
+        let to = self.chat(to).await?;
         let sent = self.client.chatstate().send(&to, shown).await;
         sent.map(|()| Done::Done).map_err(|error| match error {
             ChatStateError::Client(error) => of_client(&error),

@@ -2,13 +2,13 @@
 
 mod file;
 
+use std::collections::{HashMap, HashSet};
+
 use uuid::Uuid;
-use wharf_domain::{
-    PhoneNumber,
-    outgoing::{ContactCard, Content, LinkPreview, Outgoing, Poll, Quote, Recipient, Target},
-};
+use wharf_domain::outgoing::{ContactCard, Content, LinkPreview, Mentions, Outgoing, Poll, Quote, Recipient, Target};
 use whatsapp_rust::buffa::MessageField;
 use whatsapp_rust::wacore::proto_helpers::{MessageExt, build_reaction_message};
+use whatsapp_rust::wacore_binary::Jid;
 use whatsapp_rust::waproto::whatsapp::{
     ContextInfo, Message, MessageContextInfo, MessageKey,
     message::{
@@ -16,6 +16,8 @@ use whatsapp_rust::waproto::whatsapp::{
         PollCreationMessage, ProtocolMessage, poll_creation_message, protocol_message,
     },
 };
+
+use super::ids::renamed;
 
 /// Who is who, for what a message says about others.
 pub(crate) struct Scene<'a> {
@@ -25,8 +27,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) own: &'a str,
     /// Unix milliseconds.
     pub(crate) now_ms: i64,
-    /// Numbers and hidden ids in digits, of those whom the chat knows by their hidden ids.
-    pub(crate) hidden: &'a [(String, String)],
+    /// Those whom the chat knows by other ids than they are given by, with those.
+    pub(crate) known: &'a [(Recipient, Jid)],
     /// After how many seconds messages of the chat disappear.
     pub(crate) expires: Option<u32>,
 }
@@ -34,56 +36,45 @@ pub(crate) struct Scene<'a> {
 impl Scene<'_> {
     /// Somebody's id as the chat knows it.
     fn jid(&self, who: &Recipient) -> String {
-        match who {
-            Recipient::Number(number) => match self.hidden_of(number.as_str()) {
-                Some(hidden) => Recipient::Hidden(hidden.into()).jid(),
-                None => who.jid(),
-            },
-            _ => who.jid(),
-        }
+        let known = self.known.iter().find(|(given, _)| given == who);
+        known.map_or_else(|| who.jid(), |(_, jid)| jid.to_string())
     }
 
-    fn hidden_of(&self, number: &str) -> Option<&str> {
-        let found = self.hidden.iter().find(|(known, _)| known == number);
-        found.map(|(_, hidden)| hidden.as_str())
+    /// Words whose mentions name the ids that the chat knows: there they are shown.
+    fn named(&self, text: &str, mentions: &Mentions) -> String {
+        let mentioned: HashSet<&Recipient> = mentions.people().iter().collect();
+        let known = self.known.iter().filter(|(given, _)| mentioned.contains(given));
+        let known: HashMap<&str, &str> = known.map(|(given, jid)| (digits(given), jid.user_base())).collect();
+        renamed(text, |digits| known.get(digits).copied())
     }
 
-    /// Words whose mentions name the ids that the chat knows: there they are shown. What is named is the whole number behind
-    /// the `@`, of which another's may be the beginning.
-    fn named(&self, text: &str, mentions: &[PhoneNumber]) -> String {
-        let mut parts = text.split('@');
-        let mut named = parts.next().unwrap_or_default().to_owned();
-        for part in parts {
-            let end = part.find(|c: char| !c.is_ascii_digit()).unwrap_or(part.len());
-            let (number, rest) = part.split_at(end);
-            let is_mentioned = mentions.iter().any(|mentioned| mentioned.as_str() == number);
-            let hidden = self.hidden_of(number).filter(|_| is_mentioned);
-            named.extend(["@", hidden.unwrap_or(number), rest]);
-        }
-        named
+    /// Says in a message's context whom it mentions.
+    fn mention(&self, mentions: &Mentions, context: &mut ContextInfo) {
+        context.mentioned_jid = mentions.people().iter().map(|person| self.jid(person)).collect();
+        context.non_jid_mentions = (*mentions == Mentions::All).then_some(1);
     }
 }
 
-/// The numbers that a message names.
-pub(crate) fn named(outgoing: &Outgoing) -> Vec<PhoneNumber> {
-    let mut named = match &outgoing.content {
-        Content::Text { mentions, .. } => mentions.clone(),
-        Content::Media(message) => message.mentions.clone(),
+/// What a mention of somebody says behind the `@`.
+fn digits(who: &Recipient) -> &str {
+    match who {
+        Recipient::Number(number) => number.as_str(),
+        Recipient::Hidden(digits) => digits,
+        Recipient::Group(group) => group.as_str(),
+    }
+}
+
+/// Those whom a message names.
+pub(crate) fn named(outgoing: &Outgoing) -> Vec<Recipient> {
+    let mentions = outgoing.content.mentions().map_or(&[][..], Mentions::people);
+    let target = match &outgoing.content {
         Content::Reaction { target, .. } | Content::Edit { target, .. } | Content::Revoke { target } => {
-            target.from.iter().filter_map(number).collect()
+            target.from.as_ref()
         }
-        _ => Vec::new(),
+        _ => None,
     };
     let quoted = outgoing.reply_to.as_ref().and_then(|quote| quote.from.as_ref());
-    named.extend(quoted.and_then(number));
-    named
-}
-
-fn number(who: &Recipient) -> Option<PhoneNumber> {
-    match who {
-        Recipient::Number(number) => Some(number.clone()),
-        _ => None,
-    }
+    mentions.iter().chain(target).chain(quoted).cloned().collect()
 }
 
 /// Makes the message.
@@ -126,7 +117,7 @@ pub(crate) fn compose(outgoing: &Outgoing, scene: &Scene<'_>) -> Result<Message,
         Content::Edit { target, text } => protocol(ProtocolMessage {
             key: MessageField::some(key(target, outgoing, scene, true)?),
             r#type: Some(protocol_message::Type::MESSAGE_EDIT),
-            edited_message: MessageField::some(words(scene, text, &[], None, false)),
+            edited_message: MessageField::some(words(scene, text, &Mentions::default(), None, false)),
             timestamp_ms: Some(scene.now_ms),
             ..Default::default()
         }),
@@ -135,7 +126,7 @@ pub(crate) fn compose(outgoing: &Outgoing, scene: &Scene<'_>) -> Result<Message,
             r#type: Some(protocol_message::Type::REVOKE),
             ..Default::default()
         }),
-        Content::Forward { text } => *words(scene, text, &[], None, false).prepare_for_forward(),
+        Content::Forward { text } => *words(scene, text, &Mentions::default(), None, false).prepare_for_forward(),
         Content::Media(media) => {
             let quote = outgoing.reply_to.as_ref();
             let context = quote.map(|quote| quoting(quote, outgoing, scene)).transpose()?;
@@ -157,7 +148,7 @@ pub(crate) fn compose(outgoing: &Outgoing, scene: &Scene<'_>) -> Result<Message,
 fn words(
     scene: &Scene<'_>,
     text: &str,
-    mentions: &[PhoneNumber],
+    mentions: &Mentions,
     preview: Option<&LinkPreview>,
     is_answer: bool,
 ) -> Message {
@@ -184,11 +175,9 @@ fn words(
         extended.jpeg_thumbnail.clone_from(thumbnail);
     }
     if !mentions.is_empty() {
-        let mentioned = mentions.iter().map(|number| scene.jid(&number.clone().into()));
-        extended.context_info = MessageField::some(ContextInfo {
-            mentioned_jid: mentioned.collect(),
-            ..Default::default()
-        });
+        let mut context = ContextInfo::default();
+        scene.mention(mentions, &mut context);
+        extended.context_info = MessageField::some(context);
     }
     Message {
         extended_text_message: MessageField::some(extended),
@@ -329,6 +318,7 @@ fn answer(message: &mut Message, mut context: ContextInfo) {
         && let Some(present) = text.context_info.as_option_mut()
     {
         context.mentioned_jid = std::mem::take(&mut present.mentioned_jid);
+        context.non_jid_mentions = present.non_jid_mentions;
     }
     message.set_context_info(context);
 }

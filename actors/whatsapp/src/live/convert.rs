@@ -204,7 +204,8 @@ fn built(
         from_lid: writer.people.hidden(&writer.sender),
         group,
     };
-    let (kind, words) = (content.kind, mem::take(&mut content.words).into_owned());
+    let words = context::named(mem::take(&mut content.words), content.context, writer.people);
+    let kind = content.kind;
     IncomingMessage {
         chat,
         sender: writer.sender.to_string(),
@@ -212,7 +213,7 @@ fn built(
         from: writer.from.clone(),
         timestamp: Timestamp(info.timestamp.timestamp_millis()),
         kind,
-        content: words,
+        content: words.into_owned(),
         details: details(info, content, writer, about),
     }
 }
@@ -246,7 +247,9 @@ fn details(info: &MessageInfo, content: Content<'_>, writer: &Writer<'_>, about:
         view_once: content.view_once,
         history: false,
         target: content.target.and_then(|key| target(key, writer)),
-        caption: content.caption.map(str::to_owned),
+        caption: content
+            .caption
+            .map(|caption| context::named(caption.into(), context, writer.people).into_owned()),
         media: content.media.map(Box::new),
         body: content.body,
         unknown: content.unknown,

@@ -20,6 +20,7 @@ use whatsapp_rust::wacore_binary::{Jid, NodeRef};
 
 use super::{
     acts::{Acting, UNANSWERED, is_unanswered},
+    ids,
     send::{of_iq, parsed},
 };
 use crate::SendError;
@@ -147,11 +148,8 @@ impl Acting {
 
     /// The number of somebody, where it is known here.
     pub(super) async fn number_of(&self, person: &Jid) -> Option<String> {
-        if person.is_pn() {
-            return Some(person.user_base().to_owned());
-        }
-        let entry = self.client.get_lid_pn_entry(person).await.ok().flatten();
-        entry.map(|entry| entry.phone_number.to_string())
+        let known = ids::called(&self.client, person.clone(), false).await;
+        known.is_pn().then(|| known.user_base().to_owned())
     }
 }
 

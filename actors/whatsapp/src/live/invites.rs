@@ -18,6 +18,7 @@ use whatsapp_rust::{IqError, anyhow};
 use super::{
     acts::Acting,
     groups::{of_change, of_group},
+    ids,
     numbers::account,
     send::{of_iq, parsed},
 };
@@ -73,7 +74,8 @@ impl Acting {
 
     pub(super) async fn accept(&self, invitation: &Invitation) -> Result<Done, SendError> {
         let group = parsed(invitation.group.as_str())?;
-        let from = self.as_it_writes(&invitation.from).await?;
+        // As the message came that it was in.
+        let from = ids::of_chat(&self.client, parsed(&invitation.from.jid())?).await;
         let expires = invitation.expires_at.map_or(0, Timestamp::seconds);
         let order = AcceptGroupInviteV4Iq::new(&group, invitation.code.as_str(), expires, &from);
         let group = invitation.group.as_str();
@@ -153,15 +155,13 @@ impl Acting {
     /// Somebody under the id that they ask to be let in with. Of whoever does not ask, WhatsApp is to say so.
     async fn as_it_asks(&self, person: &Recipient, asking: &[Asking]) -> Result<Jid, SendError> {
         let given = parsed(&person.jid())?;
-        let known = self.client.get_lid_pn_entry(&given).await.ok().flatten();
-        let hidden = known.map(|entry| Jid::lid(&*entry.lid));
+        let hidden = ids::called(&self.client, given.clone(), true).await;
         let asked = asking.iter().find(|one| {
             let by_number = match (person, &one.number) {
                 (Recipient::Number(number), Some(asks)) => number.is_account(asks),
                 _ => false,
             };
-            let mut ids = [Some(&given), hidden.as_ref()].into_iter().flatten();
-            by_number || ids.any(|id| one.jid.is_same_user_as(id))
+            by_number || [&given, &hidden].into_iter().any(|id| one.jid.is_same_user_as(id))
         });
         match (asked, person) {
             (Some(one), _) => Ok(one.jid.clone()),

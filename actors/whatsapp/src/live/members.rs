@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 use wharf_domain::{
-    GroupId, PhoneNumber,
+    GroupId, PhoneNumber, Recipient,
     action::{Done, ParticipantChange},
 };
 use whatsapp_rust::features::{GroupCreateOptions, GroupError, GroupParticipantOptions, ParticipantChangeResponse};
@@ -40,7 +40,7 @@ impl Membership {
 }
 
 impl Acting {
-    /// The accounts of those whom a change is about. One that nobody waits for any more by then is not made.
+    /// The accounts of numbers. What nobody waits for any more by then is not done.
     async fn accounts(&self, numbers: &[PhoneNumber]) -> Result<Vec<Jid>, SendError> {
         let found = accounts(&self.client, &self.memory, numbers, self.by).await?;
         match Instant::now() < self.by {
@@ -58,13 +58,27 @@ impl Acting {
         Ok(Done::Group(told(made.metadata)))
     }
 
+    /// The accounts of those whom a change is about; of who is given by a hidden id, that.
+    async fn members(&self, people: &[Recipient]) -> Result<Vec<Jid>, SendError> {
+        let numbers = people.iter().filter_map(|person| match person {
+            Recipient::Number(number) => Some(number.clone()),
+            _ => None,
+        });
+        let mut accounts = self.accounts(&numbers.collect::<Vec<_>>()).await?.into_iter();
+        let members = people.iter().map(|person| match person {
+            Recipient::Number(number) => accounts.next().ok_or_else(|| SendError::NotOnWhatsApp(number.clone())),
+            _ => parsed(&person.jid()),
+        });
+        members.collect()
+    }
+
     /// Adds, removes, promotes and demotes, in this order.
-    pub(super) async fn change(&self, group: &GroupId, lists: [&[PhoneNumber]; 4]) -> Result<Done, SendError> {
+    pub(super) async fn change(&self, group: &GroupId, lists: [&[Recipient]; 4]) -> Result<Done, SendError> {
         let group = parsed(group.as_str())?;
-        let mut people = self.accounts(&lists.concat()).await?.into_iter();
+        let mut people = self.members(&lists.concat()).await?.into_iter();
         let mut changes = Vec::new();
-        for (action, numbers) in Membership::ALL.into_iter().zip(lists) {
-            let these: Vec<Jid> = people.by_ref().take(numbers.len()).collect();
+        for (action, list) in Membership::ALL.into_iter().zip(lists) {
+            let these: Vec<Jid> = people.by_ref().take(list.len()).collect();
             if these.is_empty() {
                 continue;
             }

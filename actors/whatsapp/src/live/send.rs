@@ -5,7 +5,6 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wharf_domain::{Outgoing, PhoneNumber, Recipient, Timestamp, outgoing::Place};
-use whatsapp_rust::wacore::types::message::AddressingMode;
 use whatsapp_rust::wacore_binary::{Jid, JidExt};
 use whatsapp_rust::waproto::whatsapp::Message;
 use whatsapp_rust::{Client, ClientError, IqError, SendError as ClientSendError, SendOptions};
@@ -13,6 +12,7 @@ use whatsapp_rust::{Client, ClientError, IqError, SendError as ClientSendError, 
 use super::{
     acks::{Ack, Waiting},
     compose::{Scene, compose, named},
+    ids,
     inbound::party,
     memory::Memory,
     numbers::{Known, account},
@@ -51,7 +51,7 @@ impl Sending {
             None => return Err(SendError::NotConnected),
         }
         let own = self.client.pn().ok_or(SendError::NotConnected)?;
-        let hidden = hidden(&self.client, &to, &named(&self.outgoing)).await;
+        let known = ids::in_group(&self.client, &to, &named(&self.outgoing)).await;
         let Some(expires) = over.run_until_cancelled(self.timers.of(&self.client, &to)).await else {
             return Err(SendError::NotConnected);
         };
@@ -59,7 +59,7 @@ impl Sending {
             chat: &to.to_string(),
             own: own.user_base(),
             now_ms: now().0,
-            hidden: &hidden,
+            known: &known,
             expires,
         };
         let message = compose(&self.outgoing, &scene).map_err(SendError::Impossible)?;
@@ -160,25 +160,6 @@ async fn can_be_read(client: &Client, to: &Jid) -> bool {
         }
     }
     devices.is_empty()
-}
-
-/// Numbers and hidden ids of those whom a group knows by their hidden ids, as far as they are known here.
-async fn hidden(client: &Client, chat: &Jid, numbers: &[PhoneNumber]) -> Vec<(String, String)> {
-    if numbers.is_empty() || !chat.is_group() {
-        return Vec::new();
-    }
-    // Sending needs the same, and finds it remembered.
-    match client.groups().query_info(chat).await {
-        Ok(group) if group.addressing_mode == AddressingMode::Lid => {}
-        _ => return Vec::new(),
-    }
-    let mut hidden = Vec::new();
-    for number in numbers {
-        if let Ok(Some(entry)) = client.get_lid_pn_entry(&Jid::pn(number.as_str())).await {
-            hidden.push((number.as_str().to_owned(), entry.lid.to_string()));
-        }
-    }
-    hidden
 }
 
 /// An id of WhatsApp's that was checked before.

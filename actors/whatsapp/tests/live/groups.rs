@@ -138,8 +138,8 @@ async fn many_numbers_are_looked_up_together_and_before_anything_is_changed() {
     let change = Action::ChangeParticipants {
         group: made.id.parse().unwrap(),
         add: Vec::new(),
-        remove: vec![many[0].clone()],
-        promote: vec![nobody.clone()],
+        remove: vec![many[0].clone().into()],
+        promote: vec![nobody.clone().into()],
         demote: Vec::new(),
     };
     assert_eq!(act(&line.link, change).await, Err(SendError::NotOnWhatsApp(nobody)));

@@ -10,6 +10,7 @@ mod endings;
 mod files;
 mod groups;
 mod happenings;
+mod ids;
 mod inbox;
 mod keeper;
 mod keys;

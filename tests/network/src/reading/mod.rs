@@ -145,6 +145,7 @@ fn note_context(world: &World, context: &ContextInfo, details: &mut MessageDetai
     details.forwarded = context.is_forwarded == Some(true);
     details.ephemeral = context.expiration.filter(|seconds| *seconds > 0);
     details.mentions = context.mentioned_jid.iter().map(|jid| number(world, jid)).collect();
+    details.mentions_all = context.non_jid_mentions.is_some_and(|mentions| mentions > 0);
     details.reply_to = context.stanza_id.as_ref().map(|id| Quoted {
         id: id.clone(),
         from: context.participant.as_deref().map(|jid| number(world, jid)),

@@ -43,6 +43,10 @@ pub(super) async fn handle(session: &Session, message: &Node) {
         session.link.send(ack(message).attr("error", NO_SUCH_CHAT).build());
         return;
     }
+    if to.is_lid() && !account.is_lid_migrated() {
+        session.link.send(ack(message).attr("error", BAD_REQUEST).build());
+        return;
+    }
     let Some(recipient) = session.world.resolve(&to) else {
         session.link.send(ack(message).attr("error", REFUSED).build());
         return;

@@ -235,7 +235,7 @@ async fn link(world: &World, account: &Arc<Account>, offer: &Offer, qr: &Qr) -> 
 
 fn pair_success(account: &Account, number: u16, name: &str, identity: Vec<u8>, id: &str) -> Node {
     let props = ClientPairingProps {
-        is_chat_db_lid_migrated: Some(true),
+        is_chat_db_lid_migrated: Some(account.is_lid_migrated()),
         ..Default::default()
     };
     let device = NodeBuilder::new("device")

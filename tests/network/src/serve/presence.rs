@@ -62,7 +62,8 @@ pub(super) fn handle_chat_state(session: &Session, state: &Node) {
         ("composing", _) => "composing",
         _ => "paused",
     };
-    show(&session.world, account, &device.pn.to_string(), &chat, name);
+    let (by, to) = (device.pn.to_string(), to.to_string());
+    show(&session.world, account, (&by, &to), &chat, name);
 }
 
 fn stanza(from: &Jid, there: bool, last: Option<u64>) -> Node {
@@ -100,7 +101,7 @@ pub(crate) fn show_presence(world: &World, phone: &str, state: &str, to: Option<
         )),
         ("composing" | "recording" | "paused", Some(to)) => {
             let chat = world.conversation(to)?;
-            show(world, &account, &account.phone, &chat, state);
+            show(world, &account, (&account.phone, to), &chat, state);
             Ok(())
         }
         ("composing" | "recording" | "paused", None) => Err(NetworkError::Invalid(
@@ -112,8 +113,8 @@ pub(crate) fn show_presence(world: &World, phone: &str, state: &str, to: Option<
     }
 }
 
-/// Shows a state to the phones and devices of everybody else in a chat.
-fn show(world: &World, account: &Account, by: &str, chat: &Chat, state: &str) {
+/// Shows a state to the phones and devices of everybody else in a chat, which `by` named `to`.
+fn show(world: &World, account: &Account, (by, to): (&str, &str), chat: &Chat, state: &str) {
     let mut child = NodeBuilder::new(if state == "paused" { "paused" } else { "composing" });
     if state == "recording" {
         child = child.attr("media", "audio");
@@ -140,6 +141,7 @@ fn show(world: &World, account: &Account, by: &str, chat: &Chat, state: &str) {
         other.see(PresenceRecord {
             from: by.to_owned(),
             state: state.to_owned(),
+            to: to.to_owned(),
             group: group.as_ref().map(ToString::to_string),
             at: clock::now_ms(),
         });

@@ -90,6 +90,7 @@ fn record(session: &Session, receipt: &Node, (to, group): (&Jid, Option<Jid>), k
         sender.receipt(ReceiptRecord {
             id,
             from: from.clone(),
+            to: to.to_string(),
             kind: kind.to_owned(),
             keys: receipt.get_optional_child("keys").is_some(),
             at,

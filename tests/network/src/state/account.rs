@@ -38,6 +38,8 @@ pub(crate) struct Account {
     silent: AtomicBool,
     /// Whether the phone does not answer its devices, as one that is off.
     off: AtomicBool,
+    /// Its chats with people go by their numbers.
+    by_number: AtomicBool,
     book: Mutex<Book>,
 }
 
@@ -82,6 +84,7 @@ impl Account {
             profile: Profile::default(),
             silent: AtomicBool::new(false),
             off: AtomicBool::new(false),
+            by_number: AtomicBool::new(false),
             book: Mutex::default(),
         })
     }
@@ -199,6 +202,16 @@ impl Account {
     /// Lets the phone say by itself what was delivered, or not.
     pub(crate) fn set_receipts(&self, by_itself: bool) {
         self.silent.store(!by_itself, Ordering::Relaxed);
+    }
+
+    /// Whether its chats with people go by hidden ids.
+    pub(crate) fn is_lid_migrated(&self) -> bool {
+        !self.by_number.load(Ordering::Relaxed)
+    }
+
+    /// They do from now on, or go by numbers.
+    pub(crate) fn set_lid_migrated(&self, migrated: bool) {
+        self.by_number.store(!migrated, Ordering::Relaxed);
     }
 
     /// Whether the phone answers what its devices ask it.

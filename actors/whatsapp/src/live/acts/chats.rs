@@ -6,20 +6,13 @@ use wharf_domain::{
 };
 use whatsapp_rust::IqError;
 use whatsapp_rust::features::AppStateError;
-use whatsapp_rust::wacore_binary::Jid;
 
 use super::{Acting, changed};
-use crate::{SendError, live::send::chat};
+use crate::SendError;
 
 impl Acting {
     pub(super) async fn arrange(&self, which: &Recipient, how: Arrangement) -> Result<Done, SendError> {
-        let found = chat(&self.client, &self.memory, which).await?;
-        // A person's chat goes by the hidden id, where that is known.
-        let known = match found.is_pn() {
-            true => self.client.get_lid_pn_entry(&found).await.ok().flatten(),
-            false => None,
-        };
-        let chat = known.map_or(found, |entry| Jid::lid(&*entry.lid));
+        let chat = self.chat(which).await?;
         let chats = self.client.chat_actions();
         let done = match how {
             Arrangement::Archived(true) => chats.archive_chat(&chat, None).await,

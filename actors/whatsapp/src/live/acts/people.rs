@@ -13,6 +13,7 @@ use crate::{
     SendError,
     live::{
         groups::of_group,
+        ids,
         send::{chat, of_client, of_iq, parsed},
     },
 };
@@ -177,7 +178,7 @@ impl Acting {
             Some(parties) => parties,
             // It rang before the program started, or on another link: callers are named by their hidden ids.
             None => {
-                let caller = self.as_it_writes(from).await?;
+                let caller = ids::called(&self.client, parsed(&from.jid())?, true).await;
                 (caller.clone(), caller)
             }
         };

@@ -37,9 +37,8 @@ fn in_context(scene: &Scene<'_>, message: &MediaMessage, context: Option<Context
     if context.is_none() && message.mentions.is_empty() && !message.forwarded && scene.expires.is_none() {
         return None;
     }
-    let mentioned = message.mentions.iter();
     let mut context = context.unwrap_or_default();
-    context.mentioned_jid = mentioned.map(|number| scene.jid(&number.clone().into())).collect();
+    scene.mention(&message.mentions, &mut context);
     context.expiration = scene.expires;
     if message.forwarded {
         (context.is_forwarded, context.forwarding_score) = (Some(true), Some(1));
@@ -175,7 +174,7 @@ mod tests {
         message::MediaKind,
         outgoing::{Content, Outgoing},
     };
-    use whatsapp_rust::wacore::proto_helpers::MessageExt as _;
+    use whatsapp_rust::{wacore::proto_helpers::MessageExt as _, wacore_binary::Jid};
 
     use super::{super::compose, *};
 
@@ -205,12 +204,12 @@ mod tests {
 
     /// In a chat whose messages disappear after so many seconds.
     fn composed_where(expires: Option<u32>, mut body: Value, direct_path: &str) -> Result<Message, String> {
-        let hidden = [("5511777777777".to_owned(), "100000000000007".to_owned())];
+        let known = [("5511777777777".parse().unwrap(), Jid::lid("100000000000007"))];
         let scene = Scene {
             chat: "120363000000000001@g.us",
             own: "5511888888888",
             now_ms: 7,
-            hidden: &hidden,
+            known: &known,
             expires,
         };
         body["to"] = scene.chat.into();

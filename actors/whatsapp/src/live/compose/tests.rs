@@ -6,13 +6,17 @@ const SCENE: Scene<'static> = Scene {
     chat: "5511999999999@s.whatsapp.net",
     own: "5511888888888",
     now_ms: 7,
-    hidden: &[],
+    known: &[],
     expires: None,
 };
 const GROUP: Scene<'static> = Scene {
     chat: "120363000000000001@g.us",
     ..SCENE
 };
+
+fn recipient(text: &str) -> Recipient {
+    text.parse().unwrap()
+}
 
 fn outgoing(mut body: Value, scene: &Scene<'_>) -> Outgoing {
     body["to"] = scene.chat.into();
@@ -149,11 +153,8 @@ fn what_is_said_in_a_chat_with_a_timer_brings_it_along() {
 
 #[test]
 fn a_group_that_knows_hidden_ids_is_told_those() {
-    let hidden = [("5511777777777".to_owned(), "100000000000007".to_owned())];
-    let scene = Scene {
-        hidden: &hidden,
-        ..GROUP
-    };
+    let known = [(recipient("5511777777777"), Jid::lid("100000000000007"))];
+    let scene = Scene { known: &known, ..GROUP };
     let body = json!({"type": "text", "text": "@5511777777777 hi", "mentions": ["5511777777777"],
         "reply_to": {"message_id": "Q", "from": "5511777777777"}});
     let outgoing = outgoing(body, &scene);
@@ -166,17 +167,55 @@ fn a_group_that_knows_hidden_ids_is_told_those() {
     assert_eq!(context.participant.as_deref(), Some("100000000000007@lid"));
 }
 
+/// Of somebody who is given by the hidden id, and of one whose number is written in the other way.
+#[test]
+fn a_group_that_knows_numbers_is_told_those() {
+    let known = [
+        (recipient("100000000000007@lid"), Jid::pn("5511777777777")),
+        (recipient("5511966666666"), Jid::pn("551166666666")),
+    ];
+    let scene = Scene { known: &known, ..GROUP };
+    let body = json!({"type": "text", "text": "@100000000000007 @5511966666666 @100000000000008",
+        "mentions": ["100000000000007@lid", "5511966666666", "100000000000008@lid"]});
+    let text = compose(&outgoing(body, &scene), &scene).unwrap();
+    let text = text.extended_text_message.as_option().unwrap();
+    assert_eq!(
+        text.text.as_deref(),
+        Some("@5511777777777 @551166666666 @100000000000008")
+    );
+    let mentioned = [
+        "5511777777777@s.whatsapp.net",
+        "551166666666@s.whatsapp.net",
+        "100000000000008@lid",
+    ];
+    assert_eq!(text.context_info.as_option().unwrap().mentioned_jid, mentioned);
+}
+
+#[test]
+fn everybody_is_mentioned_without_a_name() {
+    for body in [
+        json!({"type": "text", "text": "@all look", "mentions": "all"}),
+        json!({"type": "text", "text": "@all look", "mentions": "all",
+            "reply_to": {"message_id": "Q", "from": "5511777777777"}}),
+    ] {
+        let outgoing = outgoing(body, &GROUP);
+        let text = compose(&outgoing, &GROUP).unwrap();
+        let text = text.extended_text_message.as_option().unwrap();
+        assert_eq!(text.text.as_deref(), Some("@all look"));
+        let context = text.context_info.as_option().unwrap();
+        assert_eq!((context.non_jid_mentions, context.mentioned_jid.len()), (Some(1), 0));
+        assert_eq!(context.stanza_id.is_some(), outgoing.reply_to.is_some());
+    }
+}
+
 /// Numbers have 8 to 15 digits, so that one may be the beginning of another, or of a hidden id.
 #[test]
 fn a_mention_is_the_whole_number() {
-    let hidden = [
-        ("55117777".to_owned(), "5511777799".to_owned()),
-        ("5511777799".to_owned(), "100000000000007".to_owned()),
+    let known = [
+        (recipient("55117777"), Jid::lid("5511777799")),
+        (recipient("5511777799"), Jid::lid("100000000000007")),
     ];
-    let scene = Scene {
-        hidden: &hidden,
-        ..GROUP
-    };
+    let scene = Scene { known: &known, ..GROUP };
     let body = json!({"type": "text", "text": "@ @@5511777799, @55117777! a@55117777.example @551177 @",
         "mentions": ["55117777", "5511777799"]});
     let text = compose(&outgoing(body, &scene), &scene).unwrap();

@@ -265,5 +265,8 @@ pub(super) fn named_in(message: &Message, mut name: impl FnMut(&str)) {
     if let Some(context) = content.context {
         context.participant.as_deref().into_iter().for_each(&mut name);
         mentioned(context).for_each(|jid| name(jid));
+        let quoted = context.quoted_message.as_option();
+        let quoted = quoted.and_then(|quoted| read(quoted, &Ballot::Sealed).ok()?.context);
+        quoted.into_iter().flat_map(mentioned).for_each(|jid| name(jid));
     }
 }

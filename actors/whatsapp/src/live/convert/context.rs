@@ -1,7 +1,10 @@
 //! What stands around a message: what it belongs to, what it answers, whom it mentions, whether it was forwarded,
 //! which advertisement it came from.
 
-use std::collections::HashSet;
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+};
 
 use wharf_domain::{
     message::{PartKind, PartOf, Quoted, Referral, Unknown},
@@ -16,8 +19,9 @@ use super::{
     content,
     part::{cut, whole},
     votes::Ballot,
-    who::Writer,
+    who::{People, Writer},
 };
+use crate::live::ids::renamed;
 
 /// The chat of status updates.
 const STATUS: &str = "status@broadcast";
@@ -62,7 +66,7 @@ pub(super) fn reply_to(context: &ContextInfo, writer: &Writer<'_>) -> Option<Quo
         from: context.participant.as_deref().and_then(|jid| writer.other(jid)),
         status: context.remote_jid.as_deref() == Some(STATUS),
         kind: quoted.as_ref().map(|quoted| quoted.kind),
-        text: quoted.and_then(|quoted| cut(Some(&quoted.words))),
+        text: quoted.and_then(|quoted| cut(Some(&named(quoted.words, quoted.context, writer.people)))),
     })
 }
 
@@ -104,6 +108,20 @@ pub(super) fn mentions(context: &ContextInfo, writer: &Writer<'_>) -> Vec<String
     jids.map(|jid| writer.people.shown(&jid))
         .filter(|shown| seen.insert(shown.clone()))
         .collect()
+}
+
+/// Words with whom they mention as [`mentions`] has them: where chats go by hidden ids, phones write those behind the `@`.
+pub(super) fn named<'w>(words: Cow<'w, str>, context: Option<&ContextInfo>, people: &People<'_>) -> Cow<'w, str> {
+    let jids = context
+        .into_iter()
+        .flat_map(mentioned)
+        .filter_map(|jid| jid.parse::<Jid>().ok());
+    let numbers = jids.filter_map(|jid| Some((jid.user_base().to_owned(), people.number_of(&jid)?)));
+    let numbers: HashMap<String, &str> = numbers.collect();
+    match numbers.is_empty() {
+        true => words,
+        false => renamed(&words, |digits| numbers.get(digits).copied()).into(),
+    }
 }
 
 /// Whether everybody in the group is mentioned, which names nobody.

@@ -31,13 +31,18 @@ impl<'o> People<'o> {
 
     /// What a receiver is shown for a JID: the number where it is known, else what [`by_itself`] says.
     pub(crate) fn shown(&self, jid: &Jid) -> String {
+        self.number_of(jid).map_or_else(|| by_itself(jid), str::to_owned)
+    }
+
+    /// The number of a hidden id, where it is known.
+    pub(super) fn number_of(&self, jid: &Jid) -> Option<&str> {
         let known = self.known.get(jid.user_base()).filter(|_| is_hidden(jid));
-        known.cloned().unwrap_or_else(|| by_itself(jid))
+        known.map(String::as_str)
     }
 
     /// What a receiver is shown for a hidden id whose number is not known.
     pub(crate) fn hidden(&self, jid: &Jid) -> Option<String> {
-        let is_unknown = is_hidden(jid) && !self.known.contains_key(jid.user_base());
+        let is_unknown = is_hidden(jid) && self.number_of(jid).is_none();
         is_unknown.then(|| by_itself(jid))
     }
 }

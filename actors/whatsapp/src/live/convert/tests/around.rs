@@ -231,6 +231,63 @@ fn all_of_a_group_are_mentioned_without_a_name() {
     assert_eq!(carried(direct(), &extended("hi", context(0))).details, None);
 }
 
+/// A number is as its own whole digits only, of a hidden id that is mentioned and known.
+#[test]
+fn who_is_mentioned_is_named_alike_in_the_words_and_beside_them() {
+    let mentioning = |jids: &[&str]| ContextInfo {
+        mentioned_jid: jids.iter().map(|jid| (*jid).to_owned()).collect(),
+        ..ContextInfo::default()
+    };
+    let context = || {
+        mentioning(&[
+            "100000087654321@lid",
+            "100000012345678@lid",
+            "5511777777777@s.whatsapp.net",
+        ])
+    };
+    let mut around = around();
+    around.people.know("100000087654321", "5511666666666");
+    around.people.know("100000000000009", "5511555555555");
+    let words = "@100000087654321 @@100000087654321, @100000012345678 @1000000876543210 @100000000000009 \
+                 100000087654321 @5511777777777 @";
+    let told = "@5511666666666 @@5511666666666, @100000012345678 @1000000876543210 @100000000000009 \
+                100000087654321 @5511777777777 @";
+    let picture = Message {
+        image_message: MessageField::some(ImageMessage {
+            caption: Some(words.into()),
+            context_info: MessageField::some(context()),
+            ..ImageMessage::default()
+        }),
+        ..Message::default()
+    };
+    let edit = |edited: &Message| {
+        protocol(ProtocolMessage {
+            key: key("3EB0AA11", true),
+            r#type: Some(Type::MESSAGE_EDIT),
+            edited_message: MessageField::some(edited.clone()),
+            ..ProtocolMessage::default()
+        })
+    };
+    let text = extended(words, context());
+    for message in [&text, &picture, &edit(&text), &edit(&picture)] {
+        let carried = carried_with(source(GROUP, PN, None), message, &around);
+        assert_eq!(carried.content, told);
+        let extras = extras(&carried);
+        assert_eq!(
+            extras["mentions"],
+            json!(["5511666666666", "100000012345678", "5511777777777"])
+        );
+        if let Some(caption) = extras.get("caption") {
+            assert_eq!(caption, told);
+        }
+    }
+    let quoting = extended("look", answer(extended("@100000087654321 when?", context())));
+    let looked_up = hidden_in(&info(source(GROUP, PN, None)), &quoting);
+    assert_eq!(looked_up, [jid("100000087654321@lid"), jid("100000012345678@lid")]);
+    let quoting = carried_with(source(GROUP, PN, None), &quoting, &around);
+    assert_eq!(extras(&quoting)["reply_to"]["text"], "@5511666666666 when?");
+}
+
 pub(super) fn from_an_ad() -> Message {
     let ad = ExternalAdReplyInfo {
         title: Some("Harbour tours".into()),
