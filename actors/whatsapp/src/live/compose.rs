@@ -69,7 +69,11 @@ pub(crate) fn named(outgoing: &Outgoing) -> Vec<PhoneNumber> {
     let mut named = match &outgoing.content {
         Content::Text { mentions, .. } => mentions.clone(),
         Content::Media(message) => message.mentions.clone(),
-        Content::Reaction { target, .. } | Content::Edit { target, .. } | Content::Revoke { target } => {
+        Content::Edit { target, mentions, .. } => {
+            let from = target.from.as_ref().and_then(number);
+            mentions.iter().cloned().chain(from).collect()
+        }
+        Content::Reaction { target, .. } | Content::Revoke { target } => {
             target.from.iter().filter_map(number).collect()
         }
         _ => Vec::new(),
@@ -123,13 +127,24 @@ pub(crate) fn compose(outgoing: &Outgoing, scene: &Scene<'_>) -> Result<Message,
             build_reaction_message(key(target, outgoing, scene, false)?, emoji.clone(), scene.now_ms)
         }
         Content::Poll { poll } => question(poll),
-        Content::Edit { target, text } => protocol(ProtocolMessage {
-            key: MessageField::some(key(target, outgoing, scene, true)?),
-            r#type: Some(protocol_message::Type::MESSAGE_EDIT),
-            edited_message: MessageField::some(words(scene, text, &[], None, false)),
-            timestamp_ms: Some(scene.now_ms),
-            ..Default::default()
-        }),
+        Content::Edit {
+            target,
+            text,
+            mentions,
+            caption_of,
+        } => {
+            let edited = words(scene, text, mentions, None, false);
+            protocol(ProtocolMessage {
+                key: MessageField::some(key(target, outgoing, scene, true)?),
+                r#type: Some(protocol_message::Type::MESSAGE_EDIT),
+                edited_message: MessageField::some(match caption_of {
+                    Some(kind) => file::captioned(*kind, edited),
+                    None => edited,
+                }),
+                timestamp_ms: Some(scene.now_ms),
+                ..Default::default()
+            })
+        }
         Content::Revoke { target } => protocol(ProtocolMessage {
             key: MessageField::some(key(target, outgoing, scene, true)?),
             r#type: Some(protocol_message::Type::REVOKE),
