@@ -14,6 +14,7 @@ mod inbox;
 mod keeper;
 mod keys;
 mod linking;
+mod members;
 mod people;
 mod presence;
 mod support;
