@@ -54,8 +54,10 @@ fn a_queue_that_is_longer_than_its_deadline_is_doubted() {
     let doubts = load(Some("[sending]\ndeadline_seconds = 60\n"), &[]).unwrap().doubts;
     assert_eq!(
         doubts,
-        ["sending.deadline_seconds = 60: the last of sending.queue_max = 100 messages wait for 100 s at \
-          sending.per_second = 1 and fail (expired); give at least 100, or a shorter queue"]
+        [
+            "sending.deadline_seconds = 60: the last of sending.queue_max = 100 messages wait for 100 s at \
+          sending.per_second = 1 and fail (expired); give at least 100, or a shorter queue"
+        ]
     );
 }
 

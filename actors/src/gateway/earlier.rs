@@ -13,7 +13,11 @@ impl Gateway {
     ///
     /// # Errors
     /// `Refused` for what nobody would see changed; `Invalid` for a caption that is too long.
-    pub(super) async fn informed(&self, connection: &Connection, mut content: Content) -> Result<Content, GatewayError> {
+    pub(super) async fn informed(
+        &self,
+        connection: &Connection,
+        mut content: Content,
+    ) -> Result<Content, GatewayError> {
         let Content::Edit {
             target,
             text,

@@ -193,7 +193,14 @@ fn named(headers: &HeaderMap, url: &Url) -> Option<String> {
     // Servers send names as they have them, mostly in UTF-8.
     let said = said.map(|said| String::from_utf8_lossy(said.as_bytes()));
     let said = said.as_deref().unwrap_or_default();
-    let last = || Some(percent_decode_str(url.path_segments()?.next_back()?).decode_utf8().ok()?.into_owned());
+    let last = || {
+        Some(
+            percent_decode_str(url.path_segments()?.next_back()?)
+                .decode_utf8()
+                .ok()?
+                .into_owned(),
+        )
+    };
     let names = [encoded_name(said), plain_name(said), last()];
     names
         .into_iter()

@@ -35,10 +35,17 @@ async fn the_caption_of_what_was_sent_is_changed_and_quoted() {
         .await;
         let answer = sent(json!({"type": "text", "text": "see above", "reply_to": {"message_id": id}})).await;
         let quoted = &world.reached(&answer).await["reply_to"];
-        assert_eq!((&quoted["text"], &quoted["id"]), (&json!("before"), &json!(id)), "{quoted}");
+        assert_eq!(
+            (&quoted["text"], &quoted["id"]),
+            (&json!("before"), &json!(id)),
+            "{quoted}"
+        );
     }
     let sticker = sent(json!({"type": "sticker", "media": file(&sticker())})).await;
     let refused = send(edit(&sticker)).await.expect(StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(refused["detail"].as_str().unwrap().contains("type sticker"), "{refused}");
+    assert!(
+        refused["detail"].as_str().unwrap().contains("type sticker"),
+        "{refused}"
+    );
     world.stop().await;
 }

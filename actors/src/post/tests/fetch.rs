@@ -70,13 +70,19 @@ fn a_file_is_called_what_its_server_says() {
     for (disposition, called) in [
         ("attachment; filename=plain.pdf", "plain.pdf"),
         ("attachment; FileName=\"Total; net.pdf\"; size=3", "Total; net.pdf"),
-        (r#"attachment; filename="the \"best\"; so far.pdf""#, "the \"best\"; so far.pdf"),
+        (
+            r#"attachment; filename="the \"best\"; so far.pdf""#,
+            "the \"best\"; so far.pdf",
+        ),
         ("attachment; filename=\"or\u{e7}amento.pdf\"", "or\u{e7}amento.pdf"),
         (
             "attachment; filename=\"orcamento.pdf\"; filename*=UTF-8''or%C3%A7amento%3B%201.pdf",
             "or\u{e7}amento; 1.pdf",
         ),
-        ("inline; filename*=utf-8'pt'%e2%82%ac.pdf; filename=euro.pdf", "\u{20ac}.pdf"),
+        (
+            "inline; filename*=utf-8'pt'%e2%82%ac.pdf; filename=euro.pdf",
+            "\u{20ac}.pdf",
+        ),
         ("inline; filename*=UTF-8''%ff.pdf; filename=broken.pdf", "broken.pdf"),
         ("inline; filename*=UTF-8''..%2Fup.pdf; filename=up.pdf", "up.pdf"),
         ("attachment; filename=\"../up.pdf\"", "of the path.pdf"),

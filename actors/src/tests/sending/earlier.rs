@@ -74,11 +74,20 @@ async fn an_edit_knows_what_it_changes() {
     assert_eq!(sent.collect::<Vec<_>>(), [Some(FileType::Image), None, None]);
 
     let voice = send(&world, client, edit("VOICE", "new")).await;
-    assert!(matches!(&voice, Err(GatewayError::Refused(why)) if why.contains("type voice")), "{voice:?}");
+    assert!(
+        matches!(&voice, Err(GatewayError::Refused(why)) if why.contains("type voice")),
+        "{voice:?}"
+    );
     let late = send(&world, client, edit("OLD", "new")).await;
-    assert!(matches!(&late, Err(GatewayError::Refused(why)) if why.contains("16 minutes")), "{late:?}");
+    assert!(
+        matches!(&late, Err(GatewayError::Refused(why)) if why.contains("16 minutes")),
+        "{late:?}"
+    );
     let long = send(&world, client, edit("IMAGE", &"x".repeat(1025))).await;
-    assert!(matches!(&long, Err(GatewayError::Invalid(refused)) if refused.field == "text"), "{long:?}");
+    assert!(
+        matches!(&long, Err(GatewayError::Invalid(refused)) if refused.field == "text"),
+        "{long:?}"
+    );
     send(&world, client, edit("TEXT", &"x".repeat(1025))).await.unwrap();
     world.gateway.stop().await;
 }

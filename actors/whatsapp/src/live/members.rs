@@ -81,10 +81,7 @@ impl Acting {
                 error: one.error,
             });
         }
-        Ok(Done::Group(GroupInfo {
-            refused,
-            ..told(made)
-        }))
+        Ok(Done::Group(GroupInfo { refused, ..told(made) }))
     }
 
     /// Somebody whom a new group is to begin with: with the token by which their phone lets this account do that, if there is one.

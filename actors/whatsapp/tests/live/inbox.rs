@@ -140,7 +140,13 @@ async fn what_is_added_to_a_poll_is_kept_with_it() {
     let told = line.inbox.messages().remove(1);
     assert_eq!((told.kind, told.content.as_str()), (MessageKind::Unknown, "Soup"));
     let kept = line.inbox.polls();
-    assert_eq!(kept, [(id.clone(), vec!["Pizza".into(), "Salad".into()]), (id, vec!["Soup".into()])]);
+    assert_eq!(
+        kept,
+        [
+            (id.clone(), vec!["Pizza".into(), "Salad".into()]),
+            (id, vec!["Soup".into()])
+        ]
+    );
     line.link.close().await;
 }
 

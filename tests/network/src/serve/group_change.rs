@@ -132,7 +132,10 @@ pub(super) async fn one(
     let before = group.members();
     let (node, failed) = match change {
         Change::Add(phones) => members(world, group, "add", phones, |members, phone| {
-            match world.account(phone).is_ok_and(|account| account.profile.is_invite_only()) {
+            match world
+                .account(phone)
+                .is_ok_and(|account| account.profile.is_invite_only())
+            {
                 true => (false, INVITE_ONLY),
                 false => joins(members, phone),
             }

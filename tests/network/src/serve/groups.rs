@@ -55,7 +55,9 @@ async fn about_none(world: &World, account: &Account, device: &Device, iq: &Node
     }
     if let Some(create) = iq.get_optional_child("create") {
         let named = participants(world, create);
-        let named = named.iter().filter_map(|(_, phone)| world.account(phone.as_ref()?).ok());
+        let named = named
+            .iter()
+            .filter_map(|(_, phone)| world.account(phone.as_ref()?).ok());
         let (refused, others): (Vec<_>, Vec<_>) = named.partition(|named| named.profile.is_invite_only());
         let others: Vec<_> = others.into_iter().map(|other| other.phone.clone()).collect();
         let subject = attr(create, "subject").unwrap_or_default();
@@ -255,9 +257,7 @@ impl Order<'_> {
             };
             let node = NodeBuilder::new("participant").attr("jid", jid);
             match (code, phone.and_then(|phone| self.world.account(&phone).ok())) {
-                (Some(INVITE_ONLY), Some(other)) => {
-                    membership::invited_instead(node, self.group, self.account, &other)
-                }
+                (Some(INVITE_ONLY), Some(other)) => membership::invited_instead(node, self.group, self.account, &other),
                 (Some(code), _) => node.attr("error", code).build(),
                 (None, _) => node.build(),
             }

@@ -224,8 +224,14 @@ fn an_edit_of_a_caption_is_of_the_files_kind() {
         );
     }
     let mentioned = json!(["5511777777777"]);
-    let image = edited("image".into(), mentioned.clone()).image_message.into_option().unwrap();
-    let text = edited(Value::Null, mentioned).extended_text_message.into_option().unwrap();
+    let image = edited("image".into(), mentioned.clone())
+        .image_message
+        .into_option()
+        .unwrap();
+    let text = edited(Value::Null, mentioned)
+        .extended_text_message
+        .into_option()
+        .unwrap();
     for context in [image.context_info, text.context_info] {
         let mentioned = context.into_option().unwrap().mentioned_jid;
         assert_eq!(mentioned, ["5511777777777@s.whatsapp.net"]);

@@ -2,14 +2,11 @@
 
 use serde_json::json;
 use wharf_domain::message::MediaKind;
-use whatsapp_rust::waproto::whatsapp::{
-    message::{
-        ContactMessage, ContactsArrayMessage, EncReactionMessage, EventMessage, ImageMessage,
-        InteractiveResponseMessage, LocationMessage, SecretEncryptedMessage,
-        TemplateButtonReplyMessage, VideoMessage,
-        interactive_response_message::{InteractiveResponseMessage as Interactive, NativeFlowResponseMessage},
-        protocol_message::Type,
-    },
+use whatsapp_rust::waproto::whatsapp::message::{
+    ContactMessage, ContactsArrayMessage, EncReactionMessage, EventMessage, ImageMessage, InteractiveResponseMessage,
+    LocationMessage, SecretEncryptedMessage, TemplateButtonReplyMessage, VideoMessage,
+    interactive_response_message::{InteractiveResponseMessage as Interactive, NativeFlowResponseMessage},
+    protocol_message::Type,
 };
 
 use super::{

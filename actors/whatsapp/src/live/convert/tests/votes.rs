@@ -76,10 +76,7 @@ fn votes_are_told_as_far_as_they_can_be_read() {
         assert_eq!(message.kind, MessageKind::PollVote);
         (message.content.clone(), extras(&message)["poll_vote"].clone())
     };
-    assert_eq!(
-        told(ballot(&[], &[])),
-        (String::new(), json!({"options": []}))
-    );
+    assert_eq!(told(ballot(&[], &[])), (String::new(), json!({"options": []})));
     assert_eq!(told(Ballot::Sealed).1, json!({}));
     assert_eq!(
         told(ballot(&[], &[vec![1, 0xAB]])).1,
