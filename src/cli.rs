@@ -106,7 +106,7 @@ struct Output {
 
 #[derive(Debug, Clone, Copy, Subcommand)]
 enum ConfigCommand {
-    /// Says ok, or everything that is wrong.
+    /// Says ok, or everything that is wrong; what is hardly meant on standard error.
     Check,
     /// Prints the configuration in effect as TOML, with where each value comes from.
     Show,
@@ -176,11 +176,19 @@ fn run(cli: Cli) -> Result<(), CliError> {
     match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => {
             telemetry::init(&loaded.config.log)?;
+            for doubt in &loaded.doubts {
+                tracing::warn!("{doubt}");
+            }
             Ok(block_on(serve::run(loaded.config))??)
         }
         Command::Client(command) => print(&block_on(client(&loaded, command))??),
         Command::Backup { file } => print(&block_on(backup(&loaded, &file))??),
-        Command::Config(ConfigCommand::Check) => print("ok"),
+        Command::Config(ConfigCommand::Check) => {
+            for doubt in &loaded.doubts {
+                eprintln!("wharf: {doubt}");
+            }
+            print("ok")
+        }
         Command::Config(ConfigCommand::Show) => print(loaded.to_string().trim_end()),
         #[cfg(feature = "testnet")]
         Command::Demo(args) => block_on(demo(loaded, &args))?,

@@ -2,6 +2,7 @@
 //! leaves this crate.
 
 mod connections;
+mod earlier;
 mod events;
 mod files;
 mod media;

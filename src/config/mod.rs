@@ -41,6 +41,8 @@ pub struct Loaded {
     pub config: Config,
     /// Every key in the order of config.toml.
     pub settings: Vec<Setting>,
+    /// What is accepted and hardly meant, one line each.
+    pub doubts: Vec<String>,
 }
 
 impl Loaded {
@@ -53,9 +55,12 @@ impl Loaded {
         let config = sections::read(&mut reader);
         let settings = reader.finish()?;
         // Unreachable refusal: `finish` has returned every one of them.
-        config
-            .map(|config| Self { config, settings })
-            .map_err(|Refused| ConfigError(Vec::new()))
+        let config = config.map_err(|Refused| ConfigError(Vec::new()))?;
+        Ok(Self {
+            doubts: sections::doubts(&config),
+            config,
+            settings,
+        })
     }
 }
 

@@ -37,6 +37,22 @@ pub(super) fn read(reader: &mut Reader) -> Result<Config, Refused> {
     })
 }
 
+/// What may be so, and is hardly meant so.
+pub(super) fn doubts(config: &Config) -> Vec<String> {
+    let sending = config.sending;
+    let too_long = sending.too_long().map(|wait| {
+        format!(
+            "sending.deadline_seconds = {}: the last of sending.queue_max = {} messages wait for {} s at sending.per_second = {} \
+             and fail (expired); give at least {2}, or a shorter queue",
+            sending.deadline.as_secs(),
+            sending.queue_max,
+            wait.as_secs(),
+            sending.per_second,
+        )
+    });
+    Vec::from_iter(too_long)
+}
+
 fn http(reader: &mut Reader) -> Result<Http, Refused> {
     let address = "an IP address and a port, such as \"127.0.0.1:8080\" or \"[::]:8080\"";
     let listen = reader.text("http.listen", address, |text| text.parse().ok());

@@ -49,6 +49,19 @@ fn the_defaults_of_the_contract() {
 }
 
 #[test]
+fn a_queue_that_is_longer_than_its_deadline_is_doubted() {
+    assert_eq!(load(None, &[]).unwrap().doubts, [""; 0]);
+    let doubts = load(Some("[sending]\ndeadline_seconds = 60\n"), &[]).unwrap().doubts;
+    assert_eq!(
+        doubts,
+        [
+            "sending.deadline_seconds = 60: the last of sending.queue_max = 100 messages wait for 100 s at \
+          sending.per_second = 1 and fail (expired); give at least 100, or a shorter queue"
+        ]
+    );
+}
+
+#[test]
 fn config_toml_and_the_types_have_the_same_keys() {
     let text = include_str!("../../config.toml");
     let in_file = text

@@ -1,5 +1,6 @@
 //! Files that are sent, seen from the phones that they reach.
 
+mod captions;
 mod films;
 mod forwarding;
 mod proxied;

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     group::{
-        DESCRIPTION_MAX_CHARS, EPHEMERAL_SECONDS, GroupInfo, GroupPatch, JoinRequest, Jpeg, MemberAddMode, Participant,
-        ParticipantChange, SUBJECT_MAX_CHARS, check_description, check_ephemeral, check_subject,
+        DESCRIPTION_MAX_CHARS, EPHEMERAL_SECONDS, GroupInfo, GroupPatch, JoinRequest, Jpeg, MemberAddMode, NotAdded,
+        Participant, ParticipantChange, SUBJECT_MAX_CHARS, check_description, check_ephemeral, check_subject,
     },
     invite::{Invitation, InviteCode, InviteLink, InvitedGroup, Joined},
     people::{

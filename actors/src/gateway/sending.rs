@@ -135,12 +135,16 @@ impl Gateway {
             // Behind the claim: who repeats a request gets its answer, also when what was passed on is gone.
             let message_id = new_message_id();
             let (content, file) = match content {
-                NewContent::Own(content) => (content, None),
+                NewContent::Own(content) => (gateway.informed(&connection, content).await?, None),
                 NewContent::Previewed(content) => {
                     (with_preview(&gateway.shared, connection.client_id, content).await, None)
                 }
                 NewContent::Forward(source) => gateway.forwarded(&connection, &message_id, source).await?,
                 NewContent::Media(media) => gateway.ready_file(&connection, &message_id, *media).await?,
+            };
+            let reply_to = match reply_to {
+                Some(quote) => Some(gateway.quoted(&connection, quote).await?),
+                None => None,
             };
             let outgoing = Outgoing { to, content, reply_to };
             let request = Request {

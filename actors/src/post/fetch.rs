@@ -187,21 +187,69 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// The name in `Content-Disposition`, or the last part of the address's path.
+/// The name in `Content-Disposition`, or the last part of the address's path: the first that a file may have.
 fn named(headers: &HeaderMap, url: &Url) -> Option<String> {
-    let said = text(headers, &CONTENT_DISPOSITION).and_then(|said| {
-        let mut parameters = said.split(';').map(str::trim);
-        let name = parameters.find_map(|parameter| parameter.strip_prefix("filename="))?;
-        Some(name.trim_matches('"').to_owned())
-    });
+    let said = headers.get(CONTENT_DISPOSITION);
+    // Servers send names as they have them, mostly in UTF-8.
+    let said = said.map(|said| String::from_utf8_lossy(said.as_bytes()));
+    let said = said.as_deref().unwrap_or_default();
     let last = || {
-        let last = url.path_segments()?.next_back()?;
-        Some(percent_decode_str(last).decode_utf8().ok()?.into_owned())
+        Some(
+            percent_decode_str(url.path_segments()?.next_back()?)
+                .decode_utf8()
+                .ok()?
+                .into_owned(),
+        )
     };
-    let name = said.or_else(last)?;
-    wharf_domain::outgoing::check_file_name("file_name", &name)
-        .ok()
-        .map(|()| name)
+    let names = [encoded_name(said), plain_name(said), last()];
+    names
+        .into_iter()
+        .flatten()
+        .find(|name| wharf_domain::outgoing::check_file_name("file_name", name).is_ok())
+}
+
+/// `filename*` (RFC 6266 and 8187), which counts before `filename`: that one is for whoever does not understand this.
+fn encoded_name(disposition: &str) -> Option<String> {
+    let mut parts = parameter(disposition, "filename*")?.splitn(3, '\'');
+    let (encoding, _language, name) = (parts.next()?, parts.next()?, parts.next()?);
+    let name = percent_decode_str(name).decode_utf8().ok()?;
+    encoding.eq_ignore_ascii_case("UTF-8").then(|| name.into_owned())
+}
+
+fn plain_name(disposition: &str) -> Option<String> {
+    let value = parameter(disposition, "filename")?;
+    let Some(quoted) = value.strip_prefix('"') else {
+        return Some(value.to_owned());
+    };
+    let mut name = String::new();
+    let mut rest = quoted.chars();
+    while let Some(c) = rest.next() {
+        match c {
+            '"' => break,
+            '\\' => name.extend(rest.next()),
+            c => name.push(c),
+        }
+    }
+    Some(name)
+}
+
+/// A parameter of a header's value. A `;` in quotes does not end it.
+fn parameter<'a>(value: &'a str, name: &str) -> Option<&'a str> {
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    let mut parameters = value.split(|c| {
+        let ends = c == ';' && !is_quoted;
+        match c {
+            _ if is_escaped => is_escaped = false,
+            '\\' => is_escaped = is_quoted,
+            '"' => is_quoted = !is_quoted,
+            _ => {}
+        }
+        ends
+    });
+    parameters.find_map(|parameter| {
+        let (found, value) = parameter.split_once('=')?;
+        found.trim().eq_ignore_ascii_case(name).then(|| value.trim())
+    })
 }
 
 /// The refusal of an address, as one of the field that it was given in.

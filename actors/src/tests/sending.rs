@@ -1,5 +1,6 @@
 //! Messages that go out: rows, pace, the queue, and what is told of them.
 
+mod earlier;
 mod model;
 mod once;
 

@@ -28,7 +28,8 @@ impl Store {
 }
 
 impl Group<'_> {
-    /// Keeps the options of a poll. The first of an id counts.
+    /// Keeps the options of a poll, or more of one that is kept: votes name options by their hash, so that no option takes the
+    /// place of another.
     ///
     /// # Errors
     /// `Rejected` when there is no such client.

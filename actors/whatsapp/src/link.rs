@@ -71,7 +71,8 @@ pub trait Inbox: Send + Sync + 'static {
         false
     }
 
-    /// Keeps what can be chosen in a poll, so that its votes can be told by name. Idempotent; the first of an id counts.
+    /// Keeps what can be chosen in a poll, or more of that, so that its votes can be told by name. Idempotent; what is kept
+    /// stays.
     ///
     /// # Errors
     /// `NotCommitted` leaves the poll unacknowledged, as [`Inbox::commit`] does.

@@ -35,9 +35,12 @@ pub(super) fn content(body: &mut Fields, kind: &str) -> Result<NewContent, Refus
         "poll" => Content::Poll { poll: poll(body)? },
         "edit" => {
             let (target, text) = (target(body), body.required("text", text));
+            let mentions = body.optional("mentions", mentions);
             Content::Edit {
                 target: target?,
                 text: text?,
+                mentions: mentions?.unwrap_or_default(),
+                caption_of: None,
             }
         }
         "revoke" => Content::Revoke { target: target(body)? },

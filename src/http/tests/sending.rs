@@ -59,6 +59,10 @@ async fn every_type_is_read() {
             "Edit { target",
         ),
         (
+            json!({"type": "edit", "target": {"message_id": "M"}, "text": "new", "mentions": ["5511777777777"]}),
+            "text: \"new\", mentions: [PhoneNumber(\"5511777777777\")], caption_of: None",
+        ),
+        (
             json!({"type": "revoke", "target": {"message_id": "M"}}),
             "Revoke { target",
         ),

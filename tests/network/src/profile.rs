@@ -19,6 +19,8 @@ pub struct ProfileChange {
     pub verified_name: Option<String>,
     /// Whether nobody else sees what it says and its picture.
     pub hidden: Option<bool>,
+    /// Whether the devices of others cannot put it into groups, and invite it instead.
+    pub invite_only: Option<bool>,
     /// Numbers to block.
     pub block: Vec<String>,
     /// Numbers to block no more.
@@ -51,6 +53,9 @@ impl Network {
         }
         if let Some(hidden) = change.hidden {
             profile.hide(hidden);
+        }
+        if let Some(invite_only) = change.invite_only {
+            profile.only_invite(invite_only);
         }
         block.iter().for_each(|other| profile.block(&other.phone, true));
         unblock.iter().for_each(|other| profile.block(&other.phone, false));
@@ -87,6 +92,7 @@ fn view(account: &Account) -> ProfileView {
         picture_id: profile.picture().map(|picture| picture.id),
         verified_name: profile.verified_name(),
         hidden: profile.is_hidden(),
+        invite_only: profile.is_invite_only(),
         blocked: profile.blocked(),
     }
 }

@@ -28,6 +28,8 @@ pub struct ProfileView {
     pub verified_name: Option<String>,
     /// Whether nobody else sees what it says and its picture.
     pub hidden: bool,
+    /// Whether others invite it to groups, since they cannot put it into them.
+    pub invite_only: bool,
     /// Numbers of those it has blocked.
     pub blocked: Vec<String>,
 }

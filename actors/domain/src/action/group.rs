@@ -141,6 +141,20 @@ pub struct GroupInfo {
     pub linked_parent: Option<String>,
     /// Who is in it.
     pub participants: Vec<Participant>,
+    /// Who was to be in it when it was made, and is not.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub refused: Vec<NotAdded>,
+}
+
+/// Somebody whom WhatsApp did not put into a group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotAdded {
+    /// Their id.
+    pub jid: String,
+    /// Their number, where it is known.
+    pub phone_number: Option<String>,
+    /// WhatsApp's code (`403`: they want to be invited).
+    pub error: String,
 }
 
 /// Somebody in a group.

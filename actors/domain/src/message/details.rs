@@ -230,10 +230,10 @@ pub struct Poll {
 /// A choice in a poll. Both empty: the vote was taken back. Both absent: it could not be decrypted.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct PollVote {
-    /// The chosen options, where the poll is known.
+    /// The chosen options that are known; absent where none of them is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub options: Option<Vec<String>>,
-    /// SHA-256 of the chosen options' names in hexadecimal digits, where the poll's options are not known.
+    /// SHA-256 of the other chosen options' names in hexadecimal digits; absent where all of them are known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub option_hashes: Option<Vec<String>>,
 }

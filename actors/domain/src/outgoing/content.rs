@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{MediaMessage, Mentions, Recipient};
+use super::{FileType, MediaMessage, Mentions, Recipient};
 use crate::{InvalidField, PhoneNumber};
 
 /// WhatsApp takes texts of up to 65,536 characters; the limit of the whole body comes first for most of them.
@@ -67,8 +67,14 @@ pub enum Content {
     Edit {
         /// The message.
         target: Target,
-        /// The new words.
+        /// The new words; of a file the new caption.
         text: String,
+        /// Who is mentioned in them.
+        #[serde(skip_serializing_if = "Mentions::is_empty", default)]
+        mentions: Mentions,
+        /// What kind of file the message has, where it is known to have one.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        caption_of: Option<FileType>,
     },
     /// A message is deleted for everyone.
     Revoke {
@@ -97,9 +103,21 @@ impl Content {
     /// Whom it mentions, if it is of a kind that can.
     pub fn mentions(&self) -> Option<&Mentions> {
         match self {
-            Self::Text { mentions, .. } => Some(mentions),
+            Self::Text { mentions, .. } | Self::Edit { mentions, .. } => Some(mentions),
             Self::Media(message) => Some(&message.mentions),
             _ => None,
+        }
+    }
+
+    /// What is shown of it where it is quoted.
+    pub fn words(&self) -> Option<&str> {
+        match self {
+            Self::Text { text, .. } | Self::Forward { text } | Self::Edit { text, .. } => Some(text),
+            Self::Media(message) => message.caption.as_deref(),
+            Self::Location { name, address, .. } => name.as_deref().or(address.as_deref()),
+            Self::Contact { contacts } => contacts.first().map(|contact| contact.name.as_str()),
+            Self::Poll { poll } => Some(&poll.question),
+            Self::Reaction { .. } | Self::Revoke { .. } => None,
         }
     }
 

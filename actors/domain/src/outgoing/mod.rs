@@ -1,6 +1,7 @@
 //! What a client has Wharf send: whom it goes to, what it is, how it fares, and when it may go.
 
 mod content;
+mod edit;
 mod file;
 mod file_type;
 mod forward;
@@ -15,6 +16,7 @@ pub use content::{
     CONTACTS_MAX, ContactCard, Content, LinkPreview, POLL_OPTIONS, Poll, Quote, Target, check_emoji, check_latitude,
     check_line, check_longitude, check_message_id, check_selectable, check_text,
 };
+pub use edit::{EDIT_WINDOW, NotEditable};
 pub use file::{MediaMessage, ReadyFile, SentFile, check_caption, check_file_name};
 pub use file_type::{FileType, HEAD_BYTES, check_mime_type, sniff};
 pub use forward::{ForwardSource, Forwarded, NotForwardable, forwarded};
@@ -74,6 +76,7 @@ mod tests {
             r#"{"to":"5511999999999","type":"reaction","target":{"message_id":"X"},"emoji":"👍"}"#,
             r#"{"to":"5511999999999","type":"poll","poll":{"question":"?","options":["a","b"],"selectable_count":1}}"#,
             r#"{"to":"5511999999999","type":"edit","target":{"message_id":"X"},"text":"new"}"#,
+            r#"{"to":"5511999999999","type":"edit","target":{"message_id":"X"},"text":"new","mentions":["5511999999999"],"caption_of":"image"}"#,
             r#"{"to":"1@g.us","type":"revoke","target":{"message_id":"X","from":"5511988888888"}}"#,
             r#"{"to":"5511999999999","type":"forward","text":"passed on"}"#,
             r#"{"to":"5511999999999","type":"image","media":{"url":"https://a.b/c"},"caption":"look","view_once":true,"reply_to":{"message_id":"X"}}"#,

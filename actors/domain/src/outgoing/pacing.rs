@@ -46,7 +46,7 @@ impl Default for Pacing {
                 burst: 100,
             },
             queue_max: 100,
-            deadline: Duration::from_secs(60),
+            deadline: Duration::from_secs(300),
         }
     }
 }
@@ -88,6 +88,12 @@ impl Pacing {
             return Err(InvalidField::new("sending.burst", text));
         }
         Ok(own)
+    }
+
+    /// How long the last of a full queue waits for its pace, if that is longer than it may.
+    pub fn too_long(&self) -> Option<Duration> {
+        let seconds = self.queue_max.checked_div(self.per_second)?;
+        Some(Duration::from_secs(seconds.into())).filter(|wait| *wait > self.deadline)
     }
 
     /// What all numbers may is no less than what one may.
@@ -193,6 +199,20 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn by_itself_a_full_queue_is_sent_in_time() {
+        let by_itself = Pacing::default();
+        assert_eq!(by_itself.too_long(), None);
+        let long = Pacing {
+            queue_max: 301,
+            ..by_itself
+        };
+        assert_eq!(long.too_long(), Some(Duration::from_secs(301)));
+        for per_second in [0, 2] {
+            assert_eq!(Pacing { per_second, ..long }.too_long(), None);
+        }
+    }
 
     /// A bucket of that age is full.
     const LONG_AGO: Timestamp = Timestamp(-100_000);

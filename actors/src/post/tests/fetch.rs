@@ -60,6 +60,40 @@ async fn redirects_are_followed_a_few_times() {
     assert!(refusal(&fetcher(true), &receiver.url("/down")).await.passing);
 }
 
+#[test]
+fn a_file_is_called_what_its_server_says() {
+    let url = Url::parse("https://files.example/a/of%20the%20path.pdf").unwrap();
+    let name = |disposition: &[u8]| {
+        let value = reqwest::header::HeaderValue::from_bytes(disposition).unwrap();
+        named(&HeaderMap::from_iter([(CONTENT_DISPOSITION, value)]), &url).unwrap()
+    };
+    for (disposition, called) in [
+        ("attachment; filename=plain.pdf", "plain.pdf"),
+        ("attachment; FileName=\"Total; net.pdf\"; size=3", "Total; net.pdf"),
+        (
+            r#"attachment; filename="the \"best\"; so far.pdf""#,
+            "the \"best\"; so far.pdf",
+        ),
+        ("attachment; filename=\"or\u{e7}amento.pdf\"", "or\u{e7}amento.pdf"),
+        (
+            "attachment; filename=\"orcamento.pdf\"; filename*=UTF-8''or%C3%A7amento%3B%201.pdf",
+            "or\u{e7}amento; 1.pdf",
+        ),
+        (
+            "inline; filename*=utf-8'pt'%e2%82%ac.pdf; filename=euro.pdf",
+            "\u{20ac}.pdf",
+        ),
+        ("inline; filename*=UTF-8''%ff.pdf; filename=broken.pdf", "broken.pdf"),
+        ("inline; filename*=UTF-8''..%2Fup.pdf; filename=up.pdf", "up.pdf"),
+        ("attachment; filename=\"../up.pdf\"", "of the path.pdf"),
+        ("attachment; filename=\"\"", "of the path.pdf"),
+        ("attachment", "of the path.pdf"),
+    ] {
+        assert_eq!(name(disposition.as_bytes()), called, "{disposition}");
+    }
+    assert_eq!(name(b"attachment; filename=\"or\xe7.pdf\""), "or\u{fffd}.pdf");
+}
+
 #[tokio::test]
 async fn a_server_that_drips_is_given_up() {
     let receiver = Receiver::start().await;

@@ -9,13 +9,19 @@ async fn keep(db: &mut Database, number: &ConnectionKey, id: &str, options: &[&s
 }
 
 on_every_database! {
-    async fn the_first_poll_of_an_id_counts_for_its_number(db: &mut Database) {
+    async fn what_is_added_to_a_poll_is_kept_once_for_its_number(db: &mut Database) {
         let (client, other) = (db.client("acme").await.id, db.client("other").await.id);
         let number = key(client, "5511888888888");
         keep(db, &number, "A", &["\"yes\"", "no 🦀"]).await;
-        keep(db, &number, "A", &["forged"]).await;
-        let options = db.store.poll_options(&number, "A").await.unwrap();
-        assert_eq!(options, Some(vec!["\"yes\"".to_owned(), "no 🦀".to_owned()]));
+        keep(db, &number, "A", &["perhaps"]).await;
+        keep(db, &number, "A", &["no 🦀", "perhaps", "a"]).await;
+        let options = db.store.poll_options(&number, "A").await.unwrap().unwrap();
+        assert_eq!(options, ["\"yes\"", "no 🦀", "perhaps", "a"]);
+        let many: Vec<String> = (0..300).map(|n| n.to_string()).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        keep(db, &number, "A", &many).await;
+        let bounded = db.store.poll_options(&number, "A").await.unwrap().unwrap();
+        assert_eq!((&bounded[..4], bounded.len()), (options.as_slice(), 256));
         assert_eq!(db.store.poll_options(&number, "B").await.unwrap(), None);
         for stranger in [key(client, "5511888888889"), key(other, "5511888888888")] {
             assert_eq!(db.store.poll_options(&stranger, "A").await.unwrap(), None);

@@ -114,13 +114,24 @@ pub(crate) fn compose(outgoing: &Outgoing, scene: &Scene<'_>) -> Result<Message,
             build_reaction_message(key(target, outgoing, scene, false)?, emoji.clone(), scene.now_ms)
         }
         Content::Poll { poll } => question(poll),
-        Content::Edit { target, text } => protocol(ProtocolMessage {
-            key: MessageField::some(key(target, outgoing, scene, true)?),
-            r#type: Some(protocol_message::Type::MESSAGE_EDIT),
-            edited_message: MessageField::some(words(scene, text, &Mentions::default(), None, false)),
-            timestamp_ms: Some(scene.now_ms),
-            ..Default::default()
-        }),
+        Content::Edit {
+            target,
+            text,
+            mentions,
+            caption_of,
+        } => {
+            let edited = words(scene, text, mentions, None, false);
+            protocol(ProtocolMessage {
+                key: MessageField::some(key(target, outgoing, scene, true)?),
+                r#type: Some(protocol_message::Type::MESSAGE_EDIT),
+                edited_message: MessageField::some(match caption_of {
+                    Some(kind) => file::captioned(*kind, edited),
+                    None => edited,
+                }),
+                timestamp_ms: Some(scene.now_ms),
+                ..Default::default()
+            })
+        }
         Content::Revoke { target } => protocol(ProtocolMessage {
             key: MessageField::some(key(target, outgoing, scene, true)?),
             r#type: Some(protocol_message::Type::REVOKE),

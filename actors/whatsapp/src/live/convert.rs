@@ -35,7 +35,7 @@ use whatsapp_rust::waproto::whatsapp::{Message, MessageKey};
 pub(crate) use self::{
     history::{Chat, info_of},
     told::{Party, Scene, call_of, change_of, concerned, doing, news_of},
-    votes::{Ballot, Election, election_in, open, vote_in},
+    votes::{Ballot, Election, addition_in, election_in, open, vote_in},
     who::{Author, People, author, bare, by_itself, is_hidden},
 };
 use self::{part::Content, who::Writer};

@@ -252,6 +252,7 @@ pub(super) fn told(group: GroupMetadata) -> GroupInfo {
         is_community_announce: group.is_default_sub_group,
         linked_parent: group.parent_group_jid.map(|parent| parent.to_string()),
         participants: group.participants.into_iter().map(participant).collect(),
+        refused: Vec::new(),
     }
 }
 

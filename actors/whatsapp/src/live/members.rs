@@ -3,10 +3,21 @@
 use tokio::time::Instant;
 use wharf_domain::{
     GroupId, PhoneNumber, Recipient,
-    action::{Done, ParticipantChange},
+    action::{Done, GroupInfo, NotAdded, ParticipantChange},
 };
-use whatsapp_rust::features::{GroupCreateOptions, GroupError, GroupParticipantOptions, ParticipantChangeResponse};
-use whatsapp_rust::wacore_binary::Jid;
+use whatsapp_rust::anyhow;
+use whatsapp_rust::features::{
+    GroupCreateOptions, GroupError, GroupMetadata, GroupParticipantOptions, ParticipantChangeResponse,
+};
+use whatsapp_rust::wacore::{
+    iq::{
+        groups::GroupCreateIq,
+        spec::IqSpec,
+        tctoken::{TcTokenConfig, is_tc_token_expired_with},
+    },
+    request::InfoQuery,
+};
+use whatsapp_rust::wacore_binary::{Jid, JidExt, NodeRef};
 
 use super::{
     acts::Acting,
@@ -52,10 +63,40 @@ impl Acting {
     pub(super) async fn create(&self, subject: String, participants: &[PhoneNumber]) -> Result<Done, SendError> {
         let mut options = GroupCreateOptions::new(subject);
         for account in self.accounts(participants).await? {
-            options = options.with_participant(GroupParticipantOptions::new(account));
+            options = options.with_participant(self.first_member(account).await);
         }
-        let made = self.client.groups().create_group(options).await.map_err(of_change)?;
-        Ok(Done::Group(told(made.metadata)))
+        let order = CreateIq(GroupCreateIq::new(options));
+        let made = self.client.execute(order).await;
+        let (mut made, not_added) = made.map_err(|error| of_change(error.into()))?;
+        made.participants
+            .retain(|person| !not_added.iter().any(|one| one.jid.is_same_user_as(&person.jid)));
+        let mut refused = Vec::with_capacity(not_added.len());
+        for one in not_added {
+            refused.push(NotAdded {
+                phone_number: match one.number {
+                    Some(number) => Some(number),
+                    None => self.number_of(&one.jid).await,
+                },
+                jid: one.jid.to_string(),
+                error: one.error,
+            });
+        }
+        Ok(Done::Group(GroupInfo { refused, ..told(made) }))
+    }
+
+    /// Somebody whom a new group is to begin with: with the token by which their phone lets this account do that, if there is one.
+    async fn first_member(&self, account: Jid) -> GroupParticipantOptions {
+        let known = self.client.get_lid_pn_entry(&account).await.ok().flatten();
+        let kept_by = known.map_or_else(|| account.user_base().to_owned(), |known| known.lid.to_string());
+        let token = self.client.tc_token().get(&kept_by).await.ok().flatten();
+        let token = token.filter(|kept| {
+            let config = TcTokenConfig::default();
+            !kept.token.is_empty() && !is_tc_token_expired_with(kept.token_timestamp, &config)
+        });
+        GroupParticipantOptions {
+            privacy: token.map(|kept| kept.token),
+            ..GroupParticipantOptions::new(account)
+        }
     }
 
     /// The accounts of those whom a change is about; of who is given by a hidden id, that.
@@ -117,5 +158,43 @@ impl Acting {
             phone_number: number,
             error: answer.error,
         }
+    }
+}
+
+/// The library's order; it takes those for members whom WhatsApp did not add.
+struct CreateIq(GroupCreateIq);
+
+/// Somebody whom WhatsApp did not put into a group.
+struct Refused {
+    jid: Jid,
+    number: Option<String>,
+    error: String,
+}
+
+impl IqSpec for CreateIq {
+    type Response = (GroupMetadata, Vec<Refused>);
+
+    fn build_iq(&self) -> InfoQuery<'static> {
+        self.0.build_iq()
+    }
+
+    fn parse_response(&self, response: &NodeRef<'_>) -> anyhow::Result<Self::Response> {
+        let group = response
+            .get_optional_child("group")
+            .or_else(|| response.get_optional_child("community"));
+        let people = group.map(|group| group.get_children_by_tag("participant"));
+        let refused = people.into_iter().flatten().filter_map(|person| {
+            let mut attrs = person.attrs();
+            let error = attrs.optional_string("error")?.into_owned();
+            let jid = attrs.optional_jid("jid")?;
+            let number = attrs.optional_jid("phone_number");
+            Some(Refused {
+                jid,
+                number: number.map(|number| number.user_base().to_owned()),
+                error,
+            })
+        });
+        let refused = refused.collect();
+        Ok((GroupMetadata::from(self.0.parse_response(response)?), refused))
     }
 }

@@ -144,10 +144,8 @@ impl Memory {
 
     /// Remembers a poll. The first of an id counts: nobody can change what others asked.
     pub(crate) fn remember(&self, poll_id: &str, election: Election) {
-        let bytes: usize = election.options.iter().map(String::len).sum();
-        let options = election.options.len();
         let mut polls = self.polls.lock().unwrap_or_else(PoisonError::into_inner);
-        if polls.known.contains_key(poll_id) || bytes.saturating_add(options) > POLL_BYTES {
+        if polls.known.contains_key(poll_id) || !is_small(&election.options) {
             return;
         }
         if polls.order.len() >= POLLS
@@ -159,11 +157,33 @@ impl Memory {
         polls.known.insert(poll_id.to_owned(), election);
     }
 
+    /// Remembers what somebody added to a poll that is remembered.
+    pub(crate) fn add_option(&self, poll_id: &str, option: &str) {
+        let mut polls = self.polls.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(Election { options, .. }) = polls.known.get_mut(poll_id) else {
+            return;
+        };
+        if options.iter().any(|known| known == option) {
+            return;
+        }
+        options.push(option.to_owned());
+        if !is_small(options) {
+            polls.known.remove(poll_id);
+            polls.order.retain(|known| known != poll_id);
+        }
+    }
+
     /// A poll that is remembered.
     pub(crate) fn poll(&self, poll_id: &str) -> Option<Election> {
         let polls = self.polls.lock().unwrap_or_else(PoisonError::into_inner);
         polls.known.get(poll_id).cloned()
     }
+}
+
+/// Whether a poll with these options is remembered.
+fn is_small(options: &[String]) -> bool {
+    let bytes: usize = options.iter().map(String::len).sum();
+    bytes.saturating_add(options.len()) <= POLL_BYTES
 }
 
 #[cfg(test)]
@@ -202,5 +222,22 @@ mod tests {
             assert_eq!(memory.poll(id), None, "{id}");
         }
         assert!(memory.poll("1").is_some(), "no other is forgotten for it");
+    }
+
+    #[test]
+    fn an_option_is_added_once_and_to_what_is_remembered() {
+        let memory = Memory::default();
+        memory.add_option("0", "no");
+        assert_eq!(memory.poll("0"), None);
+        memory.remember("0", election("yes"));
+        for option in ["no", "no", "yes"] {
+            memory.add_option("0", option);
+        }
+        let known = memory.poll("0").map(|poll| poll.options);
+        assert_eq!(known, Some(vec!["yes".to_owned(), "no".to_owned()]));
+        memory.add_option("0", &"x".repeat(POLL_BYTES));
+        assert_eq!(memory.poll("0"), None, "it is looked up from now on");
+        memory.remember("0", election("yes"));
+        assert!(memory.poll("0").is_some());
     }
 }

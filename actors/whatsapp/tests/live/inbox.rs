@@ -10,7 +10,7 @@ use whatsapp_rust::waproto::{
     codec::message_to_vec,
     whatsapp::{
         Message, MessageKey,
-        message::{ProtocolMessage, protocol_message::Type},
+        message::{PollAddOptionMessage, ProtocolMessage, poll_creation_message, protocol_message::Type},
     },
 };
 
@@ -111,6 +111,45 @@ async fn a_poll_is_offered_as_patiently_as_a_message() {
     line.link.close().await;
 }
 
+#[tokio::test]
+async fn what_is_added_to_a_poll_is_kept_with_it() {
+    let world = World::start().await;
+    let line = world.pair().await;
+    let id = ask(&world).await;
+    let key = MessageKey {
+        id: Some(id.clone()),
+        from_me: Some(true),
+        ..MessageKey::default()
+    };
+    let added = PollAddOptionMessage {
+        poll_creation_message_key: MessageField::some(key),
+        add_option: MessageField::some(poll_creation_message::Option {
+            option_name: Some("Soup".to_owned()),
+            ..poll_creation_message::Option::default()
+        }),
+        ..PollAddOptionMessage::default()
+    };
+    let message = Message {
+        poll_add_option_message: MessageField::some(added),
+        ..Message::default()
+    };
+    let proto = Some(message_to_vec(&message));
+    let added = NewMessage::from(Content::Proto(ProtoContent { proto }));
+    world.network.send(THEIRS, OURS, &added).await.unwrap();
+    eventually("both", async || line.inbox.messages().len() == 2).await;
+    let told = line.inbox.messages().remove(1);
+    assert_eq!((told.kind, told.content.as_str()), (MessageKind::Unknown, "Soup"));
+    let kept = line.inbox.polls();
+    assert_eq!(
+        kept,
+        [
+            (id.clone(), vec!["Pizza".into(), "Salad".into()]),
+            (id, vec!["Soup".into()])
+        ]
+    );
+    line.link.close().await;
+}
+
 /// An account may follow thousands who ask things all day.
 #[tokio::test]
 async fn a_poll_that_is_for_nobody_is_not_kept() {
@@ -129,7 +168,8 @@ async fn a_poll_that_is_for_nobody_is_not_kept() {
         devices.iter().all(|device| device.unacked == 0)
     })
     .await;
-    assert_eq!((line.inbox.polls(), line.inbox.messages().len()), (vec![id], 1));
+    let kept: Vec<String> = line.inbox.polls().into_iter().map(|(id, _)| id).collect();
+    assert_eq!((kept, line.inbox.messages().len()), (vec![id], 1));
     line.link.close().await;
 }
 

@@ -15,6 +15,7 @@ mod inbox;
 mod keeper;
 mod keys;
 mod linking;
+mod members;
 mod people;
 mod presence;
 mod support;

@@ -35,7 +35,7 @@ pub(crate) struct Memory(Mutex<Kept>);
 #[derive(Default)]
 struct Kept {
     panics: bool,
-    polls: Vec<String>,
+    polls: Vec<(String, Vec<String>)>,
     panics_at_polls: bool,
     panics_when_told: bool,
     refusals_left: usize,
@@ -91,8 +91,8 @@ impl Memory {
         self.0.lock().unwrap().told.clone()
     }
 
-    /// The polls that are kept, in their order.
-    pub(crate) fn polls(&self) -> Vec<String> {
+    /// The polls that are kept, each with what can be chosen, in their order.
+    pub(crate) fn polls(&self) -> Vec<(String, Vec<String>)> {
         self.0.lock().unwrap().polls.clone()
     }
 
@@ -122,14 +122,14 @@ impl Inbox for Memory {
         Ok(())
     }
 
-    async fn keep_poll(&self, poll_id: &str, _options: &[String]) -> Result<(), NotCommitted> {
+    async fn keep_poll(&self, poll_id: &str, options: &[String]) -> Result<(), NotCommitted> {
         let mut kept = self.0.lock().unwrap();
         if kept.panics_at_polls {
             drop(kept);
             panic!("as the test wants");
         }
         kept.refusal()?;
-        kept.polls.push(poll_id.to_owned());
+        kept.polls.push((poll_id.to_owned(), options.to_vec()));
         Ok(())
     }
 

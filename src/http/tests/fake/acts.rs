@@ -117,6 +117,7 @@ fn group() -> GroupInfo {
         is_community_announce: false,
         linked_parent: None,
         participants: vec![],
+        refused: vec![],
     }
 }
 

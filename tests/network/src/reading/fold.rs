@@ -21,9 +21,20 @@ pub(crate) fn fold(mut list: Vec<ReceivedMessage>) -> Vec<ReceivedMessage> {
             continue;
         };
         let update = list[index].clone();
-        note(list[place].details.get_or_insert_default(), update);
+        if update.kind != "edit" || fits(&update, &list[place].kind) {
+            note(list[place].details.get_or_insert_default(), update);
+        }
     }
     list
+}
+
+/// Whether an edit changes a message of some kind: words change no caption, and a caption no words.
+fn fits(edit: &ReceivedMessage, kind: &str) -> bool {
+    let content = edit.details.as_ref().and_then(|details| details.content.as_ref());
+    match content.and_then(|content| content["of"].as_str()) {
+        Some(of) => of == kind,
+        None => !matches!(kind, "image" | "video" | "document"),
+    }
 }
 
 fn note(about: &mut MessageDetails, update: ReceivedMessage) {
@@ -97,5 +108,21 @@ mod tests {
         assert_eq!(about.reactions, [left]);
         assert_eq!((about.edits.as_slice(), about.revoked), (&["hi".to_owned()][..], true));
         assert_eq!(list.len(), 7);
+    }
+
+    #[test]
+    fn an_edit_changes_what_is_of_its_kind() {
+        let captioned = |id: &str, of: &str| {
+            let mut edit = message(id, "1", "edit", of, Some("A"));
+            edit.details.get_or_insert_default().content = Some(serde_json::json!({ "of": of }));
+            edit
+        };
+        let list = fold(vec![
+            message("A", "1", "image", "look", None),
+            message("B", "1", "edit", "text", Some("A")),
+            captioned("C", "video"),
+            captioned("D", "image"),
+        ]);
+        assert_eq!(list[0].details.as_ref().unwrap().edits, ["image"]);
     }
 }

@@ -32,10 +32,10 @@ pub(super) fn read(
     if let Some(secret) = message.secret_encrypted_message.as_option() {
         details.target = id_of(secret.target_message_key.as_option());
         let opened = open(owner, envelope, secret, details.target.as_deref());
-        return Some(match opened.as_ref().and_then(edited) {
-            Some(new) => Seen::new("edit", Some(&new)),
-            None => Seen::new("edit", None).with(json!({ "decrypted": false })),
-        });
+        return Some(opened.as_ref().and_then(edit).unwrap_or_else(|| {
+            let sealed = Seen::new("edit", None);
+            sealed.with(json!({ "decrypted": false }))
+        }));
     }
     let protocol = message.protocol_message.as_option()?;
     details.target = id_of(protocol.key.as_option());
@@ -44,7 +44,7 @@ pub(super) fn read(
             let own = protocol.key.as_option().and_then(|key| key.from_me) == Some(true);
             Some(Seen::new("revoke", None).with(json!({ "as_admin": !own })))
         }
-        Some(Type::MESSAGE_EDIT) => Some(Seen::new("edit", edited(message).as_deref())),
+        Some(Type::MESSAGE_EDIT) => Some(edit(message).unwrap_or_else(|| Seen::new("edit", None))),
         _ => {
             details.target = None;
             None
@@ -56,10 +56,15 @@ fn id_of(key: Option<&MessageKey>) -> Option<String> {
     key.and_then(|key| key.id.clone())
 }
 
-/// The new text or caption.
-fn edited(message: &Message) -> Option<String> {
+/// The new text, or the new caption with the kind of the file.
+fn edit(message: &Message) -> Option<Seen> {
     let new = message.protocol_message.as_option()?.edited_message.as_option()?;
-    kinds::read(unwrapped(new, &mut Wraps::default())).map(|seen| seen.text)
+    let new = kinds::read(unwrapped(new, &mut Wraps::default()))?;
+    let seen = Seen::new("edit", Some(&new.text));
+    Some(match new.kind {
+        "text" => seen,
+        kind => seen.with(json!({ "of": kind })),
+    })
 }
 
 /// The secret of an earlier message that the phone knows.

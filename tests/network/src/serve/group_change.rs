@@ -11,6 +11,9 @@ use super::groups::group_node;
 use crate::state::{Account, Device, Group, Rank, World};
 use crate::{NetworkError, clock};
 
+/// Why somebody is not put into a group: they are to be invited.
+pub(super) const INVITE_ONLY: u16 = 403;
+
 /// What happens to a group. Members are numbers.
 #[derive(Clone, Debug)]
 pub(crate) enum Change {
@@ -128,7 +131,15 @@ pub(super) async fn one(
 ) -> Result<Vec<(String, u16)>, NetworkError> {
     let before = group.members();
     let (node, failed) = match change {
-        Change::Add(phones) => members(world, group, "add", phones, joins),
+        Change::Add(phones) => members(world, group, "add", phones, |members, phone| {
+            match world
+                .account(phone)
+                .is_ok_and(|account| account.profile.is_invite_only())
+            {
+                true => (false, INVITE_ONLY),
+                false => joins(members, phone),
+            }
+        }),
         Change::Join(phone) => {
             let (mut node, failed) = members(world, group, "add", std::slice::from_ref(phone), joins);
             if let Some(node) = &mut node {

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use wacore_binary::builder::NodeBuilder;
-use wacore_binary::{Jid, JidExt as _, Node};
+use wacore_binary::{Jid, JidExt as _, Node, NodeContent};
 
 use super::community::{found_community, found_inside, standing_nodes};
-use super::group_change::{Change, add_mode, change, found, join};
+use super::group_change::{Change, INVITE_ONLY, add_mode, change, found, join};
 use super::membership;
 use super::session::Session;
 use crate::NetworkError;
@@ -54,10 +54,12 @@ async fn about_none(world: &World, account: &Account, device: &Device, iq: &Node
         return iq_result(iq, vec![NodeBuilder::new("groups").children(nodes).build()]);
     }
     if let Some(create) = iq.get_optional_child("create") {
-        let others: Vec<_> = participants(world, create)
-            .into_iter()
-            .filter_map(|(_, phone)| phone)
-            .collect();
+        let named = participants(world, create);
+        let named = named
+            .iter()
+            .filter_map(|(_, phone)| world.account(phone.as_ref()?).ok());
+        let (refused, others): (Vec<_>, Vec<_>) = named.partition(|named| named.profile.is_invite_only());
+        let others: Vec<_> = others.into_iter().map(|other| other.phone.clone()).collect();
         let subject = attr(create, "subject").unwrap_or_default();
         let (owner, by) = (account.phone.as_str(), Some(device));
         let inside = create
@@ -72,7 +74,18 @@ async fn about_none(world: &World, account: &Account, device: &Device, iq: &Node
             found(world, owner, &subject, &others, by).await
         };
         return match group {
-            Ok(group) => iq_result(iq, vec![group_node(world, &group)]),
+            Ok(group) => {
+                let mut made = group_node(world, &group);
+                if let Some(NodeContent::Nodes(children)) = &mut made.content {
+                    let node = |other: &Arc<Account>| {
+                        let named = NodeBuilder::new("participant").attr("jid", other.lid_jid());
+                        let named = named.attr("phone_number", other.pn_jid());
+                        membership::invited_instead(named, &group, account, other)
+                    };
+                    children.extend(refused.iter().map(node));
+                }
+                iq_result(iq, vec![made])
+            }
             Err(_) => iq_error(iq, 400, "bad-request"),
         };
     }
@@ -243,9 +256,10 @@ impl Order<'_> {
                 Some(phone) => failed.iter().find(|(failed, _)| failed == phone).map(|(_, code)| *code),
             };
             let node = NodeBuilder::new("participant").attr("jid", jid);
-            match code {
-                Some(code) => node.attr("error", code).build(),
-                None => node.build(),
+            match (code, phone.and_then(|phone| self.world.account(&phone).ok())) {
+                (Some(INVITE_ONLY), Some(other)) => membership::invited_instead(node, self.group, self.account, &other),
+                (Some(code), _) => node.attr("error", code).build(),
+                (None, _) => node.build(),
             }
         };
         named.into_iter().map(fate).collect()

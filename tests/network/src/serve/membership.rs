@@ -1,14 +1,17 @@
 //! Groups that one is let into by their admins: who asks, and what the admins make of it.
 
+use rand::Rng as _;
 use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
 
-use super::group_change::{Change, change, join, participant, tell};
+use super::group_change::{Change, INVITE_ONLY, change, join, participant, tell};
 use super::groups::{Order, participants};
-use crate::state::{Account, Device, Group, World};
+use crate::state::{Account, Device, Group, Invitation, World};
 use crate::wire::stanza::{attr, iq_error, iq_result, jid_attr};
 use crate::{NetworkError, clock};
 
+/// For how long an invitation is good.
+const INVITED_S: i64 = 3 * 24 * 60 * 60;
 /// Why nothing is made of somebody: they do not ask.
 const DOES_NOT_ASK: u16 = 404;
 
@@ -56,6 +59,22 @@ pub(crate) async fn decide(
         revoked(world, group, actor, &asked, by);
     }
     Ok(others.into_iter().map(|phone| (phone, DOES_NOT_ASK)).collect())
+}
+
+/// Somebody who was not put into a group, with what they can be invited by.
+pub(super) fn invited_instead(named: NodeBuilder, group: &Group, by: &Account, whom: &Account) -> Node {
+    let code = format!("{:016x}", rand::rng().next_u64());
+    let expires = clock::now_s().cast_signed() + INVITED_S;
+    let invitation = Invitation {
+        from: by.phone.clone(),
+        whom: whom.phone.clone(),
+        expires,
+    };
+    group.change(|charter| charter.invitations.insert(code.clone(), invitation));
+    let request = NodeBuilder::new("add_request")
+        .attr("code", code)
+        .attr("expiration", expires);
+    named.attr("error", INVITE_ONLY).children([request.build()]).build()
 }
 
 /// Takes somebody in who was invited by a message. The answer names no group, as the question does.

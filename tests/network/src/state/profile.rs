@@ -17,6 +17,8 @@ struct Shown {
     verified_name: Option<String>,
     /// Nobody but the account itself sees what it says and its picture.
     hidden: bool,
+    /// Nobody puts it into groups: who wants to has to invite it.
+    invite_only: bool,
     /// Numbers of those it has blocked.
     blocked: BTreeSet<String>,
 }
@@ -77,6 +79,16 @@ impl Profile {
     /// Hides what it says and its picture from others, or shows them.
     pub(crate) fn hide(&self, hidden: bool) {
         lock(&self.0).hidden = hidden;
+    }
+
+    /// Whether others invite it to groups, since they cannot put it into them.
+    pub(crate) fn is_invite_only(&self) -> bool {
+        lock(&self.0).invite_only
+    }
+
+    /// Lets others put it into groups no more, or again.
+    pub(crate) fn only_invite(&self, invite_only: bool) {
+        lock(&self.0).invite_only = invite_only;
     }
 
     /// Numbers of those whom it has blocked.

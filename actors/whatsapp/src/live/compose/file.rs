@@ -144,6 +144,45 @@ fn of_kind(
     composed
 }
 
+/// Words as the caption of a file that was sent, which leaves the file as it is: WhatsApp's apps change a caption only where what
+/// replaces it is of the file's kind.
+pub(super) fn captioned(kind: FileType, words: Message) -> Message {
+    let (caption, context_info) = match words.extended_text_message.into_option() {
+        Some(text) => (text.text, text.context_info),
+        None => (words.conversation, MessageField::none()),
+    };
+    match kind {
+        FileType::Image => Message {
+            image_message: MessageField::some(ImageMessage {
+                caption,
+                context_info,
+                ..Default::default()
+            }),
+            ..Default::default()
+        },
+        FileType::Video => Message {
+            video_message: MessageField::some(VideoMessage {
+                caption,
+                context_info,
+                ..Default::default()
+            }),
+            ..Default::default()
+        },
+        // Nothing else has a caption.
+        FileType::Document | FileType::Audio | FileType::Voice | FileType::Sticker => Message {
+            document_with_caption_message: wrapped(Message {
+                document_message: MessageField::some(DocumentMessage {
+                    caption,
+                    context_info,
+                    ..Default::default()
+                }),
+                ..Default::default()
+            }),
+            ..Default::default()
+        },
+    }
+}
+
 /// What may be seen once is wrapped as well as marked: older phones heed the one, newer the other.
 fn once(kind: FileType, message: Message) -> Message {
     let wrapped = wrapped(message);

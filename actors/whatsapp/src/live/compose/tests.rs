@@ -241,6 +241,42 @@ fn edits_and_deletions_are_about_our_own_unless_said_otherwise() {
     assert_eq!((key.from_me, key.participant.is_some()), (Some(false), true));
 }
 
+/// Words alone would leave a file's caption as it is.
+#[test]
+fn an_edit_of_a_caption_is_of_the_files_kind() {
+    let edited = |kind: Value, mentions: Value| {
+        let body = json!({"type": "edit", "text": "new @5511777777777", "target": {"message_id": "M"},
+            "caption_of": kind, "mentions": mentions});
+        let edit = made(body).protocol_message.into_option().unwrap();
+        edit.edited_message.into_option().unwrap()
+    };
+    for kind in ["image", "video", "document"] {
+        let edited = edited(kind.into(), json!([]));
+        assert_eq!(edited.get_caption(), Some("new @5511777777777"), "{kind}");
+        assert_eq!(
+            (
+                edited.image_message.is_set(),
+                edited.video_message.is_set(),
+                edited.document_with_caption_message.is_set()
+            ),
+            (kind == "image", kind == "video", kind == "document")
+        );
+    }
+    let mentioned = json!(["5511777777777"]);
+    let image = edited("image".into(), mentioned.clone())
+        .image_message
+        .into_option()
+        .unwrap();
+    let text = edited(Value::Null, mentioned)
+        .extended_text_message
+        .into_option()
+        .unwrap();
+    for context in [image.context_info, text.context_info] {
+        let mentioned = context.into_option().unwrap().mentioned_jid;
+        assert_eq!(mentioned, ["5511777777777@s.whatsapp.net"]);
+    }
+}
+
 #[test]
 fn a_forwarded_text_is_marked() {
     let text = made(json!({"type": "forward", "text": "again"}));

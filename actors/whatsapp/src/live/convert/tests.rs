@@ -6,6 +6,7 @@ mod kinds;
 mod offers;
 mod sent;
 mod strangers;
+mod votes;
 
 use std::sync::Arc;
 
@@ -87,6 +88,14 @@ fn around() -> Surroundings<'static> {
         people: People::new(OWN),
         ballot: Ballot::Sealed,
         recipient: None,
+    }
+}
+
+/// A vote that was opened.
+fn ballot(options: &[&str], hashes: &[Vec<u8>]) -> Ballot {
+    Ballot::Opened {
+        options: options.iter().map(|option| (*option).to_owned()).collect(),
+        hashes: hashes.to_vec(),
     }
 }
 

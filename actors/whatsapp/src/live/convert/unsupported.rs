@@ -81,6 +81,14 @@ fn act(message: &Message) -> Option<Content<'_>> {
     if let Some(pin) = message.pin_in_chat_message.as_option() {
         return Some(of_pin(pin));
     }
+    if let Some(added) = message.poll_add_option_message.as_option() {
+        let option = added.add_option.as_option();
+        let said = option.and_then(|option| option.option_name.as_deref());
+        return Some(Content {
+            target: added.poll_creation_message_key.as_option(),
+            ..told("pollAddOptionMessage", said, "An option was added to a poll", None)
+        });
+    }
     message.keep_in_chat_message.as_option().map(of_keep)
 }
 
@@ -198,7 +206,6 @@ fn named(message: &Message) -> Option<(&'static str, &'static str)> {
         placeholder_message, "placeholderMessage", "A message that WhatsApp shows on the phone only";
         rich_response_message, "richResponseMessage", "An answer of an assistant";
         chat, "chat", "A chat";
-        poll_add_option_message, "pollAddOptionMessage", "An option was added to a poll";
         message_history_bundle, "messageHistoryBundle", "Earlier messages of the group";
         message_history_notice, "messageHistoryNotice", "Earlier messages of the group were given to a new member";
         conditional_reveal_message, "conditionalRevealMessage", "A message that is not shown yet";

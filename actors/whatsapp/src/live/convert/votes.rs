@@ -33,10 +33,13 @@ pub(crate) enum Ballot {
     /// Nothing: the poll's secret is not known, or does not fit.
     #[default]
     Sealed,
-    /// The hashes of the chosen options; what can be chosen is not known.
-    Hashes(Vec<Vec<u8>>),
-    /// The chosen options.
-    Options(Vec<String>),
+    /// What was chosen.
+    Opened {
+        /// The chosen options that are known.
+        options: Vec<String>,
+        /// The hashes of the others.
+        hashes: Vec<Vec<u8>>,
+    },
 }
 
 impl Ballot {
@@ -51,31 +54,32 @@ impl Ballot {
             .take(OPTIONS_MAX)
             .map(|option| (compute_option_hash(option).to_vec(), option))
             .collect();
-        let named = |hash| names.get(hash).map(|name| (*name).clone());
-        match hashes.iter().map(named).collect::<Option<Vec<String>>>() {
-            Some(names) => Self::Options(names),
-            None => Self::Hashes(hashes),
-        }
+        let mut options = Vec::new();
+        hashes.retain(|hash| match names.get(hash) {
+            Some(name) => {
+                options.push((*name).clone());
+                false
+            }
+            None => true,
+        });
+        Self::Opened { options, hashes }
     }
 
     /// The words and the key of a vote's event.
     pub(super) fn told(&self) -> (String, Body) {
-        let (words, vote) = match self {
-            Self::Sealed => ("A vote that could not be decrypted".to_owned(), PollVote::default()),
-            Self::Options(options) => (
-                options.join(", "),
-                PollVote {
-                    options: Some(options.clone()),
-                    option_hashes: None,
-                },
-            ),
-            Self::Hashes(hashes) => (
-                "A vote in a poll that is not known".to_owned(),
-                PollVote {
-                    options: None,
-                    option_hashes: Some(hashes.iter().map(|hash| hex(hash)).collect()),
-                },
-            ),
+        let Self::Opened { options, hashes } = self else {
+            let words = "A vote that could not be decrypted".to_owned();
+            return (words, Body::PollVote(PollVote::default()));
+        };
+        let words = match (options.as_slice(), hashes.len()) {
+            (options, 0) => options.join(", "),
+            ([], _) => "A vote in a poll that is not known".to_owned(),
+            (options, unknown) => format!("{}, and not known: {unknown}", options.join(", ")),
+        };
+        let hashed = !hashes.is_empty();
+        let vote = PollVote {
+            options: (!hashed || !options.is_empty()).then(|| options.clone()),
+            option_hashes: hashed.then(|| hashes.iter().map(|hash| hex(hash)).collect()),
         };
         (words, Body::PollVote(vote))
     }
@@ -118,6 +122,17 @@ pub(crate) fn election_in(message: &Message) -> Option<Election> {
         options: options_of(poll),
         secret,
     })
+}
+
+/// What somebody added to a poll that others had asked: the id of the poll and the option.
+pub(crate) fn addition_in(message: &Message) -> Option<(&str, &str)> {
+    if is_text(message) {
+        return None;
+    }
+    let added = layers(message).find_map(|layer| layer.poll_add_option_message.as_option())?;
+    let poll = added.poll_creation_message_key.as_option()?;
+    let option = added.add_option.as_option()?;
+    Some((poll.id.as_deref()?, option.option_name.as_deref()?))
 }
 
 /// The vote in a message and the key of its poll.

@@ -10,7 +10,9 @@ use whatsapp_rust::wacore_binary::{Jid, JidExt};
 use whatsapp_rust::waproto::whatsapp::{Message, MessageKey};
 
 use super::{Inbound, other_name};
-use crate::live::convert::{Author, Ballot, Election, People, author, election_in, hidden_in, open, vote_in};
+use crate::live::convert::{
+    Author, Ballot, Election, People, addition_in, author, election_in, hidden_in, open, vote_in,
+};
 
 impl Inbound {
     /// The numbers of those whom a message names by hidden id.
@@ -27,14 +29,17 @@ impl Inbound {
         people
     }
 
-    /// Keeps what is needed to read the votes of a poll, our own phone's included.
+    /// Keeps what is needed to read the votes of a poll, our own phone's included, and what somebody added to one.
     pub(super) async fn keep_poll(&self, info: &MessageInfo, message: &Message) -> Result<(), String> {
-        let Some(election) = election_in(message) else {
-            return Ok(());
-        };
-        self.insist(|| self.inbox.keep_poll(&info.id, &election.options))
-            .await?;
-        self.memory.remember(&info.id, election);
+        if let Some(election) = election_in(message) {
+            self.insist(|| self.inbox.keep_poll(&info.id, &election.options))
+                .await?;
+            self.memory.remember(&info.id, election);
+        } else if let Some((poll_id, option)) = addition_in(message) {
+            let added = [option.to_owned()];
+            self.insist(|| self.inbox.keep_poll(poll_id, &added)).await?;
+            self.memory.add_option(poll_id, option);
+        }
         Ok(())
     }
 

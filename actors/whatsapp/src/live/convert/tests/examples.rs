@@ -182,7 +182,10 @@ pub(super) fn poll() -> Message {
 
 fn vote() -> IncomingMessage {
     let mut around = around();
-    around.ballot = Ballot::Options(vec!["Pizza".into()]);
+    around.ballot = Ballot::Opened {
+        options: vec!["Pizza".into()],
+        hashes: Vec::new(),
+    };
     let vote = Message {
         poll_update_message: some(PollUpdateMessage {
             poll_creation_message_key: key("3EB0CC33", false),

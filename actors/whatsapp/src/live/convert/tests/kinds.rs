@@ -2,20 +2,15 @@
 
 use serde_json::json;
 use wharf_domain::message::MediaKind;
-use whatsapp_rust::wacore::poll::{compute_option_hash, encrypt_poll_vote_with_secret};
-use whatsapp_rust::waproto::whatsapp::{
-    MessageContextInfo,
-    message::{
-        ContactMessage, ContactsArrayMessage, EncReactionMessage, EventMessage, ImageMessage,
-        InteractiveResponseMessage, LocationMessage, PollEncValue, PollUpdateMessage, SecretEncryptedMessage,
-        TemplateButtonReplyMessage, VideoMessage,
-        interactive_response_message::{InteractiveResponseMessage as Interactive, NativeFlowResponseMessage},
-        protocol_message::Type,
-    },
+use whatsapp_rust::waproto::whatsapp::message::{
+    ContactMessage, ContactsArrayMessage, EncReactionMessage, EventMessage, ImageMessage, InteractiveResponseMessage,
+    LocationMessage, SecretEncryptedMessage, TemplateButtonReplyMessage, VideoMessage,
+    interactive_response_message::{InteractiveResponseMessage as Interactive, NativeFlowResponseMessage},
+    protocol_message::Type,
 };
 
 use super::{
-    examples::{key, poll, reaction},
+    examples::{key, reaction},
     *,
 };
 
@@ -313,80 +308,4 @@ fn a_kind_without_a_type_is_told_in_words() {
         extras(&message)["unknown"],
         json!({"reason": "unsupported", "name": "eventMessage"})
     );
-}
-
-const SECRET: [u8; 32] = [5; 32];
-const NUMBER: &str = "5511888888888@s.whatsapp.net";
-const HIDDEN: &str = "100000012345678@lid";
-
-fn sealed_vote(options: &[&str], asker: &str, voter: &str) -> PollUpdateMessage {
-    let hashes: Vec<Vec<u8>> = options
-        .iter()
-        .map(|option| compute_option_hash(option).to_vec())
-        .collect();
-    let (payload, iv) = encrypt_poll_vote_with_secret(&hashes, &SECRET, "3EB0CC33", asker, voter).unwrap();
-    PollUpdateMessage {
-        poll_creation_message_key: key("3EB0CC33", true),
-        vote: MessageField::some(PollEncValue {
-            enc_payload: Some(payload),
-            enc_iv: Some(iv.to_vec()),
-        }),
-        ..PollUpdateMessage::default()
-    }
-}
-
-#[test]
-fn a_vote_is_opened_by_number_or_hidden_id_and_told_by_name() {
-    let mut asked = poll();
-    asked.message_context_info = MessageField::some(MessageContextInfo {
-        message_secret: Some(SECRET.to_vec()),
-        ..MessageContextInfo::default()
-    });
-    // As the phone of this account sends it along, and as one that disappears.
-    let asked = Message {
-        ephemeral_message: wrapped(asked),
-        ..Message::default()
-    };
-    let election = election_in(&asked).unwrap();
-    assert_eq!(election.options, ["Pizza", "Salad"]);
-    let secret = election.secret.unwrap();
-    let names = [NUMBER.to_owned(), HIDDEN.to_owned()];
-    for (asker, voter) in [(NUMBER, NUMBER), (HIDDEN, HIDDEN), (HIDDEN, NUMBER)] {
-        let update = sealed_vote(&["Salad"], asker, voter);
-        let hashes = open(&update, "3EB0CC33", &secret, &names, &names).unwrap();
-        assert_eq!(
-            Ballot::read(hashes.clone(), Some(&election.options)),
-            Ballot::Options(vec!["Salad".into()])
-        );
-        assert_eq!(Ballot::read(hashes.clone(), None), Ballot::Hashes(hashes));
-    }
-    let update = sealed_vote(&["Salad"], NUMBER, NUMBER);
-    assert_eq!(open(&update, "3EB0CC33", &[6; 32], &names, &names), None);
-    assert_eq!(open(&update, "another", &secret, &names, &names), None);
-}
-
-#[test]
-fn votes_are_told_as_far_as_they_can_be_read() {
-    let vote = Message {
-        poll_update_message: MessageField::some(sealed_vote(&[], NUMBER, NUMBER)),
-        ..Message::default()
-    };
-    assert!(vote_in(&vote).is_some());
-    let told = |ballot: Ballot| {
-        let mut around = around();
-        around.ballot = ballot;
-        let message = carried_with(direct(), &vote, &around);
-        assert_eq!(message.kind, MessageKind::PollVote);
-        (message.content.clone(), extras(&message)["poll_vote"].clone())
-    };
-    assert_eq!(
-        told(Ballot::Options(Vec::new())),
-        (String::new(), json!({"options": []}))
-    );
-    assert_eq!(told(Ballot::Sealed).1, json!({}));
-    assert_eq!(
-        told(Ballot::Hashes(vec![vec![1, 0xAB]])).1,
-        json!({"option_hashes": ["01ab"]})
-    );
-    assert_eq!(Ballot::read(Vec::new(), Some(&[])), Ballot::Options(Vec::new()));
 }

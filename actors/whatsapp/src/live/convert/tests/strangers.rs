@@ -129,8 +129,10 @@ fn check(info: &MessageInfo, message: &Message, around: &Surroundings<'_>, must_
     let came = said.iter().sum::<usize>() + 2 * named.iter().sum::<usize>();
     let most = 16 * came + 4096;
     let options = match &around.ballot {
-        Ballot::Options(options) => options.iter().map(|option| 12 * option.len() + 16).sum(),
-        Ballot::Hashes(hashes) => hashes.iter().map(|hash| 2 * hash.len() + 16).sum(),
+        Ballot::Opened { options, hashes } => {
+            let options = options.iter().map(|option| 12 * option.len() + 16).sum::<usize>();
+            options + hashes.iter().map(|hash| 2 * hash.len() + 16).sum::<usize>()
+        }
         Ballot::Sealed => 0,
     };
     assert!(payload.len() <= most + options, "{} bytes of {came}", payload.len());
@@ -149,8 +151,8 @@ proptest! {
         info in information(),
         ballot in prop_oneof![
             Just(Ballot::Sealed),
-            vec(vec(any::<u8>(), 0..40), 0..4).prop_map(Ballot::Hashes),
-            vec("\\PC{0,9}", 0..4).prop_map(Ballot::Options),
+            (vec("\\PC{0,9}", 0..4), vec(vec(any::<u8>(), 0..40), 0..4))
+                .prop_map(|(options, hashes)| Ballot::Opened { options, hashes }),
         ],
         sent in any::<bool>(),
     ) {
@@ -251,12 +253,11 @@ fn a_vote_names_each_option_once() {
     let hash = |option: &str| compute_option_hash(option).to_vec();
     let mut hashes = vec![hash(&long); 2000];
     hashes.insert(1, hash("no"));
-    let ballot = Ballot::read(hashes.clone(), Some(&options));
-    assert_eq!(ballot, Ballot::Options(options.to_vec()));
     assert_eq!(
-        Ballot::read(hashes, None),
-        Ballot::Hashes(vec![hash(&long), hash("no")])
+        Ballot::read(hashes.clone(), Some(&options)),
+        ballot(&[&long, "no"], &[])
     );
+    assert_eq!(Ballot::read(hashes, None), ballot(&[], &[hash(&long), hash("no")]));
 }
 
 /// Each vote is compared with all options, and the poll may be as long as a message.
@@ -272,8 +273,8 @@ fn no_more_options_are_kept_than_anybody_reads() {
     // Of one that was kept before there was a bound.
     let options: Vec<String> = (0..300).map(|n| n.to_string()).collect();
     let vote = |n: usize| Ballot::read(vec![compute_option_hash(&options[n]).to_vec()], Some(&options));
-    assert_eq!(vote(255), Ballot::Options(vec!["255".to_owned()]));
-    assert!(matches!(vote(256), Ballot::Hashes(_)));
+    assert_eq!(vote(255), ballot(&["255"], &[]));
+    assert!(matches!(vote(256), Ballot::Opened { options, hashes } if options.is_empty() && hashes.len() == 1));
 }
 
 /// Neither options by hashes nor mentions by mentions: what a message of a few megabytes holds must not keep a thread for
@@ -283,7 +284,8 @@ fn much_in_one_message_takes_time_by_its_size_only() {
     let begun = Instant::now();
     let options: Vec<String> = (0..20_000).map(|n| n.to_string()).collect();
     let hashes = (0..20_000).map(|n: u32| n.to_be_bytes().repeat(8)).collect();
-    assert!(matches!(Ballot::read(hashes, Some(&options)), Ballot::Hashes(all) if all.len() == 20_000));
+    let read = Ballot::read(hashes, Some(&options));
+    assert!(matches!(read, Ballot::Opened { options, hashes } if options.is_empty() && hashes.len() == 20_000));
     let mentioned: Vec<String> = (0..200_000).map(|n| format!("{n}@lid")).collect();
     let crowd = extended(
         "all",

@@ -169,7 +169,7 @@ pub(super) fn examples() -> Vec<(&'static str, IncomingMessage)> {
             step(
                 MARIA,
                 SendStatus::Failed,
-                Some((code::EXPIRED, "it was not sent within 60 s")),
+                Some((code::EXPIRED, "it was not sent within 300 s")),
             ),
         ),
         ("A member of a group has read", read_by_a_member()),

@@ -1,0 +1,128 @@
+//! Edits and answers know what they are about, where this number sent it.
+
+use serde_json::{Value, json};
+use wharf_domain::{
+    ConnectionKey,
+    outgoing::{FileType, Quote, Target},
+};
+use wharf_whatsapp::ScriptedHandle;
+
+use super::*;
+
+/// A message that was sent at some time.
+async fn was_sent(world: &World, link: &ScriptedHandle, client: ClientId, id: &str, mut body: Value, at: Timestamp) {
+    body["to"] = TO.into();
+    let row = NewOutgoing {
+        key: ConnectionKey {
+            client_id: client,
+            phone_number: number(1),
+        },
+        message_id: id.to_owned(),
+        outgoing: serde_json::from_value(body).unwrap(),
+        created_at: at,
+        deadline_at: at,
+        started_at: Some(at),
+        file: None,
+    };
+    let mut writer = world.store.writer().await.unwrap();
+    let mut group = writer.begin().await.unwrap();
+    assert!(group.record_outgoing(&row).await.unwrap());
+    group.commit().await.unwrap();
+    drop(writer);
+    link.tell_of(&[id], News::Sent, at, None).await.unwrap();
+}
+
+fn edit(id: &str, text: &str) -> NewMessage {
+    let target = Target {
+        message_id: id.to_owned(),
+        from: None,
+    };
+    NewMessage {
+        content: NewContent::Own(Content::Edit {
+            target,
+            text: text.to_owned(),
+            mentions: Vec::new(),
+            caption_of: None,
+        }),
+        ..super::text("")
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_edit_knows_what_it_changes() {
+    let world = World::start_with(with(Pacing {
+        per_second: 0,
+        ..Pacing::default()
+    }))
+    .await;
+    let client = world.add_client("a").await.id;
+    let link = world.connected(client, &number(1)).await;
+    let now = clock::now();
+    for (id, kind) in [("IMAGE", "image"), ("VOICE", "voice")] {
+        was_sent(&world, &link, client, id, json!({"type": kind, "media": {}}), now).await;
+    }
+    let text = json!({"type": "text", "text": "hi"});
+    was_sent(&world, &link, client, "TEXT", text.clone(), now).await;
+    was_sent(&world, &link, client, "OLD", text, Timestamp(now.0 - 16 * 60_000)).await;
+    for id in ["IMAGE", "TEXT", "not ours"] {
+        send(&world, client, edit(id, "new")).await.unwrap();
+    }
+    let sent = link.sent().into_iter().map(|sent| match sent.message.content {
+        Content::Edit { caption_of, .. } => caption_of,
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(sent.collect::<Vec<_>>(), [Some(FileType::Image), None, None]);
+
+    let voice = send(&world, client, edit("VOICE", "new")).await;
+    assert!(
+        matches!(&voice, Err(GatewayError::Refused(why)) if why.contains("type voice")),
+        "{voice:?}"
+    );
+    let late = send(&world, client, edit("OLD", "new")).await;
+    assert!(
+        matches!(&late, Err(GatewayError::Refused(why)) if why.contains("16 minutes")),
+        "{late:?}"
+    );
+    let long = send(&world, client, edit("IMAGE", &"x".repeat(1025))).await;
+    assert!(
+        matches!(&long, Err(GatewayError::Invalid(refused)) if refused.field == "text"),
+        "{long:?}"
+    );
+    send(&world, client, edit("TEXT", &"x".repeat(1025))).await.unwrap();
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_to_what_was_sent_quotes_it() {
+    let world = World::start_with(with(Pacing {
+        per_second: 0,
+        ..Pacing::default()
+    }))
+    .await;
+    let client = world.add_client("a").await.id;
+    let link = world.connected(client, &number(1)).await;
+    let first = send(&world, client, text("hello")).await.unwrap().message_id;
+    let answer = |id: &str, said: Option<&str>| NewMessage {
+        reply_to: Some(Quote {
+            message_id: id.to_owned(),
+            from: None,
+            text: said.map(str::to_owned),
+        }),
+        ..text("again")
+    };
+    let quote = |id: &str, from: Option<PhoneNumber>, text: Option<&str>| Quote {
+        message_id: id.to_owned(),
+        from: from.map(Into::into),
+        text: text.map(str::to_owned),
+    };
+    let own = || Some(number(1));
+    for (asked, quoted) in [
+        (answer(&first, None), quote(&first, own(), Some("hello"))),
+        (answer(&first, Some("he")), quote(&first, own(), Some("he"))),
+        (answer("theirs", None), quote("theirs", None, None)),
+    ] {
+        send(&world, client, asked).await.unwrap();
+        assert_eq!(link.sent().pop().unwrap().message.reply_to, Some(quoted));
+    }
+    world.gateway.stop().await;
+}
