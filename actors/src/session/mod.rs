@@ -9,6 +9,7 @@ pub(crate) mod files;
 mod inbox;
 mod link;
 pub(crate) mod outbox;
+mod saving;
 mod told;
 
 use std::{sync::Arc, time::Duration};
@@ -18,19 +19,21 @@ use tokio::task::JoinSet;
 use wharf_domain::{
     ConnectionKey, ConnectionStatus,
     action::{Action, Done},
-    session::{ReasonCode, Session, SessionEffect, SessionEvent, SessionView},
+    session::{Session, SessionEffect, SessionEvent, SessionView},
 };
-use wharf_store::ConnectionRecord;
 use wharf_whatsapp::{Link, PairCode, PairCodeError, SendError};
 
-use self::told::Told;
+use self::{
+    saving::{on_saved, save, save_deleted},
+    told::Told,
+};
 #[cfg(test)]
 use crate::supervision::Crash;
 use crate::{
     clock,
     directory::LinkSlot,
     pacer::Turn,
-    persistence::{Write, WriteError},
+    persistence::WriteError,
     shared::Shared,
     supervision::{DONE, GONE},
     timer::Timer,
@@ -40,8 +43,6 @@ use crate::{
 const SEND_DEADLINE: Duration = Duration::from_secs(15);
 /// A code is asked for once; its key is derived slowly on purpose.
 const PAIR_CODE_DEADLINE: Duration = Duration::from_secs(14);
-/// The pause before a state that the store refused is written again.
-const SAVE_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// What the actor is started with.
 pub(crate) struct Args {
@@ -74,7 +75,7 @@ pub(crate) enum Message {
     Act(Box<Action>, RpcReplyPort<Result<Done, SendError>>),
     /// Ask for a code to type into the phone.
     PairCode(RpcReplyPort<Result<PairCode, PairCodeError>>),
-    /// Log out, forget the keys, answer, and stop.
+    /// Log out, forget the keys, answer, and stop. Not answered where the program stops first.
     Delete(RpcReplyPort<()>),
     /// Close the link, answer, and stop; the row stays as it is.
     Shutdown(RpcReplyPort<()>),
@@ -100,7 +101,9 @@ pub(crate) struct State {
     unsaved: bool,
     save_timer: Timer,
     told: Told,
-    ended: Vec<RpcReplyPort<()>>,
+    /// Who waits for the deletion, and who for the end.
+    deleting: Vec<RpcReplyPort<()>>,
+    stopping: Vec<RpcReplyPort<()>>,
     sends: outbox::Sends,
     tasks: JoinSet<()>,
 }
@@ -126,7 +129,8 @@ impl Actor for SessionActor {
             unsaved: false,
             save_timer: Timer::default(),
             told: Told::new(wanted),
-            ended: Vec::new(),
+            deleting: Vec::new(),
+            stopping: Vec::new(),
             tasks: JoinSet::new(),
         })
     }
@@ -159,8 +163,14 @@ impl Actor for SessionActor {
             Message::Outbox(event) => outbox::on_event(&myself, state, event),
             Message::Act(action, reply) => on_act(state, *action, reply),
             Message::PairCode(reply) => on_pair_code(state, reply),
-            Message::Delete(reply) => end(&myself, state, SessionEvent::Delete, reply),
-            Message::Shutdown(reply) => end(&myself, state, SessionEvent::Shutdown, reply),
+            Message::Delete(reply) => {
+                state.deleting.push(reply);
+                end(&myself, state, SessionEvent::Delete);
+            }
+            Message::Shutdown(reply) => {
+                state.stopping.push(reply);
+                end(&myself, state, SessionEvent::Shutdown);
+            }
             #[cfg(test)]
             Message::Crash(how) => return how.carry_out(),
         }
@@ -275,9 +285,11 @@ fn carry_out(myself: &ActorRef<Message>, state: &mut State, effects: Vec<Session
                 tracing::warn!(%number, why, "a device is not unlinked: the phone lists it until its owner removes it");
             }
             SessionEffect::Save => save(myself, state),
-            SessionEffect::Finished => {
+            SessionEffect::Finished { deleted } => {
                 save_deleted(myself, state);
-                state.ended.drain(..).for_each(|reply| {
+                // A deletion that goes on after the next start is not answered: its row stays for that.
+                let carried_out = state.deleting.drain(..).filter(|_| deleted);
+                carried_out.chain(state.stopping.drain(..)).for_each(|reply| {
                     let _asker_gone = reply.send(());
                 });
                 myself.stop(Some(DONE.to_owned()));
@@ -294,87 +306,13 @@ fn set_timer(myself: &ActorRef<Message>, state: &mut State, wait: Duration, gene
     });
 }
 
-fn end(myself: &ActorRef<Message>, state: &mut State, event: SessionEvent, reply: RpcReplyPort<()>) {
-    state.ended.push(reply);
+fn end(myself: &ActorRef<Message>, state: &mut State, event: SessionEvent) {
     if state.machine.is_none() {
-        // It has not even read its row; nothing is open.
-        carry_out(myself, state, vec![SessionEffect::Finished]);
+        // It has not even read its row, or there is none; nothing is open.
+        carry_out(myself, state, vec![SessionEffect::Finished { deleted: true }]);
         return;
     }
     step(myself, state, event);
-}
-
-/// Writes the present state. While a write is under way the next one waits, and then writes what is true by then.
-fn save(myself: &ActorRef<Message>, state: &mut State) {
-    let Some(machine) = &state.machine else { return };
-    if state.saving {
-        state.unsaved = true;
-        return;
-    }
-    (state.saving, state.unsaved) = (true, false);
-    let view = machine.view();
-    let record = ConnectionRecord {
-        key: state.args.key.clone(),
-        status: view.status,
-        reason: view.reason.clone(),
-        reason_code: view.reason_code,
-        jid: view.jid.clone(),
-        push_name: view.push_name.clone(),
-        connected_since: view.connected_since,
-        last_event_at: view.last_event_at,
-        reconnect_attempts: view.reconnect_attempts,
-        wanted: view.wanted,
-        banned_until: view.banned_until,
-        updated_at: clock::now(),
-    };
-    let (myself, persistence) = (myself.clone(), &state.args.shared.persistence);
-    let told = state.told.tell();
-    let told = (!told.is_empty()).then(|| persistence.commit(Write::RecordInbound, told));
-    let saved = persistence.commit(Write::RecordConnection, record);
-    state.tasks.spawn(async move {
-        let told = match told {
-            Some(told) => told.await,
-            None => Ok(()),
-        };
-        let saved = saved.await;
-        let result = match told {
-            Err(error) if error.is_passing() => Err(error),
-            _ => saved,
-        };
-        let _stopped = myself.cast(Message::Saved(result));
-    });
-}
-
-/// What is last true of a connection that is being deleted is in its row before the actor ends: whoever goes on with the deletion
-/// asks the row whether there is a device.
-fn save_deleted(myself: &ActorRef<Message>, state: &mut State) {
-    let machine = state.machine.as_ref();
-    let is_deleted = machine.is_some_and(|machine| machine.view().reason_code == ReasonCode::BeingDeleted);
-    if is_deleted && state.unsaved {
-        state.saving = false;
-        save(myself, state);
-    }
-}
-
-fn on_saved(myself: &ActorRef<Message>, state: &mut State, result: Result<bool, WriteError>) {
-    state.saving = false;
-    match &result {
-        Ok(_) => state.told.have_told(),
-        Err(_) => state.told.have_not_told(),
-    }
-    match result {
-        Ok(_) if state.unsaved => save(myself, state),
-        Ok(_) => {}
-        Err(error) => {
-            state.unsaved = true;
-            tracing::warn!(number = %state.args.key.phone_number, %error, "a session's state was not written; trying again");
-            let myself = myself.clone();
-            state.save_timer.set(async move {
-                tokio::time::sleep(SAVE_AGAIN_AFTER).await;
-                let _stopped = myself.cast(Message::SaveAgain);
-            });
-        }
-    }
 }
 
 /// The code that is shown already, or a new one.
