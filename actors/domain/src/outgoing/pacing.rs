@@ -163,11 +163,6 @@ impl Bucket {
         enough
     }
 
-    /// Gives a token back that was taken for nothing.
-    pub fn give_back(&mut self) {
-        self.level = (self.level + TOKEN).min(self.most);
-    }
-
     /// Puts a token back that was not used.
     pub fn give_back(&mut self) {
         self.level = (self.level + TOKEN).min(self.most);
