@@ -73,6 +73,15 @@ impl Allowance {
         self.take_at(clock::steady(), client)
     }
 
+    /// Gives back what was taken for something that costs others nothing.
+    pub(crate) fn give_back(&self, client: ClientId) {
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        // One that is not there is full again.
+        if let Some(bucket) = buckets.get_mut(&client) {
+            bucket.give_back();
+        }
+    }
+
     fn take_at(&self, now: Timestamp, client: ClientId) -> Result<(), GatewayError> {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         buckets.retain(|_, bucket| !bucket.is_full(now));
@@ -102,6 +111,18 @@ mod tests {
         assert_eq!((0..100).filter(|_| take(3, 1).is_ok()).count(), 6);
         assert_eq!(take(60, 3), Ok(()));
         assert_eq!(allowance.buckets.lock().unwrap().len(), 1, "what is full is forgotten");
+    }
+
+    #[test]
+    fn what_is_given_back_is_there_again_and_no_more_than_that() {
+        let allowance = Allowance::at_receivers(2);
+        let take = || allowance.take_at(Timestamp(0), ClientId(1));
+        for _ in 0..100 {
+            assert_eq!(take(), Ok(()));
+            allowance.give_back(ClientId(1));
+        }
+        allowance.give_back(ClientId(1));
+        assert_eq!((0..100).filter(|_| take().is_ok()).count(), 20);
     }
 
     #[test]

@@ -42,12 +42,24 @@ pub(crate) struct Deletions {
 impl Deletions {
     /// Whether this one is being deleted at the moment.
     pub(crate) fn has(&self, connection: &Connection) -> bool {
-        self.lock().contains_key(&which(connection))
+        self.lock().get(&which(connection)).is_some_and(goes_on)
+    }
+
+    /// As if the task of its deletion had panicked.
+    #[cfg(test)]
+    pub(crate) fn lose(&self, connection: &Connection) {
+        let (_gone, ended) = watch::channel(None);
+        self.lock().insert(which(connection), ended);
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Which, watch::Receiver<Ended>>> {
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether its task is there still: one that panicked ends nothing, and the next one begins anew.
+fn goes_on(ended: &watch::Receiver<Ended>) -> bool {
+    ended.has_changed().is_ok()
 }
 
 fn which(connection: &Connection) -> Which {
@@ -58,7 +70,7 @@ fn which(connection: &Connection) -> Which {
 pub(crate) fn begin(shared: &Arc<Shared>, connection: &Connection) -> watch::Receiver<Ended> {
     let which = which(connection);
     let mut under_way = shared.deletions.lock();
-    if let Some(ended) = under_way.get(&which).filter(|ended| ended.has_changed().is_ok()) {
+    if let Some(ended) = under_way.get(&which).filter(|ended| goes_on(ended)) {
         return ended.clone();
     }
     let (end, ended) = watch::channel(None);
@@ -86,30 +98,45 @@ async fn carry_through(shared: &Shared, which: &Which) -> Result<(), GatewayErro
     }
     // The device is gone, and a store that refuses this may have refused to write that the connection is being deleted, too:
     // nobody else would go on with it.
-    while let Err(error) = remove_rows(shared, which).await {
-        if !error.is_passing() || shared.notes.is_closed() {
-            return Err(error.into());
+    let removed = loop {
+        match remove_rows(shared, which).await {
+            Ok(removed) => break removed,
+            Err(error) if error.is_passing() && !shared.notes.is_closed() => {
+                tracing::warn!(client = %key.client_id, number = %key.phone_number, %error, "a connection is not deleted yet; trying again");
+                tokio::time::sleep(REMOVE_AGAIN_AFTER).await;
+            }
+            Err(error) => return Err(error.into()),
         }
-        tracing::warn!(client = %key.client_id, number = %key.phone_number, %error, "a connection is not deleted yet; trying again");
-        tokio::time::sleep(REMOVE_AGAIN_AFTER).await;
+    };
+    if removed == Removed::This {
+        shared.media.outbound.forget(key).await;
+        shared.media.forget(|of| of == key);
     }
-    shared.media.outbound.forget(key).await;
-    shared.media.forget(|of| of == key);
     Ok(())
 }
 
+/// What [`remove_rows`] found.
+#[derive(Debug, PartialEq, Eq)]
+enum Removed {
+    /// The rows of this connection, which are gone now.
+    This,
+    /// Those of another one of its number, which stay, with all that it has.
+    Another,
+}
+
 /// Removes the rows of this connection, and of no other that was made of its number after a removal whose answer was lost.
-async fn remove_rows(shared: &Shared, (key, created_at): &Which) -> Result<(), WriteError> {
+async fn remove_rows(shared: &Shared, (key, created_at): &Which) -> Result<Removed, WriteError> {
     shared.persistence.settled().await?;
-    let row = shared.store.connection(key).await?;
-    if row.is_none_or(|row| row.created_at != *created_at) {
-        return Ok(());
+    match shared.store.connection(key).await? {
+        None => return Ok(Removed::This),
+        Some(row) if row.created_at != *created_at => return Ok(Removed::Another),
+        Some(_) => {}
     }
     // They would go with the row, in its one statement.
     shared.remove_left_keys(key).await?;
     shared.persistence.forget_polls(key).await?;
     let removed = shared.persistence.commit(Write::DeleteConnection, key.clone()).await;
-    removed.map(drop)
+    removed.map(|_| Removed::This)
 }
 
 /// Goes on with deletions that were cut short.

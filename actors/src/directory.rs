@@ -238,6 +238,11 @@ impl Directory {
         Arc::clone(self.links().entry(key.clone()).or_default())
     }
 
+    /// The same of a number that has a session, or had one: one that was deleted gets none again.
+    pub(crate) fn known_link_slot(&self, key: &ConnectionKey) -> Option<LinkSlot> {
+        self.links().get(key).cloned()
+    }
+
     /// What is wanted of a number, for its session to keep.
     pub(crate) fn wanted(&self, key: &ConnectionKey) -> Arc<Wanted> {
         Arc::clone(self.all_wanted().entry(key.clone()).or_default())

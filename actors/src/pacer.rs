@@ -148,14 +148,31 @@ impl Pacer {
         self.turn_at(clock::steady(), client, after)
     }
 
+    /// After how long each of so many turns has come at the latest, whoever waits for them.
+    pub(crate) fn longest(&self, turns: usize) -> Duration {
+        let slices = turns.div_ceil(self.most_of_many() as usize);
+        self.slice * u32::try_from(slices).unwrap_or(u32::MAX)
+    }
+
+    /// How many turns of a slice a client may have that waits for many.
+    fn most_of_many(&self) -> u32 {
+        // A slice of one turn has none to keep.
+        match self.per_slice {
+            1 => 1,
+            turns => turns - kept(turns),
+        }
+    }
+
     fn turn_at(&self, now: Timestamp, client: ClientId, after: Duration) -> Turn {
         let slice = i64::try_from(self.slice.as_millis()).unwrap_or(i64::MAX);
         let mut given = lock(&self.given);
         given.forget_before(now.0.div_euclid(slice));
         let waits_for_many = given.of_client.get(&client).is_some_and(|count| *count >= self.many);
-        // A slice of one turn has none to keep.
-        let of_many = waits_for_many && self.per_slice > 1;
-        let most = self.per_slice - if of_many { kept(self.per_slice) } else { 0 };
+        let most = if waits_for_many {
+            self.most_of_many()
+        } else {
+            self.per_slice
+        };
         let earliest = now + after;
         let (index, place) = given.take(client, earliest.0.div_euclid(slice), most);
         let begins = Timestamp(index.saturating_mul(slice));
@@ -249,6 +266,25 @@ mod tests {
         assert!(few.iter().all(|turn| *turn < Duration::from_secs(3)), "{few:?}");
         let (most, last) = spread(hogs);
         assert!(most <= 60 && last < Duration::from_secs(110), "{most} {last:?}");
+    }
+
+    #[test]
+    fn no_turn_is_later_than_the_longest() {
+        for per_second in [1, 3, 7, 12, 50, 1000] {
+            // Whoever asks last waits for others' turns, too.
+            for clients in [1, 2, 50] {
+                let pacer = Pacer::new(per_second);
+                for turns in 1..500 {
+                    let client = ClientId(i64::try_from(turns).unwrap() % clients);
+                    let wait = used(&pacer, NOW, client, Duration::ZERO);
+                    let longest = pacer.longest(turns);
+                    assert!(
+                        wait <= longest,
+                        "{wait:?} > {longest:?}: {turns} of {clients} at {per_second}"
+                    );
+                }
+            }
+        }
     }
 
     #[test]

@@ -65,6 +65,8 @@ pub(crate) enum Message {
     Remove(RpcReplyPort<()>),
     /// Every child has ended.
     Ended,
+    /// The end of a removed client panicked.
+    RemovalLost,
     /// Die, for the tests of the tree.
     #[cfg(test)]
     Crash(Crash),
@@ -108,6 +110,7 @@ pub(crate) struct State {
     ending: Option<RpcReplyPort<()>>,
     /// Set while the client's devices are being unlinked, which only sessions that run can do.
     removing: bool,
+    removal: Timer,
 }
 
 impl Actor for TenantActor {
@@ -129,6 +132,7 @@ impl Actor for TenantActor {
             _rounds: rest::rounds(myself),
             ending: None,
             removing: false,
+            removal: Timer::default(),
         })
     }
 
@@ -168,6 +172,8 @@ impl Actor for TenantActor {
                 }
                 myself.stop(Some(DONE.to_owned()));
             }
+            // Its next actor begins anew.
+            Message::RemovalLost => return Err("the removal of the client panicked".into()),
             #[cfg(test)]
             Message::Crash(how) => return how.carry_out(),
         }

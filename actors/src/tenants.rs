@@ -3,9 +3,9 @@
 //! Supervised by the gateway. Restarts from the store. `wharf client` writes to the store from another process, so the
 //! store is looked at every second. Stops when the tree stops, after every tenant has stopped.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::HashSet, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
-use futures::future::join_all;
+use futures::{FutureExt as _, future::join_all};
 use ractor::{Actor, ActorProcessingErr, ActorRef, ActorRuntime, RpcReplyPort, SupervisionEvent};
 use wharf_domain::ClientId;
 
@@ -145,9 +145,11 @@ async fn look(myself: ActorRef<Message>, shared: Arc<Shared>) {
             let (present, removed) = (shared.store.clients().await?, shared.store.removed_clients().await?);
             Ok::<_, wharf_store::StoreError>(Some((counted, present, removed)))
         };
-        match clients.await {
-            Ok(None) => {}
-            Ok(Some((counted, present, removed))) => {
+        // Nothing else would look for new clients, or for removed ones.
+        match AssertUnwindSafe(clients).catch_unwind().await {
+            Err(_) => tracing::error!("looking for the clients panicked; trying again"),
+            Ok(Ok(None)) => {}
+            Ok(Ok(Some((counted, present, removed)))) => {
                 seen = Some(counted);
                 shared.tokens.send_replace(());
                 let present = present.into_iter().map(|client| client.id).collect();
@@ -155,7 +157,7 @@ async fn look(myself: ActorRef<Message>, shared: Arc<Shared>) {
                     return;
                 }
             }
-            Err(error) => tracing::warn!(%error, "cannot read the clients; trying again"),
+            Ok(Err(error)) => tracing::warn!(%error, "cannot read the clients; trying again"),
         }
     }
 }

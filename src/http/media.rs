@@ -106,8 +106,7 @@ pub(super) async fn serve(file: MediaFile, method: &Method, headers: &HeaderMap,
 
 /// The headers that every answer about a file has.
 fn described(response: &mut Response, file: &MediaFile, link: &MediaLink, tag: &str) -> Result<(), Problem> {
-    let mime_type = Some(&file.mime_type).filter(|text| is_mime_type(text));
-    let mime_type = mime_type.and_then(|text| HeaderValue::from_str(text).ok());
+    let mime_type = told(&file.mime_type).and_then(|text| HeaderValue::from_str(text).ok());
     let unknown = HeaderValue::from_static("application/octet-stream");
     let shown = match mime_type.is_some() && is_shown(&file.mime_type) {
         true => "inline",
@@ -137,9 +136,10 @@ fn value(text: &str) -> Result<HeaderValue, Problem> {
     HeaderValue::from_str(text).map_err(|_| Problem::internal())
 }
 
-/// Whether a text is a MIME type as far as a header goes: `type/subtype`, and maybe parameters. One, and no list: of several
-/// a browser goes by the last (the Fetch standard: extract a MIME type).
-fn is_mime_type(text: &str) -> bool {
+/// What is told of a text that is a MIME type as far as a header goes: `type/subtype`, and maybe parameters. One, and no list:
+/// of several a browser goes by the last (the Fetch standard: extract a MIME type). So parameters with a comma are left out, as
+/// of a film that names its two codecs.
+fn told(text: &str) -> Option<&str> {
     let token = |part: &str| {
         !part.is_empty()
             && part
@@ -147,8 +147,9 @@ fn is_mime_type(text: &str) -> bool {
                 .all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b))
     };
     let essence = text.split(';').next().unwrap_or_default().trim();
-    let parts = essence.split_once('/');
-    text.len() <= 200 && !text.contains(',') && parts.is_some_and(|(kind, subtype)| token(kind) && token(subtype))
+    let (kind, subtype) = essence.split_once('/')?;
+    let is_one = text.len() <= 200 && token(kind) && token(subtype);
+    is_one.then_some(if text.contains(',') { essence } else { text })
 }
 
 /// Whether a browser may show it in place: nothing that can hold a script.
@@ -331,7 +332,13 @@ mod tests {
     #[test]
     fn a_mime_type_is_one_or_is_not_passed_on() {
         for good in ["image/jpeg", "audio/ogg; codecs=opus", "application/vnd.ms-excel"] {
-            assert!(is_mime_type(good), "{good}");
+            assert_eq!(told(good), Some(good));
+        }
+        for (list, first) in [
+            (r#"video/mp4; codecs="avc1.42E01E, mp4a.40.2""#, "video/mp4"),
+            ("image/png;, text/html", "image/png"),
+        ] {
+            assert_eq!(told(list), Some(first));
         }
         for bad in [
             "",
@@ -341,9 +348,9 @@ mod tests {
             "te xt/html",
             "a/b/c",
             "text/html\u{e9}",
-            "image/png;, text/html",
+            "image/png, text/html",
         ] {
-            assert!(!is_mime_type(bad), "{bad}");
+            assert_eq!(told(bad), None, "{bad}");
         }
     }
 }

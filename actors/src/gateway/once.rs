@@ -7,7 +7,7 @@ use std::{
 
 use ractor::ActorStatus;
 use serde::{Serialize, de::DeserializeOwned};
-use wharf_domain::{ClientId, Connection, Timestamp};
+use wharf_domain::{Connection, Timestamp};
 use wharf_store::{KEY_LIFETIME, KeyClaim};
 
 use super::{Gateway, GatewayError, IdempotencyKey, conflict, restarting};
@@ -27,6 +27,44 @@ impl Gateway {
         connection: Connection,
         idempotency: Option<IdempotencyKey>,
         work: impl FnOnce(Connection) -> F,
+    ) -> Result<T, GatewayError>
+    where
+        T: Serialize + DeserializeOwned + Send + Sync + 'static,
+        F: Future<Output = Result<T, GatewayError>> + Send + 'static,
+    {
+        self.claimed(connection, idempotency, work, || {}).await
+    }
+
+    /// The same for what has no pace of its own, as messages have, and is counted under a key: it leaves a row for a day. A
+    /// repeat leaves none.
+    ///
+    /// # Errors
+    /// `Busy` when this client has had as many as it may of late.
+    pub(super) async fn once_counted<T, F>(
+        &self,
+        connection: Connection,
+        idempotency: Option<IdempotencyKey>,
+        work: impl FnOnce(Connection) -> F,
+    ) -> Result<T, GatewayError>
+    where
+        T: Serialize + DeserializeOwned + Send + Sync + 'static,
+        F: Future<Output = Result<T, GatewayError>> + Send + 'static,
+    {
+        let client = connection.client_id;
+        if idempotency.is_some() {
+            self.shared.keyed_acts.take(client)?;
+        }
+        let repeated = || self.shared.keyed_acts.give_back(client);
+        self.claimed(connection, idempotency, work, repeated).await
+    }
+
+    /// `repeated` is called when there is an answer already.
+    async fn claimed<T, F>(
+        &self,
+        connection: Connection,
+        idempotency: Option<IdempotencyKey>,
+        work: impl FnOnce(Connection) -> F,
+        repeated: impl FnOnce(),
     ) -> Result<T, GatewayError>
     where
         T: Serialize + DeserializeOwned + Send + Sync + 'static,
@@ -61,7 +99,10 @@ impl Gateway {
         }
         match claimed? {
             KeyClaim::Fresh => {}
-            KeyClaim::Answered(answer) => return read_answer(&answer),
+            KeyClaim::Answered(answer) => {
+                repeated();
+                return read_answer(&answer);
+            }
             KeyClaim::OtherBody => {
                 return conflict("this Idempotency-Key was used for something else, or with another body");
             }
@@ -81,14 +122,6 @@ impl Gateway {
             result
         });
         working.await.unwrap_or_else(|_| Err(restarting()))
-    }
-
-    /// Counts what is to be done under a key and has no pace of its own, as messages have: it leaves a row for a day.
-    ///
-    /// # Errors
-    /// `Busy` when this client has had as many as it may of late.
-    pub(super) fn count_keyed(&self, client: ClientId, key: Option<&IdempotencyKey>) -> Result<(), GatewayError> {
-        key.map_or(Ok(()), |_| self.shared.keyed_acts.take(client))
     }
 
     /// Ends a claim: with the answer, or, when certainly nothing was done, as if it had never been.

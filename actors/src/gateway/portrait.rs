@@ -40,7 +40,6 @@ impl Gateway {
         idempotency: Option<IdempotencyKey>,
     ) -> Result<Done, GatewayError> {
         let connection = self.connection(client, number).await?;
-        self.count_keyed(client, idempotency.as_ref())?;
         let gateway = self.clone();
         let setting = |connection: Connection| async move {
             let picture = Some(gateway.square(client, picture).await?);
@@ -48,7 +47,7 @@ impl Gateway {
                 .carry_out(&connection, Action::SetPicture { group, picture })
                 .await
         };
-        self.once(connection, idempotency, setting).await
+        self.once_counted(connection, idempotency, setting).await
     }
 
     async fn square(&self, client: ClientId, picture: NewPicture) -> Result<Jpeg, GatewayError> {

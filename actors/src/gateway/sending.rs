@@ -211,10 +211,9 @@ impl Gateway {
         idempotency: Option<IdempotencyKey>,
     ) -> Result<Done, GatewayError> {
         let connection = self.connection(client, number).await?;
-        self.count_keyed(client, idempotency.as_ref())?;
         let gateway = self.clone();
         let acting = |connection| async move { gateway.carry_out(&connection, action).await };
-        self.once(connection, idempotency, acting).await
+        self.once_counted(connection, idempotency, acting).await
     }
 
     async fn hand_over(&self, connection: &Connection, request: Request) -> Result<SentMessage, GatewayError> {

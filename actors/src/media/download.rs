@@ -92,7 +92,7 @@ async fn remove_unowned(shared: &Shared, due: &DueMedia) {
 async fn uploaded_again(shared: &Shared, due: &DueMedia, asks: impl FnOnce()) -> Option<Vec<u8>> {
     let message = due.message.as_ref()?;
     // Whoever opens or closes a link holds its place; there is none to ask by meanwhile.
-    let link = shared.directory.link_slot(&due.key).try_lock().ok()?.clone()?;
+    let link = shared.directory.known_link_slot(&due.key)?.try_lock().ok()?.clone()?;
     let reference = shared.vault.media().open(due.id, &due.sealed).ok()?;
     let file = LostFile {
         chat: message.chat.clone(),

@@ -21,8 +21,9 @@ mod settings;
 pub(crate) mod upload;
 pub(crate) mod way;
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::HashMap, panic::AssertUnwindSafe, path::PathBuf, sync::Arc, time::Duration};
 
+use futures::FutureExt as _;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use wharf_domain::{ClientId, ConnectionKey, EventId, fair::Caps};
 use wharf_store::DueMedia;
@@ -282,7 +283,16 @@ fn on_found(myself: &ActorRef<Message>, state: &mut State, found: Option<Vec<Due
         let mut task = Timer::default();
         task.set(async move {
             let asks = || drop(teller.cast(Message::Asks(id)));
-            let wait = download::carry_out(&shared, &due, asks).await;
+            let carrying_out = AssertUnwindSafe(download::carry_out(&shared, &due, asks)).catch_unwind();
+            let wait = match carrying_out.await {
+                Ok(wait) => wait,
+                Err(_) => {
+                    // The store says that it is due: it would be begun again at once.
+                    tracing::error!(event = %id, "the end of a download panicked; it is tried again");
+                    tokio::time::sleep(LOOK_EVERY).await;
+                    None
+                }
+            };
             let _stopped = teller.cast(Message::Ended(id, wait));
         });
         let running = Running {

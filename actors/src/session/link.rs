@@ -1,9 +1,8 @@
 //! Opening and closing the link, in tasks that report back. Whoever opens or closes holds the number's place in the
 //! directory, so that there is never more than one link, also across a restart of the actor.
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::sync::Arc;
 
-use futures::FutureExt;
 use ractor::ActorRef;
 use tokio::sync::mpsc;
 use wharf_domain::{
@@ -31,7 +30,12 @@ pub(super) fn open(myself: &ActorRef<Message>, state: &State, generation: u64) {
     let takes_messages = state.machine.as_ref().is_some_and(|machine| machine.view().wanted);
     tokio::spawn(forward(happened, myself.clone(), generation));
     let myself = myself.clone();
-    tokio::spawn(async move {
+    // A bug in the client library costs one attempt, like any other failure to open.
+    let lost = {
+        let (myself, detail) = (myself.clone(), "opening the link panicked".to_owned());
+        move || drop(myself.cast(Message::Happened(SessionEvent::OpenFailed { generation, detail })))
+    };
+    let opening = async move {
         let mut slot = slot.lock().await;
         if let Some(left_over) = slot.take() {
             left_over.close().await;
@@ -42,16 +46,13 @@ pub(super) fn open(myself: &ActorRef<Message>, state: &State, generation: u64) {
             false => Ok(()),
         };
         let opened = match room {
-            Ok(()) => {
-                // A bug in the client library costs one attempt, like any other failure to open.
-                let opening = async {
-                    let options = options(&shared, &key).await?;
+            Ok(()) => match options(&shared, &key).await {
+                Ok(options) => {
                     inbox.goes_by_proxy(options.proxy.is_some());
                     shared.links.open(&key, options, events, inbox).await
-                };
-                let panicked = |_| Err(LinkError("opening the link panicked".to_owned()));
-                AssertUnwindSafe(opening).catch_unwind().await.unwrap_or_else(panicked)
-            }
+                }
+                Err(error) => Err(error),
+            },
             Err(full) => {
                 let event = LinkEvent::Closed(CloseReason::QueueFull(full.to_string()));
                 let _stopped = myself.cast(Message::Happened(SessionEvent::Link { generation, event }));
@@ -80,7 +81,8 @@ pub(super) fn open(myself: &ActorRef<Message>, state: &State, generation: u64) {
                 let _stopped = myself.cast(Message::Happened(event));
             }
         }
-    });
+    };
+    tokio::spawn(guarded(opening, lost));
 }
 
 /// What the client set for this number. A proxy that cannot be read is no reason to go without.
@@ -117,17 +119,23 @@ pub(super) fn close(myself: &ActorRef<Message>, state: &mut State, generation: u
     let myself = myself.clone();
     tokio::spawn(async move {
         let mut slot = slot.lock().await;
+        // Nobody else will report the end: a session that waits for it would wait for ever.
+        let number = &key.phone_number;
         if let Some(link) = slot.take() {
             let ending = if log_out { link.log_out() } else { link.close() };
-            // Nobody else will report the end: a session that waits for it would wait for ever.
+            guarded(ending, || tracing::error!(%number, "closing a link panicked")).await;
+        }
+        if forget {
+            let forgetting = async {
+                if let Err(error) = shared.links.forget(&key).await {
+                    tracing::error!(%number, %error, "cannot forget the device of a number");
+                }
+            };
             guarded(
-                ending,
-                || tracing::error!(number = %key.phone_number, "closing a link panicked"),
+                forgetting,
+                || tracing::error!(%number, "forgetting the device of a number panicked"),
             )
             .await;
-        }
-        if forget && let Err(error) = shared.links.forget(&key).await {
-            tracing::error!(number = %key.phone_number, %error, "cannot forget the device of a number");
         }
         let _stopped = myself.cast(Message::Happened(SessionEvent::LinkGone { generation }));
         // The next link waits for that: it holds the number's place.

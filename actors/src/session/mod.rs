@@ -23,7 +23,9 @@ use wharf_domain::{
 };
 use wharf_whatsapp::{Link, PairCode, PairCodeError, SendError};
 
-use self::told::Told;
+use self::{
+    told::Told,
+};
 #[cfg(test)]
 use crate::supervision::Crash;
 use crate::{
@@ -72,7 +74,7 @@ pub(crate) enum Message {
     Act(Box<Action>, RpcReplyPort<Result<Done, SendError>>),
     /// Ask for a code to type into the phone.
     PairCode(RpcReplyPort<Result<PairCode, PairCodeError>>),
-    /// Log out, forget the keys, answer, and stop.
+    /// Log out, forget the keys, answer, and stop. Not answered where the program stops first.
     Delete(RpcReplyPort<()>),
     /// Close the link, answer, and stop; the row stays as it is.
     Shutdown(RpcReplyPort<()>),
@@ -98,7 +100,9 @@ pub(crate) struct State {
     unsaved: bool,
     save_timer: Timer,
     told: Told,
-    ended: Vec<RpcReplyPort<()>>,
+    /// Who waits for the deletion, and who for the end.
+    deleting: Vec<RpcReplyPort<()>>,
+    stopping: Vec<RpcReplyPort<()>>,
     sends: outbox::Sends,
     tasks: JoinSet<()>,
 }
@@ -124,7 +128,8 @@ impl Actor for SessionActor {
             unsaved: false,
             save_timer: Timer::default(),
             told: Told::new(wanted),
-            ended: Vec::new(),
+            deleting: Vec::new(),
+            stopping: Vec::new(),
             tasks: JoinSet::new(),
         })
     }
@@ -157,8 +162,14 @@ impl Actor for SessionActor {
             Message::Outbox(event) => outbox::on_event(&myself, state, event),
             Message::Act(action, reply) => on_act(state, *action, reply),
             Message::PairCode(reply) => on_pair_code(state, reply),
-            Message::Delete(reply) => end(&myself, state, SessionEvent::Delete, reply),
-            Message::Shutdown(reply) => end(&myself, state, SessionEvent::Shutdown, reply),
+            Message::Delete(reply) => {
+                state.deleting.push(reply);
+                end(&myself, state, SessionEvent::Delete);
+            }
+            Message::Shutdown(reply) => {
+                state.stopping.push(reply);
+                end(&myself, state, SessionEvent::Shutdown);
+            }
             #[cfg(test)]
             Message::Crash(how) => return how.carry_out(),
         }
@@ -273,9 +284,11 @@ fn carry_out(myself: &ActorRef<Message>, state: &mut State, effects: Vec<Session
                 tracing::warn!(%number, why, "a device is not unlinked: the phone lists it until its owner removes it");
             }
             SessionEffect::Save => saving::save(myself, state),
-            SessionEffect::Finished => {
+            SessionEffect::Finished { deleted } => {
                 saving::save_deleted(myself, state);
-                state.ended.drain(..).for_each(|reply| {
+                // A deletion that goes on after the next start is not answered: its row stays for that.
+                let carried_out = state.deleting.drain(..).filter(|_| deleted);
+                carried_out.chain(state.stopping.drain(..)).for_each(|reply| {
                     let _asker_gone = reply.send(());
                 });
                 myself.stop(Some(DONE.to_owned()));
@@ -292,11 +305,10 @@ fn set_timer(myself: &ActorRef<Message>, state: &mut State, wait: Duration, gene
     });
 }
 
-fn end(myself: &ActorRef<Message>, state: &mut State, event: SessionEvent, reply: RpcReplyPort<()>) {
-    state.ended.push(reply);
+fn end(myself: &ActorRef<Message>, state: &mut State, event: SessionEvent) {
     if state.machine.is_none() {
-        // It has not even read its row; nothing is open.
-        carry_out(myself, state, vec![SessionEffect::Finished]);
+        // It has not even read its row, or there is none; nothing is open.
+        carry_out(myself, state, vec![SessionEffect::Finished { deleted: true }]);
         return;
     }
     step(myself, state, event);

@@ -5,7 +5,7 @@
 
 mod rows;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures::FutureExt as _;
 use ractor::{ActorRef, RpcReplyPort};
@@ -337,8 +337,12 @@ fn start(myself: &ActorRef<Message>, state: &mut State, ticket: Ticket, link: Ar
         }
         if there {
             let sending = tokio::time::timeout(SEND_DEADLINE, link.send(&id, &outgoing, SEND_DEADLINE));
-            let result = sending.await.unwrap_or(Err(SendError::TimedOut(SEND_DEADLINE)));
-            let place = link.place(&outgoing.to).await;
+            // A chat that hears nothing of its message waits for ever.
+            let panicked = |_| Ok(Err(SendError::Failed("sending it panicked".to_owned())));
+            let sent = AssertUnwindSafe(sending).catch_unwind().await.unwrap_or_else(panicked);
+            let result = sent.unwrap_or(Err(SendError::TimedOut(SEND_DEADLINE)));
+            let place = AssertUnwindSafe(link.place(&outgoing.to)).catch_unwind().await;
+            let place = place.ok().flatten();
             let _stopped = myself.cast(Message::Outbox(Event::Ended(ticket, result, place)));
         }
     });

@@ -1,4 +1,5 @@
-//! Writing the session's state into its row, and the events that tell of it.
+//! The state of a session is written to its row, with what its webhooks are told of it: one write at a time, and again until the
+//! store takes it.
 
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use super::{Message, State};
 use crate::{
     clock,
     persistence::{Write, WriteError},
+    supervision::guarded,
 };
 
 /// The pause before a state that the store refused is written again.
@@ -42,7 +44,11 @@ pub(super) fn save(myself: &ActorRef<Message>, state: &mut State) {
     let told = state.told.tell();
     let told = (!told.is_empty()).then(|| persistence.commit(Write::RecordInbound, told));
     let saved = persistence.commit(Write::RecordConnection, record);
-    state.tasks.spawn(async move {
+    let lost = {
+        let (myself, error) = (myself.clone(), WriteError::Unknown("saving it panicked".to_owned()));
+        move || drop(myself.cast(Message::Saved(Err(error))))
+    };
+    let saving = async move {
         let told = match told {
             Some(told) => told.await,
             None => Ok(()),
@@ -53,7 +59,8 @@ pub(super) fn save(myself: &ActorRef<Message>, state: &mut State) {
             _ => saved,
         };
         let _stopped = myself.cast(Message::Saved(result));
-    });
+    };
+    state.tasks.spawn(guarded(saving, lost));
 }
 
 /// What is last true of a connection that is being deleted is in its row before the actor ends: whoever goes on with the deletion

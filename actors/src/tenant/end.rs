@@ -6,14 +6,14 @@ use futures::future::join_all;
 use ractor::{ActorProcessingErr, ActorRef, RpcReplyPort, rpc::CallResult};
 use wharf_domain::ConnectionKey;
 
-use super::{ChildKey, Message, State, key, sessions};
-use crate::{delivery, session, shared::Shared};
+use super::{Args, ChildKey, Message, State, key, sessions};
+use crate::{delivery, session, shared::Shared, supervision::guarded};
 
 /// How long sessions may take to close their links when the tree stops.
 const SESSIONS_DEADLINE: Duration = Duration::from_secs(8);
 /// How long running attempts get when the tree stops (CONTRACT.md section 5), and a little for their commit.
 const DELIVERIES_DEADLINE: Duration = Duration::from_millis(10_500);
-/// How long a removed client's devices may take to log out, once those that have no link have had a turn for that.
+/// How long a removed client's devices may take to log out, once those that have no link have had their turn for that.
 const LOGOUT_DEADLINE: Duration = Duration::from_secs(30);
 /// The pause before a removed client whose rows did not go is begun with again: its tenant is started anew for that, and a store
 /// that refuses would have that every second.
@@ -24,6 +24,8 @@ const ASK_AGAIN_AFTER: Duration = Duration::from_millis(50);
 /// Sessions and deliveries end side by side; a task waits for them, the actor stays free for their deaths.
 pub(super) fn on_stop(myself: &ActorRef<Message>, state: &mut State, reply: RpcReplyPort<()>) {
     (state.ending, state.removing) = (Some(reply), false);
+    // The next start goes on with it.
+    state.removal.clear();
     let sessions = sessions(state);
     let deliveries: Vec<_> = state.deliveries.values().cloned().collect();
     let myself = myself.clone();
@@ -69,43 +71,59 @@ pub(super) fn on_remove(
     (state.ending, state.removing) = (Some(reply), true);
     let keys = session_keys(state);
     let deliveries: Vec<_> = state.deliveries.values().cloned().collect();
-    let (myself, args) = (myself.clone(), state.args.clone());
-    tokio::spawn(async move {
-        let turns =
-            u32::try_from(keys.len()).unwrap_or(u32::MAX) / args.shared.settings.session_starts_per_second.max(1);
-        let within = LOGOUT_DEADLINE + Duration::from_secs(turns.into());
-        let log_out = join_all(keys.iter().map(|key| log_out(&args.shared, key, within)));
-        let close_deliveries = join_all(deliveries.iter().map(close_delivery));
-        let (logged_out, _) = tokio::join!(log_out, close_deliveries);
-        let late = logged_out.iter().filter(|logged_out| !**logged_out).count();
-        if late > 0 {
-            tracing::warn!(client = %args.client_id, late, "some devices of a removed client could not be logged out");
-        }
-        let purged = args.shared.persistence.purge_client(args.client_id).await;
-        args.shared.media.files.forget(args.client_id).await;
-        args.shared.media.forget(|key| key.client_id == args.client_id);
-        args.shared.backlog.forget(args.client_id);
-        for key in &keys {
-            args.shared.directory.remove_session(key);
-        }
-        match purged {
-            Ok(()) => tracing::info!(client = %args.client_id, "a removed client is gone"),
-            Err(error) => {
-                tracing::warn!(client = %args.client_id, %error, "a removed client's rows are not all gone; trying again");
-                tokio::time::sleep(PURGE_AGAIN_AFTER).await;
-            }
-        }
-        let _stopped = myself.cast(Message::Ended);
-    });
+    let lost = {
+        let myself = myself.clone();
+        move || drop(myself.cast(Message::RemovalLost))
+    };
+    let removal = remove(myself.clone(), state.args.clone(), keys, deliveries);
+    state.removal.set(guarded(removal, lost));
     Ok(())
+}
+
+async fn remove(
+    myself: ActorRef<Message>,
+    args: Args,
+    keys: Vec<ConnectionKey>,
+    deliveries: Vec<ActorRef<delivery::Message>>,
+) {
+    let shared = &args.shared;
+    // No session of the process, whose ever it is, waits for more than one turn before theirs.
+    let turns = shared.pacer.longest(shared.directory.statuses().len());
+    let log_out = join_all(keys.iter().map(|key| log_out(shared, key, LOGOUT_DEADLINE + turns)));
+    let close_deliveries = join_all(deliveries.iter().map(close_delivery));
+    let (logged_out, _) = tokio::join!(log_out, close_deliveries);
+    let late: Vec<_> = keys.iter().zip(logged_out).filter(|(_, in_time)| !in_time).collect();
+    if !late.is_empty() {
+        tracing::warn!(client = %args.client_id, late = late.len(), "some devices of a removed client could not be logged out");
+    }
+    let purged = shared.persistence.purge_client(args.client_id).await;
+    shared.media.files.forget(args.client_id).await;
+    shared.media.forget(|key| key.client_id == args.client_id);
+    shared.backlog.forget(args.client_id);
+    for key in &keys {
+        shared.directory.remove_session(key);
+    }
+    match purged {
+        Ok(()) => {
+            // Whatever links they still have end. Their keys are gone with the rows.
+            let forgetting = join_all(late.iter().map(|(key, _)| shared.links.forget(key)));
+            let _late = tokio::time::timeout(LOGOUT_DEADLINE, forgetting).await;
+            tracing::info!(client = %args.client_id, "a removed client is gone");
+        }
+        Err(error) => {
+            tracing::warn!(client = %args.client_id, %error, "a removed client's rows are not all gone; trying again");
+            tokio::time::sleep(PURGE_AGAIN_AFTER).await;
+        }
+    }
+    let _stopped = myself.cast(Message::Ended);
 }
 
 /// Whether the number's device is unlinked in time. A session that fails meanwhile is started again, and asked again.
 async fn log_out(shared: &Shared, key: &ConnectionKey, within: Duration) -> bool {
     let unlinked = async {
-        loop {
-            let actor = shared.directory.session(key).and_then(|entry| entry.actor);
-            if let Some(actor) = actor
+        // One without an entry was deleted meanwhile.
+        while let Some(entry) = shared.directory.session(key) {
+            if let Some(actor) = entry.actor
                 && let Ok(CallResult::Success(())) = actor.call(session::Message::Delete, None).await
             {
                 return;

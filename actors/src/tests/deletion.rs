@@ -3,13 +3,15 @@
 use std::{sync::Arc, time::Duration};
 
 use uuid::Uuid;
-use wharf_domain::{ClientId, ConnectionKey, ConnectionStatus, WebhookId, retention::Keep, session::ReasonCode};
+use wharf_domain::{
+    ClientId, Connection, ConnectionKey, ConnectionStatus, Timestamp, WebhookId, retention::Keep, session::ReasonCode,
+};
 use wharf_store::{KeyChange, KeyKind, StoredKey};
 use wharf_support::wait_until;
 use wharf_whatsapp::{OpenScript, ScriptedFactory};
 
 use super::world::{WITHIN, World, number, open_store, settings};
-use crate::{Deletion, Gateway, GatewayError, Settings, delivery, session, tenant};
+use crate::{Deletion, Gateway, GatewayError, Settings, deletions, delivery, session, tenant};
 
 /// So many that they go in many steps.
 const MANY: usize = 10_000;
@@ -90,10 +92,7 @@ async fn one_that_takes_long_is_answered_and_goes_on_and_is_not_begun_twice() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_that_was_cut_short_is_gone_on_with() {
     for restart in [false, true] {
-        let mut keep = Keep::days(0, 0);
-        keep.look_every = Duration::from_millis(200);
-        let often = Settings { keep, ..settings() };
-        let first = if restart { settings() } else { often.clone() };
+        let first = if restart { settings() } else { looking_often() };
         let mut world = World::start_with(first).await;
         let key = linked(&world, 100).await;
         // A connection that nobody asked to be running is told by its reason alone.
@@ -106,19 +105,111 @@ async fn one_that_was_cut_short_is_gone_on_with() {
             world.gateway.stop().await;
             let row = world.store.connection(&key).await.unwrap().unwrap();
             assert_eq!((row.reason_code, row.wanted), (ReasonCode::BeingDeleted, false));
-            world.store = open_store(&world.dir).await;
-            world.links = ScriptedFactory::new();
-            world.links.on_open(OpenScript::Login);
-            let links = Arc::new(world.links.clone());
-            world.gateway = Gateway::start(often, world.store.clone(), links).await.unwrap();
+            start_again(&mut world).await;
         }
-        wait_until("its row is gone", WITHIN, || async {
-            world.store.connection(&key).await.unwrap().is_none()
-        })
-        .await;
+        is_gone(&world, &key).await;
         assert_eq!(world.links.counters().overlaps, 0);
         world.gateway.stop().await;
     }
+}
+
+/// The janitor goes on with deletions at every look.
+fn looking_often() -> Settings {
+    let mut keep = Keep::days(0, 0);
+    keep.look_every = Duration::from_millis(200);
+    Settings { keep, ..settings() }
+}
+
+/// The same store, with links that all log in.
+async fn start_again(world: &mut World) {
+    world.store = open_store(&world.dir).await;
+    world.links = ScriptedFactory::new();
+    world.links.on_open(OpenScript::Login);
+    let links = Arc::new(world.links.clone());
+    world.gateway = Gateway::start(looking_often(), world.store.clone(), links)
+        .await
+        .unwrap();
+}
+
+async fn is_gone(world: &World, key: &ConnectionKey) {
+    wait_until("its row is gone", WITHIN, || async {
+        world.store.connection(key).await.unwrap().is_none()
+    })
+    .await;
+}
+
+/// Nothing of a device goes before it is unlinked.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_waits_for_its_turn_when_the_program_stops_is_gone_on_with() {
+    let slow = Settings {
+        session_starts_per_second: 1,
+        ..settings()
+    };
+    let mut world = World::start_with(slow).await;
+    let key = linked(&world, 100).await;
+    world.gateway.disconnect(key.client_id, &number(1)).await.unwrap();
+    world
+        .wait_for_status(key.client_id, &number(1), ConnectionStatus::Disconnected)
+        .await;
+    let shared = Arc::clone(&world.gateway.shared);
+    let others = (0..600).map(|_| shared.pacer.turn(ClientId(0), Duration::ZERO));
+    let _others: Vec<_> = others.collect();
+    let deleting = world
+        .gateway
+        .delete_connection_within(key.client_id, &key.phone_number, Duration::ZERO);
+    assert!(matches!(deleting.await, Ok(Deletion::GoesOn(_))));
+    wait_until("it waits for its turn", WITHIN, || async {
+        let view = shared.directory.session(&key).unwrap().view;
+        view.reason_code == ReasonCode::BeingDeleted && view.retry_at.is_some()
+    })
+    .await;
+    world.gateway.stop().await;
+    let row = world.store.connection(&key).await.unwrap().unwrap();
+    assert_eq!(row.reason_code, ReasonCode::BeingDeleted);
+    assert!(world.store.any_key().await.unwrap().is_some());
+    let counters = world.links.counters();
+    assert_eq!((counters.logged_out, counters.forgotten), (0, 0), "{counters:?}");
+    start_again(&mut world).await;
+    is_gone(&world, &key).await;
+    assert_eq!(world.links.counters().logged_out, 1);
+    world.gateway.stop().await;
+}
+
+/// It was made after a removal of whose end nobody heard.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_finds_another_connection_of_its_number_leaves_its_row_and_files() {
+    let world = World::start().await;
+    let key = linked(&world, 0).await;
+    let shared = &world.gateway.shared;
+    let file = shared.media.outbound.path(&key, "M1");
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    std::fs::write(&file, b"of a message that waits").unwrap();
+    let row = world.store.connection(&key).await.unwrap().unwrap();
+    let old = Connection {
+        created_at: Timestamp(row.created_at.0 - 1),
+        ..row
+    };
+    let mut ended = deletions::begin(shared, &old);
+    assert_eq!(*ended.wait_for(Option::is_some).await.unwrap(), Some(Ok(())));
+    assert!(file.exists());
+    assert!(world.store.connection(&key).await.unwrap().is_some());
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_panicked_does_not_block_its_number() {
+    let world = World::start().await;
+    let key = linked(&world, 0).await;
+    let row = world.store.connection(&key).await.unwrap().unwrap();
+    world.gateway.shared.deletions.lose(&row);
+    world.gateway.connect(key.client_id, &key.phone_number).await.unwrap();
+    // Neither does a library that panics while the keys are forgotten.
+    world.links.on_open(OpenScript::Panic);
+    let deleting = world
+        .gateway
+        .delete_connection_within(key.client_id, &key.phone_number, WITHIN);
+    assert_eq!(deleting.await, Ok(Deletion::Done));
+    world.gateway.stop().await;
 }
 
 /// Not even the mark in its row can be written, and the device is unlinked all the same.
@@ -140,10 +231,7 @@ async fn one_that_the_store_refuses_is_gone_on_with_when_it_takes_writes_again()
     assert_eq!(row.status, ConnectionStatus::Connected, "the row does not know");
     drop(blocker);
     drop(writer);
-    wait_until("its row is gone", WITHIN, || async {
-        world.store.connection(&key).await.unwrap().is_none()
-    })
-    .await;
+    is_gone(&world, &key).await;
     world.gateway.stop().await;
 }
 

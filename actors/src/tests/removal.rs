@@ -1,13 +1,18 @@
 //! Clients that are removed at a bad moment: their devices are unlinked all the same.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use wharf_domain::{ClientId, ConnectionKey, ConnectionStatus};
+use wharf_domain::{ClientId, ConnectionKey, ConnectionStatus, session::ReasonCode};
 use wharf_support::wait_until;
 use wharf_whatsapp::{OpenScript, ScriptedFactory};
 
 use super::world::{WITHIN, World, number, open_store, settings};
-use crate::{Gateway, clock, session, supervision::Crash};
+use crate::{
+    Gateway, Settings, clock,
+    pacer::Turn,
+    session,
+    supervision::{Crash, DONE},
+};
 
 fn key(client_id: ClientId) -> ConnectionKey {
     ConnectionKey {
@@ -53,12 +58,71 @@ async fn a_client_that_is_removed_while_nothing_runs_is_unlinked_at_the_next_sta
     world.gateway.stop().await;
     world.store = open_store(&world.dir).await;
     remove(&world, key.client_id).await;
+    start_again(&mut world).await;
+    is_unlinked(&world).await;
+}
+
+/// A program whose links all log in.
+async fn start_again(world: &mut World) {
     world.links = ScriptedFactory::new();
     world.links.on_open(OpenScript::Login);
     world.gateway = Gateway::start(settings(), world.store.clone(), Arc::new(world.links.clone()))
         .await
         .unwrap();
+}
+
+/// A client that is being removed, whose only number waits for a turn to unlink its device: others have those of the next ten
+/// minutes.
+async fn waiting() -> (World, ConnectionKey, Vec<Turn>) {
+    let slow = Settings {
+        session_starts_per_second: 1,
+        ..settings()
+    };
+    let world = World::start_with(slow).await;
+    let key = linked(&world).await;
+    world.gateway.disconnect(key.client_id, &number(1)).await.unwrap();
+    world
+        .wait_for_status(key.client_id, &number(1), ConnectionStatus::Disconnected)
+        .await;
+    let shared = &world.gateway.shared;
+    let others = (0..600)
+        .map(|_| shared.pacer.turn(ClientId(0), Duration::ZERO))
+        .collect();
+    remove(&world, key.client_id).await;
+    wait_until("it waits for its turn", WITHIN, || async {
+        let view = shared.directory.session(&key).unwrap().view;
+        view.reason_code == ReasonCode::BeingDeleted && view.retry_at.is_some()
+    })
+    .await;
+    (world, key, others)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_whose_devices_wait_for_their_turn_when_the_program_stops_is_unlinked_at_the_next_start() {
+    let (mut world, key, _others) = waiting().await;
+    world.gateway.stop().await;
+    let counters = world.links.counters();
+    assert_eq!((counters.logged_out, counters.forgotten), (0, 0), "{counters:?}");
+    world.store = open_store(&world.dir).await;
+    let row = world.store.connection(&key).await.unwrap().unwrap();
+    assert!(row.jid.is_some());
+    start_again(&mut world).await;
     is_unlinked(&world).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_number_that_is_deleted_while_its_client_is_removed_is_not_waited_for() {
+    let (world, key, _others) = waiting().await;
+    // As when the deletion of its connection is carried through.
+    let directory = &world.gateway.shared.directory;
+    let actor = directory.session(&key).unwrap().actor.unwrap();
+    directory.remove_session(&key);
+    actor.stop(Some(DONE.to_owned()));
+    wait_until("the client is gone", WITHIN, || async {
+        world.store.removed_clients().await.unwrap().is_empty()
+    })
+    .await;
+    world.gateway.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -119,6 +119,22 @@ async fn failures_are_told_and_kept_with_their_code() {
     world.gateway.stop().await;
 }
 
+/// Its chat goes on, with what nobody knows the end of behind it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_panic_of_the_client_library_ends_one_message() {
+    let world = World::start().await;
+    let client = world.add_client("a").await.id;
+    let link = world.connected(client, &number(1)).await;
+    link.on_send(SendScript::Panic);
+    let lost = send(&world, client, text("lost")).await;
+    assert!(matches!(lost, Err(GatewayError::TimedOut(_))), "{lost:?}");
+    link.on_send(SendScript::Accept);
+    let sent = send(&world, client, text("sent")).await.unwrap();
+    until(&world, client, &sent.message_id, SendStatus::Sent).await;
+    assert_eq!(link.sent().len(), 2);
+    world.gateway.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn beyond_the_burst_messages_wait_for_the_pace_in_their_order() {
     let pacing = Pacing {

@@ -213,10 +213,7 @@ impl LiveFactory {
         keys: Arc<DeviceKeys>,
     ) -> Result<Arc<Inbound>, LinkError> {
         let memory = self.memory(key, inbox.as_ref()).await?;
-        let timers = Timers {
-            memory: Arc::clone(&memory),
-            keys,
-        };
+        let timers = Timers::new(Arc::clone(&memory), keys);
         Ok(Arc::new(Inbound {
             inbox,
             reporter: Arc::clone(reporter),

@@ -30,7 +30,7 @@ pub enum OpenScript {
     End(CloseReason),
     /// Fails, as if the keys could not be read.
     Fail(String),
-    /// Panics.
+    /// Panics. So does [`ScriptedFactory::forget`].
     Panic,
 }
 
@@ -48,6 +48,8 @@ pub enum SendScript {
     Gone,
     /// No answer before the deadline.
     Hang,
+    /// The client library panics.
+    Panic,
     /// WhatsApp takes it after so long, or does what is scripted by then. Of a link that ends meanwhile nobody hears.
     Slow(Duration),
 }
@@ -180,8 +182,7 @@ impl LinkFactory for ScriptedFactory {
         match script.clone() {
             OpenScript::Open | OpenScript::Login | OpenScript::End(_) => {}
             OpenScript::Fail(why) => return Err(LinkError(why)),
-            // The same as a panic for who calls, without the message on standard error.
-            OpenScript::Panic => std::panic::resume_unwind(Box::new("a scripted panic")),
+            OpenScript::Panic => scripted_panic(),
         }
         let link = ScriptedHandle {
             factory: Arc::clone(&self.shared),
@@ -215,9 +216,17 @@ impl LinkFactory for ScriptedFactory {
     }
 
     async fn forget(&self, _key: &ConnectionKey) -> Result<(), LinkError> {
+        if matches!(self.shared.state().script, OpenScript::Panic) {
+            scripted_panic();
+        }
         self.shared.state().counters.forgotten += 1;
         Ok(())
     }
+}
+
+/// The same as a panic for who calls, without the message on standard error.
+fn scripted_panic() -> ! {
+    std::panic::resume_unwind(Box::new("a scripted panic"))
 }
 
 /// Drives one open link; also the link itself. Clones are the same link.

@@ -57,9 +57,11 @@ impl Session {
             Then::Rest => self.phase = Phase::Resting,
             Then::Reopen(after) => self.pause(Phase::Pausing, now, after, effects),
             Then::Unlink => self.pause(Phase::PausingToUnlink, now, Duration::ZERO, effects),
-            Then::Finish => {
+            Then::Finish | Then::Stop => {
                 self.phase = Phase::Over;
-                effects.push(SessionEffect::Finished);
+                effects.push(SessionEffect::Finished {
+                    deleted: then == Then::Finish,
+                });
             }
         }
     }

@@ -47,8 +47,10 @@ enum Then {
     Reopen(Duration),
     /// Open a new one at the next turn, in order to log out.
     Unlink,
-    /// The machine has ended.
+    /// The machine has ended: the connection's keys are gone.
     Finish,
+    /// The machine has ended: the program stops.
+    Stop,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -235,7 +237,7 @@ impl Session {
 
     fn on_disconnect(&mut self, now: Timestamp, effects: &mut Vec<SessionEffect>) {
         // Logged out and failed stay what they are; a deletion and a shutdown go on.
-        if self.view.wanted && self.phase != Phase::Closing(Then::Finish) {
+        if self.view.wanted && !matches!(self.phase, Phase::Closing(Then::Finish | Then::Stop)) {
             self.rest(ConnectionStatus::Disconnected, ReasonCode::Requested, None);
             self.end(now, Then::Rest, false, false, effects);
         }
@@ -254,8 +256,10 @@ impl Session {
             {
                 self.end(now, Then::Unlink, false, false, effects);
             }
+            // What the row says now, the next start goes on with.
+            Phase::Closing(Then::Stop) => {}
             Phase::PausingToUnlink | Phase::Unlinking | Phase::Closing(Then::Unlink) => {}
-            // Also without a jid: a scan may be on its way to us. After a shutdown too: its row goes, so its keys must.
+            // Also without a jid: a scan may be on its way to us.
             _ => {
                 if self.view.jid.is_some() && !self.ban_left(now).is_zero() {
                     self.stays_linked("the account is banned".to_owned(), effects);
@@ -267,18 +271,15 @@ impl Session {
 
     fn on_shutdown(&mut self, now: Timestamp, effects: &mut Vec<SessionEffect>) {
         self.view.retry_at = None;
-        if matches!(
-            self.phase,
-            Phase::PausingToUnlink | Phase::Unlinking | Phase::Closing(Then::Unlink)
-        ) {
-            // No time to wait for a login, but no keys may stay behind without a row.
-            self.stays_linked("the program stops".to_owned(), effects);
-            return self.end(now, Then::Finish, true, true, effects);
+        // Keys that are being forgotten for a deletion go all the same. One that has not come so far keeps them, to log out with
+        // after the next start.
+        if self.phase == Phase::Closing(Then::Finish) {
+            return;
         }
-        if self.has_link() {
+        if self.has_link() && self.phase != Phase::Unlinking {
             self.show(ConnectionStatus::Connecting, ReasonCode::Stopping, None);
         }
-        self.end(now, Then::Finish, false, false, effects);
+        self.end(now, Then::Stop, false, false, effects);
     }
 
     /// Closes what is there and opens anew after the usual pause.

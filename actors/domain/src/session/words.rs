@@ -115,8 +115,12 @@ pub enum SessionEffect {
     },
     /// Write the state to its row.
     Save,
-    /// The machine has ended: deleted, or shut down.
-    Finished,
+    /// The machine has ended.
+    Finished {
+        /// Whether a deletion was carried out. Otherwise the program stops, and one that was asked for goes on after the next
+        /// start.
+        deleted: bool,
+    },
 }
 
 /// What is seen of a session from outside.

@@ -77,6 +77,28 @@ async fn what_is_done_under_keys_beside_messages_is_bounded() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repeat_of_what_was_done_under_a_key_is_not_counted() {
+    let world = World::start().await;
+    let client = world.add_client("a").await.id;
+    let link = world.connected(client, &number(1)).await;
+    let seen = || Action::Presence {
+        to: Some(TO.parse().unwrap()),
+        state: PresenceState::Typing,
+    };
+    // Far more than come in while this goes on.
+    for _ in 0..1000 {
+        let key = IdempotencyKey {
+            key: "k".into(),
+            body_hash: [1; 32],
+        };
+        let done = world.gateway.act(client, &number(1), seen(), Some(key)).await;
+        assert_eq!(done, Ok(Done::Done));
+    }
+    assert_eq!(link.acts(), [seen()]);
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_became_of_a_keys_request_is_kept_also_when_the_store_is_away_just_then() {
     let world = World::start().await;
     let client = world.add_client("a").await.id;

@@ -85,7 +85,7 @@ impl Acting {
                 let set = groups.set_ephemeral(group.clone(), seconds).await;
                 if set.is_ok() {
                     // WhatsApp tells the other devices only.
-                    self.timers.learn_now(group, seconds).await;
+                    self.timers.set_now(group, seconds).await;
                 }
                 set
             }

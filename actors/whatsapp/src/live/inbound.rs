@@ -43,7 +43,7 @@ use super::{
     memory::Memory,
     reporter::Reporter,
     runtime::LinkRuntime,
-    timers::{Timer, Timers},
+    timers::{Timers, Told},
 };
 use crate::{CloseReason, Inbox, NotCommitted};
 
@@ -85,8 +85,11 @@ impl Inbound {
         self.name_groups(client, groups_of(&mut messages)).await;
         self.commit(messages, arrivals).await?;
         for InboundMessage { info, message, .. } in batch {
-            if let Some(timer) = Timer::told(info, message) {
-                self.timers.learn(&info.source.chat, timer).await;
+            let chat = &info.source.chat;
+            match Told::of(info, message) {
+                Some(Told::Set(timer)) => self.timers.set(chat, timer).await,
+                Some(Told::Said(timer)) => self.timers.hear(chat, other_name(client, chat).await, timer).await,
+                None => {}
             }
         }
         Ok(())

@@ -5,10 +5,17 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 use whatsapp_rust::wacore_binary::Jid;
 
-use super::{awaited::Awaited, calls::Calls, convert::Election, numbers::Numbers, subjects::Subjects, timers::Timer};
+use super::{
+    awaited::Awaited,
+    calls::Calls,
+    convert::Election,
+    numbers::Numbers,
+    subjects::{AGAIN_AFTER, Subjects},
+    timers::Timer,
+};
 
 /// Polls remembered with their secrets. What was forgotten is looked up, which is slower but no loss.
 const POLLS: usize = 64;
@@ -36,6 +43,8 @@ pub(crate) struct Memory {
     named: Mutex<HashMap<String, Jid>>,
     shown_online: Mutex<Option<bool>>,
     timers: Mutex<HashMap<Jid, Timer>>,
+    /// Groups whose timers were not told, and when.
+    untold: Mutex<HashMap<Jid, Instant>>,
 }
 
 #[derive(Default)]
@@ -123,19 +132,28 @@ impl Memory {
     /// Remembers a chat's timer.
     pub(crate) fn note_timer(&self, chat: &Jid, timer: Timer) {
         let mut timers = self.timers();
-        if timers.len() >= TIMED && !timers.contains_key(chat) {
-            timers.clear();
-        }
+        make_room(&mut timers, chat);
         timers.insert(chat.clone(), timer);
     }
 
     /// Remembers what a row says, unless something was told while it was read. Answers what holds.
     pub(crate) fn recall_timer(&self, chat: &Jid, kept: Timer) -> Timer {
-        if let Some(told) = self.timer(chat) {
-            return told;
-        }
-        self.note_timer(chat, kept);
-        kept
+        let mut timers = self.timers();
+        make_room(&mut timers, chat);
+        *timers.entry(chat.clone()).or_insert(kept)
+    }
+
+    /// Remembers that WhatsApp did not tell a group's timer.
+    pub(crate) fn note_untold(&self, group: &Jid) {
+        let mut untold = self.untold.lock().unwrap_or_else(PoisonError::into_inner);
+        make_room(&mut untold, group);
+        untold.insert(group.clone(), Instant::now());
+    }
+
+    /// Whether that was so a moment ago.
+    pub(crate) fn is_untold(&self, group: &Jid) -> bool {
+        let untold = self.untold.lock().unwrap_or_else(PoisonError::into_inner);
+        untold.get(group).is_some_and(|at| at.elapsed() < AGAIN_AFTER)
     }
 
     fn timers(&self) -> MutexGuard<'_, HashMap<Jid, Timer>> {
@@ -184,6 +202,13 @@ impl Memory {
 fn is_small(options: &[String]) -> bool {
     let bytes: usize = options.iter().map(String::len).sum();
     bytes.saturating_add(options.len()) <= POLL_BYTES
+}
+
+/// Forgets all chats when there are as many as may be, and this is another one.
+fn make_room<T>(chats: &mut HashMap<Jid, T>, another: &Jid) {
+    if chats.len() >= TIMED && !chats.contains_key(another) {
+        chats.clear();
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! The names of groups. Asked for once and kept; WhatsApp tells when one changes, also of what changed while a number was away.
 //!
 //! What comes after a night brings hundreds of groups at once, each of whose names is a question for all that the group is. So
-//! few are asked at a time, and a WhatsApp that has enough of it is left alone.
+//! few are asked at a time, and a WhatsApp that has enough of it is left alone. That goes for whatever else is asked of a group by
+//! the way, too.
 
 use std::{
     collections::HashMap,
@@ -21,7 +22,7 @@ use super::runtime::LinkRuntime;
 /// A message waits this long for its group's name, and then goes without. The question goes on, for the next one.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How long a group is taken for nameless when it was not told, before it is asked for again.
-const AGAIN_AFTER: Duration = Duration::from_secs(60);
+pub(super) const AGAIN_AFTER: Duration = Duration::from_secs(60);
 /// Groups that are asked for at a time.
 const AT_ONCE: usize = 4;
 /// How long nothing is asked once WhatsApp said that it was too much.
@@ -96,6 +97,23 @@ impl Subjects {
         self.state().put(group, Known::Named(subject.to_owned()));
     }
 
+    /// What WhatsApp answers to a question about a group, which is asked in its turn; `None` when it does not, or has had enough
+    /// of them.
+    pub(super) async fn in_turn<T>(&self, answer: impl Future<Output = Result<T, GroupError>>) -> Option<T> {
+        let _turn = self.turns.acquire().await;
+        if self.state().is_quiet() {
+            return None;
+        }
+        let told = answer.await;
+        if let Err(error) = &told {
+            tracing::debug!(%error, "WhatsApp did not tell of a group");
+            if matches!(error, GroupError::Iq(IqError::ServerError { code: TOO_MUCH, .. })) {
+                self.state().quiet_until = Some(Instant::now() + QUIET);
+            }
+        }
+        told.ok()
+    }
+
     fn look(&self, group: &Jid) -> Look {
         let mut state = self.state();
         match state.known.get(group) {
@@ -144,24 +162,12 @@ async fn ask(
     asking: watch::Sender<()>,
     answer: impl Future<Output = Result<String, GroupError>>,
 ) {
-    let turn = subjects.turns.acquire().await;
-    let is_quiet = subjects.state().is_quiet();
-    let told = match is_quiet {
-        true => Ok(String::new()),
-        false => answer.await,
-    };
-    drop(turn);
-    let mut state = subjects.state();
-    if let Err(error) = &told {
-        tracing::debug!(%error, "WhatsApp did not tell a group's name");
-        if matches!(error, GroupError::Iq(IqError::ServerError { code: TOO_MUCH, .. })) {
-            state.quiet_until = Some(Instant::now() + QUIET);
-        }
-    }
+    let told = subjects.in_turn(answer).await;
     let what = match told {
-        Ok(subject) if !subject.is_empty() => Known::Named(subject),
+        Some(subject) if !subject.is_empty() => Known::Named(subject),
         _ => Known::Nameless(Instant::now()),
     };
+    let mut state = subjects.state();
     // A change that was told meanwhile is newer.
     if !matches!(state.known.get(&group), Some(Known::Named(_))) {
         state.put(&group, what);

@@ -9,7 +9,7 @@ use wharf_domain::{
     outgoing::Place,
 };
 
-use super::{ScriptedHandle, SendScript, SentMessage, now};
+use super::{ScriptedHandle, SendScript, SentMessage, now, scripted_panic};
 use crate::{
     CloseReason, Link, LinkEvent, LostFile, MediaHosts, PairCode, PairCodeError, ReuploadError, SendError, Sent,
 };
@@ -49,6 +49,7 @@ impl Link for ScriptedHandle {
                 words: "scripted".to_owned(),
             }),
             (SendScript::Nobody, Recipient::Number(number)) => Err(SendError::NotOnWhatsApp(number.clone())),
+            (SendScript::Panic, _) => scripted_panic(),
             (SendScript::Hang, _) => {
                 tokio::time::sleep(deadline).await;
                 Err(SendError::TimedOut(deadline))

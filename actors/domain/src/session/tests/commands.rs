@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{super::*, desk::*};
 use ConnectionStatus::{Connecting, Disconnected, Failed, LoggedOut};
-use SessionEffect::{Finished, Save};
+use SessionEffect::Save;
 
 #[test]
 fn connect() {
@@ -113,7 +113,7 @@ fn delete() {
                 assert_eq!(effects, [closing(generation, true, true)], "{place:?}");
             }
             // No link, but keys perhaps; or a link that is on its way out, and then the keys.
-            Place::Unpaired | Place::LoggedOut | Place::Forgetting | Place::Deleting | Place::ShuttingDown => {
+            Place::Unpaired | Place::LoggedOut | Place::Forgetting | Place::Deleting => {
                 assert_eq!(effects, [closing(generation + 1, true, true)], "{place:?}");
                 let gone = SessionEvent::LinkGone { generation };
                 assert_eq!(desk.step(gone), [], "{place:?}: the keys are waited for");
@@ -141,9 +141,14 @@ fn delete() {
                 assert_eq!(effects, []);
                 assert_eq!(desk.link(connected()), [closing(generation, true, true)]);
             }
+            Place::ShuttingDown => {
+                assert_eq!(effects, []);
+                assert_eq!(desk.gone(), [stopped()], "the next start goes on with it");
+                continue;
+            }
             Place::Over => unreachable!(),
         }
-        assert_eq!(desk.gone(), [Finished], "{place:?}");
+        assert_eq!(desk.gone(), [deleted()], "{place:?}");
         assert!(desk.machine.is_over());
         assert_eq!(desk.step(SessionEvent::Delete), [], "{place:?}");
     }
@@ -166,38 +171,46 @@ fn unlinks(desk: &mut Desk, generation: u64) {
 fn shutdown_closes_and_writes_nothing() {
     for place in Place::ALL {
         let mut desk = Desk::at(place);
-        let (generation, wanted) = (desk.generation(), desk.machine.view().wanted);
+        let (generation, before) = (desk.generation(), desk.machine.view().clone());
         let effects = desk.step(SessionEvent::Shutdown);
-        assert_eq!(desk.machine.view().wanted, wanted, "{place:?}: the next start goes on");
+        let after = desk.machine.view();
+        assert_eq!(after.wanted, before.wanted, "{place:?}: the next start goes on");
+        let being_deleted = |view: &SessionView| view.reason_code == ReasonCode::BeingDeleted;
+        assert_eq!(
+            being_deleted(after),
+            being_deleted(&before),
+            "{place:?}: as it does with this"
+        );
         assert_eq!(desk.machine.connected_link(), None, "{place:?}");
         assert_ne!(desk.machine.view().status, ConnectionStatus::Connected, "{place:?}");
         match place {
-            Place::Unpaired | Place::Resting | Place::LoggedOut | Place::Failed | Place::Pausing => {
-                assert_eq!(effects, [Finished], "{place:?}");
+            Place::Unpaired
+            | Place::Resting
+            | Place::LoggedOut
+            | Place::Failed
+            | Place::Pausing
+            | Place::PausingToUnlink => {
+                assert_eq!(effects, [stopped()], "{place:?}");
                 continue;
             }
             Place::Over => {
                 assert_eq!(effects, []);
                 continue;
             }
-            Place::Opening | Place::Pairing | Place::Scan | Place::Passkey | Place::Connected => {
-                assert_eq!(effects, [close(generation)], "{place:?}");
+            Place::Opening | Place::Pairing | Place::Scan | Place::Passkey | Place::Connected | Place::Unlinking => {
+                assert_eq!(effects, [close(generation)], "{place:?}: the keys stay");
             }
-            Place::Closing | Place::Forgetting | Place::Reopening | Place::Deleting | Place::ShuttingDown => {
+            Place::Closing
+            | Place::Forgetting
+            | Place::Reopening
+            | Place::ClosingToUnlink
+            | Place::Deleting
+            | Place::ShuttingDown => {
                 assert_eq!(effects, [], "{place:?}: what is under way ends");
             }
-            // The row goes when the deletion is answered: no keys may stay without it.
-            Place::Unlinking => {
-                assert_eq!(effects, [stays("the program stops"), closing(generation, true, true)]);
-            }
-            Place::ClosingToUnlink | Place::PausingToUnlink => {
-                assert_eq!(
-                    effects,
-                    [stays("the program stops"), closing(generation + 1, true, true)]
-                );
-            }
         }
-        assert_eq!(desk.gone(), [Finished], "{place:?}");
+        let ended = if place == Place::Deleting { deleted() } else { stopped() };
+        assert_eq!(desk.gone(), [ended], "{place:?}");
         assert_eq!(desk.gone(), [], "{place:?}: once");
     }
 }
@@ -224,7 +237,7 @@ fn a_deletion_logs_in_once_more_or_goes_without() {
             "{event:?}"
         );
         assert_eq!(desk.link(connected()), [], "{event:?}");
-        assert_eq!(desk.gone(), [Finished], "{event:?}");
+        assert_eq!(desk.gone(), [deleted()], "{event:?}");
     }
     let mut desk = Desk::at(Place::Resting);
     assert_eq!(desk.step(SessionEvent::Delete), [Save]);
@@ -235,7 +248,7 @@ fn a_deletion_logs_in_once_more_or_goes_without() {
         [late, closing(2, false, true)],
         "WhatsApp cannot be reached"
     );
-    assert_eq!(desk.gone(), [Finished]);
+    assert_eq!(desk.gone(), [deleted()]);
 
     let mut desk = Desk::at(Place::Unlinking);
     let detail = "no keys".to_owned();

@@ -67,6 +67,14 @@ pub(super) fn closing(generation: u64, log_out: bool, forget: bool) -> SessionEf
     }
 }
 
+pub(super) fn deleted() -> SessionEffect {
+    SessionEffect::Finished { deleted: true }
+}
+
+pub(super) fn stopped() -> SessionEffect {
+    SessionEffect::Finished { deleted: false }
+}
+
 /// A phase and how it was come by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
@@ -102,7 +110,7 @@ pub(super) enum Place {
     PausingToUnlink,
     /// Opened to log out.
     Unlinking,
-    /// Closing for a deletion.
+    /// Closing for a deletion, keys and all.
     Deleting,
     /// Closing for a shutdown.
     ShuttingDown,
@@ -206,7 +214,7 @@ impl Desk {
         match place {
             Place::LoggedOut | Place::Failed => assert_eq!(desk.gone(), []),
             Place::ClosingToUnlink => drop(desk.step(SessionEvent::Delete)),
-            Place::Over => assert_eq!(desk.gone(), [SessionEffect::Finished]),
+            Place::Over => assert_eq!(desk.gone(), [stopped()]),
             _ => {}
         }
         desk.timer = None;

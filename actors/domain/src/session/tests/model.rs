@@ -102,6 +102,8 @@ pub(super) struct World {
     deleting: bool,
     stopping: bool,
     pub(super) finished: bool,
+    /// It ended with the deletion carried out.
+    deleted: bool,
     /// A reason to forget the keys was given to this start of the actor.
     forgettable: bool,
     /// The end of a ban that the machine was told of, by the time that goes by.
@@ -138,6 +140,7 @@ impl World {
             deleting: false,
             stopping: false,
             finished: false,
+            deleted: false,
             forgettable: false,
             banned: None,
             calm: false,
@@ -161,7 +164,8 @@ impl World {
         self.mail.clear();
         self.stale.clear();
         (self.timer, self.open, self.told) = (None, None, false);
-        (self.deleting, self.stopping, self.finished, self.forgettable) = (false, false, false, false);
+        (self.deleting, self.stopping, self.forgettable) = (false, false, false);
+        (self.finished, self.deleted) = (false, false);
         let machine = Session::new(NUMBER.parse().unwrap(), self.saved.clone());
         self.machine = machine.with_patience(self.patience);
         let effects = self.machine.start(self.now);
@@ -242,10 +246,11 @@ impl World {
                 }
                 SessionEffect::StaysLinked { why } => assert!(self.deleting && !why.is_empty()),
                 SessionEffect::Save => self.saved = self.machine.view().clone(),
-                SessionEffect::Finished => {
-                    assert!(self.deleting || self.stopping, "nobody asked for the end");
+                SessionEffect::Finished { deleted } => {
+                    let asked_for = if deleted { self.deleting } else { self.stopping };
+                    assert!(asked_for, "nobody asked for the end");
                     assert!(self.open.is_none(), "a link is left open");
-                    self.finished = true;
+                    (self.finished, self.deleted) = (true, deleted);
                 }
             }
         }

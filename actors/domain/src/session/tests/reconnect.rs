@@ -195,7 +195,7 @@ fn a_deletion_during_a_ban_does_not_log_in() {
         [said, closing(3, true, true), SessionEffect::Save],
         "the keys go"
     );
-    assert_eq!(desk.gone(), [SessionEffect::Finished]);
+    assert_eq!(desk.gone(), [deleted()]);
 }
 
 #[test]

@@ -48,11 +48,8 @@ impl EventHandler for Aside {
                             seconds: *expiration,
                             set_at: update.timestamp.timestamp(),
                         };
-                        drop(
-                            self.inbound
-                                .runtime
-                                .start(async move { timers.learn(&group, timer).await }),
-                        );
+                        let setting = async move { timers.set(&group, timer).await };
+                        drop(self.inbound.runtime.start(setting));
                     }
                     _ => {}
                 }

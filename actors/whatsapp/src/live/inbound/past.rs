@@ -9,7 +9,7 @@ use whatsapp_rust::wacore::types::message::MessageInfo;
 use whatsapp_rust::wacore_binary::Jid;
 use whatsapp_rust::waproto::whatsapp::Conversation;
 
-use super::Inbound;
+use super::{Inbound, other_name};
 use crate::live::{
     convert::{Chat, info_of, is_hidden, named},
     timers::Timer,
@@ -54,7 +54,8 @@ impl Inbound {
             return Ok(0);
         };
         if let Some(timer) = Timer::of_history(&conversation) {
-            self.timers.learn(chat.jid(), timer).await;
+            let other = other_name(client, chat.jid()).await;
+            self.timers.hear(chat.jid(), other, timer).await;
         }
         let messages = conversation.messages.into_iter();
         let mut messages: Vec<_> = messages.filter_map(|message| message.message.into_option()).collect();

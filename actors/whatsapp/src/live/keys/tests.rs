@@ -3,6 +3,7 @@
 mod calls;
 #[path = "../../../tests/live/keeper.rs"]
 mod keeper;
+mod timers;
 /// What `keeper` is written against.
 mod api {
     pub(super) use crate::{KeyCipher, KeyKeeper, KeyStore, KeysError};

@@ -278,7 +278,10 @@ impl World {
         if self.deleting || self.stopping {
             assert!(self.finished, "{phase:?}");
             assert!(self.live.is_none());
-            assert!(!self.deleting || self.keys.is_none(), "keys without a row");
+            assert!(!self.deleted || self.keys.is_none(), "keys without a row");
+            // The next start goes on with what the stop cut short.
+            let row_says_so = self.saved.reason_code == ReasonCode::BeingDeleted;
+            assert!(self.deleted || !self.deleting || row_says_so, "a deletion is forgotten");
         } else if view.wanted {
             assert!(self.is_up(), "{phase:?} {view:?}");
             assert_eq!(self.keys, Some(Keys { right_number: true }));

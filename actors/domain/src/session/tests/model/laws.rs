@@ -168,7 +168,7 @@ impl World {
                 assert!(!view.wanted && self.deleting && self.timer_is_set(), "{seen}")
             }
             Phase::Closing(then) => {
-                let on = matches!(then, Then::Reopen(_)) || then == Then::Finish && view.wanted;
+                let on = matches!(then, Then::Reopen(_)) || then == Then::Stop && view.wanted;
                 assert_eq!(view.wanted, on, "{seen}");
                 assert!(
                     self.open == Some(self.machine.link_generation) && self.told,
