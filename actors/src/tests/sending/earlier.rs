@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use wharf_domain::{
     ConnectionKey,
-    outgoing::{FileType, Quote, Target},
+    outgoing::{FileType, Mentions, Quote, Target},
 };
 use wharf_whatsapp::ScriptedHandle;
 
@@ -41,7 +41,7 @@ fn edit(id: &str, text: &str) -> NewMessage {
         content: NewContent::Own(Content::Edit {
             target,
             text: text.to_owned(),
-            mentions: Vec::new(),
+            mentions: Mentions::default(),
             caption_of: None,
         }),
         ..super::text("")
