@@ -41,7 +41,7 @@ async fn who_wants_to_be_invited_is_no_member_of_a_new_group() {
         numbers.sort();
         numbers
     };
-    assert_eq!(numbers(&made), [OURS, willing]);
+    assert_eq!(numbers(&made), [willing, OURS]);
     let not_added = NotAdded {
         jid: lid.clone(),
         phone_number: Some(wary.to_owned()),
