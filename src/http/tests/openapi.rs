@@ -251,6 +251,17 @@ async fn every_success_that_is_described_is_answered_as_described() {
 }
 
 #[test]
+fn what_is_not_described_is_noticed() {
+    let schema = readable(&json!({"$ref": "#/components/schemas/QrCode"}));
+    let fits = |value: Value| schema.all.validate(&value, schema.this).is_ok();
+    let at = "2025-11-05T14:23:00.000Z";
+    assert!(fits(json!({"qr": "2@x", "expires_at": at})));
+    assert!(!fits(json!({"qr": "2@x"})), "a key is missing");
+    assert!(!fits(json!({"qr": "2@x", "expires_at": "soon"})), "it is no time");
+    assert!(!fits(json!({"qr": "2@x", "expires_at": at, "more": 1})), "too many");
+}
+
+#[test]
 fn words_and_numbers_are_those_of_the_program() {
     let at = |place: &str| {
         let place = format!("/components/schemas/{place}");
