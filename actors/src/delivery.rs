@@ -65,10 +65,12 @@ pub(crate) enum Message {
     Begin,
     /// An event was committed.
     Arrived(PendingEvent),
-    /// The webhook was changed.
-    Changed(Box<Webhook>),
-    /// The webhook's secrets were changed; answers when what begins from here on is signed with the new ones.
-    SecretsChanged(RpcReplyPort<()>),
+    /// The webhook was changed; `secrets`: and what its headers say.
+    Changed { webhook: Box<Webhook>, secrets: bool },
+    /// The webhook's secrets were changed.
+    SecretsChanged,
+    /// Answer: what begins from here on is made with everything that this was told before.
+    Heard(RpcReplyPort<()>),
     /// A client wants an event retried.
     RetryEvent {
         event_id: EventId,
@@ -137,6 +139,8 @@ impl Actor for DeliveryActor {
             args,
             machine: None,
             aim: Arc::new(Aim {
+                number: 0,
+                url: String::new(),
                 target: Err(unknown),
                 timeout: Duration::ZERO,
             }),
@@ -159,9 +163,9 @@ impl Actor for DeliveryActor {
         match message {
             Message::Begin => Box::pin(on_begin(&myself, state)).await?,
             Message::Arrived(event) => step(&myself, state, DeliveryEvent::Arrived(event)),
-            Message::Changed(webhook) => on_changed(&myself, state, &webhook),
-            Message::SecretsChanged(reply) => {
-                renew_keyring(state);
+            Message::Changed { webhook, secrets } => on_changed(&myself, state, &webhook, secrets),
+            Message::SecretsChanged => renew_keyring(state),
+            Message::Heard(reply) => {
                 let _asker_gone = reply.send(());
             }
             Message::RetryEvent { event_id, force, reply } => on_retry(&myself, state, event_id, force, reply),
@@ -219,25 +223,32 @@ fn config(state: &State, webhook: &Webhook) -> DeliveryConfig {
     DeliveryConfig {
         is_active: webhook.is_active,
         max_retries: webhook.max_retries,
+        target: state.aim.number,
         // The configuration may allow less than it did when the webhook was registered.
         max_in_flight: asked.map_or(most, |asked| asked.min(most)),
         courtesy: webhook.courtesy,
     }
 }
 
-fn on_changed(myself: &ActorRef<Message>, state: &mut State, webhook: &Webhook) {
+fn on_changed(myself: &ActorRef<Message>, state: &mut State, webhook: &Webhook, secrets: bool) {
     take_over(state, webhook);
+    if secrets {
+        // The headers' names may be the same as before.
+        renew_keyring(state);
+    }
     let config = config(state, webhook);
     step(myself, state, DeliveryEvent::Configured(config));
 }
 
-/// What attempts are made with; the machine knows nothing of it.
+/// What attempts are made with; of this the machine only knows when it is another target.
 fn take_over(state: &mut State, webhook: &Webhook) {
+    let elsewhere = state.aim.url != webhook.webhook_url;
     state.aim = Arc::new(Aim {
+        number: state.aim.number + u64::from(elsewhere),
+        url: webhook.webhook_url.clone(),
         target: state.args.shared.poster.target(&webhook.webhook_url),
         timeout: webhook.courtesy.timeout(),
     });
-    // Whoever changed the values of the headers has us told so, see `SecretsChanged`.
     if (state.hub_signature, &state.headers) != (webhook.hub_signature, &webhook.headers) {
         state.hub_signature = webhook.hub_signature;
         state.headers.clone_from(&webhook.headers);
@@ -344,7 +355,7 @@ fn carry_out(myself: &ActorRef<Message>, state: &mut State, effects: Vec<Effect>
                     Arc::clone(&state.args.shared),
                     (state.args.client_id, state.args.webhook_id),
                 );
-                let task = deactivate(shared, webhook, reason);
+                let task = deactivate(shared, webhook, state.aim.url.clone(), reason);
                 spawn(myself, state, task);
             }
             Effect::SetTimer { at, generation } => set_timer(myself, state, at, generation),

@@ -1,7 +1,10 @@
 //! One POST to a receiver (CONTRACT.md sections 3 and 4).
 //!
-//! **One deadline for everything.** Name look-up, connect, TLS, request and the whole answer share it; dropping the
-//! future of [`Poster::post`] aborts the request wherever it is.
+//! **One deadline for everything.** Name look-up, connect, TLS, request and answer share it; dropping the future of
+//! [`Poster::post`] aborts the request wherever it is.
+//!
+//! **The head is the answer.** Who has sent a status has acted on the request, whatever becomes of the body, of which
+//! people see the beginning: one that breaks off, does not end or takes too long is only shorter there.
 //!
 //! **Where it connects.** The URL is checked when a delivery takes it over, every address of a name when it is resolved for a
 //! connection, and the connection goes to an address that passed: there is no second look-up in between that could
@@ -29,8 +32,8 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use reqwest::{
-    Client, Response, Version,
-    header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, TRANSFER_ENCODING},
+    Client, Response,
+    header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER},
     redirect,
 };
 use thiserror::Error;
@@ -268,19 +271,19 @@ impl Poster {
 
     /// Makes one attempt and says how it ended. Never fails otherwise, and never outlives the deadline.
     pub(crate) async fn post(&self, target: &Target, post: Post<'_>) -> Posted {
-        let begun = Instant::now();
+        let deadline = Instant::now() + post.timeout;
         let attempt = async {
             loop {
-                match self.exchange(target.url.clone(), &post).await {
-                    Err(error) if failure::is_shortage(&error) && begun.elapsed() + SHORTAGE_PAUSE < post.timeout => {
+                match self.send(target.url.clone(), &post).await {
+                    Err(error) if failure::is_shortage(&error) && Instant::now() + SHORTAGE_PAUSE < deadline => {
                         tokio::time::sleep(SHORTAGE_PAUSE).await;
                     }
                     ended => return ended,
                 }
             }
         };
-        match tokio::time::timeout(post.timeout, attempt).await {
-            Ok(Ok(posted)) => posted,
+        match tokio::time::timeout_at(deadline, attempt).await {
+            Ok(Ok(answer)) => read_answer(answer, deadline).await,
             Ok(Err(error)) if error.is_timeout() => AttemptResult::TimedOut.into(),
             Ok(Err(error)) => failure::classify(
                 &target.name,
@@ -292,7 +295,8 @@ impl Poster {
         }
     }
 
-    async fn exchange(&self, url: Url, post: &Post<'_>) -> Result<Posted, reqwest::Error> {
+    /// Until the head of an answer is there.
+    async fn send(&self, url: Url, post: &Post<'_>) -> Result<Response, reqwest::Error> {
         let mut request = self
             .clients
             .present()
@@ -314,12 +318,7 @@ impl Poster {
                 request = request.header(name, signature);
             }
         }
-        let answer = request.body(post.body.clone()).send().await?;
-        let retry_after = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-        // From here, not from the end of a body that may take its time.
-        let retry_after = retry_after.and_then(|text| retry_after_at(text, clock::now()));
-        let result = read_answer(answer).await?;
-        Ok(Posted { result, retry_after })
+        request.body(post.body.clone()).send().await
     }
 
     /// Checks the target of a registration: its form, and within 3 s the addresses of its name. A name that does not
@@ -349,35 +348,29 @@ fn target_of(url: &Url) -> String {
     )
 }
 
-/// Reads an answer to its end or to the cap; at the cap the connection is dropped and the answer counts.
-async fn read_answer(mut response: Response) -> Result<AttemptResult, reqwest::Error> {
-    let http_status = response.status().as_u16();
-    let ends_with_connection = ends_with_connection(&response);
+/// Takes an answer whose head is there, and reads its body to the end, the cap, an error or the deadline: then the connection is
+/// dropped if it has not ended, and the answer counts all the same.
+async fn read_answer(mut answer: Response, deadline: Instant) -> Posted {
+    let http_status = answer.status().as_u16();
+    let retry_after = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+    // From here, not from the end of a body that may take its time.
+    let retry_after = retry_after.and_then(|text| retry_after_at(text, clock::now()));
     let (mut read, mut start) = (0, Vec::new());
-    while read < RESPONSE_READ_BYTES {
-        match response.chunk().await {
-            Ok(Some(chunk)) => {
-                read += chunk.len();
-                let wanted = (RESPONSE_EXCERPT_BYTES + LOOK_AHEAD).saturating_sub(start.len());
-                start.extend(chunk.iter().take(wanted));
-            }
-            Ok(None) => break,
-            Err(error) if ends_with_connection && failure::is_end_of_stream(&error) => break,
-            Err(error) => return Err(error),
+    let body = async {
+        while read < RESPONSE_READ_BYTES
+            && let Ok(Some(chunk)) = answer.chunk().await
+        {
+            read += chunk.len();
+            let wanted = (RESPONSE_EXCERPT_BYTES + LOOK_AHEAD).saturating_sub(start.len());
+            start.extend(chunk.iter().take(wanted));
         }
-    }
-    Ok(AttemptResult::Answered {
+    };
+    let _late = tokio::time::timeout_at(deadline, body).await;
+    let result = AttemptResult::Answered {
         http_status,
         response: excerpt(&start),
-    })
-}
-
-/// Whether only the end of the connection ends this body. Many small servers then leave out TLS's own farewell; the
-/// status is whole and the body is only an excerpt for people, so that is no reason to post again.
-fn ends_with_connection(response: &Response) -> bool {
-    response.version() <= Version::HTTP_11
-        && response.content_length().is_none()
-        && !response.headers().contains_key(TRANSFER_ENCODING)
+    };
+    Posted { result, retry_after }
 }
 
 /// Bytes kept beyond the excerpt, so that its last character is not torn: one of UTF-8 has at most four.

@@ -210,20 +210,39 @@ pub(crate) struct BulkRetries {
 }
 
 impl BulkRetries {
-    /// Takes the time that `events` of a webhook need at `per_second`; answers how long from now it begins.
-    pub(crate) fn take(&self, webhook: WebhookId, events: usize, per_second: u32) -> Duration {
+    /// Takes the time that `events` of a webhook need at `per_second`.
+    pub(crate) fn take(&self, webhook: WebhookId, events: usize, per_second: u32) -> Taken {
         self.take_at(clock::steady(), webhook, events, per_second)
     }
 
-    fn take_at(&self, now: Timestamp, webhook: WebhookId, events: usize, per_second: u32) -> Duration {
+    fn take_at(&self, now: Timestamp, webhook: WebhookId, events: usize, per_second: u32) -> Taken {
         let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
         until.retain(|_, until| *until > now);
         let begin = until.get(&webhook).map_or(now, |until| (*until).max(now));
         let events = u32::try_from(events).unwrap_or(u32::MAX);
         let takes = Duration::from_secs(1).saturating_mul(events) / per_second.max(1);
-        until.insert(webhook, begin + takes);
-        begin.since(now)
+        let end = begin + takes;
+        until.insert(webhook, end);
+        let after = begin.since(now);
+        Taken { after, begin, end }
     }
+
+    /// Nothing came of it. What was taken after it stays where it is.
+    pub(crate) fn give_back(&self, webhook: WebhookId, taken: &Taken) {
+        let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(end) = until.get_mut(&webhook).filter(|end| **end == taken.end) {
+            *end = taken.begin;
+        }
+    }
+}
+
+/// Time of a webhook in which events that are retried together go out.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    /// How long after it was taken it begins.
+    pub(crate) after: Duration,
+    begin: Timestamp,
+    end: Timestamp,
 }
 
 #[cfg(test)]
@@ -243,10 +262,24 @@ mod tests {
         let retries = BulkRetries::default();
         let (one, other) = (WebhookId(uuid::Uuid::from_u128(1)), WebhookId(uuid::Uuid::from_u128(2)));
         let at = |seconds: i64| Timestamp(seconds * 1000);
-        let take = |now, webhook, events| retries.take_at(at(now), webhook, events, 50).as_secs();
+        let take = |now, webhook, events| retries.take_at(at(now), webhook, events, 50).after.as_secs();
         assert_eq!(take(10, one, 100), 0);
         assert_eq!(take(11, one, 50), 1);
         assert_eq!(take(11, other, 1), 0, "each webhook for itself");
         assert_eq!(take(20, one, 1), 0, "the time that has passed is not made up for");
+    }
+
+    #[test]
+    fn what_was_taken_in_vain_is_given_back_unless_another_one_stands_behind() {
+        let retries = BulkRetries::default();
+        let (webhook, now) = (WebhookId(uuid::Uuid::from_u128(1)), Timestamp(0));
+        let take = |events| retries.take_at(now, webhook, events, 50);
+        let first = take(500);
+        retries.give_back(webhook, &first);
+        let again = take(500);
+        assert_eq!(again.after.as_secs(), 0);
+        assert_eq!(take(50).after.as_secs(), 10);
+        retries.give_back(webhook, &again);
+        assert_eq!(take(50).after.as_secs(), 11);
     }
 }

@@ -49,8 +49,8 @@ pub(crate) enum Message {
     ConnectionDeleted(PhoneNumber),
     /// Something may be pending for this webhook.
     Wake(WebhookId),
-    /// A webhook was changed.
-    WebhookChanged(Box<Webhook>),
+    /// A webhook was changed; `secrets`: and what its headers say.
+    WebhookChanged { webhook: Box<Webhook>, secrets: bool },
     /// What a delivery is to hear if it is there, be it on its way to rest.
     ForDelivery(WebhookId, Box<delivery::Message>),
     /// Deliveries that are idle may rest; `look`: and the store may have work that nobody was woken up for.
@@ -155,7 +155,7 @@ impl Actor for TenantActor {
                 state.args.shared.directory.remove_session(&key(state, number));
             }
             Message::Wake(id) => rest::on_wake(&myself, state, id)?,
-            Message::WebhookChanged(webhook) => on_webhook_changed(&myself, state, webhook)?,
+            Message::WebhookChanged { webhook, secrets } => on_webhook_changed(&myself, state, webhook, secrets)?,
             Message::ForDelivery(id, message) => {
                 if let Some(actor) = state.deliveries.get(&id) {
                     let _restarting = actor.cast(*message);
@@ -249,11 +249,12 @@ fn on_webhook_changed(
     myself: &ActorRef<Message>,
     state: &mut State,
     webhook: Box<Webhook>,
+    secrets: bool,
 ) -> Result<(), ActorProcessingErr> {
     let id = webhook.id;
     match state.deliveries.get(&id) {
         Some(actor) => {
-            let _restarting = actor.cast(delivery::Message::Changed(webhook));
+            let _restarting = actor.cast(delivery::Message::Changed { webhook, secrets });
             if let Some(woken) = state.resting.get_mut(&id) {
                 *woken = true;
             }

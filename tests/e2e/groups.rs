@@ -283,8 +283,7 @@ async fn an_invitation_that_came_as_a_message_is_accepted_as_it_came() {
     }
     let join = async |told: &Value, key: &str, change: Value| {
         let invite = &told["group_invite"];
-        let mut invitation =
-            json!({"group": invite["id"], "from": told["from"], "expires_at": invite["expires_at"]});
+        let mut invitation = json!({"group": invite["id"], "from": told["from"], "expires_at": invite["expires_at"]});
         for (name, value) in change.as_object().unwrap() {
             invitation[name] = value.clone();
         }

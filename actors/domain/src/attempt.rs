@@ -14,14 +14,14 @@ pub const RESPONSE_READ_BYTES: usize = 64 * 1024;
 /// What came back of one POST.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AttemptResult {
-    /// A whole answer.
+    /// An answer: its head came in time, whatever became of its body.
     Answered {
         /// Its status code.
         http_status: u16,
-        /// The first KiB of its body, as text.
+        /// The first KiB of what came of its body, as text.
         response: Option<String>,
     },
-    /// No whole answer within the deadline.
+    /// No answer within the deadline.
     TimedOut,
     /// The network, TLS or HTTP failed; the code and a detail.
     Failed {

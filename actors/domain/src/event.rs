@@ -10,6 +10,10 @@ use crate::{EventId, Timestamp, WebhookId, words};
 /// that says what became of the download, makes it due. The last second that RFC 3339 can write, and no schedule's.
 pub const AWAITS_MEDIA: Timestamp = Timestamp(253_402_300_799_000);
 
+/// The largest body, in bytes, that is kept in memory beside an event that waits. Attempts ask the store for a larger one, so
+/// that what a receiver is behind with costs memory by its events, whatever is in them.
+pub const KEPT_PAYLOAD_BYTES: usize = if cfg!(test) { 8 } else { 4096 };
+
 words! {
     /// Where an event stands (CONTRACT.md section 2).
     pub enum EventStatus {
@@ -80,6 +84,6 @@ pub struct PendingEvent {
     pub budget_start: u32,
     /// When it is due; `None` is now.
     pub next_retry_at: Option<Timestamp>,
-    /// The body to post.
-    pub payload: Bytes,
+    /// The body to post; `None`: the store has it.
+    pub payload: Option<Bytes>,
 }

@@ -36,7 +36,7 @@ pub use client::{Client, TokenHash};
 pub use connection::{Connection, ConnectionKey, ConnectionStatus};
 pub use courtesy::{Courtesy, CourtesyPatch, HeaderNames, Ordering, OwnHeaders, Recovery};
 pub use error::InvalidField;
-pub use event::{AWAITS_MEDIA, Event, EventStatus, PendingEvent};
+pub use event::{AWAITS_MEDIA, Event, EventStatus, KEPT_PAYLOAD_BYTES, PendingEvent};
 pub use event_kind::{EventKind, EventKinds};
 pub use hex::hex;
 pub use ids::{ClientId, EventId, WebhookId};

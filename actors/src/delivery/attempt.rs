@@ -9,7 +9,9 @@ use std::{
 };
 
 use ractor::ActorRef;
-use wharf_domain::{AttemptResult, AttemptTiming, EventId, delivery::DeliveryEvent, fair::Standing};
+use wharf_domain::{
+    AttemptResult, AttemptTiming, EventId, KEPT_PAYLOAD_BYTES, delivery::DeliveryEvent, fair::Standing,
+};
 
 use super::{Message, State, carry_out, spawn};
 use crate::{
@@ -34,6 +36,9 @@ pub(crate) struct Attempt {
 
 /// What attempts are made at; changes with a PATCH.
 pub(super) struct Aim {
+    /// Counts the webhook's URLs in this actor's life.
+    pub(super) number: u64,
+    pub(super) url: String,
     /// An error is what every attempt ends with.
     pub(super) target: Result<Target, AttemptResult>,
     pub(super) timeout: Duration,
@@ -47,6 +52,9 @@ pub(super) fn make(myself: &ActorRef<Message>, state: &mut State, attempt: Attem
         return begin(myself, state, attempt, permit);
     }
     machine.awaits_slot();
+    // It may be long until then, and the store has what is large.
+    let payload = attempt.payload.filter(|payload| payload.len() <= KEPT_PAYLOAD_BYTES);
+    let attempt = Attempt { payload, ..attempt };
     let slot = slots.wait(client, attempt.standing);
     let teller = myself.clone();
     let task = async move {
@@ -90,6 +98,7 @@ fn begin(myself: &ActorRef<Message>, state: &mut State, attempt: Attempt, permit
             timing: AttemptTiming { started_at, took },
             jitter: clock::jitter(),
             retry_after,
+            target: aim.number,
         };
         drop(permit);
         let _stopped = teller.cast(Message::Happened(ended));

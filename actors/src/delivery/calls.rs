@@ -99,17 +99,18 @@ pub(super) async fn revive(
 pub(super) async fn deactivate(
     shared: Arc<Shared>,
     (client_id, webhook_id): (ClientId, WebhookId),
+    url: String,
     reason: &'static str,
 ) {
     loop {
-        let write = (client_id, webhook_id, reason);
+        let write = (client_id, webhook_id, url.clone(), reason);
         match shared.persistence.commit(Write::DeactivateWebhook, write).await {
             // Its tenant tells this delivery, in the order of the commits.
             Ok(Some(_)) => {
                 tracing::info!(webhook = %webhook_id, reason, "a webhook was switched off");
                 return;
             }
-            // Deleted meanwhile.
+            // Deleted meanwhile, or it leads elsewhere.
             Ok(None) => return,
             Err(error) => {
                 tracing::warn!(webhook = %webhook_id, %error, "a webhook was not switched off; trying again");

@@ -250,20 +250,23 @@ impl Gateway {
         seqs: &[i64],
     ) -> Result<usize, WriteError> {
         let per_second = self.shared.settings.bulk_retry_per_second;
-        let after = self.shared.bulk_retries.take(webhook_id, seqs.len(), per_second);
-        let begin = clock::now() + after;
         let mut retrying = 0;
-        for (step, seqs) in seqs.chunks(BULK_STEP).enumerate() {
-            let events_before = u32::try_from(step * BULK_STEP).unwrap_or(u32::MAX);
+        for seqs in seqs.chunks(BULK_STEP) {
+            let taken = self.shared.bulk_retries.take(webhook_id, seqs.len(), per_second);
             let renewal = BulkRenewal {
                 client_id,
                 webhook_id,
                 seqs: seqs.to_vec(),
-                first_due: begin + Duration::from_secs(1).saturating_mul(events_before) / per_second.max(1),
+                first_due: clock::now() + taken.after,
                 per_second,
             };
             let committed = self.shared.persistence.commit(Write::RenewFailed, renewal.into());
-            retrying += committed.await?;
+            retrying += committed.await.inspect_err(|error| {
+                // Without an answer they may go out all the same.
+                if !matches!(error, WriteError::Unknown(_)) {
+                    self.shared.bulk_retries.give_back(webhook_id, &taken);
+                }
+            })?;
         }
         Ok(retrying)
     }

@@ -97,19 +97,17 @@ impl Gateway {
         if !self.shared.persistence.commit(Write::RotateSecret, rotation).await? {
             return Err(GatewayError::NotFound("webhook"));
         }
-        self.tell_of_secrets(client_id, webhook_id).await;
+        self.heard(client_id, webhook_id).await;
         Ok(WebhookWithSecret { webhook, secret })
     }
 
-    /// They are committed: whatever the delivery says, the change was made. By way of its tenant, since one that goes to rest is
-    /// not in the directory, and may be put back with what it knows.
-    async fn tell_of_secrets(&self, client_id: ClientId, webhook_id: WebhookId) {
+    /// Waits until the delivery has heard of changed secrets, which the writer told it. They are committed: whatever the delivery
+    /// says, the change was made. By way of its tenant, as what the writer tells, and since one that goes to rest is not in the
+    /// directory.
+    async fn heard(&self, client_id: ClientId, webhook_id: WebhookId) {
         if let Some(tenant) = self.shared.directory.tenant(client_id) {
-            let news = |reply| {
-                let changed = Box::new(delivery::Message::SecretsChanged(reply));
-                tenant::Message::ForDelivery(webhook_id, changed)
-            };
-            let _not_there = tenant.call(news, Some(RETRY_DEADLINE)).await;
+            let ask = |reply| tenant::Message::ForDelivery(webhook_id, Box::new(delivery::Message::Heard(reply)));
+            let _not_there = tenant.call(ask, Some(RETRY_DEADLINE)).await;
         }
     }
 
@@ -185,8 +183,7 @@ impl Gateway {
         let changed = self.shared.persistence.commit(Write::ChangeWebhook, change).await?;
         let webhook = changed.ok_or(GatewayError::NotFound("webhook"))?;
         if new_headers {
-            // Their names may be the same as before.
-            self.tell_of_secrets(client, id).await;
+            self.heard(client, id).await;
         }
         Ok(webhook)
     }

@@ -107,8 +107,8 @@ pub(crate) enum Write {
     RegisterWebhook(Job<Registration, Option<Webhook>>),
     /// A changed webhook. `None`: there is none.
     ChangeWebhook(Job<Change, Option<Webhook>>),
-    /// A webhook whose receiver is gone, and what is said of it. `None`: there is none.
-    DeactivateWebhook(Job<(ClientId, WebhookId, &'static str), Option<Webhook>>),
+    /// A webhook whose receiver at this URL is gone, and what is said of it. `None`: there is none that leads there.
+    DeactivateWebhook(Job<(ClientId, WebhookId, String, &'static str), Option<Webhook>>),
     /// A new secret. `false`: there is no such webhook.
     RotateSecret(Job<Rotation, bool>),
     /// A webhook that goes; its waiting events end. Whether all of them have; `None`: there is none.
@@ -292,8 +292,8 @@ impl Write {
             }
             Self::ChangeWebhook(job) => job.output = Some(change(group, &job.input, now).await?),
             Self::DeactivateWebhook(job) => {
-                let (client, id, reason) = job.input;
-                job.output = Some(group.deactivate_webhook(client, id, reason, now).await?);
+                let (client, id, url, reason) = &job.input;
+                job.output = Some(group.deactivate_webhook(*client, *id, url, reason, now).await?);
             }
             Self::DeleteWebhook(job) => {
                 job.output = Some(group.delete_webhook(job.input.0, job.input.1, now).await?);

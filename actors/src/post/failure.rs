@@ -41,13 +41,6 @@ pub(super) fn is_shortage(error: &reqwest::Error) -> bool {
         })
 }
 
-/// Whether the peer ended the stream where more, or TLS's farewell, was due.
-pub(super) fn is_end_of_stream(error: Link<'_>) -> bool {
-    links(error)
-        .filter_map(|link| link.downcast_ref::<io::Error>())
-        .any(|error| error.kind() == ErrorKind::UnexpectedEof)
-}
-
 /// The chain of an error.
 fn links<'a>(error: Link<'a>) -> impl Iterator<Item = Link<'a>> {
     iter::successors(Some(error), |link| next(*link))

@@ -255,7 +255,7 @@ async fn an_old_row_brings_nothing_back_and_is_in_nobodys_way() {
     comes_late();
     // Of no webhook: it is answered when the one before was taken.
     let taken = |reply| {
-        let nobodys = Box::new(delivery::Message::SecretsChanged(reply));
+        let nobodys = Box::new(delivery::Message::Heard(reply));
         tenant::Message::ForDelivery(WebhookId(Uuid::nil()), nobodys)
     };
     let _unanswered = tenant.call(taken, Some(WITHIN)).await;

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use wharf_domain::{ConnectionKey, EventStatus, TokenHash, webhook::WebhookPatch};
+use wharf_domain::{ConnectionKey, EventStatus, OwnHeaders, TokenHash, signing::sign, webhook::WebhookPatch};
 use wharf_store::NewConnection;
 use wharf_support::wait_until;
 
 use super::world::{WITHIN, World, message, number};
 use crate::{
-    GatewayError, clock,
-    persistence::{Change, Write},
+    GatewayError, clock, delivery,
+    persistence::{Change, Rotation, SealedHeaders, Write},
+    tenant,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -51,6 +52,62 @@ async fn a_change_is_told_although_nobody_waits_for_its_commit() {
     drop(persistence.commit(Write::CreateConnection, new));
     let wait = tokio::time::timeout(WITHIN, world.links.wait_for_link(&key));
     assert!(wait.await.is_ok(), "its session does not start");
+    world.gateway.stop().await;
+}
+
+/// Neither do the headers stay behind at the old values while the URL is new.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn new_secrets_are_told_with_the_new_target_although_nobody_waits_for_their_commit() {
+    let world = World::start().await;
+    let client = world.add_client("a").await;
+    let (webhook, link) = world.linked(client.id, &number(1), "/hook").await;
+    let shared = &world.gateway.shared;
+    let told = async || {
+        let tenant = shared.directory.tenant(client.id).unwrap();
+        let ask = |reply| tenant::Message::ForDelivery(webhook.id, Box::new(delivery::Message::Heard(reply)));
+        let _not_there = tenant.call(ask, Some(WITHIN)).await;
+    };
+    let mut delivered = 0;
+    let mut deliver = async || {
+        delivered += 1;
+        let message = message("5511000000001", &format!("M{delivered}"), "1");
+        link.deliver(vec![message]).await.unwrap();
+        world.wait_for_events(&webhook, EventStatus::Delivered, delivered).await;
+        world.receiver.requests().pop().unwrap()
+    };
+    for (path, value) in [("/one", "1"), ("/two", "2"), ("/three", "3")] {
+        let headers = OwnHeaders::check([("authorization", value)]).unwrap();
+        let change = Change {
+            client_id: client.id,
+            webhook_id: webhook.id,
+            patch: WebhookPatch {
+                webhook_url: Some(world.receiver.url(path)),
+                ..WebhookPatch::default()
+            },
+            headers: Some(SealedHeaders {
+                names: headers.names(),
+                sealed: shared.vault.seal_headers(webhook.id, &headers).unwrap(),
+            }),
+        };
+        shared.persistence.commit(Write::ChangeWebhook, change).await.unwrap();
+        told().await;
+        let request = deliver().await;
+        assert_eq!((&*request.path, request.header("authorization")), (path, Some(value)));
+    }
+    let (secret, sealed_secret) = shared.vault.make_secret(webhook.id).unwrap();
+    let rotation = Rotation {
+        client_id: client.id,
+        webhook_id: webhook.id,
+        sealed_secret,
+        overlap: Duration::ZERO,
+    };
+    assert!(shared.persistence.commit(Write::RotateSecret, rotation).await.unwrap());
+    told().await;
+    let request = deliver().await;
+    let id = request.header("webhook-id").unwrap();
+    let timestamp = request.header("webhook-timestamp").unwrap().parse().unwrap();
+    let signature = sign(&secret, id, timestamp, &request.body);
+    assert_eq!(request.header("webhook-signature"), Some(signature.as_str()));
     world.gateway.stop().await;
 }
 

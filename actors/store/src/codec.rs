@@ -12,8 +12,8 @@ use sqlx::{
 use uuid::Uuid;
 use wharf_domain::{
     AWAITS_MEDIA, Client, ClientId, Connection, ConnectionStatus, Courtesy, Event, EventId, EventKind, EventKinds,
-    EventStatus, HeaderNames, Ordering, PendingEvent, PhoneNumber, Recovery, Timestamp, Webhook, WebhookId,
-    WebhookStatus, courtesy::ClientErrors, outgoing::Pace, session::ReasonCode,
+    EventStatus, HeaderNames, KEPT_PAYLOAD_BYTES, Ordering, PendingEvent, PhoneNumber, Recovery, Timestamp, Webhook,
+    WebhookId, WebhookStatus, courtesy::ClientErrors, outgoing::Pace, session::ReasonCode,
 };
 
 /// A [`Timestamp`] in a column: Unix milliseconds.
@@ -226,6 +226,11 @@ pub(crate) fn event(row: &SqliteRow) -> Result<Event, sqlx::Error> {
     })
 }
 
+/// The largest body that statements answer beside an event that may have to wait, as they take it.
+pub(crate) fn kept_payload_bytes() -> i64 {
+    i64::try_from(KEPT_PAYLOAD_BYTES).unwrap_or(i64::MAX)
+}
+
 /// From `id, seq, sequence, chat, attempt_count, budget_start, next_retry_at, payload`, beginning at the second column.
 pub(crate) fn pending_event(row: &SqliteRow) -> Result<PendingEvent, sqlx::Error> {
     Ok(PendingEvent {
@@ -236,6 +241,6 @@ pub(crate) fn pending_event(row: &SqliteRow) -> Result<PendingEvent, sqlx::Error
         attempt_count: row.try_get(5)?,
         budget_start: row.try_get(6)?,
         next_retry_at: row.try_get::<Option<At>, _>(7)?.map(|at| at.0),
-        payload: Bytes::from(row.try_get::<Vec<u8>, _>(8)?),
+        payload: row.try_get::<Option<Vec<u8>>, _>(8)?.map(Bytes::from),
     })
 }

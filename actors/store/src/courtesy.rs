@@ -52,7 +52,7 @@ impl Group<'_> {
         self.leave(result)
     }
 
-    /// Switches a webhook off and says why. `None`: this client has no such webhook.
+    /// Switches a webhook off and says why. `None`: this client has no such webhook, or it leads to another URL.
     ///
     /// # Errors
     /// As every write.
@@ -60,6 +60,7 @@ impl Group<'_> {
         &mut self,
         client: ClientId,
         id: WebhookId,
+        url: &str,
         reason: &str,
         now: Timestamp,
     ) -> Result<Option<Webhook>, StoreError> {
@@ -70,6 +71,7 @@ impl Group<'_> {
                 .bind(id.0)
                 .bind(reason)
                 .bind(At(now))
+                .bind(url)
                 .fetch_optional(connection)
                 .await?;
             row.as_ref().map(webhook).transpose()

@@ -10,7 +10,7 @@ use wharf_domain::{AWAITS_MEDIA, Ordering, PendingEvent, Timestamp, WebhookId};
 
 use crate::{
     DueChat, DuePage, DueQuery, DueScope, Store, StoreError,
-    codec::{self, At, pending_event},
+    codec::{self, At, kept_payload_bytes, pending_event},
     sql,
 };
 
@@ -153,6 +153,7 @@ async fn read_chats(
         .bind(names)
         .bind(count(per_chat).saturating_add(1))
         .bind(count(room).saturating_add(count(chosen.len())).saturating_add(1))
+        .bind(kept_payload_bytes())
         .fetch_all(connection)
         .await?;
     let mut found: Vec<Vec<PendingEvent>> = chosen.iter().map(|_| Vec::new()).collect();

@@ -222,7 +222,7 @@ pub(crate) fn event(numbered: &Numbered<'_>, seq: i64) -> RecordedEvent {
             attempt_count: 0,
             budget_start: 0,
             next_retry_at: None,
-            payload: Bytes::copy_from_slice(new.payload.as_bytes()),
+            payload: Some(Bytes::copy_from_slice(new.payload.as_bytes())),
         },
     }
 }

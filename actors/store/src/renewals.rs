@@ -8,7 +8,7 @@ use wharf_domain::{AWAITS_MEDIA, ClientId, EventId, EventStatus, PendingEvent, W
 
 use crate::{
     BulkRenewal, FailedEvents, FailedFilter, Group, Renewal, Store, StoreError,
-    codec::{At, pending_event},
+    codec::{At, kept_payload_bytes, pending_event},
     sql,
     walk::{Pieces, Places, bounds},
 };
@@ -150,6 +150,7 @@ async fn renew_failed(
         .bind(renewal.first_due.0)
         .bind(1000_i64)
         .bind(renewal.per_second.max(1))
+        .bind(kept_payload_bytes())
         .fetch_all(connection)
         .await?;
     let mut events: Vec<PendingEvent> = rows.iter().map(pending_event).collect::<Result<_, _>>()?;

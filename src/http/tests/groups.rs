@@ -140,7 +140,10 @@ async fn invite_links_are_shown_reset_looked_at_and_followed() {
         (200, json!({"id": GROUP, "status": "joined"}))
     );
     let asked = facade.desk.asked();
-    assert!(asked.contains("AcceptInvitation") && asked.contains("5511999999999"), "{asked}");
+    assert!(
+        asked.contains("AcceptInvitation") && asked.contains("5511999999999"),
+        "{asked}"
+    );
     let wrong = json!({"invitation": {"group": "5511999999999", "expires_at": 1, "id": GROUP}});
     let refused = ask(&facade, "POST", &format!("invites/{CODE}/join"), wrong).await;
     let wanted = ["group", "from", "expires_at", "id"].map(|field| format!("invitation.{field}"));

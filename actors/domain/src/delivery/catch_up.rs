@@ -92,7 +92,7 @@ pub struct DuePage {
 /// A chat's first pending events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DueChat {
-    /// In the order of arrival; at least one.
+    /// In the order of arrival; at least one. With bodies of up to [`KEPT_PAYLOAD_BYTES`](crate::KEPT_PAYLOAD_BYTES).
     pub events: Vec<PendingEvent>,
     /// Whether the store has more of this chat.
     pub more: bool,

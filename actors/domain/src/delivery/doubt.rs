@@ -22,6 +22,14 @@ pub(super) struct Doubt {
 }
 
 impl Doubt {
+    /// `failing`: what was last known of the receiver is that events failed.
+    pub(super) fn new(failing: bool) -> Self {
+        Self {
+            answers: failing.then_some(false),
+            ..Self::default()
+        }
+    }
+
     pub(super) fn started(&mut self, now: Timestamp) {
         self.under_way = self.under_way.saturating_add(1);
         self.silent_since.get_or_insert(now);
@@ -86,6 +94,17 @@ mod tests {
         );
         doubt.ended(at(9001), true);
         assert_eq!(doubt.standing(at(99_000)), Standing::Sound, "idle is not silent");
+    }
+
+    #[test]
+    fn a_receiver_that_failed_before_is_in_doubt_until_it_answers() {
+        let at = Timestamp;
+        let mut doubt = Doubt::new(true);
+        doubt.started(at(0));
+        assert_eq!(doubt.standing(at(0)), Standing::Doubtful);
+        doubt.ended(at(20), true);
+        assert_eq!(doubt.standing(at(20)), Standing::Sound);
+        assert_eq!(Doubt::new(false).standing(at(0)), Standing::Sound);
     }
 
     #[test]

@@ -17,10 +17,8 @@ pub(super) struct Ended<'a> {
 }
 
 impl Delivery {
-    /// What an answer says about the receiver, beyond its event.
-    pub(super) fn heed(&mut self, now: Timestamp, result: &AttemptResult, retry_after: Option<Timestamp>) {
-        let http_status = result.http_status();
-        self.doubt.ended(now, http_status.is_some());
+    /// What an answer of the present receiver asks for, beyond its event.
+    pub(super) fn heed(&mut self, now: Timestamp, http_status: Option<u16>, retry_after: Option<Timestamp>) {
         if let (Some(429 | 503), Some(at)) = (http_status, retry_after) {
             self.pace.pause_until(now, at);
         }
@@ -47,16 +45,12 @@ impl Delivery {
             None => (EventStatus::Delivered, None),
             Some(failure) if !failure.retry && !retried => (EventStatus::Failed, None),
             Some(_) => {
-                let scheduled = now + wait_after(in_budget, jitter);
-                // Not before the receiver wants to be asked at all.
-                let next = Some(self.pace.paused_until(now).map_or(scheduled, |at| at.max(scheduled)));
-                // A test is one question, and its answer is the first attempt's.
-                let budget = if self.window.is_test(event_id) {
-                    1
-                } else {
-                    self.config.max_retries
-                };
-                if in_budget >= budget {
+                // A pause that the receiver asked for is the pace's: it may end before its time.
+                let next = Some(now + wait_after(in_budget, jitter));
+                if self.window.is_test(event_id) {
+                    // One question, and its answer is the first attempt's: nothing that recovery goes on with.
+                    (EventStatus::Failed, None)
+                } else if in_budget >= self.config.max_retries {
                     (EventStatus::Failed, next)
                 } else {
                     (EventStatus::Pending, next)
@@ -122,7 +116,8 @@ impl Delivery {
     pub(super) fn on_committed(&mut self, now: Timestamp, event_id: EventId, attempt: u32, effects: &mut Vec<Effect>) {
         if let Some(committed) = self.window.committed(event_id, attempt) {
             self.unhurried.retain(|id| *id != event_id);
-            if committed.http_status == Some(GONE) && !self.closing {
+            // Unless it was switched off or got another target meanwhile.
+            if committed.http_status == Some(GONE) && self.gone && !self.closing {
                 effects.push(Effect::Deactivate(GONE_REASON));
             }
             self.recoveries.settled(now, event_id, committed.exhausted);

@@ -84,7 +84,7 @@ impl Delivery {
             window: Window::default(),
             catch_up: CatchUp::new(),
             pace: Pace::default(),
-            doubt: Doubt::default(),
+            doubt: Doubt::new(failure_count > 0),
             recoveries: Recoveries::default(),
             unhurried: Vec::new(),
             clock: SteadyClock::default(),
@@ -140,7 +140,8 @@ impl Delivery {
     }
 
     /// An attempt that waited has its slot: answers whether it begins now, and what else there is to do. When it does
-    /// not (its webhook was switched off or asked to pause in the meantime), its event is as it was before.
+    /// not (its webhook was switched off, asked to pause or given fewer attempts at once in the meantime), its event is as it
+    /// was before.
     pub fn granted(&mut self, now: Timestamp, event_id: EventId, attempt: u32) -> (bool, Vec<Effect>) {
         let mut effects = Vec::new();
         let now = self.clock.read(now);
@@ -148,7 +149,9 @@ impl Delivery {
             return (false, effects);
         }
         let pace = self.config.courtesy.max_per_second;
-        if self.may_start() && self.pace.closed_until(now, pace).is_none() {
+        // Fewer may be wanted by now than wait.
+        let crowded = self.window.in_flight() > self.config.max_in_flight;
+        if self.may_start() && !crowded && self.pace.closed_until(now, pace).is_none() {
             self.started(now);
             return (true, effects);
         }
@@ -185,9 +188,13 @@ impl Delivery {
                 timing,
                 jitter,
                 retry_after,
+                target,
             } => {
                 if let Some(place) = self.window.running(event_id, attempt) {
-                    self.heed(now, &result, retry_after);
+                    self.doubt.ended(now, result.http_status().is_some());
+                    if target == self.config.target {
+                        self.heed(now, result.http_status(), retry_after);
+                    }
                     let ended = Ended {
                         event_id,
                         attempt,
@@ -264,13 +271,15 @@ impl Delivery {
         }
     }
 
-    /// An owner that switches a webhook on again wants it tried now, whatever its receiver asked for before.
+    /// An owner that switches a webhook on again wants it tried now, whatever its receiver asked for before; and another
+    /// receiver has asked for nothing.
     fn on_configured(&mut self, config: DeliveryConfig) {
-        if config.is_active && !self.config.is_active {
+        let elsewhere = config.target != self.config.target;
+        if elsewhere || (config.is_active && !self.config.is_active) {
             self.pace.resume();
         }
         // Whatever else was changed before the webhook was off in the store too does not switch it on.
-        self.gone &= config.is_active;
+        self.gone &= config.is_active && !elsewhere;
         if config.courtesy.recovery == Recovery::Auto && self.config.courtesy.recovery != Recovery::Auto {
             self.recoveries.start_over();
         }
@@ -335,6 +344,7 @@ impl Delivery {
                 self.recover(now, effects);
             }
         }
+        self.window.drop_large();
         self.hurry(effects);
         self.set_timer(paced_until, effects);
     }

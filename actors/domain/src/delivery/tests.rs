@@ -1,5 +1,6 @@
 //! Tests of the machine: the contract's table, and a model of the world around it that does everything at any time.
 
+mod bodies;
 mod clock;
 mod courtesies;
 mod crowded;
@@ -8,6 +9,7 @@ mod doubts;
 mod media;
 mod model;
 mod properties;
+mod receivers;
 mod recoveries;
 mod retries;
 mod store;

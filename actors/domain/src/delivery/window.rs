@@ -52,6 +52,8 @@ pub(super) struct Window {
     due: BTreeSet<(Timestamp, Arc<str>)>,
     /// Events, here or not, whose manual retry is on its way to the store.
     renewing: HashSet<EventId>,
+    /// Events that came with a body too large to be kept, since that was last dropped.
+    large: Vec<EventId>,
 }
 
 impl Window {
@@ -115,7 +117,12 @@ impl Window {
         if self.renewing.contains(&entry.id) {
             entry.state = State::Held;
         }
-        let busy = chat.queue.front().is_some_and(|front| front.state.in_progress());
+        let front = chat.queue.front();
+        let busy = front.is_some_and(|front| front.state.in_progress());
+        if front.is_some_and(|front| front.waits(now)) {
+            entry.payload = None;
+        }
+        self.large.extend(entry.is_large().then_some(entry.id));
         let place = chat
             .queue
             .partition_point(|other| other.seq < entry.seq)
@@ -239,8 +246,19 @@ impl Window {
         };
         if !entry.state.in_progress() {
             *entry = Entry::new(event, now);
+            let large = entry.is_large().then_some(entry.id);
+            self.large.extend(large);
             self.relist(&key);
         }
         None
+    }
+
+    /// Drops the bodies that are too large to be kept: an attempt that began has its own hold of one.
+    pub(super) fn drop_large(&mut self) {
+        while let Some(event_id) = self.large.pop() {
+            if let Some((_, entry)) = self.entry_mut(event_id) {
+                entry.payload = None;
+            }
+        }
     }
 }

@@ -10,6 +10,8 @@ pub struct DeliveryConfig {
     pub is_active: bool,
     /// Attempts in one budget, 1 to 20.
     pub max_retries: u32,
+    /// Counts the targets that the webhook has had in its delivery's life: another one is another receiver.
+    pub target: u64,
     /// Attempts at once: what the owner asked for, within what the configuration allows.
     pub max_in_flight: usize,
     /// What else the owner asked for.
@@ -49,6 +51,8 @@ pub enum DeliveryEvent {
         jitter: f64,
         /// The answer's `Retry-After`.
         retry_after: Option<Timestamp>,
+        /// The [`DeliveryConfig::target`] that it was made at.
+        target: u64,
     },
     /// An attempt's outcome is in the store.
     OutcomeCommitted {
@@ -125,7 +129,7 @@ pub enum Effect {
     /// Make these parked events pending again in the store, due now, without a fresh budget: one after another, so that
     /// none overtakes another of its chat. Tell the machine `Renewed` or `NotRenewed` of each.
     Revive(Vec<EventId>),
-    /// The receiver is gone for good: switch the webhook off in the store, for this reason.
+    /// The receiver is gone for good: switch the webhook off in the store, for this reason, unless it has another target there.
     Deactivate(&'static str),
     /// Set the one timer, in place of any other.
     SetTimer {

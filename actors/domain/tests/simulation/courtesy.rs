@@ -45,23 +45,33 @@ impl Courtesies {
         }
     }
 
-    /// The machine is told of another configuration. Switching a webhook on ends a pause. Another ordering holds as soon as
-    /// nothing is under way.
+    /// The machine is told of another configuration. Switching a webhook on ends a pause, and so does another target. Another
+    /// ordering holds as soon as nothing is under way.
     pub(super) fn configured(&mut self, config: DeliveryConfig, now: Timestamp, in_flight: usize) {
-        if config.is_active && !self.config.is_active {
+        let elsewhere = config.target != self.config.target;
+        if elsewhere || (config.is_active && !self.config.is_active) {
             self.paused_until = Timestamp(0);
         }
         if config.courtesy.max_per_second != self.config.courtesy.max_per_second {
             self.starts.clear();
         }
-        self.gone &= config.is_active;
+        self.gone &= config.is_active && !elsewhere;
         self.config = config;
         self.held_until = now.max(self.paused_until);
         self.left(now, in_flight, in_flight);
     }
 
-    /// What an answer asks for beyond its event; until when that holds the webhook.
-    pub(super) fn answered(&mut self, result: &AttemptResult, retry_after: Option<Duration>, now: Timestamp) {
+    /// What an answer asks for beyond its event; until when that holds the webhook. Only the present receiver is heeded.
+    pub(super) fn answered(
+        &mut self,
+        result: &AttemptResult,
+        retry_after: Option<Duration>,
+        target: u64,
+        now: Timestamp,
+    ) {
+        if target != self.config.target {
+            return;
+        }
         if let (Some(429 | 503), Some(wait)) = (result.http_status(), retry_after) {
             self.paused_until = self.paused_until.max(now + wait.min(LONGEST_PAUSE));
         }
@@ -94,9 +104,14 @@ impl Courtesies {
         Ok(())
     }
 
-    /// An attempt begins.
-    pub(super) fn starts(&mut self, now: Timestamp) -> Result<(), String> {
+    /// An attempt begins; so many are under way with it, or wait for their slot.
+    pub(super) fn starts(&mut self, now: Timestamp, in_flight: usize) -> Result<(), String> {
         self.may_start(now)?;
+        let most = self.config.max_in_flight;
+        law!(
+            in_flight <= most,
+            "{in_flight} attempts are under way at once, not {most}"
+        );
         if let Some(most) = self.config.courtesy.max_per_second {
             self.starts.push_back(now);
             while self.starts.front().is_some_and(|first| first.0 + 1000 <= now.0) {
@@ -108,12 +123,13 @@ impl Courtesies {
         Ok(())
     }
 
-    /// An attempt that was chosen is not made after all, now that it has its slot.
-    pub(super) fn put_back(&self, now: Timestamp) -> Result<(), String> {
+    /// An attempt that was chosen is not made after all, now that it has its slot; so many were under way with it.
+    pub(super) fn put_back(&self, now: Timestamp, in_flight: usize) -> Result<(), String> {
+        let crowded = in_flight > self.config.max_in_flight;
         let changes = self.config.courtesy.ordering != self.ordering;
         let held = self.is_off() || changes || self.paused_until > now;
         let paced = self.config.courtesy.max_per_second.is_some();
-        law!(held || paced, "an attempt that got its slot is not made");
+        law!(held || paced || crowded, "an attempt that got its slot is not made");
         Ok(())
     }
 
@@ -128,9 +144,10 @@ impl Courtesies {
         }
     }
 
-    /// The machine hears that the end of an attempt is committed.
+    /// The machine hears that the end of an attempt is committed. Who was switched off meanwhile, or leads elsewhere, is not
+    /// switched off for it.
     pub(super) fn committed(&mut self, http_status: Option<u16>) {
-        self.to_switch_off += usize::from(http_status == Some(410));
+        self.to_switch_off += usize::from(http_status == Some(410) && self.gone);
     }
 
     /// The machine has answered; whatever it was told had to switch the webhook off, did.

@@ -22,6 +22,8 @@ pub(super) enum Happening {
         attempt: u32,
         result: Box<AttemptResult>,
         retry_after: Option<Duration>,
+        /// Where it was made.
+        target: u64,
     },
     /// An attempt that waited has its slot.
     Slot { event_id: EventId, attempt: u32 },
@@ -33,8 +35,8 @@ pub(super) enum Happening {
     Renewals(Vec<usize>),
     /// The store commits or refuses a revival.
     Revival(EventId),
-    /// The store commits or refuses that the webhook is switched off: its receiver said that it is gone.
-    Deactivation,
+    /// The store commits or refuses that the webhook is switched off: this receiver of its said that it is gone.
+    Deactivation { target: u64 },
     /// The store commits what an owner changes.
     Change(Box<Change>),
     /// The store answers a load.

@@ -142,7 +142,7 @@ impl Books {
     pub(super) fn begins(&mut self, now: Timestamp, event_id: EventId) -> Result<(), String> {
         let event = number(event_id);
         let attempt = self.waiting.remove(&event).ok_or("an attempt that was not chosen")?;
-        self.courtesy.starts(now)?;
+        self.courtesy.starts(now, self.in_flight() + 1)?;
         self.running.insert(event, attempt);
         self.notes[event].posts += 1;
         self.begun += 1;
@@ -153,7 +153,7 @@ impl Books {
     pub(super) fn put_back(&mut self, now: Timestamp, event_id: EventId) -> Result<(), String> {
         let before = self.in_flight();
         self.waiting.remove(&number(event_id));
-        self.courtesy.put_back(now)?;
+        self.courtesy.put_back(now, before)?;
         self.courtesy.left(now, before, before - 1);
         Ok(())
     }
@@ -193,9 +193,10 @@ impl Books {
         event_id: EventId,
         result: &AttemptResult,
         retry_after: Option<Duration>,
+        target: u64,
         now: Timestamp,
     ) {
-        self.courtesy.answered(result, retry_after, now);
+        self.courtesy.answered(result, retry_after, target, now);
         if result.failure().is_none() {
             self.notes[number(event_id)].took += 1;
         }
@@ -227,9 +228,9 @@ impl Books {
             Some(code @ 400..=499) => asked.contains(code),
             _ => true,
         };
-        let (base, pause) = (wait_ms(in_budget), self.courtesy.paused_until().0 - ended.0);
+        let base = wait_ms(in_budget);
         let wait = outcome.next_retry_at.map(|at| at.0 - ended.0);
-        let due = base.max(pause)..=(base + base / 10 + 1).max(pause);
+        let due = base..=base + base / 10 + 1;
         let spaced = wait.map_or(!waits, |wait| waits && due.contains(&wait));
         law!(spaced, "{wait:?} ms after attempt {in_budget} of a budget, {result:?}");
         law!(outcome.status == status, "{outcome:?} where {status:?} was expected");

@@ -42,6 +42,7 @@ pub(super) fn random_config(rng: &mut Rng, is_active: bool) -> DeliveryConfig {
     DeliveryConfig {
         is_active,
         max_retries: [1, 2, 3, 3, 3, 5, 8, 20][rng.usize(..8)],
+        target: 0,
         max_in_flight: courtesy.max_in_flight.map_or(MOST_IN_FLIGHT, |most| most as usize),
         courtesy,
     }
@@ -112,8 +113,9 @@ impl World {
     pub(super) fn patch(&mut self, hook: usize) -> Result<(), Violation> {
         let is_active = self.rng.u8(..4) > 0;
         let mut config = random_config(&mut self.rng, is_active);
+        let before = self.hooks[hook].store.webhook;
+        config.target = before.target + u64::from(self.rng.u8(..8) == 0);
         if self.rng.u8(..4) > 0 {
-            let before = self.hooks[hook].store.webhook;
             (config.courtesy, config.max_in_flight) = (before.courtesy, before.max_in_flight);
         }
         self.change(hook, Change::Patch(config));
@@ -134,11 +136,15 @@ impl World {
         self.tell_news(hook);
     }
 
-    /// The receiver said that it is gone. The owner notices some time, and switches the webhook on again.
-    pub(super) fn commit_deactivation(&mut self, hook: usize) {
+    /// The receiver said that it is gone. The owner notices some time, and switches the webhook on again. Nothing happens where
+    /// the webhook leads elsewhere by now.
+    pub(super) fn commit_deactivation(&mut self, hook: usize, target: u64) {
         if self.rng.u8(..8) == 0 {
             let at = self.now + Duration::from_secs(1);
-            return self.of(hook, at, Happening::Deactivation);
+            return self.of(hook, at, Happening::Deactivation { target });
+        }
+        if self.hooks[hook].store.webhook.target != target {
+            return;
         }
         self.summary.deactivations += 1;
         self.hooks[hook].store.webhook.is_active = false;

@@ -83,7 +83,7 @@ impl Store {
             attempt_count: row.attempt_count,
             budget_start: row.budget_start,
             next_retry_at: row.next_retry_at,
-            payload: Bytes::from_static(b"{}"),
+            payload: Some(Bytes::from_static(b"{}")),
         }
     }
 

@@ -43,10 +43,11 @@ impl World {
                 attempt,
                 result,
                 retry_after,
-            } => return self.answered(hook, (event_id, attempt), *result, retry_after),
+                target,
+            } => return self.answered(hook, (event_id, attempt), *result, retry_after, target),
             Happening::Slot { event_id, attempt } => return self.granted(hook, event_id, attempt),
             Happening::Verify(watched) => return self.verify(hook, &watched),
-            Happening::Deactivation => self.commit_deactivation(hook),
+            Happening::Deactivation { target } => self.commit_deactivation(hook, target),
             Happening::Outcome(outcome) => self.commit_outcome(hook, &outcome),
             Happening::Renewal { event_id, force } => self.commit_renewal(hook, event_id, force),
             Happening::Revival(event_id) => self.commit_revival(hook, event_id),
@@ -67,9 +68,10 @@ impl World {
         (event_id, attempt): (EventId, u32),
         result: AttemptResult,
         retry_after: Option<Duration>,
+        target: u64,
     ) -> Result<(), Violation> {
         let this = &mut self.hooks[hook];
-        this.books.answered(event_id, &result, retry_after, self.now);
+        this.books.answered(event_id, &result, retry_after, target, self.now);
         if this.books.courtesy.is_paused(self.now) {
             self.summary.pauses += usize::from(retry_after.is_some());
             this.well_since = this.well_since.map(|at| at.max(this.books.courtesy.paused_until()));
@@ -85,6 +87,7 @@ impl World {
             },
             jitter: self.rng.f64(),
             retry_after: retry_after.map(|wait| self.now + wait),
+            target,
         };
         self.step(hook, finished)?;
         // Before the store has it that the webhook is off.

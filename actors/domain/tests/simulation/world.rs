@@ -271,8 +271,9 @@ impl World {
                     }
                 }
                 Effect::Deactivate(_) => {
+                    let target = this.books.courtesy.config.target;
                     let at = self.commit_time(hook);
-                    self.of(hook, at, Happening::Deactivation);
+                    self.of(hook, at, Happening::Deactivation { target });
                 }
                 Effect::Finished => return Err(self.violation(hook, "finishes without being told")),
             }
@@ -286,6 +287,7 @@ impl World {
         let begins = this.books.begins(self.now, event_id);
         begins.map_err(|what| self.violation(hook, &what))?;
         self.summary.attempts += 1;
+        let target = self.hooks[hook].books.courtesy.config.target;
         let answer = self.hooks[hook].receiver.answer(self.now, &mut self.rng);
         let Answer {
             result,
@@ -297,6 +299,7 @@ impl World {
             attempt,
             result: Box::new(result),
             retry_after,
+            target,
         };
         self.of(hook, Timestamp(self.now.0 + after), answer);
         Ok(())

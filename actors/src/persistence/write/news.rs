@@ -1,6 +1,6 @@
 //! What tenants hear of writes.
 
-use wharf_domain::ClientId;
+use wharf_domain::{ClientId, Webhook};
 
 use super::{Job, Write};
 use crate::{delivery, tenant};
@@ -9,14 +9,22 @@ impl Write {
     /// What the client's tenant is to hear of what this changed.
     pub(in crate::persistence) fn news(&self) -> Option<(ClientId, tenant::Message)> {
         match self {
+            // In one message: no attempt takes the old headers to the new target.
             Self::ChangeWebhook(Job {
+                input,
+                output: Some(webhook),
+                ..
+            }) => Some(webhook_changed(webhook.as_ref()?, input.headers.is_some())),
+            Self::DeactivateWebhook(Job {
                 output: Some(webhook), ..
-            })
-            | Self::DeactivateWebhook(Job {
-                output: Some(webhook), ..
+            }) => Some(webhook_changed(webhook.as_ref()?, false)),
+            Self::RotateSecret(Job {
+                input,
+                output: Some(true),
+                ..
             }) => {
-                let webhook = webhook.clone()?;
-                Some((webhook.client_id, tenant::Message::WebhookChanged(Box::new(webhook))))
+                let changed = Box::new(delivery::Message::SecretsChanged);
+                Some((input.client_id, tenant::Message::ForDelivery(input.webhook_id, changed)))
             }
             Self::DeleteWebhook(Job {
                 input: (client, id),
@@ -45,4 +53,12 @@ impl Write {
             _ => None,
         }
     }
+}
+
+fn webhook_changed(webhook: &Webhook, secrets: bool) -> (ClientId, tenant::Message) {
+    let changed = tenant::Message::WebhookChanged {
+        webhook: Box::new(webhook.clone()),
+        secrets,
+    };
+    (webhook.client_id, changed)
 }

@@ -20,12 +20,13 @@ SET status = o.status, attempt_count = o.attempt_count, http_status = o.http_sta
 FROM o
 WHERE e.seq = o.seq AND (e.status = 'pending' OR o.status = 'delivered');
 
--- The counters of webhooks after attempts, one row per webhook.
+-- The counters of webhooks after attempts, one row per webhook. What is said of one that is switched off stays: it may be why.
 WITH c (id, failure_count, last_attempt_at, last_error, last_success_at) AS (
     VALUES /*rows of 5*/
 )
 UPDATE whatsapp_webhooks AS w
-SET failure_count = c.failure_count, last_attempt_at = c.last_attempt_at, last_error = c.last_error,
+SET failure_count = c.failure_count, last_attempt_at = c.last_attempt_at, 
+    last_error = CASE WHEN w.is_active THEN c.last_error ELSE w.last_error END,
     last_success_at = coalesce(c.last_success_at, w.last_success_at)
 FROM c
 WHERE w.id = c.id

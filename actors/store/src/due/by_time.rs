@@ -9,7 +9,7 @@ use wharf_domain::{Ordering, PendingEvent, Timestamp, WebhookId};
 use super::{count, next_due_at, read_chats};
 use crate::{
     DueChat, DuePage, DueQuery,
-    codec::{At, pending_event},
+    codec::{At, kept_payload_bytes, pending_event},
     sql,
 };
 
@@ -134,7 +134,8 @@ async fn read_due(
         .collect()
 }
 
-async fn read_singles(
+/// The events at these places that are pending still, each as a chat of its own.
+pub(super) async fn read_singles(
     connection: &mut SqliteConnection,
     webhook: WebhookId,
     places: &[i64],
@@ -143,6 +144,7 @@ async fn read_singles(
     let rows = sqlx::query(sql::DUE_SINGLES_AT)
         .bind(webhook.0)
         .bind(places)
+        .bind(kept_payload_bytes())
         .fetch_all(connection)
         .await?;
     let events: Vec<PendingEvent> = rows.iter().map(pending_event).collect::<Result<_, _>>()?;

@@ -1,12 +1,12 @@
 //! The backlog of a webhook whose events do not wait for each other: each is a chat of its own.
 
-use sqlx::SqliteConnection;
+use sqlx::{Row, SqliteConnection};
 use wharf_domain::WebhookId;
 
-use super::{count, next_due_at};
-use crate::{DueChat, DuePage, DueQuery, codec::pending_event, sql};
+use super::{by_time::read_singles, count, next_due_at};
+use crate::{DuePage, DueQuery, codec::At, sql};
 
-/// Events looked at by one read at the most: unlike heads of chats they are read with their payloads.
+/// Events looked at by one read at the most.
 const VISIT: usize = 512;
 
 /// See [`crate::Store::due_chats`]. The cursor is `SEQ CHAT` of the last event looked at.
@@ -36,23 +36,22 @@ pub(super) async fn due_page(
         rows.extend(rest);
     }
     let mut page = DuePage::default();
-    let mut last = None;
+    let (mut last, mut taken) = (None, Vec::new());
     for (visited, row) in rows.iter().enumerate() {
-        if visited == visit || page.chats.len() >= query.room.max(1) {
+        if visited == visit || taken.len() >= query.room.max(1) {
             page.cursor = last;
             break;
         }
-        let event = pending_event(row)?;
-        last = Some(format!("{} {}", event.seq, event.chat).into());
-        if query.only_due && event.next_retry_at.is_some_and(|at| at > query.now) {
+        let (seq, chat): (i64, &str) = (row.try_get(0)?, row.try_get(1)?);
+        last = Some(format!("{seq} {chat}").into());
+        let due_at = row.try_get::<Option<At>, _>(2)?.map(|at| at.0);
+        if query.only_due && due_at.is_some_and(|at| at > query.now) {
             page.skipped += 1;
-            continue;
+        } else {
+            taken.push(seq);
         }
-        page.chats.push(DueChat {
-            events: vec![event],
-            more: false,
-        });
     }
+    page.chats = read_singles(connection, webhook, &taken).await?;
     page.next_due_at = next_due_at(connection, webhook, query.now).await?;
     Ok(page)
 }

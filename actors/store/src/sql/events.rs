@@ -1,10 +1,5 @@
 //! Events of webhooks: recorded, listed, pulled, due, retried.
 
-macro_rules! single_columns {
-    () => {
-        "e.webhook_id, e.id, e.seq, e.sequence, e.chat, e.attempt_count, e.budget_start, e.next_retry_at, e.payload"
-    };
-}
 macro_rules! event_columns {
     () => {
         "e.id, e.webhook_id, e.sequence, e.message_id, e.payload, e.status, e.attempt_count, e.http_status, \
@@ -171,23 +166,19 @@ statements! {
     DUE_HEADS = include_str!("../../queries/sqlite/due_heads.sql");
     DUE_EVENTS = include_str!("../../queries/sqlite/due_events.sql");
     DUE_BY_TIME = include_str!("../../queries/sqlite/due_by_time.sql");
-    // The events at the places of the JSON array $2, in its order.
-    DUE_SINGLES_AT = concat!(
-        "SELECT ", single_columns!(), " FROM json_each($2) c CROSS JOIN webhook_events e \
-         WHERE e.seq = c.value AND e.webhook_id = $1 AND e.status = 'pending'"
-    );
+    // The events at the places of the JSON array $2, in its order, with bodies of up to $3 bytes.
+    DUE_SINGLES_AT = "SELECT e.webhook_id, e.id, e.seq, e.sequence, e.chat, e.attempt_count, e.budget_start, \
+            e.next_retry_at, CASE WHEN octet_length(e.payload) <= $3 THEN e.payload END \
+        FROM json_each($2) c CROSS JOIN webhook_events e \
+        WHERE e.seq = c.value AND e.webhook_id = $1 AND e.status = 'pending'";
     COUNT_WAITING = "SELECT count(*) FROM (SELECT 1 FROM webhook_events \
         WHERE webhook_id = $1 AND status = 'pending' AND next_retry_at IS NOT NULL AND next_retry_at > $2 LIMIT $3) AS s";
     // Each pending event by itself, in the order of webhook_events_pending: the rest of a chat, then the chats
     // after it. As one comparison of rows SQLite would seek to the chat only, and read it from its beginning each time.
-    DUE_SINGLES_OF_CHAT = concat!(
-        "SELECT ", single_columns!(), " FROM webhook_events e \
-         WHERE e.webhook_id = $1 AND e.status = 'pending' AND e.chat = $2 AND e.seq > $3 ORDER BY e.seq LIMIT $4"
-    );
-    DUE_SINGLES_AFTER_CHAT = concat!(
-        "SELECT ", single_columns!(), " FROM webhook_events e \
-         WHERE e.webhook_id = $1 AND e.status = 'pending' AND e.chat > $2 ORDER BY e.chat, e.seq LIMIT $3"
-    );
+    DUE_SINGLES_OF_CHAT = "SELECT e.seq, e.chat, e.next_retry_at FROM webhook_events e \
+        WHERE e.webhook_id = $1 AND e.status = 'pending' AND e.chat = $2 AND e.seq > $3 ORDER BY e.seq LIMIT $4";
+    DUE_SINGLES_AFTER_CHAT = "SELECT e.seq, e.chat, e.next_retry_at FROM webhook_events e \
+        WHERE e.webhook_id = $1 AND e.status = 'pending' AND e.chat > $2 ORDER BY e.chat, e.seq LIMIT $3";
     // Named, because SQLite takes the list's index otherwise and reads every event that a receiver refused.
     PARKED_EVENTS = "SELECT id, seq, next_retry_at FROM webhook_events INDEXED BY webhook_events_parked \
         WHERE webhook_id = $1 AND status = 'failed' AND next_retry_at IS NOT NULL AND seq > $2 ORDER BY seq LIMIT $3";

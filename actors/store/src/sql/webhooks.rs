@@ -44,7 +44,7 @@ statements! {
     ANY_HEADERS = "SELECT id, headers_sealed FROM whatsapp_webhooks WHERE headers_sealed IS NOT NULL LIMIT 1";
     DEACTIVATE_WEBHOOK = concat!(
         "UPDATE whatsapp_webhooks SET is_active = false, last_error = $3, updated_at = $4 \
-         WHERE id = $2 AND client_id = $1 AND deleted_at IS NULL RETURNING ",
+         WHERE id = $2 AND client_id = $1 AND deleted_at IS NULL AND webhook_url = $5 RETURNING ",
         webhook_columns!()
     );
     // Nobody is shown what its owner kept in it; an attempt that begins just now has its headers and secrets.

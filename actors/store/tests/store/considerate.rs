@@ -5,7 +5,7 @@ use wharf_domain::{
 use wharf_store::{DueQuery, StoreError};
 
 use crate::{
-    database::{Database, NOW, later, on_every_database, postponed},
+    database::{Database, NOW, delivered, later, on_every_database, postponed},
     due::everything,
 };
 
@@ -97,12 +97,42 @@ on_every_database! {
     async fn a_webhook_is_switched_off_with_a_reason(db: &mut Database) {
         let (client, webhook) = db.tenant("acme").await;
         let off = async |group: &mut wharf_store::Group<'_>, client| {
-            group.deactivate_webhook(client, webhook.id, "gone", later(1)).await
+            group.deactivate_webhook(client, webhook.id, &webhook.webhook_url, "gone", later(1)).await
         };
         let other = db.client("other").await;
         assert!(db.write(async |group| off(group, other.id).await).await.is_none());
         let changed = db.write(async |group| off(group, client.id).await).await.unwrap();
         assert_eq!((changed.is_active, changed.last_error.as_deref()), (false, Some("gone")));
+    }
+
+    async fn a_webhook_that_leads_elsewhere_is_not_switched_off(db: &mut Database) {
+        let (client, webhook) = db.tenant("acme").await;
+        let url = Some("https://elsewhere.example/hook".to_owned());
+        let patch = WebhookPatch { webhook_url: url, ..Default::default() };
+        db.write(async |group| group.update_webhook(client.id, webhook.id, &patch, NOW).await).await.unwrap();
+        let old = &webhook.webhook_url;
+        let off = db.write(async |group| group.deactivate_webhook(client.id, webhook.id, old, "gone", later(1)).await);
+        assert!(off.await.is_none());
+        let after = db.reread(&webhook).await;
+        assert_eq!((after.is_active, after.last_error), (true, None));
+    }
+
+    async fn why_a_webhook_was_switched_off_outlives_attempts_that_end_later(db: &mut Database) {
+        let (client, webhook) = db.tenant("acme").await;
+        let events = db.events(&webhook, &["a", "b", "c", "d"]).await;
+        let url = &webhook.webhook_url;
+        db.write(async |group| group.deactivate_webhook(client.id, webhook.id, url, "gone", later(1)).await).await.unwrap();
+        for (late, at) in [(postponed(&webhook, &events[0], 9), 2), (delivered(&webhook, &events[1]), 3)] {
+            db.outcomes(&[AttemptOutcome { finished_at: later(at), ..late }]).await;
+            let after = db.reread(&webhook).await;
+            assert_eq!((after.last_error.as_deref(), after.last_attempt_at), (Some("gone"), Some(later(at))));
+        }
+        let on = WebhookPatch { is_active: Some(true), ..Default::default() };
+        db.write(async |group| group.update_webhook(client.id, webhook.id, &on, later(4)).await).await.unwrap();
+        db.outcomes(&[postponed(&webhook, &events[2], 9)]).await;
+        assert_eq!(db.reread(&webhook).await.last_error.as_deref(), Some("Server error (503)"));
+        db.outcomes(&[delivered(&webhook, &events[3])]).await;
+        assert_eq!(db.reread(&webhook).await.last_error, None);
     }
 
     async fn parked_events_come_in_order_and_go_back_for_one_attempt(db: &mut Database) {

@@ -1,8 +1,11 @@
 use proptest::prelude::*;
-use wharf_domain::{Ordering, PendingEvent, Timestamp, Webhook};
+use wharf_domain::{KEPT_PAYLOAD_BYTES, Ordering, PendingEvent, Timestamp, Webhook};
 use wharf_store::{DueChat, DuePage, DueQuery, DueScope};
 
-use crate::database::{Database, NOW, delivered, failed, later, on_every_database, postponed};
+use crate::{
+    database::{Database, NOW, delivered, failed, later, on_every_database, postponed},
+    retry_failed::renewal,
+};
 
 /// Everything that a small test can hold.
 pub fn everything() -> DueQuery {
@@ -115,6 +118,40 @@ on_every_database! {
         let page = read(DueQuery { room: 2, per_chat: 2, ..named(&["b", "d"]) }).await;
         assert_eq!((names(&page), page.chats[0].more), (vec!["b"], true));
         assert_eq!(page.left, ["d".into()], "there was no room for it");
+    }
+
+    async fn a_large_body_stays_in_the_store(db: &mut Database) {
+        let (_, webhook) = db.tenant("acme").await;
+        let mut bodies = Vec::new();
+        let mut messages = Vec::new();
+        for bytes in [KEPT_PAYLOAD_BYTES, KEPT_PAYLOAD_BYTES + 1] {
+            let mut new = db.message(&webhook.key(), "a", &bytes.to_string());
+            // Bytes are counted, not characters.
+            let room = bytes - new.payload.len();
+            new.message.content.push_str(&("é".repeat(room / 2) + &"x".repeat(room % 2)));
+            new.payload = new.message.payload(webhook.client_id, &webhook.phone_number);
+            assert_eq!(new.payload.len(), bytes);
+            bodies.push(new.payload.clone().into_bytes());
+            messages.push(new);
+        }
+        let events: Vec<_> = db.record(&messages).await.into_iter().map(|made| made.event).collect();
+        let arrived: Vec<_> = events.iter().map(|event| event.payload.as_deref()).collect();
+        assert_eq!(arrived, [Some(&bodies[0][..]), Some(&bodies[1])], "one that may go at once");
+        let kept = |events: &[PendingEvent]| -> Vec<_> {
+            events.iter().map(|event| event.payload.as_ref().map(|body| body.to_vec())).collect()
+        };
+        let expected = [Some(bodies[0].clone()), None];
+        for ordering in [Ordering::Chat, Ordering::None] {
+            let query = DueQuery { ordering, ..everything() };
+            let page = db.store.due_chats(webhook.id, &query).await.unwrap();
+            let read: Vec<_> = page.chats.into_iter().flat_map(|chat| chat.events).collect();
+            assert_eq!(kept(&read), expected, "{ordering:?}");
+        }
+        db.outcomes(&[failed(&webhook, &events[0]), failed(&webhook, &events[1])]).await;
+        let renewal = renewal(&webhook, events.iter().map(|event| event.seq).collect(), 4);
+        let renewed = db.write(async |group| group.renew_failed(&renewal).await).await;
+        assert_eq!(kept(&renewed), expected);
+        assert_eq!(db.store.payload(events[1].id).await.unwrap().unwrap(), bodies[1]);
     }
 
     async fn what_ended_is_not_in_the_backlog(db: &mut Database) {

@@ -4,7 +4,7 @@ use wharf_store::{BulkRenewal, FailedEvents, FailedFilter, NewEvent};
 
 use crate::database::{Database, NOW, delivered, failed, later, on_every_database};
 
-fn renewal(webhook: &Webhook, seqs: Vec<i64>, per_second: u32) -> BulkRenewal {
+pub fn renewal(webhook: &Webhook, seqs: Vec<i64>, per_second: u32) -> BulkRenewal {
     BulkRenewal {
         client_id: webhook.client_id,
         webhook_id: webhook.id,

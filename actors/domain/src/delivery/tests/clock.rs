@@ -191,6 +191,7 @@ impl Sim {
             timing: TIMING,
             jitter,
             retry_after: None,
+            target: 0,
         });
         true
     }

@@ -1,11 +1,11 @@
-//! What an owner asks for, and what a receiver asks for, one thing at a time.
+//! What an owner asks for, one thing at a time.
 
 use std::time::Duration;
 
 use super::{super::*, desk::*, store::id};
 use crate::{Courtesy, EventStatus, courtesy::ClientErrors};
 
-fn asking(courtesy: Courtesy) -> DeliveryConfig {
+pub(super) fn asking(courtesy: Courtesy) -> DeliveryConfig {
     DeliveryConfig {
         max_in_flight: 8,
         courtesy,
@@ -13,7 +13,25 @@ fn asking(courtesy: Courtesy) -> DeliveryConfig {
     }
 }
 
-fn ends(desk: &mut Desk, number: usize, n: u32, http_status: u16, retry_after: Option<Duration>) -> AttemptOutcome {
+pub(super) fn ends(
+    desk: &mut Desk,
+    number: usize,
+    n: u32,
+    http_status: u16,
+    retry_after: Option<Duration>,
+) -> AttemptOutcome {
+    let target = desk.machine.config.target;
+    ends_at(desk, target, number, n, http_status, retry_after)
+}
+
+pub(super) fn ends_at(
+    desk: &mut Desk,
+    target: u64,
+    number: usize,
+    n: u32,
+    http_status: u16,
+    retry_after: Option<Duration>,
+) -> AttemptOutcome {
     let effects = desk.step(DeliveryEvent::AttemptFinished {
         event_id: id(number),
         attempt: n,
@@ -21,6 +39,7 @@ fn ends(desk: &mut Desk, number: usize, n: u32, http_status: u16, retry_after: O
         timing: TIMING,
         jitter: 0.0,
         retry_after: retry_after.map(|wait| desk.now + wait),
+        target,
     });
     match effects.into_iter().next() {
         Some(Effect::Record(outcome)) => outcome,
@@ -155,69 +174,6 @@ fn another_order_takes_over_when_nothing_is_under_way() {
 }
 
 #[test]
-fn retry_after_holds_the_whole_webhook() {
-    for (http_status, status) in [(503, EventStatus::Pending), (429, EventStatus::Failed)] {
-        let mut desk = Desk::new(asking(COURTESY));
-        desk.arrive(1, "a");
-        let outcome = ends(&mut desk, 1, 1, http_status, Some(Duration::from_secs(30)));
-        assert_eq!(outcome.status, status);
-        assert_eq!(
-            seconds(&outcome),
-            (http_status == 503).then_some(30),
-            "not before the receiver wants"
-        );
-        desk.commit(1, 1);
-        let effects = desk.arrive(2, "b");
-        assert!(
-            !effects.iter().any(|effect| matches!(effect, Effect::Attempt { .. })),
-            "{effects:?}"
-        );
-        desk.now = desk.now + Duration::from_secs(30);
-        let effects = desk.step(DeliveryEvent::Configured(asking(COURTESY)));
-        assert!(effects.contains(&attempt(2, 1)), "{effects:?}");
-    }
-}
-
-#[test]
-fn retry_after_is_heeded_on_429_and_503_only_and_for_an_hour_at_most() {
-    for (http_status, paused) in [
-        (500, None),
-        (200, None),
-        (404, None),
-        (503, Some(3600)),
-        (429, Some(3600)),
-    ] {
-        let mut desk = Desk::new(asking(COURTESY));
-        desk.arrive(1, "a");
-        ends(&mut desk, 1, 1, http_status, Some(Duration::from_secs(90_000)));
-        desk.commit(1, 1);
-        let now = desk.now;
-        let until = desk.machine.pace.paused_until(now);
-        assert_eq!(until.map(|at| at.since(now).as_secs()), paused, "{http_status}");
-    }
-    // A short pause does not shorten the schedule.
-    let mut desk = Desk::new(asking(COURTESY));
-    desk.arrive(1, "a");
-    let outcome = ends(&mut desk, 1, 1, 503, Some(Duration::from_secs(1)));
-    assert_eq!(seconds(&outcome), Some(5));
-}
-
-#[test]
-fn switching_a_webhook_on_ends_a_pause() {
-    let mut desk = Desk::new(asking(COURTESY));
-    desk.arrive(1, "a");
-    ends(&mut desk, 1, 1, 429, Some(Duration::from_secs(600)));
-    desk.commit(1, 1);
-    desk.arrive(2, "a");
-    let off = DeliveryConfig {
-        is_active: false,
-        ..asking(COURTESY)
-    };
-    desk.step(DeliveryEvent::Configured(off));
-    assert_eq!(desk.step(DeliveryEvent::Configured(asking(COURTESY))), [attempt(2, 1)]);
-}
-
-#[test]
 fn client_errors_that_were_asked_for_are_tried_again() {
     let config = asking(Courtesy {
         retry_client_errors: ClientErrors::of([408, 429]).unwrap(),
@@ -231,71 +187,6 @@ fn client_errors_that_were_asked_for_are_tried_again() {
         assert_eq!(seconds(&outcome), again.then_some(5));
         assert_eq!(outcome.error, Some(format!("Client error ({http_status})")));
     }
-}
-
-#[test]
-fn gone_switches_the_webhook_off_once_the_outcome_is_committed() {
-    let mut desk = Desk::new(asking(COURTESY));
-    desk.arrive(1, "a");
-    desk.arrive(2, "a");
-    let outcome = ends(&mut desk, 1, 1, 410, None);
-    assert_eq!(
-        (outcome.status, outcome.error.as_deref()),
-        (EventStatus::Failed, Some("Client error (410)"))
-    );
-    assert_eq!(desk.arrive(3, "b"), [], "nothing starts any more");
-    let effects = desk.commit(1, 1);
-    let [Effect::Deactivate(reason)] = effects.as_slice() else {
-        panic!("{effects:?}")
-    };
-    assert!(reason.starts_with("Client error (410)"));
-    assert_eq!(desk.machine.snapshot().window, 2, "its events stay");
-}
-
-#[test]
-fn a_change_that_is_older_than_the_end_of_a_receiver_does_not_begin_anew() {
-    let mut desk = Desk::new(asking(COURTESY));
-    let pause = Duration::from_secs(600);
-    desk.arrive(1, "a");
-    desk.arrive(2, "b");
-    ends(&mut desk, 2, 1, 429, Some(pause));
-    ends(&mut desk, 1, 1, 410, None);
-    desk.arrive(3, "c");
-    // The store does not have it yet that the webhook is off, but something else that was changed.
-    let patched = DeliveryConfig {
-        max_retries: 5,
-        ..asking(COURTESY)
-    };
-    desk.step(DeliveryEvent::Configured(patched));
-    let until = desk.machine.pace.paused_until(desk.now);
-    assert_eq!(until, Some(desk.now + pause), "nobody switched it on");
-    desk.now = desk.now + pause;
-    assert_eq!(desk.step(DeliveryEvent::Configured(patched)), []);
-    let effects = desk.commit(1, 1);
-    assert!(matches!(effects.as_slice(), [Effect::Deactivate(_)]), "{effects:?}");
-    assert_eq!(desk.step(DeliveryEvent::Configured(patched)), []);
-    let off = DeliveryConfig {
-        is_active: false,
-        ..patched
-    };
-    assert_eq!(desk.step(DeliveryEvent::Configured(off)), []);
-    let effects = desk.step(DeliveryEvent::Configured(patched));
-    assert_eq!(effects, [attempt(3, 1)], "its owner did");
-}
-
-#[test]
-fn a_machine_whose_webhook_is_to_be_switched_off_is_not_idle() {
-    let mut desk = Desk::new(asking(COURTESY));
-    desk.arrive(1, "a");
-    ends(&mut desk, 1, 1, 410, None);
-    desk.commit(1, 1);
-    assert!(!desk.machine.is_idle(desk.now), "its end would end the write");
-    let off = DeliveryConfig {
-        is_active: false,
-        ..asking(COURTESY)
-    };
-    desk.step(DeliveryEvent::Configured(off));
-    assert!(desk.machine.is_idle(desk.now));
 }
 
 #[test]
@@ -330,7 +221,8 @@ fn a_test_event_is_attempted_once_without_an_order_too() {
     }));
     let chat = crate::IncomingMessage::test(uuid::Uuid::nil(), &"5511888888888".parse().unwrap(), NOW).chat;
     desk.arrive(1, &chat);
-    assert_eq!(ends(&mut desk, 1, 1, 503, None).status, EventStatus::Failed);
+    let outcome = ends(&mut desk, 1, 1, 503, None);
+    assert_eq!((outcome.status, outcome.next_retry_at), (EventStatus::Failed, None));
 }
 
 #[test]
@@ -357,6 +249,26 @@ fn an_attempt_that_waited_for_its_slot_is_not_made_when_its_webhook_was_switched
         (false, vec![]),
         "one that is not under way"
     );
+}
+
+#[test]
+fn no_more_attempts_begin_than_are_wanted_when_they_have_their_slots() {
+    let mut desk = Desk::new(asking(COURTESY));
+    for (number, chat) in [(1, "a"), (2, "b"), (3, "c")] {
+        assert_eq!(desk.arrive(number, chat), [attempt(number, 1)]);
+        desk.machine.awaits_slot();
+    }
+    let fewer = DeliveryConfig {
+        max_in_flight: 1,
+        ..asking(COURTESY)
+    };
+    desk.step(DeliveryEvent::Configured(fewer));
+    for number in [1, 2] {
+        assert_eq!(desk.machine.granted(desk.now, id(number), 1), (false, vec![]));
+    }
+    assert_eq!(desk.machine.granted(desk.now, id(3), 1), (true, vec![]));
+    desk.end(3, 1, answered(200));
+    assert_eq!(desk.commit(3, 1), [attempt(1, 1)]);
 }
 
 #[test]

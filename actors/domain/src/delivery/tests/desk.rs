@@ -14,6 +14,7 @@ pub(super) const NOW: Timestamp = Timestamp(1_000_000);
 pub(super) const CONFIG: DeliveryConfig = DeliveryConfig {
     is_active: true,
     max_retries: 3,
+    target: 0,
     max_in_flight: 2,
     courtesy: COURTESY,
 };
@@ -48,7 +49,7 @@ pub(super) fn event(number: usize, chat: &str) -> PendingEvent {
         attempt_count: 0,
         budget_start: 0,
         next_retry_at: None,
-        payload: body(number),
+        payload: Some(body(number)),
     }
 }
 
@@ -109,6 +110,7 @@ impl Desk {
             timing: TIMING,
             jitter: 0.0,
             retry_after: None,
+            target: self.machine.config.target,
         };
         let mut effects = self.step(finished);
         let Some(Effect::Record(outcome)) = effects.pop().filter(|_| effects.is_empty()) else {
@@ -143,6 +145,17 @@ pub(super) fn attempt(number: usize, attempt: u32) -> Effect {
         sequence: sequence(number),
         attempt,
         payload: (attempt == 1).then(|| body(number)),
+        standing: Standing::Sound,
+    }
+}
+
+/// Where the store has the body.
+pub(super) fn without_body(number: usize, attempt: u32) -> Effect {
+    Effect::Attempt {
+        event_id: id(number),
+        sequence: sequence(number),
+        attempt,
+        payload: None,
         standing: Standing::Sound,
     }
 }

@@ -30,6 +30,34 @@ fn what_is_on_its_way_to_the_store_is_not_silent() {
 }
 
 #[test]
+fn a_receiver_whose_events_failed_is_in_doubt_after_a_restart() {
+    let mut machine = Delivery::new(WebhookId(uuid::Uuid::nil()), WIDE, 1);
+    let load = machine.start(NOW);
+    let [Effect::Load { generation, .. }] = load.as_slice() else {
+        panic!("{load:?}")
+    };
+    let page = DuePage {
+        chats: vec![DueChat {
+            events: vec![event(1, "a")],
+            more: false,
+        }],
+        ..DuePage::default()
+    };
+    let generation = *generation;
+    let effects = machine.step(NOW, DeliveryEvent::Loaded { generation, page });
+    assert!(
+        matches!(
+            effects.as_slice(),
+            [Effect::Attempt {
+                standing: Standing::Doubtful,
+                ..
+            }]
+        ),
+        "{effects:?}"
+    );
+}
+
+#[test]
 fn the_first_of_two_that_begin_together_is_not_in_doubt() {
     let mut machine = Delivery::new(WebhookId(uuid::Uuid::nil()), WIDE, 0);
     let load = machine.start(NOW);

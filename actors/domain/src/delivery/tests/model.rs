@@ -82,7 +82,8 @@ pub(super) struct World {
     /// Persistence's answers, in the order of commits.
     inbox: VecDeque<DeliveryEvent>,
     writes: VecDeque<Write>,
-    running: BTreeMap<usize, u32>,
+    /// With the target that they were begun at.
+    running: BTreeMap<usize, (u32, u64)>,
     /// Attempts that wait for a slot.
     awaiting: BTreeMap<usize, u32>,
     recording: BTreeMap<usize, AttemptOutcome>,
@@ -373,6 +374,11 @@ impl World {
             }
             assert!(self.starts.len() <= per_second as usize, "too fast: {:?}", self.starts);
         }
-        self.running.insert(event, attempt);
+        self.running.insert(event, (attempt, self.config.target));
+        let under_way = self.running.len() + self.recording.len() + self.awaiting.len();
+        assert!(
+            under_way <= self.config.max_in_flight,
+            "more are wanted no longer: {under_way}"
+        );
     }
 }

@@ -21,6 +21,7 @@ fn world(seed: u64, profile: Profile, backlog: usize, max_in_flight: usize) -> W
     let config = DeliveryConfig {
         is_active: true,
         max_retries: 3,
+        target: 0,
         max_in_flight,
         courtesy: Courtesy::default(),
     };
@@ -152,6 +153,7 @@ fn a_dead_receiver_costs_what_is_due_and_not_what_waits() {
         let config = DeliveryConfig {
             is_active: true,
             max_retries: 3,
+            target: 0,
             max_in_flight: 8,
             courtesy: Courtesy {
                 ordering,

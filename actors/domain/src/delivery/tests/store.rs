@@ -60,7 +60,7 @@ impl Store {
             attempt_count: 0,
             budget_start: 0,
             next_retry_at: None,
-            payload: body(number),
+            payload: Some(body(number)),
         };
         self.rows.push(Row {
             event: event.clone(),

@@ -64,6 +64,7 @@ impl Window {
     /// An attempt ended; its outcome goes to the store.
     pub(in crate::delivery) fn recording(&mut self, outcome: AttemptOutcome) {
         if let Some(front) = self.front_mut(outcome.event_id) {
+            front.payload = None;
             front.state = State::Recording {
                 outcome: Box::new(outcome),
                 again_at: None,
@@ -98,6 +99,10 @@ impl Window {
             // The store may have some that come before it.
             self.by_id.remove(&front.id);
             return;
+        }
+        if place == 0 && matches!(front.state, State::Waiting(_)) {
+            // Those behind it wait as long.
+            chat.queue.iter_mut().for_each(|entry| entry.payload = None);
         }
         chat.queue.insert(place, front);
         if over
@@ -145,7 +150,6 @@ impl Window {
         if outcome.status == EventStatus::Pending {
             front.next_retry_at = outcome.next_retry_at;
             front.attempt_count = attempt;
-            front.payload = None;
             front.rest();
             self.take_back(&key, front);
         } else {

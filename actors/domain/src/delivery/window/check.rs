@@ -37,6 +37,7 @@ impl Window {
                 "{chat:?}"
             );
             for entry in &chat.queue {
+                assert!(!entry.is_large(), "{entry:?}");
                 assert_eq!(self.by_id.get(&entry.id), Some(key));
                 assert_eq!(
                     entry.state == State::Held,

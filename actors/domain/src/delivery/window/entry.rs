@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::{AttemptOutcome, EventId, PendingEvent, Timestamp};
+use crate::{AttemptOutcome, EventId, KEPT_PAYLOAD_BYTES, PendingEvent, Timestamp};
 
 /// What is being done with an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +37,8 @@ pub(super) struct Entry {
     pub(super) attempt_count: u32,
     pub(super) budget_start: u32,
     pub(super) next_retry_at: Option<Timestamp>,
-    /// Dropped while the event waits: the store has it, and a thousand dead receivers shall fit in memory.
+    /// Dropped while the event or one before it waits for its time, and a large one always but for the step in which it came:
+    /// the store has it, and a thousand dead receivers shall fit in memory.
     pub(super) payload: Option<Bytes>,
     pub(super) state: State,
 }
@@ -54,7 +55,7 @@ impl Entry {
             payload,
             chat: _,
         } = event;
-        let payload = next_retry_at.is_none_or(|at| at <= now).then_some(payload);
+        let payload = payload.filter(|_| next_retry_at.is_none_or(|at| at <= now));
         let mut entry = Self {
             id,
             seq,
@@ -67,6 +68,18 @@ impl Entry {
         };
         entry.rest();
         entry
+    }
+
+    /// Whether its body is one that is not kept.
+    pub(super) fn is_large(&self) -> bool {
+        self.payload
+            .as_ref()
+            .is_some_and(|payload| payload.len() > KEPT_PAYLOAD_BYTES)
+    }
+
+    /// Whether it waits for a time that has not come.
+    pub(super) fn waits(&self, now: Timestamp) -> bool {
+        matches!(self.state, State::Waiting(at) if at > now)
     }
 
     /// The state of an event with which nothing is being done.

@@ -87,6 +87,11 @@ pub(super) fn says(name: &str) -> Says {
         | "HTTP/2: pings without end"
         | "HTTP/2: unknown frames without end"
         | "HTTP/2: window updates without end" => Says::TimedOut,
+        // Their head was there.
+        "a chunk's extension without end"
+        | "trailers without end"
+        | "HTTP/2: empty data without end"
+        | "HTTP/2: data beyond the window" => Says::Answered,
         _ => Says::Error("EPROTO"),
     }
 }

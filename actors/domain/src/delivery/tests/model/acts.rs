@@ -26,10 +26,11 @@ impl World {
 
     fn finish(&mut self, healthy: usize) {
         let index = self.pick(self.running.len().max(1));
-        let Some((&event, &attempt)) = self.running.iter().nth(index) else {
+        let Some((&event, &(attempt, target))) = self.running.iter().nth(index) else {
             return;
         };
         self.running.remove(&event);
+        let present = target == self.config.target;
         let http_status = match self.pick(16) {
             lucky if lucky < healthy => 200,
             15 => 404,
@@ -47,12 +48,12 @@ impl World {
         };
         self.notes[event].ended_under = self.config.max_retries;
         let jitter = f64::from(u32::try_from(self.pick(1000)).unwrap()) / 1000.0;
-        if let Some(at) = retry_after {
+        if let Some(at) = retry_after.filter(|_| present) {
             let longest = self.now + Duration::from_secs(3600);
             self.paused_until = self.paused_until.max(at.min(longest));
         }
         // The machine switches itself off at once, the store follows.
-        self.config.is_active &= http_status != 410;
+        self.config.is_active &= http_status != 410 || !present;
         let failures = self.machine.snapshot().failure_count;
         self.step(DeliveryEvent::AttemptFinished {
             event_id: id(event),
@@ -61,6 +62,7 @@ impl World {
             timing: TIMING,
             jitter,
             retry_after,
+            target,
         });
         let counted = match self.recording[&event].status {
             EventStatus::Delivered => 0,
@@ -212,7 +214,9 @@ impl World {
         let was_active = self.config.is_active;
         self.config.is_active = !self.one_in(4);
         self.config.max_in_flight = 1 + self.pick(4);
-        if self.config.is_active && !was_active {
+        let elsewhere = self.one_in(6);
+        self.config.target += u64::from(elsewhere);
+        if elsewhere || (self.config.is_active && !was_active) {
             self.paused_until = Timestamp(0);
         }
         if self.profile.courteous {
