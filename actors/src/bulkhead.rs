@@ -99,7 +99,13 @@ impl Bulkheads {
     /// How long it takes until a task begins, on the thread where that takes longest; about a second when it takes longer. A link
     /// that never lets go of its thread would take the sessions there along, and their own timers with them.
     pub(crate) async fn delay(&self) -> Duration {
-        let threads: Vec<Handle> = self.started.lock().await.iter().map(|thread| thread.0.clone()).collect();
+        let threads: Vec<Handle> = self
+            .started
+            .lock()
+            .await
+            .iter()
+            .map(|thread| thread.0.clone())
+            .collect();
         let begun = Instant::now();
         let begin = threads.iter().map(|thread| thread.spawn(async {}));
         let _longer = timeout(STANDS_STILL, join_all(begin)).await;

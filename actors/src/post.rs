@@ -1,10 +1,10 @@
 //! One POST to a receiver (CONTRACT.md sections 3 and 4).
 //!
-//! **One deadline for everything.** Name look-up, connect, TLS, request and answer share it; dropping the future of
-//! [`Poster::post`] aborts the request wherever it is.
+//! **One deadline for everything.** Name look-up, connect, TLS, request and the whole answer share it (CONTRACT.md section 4);
+//! dropping the future of [`Poster::post`] aborts the request wherever it is.
 //!
 //! **The head is the answer.** Who has sent a status has acted on the request, whatever becomes of the body, of which
-//! people see the beginning: one that breaks off, does not end or takes too long is only shorter there.
+//! people see the beginning: one that breaks off, or goes on beyond the cap, is only shorter there.
 //!
 //! **Where it connects.** The URL is checked when a delivery takes it over, every address of a name when it is resolved for a
 //! connection, and the connection goes to an address that passed: there is no second look-up in between that could
@@ -348,8 +348,8 @@ fn target_of(url: &Url) -> String {
     )
 }
 
-/// Takes an answer whose head is there, and reads its body to the end, the cap, an error or the deadline: then the connection is
-/// dropped if it has not ended, and the answer counts all the same.
+/// Takes an answer whose head is there, and reads its body to the end, the cap or an error: then the connection is dropped if it
+/// has not ended, and the answer counts all the same.
 async fn read_answer(mut answer: Response, deadline: Instant) -> Posted {
     let http_status = answer.status().as_u16();
     let retry_after = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
@@ -365,7 +365,9 @@ async fn read_answer(mut answer: Response, deadline: Instant) -> Posted {
             start.extend(chunk.iter().take(wanted));
         }
     };
-    let _late = tokio::time::timeout_at(deadline, body).await;
+    if tokio::time::timeout_at(deadline, body).await.is_err() {
+        return AttemptResult::TimedOut.into();
+    }
     let result = AttemptResult::Answered {
         http_status,
         response: excerpt(&start),

@@ -245,7 +245,10 @@ fn roots_that_cannot_be_read_are_refused_before_a_start() {
     std::fs::write(&path, pem).unwrap();
     let file = format!("[delivery]\nextra_roots = {path:?}");
     let error = load(Some(&file), &[]).unwrap_err().to_string();
-    assert!(error.contains("delivery.extra_roots") && error.contains("PEM"), "{error}");
+    assert!(
+        error.contains("delivery.extra_roots") && error.contains("PEM"),
+        "{error}"
+    );
 }
 
 #[test]

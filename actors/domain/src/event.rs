@@ -12,7 +12,7 @@ pub const AWAITS_MEDIA: Timestamp = Timestamp(253_402_300_799_000);
 
 /// The largest body, in bytes, that is kept in memory beside an event that waits. Attempts ask the store for a larger one, so
 /// that what a receiver is behind with costs memory by its events, whatever is in them.
-pub const KEPT_PAYLOAD_BYTES: usize = if cfg!(test) { 8 } else { 4096 };
+pub const KEPT_PAYLOAD_BYTES: usize = 4096;
 
 words! {
     /// Where an event stands (CONTRACT.md section 2).

@@ -23,9 +23,7 @@ use wharf_domain::{
 };
 use wharf_whatsapp::{Link, PairCode, PairCodeError, SendError};
 
-use self::{
-    told::Told,
-};
+use self::told::Told;
 #[cfg(test)]
 use crate::supervision::Crash;
 use crate::{

@@ -211,7 +211,8 @@ async fn what_a_sender_calls_a_page_is_no_page_here() {
         ("image/svg+xml", "image/svg+xml", "attachment"),
         ("audio/ogg; codecs=opus", "audio/ogg; codecs=opus", "inline"),
         ("text/html\r\nx: y", "application/octet-stream", "attachment"),
-        ("image/png;, text/html", "application/octet-stream", "attachment"),
+        ("image/png;, text/html", "image/png", "inline"),
+        ("image/png, text/html", "application/octet-stream", "attachment"),
         ("image/png\r\nx: y", "application/octet-stream", "attachment"),
         ("", "application/octet-stream", "attachment"),
     ] {

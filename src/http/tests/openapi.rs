@@ -312,7 +312,7 @@ fn words_and_numbers_are_those_of_the_program() {
     }
     for (place, most) in [
         ("ContactMessage/properties/contacts", CONTACTS_MAX),
-        ("Mentions", MENTIONS_MAX),
+        ("Mentions/anyOf/0", MENTIONS_MAX),
         ("NewPoll/properties/options", *POLL_OPTIONS.end()),
         ("ReadMessages/properties/message_ids", READ_MAX),
         ("NewGroup/properties/participants", PARTICIPANTS_MAX),

@@ -60,7 +60,7 @@ async fn every_type_is_read() {
         ),
         (
             json!({"type": "edit", "target": {"message_id": "M"}, "text": "new", "mentions": ["5511777777777"]}),
-            "text: \"new\", mentions: [PhoneNumber(\"5511777777777\")], caption_of: None",
+            "text: \"new\", mentions: People([Number(PhoneNumber(\"5511777777777\"))]), caption_of: None",
         ),
         (
             json!({"type": "revoke", "target": {"message_id": "M"}}),

@@ -25,7 +25,7 @@ WITH c (id, failure_count, last_attempt_at, last_error, last_success_at) AS (
     VALUES /*rows of 5*/
 )
 UPDATE whatsapp_webhooks AS w
-SET failure_count = c.failure_count, last_attempt_at = c.last_attempt_at, 
+SET failure_count = c.failure_count, last_attempt_at = c.last_attempt_at,
     last_error = CASE WHEN w.is_active THEN c.last_error ELSE w.last_error END,
     last_success_at = coalesce(c.last_success_at, w.last_success_at)
 FROM c

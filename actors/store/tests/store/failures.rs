@@ -58,7 +58,7 @@ async fn another_programs_database_is_left_alone() {
     let before = fs::read(&path).unwrap();
     let error = Store::open(&options(&dir, "")).await.unwrap_err();
     assert!(
-        matches!(&error, StoreError::Corrupt(text) if text.contains("another program")),
+        matches!(&error, StoreError::Unreadable(text) if text.contains("another program")),
         "{error}"
     );
     assert_eq!(fs::read(&path).unwrap(), before);

@@ -38,7 +38,7 @@ const MAY_SCAN: [(&str, &str); 13] = [
 
 /// What a plan may scan: rows that the statement brought along itself, by the name that they have there. In another statement
 /// the name may be a table's.
-const OWN_ROWS: [(&str, &str); 17] = [
+const OWN_ROWS: [(&str, &str); 18] = [
     ("RECORD_INBOUND", "m"),
     ("RECORD_INBOUND", "s"),
     ("RECORD_OUTCOMES", "a"),
@@ -47,6 +47,7 @@ const OWN_ROWS: [(&str, &str); 17] = [
     ("COUNT_PENDING", "s"),
     ("COUNT_WAITING", "s"),
     ("PUT_KEYS", "k"),
+    ("KEEP_POLL", "o"),
     ("KEY_NAMES_ENDING", "e"),
     ("REMOVE_KEYS", "gone"),
     ("DUE_HEADS", "h"),
