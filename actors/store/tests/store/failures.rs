@@ -58,7 +58,7 @@ async fn another_programs_database_is_left_alone() {
     let before = fs::read(&path).unwrap();
     let error = Store::open(&options(&dir, "")).await.unwrap_err();
     assert!(
-        matches!(&error, StoreError::Unreadable(text) if text.contains("another program")),
+        matches!(&error, StoreError::Corrupt(text) if text.contains("another program")),
         "{error}"
     );
     assert_eq!(fs::read(&path).unwrap(), before);
@@ -168,7 +168,7 @@ async fn a_row_that_nobody_here_wrote_is_an_error_not_a_panic() {
     .await;
     let error = db.store.webhook(client.id, webhook.id).await.unwrap_err();
     assert!(
-        matches!(&error, StoreError::Corrupt(text) if text.contains("phone_number")),
+        matches!(&error, StoreError::Unreadable(text) if text.contains("phone_number")),
         "{error}"
     );
 }
