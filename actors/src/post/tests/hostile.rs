@@ -71,7 +71,11 @@ async fn check(rows: Vec<(Row, Says)>) {
     let mut wrong = Vec::new();
     for ((name, over, hostility), says) in rows {
         let (receiver, url) = receiver(over, hostility, &identity).await;
-        let timeout = if matches!(says, Says::TimedOut) { SHORT } else { PATIENCE };
+        let timeout = if matches!(says, Says::TimedOut) {
+            SHORT
+        } else {
+            PATIENCE
+        };
         let poster = poster_trusting(&identity);
         let began = Instant::now();
         let result = post_within(&poster, &url, timeout).await;
