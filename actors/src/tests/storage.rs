@@ -285,3 +285,19 @@ async fn a_damaged_database_is_not_ready_any_more_whatever_else_it_takes() {
     assert!(why.contains("malformed"), "{why}");
     world.gateway.stop().await;
 }
+
+/// A log that grows with every commit has its file's blocks written at each sync.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_that_come_one_by_one_leave_the_log_small() {
+    let world = World::start().await;
+    let client = world.add_client("a").await;
+    let (_webhook, link) = world.linked(client.id, &number(1), "/hook").await;
+    for n in 0..700 {
+        let one = message("5511000000001", &format!("M{n}"), "text");
+        link.deliver(vec![one]).await.unwrap();
+    }
+    let log = std::fs::metadata(world.dir.path().join("wharf.db-wal")).unwrap();
+    // Each wrote some seven pages of 4 KiB, and its outcome as many.
+    assert!(log.len() < 16 << 20, "{} KiB", log.len() >> 10);
+    world.gateway.stop().await;
+}
