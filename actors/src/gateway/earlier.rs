@@ -44,6 +44,10 @@ impl Gateway {
     /// `Unavailable`.
     pub(super) async fn quoted(&self, connection: &Connection, quote: Quote) -> Result<Quote, GatewayError> {
         let key = connection.key();
+        let own = |from: &Recipient| matches!(from, Recipient::Number(number) if key.phone_number.is_account(number.as_str()));
+        if quote.from.as_ref().is_some_and(|from| !own(from)) {
+            return Ok(quote);
+        }
         let Some(sent) = self.shared.store.outgoing_message(&key, &quote.message_id).await? else {
             return Ok(quote);
         };

@@ -21,29 +21,15 @@ const SETTLE_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 impl Gateway {
     /// Carries something out under an idempotency key, if there is one: claimed with a committed row before, settled with
-    /// the answer after.
+    /// the answer after. `counted`: it has no pace of its own, as messages have, and leaves a row for a day; a repeat leaves none.
+    ///
+    /// # Errors
+    /// `Busy` when this client has had as many as it may of late of what is counted.
     pub(super) async fn once<T, F>(
         &self,
         connection: Connection,
         idempotency: Option<IdempotencyKey>,
-        work: impl FnOnce(Connection) -> F,
-    ) -> Result<T, GatewayError>
-    where
-        T: Serialize + DeserializeOwned + Send + Sync + 'static,
-        F: Future<Output = Result<T, GatewayError>> + Send + 'static,
-    {
-        self.claimed(connection, idempotency, work, || {}).await
-    }
-
-    /// The same for what has no pace of its own, as messages have, and is counted under a key: it leaves a row for a day. A
-    /// repeat leaves none.
-    ///
-    /// # Errors
-    /// `Busy` when this client has had as many as it may of late.
-    pub(super) async fn once_counted<T, F>(
-        &self,
-        connection: Connection,
-        idempotency: Option<IdempotencyKey>,
+        counted: bool,
         work: impl FnOnce(Connection) -> F,
     ) -> Result<T, GatewayError>
     where
@@ -51,25 +37,10 @@ impl Gateway {
         F: Future<Output = Result<T, GatewayError>> + Send + 'static,
     {
         let client = connection.client_id;
-        if idempotency.is_some() {
+        let counted = counted && idempotency.is_some();
+        if counted {
             self.shared.keyed_acts.take(client)?;
         }
-        let repeated = || self.shared.keyed_acts.give_back(client);
-        self.claimed(connection, idempotency, work, repeated).await
-    }
-
-    /// `repeated` is called when there is an answer already.
-    async fn claimed<T, F>(
-        &self,
-        connection: Connection,
-        idempotency: Option<IdempotencyKey>,
-        work: impl FnOnce(Connection) -> F,
-        repeated: impl FnOnce(),
-    ) -> Result<T, GatewayError>
-    where
-        T: Serialize + DeserializeOwned + Send + Sync + 'static,
-        F: Future<Output = Result<T, GatewayError>> + Send + 'static,
-    {
         let key = connection.key();
         let work = work(connection);
         let Some(IdempotencyKey {
@@ -100,7 +71,9 @@ impl Gateway {
         match claimed? {
             KeyClaim::Fresh => {}
             KeyClaim::Answered(answer) => {
-                repeated();
+                if counted {
+                    self.shared.keyed_acts.give_back(client);
+                }
                 return read_answer(&answer);
             }
             KeyClaim::OtherBody => {

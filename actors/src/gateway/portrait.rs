@@ -47,7 +47,7 @@ impl Gateway {
                 .carry_out(&connection, Action::SetPicture { group, picture })
                 .await
         };
-        self.once_counted(connection, idempotency, setting).await
+        self.once(connection, idempotency, true, setting).await
     }
 
     async fn square(&self, client: ClientId, picture: NewPicture) -> Result<Jpeg, GatewayError> {

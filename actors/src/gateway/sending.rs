@@ -156,7 +156,7 @@ impl Gateway {
             };
             gateway.hand_over(&connection, request).await
         };
-        self.once(connection, idempotency, sending).await
+        self.once(connection, idempotency, false, sending).await
     }
 
     /// One message that this number sent or is to send.
@@ -213,7 +213,7 @@ impl Gateway {
         let connection = self.connection(client, number).await?;
         let gateway = self.clone();
         let acting = |connection| async move { gateway.carry_out(&connection, action).await };
-        self.once_counted(connection, idempotency, acting).await
+        self.once(connection, idempotency, true, acting).await
     }
 
     async fn hand_over(&self, connection: &Connection, request: Request) -> Result<SentMessage, GatewayError> {
