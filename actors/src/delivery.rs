@@ -12,6 +12,7 @@ use std::{sync::Arc, time::Duration};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 use wharf_domain::{
     AttemptResult, ClientId, EventId, HeaderNames, PendingEvent, Timestamp, Webhook, WebhookId,
     delivery::{Delivery, DeliveryConfig, DeliveryEvent, Effect},
@@ -41,6 +42,8 @@ const REST_AFTER: Duration = if cfg!(test) {
 } else {
     Duration::from_secs(60)
 };
+/// How long the attempts under way get when the program stops (CONTRACT.md section 5).
+const GRACE: Duration = Duration::from_secs(10);
 /// What the actor is started with.
 pub(crate) struct Args {
     pub(crate) client_id: ClientId,
@@ -89,6 +92,8 @@ pub(crate) enum Message {
     TaskLost,
     /// Start nothing new, and stop when what is under way has ended.
     Close,
+    /// The same, with 10 s for what is under way.
+    CloseSoon,
     /// Say where it stands, for the tests of the tree.
     #[cfg(test)]
     Snapshot(RpcReplyPort<Option<wharf_domain::delivery::DeliverySnapshot>>),
@@ -120,6 +125,8 @@ pub(crate) struct State {
     timer: Timer,
     /// The one look at the backlog that is wanted: whoever has it begun anew over and over reads it once at a time.
     loading: Timer,
+    /// Cancelled when the attempts under way are waited for no longer.
+    grace: CancellationToken,
     /// Attempts and other store calls under way; they end with the actor, so that a restarted one is alone.
     tasks: JoinSet<()>,
 }
@@ -150,6 +157,7 @@ impl Actor for DeliveryActor {
             headers: HeaderNames::default(),
             timer: Timer::default(),
             loading: Timer::default(),
+            grace: CancellationToken::new(),
             tasks: JoinSet::new(),
         })
     }
@@ -180,6 +188,7 @@ impl Actor for DeliveryActor {
             Message::Rest => tell_tenant(state, false),
             Message::TaskLost => return Err("a task panicked".into()),
             Message::Close => step(&myself, state, DeliveryEvent::Closing),
+            Message::CloseSoon => on_close_soon(&myself, state),
             #[cfg(test)]
             Message::Snapshot(reply) => {
                 let _asker_gone = reply.send(state.machine.as_ref().map(Delivery::snapshot));
@@ -238,6 +247,18 @@ fn on_changed(myself: &ActorRef<Message>, state: &mut State, webhook: &Webhook, 
     }
     let config = config(state, webhook);
     step(myself, state, DeliveryEvent::Configured(config));
+}
+
+/// An attempt that has longer ends with an outcome all the same: the next one then has another number, by which the receiver
+/// knows it from one that was made twice.
+fn on_close_soon(myself: &ActorRef<Message>, state: &mut State) {
+    let grace = state.grace.clone();
+    let over = async move {
+        tokio::time::sleep(GRACE).await;
+        grace.cancel();
+    };
+    spawn(myself, state, over);
+    step(myself, state, DeliveryEvent::Closing);
 }
 
 /// What attempts are made with; of this the machine only knows when it is another target.

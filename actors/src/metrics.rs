@@ -177,6 +177,7 @@ fn name(result: &AttemptResult) -> &'static str {
             _ => "unexpected_status",
         },
         AttemptResult::TimedOut => "timeout",
+        AttemptResult::Interrupted => "interrupted",
         AttemptResult::Failed { .. } => "network",
         AttemptResult::Blocked { .. } => "blocked",
     }

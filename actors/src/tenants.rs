@@ -20,8 +20,8 @@ use crate::{
 
 /// How often the store's clients are looked at. A request of a new client does not wait for it, see `Ensure`.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How long a tenant may take to stop: its sessions and attempts take up to 10.5 s.
-const STOP_DEADLINE: Duration = Duration::from_secs(11);
+/// How long a tenant may take to stop: its sessions and deliveries take up to 11 s.
+const STOP_DEADLINE: Duration = Duration::from_millis(11_500);
 
 /// What the actor can be told.
 pub(crate) enum Message {

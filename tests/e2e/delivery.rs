@@ -272,3 +272,35 @@ async fn a_retry_that_waits_survives_a_restart() {
     assert!(!waits.is_empty() && !early, "not before its time: {waits:?}");
     world.stop().await;
 }
+
+/// Ten seconds by CONTRACT.md section 5, where this webhook's owner wants its receiver waited for longer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_attempt_that_outlasts_a_stop_is_not_made_again_under_its_number() {
+    let mut world = World::start().await;
+    let webhook = world.linked("/hook").await;
+    let patient = json!({"timeout_ms": HANG.as_millis() as u64, "max_retries": 1});
+    let path = format!("/api/webhooks/{webhook}");
+    world.api().patch(&path, patient).await.expect(StatusCode::OK);
+    world.receiver.script("/hook", [Reply::Hang]);
+    world.text("1").await;
+    wait_until("it is under way", WITHIN, || async {
+        !world.receiver.requests().is_empty()
+    })
+    .await;
+    world.restart_gateway().await;
+    let event = world.api().wait_for_events(&webhook, "delivered", 1).await.remove(0);
+    let requests = world.receiver.requests();
+    let numbers: Vec<_> = requests
+        .iter()
+        .filter_map(|request| request.header("webhook-attempt"))
+        .collect();
+    assert_eq!(numbers, ["1", "2"]);
+    let path = format!("/api/webhooks/events/{}/attempts", id(&event));
+    let attempts = world.api().get(&path).await.expect(StatusCode::OK)["data"].clone();
+    assert_eq!(
+        attempts[0]["error"], "Interrupted: Wharf stopped before the answer came",
+        "{attempts}"
+    );
+    assert!(attempts[0]["duration_ms"].as_u64() >= Some(10_000), "{attempts}");
+    world.stop().await;
+}

@@ -14,15 +14,17 @@ pub const RESPONSE_READ_BYTES: usize = 64 * 1024;
 /// What came back of one POST.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AttemptResult {
-    /// An answer: its head came in time, whatever became of its body.
+    /// An answer: its head came in time, and its body ended in time too, be it by breaking off.
     Answered {
         /// Its status code.
         http_status: u16,
         /// The first KiB of what came of its body, as text.
         response: Option<String>,
     },
-    /// No answer within the deadline.
+    /// No answer within the deadline, or one whose body had not ended by then.
     TimedOut,
+    /// No answer yet when Wharf, stopping, waited no longer. The receiver may have taken it.
+    Interrupted,
     /// The network, TLS or HTTP failed; the code and a detail.
     Failed {
         /// `ECONNREFUSED`, `ECONNRESET`, `ENOTFOUND`, `EHOSTUNREACH`, `ETLS` or `EPROTO`.
@@ -79,6 +81,7 @@ impl AttemptResult {
             } => (format!("Server error ({status})"), true),
             Self::Answered { http_status, .. } => (format!("Unexpected status ({http_status})"), true),
             Self::TimedOut => ("Connection timeout".to_owned(), true),
+            Self::Interrupted => ("Interrupted: Wharf stopped before the answer came".to_owned(), true),
             Self::Failed { code, detail } if detail.is_empty() => ((*code).to_owned(), true),
             Self::Failed { code, detail } => (format!("{code}: {detail}"), true),
             Self::Blocked { detail } => (format!("EBLOCKED: {detail}"), false),

@@ -1,4 +1,4 @@
-//! When a failed child is started again: the restart budget of one child (DESIGN law 5).
+//! When a failed child is started again: the restart budget of one child (ARCHITECTURE.md, the laws).
 
 use std::{collections::VecDeque, time::Duration};
 

@@ -82,12 +82,14 @@ pub(super) fn on_granted(myself: &ActorRef<Message>, state: &mut State, attempt:
 fn begin(myself: &ActorRef<Message>, state: &mut State, attempt: Attempt, permit: Permit) {
     let (teller, shared) = (myself.clone(), Arc::clone(&state.args.shared));
     let (aim, keyring, client) = (Arc::clone(&state.aim), Arc::clone(&state.keyring), state.args.client_id);
+    let grace = state.grace.clone();
     let task = async move {
         let (event_id, number) = (attempt.event_id, attempt.attempt);
         let (started_at, began) = (clock::now(), Instant::now());
         // Boxed: it is large, and a task is moved several times before it runs.
         let posted = Box::pin(for_client(client, carry_through(&shared, &aim, &keyring, attempt)));
-        let Posted { result, retry_after } = posted.await;
+        let posted = grace.run_until_cancelled(posted).await;
+        let Posted { result, retry_after } = posted.unwrap_or(AttemptResult::Interrupted.into());
         let took = began.elapsed();
         tracing::debug!(event = %event_id, attempt = number, ?result, "attempt ended");
         shared.metrics.attempted(event_id, &result, took);

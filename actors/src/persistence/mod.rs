@@ -34,7 +34,7 @@ pub(crate) use input::{
 pub(crate) use keys::{Keeper, KeyChanges};
 pub(crate) use write::{Job, Write};
 
-/// Writes in one group at the most: enough to make the sync cheap (STACK.md: 256 to 1024 rows), few enough that a
+/// Writes in one group at the most: enough to make the sync cheap (from 256 rows on it is), few enough that a
 /// waiting caller sees its commit within milliseconds.
 const GROUP: usize = 512;
 /// Writes (by their weight) after which the log is carried over into the database: some 8 MB of it.

@@ -11,8 +11,8 @@ use crate::{delivery, session, shared::Shared, supervision::guarded};
 
 /// How long sessions may take to close their links when the tree stops.
 const SESSIONS_DEADLINE: Duration = Duration::from_secs(8);
-/// How long running attempts get when the tree stops (CONTRACT.md section 5), and a little for their commit.
-const DELIVERIES_DEADLINE: Duration = Duration::from_millis(10_500);
+/// How long deliveries get when the tree stops: the 10 s of running attempts (CONTRACT.md section 5), and a little for their commit.
+const DELIVERIES_DEADLINE: Duration = Duration::from_secs(11);
 /// How long a removed client's devices may take to log out, once those that have no link have had their turn for that.
 const LOGOUT_DEADLINE: Duration = Duration::from_secs(30);
 /// The pause before a removed client whose rows did not go is begun with again: its tenant is started anew for that, and a store
@@ -42,7 +42,7 @@ pub(super) fn on_stop(myself: &ActorRef<Message>, state: &mut State, reply: RpcR
 }
 
 async fn close_delivery(actor: &ActorRef<delivery::Message>) {
-    if actor.cast(delivery::Message::Close).is_ok() {
+    if actor.cast(delivery::Message::CloseSoon).is_ok() {
         let _late = actor.wait(Some(DELIVERIES_DEADLINE)).await;
     }
 }

@@ -50,6 +50,9 @@ impl Delivery {
                 if self.window.is_test(event_id) {
                     // One question, and its answer is the first attempt's: nothing that recovery goes on with.
                     (EventStatus::Failed, None)
+                } else if *result == AttemptResult::Interrupted {
+                    // Not the receiver's fault: it is not waited for, and does not end the event.
+                    (EventStatus::Pending, Some(now))
                 } else if in_budget >= self.config.max_retries {
                     (EventStatus::Failed, next)
                 } else {
@@ -62,6 +65,7 @@ impl Delivery {
             self.recoveries.receiver_is_well();
         }
         self.failure_count = match status {
+            _ if *result == AttemptResult::Interrupted => self.failure_count,
             EventStatus::Delivered => 0,
             // One that was counted when it failed first.
             EventStatus::Failed if revived => self.failure_count.max(1),

@@ -230,3 +230,29 @@ fn a_second_look_finds_what_was_lost_in_a_chat_that_is_held() {
     let effects = desk.commit(1, 1);
     assert!(matches!(effects.as_slice(), [Effect::Load { .. }]), "{effects:?}");
 }
+
+#[test]
+fn an_attempt_that_a_stop_interrupts_is_counted_and_ends_no_event() {
+    let once = DeliveryConfig {
+        max_retries: 1,
+        ..CONFIG
+    };
+    let mut desk = Desk::new(once);
+    desk.arrive(1, "a");
+    desk.step(DeliveryEvent::Closing);
+    let outcome = desk.end(1, 1, AttemptResult::Interrupted);
+    assert_eq!(
+        (outcome.status, outcome.attempt, outcome.webhook_failure_count),
+        (EventStatus::Pending, 1, 0)
+    );
+    assert_eq!(
+        outcome.next_retry_at,
+        Some(NOW),
+        "whoever starts next makes the next one at once"
+    );
+    assert!(
+        !desk.machine.may_wait(outcome.event_id),
+        "the stop waits for its commit"
+    );
+    assert_eq!(desk.commit(1, 1), [Effect::Finished]);
+}
