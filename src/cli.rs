@@ -1,7 +1,8 @@
 //! The command line. Exit codes: 0 done, 1 it did not work, 2 the command line or the configuration is wrong.
 
 use std::{
-    io::{Write, stdout},
+    fmt::Display,
+    io::{Write, stderr, stdout},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -164,11 +165,16 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             for line in error.to_string().lines() {
-                eprintln!("wharf: {line}");
+                complain(line);
             }
             error.exit_code()
         }
     }
+}
+
+/// Tells the person at the terminal, if there is one: `eprintln!` panics where standard error takes nothing.
+fn complain(what: impl Display) {
+    let _nobody_reads = writeln!(stderr(), "wharf: {what}");
 }
 
 fn run(cli: Cli) -> Result<(), CliError> {
@@ -185,7 +191,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Backup { file } => print(&block_on(backup(&loaded, &file))??),
         Command::Config(ConfigCommand::Check) => {
             for doubt in &loaded.doubts {
-                eprintln!("wharf: {doubt}");
+                complain(doubt);
             }
             print("ok")
         }
@@ -232,7 +238,7 @@ async fn client(loaded: &Loaded, command: ClientCommand) -> Result<String, Clien
     }
     let store = clients::open(&loaded.config.store).await?;
     if !exists {
-        eprintln!("wharf: there was no database {}; it is made", file.display());
+        complain(format_args!("there was no database {}; it is made", file.display()));
     }
     match command {
         ClientCommand::Add { name, output } => Ok(clients::add(&store, &name).await?.show(output.json)),

@@ -11,7 +11,7 @@ use std::{
 use thiserror::Error;
 use tokio::{
     net::TcpListener,
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::oneshot,
 };
 use url::Url;
@@ -288,11 +288,15 @@ fn announce(client: &WithToken) -> std::io::Result<()> {
     out.flush()
 }
 
-/// Ends at the first SIGTERM, SIGHUP (the terminal was closed) or Ctrl-C; at the second one the process exits where it stands.
+/// Ends at the first SIGTERM, SIGHUP (the terminal was closed) or Ctrl-C; at a second SIGTERM or Ctrl-C the process exits where it stands. A
+/// terminal that is closed says so more than once.
 fn shutdown_signal() -> Result<impl Future<Output = ()> + Send, ServeError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signals)?;
-    let mut hangup = signal(SignalKind::hangup()).map_err(ServeError::Signals)?;
+    let mut hangup = match hangup_is_ignored() {
+        false => Some(signal(SignalKind::hangup()).map_err(ServeError::Signals)?),
+        true => None,
+    };
     let (first, stop) = oneshot::channel();
     tokio::spawn(async move {
         let mut first = Some(first);
@@ -300,7 +304,7 @@ fn shutdown_signal() -> Result<impl Future<Output = ()> + Send, ServeError> {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
-                _ = hangup.recv() => {}
+                Some(_) = next(&mut hangup), if first.is_some() => {}
             }
             match first.take() {
                 Some(first) => {
@@ -314,6 +318,21 @@ fn shutdown_signal() -> Result<impl Future<Output = ()> + Send, ServeError> {
     Ok(async {
         let _ = stop.await;
     })
+}
+
+/// Whether the process was started to outlive its terminal, as `nohup` does it.
+fn hangup_is_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    ignored.is_some_and(|mask| u64::from_str_radix(mask.trim(), 16).is_ok_and(|mask| mask & 1 == 1))
+}
+
+/// The next one of a signal that may not be listened to.
+async fn next(signals: &mut Option<Signal>) -> Option<()> {
+    match signals {
+        Some(signals) => signals.recv().await,
+        None => None,
+    }
 }
 
 #[cfg(test)]

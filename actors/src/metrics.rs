@@ -110,11 +110,48 @@ impl Default for Metrics {
         all.register("links_lost", help, metrics.links_lost.clone());
         let help = "Actors that failed and were started again";
         all.register("restarts", help, metrics.restarts.clone());
+        metrics.begin_at_zero();
         metrics
     }
 }
 
+/// What fails and is started again.
+const ACTORS: [&str; 7] = [
+    "persistence",
+    "tenants",
+    "tenant",
+    "session",
+    "delivery",
+    "media",
+    "janitor",
+];
+/// The results of attempts, see [`name`].
+const ATTEMPTS: [&str; 8] = [
+    "delivered",
+    "client_error",
+    "server_error",
+    "unexpected_status",
+    "timeout",
+    "interrupted",
+    "network",
+    "blocked",
+];
+/// What becomes of messages that are sent.
+const SENDS: [&str; 3] = ["sent", "failed", "unknown"];
+
 impl Metrics {
+    /// Prometheus takes the first value that it sees of a counter for where it began: the first failure would be none.
+    fn begin_at_zero(&self) {
+        let begin = |counters: &Counters, label, values: &[&'static str]| {
+            for value in values {
+                drop(counters.get_or_create(&[(label, *value)]));
+            }
+        };
+        begin(&self.restarts, "actor", &ACTORS);
+        begin(&self.attempts, "result", &ATTEMPTS);
+        begin(&self.sends, "result", &SENDS);
+    }
+
     /// A group of so many writes was committed, these events among them.
     pub(crate) fn committed(&self, events: &[RecordedEvent], writes: usize, took: Duration) {
         self.commits.inc();

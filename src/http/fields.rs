@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 use warp::http::StatusCode;
-use wharf_domain::{EventKinds, InvalidField, PhoneNumber, Timestamp, webhook};
+use wharf_domain::{EventKinds, InvalidField, Metadata, PhoneNumber, Timestamp, webhook};
 
 use super::{
     json,
@@ -274,18 +274,18 @@ pub(super) fn url(name: &'static str, value: Value) -> Result<String, InvalidFie
 }
 
 /// A client's own object.
-pub(super) fn metadata(name: &'static str, value: Value) -> Result<Map<String, Value>, InvalidField> {
+pub(super) fn metadata(name: &'static str, value: Value) -> Result<Metadata, InvalidField> {
     match value {
-        Value::Object(object) => webhook::check_metadata(object),
+        Value::Object(object) => Metadata::new(&object),
         _ => Err(InvalidField::new(name, "must be an object")),
     }
 }
 
 /// A client's own object, or null to clear it.
-pub(super) fn metadata_or_null(name: &'static str, value: Value) -> Result<Option<Map<String, Value>>, InvalidField> {
+pub(super) fn metadata_or_null(name: &'static str, value: Value) -> Result<Option<Metadata>, InvalidField> {
     match value {
         Value::Null => Ok(None),
-        Value::Object(object) => webhook::check_metadata(object).map(Some),
+        Value::Object(object) => Metadata::new(&object).map(Some),
         _ => Err(InvalidField::new(name, "must be an object, or null to clear it")),
     }
 }

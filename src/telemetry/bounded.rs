@@ -64,7 +64,7 @@ impl<'a, M: MakeWriter<'a>> MakeWriter<'a> for Bounded<M> {
         drop(places);
         let mut writer = self.to.make_writer_for(meta);
         if left_out > 0 {
-            // A log that cannot be written has nobody to say so to.
+            // See `Line::write`.
             let _unwritten = writer.write_all(self.note(meta, left_out).as_bytes());
         }
         Line(Some(writer))
@@ -76,14 +76,19 @@ pub(super) struct Line<W>(Option<W>);
 
 impl<W: Write> Write for Line<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match &mut self.0 {
-            Some(writer) => writer.write(bytes),
-            None => Ok(bytes.len()),
+        if let Some(writer) = &mut self.0 {
+            // A full disk, a pipe that nobody reads: nobody is there to be told. The subscriber would tell standard error, and panic where that is
+            // what takes nothing.
+            let _unwritten = writer.write_all(bytes);
         }
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.0.as_mut().map_or(Ok(()), Write::flush)
+        if let Some(writer) = &mut self.0 {
+            let _unwritten = writer.flush();
+        }
+        Ok(())
     }
 }
 
@@ -161,6 +166,21 @@ mod tests {
             "{last:?}"
         );
         assert!(last[2].contains("number=1000"), "{last:?}");
+    }
+
+    #[test]
+    fn a_log_that_takes_nothing_is_nobodys_trouble() {
+        struct Full;
+        impl Write for Full {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::StorageFull.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Err(io::ErrorKind::StorageFull.into())
+            }
+        }
+        let mut line = Line(Some(Full));
+        assert!(line.write_all(b"words").is_ok() && line.flush().is_ok());
     }
 
     #[test]

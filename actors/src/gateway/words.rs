@@ -25,7 +25,7 @@ pub struct NewWebhook {
     /// Whether it takes events at once.
     pub is_active: bool,
     /// The client's own object.
-    pub metadata: Option<serde_json::Map<String, serde_json::Value>>,
+    pub metadata: Option<wharf_domain::Metadata>,
     /// What it is told of.
     pub events: EventKinds,
     /// Whether to sign as Meta does, too.

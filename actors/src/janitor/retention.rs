@@ -25,6 +25,16 @@ const DAY: Duration = wharf_store::KEY_LIFETIME;
 /// A file of which less than this share is free keeps that for the events to come.
 const FREE_SHARE: u64 = 10;
 
+/// The pause after rows of which none goes: a day's walk may pass millions.
+const LOOK_PAUSE: Duration = Duration::from_millis(10);
+
+/// A step that removes has pauses of its own.
+async fn rest_after(condemned: &[i64]) {
+    if condemned.is_empty() {
+        tokio::time::sleep(LOOK_PAUSE).await;
+    }
+}
+
 /// What a round did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Report {
@@ -132,6 +142,7 @@ impl Retention {
             if over {
                 return Ok(removed);
             }
+            rest_after(&condemned).await;
         }
     }
 
@@ -148,6 +159,7 @@ impl Retention {
             if rows.len() < VISIT {
                 return Ok(removed);
             }
+            rest_after(&condemned).await;
         }
     }
 

@@ -2,11 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::{Map, Value};
 use uuid::Uuid;
 use wharf_domain::{
     AttemptOutcome, ClientId, ConnectionKey, Courtesy, EventId, EventKind, EventKinds, HeaderNames, IncomingMessage,
-    Timestamp, Webhook, WebhookId,
+    Metadata, Timestamp, Webhook, WebhookId,
     outgoing::{Content, StatusChange},
     retention::Cutoffs,
     webhook::WebhookPatch,
@@ -29,7 +28,7 @@ pub(crate) struct Registration {
     pub(crate) url: String,
     pub(crate) max_retries: u32,
     pub(crate) is_active: bool,
-    pub(crate) metadata: Option<Map<String, Value>>,
+    pub(crate) metadata: Option<Metadata>,
     pub(crate) events: EventKinds,
     pub(crate) hub_signature: bool,
     pub(crate) courtesy: Courtesy,

@@ -153,17 +153,21 @@ impl Inbox for SessionInbox {
         kept.map_err(|error| NotCommitted(error.to_string()))
     }
 
-    async fn told(&self, told: Vec<Told>) -> Result<(), NotCommitted> {
+    async fn told(&self, mut told: Vec<Told>) -> Result<(), NotCommitted> {
         let note = |told| Note {
             key: self.key.clone(),
             told,
         };
-        // It does not come again: a queue that is full ends the link, but what was heard before is taken in.
+        // It does not come again: a queue that is full ends the link, but rows go forward. Of messages without a row there is no event then.
         let _until_committed = match self.wanted().contains(EventKind::Status) {
             true => {
                 let count = told.iter().map(|told| told.message_ids.len()).sum();
                 let admitted = self.shared.backlog.admit(self.key.client_id, count).await;
-                admitted.map_err(|why| self.refuse(&why)).ok()
+                if let Err(why) = &admitted {
+                    self.refuse(why);
+                    told.iter_mut().for_each(|told| told.place = None);
+                }
+                admitted.ok()
             }
             false => None,
         };

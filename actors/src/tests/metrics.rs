@@ -52,6 +52,8 @@ async fn what_happens_is_counted_and_what_is_there_is_told() {
         ("wharf_sends_total{result=\"sent\"}", 1.0),
         ("wharf_connections{status=\"connected\"}", 1.0),
         ("wharf_connections{status=\"failed\"}", 0.0),
+        ("wharf_attempts_total{result=\"interrupted\"}", 0.0),
+        ("wharf_restarts_total{actor=\"persistence\"}", 0.0),
     ] {
         assert_eq!(value(&world, line).await, Some(wanted), "{line} in {text}");
     }

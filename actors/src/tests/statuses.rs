@@ -13,7 +13,7 @@ use wharf_support::wait_until;
 use wharf_whatsapp::{ScriptedHandle, SendScript};
 
 use super::world::{WITHIN, World, message, number, settings};
-use crate::{NewMessage, Settings};
+use crate::{Limits, NewMessage, Settings};
 
 const TO: &str = "5511999999999";
 const GROUP: &str = "120363000000000001@g.us";
@@ -279,6 +279,40 @@ async fn who_asks_for_messages_only_is_told_of_those_and_rows_go_on() {
         .await
         .unwrap();
     assert_eq!(row.read_at, Some(Timestamp(7000)));
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_queue_takes_in_no_receipts_for_what_nobody_knows_and_rows_go_on() {
+    let limits = Limits {
+        pending_per_client: 3,
+        ..Limits::default()
+    };
+    let world = World::start_with(Settings { limits, ..settings() }).await;
+    let (client, webhook, link) = told(&world, &[EventKind::Status]).await;
+    let sent = world.gateway.send(client.id, &number(1), text(TO), None).await.unwrap();
+    world.wait_for_events(&webhook, EventStatus::Delivered, 1).await;
+    let off = WebhookPatch {
+        is_active: Some(false),
+        ..WebhookPatch::default()
+    };
+    world.gateway.update_webhook(client.id, webhook.id, off).await.unwrap();
+    let made_up = ["A", "B", "C", "D"];
+    link.tell_of(&made_up, News::Read, Timestamp(7000), place(TO))
+        .await
+        .unwrap();
+    let own = [sent.message_id.as_str()];
+    link.tell_of(&own, News::Read, Timestamp(7000), place(TO))
+        .await
+        .unwrap();
+    let row = world
+        .gateway
+        .outgoing_message(client.id, &number(1), &sent.message_id)
+        .await
+        .unwrap();
+    assert_eq!(row.read_at, Some(Timestamp(7000)));
+    let kept = world.events(&webhook).await;
+    assert!(kept.iter().all(|event| event.message_id == sent.message_id), "{kept:?}");
     world.gateway.stop().await;
 }
 

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use serde::Deserialize;
-use serde_json::{Map, Value, value::RawValue};
+use serde_json::value::RawValue;
 use sqlx::{
     Decode, Encode, Row, Sqlite, Type,
     encode::IsNull,
@@ -12,8 +12,8 @@ use sqlx::{
 use uuid::Uuid;
 use wharf_domain::{
     AWAITS_MEDIA, Client, ClientId, Connection, ConnectionStatus, Courtesy, Event, EventId, EventKind, EventKinds,
-    EventStatus, HeaderNames, KEPT_PAYLOAD_BYTES, Ordering, PendingEvent, PhoneNumber, Recovery, Timestamp, Webhook,
-    WebhookId, WebhookStatus, courtesy::ClientErrors, outgoing::Pace, session::ReasonCode,
+    EventStatus, HeaderNames, KEPT_PAYLOAD_BYTES, Metadata, Ordering, PendingEvent, PhoneNumber, Recovery, Timestamp,
+    Webhook, WebhookId, WebhookStatus, courtesy::ClientErrors, outgoing::Pace, session::ReasonCode,
 };
 
 /// A [`Timestamp`] in a column: Unix milliseconds.
@@ -119,11 +119,6 @@ fn pace(row: &SqliteRow) -> Result<Option<Pace>, sqlx::Error> {
         .map(|(per_second, burst)| Pace { per_second, burst }))
 }
 
-/// The metadata column's text.
-pub(crate) fn metadata_text(metadata: &Map<String, Value>) -> Result<String, sqlx::Error> {
-    serde_json::to_string(metadata).map_err(|error| sqlx::Error::Encode(Box::new(error)))
-}
-
 /// What a webhook is told of, from its column's text.
 pub(crate) fn events(text: &str) -> Result<EventKinds, sqlx::Error> {
     let words: Vec<&str> = serde_json::from_str(text).map_err(|error| broken("events", error))?;
@@ -136,7 +131,7 @@ pub(crate) fn events_text(events: EventKinds) -> Result<String, sqlx::Error> {
 }
 
 pub(crate) fn webhook(row: &SqliteRow) -> Result<Webhook, sqlx::Error> {
-    let metadata = row.try_get::<Option<&str>, _>("metadata")?;
+    let metadata = row.try_get::<Option<String>, _>("metadata")?;
     Ok(Webhook {
         id: WebhookId(row.try_get("id")?),
         client_id: ClientId(row.try_get("client_id")?),
@@ -150,7 +145,7 @@ pub(crate) fn webhook(row: &SqliteRow) -> Result<Webhook, sqlx::Error> {
         last_success_at: some_time(row, "last_success_at")?,
         last_attempt_at: some_time(row, "last_attempt_at")?,
         metadata: metadata
-            .map(serde_json::from_str)
+            .map(Metadata::of_checked)
             .transpose()
             .map_err(|error| broken("metadata", error))?,
         events: events(row.try_get("events")?)?,

@@ -1,8 +1,9 @@
 //! Opening a database: make the file, hold the lock, look before touching, migrate.
 
 use std::{
-    fs::{File, TryLockError},
+    fs::{self, File, TryLockError},
     io::{ErrorKind, Read, Write},
+    ops::Range,
     sync::Arc,
     thread,
 };
@@ -20,6 +21,11 @@ static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/sqlite");
 
 /// `PRAGMA application_id` of our databases, as the first migration sets it.
 const APPLICATION_ID: i64 = 0x5748_5246;
+
+/// Where a database's header says how it is written and read (https://sqlite.org/fileformat.html, 1.3.3),
+const READ_AND_WRITE_VERSIONS: Range<usize> = 18..20;
+/// and what it says there when it is without a write-ahead log.
+const ROLLBACK_JOURNAL: [u8; 2] = [1, 1];
 
 impl Store {
     /// Opens the database that `options` name: makes it if there is none, brings its schema up to date, and takes the
@@ -69,6 +75,9 @@ async fn claim_files(place: Arc<Place>, exclusive: bool) -> Result<(Option<File>
         // In its turn: a command that makes the database holds the lock for a moment, too.
         let opening = turn_lock(&place);
         let lock = exclusive.then(|| hold_lock(&place)).transpose()?;
+        if exclusive {
+            refuse_foreign_log(&place)?;
+        }
         if !place.read_only {
             make_file(&place)?;
         }
@@ -95,6 +104,24 @@ fn make_file(place: &Place) -> Result<(), StoreError> {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(io_error(place, "make the file", &error)),
     }
+}
+
+/// A copy (`VACUUM INTO`) is no database with a log until it is opened: a log that lies beside it is that of the one whose place it took.
+/// SQLite would lay its pages over the copy's. Only for who is alone with the file, see [`make_file`].
+fn refuse_foreign_log(place: &Place) -> Result<(), StoreError> {
+    let has_log = fs::metadata(place.beside("-wal")).is_ok_and(|log| log.len() > 0);
+    let mut header = [0; 20];
+    let is_read = has_log
+        && File::open(&place.path)
+            .and_then(|mut file| file.read_exact(&mut header))
+            .is_ok();
+    if is_read && header[READ_AND_WRITE_VERSIONS] == ROLLBACK_JOURNAL {
+        return Err(StoreError::Corrupt(place.named(format!(
+            "beside it lies the log of another database, as when a backup is put in its place: move {} and its -shm away",
+            place.beside("-wal").display()
+        ))));
+    }
+    Ok(())
 }
 
 /// Why the schema stays as it is: what [`hold_lock`] said, for who runs no server.

@@ -1,13 +1,12 @@
 //! Writes of webhooks.
 
-use serde_json::{Map, Value};
 use sqlx::{SqliteConnection, query};
 use uuid::Uuid;
-use wharf_domain::{ClientId, ConnectionKey, Timestamp, Webhook, WebhookId, webhook::WebhookPatch};
+use wharf_domain::{ClientId, ConnectionKey, Metadata, Timestamp, Webhook, WebhookId, webhook::WebhookPatch};
 
 use crate::{
     Group, StoreError,
-    codec::{At, events_text, metadata_text, webhook},
+    codec::{At, events_text, webhook},
     courtesy, sql,
 };
 
@@ -28,7 +27,7 @@ impl Group<'_> {
         url: &str,
         max_retries: u32,
         is_active: bool,
-        metadata: Option<&Map<String, Value>>,
+        metadata: Option<&Metadata>,
         now: Timestamp,
     ) -> Result<Option<Webhook>, StoreError> {
         let (connection, lines) = self.enter_with_lines()?;
@@ -41,7 +40,7 @@ impl Group<'_> {
                 .bind(url)
                 .bind(max_retries)
                 .bind(is_active)
-                .bind(metadata.map(metadata_text).transpose()?)
+                .bind(metadata.map(Metadata::as_str))
                 .bind(At(now))
                 .fetch_optional(connection)
                 .await?;
@@ -122,12 +121,7 @@ async fn update(
         return Ok(found.filter(|webhook| webhook.deleted_at.is_none()));
     }
     courtesy::update(connection, client, id, patch.courtesy).await?;
-    let metadata = patch
-        .metadata
-        .as_ref()
-        .and_then(Option::as_ref)
-        .map(metadata_text)
-        .transpose()?;
+    let metadata = patch.metadata.as_ref().and_then(Option::as_ref);
     let row = query(sql::UPDATE_WEBHOOK)
         .bind(client.0)
         .bind(id.0)
@@ -135,7 +129,7 @@ async fn update(
         .bind(patch.max_retries)
         .bind(patch.is_active)
         .bind(patch.metadata.is_some())
-        .bind(metadata)
+        .bind(metadata.map(Metadata::as_str))
         .bind(At(now))
         .bind(patch.hub_signature)
         .bind(patch.events.map(events_text).transpose()?)

@@ -38,6 +38,7 @@ mod send;
 mod session;
 mod silence;
 mod subjects;
+mod tellers;
 mod timers;
 mod transport;
 

@@ -12,6 +12,7 @@ use tokio::{
     task::JoinSet,
     time::timeout,
 };
+use wharf_domain::Metadata;
 use wharf_support::wait_until;
 
 use super::{
@@ -137,7 +138,7 @@ async fn an_answer_counts_until_it_is_taken_whether_it_has_a_token_or_a_signed_l
 async fn answers_that_nobody_reads_are_bounded_by_their_bytes() {
     let facade = Facade::start_with(limits(100, 50)).await;
     let large = serde_json::json!({ "a": "x".repeat(40 << 20) });
-    facade.desk.webhook.lock().unwrap().metadata = Some(serde_json::from_value(large).unwrap());
+    facade.desk.webhook.lock().unwrap().metadata = Some(Metadata::of_checked(large.to_string()).unwrap());
     let request = format!("GET /api/webhooks/list HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {ALPHA}\r\n\r\n");
     let mut unread = open(&facade, &request).await;
     assert_eq!(status(&mut unread).await, "HTTP/1.1 200");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::{FileType, OutgoingMessage};
+use super::{FileType, OutgoingMessage, SendStatus, code};
 use crate::Timestamp;
 
 /// For how long WhatsApp's apps let a message be changed; an edit that comes later changes nothing.
@@ -22,6 +22,9 @@ pub enum NotEditable {
         .0.as_secs() / 60, EDIT_WINDOW.as_secs() / 60
     )]
     Late(Duration),
+    /// It never was.
+    #[error("it cannot be edited: it was not sent")]
+    Unsent,
 }
 
 impl OutgoingMessage {
@@ -35,7 +38,13 @@ impl OutgoingMessage {
         if file.is_none() && !matches!(self.kind.as_str(), "text" | "forward") {
             return Err(NotEditable::Kind(self.kind.clone()));
         }
-        match self.sent_at.map(|at| now.since(at)) {
+        let since = match (self.status, self.error_code.as_deref()) {
+            // It may have been sent, and not after that.
+            (SendStatus::Failed, Some(code::UNKNOWN)) => self.failed_at,
+            (SendStatus::Failed, _) => return Err(NotEditable::Unsent),
+            _ => self.sent_at,
+        };
+        match since.map(|at| now.since(at)) {
             Some(ago) if ago > EDIT_WINDOW => Err(NotEditable::Late(ago)),
             _ => Ok(file),
         }
@@ -47,7 +56,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::outgoing::{Outgoing, SendStatus};
+    use crate::outgoing::Outgoing;
 
     const SENT: Timestamp = Timestamp(1_000_000);
 
@@ -102,5 +111,17 @@ mod tests {
         );
         message.sent_at = None;
         assert_eq!(message.caption_of(SENT + EDIT_WINDOW * 9), Ok(None), "it still waits");
+    }
+
+    #[test]
+    fn what_was_not_sent_cannot_be_changed() {
+        let mut message = sent(json!({"type": "text", "text": "hi"}));
+        (message.status, message.sent_at, message.failed_at) = (SendStatus::Failed, None, Some(SENT));
+        message.error_code = Some(code::EXPIRED.to_owned());
+        assert_eq!(message.caption_of(SENT), Err(NotEditable::Unsent));
+        message.error_code = Some(code::UNKNOWN.to_owned());
+        assert_eq!(message.caption_of(SENT), Ok(None), "it may have been sent");
+        let later = SENT + EDIT_WINDOW * 2;
+        assert_eq!(message.caption_of(later), Err(NotEditable::Late(EDIT_WINDOW * 2)));
     }
 }

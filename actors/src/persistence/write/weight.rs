@@ -26,6 +26,7 @@ impl Write {
             Self::RecordOutgoing(job) => long(job.input.file.as_ref().map_or(0, Vec::len)),
             Self::KeepOutgoingFile(job) => long(job.input.file.len()),
             Self::EndMedia(job) => long(job.input.outcome.payload.as_ref().map_or(0, String::len)),
+            Self::KeepPoll(job) => long(job.input.options.iter().map(String::len).sum()),
             Self::ChangeKeys(job) => of(job.input.changes.len()),
             Self::RenewFailed(job) => of(job.input.renewal.seqs.len()),
             Self::Step(job) => of(usize::try_from(job.input.1).unwrap_or(usize::MAX)),

@@ -8,13 +8,16 @@ macro_rules! outgoing_columns {
 }
 
 statements! {
-    // What is known stays, before what is new. Of a poll at most so many options are told.
+    // What is known stays, before what is new. Of a poll at most so many options are told; where nothing is new, nothing is written.
     KEEP_POLL = "INSERT INTO whatsapp_polls (client_id, phone_number, message_id, options, created_at) \
         VALUES ($1, $2, $3, $4, $5) ON CONFLICT (client_id, phone_number, message_id) DO UPDATE SET options = (\
             SELECT json_group_array(o.value) FROM (\
                 SELECT k.value FROM json_each(whatsapp_polls.options) k \
                 UNION ALL SELECT n.value FROM json_each(excluded.options) n \
-                WHERE n.value NOT IN (SELECT k.value FROM json_each(whatsapp_polls.options) k) LIMIT 256) o)";
+                WHERE n.value NOT IN (SELECT k.value FROM json_each(whatsapp_polls.options) k) LIMIT 256) o) \
+        WHERE json_array_length(whatsapp_polls.options) < 256 \
+        AND EXISTS (SELECT 1 FROM json_each(excluded.options) n \
+            WHERE n.value NOT IN (SELECT k.value FROM json_each(whatsapp_polls.options) k))";
     POLL_OPTIONS = "SELECT options FROM whatsapp_polls WHERE client_id = $1 AND phone_number = $2 AND message_id = $3";
     FORGET_POLLS = "DELETE FROM whatsapp_polls WHERE (client_id, phone_number, message_id) IN (\
         SELECT k.client_id, k.phone_number, k.message_id FROM whatsapp_polls k \

@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
-use wharf_store::{Store, StoreError, back_up};
+use wharf_store::{Store, StoreError, StoreOptions, back_up};
 
 use crate::database::{Database, options, token};
 
@@ -73,4 +73,30 @@ async fn nothing_is_written_over_and_nothing_half_made_stays() {
             .is_err()
     );
     assert!(!file.exists());
+}
+
+#[tokio::test]
+async fn a_copy_is_not_opened_with_the_log_of_the_database_whose_place_it_took() {
+    let db = Database::sqlite().await;
+    let elsewhere = tempfile::tempdir().unwrap();
+    let options = StoreOptions {
+        exclusive: true,
+        ..options(&elsewhere, "")
+    };
+    back_up(
+        &crate::database::options(&db.dir, "").url,
+        &elsewhere.path().join("wharf.db"),
+    )
+    .await
+    .unwrap();
+    let log = elsewhere.path().join("wharf.db-wal");
+    fs::write(&log, "what is left of the old one").unwrap();
+    let refused = Store::open(&options).await.unwrap_err();
+    assert!(
+        matches!(&refused, StoreError::Corrupt(text) if text.contains("wharf.db-wal and its -shm away")),
+        "{refused}"
+    );
+    fs::remove_file(&log).unwrap();
+    let opened = Store::open(&options).await.unwrap();
+    opened.clients().await.unwrap();
 }

@@ -22,6 +22,8 @@ on_every_database! {
         keep(db, &number, "A", &many).await;
         let bounded = db.store.poll_options(&number, "A").await.unwrap().unwrap();
         assert_eq!((&bounded[..4], bounded.len()), (options.as_slice(), 256));
+        keep(db, &number, "A", &["one more"]).await;
+        assert_eq!(db.store.poll_options(&number, "A").await.unwrap().unwrap(), bounded);
         assert_eq!(db.store.poll_options(&number, "B").await.unwrap(), None);
         for stranger in [key(client, "5511888888889"), key(other, "5511888888888")] {
             assert_eq!(db.store.poll_options(&stranger, "A").await.unwrap(), None);

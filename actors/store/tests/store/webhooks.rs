@@ -1,5 +1,5 @@
 use serde_json::json;
-use wharf_domain::{ClientId, EventStatus, WebhookId, WebhookStatus, webhook::WebhookPatch};
+use wharf_domain::{ClientId, EventStatus, Metadata, WebhookId, WebhookStatus, webhook::WebhookPatch};
 use wharf_store::{ByNumber, Group, Renewal, StoreError};
 
 use crate::database::{Database, NOW, delivered, failed, key, later, on_every_database, postponed};
@@ -7,12 +7,13 @@ use crate::database::{Database, NOW, delivered, failed, key, later, on_every_dat
 on_every_database! {
     async fn a_registered_webhook_is_what_was_registered(db: &mut Database) {
         let client = db.client("acme").await;
-        let metadata = json!({"z": 1, "a": {"nested": [true, null, "ü\u{0}"]}});
+        let given = json!({"z": 1, "a": {"nested": [true, null, "ü\u{0}"]}});
+        let metadata = Metadata::new(given.as_object().unwrap()).unwrap();
         let id = WebhookId(db.uuid());
         let number = key(client.id, "5511888888888");
         let made = db
             .write(async |group| {
-                group.register_webhook(id, &number, "https://a.example/x", 20, false, metadata.as_object(), NOW).await
+                group.register_webhook(id, &number, "https://a.example/x", 20, false, Some(&metadata), NOW).await
             })
             .await
             .unwrap();
@@ -20,7 +21,7 @@ on_every_database! {
         assert_eq!((made.is_active, made.status, made.max_retries), (false, WebhookStatus::Inactive, 20));
         assert_eq!((made.failure_count, made.last_error.clone()), (0, None));
         assert_eq!((made.created_at, made.updated_at, made.deleted_at), (NOW, NOW, None));
-        assert_eq!(serde_json::to_string(&made.metadata).unwrap(), metadata.to_string(), "in its own order");
+        assert_eq!(serde_json::to_string(&made.metadata).unwrap(), given.to_string(), "in its own order");
         assert_eq!(db.store.webhook(client.id, id).await.unwrap(), Some(made.clone()));
         assert_eq!(db.store.webhooks(client.id, &ByNumber::ALL).await.unwrap(), [made]);
     }
@@ -73,7 +74,7 @@ on_every_database! {
 
     async fn a_patch_changes_what_it_names(db: &mut Database) {
         let (client, webhook) = db.tenant("acme").await;
-        let object = json!({"k": "v"}).as_object().cloned();
+        let object = Some(Metadata::new(json!({"k": "v"}).as_object().unwrap()).unwrap());
         let patches = [
             WebhookPatch { webhook_url: Some("https://new.example".into()), ..Default::default() },
             WebhookPatch { max_retries: Some(7), ..Default::default() },

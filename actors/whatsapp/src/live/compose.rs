@@ -305,7 +305,10 @@ fn is_own(from: &Recipient, scene: &Scene<'_>) -> bool {
 }
 
 fn quoting(quote: &Quote, outgoing: &Outgoing, scene: &Scene<'_>) -> Result<ContextInfo, String> {
+    let is_group = matches!(outgoing.to, Recipient::Group(_));
     let from = match (&quote.from, &outgoing.to) {
+        // The client may write the number otherwise than the account has it. Whom a group knows the account as it says itself.
+        (Some(from), _) if !is_group && is_own(from, scene) => format!("{}@s.whatsapp.net", scene.own),
         (Some(from), _) => scene.jid(from),
         (None, Recipient::Group(_)) => {
             return Err("in a group reply_to.from has to say who wrote the message".to_owned());

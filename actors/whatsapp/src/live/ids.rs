@@ -36,18 +36,18 @@ pub(crate) async fn in_group(client: &Client, group: &Jid, people: &[Recipient])
     let Ok(group) = client.groups().query_info(group).await else {
         return Vec::new();
     };
-    let members = members(&group);
+    let members = Members::of(&group);
     let mut found = Vec::new();
     for person in people {
         let Ok(given) = person.jid().parse::<Jid>() else {
             continue;
         };
         let member = match person {
-            Recipient::Number(number) => members.get(&PhoneNumber::canonical(number.as_str())),
+            Recipient::Number(number) => members.named(number.as_str()),
             _ => None,
         };
         let known = match member {
-            Some(member) => (*member).clone(),
+            Some(member) => member.clone(),
             None => called(client, given.clone(), group.addressing_mode == AddressingMode::Lid).await,
         };
         if known != given {
@@ -57,16 +57,36 @@ pub(crate) async fn in_group(client: &Client, group: &Jid, people: &[Recipient])
     found
 }
 
-/// The members whose numbers are known, by those.
-fn members(group: &GroupInfo) -> HashMap<String, &Jid> {
-    let numbered = group.participants.iter().filter_map(|member| {
-        let number = match member.is_pn() {
-            true => member,
-            false => group.phone_jid_for_lid_user(member.user_base())?,
-        };
-        Some((PhoneNumber::canonical(number.user_base()), member))
-    });
-    numbered.collect()
+/// The members of a group whose numbers are known, by those.
+struct Members<'g> {
+    exactly: HashMap<String, &'g Jid>,
+    /// In the one way of writing that all ways of it have in common. Two numbers may share it, of a mobile and of a landline.
+    loosely: HashMap<String, &'g Jid>,
+}
+
+impl<'g> Members<'g> {
+    fn of(group: &'g GroupInfo) -> Self {
+        let numbered = group.participants.iter().filter_map(|member| {
+            let number = match member.is_pn() {
+                true => member,
+                false => group.phone_jid_for_lid_user(member.user_base())?,
+            };
+            Some((number.user_base().to_owned(), member))
+        });
+        let exactly: HashMap<_, _> = numbered.collect();
+        let loosely = exactly
+            .iter()
+            .map(|(number, member)| (PhoneNumber::canonical(number), *member));
+        Self {
+            loosely: loosely.collect(),
+            exactly,
+        }
+    }
+
+    fn named(&self, number: &str) -> Option<&'g Jid> {
+        let loosely = || self.loosely.get(&PhoneNumber::canonical(number));
+        self.exactly.get(number).or_else(loosely).copied()
+    }
 }
 
 /// Words whose mentions name people by other digits, where there are any. What is named is the whole number behind the `@`, of which
@@ -95,11 +115,20 @@ mod tests {
         let participants = vec![named.clone(), unnamed];
         let by_hidden_id = GroupInfo::with_lid_to_pn_map(participants, AddressingMode::Lid, numbers);
         for (group, member) in [(&by_number, &Jid::pn(old)), (&by_hidden_id, &named)] {
-            let members = members(group);
-            assert_eq!(members.len(), 1, "{members:?}");
+            let members = Members::of(group);
+            assert_eq!(members.exactly.len(), 1);
             for number in [old, new] {
-                assert_eq!(members.get(&PhoneNumber::canonical(number)), Some(&member), "{number}");
+                assert_eq!(members.named(number), Some(member), "{number}");
             }
         }
+    }
+
+    #[test]
+    fn of_two_that_are_written_alike_the_one_that_is_named_exactly_is_meant() {
+        let (landline, mobile) = (Jid::pn("551133334444"), Jid::pn("5511933334444"));
+        let group = GroupInfo::new(vec![landline.clone(), mobile.clone()], AddressingMode::Pn);
+        let members = Members::of(&group);
+        assert_eq!(members.named(landline.user_base()), Some(&landline));
+        assert_eq!(members.named(mobile.user_base()), Some(&mobile));
     }
 }

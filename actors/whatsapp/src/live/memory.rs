@@ -14,6 +14,7 @@ use super::{
     convert::Election,
     numbers::Numbers,
     subjects::{AGAIN_AFTER, Subjects},
+    tellers::Tellers,
     timers::Timer,
 };
 
@@ -39,6 +40,7 @@ pub(crate) struct Memory {
     numbers: Numbers,
     subjects: Arc<Subjects>,
     calls: Calls,
+    tellers: Tellers,
     unnamed: Mutex<HashSet<String>>,
     named: Mutex<HashMap<String, Jid>>,
     shown_online: Mutex<Option<bool>>,
@@ -82,6 +84,11 @@ impl Memory {
     /// What its client said of that last; `None` for nothing.
     pub(crate) fn shown_online(&self) -> Option<bool> {
         *self.shown_online.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How much people told of late.
+    pub(crate) fn tellers(&self) -> &Tellers {
+        &self.tellers
     }
 
     /// Which calls rang of late.

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use serde::Deserialize;
 use wharf_domain::{
     MessageKind,
     message::{Body, ButtonsReply, ListReply, Order},
@@ -51,15 +52,20 @@ fn pressed_button<'a>(id: Option<&str>, text: Option<&'a str>, context: Option<&
     Content::new(MessageKind::ButtonsReply, words).with(Body::ButtonsReply(reply), context)
 }
 
+/// What is read of a button's parameters; the rest may be as long as a message.
+#[derive(Deserialize)]
+struct Flow {
+    id: Option<String>,
+}
+
 fn of_interactive(answer: &InteractiveResponseMessage) -> Content<'_> {
     let text = answer.body.as_option().and_then(|body| body.text.as_deref());
     let parameters = answer.interactive_response_message.as_ref();
     let parameters = parameters.and_then(|Interactive::NativeFlowResponseMessage(flow)| flow.params_json.as_deref());
     // What the business gave the button comes as JSON; without an `id` in it, all of it is the id.
     let id = parameters.map(|parameters| {
-        let read = serde_json::from_str::<serde_json::Value>(parameters).ok();
-        let id = read.as_ref().and_then(|read| read.get("id")?.as_str());
-        id.unwrap_or(parameters).to_owned()
+        let read = serde_json::from_str::<Flow>(parameters).ok();
+        read.and_then(|flow| flow.id).unwrap_or_else(|| parameters.to_owned())
     });
     pressed_button(id.as_deref(), text, answer.context_info.as_option())
 }

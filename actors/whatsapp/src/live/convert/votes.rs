@@ -17,6 +17,9 @@ use super::{layers::layers, part::is_text};
 /// How many options of a poll are told and kept. Apps allow twelve; a message has room for a hundred thousand, and every
 /// vote has to be compared with all of them.
 const OPTIONS_MAX: usize = 256;
+/// The longest option that is told and kept, in bytes, as of polls that go out: apps allow a hundred characters. With longer ones a vote of
+/// a few bytes would make an event of megabytes.
+const OPTION_BYTES: usize = 1024;
 
 /// What has to be kept of a poll to read its votes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,11 +48,10 @@ pub(crate) enum Ballot {
 impl Ballot {
     /// Names what was chosen, each once, as far as the options are known. A voter may repeat an option as often as a message
     /// holds its hash, and the one who asked may have made it as long as a message: so neither is multiplied by the other.
-    pub(crate) fn read(mut hashes: Vec<Vec<u8>>, options: Option<&[String]>) -> Self {
+    pub(crate) fn read(mut hashes: Vec<Vec<u8>>, options: &[String]) -> Self {
         let mut seen = HashSet::new();
         hashes.retain(|hash| seen.insert(hash.clone()));
         let names: HashMap<Vec<u8>, &String> = options
-            .unwrap_or_default()
             .iter()
             .take(OPTIONS_MAX)
             .map(|option| (compute_option_hash(option).to_vec(), option))
@@ -100,8 +102,9 @@ pub(super) fn poll_in(message: &Message) -> Option<&PollCreationMessage> {
 
 /// The names of a poll's options.
 pub(super) fn options_of(poll: &PollCreationMessage) -> Vec<String> {
-    let names = poll.options.iter().filter_map(|option| option.option_name.clone());
-    names.take(OPTIONS_MAX).collect()
+    let names = poll.options.iter().filter_map(|option| option.option_name.as_deref());
+    let told = names.filter(|name| name.len() <= OPTION_BYTES);
+    told.take(OPTIONS_MAX).map(str::to_owned).collect()
 }
 
 /// What has to be kept of a message that is a poll.
@@ -132,7 +135,8 @@ pub(crate) fn addition_in(message: &Message) -> Option<(&str, &str)> {
     let added = layers(message).find_map(|layer| layer.poll_add_option_message.as_option())?;
     let poll = added.poll_creation_message_key.as_option()?;
     let option = added.add_option.as_option()?;
-    Some((poll.id.as_deref()?, option.option_name.as_deref()?))
+    let name = option.option_name.as_deref()?;
+    (name.len() <= OPTION_BYTES).then_some((poll.id.as_deref()?, name))
 }
 
 /// The vote in a message and the key of its poll.

@@ -51,23 +51,21 @@ impl Inbound {
         let Some(poll_id) = key.id.as_deref() else {
             return Ballot::Sealed;
         };
-        let Election { options, secret } = match self.memory.poll(poll_id) {
-            Some(election) => election,
-            None => Election {
-                options: self.inbox.poll_options(poll_id).await.unwrap_or_default(),
-                secret: None,
-            },
-        };
         let askers = names(client, asker(client, info, key)).await;
-        let secret = match secret {
-            Some(secret) => Some(secret),
-            None => kept_secret(client, info, &askers, poll_id).await,
-        };
-        let Some(secret) = secret else { return Ballot::Sealed };
         let mut voters = names(client, Some(info.source.sender.clone())).await;
         voters.extend(names(client, info.source.sender_alt.clone()).await);
+        if let Some(Election { options, secret }) = self.memory.poll(poll_id)
+            && let Some(secret) = secret
+            && let Some(hashes) = open(update, poll_id, &secret, &askers, &voters)
+        {
+            return Ballot::read(hashes, &options);
+        }
+        // Whoever asks chooses the id: the poll that is remembered under it may be another's.
+        let Some(secret) = kept_secret(client, info, &askers, poll_id).await else {
+            return Ballot::Sealed;
+        };
         match open(update, poll_id, &secret, &askers, &voters) {
-            Some(hashes) => Ballot::read(hashes, Some(options.as_slice()).filter(|options| !options.is_empty())),
+            Some(hashes) => Ballot::read(hashes, &self.inbox.poll_options(poll_id).await.unwrap_or_default()),
             None => Ballot::Sealed,
         }
     }

@@ -59,7 +59,9 @@ impl Inbound {
         let nobodys = chat.is_status_broadcast() || chat.is_newsletter() || is_own(client, &source.sender);
         let news = news_of(&receipt.r#type).filter(|_| !nobodys && !receipt.message_ids.is_empty())?;
         // Rows do without.
-        let place = match self.inbox.wanted().contains(EventKind::Status) {
+        let wanted = self.inbox.wanted().contains(EventKind::Status);
+        let tellers = self.memory.tellers();
+        let place = match wanted && tellers.admit(&source.sender, receipt.message_ids.len(), now()) {
             true => Some(self.place(client, source).await),
             false => None,
         };

@@ -14,7 +14,7 @@ use whatsapp_rust::waproto::{
 };
 
 use self::made::{anything, information};
-use super::{examples::poll, *};
+use super::{examples::poll, votes::addition, *};
 
 /// All keys that docs/EVENTS.md names, in the order of its tables.
 const KEYS: [&str; 39] = [
@@ -253,11 +253,8 @@ fn a_vote_names_each_option_once() {
     let hash = |option: &str| compute_option_hash(option).to_vec();
     let mut hashes = vec![hash(&long); 2000];
     hashes.insert(1, hash("no"));
-    assert_eq!(
-        Ballot::read(hashes.clone(), Some(&options)),
-        ballot(&[&long, "no"], &[])
-    );
-    assert_eq!(Ballot::read(hashes, None), ballot(&[], &[hash(&long), hash("no")]));
+    assert_eq!(Ballot::read(hashes.clone(), &options), ballot(&[&long, "no"], &[]));
+    assert_eq!(Ballot::read(hashes, &[]), ballot(&[], &[hash(&long), hash("no")]));
 }
 
 /// Each vote is compared with all options, and the poll may be as long as a message.
@@ -272,9 +269,26 @@ fn no_more_options_are_kept_than_anybody_reads() {
     assert_eq!(extras(&told)["poll"]["options"].as_array().unwrap().len(), 256);
     // Of one that was kept before there was a bound.
     let options: Vec<String> = (0..300).map(|n| n.to_string()).collect();
-    let vote = |n: usize| Ballot::read(vec![compute_option_hash(&options[n]).to_vec()], Some(&options));
+    let vote = |n: usize| Ballot::read(vec![compute_option_hash(&options[n]).to_vec()], &options);
     assert_eq!(vote(255), ballot(&["255"], &[]));
     assert!(matches!(vote(256), Ballot::Opened { options, hashes } if options.is_empty() && hashes.len() == 1));
+}
+
+/// A vote of a few bytes would tell them all, and each that is added makes the poll's row longer.
+#[test]
+fn no_option_is_kept_that_is_longer_than_a_line() {
+    let mut asked = poll();
+    let poll = asked.poll_creation_message_v3.as_option_mut().unwrap();
+    let known = poll.options.len();
+    poll.options[0].option_name = Some("x".repeat(1025));
+    assert_eq!(election_in(&asked).unwrap().options.len(), known - 1);
+    for (bytes, kept) in [(1024, true), (1025, false)] {
+        assert_eq!(
+            addition_in(&addition("A", &"x".repeat(bytes))).is_some(),
+            kept,
+            "{bytes}"
+        );
+    }
 }
 
 /// Neither options by hashes nor mentions by mentions: what a message of a few megabytes holds must not keep a thread for
@@ -284,7 +298,7 @@ fn much_in_one_message_takes_time_by_its_size_only() {
     let begun = Instant::now();
     let options: Vec<String> = (0..20_000).map(|n| n.to_string()).collect();
     let hashes = (0..20_000).map(|n: u32| n.to_be_bytes().repeat(8)).collect();
-    let read = Ballot::read(hashes, Some(&options));
+    let read = Ballot::read(hashes, &options);
     assert!(matches!(read, Ballot::Opened { options, hashes } if options.is_empty() && hashes.len() == 20_000));
     let mentioned: Vec<String> = (0..200_000).map(|n| format!("{n}@lid")).collect();
     let crowd = extended(

@@ -51,11 +51,8 @@ fn a_vote_is_opened_by_number_or_hidden_id_and_told_by_name() {
     for (asker, voter) in [(NUMBER, NUMBER), (HIDDEN, HIDDEN), (HIDDEN, NUMBER)] {
         let update = sealed_vote(&["Salad"], asker, voter);
         let hashes = open(&update, "3EB0CC33", &secret, &names, &names).unwrap();
-        assert_eq!(
-            Ballot::read(hashes.clone(), Some(&election.options)),
-            ballot(&["Salad"], &[])
-        );
-        assert_eq!(Ballot::read(hashes.clone(), None), ballot(&[], &hashes));
+        assert_eq!(Ballot::read(hashes.clone(), &election.options), ballot(&["Salad"], &[]));
+        assert_eq!(Ballot::read(hashes.clone(), &[]), ballot(&[], &hashes));
     }
     let update = sealed_vote(&["Salad"], NUMBER, NUMBER);
     assert_eq!(open(&update, "3EB0CC33", &[6; 32], &names, &names), None);
@@ -89,7 +86,22 @@ fn votes_are_told_as_far_as_they_can_be_read() {
             json!({"options": ["Salad", "Pizza"], "option_hashes": ["01ab"]})
         )
     );
-    assert_eq!(Ballot::read(Vec::new(), Some(&[])), ballot(&[], &[]));
+    assert_eq!(Ballot::read(Vec::new(), &[]), ballot(&[], &[]));
+}
+
+/// Somebody adds an option to a poll.
+pub(super) fn addition(poll_id: &str, option: &str) -> Message {
+    Message {
+        poll_add_option_message: MessageField::some(PollAddOptionMessage {
+            poll_creation_message_key: key(poll_id, true),
+            add_option: MessageField::some(poll_creation_message::Option {
+                option_name: Some(option.into()),
+                ..poll_creation_message::Option::default()
+            }),
+            ..PollAddOptionMessage::default()
+        }),
+        ..Message::default()
+    }
 }
 
 /// Somebody adds an option to a poll: a vote that names it beside others costs those their names otherwise.
@@ -98,18 +110,8 @@ fn one_option_that_is_not_known_takes_no_name_from_the_others() {
     let known = ["Pizza".to_owned(), "Salad".to_owned()];
     let soup = compute_option_hash("Soup").to_vec();
     let hashes = vec![compute_option_hash("Salad").to_vec(), soup.clone()];
-    assert_eq!(Ballot::read(hashes, Some(&known)), ballot(&["Salad"], &[soup]));
-    let added = Message {
-        poll_add_option_message: MessageField::some(PollAddOptionMessage {
-            poll_creation_message_key: key("3EB0CC33", true),
-            add_option: MessageField::some(poll_creation_message::Option {
-                option_name: Some("Soup".into()),
-                ..poll_creation_message::Option::default()
-            }),
-            ..PollAddOptionMessage::default()
-        }),
-        ..Message::default()
-    };
+    assert_eq!(Ballot::read(hashes, &known), ballot(&["Salad"], &[soup]));
+    let added = addition("3EB0CC33", "Soup");
     assert_eq!(addition_in(&added), Some(("3EB0CC33", "Soup")));
     let message = carried(direct(), &added);
     assert_eq!(message.content, "Soup");
