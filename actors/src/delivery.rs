@@ -32,8 +32,8 @@ use crate::{
     shared::Shared,
     slots::Permit,
     supervision::{DONE, guarded},
+    task::OwnedTask,
     tenant,
-    timer::Timer,
 };
 
 /// How long a delivery waits for something to do before it rests: a webhook that gets a message a minute stays awake.
@@ -122,9 +122,9 @@ pub(crate) struct State {
     /// When the machine was last told something, by the steady clock.
     last_step: Timestamp,
     headers: HeaderNames,
-    timer: Timer,
+    timer: OwnedTask,
     /// The one look at the backlog that is wanted: whoever has it begun anew over and over reads it once at a time.
-    loading: Timer,
+    loading: OwnedTask,
     /// Cancelled when the attempts under way are waited for no longer.
     grace: CancellationToken,
     /// Attempts and other store calls under way; they end with the actor, so that a restarted one is alone.
@@ -155,8 +155,8 @@ impl Actor for DeliveryActor {
             hub_signature: false,
             last_step: clock::steady(),
             headers: HeaderNames::default(),
-            timer: Timer::default(),
-            loading: Timer::default(),
+            timer: OwnedTask::default(),
+            loading: OwnedTask::default(),
             grace: CancellationToken::new(),
             tasks: JoinSet::new(),
         })

@@ -25,7 +25,7 @@ use wharf_store::{Store, StoreError, Writer};
 
 #[cfg(test)]
 use crate::supervision::Crash;
-use crate::{directory::Directory, health::Health, metrics::Metrics, timer::Timer};
+use crate::{directory::Directory, health::Health, metrics::Metrics, task::OwnedTask};
 pub(crate) use handle::{Persistence, WriteError};
 pub(crate) use input::{
     Arrived, Change, Claim, Ended, Missed, Poll, Postponed, Registration, Rotation, SealedHeaders, Settlement, Stepped,
@@ -103,13 +103,13 @@ pub(crate) struct State {
     ordered: bool,
     /// Outcomes for which nothing waits.
     kept: Vec<Box<Write>>,
-    keeping: Timer,
+    keeping: OwnedTask,
     flushes: Vec<RpcReplyPort<()>>,
     committing: bool,
     /// The weight of the writes since the log was last carried over.
     logged: usize,
     checkpoint: Checkpoint,
-    probe: Timer,
+    probe: OwnedTask,
 }
 
 /// Where carrying the log over stands.
@@ -136,12 +136,12 @@ impl Actor for PersistenceActor {
             waiting: Vec::new(),
             ordered: false,
             kept: Vec::new(),
-            keeping: Timer::default(),
+            keeping: OwnedTask::default(),
             flushes: Vec::new(),
             committing: false,
             logged: 0,
             checkpoint: Checkpoint::Idle,
-            probe: Timer::default(),
+            probe: OwnedTask::default(),
         })
     }
 

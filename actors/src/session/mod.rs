@@ -33,7 +33,7 @@ use crate::{
     persistence::WriteError,
     shared::Shared,
     supervision::{DONE, GONE},
-    timer::Timer,
+    task::OwnedTask,
 };
 
 /// A send waits this long for WhatsApp's ack (the issue of a caller that hangs is worse than an unknown outcome).
@@ -90,13 +90,13 @@ pub(crate) struct State {
     machine: Option<Session>,
     slot: LinkSlot,
     link: Option<(u64, Arc<dyn Link>)>,
-    timer: Timer,
+    timer: OwnedTask,
     /// The turn that its next link waits for.
     turn: Option<Turn>,
     /// The state of saving: a write under way, and whether the state changed since it began.
     saving: bool,
     unsaved: bool,
-    save_timer: Timer,
+    save_timer: OwnedTask,
     told: Told,
     /// Who waits for the deletion, and who for the end.
     deleting: Vec<RpcReplyPort<()>>,
@@ -120,11 +120,11 @@ impl Actor for SessionActor {
             machine: None,
             slot,
             link: None,
-            timer: Timer::default(),
+            timer: OwnedTask::default(),
             turn: None,
             saving: false,
             unsaved: false,
-            save_timer: Timer::default(),
+            save_timer: OwnedTask::default(),
             told: Told::new(wanted),
             deleting: Vec::new(),
             stopping: Vec::new(),
@@ -296,11 +296,8 @@ fn carry_out(myself: &ActorRef<Message>, state: &mut State, effects: Vec<Session
 }
 
 fn set_timer(myself: &ActorRef<Message>, state: &mut State, wait: Duration, generation: u64) {
-    let myself = myself.clone();
-    state.timer.set(async move {
-        tokio::time::sleep(wait).await;
-        let _stopped = myself.cast(Message::Happened(SessionEvent::TimerFired { generation }));
-    });
+    let fired = move || Message::Happened(SessionEvent::TimerFired { generation });
+    state.timer.tell_after(wait, myself, fired);
 }
 
 fn end(myself: &ActorRef<Message>, state: &mut State, event: SessionEvent) {

@@ -28,7 +28,7 @@ use crate::{
     media::outbound::KeptFile,
     persistence::{Write, WriteError},
     shared::Shared,
-    timer::Timer,
+    task::OwnedTask,
 };
 
 /// A caller waits this long for a message that has not even started; then it is told that it is queued.
@@ -117,7 +117,7 @@ impl Pending {
 pub(super) struct Sends {
     outbox: Outbox,
     pending: HashMap<Ticket, Pending>,
-    timer: Timer,
+    timer: OwnedTask,
 }
 
 impl Sends {
@@ -125,7 +125,7 @@ impl Sends {
         Self {
             outbox: Outbox::new(shared.settings.sending, clock::steady()),
             pending: HashMap::new(),
-            timer: Timer::default(),
+            timer: OwnedTask::default(),
         }
     }
 
@@ -242,7 +242,7 @@ pub(super) fn pump(myself: &ActorRef<Message>, state: &mut State) {
         }
     }
     match pumped.wake_at {
-        None => state.sends.timer = Timer::default(),
+        None => state.sends.timer = OwnedTask::default(),
         Some(at) => {
             let myself = myself.clone();
             state.sends.timer.set(async move {

@@ -87,11 +87,8 @@ pub(super) fn on_saved(myself: &ActorRef<Message>, state: &mut State, result: Re
         Err(error) => {
             state.unsaved = true;
             tracing::warn!(number = %state.args.key.phone_number, %error, "a session's state was not written; trying again");
-            let myself = myself.clone();
-            state.save_timer.set(async move {
-                tokio::time::sleep(SAVE_AGAIN_AFTER).await;
-                let _stopped = myself.cast(Message::SaveAgain);
-            });
+            let again = || Message::SaveAgain;
+            state.save_timer.tell_after(SAVE_AGAIN_AFTER, myself, again);
         }
     }
 }
