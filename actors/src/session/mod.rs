@@ -185,7 +185,7 @@ async fn on_begin(myself: &ActorRef<Message>, state: &mut State) -> Result<(), A
     state.told.wanted().events.found(shared.store.wanted_events(key).await?);
     state.told.wanted().pace.found(row.sending);
     state.told.wanted().rejects_calls.found(row.reject_calls);
-    let machine = Session::new(key.phone_number.clone(), view_of_row(&row));
+    let machine = Session::new(key.phone_number.clone(), SessionView::of_row(&row));
     let mut machine = machine.with_patience(shared.settings.patience);
     let effects = machine.start(clock::now());
     state.machine = Some(machine);
@@ -193,25 +193,6 @@ async fn on_begin(myself: &ActorRef<Message>, state: &mut State) -> Result<(), A
     publish(state);
     outbox::reload(myself, state).await?;
     Ok(())
-}
-
-/// A row as a view; codes to show are never in a row.
-pub(crate) fn view_of_row(row: &wharf_domain::Connection) -> SessionView {
-    SessionView {
-        status: row.status,
-        reason: row.reason.clone(),
-        reason_code: row.reason_code,
-        jid: row.jid.clone(),
-        push_name: row.push_name.clone(),
-        connected_since: row.connected_since,
-        last_event_at: row.last_event_at,
-        reconnect_attempts: row.reconnect_attempts,
-        retry_at: None,
-        banned_until: row.banned_until,
-        wanted: row.wanted,
-        qr: None,
-        pair_code: None,
-    }
 }
 
 fn step(myself: &ActorRef<Message>, state: &mut State, event: SessionEvent) {
