@@ -13,6 +13,14 @@ pub struct ConnectionKey {
     pub phone_number: PhoneNumber,
 }
 
+/// What a device's name on the phone has to be; see [`is_device_name`].
+pub const DEVICE_NAME_WANTED: &str = "1 to 50 characters without control characters";
+
+/// Whether a device can go by this name on the phone.
+pub fn is_device_name(name: &str) -> bool {
+    (1..=50).contains(&name.chars().count()) && !name.chars().any(char::is_control)
+}
+
 words! {
     /// Where a connection stands (CONTRACT.md section 2).
     pub enum ConnectionStatus {
