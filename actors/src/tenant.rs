@@ -217,10 +217,7 @@ impl Actor for TenantActor {
 }
 
 fn key(state: &State, phone_number: PhoneNumber) -> ConnectionKey {
-    ConnectionKey {
-        client_id: state.args.client_id,
-        phone_number,
-    }
+    ConnectionKey::new(state.args.client_id, phone_number)
 }
 
 /// Waits for the store inside the handler: there is nothing else that the actor could do before.

@@ -134,10 +134,7 @@ impl World {
     async fn link(&self, client: ClientId, webhooks: Vec<(PhoneNumber, WebhookId)>) -> Result<Vec<Line>, Failure> {
         let mut lines = Vec::with_capacity(webhooks.len());
         for (number, webhook) in webhooks {
-            let key = ConnectionKey {
-                client_id: client,
-                phone_number: number.clone(),
-            };
+            let key = ConnectionKey::new(client, number.clone());
             // It is there already in a store that was used before.
             let _exists = self.gateway.create_connection(client, number.clone()).await;
             let link = self.links.wait_for_link(&key).await;

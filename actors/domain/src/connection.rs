@@ -13,6 +13,16 @@ pub struct ConnectionKey {
     pub phone_number: PhoneNumber,
 }
 
+impl ConnectionKey {
+    /// The key of a client's number.
+    pub fn new(client_id: ClientId, phone_number: PhoneNumber) -> Self {
+        Self {
+            client_id,
+            phone_number,
+        }
+    }
+}
+
 /// What a device's name on the phone has to be; see [`is_device_name`].
 pub const DEVICE_NAME_WANTED: &str = "1 to 50 characters without control characters";
 
@@ -91,9 +101,6 @@ pub struct Connection {
 impl Connection {
     /// The key of this connection.
     pub fn key(&self) -> ConnectionKey {
-        ConnectionKey {
-            client_id: self.client_id,
-            phone_number: self.phone_number.clone(),
-        }
+        ConnectionKey::new(self.client_id, self.phone_number.clone())
     }
 }

@@ -134,10 +134,7 @@ async fn sent_messages_go_once_they_are_old_enough_and_are_looked_at_once_a_day(
     let keep = Keep::days(7, 30);
     let world = World::start_with(Settings { keep, ..settings() }).await;
     let client = world.add_client("a").await;
-    let key = ConnectionKey {
-        client_id: client.id,
-        phone_number: number(1),
-    };
+    let key = ConnectionKey::new(client.id, number(1));
     let days = |days: i64| Timestamp(clock::now().0 + days * 86_400_000);
     let mut writer = world.store.writer().await.unwrap();
     let mut group = writer.begin().await.unwrap();

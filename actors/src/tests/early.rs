@@ -21,10 +21,7 @@ use crate::{
 /// A paired number whose row nobody was told of, so that its session is the test's.
 async fn unseen(world: &World) -> ConnectionKey {
     let client = world.add_client("a").await;
-    let key = |n| ConnectionKey {
-        client_id: client.id,
-        phone_number: number(n),
-    };
+    let key = |n| ConnectionKey::new(client.id, number(n));
     world.gateway.create_connection(client.id, number(9)).await.unwrap();
     // Its tenant has read its rows by then.
     world.links.wait_for_link(&key(9)).await;

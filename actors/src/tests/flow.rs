@@ -262,10 +262,7 @@ async fn a_deletion_that_outlived_its_caller_can_be_repeated() {
     let world = World::start().await;
     let client = world.add_client("a").await;
     world.connected(client.id, &number(7)).await;
-    let key = ConnectionKey {
-        client_id: client.id,
-        phone_number: number(7),
-    };
+    let key = ConnectionKey::new(client.id, number(7));
     let actor = world.gateway.shared.directory.session(&key).unwrap().actor.unwrap();
     // Its caller is gone, so nobody deletes the row.
     let _gave_up = actor.call(session::Message::Delete, Some(Duration::ZERO)).await;

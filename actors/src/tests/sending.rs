@@ -395,10 +395,7 @@ async fn deleting_the_connection_ends_what_waits() {
     let queued = send(&world, client, message).await.unwrap();
     let store = Arc::new(world.store.clone());
     world.gateway.delete_connection(client, &number(1)).await.unwrap();
-    let key = wharf_domain::ConnectionKey {
-        client_id: client,
-        phone_number: number(1),
-    };
+    let key = wharf_domain::ConnectionKey::new(client, number(1));
     let row = store.outgoing_message(&key, &queued.message_id).await.unwrap().unwrap();
     assert_eq!(row.error_code.as_deref(), Some("connection_deleted"), "{row:?}");
     world.gateway.stop().await;

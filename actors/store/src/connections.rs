@@ -41,10 +41,7 @@ impl Store {
     pub async fn any_proxy(&self) -> Result<Option<(ConnectionKey, Vec<u8>)>, StoreError> {
         let row = query(sql::ANY_PROXY).fetch_optional(self.pool()).await;
         self.one(row, |row| {
-            let key = ConnectionKey {
-                client_id: ClientId(row.try_get(0)?),
-                phone_number: codec::number(row, "phone_number")?,
-            };
+            let key = ConnectionKey::new(ClientId(row.try_get(0)?), codec::number(row, "phone_number")?);
             Ok((key, row.try_get(2)?))
         })
     }

@@ -36,10 +36,7 @@ use super::{DeviceKeys, KeyStore, Reporter, name_of, prefix_of};
 const PATIENCE: Duration = Duration::from_millis(300);
 
 fn number(client: i64, phone: &str) -> ConnectionKey {
-    ConnectionKey {
-        client_id: ClientId(client),
-        phone_number: phone.parse().unwrap(),
-    }
+    ConnectionKey::new(ClientId(client), phone.parse().unwrap())
 }
 
 /// Two numbers of one client, and one of them of another client. What is forgotten of one reaches those behind it if it
