@@ -16,8 +16,8 @@ use wharf_testnet::{Network, NetworkConfig};
 use wharf_whatsapp::{KeyStore, LiveConfig, LiveFactory};
 
 use crate::{
-    process::{Receiver, cpu_us},
-    world::{Failure, settings, store_url},
+    process::{Failure, Receiver, cpu_us},
+    world::{settings, store_url},
 };
 
 /// How often a state that has no wake-up is looked at.

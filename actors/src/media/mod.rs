@@ -39,6 +39,7 @@ use crate::{
 use files::MediaFiles;
 use ledger::Ledger;
 use outbound::Outbound;
+pub(crate) use probe::thumbnail;
 pub use settings::MediaSettings;
 
 /// A lost wake-up is no longer wait than this.
@@ -59,11 +60,6 @@ const PREVIEWS_AT_A_TIME: Caps = Caps {
     total: 16,
     per_client: 4,
 };
-
-/// A small JPEG of a picture, if it can be read. Blocks; belongs in a thread of its own.
-pub(crate) fn thumbnail(picture: &mut (impl std::io::Read + std::io::Seek)) -> Option<Vec<u8>> {
-    probe::thumbnail(picture)
-}
 
 /// What there is one of per gateway.
 pub(crate) struct MediaRoom {

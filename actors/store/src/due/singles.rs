@@ -6,7 +6,7 @@ use wharf_domain::WebhookId;
 use super::{by_time::read_singles, count, next_due_at};
 use crate::{
     DuePage, DueQuery,
-    codec::{At, count},
+    codec::{self, At},
     sql,
 };
 
@@ -34,7 +34,7 @@ pub(super) async fn due_page(
         let rest = sqlx::query(sql::DUE_SINGLES_AFTER_CHAT)
             .bind(webhook.0)
             .bind(after_chat)
-            .bind(wanted.saturating_sub(count(rows.len())))
+            .bind(wanted.saturating_sub(codec::count(rows.len())))
             .fetch_all(&mut *connection)
             .await?;
         rows.extend(rest);

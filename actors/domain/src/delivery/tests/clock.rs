@@ -16,7 +16,7 @@ use super::{
     store::{Store, id, number},
 };
 use crate::{
-    AttemptResult,
+    AttemptOutcome, AttemptResult,
     retry::{LONGEST_WAIT, wait_after},
 };
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{super::*, desk::*, store::id};
-use crate::{Courtesy, EventStatus, courtesy::ClientErrors};
+use crate::{AttemptOutcome, Courtesy, EventStatus, courtesy::ClientErrors};
 
 pub(super) fn asking(courtesy: Courtesy) -> DeliveryConfig {
     DeliveryConfig {

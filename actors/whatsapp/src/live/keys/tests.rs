@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 use wharf_domain::{ClientId, ConnectionKey};
 use wharf_store::{KeyChange, KeyKind};
 use whatsapp_rust::store::traits::{
-    Backend, DeviceStore, LidPnMappingEntry, PendingInboundKey, PendingInboundRow, ProtocolStore, SignalStore,
+    DeviceStore, LidPnMappingEntry, PendingInboundKey, PendingInboundRow, ProtocolStore, SignalStore,
 };
 use whatsapp_rust::wacore::{
     store::{Device, InMemoryBackend},
@@ -395,10 +395,4 @@ fn no_two_lists_of_parts_give_one_name() {
     assert_ne!(name_of(&["a"], "bc"), name_of(&["ab"], "c"));
     assert_ne!(name_of(&["a\0"], "b"), name_of(&["a"], "\0b"));
     assert!(name_of(&["a", "b"], "c").starts_with(&prefix_of(&["a"])));
-}
-
-#[test]
-fn it_is_a_backend() {
-    fn takes(_: Option<&dyn Backend>) {}
-    takes(None::<&DeviceKeys>.map(|keys| keys as &dyn Backend));
 }
