@@ -30,9 +30,9 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use wharf_domain::{EventKind, EventKinds};
 
-use process::{Receiver, cpu_us, memory_kib};
+use process::{Failure, Receiver, cpu_us, memory_kib};
 use receiver::now_us;
-use world::{Failure, Line, World};
+use world::{Line, World};
 
 /// Load on the whole product path.
 #[derive(Parser)]

@@ -32,7 +32,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
-use world::Failure;
+use process::Failure;
 
 /// A thousand numbers on one host.
 #[derive(Parser)]

@@ -50,12 +50,7 @@ use std::{io::Write as _, path::PathBuf, process::ExitCode};
 use clap::{Args, Parser, Subcommand};
 use serde_json::{Value, json};
 
-/// What the parts that `numbers` has, too, call an error.
-mod world {
-    pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
-}
-
-use world::Failure;
+use process::Failure;
 
 /// Months of a gateway's life in minutes.
 #[derive(Parser)]

@@ -46,20 +46,31 @@ fn packages(metadata: &Value) -> &Vec<Value> {
     metadata["packages"].as_array().expect("packages")
 }
 
-/// The names that a package of ours depends on, without those for its tests.
-fn dependencies(metadata: &Value, name: &str) -> BTreeSet<String> {
+/// What a package of ours depends on, without what is for its tests.
+fn normal<'m>(metadata: &'m Value, name: &str) -> impl Iterator<Item = &'m Value> {
     let package = packages(metadata)
         .iter()
         .find(|package| package["name"] == name)
         .unwrap_or_else(|| panic!("{name}"));
-    let normal = package["dependencies"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter(|dependency| dependency["kind"].is_null());
-    normal
+    let all = package["dependencies"].as_array().unwrap().iter();
+    all.filter(|dependency| dependency["kind"].is_null())
+}
+
+/// The names of that.
+fn dependencies(metadata: &Value, name: &str) -> BTreeSet<String> {
+    normal(metadata, name)
         .map(|dependency| dependency["name"].as_str().unwrap().to_owned())
         .collect()
+}
+
+/// The features that a package of ours asks a library for, by default or by name.
+fn features(metadata: &Value, name: &str, library: &str) -> BTreeSet<String> {
+    let asked = normal(metadata, name)
+        .find(|dependency| dependency["name"] == library)
+        .unwrap_or_else(|| panic!("{name} does without {library}"));
+    assert_eq!(asked["uses_default_features"], false, "{name} takes all of {library}");
+    let named = asked["features"].as_array().unwrap().iter();
+    named.map(|feature| feature.as_str().unwrap().to_owned()).collect()
 }
 
 #[test]
@@ -103,18 +114,16 @@ fn each_big_library_is_known_in_one_room() {
             );
         }
     }
-    for library in [
-        "tokio",
-        "sqlx",
-        "chrono/clock",
-        "rand",
-        "fastrand",
-        "getrandom",
-        "reqwest",
-    ] {
+    for library in ["tokio", "sqlx", "rand", "fastrand", "getrandom", "reqwest"] {
         assert!(
             !dependencies(&metadata, "wharf-domain").contains(library),
             "the domain is pure: {library}"
+        );
+    }
+    for feature in ["clock", "now"] {
+        assert!(
+            !features(&metadata, "wharf-domain", "chrono").contains(feature),
+            "the domain has no clock: {feature}"
         );
     }
 }

@@ -7,6 +7,7 @@
 
 mod attempt;
 mod calls;
+mod effects;
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,7 +16,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use wharf_domain::{
     AttemptResult, ClientId, EventId, HeaderNames, PendingEvent, Timestamp, Webhook, WebhookId,
-    delivery::{Delivery, DeliveryConfig, DeliveryEvent, Effect},
+    delivery::{Delivery, DeliveryConfig, DeliveryEvent, NextAttempt},
 };
 use wharf_store::Renewal;
 
@@ -24,16 +25,17 @@ use crate::supervision::Crash;
 use crate::{
     clock,
     delivery::{
-        attempt::{Aim, Attempt},
-        calls::{deactivate, load, load_parked, on_retry, record, revive},
+        attempt::Aim,
+        calls::on_retry,
+        effects::{carry_out, spawn},
     },
     keyring::Keyring,
-    persistence::{Ended, WriteError},
+    persistence::WriteError,
     shared::Shared,
     slots::Permit,
-    supervision::{DONE, guarded},
+    supervision::DONE,
+    task::OwnedTask,
     tenant,
-    timer::Timer,
 };
 
 /// How long a delivery waits for something to do before it rests: a webhook that gets a message a minute stays awake.
@@ -44,6 +46,7 @@ const REST_AFTER: Duration = if cfg!(test) {
 };
 /// How long the attempts under way get when the program stops (CONTRACT.md section 5).
 const GRACE: Duration = Duration::from_secs(10);
+
 /// What the actor is started with.
 pub(crate) struct Args {
     pub(crate) client_id: ClientId,
@@ -81,7 +84,7 @@ pub(crate) enum Message {
         reply: RpcReplyPort<RetryReply>,
     },
     /// An attempt that waited for a slot has one.
-    SlotGranted(Attempt, Permit),
+    SlotGranted(NextAttempt, Permit),
     /// Something that was begun has ended.
     Happened(DeliveryEvent),
     /// Tell the tenant if there has been nothing to do for a while.
@@ -122,9 +125,9 @@ pub(crate) struct State {
     /// When the machine was last told something, by the steady clock.
     last_step: Timestamp,
     headers: HeaderNames,
-    timer: Timer,
+    timer: OwnedTask,
     /// The one look at the backlog that is wanted: whoever has it begun anew over and over reads it once at a time.
-    loading: Timer,
+    loading: OwnedTask,
     /// Cancelled when the attempts under way are waited for no longer.
     grace: CancellationToken,
     /// Attempts and other store calls under way; they end with the actor, so that a restarted one is alone.
@@ -155,8 +158,8 @@ impl Actor for DeliveryActor {
             hub_signature: false,
             last_step: clock::steady(),
             headers: HeaderNames::default(),
-            timer: Timer::default(),
-            loading: Timer::default(),
+            timer: OwnedTask::default(),
+            loading: OwnedTask::default(),
             grace: CancellationToken::new(),
             tasks: JoinSet::new(),
         })
@@ -321,85 +324,4 @@ fn tell_tenant(state: &State, idle: bool) {
             idle,
         });
     }
-}
-
-fn carry_out(myself: &ActorRef<Message>, state: &mut State, effects: Vec<Effect>) {
-    for effect in effects {
-        match effect {
-            Effect::Attempt {
-                event_id,
-                sequence,
-                attempt,
-                payload,
-                standing,
-            } => {
-                let attempt = Attempt {
-                    event_id,
-                    sequence,
-                    attempt,
-                    payload,
-                    standing,
-                };
-                attempt::make(myself, state, attempt);
-            }
-            Effect::Record(outcome) => {
-                let machine = state.machine.as_ref();
-                let may_wait = machine.is_some_and(|machine| machine.may_wait(outcome.event_id));
-                let task = record(myself.clone(), &state.args.shared, Ended { outcome, may_wait });
-                spawn(myself, state, task);
-            }
-            Effect::Hurry => state.args.shared.persistence.hurry(),
-            Effect::Load { generation, query } => {
-                let (shared, webhook) = (
-                    Arc::clone(&state.args.shared),
-                    (state.args.client_id, state.args.webhook_id),
-                );
-                let task = load(myself.clone(), shared, webhook, generation, query);
-                state.loading.set(guarded(task, tells_of_loss(myself)));
-            }
-            Effect::LoadParked {
-                generation,
-                after,
-                limit,
-            } => {
-                let (shared, webhook_id) = (Arc::clone(&state.args.shared), state.args.webhook_id);
-                let task = load_parked(myself.clone(), shared, webhook_id, generation, after, limit);
-                spawn(myself, state, task);
-            }
-            Effect::Revive(events) => {
-                let (shared, webhook_id) = (Arc::clone(&state.args.shared), state.args.webhook_id);
-                let task = revive(myself.clone(), shared, webhook_id, events);
-                spawn(myself, state, task);
-            }
-            Effect::Deactivate(reason) => {
-                let (shared, webhook) = (
-                    Arc::clone(&state.args.shared),
-                    (state.args.client_id, state.args.webhook_id),
-                );
-                let task = deactivate(shared, webhook, state.aim.url.clone(), reason);
-                spawn(myself, state, task);
-            }
-            Effect::SetTimer { at, generation } => set_timer(myself, state, at, generation),
-            Effect::Finished => myself.stop(Some(DONE.to_owned())),
-        }
-    }
-}
-
-fn spawn(myself: &ActorRef<Message>, state: &mut State, task: impl Future<Output = ()> + Send + 'static) {
-    state.tasks.spawn(guarded(task, tells_of_loss(myself)));
-}
-
-fn tells_of_loss(myself: &ActorRef<Message>) -> impl FnOnce() + Send + use<> {
-    let myself = myself.clone();
-    move || {
-        let _stopped = myself.cast(Message::TaskLost);
-    }
-}
-
-fn set_timer(myself: &ActorRef<Message>, state: &mut State, at: Timestamp, generation: u64) {
-    let myself = myself.clone();
-    state.timer.set(async move {
-        tokio::time::sleep(clock::until(at)).await;
-        let _stopped = myself.cast(Message::Happened(DeliveryEvent::TimerFired { generation }));
-    });
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use wharf_domain::pace::LEAST_BYTES_PER_SECOND;
+
 /// How fast something comes at the least.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pace {
@@ -10,9 +12,9 @@ pub(crate) struct Pace {
     pub(crate) window: Duration,
 }
 
-/// As much as is asked of those who send us files (`src/http/body.rs`).
+/// As much as is asked of those who send us files.
 pub(crate) const LEAST_PACE: Pace = Pace {
-    bytes_per_second: 16 * 1024,
+    bytes_per_second: LEAST_BYTES_PER_SECOND,
     window: Duration::from_secs(10),
 };
 

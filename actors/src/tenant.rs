@@ -29,7 +29,7 @@ use crate::{
     delivery::{self, DeliveryActor},
     shared::Shared,
     supervision::{Children, DONE, Death},
-    timer::Timer,
+    task::OwnedTask,
 };
 
 /// What the actor is started with.
@@ -105,12 +105,12 @@ pub(crate) struct State {
     resting: HashMap<WebhookId, bool>,
     /// Numbers of which a connection was announced although a session was known: when that ends there may be another to start.
     announced_again: HashSet<PhoneNumber>,
-    _rounds: Timer,
+    _rounds: OwnedTask,
     /// Set when the end has begun: no child is started any more.
     ending: Option<RpcReplyPort<()>>,
     /// Set while the client's devices are being unlinked, which only sessions that run can do.
     removing: bool,
-    removal: Timer,
+    removal: OwnedTask,
 }
 
 impl Actor for TenantActor {
@@ -132,7 +132,7 @@ impl Actor for TenantActor {
             _rounds: rest::rounds(myself),
             ending: None,
             removing: false,
-            removal: Timer::default(),
+            removal: OwnedTask::default(),
         })
     }
 
@@ -217,10 +217,7 @@ impl Actor for TenantActor {
 }
 
 fn key(state: &State, phone_number: PhoneNumber) -> ConnectionKey {
-    ConnectionKey {
-        client_id: state.args.client_id,
-        phone_number,
-    }
+    ConnectionKey::new(state.args.client_id, phone_number)
 }
 
 /// Waits for the store inside the handler: there is nothing else that the actor could do before.

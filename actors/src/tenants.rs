@@ -14,8 +14,8 @@ use crate::supervision::Crash;
 use crate::{
     shared::Shared,
     supervision::{Children, DONE, Death},
+    task::OwnedTask,
     tenant::{self, TenantActor},
-    timer::Timer,
 };
 
 /// How often the store's clients are looked at. A request of a new client does not wait for it, see `Ensure`.
@@ -52,7 +52,7 @@ pub(crate) struct State {
     removing: HashSet<ClientId>,
     ending: bool,
     /// Looks at the store, again and again.
-    _looking: Timer,
+    _looking: OwnedTask,
 }
 
 impl Actor for TenantsActor {
@@ -61,7 +61,7 @@ impl Actor for TenantsActor {
     type Arguments = Arc<Shared>;
 
     async fn pre_start(&self, myself: ActorRef<Message>, shared: Arc<Shared>) -> Result<State, ActorProcessingErr> {
-        let mut looking = Timer::default();
+        let mut looking = OwnedTask::default();
         looking.set(look(myself, Arc::clone(&shared)));
         Ok(State {
             shared,

@@ -340,10 +340,7 @@ mod tests {
 
     #[test]
     fn a_proxy_opens_for_its_connection_only_and_shows_no_credentials() {
-        let key = |client, number: &str| ConnectionKey {
-            client_id: ClientId(client),
-            phone_number: number.parse().unwrap(),
-        };
+        let key = |client, number: &str| ConnectionKey::new(ClientId(client), number.parse().unwrap());
         let own = key(1, "5511999999999");
         let proxy = Proxy::from_text("socks5://ana:hunter2@proxy.example.com:1080").unwrap();
         let SealedProxy { shown, sealed } = vault(1).seal_proxy(&own, &proxy).unwrap();

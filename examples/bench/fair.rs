@@ -8,10 +8,10 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::{
-    process::{Receiver, Stats},
+    process::{Failure, Receiver, Stats},
     receiver::now_us,
     steady,
-    world::{Failure, Line, World},
+    world::{Line, World},
 };
 
 /// What is measured.

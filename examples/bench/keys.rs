@@ -16,8 +16,8 @@ use wharf_testnet::{Network, NetworkConfig};
 use wharf_whatsapp::{KeyStore, LiveConfig, LiveFactory};
 
 use crate::{
-    process::{Receiver, cpu_us},
-    world::{Failure, settings, store_url},
+    process::{Failure, Receiver, cpu_us},
+    world::{settings, store_url},
 };
 
 /// How often a state that has no wake-up is looked at.
@@ -93,10 +93,7 @@ pub(crate) async fn run(
 
 /// Microseconds to encrypt and to decrypt a session.
 fn seal_us(keys: &KeyStore, client_id: ClientId, number: &PhoneNumber) -> Result<Value, Failure> {
-    let of = wharf_domain::ConnectionKey {
-        client_id,
-        phone_number: number.clone(),
-    };
+    let of = wharf_domain::ConnectionKey::new(client_id, number.clone());
     let (cipher, session) = (keys.keeper.cipher(&of)?, vec![7; SESSION_BYTES]);
     let begin = Instant::now();
     let mut sealed = Vec::new();

@@ -14,7 +14,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::world::Failure;
+pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Linux counts processor time for `/proc` in hundredths of a second, whatever the kernel's own clock.
 const TICK_US: u64 = 10_000;

@@ -1,6 +1,6 @@
 //! A gateway as `wharf serve` builds it, with scripted links in the place of WhatsApp.
 
-use std::{error::Error, ops::Range, path::PathBuf, sync::Arc, time::Duration};
+use std::{ops::Range, path::PathBuf, sync::Arc, time::Duration};
 
 use tempfile::TempDir;
 use wharf_actors::{Gateway, NewWebhook, Settings};
@@ -11,7 +11,7 @@ use wharf_domain::{
 use wharf_store::{ByNumber, EventFilter, Store, StoreOptions};
 use wharf_whatsapp::{ScriptedFactory, ScriptedHandle};
 
-pub(crate) type Failure = Box<dyn Error + Send + Sync>;
+use crate::process::Failure;
 
 /// How often it is looked at whether all is delivered, and for how long: far longer than a failing receiver's last attempt takes.
 const SETTLED_EVERY: Duration = Duration::from_millis(10);
@@ -134,10 +134,7 @@ impl World {
     async fn link(&self, client: ClientId, webhooks: Vec<(PhoneNumber, WebhookId)>) -> Result<Vec<Line>, Failure> {
         let mut lines = Vec::with_capacity(webhooks.len());
         for (number, webhook) in webhooks {
-            let key = ConnectionKey {
-                client_id: client,
-                phone_number: number.clone(),
-            };
+            let key = ConnectionKey::new(client, number.clone());
             // It is there already in a store that was used before.
             let _exists = self.gateway.create_connection(client, number.clone()).await;
             let link = self.links.wait_for_link(&key).await;

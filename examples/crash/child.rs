@@ -134,10 +134,7 @@ impl Child {
                 self.gateway.register_webhook(self.client, new).await?.webhook.id
             }
         };
-        let key = ConnectionKey {
-            client_id: self.client,
-            phone_number: number.clone(),
-        };
+        let key = ConnectionKey::new(self.client, number.clone());
         // It is there already after the first time.
         let _exists = self.gateway.create_connection(self.client, number.clone()).await;
         let link = links.wait_for_link(&key).await;

@@ -6,7 +6,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 
-use crate::world::Failure;
+use crate::process::Failure;
 
 /// How often a state that has no wake-up is looked at.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(200);

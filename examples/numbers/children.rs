@@ -8,10 +8,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::{
-    process::{cpu_us_of, memory_kib_of},
-    world::Failure,
-};
+use crate::process::{Failure, cpu_us_of, memory_kib_of};
 
 /// A process that answers lines; ends when dropped.
 pub(crate) struct Part {

@@ -15,7 +15,7 @@ use wharf::{
 };
 use wharf_store::{Store, StoreOptions};
 
-use crate::{print_line, world::Failure};
+use crate::{print_line, process::Failure};
 
 /// How long the ends of idle connections may take to be noticed when everything has stopped.
 const LAST_ENDS: Duration = Duration::from_secs(2);

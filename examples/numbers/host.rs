@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::{Run, Switch, api::Api, children::Part, directory, process::Receiver, rounded, say, world::Failure};
+use crate::{Run, Switch, api::Api, children::Part, directory, process::Failure, process::Receiver, rounded, say};
 
 struct Host {
     api: Api,

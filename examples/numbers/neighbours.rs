@@ -28,10 +28,10 @@ use wharf_whatsapp::{
 
 use crate::{
     Neighbours, directory,
-    process::{Receiver, Stats},
+    process::{Failure, Receiver, Stats},
     receiver::now_us,
     rounded, say,
-    world::{Failure, new_webhook, settings},
+    world::{new_webhook, settings},
 };
 
 /// Sessions' threads, so many that each of the three clients has its own.

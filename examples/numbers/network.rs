@@ -5,7 +5,7 @@ use std::io;
 use serde_json::json;
 use wharf_testnet::{Network, NetworkConfig};
 
-use crate::{print_line, world::Failure};
+use crate::{print_line, process::Failure};
 
 /// Says on standard output where it listens, and runs until its standard input ends.
 pub(crate) async fn run() -> Result<(), Failure> {

@@ -9,7 +9,7 @@ use std::{
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::{book::Book, world::Failure};
+use crate::{book::Book, process::Failure};
 
 /// How often a state that has no wake-up is looked at.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(200);

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     line::{Line, Stage, Standing},
-    world::Failure,
+    process::Failure,
 };
 
 /// One thing after another until the end, with pauses of some `pace_ms`.

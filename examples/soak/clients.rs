@@ -14,7 +14,7 @@ use crate::{
     api::{LOOK_EVERY, PATIENCE, Tenant},
     churn::bring_back,
     line::{Line, Stage},
-    world::Failure,
+    process::Failure,
 };
 
 /// Adds a client.

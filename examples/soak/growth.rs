@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::{line::Stage, rounded, say, world::Failure};
+use crate::{line::Stage, process::Failure, rounded, say};
 
 /// What may grow: by how much of itself, and how much besides.
 const BOUNDS: [(&str, f64, f64); 9] = [

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use serde_json::Value;
 use tokio::task::block_in_place;
 
-use crate::{book::Book, children::Part, world::Failure};
+use crate::{book::Book, children::Part, process::Failure};
 
 /// See the module.
 pub(crate) struct Hooks {

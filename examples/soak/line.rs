@@ -18,7 +18,7 @@ use crate::{
     book::Book,
     hooks::{self, Hooks},
     lives::Lives,
-    world::Failure,
+    process::Failure,
 };
 
 /// What everybody works with.

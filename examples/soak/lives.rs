@@ -16,7 +16,7 @@ use crate::{
     api::{LOOK_EVERY, PATIENCE},
     children::{Cost, Part},
     line::Stage,
-    world::Failure,
+    process::Failure,
 };
 
 /// What a stop may take: running attempts have 10 s (README), sessions close meanwhile.

@@ -5,7 +5,7 @@ use std::{io, time::Duration};
 use serde_json::{Value, json};
 use wharf_support::{Receiver, Reply};
 
-use crate::{print_line, world::Failure};
+use crate::{print_line, process::Failure};
 
 /// How a path answers from now on, by its name.
 fn mood(name: &str) -> Reply {

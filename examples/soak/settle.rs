@@ -16,7 +16,7 @@ use crate::{
     churn, clients,
     growth::files_below,
     line::{Line, Stage},
-    world::Failure,
+    process::Failure,
 };
 
 /// Tables that hold something when there is no client any more.

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::{
     line::{Line, Stage},
-    world::Failure,
+    process::Failure,
 };
 
 /// The next moment at a pace, evened out by lot.

@@ -24,8 +24,9 @@ use crate::{
     hooks::Hooks,
     line::{Line, Stage},
     lives::{self, Lives},
-    log, rounded, say, settle, traffic,
-    world::Failure,
+    log,
+    process::Failure,
+    rounded, say, settle, traffic,
 };
 
 /// The share of the run in which the gateway is restarted; what grows in a process is looked for in the rest, in one life.

@@ -5,6 +5,7 @@ use std::{collections::HashMap, path::PathBuf, time::Duration};
 use wharf_actors::{Limits, MediaSettings};
 use wharf_domain::{
     ClientId, TokenHash,
+    connection::{DEVICE_NAME_WANTED, is_device_name},
     outgoing::{Pace, Pacing},
     retention::Keep,
     session::Patience,
@@ -137,14 +138,9 @@ fn whatsapp(reader: &mut Reader) -> Result<Whatsapp, Refused> {
             (matches!(url.scheme(), "ws" | "wss") && url.has_host()).then(|| Some(text.to_owned()))
         }
     });
-    let device_name = reader.text(
-        "whatsapp.device_name",
-        "1 to 50 characters without control characters",
-        |text| {
-            let sane = (1..=50).contains(&text.chars().count()) && !text.chars().any(char::is_control);
-            sane.then(|| text.to_owned())
-        },
-    );
+    let device_name = reader.text("whatsapp.device_name", DEVICE_NAME_WANTED, |text| {
+        is_device_name(text).then(|| text.to_owned())
+    });
     let history_sync = reader.flag("whatsapp.history_sync");
     let undecryptable_wait = reader.number("whatsapp.undecryptable_wait_seconds", 1, 86_400);
     Ok(Whatsapp {

@@ -6,6 +6,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use futures::{Stream, StreamExt};
 use tokio::time::{Instant, timeout};
 use warp::http::{HeaderMap, HeaderValue, StatusCode, header};
+use wharf_domain::pace::earned;
 
 use super::problem::Problem;
 
@@ -17,10 +18,7 @@ const DRAIN_MAX_BYTES: usize = 4 * 1024 * 1024;
 /// How long that may take.
 const DRAIN_TIME: Duration = Duration::from_millis(500);
 
-/// Bytes per second at which a large body has to come when the time for a small one is over.
-const LEAST_PACE: f64 = 16.0 * 1024.0;
-
-/// How slow the sender of a large body may be: silent for so long, and in the long run no slower than [`LEAST_PACE`]. Only
+/// How slow the sender of a large body may be: silent for so long, and in the long run no slower than the least pace. Only
 /// what is waited for the sender counts, not what is done with what has come.
 pub(super) struct Pace {
     most: Duration,
@@ -34,8 +32,7 @@ impl Pace {
 
     /// What came gives time for more, but none to be saved up.
     fn came(&mut self, bytes: usize, waited: Duration) {
-        let earned = Duration::from_secs_f64(bytes as f64 / LEAST_PACE);
-        self.left = (self.left.saturating_sub(waited) + earned).min(self.most);
+        self.left = (self.left.saturating_sub(waited) + earned(bytes)).min(self.most);
     }
 }
 

@@ -3,7 +3,11 @@
 
 use serde_json::{Map, Value};
 use warp::http::StatusCode;
-use wharf_domain::{EventKinds, InvalidField, Metadata, PhoneNumber, Timestamp, webhook};
+use wharf_domain::{
+    EventKinds, InvalidField, Metadata, PhoneNumber, Timestamp,
+    connection::{DEVICE_NAME_WANTED, is_device_name},
+    webhook,
+};
 
 use super::{
     json,
@@ -19,6 +23,8 @@ const NAME_SHOWN: usize = 100;
 
 /// The longest `error` to look for: longer than any that is kept to be told apart by.
 const ERROR_MAX_BYTES: usize = 1024;
+/// What stands for a value that is no whole number, where those below 0 are refused.
+const NO_NUMBER: i64 = -1;
 /// What is said of a text that is no time.
 pub(super) const TIME_WANTED: &str = "must be a time as RFC 3339 has it, such as 2025-11-05T14:23:00Z";
 
@@ -250,15 +256,13 @@ pub(super) fn events(_name: &'static str, value: Value) -> Result<EventKinds, In
 }
 
 /// A budget of attempts.
-pub(super) fn max_retries(name: &'static str, value: Value) -> Result<u32, InvalidField> {
-    let refusal = || InvalidField::new(name, "must be a whole number from 1 to 20");
-    webhook::check_max_retries(value.as_i64().ok_or_else(refusal)?)
+pub(super) fn max_retries(_name: &'static str, value: Value) -> Result<u32, InvalidField> {
+    webhook::check_max_retries(value.as_i64().unwrap_or(NO_NUMBER))
 }
 
 /// For how long a replaced secret goes on signing.
-pub(super) fn overlap_hours(name: &'static str, value: Value) -> Result<u32, InvalidField> {
-    let refusal = || InvalidField::new(name, "must be a whole number from 0 to 168");
-    webhook::check_overlap_hours(value.as_i64().ok_or_else(refusal)?)
+pub(super) fn overlap_hours(_name: &'static str, value: Value) -> Result<u32, InvalidField> {
+    webhook::check_overlap_hours(value.as_i64().unwrap_or(NO_NUMBER))
 }
 
 /// A webhook's address, as far as its length; whether it may be called is the gateway's to say.
@@ -292,13 +296,13 @@ pub(super) fn metadata_or_null(name: &'static str, value: Value) -> Result<Optio
 
 /// A linked device's name on the phone, or null for that of the configuration.
 pub(super) fn device_name_or_null(name: &'static str, value: Value) -> Result<Option<String>, InvalidField> {
-    let accepted = || InvalidField::new(name, "must be 1 to 50 characters without control characters, or null");
     match value {
         Value::Null => Ok(None),
-        Value::String(text) if (1..=50).contains(&text.chars().count()) && !text.chars().any(char::is_control) => {
-            Ok(Some(text))
-        }
-        _ => Err(accepted()),
+        Value::String(text) if is_device_name(&text) => Ok(Some(text)),
+        _ => Err(InvalidField::new(
+            name,
+            format!("must be {DEVICE_NAME_WANTED}, or null"),
+        )),
     }
 }
 

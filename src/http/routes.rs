@@ -64,7 +64,7 @@ macro_rules! route {
 
 /// Every route of CONTRACT.md section 2. A `?` behind the path: it reads parameters.
 #[rustfmt::skip]
-pub(super) static ROUTES: [Route; 62] = [
+pub(super) static ROUTES: &[Route] = &[
     route!(POST   "/api/webhooks/register"                                Object  webhooks::register),
     route!(GET    "/api/webhooks/list"?                                   Nothing webhooks::all),
     route!(GET    "/api/webhooks/:webhook_id"                             Nothing webhooks::one),

@@ -18,16 +18,13 @@ use tokio::{
     task::{AbortHandle, Id},
 };
 
-use wharf_domain::ClientId;
+use wharf_domain::{ClientId, pace::earned};
 
 use super::{Limits, held::Held};
 
 mod watched;
 
 pub(super) use watched::Watched;
-
-/// Bytes per second at which a client has to take an answer that is larger than its time allows: files of media.
-const LEAST_PACE: f64 = 16.0 * 1024.0;
 
 /// After this an answer that counts for nobody makes room: it is small, and its client does not take it.
 const UNCOUNTED_ANSWER: Duration = Duration::from_secs(1);
@@ -91,8 +88,7 @@ impl Seat {
     fn moved(&self, bytes: usize) {
         let mut state = self.state();
         if state.doing == Doing::Answering {
-            let earned = Duration::from_secs_f64(bytes as f64 / LEAST_PACE);
-            state.since = (state.since + earned).min(Instant::now());
+            state.since = (state.since + earned(bytes)).min(Instant::now());
         }
     }
 

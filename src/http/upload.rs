@@ -148,8 +148,8 @@ async fn from_the_disk(
         receiving.take(&piece).await?;
     }
     let received = receiving.finish().await?;
-    let busy = || Problem::unavailable("the server is going down");
-    let turn = large.turn(call.client).await.ok_or_else(busy)?;
+    let closing = || Problem::unavailable("the server is going down");
+    let turn = large.turn(call.client).await.ok_or_else(closing)?;
     let whole = tokio::fs::read(received.path()).await.map_err(|error| {
         tracing::error!(%error, "a body that was received cannot be read");
         Problem::internal()

@@ -104,10 +104,7 @@ async fn by_default_the_history_makes_no_events_and_tells_whom_the_account_may_w
         readers: 1,
     };
     let store = Store::open(&options).await.unwrap();
-    let key = ConnectionKey {
-        client_id: ClientId(1),
-        phone_number: NUMBER.parse().unwrap(),
-    };
+    let key = ConnectionKey::new(ClientId(1), NUMBER.parse().unwrap());
     wait_until("the token for the other side", WITHIN, || async {
         let tokens = store.keys_of(&key, KeyKind::TrustToken, b"").await.unwrap();
         tokens.iter().any(|token| !token.value.is_empty()).then_some(())

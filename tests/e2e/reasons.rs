@@ -238,10 +238,7 @@ async fn open_failed() {
 
 /// Writes another value into the row of the number's device; answers the one that was there.
 async fn exchange_device(store: &Store, value: Vec<u8>) -> Vec<u8> {
-    let of = ConnectionKey {
-        client_id: ClientId(1),
-        phone_number: NUMBER.parse().unwrap(),
-    };
+    let of = ConnectionKey::new(ClientId(1), NUMBER.parse().unwrap());
     let row = store.key(&of, KeyKind::Device, b"").await.unwrap().expect("the device");
     let mut writer = store.writer().await.unwrap();
     let mut group = writer.begin().await.unwrap();

@@ -13,6 +13,24 @@ pub struct ConnectionKey {
     pub phone_number: PhoneNumber,
 }
 
+impl ConnectionKey {
+    /// The key of a client's number.
+    pub fn new(client_id: ClientId, phone_number: PhoneNumber) -> Self {
+        Self {
+            client_id,
+            phone_number,
+        }
+    }
+}
+
+/// What a device's name on the phone has to be; see [`is_device_name`].
+pub const DEVICE_NAME_WANTED: &str = "1 to 50 characters without control characters";
+
+/// Whether a device can go by this name on the phone.
+pub fn is_device_name(name: &str) -> bool {
+    (1..=50).contains(&name.chars().count()) && !name.chars().any(char::is_control)
+}
+
 words! {
     /// Where a connection stands (CONTRACT.md section 2).
     pub enum ConnectionStatus {
@@ -83,9 +101,6 @@ pub struct Connection {
 impl Connection {
     /// The key of this connection.
     pub fn key(&self) -> ConnectionKey {
-        ConnectionKey {
-            client_id: self.client_id,
-            phone_number: self.phone_number.clone(),
-        }
+        ConnectionKey::new(self.client_id, self.phone_number.clone())
     }
 }

@@ -19,6 +19,7 @@ pub mod ids;
 pub mod media_link;
 pub mod message;
 pub mod outgoing;
+pub mod pace;
 pub mod phone;
 pub mod proxy;
 pub mod restart;

@@ -1,4 +1,4 @@
-//! Enums whose variants are words.
+//! What is written as text: enums whose variants are words, and types that are read from what people write.
 
 /// Declares an enum each of whose variants is one word, the same in JSON, in the database and in the API. It can be
 /// copied, compared and hashed; other attributes are passed on.
@@ -43,3 +43,33 @@ macro_rules! words {
         }
     };
 }
+
+/// Has a type that `parse(field, text)` reads be read wherever a text is, JSON too, in the name of `$field`; and be written as it is
+/// shown.
+macro_rules! read_from_text {
+    ($name:ident as $field:literal) => {
+        impl ::std::str::FromStr for $name {
+            type Err = $crate::InvalidField;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                Self::parse($field, text)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = $crate::InvalidField;
+
+            fn try_from(text: String) -> Result<Self, Self::Error> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(read: $name) -> Self {
+                read.to_string()
+            }
+        }
+    };
+}
+
+pub(crate) use read_from_text;

@@ -10,10 +10,15 @@ use std::{
 
 use ractor::ActorRef;
 use wharf_domain::{
-    AttemptResult, AttemptTiming, EventId, KEPT_PAYLOAD_BYTES, delivery::DeliveryEvent, fair::Standing,
+    AttemptResult, AttemptTiming, KEPT_PAYLOAD_BYTES,
+    delivery::{DeliveryEvent, EndedAttempt, NextAttempt},
+    fair::Standing,
 };
 
-use super::{Message, State, carry_out, spawn};
+use super::{
+    Message, State,
+    effects::{carry_out, spawn},
+};
 use crate::{
     clock,
     keyring::Keyring,
@@ -21,18 +26,6 @@ use crate::{
     shared::{Shared, until_read},
     slots::Permit,
 };
-
-/// An attempt that the machine wants made.
-pub(crate) struct Attempt {
-    pub(super) event_id: EventId,
-    /// Its number among those of its phone number.
-    pub(super) sequence: i64,
-    pub(super) attempt: u32,
-    /// Where the machine has it; else the store has.
-    pub(super) payload: Option<bytes::Bytes>,
-    /// What was known of its receiver when the machine wanted it made.
-    pub(super) standing: Standing,
-}
 
 /// What attempts are made at; changes with a PATCH.
 pub(super) struct Aim {
@@ -44,18 +37,19 @@ pub(super) struct Aim {
     pub(super) timeout: Duration,
 }
 
-/// Makes an attempt if there is a slot for it, else waits for one.
-pub(super) fn make(myself: &ActorRef<Message>, state: &mut State, attempt: Attempt) {
+/// Makes an attempt if there is a slot for it, else waits for one. `standing` is what was known of its receiver when the machine
+/// wanted it made.
+pub(super) fn make(myself: &ActorRef<Message>, state: &mut State, attempt: NextAttempt, standing: Standing) {
     let Some(machine) = state.machine.as_mut() else { return };
     let (slots, client) = (&state.args.shared.slots, state.args.client_id);
-    if let Some(permit) = slots.take(client, attempt.standing) {
+    if let Some(permit) = slots.take(client, standing) {
         return begin(myself, state, attempt, permit);
     }
     machine.awaits_slot();
     // It may be long until then, and the store has what is large.
     let payload = attempt.payload.filter(|payload| payload.len() <= KEPT_PAYLOAD_BYTES);
-    let attempt = Attempt { payload, ..attempt };
-    let slot = slots.wait(client, attempt.standing);
+    let attempt = NextAttempt { payload, ..attempt };
+    let slot = slots.wait(client, standing);
     let teller = myself.clone();
     let task = async move {
         if let Some(permit) = slot.await {
@@ -66,7 +60,7 @@ pub(super) fn make(myself: &ActorRef<Message>, state: &mut State, attempt: Attem
 }
 
 /// An attempt that waited has its slot.
-pub(super) fn on_granted(myself: &ActorRef<Message>, state: &mut State, attempt: Attempt, permit: Permit) {
+pub(super) fn on_granted(myself: &ActorRef<Message>, state: &mut State, attempt: NextAttempt, permit: Permit) {
     let Some(machine) = state.machine.as_mut() else { return };
     let now = clock::now();
     machine.keep_time(now, clock::steady());
@@ -79,7 +73,7 @@ pub(super) fn on_granted(myself: &ActorRef<Message>, state: &mut State, attempt:
     carry_out(myself, state, effects);
 }
 
-fn begin(myself: &ActorRef<Message>, state: &mut State, attempt: Attempt, permit: Permit) {
+fn begin(myself: &ActorRef<Message>, state: &mut State, attempt: NextAttempt, permit: Permit) {
     let (teller, shared) = (myself.clone(), Arc::clone(&state.args.shared));
     let (aim, keyring, client) = (Arc::clone(&state.aim), Arc::clone(&state.keyring), state.args.client_id);
     let grace = state.grace.clone();
@@ -93,7 +87,7 @@ fn begin(myself: &ActorRef<Message>, state: &mut State, attempt: Attempt, permit
         let took = began.elapsed();
         tracing::debug!(event = %event_id, attempt = number, ?result, "attempt ended");
         shared.metrics.attempted(event_id, &result, took);
-        let ended = DeliveryEvent::AttemptFinished {
+        let ended = DeliveryEvent::AttemptFinished(EndedAttempt {
             event_id,
             attempt: number,
             result,
@@ -101,14 +95,14 @@ fn begin(myself: &ActorRef<Message>, state: &mut State, attempt: Attempt, permit
             jitter: clock::jitter(),
             retry_after,
             target: aim.number,
-        };
+        });
         drop(permit);
         let _stopped = teller.cast(Message::Happened(ended));
     };
     spawn(myself, state, task);
 }
 
-async fn carry_through(shared: &Shared, aim: &Aim, keyring: &Keyring, attempt: Attempt) -> Posted {
+async fn carry_through(shared: &Shared, aim: &Aim, keyring: &Keyring, attempt: NextAttempt) -> Posted {
     let target = match &aim.target {
         Ok(target) => target,
         Err(refused) => return refused.clone().into(),

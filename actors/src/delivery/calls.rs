@@ -9,7 +9,7 @@ use wharf_domain::{
 };
 use wharf_store::Renewal;
 
-use super::{Message, RetryReply, State, spawn};
+use super::{Message, RetryReply, State, effects::spawn};
 use crate::{
     persistence::{Ended, Write, WriteError},
     shared::Shared,

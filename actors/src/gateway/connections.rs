@@ -63,10 +63,7 @@ impl Gateway {
         if limit > 0 && self.shared.store.count_connections(client_id).await? >= u64::from(limit) {
             return Err(at_limit("connections", "connections_per_client", limit));
         }
-        let key = ConnectionKey {
-            client_id,
-            phone_number,
-        };
+        let key = ConnectionKey::new(client_id, phone_number);
         let new = NewConnection {
             device_name: settings.device_name.flatten(),
             proxy: self.sealed(&key, settings.proxy.flatten().as_deref())?,
@@ -250,10 +247,7 @@ impl Gateway {
         client_id: ClientId,
         phone_number: &PhoneNumber,
     ) -> Result<Connection, GatewayError> {
-        let key = ConnectionKey {
-            client_id,
-            phone_number: phone_number.clone(),
-        };
+        let key = ConnectionKey::new(client_id, phone_number.clone());
         let row = self
             .shared
             .store

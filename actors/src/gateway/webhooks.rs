@@ -45,10 +45,7 @@ impl Gateway {
             courtesy,
             headers,
         } = new;
-        let key = ConnectionKey {
-            client_id,
-            phone_number,
-        };
+        let key = ConnectionKey::new(client_id, phone_number);
         let id = WebhookId(Uuid::now_v7());
         let (secret, sealed_secret) = self.shared.vault.make_secret(id)?;
         let registration = Registration {

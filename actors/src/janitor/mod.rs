@@ -12,7 +12,7 @@ use std::{sync::Arc, time::Duration};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use crate::{clock, deletions, delivery, persistence::WriteError, shared::Shared, timer::Timer};
+use crate::{clock, deletions, delivery, persistence::WriteError, shared::Shared, task::OwnedTask};
 use retention::Retention;
 
 /// Deliveries that look at the store at a time, and the pause to the next ones: ten thousand together would keep all that read for
@@ -31,13 +31,13 @@ pub(crate) struct JanitorActor;
 
 pub(crate) struct State {
     shared: Arc<Shared>,
-    _rounds: Timer,
+    _rounds: OwnedTask,
     /// Locked while a round runs.
     retention: Arc<Mutex<Retention>>,
     /// The round.
-    cleaning: Timer,
+    cleaning: OwnedTask,
     /// Has deliveries look at the store.
-    looking: Timer,
+    looking: OwnedTask,
 }
 
 impl Actor for JanitorActor {
@@ -46,7 +46,7 @@ impl Actor for JanitorActor {
     type Arguments = Arc<Shared>;
 
     async fn pre_start(&self, myself: ActorRef<Message>, shared: Arc<Shared>) -> Result<State, ActorProcessingErr> {
-        let mut rounds = Timer::default();
+        let mut rounds = OwnedTask::default();
         let every = shared.settings.keep.look_every;
         rounds.set(async move {
             let mut ticks = tokio::time::interval(every);
@@ -61,8 +61,8 @@ impl Actor for JanitorActor {
             shared,
             _rounds: rounds,
             retention: Arc::default(),
-            cleaning: Timer::default(),
-            looking: Timer::default(),
+            cleaning: OwnedTask::default(),
+            looking: OwnedTask::default(),
         })
     }
 

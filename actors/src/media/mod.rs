@@ -33,12 +33,13 @@ use crate::{
     post::{Checked, PosterError},
     shared::Shared,
     slots::Slots,
-    timer::Timer,
+    task::OwnedTask,
     web::{download::MediaSource, upload::MediaUpload, way::Maker},
 };
 use files::MediaFiles;
 use ledger::Ledger;
 use outbound::Outbound;
+pub(crate) use probe::thumbnail;
 pub use settings::MediaSettings;
 
 /// A lost wake-up is no longer wait than this.
@@ -59,11 +60,6 @@ const PREVIEWS_AT_A_TIME: Caps = Caps {
     total: 16,
     per_client: 4,
 };
-
-/// A small JPEG of a picture, if it can be read. Blocks; belongs in a thread of its own.
-pub(crate) fn thumbnail(picture: &mut (impl std::io::Read + std::io::Seek)) -> Option<Vec<u8>> {
-    probe::thumbnail(picture)
-}
 
 /// What there is one of per gateway.
 pub(crate) struct MediaRoom {
@@ -140,14 +136,14 @@ pub(crate) struct State {
     ended: Vec<EventId>,
     /// Whether looking has begun anew with the first client since it was asked for: once round is enough.
     wrapped: bool,
-    look: Timer,
-    _ticks: Timer,
+    look: OwnedTask,
+    _ticks: OwnedTask,
 }
 
 /// A download that runs.
 struct Running {
     client: ClientId,
-    _task: Timer,
+    _task: OwnedTask,
     /// Whether it waits for the phone to upload its file again, which may be off: it holds no slot meanwhile.
     asks: bool,
 }
@@ -171,7 +167,7 @@ impl Actor for MediaActor {
     type Arguments = Arc<Shared>;
 
     async fn pre_start(&self, myself: ActorRef<Message>, shared: Arc<Shared>) -> Result<State, ActorProcessingErr> {
-        let mut ticks = Timer::default();
+        let mut ticks = OwnedTask::default();
         let (files, store) = (shared.media.files.clone(), shared.store.clone());
         let teller = myself.clone();
         ticks.set(async move {
@@ -193,7 +189,7 @@ impl Actor for MediaActor {
             turn: ClientId(0),
             ended: Vec::new(),
             wrapped: false,
-            look: Timer::default(),
+            look: OwnedTask::default(),
             _ticks: ticks,
         })
     }
@@ -280,7 +276,7 @@ fn on_found(myself: &ActorRef<Message>, state: &mut State, found: Option<Vec<Due
     for due in chosen {
         let (id, client) = (due.id, due.key.client_id);
         let (teller, shared) = (myself.clone(), Arc::clone(&state.shared));
-        let mut task = Timer::default();
+        let mut task = OwnedTask::default();
         task.set(async move {
             let asks = || drop(teller.cast(Message::Asks(id)));
             let carrying_out = AssertUnwindSafe(download::carry_out(&shared, &due, asks)).catch_unwind();

@@ -55,8 +55,8 @@ pub(super) fn look(kind: FileType, mime_type: &str, file: &mut File) -> Facts {
     facts
 }
 
-/// A small JPEG of a picture.
-pub(super) fn thumbnail(file: &mut (impl Read + Seek)) -> Option<Vec<u8>> {
+/// A small JPEG of a picture, if it can be read. Blocks; belongs in a thread of its own.
+pub(crate) fn thumbnail(file: &mut (impl Read + Seek)) -> Option<Vec<u8>> {
     picture::look(file)?.thumbnail
 }
 

@@ -10,7 +10,7 @@ use wharf_domain::{
     retention::Cutoffs,
     webhook::WebhookPatch,
 };
-use wharf_store::{AwaitedId, Group, KeyRange, NewEvent, NewOutgoing, Note, RecordedEvent, StoreError};
+use wharf_store::{AwaitedId, Group, KeyClaim, KeyRange, NewEvent, NewOutgoing, Note, RecordedEvent, StoreError};
 
 /// An attempt that ended.
 #[derive(Debug)]
@@ -254,6 +254,46 @@ pub(super) async fn step(group: &mut Group<'_>, work: &Work, limit: u32) -> Resu
     })
 }
 
+/// Another secret signs; those before it go on signing for a while.
+pub(super) async fn rotate(group: &mut Group<'_>, rotation: &Rotation, now: Timestamp) -> Result<bool, StoreError> {
+    let Rotation {
+        client_id,
+        webhook_id,
+        sealed_secret,
+        overlap,
+    } = rotation;
+    let others_until = now + *overlap;
+    group
+        .add_secret(*client_id, *webhook_id, sealed_secret, others_until, now)
+        .await
+}
+
+/// Takes an `Idempotency-Key`, unless it is taken.
+pub(super) async fn claim(group: &mut Group<'_>, claim: &Claim) -> Result<KeyClaim, StoreError> {
+    let Claim {
+        key,
+        idempotency_key,
+        body_hash,
+        at,
+    } = claim;
+    group.claim_key(key, idempotency_key, body_hash, *at).await
+}
+
+/// Keeps the answer that was given under an `Idempotency-Key`, or gives the key back.
+pub(super) async fn settle(group: &mut Group<'_>, settlement: &Settlement) -> Result<(), StoreError> {
+    let Settlement {
+        key,
+        idempotency_key,
+        claimed_at,
+        answer,
+    } = settlement;
+    match answer {
+        Some(answer) => group.complete_key(key, idempotency_key, answer).await,
+        None => group.release_key(key, idempotency_key, *claimed_at).await,
+    }
+}
+
+/// A webhook's headers and what else of it was changed.
 pub(super) async fn change(
     group: &mut Group<'_>,
     change: &Change,

@@ -12,20 +12,25 @@
     reason = "a write is large, and lists of them are made and moved for every group"
 )]
 
+mod availability;
 mod group;
 mod handle;
 mod input;
+mod kept;
 mod keys;
 mod write;
 
-use std::{mem, sync::Arc, time::Duration};
+use std::{mem, sync::Arc};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use wharf_store::{Store, StoreError, Writer};
 
 #[cfg(test)]
 use crate::supervision::Crash;
-use crate::{directory::Directory, health::Health, metrics::Metrics, timer::Timer};
+use crate::{directory::Directory, health::Health, metrics::Metrics, task::OwnedTask};
+use availability::{on_not_opened, on_probe, open, probe_later, refuse_waiting};
+use kept::{release_kept, take_in};
+
 pub(crate) use handle::{Persistence, WriteError};
 pub(crate) use input::{
     Arrived, Change, Claim, Ended, Missed, Poll, Postponed, Registration, Rotation, SealedHeaders, Settlement, Stepped,
@@ -42,15 +47,8 @@ const CHECKPOINT_AFTER: usize = 4096;
 /// What a commit logs at the least, as a weight: seven pages mostly, the last ones of its tables and indexes. A log that stays small is
 /// written over again and again, and a sync of that writes what was logged; one that grows has the file's own blocks to write as well.
 const LEAST_LOGGED: usize = 12;
-/// How long outcomes for which nothing waits are kept. A crash meanwhile has their attempts made again, as one before the commit
-/// always has.
-const KEPT_FOR: Duration = Duration::from_millis(20);
-/// How many of them at the most: what the store commits in one hop.
-const KEPT: usize = 64;
 /// A group of so many takes along what is kept: its commit costs the same, and there is much to do.
 const LARGE_GROUP: usize = 32;
-/// The pause before a store that refused to open or to commit is tried again.
-const PROBE_AFTER: Duration = Duration::from_millis(500);
 
 /// What the actor is started with.
 #[derive(Clone)]
@@ -103,13 +101,13 @@ pub(crate) struct State {
     ordered: bool,
     /// Outcomes for which nothing waits.
     kept: Vec<Box<Write>>,
-    keeping: Timer,
+    keeping: OwnedTask,
     flushes: Vec<RpcReplyPort<()>>,
     committing: bool,
     /// The weight of the writes since the log was last carried over.
     logged: usize,
     checkpoint: Checkpoint,
-    probe: Timer,
+    probe: OwnedTask,
 }
 
 /// Where carrying the log over stands.
@@ -136,12 +134,12 @@ impl Actor for PersistenceActor {
             waiting: Vec::new(),
             ordered: false,
             kept: Vec::new(),
-            keeping: Timer::default(),
+            keeping: OwnedTask::default(),
             flushes: Vec::new(),
             committing: false,
             logged: 0,
             checkpoint: Checkpoint::Idle,
-            probe: Timer::default(),
+            probe: OwnedTask::default(),
         })
     }
 
@@ -189,41 +187,6 @@ impl Actor for PersistenceActor {
     }
 }
 
-fn open(myself: &ActorRef<Message>, store: &Store) {
-    let (myself, store) = (myself.clone(), store.clone());
-    tokio::spawn(async move {
-        // A connection to a read-only file opens, too.
-        let opened = async {
-            let writer = store.writer().await?;
-            store.check_writable().await.map(|()| writer)
-        };
-        let message = match opened.await {
-            Ok(writer) => Message::Opened(Box::new(writer)),
-            Err(error) => Message::NotOpened(error),
-        };
-        let _stopped = myself.cast(message);
-    });
-}
-
-fn on_not_opened(myself: &ActorRef<Message>, state: &mut State, error: &StoreError) {
-    tracing::error!(%error, "the store cannot be opened for writing");
-    state.args.health.store_refused(error.to_string());
-    release_kept(state);
-    refuse_waiting(state, error);
-    answer_flushes(state);
-    probe_later(myself, state);
-}
-
-/// Nothing waits for a store that is away: callers are told, and try again. They would give up in any case, and offer again what
-/// still waits here.
-fn refuse_waiting(state: &mut State, error: &StoreError) {
-    let refusal = Err(WriteError::from(error));
-    for write in mem::take(&mut state.waiting) {
-        write.answer(&refusal);
-    }
-    state.ordered = false;
-}
-
 fn on_group_ended(
     myself: &ActorRef<Message>,
     state: &mut State,
@@ -248,38 +211,6 @@ fn on_group_ended(
         }
     }
     begin_group(myself, state);
-}
-
-fn take_in(myself: &ActorRef<Message>, state: &mut State, write: Box<Write>) {
-    if write.may_wait() && !state.ordered && state.flushes.is_empty() {
-        if state.kept.is_empty() {
-            let myself = myself.clone();
-            state.keeping.set(async move {
-                tokio::time::sleep(KEPT_FOR).await;
-                let _stopped = myself.cast(Message::Hurry);
-            });
-        }
-        state.kept.push(write);
-        if state.kept.len() >= KEPT {
-            release_kept(state);
-        }
-        return;
-    }
-    if write.is_ordered() {
-        release_kept(state);
-        state.ordered = true;
-    }
-    state.waiting.push(write);
-}
-
-/// Outcomes that were kept are among those that wait, from here on.
-fn release_kept(state: &mut State) {
-    if state.kept.is_empty() {
-        return;
-    }
-    state.keeping.clear();
-    state.waiting.append(&mut state.kept);
-    state.ordered = true;
 }
 
 /// Commits what has gathered, unless a commit is under way.
@@ -374,30 +305,5 @@ fn checkpoint(myself: ActorRef<Message>, store: Store) {
 fn answer_flushes(state: &mut State) {
     for reply in state.flushes.drain(..) {
         let _asker_gone = reply.send(());
-    }
-}
-
-fn probe_later(myself: &ActorRef<Message>, state: &mut State) {
-    let myself = myself.clone();
-    state.probe.set(async move {
-        tokio::time::sleep(PROBE_AFTER).await;
-        let _stopped = myself.cast(Message::Probe);
-    });
-}
-
-/// Tries whether the store takes writes again, so that it resumes without waiting for a caller.
-fn on_probe(myself: &ActorRef<Message>, state: &mut State) {
-    if state.args.health.store_refusal().is_none() {
-        return;
-    }
-    if state.committing {
-        return probe_later(myself, state);
-    }
-    match state.writer.take() {
-        Some(mut writer) => run(myself, state, true, async move {
-            let refused = writer.probe().await.err();
-            (writer, refused)
-        }),
-        None => open(myself, &state.args.store),
     }
 }

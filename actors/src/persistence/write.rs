@@ -14,7 +14,7 @@ use super::{
     KeyChanges, WriteError,
     input::{
         Arrived, Change, Claim, Ended, Missed, Poll, Postponed, Registration, Rotation, Settlement, Stepped, Work,
-        change, note, record_arrived, record_outgoing, register, report_missed, step, tell,
+        change, claim, note, record_arrived, record_outgoing, register, report_missed, rotate, settle, step, tell,
     },
 };
 use crate::clock;
@@ -86,103 +86,87 @@ impl From<MediaOutcome> for MediaDone {
     }
 }
 
-/// One write, in the domain's verbs.
-#[derive(Debug)]
-pub(crate) enum Write {
+/// Declares [`Write`], of which each kind is a [`Job`] with what it is given and what it answers.
+macro_rules! writes {
+    ($($(#[$doc:meta])* $verb:ident($input:ty) -> $output:ty;)*) => {
+        /// One write, in the domain's verbs.
+        #[derive(Debug)]
+        pub(crate) enum Write {
+            $($(#[$doc])* $verb(Job<$input, $output>),)*
+        }
+
+        impl Write {
+            /// Tells the caller that it is committed, or why it is not.
+            pub(super) fn answer(self, result: &Result<(), WriteError>) {
+                let result = result.clone();
+                match self {
+                    $(Self::$verb(job) => job.answer(result),)*
+                }
+            }
+        }
+    };
+}
+
+writes! {
     /// Messages that WhatsApp delivered.
-    RecordInbound(Job<Vec<NewEvent>, ()>),
+    RecordInbound(Vec<NewEvent>) -> ();
     /// Messages of which some were waited for.
-    RecordArrived(Job<Arrived, ()>),
+    RecordArrived(Arrived) -> ();
     /// Messages that could not be decrypted and are waited for.
-    KeepAwaited(Job<(ConnectionKey, Vec<AwaitedMessage>), ()>),
+    KeepAwaited((ConnectionKey, Vec<AwaitedMessage>)) -> ();
     /// One that has not come; if it has, nothing is done.
-    ReportMissed(Job<Missed, ()>),
+    ReportMissed(Missed) -> ();
     /// An attempt that ended.
-    RecordOutcome(Job<Ended, ()>),
+    RecordOutcome(Ended) -> ();
     /// What a linked device keeps or forgets.
-    ChangeKeys(Job<KeyChanges, KeysChanged>),
+    ChangeKeys(KeyChanges) -> KeysChanged;
     /// A state that a session reached. `false`: there is no such connection any more.
-    RecordConnection(Job<ConnectionRecord, bool>),
+    RecordConnection(ConnectionRecord) -> bool;
     /// A new webhook. `None`: the number has one.
-    RegisterWebhook(Job<Registration, Option<Webhook>>),
+    RegisterWebhook(Registration) -> Option<Webhook>;
     /// A changed webhook. `None`: there is none.
-    ChangeWebhook(Job<Change, Option<Webhook>>),
+    ChangeWebhook(Change) -> Option<Webhook>;
     /// A webhook whose receiver at this URL is gone, and what is said of it. `None`: there is none that leads there.
-    DeactivateWebhook(Job<(ClientId, WebhookId, String, &'static str), Option<Webhook>>),
+    DeactivateWebhook((ClientId, WebhookId, String, &'static str)) -> Option<Webhook>;
     /// A new secret. `false`: there is no such webhook.
-    RotateSecret(Job<Rotation, bool>),
+    RotateSecret(Rotation) -> bool;
     /// A webhook that goes; its waiting events end. Whether all of them have; `None`: there is none.
-    DeleteWebhook(Job<(ClientId, WebhookId), Option<bool>>),
+    DeleteWebhook((ClientId, WebhookId)) -> Option<bool>;
     /// A manual retry.
-    RenewEvent(Job<(ClientId, EventId, bool), Renewal>),
+    RenewEvent((ClientId, EventId, bool)) -> Renewal;
     /// A parked event that goes out again. `None`: it is not parked any more.
-    ReviveEvent(Job<(WebhookId, EventId), Option<RecordedEvent>>),
+    ReviveEvent((WebhookId, EventId)) -> Option<RecordedEvent>;
     /// A step of a manual retry of many. Answers how many.
-    RenewFailed(Job<BulkStep, usize>),
+    RenewFailed(BulkStep) -> usize;
     /// A new connection. `None`: it exists.
-    CreateConnection(Job<NewConnection, Option<Connection>>),
+    CreateConnection(NewConnection) -> Option<Connection>;
     /// A change of what a client may set of a connection. `None`: no such connection.
-    ChangeConnection(Job<ConnectionChange, Option<Connection>>),
+    ChangeConnection(ConnectionChange) -> Option<Connection>;
     /// A connection that goes; what it still had to send fails.
-    DeleteConnection(Job<ConnectionKey, bool>),
+    DeleteConnection(ConnectionKey) -> bool;
     /// The beginning of a send under an `Idempotency-Key`.
-    ClaimKey(Job<Claim, KeyClaim>),
+    ClaimKey(Claim) -> KeyClaim;
     /// Its end.
-    SettleKey(Job<Settlement, ()>),
+    SettleKey(Settlement) -> ();
     /// A poll that was seen.
-    KeepPoll(Job<Poll, ()>),
+    KeepPoll(Poll) -> ();
     /// A message that is about to go out, or to wait for that. `false`: its id is taken.
-    RecordOutgoing(Job<NewOutgoing, bool>),
+    RecordOutgoing(NewOutgoing) -> bool;
     /// What is known of the file of a message that waits.
-    KeepOutgoingFile(Job<OutgoingFile, ()>),
+    KeepOutgoingFile(OutgoingFile) -> ();
     /// What was learned of messages that went out; what is news of it becomes events.
-    NoteOutgoing(Job<Vec<Note>, ()>),
+    NoteOutgoing(Vec<Note>) -> ();
     /// A download that ended; its event goes out.
-    EndMedia(Job<MediaDone, ()>),
+    EndMedia(MediaDone) -> ();
     /// A download that is tried again.
-    PostponeMedia(Job<Postponed, ()>),
+    PostponeMedia(Postponed) -> ();
     /// A step of a work on many rows, and how many of them it may touch.
-    Step(Job<(Work, u32), Stepped>),
+    Step((Work, u32)) -> Stepped;
     /// Nothing; its answer says that all writes before it are done with.
-    Settle(Job<(), ()>),
+    Settle(()) -> ();
 }
 
 impl Write {
-    /// Tells the caller that it is committed, or why it is not.
-    pub(super) fn answer(self, result: &Result<(), WriteError>) {
-        let result = result.clone();
-        match self {
-            Self::RecordInbound(job) => job.answer(result),
-            Self::RecordArrived(job) => job.answer(result),
-            Self::KeepAwaited(job) => job.answer(result),
-            Self::ReportMissed(job) => job.answer(result),
-            Self::RecordOutcome(job) => job.answer(result),
-            Self::ChangeKeys(job) => job.answer(result),
-            Self::RecordConnection(job) => job.answer(result),
-            Self::RegisterWebhook(job) => job.answer(result),
-            Self::ChangeWebhook(job) => job.answer(result),
-            Self::DeactivateWebhook(job) => job.answer(result),
-            Self::RotateSecret(job) => job.answer(result),
-            Self::DeleteWebhook(job) => job.answer(result),
-            Self::RenewEvent(job) => job.answer(result),
-            Self::ReviveEvent(job) => job.answer(result),
-            Self::RenewFailed(job) => job.answer(result),
-            Self::CreateConnection(job) => job.answer(result),
-            Self::ChangeConnection(job) => job.answer(result),
-            Self::DeleteConnection(job) => job.answer(result),
-            Self::ClaimKey(job) => job.answer(result),
-            Self::SettleKey(job) => job.answer(result),
-            Self::KeepPoll(job) => job.answer(result),
-            Self::RecordOutgoing(job) => job.answer(result),
-            Self::KeepOutgoingFile(job) => job.answer(result),
-            Self::NoteOutgoing(job) => job.answer(result),
-            Self::EndMedia(job) => job.answer(result),
-            Self::PostponeMedia(job) => job.answer(result),
-            Self::Step(job) => job.answer(result),
-            Self::Settle(job) => job.answer(result),
-        }
-    }
-
     /// The messages of a [`Write::RecordInbound`].
     pub(super) fn inbound(&self) -> Option<&[NewEvent]> {
         match self {
@@ -279,17 +263,7 @@ impl Write {
             }
             Self::RecordConnection(job) => job.output = Some(group.record_connection(&job.input).await?),
             Self::RegisterWebhook(job) => job.output = Some(register(group, &job.input, now).await?),
-            Self::RotateSecret(job) => {
-                let Rotation {
-                    client_id,
-                    webhook_id,
-                    sealed_secret,
-                    overlap,
-                } = &job.input;
-                let others_until = now + *overlap;
-                let rotated = group.add_secret(*client_id, *webhook_id, sealed_secret, others_until, now);
-                job.output = Some(rotated.await?);
-            }
+            Self::RotateSecret(job) => job.output = Some(rotate(group, &job.input, now).await?),
             Self::ChangeWebhook(job) => job.output = Some(change(group, &job.input, now).await?),
             Self::DeactivateWebhook(job) => {
                 let (client, id, url, reason) = &job.input;
@@ -315,28 +289,8 @@ impl Write {
                 recorded.extend(tell(group, &failed, now).await?);
                 job.output = Some(group.delete_connection(&job.input).await?);
             }
-            Self::ClaimKey(job) => {
-                let Claim {
-                    key,
-                    idempotency_key,
-                    body_hash,
-                    at,
-                } = &job.input;
-                job.output = Some(group.claim_key(key, idempotency_key, body_hash, *at).await?);
-            }
-            Self::SettleKey(job) => {
-                let Settlement {
-                    key,
-                    idempotency_key,
-                    claimed_at,
-                    answer,
-                } = &job.input;
-                match answer {
-                    Some(answer) => group.complete_key(key, idempotency_key, answer).await?,
-                    None => group.release_key(key, idempotency_key, *claimed_at).await?,
-                }
-                job.output = Some(());
-            }
+            Self::ClaimKey(job) => job.output = Some(claim(group, &job.input).await?),
+            Self::SettleKey(job) => job.output = Some(settle(group, &job.input).await?),
             Self::KeepPoll(job) => {
                 let Poll { key, id, options } = &job.input;
                 job.output = Some(group.keep_poll(key, id, options, now).await?);

@@ -28,7 +28,7 @@ use crate::{
     },
     persistence::Write,
     shared::Shared,
-    timer::Timer,
+    task::OwnedTask,
     vault::VaultError,
 };
 
@@ -43,7 +43,7 @@ pub(crate) struct File {
     /// Where it lies, or will.
     place: PathBuf,
     /// What is done with it.
-    task: Timer,
+    task: OwnedTask,
     running: bool,
 }
 
@@ -74,7 +74,7 @@ pub(super) fn of(outgoing: &Outgoing, kept: Option<KeptFile>, place: PathBuf) ->
     let file = File {
         kept,
         place,
-        task: Timer::default(),
+        task: OwnedTask::default(),
         running: false,
     };
     match outgoing.content.media() {

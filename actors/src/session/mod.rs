@@ -33,7 +33,7 @@ use crate::{
     persistence::WriteError,
     shared::Shared,
     supervision::{DONE, GONE},
-    timer::Timer,
+    task::OwnedTask,
 };
 
 /// A send waits this long for WhatsApp's ack (the issue of a caller that hangs is worse than an unknown outcome).
@@ -90,13 +90,13 @@ pub(crate) struct State {
     machine: Option<Session>,
     slot: LinkSlot,
     link: Option<(u64, Arc<dyn Link>)>,
-    timer: Timer,
+    timer: OwnedTask,
     /// The turn that its next link waits for.
     turn: Option<Turn>,
     /// The state of saving: a write under way, and whether the state changed since it began.
     saving: bool,
     unsaved: bool,
-    save_timer: Timer,
+    save_timer: OwnedTask,
     told: Told,
     /// Who waits for the deletion, and who for the end.
     deleting: Vec<RpcReplyPort<()>>,
@@ -120,11 +120,11 @@ impl Actor for SessionActor {
             machine: None,
             slot,
             link: None,
-            timer: Timer::default(),
+            timer: OwnedTask::default(),
             turn: None,
             saving: false,
             unsaved: false,
-            save_timer: Timer::default(),
+            save_timer: OwnedTask::default(),
             told: Told::new(wanted),
             deleting: Vec::new(),
             stopping: Vec::new(),
@@ -185,7 +185,7 @@ async fn on_begin(myself: &ActorRef<Message>, state: &mut State) -> Result<(), A
     state.told.wanted().events.found(shared.store.wanted_events(key).await?);
     state.told.wanted().pace.found(row.sending);
     state.told.wanted().rejects_calls.found(row.reject_calls);
-    let machine = Session::new(key.phone_number.clone(), view_of_row(&row));
+    let machine = Session::new(key.phone_number.clone(), SessionView::of_row(&row));
     let mut machine = machine.with_patience(shared.settings.patience);
     let effects = machine.start(clock::now());
     state.machine = Some(machine);
@@ -193,25 +193,6 @@ async fn on_begin(myself: &ActorRef<Message>, state: &mut State) -> Result<(), A
     publish(state);
     outbox::reload(myself, state).await?;
     Ok(())
-}
-
-/// A row as a view; codes to show are never in a row.
-pub(crate) fn view_of_row(row: &wharf_domain::Connection) -> SessionView {
-    SessionView {
-        status: row.status,
-        reason: row.reason.clone(),
-        reason_code: row.reason_code,
-        jid: row.jid.clone(),
-        push_name: row.push_name.clone(),
-        connected_since: row.connected_since,
-        last_event_at: row.last_event_at,
-        reconnect_attempts: row.reconnect_attempts,
-        retry_at: None,
-        banned_until: row.banned_until,
-        wanted: row.wanted,
-        qr: None,
-        pair_code: None,
-    }
 }
 
 fn step(myself: &ActorRef<Message>, state: &mut State, event: SessionEvent) {
@@ -296,11 +277,8 @@ fn carry_out(myself: &ActorRef<Message>, state: &mut State, effects: Vec<Session
 }
 
 fn set_timer(myself: &ActorRef<Message>, state: &mut State, wait: Duration, generation: u64) {
-    let myself = myself.clone();
-    state.timer.set(async move {
-        tokio::time::sleep(wait).await;
-        let _stopped = myself.cast(Message::Happened(SessionEvent::TimerFired { generation }));
-    });
+    let fired = move || Message::Happened(SessionEvent::TimerFired { generation });
+    state.timer.tell_after(wait, myself, fired);
 }
 
 fn end(myself: &ActorRef<Message>, state: &mut State, event: SessionEvent) {

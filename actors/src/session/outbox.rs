@@ -3,90 +3,43 @@
 //! A message is a committed row before WhatsApp hears of it, and the row says that it is being handed over before it is.
 //! So after a crash a row either waits on, or what became of it is not known and is told so; nothing is sent twice.
 
+mod handover;
 mod rows;
+mod types;
 
-use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures::FutureExt as _;
-use ractor::{ActorRef, RpcReplyPort};
+use ractor::ActorRef;
 use wharf_domain::{
     Outgoing, Recipient, Timestamp,
-    outgoing::{MediaMessage, News, Outbox, Place, Ticket, Told, code},
+    outgoing::{MediaMessage, News, Outbox, Ticket, code},
     session::Session,
 };
 use wharf_whatsapp::{SendError, Sent};
 
-pub(crate) use self::rows::new_message_id;
 pub(super) use self::rows::reload;
-use self::rows::{failure, fresh, new_row, note, note_unsent, noted, told};
+use self::{
+    handover::{on_ended, start},
+    rows::{fresh, new_row, note_unsent, told},
+};
+pub(crate) use self::{
+    rows::new_message_id,
+    types::{Answer, Event, Reply, Request, Undone},
+};
 use super::{
-    Message, SEND_DEADLINE, State,
-    files::{self, File, Step},
+    Message, State,
+    files::{self, File},
 };
 use crate::{
     clock,
-    media::outbound::KeptFile,
     persistence::{Write, WriteError},
     shared::Shared,
-    timer::Timer,
+    task::OwnedTask,
 };
 
 /// A caller waits this long for a message that has not even started; then it is told that it is queued.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// A message to be sent.
-pub(crate) struct Request {
-    pub(crate) message_id: String,
-    pub(crate) outgoing: Outgoing,
-    /// Its file, where that lies here.
-    pub(crate) file: Option<KeptFile>,
-    /// Whether it may wait for a connection.
-    pub(crate) queue: bool,
-    /// Whether the caller wants to hear what became of it.
-    pub(crate) wait: bool,
-}
-
-/// The way back to who wants it sent.
-pub(crate) type Reply = RpcReplyPort<Result<Answer, Undone>>;
-
-/// What a caller is told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Answer {
-    pub(crate) message_id: String,
-    /// `None`: it waits.
-    pub(crate) sent: Option<Sent>,
-    /// When that was so.
-    pub(crate) at: Timestamp,
-}
-
-/// Why a message was not sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Undone {
-    /// The link could not.
-    Link(SendError),
-    /// As many wait as may.
-    Full(u32),
-    /// It waited for too long.
-    Expired,
-    /// Its file cannot be sent.
-    File(files::Failed),
-    /// There is no row of it.
-    NotRecorded(WriteError),
-}
-
-/// What happened to a message.
-pub(crate) enum Event {
-    /// Its row is there, or could not be written.
-    Recorded(Ticket, Result<(), WriteError>),
-    /// WhatsApp answered, or did not; and where it went, as far as that is known.
-    Ended(Ticket, Result<Sent, SendError>, Option<Place>),
-    /// Its caller has waited long enough.
-    Impatient(Ticket),
-    /// A step with its file has ended.
-    File(Ticket, Box<Step>),
-    /// Something may go.
-    Wake,
-}
 
 pub(super) struct Pending {
     pub(super) message_id: String,
@@ -117,7 +70,7 @@ impl Pending {
 pub(super) struct Sends {
     outbox: Outbox,
     pending: HashMap<Ticket, Pending>,
-    timer: Timer,
+    timer: OwnedTask,
 }
 
 impl Sends {
@@ -125,7 +78,7 @@ impl Sends {
         Self {
             outbox: Outbox::new(shared.settings.sending, clock::steady()),
             pending: HashMap::new(),
-            timer: Timer::default(),
+            timer: OwnedTask::default(),
         }
     }
 
@@ -242,13 +195,10 @@ pub(super) fn pump(myself: &ActorRef<Message>, state: &mut State) {
         }
     }
     match pumped.wake_at {
-        None => state.sends.timer = Timer::default(),
+        None => state.sends.timer.clear(),
         Some(at) => {
-            let myself = myself.clone();
-            state.sends.timer.set(async move {
-                tokio::time::sleep(at.since(now)).await;
-                let _stopped = myself.cast(Message::Outbox(Event::Wake));
-            });
+            let wake = || Message::Outbox(Event::Wake);
+            state.sends.timer.tell_after(at.since(now), myself, wake);
         }
     }
 }
@@ -309,45 +259,6 @@ fn enqueue(myself: &ActorRef<Message>, state: &mut State, ticket: Ticket) {
     });
 }
 
-/// Hands a message to WhatsApp, after its row says so.
-fn start(myself: &ActorRef<Message>, state: &mut State, ticket: Ticket, link: Arc<dyn wharf_whatsapp::Link>) {
-    let Some(pending) = state.sends.pending.get(&ticket) else {
-        return state.sends.outbox.finished(ticket);
-    };
-    let now = clock::now();
-    let persistence = &state.args.shared.persistence;
-    let (id, outgoing) = (pending.message_id.clone(), Arc::clone(&pending.outgoing));
-    let first = !pending.recorded;
-    let recording = match first {
-        true => futures::future::Either::Left({
-            let made = persistence.commit(Write::RecordOutgoing, new_row(state, pending, Some(now)));
-            async move { made.await.and_then(fresh) }
-        }),
-        false => futures::future::Either::Right({
-            let started = told(&id, News::Started, now);
-            persistence.commit(Write::NoteOutgoing, noted(state, started))
-        }),
-    };
-    let myself = myself.clone();
-    state.tasks.spawn(async move {
-        let recorded = recording.await;
-        let there = recorded.is_ok();
-        if first || !there {
-            let _stopped = myself.cast(Message::Outbox(Event::Recorded(ticket, recorded)));
-        }
-        if there {
-            let sending = tokio::time::timeout(SEND_DEADLINE, link.send(&id, &outgoing, SEND_DEADLINE));
-            // A chat that hears nothing of its message waits for ever.
-            let panicked = |_| Ok(Err(SendError::Failed("sending it panicked".to_owned())));
-            let sent = AssertUnwindSafe(sending).catch_unwind().await.unwrap_or_else(panicked);
-            let result = sent.unwrap_or(Err(SendError::TimedOut(SEND_DEADLINE)));
-            let place = AssertUnwindSafe(link.place(&outgoing.to)).catch_unwind().await;
-            let place = place.ok().flatten();
-            let _stopped = myself.cast(Message::Outbox(Event::Ended(ticket, result, place)));
-        }
-    });
-}
-
 fn on_recorded(state: &mut State, ticket: Ticket, result: Result<(), WriteError>) {
     let Some(pending) = state.sends.pending.get_mut(&ticket) else {
         return;
@@ -382,28 +293,4 @@ fn on_recorded(state: &mut State, ticket: Ticket, result: Result<(), WriteError>
             }
         }
     }
-}
-
-fn on_ended(state: &mut State, ticket: Ticket, result: Result<Sent, SendError>, place: Option<Place>) {
-    let Some(pending) = state.sends.pending.get_mut(&ticket) else {
-        return;
-    };
-    let message_id = pending.message_id.clone();
-    if result == Err(SendError::NotConnected) && pending.queue {
-        // It waits on, for nobody knows how long: its caller does not.
-        pending.answer(Ok(None));
-        state.sends.outbox.returned(ticket, clock::steady());
-        return note(state, told(&message_id, News::NotStarted, clock::now()), || {});
-    }
-    state.sends.outbox.finished(ticket);
-    let Some(mut pending) = state.sends.pending.remove(&ticket) else {
-        return;
-    };
-    let learned = match &result {
-        Ok(sent) => told(&message_id, News::Sent, sent.timestamp),
-        Err(error) => told(&message_id, failure(error), clock::now()),
-    };
-    note(state, Told { place, ..learned }, move || {
-        pending.answer(result.map(Some).map_err(Undone::Link));
-    });
 }

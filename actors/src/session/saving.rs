@@ -25,19 +25,9 @@ pub(super) fn save(myself: &ActorRef<Message>, state: &mut State) {
         return;
     }
     (state.saving, state.unsaved) = (true, false);
-    let view = machine.view();
     let record = ConnectionRecord {
         key: state.args.key.clone(),
-        status: view.status,
-        reason: view.reason.clone(),
-        reason_code: view.reason_code,
-        jid: view.jid.clone(),
-        push_name: view.push_name.clone(),
-        connected_since: view.connected_since,
-        last_event_at: view.last_event_at,
-        reconnect_attempts: view.reconnect_attempts,
-        wanted: view.wanted,
-        banned_until: view.banned_until,
+        view: machine.view().clone(),
         updated_at: clock::now(),
     };
     let (myself, persistence) = (myself.clone(), &state.args.shared.persistence);
@@ -87,11 +77,8 @@ pub(super) fn on_saved(myself: &ActorRef<Message>, state: &mut State, result: Re
         Err(error) => {
             state.unsaved = true;
             tracing::warn!(number = %state.args.key.phone_number, %error, "a session's state was not written; trying again");
-            let myself = myself.clone();
-            state.save_timer.set(async move {
-                tokio::time::sleep(SAVE_AGAIN_AFTER).await;
-                let _stopped = myself.cast(Message::SaveAgain);
-            });
+            let again = || Message::SaveAgain;
+            state.save_timer.tell_after(SAVE_AGAIN_AFTER, myself, again);
         }
     }
 }

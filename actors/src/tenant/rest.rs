@@ -15,7 +15,7 @@ use ractor::{ActorProcessingErr, ActorRef};
 use wharf_domain::WebhookId;
 
 use super::{ChildKey, Message, State, start_delivery};
-use crate::{delivery, timer::Timer};
+use crate::{delivery, task::OwnedTask};
 
 /// How often deliveries are asked whether they can rest.
 const ROUND_EVERY: Duration = Duration::from_secs(60);
@@ -23,8 +23,8 @@ const ROUND_EVERY: Duration = Duration::from_secs(60);
 const LOOK_EVERY: u32 = 10;
 
 /// Rounds, for as long as the actor lives.
-pub(super) fn rounds(myself: ActorRef<Message>) -> Timer {
-    let mut timer = Timer::default();
+pub(super) fn rounds(myself: ActorRef<Message>) -> OwnedTask {
+    let mut timer = OwnedTask::default();
     timer.set(async move {
         for round in 1_u32.. {
             tokio::time::sleep(ROUND_EVERY).await;

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use ractor::{ActorProcessingErr, ActorRef, ActorRuntime};
-use wharf_domain::{Connection, ConnectionStatus, PhoneNumber, session::ReasonCode};
+use wharf_domain::{
+    Connection, ConnectionStatus, PhoneNumber,
+    session::{ReasonCode, SessionView},
+};
 
 use super::{ChildKey, Message, State, key};
 use crate::session::{self, SessionActor};
@@ -22,7 +25,7 @@ pub(super) fn start(
         state.announced_again.insert(number);
         return Ok(());
     }
-    let mut view = session::view_of_row(connection);
+    let mut view = SessionView::of_row(connection);
     if view.wanted {
         // Until its actor says otherwise; the row may say `connected` from before.
         (view.status, view.reason_code) = (ConnectionStatus::Connecting, ReasonCode::Starting);

@@ -17,10 +17,7 @@ use crate::{Deletion, Gateway, GatewayError, Settings, deletions, delivery, sess
 const MANY: usize = 10_000;
 
 fn key(client_id: ClientId) -> ConnectionKey {
-    ConnectionKey {
-        client_id,
-        phone_number: number(1),
-    }
+    ConnectionKey::new(client_id, number(1))
 }
 
 /// A client with a number whose device has this many keys.

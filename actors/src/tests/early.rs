@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use ractor::{ActorRef, ActorRuntime, RpcReplyPort, concurrency::oneshot};
-use wharf_domain::{ConnectionKey, ConnectionStatus, Outgoing, outgoing::Pacing, session::ReasonCode};
+use wharf_domain::{ConnectionKey, Outgoing, outgoing::Pacing, session::SessionView};
 use wharf_store::{ConnectionRecord, NewConnection};
 use wharf_support::wait_until;
 use wharf_whatsapp::OpenScript;
@@ -21,32 +21,23 @@ use crate::{
 /// A paired number whose row nobody was told of, so that its session is the test's.
 async fn unseen(world: &World) -> ConnectionKey {
     let client = world.add_client("a").await;
-    let key = |n| ConnectionKey {
-        client_id: client.id,
-        phone_number: number(n),
-    };
+    let key = |n| ConnectionKey::new(client.id, number(n));
     world.gateway.create_connection(client.id, number(9)).await.unwrap();
     // Its tenant has read its rows by then.
     world.links.wait_for_link(&key(9)).await;
     let key = key(1);
     let new = NewConnection::plain(key.clone());
-    let record = ConnectionRecord {
-        key: key.clone(),
-        status: ConnectionStatus::Connecting,
-        reason: None,
-        reason_code: ReasonCode::Starting,
-        jid: Some(format!("{}:1@s.whatsapp.net", number(1))),
-        push_name: None,
-        connected_since: None,
-        last_event_at: None,
-        reconnect_attempts: 0,
-        wanted: true,
-        banned_until: None,
-        updated_at: clock::now(),
-    };
     let mut writer = world.store.writer().await.unwrap();
     let mut group = writer.begin().await.unwrap();
-    group.create_connection(&new, clock::now()).await.unwrap().unwrap();
+    let made = group.create_connection(&new, clock::now()).await.unwrap().unwrap();
+    let record = ConnectionRecord {
+        key: key.clone(),
+        view: SessionView {
+            jid: Some(format!("{}:1@s.whatsapp.net", number(1))),
+            ..SessionView::of_row(&made)
+        },
+        updated_at: clock::now(),
+    };
     assert!(group.record_connection(&record).await.unwrap());
     group.commit().await.unwrap();
     key

@@ -22,10 +22,7 @@ async fn a_session_that_dies(how: Crash) {
     let client = world.add_client("a").await;
     let (broken, _) = world.linked(client.id, &number(1), "/one").await;
     let (healthy, sibling) = world.linked(client.id, &number(2), "/two").await;
-    let key = ConnectionKey {
-        client_id: client.id,
-        phone_number: number(1),
-    };
+    let key = ConnectionKey::new(client.id, number(1));
     let actor = world.gateway.shared.directory.session(&key).unwrap().actor.unwrap();
     actor.cast(session::Message::Crash(how)).unwrap();
     sibling
@@ -73,10 +70,7 @@ async fn what_a_session_said_counts_only_while_its_actor_lives() {
     let world = World::start().await;
     let client = world.add_client("a").await;
     world.linked(client.id, &number(1), "/one").await;
-    let key = ConnectionKey {
-        client_id: client.id,
-        phone_number: number(1),
-    };
+    let key = ConnectionKey::new(client.id, number(1));
     let entry = world.gateway.shared.directory.session(&key).unwrap();
     assert_eq!(entry.clone().truth().reason_code, ReasonCode::Online);
     // As when its tenant dies and takes its sessions along: nobody is left to correct the view.
@@ -96,10 +90,7 @@ async fn a_session_that_keeps_dying_is_parked_visibly() {
     let world = World::start().await;
     let client = world.add_client("a").await;
     world.connected(client.id, &number(1)).await;
-    let key = ConnectionKey {
-        client_id: client.id,
-        phone_number: number(1),
-    };
+    let key = ConnectionKey::new(client.id, number(1));
     for restarts in 1..=6 {
         let actor = wait_until("the session runs", WITHIN, || async {
             let entry = world.gateway.shared.directory.session(&key).unwrap();
@@ -293,10 +284,7 @@ async fn created_by_a_dead_persistence(world: &World, client_id: ClientId, phone
     let mut writer = world.store.writer().await.unwrap();
     let blocker = writer.begin().await.unwrap();
     let (shared, directory) = (world.gateway.shared.clone(), &world.gateway.shared.directory);
-    let key = ConnectionKey {
-        client_id,
-        phone_number,
-    };
+    let key = ConnectionKey::new(client_id, phone_number);
     let persistence = directory.persistence().unwrap();
     let creating = tokio::spawn({
         let gateway = world.gateway.clone();

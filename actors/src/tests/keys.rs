@@ -34,10 +34,7 @@ fn put(keys: &KeyStore, of: &ConnectionKey, name: &str, value: &[u8]) -> KeyChan
 async fn linked(world: &World) -> (ConnectionKey, wharf_whatsapp::ScriptedHandle) {
     let client = world.add_client("a").await;
     let (_, link) = world.linked(client.id, &number(1), "/ok").await;
-    let of = ConnectionKey {
-        client_id: client.id,
-        phone_number: number(1),
-    };
+    let of = ConnectionKey::new(client.id, number(1));
     (of, link)
 }
 
@@ -106,10 +103,7 @@ async fn keys_without_a_connection_are_refused_alone() {
     let world = World::start().await;
     let (of, link) = linked(&world).await;
     let keys = keys(&world);
-    let nobody = ConnectionKey {
-        client_id: of.client_id,
-        phone_number: number(2),
-    };
+    let nobody = ConnectionKey::new(of.client_id, number(2));
     let bad = keys.keeper.commit(&nobody, vec![put(&keys, &nobody, "1@s", b"1")]);
     let good = keys.keeper.commit(&of, vec![put(&keys, &of, "1@s", b"1")]);
     let delivered = link.deliver(vec![message("5511000000001", "M1", "text")]);

@@ -99,10 +99,7 @@ async fn a_row_that_is_written_while_its_session_dies_is_not_left_waiting() {
     let world = World::start().await;
     let client = world.add_client("a").await.id;
     world.connected(client, &number(1)).await;
-    let key = ConnectionKey {
-        client_id: client,
-        phone_number: number(1),
-    };
+    let key = ConnectionKey::new(client, number(1));
     let actor = world.gateway.shared.directory.session(&key).unwrap().actor.unwrap();
     let (reply, _answer) = ractor::concurrency::oneshot();
     let request = Request {

@@ -235,10 +235,7 @@ async fn a_session_that_dies_takes_its_files_up_again() {
     message.media.url = Some(origin.url("/a.txt"));
     let fetching = world.sends(client, message, NewFile::Url, false).await.unwrap();
     origin.wait_for(1, WITHIN).await;
-    let key = wharf_domain::ConnectionKey {
-        client_id: client,
-        phone_number: number(1),
-    };
+    let key = wharf_domain::ConnectionKey::new(client, number(1));
     let entry: Option<SessionEntry> = world.gateway.shared.directory.session(&key);
     entry
         .unwrap()

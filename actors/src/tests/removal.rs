@@ -15,10 +15,7 @@ use crate::{
 };
 
 fn key(client_id: ClientId) -> ConnectionKey {
-    ConnectionKey {
-        client_id,
-        phone_number: number(1),
-    }
+    ConnectionKey::new(client_id, number(1))
 }
 
 /// A client with a number whose device is in its row.

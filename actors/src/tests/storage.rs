@@ -43,10 +43,7 @@ async fn ballast(world: &World) -> Webhook {
         .update_webhook(client.id, webhook.id, patch)
         .await
         .unwrap();
-    let key = ConnectionKey {
-        client_id: client.id,
-        phone_number: number(9),
-    };
+    let key = ConnectionKey::new(client.id, number(9));
     let row = |n: u32| {
         let message = message("5511000000009", &format!("B{n}"), &"x".repeat(500));
         NewEvent {

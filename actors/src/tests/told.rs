@@ -44,10 +44,7 @@ async fn a_change_is_told_although_nobody_waits_for_its_commit() {
     })
     .await;
 
-    let key = ConnectionKey {
-        client_id: client.id,
-        phone_number: number(2),
-    };
+    let key = ConnectionKey::new(client.id, number(2));
     let new = NewConnection::plain(key.clone());
     drop(persistence.commit(Write::CreateConnection, new));
     let wait = tokio::time::timeout(WITHIN, world.links.wait_for_link(&key));
@@ -116,10 +113,7 @@ async fn new_secrets_are_told_with_the_new_target_although_nobody_waits_for_thei
 async fn a_connection_that_follows_a_deleted_one_at_once_keeps_its_session() {
     let world = World::start().await;
     let client = world.add_client("a").await;
-    let key = ConnectionKey {
-        client_id: client.id,
-        phone_number: number(1),
-    };
+    let key = ConnectionKey::new(client.id, number(1));
     for _ in 0..20 {
         world.gateway.create_connection(client.id, number(1)).await.unwrap();
         world.links.wait_for_link(&key).await;

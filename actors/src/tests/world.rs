@@ -134,10 +134,7 @@ impl World {
 
     /// The link that a restarted gateway opens for a number.
     pub(super) async fn relink(&self, client: ClientId, number: &PhoneNumber) -> ScriptedHandle {
-        let key = ConnectionKey {
-            client_id: client,
-            phone_number: number.clone(),
-        };
+        let key = ConnectionKey::new(client, number.clone());
         self.links.wait_for_link(&key).await
     }
 
@@ -224,10 +221,7 @@ impl World {
 
     /// The number's next open link, logged in.
     pub(super) async fn relinked(&self, client: ClientId, number: &PhoneNumber) -> ScriptedHandle {
-        let key = ConnectionKey {
-            client_id: client,
-            phone_number: number.clone(),
-        };
+        let key = ConnectionKey::new(client, number.clone());
         let link = wait_until("a new link is open", WITHIN, || async {
             self.links.link(&key).filter(|link| !link.is_closed())
         })

@@ -87,10 +87,7 @@ mod tests {
     use super::*;
 
     fn number(client: i64, phone: &str) -> ConnectionKey {
-        ConnectionKey {
-            client_id: ClientId(client),
-            phone_number: phone.parse().unwrap(),
-        }
+        ConnectionKey::new(ClientId(client), phone.parse().unwrap())
     }
 
     fn vault(byte: u8) -> Vault {

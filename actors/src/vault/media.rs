@@ -138,10 +138,7 @@ mod tests {
             animated: false,
             made_at: 0,
         };
-        let number = |client| ConnectionKey {
-            client_id: wharf_domain::ClientId(client),
-            phone_number: "5511888888888".parse().unwrap(),
-        };
+        let number = |client| ConnectionKey::new(wharf_domain::ClientId(client), "5511888888888".parse().unwrap());
         let sealed = keys.seal_sent(&number(1), "A", &file).unwrap();
         assert_eq!(keys.open_sent(&number(1), "A", &sealed).unwrap(), file);
         assert!(keys.open_sent(&number(1), "B", &sealed).is_err());

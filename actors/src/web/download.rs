@@ -124,10 +124,7 @@ mod tests {
         let (receiver, proxy) = (Receiver::start().await, Loopback::start().await);
         let source = MediaSource::new(maker(Some(&receiver.url("/")))).unwrap();
         let way = |proxy: Option<String>| Way {
-            key: ConnectionKey {
-                client_id: ClientId(1),
-                phone_number: "5511888888888".parse().unwrap(),
-            },
+            key: ConnectionKey::new(ClientId(1), "5511888888888".parse().unwrap()),
             proxy: proxy.and_then(|proxy| Proxy::from_text(&proxy)),
         };
         let pace = Pace {

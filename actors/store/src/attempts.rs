@@ -10,7 +10,7 @@ use wharf_domain::{
 
 use crate::{
     Store, StoreError,
-    codec::At,
+    codec::{At, count},
     sql,
     walk::{Pieces, Places, floor},
 };
@@ -104,7 +104,7 @@ async fn sample(
     loop {
         let begun = Instant::now();
         let floor = floor(connection, webhook, places, None, pieces.size()).await?;
-        let room = SAMPLE.saturating_sub(i64::try_from(attempts.len()).unwrap_or(i64::MAX));
+        let room = SAMPLE.saturating_sub(count(attempts.len()));
         let rows = query(sql::ATTEMPTS_SINCE)
             .bind(webhook.0)
             .bind(places.before)
@@ -114,7 +114,7 @@ async fn sample(
             .bind(room)
             .fetch_all(&mut *connection)
             .await?;
-        let full = i64::try_from(rows.len()).unwrap_or(i64::MAX) >= room;
+        let full = count(rows.len()) >= room;
         for row in &rows {
             attempts.push(made(row)?);
         }

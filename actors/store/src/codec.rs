@@ -1,7 +1,7 @@
 //! How values and rows cross between the database and the domain.
 
 use bytes::Bytes;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sqlx::{
     Decode, Encode, Row, Sqlite, Type,
@@ -57,6 +57,11 @@ pub(crate) fn word<T>(column: &'static str, text: &str, read: fn(&str) -> Option
 /// A number of rows as the database takes it.
 pub(crate) fn count(rows: usize) -> i64 {
     i64::try_from(rows).unwrap_or(i64::MAX)
+}
+
+/// A value as the text of its column, or as a list that a statement takes apart.
+pub(crate) fn json_text(value: &(impl Serialize + ?Sized)) -> Result<String, sqlx::Error> {
+    serde_json::to_string(value).map_err(|error| sqlx::Error::Encode(Box::new(error)))
 }
 
 /// An event's status, by the place of its column.
@@ -127,7 +132,7 @@ pub(crate) fn events(text: &str) -> Result<EventKinds, sqlx::Error> {
 
 /// The column's text.
 pub(crate) fn events_text(events: EventKinds) -> Result<String, sqlx::Error> {
-    serde_json::to_string(&events).map_err(|error| sqlx::Error::Encode(Box::new(error)))
+    json_text(&events)
 }
 
 pub(crate) fn webhook(row: &SqliteRow) -> Result<Webhook, sqlx::Error> {

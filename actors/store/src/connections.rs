@@ -41,10 +41,7 @@ impl Store {
     pub async fn any_proxy(&self) -> Result<Option<(ConnectionKey, Vec<u8>)>, StoreError> {
         let row = query(sql::ANY_PROXY).fetch_optional(self.pool()).await;
         self.one(row, |row| {
-            let key = ConnectionKey {
-                client_id: ClientId(row.try_get(0)?),
-                phone_number: codec::number(row, "phone_number")?,
-            };
+            let key = ConnectionKey::new(ClientId(row.try_get(0)?), codec::number(row, "phone_number")?);
             Ok((key, row.try_get(2)?))
         })
     }
@@ -81,21 +78,22 @@ impl Group<'_> {
     ///
     /// # Errors
     /// As every write.
-    pub async fn record_connection(&mut self, change: &ConnectionRecord) -> Result<bool, StoreError> {
+    pub async fn record_connection(&mut self, record: &ConnectionRecord) -> Result<bool, StoreError> {
+        let view = &record.view;
         let statement = query(sql::RECORD_CONNECTION)
-            .bind(change.key.client_id.0)
-            .bind(change.key.phone_number.as_str())
-            .bind(change.status.as_str())
-            .bind(change.reason.as_deref())
-            .bind(change.jid.as_deref())
-            .bind(change.push_name.as_deref())
-            .bind(change.connected_since.map(At))
-            .bind(change.last_event_at.map(At))
-            .bind(change.reconnect_attempts)
-            .bind(change.wanted)
-            .bind(At(change.updated_at))
-            .bind(change.reason_code.as_str())
-            .bind(change.banned_until.map(At));
+            .bind(record.key.client_id.0)
+            .bind(record.key.phone_number.as_str())
+            .bind(view.status.as_str())
+            .bind(view.reason.as_deref())
+            .bind(view.jid.as_deref())
+            .bind(view.push_name.as_deref())
+            .bind(view.connected_since.map(At))
+            .bind(view.last_event_at.map(At))
+            .bind(view.reconnect_attempts)
+            .bind(view.wanted)
+            .bind(At(record.updated_at))
+            .bind(view.reason_code.as_str())
+            .bind(view.banned_until.map(At));
         Ok(self.execute(statement).await? > 0)
     }
 

@@ -6,7 +6,7 @@ use wharf_domain::{ClientId, CourtesyPatch, HeaderNames, Timestamp, Webhook, Web
 
 use crate::{
     Group, Store, StoreError,
-    codec::{At, webhook},
+    codec::{At, json_text, webhook},
     sql,
 };
 
@@ -89,7 +89,7 @@ async fn set_headers(
     sealed: &[u8],
     now: Timestamp,
 ) -> Result<bool, sqlx::Error> {
-    let text = serde_json::to_string(&names.0).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
+    let text = json_text(&names.0)?;
     let some = !names.0.is_empty();
     let done = query(sql::SET_HEADERS)
         .bind(client.0)
@@ -122,7 +122,7 @@ pub(crate) async fn update(
     };
     let asked = patch.apply(before.courtesy);
     let codes: Vec<u16> = asked.retry_client_errors.codes().collect();
-    let codes = serde_json::to_string(&codes).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
+    let codes = json_text(&codes)?;
     query(sql::SET_COURTESY)
         .bind(client.0)
         .bind(id.0)

@@ -10,7 +10,7 @@ use wharf_domain::{AWAITS_MEDIA, Ordering, PendingEvent, Timestamp, WebhookId};
 
 use crate::{
     DueChat, DuePage, DueQuery, DueScope, Store, StoreError,
-    codec::{self, At, kept_payload_bytes, pending_event},
+    codec::{self, At, json_text, kept_payload_bytes, pending_event},
     sql,
 };
 
@@ -146,7 +146,7 @@ async fn read_chats(
         return Ok((Vec::new(), None));
     }
     let (per_chat, room) = (query.per_chat.max(1), query.room.max(1));
-    let names = serde_json::to_string(chosen).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
+    let names = json_text(chosen)?;
     // One more of each chat, and of all, says whether more follow.
     let rows = sqlx::query(sql::DUE_EVENTS)
         .bind(webhook.0)

@@ -135,7 +135,7 @@ async fn walk(
             after: floor.map_or(places.after, |floor| floor - 1),
             ..places
         };
-        let missing = i64::try_from(wanted - rows.len()).unwrap_or(i64::MAX);
+        let missing = codec::count(wanted - rows.len());
         let found = matching(connection, client, webhook, filter, piece, missing);
         rows.take(found).await?;
         let full = rows.is_full() || rows.len() >= wanted;

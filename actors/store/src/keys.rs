@@ -258,10 +258,10 @@ impl Store {
 
 /// Whose a row is.
 fn owner(row: &SqliteRow) -> Result<ConnectionKey, sqlx::Error> {
-    Ok(ConnectionKey {
-        client_id: ClientId(row.try_get("client_id")?),
-        phone_number: codec::number(row, "phone_number")?,
-    })
+    Ok(ConnectionKey::new(
+        ClientId(row.try_get("client_id")?),
+        codec::number(row, "phone_number")?,
+    ))
 }
 
 /// A row that begins with `name, value, at, also`.

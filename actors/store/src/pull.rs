@@ -3,7 +3,12 @@
 use sqlx::{Row, SqliteConnection, query, query_scalar};
 use wharf_domain::{ClientId, Event};
 
-use crate::{PullCursor, PullPage, PullQuery, Pulled, Store, StoreError, page::EventRows, sql};
+use crate::{
+    PullCursor, PullPage, PullQuery, Pulled, Store, StoreError,
+    codec::{count, json_text},
+    page::EventRows,
+    sql,
+};
 
 /// So many webhooks are looked at one by one.
 const FEW_WEBHOOKS: i64 = 128;
@@ -65,7 +70,7 @@ async fn places(
     number: Option<&str>,
     limit: u32,
 ) -> Result<Vec<i64>, sqlx::Error> {
-    let missing = |places: &[i64]| i64::from(limit).saturating_sub(i64::try_from(places.len()).unwrap_or(i64::MAX));
+    let missing = |places: &[i64]| i64::from(limit).saturating_sub(count(places.len()));
     let (mut places, walked_up_to) = match number {
         None => walked(connection, client, after, limit).await?,
         Some(_) => (Vec::new(), Some(after)),
@@ -138,7 +143,7 @@ async fn listed(
         Some(_) => i64::MAX,
         None => return Ok(heads),
     };
-    let heads = serde_json::to_string(&heads).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
+    let heads = json_text(&heads)?;
     let mut places: Vec<i64> = query_scalar(sql::PULL_LISTED)
         .bind(client.0)
         .bind(heads)
@@ -171,7 +176,7 @@ async fn read(connection: &mut SqliteConnection, client: ClientId, places: &[i64
     if places.is_empty() {
         return Ok(Vec::new());
     }
-    let places = serde_json::to_string(places).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
+    let places = json_text(places)?;
     let rows = query(sql::PULL_EVENTS).bind(client.0).bind(places);
     let mut taken = EventRows::default();
     taken.take(rows.fetch(connection)).await?;

@@ -8,7 +8,7 @@ use wharf_domain::{AWAITS_MEDIA, ClientId, EventId, EventStatus, PendingEvent, W
 
 use crate::{
     BulkRenewal, FailedEvents, FailedFilter, Group, Renewal, Store, StoreError,
-    codec::{At, kept_payload_bytes, pending_event},
+    codec::{At, json_text, kept_payload_bytes, pending_event},
     sql,
     walk::{Pieces, Places, bounds},
 };
@@ -142,7 +142,7 @@ async fn renew_failed(
     connection: &mut SqliteConnection,
     renewal: &BulkRenewal,
 ) -> Result<Vec<PendingEvent>, sqlx::Error> {
-    let places = serde_json::to_string(&renewal.seqs).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
+    let places = json_text(&renewal.seqs)?;
     let rows = query(sql::RENEW_FAILED)
         .bind(renewal.client_id.0)
         .bind(renewal.webhook_id.0)

@@ -12,7 +12,7 @@ use wharf_domain::{
 
 use crate::{
     Group, Space, Store, StoreError,
-    codec::{At, count, event_status},
+    codec::{At, count, event_status, json_text},
     sql,
 };
 
@@ -221,7 +221,7 @@ pub(crate) async fn purge(
     seqs: &[i64],
     cutoffs: &Cutoffs,
 ) -> Result<u64, sqlx::Error> {
-    let seqs = serde_json::to_string(seqs).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
+    let seqs = json_text(seqs)?;
     let mut removed = 0;
     for statement in statements {
         let result = query(*statement)

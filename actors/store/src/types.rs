@@ -4,8 +4,8 @@ use std::{fmt, str::FromStr};
 
 use uuid::Uuid;
 use wharf_domain::{
-    ClientId, ConnectionKey, ConnectionStatus, Event, EventId, EventKind, EventStatus, IncomingMessage, InvalidField,
-    PendingEvent, PhoneNumber, Timestamp, WebhookId, outgoing::Pace, session::ReasonCode,
+    ClientId, ConnectionKey, Event, EventId, EventKind, EventStatus, IncomingMessage, InvalidField, PendingEvent,
+    PhoneNumber, Timestamp, WebhookId, outgoing::Pace, session::SessionView,
 };
 
 /// Which database, and how.
@@ -271,26 +271,8 @@ pub struct ConnectionChange {
 pub struct ConnectionRecord {
     /// Which connection.
     pub key: ConnectionKey,
-    /// Where it stands.
-    pub status: ConnectionStatus,
-    /// Why it stands there.
-    pub reason: Option<String>,
-    /// The same for machines.
-    pub reason_code: ReasonCode,
-    /// The linked device.
-    pub jid: Option<String>,
-    /// The account's own display name.
-    pub push_name: Option<String>,
-    /// Since when it is connected without a break.
-    pub connected_since: Option<Timestamp>,
-    /// When the link last reported something.
-    pub last_event_at: Option<Timestamp>,
-    /// Failed attempts since it was last connected.
-    pub reconnect_attempts: u32,
-    /// Whether the session shall run.
-    pub wanted: bool,
-    /// The end of a ban.
-    pub banned_until: Option<Timestamp>,
+    /// Where it stands. What is only shown, the next attempt and the codes, is not kept.
+    pub view: SessionView,
     /// When this was decided.
     pub updated_at: Timestamp,
 }

@@ -1,5 +1,6 @@
 //! The facade over real sockets, against a desk that remembers in memory.
 
+mod acting;
 mod bodies;
 mod client;
 mod crowd;

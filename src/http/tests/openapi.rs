@@ -172,7 +172,7 @@ fn check_content(line: &str, described: &'static Value, reply: &Reply) {
 #[test]
 fn every_route_is_described_and_nothing_else() {
     let mut served: BTreeSet<String> = BTreeSet::from([format!("GET {}", template(PATTERN))]);
-    for route in &ROUTES {
+    for route in ROUTES {
         let name = format!("{} {}", route.method, template(route.path));
         let about = operation(route.method.as_str(), route.path).expect(&name);
         assert_eq!(
@@ -213,7 +213,7 @@ async fn every_success_that_is_described_is_answered_as_described() {
     let mut seen: HashMap<String, BTreeSet<String>> = HashMap::new();
     for prompt in [true, false] {
         facade.desk.prompt.store(prompt, Ordering::Relaxed);
-        for route in &ROUTES {
+        for route in ROUTES {
             let token = if route.path == "/metrics" {
                 OPERATOR
             } else {

@@ -1,24 +1,29 @@
 //! What the end of an attempt means: for its event, for the webhook's counter, and for what is known of the receiver.
 
-use super::{Delivery, Effect};
-use crate::{AttemptOutcome, AttemptResult, AttemptTiming, EventId, EventStatus, Timestamp, retry::wait_after};
+use super::{Delivery, Effect, EndedAttempt};
+use crate::{AttemptOutcome, AttemptResult, EventId, EventStatus, Timestamp, retry::wait_after};
 
 /// The status by which a receiver says that it is gone for good, and what its webhook's `last_error` says then.
 const GONE: u16 = 410;
 const GONE_REASON: &str = "Client error (410): the receiver is gone, so the webhook was switched off";
 
-/// An attempt that ended; see [`DeliveryEvent::AttemptFinished`](super::DeliveryEvent::AttemptFinished).
-pub(super) struct Ended<'a> {
-    pub(super) event_id: EventId,
-    pub(super) attempt: u32,
-    pub(super) result: &'a AttemptResult,
-    pub(super) timing: AttemptTiming,
-    pub(super) jitter: f64,
-}
-
 impl Delivery {
+    /// An attempt ended. One that is not under way is a stale report.
+    pub(super) fn on_ended(&mut self, now: Timestamp, ended: EndedAttempt, effects: &mut Vec<Effect>) {
+        let Some(place) = self.window.running(ended.event_id, ended.attempt) else {
+            return;
+        };
+        let http_status = ended.result.http_status();
+        self.doubt.ended(now, http_status.is_some());
+        if ended.target == self.config.target {
+            self.heed(now, http_status, ended.retry_after);
+        }
+        let outcome = self.outcome(now, ended, place);
+        self.record(outcome, effects);
+    }
+
     /// What an answer of the present receiver asks for, beyond its event.
-    pub(super) fn heed(&mut self, now: Timestamp, http_status: Option<u16>, retry_after: Option<Timestamp>) {
+    fn heed(&mut self, now: Timestamp, http_status: Option<u16>, retry_after: Option<Timestamp>) {
         if let (Some(429 | 503), Some(at)) = (http_status, retry_after) {
             self.pace.pause_until(now, at);
         }
@@ -28,13 +33,14 @@ impl Delivery {
 
     /// What an attempt's end means for its event and for the webhook's counter. `place` is the event's, and the start of
     /// its budget.
-    pub(super) fn outcome(&mut self, now: Timestamp, ended: &Ended<'_>, place: (i64, u32)) -> AttemptOutcome {
-        let &Ended {
+    fn outcome(&mut self, now: Timestamp, ended: EndedAttempt, place: (i64, u32)) -> AttemptOutcome {
+        let EndedAttempt {
             event_id,
             attempt,
             result,
             timing,
             jitter,
+            ..
         } = ended;
         let (seq, budget_start) = place;
         let in_budget = attempt.saturating_sub(budget_start);
@@ -50,7 +56,7 @@ impl Delivery {
                 if self.window.is_test(event_id) {
                     // One question, and its answer is the first attempt's: nothing that recovery goes on with.
                     (EventStatus::Failed, None)
-                } else if *result == AttemptResult::Interrupted {
+                } else if result == AttemptResult::Interrupted {
                     // Not the receiver's fault: it is not waited for, and does not end the event.
                     (EventStatus::Pending, Some(now))
                 } else if in_budget >= self.config.max_retries {
@@ -65,7 +71,7 @@ impl Delivery {
             self.recoveries.receiver_is_well();
         }
         self.failure_count = match status {
-            _ if *result == AttemptResult::Interrupted => self.failure_count,
+            _ if result == AttemptResult::Interrupted => self.failure_count,
             EventStatus::Delivered => 0,
             // One that was counted when it failed first.
             EventStatus::Failed if revived => self.failure_count.max(1),
@@ -95,7 +101,7 @@ impl Delivery {
         self.unhurried.contains(&event_id)
     }
 
-    pub(super) fn record(&mut self, outcome: AttemptOutcome, effects: &mut Vec<Effect>) {
+    fn record(&mut self, outcome: AttemptOutcome, effects: &mut Vec<Effect>) {
         let asked_for = self.window.is_test(outcome.event_id);
         if outcome.status == EventStatus::Delivered && !asked_for && !self.is_pressed() {
             self.unhurried.push(outcome.event_id);

@@ -16,7 +16,9 @@
 mod catch_up;
 mod doubt;
 mod ended;
+mod lanes;
 mod pace;
+mod pump;
 mod recovery;
 mod steady;
 mod window;
@@ -27,20 +29,18 @@ mod tests;
 
 use std::time::Duration;
 
-use crate::{
-    AWAITS_MEDIA, AttemptOutcome, EventId, Ordering, PendingEvent, Recovery, Timestamp, WebhookId,
-    message::is_test_chat,
-};
+use crate::{EventId, Ordering, PendingEvent, Recovery, Timestamp, WebhookId};
 
 use catch_up::{CatchUp, Change};
 pub use catch_up::{DueChat, DuePage, DueQuery, DueScope};
 use doubt::Doubt;
-use ended::Ended;
 use pace::Pace;
 use recovery::Recoveries;
 use steady::SteadyClock;
 use window::Window;
-pub use words::{DeliveryConfig, DeliveryEvent, DeliverySnapshot, Effect, ParkedEvent, RetryAnswer};
+pub use words::{
+    DeliveryConfig, DeliveryEvent, DeliverySnapshot, Effect, EndedAttempt, NextAttempt, ParkedEvent, RetryAnswer,
+};
 
 /// Events held in memory per webhook. Enough that a refill is rare, little enough that a thousand dead receivers fit.
 pub const WINDOW: usize = if cfg!(test) { 16 } else { 256 };
@@ -181,31 +181,7 @@ impl Delivery {
                 self.catch_up.loaded(&mut self.window, now, generation, page);
             }
             DeliveryEvent::LoadFailed { generation } => self.catch_up.load_failed(now, generation),
-            DeliveryEvent::AttemptFinished {
-                event_id,
-                attempt,
-                result,
-                timing,
-                jitter,
-                retry_after,
-                target,
-            } => {
-                if let Some(place) = self.window.running(event_id, attempt) {
-                    self.doubt.ended(now, result.http_status().is_some());
-                    if target == self.config.target {
-                        self.heed(now, result.http_status(), retry_after);
-                    }
-                    let ended = Ended {
-                        event_id,
-                        attempt,
-                        result: &result,
-                        timing,
-                        jitter,
-                    };
-                    let outcome = self.outcome(now, &ended, place);
-                    self.record(outcome, &mut effects);
-                }
-            }
+            DeliveryEvent::AttemptFinished(ended) => self.on_ended(now, ended, &mut effects),
             DeliveryEvent::OutcomeCommitted { event_id, attempt } => {
                 self.on_committed(now, event_id, attempt, &mut effects)
             }
@@ -284,125 +260,5 @@ impl Delivery {
             self.recoveries.start_over();
         }
         self.config = config;
-    }
-
-    /// Without an order every event is a chat of its own, and all the rest is the same. A test event is one anyway, and is
-    /// known by its chat.
-    fn in_lane(&self, event: PendingEvent) -> PendingEvent {
-        match self.ordering {
-            Ordering::None if !is_test_chat(&event.chat) => PendingEvent {
-                chat: event.id.to_string().into(),
-                ..event
-            },
-            _ => event,
-        }
-    }
-
-    fn page_in_lanes(&self, mut page: DuePage) -> DuePage {
-        if self.ordering == Ordering::None {
-            for chat in &mut page.chats {
-                let events = std::mem::take(&mut chat.events);
-                chat.events = events.into_iter().map(|event| self.in_lane(event)).collect();
-            }
-        }
-        page
-    }
-
-    fn may_start(&self) -> bool {
-        self.config.is_active && !self.gone && !self.closing && self.ordering == self.config.courtesy.ordering
-    }
-
-    fn started(&mut self, now: Timestamp) {
-        self.pace.started(now, self.config.courtesy.max_per_second);
-        self.doubt.started(now);
-    }
-
-    /// Starts what can be started, reads what has to be read, and sets the timer.
-    fn pump(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
-        for outcome in self.window.fire(now) {
-            // An older counter must not undo what was committed since.
-            effects.push(Effect::Record(AttemptOutcome {
-                webhook_failure_count: self.failure_count,
-                ..outcome
-            }));
-        }
-        if self.closing {
-            if self.window.in_flight() == 0 && !self.finished {
-                self.finished = true;
-                effects.push(Effect::Finished);
-            }
-        } else {
-            self.change_ordering();
-        }
-        let mut paced_until = None;
-        if self.may_start() {
-            paced_until = self.start_attempts(now, effects);
-            if let Some((generation, query)) = self.catch_up.next_load(&mut self.window, now, self.ordering) {
-                effects.push(Effect::Load { generation, query });
-            }
-            if self.recovers() {
-                self.recover(now, effects);
-            }
-        }
-        self.window.drop_large();
-        self.hurry(effects);
-        self.set_timer(paced_until, effects);
-    }
-
-    /// Starts what is ready; answers when the next may start when it is the pace that holds it back.
-    fn start_attempts(&mut self, now: Timestamp, effects: &mut Vec<Effect>) -> Option<Timestamp> {
-        while self.window.in_flight() < self.config.max_in_flight && self.window.has_ready() {
-            let closed_until = self.pace.closed_until(now, self.config.courtesy.max_per_second);
-            if closed_until.is_some() {
-                return closed_until;
-            }
-            let next = self.window.start_next()?;
-            self.started(now);
-            effects.push(Effect::Attempt {
-                event_id: next.event_id,
-                sequence: next.sequence,
-                attempt: next.attempt,
-                payload: next.payload,
-                standing: self.doubt.standing(now),
-            });
-        }
-        None
-    }
-
-    /// Another ordering cuts the queue into other lanes: what is under way ends under the old one, then the store is
-    /// read anew under the new one.
-    fn change_ordering(&mut self) {
-        let wanted = self.config.courtesy.ordering;
-        if self.ordering != wanted && self.window.in_flight() == 0 {
-            self.window.drop_idle();
-            self.catch_up.start_over();
-            self.ordering = wanted;
-        }
-    }
-
-    fn recovers(&self) -> bool {
-        self.config.courtesy.recovery == Recovery::Auto
-    }
-
-    fn set_timer(&mut self, paced_until: Option<Timestamp>, effects: &mut Vec<Effect>) {
-        let (mut load_at, mut recover_at) = (None, None);
-        if self.may_start() {
-            load_at = self.catch_up.wake_at();
-            recover_at = self.recoveries.wake_at().filter(|_| self.recovers());
-        }
-        let wanted = [self.window.next_due(), load_at, recover_at, paced_until];
-        // What waits for its media is woken by its commit.
-        let Some(at) = wanted.into_iter().flatten().filter(|at| *at < AWAITS_MEDIA).min() else {
-            self.timer = None;
-            return;
-        };
-        if self.timer.is_none_or(|(current, _)| current != at) {
-            self.timer_generation += 1;
-            self.timer = Some((at, self.timer_generation));
-            effects.push(Effect::SetTimer {
-                at,
-                generation: self.timer_generation,
-            });
-        }
     }
 }

@@ -39,7 +39,7 @@ impl SteadyClock {
                 // As the question: rather early than late.
                 page.next_due_at = page.next_due_at.map(|at| at.min(self.read(at)));
             }
-            DeliveryEvent::AttemptFinished { retry_after, .. } => *retry_after = retry_after.map(|at| self.read(at)),
+            DeliveryEvent::AttemptFinished(ended) => ended.retry_after = ended.retry_after.map(|at| self.read(at)),
             DeliveryEvent::ParkedLoaded { parked, .. } => {
                 let longest = now + retry::LONGEST_WAIT;
                 for event in parked.iter_mut().flatten() {

@@ -38,22 +38,7 @@ pub enum DeliveryEvent {
         generation: u64,
     },
     /// An attempt ended.
-    AttemptFinished {
-        /// The event.
-        event_id: EventId,
-        /// The attempt's number.
-        attempt: u32,
-        /// How it ended.
-        result: AttemptResult,
-        /// When it began and how long it took.
-        timing: AttemptTiming,
-        /// 0.0 to 1.0, for the wait before the next one.
-        jitter: f64,
-        /// The answer's `Retry-After`.
-        retry_after: Option<Timestamp>,
-        /// The [`DeliveryConfig::target`] that it was made at.
-        target: u64,
-    },
+    AttemptFinished(EndedAttempt),
     /// An attempt's outcome is in the store.
     OutcomeCommitted {
         /// The event.
@@ -90,19 +75,45 @@ pub enum DeliveryEvent {
     Closing,
 }
 
+/// An attempt that can be made now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NextAttempt {
+    /// The event.
+    pub event_id: EventId,
+    /// Its number among its phone number's events.
+    pub sequence: i64,
+    /// The attempt's number, from 1.
+    pub attempt: u32,
+    /// The body, where the window has it; else the store has.
+    pub payload: Option<bytes::Bytes>,
+}
+
+/// An attempt that ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EndedAttempt {
+    /// The event.
+    pub event_id: EventId,
+    /// The attempt's number.
+    pub attempt: u32,
+    /// How it ended.
+    pub result: AttemptResult,
+    /// When it began and how long it took.
+    pub timing: AttemptTiming,
+    /// 0.0 to 1.0, for the wait before the next one.
+    pub jitter: f64,
+    /// The answer's `Retry-After`.
+    pub retry_after: Option<Timestamp>,
+    /// The [`DeliveryConfig::target`] that it was made at.
+    pub target: u64,
+}
+
 /// What to do.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
     /// Make this attempt.
     Attempt {
-        /// The event.
-        event_id: EventId,
-        /// Its number among its phone number's events.
-        sequence: i64,
-        /// The attempt's number, from 1.
-        attempt: u32,
-        /// The body, where the window has it; else the store has.
-        payload: Option<bytes::Bytes>,
+        /// The attempt.
+        next: NextAttempt,
         /// What is known of the receiver, for the attempt's slot.
         standing: Standing,
     },

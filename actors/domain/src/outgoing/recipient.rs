@@ -1,10 +1,10 @@
 //! Whom a message goes to.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{InvalidField, PhoneNumber};
+use crate::{InvalidField, PhoneNumber, words::read_from_text};
 
 /// What ends the id of a group.
 const GROUP: &str = "@g.us";
@@ -48,27 +48,7 @@ impl GroupId {
     }
 }
 
-impl FromStr for GroupId {
-    type Err = InvalidField;
-
-    fn from_str(text: &str) -> Result<Self, InvalidField> {
-        Self::parse("group_id", text)
-    }
-}
-
-impl TryFrom<String> for GroupId {
-    type Error = InvalidField;
-
-    fn try_from(text: String) -> Result<Self, InvalidField> {
-        text.parse()
-    }
-}
-
-impl From<GroupId> for String {
-    fn from(id: GroupId) -> Self {
-        id.0.as_ref().to_owned()
-    }
-}
+read_from_text!(GroupId as "group_id");
 
 impl fmt::Display for GroupId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -163,27 +143,7 @@ impl From<PhoneNumber> for Recipient {
     }
 }
 
-impl FromStr for Recipient {
-    type Err = InvalidField;
-
-    fn from_str(text: &str) -> Result<Self, InvalidField> {
-        Self::parse("to", text)
-    }
-}
-
-impl TryFrom<String> for Recipient {
-    type Error = InvalidField;
-
-    fn try_from(text: String) -> Result<Self, InvalidField> {
-        text.parse()
-    }
-}
-
-impl From<Recipient> for String {
-    fn from(recipient: Recipient) -> Self {
-        recipient.to_string()
-    }
-}
+read_from_text!(Recipient as "to");
 
 #[cfg(test)]
 mod tests {

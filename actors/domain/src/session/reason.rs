@@ -1,6 +1,6 @@
 //! Why a session stands where it stands, in words for machines. docs/SESSIONS.md lists what each means and what heals it.
 
-use crate::{ConnectionStatus, words};
+use crate::words;
 
 words! {
     /// The `reason_code` of a connection. Every status has one; the `reason` beside it is for people and may change its words.
@@ -60,42 +60,43 @@ words! {
     }
 }
 
-impl ReasonCode {
-    /// The statuses that it explains.
-    pub const fn explains(self, status: ConnectionStatus) -> bool {
-        use ConnectionStatus as Is;
-        match self {
-            Self::Requested | Self::BeingDeleted => matches!(status, Is::Disconnected),
-            Self::Starting
-            | Self::Paired
-            | Self::LinkLost
-            | Self::ProxyFailed
-            | Self::Silent
-            | Self::NoAnswer
-            | Self::OpenFailed
-            | Self::QueueFull
-            | Self::Restarting
-            | Self::Stopping => matches!(status, Is::Connecting),
-            Self::Refused => matches!(status, Is::Connecting | Is::Failed),
-            Self::WaitingForPhone => matches!(status, Is::AwaitingScan),
-            Self::PasskeyRequired => matches!(status, Is::AwaitingPasskey | Is::Failed),
-            Self::Online => matches!(status, Is::Connected),
-            Self::Unlinked | Self::AccountLocked => matches!(status, Is::LoggedOut),
-            Self::Banned
-            | Self::TemporarilyBanned
-            | Self::Conflict
-            | Self::Outdated
-            | Self::WrongNumber
-            | Self::QrExpired
-            | Self::PairingFailed
-            | Self::Parked => matches!(status, Is::Failed),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ConnectionStatus;
+
+    impl ReasonCode {
+        /// The statuses that it explains.
+        pub(in crate::session) const fn explains(self, status: ConnectionStatus) -> bool {
+            use ConnectionStatus as Is;
+            match self {
+                Self::Requested | Self::BeingDeleted => matches!(status, Is::Disconnected),
+                Self::Starting
+                | Self::Paired
+                | Self::LinkLost
+                | Self::ProxyFailed
+                | Self::Silent
+                | Self::NoAnswer
+                | Self::OpenFailed
+                | Self::QueueFull
+                | Self::Restarting
+                | Self::Stopping => matches!(status, Is::Connecting),
+                Self::Refused => matches!(status, Is::Connecting | Is::Failed),
+                Self::WaitingForPhone => matches!(status, Is::AwaitingScan),
+                Self::PasskeyRequired => matches!(status, Is::AwaitingPasskey | Is::Failed),
+                Self::Online => matches!(status, Is::Connected),
+                Self::Unlinked | Self::AccountLocked => matches!(status, Is::LoggedOut),
+                Self::Banned
+                | Self::TemporarilyBanned
+                | Self::Conflict
+                | Self::Outdated
+                | Self::WrongNumber
+                | Self::QrExpired
+                | Self::PairingFailed
+                | Self::Parked => matches!(status, Is::Failed),
+            }
+        }
+    }
 
     #[test]
     fn words_are_snake_case_and_lead_back() {

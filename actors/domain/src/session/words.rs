@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{LinkEvent, ReasonCode};
-use crate::{ConnectionStatus, Timestamp};
+use crate::{Connection, ConnectionStatus, Timestamp};
 
 /// How long is waited for WhatsApp.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,4 +152,25 @@ pub struct SessionView {
     pub qr: Option<(String, Timestamp)>,
     /// The code to enter on the phone and its end.
     pub pair_code: Option<(String, Timestamp)>,
+}
+
+impl SessionView {
+    /// A row as a view: what is only shown, the next attempt and the codes, is never in a row.
+    pub fn of_row(row: &Connection) -> Self {
+        Self {
+            status: row.status,
+            reason: row.reason.clone(),
+            reason_code: row.reason_code,
+            jid: row.jid.clone(),
+            push_name: row.push_name.clone(),
+            connected_since: row.connected_since,
+            last_event_at: row.last_event_at,
+            reconnect_attempts: row.reconnect_attempts,
+            retry_at: None,
+            banned_until: row.banned_until,
+            wanted: row.wanted,
+            qr: None,
+            pair_code: None,
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use wharf_domain::{
     AttemptOutcome, AttemptResult, AttemptTiming, EventId, Timestamp,
-    delivery::{DeliveryEvent, DueQuery},
+    delivery::{DeliveryEvent, DueQuery, EndedAttempt},
 };
 
 use super::{
@@ -77,7 +77,7 @@ impl World {
             this.well_since = this.well_since.map(|at| at.max(this.books.courtesy.paused_until()));
         }
         let gone = result.http_status() == Some(410);
-        let finished = DeliveryEvent::AttemptFinished {
+        let finished = DeliveryEvent::AttemptFinished(EndedAttempt {
             event_id,
             attempt,
             result,
@@ -88,7 +88,7 @@ impl World {
             jitter: self.rng.f64(),
             retry_after: retry_after.map(|wait| self.now + wait),
             target,
-        };
+        });
         self.step(hook, finished)?;
         // Before the store has it that the webhook is off.
         if gone && !self.settling && self.rng.bool() {

@@ -213,7 +213,8 @@ impl World {
         for effect in effects {
             let this = &mut self.hooks[hook];
             match effect {
-                Effect::Attempt { event_id, attempt, .. } => {
+                Effect::Attempt { next, .. } => {
+                    let (event_id, attempt) = (next.event_id, next.attempt);
                     let chosen = this.books.chosen(&this.store, self.now, event_id, attempt);
                     chosen.map_err(|what| self.violation(hook, &what))?;
                     if self.rng.u8(..16) > 0 {

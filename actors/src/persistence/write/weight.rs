@@ -59,10 +59,7 @@ mod tests {
     use crate::persistence::Arrived;
 
     fn number() -> ConnectionKey {
-        ConnectionKey {
-            client_id: ClientId(1),
-            phone_number: "5511888888888".parse().unwrap(),
-        }
+        ConnectionKey::new(ClientId(1), "5511888888888".parse().unwrap())
     }
 
     fn event(payload: usize) -> NewEvent {

@@ -57,10 +57,7 @@ async fn ask_everything_of(url: &str) {
     let answer = Web::new(OPEN, host.clone()).unwrap().execute(request).await.unwrap();
     assert_eq!(answer.status, 200);
     let way = Way {
-        key: ConnectionKey {
-            client_id: ClientId(1),
-            phone_number: "5511888888888".parse().unwrap(),
-        },
+        key: ConnectionKey::new(ClientId(1), "5511888888888".parse().unwrap()),
         proxy: None,
     };
     let maker = Maker::new(poster.checked(), "", host).unwrap();

@@ -13,10 +13,7 @@ use super::*;
 async fn was_sent(world: &World, link: &ScriptedHandle, client: ClientId, id: &str, mut body: Value, at: Timestamp) {
     body["to"] = TO.into();
     let row = NewOutgoing {
-        key: ConnectionKey {
-            client_id: client,
-            phone_number: number(1),
-        },
+        key: ConnectionKey::new(client, number(1)),
         message_id: id.to_owned(),
         outgoing: serde_json::from_value(body).unwrap(),
         created_at: at,

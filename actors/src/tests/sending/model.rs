@@ -117,10 +117,7 @@ impl Model {
     }
 
     fn key(&self) -> ConnectionKey {
-        ConnectionKey {
-            client_id: self.client,
-            phone_number: number(1),
-        }
+        ConnectionKey::new(self.client, number(1))
     }
 
     fn link(&self) -> Option<ScriptedHandle> {

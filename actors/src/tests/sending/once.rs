@@ -217,10 +217,7 @@ async fn what_a_caller_was_told_is_written_also_when_the_session_dies_while_the_
     let sent = asking.await.unwrap().unwrap();
     assert!(!sent.is_queued());
     directory.publish_persistence(writer);
-    let key = wharf_domain::ConnectionKey {
-        client_id: client,
-        phone_number: number(1),
-    };
+    let key = wharf_domain::ConnectionKey::new(client, number(1));
     let session = directory.session(&key).unwrap().actor.unwrap();
     session.cast(session::Message::Crash(Crash::Fail)).unwrap();
     until(&world, client, &sent.message_id, SendStatus::Sent).await;

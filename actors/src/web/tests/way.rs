@@ -19,10 +19,7 @@ use crate::web::{
 };
 
 fn key(n: u8) -> ConnectionKey {
-    ConnectionKey {
-        client_id: ClientId(1),
-        phone_number: format!("55118888800{n:02}").parse().unwrap(),
-    }
+    ConnectionKey::new(ClientId(1), format!("55118888800{n:02}").parse().unwrap())
 }
 
 fn way(n: u8, proxy: &str) -> Way {

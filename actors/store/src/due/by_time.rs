@@ -9,7 +9,7 @@ use wharf_domain::{Ordering, PendingEvent, Timestamp, WebhookId};
 use super::{count, next_due_at, read_chats};
 use crate::{
     DueChat, DuePage, DueQuery,
-    codec::{At, kept_payload_bytes, pending_event},
+    codec::{At, json_text, kept_payload_bytes, pending_event},
     sql,
 };
 
@@ -140,7 +140,7 @@ pub(super) async fn read_singles(
     webhook: WebhookId,
     places: &[i64],
 ) -> Result<Vec<DueChat>, sqlx::Error> {
-    let places = serde_json::to_string(places).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
+    let places = json_text(places)?;
     let rows = sqlx::query(sql::DUE_SINGLES_AT)
         .bind(webhook.0)
         .bind(places)

@@ -4,7 +4,11 @@ use sqlx::{Row, SqliteConnection};
 use wharf_domain::WebhookId;
 
 use super::{by_time::read_singles, count, next_due_at};
-use crate::{DuePage, DueQuery, codec::At, sql};
+use crate::{
+    DuePage, DueQuery,
+    codec::{self, At},
+    sql,
+};
 
 /// Events looked at by one read at the most.
 const VISIT: usize = 512;
@@ -30,7 +34,7 @@ pub(super) async fn due_page(
         let rest = sqlx::query(sql::DUE_SINGLES_AFTER_CHAT)
             .bind(webhook.0)
             .bind(after_chat)
-            .bind(wanted.saturating_sub(i64::try_from(rows.len()).unwrap_or(i64::MAX)))
+            .bind(wanted.saturating_sub(codec::count(rows.len())))
             .fetch_all(&mut *connection)
             .await?;
         rows.extend(rest);

@@ -7,7 +7,9 @@ use wharf_domain::{ConnectionKey, OutgoingMessage, SendStatus};
 
 use super::{OutgoingFilter, OutgoingPage, rows::message};
 use crate::{
-    Store, sql,
+    Store,
+    codec::count,
+    sql,
     walk::{Pieces, VISITED},
 };
 
@@ -89,7 +91,7 @@ async fn walk(
             [floor, _] => Some(*floor),
             _ => None,
         };
-        let missing = wanted.saturating_sub(i64::try_from(rows.len()).unwrap_or(i64::MAX));
+        let missing = wanted.saturating_sub(count(rows.len()));
         let found = query(sql::OUTGOING_MESSAGES_OF_STATUS)
             .bind(client)
             .bind(number)
@@ -99,7 +101,7 @@ async fn walk(
             .bind(floor.unwrap_or(0))
             .fetch_all(&mut *connection)
             .await?;
-        let full = i64::try_from(found.len()).unwrap_or(i64::MAX) >= missing;
+        let full = count(found.len()) >= missing;
         rows.extend(found);
         match floor {
             Some(floor) if !full && pieces.another(begun.elapsed()) => before = floor,

@@ -1,4 +1,8 @@
-use wharf_domain::{ClientId, ConnectionStatus, outgoing::Pace, session::ReasonCode};
+use wharf_domain::{
+    ClientId, ConnectionStatus,
+    outgoing::Pace,
+    session::{ReasonCode, SessionView},
+};
 use wharf_store::{ByNumber, ConnectionChange, ConnectionRecord, NewConnection, SealedProxy, StoreError};
 
 use crate::database::{Database, NOW, key, later, on_every_database, plain};
@@ -32,8 +36,7 @@ on_every_database! {
         db.write(async |group| group.create_connection(&plain(&number), NOW).await).await;
         let states = ReasonCode::ALL.into_iter().flat_map(|code| ConnectionStatus::ALL.map(|status| (code, status)));
         for (seconds, (reason_code, status)) in (1..).zip(states) {
-            let full = ConnectionRecord {
-                key: number.clone(),
+            let full = SessionView {
                 status,
                 reason: Some("because".into()),
                 reason_code,
@@ -44,9 +47,11 @@ on_every_database! {
                 reconnect_attempts: u32::MAX,
                 wanted: false,
                 banned_until: Some(later(4)),
-                updated_at: later(seconds),
+                retry_at: None,
+                qr: None,
+                pair_code: None,
             };
-            let bare = ConnectionRecord {
+            let bare = SessionView {
                 reason: None,
                 jid: None,
                 push_name: None,
@@ -57,24 +62,11 @@ on_every_database! {
                 banned_until: None,
                 ..full.clone()
             };
-            for record in [full, bare] {
+            for view in [full, bare] {
+                let record = ConnectionRecord { key: number.clone(), view, updated_at: later(seconds) };
                 assert!(db.write(async |group| group.record_connection(&record).await).await);
                 let read = db.store.connection(&number).await.unwrap().unwrap();
-                let as_record = ConnectionRecord {
-                    key: read.key(),
-                    status: read.status,
-                    reason: read.reason,
-                    reason_code: read.reason_code,
-                    jid: read.jid,
-                    push_name: read.push_name,
-                    connected_since: read.connected_since,
-                    last_event_at: read.last_event_at,
-                    reconnect_attempts: read.reconnect_attempts,
-                    wanted: read.wanted,
-                    banned_until: read.banned_until,
-                    updated_at: read.updated_at,
-                };
-                assert_eq!(as_record, record);
+                assert_eq!((SessionView::of_row(&read), read.updated_at), (record.view, record.updated_at));
                 assert_eq!((read.created_at, read.restarts), (NOW, 0));
             }
         }
@@ -158,20 +150,8 @@ on_every_database! {
         assert!(db.write(async |group| group.delete_connection(&first).await).await);
         assert!(!db.write(async |group| group.delete_connection(&first).await).await);
         assert_eq!(db.store.connections(client.id, &ByNumber::ALL).await.unwrap(), listed[..1]);
-        let late = ConnectionRecord {
-            key: first,
-            status: ConnectionStatus::Connected,
-            reason: None,
-            reason_code: ReasonCode::Online,
-            jid: None,
-            push_name: None,
-            connected_since: None,
-            last_event_at: None,
-            reconnect_attempts: 0,
-            wanted: true,
-            banned_until: None,
-            updated_at: NOW,
-        };
+        let view = SessionView { status: ConnectionStatus::Connected, ..SessionView::of_row(&listed[0]) };
+        let late = ConnectionRecord { key: first, view, updated_at: NOW };
         assert!(!db.write(async |group| group.record_connection(&late).await).await, "a late report revives nothing");
     }
 }

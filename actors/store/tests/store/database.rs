@@ -37,10 +37,7 @@ pub fn later(seconds: i64) -> Timestamp {
 }
 
 pub fn key(client: ClientId, number: &str) -> ConnectionKey {
-    ConnectionKey {
-        client_id: client,
-        phone_number: number.parse().unwrap(),
-    }
+    ConnectionKey::new(client, number.parse().unwrap())
 }
 
 pub fn plain(key: &ConnectionKey) -> NewConnection {

@@ -226,7 +226,7 @@ async fn a_read_only_database_reads() {
 }
 
 #[tokio::test]
-async fn readers_cannot_write_and_everybody_may_ask_whether_writing_works() {
+async fn asking_whether_writing_works_holds_nobody_up() {
     let mut db = Database::sqlite().await;
     db.store.check_writable().await.unwrap();
     db.store.check_writable().await.unwrap();

@@ -153,6 +153,13 @@ impl Acting {
     }
 }
 
+/// The group, or the community, in an answer.
+pub(super) fn group_in<'r>(response: &'r NodeRef<'_>) -> Option<&'r NodeRef<'r>> {
+    response
+        .get_optional_child("group")
+        .or_else(|| response.get_optional_child("community"))
+}
+
 /// The library's question; it does not find in the answer who adds people.
 struct GroupIq(GroupQueryIq);
 
@@ -164,9 +171,7 @@ impl IqSpec for GroupIq {
     }
 
     fn parse_response(&self, response: &NodeRef<'_>) -> anyhow::Result<Self::Response> {
-        let group = response
-            .get_optional_child("group")
-            .or_else(|| response.get_optional_child("community"));
+        let group = group_in(response);
         let mode = group.and_then(|group| group.get_optional_child("member_add_mode"));
         let mode = mode.and_then(|mode| mode.content_as_string());
         let mode = mode.and_then(|mode| AddMode::try_from(mode.as_str()).ok());

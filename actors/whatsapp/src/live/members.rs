@@ -21,7 +21,7 @@ use whatsapp_rust::wacore_binary::{Jid, JidExt, NodeRef};
 
 use super::{
     acts::Acting,
-    groups::{of_change, told},
+    groups::{group_in, of_change, told},
     numbers::accounts,
     send::parsed,
 };
@@ -179,10 +179,7 @@ impl IqSpec for CreateIq {
     }
 
     fn parse_response(&self, response: &NodeRef<'_>) -> anyhow::Result<Self::Response> {
-        let group = response
-            .get_optional_child("group")
-            .or_else(|| response.get_optional_child("community"));
-        let people = group.map(|group| group.get_children_by_tag("participant"));
+        let people = group_in(response).map(|group| group.get_children_by_tag("participant"));
         let refused = people.into_iter().flatten().filter_map(|person| {
             let mut attrs = person.attrs();
             let error = attrs.optional_string("error")?.into_owned();

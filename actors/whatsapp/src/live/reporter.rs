@@ -291,10 +291,7 @@ pub(super) mod tests {
     /// One for a number, with what it reports.
     pub(in crate::live) fn reporter() -> (Arc<Reporter>, mpsc::UnboundedReceiver<LinkEvent>) {
         let (sender, events) = mpsc::unbounded_channel();
-        let key = ConnectionKey {
-            client_id: ClientId(1),
-            phone_number: "5511999999999".parse().unwrap(),
-        };
+        let key = ConnectionKey::new(ClientId(1), "5511999999999".parse().unwrap());
         (Reporter::new(key, sender), events)
     }
 

@@ -28,10 +28,7 @@ impl Inbox for Counting {
 }
 
 fn key() -> ConnectionKey {
-    ConnectionKey {
-        client_id: ClientId(1),
-        phone_number: "5511999999999".parse().unwrap(),
-    }
+    ConnectionKey::new(ClientId(1), "5511999999999".parse().unwrap())
 }
 
 fn message() -> IncomingMessage {

@@ -189,10 +189,7 @@ pub(crate) struct Line {
 }
 
 pub(crate) fn key() -> ConnectionKey {
-    ConnectionKey {
-        client_id: ClientId(1),
-        phone_number: OURS.parse().unwrap(),
-    }
+    ConnectionKey::new(ClientId(1), OURS.parse().unwrap())
 }
 
 impl World {

@@ -16,7 +16,7 @@ use super::{
     store::{Store, id, number},
 };
 use crate::{
-    AttemptResult,
+    AttemptOutcome, AttemptResult,
     retry::{LONGEST_WAIT, wait_after},
 };
 
@@ -116,7 +116,7 @@ impl Sim {
     fn carry_out(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
-                Effect::Attempt { event_id, attempt, .. } => self.begin(number(event_id), attempt),
+                Effect::Attempt { next, .. } => self.begin(number(next.event_id), next.attempt),
                 Effect::Record(outcome) => self.record(&outcome),
                 Effect::Load { generation, query } => {
                     let page = self.store.due_chats(&query);
@@ -184,7 +184,7 @@ impl Sim {
             .unwrap();
         let (event, attempt, _) = self.running.swap_remove(place);
         let jitter = f64::from(u32::try_from(self.pick(1000)).unwrap()) / 1000.0;
-        self.tell(DeliveryEvent::AttemptFinished {
+        self.tell(DeliveryEvent::AttemptFinished(EndedAttempt {
             event_id: id(event),
             attempt,
             result: AttemptResult::TimedOut,
@@ -192,7 +192,7 @@ impl Sim {
             jitter,
             retry_after: None,
             target: 0,
-        });
+        }));
         true
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{super::*, desk::*, store::id};
-use crate::{Courtesy, EventStatus, courtesy::ClientErrors};
+use crate::{AttemptOutcome, Courtesy, EventStatus, courtesy::ClientErrors};
 
 pub(super) fn asking(courtesy: Courtesy) -> DeliveryConfig {
     DeliveryConfig {
@@ -32,7 +32,7 @@ pub(super) fn ends_at(
     http_status: u16,
     retry_after: Option<Duration>,
 ) -> AttemptOutcome {
-    let effects = desk.step(DeliveryEvent::AttemptFinished {
+    let effects = desk.step(DeliveryEvent::AttemptFinished(EndedAttempt {
         event_id: id(number),
         attempt: n,
         result: answered(http_status),
@@ -40,7 +40,7 @@ pub(super) fn ends_at(
         jitter: 0.0,
         retry_after: retry_after.map(|wait| desk.now + wait),
         target,
-    });
+    }));
     match effects.into_iter().next() {
         Some(Effect::Record(outcome)) => outcome,
         other => panic!("{other:?}"),

@@ -8,7 +8,7 @@ use super::{
     super::*,
     store::{body, id, sequence},
 };
-use crate::{AttemptResult, AttemptTiming, Courtesy, courtesy::ClientErrors, fair::Standing};
+use crate::{AttemptOutcome, AttemptResult, AttemptTiming, Courtesy, courtesy::ClientErrors, fair::Standing};
 
 pub(super) const NOW: Timestamp = Timestamp(1_000_000);
 pub(super) const CONFIG: DeliveryConfig = DeliveryConfig {
@@ -103,7 +103,7 @@ impl Desk {
 
     /// The attempt ends; what is to be recorded.
     pub(super) fn end(&mut self, number: usize, attempt: u32, result: AttemptResult) -> AttemptOutcome {
-        let finished = DeliveryEvent::AttemptFinished {
+        let finished = DeliveryEvent::AttemptFinished(EndedAttempt {
             event_id: id(number),
             attempt,
             result,
@@ -111,7 +111,7 @@ impl Desk {
             jitter: 0.0,
             retry_after: None,
             target: self.machine.config.target,
-        };
+        });
         let mut effects = self.step(finished);
         let Some(Effect::Record(outcome)) = effects.pop().filter(|_| effects.is_empty()) else {
             panic!("{effects:?}")
@@ -140,32 +140,26 @@ impl Desk {
 }
 
 pub(super) fn attempt(number: usize, attempt: u32) -> Effect {
-    Effect::Attempt {
-        event_id: id(number),
-        sequence: sequence(number),
-        attempt,
-        payload: (attempt == 1).then(|| body(number)),
-        standing: Standing::Sound,
-    }
+    wanted(number, attempt, (attempt == 1).then(|| body(number)))
 }
 
 /// Where the store has the body.
 pub(super) fn without_body(number: usize, attempt: u32) -> Effect {
-    Effect::Attempt {
-        event_id: id(number),
-        sequence: sequence(number),
-        attempt,
-        payload: None,
-        standing: Standing::Sound,
-    }
+    wanted(number, attempt, None)
 }
 
 pub(super) fn with_body(number: usize, attempt: u32) -> Effect {
+    wanted(number, attempt, Some(body(number)))
+}
+
+fn wanted(number: usize, attempt: u32, payload: Option<bytes::Bytes>) -> Effect {
     Effect::Attempt {
-        event_id: id(number),
-        sequence: sequence(number),
-        attempt,
-        payload: Some(body(number)),
+        next: NextAttempt {
+            event_id: id(number),
+            sequence: sequence(number),
+            attempt,
+            payload,
+        },
         standing: Standing::Sound,
     }
 }

@@ -29,10 +29,10 @@ fn an_event_waits_for_its_media_and_holds_its_chat_only() {
         payload: Some(body(9)),
         ..event(1, "a")
     };
-    let Some(Effect::Attempt { event_id, payload, .. }) = desk.step(DeliveryEvent::Renewed(ended)).pop() else {
+    let Some(Effect::Attempt { next, .. }) = desk.step(DeliveryEvent::Renewed(ended)).pop() else {
         panic!("it goes out")
     };
-    assert_eq!((event_id, payload), (id(1), Some(body(9))));
+    assert_eq!((next.event_id, next.payload), (id(1), Some(body(9))));
     desk.end(1, 1, answered(200));
     assert_eq!(desk.commit(1, 1), [without_body(2, 1)]);
 }

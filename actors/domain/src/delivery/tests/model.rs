@@ -12,7 +12,7 @@ use super::{
     super::*,
     store::{Store, body, id, number},
 };
-use crate::{AttemptResult, Courtesy, EventStatus, courtesy::ClientErrors};
+use crate::{AttemptOutcome, AttemptResult, Courtesy, EventStatus, courtesy::ClientErrors};
 
 /// What the store has been asked to write.
 #[derive(Debug, Clone)]
@@ -165,7 +165,7 @@ impl World {
         let effects = self.machine.step(self.now, event.clone());
         self.carry_out(effects);
         match event {
-            DeliveryEvent::AttemptFinished { .. }
+            DeliveryEvent::AttemptFinished(_)
             | DeliveryEvent::OutcomeCommitted { .. }
             | DeliveryEvent::Loaded { .. }
             | DeliveryEvent::LoadFailed { .. }
@@ -246,12 +246,13 @@ impl World {
         }
         for effect in effects {
             match effect {
-                Effect::Attempt {
-                    event_id,
-                    attempt,
-                    payload,
-                    ..
-                } => {
+                Effect::Attempt { next, .. } => {
+                    let NextAttempt {
+                        event_id,
+                        attempt,
+                        payload,
+                        ..
+                    } = next;
                     self.attempt(number(event_id), attempt, payload);
                     if self.one_in(3) {
                         self.machine.awaits_slot();

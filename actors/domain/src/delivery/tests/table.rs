@@ -5,7 +5,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::{super::*, desk::*, store::id};
-use crate::{AttemptResult, EventStatus};
+use crate::{AttemptOutcome, AttemptResult, EventStatus};
 
 #[test]
 fn every_outcome() {

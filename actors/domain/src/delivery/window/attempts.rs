@@ -2,22 +2,14 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use super::{
     Drained, Window,
     entry::{Entry, State},
 };
-use crate::{AttemptOutcome, EventId, EventStatus, Timestamp, delivery::WINDOW};
-
-/// An attempt that can be made now.
-#[derive(Debug)]
-pub(in crate::delivery) struct NextAttempt {
-    pub(in crate::delivery) event_id: EventId,
-    pub(in crate::delivery) sequence: i64,
-    pub(in crate::delivery) attempt: u32,
-    pub(in crate::delivery) payload: Option<Bytes>,
-}
+use crate::{
+    AttemptOutcome, EventId, EventStatus, Timestamp,
+    delivery::{NextAttempt, WINDOW},
+};
 
 /// What came of an outcome that is in the store.
 #[derive(Debug)]

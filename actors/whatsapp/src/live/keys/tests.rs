@@ -1,6 +1,7 @@
 //! Our keys and the library's own in memory, given the same calls, answer the same.
 
 mod calls;
+mod copies;
 #[path = "../../../tests/live/keeper.rs"]
 mod keeper;
 mod timers;
@@ -9,17 +10,14 @@ mod api {
     pub(super) use crate::{KeyCipher, KeyKeeper, KeyStore, KeysError};
 }
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use proptest::{collection::vec, prelude::*, test_runner::TestRunner};
 use tokio::sync::mpsc;
 use wharf_domain::{ClientId, ConnectionKey};
 use wharf_store::{KeyChange, KeyKind};
 use whatsapp_rust::store::traits::{
-    Backend, DeviceStore, LidPnMappingEntry, PendingInboundKey, PendingInboundRow, ProtocolStore, SignalStore,
+    DeviceStore, LidPnMappingEntry, PendingInboundKey, PendingInboundRow, ProtocolStore, SignalStore,
 };
 use whatsapp_rust::wacore::{
     store::{Device, InMemoryBackend},
@@ -36,10 +34,7 @@ use super::{DeviceKeys, KeyStore, Reporter, name_of, prefix_of};
 const PATIENCE: Duration = Duration::from_millis(300);
 
 fn number(client: i64, phone: &str) -> ConnectionKey {
-    ConnectionKey {
-        client_id: ClientId(client),
-        phone_number: phone.parse().unwrap(),
-    }
+    ConnectionKey::new(ClientId(client), phone.parse().unwrap())
 }
 
 /// Two numbers of one client, and one of them of another client. What is forgotten of one reaches those behind it if it
@@ -243,6 +238,15 @@ async fn a_refused_commit_changes_nothing_and_says_why() {
     assert_eq!(keys.get_session("2@s").await.unwrap().unwrap(), [3; 9].as_slice());
 }
 
+fn copy(id: &str) -> PendingInboundRow<'_> {
+    PendingInboundRow {
+        chat: "c",
+        sender: "s",
+        id,
+        message: b"text",
+    }
+}
+
 #[tokio::test]
 async fn the_removal_of_a_committed_message_rides_on_the_next_change() {
     let world = World::start().await;
@@ -296,72 +300,6 @@ async fn a_new_device_meets_nothing_of_the_one_before() {
     assert!(world.device(&neighbour).get_session("1@s").await.unwrap().is_some());
 }
 
-fn copy(id: &str) -> PendingInboundRow<'_> {
-    PendingInboundRow {
-        chat: "c",
-        sender: "s",
-        id,
-        message: b"text",
-    }
-}
-
-#[tokio::test]
-async fn a_ratchet_waits_for_the_copies_of_messages() {
-    let world = World::start().await;
-    let keys = world.device(&numbers()[0]);
-    world.keeper.refuse(true);
-    let kept = keys.store_pending_inbound("c", "s", "1", b"text");
-    let moved = async {
-        // Asked for while the copy is refused, and not refused itself.
-        while world.keeper.refused.load(Ordering::Relaxed) == 0 {
-            tokio::task::yield_now().await;
-        }
-        let moving = keys.put_session("1@s", b"moved on");
-        let mut moving = std::pin::pin!(moving);
-        assert!(futures::poll!(moving.as_mut()).is_pending());
-        world.keeper.refuse(false);
-        moving.await.unwrap();
-        assert_eq!(
-            keys.rows(KeyKind::PendingMessage, b"").await.unwrap().len(),
-            1,
-            "after it"
-        );
-    };
-    let (kept, ()) = tokio::join!(kept, moved);
-    kept.unwrap();
-}
-
-#[tokio::test]
-async fn once_a_message_could_not_be_kept_its_link_ends_and_writes_nothing_more() {
-    let world = World::start().await;
-    let link = Reporter::new(numbers()[0].clone(), mpsc::unbounded_channel().0);
-    let keys = world.device_of(&link);
-    keys.put_session("1@s", b"before").await.unwrap();
-    world.keeper.refuse(true);
-    let refused = keys.store_pending_inbound_batch(&[copy("1")]).await.unwrap_err();
-    assert_eq!(super::reason(&refused), "the test says no");
-    assert!(link.over().is_cancelled());
-    world.keeper.refuse(false);
-    keys.put_session("1@s", b"moved on").await.unwrap_err();
-    assert_eq!(keys.get_session("1@s").await.unwrap().unwrap(), b"before".as_slice());
-    // The next link begins anew.
-    let keys = world.device(&numbers()[0]);
-    keys.store_pending_inbound_batch(&[copy("1")]).await.unwrap();
-    keys.put_session("1@s", b"moved on").await.unwrap();
-}
-
-#[tokio::test]
-async fn a_copy_that_nobody_waits_for_any_more_was_given_up() {
-    let world = World::start().await;
-    let keys = world.device(&numbers()[0]);
-    world.keeper.refuse(true);
-    let mut keeping = Box::pin(keys.store_pending_inbound("c", "s", "1", b"text"));
-    assert!(futures::poll!(keeping.as_mut()).is_pending());
-    drop(keeping);
-    world.keeper.refuse(false);
-    keys.put_session("1@s", b"moved on").await.unwrap_err();
-}
-
 /// The name of the first group with the empty device is the very end of what begins with the second one's.
 #[tokio::test]
 async fn what_begins_with_a_name_ends_before_the_next_one() {
@@ -398,10 +336,4 @@ fn no_two_lists_of_parts_give_one_name() {
     assert_ne!(name_of(&["a"], "bc"), name_of(&["ab"], "c"));
     assert_ne!(name_of(&["a\0"], "b"), name_of(&["a"], "\0b"));
     assert!(name_of(&["a", "b"], "c").starts_with(&prefix_of(&["a"])));
-}
-
-#[test]
-fn it_is_a_backend() {
-    fn takes(_: Option<&dyn Backend>) {}
-    takes(None::<&DeviceKeys>.map(|keys| keys as &dyn Backend));
 }

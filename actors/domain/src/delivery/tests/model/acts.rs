@@ -55,7 +55,7 @@ impl World {
         // The machine switches itself off at once, the store follows.
         self.config.is_active &= http_status != 410 || !present;
         let failures = self.machine.snapshot().failure_count;
-        self.step(DeliveryEvent::AttemptFinished {
+        self.step(DeliveryEvent::AttemptFinished(EndedAttempt {
             event_id: id(event),
             attempt,
             result,
@@ -63,7 +63,7 @@ impl World {
             jitter,
             retry_after,
             target,
-        });
+        }));
         let counted = match self.recording[&event].status {
             EventStatus::Delivered => 0,
             EventStatus::Failed if self.recovering.contains(&event) => failures.max(1),

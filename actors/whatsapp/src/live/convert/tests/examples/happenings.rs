@@ -142,10 +142,7 @@ fn read_by_a_member() -> IncomingMessage {
 fn told_of(place: Place, status: SendStatus, failure: Option<(&str, &str)>) -> StatusChange {
     let (error_code, error) = failure.map(|(code, error)| (code.into(), error.into())).unzip();
     StatusChange {
-        key: ConnectionKey {
-            client_id: ClientId(1),
-            phone_number: OWN.parse().unwrap(),
-        },
+        key: ConnectionKey::new(ClientId(1), OWN.parse().unwrap()),
         message_id: "3EB0C767".into(),
         status,
         error_code,
