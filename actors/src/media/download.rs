@@ -6,10 +6,11 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures::FutureExt as _;
 use wharf_domain::{
     ClientId, EventId, download,
-    message::{MediaEnd, MediaError, MediaReference, end_media},
+    download::WhenGone,
+    message::{Asked, MediaEnd, MediaError, MediaReference, end_media},
 };
 use wharf_store::{DueMedia, MediaOutcome};
-use wharf_whatsapp::{LostFile, media::MediaDecryptor};
+use wharf_whatsapp::{LostFile, ReuploadError, media::MediaDecryptor};
 
 use super::{files::KeepError, ledger::Held, way::NoProxy};
 use crate::{
@@ -41,12 +42,9 @@ pub(super) async fn carry_out(shared: &Shared, due: &DueMedia, asks: impl FnOnce
     };
     if let Err(error) = result
         && let Some(wait) = download::wait(error, tries)
+        && let Some(sealed) = sealed_anew(shared, due, error, asks).await
     {
         tracing::info!(event = %due.id, tries, error = error.as_str(), ?wait, "a download failed; it is tried again");
-        let sealed = match error {
-            MediaError::Gone => uploaded_again(shared, due, asks).await,
-            _ => None,
-        };
         let postponed = Postponed {
             id: due.id,
             attempts: tries,
@@ -87,13 +85,56 @@ async fn remove_unowned(shared: &Shared, due: &DueMedia) {
     }
 }
 
-/// Asks the account's phone for a file that WhatsApp's hosts do not have any more. Answers what its download needs now,
-/// encrypted; `None` when the phone does not give it, or there is no link to ask it by.
-async fn uploaded_again(shared: &Shared, due: &DueMedia, asks: impl FnOnce()) -> Option<Vec<u8>> {
-    let message = due.message.as_ref()?;
-    // Whoever opens or closes a link holds its place; there is none to ask by meanwhile.
-    let link = shared.directory.known_link_slot(&due.key)?.try_lock().ok()?.clone()?;
+/// What the next try needs, encrypted, where that is something else than what this one had. `None`: there is to be no other try,
+/// since WhatsApp does not have the file any more and the phone does not give it.
+async fn sealed_anew(
+    shared: &Shared,
+    due: &DueMedia,
+    error: MediaError,
+    asks: impl FnOnce(),
+) -> Option<Option<Vec<u8>>> {
+    if error != MediaError::Gone {
+        return Some(None);
+    }
     let reference = shared.vault.media().open(due.id, &due.sealed).ok()?;
+    let next = match download::when_gone(reference.asked) {
+        WhenGone::End => return None,
+        WhenGone::OtherHost(asked) => MediaReference { asked, ..reference },
+        WhenGone::Ask => match ask(shared, due, &reference, asks).await {
+            Ok(direct_path) => MediaReference {
+                direct_path,
+                asked: Asked::Uploaded,
+                ..reference
+            },
+            Err(error) => {
+                tracing::info!(event = %due.id, %error, "a file that is gone was not uploaded again");
+                match error {
+                    ReuploadError::Refused(_) => MediaReference {
+                        asked: Asked::Refused,
+                        ..reference
+                    },
+                    // There may be a link, and a phone that is on, at the next try.
+                    ReuploadError::NotConnected | ReuploadError::TimedOut(_) => return Some(None),
+                }
+            }
+        },
+    };
+    Some(shared.vault.media().seal(due.id, &next).ok())
+}
+
+/// Asks the account's phone for a file that WhatsApp's hosts do not have any more. Answers its new path on them.
+async fn ask(
+    shared: &Shared,
+    due: &DueMedia,
+    reference: &MediaReference,
+    asks: impl FnOnce(),
+) -> Result<String, ReuploadError> {
+    let message = due.message.as_ref();
+    let message = message.ok_or_else(|| ReuploadError::Refused("its message is not kept any more".to_owned()))?;
+    // Whoever opens or closes a link holds its place; there is none to ask by meanwhile.
+    let slot = shared.directory.known_link_slot(&due.key);
+    let link = slot.and_then(|slot| slot.try_lock().ok()?.clone());
+    let link = link.ok_or(ReuploadError::NotConnected)?;
     let file = LostFile {
         chat: message.chat.clone(),
         sender: message.sender.clone(),
@@ -101,19 +142,7 @@ async fn uploaded_again(shared: &Shared, due: &DueMedia, asks: impl FnOnce()) ->
         media_key: reference.media_key.clone(),
     };
     asks();
-    match link.upload_again(&file, REUPLOAD_DEADLINE).await {
-        Ok(direct_path) => {
-            let reference = MediaReference {
-                direct_path,
-                ..reference
-            };
-            shared.vault.media().seal(due.id, &reference).ok()
-        }
-        Err(error) => {
-            tracing::info!(event = %due.id, %error, "a file that is gone was not uploaded again");
-            None
-        }
-    }
+    link.upload_again(&file, REUPLOAD_DEADLINE).await
 }
 
 /// Answers the file's size, and what is held for it until the store counts it.

@@ -256,7 +256,7 @@ impl http_body::Body for FileBody {
 
 #[cfg(test)]
 mod tests {
-    use wharf_domain::message::MediaKind;
+    use wharf_domain::message::{Asked, MediaKind};
 
     use super::{super::tests::maker, *};
 
@@ -274,6 +274,7 @@ mod tests {
             sha256: vec![],
             size: 1,
             by_proxy: false,
+            asked: Asked::No,
         };
         let upload = MediaUpload::new(maker(None)).unwrap();
         let url = |host: &str| upload.url(host, &hosts, &reference).map(String::from);

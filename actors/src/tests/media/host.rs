@@ -14,7 +14,7 @@ use tokio::{
     sync::watch,
 };
 use url::Url;
-use wharf_domain::message::{MediaKind, MediaReference};
+use wharf_domain::message::{Asked, MediaKind, MediaReference};
 use wharf_whatsapp::media::encrypt;
 
 /// What is done with a request.
@@ -98,6 +98,7 @@ impl Host {
             sha256: made.sha256.to_vec(),
             size: made.size,
             by_proxy: false,
+            asked: Asked::No,
         }
     }
 
@@ -136,7 +137,8 @@ async fn serve(
         (shelf.files.get(path).cloned(), act.unwrap_or(Act::Whole))
     };
     let Some(file) = file else {
-        return answer(&mut socket, 404, &[]).await;
+        let status = if let Act::Status(status) = act { status } else { 404 };
+        return answer(&mut socket, status, &[]).await;
     };
     match act {
         Act::Whole => answer(&mut socket, 200, &file).await,
