@@ -165,6 +165,27 @@ async fn what_lets_us_upload_is_asked_for_anew_and_a_broken_upload_goes_on_where
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_cannot_be_opened_for_a_moment_goes_out_after_it() {
+    let host = Host::start().await;
+    let world = World::start_with(sending_to(&host)).await;
+    let client = world.add_client("a").await.id;
+    let _link = world.connected(client, &number(1)).await;
+    host.script([Act::Status(500)]);
+    let queued = world.sends_file(client, &[1; 5000], false).await.unwrap();
+    wait_until("it was tried", WITHIN, || async { host.uploads().len() == 1 }).await;
+    let place = world.lying(client).remove(0);
+    let aside = world.dir.path().join("aside");
+    fs::rename(&place, &aside).unwrap();
+    // What leads to itself is there, and cannot be opened.
+    std::os::unix::fs::symlink(&place, &place).unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(host.uploads().len(), 1);
+    fs::rename(&aside, &place).unwrap();
+    world.becomes(client, &queued.message_id, SendStatus::Sent).await;
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_has_no_more_files_under_way_than_it_may() {
     let host = Host::start().await;
     let mut settings = sending_to(&host);
