@@ -1,6 +1,10 @@
 //! One download: from WhatsApp's host through the decryptor onto the disk, then the commit that its event waits for.
 
-use std::{panic::AssertUnwindSafe, time::Duration};
+use std::{
+    io::{self, ErrorKind},
+    panic::AssertUnwindSafe,
+    time::Duration,
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures::FutureExt as _;
@@ -249,9 +253,8 @@ async fn end(
         Ok(size) => match inline(shared, client, id, size).await {
             Ok(inline) => MediaEnd::Kept { size, inline },
             Err(error) => {
-                tracing::warn!(event = %id, %error, "a file cannot be read any more");
-                result = Err(MediaError::Storage);
-                MediaEnd::Failed(MediaError::Storage)
+                result = Err(error);
+                MediaEnd::Failed(error)
             }
         },
         Err(error) => MediaEnd::Failed(error),
@@ -262,10 +265,37 @@ async fn end(
     shared.persistence.commit(Write::EndMedia, outcome.into()).await
 }
 
-async fn inline(shared: &Shared, client: ClientId, id: EventId, size: u64) -> std::io::Result<Option<String>> {
+async fn inline(shared: &Shared, client: ClientId, id: EventId, size: u64) -> Result<Option<String>, MediaError> {
     if size > shared.settings.media.inline_max_bytes {
         return Ok(None);
     }
-    let bytes = shared.media.files.read(client, id).await?;
-    Ok(Some(STANDARD.encode(bytes)))
+    let read = shared.media.files.read(client, id).await;
+    if let Err(error) = &read {
+        tracing::warn!(event = %id, %error, "a file cannot be read back");
+    }
+    inline_of(read)
+}
+
+/// One that cannot be read at present is here all the same, and has its link.
+fn inline_of(read: io::Result<Vec<u8>>) -> Result<Option<String>, MediaError> {
+    match read {
+        Ok(bytes) => Ok(Some(STANDARD.encode(bytes))),
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(MediaError::Storage),
+        Err(_) => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_cannot_be_read_back_has_its_link() {
+        let error = |kind: ErrorKind| inline_of(Err(kind.into()));
+        assert_eq!(inline_of(Ok(b"hi".to_vec())), Ok(Some("aGk=".to_owned())));
+        assert_eq!(error(ErrorKind::NotFound), Err(MediaError::Storage));
+        for passing in [ErrorKind::Other, ErrorKind::PermissionDenied, ErrorKind::TimedOut] {
+            assert_eq!(error(passing), Ok(None));
+        }
+    }
 }
