@@ -8,15 +8,17 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures::FutureExt as _;
+use serde_json::Value;
 use wharf_domain::{
-    ClientId, EventId, download,
+    ClientId, EventId, Timestamp, download,
     download::WhenGone,
+    media_link::file_name,
     message::{Asked, MediaEnd, MediaError, MediaReference, end_media},
 };
-use wharf_store::{DueMedia, MediaOutcome};
+use wharf_store::{DueMedia, MediaOutcome, StoreError};
 use wharf_whatsapp::{LostFile, ReuploadError, media::MediaDecryptor};
 
-use super::{files::KeepError, ledger::Held, way::NoProxy};
+use super::{files::KeepError, inbox::link, ledger::Held, way::NoProxy};
 use crate::{
     clock,
     persistence::{Postponed, Write, WriteError},
@@ -249,9 +251,18 @@ async fn end(
     id: EventId,
     mut result: Result<u64, MediaError>,
 ) -> Result<(), WriteError> {
+    let payload = shared.store.payload(id).await?.unwrap_or_default();
+    let payload = String::from_utf8_lossy(&payload);
     let end = match result {
         Ok(size) => match inline(shared, client, id, size).await {
-            Ok(inline) => MediaEnd::Kept { size, inline },
+            Ok(inline) => MediaEnd::Kept {
+                size,
+                link: match inline {
+                    Some(_) => None,
+                    None => link_anew(shared, client, id, &payload).await?,
+                },
+                inline,
+            },
             Err(error) => {
                 result = Err(error);
                 MediaEnd::Failed(error)
@@ -259,10 +270,38 @@ async fn end(
         },
         Err(error) => MediaEnd::Failed(error),
     };
-    let payload = shared.store.payload(id).await?;
-    let payload = payload.and_then(|payload| end_media(std::str::from_utf8(&payload).ok()?, &end));
-    let outcome = MediaOutcome { id, result, payload };
+    let expires_at = match &end {
+        MediaEnd::Kept { link, .. } => link.as_ref().map(|(_, expires_at)| *expires_at),
+        MediaEnd::Failed(_) => None,
+    };
+    let outcome = MediaOutcome {
+        id,
+        result,
+        payload: end_media(&payload, &end),
+        expires_at,
+    };
     shared.persistence.commit(Write::EndMedia, outcome.into()).await
+}
+
+/// Another link for a file that came late, as after days without this server: the one that was made when its message came has
+/// lost half of its time or all of it. It has been in the payload since, so that it stays good as long as it was to be.
+async fn link_anew(
+    shared: &Shared,
+    client: ClientId,
+    id: EventId,
+    payload: &str,
+) -> Result<Option<(String, Timestamp)>, StoreError> {
+    let (settings, now) = (&shared.settings.media, clock::now());
+    let row = shared.store.media(client, id).await?;
+    let late = row.filter(|row| row.expires_at.since(now) < settings.keep / 2);
+    let (Some(row), Some(base)) = (late, &settings.public_url) else {
+        return Ok(None);
+    };
+    let Ok(body) = serde_json::from_str::<Value>(payload) else {
+        return Ok(None);
+    };
+    let named = file_name(body["media"]["file_name"].as_str(), &row.mime_type);
+    Ok(Some(link(shared, base, (client, id), named, now)))
 }
 
 async fn inline(shared: &Shared, client: ClientId, id: EventId, size: u64) -> Result<Option<String>, MediaError> {
