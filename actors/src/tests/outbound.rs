@@ -13,6 +13,7 @@ use std::{
 
 use wharf_domain::{
     ClientId, OutgoingMessage, SendStatus,
+    fair::Standing,
     outgoing::{Content, FileType, MediaMessage, Pacing, SentFile},
 };
 use wharf_support::{Receiver, Reply, wait_until};
@@ -24,7 +25,7 @@ use super::{
     world::{WITHIN, World, number, settings},
 };
 use crate::{
-    GatewayError, MediaSettings, NewContent, NewFile, NewMedia, NewMessage, SentMessage, Settings,
+    GatewayError, MediaSettings, NewContent, NewFile, NewMedia, NewMessage, NewPicture, SentMessage, Settings,
     directory::SessionEntry, session, supervision::Crash,
 };
 
@@ -218,6 +219,26 @@ async fn a_client_has_no_more_files_under_way_than_it_may() {
         matches!(&empty, GatewayError::Invalid(refused) if refused.message == "is empty"),
         "{empty:?}"
     );
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_picture_that_had_no_turn_is_not_said_to_be_slow() {
+    let (host, origin) = (Host::start().await, Receiver::start().await);
+    let world = World::start_with(sending_to(&host)).await;
+    let client = world.add_client("a").await.id;
+    world.connected(client, &number(1)).await;
+    let slots = &world.gateway.shared.media.transfers;
+    let held: Vec<_> = std::iter::from_fn(|| slots.take(client, Standing::Sound)).collect();
+    assert!(!held.is_empty());
+    let picture = NewPicture::Url(origin.url("/ok"));
+    let set = world.gateway.set_picture(client, &number(1), None, picture, None).await;
+    assert!(matches!(set, Err(GatewayError::Unavailable(_))), "{set:?}");
+    assert_eq!(origin.count(), 0);
+    drop(held);
+    let picture = NewPicture::Url(origin.url("/ok"));
+    let set = world.gateway.set_picture(client, &number(1), None, picture, None).await;
+    assert_eq!(origin.count(), 1, "{set:?}");
     world.gateway.stop().await;
 }
 
