@@ -167,12 +167,12 @@ async fn fetch(shared: &Shared, due: &DueMedia, tries: u32) -> Result<(u64, Held
     let coming = in_time(None, opening).await?;
     let size = largest(reference.size, coming.length());
     let mut held = room(shared, due.key.client_id).await?;
-    // One of which nobody says how large it is gets what is left.
-    let most = size.unwrap_or_else(|| held.left());
-    if held.left() == 0 || !held.grow(most) {
+    // One of which nobody says how large it is takes room as it comes: all that there is would be none for others.
+    if held.left() == 0 || !held.grow(size.unwrap_or(0)) {
         return Err(MediaError::Quota);
     }
-    let size = in_time(size, stream(shared, due, coming, decryptor, most)).await?;
+    let streaming = stream(shared, due, coming, decryptor, (size, &mut held));
+    let size = in_time(size, streaming).await?;
     Ok((size, held))
 }
 
@@ -223,14 +223,18 @@ async fn stream(
     due: &DueMedia,
     mut coming: MediaStream,
     decryptor: MediaDecryptor,
-    most: u64,
+    (size, held): (Option<u64>, &mut Held),
 ) -> Result<u64, MediaError> {
     let unreachable = |error: String| {
         tracing::debug!(event = %due.id, error, "a download broke off");
         MediaError::Unreachable
     };
+    let most = size.unwrap_or(u64::MAX);
     let writing = shared.media.files.write(due.key.client_id, due.id, decryptor, most);
     while let Some(piece) = coming.next().await.map_err(unreachable)? {
+        if size.is_none() && !held.grow(piece.len() as u64) {
+            return Err(MediaError::Quota);
+        }
         if !writing.take(piece).await {
             break;
         }
