@@ -9,18 +9,22 @@ use std::{
     io::{ErrorKind, Write as _},
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use bytes::Bytes;
 use thiserror::Error;
 use tokio::{sync::mpsc, task::JoinHandle};
-use wharf_domain::{ClientId, EventId};
+use wharf_domain::{ClientId, EventId, Timestamp};
 use wharf_store::{Store, private};
 use wharf_whatsapp::media::{MediaDecryptor, MediaFault};
 
+use crate::clock;
+
 /// Where files are written.
 const INCOMING: &str = "incoming";
-/// Digits of an event's id that its directory is called by: those of a time, some four and a half hours.
+/// Digits of an event's id that its directory is called by: the upper 24 bits of a time in milliseconds, some four and a half
+/// hours.
 const HOURS: usize = 6;
 /// Pieces on their way to the disk: when it is slower than the network, the network waits.
 const QUEUE: usize = 4;
@@ -137,6 +141,29 @@ impl MediaFiles {
         }
     }
 
+    /// Removes the files of messages that came longer than `keep` ago and of which no row knows, as after an older database was put
+    /// back. There are few so old else: rows go with their files when their time has passed.
+    pub(crate) async fn clear_unknown(&self, store: &Store, keep: Duration) {
+        let root = Arc::clone(&self.0);
+        let now = clock::now();
+        let old = blocking(move || old_files(&root, |hours| hours + keep < now))
+            .await
+            .unwrap_or_default();
+        for (client, id) in old {
+            match store.media(client, id).await {
+                Ok(Some(_)) => {}
+                Ok(None) => {
+                    tracing::info!(%client, event = %id, "a file that no row knows of is removed");
+                    self.remove(&[(client, id)]).await;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot read which files are known; the next start looks again");
+                    return;
+                }
+            }
+        }
+    }
+
     /// Removes files; answers those that are gone. One that was not there is, and one that stays is in the log.
     pub(crate) async fn remove(&self, files: &[(ClientId, EventId)]) -> Vec<EventId> {
         let files: Vec<_> = files
@@ -169,6 +196,29 @@ impl MediaFiles {
     pub(crate) async fn read(&self, client: ClientId, id: EventId) -> io::Result<Vec<u8>> {
         tokio::fs::read(self.path(client, id)).await
     }
+}
+
+/// Files in directories of hours with such an end.
+fn old_files(root: &Path, is_old: impl Fn(Timestamp) -> bool) -> Vec<(ClientId, EventId)> {
+    let named = |directory: &Path| {
+        let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+        entries.filter_map(|entry| Some((entry.path(), entry.file_name().into_string().ok()?)))
+    };
+    let mut old = Vec::new();
+    for (directory, client) in named(root) {
+        let Ok(client) = client.parse().map(ClientId) else {
+            continue;
+        };
+        for (directory, hours) in named(&directory) {
+            let end = i64::from_str_radix(&hours, 16).map(|hours| Timestamp((hours + 1) << 24));
+            if hours.len() != HOURS || !end.is_ok_and(&is_old) {
+                continue;
+            }
+            let files = named(&directory).filter_map(|(_, name)| name.parse().ok());
+            old.extend(files.map(|id| (client, EventId(id))));
+        }
+    }
+    old
 }
 
 /// Whether a file is gone, and with the last one in it its directory.
