@@ -15,6 +15,7 @@ use std::{
 use bytes::Bytes;
 use thiserror::Error;
 use tokio::{sync::mpsc, task::JoinHandle};
+use uuid::Uuid;
 use wharf_domain::{ClientId, EventId, Timestamp};
 use wharf_store::{Store, private};
 use wharf_whatsapp::media::{MediaDecryptor, MediaFault};
@@ -89,7 +90,9 @@ impl MediaFiles {
     /// Begins to write a file of at most `most` bytes.
     pub(crate) fn write(&self, client: ClientId, id: EventId, decryptor: MediaDecryptor, most: u64) -> Writing {
         let (pieces, coming) = mpsc::channel(QUEUE);
-        let unfinished = self.0.join(INCOMING).join(id.0.simple().to_string());
+        // Each try for itself: the thread of one that broke off may still be at it.
+        let unfinished = format!("{}-{}", id.0.simple(), Uuid::now_v7().simple());
+        let unfinished = self.0.join(INCOMING).join(unfinished);
         let place = self.path(client, id);
         let ended = tokio::task::spawn_blocking(move || {
             let kept = write(coming, &unfinished, &place, decryptor, most);
@@ -280,4 +283,53 @@ fn write(
 /// Makes the directory that a file is to lie in.
 pub(super) fn make_directory_of(file: &Path) -> io::Result<()> {
     file.parent().map_or(Ok(()), private::make_directory)
+}
+
+#[cfg(test)]
+mod tests {
+    use wharf_domain::message::{Asked, MediaKind, MediaReference};
+    use wharf_whatsapp::media::encrypt;
+
+    use super::*;
+
+    const CLIENT: ClientId = ClientId(1);
+
+    /// A file as its host has it, and what decrypts it.
+    fn encrypted(plain: &[u8]) -> (Vec<u8>, MediaReference) {
+        let mut file = Vec::new();
+        let made = encrypt(MediaKind::Image, plain, &mut file).unwrap();
+        let reference = MediaReference {
+            kind: MediaKind::Image,
+            direct_path: String::new(),
+            media_key: made.media_key.to_vec(),
+            enc_sha256: made.enc_sha256.to_vec(),
+            sha256: made.sha256.to_vec(),
+            size: made.size,
+            by_proxy: false,
+            asked: Asked::No,
+        };
+        (file, reference)
+    }
+
+    #[tokio::test]
+    async fn a_try_that_broke_off_takes_nothing_from_the_next() {
+        let root = tempfile::tempdir().unwrap();
+        let files = MediaFiles::new(root.path().join("media"));
+        let (bytes, reference) = encrypted(&[7; 5000]);
+        let id = EventId(Uuid::now_v7());
+        let begin = || files.write(CLIENT, id, MediaDecryptor::new(&reference).unwrap(), 5000);
+        let (half, rest) = bytes.split_at(2500);
+        let broken_off = begin();
+        assert!(broken_off.take(Bytes::copy_from_slice(half)).await);
+        let next = begin();
+        assert!(next.take(Bytes::copy_from_slice(half)).await);
+        assert!(broken_off.finish().await.is_err());
+        assert!(next.take(Bytes::copy_from_slice(rest)).await);
+        assert_eq!(next.finish().await.unwrap(), 5000);
+        assert_eq!(files.read(CLIENT, id).await.unwrap(), [7; 5000]);
+        assert_eq!(
+            fs::read_dir(root.path().join("media").join(INCOMING)).unwrap().count(),
+            0
+        );
+    }
 }
