@@ -87,7 +87,12 @@ pub(super) async fn serve(file: MediaFile, method: &Method, headers: &HeaderMap,
         response.headers_mut().remove(header::CONTENT_TYPE);
         return Ok(response);
     }
-    let part = match wanted(headers, &tag, file.size) {
+    let wanted = match *method {
+        Method::GET => wanted(headers, &tag, file.size),
+        // Ranges are of `GET` alone (RFC 9110, 14.2).
+        _ => Wanted::Whole,
+    };
+    let part = match wanted {
         Wanted::Whole => None,
         Wanted::Part(from, to) => Some((from, to)),
         Wanted::Outside => return outside(file.size),
