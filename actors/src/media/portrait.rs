@@ -19,7 +19,7 @@ use crate::{GatewayError, shared::Shared};
 /// Somebody waits for the answer meanwhile.
 const FETCHED_WITHIN: Duration = Duration::from_secs(10);
 /// And before that for a turn, which the client's files that go out may take.
-const TURN_WITHIN: Duration = Duration::from_secs(10);
+const TURN_WITHIN: Duration = Duration::from_secs(5);
 
 /// Fetches a picture from an address that may be one.
 ///
