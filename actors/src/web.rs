@@ -3,6 +3,7 @@
 //! ([`way`]).
 
 pub(crate) mod download;
+mod file_body;
 pub(crate) mod upload;
 pub(crate) mod way;
 

@@ -3,7 +3,10 @@
 //! What others sent is served from this server's own address, so a browser is told not to run any of it: no sniffing, a
 //! sandbox, and only pictures, sounds and films are shown in place.
 
-use std::{io::SeekFrom, sync::Arc};
+use std::{
+    io::{ErrorKind, SeekFrom},
+    sync::Arc,
+};
 
 use bytes::{Bytes, BytesMut};
 use futures::stream;
@@ -69,7 +72,11 @@ pub(super) async fn serve(file: MediaFile, method: &Method, headers: &HeaderMap,
         Ok(opened) => opened,
         Err(error) => {
             tracing::warn!(event = %link.event_id, %error, "a file of media cannot be opened");
-            return Err(refusal(NoMedia::Missing));
+            return Err(refusal(match error.kind() {
+                ErrorKind::NotFound => NoMedia::Missing,
+                // Of a moment maybe: too many open files, a disk that does not answer.
+                _ => NoMedia::Unavailable("the file cannot be opened at present".to_owned()),
+            }));
         }
     };
     let tag = format!("\"{}\"", file.sha256);
@@ -80,7 +87,12 @@ pub(super) async fn serve(file: MediaFile, method: &Method, headers: &HeaderMap,
         response.headers_mut().remove(header::CONTENT_TYPE);
         return Ok(response);
     }
-    let part = match wanted(headers, &tag, file.size) {
+    let wanted = match *method {
+        Method::GET => wanted(headers, &tag, file.size),
+        // Ranges are of `GET` alone (RFC 9110, 14.2).
+        _ => Wanted::Whole,
+    };
+    let part = match wanted {
         Wanted::Whole => None,
         Wanted::Part(from, to) => Some((from, to)),
         Wanted::Outside => return outside(file.size),

@@ -3,8 +3,8 @@
 //! A connection waits for a request, receives its head, has it carried out, or sends its answer. Carrying out is
 //! bounded by the request's own deadline; the other three are bounded here. When every place is taken, those who have
 //! asked for nothing yet, are refused, or do not take an answer that counts for nobody, make room for who comes next: first of
-//! the client that has the most connections, and of these the longest idle one. Those whose client is not known are one client
-//! in this.
+//! the client that has the most connections, and of these the longest idle one, those last of which a stream goes on. Those whose
+//! client is not known are one client in this.
 
 use std::{
     cmp::Reverse,
@@ -28,6 +28,9 @@ pub(super) use watched::Watched;
 
 /// After this an answer that counts for nobody makes room: it is small, and its client does not take it.
 const UNCOUNTED_ANSWER: Duration = Duration::from_secs(1);
+
+/// After this a body that goes on makes room, all of which has left so far: it is a stream. A file waits for the disk.
+const RESTING_BODY: Duration = Duration::from_secs(1);
 
 /// What a connection is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,10 +154,13 @@ impl Seat {
         matches!(state.doing, Doing::Waiting | Doing::Head) && state.body.is_none()
     }
 
-    /// Whose it is, and since when it could make room, if it could.
-    fn standing(&self) -> (Option<ClientId>, Option<Instant>) {
+    /// Whose it is, and if it could make room, whether its answer goes on, and since when it is idle.
+    fn standing(&self) -> (Option<ClientId>, Option<(bool, Instant)>) {
         let state = self.state();
-        (state.client, state.could_go().then_some(state.since))
+        (
+            state.client,
+            state.could_go().then_some((state.has_body(), state.since)),
+        )
     }
 
     /// Whether its time for what it is doing has passed; then it is gone.
@@ -207,8 +213,14 @@ impl State {
         (self.doing, self.since) = (to, Instant::now());
     }
 
+    /// Whether there is a body of which something may come.
+    fn has_body(&self) -> bool {
+        self.body.as_ref().is_some_and(|body| body.strong_count() > 0)
+    }
+
     fn could_go(&self) -> bool {
         match self.doing {
+            Doing::Waiting if self.has_body() => self.since.elapsed() > RESTING_BODY,
             Doing::Waiting | Doing::Head | Doing::Refused => true,
             // What counts for its client is bounded by that. Strangers, and whoever is refused, could have any number of these.
             Doing::Answering => self.held.is_none() && self.since.elapsed() > UNCOUNTED_ANSWER,
@@ -298,21 +310,21 @@ impl House {
     /// Ends the connection that makes room first: the longest idle one of the client that has the most of all, so that
     /// nobody loses theirs to one who opens ever more.
     pub(super) fn show_one_out(&mut self) {
-        let mut clients = HashMap::<_, (usize, Option<(Instant, Id)>)>::new();
+        let mut clients = HashMap::<_, (usize, Option<(bool, Instant, Id)>)>::new();
         for (id, (seat, _)) in &self.taken {
-            let (client, since) = seat.standing();
+            let (client, idle) = seat.standing();
             let (count, longest) = clients.entry(client).or_default();
             *count += 1;
-            if let Some(since) = since
-                && longest.is_none_or(|(earliest, _)| since < earliest)
+            if let Some((goes_on, since)) = idle
+                && longest.is_none_or(|(other_goes_on, earliest, _)| (goes_on, since) < (other_goes_on, earliest))
             {
-                *longest = Some((since, *id));
+                *longest = Some((goes_on, since, *id));
             }
         }
         let idle = clients
             .into_values()
             .filter_map(|(count, longest)| Some((count, longest?)));
-        let Some((_, (_, first))) = idle.max_by_key(|(count, (since, _))| (*count, Reverse(*since))) else {
+        let Some((_, (.., first))) = idle.max_by_key(|(count, (_, since, _))| (*count, Reverse(*since))) else {
             return;
         };
         // A request may have come since it was looked at.
@@ -326,5 +338,45 @@ impl House {
     /// Connections at present.
     pub(super) fn len(&self) -> usize {
         self.taken.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use super::{super::tests::LIMITS, *};
+
+    /// What a file that is sent does whenever its next piece is not there yet.
+    #[tokio::test(start_paused = true)]
+    async fn a_file_that_waits_for_the_disk_makes_no_room() {
+        let mut house = House::new(Limits {
+            max_connections: 2,
+            ..LIMITS
+        });
+        let (sending, idle) = (house.seat(), house.seat());
+        let tasks = [&sending, &idle].map(|seat| {
+            let task = tokio::spawn(pending::<()>());
+            house.enter(Arc::clone(seat), task.abort_handle());
+            task
+        });
+        sending.begin().await;
+        let body = sending.answered();
+        sending.flushed();
+        idle.begin().await;
+        drop(idle.answered());
+        idle.flushed();
+        assert!(house.make_room());
+        let [sending_task, idle_task] = tasks;
+        assert!(idle_task.await.unwrap_err().is_cancelled() && !sending_task.is_finished());
+        let other = house.seat();
+        house.enter(Arc::clone(&other), tokio::spawn(pending::<()>()).abort_handle());
+        other.begin().await;
+        assert!(!house.may_enter() && !house.make_room(), "it is a file that goes on");
+        // A stream, on which nothing happens, makes room.
+        sending.state().since -= RESTING_BODY * 2;
+        assert!(house.may_enter() && house.make_room());
+        assert!(sending_task.await.unwrap_err().is_cancelled());
+        drop(body);
     }
 }

@@ -3,23 +3,45 @@
 
 use std::time::Duration;
 
-use crate::message::MediaError;
+use crate::message::{Asked, MediaError};
 
 /// The wait before the second try; three times as long before each further one (2, 6, 18, 54 s).
 const FIRST_WAIT: Duration = Duration::from_secs(2);
-/// Tries, where WhatsApp could not be reached or what came was damaged.
+/// Tries. Those of a file that WhatsApp's hosts do not have may end before, see [`when_gone`].
 pub const MOST_TRIES: u32 = 5;
-/// Tries, where WhatsApp says that it has no such file: its hosts do not learn of one at the same moment.
-const TRIES_WHEN_GONE: u32 = 2;
 
 /// How long to wait after try number `tries` failed with `error`; `None` when that was the last one.
 pub fn wait(error: MediaError, tries: u32) -> Option<Duration> {
     let most = match error {
-        MediaError::Unreachable | MediaError::ProxyFailed | MediaError::Corrupt | MediaError::Storage => MOST_TRIES,
-        MediaError::Gone => TRIES_WHEN_GONE,
+        MediaError::Unreachable
+        | MediaError::ProxyFailed
+        | MediaError::Corrupt
+        | MediaError::Storage
+        | MediaError::Gone => MOST_TRIES,
         MediaError::Incomplete | MediaError::Quota => 1,
     };
     (tries < most).then(|| FIRST_WAIT.saturating_mul(3_u32.saturating_pow(tries.saturating_sub(1))))
+}
+
+/// What follows when one of WhatsApp's hosts says that it has no such file. They do not learn of one at the same moment, so that
+/// the other one, which the next try asks, has a word, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenGone {
+    /// The account's phone is asked to upload it again.
+    Ask,
+    /// The other host is asked; afterwards this is what the phone did.
+    OtherHost(Asked),
+    /// Nobody has it.
+    End,
+}
+
+/// See [`WhenGone`].
+pub fn when_gone(asked: Asked) -> WhenGone {
+    match asked {
+        Asked::No => WhenGone::Ask,
+        Asked::Uploaded => WhenGone::OtherHost(Asked::UploadedAndGone),
+        Asked::Refused | Asked::UploadedAndGone => WhenGone::End,
+    }
 }
 
 /// How long one try may take for a file of `bytes`: two minutes, and a second for each 64 KiB. One of which nobody says how large it is
@@ -44,7 +66,7 @@ mod tests {
         assert_eq!(waits(MediaError::ProxyFailed), patient);
         assert_eq!(waits(MediaError::Corrupt), patient);
         assert_eq!(waits(MediaError::Storage), patient);
-        assert_eq!(waits(MediaError::Gone), [Some(2), None, None, None, None]);
+        assert_eq!(waits(MediaError::Gone), patient);
         assert_eq!(waits(MediaError::Quota), [None; 5]);
         assert_eq!(waits(MediaError::Incomplete), [None; 5]);
         assert_eq!(wait(MediaError::Corrupt, u32::MAX), None);

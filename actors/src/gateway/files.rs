@@ -1,6 +1,10 @@
 //! Files that are to be sent, and what is passed on.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    io::{self, ErrorKind},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::io::AsyncReadExt as _;
 use wharf_domain::{
@@ -129,12 +133,20 @@ impl Gateway {
             return Err(gone());
         }
         let path = shared.media.files.path(client, id);
-        let mut file = tokio::fs::File::open(path).await.map_err(|_| gone())?;
+        let unreadable = |error: io::Error| match error.kind() {
+            ErrorKind::NotFound => gone(),
+            // Of a moment maybe: too many open files, a disk that does not answer.
+            _ => {
+                tracing::warn!(event = %id, %error, "a file of media cannot be read");
+                GatewayError::Unavailable("its file cannot be read at present".to_owned())
+            }
+        };
+        let mut file = tokio::fs::File::open(path).await.map_err(unreadable)?;
         let most = shared.settings.media.send_max_bytes;
         let mut receiving = shared.media.outbound.receive(&shared.store, client, most).await?;
         let mut piece = vec![0; PIECE];
         loop {
-            match file.read(&mut piece).await.map_err(|_| gone())? {
+            match file.read(&mut piece).await.map_err(unreadable)? {
                 0 => return receiving.finish().await,
                 read => receiving.take(&piece[..read]).await?,
             }

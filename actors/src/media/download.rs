@@ -1,17 +1,24 @@
 //! One download: from WhatsApp's host through the decryptor onto the disk, then the commit that its event waits for.
 
-use std::{panic::AssertUnwindSafe, time::Duration};
+use std::{
+    io::{self, ErrorKind},
+    panic::AssertUnwindSafe,
+    time::Duration,
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures::FutureExt as _;
+use serde_json::Value;
 use wharf_domain::{
-    ClientId, EventId, download,
-    message::{MediaEnd, MediaError, MediaReference, end_media},
+    ClientId, EventId, Timestamp, download,
+    download::WhenGone,
+    media_link::file_name,
+    message::{Asked, MediaEnd, MediaError, MediaReference, end_media},
 };
-use wharf_store::{DueMedia, MediaOutcome};
-use wharf_whatsapp::{LostFile, media::MediaDecryptor};
+use wharf_store::{DueMedia, MediaOutcome, StoreError};
+use wharf_whatsapp::{LostFile, ReuploadError, media::MediaDecryptor};
 
-use super::{files::KeepError, ledger::Held, way::NoProxy};
+use super::{files::KeepError, inbox::link, ledger::Held, way::NoProxy};
 use crate::{
     clock,
     persistence::{Postponed, Write, WriteError},
@@ -41,12 +48,9 @@ pub(super) async fn carry_out(shared: &Shared, due: &DueMedia, asks: impl FnOnce
     };
     if let Err(error) = result
         && let Some(wait) = download::wait(error, tries)
+        && let Some(sealed) = sealed_anew(shared, due, error, asks).await
     {
         tracing::info!(event = %due.id, tries, error = error.as_str(), ?wait, "a download failed; it is tried again");
-        let sealed = match error {
-            MediaError::Gone => uploaded_again(shared, due, asks).await,
-            _ => None,
-        };
         let postponed = Postponed {
             id: due.id,
             attempts: tries,
@@ -87,13 +91,56 @@ async fn remove_unowned(shared: &Shared, due: &DueMedia) {
     }
 }
 
-/// Asks the account's phone for a file that WhatsApp's hosts do not have any more. Answers what its download needs now,
-/// encrypted; `None` when the phone does not give it, or there is no link to ask it by.
-async fn uploaded_again(shared: &Shared, due: &DueMedia, asks: impl FnOnce()) -> Option<Vec<u8>> {
-    let message = due.message.as_ref()?;
-    // Whoever opens or closes a link holds its place; there is none to ask by meanwhile.
-    let link = shared.directory.known_link_slot(&due.key)?.try_lock().ok()?.clone()?;
+/// What the next try needs, encrypted, where that is something else than what this one had. `None`: there is to be no other try,
+/// since WhatsApp does not have the file any more and the phone does not give it.
+async fn sealed_anew(
+    shared: &Shared,
+    due: &DueMedia,
+    error: MediaError,
+    asks: impl FnOnce(),
+) -> Option<Option<Vec<u8>>> {
+    if error != MediaError::Gone {
+        return Some(None);
+    }
     let reference = shared.vault.media().open(due.id, &due.sealed).ok()?;
+    let next = match download::when_gone(reference.asked) {
+        WhenGone::End => return None,
+        WhenGone::OtherHost(asked) => MediaReference { asked, ..reference },
+        WhenGone::Ask => match ask(shared, due, &reference, asks).await {
+            Ok(direct_path) => MediaReference {
+                direct_path,
+                asked: Asked::Uploaded,
+                ..reference
+            },
+            Err(error) => {
+                tracing::info!(event = %due.id, %error, "a file that is gone was not uploaded again");
+                match error {
+                    ReuploadError::Refused(_) => MediaReference {
+                        asked: Asked::Refused,
+                        ..reference
+                    },
+                    // There may be a link, and a phone that is on, at the next try.
+                    ReuploadError::NotConnected | ReuploadError::TimedOut(_) => return Some(None),
+                }
+            }
+        },
+    };
+    Some(shared.vault.media().seal(due.id, &next).ok())
+}
+
+/// Asks the account's phone for a file that WhatsApp's hosts do not have any more. Answers its new path on them.
+async fn ask(
+    shared: &Shared,
+    due: &DueMedia,
+    reference: &MediaReference,
+    asks: impl FnOnce(),
+) -> Result<String, ReuploadError> {
+    let message = due.message.as_ref();
+    let message = message.ok_or_else(|| ReuploadError::Refused("its message is not kept any more".to_owned()))?;
+    // Whoever opens or closes a link holds its place; there is none to ask by meanwhile.
+    let slot = shared.directory.known_link_slot(&due.key);
+    let link = slot.and_then(|slot| slot.try_lock().ok()?.clone());
+    let link = link.ok_or(ReuploadError::NotConnected)?;
     let file = LostFile {
         chat: message.chat.clone(),
         sender: message.sender.clone(),
@@ -101,19 +148,7 @@ async fn uploaded_again(shared: &Shared, due: &DueMedia, asks: impl FnOnce()) ->
         media_key: reference.media_key.clone(),
     };
     asks();
-    match link.upload_again(&file, REUPLOAD_DEADLINE).await {
-        Ok(direct_path) => {
-            let reference = MediaReference {
-                direct_path,
-                ..reference
-            };
-            shared.vault.media().seal(due.id, &reference).ok()
-        }
-        Err(error) => {
-            tracing::info!(event = %due.id, %error, "a file that is gone was not uploaded again");
-            None
-        }
-    }
+    link.upload_again(&file, REUPLOAD_DEADLINE).await
 }
 
 /// Answers the file's size, and what is held for it until the store counts it.
@@ -132,12 +167,12 @@ async fn fetch(shared: &Shared, due: &DueMedia, tries: u32) -> Result<(u64, Held
     let coming = in_time(None, opening).await?;
     let size = largest(reference.size, coming.length());
     let mut held = room(shared, due.key.client_id).await?;
-    // One of which nobody says how large it is gets what is left.
-    let most = size.unwrap_or_else(|| held.left());
-    if held.left() == 0 || !held.grow(most) {
+    // One of which nobody says how large it is takes room as it comes: all that there is would be none for others.
+    if held.left() == 0 || !held.grow(size.unwrap_or(0)) {
         return Err(MediaError::Quota);
     }
-    let size = in_time(size, stream(shared, due, coming, decryptor, most)).await?;
+    let streaming = stream(shared, due, coming, decryptor, (size, &mut held));
+    let size = in_time(size, streaming).await?;
     Ok((size, held))
 }
 
@@ -188,14 +223,18 @@ async fn stream(
     due: &DueMedia,
     mut coming: MediaStream,
     decryptor: MediaDecryptor,
-    most: u64,
+    (size, held): (Option<u64>, &mut Held),
 ) -> Result<u64, MediaError> {
     let unreachable = |error: String| {
         tracing::debug!(event = %due.id, error, "a download broke off");
         MediaError::Unreachable
     };
+    let most = size.unwrap_or(u64::MAX);
     let writing = shared.media.files.write(due.key.client_id, due.id, decryptor, most);
     while let Some(piece) = coming.next().await.map_err(unreachable)? {
+        if size.is_none() && !held.grow(piece.len() as u64) {
+            return Err(MediaError::Quota);
+        }
         if !writing.take(piece).await {
             break;
         }
@@ -216,27 +255,90 @@ async fn end(
     id: EventId,
     mut result: Result<u64, MediaError>,
 ) -> Result<(), WriteError> {
+    let payload = shared.store.payload(id).await?.unwrap_or_default();
+    let payload = String::from_utf8_lossy(&payload);
     let end = match result {
         Ok(size) => match inline(shared, client, id, size).await {
-            Ok(inline) => MediaEnd::Kept { size, inline },
+            Ok(inline) => MediaEnd::Kept {
+                size,
+                link: match inline {
+                    Some(_) => None,
+                    None => link_anew(shared, client, id, &payload).await?,
+                },
+                inline,
+            },
             Err(error) => {
-                tracing::warn!(event = %id, %error, "a file cannot be read any more");
-                result = Err(MediaError::Storage);
-                MediaEnd::Failed(MediaError::Storage)
+                result = Err(error);
+                MediaEnd::Failed(error)
             }
         },
         Err(error) => MediaEnd::Failed(error),
     };
-    let payload = shared.store.payload(id).await?;
-    let payload = payload.and_then(|payload| end_media(std::str::from_utf8(&payload).ok()?, &end));
-    let outcome = MediaOutcome { id, result, payload };
+    let expires_at = match &end {
+        MediaEnd::Kept { link, .. } => link.as_ref().map(|(_, expires_at)| *expires_at),
+        MediaEnd::Failed(_) => None,
+    };
+    let outcome = MediaOutcome {
+        id,
+        result,
+        payload: end_media(&payload, &end),
+        expires_at,
+    };
     shared.persistence.commit(Write::EndMedia, outcome.into()).await
 }
 
-async fn inline(shared: &Shared, client: ClientId, id: EventId, size: u64) -> std::io::Result<Option<String>> {
+/// Another link for a file that came late, as after days without this server: the one that was made when its message came has
+/// lost half of its time or all of it. It has been in the payload since, so that it stays good as long as it was to be.
+async fn link_anew(
+    shared: &Shared,
+    client: ClientId,
+    id: EventId,
+    payload: &str,
+) -> Result<Option<(String, Timestamp)>, StoreError> {
+    let (settings, now) = (&shared.settings.media, clock::now());
+    let row = shared.store.media(client, id).await?;
+    let late = row.filter(|row| row.expires_at.since(now) < settings.keep / 2);
+    let (Some(row), Some(base)) = (late, &settings.public_url) else {
+        return Ok(None);
+    };
+    let Ok(body) = serde_json::from_str::<Value>(payload) else {
+        return Ok(None);
+    };
+    let named = file_name(body["media"]["file_name"].as_str(), &row.mime_type);
+    Ok(Some(link(shared, base, (client, id), named, now)))
+}
+
+async fn inline(shared: &Shared, client: ClientId, id: EventId, size: u64) -> Result<Option<String>, MediaError> {
     if size > shared.settings.media.inline_max_bytes {
         return Ok(None);
     }
-    let bytes = shared.media.files.read(client, id).await?;
-    Ok(Some(STANDARD.encode(bytes)))
+    let read = shared.media.files.read(client, id).await;
+    if let Err(error) = &read {
+        tracing::warn!(event = %id, %error, "a file cannot be read back");
+    }
+    inline_of(read)
+}
+
+/// One that cannot be read at present is here all the same, and has its link.
+fn inline_of(read: io::Result<Vec<u8>>) -> Result<Option<String>, MediaError> {
+    match read {
+        Ok(bytes) => Ok(Some(STANDARD.encode(bytes))),
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(MediaError::Storage),
+        Err(_) => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_cannot_be_read_back_has_its_link() {
+        let error = |kind: ErrorKind| inline_of(Err(kind.into()));
+        assert_eq!(inline_of(Ok(b"hi".to_vec())), Ok(Some("aGk=".to_owned())));
+        assert_eq!(error(ErrorKind::NotFound), Err(MediaError::Storage));
+        for passing in [ErrorKind::Other, ErrorKind::PermissionDenied, ErrorKind::TimedOut] {
+            assert_eq!(error(passing), Ok(None));
+        }
+    }
 }

@@ -13,6 +13,7 @@ use crate::{
     GatewayError,
     post::{fetch::NotFetched, for_client},
     shared::Shared,
+    slots::Permit,
 };
 
 /// Tries.
@@ -38,7 +39,7 @@ pub(crate) fn most_bytes(shared: &Shared, kind: FileType) -> u64 {
     shared.settings.media.send_max_bytes.min(kind.most_bytes())
 }
 
-/// Fetches the file of a message, each try when it is this client's turn. Answers it with the message, which says now what the
+/// Fetches the file of a message, each try when it is this client's turn; with a slot that the caller has, all of them in that. Answers it with the message, which says now what the
 /// server said of it where the client did not.
 ///
 /// # Errors
@@ -47,13 +48,17 @@ pub(crate) async fn fetch(
     shared: &Shared,
     client: ClientId,
     mut message: MediaMessage,
+    slot: Option<&Permit>,
 ) -> Result<(MediaMessage, ReceivedFile), NoFile> {
     let mut tries = 0;
     loop {
         tries += 1;
-        let slot = shared.media.transfers.turn(client).await;
+        let own = match slot {
+            Some(_) => None,
+            None => shared.media.transfers.turn(client).await,
+        };
         let fetched = tokio::time::timeout(DEADLINE, once(shared, client, &mut message)).await;
-        drop(slot);
+        drop(own);
         let error = match fetched {
             Ok(Ok(file)) => return Ok((message, file)),
             Ok(Err(error)) => error,

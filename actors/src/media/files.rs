@@ -9,18 +9,23 @@ use std::{
     io::{ErrorKind, Write as _},
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use bytes::Bytes;
 use thiserror::Error;
 use tokio::{sync::mpsc, task::JoinHandle};
-use wharf_domain::{ClientId, EventId};
+use uuid::Uuid;
+use wharf_domain::{ClientId, EventId, Timestamp};
 use wharf_store::{Store, private};
 use wharf_whatsapp::media::{MediaDecryptor, MediaFault};
 
+use crate::clock;
+
 /// Where files are written.
 const INCOMING: &str = "incoming";
-/// Digits of an event's id that its directory is called by: those of a time, some four and a half hours.
+/// Digits of an event's id that its directory is called by: the upper 24 bits of a time in milliseconds, some four and a half
+/// hours.
 const HOURS: usize = 6;
 /// Pieces on their way to the disk: when it is slower than the network, the network waits.
 const QUEUE: usize = 4;
@@ -85,7 +90,9 @@ impl MediaFiles {
     /// Begins to write a file of at most `most` bytes.
     pub(crate) fn write(&self, client: ClientId, id: EventId, decryptor: MediaDecryptor, most: u64) -> Writing {
         let (pieces, coming) = mpsc::channel(QUEUE);
-        let unfinished = self.0.join(INCOMING).join(id.0.simple().to_string());
+        // Each try for itself: the thread of one that broke off may still be at it.
+        let unfinished = format!("{}-{}", id.0.simple(), Uuid::now_v7().simple());
+        let unfinished = self.0.join(INCOMING).join(unfinished);
         let place = self.path(client, id);
         let ended = tokio::task::spawn_blocking(move || {
             let kept = write(coming, &unfinished, &place, decryptor, most);
@@ -137,6 +144,29 @@ impl MediaFiles {
         }
     }
 
+    /// Removes the files of messages that came longer than `keep` ago and of which no row knows, as after an older database was put
+    /// back. There are few so old else: rows go with their files when their time has passed.
+    pub(crate) async fn clear_unknown(&self, store: &Store, keep: Duration) {
+        let root = Arc::clone(&self.0);
+        let now = clock::now();
+        let old = blocking(move || old_files(&root, |hours| hours + keep < now))
+            .await
+            .unwrap_or_default();
+        for (client, id) in old {
+            match store.media(client, id).await {
+                Ok(Some(_)) => {}
+                Ok(None) => {
+                    tracing::info!(%client, event = %id, "a file that no row knows of is removed");
+                    self.remove(&[(client, id)]).await;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot read which files are known; the next start looks again");
+                    return;
+                }
+            }
+        }
+    }
+
     /// Removes files; answers those that are gone. One that was not there is, and one that stays is in the log.
     pub(crate) async fn remove(&self, files: &[(ClientId, EventId)]) -> Vec<EventId> {
         let files: Vec<_> = files
@@ -169,6 +199,29 @@ impl MediaFiles {
     pub(crate) async fn read(&self, client: ClientId, id: EventId) -> io::Result<Vec<u8>> {
         tokio::fs::read(self.path(client, id)).await
     }
+}
+
+/// Files in directories of hours with such an end.
+fn old_files(root: &Path, is_old: impl Fn(Timestamp) -> bool) -> Vec<(ClientId, EventId)> {
+    let named = |directory: &Path| {
+        let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+        entries.filter_map(|entry| Some((entry.path(), entry.file_name().into_string().ok()?)))
+    };
+    let mut old = Vec::new();
+    for (directory, client) in named(root) {
+        let Ok(client) = client.parse().map(ClientId) else {
+            continue;
+        };
+        for (directory, hours) in named(&directory) {
+            let end = i64::from_str_radix(&hours, 16).map(|hours| Timestamp((hours + 1) << 24));
+            if hours.len() != HOURS || !end.is_ok_and(&is_old) {
+                continue;
+            }
+            let files = named(&directory).filter_map(|(_, name)| name.parse().ok());
+            old.extend(files.map(|id| (client, EventId(id))));
+        }
+    }
+    old
 }
 
 /// Whether a file is gone, and with the last one in it its directory.
@@ -230,4 +283,53 @@ fn write(
 /// Makes the directory that a file is to lie in.
 pub(super) fn make_directory_of(file: &Path) -> io::Result<()> {
     file.parent().map_or(Ok(()), private::make_directory)
+}
+
+#[cfg(test)]
+mod tests {
+    use wharf_domain::message::{Asked, MediaKind, MediaReference};
+    use wharf_whatsapp::media::encrypt;
+
+    use super::*;
+
+    const CLIENT: ClientId = ClientId(1);
+
+    /// A file as its host has it, and what decrypts it.
+    fn encrypted(plain: &[u8]) -> (Vec<u8>, MediaReference) {
+        let mut file = Vec::new();
+        let made = encrypt(MediaKind::Image, plain, &mut file).unwrap();
+        let reference = MediaReference {
+            kind: MediaKind::Image,
+            direct_path: String::new(),
+            media_key: made.media_key.to_vec(),
+            enc_sha256: made.enc_sha256.to_vec(),
+            sha256: made.sha256.to_vec(),
+            size: made.size,
+            by_proxy: false,
+            asked: Asked::No,
+        };
+        (file, reference)
+    }
+
+    #[tokio::test]
+    async fn a_try_that_broke_off_takes_nothing_from_the_next() {
+        let root = tempfile::tempdir().unwrap();
+        let files = MediaFiles::new(root.path().join("media"));
+        let (bytes, reference) = encrypted(&[7; 5000]);
+        let id = EventId(Uuid::now_v7());
+        let begin = || files.write(CLIENT, id, MediaDecryptor::new(&reference).unwrap(), 5000);
+        let (half, rest) = bytes.split_at(2500);
+        let broken_off = begin();
+        assert!(broken_off.take(Bytes::copy_from_slice(half)).await);
+        let next = begin();
+        assert!(next.take(Bytes::copy_from_slice(half)).await);
+        assert!(broken_off.finish().await.is_err());
+        assert!(next.take(Bytes::copy_from_slice(rest)).await);
+        assert_eq!(next.finish().await.unwrap(), 5000);
+        assert_eq!(files.read(CLIENT, id).await.unwrap(), [7; 5000]);
+        assert_eq!(
+            fs::read_dir(root.path().join("media").join(INCOMING)).unwrap().count(),
+            0
+        );
+    }
 }

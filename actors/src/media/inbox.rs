@@ -2,8 +2,8 @@
 //! download needs goes into the row, encrypted.
 
 use wharf_domain::{
-    ConnectionKey, EventId, IncomingMessage, Timestamp,
-    media_link::{MediaLink, file_name},
+    ClientId, ConnectionKey, EventId, IncomingMessage, Timestamp,
+    media_link::{MediaLink, PublicUrl, file_name},
     message::{AwaitedMedia, MediaError},
 };
 
@@ -34,16 +34,29 @@ pub(crate) fn prepare(
             return false;
         }
     };
-    // A link says whole seconds.
-    let expires_at = Timestamp::from_seconds((now + settings.keep).seconds());
-    let link = MediaLink {
-        client_id: key.client_id,
-        event_id,
-        file_name: file_name(media.file_name.as_deref(), &media.mime_type),
-        expires: expires_at.seconds(),
-    };
-    media.url = Some(link.url(base, shared.vault.media().link_key()));
+    let named = file_name(media.file_name.as_deref(), &media.mime_type);
+    let (url, expires_at) = link(shared, base, (key.client_id, event_id), named, now);
+    media.url = Some(url);
     media.expires_at = Some(expires_at);
     media.awaited = Some(Box::new(AwaitedMedia { sealed, expires_at }));
     true
+}
+
+/// A link to a file that is good for the whole time from `now` on, and its end.
+pub(super) fn link(
+    shared: &Shared,
+    base: &PublicUrl,
+    (client_id, event_id): (ClientId, EventId),
+    file_name: String,
+    now: Timestamp,
+) -> (String, Timestamp) {
+    // A link says whole seconds.
+    let expires_at = Timestamp::from_seconds((now + shared.settings.media.keep).seconds());
+    let link = MediaLink {
+        client_id,
+        event_id,
+        file_name,
+        expires: expires_at.seconds(),
+    };
+    (link.url(base, shared.vault.media().link_key()), expires_at)
 }

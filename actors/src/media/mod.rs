@@ -169,17 +169,21 @@ impl Actor for MediaActor {
     async fn pre_start(&self, myself: ActorRef<Message>, shared: Arc<Shared>) -> Result<State, ActorProcessingErr> {
         let mut ticks = OwnedTask::default();
         let (files, store) = (shared.media.files.clone(), shared.store.clone());
+        let keep = shared.settings.media.keep;
         let teller = myself.clone();
         ticks.set(async move {
             files.clear_unfinished().await;
             files.clear_departed(&store).await;
-            let mut ticks = tokio::time::interval(LOOK_EVERY);
-            loop {
-                ticks.tick().await;
-                if teller.cast(Message::Look).is_err() {
-                    return;
+            let looking = async {
+                let mut ticks = tokio::time::interval(LOOK_EVERY);
+                loop {
+                    ticks.tick().await;
+                    if teller.cast(Message::Look).is_err() {
+                        return;
+                    }
                 }
-            }
+            };
+            tokio::join!(files.clear_unknown(&store, keep), looking);
         });
         Ok(State {
             shared,

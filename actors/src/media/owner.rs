@@ -1,5 +1,6 @@
-//! Whose the directory of media is. What lies in it and no row knows of is removed at the start: a gateway with another database,
-//! or with a new one in the place of the old, would remove every file.
+//! Whose the directory of media is. What no row knows of is removed from it at the start: what was not finished, what is to be sent,
+//! all of clients that are gone, and of what was received whatever is older than it is kept. A gateway with another database, or with
+//! a new one in the place of the old, would remove every file.
 
 use std::{
     fs, io,

@@ -18,18 +18,24 @@ use crate::{GatewayError, shared::Shared};
 
 /// Somebody waits for the answer meanwhile.
 const FETCHED_WITHIN: Duration = Duration::from_secs(10);
+/// And before that for a turn, which the client's files that go out may take.
+const TURN_WITHIN: Duration = Duration::from_secs(5);
 
 /// Fetches a picture from an address that may be one.
 ///
 /// # Errors
-/// `Refused` when it cannot be had in time; `TooLarge` and `Conflict` as of a file that is sent.
+/// `Refused` when it cannot be had in time; `Unavailable` when it was not this client's turn in time; `TooLarge` and `Conflict` as of a file that is sent.
 pub(crate) async fn fetched(shared: &Shared, client: ClientId, url: String) -> Result<ReceivedFile, GatewayError> {
     let media = SentFile {
         url: Some(url),
         ..SentFile::default()
     };
     let message = MediaMessage::plain(FileType::Image, media);
-    match tokio::time::timeout(FETCHED_WITHIN, fetch(shared, client, message)).await {
+    let turn = tokio::time::timeout(TURN_WITHIN, shared.media.transfers.turn(client)).await;
+    let turn = turn.map_err(|_| {
+        GatewayError::Unavailable("other files are being fetched and uploaded; the file was not asked for".to_owned())
+    })?;
+    match tokio::time::timeout(FETCHED_WITHIN, fetch(shared, client, message, turn.as_ref())).await {
         Ok(Ok((_, received))) => Ok(received),
         Ok(Err(super::fetch::NoFile::Room(error))) => Err(error),
         Ok(Err(error)) => Err(GatewayError::Refused(error.to_string())),

@@ -13,7 +13,7 @@ use thiserror::Error;
 use wharf_domain::{
     ConnectionKey, InvalidField, hex,
     media_link::file_name,
-    message::MediaReference,
+    message::{Asked, MediaReference},
     outgoing::{FileType, HEAD_BYTES, MediaMessage, ReadyFile, SentFile},
 };
 use wharf_store::private;
@@ -146,6 +146,7 @@ fn described(kind: FileType, made: EncryptedFile, facts: Facts) -> ReadyFile {
             sha256: made.sha256.to_vec(),
             size: made.size,
             by_proxy: false,
+            asked: Asked::No,
         },
         url: String::new(),
         thumbnail: facts.thumbnail,

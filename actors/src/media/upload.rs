@@ -1,6 +1,6 @@
 //! The way of a message's file to WhatsApp's media hosts: tried a few times, on each of the hosts.
 
-use std::{path::Path, time::Duration};
+use std::{io::ErrorKind, path::Path, time::Duration};
 
 use thiserror::Error;
 use wharf_domain::{ConnectionKey, message::MediaReference};
@@ -113,7 +113,11 @@ async fn try_once(
             }
             Err(UploadError::Disk(error)) => {
                 tracing::error!(path = %path.display(), %error, "a file that waits cannot be read");
-                return Err(Ended::Known(NotUploaded::Lost));
+                return Err(match error.kind() {
+                    ErrorKind::NotFound => Ended::Known(NotUploaded::Lost),
+                    // Of a moment maybe: too many open files, a disk that does not answer.
+                    _ => again_because(format!("the file cannot be read: {error}")),
+                });
             }
             // It leads to the next host as little.
             Err(error @ UploadError::Proxy(_)) => return Err(again_because(error.to_string())),

@@ -204,7 +204,7 @@ impl Work {
         if message.media.url.is_none() {
             return Err(lost());
         }
-        let fetched = fetch::fetch(&self.shared, self.key.client_id, message).await;
+        let fetched = fetch::fetch(&self.shared, self.key.client_id, message, None).await;
         let (message, received) = fetched.map_err(|error| of_fetch(&error))?;
         let prepared = prepare::prepare(&self.shared, &self.key, &self.id, message, received).await;
         let (message, mut kept) = prepared.map_err(|error| of_prepare(&error))?;

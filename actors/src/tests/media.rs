@@ -7,6 +7,7 @@ mod flat;
 mod host;
 mod proxy;
 mod sizes;
+mod unreadable;
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
 

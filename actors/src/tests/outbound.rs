@@ -13,6 +13,7 @@ use std::{
 
 use wharf_domain::{
     ClientId, OutgoingMessage, SendStatus,
+    fair::Standing,
     outgoing::{Content, FileType, MediaMessage, Pacing, SentFile},
 };
 use wharf_support::{Receiver, Reply, wait_until};
@@ -24,7 +25,7 @@ use super::{
     world::{WITHIN, World, number, settings},
 };
 use crate::{
-    GatewayError, MediaSettings, NewContent, NewFile, NewMedia, NewMessage, SentMessage, Settings,
+    GatewayError, MediaSettings, NewContent, NewFile, NewMedia, NewMessage, NewPicture, SentMessage, Settings,
     directory::SessionEntry, session, supervision::Crash,
 };
 
@@ -165,6 +166,27 @@ async fn what_lets_us_upload_is_asked_for_anew_and_a_broken_upload_goes_on_where
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_cannot_be_opened_for_a_moment_goes_out_after_it() {
+    let host = Host::start().await;
+    let world = World::start_with(sending_to(&host)).await;
+    let client = world.add_client("a").await.id;
+    let _link = world.connected(client, &number(1)).await;
+    host.script([Act::Status(500)]);
+    let queued = world.sends_file(client, &[1; 5000], false).await.unwrap();
+    wait_until("it was tried", WITHIN, || async { host.uploads().len() == 1 }).await;
+    let place = world.lying(client).remove(0);
+    let aside = world.dir.path().join("aside");
+    fs::rename(&place, &aside).unwrap();
+    // What leads to itself is there, and cannot be opened.
+    std::os::unix::fs::symlink(&place, &place).unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(host.uploads().len(), 1);
+    fs::rename(&aside, &place).unwrap();
+    world.becomes(client, &queued.message_id, SendStatus::Sent).await;
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_has_no_more_files_under_way_than_it_may() {
     let host = Host::start().await;
     let mut settings = sending_to(&host);
@@ -197,6 +219,26 @@ async fn a_client_has_no_more_files_under_way_than_it_may() {
         matches!(&empty, GatewayError::Invalid(refused) if refused.message == "is empty"),
         "{empty:?}"
     );
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_picture_that_had_no_turn_is_not_said_to_be_slow() {
+    let (host, origin) = (Host::start().await, Receiver::start().await);
+    let world = World::start_with(sending_to(&host)).await;
+    let client = world.add_client("a").await.id;
+    world.connected(client, &number(1)).await;
+    let slots = &world.gateway.shared.media.transfers;
+    let held: Vec<_> = std::iter::from_fn(|| slots.take(client, Standing::Sound)).collect();
+    assert!(!held.is_empty());
+    let picture = NewPicture::Url(origin.url("/ok"));
+    let set = world.gateway.set_picture(client, &number(1), None, picture, None).await;
+    assert!(matches!(set, Err(GatewayError::Unavailable(_))), "{set:?}");
+    assert_eq!(origin.count(), 0);
+    drop(held);
+    let picture = NewPicture::Url(origin.url("/ok"));
+    let set = world.gateway.set_picture(client, &number(1), None, picture, None).await;
+    assert_eq!(origin.count(), 1, "{set:?}");
     world.gateway.stop().await;
 }
 

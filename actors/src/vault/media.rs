@@ -114,7 +114,7 @@ fn owner(key: &ConnectionKey, message_id: &str) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use uuid::Uuid;
-    use wharf_domain::message::MediaKind;
+    use wharf_domain::message::{Asked, MediaKind};
 
     use super::*;
 
@@ -130,6 +130,7 @@ mod tests {
                 sha256: vec![3; 32],
                 size: 4,
                 by_proxy: false,
+                asked: Asked::No,
             },
             url: String::new(),
             thumbnail: Some(vec![5; 10]),
@@ -156,6 +157,7 @@ mod tests {
             sha256: vec![3; 32],
             size: 4,
             by_proxy: true,
+            asked: Asked::No,
         };
         let id = EventId(Uuid::from_u128(1));
         let sealed = keys.seal(id, &reference).unwrap();

@@ -1,26 +1,21 @@
 //! Uploads to WhatsApp's media hosts: one `POST` of the encrypted file, streamed from the disk, whose address names its hash.
 
-use std::{
-    io,
-    path::Path,
-    pin::Pin,
-    task::{Context, Poll, ready},
-    time::Duration,
-};
+use std::{io, path::Path, time::Duration};
 
-use bytes::Bytes;
-use http_body::{Frame, SizeHint};
 use reqwest::{Client, Response, StatusCode, Url, header};
 use serde::Deserialize;
 use thiserror::Error;
-use tokio::io::{AsyncRead as _, AsyncSeekExt as _, ReadBuf};
+use tokio::io::AsyncSeekExt as _;
 use wharf_domain::{download, message::MediaReference};
 use wharf_whatsapp::{
     MediaHosts,
     media::{upload_path, upload_token},
 };
 
-use super::way::{Clients, Kind, Maker, Way, blocked_way};
+use super::{
+    file_body::{FileBody, PATIENCE, Patience},
+    way::{Clients, Kind, Maker, Way, blocked_way},
+};
 use crate::post::PosterError;
 
 /// For data that a media host does not acknowledge.
@@ -31,12 +26,14 @@ const QUESTION: Duration = Duration::from_secs(10);
 const ORIGIN: &str = "https://web.whatsapp.com";
 /// The largest answer that is read: it holds two addresses.
 const ANSWER_BYTES: usize = 64 * 1024;
-/// What is read of the file in one go.
-const PIECE: usize = 64 * 1024;
 
 /// See the module. Clones share their clients.
 #[derive(Debug, Clone)]
-pub(crate) struct MediaUpload(Clients);
+pub(crate) struct MediaUpload {
+    clients: Clients,
+    /// With proxies: WhatsApp's hosts do not drip to hold a turn.
+    patience: Patience,
+}
 
 /// Where an uploaded file lies.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -59,10 +56,10 @@ pub(crate) enum UploadError {
     /// The host was not reached, or gave no whole answer; in words.
     #[error("{0}")]
     Unreachable(String),
-    /// The number's own proxy does not lead to the host; in words.
+    /// The number's own proxy does not lead to the host, or takes the file too slowly; in words.
     #[error("{0}")]
     Proxy(String),
-    /// The file cannot be read here.
+    /// The file cannot be opened here.
     #[error("the file cannot be read: {0}")]
     Disk(#[from] io::Error),
 }
@@ -85,12 +82,15 @@ impl MediaUpload {
     pub(crate) fn new(maker: Maker) -> Result<Self, PosterError> {
         // No time without an answer: that is nothing unusual while a file goes up.
         let kind: Kind = |builder| builder.tcp_user_timeout(UNACKNOWLEDGED);
-        Ok(Self(Clients::new(maker, kind)?))
+        Ok(Self {
+            clients: Clients::new(maker, kind)?,
+            patience: PATIENCE,
+        })
     }
 
     /// Its clients.
     pub(crate) fn clients(&self) -> &Clients {
-        &self.0
+        &self.clients
     }
 
     /// Uploads the file at `path` to one host. After a try that failed it goes on where that broke off (`again`).
@@ -105,7 +105,10 @@ impl MediaUpload {
         path: &Path,
         again: bool,
     ) -> Result<Uploaded, UploadError> {
-        let client = self.0.by(way).map_err(|error| UploadError::Proxy(error.to_string()))?;
+        let client = self
+            .clients
+            .by(way)
+            .map_err(|error| UploadError::Proxy(error.to_string()))?;
         let mut file = tokio::fs::File::open(path).await?;
         let size = file.metadata().await?.len();
         let mut url = self
@@ -130,16 +133,18 @@ impl MediaUpload {
             file.seek(io::SeekFrom::Start(offset)).await?;
         }
         let left = size - offset;
+        let (body, progress) = FileBody::new(file, left);
         let request = client
             .post(url)
             .header(header::ORIGIN, ORIGIN)
             .header(header::CONTENT_TYPE, "application/octet-stream")
             .timeout(download::deadline(Some(left)))
-            .body(reqwest::Body::wrap(FileBody { file, left }));
-        let answer = request.send().await.map_err(|error| {
-            let blocked = blocked_way(way.proxy.as_ref(), &error).map(UploadError::Proxy);
-            blocked.unwrap_or_else(|| unreachable(error))
-        })?;
+            .body(reqwest::Body::wrap(body));
+        let patience = way.proxy.as_ref().map(|_| self.patience);
+        let answer = tokio::select! {
+            answer = request.send() => answer.map_err(|error| failed(way, error))?,
+            () = progress.is_too_slow_for(patience) => return Err(slow(way)),
+        };
         match answer.status() {
             status if status.is_success() => read(answer).await,
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(UploadError::Auth(answer.status().as_u16())),
@@ -154,12 +159,12 @@ impl MediaUpload {
     }
 
     fn url(&self, host: &str, hosts: &MediaHosts, reference: &MediaReference) -> Option<Url> {
-        let mut url = match self.0.test_network() {
+        let mut url = match self.clients.test_network() {
             Some(base) => base.clone(),
             None => Url::parse(&format!("https://{host}")).ok()?,
         };
         // The server names a host and nothing else.
-        let named = self.0.test_network().is_some() || url.host_str() == Some(host);
+        let named = self.clients.test_network().is_some() || url.host_str() == Some(host);
         let token = upload_token(&reference.enc_sha256);
         url.set_path(&format!("{}/{token}", upload_path(reference.kind)));
         let pairs = [("auth", hosts.auth.as_str()), ("token", &token)];
@@ -204,6 +209,23 @@ async fn whole(mut answer: Response) -> Result<Vec<u8>, UploadError> {
     Ok(body)
 }
 
+/// A proxy that holds a file up holds it up on the way to each host.
+fn failed(way: &Way, error: reqwest::Error) -> UploadError {
+    match blocked_way(way.proxy.as_ref(), &error) {
+        Some(why) => UploadError::Proxy(why),
+        None if way.proxy.is_some() && error.is_timeout() => slow(way),
+        None => unreachable(error),
+    }
+}
+
+fn slow(way: &Way) -> UploadError {
+    let place = way.proxy.as_ref().map(|proxy| format!(" {}", proxy.place()));
+    UploadError::Proxy(format!(
+        "the file goes too slowly through the proxy{}",
+        place.unwrap_or_default()
+    ))
+}
+
 /// Without the address: it holds what lets us upload.
 fn unreachable(error: reqwest::Error) -> UploadError {
     let error = error.without_url();
@@ -216,57 +238,81 @@ fn unreachable(error: reqwest::Error) -> UploadError {
     UploadError::Unreachable(words.to_owned())
 }
 
-/// The rest of a file, as a body of known length.
-struct FileBody {
-    file: tokio::fs::File,
-    left: u64,
-}
-
-impl http_body::Body for FileBody {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        if self.left == 0 {
-            return Poll::Ready(None);
-        }
-        let wanted = usize::try_from(self.left).unwrap_or(PIECE).min(PIECE);
-        let mut piece = vec![0; wanted];
-        let mut buffer = ReadBuf::new(&mut piece);
-        if let Err(error) = ready!(Pin::new(&mut self.file).poll_read(cx, &mut buffer)) {
-            return Poll::Ready(Some(Err(error)));
-        }
-        let read = buffer.filled().len();
-        if read == 0 {
-            return Poll::Ready(Some(Err(io::ErrorKind::UnexpectedEof.into())));
-        }
-        piece.truncate(read);
-        self.left -= read as u64;
-        Poll::Ready(Some(Ok(Frame::data(piece.into()))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.left == 0
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left)
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use wharf_domain::message::MediaKind;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use wharf_domain::{
+        ClientId, ConnectionKey,
+        message::{Asked, MediaKind},
+        proxy::Proxy,
+    };
 
     use super::{super::tests::maker, *};
+    use crate::pace::Pace;
 
-    #[test]
-    fn an_upload_goes_to_the_host_that_is_named_and_says_the_hash() {
+    /// A proxy that takes some megabytes, which is more than sockets hold, a little at a time, and answers then.
+    async fn upload_to_one_that_takes(bytes: usize, every: Duration) -> Result<Uploaded, UploadError> {
+        const SIZE: usize = 24 << 20;
+        let proxy = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = proxy.local_addr().unwrap();
+        let serving = tokio::spawn(async move {
+            let (mut socket, _) = proxy.accept().await.unwrap();
+            let (mut piece, mut all) = (vec![0; bytes], 0);
+            while all < SIZE {
+                match socket.read(&mut piece).await {
+                    Ok(read) if read > 0 => all += read,
+                    _ => return,
+                }
+                tokio::time::sleep(every).await;
+            }
+            let answer = r#"{"url":"u","direct_path":"/d"}"#;
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{answer}", answer.len());
+            socket.write_all(head.as_bytes()).await.unwrap();
+            tokio::time::sleep(Duration::from_secs(10)).await;
+        });
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(SIZE as u64).unwrap();
+        let mut upload = MediaUpload::new(maker(Some("http://127.0.0.1:9/"))).unwrap();
+        upload.patience = Patience {
+            pace: Pace {
+                window: Duration::from_millis(500),
+                ..PATIENCE.pace
+            },
+            stall: Duration::from_secs(2),
+            ..PATIENCE
+        };
+        let way = Way {
+            key: ConnectionKey {
+                client_id: ClientId(1),
+                phone_number: "5511888888888".parse().unwrap(),
+            },
+            proxy: Proxy::from_text(&format!("http://a:b@{address}")),
+        };
         let hosts = MediaHosts {
             hosts: vec![],
-            auth: "a b&c".into(),
+            auth: "a".into(),
         };
-        let reference = MediaReference {
+        let done = upload
+            .upload(&way, ("mmg.whatsapp.net", &hosts), &reference(), file.path(), false)
+            .await;
+        serving.abort();
+        done
+    }
+
+    #[tokio::test]
+    async fn a_proxy_that_takes_a_file_in_drips_holds_no_turn() {
+        let taken = upload_to_one_that_takes(1 << 20, Duration::from_millis(1)).await;
+        assert_eq!(taken.unwrap().direct_path, "/d");
+        for (bytes, every) in [(1, 1), (64, 20)] {
+            let dripping = upload_to_one_that_takes(bytes, Duration::from_millis(every));
+            let given_up = tokio::time::timeout(Duration::from_secs(20), dripping).await;
+            let given_up = given_up.expect("it is given up");
+            assert!(matches!(given_up, Err(UploadError::Proxy(_))), "{given_up:?}");
+        }
+    }
+
+    fn reference() -> MediaReference {
+        MediaReference {
             kind: MediaKind::Sticker,
             direct_path: String::new(),
             media_key: vec![],
@@ -274,7 +320,17 @@ mod tests {
             sha256: vec![],
             size: 1,
             by_proxy: false,
+            asked: Asked::No,
+        }
+    }
+
+    #[test]
+    fn an_upload_goes_to_the_host_that_is_named_and_says_the_hash() {
+        let hosts = MediaHosts {
+            hosts: vec![],
+            auth: "a b&c".into(),
         };
+        let reference = reference();
         let upload = MediaUpload::new(maker(None)).unwrap();
         let url = |host: &str| upload.url(host, &hosts, &reference).map(String::from);
         let token = "__________________________________________8";

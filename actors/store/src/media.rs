@@ -87,6 +87,8 @@ pub struct MediaOutcome {
     pub result: Result<u64, MediaError>,
     /// What the event goes out with, where that changes.
     pub payload: Option<String>,
+    /// When the file goes, where that changes.
+    pub expires_at: Option<Timestamp>,
 }
 
 impl Store {
@@ -262,6 +264,7 @@ async fn end(connection: &mut SqliteConnection, outcome: &MediaOutcome) -> Resul
         .bind(state)
         .bind(size)
         .bind(error)
+        .bind(outcome.expires_at.map(At))
         .execute(&mut *connection)
         .await?;
     if ended.rows_affected() == 0 {

@@ -253,6 +253,8 @@ struct LinkState {
     acts: Vec<Action>,
     /// Where files are uploaded to again.
     reuploads: Option<String>,
+    /// How often the phone cannot be asked for a file before it can.
+    unasked: u32,
     phone_is_off: bool,
     /// How often it was asked afresh what lets us upload.
     media_auths: u32,
@@ -338,6 +340,11 @@ impl ScriptedHandle {
     /// Files are uploaded again to this path from now on.
     pub fn uploads_again(&self, direct_path: &str) {
         self.state().reuploads = Some(direct_path.to_owned());
+    }
+
+    /// The next so many questions to the phone for a file find no way to it.
+    pub fn cannot_ask_phone(&self, times: u32) {
+        self.state().unasked = times;
     }
 
     /// Whoever asks the phone for a file waits in vain.

@@ -1,6 +1,6 @@
 //! Files by signed links.
 
-use std::{fs, sync::Mutex};
+use std::{fs, os::unix::fs::symlink, sync::Mutex};
 
 use tempfile::TempDir;
 use tracing::Level;
@@ -133,7 +133,8 @@ async fn parts_of_a_file_are_given_as_asked() {
         .await;
     assert_eq!(
         (head.status, head.header("content-length"), head.body.len()),
-        (206, Some("4"), 0)
+        (200, Some("10"), 0),
+        "ranges are of `GET` alone"
     );
 }
 
@@ -199,8 +200,13 @@ async fn a_good_link_says_why_there_is_no_file() {
         assert_eq!(reply.header("retry-after").is_some(), status == 503);
     }
     *facade.desk.files.state.lock().unwrap() = None;
-    fs::remove_file(facade.desk.files.dir.path().join("file")).unwrap();
+    let place = facade.desk.files.dir.path().join("file");
+    fs::remove_file(&place).unwrap();
     assert_eq!(get(&facade).send().await.status, 404, "somebody removed it");
+    // What leads to itself is there, and cannot be opened.
+    symlink(&place, &place).unwrap();
+    let reply = get(&facade).send().await;
+    assert_eq!((reply.status, reply.header("retry-after").is_some()), (503, true));
 }
 
 #[tokio::test]

@@ -43,7 +43,7 @@ const OPERATOR: &str = "operator-token-0";
 const NUMBER: &str = "5511999999999";
 
 /// Limits that no test runs into by accident.
-const LIMITS: Limits = Limits {
+pub(super) const LIMITS: Limits = Limits {
     request_timeout: Duration::from_secs(20),
     header_timeout: Duration::from_secs(20),
     idle_timeout: Duration::from_secs(60),

@@ -113,6 +113,23 @@ pub struct MediaReference {
     pub size: u64,
     /// Whether it came to a number with a proxy of its own: once nothing is known of that any more, it is not fetched.
     pub by_proxy: bool,
+    /// What the account's phone did when it was asked to upload the file again.
+    pub asked: Asked,
+}
+
+/// What the account's phone did when it was asked for a file that WhatsApp's hosts do not have any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Asked {
+    /// It was not asked, or did not answer.
+    #[default]
+    No,
+    /// It does not have it any more, or would not.
+    Refused,
+    /// It uploaded it again.
+    Uploaded,
+    /// It did, and one host did not have it yet.
+    UploadedAndGone,
 }
 
 /// A reference in JSON, before it is encrypted.
@@ -126,6 +143,8 @@ struct Written {
     size: u64,
     #[serde(default)]
     by_proxy: bool,
+    #[serde(default)]
+    asked: Asked,
 }
 
 impl MediaReference {
@@ -139,6 +158,7 @@ impl MediaReference {
             sha256: STANDARD.encode(&self.sha256),
             size: self.size,
             by_proxy: self.by_proxy,
+            asked: self.asked,
         };
         // Text and numbers: serialising them into memory has no way to fail.
         serde_json::to_vec(&written).unwrap_or_default()
@@ -155,6 +175,7 @@ impl MediaReference {
             sha256: STANDARD.decode(written.sha256).ok()?,
             size: written.size,
             by_proxy: written.by_proxy,
+            asked: written.asked,
         })
     }
 }
@@ -184,6 +205,7 @@ mod tests {
             sha256: vec![2; 32],
             size: 3,
             by_proxy: true,
+            asked: Asked::UploadedAndGone,
         };
         assert_eq!(
             MediaReference::from_bytes(&reference.to_bytes()).as_ref(),

@@ -6,6 +6,7 @@
 use serde_json::{Value, json};
 
 use super::media::MediaError;
+use crate::Timestamp;
 
 /// What became of a download.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub enum MediaEnd {
         size: u64,
         /// The file itself in base64, in place of the link.
         inline: Option<String>,
+        /// Another link, and until when it is good.
+        link: Option<(String, Timestamp)>,
     },
     /// There is no file.
     Failed(MediaError),
@@ -26,9 +29,17 @@ pub fn end_media(payload: &str, end: &MediaEnd) -> Option<String> {
     let mut body: Value = serde_json::from_str(payload).ok()?;
     let media = body.get_mut("media")?.as_object_mut()?;
     match end {
-        MediaEnd::Kept { size, inline: None } if media.get("size") == Some(&json!(size)) => return None,
-        MediaEnd::Kept { size, inline } => {
+        MediaEnd::Kept {
+            size,
+            inline: None,
+            link: None,
+        } if media.get("size") == Some(&json!(size)) => return None,
+        MediaEnd::Kept { size, inline, link } => {
             media.insert("size".to_owned(), json!(size));
+            if let Some((url, expires_at)) = link {
+                media.insert("url".to_owned(), json!(url));
+                media.insert("expires_at".to_owned(), json!(expires_at));
+            }
             if let Some(base64) = inline {
                 media.shift_remove("url");
                 media.shift_remove("expires_at");
@@ -52,7 +63,11 @@ mod tests {
 
     #[test]
     fn a_kept_file_leaves_the_payload_as_it_was() {
-        let kept = |size| MediaEnd::Kept { size, inline: None };
+        let kept = |size| MediaEnd::Kept {
+            size,
+            inline: None,
+            link: None,
+        };
         assert_eq!(end_media(PAYLOAD, &kept(2)), None);
         let corrected = PAYLOAD.replace(r#""size":2"#, r#""size":3"#);
         assert_eq!(end_media(PAYLOAD, &kept(3)), Some(corrected));
@@ -64,6 +79,7 @@ mod tests {
         let inline = MediaEnd::Kept {
             size: 2,
             inline: Some("aGk=".into()),
+            link: None,
         };
         assert_eq!(
             end_media(PAYLOAD, &inline),
@@ -73,6 +89,22 @@ mod tests {
         assert_eq!(
             end_media(PAYLOAD, &failed),
             Some(format!(r#"{before},"error":"gone"}}}}"#))
+        );
+    }
+
+    #[test]
+    fn a_file_that_came_late_has_another_link() {
+        let late = MediaEnd::Kept {
+            size: 2,
+            inline: None,
+            link: Some(("https://w/media/2".into(), Timestamp(1_800_000_000_000))),
+        };
+        let (before, _) = PAYLOAD.split_once(r#","url""#).unwrap();
+        assert_eq!(
+            end_media(PAYLOAD, &late),
+            Some(format!(
+                r#"{before},"url":"https://w/media/2","expires_at":"2027-01-15T08:00:00.000Z"}}}}"#
+            ))
         );
     }
 

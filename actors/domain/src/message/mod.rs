@@ -18,7 +18,7 @@ pub use details::{
 };
 pub use happening::{Call, CallState, ConnectionChange, GroupChange, Happening, Presence, PresenceState};
 pub use kind::MessageKind;
-pub use media::{AwaitedMedia, Media, MediaError, MediaKind, MediaReference};
+pub use media::{Asked, AwaitedMedia, Media, MediaError, MediaKind, MediaReference};
 pub use media_end::{MediaEnd, end_media};
 
 use serde::Serialize;

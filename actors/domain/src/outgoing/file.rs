@@ -216,7 +216,7 @@ impl fmt::Debug for ReadyFile {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::MediaKind;
+    use crate::message::{Asked, MediaKind};
 
     fn ready() -> ReadyFile {
         ReadyFile {
@@ -228,6 +228,7 @@ mod tests {
                 sha256: vec![2; 32],
                 size: 3,
                 by_proxy: false,
+                asked: Asked::No,
             },
             url: String::new(),
             thumbnail: Some(vec![9; 100]),

@@ -124,6 +124,7 @@ mod tests {
             id: EventId(Uuid::nil()),
             result: Ok(1),
             payload,
+            expires_at: None,
         };
         assert_eq!(weight(Write::EndMedia, ended(None).into()), 1);
         assert_eq!(weight(Write::EndMedia, ended(Some("x".repeat(1_400_000))).into()), 342);

@@ -83,3 +83,31 @@ async fn a_restart_goes_on_with_what_was_pending() {
     assert_eq!(files_below(&incoming), 0);
     world.gateway.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_comes_late_has_a_link_that_is_good() {
+    let host = Host::start().await;
+    let more = MediaSettings {
+        keep: Duration::from_secs(4),
+        ..MediaSettings::default()
+    };
+    let world = World::start_with(with_media(&host, more)).await;
+    let client = world.add_client("a").await.id;
+    let (webhook, link) = world.linked(client, &number(1), "/ok").await;
+    let slow = picture(&host, "5511999999999", "M1", 1000);
+    host.script(&path_of(&slow), [Act::Hang]);
+    link.deliver(vec![slow]).await.unwrap();
+    let before = world.events(&webhook).await[0].payload.get().to_owned();
+    let before: Value = serde_json::from_str(&before).unwrap();
+    wait_until("the time of its link is over", WITHIN, || async {
+        file(&world.gateway, &before).await == Err(NoMedia::Expired)
+    })
+    .await;
+    host.go_on();
+    world.wait_for_events(&webhook, EventStatus::Delivered, 1).await;
+    let body = bodies(&world).remove(0);
+    assert_eq!(file(&world.gateway, &body).await.unwrap().size, 1000, "{body}");
+    let row = world.store.media(client, self::link(&body).0.event_id).await.unwrap();
+    assert_eq!(body["media"]["expires_at"], row.unwrap().expires_at.to_string());
+    world.gateway.stop().await;
+}

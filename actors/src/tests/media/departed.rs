@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use wharf_domain::EventStatus;
+use uuid::Uuid;
+use wharf_domain::{EventId, EventStatus};
 use wharf_support::wait_until;
 
 use super::{files_below, host::Act, host::Host, path_of, picture, with_media};
@@ -48,6 +49,16 @@ async fn what_a_killed_process_left_of_a_removed_client_goes_at_the_next_start()
     world.wait_for_events(&webhook, EventStatus::Delivered, 1).await;
     world.gateway.stop().await;
     let directory = world.dir.path().join("media");
+    // Of an older database, which knows nothing of the one and would not of the other.
+    let old = EventId(Uuid::from_u128(
+        (u128::from(clock::now().0.unsigned_abs()) - 8 * 86_400_000) << 80,
+    ));
+    let unknown = world.gateway.shared.media.files.path(client, old);
+    let young = world.gateway.shared.media.files.path(client, EventId(Uuid::now_v7()));
+    for file in [&unknown, &young] {
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, "x").unwrap();
+    }
     let left = directory.join("4711").join("01a20a");
     fs::create_dir_all(&left).unwrap();
     fs::write(left.join("01a20a72eabd73e093f2626b9513b3cb"), "x").unwrap();
@@ -57,7 +68,12 @@ async fn what_a_killed_process_left_of_a_removed_client_goes_at_the_next_start()
         .await
         .unwrap();
     wait_until("it is gone", WITHIN, || async { !directory.join("4711").exists() }).await;
-    assert_eq!(files_below(&directory), 1, "whose client is there stays");
+    wait_until("what is old and unknown is gone", WITHIN, || async {
+        !unknown.exists()
+    })
+    .await;
+    assert!(young.exists());
+    assert_eq!(files_below(&directory), 2, "whose client is there stays");
     assert!(directory.join("notes").exists());
     world.gateway.stop().await;
 }

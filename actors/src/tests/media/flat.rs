@@ -14,7 +14,7 @@ use uuid::Uuid;
 use wharf_domain::{
     ClientId, ConnectionKey, EventId,
     address::TargetPolicy,
-    message::{MediaKind, MediaReference},
+    message::{Asked, MediaKind, MediaReference},
 };
 use wharf_support::{process_kib, run_alone};
 use wharf_whatsapp::media::{MediaDecryptor, encrypt};
@@ -83,6 +83,7 @@ async fn inside_a_process_of_its_own() {
         sha256: made.sha256.to_vec(),
         size: made.size,
         by_proxy: false,
+        asked: Asked::No,
     };
     let maker = Maker::new(Checked::new(TargetPolicy::default()), "", Some(base)).unwrap();
     let (source, files) = (

@@ -14,7 +14,7 @@ use tokio::{
     sync::watch,
 };
 use url::Url;
-use wharf_domain::message::{MediaKind, MediaReference};
+use wharf_domain::message::{Asked, MediaKind, MediaReference};
 use wharf_whatsapp::media::encrypt;
 
 /// What is done with a request.
@@ -30,6 +30,8 @@ pub(super) enum Act {
     Cut(usize),
     /// Half of it, and the rest when the test says so.
     Hang,
+    /// The same, without a word of how long it is.
+    HangUnsaid,
 }
 
 #[derive(Default)]
@@ -98,6 +100,7 @@ impl Host {
             sha256: made.sha256.to_vec(),
             size: made.size,
             by_proxy: false,
+            asked: Asked::No,
         }
     }
 
@@ -136,7 +139,8 @@ async fn serve(
         (shelf.files.get(path).cloned(), act.unwrap_or(Act::Whole))
     };
     let Some(file) = file else {
-        return answer(&mut socket, 404, &[]).await;
+        let status = if let Act::Status(status) = act { status } else { 404 };
+        return answer(&mut socket, status, &[]).await;
     };
     match act {
         Act::Whole => answer(&mut socket, 200, &file).await,
@@ -147,9 +151,10 @@ async fn serve(
             file[place] ^= 1;
             answer(&mut socket, 200, &file).await;
         }
-        Act::Hang => {
+        Act::Hang | Act::HangUnsaid => {
             let (half, rest) = file.split_at(file.len() / 2);
-            say(&mut socket, 200, file.len(), half).await;
+            let length = matches!(act, Act::Hang).then_some(file.len());
+            say(&mut socket, 200, length, half).await;
             if waiting.wait_for(|go_on| *go_on).await.is_ok() {
                 let _gone = socket.write_all(rest).await;
             }
@@ -158,11 +163,14 @@ async fn serve(
 }
 
 async fn answer(socket: &mut TcpStream, status: u16, body: &[u8]) {
-    say(socket, status, body.len(), body).await;
+    say(socket, status, Some(body.len()), body).await;
 }
 
-async fn say(socket: &mut TcpStream, status: u16, length: usize, body: &[u8]) {
-    let head = format!("HTTP/1.1 {status} x\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n");
+async fn say(socket: &mut TcpStream, status: u16, length: Option<usize>, body: &[u8]) {
+    let length = length
+        .map(|length| format!("content-length: {length}\r\n"))
+        .unwrap_or_default();
+    let head = format!("HTTP/1.1 {status} x\r\n{length}connection: close\r\n\r\n");
     let _gone = socket.write_all(head.as_bytes()).await;
     let _gone = socket.write_all(body).await;
 }

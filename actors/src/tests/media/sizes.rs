@@ -80,6 +80,37 @@ async fn who_says_nothing_takes_room_all_the_same() {
     world.gateway.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_nobody_says_the_size_of_takes_room_as_it_comes() {
+    let (host, world, client, webhook, link) = with_room_for(10_000).await;
+    let unsaid = |chat, id, size| {
+        let message = saying(picture(&host, chat, id, size), 0);
+        host.script(&path_of(&message), [Act::HangUnsaid]);
+        message
+    };
+    link.deliver(vec![unsaid("5511999999999", "slow", 6_000)])
+        .await
+        .unwrap();
+    wait_until("it is on its way", WITHIN, async || host.requests() == 1).await;
+    let beside = picture(&host, "5511888888888", "beside", 3_000);
+    link.deliver(vec![beside]).await.unwrap();
+    world.wait_for_events(&webhook, EventStatus::Delivered, 1).await;
+    assert!(
+        bodies(&world)[0]["media"]["url"].is_string(),
+        "there was room beside it"
+    );
+    host.go_on();
+    world.wait_for_events(&webhook, EventStatus::Delivered, 2).await;
+    assert_eq!(bodies(&world)[1]["media"]["size"], 6_000);
+    link.deliver(vec![unsaid("5511777777777", "large", 2_000)])
+        .await
+        .unwrap();
+    world.wait_for_events(&webhook, EventStatus::Delivered, 3).await;
+    assert_eq!(bodies(&world)[2]["media"]["error"], "quota");
+    assert_eq!(world.store.media_bytes(client).await.unwrap(), 9_000);
+    world.gateway.stop().await;
+}
+
 /// A file that drips in does not pass by what came in beside it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_came_in_meanwhile_takes_room_of_what_is_still_coming() {

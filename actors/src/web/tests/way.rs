@@ -5,7 +5,7 @@ use std::io::Write as _;
 use wharf_domain::{
     ClientId,
     address::TargetPolicy,
-    message::{MediaError, MediaKind, MediaReference},
+    message::{Asked, MediaError, MediaKind, MediaReference},
 };
 use wharf_support::{Identity, Receiver, proxy::Proxy as Loopback};
 use wharf_whatsapp::{Http as _, HttpRequest, MediaHosts};
@@ -54,6 +54,7 @@ async fn upload(upload: &MediaUpload, way: &Way) -> Result<(), UploadError> {
         sha256: vec![],
         size: 5000,
         by_proxy: false,
+        asked: Asked::No,
     };
     let hosts = MediaHosts {
         hosts: vec![],

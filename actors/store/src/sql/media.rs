@@ -7,7 +7,8 @@ statements! {
     HOLD_EVENT = "UPDATE webhook_events SET next_retry_at = $2 WHERE seq = $1";
     DUE_MEDIA = include_str!("../../queries/sqlite/due_media.sql");
     END_MEDIA = "UPDATE whatsapp_media \
-        SET state = $2, size = coalesce($3, size), error = $4, due_at = NULL, sealed = NULL WHERE id = $1 AND state = 'pending'";
+        SET state = $2, size = coalesce($3, size), error = $4, expires_at = coalesce($5, expires_at), due_at = NULL, sealed = NULL \
+        WHERE id = $1 AND state = 'pending'";
     RELEASE_EVENT = "UPDATE webhook_events SET next_retry_at = NULL, payload = coalesce($3, payload) \
         WHERE id = $1 AND status = 'pending' AND next_retry_at = $2 \
         RETURNING webhook_id, id, seq, sequence, chat, attempt_count, budget_start, next_retry_at, payload, client_id";

@@ -52,6 +52,7 @@ fn kept(event: &PendingEvent, payload: Option<&str>) -> MediaOutcome {
         id: event.id,
         result: Ok(120),
         payload: payload.map(str::to_owned),
+        expires_at: None,
     }
 }
 
@@ -72,15 +73,17 @@ on_every_database! {
         // The same message again makes neither an event nor a download.
         assert_eq!(record(db, &new).await, []);
 
-        let ended = end(db, kept(&events[0], Some("{\"from\":\"1\"}"))).await.unwrap();
+        let outcome = MediaOutcome { expires_at: Some(later(7200)), ..kept(&events[0], Some("{\"from\":\"1\"}")) };
+        let ended = end(db, outcome).await.unwrap();
         assert_eq!((ended.next_retry_at, ended.payload.as_deref()), (None, Some(&b"{\"from\":\"1\"}"[..])));
         assert_eq!(end(db, kept(&events[0], Some("again"))).await, None);
-        let failed = MediaOutcome { id: events[2].id, result: Err(MediaError::Gone), payload: None };
+        let failed = MediaOutcome { id: events[2].id, result: Err(MediaError::Gone), payload: None, expires_at: None };
         assert_eq!(end(db, failed).await.unwrap().payload, events[2].payload, "it stays as it was");
         let page = db.store.due_chats(webhook.id, &query).await.unwrap();
         assert_eq!((page.chats.len(), page.skipped), (3, 0));
         let state = async |event: &PendingEvent| db.store.media(client.id, event.id).await.unwrap().unwrap();
         assert_eq!((state(&events[0]).await.state, state(&events[0]).await.size), (MediaState::Kept, 120));
+        assert_eq!((state(&events[0]).await.expires_at, state(&events[2]).await.expires_at), (later(7200), later(3600)));
         assert_eq!(state(&events[2]).await.state, MediaState::Failed(MediaError::Gone));
         assert_eq!(db.store.media(ClientId(client.id.0 + 1), events[0].id).await.unwrap(), None);
         assert_eq!(db.store.media_bytes(client.id).await.unwrap(), 120);

@@ -24,6 +24,7 @@ fn encrypted(plain: &[u8], kind: usize) -> (Vec<u8>, MediaReference) {
         sha256: made.file_sha256.to_vec(),
         size: plain.len() as u64,
         by_proxy: false,
+        asked: wharf_domain::message::Asked::No,
     };
     (made.data_to_upload, reference)
 }
@@ -139,6 +140,7 @@ fn what_we_encrypt_decrypts() {
             sha256: made.sha256.to_vec(),
             size: made.size,
             by_proxy: false,
+            asked: wharf_domain::message::Asked::No,
         };
         assert_eq!(made.size, 100_000);
         assert!(decrypt(&file, &reference, &[7000]).unwrap() == plain);

@@ -115,9 +115,13 @@ impl Link for ScriptedHandle {
             tokio::time::sleep(deadline).await;
             return Err(ReuploadError::TimedOut(deadline));
         }
-        let state = self.state();
-        let answer = state.reuploads.clone().filter(|_| state.connected);
-        answer.ok_or(ReuploadError::NotConnected)
+        let mut state = self.state();
+        if !state.connected || state.unasked > 0 {
+            state.unasked = state.unasked.saturating_sub(1);
+            return Err(ReuploadError::NotConnected);
+        }
+        let refused = || ReuploadError::Refused("it does not have it any more".to_owned());
+        state.reuploads.clone().ok_or_else(refused)
     }
 
     /// What lets us upload is new each time that it is asked for afresh.

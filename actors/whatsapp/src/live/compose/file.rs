@@ -210,7 +210,7 @@ mod tests {
 
     use serde_json::{Value, json};
     use wharf_domain::{
-        message::MediaKind,
+        message::{Asked, MediaKind},
         outgoing::{Content, Outgoing},
     };
     use whatsapp_rust::{wacore::proto_helpers::MessageExt as _, wacore_binary::Jid};
@@ -227,6 +227,7 @@ mod tests {
                 sha256: vec![3; 32],
                 size: 4,
                 by_proxy: false,
+                asked: Asked::No,
             },
             url: "https://mmg.whatsapp.net/v/x".to_owned(),
             thumbnail: Some(vec![5]),

@@ -2,7 +2,7 @@
 
 use wharf_domain::{
     MessageKind, hex,
-    message::{Media, MediaKind, MediaReference},
+    message::{Asked, Media, MediaKind, MediaReference},
 };
 use whatsapp_rust::waproto::whatsapp::{
     Message,
@@ -154,6 +154,7 @@ impl File<'_> {
             sha256: self.sha256?.to_owned(),
             size: self.size.unwrap_or_default(),
             by_proxy: false,
+            asked: Asked::No,
         })
     }
 }
