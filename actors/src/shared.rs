@@ -155,7 +155,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// Whether all can do its work, for `/readyz`.
+    /// Whether the gateway can do its work, as `/readyz` tells it.
     ///
     /// # Errors
     /// Says what is missing.

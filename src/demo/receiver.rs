@@ -29,7 +29,7 @@ pub(super) struct Attempt {
     pub(super) number: u32,
     /// What the receiver answered.
     pub(super) status: u16,
-    /// When.
+    /// When it answered.
     pub(super) at: Instant,
 }
 

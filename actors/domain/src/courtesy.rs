@@ -127,7 +127,7 @@ pub struct CourtesyPatch {
     pub ordering: Option<Ordering>,
     /// A new set.
     pub retry_client_errors: Option<ClientErrors>,
-    /// A new way.
+    /// The new recovery.
     pub recovery: Option<Recovery>,
 }
 

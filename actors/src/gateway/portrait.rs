@@ -16,7 +16,7 @@ use crate::{
 pub enum NewPicture {
     /// At this address.
     Url(String),
-    /// Here.
+    /// It came with the request.
     Received {
         /// The file.
         file: ReceivedFile,

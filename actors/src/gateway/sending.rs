@@ -53,7 +53,7 @@ impl NewMessage {
 /// What a client wants sent.
 #[derive(Debug)]
 pub enum NewContent {
-    /// This.
+    /// What the request says.
     Own(Content),
     /// This, with what the page of the first link in it says of itself.
     Previewed(Content),
@@ -77,7 +77,7 @@ pub struct NewMedia {
 pub enum NewFile {
     /// At the address that its message names.
     Url,
-    /// Here.
+    /// It came with the request.
     Received(ReceivedFile),
 }
 

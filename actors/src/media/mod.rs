@@ -42,7 +42,7 @@ use outbound::Outbound;
 pub(crate) use probe::thumbnail;
 pub use settings::MediaSettings;
 
-/// A lost wake-up is no longer wait than this.
+/// How often the store is looked at: a lost wake-up delays a download by this much at the most.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
 /// Downloads that one look at the store brings, at the most.
 const LOOK: usize = 256;

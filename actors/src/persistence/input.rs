@@ -101,7 +101,7 @@ pub(crate) struct Settlement {
 pub(crate) struct Arrived {
     pub(crate) key: ConnectionKey,
     pub(crate) events: Vec<NewEvent>,
-    /// Those.
+    /// The ids of those of `events` that were waited for.
     pub(crate) came: Vec<AwaitedId>,
 }
 

@@ -81,7 +81,7 @@ pub struct MediaRow {
 /// What became of a download.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MediaOutcome {
-    /// Which.
+    /// The event that waits for the file.
     pub id: EventId,
     /// The size of the file that is kept, or why there is none.
     pub result: Result<u64, MediaError>,

@@ -27,7 +27,7 @@ pub struct NewOutgoing {
     pub message_id: String,
     /// The message.
     pub outgoing: Outgoing,
-    /// Now.
+    /// When it was asked for: now.
     pub created_at: Timestamp,
     /// When it is not to be started any more.
     pub deadline_at: Timestamp,
@@ -72,7 +72,7 @@ pub struct QueuedMessage {
 pub struct Note {
     /// The number that sent them.
     pub key: ConnectionKey,
-    /// What.
+    /// What was learned of them.
     pub told: Told,
 }
 

@@ -202,7 +202,7 @@ pub struct FailedEvents {
 /// keeps both.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BulkRenewal {
-    /// Whose.
+    /// The client that owns the webhook.
     pub client_id: ClientId,
     /// Of this webhook.
     pub webhook_id: WebhookId,
@@ -288,7 +288,7 @@ pub struct NewEvent {
     pub message: IncomingMessage,
     /// The exact body of every attempt.
     pub payload: String,
-    /// Now.
+    /// When it was recorded: now.
     pub created_at: Timestamp,
 }
 

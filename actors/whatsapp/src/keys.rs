@@ -76,7 +76,7 @@ pub trait KeyKeeper: Send + Sync + 'static {
 /// Everything that a link needs to keep its keys.
 #[derive(Clone)]
 pub struct KeyStore {
-    /// Reads.
+    /// What keys are read from.
     pub store: Store,
     /// Encrypts and writes.
     pub keeper: Arc<dyn KeyKeeper>,

@@ -15,7 +15,7 @@ use crate::{
 pub struct Told {
     /// WhatsApp's ids.
     pub message_ids: Vec<String>,
-    /// What.
+    /// What was learned of each of them.
     pub news: News,
     /// When it happened, by WhatsApp's clock where it says so.
     pub at: Timestamp,
@@ -64,9 +64,9 @@ pub struct Recorded<'a> {
     pub to: &'a Recipient,
     /// The chat that its events lie in; `None` as long as neither WhatsApp has named it nor anything was told.
     pub chat: Option<&'a str>,
-    /// How far it had come,
+    /// Its progress before this news.
     pub before: &'a Progress,
-    /// and has come now.
+    /// Its progress after it.
     pub after: &'a Progress,
 }
 
@@ -85,7 +85,7 @@ pub struct StatusChange {
     pub error: Option<String>,
     /// When that happened.
     pub at: Timestamp,
-    /// Where.
+    /// The chat, and in a group the member who tells.
     pub place: Place,
 }
 

@@ -54,7 +54,7 @@ struct Waiting<T> {
 
 /// Something that was heard.
 pub(crate) struct Heard<T> {
-    /// What.
+    /// What happened.
     pub(crate) what: T,
     /// Where, by each name that is known.
     pub(crate) chats: Vec<Jid>,

@@ -48,7 +48,7 @@ enum Row {
     Needless,
     /// Not yet.
     Wanted,
-    /// Yes.
+    /// Its row is there.
     Kept,
 }
 
