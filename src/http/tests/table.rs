@@ -83,7 +83,7 @@ async fn a_token_is_taken_in_one_form_only() {
 #[tokio::test]
 async fn other_methods_are_405_and_allow_is_exact() {
     let facade = Facade::start().await;
-    for route in &ROUTES {
+    for route in ROUTES {
         let path = path(route);
         let mut allowed: BTreeSet<&str> = ROUTES
             .iter()
