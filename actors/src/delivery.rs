@@ -44,6 +44,8 @@ const REST_AFTER: Duration = if cfg!(test) {
 } else {
     Duration::from_secs(60)
 };
+/// Events that all deliveries together hold, as long as each may have the least that a machine holds.
+const HELD_EVENTS: usize = 256_000;
 /// How long the attempts under way get when the program stops (CONTRACT.md section 5).
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -217,7 +219,9 @@ async fn on_begin(myself: &ActorRef<Message>, state: &mut State) -> Result<(), A
         return Ok(());
     };
     take_over(state, &webhook);
-    let mut machine = Delivery::new(webhook.id, config(state, &webhook), webhook.failure_count);
+    let machine = Delivery::new(webhook.id, config(state, &webhook), webhook.failure_count);
+    let deliveries = state.args.shared.directory.count_deliveries();
+    let mut machine = machine.holding(HELD_EVENTS / deliveries.max(1));
     let now = clock::now();
     machine.keep_time(now, clock::steady());
     let effects = machine.start(now);

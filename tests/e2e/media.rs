@@ -117,7 +117,8 @@ async fn a_damaged_download_is_tried_again_and_a_missing_one_told() {
     let damaged = world.phone_sends(CONTACT, &picture).await;
     let body = world.bodies_of(&[damaged]).await.remove(0);
     assert_eq!(fetch(&body["media"]["url"], None).await.2.len(), 5000, "{body}");
-    world.media_fault(FaultKind::MediaMissing, 2).await;
+    // Once of what was sent, and twice of what its phone uploads again.
+    world.media_fault(FaultKind::MediaMissing, 3).await;
     let missing = world.phone_sends(CONTACT, &picture).await;
     let after = world.text("after it").await;
     let bodies = world.bodies_of(&[missing.clone(), after.clone()]).await;

@@ -115,12 +115,13 @@ async fn sealed_anew(
             Err(error) => {
                 tracing::info!(event = %due.id, %error, "a file that is gone was not uploaded again");
                 match error {
-                    ReuploadError::Refused(_) => MediaReference {
+                    // A phone that is off keeps its chat waiting each time that it is asked.
+                    ReuploadError::Refused(_) | ReuploadError::TimedOut(_) => MediaReference {
                         asked: Asked::Refused,
                         ..reference
                     },
-                    // There may be a link, and a phone that is on, at the next try.
-                    ReuploadError::NotConnected | ReuploadError::TimedOut(_) => return Some(None),
+                    // There may be a link at the next try.
+                    ReuploadError::NotConnected => return Some(None),
                 }
             }
         },

@@ -46,8 +46,13 @@ async fn one_by_one(
     metrics: &Metrics,
     health: &Health,
 ) -> (Box<Writer>, Option<StoreError>) {
-    let mut refused = None;
+    let mut refused: Option<StoreError> = None;
     for write in writes {
+        // The store as a whole: each of those that are left would wait as long for its lock, one after another.
+        if let Some(error) = &refused {
+            write.answer(&Err(WriteError::from(error)));
+            continue;
+        }
         let mut alone = [write];
         let begun = Instant::now();
         match carry_out(&mut writer, &mut alone).await {
@@ -74,6 +79,11 @@ async fn one_by_one(
 /// so do sessions of what their webhooks want and of the pace that their clients set, and tenants of what comes, changes and
 /// goes. A caller that gave up waiting has its change told as well.
 fn wake(directory: &Directory, recorded: Vec<RecordedEvent>, writes: &mut [Box<Write>]) {
+    // What is renewed came in an earlier group, and so before what came in this one, wherever in it the retry is.
+    for (client, webhook, events) in writes.iter_mut().filter_map(|write| write.take_renewed()) {
+        let renewed = events.into_iter().map(DeliveryEvent::Renewed);
+        directory.tell_delivery(client, webhook, renewed.map(delivery::Message::Happened));
+    }
     for RecordedEvent {
         client_id,
         webhook_id,
@@ -81,10 +91,6 @@ fn wake(directory: &Directory, recorded: Vec<RecordedEvent>, writes: &mut [Box<W
     } in recorded
     {
         directory.tell_delivery(client_id, webhook_id, [delivery::Message::Arrived(event)]);
-    }
-    for (client, webhook, events) in writes.iter_mut().filter_map(|write| write.take_renewed()) {
-        let renewed = events.into_iter().map(DeliveryEvent::Renewed);
-        directory.tell_delivery(client, webhook, renewed.map(delivery::Message::Happened));
     }
     for webhook in writes.iter().filter_map(|write| write.webhook()) {
         directory.note_wanted(&webhook.key(), webhook.events);

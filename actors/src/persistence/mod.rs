@@ -42,6 +42,8 @@ pub(crate) use write::{Job, Write};
 /// Writes in one group at the most: enough to make the sync cheap (from 256 rows on it is), few enough that a
 /// waiting caller sees its commit within milliseconds.
 const GROUP: usize = 512;
+/// And by their weight, but for a single one: what one group does has all others wait.
+const HEAVIEST_GROUP: usize = 2048;
 /// Writes (by their weight) after which the log is carried over into the database: some 8 MB of it.
 const CHECKPOINT_AFTER: usize = 4096;
 /// What a commit logs at the least, as a weight: seven pages mostly, the last ones of its tables and indexes. A log that stays small is
@@ -229,14 +231,20 @@ fn begin_group(myself: &ActorRef<Message>, state: &mut State) {
     if state.waiting.len() >= LARGE_GROUP {
         release_kept(state);
     }
-    let rest = if state.waiting.len() > GROUP {
-        state.waiting.split_off(GROUP)
-    } else {
-        Vec::new()
-    };
+    let rest = state.waiting.split_off(group_of(&state.waiting));
     state.ordered = rest.iter().any(|write| write.is_ordered());
     let writes = mem::replace(&mut state.waiting, rest);
     start(myself, state, writer, writes);
+}
+
+/// How many of those that wait are the next group.
+fn group_of(waiting: &[Box<Write>]) -> usize {
+    let mut weight = 0;
+    let light = waiting.iter().take(GROUP).take_while(|write| {
+        weight += write.weight();
+        weight <= HEAVIEST_GROUP
+    });
+    light.count().max(1).min(waiting.len())
 }
 
 fn start(myself: &ActorRef<Message>, state: &mut State, writer: Box<Writer>, writes: Vec<Box<Write>>) {

@@ -163,9 +163,11 @@ impl Place {
         self.connection("wharf-backup").synchronous(SqliteSynchronous::Full)
     }
 
-    /// A connection that asks whether writing works: its row need not survive a power cut.
+    /// A connection that asks whether writing works: its row need not survive a power cut, and whoever asks does not carry the log over.
     pub(crate) fn probe(&self) -> SqliteConnectOptions {
-        self.connection("wharf-probe").synchronous(SqliteSynchronous::Normal)
+        self.connection("wharf-probe")
+            .synchronous(SqliteSynchronous::Normal)
+            .pragma("wal_autocheckpoint", "0")
     }
 
     /// "store PATH": how every message begins.

@@ -18,18 +18,13 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    WINDOW,
-    window::{Drained, Window},
-};
+use super::window::{Drained, Window};
 use crate::{Ordering, PendingEvent, Timestamp};
 
 /// Events of one chat taken by one load: a lone busy chat shall not cost a read per message.
 pub(super) const PER_CHAT: usize = if cfg!(test) { 4 } else { 32 };
 /// Chats looked at by one load, so that it stays a matter of milliseconds.
 const VISIT: usize = if cfg!(test) { 8 } else { 2048 };
-/// The room that must be free before a load is worth its cost.
-const ROOM: usize = WINDOW / 4;
 /// The pause after a failed read, and between sweeps while chats are parked: theirs are the long sweeps, and there may
 /// be as many due times as chats.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -178,6 +173,15 @@ impl CatchUp {
         (self.loading, self.sweep, self.dirty) = (None, None, true);
     }
 
+    /// The store may have something that nobody told of. A sweep over all goes on, and is followed by another: one that began anew each
+    /// time would not come to the chats at the end where there is more than goes out.
+    pub(super) fn look_again(&mut self) {
+        match &self.sweep {
+            Some(sweep) if sweep.scope == DueScope::Chats => (self.loading, self.dirty) = (None, true),
+            _ => self.start_over(),
+        }
+    }
+
     /// Something of a chat that is not held was left to the store.
     pub(super) fn left_behind(&mut self, chat: &str, change: Change, ordering: Ordering) {
         self.leave(chat, ordering);
@@ -237,13 +241,13 @@ impl CatchUp {
             return None;
         }
         self.not_before = None;
-        if self.sweep.is_none() && self.scope() == DueScope::Named && window.len() < WINDOW {
+        if self.sweep.is_none() && self.scope() == DueScope::Named && window.room() > 0 {
             // Nobody has to make room for as little as this brings.
             self.begin_sweep();
         } else if !self.make_room(window) {
             return None;
         }
-        let room = WINDOW.saturating_sub(window.len());
+        let room = window.room();
         let sweep = self.sweep.get_or_insert_default();
         self.generation += 1;
         self.loading = Some(Loading {
@@ -272,15 +276,15 @@ impl CatchUp {
     /// Has the window make room for what a load of a sweep brings, and begins the sweep if none is under way. False when
     /// there is no room.
     fn make_room(&mut self, window: &mut Window) -> bool {
-        let (evicted, evicted_due_at) = window.evict_waiting(ROOM);
+        let (evicted, evicted_due_at) = window.evict_waiting(window.refill());
         self.parked |= evicted > 0;
         if let Some(sweep) = &mut self.sweep {
             // It may be past these chats already.
             sweep.skipped += evicted;
             self.park_until(evicted_due_at);
         }
-        window.thin_out(ROOM);
-        if window.len() + ROOM > WINDOW {
+        window.thin_out(window.refill());
+        if window.room() < window.refill() {
             return false;
         }
         if self.sweep.is_none() {
@@ -342,7 +346,7 @@ impl CatchUp {
                 continue;
             }
             let change = loading.changes.get(chat);
-            if change == Some(&Change::Other) || window.len() + events.len() > WINDOW {
+            if change == Some(&Change::Other) || events.len() > window.room() {
                 self.leave(chat, loading.ordering);
                 continue;
             }
@@ -359,7 +363,7 @@ impl CatchUp {
         sweep.cursor = page.cursor;
         if sweep.cursor.is_none() {
             let skipped = sweep.skipped;
-            self.sweep_ended(skipped, window.len(), now);
+            self.sweep_ended(skipped, window, now);
         }
     }
 
@@ -367,13 +371,13 @@ impl CatchUp {
         self.parked_due_at = self.parked_due_at.into_iter().chain(at).min();
     }
 
-    fn sweep_ended(&mut self, skipped: usize, held: usize, now: Timestamp) {
+    fn sweep_ended(&mut self, skipped: usize, window: &Window, now: Timestamp) {
         self.sweep = None;
         self.unparking = false;
         if !self.parked {
             return;
         }
-        if skipped > 0 && skipped + held + ROOM > WINDOW {
+        if skipped > 0 && window.room() < skipped + window.refill() {
             self.not_before = Some(now + PAUSE);
             return;
         }

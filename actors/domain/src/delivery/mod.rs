@@ -44,6 +44,8 @@ pub use words::{
 
 /// Events held in memory per webhook. Enough that a refill is rare, little enough that a thousand dead receivers fit.
 pub const WINDOW: usize = if cfg!(test) { 16 } else { 256 };
+/// The fewest, where thousands of webhooks have as many that wait.
+const LEAST_WINDOW: usize = if cfg!(test) { 8 } else { 64 };
 /// How long an outcome that the store refused waits before it is offered again.
 const RECORD_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// The machine of one webhook.
@@ -81,7 +83,7 @@ impl Delivery {
             gone: false,
             closing: false,
             finished: false,
-            window: Window::default(),
+            window: Window::of(WINDOW),
             catch_up: CatchUp::new(),
             pace: Pace::default(),
             doubt: Doubt::new(failure_count > 0),
@@ -91,6 +93,14 @@ impl Delivery {
             timer: None,
             timer_generation: 0,
         }
+    }
+
+    /// One that holds fewer events in memory than [`WINDOW`], but as many as may be attempted at once, and as many again.
+    #[must_use]
+    pub fn holding(mut self, events: usize) -> Self {
+        let least = self.config.max_in_flight.saturating_mul(2).max(LEAST_WINDOW);
+        self.window = Window::of(events.clamp(least.min(WINDOW), WINDOW));
+        self
     }
 
     /// The first effects: reading the store.
@@ -210,7 +220,7 @@ impl Delivery {
             }
             DeliveryEvent::LookAgain => {
                 self.window.doubt_all();
-                self.catch_up.start_over();
+                self.catch_up.look_again();
             }
             DeliveryEvent::Closing => {
                 self.closing = true;

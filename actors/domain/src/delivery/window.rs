@@ -40,8 +40,10 @@ pub(super) struct Drained {
     pub(super) complete: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Window {
+    /// How many events it holds; more only beside those that are being worked on.
+    most: usize,
     chats: HashMap<Arc<str>, Chat>,
     by_id: HashMap<EventId, Arc<str>>,
     in_progress: usize,
@@ -57,6 +59,31 @@ pub(super) struct Window {
 }
 
 impl Window {
+    /// One that holds so many events.
+    pub(super) fn of(most: usize) -> Self {
+        Self {
+            most,
+            chats: HashMap::new(),
+            by_id: HashMap::new(),
+            in_progress: 0,
+            ready: BTreeMap::new(),
+            last_ready: 0,
+            due: BTreeSet::new(),
+            renewing: HashSet::new(),
+            large: Vec::new(),
+        }
+    }
+
+    /// How many more it holds.
+    pub(super) fn room(&self) -> usize {
+        self.most.saturating_sub(self.len())
+    }
+
+    /// The room that must be free before a load is worth its cost.
+    pub(super) fn refill(&self) -> usize {
+        self.most / 4
+    }
+
     pub(super) fn len(&self) -> usize {
         self.by_id.len()
     }

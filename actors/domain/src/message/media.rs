@@ -121,10 +121,10 @@ pub struct MediaReference {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Asked {
-    /// It was not asked, or did not answer.
+    /// It was not asked.
     #[default]
     No,
-    /// It does not have it any more, or would not.
+    /// It does not have it any more, would not, or is off.
     Refused,
     /// It uploaded it again.
     Uploaded,

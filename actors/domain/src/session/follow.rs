@@ -85,6 +85,7 @@ impl Session {
         }
         self.phase = phase;
         self.view.retry_at = None;
+        self.renew = false;
         self.link_generation += 1;
         effects.push(SessionEffect::OpenLink {
             generation: self.link_generation,

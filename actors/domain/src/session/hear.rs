@@ -21,13 +21,16 @@ impl Session {
             return;
         }
         if self.phase == Phase::Unlinking {
+            // Said by the inbox, of messages that a link brings before it says that it is logged in.
+            let is_full = matches!(event, LinkEvent::Closed(CloseReason::QueueFull(_)));
             if let LinkEvent::Closed(reason) = &event
+                && !is_full
                 && keeps_device(reason)
             {
                 self.stays_linked(format!("{reason:?}"), effects);
             }
             // A QR code means that there is nothing to log out of any more.
-            let log_out = matches!(event, LinkEvent::Paired { .. } | LinkEvent::Connected { .. });
+            let log_out = is_full || matches!(event, LinkEvent::Paired { .. } | LinkEvent::Connected { .. });
             return self.end(now, Then::Finish, log_out, true, effects);
         }
         match event {
@@ -147,6 +150,10 @@ impl Session {
         self.view.connected_since = Some(since);
         (self.view.reconnect_attempts, self.view.banned_until, self.turned_down) = (0, None, 0);
         self.set_timer(now + SILENCE_CHECK, effects);
+        if self.renew {
+            self.show(ConnectionStatus::Connecting, ReasonCode::Starting, None);
+            self.reopen(now, Duration::ZERO, effects);
+        }
     }
 
     fn on_closed(&mut self, now: Timestamp, jitter: f64, reason: CloseReason, effects: &mut Vec<SessionEffect>) {

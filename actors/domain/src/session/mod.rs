@@ -88,6 +88,8 @@ pub struct Session {
     /// How many attempts in a row were refused because the client is outdated, or not wanted for another reason.
     turned_down: u32,
     patience: Patience,
+    /// The link that logs in for the first time is to be opened anew when it has, another way.
+    renew: bool,
     link_generation: u64,
     timer_generation: u64,
 }
@@ -102,6 +104,7 @@ impl Session {
             unsteady: 0,
             turned_down: 0,
             patience: Patience::default(),
+            renew: false,
             link_generation: 0,
             timer_generation: 0,
         }
@@ -223,13 +226,16 @@ impl Session {
         self.end(now, Then::Reopen(after), false, false, effects);
     }
 
-    /// A device that is being linked is shown a new code; what rests or is banned uses the new way when it opens.
+    /// A device that is being linked is shown a new code; what rests or is banned uses the new way when it opens. One that was scanned just
+    /// now logs in first, or it would have to be scanned again.
     fn on_renew(&mut self, now: Timestamp, effects: &mut Vec<SessionEffect>) {
         let running = matches!(
             self.phase,
             Phase::Opening | Phase::AwaitingScan | Phase::AwaitingPasskey | Phase::Connected | Phase::Pausing
         );
-        if running && self.ban_left(now).is_zero() && self.view.reason_code != ReasonCode::Paired {
+        if self.phase == Phase::Opening && self.view.reason_code == ReasonCode::Paired {
+            self.renew = true;
+        } else if running && self.ban_left(now).is_zero() {
             self.show(ConnectionStatus::Connecting, ReasonCode::Starting, None);
             self.reopen(now, Duration::ZERO, effects);
         }

@@ -4,6 +4,10 @@ use wharf_store::NewEvent;
 
 use super::{Job, Write};
 
+/// Events that end with the deletion of their webhook itself, as the store does it.
+const ENDED_WITH_A_WEBHOOK: usize = 100;
+/// Messages that fail with the deletion of their connection: few queues are longer.
+const ENDED_WITH_A_CONNECTION: usize = 100;
 /// What a page of the database holds.
 const PAGE: usize = 4096;
 
@@ -26,6 +30,9 @@ impl Write {
             Self::RecordOutgoing(job) => long(job.input.file.as_ref().map_or(0, Vec::len)),
             Self::KeepOutgoingFile(job) => long(job.input.file.len()),
             Self::EndMedia(job) => long(job.input.outcome.payload.as_ref().map_or(0, String::len)),
+            // With what waits for it.
+            Self::DeleteWebhook(_) => of(ENDED_WITH_A_WEBHOOK),
+            Self::DeleteConnection(_) => of(ENDED_WITH_A_CONNECTION),
             Self::KeepPoll(job) => long(job.input.options.iter().map(String::len).sum()),
             Self::ChangeKeys(job) => of(job.input.changes.len()),
             Self::RenewFailed(job) => of(job.input.renewal.seqs.len()),
@@ -56,7 +63,7 @@ mod tests {
     use wharf_store::{AwaitedId, AwaitedMessage, MediaOutcome, Note};
 
     use super::*;
-    use crate::persistence::Arrived;
+    use crate::persistence::{Arrived, group_of};
 
     fn number() -> ConnectionKey {
         ConnectionKey::new(ClientId(1), "5511888888888".parse().unwrap())
@@ -128,5 +135,22 @@ mod tests {
         };
         assert_eq!(weight(Write::EndMedia, ended(None).into()), 1);
         assert_eq!(weight(Write::EndMedia, ended(Some("x".repeat(1_400_000))).into()), 342);
+    }
+
+    #[test]
+    fn a_group_is_no_heavier_than_others_wait_for_and_one_write_at_the_least() {
+        let write = |events: usize| {
+            let (reply, _) = ractor::concurrency::oneshot();
+            let input = (0..events).map(|_| event(200)).collect();
+            Box::new(Write::RecordInbound(Job::new(input, reply.into())))
+        };
+        let group = |weights: &[usize]| {
+            let waiting: Vec<_> = weights.iter().map(|events| write(*events)).collect();
+            group_of(&waiting)
+        };
+        assert_eq!(group(&[]), 0);
+        assert_eq!(group(&[1; 600]), 512);
+        assert_eq!(group(&[1000, 1000, 48, 1]), 3);
+        assert_eq!(group(&[5000, 1]), 1);
     }
 }

@@ -74,6 +74,11 @@ impl Driver {
                 }
             }
             () = reporter.over().cancelled() => {}
+            () = runtime.failed() => {
+                let key = reporter.key();
+                tracing::error!(client_id = %key.client_id, phone_number = %key.phone_number, "a task of the WhatsApp client panicked");
+                reporter.end(CloseReason::Incomplete("a task of the WhatsApp client failed".to_owned()));
+            }
             reason = stands_still(&client, &reporter, opening_silence) => reporter.end(reason),
         }
         if reporter.is_outdated() {

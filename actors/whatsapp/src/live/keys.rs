@@ -17,6 +17,7 @@
 //! - **A consumed prekey goes after its session is durable.** whatsapp-rust asks for the removal only after
 //!   `put_sessions_batch` has returned, under the same lock; `remove_prekey` is a later change, so it is in a later commit,
 //!   or in the same one.
+//! - **A store that cannot be read costs no message.** What a message is decrypted with is read until it is there ([`insisted`]).
 //! - **A message that was decrypted is not lost.** It is committed by `store_pending_inbound_batch` before our inbox is
 //!   asked to commit it and before the ratchet that moved is written ([`copies`]), and it is there for a redelivery until the
 //!   inbox has it.
@@ -28,6 +29,7 @@
 mod app_sync;
 mod copies;
 mod device;
+mod insisted;
 mod protocol;
 mod signal;
 #[cfg(test)]
@@ -60,13 +62,17 @@ pub(crate) struct DeviceKeys {
     of: ConnectionKey,
     keys: KeyStore,
     cipher: Arc<dyn KeyCipher>,
+    link: Arc<Reporter>,
+    /// How long the store may refuse what a message needs.
+    patience: Duration,
     /// Names of messages that were committed and whose rows are still there.
     committed: Mutex<HashSet<Vec<u8>>>,
     copies: Copies,
 }
 
 impl DeviceKeys {
-    /// Those of a link's number. The link ends when a message cannot be kept for as long as `patience`.
+    /// Those of a link's number. The link ends when for as long as `patience` a message cannot be kept, or what it is decrypted with
+    /// cannot be read.
     ///
     /// # Errors
     /// `KeysError` when there is no cipher.
@@ -81,7 +87,9 @@ impl DeviceKeys {
             of,
             keys: keys.clone(),
             committed: Mutex::default(),
-            copies: Copies::new(link, patience),
+            copies: Copies::new(Arc::clone(&link), patience),
+            link,
+            patience,
         })
     }
 

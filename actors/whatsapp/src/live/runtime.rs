@@ -1,8 +1,14 @@
 //! The client's runtime: everything it starts stays on the link's own tokio runtime and can be waited for.
 
-use std::{future::Future, pin::Pin, time::Duration};
+use std::{
+    future::Future,
+    panic::{AssertUnwindSafe, resume_unwind},
+    pin::Pin,
+    time::Duration,
+};
 
 use async_trait::async_trait;
+use futures::FutureExt as _;
 use tokio::{runtime::Handle, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use whatsapp_rust::wacore::runtime::{AbortHandle, Runtime};
@@ -18,6 +24,7 @@ pub(crate) struct LinkRuntime {
     handle: Handle,
     tasks: TaskTracker,
     kill: CancellationToken,
+    failed: CancellationToken,
 }
 
 impl LinkRuntime {
@@ -28,6 +35,7 @@ impl LinkRuntime {
             handle,
             tasks: TaskTracker::new(),
             kill: CancellationToken::new(),
+            failed: CancellationToken::new(),
         })
     }
 
@@ -39,6 +47,19 @@ impl LinkRuntime {
         let kill = self.kill.clone();
         self.tasks
             .spawn_on(async move { kill.run_until_cancelled(task).await }, &self.handle)
+    }
+
+    /// Resolves when a task of the client has panicked. The client goes on without it and looks alive: a chat that this task served hears
+    /// nothing any more, or nothing is acknowledged.
+    pub(crate) async fn failed(&self) {
+        self.failed.cancelled().await;
+    }
+
+    async fn watched(failed: CancellationToken, task: BoxedTask) {
+        if let Err(panic) = AssertUnwindSafe(task).catch_unwind().await {
+            failed.cancel();
+            resume_unwind(panic);
+        }
     }
 
     /// Starts a task that does not count as the link's: the one that waits for all the others.
@@ -65,12 +86,12 @@ impl LinkRuntime {
 #[async_trait]
 impl Runtime for LinkRuntime {
     fn spawn(&self, future: BoxedTask) -> AbortHandle {
-        let task = self.start(future);
+        let task = self.start(Self::watched(self.failed.clone(), future));
         AbortHandle::new(move || task.abort())
     }
 
     fn spawn_detached(&self, future: BoxedTask) {
-        drop(self.start(future));
+        drop(self.start(Self::watched(self.failed.clone(), future)));
     }
 
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
@@ -109,6 +130,17 @@ mod tests {
         let stuck = runtime.start(std::future::pending::<()>());
         assert!(runtime.wind_down(Duration::from_millis(10)).await);
         assert_eq!(stuck.await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn a_task_of_the_client_that_panics_is_noticed() {
+        let runtime = LinkRuntime::current().unwrap();
+        runtime.spawn_detached(Box::pin(async {}));
+        runtime.spawn(Box::pin(std::future::pending())).abort();
+        assert!(runtime.wind_down(Duration::from_secs(5)).await && runtime.failed().now_or_never().is_none());
+        let runtime = LinkRuntime::current().unwrap();
+        runtime.spawn_detached(Box::pin(async { panic!("a bug of the client") }));
+        runtime.failed().await;
     }
 
     #[tokio::test]

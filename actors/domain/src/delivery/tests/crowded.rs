@@ -66,3 +66,50 @@ fn an_event_that_waits_again_does_not_go_before_those_that_were_left_to_the_stor
     desk.end(kept, 1, answered(200));
     load(&desk.commit(kept, 1));
 }
+
+#[test]
+fn a_machine_among_thousands_holds_less() {
+    for (asked, holds) in [
+        (0, LEAST_WINDOW),
+        (LEAST_WINDOW + 1, LEAST_WINDOW + 1),
+        (usize::MAX, WINDOW),
+    ] {
+        let mut desk = Desk::new(CONFIG);
+        desk.machine = desk.machine.holding(asked);
+        let (generation, _) = load(&desk.machine.start(NOW));
+        let page = DuePage::default();
+        desk.step(DeliveryEvent::Loaded { generation, page });
+        for number in 1..=2 * WINDOW {
+            desk.arrive(number, &format!("{number}"));
+        }
+        assert_eq!(desk.machine.snapshot().window, holds, "{asked}");
+    }
+}
+
+/// Where more comes than goes out, a look that began anew each time would only ever see the first chats.
+#[test]
+fn another_look_goes_on_where_a_sweep_is_and_follows_it() {
+    let mut machine = Delivery::new(WebhookId(uuid::Uuid::nil()), CONFIG, 0);
+    let (mut generation, first) = load(&machine.start(NOW));
+    assert_eq!(first.after, None);
+    for (cursor, looks_again, next) in [
+        (Some("m"), false, Some("m")),
+        (Some("p"), true, Some("p")),
+        (None, false, None),
+    ] {
+        let page = DuePage {
+            cursor: cursor.map(Into::into),
+            ..DuePage::default()
+        };
+        let mut effects = machine.step(NOW, DeliveryEvent::Loaded { generation, page });
+        if looks_again {
+            effects = machine.step(NOW, DeliveryEvent::LookAgain);
+        }
+        let (number, query) = load(&effects);
+        assert_eq!(query.after.as_deref(), next);
+        generation = number;
+    }
+    let page = DuePage::default();
+    assert_eq!(machine.step(NOW, DeliveryEvent::Loaded { generation, page }), []);
+    assert!(machine.snapshot().following);
+}

@@ -6,10 +6,7 @@ use super::{
     Drained, Window,
     entry::{Entry, State},
 };
-use crate::{
-    AttemptOutcome, EventId, EventStatus, Timestamp,
-    delivery::{NextAttempt, WINDOW},
-};
+use crate::{AttemptOutcome, EventId, EventStatus, Timestamp, delivery::NextAttempt};
 
 /// What came of an outcome that is in the store.
 #[derive(Debug)]
@@ -84,7 +81,7 @@ impl Window {
     /// Nearly always back to the front; behind an earlier event that was renewed in the meantime. That one had a place
     /// only beside one that is being worked on: where there is none any more, the store has the last of them.
     fn take_back(&mut self, key: &Arc<str>, front: Entry) {
-        let over = self.len() > WINDOW;
+        let over = self.len() > self.most;
         let Some(chat) = self.chats.get_mut(key) else { return };
         let place = chat.queue.partition_point(|other| other.seq < front.seq);
         if place > 0 && place == chat.queue.len() && !chat.complete {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Window, entry::State};
-use crate::{PendingEvent, Timestamp, delivery::WINDOW};
+use crate::{PendingEvent, Timestamp};
 
 impl Window {
     /// Takes a new or renewed event in, or leaves it to the store. `new_chats` says whether the store has nothing of
@@ -14,7 +14,7 @@ impl Window {
         new_chats: bool,
         now: Timestamp,
     ) -> Result<(), Box<str>> {
-        let full = self.len() >= WINDOW;
+        let full = self.len() >= self.most;
         let Some(chat) = self.chats.get_mut(event.chat.as_ref()) else {
             if full || !new_chats {
                 return Err(event.chat);
@@ -82,10 +82,10 @@ impl Window {
     /// Leaves to the store what is far back in its chat until `room` events fit, if that is enough: a few chats that write
     /// much must not keep the others out.
     pub(in crate::delivery) fn thin_out(&mut self, room: usize) {
-        if self.len() + room <= WINDOW {
+        if self.len() + room <= self.most {
             return;
         }
-        let most = (WINDOW.saturating_sub(room) / self.chats.len().max(1)).max(1);
+        let most = (self.most.saturating_sub(room) / self.chats.len().max(1)).max(1);
         for chat in self.chats.values_mut() {
             // A front that has to go back behind others must find one: then it is left to the store too, see `take_back`.
             let seqs = [0, 1].map(|place| chat.queue.get(place).map(|entry| entry.seq));
@@ -103,7 +103,7 @@ impl Window {
     /// them is due.
     pub(in crate::delivery) fn evict_waiting(&mut self, room: usize) -> (usize, Option<Timestamp>) {
         let (mut evicted, mut due_at) = (0, None);
-        while self.len() + room > WINDOW {
+        while self.len() + room > self.most {
             let waits = |key: &Arc<str>| {
                 let front = self.chats.get(key).and_then(|chat| chat.queue.front());
                 front.is_some_and(|front| matches!(front.state, State::Waiting(_)))

@@ -67,6 +67,20 @@ fn renew() {
 }
 
 #[test]
+fn what_was_scanned_just_now_logs_in_before_it_goes_another_way() {
+    let mut desk = Desk::at(Place::Scan);
+    desk.link(paired());
+    let generation = desk.generation();
+    assert_eq!(desk.step(SessionEvent::Renew), []);
+    assert_eq!(desk.link(connected()), [close(generation), Save]);
+    assert_eq!(desk.shown(), (Connecting, None, true));
+    desk.timer = None;
+    assert_eq!(desk.gone(), []);
+    assert_eq!(desk.fire(), [open(generation + 1)]);
+    assert_eq!(desk.link(connected()), [Save], "once");
+}
+
+#[test]
 fn disconnect() {
     for place in Place::ALL {
         let mut desk = Desk::at(place);
@@ -224,6 +238,8 @@ fn a_deletion_logs_in_once_more_or_goes_without() {
         (paired(), true, false),
         (qr("2@a", NOW), false, false),
         (lost(), false, true),
+        // The inbox takes none of the messages that come before `connected`; the link is logged in.
+        (closed(CloseReason::QueueFull("full".into())), true, false),
         (closed(out()), false, false),
         (closed(CloseReason::Replaced), false, true),
     ] {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use wharf_domain::IncomingMessage;
+use wharf_domain::{ConnectionKey, IncomingMessage};
 use whatsapp_rust::Client;
 use whatsapp_rust::wacore::types::events::LazyHistorySync;
 use whatsapp_rust::wacore::types::message::MessageInfo;
@@ -18,35 +18,52 @@ use crate::live::{
 /// Messages handed to the inbox at a time: live ones get their turn in between.
 const BATCH: usize = 64;
 
+/// A piece of history that is being taken in. Its link may end meanwhile, and takes the rest along.
+struct Piece<'a> {
+    of: &'a ConnectionKey,
+    carried: usize,
+    is_whole: bool,
+}
+
+impl Drop for Piece<'_> {
+    fn drop(&mut self) {
+        let Self { of, carried, is_whole } = self;
+        if !*is_whole {
+            tracing::error!(client_id = %of.client_id, phone_number = %of.phone_number, carried, "the rest of a piece of history is lost");
+        }
+    }
+}
+
 impl Inbound {
     /// Carries one piece of the history, chat by chat, each in the order of sending. WhatsApp does not send it again: what
     /// the inbox refuses for longer than its patience is lost, and said in the log.
     pub(super) async fn carry_history(&self, client: &Arc<Client>, history: &LazyHistorySync) {
         let mut stream = history.stream();
-        let mut carried = 0;
+        let mut piece = Piece {
+            of: self.reporter.key(),
+            carried: 0,
+            is_whole: false,
+        };
         loop {
             let conversation = match stream.next_conversation() {
                 Ok(Some(conversation)) => conversation,
                 Ok(None) => break,
                 Err(error) => {
-                    tracing::error!(%error, "the rest of a piece of history cannot be read");
-                    break;
+                    tracing::error!(%error, "a piece of history cannot be read");
+                    return;
                 }
             };
             match self.carry_chat(client, conversation).await {
-                Ok(messages) => carried += messages,
+                Ok(messages) => piece.carried += messages,
                 Err(refused) => {
-                    tracing::error!(
-                        refused,
-                        carried,
-                        "the rest of a piece of history could not be stored and is lost"
-                    );
+                    tracing::error!(refused, "a message of the history could not be stored");
                     return;
                 }
             }
         }
-        let key = self.reporter.key();
-        tracing::info!(client_id = %key.client_id, phone_number = %key.phone_number, carried, progress = ?history.progress(), "a piece of history was taken in");
+        piece.is_whole = true;
+        let (of, carried) = (piece.of, piece.carried);
+        tracing::info!(client_id = %of.client_id, phone_number = %of.phone_number, carried, progress = ?history.progress(), "a piece of history was taken in");
     }
 
     async fn carry_chat(&self, client: &Arc<Client>, conversation: Conversation) -> Result<usize, String> {

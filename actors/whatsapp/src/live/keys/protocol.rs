@@ -282,7 +282,7 @@ impl ProtocolStore for DeviceKeys {
         if self.committed().contains(&name) {
             return Ok(None);
         }
-        self.get(KeyKind::PendingMessage, name).await
+        self.get_insisting(KeyKind::PendingMessage, name).await
     }
 
     async fn delete_pending_inbound(&self, chat: &str, sender: &str, id: &str) -> Result<()> {

@@ -40,7 +40,7 @@ impl SignalStore for DeviceKeys {
     }
 
     async fn load_identity(&self, address: &str) -> Result<Option<[u8; 32]>> {
-        let key = self.get(KeyKind::Identity, address).await?;
+        let key = self.get_insisting(KeyKind::Identity, address).await?;
         key.map(|key| key.try_into().map_err(|_| bad("an identity key")))
             .transpose()
     }
@@ -50,7 +50,8 @@ impl SignalStore for DeviceKeys {
     }
 
     async fn get_session(&self, address: &str) -> Result<Option<Bytes>> {
-        Ok(self.get(KeyKind::Session, address).await?.map(Bytes::from))
+        let session = self.get_insisting(KeyKind::Session, address).await?;
+        Ok(session.map(Bytes::from))
     }
 
     async fn put_session(&self, address: &str, session: &[u8]) -> Result<()> {
@@ -92,7 +93,8 @@ impl SignalStore for DeviceKeys {
     }
 
     async fn load_prekey(&self, id: u32) -> Result<Option<Bytes>> {
-        Ok(self.get(KeyKind::PreKey, number(id)).await?.map(Bytes::from))
+        let prekey = self.get_insisting(KeyKind::PreKey, number(id)).await?;
+        Ok(prekey.map(Bytes::from))
     }
 
     async fn load_prekeys_batch(&self, ids: &[u32]) -> Result<Vec<(u32, Bytes)>> {
@@ -124,7 +126,7 @@ impl SignalStore for DeviceKeys {
     }
 
     async fn load_signed_prekey(&self, id: u32) -> Result<Option<Vec<u8>>> {
-        self.get(KeyKind::SignedPreKey, number(id)).await
+        self.get_insisting(KeyKind::SignedPreKey, number(id)).await
     }
 
     async fn load_all_signed_prekeys(&self) -> Result<Vec<(u32, Vec<u8>)>> {
@@ -149,7 +151,7 @@ impl SignalStore for DeviceKeys {
     }
 
     async fn get_sender_key(&self, address: &str) -> Result<Option<Vec<u8>>> {
-        self.get(KeyKind::SenderKey, address).await
+        self.get_insisting(KeyKind::SenderKey, address).await
     }
 
     async fn delete_sender_key(&self, address: &str) -> Result<()> {

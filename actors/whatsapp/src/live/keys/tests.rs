@@ -2,6 +2,7 @@
 
 mod calls;
 mod copies;
+mod insisted;
 #[path = "../../../tests/live/keeper.rs"]
 mod keeper;
 mod timers;
@@ -48,7 +49,7 @@ fn numbers() -> [ConnectionKey; 3] {
 }
 
 struct World {
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
     keys: KeyStore,
     keeper: Arc<Keeper>,
 }
@@ -57,11 +58,7 @@ impl World {
     async fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (keys, keeper) = key_store(&dir, &numbers()).await;
-        Self {
-            _dir: dir,
-            keys,
-            keeper,
-        }
+        Self { dir, keys, keeper }
     }
 
     fn device(&self, of: &ConnectionKey) -> DeviceKeys {
