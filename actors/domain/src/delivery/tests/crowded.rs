@@ -74,15 +74,14 @@ fn a_machine_among_thousands_holds_less() {
         (LEAST_WINDOW + 1, LEAST_WINDOW + 1),
         (usize::MAX, WINDOW),
     ] {
-        let mut desk = Desk::new(CONFIG);
-        desk.machine = desk.machine.holding(asked);
-        let (generation, _) = load(&desk.machine.start(NOW));
+        let mut machine = Delivery::new(WebhookId(uuid::Uuid::nil()), CONFIG, 0).holding(asked);
+        let (generation, _) = load(&machine.start(NOW));
         let page = DuePage::default();
-        desk.step(DeliveryEvent::Loaded { generation, page });
+        machine.step(NOW, DeliveryEvent::Loaded { generation, page });
         for number in 1..=2 * WINDOW {
-            desk.arrive(number, &format!("{number}"));
+            machine.step(NOW, DeliveryEvent::Arrived(event(number, &format!("{number}"))));
         }
-        assert_eq!(desk.machine.snapshot().window, holds, "{asked}");
+        assert_eq!(machine.snapshot().window, holds, "{asked}");
     }
 }
 
