@@ -172,10 +172,19 @@ mod tests {
             ("5491112345678", "541112345678"),
         ] {
             let (new, old) = (new.parse::<PhoneNumber>().unwrap(), old.parse::<PhoneNumber>().unwrap());
-            assert_eq!((new.other_writing().as_ref(), old.other_writing().as_ref()), (Some(&old), Some(&new)));
+            assert_eq!(
+                (new.other_writing().as_ref(), old.other_writing().as_ref()),
+                (Some(&old), Some(&new))
+            );
         }
         // A landline, a mobile number that was never written without its ninth digit, and numbers of other countries.
-        for text in ["551133334444", "5511933334444", "491512345678", "4915112345678", "5511888888888"] {
+        for text in [
+            "551133334444",
+            "5511933334444",
+            "491512345678",
+            "4915112345678",
+            "5511888888888",
+        ] {
             assert_eq!(text.parse::<PhoneNumber>().unwrap().other_writing(), None, "{text}");
         }
     }

@@ -2,7 +2,9 @@
 
 use sqlx::{SqliteConnection, query};
 use uuid::Uuid;
-use wharf_domain::{ClientId, ConnectionKey, Metadata, PhoneNumber, Timestamp, Webhook, WebhookId, webhook::WebhookPatch};
+use wharf_domain::{
+    ClientId, ConnectionKey, Metadata, PhoneNumber, Timestamp, Webhook, WebhookId, webhook::WebhookPatch,
+};
 
 use crate::{
     Group, StoreError,
