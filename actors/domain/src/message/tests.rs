@@ -102,7 +102,7 @@ fn a_status_is_one_event_whenever_and_by_whatever_name_of_the_chat_it_is_told() 
         },
         told(Happening::Sent {
             to: "5511977776666".into(),
-        to_lid: None,
+            to_lid: None,
             is_from_me: true,
         }),
     ];
