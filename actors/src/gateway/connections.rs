@@ -111,6 +111,8 @@ impl Gateway {
         }
         let key = connection.key();
         let proxy = match &patch.proxy {
+            // What is there already, without its login as it is shown: nobody means to take that away by it.
+            Some(Some(text)) if Proxy::is_shown_as(text, connection.proxy.as_deref()) => None,
             Some(proxy) => Some(self.sealed(&key, proxy.as_deref())?),
             None => None,
         };
