@@ -28,8 +28,8 @@ use tokio::{
     sync::watch,
 };
 use tokio_util::task::TaskTracker;
-use wharf_domain::{ClientId, TokenHash, fair::Caps};
-use wharf_store::Store;
+use wharf_domain::{ClientId, ConnectionKey, TokenHash, fair::Caps};
+use wharf_store::{Store, WrittenAs};
 use wharf_whatsapp::{KeyStore, LinkError, LinkFactory};
 
 pub use self::media::{MediaFile, NoMedia};
@@ -225,6 +225,24 @@ impl Gateway {
             .call(|reply| root::Message::Ensure(client, reply), Some(RETRY_DEADLINE))
             .await;
         self.shared.directory.tenant(client).ok_or_else(restarting)
+    }
+
+    /// Why a number was not taken where that is its other way of writing, which this client uses already: events are matched by
+    /// the digits.
+    async fn written_otherwise(&self, key: &ConnectionKey) -> Result<Option<GatewayError>, GatewayError> {
+        let Some(other) = key.phone_number.other_writing() else {
+            return Ok(None);
+        };
+        let other = ConnectionKey::new(key.client_id, other);
+        let what = match self.shared.store.written_as(&other).await? {
+            WrittenAs { connection: true, .. } => "connection",
+            WrittenAs { webhook: true, .. } => "webhook",
+            WrittenAs { .. } => return Ok(None),
+        };
+        Ok(Some(GatewayError::Conflict(format!(
+            "this client has a {what} as {}: write the number the same way",
+            other.phone_number
+        ))))
     }
 }
 

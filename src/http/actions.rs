@@ -15,7 +15,7 @@ use super::{
     idempotency::idempotency_key,
     problem::{FieldError, Problem},
     query::Query,
-    values::{each_once, person, texts},
+    values::{each_once, of_entry, person, texts},
 };
 
 /// `POST /api/whatsapp/connections/:phone_number/read`
@@ -82,7 +82,8 @@ pub(super) async fn check(call: Call) -> Answer {
     let mut query = Query::parse(&call.query);
     let asked = query.optional("numbers", |text| {
         let numbers = text.split(',').filter(|number| !number.trim().is_empty());
-        let numbers = each_once(numbers.map(|number| PhoneNumber::parse("numbers", number)));
+        let number = |text| PhoneNumber::parse("numbers", text).map_err(|refusal| of_entry(text, refusal));
+        let numbers = each_once(numbers.map(number));
         let numbers = numbers.map_err(|refusal| refusal.message)?;
         match numbers.len() {
             1..=NUMBERS_MAX => Ok(numbers),

@@ -143,6 +143,23 @@ fn not_json() -> Problem {
     Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail)
 }
 
+/// Refuses a body that is compressed: it would be read as garbled JSON, or sent on as it is.
+pub(super) fn check_coding(headers: &HeaderMap) -> Result<(), Problem> {
+    let said = headers.get_all(header::CONTENT_ENCODING).iter();
+    let mut codings = said.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    let is_plain =
+        |coding: &[u8]| coding.trim_ascii().is_empty() || coding.trim_ascii().eq_ignore_ascii_case(b"identity");
+    match codings.all(is_plain) {
+        true => Ok(()),
+        false => {
+            let detail = "a body must be sent as it is, without a content-encoding such as gzip";
+            let problem = Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail);
+            // RFC 9110 section 12.5.3: what would be taken.
+            Err(problem.with(header::ACCEPT_ENCODING, HeaderValue::from_static("identity")))
+        }
+    }
+}
+
 fn too_slow(detail: String) -> Problem {
     Problem::new(StatusCode::REQUEST_TIMEOUT, detail).with(header::CONNECTION, HeaderValue::from_static("close"))
 }

@@ -6,7 +6,7 @@ use wharf_domain::{
     courtesy::{self, ClientErrors},
 };
 
-use super::fields::{Fields, Refused};
+use super::fields::{Fields, Refused, integer, unsigned};
 
 /// What was read; each field may have been refused.
 pub(super) struct Asked {
@@ -52,7 +52,7 @@ fn max_in_flight(name: &'static str, value: Value) -> Result<Option<u32>, Invali
     if value.is_null() {
         return Ok(None);
     }
-    let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
+    let number = integer(&value).and_then(|number| u32::try_from(number).ok());
     match number.filter(|number| *number >= 1) {
         None => Err(InvalidField::new(
             name,
@@ -68,12 +68,12 @@ fn max_per_second(name: &'static str, value: Value) -> Result<Option<u32>, Inval
         return Ok(None);
     }
     let refusal = || InvalidField::new(name, "must be null or a whole number from 1 to 1000");
-    courtesy::check_max_per_second(value.as_i64().ok_or_else(refusal)?).map(Some)
+    courtesy::check_max_per_second(integer(&value).ok_or_else(refusal)?).map(Some)
 }
 
 fn timeout_ms(name: &'static str, value: Value) -> Result<u32, InvalidField> {
     let refusal = || InvalidField::new(name, "must be a whole number from 1000 to 30000");
-    courtesy::check_timeout_ms(value.as_i64().ok_or_else(refusal)?)
+    courtesy::check_timeout_ms(integer(&value).ok_or_else(refusal)?)
 }
 
 fn ordering(name: &'static str, value: Value) -> Result<Ordering, InvalidField> {
@@ -89,7 +89,7 @@ fn recovery(name: &'static str, value: Value) -> Result<Recovery, InvalidField> 
 fn retry_client_errors(name: &'static str, value: Value) -> Result<ClientErrors, InvalidField> {
     let codes = value
         .as_array()
-        .map(|codes| codes.iter().map(|code| code.as_u64().unwrap_or_default()));
+        .map(|codes| codes.iter().map(|code| unsigned(code).unwrap_or_default()));
     let set = codes.and_then(ClientErrors::of);
     set.ok_or_else(|| InvalidField::new(name, "must be an array of any of 408, 425 and 429"))
 }

@@ -22,7 +22,7 @@ use wharf_domain::{ClientId, TokenHash, media_link::MEDIA_PATH};
 
 use super::{
     Desk,
-    body::Body,
+    body::{Body, check_coding},
     call::{Answer, Call, Times, no_content},
     held::Held,
     media,
@@ -179,6 +179,9 @@ impl Dispatch {
             Sought::Answer(answer) => return Ok(answer),
             Sought::Route(route, call) => (route, call),
         };
+        if !matches!(route.takes, Takes::Nothing) {
+            check_coding(&request.headers)?;
+        }
         let (body, time) = (&mut request.body, self.times.request / 2);
         let took_its_time = match route.takes {
             Takes::Nothing => false,

@@ -58,6 +58,8 @@ impl Fields {
         }
         let bad = |detail: String| Problem::new(StatusCode::BAD_REQUEST, detail);
         let text = std::str::from_utf8(body).map_err(|_| bad("the body is not UTF-8".into()))?;
+        // RFC 8259 section 8.1: some write a byte-order mark, and whoever reads may look over it.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         match json::read(text) {
             Ok(json::Read {
                 value: Value::Object(rest),
@@ -124,11 +126,21 @@ impl Fields {
         name: &'static str,
         read: impl FnOnce(&mut Fields) -> Result<T, Refused>,
     ) -> Result<Option<T>, Refused> {
+        self.object_or(name, "must be an object", read)
+    }
+
+    /// The same, with what is said of any other value.
+    pub(super) fn object_or<T>(
+        &mut self,
+        name: &'static str,
+        wanted: &str,
+        read: impl FnOnce(&mut Fields) -> Result<T, Refused>,
+    ) -> Result<Option<T>, Refused> {
         let Some(value) = self.rest.shift_remove(name) else {
             return Ok(None);
         };
         let Value::Object(rest) = value else {
-            return self.keep(Err(InvalidField::new(name, "must be an object")));
+            return self.keep(Err(InvalidField::new(name, wanted)));
         };
         self.nested(name, rest, read).map(Some)
     }
@@ -236,6 +248,20 @@ impl Fields {
     }
 }
 
+/// A whole number, also written as 5.0: that is one for JSON Schema, and for languages that know doubles only. Up to 2^53 a
+/// double holds each of them.
+pub(super) fn integer(value: &Value) -> Option<i64> {
+    value.as_i64().or_else(|| {
+        let double = value.as_f64()?;
+        (double.fract() == 0.0 && double.abs() < json::WHOLE).then_some(double as i64)
+    })
+}
+
+/// The same from 0 on.
+pub(super) fn unsigned(value: &Value) -> Option<u64> {
+    integer(value).and_then(|number| u64::try_from(number).ok())
+}
+
 /// true or false.
 pub(super) fn boolean(name: &'static str, value: Value) -> Result<bool, InvalidField> {
     value
@@ -257,12 +283,12 @@ pub(super) fn events(_name: &'static str, value: Value) -> Result<EventKinds, In
 
 /// A budget of attempts.
 pub(super) fn max_retries(_name: &'static str, value: Value) -> Result<u32, InvalidField> {
-    webhook::check_max_retries(value.as_i64().unwrap_or(NO_NUMBER))
+    webhook::check_max_retries(integer(&value).unwrap_or(NO_NUMBER))
 }
 
 /// For how long a replaced secret goes on signing.
 pub(super) fn overlap_hours(_name: &'static str, value: Value) -> Result<u32, InvalidField> {
-    webhook::check_overlap_hours(value.as_i64().unwrap_or(NO_NUMBER))
+    webhook::check_overlap_hours(integer(&value).unwrap_or(NO_NUMBER))
 }
 
 /// A webhook's address, as far as its length; whether it may be called is the gateway's to say.
@@ -308,7 +334,7 @@ pub(super) fn device_name_or_null(name: &'static str, value: Value) -> Result<Op
 
 /// A whole number; whether so many are allowed is the gateway's to say.
 pub(super) fn whole_number(name: &'static str, value: Value) -> Result<u32, InvalidField> {
-    let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
+    let number = integer(&value).and_then(|number| u32::try_from(number).ok());
     number.ok_or_else(|| InvalidField::new(name, format!("must be a whole number from 0 to {}", u32::MAX)))
 }
 
@@ -349,7 +375,7 @@ pub(super) fn error_prefix(name: &'static str, value: Value) -> Result<String, I
 
 /// How many events to retry together.
 pub(super) fn retry_limit(name: &'static str, value: Value) -> Result<u32, InvalidField> {
-    match value.as_u64() {
+    match integer(&value) {
         Some(limit @ 1..=10_000) => Ok(u32::try_from(limit).unwrap_or(u32::MAX)),
         _ => Err(InvalidField::new(name, "must be a whole number from 1 to 10000")),
     }

@@ -84,7 +84,9 @@ pub(super) async fn change(call: Call) -> Answer {
     let description = body.optional("description", description_or_null);
     let announce = body.optional("announce", fields::boolean);
     let locked = body.optional("locked", fields::boolean);
-    let ephemeral_seconds = body.optional("ephemeral_seconds", |name, value| check_ephemeral(name, value.as_u64()));
+    let ephemeral_seconds = body.optional("ephemeral_seconds", |name, value| {
+        check_ephemeral(name, fields::unsigned(&value))
+    });
     let join_approval = body.optional("join_approval", fields::boolean);
     let member_add_mode = body.optional("member_add_mode", member_add_mode);
     body.finish()?;

@@ -9,7 +9,7 @@ use serde_json::{Map, Number, Value};
 /// Places that are told; a body could hold thousands.
 const NAMED: usize = 20;
 /// Up to here a double holds every whole number: 2^53.
-const WHOLE: f64 = 9_007_199_254_740_992.0;
+pub(super) const WHOLE: f64 = 9_007_199_254_740_992.0;
 /// Characters of one that are repeated.
 const NAME_SHOWN: usize = 100;
 

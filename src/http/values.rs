@@ -10,6 +10,9 @@ use wharf_domain::{
 
 use super::fields;
 
+/// Characters that are repeated of an entry that is refused.
+const ENTRY_SHOWN: usize = 40;
+
 pub(super) fn text(name: &'static str, value: Value) -> Result<String, InvalidField> {
     let text = fields::string(name, value)?;
     check_text(name, &text).map(|()| text)
@@ -62,7 +65,10 @@ pub(super) fn texts(name: &'static str, value: Value) -> Result<Vec<String>, Inv
 pub(super) fn phones(name: &'static str, value: Value) -> Result<Vec<PhoneNumber>, InvalidField> {
     let numbers = persons(name, value)?.into_iter().map(|person| match person {
         Recipient::Number(number) => Ok(number),
-        _ => Err(InvalidField::new(name, "must be numbers, not hidden ids (@lid)")),
+        other => {
+            let refusal = InvalidField::new(name, "must be numbers, not hidden ids (@lid)");
+            Err(of_entry(&other.to_string(), refusal))
+        }
     });
     numbers.collect()
 }
@@ -70,7 +76,18 @@ pub(super) fn phones(name: &'static str, value: Value) -> Result<Vec<PhoneNumber
 /// A list of numbers or hidden ids, each once.
 pub(super) fn persons(name: &'static str, value: Value) -> Result<Vec<Recipient>, InvalidField> {
     let texts = texts(name, value)?;
-    each_once(texts.iter().map(|text| Recipient::parse_person(name, text)))
+    let person = |text: &String| Recipient::parse_person(name, text).map_err(|refusal| of_entry(text, refusal));
+    each_once(texts.iter().map(person))
+}
+
+/// Says which entry of a list it was that was refused.
+pub(super) fn of_entry(entry: &str, refusal: InvalidField) -> InvalidField {
+    let cut = if entry.chars().count() > ENTRY_SHOWN { "…" } else { "" };
+    let shown: String = entry.chars().take(ENTRY_SHOWN).collect();
+    InvalidField {
+        message: format!("{}; \"{shown}{cut}\" is not", refusal.message),
+        ..refusal
+    }
 }
 
 /// What is given, each once, in the order of the first ones; there may be tens of thousands.

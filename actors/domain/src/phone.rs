@@ -53,6 +53,27 @@ impl PhoneNumber {
         Self::canonical(&self.0) == Self::canonical(digits)
     }
 
+    /// The other way of writing the same account, where there is one. Of eight-digit numbers of Brazil only those that were
+    /// mobile before the ninth digit came: the others are landlines, and with a 9 somebody else's.
+    pub fn other_writing(&self) -> Option<Self> {
+        let short = Self::canonical(&self.0);
+        if short != *self.0 {
+            let was_mobile = !short.starts_with("55") || short.get(4..).is_some_and(is_old_mobile);
+            return was_mobile.then(|| Self(short.into()));
+        }
+        let (country, rest) = self.0.split_at_checked(2).filter(|_| self.0.len() == 12)?;
+        let long = match country {
+            "55" => {
+                let (area, number) = rest.split_at_checked(2).filter(|(_, number)| is_old_mobile(number))?;
+                format!("55{area}9{number}")
+            }
+            "52" => format!("521{rest}"),
+            "54" => format!("549{rest}"),
+            _ => return None,
+        };
+        Some(Self(long.into()))
+    }
+
     /// A number in digits without the one that may or may not be there: the same for both ways of writing it.
     pub fn canonical(digits: &str) -> String {
         let has = |at: usize, digit: char| digits.get(at..).is_some_and(|rest| rest.starts_with(digit));
@@ -65,6 +86,11 @@ impl PhoneNumber {
         let kept = digits.char_indices().filter(|(at, _)| Some(*at) != drop_at);
         kept.map(|(_, digit)| digit).collect()
     }
+}
+
+/// Whether a number of Brazil without its ninth digit was a mobile one.
+fn is_old_mobile(number: &str) -> bool {
+    number.starts_with(['6', '7', '8', '9'])
 }
 
 read_from_text!(PhoneNumber as "phone_number");
@@ -138,7 +164,41 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_other_way_of_writing_leads_back() {
+        for (new, old) in [
+            ("5511988888888", "551188888888"),
+            ("5215512345678", "525512345678"),
+            ("5491112345678", "541112345678"),
+        ] {
+            let (new, old) = (new.parse::<PhoneNumber>().unwrap(), old.parse::<PhoneNumber>().unwrap());
+            assert_eq!(
+                (new.other_writing().as_ref(), old.other_writing().as_ref()),
+                (Some(&old), Some(&new))
+            );
+        }
+        // A landline, a mobile number that was never written without its ninth digit, and numbers of other countries.
+        for text in [
+            "551133334444",
+            "5511933334444",
+            "491512345678",
+            "4915112345678",
+            "5511888888888",
+        ] {
+            assert_eq!(text.parse::<PhoneNumber>().unwrap().other_writing(), None, "{text}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn the_other_way_of_writing_is_the_same_account(typed in "(52|54|55)?[0-9]{8,13}") {
+            let number = typed.parse::<PhoneNumber>().unwrap();
+            if let Some(other) = number.other_writing() {
+                prop_assert!(number.is_account(other.as_str()));
+                prop_assert_eq!(other.other_writing(), Some(number));
+            }
+        }
+
         #[test]
         fn any_digits_are_compared(typed in "[0-9]{8,15}", told in ".{0,20}") {
             let number = typed.parse::<PhoneNumber>().unwrap();

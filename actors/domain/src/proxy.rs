@@ -146,6 +146,12 @@ impl Proxy {
         format!("{}://{}", self.scheme(), self.place())
     }
 
+    /// Whether `text` says no more of a proxy than is `shown` of it.
+    pub fn is_shown_as(text: &str, shown: Option<&str>) -> bool {
+        let said = Self::from_text(text).filter(|proxy| proxy.login.is_none());
+        said.is_some_and(|proxy| Some(proxy.shown().as_str()) == shown)
+    }
+
     /// All of it, for the vault.
     pub fn to_text(&self) -> String {
         let mut url = format!("{}://", self.scheme());
@@ -235,6 +241,23 @@ mod tests {
             assert_eq!(Proxy::from_text(&proxy.to_text()), Some(proxy.clone()), "{text}");
             assert!(!format!("{proxy:?}").contains("p@s:s"));
         }
+    }
+
+    #[test]
+    fn what_is_shown_is_recognised() {
+        let shown = Some("http://proxy.example.com:3128");
+        for same in ["http://proxy.example.com:3128", "HTTP://proxy.example.com:3128/"] {
+            assert!(Proxy::is_shown_as(same, shown), "{same}");
+        }
+        for other in [
+            "http://a:b@proxy.example.com:3128",
+            "socks5://proxy.example.com:3128",
+            "http://proxy.example.com",
+            "",
+        ] {
+            assert!(!Proxy::is_shown_as(other, shown), "{other}");
+        }
+        assert!(!Proxy::is_shown_as("http://proxy.example.com:3128", None));
     }
 
     #[test]

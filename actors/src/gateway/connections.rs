@@ -38,7 +38,7 @@ impl Gateway {
     /// Creates a connection; pairing starts.
     ///
     /// # Errors
-    /// `Conflict` when it exists or the client has as many as it may.
+    /// `Conflict` when it exists, when the client writes the number in its other way elsewhere, or has as many as it may.
     pub async fn create_connection(
         &self,
         client_id: ClientId,
@@ -71,9 +71,13 @@ impl Gateway {
             reject_calls: settings.reject_calls.unwrap_or(false),
             key,
         };
+        let key = new.key.clone();
         let made = self.shared.persistence.commit(Write::CreateConnection, new).await?;
-        let connection =
-            made.ok_or_else(|| GatewayError::Conflict("this phone_number has a connection already".to_owned()))?;
+        let Some(connection) = made else {
+            let otherwise = self.written_otherwise(&key).await?;
+            let again = || GatewayError::Conflict("this phone_number has a connection already".to_owned());
+            return Err(otherwise.unwrap_or_else(again));
+        };
         // Its tenant has heard of it; one that is not there yet reads the row when it starts.
         self.tenant(client_id).await?;
         Ok(connection)
@@ -107,6 +111,8 @@ impl Gateway {
         }
         let key = connection.key();
         let proxy = match &patch.proxy {
+            // What is there already, without its login as it is shown: nobody means to take that away by it.
+            Some(Some(text)) if Proxy::is_shown_as(text, connection.proxy.as_deref()) => None,
             Some(proxy) => Some(self.sealed(&key, proxy.as_deref())?),
             None => None,
         };

@@ -65,11 +65,11 @@ impl Gateway {
                 for_client(connection.client_id, self.check_address(address)).await?;
                 (message, None)
             }
-            NewFile::Received(received) => {
+            NewFile::Received { file, field } => {
                 let key = connection.key();
-                let ready = prepare(&self.shared, &key, message_id, message, received).await;
+                let ready = prepare(&self.shared, &key, message_id, message, file).await;
                 let (message, kept) = ready.map_err(|error| match error {
-                    Unprepared::Refused(refused) => refused.into(),
+                    Unprepared::Refused(refused) => in_field(field, refused).into(),
                     Unprepared::Disk(error) => {
                         tracing::error!(%error, "a file that is to be sent cannot be kept");
                         GatewayError::Unavailable("the file cannot be kept here at present".to_owned())
@@ -102,9 +102,19 @@ impl Gateway {
                         let received = self.copied(connection.client_id, id).await?;
                         let media = NewMedia {
                             message: *message,
-                            file: NewFile::Received(received),
+                            file: NewFile::Received {
+                                file: received,
+                                field: "event_id",
+                            },
                         };
-                        self.ready_file(connection, message_id, media).await
+                        let ready = self.ready_file(connection, message_id, media).await;
+                        // Nothing that the request says is wrong.
+                        ready.map_err(|error| match error {
+                            GatewayError::Invalid(InvalidField { message, .. }) => {
+                                GatewayError::Refused(format!("it cannot be forwarded: its file {message}"))
+                            }
+                            error => error,
+                        })
                     }
                 }
             }

@@ -4,7 +4,7 @@ use ractor::{MessagingErr, rpc::CallResult};
 use serde::{Deserialize, Serialize};
 use wharf_domain::{
     ClientId, Connection, InvalidField, Outgoing, OutgoingMessage, PhoneNumber, Recipient,
-    action::{Action, Done},
+    action::{Action, Arrangement, Done},
     outgoing::{Content, ForwardSource, MediaMessage, Quote},
 };
 use wharf_store::{OutgoingFilter, OutgoingPage};
@@ -77,8 +77,13 @@ pub struct NewMedia {
 pub enum NewFile {
     /// At the address that its message names.
     Url,
-    /// It came with the request.
-    Received(ReceivedFile),
+    /// It is here.
+    Received {
+        /// The file.
+        file: ReceivedFile,
+        /// What the client gave it in, or named it by.
+        field: &'static str,
+    },
 }
 
 /// A message that WhatsApp took, or that waits.
@@ -268,6 +273,12 @@ impl Gateway {
     }
 
     pub(super) async fn carry_out(&self, connection: &Connection, action: Action) -> Result<Done, GatewayError> {
+        // Here and not where it is read: a repeat under a key gets its answer, however late it comes.
+        if let Action::ArrangeChat { how, .. } = &action
+            && matches!(how, Arrangement::MutedUntil(until) if *until <= clock::now())
+        {
+            return Err(InvalidField::new("until", "must lie ahead").into());
+        }
         let session = self.session(connection).await?;
         let thing = match &action {
             action if action.group().is_some() => Some("group"),

@@ -21,8 +21,8 @@ impl Gateway {
     /// Registers a webhook. Its delivery is started by its first message.
     ///
     /// # Errors
-    /// `Invalid` for a target that may not be contacted, `Conflict` when the number has a webhook or the client as many
-    /// as it may.
+    /// `Invalid` for a target that may not be contacted, `Conflict` when the number has a webhook, the client writes it in its
+    /// other way elsewhere, or has as many as it may.
     pub async fn register_webhook(
         &self,
         client_id: ClientId,
@@ -48,6 +48,7 @@ impl Gateway {
         let key = ConnectionKey::new(client_id, phone_number);
         let id = WebhookId(Uuid::now_v7());
         let (secret, sealed_secret) = self.shared.vault.make_secret(id)?;
+        let number = key.clone();
         let registration = Registration {
             id,
             key,
@@ -66,9 +67,11 @@ impl Gateway {
             .persistence
             .commit(Write::RegisterWebhook, registration)
             .await?;
-        let webhook = made.ok_or_else(|| {
-            GatewayError::Conflict("this phone_number has a webhook already; change or delete that one".to_owned())
-        })?;
+        let Some(webhook) = made else {
+            let again = "this phone_number has a webhook already; change or delete that one";
+            let otherwise = self.written_otherwise(&number).await?;
+            return Err(otherwise.unwrap_or_else(|| GatewayError::Conflict(again.to_owned())));
+        };
         Ok(WebhookWithSecret { webhook, secret })
     }
 

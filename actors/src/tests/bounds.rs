@@ -1,6 +1,6 @@
 //! What would grow without end is kept in bounds: queues and numbers, by their limits. How history goes stands in `history`.
 
-use wharf_domain::{ConnectionStatus, EventKinds, EventStatus, webhook::WebhookPatch};
+use wharf_domain::{ConnectionStatus, EventKinds, EventStatus, PhoneNumber, webhook::WebhookPatch};
 use wharf_store::FailedFilter;
 use wharf_support::wait_until;
 
@@ -171,6 +171,37 @@ async fn a_client_has_as_many_webhooks_and_numbers_as_it_may() {
         matches!(&refused, GatewayError::Conflict(text) if text.contains("limits.connections_per_client")),
         "{refused}"
     );
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_number_is_written_in_one_way() {
+    let world = World::start().await;
+    let client = world.add_client("a").await.id;
+    let [with, without] = ["5511988888888", "551188888888"].map(|text| text.parse::<PhoneNumber>().unwrap());
+    let webhook = world.webhook(client, &without, "/ok").await;
+    let refused = world.gateway.create_connection(client, with.clone()).await.unwrap_err();
+    let words = "this client has a webhook as 551188888888: write the number the same way";
+    assert_eq!(refused, GatewayError::Conflict(words.to_owned()));
+    world.gateway.create_connection(client, without.clone()).await.unwrap();
+    world.gateway.delete_webhook(client, webhook.id).await.unwrap();
+    let new = crate::NewWebhook {
+        phone_number: with,
+        webhook_url: world.receiver.url("/ok"),
+        max_retries: 3,
+        is_active: true,
+        metadata: None,
+        events: EventKinds::default(),
+        hub_signature: false,
+        courtesy: Default::default(),
+        headers: Default::default(),
+    };
+    let refused = world.gateway.register_webhook(client, new).await.unwrap_err();
+    let words = "this client has a connection as 551188888888: write the number the same way";
+    assert_eq!(refused, GatewayError::Conflict(words.to_owned()));
+    let again = world.gateway.create_connection(client, without).await.unwrap_err();
+    let words = "this phone_number has a connection already";
+    assert_eq!(again, GatewayError::Conflict(words.to_owned()));
     world.gateway.stop().await;
 }
 

@@ -18,6 +18,7 @@ use crate::GatewayError;
 fn status(chat: &str, id: &str, status: SendStatus) -> IncomingMessage {
     let happening = Happening::Status {
         to: chat.to_owned(),
+        to_lid: None,
         status,
         code: None,
         participant: None,

@@ -25,8 +25,8 @@ use super::{
     world::{WITHIN, World, number, settings},
 };
 use crate::{
-    GatewayError, MediaSettings, NewContent, NewFile, NewMedia, NewMessage, NewPicture, SentMessage, Settings,
-    directory::SessionEntry, session, supervision::Crash,
+    GatewayError, MediaSettings, NewContent, NewFile, NewMedia, NewMessage, NewPicture, ReceivedFile, SentMessage,
+    Settings, directory::SessionEntry, session, supervision::Crash,
 };
 
 const TO: &str = "5511999999999";
@@ -49,6 +49,10 @@ fn document() -> MediaMessage {
     MediaMessage::plain(FileType::Document, SentFile::default())
 }
 
+fn received(file: ReceivedFile) -> NewFile {
+    NewFile::Received { file, field: "file" }
+}
+
 impl World {
     async fn sends_file(&self, client: ClientId, bytes: &[u8], wait: bool) -> Result<SentMessage, GatewayError> {
         let mut receiving = self.gateway.receive_file(client, &number(1), None).await?;
@@ -57,7 +61,7 @@ impl World {
         }
         let file = receiving.finish().await?;
         assert_eq!(mode(file.path()), 0o600, "for this user only");
-        self.sends(client, document(), NewFile::Received(file), wait).await
+        self.sends(client, document(), received(file), wait).await
     }
 
     async fn sends(
@@ -216,7 +220,7 @@ async fn a_client_has_no_more_files_under_way_than_it_may() {
         .expect("there is room again");
     let empty = world.sends_file(one, &[], false).await.unwrap_err();
     assert!(
-        matches!(&empty, GatewayError::Invalid(refused) if refused.message == "is empty"),
+        matches!(&empty, GatewayError::Invalid(refused) if refused.to_string() == "file is empty"),
         "{empty:?}"
     );
     world.gateway.stop().await;

@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 
 use wharf_domain::{
     ClientId, ConnectionStatus, Outgoing, OutgoingMessage, PhoneNumber, SendStatus, Timestamp,
-    action::{Action, Done, PresenceState},
+    action::{Action, Arrangement, Done, PresenceState},
     outgoing::{Content, ForwardSource, News, Pacing},
     retention::Cutoffs,
     session::CloseReason,

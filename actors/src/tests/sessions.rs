@@ -137,6 +137,24 @@ async fn a_link_is_opened_with_what_its_client_set_and_anew_when_that_changes() 
         .wait_for_status(client, &number(1), ConnectionStatus::Connected)
         .await;
 
+    // As it is shown: nothing is new, and the login stays.
+    let shown = ConnectionPatch {
+        proxy: Some(made.proxy.clone()),
+        ..ConnectionPatch::default()
+    };
+    let sealed = async || world.store.sealed_proxy(&made.key()).await.unwrap();
+    let before = sealed().await;
+    let same = world
+        .gateway
+        .update_connection(client, &number(1), shown)
+        .await
+        .unwrap();
+    assert_eq!(
+        (same.proxy, same.status),
+        (made.proxy.clone(), ConnectionStatus::Connected)
+    );
+    assert_eq!((sealed().await, link.is_closed()), (before, false));
+
     let other = ConnectionPatch {
         proxy: Some(Some(proxy(2))),
         ..ConnectionPatch::default()

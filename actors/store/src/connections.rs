@@ -2,7 +2,7 @@
 
 use sqlx::{Row, SqliteConnection, query};
 use wharf_domain::{
-    ClientId, Connection, ConnectionKey, ConnectionStatus, Timestamp, outgoing::Pace, session::ReasonCode,
+    ClientId, Connection, ConnectionKey, ConnectionStatus, PhoneNumber, Timestamp, outgoing::Pace, session::ReasonCode,
 };
 
 use crate::{
@@ -10,6 +10,15 @@ use crate::{
     codec::{self, At, connection},
     sql,
 };
+
+/// What of a client has a number.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct WrittenAs {
+    /// A connection.
+    pub connection: bool,
+    /// A webhook that is not deleted.
+    pub webhook: bool,
+}
 
 impl Store {
     /// The sealed proxy of a connection; `None` when it has none.
@@ -23,6 +32,25 @@ impl Store {
             .fetch_optional(self.pool())
             .await;
         Ok(self.one(row, |row| row.try_get(0))?.flatten())
+    }
+
+    /// What of a client has this number, written in just this way.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn written_as(&self, key: &ConnectionKey) -> Result<WrittenAs, StoreError> {
+        let row = query(sql::WRITTEN_AS)
+            .bind(key.client_id.0)
+            .bind(key.phone_number.as_str())
+            .fetch_optional(self.pool())
+            .await;
+        let found = self.one(row, |row| {
+            Ok(WrittenAs {
+                connection: row.try_get(0)?,
+                webhook: row.try_get(1)?,
+            })
+        })?;
+        Ok(found.unwrap_or_default())
     }
 
     /// The connections that are being deleted, of all clients: those of a process that ended meanwhile among them.
@@ -48,7 +76,8 @@ impl Store {
 }
 
 impl Group<'_> {
-    /// Makes a connection that wants to run. `None`: this client has one for this number.
+    /// Makes a connection that wants to run. `None`: this client has one for this number, or a connection or webhook for the
+    /// same account in its other way of writing ([`Store::written_as`]).
     ///
     /// # Errors
     /// `Rejected` when there is no such client.
@@ -57,6 +86,7 @@ impl Group<'_> {
         new: &NewConnection,
         now: Timestamp,
     ) -> Result<Option<Connection>, StoreError> {
+        let other = new.key.phone_number.other_writing();
         let (shown, sealed) = columns(new.proxy.as_ref());
         let (per_second, burst) = rates(new.sending);
         let statement = query(sql::CREATE_CONNECTION)
@@ -69,7 +99,8 @@ impl Group<'_> {
             .bind(sealed)
             .bind(per_second)
             .bind(burst)
-            .bind(new.reject_calls);
+            .bind(new.reject_calls)
+            .bind(other.as_ref().map(PhoneNumber::as_str));
         let row = statement.fetch_optional(self.enter()?).await;
         self.leave(row.and_then(|row| row.as_ref().map(connection).transpose()))
     }

@@ -51,6 +51,7 @@ mod writer;
 
 pub use awaited::{AwaitedId, AwaitedMessage};
 pub use backup::back_up;
+pub use connections::WrittenAs;
 pub use error::StoreError;
 pub use idempotency::KEY_LIFETIME;
 pub use keys::{KeyChange, KeyKind, KeyRange, KeysChanged, StoredKey};

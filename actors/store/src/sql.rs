@@ -17,6 +17,20 @@ macro_rules! statements {
     };
 }
 
+/// That client $1 has nothing for the number in a parameter: no connection, no webhook. Null is no number.
+macro_rules! not_written_as {
+    ($number:literal) => {
+        concat!(
+            "NOT EXISTS (SELECT 1 FROM whatsapp_connections o WHERE o.client_id = $1 AND o.phone_number = ",
+            $number,
+            ") AND NOT EXISTS (SELECT 1 FROM whatsapp_webhooks o \
+                WHERE o.client_id = $1 AND o.phone_number = ",
+            $number,
+            " AND o.deleted_at IS NULL)"
+        )
+    };
+}
+
 mod clients;
 mod connections;
 mod events;

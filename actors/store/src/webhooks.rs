@@ -2,7 +2,9 @@
 
 use sqlx::{SqliteConnection, query};
 use uuid::Uuid;
-use wharf_domain::{ClientId, ConnectionKey, Metadata, Timestamp, Webhook, WebhookId, webhook::WebhookPatch};
+use wharf_domain::{
+    ClientId, ConnectionKey, Metadata, PhoneNumber, Timestamp, Webhook, WebhookId, webhook::WebhookPatch,
+};
 
 use crate::{
     Group, StoreError,
@@ -14,7 +16,8 @@ use crate::{
 const WITH_DELETION: u32 = 100;
 
 impl Group<'_> {
-    /// Registers a webhook. `None`: this client has one for this number. The values were checked before (`https`,
+    /// Registers a webhook. `None`: this client has one for this number, or a connection or webhook for the same account in
+    /// its other way of writing ([`crate::Store::written_as`]): events of the one would never reach the other. The values were checked before (`https`,
     /// budget, size of the metadata); the database refuses a budget outside 1 to 20 too.
     ///
     /// # Errors
@@ -32,6 +35,7 @@ impl Group<'_> {
     ) -> Result<Option<Webhook>, StoreError> {
         let (connection, lines) = self.enter_with_lines()?;
         lines.forget_webhooks();
+        let other = key.phone_number.other_writing();
         let result = async {
             let row = query(sql::REGISTER_WEBHOOK)
                 .bind(key.client_id.0)
@@ -42,6 +46,7 @@ impl Group<'_> {
                 .bind(is_active)
                 .bind(metadata.map(Metadata::as_str))
                 .bind(At(now))
+                .bind(other.as_ref().map(PhoneNumber::as_str))
                 .fetch_optional(connection)
                 .await?;
             row.as_ref().map(webhook).transpose()

@@ -109,7 +109,7 @@ pub enum SendError {
     #[error("not connected to WhatsApp")]
     NotConnected,
     /// Nobody has this number on WhatsApp.
-    #[error("{0} is not on WhatsApp")]
+    #[error("{0} is not on WhatsApp{hint}", hint = hint_of(.0))]
     NotOnWhatsApp(PhoneNumber),
     /// WhatsApp gives out no keys of the receiver's devices, so it was not sent: none of them could read it.
     #[error(
@@ -133,6 +133,14 @@ pub enum SendError {
     /// Something broke on our side.
     #[error("could not send: {0}")]
     Failed(String),
+}
+
+/// What is added where digits are as many as those of a hidden id, which numbers seldom have.
+fn hint_of(number: &PhoneNumber) -> &'static str {
+    match number.as_str().len() {
+        14.. => "; if this is a hidden id (`from_lid` of an event), write @lid behind it",
+        _ => "",
+    }
 }
 
 /// How one number's link differs from what is configured for all.

@@ -18,6 +18,9 @@ use super::super::{
 pub(super) const TYPES: &str = "must be one of text, image, video, audio, voice, document, sticker, location, contact, reaction, \
                      poll, edit, revoke, forward";
 
+/// What `link_preview` may be.
+const PREVIEWS: &str = "must be true, false, \"auto\" or an object {url, title, description?}";
+
 pub(super) fn content(body: &mut Fields, kind: &str) -> Result<NewContent, Refused> {
     Ok(NewContent::Own(match kind {
         "text" => return words(body),
@@ -56,7 +59,7 @@ fn words(body: &mut Fields) -> Result<NewContent, Refused> {
     let text = body.required("text", text);
     let mentions = body.optional("mentions", mentions);
     let look = body.yes_or_no("link_preview", "auto") == Some(true);
-    let link_preview = body.object("link_preview", |fields| {
+    let link_preview = body.object_or("link_preview", PREVIEWS, |fields| {
         let url = fields.required("url", line);
         let title = fields.required("title", line);
         let description = fields.optional("description", line);
@@ -114,7 +117,7 @@ fn poll(body: &mut Fields) -> Result<Poll, Refused> {
             Poll::check_options(name, &options).map(|()| options)
         });
         let count = fields.optional("selectable_count", |name, value| {
-            let count = value.as_u64();
+            let count = fields::unsigned(&value);
             count.ok_or_else(|| InvalidField::new(name, "must be a whole number"))
         });
         let (question, options) = (question?, options?);

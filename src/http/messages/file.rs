@@ -134,8 +134,14 @@ impl Draft {
     /// The message with its file: the one that came along, the one in base64, or one to be fetched.
     pub(super) async fn with_file(mut self, call: &mut Call) -> Result<NewMedia, Problem> {
         let file = match (call.upload.take(), self.base64.take()) {
-            (Some(upload), _) => NewFile::Received(self.part(upload)),
-            (None, Some(base64)) => NewFile::Received(decoded(call, &base64).await?),
+            (Some(upload), _) => NewFile::Received {
+                file: self.part(upload),
+                field: "file",
+            },
+            (None, Some(base64)) => NewFile::Received {
+                file: decoded(call, &base64).await?,
+                field: "media.base64",
+            },
             (None, None) => NewFile::Url,
         };
         Ok(NewMedia {

@@ -301,7 +301,7 @@ impl Desk for FakeDesk {
             _ => "",
         };
         if let NewContent::Media(media) = &message.content
-            && let NewFile::Received(file) = &media.file
+            && let NewFile::Received { file, .. } = &media.file
         {
             self.file_size.store(file.size, Ordering::Relaxed);
             if file.size <= FILE_MAX {

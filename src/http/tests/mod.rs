@@ -19,6 +19,7 @@ mod sending;
 mod sockets;
 mod table;
 mod uploads;
+mod values;
 mod visible;
 mod watching;
 mod webhooks;

@@ -15,6 +15,9 @@ pub enum Happening {
         /// Who gets it: a number, a hidden id where it is not known, or the id of a group.
         #[serde(skip)]
         to: String,
+        /// The receiver's hidden id (LID) in digits, where the number is not known; the same as `to`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        to_lid: Option<String>,
         /// Always true.
         is_from_me: bool,
     },
@@ -24,6 +27,9 @@ pub enum Happening {
         /// Who gets the message, as above.
         #[serde(skip)]
         to: String,
+        /// The receiver's hidden id in digits, as above.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        to_lid: Option<String>,
         /// How far; never [`SendStatus::Queued`].
         status: SendStatus,
         /// Why it failed, with [`SendStatus::Failed`]: WhatsApp's code, or one of [`crate::outgoing::code`].

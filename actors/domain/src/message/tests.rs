@@ -75,6 +75,7 @@ fn told(happening: Happening) -> IncomingMessage {
 fn status(status: SendStatus, participant: Option<&str>) -> IncomingMessage {
     told(Happening::Status {
         to: "5511977776666".into(),
+        to_lid: None,
         status,
         code: None,
         participant: participant.map(str::to_owned),
@@ -101,6 +102,7 @@ fn a_status_is_one_event_whenever_and_by_whatever_name_of_the_chat_it_is_told() 
         },
         told(Happening::Sent {
             to: "5511977776666".into(),
+            to_lid: None,
             is_from_me: true,
         }),
     ];
@@ -131,12 +133,22 @@ fn an_event_names_itself_right_after_the_seven_keys() {
     );
     let mut sent = told(Happening::Sent {
         to: "1@g.us".into(),
+        to_lid: None,
         is_from_me: true,
     });
     sent.details.as_mut().unwrap().view_once = true;
     assert_eq!(
         sent.payload(ClientId(1), &number),
         r#"{"client_id":1,"message_id":"3EB0C767","from":"5511999999999","to":"1@g.us","timestamp":"2025-11-05T14:23:00Z","type":"text","content":"a","event":"message.sent","is_from_me":true,"view_once":true}"#
+    );
+    let hidden = told(Happening::Sent {
+        to: "7".into(),
+        to_lid: Some("7".into()),
+        is_from_me: true,
+    });
+    assert_eq!(
+        hidden.payload(ClientId(1), &number),
+        r#"{"client_id":1,"message_id":"3EB0C767","from":"5511999999999","to":"7","timestamp":"2025-11-05T14:23:00Z","type":"text","content":"a","event":"message.sent","to_lid":"7","is_from_me":true}"#
     );
 }
 

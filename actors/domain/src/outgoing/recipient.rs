@@ -83,7 +83,7 @@ impl Recipient {
             false => InvalidField::new(
                 field,
                 "must be a number of 8 to 15 digits (a leading +, spaces, dashes and brackets are dropped), or a \
-                 group's id, such as 120363000000000001@g.us",
+                 group's id, such as 120363000000000001@g.us, or a hidden id (`from_lid` of an event) with @lid behind it",
             ),
         })
     }
@@ -199,6 +199,8 @@ mod tests {
             assert!(refusal.message.starts_with("must be"), "{refusal}");
         }
         assert!(Recipient::parse_person("from", "1@g.us").is_err());
+        let digits = "1000000000000007".parse::<Recipient>().unwrap_err();
+        assert!(digits.message.ends_with("with @lid behind it"), "{digits}");
     }
 
     proptest! {

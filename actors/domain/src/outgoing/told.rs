@@ -30,6 +30,8 @@ pub struct Place {
     pub chat: String,
     /// Whom it went to: a number, a hidden id in digits, or the id of a group.
     pub to: String,
+    /// The hidden id in digits, if `to` is one.
+    pub to_lid: Option<String>,
     /// The group.
     pub group: Option<Group>,
     /// Which member of the group tells.
@@ -49,6 +51,10 @@ impl Place {
                 Recipient::Number(number) => number.as_str().to_owned(),
                 Recipient::Hidden(digits) => digits.as_ref().to_owned(),
                 Recipient::Group(_) => id.clone(),
+            },
+            to_lid: match to {
+                Recipient::Hidden(digits) => Some(digits.as_ref().to_owned()),
+                Recipient::Number(_) | Recipient::Group(_) => None,
             },
             chat: id,
             group,
@@ -142,6 +148,7 @@ impl Told {
         let mut place = match &self.place {
             Some(place) => Place {
                 to: itself.to,
+                to_lid: itself.to_lid,
                 ..place.clone()
             },
             None => itself,
@@ -171,12 +178,14 @@ impl StatusChange {
         let Place {
             chat,
             to,
+            to_lid,
             group,
             participant,
         } = self.place.clone();
         let number = &self.key.phone_number;
         let happening = Happening::Status {
             to,
+            to_lid,
             status: self.status,
             code: self.error_code.clone(),
             participant,

@@ -2,10 +2,39 @@
 
 use std::os::unix::fs::symlink;
 
-use wharf_domain::outgoing::ForwardSource;
+use wharf_domain::{EventId, outgoing::ForwardSource};
 
 use super::*;
 use crate::{NewContent, NewMessage};
+
+fn forward(id: EventId) -> NewMessage {
+    NewMessage {
+        to: "5511777777777".parse().unwrap(),
+        content: NewContent::Forward(ForwardSource::Event(id)),
+        reply_to: None,
+        queue: false,
+        wait: true,
+    }
+}
+
+/// It was sent as a picture and is none: nothing that the request says is wrong.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_is_not_what_it_came_as_cannot_be_passed_on() {
+    let host = Host::start().await;
+    let world = World::start_with(with_media(&host, MediaSettings::default())).await;
+    let client = world.add_client("a").await.id;
+    let (webhook, link) = world.linked(client, &number(1), "/ok").await;
+    link.deliver(vec![picture(&host, "5511999999999", "M1", 100)])
+        .await
+        .unwrap();
+    let id = world.wait_for_events(&webhook, EventStatus::Delivered, 1).await[0].id;
+    let refused = world.gateway.send(client, &number(1), forward(id), None).await;
+    assert!(
+        matches!(&refused, Err(GatewayError::Refused(why)) if why.starts_with("it cannot be forwarded: its file holds ")),
+        "{refused:?}"
+    );
+    world.gateway.stop().await;
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_that_cannot_be_read_for_a_moment_is_not_said_to_be_gone() {
@@ -21,16 +50,7 @@ async fn a_file_that_cannot_be_read_for_a_moment_is_not_said_to_be_gone() {
     fs::remove_file(&place).unwrap();
     // What leads to itself is there, and cannot be opened.
     symlink(&place, &place).unwrap();
-    let forward = async || {
-        let message = NewMessage {
-            to: "5511777777777".parse().unwrap(),
-            content: NewContent::Forward(ForwardSource::Event(id)),
-            reply_to: None,
-            queue: false,
-            wait: true,
-        };
-        world.gateway.send(client, &number(1), message, None).await
-    };
+    let forward = async || world.gateway.send(client, &number(1), forward(id), None).await;
     let unreadable = forward().await.unwrap_err();
     assert!(matches!(unreadable, GatewayError::Unavailable(_)), "{unreadable:?}");
     fs::remove_file(&place).unwrap();

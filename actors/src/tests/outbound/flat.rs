@@ -12,7 +12,7 @@ const MOST_KIB: usize = 16 * 1024;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "runs inside a_large_file_takes_little_memory_on_its_way_out"]
 async fn inside_a_process_of_its_own() {
-    use super::{Host, NewFile, SendStatus, World, document, number, sending_to};
+    use super::{Host, SendStatus, World, document, number, received, sending_to};
     let host = Host::start().await;
     let world = World::start_with(sending_to(&host)).await;
     let client = world.add_client("a").await.id;
@@ -25,7 +25,7 @@ async fn inside_a_process_of_its_own() {
     for _ in 0..1024 {
         receiving.take(&piece).await.unwrap();
     }
-    let file = NewFile::Received(receiving.finish().await.unwrap());
+    let file = received(receiving.finish().await.unwrap());
     let queued = world.sends(client, document(), file, false).await.unwrap();
     world.becomes(client, &queued.message_id, SendStatus::Sent).await;
     let grown = process_kib("VmHWM").saturating_sub(before);

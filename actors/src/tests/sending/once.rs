@@ -77,6 +77,34 @@ async fn what_is_done_under_keys_beside_messages_is_bounded() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_chat_is_muted_until_a_time_that_lies_ahead() {
+    let world = World::start().await;
+    let client = world.add_client("a").await.id;
+    let link = world.connected(client, &number(1)).await;
+    let mute = |until| Action::ArrangeChat {
+        chat: TO.parse().unwrap(),
+        how: Arrangement::MutedUntil(until),
+    };
+    let key = || IdempotencyKey {
+        key: "k".into(),
+        body_hash: [1; 32],
+    };
+    let (over, ahead) = (clock::now(), clock::now() + Duration::from_millis(500));
+    let refused = world.gateway.act(client, &number(1), mute(over), Some(key())).await;
+    assert!(
+        matches!(&refused, Err(GatewayError::Invalid(refused)) if refused.to_string() == "until must lie ahead"),
+        "{refused:?}"
+    );
+    // Nothing was done under the key; and who repeats what was done gets its answer, also when that time is over.
+    let done = world.gateway.act(client, &number(1), mute(ahead), Some(key())).await;
+    assert_eq!(done, Ok(Done::Done));
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    let again = world.gateway.act(client, &number(1), mute(ahead), Some(key())).await;
+    assert_eq!((again, link.acts()), (Ok(Done::Done), vec![mute(ahead)]));
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_repeat_of_what_was_done_under_a_key_is_not_counted() {
     let world = World::start().await;
     let client = world.add_client("a").await.id;

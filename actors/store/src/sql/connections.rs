@@ -9,6 +9,9 @@ macro_rules! connection_columns {
 }
 
 statements! {
+    // Of a number of client $1: whether a connection and whether a webhook has it.
+    WRITTEN_AS = "SELECT EXISTS (SELECT 1 FROM whatsapp_connections WHERE client_id = $1 AND phone_number = $2), \
+        EXISTS (SELECT 1 FROM whatsapp_webhooks WHERE client_id = $1 AND phone_number = $2 AND deleted_at IS NULL)";
     CONNECTIONS = concat!(
         "SELECT ", connection_columns!(), " FROM whatsapp_connections \
          WHERE client_id = $1 AND phone_number > $2 ORDER BY phone_number LIMIT $3"
@@ -20,7 +23,8 @@ statements! {
         "INSERT INTO whatsapp_connections \
             (client_id, phone_number, status, wanted, created_at, updated_at, device_name, proxy_shown, proxy_sealed, \
              sending_per_second, sending_burst, reject_calls) \
-         VALUES ($1, $2, $3, true, $4, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (client_id, phone_number) DO NOTHING RETURNING ",
+         SELECT $1, $2, $3, true, $4, $4, $5, $6, $7, $8, $9, $10 WHERE ", not_written_as!("$11"), " \
+         ON CONFLICT (client_id, phone_number) DO NOTHING RETURNING ",
         connection_columns!()
     );
     RECORD_CONNECTION = "UPDATE whatsapp_connections \

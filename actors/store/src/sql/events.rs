@@ -51,11 +51,13 @@ macro_rules! listed_places {
     };
 }
 /// What an event filter asks for, from $5 on; what is null is not asked for. A chat that WhatsApp calls by a hidden id is
-/// found by the number that its messages come from.
+/// found by the number that its messages come from or go to.
 macro_rules! matching {
     () => {
         " AND +e.seq > $5 AND e.created_at >= $6 AND e.created_at < $7 AND ($8 IS NULL OR e.message_id = $8) \
-         AND ($9 IS NULL OR e.chat = $9 OR ($10 IS NOT NULL AND e.chat LIKE '%@lid' AND e.payload ->> 'from' = $10)) \
+         AND ($9 IS NULL OR e.chat = $9 OR ($10 IS NOT NULL AND e.chat LIKE '%@lid' AND \
+            CASE WHEN coalesce(e.payload ->> 'event', 'message') IN ('message.sent', 'message.status') \
+                THEN e.payload ->> 'to' ELSE e.payload ->> 'from' END = $10)) \
          AND ($11 IS NULL OR e.status = $11) \
          AND ($12 IS NULL OR coalesce(e.payload ->> 'event', 'message') = $12)"
     };

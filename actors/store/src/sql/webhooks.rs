@@ -22,7 +22,7 @@ statements! {
     REGISTER_WEBHOOK = concat!(
         "INSERT INTO whatsapp_webhooks \
             (client_id, id, phone_number, webhook_url, max_retries, is_active, metadata, created_at, updated_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8) \
+         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $8 WHERE ", not_written_as!("$9"), " \
          ON CONFLICT (client_id, phone_number) WHERE deleted_at IS NULL DO NOTHING RETURNING ",
         webhook_columns!()
     );

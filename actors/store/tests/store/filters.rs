@@ -1,4 +1,8 @@
-use wharf_domain::{EventId, EventStatus, Timestamp, Webhook};
+use wharf_domain::{
+    EventId, EventKind, EventKinds, EventStatus, SendStatus, Timestamp, Webhook,
+    message::{Details, Happening},
+    webhook::WebhookPatch,
+};
 use wharf_store::{ChatFilter, EventFilter, NewEvent};
 
 use crate::database::{Database, NOW, delivered, failed, key, later, on_every_database};
@@ -62,6 +66,30 @@ on_every_database! {
         for ((jid, _), id) in chats.iter().zip(&made) {
             assert_eq!(found(db, &webhook, &by(ChatFilter::Jid((*jid).to_owned()))).await, [*id]);
         }
+    }
+
+    async fn a_hidden_chat_is_found_by_the_other_ones_number_whoever_wrote(db: &mut Database) {
+        let (_, webhook) = db.tenant("acme").await;
+        let (own, theirs) = (webhook.phone_number.as_str().to_owned(), "5511999999999".to_owned());
+        let came_in = new(db, &webhook, "77@lid", &theirs, NOW);
+        let sent = Happening::Sent { to: theirs.clone(), to_lid: None, is_from_me: true };
+        let (code, participant) = (None, None);
+        let told = Happening::Status { to: theirs.clone(), to_lid: None, status: SendStatus::Read, code, participant };
+        let mut made = vec![db.record(&[came_in]).await.remove(0).event.id];
+        let every = EventKinds::of([EventKind::Message, EventKind::Sent, EventKind::Status]);
+        let patch = WebhookPatch { events: Some(every), ..WebhookPatch::default() };
+        let (client, id) = (webhook.client_id, webhook.id);
+        db.write(async |group| group.update_webhook(client, id, &patch, NOW).await).await;
+        for happening in [sent, told] {
+            let mut new = new(db, &webhook, "77@lid", &own, NOW);
+            new.message.details = Some(Box::new(Details { happening: Some(happening), ..Details::default() }));
+            new.payload = new.message.payload(webhook.client_id, &webhook.phone_number);
+            made.push(db.record(&[new]).await.remove(0).event.id);
+        }
+        made.reverse();
+        let by = |number: &str| EventFilter { chat: Some(ChatFilter::Number(number.parse().unwrap())), ..filter(5) };
+        assert_eq!(found(db, &webhook, &by(&theirs)).await, made);
+        assert_eq!(found(db, &webhook, &by(&own)).await, []);
     }
 
     async fn filters_are_met_all_together_in_listed_and_unlisted_events(db: &mut Database) {

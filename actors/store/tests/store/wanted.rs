@@ -17,6 +17,7 @@ fn status(db: &mut Database, webhook: &Webhook, id: &str, status: SendStatus) ->
     new.message.details = Some(Box::new(Details {
         happening: Some(Happening::Status {
             to: "5511999999999".into(),
+            to_lid: None,
             status,
             code: None,
             participant: None,

@@ -1,8 +1,8 @@
 use serde_json::json;
 use wharf_domain::{ClientId, EventStatus, Metadata, WebhookId, WebhookStatus, webhook::WebhookPatch};
-use wharf_store::{ByNumber, Group, Renewal, StoreError};
+use wharf_store::{ByNumber, Group, Renewal, StoreError, WrittenAs};
 
-use crate::database::{Database, NOW, delivered, failed, key, later, on_every_database, postponed};
+use crate::database::{Database, NOW, delivered, failed, key, later, on_every_database, plain, postponed};
 
 on_every_database! {
     async fn a_registered_webhook_is_what_was_registered(db: &mut Database) {
@@ -40,6 +40,35 @@ on_every_database! {
         assert_eq!(db.reread(&webhook).await, webhook, "the first one is untouched");
         assert_eq!(db.write(async |group| group.delete_webhook(client.id, webhook.id, later(1)).await).await, Some(true));
         assert!(register(db).await.is_some(), "a deleted one is no obstacle");
+    }
+
+    async fn an_account_is_written_in_one_way(db: &mut Database) {
+        let client = db.client("acme").await;
+        let other = db.client("other").await;
+        let (with, without) = ("5511988888888", "551188888888");
+        let webhook = db.webhook(&key(client.id, without)).await;
+        let register = async |db: &mut Database, client: &ClientId, number| {
+            let (id, number) = (WebhookId(db.uuid()), key(*client, number));
+            db.write(async |group| group.register_webhook(id, &number, "https://b.example", 1, true, None, NOW).await)
+                .await
+                .is_some()
+        };
+        let connect = async |db: &mut Database, client: &ClientId, number| {
+            let new = plain(&key(*client, number));
+            db.write(async |group| group.create_connection(&new, NOW).await).await.is_some()
+        };
+        assert!(!register(db, &client.id, with).await && !connect(db, &client.id, with).await);
+        let found = WrittenAs { connection: false, webhook: true };
+        assert_eq!(db.store.written_as(&webhook.key()).await.unwrap(), found);
+        assert!(connect(db, &other.id, with).await, "clients do not see each other's");
+        assert!(connect(db, &client.id, without).await);
+        db.write(async |group| group.delete_webhook(client.id, webhook.id, NOW).await).await;
+        assert!(!register(db, &client.id, with).await && !connect(db, &client.id, with).await);
+        let found = WrittenAs { connection: true, webhook: false };
+        assert_eq!(db.store.written_as(&webhook.key()).await.unwrap(), found);
+        assert!(register(db, &client.id, without).await);
+        // A landline and a mobile number with the same last eight digits.
+        assert!(register(db, &client.id, "551133334444").await && connect(db, &client.id, "5511933334444").await);
     }
 
     async fn webhooks_come_by_number_and_in_parts(db: &mut Database) {

@@ -197,6 +197,7 @@ fn built(
     });
     let happening = recipient.map(|recipient| Happening::Sent {
         to: recipient.shown.clone(),
+        to_lid: recipient.hidden.clone(),
         is_from_me: true,
     });
     let about = About {

@@ -21,6 +21,7 @@ fn heard(chat: &str, participant: Option<&str>) -> Place {
     Place {
         chat: chat.into(),
         to: "somebody".into(),
+        to_lid: Some("somebody".into()),
         group: None,
         participant: participant.map(Into::into),
     }
@@ -113,6 +114,22 @@ fn all_that_is_told_of_a_message_lies_in_one_chat() {
     let hidden = || Some(heard("100000000000007@lid", None));
     let learned = [(News::Sent, hidden()), (News::Delivered, named())];
     assert_eq!(chats(&learned), ["100000000000007@lid"; 2]);
+}
+
+#[test]
+fn a_hidden_receiver_is_marked_as_one_as_the_request_named_them() {
+    let place = || Some(heard("100000000000007@lid", None));
+    let extras = |to: &str| {
+        let steps = steps(&to.parse().unwrap(), &[(News::Sent, place())]);
+        let event = steps[0].event();
+        let Some(Happening::Status { to, to_lid, .. }) = event.happening() else {
+            panic!("{event:?}");
+        };
+        (to.clone(), to_lid.clone())
+    };
+    let digits = "100000000000007".to_owned();
+    assert_eq!(extras("100000000000007@lid"), (digits.clone(), Some(digits)));
+    assert_eq!(extras("5511999999999"), ("5511999999999".to_owned(), None));
 }
 
 #[test]

@@ -133,6 +133,7 @@ fn in_chat(chat: Party) -> Place {
         }),
         chat: chat.chat,
         to: chat.shown,
+        to_lid: chat.hidden,
         participant: None,
     }
 }

@@ -39,6 +39,22 @@ fn it_is_in_the_chat_of_its_receiver_and_from_the_linked_number() {
 }
 
 #[test]
+fn a_receiver_whose_number_is_not_known_is_marked_as_hidden() {
+    let hidden = Party {
+        shown: "100000012345678".into(),
+        hidden: Some("100000012345678".into()),
+        ..somebody()
+    };
+    for (recipient, expected) in [(somebody(), None), (hidden, Some("100000012345678"))] {
+        let message = sent(to_somebody(), &conversation("hello"), recipient);
+        assert!(
+            matches!(message.happening(), Some(Happening::Sent { to_lid, .. }) if to_lid.as_deref() == expected),
+            "{message:?}"
+        );
+    }
+}
+
+#[test]
 fn without_somebody_who_wants_it_it_is_nothing() {
     let skipped = convert(&info(to_somebody()), &conversation("hello"), &around());
     assert_eq!(skipped, Converted::Skipped("sent by this account"));

@@ -17,7 +17,7 @@ use self::made::{anything, information};
 use super::{examples::poll, votes::addition, *};
 
 /// All keys that docs/EVENTS.md names, in the order of its tables.
-const KEYS: [&str; 39] = [
+const KEYS: [&str; 40] = [
     "client_id",
     "message_id",
     "from",
@@ -26,6 +26,7 @@ const KEYS: [&str; 39] = [
     "type",
     "content",
     "event",
+    "to_lid",
     "is_from_me",
     "push_name",
     "from_lid",
