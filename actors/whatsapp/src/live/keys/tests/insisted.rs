@@ -10,13 +10,13 @@ use super::{DeviceKeys, KeyStore, PATIENCE, Reporter, World, numbers};
 
 /// The same keys in a store of which nothing was read yet, and the link that reads them.
 async fn unread(world: &World) -> (DeviceKeys, std::sync::Arc<Reporter>) {
-    let store = Store::open(&StoreOptions {
+    let options = StoreOptions {
         url: format!("sqlite://{}", database(world).display()),
         readers: 1,
         exclusive: false,
-    });
+    };
     let keys = KeyStore {
-        store: store.await.unwrap(),
+        store: Store::open(&options).await.unwrap(),
         ..world.keys.clone()
     };
     let link = Reporter::new(numbers()[0].clone(), mpsc::unbounded_channel().0);
