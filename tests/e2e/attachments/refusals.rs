@@ -49,7 +49,7 @@ async fn what_cannot_be_sent_is_refused_and_says_why() {
             "media.base64",
             "data: prefix",
         ),
-        (image(json!({"base64": text})), "media", "image/jpeg, image/png"),
+        (image(json!({"base64": text})), "media.base64", "image/jpeg, image/png"),
         (
             image(json!({"base64": text, "url": "https://a.b/c"})),
             "media.url",
@@ -74,7 +74,7 @@ async fn what_cannot_be_sent_is_refused_and_says_why() {
         ),
         (
             json!({"to": CONTACT, "type": "voice", "media": {"base64": BASE64_STANDARD.encode(b"ID3 an mp3")}}),
-            "media",
+            "media.base64",
             "opus",
         ),
     ] {
