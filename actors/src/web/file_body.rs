@@ -65,7 +65,7 @@ impl FileBody {
 
 impl Progress {
     /// Returns when the file is taken too slowly.
-    pub(super) async fn is_too_slow(mut self, patience: Patience) {
+    pub(super) async fn too_slow(mut self, patience: Patience) {
         let mut coming = Coming::at(patience.pace);
         let mut before: Option<(Instant, u64)> = None;
         loop {
@@ -86,10 +86,10 @@ impl Progress {
         }
     }
 
-    /// As [`Progress::is_too_slow`], or never without somebody who has to be hurried.
-    pub(super) async fn is_too_slow_for(self, patience: Option<Patience>) {
+    /// As [`Progress::too_slow`], or never without somebody who has to be hurried.
+    pub(super) async fn too_slow_for(self, patience: Option<Patience>) {
         match patience {
-            Some(patience) => self.is_too_slow(patience).await,
+            Some(patience) => self.too_slow(patience).await,
             None => future::pending().await,
         }
     }

@@ -143,7 +143,7 @@ impl MediaUpload {
         let patience = way.proxy.as_ref().map(|_| self.patience);
         let answer = tokio::select! {
             answer = request.send() => answer.map_err(|error| failed(way, error))?,
-            () = progress.is_too_slow_for(patience) => return Err(slow(way)),
+            () = progress.too_slow_for(patience) => return Err(slow(way)),
         };
         match answer.status() {
             status if status.is_success() => read(answer).await,
