@@ -22,7 +22,7 @@ static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/sqlite");
 /// `PRAGMA application_id` of our databases, as the first migration sets it.
 const APPLICATION_ID: i64 = 0x5748_5246;
 
-/// Where a database's header says how it is written and read (https://sqlite.org/fileformat.html, 1.3.3),
+/// Where a database's header says how it is written and read (<https://sqlite.org/fileformat.html>, 1.3.3),
 const READ_AND_WRITE_VERSIONS: Range<usize> = 18..20;
 /// and what it says there when it is without a write-ahead log.
 const ROLLBACK_JOURNAL: [u8; 2] = [1, 1];
