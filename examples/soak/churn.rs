@@ -1,12 +1,13 @@
 //! What happens to a number in months: everything that its owner, its phone, WhatsApp and its receiver can do.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use fastrand::Rng;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{
+    api::{LOOK_EVERY, PATIENCE},
     line::{Line, Stage, Standing},
     process::Failure,
 };
@@ -274,6 +275,17 @@ async fn unlink(stage: &Stage, line: &Line, standing: &mut Standing) -> Result<(
     }
     standing.linked = false;
     stage.book.did("device unlinked");
+    // The gateway hears of it a moment later, and until then shows `connected`: what is sent meanwhile has no device to go to.
+    let begun = Instant::now();
+    while line.ask(stage, Method::GET, &line.connection(), None).await?.body["status"] == "connected" {
+        if begun.elapsed() > PATIENCE {
+            stage
+                .book
+                .wrong(format!("{} is unlinked and stays connected", line.number));
+            return Ok(());
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
     Ok(())
 }
 
