@@ -22,18 +22,17 @@ pub(super) fn carry_out(myself: &ActorRef<Message>, state: &mut State, effects: 
     let shared = Arc::clone(&state.args.shared);
     let webhook @ (_, webhook_id) = (state.args.client_id, state.args.webhook_id);
     for effect in effects {
-        let (teller, shared) = (myself.clone(), Arc::clone(&shared));
         match effect {
             Effect::Attempt { next, standing } => attempt::make(myself, state, next, standing),
             Effect::Record(outcome) => {
                 let machine = state.machine.as_ref();
                 let may_wait = machine.is_some_and(|machine| machine.may_wait(outcome.event_id));
-                let task = record(teller, &shared, Ended { outcome, may_wait });
+                let task = record(myself.clone(), &shared, Ended { outcome, may_wait });
                 spawn(myself, state, task);
             }
             Effect::Hurry => shared.persistence.hurry(),
             Effect::Load { generation, query } => {
-                let task = load(teller, shared, webhook, generation, query);
+                let task = load(myself.clone(), Arc::clone(&shared), webhook, generation, query);
                 state.loading.set(guarded(task, tells_of_loss(myself)));
             }
             Effect::LoadParked {
@@ -41,12 +40,22 @@ pub(super) fn carry_out(myself: &ActorRef<Message>, state: &mut State, effects: 
                 after,
                 limit,
             } => {
-                let task = load_parked(teller, shared, webhook_id, generation, after, limit);
+                let task = load_parked(
+                    myself.clone(),
+                    Arc::clone(&shared),
+                    webhook_id,
+                    generation,
+                    after,
+                    limit,
+                );
                 spawn(myself, state, task);
             }
-            Effect::Revive(events) => spawn(myself, state, revive(teller, shared, webhook_id, events)),
+            Effect::Revive(events) => {
+                let task = revive(myself.clone(), Arc::clone(&shared), webhook_id, events);
+                spawn(myself, state, task);
+            }
             Effect::Deactivate(reason) => {
-                let task = deactivate(shared, webhook, state.aim.url.clone(), reason);
+                let task = deactivate(Arc::clone(&shared), webhook, state.aim.url.clone(), reason);
                 spawn(myself, state, task);
             }
             Effect::SetTimer { at, generation } => set_timer(myself, state, at, generation),

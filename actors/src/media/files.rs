@@ -287,7 +287,7 @@ pub(super) fn make_directory_of(file: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use wharf_domain::message::{Asked, MediaKind, MediaReference};
+    use wharf_domain::message::{MediaKind, MediaReference};
     use wharf_whatsapp::media::encrypt;
 
     use super::*;
@@ -298,16 +298,7 @@ mod tests {
     fn encrypted(plain: &[u8]) -> (Vec<u8>, MediaReference) {
         let mut file = Vec::new();
         let made = encrypt(MediaKind::Image, plain, &mut file).unwrap();
-        let reference = MediaReference {
-            kind: MediaKind::Image,
-            direct_path: String::new(),
-            media_key: made.media_key.to_vec(),
-            enc_sha256: made.enc_sha256.to_vec(),
-            sha256: made.sha256.to_vec(),
-            size: made.size,
-            by_proxy: false,
-            asked: Asked::No,
-        };
+        let reference = made.reference(MediaKind::Image, String::new());
         (file, reference)
     }
 

@@ -13,7 +13,6 @@ use thiserror::Error;
 use wharf_domain::{
     ConnectionKey, InvalidField, hex,
     media_link::file_name,
-    message::{Asked, MediaReference},
     outgoing::{FileType, HEAD_BYTES, MediaMessage, ReadyFile, SentFile},
 };
 use wharf_store::private;
@@ -138,16 +137,7 @@ fn keep(kind: FileType, file: fs::File, unfinished: &Path, place: &PathBuf) -> i
 
 fn described(kind: FileType, made: EncryptedFile, facts: Facts) -> ReadyFile {
     ReadyFile {
-        reference: MediaReference {
-            kind: kind.media_kind(),
-            direct_path: String::new(),
-            media_key: made.media_key.to_vec(),
-            enc_sha256: made.enc_sha256.to_vec(),
-            sha256: made.sha256.to_vec(),
-            size: made.size,
-            by_proxy: false,
-            asked: Asked::No,
-        },
+        reference: made.reference(kind.media_kind(), String::new()),
         url: String::new(),
         thumbnail: facts.thumbnail,
         waveform: facts.waveform,

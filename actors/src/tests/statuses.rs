@@ -44,6 +44,12 @@ async fn told(world: &World, kinds: &[EventKind]) -> (Client, Webhook, ScriptedH
     (client, webhook, link)
 }
 
+/// When a message was read, as its row has it.
+async fn read_at(world: &World, client: &Client, message_id: &str) -> Option<Timestamp> {
+    let row = world.gateway.outgoing_message(client.id, &number(1), message_id).await;
+    row.unwrap().read_at
+}
+
 /// The statuses that were delivered, once there are so many: message, status, code, member, chat's name in `to`.
 async fn statuses(world: &World, webhook: &Webhook, count: usize) -> Vec<Value> {
     world.wait_for_events(webhook, EventStatus::Delivered, count).await;
@@ -273,12 +279,7 @@ async fn who_asks_for_messages_only_is_told_of_those_and_rows_go_on() {
     link.deliver(vec![message(TO, "M1", "the end")]).await.unwrap();
     world.wait_for_events(&webhook, EventStatus::Delivered, 1).await;
     assert_eq!(world.events(&webhook).await.len(), 1);
-    let row = world
-        .gateway
-        .outgoing_message(client.id, &number(1), &sent.message_id)
-        .await
-        .unwrap();
-    assert_eq!(row.read_at, Some(Timestamp(7000)));
+    assert_eq!(read_at(&world, &client, &sent.message_id).await, Some(Timestamp(7000)));
     world.gateway.stop().await;
 }
 
@@ -307,12 +308,7 @@ async fn a_full_queue_takes_in_no_receipts_for_what_nobody_knows_and_rows_go_on(
     link.tell_of(&own, News::Read, Timestamp(7000), place(TO))
         .await
         .unwrap();
-    let row = world
-        .gateway
-        .outgoing_message(client.id, &number(1), &sent.message_id)
-        .await
-        .unwrap();
-    assert_eq!(row.read_at, Some(Timestamp(7000)));
+    assert_eq!(read_at(&world, &client, &sent.message_id).await, Some(Timestamp(7000)));
     let kept = world.events(&webhook).await;
     let mut kept: Vec<_> = kept.iter().map(|event| event.message_id.as_str()).collect();
     kept.retain(|id| *id != sent.message_id);

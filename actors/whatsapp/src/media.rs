@@ -16,7 +16,7 @@ use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
-use wharf_domain::message::{MediaKind, MediaReference};
+use wharf_domain::message::{Asked, MediaKind, MediaReference};
 use whatsapp_rust::wacore::{download::MediaType, upload::encrypt_media_streaming};
 
 /// Bytes of a block of AES.
@@ -81,6 +81,22 @@ pub struct EncryptedFile {
     pub size: u64,
     /// With which a film or sound can be checked while it plays; only of those.
     pub sidecar: Option<Vec<u8>>,
+}
+
+impl EncryptedFile {
+    /// What downloads and decrypts it again, once it lies at `direct_path` on WhatsApp's hosts.
+    pub fn reference(&self, kind: MediaKind, direct_path: String) -> MediaReference {
+        MediaReference {
+            kind,
+            direct_path,
+            media_key: self.media_key.to_vec(),
+            enc_sha256: self.enc_sha256.to_vec(),
+            sha256: self.sha256.to_vec(),
+            size: self.size,
+            by_proxy: false,
+            asked: Asked::No,
+        }
+    }
 }
 
 /// Where files of a kind are uploaded to on a media host.

@@ -11,11 +11,7 @@ use tokio::{
     net::TcpListener,
 };
 use uuid::Uuid;
-use wharf_domain::{
-    ClientId, ConnectionKey, EventId,
-    address::TargetPolicy,
-    message::{Asked, MediaKind, MediaReference},
-};
+use wharf_domain::{ClientId, ConnectionKey, EventId, address::TargetPolicy, message::MediaKind};
 use wharf_support::{process_kib, run_alone};
 use wharf_whatsapp::media::{MediaDecryptor, encrypt};
 
@@ -75,16 +71,7 @@ async fn inside_a_process_of_its_own() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = url::Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
     tokio::spawn(serve(listener, tokio::fs::File::from_std(encrypted), length));
-    let reference = MediaReference {
-        kind: MediaKind::Video,
-        direct_path: "/v/film".into(),
-        media_key: made.media_key.to_vec(),
-        enc_sha256: made.enc_sha256.to_vec(),
-        sha256: made.sha256.to_vec(),
-        size: made.size,
-        by_proxy: false,
-        asked: Asked::No,
-    };
+    let reference = made.reference(MediaKind::Video, "/v/film".into());
     let maker = Maker::new(Checked::new(TargetPolicy::default()), "", Some(base)).unwrap();
     let (source, files) = (
         MediaSource::new(maker).unwrap(),

@@ -14,7 +14,7 @@ use tokio::{
     sync::watch,
 };
 use url::Url;
-use wharf_domain::message::{Asked, MediaKind, MediaReference};
+use wharf_domain::message::{MediaKind, MediaReference};
 use wharf_whatsapp::media::encrypt;
 
 /// What is done with a request.
@@ -92,16 +92,7 @@ impl Host {
         let mut shelf = self.shelf.lock().unwrap();
         let direct_path = format!("/v/t62/{}?ccb=1", shelf.files.len());
         shelf.files.insert(direct_path.clone(), Arc::new(file));
-        MediaReference {
-            kind: MediaKind::Image,
-            direct_path,
-            media_key: made.media_key.to_vec(),
-            enc_sha256: made.enc_sha256.to_vec(),
-            sha256: made.sha256.to_vec(),
-            size: made.size,
-            by_proxy: false,
-            asked: Asked::No,
-        }
+        made.reference(MediaKind::Image, direct_path)
     }
 
     /// What the next requests for a path meet; those after them get the file.

@@ -7,6 +7,19 @@ use wharf_domain::{EventId, outgoing::ForwardSource};
 use super::*;
 use crate::{NewContent, NewMessage};
 
+/// A client to whose number a picture came.
+async fn with_a_picture() -> (Host, World, ClientId, EventId) {
+    let host = Host::start().await;
+    let world = World::start_with(with_media(&host, MediaSettings::default())).await;
+    let client = world.add_client("a").await.id;
+    let (webhook, link) = world.linked(client, &number(1), "/ok").await;
+    link.deliver(vec![picture(&host, "5511999999999", "M1", 100)])
+        .await
+        .unwrap();
+    let id = world.wait_for_events(&webhook, EventStatus::Delivered, 1).await[0].id;
+    (host, world, client, id)
+}
+
 fn forward(id: EventId) -> NewMessage {
     NewMessage {
         to: "5511777777777".parse().unwrap(),
@@ -20,14 +33,7 @@ fn forward(id: EventId) -> NewMessage {
 /// It was sent as a picture and is none: nothing that the request says is wrong.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_that_is_not_what_it_came_as_cannot_be_passed_on() {
-    let host = Host::start().await;
-    let world = World::start_with(with_media(&host, MediaSettings::default())).await;
-    let client = world.add_client("a").await.id;
-    let (webhook, link) = world.linked(client, &number(1), "/ok").await;
-    link.deliver(vec![picture(&host, "5511999999999", "M1", 100)])
-        .await
-        .unwrap();
-    let id = world.wait_for_events(&webhook, EventStatus::Delivered, 1).await[0].id;
+    let (_host, world, client, id) = with_a_picture().await;
     let refused = world.gateway.send(client, &number(1), forward(id), None).await;
     assert!(
         matches!(&refused, Err(GatewayError::Refused(why)) if why.starts_with("it cannot be forwarded: its file holds ")),
@@ -38,14 +44,7 @@ async fn a_file_that_is_not_what_it_came_as_cannot_be_passed_on() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_that_cannot_be_read_for_a_moment_is_not_said_to_be_gone() {
-    let host = Host::start().await;
-    let world = World::start_with(with_media(&host, MediaSettings::default())).await;
-    let client = world.add_client("a").await.id;
-    let (webhook, link) = world.linked(client, &number(1), "/ok").await;
-    link.deliver(vec![picture(&host, "5511999999999", "M1", 100)])
-        .await
-        .unwrap();
-    let id = world.wait_for_events(&webhook, EventStatus::Delivered, 1).await[0].id;
+    let (_host, world, client, id) = with_a_picture().await;
     let place = world.gateway.shared.media.files.path(client, id);
     fs::remove_file(&place).unwrap();
     // What leads to itself is there, and cannot be opened.

@@ -132,16 +132,7 @@ fn what_we_encrypt_decrypts() {
     for (kind, _) in KINDS {
         let mut file = Vec::new();
         let made = encrypt(kind, &plain[..], &mut file).unwrap();
-        let reference = MediaReference {
-            kind,
-            direct_path: String::new(),
-            media_key: made.media_key.to_vec(),
-            enc_sha256: made.enc_sha256.to_vec(),
-            sha256: made.sha256.to_vec(),
-            size: made.size,
-            by_proxy: false,
-            asked: wharf_domain::message::Asked::No,
-        };
+        let reference = made.reference(kind, String::new());
         assert_eq!(made.size, 100_000);
         assert!(decrypt(&file, &reference, &[7000]).unwrap() == plain);
     }
