@@ -19,7 +19,7 @@ use std::{
 };
 
 use super::window::{Drained, Window};
-use crate::{Ordering, PendingEvent, Timestamp};
+use crate::{Ordering, PendingEvent, Timestamp, message::is_test_chat};
 
 /// Events of one chat taken by one load: a lone busy chat shall not cost a read per message.
 pub(super) const PER_CHAT: usize = if cfg!(test) { 4 } else { 32 };
@@ -50,7 +50,8 @@ pub struct DueQuery {
     pub ordering: Ordering,
     /// Which chats are looked at.
     pub scope: DueScope,
-    /// Chats that are looked at before all others of the scope; none with [`DueScope::Chats`].
+    /// Chats that are looked at before all others of the scope; none with [`DueScope::Chats`]. With [`Ordering::None`] they
+    /// are events by their ids.
     pub named: Vec<Box<str>>,
 }
 
@@ -200,8 +201,9 @@ impl CatchUp {
     /// one.
     fn leave(&mut self, chat: &str, ordering: Ordering) {
         let over_all = self.sweep.as_ref().is_some_and(|sweep| sweep.scope == DueScope::Chats);
-        // Without an order the store knows no chats by the names that they have here.
-        if !self.dirty && !over_all && ordering == Ordering::Chat && self.named.len() < NAMED {
+        // Without an order chats are named by their events here, test events as ever.
+        let has_name = ordering == Ordering::Chat || !is_test_chat(chat);
+        if !self.dirty && !over_all && has_name && self.named.len() < NAMED {
             self.named.insert(chat.into());
         } else {
             self.dirty = true;

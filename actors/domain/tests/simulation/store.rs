@@ -1,6 +1,7 @@
 //! The durable truth of one webhook: its rows, and the questions that a machine asks.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     ops::Bound,
 };
@@ -228,9 +229,6 @@ impl Store {
 
     /// Each pending event as a chat of its own, in the order of chats and then of arrival.
     fn due_singles(&self, query: &DueQuery, mut page: DuePage) -> DuePage {
-        if query.scope == DueScope::Named {
-            return page;
-        }
         let after = query.after.as_deref().and_then(|after| after.split_once('/'));
         let after = after.map(|(chat, number)| (chat, number.parse::<usize>().unwrap_or(usize::MAX)));
         let from = Bound::Included(after.map_or("", |(chat, _)| chat));
@@ -278,7 +276,11 @@ impl Store {
             true
         };
         for chat in &query.named {
-            let Some(numbers) = self.pending.get(chat) else {
+            let numbers = match query.ordering {
+                Ordering::Chat => self.pending.get(chat).map(Cow::Borrowed),
+                Ordering::None => self.alone(chat).map(Cow::Owned),
+            };
+            let Some(numbers) = numbers else {
                 continue;
             };
             let wanted = !query.only_due || numbers.first().is_some_and(|first| self.is_due(*first, query.now));
@@ -317,6 +319,12 @@ impl Store {
             .range((Bound::Excluded((query.now, usize::MAX)), Bound::Unbounded));
         page.skipped = later.take(1024).count();
         page
+    }
+
+    /// The event of this id, where it is pending.
+    fn alone(&self, id: &str) -> Option<BTreeSet<usize>> {
+        let number = number(EventId(id.parse().ok()?));
+        (self.rows.get(number)?.status == EventStatus::Pending).then(|| BTreeSet::from([number]))
     }
 
     fn due_chats(&self, query: &DueQuery, mut page: DuePage) -> DuePage {

@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 
+use serde::Serialize;
 use sqlx::{Row, SqliteConnection, query_scalar};
 use wharf_domain::{Ordering, PendingEvent, Timestamp, WebhookId};
 
@@ -65,7 +66,7 @@ pub(super) async fn due_page(
             }
             Ordering::None => {
                 let places: Vec<i64> = heads.iter().map(|due| due.seq).collect();
-                (read_singles(connection, webhook, &places).await?, None)
+                (read_singles(connection, webhook, sql::DUE_SINGLES_AT, &places).await?, None)
             }
         };
         page.chats.extend(found);
@@ -96,7 +97,14 @@ async fn read_named(
     page: &mut DuePage,
 ) -> Result<(), sqlx::Error> {
     let names: Vec<&str> = query.named.iter().map(|chat| &**chat).collect();
-    let (found, cut) = read_chats(connection, webhook, query, &names).await?;
+    let (found, cut) = match query.ordering {
+        Ordering::Chat => read_chats(connection, webhook, query, &names).await?,
+        Ordering::None => {
+            let room = names.len().min(query.room.max(1));
+            let found = read_singles(connection, webhook, sql::DUE_SINGLES_NAMED, &names[..room]).await?;
+            (found, Some(room))
+        }
+    };
     let is_wanted = |chat: &DueChat| {
         let first = chat.events.first().and_then(|event| event.next_retry_at);
         !query.only_due || first.is_none_or(|at| at <= query.now)
@@ -134,16 +142,17 @@ async fn read_due(
         .collect()
 }
 
-/// The events at these places that are pending still, each as a chat of its own.
+/// The events of a statement's list, by their places or ids, that are pending still, each as a chat of its own.
 pub(super) async fn read_singles(
     connection: &mut SqliteConnection,
     webhook: WebhookId,
-    places: &[i64],
+    statement: &'static str,
+    list: &[impl Serialize],
 ) -> Result<Vec<DueChat>, sqlx::Error> {
-    let places = json_text(places)?;
-    let rows = sqlx::query(sql::DUE_SINGLES_AT)
+    let list = json_text(list)?;
+    let rows = sqlx::query(statement)
         .bind(webhook.0)
-        .bind(places)
+        .bind(list)
         .bind(kept_payload_bytes())
         .fetch_all(connection)
         .await?;

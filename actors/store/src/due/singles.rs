@@ -55,7 +55,7 @@ pub(super) async fn due_page(
             taken.push(seq);
         }
     }
-    page.chats = read_singles(connection, webhook, &taken).await?;
+    page.chats = read_singles(connection, webhook, sql::DUE_SINGLES_AT, &taken).await?;
     page.next_due_at = next_due_at(connection, webhook, query.now).await?;
     Ok(page)
 }

@@ -38,6 +38,19 @@ macro_rules! undelivered_events {
         )
     };
 }
+/// The pending events of webhook $1 that the JSON array $2 lists, in its order, with bodies of up to $3 bytes.
+macro_rules! due_singles {
+    ($listed:literal) => {
+        concat!(
+            "SELECT e.webhook_id, e.id, e.seq, e.sequence, e.chat, e.attempt_count, e.budget_start, e.next_retry_at, \
+                CASE WHEN octet_length(e.payload) <= $3 THEN e.payload END \
+             FROM json_each($2) c CROSS JOIN webhook_events e \
+             WHERE ",
+            $listed,
+            " AND e.webhook_id = $1 AND e.status = 'pending'"
+        )
+    };
+}
 /// The places of the events of webhook $1 before place $2 and after place $3, newest first: those that are not listed
 /// yet and those that are, merged. Whose webhook it is, the caller has asked. A `+` keeps
 /// SQLite, which seeks to one bound only, from choosing that one.
@@ -168,11 +181,8 @@ statements! {
     DUE_HEADS = include_str!("../../queries/sqlite/due_heads.sql");
     DUE_EVENTS = include_str!("../../queries/sqlite/due_events.sql");
     DUE_BY_TIME = include_str!("../../queries/sqlite/due_by_time.sql");
-    // The events at the places of the JSON array $2, in its order, with bodies of up to $3 bytes.
-    DUE_SINGLES_AT = "SELECT e.webhook_id, e.id, e.seq, e.sequence, e.chat, e.attempt_count, e.budget_start, \
-            e.next_retry_at, CASE WHEN octet_length(e.payload) <= $3 THEN e.payload END \
-        FROM json_each($2) c CROSS JOIN webhook_events e \
-        WHERE e.seq = c.value AND e.webhook_id = $1 AND e.status = 'pending'";
+    DUE_SINGLES_AT = due_singles!("e.seq = c.value");
+    DUE_SINGLES_NAMED = due_singles!("e.id = unhex(c.value, '-')");
     COUNT_WAITING = "SELECT count(*) FROM (SELECT 1 FROM webhook_events \
         WHERE webhook_id = $1 AND status = 'pending' AND next_retry_at IS NOT NULL AND next_retry_at > $2 LIMIT $3) AS s";
     // Each pending event by itself, in the order of webhook_events_pending: the rest of a chat, then the chats

@@ -2,7 +2,7 @@ use wharf_domain::{
     AttemptOutcome, ClientId, Courtesy, EventId, EventStatus, HeaderNames, Ordering, PendingEvent, Recovery, Webhook,
     WebhookId, courtesy::ClientErrors, webhook::WebhookPatch,
 };
-use wharf_store::{DueQuery, StoreError};
+use wharf_store::{DueQuery, DueScope, StoreError};
 
 use crate::{
     database::{Database, NOW, delivered, later, on_every_database, postponed},
@@ -199,5 +199,31 @@ on_every_database! {
         let page = db.store.due_chats(webhook.id, &DueQuery { only_due: true, ..singles }).await.unwrap();
         let due: Vec<_> = page.chats.iter().map(|chat| chat.events[0].id).collect();
         assert_eq!((due.as_slice(), page.skipped), ([1, 4, 3, 2].map(|place: usize| events[place].id).as_slice(), 1));
+    }
+
+    async fn without_an_order_events_are_named_by_their_ids(db: &mut Database) {
+        let (_, webhook) = db.tenant("acme").await;
+        let (_, others) = db.tenant("other").await;
+        let foreign = db.events(&others, &["a"]).await;
+        let events = db.events(&webhook, &["a", "a", "a", "b"]).await;
+        db.outcomes(&[delivered(&webhook, &events[0]), postponed(&webhook, &events[2], 60)]).await;
+        let named: Vec<Box<str>> = [&events[2], &events[0], &foreign[0], &events[1], &events[3]]
+            .iter()
+            .map(|event| event.id.to_string().into())
+            .collect();
+        for scope in [DueScope::Named, DueScope::Times] {
+            let query = DueQuery { ordering: Ordering::None, scope, named: named.clone(), ..everything() };
+            let found = async |query: DueQuery| {
+                let page = db.store.due_chats(webhook.id, &query).await.unwrap();
+                assert_eq!((page.next_due_at, page.cursor), (Some(later(60)), None));
+                assert!(page.chats.iter().all(|chat| chat.events.len() == 1 && !chat.more));
+                (page.chats.iter().map(|chat| chat.events[0].id).collect::<Vec<_>>(), page.left)
+            };
+            let ids = |places: &[usize]| places.iter().map(|&place| events[place].id).collect::<Vec<_>>();
+            assert_eq!(found(query.clone()).await, (ids(&[2, 1, 3]), Vec::new()));
+            let only_due = DueQuery { only_due: true, ..query.clone() };
+            assert_eq!(found(only_due).await, (ids(&[1, 3]), Vec::new()));
+            assert_eq!(found(DueQuery { room: 4, ..query }).await, (ids(&[2, 1]), named[4..].to_vec()));
+        }
     }
 }

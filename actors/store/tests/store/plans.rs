@@ -154,6 +154,7 @@ async fn the_backlog_is_read_from_its_index_alone() {
             "DUE_SINGLES_AFTER_CHAT",
             "SEARCH e USING INDEX webhook_events_pending (webhook_id=? AND chat>?)",
         ),
+        ("DUE_SINGLES_NAMED", "SEARCH e USING INDEX webhook_events_id (id=?)"),
         (
             "PARKED_EVENTS",
             "SEARCH webhook_events USING INDEX webhook_events_parked (webhook_id=? AND rowid>?)",

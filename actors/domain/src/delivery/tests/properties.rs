@@ -165,6 +165,12 @@ fn a_dead_receiver_costs_what_is_due_and_not_what_waits() {
             world.message();
         }
         world.start();
+        // More comes while they wait.
+        for _ in 0..1000 {
+            world.message();
+            world.come_to_rest(0);
+            world.fire(0);
+        }
         world.settle(0);
         let per_attempt = world.visited / world.attempts;
         assert!(

@@ -134,6 +134,11 @@ impl Store {
         self.pending.get(chat).into_iter().flatten().copied()
     }
 
+    fn pending_at(&self, id: EventId) -> Option<usize> {
+        let number = number(id);
+        (self.rows[number].status == EventStatus::Pending).then_some(number)
+    }
+
     pub(super) fn due_chats(&self, query: &DueQuery) -> DuePage {
         let waits = |number: &usize| self.rows[*number].event.next_retry_at.filter(|at| *at > query.now);
         let at = |number: &usize| {
@@ -210,8 +215,11 @@ impl Store {
             true
         };
         for chat in &query.named {
-            assert_eq!(query.ordering, Ordering::Chat);
-            let Some(first) = self.pending_of(chat).next() else {
+            let first = match query.ordering {
+                Ordering::Chat => self.pending_of(chat).next(),
+                Ordering::None => self.pending_at(chat.parse().map(EventId).unwrap()),
+            };
+            let Some(first) = first else {
                 continue;
             };
             let wanted = !query.only_due || at(first).is_none_or(|at| at <= query.now);
@@ -234,7 +242,8 @@ impl Store {
         due.sort();
         let mut last = query.after.clone();
         for (visited, (place, number)) in due.into_iter().enumerate() {
-            let looked_at = query.named.contains(&self.rows[number].event.chat) || !is_first(number);
+            let named = query.ordering == Ordering::Chat && query.named.contains(&self.rows[number].event.chat);
+            let looked_at = named || !is_first(number);
             if visited == query.visit || !looked_at && !take(&mut page, number) {
                 page.cursor = Some(last.unwrap_or_default());
                 return page;

@@ -177,7 +177,7 @@ impl World {
         }
     }
 
-    fn fire(&mut self, late: i64) {
+    pub(in super::super) fn fire(&mut self, late: i64) {
         if let Some((at, generation)) = self.timer.take() {
             self.now = Timestamp(self.now.0.max(at.0) + late);
             self.timers += 1;
@@ -310,6 +310,18 @@ impl World {
         told && read && self.running.is_empty() && self.awaiting.is_empty()
     }
 
+    /// All that is under way ends.
+    pub(in super::super) fn come_to_rest(&mut self, healthy: usize) {
+        while !self.is_quiet() {
+            self.deliver();
+            self.write(false);
+            self.grant();
+            self.finish(healthy);
+            self.read(false);
+            self.read_parked(false);
+        }
+    }
+
     /// Nothing new comes in, the receiver answers like `healthy`, and time goes by in timers only.
     pub(in super::super) fn settle(&mut self, healthy: usize) {
         let (timers, loads, attempts, began) = (self.timers, self.loads, self.attempts, self.now);
@@ -332,14 +344,7 @@ impl World {
         }
         let rows = self.store.rows.len();
         loop {
-            while !self.is_quiet() {
-                self.deliver();
-                self.write(false);
-                self.grant();
-                self.finish(healthy);
-                self.read(false);
-                self.read_parked(false);
-            }
+            self.come_to_rest(healthy);
             if self.timer.is_none() {
                 break;
             }
