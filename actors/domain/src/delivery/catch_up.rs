@@ -28,7 +28,8 @@ const VISIT: usize = if cfg!(test) { 8 } else { 2048 };
 /// The pause after a failed read, and between sweeps while chats are parked: theirs are the long sweeps, and there may
 /// be as many due times as chats.
 const PAUSE: Duration = Duration::from_millis(250);
-/// Chats that are looked at by name, at the most; with more of them a sweep over all is the smaller cost.
+/// Chats that are looked at by name, at the most; with more of them a sweep over all is the smaller cost. Without an order it
+/// is as many events as a sweep's load looks at.
 const NAMED: usize = if cfg!(test) { 3 } else { 64 };
 
 /// A question to the store: the heads of chats with pending events.
@@ -197,13 +198,16 @@ impl CatchUp {
         self.changed(&drained.chat, Change::Other);
     }
 
-    /// The store has something of a chat that is not held. Where no others are to be met, it is enough to look at this
-    /// one.
+    /// The store has something of a chat that is not held, which a sweep under way may have passed: it is looked at by its name,
+    /// unless another sweep over all follows anyway.
     fn leave(&mut self, chat: &str, ordering: Ordering) {
-        let over_all = self.sweep.as_ref().is_some_and(|sweep| sweep.scope == DueScope::Chats);
-        // Without an order chats are named by their events here, test events as ever.
-        let has_name = ordering == Ordering::Chat || !is_test_chat(chat);
-        if !self.dirty && !over_all && has_name && self.named.len() < NAMED {
+        let most = match ordering {
+            Ordering::Chat => NAMED,
+            // Its name is its event's, but for a test event.
+            Ordering::None if is_test_chat(chat) => 0,
+            Ordering::None => VISIT,
+        };
+        if !self.dirty && self.named.len() < most {
             self.named.insert(chat.into());
         } else {
             self.dirty = true;
