@@ -25,9 +25,13 @@ use crate::{
     telemetry::{self, TelemetryError},
 };
 
+/// What `wharf --help` ends with.
+const VARIABLES: &str = "Every key of config.toml is a variable, too, which counts before the file: \
+                         WHARF_HTTP__LISTEN=0.0.0.0:8080 is `listen` of `[http]`. `wharf config show` prints all of them.";
+
 /// A WhatsApp-to-webhook gateway.
 #[derive(Debug, Parser)]
-#[command(name = "wharf", version, max_term_width = 100)]
+#[command(name = "wharf", version, max_term_width = 100, after_help = VARIABLES)]
 pub struct Cli {
     /// Reads this file over the built-in defaults (without it: config.toml in the working directory, if there is one).
     #[arg(long, global = true, value_name = "FILE")]
@@ -45,7 +49,7 @@ enum Command {
     Client(ClientCommand),
     /// Copies the database, whole and as of one moment; works while the gateway runs.
     Backup {
-        /// The file to make; its directory is there, and it is not.
+        /// The copy to write: its directory must exist, the file must not.
         file: PathBuf,
     },
     /// Checks or shows the configuration.
@@ -107,7 +111,7 @@ struct Output {
 
 #[derive(Debug, Clone, Copy, Subcommand)]
 enum ConfigCommand {
-    /// Says ok, or everything that is wrong; what is hardly meant on standard error.
+    /// Says ok, or everything that is wrong; warnings go to standard error.
     Check,
     /// Prints the configuration in effect as TOML, with where each value comes from.
     Show,

@@ -96,6 +96,15 @@ export async function groups({ check, must, post, shown, admin, client }) {
     must((await view(id)).participants.some(one => one.phone === ANA), 'it is not in')
   })
 
+  await check('joins a group by an invitation that came as a message', async () => {
+    const { id } = await admin('POST', '/groups', { subject: 'Crew', owner: BOB, participants: [EVE] })
+    const { ids } = await post({ kind: 'group_invite', group: id, text: 'come' })
+    const { key, message } = await until('the invitation', () => client.message(ids[0]))
+    must(message.groupInviteMessage.groupJid === id, JSON.stringify(message))
+    await client.sock.groupAcceptInviteV4(key, message.groupInviteMessage)
+    must((await view(id)).participants.some(one => one.phone === ANA), 'it is not in')
+  })
+
   await check('lets in who asks with the link', async () => {
     const { id } = await client.sock.groupCreate('Club', [BOB_JID])
     await client.sock.groupJoinApprovalMode(id, 'on')

@@ -160,11 +160,16 @@ const outgoing = [
   ['poll', { poll: { name: 'Tea?', values: ['yes', 'no'], selectableCount: 1 } }],
   ['event', { event: { name: 'Party', startDate: new Date(1_800_000_000_000) } }],
   ['buttons_reply', { buttonReply: { id: '1', displayText: 'Yes', index: 0 }, type: 'plain' }],
-  ['list_reply', { listReply: { title: 'Row', listType: 1, singleSelectReply: { selectedRowId: '1' } } }]
+  ['list_reply', { listReply: { title: 'Row', listType: 1, singleSelectReply: { selectedRowId: '1' } } }],
+  ['template_reply', { buttonReply: { id: '1', displayText: 'Yes', index: 0 }, type: 'template' }],
+  // Of this one Baileys' own function wants the group's picture first.
+  ['group_invite', { relay: { groupInviteMessage: { groupJid: '120363000000000009@g.us', inviteCode: 'abc', caption: 'come' } } }],
+  ['live_location', { relay: { liveLocationMessage: { degreesLatitude: 1, degreesLongitude: 2, sequenceNumber: 1 } } }],
+  ['order', { relay: { orderMessage: { orderId: '7', orderTitle: 'Cake', itemCount: 1, token: 't' } } }]
 ]
 for (const [kind, content] of outgoing) {
-  await check(`sends ${Object.keys(content).slice(0, 2).join(' ')}, read as ${kind}`, async () => {
-    const { key } = await client.send(BOB_JID, content)
+  await check(`sends ${Object.keys(content.relay ?? content).slice(0, 2).join(' ')}, read as ${kind}`, async () => {
+    const { key } = content.relay ? await client.relay(BOB_JID, content.relay) : await client.send(BOB_JID, content)
     const seen = await until('it on the phone', () => shown(BOB, key.id))
     must(seen.kind === kind, `the phone takes it for ${seen.kind}`)
     if (seen.media) must(seen.media.intact && seen.media.sha256 === sha256(file), 'the file is not intact')

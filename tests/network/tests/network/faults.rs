@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use wacore::types::events::Event;
 use wharf_testnet::{Fault, FaultCode, FaultKind, Network, NetworkError};
+use whatsapp_rust::Jid;
 
 use crate::companion::{ANA, BOB, Companion, network, until};
 
@@ -200,6 +201,96 @@ async fn duplicates_reach_the_application_once() {
     companion.text("three").await;
     let texts: Vec<_> = companion.texts().into_iter().map(|(_, text)| text).collect();
     assert_eq!(texts, ["one", "two", "three"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_of_an_older_revision_than_the_fault_takes_is_outdated() {
+    let network = network().await;
+    let backend = Companion::linked_and_gone(&network, ANA).await;
+    let outdated = |least: u32| Fault {
+        code: Some(FaultCode::Number(least)),
+        for_ms: Some(600_000),
+        ..fault(FaultKind::Outdated)
+    };
+    network.fault(outdated(1_030_000_001)).await.unwrap();
+    let companion = Companion::start(&network, backend).await;
+    let refused = |event: &Event| matches!(event, Event::ClientOutdated(_)).then_some(());
+    companion.saw("ClientOutdated", refused).await;
+    assert!(!connected(&network, ANA).await);
+    let backend = companion.stop().await;
+    network.fault(outdated(1_030_000_000)).await.unwrap();
+    Companion::start(&network, backend).await.connected().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_is_asked_for_the_passkey_and_not_linked() {
+    let network = network().await;
+    let companion = Companion::fresh(&network).await;
+    network.fault(fault(FaultKind::Passkey)).await.unwrap();
+    let scanned = companion.scan_with(ANA).await;
+    assert!(matches!(scanned, Err(NetworkError::Conflict(_))), "{scanned:?}");
+    let asked = |event: &Event| matches!(event, Event::PairPasskeyRequest(_)).then_some(());
+    companion.saw("PairPasskeyRequest", asked).await;
+    assert!(network.devices(ANA).await.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waited_at_the_login_comes_when_the_backlog_is_announced() {
+    let network = network().await;
+    let backend = Companion::linked_and_gone(&network, ANA).await;
+    network.send_text(BOB, ANA, "while away").await.unwrap();
+    let (lasts, began) = (Duration::from_secs(3), Instant::now());
+    let hold = Fault {
+        for_ms: Some(3_000),
+        ..fault(FaultKind::Backlog)
+    };
+    network.fault(hold).await.unwrap();
+    let companion = Companion::start(&network, backend).await;
+    companion.text("while away").await;
+    assert!(began.elapsed() >= lasts, "it came before it was announced");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_gets_the_keys_of_an_account_without_any() {
+    let network = network().await;
+    let companion = Companion::linked(&network, ANA).await;
+    let signal = companion.client.signal();
+    let phone = Jid::pn(BOB);
+    let has_session = async || {
+        let _refused = signal.assert_sessions(std::slice::from_ref(&phone)).await;
+        signal.validate_session(&phone).await.unwrap()
+    };
+    let lasts = |for_ms| Fault {
+        phone: Some(BOB.to_owned()),
+        for_ms: Some(for_ms),
+        ..fault(FaultKind::Keyless)
+    };
+    for (for_ms, given) in [(600_000, false), (0, true)] {
+        network.fault(lasts(for_ms)).await.unwrap();
+        assert_eq!(has_session().await, given);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wary_account_takes_messages_of_those_only_to_whom_it_wrote() {
+    let network = network().await;
+    let companion = Companion::linked(&network, ANA).await;
+    let wary = Fault {
+        phone: Some(BOB.to_owned()),
+        for_ms: Some(600_000),
+        ..fault(FaultKind::Wary)
+    };
+    network.fault(wary).await.unwrap();
+    let id = companion.send(BOB, "from a stranger").await;
+    assert_eq!(companion.server_ack(&id).await.as_deref(), Some("463"));
+    network.send_text(BOB, ANA, "write to me").await.unwrap();
+    companion.text("write to me").await;
+    // The token comes before the message, but the client keeps it in a task of its own.
+    until("a message to be taken", || async {
+        let id = companion.send(BOB, "hello").await;
+        companion.server_ack(&id).await.is_none().then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

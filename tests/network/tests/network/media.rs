@@ -1,5 +1,7 @@
 //! Files in both directions, and what can be wrong with them.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use wacore::download::MediaType;
@@ -35,6 +37,25 @@ async fn a_device_downloads_what_a_phone_sends_unless_something_is_wrong_with_it
             assert_eq!(companion.client.download(image).await.is_err(), fails, "{kind}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_stalls_answers_when_the_fault_ends() {
+    let network = network().await;
+    let companion = Companion::linked(&network, ANA).await;
+    let body = json!({ "to": ANA, "kind": "image", "size": 1_000 });
+    let (_, _, sent) = request(&network, "POST", &format!("/accounts/{BOB}/messages"), Some(body)).await;
+    let arrived = companion.message(sent["ids"][0].as_str().unwrap()).await;
+    let image = arrived.message.image_message.as_option().unwrap();
+    let (lasts, began) = (Duration::from_secs(2), Instant::now());
+    let stall = json!({ "kind": "media_stall", "phone": ANA, "for_ms": 2_000 });
+    assert_eq!(request(&network, "POST", "/faults", Some(stall)).await.0, 204);
+    let upload = companion
+        .client
+        .upload(vec![1; 1_000], MediaType::Image, Default::default());
+    let (down, up) = tokio::join!(companion.client.download(image), upload);
+    assert_eq!((down.unwrap().len(), up.unwrap().file_length), (1_000, 1_000));
+    assert!(began.elapsed() >= lasts, "it was answered while all was silent");
 }
 
 #[tokio::test(flavor = "multi_thread")]
