@@ -234,13 +234,7 @@ fn carry_out(myself: &ActorRef<Message>, state: &mut State, effects: Vec<Session
     for effect in effects {
         match effect {
             SessionEffect::OpenLink { generation } => link::open(myself, state, generation),
-            SessionEffect::CloseLink {
-                generation,
-                log_out,
-                forget,
-            } => {
-                link::close(myself, state, generation, log_out, forget);
-            }
+            SessionEffect::CloseLink { generation, parting } => link::close(myself, state, generation, parting),
             SessionEffect::CheckSilence { generation } => {
                 let silent_for = state.link.as_ref().filter(|(open, _)| *open == generation);
                 let silent_for = silent_for.and_then(|(_, link)| link.silence());
