@@ -248,7 +248,7 @@ impl Directory {
         Arc::clone(self.all_wanted().entry(key.clone()).or_default())
     }
 
-    /// A webhook was made or changed. Numbers without a session are of no interest.
+    /// A webhook was made, changed or deleted. Numbers without a session are of no interest.
     pub(crate) fn note_wanted(&self, key: &ConnectionKey, events: EventKinds) {
         if let Some(wanted) = self.all_wanted().get(key) {
             wanted.events.set(events);
