@@ -167,9 +167,10 @@ async fn a_tenant_that_dies(how: Crash) {
     let (one, two) = (world.add_client("a").await, world.add_client("b").await);
     let (first, old) = world.linked(one.id, &number(1), "/one").await;
     let (second, other) = world.linked(two.id, &number(2), "/two").await;
-    // Its delivery has run, and dies with nothing to do: nothing but the next message can have it started.
+    // Its delivery has run, and dies with nothing to do: nothing but a retry or the next message can have it started.
+    world.receiver.script("/one", [Reply::Status(404)]);
     old.deliver(vec![message("5511000000001", "M0", "0")]).await.unwrap();
-    world.wait_for_events(&first, EventStatus::Delivered, 1).await;
+    let failed = world.wait_for_events(&first, EventStatus::Failed, 1).await.remove(0);
     world
         .gateway
         .shared
@@ -182,6 +183,9 @@ async fn a_tenant_that_dies(how: Crash) {
     world.wait_for_events(&second, EventStatus::Delivered, 1).await;
     assert!(!other.is_closed());
     closed(&old).await;
+    let retried = world.gateway.retry_event(one.id, failed.id, false).await;
+    retried.expect("the dead delivery is not waited for");
+    world.wait_for_events(&first, EventStatus::Delivered, 1).await;
     let link = world.relinked(one.id, &number(1)).await;
     link.deliver(vec![message("5511000000001", "M1", "1")]).await.unwrap();
     world.wait_for_events(&first, EventStatus::Delivered, 2).await;
