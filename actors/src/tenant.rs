@@ -15,17 +15,13 @@ use std::{
 };
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, ActorRuntime, RpcReplyPort, SupervisionEvent};
-use wharf_domain::{
-    ClientId, Connection, ConnectionKey, ConnectionStatus, PhoneNumber, Webhook, WebhookId, restart::Restart,
-    session::ReasonCode,
-};
+use wharf_domain::{ClientId, Connection, ConnectionKey, PhoneNumber, Webhook, WebhookId};
 use wharf_store::ByNumber;
 
 #[cfg(test)]
 use crate::supervision::Crash;
 use crate::{
     bulkhead::Bulkhead,
-    clock,
     delivery::{self, DeliveryActor},
     shared::Shared,
     supervision::{Children, DONE, Death, Failed},
@@ -296,40 +292,19 @@ fn on_restart(
 }
 
 fn on_failed(myself: &ActorRef<Message>, state: &mut State, failed: Failed<ChildKey>) {
-    let Failed {
-        key: child,
-        generation,
-        restart,
-        restarts,
-        reason,
-    } = failed;
-    tracing::error!(client = %state.args.client_id, ?child, ?restart, reason, "a child failed");
-    let directory = &state.args.shared.directory;
+    let (client, child, restart) = (state.args.client_id, &failed.key, failed.restart);
+    tracing::error!(%client, ?child, ?restart, reason = failed.reason, "a child failed");
     state.args.shared.metrics.restarted(child.name());
-    match &child {
+    match child {
         ChildKey::Delivery(id) => {
             state.resting.remove(id);
-            directory.publish_delivery(state.args.client_id, *id, None);
+            state.args.shared.directory.publish_delivery(client, *id, None);
         }
-        ChildKey::Session(number) => {
-            let key = key(state, number.clone());
-            directory.publish_session(&key, None, restarts);
-            if let Some(mut entry) = directory.session(&key) {
-                let (status, code, what) = match restart {
-                    Restart::After(_) => (ConnectionStatus::Connecting, ReasonCode::Restarting, "restarting"),
-                    Restart::Park(_) => {
-                        let what = "parked after repeated failures, next try";
-                        (ConnectionStatus::Failed, ReasonCode::Parked, what)
-                    }
-                };
-                (entry.view.status, entry.view.reason_code) = (status, code);
-                entry.view.reason = Some(format!("{what} in {} s: {reason}", restart.wait().as_secs()));
-                entry.view.retry_at = Some(clock::now() + restart.wait());
-                (entry.view.connected_since, entry.view.qr, entry.view.pair_code) = (None, None, None);
-                directory.publish_view(&key, entry.view);
-            }
-        }
+        ChildKey::Session(number) => sessions::show_failed(state, number, &failed),
     }
+    let Failed {
+        key: child, generation, ..
+    } = failed;
     let message = move || Message::Restart {
         child: child.clone(),
         generation,

@@ -1,6 +1,9 @@
 //! Children that panic or fail: siblings go on, the child comes back from the store, nothing is lost, and it shows.
 
-use wharf_domain::{ClientId, ConnectionKey, ConnectionStatus, EventStatus, PhoneNumber, session::ReasonCode};
+use wharf_domain::{
+    ClientId, ConnectionKey, ConnectionStatus, EventKind, EventKinds, EventStatus, PhoneNumber, session::ReasonCode,
+    webhook::WebhookPatch,
+};
 use wharf_support::{Reply, wait_until};
 use wharf_whatsapp::{ScriptedHandle, SendScript};
 
@@ -89,7 +92,13 @@ async fn what_a_session_said_counts_only_while_its_actor_lives() {
 async fn a_session_that_keeps_dying_is_parked_visibly() {
     let world = World::start().await;
     let client = world.add_client("a").await;
-    world.connected(client.id, &number(1)).await;
+    let (webhook, _link) = world.linked(client.id, &number(1), "/ok").await;
+    let patch = WebhookPatch {
+        events: Some(EventKinds::of([EventKind::Connection])),
+        ..WebhookPatch::default()
+    };
+    let changed = world.gateway.update_webhook(client.id, webhook.id, patch).await;
+    changed.unwrap();
     let key = ConnectionKey::new(client.id, number(1));
     for restarts in 1..=6 {
         let actor = wait_until("the session runs", WITHIN, || async {
@@ -111,6 +120,11 @@ async fn a_session_that_keeps_dying_is_parked_visibly() {
     assert!(shown.reason.unwrap().starts_with("parked after repeated failures"));
     assert_eq!(shown.reason_code, ReasonCode::Parked);
     assert!(shown.retry_at.unwrap() > crate::clock::now());
+    wait_until("it is told", WITHIN, || async {
+        let events = world.events(&webhook).await;
+        events.iter().any(|event| event.payload.get().contains("\"parked\""))
+    })
+    .await;
     world.gateway.stop().await;
 }
 
