@@ -90,8 +90,7 @@ pub(crate) fn begin(shared: &Arc<Shared>, connection: &Connection) -> watch::Rec
 
 async fn carry_through(shared: &Shared, which: &Which) -> Result<(), GatewayError> {
     let (key, _) = which;
-    let session = shared.directory.session(key).and_then(|entry| entry.actor);
-    let session = session.ok_or_else(restarting)?;
+    let session = shared.directory.session_actor(key).ok_or_else(restarting)?;
     match session.call(session::Message::Delete, Some(UNLINK_DEADLINE)).await {
         Ok(CallResult::Success(())) => {}
         _ => return Err(restarting()),
@@ -149,11 +148,7 @@ pub(crate) async fn go_on(shared: &Arc<Shared>) -> Result<(), wharf_store::Store
             continue;
         }
         let key = connection.key();
-        if shared
-            .directory
-            .session(&key)
-            .is_some_and(|entry| entry.actor.is_some())
-        {
+        if shared.directory.session_actor(&key).is_some() {
             begin(shared, &connection);
         } else if let Some(tenant) = shared.directory.tenant(key.client_id) {
             // It ended after its device was unlinked. Only one that runs knows that; it is asked in the next round.

@@ -41,14 +41,11 @@ pub(crate) struct SessionEntry {
 impl SessionEntry {
     /// Whether it says of itself what only an actor could keep true, and has none: its tenant died with it.
     fn is_stale(&self) -> bool {
-        let alive = |actor: &ActorRef<session::Message>| {
-            !matches!(actor.get_status(), ActorStatus::Stopping | ActorStatus::Stopped)
-        };
         let claims = matches!(
             self.view.status,
             ConnectionStatus::Connected | ConnectionStatus::AwaitingScan | ConnectionStatus::AwaitingPasskey
         );
-        claims && !self.actor.as_ref().is_some_and(alive)
+        claims && !self.actor.as_ref().is_some_and(is_alive)
     }
 
     /// Where it stands.
@@ -80,7 +77,8 @@ pub(crate) struct Directory {
     writing: WritingTurn,
     media: RwLock<Option<ActorRef<media::Message>>>,
     tenants: RwLock<HashMap<ClientId, ActorRef<tenant::Message>>>,
-    deliveries: RwLock<HashMap<WebhookId, ActorRef<delivery::Message>>>,
+    /// With the client that each belongs to.
+    deliveries: RwLock<HashMap<WebhookId, (ClientId, ActorRef<delivery::Message>)>>,
     sessions: RwLock<HashMap<ConnectionKey, SessionEntry>>,
     links: Mutex<HashMap<ConnectionKey, LinkSlot>>,
     wanted: Mutex<HashMap<ConnectionKey, Arc<Wanted>>>,
@@ -94,6 +92,11 @@ fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
 
 fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
     lock.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether an actor may still handle what it is told.
+fn is_alive<M>(actor: &ActorRef<M>) -> bool {
+    !matches!(actor.get_status(), ActorStatus::Stopping | ActorStatus::Stopped)
 }
 
 impl Directory {
@@ -124,32 +127,46 @@ impl Directory {
         read(&self.tenants).get(&client).cloned()
     }
 
+    /// Publishes a client's tenant, or that there is none at present: its deliveries died with it.
     pub(crate) fn publish_tenant(&self, client: ClientId, actor: Option<ActorRef<tenant::Message>>) {
         match actor {
-            Some(actor) => write(&self.tenants).insert(client, actor),
-            None => write(&self.tenants).remove(&client),
-        };
+            Some(actor) => drop(write(&self.tenants).insert(client, actor)),
+            None => {
+                write(&self.tenants).remove(&client);
+                write(&self.deliveries).retain(|_, (of, _)| *of != client);
+            }
+        }
     }
 
+    /// The delivery of a webhook, while it lives: one that its tenant took along may be here for a moment longer.
     pub(crate) fn delivery(&self, webhook: WebhookId) -> Option<ActorRef<delivery::Message>> {
-        read(&self.deliveries).get(&webhook).cloned()
+        let deliveries = read(&self.deliveries);
+        let (_, actor) = deliveries.get(&webhook)?;
+        is_alive(actor).then(|| actor.clone())
     }
 
-    pub(crate) fn publish_delivery(&self, webhook: WebhookId, actor: Option<ActorRef<delivery::Message>>) {
+    pub(crate) fn publish_delivery(
+        &self,
+        client: ClientId,
+        webhook: WebhookId,
+        actor: Option<ActorRef<delivery::Message>>,
+    ) {
         match actor {
-            Some(actor) => write(&self.deliveries).insert(webhook, actor),
+            Some(actor) => write(&self.deliveries).insert(webhook, (client, actor)),
             None => write(&self.deliveries).remove(&webhook),
         };
     }
 
     /// The deliveries that run.
     pub(crate) fn deliveries(&self) -> Vec<ActorRef<delivery::Message>> {
-        read(&self.deliveries).values().cloned().collect()
+        let deliveries = read(&self.deliveries);
+        deliveries.values().map(|(_, actor)| actor.clone()).collect()
     }
 
     /// How many deliveries run.
     pub(crate) fn count_deliveries(&self) -> usize {
-        read(&self.deliveries).len()
+        let deliveries = read(&self.deliveries);
+        deliveries.values().filter(|(_, actor)| is_alive(actor)).count()
     }
 
     /// Tells a delivery what the store has for it. One that is not there, because it rests or died with its tenant, is woken
@@ -163,7 +180,7 @@ impl Directory {
         // Told while the map is held: what comes after a delivery was taken out of it, and asked to stop, is not heard.
         let told = read(&self.deliveries)
             .get(&webhook)
-            .is_some_and(|actor| news.into_iter().all(|message| actor.cast(message).is_ok()));
+            .is_some_and(|(_, actor)| news.into_iter().all(|message| actor.cast(message).is_ok()));
         if !told {
             self.wake_resting(client, webhook);
         }
@@ -185,6 +202,11 @@ impl Directory {
 
     pub(crate) fn session(&self, key: &ConnectionKey) -> Option<SessionEntry> {
         read(&self.sessions).get(key).cloned()
+    }
+
+    /// The actor of a number's session, while there is one.
+    pub(crate) fn session_actor(&self, key: &ConnectionKey) -> Option<ActorRef<session::Message>> {
+        read(&self.sessions).get(key)?.actor.clone()
     }
 
     /// Publishes a session's actor, or that there is none at present. The view stays.
@@ -233,6 +255,15 @@ impl Directory {
         self.all_wanted().remove(key);
     }
 
+    /// Forgets all that there is of a client that was removed, with what nobody else would: a number whose connection was being
+    /// deleted, and whose rows went with the client.
+    pub(crate) fn forget_client(&self, client: ClientId) {
+        write(&self.sessions).retain(|key, _| key.client_id != client);
+        self.links().retain(|key, _| key.client_id != client);
+        self.all_wanted().retain(|key, _| key.client_id != client);
+        write(&self.deliveries).retain(|_, (of, _)| *of != client);
+    }
+
     /// The place of a number's link.
     pub(crate) fn link_slot(&self, key: &ConnectionKey) -> LinkSlot {
         Arc::clone(self.links().entry(key.clone()).or_default())
@@ -248,7 +279,7 @@ impl Directory {
         Arc::clone(self.all_wanted().entry(key.clone()).or_default())
     }
 
-    /// A webhook was made or changed. Numbers without a session are of no interest.
+    /// A webhook was made, changed or deleted. Numbers without a session are of no interest.
     pub(crate) fn note_wanted(&self, key: &ConnectionKey, events: EventKinds) {
         if let Some(wanted) = self.all_wanted().get(key) {
             wanted.events.set(events);
@@ -262,7 +293,7 @@ impl Directory {
             wanted.pace.set(connection.sending);
             wanted.rejects_calls.set(connection.reject_calls);
         }
-        if let Some(actor) = read(&self.sessions).get(&key).and_then(|entry| entry.actor.as_ref()) {
+        if let Some(actor) = self.session_actor(&key) {
             let _restarting = actor.cast(session::Message::Outbox(session::outbox::Event::Wake));
         }
     }

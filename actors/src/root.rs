@@ -13,7 +13,7 @@ use crate::{
     media::MediaActor,
     persistence::{self, PersistenceActor},
     shared::Shared,
-    supervision::{Children, DONE, Death},
+    supervision::{Children, DONE, Death, Failed},
     tenants::{self, TenantsActor},
 };
 
@@ -138,13 +138,13 @@ impl Actor for RootActor {
         event: SupervisionEvent,
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
-        if let Some(Death::Failed {
+        if let Some(Death::Failed(Failed {
             key: child,
             generation,
             restart,
             reason,
             ..
-        }) = state.children.death(&event)
+        })) = state.children.death(&event)
         {
             let wait = match restart {
                 Restart::After(wait) => wait,

@@ -34,19 +34,23 @@ pub(crate) enum Death<K> {
     Done(K),
     /// There was nothing to do it for; the record is gone.
     Gone(K),
-    /// It failed: start it again after the wait, by a message with this generation.
-    Failed {
-        /// Which child.
-        key: K,
-        /// To be given to [`Children::may_start`].
-        generation: u64,
-        /// When to start it again.
-        restart: Restart,
-        /// Restarts so far, this one included.
-        restarts: u32,
-        /// What it died of.
-        reason: String,
-    },
+    /// It failed: start it again after the wait, by a message with its generation.
+    Failed(Failed<K>),
+}
+
+/// A child that failed.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Failed<K> {
+    /// Which child.
+    pub(crate) key: K,
+    /// To be given to [`Children::may_start`].
+    pub(crate) generation: u64,
+    /// When to start it again.
+    pub(crate) restart: Restart,
+    /// Restarts so far, this one included.
+    pub(crate) restarts: u32,
+    /// What it died of.
+    pub(crate) reason: String,
 }
 
 /// The children of one supervisor.
@@ -136,13 +140,13 @@ impl<K: Clone + Eq + Hash> Children<K> {
         let child = self.by_key.get_mut(&key)?;
         child.cell = None;
         let restart = child.budget.failed(clock::steady(), clock::jitter());
-        Some(Death::Failed {
+        Some(Death::Failed(Failed {
             generation: child.generation,
             restart,
             restarts: child.budget.restarts(),
             reason,
             key,
-        })
+        }))
     }
 }
 

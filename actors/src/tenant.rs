@@ -15,20 +15,16 @@ use std::{
 };
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, ActorRuntime, RpcReplyPort, SupervisionEvent};
-use wharf_domain::{
-    ClientId, Connection, ConnectionKey, ConnectionStatus, PhoneNumber, Webhook, WebhookId, restart::Restart,
-    session::ReasonCode,
-};
+use wharf_domain::{ClientId, Connection, ConnectionKey, PhoneNumber, Webhook, WebhookId};
 use wharf_store::ByNumber;
 
 #[cfg(test)]
 use crate::supervision::Crash;
 use crate::{
     bulkhead::Bulkhead,
-    clock,
     delivery::{self, DeliveryActor},
     shared::Shared,
-    supervision::{Children, DONE, Death},
+    supervision::{Children, DONE, Death, Failed},
     task::OwnedTask,
 };
 
@@ -202,15 +198,7 @@ impl Actor for TenantActor {
                 directory.remove_session(&key(state, number.clone()));
                 sessions::look_again(&myself, state, number);
             }
-            Some(Death::Failed {
-                key,
-                generation,
-                restart,
-                restarts,
-                reason,
-            }) => {
-                on_failed(&myself, state, key, generation, restart, restarts, &reason);
-            }
+            Some(Death::Failed(failed)) => on_failed(&myself, state, failed),
         }
         Ok(())
     }
@@ -279,7 +267,10 @@ fn spawn_delivery(myself: &ActorRef<Message>, state: &mut State, id: WebhookId) 
     let (actor, _started) = ActorRuntime::spawn_linked_instant(None, DeliveryActor, args, myself.get_cell())?;
     state.children.started(ChildKey::Delivery(id), actor.get_cell());
     state.deliveries.insert(id, actor.clone());
-    state.args.shared.directory.publish_delivery(id, Some(actor));
+    // Its predecessor may have said that it rests, and died before that was read.
+    state.resting.remove(&id);
+    let (directory, client) = (&state.args.shared.directory, state.args.client_id);
+    directory.publish_delivery(client, id, Some(actor));
     Ok(())
 }
 
@@ -300,50 +291,20 @@ fn on_restart(
     }
 }
 
-fn on_failed(
-    myself: &ActorRef<Message>,
-    state: &mut State,
-    child: ChildKey,
-    generation: u64,
-    restart: Restart,
-    restarts: u32,
-    reason: &str,
-) {
-    tracing::error!(client = %state.args.client_id, ?child, ?restart, reason, "a child failed");
-    let directory = &state.args.shared.directory;
+fn on_failed(myself: &ActorRef<Message>, state: &mut State, failed: Failed<ChildKey>) {
+    let (client, child, restart) = (state.args.client_id, &failed.key, failed.restart);
+    tracing::error!(%client, ?child, ?restart, reason = failed.reason, "a child failed");
     state.args.shared.metrics.restarted(child.name());
-    match &child {
+    match child {
         ChildKey::Delivery(id) => {
             state.resting.remove(id);
-            directory.publish_delivery(*id, None);
+            state.args.shared.directory.publish_delivery(client, *id, None);
         }
-        ChildKey::Session(number) => {
-            let key = key(state, number.clone());
-            directory.publish_session(&key, None, restarts);
-            if let Some(mut entry) = directory.session(&key) {
-                let parked = matches!(restart, Restart::Park(_));
-                entry.view.status = if parked {
-                    ConnectionStatus::Failed
-                } else {
-                    ConnectionStatus::Connecting
-                };
-                let what = if parked {
-                    "parked after repeated failures, next try"
-                } else {
-                    "restarting"
-                };
-                entry.view.reason_code = if parked {
-                    ReasonCode::Parked
-                } else {
-                    ReasonCode::Restarting
-                };
-                entry.view.reason = Some(format!("{what} in {} s: {reason}", restart.wait().as_secs()));
-                entry.view.retry_at = Some(clock::now() + restart.wait());
-                (entry.view.connected_since, entry.view.qr, entry.view.pair_code) = (None, None, None);
-                directory.publish_view(&key, entry.view);
-            }
-        }
+        ChildKey::Session(number) => sessions::show_failed(state, number, &failed),
     }
+    let Failed {
+        key: child, generation, ..
+    } = failed;
     let message = move || Message::Restart {
         child: child.clone(),
         generation,

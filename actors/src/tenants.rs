@@ -13,7 +13,7 @@ use wharf_domain::ClientId;
 use crate::supervision::Crash;
 use crate::{
     shared::Shared,
-    supervision::{Children, DONE, Death},
+    supervision::{Children, DONE, Death, Failed},
     task::OwnedTask,
     tenant::{self, TenantActor},
 };
@@ -112,13 +112,13 @@ impl Actor for TenantsActor {
                 state.removing.remove(&client);
                 state.shared.directory.publish_tenant(client, None);
             }
-            Some(Death::Failed {
+            Some(Death::Failed(Failed {
                 key: client,
                 generation,
                 restart,
                 reason,
                 ..
-            }) => {
+            })) => {
                 tracing::error!(%client, ?restart, reason, "a tenant failed");
                 state.removing.remove(&client);
                 state.shared.directory.publish_tenant(client, None);

@@ -7,21 +7,47 @@ mod file_body;
 pub(crate) mod upload;
 pub(crate) mod way;
 
-use std::{error::Error as _, iter::successors, sync::Arc, time::Duration};
+use std::{
+    convert::identity,
+    error::Error as _,
+    iter::successors,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use reqwest::{Client, ClientBuilder, Method, Url};
+use reqwest::{Client, Method, Url};
+use tokio::time::timeout;
 use wharf_domain::address::TargetPolicy;
 use wharf_whatsapp::{Http, HttpRequest, HttpResponse, Resolver};
 
-use crate::post::{Checked, PosterError};
+use crate::{
+    pace::{Coming, LEAST_PACE, Pace},
+    post::{Checked, PosterError},
+};
 use way::{Maker, blocked_way};
 
-/// For the whole exchange.
-const TIMEOUT: Duration = Duration::from_secs(20);
-/// The largest answer that is read: a full snapshot of app state is a few MiB.
+/// The largest answer that is read: a full snapshot of app state is a few MiB. At the least pace it takes half an hour.
 const LARGEST: usize = 32 * 1024 * 1024;
+
+/// How long is waited for an answer.
+#[derive(Debug, Clone, Copy)]
+struct Patience {
+    /// For its head, and then for a byte of it.
+    silence: Duration,
+    /// How fast it comes. A piece of a history has many MiB, which a slow proxy takes a while for.
+    pace: Pace,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            silence: Duration::from_secs(20),
+            pace: LEAST_PACE,
+        }
+    }
+}
 
 /// See the module. Clones share one client for all requests that go directly; one that goes through a proxy gets a client of
 /// its own, because they are few: some when a number is linked, then one in hours.
@@ -29,6 +55,7 @@ const LARGEST: usize = 32 * 1024 * 1024;
 pub struct Web {
     maker: Maker,
     client: Client,
+    patience: Patience,
 }
 
 impl Web {
@@ -40,8 +67,9 @@ impl Web {
     pub fn new(policy: TargetPolicy, test_network: Option<Url>) -> Result<Self, PosterError> {
         let maker = Maker::new(Checked::new(policy), "", test_network)?;
         Ok(Self {
-            client: maker.direct(bounded)?,
+            client: maker.direct(identity)?,
             maker,
+            patience: Patience::default(),
         })
     }
 
@@ -64,10 +92,6 @@ impl Web {
     }
 }
 
-fn bounded(builder: ClientBuilder) -> ClientBuilder {
-    builder.timeout(TIMEOUT)
-}
-
 /// In words, with what is behind it. Without the address, which goes into the log with it: that of a file holds what lets the
 /// account upload and download.
 fn failed(error: reqwest::Error) -> String {
@@ -84,7 +108,7 @@ impl Http for Web {
             None => self.client.clone(),
             Some(proxy) => self
                 .maker
-                .through(None, proxy, bounded)
+                .through(None, proxy, identity)
                 .map_err(|error| error.to_string())?,
         };
         let mut builder = client.request(method, self.url(&request.url)?);
@@ -94,13 +118,21 @@ impl Http for Web {
         if let Some(body) = request.body {
             builder = builder.body(body);
         }
-        let answer = builder.send().await;
+        let Patience { silence, pace } = self.patience;
+        let silent = |_| format!("no answer for {silence:?}");
+        let answer = timeout(silence, builder.send()).await.map_err(silent)?;
         let mut response = answer.map_err(|error| {
             let blocked = blocked_way(request.proxy.as_ref(), &error);
             blocked.unwrap_or_else(|| failed(error))
         })?;
-        let mut body = BytesMut::new();
-        while let Some(chunk) = response.chunk().await.map_err(failed)? {
+        let (mut body, mut coming) = (BytesMut::new(), Coming::at(pace));
+        loop {
+            let begun = Instant::now();
+            let chunk = timeout(silence, response.chunk()).await.map_err(silent)?;
+            let Some(chunk) = chunk.map_err(failed)? else { break };
+            if !coming.is_in_time(begun.elapsed(), chunk.len()) {
+                return Err("the answer comes too slowly".to_owned());
+            }
             if body.len() + chunk.len() > LARGEST {
                 return Err(format!("the answer is longer than {LARGEST} bytes"));
             }
@@ -158,6 +190,51 @@ mod tests {
             let words = failed.unwrap_err();
             assert!(!words.contains("s3cret") && !words.contains("mmg"), "{words}");
             assert!(words.contains(": "), "says what is behind it: {words}");
+        }
+    }
+
+    /// A piece of a history has many MiB, and a proxy may be slow.
+    #[tokio::test]
+    async fn a_large_answer_may_take_longer_than_its_head_but_not_drip() {
+        const PIECE: usize = 64 * 1024;
+        let host = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let network = Url::parse(&format!("http://{}/", host.local_addr().unwrap())).unwrap();
+        let mut web = Web::new(OPEN, Some(network)).unwrap();
+        web.patience = Patience {
+            silence: Duration::from_millis(500),
+            pace: Pace {
+                bytes_per_second: 64 * 1024,
+                window: Duration::from_millis(300),
+            },
+        };
+        // A MiB in a second and a half.
+        for (piece, comes) in [(PIECE, true), (1024, false)] {
+            let asked = web.execute(HttpRequest {
+                method: "GET".into(),
+                url: "https://mmg.whatsapp.net/v/a".into(),
+                headers: Vec::new(),
+                body: None,
+                proxy: None,
+            });
+            let (answer, ()) = tokio::join!(asked, async {
+                let (mut socket, _) = host.accept().await.unwrap();
+                let _request = socket.read(&mut [0; 1024]).await.unwrap();
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+                    16 * piece
+                );
+                socket.write_all(head.as_bytes()).await.unwrap();
+                for _ in 0..16 {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    if socket.write_all(&vec![7; piece]).await.is_err() {
+                        break;
+                    }
+                }
+            });
+            match answer {
+                Ok(answer) => assert!(comes && answer.body.len() == 16 * piece, "{}", answer.body.len()),
+                Err(words) => assert!(!comes && words.contains("too slowly"), "{words}"),
+            }
         }
     }
 

@@ -129,13 +129,7 @@ impl Gateway {
         };
         let changed = self.shared.persistence.commit(Write::ChangeConnection, change).await?;
         let changed = changed.ok_or(GatewayError::NotFound("connection"))?;
-        if renew
-            && let Some(actor) = self
-                .shared
-                .directory
-                .session(&changed.key())
-                .and_then(|entry| entry.actor)
-        {
+        if renew && let Some(actor) = self.shared.directory.session_actor(&changed.key()) {
             // One that is restarting reads the row when it opens.
             let _restarting = actor.cast(session::Message::Happened(SessionEvent::Renew));
         }
@@ -333,12 +327,7 @@ impl Gateway {
     /// # Errors
     /// `NotFound` when the connection was deleted meanwhile; `Conflict` while it is; `Unavailable`.
     pub(super) async fn session(&self, connection: &Connection) -> Result<ActorRef<session::Message>, GatewayError> {
-        let running = self
-            .shared
-            .directory
-            .session(&connection.key())
-            .and_then(|entry| entry.actor);
-        if let Some(actor) = running {
+        if let Some(actor) = self.shared.directory.session_actor(&connection.key()) {
             return Ok(actor);
         }
         if self.shared.deletions.has(connection) {

@@ -194,8 +194,8 @@ impl Gateway {
     /// `NotFound`.
     pub async fn delete_webhook(&self, client: ClientId, id: WebhookId) -> Result<(), GatewayError> {
         let deleted = self.shared.persistence.commit(Write::DeleteWebhook, (client, id));
-        let all_ended = deleted.await?.ok_or(GatewayError::NotFound("webhook"))?;
-        if !all_ended {
+        let deleted = deleted.await?.ok_or(GatewayError::NotFound("webhook"))?;
+        if !deleted.all_ended {
             // A backlog of thousands ends in steps, for which nobody has to wait; the janitor goes on where this ends.
             let persistence = self.shared.persistence.clone();
             tokio::spawn(async move { persistence.settle_deleted(id).await });

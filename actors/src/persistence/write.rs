@@ -4,10 +4,13 @@ mod news;
 mod weight;
 
 use ractor::RpcReplyPort;
-use wharf_domain::{AttemptOutcome, ClientId, Connection, ConnectionKey, EventId, PendingEvent, Webhook, WebhookId};
+use wharf_domain::{
+    AttemptOutcome, ClientId, Connection, ConnectionKey, EventId, EventKinds, PendingEvent, Webhook, WebhookId,
+};
 use wharf_store::{
-    AwaitedMessage, BulkRenewal, ConnectionChange, ConnectionRecord, Group, KeyChange, KeyClaim, KeysChanged,
-    MediaOutcome, NewConnection, NewEvent, NewOutgoing, Note, OutgoingFile, RecordedEvent, Renewal, StoreError,
+    AwaitedMessage, BulkRenewal, ConnectionChange, ConnectionRecord, DeletedWebhook, Group, KeyChange, KeyClaim,
+    KeysChanged, MediaOutcome, NewConnection, NewEvent, NewOutgoing, Note, OutgoingFile, RecordedEvent, Renewal,
+    StoreError,
 };
 
 use super::{
@@ -130,8 +133,8 @@ writes! {
     DeactivateWebhook((ClientId, WebhookId, String, &'static str)) -> Option<Webhook>;
     /// A new secret. `false`: there is no such webhook.
     RotateSecret(Rotation) -> bool;
-    /// A webhook that goes; its waiting events end. Whether all of them have; `None`: there is none.
-    DeleteWebhook((ClientId, WebhookId)) -> Option<bool>;
+    /// A webhook that goes; its waiting events end. `None`: there is none.
+    DeleteWebhook((ClientId, WebhookId)) -> Option<DeletedWebhook>;
     /// A manual retry.
     RenewEvent((ClientId, EventId, bool)) -> Renewal;
     /// A parked event that goes out again. `None`: it is not parked any more.
@@ -193,13 +196,18 @@ impl Write {
         self.inbound().is_none() && self.keys().is_none()
     }
 
-    /// The webhook that this made or changed.
-    pub(super) fn webhook(&self) -> Option<&Webhook> {
-        match self {
-            Self::RegisterWebhook(job) => job.output.as_ref()?.as_ref(),
-            Self::ChangeWebhook(job) => job.output.as_ref()?.as_ref(),
-            _ => None,
-        }
+    /// The number whose webhook this made, changed or deleted, and what is wanted of it from now on.
+    pub(super) fn wanted(&self) -> Option<(ConnectionKey, EventKinds)> {
+        let webhook = match self {
+            Self::RegisterWebhook(job) => job.output.as_ref()?.as_ref()?,
+            Self::ChangeWebhook(job) => job.output.as_ref()?.as_ref()?,
+            Self::DeleteWebhook(job) => {
+                let number = job.output.as_ref()?.as_ref()?.phone_number.clone();
+                return Some((ConnectionKey::new(job.input.0, number), EventKinds::NONE));
+            }
+            _ => return None,
+        };
+        Some((webhook.key(), webhook.events))
     }
 
     /// The connection that this changed.

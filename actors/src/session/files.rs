@@ -28,6 +28,7 @@ use crate::{
     },
     persistence::Write,
     shared::Shared,
+    supervision::guarded,
     task::OwnedTask,
     vault::VaultError,
 };
@@ -127,24 +128,31 @@ pub(super) fn go_on(myself: &ActorRef<Message>, state: &mut State, link: Option<
         match (&media.ready, link) {
             (None, _) => {
                 file.running = true;
-                file.task.set(async move {
-                    let step = work.fetch(media).await.unwrap_or_else(Step::Failed);
-                    let _stopped = myself.cast(Message::Outbox(Event::File(ticket, Box::new(step))));
-                });
+                let fetching = async move { work.fetch(media).await };
+                file.task.set(report(myself, ticket, code::MEDIA_FETCH, fetching));
             }
             (Some(_), Some(link)) => {
                 file.running = true;
-                file.task.set(async move {
-                    let step = work
-                        .upload(media, path, link.as_ref())
-                        .await
-                        .unwrap_or_else(Step::Failed);
-                    let _stopped = myself.cast(Message::Outbox(Event::File(ticket, Box::new(step))));
-                });
+                let uploading = async move { work.upload(media, path, link.as_ref()).await };
+                file.task.set(report(myself, ticket, code::MEDIA_UPLOAD, uploading));
             }
             (Some(_), None) => {}
         }
     }
+}
+
+/// Takes a step, and tells the actor what came of it. One that panics fails its message with this code: its chat would wait
+/// for it until the deadline.
+async fn report(
+    myself: ActorRef<Message>,
+    ticket: Ticket,
+    code: &'static str,
+    step: impl Future<Output = Result<Step, Failed>>,
+) {
+    let tell = |step| drop(myself.cast(Message::Outbox(Event::File(ticket, Box::new(step)))));
+    let detail = "what is done with the file panicked".to_owned();
+    let lost = || tell(Step::Failed(Failed { code, detail }));
+    guarded(async { tell(step.await.unwrap_or_else(Step::Failed)) }, lost).await;
 }
 
 /// What came of a step with a message's file.

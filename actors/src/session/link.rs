@@ -7,7 +7,7 @@ use ractor::ActorRef;
 use tokio::sync::mpsc;
 use wharf_domain::{
     ConnectionKey,
-    session::{CloseReason, LinkEvent, SessionEvent},
+    session::{CloseReason, LinkEvent, Parting, SessionEvent},
 };
 use wharf_whatsapp::{LinkError, LinkOptions};
 
@@ -109,8 +109,9 @@ async fn forward(mut happened: mpsc::UnboundedReceiver<LinkEvent>, myself: Actor
 }
 
 /// Ends the link. Detached like [`open`]: a logout that was begun is carried through.
-pub(super) fn close(myself: &ActorRef<Message>, state: &mut State, generation: u64, log_out: bool, forget: bool) {
+pub(super) fn close(myself: &ActorRef<Message>, state: &mut State, generation: u64, parting: Parting) {
     state.link = None;
+    let forget = parting != Parting::Keep;
     let (key, shared, slot) = (
         state.args.key.clone(),
         Arc::clone(&state.args.shared),
@@ -122,7 +123,10 @@ pub(super) fn close(myself: &ActorRef<Message>, state: &mut State, generation: u
         // Nobody else will report the end: a session that waits for it would wait for ever.
         let number = &key.phone_number;
         if let Some(link) = slot.take() {
-            let ending = if log_out { link.log_out() } else { link.close() };
+            let ending = match parting {
+                Parting::LogOut => link.log_out(),
+                Parting::Keep | Parting::Forget => link.close(),
+            };
             guarded(ending, || tracing::error!(%number, "closing a link panicked")).await;
         }
         if forget {

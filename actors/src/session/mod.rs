@@ -10,7 +10,7 @@ mod inbox;
 mod link;
 pub(crate) mod outbox;
 mod saving;
-mod told;
+pub(crate) mod told;
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use wharf_domain::{
     ConnectionKey, ConnectionStatus,
     action::{Action, Done},
-    session::{Session, SessionEffect, SessionEvent, SessionView},
+    session::{ReasonCode, Session, SessionEffect, SessionEvent, SessionView},
 };
 use wharf_whatsapp::{Link, PairCode, PairCodeError, SendError};
 
@@ -185,14 +185,28 @@ async fn on_begin(myself: &ActorRef<Message>, state: &mut State) -> Result<(), A
     state.told.wanted().events.found(shared.store.wanted_events(key).await?);
     state.told.wanted().pace.found(row.sending);
     state.told.wanted().rejects_calls.found(row.reject_calls);
+    let before = told_last(shared, key, SessionView::of_row(&row));
     let machine = Session::new(key.phone_number.clone(), SessionView::of_row(&row));
     let mut machine = machine.with_patience(shared.settings.patience);
-    let effects = machine.start(clock::now());
+    let now = clock::now();
+    let effects = machine.start(now);
+    let is_told = state.told.note(key, &before, machine.view(), now);
     state.machine = Some(machine);
     carry_out(myself, state, effects);
+    if is_told {
+        // Only then is the row written: a thousand sessions that start do not all have to.
+        saving::save(myself, state);
+    }
     publish(state);
     outbox::reload(myself, state).await?;
     Ok(())
+}
+
+/// What the number's webhook was told last: what the row says, unless the actor before failed, which its tenant has told.
+fn told_last(shared: &Shared, key: &ConnectionKey, row: SessionView) -> SessionView {
+    let shown = shared.directory.session(key).map(|entry| entry.view);
+    let failed = |view: &SessionView| matches!(view.reason_code, ReasonCode::Restarting | ReasonCode::Parked);
+    shown.filter(failed).unwrap_or(row)
 }
 
 fn step(myself: &ActorRef<Message>, state: &mut State, event: SessionEvent) {
@@ -234,13 +248,7 @@ fn carry_out(myself: &ActorRef<Message>, state: &mut State, effects: Vec<Session
     for effect in effects {
         match effect {
             SessionEffect::OpenLink { generation } => link::open(myself, state, generation),
-            SessionEffect::CloseLink {
-                generation,
-                log_out,
-                forget,
-            } => {
-                link::close(myself, state, generation, log_out, forget);
-            }
+            SessionEffect::CloseLink { generation, parting } => link::close(myself, state, generation, parting),
             SessionEffect::CheckSilence { generation } => {
                 let silent_for = state.link.as_ref().filter(|(open, _)| *open == generation);
                 let silent_for = silent_for.and_then(|(_, link)| link.silence());

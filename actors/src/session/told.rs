@@ -38,17 +38,22 @@ impl Told {
         &self.wanted
     }
 
-    /// Notes a change, if it is one and somebody wants to know.
-    pub(super) fn note(&mut self, key: &ConnectionKey, before: &SessionView, after: &SessionView, now: Timestamp) {
-        let changed =
-            (before.status, before.reason_code) != (after.status, after.reason_code) || before.reason != after.reason;
-        if !changed || !self.wanted.get().contains(EventKind::Connection) {
-            return;
-        }
+    /// Notes a change, if it is one and somebody wants to know; whether it is noted.
+    pub(super) fn note(
+        &mut self,
+        key: &ConnectionKey,
+        before: &SessionView,
+        after: &SessionView,
+        now: Timestamp,
+    ) -> bool {
+        let Some(event) = change(&self.wanted, key, before, after, now) else {
+            return false;
+        };
         if self.waiting.len() >= MOST && self.waiting.remove(self.under_way).is_some() {
             tracing::warn!(number = %key.phone_number, "a change of the connection is not told: the store takes nothing");
         }
-        self.waiting.push_back(event(key, after, now));
+        self.waiting.push_back(event);
+        true
     }
 
     /// What is not told yet, to be committed now.
@@ -67,6 +72,19 @@ impl Told {
         self.waiting.drain(..self.under_way);
         self.under_way = 0;
     }
+}
+
+/// The event of a change, if it is one and somebody wants to know.
+pub(crate) fn change(
+    wanted: &Wanted,
+    key: &ConnectionKey,
+    before: &SessionView,
+    after: &SessionView,
+    now: Timestamp,
+) -> Option<NewEvent> {
+    let changed =
+        (before.status, before.reason_code) != (after.status, after.reason_code) || before.reason != after.reason;
+    (changed && wanted.get().contains(EventKind::Connection)).then(|| event(key, after, now))
 }
 
 fn event(key: &ConnectionKey, view: &SessionView, now: Timestamp) -> NewEvent {

@@ -49,7 +49,7 @@ async fn close_delivery(actor: &ActorRef<delivery::Message>) {
 
 fn sessions(state: &State) -> Vec<ActorRef<session::Message>> {
     let keys = session_keys(state).into_iter();
-    keys.filter_map(|key| state.args.shared.directory.session(&key)?.actor)
+    keys.filter_map(|key| state.args.shared.directory.session_actor(&key))
         .collect()
 }
 
@@ -100,9 +100,7 @@ async fn remove(
     shared.media.files.forget(args.client_id).await;
     shared.media.forget(|key| key.client_id == args.client_id);
     shared.backlog.forget(args.client_id);
-    for key in &keys {
-        shared.directory.remove_session(key);
-    }
+    shared.directory.forget_client(args.client_id);
     match purged {
         Ok(()) => {
             // Whatever links they still have end. Their keys are gone with the rows.

@@ -71,12 +71,12 @@ pub(super) fn on_wake(myself: &ActorRef<Message>, state: &mut State, id: Webhook
 /// A delivery has nothing to do, or has something to do after all.
 pub(super) fn on_rests(state: &mut State, id: WebhookId, idle: bool) {
     let Some(actor) = state.deliveries.get(&id) else { return };
-    let directory = &state.args.shared.directory;
+    let (directory, client) = (&state.args.shared.directory, state.args.client_id);
     if idle {
         // Asked once: a second word from it must not undo that it was woken up since.
         if let Entry::Vacant(resting) = state.resting.entry(id) {
             resting.insert(false);
-            directory.publish_delivery(id, None);
+            directory.publish_delivery(client, id, None);
             let _restarting = actor.cast(delivery::Message::Rest);
         }
     } else if let Some(woken) = state.resting.remove(&id) {
@@ -84,14 +84,18 @@ pub(super) fn on_rests(state: &mut State, id: WebhookId, idle: bool) {
         if woken {
             let _restarting = actor.cast(delivery::Message::LOOK_AGAIN);
         }
-        directory.publish_delivery(id, Some(actor.clone()));
+        directory.publish_delivery(client, id, Some(actor.clone()));
     }
 }
 
 /// A delivery has ended as it should.
 pub(super) fn on_done(myself: &ActorRef<Message>, state: &mut State, id: WebhookId) -> Result<(), ActorProcessingErr> {
     state.deliveries.remove(&id);
-    state.args.shared.directory.publish_delivery(id, None);
+    state
+        .args
+        .shared
+        .directory
+        .publish_delivery(state.args.client_id, id, None);
     if state.resting.remove(&id) == Some(true) && !state.children.contains(&ChildKey::Delivery(id)) {
         start_delivery(myself, state, id)?;
     }

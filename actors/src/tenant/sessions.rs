@@ -5,11 +5,17 @@ use std::sync::Arc;
 use ractor::{ActorProcessingErr, ActorRef, ActorRuntime};
 use wharf_domain::{
     Connection, ConnectionStatus, PhoneNumber,
+    restart::Restart,
     session::{ReasonCode, SessionView},
 };
 
 use super::{ChildKey, Message, State, key};
-use crate::session::{self, SessionActor};
+use crate::{
+    clock,
+    persistence::Write,
+    session::{self, SessionActor, told},
+    supervision::Failed,
+};
 
 /// Starts the session of a connection that there is now, unless one is known.
 pub(super) fn start(
@@ -53,6 +59,44 @@ pub(super) fn look_again(myself: &ActorRef<Message>, state: &mut State, number: 
             }
         }
     });
+}
+
+/// A session failed: shows when it is started again, and tells the number's webhook, since no session is there to do that.
+pub(super) fn show_failed(state: &State, number: &PhoneNumber, failed: &Failed<ChildKey>) {
+    let (shared, key) = (&state.args.shared, key(state, number.clone()));
+    shared.directory.publish_session(&key, None, failed.restarts);
+    let Some(before) = shared.directory.session(&key).map(|entry| entry.view) else {
+        return;
+    };
+    let (status, code, what) = match failed.restart {
+        Restart::After(_) => (ConnectionStatus::Connecting, ReasonCode::Restarting, "restarting"),
+        Restart::Park(_) => {
+            let what = "parked after repeated failures, next try";
+            (ConnectionStatus::Failed, ReasonCode::Parked, what)
+        }
+    };
+    let (wait, now) = (failed.restart.wait(), clock::now());
+    let after = SessionView {
+        status,
+        reason_code: code,
+        reason: Some(format!("{what} in {} s: {}", wait.as_secs(), failed.reason)),
+        retry_at: Some(now + wait),
+        connected_since: None,
+        qr: None,
+        pair_code: None,
+        ..before.clone()
+    };
+    // Behind whatever the session had told before it failed, and before whatever the next one tells.
+    if let Some(event) = told::change(&shared.directory.wanted(&key), &key, &before, &after, now) {
+        let told = shared.persistence.commit(Write::RecordInbound, vec![event]);
+        let number = number.clone();
+        tokio::spawn(async move {
+            if let Err(error) = told.await {
+                tracing::warn!(%number, %error, "the failure of a session is not told");
+            }
+        });
+    }
+    shared.directory.publish_view(&key, after);
 }
 
 /// Starts sessions that are waiting for their restart, and do not have to any more.

@@ -12,7 +12,7 @@ use wharf_domain::{
 use wharf_support::{Reply, wait_until};
 
 use super::world::{WITHIN, World, message, number};
-use crate::GatewayError;
+use crate::{GatewayError, session, supervision::Crash};
 
 /// A status of a message of this chat.
 fn status(chat: &str, id: &str, status: SendStatus) -> IncomingMessage {
@@ -148,6 +148,44 @@ async fn each_change_of_a_connection_is_told_once_in_order() {
             "connection"
         ]
     );
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_tells_that_its_session_failed_and_that_it_starts_again() {
+    let mut world = World::start().await;
+    let client = world.add_client("a").await;
+    let (webhook, left) = world.linked(client.id, &number(1), "/ok").await;
+    let patch = wants(&[EventKind::Connection]);
+    world
+        .gateway
+        .update_webhook(client.id, webhook.id, patch)
+        .await
+        .unwrap();
+    let told = async |world: &World, expected: &[(&str, &str)]| {
+        world
+            .wait_for_events(&webhook, EventStatus::Delivered, expected.len())
+            .await;
+        let of = |body: &Value| json!([body["type"], body["connection"]["reason_code"]]);
+        let told: Vec<Value> = bodies(world).iter().map(of).collect();
+        let expected: Vec<Value> = expected.iter().map(|(status, code)| json!([status, code])).collect();
+        assert_eq!(told, expected);
+    };
+    let session = world.gateway.shared.directory.session_actor(&webhook.key()).unwrap();
+    session.cast(session::Message::Crash(Crash::Fail)).unwrap();
+    wait_until("its link is closed", WITHIN, || async { left.is_closed() }).await;
+    world.relinked(client.id, &number(1)).await;
+    let failed = [
+        ("connecting", "restarting"),
+        ("connecting", "starting"),
+        ("connected", "online"),
+    ];
+    told(&world, &failed).await;
+    // A program that stops tells nothing.
+    world.restart_with("").await;
+    world.relinked(client.id, &number(1)).await;
+    let started = [("connecting", "starting"), ("connected", "online")];
+    told(&world, &[&failed[..], &started[..]].concat()).await;
     world.gateway.stop().await;
 }
 

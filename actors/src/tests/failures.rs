@@ -1,6 +1,9 @@
 //! Children that panic or fail: siblings go on, the child comes back from the store, nothing is lost, and it shows.
 
-use wharf_domain::{ClientId, ConnectionKey, ConnectionStatus, EventStatus, PhoneNumber, session::ReasonCode};
+use wharf_domain::{
+    ClientId, ConnectionKey, ConnectionStatus, EventKind, EventKinds, EventStatus, PhoneNumber, session::ReasonCode,
+    webhook::WebhookPatch,
+};
 use wharf_support::{Reply, wait_until};
 use wharf_whatsapp::{ScriptedHandle, SendScript};
 
@@ -89,7 +92,13 @@ async fn what_a_session_said_counts_only_while_its_actor_lives() {
 async fn a_session_that_keeps_dying_is_parked_visibly() {
     let world = World::start().await;
     let client = world.add_client("a").await;
-    world.connected(client.id, &number(1)).await;
+    let (webhook, _link) = world.linked(client.id, &number(1), "/ok").await;
+    let patch = WebhookPatch {
+        events: Some(EventKinds::of([EventKind::Connection])),
+        ..WebhookPatch::default()
+    };
+    let changed = world.gateway.update_webhook(client.id, webhook.id, patch).await;
+    changed.unwrap();
     let key = ConnectionKey::new(client.id, number(1));
     for restarts in 1..=6 {
         let actor = wait_until("the session runs", WITHIN, || async {
@@ -111,6 +120,11 @@ async fn a_session_that_keeps_dying_is_parked_visibly() {
     assert!(shown.reason.unwrap().starts_with("parked after repeated failures"));
     assert_eq!(shown.reason_code, ReasonCode::Parked);
     assert!(shown.retry_at.unwrap() > crate::clock::now());
+    wait_until("it is told", WITHIN, || async {
+        let events = world.events(&webhook).await;
+        events.iter().any(|event| event.payload.get().contains("\"parked\""))
+    })
+    .await;
     world.gateway.stop().await;
 }
 
@@ -167,9 +181,10 @@ async fn a_tenant_that_dies(how: Crash) {
     let (one, two) = (world.add_client("a").await, world.add_client("b").await);
     let (first, old) = world.linked(one.id, &number(1), "/one").await;
     let (second, other) = world.linked(two.id, &number(2), "/two").await;
-    // Its delivery has run, and dies with nothing to do: nothing but the next message can have it started.
+    // Its delivery has run, and dies with nothing to do: nothing but a retry or the next message can have it started.
+    world.receiver.script("/one", [Reply::Status(404)]);
     old.deliver(vec![message("5511000000001", "M0", "0")]).await.unwrap();
-    world.wait_for_events(&first, EventStatus::Delivered, 1).await;
+    let failed = world.wait_for_events(&first, EventStatus::Failed, 1).await.remove(0);
     world
         .gateway
         .shared
@@ -182,6 +197,9 @@ async fn a_tenant_that_dies(how: Crash) {
     world.wait_for_events(&second, EventStatus::Delivered, 1).await;
     assert!(!other.is_closed());
     closed(&old).await;
+    let retried = world.gateway.retry_event(one.id, failed.id, false).await;
+    retried.expect("the dead delivery is not waited for");
+    world.wait_for_events(&first, EventStatus::Delivered, 1).await;
     let link = world.relinked(one.id, &number(1)).await;
     link.deliver(vec![message("5511000000001", "M1", "1")]).await.unwrap();
     world.wait_for_events(&first, EventStatus::Delivered, 2).await;

@@ -17,7 +17,7 @@ use wharf_domain::{
     outgoing::{Content, FileType, MediaMessage, Pacing, SentFile},
 };
 use wharf_support::{Receiver, Reply, wait_until};
-use wharf_whatsapp::ScriptedHandle;
+use wharf_whatsapp::{ScriptedHandle, SendScript};
 
 use self::host::{Act, Host};
 use super::{
@@ -166,6 +166,23 @@ async fn what_lets_us_upload_is_asked_for_anew_and_a_broken_upload_goes_on_where
         u64::try_from(last.bytes).unwrap(),
         wharf_whatsapp::media::encrypted_size(5000) - 2000
     );
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_panic_over_a_file_fails_its_message_and_holds_no_chat() {
+    let host = Host::start().await;
+    let world = World::start_with(sending_to(&host)).await;
+    let client = world.add_client("a").await.id;
+    let link = world.connected(client, &number(1)).await;
+    link.on_send(SendScript::Panic);
+    let lost = world.sends_file(client, &[1; 500], false).await.unwrap();
+    let failed = world.becomes(client, &lost.message_id, SendStatus::Failed).await;
+    assert_eq!(failed.error_code.as_deref(), Some("media_upload"), "{failed:?}");
+    assert_eq!(world.lying(client), Vec::<PathBuf>::new());
+    link.on_send(SendScript::Accept);
+    let next = world.sends_file(client, &[1; 500], false).await.unwrap();
+    world.becomes(client, &next.message_id, SendStatus::Sent).await;
     world.gateway.stop().await;
 }
 

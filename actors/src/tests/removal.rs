@@ -59,6 +59,26 @@ async fn a_client_that_is_removed_while_nothing_runs_is_unlinked_at_the_next_sta
     is_unlinked(&world).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_number_that_was_being_deleted_goes_with_its_client() {
+    let world = World::start().await;
+    let key = linked(&world).await;
+    let directory = &world.gateway.shared.directory;
+    // Its session has ended, and its row is there still.
+    let session = directory.session_actor(&key).unwrap();
+    session.call(session::Message::Delete, Some(WITHIN)).await.unwrap();
+    wait_until("its session has ended", WITHIN, || async {
+        directory.session_actor(&key).is_none()
+    })
+    .await;
+    remove(&world, key.client_id).await;
+    wait_until("nothing is left of it", WITHIN, || async {
+        directory.session(&key).is_none() && directory.known_link_slot(&key).is_none()
+    })
+    .await;
+    is_unlinked(&world).await;
+}
+
 /// A program whose links all log in.
 async fn start_again(world: &mut World) {
     world.links = ScriptedFactory::new();

@@ -145,18 +145,19 @@ async fn a_delivery_that_was_to_rest_hears_of_a_new_secret() {
     let client = world.add_client("a").await;
     let (webhook, link) = world.linked(client.id, &number(1), "/ok").await;
     let directory = &world.gateway.shared.directory;
+    let publish = |delivery| directory.publish_delivery(client.id, webhook.id, delivery);
     // It has read its secret.
     link.deliver(vec![message("5511999999999", "M1", "1")]).await.unwrap();
     world.wait_for_events(&webhook, EventStatus::Delivered, 1).await;
     // As when it is asked to rest, and is put back because it got something to do in between.
     let delivery = directory.delivery(webhook.id).unwrap();
-    directory.publish_delivery(webhook.id, None);
+    publish(None);
     let rotated = world
         .gateway
         .rotate_secret(client.id, webhook.id, Duration::ZERO)
         .await
         .unwrap();
-    directory.publish_delivery(webhook.id, Some(delivery));
+    publish(Some(delivery));
     link.deliver(vec![message("5511999999999", "M2", "2")]).await.unwrap();
     world.wait_for_events(&webhook, EventStatus::Delivered, 2).await;
     let request = world.receiver.requests().remove(1);
@@ -168,6 +169,36 @@ async fn a_delivery_that_was_to_rest_hears_of_a_new_secret() {
         &request.body,
     );
     assert_eq!(request.header("webhook-signature"), Some(signature.as_str()));
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_delivery_rests_although_the_one_before_died_over_that() {
+    let world = World::start().await;
+    let client = world.add_client("a").await;
+    let (webhook, link) = world.linked(client.id, &number(1), "/ok").await;
+    let directory = &world.gateway.shared.directory;
+    link.deliver(vec![message("5511999999999", "M1", "1")]).await.unwrap();
+    world.wait_for_events(&webhook, EventStatus::Delivered, 1).await;
+    directory.delivery(webhook.id).unwrap().kill();
+    wait_until("its death is noticed", WITHIN, || async {
+        let text = world.gateway.metrics().await.unwrap();
+        text.contains("wharf_restarts_total{actor=\"delivery\"} 1")
+    })
+    .await;
+    // What it had said before is read now.
+    let rests = tenant::Message::Rests {
+        webhook: webhook.id,
+        idle: true,
+    };
+    directory.tenant(client.id).unwrap().cast(rests).unwrap();
+    link.deliver(vec![message("5511999999999", "M2", "2")]).await.unwrap();
+    world.wait_for_events(&webhook, EventStatus::Delivered, 2).await;
+    wait_until("the delivery rests", WITHIN, || async {
+        round(&world, client.id);
+        directory.delivery(webhook.id).is_none()
+    })
+    .await;
     world.gateway.stop().await;
 }
 

@@ -2,14 +2,18 @@
 
 use std::time::Duration;
 
-use wharf_domain::{ConnectionKey, EventStatus, OwnHeaders, TokenHash, signing::sign, webhook::WebhookPatch};
+use uuid::Uuid;
+use wharf_domain::{
+    ConnectionKey, Courtesy, EventKind, EventKinds, EventStatus, OwnHeaders, TokenHash, WebhookId, signing::sign,
+    webhook::WebhookPatch,
+};
 use wharf_store::NewConnection;
 use wharf_support::wait_until;
 
 use super::world::{WITHIN, World, message, number};
 use crate::{
     GatewayError, clock, delivery,
-    persistence::{Change, Rotation, SealedHeaders, Write},
+    persistence::{Change, Registration, Rotation, SealedHeaders, Write},
     tenant,
 };
 
@@ -49,6 +53,55 @@ async fn a_change_is_told_although_nobody_waits_for_its_commit() {
     drop(persistence.commit(Write::CreateConnection, new));
     let wait = tokio::time::timeout(WITHIN, world.links.wait_for_link(&key));
     assert!(wait.await.is_ok(), "its session does not start");
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_wanted_of_a_number_whose_webhook_was_deleted_until_the_next_one() {
+    let world = World::start().await;
+    let client = world.add_client("a").await;
+    let (webhook, _link) = world.linked(client.id, &number(1), "/hook").await;
+    let shared = &world.gateway.shared;
+    let key = webhook.key();
+    let wanted = shared.directory.wanted(&key);
+    let presence = EventKinds::of([EventKind::Presence]);
+    let patch = WebhookPatch {
+        events: Some(presence),
+        ..WebhookPatch::default()
+    };
+    let changed = world.gateway.update_webhook(client.id, webhook.id, patch).await;
+    changed.unwrap();
+    assert_eq!(wanted.get(), presence);
+    world.gateway.delete_webhook(client.id, webhook.id).await.unwrap();
+    assert_eq!(wanted.get(), EventKinds::NONE);
+
+    // One goes and another comes in one commit: what is written meanwhile gathers.
+    let old = world.webhook(client.id, &number(1), "/old").await;
+    let mut writer = world.store.writer().await.unwrap();
+    let blocker = writer.begin().await.unwrap();
+    let id = WebhookId(Uuid::now_v7());
+    let (_, sealed_secret) = shared.vault.make_secret(id).unwrap();
+    let registration = Registration {
+        id,
+        key,
+        url: world.receiver.url("/new"),
+        max_retries: 3,
+        is_active: true,
+        metadata: None,
+        events: presence,
+        hub_signature: false,
+        courtesy: Courtesy::default(),
+        headers: None,
+        sealed_secret,
+    };
+    let first = shared.persistence.commit(Write::Settle, ());
+    let deleted = shared.persistence.commit(Write::DeleteWebhook, (client.id, old.id));
+    let registered = shared.persistence.commit(Write::RegisterWebhook, registration);
+    drop(blocker);
+    let (first, deleted, registered) = tokio::join!(first, deleted, registered);
+    first.unwrap();
+    assert!(deleted.unwrap().is_some() && registered.unwrap().is_some());
+    assert_eq!(wanted.get(), presence);
     world.gateway.stop().await;
 }
 

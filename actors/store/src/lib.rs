@@ -63,8 +63,8 @@ pub use polls::POLL_LIFETIME;
 pub use sql::statements;
 pub use store::{ClientsCounted, Store};
 pub use types::{
-    BulkRenewal, ByNumber, ChatFilter, ConnectionChange, ConnectionRecord, Cursor, EventFilter, EventPage,
-    FailedEvents, FailedFilter, KeyClaim, NewConnection, NewEvent, PullCursor, PullPage, PullQuery, Pulled,
+    BulkRenewal, ByNumber, ChatFilter, ConnectionChange, ConnectionRecord, Cursor, DeletedWebhook, EventFilter,
+    EventPage, FailedEvents, FailedFilter, KeyClaim, NewConnection, NewEvent, PullCursor, PullPage, PullQuery, Pulled,
     RecordedEvent, Renewal, SealedProxy, SealedSecret, Space, StoreOptions,
 };
 pub use wharf_domain::delivery::{DueChat, DuePage, DueQuery, DueScope};

@@ -214,6 +214,15 @@ pub struct BulkRenewal {
     pub per_second: u32,
 }
 
+/// A webhook that was deleted just now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeletedWebhook {
+    /// The number that it was registered for.
+    pub phone_number: PhoneNumber,
+    /// Whether all its waiting events have ended with it.
+    pub all_ended: bool,
+}
+
 /// A proxy as the store has it: the caller encrypted it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SealedProxy {

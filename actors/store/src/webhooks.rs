@@ -7,8 +7,8 @@ use wharf_domain::{
 };
 
 use crate::{
-    Group, StoreError,
-    codec::{At, events_text, webhook},
+    DeletedWebhook, Group, StoreError,
+    codec::{At, events_text, number, webhook},
     courtesy, sql,
 };
 
@@ -77,7 +77,8 @@ impl Group<'_> {
 
     /// Deletes a webhook: no message becomes an event of it any more, and its waiting events end `failed` with error
     /// `webhook deleted` (CONTRACT.md section 2); its row stays as long as it has events. Of a backlog of
-    /// thousands this call ends the first few: `Some(false)` says that some may be left, which [`Group::settle_webhook`] ends. `None`: this client has no such webhook, or not any more.
+    /// thousands this call ends the first few, and says that some may be left, which [`Group::settle_webhook`] ends. `None`: this
+    /// client has no such webhook, or not any more.
     ///
     /// # Errors
     /// As every write.
@@ -86,7 +87,7 @@ impl Group<'_> {
         client: ClientId,
         id: WebhookId,
         now: Timestamp,
-    ) -> Result<Option<bool>, StoreError> {
+    ) -> Result<Option<DeletedWebhook>, StoreError> {
         let (connection, lines) = self.enter_with_lines()?;
         lines.forget_webhooks();
         let result = delete(connection, client, id, now).await;
@@ -148,22 +149,24 @@ async fn delete(
     client: ClientId,
     id: WebhookId,
     now: Timestamp,
-) -> Result<Option<bool>, sqlx::Error> {
+) -> Result<Option<DeletedWebhook>, sqlx::Error> {
     let deleted = query(sql::DELETE_WEBHOOK)
         .bind(client.0)
         .bind(id.0)
         .bind(At(now))
-        .execute(&mut *connection)
+        .fetch_optional(&mut *connection)
         .await?;
-    if deleted.rows_affected() == 0 {
-        return Ok(None);
-    }
+    let Some(deleted) = deleted else { return Ok(None) };
+    let phone_number = number(&deleted, "phone_number")?;
     let all_ended = fail_events(connection, id.0, WITH_DELETION).await?;
     if all_ended {
         // Otherwise whoever registers and deletes over and over fills the disk, whatever the limit.
         query(sql::PURGE_EMPTY_WEBHOOK).bind(id.0).execute(connection).await?;
     }
-    Ok(Some(all_ended))
+    Ok(Some(DeletedWebhook {
+        phone_number,
+        all_ended,
+    }))
 }
 
 /// Whether none is left.

@@ -48,7 +48,7 @@ pub enum SendScript {
     Gone,
     /// No answer before the deadline.
     Hang,
-    /// The client library panics.
+    /// The client library panics, also when it is asked where files go.
     Panic,
     /// WhatsApp takes it after so long, or does what is scripted by then. Of a link that ends meanwhile nobody hears.
     Slow(Duration),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Phase, ReasonCode, Session, SessionEffect, Then};
+use super::{Parting, Phase, ReasonCode, Session, SessionEffect, Then};
 use crate::{ConnectionStatus, Timestamp};
 
 impl Session {
@@ -14,16 +14,9 @@ impl Session {
     }
 
     /// Ends the link, if there is one, and the keys if told so; `then` follows.
-    pub(super) fn end(
-        &mut self,
-        now: Timestamp,
-        then: Then,
-        log_out: bool,
-        forget: bool,
-        effects: &mut Vec<SessionEffect>,
-    ) {
-        if self.has_link() || forget {
-            self.close(then, log_out, forget, effects);
+    pub(super) fn end(&mut self, now: Timestamp, then: Then, parting: Parting, effects: &mut Vec<SessionEffect>) {
+        if self.has_link() || parting != Parting::Keep {
+            self.close(then, parting, effects);
         } else if matches!(self.phase, Phase::Closing(_)) {
             self.phase = Phase::Closing(then);
         } else {
@@ -31,18 +24,14 @@ impl Session {
         }
     }
 
-    pub(super) fn close(&mut self, then: Then, log_out: bool, forget: bool, effects: &mut Vec<SessionEffect>) {
+    pub(super) fn close(&mut self, then: Then, parting: Parting, effects: &mut Vec<SessionEffect>) {
         if !self.has_link() {
             // For the keys, or for what a predecessor left. A round under way goes first: they run one after another.
             self.link_generation += 1;
         }
         self.phase = Phase::Closing(then);
         let generation = self.link_generation;
-        effects.push(SessionEffect::CloseLink {
-            generation,
-            log_out,
-            forget,
-        });
+        effects.push(SessionEffect::CloseLink { generation, parting });
     }
 
     pub(super) fn on_gone(&mut self, now: Timestamp, effects: &mut Vec<SessionEffect>) {

@@ -31,7 +31,8 @@ impl Session {
             }
             // A QR code means that there is nothing to log out of any more.
             let log_out = is_full || matches!(event, LinkEvent::Paired { .. } | LinkEvent::Connected { .. });
-            return self.end(now, Then::Finish, log_out, true, effects);
+            let parting = if log_out { Parting::LogOut } else { Parting::Forget };
+            return self.end(now, Then::Finish, parting, effects);
         }
         match event {
             LinkEvent::Qr { code, expires_at } => self.on_qr(code, expires_at, effects),
@@ -57,7 +58,7 @@ impl Session {
         match self.phase {
             Phase::Unlinking => {
                 self.stays_linked(detail, effects);
-                self.end(now, Then::Finish, false, true, effects);
+                self.end(now, Then::Finish, Parting::Forget, effects);
             }
             _ if self.has_link() => self.retry(now, jitter, ReasonCode::OpenFailed, detail, effects),
             _ => {}
@@ -109,7 +110,7 @@ impl Session {
     pub(super) fn on_no_passkey(&mut self, now: Timestamp, effects: &mut Vec<SessionEffect>) {
         let words = format!("pairing failed: {PASSKEY}");
         self.rest(ConnectionStatus::Failed, ReasonCode::PasskeyRequired, Some(words));
-        self.end(now, Then::Rest, false, true, effects);
+        self.end(now, Then::Rest, Parting::Forget, effects);
     }
 
     fn on_paired(&mut self, now: Timestamp, jid: String, scanned_by: &str, effects: &mut Vec<SessionEffect>) {
@@ -126,7 +127,7 @@ impl Session {
         (self.view.jid, self.view.push_name) = (None, None);
         let words = Some("wrong number".to_owned());
         self.rest(ConnectionStatus::Failed, ReasonCode::WrongNumber, words);
-        self.end(now, Then::Rest, true, true, effects);
+        self.end(now, Then::Rest, Parting::LogOut, effects);
     }
 
     fn on_connected(
@@ -158,7 +159,7 @@ impl Session {
 
     fn on_closed(&mut self, now: Timestamp, jitter: f64, reason: CloseReason, effects: &mut Vec<SessionEffect>) {
         use ConnectionStatus::{Connecting, Failed, LoggedOut};
-        let (status, code, words, forget) = match reason {
+        let (status, code, words, parting) = match reason {
             CloseReason::Requested => {
                 let words = "the link was closed".to_owned();
                 return self.retry(now, jitter, ReasonCode::LinkLost, words, effects);
@@ -186,28 +187,28 @@ impl Session {
             } => return self.on_temporary_ban(now, jitter, &detail, until, effects),
             CloseReason::Banned { detail, until: None } => {
                 let words = format!("banned by WhatsApp: {detail}");
-                (Failed, ReasonCode::Banned, words, false)
+                (Failed, ReasonCode::Banned, words, Parting::Keep)
             }
             CloseReason::Replaced => {
                 let words = "replaced: another program connected with this device's keys".to_owned();
-                (Failed, ReasonCode::Conflict, words, false)
+                (Failed, ReasonCode::Conflict, words, Parting::Keep)
             }
             CloseReason::QrExpired => {
                 let words = "no phone scanned the QR code in time; connect shows a new one".to_owned();
-                (Failed, ReasonCode::QrExpired, words, true)
+                (Failed, ReasonCode::QrExpired, words, Parting::Forget)
             }
             CloseReason::PairingFailed(detail) => {
                 let words = format!("pairing failed: {detail}");
-                (Failed, ReasonCode::PairingFailed, words, true)
+                (Failed, ReasonCode::PairingFailed, words, Parting::Forget)
             }
-            CloseReason::LoggedOut(detail) => (LoggedOut, ReasonCode::Unlinked, detail, true),
-            CloseReason::AccountLocked(detail) => (LoggedOut, ReasonCode::AccountLocked, detail, true),
+            CloseReason::LoggedOut(detail) => (LoggedOut, ReasonCode::Unlinked, detail, Parting::Forget),
+            CloseReason::AccountLocked(detail) => (LoggedOut, ReasonCode::AccountLocked, detail, Parting::Forget),
         };
-        if forget {
+        if parting != Parting::Keep {
             (self.view.jid, self.view.push_name, self.view.banned_until) = (None, None, None);
         }
         self.rest(status, code, Some(words));
-        self.end(now, Then::Rest, false, forget, effects);
+        self.end(now, Then::Rest, parting, effects);
     }
 
     /// The next attempt looks the version up anew; each one that does not help is followed by a longer pause.

@@ -21,7 +21,7 @@ use crate::{ConnectionStatus, PhoneNumber, Timestamp};
 
 pub use link::{CloseReason, LinkEvent};
 pub use reason::ReasonCode;
-pub use words::{Patience, SessionEffect, SessionEvent, SessionView};
+pub use words::{Parting, Patience, SessionEffect, SessionEvent, SessionView};
 
 /// How often a connected link is asked when it last heard something.
 const SILENCE_CHECK: Duration = Duration::from_secs(5);
@@ -158,7 +158,7 @@ impl Session {
         (self.view.connected_since, self.view.retry_at) = (None, None);
         (self.view.qr, self.view.pair_code) = (None, None);
         let mut effects = Vec::new();
-        self.close(then, false, false, &mut effects);
+        self.close(then, Parting::Keep, &mut effects);
         effects
     }
 
@@ -223,7 +223,7 @@ impl Session {
         self.view.wanted = true;
         self.show_ban();
         let after = self.ban_left(now);
-        self.end(now, Then::Reopen(after), false, false, effects);
+        self.end(now, Then::Reopen(after), Parting::Keep, effects);
     }
 
     /// A device that is being linked is shown a new code; what rests or is banned uses the new way when it opens. One that was scanned just
@@ -245,7 +245,7 @@ impl Session {
         // Logged out and failed stay what they are; a deletion and a shutdown go on.
         if self.view.wanted && !matches!(self.phase, Phase::Closing(Then::Finish | Then::Stop)) {
             self.rest(ConnectionStatus::Disconnected, ReasonCode::Requested, None);
-            self.end(now, Then::Rest, false, false, effects);
+            self.end(now, Then::Rest, Parting::Keep, effects);
         }
     }
 
@@ -260,7 +260,7 @@ impl Session {
             Phase::Resting | Phase::Pausing | Phase::Closing(Then::Rest | Then::Reopen(_))
                 if self.view.jid.is_some() && self.ban_left(now).is_zero() =>
             {
-                self.end(now, Then::Unlink, false, false, effects);
+                self.end(now, Then::Unlink, Parting::Keep, effects);
             }
             // What the row says now, the next start goes on with.
             Phase::Closing(Then::Stop) => {}
@@ -270,7 +270,7 @@ impl Session {
                 if self.view.jid.is_some() && !self.ban_left(now).is_zero() {
                     self.stays_linked("the account is banned".to_owned(), effects);
                 }
-                self.end(now, Then::Finish, true, true, effects);
+                self.end(now, Then::Finish, Parting::LogOut, effects);
             }
         }
     }
@@ -285,7 +285,7 @@ impl Session {
         if self.has_link() && self.phase != Phase::Unlinking {
             self.show(ConnectionStatus::Connecting, ReasonCode::Stopping, None);
         }
-        self.end(now, Then::Stop, false, false, effects);
+        self.end(now, Then::Stop, Parting::Keep, effects);
     }
 
     /// Closes what is there and opens anew after the usual pause.
@@ -318,7 +318,7 @@ impl Session {
     /// Closes what is there and opens anew `after` that.
     fn reopen(&mut self, now: Timestamp, after: Duration, effects: &mut Vec<SessionEffect>) {
         self.view.retry_at = Some(now + after);
-        self.end(now, Then::Reopen(after), false, false, effects);
+        self.end(now, Then::Reopen(after), Parting::Keep, effects);
     }
 
     /// A ban that goes on; what WhatsApp said of it stays.

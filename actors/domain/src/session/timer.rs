@@ -43,7 +43,7 @@ impl Session {
             Phase::AwaitingPasskey => self.on_no_passkey(now, effects),
             Phase::Unlinking => {
                 self.stays_linked("WhatsApp did not answer in time".to_owned(), effects);
-                self.end(now, Then::Finish, false, true, effects);
+                self.end(now, Then::Finish, Parting::Forget, effects);
             }
             Phase::Connected => {
                 effects.push(SessionEffect::CheckSilence {

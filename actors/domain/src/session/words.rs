@@ -71,6 +71,17 @@ pub enum SessionEvent {
     },
 }
 
+/// What the end of a link leaves of its device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parting {
+    /// All of it: the next link logs in with the same keys.
+    Keep,
+    /// Nothing here: the keys are forgotten.
+    Forget,
+    /// Nothing here, and WhatsApp is told first to unlink it.
+    LogOut,
+}
+
 /// What to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SessionEffect {
@@ -83,10 +94,8 @@ pub enum SessionEffect {
     CloseLink {
         /// The link's.
         generation: u64,
-        /// Unlink the device at WhatsApp first.
-        log_out: bool,
-        /// Forget the keys afterwards.
-        forget: bool,
+        /// What becomes of its device.
+        parting: Parting,
     },
     /// Ask the link for its silence and report [`SessionEvent::Silence`].
     CheckSilence {

@@ -49,7 +49,7 @@ statements! {
     );
     // Nobody is shown what its owner kept in it; an attempt that begins just now has its headers and secrets.
     DELETE_WEBHOOK = "UPDATE whatsapp_webhooks SET deleted_at = $3, updated_at = $3, metadata = NULL \
-        WHERE id = $2 AND client_id = $1 AND deleted_at IS NULL";
+        WHERE id = $2 AND client_id = $1 AND deleted_at IS NULL RETURNING phone_number";
     WEBHOOK_SECRETS = "SELECT sealed, expires_at FROM whatsapp_webhook_secrets \
         WHERE webhook_id = (SELECT id FROM whatsapp_webhooks WHERE id = $2 AND client_id = $1) ORDER BY generation DESC";
     ANY_SECRET = "SELECT webhook_id, sealed FROM whatsapp_webhook_secrets LIMIT 1";

@@ -62,7 +62,7 @@ on_every_database! {
     async fn readers_do_not_wait_for_the_writer(db: &mut Database) {
         let (client, webhook) = db.tenant("acme").await;
         let mut group = db.writer.begin().await.unwrap();
-        assert_eq!(group.delete_webhook(client.id, webhook.id, NOW).await.unwrap(), Some(true));
+        assert!(group.delete_webhook(client.id, webhook.id, NOW).await.unwrap().is_some());
         assert_eq!(db.store.webhooks(client.id, &ByNumber::ALL).await.unwrap(), [webhook], "as committed before");
         group.commit().await.unwrap();
         assert_eq!(db.store.webhooks(client.id, &ByNumber::ALL).await.unwrap(), []);

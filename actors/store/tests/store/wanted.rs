@@ -68,7 +68,8 @@ on_every_database! {
         let (id, owner) = (webhook.id, client.id);
         let changed = db.write(async |group| group.update_webhook(owner, id, &patch, NOW).await).await.unwrap();
         assert_eq!(changed.events, EventKinds::of([EventKind::Status]));
-        assert_eq!(db.write(async |group| group.delete_webhook(owner, id, NOW).await).await, Some(true));
+        let deleted = db.write(async |group| group.delete_webhook(owner, id, NOW).await).await.unwrap();
+        assert_eq!((deleted.phone_number, deleted.all_ended), (webhook.phone_number.clone(), true));
         assert_eq!(db.store.wanted_events(&webhook.key()).await.unwrap(), EventKinds::NONE);
     }
 

@@ -57,6 +57,12 @@ impl Follow {
         !followed.is_empty()
     }
 
+    /// Nobody's presence is wanted any more; whether somebody's was. What was subscribed to ends with the link.
+    pub(crate) fn end(&self) -> bool {
+        let mut followed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        !std::mem::take(&mut *followed).is_empty()
+    }
+
     fn note(&self, who: &Jid) -> Option<Change> {
         let mut followed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(place) = followed.iter().position(|known| known == who) {
@@ -104,5 +110,7 @@ mod tests {
         assert_eq!(follow.note(&who(0)), None, "is followed");
         assert_eq!(follow.note(&who(MOST)), change(MOST, Some(1), false));
         assert_eq!(follow.note(&who(1)), change(1, Some(2), false));
+        assert!(follow.end() && !follow.end());
+        assert_eq!(follow.note(&who(1)), change(1, None, true), "as at first");
     }
 }

@@ -41,6 +41,7 @@ use super::{
     follow::Follow,
     lane::Lane,
     memory::Memory,
+    online::take_back,
     reporter::Reporter,
     runtime::LinkRuntime,
     timers::{Timers, Told},
@@ -229,7 +230,13 @@ impl InboundDurabilityHook for Hook {
         let carrying = AssertUnwindSafe(inbound.carry(&client, batch)).catch_unwind().await;
         let carried = carrying.unwrap_or_else(|_| Err("a message could not be processed".to_owned()));
         inbound.left(ids());
-        if carried.is_ok() && inbound.inbox.wanted().contains(EventKind::Presence) {
+        if !inbound.inbox.wanted().contains(EventKind::Presence) {
+            if inbound.follow.end() {
+                let (client, inbound) = (Arc::downgrade(&client), Arc::clone(&self.0));
+                let runtime = inbound.runtime.clone();
+                drop(runtime.start(async move { take_back(&client, &inbound).await }));
+            }
+        } else if carried.is_ok() {
             let persons = batch.iter().map(|message| message.info.as_ref());
             let persons = persons.filter(|info| not_for_us(info).is_none() && !info.source.is_group);
             let shown = inbound.memory.shown_online();

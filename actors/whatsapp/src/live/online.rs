@@ -84,8 +84,10 @@ async fn take_back_named(client: Weak<Client>, inbound: Arc<Inbound>) {
     take_back(&client, &inbound).await;
 }
 
-async fn take_back(client: &Weak<Client>, inbound: &Inbound) {
-    if stays(inbound.memory.shown_online(), inbound.follow.is_used()) {
+/// Unless the account is to be seen online.
+pub(super) async fn take_back(client: &Weak<Client>, inbound: &Inbound) {
+    let follows = inbound.follow.is_used() && inbound.inbox.wanted().contains(wharf_domain::EventKind::Presence);
+    if stays(inbound.memory.shown_online(), follows) {
         return;
     }
     let Some(client) = client.upgrade() else { return };

@@ -130,6 +130,9 @@ impl Link for ScriptedHandle {
         if !state.connected {
             return Err(SendError::NotConnected);
         }
+        if matches!(state.sends, SendScript::Panic) {
+            scripted_panic();
+        }
         state.media_auths += u32::from(fresh);
         Ok(MediaHosts {
             hosts: vec!["media.example".to_owned()],

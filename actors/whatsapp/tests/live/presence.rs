@@ -97,6 +97,26 @@ async fn who_wants_to_know_who_is_there_is_seen_unless_its_client_said_otherwise
 }
 
 #[tokio::test]
+async fn who_wants_to_know_no_more_is_seen_no_more() {
+    let world = World::start().await;
+    world.name_account().await;
+    let line = world.pair().await;
+    line.inbox.want(EventKinds::of([EventKind::Presence]));
+    world.write("are you there?").await;
+    eventually("the writer is followed", async || {
+        let heard = line.inbox.messages();
+        heard.iter().any(|one| one.event() == EventKind::Presence)
+    })
+    .await;
+    assert!(world.is_online().await);
+    // Its webhook was changed or deleted.
+    line.inbox.want(EventKinds::NONE);
+    world.write("and now?").await;
+    eventually("the phone has its notifications", async || !world.is_online().await).await;
+    line.link.close().await;
+}
+
+#[tokio::test]
 async fn a_device_is_there_for_a_moment_now_and_then() {
     let world = World::with(|config| config.seen_every = Duration::from_secs(3)).await;
     world.name_account().await;

@@ -124,11 +124,11 @@ fn delete() {
         assert_eq!(desk.shown(), (Disconnected, Some("being deleted"), false), "{place:?}");
         match place {
             Place::Opening | Place::Pairing | Place::Scan | Place::Passkey | Place::Connected => {
-                assert_eq!(effects, [closing(generation, true, true)], "{place:?}");
+                assert_eq!(effects, [closing(generation, Parting::LogOut)], "{place:?}");
             }
             // No link, but keys perhaps; or a link that is on its way out, and then the keys.
             Place::Unpaired | Place::LoggedOut | Place::Forgetting | Place::Deleting => {
-                assert_eq!(effects, [closing(generation + 1, true, true)], "{place:?}");
+                assert_eq!(effects, [closing(generation + 1, Parting::LogOut)], "{place:?}");
                 let gone = SessionEvent::LinkGone { generation };
                 assert_eq!(desk.step(gone), [], "{place:?}: the keys are waited for");
             }
@@ -153,7 +153,7 @@ fn delete() {
             }
             Place::Unlinking => {
                 assert_eq!(effects, []);
-                assert_eq!(desk.link(connected()), [closing(generation, true, true)]);
+                assert_eq!(desk.link(connected()), [closing(generation, Parting::LogOut)]);
             }
             Place::ShuttingDown => {
                 assert_eq!(effects, []);
@@ -178,7 +178,7 @@ fn unlinks(desk: &mut Desk, generation: u64) {
     desk.pass(60);
     assert_eq!(desk.fire(), [open(generation)]);
     assert_eq!(desk.set_for(), Some(UNLINK_LIMIT));
-    assert_eq!(desk.link(connected()), [closing(generation, true, true)]);
+    assert_eq!(desk.link(connected()), [closing(generation, Parting::LogOut)]);
 }
 
 #[test]
@@ -233,25 +233,21 @@ fn shutdown_closes_and_writes_nothing() {
 fn a_deletion_logs_in_once_more_or_goes_without() {
     let closed = |reason| LinkEvent::Closed(reason);
     let out = || CloseReason::LoggedOut("unlinked".into());
-    for (event, log_out, stays) in [
-        (connected(), true, false),
-        (paired(), true, false),
-        (qr("2@a", NOW), false, false),
-        (lost(), false, true),
+    for (event, parting, stays) in [
+        (connected(), Parting::LogOut, false),
+        (paired(), Parting::LogOut, false),
+        (qr("2@a", NOW), Parting::Forget, false),
+        (lost(), Parting::Forget, true),
         // The inbox takes none of the messages that come before `connected`; the link is logged in.
-        (closed(CloseReason::QueueFull("full".into())), true, false),
-        (closed(out()), false, false),
-        (closed(CloseReason::Replaced), false, true),
+        (closed(CloseReason::QueueFull("full".into())), Parting::LogOut, false),
+        (closed(out()), Parting::Forget, false),
+        (closed(CloseReason::Replaced), Parting::Forget, true),
     ] {
         let mut desk = Desk::at(Place::Unlinking);
         let mut effects = desk.link(event.clone());
         let said = matches!(effects.first(), Some(SessionEffect::StaysLinked { why }) if !why.is_empty());
         assert_eq!(said, stays, "{event:?}");
-        assert_eq!(
-            effects.split_off(usize::from(said)),
-            [closing(2, log_out, true)],
-            "{event:?}"
-        );
+        assert_eq!(effects.split_off(usize::from(said)), [closing(2, parting)], "{event:?}");
         assert_eq!(desk.link(connected()), [], "{event:?}");
         assert_eq!(desk.gone(), [deleted()], "{event:?}");
     }
@@ -261,7 +257,7 @@ fn a_deletion_logs_in_once_more_or_goes_without() {
     let late = stays("WhatsApp did not answer in time");
     assert_eq!(
         desk.fire(),
-        [late, closing(2, false, true)],
+        [late, closing(2, Parting::Forget)],
         "WhatsApp cannot be reached"
     );
     assert_eq!(desk.gone(), [deleted()]);
@@ -269,7 +265,7 @@ fn a_deletion_logs_in_once_more_or_goes_without() {
     let mut desk = Desk::at(Place::Unlinking);
     let detail = "no keys".to_owned();
     let failed = SessionEvent::OpenFailed { generation: 2, detail };
-    assert_eq!(desk.step(failed), [stays("no keys"), closing(2, false, true)]);
+    assert_eq!(desk.step(failed), [stays("no keys"), closing(2, Parting::Forget)]);
 }
 
 #[test]

@@ -56,15 +56,11 @@ pub(super) fn open(generation: u64) -> SessionEffect {
 }
 
 pub(super) fn close(generation: u64) -> SessionEffect {
-    closing(generation, false, false)
+    closing(generation, Parting::Keep)
 }
 
-pub(super) fn closing(generation: u64, log_out: bool, forget: bool) -> SessionEffect {
-    SessionEffect::CloseLink {
-        generation,
-        log_out,
-        forget,
-    }
+pub(super) fn closing(generation: u64, parting: Parting) -> SessionEffect {
+    SessionEffect::CloseLink { generation, parting }
 }
 
 pub(super) fn deleted() -> SessionEffect {

@@ -52,41 +52,42 @@ fn every_event() -> Vec<LinkEvent> {
 #[test]
 fn every_end_of_a_link_in_every_phase() {
     use CloseReason as By;
+    use Parting::{Forget, Keep};
     use ReasonCode as Code;
     let until = NOW + Duration::from_secs(7200);
-    // Reason; status, code and words; forgets the keys; seconds until the next link at jitter 0 and 1.
+    // Reason; status, code and words; what is left of the device; seconds until the next link at jitter 0 and 1.
     #[rustfmt::skip]
     let rows = [
-        (By::Requested, Connecting, Code::LinkLost, "the link was closed", false, Some((1, 2))),
-        (By::Lost("EOF".into()), Connecting, Code::LinkLost, "EOF", false, Some((1, 2))),
-        (By::QueueFull("full".into()), Connecting, Code::QueueFull, "full", false, Some((1, 2))),
-        (By::ProxyFailed("407".into()), Connecting, Code::ProxyFailed, "407", false, Some((1, 2))),
-        (By::Refused("503".into()), Connecting, Code::Refused, "503", false, Some((2, 4))),
-        (By::Unwanted("409".into()), Failed, Code::Refused, "409", false, Some((30, 60))),
-        (By::Outdated, Failed, Code::Outdated, "update Wharf", false, Some((30, 60))),
-        (banned(Some(until)), Failed, Code::TemporarilyBanned, "temporary ban 104", false, Some((7204, 7208))),
-        (banned(Some(Timestamp(0))), Failed, Code::TemporarilyBanned, "until 1970", false, Some((4, 8))),
-        (banned(None), Failed, Code::Banned, "temporary ban 104", false, None),
-        (By::Replaced, Failed, Code::Conflict, "replaced", false, None),
-        (By::QrExpired, Failed, Code::QrExpired, "connect shows a new one", true, None),
-        (By::PairingFailed("odd".into()), Failed, Code::PairingFailed, "pairing failed: odd", true, None),
-        (By::LoggedOut("unlinked".into()), LoggedOut, Code::Unlinked, "unlinked", true, None),
-        (By::AccountLocked("locked".into()), LoggedOut, Code::AccountLocked, "locked", true, None),
+        (By::Requested, Connecting, Code::LinkLost, "the link was closed", Keep, Some((1, 2))),
+        (By::Lost("EOF".into()), Connecting, Code::LinkLost, "EOF", Keep, Some((1, 2))),
+        (By::QueueFull("full".into()), Connecting, Code::QueueFull, "full", Keep, Some((1, 2))),
+        (By::ProxyFailed("407".into()), Connecting, Code::ProxyFailed, "407", Keep, Some((1, 2))),
+        (By::Refused("503".into()), Connecting, Code::Refused, "503", Keep, Some((2, 4))),
+        (By::Unwanted("409".into()), Failed, Code::Refused, "409", Keep, Some((30, 60))),
+        (By::Outdated, Failed, Code::Outdated, "update Wharf", Keep, Some((30, 60))),
+        (banned(Some(until)), Failed, Code::TemporarilyBanned, "temporary ban 104", Keep, Some((7204, 7208))),
+        (banned(Some(Timestamp(0))), Failed, Code::TemporarilyBanned, "until 1970", Keep, Some((4, 8))),
+        (banned(None), Failed, Code::Banned, "temporary ban 104", Keep, None),
+        (By::Replaced, Failed, Code::Conflict, "replaced", Keep, None),
+        (By::QrExpired, Failed, Code::QrExpired, "connect shows a new one", Forget, None),
+        (By::PairingFailed("odd".into()), Failed, Code::PairingFailed, "pairing failed: odd", Forget, None),
+        (By::LoggedOut("unlinked".into()), LoggedOut, Code::Unlinked, "unlinked", Forget, None),
+        (By::AccountLocked("locked".into()), LoggedOut, Code::AccountLocked, "locked", Forget, None),
     ];
     for place in [Place::Opening, Place::Pairing, Place::Scan, Place::Connected] {
-        for (reason, status, code, words, forget, pause) in &rows {
+        for (reason, status, code, words, parting, pause) in &rows {
             for jitter in [0.0, 1.0] {
                 let mut desk = Desk::at(place);
                 desk.jitter = jitter;
                 let paired = desk.machine.view().jid.clone();
                 let effects = desk.link(LinkEvent::Closed(reason.clone()));
-                assert_eq!(effects, [closing(2, false, *forget), Save], "{place:?} {reason:?}");
+                assert_eq!(effects, [closing(2, *parting), Save], "{place:?} {reason:?}");
                 let (shown, why, wanted) = desk.shown();
                 assert_eq!((shown, wanted), (*status, pause.is_some()), "{place:?} {reason:?}");
                 assert!(why.unwrap().contains(words), "{why:?}");
                 let view = desk.machine.view();
                 assert_eq!(view.reason_code, *code, "{place:?} {reason:?}");
-                assert_eq!(view.jid, paired.filter(|_| !forget), "{place:?} {reason:?}");
+                assert_eq!(view.jid, paired.filter(|_| *parting == Keep), "{place:?} {reason:?}");
                 assert_eq!((&view.qr, view.connected_since), (&None, None));
                 assert_eq!(view.last_event_at, Some(NOW));
                 let counted = pause.is_some() && place != Place::Connected;
@@ -194,7 +195,7 @@ fn a_pair_code_is_shown_beside_the_qr_code_and_outlives_it() {
     assert_eq!(desk.machine.view().pair_code, Some(("ABCD1234".into(), ends)));
     let (at, _) = desk.timer.unwrap();
     assert_eq!(at.since(desk.now), Duration::from_secs(160) + QR_GRACE);
-    assert_eq!(desk.fire(), [closing(2, false, true), Save], "nobody entered it");
+    assert_eq!(desk.fire(), [closing(2, Parting::Forget), Save], "nobody entered it");
     assert_eq!(desk.machine.view().reason_code, ReasonCode::QrExpired);
     let mut desk = Desk::at(Place::Scan);
     desk.link(pair_code(ends));
@@ -227,7 +228,7 @@ fn a_passkey_is_asked_for_and_waited_for() {
     let mut desk = asked(Place::Scan);
     assert_eq!(desk.link(qr("2@c", NOW)), [Save], "WhatsApp begins anew");
     let gave_up = |mut desk: Desk, event: SessionEvent| {
-        assert_eq!(desk.step(event), [closing(2, false, true), Save]);
+        assert_eq!(desk.step(event), [closing(2, Parting::Forget), Save]);
         assert_eq!((desk.shown().0, desk.shown().2), (Failed, false));
         assert_eq!(desk.machine.view().reason_code, ReasonCode::PasskeyRequired);
         assert_eq!(desk.gone(), []);
@@ -292,7 +293,11 @@ fn the_wrong_number_is_unlinked_and_forgotten() {
     for place in [Place::Pairing, Place::Scan, Place::Opening, Place::Connected] {
         for event in [&scanned, &logged_in] {
             let mut desk = Desk::at(place);
-            assert_eq!(desk.link(event.clone()), [closing(2, true, true), Save], "{place:?}");
+            assert_eq!(
+                desk.link(event.clone()),
+                [closing(2, Parting::LogOut), Save],
+                "{place:?}"
+            );
             assert_eq!(desk.shown(), (Failed, Some("wrong number"), false));
             let view = desk.machine.view();
             assert_eq!((&view.jid, &view.push_name, &view.qr), (&None, &None, &None));

@@ -23,8 +23,7 @@ enum Job {
     Close {
         run: u64,
         generation: u64,
-        log_out: bool,
-        forget: bool,
+        parting: Parting,
     },
 }
 
@@ -214,17 +213,12 @@ impl World {
                     self.allow_open(generation);
                     self.jobs.push_back(Job::Open { run, generation });
                 }
-                SessionEffect::CloseLink {
-                    generation,
-                    log_out,
-                    forget,
-                } => {
-                    self.allow_close(generation, forget);
+                SessionEffect::CloseLink { generation, parting } => {
+                    self.allow_close(generation, parting);
                     self.jobs.push_back(Job::Close {
                         run,
                         generation,
-                        log_out,
-                        forget,
+                        parting,
                     });
                 }
                 SessionEffect::CheckSilence { generation } => {

@@ -192,7 +192,7 @@ fn a_deletion_during_a_ban_does_not_log_in() {
     let said = SessionEffect::StaysLinked { why };
     assert_eq!(
         effects,
-        [said, closing(3, true, true), SessionEffect::Save],
+        [said, closing(3, Parting::LogOut), SessionEffect::Save],
         "the keys go"
     );
     assert_eq!(desk.gone(), [deleted()]);

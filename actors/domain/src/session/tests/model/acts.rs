@@ -72,19 +72,18 @@ impl World {
             Some(Job::Close {
                 run,
                 generation,
-                log_out,
-                forget,
+                parting,
             }) => {
                 let up = self
                     .live
                     .as_ref()
                     .is_some_and(|live| live.stage != Stage::Ended && live.stalled.is_none());
-                if up && log_out && self.keys.is_some() {
+                if up && parting == Parting::LogOut && self.keys.is_some() {
                     self.registered = false;
                 }
                 self.end_link(CloseReason::Requested);
                 self.live = None;
-                if forget {
+                if parting != Parting::Keep {
                     self.keys = None;
                 }
                 self.report(run, SessionEvent::LinkGone { generation });

@@ -19,7 +19,8 @@ impl World {
     }
 
     /// Each link is closed once; the keys go for a reason only.
-    pub(super) fn allow_close(&mut self, generation: u64, forget: bool) {
+    pub(super) fn allow_close(&mut self, generation: u64, parting: Parting) {
+        let forget = parting != Parting::Keep;
         assert!(!forget || self.forgettable || self.deleting, "the keys are lost");
         if self.open == Some(generation) {
             assert!(!self.told, "closed twice");
