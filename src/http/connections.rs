@@ -21,7 +21,7 @@ pub(super) async fn create(call: Call) -> Answer {
     let phone_number = body.required("phone_number", fields::phone);
     let settings = settings(&mut body);
     body.finish()?;
-    let created = call.desk.create_connection(call.client, phone_number?, settings?);
+    let created = call.desk.create_connection_with(call.client, phone_number?, settings?);
     json(StatusCode::CREATED, &created.await?)
 }
 

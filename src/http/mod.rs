@@ -25,7 +25,6 @@ mod desk;
 mod dispatch;
 mod events;
 mod fields;
-mod gateway;
 mod groups;
 mod health;
 mod held;

@@ -168,7 +168,7 @@ impl Desk for FakeDesk {
         Ok(event())
     }
 
-    async fn create_connection(
+    async fn create_connection_with(
         &self,
         _: ClientId,
         phone: PhoneNumber,
