@@ -140,7 +140,7 @@ impl Gateway {
             // Behind the claim: who repeats a request gets its answer, also when what was passed on is gone.
             let message_id = new_message_id();
             let (content, file) = match content {
-                NewContent::Own(content) => (gateway.informed(&connection, content).await?, None),
+                NewContent::Own(content) => (gateway.informed(&connection, &to, content).await?, None),
                 NewContent::Previewed(content) => {
                     (with_preview(&gateway.shared, connection.client_id, content).await, None)
                 }
