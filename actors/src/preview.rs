@@ -40,7 +40,9 @@ pub(crate) async fn with_preview(shared: &Shared, client: ClientId, mut content:
 
 async fn look(shared: &Shared, client: ClientId, url: &str) -> Option<LinkPreview> {
     let _slot = shared.media.previews.turn(client).await;
-    let fetched = shared.fetcher.open(url).await;
+    // What stands behind it is for the reader's browser, and is not asked for.
+    let page = url.split('#').next().unwrap_or(url);
+    let fetched = shared.fetcher.open(page).await;
     let fetched = fetched
         .inspect_err(|error| tracing::debug!(%error, "no preview"))
         .ok()?;

@@ -85,6 +85,17 @@ async fn the_parts_may_come_in_any_order() {
     assert_eq!(lying(&facade), 0);
 }
 
+/// As .NET writes one that is not ASCII.
+#[tokio::test]
+async fn the_name_for_those_who_understand_it_counts() {
+    let facade = Facade::start().await;
+    let both = "name=\"file\"; filename=\"=?utf-8?B?4oKsLnBkZg==?=\"; filename*=utf-8''%E2%82%AC.pdf";
+    let reply = ask(&facade, &[message(), part(both, b"x"), end()]).send().await;
+    assert_eq!(reply.status, 201, "{reply:?}");
+    let asked = facade.desk.asked();
+    assert!(asked.contains("\"€.pdf\""), "{asked}");
+}
+
 #[tokio::test]
 async fn what_would_be_refused_is_refused_before_its_file_comes() {
     let facade = Facade::start().await;
