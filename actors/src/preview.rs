@@ -46,12 +46,12 @@ async fn look(shared: &Shared, client: ClientId, url: &str) -> Option<LinkPrevie
     let fetched = fetched
         .inspect_err(|error| tracing::debug!(%error, "no preview"))
         .ok()?;
-    let html = fetched.mime_type.as_deref().unwrap_or_default();
-    if !html.starts_with("text/html") && !html.starts_with("application/xhtml") {
+    let said = fetched.mime_type.clone().unwrap_or_default();
+    if !said.starts_with("text/html") && !said.starts_with("application/xhtml") {
         return None;
     }
     let address = fetched.address.clone();
-    let read = page::read(&beginning(fetched, PAGE_BYTES).await, &address);
+    let read = page::read(&beginning(fetched, PAGE_BYTES).await, &said, &address);
     let thumbnail = match &read.picture {
         Some(picture) => picture_of(shared, client, picture).await,
         None => None,
