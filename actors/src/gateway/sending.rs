@@ -322,6 +322,9 @@ fn of_act(thing: Option<&'static str>, error: &SendError) -> GatewayError {
 
 fn of_undone(undone: Undone) -> GatewayError {
     match undone {
+        Undone::Link(error @ SendError::NotConnected) => {
+            GatewayError::Conflict(format!("{error}; with \"queue\": true a message waits for it"))
+        }
         Undone::Link(error) => of_link(&error),
         Undone::Expired => {
             GatewayError::Conflict("the message was not sent before its deadline (sending.deadline_seconds)".to_owned())
