@@ -3,7 +3,7 @@
 use ractor::{MessagingErr, rpc::CallResult};
 use serde::{Deserialize, Serialize};
 use wharf_domain::{
-    ClientId, Connection, InvalidField, Outgoing, OutgoingMessage, PhoneNumber, Recipient,
+    ClientId, Connection, InvalidField, Outgoing, OutgoingMessage, PhoneNumber, Recipient, SendStatus,
     action::{Action, Arrangement, Done},
     outgoing::{Content, ForwardSource, MediaMessage, Quote},
 };
@@ -94,7 +94,7 @@ pub struct SentMessage {
     /// Whom it goes to.
     pub to: Recipient,
     /// `sent`: WhatsApp's server has it. `queued`: it waits.
-    pub status: String,
+    pub status: SendStatus,
     /// When the server took it, or when it began to wait; RFC 3339.
     pub timestamp: String,
 }
@@ -102,12 +102,10 @@ pub struct SentMessage {
 impl SentMessage {
     /// Whether it waits.
     pub fn is_queued(&self) -> bool {
-        self.status == QUEUED
+        self.status == SendStatus::Queued
     }
 }
 
-const SENT: &str = "sent";
-const QUEUED: &str = "queued";
 /// What an invite link is called where there is none.
 const INVITE: &str = "invite link";
 /// The same of an invitation that somebody sent.
@@ -233,7 +231,11 @@ impl Gateway {
             Ok(Answer { message_id, sent, at }) => Ok(SentMessage {
                 message_id,
                 to,
-                status: if sent.is_some() { SENT } else { QUEUED }.to_owned(),
+                status: if sent.is_some() {
+                    SendStatus::Sent
+                } else {
+                    SendStatus::Queued
+                },
                 timestamp: at.to_string(),
             }),
             Err(undone) => Err(of_undone(undone)),

@@ -1,6 +1,8 @@
 //! Children that panic or fail: siblings go on, the child comes back from the store, nothing is lost, and it shows.
 
-use wharf_domain::{ClientId, ConnectionKey, ConnectionStatus, EventStatus, PhoneNumber, session::ReasonCode};
+use wharf_domain::{
+    ClientId, ConnectionKey, ConnectionStatus, EventStatus, PhoneNumber, SendStatus, session::ReasonCode,
+};
 use wharf_support::{Reply, wait_until};
 use wharf_whatsapp::{ScriptedHandle, SendScript};
 
@@ -39,7 +41,7 @@ async fn a_session_that_dies(how: Crash) {
             None,
         )
         .await;
-    assert_eq!(sent.unwrap().status, "sent");
+    assert_eq!(sent.unwrap().status, SendStatus::Sent);
     assert_eq!(sibling.sent().len(), 1, "the sibling goes on sending");
 
     wait_until("the restart shows", WITHIN, || async {
