@@ -3,8 +3,8 @@
 use serde::Serialize;
 use thiserror::Error;
 use wharf_domain::{
-    Attempt, Connection, ConnectionStatus, Courtesy, Event, EventKinds, InvalidField, OwnHeaders, PhoneNumber, Timestamp, Webhook,
-    outgoing::Pace, signing::Secret,
+    Attempt, Connection, ConnectionStatus, Courtesy, Event, EventKinds, InvalidField, OwnHeaders, PhoneNumber,
+    Timestamp, Webhook, outgoing::Pace, signing::Secret,
 };
 use wharf_store::StoreError;
 use wharf_whatsapp::LinkError;
@@ -141,7 +141,9 @@ impl GatewayError {
             ConnectionStatus::Connecting | ConnectionStatus::AwaitingScan | ConnectionStatus::AwaitingPasskey => "",
         };
         let status = status.as_str();
-        Self::Conflict(format!("there is no {kind} code to show: the connection is {status}{cure}"))
+        Self::Conflict(format!(
+            "there is no {kind} code to show: the connection is {status}{cure}"
+        ))
     }
 }
 

@@ -203,16 +203,36 @@ mod tests {
             ("text/html", with("<META charset='koi8-r'>", KOI8), "Мир"),
             (
                 "text/html; charset=nothing",
-                with("<meta http-equiv=content-type content='text/html; charset=koi8-r'>", KOI8),
+                with(
+                    "<meta http-equiv=content-type content='text/html; charset=koi8-r'>",
+                    KOI8,
+                ),
                 "Мир",
             ),
             ("text/html; charset=koi8-r", with("<meta charset=latin1>", KOI8), "Мир"),
-            ("text/html", with("<meta charset=utf-16>", "<title>Мир</title>".as_bytes()), "Мир"),
-            ("text/html; charset=utf-16le", b"<\0t\0i\0t\0l\0e\0>\0x\0<\0/\0t\0i\0t\0l\0e\0>\0".to_vec(), "x"),
-            ("text/html; charset=latin1", b"\xef\xbb\xbf<title>Caf\xc3\xa9</title>".to_vec(), "Café"),
+            (
+                "text/html",
+                with("<meta charset=utf-16>", "<title>Мир</title>".as_bytes()),
+                "Мир",
+            ),
+            (
+                "text/html; charset=utf-16le",
+                b"<\0t\0i\0t\0l\0e\0>\0x\0<\0/\0t\0i\0t\0l\0e\0>\0".to_vec(),
+                "x",
+            ),
+            (
+                "text/html; charset=latin1",
+                b"\xef\xbb\xbf<title>Caf\xc3\xa9</title>".to_vec(),
+                "Café",
+            ),
         ] {
             let read = read_in(mime_type, &html);
-            assert_eq!(read.title.as_deref(), Some(title), "{mime_type} {}", String::from_utf8_lossy(&html));
+            assert_eq!(
+                read.title.as_deref(),
+                Some(title),
+                "{mime_type} {}",
+                String::from_utf8_lossy(&html)
+            );
         }
     }
 

@@ -28,7 +28,10 @@ async fn a_session_shows_its_qr_code_and_reconnects_until_it_is_told_not_to() {
     world.wait_for_status(client.id, &of, ConnectionStatus::Connected).await;
     let without_a_code = async |cure: &str| {
         let shown = world.gateway.qr(client.id, &of).await;
-        assert!(matches!(&shown, Err(GatewayError::Conflict(why)) if why.contains(cure)), "{shown:?}");
+        assert!(
+            matches!(&shown, Err(GatewayError::Conflict(why)) if why.contains(cure)),
+            "{shown:?}"
+        );
     };
     without_a_code("is connected: it is linked already").await;
 

@@ -77,7 +77,10 @@ async fn a_sound_in_an_mp4_is_passed_on_whatever_its_brand() {
         ..forward(id)
     };
     let queued = world.gateway.send(client, &number(1), message, None).await.unwrap();
-    let row = world.gateway.outgoing_message(client, &number(1), &queued.message_id).await;
+    let row = world
+        .gateway
+        .outgoing_message(client, &number(1), &queued.message_id)
+        .await;
     let content = row.unwrap().message.unwrap().content;
     assert_eq!(content.media().unwrap().media.mime_type.as_deref(), Some("audio/mp4"));
     world.gateway.stop().await;

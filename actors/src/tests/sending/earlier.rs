@@ -185,7 +185,9 @@ async fn what_was_not_sent_is_not_deleted() {
         matches!(&refused, Err(GatewayError::Refused(why)) if why.ends_with("it was not sent")),
         "{refused:?}"
     );
-    send(&world, client, own(TO, revoke(ids[1]))).await.expect("it may have been sent");
+    send(&world, client, own(TO, revoke(ids[1])))
+        .await
+        .expect("it may have been sent");
     world.gateway.stop().await;
 }
 

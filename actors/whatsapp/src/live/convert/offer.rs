@@ -175,7 +175,11 @@ fn of_buttons(buttons: &ButtonsMessage) -> Offer<'_> {
 
 fn of_list(list: &ListMessage) -> Offer<'_> {
     let row = |row: &Row| {
-        let shown = [("title", &row.title), ("description", &row.description), ("id", &row.row_id)];
+        let shown = [
+            ("title", &row.title),
+            ("description", &row.description),
+            ("id", &row.row_id),
+        ];
         Value::Object(params(shown))
     };
     let section = |section: &Section| {
@@ -183,18 +187,19 @@ fn of_list(list: &ListMessage) -> Offer<'_> {
         told.insert("rows".to_owned(), section.rows.iter().map(row).collect());
         Value::Object(told)
     };
-    let flow = || {
+    let choice = || {
         let mut told = params([("title", &list.button_text)]);
         told.insert("sections".to_owned(), list.sections.iter().map(section).collect());
         older("single_select", told)
     };
+    let choice = (!list.sections.is_empty()).then(choice).flatten();
     Offer {
         words: [
             list.description.as_deref(),
             list.title.as_deref(),
             list.footer_text.as_deref(),
         ],
-        flows: if list.sections.is_empty() { None } else { flow() }.into_iter().collect(),
+        flows: choice.into_iter().collect(),
         context: list.context_info.as_option(),
         ..Offer::default()
     }
@@ -251,9 +256,11 @@ fn flow_of(name: Option<&str>, params: Option<&str>) -> Option<NativeFlow> {
     })
 }
 
-/// What is said by those fields of an older message, under the names that newer ones have for them in their parameters.
+/// What fields of an older message say, under the names that the parameters of newer ones have for it.
 fn params<const N: usize>(fields: [(&str, &Option<String>); N]) -> Map<String, Value> {
-    let said = fields.into_iter().filter_map(|(name, value)| Some((name, filled(value.as_deref())?)));
+    let said = fields
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, filled(value.as_deref())?)));
     said.map(|(name, value)| (name.to_owned(), value.into())).collect()
 }
 
