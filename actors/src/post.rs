@@ -40,7 +40,7 @@ use thiserror::Error;
 use tokio::time::Instant;
 use wharf_domain::{
     AttemptResult, EventId, InvalidField, OwnHeaders, Timestamp,
-    address::{TargetPolicy, Url, check_url},
+    address::{TargetPolicy, Url, check_url, not_public},
     attempt::{RESPONSE_EXCERPT_BYTES, RESPONSE_READ_BYTES},
     retry::retry_after_at,
     signing::Signatures,
@@ -330,10 +330,7 @@ impl Poster {
         check_url(self.policy, url.as_str())?;
         let Some(name) = url.domain() else { return Ok(()) };
         match tokio::time::timeout(REGISTRATION_LOOKUP, self.lookups.admitted(name)).await {
-            Ok(Err(LookupError::Blocked(reason))) => Err(InvalidField::new(
-                "webhook_url",
-                format!("must point to a public address; {reason}"),
-            )),
+            Ok(Err(LookupError::Blocked(reason))) => Err(InvalidField::new("webhook_url", not_public(reason))),
             Ok(Ok(_) | Err(LookupError::NotFound(_) | LookupError::Shortage(_))) | Err(_) => Ok(()),
         }
     }

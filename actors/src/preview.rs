@@ -40,16 +40,18 @@ pub(crate) async fn with_preview(shared: &Shared, client: ClientId, mut content:
 
 async fn look(shared: &Shared, client: ClientId, url: &str) -> Option<LinkPreview> {
     let _slot = shared.media.previews.turn(client).await;
-    let fetched = shared.fetcher.open(url).await;
+    // What stands behind it is for the reader's browser, and is not asked for.
+    let page = url.split('#').next().unwrap_or(url);
+    let fetched = shared.fetcher.open(page).await;
     let fetched = fetched
         .inspect_err(|error| tracing::debug!(%error, "no preview"))
         .ok()?;
-    let html = fetched.mime_type.as_deref().unwrap_or_default();
-    if !html.starts_with("text/html") && !html.starts_with("application/xhtml") {
+    let said = fetched.mime_type.clone().unwrap_or_default();
+    if !said.starts_with("text/html") && !said.starts_with("application/xhtml") {
         return None;
     }
     let address = fetched.address.clone();
-    let read = page::read(&beginning(fetched, PAGE_BYTES).await, &address);
+    let read = page::read(&beginning(fetched, PAGE_BYTES).await, &said, &address);
     let thumbnail = match &read.picture {
         Some(picture) => picture_of(shared, client, picture).await,
         None => None,

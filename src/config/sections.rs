@@ -51,7 +51,18 @@ pub(super) fn doubts(config: &Config) -> Vec<String> {
             sending.per_second,
         )
     });
-    Vec::from_iter(too_long)
+    let listen = config.http.listen;
+    // One that is named is reached by whoever is near enough.
+    let only_here = config.media.download && config.http.public_url.is_none() && listen.ip().is_unspecified();
+    let unreached = only_here.then(|| {
+        format!(
+            "http.public_url is not set: links to media begin with http://{}:{}, which only this machine reaches; give the \
+             address that receivers reach",
+            if listen.is_ipv4() { "127.0.0.1" } else { "[::1]" },
+            listen.port(),
+        )
+    });
+    too_long.into_iter().chain(unreached).collect()
 }
 
 fn http(reader: &mut Reader) -> Result<Http, Refused> {

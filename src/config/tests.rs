@@ -62,6 +62,30 @@ fn a_queue_that_is_longer_than_its_deadline_is_doubted() {
 }
 
 #[test]
+fn links_to_media_that_only_this_machine_reaches_are_doubted() {
+    let doubts = |text: &str| load(Some(text), &[]).unwrap().doubts;
+    let listening = "[http]\nlisten = \"0.0.0.0:80\"\n";
+    assert_eq!(
+        doubts(listening),
+        [
+            "http.public_url is not set: links to media begin with http://127.0.0.1:80, which only this machine reaches; \
+             give the address that receivers reach"
+        ]
+    );
+    let with_url = format!("{listening}public_url = \"https://wharf.example\"\n");
+    let without_files = format!("{listening}[media]\ndownload = false\n");
+    for meant in [
+        with_url.as_str(),
+        &without_files,
+        "[http]\nlisten = \"[::1]:80\"\n",
+        "[http]\nlisten = \"192.168.1.5:80\"\n",
+    ] {
+        assert_eq!(doubts(meant), [""; 0], "{meant}");
+    }
+    assert!(doubts("[http]\nlisten = \"[::]:80\"\n")[0].contains("http://[::1]:80,"));
+}
+
+#[test]
 fn config_toml_and_the_types_have_the_same_keys() {
     let text = include_str!("../../config.toml");
     let in_file = text

@@ -235,10 +235,7 @@ async fn file(mut receiving: Receiving, mut part: Field<'_>, flow: &Flow, brings
         Brings::Picture => FileType::Image.most_bytes(),
     };
     let mime_type = part.content_type().map(ToString::to_string);
-    let file_name = part
-        .file_name()
-        .map(str::to_owned)
-        .or_else(|| extended_name(part.headers()));
+    let file_name = extended_name(part.headers()).or_else(|| part.file_name().map(str::to_owned));
     while let Some(piece) = flow.of(part.chunk().await)? {
         flow.claimed();
         room = room.checked_sub(piece.len() as u64).ok_or_else(|| {
@@ -257,7 +254,8 @@ async fn file(mut receiving: Receiving, mut part: Field<'_>, flow: &Flow, brings
     })
 }
 
-/// The name in `filename*=UTF-8''…`, as Python's requests and others write one that is not ASCII.
+/// The name in `filename*=UTF-8''…`, as Python's requests and others write one that is not ASCII. It counts before
+/// `filename`, into which .NET writes the same as mail does (`=?utf-8?B?…?=`).
 fn extended_name(headers: &HeaderMap) -> Option<String> {
     let disposition = headers.get(header::CONTENT_DISPOSITION)?.to_str().ok()?;
     let parameters = disposition

@@ -116,9 +116,9 @@ fn check_parts(name: &str) -> Result<(), String> {
     }
 }
 
-/// The sentence of a refused target: `must point to a public address; 127.0.0.1 is loopback`.
-fn not_public(reason: String) -> String {
-    format!("must point to a public address; {reason}")
+/// The sentence of a refused target, for a reason such as `127.0.0.1 is loopback`.
+pub fn not_public(reason: String) -> String {
+    format!("must point to a public address; {reason} (delivery.allow_private_networks admits it)")
 }
 
 /// Whether a host name may be looked up: `localhost` and names below it always mean this machine (RFC 6761 section

@@ -211,6 +211,7 @@ impl Gateway {
                 }
             }
         };
+        let not_waiting = |status| GatewayError::no_code("pair", status);
         let waited = tokio::time::timeout(PAIRING_WITHIN, waiting).await;
         let connection = waited.unwrap_or_else(|_| Err(not_waiting(ConnectionStatus::Connecting)))?;
         let session = self.session(&connection).await?;
@@ -285,10 +286,7 @@ impl Gateway {
     /// `NotFound`; `Conflict` when there is none to show.
     pub async fn qr(&self, client_id: ClientId, phone_number: &PhoneNumber) -> Result<Qr, GatewayError> {
         let Shown { connection, qr, .. } = self.shown(client_id, phone_number).await?;
-        qr.ok_or_else(|| {
-            let status = connection.status.as_str();
-            GatewayError::Conflict(format!("there is no QR code to show: the connection is {status}"))
-        })
+        qr.ok_or_else(|| GatewayError::no_code("QR", connection.status))
     }
 
     /// Starts a connection again after a disconnect, a logout or a failure.
@@ -380,9 +378,4 @@ impl Gateway {
             Err(error) => Err(error),
         }
     }
-}
-
-fn not_waiting(status: ConnectionStatus) -> GatewayError {
-    let status = status.as_str();
-    GatewayError::Conflict(format!("there is no pair code to show: the connection is {status}"))
 }

@@ -1,4 +1,5 @@
-//! Messages that are about earlier ones of the same number: edits know what they change, answers what they quote.
+//! Messages that are about earlier ones of the same number: edits know what they change, answers what they quote, and none of
+//! them goes where the earlier one did not.
 
 use wharf_domain::{
     Connection, Recipient,
@@ -9,31 +10,46 @@ use super::{Gateway, GatewayError};
 use crate::clock;
 
 impl Gateway {
-    /// An edit that knows whether it changes a caption. Of a message that was not sent through here nothing is known.
+    /// What is about an earlier message, held to what is known of that: an edit knows whether it changes a caption, a reaction
+    /// to an own message says so. Of a message that was not sent through here nothing is known.
     ///
     /// # Errors
-    /// `Refused` for what nobody would see changed; `Invalid` for a caption that is too long.
+    /// `Refused` for what nobody would see; `Invalid` for a caption that is too long.
     pub(super) async fn informed(
         &self,
         connection: &Connection,
+        to: &Recipient,
         mut content: Content,
     ) -> Result<Content, GatewayError> {
-        let Content::Edit {
-            target,
-            text,
-            caption_of,
-            ..
-        } = &mut content
+        let (Content::Edit { target, .. } | Content::Revoke { target } | Content::Reaction { target, .. }) =
+            &content
         else {
             return Ok(content);
         };
         let key = connection.key();
-        if let Some(sent) = self.shared.store.outgoing_message(&key, &target.message_id).await? {
-            let refused = |error: NotEditable| GatewayError::Refused(error.to_string());
-            *caption_of = sent.caption_of(clock::now()).map_err(refused)?;
-            if caption_of.is_some() {
-                check_caption("text", text)?;
+        let Some(sent) = self.shared.store.outgoing_message(&key, &target.message_id).await? else {
+            return Ok(content);
+        };
+        if is_elsewhere(&sent.to, to) {
+            let why = format!("{} was sent to {}: to must be that, not {to}", sent.message_id, sent.to);
+            return Err(GatewayError::Refused(why));
+        }
+        match &mut content {
+            Content::Edit { text, caption_of, .. } => {
+                let refused = |error: NotEditable| GatewayError::Refused(error.to_string());
+                *caption_of = sent.caption_of(clock::now()).map_err(refused)?;
+                if caption_of.is_some() {
+                    check_caption("text", text)?;
+                }
             }
+            Content::Revoke { .. } if sent.was_not_sent() => {
+                let why = "it cannot be deleted for everyone: it was not sent";
+                return Err(GatewayError::Refused(why.to_owned()));
+            }
+            Content::Reaction { target, .. } if target.from.is_none() => {
+                target.from = Some(Recipient::Number(key.phone_number));
+            }
+            _ => {}
         }
         Ok(content)
     }
@@ -57,5 +73,14 @@ impl Gateway {
             from: quote.from.or(Some(Recipient::Number(key.phone_number))),
             message_id: quote.message_id,
         })
+    }
+}
+
+/// Whether two recipients are certainly two chats. A number and a hidden id may be the same person.
+fn is_elsewhere(one: &Recipient, other: &Recipient) -> bool {
+    match (one, other) {
+        (Recipient::Number(one), Recipient::Number(other)) => !one.is_account(other.as_str()),
+        (Recipient::Number(_), Recipient::Hidden(_)) | (Recipient::Hidden(_), Recipient::Number(_)) => false,
+        (one, other) => one != other,
     }
 }

@@ -3,7 +3,7 @@
 use ractor::{MessagingErr, rpc::CallResult};
 use serde::{Deserialize, Serialize};
 use wharf_domain::{
-    ClientId, Connection, InvalidField, Outgoing, OutgoingMessage, PhoneNumber, Recipient,
+    ClientId, Connection, InvalidField, Outgoing, OutgoingMessage, PhoneNumber, Recipient, SendStatus,
     action::{Action, Arrangement, Done},
     outgoing::{Content, ForwardSource, MediaMessage, Quote},
 };
@@ -94,7 +94,7 @@ pub struct SentMessage {
     /// Whom it goes to.
     pub to: Recipient,
     /// `sent`: WhatsApp's server has it. `queued`: it waits.
-    pub status: String,
+    pub status: SendStatus,
     /// When the server took it, or when it began to wait; RFC 3339.
     pub timestamp: String,
 }
@@ -102,12 +102,10 @@ pub struct SentMessage {
 impl SentMessage {
     /// Whether it waits.
     pub fn is_queued(&self) -> bool {
-        self.status == QUEUED
+        self.status == SendStatus::Queued
     }
 }
 
-const SENT: &str = "sent";
-const QUEUED: &str = "queued";
 /// What an invite link is called where there is none.
 const INVITE: &str = "invite link";
 /// The same of an invitation that somebody sent.
@@ -140,7 +138,7 @@ impl Gateway {
             // Behind the claim: who repeats a request gets its answer, also when what was passed on is gone.
             let message_id = new_message_id();
             let (content, file) = match content {
-                NewContent::Own(content) => (gateway.informed(&connection, content).await?, None),
+                NewContent::Own(content) => (gateway.informed(&connection, &to, content).await?, None),
                 NewContent::Previewed(content) => {
                     (with_preview(&gateway.shared, connection.client_id, content).await, None)
                 }
@@ -233,7 +231,11 @@ impl Gateway {
             Ok(Answer { message_id, sent, at }) => Ok(SentMessage {
                 message_id,
                 to,
-                status: if sent.is_some() { SENT } else { QUEUED }.to_owned(),
+                status: if sent.is_some() {
+                    SendStatus::Sent
+                } else {
+                    SendStatus::Queued
+                },
                 timestamp: at.to_string(),
             }),
             Err(undone) => Err(of_undone(undone)),
@@ -322,6 +324,9 @@ fn of_act(thing: Option<&'static str>, error: &SendError) -> GatewayError {
 
 fn of_undone(undone: Undone) -> GatewayError {
     match undone {
+        Undone::Link(error @ SendError::NotConnected) => {
+            GatewayError::Conflict(format!("{error}; with \"queue\": true a message waits for it"))
+        }
         Undone::Link(error) => of_link(&error),
         Undone::Expired => {
             GatewayError::Conflict("the message was not sent before its deadline (sending.deadline_seconds)".to_owned())

@@ -3,8 +3,8 @@
 use serde::Serialize;
 use thiserror::Error;
 use wharf_domain::{
-    Attempt, Connection, Courtesy, Event, EventKinds, InvalidField, OwnHeaders, PhoneNumber, Timestamp, Webhook,
-    outgoing::Pace, signing::Secret,
+    Attempt, Connection, ConnectionStatus, Courtesy, Event, EventKinds, InvalidField, OwnHeaders, PhoneNumber,
+    Timestamp, Webhook, outgoing::Pace, signing::Secret,
 };
 use wharf_store::StoreError;
 use wharf_whatsapp::LinkError;
@@ -128,6 +128,23 @@ pub enum GatewayError {
     /// WhatsApp gave no answer; what was asked may have been done (504).
     #[error("{0}")]
     TimedOut(String),
+}
+
+impl GatewayError {
+    /// That a connection shows no code of a `kind`, and what would have it show one.
+    pub(super) fn no_code(kind: &str, status: ConnectionStatus) -> Self {
+        let cure = match status {
+            ConnectionStatus::Connected => ": it is linked already",
+            ConnectionStatus::Failed | ConnectionStatus::LoggedOut | ConnectionStatus::Disconnected => {
+                "; POST …/connect opens it again, with a new code where a phone has to link it"
+            }
+            ConnectionStatus::Connecting | ConnectionStatus::AwaitingScan | ConnectionStatus::AwaitingPasskey => "",
+        };
+        let status = status.as_str();
+        Self::Conflict(format!(
+            "there is no {kind} code to show: the connection is {status}{cure}"
+        ))
+    }
 }
 
 /// What became of a test.

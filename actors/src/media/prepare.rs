@@ -13,7 +13,7 @@ use thiserror::Error;
 use wharf_domain::{
     ConnectionKey, InvalidField, hex,
     media_link::file_name,
-    outgoing::{FileType, HEAD_BYTES, MediaMessage, ReadyFile, SentFile},
+    outgoing::{FileType, HEAD_BYTES, MediaMessage, ReadyFile, SentFile, Signs},
 };
 use wharf_store::private;
 use wharf_whatsapp::media::{EncryptedFile, encrypt};
@@ -94,8 +94,14 @@ fn ready(
     let mut file = fs::File::open(received.path())?;
     let mut head = Vec::with_capacity(HEAD_BYTES);
     (&file).take(HEAD_BYTES as u64).read_to_end(&mut head)?;
-    let mime_type = message.kind.mime_type(message.media.mime_type.as_deref(), &head)?;
     // Strangers wrote what is read here: where reading panics, the file goes out without what it would have told.
+    let looking = AssertUnwindSafe(|| probe::has_picture(message.kind, &mut file));
+    let mime_type = message.kind.mime_type(Signs {
+        said: message.media.mime_type.as_deref(),
+        name: message.media.file_name.as_deref(),
+        head: &head,
+        has_picture: panic::catch_unwind(looking).unwrap_or_default(),
+    })?;
     let looking = AssertUnwindSafe(|| probe::look(message.kind, &mime_type, &mut file));
     let facts = panic::catch_unwind(looking).unwrap_or_default();
     file.rewind()?;

@@ -55,6 +55,12 @@ pub(super) fn look(kind: FileType, mime_type: &str, file: &mut File) -> Facts {
     facts
 }
 
+/// Whether an MP4 that is sent as a sound has a picture track; `None` for what tells of no tracks. Blocks as [`look`] does.
+pub(super) fn has_picture(kind: FileType, file: &mut File) -> Option<bool> {
+    let facts = (kind == FileType::Audio).then(|| iso::look(file))??;
+    Some(facts.size.is_some())
+}
+
 /// A small JPEG of a picture, if it can be read. Blocks; belongs in a thread of its own.
 pub(crate) fn thumbnail(file: &mut (impl Read + Seek)) -> Option<Vec<u8>> {
     picture::look(file)?.thumbnail

@@ -1,5 +1,8 @@
 //! What a page says of itself: Open Graph first, then what HTML has for it. Pure.
 
+use std::{borrow::Cow, str};
+
+use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
 use html5gum::{StartTag, Token, Tokenizer};
 use wharf_domain::address::Url;
 
@@ -33,11 +36,11 @@ pub(super) fn first_link(text: &str) -> Option<&str> {
     link.contains('.').then_some(link)
 }
 
-/// Reads the beginning of a page that lies at `address`.
-pub(super) fn read(html: &[u8], address: &Url) -> Page {
+/// Reads the beginning of a page that lies at `address` and is said to be of a `mime_type`.
+pub(super) fn read(html: &[u8], mime_type: &str, address: &Url) -> Page {
     let (mut graph, mut plain) = (Page::default(), Page::default());
     let (mut in_title, mut title) = (false, String::new());
-    for Ok(token) in Tokenizer::new(html) {
+    for Ok(token) in Tokenizer::new(&*decoded(html, mime_type)) {
         match token {
             Token::StartTag(tag) if *tag.name == b"title" => in_title = plain.title.is_none(),
             Token::EndTag(tag) if *tag.name == b"title" && in_title => {
@@ -59,6 +62,39 @@ pub(super) fn read(html: &[u8], address: &Url) -> Page {
         description: graph.description.or(plain.description),
         picture,
     }
+}
+
+/// A page in the encoding that its server names, else the page itself; else in UTF-8, or in what pages without a word are
+/// mostly in where they are not.
+fn decoded<'a>(html: &'a [u8], mime_type: &str) -> Cow<'a, str> {
+    // What is cut within a character is UTF-8 all the same.
+    let is_utf8 = || str::from_utf8(html).map_or_else(|error| error.error_len().is_none(), |_| true);
+    let guessed = || if is_utf8() { UTF_8 } else { WINDOWS_1252 };
+    let encoding = charset(mime_type).or_else(|| named_in(html)).unwrap_or_else(guessed);
+    encoding.decode(html).0
+}
+
+/// The encoding that a page names. What names one can be read in all that are named so; UTF-16 cannot, so that it is none.
+fn named_in(html: &[u8]) -> Option<&'static Encoding> {
+    let tags = Tokenizer::new(html).map_while(|Ok(token)| match token {
+        Token::StartTag(tag) if *tag.name == b"body" => None,
+        Token::StartTag(tag) if *tag.name == b"meta" => Some(Some(tag)),
+        _ => Some(None),
+    });
+    let said = tags.flatten().find_map(|tag| {
+        let attribute = |name: &[u8]| Some(String::from_utf8_lossy(tag.attributes.get(name)?).into_owned());
+        let named = attribute(b"charset").and_then(|label| Encoding::for_label_no_replacement(label.as_bytes()));
+        named.or_else(|| charset(&attribute(b"http-equiv").and(attribute(b"content"))?))
+    });
+    said.map(|named| if named.is_ascii_compatible() { named } else { UTF_8 })
+}
+
+/// The encoding in a MIME type's parameter.
+fn charset(mime_type: &str) -> Option<&'static Encoding> {
+    let mime_type = mime_type.to_ascii_lowercase();
+    let (_, said) = mime_type.split_once("charset=")?;
+    let label = said.split(';').next()?.trim_matches(['"', '\'', ' ']);
+    Encoding::for_label_no_replacement(label.as_bytes())
 }
 
 fn meta(tag: &StartTag<()>, graph: &mut Page, plain: &mut Page) {
@@ -105,7 +141,11 @@ mod tests {
     use super::*;
 
     fn read_at(html: &str) -> Page {
-        read(html.as_bytes(), &"https://example.com/a/b".parse().unwrap())
+        read_in("text/html", html.as_bytes())
+    }
+
+    fn read_in(mime_type: &str, html: &[u8]) -> Page {
+        read(html, mime_type, &"https://example.com/a/b".parse().unwrap())
     }
 
     #[test]
@@ -147,6 +187,53 @@ mod tests {
         assert_eq!(read_at("no page"), Page::default());
         let long = read_at(&format!("<title>{}</title>", "é ".repeat(500))).title.unwrap();
         assert!(long.chars().count() <= TITLE_CHARS && long.ends_with('…'), "{long}");
+    }
+
+    #[test]
+    fn a_page_is_read_in_its_encoding() {
+        const LATIN: &[u8] = b"<title>Caf\xe9 \x80</title>";
+        const KOI8: &[u8] = b"<title>\xed\xc9\xd2</title>";
+        let with = |meta: &str, title: &[u8]| [meta.as_bytes(), title].concat();
+        for (mime_type, html, title) in [
+            ("text/html; charset=ISO-8859-1", LATIN.to_vec(), "Café €"),
+            ("text/html", LATIN.to_vec(), "Café €"),
+            ("text/html", "<title>Café</title>".as_bytes().to_vec(), "Café"),
+            ("text/html", b"<title>Caf\xc3\xa9</title>\xc3".to_vec(), "Café"),
+            ("text/html; Charset=\"koi8-r\"; x=y", KOI8.to_vec(), "Мир"),
+            ("text/html", with("<META charset='koi8-r'>", KOI8), "Мир"),
+            (
+                "text/html; charset=nothing",
+                with(
+                    "<meta http-equiv=content-type content='text/html; charset=koi8-r'>",
+                    KOI8,
+                ),
+                "Мир",
+            ),
+            ("text/html; charset=koi8-r", with("<meta charset=latin1>", KOI8), "Мир"),
+            (
+                "text/html",
+                with("<meta charset=utf-16>", "<title>Мир</title>".as_bytes()),
+                "Мир",
+            ),
+            (
+                "text/html; charset=utf-16le",
+                b"<\0t\0i\0t\0l\0e\0>\0x\0<\0/\0t\0i\0t\0l\0e\0>\0".to_vec(),
+                "x",
+            ),
+            (
+                "text/html; charset=latin1",
+                b"\xef\xbb\xbf<title>Caf\xc3\xa9</title>".to_vec(),
+                "Café",
+            ),
+        ] {
+            let read = read_in(mime_type, &html);
+            assert_eq!(
+                read.title.as_deref(),
+                Some(title),
+                "{mime_type} {}",
+                String::from_utf8_lossy(&html)
+            );
+        }
     }
 
     proptest! {

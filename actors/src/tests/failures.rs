@@ -1,8 +1,8 @@
 //! Children that panic or fail: siblings go on, the child comes back from the store, nothing is lost, and it shows.
 
 use wharf_domain::{
-    ClientId, ConnectionKey, ConnectionStatus, EventKind, EventKinds, EventStatus, PhoneNumber, session::ReasonCode,
-    webhook::WebhookPatch,
+    ClientId, ConnectionKey, ConnectionStatus, EventKind, EventKinds, EventStatus, PhoneNumber, SendStatus,
+    session::ReasonCode, webhook::WebhookPatch,
 };
 use wharf_support::{Reply, wait_until};
 use wharf_whatsapp::{ScriptedHandle, SendScript};
@@ -42,7 +42,7 @@ async fn a_session_that_dies(how: Crash) {
             None,
         )
         .await;
-    assert_eq!(sent.unwrap().status, "sent");
+    assert_eq!(sent.unwrap().status, SendStatus::Sent);
     assert_eq!(sibling.sent().len(), 1, "the sibling goes on sending");
 
     wait_until("the restart shows", WITHIN, || async {

@@ -54,12 +54,16 @@ fn received(file: ReceivedFile) -> NewFile {
 }
 
 impl World {
-    async fn sends_file(&self, client: ClientId, bytes: &[u8], wait: bool) -> Result<SentMessage, GatewayError> {
+    async fn receives(&self, client: ClientId, bytes: &[u8]) -> Result<ReceivedFile, GatewayError> {
         let mut receiving = self.gateway.receive_file(client, &number(1), None).await?;
         for piece in bytes.chunks(1000) {
             receiving.take(piece).await?;
         }
-        let file = receiving.finish().await?;
+        receiving.finish().await
+    }
+
+    async fn sends_file(&self, client: ClientId, bytes: &[u8], wait: bool) -> Result<SentMessage, GatewayError> {
+        let file = self.receives(client, bytes).await?;
         assert_eq!(mode(file.path()), 0o600, "for this user only");
         self.sends(client, document(), received(file), wait).await
     }
@@ -134,6 +138,30 @@ async fn what_lies_on_the_disk_and_what_is_uploaded_is_encrypted() {
     let message = sent(&link);
     assert!(message.is_uploaded() && message.media.size == Some(5000), "{message:?}");
     assert_eq!(world.lying(client), Vec::<PathBuf>::new());
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_goes_out_as_what_its_name_and_its_tracks_say() {
+    let host = Host::start().await;
+    let world = World::start_with(sending_to(&host)).await;
+    let client = world.add_client("a").await.id;
+    let link = world.connected(client, &number(1)).await;
+    let sound = b"\0\0\0\x10ftypmp42\0\0\0\0\0\0\0\x08moov";
+    for (kind, name, bytes, mime) in [
+        (FileType::Document, "a.csv", &b"BMW,1"[..], "text/csv"),
+        (FileType::Audio, "a.mp4", sound, "audio/mp4"),
+        (FileType::Video, "a.mp4", sound, "video/mp4"),
+    ] {
+        let file = received(world.receives(client, bytes).await.unwrap());
+        let said = SentFile {
+            file_name: Some(name.to_owned()),
+            ..SentFile::default()
+        };
+        let message = MediaMessage::plain(kind, said);
+        world.sends(client, message, file, true).await.unwrap();
+        assert_eq!(sent(&link).media.mime_type.as_deref(), Some(mime), "{kind} {name}");
+    }
     world.gateway.stop().await;
 }
 

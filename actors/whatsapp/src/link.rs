@@ -105,8 +105,8 @@ pub struct Sent {
 /// Why a message was not sent, or something else not done.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SendError {
-    /// The link is not up.
-    #[error("not connected to WhatsApp")]
+    /// The link is not up, or WhatsApp is not done yet with what came while it was not.
+    #[error("not connected to WhatsApp, or still taking in what waited there (a minute or two at the most)")]
     NotConnected,
     /// Nobody has this number on WhatsApp.
     #[error("{0} is not on WhatsApp{hint}", hint = hint_of(.0))]

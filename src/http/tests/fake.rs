@@ -327,7 +327,11 @@ impl Desk for FakeDesk {
         Ok(SentMessage {
             message_id: "3EB0".into(),
             to: message.to,
-            status: if message.wait { "sent" } else { "queued" }.into(),
+            status: if message.wait {
+                SendStatus::Sent
+            } else {
+                SendStatus::Queued
+            },
             timestamp: Timestamp(0).to_string(),
         })
     }

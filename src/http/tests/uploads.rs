@@ -66,7 +66,7 @@ fn lying(facade: &Facade) -> usize {
 }
 
 #[tokio::test]
-async fn the_parts_may_come_in_any_order() {
+async fn the_parts_may_come_in_any_order_and_a_name_in_either_form() {
     let facade = Facade::start().await;
     let content: Vec<u8> = (0..300_000_u32).map(|n| (n % 251) as u8).collect();
     for parts in [[message(), file(&content), end()], [file(&content), message(), end()]] {
@@ -82,6 +82,10 @@ async fn the_parts_may_come_in_any_order() {
             "{asked}"
         );
     }
+    // As .NET writes one that is not ASCII.
+    let both = "name=\"file\"; filename=\"=?utf-8?B?4oKsLnBkZg==?=\"; filename*=utf-8''%E2%82%AC.pdf";
+    ask(&facade, &[message(), part(both, b"x"), end()]).send().await;
+    assert!(facade.desk.asked().contains("\"€.pdf\""));
     assert_eq!(lying(&facade), 0);
 }
 

@@ -76,10 +76,10 @@ async fn a_preview_is_fetched_where_it_is_asked_for_and_never_holds_a_text_up() 
         assert_eq!(seen["text"], text, "{seen}");
         seen
     };
-    for asked in [json!(true), json!("auto")] {
-        let seen = send("/page", asked).await;
+    for (path, asked) in [("/page", json!(true)), ("/page#piers", json!("auto"))] {
+        let seen = send(path, asked).await;
         let preview = &seen["content"]["preview"];
-        assert_eq!(preview["url"], origin.url("/page"), "{seen}");
+        assert_eq!(preview["url"], origin.url(path), "{seen}");
         assert_eq!(
             (&preview["title"], &preview["description"]),
             (&json!("The harbour & the sea"), &json!("Ships."))

@@ -285,6 +285,10 @@ fn loopback_in_every_notation() {
             error.message.starts_with("must point to a public address; "),
             "{text}: {error}"
         );
+        assert!(
+            error.message.ends_with("(delivery.allow_private_networks admits it)"),
+            "{error}"
+        );
         assert!(check_url(OPEN, &text).is_ok(), "{text}");
     }
 }

@@ -268,7 +268,11 @@ pub fn check_message_id(field: &'static str, id: &str) -> Result<(), InvalidFiel
 pub fn check_emoji(field: &'static str, emoji: &str) -> Result<(), InvalidField> {
     // Some emoji count as letters (Ⓜ, ℹ, 🅰); those of scripts lie below.
     let letter = |c: char| c.is_control() || c.is_whitespace() || (c.is_alphabetic() && c < '\u{2000}');
-    if emoji.len() <= EMOJI_MAX_BYTES && !emoji.chars().any(letter) {
+    // Of ASCII only what stands on a telephone's keys is part of any, and then on a key.
+    let shown: Vec<char> = emoji.chars().filter(|c| *c != '\u{fe0f}').collect();
+    let on_key = |pair: &[char]| matches!(pair, ['0'..='9' | '#' | '*', '\u{20e3}']);
+    let plain = |at: usize| shown[at].is_ascii() && !shown.get(at..at + 2).is_some_and(on_key);
+    if emoji.len() <= EMOJI_MAX_BYTES && !emoji.chars().any(letter) && !(0..shown.len()).any(plain) {
         return Ok(());
     }
     Err(InvalidField::new(
@@ -325,10 +329,26 @@ mod tests {
 
     #[test]
     fn an_emoji_is_no_text() {
-        for good in ["", "👍", "❤️", "👨‍👩‍👧‍👦", "🇧🇷", "1️⃣", "🅰️", "ℹ️"] {
+        for good in ["", "👍", "❤️", "👨‍👩‍👧‍👦", "🇧🇷", "1️⃣", "#⃣", "*️⃣", "🅰️", "ℹ️"]
+        {
             assert!(check_emoji("emoji", good).is_ok(), "{good}");
         }
-        for bad in ["ok", "👍 👍", "\n", &"👍".repeat(17)] {
+        for bad in [
+            "ok",
+            "👍 👍",
+            "\n",
+            ":+1:",
+            "+1",
+            "100",
+            "!!",
+            "<3",
+            "1",
+            "1️",
+            "12️⃣",
+            "+⃣",
+            "👍!",
+            &"👍".repeat(17),
+        ] {
             assert!(check_emoji("emoji", bad).is_err(), "{bad}");
         }
     }

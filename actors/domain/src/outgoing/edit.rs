@@ -28,6 +28,11 @@ pub enum NotEditable {
 }
 
 impl OutgoingMessage {
+    /// Whether it failed, and certainly is nowhere.
+    pub fn was_not_sent(&self) -> bool {
+        self.status == SendStatus::Failed && self.error_code.as_deref() != Some(code::UNKNOWN)
+    }
+
     /// What kind of file an edit changes the caption of; `None` where it changes a text.
     ///
     /// # Errors
@@ -38,10 +43,10 @@ impl OutgoingMessage {
         if file.is_none() && !matches!(self.kind.as_str(), "text" | "forward") {
             return Err(NotEditable::Kind(self.kind.clone()));
         }
-        let since = match (self.status, self.error_code.as_deref()) {
+        let since = match self.status {
+            _ if self.was_not_sent() => return Err(NotEditable::Unsent),
             // It may have been sent, and not after that.
-            (SendStatus::Failed, Some(code::UNKNOWN)) => self.failed_at,
-            (SendStatus::Failed, _) => return Err(NotEditable::Unsent),
+            SendStatus::Failed => self.failed_at,
             _ => self.sent_at,
         };
         match since.map(|at| now.since(at)) {

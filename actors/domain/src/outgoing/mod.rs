@@ -18,7 +18,7 @@ pub use content::{
 };
 pub use edit::{EDIT_WINDOW, NotEditable};
 pub use file::{MediaMessage, ReadyFile, SentFile, check_caption, check_file_name};
-pub use file_type::{FileType, HEAD_BYTES, check_mime_type, sniff};
+pub use file_type::{FileType, HEAD_BYTES, Signs, check_mime_type, sniff};
 pub use forward::{ForwardSource, Forwarded, NotForwardable, forwarded};
 pub use mentions::{MENTIONS_MAX, Mentions};
 pub use pacing::{Bucket, Pace, Pacing};

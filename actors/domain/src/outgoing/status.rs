@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Outgoing, Recipient};
 use crate::{Timestamp, words};
@@ -53,7 +53,8 @@ pub mod code {
 
 words! {
     /// Where a message stands. Ordered by progress: what proves more is greater.
-    #[derive(PartialOrd, Ord)]
+    #[derive(PartialOrd, Ord, Deserialize)]
+    #[serde(rename_all = "snake_case")]
     pub enum SendStatus {
         /// Waits here, or is on its way to WhatsApp's server.
         Queued = "queued",

@@ -300,7 +300,8 @@ async fn registration_looks_the_name_up() {
     };
     assert_eq!(check("https://outside.test/").await, Ok(()));
     assert_eq!(check("https://unknown.test/").await, Ok(()));
-    let blocked = "webhook_url must point to a public address; inside.test has an address that is loopback";
+    let blocked = "webhook_url must point to a public address; inside.test has an address that is loopback \
+                   (delivery.allow_private_networks admits it)";
     assert_eq!(check("https://inside.test/").await, Err(blocked.into()));
     assert!(check("https://10.0.0.1/").await.is_err());
     let open = poster_knowing(options(OPEN), names);

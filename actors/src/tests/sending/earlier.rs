@@ -11,7 +11,7 @@ use super::*;
 
 /// A message that was sent at some time.
 async fn was_sent(world: &World, link: &ScriptedHandle, client: ClientId, id: &str, mut body: Value, at: Timestamp) {
-    body["to"] = TO.into();
+    body["to"] = body.get("to").cloned().unwrap_or_else(|| TO.into());
     let row = NewOutgoing {
         key: ConnectionKey::new(client, number(1)),
         message_id: id.to_owned(),
@@ -29,19 +29,42 @@ async fn was_sent(world: &World, link: &ScriptedHandle, client: ClientId, id: &s
     link.tell_of(&[id], News::Sent, at, None).await.unwrap();
 }
 
-fn edit(id: &str, text: &str) -> NewMessage {
-    let target = Target {
+fn target(id: &str) -> Target {
+    Target {
         message_id: id.to_owned(),
         from: None,
-    };
+    }
+}
+
+fn own(to: &str, content: Content) -> NewMessage {
     NewMessage {
-        content: NewContent::Own(Content::Edit {
-            target,
-            text: text.to_owned(),
-            mentions: Mentions::default(),
-            caption_of: None,
-        }),
+        to: to.parse().unwrap(),
+        content: NewContent::Own(content),
         ..super::text("")
+    }
+}
+
+fn change(id: &str, text: &str) -> Content {
+    Content::Edit {
+        target: target(id),
+        text: text.to_owned(),
+        mentions: Mentions::default(),
+        caption_of: None,
+    }
+}
+
+fn edit(id: &str, text: &str) -> NewMessage {
+    own(TO, change(id, text))
+}
+
+fn revoke(id: &str) -> Content {
+    Content::Revoke { target: target(id) }
+}
+
+fn reaction(id: &str) -> Content {
+    Content::Reaction {
+        target: target(id),
+        emoji: "👍".to_owned(),
     }
 }
 
@@ -86,6 +109,85 @@ async fn an_edit_knows_what_it_changes() {
         "{long:?}"
     );
     send(&world, client, edit("TEXT", &"x".repeat(1025))).await.unwrap();
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_about_a_message_goes_where_that_went() {
+    const OTHER: &str = "5511777777777";
+    const GROUP: &str = "120363000000000001@g.us";
+    let world = World::start_with(with(Pacing {
+        per_second: 0,
+        ..Pacing::default()
+    }))
+    .await;
+    let client = world.add_client("a").await.id;
+    let link = world.connected(client, &number(1)).await;
+    let now = clock::now();
+    for (id, to) in [("PERSON", TO), ("GROUP", GROUP), ("HIDDEN", "100000000000007@lid")] {
+        let text = json!({"type": "text", "text": "hi", "to": to});
+        was_sent(&world, &link, client, id, text, now).await;
+    }
+    for (id, went, to) in [
+        ("PERSON", TO, OTHER),
+        ("PERSON", TO, GROUP),
+        ("GROUP", GROUP, TO),
+        ("GROUP", GROUP, "120363000000000002@g.us"),
+        ("HIDDEN", "100000000000007@lid", "100000000000008@lid"),
+    ] {
+        for content in [change(id, "new"), revoke(id), reaction(id)] {
+            let refused = send(&world, client, own(to, content)).await;
+            let why = format!("was sent to {went}");
+            assert!(
+                matches!(&refused, Err(GatewayError::Refused(said)) if said.contains(&why)),
+                "{id} {to}: {refused:?}"
+            );
+        }
+    }
+    assert!(link.sent().is_empty(), "nothing was sent");
+    let without_ninth_digit = TO.replacen("551199", "55119", 1);
+    for (id, to) in [
+        ("PERSON", without_ninth_digit.as_str()),
+        ("PERSON", "100000000000007@lid"),
+        ("HIDDEN", TO),
+        ("GROUP", GROUP),
+        ("not ours", OTHER),
+    ] {
+        for content in [change(id, "new"), revoke(id), reaction(id)] {
+            send(&world, client, own(to, content)).await.unwrap();
+        }
+    }
+    let reacted = link.sent().into_iter().filter_map(|sent| match sent.message.content {
+        Content::Reaction { target, .. } => Some(target.from.is_some_and(|from| from == number(1).into())),
+        _ => None,
+    });
+    assert_eq!(reacted.collect::<Vec<_>>(), [true, true, true, true, false]);
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_not_sent_is_not_deleted() {
+    let world = World::start().await;
+    let client = world.add_client("a").await.id;
+    let link = world.connected(client, &number(1)).await;
+    link.on_send(SendScript::Nobody);
+    send(&world, client, text("lost")).await.unwrap_err();
+    link.on_send(SendScript::Panic);
+    send(&world, client, text("unknown")).await.unwrap_err();
+    link.on_send(SendScript::Accept);
+    let rows = all(&world, client).await;
+    let ids = ["not_on_whatsapp", "unknown"].map(|code| {
+        let mut failed = rows.iter().filter(|row| row.error_code.as_deref() == Some(code));
+        failed.next().unwrap().message_id.as_str()
+    });
+    let refused = send(&world, client, own(TO, revoke(ids[0]))).await;
+    assert!(
+        matches!(&refused, Err(GatewayError::Refused(why)) if why.ends_with("it was not sent")),
+        "{refused:?}"
+    );
+    send(&world, client, own(TO, revoke(ids[1])))
+        .await
+        .expect("it may have been sent");
     world.gateway.stop().await;
 }
 

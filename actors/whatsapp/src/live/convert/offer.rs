@@ -2,13 +2,16 @@
 
 use std::borrow::Cow;
 
+use serde_json::{Map, Value};
 use wharf_domain::message::{Body, Media, NativeFlow};
 use whatsapp_rust::waproto::whatsapp::{
-    ContextInfo, Message,
+    ContextInfo, HydratedTemplateButton, Message,
+    hydrated_template_button::HydratedButton,
     message::{
         ButtonsMessage, InteractiveMessage, ListMessage, TemplateMessage,
-        buttons_message::Header,
+        buttons_message::{Button, Header},
         interactive_message::{InteractiveMessage as Part, header, native_flow_message::NativeFlowButton},
+        list_message::{Row, Section},
         template_message::{Format, HydratedFourRowTemplate, four_row_template, hydrated_four_row_template},
     },
 };
@@ -25,6 +28,9 @@ const FLOW_NAME_MAX: usize = 128;
 const FLOW_PARAMS_MAX: usize = 8192;
 /// How many cards that stand side by side are read; apps allow ten.
 const CARDS_MAX: usize = 10;
+
+/// The flow that a button is which is answered with.
+const QUICK_REPLY: &str = "quick_reply";
 
 const WITH_BUTTONS: &str = "A message with buttons";
 
@@ -127,8 +133,23 @@ fn of_rows(rows: &HydratedFourRowTemplate) -> Offer<'_> {
             rows.hydrated_footer_text.as_deref(),
         ],
         file: file_of!(&rows.title, hydrated_four_row_template::Title),
+        flows: rows
+            .hydrated_buttons
+            .iter()
+            .filter_map(of_hydrated)
+            .take(FLOWS_MAX)
+            .collect(),
         ..Offer::default()
     }
+}
+
+fn of_hydrated(button: &HydratedTemplateButton) -> Option<NativeFlow> {
+    let (name, text, (key, value)) = match button.hydrated_button.as_ref()? {
+        HydratedButton::QuickReplyButton(reply) => (QUICK_REPLY, &reply.display_text, ("id", &reply.id)),
+        HydratedButton::UrlButton(link) => ("cta_url", &link.display_text, ("url", &link.url)),
+        HydratedButton::CallButton(call) => ("cta_call", &call.display_text, ("phone_number", &call.phone_number)),
+    };
+    older(name, params([("display_text", text), (key, value)]))
 }
 
 fn of_buttons(buttons: &ButtonsMessage) -> Offer<'_> {
@@ -136,26 +157,49 @@ fn of_buttons(buttons: &ButtonsMessage) -> Offer<'_> {
         Some(Header::Text(title)) => Some(title.as_str()),
         _ => None,
     };
-    let flows = buttons.buttons.iter().filter_map(|button| {
-        let flow = button.native_flow_info.as_option()?;
-        flow_of(flow.name.as_deref(), flow.params_json.as_deref())
-    });
+    let flow = |button: &Button| match button.native_flow_info.as_option() {
+        Some(flow) => flow_of(flow.name.as_deref(), flow.params_json.as_deref()),
+        None => {
+            let text = button.button_text.as_option().map_or(&None, |text| &text.display_text);
+            older(QUICK_REPLY, params([("display_text", text), ("id", &button.button_id)]))
+        }
+    };
     Offer {
         words: [buttons.content_text.as_deref(), title, buttons.footer_text.as_deref()],
         file: file_of!(&buttons.header, Header),
-        flows: flows.take(FLOWS_MAX).collect(),
+        flows: buttons.buttons.iter().filter_map(flow).take(FLOWS_MAX).collect(),
         context: buttons.context_info.as_option(),
         ..Offer::default()
     }
 }
 
 fn of_list(list: &ListMessage) -> Offer<'_> {
+    let row = |row: &Row| {
+        let shown = [
+            ("title", &row.title),
+            ("description", &row.description),
+            ("id", &row.row_id),
+        ];
+        Value::Object(params(shown))
+    };
+    let section = |section: &Section| {
+        let mut told = params([("title", &section.title)]);
+        told.insert("rows".to_owned(), section.rows.iter().map(row).collect());
+        Value::Object(told)
+    };
+    let choice = || {
+        let mut told = params([("title", &list.button_text)]);
+        told.insert("sections".to_owned(), list.sections.iter().map(section).collect());
+        older("single_select", told)
+    };
+    let choice = (!list.sections.is_empty()).then(choice).flatten();
     Offer {
         words: [
             list.description.as_deref(),
             list.title.as_deref(),
             list.footer_text.as_deref(),
         ],
+        flows: choice.into_iter().collect(),
         context: list.context_info.as_option(),
         ..Offer::default()
     }
@@ -210,4 +254,18 @@ fn flow_of(name: Option<&str>, params: Option<&str>) -> Option<NativeFlow> {
         name: name.to_owned(),
         params: params.map(str::to_owned),
     })
+}
+
+/// What fields of an older message say, under the names that the parameters of newer ones have for it.
+fn params<const N: usize>(fields: [(&str, &Option<String>); N]) -> Map<String, Value> {
+    let said = fields
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, filled(value.as_deref())?)));
+    said.map(|(name, value)| (name.to_owned(), value.into())).collect()
+}
+
+/// A button of an older message as a flow; `None` for one that says nothing.
+fn older(name: &str, params: Map<String, Value>) -> Option<NativeFlow> {
+    let says_something = !params.is_empty();
+    says_something.then(|| flow_of(Some(name), Some(&Value::Object(params).to_string())))?
 }

@@ -1,5 +1,7 @@
 //! What businesses write, invitations, and what is done to messages.
 
+mod older;
+
 use serde_json::{Value, json};
 use whatsapp_rust::waproto::whatsapp::{
     KeepType,
