@@ -304,9 +304,9 @@ pub(super) fn url(name: &'static str, value: Value) -> Result<String, InvalidFie
 }
 
 /// A client's own object.
-pub(super) fn metadata(name: &'static str, value: Value) -> Result<Metadata, InvalidField> {
+pub(super) fn metadata(name: &'static str, value: Value) -> Result<Option<Metadata>, InvalidField> {
     match value {
-        Value::Object(object) => Metadata::new(&object),
+        Value::Object(object) => Metadata::new(&object).map(Some),
         _ => Err(InvalidField::new(name, "must be an object")),
     }
 }

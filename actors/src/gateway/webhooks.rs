@@ -141,7 +141,7 @@ impl Gateway {
         &self,
         client: ClientId,
         id: WebhookId,
-        patch: WebhookPatch,
+        mut patch: WebhookPatch,
     ) -> Result<Webhook, GatewayError> {
         let present = self.webhook(client, id).await?;
         if patch == WebhookPatch::default() {
@@ -151,11 +151,8 @@ impl Gateway {
             self.check_target(client, url).await?;
         }
         self.check_max_in_flight(patch.courtesy.max_in_flight.flatten())?;
-        let headers = patch
-            .headers
-            .as_ref()
-            .map(|headers| self.seal(id, headers))
-            .transpose()?;
+        let headers = patch.headers.take();
+        let headers = headers.map(|headers| self.seal(id, &headers)).transpose()?;
         let new_headers = headers.is_some();
         let change = Change {
             client_id: client,

@@ -39,7 +39,7 @@ pub(crate) struct Registration {
 pub(crate) struct Change {
     pub(crate) client_id: ClientId,
     pub(crate) webhook_id: WebhookId,
-    /// Its headers are not looked at.
+    /// Without headers.
     pub(crate) patch: WebhookPatch,
     pub(crate) headers: Option<SealedHeaders>,
 }

@@ -111,11 +111,6 @@ async fn update(
     patch: &WebhookPatch,
     now: Timestamp,
 ) -> Result<Option<Webhook>, sqlx::Error> {
-    let patch = &WebhookPatch {
-        // Not for the store to know, see `Group::set_headers`.
-        headers: None,
-        ..patch.clone()
-    };
     if *patch == WebhookPatch::default() {
         let row = query(sql::WEBHOOK)
             .bind(client.0)
