@@ -10,7 +10,7 @@ use std::{
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use wharf_actors::{Gateway, NewMessage, NewWebhook};
-use wharf_domain::{ClientId, ConnectionStatus, Courtesy, EventKind, EventKinds, OwnHeaders, PhoneNumber};
+use wharf_domain::{ClientId, ConnectionStatus, EventKind, EventKinds, PhoneNumber};
 use wharf_store::{KeyKind, Store, StoreOptions};
 use wharf_testnet::{Network, NetworkConfig};
 use wharf_whatsapp::{KeyStore, LiveConfig, LiveFactory};
@@ -120,15 +120,8 @@ impl Bench {
             self.network.create_account(number.as_str()).await?;
             self.network.create_account(&contact(n)).await?;
             let new = NewWebhook {
-                phone_number: number.clone(),
-                webhook_url: format!("http://{}/ok", self.receiver.address),
-                max_retries: 3,
-                is_active: true,
-                metadata: None,
-                hub_signature: false,
-                courtesy: Courtesy::default(),
-                headers: OwnHeaders::default(),
                 events: self.events,
+                ..NewWebhook::new(number.clone(), format!("http://{}/ok", self.receiver.address))
             };
             self.gateway.register_webhook(self.client, new).await?;
             self.gateway.create_connection(self.client, number.clone()).await?;

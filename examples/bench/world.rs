@@ -5,8 +5,8 @@ use std::{ops::Range, path::PathBuf, sync::Arc, time::Duration};
 use tempfile::TempDir;
 use wharf_actors::{Gateway, NewWebhook, Settings};
 use wharf_domain::{
-    ClientId, ConnectionKey, ConnectionStatus, Courtesy, EventKinds, EventStatus, IncomingMessage, MessageKind,
-    OwnHeaders, PhoneNumber, Timestamp, WebhookId, address::TargetPolicy, outgoing::Pacing,
+    ClientId, ConnectionKey, ConnectionStatus, EventStatus, IncomingMessage, MessageKind, PhoneNumber, Timestamp,
+    WebhookId, address::TargetPolicy, outgoing::Pacing,
 };
 use wharf_store::{ByNumber, EventFilter, Store, StoreOptions};
 use wharf_whatsapp::{ScriptedFactory, ScriptedHandle};
@@ -97,7 +97,7 @@ impl World {
     }
 
     async fn register(&self, client: ClientId, n: usize, target: &str) -> Result<(PhoneNumber, WebhookId), Failure> {
-        let new = new_webhook(format!("55118{n:08}").parse()?, target);
+        let new = NewWebhook::new(format!("55118{n:08}").parse()?, target);
         let webhook = self.gateway.register_webhook(client, new).await?.webhook;
         Ok((webhook.phone_number, webhook.id))
     }
@@ -179,20 +179,6 @@ impl World {
             }
         }
         Ok(())
-    }
-}
-
-pub(crate) fn new_webhook(phone_number: PhoneNumber, target: &str) -> NewWebhook {
-    NewWebhook {
-        phone_number,
-        webhook_url: target.to_owned(),
-        max_retries: 3,
-        is_active: true,
-        metadata: None,
-        events: EventKinds::default(),
-        hub_signature: false,
-        courtesy: Courtesy::default(),
-        headers: OwnHeaders::default(),
     }
 }
 

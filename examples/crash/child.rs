@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use wharf_actors::{Gateway, NewWebhook, Settings};
 use wharf_domain::{
-    ClientId, ConnectionKey, ConnectionStatus, Courtesy, EventStatus, IncomingMessage, MessageKind, OwnHeaders,
-    PhoneNumber, Timestamp, WebhookId, address::TargetPolicy,
+    ClientId, ConnectionKey, ConnectionStatus, EventStatus, IncomingMessage, MessageKind, PhoneNumber, Timestamp,
+    WebhookId, address::TargetPolicy,
 };
 use wharf_store::{ByNumber, EventFilter, Store, StoreOptions};
 use wharf_whatsapp::{ScriptedFactory, ScriptedHandle};
@@ -121,15 +121,8 @@ impl Child {
             Some(webhook) => webhook.id,
             None => {
                 let new = NewWebhook {
-                    phone_number: number.clone(),
-                    webhook_url: format!("{receiver}/{line}"),
                     max_retries: if line.is_multiple_of(2) { 2 } else { 4 },
-                    is_active: true,
-                    metadata: None,
-                    events: wharf_domain::EventKinds::default(),
-                    hub_signature: false,
-                    courtesy: Courtesy::default(),
-                    headers: OwnHeaders::default(),
+                    ..NewWebhook::new(number.clone(), format!("{receiver}/{line}"))
                 };
                 self.gateway.register_webhook(self.client, new).await?.webhook.id
             }

@@ -16,7 +16,7 @@ use std::{
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use tokio::{runtime::Handle, sync::mpsc, task::JoinHandle};
-use wharf_actors::{Gateway, Settings};
+use wharf_actors::{Gateway, NewWebhook, Settings};
 use wharf_domain::{
     ClientId, ConnectionKey, ConnectionStatus, IncomingMessage, MessageKind, Outgoing, PhoneNumber, Timestamp,
     action::{Action, Done},
@@ -31,7 +31,7 @@ use crate::{
     process::{Failure, Receiver, Stats},
     receiver::now_us,
     rounded, say,
-    world::{new_webhook, settings},
+    world::settings,
 };
 
 /// Sessions' threads, so many that each of the three clients has its own.
@@ -91,7 +91,7 @@ async fn measure(of: &Neighbours, bulkheads: usize, burning: bool) -> Result<Sta
     };
     let gateway = Gateway::start(settings, store, Arc::<Links>::clone(&links)).await?;
     let number: PhoneNumber = "5511888888888".parse()?;
-    let webhook = new_webhook(number.clone(), &format!("http://{}/ok", receiver.address));
+    let webhook = NewWebhook::new(number.clone(), format!("http://{}/ok", receiver.address));
     gateway.register_webhook(clients[0], webhook).await?;
     for &client in &clients {
         gateway.create_connection(client, number.clone()).await?;

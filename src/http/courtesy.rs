@@ -8,43 +8,24 @@ use wharf_domain::{
 
 use super::fields::{Fields, Refused, integer, unsigned};
 
-/// What was read; each field may have been refused.
-pub(super) struct Asked {
-    max_in_flight: Result<Option<Option<u32>>, Refused>,
-    max_per_second: Result<Option<Option<u32>>, Refused>,
-    timeout_ms: Result<Option<u32>, Refused>,
-    ordering: Result<Option<Ordering>, Refused>,
-    retry_client_errors: Result<Option<ClientErrors>, Refused>,
-    recovery: Result<Option<Recovery>, Refused>,
-    headers: Result<Option<OwnHeaders>, Refused>,
-}
-
-impl Asked {
-    /// Reads all of them.
-    pub(super) fn read(body: &mut Fields) -> Self {
-        Self {
-            max_in_flight: body.optional("max_in_flight", max_in_flight),
-            max_per_second: body.optional("max_per_second", max_per_second),
-            timeout_ms: body.optional("timeout_ms", timeout_ms),
-            ordering: body.optional("ordering", ordering),
-            retry_client_errors: body.optional("retry_client_errors", retry_client_errors),
-            recovery: body.optional("recovery", recovery),
-            headers: body.optional("headers", headers),
-        }
-    }
-
-    /// What is asked for, and the headers if they are given.
-    pub(super) fn finish(self) -> Result<(CourtesyPatch, Option<OwnHeaders>), Refused> {
-        let patch = CourtesyPatch {
-            max_in_flight: self.max_in_flight?,
-            max_per_second: self.max_per_second?,
-            timeout_ms: self.timeout_ms?,
-            ordering: self.ordering?,
-            retry_client_errors: self.retry_client_errors?,
-            recovery: self.recovery?,
-        };
-        Ok((patch, self.headers?))
-    }
+/// Reads all of them; the headers only if they are given.
+pub(super) fn read(body: &mut Fields) -> Result<(CourtesyPatch, Option<OwnHeaders>), Refused> {
+    let max_in_flight = body.optional("max_in_flight", max_in_flight);
+    let max_per_second = body.optional("max_per_second", max_per_second);
+    let timeout_ms = body.optional("timeout_ms", timeout_ms);
+    let ordering = body.optional("ordering", ordering);
+    let retry_client_errors = body.optional("retry_client_errors", retry_client_errors);
+    let recovery = body.optional("recovery", recovery);
+    let headers = body.optional("headers", headers);
+    let patch = CourtesyPatch {
+        max_in_flight: max_in_flight?,
+        max_per_second: max_per_second?,
+        timeout_ms: timeout_ms?,
+        ordering: ordering?,
+        retry_client_errors: retry_client_errors?,
+        recovery: recovery?,
+    };
+    Ok((patch, headers?))
 }
 
 /// Null goes back to the configuration's; whether that allows so many is the gateway's to say.

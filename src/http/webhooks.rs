@@ -2,17 +2,18 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
 use warp::http::StatusCode;
 use wharf_actors::NewWebhook;
 use wharf_domain::{
-    Courtesy, WebhookId,
-    webhook::{DEFAULT_MAX_RETRIES, DEFAULT_OVERLAP_HOURS, WebhookPatch},
+    InvalidField, Metadata, WebhookId,
+    webhook::{DEFAULT_OVERLAP_HOURS, WebhookPatch},
 };
 
 use super::{
     call::{Answer, Call, json, no_content},
     courtesy,
-    fields::{self, Fields},
+    fields::{self, Fields, Refused},
     numbers::Asked,
     problem::Problem,
 };
@@ -22,25 +23,20 @@ pub(super) async fn register(call: Call) -> Answer {
     let mut body = Fields::parse(&call.body)?;
     let phone_number = body.required("phone_number", fields::phone);
     let webhook_url = body.required("webhook_url", fields::url);
-    let max_retries = body.optional("max_retries", fields::max_retries);
-    let is_active = body.optional("is_active", fields::boolean);
-    let metadata = body.optional("metadata", fields::metadata);
-    body.keeps_numbers_of("metadata");
-    let events = body.optional("events", fields::events);
-    let hub_signature = body.optional("hub_signature", fields::boolean);
-    let asked = courtesy::Asked::read(&mut body);
+    let asked = settings(&mut body, fields::metadata);
     body.finish()?;
-    let (courtesy, headers) = asked.finish()?;
+    let defaults = NewWebhook::new(phone_number?, webhook_url?);
+    let asked = asked?;
     let new = NewWebhook {
-        phone_number: phone_number?,
-        webhook_url: webhook_url?,
-        max_retries: max_retries?.unwrap_or(DEFAULT_MAX_RETRIES),
-        is_active: is_active?.unwrap_or(true),
-        metadata: metadata?,
-        events: events?.unwrap_or_default(),
-        hub_signature: hub_signature?.unwrap_or(false),
-        courtesy: courtesy.apply(Courtesy::default()),
-        headers: headers.unwrap_or_default(),
+        max_retries: asked.max_retries.unwrap_or(defaults.max_retries),
+        is_active: asked.is_active.unwrap_or(defaults.is_active),
+        metadata: asked.metadata.flatten(),
+        events: asked.events.unwrap_or(defaults.events),
+        chats: asked.chats.unwrap_or(defaults.chats),
+        hub_signature: asked.hub_signature.unwrap_or(defaults.hub_signature),
+        courtesy: asked.courtesy.apply(defaults.courtesy),
+        headers: asked.headers.unwrap_or_default(),
+        ..defaults
     };
     json(
         StatusCode::CREATED,
@@ -67,26 +63,9 @@ pub(super) async fn one(call: Call) -> Answer {
 pub(super) async fn update(call: Call) -> Answer {
     let id = webhook_id(&call)?;
     let mut body = Fields::parse(&call.body)?;
-    let webhook_url = body.optional("webhook_url", fields::url);
-    let max_retries = body.optional("max_retries", fields::max_retries);
-    let is_active = body.optional("is_active", fields::boolean);
-    let metadata = body.optional("metadata", fields::metadata_or_null);
-    body.keeps_numbers_of("metadata");
-    let events = body.optional("events", fields::events);
-    let hub_signature = body.optional("hub_signature", fields::boolean);
-    let asked = courtesy::Asked::read(&mut body);
+    let patch = settings(&mut body, fields::metadata_or_null);
     body.finish()?;
-    let (courtesy, headers) = asked.finish()?;
-    let patch = WebhookPatch {
-        webhook_url: webhook_url?,
-        max_retries: max_retries?,
-        is_active: is_active?,
-        metadata: metadata?,
-        events: events?,
-        hub_signature: hub_signature?,
-        courtesy,
-        headers,
-    };
+    let patch = patch?;
     json(StatusCode::OK, &call.desk.update_webhook(call.client, id, patch).await?)
 }
 
@@ -127,6 +106,33 @@ pub(super) async fn test(call: Call) -> Answer {
         StatusCode::ACCEPTED
     };
     json(status, &tested)
+}
+
+/// What a webhook's owner sets; whether null may stand for an object, `metadata` decides.
+fn settings(
+    body: &mut Fields,
+    metadata: fn(&'static str, Value) -> Result<Option<Metadata>, InvalidField>,
+) -> Result<WebhookPatch, Refused> {
+    let webhook_url = body.optional("webhook_url", fields::url);
+    let max_retries = body.optional("max_retries", fields::max_retries);
+    let is_active = body.optional("is_active", fields::boolean);
+    let metadata = body.optional("metadata", metadata);
+    body.keeps_numbers_of("metadata");
+    let events = body.optional("events", fields::events);
+    let chats = body.optional("chats", fields::chats);
+    let hub_signature = body.optional("hub_signature", fields::boolean);
+    let (courtesy, headers) = courtesy::read(body)?;
+    Ok(WebhookPatch {
+        webhook_url: webhook_url?,
+        max_retries: max_retries?,
+        is_active: is_active?,
+        metadata: metadata?,
+        events: events?,
+        chats: chats?,
+        hub_signature: hub_signature?,
+        courtesy,
+        headers,
+    })
 }
 
 pub(super) fn webhook_id(call: &Call) -> Result<WebhookId, Problem> {

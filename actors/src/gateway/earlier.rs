@@ -21,8 +21,7 @@ impl Gateway {
         to: &Recipient,
         mut content: Content,
     ) -> Result<Content, GatewayError> {
-        let (Content::Edit { target, .. } | Content::Revoke { target } | Content::Reaction { target, .. }) =
-            &content
+        let (Content::Edit { target, .. } | Content::Revoke { target } | Content::Reaction { target, .. }) = &content
         else {
             return Ok(content);
         };

@@ -26,7 +26,7 @@ impl Gateway {
     pub async fn register_webhook(
         &self,
         client_id: ClientId,
-        new: NewWebhook,
+        mut new: NewWebhook,
     ) -> Result<WebhookWithSecret, GatewayError> {
         self.check_max_in_flight(new.courtesy.max_in_flight)?;
         self.check_target(client_id, &new.webhook_url).await?;
@@ -34,31 +34,14 @@ impl Gateway {
         if limit > 0 && self.shared.store.count_webhooks(client_id).await? >= u64::from(limit) {
             return Err(at_limit("webhooks", "webhooks_per_client", limit));
         }
-        let NewWebhook {
-            phone_number,
-            webhook_url: url,
-            max_retries,
-            is_active,
-            metadata,
-            events,
-            hub_signature,
-            courtesy,
-            headers,
-        } = new;
-        let key = ConnectionKey::new(client_id, phone_number);
+        let number = ConnectionKey::new(client_id, new.phone_number.clone());
         let id = WebhookId(Uuid::now_v7());
         let (secret, sealed_secret) = self.shared.vault.make_secret(id)?;
-        let number = key.clone();
+        let headers = std::mem::take(&mut new.headers);
         let registration = Registration {
             id,
-            key,
-            url,
-            max_retries,
-            is_active,
-            metadata,
-            events,
-            hub_signature,
-            courtesy,
+            key: number.clone(),
+            asked: new,
             headers: (!headers.is_empty()).then(|| self.seal(id, &headers)).transpose()?,
             sealed_secret,
         };
@@ -158,7 +141,7 @@ impl Gateway {
         &self,
         client: ClientId,
         id: WebhookId,
-        patch: WebhookPatch,
+        mut patch: WebhookPatch,
     ) -> Result<Webhook, GatewayError> {
         let present = self.webhook(client, id).await?;
         if patch == WebhookPatch::default() {
@@ -168,11 +151,8 @@ impl Gateway {
             self.check_target(client, url).await?;
         }
         self.check_max_in_flight(patch.courtesy.max_in_flight.flatten())?;
-        let headers = patch
-            .headers
-            .as_ref()
-            .map(|headers| self.seal(id, headers))
-            .transpose()?;
+        let headers = patch.headers.take();
+        let headers = headers.map(|headers| self.seal(id, &headers)).transpose()?;
         let new_headers = headers.is_some();
         let change = Change {
             client_id: client,

@@ -3,8 +3,8 @@
 use serde::Serialize;
 use thiserror::Error;
 use wharf_domain::{
-    Attempt, Connection, ConnectionStatus, Courtesy, Event, EventKinds, InvalidField, OwnHeaders, PhoneNumber,
-    Timestamp, Webhook, outgoing::Pace, signing::Secret,
+    Attempt, ChatKinds, Connection, ConnectionStatus, Courtesy, Event, EventKinds, InvalidField, OwnHeaders,
+    PhoneNumber, Timestamp, Webhook, outgoing::Pace, signing::Secret, webhook::DEFAULT_MAX_RETRIES,
 };
 use wharf_store::StoreError;
 use wharf_whatsapp::LinkError;
@@ -13,7 +13,7 @@ use crate::{
     bulkhead::BulkheadError, media::owner::OwnerError, persistence::WriteError, post::PosterError, vault::VaultError,
 };
 
-/// What a webhook is registered with; defaults are the facade's reading of CONTRACT.md section 2.
+/// What a webhook is registered with; the defaults are those of CONTRACT.md section 2.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewWebhook {
     /// The number whose messages it gets.
@@ -28,12 +28,32 @@ pub struct NewWebhook {
     pub metadata: Option<wharf_domain::Metadata>,
     /// What it is told of.
     pub events: EventKinds,
+    /// Of which chats.
+    pub chats: ChatKinds,
     /// Whether to sign as Meta does, too.
     pub hub_signature: bool,
     /// What its deliveries shall be like.
     pub courtesy: Courtesy,
     /// Its own headers.
     pub headers: OwnHeaders,
+}
+
+impl NewWebhook {
+    /// With the defaults for all that is not given.
+    pub fn new(phone_number: PhoneNumber, webhook_url: impl Into<String>) -> Self {
+        Self {
+            phone_number,
+            webhook_url: webhook_url.into(),
+            max_retries: DEFAULT_MAX_RETRIES,
+            is_active: true,
+            metadata: None,
+            events: EventKinds::default(),
+            chats: ChatKinds::default(),
+            hub_signature: false,
+            courtesy: Courtesy::default(),
+            headers: OwnHeaders::default(),
+        }
+    }
 }
 
 /// A webhook with its new secret: the only answers that show one.

@@ -92,8 +92,8 @@ fn wake(directory: &Directory, recorded: Vec<RecordedEvent>, writes: &mut [Box<W
     {
         directory.tell_delivery(client_id, webhook_id, [delivery::Message::Arrived(event)]);
     }
-    for (number, events) in writes.iter().filter_map(|write| write.wanted()) {
-        directory.note_wanted(&number, events);
+    for (number, events, chats) in writes.iter().filter_map(|write| write.wanted()) {
+        directory.note_wanted(&number, events, chats);
     }
     for connection in writes.iter().filter_map(|write| write.connection()) {
         directory.note_settings(connection);

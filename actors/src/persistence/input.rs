@@ -4,13 +4,15 @@ use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 use wharf_domain::{
-    AttemptOutcome, ClientId, ConnectionKey, Courtesy, EventId, EventKind, EventKinds, HeaderNames, IncomingMessage,
-    Metadata, Timestamp, Webhook, WebhookId,
+    AttemptOutcome, ClientId, ConnectionKey, EventId, EventKind, HeaderNames, IncomingMessage, Timestamp, Webhook,
+    WebhookId,
     outgoing::{Content, StatusChange},
     retention::Cutoffs,
     webhook::WebhookPatch,
 };
 use wharf_store::{AwaitedId, Group, KeyClaim, KeyRange, NewEvent, NewOutgoing, Note, RecordedEvent, StoreError};
+
+use crate::NewWebhook;
 
 /// An attempt that ended.
 #[derive(Debug)]
@@ -25,13 +27,8 @@ pub(crate) struct Ended {
 pub(crate) struct Registration {
     pub(crate) id: WebhookId,
     pub(crate) key: ConnectionKey,
-    pub(crate) url: String,
-    pub(crate) max_retries: u32,
-    pub(crate) is_active: bool,
-    pub(crate) metadata: Option<Metadata>,
-    pub(crate) events: EventKinds,
-    pub(crate) hub_signature: bool,
-    pub(crate) courtesy: Courtesy,
+    /// Without headers.
+    pub(crate) asked: NewWebhook,
     pub(crate) headers: Option<SealedHeaders>,
     /// Encrypted.
     pub(crate) sealed_secret: Vec<u8>,
@@ -42,7 +39,7 @@ pub(crate) struct Registration {
 pub(crate) struct Change {
     pub(crate) client_id: ClientId,
     pub(crate) webhook_id: WebhookId,
-    /// Its headers are not looked at.
+    /// Without headers.
     pub(crate) patch: WebhookPatch,
     pub(crate) headers: Option<SealedHeaders>,
 }
@@ -320,18 +317,13 @@ pub(super) async fn register(
     let Registration {
         id,
         key,
-        url,
-        max_retries,
-        is_active,
-        metadata,
-        events,
-        hub_signature,
-        courtesy,
+        asked,
         headers,
         sealed_secret,
     } = registration;
+    let (url, metadata) = (&asked.webhook_url, asked.metadata.as_ref());
     let made = group
-        .register_webhook(*id, key, url, *max_retries, *is_active, metadata.as_ref(), now)
+        .register_webhook(*id, key, url, asked.max_retries, asked.is_active, metadata, now)
         .await?;
     if made.is_none() {
         return Ok(None);
@@ -339,14 +331,13 @@ pub(super) async fn register(
     group.add_secret(key.client_id, *id, sealed_secret, now, now).await?;
     if let Some(SealedHeaders { names, sealed }) = headers {
         group.set_headers(key.client_id, *id, names, sealed, now).await?;
-    } else if !hub_signature && *courtesy == Courtesy::default() && *events == EventKinds::default() {
-        return Ok(made);
     }
-    let asked = WebhookPatch {
-        events: Some(*events),
-        hub_signature: Some(*hub_signature),
-        courtesy: (*courtesy).into(),
+    let rest = WebhookPatch {
+        events: Some(asked.events),
+        chats: Some(asked.chats),
+        hub_signature: Some(asked.hub_signature),
+        courtesy: asked.courtesy.into(),
         ..WebhookPatch::default()
     };
-    group.update_webhook(key.client_id, *id, &asked, now).await
+    group.update_webhook(key.client_id, *id, &rest, now).await
 }

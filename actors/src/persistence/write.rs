@@ -5,7 +5,8 @@ mod weight;
 
 use ractor::RpcReplyPort;
 use wharf_domain::{
-    AttemptOutcome, ClientId, Connection, ConnectionKey, EventId, EventKinds, PendingEvent, Webhook, WebhookId,
+    AttemptOutcome, ChatKinds, ClientId, Connection, ConnectionKey, EventId, EventKinds, PendingEvent, Webhook,
+    WebhookId,
 };
 use wharf_store::{
     AwaitedMessage, BulkRenewal, ConnectionChange, ConnectionRecord, DeletedWebhook, Group, KeyChange, KeyClaim,
@@ -196,18 +197,22 @@ impl Write {
         self.inbound().is_none() && self.keys().is_none()
     }
 
-    /// The number whose webhook this made, changed or deleted, and what is wanted of it from now on.
-    pub(super) fn wanted(&self) -> Option<(ConnectionKey, EventKinds)> {
+    /// The number whose webhook this made, changed or deleted, and what is wanted of it from now on, and of which chats.
+    pub(super) fn wanted(&self) -> Option<(ConnectionKey, EventKinds, ChatKinds)> {
         let webhook = match self {
             Self::RegisterWebhook(job) => job.output.as_ref()?.as_ref()?,
             Self::ChangeWebhook(job) => job.output.as_ref()?.as_ref()?,
             Self::DeleteWebhook(job) => {
                 let number = job.output.as_ref()?.as_ref()?.phone_number.clone();
-                return Some((ConnectionKey::new(job.input.0, number), EventKinds::NONE));
+                return Some((
+                    ConnectionKey::new(job.input.0, number),
+                    EventKinds::NONE,
+                    ChatKinds::ALL,
+                ));
             }
             _ => return None,
         };
-        Some((webhook.key(), webhook.events))
+        Some((webhook.key(), webhook.events, webhook.chats))
     }
 
     /// The connection that this changed.

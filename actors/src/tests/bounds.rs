@@ -1,6 +1,6 @@
 //! What would grow without end is kept in bounds: queues and numbers, by their limits. How history goes stands in `history`.
 
-use wharf_domain::{ConnectionStatus, EventKinds, EventStatus, PhoneNumber, webhook::WebhookPatch};
+use wharf_domain::{ConnectionStatus, EventStatus, PhoneNumber, webhook::WebhookPatch};
 use wharf_store::FailedFilter;
 use wharf_support::wait_until;
 
@@ -131,17 +131,7 @@ async fn a_client_has_as_many_webhooks_and_numbers_as_it_may() {
     .await;
     let client = world.add_client("a").await;
     let first = world.webhook(client.id, &number(1), "/ok").await;
-    let new = |n| crate::NewWebhook {
-        phone_number: number(n),
-        webhook_url: world.receiver.url("/ok"),
-        max_retries: 3,
-        is_active: true,
-        metadata: None,
-        events: EventKinds::default(),
-        hub_signature: false,
-        courtesy: Default::default(),
-        headers: Default::default(),
-    };
+    let new = |n| crate::NewWebhook::new(number(n), world.receiver.url("/ok"));
     let refused = world.gateway.register_webhook(client.id, new(2)).await.unwrap_err();
     assert!(
         matches!(&refused, GatewayError::Conflict(text) if text.contains("1 webhooks") && text.contains("limits.webhooks_per_client")),
@@ -185,17 +175,7 @@ async fn a_number_is_written_in_one_way() {
     assert_eq!(refused, GatewayError::Conflict(words.to_owned()));
     world.gateway.create_connection(client, without.clone()).await.unwrap();
     world.gateway.delete_webhook(client, webhook.id).await.unwrap();
-    let new = crate::NewWebhook {
-        phone_number: with,
-        webhook_url: world.receiver.url("/ok"),
-        max_retries: 3,
-        is_active: true,
-        metadata: None,
-        events: EventKinds::default(),
-        hub_signature: false,
-        courtesy: Default::default(),
-        headers: Default::default(),
-    };
+    let new = crate::NewWebhook::new(with, world.receiver.url("/ok"));
     let refused = world.gateway.register_webhook(client, new).await.unwrap_err();
     let words = "this client has a connection as 551188888888: write the number the same way";
     assert_eq!(refused, GatewayError::Conflict(words.to_owned()));

@@ -160,7 +160,7 @@ async fn a_file_goes_out_as_what_its_name_and_its_tracks_say() {
         };
         let message = MediaMessage::plain(kind, said);
         world.sends(client, message, file, true).await.unwrap();
-        assert_eq!(sent(&link).media.mime_type.as_deref(), Some(mime), "{kind} {name}");
+        assert_eq!(sent(&link).media.mime_type.as_deref(), Some(mime), "{kind:?} {name}");
     }
     world.gateway.stop().await;
 }

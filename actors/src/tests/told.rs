@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 use wharf_domain::{
-    ConnectionKey, Courtesy, EventKind, EventKinds, EventStatus, OwnHeaders, TokenHash, WebhookId, signing::sign,
+    ConnectionKey, EventKind, EventKinds, EventStatus, OwnHeaders, TokenHash, WebhookId, signing::sign,
     webhook::WebhookPatch,
 };
 use wharf_store::NewConnection;
@@ -12,7 +12,7 @@ use wharf_support::wait_until;
 
 use super::world::{WITHIN, World, message, number};
 use crate::{
-    GatewayError, clock, delivery,
+    GatewayError, NewWebhook, clock, delivery,
     persistence::{Change, Registration, Rotation, SealedHeaders, Write},
     tenant,
 };
@@ -83,14 +83,11 @@ async fn nothing_is_wanted_of_a_number_whose_webhook_was_deleted_until_the_next_
     let (_, sealed_secret) = shared.vault.make_secret(id).unwrap();
     let registration = Registration {
         id,
+        asked: NewWebhook {
+            events: presence,
+            ..NewWebhook::new(key.phone_number.clone(), world.receiver.url("/new"))
+        },
         key,
-        url: world.receiver.url("/new"),
-        max_retries: 3,
-        is_active: true,
-        metadata: None,
-        events: presence,
-        hub_signature: false,
-        courtesy: Courtesy::default(),
         headers: None,
         sealed_secret,
     };

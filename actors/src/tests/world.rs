@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use tempfile::TempDir;
 use wharf_domain::{
-    Client, ClientId, ConnectionKey, ConnectionStatus, Courtesy, Event, EventKinds, EventStatus, IncomingMessage,
-    MessageKind, OwnHeaders, PhoneNumber, Timestamp, TokenHash, Webhook, address::TargetPolicy,
+    Client, ClientId, ConnectionKey, ConnectionStatus, Event, EventStatus, IncomingMessage, MessageKind, PhoneNumber,
+    Timestamp, TokenHash, Webhook, address::TargetPolicy,
 };
 use wharf_store::{EventFilter, Store, StoreOptions};
 use wharf_support::{Receiver, wait_until};
@@ -155,17 +155,7 @@ impl World {
     }
 
     pub(super) async fn webhook(&self, client: ClientId, number: &PhoneNumber, path: &str) -> Webhook {
-        let new = NewWebhook {
-            phone_number: number.clone(),
-            webhook_url: self.receiver.url(path),
-            max_retries: 3,
-            is_active: true,
-            metadata: None,
-            events: EventKinds::default(),
-            hub_signature: false,
-            courtesy: Courtesy::default(),
-            headers: OwnHeaders::default(),
-        };
+        let new = NewWebhook::new(number.clone(), self.receiver.url(path));
         self.gateway.register_webhook(client, new).await.unwrap().webhook
     }
 

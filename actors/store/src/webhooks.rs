@@ -8,7 +8,7 @@ use wharf_domain::{
 
 use crate::{
     DeletedWebhook, Group, StoreError,
-    codec::{At, events_text, number, webhook},
+    codec::{At, json_text, number, webhook},
     courtesy, sql,
 };
 
@@ -68,7 +68,7 @@ impl Group<'_> {
         now: Timestamp,
     ) -> Result<Option<Webhook>, StoreError> {
         let (connection, lines) = self.enter_with_lines()?;
-        if patch.events.is_some() {
+        if patch.events.is_some() || patch.chats.is_some() {
             lines.forget_webhooks();
         }
         let result = update(connection, client, id, patch, now).await;
@@ -112,11 +112,6 @@ async fn update(
     patch: &WebhookPatch,
     now: Timestamp,
 ) -> Result<Option<Webhook>, sqlx::Error> {
-    let patch = &WebhookPatch {
-        // Not for the store to know, see `Group::set_headers`.
-        headers: None,
-        ..patch.clone()
-    };
     if *patch == WebhookPatch::default() {
         let row = query(sql::WEBHOOK)
             .bind(client.0)
@@ -138,7 +133,8 @@ async fn update(
         .bind(metadata.map(Metadata::as_str))
         .bind(At(now))
         .bind(patch.hub_signature)
-        .bind(patch.events.map(events_text).transpose()?)
+        .bind(patch.events.as_ref().map(json_text).transpose()?)
+        .bind(patch.chats.as_ref().map(json_text).transpose()?)
         .fetch_optional(connection)
         .await?;
     row.as_ref().map(webhook).transpose()

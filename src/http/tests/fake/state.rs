@@ -8,9 +8,7 @@ use std::sync::{
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 use wharf_actors::{GatewayError, NewWebhook, Qr};
-use wharf_domain::{
-    ClientId, Connection, Courtesy, EventKinds, OwnHeaders, PhoneNumber, Timestamp, Webhook, WebhookId,
-};
+use wharf_domain::{ClientId, Connection, PhoneNumber, Timestamp, Webhook, WebhookId};
 
 use super::{
     super::NUMBER,
@@ -63,17 +61,7 @@ pub(in super::super) struct FakeDesk {
 
 impl Default for FakeDesk {
     fn default() -> Self {
-        let new = NewWebhook {
-            phone_number: NUMBER.parse().unwrap(),
-            webhook_url: "https://example.com/in".into(),
-            max_retries: 3,
-            is_active: true,
-            metadata: None,
-            events: EventKinds::default(),
-            hub_signature: false,
-            courtesy: Courtesy::default(),
-            headers: OwnHeaders::default(),
-        };
+        let new = NewWebhook::new(NUMBER.parse().unwrap(), "https://example.com/in");
         Self {
             webhook: Mutex::new(webhook(ClientId(1), new)),
             connection: Mutex::new(Some(connection(NUMBER.parse().unwrap()))),
