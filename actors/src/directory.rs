@@ -11,7 +11,7 @@ use std::{
 use ractor::{ActorRef, ActorStatus};
 use tokio::sync::watch;
 use wharf_domain::{
-    ClientId, Connection, ConnectionKey, ConnectionStatus, EventKinds, WebhookId,
+    ChatKinds, ClientId, Connection, ConnectionKey, ConnectionStatus, EventKinds, WebhookId,
     session::{ReasonCode, SessionView},
 };
 use wharf_whatsapp::Link;
@@ -249,9 +249,10 @@ impl Directory {
     }
 
     /// A webhook was made or changed. Numbers without a session are of no interest.
-    pub(crate) fn note_wanted(&self, key: &ConnectionKey, events: EventKinds) {
+    pub(crate) fn note_wanted(&self, key: &ConnectionKey, events: EventKinds, chats: ChatKinds) {
         if let Some(wanted) = self.all_wanted().get(key) {
             wanted.events.set(events);
+            wanted.chats.set(chats);
         }
     }
 

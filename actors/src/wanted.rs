@@ -1,10 +1,10 @@
-//! What is wanted of a number, as its session and its link know it: what its webhook wants to be told of, so that what
-//! nobody wants is not even made, the pace that its client set, and whether calls are turned down. Of the first the writer
-//! decides in the end; here nothing may be missing that it would take.
+//! What is wanted of a number, as its session and its link know it: what its webhook wants to be told of and of which chats, so
+//! that what nobody wants is not even made, the pace that its client set, and whether calls are turned down. Of the first
+//! the writer decides in the end; here nothing may be missing that it would take.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use wharf_domain::{EventKinds, outgoing::Pace};
+use wharf_domain::{ChatKinds, EventKinds, outgoing::Pace};
 
 /// See the module. Not known at first: then everything counts as wanted, the pace as that of the configuration, and calls are
 /// let ring.
@@ -12,6 +12,8 @@ use wharf_domain::{EventKinds, outgoing::Pace};
 pub(crate) struct Wanted {
     /// What its webhook wants to be told of.
     pub(crate) events: Known<EventKinds>,
+    /// Of which chats.
+    pub(crate) chats: Known<ChatKinds>,
     /// The pace that its client set.
     pub(crate) pace: Known<Option<Pace>>,
     /// Whether calls are turned down as they ring.
@@ -21,6 +23,11 @@ pub(crate) struct Wanted {
 impl Wanted {
     pub(crate) fn get(&self) -> EventKinds {
         self.events.get().unwrap_or(EventKinds::ALL)
+    }
+
+    /// Whether its webhook wants to be told of what lies in this chat.
+    pub(crate) fn takes(&self, chat: &str) -> bool {
+        self.chats.get().unwrap_or(ChatKinds::ALL).take(chat)
     }
 
     /// The pace that the number's client set.

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 use warp::http::StatusCode;
 use wharf_domain::{
-    EventKinds, InvalidField, Metadata, PhoneNumber, Timestamp,
+    ChatKinds, EventKinds, InvalidField, Metadata, PhoneNumber, Timestamp,
     connection::{DEVICE_NAME_WANTED, is_device_name},
     webhook,
 };
@@ -276,9 +276,18 @@ pub(super) fn phone(name: &'static str, value: Value) -> Result<PhoneNumber, Inv
 
 /// What a webhook is told of.
 pub(super) fn events(_name: &'static str, value: Value) -> Result<EventKinds, InvalidField> {
+    EventKinds::check(words(&value))
+}
+
+/// Of which chats.
+pub(super) fn chats(_name: &'static str, value: Value) -> Result<ChatKinds, InvalidField> {
+    ChatKinds::check(words(&value))
+}
+
+/// What is no text is no word either.
+fn words(value: &Value) -> impl Iterator<Item = &str> {
     let words = value.as_array().into_iter().flatten();
-    // What is no text is no word either.
-    EventKinds::check(words.map(|word| word.as_str().unwrap_or_default()))
+    words.map(|word| word.as_str().unwrap_or_default())
 }
 
 /// A budget of attempts.

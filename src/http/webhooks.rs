@@ -32,6 +32,7 @@ pub(super) async fn register(call: Call) -> Answer {
         is_active: asked.is_active.unwrap_or(defaults.is_active),
         metadata: asked.metadata.flatten(),
         events: asked.events.unwrap_or(defaults.events),
+        chats: asked.chats.unwrap_or(defaults.chats),
         hub_signature: asked.hub_signature.unwrap_or(defaults.hub_signature),
         courtesy: asked.courtesy.apply(defaults.courtesy),
         headers: asked.headers.unwrap_or_default(),
@@ -118,6 +119,7 @@ fn settings(
     let metadata = body.optional("metadata", metadata);
     body.keeps_numbers_of("metadata");
     let events = body.optional("events", fields::events);
+    let chats = body.optional("chats", fields::chats);
     let hub_signature = body.optional("hub_signature", fields::boolean);
     let (courtesy, headers) = courtesy::read(body)?;
     Ok(WebhookPatch {
@@ -126,6 +128,7 @@ fn settings(
         is_active: is_active?,
         metadata: metadata?,
         events: events?,
+        chats: chats?,
         hub_signature: hub_signature?,
         courtesy,
         headers,

@@ -281,3 +281,29 @@ async fn unknown_events_are_refused_with_what_is_accepted() {
     assert_eq!(list.expect(StatusCode::BAD_REQUEST)["errors"][0]["field"], "event");
     world.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_wants_no_groups_is_told_of_people_only() {
+    let world = World::start().await;
+    let webhook = world.linked("/ok").await;
+    let path = format!("/api/webhooks/{webhook}");
+    let want = async |chats: Value| {
+        let changed = world.api().patch(&path, json!({"chats": chats})).await;
+        assert_eq!(changed.expect(StatusCode::OK)["chats"], chats);
+    };
+    let members = [NUMBER.to_owned()];
+    let group = world.network.create_group(CONTACT, "Boats", &members).await.unwrap();
+    want(json!(["person"])).await;
+    world.network.send_text(CONTACT, &group.id, "ahoy").await.unwrap();
+    world.text("hello").await;
+    world.told_until("the text", |body| body["content"] == "hello").await;
+    want(json!(["group"])).await;
+    world.text("hello again").await;
+    world.network.send_text(CONTACT, &group.id, "ahoy again").await.unwrap();
+    let told = world
+        .told_until("the group's text", |body| body["content"] == "ahoy again")
+        .await;
+    let told: Vec<&Value> = told.iter().map(|body| &body["content"]).collect();
+    assert_eq!(told, ["hello", "ahoy again"]);
+    world.stop().await;
+}

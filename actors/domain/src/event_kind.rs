@@ -1,8 +1,6 @@
 //! What a webhook can be told of.
 
-use serde::{Serialize, Serializer};
-
-use crate::{InvalidField, words};
+use crate::{words, words::word_set};
 
 words! {
     /// A kind of event. The word of every kind but [`EventKind::Message`] is `event` in the body.
@@ -26,75 +24,14 @@ words! {
     }
 }
 
-impl EventKind {
-    /// All words in quotes, as JSON has them, for a refusal that says what would be accepted.
-    pub fn quoted_words() -> String {
-        Self::ALL.map(|kind| format!("\"{}\"", kind.as_str())).join(", ")
-    }
-
-    const fn bit(self) -> u8 {
-        1 << self as u8
-    }
+word_set! {
+    /// The kinds of events that a webhook wants. By default messages only, and none of a number without a webhook.
+    pub struct EventKinds of EventKind as "events"
 }
-
-/// The kinds of events that a webhook wants: a set. By default messages only.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct EventKinds(u8);
 
 impl Default for EventKinds {
     fn default() -> Self {
         Self::of([EventKind::Message])
-    }
-}
-
-impl EventKinds {
-    /// Nothing at all: a number without a webhook.
-    pub const NONE: Self = Self(0);
-    /// Everything.
-    pub const ALL: Self = Self((1 << EventKind::ALL.len()) - 1);
-
-    /// The set of these kinds.
-    pub fn of(kinds: impl IntoIterator<Item = EventKind>) -> Self {
-        Self(kinds.into_iter().fold(0, |set, kind| set | kind.bit()))
-    }
-
-    /// The set that somebody asked for by words. The order does not matter, and twice is once.
-    ///
-    /// # Errors
-    /// `InvalidField` when there is none, or a word is not known.
-    pub fn check<'a>(words: impl IntoIterator<Item = &'a str>) -> Result<Self, InvalidField> {
-        let refuse = |what: String| {
-            let known = EventKind::quoted_words();
-            InvalidField::new("events", format!("must be an array of at least one of {known}{what}"))
-        };
-        let mut set = Self::NONE;
-        for word in words {
-            let kind = EventKind::from_word(word);
-            let shown = || word.chars().take(100).collect::<String>();
-            set.0 |= kind
-                .ok_or_else(|| refuse(format!("; {:?} is none of them", shown())))?
-                .bit();
-        }
-        if set == Self::NONE {
-            return Err(refuse(String::new()));
-        }
-        Ok(set)
-    }
-
-    /// Whether this kind is in the set.
-    pub const fn contains(self, kind: EventKind) -> bool {
-        self.0 & kind.bit() != 0
-    }
-
-    /// The kinds in the set, in the order of [`EventKind::ALL`].
-    pub fn kinds(self) -> impl Iterator<Item = EventKind> {
-        EventKind::ALL.into_iter().filter(move |kind| self.contains(*kind))
-    }
-}
-
-impl Serialize for EventKinds {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.kinds().map(EventKind::as_str))
     }
 }
 

@@ -5,6 +5,7 @@
 pub mod action;
 pub mod address;
 pub mod attempt;
+pub mod chat_kind;
 pub mod client;
 pub mod connection;
 pub mod courtesy;
@@ -33,6 +34,7 @@ pub mod webhook;
 mod words;
 
 pub use attempt::{Attempt, AttemptOutcome, AttemptResult, AttemptTiming, Failure};
+pub use chat_kind::{ChatKind, ChatKinds};
 pub use client::{Client, TokenHash};
 pub use connection::{Connection, ConnectionKey, ConnectionStatus};
 pub use courtesy::{Courtesy, CourtesyPatch, HeaderNames, Ordering, OwnHeaders, Recovery};

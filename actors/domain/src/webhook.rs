@@ -4,8 +4,8 @@ use serde::Serialize;
 use serde_json::{Map, Value, value::RawValue};
 
 use crate::{
-    ClientId, ConnectionKey, Courtesy, CourtesyPatch, EventKinds, HeaderNames, InvalidField, OwnHeaders, PhoneNumber,
-    Timestamp, WebhookId, words,
+    ChatKinds, ClientId, ConnectionKey, Courtesy, CourtesyPatch, EventKinds, HeaderNames, InvalidField, OwnHeaders,
+    PhoneNumber, Timestamp, WebhookId, words,
 };
 
 /// Attempts in all when the registration does not say (CONTRACT.md section 2).
@@ -54,6 +54,8 @@ pub struct Webhook {
     pub metadata: Option<Metadata>,
     /// What it is told of.
     pub events: EventKinds,
+    /// Of which chats.
+    pub chats: ChatKinds,
     /// Whether deliveries carry `X-Hub-Signature-256` too.
     pub hub_signature: bool,
     /// What its owner asked of its deliveries.
@@ -102,6 +104,8 @@ pub struct WebhookPatch {
     pub metadata: Option<Option<Metadata>>,
     /// What it shall be told of.
     pub events: Option<EventKinds>,
+    /// Of which chats.
+    pub chats: Option<ChatKinds>,
     /// Whether to send `X-Hub-Signature-256` too.
     pub hub_signature: Option<bool>,
     /// What its deliveries shall be like.

@@ -3,8 +3,8 @@
 use serde::Serialize;
 use thiserror::Error;
 use wharf_domain::{
-    Attempt, Connection, Courtesy, Event, EventKinds, InvalidField, OwnHeaders, PhoneNumber, Timestamp, Webhook,
-    outgoing::Pace, signing::Secret, webhook::DEFAULT_MAX_RETRIES,
+    Attempt, ChatKinds, Connection, Courtesy, Event, EventKinds, InvalidField, OwnHeaders, PhoneNumber, Timestamp,
+    Webhook, outgoing::Pace, signing::Secret, webhook::DEFAULT_MAX_RETRIES,
 };
 use wharf_store::StoreError;
 use wharf_whatsapp::LinkError;
@@ -28,6 +28,8 @@ pub struct NewWebhook {
     pub metadata: Option<wharf_domain::Metadata>,
     /// What it is told of.
     pub events: EventKinds,
+    /// Of which chats.
+    pub chats: ChatKinds,
     /// Whether to sign as Meta does, too.
     pub hub_signature: bool,
     /// What its deliveries shall be like.
@@ -46,6 +48,7 @@ impl NewWebhook {
             is_active: true,
             metadata: None,
             events: EventKinds::default(),
+            chats: ChatKinds::default(),
             hub_signature: false,
             courtesy: Courtesy::default(),
             headers: OwnHeaders::default(),

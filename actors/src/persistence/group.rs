@@ -93,7 +93,7 @@ fn wake(directory: &Directory, recorded: Vec<RecordedEvent>, writes: &mut [Box<W
         directory.tell_delivery(client_id, webhook_id, [delivery::Message::Arrived(event)]);
     }
     for webhook in writes.iter().filter_map(|write| write.webhook()) {
-        directory.note_wanted(&webhook.key(), webhook.events);
+        directory.note_wanted(&webhook.key(), webhook.events, webhook.chats);
     }
     for connection in writes.iter().filter_map(|write| write.connection()) {
         directory.note_settings(connection);

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 use wharf_domain::{
-    AttemptOutcome, ClientId, ConnectionKey, Courtesy, EventId, EventKind, EventKinds, HeaderNames, IncomingMessage,
-    Timestamp, Webhook, WebhookId,
+    AttemptOutcome, ClientId, ConnectionKey, EventId, EventKind, HeaderNames, IncomingMessage, Timestamp, Webhook,
+    WebhookId,
     outgoing::{Content, StatusChange},
     retention::Cutoffs,
     webhook::WebhookPatch,
@@ -331,11 +331,10 @@ pub(super) async fn register(
     group.add_secret(key.client_id, *id, sealed_secret, now, now).await?;
     if let Some(SealedHeaders { names, sealed }) = headers {
         group.set_headers(key.client_id, *id, names, sealed, now).await?;
-    } else if !asked.hub_signature && asked.courtesy == Courtesy::default() && asked.events == EventKinds::default() {
-        return Ok(made);
     }
     let rest = WebhookPatch {
         events: Some(asked.events),
+        chats: Some(asked.chats),
         hub_signature: Some(asked.hub_signature),
         courtesy: asked.courtesy.into(),
         ..WebhookPatch::default()

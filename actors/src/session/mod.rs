@@ -182,7 +182,9 @@ async fn on_begin(myself: &ActorRef<Message>, state: &mut State) -> Result<(), A
         myself.stop(Some(GONE.to_owned()));
         return Ok(());
     };
-    state.told.wanted().events.found(shared.store.wanted_events(key).await?);
+    let (events, chats) = shared.store.wanted(key).await?;
+    state.told.wanted().events.found(events);
+    state.told.wanted().chats.found(chats);
     state.told.wanted().pace.found(row.sending);
     state.told.wanted().rejects_calls.found(row.reject_calls);
     let machine = Session::new(key.phone_number.clone(), SessionView::of_row(&row));

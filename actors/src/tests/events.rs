@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use wharf_domain::{
-    ConnectionStatus, EventKind, EventKinds, EventStatus, IncomingMessage, SendStatus, Webhook,
+    ChatKind, ChatKinds, ConnectionStatus, EventKind, EventKinds, EventStatus, IncomingMessage, SendStatus, Webhook,
     message::{Details, Happening},
     session::CloseReason,
     webhook::WebhookPatch,
@@ -177,6 +177,31 @@ async fn what_is_told_of_a_connection_waits_for_the_store() {
     assert_eq!(requests.len(), 2);
     let types: Vec<Value> = bodies(&world).iter().map(|body| body["type"].clone()).collect();
     assert_eq!(types, ["connecting", "connected"]);
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_connection_is_told_of_whichever_chats_are_wanted_and_a_status_by_its_chat() {
+    let world = World::start().await;
+    let client = world.add_client("a").await.id;
+    let (webhook, link) = world.linked(client, &number(1), "/ok").await;
+    let patch = WebhookPatch {
+        chats: Some(ChatKinds::of([ChatKind::Group])),
+        ..wants(&EventKind::ALL)
+    };
+    world.gateway.update_webhook(client, webhook.id, patch).await.unwrap();
+    let of_person = status("5511999999999", "M1", SendStatus::Read);
+    let in_group = IncomingMessage {
+        chat: "120363000000000001@g.us".to_owned(),
+        ..status("120363000000000001@g.us", "M2", SendStatus::Read)
+    };
+    link.deliver(vec![of_person, in_group]).await.unwrap();
+    link.close(CloseReason::Lost("the cable was cut".into()));
+    world.relinked(client, &number(1)).await;
+    let events = world.wait_for_events(&webhook, EventStatus::Delivered, 3).await;
+    let mut told: Vec<(&str, &str)> = events.iter().map(|event| (&*event.event, &*event.message_id)).collect();
+    told.sort_unstable();
+    assert_eq!(told, [("connection", ""), ("connection", ""), ("message.status", "M2")]);
     world.gateway.stop().await;
 }
 

@@ -8,6 +8,7 @@ mod host;
 mod proxy;
 mod sizes;
 mod unreadable;
+mod unwanted;
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
 

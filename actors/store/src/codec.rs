@@ -11,9 +11,9 @@ use sqlx::{
 };
 use uuid::Uuid;
 use wharf_domain::{
-    AWAITS_MEDIA, Client, ClientId, Connection, ConnectionStatus, Courtesy, Event, EventId, EventKind, EventKinds,
-    EventStatus, HeaderNames, KEPT_PAYLOAD_BYTES, Metadata, Ordering, PendingEvent, PhoneNumber, Recovery, Timestamp,
-    Webhook, WebhookId, WebhookStatus, courtesy::ClientErrors, outgoing::Pace, session::ReasonCode,
+    AWAITS_MEDIA, ChatKinds, Client, ClientId, Connection, ConnectionStatus, Courtesy, Event, EventId, EventKind,
+    EventKinds, EventStatus, HeaderNames, KEPT_PAYLOAD_BYTES, Metadata, Ordering, PendingEvent, PhoneNumber, Recovery,
+    Timestamp, Webhook, WebhookId, WebhookStatus, courtesy::ClientErrors, outgoing::Pace, session::ReasonCode,
 };
 
 /// A [`Timestamp`] in a column: Unix milliseconds.
@@ -124,15 +124,16 @@ fn pace(row: &SqliteRow) -> Result<Option<Pace>, sqlx::Error> {
         .map(|(per_second, burst)| Pace { per_second, burst }))
 }
 
-/// What a webhook is told of, from its column's text.
-pub(crate) fn events(text: &str) -> Result<EventKinds, sqlx::Error> {
-    let words: Vec<&str> = serde_json::from_str(text).map_err(|error| broken("events", error))?;
+/// What a webhook is told of.
+pub(crate) fn events(row: &SqliteRow) -> Result<EventKinds, sqlx::Error> {
+    let words: Vec<&str> = json(row, "events")?.unwrap_or_default();
     EventKinds::check(words).map_err(|error| broken("events", Box::new(error)))
 }
 
-/// The column's text.
-pub(crate) fn events_text(events: EventKinds) -> Result<String, sqlx::Error> {
-    json_text(&events)
+/// Of which chats.
+pub(crate) fn chats(row: &SqliteRow) -> Result<ChatKinds, sqlx::Error> {
+    let words: Vec<&str> = json(row, "chats")?.unwrap_or_default();
+    ChatKinds::check(words).map_err(|error| broken("chats", Box::new(error)))
 }
 
 pub(crate) fn webhook(row: &SqliteRow) -> Result<Webhook, sqlx::Error> {
@@ -153,7 +154,8 @@ pub(crate) fn webhook(row: &SqliteRow) -> Result<Webhook, sqlx::Error> {
             .map(Metadata::of_checked)
             .transpose()
             .map_err(|error| broken("metadata", error))?,
-        events: events(row.try_get("events")?)?,
+        events: events(row)?,
+        chats: chats(row)?,
         hub_signature: row.try_get("hub_signature")?,
         courtesy: courtesy(row)?,
         headers: HeaderNames(json(row, "header_names")?.unwrap_or_default()),
@@ -188,7 +190,7 @@ fn courtesy(row: &SqliteRow) -> Result<Courtesy, sqlx::Error> {
     })
 }
 
-fn json<T: serde::de::DeserializeOwned>(row: &SqliteRow, column: &'static str) -> Result<Option<T>, sqlx::Error> {
+fn json<'r, T: Deserialize<'r>>(row: &'r SqliteRow, column: &'static str) -> Result<Option<T>, sqlx::Error> {
     let text = row.try_get::<Option<&str>, _>(column)?;
     text.map(serde_json::from_str)
         .transpose()

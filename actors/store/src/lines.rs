@@ -4,7 +4,9 @@
 use std::collections::HashMap;
 
 use sqlx::{Row, SqliteConnection, query, query_scalar};
-use wharf_domain::{ConnectionKey, EventKind, EventKinds, IncomingMessage, WebhookId, message::is_test_chat};
+use wharf_domain::{
+    ChatKinds, ConnectionKey, EventKind, EventKinds, IncomingMessage, WebhookId, message::is_test_chat,
+};
 
 use crate::{codec, sql};
 
@@ -20,6 +22,8 @@ struct Line {
     webhook_id: WebhookId,
     /// What it is told of.
     events: EventKinds,
+    /// Of which chats.
+    chats: ChatKinds,
     /// The last sequence given out.
     sequence: i64,
 }
@@ -38,8 +42,8 @@ pub(crate) struct Lines {
 impl Line {
     /// The webhook, if it wants this; it always wants its own tests.
     fn taker(&self, message: &IncomingMessage) -> Option<WebhookId> {
-        let wanted = self.events.contains(message.event()) || is_test_chat(&message.chat);
-        wanted.then_some(self.webhook_id)
+        let wanted = self.events.contains(message.event()) && self.chats.take(&message.chat);
+        (wanted || is_test_chat(&message.chat)).then_some(self.webhook_id)
     }
 }
 
@@ -107,7 +111,8 @@ impl Lines {
             Ok::<_, sqlx::Error>(Line {
                 webhook_id: WebhookId(row.try_get(0)?),
                 sequence: row.try_get(1)?,
-                events: codec::events(row.try_get(2)?)?,
+                events: codec::events(&row)?,
+                chats: codec::chats(&row)?,
             })
         };
         let line = row.map(read).transpose()?;

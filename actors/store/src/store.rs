@@ -4,7 +4,7 @@ use std::{fs::File, path::Path, sync::Arc};
 
 use sqlx::{Row, SqlitePool, query, query_scalar, sqlite::SqliteRow};
 use uuid::Uuid;
-use wharf_domain::{Client, ClientId, Connection, ConnectionKey, EventKinds, TokenHash, Webhook, WebhookId};
+use wharf_domain::{ChatKinds, Client, ClientId, Connection, ConnectionKey, EventKinds, TokenHash, Webhook, WebhookId};
 
 use crate::{ByNumber, StoreError, codec, place::Place, sql};
 
@@ -196,18 +196,16 @@ impl Store {
         self.one(row, codec::webhook)
     }
 
-    /// What the webhook of a number is told of; nothing where there is none.
+    /// What the webhook of a number is told of, and of which chats; where there is none, of nothing.
     ///
     /// # Errors
     /// `Unavailable` or `Corrupt`.
-    pub async fn wanted_events(&self, key: &ConnectionKey) -> Result<EventKinds, StoreError> {
-        let row = query(sql::WANTED_EVENTS)
-            .bind(key.client_id.0)
-            .bind(key.phone_number.as_str());
-        let events = self.one(row.fetch_optional(self.pool()).await, |row| {
-            codec::events(row.try_get(0)?)
+    pub async fn wanted(&self, key: &ConnectionKey) -> Result<(EventKinds, ChatKinds), StoreError> {
+        let row = query(sql::WANTED).bind(key.client_id.0).bind(key.phone_number.as_str());
+        let wanted = self.one(row.fetch_optional(self.pool()).await, |row| {
+            Ok((codec::events(row)?, codec::chats(row)?))
         })?;
-        Ok(events.unwrap_or(EventKinds::NONE))
+        Ok(wanted.unwrap_or((EventKinds::NONE, ChatKinds::ALL)))
     }
 
     /// A client's connections, by number.

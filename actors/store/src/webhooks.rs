@@ -8,7 +8,7 @@ use wharf_domain::{
 
 use crate::{
     Group, StoreError,
-    codec::{At, events_text, webhook},
+    codec::{At, json_text, webhook},
     courtesy, sql,
 };
 
@@ -68,7 +68,7 @@ impl Group<'_> {
         now: Timestamp,
     ) -> Result<Option<Webhook>, StoreError> {
         let (connection, lines) = self.enter_with_lines()?;
-        if patch.events.is_some() {
+        if patch.events.is_some() || patch.chats.is_some() {
             lines.forget_webhooks();
         }
         let result = update(connection, client, id, patch, now).await;
@@ -132,7 +132,8 @@ async fn update(
         .bind(metadata.map(Metadata::as_str))
         .bind(At(now))
         .bind(patch.hub_signature)
-        .bind(patch.events.map(events_text).transpose()?)
+        .bind(patch.events.as_ref().map(json_text).transpose()?)
+        .bind(patch.chats.as_ref().map(json_text).transpose()?)
         .fetch_optional(connection)
         .await?;
     row.as_ref().map(webhook).transpose()

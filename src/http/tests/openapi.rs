@@ -12,7 +12,7 @@ use boon::{Compiler, SchemaIndex, Schemas};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 use wharf_domain::{
-    ConnectionStatus, EventKind, EventStatus, Ordering as Order, Recovery, SendStatus,
+    ChatKind, ConnectionStatus, EventKind, EventStatus, Ordering as Order, Recovery, SendStatus,
     action::{self, EPHEMERAL_SECONDS, MemberAddMode, PARTICIPANTS_MAX, READ_MAX},
     message::{CallState, MediaError, MessageKind, PresenceState},
     outgoing::{CONTACTS_MAX, FileType, MENTIONS_MAX, POLL_OPTIONS},
@@ -274,6 +274,7 @@ fn words_and_numbers_are_those_of_the_program() {
         ),
         ("ReasonCode", json!(ReasonCode::ALL.map(ReasonCode::as_str))),
         ("EventKind", json!(EventKind::ALL.map(EventKind::as_str))),
+        ("ChatKind", json!(ChatKind::ALL.map(ChatKind::as_str))),
         ("SendStatus", json!(SendStatus::ALL.map(SendStatus::as_str))),
         ("MessageType", json!(MessageKind::ALL.map(MessageKind::as_str))),
         (

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use wharf_domain::{EventKind, EventKinds};
+use wharf_domain::{ChatKind, ChatKinds, EventKind, EventKinds};
 
 use super::{Facade, fake::ID, requests::post};
 
@@ -37,6 +37,7 @@ async fn a_webhook_is_registered_with_the_defaults_of_the_contract() {
         "last_attempt_at",
         "metadata",
         "events",
+        "chats",
         "hub_signature",
         "max_in_flight",
         "max_per_second",
@@ -52,10 +53,11 @@ async fn a_webhook_is_registered_with_the_defaults_of_the_contract() {
     assert_eq!(webhook.as_object().unwrap().keys().collect::<Vec<_>>(), keys);
     assert_eq!(webhook["hub_signature"], false);
     assert_eq!(webhook["events"], json!(["message"]));
+    assert_eq!(webhook["chats"], json!(["person", "group"]));
     let shown = facade.ask("GET", &format!("/api/webhooks/{ID}")).send().await.json();
     assert_eq!(
         shown.as_object().unwrap().keys().collect::<Vec<_>>(),
-        keys[..23],
+        keys[..24],
         "no secret"
     );
 }
@@ -187,5 +189,43 @@ async fn events_are_taken_in_any_order_and_an_unknown_one_is_answered_with_all()
     let detail = refused.json()["errors"][0]["message"].as_str().unwrap().to_owned();
     for kind in EventKind::ALL {
         assert!(detail.contains(&format!("\"{}\"", kind.as_str())), "{detail}");
+    }
+}
+
+#[tokio::test]
+async fn chats_are_taken_in_any_order_and_an_unknown_one_is_answered_with_all() {
+    let facade = Facade::start().await;
+    let register = "/api/webhooks/register";
+    let new = |chats| json!({"phone_number": "551188888888", "webhook_url": "https://e.com", "chats": chats});
+    for (asked, shown) in [
+        (json!(["person"]), json!(["person"])),
+        (json!(["group", "person", "group"]), json!(["person", "group"])),
+    ] {
+        let made = post(&facade, register, new(asked)).await.json();
+        assert_eq!(made["chats"], shown);
+    }
+    let path = format!("/api/webhooks/{ID}");
+    let patch = |body: Value| facade.ask("PATCH", &path).json(&body).send();
+    for (body, expected) in [
+        (
+            json!({"chats": ["group"]}),
+            format!("chats: {:?}", Some(ChatKinds::of([ChatKind::Group]))),
+        ),
+        (json!({}), "chats: None".to_owned()),
+    ] {
+        assert_eq!(patch(body).await.status, 200);
+        let asked = facade.desk.asked();
+        assert!(asked.contains(&expected), "{asked}");
+    }
+    for bad in [json!(["groups"]), json!([]), json!("person"), json!(null)] {
+        let words = "must be an array of at least one of \"person\", \"group\"";
+        for refused in [
+            patch(json!({"chats": bad})).await,
+            post(&facade, register, new(bad)).await,
+        ] {
+            assert_eq!((refused.status, refused.bad_fields()), (400, vec!["chats".to_owned()]));
+            let said = refused.json()["errors"][0]["message"].as_str().unwrap().to_owned();
+            assert!(said.starts_with(words), "{said}");
+        }
     }
 }

@@ -23,6 +23,7 @@ pub use forward::{ForwardSource, Forwarded, NotForwardable, forwarded};
 pub use mentions::{MENTIONS_MAX, Mentions};
 pub use pacing::{Bucket, Pace, Pacing};
 pub use queue::{Outbox, Pumped, Ticket};
+pub(crate) use recipient::GROUP;
 pub use recipient::{GroupId, Recipient};
 pub use status::{News, OutgoingMessage, Progress, SendStatus, code};
 pub use told::{Place, Recorded, StatusChange, Told};

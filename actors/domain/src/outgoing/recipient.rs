@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{InvalidField, PhoneNumber, words::read_from_text};
 
 /// What ends the id of a group.
-const GROUP: &str = "@g.us";
+pub(crate) const GROUP: &str = "@g.us";
 /// What ends a hidden id.
 const HIDDEN: &str = "@lid";
 /// What ends the id of an account that is known by its number.

@@ -3,8 +3,8 @@
 macro_rules! webhook_columns {
     () => {
         "id, client_id, phone_number, webhook_url, is_active, status, failure_count, max_retries, last_error, \
-         last_success_at, last_attempt_at, metadata, events, hub_signature, max_in_flight, max_per_second, timeout_ms, ordering, \
-         retry_client_errors, recovery, header_names, created_at, updated_at, deleted_at"
+         last_success_at, last_attempt_at, metadata, events, chats, hub_signature, max_in_flight, max_per_second, timeout_ms, \
+         ordering, retry_client_errors, recovery, header_names, created_at, updated_at, deleted_at"
     };
 }
 
@@ -30,7 +30,8 @@ statements! {
         "UPDATE whatsapp_webhooks \
          SET webhook_url = coalesce($3, webhook_url), max_retries = coalesce($4, max_retries), \
              is_active = coalesce($5, is_active), metadata = CASE WHEN $6 THEN $7 ELSE metadata END, \
-             hub_signature = coalesce($9, hub_signature), events = coalesce($10, events), updated_at = $8 \
+             hub_signature = coalesce($9, hub_signature), events = coalesce($10, events), \
+             chats = coalesce($11, chats), updated_at = $8 \
          WHERE id = $2 AND client_id = $1 AND deleted_at IS NULL RETURNING ",
         webhook_columns!()
     );

@@ -29,7 +29,7 @@ struct Row(i64, i64, &'static str);
 const EVER: i64 = i64::MAX;
 
 /// What a gateway that was used leaves behind. Ids are numbers in hexadecimal digits: 1 the webhook, 3 to 13 events.
-const ROWS: [Row; 26] = [
+const ROWS: [Row; 27] = [
     Row(
         1,
         EVER,
@@ -175,6 +175,11 @@ const ROWS: [Row; 26] = [
         r#"INSERT INTO whatsapp_awaited_messages (client_id, phone_number, message_id, chat, sender, head, due_at)
         VALUES (1, '5511888888888', 'W', 'c', 'c', '{}', 1762352999000)"#,
     ),
+    Row(
+        20,
+        EVER,
+        r#"UPDATE whatsapp_webhooks SET chats = '["person"]' WHERE deleted_at IS NULL"#,
+    ),
 ];
 
 /// A database as the program left it whose last migration was `version`.
@@ -260,9 +265,10 @@ async fn events_go_on(db: &mut Database, version: i64) {
     assert_eq!(
         (
             webhook.courtesy != Default::default(),
-            webhook.events != Default::default()
+            webhook.events != Default::default(),
+            webhook.chats != Default::default()
         ),
-        (version >= 4, version >= 11),
+        (version >= 4, version >= 11, version >= 20),
         "{version}"
     );
     let files = i64::from(version >= 12);

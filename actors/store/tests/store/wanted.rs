@@ -1,7 +1,7 @@
 //! Which events become rows: those that the webhook wants.
 
 use wharf_domain::{
-    EventKind, EventKinds, SendStatus, Webhook,
+    ChatKind, ChatKinds, EventKind, EventKinds, SendStatus, Webhook,
     message::{Details, Happening},
     webhook::WebhookPatch,
 };
@@ -10,6 +10,7 @@ use wharf_store::{EventFilter, NewEvent};
 use crate::database::{Database, NOW, on_every_database};
 
 const CHAT: &str = "5511999999999@s.whatsapp.net";
+const GROUP: &str = "120363000000000001@g.us";
 
 /// How far a message has come.
 fn status(db: &mut Database, webhook: &Webhook, id: &str, status: SendStatus) -> NewEvent {
@@ -53,7 +54,7 @@ on_every_database! {
         let changed = want(db, &webhook, &[EventKind::Status]).await;
         assert_eq!(changed.events, EventKinds::of([EventKind::Status]));
         assert_eq!(db.reread(&webhook).await.events, changed.events);
-        assert_eq!(db.store.wanted_events(&webhook.key()).await.unwrap(), changed.events);
+        assert_eq!(db.store.wanted(&webhook.key()).await.unwrap(), (changed.events, ChatKinds::ALL));
         let another = db.message(&webhook.key(), CHAT, "2");
         let recorded = db.record(&[another, unwanted.clone()]).await;
         assert_eq!(recorded.iter().map(|made| (made.event.id, made.event.sequence)).collect::<Vec<_>>(), [(unwanted.id, 2)]);
@@ -69,7 +70,30 @@ on_every_database! {
         let changed = db.write(async |group| group.update_webhook(owner, id, &patch, NOW).await).await.unwrap();
         assert_eq!(changed.events, EventKinds::of([EventKind::Status]));
         assert_eq!(db.write(async |group| group.delete_webhook(owner, id, NOW).await).await, Some(true));
-        assert_eq!(db.store.wanted_events(&webhook.key()).await.unwrap(), EventKinds::NONE);
+        assert_eq!(db.store.wanted(&webhook.key()).await.unwrap(), (EventKinds::NONE, ChatKinds::ALL));
+    }
+
+    async fn what_is_of_a_chat_that_nobody_wants_makes_no_event(db: &mut Database) {
+        let (client, webhook) = db.tenant("acme").await;
+        assert_eq!(webhook.chats, ChatKinds::ALL);
+        let (owner, id) = (client.id, webhook.id);
+        for (only, taken) in [(ChatKind::Person, [CHAT, "test-1"]), (ChatKind::Group, [GROUP, "test-2"])] {
+            let chats = ChatKinds::of([only]);
+            let patch = WebhookPatch { chats: Some(chats), ..Default::default() };
+            let changed = db.write(async |group| group.update_webhook(owner, id, &patch, NOW).await).await.unwrap();
+            assert_eq!((changed.chats, changed.events), (chats, webhook.events));
+            assert_eq!(db.reread(&webhook).await.chats, chats);
+            assert_eq!(db.store.wanted(&webhook.key()).await.unwrap(), (webhook.events, chats));
+            let id = format!("{only:?}");
+            // Together, and each alone.
+            let all: Vec<NewEvent> = [CHAT, GROUP, taken[1]].map(|chat| db.message(&webhook.key(), chat, &id)).into();
+            let made: Vec<String> = db.record(&all).await.iter().map(|made| made.event.chat.to_string()).collect();
+            assert_eq!(made, taken);
+            for chat in [CHAT, GROUP] {
+                let alone = db.message(&webhook.key(), chat, &format!("{id} alone"));
+                assert_eq!(db.record(&[alone]).await.len(), usize::from(taken.contains(&chat)), "{chat}");
+            }
+        }
     }
 
     async fn a_status_that_is_told_again_makes_no_second_event(db: &mut Database) {

@@ -17,6 +17,7 @@ pub(super) fn webhook(client_id: ClientId, new: NewWebhook) -> Webhook {
         last_attempt_at: None,
         metadata: new.metadata,
         events: new.events,
+        chats: new.chats,
         hub_signature: new.hub_signature,
         courtesy: new.courtesy,
         headers: new.headers.names(),
