@@ -158,6 +158,20 @@ impl Database {
         }
     }
 
+    /// Events of new messages with bodies of so many bytes and a few more, each of a chat of its own.
+    pub async fn long_events(&mut self, webhook: &Webhook, sizes: &[usize]) -> Vec<PendingEvent> {
+        let mut events = Vec::new();
+        for size in sizes {
+            let id = self.uuid().to_string();
+            let new = NewEvent {
+                payload: format!(r#"{{"content":"{}"}}"#, "x".repeat(*size)),
+                ..self.message(&webhook.key(), &id, &id)
+            };
+            events.push(self.record(&[new]).await.remove(0).event);
+        }
+        events
+    }
+
     /// In a transaction with others or of its own, in turn: it must make no difference.
     pub async fn record(&mut self, messages: &[NewEvent]) -> Vec<RecordedEvent> {
         if self.next_is_alone() {
@@ -243,6 +257,7 @@ pub fn delivered(webhook: &Webhook, event: &PendingEvent) -> AttemptOutcome {
         next_retry_at: None,
         finished_at: later(1),
         webhook_failure_count: 0,
+        body_bytes: 0,
     }
 }
 
