@@ -229,6 +229,31 @@ async fn what_was_read_is_told_to_its_writer() {
     world.stop().await;
 }
 
+/// Also what waited at WhatsApp while nobody was there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_number_that_marks_what_comes_in_needs_nobody_to_read() {
+    let mut world = World::start().await;
+    let webhook = world.linked("/ok").await;
+    let unread = world.text("unread").await;
+    world.api().wait_for_events(&webhook, "delivered", 1).await;
+    let set = world.api().patch(HERE, json!({"mark_read": true})).await;
+    assert_eq!(set.expect(StatusCode::OK)["mark_read"], json!(true));
+    let here = world.text("while it is here").await;
+    let is_read = async |world: &World, id: &str| {
+        let receipts = world.network.receipts(CONTACT).await.unwrap();
+        receipts
+            .iter()
+            .any(|receipt| receipt.id == id && receipt.kind == "read")
+    };
+    wait_until("the receipt", WITHIN, || is_read(&world, &here)).await;
+    world.stop_gateway().await;
+    let away = world.text("while it is away").await;
+    world.start_gateway().await;
+    wait_until("the other one", WITHIN, || is_read(&world, &away)).await;
+    assert!(!is_read(&world, &unread).await);
+    world.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn groups_are_made_written_to_changed_and_left() {
     let world = World::start().await;

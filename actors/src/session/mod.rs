@@ -8,6 +8,7 @@
 pub(crate) mod files;
 mod inbox;
 mod link;
+mod marks;
 pub(crate) mod outbox;
 mod saving;
 mod told;
@@ -185,6 +186,7 @@ async fn on_begin(myself: &ActorRef<Message>, state: &mut State) -> Result<(), A
     state.told.wanted().events.found(shared.store.wanted_events(key).await?);
     state.told.wanted().pace.found(row.sending);
     state.told.wanted().rejects_calls.found(row.reject_calls);
+    state.told.wanted().marks_read.found(row.mark_read);
     let machine = Session::new(key.phone_number.clone(), SessionView::of_row(&row));
     let mut machine = machine.with_patience(shared.settings.patience);
     let effects = machine.start(clock::now());

@@ -66,7 +66,10 @@ pub(super) async fn due_page(
             }
             Ordering::None => {
                 let places: Vec<i64> = heads.iter().map(|due| due.seq).collect();
-                (read_singles(connection, webhook, sql::DUE_SINGLES_AT, &places).await?, None)
+                (
+                    read_singles(connection, webhook, sql::DUE_SINGLES_AT, &places).await?,
+                    None,
+                )
             }
         };
         page.chats.extend(found);

@@ -14,6 +14,13 @@ use crate::{
     CloseReason, Link, LinkEvent, LostFile, MediaHosts, PairCode, PairCodeError, ReuploadError, SendError, Sent,
 };
 
+impl ScriptedHandle {
+    /// WhatsApp brings what waited there, until it is connected: nothing goes out meanwhile.
+    pub fn catches_up(&self) {
+        self.state().connected = false;
+    }
+}
+
 #[async_trait]
 impl Link for ScriptedHandle {
     async fn send(&self, id: &str, message: &Outgoing, deadline: Duration) -> Result<Sent, SendError> {
