@@ -1,11 +1,15 @@
 //! What goes out, seen from the phones that it reaches.
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use wharf_support::wait_until;
 use wharf_testnet::ReceivedMessage;
 
-use super::world::{Api, CONTACT, NUMBER, WITHIN, World};
+use super::{
+    attachments::samples::voice,
+    world::{Api, CONTACT, NUMBER, WITHIN, World},
+};
 
 /// A member of the groups who is neither linked nor writes first.
 const THIRD: &str = "5511977776666";
@@ -226,6 +230,25 @@ async fn what_was_read_is_told_to_its_writer() {
         .post(&format!("{HERE}/presence"), json!({"to": CONTACT, "state": "typing"}))
         .await;
     assert_eq!(typing.status, StatusCode::NO_CONTENT, "{}", typing.body);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_gets_a_message_sees_it_being_typed_before() {
+    let world = World::start().await;
+    world.linked("/ok").await;
+    let api = world.api();
+    let text = json!({"type": "text", "text": "well", "typing_seconds": 1});
+    let note = json!({"base64": BASE64_STANDARD.encode(voice())});
+    let note = json!({"type": "voice", "media": note, "typing_seconds": 1});
+    let mut states = Vec::new();
+    for (body, state) in [(text, "composing"), (note, "recording")] {
+        let sent = send(api, CONTACT, body).await;
+        received(&world, CONTACT, sent["message_id"].as_str().unwrap()).await;
+        states.push(state);
+        let seen = world.network.presence(CONTACT).await.unwrap();
+        assert!(seen.iter().map(|one| &one.state).eq(&states), "{seen:?}");
+    }
     world.stop().await;
 }
 
