@@ -287,12 +287,14 @@ impl Directory {
         }
     }
 
-    /// A connection was changed. Its session goes on at its pace, with what waits already, and its link takes calls as it says.
+    /// A connection was changed. Its session goes on at its pace, with what waits already, and its link takes
+    /// calls and messages as it says.
     pub(crate) fn note_settings(&self, connection: &Connection) {
         let key = connection.key();
         if let Some(wanted) = self.all_wanted().get(&key) {
             wanted.pace.set(connection.sending);
             wanted.rejects_calls.set(connection.reject_calls);
+            wanted.marks_read.set(connection.mark_read);
         }
         if let Some(actor) = self.session_actor(&key) {
             let _restarting = actor.cast(session::Message::Outbox(session::outbox::Event::Wake));

@@ -1,13 +1,13 @@
 //! What is wanted of a number, as its session and its link know it: what its webhook wants to be told of and of which chats, so
-//! that what nobody wants is not even made, the pace that its client set, and whether calls are turned down. Of the first
-//! the writer decides in the end; here nothing may be missing that it would take.
+//! that what nobody wants is not even made, the pace that its client set, whether calls are turned down, and whether messages
+//! are marked as read. Of the first the writer decides in the end; here nothing may be missing that it would take.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use wharf_domain::{ChatKinds, EventKinds, outgoing::Pace};
 
-/// See the module. Not known at first: then everything counts as wanted, the pace as that of the configuration, and calls are
-/// let ring.
+/// See the module. Not known at first: then everything counts as wanted, the pace as that of the configuration, calls are let
+/// ring, and messages stay unread.
 #[derive(Debug, Default)]
 pub(crate) struct Wanted {
     /// What its webhook wants to be told of.
@@ -18,6 +18,8 @@ pub(crate) struct Wanted {
     pub(crate) pace: Known<Option<Pace>>,
     /// Whether calls are turned down as they ring.
     pub(crate) rejects_calls: Known<bool>,
+    /// Whether messages that come in are marked as read.
+    pub(crate) marks_read: Known<bool>,
 }
 
 impl Wanted {
@@ -38,6 +40,11 @@ impl Wanted {
     /// Whether calls are turned down as they ring.
     pub(crate) fn rejects_calls(&self) -> bool {
         self.rejects_calls.get().unwrap_or(false)
+    }
+
+    /// Whether messages that come in are marked as read.
+    pub(crate) fn marks_read(&self) -> bool {
+        self.marks_read.get().unwrap_or(false)
     }
 }
 
@@ -88,7 +95,7 @@ mod tests {
         wanted.pace.found(pace(2));
         assert_eq!(wanted.pace(), None);
 
-        assert!(!wanted.rejects_calls());
+        assert!(!wanted.rejects_calls() && !wanted.marks_read());
         wanted.rejects_calls.found(true);
         assert!(wanted.rejects_calls());
         wanted.rejects_calls.set(false);

@@ -50,11 +50,13 @@ fn settings(body: &mut Fields) -> Result<ConnectionPatch, Refused> {
         })
     });
     let reject_calls = body.optional("reject_calls", fields::boolean);
+    let mark_read = body.optional("mark_read", fields::boolean);
     Ok(ConnectionPatch {
         device_name: device_name?,
         proxy: proxy?,
         sending: sending?,
         reject_calls: reject_calls?,
+        mark_read: mark_read?,
     })
 }
 

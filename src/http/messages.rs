@@ -8,7 +8,7 @@ use warp::http::StatusCode;
 use wharf_actors::{NewContent, NewMessage};
 use wharf_domain::{
     InvalidField, Recipient, SendStatus,
-    outgoing::{FileType, Mentions, Quote, check_message_id},
+    outgoing::{FileType, Mentions, Quote, check_message_id, check_typing},
 };
 use wharf_store::OutgoingFilter;
 
@@ -49,6 +49,7 @@ pub(super) async fn send(mut call: Call) -> Answer {
         to: draft.to,
         content,
         reply_to: draft.reply_to,
+        typing_seconds: draft.typing_seconds,
         queue: draft.queue,
         wait: draft.wait,
     };
@@ -117,6 +118,7 @@ struct Written {
     to: Recipient,
     content: Draft,
     reply_to: Option<Quote>,
+    typing_seconds: Option<u8>,
     queue: bool,
     wait: bool,
 }
@@ -169,6 +171,13 @@ fn read(call: &Call, message: &[u8], is_part: bool) -> Result<Written, Problem> 
         Ok(kind) if FileType::from_word(kind).is_some() => quote(&mut body, in_group),
         _ => Ok(None),
     };
+    let typing_seconds = body.optional("typing_seconds", |name, value| match kind.as_deref() {
+        Ok(about @ ("reaction" | "edit" | "revoke")) => {
+            let wrong = format!("is of what is typed or recorded, and not of {about}: leave it out");
+            Err(InvalidField::new(name, wrong))
+        }
+        _ => check_typing(name, fields::unsigned(&value)),
+    });
     if let (Ok(to), Some(mentions)) = (&to, content.as_ref().ok().and_then(Draft::mentions)) {
         check_mentions(&mut body, to, mentions);
     }
@@ -183,6 +192,7 @@ fn read(call: &Call, message: &[u8], is_part: bool) -> Result<Written, Problem> 
         to: to?,
         content: content?,
         reply_to: reply_to?,
+        typing_seconds: typing_seconds?,
         queue: queue?.unwrap_or(false),
         wait: wait.unwrap_or(true),
     })

@@ -1,11 +1,15 @@
 //! What goes out, seen from the phones that it reaches.
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use wharf_support::wait_until;
 use wharf_testnet::ReceivedMessage;
 
-use super::world::{Api, CONTACT, NUMBER, WITHIN, World};
+use super::{
+    attachments::samples::voice,
+    world::{Api, CONTACT, NUMBER, WITHIN, World},
+};
 
 /// A member of the groups who is neither linked nor writes first.
 const THIRD: &str = "5511977776666";
@@ -226,6 +230,50 @@ async fn what_was_read_is_told_to_its_writer() {
         .post(&format!("{HERE}/presence"), json!({"to": CONTACT, "state": "typing"}))
         .await;
     assert_eq!(typing.status, StatusCode::NO_CONTENT, "{}", typing.body);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_gets_a_message_sees_it_being_typed_before() {
+    let world = World::start().await;
+    world.linked("/ok").await;
+    let api = world.api();
+    let text = json!({"type": "text", "text": "well", "typing_seconds": 1});
+    let note = json!({"base64": BASE64_STANDARD.encode(voice())});
+    let note = json!({"type": "voice", "media": note, "typing_seconds": 1});
+    let mut states = Vec::new();
+    for (body, state) in [(text, "composing"), (note, "recording")] {
+        let sent = send(api, CONTACT, body).await;
+        received(&world, CONTACT, sent["message_id"].as_str().unwrap()).await;
+        states.push(state);
+        let seen = world.network.presence(CONTACT).await.unwrap();
+        assert!(seen.iter().map(|one| &one.state).eq(&states), "{seen:?}");
+    }
+    world.stop().await;
+}
+
+/// Also what waited at WhatsApp while nobody was there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_number_that_marks_what_comes_in_needs_nobody_to_read() {
+    let mut world = World::start().await;
+    let webhook = world.linked("/ok").await;
+    let unread = world.text("unread").await;
+    world.api().wait_for_events(&webhook, "delivered", 1).await;
+    let set = world.api().patch(HERE, json!({"mark_read": true})).await;
+    assert_eq!(set.expect(StatusCode::OK)["mark_read"], json!(true));
+    let here = world.text("while it is here").await;
+    let is_read = async |world: &World, id: &str| {
+        let receipts = world.network.receipts(CONTACT).await.unwrap();
+        receipts
+            .iter()
+            .any(|receipt| receipt.id == id && receipt.kind == "read")
+    };
+    wait_until("the receipt", WITHIN, || is_read(&world, &here)).await;
+    world.stop_gateway().await;
+    let away = world.text("while it is away").await;
+    world.start_gateway().await;
+    wait_until("the other one", WITHIN, || is_read(&world, &away)).await;
+    assert!(!is_read(&world, &unread).await);
     world.stop().await;
 }
 

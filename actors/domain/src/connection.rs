@@ -86,6 +86,8 @@ pub struct Connection {
     pub sending: Option<Pace>,
     /// Whether it turns down every call at once.
     pub reject_calls: bool,
+    /// Whether it marks messages that come in as read.
+    pub mark_read: bool,
     /// When it was created.
     pub created_at: Timestamp,
     /// When the row last changed.

@@ -69,6 +69,7 @@ impl Gateway {
             proxy: self.sealed(&key, settings.proxy.flatten().as_deref())?,
             sending: self.allowed(settings.sending.flatten())?,
             reject_calls: settings.reject_calls.unwrap_or(false),
+            mark_read: settings.mark_read.unwrap_or(false),
             key,
         };
         let key = new.key.clone();
@@ -95,7 +96,7 @@ impl Gateway {
     }
 
     /// Changes what a client may set of a connection. A changed proxy is used at once: an open link is opened anew. So is
-    /// a changed pace, also for what waits already, and whether calls are turned down.
+    /// a changed pace, also for what waits already, and whether calls are turned down and messages marked as read.
     ///
     /// # Errors
     /// `NotFound`; `Invalid` as [`Gateway::create_connection_with`].
@@ -126,6 +127,7 @@ impl Gateway {
                 None => None,
             },
             reject_calls: patch.reject_calls,
+            mark_read: patch.mark_read,
         };
         let changed = self.shared.persistence.commit(Write::ChangeConnection, change).await?;
         let changed = changed.ok_or(GatewayError::NotFound("connection"))?;

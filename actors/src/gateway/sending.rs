@@ -30,6 +30,8 @@ pub struct NewMessage {
     pub content: NewContent,
     /// The message that it answers.
     pub reply_to: Option<Quote>,
+    /// For how long the other one sees it being typed or recorded first.
+    pub typing_seconds: Option<u8>,
     /// Whether it may wait while the number is not connected.
     pub queue: bool,
     /// Whether the answer says what became of it.
@@ -39,11 +41,12 @@ pub struct NewMessage {
 impl NewMessage {
     /// A plain text that goes at once.
     pub fn text(to: Recipient, text: impl Into<String>) -> Self {
-        let Outgoing { to, content, reply_to } = Outgoing::text(to, text);
+        let Outgoing { to, content, .. } = Outgoing::text(to, text);
         Self {
             to,
             content: NewContent::Own(content),
-            reply_to,
+            reply_to: None,
+            typing_seconds: None,
             queue: false,
             wait: true,
         }
@@ -130,6 +133,7 @@ impl Gateway {
             to,
             content,
             reply_to,
+            typing_seconds,
             queue,
             wait,
         } = message;
@@ -149,7 +153,12 @@ impl Gateway {
                 Some(quote) => Some(gateway.quoted(&connection, quote).await?),
                 None => None,
             };
-            let outgoing = Outgoing { to, content, reply_to };
+            let outgoing = Outgoing {
+                to,
+                content,
+                reply_to,
+                typing_seconds,
+            };
             let request = Request {
                 message_id,
                 outgoing,

@@ -107,6 +107,8 @@ pub struct ConnectionPatch {
     pub sending: Option<Option<Pace>>,
     /// Whether it turns down every call as it rings; it does not unless that is said.
     pub reject_calls: Option<bool>,
+    /// Whether it marks messages that come in as read; it does not unless that is said.
+    pub mark_read: Option<bool>,
 }
 
 /// The `Idempotency-Key` of a request, and what it was sent with.

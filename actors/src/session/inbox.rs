@@ -20,6 +20,7 @@ use wharf_domain::{
 use wharf_store::{AwaitedId, AwaitedMessage, NewEvent, Note, StoreError};
 use wharf_whatsapp::{Inbox, LinkError, NotCommitted, Told};
 
+use super::marks::Mark;
 use crate::{
     backlog::NotAdmitted,
     clock, media,
@@ -35,18 +36,26 @@ pub(super) struct SessionInbox {
     wanted: Arc<Wanted>,
     /// What happens on the link; its end, here.
     events: mpsc::UnboundedSender<LinkEvent>,
+    /// What is to be marked as read.
+    marks: mpsc::Sender<Mark>,
     /// Whether the link goes through a proxy of the number's own.
     by_proxy: AtomicBool,
 }
 
 impl SessionInbox {
-    pub(super) fn new(key: ConnectionKey, shared: Arc<Shared>, events: mpsc::UnboundedSender<LinkEvent>) -> Self {
+    pub(super) fn new(
+        key: ConnectionKey,
+        shared: Arc<Shared>,
+        events: mpsc::UnboundedSender<LinkEvent>,
+        marks: mpsc::Sender<Mark>,
+    ) -> Self {
         let wanted = shared.directory.wanted(&key);
         Self {
             key,
             shared,
             wanted,
             events,
+            marks,
             by_proxy: AtomicBool::new(false),
         }
     }
@@ -64,6 +73,14 @@ impl SessionInbox {
                 .send(LinkEvent::Closed(CloseReason::QueueFull(why.to_string())));
         }
         NotCommitted(why.to_string())
+    }
+
+    /// What of these is to be marked as read once they are committed.
+    fn marks(&self, messages: &[IncomingMessage]) -> Vec<Mark> {
+        match self.wanted.marks_read() && self.wanted().contains(EventKind::Message) {
+            true => messages.iter().filter_map(Mark::of).collect(),
+            false => Vec::new(),
+        }
     }
 
     /// The rows, and whether one of them waits for a download.
@@ -109,6 +126,7 @@ impl Inbox for SessionInbox {
         } = self.shared.as_ref();
         let admitted = backlog.admit(self.key.client_id, messages.len()).await;
         let _until_committed = admitted.map_err(|why| self.refuse(&why))?;
+        let marks = self.marks(&messages);
         let (events, downloads) = self.rows(messages);
         let committed = match came.is_empty() {
             true => persistence.commit(Write::RecordInbound, events).await,
@@ -124,6 +142,9 @@ impl Inbox for SessionInbox {
         })?;
         if downloads {
             self.shared.directory.wake_media();
+        }
+        for mark in marks {
+            let _too_many = self.marks.try_send(mark);
         }
         Ok(())
     }

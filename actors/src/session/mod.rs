@@ -8,6 +8,7 @@
 pub(crate) mod files;
 mod inbox;
 mod link;
+mod marks;
 pub(crate) mod outbox;
 mod saving;
 pub(crate) mod told;
@@ -187,6 +188,7 @@ async fn on_begin(myself: &ActorRef<Message>, state: &mut State) -> Result<(), A
     state.told.wanted().chats.found(chats);
     state.told.wanted().pace.found(row.sending);
     state.told.wanted().rejects_calls.found(row.reject_calls);
+    state.told.wanted().marks_read.found(row.mark_read);
     let before = told_last(shared, key, SessionView::of_row(&row));
     let machine = Session::new(key.phone_number.clone(), SessionView::of_row(&row));
     let mut machine = machine.with_patience(shared.settings.patience);

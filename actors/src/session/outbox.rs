@@ -13,7 +13,8 @@ use futures::FutureExt as _;
 use ractor::ActorRef;
 use wharf_domain::{
     Outgoing, Recipient, Timestamp,
-    outgoing::{MediaMessage, News, Outbox, Ticket, code},
+    action::PresenceState,
+    outgoing::{FileType, MediaMessage, News, Outbox, Ticket, code},
     session::Session,
 };
 use wharf_whatsapp::{SendError, Sent};
@@ -102,6 +103,9 @@ impl Sends {
         if pending.file.is_some() {
             self.outbox.lack_file(ticket);
         }
+        if !pending.outgoing.typing().is_zero() {
+            self.outbox.types(ticket, pending.outgoing.typing());
+        }
         self.pending.insert(ticket, pending);
     }
 }
@@ -118,7 +122,7 @@ pub(super) fn on_send(myself: &ActorRef<Message>, state: &mut State, request: Re
     let (sending, most_bytes) = (settings.sending, settings.media.send_max_bytes);
     let media = outgoing.content.media();
     let allowance = media.map(|media: &MediaMessage| media.allowance(most_bytes));
-    let deadline = sending.deadline + allowance.unwrap_or_default();
+    let deadline = sending.deadline + allowance.unwrap_or_default() + outgoing.typing();
     let names = [outgoing.to.jid(), named(state, &outgoing.to)];
     let names = names.each_ref().map(String::as_str);
     if let Err(refused) = check(state, queue) {
@@ -190,6 +194,9 @@ pub(super) fn pump(myself: &ActorRef<Message>, state: &mut State) {
     }
     files::go_on(myself, state, link.as_ref());
     if let Some(link) = link {
+        for ticket in pumped.type_first {
+            show_typing(state, ticket, Arc::clone(&link));
+        }
         for ticket in pumped.start {
             start(myself, state, ticket, Arc::clone(&link));
         }
@@ -201,6 +208,21 @@ pub(super) fn pump(myself: &ActorRef<Message>, state: &mut State) {
             state.sends.timer.tell_after(at.since(now), myself, wake);
         }
     }
+}
+
+/// Shows that a message is being typed or recorded. Nothing waits for that: the message goes when its time has passed.
+fn show_typing(state: &mut State, ticket: Ticket, link: Arc<dyn wharf_whatsapp::Link>) {
+    let Some(outgoing) = state.sends.pending(ticket).map(|pending| Arc::clone(&pending.outgoing)) else {
+        return;
+    };
+    let media = outgoing.content.media();
+    let shown = match media.is_some_and(|media| media.kind == FileType::Voice) {
+        true => PresenceState::Recording,
+        false => PresenceState::Typing,
+    };
+    state
+        .tasks
+        .spawn(async move { link.types(&outgoing.to, shown, outgoing.typing()).await });
 }
 
 /// The link, if messages can be sent on it.

@@ -10,6 +10,7 @@ mod history;
 mod kept;
 mod keys;
 mod late_words;
+mod marks;
 mod media;
 mod metrics;
 mod outbound;

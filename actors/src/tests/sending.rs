@@ -3,6 +3,7 @@
 mod earlier;
 mod model;
 mod once;
+mod typing;
 mod waiting;
 
 use std::{sync::Arc, time::Duration};

@@ -114,6 +114,7 @@ pub(crate) fn connection(row: &SqliteRow) -> Result<Connection, sqlx::Error> {
         proxy: row.try_get("proxy_shown")?,
         sending: pace(row)?,
         reject_calls: row.try_get("reject_calls")?,
+        mark_read: row.try_get("mark_read")?,
         created_at: time(row, "created_at")?,
         updated_at: time(row, "updated_at")?,
         wanted: row.try_get("wanted")?,

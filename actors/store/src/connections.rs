@@ -100,6 +100,7 @@ impl Group<'_> {
             .bind(per_second)
             .bind(burst)
             .bind(new.reject_calls)
+            .bind(new.mark_read)
             .bind(other.as_ref().map(PhoneNumber::as_str));
         let row = statement.fetch_optional(self.enter()?).await;
         self.leave(row.and_then(|row| row.as_ref().map(connection).transpose()))
@@ -151,7 +152,8 @@ impl Group<'_> {
             .bind(change.sending.is_some())
             .bind(per_second)
             .bind(burst)
-            .bind(change.reject_calls);
+            .bind(change.reject_calls)
+            .bind(change.mark_read);
         let row = statement.fetch_optional(self.enter()?).await;
         self.leave(row.and_then(|row| row.as_ref().map(connection).transpose()))
     }

@@ -247,6 +247,8 @@ pub struct NewConnection {
     pub sending: Option<Pace>,
     /// Whether it turns down every call as it rings.
     pub reject_calls: bool,
+    /// Whether it marks messages that come in as read.
+    pub mark_read: bool,
 }
 
 impl NewConnection {
@@ -258,6 +260,7 @@ impl NewConnection {
             proxy: None,
             sending: None,
             reject_calls: false,
+            mark_read: false,
         }
     }
 }
@@ -275,6 +278,8 @@ pub struct ConnectionChange {
     pub sending: Option<Option<Pace>>,
     /// Whether it turns down every call as it rings.
     pub reject_calls: Option<bool>,
+    /// Whether it marks messages that come in as read.
+    pub mark_read: Option<bool>,
 }
 
 /// A connection's row as its session wants it to be: absolute values, so that writing it twice does no harm.

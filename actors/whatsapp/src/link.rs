@@ -10,7 +10,7 @@ use thiserror::Error;
 use tokio::sync::mpsc;
 use wharf_domain::{
     ConnectionKey, EventKinds, IncomingMessage, Outgoing, PhoneNumber, Recipient, Timestamp,
-    action::{Action, Done},
+    action::{Action, Done, PresenceState},
     outgoing::Place,
     proxy::Proxy,
 };
@@ -244,6 +244,10 @@ pub trait Link: Send + Sync + 'static {
     async fn place(&self, _to: &Recipient) -> Option<Place> {
         None
     }
+
+    /// Shows somebody that something is typed or recorded for them, for so long, and the account online meanwhile, since they
+    /// would not see it otherwise. What fails is left out.
+    async fn types(&self, _to: &Recipient, _shown: PresenceState, _long: Duration) {}
 
     /// Does something else at WhatsApp, within `deadline`. Dropping the future does not take it back.
     ///

@@ -226,6 +226,7 @@ impl LiveFactory {
             lane: Mutex::default(),
             moved: Notify::new(),
             follow: Follow::default(),
+            typing: tokio::sync::Mutex::default(),
         }))
     }
 
@@ -355,6 +356,7 @@ impl LinkFactory for LiveFactory {
             control,
             memory: Arc::clone(&inbound.memory),
             timers: Arc::clone(&inbound.timers),
+            inbound: Arc::downgrade(&inbound),
         };
         let driver = Driver {
             client,

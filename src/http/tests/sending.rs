@@ -74,6 +74,10 @@ async fn every_type_is_read() {
             json!({"type": "revoke", "target": {"message_id": "M", "from": NUMBER}}),
             "Revoke { target",
         ),
+        (
+            json!({"type": "text", "text": "x", "typing_seconds": 20}),
+            "typing_seconds: Some(20)",
+        ),
         (json!({"type": "forward", "message_id": "M"}), "Forward(Sent(\"M\"))"),
         (
             json!({"type": "forward", "event_id": "01900000-0000-7000-8000-000000000001"}),
@@ -156,6 +160,18 @@ async fn everything_wrong_is_named() {
         (
             json!({"to": GROUP, "type": "text", "text": "x", "reply_to": {"message_id": "Q"}}),
             vec!["reply_to.from"],
+        ),
+        (
+            json!({"to": to, "type": "text", "text": "x", "typing_seconds": 21}),
+            vec!["typing_seconds"],
+        ),
+        (
+            json!({"to": to, "type": "text", "text": "x", "typing_seconds": 0}),
+            vec!["typing_seconds"],
+        ),
+        (
+            json!({"to": to, "type": "revoke", "target": {"message_id": "M"}, "typing_seconds": 3}),
+            vec!["typing_seconds"],
         ),
         (
             json!({"to": to, "type": "text", "text": "x", "reply_to": "Q"}),

@@ -287,6 +287,7 @@ async fn name_proxy_and_pace_are_set_changed_and_cleared() {
         ),
         (json!({"sending": null}), "sending: Some(None), reject_calls: None"),
         (json!({"reject_calls": true}), "reject_calls: Some(true)"),
+        (json!({"mark_read": true}), "mark_read: Some(true)"),
     ] {
         assert_eq!(patch(body.clone()).send().await.status, 200, "{body}");
         assert!(facade.desk.asked().contains(asked), "{body}: {}", facade.desk.asked());
@@ -306,6 +307,7 @@ async fn name_proxy_and_pace_are_set_changed_and_cleared() {
             "sending.per_minute",
         ),
         (json!({"reject_calls": null}), "reject_calls"),
+        (json!({"mark_read": 1}), "mark_read"),
         (json!({"phone_number": NUMBER}), "phone_number"),
     ] {
         let reply = patch(body.clone()).send().await;

@@ -15,6 +15,8 @@ const MESSAGE_ID_MAX: usize = 128;
 const EMOJI_MAX_BYTES: usize = 64;
 /// Options that a poll may have: WhatsApp's apps take 2 to 12.
 pub const POLL_OPTIONS: std::ops::RangeInclusive<usize> = 2..=12;
+/// For how many seconds somebody may be seen typing before a message: WhatsApp's apps show it for some 25 at the most.
+pub const TYPING_SECONDS: std::ops::RangeInclusive<u8> = 1..=20;
 /// Contact cards in one message.
 pub const CONTACTS_MAX: usize = 20;
 
@@ -235,6 +237,19 @@ pub fn check_selectable(field: &'static str, count: u64, options: usize) -> Resu
 }
 
 /// # Errors
+/// `InvalidField` naming `field` outside of [`TYPING_SECONDS`].
+pub fn check_typing(field: &'static str, seconds: Option<u64>) -> Result<u8, InvalidField> {
+    let sane = seconds.and_then(|seconds| u8::try_from(seconds).ok());
+    sane.filter(|sane| TYPING_SECONDS.contains(sane)).ok_or_else(|| {
+        let (least, most) = (TYPING_SECONDS.start(), TYPING_SECONDS.end());
+        InvalidField::new(
+            field,
+            format!("must be a whole number of seconds from {least} to {most}"),
+        )
+    })
+}
+
+/// # Errors
 /// `InvalidField` naming `field` when it is empty or too long.
 pub fn check_text(field: &'static str, text: &str) -> Result<(), InvalidField> {
     bytes(field, text, 1, TEXT_MAX_BYTES)
@@ -324,6 +339,17 @@ mod tests {
         assert!(check_message_id("id", "3EB0ABCDEF").is_ok());
         for bad in ["", "a b", "é", &"x".repeat(129)] {
             assert!(check_message_id("id", bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn nobody_types_for_no_time_or_without_end() {
+        assert_eq!(
+            (check_typing("t", Some(1)), check_typing("t", Some(20))),
+            (Ok(1), Ok(20))
+        );
+        for bad in [None, Some(0), Some(21), Some(257)] {
+            assert!(check_typing("t", bad).is_err(), "{bad:?}");
         }
     }
 

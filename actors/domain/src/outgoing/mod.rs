@@ -13,8 +13,8 @@ mod status;
 mod told;
 
 pub use content::{
-    CONTACTS_MAX, ContactCard, Content, LinkPreview, POLL_OPTIONS, Poll, Quote, Target, check_emoji, check_latitude,
-    check_line, check_longitude, check_message_id, check_selectable, check_text,
+    CONTACTS_MAX, ContactCard, Content, LinkPreview, POLL_OPTIONS, Poll, Quote, TYPING_SECONDS, Target, check_emoji,
+    check_latitude, check_line, check_longitude, check_message_id, check_selectable, check_text, check_typing,
 };
 pub use edit::{EDIT_WINDOW, NotEditable};
 pub use file::{MediaMessage, ReadyFile, SentFile, check_caption, check_file_name};
@@ -27,6 +27,8 @@ pub(crate) use recipient::GROUP;
 pub use recipient::{GroupId, Recipient};
 pub use status::{News, OutgoingMessage, Progress, SendStatus, code};
 pub use told::{Place, Recorded, StatusChange, Told};
+
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +43,9 @@ pub struct Outgoing {
     /// The message that it answers; of text, location, contact, poll and what carries a file.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reply_to: Option<Quote>,
+    /// For so many seconds the other one sees that it is being typed or recorded before it goes; not of what is about another message.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub typing_seconds: Option<u8>,
 }
 
 impl Outgoing {
@@ -54,7 +59,13 @@ impl Outgoing {
                 link_preview: None,
             },
             reply_to: None,
+            typing_seconds: None,
         }
+    }
+
+    /// For how long it is seen being typed or recorded.
+    pub fn typing(&self) -> Duration {
+        Duration::from_secs(self.typing_seconds.unwrap_or_default().into())
     }
 }
 
@@ -72,6 +83,7 @@ mod tests {
             r#"{"to":"1-2@g.us","type":"text","text":"hi","mentions":["5511999999999"],"link_preview":{"url":"https://a.b","title":"A"},"reply_to":{"message_id":"X","from":"5511999999999","text":"?"}}"#,
             r#"{"to":"1-2@g.us","type":"text","text":"@100000000000007","mentions":["100000000000007@lid"]}"#,
             r#"{"to":"1-2@g.us","type":"text","text":"@all","mentions":"all"}"#,
+            r#"{"to":"5511999999999","type":"text","text":"hi","reply_to":{"message_id":"X"},"typing_seconds":3}"#,
             r#"{"to":"123@lid","type":"location","latitude":-23.5,"longitude":46.25,"name":"Here"}"#,
             r#"{"to":"5511999999999","type":"contact","contacts":[{"name":"Ana","phone_number":"5511988888888"}]}"#,
             r#"{"to":"5511999999999","type":"reaction","target":{"message_id":"X"},"emoji":"👍"}"#,

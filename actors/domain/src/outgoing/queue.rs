@@ -2,7 +2,8 @@
 //!
 //! Pure: it is told what happened and says what to start; whoever carries that out keeps the messages under their
 //! tickets. Messages of one chat go one after another in the order in which they were asked for; different chats do not
-//! wait for each other, but share the number's pace. A chat may have several names (a person's number and their hidden id):
+//! wait for each other, but share the number's pace. A message that is seen being typed first takes its turn of the pace when
+//! that begins, and no place among those under way before it ends. A chat may have several names (a person's number and their hidden id):
 //! messages that have one in common are of one chat.
 
 use std::{
@@ -26,6 +27,8 @@ pub struct Ticket(pub u64);
 /// What is to be done.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pumped {
+    /// Show that these are being typed.
+    pub type_first: Vec<Ticket>,
     /// Send these; each ends with [`Outbox::finished`] or [`Outbox::returned`].
     pub start: Vec<Ticket>,
     /// These have waited too long, and are gone.
@@ -44,12 +47,28 @@ struct Entry {
     held: bool,
     /// Its file is not at WhatsApp yet.
     lacks_file: bool,
+    typing: Typing,
+}
+
+/// How far a message is with being typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Typing {
+    /// It is not, or was.
+    No,
+    /// It will be, for so long.
+    For(Duration),
+    /// It is until then, and has its token.
+    Until(Timestamp),
 }
 
 impl Entry {
     fn names(&self) -> impl Iterator<Item = &str> {
         self.names.iter().map(AsRef::as_ref)
     }
+}
+
+fn earlier(one: Option<Timestamp>, other: Timestamp) -> Option<Timestamp> {
+    Some(one.map_or(other, |one| one.min(other)))
 }
 
 /// See the module.
@@ -97,6 +116,7 @@ impl Outbox {
             deadline,
             held: false,
             lacks_file: false,
+            typing: Typing::No,
         });
         ticket
     }
@@ -109,6 +129,11 @@ impl Outbox {
     /// Its file is there.
     pub fn have_file(&mut self, ticket: Ticket) {
         self.waiting_entry(ticket, |entry| entry.lacks_file = false);
+    }
+
+    /// A message that waits is seen being typed for so long before it starts.
+    pub fn types(&mut self, ticket: Ticket, long: Duration) {
+        self.waiting_entry(ticket, |entry| entry.typing = Typing::For(long));
     }
 
     /// A message that waits does not start before its row is written.
@@ -127,12 +152,13 @@ impl Outbox {
         self.under_way.retain(|entry| entry.ticket != ticket);
     }
 
-    /// A message that was started was certainly not sent: it takes its place again.
+    /// A message that was started was certainly not sent: it takes its place again, and is not typed again.
     pub fn returned(&mut self, ticket: Ticket, now: Timestamp) {
         let Some(at) = self.under_way.iter().position(|entry| entry.ticket == ticket) else {
             return;
         };
-        let entry = self.under_way.swap_remove(at);
+        let mut entry = self.under_way.swap_remove(at);
+        entry.typing = Typing::No;
         // Tickets count upwards: this is its old place.
         let place = self.waiting.partition_point(|other| other.ticket < entry.ticket);
         self.waiting.insert(place, entry);
@@ -176,11 +202,15 @@ impl Outbox {
         pumped
     }
 
-    /// Starts what may start; answers when the next may that only lacks a token.
+    /// Starts what may start; answers when the next may that only lacks a token or is being typed.
     fn start(&mut self, now: Timestamp, pumped: &mut Pumped) -> Option<Timestamp> {
         // The chats of what is under way, and of all that was asked for before what is looked at: thousands may wait.
         let mut taken: HashSet<&str> = self.under_way.iter().flat_map(Entry::names).collect();
-        let (mut places, mut lacks_token) = (Vec::new(), None);
+        let typed = self
+            .waiting
+            .iter()
+            .any(|entry| matches!(entry.typing, Typing::Until(_)));
+        let (mut places, mut begun, mut lacks_token, mut typed_at) = (Vec::new(), Vec::new(), None, None);
         for (place, entry) in self.waiting.iter().enumerate() {
             if self.under_way.len() + places.len() >= UNDER_WAY {
                 break;
@@ -190,11 +220,35 @@ impl Outbox {
             if waits {
                 continue;
             }
-            if !self.bucket.take(now) {
-                lacks_token = Some(self.bucket.next(now));
-                break;
+            match entry.typing {
+                Typing::Until(over) if over > now => {
+                    typed_at = earlier(typed_at, over);
+                    continue;
+                }
+                Typing::Until(_) => {}
+                Typing::No | Typing::For(_) if lacks_token.is_some() => continue,
+                Typing::No | Typing::For(_) if !self.bucket.take(now) => {
+                    lacks_token = Some(self.bucket.next(now));
+                    // Those behind it that have their tokens may go.
+                    match typed {
+                        true => continue,
+                        false => break,
+                    }
+                }
+                Typing::For(long) => {
+                    typed_at = earlier(typed_at, now + long);
+                    begun.push((place, now + long));
+                    continue;
+                }
+                Typing::No => {}
             }
             places.push(place);
+        }
+        for (place, over) in begun {
+            if let Some(entry) = self.waiting.get_mut(place) {
+                entry.typing = Typing::Until(over);
+                pumped.type_first.push(entry.ticket);
+            }
         }
         // Each that goes moves those behind it up.
         for (gone, place) in places.into_iter().enumerate() {
@@ -203,7 +257,7 @@ impl Outbox {
                 self.under_way.push(entry);
             }
         }
-        lacks_token
+        [lacks_token, typed_at].into_iter().flatten().min()
     }
 
     fn waiting_entry(&mut self, ticket: Ticket, change: impl FnOnce(&mut Entry)) {

@@ -4,7 +4,7 @@ macro_rules! connection_columns {
     () => {
         "client_id, phone_number, status, reason, reason_code, jid, push_name, connected_since, last_event_at, \
          reconnect_attempts, wanted, banned_until, device_name, proxy_shown, sending_per_second, sending_burst, \
-         reject_calls, created_at, updated_at"
+         reject_calls, mark_read, created_at, updated_at"
     };
 }
 
@@ -22,8 +22,8 @@ statements! {
     CREATE_CONNECTION = concat!(
         "INSERT INTO whatsapp_connections \
             (client_id, phone_number, status, wanted, created_at, updated_at, device_name, proxy_shown, proxy_sealed, \
-             sending_per_second, sending_burst, reject_calls) \
-         SELECT $1, $2, $3, true, $4, $4, $5, $6, $7, $8, $9, $10 WHERE ", not_written_as!("$11"), " \
+             sending_per_second, sending_burst, reject_calls, mark_read) \
+         SELECT $1, $2, $3, true, $4, $4, $5, $6, $7, $8, $9, $10, $11 WHERE ", not_written_as!("$12"), " \
          ON CONFLICT (client_id, phone_number) DO NOTHING RETURNING ",
         connection_columns!()
     );
@@ -37,7 +37,7 @@ statements! {
             proxy_sealed = CASE WHEN $5 THEN $7 ELSE proxy_sealed END, updated_at = $8, \
             sending_per_second = CASE WHEN $9 THEN $10 ELSE sending_per_second END, \
             sending_burst = CASE WHEN $9 THEN $11 ELSE sending_burst END, \
-            reject_calls = COALESCE($12, reject_calls) \
+            reject_calls = COALESCE($12, reject_calls), mark_read = COALESCE($13, mark_read) \
          WHERE client_id = $1 AND phone_number = $2 RETURNING ",
         connection_columns!()
     );

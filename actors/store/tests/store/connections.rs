@@ -81,7 +81,7 @@ on_every_database! {
         assert_eq!((made.device_name.as_deref(), made.proxy), (Some("Shop"), Some(proxy(1).shown)));
         assert_eq!(db.store.sealed_proxy(&number).await.unwrap(), Some(proxy(1).sealed));
         assert_eq!(db.store.any_proxy().await.unwrap(), Some((number.clone(), proxy(1).sealed)));
-        let nothing = ConnectionChange { key: number.clone(), device_name: None, proxy: None, sending: None, reject_calls: None };
+        let nothing = ConnectionChange { key: number.clone(), device_name: None, proxy: None, sending: None, reject_calls: None, mark_read: None };
         for (change, name, shown) in [
             (nothing.clone(), Some("Shop"), Some(1)),
             (ConnectionChange { proxy: Some(Some(proxy(2))), ..nothing.clone() }, Some("Shop"), Some(2)),
@@ -107,7 +107,7 @@ on_every_database! {
         let new = NewConnection { sending: Some(pace(2)), ..plain(&number) };
         let made = db.write(async |group| group.create_connection(&new, NOW).await).await.unwrap();
         assert_eq!(made.sending, Some(pace(2)));
-        let nothing = ConnectionChange { key: number.clone(), device_name: None, proxy: None, sending: None, reject_calls: None };
+        let nothing = ConnectionChange { key: number.clone(), device_name: None, proxy: None, sending: None, reject_calls: None, mark_read: None };
         for (sending, shown) in [(Some(Some(pace(0))), Some(pace(0))), (None, Some(pace(0))), (Some(None), None), (None, None)] {
             let change = ConnectionChange { sending, ..nothing.clone() };
             let changed = db.write(async |group| group.update_connection(&change, later(5)).await).await.unwrap();
@@ -124,11 +124,28 @@ on_every_database! {
         let new = NewConnection { reject_calls: true, ..plain(&number) };
         let made = db.write(async |group| group.create_connection(&new, NOW).await).await.unwrap();
         assert!(made.reject_calls);
-        let nothing = ConnectionChange { key: number.clone(), device_name: None, proxy: None, sending: None, reject_calls: None };
+        let nothing = ConnectionChange { key: number.clone(), device_name: None, proxy: None, sending: None, reject_calls: None, mark_read: None };
         for (reject_calls, shown) in [(None, true), (Some(false), false), (None, false), (Some(true), true)] {
             let change = ConnectionChange { reject_calls, ..nothing.clone() };
             let changed = db.write(async |group| group.update_connection(&change, later(5)).await).await.unwrap();
             assert_eq!(changed.reject_calls, shown);
+            assert_eq!(db.store.connection(&number).await.unwrap(), Some(changed));
+        }
+    }
+
+    async fn messages_stay_unread_unless_the_client_says_otherwise(db: &mut Database) {
+        let client = db.client("acme").await;
+        let (plain_one, number) = (key(client.id, "5511888888887"), key(client.id, "5511888888888"));
+        let made = db.write(async |group| group.create_connection(&plain(&plain_one), NOW).await).await.unwrap();
+        assert!(!made.mark_read);
+        let new = NewConnection { mark_read: true, ..plain(&number) };
+        let made = db.write(async |group| group.create_connection(&new, NOW).await).await.unwrap();
+        assert_eq!((made.mark_read, made.reject_calls), (true, false));
+        let nothing = ConnectionChange { key: number.clone(), device_name: None, proxy: None, sending: None, reject_calls: None, mark_read: None };
+        for (mark_read, shown) in [(None, true), (Some(false), false), (None, false), (Some(true), true)] {
+            let change = ConnectionChange { mark_read, ..nothing.clone() };
+            let changed = db.write(async |group| group.update_connection(&change, later(5)).await).await.unwrap();
+            assert_eq!((changed.mark_read, changed.reject_calls), (shown, false));
             assert_eq!(db.store.connection(&number).await.unwrap(), Some(changed));
         }
     }

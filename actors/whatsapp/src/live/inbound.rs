@@ -73,6 +73,8 @@ pub(crate) struct Inbound {
     pub(crate) moved: Notify,
     /// Whose presence is asked for.
     pub(crate) follow: Follow,
+    /// In how many chats something is being typed. Whoever says that the account is there, or is not, holds it.
+    pub(crate) typing: tokio::sync::Mutex<usize>,
 }
 
 impl Inbound {

@@ -6,21 +6,22 @@
 //! setting for it. So what it said is taken back behind it, unless the number's client or a webhook wants it so.
 //!
 //! A device that never says that it is there is unlinked after two weeks, however much it reads and writes. So it is there for a
-//! moment twice a day.
+//! moment twice a day. So it is while somebody is to see that a message is being typed.
 
 use std::{
     sync::{Arc, Weak},
     time::Duration,
 };
 
-use tokio::time::sleep;
+use tokio::time::{sleep, sleep_until};
+use wharf_domain::action::Action;
 use whatsapp_rust::Client;
 use whatsapp_rust::wacore::{
     iq::keepalive::KeepaliveSpec,
     types::events::{Event, EventHandler, EventInterest, EventKind},
 };
 
-use super::inbound::Inbound;
+use super::{acts::Acting, inbound::Inbound};
 
 /// How long the server may take to answer before what was said of a new name is taken back all the same.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -84,10 +85,32 @@ async fn take_back_named(client: Weak<Client>, inbound: Arc<Inbound>) {
     take_back(&client, &inbound).await;
 }
 
-/// Unless the account is to be seen online.
+/// Shows something in a chat, and the account online, until whoever acts gives up.
+pub(super) async fn there_for(client: Weak<Client>, inbound: Arc<Inbound>, acting: Acting, shown: Action) {
+    let (over, by) = (inbound.reporter.over(), acting.by);
+    {
+        let mut typing = inbound.typing.lock().await;
+        *typing += 1;
+        if let Err(error) = acting.client.presence().set_available().await {
+            tracing::debug!(%error, "nobody sees that something is being typed");
+        }
+    }
+    let showing = async {
+        if let Err(error) = acting.act(shown).await {
+            tracing::debug!(%error, "a chat is not shown that something is being typed");
+        }
+        sleep_until(by).await;
+    };
+    over.run_until_cancelled(Box::pin(showing)).await;
+    *inbound.typing.lock().await -= 1;
+    take_back(&client, &inbound).await;
+}
+
+/// Unless the account is to be seen online, or something is being typed: then whoever ends last does it.
 pub(super) async fn take_back(client: &Weak<Client>, inbound: &Inbound) {
+    let typing = inbound.typing.lock().await;
     let follows = inbound.follow.is_used() && inbound.inbox.wanted().contains(wharf_domain::EventKind::Presence);
-    if stays(inbound.memory.shown_online(), follows) {
+    if *typing > 0 || stays(inbound.memory.shown_online(), follows) {
         return;
     }
     let Some(client) = client.upgrade() else { return };

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wharf_domain::{
     Outgoing, PhoneNumber, Recipient,
-    action::{Action, Done},
+    action::{Action, Done, PresenceState},
     outgoing::Place,
 };
 use whatsapp_rust::Client;
@@ -21,7 +21,9 @@ use whatsapp_rust::wacore::pair_code::PairCodeUtils;
 
 use super::{
     acts::{Acting, UNANSWERED},
+    inbound::Inbound,
     memory::Memory,
+    online,
     reporter::{Reporter, Stage, now},
     reupload,
     runtime::LinkRuntime,
@@ -57,6 +59,7 @@ pub(crate) struct LiveLink {
     pub(crate) control: Control,
     pub(crate) memory: Arc<Memory>,
     pub(crate) timers: Arc<Timers>,
+    pub(crate) inbound: Weak<Inbound>,
 }
 
 impl LiveLink {
@@ -65,6 +68,17 @@ impl LiveLink {
         let client = self.client.upgrade();
         let up = client.filter(|client| self.control.reporter.can_send() && client.is_connected());
         up.ok_or(SendError::NotConnected)
+    }
+
+    fn acting(&self, deadline: Duration) -> Result<Acting, SendError> {
+        Ok(Acting {
+            client: self.connected()?,
+            memory: Arc::clone(&self.memory),
+            timers: Arc::clone(&self.timers),
+            reporter: Arc::clone(&self.control.reporter),
+            by: Instant::now() + deadline,
+            deadline,
+        })
     }
 
     /// Runs in a task of its own: a caller that goes away must not leave an encryption half done.
@@ -106,15 +120,21 @@ impl Link for LiveLink {
         place(&client, &self.memory, own, to).await
     }
 
-    async fn act(&self, action: &Action, deadline: Duration) -> Result<Done, SendError> {
-        let acting = Acting {
-            client: self.connected()?,
-            memory: Arc::clone(&self.memory),
-            timers: Arc::clone(&self.timers),
-            reporter: Arc::clone(&self.control.reporter),
-            by: Instant::now() + deadline,
-            deadline,
+    async fn types(&self, to: &Recipient, shown: PresenceState, long: Duration) {
+        let (Ok(acting), Some(inbound)) = (self.acting(long), self.inbound.upgrade()) else {
+            return;
         };
+        let shown = Action::Presence {
+            to: Some(to.clone()),
+            state: shown,
+        };
+        // In a task of its own: whoever ends this leaves nobody online.
+        let typing = online::there_for(self.client.clone(), inbound, acting, shown);
+        let _ended = self.runtime.start(typing).await;
+    }
+
+    async fn act(&self, action: &Action, deadline: Duration) -> Result<Done, SendError> {
+        let acting = self.acting(deadline)?;
         let (over, action) = (self.control.reporter.over().clone(), action.clone());
         let work = async move {
             let unheard = match action.is_look_up() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use wharf_domain::{
     Outgoing, PhoneNumber, Recipient,
-    action::{Action, ContactInfo, Done, NumberCheck, ProfileInfo},
+    action::{Action, ContactInfo, Done, NumberCheck, PresenceState, ProfileInfo},
     outgoing::Place,
 };
 
@@ -13,6 +13,13 @@ use super::{ScriptedHandle, SendScript, SentMessage, now, scripted_panic};
 use crate::{
     CloseReason, Link, LinkEvent, LostFile, MediaHosts, PairCode, PairCodeError, ReuploadError, SendError, Sent,
 };
+
+impl ScriptedHandle {
+    /// WhatsApp brings what waited there, until it is connected: nothing goes out meanwhile.
+    pub fn catches_up(&self) {
+        self.state().connected = false;
+    }
+}
 
 #[async_trait]
 impl Link for ScriptedHandle {
@@ -61,6 +68,12 @@ impl Link for ScriptedHandle {
     async fn place(&self, to: &Recipient) -> Option<Place> {
         let chat = self.state().chats.get(&to.to_string())?.clone();
         Some(Place { chat, ..Place::of(to) })
+    }
+
+    /// As what else is asked for.
+    async fn types(&self, to: &Recipient, shown: PresenceState, _long: Duration) {
+        let to = Some(to.clone());
+        self.state().acts.push(Action::Presence { to, state: shown });
     }
 
     /// Every number is on WhatsApp; nothing else has anything to answer.

@@ -130,3 +130,31 @@ async fn a_device_is_there_for_a_moment_now_and_then() {
     }
     line.link.close().await;
 }
+
+#[tokio::test]
+async fn whoever_is_typed_to_sees_it_and_the_account_online_for_as_long() {
+    let world = World::start().await;
+    world.name_account().await;
+    let line = world.pair().await;
+    line.link.close().await;
+    let mut line = world.open_into(line.inbox).await;
+    line.connected().await;
+    send(&line.link, THEIRS, "here", Duration::from_secs(20)).await.unwrap();
+    eventually("nobody sees it online", async || !world.is_online().await).await;
+    let (to, short) = (THEIRS.parse().unwrap(), Duration::from_secs(2));
+    let seen = async || {
+        let all = world.network.presence(THEIRS).await.unwrap();
+        all.into_iter().map(|one| one.state).collect::<Vec<_>>()
+    };
+    let long = line.link.types(&to, PresenceState::Recording, short * 3);
+    let short = async {
+        line.link.types(&to, PresenceState::Typing, short).await;
+        assert!(world.is_online().await, "the other one is not over");
+        let mut seen = seen().await;
+        seen.sort();
+        assert_eq!(seen, ["composing", "recording"]);
+    };
+    tokio::join!(long, short);
+    eventually("it is not online any more", async || !world.is_online().await).await;
+    line.link.close().await;
+}

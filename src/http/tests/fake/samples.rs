@@ -52,6 +52,7 @@ pub(super) fn connection(phone_number: PhoneNumber) -> Connection {
         proxy: None,
         sending: None,
         reject_calls: false,
+        mark_read: false,
         created_at: Timestamp(0),
         updated_at: Timestamp(0),
         wanted: true,

@@ -98,6 +98,52 @@ fn a_file_on_its_way_holds_its_chat_and_no_other() {
     assert_eq!(outbox.pump(at(2000), true).expired, [late]);
 }
 
+#[test]
+fn a_message_is_typed_before_it_goes_and_holds_its_chat_only() {
+    let mut outbox = Outbox::new(PACING, at(-100_000));
+    let [typed, next, other] = ["a", "a", "b"].map(|chat| outbox.take_in(&[chat], LATE));
+    outbox.types(typed, Duration::from_secs(5));
+    let pumped = outbox.pump(at(0), true);
+    assert_eq!((&*pumped.type_first, &*pumped.start), (&[typed][..], &[other][..]));
+    assert_eq!(pumped.wake_at, Some(at(5000)));
+    outbox.finished(other);
+    // It is shown once, and its row may be written meanwhile.
+    outbox.hold(typed);
+    assert_eq!(outbox.pump(at(4999), true).wake_at, Some(LATE));
+    outbox.release(typed);
+    let pumped = outbox.pump(at(4999), true);
+    assert_eq!((&*pumped.type_first, &*pumped.start), (&[][..], &[][..]));
+    assert_eq!(outbox.pump(at(5000), false).start, [], "a link that was lost");
+    assert_eq!(outbox.pump(at(6000), true).start, [typed]);
+    // Certainly not sent: it goes again, without being typed.
+    outbox.returned(typed, at(6000));
+    let pumped = outbox.pump(at(7000), true);
+    assert_eq!((&*pumped.type_first, &*pumped.start), (&[][..], &[typed][..]));
+    outbox.finished(typed);
+    assert_eq!(outbox.pump(at(8000), true).start, [next]);
+}
+
+#[test]
+fn typing_takes_its_turn_of_the_pace_and_no_place_among_those_under_way() {
+    let pacing = Pacing {
+        queue_max: 100,
+        ..PACING
+    };
+    let mut outbox = Outbox::new(pacing, at(-100_000));
+    let chats: Vec<Ticket> = (0..4).map(|n| outbox.take_in(&[&n.to_string()], LATE)).collect();
+    chats
+        .iter()
+        .for_each(|ticket| outbox.types(*ticket, Duration::from_secs(3)));
+    let pumped = outbox.pump(at(0), true);
+    assert_eq!((&*pumped.type_first, pumped.wake_at), (&chats[..2], Some(at(1000))));
+    assert_eq!(outbox.pump(at(1000), true).type_first, [chats[2]]);
+    // Those that have typed go, whether or not there is a token for the next.
+    let pumped = outbox.pump(at(3000), true);
+    assert_eq!((&*pumped.type_first, &*pumped.start), (&chats[3..], &chats[..2]));
+    assert_eq!(outbox.pump(at(4000), true).start, [chats[2]]);
+    assert_eq!(outbox.pump(at(6000), true).start, [chats[3]]);
+}
+
 /// Each is looked at once: held against all before it, this would take minutes.
 #[test]
 fn thousands_that_wait_for_their_files_are_looked_through_quickly() {
@@ -126,6 +172,7 @@ enum Act {
     Release(usize),
     Lack(usize),
     Have(usize),
+    Type(usize, i64),
     Pass(i64),
     Finish(usize),
     Return(usize),
@@ -139,6 +186,7 @@ fn act() -> impl Strategy<Value = Act> {
         1 => (0usize..8).prop_map(Act::Release),
         1 => (0usize..8).prop_map(Act::Lack),
         1 => (0usize..8).prop_map(Act::Have),
+        1 => (0usize..8, 1i64..3000).prop_map(|(at, ms)| Act::Type(at, ms)),
         3 => (0i64..3000).prop_map(Act::Pass),
         3 => (0usize..8).prop_map(Act::Finish),
         1 => (0usize..8).prop_map(Act::Return),
@@ -156,6 +204,8 @@ proptest! {
         let mut alive: BTreeMap<Ticket, ([u8; 2], i64)> = BTreeMap::new();
         let mut running: BTreeSet<Ticket> = BTreeSet::new();
         let (mut held, mut lacking) = (BTreeSet::<Ticket>::new(), BTreeSet::<Ticket>::new());
+        // How long those are typed that were not yet, and until when.
+        let (mut types, mut typed) = (BTreeMap::<Ticket, i64>::new(), BTreeMap::<Ticket, i64>::new());
         for act in acts {
             let nth = |set: &BTreeSet<Ticket>, n: usize| set.iter().nth(n).copied();
             match act {
@@ -192,6 +242,13 @@ proptest! {
                     outbox.have_file(ticket);
                     lacking.remove(&ticket);
                 },
+                Act::Type(n, ms) => {
+                    let waiting: BTreeSet<Ticket> = alive.keys().copied().filter(|t| !running.contains(t)).collect();
+                    if let Some(ticket) = nth(&waiting, n).filter(|ticket| !typed.contains_key(ticket)) {
+                        outbox.types(ticket, Duration::from_millis(ms.unsigned_abs()));
+                        types.insert(ticket, ms);
+                    }
+                }
                 Act::Pass(ms) => now += ms,
                 Act::Finish(n) => if let Some(ticket) = nth(&running, n) {
                     outbox.finished(ticket);
@@ -210,9 +267,13 @@ proptest! {
                 prop_assert!(deadline <= now && !running.contains(ticket) && !held.contains(ticket));
                 lacking.remove(ticket);
             }
-            prop_assert!(connected || pumped.start.is_empty());
+            prop_assert!(connected || (pumped.start.is_empty() && pumped.type_first.is_empty()));
+            for ticket in &pumped.type_first {
+                typed.insert(*ticket, now + types.remove(ticket).expect("it is to be typed, and was not"));
+            }
             for ticket in &pumped.start {
                 let (names, deadline) = alive[ticket];
+                prop_assert!(!types.contains_key(ticket) && typed.remove(ticket).is_none_or(|over| over <= now));
                 prop_assert!(deadline > now && !held.contains(ticket) && !lacking.contains(ticket));
                 prop_assert!(running.insert(*ticket));
                 let shared = |of: &[u8; 2]| of.iter().any(|name| names.contains(name));

@@ -21,6 +21,8 @@ enum Act {
     /// What of the message at a place is changed, and how.
     Hold(usize, bool),
     Lack(usize, bool),
+    /// It is typed first, for so long.
+    Type(usize, i64),
     Finish(usize),
     /// What waits has failed before its turn: its row was not written, or its file cannot be sent.
     Drop(usize),
@@ -44,6 +46,7 @@ fn act() -> impl Strategy<Value = Act> {
         1 => (names_of_few(), 0..60_000_i64).prop_map(|(names, wait)| Act::Restore(names, wait)),
         2 => (0..16_usize, any::<bool>()).prop_map(|(at, is)| Act::Hold(at, is)),
         2 => (0..16_usize, any::<bool>()).prop_map(|(at, is)| Act::Lack(at, is)),
+        2 => (0..16_usize, 1..20_000_i64).prop_map(|(at, ms)| Act::Type(at, ms)),
         4 => (0..16_usize).prop_map(Act::Finish),
         2 => (0..16_usize).prop_map(Act::Return),
         1 => (0..16_usize).prop_map(Act::Drop),
@@ -70,6 +73,9 @@ struct Message {
     held: bool,
     lacks_file: bool,
     running: bool,
+    /// How long it will be typed, and until when it is.
+    types: Option<i64>,
+    typed: Option<i64>,
 }
 
 /// What is known without asking the outbox.
@@ -133,6 +139,12 @@ impl Model {
             Act::Restore(names, wait) => self.take_in(names, wait),
             Act::Hold(place, is) => self.hold(place, is),
             Act::Lack(place, is) => self.lack(place, is),
+            Act::Type(place, ms) => {
+                if let Some(ticket) = self.nth(place, |message| !message.running && message.typed.is_none()) {
+                    self.outbox.types(ticket, Duration::from_millis(ms.unsigned_abs()));
+                    self.change(ticket, |message| message.types = Some(ms));
+                }
+            }
             Act::Finish(place) => {
                 let ticket = self.nth(place, |message| message.running);
                 self.ends(ticket);
@@ -152,7 +164,7 @@ impl Model {
             Act::Return(place) => {
                 if let Some(ticket) = self.nth(place, |message| message.running) {
                     self.outbox.returned(ticket, at(self.now));
-                    self.change(ticket, |message| message.running = false);
+                    self.change(ticket, |message| (message.running, message.typed) = (false, None));
                     self.paused_until = self.now + PAUSE_MS;
                     let most = self.most();
                     self.tokens = self.filled().map(|level| ((level + 1000).min(most), self.now));
@@ -185,6 +197,8 @@ impl Model {
             held: false,
             lacks_file: false,
             running: false,
+            types: None,
+            typed: None,
         };
         assert!(self.messages.insert(ticket, message).is_none());
     }
@@ -234,11 +248,21 @@ impl Model {
             assert!(!expired.running && !expired.held);
             self.gone.insert(0, *ticket);
         }
+        let now = self.now;
+        for ticket in &pumped.type_first {
+            self.change(*ticket, |message| {
+                message.typed = message.types.take().map(|ms| now + ms)
+            });
+        }
+        // Those that were typed have their tokens.
+        let mut taken = pumped.type_first.len() as u64 * 1000;
         for ticket in &pumped.start {
-            self.change(*ticket, |message| message.running = true);
+            let message = self.messages.get_mut(ticket).expect("it was there");
+            assert!(message.types.is_none() && message.typed.is_none_or(|over| over <= now));
+            message.running = true;
+            taken += if message.typed.is_none() { 1000 } else { 0 };
         }
         if self.pacing.per_second > 0 {
-            let taken = pumped.start.len() as u64 * 1000;
             self.tokens = self
                 .filled()
                 .map(|level| (level.checked_sub(taken).expect("faster than it may"), self.now));
@@ -247,21 +271,33 @@ impl Model {
         pumped
     }
 
-    /// Messages that nothing is in the way of but the pace, a pause and the number of those under way.
-    fn may_go(&self) -> usize {
-        let may = |(ticket, message): &(&Ticket, &Message)| {
+    /// Messages that nothing is in the way of but the pace, a pause, the number of those under way, and the time that they are typed.
+    fn free(&self) -> impl Iterator<Item = &Message> {
+        let free = |(ticket, message): &(&Ticket, &Message)| {
             let mut earlier = self.messages.range(..*ticket).map(|(_, earlier)| earlier);
             let mut running = self.messages.values().filter(|other| other.running);
             let shares = |other: &Message| other.names.iter().any(|name| message.names.contains(name));
             !message.running && !message.held && !message.lacks_file && !earlier.any(shares) && !running.any(shares)
         };
-        self.messages.iter().filter(may).count()
+        self.messages.iter().filter(free).map(|(_, message)| message)
     }
 
     fn check(&self, pumped: &Pumped) {
         let running = self.messages.values().filter(|message| message.running).count();
         assert!(running <= UNDER_WAY);
-        if !self.connected || running == UNDER_WAY || self.may_go() == 0 {
+        if !self.connected || running == UNDER_WAY {
+            return;
+        }
+        if let Some(over) = self.free().filter_map(|message| message.typed).min()
+            && self.now >= self.paused_until
+        {
+            assert!(over > self.now, "it was typed, and does not go");
+            assert!(
+                pumped.wake_at.is_some_and(|wake| wake.0 <= over),
+                "asleep while it goes"
+            );
+        }
+        if self.free().all(|message| message.typed.is_some()) {
             return;
         }
         let wake = pumped.wake_at.expect("something may go, and nobody asks when").0;
