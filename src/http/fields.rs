@@ -91,7 +91,7 @@ impl Fields {
     pub(super) fn optional<T>(
         &mut self,
         name: &'static str,
-        read: fn(&'static str, Value) -> Result<T, InvalidField>,
+        read: impl FnOnce(&'static str, Value) -> Result<T, InvalidField>,
     ) -> Result<Option<T>, Refused> {
         self.rest
             .shift_remove(name)

@@ -34,7 +34,7 @@ const REUPLOAD_DEADLINE: Duration = Duration::from_secs(20);
 
 /// What follows a try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum After {
+pub(crate) enum After {
     /// Nothing: its end is committed.
     Over,
     /// Another one, after so long.

@@ -64,7 +64,7 @@ pub(super) fn open(myself: &ActorRef<Message>, state: &State, generation: u64) {
         match opened {
             Ok(link) => {
                 *slot = Some(Arc::clone(&link));
-                tokio::spawn(marks::make(to_mark, Arc::downgrade(&link), key, shared));
+                tokio::spawn(marks::make(to_mark, Arc::downgrade(&link), key));
                 if myself
                     .cast(Message::Opened {
                         generation,

@@ -4,21 +4,16 @@
 //! them, one for what came together of one sender in one chat. While WhatsApp still brings what waited there it waits, too.
 //! What is too much for it, and what is left when the link ends, stays unread.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Weak},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Weak, time::Duration};
 
 use tokio::sync::mpsc;
 use wharf_domain::{
-    ConnectionKey, EventKind, IncomingMessage, Recipient,
+    ConnectionKey, IncomingMessage, Recipient,
     action::{Action, READ_MAX},
 };
 use wharf_whatsapp::{Link, SendError};
 
 use super::SEND_DEADLINE;
-use crate::shared::Shared;
 
 /// Messages of one number that wait for their marks.
 const WAITING: usize = 10_000;
@@ -64,22 +59,12 @@ pub(super) fn channel() -> (mpsc::Sender<Mark>, mpsc::Receiver<Mark>) {
 }
 
 /// Makes the marks of a link, until it has ended.
-pub(super) async fn make(
-    mut marks: mpsc::Receiver<Mark>,
-    link: Weak<dyn Link>,
-    key: ConnectionKey,
-    shared: Arc<Shared>,
-) {
+pub(super) async fn make(mut marks: mpsc::Receiver<Mark>, link: Weak<dyn Link>, key: ConnectionKey) {
     let mut some = Vec::new();
     while marks.recv_many(&mut some, TOGETHER).await > 0 {
         let mut groups: HashMap<_, Vec<String>> = HashMap::new();
         for Mark { chat, from, message_id } in some.drain(..) {
             groups.entry((chat, from)).or_default().push(message_id);
-        }
-        // Of a number whose webhook is gone they were not kept.
-        let wanted = shared.store.wanted_events(&key).await;
-        if !wanted.is_ok_and(|wanted| wanted.contains(EventKind::Message)) {
-            continue;
         }
         for ((chat, from), ids) in groups {
             for ids in ids.chunks(READ_MAX) {

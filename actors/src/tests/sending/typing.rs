@@ -41,7 +41,7 @@ async fn a_message_is_typed_before_it_goes_and_other_chats_do_not_wait() {
     wait_until("it is typed", WITHIN, || async { link.acts() == [typing()] }).await;
     let other = NewMessage::text("5511777777777".parse().unwrap(), "other");
     let other = send(&world, client, other).await.unwrap();
-    assert_eq!(other.status, "sent");
+    assert_eq!(other.status, SendStatus::Sent);
     let row = shown(&world.gateway, client, &number(1), &first.message_id).await;
     assert_eq!(row.status, SendStatus::Queued);
     let row = until(&world, client, &first.message_id, SendStatus::Sent).await;
@@ -63,7 +63,7 @@ async fn typing_is_no_part_of_a_messages_deadline() {
         wait: true,
         ..typed("slow", 2)
     };
-    assert_eq!(send(&world, client, message).await.unwrap().status, "sent");
+    assert_eq!(send(&world, client, message).await.unwrap().status, SendStatus::Sent);
     world.gateway.stop().await;
 }
 
