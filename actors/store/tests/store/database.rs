@@ -163,10 +163,9 @@ impl Database {
         let mut events = Vec::new();
         for size in sizes {
             let id = self.uuid().to_string();
-            let new = NewEvent {
-                payload: format!(r#"{{"content":"{}"}}"#, "x".repeat(*size)),
-                ..self.message(&webhook.key(), &id, &id)
-            };
+            let mut new = self.message(&webhook.key(), &id, &id);
+            new.message.content = "x".repeat(*size);
+            new.payload = new.message.payload(new.key.client_id, &new.key.phone_number);
             events.push(self.record(&[new]).await.remove(0).event);
         }
         events

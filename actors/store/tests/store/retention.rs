@@ -1,7 +1,7 @@
 use wharf_domain::{EventStatus, Timestamp, retention::Cutoffs};
 use wharf_store::NewEvent;
 
-use crate::database::{Database, NOW, delivered, failed, later, on_every_database, plain};
+use crate::database::{Database, NOW, delivered, failed, later, on_every_database, plain, postponed};
 
 /// What was created before the sixth second goes, delivered or failed.
 fn six() -> Cutoffs {
@@ -55,8 +55,8 @@ on_every_database! {
         let (_, webhook) = db.tenant("acme").await;
         let events = db.long_events(&webhook, &[100, 1_400_000]).await;
         for attempt in 1..=20 {
-            let failed = failed(&webhook, &events[0]);
-            db.outcomes(&[wharf_domain::AttemptOutcome { attempt, ..failed }]).await;
+            let refused = postponed(&webhook, &events[0], 5);
+            db.outcomes(&[wharf_domain::AttemptOutcome { attempt, ..refused }]).await;
         }
         let visited = db.store.visit_events(0, 9).await.unwrap();
         assert_eq!(visited.iter().map(|row| row.weight).collect::<Vec<_>>(), [21, 342]);
