@@ -97,6 +97,8 @@ pub struct Visited {
     pub status: EventStatus,
     /// When it was made.
     pub created_at: Timestamp,
+    /// What its removal takes: rows of its own and of its attempts, and pages that its body has to itself.
+    pub weight: usize,
 }
 
 /// A walk over the events in the order of arrival, from the oldest on, until everything is too young.
@@ -125,7 +127,7 @@ impl Walk {
     ///
     /// A clock that jumped leaves events with times out of order. One that lies in the future is no reason to stop, and
     /// neither is a young one with old ones behind it.
-    pub fn step(&mut self, rows: &[Visited], visit: usize, cutoffs: &Cutoffs, now: Timestamp) -> (Vec<i64>, bool) {
+    pub fn step(&mut self, rows: &[Visited], visit: usize, cutoffs: &Cutoffs, now: Timestamp) -> (Vec<Visited>, bool) {
         let mut condemned = Vec::new();
         let (mut old, mut young) = (false, false);
         for row in rows {
@@ -136,7 +138,7 @@ impl Walk {
                 self.young_from.get_or_insert(row.seq - 1);
             }
             if cutoffs.condemn(row.status, row.created_at) {
-                condemned.push(row.seq);
+                condemned.push(*row);
             }
             self.place = row.seq;
         }
@@ -148,7 +150,7 @@ impl Walk {
     }
 }
 
-/// How much a step takes on, from how long the one before held the writer.
+/// How much a step takes on, by its weight, from how long the one before held the writer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
     size: usize,
@@ -181,6 +183,19 @@ impl Pace {
         }
         (took * PAUSE_SHARE).clamp(SHORTEST_PAUSE, LONGEST_PAUSE)
     }
+}
+
+/// How many rows of these weights a step of `size` takes, one at the least, and what they come to.
+pub fn fitting(weights: impl IntoIterator<Item = usize>, size: usize) -> (usize, usize) {
+    let (mut taken, mut weight) = (0, 0_usize);
+    for next in weights {
+        let with_next = weight.saturating_add(next);
+        if taken > 0 && with_next > size {
+            break;
+        }
+        (taken, weight) = (taken + 1, with_next);
+    }
+    (taken, weight)
 }
 
 /// Whether the clock can be believed. One that leaps forward by months would condemn everything at once.
@@ -219,7 +234,13 @@ mod tests {
             seq,
             status,
             created_at: days_ago(days),
+            weight: 1,
         }
+    }
+
+    fn step(walk: &mut Walk, rows: &[Visited], cutoffs: &Cutoffs, now: Timestamp) -> (Vec<i64>, bool) {
+        let (condemned, over) = walk.step(rows, rows.len().max(1), cutoffs, now);
+        (condemned.iter().map(|row| row.seq).collect(), over)
     }
 
     #[test]
@@ -247,16 +268,16 @@ mod tests {
             row(3, Failed, 10),
             row(4, Pending, 10),
         ];
-        assert_eq!(walk.step(&rows, 4, &cutoffs, NOW), (vec![1, 2], false));
+        assert_eq!(step(&mut walk, &rows, &cutoffs, NOW), (vec![1, 2], false));
         let rows = [
             row(5, Delivered, 8),
             row(6, Delivered, 6),
             row(7, Delivered, 5),
             row(8, Delivered, 5),
         ];
-        assert_eq!(walk.step(&rows, 4, &cutoffs, NOW), (vec![5], false));
+        assert_eq!(step(&mut walk, &rows, &cutoffs, NOW), (vec![5], false));
         let rows = [9, 10, 11, 12].map(|seq| row(seq, Delivered, 4));
-        assert_eq!(walk.step(&rows, 4, &cutoffs, NOW), (vec![], true));
+        assert_eq!(step(&mut walk, &rows, &cutoffs, NOW), (vec![], true));
         assert_eq!(walk.place(), 5, "the next round begins with the first young one");
         let later = Timestamp(NOW.0 + 2 * DAY);
         let rows = [
@@ -266,8 +287,8 @@ mod tests {
             row(9, Delivered, 4),
         ];
         let cutoffs = Keep::days(7, 30).cutoffs(later);
-        assert_eq!(walk.step(&rows, 4, &cutoffs, later), (vec![6], false));
-        assert_eq!(walk.step(&[], 4, &cutoffs, later), (vec![], true));
+        assert_eq!(step(&mut walk, &rows, &cutoffs, later), (vec![6], false));
+        assert_eq!(step(&mut walk, &[], &cutoffs, later), (vec![], true));
         assert_eq!(walk.place(), 6);
         walk.begin_anew();
         assert_eq!(walk.place(), 0);
@@ -279,10 +300,10 @@ mod tests {
         let cutoffs = Keep::days(7, 30).cutoffs(NOW);
         let mut walk = Walk::default();
         let future = [row(1, Delivered, -900), row(2, Delivered, -900)];
-        assert_eq!(walk.step(&future, 2, &cutoffs, NOW), (vec![], false));
+        assert_eq!(step(&mut walk, &future, &cutoffs, NOW), (vec![], false));
         let mixed = [row(3, Delivered, 2), row(4, Delivered, 20)];
-        assert_eq!(walk.step(&mixed, 2, &cutoffs, NOW), (vec![4], false));
-        assert_eq!(walk.step(&[], 2, &cutoffs, NOW), (vec![], true));
+        assert_eq!(step(&mut walk, &mixed, &cutoffs, NOW), (vec![4], false));
+        assert_eq!(step(&mut walk, &[], &cutoffs, NOW), (vec![], true));
         assert_eq!(walk.place(), 4, "the young one before it waits for the next pass");
     }
 
@@ -302,6 +323,30 @@ mod tests {
         assert_eq!(pace.size(), 512);
         pace.took(Duration::from_millis(12));
         assert_eq!(pace.size(), 512, "just right");
+    }
+
+    #[test]
+    fn no_step_takes_more_than_its_size_but_for_a_single_row() {
+        // Events with one attempt each, with twenty, with bodies of 1.4 MB.
+        let weights = [(1_000, 2), (400, 21), (50, 344)].map(|(rows, weight)| vec![weight; rows]);
+        let (weights, mut pace) = (weights.concat(), Pace::new(64, 1_000));
+        let (mut left, mut steps, mut most) = (weights.as_slice(), 0, 0);
+        while !left.is_empty() {
+            let (taken, weight) = fitting(left.iter().copied(), pace.size());
+            assert_eq!(left[..taken].iter().sum::<usize>(), weight);
+            assert!(weight <= pace.size() || taken == 1, "{weight} of {}", pace.size());
+            left = &left[taken..];
+            assert!(left.first().is_none_or(|next| weight + next > pace.size()));
+            (steps, most) = (steps + 1, most.max(weight));
+            pace.took(Duration::from_millis(1));
+        }
+        assert!(
+            (25..60).contains(&steps) && most > 900,
+            "{steps} steps, {most} at the most"
+        );
+        assert_eq!(fitting([344, 1], 64), (1, 344));
+        assert_eq!(fitting([], 64), (0, 0));
+        assert_eq!(fitting([usize::MAX, usize::MAX], usize::MAX), (2, usize::MAX));
     }
 
     #[test]

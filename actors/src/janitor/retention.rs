@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use wharf_domain::{
     Timestamp,
-    retention::{ClockWatch, Cutoffs, Pace, Visited, Walk},
+    retention::{ClockWatch, Cutoffs, Pace, Visited, Walk, fitting},
 };
 
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     shared::Shared,
 };
 
-/// Events and messages looked at in one go, by a reader. Also the most that one step removes.
+/// Events and messages looked at in one go, by a reader. Also what one step removes at the most, by its weight.
 const VISIT: usize = 1000;
 /// Pages given back in one step, at the most.
 const PAGES: usize = 1000;
@@ -29,7 +29,7 @@ const FREE_SHARE: u64 = 10;
 const LOOK_PAUSE: Duration = Duration::from_millis(10);
 
 /// A step that removes has pauses of its own.
-async fn rest_after(condemned: &[i64]) {
+async fn rest_after(condemned: &[Visited]) {
     if condemned.is_empty() {
         tokio::time::sleep(LOOK_PAUSE).await;
     }
@@ -153,7 +153,7 @@ impl Retention {
         loop {
             let rows = shared.store.visit_outgoing(self.sent, cutoffs, VISIT).await?;
             let condemned = rows.iter().filter(|row| cutoffs.condemn(row.status, row.created_at));
-            let condemned: Vec<i64> = condemned.map(|row| row.seq).collect();
+            let condemned: Vec<Visited> = condemned.copied().collect();
             removed += self.remove(shared, Work::Outgoing, &condemned, cutoffs, report).await?;
             self.sent = rows.last().copied().or(self.sent);
             if rows.len() < VISIT {
@@ -163,28 +163,30 @@ impl Retention {
         }
     }
 
-    /// Removes what is at these places, of what `verb` says.
+    /// Removes these, of what `verb` says.
     async fn remove(
         &mut self,
         shared: &Shared,
         verb: fn(Vec<i64>, Cutoffs) -> Work,
-        mut seqs: &[i64],
+        mut rows: &[Visited],
         cutoffs: &Cutoffs,
         report: &mut Report,
     ) -> Result<u64, WriteError> {
         let mut removed = 0;
-        while !seqs.is_empty() {
-            let (now, later) = seqs.split_at(self.removing.size().min(seqs.len()));
-            let full = now.len() == self.removing.size();
-            let stepped = commit(shared, verb(now.to_vec(), *cutoffs), most(now.len()), report).await?;
-            // A step that had less to do than it might is no reason to take more on.
+        while !rows.is_empty() {
+            let (taken, weight) = fitting(rows.iter().map(|row| row.weight), self.removing.size());
+            let (now, later) = rows.split_at(taken);
+            let seqs = now.iter().map(|row| row.seq).collect();
+            let stepped = commit(shared, verb(seqs, *cutoffs), most(weight), report).await?;
+            // A step that had much less to do than it might is no reason to take more on.
+            let full = weight > self.removing.size() / 2;
             let mut pace = self.removing;
             let pause = pace.took(stepped.held);
             if full || pace.size() < self.removing.size() {
                 self.removing = pace;
             }
             removed += stepped.removed;
-            seqs = later;
+            rows = later;
             tokio::time::sleep(pause).await;
         }
         Ok(removed)

@@ -1,11 +1,11 @@
 //! Writes of clients.
 
-use sqlx::{SqliteConnection, query};
-use wharf_domain::{Client, ClientId, Timestamp, TokenHash};
+use sqlx::{SqliteConnection, query, query_scalar};
+use wharf_domain::{Client, ClientId, Timestamp, TokenHash, retention::fitting};
 
 use crate::{
     Group, StoreError,
-    codec::{At, client},
+    codec::{At, client, size},
     sql,
 };
 
@@ -48,8 +48,8 @@ impl Group<'_> {
         Ok(self.execute(statement).await? > 0)
     }
 
-    /// Removes a client's rows for good, after its sessions were logged out. One call removes `limit` rows at the most, so
-    /// that nobody else waits long for the writer; `true` when the client is gone, else call again.
+    /// Removes a client's rows for good, after its sessions were logged out. One call removes `limit` rows at the most, fewer
+    /// where events have many attempts or long bodies, so that nobody else waits long for the writer; `true` when the client is gone, else call again.
     ///
     /// # Errors
     /// As every write.
@@ -76,29 +76,56 @@ const ROWS: [&str; 9] = [
 ];
 
 async fn purge(connection: &mut SqliteConnection, id: ClientId, limit: u32) -> Result<bool, sqlx::Error> {
-    let mut room = u64::from(limit.max(1));
-    let mut remove = async |statement: &'static str, most: u64| {
-        let most = i64::try_from(most).unwrap_or(i64::MAX);
-        let removed = query(statement).bind(id.0).bind(most).execute(&mut *connection).await?;
-        Ok::<_, sqlx::Error>(removed.rows_affected())
-    };
-    room -= remove(sql::PURGE_CLIENT_UNLISTED, room).await?;
+    let (unlisted, room) = next_events(connection, sql::WEIGH_CLIENT_UNLISTED, id, limit.max(1)).await?;
+    remove(connection, sql::PURGE_CLIENT_UNLISTED, id, (unlisted, room)).await?;
     if room == 0 {
         return Ok(false);
     }
+    let (listed, mut left) = next_events(connection, sql::WEIGH_CLIENT_EVENTS, id, room).await?;
     // The same places of both, in the same order.
-    let listed = room;
-    room -= remove(sql::PURGE_CLIENT_EVENTS, listed).await?.min(room);
-    room = room.min(listed - remove(sql::PURGE_CLIENT_LIST, listed).await?.min(listed));
+    for statement in [sql::PURGE_CLIENT_EVENTS, sql::PURGE_CLIENT_LIST] {
+        remove(connection, statement, id, (listed, room)).await?;
+    }
     for statement in ROWS {
-        if room == 0 {
+        if left == 0 {
             return Ok(false);
         }
-        room -= remove(statement, room).await?.min(room);
+        let removed = remove(connection, statement, id, (left, left)).await?;
+        left = left.saturating_sub(u32::try_from(removed).unwrap_or(u32::MAX));
     }
-    if room == 0 {
+    if left == 0 {
         return Ok(false);
     }
     query(sql::PURGE_CLIENT).bind(id.0).execute(&mut *connection).await?;
     Ok(true)
+}
+
+/// How many of a client's next events a step has `room` for, one at the least, and what is left of it when they are gone: an event
+/// takes its attempts and its body along. Nothing is left where there are more.
+async fn next_events(
+    connection: &mut SqliteConnection,
+    weigh: &'static str,
+    id: ClientId,
+    room: u32,
+) -> Result<(u32, u32), sqlx::Error> {
+    let weigh = query_scalar(weigh).bind(id.0).bind(room).bind(room);
+    let weights: Vec<i64> = weigh.fetch_all(connection).await?;
+    let (taken, weight) = fitting(weights.iter().copied().map(size), room as usize);
+    let left = match taken == weights.len() {
+        true => (room as usize).saturating_sub(weight),
+        false => 0,
+    };
+    let rows = |rows: usize| u32::try_from(rows).unwrap_or(u32::MAX);
+    Ok((rows(taken), rows(left)))
+}
+
+/// Removes `most` rows at the most, where they are a webhook's those of the first `webhooks`; answers how many went.
+async fn remove(
+    connection: &mut SqliteConnection,
+    statement: &'static str,
+    id: ClientId,
+    (most, webhooks): (u32, u32),
+) -> Result<u64, sqlx::Error> {
+    let statement = query(statement).bind(id.0).bind(most).bind(webhooks);
+    Ok(statement.execute(connection).await?.rows_affected())
 }

@@ -59,6 +59,11 @@ pub(crate) fn count(rows: usize) -> i64 {
     i64::try_from(rows).unwrap_or(i64::MAX)
 }
 
+/// A weight as the database gives it.
+pub(crate) fn size(weight: i64) -> usize {
+    usize::try_from(weight).unwrap_or(usize::MAX)
+}
+
 /// A value as the text of its column, or as a list that a statement takes apart.
 pub(crate) fn json_text(value: &(impl Serialize + ?Sized)) -> Result<String, sqlx::Error> {
     serde_json::to_string(value).map_err(|error| sqlx::Error::Encode(Box::new(error)))

@@ -12,7 +12,7 @@ use wharf_domain::{
 
 use crate::{
     Group, Space, Store, StoreError,
-    codec::{At, count, event_status, json_text},
+    codec::{At, count, event_status, json_text, size},
     sql,
 };
 
@@ -211,6 +211,7 @@ fn visited(row: &SqliteRow) -> Result<Visited, sqlx::Error> {
         seq: row.try_get(0)?,
         status: event_status(row, 1)?,
         created_at: row.try_get::<At, _>(2)?.0,
+        weight: size(row.try_get(3)?),
     })
 }
 

@@ -17,6 +17,19 @@ macro_rules! statements {
     };
 }
 
+/// What it takes to write the row of event e anew: pages that its body has to itself are written with it.
+macro_rules! row_weight {
+    () => {
+        "1 + octet_length(e.payload) / 4096"
+    };
+}
+/// What it takes to remove event e: rows of its own and of its attempts, and pages that its body has to itself.
+macro_rules! event_weight {
+    () => {
+        concat!(row_weight!(), " + min(e.attempt_count, 1000)")
+    };
+}
+
 /// That client $1 has nothing for the number in a parameter: no connection, no webhook. Null is no number.
 macro_rules! not_written_as {
     ($number:literal) => {

@@ -5,11 +5,17 @@ macro_rules! client_columns {
         "id, name, created_at"
     };
 }
-/// The first $2 places in the list of events of client $1.
-macro_rules! first_listed {
+/// The places in the list of events of the first $3 webhooks of client $1.
+macro_rules! listed_of_client {
     () => {
-        " FROM (SELECT w.id FROM whatsapp_webhooks w WHERE w.client_id = $1 ORDER BY w.id LIMIT $2) f \
-         CROSS JOIN webhook_event_list l ON l.webhook_id = f.id LIMIT $2"
+        " FROM (SELECT w.id FROM whatsapp_webhooks w WHERE w.client_id = $1 ORDER BY w.id LIMIT $3) f \
+         CROSS JOIN webhook_event_list l ON l.webhook_id = f.id"
+    };
+}
+/// The events of client $1 that are not listed yet.
+macro_rules! unlisted_of_client {
+    () => {
+        " FROM webhook_events e WHERE e.seq > (SELECT up_to FROM listed WHERE id = 1) AND e.client_id = $1 LIMIT $2"
     };
 }
 
@@ -34,15 +40,24 @@ statements! {
         client_columns!()
     );
     REMOVE_CLIENT = "UPDATE clients SET removed_at = $2, updated_at = $2 WHERE id = $1 AND removed_at IS NULL";
-    PURGE_CLIENT_UNLISTED = "DELETE FROM webhook_events WHERE seq IN (\
-        SELECT e.seq FROM webhook_events e \
-        WHERE e.seq > (SELECT up_to FROM listed WHERE id = 1) AND e.client_id = $1 LIMIT $2)";
-    // Of the first $2 webhooks: a step that went over all that are empty by now, and wait for theirs, would take longer with
+    // What each of them weighs, in the order in which they go.
+    WEIGH_CLIENT_UNLISTED = concat!("SELECT ", event_weight!(), unlisted_of_client!());
+    PURGE_CLIENT_UNLISTED = concat!(
+        "DELETE FROM webhook_events WHERE seq IN (SELECT e.seq", unlisted_of_client!(), ")"
+    );
+    // Of the first webhooks: a step that went over all that are empty by now, and wait for theirs, would take longer with
     // each of them.
-    PURGE_CLIENT_EVENTS = concat!("DELETE FROM webhook_events WHERE seq IN (SELECT l.seq", first_listed!(), ")");
+    WEIGH_CLIENT_EVENTS = concat!(
+        "SELECT coalesce(", event_weight!(), ", 1)", listed_of_client!(),
+        " LEFT JOIN webhook_events e ON e.seq = l.seq LIMIT $2"
+    );
+    PURGE_CLIENT_EVENTS = concat!(
+        "DELETE FROM webhook_events WHERE seq IN (SELECT l.seq", listed_of_client!(), " LIMIT $2)"
+    );
     // Which ones are gone by now is asked in the same order.
     PURGE_CLIENT_LIST = concat!(
-        "DELETE FROM webhook_event_list WHERE (webhook_id, seq) IN (SELECT l.webhook_id, l.seq", first_listed!(), ")"
+        "DELETE FROM webhook_event_list WHERE (webhook_id, seq) IN (\
+            SELECT l.webhook_id, l.seq", listed_of_client!(), " LIMIT $2)"
     );
     PURGE_CLIENT_DEVICES = "DELETE FROM whatsapp_keys WHERE rowid IN (\
         SELECT k.rowid FROM whatsapp_keys k WHERE k.client_id = $1 LIMIT $2)";

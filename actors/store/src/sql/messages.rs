@@ -75,7 +75,8 @@ statements! {
             played_at = $9, failed_at = $10, chat = $11 WHERE seq = $1";
     // As the retention sees events. Begins where the index can: what has the same time is passed over again.
     VISIT_OUTGOING = "SELECT o.seq, \
-            CASE o.status WHEN 'queued' THEN 'pending' WHEN 'failed' THEN 'failed' ELSE 'delivered' END, o.created_at \
+            CASE o.status WHEN 'queued' THEN 'pending' WHEN 'failed' THEN 'failed' ELSE 'delivered' END, o.created_at, \
+            1 + (octet_length(o.message) + coalesce(octet_length(o.file), 0)) / 4096 \
         FROM whatsapp_outgoing_messages o WHERE (o.created_at, o.seq) > ($1, $2) AND o.created_at < $3 \
         ORDER BY o.created_at, o.seq LIMIT $4";
     PURGE_OUTGOING = "DELETE FROM whatsapp_outgoing_messages WHERE seq IN (SELECT j.value FROM json_each($1) j) \

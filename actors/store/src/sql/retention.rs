@@ -10,7 +10,10 @@ macro_rules! is_empty {
 }
 
 statements! {
-    VISIT_EVENTS = "SELECT seq, status, created_at FROM webhook_events WHERE seq > $1 ORDER BY seq LIMIT $2";
+    VISIT_EVENTS = concat!(
+        "SELECT e.seq, e.status, e.created_at, ", event_weight!(),
+        " FROM webhook_events e WHERE e.seq > $1 ORDER BY e.seq LIMIT $2"
+    );
     PURGE_LIST = "DELETE FROM webhook_event_list WHERE (webhook_id, seq) IN (\
         SELECT e.webhook_id, e.seq FROM json_each($1) j CROSS JOIN webhook_events e ON e.seq = j.value \
         WHERE (+e.status = 'delivered' AND e.created_at < $2) OR (+e.status = 'failed' AND e.created_at < $3))";

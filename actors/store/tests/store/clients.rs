@@ -149,6 +149,29 @@ on_every_database! {
         assert_eq!(left, 0);
     }
 
+    // An event takes its attempts and its body along.
+    async fn events_with_long_bodies_go_a_few_at_a_time(db: &mut Database) {
+        let (client, webhook) = db.tenant("acme").await;
+        db.long_events(&webhook, &[600_000; 5]).await;
+        // More than are left unlisted.
+        db.events(&webhook, &["a"; 1_100]).await;
+        db.long_events(&webhook, &[600_000; 5]).await;
+        assert!(db.write(async |group| group.remove_client(client.id, NOW).await).await);
+        let options = SqliteConnectOptions::new().filename(db.dir.path().join("wharf.db"));
+        let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+        let mut count = async |long: &'static str| query_scalar::<_, i64>(long).fetch_one(&mut connection).await.unwrap();
+        let long = "SELECT count(*) FROM webhook_events WHERE octet_length(payload) > 600000";
+        let (mut left, mut over) = (count(long).await, false);
+        assert_eq!((left, count("SELECT count(*) > 0 FROM webhook_event_list").await), (10, 1));
+        while !over {
+            over = db.write(async |group| group.purge_client(client.id, 300).await).await;
+            let now = count(long).await;
+            assert!(left - now <= 2, "{left} to {now}");
+            left = now;
+        }
+        assert_eq!((left, rows(db).await), (0, 0));
+    }
+
     // Otherwise each step goes over all that are empty and wait for the rest.
     async fn no_step_looks_at_more_webhooks_than_it_may(db: &mut Database) {
         let client = db.client("acme").await;

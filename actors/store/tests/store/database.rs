@@ -158,6 +158,19 @@ impl Database {
         }
     }
 
+    /// Events of new messages with bodies of so many bytes and a few more, each of a chat of its own.
+    pub async fn long_events(&mut self, webhook: &Webhook, sizes: &[usize]) -> Vec<PendingEvent> {
+        let mut events = Vec::new();
+        for size in sizes {
+            let id = self.uuid().to_string();
+            let mut new = self.message(&webhook.key(), &id, &id);
+            new.message.content = "x".repeat(*size);
+            new.payload = new.message.payload(new.key.client_id, &new.key.phone_number);
+            events.push(self.record(&[new]).await.remove(0).event);
+        }
+        events
+    }
+
     /// In a transaction with others or of its own, in turn: it must make no difference.
     pub async fn record(&mut self, messages: &[NewEvent]) -> Vec<RecordedEvent> {
         if self.next_is_alone() {

@@ -234,7 +234,7 @@ on_every_database! {
         let (all, old) = (cutoffs(later(101), never), cutoffs(never, later(50)));
         use EventStatus::{Delivered, Failed, Pending};
         assert_eq!(seen(db, &all, None).await, [(1, Pending), (2, Delivered)], "as many as asked for, the oldest first");
-        let place = |seq, at| Some(Visited { seq, status: Pending, created_at: later(at) });
+        let place = |seq, at| Some(Visited { seq, status: Pending, created_at: later(at), weight: 1 });
         assert_eq!(seen(db, &all, place(2, 0)).await, [(3, Failed), (4, Delivered)]);
         assert_eq!(seen(db, &old, place(2, 0)).await, [(3, Failed)], "none that is too young for all");
         assert_eq!(seen(db, &cutoffs(never, never), None).await, []);

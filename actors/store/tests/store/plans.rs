@@ -38,7 +38,7 @@ const MAY_SCAN: [(&str, &str); 13] = [
 
 /// What a plan may scan: rows that the statement brought along itself, by the name that they have there. In another statement
 /// the name may be a table's.
-const OWN_ROWS: [(&str, &str); 18] = [
+const OWN_ROWS: [(&str, &str); 19] = [
     ("RECORD_INBOUND", "m"),
     ("RECORD_INBOUND", "s"),
     ("RECORD_OUTCOMES", "a"),
@@ -55,6 +55,7 @@ const OWN_ROWS: [(&str, &str); 18] = [
     ("DUE_MEDIA", "c"),
     ("ATTEMPTS_SINCE", "s"),
     ("FAILED_STEP", "s"),
+    ("WEIGH_CLIENT_EVENTS", "f"),
     ("PURGE_CLIENT_EVENTS", "f"),
     ("PURGE_CLIENT_LIST", "f"),
 ];

@@ -1,7 +1,7 @@
 use wharf_domain::{EventStatus, Timestamp, retention::Cutoffs};
 use wharf_store::NewEvent;
 
-use crate::database::{Database, NOW, delivered, failed, later, on_every_database, plain};
+use crate::database::{Database, NOW, delivered, failed, later, on_every_database, plain, postponed};
 
 /// What was created before the sixth second goes, delivered or failed.
 fn six() -> Cutoffs {
@@ -49,6 +49,17 @@ on_every_database! {
             assert_eq!(db.store.event(webhook.client_id, event.id).await.unwrap().is_none(), gone, "{second}");
         }
         assert_eq!(db.statuses(&webhook).await, [("delivered", 2), ("failed", 2), ("pending", 1)].into());
+    }
+
+    async fn what_may_go_is_weighed_with_its_attempts_and_its_body(db: &mut Database) {
+        let (_, webhook) = db.tenant("acme").await;
+        let events = db.long_events(&webhook, &[100, 1_400_000]).await;
+        for attempt in 1..=20 {
+            let refused = postponed(&webhook, &events[0], 5);
+            db.outcomes(&[wharf_domain::AttemptOutcome { attempt, ..refused }]).await;
+        }
+        let visited = db.store.visit_events(0, 9).await.unwrap();
+        assert_eq!(visited.iter().map(|row| row.weight).collect::<Vec<_>>(), [21, 342]);
     }
 
     async fn events_go_from_the_list_too(db: &mut Database) {
