@@ -15,7 +15,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use wharf_domain::{
-    AttemptResult, ClientId, EventId, HeaderNames, PendingEvent, Timestamp, Webhook, WebhookId,
+    AttemptResult, ClientId, HeaderNames, PendingEvent, Timestamp, Webhook, WebhookId,
     delivery::{Delivery, DeliveryConfig, DeliveryEvent, NextAttempt},
 };
 use wharf_store::Renewal;
@@ -30,7 +30,7 @@ use crate::{
         effects::{carry_out, spawn},
     },
     keyring::Keyring,
-    persistence::WriteError,
+    persistence::{Retry, WriteError},
     shared::Shared,
     slots::Permit,
     supervision::DONE,
@@ -81,8 +81,7 @@ pub(crate) enum Message {
     Heard(RpcReplyPort<()>),
     /// A client wants an event retried.
     RetryEvent {
-        event_id: EventId,
-        force: bool,
+        retry: Retry,
         reply: RpcReplyPort<RetryReply>,
     },
     /// An attempt that waited for a slot has one.
@@ -181,7 +180,7 @@ impl Actor for DeliveryActor {
             Message::Heard(reply) => {
                 let _asker_gone = reply.send(());
             }
-            Message::RetryEvent { event_id, force, reply } => on_retry(&myself, state, event_id, force, reply),
+            Message::RetryEvent { retry, reply } => on_retry(&myself, state, retry, reply),
             Message::SlotGranted(attempt, permit) => attempt::on_granted(&myself, state, attempt, permit),
             Message::Happened(event) => step(&myself, state, event),
             Message::RestIfIdle => {

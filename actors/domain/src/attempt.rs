@@ -148,6 +148,8 @@ pub struct AttemptOutcome {
     /// The webhook's counter after this attempt. The delivery actor owns it: an absolute value, so that writing it
     /// twice does no harm.
     pub webhook_failure_count: u32,
+    /// How long the event's body is: whoever changes a row writes its body anew.
+    pub body_bytes: usize,
 }
 
 #[cfg(test)]

@@ -81,7 +81,9 @@ fn begin(myself: &ActorRef<Message>, state: &mut State, attempt: NextAttempt, pe
         let (event_id, number) = (attempt.event_id, attempt.attempt);
         let (started_at, began) = (clock::now(), Instant::now());
         // Boxed: it is large, and a task is moved several times before it runs.
-        let posted = Box::pin(for_client(client, carry_through(&shared, &aim, &keyring, attempt)));
+        let mut body_bytes = 0;
+        let posted = carry_through(&shared, &aim, &keyring, attempt, &mut body_bytes);
+        let posted = Box::pin(for_client(client, posted));
         let posted = grace.run_until_cancelled(posted).await;
         let Posted { result, retry_after } = posted.unwrap_or(AttemptResult::Interrupted.into());
         let took = began.elapsed();
@@ -95,6 +97,7 @@ fn begin(myself: &ActorRef<Message>, state: &mut State, attempt: NextAttempt, pe
             jitter: clock::jitter(),
             retry_after,
             target: aim.number,
+            body_bytes,
         });
         drop(permit);
         let _stopped = teller.cast(Message::Happened(ended));
@@ -102,7 +105,14 @@ fn begin(myself: &ActorRef<Message>, state: &mut State, attempt: NextAttempt, pe
     spawn(myself, state, task);
 }
 
-async fn carry_through(shared: &Shared, aim: &Aim, keyring: &Keyring, attempt: NextAttempt) -> Posted {
+/// `body_bytes` gets the length of the body as soon as that is known.
+async fn carry_through(
+    shared: &Shared,
+    aim: &Aim,
+    keyring: &Keyring,
+    attempt: NextAttempt,
+    body_bytes: &mut usize,
+) -> Posted {
     let target = match &aim.target {
         Ok(target) => target,
         Err(refused) => return refused.clone().into(),
@@ -118,6 +128,7 @@ async fn carry_through(shared: &Shared, aim: &Aim, keyring: &Keyring, attempt: N
         Ok(None) => return blocked("the event's row is gone".to_owned()),
         Err(error) => return blocked(error.to_string()),
     };
+    *body_bytes = body.len();
     let opened = match keyring.opened(shared).await {
         Ok(opened) => opened,
         Err(error) => return blocked(error.to_string()),

@@ -11,7 +11,7 @@ use wharf_store::Renewal;
 
 use super::{Message, RetryReply, State, effects::spawn};
 use crate::{
-    persistence::{Ended, Write, WriteError},
+    persistence::{Ended, Retry, Write, WriteError},
     shared::Shared,
 };
 
@@ -120,13 +120,8 @@ pub(super) async fn deactivate(
     }
 }
 
-pub(super) fn on_retry(
-    myself: &ActorRef<Message>,
-    state: &mut State,
-    event_id: EventId,
-    force: bool,
-    reply: RpcReplyPort<RetryReply>,
-) {
+pub(super) fn on_retry(myself: &ActorRef<Message>, state: &mut State, retry: Retry, reply: RpcReplyPort<RetryReply>) {
+    let event_id = retry.event_id;
     let Some(machine) = state.machine.as_mut() else {
         let starting = WriteError::Unavailable("the webhook's delivery is starting".to_owned());
         let _asker_gone = reply.send(RetryReply::Refused(starting));
@@ -136,12 +131,9 @@ pub(super) fn on_retry(
         let _asker_gone = reply.send(RetryReply::UnderWay);
         return;
     }
-    let (teller, shared, client_id) = (myself.clone(), Arc::clone(&state.args.shared), state.args.client_id);
+    let (teller, shared) = (myself.clone(), Arc::clone(&state.args.shared));
     let task = async move {
-        let settled = shared
-            .persistence
-            .commit(Write::RenewEvent, (client_id, event_id, force))
-            .await;
+        let settled = shared.persistence.commit(Write::RenewEvent, retry).await;
         let event = match &settled {
             Ok(Renewal::Renewed { event, .. }) => DeliveryEvent::Renewed(event.clone()),
             _ => DeliveryEvent::NotRenewed(event_id),

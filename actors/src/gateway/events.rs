@@ -5,15 +5,18 @@ use std::time::{Duration, Instant};
 use ractor::rpc::CallResult;
 use uuid::Uuid;
 use wharf_domain::{
-    Attempt, ClientId, Event, EventId, EventStatus, IncomingMessage, InvalidField, WebhookId, stats::WebhookStats,
+    Attempt, ClientId, Event, EventId, EventStatus, IncomingMessage, InvalidField, WebhookId, retention::fitting,
+    stats::WebhookStats,
 };
-use wharf_store::{BulkRenewal, EventFilter, EventPage, FailedFilter, NewEvent, PullPage, PullQuery, Pulled, Renewal};
+use wharf_store::{
+    BulkRenewal, EventFilter, EventPage, FailedEvents, FailedFilter, NewEvent, PullPage, PullQuery, Pulled, Renewal,
+};
 
 use super::{BulkRetry, Gateway, GatewayError, RETRY_DEADLINE, Tested, conflict, restarting};
 use crate::{
     clock,
     delivery::{self, RetryReply},
-    persistence::{Write, WriteError},
+    persistence::{Retry, Write, WriteError},
 };
 
 /// The pause before a delivery is asked again that has not yet heard of an event's end.
@@ -25,7 +28,7 @@ const TEST_SLACK: Duration = Duration::from_secs(2);
 pub(super) const TESTS_PER_CLIENT: usize = 8;
 /// The pause between two looks for the test's attempt.
 const TEST_LOOK_EVERY: Duration = Duration::from_millis(20);
-/// Events renewed in one commit: few enough that no message waits long for its own.
+/// Events renewed in one commit, by their weight: few enough that no message waits long for its own.
 const BULK_STEP: usize = 200;
 
 impl Gateway {
@@ -81,22 +84,20 @@ impl Gateway {
             if webhook.is_none_or(|webhook| webhook.deleted_at.is_some()) {
                 return Ok(Some(Renewal::WebhookDeleted));
             }
+            let retry = Retry {
+                client_id: client,
+                event_id: id,
+                force,
+                body_bytes: event.payload.get().len(),
+            };
             let Some(delivery) = self.shared.directory.delivery(event.webhook_id) else {
                 // Deleted, resting, or being restarted. The store knows which, and a delivery that starts reads the store.
-                let renewal = self
-                    .shared
-                    .persistence
-                    .commit(Write::RenewEvent, (client, id, force))
-                    .await;
+                let renewal = self.shared.persistence.commit(Write::RenewEvent, retry).await;
                 // Without an answer it may be committed all the same.
                 self.shared.directory.wake_resting(client, event.webhook_id);
                 return Ok(Some(renewal?));
             };
-            let ask = |reply| delivery::Message::RetryEvent {
-                event_id: id,
-                force,
-                reply,
-            };
+            let ask = |reply| delivery::Message::RetryEvent { retry, reply };
             match delivery.call(ask, Some(RETRY_DEADLINE)).await {
                 Ok(CallResult::Success(RetryReply::UnderWay)) if event.status == EventStatus::Pending => {
                     return Ok(None);
@@ -209,8 +210,9 @@ impl Gateway {
         }
     }
 
-    /// Retries a webhook's failed events together, the oldest first, at `delivery.bulk_retry_per_second`. When this
-    /// returns they are pending, each with its own due time, so that a restart loses neither them nor their rate.
+    /// Retries a webhook's failed events together, the oldest first; `delivery.bulk_retry_per_second` of them are due in a
+    /// second. When this returns they are pending, each with its own due time, which a restart does not lose. What is overdue goes out as
+    /// fast as the webhook's own limits let it.
     ///
     /// # Errors
     /// `NotFound`; `Conflict` when the webhook is inactive; `Busy` when this client has had as many retries as it may of late.
@@ -229,7 +231,7 @@ impl Gateway {
         let turn = self.shared.reads.turn(client_id).await?;
         let found = self.shared.store.failed_events(client_id, webhook_id, &filter).await?;
         drop(turn);
-        let retried = self.renew_failed(client_id, webhook_id, &found.seqs).await;
+        let retried = self.renew_failed(client_id, webhook_id, &found).await;
         // It may just be hearing of the end of one of them: then it finds it in the store. So it does where some are committed
         // before a refusal, or without an answer.
         if !matches!(retried, Ok(0)) {
@@ -247,20 +249,27 @@ impl Gateway {
         &self,
         client_id: ClientId,
         webhook_id: WebhookId,
-        seqs: &[i64],
+        found: &FailedEvents,
     ) -> Result<usize, WriteError> {
         let per_second = self.shared.settings.bulk_retry_per_second;
+        let (mut seqs, mut weights) = (found.seqs.as_slice(), found.weights.as_slice());
         let mut retrying = 0;
-        for seqs in seqs.chunks(BULK_STEP) {
-            let taken = self.shared.bulk_retries.take(webhook_id, seqs.len(), per_second);
+        while !seqs.is_empty() {
+            let (some, weight) = fitting(weights.iter().copied(), BULK_STEP);
+            let (step, later) = seqs.split_at(some);
+            (seqs, weights) = (later, weights.split_at(some).1);
+            let taken = self.shared.bulk_retries.take(webhook_id, step.len(), per_second);
             let renewal = BulkRenewal {
                 client_id,
                 webhook_id,
-                seqs: seqs.to_vec(),
+                seqs: step.to_vec(),
                 first_due: clock::now() + taken.after,
                 per_second,
             };
-            let committed = self.shared.persistence.commit(Write::RenewFailed, renewal.into());
+            let committed = self
+                .shared
+                .persistence
+                .commit(Write::RenewFailed, (renewal, weight).into());
             retrying += committed.await.inspect_err(|error| {
                 // Without an answer they may go out all the same.
                 if !matches!(error, WriteError::Unknown(_)) {

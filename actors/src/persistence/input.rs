@@ -20,6 +20,17 @@ pub(crate) struct Ended {
     pub(crate) may_wait: bool,
 }
 
+/// A retry of one event by hand.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Retry {
+    pub(crate) client_id: ClientId,
+    pub(crate) event_id: EventId,
+    /// Also if it is delivered.
+    pub(crate) force: bool,
+    /// How long its body is.
+    pub(crate) body_bytes: usize,
+}
+
 /// What a webhook is registered with.
 #[derive(Debug)]
 pub(crate) struct Registration {

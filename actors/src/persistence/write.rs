@@ -13,8 +13,9 @@ use wharf_store::{
 use super::{
     KeyChanges, WriteError,
     input::{
-        Arrived, Change, Claim, Ended, Missed, Poll, Postponed, Registration, Rotation, Settlement, Stepped, Work,
-        change, claim, note, record_arrived, record_outgoing, register, report_missed, rotate, settle, step, tell,
+        Arrived, Change, Claim, Ended, Missed, Poll, Postponed, Registration, Retry, Rotation, Settlement, Stepped,
+        Work, change, claim, note, record_arrived, record_outgoing, register, report_missed, rotate, settle, step,
+        tell,
     },
 };
 use crate::clock;
@@ -56,14 +57,17 @@ impl<I, O: Send + 'static> Job<I, O> {
 #[derive(Debug)]
 pub(crate) struct BulkStep {
     renewal: BulkRenewal,
+    /// What it takes to write those events anew.
+    weight: usize,
     /// What became pending, for the webhook's delivery.
     renewed: Vec<PendingEvent>,
 }
 
-impl From<BulkRenewal> for BulkStep {
-    fn from(renewal: BulkRenewal) -> Self {
+impl From<(BulkRenewal, usize)> for BulkStep {
+    fn from((renewal, weight): (BulkRenewal, usize)) -> Self {
         Self {
             renewal,
+            weight,
             renewed: Vec::new(),
         }
     }
@@ -133,7 +137,7 @@ writes! {
     /// A webhook that goes; its waiting events end. Whether all of them have; `None`: there is none.
     DeleteWebhook((ClientId, WebhookId)) -> Option<bool>;
     /// A manual retry.
-    RenewEvent((ClientId, EventId, bool)) -> Renewal;
+    RenewEvent(Retry) -> Renewal;
     /// A parked event that goes out again. `None`: it is not parked any more.
     ReviveEvent((WebhookId, EventId)) -> Option<RecordedEvent>;
     /// A step of a manual retry of many. Answers how many.
@@ -222,7 +226,7 @@ impl Write {
     pub(super) fn take_renewed(&mut self) -> Option<(ClientId, WebhookId, Vec<PendingEvent>)> {
         match self {
             Self::RenewFailed(job) if !job.input.renewed.is_empty() => {
-                let BulkStep { renewal, renewed } = &mut job.input;
+                let BulkStep { renewal, renewed, .. } = &mut job.input;
                 Some((renewal.client_id, renewal.webhook_id, std::mem::take(renewed)))
             }
             Self::EndMedia(job) => {
@@ -273,8 +277,8 @@ impl Write {
                 job.output = Some(group.delete_webhook(job.input.0, job.input.1, now).await?);
             }
             Self::RenewEvent(job) => {
-                let (client, id, force) = job.input;
-                job.output = Some(group.renew_event(client, id, force).await?);
+                let of = job.input;
+                job.output = Some(group.renew_event(of.client_id, of.event_id, of.force).await?);
             }
             Self::ReviveEvent(job) => job.output = Some(group.revive_event(job.input.0, job.input.1).await?),
             Self::RenewFailed(job) => {

@@ -63,6 +63,7 @@ fn outcome(webhook: &Webhook, event: &PendingEvent, status: EventStatus, at: Tim
         next_retry_at: None,
         finished_at: at,
         webhook_failure_count: 0,
+        body_bytes: 0,
     }
 }
 

@@ -41,6 +41,7 @@ async fn again(world: &World, webhook: &Webhook, attempt: u32) -> Ended {
         next_retry_at: None,
         finished_at: clock::now(),
         webhook_failure_count: 0,
+        body_bytes: 0,
     };
     Ended {
         outcome,

@@ -8,7 +8,7 @@ use wharf_domain::{AWAITS_MEDIA, ClientId, EventId, EventStatus, PendingEvent, W
 
 use crate::{
     BulkRenewal, FailedEvents, FailedFilter, Group, Renewal, Store, StoreError,
-    codec::{At, json_text, kept_payload_bytes, pending_event},
+    codec::{At, json_text, kept_payload_bytes, pending_event, size},
     sql,
     walk::{Pieces, Places, bounds},
 };
@@ -70,6 +70,7 @@ async fn find_failed(
                 return Ok(found);
             }
             found.seqs.push(row.try_get(0)?);
+            found.weights.push(size(row.try_get(2)?));
         }
         if visited < pieces.size() {
             break;

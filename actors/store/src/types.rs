@@ -194,6 +194,8 @@ pub struct FailedFilter {
 pub struct FailedEvents {
     /// Their places in the order of arrival.
     pub seqs: Vec<i64>,
+    /// What it takes to write each of them anew: a row, and pages that its body has to itself.
+    pub weights: Vec<usize>,
     /// When the last event that was looked at was created, if the search ended before it had seen all.
     pub looked_until: Option<Timestamp>,
 }

@@ -1,18 +1,19 @@
 //! Writes of webhooks.
 
-use sqlx::{SqliteConnection, query};
+use sqlx::{SqliteConnection, query, query_as};
 use uuid::Uuid;
 use wharf_domain::{
-    ClientId, ConnectionKey, Metadata, PhoneNumber, Timestamp, Webhook, WebhookId, webhook::WebhookPatch,
+    ClientId, ConnectionKey, Metadata, PhoneNumber, Timestamp, Webhook, WebhookId, retention::fitting,
+    webhook::WebhookPatch,
 };
 
 use crate::{
     Group, StoreError,
-    codec::{At, events_text, webhook},
+    codec::{At, events_text, json_text, size, webhook},
     courtesy, sql,
 };
 
-/// Waiting events that end with their webhook's deletion itself: most have fewer.
+/// Waiting events that end with their webhook's deletion itself, by their weight: most have fewer.
 const WITH_DELETION: u32 = 100;
 
 impl Group<'_> {
@@ -93,8 +94,8 @@ impl Group<'_> {
         self.leave(result)
     }
 
-    /// Goes on with what [`Group::delete_webhook`] began, `limit` events at a time. `true` when none is left, else call
-    /// again.
+    /// Goes on with what [`Group::delete_webhook`] began, `limit` events at a time, fewer where bodies are long. `true` when
+    /// none is left, else call again.
     ///
     /// # Errors
     /// As every write.
@@ -166,13 +167,19 @@ async fn delete(
     Ok(Some(all_ended))
 }
 
-/// Whether none is left.
+/// Whether none is left. `limit` counts what bodies weigh, too: each row that ends is written anew with its body.
 async fn fail_events(connection: &mut SqliteConnection, webhook: Uuid, limit: u32) -> Result<bool, sqlx::Error> {
     let limit = limit.max(1);
-    let failed = query(sql::FAIL_EVENTS_OF_WEBHOOK)
+    let waiting: Vec<(i64, i64)> = query_as(sql::PENDING_OF_WEBHOOK)
         .bind(webhook)
         .bind(limit)
+        .fetch_all(&mut *connection)
+        .await?;
+    let (taken, _) = fitting(waiting.iter().map(|(_, weight)| size(*weight)), limit as usize);
+    let seqs: Vec<i64> = waiting.iter().take(taken).map(|(seq, _)| *seq).collect();
+    query(sql::FAIL_EVENTS)
+        .bind(json_text(&seqs)?)
         .execute(connection)
         .await?;
-    Ok(failed.rows_affected() < u64::from(limit))
+    Ok(taken == waiting.len() && taken < limit as usize)
 }

@@ -40,6 +40,7 @@ impl Delivery {
             result,
             timing,
             jitter,
+            body_bytes,
             ..
         } = ended;
         let (seq, budget_start) = place;
@@ -93,6 +94,7 @@ impl Delivery {
             next_retry_at,
             finished_at: now,
             webhook_failure_count: self.failure_count,
+            body_bytes,
         }
     }
 

@@ -105,6 +105,8 @@ pub struct EndedAttempt {
     pub retry_after: Option<Timestamp>,
     /// The [`DeliveryConfig::target`] that it was made at.
     pub target: u64,
+    /// How long the event's body is, as far as the attempt came to read it.
+    pub body_bytes: usize,
 }
 
 /// What to do.

@@ -88,6 +88,7 @@ impl World {
             jitter: self.rng.f64(),
             retry_after: retry_after.map(|wait| self.now + wait),
             target,
+            body_bytes: 0,
         });
         self.step(hook, finished)?;
         // Before the store has it that the webhook is off.

@@ -4,7 +4,7 @@ use wharf_store::NewEvent;
 
 use super::{Job, Write};
 
-/// Events that end with the deletion of their webhook itself, as the store does it.
+/// Events that end with the deletion of their webhook itself, by their weight, as the store does it.
 const ENDED_WITH_A_WEBHOOK: usize = 100;
 /// Messages that fail with the deletion of their connection: few queues are longer.
 const ENDED_WITH_A_CONNECTION: usize = 100;
@@ -29,13 +29,16 @@ impl Write {
             }
             Self::RecordOutgoing(job) => long(job.input.file.as_ref().map_or(0, Vec::len)),
             Self::KeepOutgoingFile(job) => long(job.input.file.len()),
+            // A row that is changed is written anew, with its body.
+            Self::RecordOutcome(job) => long(job.input.outcome.body_bytes),
+            Self::RenewEvent(job) => long(job.input.body_bytes),
             Self::EndMedia(job) => long(job.input.outcome.payload.as_ref().map_or(0, String::len)),
             // With what waits for it.
             Self::DeleteWebhook(_) => of(ENDED_WITH_A_WEBHOOK),
             Self::DeleteConnection(_) => of(ENDED_WITH_A_CONNECTION),
             Self::KeepPoll(job) => long(job.input.options.iter().map(String::len).sum()),
             Self::ChangeKeys(job) => of(job.input.changes.len()),
-            Self::RenewFailed(job) => of(job.input.renewal.seqs.len()),
+            Self::RenewFailed(job) => of(job.input.weight),
             Self::Step(job) => of(usize::try_from(job.input.1).unwrap_or(usize::MAX)),
             _ => 1,
         }
@@ -57,13 +60,18 @@ fn messages(events: &[NewEvent]) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use uuid::Uuid;
     use wharf_domain::outgoing::{News, Told};
-    use wharf_domain::{ClientId, ConnectionKey, EventId, IncomingMessage, MessageKind, Timestamp};
-    use wharf_store::{AwaitedId, AwaitedMessage, MediaOutcome, Note};
+    use wharf_domain::{
+        AttemptOutcome, AttemptTiming, ClientId, ConnectionKey, EventId, EventStatus, IncomingMessage, MessageKind,
+        Timestamp, WebhookId,
+    };
+    use wharf_store::{AwaitedId, AwaitedMessage, BulkRenewal, MediaOutcome, Note};
 
     use super::*;
-    use crate::persistence::{Arrived, group_of};
+    use crate::persistence::{Arrived, Ended, Retry, group_of};
 
     fn number() -> ConnectionKey {
         ConnectionKey::new(ClientId(1), "5511888888888".parse().unwrap())
@@ -135,6 +143,58 @@ mod tests {
         };
         assert_eq!(weight(Write::EndMedia, ended(None).into()), 1);
         assert_eq!(weight(Write::EndMedia, ended(Some("x".repeat(1_400_000))).into()), 342);
+    }
+
+    #[test]
+    fn a_change_of_an_event_weighs_as_much_as_its_body() {
+        let (client_id, webhook_id, event_id) = (ClientId(1), WebhookId(Uuid::nil()), EventId(Uuid::nil()));
+        let outcome = |body_bytes| AttemptOutcome {
+            event_id,
+            seq: 1,
+            webhook_id,
+            status: EventStatus::Delivered,
+            attempt: 1,
+            manual: false,
+            timing: AttemptTiming {
+                started_at: Timestamp(0),
+                took: Duration::ZERO,
+            },
+            http_status: Some(200),
+            response: None,
+            error: None,
+            next_retry_at: None,
+            finished_at: Timestamp(0),
+            webhook_failure_count: 0,
+            body_bytes,
+        };
+        let ended = |body_bytes| Ended {
+            outcome: outcome(body_bytes),
+            may_wait: true,
+        };
+        let retry = |body_bytes| Retry {
+            client_id,
+            event_id,
+            force: false,
+            body_bytes,
+        };
+        for (body, pages) in [(200, 1), (1_400_000, 342)] {
+            assert_eq!(weight(Write::RecordOutcome, ended(body)), pages);
+            assert_eq!(weight(Write::RenewEvent, retry(body)), pages);
+        }
+        let renewal = BulkRenewal {
+            client_id,
+            webhook_id,
+            seqs: vec![1, 2],
+            first_due: Timestamp(0),
+            per_second: 50,
+        };
+        assert_eq!(weight(Write::RenewFailed, (renewal, 343).into()), 686);
+        // Five of them are a group, and not 512.
+        let write = || {
+            let (reply, _) = ractor::concurrency::oneshot();
+            Box::new(Write::RecordOutcome(Job::new(ended(1_400_000), reply.into())))
+        };
+        assert_eq!(group_of(&(0..20).map(|_| write()).collect::<Vec<_>>()), 5);
     }
 
     #[test]

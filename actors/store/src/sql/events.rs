@@ -139,10 +139,12 @@ statements! {
     FAILED_STEP = "SELECT max(s.seq), count(*) FROM (SELECT e.seq FROM webhook_events e \
         WHERE e.webhook_id = $1 AND e.status <> 'delivered' AND e.status = 'failed' AND e.seq > $2 AND e.seq < $3 \
         ORDER BY e.seq LIMIT $4) AS s";
-    FAILED_EVENTS = "SELECT e.seq, e.created_at FROM webhook_events e \
+    // Without test events (wharf_domain::message::is_test_chat): each is one attempt.
+    FAILED_EVENTS = concat!("SELECT e.seq, e.created_at, ", row_weight!(), " FROM webhook_events e \
         WHERE e.webhook_id = $2 AND e.client_id = $1 AND e.status <> 'delivered' AND e.status = 'failed' \
             AND e.seq > $3 AND e.seq <= $4 AND e.created_at >= $5 AND e.created_at < $6 \
-            AND ($7 IS NULL OR substr(e.error, 1, length($7)) = $7) ORDER BY e.seq LIMIT $8";
+            AND ($7 IS NULL OR substr(e.error, 1, length($7)) = $7) \
+            AND (e.chat NOT GLOB 'test-*' OR instr(e.chat, '@') > 0) ORDER BY e.seq LIMIT $8");
     RENEW_FAILED = include_str!("../../queries/sqlite/renew_failed.sql");
 
     // How many of a client's events were removed, and up to which place some of a number's.

@@ -63,9 +63,11 @@ statements! {
     DROP_SECRETS = "DELETE FROM whatsapp_webhook_secrets \
         WHERE webhook_id = $1 AND (expires_at <= $2 OR generation <= \
             (SELECT max(s.generation) FROM whatsapp_webhook_secrets s WHERE s.webhook_id = $1) - $3)";
-    FAIL_EVENTS_OF_WEBHOOK = "UPDATE webhook_events \
-        SET status = 'failed', error = 'webhook deleted', next_retry_at = NULL \
-        WHERE seq IN (SELECT seq FROM webhook_events WHERE webhook_id = $1 AND status = 'pending' LIMIT $2)";
+    PENDING_OF_WEBHOOK = concat!(
+        "SELECT e.seq, ", row_weight!(), " FROM webhook_events e WHERE e.webhook_id = $1 AND e.status = 'pending' LIMIT $2"
+    );
+    FAIL_EVENTS = "UPDATE webhook_events SET status = 'failed', error = 'webhook deleted', next_retry_at = NULL \
+        WHERE seq IN (SELECT j.value FROM json_each($1) j)";
     DELETED_WEBHOOKS_WITH_PENDING = "SELECT w.id FROM whatsapp_webhooks w \
         WHERE w.deleted_at IS NOT NULL AND EXISTS \
             (SELECT 1 FROM webhook_events e WHERE e.webhook_id = w.id AND e.status = 'pending')";

@@ -256,6 +256,7 @@ pub fn delivered(webhook: &Webhook, event: &PendingEvent) -> AttemptOutcome {
         next_retry_at: None,
         finished_at: later(1),
         webhook_failure_count: 0,
+        body_bytes: 0,
     }
 }
 

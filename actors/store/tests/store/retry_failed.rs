@@ -37,7 +37,7 @@ on_every_database! {
         db.outcomes(&outcomes).await;
         let all = FailedFilter { limit: 10, ..FailedFilter::default() };
         let find = async |client, filter: &FailedFilter| db.store.failed_events(client, webhook.id, filter).await.unwrap();
-        let whole = FailedEvents { seqs: seqs(&events[..4]), looked_until: None };
+        let whole = FailedEvents { seqs: seqs(&events[..4]), weights: vec![1; 4], looked_until: None };
         assert_eq!(find(client.id, &all).await, whole);
         assert_eq!(find(other.id, &all).await, FailedEvents::default(), "another client's");
         let by = |error: &str| FailedFilter { error: Some(error.to_owned()), ..all.clone() };
@@ -47,8 +47,29 @@ on_every_database! {
         let range = FailedFilter { since: Some(later(60)), until: Some(later(180)), ..all.clone() };
         assert_eq!(find(client.id, &range).await.seqs, seqs(&events[1..3]));
         let two = FailedFilter { limit: 2, ..all };
-        let cut = FailedEvents { seqs: seqs(&events[..2]), looked_until: Some(later(120)) };
+        let cut = FailedEvents { seqs: seqs(&events[..2]), weights: vec![1; 2], looked_until: Some(later(120)) };
         assert_eq!(find(client.id, &two).await, cut, "where to go on");
+    }
+
+    // Each is one attempt, and its answer was the first one's.
+    async fn test_events_are_not_retried_with_the_others(db: &mut Database) {
+        let (client, webhook) = db.tenant("acme").await;
+        let chats = ["test-1", "test-1@s.whatsapp.net", "Test-1", "a"];
+        let events = db.events(&webhook, &chats).await;
+        assert!(wharf_domain::message::is_test_chat(chats[0]) && !wharf_domain::message::is_test_chat(chats[1]));
+        db.outcomes(&events.iter().map(|event| failed(&webhook, event)).collect::<Vec<_>>()).await;
+        let all = FailedFilter { limit: 10, ..FailedFilter::default() };
+        let found = db.store.failed_events(client.id, webhook.id, &all).await.unwrap();
+        assert_eq!(found.seqs, seqs(&events[1..]));
+    }
+
+    async fn what_it_takes_to_write_them_anew_is_told(db: &mut Database) {
+        let (client, webhook) = db.tenant("acme").await;
+        let events = db.long_events(&webhook, &[100, 1_400_000]).await;
+        db.outcomes(&events.iter().map(|event| failed(&webhook, event)).collect::<Vec<_>>()).await;
+        let all = FailedFilter { limit: 10, ..FailedFilter::default() };
+        let found = db.store.failed_events(client.id, webhook.id, &all).await.unwrap();
+        assert_eq!(found.weights, [1, 342]);
     }
 
     // One look ends after so many events, or so long, and the next one begins with the time at which it ended.

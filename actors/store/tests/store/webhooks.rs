@@ -230,6 +230,18 @@ on_every_database! {
         assert_eq!(db.statuses(&others).await, [("pending", 1)].into());
     }
 
+    // Each that ends is written anew with its body.
+    async fn events_with_long_bodies_end_a_few_at_a_time(db: &mut Database) {
+        let (client, webhook) = db.tenant("acme").await;
+        db.long_events(&webhook, &[600_000; 5]).await;
+        let deleted = db.write(async |group| group.delete_webhook(client.id, webhook.id, NOW).await).await;
+        assert_eq!((deleted, db.statuses(&webhook).await["failed"]), (Some(false), 1));
+        for (over, failed) in [(false, 3), (true, 5)] {
+            let settled = db.write(async |group| group.settle_webhook(webhook.id, 300).await).await;
+            assert_eq!((settled, db.statuses(&webhook).await["failed"]), (over, failed));
+        }
+    }
+
     async fn a_long_backlog_ends_without_a_look_at_what_else_was_deleted(db: &mut Database) {
         let (client, webhook) = db.tenant("acme").await;
         let (other, others) = db.tenant("other").await;

@@ -192,6 +192,7 @@ impl Sim {
             jitter,
             retry_after: None,
             target: 0,
+            body_bytes: 0,
         }));
         true
     }

@@ -40,6 +40,7 @@ pub(super) fn ends_at(
         jitter: 0.0,
         retry_after: retry_after.map(|wait| desk.now + wait),
         target,
+        body_bytes: 0,
     }));
     match effects.into_iter().next() {
         Some(Effect::Record(outcome)) => outcome,

@@ -111,6 +111,7 @@ impl Desk {
             jitter: 0.0,
             retry_after: None,
             target: self.machine.config.target,
+            body_bytes: 0,
         });
         let mut effects = self.step(finished);
         let Some(Effect::Record(outcome)) = effects.pop().filter(|_| effects.is_empty()) else {

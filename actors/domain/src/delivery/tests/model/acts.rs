@@ -63,6 +63,7 @@ impl World {
             jitter,
             retry_after,
             target,
+            body_bytes: 0,
         }));
         let counted = match self.recording[&event].status {
             EventStatus::Delivered => 0,
