@@ -339,10 +339,10 @@ impl LinkFactory for LiveFactory {
             let keys = DeviceKeys::new(&self.keys, Arc::clone(&reporter), self.config.inbox_patience);
             let keys = Arc::new(keys.map_err(|error| unreadable(&error.to_string()))?);
             let inbound = self.inbound(key, &runtime, &reporter, inbox, Arc::clone(&keys)).await?;
-            let client = self.client(options, &runtime, &inbound, keys).await?;
-            Ok((inbound, client))
+            let client = self.client(options, &runtime, &inbound, Arc::clone(&keys)).await?;
+            Ok((inbound, client, keys))
         };
-        let (inbound, client) = match building.await {
+        let (inbound, client, keys) = match building.await {
             Ok(built) => built,
             Err(error) => {
                 reporter.discard();
@@ -358,6 +358,7 @@ impl LinkFactory for LiveFactory {
         };
         let driver = Driver {
             client,
+            keys,
             runtime: runtime.clone(),
             versions: Arc::clone(&self.versions),
             proxy,

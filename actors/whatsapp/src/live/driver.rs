@@ -9,6 +9,7 @@ use whatsapp_rust::{Client, store::commands::DeviceCommand, wacore::iq::keepaliv
 
 use super::{
     http::VersionSource,
+    keys::DeviceKeys,
     reporter::{Reporter, Stage},
     runtime::LinkRuntime,
 };
@@ -42,6 +43,7 @@ impl Drop for Finish {
 
 pub(crate) struct Driver {
     pub(crate) client: Arc<Client>,
+    pub(crate) keys: Arc<DeviceKeys>,
     pub(crate) runtime: LinkRuntime,
     pub(crate) versions: Arc<VersionSource>,
     /// By which the version is asked for.
@@ -57,6 +59,7 @@ impl Driver {
     pub(crate) async fn drive(self) {
         let Self {
             client,
+            keys,
             runtime,
             versions,
             proxy,
@@ -102,6 +105,10 @@ impl Driver {
         drop(client);
         if !runtime.wind_down(WIND_DOWN).await {
             tracing::error!("tasks of a closed link could not be ended");
+        }
+        // The last change of the link's keys: whoever opens the next one waits for this.
+        if !matches!(timeout(WIND_DOWN, keys.settle()).await, Ok(Ok(()))) {
+            tracing::debug!("consumed prekeys of a closed link were not removed");
         }
         drop(finish);
     }

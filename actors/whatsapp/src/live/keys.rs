@@ -15,8 +15,7 @@
 //! - **A refused commit leaves memory and disk as they were.** A batch is one change, all or nothing. whatsapp-rust keeps
 //!   what it could not write as dirty and writes it again with the next flush.
 //! - **A consumed prekey goes after its session is durable.** whatsapp-rust asks for the removal only after
-//!   `put_sessions_batch` has returned, under the same lock; `remove_prekey` is a later change, so it is in a later commit,
-//!   or in the same one.
+//!   `put_sessions_batch` has returned, under the same lock; `remove_prekey` is a later change, so it is in a later commit.
 //! - **A store that cannot be read costs no message.** What a message is decrypted with is read until it is there ([`insisted`]).
 //! - **A message that was decrypted is not lost.** It is committed by `store_pending_inbound_batch` before our inbox is
 //!   asked to commit it and before the ratchet that moved is written ([`copies`]), and it is there for a redelivery until the
@@ -25,6 +24,10 @@
 //! The removal of such a message is not worth a commit of its own: it rides on the number's next change, which the
 //! flushed session is, 25 ms later. Until then [`DeviceKeys`] remembers that it is gone. After a crash in between it is
 //! found by a redelivery, offered to the inbox again, and known there; what nobody asks for goes after a week.
+//!
+//! So does the removal of a consumed prekey: a backlog of fifty people who write for the first time would have its link stand
+//! still for fifty commits. Until its commit nobody is given it, and one that no change takes along goes when the link ends. A
+//! crash leaves it, as one between the two commits does.
 
 mod app_sync;
 mod copies;
@@ -54,8 +57,10 @@ use self::copies::Copies;
 use super::reporter::Reporter;
 use crate::{KeyCipher, KeyStore, KeysError};
 
-/// Removals of committed messages that may wait for another change of their number.
+/// Removals that may wait for another change of their number, of committed messages and of consumed prekeys.
 const WAITING_REMOVALS: usize = 64;
+/// Rows of one commit where there may be thousands, as an account's history brings them: others wait for the writer.
+const PIECE: usize = 256;
 
 /// What the device of one number keeps, for one link.
 pub(crate) struct DeviceKeys {
@@ -67,6 +72,8 @@ pub(crate) struct DeviceKeys {
     patience: Duration,
     /// Names of messages that were committed and whose rows are still there.
     committed: Mutex<HashSet<Vec<u8>>>,
+    /// Prekeys that were consumed and whose rows are still there.
+    consumed: Mutex<HashSet<u32>>,
     copies: Copies,
 }
 
@@ -87,6 +94,7 @@ impl DeviceKeys {
             of,
             keys: keys.clone(),
             committed: Mutex::default(),
+            consumed: Mutex::default(),
             copies: Copies::new(Arc::clone(&link), patience),
             link,
             patience,
@@ -95,6 +103,27 @@ impl DeviceKeys {
 
     fn committed(&self) -> MutexGuard<'_, HashSet<Vec<u8>>> {
         self.committed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn consumed(&self) -> MutexGuard<'_, HashSet<u32>> {
+        self.consumed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has consumed prekeys removed that no change has taken along.
+    pub(crate) async fn settle(&self) -> Result<()> {
+        if self.consumed().is_empty() {
+            return Ok(());
+        }
+        self.commit(Vec::new()).await.map(drop)
+    }
+
+    /// Commits changes in pieces, for those that need not come all at once.
+    async fn commit_in_pieces<T>(&self, of: &[T], change: impl Fn(&T) -> Result<KeyChange>) -> Result<()> {
+        for piece in of.chunks(PIECE) {
+            let changes = piece.iter().map(&change).collect::<Result<Vec<_>>>()?;
+            self.commit(changes).await?;
+        }
+        Ok(())
     }
 
     /// Commits changes, and with them the removals that wait. Ratchets wait for the copies of messages.
@@ -109,12 +138,19 @@ impl DeviceKeys {
         self.check_kept()?;
         // Removals that are lost with a refused commit leave rows that do no harm; see the module.
         let waiting = std::mem::take(&mut *self.committed());
-        let removals = waiting
+        let messages = waiting
             .into_iter()
             .map(|name| KeyChange::Remove(KeyKind::PendingMessage, name));
+        // Nobody would ask for these again: they wait until their removal is committed.
+        let consumed = self.consumed().clone();
+        let prekeys = consumed
+            .iter()
+            .map(|id| KeyChange::Remove(KeyKind::PreKey, number(*id).to_vec()));
         // Before the changes, one of which may put such a message anew.
-        changes.splice(0..0, removals);
-        self.keys.keeper.commit(&self.of, changes).await
+        changes.splice(0..0, messages.chain(prekeys));
+        let changed = self.keys.keeper.commit(&self.of, changes).await?;
+        self.consumed().retain(|id| !consumed.contains(id));
+        Ok(changed)
     }
 
     /// Commits copies of messages that were decrypted.

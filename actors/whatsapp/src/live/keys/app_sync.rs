@@ -41,16 +41,12 @@ impl AppSyncStore for DeviceKeys {
     }
 
     async fn put_mutation_macs(&self, name: &str, _version: u64, mutations: &[AppStateMutationMAC]) -> Result<()> {
-        let puts = mutations.iter().map(|mutation| {
+        let put = |mutation: &AppStateMutationMAC| {
             let name = mac_name(name, &mutation.index_mac);
             self.sealed(KeyKind::MutationMac, name, &mutation.value_mac)
                 .map(KeyChange::Put)
-        });
-        let puts = puts.collect::<Result<Vec<_>>>()?;
-        if puts.is_empty() {
-            return Ok(());
-        }
-        self.commit(puts).await.map(drop)
+        };
+        self.commit_in_pieces(mutations, put).await
     }
 
     async fn get_mutation_mac(&self, name: &str, index_mac: &[u8]) -> Result<Option<Vec<u8>>> {
@@ -70,13 +66,8 @@ impl AppSyncStore for DeviceKeys {
     }
 
     async fn delete_mutation_macs(&self, name: &str, index_macs: &[Vec<u8>]) -> Result<()> {
-        if index_macs.is_empty() {
-            return Ok(());
-        }
-        let removals = index_macs
-            .iter()
-            .map(|index_mac| KeyChange::Remove(KeyKind::MutationMac, mac_name(name, index_mac)));
-        self.commit(removals.collect()).await.map(drop)
+        let remove = |index_mac: &Vec<u8>| Ok(KeyChange::Remove(KeyKind::MutationMac, mac_name(name, index_mac)));
+        self.commit_in_pieces(index_macs, remove).await
     }
 
     async fn clear_mutation_macs(&self, name: &str) -> Result<()> {

@@ -70,12 +70,8 @@ impl MsgSecretStore for DeviceKeys {
                 ..key
             }))
         };
-        let puts = entries.iter().map(put).collect::<Result<Vec<_>>>()?;
-        let count = puts.len();
-        if count > 0 {
-            self.commit(puts).await?;
-        }
-        Ok(count)
+        self.commit_in_pieces(&entries, put).await?;
+        Ok(entries.len())
     }
 
     async fn get_msg_secret(&self, chat: &str, sender: &str, msg_id: &str) -> Result<Option<Vec<u8>>> {

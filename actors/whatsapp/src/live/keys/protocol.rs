@@ -13,13 +13,11 @@ use whatsapp_rust::{
     wacore::time::now_secs,
 };
 
-use super::{DeviceKeys, WAITING_REMOVALS, bad, from_json, json, name_of, prefix_of, text_of, unreadable};
+use super::{DeviceKeys, PIECE, WAITING_REMOVALS, bad, from_json, json, name_of, prefix_of, text_of, unreadable};
 
 /// A sender key's status: one byte.
 const HAS_KEY: [u8; 1] = [1];
 const HAS_NONE: [u8; 1] = [0];
-/// Mappings of one commit: an account's history brings thousands, and others wait for the writer.
-const MAPPINGS: usize = 256;
 
 impl DeviceKeys {
     /// The two rows of a mapping: by hidden id, and by number. A number's row is not removed when its hidden id gets
@@ -133,7 +131,7 @@ impl ProtocolStore for DeviceKeys {
     }
 
     async fn put_lid_mappings(&self, entries: &[LidPnMappingEntry]) -> Result<()> {
-        for some in entries.chunks(MAPPINGS) {
+        for some in entries.chunks(PIECE) {
             let mut puts = Vec::with_capacity(2 * some.len());
             for entry in some {
                 puts.extend(self.mapping(entry)?);

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use wharf_store::{KeyChange, KeyKind};
 use whatsapp_rust::store::{error::Result, traits::SignalStore};
 
-use super::{DeviceKeys, bad, number, number_of, unreadable};
+use super::{DeviceKeys, WAITING_REMOVALS, bad, number, number_of, unreadable};
 
 impl DeviceKeys {
     /// All or nothing, in one commit.
@@ -93,12 +93,16 @@ impl SignalStore for DeviceKeys {
     }
 
     async fn load_prekey(&self, id: u32) -> Result<Option<Bytes>> {
+        if self.consumed().contains(&id) {
+            return Ok(None);
+        }
         let prekey = self.get_insisting(KeyKind::PreKey, number(id)).await?;
         Ok(prekey.map(Bytes::from))
     }
 
     async fn load_prekeys_batch(&self, ids: &[u32]) -> Result<Vec<(u32, Bytes)>> {
-        let names = ids.iter().map(|id| number(*id));
+        let consumed = self.consumed().clone();
+        let names = ids.iter().filter(|id| !consumed.contains(id)).map(|id| number(*id));
         let rows = self.keys.store.keys_named(&self.of, KeyKind::PreKey, names).await;
         let rows = rows.map_err(unreadable)?;
         let rows = rows
@@ -112,11 +116,21 @@ impl SignalStore for DeviceKeys {
         Ok(())
     }
 
+    /// Waits for no commit: see the module.
     async fn remove_prekey(&self, id: u32) -> Result<()> {
-        self.remove(KeyKind::PreKey, number(id)).await
+        let waiting = {
+            let mut consumed = self.consumed();
+            consumed.insert(id);
+            consumed.len()
+        };
+        if waiting < WAITING_REMOVALS {
+            return Ok(());
+        }
+        self.settle().await
     }
 
     async fn get_max_prekey_id(&self) -> Result<u32> {
+        self.settle().await?;
         let last = self.keys.store.last_key_name(&self.of, KeyKind::PreKey).await;
         last.map_err(unreadable)?.map_or(Ok(0), |name| number_of(&name))
     }

@@ -5,6 +5,7 @@ mod copies;
 mod insisted;
 #[path = "../../../tests/live/keeper.rs"]
 mod keeper;
+mod pieces;
 mod timers;
 /// What `keeper` is written against.
 mod api {
