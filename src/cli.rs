@@ -236,6 +236,7 @@ async fn client(loaded: &Loaded, command: ClientCommand) -> Result<String, Clien
     if !exists && !matches!(command, ClientCommand::Add { .. }) {
         return Err(ClientsError::NoDatabase(file));
     }
+    wharf_store::refuse_foreign_log(&loaded.config.store.url)?;
     let store = clients::open(&loaded.config.store).await?;
     if !exists {
         complain(format_args!("there was no database {}; it is made", file.display()));
@@ -249,6 +250,7 @@ async fn client(loaded: &Loaded, command: ClientCommand) -> Result<String, Clien
 }
 
 async fn backup(loaded: &Loaded, file: &Path) -> Result<String, StoreError> {
+    wharf_store::refuse_foreign_log(&loaded.config.store.url)?;
     let bytes = wharf_store::back_up(&loaded.config.store.url, file).await?;
     let key = match loaded.config.store.secrets_key {
         Some(_) => "store.secrets_key",

@@ -13,6 +13,7 @@ mod attachments;
 mod beside;
 mod communities;
 mod considerate;
+mod copies;
 mod crash;
 mod delivery;
 mod events;

@@ -56,6 +56,7 @@ pub use error::StoreError;
 pub use idempotency::KEY_LIFETIME;
 pub use keys::{KeyChange, KeyKind, KeyRange, KeysChanged, StoredKey};
 pub use media::{DueMedia, ExpiredMedia, MediaMessage, MediaOutcome, MediaRow, MediaState};
+pub use open::refuse_foreign_log;
 pub use outgoing::{NewOutgoing, Note, OutgoingFile, OutgoingFilter, OutgoingPage, QueuedMessage};
 pub use place::database_file;
 pub use polls::POLL_LIFETIME;

@@ -64,6 +64,15 @@ fn readers(asked: u32) -> u32 {
     }
 }
 
+/// Refuses the database that `url` names when the log of another one lies beside it, as an exclusive [`Store::open`] does. For
+/// commands that run beside a server, before they open anything: a process that has the file open already may lose its locks by this.
+///
+/// # Errors
+/// `Url` or `Corrupt`.
+pub fn refuse_foreign_log(url: &str) -> Result<(), StoreError> {
+    refuse_log_of_another(&url.parse()?)
+}
+
 /// Makes directory and file, and takes the locks: the one that a server holds for its life, and the one that makes
 /// openings take turns. File I/O, so not on the async threads.
 async fn claim_files(place: Arc<Place>, exclusive: bool) -> Result<(Option<File>, Option<File>), StoreError> {
@@ -76,7 +85,7 @@ async fn claim_files(place: Arc<Place>, exclusive: bool) -> Result<(Option<File>
         let opening = turn_lock(&place);
         let lock = exclusive.then(|| hold_lock(&place)).transpose()?;
         if exclusive {
-            refuse_foreign_log(&place)?;
+            refuse_log_of_another(&place)?;
         }
         if !place.read_only {
             make_file(&place)?;
@@ -107,8 +116,8 @@ fn make_file(place: &Place) -> Result<(), StoreError> {
 }
 
 /// A copy (`VACUUM INTO`) is no database with a log until it is opened: a log that lies beside it is that of the one whose place it took.
-/// SQLite would lay its pages over the copy's. Only for who is alone with the file, see [`make_file`].
-fn refuse_foreign_log(place: &Place) -> Result<(), StoreError> {
+/// SQLite would lay its pages over the copy's. Only for a process that has not opened the file, see [`make_file`].
+fn refuse_log_of_another(place: &Place) -> Result<(), StoreError> {
     let has_log = fs::metadata(place.beside("-wal")).is_ok_and(|log| log.len() > 0);
     let mut header = [0; 20];
     let is_read = has_log

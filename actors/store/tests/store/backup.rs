@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
-use wharf_store::{Store, StoreError, StoreOptions, back_up};
+use wharf_store::{Store, StoreError, StoreOptions, back_up, refuse_foreign_log};
 
 use crate::database::{Database, options, token};
 
@@ -91,12 +91,17 @@ async fn a_copy_is_not_opened_with_the_log_of_the_database_whose_place_it_took()
     .unwrap();
     let log = elsewhere.path().join("wharf.db-wal");
     fs::write(&log, "what is left of the old one").unwrap();
-    let refused = Store::open(&options).await.unwrap_err();
-    assert!(
-        matches!(&refused, StoreError::Corrupt(text) if text.contains("wharf.db-wal and its -shm away")),
-        "{refused}"
-    );
+    for refused in [
+        Store::open(&options).await.unwrap_err(),
+        refuse_foreign_log(&options.url).unwrap_err(),
+    ] {
+        assert!(
+            matches!(&refused, StoreError::Corrupt(text) if text.contains("wharf.db-wal and its -shm away")),
+            "{refused}"
+        );
+    }
     fs::remove_file(&log).unwrap();
+    refuse_foreign_log(&options.url).unwrap();
     let opened = Store::open(&options).await.unwrap();
     opened.clients().await.unwrap();
 }
