@@ -32,9 +32,19 @@ const COMMIT_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// How long the phone may take to upload a file again. It may be off; the chat waits.
 const REUPLOAD_DEADLINE: Duration = Duration::from_secs(20);
 
-/// Makes one try and commits what became of it. Answers how long to wait for the next one, if there is to be one. Calls `asks`
-/// when the phone is asked, whose answer takes its time.
-pub(super) async fn carry_out(shared: &Shared, due: &DueMedia, asks: impl FnOnce()) -> Option<Duration> {
+/// What follows a try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum After {
+    /// Nothing: its end is committed.
+    Over,
+    /// Another one, after so long.
+    Again(Duration),
+    /// Nothing before the next start: the store will never take its end.
+    LeftOut,
+}
+
+/// Makes one try and commits what became of it. Calls `asks` when the phone is asked, whose answer takes its time.
+pub(super) async fn carry_out(shared: &Shared, due: &DueMedia, asks: impl FnOnce()) -> After {
     let tries = due.attempts.saturating_add(1);
     // Strangers wrote what is read here: a panic is a failure like any other, and the event must hear of it.
     let fetching = AssertUnwindSafe(Box::pin(fetch(shared, due, tries))).catch_unwind();
@@ -62,7 +72,7 @@ pub(super) async fn carry_out(shared: &Shared, due: &DueMedia, asks: impl FnOnce
             tracing::warn!(event = %due.id, %error, "a failed download was not committed");
             tokio::time::sleep(wait).await;
         }
-        return Some(wait);
+        return After::Again(wait);
     }
     match result {
         Ok(bytes) => tracing::debug!(event = %due.id, bytes, "a file is here"),
@@ -71,6 +81,10 @@ pub(super) async fn carry_out(shared: &Shared, due: &DueMedia, asks: impl FnOnce
         }
     }
     while let Err(error) = end(shared, due.key.client_id, due.id, result).await {
+        if !error.is_passing() {
+            tracing::error!(event = %due.id, %error, "the end of a download cannot be committed; it and its event wait for the next start");
+            return After::LeftOut;
+        }
         tracing::warn!(event = %due.id, %error, "the end of a download was not committed; trying again");
         tokio::time::sleep(COMMIT_AGAIN_AFTER).await;
     }
@@ -78,7 +92,7 @@ pub(super) async fn carry_out(shared: &Shared, due: &DueMedia, asks: impl FnOnce
         held.kept(size);
         remove_unowned(shared, due).await;
     }
-    None
+    After::Over
 }
 
 /// Its client may have been removed while the file came: the client's directory went before the file was laid into it anew, and

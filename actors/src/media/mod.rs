@@ -21,7 +21,13 @@ mod settings;
 pub(crate) mod upload;
 pub(crate) mod way;
 
-use std::{collections::HashMap, panic::AssertUnwindSafe, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    panic::AssertUnwindSafe,
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::FutureExt as _;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -36,6 +42,7 @@ use crate::{
     task::OwnedTask,
     web::{download::MediaSource, upload::MediaUpload, way::Maker},
 };
+use download::After;
 use files::MediaFiles;
 use ledger::Ledger;
 use outbound::Outbound;
@@ -116,8 +123,8 @@ pub(crate) enum Message {
     Found(Option<Vec<DueMedia>>),
     /// A download asks the phone for its file.
     Asks(EventId),
-    /// A download has ended, or is to be tried again after the wait.
-    Ended(EventId, Option<Duration>),
+    /// A download has ended, or a try of it.
+    Ended(EventId, After),
 }
 
 /// See the module.
@@ -132,6 +139,8 @@ pub(crate) struct State {
     again: bool,
     /// The last client that a look came to: the next goes on after it.
     turn: ClientId,
+    /// The events of downloads whose end the store will not take. They stay due there.
+    left_out: HashSet<EventId>,
     /// What ended while the store was looked at, which may have seen it as it was before.
     ended: Vec<EventId>,
     /// Whether looking has begun anew with the first client since it was asked for: once round is enough.
@@ -191,6 +200,7 @@ impl Actor for MediaActor {
             looking: false,
             again: false,
             turn: ClientId(0),
+            left_out: HashSet::new(),
             ended: Vec::new(),
             wrapped: false,
             look: OwnedTask::default(),
@@ -219,12 +229,18 @@ impl Actor for MediaActor {
                     look(&myself, state);
                 }
             }
-            Message::Ended(id, wait) => {
+            Message::Ended(id, after) => {
                 state.running.remove(&id);
                 state.ended.push(id);
                 state.wrapped = false;
-                if let Some(wait) = wait {
-                    myself.send_after(wait, || Message::Look);
+                match after {
+                    After::Again(wait) => {
+                        myself.send_after(wait, || Message::Look);
+                    }
+                    After::LeftOut => {
+                        state.left_out.insert(id);
+                    }
+                    After::Over => {}
                 }
                 look(&myself, state);
             }
@@ -242,7 +258,7 @@ fn look(myself: &ActorRef<Message>, state: &mut State) {
     }
     (state.looking, state.again) = (true, false);
     state.ended.clear();
-    // What runs is among what is due: as many more of each client as there are slots for it.
+    // What runs is among what is due, and so is what is left out: as many more of each client as there are slots for it.
     let asking = state
         .running
         .values()
@@ -252,7 +268,7 @@ fn look(myself: &ActorRef<Message>, state: &mut State) {
     let per_client = settings
         .max_downloads_per_client
         .saturating_mul(2)
-        .saturating_add(asking);
+        .saturating_add(asking + state.left_out.len());
     let (myself, shared, after) = (myself.clone(), Arc::clone(&state.shared), state.turn);
     state.look.set(async move {
         let found = shared.store.due_media(clock::now(), after, per_client, LOOK).await;
@@ -274,7 +290,8 @@ fn on_found(myself: &ActorRef<Message>, state: &mut State, found: Option<Vec<Due
     let last = found.last().map(|due| due.key.client_id);
     let new = found
         .into_iter()
-        .filter(|due| !state.running.contains_key(&due.id) && !state.ended.contains(&due.id));
+        .filter(|due| !state.running.contains_key(&due.id) && !state.ended.contains(&due.id))
+        .filter(|due| !state.left_out.contains(&due.id));
     let chosen = choose(new, counts, settings.max_downloads_per_client, free);
     let begun = chosen.len();
     for due in chosen {
@@ -284,16 +301,16 @@ fn on_found(myself: &ActorRef<Message>, state: &mut State, found: Option<Vec<Due
         task.set(async move {
             let asks = || drop(teller.cast(Message::Asks(id)));
             let carrying_out = AssertUnwindSafe(download::carry_out(&shared, &due, asks)).catch_unwind();
-            let wait = match carrying_out.await {
-                Ok(wait) => wait,
+            let after = match carrying_out.await {
+                Ok(after) => after,
                 Err(_) => {
                     // The store says that it is due: it would be begun again at once.
                     tracing::error!(event = %id, "the end of a download panicked; it is tried again");
                     tokio::time::sleep(LOOK_EVERY).await;
-                    None
+                    After::Over
                 }
             };
-            let _stopped = teller.cast(Message::Ended(id, wait));
+            let _stopped = teller.cast(Message::Ended(id, after));
         });
         let running = Running {
             client,
