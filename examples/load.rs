@@ -20,7 +20,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
@@ -128,6 +128,9 @@ fn main() -> Result<(), Failure> {
     let _installed_before = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let report = runtime.block_on(run(options))?;
+    if PROGRESSED.load(Relaxed) {
+        let _closed = writeln!(stderr());
+    }
     print_line(&report);
     Ok(())
 }
@@ -304,8 +307,12 @@ fn line(lines: &[Line], n: u64) -> &Line {
     &lines[usize::try_from(n).unwrap_or_default() % lines.len()]
 }
 
+/// Whether there is a line of progress that has no end.
+static PROGRESSED: AtomicBool = AtomicBool::new(false);
+
 fn progress(done: u64, total: u64) {
     if stderr().is_terminal() {
+        PROGRESSED.store(true, Relaxed);
         let _closed = write!(stderr(), "\r{done} of {total} injected ");
     }
 }
