@@ -14,6 +14,11 @@ use crate::{
     CloseReason, Link, LinkEvent, LostFile, MediaHosts, PairCode, PairCodeError, ReuploadError, SendError, Sent,
 };
 
+/// What is said of a message whose link ended before its answer came.
+fn link_ended() -> SendError {
+    SendError::Failed("scripted: the link ended".to_owned())
+}
+
 #[async_trait]
 impl Link for ScriptedHandle {
     async fn send(&self, id: &str, message: &Outgoing, deadline: Duration) -> Result<Sent, SendError> {
@@ -37,7 +42,7 @@ impl Link for ScriptedHandle {
                 tokio::time::sleep(long).await;
                 let state = self.state();
                 if !state.connected {
-                    return Err(SendError::Failed("scripted: the link ended".to_owned()));
+                    return Err(link_ended());
                 }
                 state.sends.clone()
             }
@@ -51,8 +56,11 @@ impl Link for ScriptedHandle {
             (SendScript::Nobody, Recipient::Number(number)) => Err(SendError::NotOnWhatsApp(number.clone())),
             (SendScript::Panic, _) => scripted_panic(),
             (SendScript::Hang, _) => {
-                tokio::time::sleep(deadline).await;
-                Err(SendError::TimedOut(deadline))
+                let ended = self.state().ended.clone();
+                match tokio::time::timeout(deadline, ended.cancelled()).await {
+                    Ok(()) => Err(link_ended()),
+                    Err(_) => Err(SendError::TimedOut(deadline)),
+                }
             }
             _ => Ok(Sent { timestamp: now() }),
         }
