@@ -135,6 +135,8 @@ impl Gateway {
             tokens: watch::Sender::new(()),
             media,
             notes: TaskTracker::new(),
+            #[cfg(test)]
+            cleaned: watch::Sender::new(false),
             store,
             settings,
         });

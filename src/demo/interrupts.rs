@@ -10,7 +10,7 @@ use super::DemoError;
 /// Requests to stop.
 #[derive(Debug)]
 pub struct Interrupts {
-    received: mpsc::Receiver<()>,
+    pub(super) received: mpsc::Receiver<()>,
 }
 
 impl Interrupts {
@@ -34,13 +34,6 @@ impl Interrupts {
             }
         });
         Ok(Self { received })
-    }
-
-    /// None, ever.
-    #[must_use]
-    pub fn never() -> Self {
-        let (_, received) = mpsc::channel(1);
-        Self { received }
     }
 
     /// Ends at the next one.

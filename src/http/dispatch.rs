@@ -337,7 +337,7 @@ impl Dispatch {
 }
 
 /// The segments of a path, decoded; `None` when it is not text or has no leading slash.
-fn decode(path: &str) -> Option<Vec<String>> {
+pub(super) fn decode(path: &str) -> Option<Vec<String>> {
     let segments = path.strip_prefix('/')?.split('/');
     segments
         .map(|segment| Some(percent_decode_str(segment).decode_utf8().ok()?.into_owned()))

@@ -54,14 +54,6 @@ impl World {
         })
         .await
     }
-
-    /// Nothing of the network waits to be taken by a device.
-    async fn all_taken(&self) {
-        wait_until("every message is acknowledged", WITHIN, || async {
-            self.network.stats().await.unacked == 0
-        })
-        .await;
-    }
 }
 
 fn of<'a>(events: &'a [Value], id: &str) -> Vec<&'a Value> {

@@ -12,6 +12,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+use wharf_domain::hex;
 use wharf_support::{Receiver, Reply, wait_until};
 use wharf_testnet::{Fault, FaultCode, FaultKind, ReceivedMessage};
 
@@ -21,10 +22,6 @@ use super::world::{Answer, Api, CONTACT, NUMBER, WITHIN, World};
 const MESSAGES: &str = "/api/whatsapp/connections/5511888888888/messages";
 const HERE: &str = "/api/whatsapp/connections/5511888888888";
 const BOUNDARY: &str = "----parts-of-a-message";
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
 
 /// A body in parts.
 pub fn parts(message: &Value, mime_type: &str, name: &str, file: &[u8]) -> Vec<u8> {

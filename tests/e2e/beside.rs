@@ -1,7 +1,6 @@
 //! What reaches a device beside its chats: status updates, and what the phone sets.
 
 use serde_json::json;
-use wharf_support::wait_until;
 use wharf_testnet::Setting;
 
 use super::world::{CONTACT, NUMBER, WITHIN, World};
@@ -23,10 +22,7 @@ async fn status_updates_are_taken_and_make_no_event() {
     world.phone_sends(CONTACT, &picture).await;
     let id = world.text("for you").await;
     let events = world.api().wait_for_events(&webhook, "delivered", 1).await;
-    wait_until("all are acknowledged", WITHIN, || async {
-        (world.network.stats().await.unacked == 0).then_some(())
-    })
-    .await;
+    world.all_taken().await;
     assert_eq!((events.len(), &events[0]["message_id"]), (1, &json!(id)));
     assert_eq!(world.api().events(&webhook).await.len(), 1);
     assert_eq!(

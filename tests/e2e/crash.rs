@@ -1,5 +1,5 @@
-//! The gateway as a process of its own: SIGKILL in the middle of a stream, ten times over, and SIGTERM; and a few rounds
-//! of the crash harness (`examples/crash.rs`), whose audit knows more. `CRASH_SEED=n` plans them otherwise.
+//! The gateway as a process of its own: SIGKILL in the middle of a stream, ten times over, and the signals that end it
+//! in order; and a few rounds of the crash harness (`examples/crash.rs`), whose audit knows more. `CRASH_SEED=n` plans them otherwise.
 
 use std::{
     collections::HashSet,
@@ -28,8 +28,31 @@ impl Drop for Process {
     }
 }
 
+impl Process {
+    /// Sends these signals, one right after the other.
+    fn signal(&self, names: &[&str]) {
+        // The shell's own `kill`: a small system has no other.
+        let kills = names.iter().map(|name| format!("kill -{name} {}", self.0.id()));
+        let kills = kills.collect::<Vec<_>>().join(" && ");
+        let signalled = Command::new("sh").args(["-c", &kills]).status().unwrap();
+        assert!(signalled.success());
+    }
+
+    /// Its exit code, once it has ended.
+    async fn ended(&mut self) -> Option<i32> {
+        let status = wait_until("it has ended", WITHIN, || {
+            let ended = self.0.try_wait().unwrap();
+            async move { ended }
+        });
+        status.await.code()
+    }
+}
+
 fn start(variables: &[(&'static str, String)]) -> Process {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_wharf"));
+    start_as(Command::new(env!("CARGO_BIN_EXE_wharf")), variables)
+}
+
+fn start_as(mut command: Command, variables: &[(&'static str, String)]) -> Process {
     command
         .arg("serve")
         .envs(variables.iter().cloned())
@@ -134,16 +157,8 @@ async fn a_running_attempt_is_waited_for_at_sigterm() {
     ground.network.create_account(CONTACT).await.unwrap();
     ground.network.send_text(CONTACT, NUMBER, "slowly").await.unwrap();
     ground.receiver.wait_for(1, WITHIN).await;
-    // The shell's own `kill`: a small system has no other.
-    let kill = format!("kill -TERM {}", process.0.id());
-    let signalled = Command::new("sh").args(["-c", &kill]).status().unwrap();
-    assert!(signalled.success());
-    let status = wait_until("it has ended", WITHIN, || {
-        let ended = process.0.try_wait().unwrap();
-        async move { ended }
-    })
-    .await;
-    assert_eq!(status.code(), Some(0));
+    process.signal(&["TERM"]);
+    assert_eq!(process.ended().await, Some(0));
     let _process = ground.start().await;
     let event = ground.api.wait_for_events(&webhook, "delivered", 1).await.remove(0);
     assert_eq!(
@@ -151,6 +166,54 @@ async fn a_running_attempt_is_waited_for_at_sigterm() {
         (&json!(1), 1),
         "its outcome was committed"
     );
+}
+
+/// Whether this program was started to outlive its terminal: what it starts is, too.
+fn outlives_its_terminal() -> bool {
+    let hangup = Command::new("sh").args(["-c", "kill -HUP $$"]).status().unwrap();
+    hangup.success()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_terminal_that_says_to_stop_or_is_closed_ends_it_in_order() {
+    let ground = Ground::prepare().await;
+    for name in ["INT", "HUP"] {
+        if name == "HUP" && outlives_its_terminal() {
+            continue;
+        }
+        let mut process = ground.start().await;
+        process.signal(&[name]);
+        assert_eq!(process.ended().await, Some(0), "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_signal_ends_it_at_once() {
+    let ground = Ground::prepare().await;
+    let mut process = ground.start().await;
+    let webhook = ground.link("/slow/9000").await;
+    ground.network.create_account(CONTACT).await.unwrap();
+    ground.network.send_text(CONTACT, NUMBER, "slowly").await.unwrap();
+    ground.receiver.wait_for(1, WITHIN).await;
+    process.signal(&["TERM", "INT"]);
+    assert_eq!(process.ended().await, Some(130), "128 and the number of SIGINT");
+    let _process = ground.start().await;
+    let events = ground.api.events(&webhook).await;
+    assert_eq!(events.len(), 1, "what was committed is there: {events:?}");
+}
+
+/// As `nohup` starts it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_closed_terminal_is_nothing_to_who_was_started_to_outlive_it() {
+    let ground = Ground::prepare().await;
+    let mut nohup = Command::new("sh");
+    nohup.args(["-c", r#"trap "" HUP; exec "$0" "$@""#, env!("CARGO_BIN_EXE_wharf")]);
+    let mut process = start_as(nohup, &ground.settings);
+    ground.wait_until_up().await;
+    process.signal(&["HUP"]);
+    ground.link("/ok").await;
+    process.signal(&["TERM"]);
+    assert_eq!(process.ended().await, Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use serde_json::json;
 use wharf_support::wait_until;
-use wharf_testnet::Fault;
 
 use super::world::{CONTACT, NUMBER, WITHIN, World};
 
@@ -16,18 +15,13 @@ const FOR_LONG: u32 = 600_000;
 /// What is promised of a socket that is silent, however slow the machine.
 const A_MINUTE: Duration = Duration::from_secs(60);
 
-async fn fault(world: &World, fault: serde_json::Value) {
-    let fault: Fault = serde_json::from_value(fault).unwrap();
-    world.network.fault(fault).await.unwrap();
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dropped_links_come_back_and_nothing_is_lost() {
     let world = World::start().await;
     let webhook = world.linked("/ok").await;
     for round in 1..=3 {
         let since = world.api().wait_for_status(PATH, "connected").await["connected_since"].clone();
-        fault(&world, json!({"kind": "drop", "phone": NUMBER})).await;
+        world.fault(json!({"kind": "drop", "phone": NUMBER})).await;
         world.text(&format!("round {round}")).await;
         world.api().wait_for_events(&webhook, "delivered", round).await;
         world
@@ -44,7 +38,9 @@ async fn dropped_links_come_back_and_nothing_is_lost() {
 async fn a_stream_error_is_no_end() {
     let world = World::start().await;
     let webhook = world.linked("/ok").await;
-    fault(&world, json!({"kind": "stream_error", "phone": NUMBER, "code": "503"})).await;
+    world
+        .fault(json!({"kind": "stream_error", "phone": NUMBER, "code": "503"}))
+        .await;
     world.text("after").await;
     world.api().wait_for_events(&webhook, "delivered", 1).await;
     world.api().wait_for_status(PATH, "connected").await;
@@ -55,15 +51,19 @@ async fn a_stream_error_is_no_end() {
 async fn a_refusing_network_is_waited_for() {
     let world = World::start().await;
     let webhook = world.linked("/ok").await;
-    fault(&world, json!({"kind": "refuse", "phone": NUMBER, "for_ms": FOR_LONG})).await;
-    fault(&world, json!({"kind": "drop", "phone": NUMBER})).await;
+    world
+        .fault(json!({"kind": "refuse", "phone": NUMBER, "for_ms": FOR_LONG}))
+        .await;
+    world.fault(json!({"kind": "drop", "phone": NUMBER})).await;
     let shown = world.api().wait_for(PATH, "failed attempts are counted", |shown| {
         shown["status"] == "connecting" && shown["reconnect_attempts"].as_u64() > Some(0)
     });
     let shown = shown.await;
     assert!(shown["reason"].is_string());
     assert_eq!(shown["reason_code"], "link_lost");
-    fault(&world, json!({"kind": "refuse", "phone": NUMBER, "for_ms": 0})).await;
+    world
+        .fault(json!({"kind": "refuse", "phone": NUMBER, "for_ms": 0}))
+        .await;
     world.text("after").await;
     world.api().wait_for_events(&webhook, "delivered", 1).await;
     let shown = world.api().wait_for_status(PATH, "connected").await;
@@ -75,21 +75,14 @@ async fn a_refusing_network_is_waited_for() {
 async fn a_duplicate_makes_no_second_event() {
     let world = World::start().await;
     let webhook = world.linked("/ok").await;
-    fault(&world, json!({"kind": "duplicate", "phone": NUMBER, "for_ms": 60000})).await;
+    world
+        .fault(json!({"kind": "duplicate", "phone": NUMBER, "for_ms": 60000}))
+        .await;
     for n in 1..=5 {
         world.text(&format!("{n}")).await;
     }
     world.api().wait_for_events(&webhook, "delivered", 5).await;
-    wait_until("every copy is acknowledged", WITHIN, || async {
-        world
-            .network
-            .devices(NUMBER)
-            .await
-            .unwrap()
-            .iter()
-            .all(|device| device.unacked == 0)
-    })
-    .await;
+    world.all_taken().await;
     assert_eq!(world.api().events(&webhook).await.len(), 5);
     assert_eq!(world.receiver.count(), 5);
     world.stop().await;
@@ -100,13 +93,17 @@ async fn a_stalled_socket_is_noticed_within_a_minute_and_healed() {
     let world = World::start().await;
     let webhook = world.linked("/ok").await;
     // Nobody closes the sockets meanwhile.
-    fault(&world, json!({"kind": "stall", "phone": NUMBER, "for_ms": FOR_LONG})).await;
+    world
+        .fault(json!({"kind": "stall", "phone": NUMBER, "for_ms": FOR_LONG}))
+        .await;
     wait_until("it is not called connected any more", A_MINUTE, || async {
         world.api().get(PATH).await.body["status"] != "connected"
     })
     .await;
     world.text("meanwhile").await;
-    fault(&world, json!({"kind": "stall", "phone": NUMBER, "for_ms": 0})).await;
+    world
+        .fault(json!({"kind": "stall", "phone": NUMBER, "for_ms": 0}))
+        .await;
     world.api().wait_for_status(PATH, "connected").await;
     world.api().wait_for_events(&webhook, "delivered", 1).await;
     world.stop().await;
@@ -116,11 +113,9 @@ async fn a_stalled_socket_is_noticed_within_a_minute_and_healed() {
 async fn replaced_is_a_state_and_not_a_fight() {
     let mut world = World::start().await;
     world.linked("/ok").await;
-    fault(
-        &world,
-        json!({"kind": "stream_error", "phone": NUMBER, "code": "replaced"}),
-    )
-    .await;
+    world
+        .fault(json!({"kind": "stream_error", "phone": NUMBER, "code": "replaced"}))
+        .await;
     let shown = world.api().wait_for_status(PATH, "failed").await;
     assert!(shown["reason"].as_str().unwrap().starts_with("replaced"), "{shown}");
     assert_eq!(
@@ -154,11 +149,9 @@ async fn a_temporary_ban_is_sat_out() {
     let mut world = World::start().await;
     let webhook = world.linked("/ok").await;
     let over = now() + chrono::Duration::seconds(25);
-    fault(
-        &world,
-        json!({"kind": "ban", "phone": NUMBER, "code": 104, "for_ms": 25_000}),
-    )
-    .await;
+    world
+        .fault(json!({"kind": "ban", "phone": NUMBER, "code": 104, "for_ms": 25_000}))
+        .await;
     let shown = world.api().wait_for_status(PATH, "failed").await;
     assert_eq!(shown["reason_code"], "temporarily_banned", "{shown}");
     assert!(shown["reason"].as_str().unwrap().contains("104"), "{shown}");
@@ -200,7 +193,9 @@ async fn a_temporary_ban_is_sat_out() {
 async fn a_deletion_during_a_ban_does_not_log_in() {
     let world = World::start().await;
     world.linked("/ok").await;
-    fault(&world, json!({"kind": "ban", "phone": NUMBER, "for_ms": 600_000})).await;
+    world
+        .fault(json!({"kind": "ban", "phone": NUMBER, "for_ms": 600_000}))
+        .await;
     let shown = world.api().wait_for_status(PATH, "failed").await;
     assert_eq!(shown["reason_code"], "temporarily_banned", "{shown}");
     let before = world.network.stats().await.handshakes;
@@ -214,12 +209,10 @@ async fn a_deletion_during_a_ban_does_not_log_in() {
 async fn a_locked_account_is_said() {
     let world = World::start().await;
     world.linked("/ok").await;
-    fault(
-        &world,
-        json!({"kind": "refuse", "phone": NUMBER, "code": 403, "for_ms": 60_000}),
-    )
-    .await;
-    fault(&world, json!({"kind": "drop", "phone": NUMBER})).await;
+    world
+        .fault(json!({"kind": "refuse", "phone": NUMBER, "code": 403, "for_ms": 60_000}))
+        .await;
+    world.fault(json!({"kind": "drop", "phone": NUMBER})).await;
     let shown = world.api().wait_for_status(PATH, "logged_out").await;
     assert_eq!(shown["reason_code"], "account_locked", "{shown}");
     world.stop().await;
@@ -230,14 +223,18 @@ async fn an_outdated_client_tries_again_slowly() {
     let world = World::start().await;
     world.linked("/ok").await;
     let before = world.network.stats().await.handshakes;
-    fault(&world, json!({"kind": "outdated", "phone": NUMBER, "for_ms": FOR_LONG})).await;
-    fault(&world, json!({"kind": "drop", "phone": NUMBER})).await;
+    world
+        .fault(json!({"kind": "outdated", "phone": NUMBER, "for_ms": FOR_LONG}))
+        .await;
+    world.fault(json!({"kind": "drop", "phone": NUMBER})).await;
     let shown = world.api().wait_for_status(PATH, "failed").await;
     assert_eq!(shown["reason_code"], "outdated", "{shown}");
     let wait = time(&shown, "retry_at") - time(&shown, "updated_at");
     assert!((29..=61).contains(&wait.num_seconds()), "{wait}: {shown}");
     assert_eq!(world.network.stats().await.handshakes, before + 1);
-    fault(&world, json!({"kind": "outdated", "phone": NUMBER, "for_ms": 0})).await;
+    world
+        .fault(json!({"kind": "outdated", "phone": NUMBER, "for_ms": 0}))
+        .await;
     let connect = format!("{PATH}/connect");
     world
         .api()
@@ -265,37 +262,32 @@ async fn with_code(world: &World, code: &str) -> serde_json::Value {
         .await
 }
 
-async fn ask(world: &World, what: &str) {
-    let asked = world.api().call(reqwest::Method::POST, &format!("{PATH}/{what}")).await;
-    asked.expect(reqwest::StatusCode::ACCEPTED);
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_connection_goes_through_is_said_by_its_codes() {
     let world = World::start().await;
     world.linked("/ok").await;
     assert_eq!(with_code(&world, "online").await["status"], "connected");
-    ask(&world, "disconnect").await;
+    world.ask("disconnect").await;
     let shown = with_code(&world, "requested").await;
     assert_eq!(
         (&shown["status"], &shown["retry_at"]),
         (&json!("disconnected"), &json!(null))
     );
-    ask(&world, "connect").await;
+    world.ask("connect").await;
     with_code(&world, "online").await;
 
     // Refused for now: later than after a socket that broke.
-    fault(
-        &world,
-        json!({"kind": "refuse", "phone": NUMBER, "code": 503, "for_ms": FOR_LONG}),
-    )
-    .await;
-    fault(&world, json!({"kind": "drop", "phone": NUMBER})).await;
+    world
+        .fault(json!({"kind": "refuse", "phone": NUMBER, "code": 503, "for_ms": FOR_LONG}))
+        .await;
+    world.fault(json!({"kind": "drop", "phone": NUMBER})).await;
     let shown = with_code(&world, "refused").await;
     assert_eq!(shown["status"], "connecting", "{shown}");
     assert!(shown["reason"].as_str().unwrap().contains("503"), "{shown}");
     assert!(time(&shown, "retry_at") > time(&shown, "updated_at"), "{shown}");
-    fault(&world, json!({"kind": "refuse", "phone": NUMBER, "for_ms": 0})).await;
+    world
+        .fault(json!({"kind": "refuse", "phone": NUMBER, "for_ms": 0}))
+        .await;
     with_code(&world, "online").await;
 
     world.network.unlink(NUMBER, 1).await.unwrap();
@@ -304,7 +296,7 @@ async fn what_a_connection_goes_through_is_said_by_its_codes() {
         (&shown["status"], &shown["retry_at"]),
         (&json!("logged_out"), &json!(null))
     );
-    ask(&world, "connect").await;
+    world.ask("connect").await;
     let shown = with_code(&world, "waiting_for_phone").await;
     assert_eq!(
         (&shown["status"], &shown["jid"]),

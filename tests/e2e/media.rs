@@ -3,6 +3,7 @@
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+use wharf_domain::hex;
 use wharf_support::wait_until;
 use wharf_testnet::{Fault, FaultKind};
 
@@ -45,10 +46,6 @@ pub async fn fetch(url: &Value, range: Option<&str>) -> (StatusCode, reqwest::he
     let response = request.send().await.unwrap();
     let (status, headers) = (response.status(), response.headers().clone());
     (status, headers, response.bytes().await.unwrap().to_vec())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -44,16 +44,7 @@ async fn a_text_reaches_the_webhook_with_the_seven_keys() {
         (&event["attempt_count"], &event["http_status"], &event["error"]),
         (&json!(1), &json!(200), &Value::Null)
     );
-    wait_until("WhatsApp has the receipt", WITHIN, || async {
-        world
-            .network
-            .devices(NUMBER)
-            .await
-            .unwrap()
-            .iter()
-            .all(|device| device.unacked == 0)
-    })
-    .await;
+    world.all_taken().await;
     world.stop().await;
 }
 

@@ -1,7 +1,7 @@
 //! Why a connection is not connected, and what follows: rows of docs/SESSIONS.md, brought about on the wire. Those that other
 //! tests meet on their way are in `faults` and `linking`.
 
-use reqwest::{Method, StatusCode};
+use reqwest::StatusCode;
 use serde_json::{Value, json};
 use wharf_domain::{ClientId, ConnectionKey};
 use wharf_store::{KeyChange, KeyKind, Store, StoreOptions, StoredKey};
@@ -45,19 +45,6 @@ impl Row {
     }
 }
 
-async fn fault(world: &World, fault: Value) {
-    world
-        .network
-        .fault(serde_json::from_value(fault).unwrap())
-        .await
-        .unwrap();
-}
-
-async fn ask(world: &World, what: &str) {
-    let asked = world.api().call(Method::POST, &format!("{PATH}/{what}")).await;
-    asked.expect(StatusCode::ACCEPTED);
-}
-
 async fn is_online(world: &World) {
     let shown = world.api().wait_for_status(PATH, "connected").await;
     assert_eq!(
@@ -80,7 +67,7 @@ async fn unlinked(world: &World) -> String {
 
 /// `connect` shows another code than before, which links the number.
 async fn links_after_connect(world: &World, before: &str) {
-    ask(world, "connect").await;
+    world.ask("connect").await;
     let qr = world.api().wait_for_qr(NUMBER).await;
     assert_ne!(qr, before);
     world.network.scan(NUMBER, &qr).await.unwrap();
@@ -98,7 +85,7 @@ async fn qr_expired() {
     };
     let mut world = World::start().await;
     let qr = unlinked(&world).await;
-    fault(&world, json!({"kind": "qr_expire"})).await;
+    world.fault(json!({"kind": "qr_expire"})).await;
     ROW.shown(&world).await;
     world
         .network
@@ -143,20 +130,20 @@ async fn banned() {
     let mut world = World::start().await;
     world.linked("/ok").await;
     let ban = |for_ms: u32| json!({"kind": "ban", "phone": NUMBER, "code": "endless", "for_ms": for_ms});
-    fault(&world, ban(600_000)).await;
+    world.fault(ban(600_000)).await;
     let shown = ROW.shown(&world).await;
     assert!(shown["jid"].is_string(), "the pairing stays: {shown}");
     ROW.lasts(&mut world).await;
     // Without an end that is known, a person may try.
     let before = world.network.stats().await.handshakes;
-    ask(&world, "connect").await;
+    world.ask("connect").await;
     wait_until("an attempt", WITHIN, || async {
         world.network.stats().await.handshakes > before
     })
     .await;
     ROW.shown(&world).await;
-    fault(&world, ban(0)).await;
-    ask(&world, "connect").await;
+    world.fault(ban(0)).await;
+    world.ask("connect").await;
     is_online(&world).await;
     world.stop().await;
 }
@@ -173,10 +160,14 @@ async fn silent() {
     let world = World::start_with(&[("WHARF_SESSIONS__SILENCE_TIMEOUT_SECONDS", "2")]).await;
     world.linked("/ok").await;
     let since = world.api().get(PATH).await.body["connected_since"].clone();
-    fault(&world, json!({"kind": "stall", "phone": NUMBER, "for_ms": 600_000})).await;
+    world
+        .fault(json!({"kind": "stall", "phone": NUMBER, "for_ms": 600_000}))
+        .await;
     let silent = |shown: &Value| shown["reason_code"] == "silent";
     world.api().wait_for(PATH, "the silence is noticed", silent).await;
-    fault(&world, json!({"kind": "stall", "phone": NUMBER, "for_ms": 0})).await;
+    world
+        .fault(json!({"kind": "stall", "phone": NUMBER, "for_ms": 0}))
+        .await;
     // In this pause or in a later one: a link that idles is too silent for so little patience.
     ROW.shown(&world).await;
     let shown = world.api().wait_for_status(PATH, "connected").await;
@@ -194,14 +185,14 @@ async fn no_answer() {
     };
     let world = World::start_with(&[("WHARF_SESSIONS__OPENING_TIMEOUT_SECONDS", "5")]).await;
     world.linked("/ok").await;
-    ask(&world, "disconnect").await;
+    world.ask("disconnect").await;
     world.api().wait_for_status(PATH, "disconnected").await;
     let stall = |for_ms: u32| json!({"kind": "stall", "phone": NUMBER, "for_ms": for_ms});
-    fault(&world, stall(600_000)).await;
-    ask(&world, "connect").await;
+    world.fault(stall(600_000)).await;
+    world.ask("connect").await;
     let shown = ROW.shown(&world).await;
     assert!(shown["reconnect_attempts"].as_u64() > Some(0), "{shown}");
-    fault(&world, stall(0)).await;
+    world.fault(stall(0)).await;
     is_online(&world).await;
     world.stop().await;
 }
@@ -216,7 +207,7 @@ async fn open_failed() {
     };
     let mut world = World::start().await;
     world.linked("/ok").await;
-    ask(&world, "disconnect").await;
+    world.ask("disconnect").await;
     world.api().wait_for_status(PATH, "disconnected").await;
     // A link that is being closed still writes its device.
     world.restart_gateway().await;
@@ -227,7 +218,7 @@ async fn open_failed() {
     };
     let store = Store::open(&options).await.unwrap();
     let device = exchange_device(&store, vec![7; 64]).await;
-    ask(&world, "connect").await;
+    world.ask("connect").await;
     let shown = ROW.shown(&world).await;
     assert!(shown["jid"].is_string(), "the pairing stays: {shown}");
     exchange_device(&store, device).await;

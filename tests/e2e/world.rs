@@ -202,6 +202,26 @@ impl World {
     pub async fn text(&self, text: &str) -> String {
         self.network.send_text(CONTACT, NUMBER, text).await.unwrap()
     }
+
+    /// Nothing of the network waits to be taken by a device.
+    pub async fn all_taken(&self) {
+        wait_until("every message is acknowledged", WITHIN, || async {
+            self.network.stats().await.unacked == 0
+        })
+        .await;
+    }
+
+    /// Brings about trouble, given as to the network's `POST /faults`.
+    pub async fn fault(&self, fault: Value) {
+        let fault = serde_json::from_value(fault).unwrap();
+        self.network.fault(fault).await.unwrap();
+    }
+
+    /// Asks the linked number's connection for this, which goes on after the answer.
+    pub async fn ask(&self, what: &str) {
+        let path = format!("/api/whatsapp/connections/{NUMBER}/{what}");
+        self.api().call(Method::POST, &path).await.expect(StatusCode::ACCEPTED);
+    }
 }
 
 pub fn id(object: &Value) -> String {

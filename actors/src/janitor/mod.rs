@@ -124,6 +124,8 @@ async fn clean_up(shared: Arc<Shared>, mut retention: OwnedMutexGuard<Retention>
     if let Err(error) = settled.and(removed.map(drop)).and(unlinked).and(deleted) {
         tracing::warn!(%error, "cleaning up was not committed; the next round tries again");
     }
+    #[cfg(test)]
+    shared.cleaned.send_replace(true);
 }
 
 #[cfg(test)]

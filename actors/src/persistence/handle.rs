@@ -201,6 +201,12 @@ impl Persistence {
         Ok(step.removed + self.commit_all(work).await?)
     }
 
+    /// Takes the turn of what goes of numbers: until it is given back, none of that does.
+    #[cfg(test)]
+    pub(crate) async fn hold_clearing(&self) -> Option<crate::slots::Permit> {
+        self.turns.clearing.turn(ClientId(0)).await
+    }
+
     /// Somebody waits for what may wait: it is committed now.
     pub(crate) fn hurry(&self) {
         if let Some(actor) = self.directory.persistence() {

@@ -132,6 +132,7 @@ async fn many_keys_that_go_at_once_go_in_steps() {
         keys.keeper.commit(&of, many(prefix)).await.unwrap();
     }
     let range = KeyRange::Beginning(KeyKind::Session, b"a".to_vec());
+    world.cleaned().await;
     let before = world.gateway.commits();
     assert_eq!(keys.keeper.remove(&of, range.clone()).await, Ok(2_000));
     let steps = world.gateway.commits().writes - before.writes;

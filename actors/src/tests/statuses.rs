@@ -327,6 +327,7 @@ async fn written(world: &World) -> u64 {
 async fn writes_for(kinds: &[EventKind]) -> (u64, u64) {
     let world = World::start().await;
     let (_, webhook, link) = told(&world, kinds).await;
+    world.cleaned().await;
     let mut delivered = 1;
     link.deliver(vec![message(TO, "first", "what the number needs once")])
         .await

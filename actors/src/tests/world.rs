@@ -132,6 +132,16 @@ impl World {
             .unwrap();
     }
 
+    /// Waits until the janitor has been through its first round: nothing of it is committed for a long time then.
+    pub(super) async fn cleaned(&self) {
+        let mut cleaned = self.gateway.shared.cleaned.subscribe();
+        let round = cleaned.wait_for(|cleaned| *cleaned);
+        tokio::time::timeout(WITHIN, round)
+            .await
+            .expect("a round ends")
+            .unwrap();
+    }
+
     /// The link that a restarted gateway opens for a number.
     pub(super) async fn relink(&self, client: ClientId, number: &PhoneNumber) -> ScriptedHandle {
         let key = ConnectionKey::new(client, number.clone());

@@ -10,6 +10,7 @@ use std::{
 
 use async_trait::async_trait;
 use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
 use wharf_domain::{
     ConnectionKey, IncomingMessage, Outgoing, Timestamp,
     action::Action,
@@ -46,7 +47,7 @@ pub enum SendScript {
     Nobody,
     /// The socket is gone, although nobody has noticed yet.
     Gone,
-    /// No answer before the deadline.
+    /// No answer before the deadline, or the end of the link.
     Hang,
     /// The client library panics, also when it is asked where files go.
     Panic,
@@ -243,6 +244,7 @@ struct LinkState {
     events: Option<mpsc::UnboundedSender<LinkEvent>>,
     options: LinkOptions,
     connected: bool,
+    ended: CancellationToken,
     /// Closed from our side, to its end.
     gone: bool,
     silence: Duration,
@@ -290,6 +292,7 @@ impl ScriptedHandle {
     pub fn close(&self, reason: CloseReason) {
         let mut state = self.state();
         state.connected = false;
+        state.ended.cancel();
         let Some(events) = state.events.take() else { return };
         drop(state);
         self.factory.state().counters.closed += 1;

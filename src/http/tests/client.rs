@@ -1,6 +1,6 @@
 //! An HTTP client that sends exactly what a test says: no header of its own but `host` and `connection: close`.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{fmt::Display, net::SocketAddr, time::Duration};
 
 use serde_json::Value;
 use tokio::{
@@ -131,6 +131,13 @@ impl Reply {
             .iter()
             .map(|error| error["field"].as_str().unwrap().to_owned())
             .collect()
+    }
+
+    /// Fails unless it is a 400 that names these fields, in their order. `what` is what was asked.
+    #[track_caller]
+    pub(super) fn is_refused_for<T: AsRef<str>>(&self, fields: &[T], what: impl Display) {
+        let fields = fields.iter().map(|field| field.as_ref().to_owned()).collect();
+        assert_eq!((self.status, self.bad_fields()), (400, fields), "{what}: {self:?}");
     }
 
     pub(super) fn check(&self, what: &str, method: &str) {

@@ -10,15 +10,14 @@ use async_trait::async_trait;
 use serde_json::value::RawValue;
 use tokio::sync::watch;
 use wharf_actors::{
-    BulkRetry, ConnectionPatch, Deletion, GatewayError, IdempotencyKey, MediaFile, NewContent, NewFile, NewMessage,
-    NewPicture, NewWebhook, NoMedia, Qr, Receiving, SentMessage, Shown, ShownPairCode, Tested, WebhookWithSecret,
+    BulkRetry, ConnectionPatch, Deletion, GatewayError, IdempotencyKey, MediaFile, NewMessage, NewPicture, NewWebhook,
+    NoMedia, Qr, Receiving, SentMessage, Shown, ShownPairCode, Tested, WebhookWithSecret,
 };
 use wharf_domain::{
     Attempt, ClientId, Connection, ConnectionStatus, Event, EventId, EventStatus, GroupId, InvalidField, Outgoing,
     OutgoingMessage, PhoneNumber, SendStatus, Timestamp, TokenHash, Webhook, WebhookId,
     action::{Action, Done},
     media_link::MediaLink,
-    outgoing::Content,
     session::ReasonCode,
     signing::Secret,
     stats::{Queue, WebhookStats, periods},
@@ -98,30 +97,17 @@ impl Desk for FakeDesk {
     }
 
     async fn event(&self, client: ClientId, id: EventId) -> Result<Event, GatewayError> {
-        self.own_webhook(client, WebhookId(id.0))
-            .map_err(|_| GatewayError::NotFound("event"))?;
-        Ok(event())
+        self.own_event(client, id)
     }
 
     async fn attempts(&self, client: ClientId, id: EventId) -> Result<Vec<Attempt>, GatewayError> {
-        self.event(client, id).await.map(|_| vec![attempt()])
+        self.own_event(client, id).map(|_| vec![attempt()])
     }
 
-    /// The place of any other event than the one there is is lost.
     async fn pull(&self, client: ClientId, pull: PullQuery) -> Result<PullPage, GatewayError> {
         self.turn()?;
         self.note(&pull);
-        let here = format!("{}{:016x}", ID.simple(), 0).parse().unwrap();
-        let events = match pull.after {
-            None if client == ClientId(1) => vec![event()],
-            None => vec![],
-            Some(after) if after == here && client == ClientId(1) => vec![],
-            Some(_) => return Err(GatewayError::Gone("pull again without `after`")),
-        };
-        Ok(PullPage {
-            next_cursor: (client == ClientId(1)).then_some(here),
-            events,
-        })
+        acts::pulled(client, pull)
     }
 
     async fn webhook_stats(&self, client: ClientId, id: WebhookId) -> Result<WebhookStats, GatewayError> {
@@ -163,9 +149,7 @@ impl Desk for FakeDesk {
 
     async fn retry_event(&self, client: ClientId, id: EventId, force: bool) -> Result<Event, GatewayError> {
         self.note(force);
-        self.own_webhook(client, WebhookId(id.0))
-            .map_err(|_| GatewayError::NotFound("event"))?;
-        Ok(event())
+        self.own_event(client, id)
     }
 
     async fn create_connection_with(
@@ -287,7 +271,6 @@ impl Desk for FakeDesk {
         Ok(Receiving::begin(self.received.path(), most).await.unwrap())
     }
 
-    /// The text says how it goes.
     async fn send(
         &self,
         client: ClientId,
@@ -296,44 +279,7 @@ impl Desk for FakeDesk {
         key: Option<IdempotencyKey>,
     ) -> Result<SentMessage, GatewayError> {
         self.own_connection(client, phone)?;
-        let text = match &message.content {
-            NewContent::Own(Content::Text { text, .. }) => text.as_str(),
-            _ => "",
-        };
-        if let NewContent::Media(media) = &message.content
-            && let NewFile::Received { file, .. } = &media.file
-        {
-            self.file_size.store(file.size, Ordering::Relaxed);
-            if file.size <= FILE_MAX {
-                *self.file.lock().unwrap() = std::fs::read(file.path()).unwrap();
-            }
-        }
-        if let Some(key) = &key {
-            self.hashes.lock().unwrap().push(key.body_hash);
-        }
-        self.note((key.map(|key| key.key), &message));
-        match text {
-            "refuse" => return Err(GatewayError::Refused("not on WhatsApp".into())),
-            "time out" => return Err(GatewayError::TimedOut("no answer".into())),
-            "too many" => return Err(GatewayError::Busy("100 wait".into())),
-            "panic" => panic!("as the test wants"),
-            "slow" => {
-                self.go_on.notified().await;
-                self.note("sent");
-            }
-            "hang" => std::future::pending().await,
-            _ => {}
-        }
-        Ok(SentMessage {
-            message_id: "3EB0".into(),
-            to: message.to,
-            status: if message.wait {
-                SendStatus::Sent
-            } else {
-                SendStatus::Queued
-            },
-            timestamp: Timestamp(0).to_string(),
-        })
+        acts::send(self, message, key).await
     }
 
     async fn outgoing_message(
@@ -392,10 +338,7 @@ impl Desk for FakeDesk {
                 format!("in {field}")
             }
         };
-        if let Some(key) = &key {
-            self.hashes.lock().unwrap().push(key.body_hash);
-        }
-        self.note((key.map(|key| key.key), group, shown));
+        self.note((self.came_under(key), group, shown));
         Ok(Done::Done)
     }
 

@@ -81,10 +81,7 @@ async fn all_that_is_wrong_with_a_change_is_named_at_once() {
         "member_add_mode",
         "colour",
     ];
-    assert_eq!(
-        (reply.status, reply.bad_fields()),
-        (400, fields.map(String::from).to_vec())
-    );
+    reply.is_refused_for(&fields, "all at once");
     let text = reply.json().to_string();
     for said in [
         "one of 86400, 604800, 7776000",
@@ -146,16 +143,12 @@ async fn invite_links_are_shown_reset_looked_at_and_followed() {
     );
     let wrong = json!({"invitation": {"group": "5511999999999", "expires_at": 1, "id": GROUP}});
     let refused = ask(&facade, "POST", &format!("invites/{CODE}/join"), wrong).await;
-    let wanted = ["group", "from", "expires_at", "id"].map(|field| format!("invitation.{field}"));
-    assert_eq!((refused.status, refused.bad_fields()), (400, wanted.to_vec()));
+    let fields = ["group", "from", "expires_at", "id"].map(|field| format!("invitation.{field}"));
+    refused.is_refused_for(&fields, "an invitation");
     assert_eq!(get(&facade, "invites/old").await.status, 410);
     for wrong in ["a%20b", "https%3A%2F%2Fexample.com%2Fx"] {
         let reply = get(&facade, &format!("invites/{wrong}")).await;
-        assert_eq!(
-            (reply.status, reply.bad_fields()),
-            (400, vec!["code".to_owned()]),
-            "{wrong}"
-        );
+        reply.is_refused_for(&["code"], &wrong);
     }
 }
 
@@ -183,8 +176,7 @@ async fn who_asks_to_be_let_in_is_listed_and_decided_on() {
         ),
     ] {
         let reply = ask(&facade, "POST", &people, wrong.clone()).await;
-        let fields: Vec<String> = fields.into_iter().map(String::from).collect();
-        assert_eq!((reply.status, reply.bad_fields()), (400, fields), "{wrong}");
+        reply.is_refused_for(&fields, &wrong);
     }
 }
 
@@ -259,11 +251,7 @@ async fn a_body_without_a_picture_is_refused_with_what_is_wanted() {
         (json!({"media": {"url": "https://a.b"}, "colour": 1}), "colour"),
     ] {
         let reply = ask(&facade, "PUT", &picture, body.clone()).await;
-        assert_eq!(
-            (reply.status, reply.bad_fields()),
-            (400, vec![field.to_owned()]),
-            "{body}"
-        );
+        reply.is_refused_for(&[field], &body);
     }
     // A large body is large by its picture, or refused.
     let url = json!({"media": {"url": "https://a.b", "file_name": "x".repeat(70_000)}});
@@ -284,9 +272,6 @@ async fn a_body_without_a_picture_is_refused_with_what_is_wanted() {
         assert!(reply.json().to_string().contains(said), "{reply:?}");
     }
     let no_group = put_parts(&facade, "5511", &[part("file", b"x")]).await;
-    assert_eq!(
-        (no_group.status, no_group.bad_fields()),
-        (400, vec!["group_id".to_owned()])
-    );
+    no_group.is_refused_for(&["group_id"], "a number");
     assert_eq!(std::fs::read_dir(facade.desk.received.path()).unwrap().count(), 0);
 }

@@ -9,7 +9,6 @@ use std::{
 };
 
 use boon::{Compiler, SchemaIndex, Schemas};
-use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 use wharf_domain::{
     ChatKind, ConnectionStatus, EventKind, EventStatus, Ordering as Order, Recovery, SendStatus,
@@ -21,14 +20,16 @@ use wharf_domain::{
 
 use super::{
     super::{
-        description,
+        description, dispatch,
         media::PATTERN,
-        routes::{self, ROUTES, Takes},
+        routes::{self, ROUTES, Route, Takes},
     },
     Facade, NUMBER, OPERATOR,
     client::Reply,
     table::{good_body, path},
 };
+
+pub(super) use self::requests::forms;
 
 static DESCRIPTION: LazyLock<Value> = LazyLock::new(|| serde_json::from_str(description::DESCRIPTION).unwrap());
 
@@ -106,8 +107,7 @@ fn operation(method: &str, path: &str) -> Option<&'static Value> {
 
 /// The same, of a path that is asked for.
 fn asked(method: &str, path: &str) -> Option<&'static Value> {
-    let decoded = |segment| Some(percent_decode_str(segment).decode_utf8().ok()?.into_owned());
-    let segments: Vec<String> = path.strip_prefix('/')?.split('/').map(decoded).collect::<Option<_>>()?;
+    let segments = dispatch::decode(path)?;
     match (segments.first().map(String::as_str), segments.len()) {
         (Some("media"), 4) => operation(method, PATTERN),
         _ => operation(method, routes::place(&segments)?.path),
@@ -123,6 +123,11 @@ fn parameters(about: &'static Value, place: &str) -> Vec<&'static Value> {
 fn names(parameters: &[&Value]) -> Vec<String> {
     let name = |parameter: &&Value| parameter["name"].as_str().unwrap().to_owned();
     parameters.iter().map(name).collect()
+}
+
+/// The names of the parameters that a route reads.
+pub(super) fn parameter_names(route: &Route) -> Vec<String> {
+    operation(route.method.as_str(), route.path).map_or_else(Vec::new, |about| names(&parameters(about, "query")))
 }
 
 /// The schema of a body in JSON; null where there is none.

@@ -80,11 +80,7 @@ async fn every_bad_field_is_named_in_one_answer() {
             let mut body = good.clone();
             body[field] = value;
             let reply = post(&facade, register, body.clone()).await;
-            assert_eq!(
-                (reply.status, reply.bad_fields()),
-                (400, vec![field.to_owned()]),
-                "{body}"
-            );
+            reply.is_refused_for(&[field], &body);
         }
     }
     let reply = post(&facade, register, json!({"max_retries": null, "x": 1, "y": 2})).await;
@@ -93,10 +89,7 @@ async fn every_bad_field_is_named_in_one_answer() {
         ["phone_number", "webhook_url", "max_retries", "x", "y"]
     );
     let nothing = facade.ask("POST", register).send().await;
-    assert_eq!(
-        (nothing.status, nothing.bad_fields()),
-        (400, vec!["phone_number".into(), "webhook_url".into()])
-    );
+    nothing.is_refused_for(&["phone_number", "webhook_url"], "no body");
 }
 
 #[tokio::test]
@@ -178,11 +171,7 @@ async fn events_are_listed_by_status_limit_and_cursor() {
         ("limit=1&limit=2", "limit"),
     ] {
         let reply = ask(bad.into()).send().await;
-        assert_eq!(
-            (reply.status, reply.bad_fields()),
-            (400, vec![field.to_owned()]),
-            "{bad}"
-        );
+        reply.is_refused_for(&[field], &bad);
     }
     let reply = ask("limit=0&status=x&cursor=y".into()).send().await;
     assert_eq!(reply.bad_fields(), ["status", "limit", "cursor"]);
@@ -219,7 +208,7 @@ async fn text_that_is_no_id_is_404_and_text_that_is_no_number_is_400() {
         );
     }
     let reply = facade.ask("GET", "/api/whatsapp/connections/12x").send().await;
-    assert_eq!((reply.status, reply.bad_fields()), (400, vec!["phone_number".into()]));
+    reply.is_refused_for(&["phone_number"], "12x");
 }
 
 #[tokio::test]
@@ -232,11 +221,7 @@ async fn a_text_is_sent() {
     assert_eq!(reply.json()["to"], "551188888888");
     let path = format!("/api/whatsapp/connections/{NUMBER}/messages");
     let reply = post(&facade, &path, json!({"type": "hologram", "text": ""})).await;
-    assert_eq!(
-        (reply.status, reply.bad_fields()),
-        (400, vec!["to".into(), "type".into()]),
-        "which fields there may be is not known"
-    );
+    reply.is_refused_for(&["to", "type"], "which fields there may be is not known");
     let reply = post(&facade, &path, json!({"to": "551188888888", "text": "hello"})).await;
     assert_eq!(reply.bad_fields(), ["type"]);
     let message = &reply.json()["errors"][0]["message"];
@@ -310,11 +295,7 @@ async fn an_idempotency_key_is_passed_on_or_refused() {
     );
     for bad in ["", "a b", &"x".repeat(256)] {
         let reply = ask().header("idempotency-key", bad).send().await;
-        assert_eq!(
-            (reply.status, reply.bad_fields()),
-            (400, vec!["Idempotency-Key".into()]),
-            "{bad:?}"
-        );
+        reply.is_refused_for(&["Idempotency-Key"], format_args!("{bad:?}"));
     }
     let twice = ask().header("idempotency-key", "a").header("idempotency-key", "b");
     assert_eq!(twice.send().await.status, 400);
@@ -351,11 +332,7 @@ async fn a_field_that_is_given_twice_is_refused_by_name() {
     ] {
         let ask = facade.ask("PATCH", &path).header("content-type", "application/json");
         let reply = ask.bytes(body).send().await;
-        assert_eq!(
-            (reply.status, reply.bad_fields()),
-            (400, vec![named.to_owned()]),
-            "{body}"
-        );
+        reply.is_refused_for(&[named], &body);
     }
 }
 

@@ -4,7 +4,6 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 use wharf_support::{Receiver, Reply, wait_until};
-use wharf_testnet::{Fault, FaultKind};
 
 use super::{
     super::world::{CONTACT, NUMBER, WITHIN, World},
@@ -116,13 +115,8 @@ async fn other_chats_do_not_wait_for_an_upload() {
     let world = World::start().await;
     world.linked("/ok").await;
     world.network.create_account(other).await.unwrap();
-    let stall = Fault {
-        kind: FaultKind::MediaStall,
-        phone: Some(NUMBER.to_owned()),
-        code: None,
-        for_ms: Some(20_000),
-    };
-    world.network.fault(stall).await.unwrap();
+    let stall = |for_ms: u32| json!({"kind": "media_stall", "phone": NUMBER, "for_ms": for_ms});
+    world.fault(stall(600_000)).await;
     let document = json!({"to": CONTACT, "type": "document"});
     let query = format!("{MESSAGES}?wait=false");
     let request = world
@@ -144,6 +138,7 @@ async fn other_chats_do_not_wait_for_an_upload() {
         0,
         "its own chat waits"
     );
+    world.fault(stall(0)).await;
     world.reached(&id_of(&behind)).await;
     let order = world.order().await;
     assert_eq!(order, [slow, id_of(&behind)]);

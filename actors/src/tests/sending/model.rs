@@ -1,5 +1,5 @@
 //! Messages that go out through whatever may happen to them, by lot: requests of every kind and repeated ones, links that are
-//! lost, refuse, hang and are slow, receipts in any order, sessions and writers that die, programs that start anew, a store that is
+//! lost, refuse, hang, panic and are slow, receipts in any order, sessions and writers that die, programs that start anew, a store that is
 //! held up, a connection that is deleted. What is promised in docs/SENDING.md holds all the same:
 //!
 //! - WhatsApp is handed each message once at the most, and what a key stands for once at the most;
@@ -64,6 +64,8 @@ struct Model {
     /// What was handed to links of programs before this one.
     before: Vec<OnTheWire>,
     rows: HashMap<String, OutgoingMessage>,
+    /// Whether there were links that answer nothing.
+    hung: bool,
     session_deaths: u32,
     writer_deaths: u32,
 }
@@ -111,6 +113,7 @@ impl Model {
             asked: Vec::new(),
             before: Vec::new(),
             rows: HashMap::new(),
+            hung: false,
             session_deaths: 0,
             writer_deaths: 0,
         }
@@ -197,14 +200,17 @@ impl Model {
     }
 
     fn script(&mut self) {
-        let script = match self.lot.usize(..10) {
+        let script = match self.lot.usize(..12) {
             0..=4 => SendScript::Accept,
             5 => SendScript::Refuse("463".into()),
             6 => SendScript::Nobody,
             7 => SendScript::Gone,
+            8 => SendScript::Hang,
+            9 => SendScript::Panic,
             _ => SendScript::Slow(Duration::from_millis(30)),
         };
         if let Some(link) = self.link() {
+            self.hung |= matches!(script, SendScript::Hang);
             link.on_send(script);
         }
     }
@@ -287,6 +293,12 @@ impl Model {
     /// Nothing is in the way any more.
     async fn settle(&mut self) {
         let seed = self.seed;
+        // Nobody waits for its deadline.
+        if self.hung
+            && let Some(link) = self.link()
+        {
+            link.close(CloseReason::Lost("by lot".into()));
+        }
         drop(self.world.gateway.connect(self.client, &number(1)).await);
         wait_until(
             &format!("seed {seed}: all is answered and at an end"),

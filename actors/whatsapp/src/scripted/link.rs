@@ -21,6 +21,11 @@ impl ScriptedHandle {
     }
 }
 
+/// What is said of a message whose link ended before its answer came.
+fn link_ended() -> SendError {
+    SendError::Failed("scripted: the link ended".to_owned())
+}
+
 #[async_trait]
 impl Link for ScriptedHandle {
     async fn send(&self, id: &str, message: &Outgoing, deadline: Duration) -> Result<Sent, SendError> {
@@ -44,7 +49,7 @@ impl Link for ScriptedHandle {
                 tokio::time::sleep(long).await;
                 let state = self.state();
                 if !state.connected {
-                    return Err(SendError::Failed("scripted: the link ended".to_owned()));
+                    return Err(link_ended());
                 }
                 state.sends.clone()
             }
@@ -58,8 +63,11 @@ impl Link for ScriptedHandle {
             (SendScript::Nobody, Recipient::Number(number)) => Err(SendError::NotOnWhatsApp(number.clone())),
             (SendScript::Panic, _) => scripted_panic(),
             (SendScript::Hang, _) => {
-                tokio::time::sleep(deadline).await;
-                Err(SendError::TimedOut(deadline))
+                let ended = self.state().ended.clone();
+                match tokio::time::timeout(deadline, ended.cancelled()).await {
+                    Ok(()) => Err(link_ended()),
+                    Err(_) => Err(SendError::TimedOut(deadline)),
+                }
             }
             _ => Ok(Sent { timestamp: now() }),
         }

@@ -117,6 +117,9 @@ async fn sends_are_recorded_and_answered_as_scripted() {
     assert_eq!(ids, ["one", "two", "three", "four"]);
     link.act(&Action::Groups, deadline).await.unwrap();
     assert_eq!(handle.acts(), [Action::Groups]);
+    handle.on_send(SendScript::Hang);
+    let (sent, ()) = tokio::join!(send("six"), async { handle.close(CloseReason::Lost("gone".into())) });
+    assert!(matches!(sent, Err(SendError::Failed(_))), "{sent:?}");
 }
 
 #[tokio::test]

@@ -129,7 +129,9 @@ async fn refusals_say_what_to_do_next() {
 
 #[tokio::test]
 async fn a_server_that_is_not_there_is_lost() {
-    let world = World::with(|config| config.server_url = Some("ws://127.0.0.1:9/ws/chat".into())).await;
+    let closed = wharf_support::ClosedPort::take();
+    let nowhere = format!("ws://127.0.0.1:{}/ws/chat", closed.number());
+    let world = World::with(|config| config.server_url = Some(nowhere)).await;
     let mut line = world.open().await;
     let reason = line.closed().await;
     assert!(

@@ -90,7 +90,7 @@ async fn nothing_is_sent_before_the_link_is_up() {
 async fn nothing_is_sent_while_what_waited_at_whatsapp_still_comes() {
     let world = World::start().await;
     world.pair().await.link.close().await;
-    world.trouble(FaultKind::Backlog, None, Duration::from_secs(45)).await;
+    world.trouble(FaultKind::Backlog, None, Duration::from_secs(600)).await;
     let mut line = world.open().await;
     let connected = tokio::time::timeout(Duration::from_secs(90), line.events.recv()).await;
     assert!(
@@ -101,6 +101,7 @@ async fn nothing_is_sent_while_what_waited_at_whatsapp_still_comes() {
     eventually("the text", async || line.inbox.texts() == ["comes in"]).await;
     let early = send(&line.link, THEIRS, "early", DEADLINE).await;
     assert_eq!(early, Err(SendError::NotConnected));
+    world.trouble(FaultKind::Backlog, None, Duration::ZERO).await;
     eventually("the end of what waited", async || {
         let sent = send(&line.link, THEIRS, "in time", DEADLINE).await;
         assert!(matches!(sent, Ok(_) | Err(SendError::NotConnected)), "{sent:?}");

@@ -18,7 +18,7 @@ async fn what_stays_undecryptable_is_reported_once() {
         ..PhoneSettings::default()
     };
     world.network.set_phone(OURS, &off).await.unwrap();
-    world.trouble(FaultKind::Corrupt, None, Duration::from_secs(30)).await;
+    world.trouble(FaultKind::Corrupt, None, Duration::from_secs(600)).await;
     let id = world.write("spoilt").await;
     eventually("the report", async || line.inbox.messages().len() == 2).await;
     let report = line.inbox.messages().remove(1);
@@ -28,6 +28,15 @@ async fn what_stays_undecryptable_is_reported_once() {
     );
     assert_eq!(report.content, "A message that could not be decrypted");
     assert!(report.is_undecryptable());
+    world.trouble(FaultKind::Corrupt, None, Duration::ZERO).await;
+    world.write("after").await;
+    eventually("the next one", async || {
+        line.inbox.texts().contains(&"after".to_owned())
+    })
+    .await;
+    let messages = line.inbox.messages();
+    let reports = messages.iter().filter(|message| message.is_undecryptable());
+    assert_eq!(reports.count(), 1, "{messages:?}");
     line.link.close().await;
 }
 

@@ -1,22 +1,82 @@
-//! What comes of what the desk is asked to do at WhatsApp.
+//! What comes of what the desk is asked for.
 
-use wharf_actors::GatewayError;
+use std::sync::atomic::Ordering;
+
+use wharf_actors::{GatewayError, IdempotencyKey, NewContent, NewFile, NewMessage, SentMessage};
 use wharf_domain::{
-    PhoneNumber, Recipient, Timestamp,
+    ClientId, PhoneNumber, Recipient, SendStatus, Timestamp,
     action::{
         Action, Blocked, Business, ContactInfo, Done, GroupInfo, InviteLink, InvitedGroup, JoinRequest, Joined,
         MemberAddMode, NumberCheck, ParticipantChange, Picture, ProfileInfo,
     },
+    outgoing::Content,
 };
-use wharf_store::ByNumber;
+use wharf_store::{ByNumber, PullPage, PullQuery};
 
-use super::{CODE, GROUP};
+use super::{CODE, FILE_MAX, FakeDesk, GROUP, ID, event};
 
 /// The part of a list that is in the order of numbers.
 pub(super) fn part_of<T>(mut all: Vec<T>, part: &ByNumber, number: fn(&T) -> &PhoneNumber) -> Vec<T> {
     all.retain(|one| part.after.as_ref().is_none_or(|after| number(one) > after));
     all.truncate(part.limit as usize);
     all
+}
+
+/// The place of any other event than the one there is is lost.
+pub(super) fn pulled(client: ClientId, pull: PullQuery) -> Result<PullPage, GatewayError> {
+    let here = format!("{}{:016x}", ID.simple(), 0).parse().unwrap();
+    let events = match pull.after {
+        None if client == ClientId(1) => vec![event()],
+        None => vec![],
+        Some(after) if after == here && client == ClientId(1) => vec![],
+        Some(_) => return Err(GatewayError::Gone("pull again without `after`")),
+    };
+    Ok(PullPage {
+        next_cursor: (client == ClientId(1)).then_some(here),
+        events,
+    })
+}
+
+/// The text says how it goes.
+pub(super) async fn send(
+    desk: &FakeDesk,
+    message: NewMessage,
+    key: Option<IdempotencyKey>,
+) -> Result<SentMessage, GatewayError> {
+    let text = match &message.content {
+        NewContent::Own(Content::Text { text, .. }) => text.as_str(),
+        _ => "",
+    };
+    if let NewContent::Media(media) = &message.content
+        && let NewFile::Received { file, .. } = &media.file
+    {
+        desk.file_size.store(file.size, Ordering::Relaxed);
+        if file.size <= FILE_MAX {
+            *desk.file.lock().unwrap() = std::fs::read(file.path()).unwrap();
+        }
+    }
+    desk.note((desk.came_under(key), &message));
+    match text {
+        "refuse" => return Err(GatewayError::Refused("not on WhatsApp".into())),
+        "time out" => return Err(GatewayError::TimedOut("no answer".into())),
+        "too many" => return Err(GatewayError::Busy("100 wait".into())),
+        "panic" => panic!("as the test wants"),
+        "slow" => {
+            desk.go_on.notified().await;
+            desk.note("sent");
+        }
+        "hang" => std::future::pending().await,
+        _ => {}
+    }
+    Ok(SentMessage {
+        message_id: "3EB0".into(),
+        to: message.to,
+        status: match message.wait {
+            true => SendStatus::Sent,
+            false => SendStatus::Queued,
+        },
+        timestamp: Timestamp(0).to_string(),
+    })
 }
 
 /// Nobody is asked; hidden ids have no picture.

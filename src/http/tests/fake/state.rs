@@ -7,12 +7,12 @@ use std::sync::{
 
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
-use wharf_actors::{GatewayError, NewWebhook, Qr};
-use wharf_domain::{ClientId, Connection, PhoneNumber, Timestamp, Webhook, WebhookId};
+use wharf_actors::{GatewayError, IdempotencyKey, NewWebhook, Qr};
+use wharf_domain::{ClientId, Connection, Event, EventId, PhoneNumber, Timestamp, Webhook, WebhookId};
 
 use super::{
     super::NUMBER,
-    samples::{connection, webhook},
+    samples::{connection, event, webhook},
 };
 
 /// The webhook, the event and everything else that has an id.
@@ -107,6 +107,18 @@ impl FakeDesk {
     pub(super) fn own_webhook(&self, client: ClientId, id: WebhookId) -> Result<Webhook, GatewayError> {
         let found = (client == ClientId(1) && id.0 == ID).then(|| self.webhook.lock().unwrap().clone());
         found.ok_or(GatewayError::NotFound("webhook"))
+    }
+
+    pub(super) fn own_event(&self, client: ClientId, id: EventId) -> Result<Event, GatewayError> {
+        let found = self.own_webhook(client, WebhookId(id.0)).map(|_| event());
+        found.map_err(|_| GatewayError::NotFound("event"))
+    }
+
+    /// Notes the hash of a body that came under a key; answers the key.
+    pub(super) fn came_under(&self, key: Option<IdempotencyKey>) -> Option<String> {
+        let key = key?;
+        self.hashes.lock().unwrap().push(key.body_hash);
+        Some(key.key)
     }
 
     pub(super) fn own_connection(&self, client: ClientId, phone: &PhoneNumber) -> Result<Connection, GatewayError> {

@@ -74,6 +74,19 @@ fn objects(schema: &'static Value, before: &str) -> Vec<(String, &'static Value)
     all
 }
 
+/// The forms of a route's bodies: what stands in each of them in any case, and the names of all its fields and of what is in them.
+pub(in super::super) fn forms(route: &Route) -> Vec<(Map<String, Value>, Vec<&'static str>)> {
+    let forms = bodies().filter(|(of, _)| std::ptr::eq(*of, route));
+    let taken_apart = forms.map(|(_, form)| {
+        let constant = properties(form).filter(|(_, property)| property["const"].is_string());
+        let constant = constant.map(|(name, property)| (name.to_owned(), property["const"].clone()));
+        let objects = objects(form, "").into_iter();
+        let names = objects.flat_map(|(_, object)| properties(object).map(|(name, _)| name));
+        (constant.collect(), names.collect())
+    });
+    taken_apart.collect()
+}
+
 async fn send(facade: &Facade, route: &Route, body: &Value) -> Reply {
     facade.ask(route.method.as_str(), &path(route)).json(body).send().await
 }

@@ -54,10 +54,10 @@ fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {
 }
 
 async fn fault(world: &World, auth: Option<&str>) -> Result<(), Problem> {
-    if let Some((_, until)) = world.faults.strikes(FaultKind::MediaStall, auth) {
-        tokio::time::sleep_until(until.into()).await;
+    if world.faults.strikes(FaultKind::MediaStall, auth).is_some() {
+        world.faults.end_of(FaultKind::MediaStall, auth).await;
     }
-    let Some((code, _)) = world.faults.strikes(FaultKind::MediaError, auth) else {
+    let Some(code) = world.faults.strikes(FaultKind::MediaError, auth) else {
         return Ok(());
     };
     let status = code

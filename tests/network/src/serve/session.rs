@@ -6,6 +6,7 @@ use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
 
 use super::{call, iq, message, pairing, presence, receipt};
+use crate::FaultKind;
 use crate::clock;
 use crate::state::{Account, Device, Link, Offer, World};
 use crate::wire::stanza::{attr, device_removed};
@@ -108,13 +109,13 @@ impl Session {
                 .attr("appdata", 0)
                 .build()),
         };
-        let Some(until) = self.world.faults.held_up(&account.phone) else {
+        if !self.world.faults.held_up(&account.phone) {
             self.link.send(stanza);
             return;
-        };
-        let link = self.link.clone();
+        }
+        let (world, link, phone) = (Arc::clone(&self.world), self.link.clone(), account.phone.clone());
         tokio::spawn(async move {
-            tokio::time::sleep_until(until.into()).await;
+            world.faults.end_of(FaultKind::Backlog, Some(&phone)).await;
             link.send(stanza);
         });
     }

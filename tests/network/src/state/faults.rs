@@ -3,6 +3,9 @@
 use std::sync::Mutex;
 use std::time::Instant;
 
+use tokio::sync::watch;
+use tokio::time::sleep_until;
+
 use super::lock;
 use crate::FaultKind;
 
@@ -20,6 +23,8 @@ struct Active {
 #[derive(Debug, Default)]
 pub(crate) struct FaultBoard {
     active: Mutex<Vec<Active>>,
+    /// Tells those who wait for the end of one.
+    changes: watch::Sender<()>,
 }
 
 impl FaultBoard {
@@ -41,6 +46,8 @@ impl FaultBoard {
             until,
             left,
         });
+        drop(active);
+        self.changes.send_replace(());
     }
 
     /// Whether a link is refused, and with which code. `None` for the phone: one that has not said who it is.
@@ -53,9 +60,20 @@ impl FaultBoard {
         self.find(FaultKind::Stall, phone, |fault| fault.until)
     }
 
-    /// Until when nothing is said of what waits for a device.
-    pub(crate) fn held_up(&self, phone: &str) -> Option<Instant> {
-        self.find(FaultKind::Backlog, Some(phone), |fault| fault.until)
+    /// Whether nothing is said of what waits for a device.
+    pub(crate) fn held_up(&self, phone: &str) -> bool {
+        self.find(FaultKind::Backlog, Some(phone), |_| ()).is_some()
+    }
+
+    /// Waits until there is no such fault: until its time is over, or another with none takes its place.
+    pub(crate) async fn end_of(&self, kind: FaultKind, phone: Option<&str>) {
+        let mut changes = self.changes.subscribe();
+        while let Some(until) = self.find(kind, phone, |fault| fault.until) {
+            tokio::select! {
+                () = sleep_until(until.into()) => {}
+                _ = changes.changed() => {}
+            }
+        }
     }
 
     /// Whether messages go out twice.
@@ -64,8 +82,8 @@ impl FaultBoard {
     }
 
     /// Whether a fault that strikes one thing at a time strikes now; one that is counted has struck once more then.
-    /// Returns its code, and until when it lasts.
-    pub(crate) fn strikes(&self, kind: FaultKind, phone: Option<&str>) -> Option<(Option<u32>, Instant)> {
+    /// Returns its code.
+    pub(crate) fn strikes(&self, kind: FaultKind, phone: Option<&str>) -> Option<Option<u32>> {
         let now = Instant::now();
         let mut active = lock(&self.active);
         let fault = active
@@ -75,7 +93,7 @@ impl FaultBoard {
         if let Some(left) = &mut fault.left {
             *left -= 1;
         }
-        Some((fault.code, fault.until))
+        Some(fault.code)
     }
 
     /// Whether an account is banned: WhatsApp's code for why, of a ban that has an end, and until when.
@@ -118,6 +136,7 @@ impl Active {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures::FutureExt as _;
     use std::time::Duration;
 
     #[test]
@@ -137,6 +156,18 @@ mod tests {
         assert_eq!(board.stalled(None), None);
     }
 
+    #[tokio::test]
+    async fn who_waits_for_the_end_of_a_fault_hears_when_it_is_taken_back() {
+        let board = FaultBoard::default();
+        let late = Instant::now() + Duration::from_secs(600);
+        board.add(FaultKind::Backlog, Some("1".to_owned()), None, (late, None));
+        let mut waiting = Box::pin(board.end_of(FaultKind::Backlog, Some("1")));
+        board.add(FaultKind::Backlog, Some("2".to_owned()), None, (Instant::now(), None));
+        assert!(waiting.as_mut().now_or_never().is_none());
+        board.add(FaultKind::Backlog, Some("1".to_owned()), None, (Instant::now(), None));
+        assert!(waiting.now_or_never().is_some());
+    }
+
     #[test]
     fn a_counted_fault_strikes_so_many_times() {
         let board = FaultBoard::default();
@@ -144,10 +175,7 @@ mod tests {
         board.add(FaultKind::MediaError, Some("1".to_owned()), Some(503), (until, Some(2)));
         assert_eq!(board.strikes(FaultKind::MediaError, Some("2")), None);
         for _ in 0..2 {
-            assert_eq!(
-                board.strikes(FaultKind::MediaError, Some("1")),
-                Some((Some(503), until))
-            );
+            assert_eq!(board.strikes(FaultKind::MediaError, Some("1")), Some(Some(503)));
         }
         assert_eq!(board.strikes(FaultKind::MediaError, Some("1")), None);
     }
