@@ -372,7 +372,8 @@ async fn a_message_whose_connection_is_deleted_meanwhile_says_so() {
     let world = World::start().await;
     let client = world.add_client("a").await.id;
     let link = world.connected(client, &number(1)).await;
-    link.on_send(SendScript::Hang);
+    // Nothing is heard of it even when its link ends.
+    link.on_send(SendScript::Slow(WITHIN));
     let of = number(1);
     let message = NewMessage::text("5511999999999".parse().unwrap(), "under way");
     let deleting = async {
