@@ -4,11 +4,9 @@
 //! Test events and retries: each is an attempt, and a test event a row besides, or a look at the whole backlog. Acts under an
 //! `Idempotency-Key`: each leaves a row for a day, be it a mere sign of presence.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
-};
+use std::collections::HashMap;
 
+use parking_lot::Mutex;
 use wharf_domain::{
     ClientId, Timestamp,
     outgoing::{Bucket, Pace},
@@ -75,7 +73,7 @@ impl Allowance {
 
     /// Gives back what was taken for something that costs others nothing.
     pub(crate) fn give_back(&self, client: ClientId) {
-        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut buckets = self.buckets.lock();
         // One that is not there is full again.
         if let Some(bucket) = buckets.get_mut(&client) {
             bucket.give_back();
@@ -83,7 +81,7 @@ impl Allowance {
     }
 
     fn take_at(&self, now: Timestamp, client: ClientId) -> Result<(), GatewayError> {
-        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut buckets = self.buckets.lock();
         buckets.retain(|_, bucket| !bucket.is_full(now));
         let bucket = buckets.entry(client).or_insert_with(|| Bucket::full(self.pace, now));
         if bucket.take(now) {
@@ -110,7 +108,7 @@ mod tests {
         assert_eq!(take(0, 2), Ok(()));
         assert_eq!((0..100).filter(|_| take(3, 1).is_ok()).count(), 6);
         assert_eq!(take(60, 3), Ok(()));
-        assert_eq!(allowance.buckets.lock().unwrap().len(), 1, "what is full is forgotten");
+        assert_eq!(allowance.buckets.lock().len(), 1, "what is full is forgotten");
     }
 
     #[test]

@@ -5,10 +5,11 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
+use parking_lot::Mutex;
 use thiserror::Error;
 use wharf_domain::ClientId;
 use wharf_store::{Store, StoreError};
@@ -66,21 +67,17 @@ pub(crate) struct Admitted {
 impl Drop for Admitted {
     fn drop(&mut self) {
         if let Some((queue, messages)) = &self.queue {
-            let mut bound = queue.bound();
+            let mut bound = queue.bound.lock();
             bound.under_way = bound.under_way.saturating_sub(*messages);
         }
     }
 }
 
 impl Queue {
-    fn bound(&self) -> MutexGuard<'_, Bound> {
-        self.bound.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Takes `messages` in if the queue is sure to be below the limit. They may take it beyond: a batch that is larger
     /// than what the limit leaves would never come in otherwise.
     fn take(self: &Arc<Self>, messages: u64, limit: u64) -> Option<Admitted> {
-        let mut bound = self.bound();
+        let mut bound = self.bound.lock();
         let events = bound.events.filter(|events| *events < limit)?;
         bound.events = Some(events.saturating_add(messages));
         bound.uncounted = bound.uncounted.saturating_add(messages);
@@ -136,11 +133,11 @@ impl Backlog {
         }
         let queue = self.queue(client);
         let few = |events: Option<u64>| events.is_some_and(|events| events < (limit * COME_BACK_BELOW).div_ceil(100));
-        if few(queue.bound().events) {
+        if few(queue.bound.lock().events) {
             return Ok(());
         }
         let mut counting = queue.counting.lock().await;
-        if few(queue.bound().events) {
+        if few(queue.bound.lock().events) {
             return Ok(());
         }
         let events = self.count(client, &queue, &mut counting).await?;
@@ -153,7 +150,7 @@ impl Backlog {
 
     /// Forgets a client that is gone.
     pub(crate) fn forget(&self, client: ClientId) {
-        self.clients().remove(&client);
+        self.clients.lock().remove(&client);
     }
 
     async fn count(&self, client: ClientId, queue: &Queue, last: &mut Option<NotBefore>) -> Result<u64, StoreError> {
@@ -161,7 +158,7 @@ impl Backlog {
             tokio::time::sleep_until((*at).into()).await;
         }
         {
-            let mut bound = queue.bound();
+            let mut bound = queue.bound.lock();
             bound.uncounted = bound.under_way;
         }
         let begun = Instant::now();
@@ -169,7 +166,7 @@ impl Backlog {
         let took = begun.elapsed().min(Duration::from_secs(1));
         *last = Some(NotBefore(Instant::now() + took * COUNT_SHARE));
         let counted = counted?;
-        let mut bound = queue.bound();
+        let mut bound = queue.bound.lock();
         // What was under way may be in the count or not.
         let events = counted.saturating_add(bound.uncounted);
         bound.events = Some(events);
@@ -177,10 +174,6 @@ impl Backlog {
     }
 
     fn queue(&self, client: ClientId) -> Arc<Queue> {
-        Arc::clone(self.clients().entry(client).or_default())
-    }
-
-    fn clients(&self) -> MutexGuard<'_, HashMap<ClientId, Arc<Queue>>> {
-        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
+        Arc::clone(self.clients.lock().entry(client).or_default())
     }
 }

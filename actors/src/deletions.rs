@@ -3,12 +3,9 @@
 //! last. The row says that it is being deleted from the first moment on, so that the janitor goes on with a deletion that the end
 //! of the process or of the session cut short. What the store refuses is asked of it again until it takes it.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use ractor::rpc::CallResult;
 use tokio::sync::watch;
 use wharf_domain::{Connection, ConnectionKey, Timestamp};
@@ -42,18 +39,14 @@ pub(crate) struct Deletions {
 impl Deletions {
     /// Whether this one is being deleted at the moment.
     pub(crate) fn has(&self, connection: &Connection) -> bool {
-        self.lock().get(&which(connection)).is_some_and(goes_on)
+        self.under_way.lock().get(&which(connection)).is_some_and(goes_on)
     }
 
     /// As if the task of its deletion had panicked.
     #[cfg(test)]
     pub(crate) fn lose(&self, connection: &Connection) {
         let (_gone, ended) = watch::channel(None);
-        self.lock().insert(which(connection), ended);
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Which, watch::Receiver<Ended>>> {
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+        self.under_way.lock().insert(which(connection), ended);
     }
 }
 
@@ -69,7 +62,7 @@ fn which(connection: &Connection) -> Which {
 /// Begins to delete a connection, or joins whoever has begun.
 pub(crate) fn begin(shared: &Arc<Shared>, connection: &Connection) -> watch::Receiver<Ended> {
     let which = which(connection);
-    let mut under_way = shared.deletions.lock();
+    let mut under_way = shared.deletions.under_way.lock();
     if let Some(ended) = under_way.get(&which).filter(|ended| goes_on(ended)) {
         return ended.clone();
     }
@@ -82,7 +75,7 @@ pub(crate) fn begin(shared: &Arc<Shared>, connection: &Connection) -> watch::Rec
         if let Err(error) = &result {
             tracing::warn!(client = %which.0.client_id, number = %which.0.phone_number, %error, "a connection is not deleted yet; the janitor tries again");
         }
-        shared.deletions.lock().remove(&which);
+        shared.deletions.under_way.lock().remove(&which);
         end.send_replace(Some(result));
     });
     ended

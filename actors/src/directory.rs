@@ -3,11 +3,9 @@
 //! Tenant actors have no registered names (ractor's registry is global to the process); this is the only place to look
 //! one up, and it lives and ends with its gateway. Locks are held for a look-up only, never across an await.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
-};
+use std::{collections::HashMap, sync::Arc};
 
+use parking_lot::{Mutex, RwLock};
 use ractor::{ActorRef, ActorStatus};
 use tokio::sync::watch;
 use wharf_domain::{
@@ -84,16 +82,6 @@ pub(crate) struct Directory {
     wanted: Mutex<HashMap<ConnectionKey, Arc<Wanted>>>,
 }
 
-// A thread that panicked while it held one of these locks left a map that is whole: they are only inserted into and
-// removed from.
-fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
-    lock.read().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
-    lock.write().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Whether an actor may still handle what it is told.
 fn is_alive<M>(actor: &ActorRef<M>) -> bool {
     !matches!(actor.get_status(), ActorStatus::Stopping | ActorStatus::Stopped)
@@ -101,11 +89,11 @@ fn is_alive<M>(actor: &ActorRef<M>) -> bool {
 
 impl Directory {
     pub(crate) fn persistence(&self) -> Option<ActorRef<persistence::Message>> {
-        read(&self.persistence).clone()
+        self.persistence.read().clone()
     }
 
     pub(crate) fn publish_persistence(&self, actor: Option<ActorRef<persistence::Message>>) {
-        *write(&self.persistence) = actor;
+        *self.persistence.write() = actor;
     }
 
     pub(crate) fn writing(&self) -> &WritingTurn {
@@ -113,34 +101,34 @@ impl Directory {
     }
 
     pub(crate) fn publish_media(&self, actor: ActorRef<media::Message>) {
-        *write(&self.media) = Some(actor);
+        *self.media.write() = Some(actor);
     }
 
     /// Says that there is something to download. It may be lost: the store is looked at now and then.
     pub(crate) fn wake_media(&self) {
-        if let Some(actor) = read(&self.media).as_ref() {
+        if let Some(actor) = self.media.read().as_ref() {
             let _restarting = actor.cast(media::Message::Look);
         }
     }
 
     pub(crate) fn tenant(&self, client: ClientId) -> Option<ActorRef<tenant::Message>> {
-        read(&self.tenants).get(&client).cloned()
+        self.tenants.read().get(&client).cloned()
     }
 
     /// Publishes a client's tenant, or that there is none at present: its deliveries died with it.
     pub(crate) fn publish_tenant(&self, client: ClientId, actor: Option<ActorRef<tenant::Message>>) {
         match actor {
-            Some(actor) => drop(write(&self.tenants).insert(client, actor)),
+            Some(actor) => drop(self.tenants.write().insert(client, actor)),
             None => {
-                write(&self.tenants).remove(&client);
-                write(&self.deliveries).retain(|_, (of, _)| *of != client);
+                self.tenants.write().remove(&client);
+                self.deliveries.write().retain(|_, (of, _)| *of != client);
             }
         }
     }
 
     /// The delivery of a webhook, while it lives: one that its tenant took along may be here for a moment longer.
     pub(crate) fn delivery(&self, webhook: WebhookId) -> Option<ActorRef<delivery::Message>> {
-        let deliveries = read(&self.deliveries);
+        let deliveries = self.deliveries.read();
         let (_, actor) = deliveries.get(&webhook)?;
         is_alive(actor).then(|| actor.clone())
     }
@@ -152,20 +140,20 @@ impl Directory {
         actor: Option<ActorRef<delivery::Message>>,
     ) {
         match actor {
-            Some(actor) => write(&self.deliveries).insert(webhook, (client, actor)),
-            None => write(&self.deliveries).remove(&webhook),
+            Some(actor) => self.deliveries.write().insert(webhook, (client, actor)),
+            None => self.deliveries.write().remove(&webhook),
         };
     }
 
     /// The deliveries that run.
     pub(crate) fn deliveries(&self) -> Vec<ActorRef<delivery::Message>> {
-        let deliveries = read(&self.deliveries);
+        let deliveries = self.deliveries.read();
         deliveries.values().map(|(_, actor)| actor.clone()).collect()
     }
 
     /// How many deliveries run.
     pub(crate) fn count_deliveries(&self) -> usize {
-        let deliveries = read(&self.deliveries);
+        let deliveries = self.deliveries.read();
         deliveries.values().filter(|(_, actor)| is_alive(actor)).count()
     }
 
@@ -178,7 +166,9 @@ impl Directory {
         news: impl IntoIterator<Item = delivery::Message>,
     ) {
         // Told while the map is held: what comes after a delivery was taken out of it, and asked to stop, is not heard.
-        let told = read(&self.deliveries)
+        let told = self
+            .deliveries
+            .read()
             .get(&webhook)
             .is_some_and(|(_, actor)| news.into_iter().all(|message| actor.cast(message).is_ok()));
         if !told {
@@ -188,25 +178,25 @@ impl Directory {
 
     /// Tells a tenant of a change. It may be lost: one that is not there reads the store when it starts.
     pub(crate) fn tell_tenant(&self, client: ClientId, news: tenant::Message) {
-        if let Some(tenant) = read(&self.tenants).get(&client) {
+        if let Some(tenant) = self.tenants.read().get(&client) {
             let _restarting = tenant.cast(news);
         }
     }
 
     /// Has a delivery started that may be resting.
     pub(crate) fn wake_resting(&self, client: ClientId, webhook: WebhookId) {
-        if let Some(tenant) = read(&self.tenants).get(&client) {
+        if let Some(tenant) = self.tenants.read().get(&client) {
             let _restarting = tenant.cast(tenant::Message::Wake(webhook));
         }
     }
 
     pub(crate) fn session(&self, key: &ConnectionKey) -> Option<SessionEntry> {
-        read(&self.sessions).get(key).cloned()
+        self.sessions.read().get(key).cloned()
     }
 
     /// The actor of a number's session, while there is one.
     pub(crate) fn session_actor(&self, key: &ConnectionKey) -> Option<ActorRef<session::Message>> {
-        read(&self.sessions).get(key)?.actor.clone()
+        self.sessions.read().get(key)?.actor.clone()
     }
 
     /// Publishes a session's actor, or that there is none at present. The view stays.
@@ -216,7 +206,7 @@ impl Directory {
         actor: Option<ActorRef<session::Message>>,
         restarts: u32,
     ) {
-        if let Some(entry) = write(&self.sessions).get_mut(key) {
+        if let Some(entry) = self.sessions.write().get_mut(key) {
             entry.actor = actor;
             entry.restarts = restarts;
             entry.changes.send_replace(());
@@ -225,7 +215,7 @@ impl Directory {
 
     /// Publishes a session that is new here.
     pub(crate) fn announce_session(&self, key: &ConnectionKey, view: SessionView) {
-        write(&self.sessions).entry(key.clone()).or_insert(SessionEntry {
+        self.sessions.write().entry(key.clone()).or_insert(SessionEntry {
             actor: None,
             view,
             restarts: 0,
@@ -235,7 +225,7 @@ impl Directory {
 
     /// Publishes a session's state; answers the one before.
     pub(crate) fn publish_view(&self, key: &ConnectionKey, view: SessionView) -> Option<SessionView> {
-        let mut sessions = write(&self.sessions);
+        let mut sessions = self.sessions.write();
         let entry = sessions.get_mut(key)?;
         let before = std::mem::replace(&mut entry.view, view);
         entry.changes.send_replace(());
@@ -244,44 +234,44 @@ impl Directory {
 
     /// The status of each connection.
     pub(crate) fn statuses(&self) -> Vec<ConnectionStatus> {
-        let sessions = read(&self.sessions);
+        let sessions = self.sessions.read();
         sessions.values().map(SessionEntry::status).collect()
     }
 
     /// Forgets a session that was deleted, and its link's place.
     pub(crate) fn remove_session(&self, key: &ConnectionKey) {
-        write(&self.sessions).remove(key);
-        self.links().remove(key);
-        self.all_wanted().remove(key);
+        self.sessions.write().remove(key);
+        self.links.lock().remove(key);
+        self.wanted.lock().remove(key);
     }
 
     /// Forgets all that there is of a client that was removed, with what nobody else would: a number whose connection was being
     /// deleted, and whose rows went with the client.
     pub(crate) fn forget_client(&self, client: ClientId) {
-        write(&self.sessions).retain(|key, _| key.client_id != client);
-        self.links().retain(|key, _| key.client_id != client);
-        self.all_wanted().retain(|key, _| key.client_id != client);
-        write(&self.deliveries).retain(|_, (of, _)| *of != client);
+        self.sessions.write().retain(|key, _| key.client_id != client);
+        self.links.lock().retain(|key, _| key.client_id != client);
+        self.wanted.lock().retain(|key, _| key.client_id != client);
+        self.deliveries.write().retain(|_, (of, _)| *of != client);
     }
 
     /// The place of a number's link.
     pub(crate) fn link_slot(&self, key: &ConnectionKey) -> LinkSlot {
-        Arc::clone(self.links().entry(key.clone()).or_default())
+        Arc::clone(self.links.lock().entry(key.clone()).or_default())
     }
 
     /// The same of a number that has a session, or had one: one that was deleted gets none again.
     pub(crate) fn known_link_slot(&self, key: &ConnectionKey) -> Option<LinkSlot> {
-        self.links().get(key).cloned()
+        self.links.lock().get(key).cloned()
     }
 
     /// What is wanted of a number, for its session to keep.
     pub(crate) fn wanted(&self, key: &ConnectionKey) -> Arc<Wanted> {
-        Arc::clone(self.all_wanted().entry(key.clone()).or_default())
+        Arc::clone(self.wanted.lock().entry(key.clone()).or_default())
     }
 
     /// A webhook was made, changed or deleted. Numbers without a session are of no interest.
     pub(crate) fn note_wanted(&self, key: &ConnectionKey, events: EventKinds, chats: ChatKinds) {
-        if let Some(wanted) = self.all_wanted().get(key) {
+        if let Some(wanted) = self.wanted.lock().get(key) {
             wanted.events.set(events);
             wanted.chats.set(chats);
         }
@@ -291,7 +281,7 @@ impl Directory {
     /// calls and messages as it says.
     pub(crate) fn note_settings(&self, connection: &Connection) {
         let key = connection.key();
-        if let Some(wanted) = self.all_wanted().get(&key) {
+        if let Some(wanted) = self.wanted.lock().get(&key) {
             wanted.pace.set(connection.sending);
             wanted.rejects_calls.set(connection.reject_calls);
             wanted.marks_read.set(connection.mark_read);
@@ -299,13 +289,5 @@ impl Directory {
         if let Some(actor) = self.session_actor(&key) {
             let _restarting = actor.cast(session::Message::Outbox(session::outbox::Event::Wake));
         }
-    }
-
-    fn all_wanted(&self) -> MutexGuard<'_, HashMap<ConnectionKey, Arc<Wanted>>> {
-        self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn links(&self) -> MutexGuard<'_, HashMap<ConnectionKey, LinkSlot>> {
-        self.links.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

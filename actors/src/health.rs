@@ -2,12 +2,13 @@
 
 use std::{
     sync::{
-        Mutex, MutexGuard, OnceLock, PoisonError,
+        OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
 
+use parking_lot::Mutex;
 use wharf_store::{Store, StoreError};
 
 /// An answer of the store is good for this long: `/readyz` needs no token, and asking is a write.
@@ -30,17 +31,17 @@ pub(crate) struct Health {
 impl Health {
     /// A commit succeeded.
     pub(crate) fn store_took_writes(&self) {
-        *self.lock() = None;
+        *self.refusal.lock() = None;
     }
 
     /// A commit failed. Answers whether that is news.
     pub(crate) fn store_refused(&self, why: String) -> bool {
-        self.lock().replace(why).is_none()
+        self.refusal.lock().replace(why).is_none()
     }
 
     /// Why the store takes no writes, if it does not.
     pub(crate) fn store_refusal(&self) -> Option<String> {
-        self.lock().clone()
+        self.refusal.lock().clone()
     }
 
     /// A write was refused. One that met a damaged page says of all the others that they cannot be trusted: a small write beside it
@@ -89,9 +90,5 @@ impl Health {
         };
         *asked = Some((Instant::now(), answer.clone()));
         answer
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<String>> {
-        self.refusal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

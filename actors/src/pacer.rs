@@ -4,10 +4,11 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use wharf_domain::{ClientId, Timestamp};
 
 use crate::clock;
@@ -53,7 +54,7 @@ impl Drop for Turn {
     fn drop(&mut self) {
         // One of the slice that runs may have been used: given to another it would let out more links than there are turns.
         if self.begins > clock::steady() {
-            lock(&self.given).give_back(self.client, self.at);
+            self.given.lock().give_back(self.client, self.at);
         }
     }
 }
@@ -119,10 +120,6 @@ impl Given {
     }
 }
 
-fn lock(given: &Mutex<Given>) -> MutexGuard<'_, Given> {
-    given.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Pacer {
     pub(crate) fn new(per_second: u32) -> Self {
         let per_second = per_second.max(1);
@@ -165,7 +162,7 @@ impl Pacer {
 
     fn turn_at(&self, now: Timestamp, client: ClientId, after: Duration) -> Turn {
         let slice = i64::try_from(self.slice.as_millis()).unwrap_or(i64::MAX);
-        let mut given = lock(&self.given);
+        let mut given = self.given.lock();
         given.forget_before(now.0.div_euclid(slice));
         let waits_for_many = given.of_client.get(&client).is_some_and(|count| *count >= self.many);
         let most = if waits_for_many {
@@ -248,7 +245,7 @@ mod tests {
         // What is over is forgotten.
         let later = NOW + Duration::from_secs(60);
         assert_eq!(used(&pacer, later, MANY, Duration::ZERO), Duration::ZERO);
-        let given = pacer.given.lock().unwrap();
+        let given = pacer.given.lock();
         assert_eq!((given.slices.len(), given.of_client[&MANY]), (1, 1));
     }
 
@@ -295,7 +292,7 @@ mod tests {
         }
         let few: Vec<Turn> = (0..50).map(|_| pacer.turn(ClientId(2), Duration::ZERO)).collect();
         assert!(few.iter().all(|turn| turn.wait() < Duration::from_secs(3)), "{few:?}");
-        assert!(pacer.given.lock().unwrap().slices.len() < 20);
+        assert!(pacer.given.lock().slices.len() < 20);
     }
 
     #[test]
@@ -305,7 +302,7 @@ mod tests {
         let mut turns: Vec<Turn> = (0..8).map(|_| later()).collect();
         let gap = turns.remove(3).at;
         assert_eq!(later().at, gap);
-        assert_eq!(lock(&pacer.given).of_client[&MANY], 7);
+        assert_eq!(pacer.given.lock().of_client[&MANY], 7);
         // Whoever opens links and gives their turns back opens no more of them.
         let first = pacer.turn_at(now, MANY, Duration::ZERO).at;
         assert_ne!(pacer.turn_at(now, MANY, Duration::ZERO).at, first);

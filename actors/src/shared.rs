@@ -1,11 +1,8 @@
 //! What every actor of the tree has in common.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 use wharf_domain::{
@@ -219,7 +216,7 @@ impl BulkRetries {
     }
 
     fn take_at(&self, now: Timestamp, webhook: WebhookId, events: usize, per_second: u32) -> Taken {
-        let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut until = self.until.lock();
         until.retain(|_, until| *until > now);
         let begin = until.get(&webhook).map_or(now, |until| (*until).max(now));
         let events = u32::try_from(events).unwrap_or(u32::MAX);
@@ -232,7 +229,7 @@ impl BulkRetries {
 
     /// Nothing came of it. What was taken after it stays where it is.
     pub(crate) fn give_back(&self, webhook: WebhookId, taken: &Taken) {
-        let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut until = self.until.lock();
         if let Some(end) = until.get_mut(&webhook).filter(|end| **end == taken.end) {
             *end = taken.begin;
         }

@@ -1,12 +1,9 @@
 //! Slots for attempts, and for whatever else clients share, given out fairly: the waiting and waking around
 //! `wharf_domain::fair`, which decides.
 
-use std::{
-    collections::HashMap,
-    fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::HashMap, fmt, sync::Arc};
 
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use wharf_domain::{
     ClientId,
@@ -45,14 +42,14 @@ impl Slots {
 
     /// A slot at once, if one is free.
     pub(crate) fn take(&self, client: ClientId, standing: Standing) -> Option<Permit> {
-        let slot = self.lock().take(client, standing)?;
+        let slot = self.0.lock().take(client, standing)?;
         Some(self.permit(slot))
     }
 
     /// A slot when it is this one's turn. The place in the queue is taken when this is called, not when it is awaited.
     pub(crate) fn wait(&self, client: ClientId, standing: Standing) -> impl Future<Output = Option<Permit>> + use<> {
         let (ticket, slot) = oneshot::channel();
-        self.lock().wait(client, standing, ticket);
+        self.0.lock().wait(client, standing, ticket);
         self.give_out();
         async { slot.await.ok() }
     }
@@ -65,20 +62,20 @@ impl Slots {
 
     /// Slots that are held, and how many wait for one.
     pub(crate) fn used(&self) -> (usize, usize) {
-        let fair = self.lock();
+        let fair = self.0.lock();
         (fair.held(), fair.waiting())
     }
 
     fn give_out(&self) {
         loop {
-            let Some((ticket, slot)) = self.lock().next_granted() else {
+            let Some((ticket, slot)) = self.0.lock().next_granted() else {
                 return;
             };
             // One whose waiter is gone comes back here and not by being dropped: thousands may be gone together, and each
             // would be dropped within the drop of the one before.
             if let Err(mut gave_up) = ticket.send(self.permit(slot)) {
                 gave_up.given_back = true;
-                self.lock().release(slot);
+                self.0.lock().release(slot);
             }
         }
     }
@@ -90,16 +87,12 @@ impl Slots {
             given_back: false,
         }
     }
-
-    fn lock(&self) -> MutexGuard<'_, Fair<Waiting>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
         if !self.given_back {
-            self.slots.lock().release(self.slot);
+            self.slots.0.lock().release(self.slot);
             self.slots.give_out();
         }
     }

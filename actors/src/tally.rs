@@ -1,10 +1,8 @@
 //! How much of something each client has at a time, held to a limit.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::HashMap, sync::Arc};
 
+use parking_lot::Mutex;
 use wharf_domain::ClientId;
 
 /// The counts of all clients, each held to the same limit.
@@ -38,7 +36,7 @@ impl Tally {
 
     /// So much more of this client; `None` when it would have more than it may. Whoever has nothing may have anything.
     pub fn enter(self: &Arc<Self>, client: ClientId, amount: usize) -> Option<Ticket> {
-        let mut counts = self.counts();
+        let mut counts = self.counts.lock();
         let count = counts.entry(client).or_default();
         if *count > 0 && count.saturating_add(amount) > self.most {
             return None;
@@ -54,11 +52,7 @@ impl Tally {
     /// How much this client has.
     #[cfg(test)]
     pub(crate) fn of(&self, client: ClientId) -> usize {
-        self.counts().get(&client).copied().unwrap_or_default()
-    }
-
-    fn counts(&self) -> MutexGuard<'_, HashMap<ClientId, usize>> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+        self.counts.lock().get(&client).copied().unwrap_or_default()
     }
 }
 
@@ -71,7 +65,7 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        let mut counts = self.tally.counts();
+        let mut counts = self.tally.counts.lock();
         if let Some(count) = counts.get_mut(&self.client) {
             *count -= self.amount;
             if *count == 0 {

@@ -2,8 +2,7 @@
 //! that what nobody wants is not even made, the pace that its client set, whether calls are turned down, and whether messages
 //! are marked as read. Of the first the writer decides in the end; here nothing may be missing that it would take.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
+use parking_lot::Mutex;
 use wharf_domain::{ChatKinds, EventKinds, outgoing::Pace};
 
 /// See the module. Not known at first: then everything counts as wanted, the pace as that of the configuration, calls are let
@@ -55,21 +54,17 @@ pub(crate) struct Known<T>(Mutex<Option<T>>);
 
 impl<T: Copy> Known<T> {
     fn get(&self) -> Option<T> {
-        *self.lock()
+        *self.0.lock()
     }
 
     /// This was committed.
     pub(crate) fn set(&self, value: T) {
-        *self.lock() = Some(value);
+        *self.0.lock() = Some(value);
     }
 
     /// A look at the store found this.
     pub(crate) fn found(&self, value: T) {
-        self.lock().get_or_insert(value);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<T>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().get_or_insert(value);
     }
 }
 

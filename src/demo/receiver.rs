@@ -3,12 +3,13 @@
 use std::{
     net::Ipv4Addr,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
 
+use parking_lot::Mutex;
 use serde::Deserialize;
 use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
 use warp::{Filter, http::StatusCode, reply};
@@ -126,7 +127,7 @@ impl Mood {
 impl Desk {
     fn answer(&self, number: u32, body: Body) -> reply::WithStatus<&'static str> {
         let at = Instant::now();
-        let mut mood = self.mood.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut mood = self.mood.lock();
         let busy = number == 1 && !self.calm.load(Ordering::Relaxed) && mood.refuses(at);
         drop(mood);
         let (text, status) = match busy {

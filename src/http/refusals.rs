@@ -4,10 +4,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
+use parking_lot::Mutex;
 use wharf_domain::ClientId;
 
 /// Refusals of one client in a second, in the long run.
@@ -37,7 +37,7 @@ impl Refusals {
     }
 
     fn hold_back_at(&self, now: Instant, asker: Asker) -> Duration {
-        let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut until = self.until.lock();
         until.retain(|_, until| *until > now);
         let reaches = until.get(&asker).copied().unwrap_or(now);
         let ahead = reaches.saturating_duration_since(now);
@@ -67,7 +67,7 @@ mod tests {
         }
         let later = now + LONGEST + AT_ONCE;
         assert_eq!(refusals.hold_back_at(later, RUDE), Duration::ZERO, "it is forgiven");
-        assert_eq!(refusals.until.lock().unwrap().len(), 1, "and forgotten");
+        assert_eq!(refusals.until.lock().len(), 1, "and forgotten");
     }
 
     #[test]

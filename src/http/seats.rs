@@ -9,10 +9,11 @@
 use std::{
     cmp::Reverse,
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Weak},
     time::{Duration, Instant},
 };
 
+use parking_lot::Mutex;
 use tokio::{
     sync::Notify,
     task::{AbortHandle, Id},
@@ -59,12 +60,8 @@ pub(super) struct Seat {
 }
 
 impl Seat {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn turn(&self, from: Doing, to: Doing) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         if state.doing == from {
             state.turn(to);
         }
@@ -76,7 +73,7 @@ impl Seat {
     pub(super) async fn begin(&self) {
         loop {
             {
-                let mut state = self.state();
+                let mut state = self.state.lock();
                 if !matches!(state.doing, Doing::Answering | Doing::Gone) {
                     state.turn(Doing::Busy);
                     state.held = None;
@@ -89,7 +86,7 @@ impl Seat {
 
     /// Bytes of an answer have left: whoever takes a large one at a decent pace has the time for it.
     fn moved(&self, bytes: usize) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         if state.doing == Doing::Answering {
             state.since = (state.since + earned(bytes)).min(Instant::now());
         }
@@ -97,12 +94,12 @@ impl Seat {
 
     /// The request is this client's, whether it is carried out or not.
     pub(super) fn belongs_to(&self, client: ClientId) {
-        self.state().client = Some(client);
+        self.state.lock().client = Some(client);
     }
 
     /// The request is carried out, and counts for its client.
     pub(super) fn is_of(&self, held: Arc<Held>) {
-        self.state().held = Some(held);
+        self.state.lock().held = Some(held);
     }
 
     /// The request is refused, or has its answer and counts for nobody; what is still coming of it is of no use to anybody but its
@@ -114,7 +111,7 @@ impl Seat {
 
     /// Something has come. While a body goes out it waits in hyper's buffer, and is no request yet.
     fn came(&self) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         if state.doing == Doing::Waiting && state.body.is_none() {
             state.turn(Doing::Head);
         }
@@ -122,7 +119,7 @@ impl Seat {
 
     /// The answer is known. What this gives is to be held by its body, which counts it for its client as long as it lives.
     pub(super) fn answered(&self) -> Answered {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         if matches!(state.doing, Doing::Busy | Doing::Refused) {
             state.turn(Doing::Answering);
         }
@@ -136,7 +133,7 @@ impl Seat {
 
     /// All that there is of the answer is with the kernel. A body that goes on counts for its client further.
     fn flushed(&self) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         if state.doing == Doing::Answering {
             state.turn(Doing::Waiting);
             self.flushed.notify_one();
@@ -150,13 +147,13 @@ impl Seat {
 
     /// Whether nothing of a request has come since the whole of the last answer, or not all of its head.
     fn is_without_request(&self) -> bool {
-        let state = self.state();
+        let state = self.state.lock();
         matches!(state.doing, Doing::Waiting | Doing::Head) && state.body.is_none()
     }
 
     /// Whose it is, and if it could make room, whether its answer goes on, and since when it is idle.
     fn standing(&self) -> (Option<ClientId>, Option<(bool, Instant)>) {
-        let state = self.state();
+        let state = self.state.lock();
         (
             state.client,
             state.could_go().then_some((state.has_body(), state.since)),
@@ -165,7 +162,7 @@ impl Seat {
 
     /// Whether its time for what it is doing has passed; then it is gone.
     fn expire(&self, limits: &Limits) -> bool {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         let limit = match state.doing {
             Doing::Waiting => limits.idle_timeout,
             Doing::Head => limits.header_timeout,
@@ -181,7 +178,7 @@ impl Seat {
 
     /// Tells it to go, unless a request has come meanwhile.
     fn give_up(&self) -> bool {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         let goes = state.could_go();
         if goes {
             state.doing = Doing::Gone;
@@ -290,7 +287,7 @@ impl House {
 
     /// Whether a new connection may come in, now or by way of [`House::make_room`].
     pub(super) fn may_enter(&self) -> bool {
-        let could_go = |(seat, _): &(Arc<Seat>, AbortHandle)| seat.state().could_go();
+        let could_go = |(seat, _): &(Arc<Seat>, AbortHandle)| seat.state.lock().could_go();
         self.taken.len() < self.limits.max_connections || self.taken.values().any(could_go)
     }
 
@@ -374,7 +371,7 @@ mod tests {
         other.begin().await;
         assert!(!house.may_enter() && !house.make_room(), "it is a file that goes on");
         // A stream, on which nothing happens, makes room.
-        sending.state().since -= RESTING_BODY * 2;
+        sending.state.lock().since -= RESTING_BODY * 2;
         assert!(house.may_enter() && house.make_room());
         assert!(sending_task.await.unwrap_err().is_cancelled());
         drop(body);

@@ -6,16 +6,14 @@
 
 use std::{
     io,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
 
 use bytes::{Bytes, BytesMut};
 use futures::{Stream, stream};
 use multer::{Constraints, Field, Multipart, SizeLimit};
+use parking_lot::Mutex;
 use percent_encoding::percent_decode_str;
 use warp::http::{HeaderMap, StatusCode, header};
 use wharf_actors::{Permit, Receiving, Slots};
@@ -301,14 +299,14 @@ impl Flow {
     }
 
     fn end(&self, problem: Problem) -> io::Error {
-        *self.broken.lock().unwrap_or_else(PoisonError::into_inner) = Some(problem);
+        *self.broken.lock() = Some(problem);
         io::Error::other("the body ended early")
     }
 
     /// What the parser says, or why it got no more.
     fn of<T>(&self, parsed: multer::Result<T>) -> Result<T, Problem> {
         parsed.map_err(|error| {
-            let broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let broken = self.broken.lock().take();
             broken.unwrap_or_else(|| match error {
                 multer::Error::FieldSizeExceeded { .. } => too_large(BODY_MAX_BYTES),
                 error => Problem::new(

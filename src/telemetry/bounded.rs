@@ -7,10 +7,11 @@
 use std::{
     collections::HashMap,
     io::{self, Write},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
+use parking_lot::Mutex;
 use serde_json::json;
 use tracing::{Metadata, callsite::Identifier};
 use tracing_subscriber::fmt::MakeWriter;
@@ -57,7 +58,7 @@ impl<'a, M: MakeWriter<'a>> MakeWriter<'a> for Bounded<M> {
     }
 
     fn make_writer_for(&'a self, meta: &Metadata<'_>) -> Self::Writer {
-        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut places = self.places.lock();
         let Some(left_out) = places.take(meta.callsite(), Instant::now()) else {
             return Line(None);
         };
@@ -137,7 +138,7 @@ mod tests {
         let lines_of = tracing_subscriber::fmt().with_ansi(false).with_writer(bounded);
         // As if the window were over.
         let later = || {
-            for lately in places.lock().unwrap().0.values_mut() {
+            for lately in places.lock().0.values_mut() {
                 lately.since = lately.since.checked_sub(WINDOW).unwrap();
             }
         };

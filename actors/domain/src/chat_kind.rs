@@ -78,7 +78,7 @@ mod tests {
         ] {
             let refusal = ChatKinds::check(words.iter().copied()).unwrap_err();
             assert_eq!(
-                (refusal.field.as_ref(), refusal.message),
+                (refusal.field, refusal.message),
                 ("chats", format!("{text}{more}"))
             );
         }

@@ -2,11 +2,9 @@
 //!
 //! What the store counts is read once for each file, when it begins: what becomes kept while it comes is counted here too.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::HashMap, sync::Arc};
 
+use parking_lot::Mutex;
 use wharf_domain::ClientId;
 use wharf_store::{Store, StoreError};
 
@@ -116,14 +114,14 @@ impl Held {
     }
 
     fn account<T>(&self, change: impl FnOnce(&mut Account) -> T) -> T {
-        let mut accounts = self.ledger.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut accounts = self.ledger.accounts.lock();
         change(accounts.entry(self.client).or_default())
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let mut accounts = self.ledger.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut accounts = self.ledger.accounts.lock();
         if let Some(account) = accounts.get_mut(&self.client) {
             account.held = account.held.saturating_sub(self.bytes);
             account.files -= 1;
@@ -152,7 +150,7 @@ mod tests {
         let taken = ledger.take(CLIENT, 500);
         assert_eq!(ledger.hold(CLIENT).left(), 0, "what is here counts, however much it is");
         drop((taken, other));
-        assert!(ledger.accounts.lock().unwrap().is_empty());
+        assert!(ledger.accounts.lock().is_empty());
     }
 
     #[test]

@@ -14,11 +14,12 @@ use std::{
     hash::BuildHasher as _,
     io,
     net::{IpAddr, SocketAddr, ToSocketAddrs as _},
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Weak},
     time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use thiserror::Error;
 use tokio::{runtime::Handle, sync::watch, task_local};
@@ -203,9 +204,9 @@ impl Lookups {
     /// Whether this name is asked for and has not been looked up yet.
     #[cfg(test)]
     pub(super) fn waits_for(&self, name: &str) -> bool {
-        let running = lock(&self.work.running);
+        let running = self.work.running.lock();
         let lookup = running.get(name).and_then(|found| found.lookup.upgrade());
-        lookup.is_some_and(|lookup| lock(&lookup.waiting).is_some())
+        lookup.is_some_and(|lookup| lookup.waiting.lock().is_some())
     }
 
     /// Waits for the running look-up of `name`, starting it if there is none.
@@ -219,7 +220,7 @@ impl Lookups {
     }
 
     fn join_or_start(&self, client: ClientId, name: &str) -> watch::Receiver<Option<Addresses>> {
-        let mut running = lock(&self.work.running);
+        let mut running = self.work.running.lock();
         let found = running
             .get(name)
             .and_then(|found| Some((found.lookup.upgrade()?, found.answer.clone())));
@@ -236,7 +237,9 @@ impl Lookups {
             running.insert(name.to_owned(), begun);
             (lookup, answer)
         });
-        let is_new = lock(&lookup.waiting)
+        let is_new = lookup
+            .waiting
+            .lock()
             .as_mut()
             .is_some_and(|waiting| waiting.insert(client));
         if is_new {
@@ -249,7 +252,7 @@ impl Lookups {
 
 /// One client's part in a look-up: from the wait for its turn to the answer, if it begins in that turn.
 async fn run(client: ClientId, name: String, lookup: Arc<Lookup>, work: Arc<Work>) {
-    let lane = if lock(&work.prompt).has(&name) {
+    let lane = if work.prompt.lock().has(&name) {
         &work.proven
     } else {
         &work.unproven
@@ -257,8 +260,8 @@ async fn run(client: ClientId, name: String, lookup: Arc<Lookup>, work: Arc<Work
     let turn = lane.turn(client).await;
     let wanted = {
         // Nobody joins it in between.
-        let mut running = lock(&work.running);
-        if lock(&lookup.waiting).take().is_none() {
+        let mut running = work.running.lock();
+        if lookup.waiting.lock().take().is_none() {
             return;
         }
         // While it queued, all who wanted it may have given up; the map's own receiver remains.
@@ -271,19 +274,15 @@ async fn run(client: ClientId, name: String, lookup: Arc<Lookup>, work: Arc<Work
     let found = if wanted && turn.is_some() {
         let (asked, shared, began) = (name.clone(), Arc::clone(&work), Instant::now());
         let asked = tokio::task::spawn_blocking(move || ask(&asked, &*shared.system)).await;
-        lock(&work.prompt).note(&name, began.elapsed());
+        work.prompt.lock().note(&name, began.elapsed());
         asked.unwrap_or_else(|_| Err(LookupError::NotFound("the look-up was interrupted".into())))
     } else {
         Err(LookupError::NotFound(format!("{name}: the look-up was given up")))
     };
     if wanted {
-        lock(&work.running).remove(&name);
+        work.running.lock().remove(&name);
     }
     lookup.answer.send_replace(Some(found));
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn ask(name: &str, system: &SystemLookup) -> Addresses {

@@ -1,10 +1,8 @@
 //! The HTTP client of the posters, made anew from time to time: its connections lead where names led when they were opened.
 
-use std::{
-    sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use reqwest::Client;
 
 type Make = dyn Fn() -> reqwest::Result<Client> + Send + Sync;
@@ -35,7 +33,7 @@ impl Renewed {
 
     /// The client to use now. Whoever uses the one before goes on with it; its connections end with them.
     pub(super) fn present(&self) -> Client {
-        let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut present = self.present.lock();
         let (client, since) = &mut *present;
         if since.elapsed() >= self.life {
             match (self.make)() {

@@ -4,14 +4,9 @@
 //! A proxy is an address that a client of ours gave: what it says of itself is judged when a client for it is made, and each
 //! address of its name when it is connected to, as a webhook's is. The proxy resolves the names of WhatsApp's hosts.
 
-use std::{
-    collections::VecDeque,
-    error::Error as _,
-    fmt,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::VecDeque, error::Error as _, fmt, sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use reqwest::{Client, ClientBuilder, Url, redirect};
 use rustls::{ClientConfig, client::Resumption};
 use thiserror::Error;
@@ -162,7 +157,7 @@ impl Clients {
     /// # Errors
     /// [`NoWay`]; then nothing may be sent.
     pub(crate) fn by(&self, way: &Way) -> Result<Client, NoWay> {
-        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut own = self.own.lock();
         let place = own.iter().position(|(key, ..)| *key == way.key);
         let known = place.and_then(|place| own.remove(place));
         let Some(proxy) = &way.proxy else {
@@ -179,7 +174,7 @@ impl Clients {
 
     /// Lets go of the clients of numbers that are gone.
     pub(crate) fn forget(&self, gone: impl Fn(&ConnectionKey) -> bool) {
-        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut own = self.own.lock();
         own.retain(|(key, ..)| !gone(key));
     }
 

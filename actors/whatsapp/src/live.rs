@@ -42,13 +42,10 @@ mod tellers;
 mod timers;
 mod transport;
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use tokio::{
     sync::{Notify, mpsc},
     time::Instant,
@@ -183,17 +180,9 @@ impl LiveFactory {
         })
     }
 
-    fn open_links(&self) -> MutexGuard<'_, HashMap<ConnectionKey, Control>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn memories(&self) -> MutexGuard<'_, HashMap<ConnectionKey, Arc<Memory>>> {
-        self.memories.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// What the links of a number remember; before the first one, also what the process before this one waited for.
     async fn memory(&self, key: &ConnectionKey, inbox: &dyn Inbox) -> Result<Arc<Memory>, LinkError> {
-        let memory = Arc::clone(self.memories().entry(key.clone()).or_default());
+        let memory = Arc::clone(self.memories.lock().entry(key.clone()).or_default());
         let patience = self.config.undecryptable_patience;
         if !memory.awaited().is_loaded() {
             let rows = inbox.awaited().await?;
@@ -234,7 +223,7 @@ impl LiveFactory {
     async fn claim(&self, key: &ConnectionKey, control: Option<&Control>) {
         loop {
             let left_open = {
-                let mut open = self.open_links();
+                let mut open = self.open.lock();
                 open.retain(|_, link| !link.done.is_cancelled());
                 match (open.get(key), control) {
                     (Some(link), _) => link.clone(),
@@ -373,7 +362,7 @@ impl LinkFactory for LiveFactory {
 
     async fn forget(&self, key: &ConnectionKey) -> Result<(), LinkError> {
         self.claim(key, None).await;
-        self.memories().remove(key);
+        self.memories.lock().remove(key);
         let device = KeyChange::Remove(KeyKind::Device, Vec::new());
         let forgotten = self.keys.keeper.commit(key, vec![device]).await;
         forgotten

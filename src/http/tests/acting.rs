@@ -72,7 +72,7 @@ async fn numbers_are_checked() {
     let many = (0..51).map(|n| format!("5511{n:08}")).collect::<Vec<_>>().join(",");
     for bad in ["", "?numbers=1", "?numbers=,", &format!("?numbers={many}")] {
         let reply = check(bad).await;
-        reply.is_refused_for(&["numbers"], &bad);
+        reply.is_refused_for(&["numbers"], bad);
     }
 }
 

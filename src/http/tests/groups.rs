@@ -148,7 +148,7 @@ async fn invite_links_are_shown_reset_looked_at_and_followed() {
     assert_eq!(get(&facade, "invites/old").await.status, 410);
     for wrong in ["a%20b", "https%3A%2F%2Fexample.com%2Fx"] {
         let reply = get(&facade, &format!("invites/{wrong}")).await;
-        reply.is_refused_for(&["code"], &wrong);
+        reply.is_refused_for(&["code"], wrong);
     }
 }
 

@@ -27,7 +27,7 @@ async fn webhooks_and_connections_are_listed_page_by_page() {
             ("?limit=&limit=", "limit"),
         ] {
             let reply = list(wrong).await;
-            reply.is_refused_for(&[field], &wrong);
+            reply.is_refused_for(&[field], wrong);
         }
         assert_eq!(list("?limit=&cursor=").await.json(), all, "left out");
     }

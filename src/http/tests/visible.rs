@@ -71,7 +71,7 @@ async fn events_are_filtered() {
         ("from=2025-11-05T14:23:00Z", "from"),
     ] {
         let reply = ask(bad).send().await;
-        reply.is_refused_for(&[field], &bad);
+        reply.is_refused_for(&[field], bad);
     }
 }
 
@@ -106,7 +106,7 @@ async fn pulling_goes_on_where_it_was_and_says_when_the_place_is_lost() {
         ("?cursor=x", "cursor"),
     ] {
         let reply = ask(bad).send().await;
-        reply.is_refused_for(&[field], &bad);
+        reply.is_refused_for(&[field], bad);
     }
 }
 

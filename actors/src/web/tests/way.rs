@@ -148,15 +148,7 @@ async fn what_the_link_asks_for_goes_through_its_proxy() {
 #[test]
 fn clients_are_kept_for_those_who_used_theirs_last() {
     let clients = Clients::new(maker(None), |builder| builder).unwrap();
-    let kept = || -> Vec<ConnectionKey> {
-        clients
-            .own
-            .lock()
-            .unwrap()
-            .iter()
-            .map(|(key, ..)| key.clone())
-            .collect()
-    };
+    let kept = || -> Vec<ConnectionKey> { clients.own.lock().iter().map(|(key, ..)| key.clone()).collect() };
     clients.by(&way(1, "http://a:b@127.0.0.1:1")).unwrap();
     clients.by(&way(2, "socks5://a:b@127.0.0.1:1")).unwrap();
     clients.by(&way(1, "http://a:b@127.0.0.1:1")).unwrap();
@@ -164,7 +156,7 @@ fn clients_are_kept_for_those_who_used_theirs_last() {
     // Another password is another way.
     let changed = way(2, "socks5://a:c@127.0.0.1:1");
     clients.by(&changed).unwrap();
-    assert_eq!(clients.own.lock().unwrap()[0].1, changed.proxy.unwrap());
+    assert_eq!(clients.own.lock()[0].1, changed.proxy.unwrap());
     let direct = Way {
         key: key(2),
         proxy: None,

@@ -1,10 +1,8 @@
 //! Who waits for which of the server's acks: the client's send returns before the server has said yes or no.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::collections::HashMap;
 
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use wharf_domain::Timestamp;
 use whatsapp_rust::wacore::types::events::ServerAck;
@@ -42,7 +40,7 @@ impl Acks {
     /// Waits for the ack of `id`; to be called before the message is sent.
     pub(crate) fn expect(&self, id: &str) -> Waiting<'_> {
         let (sender, answer) = oneshot::channel();
-        self.waiting().insert(id.to_owned(), sender);
+        self.0.lock().insert(id.to_owned(), sender);
         Waiting {
             acks: self,
             id: id.to_owned(),
@@ -57,17 +55,13 @@ impl Acks {
         if ack.class.as_deref().is_some_and(|class| class != "message") {
             return false;
         }
-        let waiting = self.waiting().remove(&ack.id);
+        let waiting = self.0.lock().remove(&ack.id);
         waiting.is_none_or(|sender| sender.send(ack.into()).is_err())
     }
 
     /// No more acks will come.
     pub(crate) fn clear(&self) {
-        self.waiting().clear();
-    }
-
-    fn waiting(&self) -> MutexGuard<'_, HashMap<String, oneshot::Sender<Ack>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().clear();
     }
 }
 
@@ -80,7 +74,7 @@ impl Waiting<'_> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.acks.waiting().remove(&self.id);
+        self.acks.0.lock().remove(&self.id);
     }
 }
 
@@ -119,7 +113,7 @@ mod tests {
         let acks = Acks::default();
         let mut waiting = acks.expect("1");
         drop(acks.expect("2"));
-        assert_eq!(acks.waiting().len(), 1);
+        assert_eq!(acks.0.lock().len(), 1);
         assert!(acks.settle(&ack("2", "message", None)), "it comes late");
         acks.clear();
         assert_eq!(waiting.answer().await, None);

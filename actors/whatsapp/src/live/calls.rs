@@ -1,10 +1,8 @@
 //! Calls that ring, for a while: who calls, as WhatsApp wants to hear it when a call is turned down, and whether it was.
 
-use std::{
-    collections::VecDeque,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::collections::VecDeque;
 
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use whatsapp_rust::wacore_binary::Jid;
 
@@ -28,7 +26,7 @@ struct Ringing {
 impl Calls {
     /// A call rings; the same once more only if it is one.
     pub(crate) fn rings(&self, id: &str, (caller, creator): (&Jid, &Jid), rejected: Option<oneshot::Receiver<bool>>) {
-        let mut calls = self.calls();
+        let mut calls = self.0.lock();
         calls.retain(|call| call.id != id);
         if calls.len() >= MOST {
             calls.pop_front();
@@ -43,18 +41,14 @@ impl Calls {
 
     /// Whom to tell that a call is turned down: where it came from, and who made it.
     pub(crate) fn parties(&self, id: &str) -> Option<(Jid, Jid)> {
-        let calls = self.calls();
+        let calls = self.0.lock();
         let call = calls.iter().find(|call| call.id == id)?;
         Some((call.caller.clone(), call.creator.clone()))
     }
 
     /// What says whether a call was turned down; once. `None` when it was not to be.
     pub(crate) fn take_rejected(&self, id: &str) -> Option<oneshot::Receiver<bool>> {
-        self.calls().iter_mut().find(|call| call.id == id)?.rejected.take()
-    }
-
-    fn calls(&self) -> MutexGuard<'_, VecDeque<Ringing>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().iter_mut().find(|call| call.id == id)?.rejected.take()
     }
 }
 
@@ -78,6 +72,6 @@ mod tests {
             calls.rings(&n.to_string(), (&caller, &creator), None);
         }
         assert_eq!(calls.parties("A"), None, "the oldest is forgotten");
-        assert!(calls.parties("0").is_some() && calls.calls().len() == MOST);
+        assert!(calls.parties("0").is_some() && calls.0.lock().len() == MOST);
     }
 }

@@ -1,11 +1,9 @@
 //! Whose presence WhatsApp tells: of those only to whom a device has subscribed, and only while the account shows itself
 //! online. So this is done where somebody wants to know, for those who wrote lately.
 
-use std::{
-    collections::VecDeque,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::VecDeque, sync::Arc};
 
+use parking_lot::Mutex;
 use whatsapp_rust::Client;
 use whatsapp_rust::wacore_binary::Jid;
 
@@ -53,18 +51,18 @@ impl Follow {
 
     /// Whether somebody is followed.
     pub(crate) fn is_used(&self) -> bool {
-        let followed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let followed = self.0.lock();
         !followed.is_empty()
     }
 
     /// Nobody's presence is wanted any more; whether somebody's was. What was subscribed to ends with the link.
     pub(crate) fn end(&self) -> bool {
-        let mut followed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut followed = self.0.lock();
         !std::mem::take(&mut *followed).is_empty()
     }
 
     fn note(&self, who: &Jid) -> Option<Change> {
-        let mut followed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut followed = self.0.lock();
         if let Some(place) = followed.iter().position(|known| known == who) {
             // Whoever wrote last is kept longest.
             let known = followed.remove(place)?;

@@ -4,12 +4,13 @@
 //! everything else that needs HTTP fails.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use parking_lot::Mutex;
 use wharf_domain::proxy::Proxy;
 use whatsapp_rust::{anyhow, http as client_http};
 
@@ -147,7 +148,7 @@ impl VersionSource {
 
     /// WhatsApp does not take this version any more: the next link asks for the present one, however fresh this one was.
     pub(crate) fn refused(&self, version: Version) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock();
         if known.version == version {
             known.ask_at = known.asked_at.map(|asked| asked + self.pause);
             known.ask_by_proxy_at = known.ask_at;
@@ -163,7 +164,7 @@ impl VersionSource {
             Some(_) => None,
         };
         {
-            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut known = self.known.lock();
             let now = Instant::now();
             let (ask_at, retry) = match proxy {
                 None => (&mut known.ask_at, VERSION_RETRY),
@@ -177,7 +178,7 @@ impl VersionSource {
             known.asked_at = Some(now);
         }
         let asked = tokio::time::timeout(VERSION_DEADLINE, ask(http.as_ref(), &self.url, proxy)).await;
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock();
         match asked.unwrap_or_else(|_| Err("no answer in time".to_owned())) {
             Ok(version) => {
                 (known.version, known.ask_at) = (version, Some(Instant::now() + VERSION_FRESH));

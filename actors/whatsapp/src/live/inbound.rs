@@ -10,14 +10,11 @@ mod party;
 mod past;
 mod sent;
 
-use std::{
-    panic::AssertUnwindSafe,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures::FutureExt as _;
+use parking_lot::Mutex;
 use tokio::{sync::Notify, time::Instant};
 use wharf_domain::{EventKind, IncomingMessage};
 use wharf_store::AwaitedId;

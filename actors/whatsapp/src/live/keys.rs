@@ -39,12 +39,9 @@ mod signal;
 mod tests;
 mod timers;
 
-use std::{
-    collections::HashSet,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use wharf_domain::ConnectionKey;
 use wharf_store::{KeyChange, KeyKind, KeyRange, KeysChanged, StoredKey};
 use whatsapp_rust::{
@@ -101,17 +98,9 @@ impl DeviceKeys {
         })
     }
 
-    fn committed(&self) -> MutexGuard<'_, HashSet<Vec<u8>>> {
-        self.committed.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn consumed(&self) -> MutexGuard<'_, HashSet<u32>> {
-        self.consumed.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Has consumed prekeys removed that no change has taken along.
     pub(crate) async fn settle(&self) -> Result<()> {
-        if self.consumed().is_empty() {
+        if self.consumed.lock().is_empty() {
             return Ok(());
         }
         self.commit(Vec::new()).await.map(drop)
@@ -137,19 +126,19 @@ impl DeviceKeys {
     async fn ask(&self, mut changes: Vec<KeyChange>) -> std::result::Result<KeysChanged, KeysError> {
         self.check_kept()?;
         // Removals that are lost with a refused commit leave rows that do no harm; see the module.
-        let waiting = std::mem::take(&mut *self.committed());
+        let waiting = std::mem::take(&mut *self.committed.lock());
         let messages = waiting
             .into_iter()
             .map(|name| KeyChange::Remove(KeyKind::PendingMessage, name));
         // Nobody would ask for these again: they wait until their removal is committed.
-        let consumed = self.consumed().clone();
+        let consumed = self.consumed.lock().clone();
         let prekeys = consumed
             .iter()
             .map(|id| KeyChange::Remove(KeyKind::PreKey, number(*id).to_vec()));
         // Before the changes, one of which may put such a message anew.
         changes.splice(0..0, messages.chain(prekeys));
         let changed = self.keys.keeper.commit(&self.of, changes).await?;
-        self.consumed().retain(|id| !consumed.contains(id));
+        self.consumed.lock().retain(|id| !consumed.contains(id));
         Ok(changed)
     }
 

@@ -2,9 +2,10 @@
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
 };
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::{sync::Notify, time::Instant};
 use whatsapp_rust::wacore_binary::Jid;
 
@@ -58,7 +59,7 @@ struct Polls {
 impl Memory {
     /// Messages that could not be decrypted.
     pub(crate) fn awaited(&self) -> MutexGuard<'_, Awaited> {
-        self.awaited.lock().unwrap_or_else(PoisonError::into_inner)
+        self.awaited.lock()
     }
 
     /// Whoever sees to what is missing waits for this.
@@ -78,12 +79,12 @@ impl Memory {
 
     /// Remembers that others are to see the account online, or not, as its client said.
     pub(crate) fn show_online(&self, shown: bool) {
-        *self.shown_online.lock().unwrap_or_else(PoisonError::into_inner) = Some(shown);
+        *self.shown_online.lock() = Some(shown);
     }
 
     /// What its client said of that last; `None` for nothing.
     pub(crate) fn shown_online(&self) -> Option<bool> {
-        *self.shown_online.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.shown_online.lock()
     }
 
     /// How much people told of late.
@@ -99,7 +100,7 @@ impl Memory {
     /// Remembers a hidden id's number, which WhatsApp gives with some stanzas (the offer of a call) and leaves out of
     /// others (its end, a presence).
     pub(crate) fn note_named(&self, hidden: &Jid, number: &Jid) {
-        let mut known = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.named.lock();
         if known.len() >= NAMED {
             known.clear();
         }
@@ -108,13 +109,13 @@ impl Memory {
 
     /// The number that came with a hidden id.
     pub(crate) fn named(&self, hidden: &Jid) -> Option<Jid> {
-        let known = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.named.lock();
         known.get(hidden.user_base()).cloned()
     }
 
     /// Remembers whether the messages of a hidden id come without its number: what their chat is called follows from it.
     pub(crate) fn note_unnamed(&self, hidden: &str, unnamed: bool) {
-        let mut known = self.unnamed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.unnamed.lock();
         if !unnamed {
             known.remove(hidden);
             return;
@@ -127,49 +128,45 @@ impl Memory {
 
     /// Whether the messages of a hidden id came without its number.
     pub(crate) fn is_unnamed(&self, hidden: &str) -> bool {
-        let known = self.unnamed.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.unnamed.lock();
         known.contains(hidden)
     }
 
     /// A chat's timer, if it is remembered.
     pub(crate) fn timer(&self, chat: &Jid) -> Option<Timer> {
-        self.timers().get(chat).copied()
+        self.timers.lock().get(chat).copied()
     }
 
     /// Remembers a chat's timer.
     pub(crate) fn note_timer(&self, chat: &Jid, timer: Timer) {
-        let mut timers = self.timers();
+        let mut timers = self.timers.lock();
         make_room(&mut timers, chat);
         timers.insert(chat.clone(), timer);
     }
 
     /// Remembers what a row says, unless something was told while it was read. Answers what holds.
     pub(crate) fn recall_timer(&self, chat: &Jid, kept: Timer) -> Timer {
-        let mut timers = self.timers();
+        let mut timers = self.timers.lock();
         make_room(&mut timers, chat);
         *timers.entry(chat.clone()).or_insert(kept)
     }
 
     /// Remembers that WhatsApp did not tell a group's timer.
     pub(crate) fn note_untold(&self, group: &Jid) {
-        let mut untold = self.untold.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut untold = self.untold.lock();
         make_room(&mut untold, group);
         untold.insert(group.clone(), Instant::now());
     }
 
     /// Whether that was so a moment ago.
     pub(crate) fn is_untold(&self, group: &Jid) -> bool {
-        let untold = self.untold.lock().unwrap_or_else(PoisonError::into_inner);
+        let untold = self.untold.lock();
         untold.get(group).is_some_and(|at| at.elapsed() < AGAIN_AFTER)
-    }
-
-    fn timers(&self) -> MutexGuard<'_, HashMap<Jid, Timer>> {
-        self.timers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Remembers a poll. The first of an id counts: nobody can change what others asked.
     pub(crate) fn remember(&self, poll_id: &str, election: Election) {
-        let mut polls = self.polls.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut polls = self.polls.lock();
         if polls.known.contains_key(poll_id) || !is_small(&election.options) {
             return;
         }
@@ -184,7 +181,7 @@ impl Memory {
 
     /// Remembers what somebody added to a poll that is remembered.
     pub(crate) fn add_option(&self, poll_id: &str, option: &str) {
-        let mut polls = self.polls.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut polls = self.polls.lock();
         let Some(Election { options, .. }) = polls.known.get_mut(poll_id) else {
             return;
         };
@@ -200,7 +197,7 @@ impl Memory {
 
     /// A poll that is remembered.
     pub(crate) fn poll(&self, poll_id: &str) -> Option<Election> {
-        let polls = self.polls.lock().unwrap_or_else(PoisonError::into_inner);
+        let polls = self.polls.lock();
         polls.known.get(poll_id).cloned()
     }
 }

@@ -1,11 +1,8 @@
 //! Which numbers are on WhatsApp, remembered for a while: asking for each message would be noticed, and slow.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, time::Duration};
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 use wharf_domain::{PhoneNumber, action::NumberCheck};
 use whatsapp_rust::wacore_binary::Jid;
@@ -49,7 +46,7 @@ pub(crate) struct Numbers(Mutex<HashMap<PhoneNumber, (Option<Jid>, Instant)>>);
 impl Numbers {
     /// What is remembered of a number.
     pub(crate) fn known(&self, number: &PhoneNumber) -> Known {
-        let known = self.map();
+        let known = self.0.lock();
         let Some((account, since)) = known.get(number) else {
             return Known::Nothing;
         };
@@ -61,15 +58,11 @@ impl Numbers {
     }
 
     pub(crate) fn learn(&self, number: &PhoneNumber, account: Option<Jid>) {
-        let mut known = self.map();
+        let mut known = self.0.lock();
         if known.len() >= MOST {
             known.clear();
         }
         known.insert(number.clone(), (account, Instant::now()));
-    }
-
-    fn map(&self) -> MutexGuard<'_, HashMap<PhoneNumber, (Option<Jid>, Instant)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Asks WhatsApp for all of them in one go, and remembers the answers. Accounts in the order of the numbers.
@@ -286,6 +279,6 @@ mod tests {
             numbers.learn(&number(n), None);
         }
         assert_eq!(numbers.known(&number(1)), Known::Nothing, "all is forgotten together");
-        assert!(numbers.map().len() <= MOST);
+        assert!(numbers.0.lock().len() <= MOST);
     }
 }

@@ -5,12 +5,13 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
+        Arc, OnceLock, Weak,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
 
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use wharf_domain::{ConnectionKey, Timestamp};
@@ -104,36 +105,36 @@ impl Reporter {
 
     /// How far the link has come, and how long it has been there.
     pub(crate) fn stage(&self) -> (Stage, Duration) {
-        let state = self.state();
+        let state = self.state.lock();
         (state.stage, state.since.elapsed())
     }
 
     /// How long the server has said nothing; `None` before its first byte, and without a client.
     pub(crate) fn silence(&self) -> Option<Look> {
         let noted = self.client()?.stats().last_data_received_ms;
-        let mut silence = self.silence.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut silence = self.silence.lock();
         silence.look(noted, now(), Instant::now())
     }
 
     /// Whether messages come in.
     pub(crate) fn is_connected(&self) -> bool {
-        self.state().stage == Stage::Connected && !self.over.is_cancelled()
+        self.state.lock().stage == Stage::Connected && !self.over.is_cancelled()
     }
 
     /// Whether messages can go out as well. While WhatsApp still brings what waited there, the client holds up what it is given
     /// to send, and sends it when whoever asked has long been told that it failed.
     pub(crate) fn can_send(&self) -> bool {
-        self.is_connected() && self.state().caught_up
+        self.is_connected() && self.state.lock().caught_up
     }
 
     /// Something that explains the end if it comes next.
     pub(crate) fn hint(&self, hint: String) {
-        self.state().hint = Some(hint);
+        self.state.lock().hint = Some(hint);
     }
 
     /// Ends the link; the first reason counts.
     pub(crate) fn end(&self, reason: CloseReason) {
-        self.state().reason.get_or_insert(reason);
+        self.state.lock().reason.get_or_insert(reason);
         self.over.cancel();
     }
 
@@ -144,13 +145,13 @@ impl Reporter {
 
     /// Whether the link ends because WhatsApp does not take the client's version any more.
     pub(crate) fn is_outdated(&self) -> bool {
-        self.state().reason == Some(CloseReason::Outdated)
+        self.state.lock().reason == Some(CloseReason::Outdated)
     }
 
     /// From now on nothing that arrives is for us: the device is being unlinked.
     pub(crate) fn leave(&self) {
         self.leaving.store(true, Ordering::Relaxed);
-        self.state().reason.get_or_insert(CloseReason::Requested);
+        self.state.lock().reason.get_or_insert(CloseReason::Requested);
     }
 
     /// Whether the device is being unlinked.
@@ -161,7 +162,7 @@ impl Reporter {
     /// Sends `Closed`, once, with the best reason there is.
     pub(crate) fn close(&self) {
         self.over.cancel();
-        let mut state = self.state();
+        let mut state = self.state.lock();
         let reason = state.reason.take();
         let hint = state.hint.take();
         if let Some(events) = state.events.take() {
@@ -178,15 +179,11 @@ impl Reporter {
     /// Ends without a word: the link was never opened.
     pub(crate) fn discard(&self) {
         self.over.cancel();
-        self.state().events = None;
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().events = None;
     }
 
     fn tell(&self, stage: Stage, event: LinkEvent) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         if state.stage != stage {
             state.stage = stage;
             state.since = Instant::now();
@@ -213,14 +210,14 @@ impl Reporter {
 
     /// The client is through with what it does at a login.
     fn all_came(&self, settled: bool) {
-        self.state().caught_up = true;
+        self.state.lock().caught_up = true;
         self.connected(settled);
     }
 
     /// Logged in, and messages flow. `settled`: with the account's settings. Without them the client gives the connection up
     /// after three minutes, to fetch them with the next one.
     pub(crate) fn connected(&self, settled: bool) {
-        self.state().settled |= settled;
+        self.state.lock().settled |= settled;
         if self.stage().0 == Stage::Connected {
             return;
         }
@@ -231,7 +228,7 @@ impl Reporter {
         let Some(client) = self.client() else { return };
         let jid = client.pn().map(|jid| jid.to_string()).unwrap_or_default();
         let push_name = Some(client.push_name()).filter(|name| !name.is_empty());
-        self.state().hint = None;
+        self.state.lock().hint = None;
         self.tell(Stage::Connected, LinkEvent::Connected { jid, push_name });
     }
 
@@ -269,7 +266,7 @@ impl Reporter {
     fn note(&self, event: &Event) {
         let (client_id, phone_number) = (self.key.client_id, &self.key.phone_number);
         match event {
-            Event::OfflineSyncCompleted(_) => self.state().caught_up = true,
+            Event::OfflineSyncCompleted(_) => self.state.lock().caught_up = true,
             Event::UndecryptableMessage(message) => {
                 tracing::warn!(%client_id, %phone_number, message_id = message.info.id, "a message could not be decrypted; WhatsApp was asked for it again");
             }

@@ -7,9 +7,10 @@
 
 use std::{
     collections::{HashMap, hash_map::Entry},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Weak},
 };
 
+use parking_lot::Mutex;
 use whatsapp_rust::Client;
 use whatsapp_rust::sync_task::MajorSyncTask;
 use whatsapp_rust::wacore::{
@@ -80,7 +81,7 @@ struct UnderWay(Mutex<HashMap<WAPatchName, bool>>);
 impl UnderWay {
     /// Whether somebody has to begin; else whoever is at it asks once more.
     fn begin(&self, name: WAPatchName) -> bool {
-        match self.all().entry(name) {
+        match self.0.lock().entry(name) {
             Entry::Vacant(free) => {
                 free.insert(false);
                 true
@@ -94,16 +95,12 @@ impl UnderWay {
 
     /// It was asked for. Whether it has to be once more; if not, that is the end of it.
     fn again(&self, name: WAPatchName) -> bool {
-        let mut all = self.all();
+        let mut all = self.0.lock();
         let again = all.get_mut(&name).is_some_and(std::mem::take);
         if !again {
             all.remove(&name);
         }
         again
-    }
-
-    fn all(&self) -> MutexGuard<'_, HashMap<WAPatchName, bool>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -4,12 +4,9 @@
 //! few are asked at a time, and a WhatsApp that has enough of it is left alone. That goes for whatever else is asked of a group by
 //! the way, too.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use tokio::{
     sync::{Semaphore, watch},
     time::Instant,
@@ -86,7 +83,7 @@ impl Subjects {
 
     /// The name of a group, if it is known already.
     pub(crate) fn known_of(&self, group: &Jid) -> Option<String> {
-        match self.state().known.get(group) {
+        match self.state.lock().known.get(group) {
             Some(Known::Named(subject)) => Some(subject.clone()),
             _ => None,
         }
@@ -94,28 +91,28 @@ impl Subjects {
 
     /// A group has this name now.
     pub(crate) fn learn(&self, group: &Jid, subject: &str) {
-        self.state().put(group, Known::Named(subject.to_owned()));
+        self.state.lock().put(group, Known::Named(subject.to_owned()));
     }
 
     /// What WhatsApp answers to a question about a group, which is asked in its turn; `None` when it does not, or has had enough
     /// of them.
     pub(super) async fn in_turn<T>(&self, answer: impl Future<Output = Result<T, GroupError>>) -> Option<T> {
         let _turn = self.turns.acquire().await;
-        if self.state().is_quiet() {
+        if self.state.lock().is_quiet() {
             return None;
         }
         let told = answer.await;
         if let Err(error) = &told {
             tracing::debug!(%error, "WhatsApp did not tell of a group");
             if matches!(error, GroupError::Iq(IqError::ServerError { code: TOO_MUCH, .. })) {
-                self.state().quiet_until = Some(Instant::now() + QUIET);
+                self.state.lock().quiet_until = Some(Instant::now() + QUIET);
             }
         }
         told.ok()
     }
 
     fn look(&self, group: &Jid) -> Look {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         match state.known.get(group) {
             Some(Known::Named(subject)) => return Look::Named(subject.clone()),
             Some(Known::Asked(answer, since)) if answer.has_changed().is_ok() => {
@@ -128,10 +125,6 @@ impl Subjects {
         let (asking, answer) = watch::channel(());
         state.put(group, Known::Asked(answer.clone(), Instant::now()));
         Look::Ask(asking, answer)
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -167,7 +160,7 @@ async fn ask(
         Some(subject) if !subject.is_empty() => Known::Named(subject),
         _ => Known::Nameless(Instant::now()),
     };
-    let mut state = subjects.state();
+    let mut state = subjects.state.lock();
     // A change that was told meanwhile is newer.
     if !matches!(state.known.get(&group), Some(Known::Named(_))) {
         state.put(&group, what);
@@ -200,10 +193,10 @@ mod tests {
         // The link that asked is gone.
         drop(asking);
         assert!(matches!(subjects.look(&group), Look::Ask(..)));
-        subjects.state().put(&group, Known::Nameless(Instant::now()));
+        subjects.state.lock().put(&group, Known::Nameless(Instant::now()));
         assert!(matches!(subjects.look(&group), Look::Nameless));
         if let Some(long_ago) = Instant::now().checked_sub(AGAIN_AFTER) {
-            subjects.state().put(&group, Known::Nameless(long_ago));
+            subjects.state.lock().put(&group, Known::Nameless(long_ago));
             assert!(matches!(subjects.look(&group), Look::Ask(..)));
         }
         subjects.learn(&group, "Family");
@@ -211,7 +204,7 @@ mod tests {
         for number in 0..2 * MOST {
             subjects.learn(&self::group(number), "One of many that are told of");
         }
-        assert!(subjects.state().known.len() <= MOST);
+        assert!(subjects.state.lock().known.len() <= MOST);
     }
 
     #[tokio::test]
@@ -250,7 +243,7 @@ mod tests {
         assert!(all.load(Ordering::Relaxed) <= 20 + AT_ONCE, "the others are left");
         assert!(matches!(subjects.look(&group(40)), Look::Nameless));
         assert!(matches!(subjects.look(&group(0)), Look::Named(_)));
-        subjects.state().quiet_until = Some(Instant::now());
+        subjects.state.lock().quiet_until = Some(Instant::now());
         assert!(matches!(subjects.look(&group(40)), Look::Ask(..)));
     }
 }

@@ -3,11 +3,9 @@
 //! What the account's phone sent has none here, so that a receipt for it cannot be told from one for ids that somebody made up: a few
 //! stanzas of those would fill a client's queue with events.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
-};
+use std::collections::HashMap;
 
+use parking_lot::Mutex;
 use wharf_domain::{
     Timestamp,
     outgoing::{Bucket, Pace},
@@ -29,7 +27,7 @@ pub(crate) struct Tellers(Mutex<HashMap<String, Bucket>>);
 impl Tellers {
     /// Whether a receipt of so many messages is told as events, whichever of them have rows.
     pub(crate) fn admit(&self, teller: &Jid, messages: usize, now: Timestamp) -> bool {
-        let mut buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut buckets = self.0.lock();
         let name = teller.user_base();
         if buckets.len() >= MOST && !buckets.contains_key(name) {
             buckets.retain(|_, bucket| !bucket.is_full(now));
@@ -62,6 +60,6 @@ mod tests {
         for n in 0..2 * MOST {
             tellers.admit(&Jid::pn(n.to_string()), 1, now);
         }
-        assert!(tellers.0.lock().unwrap().len() <= MOST);
+        assert!(tellers.0.lock().len() <= MOST);
     }
 }

@@ -1,12 +1,9 @@
 //! Carries what was heard beside messages to the inbox, in the order of the lane.
 
-use std::{
-    panic::AssertUnwindSafe,
-    sync::{Arc, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures::FutureExt as _;
+use parking_lot::MutexGuard;
 use tokio::time::Instant;
 use wharf_domain::{
     IncomingMessage, Timestamp,
@@ -84,7 +81,7 @@ const REJECTED_WITHIN: Duration = Duration::from_secs(5);
 impl Inbound {
     /// See `live/lane.rs`.
     pub(super) fn lane(&self) -> MutexGuard<'_, Lane<Arc<Event>>> {
-        self.lane.lock().unwrap_or_else(PoisonError::into_inner)
+        self.lane.lock()
     }
 
     /// The inbox is asked to take messages.

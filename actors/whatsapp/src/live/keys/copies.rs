@@ -6,12 +6,9 @@
 //! are under way, which are insisted on; and once a copy was given up, nothing more is written for its link. The next
 //! link begins with what is on the disk, and the message is decrypted anew.
 
-use std::{
-    collections::BTreeSet,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use tokio::{
     sync::Notify,
     time::{Instant, sleep},
@@ -95,11 +92,11 @@ impl Copies {
 
     /// Waits until the copies that are under way now are written or given up.
     pub(super) async fn settled(&self) {
-        let until = self.state().next;
+        let until = self.state.lock().next;
         loop {
             let mut ended = std::pin::pin!(self.ended.notified());
             ended.as_mut().enable();
-            if self.state().under_way.first().is_none_or(|first| *first >= until) {
+            if self.state.lock().under_way.first().is_none_or(|first| *first >= until) {
                 return;
             }
             ended.await;
@@ -108,11 +105,11 @@ impl Copies {
 
     /// Whether one was given up.
     pub(super) fn are_given_up(&self) -> bool {
-        self.state().given_up
+        self.state.lock().given_up
     }
 
     fn begin(&self) -> UnderWay<'_> {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         let number = state.next;
         state.next += 1;
         state.under_way.insert(number);
@@ -122,15 +119,11 @@ impl Copies {
             written: false,
         }
     }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
-        let mut state = self.copies.state();
+        let mut state = self.copies.state.lock();
         state.under_way.remove(&self.number);
         state.given_up |= !self.written;
         drop(state);

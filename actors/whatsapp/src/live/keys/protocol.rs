@@ -277,7 +277,7 @@ impl ProtocolStore for DeviceKeys {
 
     async fn get_pending_inbound(&self, chat: &str, sender: &str, id: &str) -> Result<Option<Vec<u8>>> {
         let name = name_of(&[chat, sender], id);
-        if self.committed().contains(&name) {
+        if self.committed.lock().contains(&name) {
             return Ok(None);
         }
         self.get_insisting(KeyKind::PendingMessage, name).await
@@ -303,7 +303,7 @@ impl ProtocolStore for DeviceKeys {
     /// Waits for no commit: see the module.
     async fn delete_pending_inbound_batch(&self, keys: &[PendingInboundKey<'_>]) -> Result<()> {
         let waiting = {
-            let mut committed = self.committed();
+            let mut committed = self.committed.lock();
             committed.extend(keys.iter().map(|key| name_of(&[key.chat, key.sender], key.id)));
             committed.len()
         };

@@ -93,7 +93,7 @@ impl SignalStore for DeviceKeys {
     }
 
     async fn load_prekey(&self, id: u32) -> Result<Option<Bytes>> {
-        if self.consumed().contains(&id) {
+        if self.consumed.lock().contains(&id) {
             return Ok(None);
         }
         let prekey = self.get_insisting(KeyKind::PreKey, number(id)).await?;
@@ -101,7 +101,7 @@ impl SignalStore for DeviceKeys {
     }
 
     async fn load_prekeys_batch(&self, ids: &[u32]) -> Result<Vec<(u32, Bytes)>> {
-        let consumed = self.consumed().clone();
+        let consumed = self.consumed.lock().clone();
         let names = ids.iter().filter(|id| !consumed.contains(id)).map(|id| number(*id));
         let rows = self.keys.store.keys_named(&self.of, KeyKind::PreKey, names).await;
         let rows = rows.map_err(unreadable)?;
@@ -119,7 +119,7 @@ impl SignalStore for DeviceKeys {
     /// Waits for no commit: see the module.
     async fn remove_prekey(&self, id: u32) -> Result<()> {
         let waiting = {
-            let mut consumed = self.consumed();
+            let mut consumed = self.consumed.lock();
             consumed.insert(id);
             consumed.len()
         };
