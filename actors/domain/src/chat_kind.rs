@@ -77,10 +77,7 @@ mod tests {
             (&["person", "groups"], "; \"groups\" is none of them"),
         ] {
             let refusal = ChatKinds::check(words.iter().copied()).unwrap_err();
-            assert_eq!(
-                (refusal.field, refusal.message),
-                ("chats", format!("{text}{more}"))
-            );
+            assert_eq!((refusal.field, refusal.message), ("chats", format!("{text}{more}")));
         }
     }
 }
