@@ -37,7 +37,7 @@ pub(super) struct SessionInbox {
     /// What happens on the link; its end, here.
     events: mpsc::UnboundedSender<LinkEvent>,
     /// What is to be marked as read.
-    marks: mpsc::Sender<Mark>,
+    marks: mpsc::Sender<Box<Mark>>,
     /// Whether the link goes through a proxy of the number's own.
     by_proxy: AtomicBool,
 }
@@ -47,7 +47,7 @@ impl SessionInbox {
         key: ConnectionKey,
         shared: Arc<Shared>,
         events: mpsc::UnboundedSender<LinkEvent>,
-        marks: mpsc::Sender<Mark>,
+        marks: mpsc::Sender<Box<Mark>>,
     ) -> Self {
         let wanted = shared.directory.wanted(&key);
         Self {
@@ -144,7 +144,7 @@ impl Inbox for SessionInbox {
             self.shared.directory.wake_media();
         }
         for mark in marks {
-            let _too_many = self.marks.try_send(mark);
+            let _too_many = self.marks.try_send(Box::new(mark));
         }
         Ok(())
     }

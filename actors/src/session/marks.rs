@@ -53,17 +53,18 @@ impl Mark {
     }
 }
 
-/// Where marks go, and where [`make`] takes them from.
-pub(super) fn channel() -> (mpsc::Sender<Mark>, mpsc::Receiver<Mark>) {
+/// Where marks go, and where [`make`] takes them from. In boxes: each number's channel has room for the first 32 from its start.
+pub(super) fn channel() -> (mpsc::Sender<Box<Mark>>, mpsc::Receiver<Box<Mark>>) {
     mpsc::channel(WAITING)
 }
 
 /// Makes the marks of a link, until it has ended.
-pub(super) async fn make(mut marks: mpsc::Receiver<Mark>, link: Weak<dyn Link>, key: ConnectionKey) {
+pub(super) async fn make(mut marks: mpsc::Receiver<Box<Mark>>, link: Weak<dyn Link>, key: ConnectionKey) {
     let mut some = Vec::new();
     while marks.recv_many(&mut some, TOGETHER).await > 0 {
         let mut groups: HashMap<_, Vec<String>> = HashMap::new();
-        for Mark { chat, from, message_id } in some.drain(..) {
+        for mark in some.drain(..) {
+            let Mark { chat, from, message_id } = *mark;
             groups.entry((chat, from)).or_default().push(message_id);
         }
         for ((chat, from), ids) in groups {
