@@ -217,6 +217,8 @@ async fn a_key_whose_claim_was_not_heard_of_is_given_back() {
     directory.publish_persistence(Some(deaf.clone()));
     let first = send().await;
     assert!(matches!(first, Err(GatewayError::Unavailable(_))), "{first:?}");
+    // Nothing that is done about it may come to the writer before it.
+    world.gateway.shared.persistence.settled().await.unwrap();
     directory.publish_persistence(writer);
     let again = wait_until("it may be sent", WITHIN, || async {
         let again = send().await;
