@@ -20,7 +20,7 @@ use wharf_domain::{
 use wharf_store::{AwaitedId, AwaitedMessage, NewEvent, Note, StoreError};
 use wharf_whatsapp::{Inbox, LinkError, NotCommitted, Told};
 
-use super::marks::Mark;
+use super::marks::{Mark, Marks};
 use crate::{
     backlog::NotAdmitted,
     clock, media,
@@ -37,25 +37,20 @@ pub(super) struct SessionInbox {
     /// What happens on the link; its end, here.
     events: mpsc::UnboundedSender<LinkEvent>,
     /// What is to be marked as read.
-    marks: mpsc::Sender<Box<Mark>>,
+    marks: Marks,
     /// Whether the link goes through a proxy of the number's own.
     by_proxy: AtomicBool,
 }
 
 impl SessionInbox {
-    pub(super) fn new(
-        key: ConnectionKey,
-        shared: Arc<Shared>,
-        events: mpsc::UnboundedSender<LinkEvent>,
-        marks: mpsc::Sender<Box<Mark>>,
-    ) -> Self {
+    pub(super) fn new(key: ConnectionKey, shared: Arc<Shared>, events: mpsc::UnboundedSender<LinkEvent>) -> Self {
         let wanted = shared.directory.wanted(&key);
         Self {
             key,
             shared,
             wanted,
             events,
-            marks,
+            marks: Marks::default(),
             by_proxy: AtomicBool::new(false),
         }
     }
@@ -76,7 +71,7 @@ impl SessionInbox {
     }
 
     /// What of these is to be marked as read once they are committed.
-    fn marks(&self, messages: &[IncomingMessage]) -> Vec<Mark> {
+    fn marks_of(&self, messages: &[IncomingMessage]) -> Vec<Mark> {
         match self.wanted.marks_read() && self.wanted().contains(EventKind::Message) {
             true => messages.iter().filter_map(Mark::of).collect(),
             false => Vec::new(),
@@ -126,7 +121,7 @@ impl Inbox for SessionInbox {
         } = self.shared.as_ref();
         let admitted = backlog.admit(self.key.client_id, messages.len()).await;
         let _until_committed = admitted.map_err(|why| self.refuse(&why))?;
-        let marks = self.marks(&messages);
+        let marks = self.marks_of(&messages);
         let (events, downloads) = self.rows(messages);
         let committed = match came.is_empty() {
             true => persistence.commit(Write::RecordInbound, events).await,
@@ -143,9 +138,8 @@ impl Inbox for SessionInbox {
         if downloads {
             self.shared.directory.wake_media();
         }
-        for mark in marks {
-            let _too_many = self.marks.try_send(Box::new(mark));
-        }
+        let slot = || self.shared.directory.link_slot(&self.key);
+        self.marks.make(marks, &self.key, slot);
         Ok(())
     }
 

@@ -11,7 +11,7 @@ use wharf_domain::{
 };
 use wharf_whatsapp::{LinkError, LinkOptions};
 
-use super::{Message, State, inbox::SessionInbox, marks};
+use super::{Message, State, inbox::SessionInbox};
 use crate::{shared::Shared, supervision::guarded};
 
 /// Opens a link after whatever a predecessor left is closed.
@@ -25,9 +25,7 @@ pub(super) fn open(myself: &ActorRef<Message>, state: &State, generation: u64) {
         Arc::clone(&state.slot),
     );
     let (events, happened) = mpsc::unbounded_channel();
-    let (marks, to_mark) = marks::channel();
-    let inbox = SessionInbox::new(key.clone(), Arc::clone(&shared), events.clone(), marks);
-    let inbox = Arc::new(inbox);
+    let inbox = Arc::new(SessionInbox::new(key.clone(), Arc::clone(&shared), events.clone()));
     // One that is opened only to log out takes nothing in.
     let takes_messages = state.machine.as_ref().is_some_and(|machine| machine.view().wanted);
     tokio::spawn(forward(happened, myself.clone(), generation));
@@ -64,7 +62,6 @@ pub(super) fn open(myself: &ActorRef<Message>, state: &State, generation: u64) {
         match opened {
             Ok(link) => {
                 *slot = Some(Arc::clone(&link));
-                tokio::spawn(marks::make(to_mark, Arc::downgrade(&link), key));
                 if myself
                     .cast(Message::Opened {
                         generation,

@@ -1,19 +1,20 @@
 //! Messages that came in are marked as read by themselves, where the number's client wants that.
 //!
-//! They are committed by then, and neither that nor WhatsApp's word of it waits for a mark: a task of the link's own makes
-//! them, one for what came together of one sender in one chat. While WhatsApp still brings what waited there it waits, too.
-//! What is too much for it, and what is left when the link ends, stays unread.
+//! They are committed by then, and neither that nor WhatsApp's word of it waits for a mark: a task makes them, one for what came
+//! together of one sender in one chat. While WhatsApp still brings what waited there it waits, too. What is too much for it,
+//! and what is left when the link ends, stays unread. A number that marks nothing has no such task.
 
-use std::{collections::HashMap, sync::Weak, time::Duration};
+use std::{collections::HashMap, sync::OnceLock, time::Duration};
 
 use tokio::sync::mpsc;
 use wharf_domain::{
     ConnectionKey, IncomingMessage, Recipient,
     action::{Action, READ_MAX},
 };
-use wharf_whatsapp::{Link, SendError};
+use wharf_whatsapp::SendError;
 
 use super::SEND_DEADLINE;
+use crate::directory::LinkSlot;
 
 /// Messages of one number that wait for their marks.
 const WAITING: usize = 10_000;
@@ -53,18 +54,33 @@ impl Mark {
     }
 }
 
-/// Where marks go, and where [`make`] takes them from. In boxes: each number's channel has room for the first 32 from its start.
-pub(super) fn channel() -> (mpsc::Sender<Box<Mark>>, mpsc::Receiver<Box<Mark>>) {
-    mpsc::channel(WAITING)
+/// Has the messages of one link marked.
+#[derive(Default)]
+pub(super) struct Marks(OnceLock<mpsc::Sender<Mark>>);
+
+impl Marks {
+    /// Has these marked, by the link that lies in the number's slot.
+    pub(super) fn make(&self, marks: Vec<Mark>, key: &ConnectionKey, slot: impl FnOnce() -> LinkSlot) {
+        if marks.is_empty() {
+            return;
+        }
+        let waiting = self.0.get_or_init(|| {
+            let (sender, waiting) = mpsc::channel(WAITING);
+            tokio::spawn(make(waiting, slot(), key.clone()));
+            sender
+        });
+        for mark in marks {
+            let _too_many = waiting.try_send(mark);
+        }
+    }
 }
 
-/// Makes the marks of a link, until it has ended.
-pub(super) async fn make(mut marks: mpsc::Receiver<Box<Mark>>, link: Weak<dyn Link>, key: ConnectionKey) {
+/// Makes marks until nobody has any more.
+async fn make(mut marks: mpsc::Receiver<Mark>, slot: LinkSlot, key: ConnectionKey) {
     let mut some = Vec::new();
     while marks.recv_many(&mut some, TOGETHER).await > 0 {
         let mut groups: HashMap<_, Vec<String>> = HashMap::new();
-        for mark in some.drain(..) {
-            let Mark { chat, from, message_id } = *mark;
+        for Mark { chat, from, message_id } in some.drain(..) {
             groups.entry((chat, from)).or_default().push(message_id);
         }
         for ((chat, from), ids) in groups {
@@ -74,7 +90,7 @@ pub(super) async fn make(mut marks: mpsc::Receiver<Box<Mark>>, link: Weak<dyn Li
                     from: from.clone(),
                     message_ids: ids.to_vec(),
                 };
-                if let Err(error) = insist(&link, &action).await {
+                if let Err(error) = insist(&slot, &action).await {
                     tracing::debug!(number = %key.phone_number, %error, count = ids.len(), "messages stay unread");
                 }
             }
@@ -82,15 +98,15 @@ pub(super) async fn make(mut marks: mpsc::Receiver<Box<Mark>>, link: Weak<dyn Li
     }
 }
 
-/// Does it once the link lets it; an error when that has ended.
-async fn insist(link: &Weak<dyn Link>, action: &Action) -> Result<(), SendError> {
+/// Does it once the link lets it; an error when there is none.
+async fn insist(slot: &LinkSlot, action: &Action) -> Result<(), SendError> {
     loop {
-        let open = link.upgrade().ok_or(SendError::NotConnected)?;
-        match open.act(action, SEND_DEADLINE).await {
+        let link = slot.lock().await.clone().ok_or(SendError::NotConnected)?;
+        match link.act(action, SEND_DEADLINE).await {
             Err(SendError::NotConnected) => {}
             done => return done.map(drop),
         }
-        drop(open);
+        drop(link);
         tokio::time::sleep(PAUSE).await;
     }
 }
