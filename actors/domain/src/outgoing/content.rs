@@ -11,8 +11,6 @@ const TEXT_MAX_BYTES: usize = 65_536;
 const LINE_MAX_BYTES: usize = 1024;
 /// WhatsApp's ids have 16 to 32 characters; other clients' a few more.
 const MESSAGE_ID_MAX: usize = 128;
-/// The longest emoji are families of four with skin tones: 41 bytes.
-const EMOJI_MAX_BYTES: usize = 64;
 /// Options that a poll may have: WhatsApp's apps take 2 to 12.
 pub const POLL_OPTIONS: std::ops::RangeInclusive<usize> = 2..=12;
 /// For how many seconds somebody may be seen typing before a message: WhatsApp's apps show it for some 25 at the most.
@@ -279,24 +277,6 @@ pub fn check_message_id(field: &'static str, id: &str) -> Result<(), InvalidFiel
 }
 
 /// # Errors
-/// `InvalidField` naming `field` when it cannot be one emoji, or none.
-pub fn check_emoji(field: &'static str, emoji: &str) -> Result<(), InvalidField> {
-    // Some emoji count as letters (Ⓜ, ℹ, 🅰); those of scripts lie below.
-    let letter = |c: char| c.is_control() || c.is_whitespace() || (c.is_alphabetic() && c < '\u{2000}');
-    // Of ASCII only what stands on a telephone's keys is part of any, and then on a key.
-    let shown: Vec<char> = emoji.chars().filter(|c| *c != '\u{fe0f}').collect();
-    let on_key = |pair: &[char]| matches!(pair, ['0'..='9' | '#' | '*', '\u{20e3}']);
-    let plain = |at: usize| shown[at].is_ascii() && !shown.get(at..at + 2).is_some_and(on_key);
-    if emoji.len() <= EMOJI_MAX_BYTES && !emoji.chars().any(letter) && !(0..shown.len()).any(plain) {
-        return Ok(());
-    }
-    Err(InvalidField::new(
-        field,
-        "must be one emoji, or empty to take a reaction back",
-    ))
-}
-
-/// # Errors
 /// `InvalidField` naming `field` outside of -90 to 90.
 pub fn check_latitude(field: &'static str, degrees: f64) -> Result<(), InvalidField> {
     match (-90.0..=90.0).contains(&degrees) {
@@ -350,32 +330,6 @@ mod tests {
         );
         for bad in [None, Some(0), Some(21), Some(257)] {
             assert!(check_typing("t", bad).is_err(), "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn an_emoji_is_no_text() {
-        for good in ["", "👍", "❤️", "👨‍👩‍👧‍👦", "🇧🇷", "1️⃣", "#⃣", "*️⃣", "🅰️", "ℹ️"]
-        {
-            assert!(check_emoji("emoji", good).is_ok(), "{good}");
-        }
-        for bad in [
-            "ok",
-            "👍 👍",
-            "\n",
-            ":+1:",
-            "+1",
-            "100",
-            "!!",
-            "<3",
-            "1",
-            "1️",
-            "12️⃣",
-            "+⃣",
-            "👍!",
-            &"👍".repeat(17),
-        ] {
-            assert!(check_emoji("emoji", bad).is_err(), "{bad}");
         }
     }
 

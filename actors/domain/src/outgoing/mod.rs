@@ -2,6 +2,7 @@
 
 mod content;
 mod edit;
+mod emoji;
 mod file;
 mod file_type;
 mod forward;
@@ -13,10 +14,11 @@ mod status;
 mod told;
 
 pub use content::{
-    CONTACTS_MAX, ContactCard, Content, LinkPreview, POLL_OPTIONS, Poll, Quote, TYPING_SECONDS, Target, check_emoji,
-    check_latitude, check_line, check_longitude, check_message_id, check_selectable, check_text, check_typing,
+    CONTACTS_MAX, ContactCard, Content, LinkPreview, POLL_OPTIONS, Poll, Quote, TYPING_SECONDS, Target, check_latitude,
+    check_line, check_longitude, check_message_id, check_selectable, check_text, check_typing,
 };
 pub use edit::{EDIT_WINDOW, NotEditable};
+pub use emoji::check_emoji;
 pub use file::{MediaMessage, ReadyFile, SentFile, check_caption, check_file_name};
 pub use file_type::{FileType, HEAD_BYTES, Signs, check_mime_type, sniff};
 pub use forward::{ForwardSource, Forwarded, NotForwardable, forwarded};

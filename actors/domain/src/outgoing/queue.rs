@@ -69,10 +69,6 @@ impl Entry {
     }
 }
 
-fn earlier(one: Option<Timestamp>, other: Timestamp) -> Option<Timestamp> {
-    Some(one.map_or(other, |one| one.min(other)))
-}
-
 /// See the module.
 #[derive(Debug)]
 pub struct Outbox {
@@ -212,7 +208,7 @@ impl Outbox {
             .waiting
             .iter()
             .any(|entry| matches!(entry.typing, Typing::Until(_)));
-        let (mut places, mut begun, mut lacks_token, mut typed_at) = (Vec::new(), Vec::new(), None, None);
+        let (mut places, mut begun, mut lacks_token, mut typed_at) = (Vec::new(), Vec::new(), None, None::<Timestamp>);
         for (place, entry) in self.waiting.iter().enumerate() {
             if self.under_way.len() + places.len() >= UNDER_WAY {
                 break;
@@ -224,7 +220,7 @@ impl Outbox {
             }
             match entry.typing {
                 Typing::Until(over) if over > now => {
-                    typed_at = earlier(typed_at, over);
+                    typed_at = typed_at.into_iter().chain([over]).min();
                     continue;
                 }
                 Typing::Until(_) => {}
@@ -238,7 +234,7 @@ impl Outbox {
                     }
                 }
                 Typing::For(long) => {
-                    typed_at = earlier(typed_at, now + long);
+                    typed_at = typed_at.into_iter().chain([now + long]).min();
                     begun.push((place, now + long));
                     continue;
                 }
