@@ -39,6 +39,13 @@ fn wants(kinds: &[EventKind]) -> WebhookPatch {
     }
 }
 
+async fn tell(world: &World, webhook: &Webhook, kinds: &[EventKind]) {
+    let changed = world
+        .gateway
+        .update_webhook(webhook.client_id, webhook.id, wants(kinds));
+    changed.await.unwrap();
+}
+
 fn bodies(world: &World) -> Vec<Value> {
     let requests = world.receiver.requests();
     requests
@@ -52,12 +59,7 @@ async fn a_status_waits_for_the_messages_of_its_chat_and_for_no_other() {
     let world = World::start().await;
     let client = world.add_client("a").await;
     let (webhook, link) = world.linked(client.id, &number(1), "/hook").await;
-    let patch = wants(&[EventKind::Message, EventKind::Status]);
-    world
-        .gateway
-        .update_webhook(client.id, webhook.id, patch)
-        .await
-        .unwrap();
+    tell(&world, &webhook, &[EventKind::Message, EventKind::Status]).await;
     // The first answer comes late: what would overtake has all the time for it, and another chat as well.
     let late = Duration::from_secs(5);
     world.receiver.script("/hook", [Reply::Slow(late)]);
@@ -98,12 +100,7 @@ async fn each_change_of_a_connection_is_told_once_in_order() {
     let world = World::start().await;
     let client = world.add_client("a").await;
     let webhook = world.webhook(client.id, &number(1), "/ok").await;
-    let patch = wants(&[EventKind::Connection]);
-    world
-        .gateway
-        .update_webhook(client.id, webhook.id, patch)
-        .await
-        .unwrap();
+    tell(&world, &webhook, &[EventKind::Connection]).await;
     let link = world.connected(client.id, &number(1)).await;
     // Nobody wants messages.
     link.deliver(vec![message("5511999999999", "M1", "hello")])
@@ -156,12 +153,7 @@ async fn a_connection_tells_that_its_session_failed_and_that_it_starts_again() {
     let mut world = World::start().await;
     let client = world.add_client("a").await;
     let (webhook, left) = world.linked(client.id, &number(1), "/ok").await;
-    let patch = wants(&[EventKind::Connection]);
-    world
-        .gateway
-        .update_webhook(client.id, webhook.id, patch)
-        .await
-        .unwrap();
+    tell(&world, &webhook, &[EventKind::Connection]).await;
     let told = async |world: &World, expected: &[(&str, &str)]| {
         world
             .wait_for_events(&webhook, EventStatus::Delivered, expected.len())
@@ -194,12 +186,7 @@ async fn what_is_told_of_a_connection_waits_for_the_store() {
     let world = World::start().await;
     let client = world.add_client("a").await;
     let (webhook, link) = world.linked(client.id, &number(1), "/ok").await;
-    let patch = wants(&[EventKind::Connection]);
-    world
-        .gateway
-        .update_webhook(client.id, webhook.id, patch)
-        .await
-        .unwrap();
+    tell(&world, &webhook, &[EventKind::Connection]).await;
     // Another program holds the database for a moment.
     let mut holder = world.store.writer().await.unwrap();
     let held = holder.begin().await.unwrap();

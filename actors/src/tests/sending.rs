@@ -35,6 +35,14 @@ fn with(sending: Pacing) -> Settings {
     Settings { sending, ..settings() }
 }
 
+/// As fast as can be.
+fn unpaced() -> Pacing {
+    Pacing {
+        per_second: 0,
+        ..Pacing::default()
+    }
+}
+
 async fn send(world: &World, client: ClientId, message: NewMessage) -> Result<SentMessage, GatewayError> {
     world.gateway.send(client, &number(1), message, None).await
 }

@@ -59,7 +59,7 @@ pub(crate) fn count(rows: usize) -> i64 {
     i64::try_from(rows).unwrap_or(i64::MAX)
 }
 
-/// A weight as the database gives it.
+/// A weight or a number of rows as the database gives it.
 pub(crate) fn size(weight: i64) -> usize {
     usize::try_from(weight).unwrap_or(usize::MAX)
 }

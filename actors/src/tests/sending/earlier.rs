@@ -70,11 +70,7 @@ fn reaction(id: &str) -> Content {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_edit_knows_what_it_changes() {
-    let world = World::start_with(with(Pacing {
-        per_second: 0,
-        ..Pacing::default()
-    }))
-    .await;
+    let world = World::start_with(with(unpaced())).await;
     let client = world.add_client("a").await.id;
     let link = world.connected(client, &number(1)).await;
     let now = clock::now();
@@ -116,11 +112,7 @@ async fn an_edit_knows_what_it_changes() {
 async fn what_is_about_a_message_goes_where_that_went() {
     const OTHER: &str = "5511777777777";
     const GROUP: &str = "120363000000000001@g.us";
-    let world = World::start_with(with(Pacing {
-        per_second: 0,
-        ..Pacing::default()
-    }))
-    .await;
+    let world = World::start_with(with(unpaced())).await;
     let client = world.add_client("a").await.id;
     let link = world.connected(client, &number(1)).await;
     let now = clock::now();
@@ -193,11 +185,7 @@ async fn what_was_not_sent_is_not_deleted() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_to_what_was_sent_quotes_it() {
-    let world = World::start_with(with(Pacing {
-        per_second: 0,
-        ..Pacing::default()
-    }))
-    .await;
+    let world = World::start_with(with(unpaced())).await;
     let client = world.add_client("a").await.id;
     let link = world.connected(client, &number(1)).await;
     let first = send(&world, client, text("hello")).await.unwrap().message_id;

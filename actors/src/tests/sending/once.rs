@@ -256,12 +256,11 @@ async fn what_a_caller_was_told_is_written_also_when_the_session_dies_while_the_
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_refused_whatever_it_holds_is_known_before() {
-    let world = World::start_with(with(Pacing {
-        per_second: 0,
+    let one = Pacing {
         queue_max: 1,
-        ..Pacing::default()
-    }))
-    .await;
+        ..unpaced()
+    };
+    let world = World::start_with(with(one)).await;
     let client = world.add_client("a").await.id;
     let gateway = &world.gateway;
     let check = async |queue, key| gateway.check_send(client, &number(1), queue, key).await;

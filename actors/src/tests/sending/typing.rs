@@ -12,12 +12,8 @@ fn typed(words: &str, seconds: u8) -> NewMessage {
 }
 
 /// As fast as can be, for so long.
-fn unpaced(deadline: Duration) -> Settings {
-    with(Pacing {
-        per_second: 0,
-        deadline,
-        ..Pacing::default()
-    })
+fn lasting(deadline: Duration) -> Settings {
+    with(Pacing { deadline, ..unpaced() })
 }
 
 fn typing() -> Action {
@@ -29,7 +25,7 @@ fn typing() -> Action {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_is_typed_before_it_goes_and_other_chats_do_not_wait() {
-    let world = World::start_with(unpaced(Duration::from_secs(300))).await;
+    let world = World::start_with(lasting(Duration::from_secs(300))).await;
     let client = world.add_client("a").await.id;
     let link = world.connected(client, &number(1)).await;
     let first = send(&world, client, typed("first", 3)).await.unwrap();
@@ -56,7 +52,7 @@ async fn a_message_is_typed_before_it_goes_and_other_chats_do_not_wait() {
 /// Its caller is told what became of it, if that does not take long.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn typing_is_no_part_of_a_messages_deadline() {
-    let world = World::start_with(unpaced(Duration::from_millis(900))).await;
+    let world = World::start_with(lasting(Duration::from_millis(900))).await;
     let client = world.add_client("a").await.id;
     world.connected(client, &number(1)).await;
     let message = NewMessage {
@@ -69,7 +65,7 @@ async fn typing_is_no_part_of_a_messages_deadline() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_link_that_is_lost_or_a_crash_while_it_is_typed_sends_it_once() {
-    let world = World::start_with(unpaced(Duration::from_secs(300))).await;
+    let world = World::start_with(lasting(Duration::from_secs(300))).await;
     let client = world.add_client("a").await.id;
     let link = world.connected(client, &number(1)).await;
     let lost = send(&world, client, typed("lost", 2)).await.unwrap();

@@ -10,7 +10,7 @@ use wharf_domain::{Ordering, PendingEvent, Timestamp, WebhookId};
 use super::{count, next_due_at, read_chats};
 use crate::{
     DueChat, DuePage, DueQuery,
-    codec::{At, json_text, kept_payload_bytes, pending_event},
+    codec::{At, json_text, kept_payload_bytes, pending_event, size},
     sql,
 };
 
@@ -86,7 +86,7 @@ pub(super) async fn due_page(
             .bind(COUNTED)
             .fetch_one(&mut *connection)
             .await?;
-        page.skipped = usize::try_from(waiting).unwrap_or(usize::MAX);
+        page.skipped = size(waiting);
     }
     page.next_due_at = next_due_at(connection, webhook, query.now).await?;
     Ok(page)
