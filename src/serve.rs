@@ -217,6 +217,7 @@ fn targets(config: &Config) -> TargetPolicy {
     TargetPolicy {
         allow_http: config.delivery.allow_http,
         allow_private_networks: config.delivery.allow_private_networks,
+        allowed_networks: config.delivery.allowed_networks.clone(),
     }
 }
 

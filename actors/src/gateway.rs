@@ -101,7 +101,7 @@ impl Gateway {
             store: store.clone(),
             keeper,
         })?;
-        let mut poster = PosterOptions::new(settings.targets);
+        let mut poster = PosterOptions::new(settings.targets.clone());
         poster.extra_roots_pem.clone_from(&settings.extra_roots_pem);
         let caps = Caps {
             total: settings.max_in_flight,

@@ -193,13 +193,12 @@ impl From<AttemptResult> for Posted {
 pub(crate) struct Poster {
     clients: Arc<Renewed>,
     lookups: Arc<Lookups>,
-    policy: TargetPolicy,
 }
 
 impl fmt::Debug for Poster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Poster")
-            .field("policy", &self.policy)
+            .field("policy", self.policy())
             .finish_non_exhaustive()
     }
 }
@@ -210,14 +209,14 @@ impl Poster {
     /// # Errors
     /// [`PosterError`] when the options or the machine's TLS set-up cannot be used.
     pub(crate) fn new(options: PosterOptions) -> Result<Self, PosterError> {
-        let lookups = Lookups::of_the_system(options.policy);
+        let lookups = Lookups::of_the_system(options.policy.clone());
         Self::with_lookups(options, lookups)
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is the place that the ban points to")]
     fn with_lookups(options: PosterOptions, lookups: Lookups) -> Result<Self, PosterError> {
         let lookups = Arc::new(lookups);
-        let (policy, life) = (options.policy, options.client_life);
+        let (https_only, life) = (!options.policy.allow_http, options.client_life);
         // Clones share what TLS remembers of receivers.
         let tls = tls::client_config(&options.extra_roots_pem)?;
         let checked = Checked::of(Arc::clone(&lookups));
@@ -225,7 +224,7 @@ impl Poster {
             Client::builder()
                 .tls_backend_preconfigured(tls.clone())
                 .dns_resolver(checked.clone())
-                .https_only(!policy.allow_http)
+                .https_only(https_only)
                 .user_agent(USER_AGENT)
                 .redirect(redirect::Policy::none())
                 .referer(false)
@@ -247,8 +246,12 @@ impl Poster {
         Ok(Self {
             clients: Arc::new(Renewed::new(life, make)?),
             lookups,
-            policy,
         })
+    }
+
+    /// What it admits.
+    fn policy(&self) -> &TargetPolicy {
+        self.lookups.policy()
     }
 
     /// What looks names up for it, for others who do under the same rules.
@@ -262,7 +265,7 @@ impl Poster {
     /// # Errors
     /// What every attempt at it ends with.
     pub(crate) fn target(&self, url: &str) -> Result<Target, AttemptResult> {
-        let url = check_url(self.policy, url).map_err(|refused| AttemptResult::Blocked {
+        let url = check_url(self.policy(), url).map_err(|refused| AttemptResult::Blocked {
             detail: refused.message,
         })?;
         let name = target_of(&url);
@@ -327,7 +330,7 @@ impl Poster {
     /// # Errors
     /// [`InvalidField`] for `webhook_url` when an attempt would be blocked now.
     pub(crate) async fn check_target(&self, url: &Url) -> Result<(), InvalidField> {
-        check_url(self.policy, url.as_str())?;
+        check_url(self.policy(), url.as_str())?;
         let Some(name) = url.domain() else { return Ok(()) };
         match tokio::time::timeout(REGISTRATION_LOOKUP, self.lookups.admitted(name)).await {
             Ok(Err(LookupError::Blocked(reason))) => Err(InvalidField::new("webhook_url", not_public(reason))),

@@ -103,6 +103,7 @@ impl Default for Settings {
             targets: TargetPolicy {
                 allow_http: false,
                 allow_private_networks: false,
+                ..TargetPolicy::default()
             },
             client_weights: HashMap::new(),
             extra_roots_pem: String::new(),

@@ -155,6 +155,7 @@ mod tests {
     pub(super) const OPEN: TargetPolicy = TargetPolicy {
         allow_http: true,
         allow_private_networks: true,
+        allowed_networks: Vec::new(),
     };
 
     pub(super) fn maker(test_network: Option<&str>) -> Maker {

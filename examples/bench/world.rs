@@ -187,6 +187,7 @@ pub(crate) fn settings() -> Settings {
         targets: TargetPolicy {
             allow_http: true,
             allow_private_networks: true,
+            ..TargetPolicy::default()
         },
         session_starts_per_second: 100_000,
         // What the machine can do is measured here, not what WhatsApp likes.

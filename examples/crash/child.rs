@@ -209,6 +209,7 @@ fn settings() -> Settings {
         targets: TargetPolicy {
             allow_http: true,
             allow_private_networks: true,
+            ..TargetPolicy::default()
         },
         session_starts_per_second: 100_000,
         ..Settings::default()

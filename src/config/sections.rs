@@ -5,6 +5,7 @@ use std::{collections::HashMap, path::PathBuf, time::Duration};
 use wharf_actors::{Limits, MediaSettings};
 use wharf_domain::{
     ClientId, TokenHash,
+    address::read_networks,
     connection::{DEVICE_NAME_WANTED, is_device_name},
     outgoing::{Pace, Pacing},
     retention::Keep,
@@ -165,6 +166,11 @@ fn whatsapp(reader: &mut Reader) -> Result<Whatsapp, Refused> {
 fn delivery(reader: &mut Reader) -> Result<Delivery, Refused> {
     let allow_http = reader.flag("delivery.allow_http");
     let allow_private_networks = reader.flag("delivery.allow_private_networks");
+    let allowed_networks = reader.text(
+        "delivery.allowed_networks",
+        "\"\", or addresses and networks with commas, no bits set beyond a prefix, such as \"10.1.2.0/24, fd00::7\"",
+        read_networks,
+    );
     let roots = "\"\", or a readable file of certificates (PEM)";
     let extra_roots_pem = reader.text("delivery.extra_roots", roots, |path| match path {
         "" => Some(String::new()),
@@ -185,6 +191,7 @@ fn delivery(reader: &mut Reader) -> Result<Delivery, Refused> {
     Ok(Delivery {
         allow_http: allow_http?,
         allow_private_networks: allow_private_networks?,
+        allowed_networks: allowed_networks?,
         extra_roots_pem: extra_roots_pem?,
         max_in_flight: max_in_flight? as usize,
         max_in_flight_per_client: max_in_flight_per_client? as usize,

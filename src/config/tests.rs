@@ -37,6 +37,7 @@ fn the_defaults_of_the_contract() {
     assert_eq!(config.store.url, "sqlite://data/wharf.db");
     assert_eq!(config.whatsapp.server_url, None);
     assert!(!config.delivery.allow_http && !config.delivery.allow_private_networks);
+    assert_eq!(config.delivery.allowed_networks, []);
     assert!(!config.whatsapp.history_sync);
     assert_eq!(
         (config.log.format, config.log.filter.as_str()),
@@ -153,6 +154,10 @@ fn every_error_names_the_key_the_value_and_what_would_be_accepted() {
         (
             "[http]\nlisten = \"8080\"",
             &["http.listen", "\"8080\"", "127.0.0.1:8080"],
+        ),
+        (
+            "[delivery]\nallowed_networks = \"10.1.2.3/8\"",
+            &["delivery.allowed_networks", "10.1.2.3/8", "no bits set beyond a prefix"],
         ),
         (
             "[retention]\ndelivered_days = -1",

@@ -3,7 +3,9 @@
 use std::{collections::HashMap, net::SocketAddr, time::Duration};
 
 use wharf_actors::{Limits, MediaSettings, SecretsKey};
-use wharf_domain::{ClientId, TokenHash, media_link::PublicUrl, outgoing::Pacing, retention::Keep, session::Patience};
+use wharf_domain::{
+    ClientId, TokenHash, address::IpNet, media_link::PublicUrl, outgoing::Pacing, retention::Keep, session::Patience,
+};
 
 /// A configuration that was read and judged.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +87,8 @@ pub struct Delivery {
     pub allow_http: bool,
     /// Whether webhooks may be inside the gateway's own network.
     pub allow_private_networks: bool,
+    /// Networks of the operator's own that they may be in.
+    pub allowed_networks: Vec<IpNet>,
     /// Certificates (PEM) trusted besides the public ones; empty when there are none.
     pub extra_roots_pem: String,
     /// Attempts under way in the whole process.

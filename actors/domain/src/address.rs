@@ -11,10 +11,12 @@
 //!
 //! IPv4 hidden in IPv6 (mapped, compatible, NAT64, 6to4, Teredo, ISATAP) is refused wholesale, whatever it hides: which
 //! IPv4 address such a packet reaches is decided by translators on the way that this code cannot see. The price: a host
-//! with IPv6 only, behind DNS64, cannot reach receivers that have IPv4 only.
+//! with IPv6 only, behind DNS64, cannot reach receivers that have IPv4 only, unless its operator admits 64:ff9b::/96.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+pub use ipnet::IpNet;
+use ipnet::{Ipv4Net, Ipv6Net};
 use url::Host;
 pub use url::Url;
 
@@ -26,13 +28,32 @@ pub const LONGEST_URL_BYTES: usize = 2048;
 
 const FIELD: &str = "webhook_url";
 
-/// What the operator admits beyond the contract's default (`delivery.*` of config.toml); both for development.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// What the operator admits beyond the contract's default (`delivery.*` of config.toml).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TargetPolicy {
     /// `http` next to `https`.
     pub allow_http: bool,
-    /// Every address and `localhost`: nothing is refused for where it points.
+    /// Every address and `localhost`: nothing is refused for where it points. For development.
     pub allow_private_networks: bool,
+    /// These addresses, whatever is refused otherwise: receivers of the operator's own.
+    pub allowed_networks: Vec<IpNet>,
+}
+
+impl TargetPolicy {
+    fn admits(&self, ip: IpAddr) -> bool {
+        self.allow_private_networks || self.allowed_networks.iter().any(|network| network.contains(&ip))
+    }
+}
+
+/// Reads networks with commas between them, as `delivery.allowed_networks` has them: `10.1.2.0/24, fd00::7`; an address is a
+/// network of one. `None` if one is none, or has bits beyond its prefix: whoever writes `10.1.2.3/8` means less than it says.
+pub fn read_networks(text: &str) -> Option<Vec<IpNet>> {
+    let networks = text.split(',').map(str::trim).filter(|network| !network.is_empty());
+    let read = |text: &str| match text.parse::<IpAddr>() {
+        Ok(ip) => Some(ip.into()),
+        Err(_) => text.parse::<IpNet>().ok().filter(|network| *network == network.trunc()),
+    };
+    networks.map(read).collect()
 }
 
 /// Reads a `webhook_url` and checks all that can be checked without the network: its form, its scheme, and an address
@@ -45,7 +66,7 @@ pub struct TargetPolicy {
 ///
 /// # Errors
 /// [`InvalidField`] for `webhook_url`, saying what would be accepted.
-pub fn check_url(policy: TargetPolicy, text: &str) -> Result<Url, InvalidField> {
+pub fn check_url(policy: &TargetPolicy, text: &str) -> Result<Url, InvalidField> {
     let refuse = |message: String| InvalidField::new(FIELD, message);
     if text.len() > LONGEST_URL_BYTES {
         return Err(refuse(format!(
@@ -64,7 +85,7 @@ pub fn check_url(policy: TargetPolicy, text: &str) -> Result<Url, InvalidField> 
 }
 
 /// Scheme, credentials, port, fragment and length.
-fn check_form(policy: TargetPolicy, text: &str, url: &Url) -> Result<(), String> {
+fn check_form(policy: &TargetPolicy, text: &str, url: &Url) -> Result<(), String> {
     match url.scheme() {
         "https" => {}
         "http" if policy.allow_http => {}
@@ -93,7 +114,7 @@ fn check_form(policy: TargetPolicy, text: &str, url: &Url) -> Result<(), String>
     Ok(())
 }
 
-pub(crate) fn check_host(policy: TargetPolicy, url: &Url) -> Result<(), String> {
+pub(crate) fn check_host(policy: &TargetPolicy, url: &Url) -> Result<(), String> {
     match url.host() {
         None | Some(Host::Domain("")) => Err("must name a host".into()),
         Some(Host::Ipv4(ip)) => check_address(policy, ip.into()).map_err(not_public),
@@ -118,14 +139,15 @@ fn check_parts(name: &str) -> Result<(), String> {
 
 /// The sentence of a refused target, for a reason such as `127.0.0.1 is loopback`.
 pub fn not_public(reason: String) -> String {
-    format!("must point to a public address; {reason} (delivery.allow_private_networks admits it)")
+    format!("must point to a public address; {reason} (delivery.allowed_networks can admit it)")
 }
 
 /// Whether a host name may be looked up: `localhost` and names below it always mean this machine (RFC 6761 section
 /// 6.3), whatever a resolver says. The parser has made the name lower case.
-fn check_name(policy: TargetPolicy, name: &str) -> Result<(), String> {
+fn check_name(policy: &TargetPolicy, name: &str) -> Result<(), String> {
     let local = name == "localhost" || name.ends_with(".localhost");
-    if local && !policy.allow_private_networks {
+    let admitted = policy.admits(Ipv4Addr::LOCALHOST.into()) || policy.admits(Ipv6Addr::LOCALHOST.into());
+    if local && !admitted {
         Err(format!("{name} is loopback"))
     } else {
         Ok(())
@@ -136,7 +158,7 @@ fn check_name(policy: TargetPolicy, name: &str) -> Result<(), String> {
 ///
 /// # Errors
 /// The reason, as a clause for people.
-pub fn check_address(policy: TargetPolicy, ip: IpAddr) -> Result<(), String> {
+pub fn check_address(policy: &TargetPolicy, ip: IpAddr) -> Result<(), String> {
     match refused_as(policy, ip) {
         None => Ok(()),
         Some(kind) => Err(format!("{ip} is {kind}")),
@@ -145,8 +167,8 @@ pub fn check_address(policy: TargetPolicy, ip: IpAddr) -> Result<(), String> {
 
 /// What kind of address `ip` is, if no attempt may connect to it: `loopback`. For an address that a name resolved to: which
 /// one it is, is the business of whoever runs the name servers.
-pub fn refused_as(policy: TargetPolicy, ip: IpAddr) -> Option<&'static str> {
-    if policy.allow_private_networks {
+pub fn refused_as(policy: &TargetPolicy, ip: IpAddr) -> Option<&'static str> {
+    if policy.admits(ip) {
         return None;
     }
     match ip {
@@ -155,71 +177,74 @@ pub fn refused_as(policy: TargetPolicy, ip: IpAddr) -> Option<&'static str> {
     }
 }
 
-/// Ranges of IPv4 that are refused: network, prefix length, what it is. The first match names the reason.
-const REFUSED_V4: [(Ipv4Addr, u32, &str); 17] = [
-    (Ipv4Addr::UNSPECIFIED, 8, "in \"this network\" (0.0.0.0/8)"),
-    (Ipv4Addr::new(10, 0, 0, 0), 8, "private"),
-    (Ipv4Addr::new(100, 64, 0, 0), 10, "carrier-grade NAT"),
-    (Ipv4Addr::new(127, 0, 0, 0), 8, "loopback"),
-    (Ipv4Addr::new(169, 254, 0, 0), 16, "link-local"),
-    (Ipv4Addr::new(172, 16, 0, 0), 12, "private"),
-    (Ipv4Addr::new(192, 0, 0, 0), 24, "reserved for protocol assignments"),
-    (Ipv4Addr::new(192, 0, 2, 0), 24, "for documentation"),
-    (Ipv4Addr::new(192, 88, 99, 0), 24, "a 6to4 relay"),
-    (Ipv4Addr::new(192, 168, 0, 0), 16, "private"),
-    (Ipv4Addr::new(198, 18, 0, 0), 15, "for benchmarks"),
-    (Ipv4Addr::new(198, 51, 100, 0), 24, "for documentation"),
-    (Ipv4Addr::new(203, 0, 113, 0), 24, "for documentation"),
-    (Ipv4Addr::new(224, 0, 0, 0), 4, "multicast"),
-    (Ipv4Addr::BROADCAST, 32, "broadcast"),
-    (Ipv4Addr::new(240, 0, 0, 0), 4, "reserved"),
+/// Ranges of IPv4 that are refused, and what each is. The first match names the reason.
+const REFUSED_V4: [(Ipv4Net, &str); 17] = [
+    (v4([0, 0, 0, 0], 8), "in \"this network\" (0.0.0.0/8)"),
+    (v4([10, 0, 0, 0], 8), "private"),
+    (v4([100, 64, 0, 0], 10), "carrier-grade NAT"),
+    (v4([127, 0, 0, 0], 8), "loopback"),
+    (v4([169, 254, 0, 0], 16), "link-local"),
+    (v4([172, 16, 0, 0], 12), "private"),
+    (v4([192, 0, 0, 0], 24), "reserved for protocol assignments"),
+    (v4([192, 0, 2, 0], 24), "for documentation"),
+    (v4([192, 88, 99, 0], 24), "a 6to4 relay"),
+    (v4([192, 168, 0, 0], 16), "private"),
+    (v4([198, 18, 0, 0], 15), "for benchmarks"),
+    (v4([198, 51, 100, 0], 24), "for documentation"),
+    (v4([203, 0, 113, 0], 24), "for documentation"),
+    (v4([224, 0, 0, 0], 4), "multicast"),
+    (v4([255, 255, 255, 255], 32), "broadcast"),
+    (v4([240, 0, 0, 0], 4), "reserved"),
     // Azure's platform agent: the one well-known metadata service outside every special range.
-    (Ipv4Addr::new(168, 63, 129, 16), 32, "a cloud metadata service"),
+    (v4([168, 63, 129, 16], 32), "a cloud metadata service"),
 ];
 
+/// The network that starts with these bytes.
+const fn v4([a, b, c, d]: [u8; 4], prefix: u8) -> Ipv4Net {
+    Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), prefix)
+}
+
 fn refused_v4(ip: Ipv4Addr) -> Option<&'static str> {
-    let within = |network: Ipv4Addr, prefix: u32| (ip.to_bits() ^ network.to_bits()) >> (32 - prefix) == 0;
-    REFUSED_V4
-        .iter()
-        .find(|(network, prefix, _)| within(*network, *prefix))
-        .map(|(_, _, reason)| *reason)
+    let refused = REFUSED_V4.iter().find(|(network, _)| network.contains(&ip));
+    refused.map(|(_, reason)| *reason)
 }
 
 /// Ranges of IPv6 that are refused, the narrower before the wider one that holds it. Anything else
 /// outside global unicast, 2000::/3, is refused after them.
-const REFUSED_V6: [(Ipv6Addr, u32, &str); 18] = [
-    (Ipv6Addr::UNSPECIFIED, 128, "unspecified"),
-    (Ipv6Addr::LOCALHOST, 128, "loopback"),
-    (v6([0, 0, 0, 0, 0, 0xffff]), 96, "IPv4-mapped"),
-    (v6([0, 0, 0, 0, 0xffff, 0]), 96, "IPv4-translated"),
-    (v6([0, 0, 0, 0, 0, 0]), 96, "IPv4-compatible"),
-    (v6([0x64, 0xff9b, 0, 0, 0, 0]), 96, "NAT64"),
-    (v6([0x64, 0xff9b, 1, 0, 0, 0]), 48, "NAT64"),
-    (v6([0x100, 0, 0, 0, 0, 0]), 64, "discard-only"),
-    (v6([0x2001, 0, 0, 0, 0, 0]), 32, "Teredo"),
-    (v6([0x2001, 0, 0, 0, 0, 0]), 23, "reserved for protocol assignments"),
-    (v6([0x2001, 0xdb8, 0, 0, 0, 0]), 32, "for documentation"),
-    (v6([0x2002, 0, 0, 0, 0, 0]), 16, "6to4"),
-    (v6([0x3fff, 0, 0, 0, 0, 0]), 20, "for documentation"),
-    (v6([0x5f00, 0, 0, 0, 0, 0]), 16, "for segment routing"),
-    (v6([0xfc00, 0, 0, 0, 0, 0]), 7, "private (unique local)"),
-    (v6([0xfe80, 0, 0, 0, 0, 0]), 10, "link-local"),
-    (v6([0xfec0, 0, 0, 0, 0, 0]), 10, "private (site-local)"),
-    (v6([0xff00, 0, 0, 0, 0, 0]), 8, "multicast"),
+const REFUSED_V6: [(Ipv6Net, &str); 18] = [
+    (Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 128), "unspecified"),
+    (Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128), "loopback"),
+    (v6([0, 0, 0, 0, 0, 0xffff], 96), "IPv4-mapped"),
+    (v6([0, 0, 0, 0, 0xffff, 0], 96), "IPv4-translated"),
+    (v6([0, 0, 0, 0, 0, 0], 96), "IPv4-compatible"),
+    (v6([0x64, 0xff9b, 0, 0, 0, 0], 96), "NAT64"),
+    (v6([0x64, 0xff9b, 1, 0, 0, 0], 48), "NAT64"),
+    (v6([0x100, 0, 0, 0, 0, 0], 64), "discard-only"),
+    (v6([0x2001, 0, 0, 0, 0, 0], 32), "Teredo"),
+    (v6([0x2001, 0, 0, 0, 0, 0], 23), "reserved for protocol assignments"),
+    (v6([0x2001, 0xdb8, 0, 0, 0, 0], 32), "for documentation"),
+    (v6([0x2002, 0, 0, 0, 0, 0], 16), "6to4"),
+    (v6([0x3fff, 0, 0, 0, 0, 0], 20), "for documentation"),
+    (v6([0x5f00, 0, 0, 0, 0, 0], 16), "for segment routing"),
+    (v6([0xfc00, 0, 0, 0, 0, 0], 7), "private (unique local)"),
+    (v6([0xfe80, 0, 0, 0, 0, 0], 10), "link-local"),
+    (v6([0xfec0, 0, 0, 0, 0, 0], 10), "private (site-local)"),
+    (v6([0xff00, 0, 0, 0, 0, 0], 8), "multicast"),
 ];
 
+/// All that is assigned to hosts anywhere.
+const GLOBAL_UNICAST: Ipv6Net = v6([0x2000, 0, 0, 0, 0, 0], 3);
+
 /// The network that starts with these six groups.
-const fn v6(groups: [u16; 6]) -> Ipv6Addr {
-    let [a, b, c, d, e, f] = groups;
-    Ipv6Addr::new(a, b, c, d, e, f, 0, 0)
+const fn v6([a, b, c, d, e, f]: [u16; 6], prefix: u8) -> Ipv6Net {
+    Ipv6Net::new_assert(Ipv6Addr::new(a, b, c, d, e, f, 0, 0), prefix)
 }
 
 fn refused_v6(ip: Ipv6Addr) -> Option<&'static str> {
-    let within = |network: Ipv6Addr, prefix: u32| (ip.to_bits() ^ network.to_bits()) >> (128 - prefix) == 0;
-    if let Some((_, _, reason)) = REFUSED_V6.iter().find(|(network, prefix, _)| within(*network, *prefix)) {
+    if let Some((_, reason)) = REFUSED_V6.iter().find(|(network, _)| network.contains(&ip)) {
         return Some(reason);
     }
-    if !within(v6([0x2000, 0, 0, 0, 0, 0]), 3) {
+    if !GLOBAL_UNICAST.contains(&ip) {
         return Some("outside global unicast (2000::/3)");
     }
     // ISATAP (RFC 5214 section 6.1) writes IPv4 into the lower half under any prefix: 0:5efe:a.b.c.d, with the u bit

@@ -60,7 +60,7 @@ impl Proxy {
     ///
     /// # Errors
     /// [`InvalidField`] for `proxy`, which never repeats what was given: it may hold a password.
-    pub fn parse(policy: TargetPolicy, text: &str) -> Result<Self, InvalidField> {
+    pub fn parse(policy: &TargetPolicy, text: &str) -> Result<Self, InvalidField> {
         let proxy = Self::read(text).map_err(|why| InvalidField::new(FIELD, why))?;
         proxy.check(policy).map_err(|why| InvalidField::new(FIELD, why))?;
         Ok(proxy)
@@ -71,7 +71,7 @@ impl Proxy {
     ///
     /// # Errors
     /// What is wrong with it, in words that follow "proxy".
-    pub fn check(&self, policy: TargetPolicy) -> Result<(), String> {
+    pub fn check(&self, policy: &TargetPolicy) -> Result<(), String> {
         let url = self.url().ok_or_else(|| ACCEPTED.to_owned())?;
         check_host(policy, &url)
     }
@@ -191,10 +191,12 @@ mod tests {
     const STRICT: TargetPolicy = TargetPolicy {
         allow_http: false,
         allow_private_networks: false,
+        allowed_networks: Vec::new(),
     };
     const OPEN: TargetPolicy = TargetPolicy {
         allow_http: false,
         allow_private_networks: true,
+        allowed_networks: Vec::new(),
     };
 
     #[test]
@@ -232,10 +234,10 @@ mod tests {
             ),
         ] {
             if text.contains("u%3A") {
-                assert!(Proxy::parse(STRICT, text).is_err(), "a colon in a user name");
+                assert!(Proxy::parse(&STRICT, text).is_err(), "a colon in a user name");
                 continue;
             }
-            let proxy = Proxy::parse(STRICT, text).unwrap();
+            let proxy = Proxy::parse(&STRICT, text).unwrap();
             assert_eq!((proxy.shown().as_str(), proxy.kind), (shown, kind), "{text}");
             assert_eq!(proxy.login.as_ref().map(|login| login.user.as_str()), user, "{text}");
             assert_eq!(Proxy::from_text(&proxy.to_text()), Some(proxy.clone()), "{text}");
@@ -279,7 +281,7 @@ mod tests {
             "http://a b:c@proxy.example.com",
             "socks5://a:se\\cret@proxy.example.com",
         ] {
-            let refused = Proxy::parse(OPEN, text).unwrap_err();
+            let refused = Proxy::parse(&OPEN, text).unwrap_err();
             assert_eq!(refused.field, "proxy");
             assert!(
                 refused.message.starts_with("must be http://"),
@@ -289,7 +291,7 @@ mod tests {
             assert!(!refused.message.contains("secret"));
         }
         let long = format!("http://{}:b@proxy.example.com", "a".repeat(256));
-        assert!(Proxy::parse(OPEN, &long).is_err());
+        assert!(Proxy::parse(&OPEN, &long).is_err());
     }
 
     #[test]
@@ -303,14 +305,14 @@ mod tests {
             "http://10.0.0.1",
             "http://169.254.169.254",
         ] {
-            let refused = Proxy::parse(STRICT, text).unwrap_err();
+            let refused = Proxy::parse(&STRICT, text).unwrap_err();
             assert!(
                 refused.message.contains("public address"),
                 "{text}: {}",
                 refused.message
             );
-            assert!(Proxy::parse(OPEN, text).is_ok(), "{text}");
+            assert!(Proxy::parse(&OPEN, text).is_ok(), "{text}");
         }
-        assert_eq!(Proxy::parse(OPEN, "socks5://127.1").unwrap().host, "127.0.0.1");
+        assert_eq!(Proxy::parse(&OPEN, "socks5://127.1").unwrap().host, "127.0.0.1");
     }
 }

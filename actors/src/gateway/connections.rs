@@ -86,7 +86,7 @@ impl Gateway {
 
     fn sealed(&self, key: &ConnectionKey, proxy: Option<&str>) -> Result<Option<SealedProxy>, GatewayError> {
         let Some(text) = proxy else { return Ok(None) };
-        let proxy = Proxy::parse(self.shared.settings.targets, text)?;
+        let proxy = Proxy::parse(&self.shared.settings.targets, text)?;
         Ok(Some(self.shared.vault.seal_proxy(key, &proxy)?))
     }
 

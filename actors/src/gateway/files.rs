@@ -183,7 +183,7 @@ impl Gateway {
     /// As a webhook's: its form now, and each address again when it is connected to.
     pub(super) async fn check_address(&self, address: &str) -> Result<(), GatewayError> {
         let refused = |refused: InvalidField| GatewayError::Invalid(in_field(URL, refused));
-        let url = check_url(self.shared.settings.targets, address).map_err(refused)?;
+        let url = check_url(&self.shared.settings.targets, address).map_err(refused)?;
         self.shared.poster.check_target(&url).await.map_err(refused)
     }
 }

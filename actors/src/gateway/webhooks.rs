@@ -109,7 +109,7 @@ impl Gateway {
     }
 
     async fn check_target(&self, client: ClientId, url: &str) -> Result<(), GatewayError> {
-        let url = check_url(self.shared.settings.targets, url)?;
+        let url = check_url(&self.shared.settings.targets, url)?;
         Ok(for_client(client, self.shared.poster.check_target(&url)).await?)
     }
 

@@ -70,7 +70,7 @@ impl Fetcher {
         let client = Client::builder()
             .tls_backend_preconfigured(tls::client_config(extra_roots_pem)?)
             .dns_resolver(poster.checked())
-            .https_only(!poster.policy.allow_http)
+            .https_only(!poster.policy().allow_http)
             .user_agent(USER_AGENT)
             .redirect(redirect::Policy::none())
             .referer(false)
@@ -83,7 +83,7 @@ impl Fetcher {
             .build()?;
         Ok(Self {
             client,
-            policy: poster.policy,
+            policy: poster.policy().clone(),
             pace: LEAST_PACE,
         })
     }
@@ -95,7 +95,7 @@ impl Fetcher {
     pub(crate) async fn open(&self, address: &str) -> Result<Fetched, NotFetched> {
         let mut address = address.to_owned();
         for _ in 0..=REDIRECTS {
-            let url = check_url(self.policy, &address).map_err(|refused| NotFetched {
+            let url = check_url(&self.policy, &address).map_err(|refused| NotFetched {
                 detail: format!("the address {}", refused.message),
                 passing: false,
             })?;

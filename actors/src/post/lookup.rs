@@ -169,8 +169,8 @@ impl Lookups {
         }
     }
 
-    pub(super) fn policy(&self) -> TargetPolicy {
-        self.policy
+    pub(super) fn policy(&self) -> &TargetPolicy {
+        &self.policy
     }
 
     /// The addresses of `name` that may be contacted, in the resolver's order of preference. Refused ones are dropped:
@@ -182,7 +182,7 @@ impl Lookups {
     async fn admitted_for(&self, client: ClientId, name: &str) -> Addresses {
         let mut addresses = self.addresses(client, name).await?;
         let mut refused = None;
-        addresses.retain(|ip| match refused_as(self.policy, *ip) {
+        addresses.retain(|ip| match refused_as(&self.policy, *ip) {
             None => true,
             Some(kind) => {
                 // Not for who asks: names of the operator's own network are nobody else's to look up.
@@ -332,7 +332,7 @@ impl Checked {
     }
 
     /// What it admits.
-    pub(crate) fn policy(&self) -> TargetPolicy {
+    pub(crate) fn policy(&self) -> &TargetPolicy {
         self.lookups.policy()
     }
 }

@@ -27,10 +27,12 @@ use super::*;
 const STRICT: TargetPolicy = TargetPolicy {
     allow_http: true,
     allow_private_networks: false,
+    allowed_networks: Vec::new(),
 };
 const OPEN: TargetPolicy = TargetPolicy {
     allow_http: true,
     allow_private_networks: true,
+    allowed_networks: Vec::new(),
 };
 const BODY: &[u8] = br#"{"client_id":1}"#;
 /// An attempt's deadline where it is not what is tested.
@@ -50,7 +52,7 @@ fn poster_knowing(options: PosterOptions, names: &[(&str, &[IpAddr])]) -> Poster
         .iter()
         .map(|(name, addresses)| ((*name).to_owned(), addresses.to_vec()))
         .collect();
-    let lookups = Lookups::new(options.policy, move |name| {
+    let lookups = Lookups::new(options.policy.clone(), move |name| {
         names
             .get(name)
             .cloned()

@@ -75,6 +75,7 @@ pub(super) fn settings() -> Settings {
         targets: TargetPolicy {
             allow_http: true,
             allow_private_networks: true,
+            ..TargetPolicy::default()
         },
         session_starts_per_second: 1000,
         ..Settings::default()

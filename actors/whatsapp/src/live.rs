@@ -254,7 +254,7 @@ impl LiveFactory {
             .with_persistence_manager(Arc::new(device))
             .with_transport_factory(Dialer::new(
                 self.config.server_url.as_deref(),
-                options.proxy.clone().map(|proxy| (proxy, self.config.proxies)),
+                options.proxy.clone().map(|proxy| (proxy, self.config.proxies.clone())),
                 Arc::clone(&self.config.resolver),
                 Arc::clone(reporter),
             ))

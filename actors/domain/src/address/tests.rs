@@ -7,14 +7,17 @@ use super::*;
 const STRICT: TargetPolicy = TargetPolicy {
     allow_http: false,
     allow_private_networks: false,
+    allowed_networks: Vec::new(),
 };
 const HTTP: TargetPolicy = TargetPolicy {
     allow_http: true,
-    ..STRICT
+    allow_private_networks: false,
+    allowed_networks: Vec::new(),
 };
 const OPEN: TargetPolicy = TargetPolicy {
     allow_http: true,
     allow_private_networks: true,
+    allowed_networks: Vec::new(),
 };
 
 /// The ranges of the contract as the registries write them, on purpose not the table of the code.
@@ -80,7 +83,7 @@ fn bounds_v6(range: &str) -> (u128, u128) {
 }
 
 fn accepted(ip: impl Into<IpAddr>) -> bool {
-    check_address(STRICT, ip.into()).is_ok()
+    check_address(&STRICT, ip.into()).is_ok()
 }
 
 fn is_isatap(bits: u128) -> bool {
@@ -158,7 +161,7 @@ fn neighbours_by_hand() {
         "3fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
     ];
     for text in public {
-        assert_eq!(check_address(STRICT, text.parse().unwrap()), Ok(()), "{text}");
+        assert_eq!(check_address(&STRICT, text.parse().unwrap()), Ok(()), "{text}");
     }
 }
 
@@ -194,8 +197,8 @@ fn reasons_name_the_rule() {
         ("4000::1", "4000::1 is outside global unicast (2000::/3)"),
     ];
     for (text, reason) in rows {
-        assert_eq!(check_address(STRICT, text.parse().unwrap()), Err(reason.to_owned()));
-        assert_eq!(check_address(OPEN, text.parse().unwrap()), Ok(()));
+        assert_eq!(check_address(&STRICT, text.parse().unwrap()), Err(reason.to_owned()));
+        assert_eq!(check_address(&OPEN, text.parse().unwrap()), Ok(()));
     }
 }
 
@@ -237,7 +240,7 @@ fn urls_that_are_refused() {
         (long_encoded.as_str(), "after percent-encoding"),
     ];
     for (text, part) in rows {
-        let error = check_url(STRICT, text).unwrap_err();
+        let error = check_url(&STRICT, text).unwrap_err();
         assert_eq!(error.field, "webhook_url");
         assert!(error.message.contains(part), "{text}: {error}");
     }
@@ -280,16 +283,16 @@ fn loopback_in_every_notation() {
     ];
     for host in hosts {
         let text = format!("https://{host}:8443/hook");
-        let error = check_url(STRICT, &text).unwrap_err();
+        let error = check_url(&STRICT, &text).unwrap_err();
         assert!(
             error.message.starts_with("must point to a public address; "),
             "{text}: {error}"
         );
         assert!(
-            error.message.ends_with("(delivery.allow_private_networks admits it)"),
+            error.message.ends_with("(delivery.allowed_networks can admit it)"),
             "{error}"
         );
-        assert!(check_url(OPEN, &text).is_ok(), "{text}");
+        assert!(check_url(&OPEN, &text).is_ok(), "{text}");
     }
 }
 
@@ -309,22 +312,84 @@ fn urls_that_are_accepted() {
         "https://notlocalhost/",
         "https://with_underscore.example.com/",
     ] {
-        assert!(check_url(STRICT, text).is_ok(), "{text}: {:?}", check_url(STRICT, text));
+        assert!(
+            check_url(&STRICT, text).is_ok(),
+            "{text}: {:?}",
+            check_url(&STRICT, text)
+        );
     }
-    assert!(check_url(HTTP, "http://example.com/").is_ok());
+    assert!(check_url(&HTTP, "http://example.com/").is_ok());
     assert!(
-        check_url(HTTP, "http://127.0.0.1/").is_err(),
+        check_url(&HTTP, "http://127.0.0.1/").is_err(),
         "allow_http opens no network"
     );
     let private = TargetPolicy {
         allow_private_networks: true,
         ..STRICT
     };
-    assert!(check_url(private, "https://127.0.0.1/").is_ok());
+    assert!(check_url(&private, "https://127.0.0.1/").is_ok());
     assert!(
-        check_url(private, "http://127.0.0.1/").is_err(),
+        check_url(&private, "http://127.0.0.1/").is_err(),
         "allow_private_networks admits no http"
     );
+}
+
+#[test]
+fn networks_as_an_operator_writes_them() {
+    let read = |text| {
+        let networks = read_networks(text)?;
+        Some(networks.iter().map(ToString::to_string).collect::<Vec<_>>())
+    };
+    assert_eq!(read(""), Some(vec![]));
+    assert_eq!(
+        read("10.1.2.0/24, 172.18.0.5 ,fd00::7,fd00:5::/64,"),
+        Some(
+            ["10.1.2.0/24", "172.18.0.5/32", "fd00::7/128", "fd00:5::/64"]
+                .map(str::to_owned)
+                .to_vec()
+        )
+    );
+    for wrong in [
+        "10.1.2.3/8",
+        "10.0.0.0/33",
+        "n8n",
+        "10.0.0",
+        "10.0.0.1:80",
+        "fd00::1/8",
+        "10.0.0.0/8;fd00::/8",
+        "*",
+    ] {
+        assert_eq!(read(wrong), None, "{wrong}");
+    }
+}
+
+#[test]
+fn an_allowed_network_opens_itself_alone() {
+    let of = |networks| TargetPolicy {
+        allowed_networks: read_networks(networks).unwrap(),
+        ..STRICT
+    };
+    let policy = of("10.1.2.0/24, fd00::7");
+    for admitted in ["10.1.2.0", "10.1.2.255", "fd00::7", "8.8.8.8", "2606:4700::1"] {
+        assert_eq!(check_address(&policy, admitted.parse().unwrap()), Ok(()), "{admitted}");
+    }
+    for refused in [
+        "10.1.1.255",
+        "10.1.3.0",
+        "fd00::8",
+        "127.0.0.1",
+        "::1",
+        "::ffff:10.1.2.1",
+        "64:ff9b::a01:201",
+    ] {
+        assert!(check_address(&policy, refused.parse().unwrap()).is_err(), "{refused}");
+    }
+    assert!(check_url(&policy, "https://10.1.2.9:5678/webhook/x").is_ok());
+    assert!(check_url(&policy, "http://10.1.2.9/").is_err(), "it admits no http");
+    assert!(check_url(&policy, "https://localhost/").is_err());
+    for loopback in ["127.0.0.0/8", "::1"] {
+        assert!(check_url(&of(loopback), "https://localhost/").is_ok(), "{loopback}");
+    }
 }
 
 proptest! {
@@ -358,10 +423,10 @@ proptest! {
 
     #[test]
     fn no_text_panics_and_what_is_accepted_reads_back(text in "\\PC*|https?://\\PC{0,40}") {
-        if let Ok(url) = check_url(STRICT, &text) {
+        if let Ok(url) = check_url(&STRICT, &text) {
             prop_assert_eq!(url.scheme(), "https");
             prop_assert!(url.has_host());
-            prop_assert_eq!(check_url(STRICT, url.as_str()), Ok(url.clone()));
+            prop_assert_eq!(check_url(&STRICT, url.as_str()), Ok(url.clone()));
         }
     }
 }

@@ -7,6 +7,7 @@ fn fetcher(allow_private_networks: bool) -> Fetcher {
     let policy = TargetPolicy {
         allow_http: true,
         allow_private_networks,
+        ..TargetPolicy::default()
     };
     let poster = Poster::new(PosterOptions::new(policy)).unwrap();
     Fetcher::beside(&poster, "").unwrap()

@@ -3,7 +3,7 @@
 use std::thread;
 
 use reqwest::dns::Resolve as _;
-use wharf_domain::ClientId;
+use wharf_domain::{ClientId, address::read_networks};
 use wharf_whatsapp::Resolver as _;
 
 use super::*;
@@ -223,6 +223,24 @@ async fn hundreds_of_hanging_names_do_not_stop_names_that_are_known() {
 }
 
 #[tokio::test]
+async fn an_allowed_network_is_reached_by_name_and_no_other() {
+    let receiver = Receiver::start().await;
+    let allowing = |networks| TargetPolicy {
+        allowed_networks: read_networks(networks).unwrap(),
+        ..STRICT
+    };
+    let names: &[(&str, &[IpAddr])] = &[("n8n.test", LOOPBACK)];
+    let url = receiver.url_of("n8n.test", "/ok");
+    let poster = poster_knowing(options(allowing("127.0.0.1")), names);
+    assert!(poster.check_target(&Url::parse(&url).unwrap()).await.is_ok());
+    assert_eq!(post(&poster, &url).await.http_status(), Some(200));
+    let poster = poster_knowing(options(allowing("127.0.0.2, 10.0.0.0/8")), names);
+    let error = error_of(&post(&poster, &url).await);
+    assert_eq!(error, "EBLOCKED: n8n.test has an address that is loopback");
+    assert_eq!(receiver.count(), 1);
+}
+
+#[tokio::test]
 async fn a_name_that_changes_between_check_and_connect_is_checked_again() {
     let receiver = Receiver::start().await;
     let asked = Arc::new(AtomicUsize::new(0));
@@ -301,7 +319,7 @@ async fn registration_looks_the_name_up() {
     assert_eq!(check("https://outside.test/").await, Ok(()));
     assert_eq!(check("https://unknown.test/").await, Ok(()));
     let blocked = "webhook_url must point to a public address; inside.test has an address that is loopback \
-                   (delivery.allow_private_networks admits it)";
+                   (delivery.allowed_networks can admit it)";
     assert_eq!(check("https://inside.test/").await, Err(blocked.into()));
     assert!(check("https://10.0.0.1/").await.is_err());
     let open = poster_knowing(options(OPEN), names);

@@ -25,7 +25,7 @@ fn key(n: u8) -> ConnectionKey {
 fn way(n: u8, proxy: &str) -> Way {
     Way {
         key: key(n),
-        proxy: Some(Proxy::parse(OPEN, proxy).unwrap()),
+        proxy: Some(Proxy::parse(&OPEN, proxy).unwrap()),
     }
 }
 
@@ -110,6 +110,7 @@ async fn a_proxy_may_lie_where_a_webhook_may_when_it_is_used_too() {
     let strict = TargetPolicy {
         allow_http: true,
         allow_private_networks: false,
+        allowed_networks: Vec::new(),
     };
     let (hosts, proxy) = (host().await, Loopback::start().await);
     let checked = Checked::answering(strict, proxy.address.ip());

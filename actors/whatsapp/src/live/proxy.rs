@@ -50,7 +50,7 @@ pub(crate) enum ProxyError {
 pub(crate) async fn tunnel<A: Iterator<Item = SocketAddr>>(
     proxy: &Proxy,
     addresses: impl Future<Output = io::Result<A>>,
-    policy: TargetPolicy,
+    policy: &TargetPolicy,
     host: &str,
     port: u16,
 ) -> Result<TcpStream, ProxyError> {
@@ -66,7 +66,7 @@ pub(crate) async fn tunnel<A: Iterator<Item = SocketAddr>>(
 async fn reach<A: Iterator<Item = SocketAddr>>(
     proxy: &Proxy,
     addresses: impl Future<Output = io::Result<A>>,
-    policy: TargetPolicy,
+    policy: &TargetPolicy,
 ) -> Result<TcpStream, ProxyError> {
     let unreachable = |error| ProxyError::Unreachable(proxy.place(), error);
     let found = addresses.await.map_err(unreachable)?;
@@ -83,7 +83,7 @@ enum Closed {
     Failed(io::Error),
 }
 
-async fn open(address: SocketAddr, policy: TargetPolicy) -> Result<TcpStream, Closed> {
+async fn open(address: SocketAddr, policy: &TargetPolicy) -> Result<TcpStream, Closed> {
     // Which address a name resolved to is nothing for whoever named it.
     if let Some(kind) = refused_as(policy, address.ip()) {
         return Err(Closed::Blocked(kind));

@@ -77,7 +77,7 @@ impl Dialer {
         };
         let through = async {
             let addresses = self.addresses(&proxy.host, proxy.port);
-            let stream = tunnel(proxy, addresses, *policy, host, port).await?;
+            let stream = tunnel(proxy, addresses, policy, host, port).await?;
             opened(&uri, host, encrypted, stream).await
         };
         let through = tokio::time::timeout(self.proxy_patience, through).await;
