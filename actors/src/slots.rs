@@ -6,7 +6,7 @@ use std::{collections::HashMap, fmt, sync::Arc};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use wharf_domain::{
-    ClientId,
+    ClientId, WebhookId,
     fair::{Caps, Fair, Slot, Standing},
 };
 
@@ -47,9 +47,14 @@ impl Slots {
     }
 
     /// A slot when it is this one's turn. The place in the queue is taken when this is called, not when it is awaited.
-    pub(crate) fn wait(&self, client: ClientId, standing: Standing) -> impl Future<Output = Option<Permit>> + use<> {
+    pub(crate) fn wait(
+        &self,
+        client: ClientId,
+        receiver: Option<WebhookId>,
+        standing: Standing,
+    ) -> impl Future<Output = Option<Permit>> + use<> {
         let (ticket, slot) = oneshot::channel();
-        self.0.lock().wait(client, standing, ticket);
+        self.0.lock().wait(client, receiver, standing, ticket);
         self.give_out();
         async { slot.await.ok() }
     }
@@ -57,7 +62,13 @@ impl Slots {
     /// A slot, at once or when it is this client's turn. Whoever stops waiting leaves the queue. `None` when nobody can give
     /// one any more.
     pub async fn turn(&self, client: ClientId) -> Option<Permit> {
-        self.wait(client, Standing::Sound).await
+        self.wait(client, None, Standing::Sound).await
+    }
+
+    /// More is known of a receiver than when its attempts asked for their slots.
+    pub(crate) fn reconsider(&self, client: ClientId, receiver: WebhookId, standing: Standing) {
+        self.0.lock().reconsider(client, receiver, standing);
+        self.give_out();
     }
 
     /// Slots that are held, and how many wait for one.
@@ -113,9 +124,9 @@ mod tests {
         let (one, two) = (ClientId(1), ClientId(2));
         let held: Vec<_> = (0..2).map(|_| slots.take(one, Standing::Sound).unwrap()).collect();
         assert!(slots.take(one, Standing::Sound).is_none());
-        let gave_up = slots.wait(two, Standing::Sound);
-        let waits = slots.wait(two, Standing::Sound);
-        let last = slots.wait(one, Standing::Sound);
+        let gave_up = slots.wait(two, None, Standing::Sound);
+        let waits = slots.wait(two, None, Standing::Sound);
+        let last = slots.wait(one, None, Standing::Sound);
         drop(gave_up);
         drop(held);
         let permit = waits.await.unwrap();
@@ -132,8 +143,10 @@ mod tests {
         let slots = Slots::new(CAPS);
         let client = ClientId(1);
         let held: Vec<_> = (0..2).map(|_| slots.take(client, Standing::Sound).unwrap()).collect();
-        let gone: Vec<_> = (0..200_000).map(|_| slots.wait(client, Standing::Sound)).collect();
-        let waits = slots.wait(client, Standing::Sound);
+        let gone: Vec<_> = (0..200_000)
+            .map(|_| slots.wait(client, None, Standing::Sound))
+            .collect();
+        let waits = slots.wait(client, None, Standing::Sound);
         drop(gone);
         drop(held);
         assert!(waits.await.is_some());

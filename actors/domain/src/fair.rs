@@ -2,19 +2,21 @@
 //!
 //! Slots are shared out between clients by what they hold, not by who came first: the next one goes to the client that
 //! holds the fewest for its weight, and among equals to the one that was served longest ago. A client with thousands
-//! of attempts waiting delays another by the one slot that is about to become free.
+//! of attempts waiting delays another by the one slot that is about to become free. Within a client its receivers have them by
+//! turns.
 //!
-//! Within a client, and in all, attempts at receivers that are *in doubt* (silent of late) get half of the slots at the
-//! most: a dead receiver keeps a slot for the whole deadline, and a hundred of them would otherwise keep all. Receivers
-//! that answer find the other half. When nothing waits the limits are only the caps. Of what waits of a client, receivers that
-//! answer go first, but not for ever: one in doubt that is never attempted has no way out of it.
+//! A dead receiver keeps a slot for the whole deadline, and a hundred of them would keep all. So, within a client and in all,
+//! attempts at receivers that are *in doubt* (silent of late) get half of the slots at the most, those at receivers of which
+//! *nothing is known* yet half of them too, and both together three quarters: receivers that answer always find the last one.
+//! When nothing waits the limits are only the caps. Of what waits of a client, receivers that answer go first, then those
+//! that may, but not for ever: one in doubt that is never attempted has no way out of it.
 
 use std::collections::{HashMap, VecDeque};
 
-use crate::ClientId;
+use crate::{ClientId, WebhookId};
 
-/// Of a client that has both waiting, slots that go to receivers that answer for each one that goes to a receiver in doubt.
-const SOUND_IN_A_ROW: u32 = 7;
+/// Slots that others of its client get in a row while attempts of one standing wait.
+const IN_A_ROW: u32 = 7;
 
 /// How many slots there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,14 +27,23 @@ pub struct Caps {
     pub per_client: usize,
 }
 
-/// What is known of the receiver that an attempt goes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What is known of the receiver that an attempt goes to, the better first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Standing {
     /// It answers.
     Sound,
+    /// Nothing.
+    Untried,
     /// It has been silent.
     Doubtful,
 }
+
+impl Standing {
+    const ALL: [Self; 3] = [Self::Sound, Self::Untried, Self::Doubtful];
+}
+
+/// Something of each standing.
+type OfEach<T> = [T; Standing::ALL.len()];
 
 /// A slot that was given out; to be given back with [`Fair::release`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,71 +56,125 @@ pub struct Slot {
 
 /// Slots held, of each standing.
 #[derive(Debug, Clone, Copy, Default)]
-struct Held {
-    all: usize,
-    doubtful: usize,
-}
+struct Held(OfEach<usize>);
 
 impl Held {
+    fn all(self) -> usize {
+        self.0.iter().sum()
+    }
+
     fn has_room(self, cap: usize, standing: Standing) -> bool {
-        self.all < cap && (standing == Standing::Sound || self.doubtful < doubtful_cap(cap))
+        let [sound, untried, doubtful] = self.0;
+        // Never none.
+        let part = |quarters: usize| (cap * quarters / 4).max(1);
+        sound + untried + doubtful < cap
+            && (standing == Standing::Sound || self.0[standing as usize] < part(2) && untried + doubtful < part(3))
     }
 
     fn take(&mut self, standing: Standing) {
-        self.all += 1;
-        self.doubtful += usize::from(standing == Standing::Doubtful);
+        self.0[standing as usize] += 1;
     }
 
     fn give_back(&mut self, standing: Standing) {
-        self.all = self.all.saturating_sub(1);
-        self.doubtful = self
-            .doubtful
-            .saturating_sub(usize::from(standing == Standing::Doubtful));
+        let held = &mut self.0[standing as usize];
+        *held = held.saturating_sub(1);
     }
 }
 
-/// Half, but never none.
-fn doubtful_cap(cap: usize) -> usize {
-    (cap / 2).max(1)
+/// What waits as of one standing: receivers by turns, the attempts at each in their order.
+#[derive(Debug)]
+struct Lane<T> {
+    turns: VecDeque<Option<WebhookId>>,
+    waiting: HashMap<Option<WebhookId>, VecDeque<T>>,
+    /// Slots that others of the client were given since this lane, which waited, was given the last.
+    passed_over: u32,
+}
+
+impl<T> Default for Lane<T> {
+    fn default() -> Self {
+        Self {
+            turns: VecDeque::new(),
+            waiting: HashMap::new(),
+            passed_over: 0,
+        }
+    }
+}
+
+impl<T> Lane<T> {
+    fn is_empty(&self) -> bool {
+        self.turns.is_empty()
+    }
+
+    fn push(&mut self, receiver: Option<WebhookId>, ticket: T) {
+        let waiting = self.waiting.entry(receiver).or_default();
+        if waiting.is_empty() {
+            self.turns.push_back(receiver);
+        }
+        waiting.push_back(ticket);
+    }
+
+    fn pop(&mut self) -> Option<T> {
+        let receiver = self.turns.pop_front()?;
+        let waiting = self.waiting.get_mut(&receiver)?;
+        let ticket = waiting.pop_front();
+        if waiting.is_empty() {
+            self.waiting.remove(&receiver);
+        } else {
+            self.turns.push_back(receiver);
+        }
+        ticket
+    }
+
+    /// The first `most` attempts at this receiver, out of the queue.
+    fn take_out(&mut self, receiver: Option<WebhookId>, most: usize) -> VecDeque<T> {
+        let Some(waiting) = self.waiting.get_mut(&receiver) else {
+            return VecDeque::new();
+        };
+        let rest = waiting.split_off(most.min(waiting.len()));
+        let taken = std::mem::replace(waiting, rest);
+        if waiting.is_empty() {
+            self.waiting.remove(&receiver);
+            self.turns.retain(|turn| *turn != receiver);
+        }
+        taken
+    }
 }
 
 #[derive(Debug)]
 struct Share<T> {
     weight: u32,
     held: Held,
-    sound: VecDeque<T>,
-    doubtful: VecDeque<T>,
-    /// Slots given to sound ones since one in doubt, that waited, was given the last.
-    passed_over: u32,
+    lanes: OfEach<Lane<T>>,
     /// When it was last served, in grants.
     served: u64,
 }
 
 impl<T> Share<T> {
-    fn waiting(&mut self, standing: Standing) -> &mut VecDeque<T> {
-        match standing {
-            Standing::Sound => &mut self.sound,
-            Standing::Doubtful => &mut self.doubtful,
-        }
+    fn lane(&mut self, standing: Standing) -> &mut Lane<T> {
+        &mut self.lanes[standing as usize]
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.lanes.iter().any(|lane| !lane.is_empty())
     }
 
     /// Which of its attempts is next, among those that `may` have a slot.
     fn whose_turn(&self, may: impl Fn(Standing) -> bool) -> Option<Standing> {
-        let sound = !self.sound.is_empty() && may(Standing::Sound);
-        let doubtful = !self.doubtful.is_empty() && may(Standing::Doubtful);
-        match (sound, doubtful) {
-            (true, true) if self.passed_over >= SOUND_IN_A_ROW => Some(Standing::Doubtful),
-            (true, _) => Some(Standing::Sound),
-            (false, true) => Some(Standing::Doubtful),
-            (false, false) => None,
-        }
+        let passed_over = |standing: &Standing| self.lanes[*standing as usize].passed_over;
+        let choices = Standing::ALL.into_iter();
+        let choices = choices.filter(|standing| !self.lanes[*standing as usize].is_empty() && may(*standing));
+        let longest = choices.clone().max_by_key(passed_over);
+        let longest = longest.filter(|standing| passed_over(standing) >= IN_A_ROW);
+        longest.or_else(|| choices.min())
     }
 
     fn note_served(&mut self, standing: Standing) {
-        self.passed_over = match standing {
-            Standing::Sound if !self.doubtful.is_empty() => self.passed_over.saturating_add(1),
-            _ => 0,
-        };
+        for (lane, its) in self.lanes.iter_mut().zip(Standing::ALL) {
+            lane.passed_over = match its != standing && !lane.is_empty() {
+                true => lane.passed_over.saturating_add(1),
+                false => 0,
+            };
+        }
     }
 }
 
@@ -140,7 +205,7 @@ impl<T> Fair<T> {
 
     /// Slots that are held.
     pub fn held(&self) -> usize {
-        self.held.all
+        self.held.all()
     }
 
     /// How many wait for one.
@@ -163,9 +228,25 @@ impl<T> Fair<T> {
     }
 
     /// Waits for a slot; the ticket comes back from [`Fair::next_granted`].
-    pub fn wait(&mut self, client: ClientId, standing: Standing, ticket: T) {
-        self.share(client).waiting(standing).push_back(ticket);
+    pub fn wait(&mut self, client: ClientId, receiver: Option<WebhookId>, standing: Standing, ticket: T) {
+        self.share(client).lane(standing).push(receiver, ticket);
         self.waiting += 1;
+    }
+
+    /// More is known of a receiver: what waits for it as of a worse standing waits as of this one now. That is all of it if it
+    /// answers, and else one attempt, to find out. Follow with [`Fair::next_granted`].
+    pub fn reconsider(&mut self, client: ClientId, receiver: WebhookId, standing: Standing) {
+        let Some(share) = self.shares.get_mut(&client) else {
+            return;
+        };
+        let mut most = if standing == Standing::Sound { usize::MAX } else { 1 };
+        for worse in Standing::ALL.into_iter().filter(|worse| *worse > standing) {
+            let moved = share.lane(worse).take_out(Some(receiver), most);
+            most -= moved.len();
+            for ticket in moved {
+                share.lane(standing).push(Some(receiver), ticket);
+            }
+        }
     }
 
     /// Takes a slot back. Follow with [`Fair::next_granted`].
@@ -173,7 +254,7 @@ impl<T> Fair<T> {
         self.held.give_back(slot.standing);
         if let Some(share) = self.shares.get_mut(&slot.client) {
             share.held.give_back(slot.standing);
-            if share.held.all == 0 && share.sound.is_empty() && share.doubtful.is_empty() {
+            if share.held.all() == 0 && !share.is_waiting() {
                 self.shares.remove(&slot.client);
             }
         }
@@ -187,7 +268,7 @@ impl<T> Fair<T> {
         }
         let (client, standing) = self.whose_turn()?;
         let share = self.share(client);
-        let ticket = share.waiting(standing).pop_front()?;
+        let ticket = share.lane(standing).pop()?;
         share.note_served(standing);
         self.waiting -= 1;
         Some((ticket, self.grant(client, standing)))
@@ -204,8 +285,8 @@ impl<T> Fair<T> {
         let first = choices.min_by(|(_, left, _), (_, right, _)| {
             // held / weight, without the division.
             let (left_load, right_load) = (
-                left.held.all as u64 * u64::from(right.weight),
-                right.held.all as u64 * u64::from(left.weight),
+                left.held.all() as u64 * u64::from(right.weight),
+                right.held.all() as u64 * u64::from(left.weight),
             );
             left_load.cmp(&right_load).then(left.served.cmp(&right.served))
         });
@@ -217,9 +298,7 @@ impl<T> Fair<T> {
         self.shares.entry(client).or_insert_with(|| Share {
             weight,
             held: Held::default(),
-            sound: VecDeque::new(),
-            doubtful: VecDeque::new(),
-            passed_over: 0,
+            lanes: OfEach::default(),
             served: 0,
         })
     }

@@ -49,7 +49,7 @@ pub(super) fn make(myself: &ActorRef<Message>, state: &mut State, attempt: NextA
     // It may be long until then, and the store has what is large.
     let payload = attempt.payload.filter(|payload| payload.len() <= KEPT_PAYLOAD_BYTES);
     let attempt = NextAttempt { payload, ..attempt };
-    let slot = slots.wait(client, standing);
+    let slot = slots.wait(client, Some(state.args.webhook_id), standing);
     let teller = myself.clone();
     let task = async move {
         if let Some(permit) = slot.await {

@@ -24,6 +24,7 @@ pub(super) fn carry_out(myself: &ActorRef<Message>, state: &mut State, effects: 
     for effect in effects {
         match effect {
             Effect::Attempt { next, standing } => attempt::make(myself, state, next, standing),
+            Effect::Reconsider(standing) => shared.slots.reconsider(webhook.0, webhook_id, standing),
             Effect::Record(outcome) => {
                 let machine = state.machine.as_ref();
                 let may_wait = machine.is_some_and(|machine| machine.may_wait(outcome.event_id));

@@ -1,7 +1,7 @@
 //! What the end of an attempt means: for its event, for the webhook's counter, and for what is known of the receiver.
 
 use super::{Delivery, Effect, EndedAttempt};
-use crate::{AttemptOutcome, AttemptResult, EventId, EventStatus, Timestamp, retry::wait_after};
+use crate::{AttemptOutcome, AttemptResult, EventId, EventStatus, Timestamp, fair::Standing, retry::wait_after};
 
 /// The status by which a receiver says that it is gone for good, and what its webhook's `last_error` says then.
 const GONE: u16 = 410;
@@ -14,12 +14,22 @@ impl Delivery {
             return;
         };
         let http_status = ended.result.http_status();
-        self.doubt.ended(now, http_status.is_some());
         if ended.target == self.config.target {
+            self.doubt.ended(now, http_status.is_some(), ended.timing.took);
+            if http_status.is_some() {
+                self.reconsider(Standing::Sound, effects);
+            }
             self.heed(now, http_status, ended.retry_after);
         }
         let outcome = self.outcome(now, ended, place);
         self.record(outcome, effects);
+    }
+
+    /// What waits for a slot asked for it when less was known of the receiver.
+    pub(super) fn reconsider(&self, standing: Standing, effects: &mut Vec<Effect>) {
+        if self.awaiting > 0 {
+            effects.push(Effect::Reconsider(standing));
+        }
     }
 
     /// What an answer of the present receiver asks for, beyond its event.

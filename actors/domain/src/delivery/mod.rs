@@ -29,7 +29,7 @@ mod tests;
 
 use std::time::Duration;
 
-use crate::{EventId, Ordering, PendingEvent, Recovery, Timestamp, WebhookId};
+use crate::{EventId, Ordering, PendingEvent, Recovery, Timestamp, WebhookId, fair::Standing};
 
 use catch_up::{CatchUp, Change};
 pub use catch_up::{DueChat, DuePage, DueQuery, DueScope};
@@ -64,6 +64,8 @@ pub struct Delivery {
     catch_up: CatchUp,
     pace: Pace,
     doubt: Doubt,
+    /// Attempts that wait for their slot.
+    awaiting: usize,
     recoveries: Recoveries,
     /// Events whose outcome is on its way to the store without haste.
     unhurried: Vec<EventId>,
@@ -87,6 +89,7 @@ impl Delivery {
             catch_up: CatchUp::new(),
             pace: Pace::default(),
             doubt: Doubt::new(failure_count > 0),
+            awaiting: 0,
             recoveries: Recoveries::default(),
             unhurried: Vec::new(),
             clock: SteadyClock::default(),
@@ -147,6 +150,7 @@ impl Delivery {
     pub fn awaits_slot(&mut self) {
         self.pace.not_started(self.config.courtesy.max_per_second);
         self.doubt.not_started();
+        self.awaiting += 1;
     }
 
     /// An attempt that waited has its slot: answers whether it begins now, and what else there is to do. When it does
@@ -155,6 +159,7 @@ impl Delivery {
     pub fn granted(&mut self, now: Timestamp, event_id: EventId, attempt: u32) -> (bool, Vec<Effect>) {
         let mut effects = Vec::new();
         let now = self.clock.read(now);
+        self.awaiting = self.awaiting.saturating_sub(1);
         if self.window.running(event_id, attempt).is_none() {
             return (false, effects);
         }
@@ -181,7 +186,7 @@ impl Delivery {
         let now = self.clock.read(now);
         self.clock.inward(now, &mut event);
         match event {
-            DeliveryEvent::Configured(config) => self.on_configured(config),
+            DeliveryEvent::Configured(config) => self.on_configured(config, &mut effects),
             DeliveryEvent::Arrived(event) => {
                 let event = self.in_lane(event);
                 self.on_arrived(now, event);
@@ -259,8 +264,12 @@ impl Delivery {
 
     /// An owner that switches a webhook on again wants it tried now, whatever its receiver asked for before; and another
     /// receiver has asked for nothing.
-    fn on_configured(&mut self, config: DeliveryConfig) {
+    fn on_configured(&mut self, config: DeliveryConfig, effects: &mut Vec<Effect>) {
         let elsewhere = config.target != self.config.target;
+        if elsewhere {
+            self.doubt = Doubt::default();
+            self.reconsider(Standing::Untried, effects);
+        }
         if elsewhere || (config.is_active && !self.config.is_active) {
             self.pace.resume();
         }

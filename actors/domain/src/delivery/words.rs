@@ -119,6 +119,8 @@ pub enum Effect {
         /// What is known of the receiver, for the attempt's slot.
         standing: Standing,
     },
+    /// Attempts that wait for their slots asked for them as of a worse standing: this is what is known of the receiver now.
+    Reconsider(Standing),
     /// Commit this outcome; not necessarily at once, see [`Delivery::may_wait`](super::Delivery::may_wait).
     Record(AttemptOutcome),
     /// Outcomes that might wait are waited for now: commit them.

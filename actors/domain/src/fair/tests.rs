@@ -11,7 +11,7 @@ fn fair(total: usize, per_client: usize, weights: &[(i64, u32)]) -> Fair<usize> 
 fn want(fair: &mut Fair<usize>, client: i64, standing: Standing, ticket: usize) -> Option<Slot> {
     let slot = fair.take(ClientId(client), standing);
     if slot.is_none() {
-        fair.wait(ClientId(client), standing, ticket);
+        fair.wait(ClientId(client), None, standing, ticket);
     }
     slot
 }
@@ -87,45 +87,113 @@ fn a_receiver_in_doubt_is_attempted_while_others_of_its_client_wait_without_end(
         grants.push(ticket);
     }
     let in_doubt = |ticket: &usize| *ticket >= 1000;
-    assert_eq!(grants.iter().position(in_doubt), Some(SOUND_IN_A_ROW as usize));
+    assert_eq!(grants.iter().position(in_doubt), Some(IN_A_ROW as usize));
     let those: Vec<_> = grants.into_iter().filter(in_doubt).collect();
     assert_eq!(those, [1000, 1001], "half of the slots at the most, as ever");
+}
+
+fn receiver(number: u128) -> WebhookId {
+    WebhookId(uuid::Uuid::from_u128(number))
+}
+
+/// As when a proxy before hundreds of new receivers takes all and answers nothing.
+#[test]
+fn receivers_that_answer_find_a_quarter_whatever_the_others_hold() {
+    let mut fair = fair(16, 8, &[]);
+    let mut held = 0;
+    for n in 0..100 {
+        held += usize::from(want(&mut fair, 1, Standing::Untried, n).is_some());
+    }
+    assert_eq!(held, 4, "half of the client's");
+    for n in 0..100 {
+        held += usize::from(want(&mut fair, 1, Standing::Doubtful, n).is_some());
+    }
+    assert_eq!(held, 6, "three quarters of the client's");
+    for n in 0..100 {
+        held += usize::from(want(&mut fair, 2 + n, Standing::Doubtful, 0).is_some());
+        held += usize::from(want(&mut fair, 2 + n, Standing::Untried, 0).is_some());
+    }
+    assert_eq!(held, 12, "three quarters of all");
+    assert!(fair.take(ClientId(1), Standing::Sound).is_some());
+}
+
+#[test]
+fn receivers_in_doubt_have_turns_and_leave_the_queue_when_they_answer() {
+    let mut fair = fair(4, 4, &[]);
+    let client = ClientId(1);
+    let held: Vec<_> = std::iter::from_fn(|| fair.take(client, Standing::Doubtful)).collect();
+    assert_eq!(held.len(), 2);
+    for n in 0..1000 {
+        fair.wait(client, Some(receiver(n as u128 / 100)), Standing::Doubtful, n);
+    }
+    for slot in held {
+        fair.release(slot);
+    }
+    let granted: Vec<_> = std::iter::from_fn(|| fair.next_granted()).collect();
+    assert_eq!(
+        granted.iter().map(|(n, _)| *n).collect::<Vec<_>>(),
+        [0, 100],
+        "by turns"
+    );
+
+    fair.reconsider(client, receiver(7), Standing::Sound);
+    let (first, slot) = fair.next_granted().unwrap();
+    assert_eq!((first, slot.standing), (700, Standing::Sound));
+    assert_eq!(fair.next_granted().unwrap().0, 701);
+    fair.reconsider(client, receiver(8), Standing::Untried);
+    fair.reconsider(client, receiver(99), Standing::Sound);
+    fair.reconsider(ClientId(2), receiver(7), Standing::Sound);
+    fair.release(slot);
+    assert_eq!(fair.next_granted().unwrap().0, 702, "those that answer first");
+    assert_eq!(
+        fair.share(client).lane(Standing::Untried).waiting[&Some(receiver(8))],
+        [800]
+    );
+    assert_eq!(fair.waiting(), 1000 - 5);
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) })]
 
     /// Caps hold; a free slot never lies idle while somebody waits who may have it; a grant never goes to a client
-    /// that holds more for its weight than another one that could have had it; each ticket comes back once, those of
-    /// one client and standing in their order; no more than so many sound ones of a client are let in before one in doubt
-    /// that could have had their slot.
+    /// that holds more for its weight than another one that could have had it; each ticket comes back once, those at
+    /// one receiver and of one standing in their order; nobody waits while others of its client are served more often than so many
+    /// times in a row, for each standing that waits as long.
     #[test]
     fn the_laws_of_the_slots(
         total in 1..12_usize,
         per_client in 1..8_usize,
-        steps in prop::collection::vec((0..5_i64, any::<bool>(), 0..4_u8), 1..400),
+        steps in prop::collection::vec((0..5_i64, 0..3_usize, 0..3_u128, 0..5_u8), 1..400),
     ) {
         let weight = |client: ClientId| u32::try_from(client.0).unwrap() + 1;
         let mut fair = fair(total, per_client, &[(0, 1), (1, 2), (2, 3), (3, 4), (4, 5)]);
         let mut held: Vec<Slot> = Vec::new();
-        let mut queues: HashMap<(ClientId, bool), VecDeque<usize>> = HashMap::new();
-        let mut passed_over: HashMap<ClientId, u32> = HashMap::new();
-        let caps = Caps { total, per_client };
-        let count = |held: &[Slot], client: Option<ClientId>, doubtful: bool| held.iter()
-            .filter(|slot| client.is_none_or(|client| slot.client == client)
-                && (!doubtful || slot.standing == Standing::Doubtful))
-            .count();
-        let may = |held: &[Slot], client: ClientId, doubtful: bool| {
-            count(held, None, false) < caps.total
-                && count(held, Some(client), false) < caps.per_client
-                && (!doubtful || (count(held, None, true) < doubtful_cap(caps.total)
-                    && count(held, Some(client), true) < doubtful_cap(caps.per_client)))
+        let mut queues: HashMap<(ClientId, Standing, u128), VecDeque<usize>> = HashMap::new();
+        let mut passed_over: HashMap<(ClientId, Standing), u32> = HashMap::new();
+        let room = |held: &[Slot], client: Option<ClientId>, cap: usize, standing: Standing| {
+            let of = |standings: &[Standing]| held.iter()
+                .filter(|slot| client.is_none_or(|client| slot.client == client) && standings.contains(&slot.standing))
+                .count();
+            of(&Standing::ALL) < cap && (standing == Standing::Sound
+                || of(&[standing]) < (cap / 2).max(1)
+                    && of(&[Standing::Untried, Standing::Doubtful]) < (cap * 3 / 4).max(1))
         };
-        for (n, (client, doubtful, act)) in steps.into_iter().enumerate() {
-            let client = ClientId(client);
-            if act > 0 || held.is_empty() {
-                let standing = if doubtful { Standing::Doubtful } else { Standing::Sound };
-                let could = may(&held, client, doubtful);
+        let may = |held: &[Slot], client: ClientId, standing: Standing| {
+            room(held, None, total, standing) && room(held, Some(client), per_client, standing)
+        };
+        for (n, (client, standing, number, act)) in steps.into_iter().enumerate() {
+            let (client, standing) = (ClientId(client), Standing::ALL[standing]);
+            if act == 1 {
+                fair.reconsider(client, receiver(number), standing);
+                let mut most = if standing == Standing::Sound { usize::MAX } else { 1 };
+                for worse in Standing::ALL.into_iter().filter(|worse| *worse > standing) {
+                    let queue = queues.entry((client, worse, number)).or_default();
+                    let moved: Vec<_> = queue.drain(..most.min(queue.len())).collect();
+                    most -= moved.len();
+                    queues.entry((client, standing, number)).or_default().extend(moved);
+                }
+            } else if act > 1 || held.is_empty() {
+                let could = may(&held, client, standing);
                 match fair.take(client, standing) {
                     Some(slot) => {
                         prop_assert!(could);
@@ -133,8 +201,8 @@ proptest! {
                     }
                     None => {
                         prop_assert!(!could, "a free slot was refused");
-                        fair.wait(client, standing, n);
-                        queues.entry((client, doubtful)).or_default().push_back(n);
+                        fair.wait(client, Some(receiver(number)), standing, n);
+                        queues.entry((client, standing, number)).or_default().push_back(n);
                     }
                 }
             } else {
@@ -143,23 +211,33 @@ proptest! {
             loop {
                 let before = held.clone();
                 let Some((ticket, slot)) = fair.next_granted() else { break };
-                let doubtful = slot.standing == Standing::Doubtful;
-                prop_assert!(may(&before, slot.client, doubtful));
-                prop_assert_eq!(queues.get_mut(&(slot.client, doubtful)).unwrap().pop_front(), Some(ticket));
-                let passed = passed_over.entry(slot.client).or_default();
-                let waits = queues.get(&(slot.client, true)).is_some_and(|queue| !queue.is_empty());
-                *passed = if !doubtful && waits && may(&before, slot.client, true) { *passed + 1 } else { 0 };
-                prop_assert!(*passed <= SOUND_IN_A_ROW, "those in doubt are passed over");
-                let load = |client: ClientId| count(&before, Some(client), false) as f64 / f64::from(weight(client));
-                for ((other, its), queue) in &queues {
+                prop_assert!(may(&before, slot.client, slot.standing));
+                let mut fronts = queues.iter_mut().filter(|((client, standing, _), queue)| {
+                    (*client, *standing) == (slot.client, slot.standing) && queue.front() == Some(&ticket)
+                });
+                let (_, queue) = fronts.next().expect("the first at a receiver");
+                queue.pop_front();
+                let load = |client: ClientId| {
+                    before.iter().filter(|slot| slot.client == client).count() as f64 / f64::from(weight(client))
+                };
+                for standing in Standing::ALL {
+                    let waits = |((client, its, _), queue): (&(ClientId, Standing, u128), &VecDeque<usize>)| {
+                        (*client, *its) == (slot.client, standing) && !queue.is_empty()
+                    };
+                    let passed = passed_over.entry((slot.client, standing)).or_default();
+                    let could = standing != slot.standing && queues.iter().any(waits) && may(&before, slot.client, standing);
+                    *passed = if could { *passed + 1 } else { 0 };
+                    prop_assert!(*passed <= 2 * IN_A_ROW, "{standing:?} is passed over");
+                }
+                for ((other, its, _), queue) in &queues {
                     if !queue.is_empty() && may(&before, *other, *its) {
                         prop_assert!(load(slot.client) <= load(*other));
                     }
                 }
                 held.push(slot);
             }
-            for ((client, doubtful), queue) in &queues {
-                prop_assert!(queue.is_empty() || !may(&held, *client, *doubtful), "a slot lies idle");
+            for ((client, standing, _), queue) in &queues {
+                prop_assert!(queue.is_empty() || !may(&held, *client, *standing), "a slot lies idle");
             }
         }
     }

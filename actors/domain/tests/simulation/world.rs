@@ -229,8 +229,8 @@ impl World {
                     let at = self.commit_time(hook);
                     self.of(hook, at, Happening::Outcome(Box::new(outcome)));
                 }
-                // No commit takes long.
-                Effect::Hurry => {}
+                // Slots come when they come, and no commit takes long.
+                Effect::Reconsider(_) | Effect::Hurry => {}
                 Effect::Load { generation, query } => {
                     let at = Timestamp(self.now.0 + self.rng.i64(0..4));
                     let query = Box::new(query);

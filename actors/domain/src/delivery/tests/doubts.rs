@@ -58,7 +58,7 @@ fn a_receiver_whose_events_failed_is_in_doubt_after_a_restart() {
 }
 
 #[test]
-fn the_first_of_two_that_begin_together_is_not_in_doubt() {
+fn of_two_that_begin_together_at_an_untried_receiver_the_second_is_in_doubt() {
     let mut machine = Delivery::new(WebhookId(uuid::Uuid::nil()), WIDE, 0);
     let load = machine.start(NOW);
     let [Effect::Load { generation, .. }] = load.as_slice() else {
@@ -78,5 +78,49 @@ fn the_first_of_two_that_begin_together_is_not_in_doubt() {
         Effect::Attempt { standing, .. } => Some(*standing),
         _ => None,
     });
-    assert_eq!(standings.collect::<Vec<_>>(), [Standing::Sound, Standing::Doubtful]);
+    assert_eq!(standings.collect::<Vec<_>>(), [Standing::Untried, Standing::Doubtful]);
+}
+
+#[test]
+fn an_answer_and_another_receiver_are_told_to_what_waits_for_its_slot() {
+    let mut desk = Desk::new(WIDE);
+    desk.arrive(1, "a");
+    desk.arrive(2, "b");
+    desk.machine.awaits_slot();
+    let (config, now) = (WIDE, desk.now);
+    let elsewhere = desk.step(DeliveryEvent::Configured(DeliveryConfig { target: 1, ..config }));
+    assert_eq!(elsewhere, [Effect::Reconsider(Standing::Untried)]);
+    let finished = |number, target| {
+        DeliveryEvent::AttemptFinished(EndedAttempt {
+            event_id: event(number, "a").id,
+            attempt: 1,
+            result: answered(200),
+            timing: TIMING,
+            jitter: 0.0,
+            retry_after: None,
+            target,
+            body_bytes: 0,
+        })
+    };
+    let of_the_old_one = desk.step(finished(1, 0));
+    assert!(
+        matches!(of_the_old_one.as_slice(), [Effect::Record(_)]),
+        "{of_the_old_one:?}"
+    );
+    desk.arrive(3, "c");
+    assert_eq!(desk.standing, Some(Standing::Untried), "it says nothing of the new one");
+    let answer = desk.step(finished(3, 1));
+    assert!(
+        matches!(
+            answer.as_slice(),
+            [Effect::Reconsider(Standing::Sound), Effect::Record(_)]
+        ),
+        "{answer:?}"
+    );
+    assert!(desk.machine.granted(now, event(2, "b").id, 1).0);
+    desk.arrive(4, "d");
+    assert!(
+        matches!(desk.step(finished(4, 1)).as_slice(), [Effect::Record(_)]),
+        "nothing waits"
+    );
 }

@@ -273,6 +273,7 @@ impl World {
                     assert_eq!(outcome.webhook_failure_count, self.machine.snapshot().failure_count);
                     self.writes.push_back(Write::Outcome(outcome));
                 }
+                Effect::Reconsider(_) => assert!(!self.awaiting.is_empty()),
                 // All writes come when they come.
                 Effect::Hurry => {}
                 Effect::Load { generation, query } => {
