@@ -23,7 +23,8 @@ use wharf_domain::{
 };
 use wharf_store::{Store, StoreOptions};
 use wharf_whatsapp::{
-    CloseReason, Inbox, Link, LinkError, LinkEvent, LinkFactory, LinkOptions, PairCode, PairCodeError, SendError, Sent,
+    CloseReason, Inbox, Link, LinkError, LinkEvent, LinkEvents, LinkFactory, LinkOptions, PairCode, PairCodeError,
+    SendError, Sent,
 };
 
 use crate::{
@@ -167,7 +168,7 @@ impl LinkFactory for Links {
         &self,
         key: &ConnectionKey,
         _options: LinkOptions,
-        events: mpsc::UnboundedSender<LinkEvent>,
+        events: LinkEvents,
         inbox: Arc<dyn Inbox>,
     ) -> Result<Arc<dyn Link>, LinkError> {
         let jid = format!("{}:1@s.whatsapp.net", key.phone_number);
@@ -194,7 +195,7 @@ impl LinkFactory for Links {
                 }
             })
         };
-        let _session_gone = events.send(LinkEvent::Connected { jid, push_name: None });
+        events.send(LinkEvent::Connected { jid, push_name: None });
         Ok(Arc::new(OpenLink { task, events }))
     }
 
@@ -205,7 +206,7 @@ impl LinkFactory for Links {
 
 struct OpenLink {
     task: JoinHandle<()>,
-    events: mpsc::UnboundedSender<LinkEvent>,
+    events: LinkEvents,
 }
 
 #[async_trait]
@@ -228,7 +229,7 @@ impl Link for OpenLink {
 
     async fn close(&self) {
         self.task.abort();
-        let _session_gone = self.events.send(LinkEvent::Closed(CloseReason::Requested));
+        self.events.send(LinkEvent::Closed(CloseReason::Requested));
     }
 
     async fn log_out(&self) {

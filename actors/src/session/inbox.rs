@@ -11,14 +11,13 @@ use std::sync::{
 
 use async_trait::async_trait;
 use futures::{TryFutureExt as _, future::BoxFuture};
-use tokio::sync::mpsc;
 use uuid::Uuid;
 use wharf_domain::{
     ConnectionKey, EventId, EventKind, EventKinds, IncomingMessage,
     session::{CloseReason, LinkEvent},
 };
 use wharf_store::{AwaitedId, AwaitedMessage, NewEvent, Note, StoreError};
-use wharf_whatsapp::{Inbox, LinkError, NotCommitted, Told};
+use wharf_whatsapp::{Inbox, LinkError, LinkEvents, NotCommitted, Told};
 
 use super::marks::{Mark, Marks};
 use crate::{
@@ -35,7 +34,7 @@ pub(super) struct SessionInbox {
     shared: Arc<Shared>,
     wanted: Arc<Wanted>,
     /// What happens on the link; its end, here.
-    events: mpsc::UnboundedSender<LinkEvent>,
+    events: LinkEvents,
     /// What is to be marked as read.
     marks: Marks,
     /// Whether the link goes through a proxy of the number's own.
@@ -43,7 +42,7 @@ pub(super) struct SessionInbox {
 }
 
 impl SessionInbox {
-    pub(super) fn new(key: ConnectionKey, shared: Arc<Shared>, events: mpsc::UnboundedSender<LinkEvent>) -> Self {
+    pub(super) fn new(key: ConnectionKey, shared: Arc<Shared>, events: LinkEvents) -> Self {
         let wanted = shared.directory.wanted(&key);
         Self {
             key,
@@ -63,8 +62,7 @@ impl SessionInbox {
     fn refuse(&self, why: &NotAdmitted) -> NotCommitted {
         tracing::warn!(client_id = %self.key.client_id, number = %self.key.phone_number, %why, "messages stay at WhatsApp");
         if let NotAdmitted::Full(_) = why {
-            let _ended = self
-                .events
+            self.events
                 .send(LinkEvent::Closed(CloseReason::QueueFull(why.to_string())));
         }
         NotCommitted(why.to_string())

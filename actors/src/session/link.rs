@@ -4,12 +4,11 @@
 use std::sync::Arc;
 
 use ractor::ActorRef;
-use tokio::sync::mpsc;
 use wharf_domain::{
     ConnectionKey,
     session::{CloseReason, LinkEvent, Parting, SessionEvent},
 };
-use wharf_whatsapp::{LinkError, LinkOptions};
+use wharf_whatsapp::{LinkError, LinkEvents, LinkOptions};
 
 use super::{Message, State, inbox::SessionInbox};
 use crate::{shared::Shared, supervision::guarded};
@@ -24,11 +23,15 @@ pub(super) fn open(myself: &ActorRef<Message>, state: &State, generation: u64) {
         Arc::clone(&state.args.shared),
         Arc::clone(&state.slot),
     );
-    let (events, happened) = mpsc::unbounded_channel();
+    let events = {
+        let myself = myself.clone();
+        LinkEvents::new(move |event| {
+            let _stopped = myself.cast(Message::Happened(SessionEvent::Link { generation, event }));
+        })
+    };
     let inbox = Arc::new(SessionInbox::new(key.clone(), Arc::clone(&shared), events.clone()));
     // One that is opened only to log out takes nothing in.
     let takes_messages = state.machine.as_ref().is_some_and(|machine| machine.view().wanted);
-    tokio::spawn(forward(happened, myself.clone(), generation));
     let myself = myself.clone();
     // A bug in the client library costs one attempt, like any other failure to open.
     let lost = {
@@ -54,8 +57,7 @@ pub(super) fn open(myself: &ActorRef<Message>, state: &State, generation: u64) {
                 Err(error) => Err(error),
             },
             Err(full) => {
-                let event = LinkEvent::Closed(CloseReason::QueueFull(full.to_string()));
-                let _stopped = myself.cast(Message::Happened(SessionEvent::Link { generation, event }));
+                events.send(LinkEvent::Closed(CloseReason::QueueFull(full.to_string())));
                 return;
             }
         };
@@ -95,17 +97,6 @@ async fn options(shared: &Shared, key: &ConnectionKey) -> Result<LinkOptions, Li
         device_name: row.device_name,
         proxy,
     })
-}
-
-async fn forward(mut happened: mpsc::UnboundedReceiver<LinkEvent>, myself: ActorRef<Message>, generation: u64) {
-    while let Some(event) = happened.recv().await {
-        if myself
-            .cast(Message::Happened(SessionEvent::Link { generation, event }))
-            .is_err()
-        {
-            return;
-        }
-    }
 }
 
 /// Ends the link. Detached like [`open`]: a logout that was begun is carried through.

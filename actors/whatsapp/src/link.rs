@@ -288,6 +288,30 @@ pub trait Link: Send + Sync + 'static {
     async fn log_out(&self);
 }
 
+/// Where what happens on a link is told. Clones are the same place.
+#[derive(Clone)]
+pub struct LinkEvents(Arc<dyn Fn(LinkEvent) + Send + Sync>);
+
+impl LinkEvents {
+    /// `tell` is called for each event, in their order and from any task: it must not wait.
+    pub fn new(tell: impl Fn(LinkEvent) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(tell))
+    }
+
+    /// Tells of an event.
+    pub fn send(&self, event: LinkEvent) {
+        self.0(event);
+    }
+}
+
+impl From<mpsc::UnboundedSender<LinkEvent>> for LinkEvents {
+    fn from(sender: mpsc::UnboundedSender<LinkEvent>) -> Self {
+        Self::new(move |event| {
+            let _nobody_listens = sender.send(event);
+        })
+    }
+}
+
 /// Opens links and owns where their keys are kept.
 #[async_trait]
 pub trait LinkFactory: Send + Sync + 'static {
@@ -301,7 +325,7 @@ pub trait LinkFactory: Send + Sync + 'static {
         &self,
         key: &ConnectionKey,
         options: LinkOptions,
-        events: mpsc::UnboundedSender<LinkEvent>,
+        events: LinkEvents,
         inbox: Arc<dyn Inbox>,
     ) -> Result<Arc<dyn Link>, LinkError>;
 

@@ -46,10 +46,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use tokio::{
-    sync::{Notify, mpsc},
-    time::Instant,
-};
+use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
 use wharf_domain::{ConnectionKey, address::TargetPolicy, session::Patience};
 use wharf_store::{KeyChange, KeyKind};
@@ -74,7 +71,7 @@ use self::{
     timers::Timers,
     transport::Dialer,
 };
-use crate::{Inbox, KeyStore, Link, LinkError, LinkEvent, LinkFactory, LinkOptions};
+use crate::{Inbox, KeyStore, Link, LinkError, LinkEvents, LinkFactory, LinkOptions};
 
 /// One-time prekeys made at a time. The client's 812 are a phone's habit: they cost most of the time and space of a
 /// first login. A hundred last for a hundred first messages of new senders, more are made when they run low, and a
@@ -309,7 +306,7 @@ impl LinkFactory for LiveFactory {
         &self,
         key: &ConnectionKey,
         options: LinkOptions,
-        events: mpsc::UnboundedSender<LinkEvent>,
+        events: LinkEvents,
         inbox: Arc<dyn Inbox>,
     ) -> Result<Arc<dyn Link>, LinkError> {
         let runtime = LinkRuntime::current().ok_or_else(|| LinkError("no tokio runtime to run the link on".into()))?;

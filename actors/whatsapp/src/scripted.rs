@@ -10,7 +10,7 @@ use std::{
 
 use async_trait::async_trait;
 use parking_lot::{Mutex, MutexGuard};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use wharf_domain::{
     ConnectionKey, IncomingMessage, Outgoing, Timestamp,
@@ -18,7 +18,7 @@ use wharf_domain::{
     outgoing::{News, Place},
 };
 
-use crate::{CloseReason, Inbox, Link, LinkError, LinkEvent, LinkFactory, LinkOptions, NotCommitted, Told};
+use crate::{CloseReason, Inbox, Link, LinkError, LinkEvent, LinkEvents, LinkFactory, LinkOptions, NotCommitted, Told};
 
 /// What [`ScriptedFactory::open`] does.
 #[derive(Debug, Clone, Default)]
@@ -177,7 +177,7 @@ impl LinkFactory for ScriptedFactory {
         &self,
         key: &ConnectionKey,
         options: LinkOptions,
-        events: mpsc::UnboundedSender<LinkEvent>,
+        events: LinkEvents,
         inbox: Arc<dyn Inbox>,
     ) -> Result<Arc<dyn Link>, LinkError> {
         let script = self.shared.state().script.clone();
@@ -242,7 +242,7 @@ pub struct ScriptedHandle {
 #[derive(Default)]
 struct LinkState {
     /// `None` once closed.
-    events: Option<mpsc::UnboundedSender<LinkEvent>>,
+    events: Option<LinkEvents>,
     options: LinkOptions,
     connected: bool,
     ended: CancellationToken,
@@ -297,7 +297,7 @@ impl ScriptedHandle {
         let Some(events) = state.events.take() else { return };
         drop(state);
         self.factory.state().counters.closed += 1;
-        let _ = events.send(LinkEvent::Closed(reason));
+        events.send(LinkEvent::Closed(reason));
     }
 
     /// Messages arrive; `Ok` is what WhatsApp would be told.
@@ -383,7 +383,7 @@ impl ScriptedHandle {
 
     fn tell(&self, event: LinkEvent) {
         if let Some(events) = &self.state().events {
-            let _ = events.send(event);
+            events.send(event);
         }
     }
 

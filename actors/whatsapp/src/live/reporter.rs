@@ -12,7 +12,6 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use wharf_domain::{ConnectionKey, Timestamp};
 use whatsapp_rust::Client;
@@ -23,7 +22,7 @@ use super::{
     meaning::{self, Meaning},
     silence::{Look, Silence},
 };
-use crate::{CloseReason, LinkEvent};
+use crate::{CloseReason, LinkEvent, LinkEvents};
 
 /// How far a link has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +55,7 @@ pub(crate) struct Reporter {
 
 struct State {
     /// `None` once `Closed` was sent.
-    events: Option<mpsc::UnboundedSender<LinkEvent>>,
+    events: Option<LinkEvents>,
     stage: Stage,
     since: Instant,
     reason: Option<CloseReason>,
@@ -68,7 +67,7 @@ struct State {
 }
 
 impl Reporter {
-    pub(crate) fn new(key: ConnectionKey, events: mpsc::UnboundedSender<LinkEvent>) -> Arc<Self> {
+    pub(crate) fn new(key: ConnectionKey, events: LinkEvents) -> Arc<Self> {
         let state = State {
             events: Some(events),
             stage: Stage::Opening,
@@ -171,7 +170,7 @@ impl Reporter {
                 meaning::unexplained(state.stage, given_up, hint)
             });
             tracing::debug!(client_id = %self.key.client_id, phone_number = %self.key.phone_number, ?reason, "link closed");
-            let _ = events.send(LinkEvent::Closed(reason));
+            events.send(LinkEvent::Closed(reason));
         }
         self.acks.clear();
     }
@@ -190,7 +189,7 @@ impl Reporter {
         }
         if let Some(events) = &state.events {
             // Nobody listening is no reason to stop: whoever opened the link closes it.
-            let _ = events.send(event);
+            events.send(event);
         }
     }
 
@@ -280,6 +279,7 @@ impl Reporter {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use tokio::sync::mpsc;
     use wharf_domain::ClientId;
     use whatsapp_rust::wacore::types::events;
 
@@ -289,7 +289,7 @@ pub(super) mod tests {
     pub(in crate::live) fn reporter() -> (Arc<Reporter>, mpsc::UnboundedReceiver<LinkEvent>) {
         let (sender, events) = mpsc::unbounded_channel();
         let key = ConnectionKey::new(ClientId(1), "5511999999999".parse().unwrap());
-        (Reporter::new(key, sender), events)
+        (Reporter::new(key, sender.into()), events)
     }
 
     fn logged_out() -> Arc<Event> {

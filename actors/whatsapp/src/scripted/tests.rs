@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::FutureExt;
+use tokio::sync::mpsc;
 use wharf_domain::{ClientId, MessageKind};
 use wharf_store::AwaitedId;
 
@@ -47,7 +48,12 @@ fn message() -> IncomingMessage {
 async fn open(factory: &ScriptedFactory) -> (Arc<dyn Link>, mpsc::UnboundedReceiver<LinkEvent>) {
     let (sender, events) = mpsc::unbounded_channel();
     let link = factory
-        .open(&key(), LinkOptions::default(), sender, Arc::new(Counting::default()))
+        .open(
+            &key(),
+            LinkOptions::default(),
+            sender.into(),
+            Arc::new(Counting::default()),
+        )
         .await
         .unwrap();
     (link, events)
@@ -129,9 +135,8 @@ async fn deliveries_go_through_the_inbox() {
         refusals: AtomicUsize::new(1),
         ..Counting::default()
     });
-    let (sender, _events) = mpsc::unbounded_channel();
     let link = factory
-        .open(&key(), LinkOptions::default(), sender, inbox.clone())
+        .open(&key(), LinkOptions::default(), LinkEvents::new(drop), inbox.clone())
         .await
         .unwrap();
     let handle = factory.link(&key()).unwrap();
@@ -156,11 +161,15 @@ async fn deliveries_go_through_the_inbox() {
 async fn opening_can_fail_and_panic_and_be_waited_for() {
     let factory = ScriptedFactory::new();
     let attempt = || {
-        let (sender, _) = mpsc::unbounded_channel();
         let factory = factory.clone();
         async move {
             factory
-                .open(&key(), LinkOptions::default(), sender, Arc::new(Counting::default()))
+                .open(
+                    &key(),
+                    LinkOptions::default(),
+                    LinkEvents::new(drop),
+                    Arc::new(Counting::default()),
+                )
                 .await
                 .map(drop)
         }

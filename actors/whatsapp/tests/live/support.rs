@@ -232,7 +232,7 @@ impl World {
     pub(crate) async fn open_with(&self, options: LinkOptions, inbox: Arc<Memory>) -> Line {
         let (sender, events) = mpsc::unbounded_channel();
         let key = key();
-        let opened = self.factory.open(&key, options, sender, inbox.clone());
+        let opened = self.factory.open(&key, options, sender.into(), inbox.clone());
         let link = opened.await.unwrap();
         Line { link, events, inbox }
     }

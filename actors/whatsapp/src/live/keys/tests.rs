@@ -15,7 +15,6 @@ mod api {
 use std::{sync::Arc, time::Duration};
 
 use proptest::{collection::vec, prelude::*, test_runner::TestRunner};
-use tokio::sync::mpsc;
 use wharf_domain::{ClientId, ConnectionKey};
 use wharf_store::{KeyChange, KeyKind};
 use whatsapp_rust::store::traits::{
@@ -31,6 +30,7 @@ use self::{
     keeper::{Keeper, key_store},
 };
 use super::{DeviceKeys, KeyStore, Reporter, name_of, prefix_of};
+use crate::LinkEvents;
 
 /// How long a message may be refused.
 const PATIENCE: Duration = Duration::from_millis(300);
@@ -63,7 +63,7 @@ impl World {
     }
 
     fn device(&self, of: &ConnectionKey) -> DeviceKeys {
-        self.device_of(&Reporter::new(of.clone(), mpsc::unbounded_channel().0))
+        self.device_of(&Reporter::new(of.clone(), LinkEvents::new(drop)))
     }
 
     fn device_of(&self, link: &Arc<Reporter>) -> DeviceKeys {

@@ -2,11 +2,10 @@
 
 use std::sync::atomic::Ordering;
 
-use tokio::sync::mpsc;
 use wharf_store::KeyKind;
 use whatsapp_rust::store::traits::{ProtocolStore, SignalStore};
 
-use super::{super::reason, Reporter, World, copy, numbers};
+use super::{super::reason, LinkEvents, Reporter, World, copy, numbers};
 
 #[tokio::test]
 async fn a_ratchet_waits_for_the_copies_of_messages() {
@@ -37,7 +36,7 @@ async fn a_ratchet_waits_for_the_copies_of_messages() {
 #[tokio::test]
 async fn once_a_message_could_not_be_kept_its_link_ends_and_writes_nothing_more() {
     let world = World::start().await;
-    let link = Reporter::new(numbers()[0].clone(), mpsc::unbounded_channel().0);
+    let link = Reporter::new(numbers()[0].clone(), LinkEvents::new(drop));
     let keys = world.device_of(&link);
     keys.put_session("1@s", b"before").await.unwrap();
     world.keeper.refuse(true);

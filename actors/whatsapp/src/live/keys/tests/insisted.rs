@@ -2,11 +2,11 @@
 
 use std::{fs, time::Duration};
 
-use tokio::{sync::mpsc, time::timeout};
+use tokio::time::timeout;
 use wharf_store::{Store, StoreOptions};
 use whatsapp_rust::store::traits::{ProtocolStore, SignalStore};
 
-use super::{DeviceKeys, KeyStore, PATIENCE, Reporter, World, numbers};
+use super::{DeviceKeys, KeyStore, LinkEvents, PATIENCE, Reporter, World, numbers};
 
 /// Long enough for a loaded machine; a passing test waits for a fraction of it.
 const WITHIN: Duration = Duration::from_secs(60);
@@ -24,7 +24,7 @@ async fn unread(world: &World, patience: Duration) -> (DeviceKeys, std::sync::Ar
         store: Store::open(&options).await.unwrap(),
         ..world.keys.clone()
     };
-    let link = Reporter::new(numbers()[0].clone(), mpsc::unbounded_channel().0);
+    let link = Reporter::new(numbers()[0].clone(), LinkEvents::new(drop));
     let device = DeviceKeys::new(&keys, std::sync::Arc::clone(&link), patience).unwrap();
     (device, link)
 }
