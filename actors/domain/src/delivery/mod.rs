@@ -87,7 +87,7 @@ impl Delivery {
             catch_up: CatchUp::new(),
             pace: Pace::default(),
             doubt: Doubt::new(failure_count > 0),
-            recoveries: Recoveries::default(),
+            recoveries: Recoveries::new(),
             unhurried: Vec::new(),
             clock: SteadyClock::default(),
             timer: None,
