@@ -117,11 +117,11 @@ pub(super) fn on_retry(myself: &ActorRef<Message>, state: &mut State, retry: Ret
     let event_id = retry.event_id;
     let Some(machine) = state.machine.as_mut() else {
         let starting = WriteError::Unavailable("the webhook's delivery is starting".to_owned());
-        let _asker_gone = reply.send(RetryReply::Refused(starting));
+        let _asker_gone = reply.send(Err(starting));
         return;
     };
     if machine.request_retry(event_id) == RetryAnswer::UnderWay {
-        let _asker_gone = reply.send(RetryReply::UnderWay);
+        let _asker_gone = reply.send(Ok(None));
         return;
     }
     let (teller, shared) = (myself.clone(), Arc::clone(&state.args.shared));
@@ -136,8 +136,7 @@ pub(super) fn on_retry(myself: &ActorRef<Message>, state: &mut State, retry: Ret
             // It may be committed all the same, its answer lost.
             let _stopped = teller.cast(Message::Happened(DeliveryEvent::LookAgain));
         }
-        let answer = settled.map_or_else(RetryReply::Refused, |renewal| RetryReply::Settled(Box::new(renewal)));
-        let _asker_gone = reply.send(answer);
+        let _asker_gone = reply.send(settled.map(|renewal| Some(Box::new(renewal))));
     };
     spawn(myself, state, task);
 }
