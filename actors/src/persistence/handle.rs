@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use ractor::concurrency::oneshot;
 use thiserror::Error;
 use tokio::{sync::Mutex, time::timeout};
-use wharf_domain::{ClientId, ConnectionKey, WebhookId, fair::Caps, retention::Pace};
+use wharf_domain::{ClientId, ConnectionKey, WebhookId, fair::Caps, retention::StepPace};
 use wharf_store::{KeyRange, StoreError};
 
 use super::{Job, Message, Work, Write};
@@ -153,7 +153,7 @@ impl Persistence {
     /// # Errors
     /// As [`Persistence::commit`]; what was done stays done.
     async fn commit_all(&self, work: Work) -> Result<u64, WriteError> {
-        let mut pace = Pace::new(FIRST_STEP, LARGEST_STEP);
+        let mut pace = StepPace::new(FIRST_STEP, LARGEST_STEP);
         let mut removed = 0;
         loop {
             let size = u32::try_from(pace.size()).unwrap_or(u32::MAX);
