@@ -23,7 +23,7 @@ use wharf_whatsapp::{KeyStore, LinkError, LinkFactory, LiveConfig, LiveFactory};
 use crate::{
     clients::{self, ClientsError, WithToken},
     config::Config,
-    http::{self, Limits},
+    http::{self, ServerLimits},
 };
 
 /// What a second signal exits with: 128 + SIGINT, as shells have it.
@@ -72,7 +72,7 @@ fn advice(error: &std::io::Error) -> &'static str {
 pub struct Ready {
     gateway: Gateway,
     listener: TcpListener,
-    limits: Limits,
+    limits: ServerLimits,
     operator: Option<TokenHash>,
     /// Where it listens; the port is the one that was given out when the configuration says 0.
     pub address: SocketAddr,
@@ -141,7 +141,7 @@ pub async fn prepare(config: &Config) -> Result<Ready, ServeError> {
             return Err(error);
         }
     };
-    let limits = Limits {
+    let limits = ServerLimits {
         request_timeout: config.http.request_timeout,
         header_timeout: config.http.header_timeout,
         idle_timeout: config.http.idle_timeout,

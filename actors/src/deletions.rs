@@ -12,7 +12,7 @@ use wharf_domain::{Connection, ConnectionKey, Timestamp};
 
 use crate::{
     gateway::{GatewayError, restarting},
-    persistence::{Write, WriteError},
+    persistence::{Write, WriteError, insist},
     session,
     shared::Shared,
     tenant,
@@ -21,8 +21,6 @@ use crate::{
 /// Logging out at WhatsApp: up to 12 s to connect and 10 s to log out, once there is a turn for that, which may be minutes away
 /// when thousands of links wait for theirs. A session that needs longer goes on, and the janitor waits for it once more.
 const UNLINK_DEADLINE: Duration = Duration::from_secs(600);
-/// The pause before the store is asked again to remove what it refused to.
-const REMOVE_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// How a deletion ended, once it has.
 pub(crate) type Ended = Option<Result<(), GatewayError>>;
@@ -90,16 +88,11 @@ async fn carry_through(shared: &Shared, which: &Which) -> Result<(), GatewayErro
     }
     // The device is gone, and a store that refuses this may have refused to write that the connection is being deleted, too:
     // nobody else would go on with it.
-    let removed = loop {
-        match remove_rows(shared, which).await {
-            Ok(removed) => break removed,
-            Err(error) if error.is_passing() && !shared.notes.is_closed() => {
-                tracing::warn!(client = %key.client_id, number = %key.phone_number, %error, "a connection is not deleted yet; trying again");
-                tokio::time::sleep(REMOVE_AGAIN_AFTER).await;
-            }
-            Err(error) => return Err(error.into()),
-        }
+    let again = |error: &WriteError| {
+        tracing::warn!(client = %key.client_id, number = %key.phone_number, %error, "a connection is not deleted yet; trying again");
+        !shared.notes.is_closed()
     };
+    let removed = insist(again, || remove_rows(shared, which)).await?;
     if removed == Removed::This {
         shared.media.outbound.forget(key).await;
         shared.media.forget(|of| of == key);

@@ -56,16 +56,8 @@ pub(crate) struct Args {
     pub(crate) shared: Arc<Shared>,
 }
 
-/// The answer to a manual retry.
-#[derive(Debug)]
-pub(crate) enum RetryReply {
-    /// An attempt is under way already.
-    UnderWay,
-    /// The store's answer.
-    Settled(Box<Renewal>),
-    /// The store gave none.
-    Refused(WriteError),
-}
+/// The store's answer to a manual retry; `None` when an attempt is under way already.
+pub(crate) type RetryReply = Result<Option<Box<Renewal>>, WriteError>;
 
 /// What the actor can be told.
 pub(crate) enum Message {

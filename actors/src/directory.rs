@@ -272,8 +272,7 @@ impl Directory {
     /// A webhook was made, changed or deleted. Numbers without a session are of no interest.
     pub(crate) fn note_wanted(&self, key: &ConnectionKey, events: EventKinds, chats: ChatKinds) {
         if let Some(wanted) = self.wanted.lock().get(key) {
-            wanted.events.set(events);
-            wanted.chats.set(chats);
+            wanted.events.set((events, chats));
         }
     }
 
@@ -282,9 +281,7 @@ impl Directory {
     pub(crate) fn note_settings(&self, connection: &Connection) {
         let key = connection.key();
         if let Some(wanted) = self.wanted.lock().get(&key) {
-            wanted.pace.set(connection.sending);
-            wanted.rejects_calls.set(connection.reject_calls);
-            wanted.marks_read.set(connection.mark_read);
+            wanted.settings.set(connection.into());
         }
         if let Some(actor) = self.session_actor(&key) {
             let _restarting = actor.cast(session::Message::Outbox(session::outbox::Event::Wake));

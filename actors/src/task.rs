@@ -5,6 +5,17 @@ use std::{future::Future, time::Duration};
 use ractor::{ActorRef, Message};
 use tokio_util::task::AbortOnDropHandle;
 
+/// Tells an actor that something is due, at once and then again and again, until it stops.
+pub(crate) async fn tick<M: Message>(actor: ActorRef<M>, every: Duration, message: impl Fn() -> M) {
+    let mut ticks = tokio::time::interval(every);
+    loop {
+        ticks.tick().await;
+        if actor.cast(message()).is_err() {
+            return;
+        }
+    }
+}
+
 /// A task that ends with its owner: neither a restarted nor a stopped actor leaves one behind.
 #[derive(Debug, Default)]
 pub(crate) struct OwnedTask(Option<AbortOnDropHandle<()>>);

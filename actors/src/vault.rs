@@ -13,6 +13,7 @@ use std::{fmt, path::PathBuf, str::FromStr};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ring::{
     aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
+    hkdf::{HKDF_SHA256, Prk, Salt},
     rand::{SecureRandom as _, SystemRandom},
 };
 use thiserror::Error;
@@ -22,8 +23,6 @@ use wharf_domain::{
     signing::{SECRET_BYTES, Secret},
 };
 use wharf_store::{SealedProxy, Store, StoreError, StoredKey};
-
-use self::device_keys::Deriver;
 
 /// Bytes of the key.
 const KEY_BYTES: usize = 32;
@@ -105,8 +104,7 @@ pub enum VaultError {
 pub(crate) struct Vault {
     key: LessSafeKey,
     media: media::MediaKeys,
-    deriver: Deriver,
-    random: SystemRandom,
+    deriver: Prk,
 }
 
 impl Vault {
@@ -134,7 +132,7 @@ impl Vault {
             }
         };
         let vault = Self::new(&key)?;
-        let opens = |(of, sealed): &(Vec<u8>, Vec<u8>)| vault.open_bytes(of, sealed).is_ok();
+        let opens = |(of, sealed): &(Vec<u8>, Vec<u8>)| open(&vault.key, of, sealed).is_ok();
         let opens_device = |(of, row): &(ConnectionKey, StoredKey)| vault.opens_key(of, row);
         if !sample.iter().all(opens) || !device.iter().all(opens_device) {
             return Err(VaultError::WrongKey(source));
@@ -143,14 +141,12 @@ impl Vault {
     }
 
     fn new(key: &SecretsKey) -> Result<Self, VaultError> {
-        let media = media::MediaKeys::new(key)?;
-        let deriver = Deriver::new(key);
+        let deriver = deriver(key);
         let key = UnboundKey::new(&AES_256_GCM, &key.0).map_err(|_| VaultError::Cipher)?;
         Ok(Self {
-            media,
             key: LessSafeKey::new(key),
+            media: media::MediaKeys::new(&deriver)?,
             deriver,
-            random: SystemRandom::new(),
         })
     }
 
@@ -159,13 +155,13 @@ impl Vault {
     /// # Errors
     /// `Cipher`.
     pub(crate) fn make_secret(&self, webhook_id: WebhookId) -> Result<(Secret, Vec<u8>), VaultError> {
-        let secret = Secret::new(&random::<SECRET_BYTES>(&self.random)?);
+        let secret = Secret::new(&random::<SECRET_BYTES>()?);
         let sealed = self.seal(webhook_id, &secret)?;
         Ok((secret, sealed))
     }
 
     fn seal(&self, webhook_id: WebhookId, secret: &Secret) -> Result<Vec<u8>, VaultError> {
-        self.seal_bytes(&Kind::Secret.of(webhook_id), secret.bytes())
+        seal(&self.key, &Kind::Secret.of(webhook_id), secret.bytes())
     }
 
     /// Decrypts what [`Vault::make_secret`] sealed for this webhook.
@@ -173,7 +169,7 @@ impl Vault {
     /// # Errors
     /// `Sealed`.
     pub(crate) fn open(&self, webhook_id: WebhookId, sealed: &[u8]) -> Result<Secret, VaultError> {
-        Ok(Secret::new(&self.open_bytes(&Kind::Secret.of(webhook_id), sealed)?))
+        Ok(Secret::new(&open(&self.key, &Kind::Secret.of(webhook_id), sealed)?))
     }
 
     /// Encrypts a webhook's own headers.
@@ -181,7 +177,7 @@ impl Vault {
     /// # Errors
     /// `Cipher`.
     pub(crate) fn seal_headers(&self, webhook_id: WebhookId, headers: &OwnHeaders) -> Result<Vec<u8>, VaultError> {
-        self.seal_bytes(&Kind::Headers.of(webhook_id), &headers.to_json())
+        seal(&self.key, &Kind::Headers.of(webhook_id), &headers.to_json())
     }
 
     /// Decrypts what [`Vault::seal_headers`] sealed for this webhook.
@@ -189,7 +185,7 @@ impl Vault {
     /// # Errors
     /// `SealedHeaders`.
     pub(crate) fn open_headers(&self, webhook_id: WebhookId, sealed: &[u8]) -> Result<OwnHeaders, VaultError> {
-        let opened = self.open_bytes(&Kind::Headers.of(webhook_id), sealed);
+        let opened = open(&self.key, &Kind::Headers.of(webhook_id), sealed);
         let headers = opened.ok().and_then(|text| OwnHeaders::from_json(&text));
         headers.ok_or(VaultError::SealedHeaders)
     }
@@ -201,7 +197,7 @@ impl Vault {
     pub(crate) fn seal_proxy(&self, key: &ConnectionKey, proxy: &Proxy) -> Result<SealedProxy, VaultError> {
         Ok(SealedProxy {
             shown: proxy.shown(),
-            sealed: self.seal_bytes(&of_proxy(key), proxy.to_text().as_bytes())?,
+            sealed: seal(&self.key, &of_proxy(key), proxy.to_text().as_bytes())?,
         })
     }
 
@@ -210,25 +206,28 @@ impl Vault {
     /// # Errors
     /// `SealedProxy`.
     pub(crate) fn open_proxy(&self, key: &ConnectionKey, sealed: &[u8]) -> Result<Proxy, VaultError> {
-        let opened = self.open_bytes(&of_proxy(key), sealed).ok();
+        let opened = open(&self.key, &of_proxy(key), sealed).ok();
         let text = opened.and_then(|bytes| String::from_utf8(bytes).ok());
         text.and_then(|text| Proxy::from_text(&text))
             .ok_or(VaultError::SealedProxy)
     }
+}
 
-    /// `of` is the associated data: what is sealed, and whose it is.
-    fn seal_bytes(&self, of: &[u8], bytes: &[u8]) -> Result<Vec<u8>, VaultError> {
-        seal(&self.key, &self.random, of, bytes)
-    }
+/// What the keys for other purposes are derived from.
+fn deriver(key: &SecretsKey) -> Prk {
+    // The key is random bytes already, so there is nothing for a salt to do.
+    Salt::new(HKDF_SHA256, &[]).extract(&key.0)
+}
 
-    fn open_bytes(&self, of: &[u8], sealed: &[u8]) -> Result<Vec<u8>, VaultError> {
-        open(&self.key, of, sealed)
-    }
+/// The key for a purpose.
+fn derived(from: &Prk, purpose: &[&[u8]]) -> Result<LessSafeKey, VaultError> {
+    let key = from.expand(purpose, &AES_256_GCM).map_err(|_| VaultError::Cipher)?;
+    Ok(LessSafeKey::new(key.into()))
 }
 
 /// Encrypts `bytes` for the place that `place` says: format, nonce, text, tag.
-fn seal(key: &LessSafeKey, random: &SystemRandom, place: &[u8], bytes: &[u8]) -> Result<Vec<u8>, VaultError> {
-    let nonce = self::random::<NONCE_LEN>(random)?;
+fn seal(key: &LessSafeKey, place: &[u8], bytes: &[u8]) -> Result<Vec<u8>, VaultError> {
+    let nonce = random::<NONCE_LEN>()?;
     let mut sealed = Vec::with_capacity(HEAD + bytes.len() + key.algorithm().tag_len());
     sealed.push(FORMAT);
     sealed.extend_from_slice(&nonce);
@@ -289,9 +288,9 @@ impl Kind {
     }
 }
 
-fn random<const N: usize>(random: &SystemRandom) -> Result<[u8; N], VaultError> {
+fn random<const N: usize>() -> Result<[u8; N], VaultError> {
     let mut bytes = [0; N];
-    random.fill(&mut bytes).map_err(|_| VaultError::Cipher)?;
+    SystemRandom::new().fill(&mut bytes).map_err(|_| VaultError::Cipher)?;
     Ok(bytes)
 }
 

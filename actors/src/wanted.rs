@@ -3,47 +3,52 @@
 //! are marked as read. Of the first the writer decides in the end; here nothing may be missing that it would take.
 
 use parking_lot::Mutex;
-use wharf_domain::{ChatKinds, EventKinds, outgoing::Pace};
+use wharf_domain::{ChatKinds, Connection, EventKinds, outgoing::Pace};
 
 /// See the module. Not known at first: then everything counts as wanted, the pace as that of the configuration, calls are let
 /// ring, and messages stay unread.
 #[derive(Debug, Default)]
 pub(crate) struct Wanted {
-    /// What its webhook wants to be told of.
-    pub(crate) events: Known<EventKinds>,
-    /// Of which chats.
-    pub(crate) chats: Known<ChatKinds>,
-    /// The pace that its client set.
-    pub(crate) pace: Known<Option<Pace>>,
-    /// Whether calls are turned down as they ring.
-    pub(crate) rejects_calls: Known<bool>,
-    /// Whether messages that come in are marked as read.
-    pub(crate) marks_read: Known<bool>,
+    /// What its webhook wants to be told of, and of which chats.
+    pub(crate) events: Known<(EventKinds, ChatKinds)>,
+    /// What its client set.
+    pub(crate) settings: Known<NumberSettings>,
+}
+
+/// What a client sets of a number.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct NumberSettings {
+    pub(crate) pace: Option<Pace>,
+    pub(crate) rejects_calls: bool,
+    pub(crate) marks_read: bool,
+}
+
+impl From<&Connection> for NumberSettings {
+    fn from(row: &Connection) -> Self {
+        Self {
+            pace: row.sending,
+            rejects_calls: row.reject_calls,
+            marks_read: row.mark_read,
+        }
+    }
 }
 
 impl Wanted {
+    fn told(&self) -> (EventKinds, ChatKinds) {
+        self.events.get().unwrap_or((EventKinds::ALL, ChatKinds::ALL))
+    }
+
     pub(crate) fn get(&self) -> EventKinds {
-        self.events.get().unwrap_or(EventKinds::ALL)
+        self.told().0
     }
 
     /// Whether its webhook wants to be told of what lies in this chat.
     pub(crate) fn takes(&self, chat: &str) -> bool {
-        self.chats.get().unwrap_or(ChatKinds::ALL).take(chat)
+        self.told().1.take(chat)
     }
 
-    /// The pace that the number's client set.
-    pub(crate) fn pace(&self) -> Option<Pace> {
-        self.pace.get().flatten()
-    }
-
-    /// Whether calls are turned down as they ring.
-    pub(crate) fn rejects_calls(&self) -> bool {
-        self.rejects_calls.get().unwrap_or(false)
-    }
-
-    /// Whether messages that come in are marked as read.
-    pub(crate) fn marks_read(&self) -> bool {
-        self.marks_read.get().unwrap_or(false)
+    pub(crate) fn settings(&self) -> NumberSettings {
+        self.settings.get().unwrap_or_default()
     }
 }
 
@@ -76,25 +81,22 @@ mod tests {
     fn a_late_look_does_not_undo_a_change() {
         let wanted = Wanted::default();
         assert_eq!(wanted.get(), EventKinds::ALL);
-        wanted.events.found(EventKinds::NONE);
+        let told = |events| (events, ChatKinds::ALL);
+        wanted.events.found(told(EventKinds::NONE));
         assert_eq!(wanted.get(), EventKinds::NONE);
-        wanted.events.set(EventKinds::default());
-        wanted.events.found(EventKinds::ALL);
+        wanted.events.set(told(EventKinds::default()));
+        wanted.events.found(told(EventKinds::ALL));
         assert_eq!(wanted.get(), EventKinds::default());
 
-        let pace = |per_second| Some(Pace { per_second, burst: 1 });
-        assert_eq!(wanted.pace(), None);
-        wanted.pace.found(pace(1));
-        assert_eq!(wanted.pace(), pace(1));
-        wanted.pace.set(None);
-        wanted.pace.found(pace(2));
-        assert_eq!(wanted.pace(), None);
-
-        assert!(!wanted.rejects_calls() && !wanted.marks_read());
-        wanted.rejects_calls.found(true);
-        assert!(wanted.rejects_calls());
-        wanted.rejects_calls.set(false);
-        wanted.rejects_calls.found(true);
-        assert!(!wanted.rejects_calls());
+        let settings = |rejects_calls| NumberSettings {
+            rejects_calls,
+            ..NumberSettings::default()
+        };
+        assert!(!wanted.settings().rejects_calls);
+        wanted.settings.found(settings(true));
+        assert!(wanted.settings().rejects_calls);
+        wanted.settings.set(settings(false));
+        wanted.settings.found(settings(true));
+        assert!(!wanted.settings().rejects_calls);
     }
 }

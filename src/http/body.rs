@@ -20,12 +20,12 @@ const DRAIN_TIME: Duration = Duration::from_millis(500);
 
 /// How slow the sender of a large body may be: silent for so long, and in the long run no slower than the least pace. Only
 /// what is waited for the sender counts, not what is done with what has come.
-pub(super) struct Pace {
+pub(super) struct LeastRate {
     most: Duration,
     left: Duration,
 }
 
-impl Pace {
+impl LeastRate {
     pub(super) fn new(most: Duration) -> Self {
         Self { most, left: most }
     }
@@ -75,7 +75,7 @@ impl Body {
     }
 
     /// The next piece of a large body; `None` at the end.
-    pub(super) async fn next_within(&mut self, pace: &mut Pace) -> Result<Option<Bytes>, Problem> {
+    pub(super) async fn next_within(&mut self, pace: &mut LeastRate) -> Result<Option<Bytes>, Problem> {
         let begun = Instant::now();
         match timeout(pace.left, self.next()).await {
             Ok(Some(piece)) => {
@@ -208,7 +208,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_done_between_two_pieces_is_not_the_senders_time() {
         let time = Duration::from_millis(300);
-        let (mut body, mut pace) = (body(3), Pace::new(time));
+        let (mut body, mut pace) = (body(3), LeastRate::new(time));
         for number in 0..3 {
             assert!(matches!(body.next_within(&mut pace).await, Ok(Some(_))), "{number}");
             // As a desk that is slow to say whether a file may come, or a disk that is slow to take it.
@@ -220,7 +220,7 @@ mod tests {
     #[test]
     fn time_is_spent_and_earned_but_not_saved_up() {
         let second = Duration::from_secs(1);
-        let mut pace = Pace::new(10 * second);
+        let mut pace = LeastRate::new(10 * second);
         pace.came(16 * 1024, 4 * second);
         assert_eq!(pace.left, 7 * second);
         pace.came(1 << 20, second);

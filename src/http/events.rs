@@ -9,6 +9,7 @@ use super::{
     fields::{self, Fields},
     problem::{FieldError, Problem},
     query::Query,
+    values::error_prefix,
     webhooks::webhook_id,
 };
 
@@ -85,7 +86,7 @@ pub(super) async fn retry_failed(call: Call) -> Answer {
     let status = body.required("status", fields::failed);
     let since = body.optional("since", fields::time);
     let until = body.optional("until", fields::time);
-    let error = body.optional("error", fields::error_prefix);
+    let error = body.optional("error", error_prefix);
     let limit = body.optional("limit", fields::retry_limit);
     body.finish()?;
     status?;

@@ -14,15 +14,10 @@ use super::{
     problem::{FieldError, Problem},
 };
 
-/// The longest `webhook_url`. Longer ones are cut by proxies and servers on the way anyhow.
-const URL_MAX_BYTES: usize = 2048;
 /// Unknown fields that are named; a body of 64 KiB could hold thousands.
 const UNKNOWN_NAMED: usize = 20;
 /// Characters of an unknown field's name that are repeated.
 const NAME_SHOWN: usize = 100;
-
-/// The longest `error` to look for: longer than any that is kept to be told apart by.
-const ERROR_MAX_BYTES: usize = 1024;
 /// What stands for a value that is no whole number, where those below 0 are refused.
 const NO_NUMBER: i64 = -1;
 /// What is said of a text that is no time.
@@ -39,6 +34,7 @@ impl From<Refused> for Problem {
 }
 
 /// The fields of a body that have not been read yet, and what was wrong with those that have.
+#[derive(Default)]
 pub(super) struct Fields {
     rest: Map<String, Value>,
     errors: Vec<FieldError>,
@@ -50,11 +46,7 @@ impl Fields {
     /// Parses a body; a field that is given twice is refused. No body at all has no fields.
     pub(super) fn parse(body: &[u8]) -> Result<Self, Problem> {
         if body.is_empty() {
-            return Ok(Self {
-                rest: Map::new(),
-                errors: Vec::new(),
-                inexact: Vec::new(),
-            });
+            return Ok(Self::default());
         }
         let bad = |detail: String| Problem::new(StatusCode::BAD_REQUEST, detail);
         let text = std::str::from_utf8(body).map_err(|_| bad("the body is not UTF-8".into()))?;
@@ -79,7 +71,7 @@ impl Fields {
     pub(super) fn required<T>(
         &mut self,
         name: &'static str,
-        read: fn(&'static str, Value) -> Result<T, InvalidField>,
+        read: impl FnOnce(&'static str, Value) -> Result<T, InvalidField>,
     ) -> Result<T, Refused> {
         match self.rest.shift_remove(name) {
             Some(value) => self.keep(read(name, value)),
@@ -158,6 +150,19 @@ impl Fields {
         Ok(self.object(name, read)?.map(Some))
     }
 
+    /// An object that must be there; `missing` is said where it is not.
+    pub(super) fn required_object<T>(
+        &mut self,
+        name: &'static str,
+        missing: &str,
+        read: impl FnOnce(&mut Fields) -> Result<T, Refused>,
+    ) -> Result<T, Refused> {
+        match self.object(name, read)? {
+            Some(object) => Ok(object),
+            None => self.refuse(InvalidField::new(name, missing)),
+        }
+    }
+
     /// A list of objects, each read like a body of its own: what is wrong is named `name[0].field`.
     pub(super) fn objects<T>(
         &mut self,
@@ -193,8 +198,7 @@ impl Fields {
     ) -> Result<T, Refused> {
         let mut fields = Fields {
             rest,
-            errors: Vec::new(),
-            inexact: Vec::new(),
+            ..Fields::default()
         };
         let result = read(&mut fields);
         fields.name_unknown();
@@ -300,18 +304,6 @@ pub(super) fn overlap_hours(_name: &'static str, value: Value) -> Result<u32, In
     webhook::check_overlap_hours(integer(&value).unwrap_or(NO_NUMBER))
 }
 
-/// A webhook's address, as far as its length; whether it may be called is the gateway's to say.
-pub(super) fn url(name: &'static str, value: Value) -> Result<String, InvalidField> {
-    let url = string(name, value)?;
-    match url.len() {
-        1..=URL_MAX_BYTES => Ok(url),
-        length => Err(InvalidField::new(
-            name,
-            format!("must be 1 to {URL_MAX_BYTES} bytes long, this is {length}"),
-        )),
-    }
-}
-
 /// A client's own object.
 pub(super) fn metadata(name: &'static str, value: Value) -> Result<Option<Metadata>, InvalidField> {
     match value {
@@ -368,18 +360,6 @@ pub(super) fn failed(name: &'static str, value: Value) -> Result<(), InvalidFiel
 /// A moment.
 pub(super) fn time(name: &'static str, value: Value) -> Result<Timestamp, InvalidField> {
     Timestamp::from_rfc3339(&string(name, value)?).ok_or_else(|| InvalidField::new(name, TIME_WANTED))
-}
-
-/// What errors begin with.
-pub(super) fn error_prefix(name: &'static str, value: Value) -> Result<String, InvalidField> {
-    let text = string(name, value)?;
-    match text.len() {
-        1..=ERROR_MAX_BYTES => Ok(text),
-        length => Err(InvalidField::new(
-            name,
-            format!("must be 1 to {ERROR_MAX_BYTES} bytes long, this is {length}"),
-        )),
-    }
 }
 
 /// How many events to retry together.

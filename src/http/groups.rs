@@ -15,7 +15,7 @@ use super::{
     call::{Answer, Call, json},
     fields::{self, Fields},
     pictures,
-    values::{person, persons, phones},
+    values::{checked, person, persons, phones},
 };
 
 /// `GET /api/whatsapp/connections/:phone_number/groups`
@@ -32,7 +32,7 @@ pub(super) async fn one(call: Call) -> Answer {
 /// `POST /api/whatsapp/connections/:phone_number/groups`
 pub(super) async fn create(call: Call) -> Answer {
     let mut body = Fields::parse(&call.body)?;
-    let subject = body.required("subject", subject);
+    let subject = body.required("subject", checked(check_subject));
     let participants = body.required("participants", numbers);
     body.finish()?;
     let action = Action::CreateGroup {
@@ -80,7 +80,7 @@ pub(super) async fn leave(call: Call) -> Answer {
 pub(super) async fn change(call: Call) -> Answer {
     let group = group_id(&call)?;
     let mut body = Fields::parse(&call.body)?;
-    let subject = body.optional("subject", subject);
+    let subject = body.optional("subject", checked(check_subject));
     let description = body.optional("description", description_or_null);
     let announce = body.optional("announce", fields::boolean);
     let locked = body.optional("locked", fields::boolean);
@@ -209,11 +209,6 @@ fn group(name: &'static str, value: Value) -> Result<GroupId, InvalidField> {
 
 fn invite_code(call: &Call) -> Result<InviteCode, InvalidField> {
     InviteCode::parse("code", &call.second)
-}
-
-fn subject(name: &'static str, value: Value) -> Result<String, InvalidField> {
-    let subject = fields::string(name, value)?;
-    check_subject(name, &subject).map(|()| subject)
 }
 
 fn description_or_null(name: &'static str, value: Value) -> Result<Option<String>, InvalidField> {

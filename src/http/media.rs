@@ -4,17 +4,16 @@
 //! sandbox, and only pictures, sounds and films are shown in place.
 
 use std::{
-    io::{ErrorKind, SeekFrom},
+    io::{self, ErrorKind, SeekFrom},
     sync::Arc,
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use futures::stream;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::{
     fs::File,
     io::{AsyncReadExt as _, AsyncSeekExt as _},
-    sync::mpsc,
 };
 use warp::{
     Reply as _,
@@ -28,8 +27,6 @@ use super::{Desk, call::Answer, problem::Problem};
 
 /// What is read from the disk in one go.
 const PIECE: u64 = 64 * 1024;
-/// Pieces that are read ahead of the socket.
-const AHEAD: usize = 2;
 /// What the log calls these paths.
 pub(super) const PATTERN: &str = "/media/:client/:event_id/:name";
 /// The methods of these paths.
@@ -68,17 +65,15 @@ pub(super) async fn file(desk: &Arc<dyn Desk>, link: &MediaLink, signature: &str
 
 /// Serves the file of a link.
 pub(super) async fn serve(file: MediaFile, method: &Method, headers: &HeaderMap, link: &MediaLink) -> Answer {
-    let opened = match File::open(&file.path).await {
-        Ok(opened) => opened,
-        Err(error) => {
-            tracing::warn!(event = %link.event_id, %error, "a file of media cannot be opened");
-            return Err(refusal(match error.kind() {
-                ErrorKind::NotFound => NoMedia::Missing,
-                // Of a moment maybe: too many open files, a disk that does not answer.
-                _ => NoMedia::Unavailable("the file cannot be opened at present".to_owned()),
-            }));
-        }
+    let unopened = |error: io::Error| {
+        tracing::warn!(event = %link.event_id, %error, "a file of media cannot be opened");
+        refusal(match error.kind() {
+            ErrorKind::NotFound => NoMedia::Missing,
+            // Of a moment maybe: too many open files, a disk that does not answer.
+            _ => NoMedia::Unavailable("the file cannot be opened at present".to_owned()),
+        })
     };
+    let mut opened = File::open(&file.path).await.map_err(unopened)?;
     let tag = format!("\"{}\"", file.sha256);
     if listed(headers, &header::IF_NONE_MATCH, &tag) {
         let mut response = Response::default();
@@ -101,7 +96,8 @@ pub(super) async fn serve(file: MediaFile, method: &Method, headers: &HeaderMap,
     let mut response = if method == Method::HEAD {
         Response::default()
     } else {
-        body(opened, from, to - from)
+        opened.seek(SeekFrom::Start(from)).await.map_err(unopened)?;
+        body(opened, to - from)
     };
     described(&mut response, &file, link, &tag)?;
     let headers = response.headers_mut();
@@ -171,34 +167,20 @@ fn is_shown(mime_type: &str) -> bool {
     kinds.iter().any(|kind| mime_type.starts_with(kind)) && !mime_type.starts_with("image/svg")
 }
 
-/// Bytes of a file, read as the socket takes them.
-fn body(mut file: File, from: u64, length: u64) -> Response {
-    let (pieces, mut coming) = mpsc::channel::<std::io::Result<Bytes>>(AHEAD);
-    tokio::spawn(async move {
-        let mut left = length;
-        if let Err(error) = file.seek(SeekFrom::Start(from)).await {
-            let _client_gone = pieces.send(Err(error)).await;
-            return;
+/// Bytes of a file from where it stands, read as the socket takes them.
+fn body(file: File, length: u64) -> Response {
+    let pieces = stream::try_unfold((file, length), |(mut file, left)| async move {
+        if left == 0 {
+            return Ok(None);
         }
-        while left > 0 {
-            let mut piece = BytesMut::with_capacity(usize::try_from(left.min(PIECE)).unwrap_or(0));
-            let read = (&mut file).take(left.min(PIECE)).read_buf(&mut piece).await;
-            let piece = match read {
-                // Cut off behind our back: the connection breaks off, so that nobody takes it for the whole.
-                Ok(0) => Err(std::io::ErrorKind::UnexpectedEof.into()),
-                Ok(read) => {
-                    left = left.saturating_sub(read as u64);
-                    Ok(piece.freeze())
-                }
-                Err(error) => Err(error),
-            };
-            let failed = piece.is_err();
-            if pieces.send(piece).await.is_err() || failed {
-                return;
-            }
+        let mut piece = BytesMut::with_capacity(usize::try_from(left.min(PIECE)).unwrap_or(0));
+        match (&mut file).take(left.min(PIECE)).read_buf(&mut piece).await? {
+            // Cut off behind our back: the connection breaks off, so that nobody takes it for the whole.
+            0 => Err(io::Error::from(ErrorKind::UnexpectedEof)),
+            read => Ok(Some((piece.freeze(), (file, left.saturating_sub(read as u64))))),
         }
     });
-    warp::reply::stream(stream::poll_fn(move |cx| coming.poll_recv(cx))).into_response()
+    warp::reply::stream(pieces).into_response()
 }
 
 /// What of a file is asked for.

@@ -52,4 +52,4 @@ mod webhooks;
 mod tests;
 
 pub use desk::Desk;
-pub use server::{Limits, serve};
+pub use server::{ServerLimits, serve};

@@ -1,6 +1,5 @@
 //! People: what they show of themselves, blocks, the own profile, calls (docs/SENDING.md).
 
-use serde_json::Value;
 use wharf_domain::{
     InvalidField, Recipient,
     action::{Action, check_about, check_call_id, check_name},
@@ -9,9 +8,9 @@ use wharf_domain::{
 use super::{
     actions::{act, answer, look},
     call::{Answer, Call},
-    fields::{self, Fields},
+    fields::Fields,
     pictures,
-    values::person,
+    values::{checked, person},
 };
 
 /// `GET /api/whatsapp/connections/:phone_number/contacts/:number`
@@ -50,8 +49,8 @@ pub(super) async fn profile(call: Call) -> Answer {
 /// `PATCH /api/whatsapp/connections/:phone_number/profile`
 pub(super) async fn update_profile(call: Call) -> Answer {
     let mut body = Fields::parse(&call.body)?;
-    let name = body.optional("name", |name, value| checked(name, value, check_name));
-    let about = body.optional("about", |name, value| checked(name, value, check_about));
+    let name = body.optional("name", checked(check_name));
+    let about = body.optional("about", checked(check_about));
     body.finish()?;
     let action = Action::ChangeProfile {
         name: name?,
@@ -86,13 +85,4 @@ pub(super) async fn reject_call(call: Call) -> Answer {
 /// The person in the path: a number, written as freely as in a body, or a hidden id.
 fn somebody(call: &Call) -> Result<Recipient, InvalidField> {
     Recipient::parse_person("number", &call.second)
-}
-
-fn checked(
-    name: &'static str,
-    value: Value,
-    check: fn(&'static str, &str) -> Result<(), InvalidField>,
-) -> Result<String, InvalidField> {
-    let text = fields::string(name, value)?;
-    check(name, &text).map(|()| text)
 }

@@ -21,7 +21,7 @@ use tokio::{
 
 use wharf_domain::{ClientId, pace::earned};
 
-use super::{Limits, held::Held};
+use super::{ServerLimits, held::Held};
 
 mod watched;
 
@@ -161,7 +161,7 @@ impl Seat {
     }
 
     /// Whether its time for what it is doing has passed; then it is gone.
-    fn expire(&self, limits: &Limits) -> bool {
+    fn expire(&self, limits: &ServerLimits) -> bool {
         let mut state = self.state.lock();
         let limit = match state.doing {
             Doing::Waiting => limits.idle_timeout,
@@ -228,13 +228,13 @@ impl State {
 
 /// All places.
 pub(super) struct House {
-    limits: Limits,
+    limits: ServerLimits,
     taken: HashMap<Id, (Arc<Seat>, AbortHandle)>,
     idle: Arc<Notify>,
 }
 
 impl House {
-    pub(super) fn new(limits: Limits) -> Self {
+    pub(super) fn new(limits: ServerLimits) -> Self {
         Self {
             limits,
             taken: HashMap::new(),
@@ -347,7 +347,7 @@ mod tests {
     /// What a file that is sent does whenever its next piece is not there yet.
     #[tokio::test(start_paused = true)]
     async fn a_file_that_waits_for_the_disk_makes_no_room() {
-        let mut house = House::new(Limits {
+        let mut house = House::new(ServerLimits {
             max_connections: 2,
             ..LIMITS
         });

@@ -53,7 +53,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How much the facade takes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct ServerLimits {
     /// For everything between the last header byte and the answer, and as long again for the client to take it.
     pub request_timeout: Duration,
     /// For the head of a request, from its first byte to its last.
@@ -73,7 +73,7 @@ pub struct Limits {
 pub async fn serve(
     listener: TcpListener,
     desk: Arc<dyn Desk>,
-    limits: Limits,
+    limits: ServerLimits,
     operator: Option<TokenHash>,
     shutdown: impl Future<Output = ()>,
 ) {

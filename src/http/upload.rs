@@ -20,7 +20,7 @@ use wharf_actors::{Permit, Receiving, Slots};
 use wharf_domain::{fair::Caps, outgoing::FileType};
 
 use super::{
-    body::{BODY_MAX_BYTES, Body, Pace, announces_more_than, is_json, too_large},
+    body::{BODY_MAX_BYTES, Body, LeastRate, announces_more_than, is_json, too_large},
     call::{Call, Upload},
     groups::check_group,
     idempotency::given_key,
@@ -70,7 +70,7 @@ pub(super) async fn take_in(
     large: &Slots,
     brings: Brings,
 ) -> Result<bool, Problem> {
-    let mut pace = Pace::new(time);
+    let mut pace = LeastRate::new(time);
     let check_json = |headers: &HeaderMap, body: &[u8]| check_json(headers, body, brings);
     if let Some(boundary) = boundary(&call.headers)? {
         let (message, upload) = parts(call, body, pace, boundary, brings).await?;
@@ -131,7 +131,7 @@ fn boundary(headers: &HeaderMap) -> Result<Option<String>, Problem> {
 async fn from_the_disk(
     call: &Call,
     body: &mut Body,
-    mut pace: Pace,
+    mut pace: LeastRate,
     (mut receiving, begun): (Receiving, BytesMut),
     large: &Slots,
 ) -> Result<(Bytes, Permit), Problem> {
@@ -159,7 +159,7 @@ async fn from_the_disk(
 async fn parts(
     call: &Call,
     body: &mut Body,
-    pace: Pace,
+    pace: LeastRate,
     boundary: String,
     brings: Brings,
 ) -> Result<(Bytes, Upload), Problem> {
@@ -280,7 +280,7 @@ impl Flow {
         self.unclaimed.store(0, Ordering::Relaxed);
     }
 
-    fn pieces<'a>(&'a self, body: &'a mut Body, pace: Pace) -> impl Stream<Item = io::Result<Bytes>> + Send + 'a {
+    fn pieces<'a>(&'a self, body: &'a mut Body, pace: LeastRate) -> impl Stream<Item = io::Result<Bytes>> + Send + 'a {
         stream::unfold((body, pace), |(body, mut pace)| async {
             // The parser goes on asking until there is nothing at the moment.
             tokio::task::yield_now().await;

@@ -5,33 +5,46 @@ use std::{collections::HashSet, hash::Hash};
 use serde_json::Value;
 use wharf_domain::{
     InvalidField, PhoneNumber, Recipient,
-    outgoing::{MENTIONS_MAX, Mentions, check_emoji, check_line, check_message_id, check_text},
+    outgoing::{MENTIONS_MAX, Mentions},
 };
 
 use super::fields;
 
+/// The longest `webhook_url`. Longer ones are cut by proxies and servers on the way anyhow.
+const URL_MAX_BYTES: usize = 2048;
+/// The longest `error` to look for: longer than any that is kept to be told apart by.
+const ERROR_MAX_BYTES: usize = 1024;
 /// Characters that are repeated of an entry that is refused.
 const ENTRY_SHOWN: usize = 40;
 
-pub(super) fn text(name: &'static str, value: Value) -> Result<String, InvalidField> {
-    let text = fields::string(name, value)?;
-    check_text(name, &text).map(|()| text)
+/// A text that `check` takes.
+pub(super) fn checked(
+    check: impl FnOnce(&'static str, &str) -> Result<(), InvalidField>,
+) -> impl FnOnce(&'static str, Value) -> Result<String, InvalidField> {
+    move |name, value| {
+        let text = fields::string(name, value)?;
+        check(name, &text).map(|()| text)
+    }
 }
 
-pub(super) fn line(name: &'static str, value: Value) -> Result<String, InvalidField> {
-    let text = fields::string(name, value)?;
-    check_line(name, &text).map(|()| text)
+/// An address, as far as its length; whether it may be called is the gateway's to say.
+pub(super) fn url(name: &'static str, value: Value) -> Result<String, InvalidField> {
+    checked(|name, url| check_size(name, url, URL_MAX_BYTES))(name, value)
 }
 
-pub(super) fn emoji(name: &'static str, value: Value) -> Result<String, InvalidField> {
-    let emoji = fields::string(name, value)?;
-    check_emoji(name, &emoji).map(|()| emoji)
+/// What errors begin with.
+pub(super) fn error_prefix(name: &'static str, value: Value) -> Result<String, InvalidField> {
+    checked(|name, text| check_size(name, text, ERROR_MAX_BYTES))(name, value)
 }
 
-/// WhatsApp's id of a message.
-pub(super) fn message_id(name: &'static str, value: Value) -> Result<String, InvalidField> {
-    let id = fields::string(name, value)?;
-    check_message_id(name, &id).map(|()| id)
+fn check_size(name: &'static str, text: &str, most: usize) -> Result<(), InvalidField> {
+    match text.len() {
+        length if (1..=most).contains(&length) => Ok(()),
+        length => Err(InvalidField::new(
+            name,
+            format!("must be 1 to {most} bytes long, this is {length}"),
+        )),
+    }
 }
 
 /// Somebody.

@@ -16,13 +16,14 @@ use super::{
     fields::{self, Fields, Refused},
     numbers::Asked,
     problem::Problem,
+    values::url,
 };
 
 /// `POST /api/webhooks/register`
 pub(super) async fn register(call: Call) -> Answer {
     let mut body = Fields::parse(&call.body)?;
     let phone_number = body.required("phone_number", fields::phone);
-    let webhook_url = body.required("webhook_url", fields::url);
+    let webhook_url = body.required("webhook_url", url);
     let asked = settings(&mut body, fields::metadata);
     body.finish()?;
     let defaults = NewWebhook::new(phone_number?, webhook_url?);
@@ -113,7 +114,7 @@ fn settings(
     body: &mut Fields,
     metadata: fn(&'static str, Value) -> Result<Option<Metadata>, InvalidField>,
 ) -> Result<WebhookPatch, Refused> {
-    let webhook_url = body.optional("webhook_url", fields::url);
+    let webhook_url = body.optional("webhook_url", url);
     let max_retries = body.optional("max_retries", fields::max_retries);
     let is_active = body.optional("is_active", fields::boolean);
     let metadata = body.optional("metadata", metadata);

@@ -152,12 +152,12 @@ impl Walk {
 
 /// How much a step takes on, by its weight, from how long the one before held the writer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pace {
+pub struct StepPace {
     size: usize,
     most: usize,
 }
 
-impl Pace {
+impl StepPace {
     const LEAST: usize = 8;
 
     /// Begins small.
@@ -309,13 +309,13 @@ mod tests {
 
     #[test]
     fn a_step_that_holds_the_writer_makes_the_next_one_smaller() {
-        let mut pace = Pace::new(64, 512);
+        let mut pace = StepPace::new(64, 512);
         assert_eq!(pace.took(Duration::from_millis(40)), Duration::from_millis(120));
         assert_eq!(pace.size(), 32);
         for _ in 0..100 {
             pace.took(Duration::from_secs(9));
         }
-        assert_eq!(pace.size(), Pace::LEAST);
+        assert_eq!(pace.size(), StepPace::LEAST);
         assert_eq!(pace.took(Duration::ZERO), SHORTEST_PAUSE);
         for _ in 0..100 {
             pace.took(Duration::from_millis(1));
@@ -329,7 +329,7 @@ mod tests {
     fn no_step_takes_more_than_its_size_but_for_a_single_row() {
         // Events with one attempt each, with twenty, with bodies of 1.4 MB.
         let weights = [(1_000, 2), (400, 21), (50, 344)].map(|(rows, weight)| vec![weight; rows]);
-        let (weights, mut pace) = (weights.concat(), Pace::new(64, 1_000));
+        let (weights, mut pace) = (weights.concat(), StepPace::new(64, 1_000));
         let (mut left, mut steps, mut most) = (weights.as_slice(), 0, 0);
         while !left.is_empty() {
             let (taken, weight) = fitting(left.iter().copied(), pace.size());

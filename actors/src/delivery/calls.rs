@@ -1,6 +1,6 @@
 //! What the machine asks of the store, each in a task that reports back.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use ractor::{ActorRef, RpcReplyPort};
 use wharf_domain::{
@@ -11,12 +11,9 @@ use wharf_store::Renewal;
 
 use super::{Message, RetryReply, State, effects::spawn};
 use crate::{
-    persistence::{Ended, Retry, Write, WriteError},
+    persistence::{Ended, Retry, Write, WriteError, insist},
     shared::Shared,
 };
-
-/// The pause before the store is asked again to switch a webhook off.
-const DEACTIVATE_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// The outcome is on its way when this returns: an older counter of the webhook must not be committed after a newer one.
 pub(super) fn record(
@@ -95,28 +92,24 @@ pub(super) async fn revive(
     }
 }
 
-/// Ends when the store has it: until then a restart would begin anew, and be told `410` again.
+/// Ends when the store has it, or will never take it: until then a restart would begin anew, and be told `410` again.
 pub(super) async fn deactivate(
     shared: Arc<Shared>,
     (client_id, webhook_id): (ClientId, WebhookId),
     url: String,
     reason: &'static str,
 ) {
-    loop {
-        let write = (client_id, webhook_id, url.clone(), reason);
-        match shared.persistence.commit(Write::DeactivateWebhook, write).await {
-            // Its tenant tells this delivery, in the order of the commits.
-            Ok(Some(_)) => {
-                tracing::info!(webhook = %webhook_id, reason, "a webhook was switched off");
-                return;
-            }
-            // Deleted meanwhile, or it leads elsewhere.
-            Ok(None) => return,
-            Err(error) => {
-                tracing::warn!(webhook = %webhook_id, %error, "a webhook was not switched off; trying again");
-                tokio::time::sleep(DEACTIVATE_AGAIN_AFTER).await;
-            }
-        }
+    let again = |error: &WriteError| {
+        tracing::warn!(webhook = %webhook_id, %error, "a webhook was not switched off; trying again");
+        true
+    };
+    let write = || (client_id, webhook_id, url.clone(), reason);
+    match insist(again, || shared.persistence.commit(Write::DeactivateWebhook, write())).await {
+        // Its tenant tells this delivery, in the order of the commits.
+        Ok(Some(_)) => tracing::info!(webhook = %webhook_id, reason, "a webhook was switched off"),
+        // Deleted meanwhile, or it leads elsewhere.
+        Ok(None) => {}
+        Err(error) => tracing::error!(webhook = %webhook_id, %error, "a webhook cannot be switched off"),
     }
 }
 
@@ -124,11 +117,11 @@ pub(super) fn on_retry(myself: &ActorRef<Message>, state: &mut State, retry: Ret
     let event_id = retry.event_id;
     let Some(machine) = state.machine.as_mut() else {
         let starting = WriteError::Unavailable("the webhook's delivery is starting".to_owned());
-        let _asker_gone = reply.send(RetryReply::Refused(starting));
+        let _asker_gone = reply.send(Err(starting));
         return;
     };
     if machine.request_retry(event_id) == RetryAnswer::UnderWay {
-        let _asker_gone = reply.send(RetryReply::UnderWay);
+        let _asker_gone = reply.send(Ok(None));
         return;
     }
     let (teller, shared) = (myself.clone(), Arc::clone(&state.args.shared));
@@ -143,8 +136,7 @@ pub(super) fn on_retry(myself: &ActorRef<Message>, state: &mut State, retry: Ret
             // It may be committed all the same, its answer lost.
             let _stopped = teller.cast(Message::Happened(DeliveryEvent::LookAgain));
         }
-        let answer = settled.map_or_else(RetryReply::Refused, |renewal| RetryReply::Settled(Box::new(renewal)));
-        let _asker_gone = reply.send(answer);
+        let _asker_gone = reply.send(settled.map(|renewal| Some(Box::new(renewal))));
     };
     spawn(myself, state, task);
 }

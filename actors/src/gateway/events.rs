@@ -14,8 +14,7 @@ use wharf_store::{
 
 use super::{BulkRetry, Gateway, GatewayError, RETRY_DEADLINE, Tested, conflict, restarting};
 use crate::{
-    clock,
-    delivery::{self, RetryReply},
+    clock, delivery,
     persistence::{Retry, Write, WriteError},
 };
 
@@ -99,14 +98,12 @@ impl Gateway {
             };
             let ask = |reply| delivery::Message::RetryEvent { retry, reply };
             match delivery.call(ask, Some(RETRY_DEADLINE)).await {
-                Ok(CallResult::Success(RetryReply::UnderWay)) if event.status == EventStatus::Pending => {
-                    return Ok(None);
-                }
-                Ok(CallResult::Success(RetryReply::Settled(renewal))) => return Ok(Some(*renewal)),
-                Ok(CallResult::Success(RetryReply::Refused(error))) => return Err(error.into()),
+                Ok(CallResult::Success(Ok(None))) if event.status == EventStatus::Pending => return Ok(None),
+                Ok(CallResult::Success(Ok(Some(renewal)))) => return Ok(Some(*renewal)),
+                Ok(CallResult::Success(Err(error))) => return Err(error.into()),
                 // The end of the attempt is in the store and on its way to the actor; or the actor ended with the question in
                 // its mailbox: its webhook was deleted, it rests, or it starts anew. The next look finds out which.
-                Ok(CallResult::Success(RetryReply::UnderWay) | CallResult::SenderError) | Err(_)
+                Ok(CallResult::Success(Ok(None)) | CallResult::SenderError) | Err(_)
                     if begun.elapsed() < RETRY_DEADLINE =>
                 {
                     tokio::time::sleep(UNDER_WAY_PAUSE).await;

@@ -1,9 +1,6 @@
 //! Once under an `Idempotency-Key`: a claim is a committed row before anything is done, and ends with the answer.
 
-use std::{
-    sync::atomic::{AtomicI64, Ordering::Relaxed},
-    time::Duration,
-};
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
 use ractor::ActorStatus;
 use serde::{Serialize, de::DeserializeOwned};
@@ -13,11 +10,8 @@ use wharf_store::{KEY_LIFETIME, KeyClaim};
 use super::{Gateway, GatewayError, IdempotencyKey, conflict, restarting};
 use crate::{
     clock,
-    persistence::{Claim, Settlement, Write, WriteError},
+    persistence::{Claim, Settlement, Write, WriteError, insist},
 };
-
-/// The pause before the end of a claim that the store refused is written again.
-const SETTLE_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 impl Gateway {
     /// Carries something out under an idempotency key, if there is one: claimed with a committed row before, settled with
@@ -114,18 +108,11 @@ impl Gateway {
     /// although it is known; a disk that was full for a moment is mostly why nothing was sent in the first place.
     async fn settle_at_last(self, settlement: Settlement) {
         let until = tokio::time::Instant::now() + KEY_LIFETIME;
-        while tokio::time::Instant::now() < until && self.root.get_status() < ActorStatus::Stopping {
-            tokio::time::sleep(SETTLE_AGAIN_AFTER).await;
-            match self
-                .shared
-                .persistence
-                .commit(Write::SettleKey, settlement.clone())
-                .await
-            {
-                Err(error) if error.is_passing() => {}
-                Err(error) => return tracing::warn!(%error, "the end of an idempotent request was not committed"),
-                Ok(()) => return,
-            }
+        let again =
+            |_: &WriteError| tokio::time::Instant::now() < until && self.root.get_status() < ActorStatus::Stopping;
+        let persistence = &self.shared.persistence;
+        if let Err(error) = insist(again, || persistence.commit(Write::SettleKey, settlement.clone())).await {
+            tracing::warn!(%error, "the end of an idempotent request was not committed");
         }
     }
 }

@@ -12,7 +12,12 @@ use std::{sync::Arc, time::Duration};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use crate::{clock, deletions, delivery, persistence::WriteError, shared::Shared, task::OwnedTask};
+use crate::{
+    clock, deletions, delivery,
+    persistence::WriteError,
+    shared::Shared,
+    task::{OwnedTask, tick},
+};
 use retention::Retention;
 
 /// Deliveries that look at the store at a time, and the pause to the next ones: ten thousand together would keep all that read for
@@ -47,16 +52,7 @@ impl Actor for JanitorActor {
 
     async fn pre_start(&self, myself: ActorRef<Message>, shared: Arc<Shared>) -> Result<State, ActorProcessingErr> {
         let mut rounds = OwnedTask::default();
-        let every = shared.settings.keep.look_every;
-        rounds.set(async move {
-            let mut ticks = tokio::time::interval(every);
-            loop {
-                ticks.tick().await;
-                if myself.cast(Message::Round).is_err() {
-                    return;
-                }
-            }
-        });
+        rounds.set(tick(myself, shared.settings.keep.look_every, || Message::Round));
         Ok(State {
             shared,
             _rounds: rounds,

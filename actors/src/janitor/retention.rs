@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use wharf_domain::{
     Timestamp,
-    retention::{ClockWatch, Cutoffs, Pace, Visited, Walk, fitting},
+    retention::{ClockWatch, Cutoffs, StepPace, Visited, Walk, fitting},
 };
 
 use crate::{
@@ -62,8 +62,8 @@ pub(crate) struct Retention {
     walk_began: Option<Instant>,
     /// The last sent message that was looked at; none: from the oldest on.
     sent: Option<Visited>,
-    removing: Pace,
-    giving_back: Pace,
+    removing: StepPace,
+    giving_back: StepPace,
     watch: ClockWatch,
     started: Instant,
 }
@@ -74,8 +74,8 @@ impl Default for Retention {
             walk: Walk::default(),
             walk_began: None,
             sent: None,
-            removing: Pace::new(FIRST_STEP, VISIT),
-            giving_back: Pace::new(FIRST_STEP, PAGES),
+            removing: StepPace::new(FIRST_STEP, VISIT),
+            giving_back: StepPace::new(FIRST_STEP, PAGES),
             watch: ClockWatch::default(),
             started: Instant::now(),
         }
@@ -261,7 +261,7 @@ async fn webhooks(shared: &Shared, now: Timestamp, report: &mut Report) -> Resul
 async fn step(shared: &Shared, what: Work, rows: u32, report: &mut Report) -> Result<u64, WriteError> {
     let stepped = commit(shared, what, rows, report).await?;
     if stepped.removed > 0 {
-        tokio::time::sleep(Pace::new(FIRST_STEP, VISIT).took(stepped.held)).await;
+        tokio::time::sleep(StepPace::new(FIRST_STEP, VISIT).took(stepped.held)).await;
     }
     Ok(stepped.removed)
 }

@@ -21,13 +21,10 @@ use wharf_whatsapp::{LostFile, ReuploadError, media::MediaDecryptor};
 use super::{files::KeepError, inbox::link, ledger::Held, way::NoProxy};
 use crate::{
     clock,
-    persistence::{Postponed, Write, WriteError},
+    persistence::{Postponed, Write, WriteError, insist},
     shared::Shared,
     web::{download::MediaStream, way::Way},
 };
-
-/// The pause before the store is asked again to take what became of a download.
-const COMMIT_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// How long the phone may take to upload a file again. It may be off; the chat waits.
 const REUPLOAD_DEADLINE: Duration = Duration::from_secs(20);
@@ -80,13 +77,13 @@ pub(super) async fn carry_out(shared: &Shared, due: &DueMedia, asks: impl FnOnce
             tracing::warn!(event = %due.id, tries, error = error.as_str(), "a file is not here, and its event says so")
         }
     }
-    while let Err(error) = end(shared, due.key.client_id, due.id, result).await {
-        if !error.is_passing() {
-            tracing::error!(event = %due.id, %error, "the end of a download cannot be committed; it and its event wait for the next start");
-            return After::LeftOut;
-        }
+    let again = |error: &WriteError| {
         tracing::warn!(event = %due.id, %error, "the end of a download was not committed; trying again");
-        tokio::time::sleep(COMMIT_AGAIN_AFTER).await;
+        true
+    };
+    if let Err(error) = insist(again, || end(shared, due.key.client_id, due.id, result)).await {
+        tracing::error!(event = %due.id, %error, "the end of a download cannot be committed; it and its event wait for the next start");
+        return After::LeftOut;
     }
     if let (Ok(size), Some(held)) = (result, held) {
         held.kept(size);

@@ -39,7 +39,7 @@ use crate::{
     post::{Checked, PosterError},
     shared::Shared,
     slots::Slots,
-    task::OwnedTask,
+    task::{OwnedTask, tick},
     web::{download::MediaSource, upload::MediaUpload, way::Maker},
 };
 use download::After;
@@ -179,20 +179,13 @@ impl Actor for MediaActor {
         let mut ticks = OwnedTask::default();
         let (files, store) = (shared.media.files.clone(), shared.store.clone());
         let keep = shared.settings.media.keep;
-        let teller = myself.clone();
         ticks.set(async move {
             files.clear_unfinished().await;
             files.clear_departed(&store).await;
-            let looking = async {
-                let mut ticks = tokio::time::interval(LOOK_EVERY);
-                loop {
-                    ticks.tick().await;
-                    if teller.cast(Message::Look).is_err() {
-                        return;
-                    }
-                }
-            };
-            tokio::join!(files.clear_unknown(&store, keep), looking);
+            tokio::join!(
+                files.clear_unknown(&store, keep),
+                tick(myself, LOOK_EVERY, || Message::Look)
+            );
         });
         Ok(State {
             shared,

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use ractor::concurrency::oneshot;
 use thiserror::Error;
 use tokio::{sync::Mutex, time::timeout};
-use wharf_domain::{ClientId, ConnectionKey, WebhookId, fair::Caps, retention::Pace};
+use wharf_domain::{ClientId, ConnectionKey, WebhookId, fair::Caps, retention::StepPace};
 use wharf_store::{KeyRange, StoreError};
 
 use super::{Job, Message, Work, Write};
@@ -13,6 +13,8 @@ use crate::{directory::Directory, slots::Slots};
 
 /// A caller waits this long: a commit takes milliseconds, a locked database up to its busy timeout of 5 s.
 const DEADLINE: Duration = Duration::from_secs(15);
+/// The pause before the store is asked again to take what it did not.
+pub(crate) const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// Rows of the first step of a work on many, before it is known what a step takes here,
 const FIRST_STEP: usize = 64;
@@ -59,6 +61,23 @@ impl From<&StoreError> for WriteError {
 impl From<StoreError> for WriteError {
     fn from(error: StoreError) -> Self {
         Self::from(&error)
+    }
+}
+
+/// Writes again until the store has taken it, or refuses it for what it is. `again` hears of each write that the store did not
+/// take, and says whether there is to be another.
+///
+/// # Errors
+/// What the last write came to.
+pub(crate) async fn insist<T, F: Future<Output = Result<T, WriteError>>>(
+    again: impl Fn(&WriteError) -> bool,
+    write: impl Fn() -> F,
+) -> Result<T, WriteError> {
+    loop {
+        match write().await {
+            Err(error) if error.is_passing() && again(&error) => tokio::time::sleep(AGAIN_AFTER).await,
+            done => return done,
+        }
     }
 }
 
@@ -134,7 +153,7 @@ impl Persistence {
     /// # Errors
     /// As [`Persistence::commit`]; what was done stays done.
     async fn commit_all(&self, work: Work) -> Result<u64, WriteError> {
-        let mut pace = Pace::new(FIRST_STEP, LARGEST_STEP);
+        let mut pace = StepPace::new(FIRST_STEP, LARGEST_STEP);
         let mut removed = 0;
         loop {
             let size = u32::try_from(pace.size()).unwrap_or(u32::MAX);
@@ -241,7 +260,35 @@ impl Persistence {
 
 #[cfg(test)]
 mod tests {
+    use std::{cell::Cell, future::ready};
+
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_write_is_insisted_on_until_it_is_taken_or_refused_for_good() {
+        for end in [
+            Ok(()),
+            Err(WriteError::Rejected("why".to_owned())),
+            Err(WriteError::Damaged("why".to_owned())),
+        ] {
+            let (writes, told) = (Cell::new(0), Cell::new(0));
+            let ended = insist(
+                |_| told.replace(told.get() + 1) < 3,
+                || match writes.replace(writes.get() + 1) {
+                    0 => ready(Err(WriteError::Unavailable("full".to_owned()))),
+                    1 => ready(Err(WriteError::Unknown("late".to_owned()))),
+                    _ => ready(end.clone()),
+                },
+            );
+            assert_eq!(ended.await, end);
+            assert_eq!((writes.get(), told.get()), (3, 2));
+        }
+        let given_up = insist(
+            |_| false,
+            || ready(Err::<(), _>(WriteError::Unavailable("full".to_owned()))),
+        );
+        assert!(given_up.await.is_err_and(|error| error.is_passing()));
+    }
 
     #[test]
     fn what_cannot_be_read_is_not_tried_again() {

@@ -31,7 +31,7 @@ use crate::{directory::Directory, health::Health, metrics::Metrics, task::OwnedT
 use availability::{on_not_opened, on_probe, open, probe_later, refuse_waiting};
 use kept::{release_kept, take_in};
 
-pub(crate) use handle::{Persistence, WriteError};
+pub(crate) use handle::{AGAIN_AFTER, Persistence, WriteError, insist};
 pub(crate) use input::{
     Arrived, Change, Claim, Ended, Missed, Poll, Postponed, Registration, Retry, Rotation, SealedHeaders, Settlement,
     Stepped, Work, new_event,

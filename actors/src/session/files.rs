@@ -26,7 +26,7 @@ use crate::{
         prepare::{self, Unprepared},
         upload::{self, NotUploaded},
     },
-    persistence::Write,
+    persistence::{Write, WriteError, insist},
     shared::Shared,
     supervision::guarded,
     task::OwnedTask,
@@ -262,20 +262,13 @@ impl Work {
             },
             file: sealed.unwrap_or_default(),
         };
-        loop {
-            let committed = self
-                .shared
-                .persistence
-                .commit(Write::KeepOutgoingFile, file.clone())
-                .await;
-            match committed {
-                Err(error) if error.is_passing() => {
-                    tracing::warn!(number = %self.key.phone_number, %error, "what is known of a file was not written; trying again");
-                    tokio::time::sleep(PAUSE).await;
-                }
-                done => return done.map_err(|error| storage(&error)),
-            }
-        }
+        let again = |error: &WriteError| {
+            tracing::warn!(number = %self.key.phone_number, %error, "what is known of a file was not written; trying again");
+            true
+        };
+        let persistence = &self.shared.persistence;
+        let kept = insist(again, || persistence.commit(Write::KeepOutgoingFile, file.clone()));
+        kept.await.map_err(|error| storage(&error))
     }
 }
 

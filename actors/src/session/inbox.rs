@@ -70,7 +70,7 @@ impl SessionInbox {
 
     /// What of these is to be marked as read once they are committed.
     fn marks_of(&self, messages: &[IncomingMessage]) -> Vec<Mark> {
-        match self.wanted.marks_read() && self.wanted().contains(EventKind::Message) {
+        match self.wanted.settings().marks_read && self.wanted().contains(EventKind::Message) {
             true => messages.iter().filter_map(Mark::of).collect(),
             false => Vec::new(),
         }
@@ -105,7 +105,7 @@ impl Inbox for SessionInbox {
     }
 
     fn rejects_calls(&self) -> bool {
-        self.wanted.rejects_calls()
+        self.wanted.settings().rejects_calls
     }
 
     async fn commit(&self, mut messages: Vec<IncomingMessage>, came: Vec<AwaitedId>) -> Result<(), NotCommitted> {

@@ -183,12 +183,8 @@ async fn on_begin(myself: &ActorRef<Message>, state: &mut State) -> Result<(), A
         myself.stop(Some(GONE.to_owned()));
         return Ok(());
     };
-    let (events, chats) = shared.store.wanted(key).await?;
-    state.told.wanted().events.found(events);
-    state.told.wanted().chats.found(chats);
-    state.told.wanted().pace.found(row.sending);
-    state.told.wanted().rejects_calls.found(row.reject_calls);
-    state.told.wanted().marks_read.found(row.mark_read);
+    state.told.wanted().events.found(shared.store.wanted(key).await?);
+    state.told.wanted().settings.found((&row).into());
     let before = told_last(shared, key, SessionView::of_row(&row));
     let machine = Session::new(key.phone_number.clone(), SessionView::of_row(&row));
     let mut machine = machine.with_patience(shared.settings.patience);

@@ -182,7 +182,7 @@ pub(super) fn on_event(myself: &ActorRef<Message>, state: &mut State, event: Eve
 pub(super) fn pump(myself: &ActorRef<Message>, state: &mut State) {
     let link = open_link(state);
     let now = clock::steady();
-    let own = state.told.wanted().pace();
+    let own = state.told.wanted().settings().pace;
     state.sends.outbox.pace(state.args.shared.settings.sending.at(own), now);
     let pumped = state.sends.outbox.pump(now, link.is_some());
     for ticket in pumped.expired {

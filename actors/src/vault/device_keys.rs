@@ -6,35 +6,20 @@
 
 use std::sync::Arc;
 
-use ring::{
-    aead::{AES_256_GCM, LessSafeKey, UnboundKey},
-    hkdf::{HKDF_SHA256, Salt},
-    rand::SystemRandom,
-};
+use ring::aead::LessSafeKey;
 use wharf_domain::ConnectionKey;
 use wharf_store::{KeyKind, StoredKey};
 use wharf_whatsapp::{KeyCipher, KeysError};
 
-use super::{SecretsKey, Vault, VaultError, open, seal};
+use super::{Vault, VaultError, derived, open, seal};
 
 /// What the derived keys are for: another use of the vault's key derives others.
 const PURPOSE: &[u8] = b"wharf: what a linked device keeps";
-
-/// What derives numbers' keys.
-pub(super) struct Deriver(ring::hkdf::Prk);
-
-impl Deriver {
-    pub(super) fn new(key: &SecretsKey) -> Self {
-        // The key is random bytes already, so there is nothing for a salt to do.
-        Self(Salt::new(HKDF_SHA256, &[]).extract(&key.0))
-    }
-}
 
 /// Encrypts for one number.
 pub(crate) struct NumberCipher {
     of: ConnectionKey,
     key: LessSafeKey,
-    random: SystemRandom,
 }
 
 impl Vault {
@@ -45,12 +30,9 @@ impl Vault {
     pub(crate) fn number_cipher(&self, of: &ConnectionKey) -> Result<Arc<NumberCipher>, VaultError> {
         let client = of.client_id.0.to_be_bytes();
         let info = [PURPOSE, client.as_slice(), of.phone_number.as_str().as_bytes()];
-        let derived = self.deriver.0.expand(&info, &AES_256_GCM);
-        let key: UnboundKey = derived.map_err(|_| VaultError::Cipher)?.into();
         Ok(Arc::new(NumberCipher {
             of: of.clone(),
-            key: LessSafeKey::new(key),
-            random: self.random.clone(),
+            key: derived(&self.deriver, &info)?,
         }))
     }
 
@@ -72,7 +54,7 @@ impl NumberCipher {
 
 impl KeyCipher for NumberCipher {
     fn seal(&self, kind: KeyKind, name: &[u8], value: &[u8]) -> Result<Vec<u8>, KeysError> {
-        seal(&self.key, &self.random, &self.place(kind, name), value).map_err(|_| KeysError::Cipher)
+        seal(&self.key, &self.place(kind, name), value).map_err(|_| KeysError::Cipher)
     }
 
     fn open(&self, kind: KeyKind, name: &[u8], sealed: &[u8]) -> Result<Vec<u8>, KeysError> {
@@ -84,7 +66,7 @@ impl KeyCipher for NumberCipher {
 mod tests {
     use wharf_domain::ClientId;
 
-    use super::*;
+    use super::{super::SecretsKey, *};
 
     fn number(client: i64, phone: &str) -> ConnectionKey {
         ConnectionKey::new(ClientId(client), phone.parse().unwrap())

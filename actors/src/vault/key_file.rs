@@ -7,7 +7,6 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use ring::rand::SystemRandom;
 use wharf_store::private;
 
 use super::{KEY_BYTES, SecretsKey, VaultError, random};
@@ -29,7 +28,7 @@ pub(super) fn read_or_make(path: &Path, may_make: bool) -> Result<SecretsKey, Va
         }),
         Err(_) if !may_make => Err(VaultError::NoKey(path.to_owned())),
         Err(_) => {
-            let key = SecretsKey(random::<KEY_BYTES>(&SystemRandom::new())?);
+            let key = SecretsKey(random::<KEY_BYTES>()?);
             match write(path, &key) {
                 Ok(()) => {
                     tracing::info!(file = %path.display(), "made a key for the webhooks' secrets: back it up with the database");

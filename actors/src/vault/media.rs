@@ -1,13 +1,12 @@
 //! Keys for media, derived from the vault's own by HKDF-SHA256: one encrypts what downloads need, one signs links.
 
 use ring::{
-    aead::{AES_256_GCM, LessSafeKey, UnboundKey},
-    hkdf::{HKDF_SHA256, KeyType, Salt},
-    rand::SystemRandom,
+    aead::LessSafeKey,
+    hkdf::{HKDF_SHA256, Prk},
 };
 use wharf_domain::{ConnectionKey, EventId, message::MediaReference, outgoing::ReadyFile};
 
-use super::{SecretsKey, VaultError, open, seal};
+use super::{VaultError, derived, open, seal};
 
 /// What the derived keys are for: another use of the vault's key derives others.
 const SEALING: &[u8] = b"wharf: what downloads of media need";
@@ -20,39 +19,20 @@ pub(crate) struct MediaKeys {
     sealing: LessSafeKey,
     sending: LessSafeKey,
     linking: [u8; 32],
-    random: SystemRandom,
-}
-
-/// Bytes of the key that signs links.
-struct LinkKey;
-
-impl KeyType for LinkKey {
-    fn len(&self) -> usize {
-        32
-    }
 }
 
 impl MediaKeys {
     /// # Errors
     /// `Cipher`.
-    pub(super) fn new(key: &SecretsKey) -> Result<Self, VaultError> {
-        // The key is random bytes already, so there is nothing for a salt to do.
-        let derived = Salt::new(HKDF_SHA256, &[]).extract(&key.0);
-        let cipher = |purpose: &[u8]| {
-            let key = derived.expand(&[purpose], &AES_256_GCM).map(UnboundKey::from);
-            key.map(LessSafeKey::new).map_err(|_| VaultError::Cipher)
-        };
-        let (sealing, sending) = (cipher(SEALING)?, cipher(SENDING)?);
+    pub(super) fn new(from: &Prk) -> Result<Self, VaultError> {
         let mut linking = [0; 32];
-        derived
-            .expand(&[LINKING], LinkKey)
+        from.expand(&[LINKING], HKDF_SHA256)
             .and_then(|key| key.fill(&mut linking))
             .map_err(|_| VaultError::Cipher)?;
         Ok(Self {
-            sealing,
-            sending,
+            sealing: derived(from, &[SEALING])?,
+            sending: derived(from, &[SENDING])?,
             linking,
-            random: SystemRandom::new(),
         })
     }
 
@@ -66,7 +46,7 @@ impl MediaKeys {
     /// # Errors
     /// `Cipher`.
     pub(crate) fn seal(&self, id: EventId, reference: &MediaReference) -> Result<Vec<u8>, VaultError> {
-        seal(&self.sealing, &self.random, id.0.as_bytes(), &reference.to_bytes())
+        seal(&self.sealing, id.0.as_bytes(), &reference.to_bytes())
     }
 
     /// Decrypts what [`MediaKeys::seal`] made for this event.
@@ -88,7 +68,7 @@ impl MediaKeys {
         message_id: &str,
         file: &ReadyFile,
     ) -> Result<Vec<u8>, VaultError> {
-        seal(&self.sending, &self.random, &owner(key, message_id), &file.to_bytes())
+        seal(&self.sending, &owner(key, message_id), &file.to_bytes())
     }
 
     /// Decrypts what [`MediaKeys::seal_sent`] made for this message.
@@ -116,11 +96,18 @@ mod tests {
     use uuid::Uuid;
     use wharf_domain::message::{Asked, MediaKind};
 
-    use super::*;
+    use super::{
+        super::{SecretsKey, deriver},
+        *,
+    };
+
+    fn keys_of(byte: u8) -> MediaKeys {
+        MediaKeys::new(&deriver(&SecretsKey([byte; 32]))).unwrap()
+    }
 
     #[test]
     fn a_sent_file_opens_for_its_message_only() {
-        let keys = MediaKeys::new(&SecretsKey([7; 32])).unwrap();
+        let keys = keys_of(7);
         let file = ReadyFile {
             reference: MediaReference {
                 kind: MediaKind::Image,
@@ -148,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_reference_opens_for_its_event_under_its_key() {
-        let keys = MediaKeys::new(&SecretsKey([7; 32])).unwrap();
+        let keys = keys_of(7);
         let reference = MediaReference {
             kind: MediaKind::Video,
             direct_path: "/v/t".into(),
@@ -164,7 +151,7 @@ mod tests {
         assert_eq!(keys.open(id, &sealed).unwrap(), reference);
         assert_ne!(keys.seal(id, &reference).unwrap(), sealed, "a nonce each");
         assert!(!sealed.windows(4).any(|bytes| bytes == b"/v/t"));
-        let other = MediaKeys::new(&SecretsKey([8; 32])).unwrap();
+        let other = keys_of(8);
         assert!(other.open(id, &sealed).is_err());
         assert_ne!(other.link_key(), keys.link_key());
         assert!(keys.open(EventId(Uuid::from_u128(2)), &sealed).is_err());

@@ -5,13 +5,13 @@ use wharf_domain::{
     EventId, InvalidField, PhoneNumber, Recipient,
     outgoing::{
         self, CONTACTS_MAX, ContactCard, Content, ForwardSource, LinkPreview, Mentions, Poll, Quote, Target,
-        check_latitude, check_longitude,
+        check_emoji, check_latitude, check_line, check_longitude, check_message_id, check_text,
     },
 };
 
 use super::super::{
     fields::{self, Fields, Refused},
-    values::{degrees, emoji, line, mentions, message_id, person, text, texts},
+    values::{checked, degrees, mentions, person, texts},
 };
 
 /// What may be sent.
@@ -29,7 +29,7 @@ pub(super) fn content(body: &mut Fields, kind: &str) -> Result<NewContent, Refus
             contacts: body.objects("contacts", CONTACTS_MAX, card)?,
         },
         "reaction" => {
-            let (target, emoji) = (target(body), body.required("emoji", emoji));
+            let (target, emoji) = (target(body), body.required("emoji", checked(check_emoji)));
             Content::Reaction {
                 target: target?,
                 emoji: emoji?,
@@ -37,7 +37,7 @@ pub(super) fn content(body: &mut Fields, kind: &str) -> Result<NewContent, Refus
         }
         "poll" => Content::Poll { poll: poll(body)? },
         "edit" => {
-            let (target, text) = (target(body), body.required("text", text));
+            let (target, text) = (target(body), body.required("text", checked(check_text)));
             let mentions = body.optional("mentions", mentions);
             Content::Edit {
                 target: target?,
@@ -56,13 +56,13 @@ pub(super) fn content(body: &mut Fields, kind: &str) -> Result<NewContent, Refus
 }
 
 fn words(body: &mut Fields) -> Result<NewContent, Refused> {
-    let text = body.required("text", text);
+    let text = body.required("text", checked(check_text));
     let mentions = body.optional("mentions", mentions);
     let look = body.yes_or_no("link_preview", "auto") == Some(true);
     let link_preview = body.object_or("link_preview", PREVIEWS, |fields| {
-        let url = fields.required("url", line);
-        let title = fields.required("title", line);
-        let description = fields.optional("description", line);
+        let url = fields.required("url", checked(check_line));
+        let title = fields.required("title", checked(check_line));
+        let description = fields.optional("description", checked(check_line));
         Ok(LinkPreview {
             url: url?,
             title: title?,
@@ -89,7 +89,10 @@ fn words(body: &mut Fields) -> Result<NewContent, Refused> {
 fn place(body: &mut Fields) -> Result<Content, Refused> {
     let latitude = body.required("latitude", |name, value| degrees(name, &value, check_latitude));
     let longitude = body.required("longitude", |name, value| degrees(name, &value, check_longitude));
-    let (name, address) = (body.optional("name", line), body.optional("address", line));
+    let (name, address) = (
+        body.optional("name", checked(check_line)),
+        body.optional("address", checked(check_line)),
+    );
     Ok(Content::Location {
         latitude: latitude?,
         longitude: longitude?,
@@ -99,9 +102,9 @@ fn place(body: &mut Fields) -> Result<Content, Refused> {
 }
 
 fn card(fields: &mut Fields) -> Result<ContactCard, Refused> {
-    let name = fields.required("name", line);
+    let name = fields.required("name", checked(check_line));
     let phone_number = fields.required("phone_number", fields::phone);
-    let organization = fields.optional("organization", line);
+    let organization = fields.optional("organization", checked(check_line));
     Ok(ContactCard {
         name: name?,
         phone_number: phone_number?,
@@ -110,8 +113,8 @@ fn card(fields: &mut Fields) -> Result<ContactCard, Refused> {
 }
 
 fn poll(body: &mut Fields) -> Result<Poll, Refused> {
-    let poll = body.object("poll", |fields| {
-        let question = fields.required("question", line);
+    body.required_object("poll", "is missing", |fields| {
+        let question = fields.required("question", checked(check_line));
         let options = fields.required("options", |name, value| {
             let options = texts(name, value)?;
             Poll::check_options(name, &options).map(|()| options)
@@ -130,36 +133,28 @@ fn poll(body: &mut Fields) -> Result<Poll, Refused> {
             }),
             Err(refusal) => fields.refuse(refusal),
         }
-    });
-    match poll? {
-        Some(poll) => Ok(poll),
-        None => body.refuse(InvalidField::new("poll", "is missing")),
-    }
+    })
 }
 
 fn target(body: &mut Fields) -> Result<Target, Refused> {
-    let target = body.object("target", |fields| {
-        let message_id = fields.required("message_id", message_id);
+    body.required_object("target", "is missing", |fields| {
+        let message_id = fields.required("message_id", checked(check_message_id));
         let from = fields.optional("from", person);
         Ok(Target {
             message_id: message_id?,
             from: from?,
         })
-    });
-    match target? {
-        Some(target) => Ok(target),
-        None => body.refuse(InvalidField::new("target", "is missing")),
-    }
+    })
 }
 
 pub(super) fn quote(body: &mut Fields, in_group: bool) -> Result<Option<Quote>, Refused> {
     body.object("reply_to", |fields| {
-        let message_id = fields.required("message_id", message_id);
+        let message_id = fields.required("message_id", checked(check_message_id));
         let from = match in_group {
             true => fields.required("from", person).map(Some),
             false => fields.optional("from", person),
         };
-        let text = fields.optional("text", text);
+        let text = fields.optional("text", checked(check_text));
         Ok(Quote {
             message_id: message_id?,
             from: from?,
@@ -205,7 +200,7 @@ fn forward(body: &mut Fields) -> Result<ForwardSource, Refused> {
         let id = fields::string(name, value)?.parse::<EventId>();
         id.map_err(|_| InvalidField::new(name, "must be the id of an event"))
     });
-    let sent = body.optional("message_id", message_id);
+    let sent = body.optional("message_id", checked(check_message_id));
     match (event?, sent?) {
         (Some(event), None) => Ok(ForwardSource::Event(event)),
         (None, Some(sent)) => Ok(ForwardSource::Sent(sent)),

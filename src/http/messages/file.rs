@@ -5,7 +5,6 @@ use base64::{
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 use bytes::Bytes;
-use serde_json::Value;
 use wharf_actors::{NewFile, NewMedia, NewPicture, ReceivedFile};
 use wharf_domain::{
     InvalidField,
@@ -17,7 +16,7 @@ use super::{
         call::{Call, Upload},
         fields::{self, Fields, Refused},
         problem::{FieldError, Problem},
-        values::mentions,
+        values::{checked, mentions, url},
     },
     check_large,
 };
@@ -42,7 +41,7 @@ pub(super) struct Draft {
 pub(super) fn read(body: &mut Fields, kind: FileType, is_part: bool) -> Result<Draft, Refused> {
     let has_caption = kind.has_caption();
     let caption = if has_caption {
-        body.optional("caption", caption)
+        body.optional("caption", checked(check_caption))
     } else {
         Ok(None)
     };
@@ -63,16 +62,12 @@ pub(super) fn read(body: &mut Fields, kind: FileType, is_part: bool) -> Result<D
         ),
         _ => (Ok(None), Ok(None)),
     };
-    let name = body.optional("file_name", file_name);
+    let name = body.optional("file_name", checked(check_file_name));
     let given = match is_part {
-        true => Ok(None),
-        false => body.object("media", media),
+        true => Ok((SentFile::default(), None)),
+        false => given(body),
     };
-    let (mut file, base64) = match given? {
-        Some(given) => given,
-        None if is_part => (SentFile::default(), None),
-        None => return body.refuse(InvalidField::new("media", format!("is missing: it {WANTED}"))),
-    };
+    let (mut file, base64) = given?;
     file.file_name = name?.or(file.file_name);
     let (caption, mentions): (Option<String>, _) = (caption?, mentions?.unwrap_or_default());
     if caption.is_none() && !mentions.is_empty() {
@@ -102,11 +97,15 @@ pub(super) fn read(body: &mut Fields, kind: FileType, is_part: bool) -> Result<D
     })
 }
 
+fn given(body: &mut Fields) -> Result<(SentFile, Option<String>), Refused> {
+    body.required_object("media", &format!("is missing: it {WANTED}"), media)
+}
+
 fn media(fields: &mut Fields) -> Result<(SentFile, Option<String>), Refused> {
-    let url = fields.optional("url", fields::url);
+    let url = fields.optional("url", url);
     let base64 = fields.optional("base64", fields::string);
-    let mime_type = fields.optional("mime_type", mime_type);
-    let name = fields.optional("file_name", file_name);
+    let mime_type = fields.optional("mime_type", checked(check_mime_type));
+    let name = fields.optional("file_name", checked(check_file_name));
     let (url, base64) = (url?, base64?);
     if url.is_some() == base64.is_some() {
         return fields.refuse(InvalidField::new("url", WANTED));
@@ -178,11 +177,7 @@ pub(in crate::http) async fn picture(call: &mut Call) -> Result<NewPicture, Prob
     }
     check_large(call)?;
     let mut body = Fields::parse(&call.body)?;
-    let given = match body.object("media", media) {
-        Ok(None) => body.refuse(InvalidField::new("media", format!("is missing: it {WANTED}"))),
-        Ok(Some(given)) => Ok(given),
-        Err(refused) => Err(refused),
-    };
+    let given = given(&mut body);
     body.finish()?;
     call.body = Bytes::new();
     let picture = match given? {
@@ -225,19 +220,4 @@ async fn decoded(call: &Call, base64: &str) -> Result<ReceivedFile, Problem> {
         )])),
         _ => Ok(file),
     }
-}
-
-fn caption(name: &'static str, value: Value) -> Result<String, InvalidField> {
-    let caption = fields::string(name, value)?;
-    check_caption(name, &caption).map(|()| caption)
-}
-
-fn mime_type(name: &'static str, value: Value) -> Result<String, InvalidField> {
-    let mime = fields::string(name, value)?;
-    check_mime_type(name, &mime).map(|()| mime)
-}
-
-fn file_name(name: &'static str, value: Value) -> Result<String, InvalidField> {
-    let file = fields::string(name, value)?;
-    check_file_name(name, &file).map(|()| file)
 }

@@ -16,7 +16,7 @@ use wharf_domain::Metadata;
 use wharf_support::wait_until;
 
 use super::{
-    ALPHA, BETA, Facade, LIMITS, Limits, NUMBER,
+    ALPHA, BETA, Facade, LIMITS, NUMBER, ServerLimits,
     client::{Ask, Reply},
     media,
 };
@@ -25,8 +25,8 @@ use super::{
 const SERVED_WITHIN: Duration = Duration::from_secs(15);
 const PATIENCE: Duration = Duration::from_secs(30);
 
-fn limits(max_connections: usize, max_requests_per_client: usize) -> Limits {
-    Limits {
+fn limits(max_connections: usize, max_requests_per_client: usize) -> ServerLimits {
+    ServerLimits {
         request_timeout: Duration::from_secs(60),
         max_connections,
         max_requests_per_client,
@@ -162,7 +162,7 @@ async fn strangers_who_read_nothing_keep_nobody_out() {
         "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n",
         "GET /api/webhooks/list HTTP/1.1\r\nhost: x\r\n\r\n",
     ] {
-        let facade = Facade::start_with(Limits {
+        let facade = Facade::start_with(ServerLimits {
             request_timeout: Duration::from_secs(600),
             ..limits(4, 2)
         })

@@ -9,7 +9,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::{ALPHA, Facade, LIMITS, Limits, NUMBER, client::Reply, sockets::raw};
+use super::{ALPHA, Facade, LIMITS, NUMBER, ServerLimits, client::Reply, sockets::raw};
 
 /// Sockets that do nothing, where the process may have enough files open.
 const IDLE: usize = 2000;
@@ -60,7 +60,7 @@ async fn drip(facade: &Facade, first: &str, again: &str, pause: Duration) -> (Du
 #[tokio::test]
 async fn a_head_that_comes_byte_by_byte_is_cut_off() {
     let header_timeout = Duration::from_millis(500);
-    let facade = Facade::start_with(Limits {
+    let facade = Facade::start_with(ServerLimits {
         header_timeout,
         ..LIMITS
     })
@@ -87,7 +87,7 @@ async fn a_head_that_comes_byte_by_byte_is_cut_off() {
 
 #[tokio::test]
 async fn a_body_that_comes_byte_by_byte_is_408() {
-    let facade = Facade::start_with(Limits {
+    let facade = Facade::start_with(ServerLimits {
         request_timeout: Duration::from_secs(4),
         ..LIMITS
     })
@@ -107,7 +107,7 @@ async fn a_body_that_comes_byte_by_byte_is_408() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_thousand_idle_sockets_keep_nobody_out_and_are_closed() {
     let idle_timeout = Duration::from_secs(4);
-    let facade = Facade::start_with(Limits {
+    let facade = Facade::start_with(ServerLimits {
         idle_timeout,
         max_connections: 4000,
         ..LIMITS
@@ -132,7 +132,7 @@ async fn two_thousand_idle_sockets_keep_nobody_out_and_are_closed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn idle_sockets_beyond_the_limit_give_way_to_who_asks() {
-    let facade = Facade::start_with(Limits {
+    let facade = Facade::start_with(ServerLimits {
         max_connections: 200,
         ..LIMITS
     })
@@ -177,7 +177,7 @@ async fn idle_sockets(facade: &Facade) -> Vec<TcpStream> {
 
 #[tokio::test]
 async fn a_client_that_does_not_read_its_answers_is_cut_off() {
-    let facade = Facade::start_with(Limits {
+    let facade = Facade::start_with(ServerLimits {
         request_timeout: Duration::from_secs(5),
         ..LIMITS
     })

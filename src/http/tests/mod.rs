@@ -30,7 +30,7 @@ use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
 use wharf_domain::TokenHash;
 
-use super::{Limits, serve};
+use super::{ServerLimits, serve};
 use client::Ask;
 use fake::FakeDesk;
 
@@ -44,7 +44,7 @@ const OPERATOR: &str = "operator-token-0";
 const NUMBER: &str = "5511999999999";
 
 /// Limits that no test runs into by accident.
-pub(super) const LIMITS: Limits = Limits {
+pub(super) const LIMITS: ServerLimits = ServerLimits {
     request_timeout: Duration::from_secs(20),
     header_timeout: Duration::from_secs(20),
     idle_timeout: Duration::from_secs(60),
@@ -66,11 +66,11 @@ impl Facade {
         Self::start_with(LIMITS).await
     }
 
-    async fn start_with(limits: Limits) -> Self {
+    async fn start_with(limits: ServerLimits) -> Self {
         Self::start_for(limits, Some(TokenHash::of(OPERATOR))).await
     }
 
-    async fn start_for(limits: Limits, operator: Option<TokenHash>) -> Self {
+    async fn start_for(limits: ServerLimits, operator: Option<TokenHash>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let desk = Arc::new(FakeDesk::default());

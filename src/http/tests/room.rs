@@ -24,7 +24,7 @@ use super::{
         upload,
         watch::watchers,
     },
-    ALPHA, LIMITS, Limits,
+    ALPHA, LIMITS, ServerLimits,
     fake::FakeDesk,
 };
 
@@ -39,7 +39,7 @@ struct Full {
 
 impl Full {
     async fn new() -> Self {
-        let mut house = House::new(Limits {
+        let mut house = House::new(ServerLimits {
             max_connections: 1,
             ..LIMITS
         });

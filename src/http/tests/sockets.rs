@@ -12,7 +12,7 @@ use wharf_support::wait_until;
 
 use super::{
     super::server::STOP_TIME,
-    ALPHA, Facade, LIMITS, Limits, NUMBER,
+    ALPHA, Facade, LIMITS, NUMBER, ServerLimits,
     client::{Ask, Reply},
 };
 
@@ -26,8 +26,8 @@ fn message(facade: &Facade, text: &str) -> Ask {
         .json(&json!({"to": NUMBER, "type": "text", "text": text}))
 }
 
-fn limits(request_timeout: u64, max_connections: usize) -> Limits {
-    Limits {
+fn limits(request_timeout: u64, max_connections: usize) -> ServerLimits {
+    ServerLimits {
         request_timeout: Duration::from_millis(request_timeout),
         max_connections,
         max_requests_per_client: max_connections,

@@ -15,7 +15,7 @@ use tokio::{
 use wharf_support::wait_until;
 
 use super::{
-    super::Limits,
+    super::ServerLimits,
     ALPHA, Facade, LIMITS, NUMBER,
     client::{Ask, Reply},
     fake::FILE_MAX,
@@ -246,8 +246,8 @@ async fn a_key_stands_for_the_message_and_what_the_file_holds() {
     assert_ne!(hashes[0], hashes[2]);
 }
 
-fn limits(request_timeout: u64) -> Limits {
-    Limits {
+fn limits(request_timeout: u64) -> ServerLimits {
+    ServerLimits {
         request_timeout: Duration::from_millis(request_timeout),
         ..LIMITS
     }

@@ -16,7 +16,7 @@ use wharf_actors::Qr;
 use wharf_domain::{ConnectionStatus, Timestamp, session::ReasonCode};
 
 use super::{
-    super::server::{Limits, STOP_TIME},
+    super::server::{STOP_TIME, ServerLimits},
     ALPHA, BETA, Facade, LIMITS, NUMBER,
     pictures::CODE,
 };
@@ -211,7 +211,7 @@ async fn a_client_has_a_bounded_number_of_streams() {
 
 #[tokio::test]
 async fn what_is_followed_outlasts_short_times_of_the_configuration() {
-    let facade = Facade::start_with(Limits {
+    let facade = Facade::start_with(ServerLimits {
         idle_timeout: Duration::from_millis(600),
         request_timeout: Duration::from_millis(1500),
         ..LIMITS

@@ -48,25 +48,19 @@ pub struct GroupPatch {
 /// `InvalidField` for what WhatsApp takes as no group's name.
 pub fn check_subject(field: &'static str, subject: &str) -> Result<(), InvalidField> {
     check_line(field, subject)?;
-    match subject.chars().count() {
-        ..=SUBJECT_MAX_CHARS => Ok(()),
-        count => Err(InvalidField::new(
-            field,
-            format!("must have at most {SUBJECT_MAX_CHARS} characters, this has {count}"),
-        )),
-    }
+    check_at_most(field, subject, SUBJECT_MAX_CHARS)
 }
 
 /// # Errors
 /// `InvalidField` for what is longer than WhatsApp takes.
 pub fn check_description(field: &'static str, description: &str) -> Result<(), InvalidField> {
-    match description.chars().count() {
-        ..=DESCRIPTION_MAX_CHARS => Ok(()),
-        count => Err(InvalidField::new(
-            field,
-            format!("must have at most {DESCRIPTION_MAX_CHARS} characters, this has {count}"),
-        )),
-    }
+    check_at_most(field, description, DESCRIPTION_MAX_CHARS)
+}
+
+fn check_at_most(field: &'static str, text: &str, most: usize) -> Result<(), InvalidField> {
+    let count = text.chars().count();
+    let wrong = || InvalidField::new(field, format!("must have at most {most} characters, this has {count}"));
+    (count <= most).then_some(()).ok_or_else(wrong)
 }
 
 /// # Errors

@@ -120,7 +120,7 @@ struct Sweep {
     scope: DueScope,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct CatchUp {
     /// Whether the store may have chats that are neither held nor parked nor to be met by the sweep under way.
     dirty: bool,
@@ -144,15 +144,7 @@ impl CatchUp {
     pub(super) fn new() -> Self {
         Self {
             dirty: true,
-            sweep: None,
-            loading: None,
-            generation: 0,
-            parked: false,
-            parked_due_at: None,
-            due: false,
-            named: BTreeSet::new(),
-            unparking: false,
-            not_before: None,
+            ..Self::default()
         }
     }
 

@@ -90,7 +90,7 @@ impl Delivery {
             pace: Pace::default(),
             doubt: Doubt::new(failure_count > 0),
             awaiting: 0,
-            recoveries: Recoveries::default(),
+            recoveries: Recoveries::new(),
             unhurried: Vec::new(),
             clock: SteadyClock::default(),
             timer: None,

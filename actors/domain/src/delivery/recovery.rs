@@ -32,8 +32,9 @@ const PROBES_ALONE: u32 = 5;
 const BEGINNING: i64 = -1;
 
 /// What a read, and what is revived after it, is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Round {
+    #[default]
     Probe,
     /// Another one after a probe that keeps failing.
     Turn,
@@ -52,7 +53,7 @@ enum Revival {
 }
 
 /// See the module.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Recoveries {
     /// Whether the store may have parked events.
     suspected: bool,
@@ -86,41 +87,23 @@ pub(super) struct Recoveries {
     turn: i64,
 }
 
-impl Default for Recoveries {
-    fn default() -> Self {
+impl Recoveries {
+    pub(super) fn new() -> Self {
         Self {
             suspected: true,
-            again: false,
-            reading: false,
-            generation: 0,
-            round: Round::Probe,
-            round_began: None,
-            well_since: false,
-            not_before: None,
-            out: HashMap::new(),
-            behind: HashSet::new(),
-            attempted: false,
-            delivered: false,
-            passing: false,
-            fruitful: false,
             cursor: BEGINNING,
-            idle_passes: 0,
-            pass_ended: None,
-            failed_probes: 0,
-            turn_is_due: false,
             turn: BEGINNING,
+            ..Self::default()
         }
     }
-}
 
-impl Recoveries {
     /// Knows nothing any more but what is under way; a read's answer is stale.
     pub(super) fn start_over(&mut self) {
         *self = Self {
             generation: self.generation,
             out: std::mem::take(&mut self.out),
             behind: std::mem::take(&mut self.behind),
-            ..Self::default()
+            ..Self::new()
         };
     }
 

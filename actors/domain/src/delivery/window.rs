@@ -40,7 +40,7 @@ pub(super) struct Drained {
     pub(super) complete: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Window {
     /// How many events it holds; more only beside those that are being worked on.
     most: usize,
@@ -63,14 +63,7 @@ impl Window {
     pub(super) fn of(most: usize) -> Self {
         Self {
             most,
-            chats: HashMap::new(),
-            by_id: HashMap::new(),
-            in_progress: 0,
-            ready: BTreeMap::new(),
-            last_ready: 0,
-            due: BTreeSet::new(),
-            renewing: HashSet::new(),
-            large: Vec::new(),
+            ..Self::default()
         }
     }
 

@@ -153,6 +153,20 @@ pub struct Call {
     pub seconds: Option<u32>,
 }
 
+impl Call {
+    /// One of which nothing else is known.
+    pub fn new(id: &str, state: CallState) -> Self {
+        Self {
+            id: id.to_owned(),
+            state,
+            video: None,
+            rejected: false,
+            reason: None,
+            seconds: None,
+        }
+    }
+}
+
 words! {
     /// What somebody does.
     pub enum PresenceState {

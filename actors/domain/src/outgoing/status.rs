@@ -53,10 +53,11 @@ pub mod code {
 
 words! {
     /// Where a message stands. Ordered by progress: what proves more is greater.
-    #[derive(PartialOrd, Ord, Deserialize)]
+    #[derive(PartialOrd, Ord, Default, Deserialize)]
     #[serde(rename_all = "snake_case")]
     pub enum SendStatus {
         /// Waits here, or is on its way to WhatsApp's server.
+        #[default]
         Queued = "queued",
         /// It was not sent, as far as is known.
         Failed = "failed",
@@ -122,7 +123,7 @@ impl News {
 }
 
 /// How far a message has come, and when.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Progress {
     /// Where it stands.
     pub status: SendStatus,
@@ -142,22 +143,6 @@ pub struct Progress {
     pub played_at: Option<Timestamp>,
     /// When it failed.
     pub failed_at: Option<Timestamp>,
-}
-
-impl Default for Progress {
-    fn default() -> Self {
-        Self {
-            status: SendStatus::Queued,
-            error_code: None,
-            error: None,
-            started_at: None,
-            sent_at: None,
-            delivered_at: None,
-            read_at: None,
-            played_at: None,
-            failed_at: None,
-        }
-    }
 }
 
 impl Progress {

@@ -1,9 +1,6 @@
 //! The rows of messages that go out: made, followed, and taken up again when a session starts.
 
-use std::{
-    sync::{Arc, Weak},
-    time::Duration,
-};
+use std::sync::{Arc, Weak};
 
 use ractor::{ActorProcessingErr, ActorRef};
 use uuid::Uuid;
@@ -17,13 +14,10 @@ use wharf_whatsapp::SendError;
 use super::{Pending, pump};
 use crate::{
     clock,
-    persistence::{Write, WriteError},
+    persistence::{AGAIN_AFTER, Write, WriteError},
     session::{Message, State, files},
     shared::Shared,
 };
-
-/// The pause before news that the store refused is written again.
-const NOTE_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// Takes up what waited when the session ended. What was being handed over then is told as unknown.
 pub(in crate::session) async fn reload(
@@ -185,7 +179,7 @@ async fn write(
         && error.is_passing()
     {
         tracing::warn!(number, %error, "what became of a message was not written; trying again");
-        tokio::time::sleep(NOTE_AGAIN_AFTER).await;
+        tokio::time::sleep(AGAIN_AFTER).await;
         // A gateway that is gone writes nothing.
         let Some(shared) = shared.upgrade() else { return };
         noted = shared.persistence.commit(Write::NoteOutgoing, notes.clone()).await;

@@ -1,5 +1,15 @@
 //! What a client wants sent, as WhatsApp's message.
 
+/// A message with one field.
+macro_rules! only {
+    ($field:ident: $value:expr) => {
+        Message {
+            $field: MessageField::some($value),
+            ..Default::default()
+        }
+    };
+}
+
 mod file;
 
 use std::collections::{HashMap, HashSet};
@@ -99,16 +109,13 @@ pub(crate) fn compose(outgoing: &Outgoing, scene: &Scene<'_>) -> Result<Message,
             longitude,
             name,
             address,
-        } => Message {
-            location_message: MessageField::some(LocationMessage {
-                degrees_latitude: Some(*latitude),
-                degrees_longitude: Some(*longitude),
-                name: name.clone(),
-                address: address.clone(),
-                ..Default::default()
-            }),
+        } => only!(location_message: LocationMessage {
+            degrees_latitude: Some(*latitude),
+            degrees_longitude: Some(*longitude),
+            name: name.clone(),
+            address: address.clone(),
             ..Default::default()
-        },
+        }),
         Content::Contact { contacts } => cards(contacts),
         Content::Reaction { target, emoji } => {
             build_reaction_message(key(target, outgoing, scene, false)?, emoji.clone(), scene.now_ms)
@@ -121,7 +128,7 @@ pub(crate) fn compose(outgoing: &Outgoing, scene: &Scene<'_>) -> Result<Message,
             caption_of,
         } => {
             let edited = words(scene, text, mentions, None, false);
-            protocol(ProtocolMessage {
+            only!(protocol_message: ProtocolMessage {
                 key: MessageField::some(key(target, outgoing, scene, true)?),
                 r#type: Some(protocol_message::Type::MESSAGE_EDIT),
                 edited_message: MessageField::some(match caption_of {
@@ -132,7 +139,7 @@ pub(crate) fn compose(outgoing: &Outgoing, scene: &Scene<'_>) -> Result<Message,
                 ..Default::default()
             })
         }
-        Content::Revoke { target } => protocol(ProtocolMessage {
+        Content::Revoke { target } => only!(protocol_message: ProtocolMessage {
             key: MessageField::some(key(target, outgoing, scene, true)?),
             r#type: Some(protocol_message::Type::REVOKE),
             ..Default::default()
@@ -190,10 +197,7 @@ fn words(
         scene.mention(mentions, &mut context);
         extended.context_info = MessageField::some(context);
     }
-    Message {
-        extended_text_message: MessageField::some(extended),
-        ..Default::default()
-    }
+    only!(extended_text_message: extended)
 }
 
 fn cards(contacts: &[ContactCard]) -> Message {
@@ -201,19 +205,13 @@ fn cards(contacts: &[ContactCard]) -> Message {
     if cards.len() == 1
         && let Some(card) = cards.pop()
     {
-        return Message {
-            contact_message: MessageField::some(card),
-            ..Default::default()
-        };
+        return only!(contact_message: card);
     }
-    Message {
-        contacts_array_message: MessageField::some(ContactsArrayMessage {
-            display_name: Some(format!("{} contacts", cards.len())),
-            contacts: cards,
-            ..Default::default()
-        }),
+    only!(contacts_array_message: ContactsArrayMessage {
+        display_name: Some(format!("{} contacts", cards.len())),
+        contacts: cards,
         ..Default::default()
-    }
+    })
 }
 
 /// A card in vCard 3.0 as WhatsApp's clients write it: `waid` makes the number one that can be tapped.
@@ -258,25 +256,15 @@ fn question(poll: &Poll) -> Message {
         ..Default::default()
     });
     let secret = [Uuid::new_v4().into_bytes(), Uuid::new_v4().into_bytes()].concat();
-    let mut message = Message {
-        message_context_info: MessageField::some(MessageContextInfo {
-            message_secret: Some(secret),
-            ..Default::default()
-        }),
+    let mut message = only!(message_context_info: MessageContextInfo {
+        message_secret: Some(secret),
         ..Default::default()
-    };
+    });
     match poll.selectable_count {
         1 => message.poll_creation_message_v3 = creation,
         _ => message.poll_creation_message = creation,
     }
     message
-}
-
-fn protocol(protocol: ProtocolMessage) -> Message {
-    Message {
-        protocol_message: MessageField::some(protocol),
-        ..Default::default()
-    }
 }
 
 /// The message that another one is about. `ours` says whose it is when nobody said.

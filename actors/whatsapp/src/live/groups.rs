@@ -49,7 +49,7 @@ impl Acting {
         };
         for person in &mut found.participants {
             if person.phone_number.is_none() {
-                person.phone_number = self.number_of(&person.jid).await.map(Jid::pn);
+                person.phone_number = self.number_of(&person.jid, None).await.map(Jid::pn);
             }
         }
         Ok(Done::Group(told(found)))
@@ -146,8 +146,11 @@ impl Acting {
         set.map(|_| Done::Done).map_err(of_change)
     }
 
-    /// The number of somebody, where it is known here.
-    pub(super) async fn number_of(&self, person: &Jid) -> Option<String> {
+    /// The number of somebody: as WhatsApp said it, or where it is known here.
+    pub(super) async fn number_of(&self, person: &Jid, said: Option<String>) -> Option<String> {
+        if said.is_some() {
+            return said;
+        }
         let known = ids::called(&self.client, person.clone(), false).await;
         known.is_pn().then(|| known.user_base().to_owned())
     }

@@ -94,10 +94,7 @@ impl Acting {
         let mut requests = Vec::with_capacity(asking.len());
         for one in asking {
             requests.push(JoinRequest {
-                phone_number: match one.number {
-                    Some(number) => Some(number),
-                    None => self.number_of(&one.jid).await,
-                },
+                phone_number: self.number_of(&one.jid, one.number).await,
                 jid: one.jid.to_string(),
                 requested_at: one.since.map(Timestamp::from_seconds),
             });

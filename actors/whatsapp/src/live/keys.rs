@@ -115,6 +115,15 @@ impl DeviceKeys {
         Ok(())
     }
 
+    /// Commits changes, if there are any: all or nothing, in one commit.
+    async fn commit_some(&self, changes: impl Iterator<Item = Result<KeyChange>>) -> Result<()> {
+        let changes = changes.collect::<Result<Vec<_>>>()?;
+        if changes.is_empty() {
+            return Ok(());
+        }
+        self.commit(changes).await.map(drop)
+    }
+
     /// Commits changes, and with them the removals that wait. Ratchets wait for the copies of messages.
     async fn commit(&self, changes: Vec<KeyChange>) -> Result<KeysChanged> {
         if changes.iter().any(is_ratchet) {

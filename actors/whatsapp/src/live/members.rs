@@ -73,10 +73,7 @@ impl Acting {
         let mut refused = Vec::with_capacity(not_added.len());
         for one in not_added {
             refused.push(NotAdded {
-                phone_number: match one.number {
-                    Some(number) => Some(number),
-                    None => self.number_of(&one.jid).await,
-                },
+                phone_number: self.number_of(&one.jid, one.number).await,
                 jid: one.jid.to_string(),
                 error: one.error,
             });
@@ -147,15 +144,12 @@ impl Acting {
     }
 
     pub(super) async fn changed(&self, action: &str, answer: ParticipantChangeResponse) -> ParticipantChange {
-        let number = match &answer.phone_number {
-            Some(number) => Some(number.user_base().to_owned()),
-            None => self.number_of(&answer.jid).await,
-        };
+        let said = answer.phone_number.as_ref().map(|number| number.user_base().to_owned());
         ParticipantChange {
             action: action.to_owned(),
             ok: answer.is_ok(),
             jid: answer.jid.to_string(),
-            phone_number: number,
+            phone_number: self.number_of(&answer.jid, said).await,
             error: answer.error,
         }
     }

@@ -98,7 +98,7 @@ impl Acting {
         let mut blocks = Vec::with_capacity(entries.len());
         for BlocklistEntry { jid, .. } in entries {
             blocks.push(Blocked {
-                phone_number: self.number_of(&jid).await,
+                phone_number: self.number_of(&jid, None).await,
                 jid: jid.to_string(),
             });
         }

@@ -50,7 +50,7 @@ fn in_context(scene: &Scene<'_>, message: &MediaMessage, context: Option<Context
 macro_rules! filled {
     ($message:ident, $ready:expr, $file:expr, $context:expr, { $($field:ident: $value:expr),* $(,)? }) => {{
         let MediaReference { direct_path, media_key, enc_sha256, sha256, size, .. } = $ready.reference.clone();
-        MessageField::some($message {
+        $message {
             url: Some($ready.url.clone()).filter(|url| !url.is_empty()),
             direct_path: Some(direct_path),
             mimetype: $file.mime_type.clone(),
@@ -62,7 +62,7 @@ macro_rules! filled {
             context_info: $context,
             $($field: $value,)*
             ..Default::default()
-        })
+        }
     }};
 }
 
@@ -81,17 +81,14 @@ fn of_kind(
     let SentFile {
         seconds, width, height, ..
     } = *file;
-    let mut composed = Message::default();
     match message.kind {
-        FileType::Image => {
-            composed.image_message = filled!(ImageMessage, ready, file, context, {
-                caption: caption,
-                width: width,
-                height: height,
-                jpeg_thumbnail: ready.thumbnail.clone(),
-                view_once: once,
-            });
-        }
+        FileType::Image => only!(image_message: filled!(ImageMessage, ready, file, context, {
+            caption: caption,
+            width: width,
+            height: height,
+            jpeg_thumbnail: ready.thumbnail.clone(),
+            view_once: once,
+        })),
         FileType::Video => {
             let film = filled!(VideoMessage, ready, file, context, {
                 caption: caption,
@@ -104,44 +101,37 @@ fn of_kind(
                 gif_playback: message.gif.then_some(true),
             });
             match message.note {
-                true => composed.ptv_message = film,
-                false => composed.video_message = film,
+                true => only!(ptv_message: film),
+                false => only!(video_message: film),
             }
         }
-        FileType::Audio | FileType::Voice => {
-            composed.audio_message = filled!(AudioMessage, ready, file, context, {
-                seconds: seconds,
-                ptt: Some(message.kind == FileType::Voice),
-                waveform: ready.waveform.clone(),
-                streaming_sidecar: ready.sidecar.clone(),
-                view_once: once,
-            });
-        }
+        FileType::Audio | FileType::Voice => only!(audio_message: filled!(AudioMessage, ready, file, context, {
+            seconds: seconds,
+            ptt: Some(message.kind == FileType::Voice),
+            waveform: ready.waveform.clone(),
+            streaming_sidecar: ready.sidecar.clone(),
+            view_once: once,
+        })),
         FileType::Document => {
             let captioned = caption.is_some();
-            composed.document_message = filled!(DocumentMessage, ready, file, context, {
+            let document = only!(document_message: filled!(DocumentMessage, ready, file, context, {
                 caption: caption,
                 title: file.file_name.clone(),
                 file_name: file.file_name.clone(),
                 jpeg_thumbnail: ready.thumbnail.clone(),
-            });
+            }));
             // Phones wrap a document that has a caption, and show no caption without.
-            if captioned {
-                composed = Message {
-                    document_with_caption_message: wrapped(composed),
-                    ..Default::default()
-                };
+            match captioned {
+                true => only!(document_with_caption_message: wrapped(document)),
+                false => document,
             }
         }
-        FileType::Sticker => {
-            composed.sticker_message = filled!(StickerMessage, ready, file, context, {
-                width: width,
-                height: height,
-                is_animated: Some(ready.animated),
-            });
-        }
+        FileType::Sticker => only!(sticker_message: filled!(StickerMessage, ready, file, context, {
+            width: width,
+            height: height,
+            is_animated: Some(ready.animated),
+        })),
     }
-    composed
 }
 
 /// Words as the caption of a file that was sent, which leaves the file as it is: WhatsApp's apps change a caption only where what
@@ -152,56 +142,40 @@ pub(super) fn captioned(kind: FileType, words: Message) -> Message {
         None => (words.conversation, MessageField::none()),
     };
     match kind {
-        FileType::Image => Message {
-            image_message: MessageField::some(ImageMessage {
-                caption,
-                context_info,
-                ..Default::default()
-            }),
+        FileType::Image => only!(image_message: ImageMessage {
+            caption,
+            context_info,
             ..Default::default()
-        },
-        FileType::Video => Message {
-            video_message: MessageField::some(VideoMessage {
-                caption,
-                context_info,
-                ..Default::default()
-            }),
+        }),
+        FileType::Video => only!(video_message: VideoMessage {
+            caption,
+            context_info,
             ..Default::default()
-        },
+        }),
         // Nothing else has a caption.
-        FileType::Document | FileType::Audio | FileType::Voice | FileType::Sticker => Message {
-            document_with_caption_message: wrapped(Message {
-                document_message: MessageField::some(DocumentMessage {
-                    caption,
-                    context_info,
-                    ..Default::default()
-                }),
+        FileType::Document | FileType::Audio | FileType::Voice | FileType::Sticker => {
+            let document = DocumentMessage {
+                caption,
+                context_info,
                 ..Default::default()
-            }),
-            ..Default::default()
-        },
+            };
+            only!(document_with_caption_message: wrapped(only!(document_message: document)))
+        }
     }
 }
 
 /// What may be seen once is wrapped as well as marked: older phones heed the one, newer the other.
 fn once(kind: FileType, message: Message) -> Message {
-    let wrapped = wrapped(message);
     match kind {
-        FileType::Voice | FileType::Audio => Message {
-            view_once_message_v2_extension: wrapped,
-            ..Default::default()
-        },
-        _ => Message {
-            view_once_message_v2: wrapped,
-            ..Default::default()
-        },
+        FileType::Voice | FileType::Audio => only!(view_once_message_v2_extension: wrapped(message)),
+        _ => only!(view_once_message_v2: wrapped(message)),
     }
 }
 
-fn wrapped(message: Message) -> MessageField<FutureProofMessage> {
-    MessageField::some(FutureProofMessage {
+fn wrapped(message: Message) -> FutureProofMessage {
+    FutureProofMessage {
         message: MessageField::some(message),
-    })
+    }
 }
 
 #[cfg(test)]

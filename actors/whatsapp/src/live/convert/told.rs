@@ -237,14 +237,6 @@ fn words_of(who: &Party, change: &GroupChange) -> String {
 
 /// What is told of a call that came in, and who calls; `None` where it is only signalling.
 pub(crate) fn call_of(action: &CallAction) -> Option<(Call, &Jid)> {
-    let call = |state, id: &str| Call {
-        id: id.to_owned(),
-        state,
-        video: None,
-        rejected: false,
-        reason: None,
-        seconds: None,
-    };
     match action {
         CallAction::Offer {
             call_id,
@@ -258,21 +250,18 @@ pub(crate) fn call_of(action: &CallAction) -> Option<(Call, &Jid)> {
             is_video,
             ..
         } => {
-            let video = Some(*is_video);
-            Some((
-                Call {
-                    video,
-                    ..call(CallState::Offer, call_id)
-                },
-                call_creator,
-            ))
+            let call = Call {
+                video: Some(*is_video),
+                ..Call::new(call_id, CallState::Offer)
+            };
+            Some((call, call_creator))
         }
         CallAction::Accept {
             call_id, call_creator, ..
-        } => Some((call(CallState::Accept, call_id), call_creator)),
+        } => Some((Call::new(call_id, CallState::Accept), call_creator)),
         CallAction::Reject {
             call_id, call_creator, ..
-        } => Some((call(CallState::Reject, call_id), call_creator)),
+        } => Some((Call::new(call_id, CallState::Reject), call_creator)),
         CallAction::Terminate {
             call_id,
             call_creator,
@@ -289,7 +278,7 @@ pub(crate) fn call_of(action: &CallAction) -> Option<(Call, &Jid)> {
             let call = Call {
                 reason,
                 seconds: *duration,
-                ..call(state, call_id)
+                ..Call::new(call_id, state)
             };
             Some((call, call_creator))
         }

@@ -217,14 +217,7 @@ impl Inbound {
             return None;
         }
         let who = self.party(client, &missed.from, None).await;
-        let call = Call {
-            id: missed.call_id.clone(),
-            state: CallState::Missed,
-            video: None,
-            rejected: false,
-            reason: None,
-            seconds: None,
-        };
+        let call = Call::new(&missed.call_id, CallState::Missed);
         Some(scene(&who, &missed.call_id, at(missed.timestamp)).call(&who, call))
     }
 

@@ -69,11 +69,7 @@ impl ProtocolStore for DeviceKeys {
             let key = self.sealed(KeyKind::SenderKeyDevice, name_of(&[group_jid], device), &status)?;
             Ok(KeyChange::Put(key))
         });
-        let puts = puts.collect::<Result<Vec<_>>>()?;
-        if puts.is_empty() {
-            return Ok(());
-        }
-        self.commit(puts).await.map(drop)
+        self.commit_some(puts).await
     }
 
     async fn clear_sender_key_devices(&self, group_jid: &str) -> Result<()> {
@@ -98,10 +94,7 @@ impl ProtocolStore for DeviceKeys {
                 removals.push(KeyChange::Remove(KeyKind::SenderKeyDevice, name));
             }
         }
-        if removals.is_empty() {
-            return Ok(());
-        }
-        self.commit(removals).await.map(drop)
+        self.commit_some(removals.into_iter().map(Ok)).await
     }
 
     async fn clear_all_sender_key_devices(&self) -> Result<()> {
@@ -170,11 +163,7 @@ impl ProtocolStore for DeviceKeys {
             let key = self.sealed(KeyKind::DeviceList, record.user.as_str(), &json(record)?)?;
             Ok(KeyChange::Put(key))
         });
-        let puts = puts.collect::<Result<Vec<_>>>()?;
-        if puts.is_empty() {
-            return Ok(());
-        }
-        self.commit(puts).await.map(drop)
+        self.commit_some(puts).await
     }
 
     async fn get_devices(&self, user: &str) -> Result<Option<DeviceListRecord>> {

@@ -10,14 +10,9 @@ use whatsapp_rust::store::{error::Result, traits::SignalStore};
 use super::{DeviceKeys, WAITING_REMOVALS, bad, number, number_of, unreadable};
 
 impl DeviceKeys {
-    /// All or nothing, in one commit.
     async fn put_all(&self, kind: KeyKind, rows: impl Iterator<Item = (Vec<u8>, &[u8])>) -> Result<()> {
         let puts = rows.map(|(name, value)| self.sealed(kind, name, value).map(KeyChange::Put));
-        let puts = puts.collect::<Result<Vec<_>>>()?;
-        if puts.is_empty() {
-            return Ok(());
-        }
-        self.commit(puts).await.map(drop)
+        self.commit_some(puts).await
     }
 
     async fn has(&self, kind: KeyKind, prefix: &str) -> Result<bool> {
