@@ -231,7 +231,8 @@ impl Link for OpenLink {
         let _session_gone = self.events.send(LinkEvent::Closed(CloseReason::Requested));
     }
 
-    async fn log_out(&self) {
+    async fn log_out(&self) -> Result<(), String> {
         self.close().await;
+        Ok(())
     }
 }

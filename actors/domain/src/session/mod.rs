@@ -27,8 +27,9 @@ pub use words::{Parting, Patience, SessionEffect, SessionEvent, SessionView};
 const SILENCE_CHECK: Duration = Duration::from_secs(5);
 /// How long a QR code may outlive its own end before the link is taken for dead.
 const QR_GRACE: Duration = Duration::from_secs(60);
-/// How long a deletion waits for a closed link to log in, in order to log out.
-const UNLINK_LIMIT: Duration = Duration::from_secs(12);
+/// How long a link that is opened in order to log out may take to connect before it is told to: a backlog at WhatsApp comes first,
+/// for up to a minute, and logging out takes no more than a login, for which the link waits another 10 s.
+const UNLINK_AFTER: Duration = Duration::from_secs(2);
 /// How long WhatsApp's wish for a passkey is shown before the pairing is given up.
 const PASSKEY_LIMIT: Duration = Duration::from_secs(300);
 /// The longest ban that is believed, lest a wrong clock keep a number off for years.
@@ -139,19 +140,19 @@ impl Session {
         }
     }
 
-    /// The first effects. What a predecessor may have left open is closed; then a wanted session connects, not before the
-    /// end of a ban; others keep their state.
-    pub fn start(&mut self, now: Timestamp) -> Vec<SessionEffect> {
+    /// The first effects; `jitter` as in [`Session::step`]. What a predecessor may have left open is closed; then a wanted session
+    /// connects, not before the end of a ban; others keep their state.
+    pub fn start(&mut self, now: Timestamp, jitter: f64) -> Vec<SessionEffect> {
         use ConnectionStatus::{Connecting, Failed};
         self.view.reconnect_attempts = 0;
         let then = if self.view.wanted {
-            let ban = self.ban_left(now);
-            if !ban.is_zero() {
+            let after = self.after_ban(now, jitter);
+            if !after.is_zero() {
                 self.show_ban();
             } else if self.view.status != Failed {
                 self.show(Connecting, ReasonCode::Starting, self.view.reason.clone());
             }
-            Then::Reopen(ban)
+            Then::Reopen(after)
         } else {
             Then::Rest
         };
@@ -168,7 +169,7 @@ impl Session {
         let before = self.view.clone();
         match event {
             _ if self.phase == Phase::Over => {}
-            SessionEvent::Connect => self.on_connect(now, &mut effects),
+            SessionEvent::Connect => self.on_connect(now, jitter, &mut effects),
             SessionEvent::Renew => self.on_renew(now, &mut effects),
             SessionEvent::Disconnect => self.on_disconnect(now, &mut effects),
             SessionEvent::Delete => self.on_delete(now, &mut effects),
@@ -199,7 +200,7 @@ impl Session {
         effects
     }
 
-    fn on_connect(&mut self, now: Timestamp, effects: &mut Vec<SessionEffect>) {
+    fn on_connect(&mut self, now: Timestamp, jitter: f64, effects: &mut Vec<SessionEffect>) {
         if !matches!(
             self.phase,
             Phase::Resting | Phase::Pausing | Phase::Closing(Then::Rest | Then::Reopen(_))
@@ -207,7 +208,7 @@ impl Session {
             return;
         }
         if !self.ban_left(now).is_zero() {
-            return self.on_connect_while_banned(now, effects);
+            return self.on_connect_while_banned(now, jitter, effects);
         }
         self.view.wanted = true;
         (self.unsteady, self.turned_down) = (0, 0);
@@ -216,13 +217,13 @@ impl Session {
     }
 
     /// An attempt during a ban may prolong it: the number is connected when it ends.
-    fn on_connect_while_banned(&mut self, now: Timestamp, effects: &mut Vec<SessionEffect>) {
+    fn on_connect_while_banned(&mut self, now: Timestamp, jitter: f64, effects: &mut Vec<SessionEffect>) {
         if self.view.wanted {
             return;
         }
         self.view.wanted = true;
         self.show_ban();
-        let after = self.ban_left(now);
+        let after = self.after_ban(now, jitter);
         self.end(now, Then::Reopen(after), Parting::Keep, effects);
     }
 
@@ -337,6 +338,14 @@ impl Session {
     fn ban_left(&self, now: Timestamp) -> Duration {
         let left = self.view.banned_until.map(|until| until.since(now));
         left.unwrap_or_default().min(LONGEST_BAN)
+    }
+
+    /// How long to wait for the end of a ban, and behind it for as long as after one that was just heard of. Zero without a ban.
+    fn after_ban(&self, now: Timestamp, jitter: f64) -> Duration {
+        match self.ban_left(now) {
+            Duration::ZERO => Duration::ZERO,
+            left => left + backoff::wait(BANNED_LEVEL, jitter),
+        }
     }
 
     fn show(&mut self, status: ConnectionStatus, code: ReasonCode, reason: Option<String>) {

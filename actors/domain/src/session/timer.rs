@@ -27,7 +27,7 @@ impl Session {
     pub(super) fn on_timer(&mut self, now: Timestamp, jitter: f64, effects: &mut Vec<SessionEffect>) {
         match self.phase {
             Phase::Pausing => self.open(Phase::Opening, now + self.patience.opening, effects),
-            Phase::PausingToUnlink => self.open(Phase::Unlinking, now + UNLINK_LIMIT, effects),
+            Phase::PausingToUnlink => self.open(Phase::Unlinking, now + UNLINK_AFTER, effects),
             Phase::Opening => {
                 let words = "WhatsApp did not answer in time".to_owned();
                 self.retry(now, jitter, ReasonCode::NoAnswer, words, effects);
@@ -41,10 +41,8 @@ impl Session {
                 self.retry(now, jitter, ReasonCode::NoAnswer, words, effects);
             }
             Phase::AwaitingPasskey => self.on_no_passkey(now, effects),
-            Phase::Unlinking => {
-                self.stays_linked("WhatsApp did not answer in time".to_owned(), effects);
-                self.end(now, Then::Finish, Parting::Forget, effects);
-            }
+            // It may be logged in without saying so yet.
+            Phase::Unlinking => self.end(now, Then::Finish, Parting::LogOut, effects),
             Phase::Connected => {
                 effects.push(SessionEffect::CheckSilence {
                     generation: self.link_generation,
