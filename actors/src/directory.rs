@@ -194,9 +194,10 @@ impl Directory {
         self.sessions.read().get(key).cloned()
     }
 
-    /// The actor of a number's session, while there is one.
+    /// The actor of a number's session, while it lives: one that its tenant took along may be here for longer.
     pub(crate) fn session_actor(&self, key: &ConnectionKey) -> Option<ActorRef<session::Message>> {
-        self.sessions.read().get(key)?.actor.clone()
+        let actor = self.sessions.read().get(key)?.actor.clone()?;
+        is_alive(&actor).then_some(actor)
     }
 
     /// Publishes a session's actor, or that there is none at present. The view stays.
