@@ -11,7 +11,7 @@ use crate::tenant;
 async fn what_is_sent_while_its_clients_part_of_the_tree_is_down_was_not_sent_and_says_so() {
     let world = World::start().await;
     let client = world.add_client("a").await.id;
-    world.connected(client, &number(1)).await;
+    let left = world.connected(client, &number(1)).await;
     let directory = &world.gateway.shared.directory;
     let key = wharf_domain::ConnectionKey::new(client, number(1));
     let session = directory.session(&key).unwrap().actor.unwrap();
@@ -26,6 +26,10 @@ async fn what_is_sent_while_its_clients_part_of_the_tree_is_down_was_not_sent_an
         matches!(refused, Err(GatewayError::Unavailable(_) | GatewayError::Conflict(_))),
         "{refused:?}"
     );
+    wait_until("the link that was left is closed", WITHIN, || async {
+        left.is_closed()
+    })
+    .await;
     world.relinked(client, &number(1)).await;
     assert!(send(&world, client, text("again")).await.is_ok());
     world.gateway.stop().await;
