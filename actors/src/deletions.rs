@@ -18,7 +18,7 @@ use crate::{
     tenant,
 };
 
-/// Logging out at WhatsApp: up to 12 s to connect and 10 s to log out, once there is a turn for that, which may be minutes away
+/// Logging out at WhatsApp: up to 2 s to connect and 10 s to log out, once there is a turn for that, which may be minutes away
 /// when thousands of links wait for theirs. A session that needs longer goes on, and the janitor waits for it once more.
 const UNLINK_DEADLINE: Duration = Duration::from_secs(600);
 

@@ -3,18 +3,18 @@
 //! Tenant actors have no registered names (ractor's registry is global to the process); this is the only place to look
 //! one up, and it lives and ends with its gateway. Locks are held for a look-up only, never across an await.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use parking_lot::{Mutex, RwLock};
 use ractor::{ActorRef, ActorStatus};
 use tokio::sync::watch;
 use wharf_domain::{
-    ChatKinds, ClientId, Connection, ConnectionKey, ConnectionStatus, EventKinds, WebhookId,
+    ChatKinds, ClientId, Connection, ConnectionKey, ConnectionStatus, EventKinds, Timestamp, WebhookId,
     session::{ReasonCode, SessionView},
 };
 use wharf_whatsapp::Link;
 
-use crate::{delivery, media, persistence, session, tenant, wanted::Wanted};
+use crate::{clock, delivery, media, persistence, session, tenant, wanted::Wanted};
 
 /// The open link of a number. It outlives its session actor, so that a restarted one can close what its predecessor
 /// left: two clients on one set of keys destroy each other's. Whoever opens or closes holds the lock.
@@ -23,13 +23,19 @@ pub(crate) type LinkSlot = Arc<tokio::sync::Mutex<Option<Arc<dyn Link>>>>;
 /// Held while a group is committed. A group outlives its persistence actor, and the next one's come behind it.
 pub(crate) type WritingTurn = Arc<tokio::sync::Mutex<()>>;
 
+/// A session that is connected looks at its link every five seconds, and says anew what it knows. One that has not for as long as
+/// this stands still, and its thread with it.
+const STANDS_STILL: Duration = Duration::from_secs(60);
+
 /// A session as it is seen from outside.
 #[derive(Debug, Clone)]
 pub(crate) struct SessionEntry {
     /// The actor, while it runs.
     pub(crate) actor: Option<ActorRef<session::Message>>,
-    /// Its state, as it published it last.
+    /// Its state, as it published it last,
     pub(crate) view: SessionView,
+    /// and when that was, by the steady clock.
+    pub(crate) said_at: Timestamp,
     /// Restarts of the actor.
     pub(crate) restarts: u32,
     /// Told when any of this may have changed.
@@ -37,13 +43,16 @@ pub(crate) struct SessionEntry {
 }
 
 impl SessionEntry {
-    /// Whether it says of itself what only an actor could keep true, and has none: its tenant died with it.
+    /// Whether it says of itself what only an actor could keep true, and has none, since its tenant died with it; or one that
+    /// does nothing any more.
     fn is_stale(&self) -> bool {
-        let claims = matches!(
-            self.view.status,
-            ConnectionStatus::Connected | ConnectionStatus::AwaitingScan | ConnectionStatus::AwaitingPasskey
-        );
-        claims && !self.actor.as_ref().is_some_and(is_alive)
+        use ConnectionStatus::{AwaitingPasskey, AwaitingScan, Connected};
+        let is_kept_true = || self.actor.as_ref().is_some_and(is_alive);
+        match self.view.status {
+            Connected => !is_kept_true() || clock::steady().since(self.said_at) > STANDS_STILL,
+            AwaitingScan | AwaitingPasskey => !is_kept_true(),
+            _ => false,
+        }
     }
 
     /// Where it stands.
@@ -194,9 +203,10 @@ impl Directory {
         self.sessions.read().get(key).cloned()
     }
 
-    /// The actor of a number's session, while there is one.
+    /// The actor of a number's session, while it lives: one that its tenant took along may be here for longer.
     pub(crate) fn session_actor(&self, key: &ConnectionKey) -> Option<ActorRef<session::Message>> {
-        self.sessions.read().get(key)?.actor.clone()
+        let actor = self.sessions.read().get(key)?.actor.clone()?;
+        is_alive(&actor).then_some(actor)
     }
 
     /// Publishes a session's actor, or that there is none at present. The view stays.
@@ -218,6 +228,7 @@ impl Directory {
         self.sessions.write().entry(key.clone()).or_insert(SessionEntry {
             actor: None,
             view,
+            said_at: clock::steady(),
             restarts: 0,
             changes: watch::Sender::new(()),
         });
@@ -228,6 +239,7 @@ impl Directory {
         let mut sessions = self.sessions.write();
         let entry = sessions.get_mut(key)?;
         let before = std::mem::replace(&mut entry.view, view);
+        entry.said_at = clock::steady();
         entry.changes.send_replace(());
         Some(before)
     }

@@ -127,6 +127,7 @@ impl Gateway {
             reads: Reads::new(store.readers()),
             tests: Tally::new(events::TESTS_PER_CLIENT),
             pacer: Pacer::new(settings.session_starts_per_second),
+            places: Arc::default(),
             backlog: Backlog::new(store.clone(), settings.limits.pending_per_client),
             bulk_retries: BulkRetries::default(),
             by_hand: Allowance::at_receivers(settings.manual_per_second),

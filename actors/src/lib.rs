@@ -30,6 +30,7 @@ pub mod open_files;
 mod pace;
 mod pacer;
 mod persistence;
+mod places;
 mod post;
 mod preview;
 mod reads;

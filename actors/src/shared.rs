@@ -24,6 +24,7 @@ use crate::{
     metrics::Metrics,
     pacer::Pacer,
     persistence::{Persistence, WriteError},
+    places::Places,
     post::{Poster, fetch::Fetcher},
     reads::Reads,
     slots::Slots,
@@ -137,6 +138,8 @@ pub(crate) struct Shared {
     /// Test events whose attempts are waited for.
     pub(crate) tests: Arc<Tally>,
     pub(crate) pacer: Pacer,
+    /// Of messages that are being made ready.
+    pub(crate) places: Arc<Places>,
     pub(crate) backlog: Backlog,
     pub(crate) bulk_retries: BulkRetries,
     /// Test events and retries.

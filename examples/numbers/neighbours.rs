@@ -232,7 +232,8 @@ impl Link for OpenLink {
         self.events.send(LinkEvent::Closed(CloseReason::Requested));
     }
 
-    async fn log_out(&self) {
+    async fn log_out(&self) -> Result<(), String> {
         self.close().await;
+        Ok(())
     }
 }

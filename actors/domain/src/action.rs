@@ -156,11 +156,12 @@ pub enum Action {
 }
 
 impl Action {
-    /// Whether it only asks, and leaves nothing behind.
-    pub const fn is_look_up(&self) -> bool {
+    /// Whether it does no harm to do it again: it only asks, or marks what may be marked already.
+    pub const fn may_be_repeated(&self) -> bool {
         matches!(
             self,
-            Self::CheckNumbers(_)
+            Self::MarkRead { .. }
+                | Self::CheckNumbers(_)
                 | Self::Contact(_)
                 | Self::Picture { .. }
                 | Self::Blocks

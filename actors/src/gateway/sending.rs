@@ -10,7 +10,7 @@ use wharf_domain::{
 use wharf_store::{OutgoingFilter, OutgoingPage};
 use wharf_whatsapp::SendError;
 
-use super::{Gateway, GatewayError, IdempotencyKey, SEND_DEADLINE, once::key_in_use};
+use super::{Gateway, GatewayError, IdempotencyKey, SEND_DEADLINE, once::key_in_use, restarting};
 use crate::{
     clock,
     media::outbound::ReceivedFile,
@@ -141,6 +141,7 @@ impl Gateway {
         let sending = |connection: Connection| async move {
             // Behind the claim: who repeats a request gets its answer, also when what was passed on is gone.
             let message_id = new_message_id();
+            let place = gateway.shared.places.take(connection.key(), to.clone()).await;
             let (content, file) = match content {
                 NewContent::Own(content) => (gateway.informed(&connection, &to, content).await?, None),
                 NewContent::Previewed(content) => {
@@ -165,6 +166,7 @@ impl Gateway {
                 file,
                 queue,
                 wait,
+                place: Some(place),
             };
             gateway.hand_over(&connection, request).await
         };
@@ -234,7 +236,7 @@ impl Gateway {
         let ask = |reply| session::Message::Send(Box::new(request), reply);
         let result = match session.call(ask, Some(SEND_DEADLINE)).await {
             Ok(CallResult::Success(result)) => result,
-            unanswered => return Err(unknown(&unanswered)),
+            outcome => return Err(unanswered(&outcome)),
         };
         match result {
             Ok(Answer { message_id, sent, at }) => Ok(SentMessage {
@@ -279,7 +281,7 @@ impl Gateway {
         let ask = |reply| session::Message::CheckSend { queue, reply };
         match session.call(ask, Some(SEND_DEADLINE)).await {
             Ok(CallResult::Success(result)) => result.map_err(of_undone),
-            unanswered => Err(unknown(&unanswered)),
+            outcome => Err(unanswered(&outcome)),
         }
     }
 
@@ -301,7 +303,7 @@ impl Gateway {
         let ask = |reply| session::Message::Act(Box::new(action), reply);
         let result = match session.call(ask, Some(SEND_DEADLINE)).await {
             Ok(CallResult::Success(result)) => result,
-            unanswered => return Err(unknown(&unanswered)),
+            outcome => return Err(unanswered(&outcome)),
         };
         match result {
             Ok(done) => Ok(done),
@@ -348,11 +350,13 @@ fn of_undone(undone: Undone) -> GatewayError {
     }
 }
 
-/// Late, or the actor ended under it, with its connection or by itself: nobody knows how far it came.
-fn unknown<T, M>(unanswered: &Result<CallResult<T>, MessagingErr<M>>) -> GatewayError {
-    match unanswered {
+/// Late, or the actor ended under it, with its connection or by itself: nobody knows how far it came. What an actor that is
+/// gone never got was not done.
+fn unanswered<T, M>(outcome: &Result<CallResult<T>, MessagingErr<M>>) -> GatewayError {
+    match outcome {
+        Err(_) => restarting(),
         Ok(CallResult::Timeout) => of_link(&SendError::TimedOut(SEND_DEADLINE)),
-        _ => GatewayError::TimedOut(
+        Ok(_) => GatewayError::TimedOut(
             "the number's session ended before WhatsApp answered; it may have been sent".to_owned(),
         ),
     }

@@ -41,6 +41,12 @@ impl<I, O: Send + 'static> Job<I, O> {
         }
     }
 
+    /// What is written.
+    #[cfg(test)]
+    pub(crate) fn input(&self) -> &I {
+        &self.input
+    }
+
     /// The same write, whose caller hears nothing of it.
     #[cfg(test)]
     pub(crate) fn unheard(self) -> Self {

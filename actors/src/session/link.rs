@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ractor::ActorRef;
 use wharf_domain::{
-    ConnectionKey,
+    ConnectionKey, PhoneNumber,
     session::{CloseReason, LinkEvent, Parting, SessionEvent},
 };
 use wharf_whatsapp::{LinkError, LinkEvents, LinkOptions};
@@ -99,6 +99,11 @@ async fn options(shared: &Shared, key: &ConnectionKey) -> Result<LinkOptions, Li
     })
 }
 
+/// Says that WhatsApp may know a device still whose keys go.
+pub(super) fn stays_linked(number: &PhoneNumber, why: &str) {
+    tracing::warn!(%number, why, "a device is not unlinked: the phone lists it until its owner removes it");
+}
+
 /// Ends the link. Detached like [`open`]: a logout that was begun is carried through.
 pub(super) fn close(myself: &ActorRef<Message>, state: &mut State, generation: u64, parting: Parting) {
     state.link = None;
@@ -114,9 +119,15 @@ pub(super) fn close(myself: &ActorRef<Message>, state: &mut State, generation: u
         // Nobody else will report the end: a session that waits for it would wait for ever.
         let number = &key.phone_number;
         if let Some(link) = slot.take() {
-            let ending = match parting {
-                Parting::LogOut => link.log_out(),
-                Parting::Keep | Parting::Forget => link.close(),
+            let ending = async {
+                match parting {
+                    Parting::LogOut => {
+                        if let Err(why) = link.log_out().await {
+                            stays_linked(number, &why);
+                        }
+                    }
+                    Parting::Keep | Parting::Forget => link.close().await,
+                }
             };
             guarded(ending, || tracing::error!(%number, "closing a link panicked")).await;
         }

@@ -15,6 +15,10 @@ pub(crate) mod told;
 
 use std::{sync::Arc, time::Duration};
 
+use futures::{
+    FutureExt as _,
+    future::{BoxFuture, WeakShared},
+};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use tokio::task::JoinSet;
 use wharf_domain::{
@@ -99,12 +103,17 @@ pub(crate) struct State {
     unsaved: bool,
     save_timer: OwnedTask,
     told: Told,
+    /// The question for a code to type into the phone, while it is under way.
+    pairing: Option<Pairing>,
     /// Who waits for the deletion, and who for the end.
     deleting: Vec<RpcReplyPort<()>>,
     stopping: Vec<RpcReplyPort<()>>,
     sends: outbox::Sends,
     tasks: JoinSet<()>,
 }
+
+/// Whoever asks meanwhile waits for the same answer.
+type Pairing = WeakShared<BoxFuture<'static, Result<PairCode, PairCodeError>>>;
 
 impl Actor for SessionActor {
     type Msg = Message;
@@ -127,6 +136,7 @@ impl Actor for SessionActor {
             unsaved: false,
             save_timer: OwnedTask::default(),
             told: Told::new(wanted),
+            pairing: None,
             deleting: Vec::new(),
             stopping: Vec::new(),
             tasks: JoinSet::new(),
@@ -189,7 +199,7 @@ async fn on_begin(myself: &ActorRef<Message>, state: &mut State) -> Result<(), A
     let machine = Session::new(key.phone_number.clone(), SessionView::of_row(&row));
     let mut machine = machine.with_patience(shared.settings.patience);
     let now = clock::now();
-    let effects = machine.start(now);
+    let effects = machine.start(now, clock::jitter());
     let is_told = state.told.note(key, &before, machine.view(), now);
     state.machine = Some(machine);
     carry_out(myself, state, effects);
@@ -266,10 +276,7 @@ fn carry_out(myself: &ActorRef<Message>, state: &mut State, effects: Vec<Session
                 }
                 set_timer(myself, state, wait, generation);
             }
-            SessionEffect::StaysLinked { why } => {
-                let number = &state.args.key.phone_number;
-                tracing::warn!(%number, why, "a device is not unlinked: the phone lists it until its owner removes it");
-            }
+            SessionEffect::StaysLinked { why } => link::stays_linked(&state.args.key.phone_number, &why),
             SessionEffect::Save => saving::save(myself, state),
             SessionEffect::Finished { deleted } => {
                 saving::save_deleted(myself, state);
@@ -298,7 +305,7 @@ fn end(myself: &ActorRef<Message>, state: &mut State, event: SessionEvent) {
     step(myself, state, event);
 }
 
-/// The code that is shown already, or a new one.
+/// The code that is shown already, or that is on its way, or a new one.
 fn on_pair_code(state: &mut State, reply: RpcReplyPort<Result<PairCode, PairCodeError>>) {
     let view = state.machine.as_ref().map(Session::view);
     let shown = view.and_then(|view| view.pair_code.clone());
@@ -311,9 +318,16 @@ fn on_pair_code(state: &mut State, reply: RpcReplyPort<Result<PairCode, PairCode
         let _asker_gone = reply.send(Err(PairCodeError::NotPairing));
         return;
     };
-    let (link, number) = (Arc::clone(link), state.args.key.phone_number.clone());
+    // WhatsApp is asked for one at a time.
+    let under_way = state.pairing.as_ref().and_then(Pairing::upgrade);
+    let asking = under_way.unwrap_or_else(|| {
+        let (link, number) = (Arc::clone(link), state.args.key.phone_number.clone());
+        let asking = async move { link.pair_code(&number, PAIR_CODE_DEADLINE).await };
+        asking.boxed().shared()
+    });
+    state.pairing = asking.downgrade();
     state.tasks.spawn(async move {
-        let _asker_gone = reply.send(link.pair_code(&number, PAIR_CODE_DEADLINE).await);
+        let _asker_gone = reply.send(asking.await);
     });
 }
 

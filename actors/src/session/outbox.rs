@@ -22,7 +22,7 @@ use wharf_whatsapp::{SendError, Sent};
 pub(super) use self::rows::reload;
 use self::{
     handover::{on_ended, start},
-    rows::{fresh, new_row, note_unsent, told},
+    rows::{fresh, new_row, note, note_unsent, told},
 };
 pub(crate) use self::{
     rows::new_message_id,
@@ -117,6 +117,7 @@ pub(super) fn on_send(myself: &ActorRef<Message>, state: &mut State, request: Re
         file,
         queue,
         wait,
+        place,
     } = request;
     let settings = &state.args.shared.settings;
     let (sending, most_bytes) = (settings.sending, settings.media.send_max_bytes);
@@ -132,6 +133,8 @@ pub(super) fn on_send(myself: &ActorRef<Message>, state: &mut State, request: Re
         return;
     }
     let ticket = state.sends.outbox.take_in(&names, clock::steady() + deadline);
+    // It has its place here now.
+    drop(place);
     let created_at = clock::now();
     let place = state.args.shared.media.outbound.path(&state.args.key, &message_id);
     let pending = Pending {
@@ -297,9 +300,14 @@ fn on_recorded(state: &mut State, ticket: Ticket, result: Result<(), WriteError>
         // It was never handed over, and waits on: only its row does not say so.
         Err(error) if pending.recorded => {
             tracing::warn!(number = %state.args.key.phone_number, ?error, "a message cannot be sent before the store takes writes");
+            // A commit that is only late has the row say that it is under way, and a restart would take it for that.
+            let may_say_so = matches!(error, WriteError::Unknown(_)).then(|| pending.message_id.clone());
             pending.queue = true;
             pending.answer(Ok(None));
             state.sends.outbox.returned(ticket, clock::steady());
+            if let Some(message_id) = may_say_so {
+                note(state, told(&message_id, News::NotStarted, clock::now()), || {});
+            }
         }
         Err(error) => {
             // A commit that is only late has a row made, and the next session would send it.

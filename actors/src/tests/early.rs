@@ -71,6 +71,7 @@ async fn a_message_that_waits_for_its_session_to_start_is_sent_once() {
             file: None,
             queue: true,
             wait: false,
+            place: None,
         };
         (session::Message::Send(Box::new(request), reply.into()), answer)
     };

@@ -108,6 +108,7 @@ async fn a_row_that_is_written_while_its_session_dies_is_not_left_waiting() {
         file: None,
         queue: true,
         wait: false,
+        place: None,
     };
     let id = request.message_id.clone();
     let holder = Holder::start(&world);

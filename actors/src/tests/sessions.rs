@@ -5,6 +5,7 @@ use std::time::Duration;
 use wharf_domain::{ConnectionKey, ConnectionStatus, Timestamp, proxy::Proxy, session::CloseReason};
 use wharf_store::ByNumber;
 use wharf_support::wait_until;
+use wharf_whatsapp::SendScript;
 
 use super::world::{WITHIN, World, number};
 use crate::{ConnectionPatch, GatewayError, clock, session};
@@ -208,10 +209,13 @@ async fn a_pair_code_is_asked_for_while_a_phone_is_waited_for() {
     let client = world.add_client("a").await.id;
     let made = world.gateway.create_connection(client, number(1)).await.unwrap();
     let link = world.links.wait_for_link(&made.key()).await;
-    let gateway = world.gateway.clone();
-    let asking = tokio::spawn(async move { gateway.pair_code(client, &number(1)).await });
-    link.qr("2@a", clock::now() + Duration::from_secs(60));
-    let code = asking.await.unwrap().unwrap();
+    link.on_send(SendScript::Slow(Duration::from_millis(200)));
+    let of = number(1);
+    let ask = || world.gateway.pair_code(client, &of);
+    let shows = async { link.qr("2@a", clock::now() + Duration::from_secs(60)) };
+    let (code, same, ()) = tokio::join!(ask(), ask(), shows);
+    let code = code.unwrap();
+    assert_eq!(same.unwrap(), code, "two at once are shown the same");
     assert_eq!(code.code, "SCRIPTED");
     let shown = wait_until("it is shown", WITHIN, || async {
         world

@@ -284,8 +284,12 @@ pub trait Link: Send + Sync + 'static {
     /// Closes the socket, keeps the keys, and returns when every task of the link has ended. Idempotent.
     async fn close(&self);
 
-    /// Unlinks the device at WhatsApp as far as that can be reached within 10 s, then closes as [`Link::close`] does.
-    async fn log_out(&self);
+    /// Unlinks the device at WhatsApp as far as that can be reached within 10 s, then closes as [`Link::close`] does. A link that is
+    /// not logged in yet has as long for that.
+    ///
+    /// # Errors
+    /// Why WhatsApp may know the device still.
+    async fn log_out(&self) -> Result<(), String>;
 }
 
 /// Where what happens on a link is told. Clones are the same place.

@@ -259,6 +259,7 @@ struct LinkState {
     /// How often the phone cannot be asked for a file before it can.
     unasked: u32,
     phone_is_off: bool,
+    is_asked_for_code: bool,
     /// How often it was asked afresh what lets us upload.
     media_auths: u32,
 }

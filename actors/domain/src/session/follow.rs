@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Parting, Phase, ReasonCode, Session, SessionEffect, Then};
+use super::{Parting, Phase, ReasonCode, Session, SessionEffect, Step, Then};
 use crate::{ConnectionStatus, Timestamp};
 
 impl Session {
@@ -14,41 +14,41 @@ impl Session {
     }
 
     /// Ends the link, if there is one, and the keys if told so; `then` follows.
-    pub(super) fn end(&mut self, now: Timestamp, then: Then, parting: Parting, effects: &mut Vec<SessionEffect>) {
+    pub(super) fn end(&mut self, then: Then, parting: Parting, step: &mut Step) {
         if self.has_link() || parting != Parting::Keep {
-            self.close(then, parting, effects);
+            self.close(then, parting, step);
         } else if matches!(self.phase, Phase::Closing(_)) {
             self.phase = Phase::Closing(then);
         } else {
-            self.follow(now, then, effects);
+            self.follow(then, step);
         }
     }
 
-    pub(super) fn close(&mut self, then: Then, parting: Parting, effects: &mut Vec<SessionEffect>) {
+    pub(super) fn close(&mut self, then: Then, parting: Parting, step: &mut Step) {
         if !self.has_link() {
             // For the keys, or for what a predecessor left. A round under way goes first: they run one after another.
             self.link_generation += 1;
         }
         self.phase = Phase::Closing(then);
         let generation = self.link_generation;
-        effects.push(SessionEffect::CloseLink { generation, parting });
+        step.effects.push(SessionEffect::CloseLink { generation, parting });
     }
 
-    pub(super) fn on_gone(&mut self, now: Timestamp, effects: &mut Vec<SessionEffect>) {
+    pub(super) fn on_gone(&mut self, step: &mut Step) {
         if let Phase::Closing(then) = self.phase {
-            self.follow(now, then, effects);
+            self.follow(then, step);
         }
     }
 
     /// There is no link; on to what follows.
-    pub(super) fn follow(&mut self, now: Timestamp, then: Then, effects: &mut Vec<SessionEffect>) {
+    pub(super) fn follow(&mut self, then: Then, step: &mut Step) {
         match then {
             Then::Rest => self.phase = Phase::Resting,
-            Then::Reopen(after) => self.pause(Phase::Pausing, now, after, effects),
-            Then::Unlink => self.pause(Phase::PausingToUnlink, now, Duration::ZERO, effects),
+            Then::Reopen(after) => self.pause(Phase::Pausing, after, step),
+            Then::Unlink => self.pause(Phase::PausingToUnlink, Duration::ZERO, step),
             Then::Finish | Then::Stop => {
                 self.phase = Phase::Over;
-                effects.push(SessionEffect::Finished {
+                step.effects.push(SessionEffect::Finished {
                     deleted: then == Then::Finish,
                 });
             }
@@ -56,17 +56,17 @@ impl Session {
     }
 
     /// A link is opened at the next turn `after` now.
-    fn pause(&mut self, phase: Phase, now: Timestamp, after: Duration, effects: &mut Vec<SessionEffect>) {
+    fn pause(&mut self, phase: Phase, after: Duration, step: &mut Step) {
         self.phase = phase;
-        self.view.retry_at = Some(now + after);
+        self.view.retry_at = Some(step.now + after);
         self.timer_generation += 1;
-        effects.push(SessionEffect::TakeTurn {
+        step.effects.push(SessionEffect::TakeTurn {
             after,
             generation: self.timer_generation,
         });
     }
 
-    pub(super) fn open(&mut self, phase: Phase, until: Timestamp, effects: &mut Vec<SessionEffect>) {
+    pub(super) fn open(&mut self, phase: Phase, until: Timestamp, step: &mut Step) {
         if phase == Phase::Opening && self.view.status != ConnectionStatus::Connecting {
             // What it was refused for is not known to hold any more.
             self.view.status = ConnectionStatus::Connecting;
@@ -76,9 +76,9 @@ impl Session {
         self.view.retry_at = None;
         self.renew = false;
         self.link_generation += 1;
-        effects.push(SessionEffect::OpenLink {
+        step.effects.push(SessionEffect::OpenLink {
             generation: self.link_generation,
         });
-        self.set_timer(until, effects);
+        self.set_timer(until, step);
     }
 }

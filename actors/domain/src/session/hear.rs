@@ -8,11 +8,11 @@ const PASSKEY: &str = "WhatsApp asks this account for its passkey before it link
                        connect, and create it anew afterwards";
 
 impl Session {
-    pub(super) fn on_link(&mut self, now: Timestamp, jitter: f64, event: LinkEvent, effects: &mut Vec<SessionEffect>) {
+    pub(super) fn on_link(&mut self, event: LinkEvent, step: &mut Step) {
         if !self.has_link() {
             return;
         }
-        self.view.last_event_at = Some(now);
+        self.view.last_event_at = Some(step.now);
         if let LinkEvent::Named { push_name } = event {
             // Before the login it is the word of a link that may be another account's; `Connected` brings it again.
             if self.phase == Phase::Connected {
@@ -27,164 +27,158 @@ impl Session {
                 && !is_full
                 && keeps_device(reason)
             {
-                self.stays_linked(format!("{reason:?}"), effects);
+                self.stays_linked(format!("{reason:?}"), step);
             }
             // A QR code means that there is nothing to log out of any more.
             let log_out = is_full || matches!(event, LinkEvent::Paired { .. } | LinkEvent::Connected { .. });
             let parting = if log_out { Parting::LogOut } else { Parting::Forget };
-            return self.end(now, Then::Finish, parting, effects);
+            return self.end(Then::Finish, parting, step);
         }
         match event {
-            LinkEvent::Qr { code, expires_at } => self.on_qr(code, expires_at, effects),
-            LinkEvent::PairCode { code, expires_at } => self.on_pair_code(code, expires_at, effects),
-            LinkEvent::PasskeyNeeded => self.on_passkey_needed(now, effects),
-            LinkEvent::Paired { jid, phone_number } => self.on_paired(now, jid, &phone_number, effects),
-            LinkEvent::Connected { jid, push_name } => self.on_connected(now, jid, push_name, effects),
+            LinkEvent::Qr { code, expires_at } => self.on_qr(code, expires_at, step),
+            LinkEvent::PairCode { code, expires_at } => self.on_pair_code(code, expires_at, step),
+            LinkEvent::PasskeyNeeded => self.on_passkey_needed(step),
+            LinkEvent::Paired { jid, phone_number } => self.on_paired(jid, &phone_number, step),
+            LinkEvent::Connected { jid, push_name } => self.on_connected(jid, push_name, step),
             // Above.
             LinkEvent::Named { .. } => {}
             // Whatever the server says when its patience ends: the passkey is why.
-            LinkEvent::Closed(_) if self.phase == Phase::AwaitingPasskey => self.on_no_passkey(now, effects),
-            LinkEvent::Closed(reason) => self.on_closed(now, jitter, reason, effects),
+            LinkEvent::Closed(_) if self.phase == Phase::AwaitingPasskey => self.on_no_passkey(step),
+            LinkEvent::Closed(reason) => self.on_closed(reason, step),
         }
     }
 
-    pub(super) fn on_open_failed(
-        &mut self,
-        now: Timestamp,
-        jitter: f64,
-        detail: String,
-        effects: &mut Vec<SessionEffect>,
-    ) {
+    pub(super) fn on_open_failed(&mut self, detail: String, step: &mut Step) {
         match self.phase {
             Phase::Unlinking => {
-                self.stays_linked(detail, effects);
-                self.end(now, Then::Finish, Parting::Forget, effects);
+                self.stays_linked(detail, step);
+                self.end(Then::Finish, Parting::Forget, step);
             }
-            _ if self.has_link() => self.retry(now, jitter, ReasonCode::OpenFailed, detail, effects),
+            _ if self.has_link() => self.retry(ReasonCode::OpenFailed, detail, step),
             _ => {}
         }
     }
 
     /// A deletion goes on although WhatsApp was not told: the phone lists the device until its owner removes it.
-    pub(super) fn stays_linked(&self, why: String, effects: &mut Vec<SessionEffect>) {
-        effects.push(SessionEffect::StaysLinked { why });
+    pub(super) fn stays_linked(&self, why: String, step: &mut Step) {
+        step.effects.push(SessionEffect::StaysLinked { why });
     }
 
-    fn on_qr(&mut self, code: String, expires_at: Timestamp, effects: &mut Vec<SessionEffect>) {
+    fn on_qr(&mut self, code: String, expires_at: Timestamp, step: &mut Step) {
         let pair_code = self.view.pair_code.take();
         self.phase = Phase::AwaitingScan;
         self.show(ConnectionStatus::AwaitingScan, ReasonCode::WaitingForPhone, None);
         // Without keys there is no device, whatever the row says, and no ban of it.
         (self.view.jid, self.view.push_name, self.view.banned_until) = (None, None, None);
         (self.view.qr, self.view.pair_code) = (Some((code, expires_at)), pair_code);
-        self.watch_codes(effects);
+        self.watch_codes(step);
     }
 
-    fn on_pair_code(&mut self, code: String, expires_at: Timestamp, effects: &mut Vec<SessionEffect>) {
+    fn on_pair_code(&mut self, code: String, expires_at: Timestamp, step: &mut Step) {
         // A device that is linked shows no code; whoever asked for it was late.
         if self.phase == Phase::AwaitingScan {
             self.view.pair_code = Some((code, expires_at));
-            self.watch_codes(effects);
+            self.watch_codes(step);
         }
     }
 
     /// The link is taken for dead when the last of its codes has been over for a while.
-    fn watch_codes(&mut self, effects: &mut Vec<SessionEffect>) {
+    fn watch_codes(&mut self, step: &mut Step) {
         let ends = [&self.view.qr, &self.view.pair_code];
         let last = ends.into_iter().flatten().map(|(_, expires_at)| *expires_at).max();
         if let Some(last) = last {
-            self.set_timer(last + QR_GRACE, effects);
+            self.set_timer(last + QR_GRACE, step);
         }
     }
 
-    fn on_passkey_needed(&mut self, now: Timestamp, effects: &mut Vec<SessionEffect>) {
+    fn on_passkey_needed(&mut self, step: &mut Step) {
         // Only a device that is not linked yet is asked for one.
         if matches!(self.phase, Phase::Opening | Phase::AwaitingScan) && self.view.jid.is_none() {
             self.phase = Phase::AwaitingPasskey;
             let words = Some(PASSKEY.to_owned());
             self.show(ConnectionStatus::AwaitingPasskey, ReasonCode::PasskeyRequired, words);
-            self.set_timer(now + PASSKEY_LIMIT, effects);
+            self.set_timer(step.now + PASSKEY_LIMIT, step);
         }
     }
 
-    pub(super) fn on_no_passkey(&mut self, now: Timestamp, effects: &mut Vec<SessionEffect>) {
+    pub(super) fn on_no_passkey(&mut self, step: &mut Step) {
         let words = format!("pairing failed: {PASSKEY}");
         self.rest(ConnectionStatus::Failed, ReasonCode::PasskeyRequired, Some(words));
-        self.end(now, Then::Rest, Parting::Forget, effects);
+        self.end(Then::Rest, Parting::Forget, step);
     }
 
-    fn on_paired(&mut self, now: Timestamp, jid: String, scanned_by: &str, effects: &mut Vec<SessionEffect>) {
+    fn on_paired(&mut self, jid: String, scanned_by: &str, step: &mut Step) {
         if !self.phone_number.is_account(scanned_by) {
-            return self.on_wrong_number(now, effects);
+            return self.on_wrong_number(step);
         }
         self.phase = Phase::Opening;
         self.show(ConnectionStatus::Connecting, ReasonCode::Paired, None);
         self.view.jid = Some(jid);
-        self.set_timer(now + self.patience.opening, effects);
+        self.set_timer(step.now + self.patience.opening, step);
     }
 
-    fn on_wrong_number(&mut self, now: Timestamp, effects: &mut Vec<SessionEffect>) {
+    fn on_wrong_number(&mut self, step: &mut Step) {
         (self.view.jid, self.view.push_name) = (None, None);
         let words = Some("wrong number".to_owned());
         self.rest(ConnectionStatus::Failed, ReasonCode::WrongNumber, words);
-        self.end(now, Then::Rest, Parting::LogOut, effects);
+        self.end(Then::Rest, Parting::LogOut, step);
     }
 
-    fn on_connected(
-        &mut self,
-        now: Timestamp,
-        jid: String,
-        push_name: Option<String>,
-        effects: &mut Vec<SessionEffect>,
-    ) {
+    fn on_connected(&mut self, jid: String, push_name: Option<String>, step: &mut Step) {
         // A device that is not the row's: the program ended between its scan and the check of its number.
         let number = jid.split(['.', ':', '@']).next().unwrap_or_default();
         let known = number.is_empty() || self.view.jid.as_ref() == Some(&jid);
         if !known && !self.phone_number.is_account(number) {
-            return self.on_wrong_number(now, effects);
+            return self.on_wrong_number(step);
         }
-        let since = self.view.connected_since.unwrap_or(now);
+        let since = self.view.connected_since.unwrap_or(step.now);
         self.phase = Phase::Connected;
         self.show(ConnectionStatus::Connected, ReasonCode::Online, None);
         self.view.jid = Some(jid);
         self.view.push_name = push_name.or(self.view.push_name.take());
         self.view.connected_since = Some(since);
         (self.view.reconnect_attempts, self.view.banned_until, self.turned_down) = (0, None, 0);
-        self.set_timer(now + SILENCE_CHECK, effects);
+        self.set_timer(step.now + SILENCE_CHECK, step);
         if self.renew {
             self.show(ConnectionStatus::Connecting, ReasonCode::Starting, None);
-            self.reopen(now, Duration::ZERO, effects);
+            self.reopen(Duration::ZERO, step);
         }
     }
 
-    fn on_closed(&mut self, now: Timestamp, jitter: f64, reason: CloseReason, effects: &mut Vec<SessionEffect>) {
+    fn on_closed(&mut self, reason: CloseReason, step: &mut Step) {
         use ConnectionStatus::{Connecting, Failed, LoggedOut};
         let (status, code, words, parting) = match reason {
             CloseReason::Requested => {
                 let words = "the link was closed".to_owned();
-                return self.retry(now, jitter, ReasonCode::LinkLost, words, effects);
+                return self.retry(ReasonCode::LinkLost, words, step);
             }
-            CloseReason::Lost(detail) => return self.retry(now, jitter, ReasonCode::LinkLost, detail, effects),
+            CloseReason::Lost(detail) => return self.retry(ReasonCode::LinkLost, detail, step),
             CloseReason::Incomplete(detail) => {
                 // It is none that was steady.
                 self.view.connected_since = None;
-                return self.retry(now, jitter, ReasonCode::LinkLost, detail, effects);
+                return self.retry(ReasonCode::LinkLost, detail, step);
             }
             CloseReason::ProxyFailed(detail) => {
-                return self.retry(now, jitter, ReasonCode::ProxyFailed, detail, effects);
+                return self.retry(ReasonCode::ProxyFailed, detail, step);
             }
-            CloseReason::QueueFull(detail) => return self.retry(now, jitter, ReasonCode::QueueFull, detail, effects),
+            CloseReason::QueueFull(detail) => return self.retry(ReasonCode::QueueFull, detail, step),
             CloseReason::Refused(detail) => {
-                let after = self.back_off(now, jitter, REFUSED_LEVEL);
+                let after = self.back_off(REFUSED_LEVEL, step);
                 self.show(Connecting, ReasonCode::Refused, Some(detail));
-                return self.reopen(now, after, effects);
+                return self.reopen(after, step);
             }
-            CloseReason::Unwanted(detail) => return self.on_unwanted(now, jitter, detail, effects),
-            CloseReason::Outdated => return self.on_outdated(now, jitter, effects),
+            CloseReason::Unwanted(detail) => {
+                return self.on_turned_down(ReasonCode::Refused, detail, backoff::unwanted, step);
+            }
+            CloseReason::Outdated => {
+                // The next attempt looks the version up anew.
+                let words = "WhatsApp does not accept this version of the client any more; update Wharf".to_owned();
+                return self.on_turned_down(ReasonCode::Outdated, words, backoff::outdated, step);
+            }
             CloseReason::Banned {
                 detail,
                 until: Some(until),
-            } => return self.on_temporary_ban(now, jitter, &detail, until, effects),
+            } => return self.on_temporary_ban(&detail, until, step),
             CloseReason::Banned { detail, until: None } => {
                 let words = format!("banned by WhatsApp: {detail}");
                 (Failed, ReasonCode::Banned, words, Parting::Keep)
@@ -208,42 +202,25 @@ impl Session {
             (self.view.jid, self.view.push_name, self.view.banned_until) = (None, None, None);
         }
         self.rest(status, code, Some(words));
-        self.end(now, Then::Rest, parting, effects);
+        self.end(Then::Rest, parting, step);
     }
 
-    /// The next attempt looks the version up anew; each one that does not help is followed by a longer pause.
-    fn on_outdated(&mut self, now: Timestamp, jitter: f64, effects: &mut Vec<SessionEffect>) {
-        self.back_off(now, jitter, 0);
+    /// Each attempt that is turned down as well is followed by a longer pause.
+    fn on_turned_down(&mut self, code: ReasonCode, words: String, pause: fn(u32, f64) -> Duration, step: &mut Step) {
+        self.back_off(0, step);
         self.turned_down = self.turned_down.saturating_add(1);
-        let after = backoff::outdated(self.turned_down, jitter);
-        let words = "WhatsApp does not accept this version of the client any more; update Wharf".to_owned();
-        self.show(ConnectionStatus::Failed, ReasonCode::Outdated, Some(words));
-        self.reopen(now, after, effects);
-    }
-
-    /// Each attempt that is not wanted either is followed by a longer pause.
-    fn on_unwanted(&mut self, now: Timestamp, jitter: f64, words: String, effects: &mut Vec<SessionEffect>) {
-        self.back_off(now, jitter, 0);
-        self.turned_down = self.turned_down.saturating_add(1);
-        let after = backoff::unwanted(self.turned_down, jitter);
-        self.show(ConnectionStatus::Failed, ReasonCode::Refused, Some(words));
-        self.reopen(now, after, effects);
+        let after = pause(self.turned_down, step.jitter);
+        self.show(ConnectionStatus::Failed, code, Some(words));
+        self.reopen(after, step);
     }
 
     /// Nothing before its end. The end may have passed already: then the back-off alone.
-    fn on_temporary_ban(
-        &mut self,
-        now: Timestamp,
-        jitter: f64,
-        detail: &str,
-        until: Timestamp,
-        effects: &mut Vec<SessionEffect>,
-    ) {
+    fn on_temporary_ban(&mut self, detail: &str, until: Timestamp, step: &mut Step) {
         self.view.banned_until = Some(until);
-        let after = self.ban_left(now) + self.back_off(now, jitter, BANNED_LEVEL);
+        let after = self.ban_left(step.now) + self.back_off(BANNED_LEVEL, step);
         let words = format!("banned by WhatsApp until {until}: {detail}");
         self.show(ConnectionStatus::Failed, ReasonCode::TemporarilyBanned, Some(words));
-        self.reopen(now, after, effects);
+        self.reopen(after, step);
     }
 }
 

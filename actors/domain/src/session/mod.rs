@@ -27,8 +27,9 @@ pub use words::{Parting, Patience, SessionEffect, SessionEvent, SessionView};
 const SILENCE_CHECK: Duration = Duration::from_secs(5);
 /// How long a QR code may outlive its own end before the link is taken for dead.
 const QR_GRACE: Duration = Duration::from_secs(60);
-/// How long a deletion waits for a closed link to log in, in order to log out.
-const UNLINK_LIMIT: Duration = Duration::from_secs(12);
+/// How long a link that is opened in order to log out may take to connect before it is told to: a backlog at WhatsApp comes first,
+/// for up to a minute, and logging out takes no more than a login, for which the link waits another 10 s.
+const UNLINK_AFTER: Duration = Duration::from_secs(2);
 /// How long WhatsApp's wish for a passkey is shown before the pairing is given up.
 const PASSKEY_LIMIT: Duration = Duration::from_secs(300);
 /// The longest ban that is believed, lest a wrong clock keep a number off for years.
@@ -75,6 +76,24 @@ enum Phase {
     Closing(Then),
     /// Nothing will happen any more.
     Over,
+}
+
+/// What happens at one moment, and what is to be done about it.
+struct Step {
+    now: Timestamp,
+    /// 0.0 to 1.0, by lot.
+    jitter: f64,
+    effects: Vec<SessionEffect>,
+}
+
+impl Step {
+    const fn new(now: Timestamp, jitter: f64) -> Self {
+        Self {
+            now,
+            jitter,
+            effects: Vec::new(),
+        }
+    }
 }
 
 /// The machine of one number.
@@ -139,117 +158,115 @@ impl Session {
         }
     }
 
-    /// The first effects. What a predecessor may have left open is closed; then a wanted session connects, not before the
-    /// end of a ban; others keep their state.
-    pub fn start(&mut self, now: Timestamp) -> Vec<SessionEffect> {
+    /// The first effects; `jitter` as in [`Session::step`]. What a predecessor may have left open is closed; then a wanted session
+    /// connects, not before the end of a ban; others keep their state.
+    pub fn start(&mut self, now: Timestamp, jitter: f64) -> Vec<SessionEffect> {
         use ConnectionStatus::{Connecting, Failed};
+        let mut step = Step::new(now, jitter);
         self.view.reconnect_attempts = 0;
         let then = if self.view.wanted {
-            let ban = self.ban_left(now);
-            if !ban.is_zero() {
+            let after = self.after_ban(&step);
+            if !after.is_zero() {
                 self.show_ban();
             } else if self.view.status != Failed {
                 self.show(Connecting, ReasonCode::Starting, self.view.reason.clone());
             }
-            Then::Reopen(ban)
+            Then::Reopen(after)
         } else {
             Then::Rest
         };
         (self.view.connected_since, self.view.retry_at) = (None, None);
         (self.view.qr, self.view.pair_code) = (None, None);
-        let mut effects = Vec::new();
-        self.close(then, Parting::Keep, &mut effects);
-        effects
+        self.close(then, Parting::Keep, &mut step);
+        step.effects
     }
 
     /// Takes what happened, answers what to do; `jitter` is 0.0 to 1.0. A stale report changes nothing.
     pub fn step(&mut self, now: Timestamp, jitter: f64, event: SessionEvent) -> Vec<SessionEffect> {
-        let mut effects = Vec::new();
+        let mut step = Step::new(now, jitter);
         let before = self.view.clone();
         match event {
             _ if self.phase == Phase::Over => {}
-            SessionEvent::Connect => self.on_connect(now, &mut effects),
-            SessionEvent::Renew => self.on_renew(now, &mut effects),
-            SessionEvent::Disconnect => self.on_disconnect(now, &mut effects),
-            SessionEvent::Delete => self.on_delete(now, &mut effects),
+            SessionEvent::Connect => self.on_connect(&mut step),
+            SessionEvent::Renew => self.on_renew(&mut step),
+            SessionEvent::Disconnect => self.on_disconnect(&mut step),
+            SessionEvent::Delete => self.on_delete(&mut step),
             SessionEvent::Shutdown => {
-                self.on_shutdown(now, &mut effects);
-                return effects;
+                self.on_shutdown(&mut step);
+                return step.effects;
             }
             SessionEvent::Link { generation, event } if generation == self.link_generation => {
-                self.on_link(now, jitter, event, &mut effects);
+                self.on_link(event, &mut step);
             }
             SessionEvent::OpenFailed { generation, detail } if generation == self.link_generation => {
-                self.on_open_failed(now, jitter, detail, &mut effects);
+                self.on_open_failed(detail, &mut step);
             }
-            SessionEvent::LinkGone { generation } if generation == self.link_generation => {
-                self.on_gone(now, &mut effects)
-            }
+            SessionEvent::LinkGone { generation } if generation == self.link_generation => self.on_gone(&mut step),
             SessionEvent::Silence { generation, silent_for } if generation == self.link_generation => {
-                self.on_silence(now, jitter, silent_for, &mut effects);
+                self.on_silence(silent_for, &mut step);
             }
             SessionEvent::TimerFired { generation } if generation == self.timer_generation => {
-                self.on_timer(now, jitter, &mut effects);
+                self.on_timer(&mut step);
             }
             _stale => {}
         }
         if differs(&before, &self.view) {
-            effects.push(SessionEffect::Save);
+            step.effects.push(SessionEffect::Save);
         }
-        effects
+        step.effects
     }
 
-    fn on_connect(&mut self, now: Timestamp, effects: &mut Vec<SessionEffect>) {
+    fn on_connect(&mut self, step: &mut Step) {
         if !matches!(
             self.phase,
             Phase::Resting | Phase::Pausing | Phase::Closing(Then::Rest | Then::Reopen(_))
         ) {
             return;
         }
-        if !self.ban_left(now).is_zero() {
-            return self.on_connect_while_banned(now, effects);
+        if !self.ban_left(step.now).is_zero() {
+            return self.on_connect_while_banned(step);
         }
         self.view.wanted = true;
         (self.unsteady, self.turned_down) = (0, 0);
         self.show(ConnectionStatus::Connecting, ReasonCode::Starting, None);
-        self.reopen(now, Duration::ZERO, effects);
+        self.reopen(Duration::ZERO, step);
     }
 
     /// An attempt during a ban may prolong it: the number is connected when it ends.
-    fn on_connect_while_banned(&mut self, now: Timestamp, effects: &mut Vec<SessionEffect>) {
+    fn on_connect_while_banned(&mut self, step: &mut Step) {
         if self.view.wanted {
             return;
         }
         self.view.wanted = true;
         self.show_ban();
-        let after = self.ban_left(now);
-        self.end(now, Then::Reopen(after), Parting::Keep, effects);
+        let after = self.after_ban(step);
+        self.end(Then::Reopen(after), Parting::Keep, step);
     }
 
     /// A device that is being linked is shown a new code; what rests or is banned uses the new way when it opens. One that was scanned just
     /// now logs in first, or it would have to be scanned again.
-    fn on_renew(&mut self, now: Timestamp, effects: &mut Vec<SessionEffect>) {
+    fn on_renew(&mut self, step: &mut Step) {
         let running = matches!(
             self.phase,
             Phase::Opening | Phase::AwaitingScan | Phase::AwaitingPasskey | Phase::Connected | Phase::Pausing
         );
         if self.phase == Phase::Opening && self.view.reason_code == ReasonCode::Paired {
             self.renew = true;
-        } else if running && self.ban_left(now).is_zero() {
+        } else if running && self.ban_left(step.now).is_zero() {
             self.show(ConnectionStatus::Connecting, ReasonCode::Starting, None);
-            self.reopen(now, Duration::ZERO, effects);
+            self.reopen(Duration::ZERO, step);
         }
     }
 
-    fn on_disconnect(&mut self, now: Timestamp, effects: &mut Vec<SessionEffect>) {
+    fn on_disconnect(&mut self, step: &mut Step) {
         // Logged out and failed stay what they are; a deletion and a shutdown go on.
         if self.view.wanted && !matches!(self.phase, Phase::Closing(Then::Finish | Then::Stop)) {
             self.rest(ConnectionStatus::Disconnected, ReasonCode::Requested, None);
-            self.end(now, Then::Rest, Parting::Keep, effects);
+            self.end(Then::Rest, Parting::Keep, step);
         }
     }
 
-    fn on_delete(&mut self, now: Timestamp, effects: &mut Vec<SessionEffect>) {
+    fn on_delete(&mut self, step: &mut Step) {
         // In the row as well: a deletion that a crash ends is gone on with.
         if self.view.reason_code != ReasonCode::BeingDeleted {
             let words = Some("being deleted".to_owned());
@@ -258,24 +275,24 @@ impl Session {
         match self.phase {
             // Paired but not connected: log in once more in order to log out.
             Phase::Resting | Phase::Pausing | Phase::Closing(Then::Rest | Then::Reopen(_))
-                if self.view.jid.is_some() && self.ban_left(now).is_zero() =>
+                if self.view.jid.is_some() && self.ban_left(step.now).is_zero() =>
             {
-                self.end(now, Then::Unlink, Parting::Keep, effects);
+                self.end(Then::Unlink, Parting::Keep, step);
             }
             // What the row says now, the next start goes on with.
             Phase::Closing(Then::Stop) => {}
             Phase::PausingToUnlink | Phase::Unlinking | Phase::Closing(Then::Unlink) => {}
             // Also without a jid: a scan may be on its way to us.
             _ => {
-                if self.view.jid.is_some() && !self.ban_left(now).is_zero() {
-                    self.stays_linked("the account is banned".to_owned(), effects);
+                if self.view.jid.is_some() && !self.ban_left(step.now).is_zero() {
+                    self.stays_linked("the account is banned".to_owned(), step);
                 }
-                self.end(now, Then::Finish, Parting::LogOut, effects);
+                self.end(Then::Finish, Parting::LogOut, step);
             }
         }
     }
 
-    fn on_shutdown(&mut self, now: Timestamp, effects: &mut Vec<SessionEffect>) {
+    fn on_shutdown(&mut self, step: &mut Step) {
         self.view.retry_at = None;
         // Keys that are being forgotten for a deletion go all the same. One that has not come so far keeps them, to log out with
         // after the next start.
@@ -285,26 +302,19 @@ impl Session {
         if self.has_link() && self.phase != Phase::Unlinking {
             self.show(ConnectionStatus::Connecting, ReasonCode::Stopping, None);
         }
-        self.end(now, Then::Stop, Parting::Keep, effects);
+        self.end(Then::Stop, Parting::Keep, step);
     }
 
     /// Closes what is there and opens anew after the usual pause.
-    fn retry(
-        &mut self,
-        now: Timestamp,
-        jitter: f64,
-        code: ReasonCode,
-        reason: String,
-        effects: &mut Vec<SessionEffect>,
-    ) {
-        let after = self.back_off(now, jitter, 0);
+    fn retry(&mut self, code: ReasonCode, reason: String, step: &mut Step) {
+        let after = self.back_off(0, step);
         self.show(ConnectionStatus::Connecting, code, Some(reason));
-        self.reopen(now, after, effects);
+        self.reopen(after, step);
     }
 
     /// Counts a link that ended by itself; how long to wait before the next.
-    fn back_off(&mut self, now: Timestamp, jitter: f64, at_least: u32) -> Duration {
-        match self.view.connected_since.map(|since| now.since(since)) {
+    fn back_off(&mut self, at_least: u32, step: &Step) -> Duration {
+        match self.view.connected_since.map(|since| step.now.since(since)) {
             Some(lasted) if lasted >= backoff::STEADY => self.unsteady = 0,
             lasted => {
                 self.unsteady = self.unsteady.saturating_add(1);
@@ -312,13 +322,13 @@ impl Session {
                 self.view.reconnect_attempts = self.view.reconnect_attempts.saturating_add(failed);
             }
         }
-        backoff::wait(self.unsteady.max(at_least), jitter)
+        backoff::wait(self.unsteady.max(at_least), step.jitter)
     }
 
     /// Closes what is there and opens anew `after` that.
-    fn reopen(&mut self, now: Timestamp, after: Duration, effects: &mut Vec<SessionEffect>) {
-        self.view.retry_at = Some(now + after);
-        self.end(now, Then::Reopen(after), Parting::Keep, effects);
+    fn reopen(&mut self, after: Duration, step: &mut Step) {
+        self.view.retry_at = Some(step.now + after);
+        self.end(Then::Reopen(after), Parting::Keep, step);
     }
 
     /// A ban that goes on; what WhatsApp said of it stays.
@@ -339,6 +349,14 @@ impl Session {
         left.unwrap_or_default().min(LONGEST_BAN)
     }
 
+    /// How long to wait for the end of a ban, and behind it for as long as after one that was just heard of. Zero without a ban.
+    fn after_ban(&self, step: &Step) -> Duration {
+        match self.ban_left(step.now) {
+            Duration::ZERO => Duration::ZERO,
+            left => left + backoff::wait(BANNED_LEVEL, step.jitter),
+        }
+    }
+
     fn show(&mut self, status: ConnectionStatus, code: ReasonCode, reason: Option<String>) {
         (self.view.status, self.view.reason_code, self.view.reason) = (status, code, reason);
         (self.view.connected_since, self.view.retry_at) = (None, None);
@@ -350,9 +368,9 @@ impl Session {
         self.show(status, code, reason);
     }
 
-    fn set_timer(&mut self, at: Timestamp, effects: &mut Vec<SessionEffect>) {
+    fn set_timer(&mut self, at: Timestamp, step: &mut Step) {
         self.timer_generation += 1;
-        effects.push(SessionEffect::SetTimer {
+        step.effects.push(SessionEffect::SetTimer {
             at,
             generation: self.timer_generation,
         });

@@ -3,53 +3,40 @@
 use super::*;
 
 impl Session {
-    pub(super) fn on_silence(
-        &mut self,
-        now: Timestamp,
-        jitter: f64,
-        silent_for: Option<Duration>,
-        effects: &mut Vec<SessionEffect>,
-    ) {
+    pub(super) fn on_silence(&mut self, silent_for: Option<Duration>, step: &mut Step) {
         if self.phase != Phase::Connected {
             return;
         }
         if let Some(silent_for) = silent_for.filter(|silent_for| *silent_for > self.patience.silence) {
-            self.retry(
-                now,
-                jitter,
-                ReasonCode::Silent,
-                format!("WhatsApp was silent for {} s", silent_for.as_secs()),
-                effects,
-            );
+            let words = format!("WhatsApp was silent for {} s", silent_for.as_secs());
+            self.retry(ReasonCode::Silent, words, step);
         }
     }
 
-    pub(super) fn on_timer(&mut self, now: Timestamp, jitter: f64, effects: &mut Vec<SessionEffect>) {
+    pub(super) fn on_timer(&mut self, step: &mut Step) {
         match self.phase {
-            Phase::Pausing => self.open(Phase::Opening, now + self.patience.opening, effects),
-            Phase::PausingToUnlink => self.open(Phase::Unlinking, now + UNLINK_LIMIT, effects),
+            Phase::Pausing => self.open(Phase::Opening, step.now + self.patience.opening, step),
+            Phase::PausingToUnlink => self.open(Phase::Unlinking, step.now + UNLINK_AFTER, step),
             Phase::Opening => {
                 let words = "WhatsApp did not answer in time".to_owned();
-                self.retry(now, jitter, ReasonCode::NoAnswer, words, effects);
+                self.retry(ReasonCode::NoAnswer, words, step);
             }
             // Nobody entered the last code either; WhatsApp sends no new ones on this link.
             Phase::AwaitingScan if self.view.pair_code.is_some() => {
-                self.on_link(now, jitter, LinkEvent::Closed(CloseReason::QrExpired), effects);
+                self.on_link(LinkEvent::Closed(CloseReason::QrExpired), step);
             }
             Phase::AwaitingScan => {
                 let words = "WhatsApp stopped renewing the QR code".to_owned();
-                self.retry(now, jitter, ReasonCode::NoAnswer, words, effects);
+                self.retry(ReasonCode::NoAnswer, words, step);
             }
-            Phase::AwaitingPasskey => self.on_no_passkey(now, effects),
-            Phase::Unlinking => {
-                self.stays_linked("WhatsApp did not answer in time".to_owned(), effects);
-                self.end(now, Then::Finish, Parting::Forget, effects);
-            }
+            Phase::AwaitingPasskey => self.on_no_passkey(step),
+            // It may be logged in without saying so yet.
+            Phase::Unlinking => self.end(Then::Finish, Parting::LogOut, step),
             Phase::Connected => {
-                effects.push(SessionEffect::CheckSilence {
+                step.effects.push(SessionEffect::CheckSilence {
                     generation: self.link_generation,
                 });
-                self.set_timer(now + SILENCE_CHECK, effects);
+                self.set_timer(step.now + SILENCE_CHECK, step);
             }
             Phase::Resting | Phase::Closing(_) | Phase::Over => {}
         }

@@ -78,7 +78,7 @@ pub enum Parting {
     Keep,
     /// Nothing here: the keys are forgotten.
     Forget,
-    /// Nothing here, and WhatsApp is told first to unlink it.
+    /// Nothing here, and WhatsApp is told first to unlink it, as far as that can be reached.
     LogOut,
 }
 

@@ -3,13 +3,14 @@
 use ractor::RpcReplyPort;
 use wharf_domain::{
     Outgoing, Timestamp,
-    outgoing::{Place, Ticket},
+    outgoing::{self, Ticket},
 };
 use wharf_whatsapp::{SendError, Sent};
 
 use crate::{
     media::outbound::KeptFile,
     persistence::WriteError,
+    places::Place,
     session::files::{Failed, Step},
 };
 
@@ -23,6 +24,8 @@ pub(crate) struct Request {
     pub(crate) queue: bool,
     /// Whether the caller wants to hear what became of it.
     pub(crate) wait: bool,
+    /// What it kept while it was made ready.
+    pub(crate) place: Option<Place>,
 }
 
 /// The way back to who wants it sent.
@@ -58,7 +61,7 @@ pub(crate) enum Event {
     /// Its row is there, or could not be written.
     Recorded(Ticket, Result<(), WriteError>),
     /// WhatsApp answered, or did not; and where it went, as far as that is known.
-    Ended(Ticket, Result<Sent, SendError>, Option<Place>),
+    Ended(Ticket, Result<Sent, SendError>, Option<outgoing::Place>),
     /// Its caller has waited long enough.
     Impatient(Ticket),
     /// A step with its file has ended.

@@ -2,6 +2,8 @@
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
+use wharf_store::Note;
+
 use super::*;
 use crate::persistence;
 
@@ -170,7 +172,7 @@ async fn what_became_of_a_keys_request_is_kept_also_when_the_store_is_away_just_
     world.gateway.stop().await;
 }
 
-/// Stands before the writer; who claims a key hears nothing of it.
+/// Stands before the writer; who claims a key, or begins to hand a message over, hears nothing of it.
 struct Deaf(ActorRef<persistence::Message>);
 
 impl Actor for Deaf {
@@ -191,12 +193,60 @@ impl Actor for Deaf {
         let message = match message {
             persistence::Message::Commit(write) => persistence::Message::Commit(Box::new(match *write {
                 persistence::Write::ClaimKey(job) => persistence::Write::ClaimKey(job.unheard()),
+                persistence::Write::NoteOutgoing(job) if begins(job.input()) => {
+                    persistence::Write::NoteOutgoing(job.unheard())
+                }
                 other => other,
             })),
             other => other,
         };
         Ok(self.0.cast(message)?)
     }
+}
+
+fn begins(notes: &[Note]) -> bool {
+    notes.iter().any(|note| note.told.news == News::Started)
+}
+
+/// It waits, and no restart takes it for one that was under way.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_whose_beginning_was_not_heard_of_waits_on() {
+    let world = World::start().await;
+    let client = world.add_client("a").await.id;
+    let link = world.connected(client, &number(1)).await;
+    link.close(CloseReason::Lost("gone".into()));
+    wait_until("the session has heard of it", WITHIN, || async {
+        let now = world.gateway.connection(client, &number(1)).await.unwrap();
+        now.status != ConnectionStatus::Connected
+    })
+    .await;
+    let message = NewMessage {
+        queue: true,
+        wait: false,
+        ..text("later")
+    };
+    let waiting = send(&world, client, message).await.unwrap();
+    let directory = &world.gateway.shared.directory;
+    let writer = directory.persistence();
+    let (deaf, _running) = Actor::spawn(None, Deaf(writer.clone().unwrap()), ()).await.unwrap();
+    directory.publish_persistence(Some(deaf.clone()));
+    let key = wharf_domain::ConnectionKey::new(client, number(1));
+    let begun = || async { world.store.queued_messages(&key).await.unwrap()[0].started_at };
+    let link = world.relinked(client, &number(1)).await;
+    wait_until("it begins", WITHIN, || async { begun().await.is_some() }).await;
+    link.close(CloseReason::Lost("gone".into()));
+    wait_until("its row says that it did not", WITHIN, || async {
+        begun().await.is_none()
+    })
+    .await;
+    let session = directory.session(&key).unwrap().actor.unwrap();
+    session.cast(session::Message::Crash(Crash::Fail)).unwrap();
+    directory.publish_persistence(writer);
+    let link = world.relinked(client, &number(1)).await;
+    until(&world, client, &waiting.message_id, SendStatus::Sent).await;
+    assert_eq!(link.sent().len(), 1);
+    deaf.stop(None);
+    world.gateway.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,6 +1,64 @@
 //! Messages that wait: for the pace, for their connection, and not for ever.
 
+use ractor::ActorStatus;
+use wharf_support::Reply;
+
 use super::*;
+use crate::tenant;
+
+/// Nobody got it, or the next session that is not connected yet.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_sent_while_its_clients_part_of_the_tree_is_down_was_not_sent_and_says_so() {
+    let world = World::start().await;
+    let client = world.add_client("a").await.id;
+    let left = world.connected(client, &number(1)).await;
+    let directory = &world.gateway.shared.directory;
+    let key = wharf_domain::ConnectionKey::new(client, number(1));
+    let session = directory.session(&key).unwrap().actor.unwrap();
+    let crash = tenant::Message::Crash(Crash::Fail);
+    directory.tenant(client).unwrap().cast(crash).unwrap();
+    wait_until("its session is gone", WITHIN, || async {
+        session.get_status() == ActorStatus::Stopped
+    })
+    .await;
+    let refused = send(&world, client, text("meanwhile")).await;
+    assert!(
+        matches!(refused, Err(GatewayError::Unavailable(_) | GatewayError::Conflict(_))),
+        "{refused:?}"
+    );
+    wait_until("the link that was left is closed", WITHIN, || async {
+        left.is_closed()
+    })
+    .await;
+    world.relinked(client, &number(1)).await;
+    assert!(send(&world, client, text("again")).await.is_ok());
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_whose_link_is_looked_at_is_not_overtaken_in_its_chat() {
+    let world = World::start_with(with(unpaced())).await;
+    let client = world.add_client("a").await.id;
+    let link = world.connected(client, &number(1)).await;
+    world
+        .receiver
+        .script("/page", [Reply::Slow(Duration::from_millis(500))]);
+    let of_a_page = Outgoing::text(TO.parse().unwrap(), world.receiver.url("/page"));
+    let first = NewMessage {
+        content: NewContent::Previewed(of_a_page.content),
+        ..text("")
+    };
+    let then = async {
+        world.receiver.wait_for(1, WITHIN).await;
+        let other = NewMessage::text("5511777777777".parse().unwrap(), "in another chat");
+        let other = send(&world, client, other).await.unwrap();
+        (other, send(&world, client, text("then")).await.unwrap())
+    };
+    let (first, (other, then)) = tokio::join!(send(&world, client, first), then);
+    let sent: Vec<String> = link.sent().into_iter().map(|sent| sent.id).collect();
+    assert_eq!(sent, [other, first.unwrap(), then].map(|sent| sent.message_id));
+    world.gateway.stop().await;
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn beyond_the_burst_messages_wait_for_the_pace_in_their_order() {

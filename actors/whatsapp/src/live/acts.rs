@@ -12,7 +12,7 @@ use wharf_domain::{
 };
 use whatsapp_rust::features::{ChatStateError, ChatStateType, ContactError, PresenceError, PresenceStatus};
 use whatsapp_rust::wacore_binary::{Jid, JidExt};
-use whatsapp_rust::{Client, IqError, anyhow};
+use whatsapp_rust::{Client, IqError};
 
 use super::{
     ids,
@@ -101,7 +101,11 @@ impl Acting {
         };
         let ids: Vec<&str> = message_ids.iter().map(String::as_str).collect();
         let marked = self.client.mark_as_read(&chat, from.as_ref(), &ids).await;
-        marked.map(|()| Done::Done).map_err(of_unknown)
+        // Nothing but a link that breaks makes it fail, and a mark that is made twice is one.
+        marked.map(|()| Done::Done).map_err(|error| {
+            tracing::debug!(%error, "messages are not marked as read");
+            SendError::NotConnected
+        })
     }
 
     /// A chat under the id that WhatsApp has it under.
@@ -162,11 +166,12 @@ fn changed(error: &IqError) -> SendError {
     }
 }
 
-/// Whether a request was not answered that may be out: only its answer says what came of it.
+/// Whether a request was not answered that may be out: only its answer says what came of it. The client calls one `NotConnected`
+/// whose link broke after it was written, too; a link that was down before was refused by then.
 pub(super) const fn is_unanswered(error: &IqError) -> bool {
     matches!(
         error,
-        IqError::Socket(_) | IqError::Disconnected(_) | IqError::InternalChannelClosed
+        IqError::NotConnected | IqError::Socket(_) | IqError::Disconnected(_) | IqError::InternalChannelClosed
     )
 }
 
@@ -175,9 +180,4 @@ fn of_contact(error: ContactError) -> SendError {
         ContactError::Iq(error) => of_iq(&error),
         other => SendError::Failed(other.to_string()),
     }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "map_err passes values")]
-fn of_unknown(error: anyhow::Error) -> SendError {
-    SendError::Failed(error.to_string())
 }

@@ -336,16 +336,11 @@ mod tests {
 
     #[test]
     fn a_change_whose_answer_was_not_heard_may_have_been_made() {
-        let closed = || GroupError::Iq(IqError::InternalChannelClosed);
-        assert_eq!(of_change(closed()), SendError::Failed(UNANSWERED.to_owned()));
-        assert_eq!(
-            of_group(closed()),
-            SendError::NotConnected,
-            "a look-up leaves nothing behind"
-        );
-        assert_eq!(
-            of_change(GroupError::Iq(IqError::NotConnected)),
-            SendError::NotConnected
-        );
+        for closed in [|| IqError::InternalChannelClosed, || IqError::NotConnected] {
+            let unknown = SendError::Failed(UNANSWERED.to_owned());
+            assert_eq!(of_change(GroupError::Iq(closed())), unknown);
+            let looked_up = of_group(GroupError::Iq(closed()));
+            assert_eq!(looked_up, SendError::NotConnected, "a look-up leaves nothing behind");
+        }
     }
 }

@@ -63,6 +63,10 @@ impl Sending {
             expires,
         };
         let message = compose(&self.outgoing, &scene).map_err(SendError::Impossible)?;
+        if Instant::now() >= self.by {
+            // What came of it is unknown, whoever waited for it was told: it is not sent behind their back.
+            return Err(SendError::TimedOut(self.deadline));
+        }
         // Before the message leaves, or a quick server's ack would find nobody waiting.
         let waiting = self.reporter.acks.expect(&self.id);
         let handing = self.hand_over(to, message);

@@ -34,6 +34,8 @@ use crate::{CloseReason, Link, LostFile, MediaHosts, PairCode, PairCodeError, Re
 
 /// How long unlinking may take altogether.
 const LOG_OUT: Duration = Duration::from_secs(10);
+/// Why a device is not unlinked whose link is gone.
+const ENDED: &str = "the connection ended before WhatsApp was told";
 /// How often to look whether a device that was just paired is logged in.
 const LOG_IN_POLL: Duration = Duration::from_millis(50);
 
@@ -137,7 +139,7 @@ impl Link for LiveLink {
         let acting = self.acting(deadline)?;
         let (over, action) = (self.control.reporter.over().clone(), action.clone());
         let work = async move {
-            let unheard = match action.is_look_up() {
+            let unheard = match action.may_be_repeated() {
                 true => SendError::NotConnected,
                 false => SendError::Failed(UNANSWERED.to_owned()),
             };
@@ -217,25 +219,31 @@ impl Link for LiveLink {
         self.control.close().await;
     }
 
-    async fn log_out(&self) {
+    async fn log_out(&self) -> Result<(), String> {
         let reporter = &self.control.reporter;
         reporter.leave();
-        if let Some(client) = self.client.upgrade() {
-            let unlinking = self.runtime.start(unlink(client, Arc::clone(reporter)));
-            if tokio::time::timeout(LOG_OUT, unlinking).await.is_err() {
-                tracing::warn!("WhatsApp did not confirm in time that the device is unlinked");
+        let unlinked = match self.client.upgrade() {
+            Some(client) => {
+                let unlinking = self.runtime.start(unlink(client, Arc::clone(reporter)));
+                match tokio::time::timeout(LOG_OUT, unlinking).await {
+                    Ok(unlinked) => unlinked.unwrap_or(None).unwrap_or_else(|| Err(ENDED.to_owned())),
+                    Err(_) => Err("WhatsApp did not answer in time".to_owned()),
+                }
             }
-        }
+            None => Err(ENDED.to_owned()),
+        };
         self.control.close().await;
+        unlinked
     }
 }
 
-/// Tells WhatsApp to forget this device. One that was paired a moment ago has to be logged in first.
-async fn unlink(client: Arc<Client>, reporter: Arc<Reporter>) {
+/// Tells WhatsApp to forget this device. One that was paired a moment ago has to be logged in first; one that is none has nothing to
+/// be forgotten.
+async fn unlink(client: Arc<Client>, reporter: Arc<Reporter>) -> Result<(), String> {
     let over = reporter.over().clone();
     let logged_in = async {
-        while !client.is_logged_in() {
-            if client.pn().is_none() || reporter.stage().0 == Stage::Connected {
+        while !client.is_logged_in() && client.pn().is_some() {
+            if reporter.stage().0 == Stage::Connected {
                 return false;
             }
             tokio::time::sleep(LOG_IN_POLL).await;
@@ -243,10 +251,9 @@ async fn unlink(client: Arc<Client>, reporter: Arc<Reporter>) {
         true
     };
     let Some(true) = over.run_until_cancelled(logged_in).await else {
-        return;
+        return Err(ENDED.to_owned());
     };
-    let Some(jid) = client.pn() else { return };
-    if let Err(error) = client.execute(RemoveCompanionDeviceSpec::new(&jid)).await {
-        tracing::warn!(%error, "WhatsApp did not confirm that the device is unlinked");
-    }
+    let Some(jid) = client.pn() else { return Ok(()) };
+    let unlinked = client.execute(RemoveCompanionDeviceSpec::new(&jid)).await;
+    unlinked.map(drop).map_err(|error| error.to_string())
 }

@@ -117,8 +117,16 @@ impl Link for ScriptedHandle {
         })
     }
 
-    /// Always the same code, good for three minutes.
+    /// Always the same code, good for three minutes; as slow as messages are, and one at a time, as a real one.
     async fn pair_code(&self, _number: &PhoneNumber, _deadline: Duration) -> Result<PairCode, PairCodeError> {
+        if std::mem::replace(&mut self.state().is_asked_for_code, true) {
+            return Err(PairCodeError::Failed("scripted: one is asked for already".to_owned()));
+        }
+        let script = self.state().sends.clone();
+        if let SendScript::Slow(long) = script {
+            tokio::time::sleep(long).await;
+        }
+        self.state().is_asked_for_code = false;
         let code = PairCode {
             code: "SCRIPTED".to_owned(),
             expires_at: now() + Duration::from_secs(180),
@@ -173,8 +181,9 @@ impl Link for ScriptedHandle {
         self.state().gone = true;
     }
 
-    async fn log_out(&self) {
+    async fn log_out(&self) -> Result<(), String> {
         self.factory.state().counters.logged_out += 1;
         Link::close(self).await;
+        Ok(())
     }
 }

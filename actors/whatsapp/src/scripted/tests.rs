@@ -143,7 +143,7 @@ async fn deliveries_go_through_the_inbox() {
     assert!(handle.deliver(vec![message()]).await.is_err());
     assert!(handle.deliver(vec![message()]).await.is_ok());
     assert_eq!(inbox.committed.load(Ordering::Relaxed), 1);
-    link.log_out().await;
+    link.log_out().await.unwrap();
     assert!(handle.deliver(vec![message()]).await.is_err());
     assert_eq!(
         factory.counters(),

@@ -146,9 +146,31 @@ async fn logging_out_unlinks_the_device() {
     let world = World::start().await;
     let mut line = world.pair().await;
     assert_eq!(devices(&world, OURS).await, 1);
-    line.link.log_out().await;
+    assert_eq!(line.link.log_out().await, Ok(()));
     assert_eq!(line.closed().await, CloseReason::Requested);
     assert_eq!(devices(&world, OURS).await, 0);
+}
+
+/// It is logged in then, and says that it is connected up to a minute later only.
+#[tokio::test]
+async fn logging_out_does_not_wait_for_what_waits_at_whatsapp() {
+    let world = World::start().await;
+    world.pair().await.link.close().await;
+    world.trouble(FaultKind::Backlog, None, A_WHILE * 10).await;
+    let mut line = world.open().await;
+    assert_eq!(line.link.log_out().await, Ok(()));
+    assert_eq!(line.closed().await, CloseReason::Requested);
+    assert_eq!(devices(&world, OURS).await, 0);
+}
+
+#[tokio::test]
+async fn a_device_that_cannot_be_unlinked_is_said_to_stay() {
+    let world = World::start().await;
+    world.pair().await.link.close().await;
+    world.trouble(FaultKind::Refuse, None, A_WHILE).await;
+    let line = world.open().await;
+    assert!(line.link.log_out().await.is_err());
+    assert_eq!(devices(&world, OURS).await, 1);
 }
 
 #[tokio::test]
@@ -164,7 +186,7 @@ async fn a_code_scanned_by_another_number_can_be_undone_at_once() {
     for _ in 0..20 {
         world.network.send_text(OURS, THEIRS, "not for us").await.unwrap();
     }
-    leaving.await.unwrap();
+    assert_eq!(leaving.await.unwrap(), Ok(()));
     assert_eq!(last(&mut line).await, CloseReason::Requested);
     eventually("the device to be gone", async || devices(&world, THEIRS).await == 0).await;
     assert!(line.inbox.messages().is_empty());
@@ -186,7 +208,7 @@ async fn logging_out_before_anything_was_scanned_just_closes() {
     let world = World::start().await;
     let mut line = world.open().await;
     line.qr().await;
-    line.link.log_out().await;
+    assert_eq!(line.link.log_out().await, Ok(()));
     assert_eq!(line.closed().await, CloseReason::Requested);
 }
 

@@ -6,7 +6,7 @@ use wharf_domain::{
     GroupId,
     action::{Action, Done, GroupInfo, NotAdded},
 };
-use wharf_testnet::ProfileChange;
+use wharf_testnet::{FaultKind, ProfileChange};
 use wharf_whatsapp::SendError;
 
 use crate::support::{Line, OURS, THEIRS, World};
@@ -64,5 +64,26 @@ async fn who_wants_to_be_invited_is_no_member_of_a_new_group() {
         panic!("no answer")
     };
     assert_eq!((changes[0].ok, changes[0].error.as_deref()), (false, Some("403")));
+    line.link.close().await;
+}
+
+/// What was asked for is out when the socket breaks, and its answer is not heard.
+#[tokio::test]
+async fn a_group_whose_making_was_not_answered_may_be_there() {
+    let world = World::start().await;
+    let line = world.pair().await;
+    // The socket closes at its end.
+    world.trouble(FaultKind::Stall, None, Duration::from_secs(3)).await;
+    let make = Action::CreateGroup {
+        subject: "Harbour".to_owned(),
+        participants: Vec::new(),
+    };
+    let made = act(&line, make).await;
+    assert!(
+        matches!(&made, Err(SendError::Failed(why)) if why.contains("may have been done")),
+        "{made:?}"
+    );
+    let look_up = act(&line, Action::Groups).await;
+    assert_eq!(look_up, Err(SendError::NotConnected));
     line.link.close().await;
 }

@@ -177,7 +177,7 @@ fn unlinks(desk: &mut Desk, generation: u64) {
     assert_eq!(desk.machine.view().retry_at, Some(desk.now));
     desk.pass(60);
     assert_eq!(desk.fire(), [open(generation)]);
-    assert_eq!(desk.set_for(), Some(UNLINK_LIMIT));
+    assert_eq!(desk.set_for(), Some(UNLINK_AFTER));
     assert_eq!(desk.link(connected()), [closing(generation, Parting::LogOut)]);
 }
 
@@ -254,12 +254,12 @@ fn a_deletion_logs_in_once_more_or_goes_without() {
     let mut desk = Desk::at(Place::Resting);
     assert_eq!(desk.step(SessionEvent::Delete), [Save]);
     assert_eq!(desk.fire(), [open(2)]);
-    let late = stays("WhatsApp did not answer in time");
     assert_eq!(
         desk.fire(),
-        [late, closing(2, Parting::Forget)],
-        "WhatsApp cannot be reached"
+        [closing(2, Parting::LogOut)],
+        "it may be logged in, and what waits at WhatsApp still come"
     );
+    assert_eq!(desk.link(connected()), []);
     assert_eq!(desk.gone(), [deleted()]);
 
     let mut desk = Desk::at(Place::Unlinking);
@@ -278,7 +278,7 @@ fn starts() {
             ..row(status, Some(JID), true)
         };
         let mut machine = Session::new(NUMBER.parse().unwrap(), row);
-        assert_eq!(machine.start(NOW), [close(1)], "what a predecessor left");
+        assert_eq!(machine.start(NOW, 0.0), [close(1)], "what a predecessor left");
         let view = machine.view();
         assert_eq!((view.connected_since, view.reconnect_attempts), (None, 0));
         assert!(!matches!(
@@ -307,7 +307,7 @@ fn starts() {
             ..row(status, None, false)
         };
         let mut machine = Session::new(NUMBER.parse().unwrap(), row.clone());
-        assert_eq!(machine.start(NOW), [close(1)]);
+        assert_eq!(machine.start(NOW, 0.0), [close(1)]);
         assert_eq!(machine.step(NOW, 0.0, SessionEvent::LinkGone { generation: 1 }), []);
         assert_eq!((machine.view(), machine.phase), (&row, Phase::Resting));
     }

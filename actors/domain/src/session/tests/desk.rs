@@ -163,7 +163,7 @@ impl Desk {
             jitter: 0.0,
             timer: None,
         };
-        let effects = desk.machine.start(NOW);
+        let effects = desk.machine.start(NOW, 0.0);
         assert_eq!(desk.take(effects), [close(1)], "what a predecessor left is closed");
         assert_eq!(desk.timer, None);
         assert_eq!(desk.gone(), [], "a start opens nothing before its turn");

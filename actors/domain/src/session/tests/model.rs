@@ -167,7 +167,7 @@ impl World {
         (self.finished, self.deleted) = (false, false);
         let machine = Session::new(NUMBER.parse().unwrap(), self.saved.clone());
         self.machine = machine.with_patience(self.patience);
-        let effects = self.machine.start(self.now);
+        let effects = self.machine.start(self.now, 0.0);
         self.carry_out(effects);
         self.check();
     }
