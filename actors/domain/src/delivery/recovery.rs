@@ -84,6 +84,8 @@ pub(super) struct Recoveries {
     turn_is_due: bool,
     /// Whose turn was the last.
     turn: i64,
+    /// The last probe's place: those behind it take turns with it.
+    probe: i64,
 }
 
 impl Default for Recoveries {
@@ -109,6 +111,7 @@ impl Default for Recoveries {
             failed_probes: 0,
             turn_is_due: false,
             turn: BEGINNING,
+            probe: BEGINNING,
         }
     }
 }
@@ -160,7 +163,7 @@ impl Recoveries {
         let (round, after, limit) = if self.passing {
             (Round::Pass, self.cursor, at_once)
         } else if self.turn_is_due {
-            (Round::Turn, self.turn, 1)
+            (Round::Turn, self.turn.max(self.probe), 1)
         } else {
             (Round::Probe, BEGINNING, 1)
         };
@@ -204,7 +207,7 @@ impl Recoveries {
             return Vec::new();
         }
         match self.round {
-            Round::Probe => {}
+            Round::Probe => self.probe = last.seq,
             Round::Turn => self.turn = last.seq,
             Round::Pass => {
                 self.cursor = last.seq;
