@@ -139,6 +139,9 @@ statements! {
     FAILED_STEP = "SELECT max(s.seq), count(*) FROM (SELECT e.seq FROM webhook_events e \
         WHERE e.webhook_id = $1 AND e.status <> 'delivered' AND e.status = 'failed' AND e.seq > $2 AND e.seq < $3 \
         ORDER BY e.seq LIMIT $4) AS s";
+    EARLIEST_FAILED = "SELECT min(e.created_at) FROM webhook_events e \
+        WHERE e.webhook_id = $1 AND e.status <> 'delivered' AND e.status = 'failed' AND e.seq > $2 AND e.seq < $3 \
+            AND e.created_at >= $4";
     // Without test events (wharf_domain::message::is_test_chat): each is one attempt.
     FAILED_EVENTS = concat!("SELECT e.seq, e.created_at, ", row_weight!(), " FROM webhook_events e \
         WHERE e.webhook_id = $2 AND e.client_id = $1 AND e.status <> 'delivered' AND e.status = 'failed' \
