@@ -201,6 +201,7 @@ statements! {
         WHERE webhook_id = $1 AND status = 'failed' AND next_retry_at IS NOT NULL AND seq > $2 ORDER BY seq LIMIT $3";
     REVIVE_EVENT = "UPDATE webhook_events SET status = 'pending', next_retry_at = NULL \
         WHERE id = $2 AND webhook_id = $1 AND status = 'failed' AND next_retry_at IS NOT NULL \
+            AND EXISTS (SELECT 1 FROM whatsapp_webhooks w WHERE w.id = $1 AND w.deleted_at IS NULL) \
         RETURNING webhook_id, id, seq, sequence, chat, attempt_count, budget_start, next_retry_at, payload, client_id";
     EVENT_TO_RENEW = "SELECT e.status, w.is_active, w.deleted_at IS NOT NULL, \
             e.status = 'pending' AND e.next_retry_at IS NOT DISTINCT FROM $3 \
