@@ -1,8 +1,12 @@
 //! What the end of an attempt means: for its event, for the webhook's counter, and for what is known of the receiver.
 
+use std::time::Duration;
+
 use super::{Delivery, Effect, EndedAttempt};
 use crate::{AttemptOutcome, AttemptResult, EventId, EventStatus, Timestamp, retry::wait_after};
 
+/// The pause before an attempt that could not be made is tried again.
+const AFTER_SHORTAGE: Duration = Duration::from_secs(5);
 /// The status by which a receiver says that it is gone for good, and what its webhook's `last_error` says then.
 const GONE: u16 = 410;
 const GONE_REASON: &str = "Client error (410): the receiver is gone, so the webhook was switched off";
@@ -13,6 +17,9 @@ impl Delivery {
         let Some(place) = self.window.running(ended.event_id, ended.attempt) else {
             return;
         };
+        if matches!(ended.result, AttemptResult::NotMade { .. }) {
+            return self.put_off(now, ended.event_id);
+        }
         let http_status = ended.result.http_status();
         self.doubt.ended(now, http_status.is_some());
         if ended.target == self.config.target {
@@ -20,6 +27,15 @@ impl Delivery {
         }
         let outcome = self.outcome(now, ended, place);
         self.record(outcome, effects);
+    }
+
+    /// Nothing was sent: that says nothing of the receiver and uses up no attempt, and the store has the event as it was.
+    fn put_off(&mut self, now: Timestamp, event_id: EventId) {
+        self.doubt.not_started();
+        self.window.put_back(event_id, Some(now + AFTER_SHORTAGE));
+        if self.closing {
+            self.window.drop_idle();
+        }
     }
 
     /// What an answer of the present receiver asks for, beyond its event.
@@ -55,7 +71,8 @@ impl Delivery {
                 // A pause that the receiver asked for is the pace's: it may end before its time.
                 let next = Some(now + wait_after(in_budget, jitter));
                 if self.window.is_test(event_id) {
-                    // One question, and its answer is the first attempt's: nothing that recovery goes on with.
+                    // One question, and its answer is the first attempt's, be it that a stop cut it off: nothing that recovery or
+                    // the next start goes on with, when nobody waits for it any more.
                     (EventStatus::Failed, None)
                 } else if result == AttemptResult::Interrupted {
                     // Not the receiver's fault: it is not waited for, and does not end the event.
