@@ -268,7 +268,7 @@ fn take_over(state: &mut State, webhook: &Webhook) {
         target: state.args.shared.poster.target(&webhook.webhook_url),
         timeout: webhook.courtesy.timeout(),
     });
-    if (state.hub_signature, &state.headers) != (webhook.hub_signature, &webhook.headers) {
+    if elsewhere || (state.hub_signature, &state.headers) != (webhook.hub_signature, &webhook.headers) {
         state.hub_signature = webhook.hub_signature;
         state.headers.clone_from(&webhook.headers);
         renew_keyring(state);

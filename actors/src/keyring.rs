@@ -2,7 +2,8 @@
 //! where decrypted secrets stay.
 //!
 //! Read when the first attempt needs it, so that idle webhooks cost neither a query nor memory. After a change the
-//! actor puts an empty one in its place, and the next attempt reads what was committed.
+//! actor puts an empty one in its place, and the next attempt reads what was committed. So it does after a change of the
+//! URL: headers are for the URL that they were committed with.
 
 use tokio::sync::OnceCell;
 use wharf_domain::{
@@ -31,6 +32,8 @@ pub(crate) struct Keyring {
 pub(crate) struct Opened {
     pub(crate) signer: Signer,
     pub(crate) headers: HeaderLines,
+    /// Where these headers go, if there are any. Not where an attempt was to go that began before both were changed.
+    pub(crate) url: Option<String>,
 }
 
 impl Keyring {
@@ -74,18 +77,23 @@ impl Keyring {
             secrets,
             hub_signature: self.hub_signature,
         };
-        let headers = self.read_headers(shared).await?;
-        Ok(Opened { signer, headers })
+        let (url, headers) = self.read_headers(shared).await?.unzip();
+        Ok(Opened {
+            signer,
+            headers: headers.unwrap_or_default(),
+            url,
+        })
     }
 
-    async fn read_headers(&self, shared: &Shared) -> Result<HeaderLines, VaultError> {
+    async fn read_headers(&self, shared: &Shared) -> Result<Option<(String, HeaderLines)>, VaultError> {
         if !self.has_headers {
-            return Ok(HeaderLines::default());
+            return Ok(None);
         }
         let read = || shared.store.sealed_headers(self.client_id, self.webhook_id);
-        match until_read(self.webhook_id, read).await? {
-            Some(sealed) => Ok(HeaderLines::new(&shared.vault.open_headers(self.webhook_id, &sealed)?)),
-            None => Ok(HeaderLines::default()),
-        }
+        let Some((url, sealed)) = until_read(self.webhook_id, read).await? else {
+            return Ok(None);
+        };
+        let headers = shared.vault.open_headers(self.webhook_id, &sealed)?;
+        Ok(Some((url, HeaderLines::new(&headers))))
     }
 }

@@ -126,13 +126,14 @@ const ACTORS: [&str; 7] = [
     "janitor",
 ];
 /// The results of attempts, see [`name`].
-const ATTEMPTS: [&str; 8] = [
+const ATTEMPTS: [&str; 9] = [
     "delivered",
     "client_error",
     "server_error",
     "unexpected_status",
     "timeout",
     "interrupted",
+    "not_made",
     "network",
     "blocked",
 ];
@@ -215,6 +216,7 @@ fn name(result: &AttemptResult) -> &'static str {
         },
         AttemptResult::TimedOut => "timeout",
         AttemptResult::Interrupted => "interrupted",
+        AttemptResult::NotMade { .. } => "not_made",
         AttemptResult::Failed { .. } => "network",
         AttemptResult::Blocked { .. } => "blocked",
     }

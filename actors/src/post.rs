@@ -58,8 +58,8 @@ const USER_AGENT: &str = concat!("wharf/", env!("CARGO_PKG_VERSION"));
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The wait for a name at registration: a person is waiting, and an unresolvable name is accepted anyway.
 const REGISTRATION_LOOKUP: Duration = Duration::from_secs(3);
-/// The pause before an attempt for which this machine had no descriptor left is begun again, within its own deadline: what
-/// is lacking here uses up no attempt of the event.
+/// The pause before an attempt for which this machine had no descriptor left is begun again, within its own deadline. One
+/// that finds none until then is [`AttemptResult::NotMade`]: what is lacking here uses up no attempt of the event.
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(100);
 /// How long a connection is kept for the next attempt: less than the 5 s after which the common servers with the
 /// shortest patience (Node, Apache, uvicorn) close theirs, so that the two rarely meet.
@@ -288,12 +288,15 @@ impl Poster {
         match tokio::time::timeout_at(deadline, attempt).await {
             Ok(Ok(answer)) => read_answer(answer, deadline).await,
             Ok(Err(error)) if error.is_timeout() => AttemptResult::TimedOut.into(),
-            Ok(Err(error)) => failure::classify(
-                &target.name,
-                target.url.scheme() == "https" && error.is_connect(),
-                &error,
-            )
-            .into(),
+            Ok(Err(error)) => {
+                let greeting = target.url.scheme() == "https" && error.is_connect();
+                match failure::classify(&target.name, greeting, &error) {
+                    AttemptResult::Failed { detail, .. } if failure::is_shortage(&error) => {
+                        AttemptResult::NotMade { detail }.into()
+                    }
+                    failed => failed.into(),
+                }
+            }
             Err(_) => AttemptResult::TimedOut.into(),
         }
     }

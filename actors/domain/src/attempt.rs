@@ -25,6 +25,11 @@ pub enum AttemptResult {
     TimedOut,
     /// No answer yet when Wharf, stopping, waited no longer. The receiver may have taken it.
     Interrupted,
+    /// None was made: this machine had no file or socket left to open. The receiver has heard nothing.
+    NotMade {
+        /// What was lacking for what, for a person.
+        detail: String,
+    },
     /// The network, TLS or HTTP failed; the code and a detail.
     Failed {
         /// `ECONNREFUSED`, `ECONNRESET`, `ENOTFOUND`, `EHOSTUNREACH`, `ETLS` or `EPROTO`.
@@ -82,6 +87,7 @@ impl AttemptResult {
             Self::Answered { http_status, .. } => (format!("Unexpected status ({http_status})"), true),
             Self::TimedOut => ("Connection timeout".to_owned(), true),
             Self::Interrupted => ("Interrupted: Wharf stopped before the answer came".to_owned(), true),
+            Self::NotMade { detail } => (format!("EHOSTUNREACH: {detail}"), true),
             Self::Failed { code, detail } if detail.is_empty() => ((*code).to_owned(), true),
             Self::Failed { code, detail } => (format!("{code}: {detail}"), true),
             Self::Blocked { detail } => (format!("EBLOCKED: {detail}"), false),

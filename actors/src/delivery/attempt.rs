@@ -88,6 +88,9 @@ fn begin(myself: &ActorRef<Message>, state: &mut State, attempt: NextAttempt, pe
         let Posted { result, retry_after } = posted.unwrap_or(AttemptResult::Interrupted.into());
         let took = began.elapsed();
         tracing::debug!(event = %event_id, attempt = number, ?result, "attempt ended");
+        if let AttemptResult::NotMade { detail } = &result {
+            tracing::warn!(event = %event_id, attempt = number, detail, "an attempt could not be made; it is put off");
+        }
         shared.metrics.attempted(event_id, &result, took);
         let ended = DeliveryEvent::AttemptFinished(EndedAttempt {
             event_id,
@@ -133,6 +136,13 @@ async fn carry_through(
         Ok(opened) => opened,
         Err(error) => return blocked(error.to_string()),
     };
+    // Both were changed since this attempt began: what the new receiver is to be shown is not for the old one.
+    let moved = opened.url.as_deref().filter(|url| *url != aim.url);
+    let moved = match moved.map(|url| shared.poster.target(url)).transpose() {
+        Ok(moved) => moved,
+        Err(refused) => return refused.into(),
+    };
+    let target = moved.as_ref().unwrap_or(target);
     let timestamp = clock::now();
     let post = Post {
         event_id: attempt.event_id,

@@ -80,8 +80,12 @@ impl Gateway {
             let event = self.event(client, id).await?;
             // A delivery that closes says of every event that it is under way.
             let webhook = self.shared.store.webhook(client, event.webhook_id).await?;
-            if webhook.is_none_or(|webhook| webhook.deleted_at.is_some()) {
+            let Some(webhook) = webhook.filter(|webhook| webhook.deleted_at.is_none()) else {
                 return Ok(Some(Renewal::WebhookDeleted));
+            };
+            // So it does of one that waits for its slot, and will not be attempted any more when it has it.
+            if !webhook.is_active {
+                return Ok(Some(Renewal::Inactive));
             }
             let retry = Retry {
                 client_id: client,

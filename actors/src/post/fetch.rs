@@ -176,6 +176,7 @@ fn broken(target: &str, secure: bool, error: &reqwest::Error) -> NotFetched {
             detail: format!("{code}: {detail}"),
             passing: true,
         },
+        AttemptResult::NotMade { detail } => NotFetched { detail, passing: true },
         AttemptResult::TimedOut | AttemptResult::Interrupted | AttemptResult::Answered { .. } => NotFetched {
             detail: format!("{target} did not answer in time"),
             passing: true,

@@ -6,8 +6,11 @@ use wharf_domain::{EventStatus, signing::sign, webhook::WebhookPatch};
 use wharf_store::FailedFilter;
 use wharf_support::{Reply, wait_until};
 
-use super::world::{WITHIN, World, message, number};
-use crate::{GatewayError, tenant};
+use super::{
+    bounds::toggle,
+    world::{WITHIN, World, message, number, settings},
+};
+use crate::{GatewayError, Settings, delivery, tenant};
 
 /// What a round of the tenant does; in tests a delivery may rest as soon as it is idle.
 fn round(world: &World, client: wharf_domain::ClientId) {
@@ -233,5 +236,39 @@ async fn no_message_is_lost_or_overtaken_while_its_delivery_goes_to_rest() {
         })
         .collect();
     assert_eq!(texts, (0..MESSAGES).map(|n| format!("{n:03}")).collect::<Vec<_>>());
+    world.gateway.stop().await;
+}
+
+/// Its attempt is under way as far as its delivery knows, and will not be made when it has its slot.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_that_waits_for_a_slot_is_not_retried_while_its_webhook_is_off() {
+    let only = Settings {
+        max_in_flight: 1,
+        max_in_flight_per_client: 1,
+        ..settings()
+    };
+    let world = World::start_with(only).await;
+    let client = world.add_client("a").await;
+    let (_, taker) = world.linked(client.id, &number(1), "/hang").await;
+    let (webhook, link) = world.linked(client.id, &number(2), "/ok").await;
+    taker.deliver(vec![message("5511999999999", "M1", "1")]).await.unwrap();
+    world.receiver.wait_for(1, WITHIN).await;
+    link.deliver(vec![message("5511999999999", "M2", "2")]).await.unwrap();
+    wait_until("it waits for the slot", WITHIN, || async {
+        let delivery = world.gateway.shared.directory.delivery(webhook.id)?;
+        let snapshot = ractor::call_t!(delivery, delivery::Message::Snapshot, 30_000).ok()??;
+        (snapshot.in_flight == 1).then_some(())
+    })
+    .await;
+    let waiting = world.events(&webhook).await.remove(0);
+    let retried = world.gateway.retry_event(client.id, waiting.id, false).await;
+    assert_eq!(retried.unwrap().attempt_count, 0, "it will be");
+    world
+        .gateway
+        .update_webhook(client.id, webhook.id, toggle(false))
+        .await
+        .unwrap();
+    let retried = world.gateway.retry_event(client.id, waiting.id, false).await;
+    assert!(matches!(retried, Err(GatewayError::Conflict(_))), "{retried:?}");
     world.gateway.stop().await;
 }

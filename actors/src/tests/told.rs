@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use uuid::Uuid;
 use wharf_domain::{
-    ConnectionKey, EventKind, EventKinds, EventStatus, OwnHeaders, TokenHash, WebhookId, signing::sign,
-    webhook::WebhookPatch,
+    ConnectionKey, EventId, EventKind, EventKinds, EventStatus, OwnHeaders, TokenHash, Webhook, WebhookId,
+    signing::sign, webhook::WebhookPatch,
 };
-use wharf_store::NewConnection;
-use wharf_support::wait_until;
+use wharf_store::{NewConnection, NewEvent};
+use wharf_support::{Reply, wait_until};
 
 use super::world::{WITHIN, World, message, number};
 use crate::{
@@ -102,6 +102,76 @@ async fn nothing_is_wanted_of_a_number_whose_webhook_was_deleted_until_the_next_
     world.gateway.stop().await;
 }
 
+/// Another URL and another header, in one change.
+fn moved(world: &World, webhook: &Webhook, path: &str, value: &str) -> Change {
+    let headers = OwnHeaders::check([("authorization", value)]).unwrap();
+    let vault = &world.gateway.shared.vault;
+    Change {
+        client_id: webhook.client_id,
+        webhook_id: webhook.id,
+        patch: WebhookPatch {
+            webhook_url: Some(world.receiver.url(path)),
+            ..WebhookPatch::default()
+        },
+        headers: Some(SealedHeaders {
+            names: headers.names(),
+            sealed: vault.seal_headers(webhook.id, &headers).unwrap(),
+        }),
+    }
+}
+
+/// Returns when the webhook's delivery has heard of everything.
+async fn told(world: &World, webhook: &Webhook) {
+    let tenant = world.gateway.shared.directory.tenant(webhook.client_id).unwrap();
+    let ask = |reply| tenant::Message::ForDelivery(webhook.id, Box::new(delivery::Message::Heard(reply)));
+    let _not_there = tenant.call(ask, Some(WITHIN)).await;
+}
+
+/// An attempt that begins before its delivery hears of the change finds the new headers, and knows the old URL only.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_new_receivers_headers_are_not_shown_to_the_old_one() {
+    let world = World::start().await;
+    let client = world.add_client("a").await;
+    let (webhook, link) = world.linked(client.id, &number(1), "/one").await;
+    let persistence = &world.gateway.shared.persistence;
+    // It stays awake for this one's next attempt.
+    world.receiver.script("/one", [Reply::Status(503)]);
+    link.deliver(vec![message("5511000000001", "M1", "1")]).await.unwrap();
+    wait_until("it was refused", WITHIN, || async {
+        world.events(&webhook).await[0].attempt_count == 1
+    })
+    .await;
+    let change = moved(&world, &webhook, "/one", "one");
+    persistence.commit(Write::ChangeWebhook, change).await.unwrap();
+    told(&world, &webhook).await;
+
+    // One commit: the event is told first, and then the change.
+    let mut writer = world.store.writer().await.unwrap();
+    let blocker = writer.begin().await.unwrap();
+    let first = persistence.commit(Write::Settle, ());
+    let (id, key, now) = (EventId(Uuid::now_v7()), webhook.key(), clock::now());
+    let message = message("5511000000002", "M2", "2");
+    let new = NewEvent {
+        id,
+        payload: message.payload(client.id, &key.phone_number),
+        key,
+        message,
+        created_at: now,
+    };
+    let recorded = persistence.commit(Write::RecordInbound, vec![new]);
+    let changed = persistence.commit(Write::ChangeWebhook, moved(&world, &webhook, "/two", "two"));
+    drop(blocker);
+    let (first, recorded, changed) = tokio::join!(first, recorded, changed);
+    first.unwrap();
+    recorded.unwrap();
+    assert!(changed.unwrap().is_some());
+    for request in world.receiver.wait_for(2, WITHIN).await {
+        let shown = request.header("authorization").unwrap_or("one");
+        assert_eq!(request.path.trim_start_matches('/'), shown, "{request:?}");
+    }
+    world.gateway.stop().await;
+}
+
 /// Neither do the headers stay behind at the old values while the URL is new.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn new_secrets_are_told_with_the_new_target_although_nobody_waits_for_their_commit() {
@@ -109,11 +179,6 @@ async fn new_secrets_are_told_with_the_new_target_although_nobody_waits_for_thei
     let client = world.add_client("a").await;
     let (webhook, link) = world.linked(client.id, &number(1), "/hook").await;
     let shared = &world.gateway.shared;
-    let told = async || {
-        let tenant = shared.directory.tenant(client.id).unwrap();
-        let ask = |reply| tenant::Message::ForDelivery(webhook.id, Box::new(delivery::Message::Heard(reply)));
-        let _not_there = tenant.call(ask, Some(WITHIN)).await;
-    };
     let mut delivered = 0;
     let mut deliver = async || {
         delivered += 1;
@@ -123,21 +188,9 @@ async fn new_secrets_are_told_with_the_new_target_although_nobody_waits_for_thei
         world.receiver.requests().pop().unwrap()
     };
     for (path, value) in [("/one", "1"), ("/two", "2"), ("/three", "3")] {
-        let headers = OwnHeaders::check([("authorization", value)]).unwrap();
-        let change = Change {
-            client_id: client.id,
-            webhook_id: webhook.id,
-            patch: WebhookPatch {
-                webhook_url: Some(world.receiver.url(path)),
-                ..WebhookPatch::default()
-            },
-            headers: Some(SealedHeaders {
-                names: headers.names(),
-                sealed: shared.vault.seal_headers(webhook.id, &headers).unwrap(),
-            }),
-        };
+        let change = moved(&world, &webhook, path, value);
         shared.persistence.commit(Write::ChangeWebhook, change).await.unwrap();
-        told().await;
+        told(&world, &webhook).await;
         let request = deliver().await;
         assert_eq!((&*request.path, request.header("authorization")), (path, Some(value)));
     }
@@ -149,7 +202,7 @@ async fn new_secrets_are_told_with_the_new_target_although_nobody_waits_for_thei
         overlap: Duration::ZERO,
     };
     assert!(shared.persistence.commit(Write::RotateSecret, rotation).await.unwrap());
-    told().await;
+    told(&world, &webhook).await;
     let request = deliver().await;
     let id = request.header("webhook-id").unwrap();
     let timestamp = request.header("webhook-timestamp").unwrap().parse().unwrap();

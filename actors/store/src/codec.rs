@@ -4,17 +4,23 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sqlx::{
-    Decode, Encode, Row, Sqlite, Type,
+    Decode, Encode, FromRow, Row, Sqlite, Type,
     encode::IsNull,
     error::BoxDynError,
-    sqlite::{SqliteArgumentsBuffer, SqliteRow, SqliteTypeInfo, SqliteValueRef},
+    query,
+    query::QueryScalar,
+    query_scalar,
+    sqlite::{SqliteArguments, SqliteArgumentsBuffer, SqliteRow, SqliteTypeInfo, SqliteValueRef},
 };
 use uuid::Uuid;
 use wharf_domain::{
-    AWAITS_MEDIA, ChatKinds, Client, ClientId, Connection, ConnectionStatus, Courtesy, Event, EventId, EventKind,
-    EventKinds, EventStatus, HeaderNames, KEPT_PAYLOAD_BYTES, Metadata, Ordering, PendingEvent, PhoneNumber, Recovery,
-    Timestamp, Webhook, WebhookId, WebhookStatus, courtesy::ClientErrors, outgoing::Pace, session::ReasonCode,
+    AWAITS_MEDIA, ChatKinds, Client, ClientId, Connection, ConnectionKey, ConnectionStatus, Courtesy, Event, EventId,
+    EventKind, EventKinds, EventStatus, HeaderNames, KEPT_PAYLOAD_BYTES, Metadata, Ordering, PendingEvent, PhoneNumber,
+    Recovery, Timestamp, Webhook, WebhookId, WebhookStatus, courtesy::ClientErrors, outgoing::Pace,
+    session::ReasonCode,
 };
+
+use crate::{RecordedEvent, bulk::Statement};
 
 /// A [`Timestamp`] in a column: Unix milliseconds.
 #[derive(Debug, Clone, Copy)]
@@ -43,7 +49,7 @@ impl Decode<'_, Sqlite> for At {
 }
 
 /// A row that this program did not write, or that changed under it.
-fn broken(column: &'static str, source: impl Into<BoxDynError>) -> sqlx::Error {
+pub(crate) fn broken(column: &'static str, source: impl Into<BoxDynError>) -> sqlx::Error {
     sqlx::Error::ColumnDecode {
         index: column.to_owned(),
         source: source.into(),
@@ -52,6 +58,22 @@ fn broken(column: &'static str, source: impl Into<BoxDynError>) -> sqlx::Error {
 
 pub(crate) fn word<T>(column: &'static str, text: &str, read: fn(&str) -> Option<T>) -> Result<T, sqlx::Error> {
     read(text).ok_or_else(|| broken(column, format!("unknown word {text:?}")))
+}
+
+/// A statement about a number, which it takes first: the client, then the number.
+pub(crate) fn of_number<'q>(sql: &'static str, key: &'q ConnectionKey) -> Statement<'q> {
+    query(sql).bind(key.client_id.0).bind(key.phone_number.as_str())
+}
+
+/// The same, of which the first column is wanted.
+pub(crate) fn scalar_of_number<'q, T>(
+    sql: &'static str,
+    key: &'q ConnectionKey,
+) -> QueryScalar<'q, Sqlite, T, SqliteArguments>
+where
+    (T,): for<'r> FromRow<'r, SqliteRow>,
+{
+    query_scalar(sql).bind(key.client_id.0).bind(key.phone_number.as_str())
 }
 
 /// A number of rows as the database takes it.
@@ -74,11 +96,11 @@ pub(crate) fn event_status(row: &SqliteRow, place: usize) -> Result<EventStatus,
     word("status", row.try_get(place)?, EventStatus::from_word)
 }
 
-fn time(row: &SqliteRow, column: &'static str) -> Result<Timestamp, sqlx::Error> {
+pub(crate) fn time(row: &SqliteRow, column: &'static str) -> Result<Timestamp, sqlx::Error> {
     row.try_get::<At, _>(column).map(|at| at.0)
 }
 
-fn some_time(row: &SqliteRow, column: &'static str) -> Result<Option<Timestamp>, sqlx::Error> {
+pub(crate) fn some_time(row: &SqliteRow, column: &'static str) -> Result<Option<Timestamp>, sqlx::Error> {
     Ok(row.try_get::<Option<At>, _>(column)?.map(|at| at.0))
 }
 
@@ -140,6 +162,11 @@ pub(crate) fn events(row: &SqliteRow) -> Result<EventKinds, sqlx::Error> {
 pub(crate) fn chats(row: &SqliteRow) -> Result<ChatKinds, sqlx::Error> {
     let words: Vec<&str> = json(row, "chats")?.unwrap_or_default();
     ChatKinds::check(words).map_err(|error| broken("chats", Box::new(error)))
+}
+
+/// The first column.
+pub(crate) fn webhook_id(row: &SqliteRow) -> Result<WebhookId, sqlx::Error> {
+    row.try_get(0).map(WebhookId)
 }
 
 pub(crate) fn webhook(row: &SqliteRow) -> Result<Webhook, sqlx::Error> {
@@ -250,5 +277,14 @@ pub(crate) fn pending_event(row: &SqliteRow) -> Result<PendingEvent, sqlx::Error
         budget_start: row.try_get(6)?,
         next_retry_at: row.try_get::<Option<At>, _>(7)?.map(|at| at.0),
         payload: row.try_get::<Option<Vec<u8>>, _>(8)?.map(Bytes::from),
+    })
+}
+
+/// The same with the webhook before it, and the client as the tenth column.
+pub(crate) fn recorded(row: &SqliteRow) -> Result<RecordedEvent, sqlx::Error> {
+    Ok(RecordedEvent {
+        client_id: ClientId(row.try_get(9)?),
+        webhook_id: WebhookId(row.try_get(0)?),
+        event: pending_event(row)?,
     })
 }

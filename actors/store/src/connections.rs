@@ -7,7 +7,7 @@ use wharf_domain::{
 
 use crate::{
     ConnectionChange, ConnectionRecord, Group, NewConnection, SealedProxy, Store, StoreError,
-    codec::{self, At, connection},
+    codec::{self, At, connection, of_number},
     sql,
 };
 
@@ -26,11 +26,7 @@ impl Store {
     /// # Errors
     /// `Unavailable` or `Corrupt`.
     pub async fn sealed_proxy(&self, key: &ConnectionKey) -> Result<Option<Vec<u8>>, StoreError> {
-        let row = query(sql::SEALED_PROXY)
-            .bind(key.client_id.0)
-            .bind(key.phone_number.as_str())
-            .fetch_optional(self.pool())
-            .await;
+        let row = of_number(sql::SEALED_PROXY, key).fetch_optional(self.pool()).await;
         Ok(self.one(row, |row| row.try_get(0))?.flatten())
     }
 
@@ -39,11 +35,7 @@ impl Store {
     /// # Errors
     /// `Unavailable` or `Corrupt`.
     pub async fn written_as(&self, key: &ConnectionKey) -> Result<WrittenAs, StoreError> {
-        let row = query(sql::WRITTEN_AS)
-            .bind(key.client_id.0)
-            .bind(key.phone_number.as_str())
-            .fetch_optional(self.pool())
-            .await;
+        let row = of_number(sql::WRITTEN_AS, key).fetch_optional(self.pool()).await;
         let found = self.one(row, |row| {
             Ok(WrittenAs {
                 connection: row.try_get(0)?,
@@ -89,9 +81,7 @@ impl Group<'_> {
         let other = new.key.phone_number.other_writing();
         let (shown, sealed) = columns(new.proxy.as_ref());
         let (per_second, burst) = rates(new.sending);
-        let statement = query(sql::CREATE_CONNECTION)
-            .bind(new.key.client_id.0)
-            .bind(new.key.phone_number.as_str())
+        let statement = of_number(sql::CREATE_CONNECTION, &new.key)
             .bind(ConnectionStatus::Connecting.as_str())
             .bind(At(now))
             .bind(new.device_name.as_deref())
@@ -112,9 +102,7 @@ impl Group<'_> {
     /// As every write.
     pub async fn record_connection(&mut self, record: &ConnectionRecord) -> Result<bool, StoreError> {
         let view = &record.view;
-        let statement = query(sql::RECORD_CONNECTION)
-            .bind(record.key.client_id.0)
-            .bind(record.key.phone_number.as_str())
+        let statement = of_number(sql::RECORD_CONNECTION, &record.key)
             .bind(view.status.as_str())
             .bind(view.reason.as_deref())
             .bind(view.jid.as_deref())
@@ -140,9 +128,7 @@ impl Group<'_> {
     ) -> Result<Option<Connection>, StoreError> {
         let (shown, sealed) = columns(change.proxy.as_ref().and_then(Option::as_ref));
         let (per_second, burst) = rates(change.sending.flatten());
-        let statement = query(sql::UPDATE_CONNECTION)
-            .bind(change.key.client_id.0)
-            .bind(change.key.phone_number.as_str())
+        let statement = of_number(sql::UPDATE_CONNECTION, &change.key)
             .bind(change.device_name.is_some())
             .bind(change.device_name.as_ref().and_then(Option::as_deref))
             .bind(change.proxy.is_some())
@@ -170,11 +156,10 @@ impl Group<'_> {
 }
 
 async fn delete(connection: &mut SqliteConnection, key: &ConnectionKey) -> Result<bool, sqlx::Error> {
-    let (client, number) = (key.client_id.0, key.phone_number.as_str());
     // What came since whoever deletes it removed them in steps.
-    let polls = query(sql::FORGET_POLLS).bind(client).bind(number).bind(i64::MAX);
+    let polls = of_number(sql::FORGET_POLLS, key).bind(i64::MAX);
     polls.execute(&mut *connection).await?;
-    let statement = query(sql::DELETE_CONNECTION).bind(client).bind(number);
+    let statement = of_number(sql::DELETE_CONNECTION, key);
     Ok(statement.execute(connection).await?.rows_affected() > 0)
 }
 

@@ -11,17 +11,21 @@ use crate::{
 };
 
 impl Store {
-    /// A webhook's own headers; `None` when it has none.
+    /// A webhook's URL and its own headers, as they were committed together; `None` when it has none.
     ///
     /// # Errors
     /// `Unavailable` or `Corrupt`.
-    pub async fn sealed_headers(&self, client: ClientId, id: WebhookId) -> Result<Option<Vec<u8>>, StoreError> {
+    pub async fn sealed_headers(
+        &self,
+        client: ClientId,
+        id: WebhookId,
+    ) -> Result<Option<(String, Vec<u8>)>, StoreError> {
         let row = query(sql::SEALED_HEADERS)
             .bind(client.0)
             .bind(id.0)
             .fetch_optional(self.pool())
             .await;
-        self.one(row, |row| row.try_get(0))
+        self.one(row, |row| Ok((row.try_get(0)?, row.try_get(1)?)))
     }
 
     /// Any webhook's own headers, to try a key on; `None` when there are none.

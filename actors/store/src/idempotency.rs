@@ -2,10 +2,15 @@
 
 use std::time::Duration;
 
-use sqlx::{Row, Sqlite, SqliteConnection, query, query::Query, sqlite::SqliteArguments};
+use sqlx::{Row, SqliteConnection, query};
 use wharf_domain::{ConnectionKey, Timestamp};
 
-use crate::{Group, KeyClaim, Store, StoreError, codec::At, sql};
+use crate::{
+    Group, KeyClaim, Store, StoreError,
+    bulk::Statement,
+    codec::{At, of_number},
+    sql,
+};
 
 /// How long a key counts.
 pub const KEY_LIFETIME: Duration = Duration::from_hours(24);
@@ -55,11 +60,7 @@ impl Group<'_> {
         idempotency_key: &str,
         answer: &str,
     ) -> Result<(), StoreError> {
-        let statement = query(sql::COMPLETE_KEY)
-            .bind(key.client_id.0)
-            .bind(key.phone_number.as_str())
-            .bind(idempotency_key)
-            .bind(answer);
+        let statement = of_number(sql::COMPLETE_KEY, key).bind(idempotency_key).bind(answer);
         self.execute(statement).await.map(|_| ())
     }
 
@@ -74,9 +75,7 @@ impl Group<'_> {
         idempotency_key: &str,
         claimed_at: Timestamp,
     ) -> Result<(), StoreError> {
-        let statement = query(sql::RELEASE_KEY)
-            .bind(key.client_id.0)
-            .bind(key.phone_number.as_str())
+        let statement = of_number(sql::RELEASE_KEY, key)
             .bind(idempotency_key)
             .bind(At(claimed_at));
         self.execute(statement).await.map(|_| ())
@@ -93,14 +92,10 @@ impl Group<'_> {
 }
 
 /// A key that still counts.
-fn find<'q>(key: &'q ConnectionKey, idempotency_key: &'q str, now: Timestamp) -> Query<'q, Sqlite, SqliteArguments> {
+fn find<'q>(key: &'q ConnectionKey, idempotency_key: &'q str, now: Timestamp) -> Statement<'q> {
     let lifetime = i64::try_from(KEY_LIFETIME.as_millis()).unwrap_or(i64::MAX);
     let oldest = Timestamp(now.0.saturating_sub(lifetime));
-    query(sql::FIND_KEY)
-        .bind(key.client_id.0)
-        .bind(key.phone_number.as_str())
-        .bind(idempotency_key)
-        .bind(At(oldest))
+    of_number(sql::FIND_KEY, key).bind(idempotency_key).bind(At(oldest))
 }
 
 async fn claim(
@@ -118,9 +113,7 @@ async fn claim(
             None => KeyClaim::Unfinished,
         });
     }
-    query(sql::CLAIM_KEY)
-        .bind(key.client_id.0)
-        .bind(key.phone_number.as_str())
+    of_number(sql::CLAIM_KEY, key)
         .bind(idempotency_key)
         .bind(body_hash.as_slice())
         .bind(At(now))

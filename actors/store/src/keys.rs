@@ -6,10 +6,14 @@
 mod change;
 mod range;
 
-use sqlx::{Row, query, query_scalar, sqlite::SqliteRow};
+use sqlx::{Row, query, sqlite::SqliteRow};
 use wharf_domain::{ClientId, ConnectionKey, hex, words};
 
-use crate::{Store, StoreError, codec, sql};
+use crate::{
+    Store, StoreError,
+    codec::{self, of_number, scalar_of_number},
+    sql,
+};
 
 pub use change::{KeyChange, KeysChanged};
 pub use range::KeyRange;
@@ -99,9 +103,7 @@ impl Store {
     /// # Errors
     /// `Unavailable` or `Corrupt`, as every read.
     pub async fn key(&self, of: &ConnectionKey, kind: KeyKind, name: &[u8]) -> Result<Option<StoredKey>, StoreError> {
-        let row = query(sql::KEY)
-            .bind(of.client_id.0)
-            .bind(of.phone_number.as_str())
+        let row = of_number(sql::KEY, of)
             .bind(kind.as_str())
             .bind(name)
             .fetch_optional(self.pool())
@@ -120,9 +122,7 @@ impl Store {
         names: impl Iterator<Item = impl AsRef<[u8]>>,
     ) -> Result<Vec<StoredKey>, StoreError> {
         let names: Vec<String> = names.map(|name| hex(name.as_ref())).collect();
-        let rows = query(sql::KEYS_NAMED)
-            .bind(of.client_id.0)
-            .bind(of.phone_number.as_str())
+        let rows = of_number(sql::KEYS_NAMED, of)
             .bind(kind.as_str())
             .bind(serde_json::Value::from(names).to_string())
             .fetch_all(self.pool())
@@ -140,9 +140,7 @@ impl Store {
         kind: KeyKind,
         prefix: &[u8],
     ) -> Result<Vec<StoredKey>, StoreError> {
-        let rows = query(sql::KEYS_BETWEEN)
-            .bind(of.client_id.0)
-            .bind(of.phone_number.as_str())
+        let rows = of_number(sql::KEYS_BETWEEN, of)
             .bind(kind.as_str())
             .bind(prefix)
             .bind(after(prefix))
@@ -162,9 +160,7 @@ impl Store {
         ends: impl Iterator<Item = impl AsRef<[u8]>>,
     ) -> Result<Vec<Vec<u8>>, StoreError> {
         let ends: Vec<String> = ends.map(|end| hex(end.as_ref())).collect();
-        let names = query_scalar(sql::KEY_NAMES_ENDING)
-            .bind(of.client_id.0)
-            .bind(of.phone_number.as_str())
+        let names = scalar_of_number(sql::KEY_NAMES_ENDING, of)
             .bind(kind.as_str())
             .bind(serde_json::Value::from(ends).to_string())
             .fetch_all(self.pool())
@@ -177,9 +173,7 @@ impl Store {
     /// # Errors
     /// `Unavailable` or `Corrupt`.
     pub async fn has_keys(&self, of: &ConnectionKey, kind: KeyKind, prefix: &[u8]) -> Result<bool, StoreError> {
-        let found = query_scalar(sql::HAS_KEYS)
-            .bind(of.client_id.0)
-            .bind(of.phone_number.as_str())
+        let found = scalar_of_number(sql::HAS_KEYS, of)
             .bind(kind.as_str())
             .bind(prefix)
             .bind(after(prefix))
@@ -193,9 +187,7 @@ impl Store {
     /// # Errors
     /// `Unavailable` or `Corrupt`.
     pub async fn last_key_name(&self, of: &ConnectionKey, kind: KeyKind) -> Result<Option<Vec<u8>>, StoreError> {
-        let name = query_scalar(sql::LAST_KEY_NAME)
-            .bind(of.client_id.0)
-            .bind(of.phone_number.as_str())
+        let name = scalar_of_number(sql::LAST_KEY_NAME, of)
             .bind(kind.as_str())
             .fetch_optional(self.pool())
             .await;
@@ -212,9 +204,7 @@ impl Store {
             KeyKind::PendingMessage => sql::HAS_PENDING_BEFORE,
             _ => sql::HAS_KEYS_BEFORE,
         };
-        let found = query_scalar(statement)
-            .bind(of.client_id.0)
-            .bind(of.phone_number.as_str())
+        let found = scalar_of_number(statement, of)
             .bind(kind.as_str())
             .bind(before)
             .fetch_one(self.pool())
@@ -227,11 +217,7 @@ impl Store {
     /// # Errors
     /// `Unavailable` or `Corrupt`.
     pub async fn has_left_keys(&self, of: &ConnectionKey) -> Result<bool, StoreError> {
-        let left = query_scalar(sql::HAS_LEFT_KEYS)
-            .bind(of.client_id.0)
-            .bind(of.phone_number.as_str())
-            .fetch_one(self.pool())
-            .await;
+        let left = scalar_of_number(sql::HAS_LEFT_KEYS, of).fetch_one(self.pool()).await;
         left.map_err(|error| self.error(error))
     }
 

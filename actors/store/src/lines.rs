@@ -8,7 +8,10 @@ use wharf_domain::{
     ChatKinds, ConnectionKey, EventKind, EventKinds, IncomingMessage, WebhookId, message::is_test_chat,
 };
 
-use crate::{codec, sql};
+use crate::{
+    codec::{self, of_number},
+    sql,
+};
 
 /// Numbers remembered; with more of them all are forgotten and asked for again.
 const REMEMBERED: usize = 16 * 1024;
@@ -102,11 +105,7 @@ impl Lines {
         if let Some(line) = self.known.get(key) {
             return Ok(*line);
         }
-        let row = query(sql::LINE)
-            .bind(key.client_id.0)
-            .bind(key.phone_number.as_str())
-            .fetch_optional(connection)
-            .await?;
+        let row = of_number(sql::LINE, key).fetch_optional(connection).await?;
         let read = |row: sqlx::sqlite::SqliteRow| {
             Ok::<_, sqlx::Error>(Line {
                 webhook_id: WebhookId(row.try_get(0)?),

@@ -5,13 +5,12 @@
 
 use sqlx::{Row, SqliteConnection, query, query_scalar, sqlite::SqliteRow};
 use uuid::Uuid;
-use wharf_domain::{
-    AWAITS_MEDIA, ClientId, ConnectionKey, EventId, PhoneNumber, Timestamp, WebhookId, message::MediaError,
-};
+use wharf_domain::{AWAITS_MEDIA, ClientId, ConnectionKey, EventId, Timestamp, message::MediaError};
 
 use crate::{
     Group, NewEvent, RecordedEvent, Store, StoreError,
-    codec::{At, count, pending_event},
+    codec::{At, broken, count, number, recorded},
+    retention::delete_each,
     sql,
 };
 
@@ -199,16 +198,8 @@ impl Group<'_> {
     /// # Errors
     /// As every write.
     pub async fn purge_media(&mut self, media: &[EventId]) -> Result<u64, StoreError> {
-        let connection = self.enter()?;
-        let result = async {
-            let mut removed = 0;
-            for id in media {
-                let statement = query(sql::PURGE_MEDIA).bind(id.0);
-                removed += statement.execute(&mut *connection).await?.rows_affected();
-            }
-            Ok(removed)
-        };
-        let result = result.await;
+        let ids = media.iter().map(|id| id.0);
+        let result = delete_each(self.enter()?, sql::PURGE_MEDIA, ids).await;
         self.leave(result)
     }
 }
@@ -276,14 +267,7 @@ async fn end(connection: &mut SqliteConnection, outcome: &MediaOutcome) -> Resul
         .bind(outcome.payload.as_deref())
         .fetch_optional(connection)
         .await?;
-    let released = |row: SqliteRow| {
-        Ok(RecordedEvent {
-            client_id: ClientId(row.try_get(9)?),
-            webhook_id: WebhookId(row.try_get::<Uuid, _>(0)?),
-            event: pending_event(&row)?,
-        })
-    };
-    row.map(released).transpose()
+    row.as_ref().map(recorded).transpose()
 }
 
 fn due(row: &SqliteRow) -> Result<DueMedia, sqlx::Error> {
@@ -299,16 +283,12 @@ fn due(row: &SqliteRow) -> Result<DueMedia, sqlx::Error> {
         id: EventId(row.try_get::<Uuid, _>(0)?),
         key: ConnectionKey {
             client_id: ClientId(row.try_get(1)?),
-            phone_number: number(row.try_get(2)?)?,
+            phone_number: number(row, "phone_number")?,
         },
         attempts: row.try_get(3)?,
         sealed: row.try_get(4)?,
         message,
     })
-}
-
-fn number(text: &str) -> Result<PhoneNumber, sqlx::Error> {
-    text.parse().map_err(|error| broken("phone_number", Box::new(error)))
 }
 
 fn media_row(row: &SqliteRow) -> Result<MediaRow, sqlx::Error> {
@@ -318,18 +298,10 @@ fn media_row(row: &SqliteRow) -> Result<MediaRow, sqlx::Error> {
         (_, error) => error.and_then(MediaError::from_word).map(MediaState::Failed),
     };
     Ok(MediaRow {
-        state: state.ok_or_else(|| broken("error", "an unknown word".into()))?,
+        state: state.ok_or_else(|| broken("error", "an unknown word"))?,
         size: u64::try_from(row.try_get::<i64, _>(1)?).unwrap_or(0),
         mime_type: row.try_get(2)?,
         sha256: row.try_get(3)?,
         expires_at: row.try_get::<At, _>(4)?.0,
     })
-}
-
-/// A row that this program did not write.
-fn broken(column: &str, source: sqlx::error::BoxDynError) -> sqlx::Error {
-    sqlx::Error::ColumnDecode {
-        index: column.to_owned(),
-        source,
-    }
 }

@@ -4,7 +4,6 @@ mod note;
 mod page;
 mod rows;
 
-use sqlx::{query, query_scalar};
 use wharf_domain::{
     ConnectionKey, Outgoing, OutgoingMessage, SendStatus, Timestamp,
     outgoing::{StatusChange, Told},
@@ -16,7 +15,12 @@ use self::{
     page::page,
     rows::{message, queued},
 };
-use crate::{Group, Store, StoreError, codec::At, retention::purge, sql};
+use crate::{
+    Group, Store, StoreError,
+    codec::{At, of_number, scalar_of_number},
+    retention::purge,
+    sql,
+};
 
 /// A message that is about to go out, or to wait for that.
 #[derive(Debug, Clone, PartialEq)]
@@ -106,10 +110,7 @@ impl Store {
         key: &ConnectionKey,
         message_id: &str,
     ) -> Result<Option<OutgoingMessage>, StoreError> {
-        let statement = query(sql::OUTGOING_MESSAGE)
-            .bind(key.client_id.0)
-            .bind(key.phone_number.as_str())
-            .bind(message_id);
+        let statement = of_number(sql::OUTGOING_MESSAGE, key).bind(message_id);
         self.one(statement.fetch_optional(self.pool()).await, message)
     }
 
@@ -131,10 +132,7 @@ impl Store {
     /// # Errors
     /// `Unavailable`.
     pub async fn outgoing_file(&self, key: &ConnectionKey, message_id: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        let statement = query_scalar(sql::OUTGOING_FILE)
-            .bind(key.client_id.0)
-            .bind(key.phone_number.as_str())
-            .bind(message_id);
+        let statement = scalar_of_number(sql::OUTGOING_FILE, key).bind(message_id);
         let file: Result<Option<Option<Vec<u8>>>, sqlx::Error> = statement.fetch_optional(self.pool()).await;
         file.map(Option::flatten).map_err(|error| self.error(error))
     }
@@ -144,9 +142,7 @@ impl Store {
     /// # Errors
     /// `Unavailable` or `Corrupt`.
     pub async fn queued_messages(&self, key: &ConnectionKey) -> Result<Vec<QueuedMessage>, StoreError> {
-        let rows = query(sql::QUEUED_MESSAGES)
-            .bind(key.client_id.0)
-            .bind(key.phone_number.as_str());
+        let rows = of_number(sql::QUEUED_MESSAGES, key);
         self.all(rows.fetch_all(self.pool()).await, queued)
     }
 }
@@ -157,9 +153,7 @@ impl Group<'_> {
     /// # Errors
     /// `Rejected` when there is no such client.
     pub async fn record_outgoing(&mut self, new: &NewOutgoing) -> Result<bool, StoreError> {
-        let statement = query(sql::RECORD_OUTGOING)
-            .bind(new.key.client_id.0)
-            .bind(new.key.phone_number.as_str())
+        let statement = of_number(sql::RECORD_OUTGOING, &new.key)
             .bind(&new.message_id)
             .bind(new.outgoing.to.to_string())
             .bind(new.outgoing.content.kind())
@@ -176,9 +170,7 @@ impl Group<'_> {
     /// # Errors
     /// As every write.
     pub async fn keep_outgoing_file(&mut self, file: &OutgoingFile) -> Result<(), StoreError> {
-        let statement = query(sql::KEEP_OUTGOING_FILE)
-            .bind(file.key.client_id.0)
-            .bind(file.key.phone_number.as_str())
+        let statement = of_number(sql::KEEP_OUTGOING_FILE, &file.key)
             .bind(&file.message_id)
             .bind(sqlx::types::Json(&file.outgoing))
             .bind(&file.file);

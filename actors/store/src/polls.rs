@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
-use sqlx::{query, query_scalar};
+use sqlx::query;
 use wharf_domain::{ConnectionKey, Timestamp};
 
-use crate::{Group, Store, StoreError, codec::At, sql};
+use crate::{
+    Group, Store, StoreError,
+    codec::{At, of_number, scalar_of_number},
+    sql,
+};
 
 /// How long a poll is kept: as long as the client library keeps the secrets of polls.
 pub const POLL_LIFETIME: Duration = Duration::from_hours(90 * 24);
@@ -16,10 +20,7 @@ impl Store {
     /// # Errors
     /// `Unavailable` or `Corrupt`.
     pub async fn poll_options(&self, key: &ConnectionKey, poll_id: &str) -> Result<Option<Vec<String>>, StoreError> {
-        let statement = query_scalar::<_, sqlx::types::Json<Vec<String>>>(sql::POLL_OPTIONS)
-            .bind(key.client_id.0)
-            .bind(key.phone_number.as_str())
-            .bind(poll_id);
+        let statement = scalar_of_number::<sqlx::types::Json<Vec<String>>>(sql::POLL_OPTIONS, key).bind(poll_id);
         let options = statement.fetch_optional(self.pool()).await;
         options
             .map(|options| options.map(|options| options.0))
@@ -40,9 +41,7 @@ impl Group<'_> {
         options: &[String],
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let statement = query(sql::KEEP_POLL)
-            .bind(key.client_id.0)
-            .bind(key.phone_number.as_str())
+        let statement = of_number(sql::KEEP_POLL, key)
             .bind(poll_id)
             .bind(sqlx::types::Json(options))
             .bind(At(now));
@@ -54,10 +53,7 @@ impl Group<'_> {
     /// # Errors
     /// As every write.
     pub async fn forget_polls(&mut self, of: &ConnectionKey, limit: u32) -> Result<u64, StoreError> {
-        let statement = query(sql::FORGET_POLLS)
-            .bind(of.client_id.0)
-            .bind(of.phone_number.as_str())
-            .bind(limit);
+        let statement = of_number(sql::FORGET_POLLS, of).bind(limit);
         self.execute(statement).await
     }
 

@@ -1,12 +1,11 @@
 //! Parked events: those that ended `failed` because their budget was used up, and their way back.
 
 use sqlx::{Row, query};
-use uuid::Uuid;
-use wharf_domain::{ClientId, EventId, WebhookId, delivery::ParkedEvent};
+use wharf_domain::{EventId, WebhookId, delivery::ParkedEvent};
 
 use crate::{
     Group, RecordedEvent, Store, StoreError,
-    codec::{At, count, pending_event},
+    codec::{At, count, recorded},
     sql,
 };
 
@@ -52,14 +51,7 @@ impl Group<'_> {
                 .bind(id.0)
                 .fetch_optional(connection)
                 .await?;
-            let read = |row| {
-                Ok(RecordedEvent {
-                    client_id: ClientId(Row::try_get(&row, 9)?),
-                    webhook_id: WebhookId(Row::try_get::<Uuid, _>(&row, 0)?),
-                    event: pending_event(&row)?,
-                })
-            };
-            row.map(read).transpose()
+            row.as_ref().map(recorded).transpose()
         };
         let result = result.await;
         self.leave(result)

@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use sqlx::{Row, SqliteConnection, query, sqlite::SqliteRow};
+use sqlx::{Row, SqliteConnection, query, query_scalar, sqlite::SqliteRow};
 use uuid::Uuid;
-use wharf_domain::{AWAITS_MEDIA, ClientId, EventId, EventStatus, PendingEvent, WebhookId};
+use wharf_domain::{AWAITS_MEDIA, ClientId, EventId, EventStatus, PendingEvent, Timestamp, WebhookId};
 
 use crate::{
     BulkRenewal, FailedEvents, FailedFilter, Group, Renewal, Store, StoreError,
@@ -66,7 +66,9 @@ async fn find_failed(
         };
         for row in failed_within(connection, client, webhook, filter, range, &found).await? {
             if found.seqs.len() >= filter.limit as usize {
-                found.looked_until = Some(row.try_get::<At, _>(1)?.0);
+                let (at, created) = (row.try_get(0)?, row.try_get::<At, _>(1)?.0);
+                let next = earliest_from(connection, webhook, filter, Places { after: at, ..places }, created).await?;
+                found.looked_until = Some(next);
                 return Ok(found);
             }
             found.seqs.push(row.try_get(0)?);
@@ -78,15 +80,39 @@ async fn find_failed(
         if !pieces.another(begun.elapsed()) {
             let created = query(sql::NEXT_CREATED).bind(last).fetch_one(&mut *connection).await?;
             let created = created.try_get::<At, _>(1)?.0;
+            let next = earliest_from(connection, webhook, filter, Places { after: last, ..places }, created).await?;
+            if filter.until.is_some_and(|until| next >= until) {
+                break;
+            }
             // Whoever asks on from there has to get further than this time.
-            if filter.since.is_none_or(|since| created > since) {
-                found.looked_until = Some(created);
+            if filter.since.is_none_or(|since| next > since) {
+                found.looked_until = Some(next);
                 break;
             }
         }
         places.after = last;
     }
     Ok(found)
+}
+
+/// When the earliest of the failed events at `places` was created, from the filter's `since` on, or `created` where none is
+/// earlier. The walk goes by the order of arrival, and after the clock was set back the time does not.
+async fn earliest_from(
+    connection: &mut SqliteConnection,
+    webhook: WebhookId,
+    filter: &FailedFilter,
+    places: Places,
+    created: Timestamp,
+) -> Result<Timestamp, sqlx::Error> {
+    let places = places.within(connection, None, Some(created)).await?;
+    let earliest: Option<At> = query_scalar(sql::EARLIEST_FAILED)
+        .bind(webhook.0)
+        .bind(places.after)
+        .bind(places.before)
+        .bind(bounds(filter.since, None).0)
+        .fetch_one(connection)
+        .await?;
+    Ok(earliest.map_or(created, |at| at.0.min(created)))
 }
 
 /// The failed events of a range that match, as many as are still wanted and one more.

@@ -12,7 +12,7 @@ use wharf_domain::{
 
 use crate::{
     Group, Space, Store, StoreError,
-    codec::{At, count, event_status, json_text, size},
+    codec::{At, count, event_status, json_text, size, webhook_id},
     sql,
 };
 
@@ -50,13 +50,8 @@ impl Store {
     /// # Errors
     /// `Unavailable` or `Corrupt`.
     pub async fn empty_webhooks(&self, before: Timestamp, limit: u32) -> Result<Vec<WebhookId>, StoreError> {
-        let ids: Result<Vec<Uuid>, sqlx::Error> = query_scalar(sql::EMPTY_WEBHOOKS)
-            .bind(At(before))
-            .bind(limit)
-            .fetch_all(self.pool())
-            .await;
-        ids.map(|ids| ids.into_iter().map(WebhookId).collect())
-            .map_err(|error| self.error(error))
+        let rows = query(sql::EMPTY_WEBHOOKS).bind(At(before)).bind(limit);
+        self.all(rows.fetch_all(self.pool()).await, webhook_id)
     }
 
     /// Webhooks that were deleted and have events that wait all the same: a backlog that [`Group::settle_webhook`] did not
@@ -65,11 +60,8 @@ impl Store {
     /// # Errors
     /// `Unavailable` or `Corrupt`.
     pub async fn unsettled_webhooks(&self) -> Result<Vec<WebhookId>, StoreError> {
-        let ids: Result<Vec<Uuid>, sqlx::Error> = query_scalar(sql::DELETED_WEBHOOKS_WITH_PENDING)
-            .fetch_all(self.pool())
-            .await;
-        ids.map(|ids| ids.into_iter().map(WebhookId).collect())
-            .map_err(|error| self.error(error))
+        let rows = query(sql::DELETED_WEBHOOKS_WITH_PENDING).fetch_all(self.pool());
+        self.all(rows.await, webhook_id)
     }
 
     /// How many webhooks a client has, without deleted ones.
@@ -172,15 +164,8 @@ impl Group<'_> {
     pub async fn purge_webhooks(&mut self, webhooks: &[WebhookId]) -> Result<u64, StoreError> {
         let (connection, lines) = self.enter_with_lines()?;
         lines.forget_webhooks();
-        let result = async {
-            let mut removed = 0;
-            for webhook in webhooks {
-                let statement = query(sql::PURGE_WEBHOOK).bind(webhook.0);
-                removed += statement.execute(&mut *connection).await?.rows_affected();
-            }
-            Ok(removed)
-        };
-        let result = result.await;
+        let ids = webhooks.iter().map(|webhook| webhook.0);
+        let result = delete_each(connection, sql::PURGE_WEBHOOK, ids).await;
         self.leave(result)
     }
 
@@ -204,6 +189,20 @@ impl Group<'_> {
         let result = query(statement).fetch_all(self.enter()?).await;
         self.leave(result.map(|_| ()))
     }
+}
+
+/// Has `statement` remove the row of each of these; answers how many there were.
+pub(crate) async fn delete_each(
+    connection: &mut SqliteConnection,
+    statement: &'static str,
+    ids: impl Iterator<Item = Uuid>,
+) -> Result<u64, sqlx::Error> {
+    let mut removed = 0;
+    for id in ids {
+        let deleted = query(statement).bind(id).execute(&mut *connection).await?;
+        removed += deleted.rows_affected();
+    }
+    Ok(removed)
 }
 
 fn visited(row: &SqliteRow) -> Result<Visited, sqlx::Error> {

@@ -6,7 +6,12 @@ use sqlx::{Row, SqlitePool, query, query_scalar, sqlite::SqliteRow};
 use uuid::Uuid;
 use wharf_domain::{ChatKinds, Client, ClientId, Connection, ConnectionKey, EventKinds, TokenHash, Webhook, WebhookId};
 
-use crate::{ByNumber, StoreError, codec, place::Place, sql};
+use crate::{
+    ByNumber, StoreError,
+    codec::{self, of_number},
+    place::Place,
+    sql,
+};
 
 /// A handle on the database: a pool of connections that only read, and what it takes to open the one that writes.
 /// Cheap to clone.
@@ -175,12 +180,8 @@ impl Store {
     /// # Errors
     /// `Unavailable` or `Corrupt`.
     pub async fn webhooks_with_work(&self, client: ClientId) -> Result<Vec<WebhookId>, StoreError> {
-        let ids = query_scalar(sql::WEBHOOKS_WITH_WORK)
-            .bind(client.0)
-            .fetch_all(self.pool())
-            .await;
-        ids.map(|ids| ids.into_iter().map(WebhookId).collect())
-            .map_err(|error| self.error(error))
+        let rows = query(sql::WEBHOOKS_WITH_WORK).bind(client.0);
+        self.all(rows.fetch_all(self.pool()).await, codec::webhook_id)
     }
 
     /// One webhook of a client, also a deleted one (`deleted_at` is set): its events stay readable.
@@ -201,7 +202,7 @@ impl Store {
     /// # Errors
     /// `Unavailable` or `Corrupt`.
     pub async fn wanted(&self, key: &ConnectionKey) -> Result<(EventKinds, ChatKinds), StoreError> {
-        let row = query(sql::WANTED).bind(key.client_id.0).bind(key.phone_number.as_str());
+        let row = of_number(sql::WANTED, key);
         let wanted = self.one(row.fetch_optional(self.pool()).await, |row| {
             Ok((codec::events(row)?, codec::chats(row)?))
         })?;
@@ -225,9 +226,7 @@ impl Store {
     /// # Errors
     /// `Unavailable` or `Corrupt`.
     pub async fn connection(&self, key: &ConnectionKey) -> Result<Option<Connection>, StoreError> {
-        let row = query(sql::CONNECTION)
-            .bind(key.client_id.0)
-            .bind(key.phone_number.as_str());
+        let row = of_number(sql::CONNECTION, key);
         self.one(row.fetch_optional(self.pool()).await, codec::connection)
     }
 }

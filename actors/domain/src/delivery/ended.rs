@@ -1,8 +1,12 @@
 //! What the end of an attempt means: for its event, for the webhook's counter, and for what is known of the receiver.
 
+use std::time::Duration;
+
 use super::{Delivery, Effect, EndedAttempt};
 use crate::{AttemptOutcome, AttemptResult, EventId, EventStatus, Timestamp, fair::Standing, retry::wait_after};
 
+/// The pause before an attempt that could not be made is tried again.
+const AFTER_SHORTAGE: Duration = Duration::from_secs(5);
 /// The status by which a receiver says that it is gone for good, and what its webhook's `last_error` says then.
 const GONE: u16 = 410;
 const GONE_REASON: &str = "Client error (410): the receiver is gone, so the webhook was switched off";
@@ -13,8 +17,15 @@ impl Delivery {
         let Some(place) = self.window.running(ended.event_id, ended.attempt) else {
             return;
         };
+        let at_the_present_receiver = ended.target == self.config.target;
+        if matches!(ended.result, AttemptResult::NotMade { .. }) {
+            if at_the_present_receiver {
+                self.doubt.not_started();
+            }
+            return self.put_off(now, ended.event_id);
+        }
         let http_status = ended.result.http_status();
-        if ended.target == self.config.target {
+        if at_the_present_receiver {
             self.doubt.ended(now, http_status.is_some(), ended.timing.took);
             if http_status.is_some() {
                 self.reconsider(Standing::Sound, effects);
@@ -29,6 +40,14 @@ impl Delivery {
     pub(super) fn reconsider(&self, standing: Standing, effects: &mut Vec<Effect>) {
         if self.awaiting > 0 {
             effects.push(Effect::Reconsider(standing));
+        }
+    }
+
+    /// Nothing was sent: that says nothing of the receiver and uses up no attempt, and the store has the event as it was.
+    fn put_off(&mut self, now: Timestamp, event_id: EventId) {
+        self.window.put_back(event_id, Some(now + AFTER_SHORTAGE));
+        if self.closing {
+            self.window.drop_idle();
         }
     }
 
@@ -65,7 +84,8 @@ impl Delivery {
                 // A pause that the receiver asked for is the pace's: it may end before its time.
                 let next = Some(now + wait_after(in_budget, jitter));
                 if self.window.is_test(event_id) {
-                    // One question, and its answer is the first attempt's: nothing that recovery goes on with.
+                    // One question, and its answer is the first attempt's, be it that a stop cut it off: nothing that recovery or
+                    // the next start goes on with, when nobody waits for it any more.
                     (EventStatus::Failed, None)
                 } else if result == AttemptResult::Interrupted {
                     // Not the receiver's fault: it is not waited for, and does not end the event.

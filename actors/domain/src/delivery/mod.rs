@@ -170,7 +170,7 @@ impl Delivery {
             self.started(now);
             return (true, effects);
         }
-        self.window.put_back(event_id);
+        self.window.put_back(event_id, None);
         if self.closing {
             self.window.drop_idle();
         }

@@ -85,6 +85,8 @@ pub(super) struct Recoveries {
     turn_is_due: bool,
     /// Whose turn was the last.
     turn: i64,
+    /// The last probe's place: those behind it take turns with it.
+    probe: i64,
 }
 
 impl Recoveries {
@@ -93,6 +95,7 @@ impl Recoveries {
             suspected: true,
             cursor: BEGINNING,
             turn: BEGINNING,
+            probe: BEGINNING,
             ..Self::default()
         }
     }
@@ -143,7 +146,7 @@ impl Recoveries {
         let (round, after, limit) = if self.passing {
             (Round::Pass, self.cursor, at_once)
         } else if self.turn_is_due {
-            (Round::Turn, self.turn, 1)
+            (Round::Turn, self.turn.max(self.probe), 1)
         } else {
             (Round::Probe, BEGINNING, 1)
         };
@@ -187,7 +190,7 @@ impl Recoveries {
             return Vec::new();
         }
         match self.round {
-            Round::Probe => {}
+            Round::Probe => self.probe = last.seq,
             Round::Turn => self.turn = last.seq,
             Round::Pass => {
                 self.cursor = last.seq;

@@ -2,13 +2,14 @@
 
 use std::collections::HashSet;
 
-use sqlx::{SqliteConnection, query, query_scalar};
+use sqlx::SqliteConnection;
 use wharf_domain::ConnectionKey;
 
 use super::{KeyKind, StoredKey};
 use crate::{
     Group, StoreError,
     bulk::{PUT_KEYS, REMOVE_KEYS, chunks},
+    codec::{of_number, scalar_of_number},
     sql,
 };
 
@@ -55,10 +56,7 @@ impl Group<'_> {
     /// As every write.
     pub async fn remove_left_keys(&mut self, of: &ConnectionKey, limit: u32) -> Result<bool, StoreError> {
         let limit = limit.max(1);
-        let statement = query(sql::REMOVE_LEFT_KEYS)
-            .bind(of.client_id.0)
-            .bind(of.phone_number.as_str())
-            .bind(limit);
+        let statement = of_number(sql::REMOVE_LEFT_KEYS, of).bind(limit);
         Ok(self.execute(statement).await? < u64::from(limit))
     }
 }
@@ -151,25 +149,21 @@ async fn carry_out(
     change: &KeyChange,
     answer: &mut KeysChanged,
 ) -> Result<(), sqlx::Error> {
-    let (client, number) = (of.client_id.0, of.phone_number.as_str());
-    let statement = |text: &'static str| query(text).bind(client).bind(number);
     let statement = match change {
         // Written in bulk by the caller.
         KeyChange::Put(_) | KeyChange::Remove(..) => return Ok(()),
         KeyChange::Take(kind, name) => {
-            let taken = query_scalar(sql::TAKE_KEY)
-                .bind(client)
-                .bind(number)
+            let taken = scalar_of_number(sql::TAKE_KEY, of)
                 .bind(kind.as_str())
                 .bind(name.as_slice());
             answer.taken = taken.fetch_optional(connection).await?;
             return Ok(());
         }
-        KeyChange::ReceiveToken(key) => statement(sql::RECEIVE_TOKEN)
+        KeyChange::ReceiveToken(key) => of_number(sql::RECEIVE_TOKEN, of)
             .bind(key.name.as_slice())
             .bind(key.value.as_slice())
             .bind(key.at),
-        KeyChange::TokenSent(name, at) => statement(sql::TOKEN_SENT).bind(name.as_slice()).bind(*at),
+        KeyChange::TokenSent(name, at) => of_number(sql::TOKEN_SENT, of).bind(name.as_slice()).bind(*at),
     };
     statement.execute(connection).await.map(drop)
 }

@@ -1,10 +1,9 @@
 //! Keys that go together, however many they are.
 
-use sqlx::query;
 use wharf_domain::ConnectionKey;
 
 use super::{KeyKind, after};
-use crate::{Group, StoreError, sql};
+use crate::{Group, StoreError, codec::of_number, sql};
 
 /// Which keys of a number.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,10 +33,7 @@ impl Group<'_> {
             KeyRange::Before(kind, _) => (sql::REMOVE_KEYS_BEFORE, *kind),
             KeyRange::Tokens { .. } => (sql::REMOVE_TOKENS, KeyKind::TrustToken),
         };
-        let statement = query(text)
-            .bind(of.client_id.0)
-            .bind(of.phone_number.as_str())
-            .bind(kind.as_str());
+        let statement = of_number(text, of).bind(kind.as_str());
         let statement = match range {
             KeyRange::Beginning(_, prefix) => statement.bind(prefix.as_slice()).bind(after(prefix)),
             KeyRange::Before(_, before) => statement.bind(*before),

@@ -12,7 +12,10 @@ use super::{
     Note,
     rows::{progress, queued, recipient},
 };
-use crate::{codec::At, sql};
+use crate::{
+    codec::{At, of_number},
+    sql,
+};
 
 pub(super) async fn note_all(
     connection: &mut SqliteConnection,
@@ -46,9 +49,7 @@ async fn rows_of(
     key: &ConnectionKey,
     message_ids: &[String],
 ) -> Result<HashMap<String, SqliteRow>, sqlx::Error> {
-    let rows = query(sql::OUTGOING_NAMED)
-        .bind(key.client_id.0)
-        .bind(key.phone_number.as_str())
+    let rows = of_number(sql::OUTGOING_NAMED, key)
         .bind(serde_json::Value::from(message_ids).to_string())
         .fetch_all(connection)
         .await?;
@@ -95,9 +96,7 @@ pub(super) async fn fail_queued(
     key: &ConnectionKey,
     now: Timestamp,
 ) -> Result<Vec<StatusChange>, sqlx::Error> {
-    let statement = query(sql::QUEUED_MESSAGES)
-        .bind(key.client_id.0)
-        .bind(key.phone_number.as_str());
+    let statement = of_number(sql::QUEUED_MESSAGES, key);
     let rows = statement.fetch_all(&mut *connection).await?;
     let queued = rows.iter().map(queued).collect::<Result<Vec<_>, _>>()?;
     let note = |were_started: bool, news| {

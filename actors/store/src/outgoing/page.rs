@@ -2,13 +2,13 @@
 
 use std::time::Instant;
 
-use sqlx::{Row, SqliteConnection, query, query_scalar, sqlite::SqliteRow};
+use sqlx::{Row, SqliteConnection, query_scalar, sqlite::SqliteRow};
 use wharf_domain::{ConnectionKey, OutgoingMessage, SendStatus};
 
 use super::{OutgoingFilter, OutgoingPage, rows::message};
 use crate::{
     Store,
-    codec::count,
+    codec::{count, of_number, scalar_of_number},
     sql,
     walk::{Pieces, VISITED},
 };
@@ -18,13 +18,12 @@ pub(super) async fn page(
     key: &ConnectionKey,
     filter: &OutgoingFilter,
 ) -> Result<Option<OutgoingPage>, sqlx::Error> {
-    let (client, number) = (key.client_id.0, key.phone_number.as_str());
     // One transaction, so that all of its statements see the same rows.
     let mut connection = store.pool().begin().await?;
     let before: i64 = match &filter.cursor {
         None => i64::MAX,
         Some(cursor) => {
-            let place = query_scalar(sql::OUTGOING_PLACE).bind(client).bind(number).bind(cursor);
+            let place = scalar_of_number(sql::OUTGOING_PLACE, key).bind(cursor);
             match place.fetch_optional(&mut *connection).await? {
                 Some(seq) => seq,
                 None => return Ok(None),
@@ -40,7 +39,7 @@ pub(super) async fn page(
                 None => sql::OUTGOING_MESSAGES,
                 Some(_) => sql::OUTGOING_MESSAGES_QUEUED,
             };
-            let statement = query(statement).bind(client).bind(number).bind(before).bind(wanted);
+            let statement = of_number(statement, key).bind(before).bind(wanted);
             (statement.fetch_all(&mut *connection).await?, None)
         }
     };
@@ -76,13 +75,10 @@ async fn walk(
     mut before: i64,
     wanted: i64,
 ) -> Result<(Vec<SqliteRow>, Option<i64>), sqlx::Error> {
-    let (client, number) = (key.client_id.0, key.phone_number.as_str());
     let (mut rows, mut pieces) = (Vec::new(), Pieces::new(VISITED));
     loop {
         let begun = Instant::now();
-        let last = query_scalar::<_, i64>(sql::OUTGOING_FLOOR)
-            .bind(client)
-            .bind(number)
+        let last = scalar_of_number::<i64>(sql::OUTGOING_FLOOR, key)
             .bind(before)
             .bind(pieces.size() - 1)
             .fetch_all(&mut *connection)
@@ -92,9 +88,7 @@ async fn walk(
             _ => None,
         };
         let missing = wanted.saturating_sub(count(rows.len()));
-        let found = query(sql::OUTGOING_MESSAGES_OF_STATUS)
-            .bind(client)
-            .bind(number)
+        let found = of_number(sql::OUTGOING_MESSAGES_OF_STATUS, key)
             .bind(before)
             .bind(missing)
             .bind(status.as_str())

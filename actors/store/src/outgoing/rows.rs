@@ -1,31 +1,15 @@
 //! Rows of messages that went out, read.
 
 use sqlx::{Row, sqlite::SqliteRow};
-use wharf_domain::{Outgoing, OutgoingMessage, SendStatus, Timestamp, outgoing::Progress};
+use wharf_domain::{Outgoing, OutgoingMessage, SendStatus, outgoing::Progress};
 
 use super::QueuedMessage;
-use crate::codec::At;
-
-fn broken(column: &str, source: impl Into<sqlx::error::BoxDynError>) -> sqlx::Error {
-    sqlx::Error::ColumnDecode {
-        index: column.to_owned(),
-        source: source.into(),
-    }
-}
+use crate::codec::{broken, some_time, time, word};
 
 pub(super) fn recipient(row: &SqliteRow) -> Result<wharf_domain::Recipient, sqlx::Error> {
     let text: &str = row.try_get("to")?;
     text.parse()
         .map_err(|error: wharf_domain::InvalidField| broken("to", Box::new(error)))
-}
-
-fn status(row: &SqliteRow) -> Result<SendStatus, sqlx::Error> {
-    let word: &str = row.try_get("status")?;
-    SendStatus::from_word(word).ok_or_else(|| broken("status", format!("unknown word {word:?}")))
-}
-
-fn time(row: &SqliteRow, column: &str) -> Result<Option<Timestamp>, sqlx::Error> {
-    Ok(row.try_get::<Option<At>, _>(column)?.map(|at| at.0))
 }
 
 /// What was asked for, if it can be read.
@@ -38,15 +22,15 @@ fn asked_for(row: &SqliteRow) -> Result<Option<Outgoing>, sqlx::Error> {
 
 pub(super) fn progress(row: &SqliteRow) -> Result<Progress, sqlx::Error> {
     Ok(Progress {
-        status: status(row)?,
+        status: word("status", row.try_get("status")?, SendStatus::from_word)?,
         error_code: row.try_get("error_code")?,
         error: row.try_get("error")?,
-        started_at: time(row, "started_at")?,
-        sent_at: time(row, "sent_at")?,
-        delivered_at: time(row, "delivered_at")?,
-        read_at: time(row, "read_at")?,
-        played_at: time(row, "played_at")?,
-        failed_at: time(row, "failed_at")?,
+        started_at: some_time(row, "started_at")?,
+        sent_at: some_time(row, "sent_at")?,
+        delivered_at: some_time(row, "delivered_at")?,
+        read_at: some_time(row, "read_at")?,
+        played_at: some_time(row, "played_at")?,
+        failed_at: some_time(row, "failed_at")?,
     })
 }
 
@@ -70,7 +54,7 @@ pub(super) fn message(row: &SqliteRow) -> Result<OutgoingMessage, sqlx::Error> {
         error_code,
         error,
         message: asked_for(row)?,
-        created_at: row.try_get::<At, _>("created_at")?.0,
+        created_at: time(row, "created_at")?,
         sent_at,
         delivered_at,
         read_at,
@@ -83,9 +67,9 @@ pub(super) fn queued(row: &SqliteRow) -> Result<QueuedMessage, sqlx::Error> {
     Ok(QueuedMessage {
         message_id: row.try_get("message_id")?,
         outgoing: asked_for(row)?,
-        created_at: row.try_get::<At, _>("created_at")?.0,
-        deadline_at: row.try_get::<At, _>("deadline_at")?.0,
-        started_at: time(row, "started_at")?,
+        created_at: time(row, "created_at")?,
+        deadline_at: time(row, "deadline_at")?,
+        started_at: some_time(row, "started_at")?,
         file: row.try_get("file")?,
     })
 }

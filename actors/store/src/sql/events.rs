@@ -139,6 +139,9 @@ statements! {
     FAILED_STEP = "SELECT max(s.seq), count(*) FROM (SELECT e.seq FROM webhook_events e \
         WHERE e.webhook_id = $1 AND e.status <> 'delivered' AND e.status = 'failed' AND e.seq > $2 AND e.seq < $3 \
         ORDER BY e.seq LIMIT $4) AS s";
+    EARLIEST_FAILED = "SELECT min(e.created_at) FROM webhook_events e \
+        WHERE e.webhook_id = $1 AND e.status <> 'delivered' AND e.status = 'failed' AND e.seq > $2 AND e.seq < $3 \
+            AND e.created_at >= $4";
     // Without test events (wharf_domain::message::is_test_chat): each is one attempt.
     FAILED_EVENTS = concat!("SELECT e.seq, e.created_at, ", row_weight!(), " FROM webhook_events e \
         WHERE e.webhook_id = $2 AND e.client_id = $1 AND e.status <> 'delivered' AND e.status = 'failed' \
@@ -198,6 +201,7 @@ statements! {
         WHERE webhook_id = $1 AND status = 'failed' AND next_retry_at IS NOT NULL AND seq > $2 ORDER BY seq LIMIT $3";
     REVIVE_EVENT = "UPDATE webhook_events SET status = 'pending', next_retry_at = NULL \
         WHERE id = $2 AND webhook_id = $1 AND status = 'failed' AND next_retry_at IS NOT NULL \
+            AND EXISTS (SELECT 1 FROM whatsapp_webhooks w WHERE w.id = $1 AND w.deleted_at IS NULL) \
         RETURNING webhook_id, id, seq, sequence, chat, attempt_count, budget_start, next_retry_at, payload, client_id";
     EVENT_TO_RENEW = "SELECT e.status, w.is_active, w.deleted_at IS NOT NULL, \
             e.status = 'pending' AND e.next_retry_at IS NOT DISTINCT FROM $3 \

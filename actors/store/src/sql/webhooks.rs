@@ -40,7 +40,7 @@ statements! {
         WHERE id = $2 AND client_id = $1 AND deleted_at IS NULL";
     SET_HEADERS = "UPDATE whatsapp_webhooks SET header_names = $3, headers_sealed = $4, updated_at = $5 \
         WHERE id = $2 AND client_id = $1 AND deleted_at IS NULL";
-    SEALED_HEADERS = "SELECT headers_sealed FROM whatsapp_webhooks \
+    SEALED_HEADERS = "SELECT webhook_url, headers_sealed FROM whatsapp_webhooks \
         WHERE id = $2 AND client_id = $1 AND headers_sealed IS NOT NULL";
     ANY_HEADERS = "SELECT id, headers_sealed FROM whatsapp_webhooks WHERE headers_sealed IS NOT NULL LIMIT 1";
     DEACTIVATE_WEBHOOK = concat!(

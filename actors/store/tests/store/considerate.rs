@@ -83,7 +83,7 @@ on_every_database! {
         let shown = db.reread(&webhook).await;
         assert_eq!((&shown.headers, shown.updated_at), (&names, later(1)));
         let sealed = db.store.sealed_headers(client.id, webhook.id).await.unwrap();
-        assert_eq!(sealed.as_deref(), Some(b"sealed".as_slice()));
+        assert_eq!(sealed, Some((webhook.webhook_url.clone(), b"sealed".to_vec())));
         assert_eq!(db.store.any_headers().await.unwrap(), Some((webhook.id, b"sealed".to_vec())));
         assert_eq!(db.store.sealed_headers(other.id, webhook.id).await.unwrap(), None);
         let gone = db.write(async |group| {
@@ -170,6 +170,10 @@ on_every_database! {
         assert_eq!((event.attempt_count, event.budget_start, event.next_retry_at), (1, 0, None), "no fresh budget");
         assert_eq!(event.payload, events[0].payload);
         assert_eq!(parked(db, webhook.id, -1, 9).await, all[1..]);
+        // Its delivery may have asked for it just before its webhook went.
+        db.write(async |group| group.delete_webhook(webhook.client_id, webhook.id, later(9)).await).await;
+        let late = db.write(async |group| group.revive_event(webhook.id, events[2].id).await).await;
+        assert_eq!((late, db.event(&webhook, events[2].id).await.status), (None, EventStatus::Failed));
     }
 
     async fn without_an_order_every_event_is_a_chat_of_its_own(db: &mut Database) {

@@ -1,8 +1,11 @@
-use sqlx::{Connection, SqliteConnection, query, sqlite::SqliteConnectOptions};
+use sqlx::{AssertSqlSafe, query};
 use wharf_domain::{AttemptOutcome, EventStatus, PendingEvent, Webhook, webhook::WebhookPatch};
 use wharf_store::{BulkRenewal, FailedEvents, FailedFilter, NewEvent};
 
-use crate::database::{Database, NOW, delivered, failed, later, on_every_database};
+use crate::{
+    database::{Database, NOW, delivered, failed, later, on_every_database},
+    plans::raw,
+};
 
 pub fn renewal(webhook: &Webhook, seqs: Vec<i64>, per_second: u32) -> BulkRenewal {
     BulkRenewal {
@@ -16,6 +19,21 @@ pub fn renewal(webhook: &Webhook, seqs: Vec<i64>, per_second: u32) -> BulkRenewa
 
 fn seqs<'a>(events: impl IntoIterator<Item = &'a PendingEvent>) -> Vec<i64> {
     events.into_iter().map(|event| event.seq).collect()
+}
+
+/// More failed events than one look takes; the error of the last one is another one.
+async fn very_many(db: &mut Database, webhook: &Webhook, created_at: &'static str) {
+    let events = db.events(webhook, &["a"]).await;
+    db.outcomes(&[failed(webhook, &events[0])]).await;
+    let more = format!(
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100100) \
+         INSERT INTO webhook_events (id, webhook_id, client_id, sequence, status, attempt_count, created_at, error, \
+             message_key, chat, sender, message_id, payload) \
+         SELECT randomblob(16), webhook_id, client_id, i + 1, 'failed', 1, {created_at}, \
+             CASE WHEN i < 100100 THEN error ELSE 'the last one' END, randomblob(16), chat, sender, i, payload \
+         FROM n CROSS JOIN (SELECT * FROM webhook_events LIMIT 1) ORDER BY i"
+    );
+    query(AssertSqlSafe(more)).execute(&mut raw(db).await).await.unwrap();
 }
 
 on_every_database! {
@@ -75,17 +93,7 @@ on_every_database! {
     // One look ends after so many events, or so long, and the next one begins with the time at which it ended.
     async fn a_search_through_very_many_of_one_moment_does_not_stand_still(db: &mut Database) {
         let (client, webhook) = db.tenant("acme").await;
-        let events = db.events(&webhook, &["a"]).await;
-        db.outcomes(&[failed(&webhook, &events[0])]).await;
-        let more = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100100) \
-            INSERT INTO webhook_events (id, webhook_id, client_id, sequence, status, attempt_count, created_at, error, \
-                message_key, chat, sender, message_id, payload) \
-            SELECT randomblob(16), webhook_id, client_id, i + 1, 'failed', 1, created_at, \
-                CASE WHEN i < 100100 THEN error ELSE 'the last one' END, randomblob(16), chat, sender, i, payload \
-            FROM n CROSS JOIN (SELECT * FROM webhook_events LIMIT 1) ORDER BY i";
-        let file = SqliteConnectOptions::new().filename(db.dir.path().join("wharf.db"));
-        let mut connection = SqliteConnection::connect_with(&file).await.unwrap();
-        query(more).execute(&mut connection).await.unwrap();
+        very_many(db, &webhook, "created_at").await;
         let mut filter = FailedFilter { limit: 10, error: Some("the last one".to_owned()), ..FailedFilter::default() };
         loop {
             let found = db.store.failed_events(client.id, webhook.id, &filter).await.unwrap();
@@ -95,6 +103,42 @@ on_every_database! {
             let next = found.looked_until;
             assert!(next > filter.since, "{next:?} after {:?}", filter.since);
             filter.since = next;
+        }
+    }
+
+    // The time in the rows follows their order only as far as the clock did.
+    async fn events_from_before_the_clock_was_set_back_and_after_are_all_retried(db: &mut Database) {
+        for limit in [1, 2, 3] {
+            let (client, webhook) = db.tenant(&format!("{limit} at a time")).await;
+            for (number, seconds) in [100, 200, 50, 150, 300, 0, 400].into_iter().enumerate() {
+                let new = NewEvent { created_at: later(seconds), ..db.message(&webhook.key(), "a", &number.to_string()) };
+                let event = db.record(&[new]).await.remove(0).event;
+                db.outcomes(&[failed(&webhook, &event)]).await;
+            }
+            let mut filter = FailedFilter { since: Some(later(50)), until: Some(later(400)), limit, ..FailedFilter::default() };
+            let mut retried = 0;
+            loop {
+                let found = db.store.failed_events(client.id, webhook.id, &filter).await.unwrap();
+                retried += found.seqs.len();
+                let renewal = renewal(&webhook, found.seqs, 1);
+                db.write(async |group| group.renew_failed(&renewal).await).await;
+                let Some(next) = found.looked_until else { break };
+                assert!(Some(next) >= filter.since && Some(next) < filter.until, "{next:?} of {filter:?}");
+                filter.since = Some(next);
+            }
+            assert_eq!(retried, 5, "{limit} at a time");
+        }
+    }
+
+    // A range that is empty is refused (400).
+    async fn whoever_asks_on_is_never_told_to_begin_where_the_range_ends(db: &mut Database) {
+        let (client, webhook) = db.tenant("acme").await;
+        very_many(db, &webhook, "created_at + i * 10").await;
+        let none = Some("nothing of the kind".to_owned());
+        let mut filter = FailedFilter { limit: 10, error: none, until: Some(later(900)), ..FailedFilter::default() };
+        while let Some(next) = db.store.failed_events(client.id, webhook.id, &filter).await.unwrap().looked_until {
+            assert!(next < later(900) && Some(next) > filter.since, "{next:?} after {:?}", filter.since);
+            filter.since = Some(next);
         }
     }
 

@@ -103,7 +103,16 @@ impl Desk {
 
     /// The attempt ends; what is to be recorded.
     pub(super) fn end(&mut self, number: usize, attempt: u32, result: AttemptResult) -> AttemptOutcome {
-        let finished = DeliveryEvent::AttemptFinished(EndedAttempt {
+        let mut effects = self.ended(number, attempt, result);
+        let Some(Effect::Record(outcome)) = effects.pop().filter(|_| effects.is_empty()) else {
+            panic!("{effects:?}")
+        };
+        outcome
+    }
+
+    /// The attempt ends.
+    pub(super) fn ended(&mut self, number: usize, attempt: u32, result: AttemptResult) -> Vec<Effect> {
+        self.step(DeliveryEvent::AttemptFinished(EndedAttempt {
             event_id: id(number),
             attempt,
             result,
@@ -112,12 +121,7 @@ impl Desk {
             retry_after: None,
             target: self.machine.config.target,
             body_bytes: 0,
-        });
-        let mut effects = self.step(finished);
-        let Some(Effect::Record(outcome)) = effects.pop().filter(|_| effects.is_empty()) else {
-            panic!("{effects:?}")
-        };
-        outcome
+        }))
     }
 
     pub(super) fn commit(&mut self, number: usize, attempt: u32) -> Vec<Effect> {

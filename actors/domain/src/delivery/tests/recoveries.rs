@@ -365,3 +365,28 @@ fn by_hand_nothing_is_read_at_all() {
     desk.end(1, 1, answered(503));
     assert_eq!(desk.commit(1, 1), []);
 }
+
+/// The others take turns with a probe that has failed often; it takes none of them itself.
+#[test]
+fn a_probe_is_attempted_at_the_times_of_its_schedule_only() {
+    let mut desk = desk();
+    desk.arrive(1, "a");
+    desk.end(1, 1, answered(503));
+    let mut effects = desk.commit(1, 1);
+    for attempt in 2..10 {
+        let due = desk.now + Duration::from_secs(3600);
+        let (mut generation, mut after, _) = read(&effects);
+        if attempt > 6 {
+            assert_eq!(after, 1, "whose turn it is: of those behind the probe");
+            (generation, after, _) = read(&desk.answer(generation, &[]));
+        }
+        assert_eq!(after, -1);
+        let timer = desk.answer(generation, &[(1, due)]);
+        let effects_then = desk.wait(&timer, Duration::from_secs(3600));
+        let revive = desk.answer(read(&effects_then).0, &[(1, due)]);
+        assert_eq!(revive, [Effect::Revive(vec![id(1)])]);
+        desk.revived(1, attempt - 1);
+        desk.end(1, attempt, answered(503));
+        effects = desk.commit(1, attempt);
+    }
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::{super::*, desk::*, store::id};
-use crate::{AttemptOutcome, AttemptResult, EventStatus};
+use crate::{AttemptOutcome, AttemptResult, EventStatus, fair::Standing};
 
 #[test]
 fn every_outcome() {
@@ -264,4 +264,41 @@ fn an_attempt_that_a_stop_interrupts_is_counted_and_ends_no_event() {
         "the stop waits for its commit"
     );
     assert_eq!(desk.commit(1, 1), [Effect::Finished]);
+}
+
+/// Nobody waits for it after the next start, and it is attempted once.
+#[test]
+fn a_test_event_that_a_stop_interrupts_has_had_its_attempt() {
+    let mut desk = Desk::new(CONFIG);
+    desk.arrive(1, "test-1");
+    desk.step(DeliveryEvent::Closing);
+    let outcome = desk.end(1, 1, AttemptResult::Interrupted);
+    assert_eq!(
+        (outcome.status, outcome.next_retry_at, outcome.webhook_failure_count),
+        (EventStatus::Failed, None, 0)
+    );
+}
+
+#[test]
+fn an_attempt_that_this_machine_could_not_make_uses_nothing_up() {
+    let once = DeliveryConfig {
+        max_retries: 1,
+        ..CONFIG
+    };
+    let not_made = || AttemptResult::NotMade {
+        detail: "Too many open files".into(),
+    };
+    let mut desk = Desk::new(once);
+    desk.arrive(1, "a");
+    desk.arrive(2, "a");
+    for _ in 0..3 {
+        let timer = desk.ended(1, 1, not_made());
+        let effects = desk.wait(&timer, Duration::from_secs(5));
+        assert_eq!(effects, [without_body(1, 1)], "the same one, after a pause");
+        assert_eq!(desk.standing, Some(Standing::Sound), "its receiver is not to blame");
+    }
+    assert_eq!(desk.end(1, 1, answered(200)).status, EventStatus::Delivered);
+    assert_eq!(desk.commit(1, 1), [without_body(2, 1)]);
+    desk.step(DeliveryEvent::Closing);
+    assert_eq!(desk.ended(2, 1, not_made()), [Effect::Finished], "the store has it");
 }

@@ -103,8 +103,8 @@ impl Window {
         }
     }
 
-    /// The attempt that is under way has not begun after all: its event is ready again.
-    pub(in crate::delivery) fn put_back(&mut self, event_id: EventId) {
+    /// The attempt that is under way has not begun after all, or came to nothing: its event is ready again, or at `due_at`.
+    pub(in crate::delivery) fn put_back(&mut self, event_id: EventId, due_at: Option<Timestamp>) {
         let Some(key) = self.by_id.get(&event_id).cloned() else {
             return;
         };
@@ -115,6 +115,10 @@ impl Window {
         };
         self.in_progress -= 1;
         front.state = State::Ready;
+        if due_at.is_some() {
+            (front.next_retry_at, front.payload) = (due_at, None);
+            front.rest();
+        }
         self.take_back(&key, front);
         self.relist(&key);
     }
