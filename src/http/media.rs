@@ -270,7 +270,24 @@ fn refusal(no: NoMedia) -> Problem {
 
 #[cfg(test)]
 mod tests {
+    use http_body_util::BodyExt as _;
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_file_that_is_cut_off_meanwhile_is_not_taken_for_the_whole() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let path = dir.path().join("file");
+        std::fs::write(&path, b"0123").unwrap();
+        let of = async |length| {
+            body(File::open(&path).await.unwrap(), length)
+                .into_body()
+                .collect()
+                .await
+        };
+        assert_eq!(of(4).await.unwrap().to_bytes(), b"0123"[..]);
+        assert!(of(5).await.is_err());
+    }
 
     #[test]
     fn ranges_are_read_as_the_rfc_says() {
