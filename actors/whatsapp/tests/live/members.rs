@@ -68,7 +68,7 @@ async fn who_wants_to_be_invited_is_no_member_of_a_new_group() {
 }
 
 /// What was asked for is out when the socket breaks, and its answer is not heard.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_group_whose_making_was_not_answered_may_be_there() {
     let world = World::start().await;
     let line = world.pair().await;
