@@ -11,16 +11,16 @@ use super::{
     world::{CONTACT, NUMBER, WITHIN, World},
 };
 
-const HERE: &str = "/api/whatsapp/connections/5511888888888";
+pub(super) const HERE: &str = "/api/whatsapp/connections/5511888888888";
 
 /// A second after which a message that cannot be decrypted is reported.
 const SOON: [(&str, &str); 1] = [("WHARF_WHATSAPP__UNDECRYPTABLE_WAIT_SECONDS", "1")];
 /// Long enough for what comes after all, also on a machine that stands still for a moment.
-const LATE: [(&str, &str); 1] = [("WHARF_WHATSAPP__UNDECRYPTABLE_WAIT_SECONDS", "20")];
+pub(super) const LATE: [(&str, &str); 1] = [("WHARF_WHATSAPP__UNDECRYPTABLE_WAIT_SECONDS", "20")];
 
 impl World {
     /// So many messages for the linked number are spoilt on the way.
-    async fn spoil(&self, times: u32) {
+    pub(super) async fn spoil(&self, times: u32) {
         let fault = Fault {
             kind: FaultKind::Corrupt,
             phone: Some(NUMBER.to_owned()),
@@ -31,7 +31,7 @@ impl World {
     }
 
     /// The linked number's phone is off: it gives its device nothing.
-    async fn phone_off(&self) {
+    pub(super) async fn phone_off(&self) {
         let off = PhoneSettings {
             answers_devices: Some(false),
             ..PhoneSettings::default()
@@ -40,14 +40,14 @@ impl World {
     }
 
     /// How often the device asked for this message again. Each time is noted here when the sender has answered it.
-    async fn asked_for(&self, id: &str) -> Vec<ReceiptRecord> {
+    pub(super) async fn asked_for(&self, id: &str) -> Vec<ReceiptRecord> {
         let mut receipts = self.network.receipts(CONTACT).await.unwrap();
         receipts.retain(|receipt| receipt.id == id && receipt.kind == "retry");
         receipts
     }
 
     /// Waits until this message was asked for so often, and answered.
-    async fn answered(&self, id: &str, times: usize) -> Vec<ReceiptRecord> {
+    pub(super) async fn answered(&self, id: &str, times: usize) -> Vec<ReceiptRecord> {
         wait_until(&format!("it is asked for {times} times"), WITHIN, || async {
             let asked = self.asked_for(id).await;
             (asked.len() >= times).then_some(asked)
@@ -115,7 +115,7 @@ async fn what_comes_after_its_report_is_an_event_of_its_own() {
 }
 
 /// Long enough for a restart in between.
-const A_WHILE: [(&str, &str); 1] = [("WHARF_WHATSAPP__UNDECRYPTABLE_WAIT_SECONDS", "8")];
+pub(super) const A_WHILE: [(&str, &str); 1] = [("WHARF_WHATSAPP__UNDECRYPTABLE_WAIT_SECONDS", "8")];
 
 impl World {
     /// A message that cannot be decrypted however often it is asked for; it has been, and the gateway starts anew.

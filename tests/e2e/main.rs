@@ -28,6 +28,7 @@ mod kinds;
 mod linking;
 mod media;
 mod messages;
+mod order;
 mod people;
 mod pulling;
 mod reasons;

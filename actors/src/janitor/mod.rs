@@ -2,7 +2,7 @@
 //!
 //! Owns the place up to which the retention has come. Supervised by the gateway. Restarts from nothing: the retention
 //! begins at the oldest event. Stops with the tree, in the middle of a round if need be. It removes what is old enough
-//! (`retention.rs`), ends what still waits for deleted webhooks, removes keys of devices that are gone, goes on with deletions
+//! (`retention.rs`), ends what still waits for deleted webhooks, tells what waits for messages that nobody waits for, removes keys of devices that are gone, goes on with deletions
 //! of connections that were cut short, and has every delivery look at the store once more, which heals a wake-up that was lost on the way.
 
 pub(crate) mod retention;
@@ -11,10 +11,11 @@ use std::{sync::Arc, time::Duration};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::{Mutex, OwnedMutexGuard};
+use wharf_domain::Timestamp;
 
 use crate::{
     clock, deletions, delivery,
-    persistence::WriteError,
+    persistence::{Write, WriteError},
     shared::Shared,
     task::{OwnedTask, tick},
 };
@@ -24,6 +25,11 @@ use retention::Retention;
 /// seconds.
 const LOOKS_AT_ONCE: usize = 30;
 const LOOK_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long after a message should have been reported others wait for it, in milliseconds: a link that opens reports it.
+const HELD_AT_MOST: i64 = 600_000;
+/// Messages of which what waits for them is told in a round.
+const HELD_AT_ONCE: u32 = 1000;
 
 /// What the actor can be told.
 pub(crate) enum Message {
@@ -108,16 +114,27 @@ async fn settle_deleted(shared: &Shared) -> Result<(), WriteError> {
     Ok(())
 }
 
+/// Tells what waits for a message that is not waited for any more, or that should have been reported long ago: its number is
+/// not connected.
+async fn release_held(shared: &Shared) -> Result<(), WriteError> {
+    let before = Timestamp(clock::now().0 - HELD_AT_MOST);
+    for of in shared.store.held_in_vain(before, HELD_AT_ONCE).await? {
+        shared.persistence.commit(Write::Release, of).await?;
+    }
+    Ok(())
+}
+
 async fn clean_up(shared: Arc<Shared>, mut retention: OwnedMutexGuard<Retention>) {
     // None keeps the others from their work, by failing or by having much of it.
-    let (settled, removed, unlinked, deleted) = tokio::join!(
+    let (settled, removed, unlinked, deleted, released) = tokio::join!(
         settle_deleted(&shared),
         retention.round(&shared, clock::now()),
         remove_left_keys(&shared),
         deletions::go_on(&shared),
+        release_held(&shared),
     );
     let deleted = deleted.map_err(WriteError::from);
-    if let Err(error) = settled.and(removed.map(drop)).and(unlinked).and(deleted) {
+    if let Err(error) = settled.and(removed.map(drop)).and(unlinked).and(deleted).and(released) {
         tracing::warn!(%error, "cleaning up was not committed; the next round tries again");
     }
     #[cfg(test)]

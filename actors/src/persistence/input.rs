@@ -104,11 +104,12 @@ pub(crate) struct Settlement {
     pub(crate) answer: Option<String>,
 }
 
-/// Messages of which some were waited for.
+/// Messages of which some were waited for, or are about such.
 #[derive(Debug)]
 pub(crate) struct Arrived {
     pub(crate) key: ConnectionKey,
-    pub(crate) events: Vec<NewEvent>,
+    /// Each with what it is about, if that may still be waited for.
+    pub(crate) events: Vec<(NewEvent, Option<AwaitedId>)>,
     /// The ids of those of `events` that were waited for.
     pub(crate) came: Vec<AwaitedId>,
 }
@@ -191,20 +192,43 @@ pub(super) async fn note(
     tell(group, &changes, now).await
 }
 
-/// Messages, and that they are not waited for any more.
-pub(super) async fn record_arrived(group: &mut Group<'_>, arrived: &Arrived) -> Result<Vec<RecordedEvent>, StoreError> {
+/// Messages, and that they are not waited for any more: what is about them follows them.
+pub(super) async fn record_arrived(
+    group: &mut Group<'_>,
+    arrived: &Arrived,
+    now: Timestamp,
+) -> Result<Vec<RecordedEvent>, StoreError> {
+    let mut told = Vec::with_capacity(arrived.events.len());
+    for (event, about) in &arrived.events {
+        let held = match about {
+            Some(awaited) => group.hold(awaited, event).await?,
+            None => false,
+        };
+        if !held {
+            told.push(event);
+        }
+    }
+    let mut recorded = group.record_inbound(&told).await?;
     for id in &arrived.came {
         group.end_awaited(&arrived.key, id).await?;
+        recorded.extend(group.release(&arrived.key, id, now).await?);
     }
-    group.record_inbound(&arrived.events).await
+    Ok(recorded)
 }
 
-/// Reports a message that is still waited for. One that is not has come, or was reported.
-pub(super) async fn report_missed(group: &mut Group<'_>, missed: &Missed) -> Result<Vec<RecordedEvent>, StoreError> {
-    match group.end_awaited(&missed.report.key, &missed.id).await? {
-        true => group.record_inbound(std::slice::from_ref(&missed.report)).await,
-        false => Ok(Vec::new()),
+/// Reports a message that is still waited for, and tells what is about it. One that is not has come, or was reported.
+pub(super) async fn report_missed(
+    group: &mut Group<'_>,
+    missed: &Missed,
+    now: Timestamp,
+) -> Result<Vec<RecordedEvent>, StoreError> {
+    let key = &missed.report.key;
+    if !group.end_awaited(key, &missed.id).await? {
+        return Ok(Vec::new());
     }
+    let mut recorded = group.record_inbound(std::slice::from_ref(&missed.report)).await?;
+    recorded.extend(group.release(key, &missed.id, now).await?);
+    Ok(recorded)
 }
 
 /// Makes events of changes, for webhooks that ask for them; whoever does not pays nothing.

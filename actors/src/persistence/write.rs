@@ -9,9 +9,9 @@ use wharf_domain::{
     WebhookId,
 };
 use wharf_store::{
-    AwaitedMessage, BulkRenewal, ConnectionChange, ConnectionRecord, DeletedWebhook, Group, KeyChange, KeyClaim,
-    KeysChanged, MediaOutcome, NewConnection, NewEvent, NewOutgoing, Note, OutgoingFile, RecordedEvent, Renewal,
-    StoreError,
+    AwaitedId, AwaitedMessage, BulkRenewal, ConnectionChange, ConnectionRecord, DeletedWebhook, Group, KeyChange,
+    KeyClaim, KeysChanged, MediaOutcome, NewConnection, NewEvent, NewOutgoing, Note, OutgoingFile, RecordedEvent,
+    Renewal, StoreError,
 };
 
 use super::{
@@ -124,12 +124,14 @@ macro_rules! writes {
 writes! {
     /// Messages that WhatsApp delivered.
     RecordInbound(Vec<NewEvent>) -> ();
-    /// Messages of which some were waited for.
+    /// Messages of which some were waited for, or are about such.
     RecordArrived(Arrived) -> ();
     /// Messages that could not be decrypted and are waited for.
     KeepAwaited((ConnectionKey, Vec<AwaitedMessage>)) -> ();
     /// One that has not come; if it has, nothing is done.
     ReportMissed(Missed) -> ();
+    /// What waits behind a message that is not waited for any more.
+    Release((ConnectionKey, AwaitedId)) -> ();
     /// An attempt that ended.
     RecordOutcome(Ended) -> ();
     /// What a linked device keeps or forgets.
@@ -276,12 +278,16 @@ impl Write {
         match self {
             Self::RecordInbound(_) | Self::RecordOutcome(_) | Self::ChangeKeys(_) => {}
             Self::RecordArrived(job) => {
-                recorded.extend(record_arrived(group, &job.input).await?);
+                recorded.extend(record_arrived(group, &job.input, now).await?);
                 job.output = Some(());
             }
             Self::KeepAwaited(job) => job.output = Some(group.keep_awaited(&job.input.0, &job.input.1).await?),
             Self::ReportMissed(job) => {
-                recorded.extend(report_missed(group, &job.input).await?);
+                recorded.extend(report_missed(group, &job.input, now).await?);
+                job.output = Some(());
+            }
+            Self::Release(job) => {
+                recorded.extend(group.release(&job.input.0, &job.input.1, now).await?);
                 job.output = Some(());
             }
             Self::RecordConnection(job) => job.output = Some(group.record_connection(&job.input).await?),
@@ -308,6 +314,8 @@ impl Write {
             Self::CreateConnection(job) => job.output = Some(group.create_connection(&job.input, now).await?),
             Self::ChangeConnection(job) => job.output = Some(group.update_connection(&job.input, now).await?),
             Self::DeleteConnection(job) => {
+                // WhatsApp was told of them.
+                recorded.extend(group.release_all(&job.input, now).await?);
                 let failed = group.fail_queued(&job.input, now).await?;
                 recorded.extend(tell(group, &failed, now).await?);
                 job.output = Some(group.delete_connection(&job.input).await?);

@@ -4,9 +4,12 @@
 //! not acknowledged to the next link. A client whose queue is full has its links ended at once: what they would hold
 //! meanwhile is WhatsApp's to hold. They open again when the queue has got shorter (`link.rs`).
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    iter,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use async_trait::async_trait;
@@ -96,21 +99,19 @@ impl SessionInbox {
         };
         (messages.into_iter().map(row).collect(), downloads)
     }
-}
 
-#[async_trait]
-impl Inbox for SessionInbox {
-    fn wanted(&self) -> EventKinds {
-        self.wanted.get()
+    /// As without a webhook: WhatsApp is told that we have it. A full queue is not in its way either.
+    fn takes(&self, message: &IncomingMessage) -> bool {
+        self.wanted.takes(&message.chat)
     }
 
-    fn rejects_calls(&self) -> bool {
-        self.wanted.settings().rejects_calls
-    }
-
-    async fn commit(&self, mut messages: Vec<IncomingMessage>, came: Vec<AwaitedId>) -> Result<(), NotCommitted> {
-        // As without a webhook: WhatsApp is told that we have them. A full queue is not in their way either.
-        messages.retain(|message| self.wanted.takes(&message.chat));
+    /// Has rows made of messages, or has some of them wait for those that they are `about`.
+    async fn record(
+        &self,
+        messages: Vec<IncomingMessage>,
+        about: Vec<Option<AwaitedId>>,
+        came: Vec<AwaitedId>,
+    ) -> Result<(), NotCommitted> {
         if messages.is_empty() && came.is_empty() {
             return Ok(());
         }
@@ -121,10 +122,12 @@ impl Inbox for SessionInbox {
         let _until_committed = admitted.map_err(|why| self.refuse(&why))?;
         let marks = self.marks_of(&messages);
         let (events, downloads) = self.rows(messages);
-        let committed = match came.is_empty() {
+        let committed = match came.is_empty() && about.is_empty() {
             true => persistence.commit(Write::RecordInbound, events).await,
             false => {
                 let key = self.key.clone();
+                let about = about.into_iter().chain(iter::repeat(None));
+                let events = events.into_iter().zip(about).collect();
                 let arrived = Arrived { key, events, came };
                 persistence.commit(Write::RecordArrived, arrived).await
             }
@@ -139,6 +142,32 @@ impl Inbox for SessionInbox {
         let slot = || self.shared.directory.link_slot(&self.key);
         self.marks.make(marks, &self.key, slot);
         Ok(())
+    }
+}
+
+#[async_trait]
+impl Inbox for SessionInbox {
+    fn wanted(&self) -> EventKinds {
+        self.wanted.get()
+    }
+
+    fn rejects_calls(&self) -> bool {
+        self.wanted.settings().rejects_calls
+    }
+
+    async fn commit(&self, mut messages: Vec<IncomingMessage>, came: Vec<AwaitedId>) -> Result<(), NotCommitted> {
+        messages.retain(|message| self.takes(message));
+        self.record(messages, Vec::new(), came).await
+    }
+
+    async fn commit_behind(
+        &self,
+        mut messages: Vec<(IncomingMessage, Option<AwaitedId>)>,
+        came: Vec<AwaitedId>,
+    ) -> Result<(), NotCommitted> {
+        messages.retain(|(message, _)| self.takes(message));
+        let (messages, about) = messages.into_iter().unzip();
+        self.record(messages, about, came).await
     }
 
     fn keep_awaited(&self, awaited: Vec<AwaitedMessage>) -> BoxFuture<'static, Result<(), NotCommitted>> {

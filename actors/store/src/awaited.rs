@@ -1,9 +1,25 @@
-//! Messages that could not be decrypted and are waited for, over restarts.
+//! Messages that could not be decrypted and are waited for, over restarts; and those about them, which wait behind them.
 
-use sqlx::{Row, query};
-use wharf_domain::{ConnectionKey, Timestamp};
+use sqlx::{
+    Row, Sqlite, query,
+    query::Query,
+    query_scalar,
+    sqlite::{SqliteArguments, SqliteRow},
+};
+use uuid::Uuid;
+use wharf_domain::{
+    ClientId, ConnectionKey, EventId, EventKind, IncomingMessage, MessageKind, Timestamp,
+    message::{Details, Happening},
+};
 
-use crate::{Group, Store, StoreError, codec::At, sql};
+use crate::{
+    Group, NewEvent, RecordedEvent, Store, StoreError,
+    codec::{At, number, word},
+    sql,
+};
+
+/// Messages behind one that is waited for, and behind all of a number's. One more is told at once.
+const HELD: [u32; 2] = [64, 1024];
 
 /// Which message is waited for, as its stanza named it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -48,6 +64,25 @@ impl Store {
             })
         })
     }
+
+    /// What messages wait for in vain, at most `limit`: it is not waited for any more, or should have been reported `before`.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn held_in_vain(
+        &self,
+        before: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<(ConnectionKey, AwaitedId)>, StoreError> {
+        let rows = query(sql::HELD_IN_VAIN).bind(At(before)).bind(limit);
+        self.all(rows.fetch_all(self.pool()).await, |row| {
+            let key = ConnectionKey {
+                client_id: ClientId(row.try_get("client_id")?),
+                phone_number: number(&row, "phone_number")?,
+            };
+            Ok((key, held_behind(&row)?))
+        })
+    }
 }
 
 impl Group<'_> {
@@ -75,12 +110,123 @@ impl Group<'_> {
     /// # Errors
     /// As every write.
     pub async fn end_awaited(&mut self, key: &ConnectionKey, id: &AwaitedId) -> Result<bool, StoreError> {
-        let statement = query(sql::END_AWAITED)
+        Ok(self.execute(of(sql::END_AWAITED, key, id)).await? > 0)
+    }
+
+    /// Has a message wait behind one that is waited for. `false`: that is not so, or enough wait there, and it becomes an event
+    /// now; so does one with a file, whose link has its event's id.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn hold(&mut self, id: &AwaitedId, new: &NewEvent) -> Result<bool, StoreError> {
+        let (key, message) = (&new.key, &new.message);
+        let [behind_one, of_number] = HELD;
+        let may_hold = query_scalar(sql::MAY_HOLD)
             .bind(key.client_id.0)
             .bind(key.phone_number.as_str())
             .bind(&id.message_id)
             .bind(&id.chat)
-            .bind(&id.sender);
-        Ok(self.execute(statement).await? > 0)
+            .bind(&id.sender)
+            .bind(behind_one)
+            .bind(of_number);
+        let may_hold = may_hold.fetch_one(self.enter()?).await;
+        if !self.leave(may_hold)? || message.awaited_media().is_some() {
+            return Ok(false);
+        }
+        let statement = of(sql::HOLD, key, id)
+            .bind(&message.chat)
+            .bind(&message.sender)
+            .bind(&message.message_id)
+            .bind(At(message.timestamp))
+            .bind(message.kind.as_str())
+            .bind(message.event() == EventKind::Sent)
+            .bind(&new.payload);
+        self.execute(statement).await?;
+        Ok(true)
     }
+
+    /// Makes events of what waits behind a message, in the order in which it came.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn release(
+        &mut self,
+        key: &ConnectionKey,
+        id: &AwaitedId,
+        now: Timestamp,
+    ) -> Result<Vec<RecordedEvent>, StoreError> {
+        let rows = of(sql::HELD, key, id).fetch_all(self.enter()?).await;
+        let held = rows.and_then(|rows| rows.iter().map(|row| held(row, key, now)).collect());
+        let held: Vec<NewEvent> = self.leave(held)?;
+        if held.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.execute(of(sql::RELEASE, key, id)).await?;
+        self.record_inbound(&held).await
+    }
+
+    /// The same of all that waits behind messages of a number.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn release_all(&mut self, key: &ConnectionKey, now: Timestamp) -> Result<Vec<RecordedEvent>, StoreError> {
+        let rows = query(sql::HELD_OF_NUMBER)
+            .bind(key.client_id.0)
+            .bind(key.phone_number.as_str())
+            .fetch_all(self.enter()?)
+            .await;
+        let ids = rows.and_then(|rows| rows.iter().map(held_behind).collect());
+        let ids: Vec<AwaitedId> = self.leave(ids)?;
+        let mut recorded = Vec::new();
+        for id in &ids {
+            recorded.extend(self.release(key, id, now).await?);
+        }
+        Ok(recorded)
+    }
+}
+
+/// A statement about a message that is waited for.
+fn of<'q>(statement: &'static str, key: &'q ConnectionKey, id: &'q AwaitedId) -> Query<'q, Sqlite, SqliteArguments> {
+    query(statement)
+        .bind(key.client_id.0)
+        .bind(key.phone_number.as_str())
+        .bind(&id.message_id)
+        .bind(&id.chat)
+        .bind(&id.sender)
+}
+
+fn held_behind(row: &SqliteRow) -> Result<AwaitedId, sqlx::Error> {
+    Ok(AwaitedId {
+        message_id: row.try_get("awaited_id")?,
+        chat: row.try_get("awaited_chat")?,
+        sender: row.try_get("awaited_sender")?,
+    })
+}
+
+/// An event to be made of what waited: its body is there, and of the message itself what it is recognised and sent by.
+fn held(row: &SqliteRow, key: &ConnectionKey, now: Timestamp) -> Result<NewEvent, sqlx::Error> {
+    let sent = || Details {
+        happening: Some(Happening::Sent {
+            to: String::new(),
+            to_lid: None,
+            is_from_me: true,
+        }),
+        ..Details::default()
+    };
+    Ok(NewEvent {
+        id: EventId(Uuid::now_v7()),
+        key: key.clone(),
+        message: IncomingMessage {
+            chat: row.try_get("chat")?,
+            sender: row.try_get("sender")?,
+            message_id: row.try_get("message_id")?,
+            from: String::new(),
+            timestamp: row.try_get::<At, _>("sent_at")?.0,
+            kind: word("type", row.try_get("type")?, MessageKind::from_word)?,
+            content: String::new(),
+            details: row.try_get::<bool, _>("is_sent")?.then(|| Box::new(sent())),
+        },
+        payload: row.try_get("payload")?,
+        created_at: now,
+    })
 }

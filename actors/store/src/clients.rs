@@ -62,7 +62,7 @@ impl Group<'_> {
 }
 
 /// A client may have millions of any of these. What refers to others goes before them.
-const ROWS: [&str; 9] = [
+const ROWS: [&str; 10] = [
     // The first of them, which have no events left.
     sql::PURGE_CLIENT_WEBHOOKS,
     sql::PURGE_CLIENT_DEVICES,
@@ -70,6 +70,7 @@ const ROWS: [&str; 9] = [
     sql::PURGE_CLIENT_POLLS,
     sql::PURGE_CLIENT_KEYS,
     sql::PURGE_CLIENT_MEDIA,
+    sql::PURGE_CLIENT_HELD,
     sql::PURGE_CLIENT_AWAITED,
     sql::PURGE_CLIENT_CONNECTIONS,
     sql::PURGE_CLIENT_SEQUENCES,

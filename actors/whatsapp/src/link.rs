@@ -36,6 +36,20 @@ pub trait Inbox: Send + Sync + 'static {
     /// the answer stays the same it closes as `Lost`, because WhatsApp sends a message again at the next login only.
     async fn commit(&self, messages: Vec<IncomingMessage>, came: Vec<AwaitedId>) -> Result<(), NotCommitted>;
 
+    /// As [`Inbox::commit`], where some messages are about one that is waited for, which each names. As long as that is so they
+    /// are committed without being told; they are told right behind it, or behind the report that it has not come.
+    ///
+    /// # Errors
+    /// As [`Inbox::commit`].
+    async fn commit_behind(
+        &self,
+        messages: Vec<(IncomingMessage, Option<AwaitedId>)>,
+        came: Vec<AwaitedId>,
+    ) -> Result<(), NotCommitted> {
+        self.commit(messages.into_iter().map(|(message, _)| message).collect(), came)
+            .await
+    }
+
     /// Keeps that messages which could not be decrypted are waited for, so that [`Inbox::awaited`] has them after a restart.
     /// It is on its way when this returns: what is committed after that is committed later. Idempotent.
     ///

@@ -183,7 +183,12 @@ impl LiveFactory {
         let patience = self.config.undecryptable_patience;
         if !memory.awaited().is_loaded() {
             let rows = inbox.awaited().await?;
-            memory.awaited().load(&rows, Instant::now(), now(), patience);
+            let unreadable = memory.awaited().load(&rows, Instant::now(), now(), patience);
+            if !unreadable.is_empty()
+                && let Err(refused) = inbox.commit(Vec::new(), unreadable).await
+            {
+                tracing::warn!(%refused, "rows that cannot be read are left");
+            }
         }
         memory
             .awaited()

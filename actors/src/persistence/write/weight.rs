@@ -19,8 +19,11 @@ impl Write {
     pub(in crate::persistence) fn weight(&self) -> usize {
         let of = |rows: usize| 2 * rows.max(1);
         match self {
-            Self::RecordInbound(Job { input: events, .. }) => messages(events),
-            Self::RecordArrived(job) => messages(&job.input.events) + job.input.came.len(),
+            Self::RecordInbound(Job { input: events, .. }) => messages(events.iter()),
+            Self::RecordArrived(job) => {
+                let events = job.input.events.iter().map(|(event, _)| event);
+                messages(events) + job.input.came.len()
+            }
             Self::ReportMissed(job) => message(&job.input.report),
             Self::KeepAwaited(job) => job.input.1.len().max(1),
             Self::NoteOutgoing(job) => {
@@ -54,8 +57,8 @@ fn message(new: &NewEvent) -> usize {
     long(new.payload.len())
 }
 
-fn messages(events: &[NewEvent]) -> usize {
-    events.iter().map(message).sum::<usize>().max(1)
+fn messages<'e>(events: impl Iterator<Item = &'e NewEvent>) -> usize {
+    events.map(message).sum::<usize>().max(1)
 }
 
 #[cfg(test)]
@@ -122,7 +125,7 @@ mod tests {
         assert_eq!(weight(Write::RecordInbound, vec![event(200), event(70_000)]), 1 + 18);
         let arrived = Arrived {
             key: number(),
-            events: vec![event(200), event(200)],
+            events: vec![(event(200), None), (event(200), Some(id()))],
             came: vec![id()],
         };
         assert_eq!(weight(Write::RecordArrived, arrived), 3);

@@ -71,7 +71,9 @@ statements! {
         SELECT m.id FROM whatsapp_media m WHERE m.client_id = $1 LIMIT $2)";
     PURGE_CLIENT_WEBHOOKS = "DELETE FROM whatsapp_webhooks WHERE id IN (\
         SELECT w.id FROM whatsapp_webhooks w WHERE w.client_id = $1 ORDER BY w.id LIMIT $2)";
-    // Before their connections, each of which would take along all of its own.
+    // These and those that they wait for before their connections, each of which would take along all of its own.
+    PURGE_CLIENT_HELD = "DELETE FROM whatsapp_held_messages WHERE seq IN (\
+        SELECT h.seq FROM whatsapp_held_messages h WHERE h.client_id = $1 LIMIT $2)";
     PURGE_CLIENT_AWAITED = "DELETE FROM whatsapp_awaited_messages \
         WHERE (client_id, phone_number, message_id, chat, sender) IN (\
             SELECT k.client_id, k.phone_number, k.message_id, k.chat, k.sender FROM whatsapp_awaited_messages k \

@@ -31,6 +31,27 @@ statements! {
         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
     END_AWAITED = "DELETE FROM whatsapp_awaited_messages \
         WHERE client_id = $1 AND phone_number = $2 AND message_id = $3 AND chat = $4 AND sender = $5";
+    // Whether a message is waited for, and has room for one more behind it: $6 of its own, $7 of all of the number.
+    MAY_HOLD = "SELECT EXISTS (SELECT 1 FROM whatsapp_awaited_messages \
+            WHERE client_id = $1 AND phone_number = $2 AND message_id = $3 AND chat = $4 AND sender = $5) \
+        AND (SELECT count(*) FROM whatsapp_held_messages WHERE client_id = $1 AND phone_number = $2 \
+            AND awaited_id = $3 AND awaited_chat = $4 AND awaited_sender = $5) < $6 \
+        AND (SELECT count(*) FROM whatsapp_held_messages WHERE client_id = $1 AND phone_number = $2) < $7";
+    HOLD = "INSERT INTO whatsapp_held_messages (client_id, phone_number, awaited_id, awaited_chat, awaited_sender, \
+            chat, sender, message_id, sent_at, type, is_sent, payload) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING";
+    HELD = "SELECT chat, sender, message_id, sent_at, type, is_sent, payload FROM whatsapp_held_messages \
+        WHERE client_id = $1 AND phone_number = $2 AND awaited_id = $3 AND awaited_chat = $4 AND awaited_sender = $5 \
+        ORDER BY seq";
+    RELEASE = "DELETE FROM whatsapp_held_messages \
+        WHERE client_id = $1 AND phone_number = $2 AND awaited_id = $3 AND awaited_chat = $4 AND awaited_sender = $5";
+    HELD_OF_NUMBER = "SELECT DISTINCT awaited_id, awaited_chat, awaited_sender FROM whatsapp_held_messages \
+        WHERE client_id = $1 AND phone_number = $2";
+    // For what is not waited for any more, or should have been reported before $1.
+    HELD_IN_VAIN = "SELECT DISTINCT h.client_id, h.phone_number, h.awaited_id, h.awaited_chat, h.awaited_sender \
+        FROM whatsapp_held_messages h WHERE NOT EXISTS (SELECT 1 FROM whatsapp_awaited_messages a \
+            WHERE a.client_id = h.client_id AND a.phone_number = h.phone_number AND a.message_id = h.awaited_id \
+            AND a.chat = h.awaited_chat AND a.sender = h.awaited_sender AND a.due_at >= $1) LIMIT $2";
 
     RECORD_OUTGOING = "INSERT INTO whatsapp_outgoing_messages \
         (client_id, phone_number, message_id, \"to\", type, message, status, created_at, deadline_at, started_at, file) \

@@ -1,7 +1,13 @@
-use wharf_domain::Timestamp;
-use wharf_store::{AwaitedId, AwaitedMessage};
+use wharf_domain::{
+    ConnectionKey, MessageKind, Timestamp, Webhook,
+    message::{Details, Happening},
+};
+use wharf_store::{AwaitedId, AwaitedMessage, NewEvent, RecordedEvent};
 
-use crate::database::{Database, key, later, on_every_database, plain};
+use crate::{
+    database::{Database, NOW, key, later, on_every_database, plain},
+    media::picture,
+};
 
 pub(crate) fn awaited(message_id: &str, due_at: Timestamp) -> AwaitedMessage {
     AwaitedMessage {
@@ -15,7 +21,84 @@ pub(crate) fn awaited(message_id: &str, due_at: Timestamp) -> AwaitedMessage {
     }
 }
 
+/// A number with a webhook that waits for A and B.
+async fn waiting(db: &mut Database) -> Webhook {
+    let (_, webhook) = db.tenant("acme").await;
+    let number = webhook.key();
+    db.write(async |group| {
+        group.create_connection(&plain(&number), NOW).await?;
+        let both = [awaited("A", later(60)), awaited("B", later(70))];
+        group.keep_awaited(&number, &both).await
+    })
+    .await;
+    webhook
+}
+
+fn about(db: &mut Database, number: &ConnectionKey, id: &str, kind: MessageKind) -> NewEvent {
+    let mut new = db.message(number, "1@s.whatsapp.net", id);
+    new.message.kind = kind;
+    new
+}
+
+async fn hold(db: &mut Database, id: &str, new: &NewEvent) -> bool {
+    let id = awaited(id, NOW).id;
+    db.write(async |group| group.hold(&id, new).await).await
+}
+
+async fn release(db: &mut Database, number: &ConnectionKey, id: &str) -> Vec<RecordedEvent> {
+    let id = awaited(id, NOW).id;
+    db.write(async |group| group.release(number, &id, later(9)).await).await
+}
+
+fn bodies(recorded: &[RecordedEvent]) -> Vec<&[u8]> {
+    recorded
+        .iter()
+        .map(|recorded| recorded.event.payload.as_deref().unwrap())
+        .collect()
+}
+
 on_every_database! {
+    async fn what_is_about_a_message_that_is_waited_for_waits_behind_it_and_is_told_once(db: &mut Database) {
+        let webhook = waiting(db).await;
+        let number = webhook.key();
+        let edit = about(db, &number, "E", MessageKind::Edit);
+        let reaction = about(db, &number, "R", MessageKind::Reaction);
+        let mut own = about(db, &number, "O", MessageKind::Reaction);
+        let happening = Happening::Sent { to: "1".into(), to_lid: None, is_from_me: true };
+        own.message.details = Some(Box::new(Details { happening: Some(happening), ..Details::default() }));
+        for new in [&reaction, &edit, &own, &edit] {
+            assert!(hold(db, "A", new).await);
+        }
+        assert!(!hold(db, "C", &edit).await, "nobody waits for it");
+        let (with_file, of_b) = (picture(db, &webhook, "F"), about(db, &number, "V", MessageKind::PollVote));
+        assert!(!hold(db, "A", &with_file).await, "its link has its event's id");
+        assert!(hold(db, "B", &of_b).await);
+        let told = release(db, &number, "A").await;
+        // The webhook does not want what the account sends itself.
+        assert_eq!(bodies(&told), [reaction.payload.as_bytes(), edit.payload.as_bytes()]);
+        assert_eq!(release(db, &number, "A").await, []);
+        assert_eq!(db.record(std::slice::from_ref(&edit)).await, [], "as WhatsApp brought it before");
+        let rest = db.write(async |group| group.release_all(&number, later(9)).await).await;
+        assert_eq!(bodies(&rest), [of_b.payload.as_bytes()]);
+    }
+
+    async fn so_many_wait_behind_one_message_and_none_in_vain(db: &mut Database) {
+        let number = waiting(db).await.key();
+        for n in 0..=64 {
+            let new = about(db, &number, &format!("E{n}"), MessageKind::Edit);
+            assert_eq!(hold(db, "A", &new).await, n < 64, "{n}");
+        }
+        let new = about(db, &number, "V", MessageKind::PollVote);
+        assert!(hold(db, "B", &new).await, "another's place");
+        let (one, two) = (awaited("A", NOW).id, awaited("B", NOW).id);
+        assert_eq!(db.store.held_in_vain(later(60), 9).await.unwrap(), []);
+        assert_eq!(db.store.held_in_vain(later(61), 9).await.unwrap(), [(number.clone(), one)]);
+        assert!(db.write(async |group| group.end_awaited(&number, &two).await).await);
+        assert_eq!(db.store.held_in_vain(NOW, 9).await.unwrap(), [(number.clone(), two)]);
+        db.write(async |group| group.delete_connection(&number).await).await;
+        assert_eq!(db.store.held_in_vain(later(99), 9).await.unwrap(), []);
+    }
+
     async fn what_is_waited_for_is_found_again_until_it_ends_once(db: &mut Database) {
         let number = key(db.client("acme").await.id, "5511888888888");
         let stranger = key(db.client("other").await.id, "5511888888888");

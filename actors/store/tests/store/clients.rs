@@ -20,6 +20,7 @@ async fn rows(db: &Database) -> i64 {
         "whatsapp_outgoing_messages",
         "whatsapp_webhooks",
         "whatsapp_awaited_messages",
+        "whatsapp_held_messages",
         "number_sequences",
     ] {
         let count = format!("SELECT count(*) FROM {table}");
@@ -134,10 +135,18 @@ on_every_database! {
         let number = webhook.key();
         db.write(async |group| group.create_connection(&plain(&number), NOW).await).await;
         let awaited: Vec<_> = (0..30).map(|n| awaited(&format!("M{n}"), NOW)).collect();
-        db.write(async |group| group.keep_awaited(&number, &awaited).await).await;
+        let held: Vec<_> = (0..30).map(|n| db.message(&number, "a", &format!("H{n}"))).collect();
+        db.write(async |group| {
+            group.keep_awaited(&number, &awaited).await?;
+            for event in &held {
+                assert!(group.hold(&awaited[0].id, event).await?);
+            }
+            Ok(())
+        })
+        .await;
         assert!(db.write(async |group| group.remove_client(client.id, NOW).await).await);
         let mut left = rows(db).await;
-        assert!(left > 120, "{left}");
+        assert!(left > 150, "{left}");
         let mut over = false;
         while !over {
             over = db.write(async |group| group.purge_client(client.id, 8).await).await;

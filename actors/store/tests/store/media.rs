@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// A picture in `chat`, whose event waits for it.
-fn picture(db: &mut Database, webhook: &Webhook, chat: &str) -> NewEvent {
+pub(crate) fn picture(db: &mut Database, webhook: &Webhook, chat: &str) -> NewEvent {
     let id = db.uuid().to_string();
     let mut new = db.message(&webhook.key(), chat, &id);
     let media = Media {

@@ -29,7 +29,7 @@ struct Row(i64, i64, &'static str);
 const EVER: i64 = i64::MAX;
 
 /// What a gateway that was used leaves behind. Ids are numbers in hexadecimal digits: 1 the webhook, 3 to 13 events.
-const ROWS: [Row; 27] = [
+const ROWS: [Row; 28] = [
     Row(
         1,
         EVER,
@@ -179,6 +179,12 @@ const ROWS: [Row; 27] = [
         20,
         EVER,
         r#"UPDATE whatsapp_webhooks SET chats = '["person"]' WHERE deleted_at IS NULL"#,
+    ),
+    Row(
+        22,
+        EVER,
+        r#"INSERT INTO whatsapp_held_messages (client_id, phone_number, awaited_id, awaited_chat, awaited_sender, chat, sender, message_id, sent_at, type, is_sent, payload)
+        VALUES (1, '5511888888888', 'W', 'c', 'c', 'c', 'c', 'E', 5, 'edit', 0, '{"type":"edit"}')"#,
     ),
 ];
 
@@ -383,6 +389,8 @@ async fn what_is_under_way_goes_on(db: &Database, version: i64) {
     assert_eq!(file, (version >= 15).then(|| vec![13]), "{version}");
     let awaited = db.store.awaited_messages(&number).await.unwrap();
     assert_eq!(awaited.len(), usize::from(version >= 17), "{version}");
+    let held = db.store.held_in_vain(Timestamp(1_762_353_000_000), 10).await.unwrap();
+    assert_eq!(held.len(), usize::from(version >= 22), "{version}");
     let seen = db.store.retention_seen_at().await.unwrap();
     assert_eq!(seen, (version >= 6).then_some(Timestamp(NOW.0)), "{version}");
     let _opens_again = Store::open(&options(&db.dir, "")).await.unwrap();

@@ -33,6 +33,7 @@ pub(crate) fn as_first(info: &MessageInfo, first: &MessageInfo) -> MessageInfo {
         source: first.source.clone(),
         timestamp: first.timestamp,
         push_name: first.push_name.clone(),
+        peer_recipient_pn: first.peer_recipient_pn.clone(),
         ..info.clone()
     }
 }

@@ -23,7 +23,7 @@ use std::{collections::HashSet, mem};
 
 use wharf_domain::{
     IncomingMessage, MessageKind, Timestamp,
-    message::{Details, Group, Happening, MessageRef, Unknown, UnknownReason},
+    message::{Body, Details, Group, Happening, MessageRef, Unknown, UnknownReason},
 };
 use whatsapp_rust::wacore::types::{
     events::{DecryptFailMode, UnavailableType, UndecryptableMessage},
@@ -118,6 +118,11 @@ pub(crate) fn convert(info: &MessageInfo, message: &Message, around: &Surroundin
     };
     // A comment that was encrypted comes as what is in it.
     content.target = content.target.or(info.comment_target.as_ref());
+    // A change of an event comes as what the event is now, and does not say of which.
+    let is_event = content.kind == MessageKind::Unknown && matches!(content.body, Some(Body::EventDetails(_)));
+    if is_event && info.edit == EditAttribute::MessageEdit {
+        content.words = format!("An event was changed: {}", content.words).into();
+    }
     let writer = Writer::new(info, &around.people, recipient);
     match ignored(info, &content, &writer) {
         Some(reason) => Converted::Skipped(reason),

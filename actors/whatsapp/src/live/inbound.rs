@@ -2,6 +2,7 @@
 
 mod arrival;
 mod aside;
+mod batch;
 mod ear;
 mod gather;
 mod heard;
@@ -28,9 +29,12 @@ use whatsapp_rust::{
     anyhow::{self, anyhow},
 };
 
-use self::gather::groups_of;
 pub(crate) use self::{
     arrival::Arrival, aside::Aside, ear::Ear, heard::is_own, missing::watch, party::other_name, party::party,
+};
+use self::{
+    batch::{Batch, Read},
+    gather::groups_of,
 };
 use super::{
     awaited::{Lost, as_first},
@@ -76,14 +80,12 @@ pub(crate) struct Inbound {
 
 impl Inbound {
     async fn carry(&self, client: &Arc<Client>, batch: &[InboundMessage]) -> Result<(), String> {
-        let (mut messages, mut arrivals) = (Vec::with_capacity(batch.len()), Vec::new());
+        let mut all = Batch::default();
         for inbound in batch {
-            let (message, arrival) = self.read(client, &inbound.info, &inbound.message).await?;
-            messages.extend(message);
-            arrivals.extend(arrival);
+            all.add(self.read(client, &inbound.info, &inbound.message).await?);
         }
-        self.name_groups(client, groups_of(&mut messages)).await;
-        self.commit(messages, arrivals).await?;
+        self.name_groups(client, groups_of(&mut all.messages)).await;
+        self.commit(all).await?;
         for InboundMessage { info, message, .. } in batch {
             let chat = &info.source.chat;
             match Told::of(info, message) {
@@ -97,12 +99,7 @@ impl Inbound {
 
     /// Converts a message. A stranger wrote it: one that makes us panic, which is our bug, is told as one of a kind that is
     /// not known here. It would end each link that WhatsApp brings it to, and the number with them.
-    async fn read(
-        &self,
-        client: &Arc<Client>,
-        info: &MessageInfo,
-        message: &Message,
-    ) -> Result<(Option<IncomingMessage>, Option<Arrival>), String> {
+    async fn read(&self, client: &Arc<Client>, info: &MessageInfo, message: &Message) -> Result<Read, String> {
         let reading = AssertUnwindSafe(self.understand(client, info, message)).catch_unwind();
         reading.await.unwrap_or_else(|_| {
             let key = self.reporter.key();
@@ -111,23 +108,26 @@ impl Inbound {
                 people: People::new(key.phone_number.as_str()),
                 ..Surroundings::default()
             };
-            Ok((self.told(info, convert(info, &Message::default(), &around)), None))
+            Ok(Read {
+                message: self.told(info, convert(info, &Message::default(), &around)),
+                ..Read::default()
+            })
         })
     }
 
     /// Converts a message, after looking up whom and what it speaks of. One that was waited for is an arrival, whatever it
     /// says.
-    async fn understand(
-        &self,
-        client: &Arc<Client>,
-        info: &MessageInfo,
-        message: &Message,
-    ) -> Result<(Option<IncomingMessage>, Option<Arrival>), String> {
+    async fn understand(&self, client: &Arc<Client>, info: &MessageInfo, message: &Message) -> Result<Read, String> {
         let arrival = Arrival::of(&self.memory, info);
         let as_first = arrival.as_ref().map(|arrival| as_first(info, arrival.first()));
         let info = as_first.as_ref().unwrap_or(info);
         if let Some(reason) = for_nobody(info) {
-            return Ok((self.told(info, Converted::Skipped(reason)), arrival));
+            let message = self.told(info, Converted::Skipped(reason));
+            return Ok(Read {
+                message,
+                behind: None,
+                arrival,
+            });
         }
         self.keep_poll(info, message).await?;
         let recipient = self.recipient(client, info).await;
@@ -146,7 +146,11 @@ impl Inbound {
             self.memory
                 .note_unnamed(sender.user_base(), told.chat.ends_with("@lid"));
         }
-        Ok((told, arrival))
+        Ok(Read {
+            behind: self.waited_for(info, told.as_ref()).await?,
+            message: told,
+            arrival,
+        })
     }
 
     fn told(&self, info: &MessageInfo, converted: Converted) -> Option<IncomingMessage> {
@@ -177,14 +181,23 @@ impl Inbound {
             }
             // Of the account's own, which nobody wants any more.
             (Some(row), None) => self.insist(|| self.inbox.commit(Vec::new(), vec![row.clone()])).await,
-            (None, report) => self.commit(Vec::from_iter(report), Vec::new()).await,
+            (None, report) => self.commit(Vec::from_iter(report).into()).await,
         }
     }
 
     /// Hands messages to the inbox.
-    async fn commit(&self, messages: Vec<IncomingMessage>, arrivals: Vec<Arrival>) -> Result<(), String> {
+    async fn commit(&self, batch: Batch) -> Result<(), String> {
+        let Batch {
+            messages,
+            behind,
+            arrivals,
+        } = batch;
         let came: Vec<AwaitedId> = arrivals.iter().filter_map(Arrival::row).collect();
-        if !messages.is_empty() || !came.is_empty() {
+        if behind.iter().any(Option::is_some) {
+            let messages: Vec<_> = messages.into_iter().zip(behind).collect();
+            self.insist(|| self.inbox.commit_behind(messages.clone(), came.clone()))
+                .await?;
+        } else if !messages.is_empty() || !came.is_empty() {
             self.insist(|| self.inbox.commit(messages.clone(), came.clone()))
                 .await?;
         }
@@ -224,7 +237,9 @@ impl InboundDurabilityHook for Hook {
         let inbound = self.0.as_ref();
         let Inbound { reporter, .. } = inbound;
         let ids = || batch.iter().map(|message| message.info.id.as_str());
+        let in_order = inbound.in_order(batch);
         inbound.entered(ids());
+        let batch = in_order.as_ref();
         // A message that makes us panic is our bug: it shall cost its link, not leave one that looks alive and is not.
         let carrying = AssertUnwindSafe(inbound.carry(&client, batch)).catch_unwind().await;
         let carried = carrying.unwrap_or_else(|_| Err("a message could not be processed".to_owned()));

@@ -95,6 +95,12 @@ impl<T> Lane<T> {
         });
     }
 
+    /// The places of the messages that are under way, in the order of arrival.
+    pub(crate) fn places(&self) -> HashMap<&str, u64> {
+        let places = self.under_way.iter().rev();
+        places.map(|stanza| (stanza.id.as_str(), stanza.place)).collect()
+    }
+
     /// The inbox is being asked to take these messages. Those of the same sender that came before and are not there will
     /// not come: the client goes through a sender's stanzas one after another.
     pub(crate) fn at_inbox<'a>(&mut self, ids: impl Iterator<Item = &'a str>, now: Instant) {

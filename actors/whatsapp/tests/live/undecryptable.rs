@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use wharf_domain::{EventKind, EventKinds, MessageKind, message::Happening};
-use wharf_testnet::{FaultKind, PhoneSettings};
+use wharf_testnet::{Fault, FaultKind, PhoneSettings};
 
 use crate::support::{OURS, THEIRS, World, eventually};
 
@@ -62,6 +62,36 @@ async fn so_is_what_the_own_phone_sent_where_that_is_wanted() {
     assert!(
         matches!(report.happening(), Some(Happening::Sent { to, .. }) if to == THEIRS),
         "{report:?}"
+    );
+    line.link.close().await;
+}
+
+#[tokio::test]
+async fn the_phone_is_asked_for_what_it_sent_itself() {
+    let world = World::start().await;
+    let line = world.pair().await;
+    line.inbox.want(EventKinds::of([EventKind::Sent]));
+    let fault = Fault {
+        kind: FaultKind::Corrupt,
+        phone: Some(OURS.into()),
+        code: None,
+        for_ms: Some(600_000),
+    };
+    world.network.fault_times(fault, Some(1)).await.unwrap();
+    let id = world.network.send_text(OURS, THEIRS, "spoilt once").await.unwrap();
+    eventually("the phone's copy", async || !line.inbox.messages().is_empty()).await;
+    let message = line.inbox.messages().remove(0);
+    assert_eq!(
+        (
+            message.content.as_str(),
+            message.message_id.as_str(),
+            message.from.as_str()
+        ),
+        ("spoilt once", id.as_str(), OURS)
+    );
+    assert!(
+        matches!(message.happening(), Some(Happening::Sent { to, .. }) if to == THEIRS),
+        "{message:?}"
     );
     line.link.close().await;
 }

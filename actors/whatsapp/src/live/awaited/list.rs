@@ -4,7 +4,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 use wharf_domain::Timestamp;
-use wharf_store::AwaitedMessage;
+use wharf_store::{AwaitedId, AwaitedMessage};
 use whatsapp_rust::wacore::types::{
     events::{UnavailableType, UndecryptableMessage},
     message::{MessageInfo, MessageSource},
@@ -81,20 +81,30 @@ impl Awaited {
     }
 
     /// Goes on waiting for what has rows at the wall clock's `wall`, once. However the clock was set meanwhile, none is
-    /// waited for longer than `patience`.
-    pub(crate) fn load(&mut self, rows: &[AwaitedMessage], now: Instant, wall: Timestamp, patience: Duration) {
+    /// waited for longer than `patience`. Answers the rows that cannot be read: nothing will end them.
+    pub(crate) fn load(
+        &mut self,
+        rows: &[AwaitedMessage],
+        now: Instant,
+        wall: Timestamp,
+        patience: Duration,
+    ) -> Vec<AwaitedId> {
+        let mut unreadable = Vec::new();
         if std::mem::replace(&mut self.is_loaded, true) {
-            return;
+            return unreadable;
         }
         for kept in rows {
-            match row::read(kept) {
-                Some(lost) => self.add(lost, now + kept.due_at.since(wall).min(patience), Row::Kept),
-                None => tracing::error!(
+            if let Some(lost) = row::read(kept) {
+                self.add(lost, now + kept.due_at.since(wall).min(patience), Row::Kept);
+            } else {
+                tracing::error!(
                     message_id = kept.id.message_id,
                     "the row of an undecryptable message cannot be read; it is not reported"
-                ),
+                );
+                unreadable.push(kept.id.clone());
             }
         }
+        unreadable
     }
 
     pub(crate) fn is_loaded(&self) -> bool {
@@ -123,6 +133,21 @@ impl Awaited {
         }
         let first = self.came.iter().find(|first| is_same(first, info))?;
         Some((Arc::clone(first), false))
+    }
+
+    /// How a message that could not be decrypted was first heard of.
+    pub(crate) fn first(&self, info: &MessageInfo) -> Option<Arc<MessageInfo>> {
+        let missing = self.missing.iter().map(|missing| &missing.lost.info);
+        let mut firsts = missing.chain(&self.came);
+        firsts.find(|first| is_same(first, info)).map(Arc::clone)
+    }
+
+    /// The message `id` of the same chat as `about`, if it is waited for in a row. Who wrote it is not compared: what is said
+    /// about it names its author in one way or another, or not at all.
+    pub(crate) fn waited_for(&self, id: &str, about: &MessageInfo) -> Option<AwaitedId> {
+        let mut missing = self.missing.iter().filter(|missing| missing.row != Row::Needless);
+        let target = missing.find(|one| one.lost.info.id == id && is_same_chat(&one.lost.info, about))?;
+        Some(row::id(&target.lost.info))
     }
 
     /// A message that came was not committed.
@@ -233,16 +258,36 @@ fn is_same(one: &MessageInfo, other: &MessageInfo) -> bool {
     if one.id != other.id {
         return false;
     }
-    let names = |source: &MessageSource| {
-        let bare = |jid: &Jid| (jid.server.is_lid_family(), jid.user_base().to_owned());
-        [Some(bare(&source.sender)), source.sender_alt.as_ref().map(bare)]
+    let names = |source: &MessageSource| names([Some(&source.sender), source.sender_alt.as_ref()]);
+    group(&one.source) == group(&other.source) && have_one_in_common(&names(&one.source), &names(&other.source))
+}
+
+/// Whether two stanzas are of one chat: of one group, or of one person by number or by hidden id, whoever of the two wrote it.
+fn is_same_chat(one: &MessageInfo, other: &MessageInfo) -> bool {
+    let names = |info: &MessageInfo| {
+        let source = &info.source;
+        match source.is_from_me {
+            true => names([Some(&source.chat), row::recipient_of(info)]),
+            false => names([Some(&source.sender), source.sender_alt.as_ref()]),
+        }
     };
-    let others = names(&other.source);
-    let group = |source: &MessageSource| source.is_group.then(|| source.chat.to_non_ad());
-    group(&one.source) == group(&other.source)
-        && names(&one.source)
-            .iter()
-            .any(|name| name.is_some() && others.contains(name))
+    match (group(&one.source), group(&other.source)) {
+        (None, None) => have_one_in_common(&names(one), &names(other)),
+        (one, other) => one == other,
+    }
+}
+
+fn group(source: &MessageSource) -> Option<Jid> {
+    source.is_group.then(|| source.chat.to_non_ad())
+}
+
+/// Somebody's number and hidden id, as far as a stanza names them.
+fn names(names: [Option<&Jid>; 2]) -> [Option<(bool, String)>; 2] {
+    names.map(|jid| jid.map(|jid| (jid.server.is_lid_family(), jid.user_base().to_owned())))
+}
+
+fn have_one_in_common(one: &[Option<(bool, String)>; 2], other: &[Option<(bool, String)>; 2]) -> bool {
+    one.iter().any(|name| name.is_some() && other.contains(name))
 }
 
 #[cfg(test)]

@@ -117,12 +117,16 @@ fn of_protocol(protocol: &ProtocolMessage) -> Result<Content<'_>, &'static str> 
             edit.target = target;
             Ok(edit)
         }
+        (Some(Type::SHARE_PHONE_NUMBER), _) => Ok(Content::unsupported(
+            Some("sharePhoneNumber"),
+            "The phone number was shared",
+        )),
         _ => Err("a protocol message"),
     }
 }
 
 /// The edit that gives a message this content. Media stay as they were, so that only the words are told: none, where the
-/// caption was taken away.
+/// caption was taken away. Of an event there is more than words.
 fn as_edit(content: Content<'_>) -> Content<'_> {
     let words = match (&content.media, &content.unknown) {
         (Some(_), None) => content.caption.unwrap_or_default().into(),
@@ -133,7 +137,7 @@ fn as_edit(content: Content<'_>) -> Content<'_> {
         words,
         caption: None,
         media: None,
-        body: None,
+        body: content.body.filter(|body| matches!(body, Body::EventDetails(_))),
         unknown: None,
         target: None,
         ..content

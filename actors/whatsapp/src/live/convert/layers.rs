@@ -32,6 +32,7 @@ fn unwrapped(message: &Message) -> Option<&Message> {
         &message.associated_child_message,
         &message.poll_creation_message_v4,
         &message.poll_creation_option_image_message,
+        &message.event_cover_image,
         &message.spoiler_message,
         &message.question_message,
         &message.question_reply_message,

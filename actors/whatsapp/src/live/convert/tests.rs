@@ -6,6 +6,7 @@ mod kinds;
 mod offers;
 mod sent;
 mod strangers;
+mod unnamed;
 mod votes;
 
 use std::sync::Arc;

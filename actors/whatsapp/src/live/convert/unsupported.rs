@@ -11,6 +11,7 @@ use whatsapp_rust::waproto::whatsapp::{
 
 use super::{
     content::place_of,
+    layers::layers,
     part::{Content, cut, filled, whole},
 };
 
@@ -140,13 +141,34 @@ fn with_words(message: &Message) -> Option<Content<'_>> {
     } else if let Some(call) = message.bcall_message.as_option() {
         Some(told("bcallMessage", call.caption.as_deref(), "A call", None))
     } else {
-        answer(message)
+        payment(message).or_else(|| answer(message))
     }
 }
 
-/// What somebody writes to a question that was asked of many.
+/// Money that is sent or asked for, with what is written to it.
+fn payment(message: &Message) -> Option<Content<'_>> {
+    let (name, note) = if let Some(sent) = message.send_payment_message.as_option() {
+        ("sendPaymentMessage", &sent.note_message)
+    } else {
+        let asked = message.request_payment_message.as_option()?;
+        ("requestPaymentMessage", &asked.note_message)
+    };
+    let note = note.as_option().and_then(|note| layers(note).last());
+    let extended = note.and_then(|note| note.extended_text_message.as_option());
+    let said = note.and_then(|note| filled(note.conversation.as_deref()));
+    let said = said.or(extended.and_then(|extended| extended.text.as_deref()));
+    let context = extended.and_then(|extended| extended.context_info.as_option());
+    Some(told(name, said, PAYMENT, context))
+}
+
+/// What somebody answers to an event, which is encrypted, or writes to a question that was asked of many.
 fn answer(message: &Message) -> Option<Content<'_>> {
-    if let Some(answer) = message.status_question_answer_message.as_option() {
+    if let Some(answer) = message.enc_event_response_message.as_option() {
+        Some(Content {
+            target: answer.event_creation_message_key.as_option(),
+            ..told("encEventResponseMessage", None, "An answer to an event", None)
+        })
+    } else if let Some(answer) = message.status_question_answer_message.as_option() {
         let words = "An answer to the question of a status update";
         Some(Content {
             target: answer.key.as_option(),
@@ -171,14 +193,13 @@ macro_rules! first_named {
     };
 }
 
+const PAYMENT: &str = "A message about a payment";
+
 #[rustfmt::skip] // A table, a kind a line.
 fn named(message: &Message) -> Option<(&'static str, &'static str)> {
-    const PAYMENT: &str = "A message about a payment";
     const CHANNEL: &str = "A message about a channel";
     first_named!(message:
         event_invite_message, "eventInviteMessage", "An invitation to an event";
-        enc_event_response_message, "encEventResponseMessage", "An answer to an event";
-        event_cover_image, "eventCoverImage", "The picture of an event";
         newsletter_admin_invite_message, "newsletterAdminInviteMessage", "An invitation to a channel";
         newsletter_follower_invite_message_v2, "newsletterFollowerInviteMessageV2", "An invitation to a channel";
         newsletter_admin_profile_message, "newsletterAdminProfileMessage", CHANNEL;
@@ -190,8 +211,6 @@ fn named(message: &Message) -> Option<(&'static str, &'static str)> {
         call, "call", "A call";
         request_phone_number_message, "requestPhoneNumberMessage", "The phone number was asked for";
         comment_message, "commentMessage", "A comment";
-        send_payment_message, "sendPaymentMessage", PAYMENT;
-        request_payment_message, "requestPaymentMessage", PAYMENT;
         decline_payment_request_message, "declinePaymentRequestMessage", PAYMENT;
         cancel_payment_request_message, "cancelPaymentRequestMessage", PAYMENT;
         payment_invite_message, "paymentInviteMessage", PAYMENT;

@@ -48,9 +48,10 @@ fn kind_of(event: &Event) -> Option<EventKind> {
     }
 }
 
-/// Whether anybody wants what goes through the lane.
+/// Whether anybody wants what goes through the lane; or what the account sends itself, which is put in order by it.
 fn is_used(wanted: EventKinds) -> bool {
-    const THROUGH_THE_LANE: [EventKind; 4] = [
+    const THROUGH_THE_LANE: [EventKind; 5] = [
+        EventKind::Sent,
         EventKind::Status,
         EventKind::Group,
         EventKind::Call,

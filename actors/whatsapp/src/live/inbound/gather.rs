@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures::future::join_all;
 use wharf_domain::{IncomingMessage, message::Group};
 use whatsapp_rust::Client;
-use whatsapp_rust::wacore::types::message::MessageInfo;
+use whatsapp_rust::wacore::types::message::{EditAttribute, MessageInfo};
 use whatsapp_rust::wacore_binary::{Jid, JidExt};
 use whatsapp_rust::waproto::whatsapp::{Message, MessageKey};
 
@@ -31,7 +31,9 @@ impl Inbound {
 
     /// Keeps what is needed to read the votes of a poll, our own phone's included, and what somebody added to one.
     pub(super) async fn keep_poll(&self, info: &MessageInfo, message: &Message) -> Result<(), String> {
-        if let Some(election) = election_in(message) {
+        // What a poll was changed to comes under another id.
+        let is_new = info.edit != EditAttribute::MessageEdit;
+        if let Some(election) = election_in(message).filter(|_| is_new) {
             self.insist(|| self.inbox.keep_poll(&info.id, &election.options))
                 .await?;
             self.memory.remember(&info.id, election);

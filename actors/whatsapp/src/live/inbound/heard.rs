@@ -1,6 +1,6 @@
 //! Carries what was heard beside messages to the inbox, in the order of the lane.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{borrow::Cow, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures::FutureExt as _;
 use parking_lot::MutexGuard;
@@ -13,7 +13,7 @@ use whatsapp_rust::Client;
 use whatsapp_rust::chrono::{DateTime, Utc};
 use whatsapp_rust::wacore::types::{
     call::{CallAction, IncomingCall, MissedCall},
-    events::{ChatPresenceUpdate, Event, GroupUpdate, PictureUpdate, PresenceUpdate},
+    events::{ChatPresenceUpdate, Event, GroupUpdate, InboundMessage, PictureUpdate, PresenceUpdate},
 };
 use whatsapp_rust::wacore_binary::Jid;
 
@@ -84,6 +84,20 @@ impl Inbound {
         self.lane.lock()
     }
 
+    /// Messages in the order in which their stanzas came, as far as that is known. The client decrypts what it has of one
+    /// sender beside what it has of another, so that in a backlog the two sides of a chat lie about as they happened to be done.
+    pub(super) fn in_order<'b>(&self, batch: &'b [InboundMessage]) -> Cow<'b, [InboundMessage]> {
+        let lane = self.lane();
+        let places = lane.places();
+        let place = |message: &InboundMessage| places.get(message.info.id.as_str()).copied();
+        if batch.is_sorted_by_key(place) || !batch.iter().all(|message| place(message).is_some()) {
+            return Cow::Borrowed(batch);
+        }
+        let mut batch = batch.to_vec();
+        batch.sort_by_key(place);
+        Cow::Owned(batch)
+    }
+
     /// The inbox is asked to take messages.
     pub(super) fn entered<'a>(&self, ids: impl Iterator<Item = &'a str>) {
         self.lane().at_inbox(ids, Instant::now());
@@ -134,7 +148,7 @@ impl Inbound {
             }
         }
         self.name_groups(client, groups_of(&mut messages)).await;
-        self.commit(messages, Vec::new()).await
+        self.commit(messages.into()).await
     }
 
     async fn group(&self, client: &Arc<Client>, update: &GroupUpdate) -> IncomingMessage {

@@ -3,9 +3,15 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
+use wharf_domain::IncomingMessage;
+use wharf_store::AwaitedId;
+use whatsapp_rust::wacore::types::message::MessageInfo;
 
 use super::Inbound;
-use crate::live::{awaited::Lost, reporter::now};
+use crate::{
+    NotCommitted,
+    live::{awaited::Lost, reporter::now},
+};
 
 /// The pause before a row or a report that the inbox refused is tried again.
 const AGAIN: Duration = Duration::from_secs(5);
@@ -22,6 +28,43 @@ pub(crate) fn watch(inbound: &Arc<Inbound>) {
         given_back: false,
     };
     drop(inbound.runtime.start(watching.run()));
+}
+
+impl Inbound {
+    /// Has rows made of what is missing and has none.
+    async fn keep_missing(&self) -> Result<(), NotCommitted> {
+        let (rows, keeping) = {
+            let awaited = self.memory.awaited();
+            let rows = awaited.without_row(Instant::now(), now());
+            if rows.is_empty() {
+                return Ok(());
+            }
+            // On its way before the list is free: a message that arrives is committed after it, and ends its row.
+            let keeping = self.inbox.keep_awaited(rows.clone());
+            (rows, keeping)
+        };
+        keeping.await?;
+        self.memory.awaited().have_rows(&rows);
+        Ok(())
+    }
+
+    /// The message that a message is about, if that is waited for: this one is committed behind it. Its row is there before,
+    /// since by that it is decided.
+    pub(super) async fn waited_for(
+        &self,
+        info: &MessageInfo,
+        told: Option<&IncomingMessage>,
+    ) -> Result<Option<AwaitedId>, String> {
+        let details = told.and_then(|told| told.details.as_ref());
+        let Some(target) = details.and_then(|details| details.target.as_ref()) else {
+            return Ok(None);
+        };
+        let awaited = self.memory.awaited().waited_for(&target.message_id, info);
+        if awaited.is_some() {
+            self.insist(|| self.keep_missing()).await?;
+        }
+        Ok(awaited)
+    }
 }
 
 /// The task's hold on the list; given back however the task ends.
@@ -70,22 +113,9 @@ impl Watching {
         Some(awaited.next().map_or(again, |due| due.min(again)))
     }
 
-    /// Has rows made of what has none.
     async fn keep(&self) {
-        let Inbound { memory, inbox, .. } = self.inbound.as_ref();
-        let (rows, keeping) = {
-            let awaited = memory.awaited();
-            let rows = awaited.without_row(Instant::now(), now());
-            if rows.is_empty() {
-                return;
-            }
-            // On its way before the list is free: a message that arrives is committed after it, and ends its row.
-            let keeping = inbox.keep_awaited(rows.clone());
-            (rows, keeping)
-        };
-        match keeping.await {
-            Ok(()) => memory.awaited().have_rows(&rows),
-            Err(refused) => tracing::warn!(%refused, "undecryptable messages are waited for in memory only"),
+        if let Err(refused) = self.inbound.keep_missing().await {
+            tracing::warn!(%refused, "undecryptable messages are waited for in memory only");
         }
     }
 

@@ -9,7 +9,7 @@ use whatsapp_rust::wacore::types::message::MessageInfo;
 use whatsapp_rust::wacore_binary::Jid;
 use whatsapp_rust::waproto::whatsapp::Conversation;
 
-use super::{Inbound, other_name};
+use super::{Inbound, batch::Batch, other_name};
 use crate::live::{
     convert::{Chat, info_of, is_hidden, named},
     timers::Timer,
@@ -79,18 +79,19 @@ impl Inbound {
         messages.sort_by_key(|message| message.message_timestamp);
         let mut carried = 0;
         for some in messages.chunks(BATCH) {
-            let (mut batch, mut arrivals) = (Vec::with_capacity(some.len()), Vec::new());
+            let mut batch = Batch::default();
             for message in some {
                 let (Some(mut info), Some(content)) = (info_of(&chat, message), message.message.as_option()) else {
                     continue;
                 };
                 self.number_sender(client, &mut info).await;
-                let (message, arrival) = self.read(client, &info, content).await?;
-                batch.extend(message.map(|message| of_the_past(message, &chat, named(&info))));
-                arrivals.extend(arrival);
+                let mut read = self.read(client, &info, content).await?;
+                let told = read.message.take();
+                read.message = told.map(|message| of_the_past(message, &chat, named(&info)));
+                batch.add(read);
             }
-            carried += batch.len();
-            self.commit(batch, arrivals).await?;
+            carried += batch.messages.len();
+            self.commit(batch).await?;
         }
         Ok(carried)
     }

@@ -220,3 +220,49 @@ fn a_flood_that_cannot_be_reported_ends_too() {
     awaited.miss(spoilt("later"), now, PATIENCE);
     assert_eq!(awaited.missing.len(), 1, "when they are reported there is room again");
 }
+
+#[test]
+fn what_is_about_a_message_of_the_same_chat_finds_it() {
+    let (mut awaited, now) = (Awaited::default(), Instant::now());
+    let number = "5511888888888@s.whatsapp.net";
+    awaited.miss(
+        lost(info("A", "1@lid", Some(number)), UnavailableType::Unknown),
+        now,
+        PATIENCE,
+    );
+    awaited.miss(spoilt("B"), now, PATIENCE);
+    awaited.miss(lost(info("C", "1@lid", None), UnavailableType::ViewOnce), now, PATIENCE);
+    let in_group = |id: &str, group: &str| {
+        let mut info = info(id, "3@lid", None);
+        (info.source.is_group, info.source.chat) = (true, group.parse().unwrap());
+        info
+    };
+    awaited.miss(lost(in_group("D", "1@g.us"), UnavailableType::Unknown), now, PATIENCE);
+    let found = |id: &str, about: &MessageInfo| awaited.waited_for(id, about).map(|id| id.message_id);
+    let by_number = info("E", number, None);
+    assert_eq!(found("A", &by_number).as_deref(), Some("A"));
+    assert_eq!(found("B", &by_number), None, "its number is not known");
+    assert_eq!(found("A", &info("E", "2@lid", None)), None, "somebody else's chat");
+    let mut own = info("E", "9@lid", None);
+    (own.source.is_from_me, own.source.chat) = (true, "1@lid".parse().unwrap());
+    for id in ["A", "B"] {
+        assert_eq!(found(id, &own).as_deref(), Some(id), "what the account says of it");
+    }
+    assert_eq!(found("C", &own), None, "it is reported at once");
+    assert_eq!(found("D", &in_group("E", "1@g.us")).as_deref(), Some("D"));
+    assert_eq!(found("D", &in_group("E", "2@g.us")), None);
+    assert_eq!(found("D", &info("E", "3@lid", None)), None, "not in the group");
+}
+
+#[test]
+fn rows_that_cannot_be_read_are_answered() {
+    let (mut awaited, now) = (Awaited::default(), Instant::now());
+    awaited.miss(spoilt("A"), now, PATIENCE);
+    let mut rows = keep(&mut awaited, now);
+    let mut strange = rows[0].clone();
+    (strange.id.message_id, strange.head) = ("B".into(), "{}".into());
+    rows.push(strange.clone());
+    let mut anew = Awaited::default();
+    assert_eq!(anew.load(&rows, now, WALL, PATIENCE), [strange.id]);
+    assert_eq!(reported(&mut anew, now + PATIENCE), ["A"]);
+}

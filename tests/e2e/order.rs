@@ -1,0 +1,156 @@
+//! What follows what: messages that are about one that is missing, and the two sides of a chat in a backlog.
+
+use reqwest::StatusCode;
+use serde_json::json;
+use wharf_support::wait_until;
+
+use super::{
+    again::{A_WHILE, HERE, LATE},
+    world::{CONTACT, NUMBER, WITHIN, World},
+};
+
+impl World {
+    /// A message that cannot be decrypted however often it is asked for, and after it what its sender says about it. That, the
+    /// number's device has, but nobody is told of it yet: another message passes it by.
+    async fn missed_and_spoken_of(&self, webhook: &str) -> String {
+        self.phone_off().await;
+        self.spoil(1000).await;
+        let id = self.text("spoilt").await;
+        // Until the device has given up its answers would be what is spoilt.
+        self.answered(&id, 5).await;
+        self.spoil(0).await;
+        for about in [
+            json!({"to": NUMBER, "kind": "edit", "message_id": id, "text": "better"}),
+            json!({"to": NUMBER, "kind": "reaction", "message_id": id, "emoji": "👍"}),
+        ] {
+            self.phone_sends(CONTACT, &about).await;
+        }
+        self.text("something else").await;
+        self.api().wait_for_events(webhook, "delivered", 1).await;
+        id
+    }
+
+    /// The message is sent once more, and can be read.
+    async fn comes_after_all(&self, id: &str) {
+        let again = json!({"to": NUMBER, "text": "spoilt", "id": id});
+        assert_eq!(self.phone_sends(CONTACT, &again).await, id);
+    }
+
+    /// What was told, in its order, once it is so much.
+    async fn told_of(&self, webhook: &str, count: usize) -> Vec<(String, String)> {
+        let events = self.api().wait_for_events(webhook, "delivered", count).await;
+        let told = events.iter().rev().map(|event| {
+            let word = |key: &str| event["payload"][key].as_str().unwrap().to_owned();
+            (word("type"), word("content"))
+        });
+        told.collect()
+    }
+}
+
+fn followed(kind: &str, content: &str) -> Vec<(String, String)> {
+    let told = [
+        ("text", "something else"),
+        (kind, content),
+        ("edit", "better"),
+        ("reaction", "👍"),
+    ];
+    told.map(|(kind, content)| (kind.to_owned(), content.to_owned()))
+        .to_vec()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_about_a_message_that_is_missing_follows_it_when_it_comes() {
+    let world = World::start_with(&LATE).await;
+    let webhook = world.linked("/ok").await;
+    let id = world.missed_and_spoken_of(&webhook).await;
+    world.comes_after_all(&id).await;
+    assert_eq!(world.told_of(&webhook, 4).await, followed("text", "spoilt"));
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_follows_the_report_where_it_does_not_come() {
+    let world = World::start_with(&A_WHILE).await;
+    let webhook = world.linked("/ok").await;
+    world.missed_and_spoken_of(&webhook).await;
+    let report = followed("unknown", "A message that could not be decrypted");
+    assert_eq!(world.told_of(&webhook, 4).await, report);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_follows_it_over_a_restart() {
+    let mut world = World::start_with(&LATE).await;
+    let webhook = world.linked("/ok").await;
+    let id = world.missed_and_spoken_of(&webhook).await;
+    world.restart_gateway().await;
+    world.api().wait_for_status(HERE, "connected").await;
+    world.comes_after_all(&id).await;
+    assert_eq!(world.told_of(&webhook, 4).await, followed("text", "spoilt"));
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_goes_tells_what_waited() {
+    let world = World::start_with(&LATE).await;
+    let webhook = world.linked("/ok").await;
+    world.missed_and_spoken_of(&webhook).await;
+    let gone = world.api().call(reqwest::Method::DELETE, HERE).await;
+    assert!(gone.status.is_success(), "{gone:?}");
+    let expected: Vec<_> = followed("", "")
+        .into_iter()
+        .filter(|(kind, _)| !kind.is_empty())
+        .collect();
+    assert_eq!(world.told_of(&webhook, 3).await, expected);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn votes_in_a_poll_that_only_the_phone_had_can_be_read() {
+    let mut world = World::start().await;
+    let webhook = world.linked("/ok").await;
+    let poll =
+        json!({"to": NUMBER, "kind": "poll", "question": "Lunch?", "options": ["yes", "no"], "unavailable": "unknown"});
+    let id = world.phone_sends(CONTACT, &poll).await;
+    let events = world.api().wait_for_events(&webhook, "delivered", 1).await;
+    assert_eq!(events[0]["payload"]["poll"]["question"], "Lunch?", "{events:?}");
+    // What only the process remembers of it is gone.
+    world.restart_gateway().await;
+    world.api().wait_for_status(HERE, "connected").await;
+    let vote = json!({"to": NUMBER, "kind": "poll_vote", "message_id": id, "options": ["no"]});
+    world.phone_sends(CONTACT, &vote).await;
+    let vote = world.api().wait_for_events(&webhook, "delivered", 2).await.remove(0);
+    assert_eq!(vote["payload"]["poll_vote"], json!({"options": ["no"]}), "{vote}");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backlog_has_both_sides_of_a_chat_in_their_order() {
+    let mut world = World::start().await;
+    let webhook = world.linked("/ok").await;
+    let wants = json!({"events": ["message", "message.sent"]});
+    let path = format!("/api/webhooks/{webhook}");
+    world.api().patch(&path, wants).await.expect(StatusCode::OK);
+    world.stop_gateway().await;
+    let mut said = Vec::new();
+    for n in 0..40 {
+        let (from, to) = match n % 4 {
+            0 | 1 => (CONTACT, NUMBER),
+            _ => (NUMBER, CONTACT),
+        };
+        said.push(n.to_string());
+        world.network.send_text(from, to, &n.to_string()).await.unwrap();
+    }
+    world.start_gateway().await;
+    let told = wait_until("all is delivered", WITHIN, || async {
+        let events = world.api().events(&webhook).await;
+        (events.len() == said.len()).then_some(events)
+    })
+    .await;
+    let heard = told
+        .iter()
+        .rev()
+        .map(|event| event["payload"]["content"].as_str().unwrap());
+    assert_eq!(heard.collect::<Vec<_>>(), said);
+    world.stop().await;
+}
