@@ -87,6 +87,9 @@ impl Inbound {
     /// Messages in the order in which their stanzas came, as far as that is known. The client decrypts what it has of one
     /// sender beside what it has of another, so that in a backlog the two sides of a chat lie about as they happened to be done.
     pub(super) fn in_order<'b>(&self, batch: &'b [InboundMessage]) -> Cow<'b, [InboundMessage]> {
+        if batch.len() < 2 {
+            return Cow::Borrowed(batch);
+        }
         let lane = self.lane();
         let places = lane.places();
         let place = |message: &InboundMessage| places.get(message.info.id.as_str()).copied();
