@@ -78,9 +78,9 @@ impl Store {
         self.all(rows.fetch_all(self.pool()).await, |row| {
             let key = ConnectionKey {
                 client_id: ClientId(row.try_get("client_id")?),
-                phone_number: number(&row, "phone_number")?,
+                phone_number: number(row, "phone_number")?,
             };
-            Ok((key, held_behind(&row)?))
+            Ok((key, held_behind(row)?))
         })
     }
 }
