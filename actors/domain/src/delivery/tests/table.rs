@@ -295,7 +295,7 @@ fn an_attempt_that_this_machine_could_not_make_uses_nothing_up() {
         let timer = desk.ended(1, 1, not_made());
         let effects = desk.wait(&timer, Duration::from_secs(5));
         assert_eq!(effects, [without_body(1, 1)], "the same one, after a pause");
-        assert_eq!(desk.standing, Some(Standing::Sound), "its receiver is not to blame");
+        assert_eq!(desk.standing, Some(Standing::Untried), "its receiver is not to blame");
     }
     assert_eq!(desk.end(1, 1, answered(200)).status, EventStatus::Delivered);
     assert_eq!(desk.commit(1, 1), [without_body(2, 1)]);
