@@ -56,7 +56,7 @@ impl SessionEntry {
     }
 
     /// Where it stands.
-    fn status(&self) -> ConnectionStatus {
+    pub(crate) fn status(&self) -> ConnectionStatus {
         if self.is_stale() {
             ConnectionStatus::Connecting
         } else {

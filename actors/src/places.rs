@@ -4,54 +4,81 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
-use tokio::{sync::OwnedMutexGuard, time::timeout};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use wharf_domain::{ConnectionKey, Recipient};
 
-/// How long a message waits for those before it: as long as a preview may take. Behind a file that takes longer it would come too
-/// late for whoever waits for it.
+/// How long a message that is ready waits for those before it: as long as a preview may take. Behind a file that takes longer it would
+/// come too late for whoever waits for it.
 const LONGEST: Duration = Duration::from_secs(5);
 
 /// The chats of a number, each as messages name it.
 type Chat = (ConnectionKey, Recipient);
-type Line = Arc<tokio::sync::Mutex<()>>;
 
-/// The chats in which messages are being made ready.
+/// The chats in which messages are being made ready, with the last one of each.
 #[derive(Debug, Default)]
-pub(crate) struct Places(Mutex<HashMap<Chat, Line>>);
+pub(crate) struct Places(Mutex<HashMap<Chat, Arc<Turn>>>);
+
+/// A message among those of its chat.
+#[derive(Debug)]
+struct Turn {
+    over: CancellationToken,
+    /// The one before it, until it has waited for that.
+    before: Mutex<Option<Arc<Turn>>>,
+}
 
 /// A message's place in its chat, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Place {
     places: Arc<Places>,
     chat: Chat,
-    line: Option<Line>,
-    /// What comes behind waits for it. There is none when those before took too long.
-    turn: Option<OwnedMutexGuard<()>>,
+    turn: Arc<Turn>,
 }
 
 impl Places {
-    /// Waits for the messages of a chat that came before.
-    pub(crate) async fn take(self: &Arc<Self>, number: ConnectionKey, to: Recipient) -> Place {
+    /// A place behind the messages of a chat that came before.
+    pub(crate) fn take(self: &Arc<Self>, number: ConnectionKey, to: Recipient) -> Place {
         let chat = (number, to);
-        let line = Arc::clone(self.0.lock().entry(chat.clone()).or_default());
-        // Before the waiting: whoever gives that up leaves nothing behind.
-        let mut place = Place {
+        let mut last = self.0.lock();
+        let turn = Arc::new(Turn {
+            over: CancellationToken::new(),
+            before: Mutex::new(last.get(&chat).cloned()),
+        });
+        last.insert(chat.clone(), Arc::clone(&turn));
+        Place {
             places: Arc::clone(self),
             chat,
-            line: Some(Arc::clone(&line)),
-            turn: None,
+            turn,
+        }
+    }
+}
+
+impl Place {
+    /// Waits until those before it are handed on or given up, or take too long.
+    pub(crate) async fn turn(&self) {
+        let mut next = self.turn.before.lock().clone();
+        let all = async {
+            while let Some(before) = next {
+                before.over.cancelled().await;
+                // One that was given up leaves those that it waited for.
+                next = before.before.lock().clone();
+            }
         };
-        place.turn = timeout(LONGEST, line.lock_owned()).await.ok();
-        place
+        let _or_too_long = timeout(LONGEST, all).await;
+        *self.turn.before.lock() = None;
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut lines = self.places.0.lock();
-        (self.turn, self.line) = (None, None);
-        if lines.get(&self.chat).is_some_and(|line| Arc::strong_count(line) == 1) {
-            lines.remove(&self.chat);
+        let mut last = self.places.0.lock();
+        self.turn.over.cancel();
+        if last.get(&self.chat).is_some_and(|turn| Arc::ptr_eq(turn, &self.turn)) {
+            let before = self.turn.before.lock().clone();
+            match before.filter(|before| !before.over.is_cancelled()) {
+                Some(before) => last.insert(self.chat.clone(), before),
+                None => last.remove(&self.chat),
+            };
         }
     }
 }
@@ -63,29 +90,33 @@ mod tests {
 
     use super::*;
 
-    fn chat(to: &str) -> Chat {
-        let number = ConnectionKey::new(ClientId(1), "5511999999999".parse().unwrap());
-        (number, to.parse().unwrap())
-    }
-
     #[tokio::test(start_paused = true)]
     async fn those_of_one_chat_wait_for_each_other_and_not_for_ever() {
         let places = Arc::new(Places::default());
         let take = |to: &str| {
-            let (number, to) = chat(to);
-            places.take(number, to)
+            let number = ConnectionKey::new(ClientId(1), "5511999999999".parse().unwrap());
+            places.take(number, to.parse().unwrap())
         };
-        let first = take("5511888888888").await;
-        let mut second = Box::pin(take("5511888888888"));
-        assert!(poll!(&mut second).is_pending());
-        assert!(take("5511777777777").await.turn.is_some(), "another chat");
-        let mut gave_up = Box::pin(take("5511888888888"));
-        assert!(poll!(&mut gave_up).is_pending());
-        drop((gave_up, first));
-        let second = second.await;
-        assert!(second.turn.is_some());
-        let third = take("5511888888888").await;
-        assert!(third.turn.is_none(), "those before take too long");
+        let chat = "5511888888888";
+        let (first, gave_up, second) = (take(chat), take(chat), take(chat));
+        first.turn().await;
+        let mut waits = Box::pin(second.turn());
+        assert!(poll!(&mut waits).is_pending());
+        take("5511777777777").turn().await;
+        drop(gave_up);
+        assert!(poll!(&mut waits).is_pending(), "the first is still made ready");
+        drop(first);
+        waits.await;
+        drop(take(chat));
+        let third = take(chat);
+        let mut waits = Box::pin(third.turn());
+        assert!(
+            poll!(&mut waits).is_pending(),
+            "one that gave up leaves the second in its place"
+        );
+        let begun = tokio::time::Instant::now();
+        waits.await;
+        assert_eq!(begun.elapsed(), LONGEST, "those before take too long");
         drop((second, third));
         assert!(places.0.lock().is_empty());
     }

@@ -141,7 +141,7 @@ impl Gateway {
         let sending = |connection: Connection| async move {
             // Behind the claim: who repeats a request gets its answer, also when what was passed on is gone.
             let message_id = new_message_id();
-            let place = gateway.shared.places.take(connection.key(), to.clone()).await;
+            let place = gateway.shared.places.take(connection.key(), to.clone());
             let (content, file) = match content {
                 NewContent::Own(content) => (gateway.informed(&connection, &to, content).await?, None),
                 NewContent::Previewed(content) => {
@@ -160,6 +160,7 @@ impl Gateway {
                 reply_to,
                 typing_seconds,
             };
+            place.turn().await;
             let request = Request {
                 message_id,
                 outgoing,

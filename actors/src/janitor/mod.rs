@@ -11,7 +11,7 @@ use std::{sync::Arc, time::Duration};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::{Mutex, OwnedMutexGuard};
-use wharf_domain::Timestamp;
+use wharf_domain::{ConnectionStatus, Timestamp};
 
 use crate::{
     clock, deletions, delivery,
@@ -114,12 +114,19 @@ async fn settle_deleted(shared: &Shared) -> Result<(), WriteError> {
     Ok(())
 }
 
-/// Tells what waits for a message that is not waited for any more, or that should have been reported long ago: its number is
-/// not connected.
+/// Tells what waits for a message that is not waited for any more, or that should have been reported long ago, unless its number
+/// is connected, or about to be: its link gets the message, or reports it, by itself.
 async fn release_held(shared: &Shared) -> Result<(), WriteError> {
     let before = Timestamp(clock::now().0 - HELD_AT_MOST);
-    for of in shared.store.held_in_vain(before, HELD_AT_ONCE).await? {
-        shared.persistence.commit(Write::Release, of).await?;
+    for (key, id, is_awaited) in shared.store.held_in_vain(before, HELD_AT_ONCE).await? {
+        let status = shared.directory.session(&key).map(|session| session.status());
+        let is_looked_after = matches!(
+            status,
+            None | Some(ConnectionStatus::Connecting | ConnectionStatus::Connected)
+        );
+        if !(is_awaited && is_looked_after) {
+            shared.persistence.commit(Write::Release, (key, id)).await?;
+        }
     }
     Ok(())
 }

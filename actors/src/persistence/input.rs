@@ -198,22 +198,40 @@ pub(super) async fn record_arrived(
     arrived: &Arrived,
     now: Timestamp,
 ) -> Result<Vec<RecordedEvent>, StoreError> {
-    let mut told = Vec::with_capacity(arrived.events.len());
+    let (mut recorded, mut gathered) = (Vec::new(), Vec::new());
+    let mut came: Vec<&AwaitedId> = arrived.came.iter().collect();
     for (event, about) in &arrived.events {
-        let held = match about {
+        let is_held = match about {
             Some(awaited) => group.hold(awaited, event).await?,
             None => false,
         };
-        if !held {
-            told.push(event);
+        if is_held {
+            continue;
+        }
+        gathered.push(event);
+        if let Some(place) = came.iter().position(|id| id.message_id == event.message.message_id) {
+            // What waits for it goes before what came with it.
+            recorded.extend(group.record_inbound(&gathered).await?);
+            gathered.clear();
+            recorded.extend(end_wait(group, &arrived.key, came.swap_remove(place), now).await?);
         }
     }
-    let mut recorded = group.record_inbound(&told).await?;
-    for id in &arrived.came {
-        group.end_awaited(&arrived.key, id).await?;
-        recorded.extend(group.release(&arrived.key, id, now).await?);
+    recorded.extend(group.record_inbound(&gathered).await?);
+    for id in came {
+        recorded.extend(end_wait(group, &arrived.key, id, now).await?);
     }
     Ok(recorded)
+}
+
+/// A message is not waited for any more: what is about it is told.
+async fn end_wait(
+    group: &mut Group<'_>,
+    key: &ConnectionKey,
+    id: &AwaitedId,
+    now: Timestamp,
+) -> Result<Vec<RecordedEvent>, StoreError> {
+    group.end_awaited(key, id).await?;
+    group.release(key, id, now).await
 }
 
 /// Reports a message that is still waited for, and tells what is about it. One that is not has come, or was reported.

@@ -22,6 +22,8 @@ const WAITING: usize = 10_000;
 const TOGETHER: usize = 1024;
 /// A link on which nothing can be sent yet is asked again after this.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How often.
+const TRIES: usize = 60;
 
 /// A message to be marked.
 pub(super) struct Mark {
@@ -98,9 +100,9 @@ async fn make(mut marks: mpsc::Receiver<Mark>, slot: LinkSlot, key: ConnectionKe
     }
 }
 
-/// Does it once the link lets it; an error when there is none.
+/// Does it once the link lets it; an error when there is none, or none that does.
 async fn insist(slot: &LinkSlot, action: &Action) -> Result<(), SendError> {
-    loop {
+    for _ in 0..TRIES {
         let link = slot.lock().await.clone().ok_or(SendError::NotConnected)?;
         match link.act(action, SEND_DEADLINE).await {
             Err(SendError::NotConnected) => {}
@@ -109,4 +111,5 @@ async fn insist(slot: &LinkSlot, action: &Action) -> Result<(), SendError> {
         drop(link);
         tokio::time::sleep(PAUSE).await;
     }
+    Err(SendError::NotConnected)
 }

@@ -65,7 +65,8 @@ impl Store {
         })
     }
 
-    /// What messages wait for in vain, at most `limit`: it is not waited for any more, or should have been reported `before`.
+    /// What messages wait for in vain, at most `limit`: it is not waited for any more, or (`true`) should have been reported
+    /// `before`.
     ///
     /// # Errors
     /// `Unavailable` or `Corrupt`.
@@ -73,14 +74,14 @@ impl Store {
         &self,
         before: Timestamp,
         limit: u32,
-    ) -> Result<Vec<(ConnectionKey, AwaitedId)>, StoreError> {
+    ) -> Result<Vec<(ConnectionKey, AwaitedId, bool)>, StoreError> {
         let rows = query(sql::HELD_IN_VAIN).bind(At(before)).bind(limit);
         self.all(rows.fetch_all(self.pool()).await, |row| {
             let key = ConnectionKey {
                 client_id: ClientId(row.try_get("client_id")?),
                 phone_number: number(row, "phone_number")?,
             };
-            Ok((key, held_behind(row)?))
+            Ok((key, held_behind(row)?, row.try_get("is_awaited")?))
         })
     }
 }
@@ -113,13 +114,18 @@ impl Group<'_> {
         Ok(self.execute(of(sql::END_AWAITED, key, id)).await? > 0)
     }
 
-    /// Has a message wait behind one that is waited for. `false`: that is not so, or enough wait there, and it becomes an event
-    /// now; so does one with a file, whose link has its event's id.
+    /// Has a message wait behind one that is waited for. `false`: that is not so, or nobody wants it, or enough wait there, and it becomes an event
+    /// now, if any; so does one with a file, whose link has its event's id.
     ///
     /// # Errors
     /// As every write.
     pub async fn hold(&mut self, id: &AwaitedId, new: &NewEvent) -> Result<bool, StoreError> {
         let (key, message) = (&new.key, &new.message);
+        let (connection, lines) = self.enter_with_lines()?;
+        let wanted = lines.webhook_for(connection, key, message).await;
+        if self.leave(wanted)?.is_none() {
+            return Ok(false);
+        }
         let [behind_one, of_number] = HELD;
         let may_hold = query_scalar(sql::MAY_HOLD)
             .bind(key.client_id.0)

@@ -49,6 +49,7 @@ async fn find_failed(
     }
     let mut places = Places::ALL.within(connection, filter.since, filter.until).await?;
     let mut pieces = Pieces::new(VISITED);
+    let mut looked_ahead = false;
     loop {
         let begun = Instant::now();
         let visited = query(sql::FAILED_STEP)
@@ -80,7 +81,14 @@ async fn find_failed(
         if !pieces.another(begun.elapsed()) {
             let created = query(sql::NEXT_CREATED).bind(last).fetch_one(&mut *connection).await?;
             let created = created.try_get::<At, _>(1)?.0;
-            let next = earliest_from(connection, webhook, filter, Places { after: last, ..places }, created).await?;
+            let next = match std::mem::replace(&mut looked_ahead, true) {
+                false => {
+                    let rest = Places { after: last, ..places };
+                    earliest_from(connection, webhook, filter, rest, created).await?
+                }
+                // Once for each look: it reads all that failed in the hour.
+                true => created,
+            };
             if filter.until.is_some_and(|until| next >= until) {
                 break;
             }

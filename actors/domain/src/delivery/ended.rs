@@ -18,14 +18,16 @@ impl Delivery {
             return;
         };
         let at_the_present_receiver = ended.target == self.config.target;
-        if matches!(ended.result, AttemptResult::NotMade { .. }) {
-            if at_the_present_receiver {
-                self.doubt.not_started();
-            }
+        let was_made = !matches!(ended.result, AttemptResult::NotMade { .. });
+        if at_the_present_receiver && !was_made {
+            self.doubt.not_started();
+        }
+        // A test is one question, whose asker has the answer.
+        if !was_made && !self.window.is_test(ended.event_id) {
             return self.put_off(now, ended.event_id);
         }
         let http_status = ended.result.http_status();
-        if at_the_present_receiver {
+        if at_the_present_receiver && was_made {
             self.doubt.ended(now, http_status.is_some(), ended.timing.took);
             if http_status.is_some() {
                 self.reconsider(Standing::Sound, effects);

@@ -8,6 +8,8 @@ use super::{Job, Write};
 const ENDED_WITH_A_WEBHOOK: usize = 100;
 /// Messages that fail with the deletion of their connection: few queues are longer.
 const ENDED_WITH_A_CONNECTION: usize = 100;
+/// Messages that wait behind one, at the most.
+const HELD_BEHIND_ONE: usize = 64;
 /// What a page of the database holds.
 const PAGE: usize = 4096;
 
@@ -39,6 +41,7 @@ impl Write {
             // With what waits for it.
             Self::DeleteWebhook(_) => of(ENDED_WITH_A_WEBHOOK),
             Self::DeleteConnection(_) => of(ENDED_WITH_A_CONNECTION),
+            Self::Release(_) => of(HELD_BEHIND_ONE),
             Self::KeepPoll(job) => long(job.input.options.iter().map(String::len).sum()),
             Self::ChangeKeys(job) => of(job.input.changes.len()),
             Self::RenewFailed(job) => of(job.input.weight),

@@ -1,7 +1,11 @@
 //! What was asked for under a key is done once, and what a caller was told is written.
 
-use ractor::{Actor, ActorProcessingErr, ActorRef};
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
+use ractor::{Actor, ActorProcessingErr, ActorRef};
 use wharf_store::Note;
 
 use super::*;
@@ -173,7 +177,22 @@ async fn what_became_of_a_keys_request_is_kept_also_when_the_store_is_away_just_
 }
 
 /// Stands before the writer; who claims a key, or begins to hand a message over, hears nothing of it.
-struct Deaf(ActorRef<persistence::Message>);
+struct Deaf {
+    writer: ActorRef<persistence::Message>,
+    /// Messages of which it was said that they were not begun after all.
+    put_back: Arc<AtomicUsize>,
+}
+
+impl Deaf {
+    fn before(writer: &ActorRef<persistence::Message>) -> (Self, Arc<AtomicUsize>) {
+        let put_back = Arc::default();
+        let deaf = Self {
+            writer: writer.clone(),
+            put_back: Arc::clone(&put_back),
+        };
+        (deaf, put_back)
+    }
+}
 
 impl Actor for Deaf {
     type Msg = persistence::Message;
@@ -193,19 +212,23 @@ impl Actor for Deaf {
         let message = match message {
             persistence::Message::Commit(write) => persistence::Message::Commit(Box::new(match *write {
                 persistence::Write::ClaimKey(job) => persistence::Write::ClaimKey(job.unheard()),
-                persistence::Write::NoteOutgoing(job) if begins(job.input()) => {
+                persistence::Write::NoteOutgoing(job) if says(job.input(), &News::Started) => {
                     persistence::Write::NoteOutgoing(job.unheard())
+                }
+                persistence::Write::NoteOutgoing(job) if says(job.input(), &News::NotStarted) => {
+                    self.put_back.fetch_add(1, Ordering::SeqCst);
+                    persistence::Write::NoteOutgoing(job)
                 }
                 other => other,
             })),
             other => other,
         };
-        Ok(self.0.cast(message)?)
+        Ok(self.writer.cast(message)?)
     }
 }
 
-fn begins(notes: &[Note]) -> bool {
-    notes.iter().any(|note| note.told.news == News::Started)
+fn says(notes: &[Note], news: &News) -> bool {
+    notes.iter().any(|note| note.told.news == *news)
 }
 
 /// It waits, and no restart takes it for one that was under way.
@@ -228,15 +251,19 @@ async fn a_message_whose_beginning_was_not_heard_of_waits_on() {
     let waiting = send(&world, client, message).await.unwrap();
     let directory = &world.gateway.shared.directory;
     let writer = directory.persistence();
-    let (deaf, _running) = Actor::spawn(None, Deaf(writer.clone().unwrap()), ()).await.unwrap();
+    let (deaf, put_back) = Deaf::before(writer.as_ref().unwrap());
+    let (deaf, _running) = Actor::spawn(None, deaf, ()).await.unwrap();
     directory.publish_persistence(Some(deaf.clone()));
     let key = wharf_domain::ConnectionKey::new(client, number(1));
-    let begun = || async { world.store.queued_messages(&key).await.unwrap()[0].started_at };
+    let started_at = || async { world.store.queued_messages(&key).await.unwrap()[0].started_at };
     let link = world.relinked(client, &number(1)).await;
-    wait_until("it begins", WITHIN, || async { begun().await.is_some() }).await;
+    wait_until("it begins, and is put back", WITHIN, || async {
+        put_back.load(Ordering::SeqCst) > 0
+    })
+    .await;
     link.close(CloseReason::Lost("gone".into()));
     wait_until("its row says that it did not", WITHIN, || async {
-        begun().await.is_none()
+        started_at().await.is_none()
     })
     .await;
     let session = directory.session(&key).unwrap().actor.unwrap();
@@ -263,7 +290,8 @@ async fn a_key_whose_claim_was_not_heard_of_is_given_back() {
     };
     let directory = &world.gateway.shared.directory;
     let writer = directory.persistence();
-    let (deaf, _running) = Actor::spawn(None, Deaf(writer.clone().unwrap()), ()).await.unwrap();
+    let (deaf, _) = Deaf::before(writer.as_ref().unwrap());
+    let (deaf, _running) = Actor::spawn(None, deaf, ()).await.unwrap();
     directory.publish_persistence(Some(deaf.clone()));
     let first = send().await;
     assert!(matches!(first, Err(GatewayError::Unavailable(_))), "{first:?}");

@@ -48,10 +48,13 @@ statements! {
     HELD_OF_NUMBER = "SELECT DISTINCT awaited_id, awaited_chat, awaited_sender FROM whatsapp_held_messages \
         WHERE client_id = $1 AND phone_number = $2";
     // For what is not waited for any more, or should have been reported before $1.
-    HELD_IN_VAIN = "SELECT DISTINCT h.client_id, h.phone_number, h.awaited_id, h.awaited_chat, h.awaited_sender \
-        FROM whatsapp_held_messages h WHERE NOT EXISTS (SELECT 1 FROM whatsapp_awaited_messages a \
-            WHERE a.client_id = h.client_id AND a.phone_number = h.phone_number AND a.message_id = h.awaited_id \
-            AND a.chat = h.awaited_chat AND a.sender = h.awaited_sender AND a.due_at >= $1) LIMIT $2";
+    HELD_IN_VAIN = "SELECT h.client_id, h.phone_number, h.awaited_id, h.awaited_chat, h.awaited_sender, \
+            max(a.due_at) IS NOT NULL AS is_awaited \
+        FROM whatsapp_held_messages h LEFT JOIN whatsapp_awaited_messages a \
+            ON a.client_id = h.client_id AND a.phone_number = h.phone_number AND a.message_id = h.awaited_id \
+            AND a.chat = h.awaited_chat AND a.sender = h.awaited_sender \
+        WHERE a.due_at IS NULL OR a.due_at < $1 \
+        GROUP BY 1, 2, 3, 4, 5 LIMIT $2";
 
     RECORD_OUTGOING = "INSERT INTO whatsapp_outgoing_messages \
         (client_id, phone_number, message_id, \"to\", type, message, status, created_at, deadline_at, started_at, file) \
