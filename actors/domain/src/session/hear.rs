@@ -54,8 +54,6 @@ impl Session {
                 self.stays_linked(detail, step);
                 self.end(Then::Finish, Parting::Forget, step);
             }
-            // It was to log out as soon as it was open.
-            Phase::Closing(Then::Finish) if self.view.jid.is_some() => self.stays_linked(detail, step),
             _ if self.has_link() => self.retry(ReasonCode::OpenFailed, detail, step),
             _ => {}
         }
