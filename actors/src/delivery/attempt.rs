@@ -45,7 +45,7 @@ pub(super) fn make(myself: &ActorRef<Message>, state: &mut State, attempt: NextA
     if let Some(permit) = slots.take(client, standing) {
         return begin(myself, state, attempt, permit);
     }
-    machine.awaits_slot();
+    machine.awaits_slot(standing);
     // It may be long until then, and the store has what is large.
     let payload = attempt.payload.filter(|payload| payload.len() <= KEPT_PAYLOAD_BYTES);
     let attempt = NextAttempt { payload, ..attempt };

@@ -39,8 +39,12 @@ impl Delivery {
     }
 
     /// What waits for a slot asked for it when less was known of the receiver.
-    pub(super) fn reconsider(&self, standing: Standing, effects: &mut Vec<Effect>) {
-        if self.awaiting > 0 {
+    pub(super) fn reconsider(&mut self, standing: Standing, effects: &mut Vec<Effect>) {
+        if self.asked_as > standing {
+            // All of them, or one of them to find out.
+            if standing == Standing::Sound {
+                self.asked_as = standing;
+            }
             effects.push(Effect::Reconsider(standing));
         }
     }

@@ -64,8 +64,9 @@ pub struct Delivery {
     catch_up: CatchUp,
     pace: Pace,
     doubt: Doubt,
-    /// Attempts that wait for their slot.
+    /// Attempts that wait for their slot, and the worst that one of them asked for it as.
     awaiting: usize,
+    asked_as: Standing,
     recoveries: Recoveries,
     /// Events whose outcome is on its way to the store without haste.
     unhurried: Vec<EventId>,
@@ -90,6 +91,7 @@ impl Delivery {
             pace: Pace::default(),
             doubt: Doubt::new(failure_count > 0),
             awaiting: 0,
+            asked_as: Standing::Sound,
             recoveries: Recoveries::new(),
             unhurried: Vec::new(),
             clock: SteadyClock::default(),
@@ -147,10 +149,11 @@ impl Delivery {
 
     /// An attempt that was answered just now has to wait for its slot: it has not begun. Follow with
     /// [`Delivery::granted`] when it has one.
-    pub fn awaits_slot(&mut self) {
+    pub fn awaits_slot(&mut self, standing: Standing) {
         self.pace.not_started(self.config.courtesy.max_per_second);
         self.doubt.not_started();
         self.awaiting += 1;
+        self.asked_as = self.asked_as.max(standing);
     }
 
     /// An attempt that waited has its slot: answers whether it begins now, and what else there is to do. When it does
@@ -160,6 +163,9 @@ impl Delivery {
         let mut effects = Vec::new();
         let now = self.clock.read(now);
         self.awaiting = self.awaiting.saturating_sub(1);
+        if self.awaiting == 0 {
+            self.asked_as = Standing::Sound;
+        }
         if self.window.running(event_id, attempt).is_none() {
             return (false, effects);
         }

@@ -308,7 +308,9 @@ impl World {
 
     fn await_slot(&mut self, hook: usize, event_id: EventId, attempt: u32) {
         self.summary.slots_awaited += 1;
-        self.hooks[hook].machine.awaits_slot();
+        self.hooks[hook]
+            .machine
+            .awaits_slot(wharf_domain::fair::Standing::Doubtful);
         let longest = [10, 100, 2000][self.rng.usize(..3)];
         let at = Timestamp(self.now.0 + self.rng.i64(0..longest));
         self.of(hook, at, Happening::Slot { event_id, attempt });

@@ -230,7 +230,7 @@ fn a_test_event_is_attempted_once_without_an_order_too() {
 fn an_attempt_that_waited_for_its_slot_is_not_made_when_its_webhook_was_switched_off() {
     let mut desk = Desk::new(asking(COURTESY));
     assert_eq!(desk.arrive(1, "a"), [attempt(1, 1)]);
-    desk.machine.awaits_slot();
+    desk.machine.awaits_slot(Standing::Sound);
     let off = DeliveryConfig {
         is_active: false,
         ..asking(COURTESY)
@@ -243,7 +243,7 @@ fn an_attempt_that_waited_for_its_slot_is_not_made_when_its_webhook_was_switched
         (0, 1)
     );
     assert_eq!(desk.step(DeliveryEvent::Configured(asking(COURTESY))), [attempt(1, 1)]);
-    desk.machine.awaits_slot();
+    desk.machine.awaits_slot(Standing::Sound);
     assert_eq!(desk.machine.granted(desk.now, id(1), 1), (true, vec![]));
     assert_eq!(
         desk.machine.granted(desk.now, id(2), 1),
@@ -257,7 +257,7 @@ fn no_more_attempts_begin_than_are_wanted_when_they_have_their_slots() {
     let mut desk = Desk::new(asking(COURTESY));
     for (number, chat) in [(1, "a"), (2, "b"), (3, "c")] {
         assert_eq!(desk.arrive(number, chat), [attempt(number, 1)]);
-        desk.machine.awaits_slot();
+        desk.machine.awaits_slot(Standing::Sound);
     }
     let fewer = DeliveryConfig {
         max_in_flight: 1,

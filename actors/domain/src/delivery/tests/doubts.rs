@@ -86,7 +86,7 @@ fn an_answer_and_another_receiver_are_told_to_what_waits_for_its_slot() {
     let mut desk = Desk::new(WIDE);
     desk.arrive(1, "a");
     desk.arrive(2, "b");
-    desk.machine.awaits_slot();
+    desk.machine.awaits_slot(Standing::Doubtful);
     let (config, now) = (WIDE, desk.now);
     let elsewhere = desk.step(DeliveryEvent::Configured(DeliveryConfig { target: 1, ..config }));
     assert_eq!(elsewhere, [Effect::Reconsider(Standing::Untried)]);

@@ -255,7 +255,7 @@ impl World {
                     } = next;
                     self.attempt(number(event_id), attempt, payload);
                     if self.one_in(3) {
-                        self.machine.awaits_slot();
+                        self.machine.awaits_slot(Standing::Doubtful);
                         self.awaiting.insert(number(event_id), attempt);
                     } else {
                         self.begin(number(event_id), attempt);
