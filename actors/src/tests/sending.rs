@@ -250,13 +250,10 @@ async fn a_forward_that_is_repeated_gets_its_answer_also_when_its_source_is_gone
     world.gateway.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn deleting_the_connection_ends_what_waits() {
-    let world = World::start().await;
-    let client = world.add_client("a").await.id;
+/// The next link shows a code, and nothing goes out.
+async fn queued_while_the_link_is_gone(world: &World, client: ClientId) -> SentMessage {
     let link = world.connected(client, &number(1)).await;
     link.close(CloseReason::Lost("gone".into()));
-    // The next link shows a code, and nothing goes out.
     wait_until("the session has heard of it", WITHIN, || async {
         let now = world.gateway.connection(client, &number(1)).await.unwrap();
         now.status != ConnectionStatus::Connected
@@ -267,7 +264,14 @@ async fn deleting_the_connection_ends_what_waits() {
         wait: false,
         ..text("later")
     };
-    let queued = send(&world, client, message).await.unwrap();
+    send(world, client, message).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn deleting_the_connection_ends_what_waits() {
+    let world = World::start().await;
+    let client = world.add_client("a").await.id;
+    let queued = queued_while_the_link_is_gone(&world, client).await;
     let store = Arc::new(world.store.clone());
     world.gateway.delete_connection(client, &number(1)).await.unwrap();
     let key = wharf_domain::ConnectionKey::new(client, number(1));

@@ -1,11 +1,6 @@
 //! Messages that could not be decrypted and are waited for, over restarts; and those about them, which wait behind them.
 
-use sqlx::{
-    Row, Sqlite, query,
-    query::Query,
-    query_scalar,
-    sqlite::{SqliteArguments, SqliteRow},
-};
+use sqlx::{Row, query, sqlite::SqliteRow};
 use uuid::Uuid;
 use wharf_domain::{
     ClientId, ConnectionKey, EventId, EventKind, IncomingMessage, MessageKind, Timestamp,
@@ -14,7 +9,8 @@ use wharf_domain::{
 
 use crate::{
     Group, NewEvent, RecordedEvent, Store, StoreError,
-    codec::{At, number, word},
+    bulk::Statement,
+    codec::{At, number, of_number, scalar_of_number, word},
     sql,
 };
 
@@ -49,9 +45,7 @@ impl Store {
     /// # Errors
     /// `Unavailable` or `Corrupt`.
     pub async fn awaited_messages(&self, key: &ConnectionKey) -> Result<Vec<AwaitedMessage>, StoreError> {
-        let rows = query(sql::AWAITED_MESSAGES)
-            .bind(key.client_id.0)
-            .bind(key.phone_number.as_str());
+        let rows = of_number(sql::AWAITED_MESSAGES, key);
         self.all(rows.fetch_all(self.pool()).await, |row| {
             Ok(AwaitedMessage {
                 id: AwaitedId {
@@ -93,9 +87,7 @@ impl Group<'_> {
     /// `Rejected` when the number has no connection.
     pub async fn keep_awaited(&mut self, key: &ConnectionKey, awaited: &[AwaitedMessage]) -> Result<(), StoreError> {
         for message in awaited {
-            let statement = query(sql::KEEP_AWAITED)
-                .bind(key.client_id.0)
-                .bind(key.phone_number.as_str())
+            let statement = of_number(sql::KEEP_AWAITED, key)
                 .bind(&message.id.message_id)
                 .bind(&message.id.chat)
                 .bind(&message.id.sender)
@@ -114,29 +106,30 @@ impl Group<'_> {
         Ok(self.execute(of(sql::END_AWAITED, key, id)).await? > 0)
     }
 
-    /// Has a message wait behind one that is waited for. `false`: that is not so, or nobody wants it, or enough wait there, and it becomes an event
-    /// now, if any; so does one with a file, whose link has its event's id.
+    /// Has a message wait behind one that is waited for. `false`: that is not so, or nobody wants it, or enough wait there, and
+    /// it becomes an event now, if any; so does one with a file, whose link has its event's id.
     ///
     /// # Errors
     /// As every write.
     pub async fn hold(&mut self, id: &AwaitedId, new: &NewEvent) -> Result<bool, StoreError> {
         let (key, message) = (&new.key, &new.message);
+        if message.awaited_media().is_some() {
+            return Ok(false);
+        }
         let (connection, lines) = self.enter_with_lines()?;
         let wanted = lines.webhook_for(connection, key, message).await;
         if self.leave(wanted)?.is_none() {
             return Ok(false);
         }
-        let [behind_one, of_number] = HELD;
-        let may_hold = query_scalar(sql::MAY_HOLD)
-            .bind(key.client_id.0)
-            .bind(key.phone_number.as_str())
+        let [behind_one, behind_all] = HELD;
+        let may_hold = scalar_of_number(sql::MAY_HOLD, key)
             .bind(&id.message_id)
             .bind(&id.chat)
             .bind(&id.sender)
             .bind(behind_one)
-            .bind(of_number);
+            .bind(behind_all);
         let may_hold = may_hold.fetch_one(self.enter()?).await;
-        if !self.leave(may_hold)? || message.awaited_media().is_some() {
+        if !self.leave(may_hold)? {
             return Ok(false);
         }
         let statement = of(sql::HOLD, key, id)
@@ -176,11 +169,7 @@ impl Group<'_> {
     /// # Errors
     /// As every write.
     pub async fn release_all(&mut self, key: &ConnectionKey, now: Timestamp) -> Result<Vec<RecordedEvent>, StoreError> {
-        let rows = query(sql::HELD_OF_NUMBER)
-            .bind(key.client_id.0)
-            .bind(key.phone_number.as_str())
-            .fetch_all(self.enter()?)
-            .await;
+        let rows = of_number(sql::HELD_OF_NUMBER, key).fetch_all(self.enter()?).await;
         let ids = rows.and_then(|rows| rows.iter().map(held_behind).collect());
         let ids: Vec<AwaitedId> = self.leave(ids)?;
         let mut recorded = Vec::new();
@@ -192,10 +181,8 @@ impl Group<'_> {
 }
 
 /// A statement about a message that is waited for.
-fn of<'q>(statement: &'static str, key: &'q ConnectionKey, id: &'q AwaitedId) -> Query<'q, Sqlite, SqliteArguments> {
-    query(statement)
-        .bind(key.client_id.0)
-        .bind(key.phone_number.as_str())
+fn of<'q>(statement: &'static str, key: &'q ConnectionKey, id: &'q AwaitedId) -> Statement<'q> {
+    of_number(statement, key)
         .bind(&id.message_id)
         .bind(&id.chat)
         .bind(&id.sender)

@@ -56,6 +56,7 @@ use whatsapp_rust::{CacheConfig, Client, store::persistence_manager::Persistence
 pub use http::{Http, HttpRequest, HttpResponse};
 pub use resolver::Resolver;
 
+pub(crate) use self::reporter::now;
 use self::{
     driver::{Driver, Finish},
     follow::Follow,
@@ -63,7 +64,7 @@ use self::{
     inbound::{Aside, Ear, Hook, Inbound, watch},
     keys::DeviceKeys,
     memory::Memory,
-    reporter::{Reporter, now},
+    reporter::Reporter,
     resolver::SystemResolver,
     resync::Resync,
     runtime::LinkRuntime,

@@ -259,6 +259,7 @@ struct LinkState {
     /// How often the phone cannot be asked for a file before it can.
     unasked: u32,
     phone_is_off: bool,
+    /// One code at a time.
     is_asked_for_code: bool,
     /// How often it was asked afresh what lets us upload.
     media_auths: u32,
@@ -391,10 +392,6 @@ impl ScriptedHandle {
     fn state(&self) -> MutexGuard<'_, LinkState> {
         self.state.lock()
     }
-}
-
-fn now() -> Timestamp {
-    Timestamp(whatsapp_rust::wacore::time::now_millis())
 }
 
 #[cfg(test)]

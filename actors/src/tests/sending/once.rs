@@ -236,19 +236,7 @@ fn says(notes: &[Note], news: &News) -> bool {
 async fn a_message_whose_beginning_was_not_heard_of_waits_on() {
     let world = World::start().await;
     let client = world.add_client("a").await.id;
-    let link = world.connected(client, &number(1)).await;
-    link.close(CloseReason::Lost("gone".into()));
-    wait_until("the session has heard of it", WITHIN, || async {
-        let now = world.gateway.connection(client, &number(1)).await.unwrap();
-        now.status != ConnectionStatus::Connected
-    })
-    .await;
-    let message = NewMessage {
-        queue: true,
-        wait: false,
-        ..text("later")
-    };
-    let waiting = send(&world, client, message).await.unwrap();
+    let waiting = queued_while_the_link_is_gone(&world, client).await;
     let directory = &world.gateway.shared.directory;
     let writer = directory.persistence();
     let (deaf, put_back) = Deaf::before(writer.as_ref().unwrap());

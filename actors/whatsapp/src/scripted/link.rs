@@ -9,9 +9,10 @@ use wharf_domain::{
     outgoing::Place,
 };
 
-use super::{ScriptedHandle, SendScript, SentMessage, now, scripted_panic};
+use super::{ScriptedHandle, SendScript, SentMessage, scripted_panic};
 use crate::{
     CloseReason, Link, LinkEvent, LostFile, MediaHosts, PairCode, PairCodeError, ReuploadError, SendError, Sent,
+    live::now,
 };
 
 impl ScriptedHandle {
