@@ -14,8 +14,10 @@ use crate::{
     sql,
 };
 
-/// Messages behind one that is waited for, and behind all of a number's. One more is told at once.
-const HELD: [u32; 2] = [64, 1024];
+/// Messages that wait behind one that is waited for, at the most. One more is told at once.
+pub const HELD_BEHIND_ONE: u32 = 64;
+/// The same behind all that a number waits for.
+const HELD_BEHIND_ALL: u32 = 1024;
 
 /// Which message is waited for, as its stanza named it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -121,13 +123,12 @@ impl Group<'_> {
         if self.leave(wanted)?.is_none() {
             return Ok(false);
         }
-        let [behind_one, behind_all] = HELD;
         let may_hold = scalar_of_number(sql::MAY_HOLD, key)
             .bind(&id.message_id)
             .bind(&id.chat)
             .bind(&id.sender)
-            .bind(behind_one)
-            .bind(behind_all);
+            .bind(HELD_BEHIND_ONE)
+            .bind(HELD_BEHIND_ALL);
         let may_hold = may_hold.fetch_one(self.enter()?).await;
         if !self.leave(may_hold)? {
             return Ok(false);

@@ -49,7 +49,7 @@ mod walk;
 mod webhooks;
 mod writer;
 
-pub use awaited::{AwaitedId, AwaitedMessage};
+pub use awaited::{AwaitedId, AwaitedMessage, HELD_BEHIND_ONE};
 pub use backup::back_up;
 pub use connections::WrittenAs;
 pub use error::StoreError;

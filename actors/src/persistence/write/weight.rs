@@ -1,6 +1,6 @@
 //! What writes add to the log.
 
-use wharf_store::NewEvent;
+use wharf_store::{HELD_BEHIND_ONE, NewEvent};
 
 use super::{Job, Write};
 
@@ -8,8 +8,6 @@ use super::{Job, Write};
 const ENDED_WITH_A_WEBHOOK: usize = 100;
 /// Messages that fail with the deletion of their connection: few queues are longer.
 const ENDED_WITH_A_CONNECTION: usize = 100;
-/// Messages that wait behind one, at the most.
-const HELD_BEHIND_ONE: usize = 64;
 /// What a page of the database holds.
 const PAGE: usize = 4096;
 
@@ -41,7 +39,7 @@ impl Write {
             // With what waits for it.
             Self::DeleteWebhook(_) => of(ENDED_WITH_A_WEBHOOK),
             Self::DeleteConnection(_) => of(ENDED_WITH_A_CONNECTION),
-            Self::Release(_) => of(HELD_BEHIND_ONE),
+            Self::Release(_) => of(HELD_BEHIND_ONE as usize),
             Self::KeepPoll(job) => long(job.input.options.iter().map(String::len).sum()),
             Self::ChangeKeys(job) => of(job.input.changes.len()),
             Self::RenewFailed(job) => of(job.input.weight),
