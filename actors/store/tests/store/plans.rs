@@ -132,6 +132,38 @@ async fn an_index_that_is_missing_is_noticed() {
     }
 }
 
+/// SQLite builds a table of the words that a check lists, if they are three or more, for each row that is written.
+#[tokio::test]
+async fn no_check_of_what_is_written_often_has_a_list_of_words() {
+    let db = Database::sqlite().await;
+    let mut connection = raw(&db).await;
+    for (table, column, word) in [
+        ("webhook_events", "status", "failed"),
+        ("whatsapp_outgoing_messages", "status", "played"),
+        ("whatsapp_media", "state", "kept"),
+        ("whatsapp_keys", "kind", "sync_version"),
+    ] {
+        let schema = query("SELECT sql FROM sqlite_schema WHERE name = ?").bind(table);
+        let schema: String = schema.fetch_one(&mut connection).await.unwrap().get(0);
+        assert!(schema.contains(&format!("OR {column} = '{word}'")), "{schema}");
+        assert!(!schema.contains(&format!("{column} IN (")), "{schema}");
+        // They say the same as the lists did: another word is refused.
+        let check = format!("SELECT {} FROM (SELECT ? AS {column})", check_of(&schema, column));
+        for (written, passes) in [(word, true), ("lost", false)] {
+            let row = query(AssertSqlSafe(check.clone()))
+                .bind(written)
+                .fetch_one(&mut connection);
+            assert_eq!(row.await.unwrap().get::<bool, _>(0), passes, "{check}: {written}");
+        }
+    }
+}
+
+/// What a schema has each row's column checked for.
+fn check_of<'s>(schema: &'s str, column: &str) -> &'s str {
+    let begin = schema.find(&format!("{column} = ")).unwrap();
+    schema[begin..].split(')').next().unwrap()
+}
+
 #[tokio::test]
 async fn the_backlog_is_read_from_its_index_alone() {
     let db = Database::sqlite().await;
