@@ -19,9 +19,8 @@ fn key(client_id: ClientId) -> ConnectionKey {
 
 /// A client with a number whose device has this many keys.
 async fn linked(world: &World, keys: usize) -> ConnectionKey {
-    let client = world.add_client("a").await;
-    world.connected(client.id, &number(1)).await;
-    let key = key(client.id);
+    let (client, _) = world.client_with_number().await;
+    let key = key(client);
     let keeper = world.gateway.key_keeper();
     let cipher = keeper.cipher(&key).unwrap();
     // As a device does: a gateway does not start where it cannot read them.

@@ -20,9 +20,8 @@ fn key(client_id: ClientId) -> ConnectionKey {
 
 /// A client with a number whose device is in its row.
 async fn linked(world: &World) -> ConnectionKey {
-    let client = world.add_client("a").await;
-    world.connected(client.id, &number(1)).await;
-    let key = key(client.id);
+    let (client, _) = world.client_with_number().await;
+    let key = key(client);
     wait_until("the device is in the row", WITHIN, || async {
         let row = world.store.connection(&key).await.unwrap().unwrap();
         row.jid.is_some()
