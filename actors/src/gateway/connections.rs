@@ -5,10 +5,9 @@ use std::time::Duration;
 use ractor::{ActorRef, rpc::CallResult};
 use tokio::{sync::watch, time::Instant};
 use wharf_domain::{
-    ClientId, Connection, ConnectionKey, ConnectionStatus, PhoneNumber, Timestamp, outgoing::Pace, proxy::Proxy,
-    session::SessionEvent,
+    ClientId, Connection, ConnectionKey, ConnectionStatus, PhoneNumber, Timestamp, proxy::Proxy, session::SessionEvent,
 };
-use wharf_store::{ByNumber, ConnectionChange, NewConnection, SealedProxy};
+use wharf_store::{ByNumber, ConnectionSettings, SealedProxy};
 use wharf_whatsapp::{PairCode, PairCodeError};
 
 use super::{ConnectionPatch, Gateway, GatewayError, Qr, Shown, ShownPairCode, at_limit, restarting};
@@ -57,22 +56,14 @@ impl Gateway {
         &self,
         client_id: ClientId,
         phone_number: PhoneNumber,
-        settings: ConnectionPatch,
+        patch: ConnectionPatch,
     ) -> Result<Connection, GatewayError> {
         let limit = self.shared.settings.limits.connections_per_client;
         if limit > 0 && self.shared.store.count_connections(client_id).await? >= u64::from(limit) {
             return Err(at_limit("connections", "connections_per_client", limit));
         }
         let key = ConnectionKey::new(client_id, phone_number);
-        let new = NewConnection {
-            device_name: settings.device_name.flatten(),
-            proxy: self.sealed(&key, settings.proxy.flatten().as_deref())?,
-            sending: self.allowed(settings.sending.flatten())?,
-            reject_calls: settings.reject_calls.unwrap_or(false),
-            mark_read: settings.mark_read.unwrap_or(false),
-            key,
-        };
-        let key = new.key.clone();
+        let new = self.settings(key.clone(), patch)?;
         let made = self.shared.persistence.commit(Write::CreateConnection, new).await?;
         let Some(connection) = made else {
             let otherwise = self.written_otherwise(&key).await?;
@@ -84,15 +75,26 @@ impl Gateway {
         Ok(connection)
     }
 
-    fn sealed(&self, key: &ConnectionKey, proxy: Option<&str>) -> Result<Option<SealedProxy>, GatewayError> {
-        let Some(text) = proxy else { return Ok(None) };
-        let proxy = Proxy::parse(&self.shared.settings.targets, text)?;
-        Ok(Some(self.shared.vault.seal_proxy(key, &proxy)?))
+    /// What a client sets, with its proxy sealed, where all of it may be.
+    fn settings(&self, key: ConnectionKey, patch: ConnectionPatch) -> Result<ConnectionSettings, GatewayError> {
+        let sealed = |text: String| self.sealed(&key, &text);
+        let proxy = patch.proxy.map(|proxy| proxy.map(sealed).transpose()).transpose()?;
+        if let Some(Some(pace)) = patch.sending {
+            self.shared.settings.sending.check(pace)?;
+        }
+        Ok(ConnectionSettings {
+            key,
+            device_name: patch.device_name,
+            proxy,
+            sending: patch.sending,
+            reject_calls: patch.reject_calls,
+            mark_read: patch.mark_read,
+        })
     }
 
-    fn allowed(&self, sending: Option<Pace>) -> Result<Option<Pace>, GatewayError> {
-        let allowed = sending.map(|pace| self.shared.settings.sending.check(pace));
-        Ok(allowed.transpose()?)
+    fn sealed(&self, key: &ConnectionKey, proxy: &str) -> Result<SealedProxy, GatewayError> {
+        let proxy = Proxy::parse(&self.shared.settings.targets, proxy)?;
+        Ok(self.shared.vault.seal_proxy(key, &proxy)?)
     }
 
     /// Changes what a client may set of a connection. A changed proxy is used at once: an open link is opened anew. So is
@@ -104,31 +106,17 @@ impl Gateway {
         &self,
         client_id: ClientId,
         phone_number: &PhoneNumber,
-        patch: ConnectionPatch,
+        mut patch: ConnectionPatch,
     ) -> Result<Connection, GatewayError> {
         let connection = self.connection(client_id, phone_number).await?;
         if patch == ConnectionPatch::default() {
             return Ok(connection);
         }
-        let key = connection.key();
-        let proxy = match &patch.proxy {
-            // What is there already, without its login as it is shown: nobody means to take that away by it.
-            Some(Some(text)) if Proxy::is_shown_as(text, connection.proxy.as_deref()) => None,
-            Some(proxy) => Some(self.sealed(&key, proxy.as_deref())?),
-            None => None,
-        };
-        let renew = proxy.is_some();
-        let change = ConnectionChange {
-            key,
-            device_name: patch.device_name,
-            proxy,
-            sending: match patch.sending {
-                Some(sending) => Some(self.allowed(sending)?),
-                None => None,
-            },
-            reject_calls: patch.reject_calls,
-            mark_read: patch.mark_read,
-        };
+        // What is there already, without its login as it is shown: nobody means to take that away by it.
+        let is_shown = |text: &String| Proxy::is_shown_as(text, connection.proxy.as_deref());
+        patch.proxy.take_if(|proxy| proxy.as_ref().is_some_and(is_shown));
+        let change = self.settings(connection.key(), patch)?;
+        let renew = change.proxy.is_some();
         let changed = self.shared.persistence.commit(Write::ChangeConnection, change).await?;
         let changed = changed.ok_or(GatewayError::NotFound("connection"))?;
         if renew && let Some(actor) = self.shared.directory.session_actor(&changed.key()) {

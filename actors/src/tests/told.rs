@@ -7,7 +7,7 @@ use wharf_domain::{
     ConnectionKey, EventId, EventKind, EventKinds, EventStatus, OwnHeaders, TokenHash, Webhook, WebhookId,
     signing::sign, webhook::WebhookPatch,
 };
-use wharf_store::{NewConnection, NewEvent};
+use wharf_store::{ConnectionSettings, NewEvent};
 use wharf_support::{Reply, wait_until};
 
 use super::world::{WITHIN, World, message, number};
@@ -48,7 +48,7 @@ async fn a_change_is_told_although_nobody_waits_for_its_commit() {
     .await;
 
     let key = ConnectionKey::new(client, number(2));
-    let new = NewConnection::plain(key.clone());
+    let new = ConnectionSettings::none(key.clone());
     drop(persistence.commit(Write::CreateConnection, new));
     let wait = tokio::time::timeout(WITHIN, world.links.wait_for_link(&key));
     assert!(wait.await.is_ok(), "its session does not start");
