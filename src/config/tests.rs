@@ -89,11 +89,17 @@ fn links_to_media_that_only_this_machine_reaches_are_doubted() {
 #[test]
 fn config_toml_and_the_types_have_the_same_keys() {
     let text = include_str!("../../config.toml");
-    let in_file = text
-        .lines()
-        .filter(|line| !line.starts_with('#') && line.contains(" = "))
-        .count();
-    assert_eq!(load(None, &[]).unwrap().settings.len(), in_file);
+    let (mut section, mut in_file) = ("", Vec::new());
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        if let Some(name) = line.strip_prefix('[') {
+            section = name.trim_end_matches(']');
+        } else if let Some((key, _)) = line.split_once(" = ") {
+            in_file.push(format!("{section}.{key}"));
+        }
+    }
+    let settings = load(None, &[]).unwrap().settings;
+    let read: Vec<_> = settings.iter().map(|setting| setting.key).collect();
+    assert_eq!(read, in_file, "in the same order");
     let lines: Vec<&str> = text.lines().collect();
     for pair in lines
         .windows(2)
