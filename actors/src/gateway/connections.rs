@@ -11,7 +11,7 @@ use wharf_store::{ByNumber, ConnectionSettings, SealedProxy};
 use wharf_whatsapp::{PairCode, PairCodeError};
 
 use super::{ConnectionPatch, Gateway, GatewayError, Qr, Shown, ShownPairCode, at_limit, restarting};
-use crate::{deletions, directory::SessionEntry, persistence::Write, session, tenant};
+use crate::{deletions, persistence::Write, session, tenant};
 
 /// How long a connection that was just made may take to be announced by its tenant, and how often is looked.
 const ANNOUNCED_WITHIN: Duration = Duration::from_secs(5);
@@ -131,14 +131,9 @@ impl Gateway {
     /// # Errors
     /// `NotFound`.
     pub async fn shown(&self, client_id: ClientId, phone_number: &PhoneNumber) -> Result<Shown, GatewayError> {
-        let connection = self.connection(client_id, phone_number).await?;
-        let view = self
-            .shared
-            .directory
-            .session(&connection.key())
-            .map(SessionEntry::truth);
+        let mut connection = self.connection(client_id, phone_number).await?;
         let valid = |(_, expires_at): &(String, Timestamp)| *expires_at > crate::clock::now();
-        let (qr, pair_code) = view.map_or((None, None), |view| (view.qr, view.pair_code));
+        let (qr, pair_code) = (connection.session.qr.take(), connection.session.pair_code.take());
         Ok(Shown {
             connection,
             qr: qr.filter(valid).map(|(qr, expires_at)| Qr { qr, expires_at }),
@@ -191,9 +186,9 @@ impl Gateway {
             loop {
                 changes.mark_unchanged();
                 let connection = self.connection(client_id, phone_number).await?;
-                match connection.status {
+                match connection.session.status {
                     // One that was made a moment ago is on its way there.
-                    ConnectionStatus::Connecting if connection.jid.is_none() => {}
+                    ConnectionStatus::Connecting if connection.session.jid.is_none() => {}
                     _ => return Ok::<_, GatewayError>(connection),
                 }
                 if changes.changed().await.is_err() {
@@ -207,7 +202,7 @@ impl Gateway {
         let session = self.session(&connection).await?;
         match session.call(session::Message::PairCode, Some(PAIR_CODE_DEADLINE)).await {
             Ok(CallResult::Success(Ok(PairCode { code, expires_at }))) => Ok(ShownPairCode { code, expires_at }),
-            Ok(CallResult::Success(Err(PairCodeError::NotPairing))) => Err(not_waiting(connection.status)),
+            Ok(CallResult::Success(Err(PairCodeError::NotPairing))) => Err(not_waiting(connection.session.status)),
             Ok(CallResult::Success(Err(error @ PairCodeError::Refused(_)))) => {
                 Err(GatewayError::Refused(error.to_string()))
             }
@@ -253,19 +248,9 @@ impl Gateway {
         let Some(entry) = self.shared.directory.session(&row.key()) else {
             return row;
         };
-        let restarts = entry.restarts;
-        let view = entry.truth();
         Connection {
-            status: view.status,
-            reason: view.reason,
-            reason_code: view.reason_code,
-            jid: view.jid,
-            push_name: view.push_name,
-            connected_since: view.connected_since,
-            last_event_at: view.last_event_at,
-            reconnect_attempts: view.reconnect_attempts,
-            retry_at: view.retry_at,
-            restarts,
+            restarts: entry.restarts,
+            session: entry.truth(),
             ..row
         }
     }
@@ -276,7 +261,7 @@ impl Gateway {
     /// `NotFound`; `Conflict` when there is none to show.
     pub async fn qr(&self, client_id: ClientId, phone_number: &PhoneNumber) -> Result<Qr, GatewayError> {
         let Shown { connection, qr, .. } = self.shown(client_id, phone_number).await?;
-        qr.ok_or_else(|| GatewayError::no_code("QR", connection.status))
+        qr.ok_or_else(|| GatewayError::no_code("QR", connection.session.status))
     }
 
     /// Starts a connection again after a disconnect, a logout or a failure.

@@ -50,15 +50,16 @@ async fn at_the_queue_limit_messages_stay_at_whatsapp_until_there_is_room() {
     );
     wait_until("its link ends, and it says why", WITHIN, || async {
         let shown = world.gateway.connection(client, &number(1)).await.unwrap();
-        let says = shown.reason.as_deref() == Some("queue limit reached: 2 events wait for delivery");
-        link.is_closed() && shown.status == ConnectionStatus::Connecting && says
+        let says = shown.session.reason.as_deref() == Some("queue limit reached: 2 events wait for delivery");
+        link.is_closed() && shown.session.status == ConnectionStatus::Connecting && says
     })
     .await;
     let opened = world.links.counters().opened;
     wait_until("it has tried again", WITHIN, || async {
         let shown = world.gateway.connection(client, &number(1)).await.unwrap();
-        shown.reconnect_attempts >= 1
+        shown.session.reconnect_attempts >= 1
             && shown
+                .session
                 .reason
                 .is_some_and(|reason| reason.starts_with("queue limit reached"))
     })

@@ -34,7 +34,7 @@ async fn unseen(world: &World) -> ConnectionKey {
         key: key.clone(),
         view: SessionView {
             jid: Some(format!("{}:1@s.whatsapp.net", number(1))),
-            ..SessionView::of_row(&made)
+            ..made.session
         },
         updated_at: clock::now(),
     };

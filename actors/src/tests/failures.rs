@@ -114,9 +114,15 @@ async fn a_session_that_keeps_dying_is_parked_visibly() {
         .wait_for_status(client, &number(1), ConnectionStatus::Failed)
         .await;
     let shown = world.gateway.connection(client, &number(1)).await.unwrap();
-    assert!(shown.reason.unwrap().starts_with("parked after repeated failures"));
-    assert_eq!(shown.reason_code, ReasonCode::Parked);
-    assert!(shown.retry_at.unwrap() > crate::clock::now());
+    assert!(
+        shown
+            .session
+            .reason
+            .unwrap()
+            .starts_with("parked after repeated failures")
+    );
+    assert_eq!(shown.session.reason_code, ReasonCode::Parked);
+    assert!(shown.session.retry_at.unwrap() > crate::clock::now());
     wait_until("it is told", WITHIN, || async {
         let events = world.events(&webhook).await;
         events.iter().any(|event| event.payload.get().contains("\"parked\""))

@@ -24,7 +24,7 @@ async fn linked(world: &World) -> ConnectionKey {
     let key = key(client);
     wait_until("the device is in the row", WITHIN, || async {
         let row = world.store.connection(&key).await.unwrap().unwrap();
-        row.jid.is_some()
+        row.session.jid.is_some()
     })
     .await;
     key
@@ -121,7 +121,7 @@ async fn a_client_whose_devices_wait_for_their_turn_when_the_program_stops_is_un
     assert_eq!((counters.logged_out, counters.forgotten), (0, 0), "{counters:?}");
     world.store = open_store(&world.dir).await;
     let row = world.store.connection(&key).await.unwrap().unwrap();
-    assert!(row.jid.is_some());
+    assert!(row.session.jid.is_some());
     start_again(&mut world).await;
     is_unlinked(&world).await;
 }

@@ -251,7 +251,7 @@ async fn queued_while_the_link_is_gone(world: &World, client: ClientId) -> SentM
     link.close(CloseReason::Lost("gone".into()));
     wait_until("the session has heard of it", WITHIN, || async {
         let now = world.gateway.connection(client, &number(1)).await.unwrap();
-        now.status != ConnectionStatus::Connected
+        now.session.status != ConnectionStatus::Connected
     })
     .await;
     let message = NewMessage {

@@ -228,7 +228,7 @@ impl World {
             self.gateway
                 .connection(client, number)
                 .await
-                .is_ok_and(|connection| connection.status == status)
+                .is_ok_and(|connection| connection.session.status == status)
         })
         .await;
     }

@@ -12,8 +12,8 @@ on_every_database! {
         let client = db.client("acme").await;
         let number = key(client.id, "5511888888888");
         let made = db.write(async |group| group.create_connection(&plain(&number), NOW).await).await.unwrap();
-        assert_eq!((made.key(), made.status, made.wanted), (number.clone(), ConnectionStatus::Connecting, true));
-        assert_eq!((made.reconnect_attempts, made.jid.clone(), made.connected_since), (0, None, None));
+        assert_eq!((made.key(), made.session.status, made.session.wanted), (number.clone(), ConnectionStatus::Connecting, true));
+        assert_eq!((made.session.reconnect_attempts, made.session.jid.clone(), made.session.connected_since), (0, None, None));
         assert_eq!((made.created_at, made.updated_at), (NOW, NOW));
         assert_eq!(db.store.connection(&number).await.unwrap(), Some(made.clone()));
 
@@ -66,7 +66,7 @@ on_every_database! {
                 let record = ConnectionRecord { key: number.clone(), view, updated_at: later(seconds) };
                 assert!(db.write(async |group| group.record_connection(&record).await).await);
                 let read = db.store.connection(&number).await.unwrap().unwrap();
-                assert_eq!((SessionView::of_row(&read), read.updated_at), (record.view, record.updated_at));
+                assert_eq!((read.session, read.updated_at), (record.view, record.updated_at));
                 assert_eq!((read.created_at, read.restarts), (NOW, 0));
             }
         }
@@ -163,7 +163,7 @@ on_every_database! {
         assert!(db.write(async |group| group.delete_connection(&first).await).await);
         assert!(!db.write(async |group| group.delete_connection(&first).await).await);
         assert_eq!(db.store.connections(client.id, &ByNumber::ALL).await.unwrap(), listed[..1]);
-        let view = SessionView { status: ConnectionStatus::Connected, ..SessionView::of_row(&listed[0]) };
+        let view = SessionView { status: ConnectionStatus::Connected, ..listed[0].session.clone() };
         let late = ConnectionRecord { key: first, view, updated_at: NOW };
         assert!(!db.write(async |group| group.record_connection(&late).await).await, "a late report revives nothing");
     }
