@@ -256,7 +256,7 @@ async fn client(loaded: &Loaded, command: ClientCommand) -> Result<String, Clien
 async fn backup(loaded: &Loaded, file: &Path) -> Result<String, StoreError> {
     wharf_store::refuse_foreign_log(&loaded.config.store.url)?;
     let bytes = wharf_store::back_up(&loaded.config.store.url, file).await?;
-    let key = match loaded.config.store.secrets_key {
+    let key = match loaded.config.gateway.secrets_key {
         Some(_) => "store.secrets_key",
         None => "the file secrets.key",
     };

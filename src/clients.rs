@@ -186,13 +186,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}/wharf.db", directory.path().display());
         (
-            open(&crate::config::Store {
-                url,
-                readers: 1,
-                secrets_key: None,
-            })
-            .await
-            .unwrap(),
+            open(&crate::config::Store { url, readers: 1 }).await.unwrap(),
             directory,
         )
     }

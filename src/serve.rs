@@ -15,8 +15,8 @@ use tokio::{
     sync::oneshot,
 };
 use url::Url;
-use wharf_actors::{Gateway, MediaSettings, Settings, StartError, Web, open_files};
-use wharf_domain::{TokenHash, address::TargetPolicy, media_link::PublicUrl};
+use wharf_actors::{Gateway, Settings, StartError, Web, open_files};
+use wharf_domain::{TokenHash, media_link::PublicUrl};
 use wharf_store::{Store, StoreError, StoreOptions, private};
 use wharf_whatsapp::{KeyStore, LinkError, LinkFactory, LiveConfig, LiveFactory};
 
@@ -129,7 +129,7 @@ pub async fn prepare(config: &Config) -> Result<Ready, ServeError> {
     let listener = TcpListener::bind(listen).await.map_err(cannot_bind)?;
     let address = listener.local_addr().map_err(cannot_bind)?;
     let store = open(config).await?;
-    if let Some(directory) = &config.media.directory {
+    if let Some(directory) = &config.gateway.media.directory {
         check_writable(directory).map_err(|error| ServeError::MediaDirectory(directory.clone(), error))?;
     }
     let gateway = Gateway::start_with(settings(config, address), store.clone(), |keys| links(config, keys)).await?;
@@ -196,29 +196,20 @@ async fn open(config: &Config) -> Result<Store, StoreError> {
 }
 
 fn links(config: &Config, keys: KeyStore) -> Result<Arc<dyn LinkFactory>, LinkError> {
-    let test_network = config.whatsapp.server_url.as_deref().and_then(media_store);
-    let web = Web::new(targets(config), test_network).map_err(|error| LinkError(error.to_string()))?;
+    let targets = &config.gateway.targets;
+    let web = Web::new(targets.clone(), test_network(config)).map_err(|error| LinkError(error.to_string()))?;
     let live = LiveConfig {
         server_url: config.whatsapp.server_url.clone(),
         resolver: web.resolver(),
-        proxies: targets(config),
+        proxies: targets.clone(),
         device_name: config.whatsapp.device_name.clone(),
         history_sync: config.whatsapp.history_sync,
         undecryptable_patience: config.whatsapp.undecryptable_wait,
-        opening_silence: config.sessions.patience.opening,
+        opening_silence: config.gateway.patience.opening,
         http: Some(Arc::new(web)),
         ..LiveConfig::default()
     };
     Ok(Arc::new(LiveFactory::new(live, keys)?))
-}
-
-/// Where webhooks and proxies may be.
-fn targets(config: &Config) -> TargetPolicy {
-    TargetPolicy {
-        allow_http: config.delivery.allow_http,
-        allow_private_networks: config.delivery.allow_private_networks,
-        allowed_networks: config.delivery.allowed_networks.clone(),
-    }
 }
 
 /// What links to media begin with when the configuration does not say it: where the API listens, on this machine.
@@ -232,40 +223,17 @@ fn local_url(mut address: SocketAddr) -> Option<PublicUrl> {
     format!("http://{address}").parse().ok()
 }
 
-fn media(config: &Config, address: SocketAddr) -> MediaSettings {
-    MediaSettings {
-        public_url: config.http.public_url.clone().or_else(|| local_url(address)),
-        test_network: config.whatsapp.server_url.as_deref().and_then(media_store),
-        ..config.media.clone()
-    }
-}
-
 /// The media store of a test network: on the port of its WebSocket.
-fn media_store(server_url: &str) -> Option<Url> {
-    let rest = server_url.strip_prefix("ws").map(|rest| format!("http{rest}"));
-    Url::parse(&rest?).ok()
+fn test_network(config: &Config) -> Option<Url> {
+    let rest = config.whatsapp.server_url.as_deref()?.strip_prefix("ws")?;
+    Url::parse(&format!("http{rest}")).ok()
 }
 
 fn settings(config: &Config, address: SocketAddr) -> Settings {
-    let delivery = &config.delivery;
-    Settings {
-        bulkheads: config.sessions.bulkheads,
-        session_starts_per_second: config.sessions.start_per_second,
-        patience: config.sessions.patience,
-        max_in_flight: delivery.max_in_flight,
-        max_in_flight_per_client: delivery.max_in_flight_per_client,
-        max_in_flight_per_webhook: delivery.max_in_flight_per_webhook,
-        client_weights: delivery.client_weights.clone(),
-        bulk_retry_per_second: delivery.bulk_retry_per_second,
-        manual_per_second: delivery.manual_per_second,
-        targets: targets(config),
-        extra_roots_pem: delivery.extra_roots_pem.clone(),
-        secrets_key: config.store.secrets_key.clone(),
-        keep: config.retention,
-        limits: config.limits,
-        sending: config.sending,
-        media: media(config, address),
-    }
+    let mut settings = config.gateway.clone();
+    settings.media.public_url = config.http.public_url.clone().or_else(|| local_url(address));
+    settings.media.test_network = test_network(config);
+    settings
 }
 
 /// Makes the first client of a database that never had one.

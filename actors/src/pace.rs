@@ -6,14 +6,14 @@ use wharf_domain::pace::LEAST_BYTES_PER_SECOND;
 
 /// How fast something comes at the least.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Pace {
+pub(crate) struct LeastPace {
     pub(crate) bytes_per_second: u32,
     /// Over how long: a stall shorter than this is made up for.
     pub(crate) window: Duration,
 }
 
 /// As much as is asked of those who send us files.
-pub(crate) const LEAST_PACE: Pace = Pace {
+pub(crate) const LEAST_PACE: LeastPace = LeastPace {
     bytes_per_second: LEAST_BYTES_PER_SECOND,
     window: Duration::from_secs(10),
 };
@@ -21,14 +21,14 @@ pub(crate) const LEAST_PACE: Pace = Pace {
 /// What has come within the present window.
 #[derive(Debug)]
 pub(crate) struct Coming {
-    pub(crate) pace: Pace,
+    pub(crate) pace: LeastPace,
     waited: Duration,
     bytes: u64,
 }
 
 impl Coming {
     /// Nothing yet.
-    pub(crate) fn at(pace: Pace) -> Self {
+    pub(crate) fn at(pace: LeastPace) -> Self {
         Self {
             pace,
             waited: Duration::ZERO,
@@ -56,7 +56,7 @@ mod tests {
     #[test]
     fn a_pace_is_that_of_a_window() {
         let seconds = Duration::from_secs;
-        let mut coming = Coming::at(Pace {
+        let mut coming = Coming::at(LeastPace {
             bytes_per_second: 1000,
             window: seconds(10),
         });

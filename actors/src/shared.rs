@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// What can be set from outside; config.toml says what each value means.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// Threads for sessions at the most; with 0 sessions run on tokio's workers with everything else.
     pub bulkheads: usize,

@@ -23,7 +23,7 @@ use wharf_domain::address::TargetPolicy;
 use wharf_whatsapp::{Http, HttpRequest, HttpResponse, Resolver};
 
 use crate::{
-    pace::{Coming, LEAST_PACE, Pace},
+    pace::{Coming, LEAST_PACE, LeastPace},
     post::{Checked, PosterError},
 };
 use way::{Maker, blocked_way};
@@ -37,7 +37,7 @@ struct Patience {
     /// For its head, and then for a byte of it.
     silence: Duration,
     /// How fast it comes. A piece of a history has many MiB, which a slow proxy takes a while for.
-    pace: Pace,
+    pace: LeastPace,
 }
 
 impl Default for Patience {
@@ -203,7 +203,7 @@ mod tests {
         let mut web = Web::new(OPEN, Some(network)).unwrap();
         web.patience = Patience {
             silence: Duration::from_millis(500),
-            pace: Pace {
+            pace: LeastPace {
                 bytes_per_second: 64 * 1024,
                 window: Duration::from_millis(300),
             },

@@ -135,7 +135,7 @@ impl Bench {
             self.numbers.push(number);
         }
         for number in &self.numbers {
-            while self.gateway.connection(self.client, number).await?.status != ConnectionStatus::Connected {
+            while self.gateway.connection(self.client, number).await?.session.status != ConnectionStatus::Connected {
                 tokio::time::sleep(LOOK_EVERY).await;
             }
         }

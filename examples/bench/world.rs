@@ -149,7 +149,7 @@ impl World {
             });
         }
         for line in &lines {
-            while self.gateway.connection(client, &line.number).await?.status != ConnectionStatus::Connected {
+            while self.gateway.connection(client, &line.number).await?.session.status != ConnectionStatus::Connected {
                 tokio::time::sleep(SETTLED_EVERY).await;
             }
         }

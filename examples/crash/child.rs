@@ -134,7 +134,7 @@ impl Child {
         let jid = format!("{number}:1@s.whatsapp.net");
         link.pair(&jid, number.as_str());
         link.connect(&jid, None);
-        while self.gateway.connection(self.client, &number).await?.status != ConnectionStatus::Connected {
+        while self.gateway.connection(self.client, &number).await?.session.status != ConnectionStatus::Connected {
             tokio::time::sleep(LOOK_EVERY).await;
         }
         Ok(Line { webhook, link })

@@ -76,14 +76,14 @@ impl Options {
             .collect();
         let mut config = Loaded::load(&Sources { file: None, variables })?.config;
         if self.no_bulkheads {
-            config.sessions.bulkheads = 0;
+            config.gateway.bulkheads = 0;
         }
         if let Some(keep) = self.keep_s.map(Duration::from_secs) {
-            config.retention.delivered = Some(keep);
-            config.retention.failed = None;
-            config.retention.look_every = keep / 6;
-            config.retention.anew_every = keep / 3;
-            config.media.keep = keep;
+            config.gateway.keep.delivered = Some(keep);
+            config.gateway.keep.failed = None;
+            config.gateway.keep.look_every = keep / 6;
+            config.gateway.keep.anew_every = keep / 3;
+            config.gateway.media.keep = keep;
         }
         Ok(config)
     }

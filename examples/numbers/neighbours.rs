@@ -96,7 +96,7 @@ async fn measure(of: &Neighbours, bulkheads: usize, burning: bool) -> Result<Sta
     gateway.register_webhook(clients[0], webhook).await?;
     for &client in &clients {
         gateway.create_connection(client, number.clone()).await?;
-        while gateway.connection(client, &number).await?.status != ConnectionStatus::Connected {
+        while gateway.connection(client, &number).await?.session.status != ConnectionStatus::Connected {
             tokio::time::sleep(LOOK_EVERY).await;
         }
     }

@@ -15,8 +15,8 @@ use std::{fmt, fmt::Write as _};
 use thiserror::Error;
 
 pub use layers::Sources;
-use reader::{Reader, Refused};
-pub use types::{Config, Delivery, Http, Log, LogFormat, Sessions, Store, Whatsapp};
+use reader::Reader;
+pub use types::{Config, Http, Log, LogFormat, Store, Whatsapp};
 
 /// Everything that is wrong with a configuration, one line each.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -54,8 +54,6 @@ impl Loaded {
         let mut reader = Reader::new(layers::merge(sources)?);
         let config = sections::read(&mut reader);
         let settings = reader.finish()?;
-        // Unreachable refusal: `finish` has returned every one of them.
-        let config = config.map_err(|Refused| ConfigError(Vec::new()))?;
         Ok(Self {
             doubts: sections::doubts(&config),
             config,

@@ -1,12 +1,11 @@
-//! Turns merged values into types, one key at a time, and collects the refusals.
+//! Turns merged values into types, one key at a time, and collects the refusals. What stands for a value that was refused
+//! nobody gets to see: [`Reader::finish`] says what is wrong instead.
+
+use std::{fmt::Display, str::FromStr};
 
 use figment::{Figment, value::Value};
 
 use super::{ConfigError, Setting};
-
-/// A value was refused; [`Reader::finish`] says which.
-#[derive(Debug)]
-pub(super) struct Refused;
 
 pub(super) struct Reader {
     figment: Figment,
@@ -27,12 +26,12 @@ impl Reader {
     }
 
     /// A text that `read` accepts.
-    pub(super) fn text<T>(
+    pub(super) fn text<T: Default>(
         &mut self,
         key: &'static str,
         accepted: &str,
         read: impl FnOnce(&str) -> Option<T>,
-    ) -> Result<T, Refused> {
+    ) -> T {
         self.take(key, accepted, |value| {
             let text = value.as_str()?;
             Some((read(text)?, quoted(text)))
@@ -40,12 +39,12 @@ impl Reader {
     }
 
     /// A text that `read` accepts and that nobody is shown, also not in a refusal.
-    pub(super) fn secret<T>(
+    pub(super) fn secret<T: Default>(
         &mut self,
         key: &'static str,
         accepted: &str,
         read: impl FnOnce(&str) -> Option<T>,
-    ) -> Result<T, Refused> {
+    ) -> T {
         self.hidden = true;
         let taken = self.take(key, accepted, |value| {
             let text = value.as_str()?;
@@ -56,23 +55,14 @@ impl Reader {
     }
 
     /// A whole number of a range. Variables give it as text.
-    pub(super) fn number(&mut self, key: &'static str, least: u32, most: u32) -> Result<u32, Refused> {
+    pub(super) fn number<N>(&mut self, key: &'static str, least: N, most: N) -> N
+    where
+        N: Copy + Default + Display + FromStr + PartialOrd + TryFrom<i128>,
+    {
         self.take(key, &format!("a whole number from {least} to {most}"), |value| {
             let number = match value {
                 Value::String(_, text) => text.parse().ok()?,
-                Value::Num(_, _) => u32::try_from(value.to_i128()?).ok()?,
-                _ => return None,
-            };
-            (least..=most).contains(&number).then(|| (number, number.to_string()))
-        })
-    }
-
-    /// A whole number of a range, as large as need be. Variables give it as text.
-    pub(super) fn large(&mut self, key: &'static str, least: u64, most: u64) -> Result<u64, Refused> {
-        self.take(key, &format!("a whole number from {least} to {most}"), |value| {
-            let number = match value {
-                Value::String(_, text) => text.parse().ok()?,
-                Value::Num(_, _) => u64::try_from(value.to_i128()?).ok()?,
+                Value::Num(_, _) => N::try_from(value.to_i128()?).ok()?,
                 _ => return None,
             };
             (least..=most).contains(&number).then(|| (number, number.to_string()))
@@ -80,7 +70,7 @@ impl Reader {
     }
 
     /// true or false. Variables give it as text.
-    pub(super) fn flag(&mut self, key: &'static str) -> Result<bool, Refused> {
+    pub(super) fn flag(&mut self, key: &'static str) -> bool {
         self.take(key, "true or false", |value| {
             let flag = match value {
                 Value::String(_, text) => text.parse().ok()?,
@@ -99,12 +89,12 @@ impl Reader {
         }
     }
 
-    fn take<T>(
+    fn take<T: Default>(
         &mut self,
         key: &'static str,
         accepted: &str,
         read: impl FnOnce(&Value) -> Option<(T, String)>,
-    ) -> Result<T, Refused> {
+    ) -> T {
         let origin = self
             .figment
             .find_metadata(key)
@@ -113,7 +103,7 @@ impl Reader {
             Ok(value) => match read(&value) {
                 Some((typed, value)) => {
                     self.settings.push(Setting { key, value, origin });
-                    return Ok(typed);
+                    return typed;
                 }
                 None if self.hidden => hidden(false),
                 None => shown(&value),
@@ -123,7 +113,7 @@ impl Reader {
         };
         self.errors
             .push(format!("{origin}: {key} = {refused} is not accepted; give {accepted}"));
-        Err(Refused)
+        T::default()
     }
 }
 

@@ -36,16 +36,16 @@ fn the_defaults_of_the_contract() {
     assert_eq!(config.http.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(config.store.url, "sqlite://data/wharf.db");
     assert_eq!(config.whatsapp.server_url, None);
-    assert!(!config.delivery.allow_http && !config.delivery.allow_private_networks);
-    assert_eq!(config.delivery.allowed_networks, []);
+    assert!(!config.gateway.targets.allow_http && !config.gateway.targets.allow_private_networks);
+    assert_eq!(config.gateway.targets.allowed_networks, []);
     assert!(!config.whatsapp.history_sync);
     assert_eq!(
         (config.log.format, config.log.filter.as_str()),
         (LogFormat::Text, "warn,wharf=info")
     );
-    assert_eq!(config.retention, Keep::days(7, 30));
-    assert_eq!(config.limits, Limits::default());
-    assert_eq!(config.sending, wharf_domain::outgoing::Pacing::default());
+    assert_eq!(config.gateway.keep, Keep::days(7, 30));
+    assert_eq!(config.gateway.limits, Limits::default());
+    assert_eq!(config.gateway.sending, wharf_domain::outgoing::Pacing::default());
     assert!(loaded.settings.iter().all(|setting| setting.origin == "default"));
 }
 
@@ -89,11 +89,17 @@ fn links_to_media_that_only_this_machine_reaches_are_doubted() {
 #[test]
 fn config_toml_and_the_types_have_the_same_keys() {
     let text = include_str!("../../config.toml");
-    let in_file = text
-        .lines()
-        .filter(|line| !line.starts_with('#') && line.contains(" = "))
-        .count();
-    assert_eq!(load(None, &[]).unwrap().settings.len(), in_file);
+    let (mut section, mut in_file) = ("", Vec::new());
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        if let Some(name) = line.strip_prefix('[') {
+            section = name.trim_end_matches(']');
+        } else if let Some((key, _)) = line.split_once(" = ") {
+            in_file.push(format!("{section}.{key}"));
+        }
+    }
+    let settings = load(None, &[]).unwrap().settings;
+    let read: Vec<_> = settings.iter().map(|setting| setting.key).collect();
+    assert_eq!(read, in_file, "in the same order");
     let lines: Vec<&str> = text.lines().collect();
     for pair in lines
         .windows(2)
@@ -145,7 +151,7 @@ fn variables_are_text_of_whatever_the_key_wants() {
     );
     let config = loaded.unwrap().config;
     assert_eq!((config.whatsapp.device_name.as_str(), config.store.readers), ("007", 2));
-    assert!(config.delivery.allow_http && config.sessions.bulkheads >= 1);
+    assert!(config.gateway.targets.allow_http && config.gateway.bulkheads >= 1);
 }
 
 #[test]
@@ -369,7 +375,7 @@ fn the_token_for_the_metrics_is_long_enough_and_shown_to_nobody() {
 fn the_key_of_the_secrets_is_shown_to_nobody() {
     let key = "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=";
     let loaded = load(None, &[("WHARF_STORE__SECRETS_KEY", key)]).unwrap();
-    assert_eq!(loaded.config.store.secrets_key, key.parse().ok());
+    assert_eq!(loaded.config.gateway.secrets_key, key.parse().ok());
     let shown = format!("{loaded} {loaded:?}");
     assert!(
         !shown.contains("QUFB") && shown.contains("secrets_key = \"(hidden)\""),

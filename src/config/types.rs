@@ -1,11 +1,9 @@
 //! A configuration that was read and judged, section by section.
 
-use std::{collections::HashMap, net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
-use wharf_actors::{Limits, MediaSettings, SecretsKey};
-use wharf_domain::{
-    ClientId, TokenHash, address::IpNet, media_link::PublicUrl, outgoing::Pacing, retention::Keep, session::Patience,
-};
+use wharf_actors::Settings;
+use wharf_domain::{TokenHash, media_link::PublicUrl};
 
 /// A configuration that was read and judged.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,19 +14,9 @@ pub struct Config {
     pub store: Store,
     /// The link to WhatsApp.
     pub whatsapp: Whatsapp,
-    /// Webhook deliveries.
-    pub delivery: Delivery,
-    /// Files that messages come with and go out with, without what stands in other sections: the public URL and the
-    /// server of a test network.
-    pub media: MediaSettings,
-    /// How long finished events are kept.
-    pub retention: Keep,
-    /// What a client may have.
-    pub limits: Limits,
-    /// How one number sends.
-    pub sending: Pacing,
-    /// WhatsApp sessions.
-    pub sessions: Sessions,
+    /// What the gateway itself takes: all sections that are not here, and `store.secrets_key`. Two settings of its files stand
+    /// elsewhere and are put in at the start: the public URL, and the server of a test network.
+    pub gateway: Settings,
     /// The log.
     pub log: Log,
 }
@@ -56,15 +44,13 @@ pub struct Http {
     pub max_requests_per_client: usize,
 }
 
-/// `[store]`
+/// `[store]`, without the key of its secrets
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Store {
     /// Which database.
     pub url: String,
     /// Connections that read; 0 is as many as the cores want.
     pub readers: u32,
-    /// What webhooks' secrets and the keys of linked devices are encrypted with; `None` is the key in the file beside the database.
-    pub secrets_key: Option<SecretsKey>,
 }
 
 /// `[whatsapp]`
@@ -80,43 +66,6 @@ pub struct Whatsapp {
     pub undecryptable_wait: Duration,
 }
 
-/// `[delivery]`
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Delivery {
-    /// Whether webhooks may be `http`.
-    pub allow_http: bool,
-    /// Whether webhooks may be inside the gateway's own network.
-    pub allow_private_networks: bool,
-    /// Networks of the operator's own that they may be in.
-    pub allowed_networks: Vec<IpNet>,
-    /// Certificates (PEM) trusted besides the public ones; empty when there are none.
-    pub extra_roots_pem: String,
-    /// Attempts under way in the whole process.
-    pub max_in_flight: usize,
-    /// Attempts under way of one client.
-    pub max_in_flight_per_client: usize,
-    /// Attempts under way of one webhook.
-    pub max_in_flight_per_webhook: usize,
-    /// Clients that get more than others when slots are short.
-    pub client_weights: HashMap<ClientId, u32>,
-    /// Events of one webhook that a retry of many lets out per second.
-    pub bulk_retry_per_second: u32,
-    /// Test events and retries of one client per second; 0 is no limit.
-    pub manual_per_second: u32,
-}
-
-/// `[sessions]`
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sessions {
-    /// Threads at the most that sessions run on; never 0 any more, "one for each core" is settled here. (A program that sets 0
-    /// afterwards has its sessions run with everything else.)
-    pub bulkheads: usize,
-    /// Sessions started per second after a restart.
-    pub start_per_second: u32,
-    /// How long they wait for WhatsApp.
-    pub patience: Patience,
-}
-
 /// `[log]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Log {
@@ -127,9 +76,10 @@ pub struct Log {
 }
 
 /// How log lines look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LogFormat {
     /// A line for people.
+    #[default]
     Text,
     /// A JSON object a line.
     Json,

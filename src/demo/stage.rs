@@ -80,10 +80,10 @@ impl Stage {
 fn adapted(mut config: Config, directory: &TempDir, network: &Network) -> Config {
     config.store.url = format!("sqlite://{}", directory.path().join("wharf.db").display());
     // Beside that database: a gateway removes files that no row of its database knows of.
-    config.media.directory = None;
+    config.gateway.media.directory = None;
     config.whatsapp.server_url = Some(network.ws_url());
-    config.delivery.allow_http = true;
-    config.delivery.allow_private_networks = true;
+    config.gateway.targets.allow_http = true;
+    config.gateway.targets.allow_private_networks = true;
     config
 }
 

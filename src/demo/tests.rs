@@ -170,7 +170,7 @@ async fn the_demo_loses_nothing_and_retries() {
     let file = media.path().join("7/018fa0/018fa0b1");
     std::fs::create_dir_all(file.parent().unwrap()).unwrap();
     std::fs::write(&file, "a customer's").unwrap();
-    config.media.directory = Some(media.path().to_owned());
+    config.gateway.media.directory = Some(media.path().to_owned());
     let options = Options {
         run_for: Some(Duration::from_secs(60)),
         per_second: 5,

@@ -61,7 +61,7 @@ pub(super) async fn qr(call: &Call, phone: &PhoneNumber, wait: Duration, after: 
         let shown = call.desk.shown(call.client, phone).await?;
         let new = shown.qr.as_ref().is_some_and(|code| after != Some(code.qr.as_str()));
         let may_come = matches!(
-            shown.connection.status,
+            shown.connection.session.status,
             ConnectionStatus::Connecting | ConnectionStatus::AwaitingScan
         );
         let over = new || !may_come || Instant::now() >= until || *closing.borrow_and_update();
@@ -224,10 +224,10 @@ impl Feed {
     /// Tells what is new.
     async fn tell(&mut self, shown: Shown) -> Result<(), Gone> {
         // A mere sign of life is not.
-        let row = |connection: &Connection| Connection {
-            last_event_at: None,
-            updated_at: connection.created_at,
-            ..connection.clone()
+        let row = |connection: &Connection| {
+            let mut row = connection.clone();
+            (row.session.last_event_at, row.updated_at) = (None, row.created_at);
+            row
         };
         if self.told.connection.as_ref().map(row) != Some(row(&shown.connection)) {
             self.send("status", &shown.connection).await?;

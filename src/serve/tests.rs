@@ -113,13 +113,13 @@ async fn a_media_directory_that_cannot_be_is_told_at_the_start() {
     let file = directory.path().join("file");
     std::fs::write(&file, "x").unwrap();
     let mut config = config(directory.path());
-    config.media.directory = Some(file.clone());
+    config.gateway.media.directory = Some(file.clone());
     let error = prepare(&config).await.err().expect("it is a file").to_string();
     assert!(
         error.contains("media.directory") && error.contains(file.to_str().unwrap()),
         "{error}"
     );
-    config.media.directory = Some(directory.path().join("a/b"));
+    config.gateway.media.directory = Some(directory.path().join("a/b"));
     let ready = unlocked(&config).await;
     let left = std::fs::read_dir(directory.path().join("a/b")).unwrap();
     let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{ClientId, PhoneNumber, Timestamp, outgoing::Pace, session::ReasonCode, words};
+use crate::{ClientId, PhoneNumber, Timestamp, outgoing::Pace, session::SessionView, words};
 
 /// What identifies a connection (and a session, and a webhook): two clients may each link the same number.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -51,7 +51,8 @@ words! {
     }
 }
 
-/// A connection as the API shows it. `restarts` is the tree's to fill in; the rest is a row.
+/// A connection as the API shows it. `restarts` and what of the session is never in a row are the tree's to fill in; the rest is a
+/// row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Connection {
     /// Whose it is.
@@ -59,23 +60,8 @@ pub struct Connection {
     /// The number it is for.
     pub phone_number: PhoneNumber,
     /// Where it stands.
-    pub status: ConnectionStatus,
-    /// Why it stands there, when there is something to say.
-    pub reason: Option<String>,
-    /// The same for machines.
-    pub reason_code: ReasonCode,
-    /// The linked device (`5511999999999:12@s.whatsapp.net`), null before the scan.
-    pub jid: Option<String>,
-    /// The account's own display name.
-    pub push_name: Option<String>,
-    /// Since when it is connected without a break.
-    pub connected_since: Option<Timestamp>,
-    /// When the link last reported something.
-    pub last_event_at: Option<Timestamp>,
-    /// Failed attempts since it was last connected.
-    pub reconnect_attempts: u32,
-    /// When the next attempt is made; null when none is waited for.
-    pub retry_at: Option<Timestamp>,
+    #[serde(flatten)]
+    pub session: SessionView,
     /// How often the session's actor was restarted after a failure since the program started.
     pub restarts: u32,
     /// The device's name on the phone; null is that of the configuration.
@@ -92,12 +78,6 @@ pub struct Connection {
     pub created_at: Timestamp,
     /// When the row last changed.
     pub updated_at: Timestamp,
-    /// Whether the session shall run: false after `disconnect`, a logout, or a failure that only `connect` ends.
-    #[serde(skip)]
-    pub wanted: bool,
-    /// The end of a ban: nothing is attempted before.
-    #[serde(skip)]
-    pub banned_until: Option<Timestamp>,
 }
 
 impl Connection {

@@ -5,14 +5,13 @@ use std::time::Duration;
 use ractor::{ActorRef, rpc::CallResult};
 use tokio::{sync::watch, time::Instant};
 use wharf_domain::{
-    ClientId, Connection, ConnectionKey, ConnectionStatus, PhoneNumber, Timestamp, outgoing::Pace, proxy::Proxy,
-    session::SessionEvent,
+    ClientId, Connection, ConnectionKey, ConnectionStatus, PhoneNumber, Timestamp, proxy::Proxy, session::SessionEvent,
 };
-use wharf_store::{ByNumber, ConnectionChange, NewConnection, SealedProxy};
+use wharf_store::{ByNumber, ConnectionSettings, SealedProxy};
 use wharf_whatsapp::{PairCode, PairCodeError};
 
 use super::{ConnectionPatch, Gateway, GatewayError, Qr, Shown, ShownPairCode, at_limit, restarting};
-use crate::{deletions, directory::SessionEntry, persistence::Write, session, tenant};
+use crate::{deletions, persistence::Write, session, tenant};
 
 /// How long a connection that was just made may take to be announced by its tenant, and how often is looked.
 const ANNOUNCED_WITHIN: Duration = Duration::from_secs(5);
@@ -57,22 +56,14 @@ impl Gateway {
         &self,
         client_id: ClientId,
         phone_number: PhoneNumber,
-        settings: ConnectionPatch,
+        patch: ConnectionPatch,
     ) -> Result<Connection, GatewayError> {
         let limit = self.shared.settings.limits.connections_per_client;
         if limit > 0 && self.shared.store.count_connections(client_id).await? >= u64::from(limit) {
             return Err(at_limit("connections", "connections_per_client", limit));
         }
         let key = ConnectionKey::new(client_id, phone_number);
-        let new = NewConnection {
-            device_name: settings.device_name.flatten(),
-            proxy: self.sealed(&key, settings.proxy.flatten().as_deref())?,
-            sending: self.allowed(settings.sending.flatten())?,
-            reject_calls: settings.reject_calls.unwrap_or(false),
-            mark_read: settings.mark_read.unwrap_or(false),
-            key,
-        };
-        let key = new.key.clone();
+        let new = self.settings(key.clone(), patch)?;
         let made = self.shared.persistence.commit(Write::CreateConnection, new).await?;
         let Some(connection) = made else {
             let otherwise = self.written_otherwise(&key).await?;
@@ -84,15 +75,26 @@ impl Gateway {
         Ok(connection)
     }
 
-    fn sealed(&self, key: &ConnectionKey, proxy: Option<&str>) -> Result<Option<SealedProxy>, GatewayError> {
-        let Some(text) = proxy else { return Ok(None) };
-        let proxy = Proxy::parse(&self.shared.settings.targets, text)?;
-        Ok(Some(self.shared.vault.seal_proxy(key, &proxy)?))
+    /// What a client sets, with its proxy sealed, where all of it may be.
+    fn settings(&self, key: ConnectionKey, patch: ConnectionPatch) -> Result<ConnectionSettings, GatewayError> {
+        let sealed = |text: String| self.sealed(&key, &text);
+        let proxy = patch.proxy.map(|proxy| proxy.map(sealed).transpose()).transpose()?;
+        if let Some(Some(pace)) = patch.sending {
+            self.shared.settings.sending.check(pace)?;
+        }
+        Ok(ConnectionSettings {
+            key,
+            device_name: patch.device_name,
+            proxy,
+            sending: patch.sending,
+            reject_calls: patch.reject_calls,
+            mark_read: patch.mark_read,
+        })
     }
 
-    fn allowed(&self, sending: Option<Pace>) -> Result<Option<Pace>, GatewayError> {
-        let allowed = sending.map(|pace| self.shared.settings.sending.check(pace));
-        Ok(allowed.transpose()?)
+    fn sealed(&self, key: &ConnectionKey, proxy: &str) -> Result<SealedProxy, GatewayError> {
+        let proxy = Proxy::parse(&self.shared.settings.targets, proxy)?;
+        Ok(self.shared.vault.seal_proxy(key, &proxy)?)
     }
 
     /// Changes what a client may set of a connection. A changed proxy is used at once: an open link is opened anew. So is
@@ -104,31 +106,17 @@ impl Gateway {
         &self,
         client_id: ClientId,
         phone_number: &PhoneNumber,
-        patch: ConnectionPatch,
+        mut patch: ConnectionPatch,
     ) -> Result<Connection, GatewayError> {
         let connection = self.connection(client_id, phone_number).await?;
         if patch == ConnectionPatch::default() {
             return Ok(connection);
         }
-        let key = connection.key();
-        let proxy = match &patch.proxy {
-            // What is there already, without its login as it is shown: nobody means to take that away by it.
-            Some(Some(text)) if Proxy::is_shown_as(text, connection.proxy.as_deref()) => None,
-            Some(proxy) => Some(self.sealed(&key, proxy.as_deref())?),
-            None => None,
-        };
-        let renew = proxy.is_some();
-        let change = ConnectionChange {
-            key,
-            device_name: patch.device_name,
-            proxy,
-            sending: match patch.sending {
-                Some(sending) => Some(self.allowed(sending)?),
-                None => None,
-            },
-            reject_calls: patch.reject_calls,
-            mark_read: patch.mark_read,
-        };
+        // What is there already, without its login as it is shown: nobody means to take that away by it.
+        let is_shown = |text: &String| Proxy::is_shown_as(text, connection.proxy.as_deref());
+        patch.proxy.take_if(|proxy| proxy.as_ref().is_some_and(is_shown));
+        let change = self.settings(connection.key(), patch)?;
+        let renew = change.proxy.is_some();
         let changed = self.shared.persistence.commit(Write::ChangeConnection, change).await?;
         let changed = changed.ok_or(GatewayError::NotFound("connection"))?;
         if renew && let Some(actor) = self.shared.directory.session_actor(&changed.key()) {
@@ -143,14 +131,9 @@ impl Gateway {
     /// # Errors
     /// `NotFound`.
     pub async fn shown(&self, client_id: ClientId, phone_number: &PhoneNumber) -> Result<Shown, GatewayError> {
-        let connection = self.connection(client_id, phone_number).await?;
-        let view = self
-            .shared
-            .directory
-            .session(&connection.key())
-            .map(SessionEntry::truth);
+        let mut connection = self.connection(client_id, phone_number).await?;
         let valid = |(_, expires_at): &(String, Timestamp)| *expires_at > crate::clock::now();
-        let (qr, pair_code) = view.map_or((None, None), |view| (view.qr, view.pair_code));
+        let (qr, pair_code) = (connection.session.qr.take(), connection.session.pair_code.take());
         Ok(Shown {
             connection,
             qr: qr.filter(valid).map(|(qr, expires_at)| Qr { qr, expires_at }),
@@ -203,9 +186,9 @@ impl Gateway {
             loop {
                 changes.mark_unchanged();
                 let connection = self.connection(client_id, phone_number).await?;
-                match connection.status {
+                match connection.session.status {
                     // One that was made a moment ago is on its way there.
-                    ConnectionStatus::Connecting if connection.jid.is_none() => {}
+                    ConnectionStatus::Connecting if connection.session.jid.is_none() => {}
                     _ => return Ok::<_, GatewayError>(connection),
                 }
                 if changes.changed().await.is_err() {
@@ -219,7 +202,7 @@ impl Gateway {
         let session = self.session(&connection).await?;
         match session.call(session::Message::PairCode, Some(PAIR_CODE_DEADLINE)).await {
             Ok(CallResult::Success(Ok(PairCode { code, expires_at }))) => Ok(ShownPairCode { code, expires_at }),
-            Ok(CallResult::Success(Err(PairCodeError::NotPairing))) => Err(not_waiting(connection.status)),
+            Ok(CallResult::Success(Err(PairCodeError::NotPairing))) => Err(not_waiting(connection.session.status)),
             Ok(CallResult::Success(Err(error @ PairCodeError::Refused(_)))) => {
                 Err(GatewayError::Refused(error.to_string()))
             }
@@ -265,19 +248,9 @@ impl Gateway {
         let Some(entry) = self.shared.directory.session(&row.key()) else {
             return row;
         };
-        let restarts = entry.restarts;
-        let view = entry.truth();
         Connection {
-            status: view.status,
-            reason: view.reason,
-            reason_code: view.reason_code,
-            jid: view.jid,
-            push_name: view.push_name,
-            connected_since: view.connected_since,
-            last_event_at: view.last_event_at,
-            reconnect_attempts: view.reconnect_attempts,
-            retry_at: view.retry_at,
-            restarts,
+            restarts: entry.restarts,
+            session: entry.truth(),
             ..row
         }
     }
@@ -288,7 +261,7 @@ impl Gateway {
     /// `NotFound`; `Conflict` when there is none to show.
     pub async fn qr(&self, client_id: ClientId, phone_number: &PhoneNumber) -> Result<Qr, GatewayError> {
         let Shown { connection, qr, .. } = self.shown(client_id, phone_number).await?;
-        qr.ok_or_else(|| GatewayError::no_code("QR", connection.status))
+        qr.ok_or_else(|| GatewayError::no_code("QR", connection.session.status))
     }
 
     /// Starts a connection again after a disconnect, a logout or a failure.

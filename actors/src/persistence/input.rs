@@ -305,41 +305,25 @@ pub(super) async fn step(group: &mut Group<'_>, work: &Work, limit: u32) -> Resu
 }
 
 /// Another secret signs; those before it go on signing for a while.
-pub(super) async fn rotate(group: &mut Group<'_>, rotation: &Rotation, now: Timestamp) -> Result<bool, StoreError> {
-    let Rotation {
-        client_id,
-        webhook_id,
-        sealed_secret,
-        overlap,
-    } = rotation;
-    let others_until = now + *overlap;
+pub(super) async fn rotate(group: &mut Group<'_>, to: &Rotation, now: Timestamp) -> Result<bool, StoreError> {
+    let others_until = now + to.overlap;
     group
-        .add_secret(*client_id, *webhook_id, sealed_secret, others_until, now)
+        .add_secret(to.client_id, to.webhook_id, &to.sealed_secret, others_until, now)
         .await
 }
 
 /// Takes an `Idempotency-Key`, unless it is taken.
 pub(super) async fn claim(group: &mut Group<'_>, claim: &Claim) -> Result<KeyClaim, StoreError> {
-    let Claim {
-        key,
-        idempotency_key,
-        body_hash,
-        at,
-    } = claim;
-    group.claim_key(key, idempotency_key, body_hash, *at).await
+    group
+        .claim_key(&claim.key, &claim.idempotency_key, &claim.body_hash, claim.at)
+        .await
 }
 
 /// Keeps the answer that was given under an `Idempotency-Key`, or gives the key back.
-pub(super) async fn settle(group: &mut Group<'_>, settlement: &Settlement) -> Result<(), StoreError> {
-    let Settlement {
-        key,
-        idempotency_key,
-        claimed_at,
-        answer,
-    } = settlement;
-    match answer {
-        Some(answer) => group.complete_key(key, idempotency_key, answer).await,
-        None => group.release_key(key, idempotency_key, *claimed_at).await,
+pub(super) async fn settle(group: &mut Group<'_>, of: &Settlement) -> Result<(), StoreError> {
+    match &of.answer {
+        Some(answer) => group.complete_key(&of.key, &of.idempotency_key, answer).await,
+        None => group.release_key(&of.key, &of.idempotency_key, of.claimed_at).await,
     }
 }
 
@@ -349,16 +333,11 @@ pub(super) async fn change(
     change: &Change,
     now: Timestamp,
 ) -> Result<Option<Webhook>, StoreError> {
-    let Change {
-        client_id,
-        webhook_id,
-        patch,
-        headers,
-    } = change;
-    if let Some(SealedHeaders { names, sealed }) = headers {
-        group.set_headers(*client_id, *webhook_id, names, sealed, now).await?;
+    let (client, webhook) = (change.client_id, change.webhook_id);
+    if let Some(SealedHeaders { names, sealed }) = &change.headers {
+        group.set_headers(client, webhook, names, sealed, now).await?;
     }
-    group.update_webhook(*client_id, *webhook_id, patch, now).await
+    group.update_webhook(client, webhook, &change.patch, now).await
 }
 
 /// The webhook's row, its secret, and what else was asked for.

@@ -9,9 +9,8 @@ use wharf_domain::{
     WebhookId,
 };
 use wharf_store::{
-    AwaitedId, AwaitedMessage, BulkRenewal, ConnectionChange, ConnectionRecord, DeletedWebhook, Group, KeyChange,
-    KeyClaim, KeysChanged, MediaOutcome, NewConnection, NewEvent, NewOutgoing, Note, OutgoingFile, RecordedEvent,
-    Renewal, StoreError,
+    AwaitedId, AwaitedMessage, BulkRenewal, ConnectionRecord, ConnectionSettings, DeletedWebhook, Group, KeyChange,
+    KeyClaim, KeysChanged, MediaOutcome, NewEvent, NewOutgoing, Note, OutgoingFile, RecordedEvent, Renewal, StoreError,
 };
 
 use super::{
@@ -155,9 +154,9 @@ writes! {
     /// A step of a manual retry of many. Answers how many.
     RenewFailed(BulkStep) -> usize;
     /// A new connection. `None`: it exists.
-    CreateConnection(NewConnection) -> Option<Connection>;
+    CreateConnection(ConnectionSettings) -> Option<Connection>;
     /// A change of what a client may set of a connection. `None`: no such connection.
-    ChangeConnection(ConnectionChange) -> Option<Connection>;
+    ChangeConnection(ConnectionSettings) -> Option<Connection>;
     /// A connection that goes; what it still had to send fails.
     DeleteConnection(ConnectionKey) -> bool;
     /// The beginning of a send under an `Idempotency-Key`.

@@ -17,7 +17,7 @@ use wharf_domain::{
 };
 
 use super::{CONNECT_TIMEOUT, HTTP2_HEADER_BYTES, Poster, PosterError, USER_AGENT, failure, target_of, tls};
-use crate::pace::{Coming, LEAST_PACE, Pace};
+use crate::pace::{Coming, LEAST_PACE, LeastPace};
 
 /// Without a byte, also before the first.
 const SILENCE: Duration = Duration::from_secs(20);
@@ -41,7 +41,7 @@ pub(crate) struct NotFetched {
 pub(crate) struct Fetcher {
     client: Client,
     policy: TargetPolicy,
-    pace: Pace,
+    pace: LeastPace,
 }
 
 /// What is coming.

@@ -195,8 +195,8 @@ async fn on_begin(myself: &ActorRef<Message>, state: &mut State) -> Result<(), A
     };
     state.told.wanted().events.found(shared.store.wanted(key).await?);
     state.told.wanted().settings.found((&row).into());
-    let before = told_last(shared, key, SessionView::of_row(&row));
-    let machine = Session::new(key.phone_number.clone(), SessionView::of_row(&row));
+    let before = told_last(shared, key, row.session.clone());
+    let machine = Session::new(key.phone_number.clone(), row.session);
     let mut machine = machine.with_patience(shared.settings.patience);
     let now = clock::now();
     let effects = machine.start(now, clock::jitter());

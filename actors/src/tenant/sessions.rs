@@ -31,7 +31,7 @@ pub(super) fn start(
         state.announced_again.insert(number);
         return Ok(());
     }
-    let mut view = SessionView::of_row(connection);
+    let mut view = connection.session.clone();
     if view.wanted {
         // Until its actor says otherwise; the row may say `connected` from before.
         (view.status, view.reason_code) = (ConnectionStatus::Connecting, ReasonCode::Starting);

@@ -24,8 +24,7 @@ async fn at_the_queue_limit_messages_stay_at_whatsapp_until_there_is_room() {
         ..settings()
     })
     .await;
-    let client = world.add_client("a").await;
-    let (webhook, link) = world.linked(client.id, &number(1), "/ok").await;
+    let (client, webhook, link) = world.client_with_webhook("/ok").await;
     let other = world.add_client("b").await;
     let (others, others_link) = world.linked(other.id, &number(1), "/other").await;
     // Deliveries make room at once: the limit is on what waits, not on what has come.
@@ -36,7 +35,7 @@ async fn at_the_queue_limit_messages_stay_at_whatsapp_until_there_is_room() {
     }
     world
         .gateway
-        .update_webhook(client.id, webhook.id, toggle(false))
+        .update_webhook(client, webhook.id, toggle(false))
         .await
         .unwrap();
     for n in 0..2 {
@@ -50,16 +49,17 @@ async fn at_the_queue_limit_messages_stay_at_whatsapp_until_there_is_room() {
         "{refused}"
     );
     wait_until("its link ends, and it says why", WITHIN, || async {
-        let shown = world.gateway.connection(client.id, &number(1)).await.unwrap();
-        let says = shown.reason.as_deref() == Some("queue limit reached: 2 events wait for delivery");
-        link.is_closed() && shown.status == ConnectionStatus::Connecting && says
+        let shown = world.gateway.connection(client, &number(1)).await.unwrap();
+        let says = shown.session.reason.as_deref() == Some("queue limit reached: 2 events wait for delivery");
+        link.is_closed() && shown.session.status == ConnectionStatus::Connecting && says
     })
     .await;
     let opened = world.links.counters().opened;
     wait_until("it has tried again", WITHIN, || async {
-        let shown = world.gateway.connection(client.id, &number(1)).await.unwrap();
-        shown.reconnect_attempts >= 1
+        let shown = world.gateway.connection(client, &number(1)).await.unwrap();
+        shown.session.reconnect_attempts >= 1
             && shown
+                .session
                 .reason
                 .is_some_and(|reason| reason.starts_with("queue limit reached"))
     })
@@ -77,10 +77,10 @@ async fn at_the_queue_limit_messages_stay_at_whatsapp_until_there_is_room() {
 
     world
         .gateway
-        .update_webhook(client.id, webhook.id, toggle(true))
+        .update_webhook(client, webhook.id, toggle(true))
         .await
         .unwrap();
-    let link = world.relinked(client.id, &number(1)).await;
+    let link = world.relinked(client, &number(1)).await;
     link.deliver(late()).await.unwrap();
     world.wait_for_events(&webhook, EventStatus::Delivered, 9).await;
     world.gateway.stop().await;
@@ -96,11 +96,10 @@ async fn a_full_queue_does_not_keep_a_number_from_being_unlinked() {
         ..settings()
     })
     .await;
-    let client = world.add_client("a").await;
-    let (webhook, link) = world.linked(client.id, &number(1), "/ok").await;
+    let (client, webhook, link) = world.client_with_webhook("/ok").await;
     world
         .gateway
-        .update_webhook(client.id, webhook.id, toggle(false))
+        .update_webhook(client, webhook.id, toggle(false))
         .await
         .unwrap();
     link.deliver(vec![message("5511000000001", "A", "x")]).await.unwrap();
@@ -109,7 +108,7 @@ async fn a_full_queue_does_not_keep_a_number_from_being_unlinked() {
         .unwrap_err();
     wait_until("its link ends", WITHIN, || async { link.is_closed() }).await;
     let (gateway, of) = (world.gateway.clone(), number(1));
-    let deleting = tokio::spawn(async move { gateway.delete_connection(client.id, &of).await });
+    let deleting = tokio::spawn(async move { gateway.delete_connection(client, &of).await });
     let key = webhook.key();
     let link = world.links.wait_for_link(&key).await;
     link.connect("551180000001:1@s.whatsapp.net", None);

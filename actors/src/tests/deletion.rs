@@ -19,9 +19,8 @@ fn key(client_id: ClientId) -> ConnectionKey {
 
 /// A client with a number whose device has this many keys.
 async fn linked(world: &World, keys: usize) -> ConnectionKey {
-    let client = world.add_client("a").await;
-    world.connected(client.id, &number(1)).await;
-    let key = key(client.id);
+    let (client, _) = world.client_with_number().await;
+    let key = key(client);
     let keeper = world.gateway.key_keeper();
     let cipher = keeper.cipher(&key).unwrap();
     // As a device does: a gateway does not start where it cannot read them.
@@ -71,7 +70,7 @@ async fn one_that_takes_long_is_answered_and_goes_on_and_is_not_begun_twice() {
         .connection(key.client_id, &key.phone_number)
         .await
         .unwrap();
-    assert_eq!(shown.reason_code, ReasonCode::BeingDeleted);
+    assert_eq!(shown.session.reason_code, ReasonCode::BeingDeleted);
     drop(held);
     assert_eq!(delete(WITHIN).await, Ok(Deletion::Done));
     assert_eq!(delete(WITHIN).await, Err(GatewayError::NotFound("connection")));
@@ -100,7 +99,10 @@ async fn one_that_was_cut_short_is_gone_on_with() {
             has_ended(&world, &key).await;
             world.gateway.stop().await;
             let row = world.store.connection(&key).await.unwrap().unwrap();
-            assert_eq!((row.reason_code, row.wanted), (ReasonCode::BeingDeleted, false));
+            assert_eq!(
+                (row.session.reason_code, row.session.wanted),
+                (ReasonCode::BeingDeleted, false)
+            );
             start_again(&mut world).await;
         }
         is_gone(&world, &key).await;
@@ -161,7 +163,7 @@ async fn one_that_waits_for_its_turn_when_the_program_stops_is_gone_on_with() {
     .await;
     world.gateway.stop().await;
     let row = world.store.connection(&key).await.unwrap().unwrap();
-    assert_eq!(row.reason_code, ReasonCode::BeingDeleted);
+    assert_eq!(row.session.reason_code, ReasonCode::BeingDeleted);
     assert!(world.store.any_key().await.unwrap().is_some());
     let counters = world.links.counters();
     assert_eq!((counters.logged_out, counters.forgotten), (0, 0), "{counters:?}");
@@ -224,7 +226,7 @@ async fn one_that_the_store_refuses_is_gone_on_with_when_it_takes_writes_again()
     assert!(world.gateway.ready().await.is_err());
     assert_eq!(world.links.counters().logged_out, 1);
     let row = world.store.connection(&key).await.unwrap().unwrap();
-    assert_eq!(row.status, ConnectionStatus::Connected, "the row does not know");
+    assert_eq!(row.session.status, ConnectionStatus::Connected, "the row does not know");
     drop(blocker);
     drop(writer);
     is_gone(&world, &key).await;

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use ractor::{ActorRef, ActorRuntime, RpcReplyPort, concurrency::oneshot};
 use wharf_domain::{ConnectionKey, Outgoing, outgoing::Pacing, session::SessionView};
-use wharf_store::{ConnectionRecord, NewConnection};
+use wharf_store::{ConnectionRecord, ConnectionSettings};
 use wharf_support::wait_until;
 use wharf_whatsapp::OpenScript;
 
@@ -26,7 +26,7 @@ async fn unseen(world: &World) -> ConnectionKey {
     // Its tenant has read its rows by then.
     world.links.wait_for_link(&key(9)).await;
     let key = key(1);
-    let new = NewConnection::plain(key.clone());
+    let new = ConnectionSettings::none(key.clone());
     let mut writer = world.store.writer().await.unwrap();
     let mut group = writer.begin().await.unwrap();
     let made = group.create_connection(&new, clock::now()).await.unwrap().unwrap();
@@ -34,7 +34,7 @@ async fn unseen(world: &World) -> ConnectionKey {
         key: key.clone(),
         view: SessionView {
             jid: Some(format!("{}:1@s.whatsapp.net", number(1))),
-            ..SessionView::of_row(&made)
+            ..made.session
         },
         updated_at: clock::now(),
     };

@@ -57,8 +57,7 @@ fn bodies(world: &World) -> Vec<Value> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_status_waits_for_the_messages_of_its_chat_and_for_no_other() {
     let world = World::start().await;
-    let client = world.add_client("a").await;
-    let (webhook, link) = world.linked(client.id, &number(1), "/hook").await;
+    let (client, webhook, link) = world.client_with_webhook("/hook").await;
     tell(&world, &webhook, &[EventKind::Message, EventKind::Status]).await;
     // The first answer comes late: what would overtake has all the time for it, and another chat as well.
     let late = Duration::from_secs(5);
@@ -151,8 +150,7 @@ async fn each_change_of_a_connection_is_told_once_in_order() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_tells_that_its_session_failed_and_that_it_starts_again() {
     let mut world = World::start().await;
-    let client = world.add_client("a").await;
-    let (webhook, left) = world.linked(client.id, &number(1), "/ok").await;
+    let (client, webhook, left) = world.client_with_webhook("/ok").await;
     tell(&world, &webhook, &[EventKind::Connection]).await;
     let told = async |world: &World, expected: &[(&str, &str)]| {
         world
@@ -166,7 +164,7 @@ async fn a_connection_tells_that_its_session_failed_and_that_it_starts_again() {
     let session = world.gateway.shared.directory.session_actor(&webhook.key()).unwrap();
     session.cast(session::Message::Crash(Crash::Fail)).unwrap();
     wait_until("its link is closed", WITHIN, || async { left.is_closed() }).await;
-    world.relinked(client.id, &number(1)).await;
+    world.relinked(client, &number(1)).await;
     let failed = [
         ("connecting", "restarting"),
         ("connecting", "starting"),
@@ -175,7 +173,7 @@ async fn a_connection_tells_that_its_session_failed_and_that_it_starts_again() {
     told(&world, &failed).await;
     // A program that stops tells nothing.
     world.restart_with("").await;
-    world.relinked(client.id, &number(1)).await;
+    world.relinked(client, &number(1)).await;
     let started = [("connecting", "starting"), ("connected", "online")];
     told(&world, &[&failed[..], &started[..]].concat()).await;
     world.gateway.stop().await;
@@ -184,19 +182,18 @@ async fn a_connection_tells_that_its_session_failed_and_that_it_starts_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_told_of_a_connection_waits_for_the_store() {
     let world = World::start().await;
-    let client = world.add_client("a").await;
-    let (webhook, link) = world.linked(client.id, &number(1), "/ok").await;
+    let (client, webhook, link) = world.client_with_webhook("/ok").await;
     tell(&world, &webhook, &[EventKind::Connection]).await;
     // Another program holds the database for a moment.
     let mut holder = world.store.writer().await.unwrap();
     let held = holder.begin().await.unwrap();
     link.close(CloseReason::Lost("first".into()));
     world
-        .wait_for_status(client.id, &number(1), ConnectionStatus::Connecting)
+        .wait_for_status(client, &number(1), ConnectionStatus::Connecting)
         .await;
     drop(held);
     drop(holder);
-    world.relinked(client.id, &number(1)).await;
+    world.relinked(client, &number(1)).await;
     world.wait_for_events(&webhook, EventStatus::Delivered, 2).await;
     let requests = world.receiver.wait_for(2, WITHIN).await;
     assert_eq!(requests.len(), 2);
@@ -208,8 +205,7 @@ async fn what_is_told_of_a_connection_waits_for_the_store() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_connection_is_told_of_whichever_chats_are_wanted_and_a_status_by_its_chat() {
     let world = World::start().await;
-    let client = world.add_client("a").await.id;
-    let (webhook, link) = world.linked(client, &number(1), "/ok").await;
+    let (client, webhook, link) = world.client_with_webhook("/ok").await;
     let patch = WebhookPatch {
         chats: Some(ChatKinds::of([ChatKind::Group])),
         ..wants(&EventKind::ALL)

@@ -19,10 +19,9 @@ async fn a_session_that_dies_comes_back_alone() {
 
 async fn a_session_that_dies(how: Crash) {
     let world = World::start().await;
-    let client = world.add_client("a").await;
-    let (broken, _) = world.linked(client.id, &number(1), "/one").await;
-    let (healthy, sibling) = world.linked(client.id, &number(2), "/two").await;
-    let key = ConnectionKey::new(client.id, number(1));
+    let (client, broken, _) = world.client_with_webhook("/one").await;
+    let (healthy, sibling) = world.linked(client, &number(2), "/two").await;
+    let key = ConnectionKey::new(client, number(1));
     let actor = world.gateway.shared.directory.session(&key).unwrap().actor.unwrap();
     actor.cast(session::Message::Crash(how)).unwrap();
     sibling
@@ -33,7 +32,7 @@ async fn a_session_that_dies(how: Crash) {
     let sent = world
         .gateway
         .send(
-            client.id,
+            client,
             &number(2),
             NewMessage::text(number(9).into(), "meanwhile"),
             None,
@@ -43,14 +42,14 @@ async fn a_session_that_dies(how: Crash) {
     assert_eq!(sibling.sent().len(), 1, "the sibling goes on sending");
 
     wait_until("the restart shows", WITHIN, || async {
-        world.gateway.connection(client.id, &number(1)).await.unwrap().restarts == 1
+        world.gateway.connection(client, &number(1)).await.unwrap().restarts == 1
     })
     .await;
     wait_until("its old link is closed", WITHIN, || async {
         world.links.counters().closed >= 1
     })
     .await;
-    let link = world.relinked(client.id, &number(1)).await;
+    let link = world.relinked(client, &number(1)).await;
     link.deliver(vec![message("5511000000001", "B1", "b")]).await.unwrap();
     world.wait_for_events(&broken, EventStatus::Delivered, 1).await;
     assert!(!sibling.is_closed(), "the sibling kept its link");
@@ -90,15 +89,14 @@ async fn what_a_session_said_counts_only_while_its_actor_lives() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_that_keeps_dying_is_parked_visibly() {
     let world = World::start().await;
-    let client = world.add_client("a").await;
-    let (webhook, _link) = world.linked(client.id, &number(1), "/ok").await;
+    let (client, webhook, _link) = world.client_with_webhook("/ok").await;
     let patch = WebhookPatch {
         events: Some(EventKinds::of([EventKind::Connection])),
         ..WebhookPatch::default()
     };
-    let changed = world.gateway.update_webhook(client.id, webhook.id, patch).await;
+    let changed = world.gateway.update_webhook(client, webhook.id, patch).await;
     changed.unwrap();
-    let key = ConnectionKey::new(client.id, number(1));
+    let key = ConnectionKey::new(client, number(1));
     for restarts in 1..=6 {
         let actor = wait_until("the session runs", WITHIN, || async {
             let entry = world.gateway.shared.directory.session(&key).unwrap();
@@ -108,17 +106,23 @@ async fn a_session_that_keeps_dying_is_parked_visibly() {
         let how = Crash::BOTH[usize::try_from(restarts).unwrap() % 2];
         actor.cast(session::Message::Crash(how)).unwrap();
         wait_until("the failure is seen", WITHIN, || async {
-            world.gateway.connection(client.id, &number(1)).await.unwrap().restarts == restarts
+            world.gateway.connection(client, &number(1)).await.unwrap().restarts == restarts
         })
         .await;
     }
     world
-        .wait_for_status(client.id, &number(1), ConnectionStatus::Failed)
+        .wait_for_status(client, &number(1), ConnectionStatus::Failed)
         .await;
-    let shown = world.gateway.connection(client.id, &number(1)).await.unwrap();
-    assert!(shown.reason.unwrap().starts_with("parked after repeated failures"));
-    assert_eq!(shown.reason_code, ReasonCode::Parked);
-    assert!(shown.retry_at.unwrap() > crate::clock::now());
+    let shown = world.gateway.connection(client, &number(1)).await.unwrap();
+    assert!(
+        shown
+            .session
+            .reason
+            .unwrap()
+            .starts_with("parked after repeated failures")
+    );
+    assert_eq!(shown.session.reason_code, ReasonCode::Parked);
+    assert!(shown.session.retry_at.unwrap() > crate::clock::now());
     wait_until("it is told", WITHIN, || async {
         let events = world.events(&webhook).await;
         events.iter().any(|event| event.payload.get().contains("\"parked\""))
@@ -136,8 +140,7 @@ async fn a_delivery_that_dies_comes_back_with_its_events_and_counter() {
 
 async fn a_delivery_that_dies(how: Crash) {
     let world = World::start().await;
-    let client = world.add_client("a").await;
-    let (webhook, link) = world.linked(client.id, &number(1), "/hook").await;
+    let (client, webhook, link) = world.client_with_webhook("/hook").await;
     world.receiver.script("/hook", [Reply::Status(404), Reply::Status(500)]);
     link.deliver(vec![message("5511000000001", "M1", "1")]).await.unwrap();
     world.wait_for_events(&webhook, EventStatus::Failed, 1).await;
@@ -214,8 +217,7 @@ async fn the_tenants_actor_comes_back_with_everything() {
 
 async fn the_tenants_actor(how: Crash) {
     let world = World::start().await;
-    let client = world.add_client("a").await;
-    let (webhook, old) = world.linked(client.id, &number(1), "/ok").await;
+    let (client, webhook, old) = world.client_with_webhook("/ok").await;
     old.deliver(vec![message("5511000000001", "M0", "0")]).await.unwrap();
     world.wait_for_events(&webhook, EventStatus::Delivered, 1).await;
     let tenants = ractor::call_t!(world.gateway.root, root::Message::Tenants, 30_000)
@@ -223,7 +225,7 @@ async fn the_tenants_actor(how: Crash) {
         .unwrap();
     tenants.cast(tenants::Message::Crash(how)).unwrap();
     closed(&old).await;
-    let link = world.relinked(client.id, &number(1)).await;
+    let link = world.relinked(client, &number(1)).await;
     link.deliver(vec![message("5511000000001", "M1", "1")]).await.unwrap();
     world.wait_for_events(&webhook, EventStatus::Delivered, 2).await;
     world.gateway.stop().await;
@@ -258,8 +260,7 @@ async fn a_tree_without_its_tenants_or_its_writer_is_not_ready() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn persistence_that_dies_loses_nothing() {
     let world = World::start().await;
-    let client = world.add_client("a").await;
-    let (webhook, link) = world.linked(client.id, &number(1), "/ok").await;
+    let (client, webhook, link) = world.client_with_webhook("/ok").await;
     for round in 0..6 {
         world
             .gateway
@@ -338,8 +339,7 @@ async fn created_by_a_dead_persistence(world: &World, client_id: ClientId, phone
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_that_takes_no_writes_is_said_and_it_all_resumes() {
     let world = World::start().await;
-    let client = world.add_client("a").await;
-    let (webhook, link) = world.linked(client.id, &number(1), "/ok").await;
+    let (client, webhook, link) = world.client_with_webhook("/ok").await;
     let mut writer = world.store.writer().await.unwrap();
     let blocker = writer.begin().await.unwrap();
     let refused = tokio::spawn({
@@ -369,8 +369,7 @@ async fn a_store_that_takes_no_writes_is_said_and_it_all_resumes() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_whose_connection_is_deleted_meanwhile_says_so() {
     let world = World::start().await;
-    let client = world.add_client("a").await.id;
-    let link = world.connected(client, &number(1)).await;
+    let (client, link) = world.client_with_number().await;
     // Nothing is heard of it even when its link ends.
     link.on_send(SendScript::Slow(WITHIN));
     let of = number(1);

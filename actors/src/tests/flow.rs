@@ -11,8 +11,7 @@ use crate::{Gateway, GatewayError, clock};
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_is_committed_then_delivered() {
     let world = World::start().await;
-    let client = world.add_client("a").await;
-    let (webhook, link) = world.linked(client.id, &number(1), "/ok").await;
+    let (client, webhook, link) = world.client_with_webhook("/ok").await;
     link.deliver(vec![message("5511999999999", "M1", "hello")])
         .await
         .unwrap();
@@ -45,8 +44,7 @@ async fn a_message_is_committed_then_delivered() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failure_is_retried_on_schedule_and_survives_a_restart() {
     let world = World::start().await;
-    let client = world.add_client("a").await;
-    let (webhook, link) = world.linked(client.id, &number(1), "/hook").await;
+    let (client, webhook, link) = world.client_with_webhook("/hook").await;
     world.receiver.always("/hook", Reply::Status(503));
     link.deliver(vec![
         message("5511999999999", "M1", "1"),
@@ -90,8 +88,7 @@ async fn a_failure_is_retried_on_schedule_and_survives_a_restart() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn chats_do_not_wait_for_each_other_and_manual_retry_begins_anew() {
     let world = World::start().await;
-    let client = world.add_client("a").await;
-    let (webhook, link) = world.linked(client.id, &number(1), "/hook").await;
+    let (client, webhook, link) = world.client_with_webhook("/hook").await;
     world.receiver.script("/hook", [Reply::Status(404)]);
     link.deliver(vec![message("5511000000001", "M1", "1")]).await.unwrap();
     let failed = world.wait_for_events(&webhook, EventStatus::Failed, 1).await.remove(0);
@@ -100,32 +97,22 @@ async fn chats_do_not_wait_for_each_other_and_manual_retry_begins_anew() {
         (Some("Client error (404)"), None)
     );
     assert_eq!(
-        world
-            .gateway
-            .webhook(client.id, webhook.id)
-            .await
-            .unwrap()
-            .failure_count,
+        world.gateway.webhook(client, webhook.id).await.unwrap().failure_count,
         1
     );
     link.deliver(vec![message("5511000000002", "M2", "2")]).await.unwrap();
     world.wait_for_events(&webhook, EventStatus::Delivered, 1).await;
     assert_eq!(
-        world
-            .gateway
-            .webhook(client.id, webhook.id)
-            .await
-            .unwrap()
-            .failure_count,
+        world.gateway.webhook(client, webhook.id).await.unwrap().failure_count,
         0
     );
 
-    let renewed = world.gateway.retry_event(client.id, failed.id, false).await.unwrap();
+    let renewed = world.gateway.retry_event(client, failed.id, false).await.unwrap();
     assert_eq!(renewed.id, failed.id);
     world.wait_for_events(&webhook, EventStatus::Delivered, 2).await;
-    let again = world.gateway.retry_event(client.id, failed.id, false).await;
+    let again = world.gateway.retry_event(client, failed.id, false).await;
     assert!(matches!(again, Err(GatewayError::Conflict(_))), "{again:?}");
-    world.gateway.retry_event(client.id, failed.id, true).await.unwrap();
+    world.gateway.retry_event(client, failed.id, true).await.unwrap();
     wait_until("the forced retry arrives", WITHIN, || async {
         world.receiver.count() == 4
     })
@@ -136,39 +123,38 @@ async fn chats_do_not_wait_for_each_other_and_manual_retry_begins_anew() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_inactive_webhook_keeps_its_events_and_a_deleted_one_ends_them() {
     let world = World::start().await;
-    let client = world.add_client("a").await;
-    let (webhook, link) = world.linked(client.id, &number(1), "/ok").await;
+    let (client, webhook, link) = world.client_with_webhook("/ok").await;
     let toggle = |on| WebhookPatch {
         is_active: Some(on),
         ..WebhookPatch::default()
     };
     world
         .gateway
-        .update_webhook(client.id, webhook.id, toggle(false))
+        .update_webhook(client, webhook.id, toggle(false))
         .await
         .unwrap();
     link.deliver(vec![message("5511000000001", "M1", "1")]).await.unwrap();
     let waiting = world.events(&webhook).await.remove(0);
-    let refused = world.gateway.retry_event(client.id, waiting.id, false).await;
+    let refused = world.gateway.retry_event(client, waiting.id, false).await;
     assert!(matches!(refused, Err(GatewayError::Conflict(_))), "{refused:?}");
     assert_eq!(world.receiver.count(), 0);
     world
         .gateway
-        .update_webhook(client.id, webhook.id, toggle(true))
+        .update_webhook(client, webhook.id, toggle(true))
         .await
         .unwrap();
     world.wait_for_events(&webhook, EventStatus::Delivered, 1).await;
 
     world
         .gateway
-        .update_webhook(client.id, webhook.id, toggle(false))
+        .update_webhook(client, webhook.id, toggle(false))
         .await
         .unwrap();
     link.deliver(vec![message("5511000000001", "M2", "2")]).await.unwrap();
-    world.gateway.delete_webhook(client.id, webhook.id).await.unwrap();
+    world.gateway.delete_webhook(client, webhook.id).await.unwrap();
     let ended = world.wait_for_events(&webhook, EventStatus::Failed, 1).await.remove(0);
     assert_eq!(ended.error.as_deref(), Some("webhook deleted"));
-    let gone = world.gateway.webhook(client.id, webhook.id).await;
+    let gone = world.gateway.webhook(client, webhook.id).await;
     assert_eq!(gone.unwrap_err(), GatewayError::NotFound("webhook"));
     // Without a webhook a message is taken and not kept.
     link.deliver(vec![message("5511000000001", "M3", "3")]).await.unwrap();
@@ -179,8 +165,7 @@ async fn an_inactive_webhook_keeps_its_events_and_a_deleted_one_ends_them() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stopped_gateway_leaves_nothing_behind() {
     let world = World::start().await;
-    let client = world.add_client("a").await.id;
-    let (webhook, link) = world.linked(client, &number(1), "/ok").await;
+    let (client, webhook, link) = world.client_with_webhook("/ok").await;
     link.deliver(vec![message("5511999999999", "M1", "hello")])
         .await
         .unwrap();

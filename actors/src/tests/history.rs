@@ -74,12 +74,11 @@ async fn history_goes_in_small_steps_while_messages_come_and_go() {
         ..settings()
     })
     .await;
-    let client = world.add_client("a").await;
-    let (webhook, link) = world.linked(client.id, &number(1), "/ok").await;
-    let idle = world.webhook(client.id, &number(2), "/idle").await;
+    let (client, webhook, link) = world.client_with_webhook("/ok").await;
+    let idle = world.webhook(client, &number(2), "/idle").await;
     world
         .gateway
-        .update_webhook(client.id, idle.id, toggle(false))
+        .update_webhook(client, idle.id, toggle(false))
         .await
         .unwrap();
     history(&world, &webhook, 40, 1_500, Some(EventStatus::Delivered)).await;
@@ -110,14 +109,14 @@ async fn history_goes_in_small_steps_while_messages_come_and_go() {
     );
 
     // Deleted a moment ago: the row stays for a day, then goes when its history is gone.
-    world.gateway.delete_webhook(client.id, idle.id).await.unwrap();
+    world.gateway.delete_webhook(client, idle.id).await.unwrap();
     let days = |days: i64| Timestamp(clock::now().0 + days * 86_400_000);
     let mut retention = Retention::default();
     let report = retention.round(&world.gateway.shared, clock::now()).await.unwrap();
     assert_eq!((report.events, report.webhooks), (5, 0));
     let report = retention.round(&world.gateway.shared, days(2)).await.unwrap();
     assert_eq!(report.webhooks, 1);
-    assert_eq!(world.store.webhook(client.id, idle.id).await.unwrap(), None);
+    assert_eq!(world.store.webhook(client, idle.id).await.unwrap(), None);
 
     // A clock that leaps by years removes nothing.
     let report = retention.round(&world.gateway.shared, days(4_000)).await.unwrap();

@@ -14,8 +14,7 @@ use crate::{
 /// A world whose only event was delivered.
 async fn delivered() -> (World, Webhook) {
     let world = World::start().await;
-    let client = world.add_client("a").await;
-    let (webhook, link) = world.linked(client.id, &number(1), "/ok").await;
+    let (client, webhook, link) = world.client_with_webhook("/ok").await;
     link.deliver(vec![message("5511999999999", "M1", "1")]).await.unwrap();
     world.wait_for_delivered(&webhook, 1).await;
     world.cleaned().await;

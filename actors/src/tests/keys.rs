@@ -32,9 +32,8 @@ fn put(keys: &KeyStore, of: &ConnectionKey, name: &str, value: &[u8]) -> KeyChan
 
 /// A client with a linked number.
 async fn linked(world: &World) -> (ConnectionKey, wharf_whatsapp::ScriptedHandle) {
-    let client = world.add_client("a").await;
-    let (_, link) = world.linked(client.id, &number(1), "/ok").await;
-    let of = ConnectionKey::new(client.id, number(1));
+    let (client, _, link) = world.client_with_webhook("/ok").await;
+    let of = ConnectionKey::new(client, number(1));
     (of, link)
 }
 

@@ -44,8 +44,7 @@ async fn told_in(world: &World, webhook: &Webhook, chat: &str) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failure_lies_in_the_chat_as_whatsapp_names_it() {
     let world = World::start().await;
-    let client = world.add_client("a").await.id;
-    let (webhook, link) = world.linked(client, &number(1), "/ok").await;
+    let (client, webhook, link) = world.client_with_webhook("/ok").await;
     let patch = WebhookPatch {
         events: Some(EventKinds::of([EventKind::Status])),
         ..WebhookPatch::default()
@@ -73,8 +72,7 @@ async fn a_failure_lies_in_the_chat_as_whatsapp_names_it() {
 async fn what_goes_to_a_number_and_to_its_hidden_id_keeps_its_order() {
     const HIDDEN: &str = "100000000000007@lid";
     let world = World::start().await;
-    let client = world.add_client("a").await.id;
-    let link = world.connected(client, &number(1)).await;
+    let (client, link) = world.client_with_number().await;
     link.names_chat(TO, NAMED);
     link.names_chat(HIDDEN, NAMED);
     link.on_send(SendScript::Hang);
@@ -97,8 +95,7 @@ async fn what_goes_to_a_number_and_to_its_hidden_id_keeps_its_order() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_row_that_is_written_while_its_session_dies_is_not_left_waiting() {
     let world = World::start().await;
-    let client = world.add_client("a").await.id;
-    world.connected(client, &number(1)).await;
+    let (client, _) = world.client_with_number().await;
     let key = ConnectionKey::new(client, number(1));
     let actor = world.gateway.shared.directory.session(&key).unwrap().actor.unwrap();
     let (reply, _answer) = ractor::concurrency::oneshot();

@@ -62,10 +62,9 @@ fn with(message: IncomingMessage, details: Details) -> IncomingMessage {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_comes_in_is_marked_where_that_is_wanted() {
     let world = World::start().await;
-    let client = world.add_client("a").await;
-    let (_, link) = world.linked(client.id, &number(1), "/ok").await;
+    let (client, _, link) = world.client_with_webhook("/ok").await;
     link.deliver(vec![message(A, "OFF", "x")]).await.unwrap();
-    set(&world, client.id, &number(1), true).await;
+    set(&world, client, &number(1), true).await;
     let history = Details {
         history: true,
         ..Details::default()
@@ -123,9 +122,9 @@ async fn what_comes_in_is_marked_where_that_is_wanted() {
     expected.insert(0, (GROUP.to_owned(), writer, "G1".to_owned()));
     assert_eq!(marked(&link, "A3").await, expected);
 
-    set(&world, client.id, &number(1), false).await;
+    set(&world, client, &number(1), false).await;
     link.deliver(vec![message(A, "OFF AGAIN", "x")]).await.unwrap();
-    set(&world, client.id, &number(1), true).await;
+    set(&world, client, &number(1), true).await;
     link.deliver(vec![message(A, "A4", "x")]).await.unwrap();
     expected.extend(of(A, &["A4"]));
     assert_eq!(marked(&link, "A4").await, expected);
@@ -135,11 +134,10 @@ async fn what_comes_in_is_marked_where_that_is_wanted() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_not_kept_is_not_marked() {
     let world = World::start().await;
-    let client = world.add_client("a").await;
-    let link = world.connected(client.id, &number(1)).await;
-    set(&world, client.id, &number(1), true).await;
+    let (client, link) = world.client_with_number().await;
+    set(&world, client, &number(1), true).await;
     link.deliver(vec![message(A, "NO WEBHOOK", "x")]).await.unwrap();
-    world.webhook(client.id, &number(1), "/ok").await;
+    world.webhook(client, &number(1), "/ok").await;
     let directory = &world.gateway.shared.directory;
     let persistence = directory.persistence();
     directory.publish_persistence(None);
@@ -154,9 +152,8 @@ async fn what_is_not_kept_is_not_marked() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_comes_before_the_link_is_up_is_marked_together_then() {
     let world = World::start().await;
-    let client = world.add_client("a").await;
-    let (_, link) = world.linked(client.id, &number(1), "/ok").await;
-    set(&world, client.id, &number(1), true).await;
+    let (client, _, link) = world.client_with_webhook("/ok").await;
+    set(&world, client, &number(1), true).await;
     link.catches_up();
     for n in 0..600 {
         let one = vec![message(A, &format!("M{n:03}"), "x")];

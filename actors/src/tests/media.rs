@@ -107,8 +107,7 @@ fn files_below(directory: &Path) -> usize {
 async fn a_file_is_kept_and_linked_before_its_event_goes_out() {
     let host = Host::start().await;
     let world = World::start_with(with_media(&host, MediaSettings::default())).await;
-    let client = world.add_client("a").await.id;
-    let (webhook, link_) = world.linked(client, &number(1), "/ok").await;
+    let (client, webhook, link_) = world.client_with_webhook("/ok").await;
     let message = picture(&host, "5511999999999", "M1", 100_000);
     link_.deliver(vec![message.clone()]).await.unwrap();
     let events = world.wait_for_events(&webhook, EventStatus::Delivered, 1).await;
@@ -151,8 +150,7 @@ async fn a_file_is_kept_and_linked_before_its_event_goes_out() {
 async fn a_download_holds_its_own_chat_only() {
     let host = Host::start().await;
     let world = World::start_with(with_media(&host, MediaSettings::default())).await;
-    let client = world.add_client("a").await.id;
-    let (webhook, link) = world.linked(client, &number(1), "/ok").await;
+    let (client, webhook, link) = world.client_with_webhook("/ok").await;
     let slow = picture(&host, "5511999999999", "M1", 1000);
     let path = path_of(&slow);
     host.script(&path, [Act::Hang]);
@@ -195,8 +193,7 @@ async fn small_files_go_out_in_the_event_and_a_full_client_gets_none() {
         ..MediaSettings::default()
     };
     let world = World::start_with(with_media(&host, more)).await;
-    let client = world.add_client("a").await.id;
-    let (webhook, link) = world.linked(client, &number(1), "/ok").await;
+    let (client, webhook, link) = world.client_with_webhook("/ok").await;
     let chat = "5511999999999";
     for (place, size) in [64, 65, 9000, 900, 800].into_iter().enumerate() {
         let message = picture(&host, chat, &format!("M{place}"), size);
@@ -219,8 +216,7 @@ async fn small_files_go_out_in_the_event_and_a_full_client_gets_none() {
 async fn files_go_when_their_time_has_passed_and_with_their_client() {
     let host = Host::start().await;
     let world = World::start_with(with_media(&host, MediaSettings::default())).await;
-    let client = world.add_client("a").await.id;
-    let (webhook, number_1) = world.linked(client, &number(1), "/ok").await;
+    let (client, webhook, number_1) = world.client_with_webhook("/ok").await;
     let pictures = [1, 2].map(|n| picture(&host, &format!("551199999999{n}"), &format!("M{n}"), 100));
     number_1.deliver(pictures.to_vec()).await.unwrap();
     world.wait_for_events(&webhook, EventStatus::Delivered, 2).await;
@@ -276,8 +272,7 @@ async fn nothing_is_downloaded_when_that_is_switched_off() {
         ..MediaSettings::default()
     };
     let world = World::start_with(with_media(&host, off)).await;
-    let client = world.add_client("a").await.id;
-    let (webhook, link) = world.linked(client, &number(1), "/ok").await;
+    let (client, webhook, link) = world.client_with_webhook("/ok").await;
     link.deliver(vec![picture(&host, "5511999999999", "M1", 100)])
         .await
         .unwrap();

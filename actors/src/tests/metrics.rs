@@ -25,15 +25,14 @@ async fn until(world: &World, line: &str, wanted: f64) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_happens_is_counted_and_what_is_there_is_told() {
     let world = World::start().await;
-    let client = world.add_client("a").await;
-    let (webhook, link) = world.linked(client.id, &number(1), "/hook").await;
+    let (client, webhook, link) = world.client_with_webhook("/hook").await;
     world.receiver.script("/hook", [Reply::Status(200), Reply::Status(404)]);
     for id in ["M1", "M2"] {
         link.deliver(vec![message("5511999999999", id, "1")]).await.unwrap();
     }
     world.wait_for_events(&webhook, EventStatus::Failed, 1).await;
     let sent = NewMessage::text("5511999999999".parse().unwrap(), "1");
-    world.gateway.send(client.id, &number(1), sent, None).await.unwrap();
+    world.gateway.send(client, &number(1), sent, None).await.unwrap();
 
     let text = world.gateway.metrics().await.unwrap();
     assert!(text.ends_with("# EOF\n") && !text.contains("55119"), "{text}");
@@ -63,7 +62,7 @@ async fn what_happens_is_counted_and_what_is_there_is_told() {
 
     link.close(CloseReason::Lost("the socket broke".into()));
     until(&world, "wharf_links_lost_total{reason=\"link_lost\"}", 1.0).await;
-    world.relinked(client.id, &number(1)).await;
+    world.relinked(client, &number(1)).await;
     until(&world, "wharf_connections{status=\"connected\"}", 1.0).await;
     let session = world
         .gateway

@@ -118,8 +118,7 @@ fn sent(link: &ScriptedHandle) -> MediaMessage {
 async fn what_lies_on_the_disk_and_what_is_uploaded_is_encrypted() {
     let host = Host::start().await;
     let world = World::start_with(sending_to(&host)).await;
-    let client = world.add_client("a").await.id;
-    let link = world.connected(client, &number(1)).await;
+    let (client, link) = world.client_with_number().await;
     host.script([Act::Hang]);
     let queued = world.sends_file(client, &[b'p'; 5000], false).await.unwrap();
     wait_until("it is being uploaded", WITHIN, || async { host.uploads().len() == 1 }).await;
@@ -146,8 +145,7 @@ async fn what_lies_on_the_disk_and_what_is_uploaded_is_encrypted() {
 async fn a_file_goes_out_as_what_its_name_and_its_tracks_say() {
     let host = Host::start().await;
     let world = World::start_with(sending_to(&host)).await;
-    let client = world.add_client("a").await.id;
-    let link = world.connected(client, &number(1)).await;
+    let (client, link) = world.client_with_number().await;
     let sound = b"\0\0\0\x10ftypmp42\0\0\0\0\0\0\0\x08moov";
     for (kind, name, bytes, mime) in [
         (FileType::Document, "a.csv", &b"BMW,1"[..], "text/csv"),
@@ -170,8 +168,7 @@ async fn a_file_goes_out_as_what_its_name_and_its_tracks_say() {
 async fn what_lets_us_upload_is_asked_for_anew_and_a_broken_upload_goes_on_where_it_was() {
     let host = Host::start().await;
     let world = World::start_with(sending_to(&host)).await;
-    let client = world.add_client("a").await.id;
-    let _link = world.connected(client, &number(1)).await;
+    let (client, _) = world.client_with_number().await;
     host.script([Act::Status(403), Act::BreakOff(2000)]);
     let queued = world.sends_file(client, &[1; 5000], false).await.unwrap();
     world.becomes(client, &queued.message_id, SendStatus::Sent).await;
@@ -202,8 +199,7 @@ async fn what_lets_us_upload_is_asked_for_anew_and_a_broken_upload_goes_on_where
 async fn a_panic_over_a_file_fails_its_message_and_holds_no_chat() {
     let host = Host::start().await;
     let world = World::start_with(sending_to(&host)).await;
-    let client = world.add_client("a").await.id;
-    let link = world.connected(client, &number(1)).await;
+    let (client, link) = world.client_with_number().await;
     link.on_send(SendScript::Panic);
     let lost = world.sends_file(client, &[1; 500], false).await.unwrap();
     let failed = world.becomes(client, &lost.message_id, SendStatus::Failed).await;
@@ -219,8 +215,7 @@ async fn a_panic_over_a_file_fails_its_message_and_holds_no_chat() {
 async fn a_file_that_cannot_be_opened_for_a_moment_goes_out_after_it() {
     let host = Host::start().await;
     let world = World::start_with(sending_to(&host)).await;
-    let client = world.add_client("a").await.id;
-    let _link = world.connected(client, &number(1)).await;
+    let (client, _) = world.client_with_number().await;
     host.script([Act::Status(500)]);
     let queued = world.sends_file(client, &[1; 5000], false).await.unwrap();
     wait_until("it was tried", WITHIN, || async { host.uploads().len() == 1 }).await;
@@ -276,8 +271,7 @@ async fn a_client_has_no_more_files_under_way_than_it_may() {
 async fn a_picture_that_had_no_turn_is_not_said_to_be_slow() {
     let (host, origin) = (Host::start().await, Receiver::start().await);
     let world = World::start_with(sending_to(&host)).await;
-    let client = world.add_client("a").await.id;
-    world.connected(client, &number(1)).await;
+    let (client, _) = world.client_with_number().await;
     let slots = &world.gateway.shared.media.transfers;
     let held: Vec<_> = std::iter::from_fn(|| slots.take(client, Standing::Sound)).collect();
     assert!(!held.is_empty());
@@ -298,8 +292,7 @@ async fn an_upload_ends_with_the_deadline_of_its_message_and_with_its_connection
     let mut settings = sending_to(&host);
     settings.sending.deadline = Duration::from_secs(5);
     let world = World::start_with(settings).await;
-    let client = world.add_client("a").await.id;
-    world.connected(client, &number(1)).await;
+    let (client, _) = world.client_with_number().await;
     host.script([Act::Hang, Act::Hang]);
     let late = world.sends_file(client, &[1; 500], false).await.unwrap();
     let failed = world.becomes(client, &late.message_id, SendStatus::Failed).await;
@@ -316,8 +309,7 @@ async fn an_upload_ends_with_the_deadline_of_its_message_and_with_its_connection
 async fn a_session_that_dies_takes_its_files_up_again() {
     let (host, origin) = (Host::start().await, Receiver::start().await);
     let world = World::start_with(sending_to(&host)).await;
-    let client = world.add_client("a").await.id;
-    world.connected(client, &number(1)).await;
+    let (client, _) = world.client_with_number().await;
     host.script([Act::Hang]);
     let uploading = world.sends_file(client, &[1; 500], false).await.unwrap();
     // What hangs is to be this upload, and not the next session's.
@@ -357,8 +349,7 @@ async fn a_session_that_dies_takes_its_files_up_again() {
 async fn a_store_that_takes_nothing_for_a_while_loses_no_file() {
     let host = Host::start().await;
     let world = World::start_in("?busy_timeout_ms=200", sending_to(&host)).await;
-    let client = world.add_client("a").await.id;
-    world.connected(client, &number(1)).await;
+    let (client, _) = world.client_with_number().await;
     host.script([Act::Hang]);
     let uploading = world.sends_file(client, &[1; 500], false).await.unwrap();
     host.has_one().await;

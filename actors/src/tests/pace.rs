@@ -33,8 +33,7 @@ async fn a_numbers_own_pace_counts_at_once_for_what_waits_already_and_is_kept() 
         ..settings()
     })
     .await;
-    let client = world.add_client("a").await.id;
-    let link = world.connected(client, &number(1)).await;
+    let (client, link) = world.client_with_number().await;
     assert_eq!(
         world.gateway.connection(client, &number(1)).await.unwrap().sending,
         None

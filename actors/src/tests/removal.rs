@@ -20,12 +20,11 @@ fn key(client_id: ClientId) -> ConnectionKey {
 
 /// A client with a number whose device is in its row.
 async fn linked(world: &World) -> ConnectionKey {
-    let client = world.add_client("a").await;
-    world.connected(client.id, &number(1)).await;
-    let key = key(client.id);
+    let (client, _) = world.client_with_number().await;
+    let key = key(client);
     wait_until("the device is in the row", WITHIN, || async {
         let row = world.store.connection(&key).await.unwrap().unwrap();
-        row.jid.is_some()
+        row.session.jid.is_some()
     })
     .await;
     key
@@ -122,7 +121,7 @@ async fn a_client_whose_devices_wait_for_their_turn_when_the_program_stops_is_un
     assert_eq!((counters.logged_out, counters.forgotten), (0, 0), "{counters:?}");
     world.store = open_store(&world.dir).await;
     let row = world.store.connection(&key).await.unwrap().unwrap();
-    assert!(row.jid.is_some());
+    assert!(row.session.jid.is_some());
     start_again(&mut world).await;
     is_unlinked(&world).await;
 }

@@ -21,8 +21,7 @@ fn round(world: &World, client: wharf_domain::ClientId) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_idle_delivery_rests_and_a_message_or_a_retry_wakes_it() {
     let world = World::start().await;
-    let client = world.add_client("a").await;
-    let (webhook, link) = world.linked(client.id, &number(1), "/hook").await;
+    let (client, webhook, link) = world.client_with_webhook("/hook").await;
     let directory = &world.gateway.shared.directory;
     assert!(directory.delivery(webhook.id).is_none(), "nothing to do yet");
     world
@@ -30,7 +29,7 @@ async fn an_idle_delivery_rests_and_a_message_or_a_retry_wakes_it() {
         .script("/hook", [Reply::Status(404), Reply::Status(200), Reply::Status(200)]);
     let rests = async || {
         wait_until("the delivery rests", WITHIN, || async {
-            round(&world, client.id);
+            round(&world, client);
             directory.delivery(webhook.id).is_none()
         })
         .await;
@@ -41,7 +40,7 @@ async fn an_idle_delivery_rests_and_a_message_or_a_retry_wakes_it() {
     link.deliver(vec![message("5511999999999", "M2", "2")]).await.unwrap();
     world.wait_for_events(&webhook, EventStatus::Delivered, 1).await;
     rests().await;
-    world.gateway.retry_event(client.id, failed.id, false).await.unwrap();
+    world.gateway.retry_event(client, failed.id, false).await.unwrap();
     let events = world.wait_for_events(&webhook, EventStatus::Delivered, 2).await;
     assert_eq!(
         events.iter().map(|event| event.attempt_count).collect::<Vec<_>>(),
@@ -54,19 +53,14 @@ async fn an_idle_delivery_rests_and_a_message_or_a_retry_wakes_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_delivery_whose_webhook_is_off_rests_with_what_waits() {
     let world = World::start().await;
-    let client = world.add_client("a").await;
-    let (webhook, link) = world.linked(client.id, &number(1), "/ok").await;
+    let (client, webhook, link) = world.client_with_webhook("/ok").await;
     let directory = &world.gateway.shared.directory;
     let toggle = async |on| {
         let patch = WebhookPatch {
             is_active: Some(on),
             ..WebhookPatch::default()
         };
-        world
-            .gateway
-            .update_webhook(client.id, webhook.id, patch)
-            .await
-            .unwrap();
+        world.gateway.update_webhook(client, webhook.id, patch).await.unwrap();
     };
     toggle(false).await;
     link.deliver(vec![message("5511999999999", "M1", "1")]).await.unwrap();
@@ -75,7 +69,7 @@ async fn a_delivery_whose_webhook_is_off_rests_with_what_waits() {
     })
     .await;
     wait_until("it rests", WITHIN, || async {
-        round(&world, client.id);
+        round(&world, client);
         directory.delivery(webhook.id).is_none()
     })
     .await;
@@ -88,8 +82,7 @@ async fn a_delivery_whose_webhook_is_off_rests_with_what_waits() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_retry_that_meets_a_delivery_which_ends_is_done_all_the_same() {
     let world = World::start().await;
-    let client = world.add_client("a").await;
-    let (webhook, link) = world.linked(client.id, &number(1), "/hook").await;
+    let (client, webhook, link) = world.client_with_webhook("/hook").await;
     let directory = &world.gateway.shared.directory;
     for n in 1..=3 {
         world.receiver.script("/hook", [Reply::Status(404), Reply::Status(200)]);
@@ -98,7 +91,7 @@ async fn a_retry_that_meets_a_delivery_which_ends_is_done_all_the_same() {
             .unwrap();
         let failed = world.wait_for_events(&webhook, EventStatus::Failed, 1).await.remove(0);
         directory.delivery(webhook.id).unwrap().kill();
-        world.gateway.retry_event(client.id, failed.id, false).await.unwrap();
+        world.gateway.retry_event(client, failed.id, false).await.unwrap();
         world.wait_for_events(&webhook, EventStatus::Delivered, n).await;
     }
     world.gateway.stop().await;
@@ -107,14 +100,13 @@ async fn a_retry_that_meets_a_delivery_which_ends_is_done_all_the_same() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_retry_for_a_deleted_webhook_does_not_wait_for_the_attempt_under_way() {
     let world = World::start().await;
-    let client = world.add_client("a").await;
-    let (webhook, link) = world.linked(client.id, &number(1), "/hook").await;
+    let (client, webhook, link) = world.client_with_webhook("/hook").await;
     world.receiver.script("/hook", [Reply::Hang]);
     link.deliver(vec![message("5511999999999", "M1", "1")]).await.unwrap();
     world.receiver.wait_for(1, WITHIN).await;
-    world.gateway.delete_webhook(client.id, webhook.id).await.unwrap();
+    world.gateway.delete_webhook(client, webhook.id).await.unwrap();
     let event = world.events(&webhook).await.remove(0);
-    let refused = world.gateway.retry_event(client.id, event.id, false).await;
+    let refused = world.gateway.retry_event(client, event.id, false).await;
     assert!(
         matches!(&refused, Err(GatewayError::Conflict(text)) if text.contains("deleted")),
         "{refused:?}"
@@ -145,10 +137,9 @@ async fn a_retry_of_nothing_wakes_nobody() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_delivery_that_was_to_rest_hears_of_a_new_secret() {
     let world = World::start().await;
-    let client = world.add_client("a").await;
-    let (webhook, link) = world.linked(client.id, &number(1), "/ok").await;
+    let (client, webhook, link) = world.client_with_webhook("/ok").await;
     let directory = &world.gateway.shared.directory;
-    let publish = |delivery| directory.publish_delivery(client.id, webhook.id, delivery);
+    let publish = |delivery| directory.publish_delivery(client, webhook.id, delivery);
     // It has read its secret.
     link.deliver(vec![message("5511999999999", "M1", "1")]).await.unwrap();
     world.wait_for_events(&webhook, EventStatus::Delivered, 1).await;
@@ -157,7 +148,7 @@ async fn a_delivery_that_was_to_rest_hears_of_a_new_secret() {
     publish(None);
     let rotated = world
         .gateway
-        .rotate_secret(client.id, webhook.id, Duration::ZERO)
+        .rotate_secret(client, webhook.id, Duration::ZERO)
         .await
         .unwrap();
     publish(Some(delivery));
@@ -178,8 +169,7 @@ async fn a_delivery_that_was_to_rest_hears_of_a_new_secret() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_delivery_rests_although_the_one_before_died_over_that() {
     let world = World::start().await;
-    let client = world.add_client("a").await;
-    let (webhook, link) = world.linked(client.id, &number(1), "/ok").await;
+    let (client, webhook, link) = world.client_with_webhook("/ok").await;
     let directory = &world.gateway.shared.directory;
     link.deliver(vec![message("5511999999999", "M1", "1")]).await.unwrap();
     world.wait_for_events(&webhook, EventStatus::Delivered, 1).await;
@@ -194,11 +184,11 @@ async fn a_delivery_rests_although_the_one_before_died_over_that() {
         webhook: webhook.id,
         idle: true,
     };
-    directory.tenant(client.id).unwrap().cast(rests).unwrap();
+    directory.tenant(client).unwrap().cast(rests).unwrap();
     link.deliver(vec![message("5511999999999", "M2", "2")]).await.unwrap();
     world.wait_for_events(&webhook, EventStatus::Delivered, 2).await;
     wait_until("the delivery rests", WITHIN, || async {
-        round(&world, client.id);
+        round(&world, client);
         directory.delivery(webhook.id).is_none()
     })
     .await;
@@ -209,22 +199,21 @@ async fn a_delivery_rests_although_the_one_before_died_over_that() {
 async fn no_message_is_lost_or_overtaken_while_its_delivery_goes_to_rest() {
     const MESSAGES: usize = 150;
     let world = World::start().await;
-    let client = world.add_client("a").await;
-    let (webhook, link) = world.linked(client.id, &number(1), "/ok").await;
+    let (client, webhook, link) = world.client_with_webhook("/ok").await;
     for n in 0..MESSAGES {
         let text = format!("{n:03}");
         link.deliver(vec![message("5511999999999", &format!("M{text}"), &text)])
             .await
             .unwrap();
-        round(&world, client.id);
+        round(&world, client);
         if n % 3 == 0 {
             wait_until("all of it so far is delivered", WITHIN, || async {
                 world.receiver.count() > n
             })
             .await;
             // Asked twice before it can answer once.
-            round(&world, client.id);
-            round(&world, client.id);
+            round(&world, client);
+            round(&world, client);
         }
     }
     world.wait_for_events(&webhook, EventStatus::Delivered, MESSAGES).await;
@@ -248,9 +237,8 @@ async fn an_event_that_waits_for_a_slot_is_not_retried_while_its_webhook_is_off(
         ..settings()
     };
     let world = World::start_with(only).await;
-    let client = world.add_client("a").await;
-    let (_, taker) = world.linked(client.id, &number(1), "/hang").await;
-    let (webhook, link) = world.linked(client.id, &number(2), "/ok").await;
+    let (client, _, taker) = world.client_with_webhook("/hang").await;
+    let (webhook, link) = world.linked(client, &number(2), "/ok").await;
     taker.deliver(vec![message("5511999999999", "M1", "1")]).await.unwrap();
     world.receiver.wait_for(1, WITHIN).await;
     link.deliver(vec![message("5511999999999", "M2", "2")]).await.unwrap();
@@ -261,14 +249,14 @@ async fn an_event_that_waits_for_a_slot_is_not_retried_while_its_webhook_is_off(
     })
     .await;
     let waiting = world.events(&webhook).await.remove(0);
-    let retried = world.gateway.retry_event(client.id, waiting.id, false).await;
+    let retried = world.gateway.retry_event(client, waiting.id, false).await;
     assert_eq!(retried.unwrap().attempt_count, 0, "it will be");
     world
         .gateway
-        .update_webhook(client.id, webhook.id, toggle(false))
+        .update_webhook(client, webhook.id, toggle(false))
         .await
         .unwrap();
-    let retried = world.gateway.retry_event(client.id, waiting.id, false).await;
+    let retried = world.gateway.retry_event(client, waiting.id, false).await;
     assert!(matches!(retried, Err(GatewayError::Conflict(_))), "{retried:?}");
     world.gateway.stop().await;
 }

@@ -71,8 +71,7 @@ async fn all(world: &World, client: ClientId) -> Vec<OutgoingMessage> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sent_message_is_a_row_that_follows_its_receipts() {
     let world = World::start().await;
-    let client = world.add_client("a").await.id;
-    let link = world.connected(client, &number(1)).await;
+    let (client, link) = world.client_with_number().await;
     let sent = send(&world, client, text("hello")).await.unwrap();
     assert_eq!((sent.status, sent.to.to_string().as_str()), (SendStatus::Sent, TO));
     assert_eq!(
@@ -136,8 +135,7 @@ async fn failures_are_told_and_kept_with_their_code() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_panic_of_the_client_library_ends_one_message() {
     let world = World::start().await;
-    let client = world.add_client("a").await.id;
-    let link = world.connected(client, &number(1)).await;
+    let (client, link) = world.client_with_number().await;
     link.on_send(SendScript::Panic);
     let lost = send(&world, client, text("lost")).await;
     assert!(matches!(lost, Err(GatewayError::TimedOut(_))), "{lost:?}");
@@ -151,8 +149,7 @@ async fn a_panic_of_the_client_library_ends_one_message() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_restart_what_waited_goes_and_what_was_under_way_is_unknown() {
     let mut world = World::start().await;
-    let client = world.add_client("a").await.id;
-    let link = world.connected(client, &number(1)).await;
+    let (client, link) = world.client_with_number().await;
     link.on_send(SendScript::Hang);
     let hanging = NewMessage {
         wait: false,
@@ -184,8 +181,7 @@ async fn after_a_restart_what_waited_goes_and_what_was_under_way_is_unknown() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn texts_that_came_in_or_went_out_are_passed_on() {
     let world = World::start().await;
-    let client = world.add_client("a").await.id;
-    let (webhook, link) = world.linked(client, &number(1), "/ok").await;
+    let (client, webhook, link) = world.client_with_webhook("/ok").await;
     link.deliver(vec![message("5511777777777", "M1", "pass it on")])
         .await
         .unwrap();
@@ -215,8 +211,7 @@ async fn texts_that_came_in_or_went_out_are_passed_on() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_forward_that_is_repeated_gets_its_answer_also_when_its_source_is_gone() {
     let world = World::start().await;
-    let client = world.add_client("a").await.id;
-    let link = world.connected(client, &number(1)).await;
+    let (client, link) = world.client_with_number().await;
     let source = send(&world, client, text("pass it on")).await.unwrap().message_id;
     let forward = || NewMessage {
         content: NewContent::Forward(ForwardSource::Sent(source.clone())),
@@ -256,7 +251,7 @@ async fn queued_while_the_link_is_gone(world: &World, client: ClientId) -> SentM
     link.close(CloseReason::Lost("gone".into()));
     wait_until("the session has heard of it", WITHIN, || async {
         let now = world.gateway.connection(client, &number(1)).await.unwrap();
-        now.status != ConnectionStatus::Connected
+        now.session.status != ConnectionStatus::Connected
     })
     .await;
     let message = NewMessage {

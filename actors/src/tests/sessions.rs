@@ -42,7 +42,7 @@ async fn a_session_shows_its_qr_code_and_reconnects_until_it_is_told_not_to() {
     world.wait_for_status(client.id, &of, ConnectionStatus::LoggedOut).await;
     let shown = world.gateway.connection(client.id, &of).await.unwrap();
     assert_eq!(
-        (shown.reason.as_deref(), shown.jid),
+        (shown.session.reason.as_deref(), shown.session.jid),
         (Some("unlinked by the phone"), None)
     );
     wait_until("the keys are forgotten", WITHIN, || async {
@@ -85,7 +85,7 @@ async fn the_wrong_phone_is_unlinked() {
         .wait_for_status(client.id, &number(7), ConnectionStatus::Failed)
         .await;
     let shown = world.gateway.connection(client.id, &number(7)).await.unwrap();
-    assert_eq!(shown.reason.as_deref(), Some("wrong number"));
+    assert_eq!(shown.session.reason.as_deref(), Some("wrong number"));
     wait_until("the device is unlinked", WITHIN, || async {
         world.links.counters().logged_out == 1
     })
@@ -156,7 +156,7 @@ async fn a_link_is_opened_with_what_its_client_set_and_anew_when_that_changes() 
         .await
         .unwrap();
     assert_eq!(
-        (same.proxy, same.status),
+        (same.proxy, same.session.status),
         (made.proxy.clone(), ConnectionStatus::Connected)
     );
     assert_eq!((sealed().await, link.is_closed()), (before, false));
@@ -181,7 +181,7 @@ async fn a_link_is_opened_with_what_its_client_set_and_anew_when_that_changes() 
     };
     let changed = world.gateway.update_connection(client, &number(1), name).await.unwrap();
     assert_eq!(
-        (changed.device_name, changed.status),
+        (changed.device_name, changed.session.status),
         (None, ConnectionStatus::Connected)
     );
     let bad = ConnectionPatch {

@@ -76,8 +76,7 @@ async fn not_ready_for(world: &World, long: Duration) {
 async fn a_full_disk_is_said_for_as_long_as_it_is_full_and_then_it_all_resumes() {
     let world = World::start_on("?max_page_count=300").await;
     let ballast = ballast(&world).await;
-    let client = world.add_client("a").await;
-    let (webhook, link) = world.linked(client.id, &number(1), "/ok").await;
+    let (client, webhook, link) = world.client_with_webhook("/ok").await;
     let (taken, error) = deliver_until_refused(&link, 0).await;
     assert!(error.contains("space"), "WhatsApp is not told that we have it: {error}");
     let why = wait_until("the gateway says so", WITHIN, || async {
@@ -168,8 +167,7 @@ async fn inside_another_process_that_holds_the_database() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_another_process_holds_for_a_moment_is_waited_for() {
     let world = World::start().await;
-    let client = world.add_client("a").await;
-    let (webhook, link) = world.linked(client.id, &number(1), "/ok").await;
+    let (client, webhook, link) = world.client_with_webhook("/ok").await;
     let holder = Holder::start(&world);
     let mut offered = tokio::spawn(async move { link.deliver(vec![message("5511000000001", "M1", "1")]).await });
     let early = tokio::time::timeout(Duration::from_millis(700), &mut offered).await;
@@ -184,8 +182,7 @@ async fn a_database_that_another_process_holds_for_a_moment_is_waited_for() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_another_process_holds_for_long_is_said_and_nothing_is_sent_twice() {
     let world = World::start_on("?busy_timeout_ms=200").await;
-    let client = world.add_client("a").await;
-    let (webhook, link) = world.linked(client.id, &number(1), "/slow").await;
+    let (client, webhook, link) = world.client_with_webhook("/slow").await;
     // An attempt is under way when the lock is taken: its outcome finds no way into the store.
     world.receiver.script("/slow", [Reply::Slow(Duration::from_secs(3))]);
     link.deliver(vec![message("5511000000001", "M1", "1")]).await.unwrap();
@@ -240,19 +237,18 @@ async fn what_waits_behind_a_refused_group_is_refused_with_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_read_only_database_is_said_and_takes_no_message() {
     let mut world = World::start().await;
-    let client = world.add_client("a").await;
-    let (webhook, _) = world.linked(client.id, &number(1), "/ok").await;
+    let (client, webhook, _) = world.client_with_webhook("/ok").await;
     world.restart_with("?mode=ro").await;
     let why = wait_until("the gateway says so", WITHIN, || async {
         world.gateway.ready().await.err()
     })
     .await;
     assert!(why.contains("takes no writes") && why.contains("writable"), "{why}");
-    let link = world.relink(client.id, &number(1)).await;
+    let link = world.relink(client, &number(1)).await;
     let refused = link.deliver(vec![message("5511000000001", "M1", "1")]).await;
     assert!(refused.is_err(), "WhatsApp is not told that we have it");
     assert_eq!(
-        world.gateway.webhook(client.id, webhook.id).await.unwrap().id,
+        world.gateway.webhook(client, webhook.id).await.unwrap().id,
         webhook.id,
         "reading goes on"
     );
@@ -262,7 +258,7 @@ async fn a_read_only_database_is_said_and_takes_no_message() {
         world.gateway.ready().await.is_ok()
     })
     .await;
-    let link = world.relink(client.id, &number(1)).await;
+    let link = world.relink(client, &number(1)).await;
     link.deliver(vec![message("5511000000001", "M1", "1")]).await.unwrap();
     world.wait_for_events(&webhook, EventStatus::Delivered, 1).await;
     assert_posted_once(&world, 1);
@@ -287,8 +283,7 @@ async fn a_damaged_database_is_not_ready_any_more_whatever_else_it_takes() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn messages_that_come_one_by_one_leave_the_log_small() {
     let world = World::start().await;
-    let client = world.add_client("a").await;
-    let (_webhook, link) = world.linked(client.id, &number(1), "/hook").await;
+    let (client, _webhook, link) = world.client_with_webhook("/hook").await;
     for n in 0..700 {
         let one = message("5511000000001", &format!("M{n}"), "text");
         link.deliver(vec![one]).await.unwrap();

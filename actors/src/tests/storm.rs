@@ -21,7 +21,9 @@ const BACK_WITHIN: Duration = Duration::from_secs(60);
 
 async fn with_status(world: &World, client: ClientId, status: ConnectionStatus) -> usize {
     let all = world.gateway.connections(client, &ByNumber::ALL).await.unwrap();
-    all.iter().filter(|connection| connection.status == status).count()
+    all.iter()
+        .filter(|connection| connection.session.status == status)
+        .count()
 }
 
 async fn all_connected(world: &World, client: ClientId, within: Duration) {
@@ -66,12 +68,12 @@ async fn a_thousand_sessions_come_back_spread_and_one_link_each() {
     .await;
     let shown = world.gateway.connection(client, &number(7)).await.unwrap();
     assert!(
-        matches!(shown.reason_code, ReasonCode::LinkLost | ReasonCode::Starting),
+        matches!(shown.session.reason_code, ReasonCode::LinkLost | ReasonCode::Starting),
         "{shown:?}"
     );
     wait_until("every session has tried", BACK_WITHIN, || async {
         let all = world.gateway.connections(client, &ByNumber::ALL).await.unwrap();
-        all.iter().all(|connection| connection.reconnect_attempts > 0)
+        all.iter().all(|connection| connection.session.reconnect_attempts > 0)
     })
     .await;
 

@@ -7,7 +7,7 @@ use wharf_domain::{
     ConnectionKey, EventId, EventKind, EventKinds, EventStatus, OwnHeaders, TokenHash, Webhook, WebhookId,
     signing::sign, webhook::WebhookPatch,
 };
-use wharf_store::{NewConnection, NewEvent};
+use wharf_store::{ConnectionSettings, NewEvent};
 use wharf_support::{Reply, wait_until};
 
 use super::world::{WITHIN, World, message, number};
@@ -20,11 +20,10 @@ use crate::{
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_change_is_told_although_nobody_waits_for_its_commit() {
     let world = World::start().await;
-    let client = world.add_client("a").await;
-    let (webhook, link) = world.linked(client.id, &number(1), "/hook").await;
+    let (client, webhook, link) = world.client_with_webhook("/hook").await;
     let (persistence, directory) = (&world.gateway.shared.persistence, &world.gateway.shared.directory);
     let change = |is_active| Change {
-        client_id: client.id,
+        client_id: client,
         webhook_id: webhook.id,
         patch: WebhookPatch {
             is_active: Some(is_active),
@@ -42,14 +41,14 @@ async fn a_change_is_told_although_nobody_waits_for_its_commit() {
     drop(persistence.commit(Write::ChangeWebhook, change(true)));
     world.wait_for_events(&webhook, EventStatus::Delivered, 1).await;
 
-    drop(persistence.commit(Write::DeleteWebhook, (client.id, webhook.id)));
+    drop(persistence.commit(Write::DeleteWebhook, (client, webhook.id)));
     wait_until("its delivery has ended", WITHIN, || async {
         directory.delivery(webhook.id).is_none()
     })
     .await;
 
-    let key = ConnectionKey::new(client.id, number(2));
-    let new = NewConnection::plain(key.clone());
+    let key = ConnectionKey::new(client, number(2));
+    let new = ConnectionSettings::none(key.clone());
     drop(persistence.commit(Write::CreateConnection, new));
     let wait = tokio::time::timeout(WITHIN, world.links.wait_for_link(&key));
     assert!(wait.await.is_ok(), "its session does not start");
@@ -59,8 +58,7 @@ async fn a_change_is_told_although_nobody_waits_for_its_commit() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_wanted_of_a_number_whose_webhook_was_deleted_until_the_next_one() {
     let world = World::start().await;
-    let client = world.add_client("a").await;
-    let (webhook, _link) = world.linked(client.id, &number(1), "/hook").await;
+    let (client, webhook, _link) = world.client_with_webhook("/hook").await;
     let shared = &world.gateway.shared;
     let key = webhook.key();
     let wanted = shared.directory.wanted(&key);
@@ -69,14 +67,14 @@ async fn nothing_is_wanted_of_a_number_whose_webhook_was_deleted_until_the_next_
         events: Some(presence),
         ..WebhookPatch::default()
     };
-    let changed = world.gateway.update_webhook(client.id, webhook.id, patch).await;
+    let changed = world.gateway.update_webhook(client, webhook.id, patch).await;
     changed.unwrap();
     assert_eq!(wanted.get(), presence);
-    world.gateway.delete_webhook(client.id, webhook.id).await.unwrap();
+    world.gateway.delete_webhook(client, webhook.id).await.unwrap();
     assert_eq!(wanted.get(), EventKinds::NONE);
 
     // One goes and another comes in one commit: what is written meanwhile gathers.
-    let old = world.webhook(client.id, &number(1), "/old").await;
+    let old = world.webhook(client, &number(1), "/old").await;
     let mut writer = world.store.writer().await.unwrap();
     let blocker = writer.begin().await.unwrap();
     let id = WebhookId(Uuid::now_v7());
@@ -92,7 +90,7 @@ async fn nothing_is_wanted_of_a_number_whose_webhook_was_deleted_until_the_next_
         sealed_secret,
     };
     let first = shared.persistence.commit(Write::Settle, ());
-    let deleted = shared.persistence.commit(Write::DeleteWebhook, (client.id, old.id));
+    let deleted = shared.persistence.commit(Write::DeleteWebhook, (client, old.id));
     let registered = shared.persistence.commit(Write::RegisterWebhook, registration);
     drop(blocker);
     let (first, deleted, registered) = tokio::join!(first, deleted, registered);
@@ -131,8 +129,7 @@ async fn told(world: &World, webhook: &Webhook) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_new_receivers_headers_are_not_shown_to_the_old_one() {
     let world = World::start().await;
-    let client = world.add_client("a").await;
-    let (webhook, link) = world.linked(client.id, &number(1), "/one").await;
+    let (client, webhook, link) = world.client_with_webhook("/one").await;
     let persistence = &world.gateway.shared.persistence;
     // It stays awake for this one's next attempt.
     world.receiver.script("/one", [Reply::Status(503)]);
@@ -153,7 +150,7 @@ async fn the_new_receivers_headers_are_not_shown_to_the_old_one() {
     let message = message("5511000000002", "M2", "2");
     let new = NewEvent {
         id,
-        payload: message.payload(client.id, &key.phone_number),
+        payload: message.payload(client, &key.phone_number),
         key,
         message,
         created_at: now,
@@ -176,8 +173,7 @@ async fn the_new_receivers_headers_are_not_shown_to_the_old_one() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn new_secrets_are_told_with_the_new_target_although_nobody_waits_for_their_commit() {
     let world = World::start().await;
-    let client = world.add_client("a").await;
-    let (webhook, link) = world.linked(client.id, &number(1), "/hook").await;
+    let (client, webhook, link) = world.client_with_webhook("/hook").await;
     let shared = &world.gateway.shared;
     let mut delivered = 0;
     let mut deliver = async || {
@@ -196,7 +192,7 @@ async fn new_secrets_are_told_with_the_new_target_although_nobody_waits_for_thei
     }
     let (secret, sealed_secret) = shared.vault.make_secret(webhook.id).unwrap();
     let rotation = Rotation {
-        client_id: client.id,
+        client_id: client,
         webhook_id: webhook.id,
         sealed_secret,
         overlap: Duration::ZERO,

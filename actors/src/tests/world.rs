@@ -159,6 +159,19 @@ impl World {
         client
     }
 
+    /// A client whose number 1 is linked.
+    pub(super) async fn client_with_number(&self) -> (ClientId, ScriptedHandle) {
+        let client = self.add_client("a").await.id;
+        (client, self.connected(client, &number(1)).await)
+    }
+
+    /// A client whose number 1 is linked, and has a webhook to `path` of the receiver.
+    pub(super) async fn client_with_webhook(&self, path: &str) -> (ClientId, Webhook, ScriptedHandle) {
+        let client = self.add_client("a").await.id;
+        let (webhook, link) = self.linked(client, &number(1), path).await;
+        (client, webhook, link)
+    }
+
     /// A linked number with a webhook to `path` of the receiver.
     pub(super) async fn linked(&self, client: ClientId, number: &PhoneNumber, path: &str) -> (Webhook, ScriptedHandle) {
         let webhook = self.webhook(client, number, path).await;
@@ -215,7 +228,7 @@ impl World {
             self.gateway
                 .connection(client, number)
                 .await
-                .is_ok_and(|connection| connection.status == status)
+                .is_ok_and(|connection| connection.session.status == status)
         })
         .await;
     }

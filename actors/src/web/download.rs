@@ -117,7 +117,7 @@ mod tests {
     use wharf_support::{Receiver, proxy::Proxy as Loopback};
 
     use super::{super::tests::maker, *};
-    use crate::pace::Pace;
+    use crate::pace::LeastPace;
 
     #[tokio::test]
     async fn a_proxy_that_drips_holds_no_turn_and_without_one_all_comes() {
@@ -127,7 +127,7 @@ mod tests {
             key: ConnectionKey::new(ClientId(1), "5511888888888".parse().unwrap()),
             proxy: proxy.and_then(|proxy| Proxy::from_text(&proxy)),
         };
-        let pace = Pace {
+        let pace = LeastPace {
             window: Duration::from_millis(200),
             ..LEAST_PACE
         };

@@ -15,7 +15,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use crate::pace::{Coming, LEAST_PACE, Pace};
+use crate::pace::{Coming, LEAST_PACE, LeastPace};
 
 /// What is read of the file in one go.
 const PIECE: usize = 64 * 1024;
@@ -24,7 +24,7 @@ const PIECE: usize = 64 * 1024;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Patience {
     /// How fast it is to be taken at the least.
-    pub(super) pace: Pace,
+    pub(super) pace: LeastPace,
     /// Until more of it is taken. The kernel holds some megabytes, and asks for more when a third of that has left.
     pub(super) stall: Duration,
     /// Until there is an answer, once all of it is with the kernel.

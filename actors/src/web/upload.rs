@@ -248,7 +248,7 @@ mod tests {
     };
 
     use super::{super::tests::maker, *};
-    use crate::pace::Pace;
+    use crate::pace::LeastPace;
 
     /// A proxy that takes some megabytes, which is more than sockets hold, a little at a time, and answers then.
     async fn upload_to_one_that_takes(bytes: usize, every: Duration) -> Result<Uploaded, UploadError> {
@@ -274,7 +274,7 @@ mod tests {
         file.as_file().set_len(SIZE as u64).unwrap();
         let mut upload = MediaUpload::new(maker(Some("http://127.0.0.1:9/"))).unwrap();
         upload.patience = Patience {
-            pace: Pace {
+            pace: LeastPace {
                 window: Duration::from_millis(500),
                 ..PATIENCE.pace
             },

@@ -16,8 +16,10 @@ use uuid::Uuid;
 use wharf_domain::{
     AWAITS_MEDIA, ChatKinds, Client, ClientId, Connection, ConnectionKey, ConnectionStatus, Courtesy, Event, EventId,
     EventKind, EventKinds, EventStatus, HeaderNames, KEPT_PAYLOAD_BYTES, Metadata, Ordering, PendingEvent, PhoneNumber,
-    Recovery, Timestamp, Webhook, WebhookId, WebhookStatus, courtesy::ClientErrors, outgoing::Pace,
-    session::ReasonCode,
+    Recovery, Timestamp, Webhook, WebhookId, WebhookStatus,
+    courtesy::ClientErrors,
+    outgoing::Pace,
+    session::{ReasonCode, SessionView},
 };
 
 use crate::{RecordedEvent, bulk::Statement};
@@ -122,15 +124,21 @@ pub(crate) fn connection(row: &SqliteRow) -> Result<Connection, sqlx::Error> {
     Ok(Connection {
         client_id: ClientId(row.try_get("client_id")?),
         phone_number: number(row, "phone_number")?,
-        status: word("status", row.try_get("status")?, ConnectionStatus::from_word)?,
-        reason: row.try_get("reason")?,
-        reason_code: word("reason_code", row.try_get("reason_code")?, ReasonCode::from_word)?,
-        jid: row.try_get("jid")?,
-        push_name: row.try_get("push_name")?,
-        connected_since: some_time(row, "connected_since")?,
-        last_event_at: some_time(row, "last_event_at")?,
-        reconnect_attempts: row.try_get("reconnect_attempts")?,
-        retry_at: None,
+        session: SessionView {
+            status: word("status", row.try_get("status")?, ConnectionStatus::from_word)?,
+            reason: row.try_get("reason")?,
+            reason_code: word("reason_code", row.try_get("reason_code")?, ReasonCode::from_word)?,
+            jid: row.try_get("jid")?,
+            push_name: row.try_get("push_name")?,
+            connected_since: some_time(row, "connected_since")?,
+            last_event_at: some_time(row, "last_event_at")?,
+            reconnect_attempts: row.try_get("reconnect_attempts")?,
+            retry_at: None,
+            banned_until: some_time(row, "banned_until")?,
+            wanted: row.try_get("wanted")?,
+            qr: None,
+            pair_code: None,
+        },
         restarts: 0,
         device_name: row.try_get("device_name")?,
         proxy: row.try_get("proxy_shown")?,
@@ -139,8 +147,6 @@ pub(crate) fn connection(row: &SqliteRow) -> Result<Connection, sqlx::Error> {
         mark_read: row.try_get("mark_read")?,
         created_at: time(row, "created_at")?,
         updated_at: time(row, "updated_at")?,
-        wanted: row.try_get("wanted")?,
-        banned_until: some_time(row, "banned_until")?,
     })
 }
 

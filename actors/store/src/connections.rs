@@ -6,7 +6,7 @@ use wharf_domain::{
 };
 
 use crate::{
-    ConnectionChange, ConnectionRecord, Group, NewConnection, SealedProxy, Store, StoreError,
+    ConnectionRecord, ConnectionSettings, Group, SealedProxy, Store, StoreError,
     codec::{self, At, connection, of_number},
     sql,
 };
@@ -75,22 +75,22 @@ impl Group<'_> {
     /// `Rejected` when there is no such client.
     pub async fn create_connection(
         &mut self,
-        new: &NewConnection,
+        new: &ConnectionSettings,
         now: Timestamp,
     ) -> Result<Option<Connection>, StoreError> {
         let other = new.key.phone_number.other_writing();
-        let (shown, sealed) = columns(new.proxy.as_ref());
-        let (per_second, burst) = rates(new.sending);
+        let (shown, sealed) = columns(new.proxy.as_ref().and_then(Option::as_ref));
+        let (per_second, burst) = rates(new.sending.flatten());
         let statement = of_number(sql::CREATE_CONNECTION, &new.key)
             .bind(ConnectionStatus::Connecting.as_str())
             .bind(At(now))
-            .bind(new.device_name.as_deref())
+            .bind(new.device_name.as_ref().and_then(Option::as_deref))
             .bind(shown)
             .bind(sealed)
             .bind(per_second)
             .bind(burst)
-            .bind(new.reject_calls)
-            .bind(new.mark_read)
+            .bind(new.reject_calls.unwrap_or(false))
+            .bind(new.mark_read.unwrap_or(false))
             .bind(other.as_ref().map(PhoneNumber::as_str));
         let row = statement.fetch_optional(self.enter()?).await;
         self.leave(row.and_then(|row| row.as_ref().map(connection).transpose()))
@@ -123,7 +123,7 @@ impl Group<'_> {
     /// As every write.
     pub async fn update_connection(
         &mut self,
-        change: &ConnectionChange,
+        change: &ConnectionSettings,
         now: Timestamp,
     ) -> Result<Option<Connection>, StoreError> {
         let (shown, sealed) = columns(change.proxy.as_ref().and_then(Option::as_ref));

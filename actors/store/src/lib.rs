@@ -64,9 +64,9 @@ pub use polls::POLL_LIFETIME;
 pub use sql::statements;
 pub use store::{ClientsCounted, Store};
 pub use types::{
-    BulkRenewal, ByNumber, ChatFilter, ConnectionChange, ConnectionRecord, Cursor, DeletedWebhook, EventFilter,
-    EventPage, FailedEvents, FailedFilter, KeyClaim, NewConnection, NewEvent, PullCursor, PullPage, PullQuery, Pulled,
-    RecordedEvent, Renewal, SealedProxy, SealedSecret, Space, StoreOptions,
+    BulkRenewal, ByNumber, ChatFilter, ConnectionRecord, ConnectionSettings, Cursor, DeletedWebhook, EventFilter,
+    EventPage, FailedEvents, FailedFilter, KeyClaim, NewEvent, PullCursor, PullPage, PullQuery, Pulled, RecordedEvent,
+    Renewal, SealedProxy, SealedSecret, Space, StoreOptions,
 };
 pub use wharf_domain::delivery::{DueChat, DuePage, DueQuery, DueScope};
 pub use writer::{Group, Writer};

@@ -234,52 +234,36 @@ pub struct SealedProxy {
     pub sealed: Vec<u8>,
 }
 
-/// A connection to be made.
+/// What a client sets of a connection; `None` leaves it as it is, or in a new one as the configuration has it, `Some(None)`
+/// clears it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewConnection {
-    /// Whose, and of which number.
+pub struct ConnectionSettings {
+    /// Which connection.
     pub key: ConnectionKey,
-    /// The device's name on the phone; `None` is that of the configuration.
-    pub device_name: Option<String>,
+    /// The device's name on the phone.
+    pub device_name: Option<Option<String>>,
     /// The way to WhatsApp, if not direct.
-    pub proxy: Option<SealedProxy>,
-    /// How fast it sends; `None` is as the configuration says.
-    pub sending: Option<Pace>,
-    /// Whether it turns down every call as it rings.
-    pub reject_calls: bool,
-    /// Whether it marks messages that come in as read.
-    pub mark_read: bool,
+    pub proxy: Option<Option<SealedProxy>>,
+    /// How fast it sends.
+    pub sending: Option<Option<Pace>>,
+    /// Whether it turns down every call as it rings; it does not unless that is said.
+    pub reject_calls: Option<bool>,
+    /// Whether it marks messages that come in as read; it does not unless that is said.
+    pub mark_read: Option<bool>,
 }
 
-impl NewConnection {
-    /// One that is as the configuration has it.
-    pub fn plain(key: ConnectionKey) -> Self {
+impl ConnectionSettings {
+    /// Nothing is set.
+    pub fn none(key: ConnectionKey) -> Self {
         Self {
             key,
             device_name: None,
             proxy: None,
             sending: None,
-            reject_calls: false,
-            mark_read: false,
+            reject_calls: None,
+            mark_read: None,
         }
     }
-}
-
-/// What a client changes of a connection; `None` leaves it as it is, `Some(None)` clears it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConnectionChange {
-    /// Which connection.
-    pub key: ConnectionKey,
-    /// The device's name on the phone.
-    pub device_name: Option<Option<String>>,
-    /// The way to WhatsApp.
-    pub proxy: Option<Option<SealedProxy>>,
-    /// How fast it sends.
-    pub sending: Option<Option<Pace>>,
-    /// Whether it turns down every call as it rings.
-    pub reject_calls: Option<bool>,
-    /// Whether it marks messages that come in as read.
-    pub mark_read: Option<bool>,
 }
 
 /// A connection's row as its session wants it to be: absolute values, so that writing it twice does no harm.

@@ -18,7 +18,7 @@ use wharf_domain::{
     OutgoingMessage, PhoneNumber, SendStatus, Timestamp, TokenHash, Webhook, WebhookId,
     action::{Action, Done},
     media_link::MediaLink,
-    session::ReasonCode,
+    session::{ReasonCode, SessionView},
     signing::Secret,
     stats::{Queue, WebhookStats, periods},
     webhook::{WebhookPatch, status},

@@ -106,17 +106,12 @@ async fn a_stream_tells_what_is_and_what_changes() {
     listener.hears("2@the-next").await;
     // A mere sign of life says nothing; what comes next does.
     let row = facade.desk.connection.lock().unwrap().clone().unwrap();
-    let alive = wharf_domain::Connection {
-        last_event_at: Some(Timestamp(5)),
-        ..row.clone()
-    };
+    let mut alive = row.clone();
+    alive.session.last_event_at = Some(Timestamp(5));
     *facade.desk.connection.lock().unwrap() = Some(alive);
     changes.send_replace(());
-    let connected = wharf_domain::Connection {
-        status: ConnectionStatus::Connected,
-        reason_code: ReasonCode::Online,
-        ..row
-    };
+    let mut connected = row;
+    (connected.session.status, connected.session.reason_code) = (ConnectionStatus::Connected, ReasonCode::Online);
     *facade.desk.qr.lock().unwrap() = None;
     *facade.desk.connection.lock().unwrap() = Some(connected);
     changes.send_replace(());
@@ -249,7 +244,7 @@ async fn the_long_poll_waits_for_another_code() {
     let same = facade.ask("GET", &format!("{PATH}/qr?wait=1&after=2%40b")).send().await;
     assert_eq!(same.json()["qr"], "2@b", "after the wait what there is");
     *facade.desk.qr.lock().unwrap() = None;
-    facade.desk.connection.lock().unwrap().as_mut().unwrap().status = ConnectionStatus::Connected;
+    facade.desk.connection.lock().unwrap().as_mut().unwrap().session.status = ConnectionStatus::Connected;
     let begun = Instant::now();
     facade.ask("GET", &format!("{PATH}/qr?wait=20")).send().await;
     assert!(begun.elapsed() < Duration::from_secs(20), "no code will come");

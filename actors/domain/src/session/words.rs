@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
+
 use super::{LinkEvent, ReasonCode};
-use crate::{Connection, ConnectionStatus, Timestamp};
+use crate::{ConnectionStatus, Timestamp};
 
 /// How long is waited for WhatsApp.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,54 +134,37 @@ pub enum SessionEffect {
     },
 }
 
-/// What is seen of a session from outside.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What is seen of a session from outside, as the API shows it. The next attempt and the codes are never in a row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SessionView {
     /// Where it stands.
     pub status: ConnectionStatus,
-    /// Why, when there is something to say.
+    /// Why it stands there, when there is something to say.
     pub reason: Option<String>,
     /// The same for machines.
     pub reason_code: ReasonCode,
-    /// The linked device.
+    /// The linked device (`5511999999999:12@s.whatsapp.net`), null before the scan.
     pub jid: Option<String>,
-    /// The account's display name.
+    /// The account's own display name.
     pub push_name: Option<String>,
-    /// Since when it is connected.
+    /// Since when it is connected without a break.
     pub connected_since: Option<Timestamp>,
     /// When the link last reported something.
     pub last_event_at: Option<Timestamp>,
     /// Failed attempts since it was last connected.
     pub reconnect_attempts: u32,
-    /// When the next attempt is made, while it is waited for.
+    /// When the next attempt is made; null when none is waited for.
     pub retry_at: Option<Timestamp>,
     /// The end of a ban: nothing is attempted before, whatever happens.
+    #[serde(skip)]
     pub banned_until: Option<Timestamp>,
-    /// Whether it shall be running.
+    /// Whether it shall run: false after `disconnect`, a logout, or a failure that only `connect` ends.
+    #[serde(skip)]
     pub wanted: bool,
     /// The QR code to scan and its end.
+    #[serde(skip)]
     pub qr: Option<(String, Timestamp)>,
     /// The code to enter on the phone and its end.
+    #[serde(skip)]
     pub pair_code: Option<(String, Timestamp)>,
-}
-
-impl SessionView {
-    /// A row as a view: what is only shown, the next attempt and the codes, is never in a row.
-    pub fn of_row(row: &Connection) -> Self {
-        Self {
-            status: row.status,
-            reason: row.reason.clone(),
-            reason_code: row.reason_code,
-            jid: row.jid.clone(),
-            push_name: row.push_name.clone(),
-            connected_since: row.connected_since,
-            last_event_at: row.last_event_at,
-            reconnect_attempts: row.reconnect_attempts,
-            retry_at: None,
-            banned_until: row.banned_until,
-            wanted: row.wanted,
-            qr: None,
-            pair_code: None,
-        }
-    }
 }

@@ -3,7 +3,7 @@
 //! A PNG is read row by row, and everything else whole, so pixels are bounded: a file of some KiB can say that it is a picture of
 //! gigabytes. What has more, or is broken, is sent without a small one.
 
-use std::io::{BufRead, BufReader, Cursor, Read, Seek, SeekFrom};
+use std::io::{BufReader, Cursor, Read, Seek, SeekFrom};
 
 use image_webp::WebPDecoder;
 use jpeg_encoder::{ColorType, Encoder};
@@ -25,7 +25,7 @@ const WEBP_PIXELS: u64 = 8_000_000;
 const WEBP_MEMORY: usize = 16 << 20;
 /// Bytes of a picture that is looked at: of what is sent as one WhatsApp takes no more, and a document may have a hundred times as
 /// many.
-const MOST_BYTES: u64 = 16 << 20;
+pub(super) const MOST_BYTES: u64 = 16 << 20;
 /// The longest side, in pixels.
 const LONGEST_SIDE: usize = 65_535;
 /// Of the small one: as phones make it.
@@ -41,30 +41,55 @@ pub(super) fn look(file: &mut (impl Read + Seek)) -> Option<Facts> {
     if file.seek(SeekFrom::End(0)).ok()? > MOST_BYTES {
         return None;
     }
-    file.rewind().ok()?;
-    let mut magic = [0; 2];
-    file.read_exact(&mut magic).ok()?;
-    file.rewind().ok()?;
-    match magic {
-        [0xff, 0xd8] => of_jpeg(file),
-        [b'R', b'I'] => of_webp(file),
-        _ => of_png(file),
-    }
+    let mut picture = Picture::open(file)?;
+    let ((width, height), turn) = (picture.size, picture.turn);
+    let shrinking = Shrinking::new(width, height).filter(|_| picture.is_modest);
+    let thumbnail = shrinking.and_then(|mut shrinking| {
+        picture.each_row(|row| shrinking.row(row))?;
+        shrinking.finish().turned(turn).jpeg(QUALITY)
+    });
+    Some(Facts {
+        size: Some(if turn >= 5 { (height, width) } else { (width, height) }),
+        animated: picture.animated,
+        thumbnail,
+        ..Facts::default()
+    })
 }
 
-/// A JPEG of which the headers were read.
-pub(super) struct Jpeg<'a> {
-    decoder: JpegDecoder<ZCursor<&'a [u8]>>,
+/// A JPEG, a PNG or a WebP of which the headers were read.
+pub(super) struct Picture<R: Read + Seek> {
+    decoder: Decoder<R>,
     /// Pixels across and down, as they are stored.
     pub(super) size: (u32, u32),
     /// How the camera was held (the eight values of Exif).
     pub(super) turn: u16,
+    animated: bool,
     /// Whether there are no more pixels than are decoded.
     pub(super) is_modest: bool,
 }
 
-impl<'a> Jpeg<'a> {
-    pub(super) fn open(bytes: &'a [u8]) -> Option<Self> {
+enum Decoder<R: Read + Seek> {
+    Jpeg(Box<JpegDecoder<ZCursor<Vec<u8>>>>),
+    Png(png::Reader<BufReader<R>>),
+    Webp(WebPDecoder<BufReader<R>>),
+}
+
+impl<R: Read + Seek> Picture<R> {
+    pub(super) fn open(mut file: R) -> Option<Self> {
+        let mut magic = [0; 2];
+        file.rewind().ok()?;
+        file.read_exact(&mut magic).ok()?;
+        file.rewind().ok()?;
+        match magic {
+            [0xff, 0xd8] => Self::jpeg(file),
+            [b'R', b'I'] => Self::webp(file),
+            _ => Self::png(file),
+        }
+    }
+
+    fn jpeg(mut file: R) -> Option<Self> {
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).ok()?;
         let options = DecoderOptions::default()
             .set_max_width(LONGEST_SIDE)
             .set_max_height(LONGEST_SIDE)
@@ -73,74 +98,21 @@ impl<'a> Jpeg<'a> {
         let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
         decoder.decode_headers().ok()?;
         let info = decoder.info()?;
-        let size = (u32::from(info.width), u32::from(info.height));
-        let turn = decoder.exif().and_then(|exif| orientation(exif)).unwrap_or(1);
         let most = if info.sof.is_progressive() {
             PROGRESSIVE_PIXELS
         } else {
             JPEG_PIXELS
         };
         Some(Self {
-            decoder,
-            size,
-            turn,
-            is_modest: u64::from(size.0) * u64::from(size.1) <= most,
+            size: (info.width.into(), info.height.into()),
+            turn: decoder.exif().and_then(|exif| orientation(exif)).unwrap_or(1),
+            animated: false,
+            is_modest: u64::from(info.width) * u64::from(info.height) <= most,
+            decoder: Decoder::Jpeg(Box::new(decoder)),
         })
     }
 
-    /// Three bytes for each pixel, row by row.
-    pub(super) fn pixels(&mut self) -> Option<Vec<u8>> {
-        self.decoder.decode().ok()
-    }
-}
-
-fn of_jpeg(file: &mut impl Read) -> Option<Facts> {
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).ok()?;
-    let mut jpeg = Jpeg::open(&bytes)?;
-    let ((width, height), turn) = (jpeg.size, jpeg.turn);
-    let mut facts = Facts {
-        size: Some(if turn >= 5 { (height, width) } else { (width, height) }),
-        ..Facts::default()
-    };
-    if jpeg.is_modest
-        && let Some(pixels) = jpeg.pixels()
-        && let Some(mut shrinking) = Shrinking::new(width, height)
-    {
-        for row in pixels.chunks_exact(width as usize * 3) {
-            shrinking.row(row.as_chunks::<3>().0.iter().copied());
-        }
-        facts.thumbnail = shrinking.finish().turned(turn).jpeg(QUALITY);
-    }
-    Some(facts)
-}
-
-fn of_png(file: &mut (impl Read + Seek)) -> Option<Facts> {
-    let mut png = Png::open(file)?;
-    let mut facts = Facts {
-        size: Some(png.size),
-        ..Facts::default()
-    };
-    if png.is_modest
-        && let Some(mut shrinking) = Shrinking::new(png.size.0, png.size.1)
-    {
-        let read = png.each_row(|row| shrinking.row(row.iter().copied()));
-        facts.thumbnail = read.and_then(|()| shrinking.finish().jpeg(QUALITY));
-    }
-    Some(facts)
-}
-
-/// A PNG of which the headers were read.
-pub(super) struct Png<R: BufRead + Seek> {
-    reader: png::Reader<R>,
-    /// Pixels across and down.
-    pub(super) size: (u32, u32),
-    /// Whether there are no more pixels than are decoded.
-    pub(super) is_modest: bool,
-}
-
-impl<R: Read + Seek> Png<BufReader<R>> {
-    pub(super) fn open(file: R) -> Option<Self> {
+    fn png(file: R) -> Option<Self> {
         let mut decoder = png::Decoder::new(BufReader::new(file));
         decoder.set_transformations(Transformations::normalize_to_color8());
         let reader = decoder.read_info().ok()?;
@@ -152,86 +124,59 @@ impl<R: Read + Seek> Png<BufReader<R>> {
         let modest = u64::from(width) * u64::from(height) <= most && width as usize <= LONGEST_SIDE;
         Some(Self {
             size: (width, height),
+            turn: 1,
+            animated: false,
             is_modest: modest && reader.output_color_type().1 == BitDepth::Eight,
-            reader,
+            decoder: Decoder::Png(reader),
         })
     }
-}
 
-impl<R: BufRead + Seek> Png<R> {
-    /// Gives the rows one by one; of one that is interlaced when all are there. `None` when it is broken.
-    pub(super) fn each_row(&mut self, mut take: impl FnMut(&[[u8; 3]])) -> Option<()> {
-        let samples = self.reader.output_color_type().0.samples();
-        let mut row_of = |bytes: &[u8]| take(&colours(bytes, samples));
-        if self.reader.info().interlaced {
-            let mut pixels = vec![0; self.reader.output_buffer_size()?];
-            self.reader.next_frame(&mut pixels).ok()?;
-            pixels.chunks_exact(self.size.0 as usize * samples).for_each(row_of);
-            return Some(());
-        }
-        while let Some(row) = self.reader.next_row().ok()? {
-            row_of(row.data());
-        }
-        Some(())
-    }
-}
-
-fn of_webp(file: &mut (impl Read + Seek)) -> Option<Facts> {
-    let mut webp = Webp::open(file)?;
-    let mut facts = Facts {
-        size: Some(webp.size),
-        animated: webp.decoder.is_animated(),
-        ..Facts::default()
-    };
-    if webp.is_modest
-        && let Some(mut shrinking) = Shrinking::new(webp.size.0, webp.size.1)
-    {
-        let read = webp.each_row(|row| shrinking.row(row.iter().copied()));
-        facts.thumbnail = read.and_then(|()| shrinking.finish().jpeg(QUALITY));
-    }
-    Some(facts)
-}
-
-/// A WebP of which the headers were read.
-pub(super) struct Webp<R> {
-    decoder: WebPDecoder<R>,
-    /// Pixels across and down.
-    pub(super) size: (u32, u32),
-    /// Whether there are no more pixels than are decoded.
-    pub(super) is_modest: bool,
-}
-
-impl<R: Read + Seek> Webp<BufReader<R>> {
-    pub(super) fn open(mut file: R) -> Option<Self> {
+    fn webp(mut file: R) -> Option<Self> {
         let frames = webp::largest_lossy(&mut file, MOST_BYTES)?;
         let mut decoder = WebPDecoder::new(BufReader::new(file)).ok()?;
         decoder.set_memory_limit(WEBP_MEMORY);
         let (width, height) = decoder.dimensions();
         let pixels = u64::from(width) * u64::from(height);
         Some(Self {
-            decoder,
             size: (width, height),
+            turn: 1,
+            animated: decoder.is_animated(),
             is_modest: pixels.max(frames) <= WEBP_PIXELS,
+            decoder: Decoder::Webp(decoder),
         })
     }
-}
 
-impl<R: BufRead + Seek> Webp<R> {
-    /// Gives the rows one by one when all are there; of one that moves, of what is seen first. `None` when it is broken.
+    /// Gives the rows one by one: of a PNG that is not interlaced as they are read, of others when all are there, and of one that
+    /// moves those of what is seen first. `None` when it is broken.
     pub(super) fn each_row(&mut self, mut take: impl FnMut(&[[u8; 3]])) -> Option<()> {
-        let samples = if self.decoder.has_alpha() { 4 } else { 3 };
-        let mut pixels = vec![0; self.decoder.output_buffer_size()?];
-        self.decoder.read_image(&mut pixels).ok()?;
-        for row in pixels.chunks_exact(self.size.0 as usize * samples) {
-            take(&colours(row, samples));
-        }
+        let mut give = |row: &[u8], samples| match samples {
+            3 => take(row.as_chunks().0),
+            _ => take(&row.chunks_exact(samples).map(on_white).collect::<Vec<_>>()),
+        };
+        let (pixels, samples) = match &mut self.decoder {
+            Decoder::Jpeg(decoder) => (decoder.decode().ok()?, 3),
+            Decoder::Png(reader) => {
+                let samples = reader.output_color_type().0.samples();
+                if !reader.info().interlaced {
+                    while let Some(row) = reader.next_row().ok()? {
+                        give(row.data(), samples);
+                    }
+                    return Some(());
+                }
+                let mut pixels = vec![0; reader.output_buffer_size()?];
+                reader.next_frame(&mut pixels).ok()?;
+                (pixels, samples)
+            }
+            Decoder::Webp(decoder) => {
+                let mut pixels = vec![0; decoder.output_buffer_size()?];
+                decoder.read_image(&mut pixels).ok()?;
+                (pixels, if decoder.has_alpha() { 4 } else { 3 })
+            }
+        };
+        let rows = pixels.chunks_exact(self.size.0 as usize * samples);
+        rows.for_each(|row| give(row, samples));
         Some(())
     }
-}
-
-/// The pixels of a row, of so many samples each.
-fn colours(row: &[u8], samples: usize) -> Vec<[u8; 3]> {
-    row.chunks_exact(samples).map(on_white).collect()
 }
 
 /// A pixel of grey or colour, as it looks on white where one sees through it.
@@ -289,17 +234,17 @@ impl Shrinking {
         }
     }
 
-    pub(super) fn row(&mut self, pixels: impl Iterator<Item = [u8; 3]>) {
+    pub(super) fn row(&mut self, pixels: &[[u8; 3]]) {
         let onto = |place: u32, from: u32, to: u32| (u64::from(place) * u64::from(to) / u64::from(from)) as usize;
         if self.row >= self.from.1 {
             return;
         }
         let begin = onto(self.row, self.from.1, self.to.1) * self.to.0 as usize;
-        for (pixel, place) in pixels.zip(0..self.from.0) {
+        for (pixel, place) in pixels.iter().zip(0..self.from.0) {
             let (sums, count) = &mut self.sums[begin + onto(place, self.from.0, self.to.0)];
             sums.iter_mut()
                 .zip(pixel)
-                .for_each(|(sum, value)| *sum += u64::from(value));
+                .for_each(|(sum, value)| *sum += u64::from(*value));
             *count += 1;
         }
         self.row += 1;

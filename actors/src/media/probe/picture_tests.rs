@@ -216,9 +216,9 @@ fn a_progressive_one_is_read_too_and_known_to_be_one() {
     // 5,000 by 4,000: more than is decoded of one, also where a comment before it pretends that it is none.
     let header = bytes.windows(2).position(|two| two == [0xff, 0xc2]).unwrap();
     bytes[header + 5..header + 9].copy_from_slice(&[0x0f, 0xa0, 0x13, 0x88]);
-    assert!(!Jpeg::open(&bytes).unwrap().is_modest);
+    assert!(!Picture::open(Cursor::new(&bytes)).unwrap().is_modest);
     bytes.splice(2..2, *b"\xff\xfe\x00\x06\xff\xc0\x00\x02");
-    assert!(!Jpeg::open(&bytes).unwrap().is_modest);
+    assert!(!Picture::open(Cursor::new(&bytes)).unwrap().is_modest);
 }
 
 #[test]
@@ -234,7 +234,7 @@ fn a_webp_whose_frame_is_larger_than_itself_is_not_decoded() {
         let content = [&b"WEBP"[..], &canvas, &frame].concat();
         chunk(b"RIFF", &content)
     };
-    let is_modest = |bytes: Vec<u8>| Webp::open(Cursor::new(bytes)).unwrap().is_modest;
+    let is_modest = |bytes: Vec<u8>| Picture::open(Cursor::new(bytes)).unwrap().is_modest;
     assert!(is_modest(with_frame(16, 16)));
     assert!(!is_modest(with_frame(16_383, 16_383)));
 }

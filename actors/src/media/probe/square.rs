@@ -4,14 +4,12 @@ use std::io::{Read, Seek, SeekFrom};
 
 use wharf_domain::InvalidField;
 
-use super::picture::{Jpeg, Png, Shrinking, Small, Webp};
+use super::picture::{MOST_BYTES, Picture, Shrinking};
 
 /// Pixels of a side, at the most.
 const SIDE: u32 = 640;
 /// Of 1 to 100: what WhatsApp's apps send looks like that.
 const QUALITY: u8 = 85;
-/// Bytes of the picture, at the most: as of an image that is sent.
-const MOST_BYTES: u64 = 16 << 20;
 
 /// Makes one. Blocks, and has a large picture whole in memory; belongs in a thread of its own, and few at a time.
 ///
@@ -26,60 +24,21 @@ pub(in crate::media) fn square(field: &'static str, file: &mut (impl Read + Seek
             "must have at most {MOST_BYTES} bytes, this has {size}"
         )));
     }
-    file.rewind().map_err(|_| unreadable())?;
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).map_err(|_| unreadable())?;
-    let small = match bytes[..] {
-        [0xff, 0xd8, ..] => of_jpeg(&bytes),
-        [b'R', b'I', ..] => of_webp(&bytes),
-        _ => of_png(&bytes),
-    };
-    match small.ok_or_else(unreadable)? {
-        Middle::Made(small) => small.jpeg(QUALITY).ok_or_else(unreadable),
-        Middle::TooLarge(width, height) => Err(refused(format!(
+    let mut picture = Picture::open(file).ok_or_else(unreadable)?;
+    if !picture.is_modest {
+        let (width, height) = picture.size;
+        return Err(refused(format!(
             "has {width} by {height} pixels: JPEGs may have 24 million, progressive ones and interlaced PNGs 12 million, \
              other PNGs 50 million, WebPs 8 million"
-        ))),
+        )));
     }
+    middle(&mut picture).ok_or_else(unreadable)
 }
 
-enum Middle {
-    Made(Small),
-    TooLarge(u32, u32),
-}
-
-fn of_jpeg(bytes: &[u8]) -> Option<Middle> {
-    let mut jpeg = Jpeg::open(bytes)?;
-    let (width, height) = jpeg.size;
-    if !jpeg.is_modest {
-        return Some(Middle::TooLarge(width, height));
-    }
-    let pixels = jpeg.pixels()?;
-    let mut middle = Cut::new(jpeg.size)?;
-    for row in pixels.chunks_exact(width as usize * 3) {
-        middle.row(row.as_chunks::<3>().0);
-    }
-    Some(Middle::Made(middle.shrinking.finish().turned(jpeg.turn)))
-}
-
-fn of_png(bytes: &[u8]) -> Option<Middle> {
-    let mut png = Png::open(std::io::Cursor::new(bytes))?;
-    if !png.is_modest {
-        return Some(Middle::TooLarge(png.size.0, png.size.1));
-    }
-    let mut middle = Cut::new(png.size)?;
-    png.each_row(|row| middle.row(row))?;
-    Some(Middle::Made(middle.shrinking.finish()))
-}
-
-fn of_webp(bytes: &[u8]) -> Option<Middle> {
-    let mut webp = Webp::open(std::io::Cursor::new(bytes))?;
-    if !webp.is_modest {
-        return Some(Middle::TooLarge(webp.size.0, webp.size.1));
-    }
-    let mut middle = Cut::new(webp.size)?;
-    webp.each_row(|row| middle.row(row))?;
-    Some(Middle::Made(middle.shrinking.finish()))
+fn middle(picture: &mut Picture<impl Read + Seek>) -> Option<Vec<u8>> {
+    let mut middle = Cut::new(picture.size)?;
+    picture.each_row(|row| middle.row(row))?;
+    middle.shrinking.finish().turned(picture.turn).jpeg(QUALITY)
 }
 
 /// Takes rows, and of each what lies in the middle.
@@ -113,7 +72,7 @@ impl Cut {
             .get(self.left..self.left + self.side as usize)
             .filter(|_| is_within)
         {
-            self.shrinking.row(pixels.iter().copied());
+            self.shrinking.row(pixels);
         }
         self.row += 1;
     }
@@ -161,14 +120,11 @@ mod tests {
 
     /// Its size, and whether it is blue all over but for what lies at its edges.
     fn seen(bytes: &[u8]) -> ((u32, u32), bool) {
-        let mut jpeg = Jpeg::open(bytes).unwrap();
-        let (width, height) = jpeg.size;
-        let pixels = jpeg.pixels().unwrap();
+        let (width, height, pixels) = pictures::seen(bytes);
         let inner = |place: usize| {
             let (x, y) = (place as u32 % width, place as u32 / width);
             (16..width - 16).contains(&x) && (16..height - 16).contains(&y)
         };
-        let (pixels, _) = pixels.as_chunks::<3>();
         let blue = |pixel: &[u8; 3]| pixel[2] > 200 && pixel[0] < 60;
         let is_blue = pixels
             .iter()

@@ -98,7 +98,7 @@ fn a_file_is_called_what_its_server_says() {
 #[tokio::test]
 async fn a_server_that_drips_is_given_up() {
     let receiver = Receiver::start().await;
-    let pace = Pace {
+    let pace = LeastPace {
         window: Duration::from_millis(200),
         ..LEAST_PACE
     };

@@ -16,8 +16,7 @@ use crate::{
 async fn a_file_that_comes_when_its_client_is_gone_is_not_kept() {
     let host = Host::start().await;
     let world = World::start_with(with_media(&host, MediaSettings::default())).await;
-    let client = world.add_client("a").await.id;
-    let (_, link) = world.linked(client, &number(1), "/ok").await;
+    let (client, _, link) = world.client_with_webhook("/ok").await;
     let slow = picture(&host, "5511999999999", "M1", 300_000);
     host.script(&path_of(&slow), [Act::Hang]);
     link.deliver(vec![slow]).await.unwrap();
@@ -41,8 +40,7 @@ async fn what_a_killed_process_left_of_a_removed_client_goes_at_the_next_start()
     let host = Host::start().await;
     let more = with_media(&host, MediaSettings::default());
     let mut world = World::start_with(more.clone()).await;
-    let client = world.add_client("a").await.id;
-    let (webhook, link) = world.linked(client, &number(1), "/ok").await;
+    let (client, webhook, link) = world.client_with_webhook("/ok").await;
     link.deliver(vec![picture(&host, "5511999999999", "M1", 100)])
         .await
         .unwrap();

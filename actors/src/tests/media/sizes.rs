@@ -21,8 +21,7 @@ async fn with_room_for(max_bytes: u64) -> (Host, World, ClientId, Webhook, Scrip
         ..MediaSettings::default()
     };
     let world = World::start_with(with_media(&host, more)).await;
-    let client = world.add_client("a").await.id;
-    let (webhook, link) = world.linked(client, &number(1), "/ok").await;
+    let (client, webhook, link) = world.client_with_webhook("/ok").await;
     (host, world, client, webhook, link)
 }
 

@@ -11,8 +11,7 @@ use crate::{NewContent, NewMessage};
 async fn with_a_picture() -> (Host, World, ClientId, EventId) {
     let host = Host::start().await;
     let world = World::start_with(with_media(&host, MediaSettings::default())).await;
-    let client = world.add_client("a").await.id;
-    let (webhook, link) = world.linked(client, &number(1), "/ok").await;
+    let (client, webhook, link) = world.client_with_webhook("/ok").await;
     link.deliver(vec![picture(&host, "5511999999999", "M1", 100)])
         .await
         .unwrap();
@@ -63,8 +62,7 @@ async fn a_file_that_cannot_be_read_for_a_moment_is_not_said_to_be_gone() {
 async fn a_sound_in_an_mp4_is_passed_on_whatever_its_brand() {
     let host = Host::start().await;
     let world = World::start_with(with_media(&host, MediaSettings::default())).await;
-    let client = world.add_client("a").await.id;
-    let (webhook, link) = world.linked(client, &number(1), "/ok").await;
+    let (client, webhook, link) = world.client_with_webhook("/ok").await;
     let mut sound = picture(&host, "5511999999999", "M1", 100);
     sound.kind = MessageKind::Audio;
     let media = sound.details.as_mut().unwrap().media.as_mut().unwrap();

@@ -11,8 +11,7 @@ const PERSON: &str = "5511999999999";
 async fn a_picture_in_a_group_that_is_not_wanted_is_neither_kept_nor_fetched() {
     let host = Host::start().await;
     let world = World::start_with(with_media(&host, MediaSettings::default())).await;
-    let client = world.add_client("a").await.id;
-    let (webhook, link) = world.linked(client, &number(1), "/ok").await;
+    let (client, webhook, link) = world.client_with_webhook("/ok").await;
     let want = async |only: ChatKind| {
         let patch = WebhookPatch {
             chats: Some(ChatKinds::of([only])),

@@ -15,8 +15,7 @@ async fn inside_a_process_of_its_own() {
     use super::{Host, SendStatus, World, document, number, received, sending_to};
     let host = Host::start().await;
     let world = World::start_with(sending_to(&host)).await;
-    let client = world.add_client("a").await.id;
-    world.connected(client, &number(1)).await;
+    let (client, _) = world.client_with_number().await;
     world.sends_file(client, &[7; 100_000], true).await.unwrap();
     let before = process_kib("VmRSS");
     std::fs::write("/proc/self/clear_refs", "5").unwrap();

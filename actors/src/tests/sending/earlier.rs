@@ -71,8 +71,7 @@ fn reaction(id: &str) -> Content {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_edit_knows_what_it_changes() {
     let world = World::start_with(with(unpaced())).await;
-    let client = world.add_client("a").await.id;
-    let link = world.connected(client, &number(1)).await;
+    let (client, link) = world.client_with_number().await;
     let now = clock::now();
     for (id, kind) in [("IMAGE", "image"), ("VOICE", "voice")] {
         was_sent(&world, &link, client, id, json!({"type": kind, "media": {}}), now).await;
@@ -113,8 +112,7 @@ async fn what_is_about_a_message_goes_where_that_went() {
     const OTHER: &str = "5511777777777";
     const GROUP: &str = "120363000000000001@g.us";
     let world = World::start_with(with(unpaced())).await;
-    let client = world.add_client("a").await.id;
-    let link = world.connected(client, &number(1)).await;
+    let (client, link) = world.client_with_number().await;
     let now = clock::now();
     for (id, to) in [("PERSON", TO), ("GROUP", GROUP), ("HIDDEN", "100000000000007@lid")] {
         let text = json!({"type": "text", "text": "hi", "to": to});
@@ -160,8 +158,7 @@ async fn what_is_about_a_message_goes_where_that_went() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_not_sent_is_not_deleted() {
     let world = World::start().await;
-    let client = world.add_client("a").await.id;
-    let link = world.connected(client, &number(1)).await;
+    let (client, link) = world.client_with_number().await;
     link.on_send(SendScript::Nobody);
     send(&world, client, text("lost")).await.unwrap_err();
     link.on_send(SendScript::Panic);
@@ -186,8 +183,7 @@ async fn what_was_not_sent_is_not_deleted() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_to_what_was_sent_quotes_it() {
     let world = World::start_with(with(unpaced())).await;
-    let client = world.add_client("a").await.id;
-    let link = world.connected(client, &number(1)).await;
+    let (client, link) = world.client_with_number().await;
     let first = send(&world, client, text("hello")).await.unwrap().message_id;
     let answer = |id: &str, said: Option<&str>| NewMessage {
         reply_to: Some(Quote {

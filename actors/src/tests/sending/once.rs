@@ -14,8 +14,7 @@ use crate::persistence;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_sends_once_and_acts_once() {
     let world = World::start().await;
-    let client = world.add_client("a").await.id;
-    let link = world.connected(client, &number(1)).await;
+    let (client, link) = world.client_with_number().await;
     let key = |body: u8| {
         Some(IdempotencyKey {
             key: "k".into(),
@@ -56,8 +55,7 @@ async fn a_key_sends_once_and_acts_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_done_under_keys_beside_messages_is_bounded() {
     let world = World::start().await;
-    let client = world.add_client("a").await.id;
-    world.connected(client, &number(1)).await;
+    let (client, _) = world.client_with_number().await;
     let act = async |key: Option<usize>| {
         let key = key.map(|n| IdempotencyKey {
             key: n.to_string(),
@@ -85,8 +83,7 @@ async fn what_is_done_under_keys_beside_messages_is_bounded() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_chat_is_muted_until_a_time_that_lies_ahead() {
     let world = World::start().await;
-    let client = world.add_client("a").await.id;
-    let link = world.connected(client, &number(1)).await;
+    let (client, link) = world.client_with_number().await;
     let mute = |until| Action::ArrangeChat {
         chat: TO.parse().unwrap(),
         how: Arrangement::MutedUntil(until),
@@ -113,8 +110,7 @@ async fn a_chat_is_muted_until_a_time_that_lies_ahead() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_repeat_of_what_was_done_under_a_key_is_not_counted() {
     let world = World::start().await;
-    let client = world.add_client("a").await.id;
-    let link = world.connected(client, &number(1)).await;
+    let (client, link) = world.client_with_number().await;
     let seen = || Action::Presence {
         to: Some(TO.parse().unwrap()),
         state: PresenceState::Typing,
@@ -135,8 +131,7 @@ async fn a_repeat_of_what_was_done_under_a_key_is_not_counted() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_became_of_a_keys_request_is_kept_also_when_the_store_is_away_just_then() {
     let world = World::start().await;
-    let client = world.add_client("a").await.id;
-    let link = world.connected(client, &number(1)).await;
+    let (client, link) = world.client_with_number().await;
     let under = |key: &str| {
         let (gateway, key) = (world.gateway.clone(), key.to_owned());
         let key = IdempotencyKey {
@@ -267,8 +262,7 @@ async fn a_message_whose_beginning_was_not_heard_of_waits_on() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_whose_claim_was_not_heard_of_is_given_back() {
     let world = World::start().await;
-    let client = world.add_client("a").await.id;
-    let link = world.connected(client, &number(1)).await;
+    let (client, link) = world.client_with_number().await;
     let send = async || {
         let key = IdempotencyKey {
             key: "k".into(),
@@ -300,8 +294,7 @@ async fn a_key_whose_claim_was_not_heard_of_is_given_back() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_caller_was_told_is_written_also_when_the_session_dies_while_the_store_is_away() {
     let world = World::start().await;
-    let client = world.add_client("a").await.id;
-    let link = world.connected(client, &number(1)).await;
+    let (client, link) = world.client_with_number().await;
     link.on_send(SendScript::Slow(Duration::from_millis(200)));
     let gateway = world.gateway.clone();
     let asking = tokio::spawn(async move { gateway.send(client, &number(1), text("once"), None).await });

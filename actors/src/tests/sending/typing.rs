@@ -26,8 +26,7 @@ fn typing() -> Action {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_is_typed_before_it_goes_and_other_chats_do_not_wait() {
     let world = World::start_with(lasting(Duration::from_secs(300))).await;
-    let client = world.add_client("a").await.id;
-    let link = world.connected(client, &number(1)).await;
+    let (client, link) = world.client_with_number().await;
     let first = send(&world, client, typed("first", 3)).await.unwrap();
     let next = NewMessage {
         wait: false,
@@ -53,8 +52,7 @@ async fn a_message_is_typed_before_it_goes_and_other_chats_do_not_wait() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn typing_is_no_part_of_a_messages_deadline() {
     let world = World::start_with(lasting(Duration::from_millis(900))).await;
-    let client = world.add_client("a").await.id;
-    world.connected(client, &number(1)).await;
+    let (client, _) = world.client_with_number().await;
     let message = NewMessage {
         wait: true,
         ..typed("slow", 2)
@@ -66,8 +64,7 @@ async fn typing_is_no_part_of_a_messages_deadline() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_link_that_is_lost_or_a_crash_while_it_is_typed_sends_it_once() {
     let world = World::start_with(lasting(Duration::from_secs(300))).await;
-    let client = world.add_client("a").await.id;
-    let link = world.connected(client, &number(1)).await;
+    let (client, link) = world.client_with_number().await;
     let lost = send(&world, client, typed("lost", 2)).await.unwrap();
     wait_until("it is typed", WITHIN, || async { link.acts() == [typing()] }).await;
     link.close(CloseReason::Lost("gone".into()));

@@ -10,8 +10,7 @@ use crate::tenant;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_sent_while_its_clients_part_of_the_tree_is_down_was_not_sent_and_says_so() {
     let world = World::start().await;
-    let client = world.add_client("a").await.id;
-    let left = world.connected(client, &number(1)).await;
+    let (client, left) = world.client_with_number().await;
     let directory = &world.gateway.shared.directory;
     let key = wharf_domain::ConnectionKey::new(client, number(1));
     let session = directory.session(&key).unwrap().actor.unwrap();
@@ -38,8 +37,7 @@ async fn what_is_sent_while_its_clients_part_of_the_tree_is_down_was_not_sent_an
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_whose_link_is_looked_at_is_not_overtaken_in_its_chat() {
     let world = World::start_with(with(unpaced())).await;
-    let client = world.add_client("a").await.id;
-    let link = world.connected(client, &number(1)).await;
+    let (client, link) = world.client_with_number().await;
     world
         .receiver
         .script("/page", [Reply::Slow(Duration::from_millis(500))]);
@@ -68,8 +66,7 @@ async fn beyond_the_burst_messages_wait_for_the_pace_in_their_order() {
         ..Pacing::default()
     };
     let world = World::start_with(with(pacing)).await;
-    let client = world.add_client("a").await.id;
-    let link = world.connected(client, &number(1)).await;
+    let (client, link) = world.client_with_number().await;
     let mut ids = Vec::new();
     for n in 0..6 {
         let message = NewMessage {
@@ -95,8 +92,7 @@ async fn while_the_link_is_down_only_what_may_wait_waits() {
         ..Pacing::default()
     };
     let world = World::start_with(with(pacing)).await;
-    let client = world.add_client("a").await.id;
-    let link = world.connected(client, &number(1)).await;
+    let (client, link) = world.client_with_number().await;
     link.close(CloseReason::Lost("gone".into()));
     wait_until("it is not connected", WITHIN, || async {
         matches!(send(&world, client, text("now")).await, Err(GatewayError::Conflict(_)))
@@ -128,8 +124,7 @@ async fn while_the_link_is_down_only_what_may_wait_waits() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_caller_whose_message_has_to_wait_again_is_told_at_once() {
     let world = World::start().await;
-    let client = world.add_client("a").await.id;
-    let link = world.connected(client, &number(1)).await;
+    let (client, link) = world.client_with_number().await;
     link.on_send(SendScript::Gone);
     let message = NewMessage {
         queue: true,

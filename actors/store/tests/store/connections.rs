@@ -3,7 +3,7 @@ use wharf_domain::{
     outgoing::Pace,
     session::{ReasonCode, SessionView},
 };
-use wharf_store::{ByNumber, ConnectionChange, ConnectionRecord, NewConnection, SealedProxy, StoreError};
+use wharf_store::{ByNumber, ConnectionRecord, ConnectionSettings, SealedProxy, StoreError};
 
 use crate::database::{Database, NOW, key, later, on_every_database, plain};
 
@@ -12,8 +12,8 @@ on_every_database! {
         let client = db.client("acme").await;
         let number = key(client.id, "5511888888888");
         let made = db.write(async |group| group.create_connection(&plain(&number), NOW).await).await.unwrap();
-        assert_eq!((made.key(), made.status, made.wanted), (number.clone(), ConnectionStatus::Connecting, true));
-        assert_eq!((made.reconnect_attempts, made.jid.clone(), made.connected_since), (0, None, None));
+        assert_eq!((made.key(), made.session.status, made.session.wanted), (number.clone(), ConnectionStatus::Connecting, true));
+        assert_eq!((made.session.reconnect_attempts, made.session.jid.clone(), made.session.connected_since), (0, None, None));
         assert_eq!((made.created_at, made.updated_at), (NOW, NOW));
         assert_eq!(db.store.connection(&number).await.unwrap(), Some(made.clone()));
 
@@ -66,7 +66,7 @@ on_every_database! {
                 let record = ConnectionRecord { key: number.clone(), view, updated_at: later(seconds) };
                 assert!(db.write(async |group| group.record_connection(&record).await).await);
                 let read = db.store.connection(&number).await.unwrap().unwrap();
-                assert_eq!((SessionView::of_row(&read), read.updated_at), (record.view, record.updated_at));
+                assert_eq!((read.session, read.updated_at), (record.view, record.updated_at));
                 assert_eq!((read.created_at, read.restarts), (NOW, 0));
             }
         }
@@ -76,17 +76,16 @@ on_every_database! {
         let client = db.client("acme").await;
         let number = key(client.id, "5511888888888");
         let proxy = |n: u8| SealedProxy { shown: format!("socks5://127.0.0.{n}:1080"), sealed: vec![n; 40] };
-        let new = NewConnection { key: number.clone(), device_name: Some("Shop".into()), proxy: Some(proxy(1)), ..plain(&number) };
+        let new = ConnectionSettings { device_name: Some(Some("Shop".into())), proxy: Some(Some(proxy(1))), ..plain(&number) };
         let made = db.write(async |group| group.create_connection(&new, NOW).await).await.unwrap();
         assert_eq!((made.device_name.as_deref(), made.proxy), (Some("Shop"), Some(proxy(1).shown)));
         assert_eq!(db.store.sealed_proxy(&number).await.unwrap(), Some(proxy(1).sealed));
         assert_eq!(db.store.any_proxy().await.unwrap(), Some((number.clone(), proxy(1).sealed)));
-        let nothing = ConnectionChange { key: number.clone(), device_name: None, proxy: None, sending: None, reject_calls: None, mark_read: None };
         for (change, name, shown) in [
-            (nothing.clone(), Some("Shop"), Some(1)),
-            (ConnectionChange { proxy: Some(Some(proxy(2))), ..nothing.clone() }, Some("Shop"), Some(2)),
-            (ConnectionChange { device_name: Some(Some("Desk".into())), ..nothing.clone() }, Some("Desk"), Some(2)),
-            (ConnectionChange { device_name: Some(None), proxy: Some(None), ..nothing.clone() }, None, None),
+            (plain(&number), Some("Shop"), Some(1)),
+            (ConnectionSettings { proxy: Some(Some(proxy(2))), ..plain(&number) }, Some("Shop"), Some(2)),
+            (ConnectionSettings { device_name: Some(Some("Desk".into())), ..plain(&number) }, Some("Desk"), Some(2)),
+            (ConnectionSettings { device_name: Some(None), proxy: Some(None), ..plain(&number) }, None, None),
         ] {
             let changed = db.write(async |group| group.update_connection(&change, later(5)).await).await.unwrap();
             assert_eq!(db.store.connection(&number).await.unwrap().as_ref(), Some(&changed));
@@ -95,7 +94,7 @@ on_every_database! {
             assert_eq!(db.store.sealed_proxy(&number).await.unwrap(), shown.map(|n| proxy(n).sealed));
         }
         assert_eq!(db.store.any_proxy().await.unwrap(), None);
-        let other = ConnectionChange { key: key(client.id, "5511000000000"), ..nothing };
+        let other = plain(&key(client.id, "5511000000000"));
         assert_eq!(db.write(async |group| group.update_connection(&other, NOW).await).await, None);
         assert_eq!(db.store.sealed_proxy(&other.key).await.unwrap(), None);
     }
@@ -104,12 +103,11 @@ on_every_database! {
         let client = db.client("acme").await;
         let number = key(client.id, "5511888888888");
         let pace = |per_second| Pace { per_second, burst: 7 };
-        let new = NewConnection { sending: Some(pace(2)), ..plain(&number) };
+        let new = ConnectionSettings { sending: Some(Some(pace(2))), ..plain(&number) };
         let made = db.write(async |group| group.create_connection(&new, NOW).await).await.unwrap();
         assert_eq!(made.sending, Some(pace(2)));
-        let nothing = ConnectionChange { key: number.clone(), device_name: None, proxy: None, sending: None, reject_calls: None, mark_read: None };
         for (sending, shown) in [(Some(Some(pace(0))), Some(pace(0))), (None, Some(pace(0))), (Some(None), None), (None, None)] {
-            let change = ConnectionChange { sending, ..nothing.clone() };
+            let change = ConnectionSettings { sending, ..plain(&number) };
             let changed = db.write(async |group| group.update_connection(&change, later(5)).await).await.unwrap();
             assert_eq!(changed.sending, shown);
             assert_eq!(db.store.connection(&number).await.unwrap(), Some(changed));
@@ -121,12 +119,11 @@ on_every_database! {
         let (plain_one, number) = (key(client.id, "5511888888887"), key(client.id, "5511888888888"));
         let made = db.write(async |group| group.create_connection(&plain(&plain_one), NOW).await).await.unwrap();
         assert!(!made.reject_calls);
-        let new = NewConnection { reject_calls: true, ..plain(&number) };
+        let new = ConnectionSettings { reject_calls: Some(true), ..plain(&number) };
         let made = db.write(async |group| group.create_connection(&new, NOW).await).await.unwrap();
         assert!(made.reject_calls);
-        let nothing = ConnectionChange { key: number.clone(), device_name: None, proxy: None, sending: None, reject_calls: None, mark_read: None };
         for (reject_calls, shown) in [(None, true), (Some(false), false), (None, false), (Some(true), true)] {
-            let change = ConnectionChange { reject_calls, ..nothing.clone() };
+            let change = ConnectionSettings { reject_calls, ..plain(&number) };
             let changed = db.write(async |group| group.update_connection(&change, later(5)).await).await.unwrap();
             assert_eq!(changed.reject_calls, shown);
             assert_eq!(db.store.connection(&number).await.unwrap(), Some(changed));
@@ -138,12 +135,11 @@ on_every_database! {
         let (plain_one, number) = (key(client.id, "5511888888887"), key(client.id, "5511888888888"));
         let made = db.write(async |group| group.create_connection(&plain(&plain_one), NOW).await).await.unwrap();
         assert!(!made.mark_read);
-        let new = NewConnection { mark_read: true, ..plain(&number) };
+        let new = ConnectionSettings { mark_read: Some(true), ..plain(&number) };
         let made = db.write(async |group| group.create_connection(&new, NOW).await).await.unwrap();
         assert_eq!((made.mark_read, made.reject_calls), (true, false));
-        let nothing = ConnectionChange { key: number.clone(), device_name: None, proxy: None, sending: None, reject_calls: None, mark_read: None };
         for (mark_read, shown) in [(None, true), (Some(false), false), (None, false), (Some(true), true)] {
-            let change = ConnectionChange { mark_read, ..nothing.clone() };
+            let change = ConnectionSettings { mark_read, ..plain(&number) };
             let changed = db.write(async |group| group.update_connection(&change, later(5)).await).await.unwrap();
             assert_eq!((changed.mark_read, changed.reject_calls), (shown, false));
             assert_eq!(db.store.connection(&number).await.unwrap(), Some(changed));
@@ -167,7 +163,7 @@ on_every_database! {
         assert!(db.write(async |group| group.delete_connection(&first).await).await);
         assert!(!db.write(async |group| group.delete_connection(&first).await).await);
         assert_eq!(db.store.connections(client.id, &ByNumber::ALL).await.unwrap(), listed[..1]);
-        let view = SessionView { status: ConnectionStatus::Connected, ..SessionView::of_row(&listed[0]) };
+        let view = SessionView { status: ConnectionStatus::Connected, ..listed[0].session.clone() };
         let late = ConnectionRecord { key: first, view, updated_at: NOW };
         assert!(!db.write(async |group| group.record_connection(&late).await).await, "a late report revives nothing");
     }

@@ -9,7 +9,7 @@ use wharf_domain::{
     MessageKind, PendingEvent, Timestamp, TokenHash, Webhook, WebhookId,
 };
 use wharf_store::{
-    EventFilter, Group, NewConnection, NewEvent, RecordedEvent, Store, StoreError, StoreOptions, Writer,
+    ConnectionSettings, EventFilter, Group, NewEvent, RecordedEvent, Store, StoreError, StoreOptions, Writer,
 };
 
 /// Turns `async fn name(db: &mut Database)` into one test per database.
@@ -40,8 +40,8 @@ pub fn key(client: ClientId, number: &str) -> ConnectionKey {
     ConnectionKey::new(client, number.parse().unwrap())
 }
 
-pub fn plain(key: &ConnectionKey) -> NewConnection {
-    NewConnection::plain(key.clone())
+pub fn plain(key: &ConnectionKey) -> ConnectionSettings {
+    ConnectionSettings::none(key.clone())
 }
 
 pub fn token(byte: u8) -> TokenHash {

@@ -332,9 +332,9 @@ async fn links_are_kept(db: &Database, version: i64) {
         .iter()
         .find(|connection| connection.phone_number.as_str() == NUMBER)
         .unwrap();
-    assert_eq!(linked.status, ConnectionStatus::Connected, "{version}");
+    assert_eq!(linked.session.status, ConnectionStatus::Connected, "{version}");
     assert_eq!(
-        linked.jid.as_deref(),
+        linked.session.jid.as_deref(),
         Some("5511888888888:7@s.whatsapp.net"),
         "{version}"
     );
@@ -343,7 +343,7 @@ async fn links_are_kept(db: &Database, version: i64) {
         .find(|connection| connection.phone_number.as_str() != NUMBER)
         .unwrap();
     assert_eq!(
-        (other.status, other.reason_code.as_str()),
+        (other.session.status, other.session.reason_code.as_str()),
         (ConnectionStatus::Failed, "wrong_number"),
         "{version}"
     );

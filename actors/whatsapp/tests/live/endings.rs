@@ -21,8 +21,7 @@ async fn devices(world: &World, phone: &str) -> usize {
 
 #[tokio::test]
 async fn a_restart_needs_no_new_code() {
-    let mut world = World::start().await;
-    let mut line = world.pair().await;
+    let (mut world, mut line) = World::paired().await;
     line.link.close().await;
     assert_eq!(line.closed().await, CloseReason::Requested);
     for _ in 0..3 {
@@ -36,8 +35,7 @@ async fn a_restart_needs_no_new_code() {
 
 #[tokio::test]
 async fn a_broken_socket_is_lost_and_the_next_link_connects() {
-    let world = World::start().await;
-    let mut line = world.pair().await;
+    let (world, mut line) = World::paired().await;
     world.trouble(FaultKind::Drop, None, Duration::ZERO).await;
     let reason = line.closed().await;
     assert!(matches!(reason, CloseReason::Lost(_)), "{reason:?}");
@@ -49,8 +47,7 @@ async fn a_broken_socket_is_lost_and_the_next_link_connects() {
 
 #[tokio::test]
 async fn an_unlinked_device_is_logged_out_and_pairs_anew_once_forgotten() {
-    let world = World::start().await;
-    let mut line = world.pair().await;
+    let (world, mut line) = World::paired().await;
     world.network.unlink(OURS, 1).await.unwrap();
     let reason = line.closed().await;
     assert!(matches!(reason, CloseReason::LoggedOut(_)), "{reason:?}");
@@ -70,8 +67,7 @@ async fn an_unlinked_device_is_logged_out_and_pairs_anew_once_forgotten() {
 
 #[tokio::test]
 async fn another_instance_replaces_the_link() {
-    let world = World::start().await;
-    let mut line = world.pair().await;
+    let (world, mut line) = World::paired().await;
     world
         .trouble(FaultKind::StreamError, Some("replaced"), Duration::ZERO)
         .await;
@@ -81,8 +77,7 @@ async fn another_instance_replaces_the_link() {
 
 #[tokio::test]
 async fn a_stream_error_ends_the_link() {
-    let world = World::start().await;
-    let mut line = world.pair().await;
+    let (world, mut line) = World::paired().await;
     for code in ["503", "429", "500"] {
         world.trouble(FaultKind::StreamError, Some(code), Duration::ZERO).await;
         let reason = line.closed().await;
@@ -143,8 +138,7 @@ async fn a_server_that_is_not_there_is_lost() {
 
 #[tokio::test]
 async fn logging_out_unlinks_the_device() {
-    let world = World::start().await;
-    let mut line = world.pair().await;
+    let (world, mut line) = World::paired().await;
     assert_eq!(devices(&world, OURS).await, 1);
     assert_eq!(line.link.log_out().await, Ok(()));
     assert_eq!(line.closed().await, CloseReason::Requested);
@@ -214,8 +208,7 @@ async fn logging_out_before_anything_was_scanned_just_closes() {
 
 #[tokio::test]
 async fn a_ban_says_until_when_and_ends_open_links() {
-    let world = World::start().await;
-    let mut line = world.pair().await;
+    let (world, mut line) = World::paired().await;
     world.trouble(FaultKind::Ban, Some("104"), A_WHILE).await;
     assert!(matches!(line.closed().await, CloseReason::Lost(_)));
     line.link.close().await;
@@ -304,8 +297,7 @@ fn now_ms() -> i64 {
 
 #[tokio::test]
 async fn a_message_that_makes_the_inbox_panic_costs_its_link_and_no_other() {
-    let world = World::start().await;
-    let mut line = world.pair().await;
+    let (world, mut line) = World::paired().await;
     line.inbox.panic_once();
     world.write("poison").await;
     let reason = line.closed().await;

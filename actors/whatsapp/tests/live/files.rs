@@ -10,8 +10,7 @@ use crate::support::{OURS, THEIRS, World, eventually};
 
 #[tokio::test]
 async fn the_phone_lays_down_again_what_came_and_what_it_sent_itself() {
-    let world = World::start().await;
-    let line = world.pair().await;
+    let (world, line) = World::paired().await;
     line.inbox.want(EventKinds::of([EventKind::Message, EventKind::Sent]));
     for (count, (from, to)) in [(THEIRS, OURS), (OURS, THEIRS)].into_iter().enumerate() {
         let picture = MediaContent {

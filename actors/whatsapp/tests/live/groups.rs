@@ -55,8 +55,7 @@ async fn group_of(world: &World, owner: &str, other: &str) -> GroupId {
 
 #[tokio::test]
 async fn every_setting_is_changed_and_shown() {
-    let world = World::start().await;
-    let line = world.pair().await;
+    let (world, line) = World::paired().await;
     let group = group_of(&world, OURS, THEIRS).await;
     let all = GroupPatch {
         subject: Some("Old harbour".to_owned()),
@@ -116,8 +115,7 @@ async fn every_setting_is_changed_and_shown() {
 
 #[tokio::test]
 async fn many_numbers_are_looked_up_together_and_before_anything_is_changed() {
-    let world = World::start().await;
-    let line = world.pair().await;
+    let (world, line) = World::paired().await;
     let many: Vec<PhoneNumber> = (0..61).map(|n| format!("55116{n:08}").parse().unwrap()).collect();
     for number in &many {
         world.network.create_account(number.as_str()).await.unwrap();
@@ -160,8 +158,7 @@ async fn many_numbers_are_looked_up_together_and_before_anything_is_changed() {
 
 #[tokio::test]
 async fn a_change_that_only_admins_make_says_what_was_changed_before_it() {
-    let world = World::start().await;
-    let line = world.pair().await;
+    let (world, line) = World::paired().await;
     let group = group_of(&world, THEIRS, OURS).await;
     let change = GroupPatch {
         subject: Some("By a member".to_owned()),
@@ -190,8 +187,7 @@ async fn a_change_that_only_admins_make_says_what_was_changed_before_it() {
 
 #[tokio::test]
 async fn a_picture_is_set_shown_and_taken_away() {
-    let world = World::start().await;
-    let line = world.pair().await;
+    let (world, line) = World::paired().await;
     let group = group_of(&world, OURS, THEIRS).await;
     let set = |picture: Option<&[u8]>| Action::SetPicture {
         group: Some(group.clone()),
@@ -219,8 +215,7 @@ async fn a_picture_is_set_shown_and_taken_away() {
 
 #[tokio::test]
 async fn a_link_is_followed_until_it_is_reset() {
-    let world = World::start().await;
-    let line = world.pair().await;
+    let (world, line) = World::paired().await;
     line.inbox.want(EventKinds::of([EventKind::Group]));
     // The link of a group of ours is reset.
     let ours = group_of(&world, OURS, THEIRS).await;
@@ -325,8 +320,7 @@ async fn who_asks_is_let_in_or_turned_away_by_number_or_hidden_id() {
 
 #[tokio::test]
 async fn what_others_change_is_told() {
-    let world = World::start().await;
-    let line = world.pair().await;
+    let (world, line) = World::paired().await;
     line.inbox.want(EventKinds::of([EventKind::Group]));
     let group = group_of(&world, THEIRS, OURS).await;
     let change = GroupChange {

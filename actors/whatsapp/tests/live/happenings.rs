@@ -88,8 +88,7 @@ async fn a_status_never_overtakes_the_message_of_the_own_phone() {
 
 #[tokio::test]
 async fn after_a_panic_the_next_word_is_told() {
-    let world = World::start().await;
-    let line = world.pair().await;
+    let (world, line) = World::paired().await;
     line.inbox.panic_when_told();
     let mut sent = Vec::new();
     for text in ["lost", "told"] {
@@ -119,8 +118,7 @@ async fn after_a_panic_the_next_word_is_told() {
 
 #[tokio::test]
 async fn what_receivers_say_is_told_with_its_place_where_somebody_wants_to_know() {
-    let world = World::start().await;
-    let line = world.pair().await;
+    let (world, line) = World::paired().await;
     let deadline = Duration::from_secs(20);
     let unwatched = send(&line.link, THEIRS, "hello", deadline).await.unwrap();
     // By itself their phone says that it has it.
@@ -164,8 +162,7 @@ async fn what_receivers_say_is_told_with_its_place_where_somebody_wants_to_know(
 
 #[tokio::test]
 async fn nothing_is_told_that_nobody_wants() {
-    let world = World::start().await;
-    let line = world.pair().await;
+    let (world, line) = World::paired().await;
     let deadline = Duration::from_secs(20);
     send(&line.link, THEIRS, "hello", deadline).await.unwrap();
     world.network.send_text(OURS, THEIRS, "from the phone").await.unwrap();

@@ -94,8 +94,7 @@ async fn chats_of_an_account_that_was_not_migrated_go_by_numbers() {
 
 #[tokio::test]
 async fn a_writer_in_a_group_is_read_as_the_group_knows_them() {
-    let world = World::start().await;
-    let line = world.pair().await;
+    let (world, line) = World::paired().await;
     let (group, _, olds) = group(&world).await;
     let id = world.network.send_text(OLD.0, group.as_str(), "hello").await.unwrap();
     eventually("the text", async || !line.inbox.texts().is_empty()).await;
@@ -114,8 +113,7 @@ async fn a_writer_in_a_group_is_read_as_the_group_knows_them() {
 
 #[tokio::test]
 async fn who_is_mentioned_is_named_as_the_group_knows_them() {
-    let world = World::start().await;
-    let line = world.pair().await;
+    let (world, line) = World::paired().await;
     let (group, theirs, olds) = group(&world).await;
     let digits = |id: &str| id.strip_suffix("@lid").unwrap().to_owned();
     let sent = async |id: &str, text: String, mentions: serde_json::Value| -> ReceivedMessage {
@@ -147,8 +145,7 @@ async fn who_is_mentioned_is_named_as_the_group_knows_them() {
 
 #[tokio::test]
 async fn members_are_changed_by_hidden_ids_too() {
-    let world = World::start().await;
-    let line = world.pair().await;
+    let (world, line) = World::paired().await;
     let (group, theirs, olds) = group(&world).await;
     let change = async |add: &[&str], remove: &[&str], promote: &[&str], demote: &[&str]| -> Vec<ParticipantChange> {
         let [add, remove, promote, demote] =

@@ -29,8 +29,7 @@ async fn ask(world: &World) -> String {
 
 #[tokio::test]
 async fn an_inbox_that_refuses_for_a_moment_gets_the_message_once() {
-    let world = World::start().await;
-    let line = world.pair().await;
+    let (world, line) = World::paired().await;
     line.inbox.refuse(2);
     let id = world.write("patience").await;
     eventually("a refusal", async || line.inbox.refused() > 0).await;
@@ -65,8 +64,7 @@ async fn an_inbox_that_keeps_refusing_ends_the_link_and_gets_the_message_with_th
 
 #[tokio::test]
 async fn what_was_written_while_the_link_was_down_arrives_in_order() {
-    let mut world = World::start().await;
-    let line = world.pair().await;
+    let (mut world, line) = World::paired().await;
     world.write("0").await;
     eventually("the first", async || line.inbox.texts() == ["0"]).await;
     line.link.close().await;
@@ -82,8 +80,7 @@ async fn what_was_written_while_the_link_was_down_arrives_in_order() {
 
 #[tokio::test]
 async fn what_whatsapp_sends_twice_has_the_same_key() {
-    let world = World::start().await;
-    let line = world.pair().await;
+    let (world, line) = World::paired().await;
     world.trouble(FaultKind::Duplicate, None, Duration::from_secs(60)).await;
     for text in ["one", "two"] {
         world.write(text).await;
@@ -101,8 +98,7 @@ async fn what_whatsapp_sends_twice_has_the_same_key() {
 
 #[tokio::test]
 async fn a_poll_is_offered_as_patiently_as_a_message() {
-    let world = World::start().await;
-    let line = world.pair().await;
+    let (world, line) = World::paired().await;
     line.inbox.refuse(2);
     let id = ask(&world).await;
     eventually("the poll", async || line.inbox.texts() == ["Lunch?"]).await;
@@ -113,8 +109,7 @@ async fn a_poll_is_offered_as_patiently_as_a_message() {
 
 #[tokio::test]
 async fn what_is_added_to_a_poll_is_kept_with_it() {
-    let world = World::start().await;
-    let line = world.pair().await;
+    let (world, line) = World::paired().await;
     let id = ask(&world).await;
     let key = MessageKey {
         id: Some(id.clone()),
@@ -153,8 +148,7 @@ async fn what_is_added_to_a_poll_is_kept_with_it() {
 /// An account may follow thousands who ask things all day.
 #[tokio::test]
 async fn a_poll_that_is_for_nobody_is_not_kept() {
-    let world = World::start().await;
-    let line = world.pair().await;
+    let (world, line) = World::paired().await;
     let poll = NewMessage::from(Content::Poll(PollContent {
         question: "Breakfast?".into(),
         options: vec!["Bread".into(), "Fruit".into()],
@@ -176,8 +170,7 @@ async fn a_poll_that_is_for_nobody_is_not_kept() {
 /// It would come again with every link, and end it.
 #[tokio::test]
 async fn a_message_that_cannot_be_read_without_a_panic_is_told_and_ends_nothing() {
-    let world = World::start().await;
-    let line = world.pair().await;
+    let (world, line) = World::paired().await;
     line.inbox.panic_at_polls();
     let id = ask(&world).await;
     world.write("the next one").await;
@@ -222,8 +215,7 @@ fn forged(message_id: &str, kind: Type) -> NewMessage {
 
 #[tokio::test]
 async fn only_an_admin_of_a_group_changes_what_we_wrote() {
-    let world = World::start().await;
-    let line = world.pair().await;
+    let (world, line) = World::paired().await;
     let deadline = Duration::from_secs(20);
     let sent = send(&line.link, THEIRS, "ours", deadline).await.unwrap();
     for kind in [Type::MESSAGE_EDIT, Type::REVOKE] {

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use tempfile::TempDir;
 use tokio::sync::{mpsc, oneshot};
 use wharf_domain::{ConnectionKey, Timestamp, TokenHash};
-use wharf_store::{KeyChange, KeyKind, KeyRange, KeysChanged, NewConnection, Store, StoreOptions, Writer};
+use wharf_store::{ConnectionSettings, KeyChange, KeyKind, KeyRange, KeysChanged, Store, StoreOptions, Writer};
 
 // This crate, under the name that it has where these tests are.
 use super::api::{KeyCipher, KeyKeeper, KeyStore, KeysError};
@@ -69,7 +69,7 @@ pub(crate) async fn key_store(dir: &TempDir, numbers: &[ConnectionKey]) -> (KeyS
         assert_eq!(group.add_client("a", &token, at).await.unwrap().id.0, client);
     }
     for number in numbers {
-        let connection = NewConnection::plain(number.clone());
+        let connection = ConnectionSettings::none(number.clone());
         group.create_connection(&connection, at).await.unwrap().unwrap();
     }
     group.commit().await.unwrap();

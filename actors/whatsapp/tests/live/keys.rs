@@ -18,8 +18,7 @@ fn texts(messages: Vec<ReceivedMessage>) -> Vec<String> {
 
 #[tokio::test]
 async fn what_cannot_be_made_durable_stays_off_the_wire() {
-    let mut world = World::start().await;
-    let line = world.pair().await;
+    let (mut world, line) = World::paired().await;
     send(&line.link, THEIRS, "first", DEADLINE).await.unwrap();
 
     world.keeper.refuse(true);
@@ -64,8 +63,7 @@ async fn what_cannot_be_made_durable_stays_off_the_wire() {
 
 #[tokio::test]
 async fn a_message_that_cannot_be_kept_is_not_acknowledged() {
-    let world = World::start().await;
-    let line = world.pair().await;
+    let (world, line) = World::paired().await;
     world.write("before").await;
     eventually("the first text", async || line.inbox.texts() == ["before"]).await;
     world.keeper.refuse(true);
@@ -87,8 +85,7 @@ async fn a_message_that_cannot_be_kept_is_not_acknowledged() {
 /// The client writes its ratchets as soon as it can, whatever became of the messages that moved them.
 #[tokio::test]
 async fn a_message_that_could_not_be_kept_for_a_moment_is_not_lost() {
-    let world = World::start().await;
-    let line = world.pair().await;
+    let (world, line) = World::paired().await;
     world.write("before").await;
     eventually("the first text", async || line.inbox.texts() == ["before"]).await;
     world.keeper.refuse(true);
@@ -127,8 +124,7 @@ async fn a_message_that_could_not_be_kept_ends_the_link_and_comes_with_the_next(
 
 #[tokio::test]
 async fn a_number_that_is_forgotten_leaves_no_key() {
-    let world = World::start().await;
-    let line = world.pair().await;
+    let (world, line) = World::paired().await;
     send(&line.link, THEIRS, "hi", DEADLINE).await.unwrap();
     line.link.close().await;
     let kept = async |kind| world.keys.store.keys_of(&key(), kind, b"").await.unwrap().len();

@@ -18,8 +18,7 @@ async fn act(line: &Line, action: Action) -> Result<Done, SendError> {
 /// WhatsApp makes the group without those whose settings let nobody add them, and says so.
 #[tokio::test]
 async fn who_wants_to_be_invited_is_no_member_of_a_new_group() {
-    let world = World::start().await;
-    let line = world.pair().await;
+    let (world, line) = World::paired().await;
     let (willing, wary) = ("5511966665555", THEIRS);
     world.network.create_account(willing).await.unwrap();
     let lid = world.network.create_account(wary).await.unwrap().lid;
@@ -70,8 +69,7 @@ async fn who_wants_to_be_invited_is_no_member_of_a_new_group() {
 /// What was asked for is out when the socket breaks, and its answer is not heard.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_group_whose_making_was_not_answered_may_be_there() {
-    let world = World::start().await;
-    let line = world.pair().await;
+    let (world, line) = World::paired().await;
     // The socket closes at its end.
     world.trouble(FaultKind::Stall, None, Duration::from_secs(3)).await;
     let make = Action::CreateGroup {

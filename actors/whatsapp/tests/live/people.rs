@@ -46,8 +46,7 @@ async fn picture(line: &Line, of: &str) -> Result<Option<Picture>, SendError> {
 
 #[tokio::test]
 async fn what_somebody_shows_is_told_by_number_and_by_hidden_id() {
-    let world = World::start().await;
-    let line = world.pair().await;
+    let (world, line) = World::paired().await;
     let lid = hidden_id(&world, THEIRS).await;
     let plain = ContactInfo {
         number: Some(THEIRS.to_owned()),
@@ -104,8 +103,7 @@ async fn what_somebody_shows_is_told_by_number_and_by_hidden_id() {
 
 #[tokio::test]
 async fn nobody_is_told_as_nobody() {
-    let world = World::start().await;
-    let line = world.pair().await;
+    let (world, line) = World::paired().await;
     let nobody = contact(&line, NOBODYS).await;
     let expected = ContactInfo {
         number: Some(NOBODYS.to_owned()),
@@ -129,8 +127,7 @@ async fn nobody_is_told_as_nobody() {
 
 #[tokio::test]
 async fn who_is_blocked_reaches_nobody_until_they_are_not() {
-    let world = World::start().await;
-    let line = world.pair().await;
+    let (world, line) = World::paired().await;
     let lid = hidden_id(&world, THEIRS).await;
     let blocks = async || match act(&line, Action::Blocks).await.unwrap() {
         Done::Blocks(blocks) => blocks,
@@ -166,8 +163,7 @@ async fn who_is_blocked_reaches_nobody_until_they_are_not() {
 
 #[tokio::test]
 async fn the_own_profile_is_changed_where_everybody_sees_it() {
-    let world = World::start().await;
-    let mut line = world.pair().await;
+    let (world, mut line) = World::paired().await;
     let profile = async |line: &Line| match act(line, Action::Profile).await.unwrap() {
         Done::Profile(profile) => profile,
         other => panic!("{other:?}"),
@@ -232,8 +228,7 @@ async fn the_own_profile_is_changed_where_everybody_sees_it() {
 
 #[tokio::test]
 async fn a_change_that_is_not_answered_may_have_been_made() {
-    let world = World::start().await;
-    let line = world.pair().await;
+    let (world, line) = World::paired().await;
     world.trouble(FaultKind::Stall, None, Duration::from_secs(60)).await;
     let short = Duration::from_secs(2);
     let about = Action::ChangeProfile {
@@ -261,8 +256,7 @@ async fn state_of(world: &World, id: &str) -> (String, bool) {
 
 #[tokio::test]
 async fn a_call_is_turned_down_by_hand() {
-    let world = World::start().await;
-    let line = world.pair().await;
+    let (world, line) = World::paired().await;
     line.inbox.want(EventKinds::of([EventKind::Call]));
     let call = world.network.call(THEIRS, OURS, false).await.unwrap();
     eventually("the ringing", async || !calls(&line).is_empty()).await;
@@ -281,8 +275,7 @@ async fn a_call_is_turned_down_by_hand() {
 /// Also one that nobody here has heard of, by whoever made it.
 #[tokio::test]
 async fn a_call_that_rang_before_is_turned_down_by_its_caller() {
-    let mut world = World::start().await;
-    let line = world.pair().await;
+    let (mut world, line) = World::paired().await;
     send(&line.link, THEIRS, "hello", DEADLINE).await.unwrap();
     let call = world.network.call(THEIRS, OURS, false).await.unwrap();
     line.link.close().await;
@@ -300,8 +293,7 @@ async fn a_call_that_rang_before_is_turned_down_by_its_caller() {
 
 #[tokio::test]
 async fn calls_are_turned_down_as_they_ring_whoever_wants_to_hear_of_them() {
-    let world = World::start().await;
-    let line = world.pair().await;
+    let (world, line) = World::paired().await;
     line.inbox.reject_calls(true);
     // Nobody wants to hear of this one.
     let unheard = world.network.call(THEIRS, OURS, false).await.unwrap();

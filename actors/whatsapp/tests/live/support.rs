@@ -197,6 +197,13 @@ impl World {
         Self::with(|_| {}).await
     }
 
+    /// A world with a linked number.
+    pub(crate) async fn paired() -> (Self, Line) {
+        let world = Self::start().await;
+        let line = world.pair().await;
+        (world, line)
+    }
+
     pub(crate) async fn with(adjust: impl FnOnce(&mut LiveConfig)) -> Self {
         let network = Network::start(NetworkConfig::default()).await.unwrap();
         for phone in [OURS, THEIRS] {

@@ -13,8 +13,7 @@ const DEADLINE: Duration = Duration::from_secs(20);
 
 #[tokio::test]
 async fn texts_travel_both_ways() {
-    let world = World::start().await;
-    let line = world.pair().await;
+    let (world, line) = World::paired().await;
 
     let id = world.write("hello").await;
     eventually("the text", async || line.inbox.texts() == ["hello"]).await;
@@ -44,8 +43,7 @@ async fn texts_travel_both_ways() {
 
 #[tokio::test]
 async fn a_number_that_nobody_has_is_refused() {
-    let world = World::start().await;
-    let line = world.pair().await;
+    let (world, line) = World::paired().await;
     let refused = send(&line.link, NOBODYS, "anybody?", DEADLINE).await;
     assert!(
         matches!(&refused, Err(SendError::NotOnWhatsApp(number)) if number.as_str() == NOBODYS),
@@ -60,8 +58,7 @@ async fn a_number_that_nobody_has_is_refused() {
 
 #[tokio::test]
 async fn what_nobody_waits_for_any_more_is_not_sent() {
-    let world = World::start().await;
-    let line = world.pair().await;
+    let (world, line) = World::paired().await;
     let soon = Duration::ZERO;
     let given_up = send(&line.link, THEIRS, "too late", soon).await;
     assert_eq!(given_up, Err(SendError::TimedOut(soon)));
@@ -79,8 +76,7 @@ async fn what_nobody_waits_for_any_more_is_not_sent() {
 
 #[tokio::test]
 async fn a_message_that_nobody_could_read_is_not_sent() {
-    let world = World::start().await;
-    let line = world.pair().await;
+    let (world, line) = World::paired().await;
     world
         .trouble_of(THEIRS, FaultKind::Keyless, None, Duration::from_secs(600))
         .await;
@@ -132,8 +128,7 @@ async fn nothing_is_sent_while_what_waited_at_whatsapp_still_comes() {
 
 #[tokio::test]
 async fn a_server_that_says_nothing_shows_and_sends_time_out() {
-    let world = World::start().await;
-    let line = world.pair().await;
+    let (world, line) = World::paired().await;
     assert!(send(&line.link, THEIRS, "before", DEADLINE).await.is_ok());
     world.trouble(FaultKind::Stall, None, Duration::from_secs(60)).await;
     let short = Duration::from_secs(2);
@@ -147,8 +142,7 @@ async fn a_server_that_says_nothing_shows_and_sends_time_out() {
 /// To a hidden id, whose number is known: the chat is that of the number's messages.
 #[tokio::test]
 async fn what_is_answered_late_and_what_fails_lie_in_the_chat_of_the_messages() {
-    let world = World::start().await;
-    let line = world.pair().await;
+    let (world, line) = World::paired().await;
     line.inbox.want(EventKinds::of([EventKind::Message, EventKind::Status]));
     world.write("first").await;
     eventually("the text", async || line.inbox.texts() == ["first"]).await;
@@ -182,8 +176,7 @@ async fn what_is_answered_late_and_what_fails_lie_in_the_chat_of_the_messages() 
 
 #[tokio::test]
 async fn a_send_that_waits_when_the_link_breaks_ends_at_once() {
-    let world = World::start().await;
-    let mut line = world.pair().await;
+    let (world, mut line) = World::paired().await;
     assert!(send(&line.link, THEIRS, "before", DEADLINE).await.is_ok());
     world.trouble(FaultKind::Stall, None, Duration::from_secs(60)).await;
     let link = line.link.clone();
@@ -199,8 +192,7 @@ async fn a_send_that_waits_when_the_link_breaks_ends_at_once() {
 
 #[tokio::test]
 async fn a_text_to_oneself_arrives_at_ones_phone() {
-    let world = World::start().await;
-    let line = world.pair().await;
+    let (world, line) = World::paired().await;
     send(&line.link, OURS, "note", DEADLINE).await.unwrap();
     assert!(line.inbox.messages().is_empty());
     line.link.close().await;

@@ -68,8 +68,7 @@ async fn so_is_what_the_own_phone_sent_where_that_is_wanted() {
 
 #[tokio::test]
 async fn the_phone_is_asked_for_what_it_sent_itself() {
-    let world = World::start().await;
-    let line = world.pair().await;
+    let (world, line) = World::paired().await;
     line.inbox.want(EventKinds::of([EventKind::Sent]));
     let fault = Fault {
         kind: FaultKind::Corrupt,
