@@ -212,6 +212,7 @@ mod tests {
         assert!(set.contains(408) && !set.contains(425) && !set.contains(404));
         assert_eq!(serde_json::to_string(&set).unwrap(), "[408,429]");
         assert_eq!(ClientErrors::of([408, 404]), None);
+        assert_eq!(ClientErrors::of([]), Some(ClientErrors::NONE));
         assert_eq!(serde_json::to_string(&ClientErrors::default()).unwrap(), "[]");
     }
 
@@ -226,7 +227,9 @@ mod tests {
         for bad in [0, 1001, -5] {
             assert_eq!(check_max_per_second(bad).unwrap_err().field, "max_per_second");
         }
-        assert_eq!(check_max_in_flight(16, 16), Ok(16));
+        for all in [1, 16] {
+            assert_eq!(check_max_in_flight(all, 16), Ok(all));
+        }
         for bad in [0, 17] {
             assert!(check_max_in_flight(bad, 16).unwrap_err().message.contains("1 to 16"));
         }
@@ -234,10 +237,14 @@ mod tests {
 
     #[test]
     fn a_patch_leaves_the_rest_alone() {
+        // Nothing of it is what is meant by itself.
         let asked = Courtesy {
+            max_in_flight: Some(3),
             max_per_second: Some(5),
+            timeout_ms: 7000,
+            ordering: Ordering::None,
+            retry_client_errors: ClientErrors::of([429]).unwrap(),
             recovery: Recovery::Auto,
-            ..Courtesy::default()
         };
         assert_eq!(CourtesyPatch::default().apply(asked), asked);
         assert_eq!(CourtesyPatch::from(asked).apply(Courtesy::default()), asked);

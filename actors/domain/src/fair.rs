@@ -239,11 +239,9 @@ impl<T> Fair<T> {
         let Some(share) = self.shares.get_mut(&client) else {
             return;
         };
-        let mut most = if standing == Standing::Sound { usize::MAX } else { 1 };
+        let most = if standing == Standing::Sound { usize::MAX } else { 1 };
         for worse in Standing::ALL.into_iter().filter(|worse| *worse > standing) {
-            let moved = share.lane(worse).take_out(Some(receiver), most);
-            most -= moved.len();
-            for ticket in moved {
+            for ticket in share.lane(worse).take_out(Some(receiver), most) {
                 share.lane(standing).push(Some(receiver), ticket);
             }
         }

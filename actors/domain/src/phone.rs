@@ -187,6 +187,11 @@ mod tests {
         ] {
             assert_eq!(text.parse::<PhoneNumber>().unwrap().other_writing(), None, "{text}");
         }
+        // What it begins with says whether it was mobile, not what it ends with.
+        for (text, other) in [("551133334449", None), ("551199990003", Some("5511999990003"))] {
+            let written = text.parse::<PhoneNumber>().unwrap().other_writing();
+            assert_eq!(written.as_ref().map(PhoneNumber::as_str), other, "{text}");
+        }
     }
 
     proptest! {

@@ -119,6 +119,25 @@ mod tests {
         assert_eq!(waits, [30, 60, 120, 240, 480, 600, 600, 600]);
         let healthy = now + Duration::from_secs(3600);
         assert_eq!(park(&mut budget, healthy), Restart::After(FIRST_WAIT));
+        let again: Vec<Restart> = (0..5).map(|_| park(&mut budget, healthy)).collect();
+        assert_eq!(
+            again.last(),
+            Some(&Restart::Park(FIRST_PARKING)),
+            "from the first parking on"
+        );
+    }
+
+    #[test]
+    fn what_failed_within_a_minute_counts_and_no_longer() {
+        let mut budget = RestartBudget::default();
+        let mut fail = |second| budget.failed(Timestamp::from_seconds(second), 0.0);
+        for second in [0, 40, 41, 42, 43, 61] {
+            assert!(
+                matches!(fail(second), Restart::After(_)),
+                "{second}: the first is over by then"
+            );
+        }
+        assert!(matches!(fail(62), Restart::Park(_)), "the sixth within a minute");
     }
 
     #[test]

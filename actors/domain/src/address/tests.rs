@@ -374,3 +374,45 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_is_as_long_as_it_may_be_is_accepted() {
+    let (strict, of) = (TargetPolicy::default(), |bytes: usize| {
+        let start = "https://example.com/";
+        format!("{start}{}", "a".repeat(bytes - start.len()))
+    });
+    assert!(check_url(&strict, &of(LONGEST_URL_BYTES)).is_ok());
+    assert!(check_url(&strict, &of(LONGEST_URL_BYTES + 1)).is_err());
+    // Three bytes more when it is encoded: as long as it may be, and one byte more.
+    let encoded = |bytes: usize| format!("{}é", of(bytes - 6));
+    assert_eq!(
+        check_url(&strict, &encoded(LONGEST_URL_BYTES)).unwrap().as_str().len(),
+        LONGEST_URL_BYTES
+    );
+    assert!(check_url(&strict, &encoded(LONGEST_URL_BYTES + 1)).is_err());
+    let parts = |last: usize| format!("https://{0}.{0}.{0}.{1}/", "a".repeat(63), "b".repeat(last));
+    assert!(check_url(&strict, &parts(61)).is_ok(), "253 bytes");
+    assert!(check_url(&strict, &parts(62)).is_err());
+}
+
+#[test]
+fn a_control_character_is_refused_and_not_dropped() {
+    for text in ["https://example.com/a\u{7f}", "https://example.com/a\u{1}"] {
+        assert!(check_url(&TargetPolicy::default(), text).is_err(), "{text:?}");
+    }
+}
+
+#[test]
+fn an_address_that_only_looks_like_isatap_is_admitted() {
+    for text in [
+        "2606:4700::1:5efe:808:808",
+        "2606:4700::1234:5efe:808:808",
+        "2606:4700::5eff:808:808",
+    ] {
+        assert_eq!(
+            refused_as(&TargetPolicy::default(), text.parse().unwrap()),
+            None,
+            "{text}"
+        );
+    }
+}

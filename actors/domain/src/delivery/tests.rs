@@ -8,6 +8,7 @@ mod desk;
 mod doubts;
 mod media;
 mod model;
+mod passes;
 mod properties;
 mod receivers;
 mod recoveries;

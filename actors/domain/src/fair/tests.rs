@@ -242,3 +242,63 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn among_equals_the_one_that_was_served_longest_ago_is_next() {
+    let mut fair = fair(3, 3, &[]);
+    let mut held: Vec<Slot> = (1..=3)
+        .filter_map(|client| want(&mut fair, client, Standing::Sound, 0))
+        .collect();
+    for n in 0..9 {
+        for client in 1..=3 {
+            assert_eq!(want(&mut fair, client, Standing::Sound, n), None);
+        }
+    }
+    let mut served = Vec::new();
+    for _ in 0..9 {
+        let all = std::mem::take(&mut held);
+        all.into_iter().for_each(|slot| fair.release(slot));
+        held.extend(std::iter::from_fn(|| fair.next_granted()).map(|(_, slot)| slot));
+        served.extend(held.iter().map(|slot| slot.client.0));
+    }
+    assert_eq!(served, [1, 2, 3].repeat(9));
+}
+
+#[test]
+fn a_client_without_a_weight_has_the_weight_of_one() {
+    let mut fair = fair(30, 30, &[(1, 2)]);
+    let mut held = Vec::new();
+    for n in 0..100 {
+        for client in 1..=2 {
+            held.extend(want(&mut fair, client, Standing::Sound, n));
+        }
+    }
+    for _ in 0..60 {
+        fair.release(held.remove(0));
+        held.push(fair.next_granted().unwrap().1);
+    }
+    let of = |client| held.iter().filter(|slot| slot.client == ClientId(client)).count();
+    assert_eq!((of(1), of(2)), (20, 10));
+}
+
+#[test]
+fn what_did_not_wait_was_not_passed_over() {
+    let mut fair = fair(2, 2, &[]);
+    let mut held: Vec<Slot> = (0..50).filter_map(|n| want(&mut fair, 1, Standing::Sound, n)).collect();
+    let mut grant = |fair: &mut Fair<usize>| {
+        fair.release(held.remove(0));
+        let (ticket, slot) = fair.next_granted().unwrap();
+        held.push(slot);
+        ticket
+    };
+    for _ in 0..30 {
+        grant(&mut fair);
+    }
+    assert_eq!(want(&mut fair, 1, Standing::Doubtful, 900), None);
+    let grants: Vec<usize> = (0..=IN_A_ROW).map(|_| grant(&mut fair)).collect();
+    assert_eq!(
+        grants.iter().position(|ticket| *ticket == 900),
+        Some(IN_A_ROW as usize),
+        "{grants:?}"
+    );
+}

@@ -250,7 +250,14 @@ mod tests {
             assert_eq!(error.field, field);
             assert!(error.message.contains("1 to 10"), "{error}");
         }
-        assert_eq!(pacing.check(pace(10, 100)), Ok(pace(10, 100)));
+        for allowed in [pace(1, 1), pace(10, 100)] {
+            assert_eq!(pacing.check(allowed), Ok(allowed));
+        }
+        let as_fast_as_it_goes = Pacing {
+            fastest: pace(0, 100),
+            ..pacing
+        };
+        assert_eq!(as_fast_as_it_goes.check(pace(0, 5)), Ok(pace(0, 5)), "0 is no limit");
         let free = Pacing {
             per_second: 0,
             ..pacing

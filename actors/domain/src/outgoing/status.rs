@@ -271,8 +271,21 @@ mod tests {
             (SendStatus::Delivered, None, None)
         );
         let refused = guessed.learn(&News::failed("463", "no"), Timestamp(9)).unwrap();
-        assert_eq!(refused.error_code.as_deref(), Some("463"));
+        assert_eq!(
+            (refused.error_code.as_deref(), refused.error.as_deref()),
+            (Some("463"), Some("no"))
+        );
         assert_eq!(refused.learn(&News::failed(code::UNKNOWN, "?"), Timestamp(9)), None);
+        assert_eq!(
+            refused.learn(&News::failed("470", "no"), Timestamp(9)),
+            None,
+            "it was told"
+        );
+        assert_eq!(
+            guessed.learn(&News::failed(code::UNKNOWN, "?"), Timestamp(9)),
+            None,
+            "as it was told"
+        );
         // The server's word came while the deadline's was on its way.
         let sent = after(&[News::Started, News::Sent]);
         assert_eq!(sent.learn(&News::failed(code::UNKNOWN, "?"), Timestamp(9)), None);
@@ -282,8 +295,15 @@ mod tests {
     #[test]
     fn what_is_not_started_waits_on() {
         assert_eq!(after(&[News::Started, News::NotStarted]), Progress::default());
+        assert_eq!(
+            after(&[News::Started]).learn(&News::NotStarted, Timestamp::from_seconds(1)),
+            Some(Progress::default()),
+            "in the same moment"
+        );
         let sent = after(&[News::Started, News::Sent]);
-        assert_eq!(sent.learn(&News::NotStarted, Timestamp(9)), None);
+        for late in [News::Started, News::NotStarted] {
+            assert_eq!(sent.learn(&late, Timestamp(9000)), None, "it went");
+        }
         let again = after(&[News::Started, News::NotStarted, News::Started]);
         assert_eq!(again.learn(&News::NotStarted, Timestamp(2000)), None, "that was before");
     }

@@ -50,6 +50,59 @@ async fn release(db: &mut Database, number: &ConnectionKey, id: &str) -> Vec<Rec
     db.write(async |group| group.release(number, &id, later(9)).await).await
 }
 
+/// Who waits for a message that is called A: another client, another number, another chat and another sender each wait for one of
+/// their own.
+async fn five_that_wait(db: &mut Database) -> [(ConnectionKey, AwaitedId); 5] {
+    let (one, other) = (db.tenant("acme").await.1.key(), db.tenant("other").await.1.key());
+    let second = db.webhook(&key(one.client_id, "5511777777777")).await.key();
+    let of = |key: &ConnectionKey, chat: &str, sender: &str| {
+        let (chat, sender) = (chat.to_owned(), sender.to_owned());
+        (
+            key.clone(),
+            AwaitedId {
+                chat,
+                sender,
+                ..awaited("A", NOW).id
+            },
+        )
+    };
+    let all = [
+        of(&one, "1@lid", "1@lid"),
+        of(&other, "1@lid", "1@lid"),
+        of(&second, "1@lid", "1@lid"),
+        of(&one, "2@lid", "1@lid"),
+        of(&one, "1@lid", "2@lid"),
+    ];
+    for key in [&one, &other, &second] {
+        db.write(async |group| group.create_connection(&plain(key), NOW).await)
+            .await
+            .unwrap();
+    }
+    for (key, id) in &all {
+        let message = [AwaitedMessage {
+            id: id.clone(),
+            ..awaited("A", later(60))
+        }];
+        db.write(async |group| group.keep_awaited(key, &message).await).await;
+    }
+    all
+}
+
+/// Has as many messages wait as may, of `most`; answers how many that are.
+async fn hold_many(db: &mut Database, (key, id): &(ConnectionKey, AwaitedId), name: &str, most: usize) -> usize {
+    let edit = |n: usize| about(db, key, &format!("{name}{n}"), MessageKind::Edit);
+    let edits: Vec<NewEvent> = (0..most).map(edit).collect();
+    db.write(async |group| {
+        for (n, edit) in edits.iter().enumerate() {
+            if !group.hold(id, edit).await? {
+                return Ok(n);
+            }
+        }
+        Ok(most)
+    })
+    .await
+}
+
 fn bodies(recorded: &[RecordedEvent]) -> Vec<&[u8]> {
     recorded
         .iter()
@@ -119,5 +172,62 @@ on_every_database! {
         assert_eq!(db.store.awaited_messages(&number).await.unwrap(), [two]);
         db.write(async |group| group.delete_connection(&number).await).await;
         assert_eq!(db.store.awaited_messages(&number).await.unwrap(), []);
+    }
+
+    async fn a_message_that_is_waited_for_is_one_of_its_client_number_chat_and_sender(db: &mut Database) {
+        let all = five_that_wait(db).await;
+        assert_eq!(hold_many(db, &all[0], "first", 99).await, 64);
+        for (n, of) in all.iter().enumerate().skip(1) {
+            assert_eq!(hold_many(db, of, &format!("{n}-"), 1).await, 1, "{n} has its own places");
+        }
+        for (n, (key, id)) in all.iter().enumerate() {
+            let kept = db.store.awaited_messages(key).await.unwrap();
+            assert!(kept.iter().any(|message| message.id == *id), "{n}");
+            assert!(db.write(async |group| group.end_awaited(key, id).await).await);
+            let left: usize = {
+                let mut left = 0;
+                for (key, id) in &all {
+                    let kept = db.store.awaited_messages(key).await.unwrap();
+                    left += kept.iter().filter(|message| message.id == *id).count();
+                }
+                left
+            };
+            assert_eq!(left, 4 - n, "the others are waited for still");
+            assert_eq!(hold_many(db, &all[n], "late", 1).await, 0, "{n} is not waited for any more");
+            let in_vain = db.store.held_in_vain(NOW, 9).await.unwrap();
+            assert_eq!(in_vain, [(key.clone(), id.clone(), false)]);
+            let told = db.write(async |group| group.release(key, id, NOW).await).await;
+            assert_eq!(told.len(), if n == 0 { 64 } else { 1 }, "{n}");
+            assert!(told.iter().all(|told| told.client_id == key.client_id));
+            assert_eq!(db.store.held_in_vain(NOW, 9).await.unwrap(), [], "nothing waits any more");
+        }
+    }
+
+    async fn all_that_waits_of_a_number_is_released_and_nothing_of_another(db: &mut Database) {
+        let all = five_that_wait(db).await;
+        for of in &all {
+            assert_eq!(hold_many(db, of, &format!("{}{}", of.1.chat, of.1.sender), 1).await, 1);
+        }
+        assert_eq!(db.store.held_in_vain(later(61), 2).await.unwrap().len(), 2, "as many as were asked for");
+        for (key, released) in [(&all[0].0, 3), (&all[1].0, 1), (&all[2].0, 1)] {
+            let told = db.write(async |group| group.release_all(key, NOW).await).await;
+            assert_eq!(told.len(), released);
+        }
+    }
+
+    async fn a_number_has_a_thousand_that_wait_at_the_most(db: &mut Database) {
+        let all = five_that_wait(db).await;
+        let (number, id) = &all[0];
+        let of = |n: usize| AwaitedId { message_id: format!("M{n}"), ..id.clone() };
+        let messages: Vec<_> = (0..17).map(|n| AwaitedMessage { id: of(n), ..awaited("", later(60)) }).collect();
+        db.write(async |group| group.keep_awaited(number, &messages).await).await;
+        let mut held = 0;
+        for n in 0..17 {
+            held += hold_many(db, &(number.clone(), of(n)), &format!("{n}-"), 99).await;
+        }
+        assert_eq!(held, 1024);
+        for other in &all[1..3] {
+            assert_eq!(hold_many(db, other, "other", 1).await, 1, "another client's, and another number's");
+        }
     }
 }

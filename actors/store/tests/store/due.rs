@@ -120,6 +120,26 @@ on_every_database! {
         assert_eq!(page.left, ["d".into()], "there was no room for it");
     }
 
+    async fn named_events_without_an_order_are_read_and_no_others(db: &mut Database) {
+        let ((_, webhook), (_, others)) = (db.tenant("acme").await, db.tenant("other").await);
+        let events = db.events(&webhook, &["a", "a", "b", "b"]).await;
+        let theirs = db.events(&others, &["a"]).await.remove(0);
+        db.outcomes(&[delivered(&webhook, &events[2])]).await;
+        let named = |events: &[&PendingEvent]| DueQuery {
+            scope: DueScope::Named,
+            ordering: Ordering::None,
+            named: events.iter().map(|event| event.id.to_string().into()).collect(),
+            ..everything()
+        };
+        let alone = |event: &PendingEvent| DueChat { events: vec![event.clone()], more: false };
+        let all = named(&[&events[3], &theirs, &events[2], &events[1]]);
+        let page = db.store.due_chats(webhook.id, &all).await.unwrap();
+        assert_eq!(page.chats, [alone(&events[3]), alone(&events[1])]);
+        let few = DueQuery { room: 1, ..named(&[&events[0], &events[1]]) };
+        let page = db.store.due_chats(webhook.id, &few).await.unwrap();
+        assert_eq!((page.chats, page.left), (vec![alone(&events[0])], vec![events[1].id.to_string().into()]));
+    }
+
     async fn a_large_body_stays_in_the_store(db: &mut Database) {
         let (_, webhook) = db.tenant("acme").await;
         let mut bodies = Vec::new();
@@ -141,8 +161,13 @@ on_every_database! {
             events.iter().map(|event| event.payload.as_ref().map(|body| body.to_vec())).collect()
         };
         let expected = [Some(bodies[0].clone()), None];
-        for ordering in [Ordering::Chat, Ordering::None] {
-            let query = DueQuery { ordering, ..everything() };
+        let named: Vec<Box<str>> = events.iter().map(|event| event.id.to_string().into()).collect();
+        for (ordering, scope, named) in [
+            (Ordering::Chat, DueScope::Chats, vec![]),
+            (Ordering::None, DueScope::Chats, vec![]),
+            (Ordering::None, DueScope::Named, named),
+        ] {
+            let query = DueQuery { ordering, scope, named, ..everything() };
             let page = db.store.due_chats(webhook.id, &query).await.unwrap();
             let read: Vec<_> = page.chats.into_iter().flat_map(|chat| chat.events).collect();
             assert_eq!(kept(&read), expected, "{ordering:?}");
@@ -293,7 +318,7 @@ proptest! {
             let mut db = Database::sqlite().await;
             let (_, webhook) = db.tenant("acme").await;
             let (_, others) = db.tenant("other").await;
-            fill(&mut db, &others, &[(3, None, false), (4, Some(-9), false)]).await;
+            fill(&mut db, &others, &[(3, None, false), (4, Some(-9), false), (5, Some(1), false)]).await;
             let backlog = fill(&mut db, &webhook, &backlog).await;
             for query in queries {
                 let page = db.store.due_chats(webhook.id, &query).await.unwrap();

@@ -116,6 +116,20 @@ on_every_database! {
         assert_eq!(pull(db, &other, query(cursor)).await, None, "another client's place is none");
     }
 
+    async fn what_others_have_ends_no_page_and_what_of_theirs_goes_is_no_gap(db: &mut Database) {
+        let ((client, webhook), (_, others)) = (db.tenant("acme").await, db.tenant("other").await);
+        let first = db.events(&webhook, &["a"]).await.remove(0);
+        let theirs = db.events(&others, &["a"; 5]).await;
+        let last = db.events(&webhook, &["a"]).await.remove(0);
+        assert_eq!(rest(db, &client, None, 1).await, [first.id, last.id]);
+        let query = |after| PullQuery { after, phone_number: None, limit: 1 };
+        let (_, cursor) = pull(db, &client, query(None)).await.unwrap();
+        let outcomes: Vec<_> = theirs.iter().map(|event| delivered(&others, event)).collect();
+        db.outcomes(&outcomes).await;
+        assert_eq!(purge(db, &theirs).await, 5);
+        assert_eq!(pull(db, &client, query(cursor)).await.unwrap().0, [last.id]);
+    }
+
     async fn deleted_webhooks_are_among_them(db: &mut Database) {
         let (client, webhook) = db.tenant("acme").await;
         let old = db.events(&webhook, &["a"]).await.remove(0);

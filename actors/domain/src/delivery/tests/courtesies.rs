@@ -286,3 +286,35 @@ fn a_pace_spaces_attempts_out() {
     let effects = desk.wait(&effects[1..], Duration::from_millis(250));
     assert_eq!(effects, [attempt(3, 1)]);
 }
+
+#[test]
+fn an_attempt_that_waits_for_its_slot_takes_no_turn_of_the_pace() {
+    let mut desk = Desk::new(asking(Courtesy {
+        max_per_second: Some(4),
+        ..COURTESY
+    }));
+    assert_eq!(desk.arrive(1, "a"), [attempt(1, 1)]);
+    desk.machine.awaits_slot(Standing::Sound);
+    assert_eq!(desk.arrive(2, "b"), [attempt(2, 1)], "nothing has begun");
+    let (begins, timer) = desk.machine.granted(desk.now, id(1), 1);
+    assert!(!begins, "another one has begun just now");
+    assert_eq!(desk.wait(&timer, Duration::from_millis(250)), [attempt(1, 1)]);
+}
+
+#[test]
+fn a_machine_that_waited_for_a_retry_is_idle_when_that_was_asked_for_before() {
+    let mut desk = Desk::new(CONFIG);
+    desk.arrive(1, "a");
+    desk.end(1, 1, answered(500));
+    assert!(matches!(desk.commit(1, 1).as_slice(), [Effect::SetTimer { .. }]));
+    assert!(!desk.machine.is_idle(desk.now));
+    assert_eq!(desk.machine.request_retry(id(1)), RetryAnswer::Renew);
+    let renewed = PendingEvent {
+        attempt_count: 1,
+        ..event(1, "a")
+    };
+    assert_eq!(desk.step(DeliveryEvent::Renewed(renewed)), [with_body(1, 2)]);
+    desk.end(1, 2, answered(200));
+    assert_eq!(desk.commit(1, 2), []);
+    assert!(desk.machine.is_idle(desk.now));
+}

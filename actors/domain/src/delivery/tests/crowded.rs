@@ -112,3 +112,35 @@ fn another_look_goes_on_where_a_sweep_is_and_follows_it() {
     assert_eq!(machine.step(NOW, DeliveryEvent::Loaded { generation, page }), []);
     assert!(machine.snapshot().following);
 }
+
+#[test]
+fn what_made_place_for_a_renewed_event_is_asked_for_when_its_chat_has_drained() {
+    let mut desk = Desk::new(DeliveryConfig {
+        max_in_flight: 1,
+        ..CONFIG
+    });
+    let mut effects = desk.arrive(100, "x");
+    for number in [2, 3] {
+        assert_eq!(desk.arrive(number, "a"), []);
+    }
+    for number in 10..10 + WINDOW - 3 {
+        assert_eq!(desk.arrive(number, &number.to_string()), []);
+    }
+    desk.step(DeliveryEvent::Renewed(event(1, "a")));
+    assert!(desk.machine.window.contains(id(1)) && !desk.machine.window.contains(id(3)));
+    let mut made = Vec::new();
+    while let [Effect::Attempt { next, .. }] = effects.as_slice() {
+        let (event_id, attempt) = (next.event_id, next.attempt);
+        made.push(event_id);
+        desk.ended(super::store::number(event_id), attempt, answered(200));
+        effects = desk.step(DeliveryEvent::OutcomeCommitted { event_id, attempt });
+    }
+    // Whatever went before, the third of them is not forgotten.
+    let (_, query) = load(&effects);
+    assert_eq!(query.named, ["a".into()]);
+    let of_chat: Vec<_> = made
+        .into_iter()
+        .filter(|made| *made == id(1) || *made == id(2))
+        .collect();
+    assert_eq!(of_chat, [id(1), id(2)]);
+}

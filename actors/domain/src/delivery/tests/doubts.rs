@@ -11,6 +11,27 @@ const WIDE: DeliveryConfig = DeliveryConfig {
 };
 
 #[test]
+fn a_receiver_that_leaves_one_of_two_unanswered_is_silent() {
+    let mut desk = Desk::new(WIDE);
+    desk.arrive(1, "a");
+    desk.arrive(2, "b");
+    desk.end(1, 1, answered(200));
+    desk.now = desk.now + Duration::from_millis(501);
+    desk.arrive(3, "c");
+    assert_eq!(desk.standing, Some(Standing::Doubtful));
+}
+
+#[test]
+fn what_waits_for_its_slot_hears_of_answers_alone() {
+    let mut desk = Desk::new(WIDE);
+    desk.arrive(1, "a");
+    desk.arrive(2, "b");
+    desk.machine.awaits_slot(Standing::Doubtful);
+    let effects = desk.ended(1, 1, crate::AttemptResult::TimedOut);
+    assert!(matches!(effects.as_slice(), [Effect::Record(_)]), "{effects:?}");
+}
+
+#[test]
 fn what_is_on_its_way_to_the_store_is_not_silent() {
     let mut desk = Desk::new(WIDE);
     desk.arrive(1, "a");

@@ -10,6 +10,18 @@ use super::{
 use crate::EventStatus;
 
 #[test]
+fn a_machine_whose_receiver_wants_to_be_left_alone_is_not_idle() {
+    let mut desk = Desk::new(asking(COURTESY));
+    desk.arrive(1, "a");
+    ends(&mut desk, 1, 1, 429, Some(Duration::from_secs(30)));
+    desk.commit(1, 1);
+    let now = desk.now;
+    assert_eq!(desk.machine.snapshot().window, 0);
+    assert!(!desk.machine.is_idle(now), "one that is made anew would not know of it");
+    assert!(desk.machine.is_idle(now + Duration::from_secs(31)));
+}
+
+#[test]
 fn retry_after_holds_the_whole_webhook() {
     for (http_status, status) in [(503, EventStatus::Pending), (429, EventStatus::Failed)] {
         let mut desk = Desk::new(asking(COURTESY));

@@ -6,7 +6,7 @@ use super::{super::*, desk::*, store::id};
 use crate::Courtesy;
 use crate::EventStatus;
 
-fn config() -> DeliveryConfig {
+pub(super) fn config() -> DeliveryConfig {
     DeliveryConfig {
         max_retries: 1,
         max_in_flight: 4,
@@ -19,7 +19,7 @@ fn config() -> DeliveryConfig {
 }
 
 /// A machine that has asked for parked events and heard that there are none.
-fn desk() -> Desk {
+pub(super) fn desk() -> Desk {
     let mut machine = Delivery::new(WebhookId(uuid::Uuid::nil()), config(), 0);
     let effects = machine.start(NOW);
     let [
@@ -47,7 +47,7 @@ fn desk() -> Desk {
 }
 
 impl Desk {
-    fn answer(&mut self, generation: u64, parked: &[(usize, Timestamp)]) -> Vec<Effect> {
+    pub(super) fn answer(&mut self, generation: u64, parked: &[(usize, Timestamp)]) -> Vec<Effect> {
         let parked = parked.iter().map(|(number, next_retry_at)| ParkedEvent {
             id: id(*number),
             seq: i64::try_from(*number).unwrap(),
@@ -59,7 +59,7 @@ impl Desk {
         })
     }
 
-    fn revived(&mut self, number: usize, attempts: u32) -> Vec<Effect> {
+    pub(super) fn revived(&mut self, number: usize, attempts: u32) -> Vec<Effect> {
         self.step(DeliveryEvent::Renewed(PendingEvent {
             attempt_count: attempts,
             ..event(number, "a")
@@ -67,7 +67,7 @@ impl Desk {
     }
 }
 
-fn read(effects: &[Effect]) -> (u64, i64, usize) {
+pub(super) fn read(effects: &[Effect]) -> (u64, i64, usize) {
     let read = effects.iter().find_map(|effect| match effect {
         Effect::LoadParked {
             generation,

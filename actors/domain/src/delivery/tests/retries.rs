@@ -198,11 +198,42 @@ fn what_found_a_place_beside_a_running_event_leaves_it_when_that_one_waits_again
 }
 
 #[test]
+fn the_first_attempt_of_a_manual_retry_and_no_other_is_called_manual() {
+    let mut desk = Desk::new(CONFIG);
+    desk.arrive(1, "a");
+    assert!(!desk.end(1, 1, answered(500)).manual);
+    let timer = desk.commit(1, 1);
+    desk.wait(&timer, Duration::from_secs(5));
+    assert!(!desk.end(1, 2, answered(500)).manual);
+    desk.commit(1, 2);
+    assert_eq!(desk.machine.request_retry(id(1)), RetryAnswer::Renew);
+    desk.step(DeliveryEvent::Renewed(PendingEvent {
+        attempt_count: 2,
+        budget_start: 2,
+        ..event(1, "a")
+    }));
+    assert!(desk.end(1, 3, answered(500)).manual);
+    let timer = desk.commit(1, 3);
+    desk.wait(&timer, Duration::from_secs(5));
+    assert!(!desk.end(1, 4, answered(500)).manual);
+}
+
+#[test]
 fn a_test_event_has_one_attempt() {
     let mut desk = Desk::new(CONFIG);
     let chat = crate::IncomingMessage::test(uuid::Uuid::nil(), &"5511888888888".parse().unwrap(), NOW).chat;
     desk.arrive(1, &chat);
     fail(&mut desk, 1, 1);
+    desk.arrive(3, &chat);
+    let not_made = crate::AttemptResult::NotMade {
+        detail: "too many open files".into(),
+    };
+    assert_eq!(
+        desk.end(3, 1, not_made).status,
+        EventStatus::Failed,
+        "whoever asks has the answer"
+    );
+    desk.commit(3, 1);
     desk.arrive(2, "test-1@g.us");
     assert_eq!(
         desk.end(2, 1, answered(500)).status,

@@ -200,6 +200,32 @@ fn a_busy_chat_is_not_kept_out_by_its_own_arrivals() {
 }
 
 #[test]
+fn what_came_while_its_chat_was_read_is_not_forgotten() {
+    let (machine, generation) = loading();
+    let (now, standing) = (NOW, None);
+    let mut desk = Desk { machine, now, standing };
+    assert_eq!(desk.arrive(2, "a"), []);
+    let mut effects = desk.step(DeliveryEvent::Loaded {
+        generation,
+        page: page(&[1], "a"),
+    });
+    // What is read by its name meanwhile says no more of a chat that is held.
+    if let Some(Effect::Load { generation, .. }) = effects.pop_if(|effect| matches!(effect, Effect::Load { .. })) {
+        desk.step(DeliveryEvent::Loaded {
+            generation,
+            page: page(&[1, 2], "a"),
+        });
+    }
+    desk.end(1, 1, answered(200));
+    let effects = desk.commit(1, 1);
+    let [Effect::Load { generation, .. }] = effects[..] else {
+        panic!("{effects:?}")
+    };
+    let page = page(&[2], "a");
+    assert_eq!(desk.step(DeliveryEvent::Loaded { generation, page }), [attempt(2, 1)]);
+}
+
+#[test]
 fn a_page_that_is_older_than_a_renewal_is_read_again() {
     let (mut machine, generation) = loading();
     assert_eq!(machine.step(NOW, DeliveryEvent::Renewed(event(1, "a"))), []);
@@ -301,4 +327,15 @@ fn an_attempt_that_this_machine_could_not_make_uses_nothing_up() {
     assert_eq!(desk.commit(1, 1), [without_body(2, 1)]);
     desk.step(DeliveryEvent::Closing);
     assert_eq!(desk.ended(2, 1, not_made()), [Effect::Finished], "the store has it");
+}
+
+#[test]
+fn a_report_of_another_event_of_the_chat_is_not_taken_for_that_of_the_first() {
+    let mut desk = Desk::new(CONFIG);
+    assert_eq!(desk.arrive(1, "a"), [attempt(1, 1)]);
+    assert_eq!(desk.arrive(2, "a"), []);
+    assert_eq!(desk.ended(2, 1, answered(200)), [], "it is not its turn");
+    assert_eq!(desk.commit(2, 1), []);
+    assert_eq!(desk.end(1, 1, answered(200)).event_id, id(1));
+    assert_eq!(desk.commit(1, 1), [attempt(2, 1)]);
 }

@@ -78,10 +78,9 @@ impl Window {
         false
     }
 
-    /// Nearly always back to the front; behind an earlier event that was renewed in the meantime. That one had a place
-    /// only beside one that is being worked on: where there is none any more, the store has the last of them.
+    /// Nearly always back to the front; behind an earlier event that was renewed in the meantime, or to the store: the window may be
+    /// over its size only beside what is being worked on.
     fn take_back(&mut self, key: &Arc<str>, front: Entry) {
-        let over = self.len() > self.most;
         let Some(chat) = self.chats.get_mut(key) else { return };
         let place = chat.queue.partition_point(|other| other.seq < front.seq);
         if place > 0 && place == chat.queue.len() && !chat.complete {
@@ -94,13 +93,6 @@ impl Window {
             chat.queue.iter_mut().for_each(|entry| entry.payload = None);
         }
         chat.queue.insert(place, front);
-        if over
-            && chat.queue.len() > 1
-            && let Some(last) = chat.queue.pop_back()
-        {
-            chat.complete = false;
-            self.by_id.remove(&last.id);
-        }
     }
 
     /// The attempt that is under way has not begun after all, or came to nothing: its event is ready again, or at `due_at`.

@@ -47,5 +47,6 @@ impl Window {
             }
         }
         assert_eq!(in_progress, self.in_progress);
+        assert!(self.len() <= self.most + self.in_progress, "{} are held", self.len());
     }
 }

@@ -70,11 +70,14 @@ fn what_waits_too_long_is_told() {
     let one = outbox.take_in(&["a"], at(500));
     let down = outbox.pump(at(0), false);
     assert_eq!((down.start, down.wake_at), (vec![], Some(at(500))));
+    outbox.take_in(&["b"], at(900));
+    assert_eq!(outbox.pump(at(0), false).wake_at, Some(at(500)), "the first of them");
     outbox.hold(one);
     assert_eq!(outbox.pump(at(500), false).expired, [], "its row is not there yet");
     outbox.release(one);
-    assert_eq!(outbox.pump(at(500), true).expired, [one]);
-    assert_eq!(outbox.waiting(), 0);
+    assert!(outbox.waits(one));
+    assert_eq!(outbox.pump(at(500), false).expired, [one]);
+    assert_eq!((outbox.waits(one), outbox.waiting()), (false, 1));
 }
 
 #[test]
@@ -87,7 +90,17 @@ fn what_was_not_sent_takes_its_place_again_after_a_pause() {
     assert_eq!((paused.start, paused.wake_at), (vec![], Some(at(1000))));
     assert_eq!(outbox.pump(at(1000), true).start, [one]);
     outbox.finished(one);
+    let three = outbox.take_in(&["b"], LATE);
     assert_eq!(outbox.pump(at(1000), true).start, [two]);
+    assert_eq!(outbox.pump(at(2000), true).start, [three]);
+    outbox.returned(three, at(2000));
+    outbox.finished(two);
+    let four = outbox.take_in(&["a"], LATE);
+    assert_eq!(
+        outbox.pump(at(9000), true).start,
+        [three, four],
+        "behind none that came later"
+    );
 }
 
 #[test]
@@ -150,6 +163,50 @@ fn typing_takes_its_turn_of_the_pace_and_no_place_among_those_under_way() {
     assert_eq!((&*pumped.type_first, &*pumped.start), (&chats[3..], &chats[..2]));
     assert_eq!(outbox.pump(at(4000), true).start, [chats[2]]);
     assert_eq!(outbox.pump(at(6000), true).start, [chats[3]]);
+}
+
+#[test]
+fn so_many_are_under_way_at_a_time_and_no_more() {
+    let pacing = Pacing {
+        burst: 100,
+        queue_max: 100,
+        ..PACING
+    };
+    let mut outbox = Outbox::new(pacing, at(-100_000));
+    let all: Vec<Ticket> = (0..20).map(|n| outbox.take_in(&[&n.to_string()], LATE)).collect();
+    assert_eq!(outbox.pump(at(0), true).start, all[..16]);
+    assert_eq!(outbox.pump(at(0), true).start, []);
+    outbox.finished(all[0]);
+    assert_eq!(outbox.pump(at(0), true).start, [all[16]]);
+}
+
+#[test]
+fn what_was_typed_and_not_sent_takes_another_turn_of_the_pace() {
+    let mut outbox = Outbox::new(Pacing { burst: 1, ..PACING }, at(-100_000));
+    let typed = outbox.take_in(&["a"], LATE);
+    outbox.types(typed, Duration::from_secs(1));
+    assert_eq!(outbox.pump(at(0), true).type_first, [typed]);
+    assert_eq!(outbox.pump(at(1000), true).start, [typed]);
+    outbox.returned(typed, at(1000));
+    let other = outbox.take_in(&["b"], LATE);
+    assert_eq!(outbox.pump(at(2000), true).start, [typed]);
+    assert_eq!(outbox.pump(at(3000), true).start, [other]);
+}
+
+#[test]
+fn what_was_typed_goes_in_time_behind_one_that_lacks_its_turn() {
+    let mut outbox = Outbox::new(Pacing { burst: 1, ..PACING }, at(-100_000));
+    let [first, second, typed] = ["a", "b", "c"].map(|chat| outbox.take_in(&[chat], LATE));
+    for film in [first, second] {
+        outbox.lack_file(film);
+    }
+    outbox.types(typed, Duration::from_secs(3));
+    assert_eq!(outbox.pump(at(0), true).type_first, [typed]);
+    for film in [first, second] {
+        outbox.have_file(film);
+    }
+    assert_eq!(outbox.pump(at(2999), true).start, [first]);
+    assert_eq!(outbox.pump(at(3000), true).start, [typed]);
 }
 
 /// Held against all before it, five thousand would be looked at millions of times.

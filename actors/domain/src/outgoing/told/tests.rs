@@ -211,3 +211,45 @@ fn an_event_is_in_the_chat_that_was_heard_and_to_whom_the_client_named() {
     );
     assert_eq!(Place::of(&"1@g.us".parse().unwrap()).group.unwrap().id, "1@g.us");
 }
+
+#[test]
+fn a_group_is_told_of_by_its_members_alone() {
+    let (group, chat) = ("120363012345678901@g.us", |member| {
+        Some(heard("120363012345678901@g.us", member))
+    });
+    assert_eq!(
+        story(group, &[(News::Delivered, chat(None))]),
+        [(SendStatus::Sent, None)]
+    );
+    let members = [
+        (News::Sent, None),
+        (News::Read, chat(None)),
+        (News::Read, chat(Some("5511"))),
+    ];
+    let told = [(SendStatus::Sent, None), (SendStatus::Read, Some("5511".to_owned()))];
+    assert_eq!(story(group, &members), told);
+}
+
+#[test]
+fn a_message_keeps_its_chat_where_nothing_is_told_of_it() {
+    let (to, progress) = ("5511999999999".parse().unwrap(), Progress::default());
+    let row = |chat| Recorded {
+        to: &to,
+        chat,
+        before: &progress,
+        after: &progress,
+    };
+    let started = told(News::Started, None);
+    assert_eq!(started.chat_of(&row(Some("1@lid"))).as_deref(), Some("1@lid"));
+    assert_eq!(started.chat_of(&row(None)), None);
+}
+
+#[test]
+fn a_code_of_whatsapps_is_told_with_the_message() {
+    let to = "5511999999999".parse().unwrap();
+    for (code, words) in [("463", "WhatsApp refused the message (463)"), (code::UNKNOWN, "why")] {
+        let steps = steps(&to, &[(News::failed(code, "why"), None)]);
+        let told: Vec<String> = steps.iter().map(|step| step.event().content).collect();
+        assert_eq!(told, [words]);
+    }
+}

@@ -281,6 +281,8 @@ fn starts() {
         assert_eq!(machine.start(NOW, 0.0), [close(1)], "what a predecessor left");
         let view = machine.view();
         assert_eq!((view.connected_since, view.reconnect_attempts), (None, 0));
+        let shown = if status == Failed { Failed } else { Connecting };
+        assert_eq!(view.status, shown, "what failed has failed until it goes better");
         assert!(!matches!(
             view.status,
             ConnectionStatus::Connected | ConnectionStatus::AwaitingScan
@@ -294,8 +296,10 @@ fn starts() {
         );
         assert_eq!(machine.view().retry_at, Some(NOW));
         let at = NOW + Duration::from_secs(3);
+        machine.turn_is(0, NOW);
         machine.turn_is(1, at);
-        assert_eq!(machine.view().retry_at, Some(at));
+        machine.turn_is(0, NOW);
+        assert_eq!(machine.view().retry_at, Some(at), "the turn that was asked for last");
         let effects = machine.step(at, 0.0, SessionEvent::TimerFired { generation: 1 });
         assert_eq!(effects[0], open(2));
         assert_eq!(machine.view().status, Connecting);

@@ -212,6 +212,30 @@ fn a_pair_code_is_shown_beside_the_qr_code_and_outlives_it() {
 }
 
 #[test]
+fn a_timer_that_was_set_anew_does_not_count_when_the_old_one_fires() {
+    let mut desk = Desk::at(Place::Pairing);
+    desk.link(qr("2@a", NOW + Duration::from_secs(20)));
+    let (_, first) = desk.timer.unwrap();
+    desk.link(qr("2@b", NOW + Duration::from_secs(40)));
+    assert_eq!(desk.step(SessionEvent::TimerFired { generation: first }), []);
+    assert_eq!(desk.shown().0, AwaitingScan);
+    assert_ne!(desk.fire(), []);
+}
+
+#[test]
+fn a_link_gets_as_long_as_it_may_take() {
+    let patience = Patience {
+        opening: Duration::from_secs(7),
+        ..Patience::default()
+    };
+    let mut desk = Desk::at(Place::Pausing);
+    desk.machine = desk.machine.with_patience(patience);
+    assert_eq!(desk.step(SessionEvent::Connect), []);
+    desk.fire();
+    assert_eq!(desk.set_for(), Some(patience.opening));
+}
+
+#[test]
 fn a_passkey_is_asked_for_and_waited_for() {
     let asked = |place| {
         let mut desk = Desk::at(place);
@@ -220,6 +244,12 @@ fn a_passkey_is_asked_for_and_waited_for() {
         assert!(desk.shown().1.unwrap().contains("remove the passkey on the phone"));
         assert_eq!(desk.machine.view().qr, None);
         assert_eq!(desk.set_for(), Some(PASSKEY_LIMIT));
+        assert_eq!(desk.link(LinkEvent::PasskeyNeeded), []);
+        assert_eq!(
+            desk.set_for(),
+            None,
+            "{place:?}: asked again it is not waited for longer"
+        );
         desk
     };
     let mut desk = asked(Place::Pairing);

@@ -158,6 +158,13 @@ fn nothing_is_attempted_before_the_end_of_a_ban() {
     desk.gone();
     banned(&desk);
     assert_eq!(desk.step(SessionEvent::Connect), []);
+    let timer = desk.timer;
+    assert_eq!(
+        desk.step(SessionEvent::Renew),
+        [],
+        "the new way is for the time after it"
+    );
+    assert_eq!(desk.timer, timer);
     assert_eq!(desk.step(SessionEvent::Disconnect), [SessionEffect::Save]);
     assert_eq!(desk.machine.view().retry_at, None);
     desk.pass(60);
@@ -181,6 +188,8 @@ fn nothing_is_attempted_before_the_end_of_a_ban() {
     let after = Duration::from_secs(7000) + behind;
     assert_eq!(effects, [SessionEffect::TakeTurn { after, generation: 1 }]);
     assert_eq!(machine.view().reason_code, ReasonCode::TemporarilyBanned);
+    let said = machine.view().reason.as_ref().unwrap();
+    assert!(said.contains("temporary ban 104"), "{said}: as WhatsApp said it");
 }
 
 #[test]
@@ -222,6 +231,11 @@ fn a_client_that_is_turned_down_tries_ever_more_slowly_and_is_healed_at_once() {
     let unwanted = |desk: &mut Desk| turned_down(desk, CloseReason::Unwanted("409".into()), ReasonCode::Refused);
     let pauses: Vec<u64> = (0..5).map(|_| unwanted(&mut desk)).collect();
     assert_eq!(pauses, [60, 240, 960, 3600, 3600]);
+    desk.link(LinkEvent::Closed(CloseReason::Unwanted("409".into())));
+    desk.gone();
+    desk.step(SessionEvent::Connect);
+    desk.fire();
+    assert_eq!(unwanted(&mut desk), 60, "its owner asked for it");
     for jitter in [-1.0, 0.0, 2.0] {
         for times in [0, 1, 9, u32::MAX] {
             let wait = backoff::outdated(times, jitter).as_secs();
