@@ -211,3 +211,24 @@ fn an_event_is_in_the_chat_that_was_heard_and_to_whom_the_client_named() {
     );
     assert_eq!(Place::of(&"1@g.us".parse().unwrap()).group.unwrap().id, "1@g.us");
 }
+
+#[test]
+fn each_who_got_a_status_update_tells_of_themselves_if_it_was_posted_here() {
+    let of = |news, who| (news, Some(heard(STATUS, who)));
+    let told = story(
+        STATUS,
+        &[
+            of(News::Sent, None),
+            of(News::Delivered, Some("a")),
+            of(News::Read, Some("b")),
+            // Nobody wanted to know who.
+            (News::Played, None),
+        ],
+    );
+    let told: Vec<(SendStatus, Option<&str>)> = told.iter().map(|(status, who)| (*status, who.as_deref())).collect();
+    use SendStatus::{Delivered, Read, Sent};
+    assert_eq!(told, [(Sent, None), (Delivered, Some("a")), (Read, Some("b"))]);
+    let place = Some(heard(STATUS, Some("a")));
+    let by_the_phone = self::told(News::Read, place);
+    assert_eq!(by_the_phone.of_unrecorded(&key(), "A"), None);
+}
