@@ -29,9 +29,9 @@ pub(super) async fn read(call: Call) -> Answer {
     if let (Ok(chat), Ok(None)) = (&chat, &from) {
         let missing = match chat {
             None => Some(InvalidField::new("from", "is missing: the writer, or else chat")),
-            Some(Recipient::Group(_)) => Some(InvalidField::new(
+            Some(chat) if chat.is_for_many() => Some(InvalidField::new(
                 "from",
-                "is missing: in a group it says who wrote the messages",
+                "is missing: in a group, and of status updates, it says who wrote the messages",
             )),
             Some(_) => None,
         };
@@ -43,7 +43,7 @@ pub(super) async fn read(call: Call) -> Answer {
     let (chat, from) = (chat?, from?);
     let action = match chat.or_else(|| from.clone()) {
         Some(chat) => Action::MarkRead {
-            from: from.filter(|_| chat.is_group()),
+            from: from.filter(|_| chat.is_for_many()),
             chat,
             message_ids: message_ids?,
         },
@@ -56,7 +56,7 @@ pub(super) async fn read(call: Call) -> Answer {
 pub(super) async fn presence(call: Call) -> Answer {
     let mut body = Fields::parse(&call.body)?;
     let to = body.optional("to", |name, value| {
-        Recipient::parse(name, &fields::string(name, value)?)
+        Recipient::parse_chat(name, &fields::string(name, value)?)
     });
     let state = body.required("state", |name, value| {
         let known = value.as_str().and_then(PresenceState::from_word);

@@ -45,6 +45,6 @@ pub(super) async fn mute(call: Call) -> Answer {
 }
 
 async fn arrange(call: &Call, how: Arrangement, what: &str) -> Answer {
-    let chat = Recipient::parse("chat", &call.second)?;
+    let chat = Recipient::parse_chat("chat", &call.second)?;
     answer(act(call, Action::ArrangeChat { chat, how }, what).await?)
 }

@@ -2,13 +2,14 @@
 
 mod content;
 mod file;
+mod update;
 
 use bytes::Bytes;
 use warp::http::StatusCode;
 use wharf_actors::{NewContent, NewMessage};
 use wharf_domain::{
     InvalidField, Recipient, SendStatus,
-    outgoing::{FileType, Mentions, Quote, check_message_id, check_typing},
+    outgoing::{FileType, Mentions, Quote, STATUS_TYPES, StatusUpdate, check_message_id, check_typing, is_status_type},
 };
 use wharf_store::OutgoingFilter;
 
@@ -50,6 +51,7 @@ pub(super) async fn send(mut call: Call) -> Answer {
         content,
         reply_to: draft.reply_to,
         typing_seconds: draft.typing_seconds,
+        update: draft.update,
         queue: draft.queue,
         wait: draft.wait,
     };
@@ -119,6 +121,7 @@ struct Written {
     content: Draft,
     reply_to: Option<Quote>,
     typing_seconds: Option<u8>,
+    update: Option<StatusUpdate>,
     queue: bool,
     wait: bool,
 }
@@ -158,6 +161,18 @@ fn read(call: &Call, message: &[u8], is_part: bool) -> Result<Written, Problem> 
         Ok(Some(kind)) => Ok(kind),
         Err(refused) => Err(refused),
     };
+    let is_status = to.as_ref().ok().map(Recipient::is_status);
+    let kind = match kind {
+        Ok(kind) if is_status == Some(true) && !is_status_type(&kind) => {
+            body.leave_rest();
+            body.refuse(InvalidField::new("type", STATUS_TYPES))
+        }
+        kind => kind,
+    };
+    let update = match kind.as_deref() {
+        Ok(kind) if is_status_type(kind) => update::read(&mut body, kind, is_status),
+        _ => Ok(None),
+    };
     let content = match &kind {
         Ok(kind) => draft(&mut body, kind, is_part),
         Err(_) => {
@@ -193,6 +208,7 @@ fn read(call: &Call, message: &[u8], is_part: bool) -> Result<Written, Problem> 
         content: content?,
         reply_to: reply_to?,
         typing_seconds: typing_seconds?,
+        update: update?,
         queue: queue?.unwrap_or(false),
         wait: wait.unwrap_or(true),
     })

@@ -35,5 +35,6 @@ mod reasons;
 mod routes;
 mod sending;
 mod signing;
+mod statuses;
 mod visible;
 mod world;

@@ -21,6 +21,8 @@ words! {
         Call = "call",
         /// Somebody is online, writes or records.
         Presence = "presence",
+        /// A status update of somebody's (WhatsApp's stories), or something about one.
+        Update = "status",
     }
 }
 

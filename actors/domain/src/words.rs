@@ -50,7 +50,7 @@ macro_rules! word_set {
     ($(#[$attribute:meta])* pub struct $name:ident of $word:ident as $field:literal) => {
         $(#[$attribute])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub struct $name(u8);
+        pub struct $name(u16);
 
         impl $word {
             /// All words in quotes, as JSON has them, for a refusal that says what would be accepted.
@@ -58,7 +58,7 @@ macro_rules! word_set {
                 Self::ALL.map(|word| format!("\"{}\"", word.as_str())).join(", ")
             }
 
-            const fn bit(self) -> u8 {
+            const fn bit(self) -> u16 {
                 1 << self as u8
             }
         }

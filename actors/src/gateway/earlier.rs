@@ -2,8 +2,8 @@
 //! them goes where the earlier one did not.
 
 use wharf_domain::{
-    Connection, Recipient,
-    outgoing::{Content, NotEditable, Quote, check_caption},
+    Connection, InvalidField, Recipient,
+    outgoing::{Content, NotEditable, Quote, StatusUpdate, check_caption},
 };
 
 use super::{Gateway, GatewayError};
@@ -51,6 +51,29 @@ impl Gateway {
             _ => {}
         }
         Ok(content)
+    }
+
+    /// Who gets the word that a status update is taken back: those who got it, where it was posted through here.
+    ///
+    /// # Errors
+    /// `Invalid` where nobody knows; `Unavailable`.
+    pub(super) async fn posted(
+        &self,
+        connection: &Connection,
+        content: &Content,
+    ) -> Result<StatusUpdate, GatewayError> {
+        if let Content::Revoke { target } = content
+            && let Some(sent) = self
+                .shared
+                .store
+                .outgoing_message(&connection.key(), &target.message_id)
+                .await?
+            && let Some(posted) = sent.message.and_then(|message| message.update)
+        {
+            return Ok(StatusUpdate::to(posted.recipients));
+        }
+        let why = "is missing: the status update was not posted through here, or is not kept any more";
+        Err(InvalidField::new("recipients", why).into())
     }
 
     /// An answer to a message that this number sent through here, with what is shown of that, where the client does not say it.

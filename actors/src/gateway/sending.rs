@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use wharf_domain::{
     ClientId, Connection, InvalidField, Outgoing, OutgoingMessage, PhoneNumber, Recipient, SendStatus,
     action::{Action, Arrangement, Done},
-    outgoing::{Content, ForwardSource, MediaMessage, Quote},
+    outgoing::{Content, ForwardSource, MediaMessage, Quote, StatusUpdate},
 };
 use wharf_store::{OutgoingFilter, OutgoingPage};
 use wharf_whatsapp::SendError;
@@ -32,6 +32,8 @@ pub struct NewMessage {
     pub reply_to: Option<Quote>,
     /// For how long the other one sees it being typed or recorded first.
     pub typing_seconds: Option<u8>,
+    /// Who gets it and how it looks, of a status update. One that is taken back may do without, if it was posted here.
+    pub update: Option<StatusUpdate>,
     /// Whether it may wait while the number is not connected.
     pub queue: bool,
     /// Whether the answer says what became of it.
@@ -47,6 +49,7 @@ impl NewMessage {
             content: NewContent::Own(content),
             reply_to: None,
             typing_seconds: None,
+            update: None,
             queue: false,
             wait: true,
         }
@@ -134,6 +137,7 @@ impl Gateway {
             content,
             reply_to,
             typing_seconds,
+            update,
             queue,
             wait,
         } = message;
@@ -154,11 +158,16 @@ impl Gateway {
                 Some(quote) => Some(gateway.quoted(&connection, quote).await?),
                 None => None,
             };
+            let update = match update {
+                None if to.is_status() => Some(gateway.posted(&connection, &content).await?),
+                update => update,
+            };
             let outgoing = Outgoing {
                 to,
                 content,
                 reply_to,
                 typing_seconds,
+                update: update.map(Box::new),
             };
             place.turn().await;
             let request = Request {

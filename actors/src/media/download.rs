@@ -13,7 +13,8 @@ use wharf_domain::{
     ClientId, EventId, Timestamp, download,
     download::WhenGone,
     media_link::file_name,
-    message::{Asked, MediaEnd, MediaError, MediaReference, end_media},
+    message::{Asked, MediaEnd, MediaError, MediaReference, end_media, is_update_chat},
+    outgoing::STATUS,
 };
 use wharf_store::{DueMedia, MediaOutcome, StoreError};
 use wharf_whatsapp::{LostFile, ReuploadError, media::MediaDecryptor};
@@ -154,7 +155,10 @@ async fn ask(
     let link = slot.and_then(|slot| slot.try_lock().ok()?.clone());
     let link = link.ok_or(ReuploadError::NotConnected)?;
     let file = LostFile {
-        chat: message.chat.clone(),
+        chat: match is_update_chat(&message.chat) {
+            true => STATUS.to_owned(),
+            false => message.chat.clone(),
+        },
         sender: message.sender.clone(),
         message_id: message.message_id.clone(),
         media_key: reference.media_key.clone(),

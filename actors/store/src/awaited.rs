@@ -4,7 +4,7 @@ use sqlx::{Row, query, sqlite::SqliteRow};
 use uuid::Uuid;
 use wharf_domain::{
     ClientId, ConnectionKey, EventId, EventKind, IncomingMessage, MessageKind, Timestamp,
-    message::{Details, Happening},
+    message::{Details, Happening, is_update_chat},
 };
 
 use crate::{
@@ -199,26 +199,32 @@ fn held_behind(row: &SqliteRow) -> Result<AwaitedId, sqlx::Error> {
 
 /// An event to be made of what waited: its body is there, and of the message itself what it is recognised and sent by.
 fn held(row: &SqliteRow, key: &ConnectionKey, now: Timestamp) -> Result<NewEvent, sqlx::Error> {
-    let sent = || Details {
-        happening: Some(Happening::Sent {
+    let chat: String = row.try_get("chat")?;
+    let happening = match row.try_get("is_sent")? {
+        true => Some(Happening::Sent {
             to: String::new(),
             to_lid: None,
             is_from_me: true,
         }),
-        ..Details::default()
+        false => is_update_chat(&chat).then_some(Happening::Update {}),
     };
     Ok(NewEvent {
         id: EventId(Uuid::now_v7()),
         key: key.clone(),
         message: IncomingMessage {
-            chat: row.try_get("chat")?,
+            chat,
             sender: row.try_get("sender")?,
             message_id: row.try_get("message_id")?,
             from: String::new(),
             timestamp: row.try_get::<At, _>("sent_at")?.0,
             kind: word("type", row.try_get("type")?, MessageKind::from_word)?,
             content: String::new(),
-            details: row.try_get::<bool, _>("is_sent")?.then(|| Box::new(sent())),
+            details: happening.map(|happening| {
+                Box::new(Details {
+                    happening: Some(happening),
+                    ..Details::default()
+                })
+            }),
         },
         payload: row.try_get("payload")?,
         created_at: now,

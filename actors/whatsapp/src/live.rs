@@ -9,6 +9,7 @@
 
 mod acks;
 mod acts;
+mod audience;
 mod awaited;
 mod calls;
 mod compose;

@@ -17,6 +17,7 @@ mod requests;
 mod room;
 mod sending;
 mod sockets;
+mod statuses;
 mod table;
 mod uploads;
 mod values;

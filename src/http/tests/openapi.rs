@@ -14,7 +14,7 @@ use wharf_domain::{
     ChatKind, ConnectionStatus, EventKind, EventStatus, Ordering as Order, Recovery, SendStatus,
     action::{self, EPHEMERAL_SECONDS, MemberAddMode, PARTICIPANTS_MAX, READ_MAX},
     message::{CallState, MediaError, MessageKind, PresenceState},
-    outgoing::{CONTACTS_MAX, FileType, MENTIONS_MAX, POLL_OPTIONS},
+    outgoing::{CONTACTS_MAX, FileType, MENTIONS_MAX, POLL_OPTIONS, RECIPIENTS_MAX},
     session::ReasonCode,
 };
 
@@ -319,6 +319,7 @@ fn words_and_numbers_are_those_of_the_program() {
     for (place, most) in [
         ("ContactMessage/properties/contacts", CONTACTS_MAX),
         ("Mentions/anyOf/0", MENTIONS_MAX),
+        ("StatusRecipients", RECIPIENTS_MAX),
         ("NewPoll/properties/options", *POLL_OPTIONS.end()),
         ("ReadMessages/properties/message_ids", READ_MAX),
         ("NewGroup/properties/participants", PARTICIPANTS_MAX),

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::Group;
-use crate::{ConnectionStatus, EventKind, SendStatus, Timestamp, session::ReasonCode, words};
+use crate::{ConnectionStatus, EventKind, SendStatus, Timestamp, outgoing::STATUS, session::ReasonCode, words};
 
 /// Something that happened and is no message that came in. Serialised as `event` and the keys that belong to it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -21,6 +21,9 @@ pub enum Happening {
         /// Always true.
         is_from_me: bool,
     },
+    /// Somebody posted a status update (WhatsApp's stories), or took one back; it is in all the other keys.
+    #[serde(rename = "status")]
+    Update {},
     /// How far a message that the account sent has come.
     #[serde(rename = "message.status")]
     Status {
@@ -35,7 +38,7 @@ pub enum Happening {
         /// Why it failed, with [`SendStatus::Failed`]: WhatsApp's code, or one of [`crate::outgoing::code`].
         #[serde(skip_serializing_if = "Option::is_none")]
         code: Option<String>,
-        /// Which member of a group got, read or played it.
+        /// Which member of a group, or receiver of a status update, got, read or played it.
         #[serde(skip_serializing_if = "Option::is_none")]
         participant: Option<String>,
     },
@@ -63,6 +66,17 @@ pub enum Happening {
         /// What they do.
         presence: Presence,
     },
+}
+
+/// The chat that somebody's status updates lie in: one for each author, apart from what they write to this number, so that
+/// neither waits for the other's files.
+pub fn update_chat(author: &str) -> String {
+    format!("{STATUS}/{author}")
+}
+
+/// Whether somebody's status updates lie in this chat.
+pub fn is_update_chat(chat: &str) -> bool {
+    chat.starts_with(STATUS)
 }
 
 /// Where a connection stands.
@@ -203,13 +217,14 @@ impl Happening {
             Self::Group { .. } => EventKind::Group,
             Self::Call { .. } => EventKind::Call,
             Self::Presence { .. } => EventKind::Presence,
+            Self::Update {} => EventKind::Update,
         }
     }
 
     /// The event's `type`: what happened, in a word. `None` where that is the kind of the message.
     pub fn word(&self) -> Option<&str> {
         match self {
-            Self::Sent { .. } => None,
+            Self::Sent { .. } | Self::Update {} => None,
             Self::Status { status, .. } => Some(status.as_str()),
             Self::Connection { connection } => Some(connection.status.as_str()),
             Self::Group { change } => Some(&change.what),

@@ -16,7 +16,9 @@ pub use details::{
     Body, ButtonsReply, Contact, ContactNumber, Details, Group, ListReply, Location, MessageRef, Order, Poll, PollVote,
     Unknown, UnknownReason,
 };
-pub use happening::{Call, CallState, ConnectionChange, GroupChange, Happening, Presence, PresenceState};
+pub use happening::{
+    Call, CallState, ConnectionChange, GroupChange, Happening, Presence, PresenceState, is_update_chat, update_chat,
+};
 pub use kind::MessageKind;
 pub use media::{Asked, AwaitedMedia, Media, MediaError, MediaKind, MediaReference};
 pub use media_end::{MediaEnd, end_media};

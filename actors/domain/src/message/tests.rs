@@ -247,3 +247,19 @@ fn what_says_more_of_a_message_makes_a_status_old_news() {
     }
     assert_eq!(message("a").keys_beyond(webhook), [[0; MESSAGE_KEY_BYTES]; 0]);
 }
+
+#[test]
+fn a_status_update_is_told_as_one_in_a_chat_of_its_author() {
+    let number: PhoneNumber = "5511888888888".parse().unwrap();
+    let mut posted = told(Happening::Update {});
+    posted.chat = update_chat(&posted.sender);
+    assert_eq!(posted.event(), EventKind::Update);
+    assert!(is_update_chat(&posted.chat) && !is_update_chat(&posted.sender));
+    assert_eq!(crate::ChatKind::of(&posted.chat), Some(crate::ChatKind::Person));
+    assert_eq!(
+        posted.payload(ClientId(1), &number),
+        r#"{"client_id":1,"message_id":"3EB0C767","from":"5511999999999","to":"5511888888888","timestamp":"2025-11-05T14:23:00Z","type":"text","content":"a","event":"status"}"#
+    );
+    let webhook = WebhookId(uuid::Uuid::from_u128(1));
+    assert_ne!(posted.key(webhook), message("a").key(webhook));
+}

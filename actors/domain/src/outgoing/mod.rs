@@ -12,6 +12,7 @@ mod queue;
 mod recipient;
 mod status;
 mod told;
+mod update;
 
 pub use content::{
     CONTACTS_MAX, ContactCard, Content, LinkPreview, POLL_OPTIONS, Poll, Quote, TYPING_SECONDS, Target, check_latitude,
@@ -26,9 +27,10 @@ pub use mentions::{MENTIONS_MAX, Mentions};
 pub use pacing::{Bucket, Pace, Pacing};
 pub use queue::{Outbox, Pumped, Ticket};
 pub(crate) use recipient::GROUP;
-pub use recipient::{GroupId, Recipient};
+pub use recipient::{GroupId, Recipient, STATUS};
 pub use status::{News, OutgoingMessage, Progress, SendStatus, code};
 pub use told::{Place, Recorded, StatusChange, Told};
+pub use update::{Color, RECIPIENTS_MAX, STATUS_TYPES, StatusUpdate, check_font, check_recipients, is_status_type};
 
 use std::time::Duration;
 
@@ -48,6 +50,9 @@ pub struct Outgoing {
     /// For so many seconds the other one sees that it is being typed or recorded before it goes; not of what is about another message.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub typing_seconds: Option<u8>,
+    /// Who gets it and how it looks, of a status update; of nothing else.
+    #[serde(flatten, skip_serializing_if = "Option::is_none", default)]
+    pub update: Option<Box<StatusUpdate>>,
 }
 
 impl Outgoing {
@@ -62,6 +67,7 @@ impl Outgoing {
             },
             reply_to: None,
             typing_seconds: None,
+            update: None,
         }
     }
 
@@ -95,6 +101,9 @@ mod tests {
             r#"{"to":"1@g.us","type":"revoke","target":{"message_id":"X","from":"5511988888888"}}"#,
             r#"{"to":"5511999999999","type":"forward","text":"passed on"}"#,
             r#"{"to":"5511999999999","type":"image","media":{"url":"https://a.b/c"},"caption":"look","view_once":true,"reply_to":{"message_id":"X"}}"#,
+            r##"{"to":"status@broadcast","type":"text","text":"hi","recipients":["5511999999999","1@lid"],"background_color":"#1E6E4F","font":7}"##,
+            r#"{"to":"status@broadcast","type":"image","media":{"url":"https://a.b/c"},"recipients":["5511999999999"]}"#,
+            r#"{"to":"status@broadcast","type":"revoke","target":{"message_id":"X"},"recipients":["5511999999999"]}"#,
             r#"{"to":"5511999999999","type":"document","media":{"mime_type":"application/pdf","size":3,"sha256":"00","file_name":"a.pdf"},"mentions":["5511999999999"],"forwarded":true}"#,
         ] {
             let read: Outgoing = serde_json::from_str(kept).unwrap();

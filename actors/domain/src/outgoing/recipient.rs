@@ -8,6 +8,8 @@ use crate::{InvalidField, PhoneNumber, words::read_from_text};
 
 /// What ends the id of a group.
 pub(crate) const GROUP: &str = "@g.us";
+/// Where status updates (WhatsApp's stories) go.
+pub const STATUS: &str = "status@broadcast";
 /// What ends a hidden id.
 const HIDDEN: &str = "@lid";
 /// What ends the id of an account that is known by its number.
@@ -66,14 +68,28 @@ pub enum Recipient {
     Hidden(Arc<str>),
     /// A group.
     Group(GroupId),
+    /// Status updates (WhatsApp's stories): what goes there says itself who gets it.
+    Status,
 }
 
 impl Recipient {
-    /// Reads a number as [`PhoneNumber::parse`] does, `…@s.whatsapp.net`, `…@c.us`, `…@lid` or `…@g.us`.
+    /// Reads a number as [`PhoneNumber::parse`] does, `…@s.whatsapp.net`, `…@c.us`, `…@lid`, `…@g.us` or `status@broadcast`.
     ///
     /// # Errors
     /// `InvalidField` naming `field`.
     pub fn parse(field: &'static str, text: &str) -> Result<Self, InvalidField> {
+        let trimmed = text.trim();
+        if trimmed == STATUS {
+            return Ok(Self::Status);
+        }
+        Self::parse_chat(field, text)
+    }
+
+    /// The same without status updates.
+    ///
+    /// # Errors
+    /// `InvalidField` naming `field`.
+    pub fn parse_chat(field: &'static str, text: &str) -> Result<Self, InvalidField> {
         let trimmed = text.trim();
         if trimmed.ends_with(GROUP) {
             return GroupId::parse(field, trimmed).map(Self::Group);
@@ -88,7 +104,7 @@ impl Recipient {
         })
     }
 
-    /// The same without groups.
+    /// The same without groups, too.
     ///
     /// # Errors
     /// `InvalidField` naming `field`.
@@ -117,12 +133,23 @@ impl Recipient {
             Self::Number(number) => format!("{number}{ACCOUNT}"),
             Self::Hidden(digits) => format!("{digits}{HIDDEN}"),
             Self::Group(group) => group.as_str().to_owned(),
+            Self::Status => STATUS.to_owned(),
         }
     }
 
     /// Whether it is a group.
     pub fn is_group(&self) -> bool {
         matches!(self, Self::Group(_))
+    }
+
+    /// Whether it is where status updates go.
+    pub fn is_status(&self) -> bool {
+        matches!(self, Self::Status)
+    }
+
+    /// Whether many get what goes there, and each tells of it for themselves.
+    pub fn is_for_many(&self) -> bool {
+        self.is_group() || self.is_status()
     }
 }
 
@@ -133,6 +160,7 @@ impl fmt::Display for Recipient {
             Self::Number(number) => number.fmt(f),
             Self::Hidden(digits) => write!(f, "{digits}{HIDDEN}"),
             Self::Group(group) => group.fmt(f),
+            Self::Status => f.write_str(STATUS),
         }
     }
 }
@@ -172,6 +200,7 @@ mod tests {
                 "5511999999999-1600000000@g.us",
             ),
             ("100000000000007@lid", "100000000000007@lid", "100000000000007@lid"),
+            (" status@broadcast", "status@broadcast", "status@broadcast"),
         ] {
             let read: Recipient = text.parse().unwrap();
             assert_eq!((read.to_string().as_str(), read.jid().as_str()), (shown, jid));
@@ -199,6 +228,7 @@ mod tests {
             assert!(refusal.message.starts_with("must be"), "{refusal}");
         }
         assert!(Recipient::parse_person("from", "1@g.us").is_err());
+        assert!(Recipient::parse_chat("chat", "status@broadcast").is_err());
         let digits = "1000000000000007".parse::<Recipient>().unwrap_err();
         assert!(digits.message.ends_with("with @lid behind it"), "{digits}");
     }

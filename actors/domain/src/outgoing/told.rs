@@ -4,7 +4,7 @@
 //! themselves, which one row cannot hold, and of what the account's phone sent there is no row: those are told as they are
 //! heard, and the events that were told before say what is old news ([`IncomingMessage::keys_beyond`]).
 
-use super::{News, Progress, Recipient, SendStatus};
+use super::{News, Progress, Recipient, STATUS, SendStatus};
 use crate::{
     ConnectionKey, IncomingMessage, MessageKind, Timestamp,
     message::{Details, Group, Happening},
@@ -34,7 +34,7 @@ pub struct Place {
     pub to_lid: Option<String>,
     /// The group.
     pub group: Option<Group>,
-    /// Which member of the group tells.
+    /// Which member of the group tells, or who of those that got a status update.
     pub participant: Option<String>,
 }
 
@@ -50,11 +50,11 @@ impl Place {
             to: match to {
                 Recipient::Number(number) => number.as_str().to_owned(),
                 Recipient::Hidden(digits) => digits.as_ref().to_owned(),
-                Recipient::Group(_) => id.clone(),
+                Recipient::Group(_) | Recipient::Status => id.clone(),
             },
             to_lid: match to {
                 Recipient::Hidden(digits) => Some(digits.as_ref().to_owned()),
-                Recipient::Number(_) | Recipient::Group(_) => None,
+                Recipient::Number(_) | Recipient::Group(_) | Recipient::Status => None,
             },
             chat: id,
             group,
@@ -96,10 +96,12 @@ pub struct StatusChange {
 }
 
 impl Told {
-    /// What is to be told of a message without a row, which the account sent from another device: what receivers say.
+    /// What is to be told of a message without a row, which the account sent from another device: what receivers say. Nobody is
+    /// told of the status updates that it posts there.
     pub fn of_unrecorded(&self, key: &ConnectionKey, message_id: &str) -> Option<StatusChange> {
         let status = self.news.of_receiver()?;
-        Some(self.change(key, message_id, status, self.place.clone()?))
+        let place = self.place.clone().filter(|place| place.chat != STATUS)?;
+        Some(self.change(key, message_id, status, place))
     }
 
     /// What is to be told of a message with a row, in its order.
@@ -122,7 +124,7 @@ impl Told {
         match (self.news.of_receiver(), &place.participant) {
             // Each member for themselves, however far others have come.
             (Some(status), Some(_)) => changes.push(step(status, place)),
-            (Some(_), None) if to.is_group() => {}
+            (Some(_), None) if to.is_for_many() => {}
             _ if (after.status, &after.error_code) == (before.status, &before.error_code) => {}
             _ => changes.push(StatusChange {
                 error_code: after.error_code.clone(),

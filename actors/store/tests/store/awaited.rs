@@ -1,6 +1,7 @@
 use wharf_domain::{
-    ConnectionKey, MessageKind, Timestamp, Webhook,
-    message::{Details, Happening},
+    ConnectionKey, EventKind, EventKinds, MessageKind, Timestamp, Webhook,
+    message::{Details, Happening, update_chat},
+    webhook::WebhookPatch,
 };
 use wharf_store::{AwaitedId, AwaitedMessage, NewEvent, RecordedEvent};
 
@@ -133,6 +134,24 @@ on_every_database! {
         assert_eq!(db.record(std::slice::from_ref(&edit)).await, [], "as WhatsApp brought it before");
         let rest = db.write(async |group| group.release_all(&number, later(9)).await).await;
         assert_eq!(bodies(&rest), [of_b.payload.as_bytes()]);
+    }
+
+    async fn what_is_about_a_status_update_is_told_as_one_after_waiting(db: &mut Database) {
+        let webhook = waiting(db).await;
+        let number = webhook.key();
+        let mut taken_back = about(db, &number, "R", MessageKind::Revoke);
+        taken_back.message.chat = update_chat(&taken_back.message.sender);
+        let as_status = |new: &mut NewEvent| {
+            let happening = Some(Happening::Update {});
+            new.message.details = Some(Box::new(Details { happening, ..Details::default() }));
+        };
+        as_status(&mut taken_back);
+        assert!(!hold(db, "A", &taken_back).await, "the webhook does not want it");
+        let events = EventKinds::of([EventKind::Update]);
+        let patch = WebhookPatch { events: Some(events), ..WebhookPatch::default() };
+        db.write(async |group| group.update_webhook(webhook.client_id, webhook.id, &patch, NOW).await).await;
+        assert!(hold(db, "A", &taken_back).await);
+        assert_eq!(bodies(&release(db, &number, "A").await), [taken_back.payload.as_bytes()]);
     }
 
     async fn so_many_wait_behind_one_message_and_none_in_vain(db: &mut Database) {

@@ -97,6 +97,10 @@ impl Acting {
                     .pop();
                 Some(known.map_or_else(|| parsed(&from.jid()), |(_, jid)| Ok(jid))?)
             }
+            // Their authors are known by hidden id.
+            Some(from) if chat.is_status_broadcast() => {
+                Some(ids::called(&self.client, parsed(&from.jid())?, true).await)
+            }
             _ => None,
         };
         let ids: Vec<&str> = message_ids.iter().map(String::as_str).collect();

@@ -15,19 +15,24 @@ mod file;
 use std::collections::{HashMap, HashSet};
 
 use uuid::Uuid;
-use wharf_domain::outgoing::{ContactCard, Content, LinkPreview, Mentions, Outgoing, Poll, Quote, Recipient, Target};
-use whatsapp_rust::buffa::MessageField;
+use wharf_domain::outgoing::{
+    Color, ContactCard, Content, LinkPreview, Mentions, Outgoing, Poll, Quote, Recipient, STATUS, StatusUpdate, Target,
+};
+use whatsapp_rust::buffa::{Enumeration as _, MessageField};
 use whatsapp_rust::wacore::proto_helpers::{MessageExt, build_reaction_message};
 use whatsapp_rust::wacore_binary::Jid;
 use whatsapp_rust::waproto::whatsapp::{
     ContextInfo, Message, MessageContextInfo, MessageKey,
     message::{
         ContactMessage, ContactsArrayMessage, ExtendedTextMessage, LocationMessage, PollContentType,
-        PollCreationMessage, ProtocolMessage, poll_creation_message, protocol_message,
+        PollCreationMessage, ProtocolMessage, extended_text_message::FontType, poll_creation_message, protocol_message,
     },
 };
 
 use super::ids::renamed;
+
+/// What WhatsApp's apps write words of status updates in, as `0xAARRGGBB`.
+const WHITE: u32 = 0xFFFF_FFFF;
 
 /// Who is who, for what a message says about others.
 pub(crate) struct Scene<'a> {
@@ -71,6 +76,7 @@ fn digits(who: &Recipient) -> &str {
         Recipient::Number(number) => number.as_str(),
         Recipient::Hidden(digits) => digits,
         Recipient::Group(group) => group.as_str(),
+        Recipient::Status => STATUS,
     }
 }
 
@@ -148,9 +154,16 @@ pub(crate) fn compose(outgoing: &Outgoing, scene: &Scene<'_>) -> Result<Message,
         Content::Media(media) => {
             let quote = outgoing.reply_to.as_ref();
             let context = quote.map(|quote| quoting(quote, outgoing, scene)).transpose()?;
-            return file::message(scene, media, context);
+            let mut message = file::message(scene, media, context)?;
+            if let Some(update) = &outgoing.update {
+                look(&mut message, update);
+            }
+            return Ok(message);
         }
     };
+    if let Some(update) = &outgoing.update {
+        look(&mut message, update);
+    }
     if let Some(quote) = &outgoing.reply_to {
         let context = quoting(quote, outgoing, scene)?;
         answer(&mut message, context);
@@ -198,6 +211,25 @@ fn words(
         extended.context_info = MessageField::some(context);
     }
     only!(extended_text_message: extended)
+}
+
+/// What words and a voice stand on in a status update. Bare words have no place for it.
+fn look(message: &mut Message, update: &StatusUpdate) {
+    let color = update.background_color;
+    if let Some(text) = message.conversation.take() {
+        message.extended_text_message = MessageField::some(ExtendedTextMessage {
+            text: Some(text),
+            ..Default::default()
+        });
+    }
+    if let Some(text) = message.extended_text_message.as_option_mut() {
+        text.background_argb = Some(color.unwrap_or(Color::DEFAULT).argb());
+        text.text_argb = Some(WHITE);
+        text.font = update.font.and_then(|font| FontType::from_i32(font.into()));
+    }
+    if let Some(voice) = message.audio_message.as_option_mut() {
+        voice.background_argb = color.map(Color::argb);
+    }
 }
 
 fn cards(contacts: &[ContactCard]) -> Message {

@@ -23,7 +23,7 @@ use std::{collections::HashSet, mem};
 
 use wharf_domain::{
     IncomingMessage, MessageKind, Timestamp,
-    message::{Body, Details, Group, Happening, MessageRef, Unknown, UnknownReason},
+    message::{Body, Details, Group, Happening, MessageRef, Unknown, UnknownReason, update_chat},
 };
 use whatsapp_rust::wacore::types::{
     events::{DecryptFailMode, UnavailableType, UndecryptableMessage},
@@ -71,8 +71,8 @@ pub(crate) fn not_for_us(info: &MessageInfo) -> Option<&'static str> {
 /// Why a message is not for a webhook, whoever sent it.
 pub(crate) fn for_nobody(info: &MessageInfo) -> Option<&'static str> {
     let source = &info.source;
-    if source.chat.is_status_broadcast() {
-        Some("a status update")
+    if source.chat.is_status_broadcast() && source.is_from_me {
+        Some("a status update of this account")
     } else if source.chat.is_newsletter() {
         Some("a newsletter")
     } else if source.sender.is_psa() {
@@ -191,20 +191,25 @@ fn built(
 ) -> IncomingMessage {
     // A broadcast list is the sender's own list of receivers: for the receiver it is the chat with the sender.
     let is_group = info.source.chat.is_group();
+    let is_update = info.source.chat.is_status_broadcast();
     let chat = match recipient {
         Some(recipient) => recipient.chat.clone(),
         None if is_group => who::bare(&info.source.chat).to_string(),
+        None if is_update => update_chat(&writer.sender.to_string()),
         None => writer.sender.to_string(),
     };
     let group = is_group.then(|| Group {
         id: chat.clone(),
         subject: None,
     });
-    let happening = recipient.map(|recipient| Happening::Sent {
-        to: recipient.shown.clone(),
-        to_lid: recipient.hidden.clone(),
-        is_from_me: true,
-    });
+    let happening = match recipient {
+        Some(recipient) => Some(Happening::Sent {
+            to: recipient.shown.clone(),
+            to_lid: recipient.hidden.clone(),
+            is_from_me: true,
+        }),
+        None => is_update.then_some(Happening::Update {}),
+    };
     let about = About {
         happening,
         from_lid: writer.people.hidden(&writer.sender),

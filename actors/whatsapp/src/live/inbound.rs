@@ -23,6 +23,7 @@ use whatsapp_rust::wacore::types::{
     events::{Event, InboundMessage},
     message::MessageInfo,
 };
+use whatsapp_rust::wacore_binary::JidExt as _;
 use whatsapp_rust::waproto::whatsapp::Message;
 use whatsapp_rust::{
     Client, InboundDurabilityHook,
@@ -38,7 +39,7 @@ use self::{
 };
 use super::{
     awaited::{Lost, as_first},
-    convert::{Converted, People, Surroundings, convert, for_nobody, is_hidden, not_for_us, undecryptable},
+    convert::{Converted, People, Surroundings, convert, is_hidden, not_for_us, undecryptable},
     follow::Follow,
     lane::Lane,
     memory::Memory,
@@ -121,7 +122,7 @@ impl Inbound {
         let arrival = Arrival::of(&self.memory, info);
         let as_first = arrival.as_ref().map(|arrival| as_first(info, arrival.first()));
         let info = as_first.as_ref().unwrap_or(info);
-        if let Some(reason) = for_nobody(info) {
+        if let Some(reason) = self.unwanted(info) {
             let message = self.told(info, Converted::Skipped(reason));
             return Ok(Read {
                 message,
@@ -142,6 +143,7 @@ impl Inbound {
             && is_hidden(sender)
             && !info.source.is_from_me
             && told.details.as_ref().is_none_or(|details| details.group.is_none())
+            && told.event() != EventKind::Update
         {
             self.memory
                 .note_unnamed(sender.user_base(), told.chat.ends_with("@lid"));
@@ -170,6 +172,15 @@ impl Inbound {
         let Some(client) = self.reporter.client() else {
             return Err("the link is gone".to_owned());
         };
+        if let Some(unwanted) = self.unwanted(&lost.info) {
+            tracing::debug!(
+                message_id = lost.info.id,
+                unwanted,
+                "nobody is told of a message that could not be decrypted"
+            );
+            let over = Vec::from_iter(row.clone());
+            return self.insist(|| self.inbox.commit(Vec::new(), over.clone())).await;
+        }
         let people = self.people(&client, &lost.info, &Message::default()).await;
         let recipient = self.recipient(&client, &lost.info).await;
         let mut messages = Vec::from_iter(self.told(&lost.info, undecryptable(lost, &people, recipient.as_ref())));
@@ -252,7 +263,8 @@ impl InboundDurabilityHook for Hook {
             }
         } else if carried.is_ok() {
             let persons = batch.iter().map(|message| message.info.as_ref());
-            let persons = persons.filter(|info| not_for_us(info).is_none() && !info.source.is_group);
+            let in_person = |info: &&MessageInfo| !info.source.is_group && !info.source.chat.is_status_broadcast();
+            let persons = persons.filter(|info| not_for_us(info).is_none()).filter(in_person);
             let shown = inbound.memory.shown_online();
             persons.for_each(|info| {
                 let chat = &info.source.chat;

@@ -1,6 +1,9 @@
 //! Which numbers are on WhatsApp, remembered for a while: asking for each message would be noticed, and slow.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -125,18 +128,28 @@ pub(crate) async fn account(client: &Client, memory: &Memory, number: &PhoneNumb
     found.pop().ok_or_else(|| SendError::NotOnWhatsApp(number.clone()))
 }
 
-/// The accounts of numbers, in their order. Those of which nothing is known are asked for, until `by`. A look-up that fails
-/// holds nothing up: the number is then taken as it was given.
+/// The accounts of numbers, in their order, as [`look_up`] finds them.
 pub(crate) async fn accounts(
     client: &Client,
     memory: &Memory,
     wanted: &[PhoneNumber],
     by: Instant,
 ) -> Result<Vec<Jid>, SendError> {
+    look_up(client, memory, wanted, by).await?.into_iter().collect()
+}
+
+/// The account of each number, or that nobody has it. Those of which nothing is known are asked for, until `by`. A look-up that
+/// fails holds nothing up: the number is then taken as it was given.
+pub(crate) async fn look_up(
+    client: &Client,
+    memory: &Memory,
+    wanted: &[PhoneNumber],
+    by: Instant,
+) -> Result<Vec<Result<Jid, SendError>>, SendError> {
     let numbers = memory.numbers();
-    let mut unknown = Vec::new();
+    let (mut seen, mut unknown) = (HashSet::new(), Vec::new());
     for number in wanted {
-        if !unknown.contains(number) && is_unknown(client, numbers, number).await {
+        if seen.insert(number) && is_unknown(client, numbers, number).await {
             unknown.push(number.clone());
         }
     }
@@ -155,7 +168,7 @@ pub(crate) async fn accounts(
         Known::Account(account) => account.ok_or_else(|| SendError::NotOnWhatsApp(number.clone())),
         Known::Once | Known::Nothing => Ok(Jid::pn(number.as_str())),
     });
-    found.collect()
+    Ok(found.collect())
 }
 
 /// Whether a number has to be asked for. Who has written or is in a group has an account. WhatsApp also tells hidden ids of

@@ -29,10 +29,11 @@ pub(crate) async fn ask(client: Arc<Client>, file: LostFile) -> Result<String, R
     };
     let (chat, sender) = (jid(&file.chat)?, jid(&file.sender)?);
     let is_from_me = is_own(&client, &sender);
-    // In a group the members have the two names, else the chat.
-    let person = if chat.is_group() { &sender } else { &chat };
+    // In a group the members have the two names, of status updates their author, else the chat.
+    let has_authors = chat.is_group() || chat.is_status_broadcast();
+    let person = if has_authors { &sender } else { &chat };
     for person in names(&client, &chat, person).await {
-        let (chat_jid, participant) = match chat.is_group() {
+        let (chat_jid, participant) = match has_authors {
             true => (&chat, Some(&person)),
             false => (&person, None),
         };

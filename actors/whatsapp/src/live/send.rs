@@ -7,10 +7,11 @@ use tokio_util::sync::CancellationToken;
 use wharf_domain::{Outgoing, PhoneNumber, Recipient, Timestamp, outgoing::Place};
 use whatsapp_rust::wacore_binary::{Jid, JidExt};
 use whatsapp_rust::waproto::whatsapp::Message;
-use whatsapp_rust::{Client, ClientError, IqError, SendError as ClientSendError, SendOptions};
+use whatsapp_rust::{Client, ClientError, IqError, SendError as ClientSendError, SendOptions, StatusSendOptions};
 
 use super::{
     acks::{Ack, Waiting},
+    audience::audience,
     compose::{Scene, compose, named},
     ids,
     inbound::party,
@@ -50,6 +51,10 @@ impl Sending {
             Some(false) => return Err(SendError::NoKeys),
             None => return Err(SendError::NotConnected),
         }
+        let audience = match over.run_until_cancelled(self.audience()).await {
+            Some(audience) => audience?,
+            None => return Err(SendError::NotConnected),
+        };
         let own = self.client.pn().ok_or(SendError::NotConnected)?;
         let known = ids::in_group(&self.client, &to, &named(&self.outgoing)).await;
         let Some(expires) = over.run_until_cancelled(self.timers.of(&self.client, &to)).await else {
@@ -69,19 +74,44 @@ impl Sending {
         }
         // Before the message leaves, or a quick server's ack would find nobody waiting.
         let waiting = self.reporter.acks.expect(&self.id);
-        let handing = self.hand_over(to, message);
+        let handing = self.hand_over(to, message, audience);
         let answered = tokio::time::timeout_at(self.by, answer(waiting, handing, over)).await;
         let ack = answered.map_err(|_| SendError::TimedOut(self.deadline))??;
         verdict(ack).map(|timestamp| Sent { timestamp })
     }
 
+    /// Who gets it, of a status update.
+    async fn audience(&self) -> Result<Option<Vec<Jid>>, SendError> {
+        if !self.outgoing.to.is_status() {
+            return Ok(None);
+        }
+        let people = self.outgoing.update.as_ref();
+        let people = people.map_or(&[][..], |update| &update.recipients);
+        audience(&self.client, &self.memory, people, self.by).await.map(Some)
+    }
+
     /// Hands it to the client, in a task of its own: whatever becomes of the waiting, an encryption must not be left half
     /// done. Resolves when that failed.
-    fn hand_over(&self, to: Jid, message: Message) -> impl Future<Output = SendError> + use<> {
+    fn hand_over(
+        &self,
+        to: Jid,
+        message: Message,
+        audience: Option<Vec<Jid>>,
+    ) -> impl Future<Output = SendError> + use<> {
         let (client, over) = (Arc::clone(&self.client), self.reporter.over().clone());
-        let options = SendOptions::default().with_message_id(&self.id);
+        let id = self.id.clone();
         let handing = self.runtime.start(async move {
-            let handing = client.send_message_with_options(to, message, options);
+            let handing = async {
+                let Some(audience) = audience else {
+                    let options = SendOptions::default().with_message_id(&id);
+                    return client.send_message_with_options(to, message, options).await;
+                };
+                let options = StatusSendOptions {
+                    message_id: Some(id),
+                    ..StatusSendOptions::default()
+                };
+                client.status().send_raw(message, &audience, options).await
+            };
             over.run_until_cancelled(Box::pin(handing)).await
         });
         async move {
@@ -116,7 +146,7 @@ pub(crate) async fn place(client: &Client, memory: &Memory, own: &PhoneNumber, t
             Known::Account(Some(account)) => account,
             _ => Jid::pn(number.as_str()),
         },
-        Recipient::Hidden(_) | Recipient::Group(_) => to.jid().parse().ok()?,
+        Recipient::Hidden(_) | Recipient::Group(_) | Recipient::Status => to.jid().parse().ok()?,
     };
     let mut place = Place {
         chat: party(client, memory, own, &jid, None).await.chat,
@@ -137,6 +167,7 @@ pub(crate) async fn chat(client: &Client, memory: &Memory, to: &Recipient) -> Re
         Recipient::Number(number) => number,
         Recipient::Hidden(digits) => return Ok(Jid::lid(digits.as_ref())),
         Recipient::Group(group) => return parsed(group.as_str()),
+        Recipient::Status => return Ok(Jid::status_broadcast()),
     };
     account(client, memory, number).await
 }
@@ -147,7 +178,7 @@ pub(crate) async fn chat(client: &Client, memory: &Memory, to: &Recipient) -> Re
 /// need be, and takes the server's ack of that for a message that was sent (whatsapp-rust 0.7; its pull request 1299 changes that).
 /// What is made here the sending would have to make as well, and finds.
 async fn can_be_read(client: &Client, to: &Jid) -> bool {
-    if to.is_group() {
+    if to.is_group() || to.is_status_broadcast() {
         return true;
     }
     let signal = client.signal();
@@ -177,6 +208,8 @@ fn of_send(error: &ClientSendError) -> SendError {
         ClientSendError::NotLoggedIn => SendError::NotConnected,
         ClientSendError::Client(error) => of_client(error),
         ClientSendError::Iq(error) => of_iq(error),
+        // Looked at before anything is encrypted: an account without a hidden id yet, say, has no status updates.
+        ClientSendError::InvalidRequest(why) => SendError::Impossible(why.clone()),
         other => SendError::Failed(other.to_string()),
     }
 }

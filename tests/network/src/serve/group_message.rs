@@ -1,4 +1,5 @@
-//! What a client writes to a group: one text under its sender key for everybody, and the key for those without it.
+//! What a client writes to a group, or posts as a status update: one text under its sender key for everybody, and the key for those
+//! without it.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,7 +13,7 @@ use waproto::whatsapp::Message;
 use super::message::{listed, retry_request};
 use super::sending;
 use super::session::{Session, ack};
-use crate::state::{Account, Device, Group, Known};
+use crate::state::{Account, Device, Known};
 use crate::wire::stanza::{attr, bytes_node, content, jid_attr};
 use crate::{FaultKind, clock};
 
@@ -41,7 +42,8 @@ pub(super) async fn handle(
         session,
         account,
         device,
-        group: &group,
+        place: group.jid(),
+        members: session.world.members(&group),
         message,
         id,
     };
@@ -50,26 +52,79 @@ pub(super) async fn handle(
     if let Some(asker) = jid_attr(message, "participant") {
         return writing.again(&asker).await;
     }
-    for member in session.world.members(&group) {
-        writing.to_phone(&member).await;
-        for other in member.devices() {
-            if other.pn != device.pn {
-                writing.to_device(&other);
-            }
+    writing.to_all(|_| true).await;
+}
+
+/// Takes a status update, acknowledges it, and brings it to the phones and devices of those whom it names.
+pub(super) async fn handle_update(
+    session: &Session,
+    account: &Arc<Account>,
+    device: &Arc<Device>,
+    message: &Node,
+    id: &str,
+) {
+    session.world.messages_in.fetch_add(1, Ordering::Relaxed);
+    let mut members: Vec<Arc<Account>> = Vec::new();
+    for jid in named(message) {
+        if let Some(member) = session.world.resolve(&jid)
+            && !members.iter().any(|known| Arc::ptr_eq(known, &member))
+            && (Arc::ptr_eq(&member, account) || !member.profile.blocks(&account.phone))
+        {
+            members.push(member);
         }
     }
+    let writing = Writing {
+        session,
+        account,
+        device,
+        place: Jid::status_broadcast(),
+        members,
+        message,
+        id,
+    };
+    session.link.send(ack(message).build());
+    // What the account's phone knows already is for the one device that asked for it again.
+    let is_again = account.sent(id).is_some();
+    writing
+        .to_all(|other| !is_again || writing.key_for(other).is_some())
+        .await;
+}
+
+/// Those whom a status update is for: people, or their devices where it brings a key.
+fn named(message: &Node) -> Vec<Jid> {
+    let listed = message
+        .get_optional_child("participants")
+        .and_then(Node::children)
+        .unwrap_or_default();
+    listed.iter().filter_map(|node| jid_attr(node, "jid")).collect()
 }
 
 struct Writing<'a> {
     session: &'a Session,
     account: &'a Arc<Account>,
     device: &'a Arc<Device>,
-    group: &'a Group,
+    /// The group, or where status updates go.
+    place: Jid,
+    members: Vec<Arc<Account>>,
     message: &'a Node,
     id: &'a str,
 }
 
 impl Writing<'_> {
+    /// Brings it to the phones and devices that `wanted` says yes to.
+    async fn to_all(&self, wanted: impl Fn(&Jid) -> bool) {
+        for member in &self.members {
+            if wanted(&member.lid_jid()) {
+                self.to_phone(member).await;
+            }
+            for other in member.devices() {
+                if other.pn != self.device.pn && wanted(&other.lid) {
+                    self.to_device(&other);
+                }
+            }
+        }
+    }
+
     /// The acknowledgement; with a hash of the devices of all members where the client's own differs.
     fn accepted(&self) -> Node {
         let ack = ack(self.message);
@@ -77,7 +132,7 @@ impl Writing<'_> {
             return ack.build();
         };
         let mut devices = Vec::new();
-        for member in self.session.world.members(self.group) {
+        for member in &self.members {
             devices.push(member.lid_jid());
             devices.extend(member.devices().iter().map(|device| device.lid.clone()));
         }
@@ -119,7 +174,7 @@ impl Writing<'_> {
         if deaf {
             return self.ask_again(member).await;
         }
-        let group = self.group.jid().to_string();
+        let group = self.place.to_string();
         let opened = member
             .signal
             .lock()
@@ -166,7 +221,7 @@ impl Writing<'_> {
             .as_option()
             .and_then(|share| share.axolotl_sender_key_distribution_message.as_deref());
         let Some(share) = share else { return };
-        let group = self.group.jid().to_string();
+        let group = self.place.to_string();
         let learnt = member.signal.lock().await.learn(&group, &self.device.lid, share).await;
         if let Err(error) = learnt {
             tracing::warn!(id = self.id, %error, "what the device shared is no sender key");
@@ -175,7 +230,7 @@ impl Writing<'_> {
 
     async fn arrived(&self, member: &Arc<Account>, message: &Message) {
         let known = Known {
-            chat: self.group.jid().to_string().into(),
+            chat: self.place.to_string().into(),
             author: self.account.phone.as_str().into(),
             encoded: message.encode_to_vec().into(),
             timestamp: clock::now_s(),
@@ -192,7 +247,7 @@ impl Writing<'_> {
 
     fn receipt(&self, member: &Account) -> NodeBuilder {
         NodeBuilder::new("receipt")
-            .attr("from", self.group.jid())
+            .attr("from", self.place.clone())
             .attr("participant", member.lid_jid())
             .attr("id", self.id)
             .attr("t", clock::now_s())
@@ -241,7 +296,7 @@ impl Writing<'_> {
             children.push(bytes_node("device-identity", self.device.signed_identity.clone()));
         }
         let mut stanza = NodeBuilder::new("message")
-            .attr("from", self.group.jid())
+            .attr("from", self.place.clone())
             .attr("participant", self.device.lid.clone())
             .attr("participant_pn", self.account.pn_jid())
             .attr("addressing_mode", "lid")

@@ -39,6 +39,9 @@ pub(super) async fn handle(session: &Session, message: &Node) {
     if to.is_group() {
         return group_message::handle(session, account, device, message, (&to, &id)).await;
     }
+    if to.is_status_broadcast() {
+        return group_message::handle_update(session, account, device, message, &id).await;
+    }
     if !to.is_pn() && !to.is_lid() {
         session.link.send(ack(message).attr("error", NO_SUCH_CHAT).build());
         return;

@@ -3,11 +3,13 @@
 use serde_json::{Value, json};
 use wacore::media_retry::MediaRetryResult;
 use wacore::types::events::{Event, UnavailableType};
+use wharf_support::wait_until;
 use whatsapp_rust::Jid;
 use whatsapp_rust::features::MediaReuploadRequest;
+use whatsapp_rust::waproto::whatsapp::message::extended_text_message::FontType;
 
 use crate::admin::request;
-use crate::companion::{ANA, BOB, Companion, network, until};
+use crate::companion::{ANA, BOB, Companion, DEADLINE, network, until};
 
 async fn send(network: &wharf_testnet::Network, body: Value) -> String {
     let (status, _, sent) = request(network, "POST", &format!("/accounts/{BOB}/messages"), Some(body)).await;
@@ -136,4 +138,42 @@ async fn a_status_reaches_everybodys_devices_and_phones() {
     let call = json!({ "to": "status@broadcast" });
     let (status, _, refusal) = request(&network, "POST", &format!("/accounts/{BOB}/calls"), Some(call)).await;
     assert_eq!(status, 400, "{refusal}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_devices_status_reaches_those_whom_it_names() {
+    let network = network().await;
+    let companion = Companion::linked(&network, ANA).await;
+    let reader = Companion::linked(&network, BOB).await;
+    network.create_account("5511777777777").await.unwrap();
+    let number = Jid::pn(BOB);
+    companion
+        .client
+        .contacts()
+        .is_on_whatsapp(std::slice::from_ref(&number))
+        .await
+        .unwrap();
+    for text in ["good morning", "good night"] {
+        let sent = companion
+            .client
+            .status()
+            .send_text(
+                text,
+                0xFF1E_6E4F,
+                FontType::SYSTEM,
+                std::slice::from_ref(&number),
+                Default::default(),
+            )
+            .await
+            .unwrap();
+        let seen = reader.message(&sent.message_id).await;
+        assert!(seen.info.source.chat.to_string() == "status@broadcast");
+        wait_until("the phone has it", DEADLINE, || async {
+            let all = network.messages(BOB).await.unwrap();
+            all.into_iter()
+                .find(|message| message.id == sent.message_id && message.text == text)
+        })
+        .await;
+    }
+    assert_eq!(network.messages("5511777777777").await.unwrap(), []);
 }

@@ -253,3 +253,24 @@ fn a_code_of_whatsapps_is_told_with_the_message() {
         assert_eq!(told, [words]);
     }
 }
+
+#[test]
+fn each_who_got_a_status_update_tells_of_themselves_if_it_was_posted_here() {
+    let of = |news, who| (news, Some(heard(STATUS, who)));
+    let told = story(
+        STATUS,
+        &[
+            of(News::Sent, None),
+            of(News::Delivered, Some("a")),
+            of(News::Read, Some("b")),
+            // Nobody wanted to know who.
+            (News::Played, None),
+        ],
+    );
+    let told: Vec<(SendStatus, Option<&str>)> = told.iter().map(|(status, who)| (*status, who.as_deref())).collect();
+    use SendStatus::{Delivered, Read, Sent};
+    assert_eq!(told, [(Sent, None), (Delivered, Some("a")), (Read, Some("b"))]);
+    let place = Some(heard(STATUS, Some("a")));
+    let by_the_phone = self::told(News::Read, place);
+    assert_eq!(by_the_phone.of_unrecorded(&key(), "A"), None);
+}

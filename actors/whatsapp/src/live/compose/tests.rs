@@ -284,3 +284,34 @@ fn a_forwarded_text_is_marked() {
     assert_eq!(text.text.as_deref(), Some("again"));
     assert_eq!(text.context_info.as_option().unwrap().is_forwarded, Some(true));
 }
+
+#[test]
+fn a_status_update_stands_on_a_colour() {
+    let scene = Scene {
+        chat: "status@broadcast",
+        ..SCENE
+    };
+    let made = |body: Value| compose(&outgoing(body, &scene), &scene).unwrap();
+    let to = json!(["5511777777777"]);
+    let text =
+        made(json!({"type": "text", "text": "hello", "recipients": to, "background_color": "#102030", "font": 9}));
+    assert_eq!(text.conversation, None);
+    let text = text.extended_text_message.as_option().unwrap();
+    assert_eq!(
+        (text.text.as_deref(), text.background_argb),
+        (Some("hello"), Some(0xFF10_2030))
+    );
+    assert_eq!(
+        (text.text_argb, text.font),
+        (Some(WHITE), Some(FontType::EXO2_EXTRABOLD))
+    );
+    let plain = made(json!({"type": "text", "text": "hello", "recipients": to}));
+    let plain = plain.extended_text_message.as_option().unwrap();
+    assert_eq!((plain.background_argb, plain.font), (Some(0xFF1E_6E4F), None));
+    let gone = made(json!({"type": "revoke", "target": {"message_id": "X"}, "recipients": to}));
+    let key = gone.protocol_message.as_option().unwrap().key.as_option().unwrap();
+    assert_eq!(
+        (key.remote_jid.as_deref(), key.from_me, key.participant.as_deref()),
+        (Some("status@broadcast"), Some(true), None)
+    );
+}

@@ -270,7 +270,9 @@ fn what_is_not_carried() {
     let mut own = direct();
     own.is_from_me = true;
     assert!(skipped(own, &conversation("hi")).contains("this account"));
-    assert!(skipped(source("status@broadcast", PN, None), &conversation("hi")).contains("status"));
+    let mut posted = source("status@broadcast", PN, None);
+    posted.is_from_me = true;
+    assert!(skipped(posted, &conversation("hi")).contains("this account"));
     let psa = source("0@s.whatsapp.net", "0@s.whatsapp.net", None);
     assert!(skipped(psa, &conversation("hi")).contains("announcement"));
     let newsletter = source("120363000000000002@newsletter", PN, None);
@@ -341,4 +343,16 @@ fn an_edit_and_its_message_are_two_events_even_under_one_id() {
     };
     let webhook = wharf_domain::WebhookId(uuid());
     assert_ne!(edit.key(webhook), carried(direct(), &conversation("good")).key(webhook));
+}
+
+#[test]
+fn a_status_update_lies_in_a_chat_of_its_authors_own() {
+    let posted = source("status@broadcast", LID, Some("5511888888888@s.whatsapp.net"));
+    let message = carried(posted, &conversation("good morning"));
+    assert_eq!(message.chat, "status@broadcast/5511888888888@s.whatsapp.net");
+    assert_eq!(
+        (message.from.as_str(), message.event()),
+        ("5511888888888", wharf_domain::EventKind::Update)
+    );
+    assert!(message.details.is_some_and(|details| details.group.is_none()));
 }

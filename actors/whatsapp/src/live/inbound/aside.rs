@@ -21,7 +21,7 @@ use whatsapp_rust::waproto::whatsapp::Message;
 use whatsapp_rust::{Client, wacore_binary::JidExt as _};
 
 use super::{Inbound, watch};
-use crate::live::{convert::for_nobody, memory::Memory, reporter::now, timers::Timer};
+use crate::live::{memory::Memory, reporter::now, timers::Timer};
 
 /// For how long the client asks phones for what could not be decrypted.
 const ASKED_FOR: Duration = Duration::from_secs(14 * 24 * 60 * 60);
@@ -89,7 +89,7 @@ impl EventHandler for Aside {
 impl Aside {
     /// Whether anybody is told of a message.
     fn is_wanted(&self, info: &MessageInfo) -> bool {
-        for_nobody(info).is_none() && (!info.source.is_from_me || self.inbound.wants_own())
+        self.inbound.unwanted(info).is_none() && (!info.source.is_from_me || self.inbound.wants_own())
     }
 
     /// Asks the phone for its copy of what it sent to somebody: the client asks nobody for that. It is asked once.

@@ -10,7 +10,7 @@ use whatsapp_rust::wacore_binary::{Jid, JidExt as _, Server};
 use super::Inbound;
 use crate::live::{
     awaited::recipient_of,
-    convert::{Party, bare, by_itself, is_hidden},
+    convert::{Party, bare, by_itself, for_nobody, is_hidden},
     memory::Memory,
 };
 
@@ -23,13 +23,13 @@ pub(crate) async fn party(
     alternative: Option<&Jid>,
 ) -> Party {
     let jid = bare(jid);
-    if jid.is_group() {
+    if jid.is_group() || jid.is_status_broadcast() {
         let id = jid.to_string();
         return Party {
             chat: id.clone(),
             shown: id,
             hidden: None,
-            is_group: true,
+            is_group: jid.is_group(),
         };
     }
     let alternative = alternative.map(bare);
@@ -88,6 +88,12 @@ impl Inbound {
             alternative,
         )
         .await
+    }
+
+    /// Why nobody is told of a message, whatever is in it.
+    pub(super) fn unwanted(&self, info: &MessageInfo) -> Option<&'static str> {
+        let is_wanted = !info.source.chat.is_status_broadcast() || self.inbox.wanted().contains(EventKind::Update);
+        for_nobody(info).or_else(|| (!is_wanted).then_some("a status update"))
     }
 
     /// Whether anybody wants messages that the account sent from another device.

@@ -56,7 +56,7 @@ impl Inbound {
         let source = &receipt.source;
         let chat = &source.chat;
         // Our own devices say nothing about the receiver.
-        let nobodys = chat.is_status_broadcast() || chat.is_newsletter() || is_own(client, &source.sender);
+        let nobodys = chat.is_newsletter() || is_own(client, &source.sender);
         let news = news_of(&receipt.r#type).filter(|_| !nobodys && !receipt.message_ids.is_empty())?;
         // Rows do without.
         let wanted = self.inbox.wanted().contains(EventKind::Status);
@@ -88,7 +88,7 @@ impl Inbound {
 
     async fn place(&self, client: &Arc<Client>, source: &MessageSource) -> Place {
         let chat = self.party(client, &source.chat, source.sender_alt.as_ref()).await;
-        let participant = match chat.is_group {
+        let participant = match chat.is_group || source.chat.is_status_broadcast() {
             true => Some(
                 self.party(client, &source.sender, source.sender_alt.as_ref())
                     .await

@@ -64,6 +64,13 @@ fn from_the_phone() -> IncomingMessage {
     }
 }
 
+fn posted() -> IncomingMessage {
+    carried(
+        source("status@broadcast", LID, Some("5511888888888@s.whatsapp.net")),
+        &conversation("Open until eight today"),
+    )
+}
+
 fn connection() -> IncomingMessage {
     let connection = ConnectionChange {
         status: ConnectionStatus::LoggedOut,
@@ -175,6 +182,7 @@ pub(super) fn examples() -> Vec<(&'static str, IncomingMessage)> {
         ("A group that comes into a community", linked()),
         ("`call`", ringing()),
         ("`presence`", offline()),
+        ("`status`", posted()),
     ]
 }
 
