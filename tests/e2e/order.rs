@@ -105,6 +105,58 @@ async fn a_connection_that_goes_tells_what_waited() {
     world.stop().await;
 }
 
+impl World {
+    /// A message that the phone sent and that cannot be decrypted, and what its receiver's phone says of it. Nobody is told of that
+    /// yet: another message passes it by.
+    async fn sent_and_read_unseen(&self, webhook: &str) -> String {
+        let wants = json!({"events": ["message", "message.sent", "message.status"]});
+        let path = format!("/api/webhooks/{webhook}");
+        self.api().patch(&path, wants).await.expect(StatusCode::OK);
+        self.phone_off().await;
+        self.spoil(1).await;
+        let id = self.network.send_text(NUMBER, CONTACT, "spoilt").await.unwrap();
+        let ids = std::slice::from_ref(&id);
+        self.network.send_receipts(CONTACT, "read", ids).await.unwrap();
+        self.text("something else").await;
+        self.api().wait_for_events(webhook, "delivered", 1).await;
+        id
+    }
+}
+
+fn followed_by_receipts(kind: &str, content: &str) -> Vec<(String, String)> {
+    let told = [
+        ("text", "something else"),
+        (kind, content),
+        ("delivered", "Delivered"),
+        ("read", "Read"),
+    ];
+    told.map(|(kind, content)| (kind.to_owned(), content.to_owned()))
+        .to_vec()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn receipts_of_a_message_that_is_missing_follow_it_over_a_restart() {
+    let mut world = World::start_with(&LATE).await;
+    let webhook = world.linked("/ok").await;
+    let id = world.sent_and_read_unseen(&webhook).await;
+    world.restart_gateway().await;
+    world.api().wait_for_status(HERE, "connected").await;
+    let again = json!({"to": CONTACT, "text": "spoilt", "id": id});
+    assert_eq!(world.phone_sends(NUMBER, &again).await, id);
+    assert_eq!(world.told_of(&webhook, 4).await, followed_by_receipts("text", "spoilt"));
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn they_follow_its_report_where_it_does_not_come() {
+    let world = World::start_with(&A_WHILE).await;
+    let webhook = world.linked("/ok").await;
+    world.sent_and_read_unseen(&webhook).await;
+    let report = followed_by_receipts("unknown", "A message that could not be decrypted");
+    assert_eq!(world.told_of(&webhook, 4).await, report);
+    world.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn votes_in_a_poll_that_only_the_phone_had_can_be_read() {
     let mut world = World::start().await;

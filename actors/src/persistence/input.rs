@@ -114,6 +114,23 @@ pub(crate) struct Arrived {
     pub(crate) came: Vec<AwaitedId>,
 }
 
+/// What was learned of messages that went out, where some may be waited for: those that the account sent from elsewhere.
+#[derive(Debug)]
+pub(crate) struct Learned {
+    pub(crate) notes: Vec<Note>,
+    /// Those of the messages that may still be waited for.
+    pub(crate) awaited: Vec<AwaitedId>,
+}
+
+impl From<Vec<Note>> for Learned {
+    fn from(notes: Vec<Note>) -> Self {
+        Self {
+            notes,
+            awaited: Vec::new(),
+        }
+    }
+}
+
 /// The word that a message which was waited for has not come.
 #[derive(Debug)]
 pub(crate) struct Missed {
@@ -182,14 +199,15 @@ pub(super) async fn record_outgoing(group: &mut Group<'_>, new: &NewOutgoing) ->
     Ok(made)
 }
 
-/// Writes what was learned of messages that went out, and what of it the number's webhook is to be told.
+/// Writes what was learned of messages that went out, and what of it the number's webhook is to be told; of messages that are
+/// waited for, once they have come.
 pub(super) async fn note(
     group: &mut Group<'_>,
-    notes: &[Note],
+    learned: &Learned,
     now: Timestamp,
 ) -> Result<Vec<RecordedEvent>, StoreError> {
-    let changes = group.note_outgoing(notes).await?;
-    tell(group, &changes, now).await
+    let changes = group.note_outgoing(&learned.notes).await?;
+    tell(group, &changes, &learned.awaited, now).await
 }
 
 /// Messages, and that they are not waited for any more: what is about them follows them.
@@ -249,16 +267,26 @@ pub(super) async fn report_missed(
     Ok(recorded)
 }
 
-/// Makes events of changes, for webhooks that ask for them; whoever does not pays nothing.
+/// Makes events of changes, for webhooks that ask for them; whoever does not pays nothing. Those of messages that are waited for
+/// wait behind them.
 pub(super) async fn tell(
     group: &mut Group<'_>,
     changes: &[StatusChange],
+    awaited: &[AwaitedId],
     now: Timestamp,
 ) -> Result<Vec<RecordedEvent>, StoreError> {
     let mut events = Vec::new();
     for change in changes {
-        if group.wants(&change.key, EventKind::Status).await? {
-            events.push(new_event(&change.key, change.event(), now));
+        if !group.wants(&change.key, EventKind::Status).await? {
+            continue;
+        }
+        let event = new_event(&change.key, change.event(), now);
+        let is_held = match awaited.iter().find(|id| id.message_id == change.message_id) {
+            Some(id) => group.hold(id, &event).await?,
+            None => false,
+        };
+        if !is_held {
+            events.push(event);
         }
     }
     match events.as_slice() {

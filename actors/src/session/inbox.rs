@@ -26,7 +26,7 @@ use super::marks::{Mark, Marks};
 use crate::{
     backlog::NotAdmitted,
     clock, media,
-    persistence::{Arrived, Missed, Poll, Write, new_event},
+    persistence::{Arrived, Learned, Missed, Poll, Write, new_event},
     shared::Shared,
     wanted::Wanted,
 };
@@ -200,7 +200,7 @@ impl Inbox for SessionInbox {
         kept.map_err(|error| NotCommitted(error.to_string()))
     }
 
-    async fn told(&self, mut told: Vec<Told>) -> Result<(), NotCommitted> {
+    async fn told(&self, mut told: Vec<Told>, awaited: Vec<AwaitedId>) -> Result<(), NotCommitted> {
         let note = |told| Note {
             key: self.key.clone(),
             told,
@@ -218,8 +218,9 @@ impl Inbox for SessionInbox {
             }
             false => None,
         };
-        let notes: Vec<Note> = told.into_iter().map(note).collect();
-        let noted = self.shared.persistence.commit(Write::NoteOutgoing, notes).await;
+        let notes = told.into_iter().map(note).collect();
+        let learned = Learned { notes, awaited };
+        let noted = self.shared.persistence.commit(Write::NoteOutgoing, learned).await;
         noted.map_err(|error| NotCommitted(error.to_string()))
     }
 

@@ -3,7 +3,7 @@
 use sqlx::{Row, query, sqlite::SqliteRow};
 use uuid::Uuid;
 use wharf_domain::{
-    ClientId, ConnectionKey, EventId, EventKind, IncomingMessage, MessageKind, Timestamp,
+    ClientId, ConnectionKey, EventId, EventKind, IncomingMessage, MessageKind, SendStatus, Timestamp,
     message::{Details, Happening},
 };
 
@@ -15,7 +15,11 @@ use crate::{
 };
 
 /// Messages that wait behind one that is waited for, at the most. One more is told at once.
-pub const HELD_BEHIND_ONE: u32 = 64;
+const MESSAGES_BEHIND_ONE: u32 = 64;
+/// Receipts that do: in a group each member gives some.
+const RECEIPTS_BEHIND_ONE: u32 = 256;
+/// Both.
+pub const HELD_BEHIND_ONE: u32 = MESSAGES_BEHIND_ONE + RECEIPTS_BEHIND_ONE;
 /// The same behind all that a number waits for.
 const HELD_BEHIND_ALL: u32 = 1024;
 
@@ -123,24 +127,31 @@ impl Group<'_> {
         if self.leave(wanted)?.is_none() {
             return Ok(false);
         }
+        let (status, participant) = receipt(message);
+        let most = if status.is_empty() { MESSAGES_BEHIND_ONE } else { RECEIPTS_BEHIND_ONE };
         let may_hold = scalar_of_number(sql::MAY_HOLD, key)
             .bind(&id.message_id)
             .bind(&id.chat)
             .bind(&id.sender)
-            .bind(HELD_BEHIND_ONE)
+            .bind(!status.is_empty())
+            .bind(most)
             .bind(HELD_BEHIND_ALL);
         let may_hold = may_hold.fetch_one(self.enter()?).await;
         if !self.leave(may_hold)? {
             return Ok(false);
         }
+        // Each of a receiver's devices gives a receipt, at its own time.
+        let sent_at = if status.is_empty() { message.timestamp } else { Timestamp(0) };
         let statement = of(sql::HOLD, key, id)
             .bind(&message.chat)
             .bind(&message.sender)
             .bind(&message.message_id)
-            .bind(At(message.timestamp))
+            .bind(At(sent_at))
             .bind(message.kind.as_str())
             .bind(message.event() == EventKind::Sent)
-            .bind(&new.payload);
+            .bind(&new.payload)
+            .bind(status)
+            .bind(participant);
         self.execute(statement).await?;
         Ok(true)
     }
@@ -197,16 +208,40 @@ fn held_behind(row: &SqliteRow) -> Result<AwaitedId, sqlx::Error> {
     })
 }
 
+/// Of a receipt how far the message has come, and whose it is; nothing of a message.
+fn receipt(message: &IncomingMessage) -> (&str, &str) {
+    match message.happening() {
+        Some(Happening::Status {
+            status, participant, ..
+        }) => (status.as_str(), participant.as_deref().unwrap_or_default()),
+        _ => ("", ""),
+    }
+}
+
+/// What happened of what waited, if it is no message that came in, as far as it is recognised and sent by it.
+fn happening(row: &SqliteRow) -> Result<Option<Happening>, sqlx::Error> {
+    let (to, to_lid) = (String::new(), None);
+    let (status, participant): (&str, &str) = (row.try_get("status")?, row.try_get("participant")?);
+    if !status.is_empty() {
+        return Ok(Some(Happening::Status {
+            to,
+            to_lid,
+            status: word("status", status, SendStatus::from_word)?,
+            code: None,
+            participant: Some(participant.to_owned()).filter(|participant| !participant.is_empty()),
+        }));
+    }
+    let is_from_me = row.try_get::<bool, _>("is_sent")?;
+    Ok(is_from_me.then_some(Happening::Sent { to, to_lid, is_from_me }))
+}
+
 /// An event to be made of what waited: its body is there, and of the message itself what it is recognised and sent by.
 fn held(row: &SqliteRow, key: &ConnectionKey, now: Timestamp) -> Result<NewEvent, sqlx::Error> {
-    let sent = || Details {
-        happening: Some(Happening::Sent {
-            to: String::new(),
-            to_lid: None,
-            is_from_me: true,
-        }),
+    let happening = happening(row)?;
+    let details = happening.map(|happening| Details {
+        happening: Some(happening),
         ..Details::default()
-    };
+    });
     Ok(NewEvent {
         id: EventId(Uuid::now_v7()),
         key: key.clone(),
@@ -218,7 +253,7 @@ fn held(row: &SqliteRow, key: &ConnectionKey, now: Timestamp) -> Result<NewEvent
             timestamp: row.try_get::<At, _>("sent_at")?.0,
             kind: word("type", row.try_get("type")?, MessageKind::from_word)?,
             content: String::new(),
-            details: row.try_get::<bool, _>("is_sent")?.then(|| Box::new(sent())),
+            details: details.map(Box::new),
         },
         payload: row.try_get("payload")?,
         created_at: now,

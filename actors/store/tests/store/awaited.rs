@@ -1,6 +1,9 @@
+use uuid::Uuid;
 use wharf_domain::{
-    ConnectionKey, MessageKind, Timestamp, Webhook,
+    ConnectionKey, EventId, EventKind, EventKinds, MessageKind, SendStatus, Timestamp, Webhook,
     message::{Details, Happening},
+    outgoing::{Place, StatusChange},
+    webhook::WebhookPatch,
 };
 use wharf_store::{AwaitedId, AwaitedMessage, NewEvent, RecordedEvent};
 
@@ -38,6 +41,41 @@ fn about(db: &mut Database, number: &ConnectionKey, id: &str, kind: MessageKind)
     let mut new = db.message(number, "1@s.whatsapp.net", id);
     new.message.kind = kind;
     new
+}
+
+async fn wants(db: &mut Database, webhook: &Webhook, events: EventKinds) {
+    let patch = WebhookPatch {
+        events: Some(events),
+        ..WebhookPatch::default()
+    };
+    let (client, id) = (webhook.client_id, webhook.id);
+    db.write(async |group| group.update_webhook(client, id, &patch, NOW).await)
+        .await
+        .unwrap();
+}
+
+/// What a receiver's device tells of a message that the number's phone sent.
+fn receipt(number: &ConnectionKey, status: SendStatus, participant: Option<&str>, at: Timestamp) -> NewEvent {
+    let told = StatusChange {
+        key: number.clone(),
+        message_id: "A".into(),
+        status,
+        error_code: None,
+        error: None,
+        at,
+        place: Place {
+            participant: participant.map(str::to_owned),
+            ..Place::of(&"5511999999999".parse().unwrap())
+        },
+    };
+    let message = told.event();
+    NewEvent {
+        id: EventId(Uuid::now_v7()),
+        payload: message.payload(number.client_id, &number.phone_number),
+        key: number.clone(),
+        message,
+        created_at: NOW,
+    }
 }
 
 async fn hold(db: &mut Database, id: &str, new: &NewEvent) -> bool {
@@ -80,6 +118,38 @@ on_every_database! {
         assert_eq!(db.record(std::slice::from_ref(&edit)).await, [], "as WhatsApp brought it before");
         let rest = db.write(async |group| group.release_all(&number, later(9)).await).await;
         assert_eq!(bodies(&rest), [of_b.payload.as_bytes()]);
+    }
+
+    async fn receipts_wait_too_each_once(db: &mut Database) {
+        let webhook = waiting(db).await;
+        let number = webhook.key();
+        wants(db, &webhook, EventKinds::of([EventKind::Status, EventKind::Sent])).await;
+        let [delivered, later_device] = [1, 2].map(|second| receipt(&number, SendStatus::Delivered, None, later(second)));
+        let [one, other] = ["1", "2"].map(|member| receipt(&number, SendStatus::Read, Some(member), later(3)));
+        for new in [&delivered, &later_device, &other, &one] {
+            assert!(hold(db, "A", new).await);
+        }
+        let told = release(db, &number, "A").await;
+        let expected = [&delivered, &other, &one].map(|new| new.payload.as_bytes());
+        assert_eq!(bodies(&told), expected);
+        // As they were when they came.
+        for new in [&later_device, &one] {
+            assert_eq!(db.record(std::slice::from_ref(new)).await, []);
+        }
+        let another = receipt(&number, SendStatus::Read, Some("3"), later(4));
+        assert_eq!(db.record(std::slice::from_ref(&another)).await.len(), 1);
+    }
+
+    async fn a_groups_receipts_take_no_message_its_place(db: &mut Database) {
+        let webhook = waiting(db).await;
+        let number = webhook.key();
+        wants(db, &webhook, EventKinds::of([EventKind::Status, EventKind::Message])).await;
+        for n in 0..=256 {
+            let new = receipt(&number, SendStatus::Read, Some(&n.to_string()), NOW);
+            assert_eq!(hold(db, "A", &new).await, n < 256, "{n}");
+        }
+        let edit = about(db, &number, "E", MessageKind::Edit);
+        assert!(hold(db, "A", &edit).await);
     }
 
     async fn so_many_wait_behind_one_message_and_none_in_vain(db: &mut Database) {

@@ -32,7 +32,7 @@ pub(crate) fn watch(inbound: &Arc<Inbound>) {
 
 impl Inbound {
     /// Has rows made of what is missing and has none.
-    async fn keep_missing(&self) -> Result<(), NotCommitted> {
+    pub(super) async fn keep_missing(&self) -> Result<(), NotCommitted> {
         let (rows, keeping) = {
             let awaited = self.memory.awaited();
             let rows = awaited.without_row(Instant::now(), now());
