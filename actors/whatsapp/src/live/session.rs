@@ -234,7 +234,11 @@ impl Link for LiveLink {
             None => Err(ENDED.to_owned()),
         };
         self.control.close().await;
-        unlinked
+        unlinked.or_else(|why| match reporter.fate() {
+            Some(CloseReason::LoggedOut(_) | CloseReason::AccountLocked(_)) => Ok(()),
+            Some(fate) => Err(format!("{why}: {fate:?}")),
+            None => Err(why),
+        })
     }
 }
 
