@@ -10,7 +10,7 @@ use wharf_domain::{
     retention::Cutoffs,
     webhook::WebhookPatch,
 };
-use wharf_store::{AwaitedId, Group, KeyClaim, KeyRange, NewEvent, NewOutgoing, Note, RecordedEvent, StoreError};
+use wharf_store::{AwaitedId, Behind, Group, KeyClaim, KeyRange, NewEvent, NewOutgoing, Note, RecordedEvent, StoreError};
 
 use crate::NewWebhook;
 
@@ -108,8 +108,8 @@ pub(crate) struct Settlement {
 #[derive(Debug)]
 pub(crate) struct Arrived {
     pub(crate) key: ConnectionKey,
-    /// Each with what it is about, if that may still be waited for.
-    pub(crate) events: Vec<(NewEvent, Option<AwaitedId>)>,
+    /// Each with what it waits behind, if that is still waited for.
+    pub(crate) events: Vec<(NewEvent, Option<Behind>)>,
     /// The ids of those of `events` that were waited for.
     pub(crate) came: Vec<AwaitedId>,
 }
@@ -218,9 +218,9 @@ pub(super) async fn record_arrived(
 ) -> Result<Vec<RecordedEvent>, StoreError> {
     let (mut recorded, mut gathered) = (Vec::new(), Vec::new());
     let mut came: Vec<&AwaitedId> = arrived.came.iter().collect();
-    for (event, about) in &arrived.events {
-        let is_held = match about {
-            Some(awaited) => group.hold(awaited, event).await?,
+    for (event, behind) in &arrived.events {
+        let is_held = match behind {
+            Some(behind) => group.hold(behind, event).await?,
             None => false,
         };
         if is_held {
@@ -282,7 +282,7 @@ pub(super) async fn tell(
         }
         let event = new_event(&change.key, change.event(), now);
         let is_held = match awaited.iter().find(|id| id.message_id == change.message_id) {
-            Some(id) => group.hold(id, &event).await?,
+            Some(id) => group.hold(&id.clone().into(), &event).await?,
             None => false,
         };
         if !is_held {

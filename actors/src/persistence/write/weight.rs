@@ -126,7 +126,7 @@ mod tests {
         assert_eq!(weight(Write::RecordInbound, vec![event(200), event(70_000)]), 1 + 18);
         let arrived = Arrived {
             key: number(),
-            events: vec![(event(200), None), (event(200), Some(id()))],
+            events: vec![(event(200), None), (event(200), Some(id().into()))],
             came: vec![id()],
         };
         assert_eq!(weight(Write::RecordArrived, arrived), 3);

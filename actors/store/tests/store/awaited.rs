@@ -1,11 +1,11 @@
 use uuid::Uuid;
 use wharf_domain::{
-    ConnectionKey, EventId, EventKind, EventKinds, MessageKind, SendStatus, Timestamp, Webhook,
-    message::{Details, Happening},
+    AWAITS_MEDIA, ConnectionKey, EventId, EventKind, EventKinds, MessageKind, SendStatus, Timestamp, Webhook,
+    message::{Details, Happening, Unknown, UnknownReason},
     outgoing::{Place, StatusChange},
     webhook::WebhookPatch,
 };
-use wharf_store::{AwaitedId, AwaitedMessage, NewEvent, RecordedEvent};
+use wharf_store::{AwaitedId, AwaitedMessage, Behind, MediaState, NewEvent, RecordedEvent};
 
 use crate::{
     database::{Database, NOW, key, later, on_every_database, plain},
@@ -79,8 +79,8 @@ fn receipt(number: &ConnectionKey, status: SendStatus, participant: Option<&str>
 }
 
 async fn hold(db: &mut Database, id: &str, new: &NewEvent) -> bool {
-    let id = awaited(id, NOW).id;
-    db.write(async |group| group.hold(&id, new).await).await
+    let behind = awaited(id, NOW).id.into();
+    db.write(async |group| group.hold(&behind, new).await).await
 }
 
 async fn release(db: &mut Database, number: &ConnectionKey, id: &str) -> Vec<RecordedEvent> {
@@ -109,8 +109,7 @@ on_every_database! {
         }
         assert!(!hold(db, "A", &own).await, "the webhook does not want what the account sends itself");
         assert!(!hold(db, "C", &edit).await, "nobody waits for it");
-        let (with_file, of_b) = (picture(db, &webhook, "F"), about(db, &number, "V", MessageKind::PollVote));
-        assert!(!hold(db, "A", &with_file).await, "its link has its event's id");
+        let of_b = about(db, &number, "V", MessageKind::PollVote);
         assert!(hold(db, "B", &of_b).await);
         let told = release(db, &number, "A").await;
         assert_eq!(bodies(&told), [reaction.payload.as_bytes(), edit.payload.as_bytes()]);
@@ -118,6 +117,51 @@ on_every_database! {
         assert_eq!(db.record(std::slice::from_ref(&edit)).await, [], "as WhatsApp brought it before");
         let rest = db.write(async |group| group.release_all(&number, later(9)).await).await;
         assert_eq!(bodies(&rest), [of_b.payload.as_bytes()]);
+    }
+
+    async fn what_has_a_file_waits_with_it_and_then_for_it(db: &mut Database) {
+        let webhook = waiting(db).await;
+        let number = webhook.key();
+        let mut edit = picture(db, &webhook, "F");
+        edit.message.kind = MessageKind::Edit;
+        assert!(hold(db, "A", &edit).await);
+        assert_eq!(db.store.media(number.client_id, edit.id).await.unwrap(), None);
+        let told = release(db, &number, "A").await;
+        assert_eq!(bodies(&told), [edit.payload.as_bytes()]);
+        assert_eq!((told[0].event.id, told[0].event.next_retry_at), (edit.id, Some(AWAITS_MEDIA)), "its link names it");
+        let media = edit.message.media().unwrap();
+        let kept = db.store.media(number.client_id, edit.id).await.unwrap().unwrap();
+        assert_eq!((kept.state, kept.size, &kept.mime_type, &kept.sha256), (MediaState::Pending, media.size, &media.mime_type, &media.sha256));
+        assert_eq!(kept.expires_at, media.awaited.as_ref().unwrap().expires_at);
+    }
+
+    async fn what_could_not_be_opened_is_told_as_it_was_read_at_last(db: &mut Database) {
+        let webhook = waiting(db).await;
+        let number = webhook.key();
+        let id = awaited("A", NOW).id;
+        let mut sealed = Vec::new();
+        for name in ["E1", "E2"] {
+            let mut new = about(db, &number, name, MessageKind::Unknown);
+            let unknown = Unknown { reason: UnknownReason::Undecryptable, name: None };
+            new.message.details = Some(Box::new(Details { unknown: Some(unknown), ..Details::default() }));
+            let behind = Behind { id: id.clone(), sealed: Some(name.into()) };
+            assert!(db.write(async |group| group.hold(&behind, &new).await).await);
+            sealed.push(new);
+        }
+        let reaction = about(db, &number, "R", MessageKind::Reaction);
+        assert!(hold(db, "A", &reaction).await);
+        assert_eq!(db.store.sealed_behind(&number, &id).await.unwrap(), [b"E1", b"E2"]);
+        let mut opened = sealed[0].clone();
+        opened.message.kind = MessageKind::Edit;
+        opened.payload = "opened".into();
+        assert!(hold(db, "A", &opened).await);
+        assert_eq!(db.store.sealed_behind(&number, &id).await.unwrap(), [b"E2"]);
+        let told = release(db, &number, "A").await;
+        assert_eq!(bodies(&told), [b"opened", sealed[1].payload.as_bytes(), reaction.payload.as_bytes()]);
+        // As they were told.
+        for again in [&opened, &sealed[1]] {
+            assert_eq!(db.record(std::slice::from_ref(again)).await, []);
+        }
     }
 
     async fn receipts_wait_too_each_once(db: &mut Database) {

@@ -58,8 +58,13 @@ async fn what_was_only_looked_up_when_the_link_broke_is_not_done() {
         subject: "Harbour".to_owned(),
         participants: vec![NOBODYS.parse().unwrap()],
     };
+    let mark = Action::MarkRead {
+        chat: number(NOBODYS),
+        from: None,
+        message_ids: vec!["3EB0".to_owned()],
+    };
     world.trouble(FaultKind::Stall, None, Duration::from_secs(600)).await;
-    let asking = [block, typing, make].map(|action| {
+    let asking = [block, typing, make, mark].map(|action| {
         let link = line.link.clone();
         tokio::spawn(async move { link.act(&action, DEADLINE).await })
     });
