@@ -1,11 +1,12 @@
 //! What follows what: messages that are about one that is missing, and the two sides of a chat in a backlog.
 
 use reqwest::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 use wharf_support::wait_until;
 
 use super::{
     again::{A_WHILE, HERE, LATE},
+    media::fetch,
     world::{CONTACT, NUMBER, WITHIN, World},
 };
 
@@ -13,12 +14,7 @@ impl World {
     /// A message that cannot be decrypted however often it is asked for, and after it what its sender says about it. That, the
     /// number's device has, but nobody is told of it yet: another message passes it by.
     async fn missed_and_spoken_of(&self, webhook: &str) -> String {
-        self.phone_off().await;
-        self.spoil(1000).await;
-        let id = self.text("spoilt").await;
-        // Until the device has given up its answers would be what is spoilt.
-        self.answered(&id, 5).await;
-        self.spoil(0).await;
+        let id = self.missed(&json!({"to": NUMBER, "text": "spoilt"})).await;
         for about in [
             json!({"to": NUMBER, "kind": "edit", "message_id": id, "text": "better"}),
             json!({"to": NUMBER, "kind": "reaction", "message_id": id, "emoji": "👍"}),
@@ -28,6 +24,35 @@ impl World {
         self.text("something else").await;
         self.api().wait_for_events(webhook, "delivered", 1).await;
         id
+    }
+
+    /// A message of the other one that cannot be decrypted however often it is asked for.
+    async fn missed(&self, message: &Value) -> String {
+        self.phone_off().await;
+        self.spoil(1000).await;
+        let id = self.phone_sends(CONTACT, message).await;
+        // Until the device has given up its answers would be what is spoilt.
+        self.answered(&id, 5).await;
+        self.spoil(0).await;
+        id
+    }
+
+    /// The same, and what its sender says about it, which comes before it, over a restart. Answers what was told, in its order.
+    async fn spoken_of_over_a_restart(mut self, mut message: Value, mut about: Value) -> (Self, Vec<Value>) {
+        let webhook = self.linked("/ok").await;
+        let id = self.missed(&message).await;
+        about["message_id"] = json!(id);
+        self.phone_sends(CONTACT, &about).await;
+        self.text("something else").await;
+        self.api().wait_for_events(&webhook, "delivered", 1).await;
+        self.restart_gateway().await;
+        self.api().wait_for_status(HERE, "connected").await;
+        message["id"] = json!(id);
+        assert_eq!(self.phone_sends(CONTACT, &message).await, id);
+        let events = self.api().wait_for_events(&webhook, "delivered", 3).await;
+        let told = events.iter().rev().map(|event| event["payload"].clone());
+        let told = told.skip(1).collect();
+        (self, told)
     }
 
     /// The message is sent once more, and can be read.
@@ -102,6 +127,101 @@ async fn a_connection_that_goes_tells_what_waited() {
         .filter(|(kind, _)| !kind.is_empty())
         .collect();
     assert_eq!(world.told_of(&webhook, 3).await, expected);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_encrypted_edit_of_a_message_that_is_missing_is_read_when_it_comes() {
+    let world = World::start_with(&LATE).await;
+    let message = json!({"to": NUMBER, "text": "good", "secret": true});
+    let edit = json!({"to": NUMBER, "kind": "edit", "text": "better", "encrypted": true});
+    let (world, told) = world.spoken_of_over_a_restart(message, edit).await;
+    assert_eq!(
+        (&told[0]["type"], &told[0]["content"]),
+        (&json!("text"), &json!("good"))
+    );
+    assert_eq!(
+        (&told[1]["type"], &told[1]["content"]),
+        (&json!("edit"), &json!("better"))
+    );
+    assert_eq!(told[1]["target"]["message_id"], told[0]["message_id"]);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn so_is_a_vote() {
+    let world = World::start_with(&LATE).await;
+    let poll = json!({"to": NUMBER, "kind": "poll", "question": "Lunch?", "options": ["yes", "no"]});
+    let vote = json!({"to": NUMBER, "kind": "poll_vote", "options": ["no"]});
+    let (world, told) = world.spoken_of_over_a_restart(poll, vote).await;
+    assert_eq!(told[0]["poll"]["question"], "Lunch?", "{told:?}");
+    assert_eq!(told[1]["poll_vote"], json!({"options": ["no"]}), "{told:?}");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_edit_with_a_file_follows_its_message_and_has_its_file() {
+    let world = World::start_with(&LATE).await;
+    let picture = json!({"to": NUMBER, "kind": "image", "mime_type": "image/png", "size": 5000, "caption": "good"});
+    let edit = json!({"to": NUMBER, "kind": "edit", "text": "better"});
+    let (world, told) = world.spoken_of_over_a_restart(picture, edit).await;
+    let captions: Vec<&Value> = told.iter().map(|body| &body["content"]).collect();
+    assert_eq!(captions, ["good", "better"], "{told:?}");
+    assert_eq!(told[1]["type"], "edit");
+    let (status, _, file) = fetch(&told[1]["media"]["url"], None).await;
+    assert_eq!((status, file.len()), (StatusCode::OK, 5000), "{told:?}");
+    world.stop().await;
+}
+
+impl World {
+    /// A message that the phone sent and that cannot be decrypted, and what its receiver's phone says of it. Nobody is told of that
+    /// yet: another message passes it by.
+    async fn sent_and_read_unseen(&self, webhook: &str) -> String {
+        let wants = json!({"events": ["message", "message.sent", "message.status"]});
+        let path = format!("/api/webhooks/{webhook}");
+        self.api().patch(&path, wants).await.expect(StatusCode::OK);
+        self.phone_off().await;
+        self.spoil(1).await;
+        let id = self.network.send_text(NUMBER, CONTACT, "spoilt").await.unwrap();
+        let ids = std::slice::from_ref(&id);
+        self.network.send_receipts(CONTACT, "read", ids).await.unwrap();
+        self.text("something else").await;
+        self.api().wait_for_events(webhook, "delivered", 1).await;
+        id
+    }
+}
+
+fn followed_by_receipts(kind: &str, content: &str) -> Vec<(String, String)> {
+    let told = [
+        ("text", "something else"),
+        (kind, content),
+        ("delivered", "Delivered"),
+        ("read", "Read"),
+    ];
+    told.map(|(kind, content)| (kind.to_owned(), content.to_owned()))
+        .to_vec()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn receipts_of_a_message_that_is_missing_follow_it_over_a_restart() {
+    let mut world = World::start_with(&LATE).await;
+    let webhook = world.linked("/ok").await;
+    let id = world.sent_and_read_unseen(&webhook).await;
+    world.restart_gateway().await;
+    world.api().wait_for_status(HERE, "connected").await;
+    let again = json!({"to": CONTACT, "text": "spoilt", "id": id});
+    assert_eq!(world.phone_sends(NUMBER, &again).await, id);
+    assert_eq!(world.told_of(&webhook, 4).await, followed_by_receipts("text", "spoilt"));
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn they_follow_its_report_where_it_does_not_come() {
+    let world = World::start_with(&A_WHILE).await;
+    let webhook = world.linked("/ok").await;
+    world.sent_and_read_unseen(&webhook).await;
+    let report = followed_by_receipts("unknown", "A message that could not be decrypted");
+    assert_eq!(world.told_of(&webhook, 4).await, report);
     world.stop().await;
 }
 

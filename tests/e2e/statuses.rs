@@ -75,7 +75,7 @@ async fn a_status_update_is_posted_seen_and_taken_back_by_those_who_were_named()
     let second = world.posts(image).await;
     let seen = world.seen(CONTACT, &second).await;
     assert_eq!((&*seen.kind, seen.text.as_str()), ("image", "look"));
-    assert!(seen.details.unwrap().media.unwrap().intact);
+    assert_eq!(seen.details.unwrap().media.unwrap().intact, Some(true));
     // And somebody new gets it with the next one.
     let third = world
         .posts(json!({"type": "text", "text": "for two", "recipients": [EVE, CONTACT]}))

@@ -9,29 +9,29 @@ use wharf_domain::{
 
 use crate::shared::Shared;
 
-/// Readies a message for its commit. Answers whether its event will wait for a download.
+/// Readies a message for its commit.
 pub(crate) fn prepare(
     shared: &Shared,
     key: &ConnectionKey,
     event_id: EventId,
     message: &mut IncomingMessage,
     now: Timestamp,
-) -> bool {
+) {
     let settings = &shared.settings.media;
     let Some(base) = settings.public_url.as_ref().filter(|_| settings.download) else {
-        return false;
+        return;
     };
-    let Some(media) = message.media_mut() else { return false };
+    let Some(media) = message.media_mut() else { return };
     let Some(reference) = media.reference.take() else {
         media.error = Some(MediaError::Incomplete);
-        return false;
+        return;
     };
     let sealed = match shared.vault.media().seal(event_id, &reference) {
         Ok(sealed) => sealed,
         Err(error) => {
             tracing::error!(event = %event_id, %error, "a file's key could not be encrypted");
             media.error = Some(MediaError::Storage);
-            return false;
+            return;
         }
     };
     let named = file_name(media.file_name.as_deref(), &media.mime_type);
@@ -39,7 +39,6 @@ pub(crate) fn prepare(
     media.url = Some(url);
     media.expires_at = Some(expires_at);
     media.awaited = Some(Box::new(AwaitedMedia { sealed, expires_at }));
-    true
 }
 
 /// A link to a file that is good for the whole time from `now` on, and its end.

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use wharf_domain::{AttemptOutcome, delivery::DeliveryEvent};
+use wharf_domain::{AWAITS_MEDIA, AttemptOutcome, delivery::DeliveryEvent};
 use wharf_store::{Group, NewEvent, RecordedEvent, StoreError, Writer};
 
 use super::{Write, WriteError};
@@ -83,6 +83,12 @@ fn wake(directory: &Directory, recorded: Vec<RecordedEvent>, writes: &mut [Box<W
     for (client, webhook, events) in writes.iter_mut().filter_map(|write| write.take_renewed()) {
         let renewed = events.into_iter().map(DeliveryEvent::Renewed);
         directory.tell_delivery(client, webhook, renewed.map(delivery::Message::Happened));
+    }
+    if recorded
+        .iter()
+        .any(|recorded| recorded.event.next_retry_at == Some(AWAITS_MEDIA))
+    {
+        directory.wake_media();
     }
     for RecordedEvent {
         client_id,

@@ -10,7 +10,9 @@ use wharf_domain::{
     retention::Cutoffs,
     webhook::WebhookPatch,
 };
-use wharf_store::{AwaitedId, Group, KeyClaim, KeyRange, NewEvent, NewOutgoing, Note, RecordedEvent, StoreError};
+use wharf_store::{
+    AwaitedId, Behind, Group, KeyClaim, KeyRange, NewEvent, NewOutgoing, Note, RecordedEvent, StoreError,
+};
 
 use crate::NewWebhook;
 
@@ -108,10 +110,27 @@ pub(crate) struct Settlement {
 #[derive(Debug)]
 pub(crate) struct Arrived {
     pub(crate) key: ConnectionKey,
-    /// Each with what it is about, if that may still be waited for.
-    pub(crate) events: Vec<(NewEvent, Option<AwaitedId>)>,
+    /// Each with what it waits behind, if that is still waited for.
+    pub(crate) events: Vec<(NewEvent, Option<Behind>)>,
     /// The ids of those of `events` that were waited for.
     pub(crate) came: Vec<AwaitedId>,
+}
+
+/// What was learned of messages that went out, where some may be waited for: those that the account sent from elsewhere.
+#[derive(Debug)]
+pub(crate) struct Learned {
+    pub(crate) notes: Vec<Note>,
+    /// Those of the messages that may still be waited for.
+    pub(crate) awaited: Vec<AwaitedId>,
+}
+
+impl From<Vec<Note>> for Learned {
+    fn from(notes: Vec<Note>) -> Self {
+        Self {
+            notes,
+            awaited: Vec::new(),
+        }
+    }
 }
 
 /// The word that a message which was waited for has not come.
@@ -182,14 +201,15 @@ pub(super) async fn record_outgoing(group: &mut Group<'_>, new: &NewOutgoing) ->
     Ok(made)
 }
 
-/// Writes what was learned of messages that went out, and what of it the number's webhook is to be told.
+/// Writes what was learned of messages that went out, and what of it the number's webhook is to be told; of messages that are
+/// waited for, once they have come.
 pub(super) async fn note(
     group: &mut Group<'_>,
-    notes: &[Note],
+    learned: &Learned,
     now: Timestamp,
 ) -> Result<Vec<RecordedEvent>, StoreError> {
-    let changes = group.note_outgoing(notes).await?;
-    tell(group, &changes, now).await
+    let changes = group.note_outgoing(&learned.notes).await?;
+    tell(group, &changes, &learned.awaited, now).await
 }
 
 /// Messages, and that they are not waited for any more: what is about them follows them.
@@ -200,9 +220,9 @@ pub(super) async fn record_arrived(
 ) -> Result<Vec<RecordedEvent>, StoreError> {
     let (mut recorded, mut gathered) = (Vec::new(), Vec::new());
     let mut came: Vec<&AwaitedId> = arrived.came.iter().collect();
-    for (event, about) in &arrived.events {
-        let is_held = match about {
-            Some(awaited) => group.hold(awaited, event).await?,
+    for (event, behind) in &arrived.events {
+        let is_held = match behind {
+            Some(behind) => group.hold(behind, event).await?,
             None => false,
         };
         if is_held {
@@ -249,16 +269,26 @@ pub(super) async fn report_missed(
     Ok(recorded)
 }
 
-/// Makes events of changes, for webhooks that ask for them; whoever does not pays nothing.
+/// Makes events of changes, for webhooks that ask for them; whoever does not pays nothing. Those of messages that are waited for
+/// wait behind them.
 pub(super) async fn tell(
     group: &mut Group<'_>,
     changes: &[StatusChange],
+    awaited: &[AwaitedId],
     now: Timestamp,
 ) -> Result<Vec<RecordedEvent>, StoreError> {
     let mut events = Vec::new();
     for change in changes {
-        if group.wants(&change.key, EventKind::Status).await? {
-            events.push(new_event(&change.key, change.event(), now));
+        if !group.wants(&change.key, EventKind::Status).await? {
+            continue;
+        }
+        let event = new_event(&change.key, change.event(), now);
+        let is_held = match awaited.iter().find(|id| id.message_id == change.message_id) {
+            Some(id) => group.hold(&id.clone().into(), &event).await?,
+            None => false,
+        };
+        if !is_held {
+            events.push(event);
         }
     }
     match events.as_slice() {

@@ -10,15 +10,15 @@ use wharf_domain::{
 };
 use wharf_store::{
     AwaitedId, AwaitedMessage, BulkRenewal, ConnectionRecord, ConnectionSettings, DeletedWebhook, Group, KeyChange,
-    KeyClaim, KeysChanged, MediaOutcome, NewEvent, NewOutgoing, Note, OutgoingFile, RecordedEvent, Renewal, StoreError,
+    KeyClaim, KeysChanged, MediaOutcome, NewEvent, NewOutgoing, OutgoingFile, RecordedEvent, Renewal, StoreError,
 };
 
 use super::{
     KeyChanges, WriteError,
     input::{
-        Arrived, Change, Claim, Ended, Missed, Poll, Postponed, Registration, Retry, Rotation, Settlement, Stepped,
-        Work, change, claim, note, record_arrived, record_outgoing, register, report_missed, rotate, settle, step,
-        tell,
+        Arrived, Change, Claim, Ended, Learned, Missed, Poll, Postponed, Registration, Retry, Rotation, Settlement,
+        Stepped, Work, change, claim, note, record_arrived, record_outgoing, register, report_missed, rotate, settle,
+        step, tell,
     },
 };
 use crate::clock;
@@ -170,7 +170,7 @@ writes! {
     /// What is known of the file of a message that waits.
     KeepOutgoingFile(OutgoingFile) -> ();
     /// What was learned of messages that went out; what is news of it becomes events.
-    NoteOutgoing(Vec<Note>) -> ();
+    NoteOutgoing(Learned) -> ();
     /// A download that ended; its event goes out.
     EndMedia(MediaDone) -> ();
     /// A download that is tried again.
@@ -316,7 +316,7 @@ impl Write {
                 // WhatsApp was told of them.
                 recorded.extend(group.release_all(&job.input, now).await?);
                 let failed = group.fail_queued(&job.input, now).await?;
-                recorded.extend(tell(group, &failed, now).await?);
+                recorded.extend(tell(group, &failed, &[], now).await?);
                 job.output = Some(group.delete_connection(&job.input).await?);
             }
             Self::ClaimKey(job) => job.output = Some(claim(group, &job.input).await?),

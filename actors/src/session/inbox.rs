@@ -19,14 +19,14 @@ use wharf_domain::{
     ConnectionKey, EventId, EventKind, EventKinds, IncomingMessage,
     session::{CloseReason, LinkEvent},
 };
-use wharf_store::{AwaitedId, AwaitedMessage, NewEvent, Note, StoreError};
+use wharf_store::{AwaitedId, AwaitedMessage, Behind, NewEvent, Note, StoreError};
 use wharf_whatsapp::{Inbox, LinkError, LinkEvents, NotCommitted, Told};
 
 use super::marks::{Mark, Marks};
 use crate::{
     backlog::NotAdmitted,
     clock, media,
-    persistence::{Arrived, Missed, Poll, Write, new_event},
+    persistence::{Arrived, Learned, Missed, Poll, Write, new_event},
     shared::Shared,
     wanted::Wanted,
 };
@@ -79,16 +79,15 @@ impl SessionInbox {
         }
     }
 
-    /// The rows, and whether one of them waits for a download.
-    fn rows(&self, messages: Vec<IncomingMessage>) -> (Vec<NewEvent>, bool) {
-        let (created_at, mut downloads) = (clock::now(), false);
+    fn rows(&self, messages: Vec<IncomingMessage>) -> Vec<NewEvent> {
+        let created_at = clock::now();
         let by_proxy = self.by_proxy.load(Ordering::Relaxed);
         let row = |mut message: IncomingMessage| {
             let id = EventId(Uuid::now_v7());
             if let Some(reference) = message.media_mut().and_then(|media| media.reference.as_mut()) {
                 reference.by_proxy = by_proxy;
             }
-            downloads |= media::inbox::prepare(&self.shared, &self.key, id, &mut message, created_at);
+            media::inbox::prepare(&self.shared, &self.key, id, &mut message, created_at);
             NewEvent {
                 id,
                 payload: message.payload(self.key.client_id, &self.key.phone_number),
@@ -97,7 +96,7 @@ impl SessionInbox {
                 created_at,
             }
         };
-        (messages.into_iter().map(row).collect(), downloads)
+        messages.into_iter().map(row).collect()
     }
 
     /// As without a webhook: WhatsApp is told that we have it. A full queue is not in its way either.
@@ -105,11 +104,11 @@ impl SessionInbox {
         self.wanted.takes(&message.chat)
     }
 
-    /// Has rows made of messages, or has some of them wait for those that they are `about`.
+    /// Has rows made of messages, or has some of them wait `behind` others.
     async fn record(
         &self,
         messages: Vec<IncomingMessage>,
-        about: Vec<Option<AwaitedId>>,
+        behind: Vec<Option<Behind>>,
         came: Vec<AwaitedId>,
     ) -> Result<(), NotCommitted> {
         if messages.is_empty() && came.is_empty() {
@@ -121,13 +120,13 @@ impl SessionInbox {
         let admitted = backlog.admit(self.key.client_id, messages.len()).await;
         let _until_committed = admitted.map_err(|why| self.refuse(&why))?;
         let marks = self.marks_of(&messages);
-        let (events, downloads) = self.rows(messages);
-        let committed = match came.is_empty() && about.is_empty() {
+        let events = self.rows(messages);
+        let committed = match came.is_empty() && behind.is_empty() {
             true => persistence.commit(Write::RecordInbound, events).await,
             false => {
                 let key = self.key.clone();
-                let about = about.into_iter().chain(iter::repeat(None));
-                let events = events.into_iter().zip(about).collect();
+                let behind = behind.into_iter().chain(iter::repeat(None));
+                let events = events.into_iter().zip(behind).collect();
                 let arrived = Arrived { key, events, came };
                 persistence.commit(Write::RecordArrived, arrived).await
             }
@@ -136,9 +135,6 @@ impl SessionInbox {
             tracing::warn!(number = %self.key.phone_number, %error, "messages were not committed; WhatsApp keeps them");
             NotCommitted(error.to_string())
         })?;
-        if downloads {
-            self.shared.directory.wake_media();
-        }
         let slot = || self.shared.directory.link_slot(&self.key);
         self.marks.make(marks, &self.key, slot);
         Ok(())
@@ -162,12 +158,12 @@ impl Inbox for SessionInbox {
 
     async fn commit_behind(
         &self,
-        mut messages: Vec<(IncomingMessage, Option<AwaitedId>)>,
+        mut messages: Vec<(IncomingMessage, Option<Behind>)>,
         came: Vec<AwaitedId>,
     ) -> Result<(), NotCommitted> {
         messages.retain(|(message, _)| self.takes(message));
-        let (messages, about) = messages.into_iter().unzip();
-        self.record(messages, about, came).await
+        let (messages, behind) = messages.into_iter().unzip();
+        self.record(messages, behind, came).await
     }
 
     fn keep_awaited(&self, awaited: Vec<AwaitedMessage>) -> BoxFuture<'static, Result<(), NotCommitted>> {
@@ -190,6 +186,14 @@ impl Inbox for SessionInbox {
         self.shared.store.awaited_messages(&self.key).await.map_err(unreadable)
     }
 
+    async fn sealed_behind(&self, id: &AwaitedId) -> Vec<Vec<u8>> {
+        let sealed = self.shared.store.sealed_behind(&self.key, id).await;
+        sealed.unwrap_or_else(|error| {
+            tracing::warn!(number = %self.key.phone_number, %error, "what could not be opened before its message came cannot be read");
+            Vec::new()
+        })
+    }
+
     async fn keep_poll(&self, poll_id: &str, options: &[String]) -> Result<(), NotCommitted> {
         let poll = Poll {
             key: self.key.clone(),
@@ -200,7 +204,7 @@ impl Inbox for SessionInbox {
         kept.map_err(|error| NotCommitted(error.to_string()))
     }
 
-    async fn told(&self, mut told: Vec<Told>) -> Result<(), NotCommitted> {
+    async fn told(&self, mut told: Vec<Told>, awaited: Vec<AwaitedId>) -> Result<(), NotCommitted> {
         let note = |told| Note {
             key: self.key.clone(),
             told,
@@ -218,8 +222,9 @@ impl Inbox for SessionInbox {
             }
             false => None,
         };
-        let notes: Vec<Note> = told.into_iter().map(note).collect();
-        let noted = self.shared.persistence.commit(Write::NoteOutgoing, notes).await;
+        let notes = told.into_iter().map(note).collect();
+        let learned = Learned { notes, awaited };
+        let noted = self.shared.persistence.commit(Write::NoteOutgoing, learned).await;
         noted.map_err(|error| NotCommitted(error.to_string()))
     }
 

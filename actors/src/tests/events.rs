@@ -57,7 +57,7 @@ fn bodies(world: &World) -> Vec<Value> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_status_waits_for_the_messages_of_its_chat_and_for_no_other() {
     let world = World::start().await;
-    let (client, webhook, link) = world.client_with_webhook("/hook").await;
+    let (_, webhook, link) = world.client_with_webhook("/hook").await;
     tell(&world, &webhook, &[EventKind::Message, EventKind::Status]).await;
     // The first answer comes late: what would overtake has all the time for it, and another chat as well.
     let late = Duration::from_secs(5);

@@ -140,7 +140,7 @@ async fn a_delivery_that_dies_comes_back_with_its_events_and_counter() {
 
 async fn a_delivery_that_dies(how: Crash) {
     let world = World::start().await;
-    let (client, webhook, link) = world.client_with_webhook("/hook").await;
+    let (_, webhook, link) = world.client_with_webhook("/hook").await;
     world.receiver.script("/hook", [Reply::Status(404), Reply::Status(500)]);
     link.deliver(vec![message("5511000000001", "M1", "1")]).await.unwrap();
     world.wait_for_events(&webhook, EventStatus::Failed, 1).await;
@@ -260,7 +260,7 @@ async fn a_tree_without_its_tenants_or_its_writer_is_not_ready() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn persistence_that_dies_loses_nothing() {
     let world = World::start().await;
-    let (client, webhook, link) = world.client_with_webhook("/ok").await;
+    let (_, webhook, link) = world.client_with_webhook("/ok").await;
     for round in 0..6 {
         world
             .gateway
@@ -339,7 +339,7 @@ async fn created_by_a_dead_persistence(world: &World, client_id: ClientId, phone
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_that_takes_no_writes_is_said_and_it_all_resumes() {
     let world = World::start().await;
-    let (client, webhook, link) = world.client_with_webhook("/ok").await;
+    let (_, webhook, link) = world.client_with_webhook("/ok").await;
     let mut writer = world.store.writer().await.unwrap();
     let blocker = writer.begin().await.unwrap();
     let refused = tokio::spawn({

@@ -5,13 +5,13 @@ use std::{sync::Arc, time::Duration};
 use wharf_domain::{EventStatus, webhook::WebhookPatch};
 use wharf_support::{Reply, wait_until};
 
-use super::world::{WITHIN, World, message, number, open_store, settings};
+use super::world::{WITHIN, World, message, open_store, settings};
 use crate::{Gateway, GatewayError, clock};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_is_committed_then_delivered() {
     let world = World::start().await;
-    let (client, webhook, link) = world.client_with_webhook("/ok").await;
+    let (_, webhook, link) = world.client_with_webhook("/ok").await;
     link.deliver(vec![message("5511999999999", "M1", "hello")])
         .await
         .unwrap();
@@ -44,7 +44,7 @@ async fn a_message_is_committed_then_delivered() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failure_is_retried_on_schedule_and_survives_a_restart() {
     let world = World::start().await;
-    let (client, webhook, link) = world.client_with_webhook("/hook").await;
+    let (_, webhook, link) = world.client_with_webhook("/hook").await;
     world.receiver.always("/hook", Reply::Status(503));
     link.deliver(vec![
         message("5511999999999", "M1", "1"),
@@ -165,7 +165,7 @@ async fn an_inactive_webhook_keeps_its_events_and_a_deleted_one_ends_them() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stopped_gateway_leaves_nothing_behind() {
     let world = World::start().await;
-    let (client, webhook, link) = world.client_with_webhook("/ok").await;
+    let (_, webhook, link) = world.client_with_webhook("/ok").await;
     link.deliver(vec![message("5511999999999", "M1", "hello")])
         .await
         .unwrap();

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use wharf_domain::{AttemptOutcome, AttemptTiming, EventStatus, Webhook};
 use wharf_support::wait_until;
 
-use super::world::{WITHIN, World, message, number};
+use super::world::{WITHIN, World, message};
 use crate::{
     clock,
     persistence::{Ended, Write},
@@ -14,7 +14,7 @@ use crate::{
 /// A world whose only event was delivered.
 async fn delivered() -> (World, Webhook) {
     let world = World::start().await;
-    let (client, webhook, link) = world.client_with_webhook("/ok").await;
+    let (_, webhook, link) = world.client_with_webhook("/ok").await;
     link.deliver(vec![message("5511999999999", "M1", "1")]).await.unwrap();
     world.wait_for_delivered(&webhook, 1).await;
     world.cleaned().await;

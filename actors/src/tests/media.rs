@@ -193,7 +193,7 @@ async fn small_files_go_out_in_the_event_and_a_full_client_gets_none() {
         ..MediaSettings::default()
     };
     let world = World::start_with(with_media(&host, more)).await;
-    let (client, webhook, link) = world.client_with_webhook("/ok").await;
+    let (_, webhook, link) = world.client_with_webhook("/ok").await;
     let chat = "5511999999999";
     for (place, size) in [64, 65, 9000, 900, 800].into_iter().enumerate() {
         let message = picture(&host, chat, &format!("M{place}"), size);
@@ -272,7 +272,7 @@ async fn nothing_is_downloaded_when_that_is_switched_off() {
         ..MediaSettings::default()
     };
     let world = World::start_with(with_media(&host, off)).await;
-    let (client, webhook, link) = world.client_with_webhook("/ok").await;
+    let (_, webhook, link) = world.client_with_webhook("/ok").await;
     link.deliver(vec![picture(&host, "5511999999999", "M1", 100)])
         .await
         .unwrap();

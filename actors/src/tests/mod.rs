@@ -6,6 +6,7 @@ mod early;
 mod events;
 mod failures;
 mod flow;
+mod held;
 mod history;
 mod kept;
 mod keys;

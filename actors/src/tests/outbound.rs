@@ -79,6 +79,7 @@ impl World {
             to: TO.parse().unwrap(),
             content: NewContent::Media(Box::new(NewMedia { message, file })),
             reply_to: None,
+            update: None,
             typing_seconds: None,
             queue: false,
             wait,

@@ -76,7 +76,7 @@ async fn not_ready_for(world: &World, long: Duration) {
 async fn a_full_disk_is_said_for_as_long_as_it_is_full_and_then_it_all_resumes() {
     let world = World::start_on("?max_page_count=300").await;
     let ballast = ballast(&world).await;
-    let (client, webhook, link) = world.client_with_webhook("/ok").await;
+    let (_, webhook, link) = world.client_with_webhook("/ok").await;
     let (taken, error) = deliver_until_refused(&link, 0).await;
     assert!(error.contains("space"), "WhatsApp is not told that we have it: {error}");
     let why = wait_until("the gateway says so", WITHIN, || async {
@@ -167,7 +167,7 @@ async fn inside_another_process_that_holds_the_database() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_another_process_holds_for_a_moment_is_waited_for() {
     let world = World::start().await;
-    let (client, webhook, link) = world.client_with_webhook("/ok").await;
+    let (_, webhook, link) = world.client_with_webhook("/ok").await;
     let holder = Holder::start(&world);
     let mut offered = tokio::spawn(async move { link.deliver(vec![message("5511000000001", "M1", "1")]).await });
     let early = tokio::time::timeout(Duration::from_millis(700), &mut offered).await;
@@ -182,7 +182,7 @@ async fn a_database_that_another_process_holds_for_a_moment_is_waited_for() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_another_process_holds_for_long_is_said_and_nothing_is_sent_twice() {
     let world = World::start_on("?busy_timeout_ms=200").await;
-    let (client, webhook, link) = world.client_with_webhook("/slow").await;
+    let (_, webhook, link) = world.client_with_webhook("/slow").await;
     // An attempt is under way when the lock is taken: its outcome finds no way into the store.
     world.receiver.script("/slow", [Reply::Slow(Duration::from_secs(3))]);
     link.deliver(vec![message("5511000000001", "M1", "1")]).await.unwrap();
@@ -283,7 +283,7 @@ async fn a_damaged_database_is_not_ready_any_more_whatever_else_it_takes() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn messages_that_come_one_by_one_leave_the_log_small() {
     let world = World::start().await;
-    let (client, _webhook, link) = world.client_with_webhook("/hook").await;
+    let (_, _webhook, link) = world.client_with_webhook("/hook").await;
     for n in 0..700 {
         let one = message("5511000000001", &format!("M{n}"), "text");
         link.deliver(vec![one]).await.unwrap();

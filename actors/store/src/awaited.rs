@@ -1,23 +1,14 @@
-//! Messages that could not be decrypted and are waited for, over restarts; and those about them, which wait behind them.
+//! Messages that could not be decrypted and are waited for, over restarts.
 
-use sqlx::{Row, query, sqlite::SqliteRow};
-use uuid::Uuid;
-use wharf_domain::{
-    ClientId, ConnectionKey, EventId, EventKind, IncomingMessage, MessageKind, Timestamp,
-    message::{Details, Happening, is_update_chat},
-};
+use sqlx::Row;
+use wharf_domain::{ConnectionKey, Timestamp};
 
 use crate::{
-    Group, NewEvent, RecordedEvent, Store, StoreError,
+    Group, Store, StoreError,
     bulk::Statement,
-    codec::{At, number, of_number, scalar_of_number, word},
+    codec::{At, of_number},
     sql,
 };
-
-/// Messages that wait behind one that is waited for, at the most. One more is told at once.
-pub const HELD_BEHIND_ONE: u32 = 64;
-/// The same behind all that a number waits for.
-const HELD_BEHIND_ALL: u32 = 1024;
 
 /// Which message is waited for, as its stanza named it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -60,26 +51,6 @@ impl Store {
             })
         })
     }
-
-    /// What messages wait for in vain, at most `limit`: it is not waited for any more, or (`true`) should have been reported
-    /// `before`.
-    ///
-    /// # Errors
-    /// `Unavailable` or `Corrupt`.
-    pub async fn held_in_vain(
-        &self,
-        before: Timestamp,
-        limit: u32,
-    ) -> Result<Vec<(ConnectionKey, AwaitedId, bool)>, StoreError> {
-        let rows = query(sql::HELD_IN_VAIN).bind(At(before)).bind(limit);
-        self.all(rows.fetch_all(self.pool()).await, |row| {
-            let key = ConnectionKey {
-                client_id: ClientId(row.try_get("client_id")?),
-                phone_number: number(row, "phone_number")?,
-            };
-            Ok((key, held_behind(row)?, row.try_get("is_awaited")?))
-        })
-    }
 }
 
 impl Group<'_> {
@@ -107,126 +78,12 @@ impl Group<'_> {
     pub async fn end_awaited(&mut self, key: &ConnectionKey, id: &AwaitedId) -> Result<bool, StoreError> {
         Ok(self.execute(of(sql::END_AWAITED, key, id)).await? > 0)
     }
-
-    /// Has a message wait behind one that is waited for. `false`: that is not so, or nobody wants it, or enough wait there, and
-    /// it becomes an event now, if any; so does one with a file, whose link has its event's id.
-    ///
-    /// # Errors
-    /// As every write.
-    pub async fn hold(&mut self, id: &AwaitedId, new: &NewEvent) -> Result<bool, StoreError> {
-        let (key, message) = (&new.key, &new.message);
-        if message.awaited_media().is_some() {
-            return Ok(false);
-        }
-        let (connection, lines) = self.enter_with_lines()?;
-        let wanted = lines.webhook_for(connection, key, message).await;
-        if self.leave(wanted)?.is_none() {
-            return Ok(false);
-        }
-        let may_hold = scalar_of_number(sql::MAY_HOLD, key)
-            .bind(&id.message_id)
-            .bind(&id.chat)
-            .bind(&id.sender)
-            .bind(HELD_BEHIND_ONE)
-            .bind(HELD_BEHIND_ALL);
-        let may_hold = may_hold.fetch_one(self.enter()?).await;
-        if !self.leave(may_hold)? {
-            return Ok(false);
-        }
-        let statement = of(sql::HOLD, key, id)
-            .bind(&message.chat)
-            .bind(&message.sender)
-            .bind(&message.message_id)
-            .bind(At(message.timestamp))
-            .bind(message.kind.as_str())
-            .bind(message.event() == EventKind::Sent)
-            .bind(&new.payload);
-        self.execute(statement).await?;
-        Ok(true)
-    }
-
-    /// Makes events of what waits behind a message, in the order in which it came.
-    ///
-    /// # Errors
-    /// As every write.
-    pub async fn release(
-        &mut self,
-        key: &ConnectionKey,
-        id: &AwaitedId,
-        now: Timestamp,
-    ) -> Result<Vec<RecordedEvent>, StoreError> {
-        let rows = of(sql::HELD, key, id).fetch_all(self.enter()?).await;
-        let held = rows.and_then(|rows| rows.iter().map(|row| held(row, key, now)).collect());
-        let held: Vec<NewEvent> = self.leave(held)?;
-        if held.is_empty() {
-            return Ok(Vec::new());
-        }
-        self.execute(of(sql::RELEASE, key, id)).await?;
-        self.record_inbound(&held).await
-    }
-
-    /// The same of all that waits behind messages of a number.
-    ///
-    /// # Errors
-    /// As every write.
-    pub async fn release_all(&mut self, key: &ConnectionKey, now: Timestamp) -> Result<Vec<RecordedEvent>, StoreError> {
-        let rows = of_number(sql::HELD_OF_NUMBER, key).fetch_all(self.enter()?).await;
-        let ids = rows.and_then(|rows| rows.iter().map(held_behind).collect());
-        let ids: Vec<AwaitedId> = self.leave(ids)?;
-        let mut recorded = Vec::new();
-        for id in &ids {
-            recorded.extend(self.release(key, id, now).await?);
-        }
-        Ok(recorded)
-    }
 }
 
 /// A statement about a message that is waited for.
-fn of<'q>(statement: &'static str, key: &'q ConnectionKey, id: &'q AwaitedId) -> Statement<'q> {
+pub(crate) fn of<'q>(statement: &'static str, key: &'q ConnectionKey, id: &'q AwaitedId) -> Statement<'q> {
     of_number(statement, key)
         .bind(&id.message_id)
         .bind(&id.chat)
         .bind(&id.sender)
-}
-
-fn held_behind(row: &SqliteRow) -> Result<AwaitedId, sqlx::Error> {
-    Ok(AwaitedId {
-        message_id: row.try_get("awaited_id")?,
-        chat: row.try_get("awaited_chat")?,
-        sender: row.try_get("awaited_sender")?,
-    })
-}
-
-/// An event to be made of what waited: its body is there, and of the message itself what it is recognised and sent by.
-fn held(row: &SqliteRow, key: &ConnectionKey, now: Timestamp) -> Result<NewEvent, sqlx::Error> {
-    let chat: String = row.try_get("chat")?;
-    let happening = match row.try_get("is_sent")? {
-        true => Some(Happening::Sent {
-            to: String::new(),
-            to_lid: None,
-            is_from_me: true,
-        }),
-        false => is_update_chat(&chat).then_some(Happening::Update {}),
-    };
-    Ok(NewEvent {
-        id: EventId(Uuid::now_v7()),
-        key: key.clone(),
-        message: IncomingMessage {
-            chat,
-            sender: row.try_get("sender")?,
-            message_id: row.try_get("message_id")?,
-            from: String::new(),
-            timestamp: row.try_get::<At, _>("sent_at")?.0,
-            kind: word("type", row.try_get("type")?, MessageKind::from_word)?,
-            content: String::new(),
-            details: happening.map(|happening| {
-                Box::new(Details {
-                    happening: Some(happening),
-                    ..Details::default()
-                })
-            }),
-        },
-        payload: row.try_get("payload")?,
-        created_at: now,
-    })
 }

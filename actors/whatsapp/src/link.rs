@@ -18,7 +18,7 @@ pub use wharf_domain::{
     outgoing::Told,
     session::{CloseReason, LinkEvent},
 };
-use wharf_store::{AwaitedId, AwaitedMessage};
+use wharf_store::{AwaitedId, AwaitedMessage, Behind};
 
 /// The server does not have the message; WhatsApp will send it again.
 #[derive(Debug, Error)]
@@ -37,17 +37,24 @@ pub trait Inbox: Send + Sync + 'static {
     async fn commit(&self, messages: Vec<IncomingMessage>, came: Vec<AwaitedId>) -> Result<(), NotCommitted>;
 
     /// As [`Inbox::commit`], where some messages are about one that is waited for, which each names. As long as that is so they
-    /// are committed without being told; they are told right behind it, or behind the report that it has not come.
+    /// are committed without being told; they are told right behind it, or behind the report that it has not come. One that waits
+    /// there already, as it came ([`Inbox::sealed_behind`]), is told as what it is read as now.
     ///
     /// # Errors
     /// As [`Inbox::commit`].
     async fn commit_behind(
         &self,
-        messages: Vec<(IncomingMessage, Option<AwaitedId>)>,
+        messages: Vec<(IncomingMessage, Option<Behind>)>,
         came: Vec<AwaitedId>,
     ) -> Result<(), NotCommitted> {
         self.commit(messages.into_iter().map(|(message, _)| message).collect(), came)
             .await
+    }
+
+    /// What waits behind a message and could not be opened without it, as it came and in its order. A failure to look is no
+    /// knowledge.
+    async fn sealed_behind(&self, _id: &AwaitedId) -> Vec<Vec<u8>> {
+        Vec::new()
     }
 
     /// Keeps that messages which could not be decrypted are waited for, so that [`Inbox::awaited`] has them after a restart.
@@ -94,12 +101,13 @@ pub trait Inbox: Send + Sync + 'static {
         Ok(())
     }
 
-    /// Takes what WhatsApp told of messages that went out: receipts, and answers that nobody waited for any more. May be
-    /// called again with the same; must be idempotent. WhatsApp does not tell it again.
+    /// Takes what WhatsApp told of messages that went out: receipts, and answers that nobody waited for any more. Of those of
+    /// the messages that are waited for (`awaited`) it is told right behind them, or behind the report that they have not come.
+    /// May be called again with the same; must be idempotent. WhatsApp does not tell it again.
     ///
     /// # Errors
     /// `NotCommitted` when nothing of it was kept; the link asks again for a while, as with messages.
-    async fn told(&self, _told: Vec<Told>) -> Result<(), NotCommitted> {
+    async fn told(&self, _told: Vec<Told>, _awaited: Vec<AwaitedId>) -> Result<(), NotCommitted> {
         Ok(())
     }
 

@@ -286,14 +286,15 @@ impl LiveFactory {
             let name = options.device_name.as_ref().unwrap_or(&self.config.device_name);
             client.set_device_props(DevicePropsOverride::new().with_os(name)).await;
         }
-        client.subscribe_handler(Arc::new(Ear::new(inbound, &client))).detach();
-        reporter.listen(&client);
+        // What cannot be decrypted is waited for before what is behind it in the lane goes on.
         let aside = Aside {
             inbound: Arc::clone(inbound),
             client: Arc::downgrade(&client),
             takes_history: self.config.history_sync,
         };
         client.subscribe_handler(Arc::new(aside)).detach();
+        client.subscribe_handler(Arc::new(Ear::new(inbound, &client))).detach();
+        reporter.listen(&client);
         online::see_to(&client, inbound, self.config.seen_every);
         client
             .subscribe_handler(Arc::new(Resync::new(runtime, &client)))

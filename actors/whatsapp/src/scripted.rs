@@ -330,7 +330,7 @@ impl ScriptedHandle {
             at,
             place,
         };
-        self.inbox.told(vec![told]).await
+        self.inbox.told(vec![told], Vec::new()).await
     }
 
     /// What becomes of messages from now on.

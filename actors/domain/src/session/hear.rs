@@ -54,6 +54,7 @@ impl Session {
                 self.stays_linked(detail, step);
                 self.end(Then::Finish, Parting::Forget, step);
             }
+            Phase::Closing(Then::Finish) if std::mem::take(&mut self.leaves) => self.stays_linked(detail, step),
             _ if self.has_link() => self.retry(ReasonCode::OpenFailed, detail, step),
             _ => {}
         }

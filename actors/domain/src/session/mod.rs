@@ -109,6 +109,8 @@ pub struct Session {
     patience: Patience,
     /// The link that logs in for the first time is to be opened anew when it has, another way.
     renew: bool,
+    /// A link that may not be open yet is to log out: if it cannot be opened, WhatsApp hears nothing of it.
+    leaves: bool,
     link_generation: u64,
     timer_generation: u64,
 }
@@ -124,6 +126,7 @@ impl Session {
             turned_down: 0,
             patience: Patience::default(),
             renew: false,
+            leaves: false,
             link_generation: 0,
             timer_generation: 0,
         }
@@ -287,9 +290,15 @@ impl Session {
                 if self.view.jid.is_some() && !self.ban_left(step.now).is_zero() {
                     self.stays_linked("the account is banned".to_owned(), step);
                 }
-                self.end(Then::Finish, Parting::LogOut, step);
+                self.log_out(step);
             }
         }
+    }
+
+    /// Ends with the device.
+    fn log_out(&mut self, step: &mut Step) {
+        self.leaves = matches!(self.phase, Phase::Opening | Phase::Unlinking) && self.view.jid.is_some();
+        self.end(Then::Finish, Parting::LogOut, step);
     }
 
     fn on_shutdown(&mut self, step: &mut Step) {

@@ -31,7 +31,7 @@ impl Session {
             }
             Phase::AwaitingPasskey => self.on_no_passkey(step),
             // It may be logged in without saying so yet.
-            Phase::Unlinking => self.end(Then::Finish, Parting::LogOut, step),
+            Phase::Unlinking => self.log_out(step),
             Phase::Connected => {
                 step.effects.push(SessionEffect::CheckSilence {
                     generation: self.link_generation,

@@ -27,7 +27,7 @@ impl Write {
             Self::ReportMissed(job) => message(&job.input.report),
             Self::KeepAwaited(job) => job.input.1.len().max(1),
             Self::NoteOutgoing(job) => {
-                let named = job.input.iter().map(|note| note.told.message_ids.len());
+                let named = job.input.notes.iter().map(|note| note.told.message_ids.len());
                 named.sum::<usize>().max(1)
             }
             Self::RecordOutgoing(job) => long(job.input.file.as_ref().map_or(0, Vec::len)),
@@ -126,7 +126,7 @@ mod tests {
         assert_eq!(weight(Write::RecordInbound, vec![event(200), event(70_000)]), 1 + 18);
         let arrived = Arrived {
             key: number(),
-            events: vec![(event(200), None), (event(200), Some(id()))],
+            events: vec![(event(200), None), (event(200), Some(id().into()))],
             came: vec![id()],
         };
         assert_eq!(weight(Write::RecordArrived, arrived), 3);
@@ -138,7 +138,7 @@ mod tests {
             place: None,
         };
         let note = Note { key: number(), told };
-        assert_eq!(weight(Write::NoteOutgoing, vec![note.clone(), note]), 128);
+        assert_eq!(weight(Write::NoteOutgoing, vec![note.clone(), note].into()), 128);
         let ended = |payload: Option<String>| MediaOutcome {
             id: EventId(Uuid::nil()),
             result: Ok(1),

@@ -36,7 +36,7 @@ pub(super) fn start(myself: &ActorRef<Message>, state: &mut State, ticket: Ticke
         }),
         false => futures::future::Either::Right({
             let started = told(&id, News::Started, now);
-            persistence.commit(Write::NoteOutgoing, noted(state, started))
+            persistence.commit(Write::NoteOutgoing, noted(state, started).into())
         }),
     };
     let myself = myself.clone();

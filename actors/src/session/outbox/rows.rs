@@ -137,7 +137,11 @@ pub(super) fn noted(state: &State, told: Told) -> Vec<Note> {
 pub(super) fn note(state: &mut State, told: Told, tell: impl FnOnce() + Send + 'static) {
     state.args.shared.metrics.learned(&told.news);
     let notes = noted(state, told);
-    let first = state.args.shared.persistence.commit(Write::NoteOutgoing, notes.clone());
+    let first = state
+        .args
+        .shared
+        .persistence
+        .commit(Write::NoteOutgoing, notes.clone().into());
     let shared = Arc::downgrade(&state.args.shared);
     state.args.shared.notes.spawn(write(shared, notes, first, tell));
 }
@@ -161,7 +165,7 @@ pub(super) fn note_unsent(
         if let (Some(link), Some(note)) = (link, notes.first_mut()) {
             note.told.place = link.place(&outgoing.to).await;
         }
-        let first = persistence.commit(Write::NoteOutgoing, notes.clone());
+        let first = persistence.commit(Write::NoteOutgoing, notes.clone().into());
         write(shared, notes, first, tell).await;
     });
 }
@@ -182,7 +186,10 @@ async fn write(
         tokio::time::sleep(AGAIN_AFTER).await;
         // A gateway that is gone writes nothing.
         let Some(shared) = shared.upgrade() else { return };
-        noted = shared.persistence.commit(Write::NoteOutgoing, notes.clone()).await;
+        noted = shared
+            .persistence
+            .commit(Write::NoteOutgoing, notes.clone().into())
+            .await;
     }
     if let Err(error) = noted {
         tracing::error!(number, %error, "what became of a message is not written");

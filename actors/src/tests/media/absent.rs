@@ -57,7 +57,7 @@ async fn what_the_phone_is_asked_for_holds_up_no_other_chat() {
         ..MediaSettings::default()
     };
     let world = World::start_with(with_media(&host, more)).await;
-    let (client, webhook, link) = world.client_with_webhook("/ok").await;
+    let (_, webhook, link) = world.client_with_webhook("/ok").await;
     link.turns_phone_off();
     for n in 0..4 {
         let mut lost = picture(&host, "5511999999999", &format!("lost {n}"), 100);

@@ -6,7 +6,7 @@ use super::*;
 async fn what_fails_is_tried_again_and_then_told() {
     let host = Host::start().await;
     let world = World::start_with(with_media(&host, MediaSettings::default())).await;
-    let (client, webhook, link) = world.client_with_webhook("/ok").await;
+    let (_, webhook, link) = world.client_with_webhook("/ok").await;
     let damaged = picture(&host, "5511911111111", "damaged", 5000);
     host.script(&path_of(&damaged), [Act::Flip(2500), Act::Cut(100), Act::Whole]);
     let gone = picture(&host, "5511922222222", "gone", 5000);
@@ -40,7 +40,7 @@ async fn what_fails_is_tried_again_and_then_told() {
 async fn the_phone_uploads_again_what_is_gone() {
     let host = Host::start().await;
     let world = World::start_with(with_media(&host, MediaSettings::default())).await;
-    let (client, webhook, link) = world.client_with_webhook("/ok").await;
+    let (_, webhook, link) = world.client_with_webhook("/ok").await;
     let mut lost = picture(&host, "5511999999999", "M1", 5000);
     let path = path_of(&lost);
     lost.media_mut().unwrap().reference.as_mut().unwrap().direct_path = "/v/expired".into();
@@ -57,7 +57,7 @@ async fn a_restart_goes_on_with_what_was_pending() {
     let host = Host::start().await;
     let more = with_media(&host, MediaSettings::default());
     let mut world = World::start_with(more.clone()).await;
-    let (client, webhook, link) = world.client_with_webhook("/ok").await;
+    let (_, webhook, link) = world.client_with_webhook("/ok").await;
     let slow = picture(&host, "5511999999999", "M1", 300_000);
     host.script(&path_of(&slow), [Act::Hang]);
     link.deliver(vec![slow, message("5511999999999", "M2", "after it")])

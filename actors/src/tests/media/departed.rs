@@ -9,7 +9,7 @@ use wharf_support::wait_until;
 use super::{files_below, host::Act, host::Host, path_of, picture, with_media};
 use crate::{
     Gateway, MediaSettings, clock,
-    tests::world::{WITHIN, World, number},
+    tests::world::{WITHIN, World},
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -24,6 +24,7 @@ fn forward(id: EventId) -> NewMessage {
         to: "5511777777777".parse().unwrap(),
         content: NewContent::Forward(ForwardSource::Event(id)),
         reply_to: None,
+        update: None,
         typing_seconds: None,
         queue: false,
         wait: true,

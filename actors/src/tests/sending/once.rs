@@ -6,10 +6,9 @@ use std::sync::{
 };
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use wharf_store::Note;
 
 use super::*;
-use crate::persistence;
+use crate::persistence::{self, Learned};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_sends_once_and_acts_once() {
@@ -222,8 +221,8 @@ impl Actor for Deaf {
     }
 }
 
-fn says(notes: &[Note], news: &News) -> bool {
-    notes.iter().any(|note| note.told.news == *news)
+fn says(learned: &Learned, news: &News) -> bool {
+    learned.notes.iter().any(|note| note.told.news == *news)
 }
 
 /// It waits, and no restart takes it for one that was under way.

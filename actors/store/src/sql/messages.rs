@@ -31,18 +31,31 @@ statements! {
         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
     END_AWAITED = "DELETE FROM whatsapp_awaited_messages \
         WHERE client_id = $1 AND phone_number = $2 AND message_id = $3 AND chat = $4 AND sender = $5";
-    // Whether a message is waited for, and has room for one more behind it: $6 of its own, $7 of all of the number.
+    // Whether a message is waited for, and has room for one more behind it: $7 of its own, of receipts ($6) or of others, and $8 of
+    // all of the number.
     MAY_HOLD = "SELECT EXISTS (SELECT 1 FROM whatsapp_awaited_messages \
             WHERE client_id = $1 AND phone_number = $2 AND message_id = $3 AND chat = $4 AND sender = $5) \
         AND (SELECT count(*) FROM whatsapp_held_messages WHERE client_id = $1 AND phone_number = $2 \
-            AND awaited_id = $3 AND awaited_chat = $4 AND awaited_sender = $5) < $6 \
-        AND (SELECT count(*) FROM whatsapp_held_messages WHERE client_id = $1 AND phone_number = $2) < $7";
+            AND awaited_id = $3 AND awaited_chat = $4 AND awaited_sender = $5 AND (status <> '') = $6) < $7 \
+        AND (SELECT count(*) FROM whatsapp_held_messages WHERE client_id = $1 AND phone_number = $2) < $8";
     HOLD = "INSERT INTO whatsapp_held_messages (client_id, phone_number, awaited_id, awaited_chat, awaited_sender, \
-            chat, sender, message_id, sent_at, type, is_sent, payload) \
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING";
-    HELD = "SELECT chat, sender, message_id, sent_at, type, is_sent, payload FROM whatsapp_held_messages \
+            chat, sender, message_id, sent_at, type, is_sent, payload, status, participant, \
+            sealed, event_id, file_size, file_type, file_sha256, file_sealed, file_expires_at) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21) \
+        ON CONFLICT DO NOTHING";
+    // What was kept as it came is told as what it was read as since.
+    HOLD_READ = "UPDATE OR IGNORE whatsapp_held_messages SET type = $10, payload = $12, sealed = $15, event_id = $16, \
+            file_size = $17, file_type = $18, file_sha256 = $19, file_sealed = $20, file_expires_at = $21 \
+        WHERE client_id = $1 AND phone_number = $2 AND awaited_id = $3 AND awaited_chat = $4 AND awaited_sender = $5 \
+        AND chat = $6 AND sender = $7 AND message_id = $8 AND sent_at = $9 AND is_sent = $11 \
+        AND status = $13 AND participant = $14 AND sealed IS NOT NULL";
+    HELD = "SELECT chat, sender, message_id, sent_at, type, is_sent, payload, status, participant, sealed IS NOT NULL AS is_sealed, \
+            event_id, file_size, file_type, file_sha256, file_sealed, file_expires_at FROM whatsapp_held_messages \
         WHERE client_id = $1 AND phone_number = $2 AND awaited_id = $3 AND awaited_chat = $4 AND awaited_sender = $5 \
         ORDER BY seq";
+    SEALED = "SELECT sealed FROM whatsapp_held_messages \
+        WHERE client_id = $1 AND phone_number = $2 AND awaited_id = $3 AND awaited_chat = $4 AND awaited_sender = $5 \
+        AND sealed IS NOT NULL ORDER BY seq";
     RELEASE = "DELETE FROM whatsapp_held_messages \
         WHERE client_id = $1 AND phone_number = $2 AND awaited_id = $3 AND awaited_chat = $4 AND awaited_sender = $5";
     HELD_OF_NUMBER = "SELECT DISTINCT awaited_id, awaited_chat, awaited_sender FROM whatsapp_held_messages \

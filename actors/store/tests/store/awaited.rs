@@ -1,9 +1,11 @@
+use uuid::Uuid;
 use wharf_domain::{
-    ConnectionKey, EventKind, EventKinds, MessageKind, Timestamp, Webhook,
-    message::{Details, Happening, update_chat},
+    AWAITS_MEDIA, ConnectionKey, EventId, EventKind, EventKinds, MessageKind, SendStatus, Timestamp, Webhook,
+    message::{Details, Happening, Unknown, UnknownReason, update_chat},
+    outgoing::{Place, StatusChange},
     webhook::WebhookPatch,
 };
-use wharf_store::{AwaitedId, AwaitedMessage, NewEvent, RecordedEvent};
+use wharf_store::{AwaitedId, AwaitedMessage, Behind, MediaState, NewEvent, RecordedEvent};
 
 use crate::{
     database::{Database, NOW, key, later, on_every_database, plain},
@@ -41,9 +43,44 @@ fn about(db: &mut Database, number: &ConnectionKey, id: &str, kind: MessageKind)
     new
 }
 
+async fn wants(db: &mut Database, webhook: &Webhook, events: EventKinds) {
+    let patch = WebhookPatch {
+        events: Some(events),
+        ..WebhookPatch::default()
+    };
+    let (client, id) = (webhook.client_id, webhook.id);
+    db.write(async |group| group.update_webhook(client, id, &patch, NOW).await)
+        .await
+        .unwrap();
+}
+
+/// What a receiver's device tells of a message that the number's phone sent.
+fn receipt(number: &ConnectionKey, status: SendStatus, participant: Option<&str>, at: Timestamp) -> NewEvent {
+    let told = StatusChange {
+        key: number.clone(),
+        message_id: "A".into(),
+        status,
+        error_code: None,
+        error: None,
+        at,
+        place: Place {
+            participant: participant.map(str::to_owned),
+            ..Place::of(&"5511999999999".parse().unwrap())
+        },
+    };
+    let message = told.event();
+    NewEvent {
+        id: EventId(Uuid::now_v7()),
+        payload: message.payload(number.client_id, &number.phone_number),
+        key: number.clone(),
+        message,
+        created_at: NOW,
+    }
+}
+
 async fn hold(db: &mut Database, id: &str, new: &NewEvent) -> bool {
-    let id = awaited(id, NOW).id;
-    db.write(async |group| group.hold(&id, new).await).await
+    let behind = awaited(id, NOW).id.into();
+    db.write(async |group| group.hold(&behind, new).await).await
 }
 
 async fn release(db: &mut Database, number: &ConnectionKey, id: &str) -> Vec<RecordedEvent> {
@@ -93,9 +130,10 @@ async fn five_that_wait(db: &mut Database) -> [(ConnectionKey, AwaitedId); 5] {
 async fn hold_many(db: &mut Database, (key, id): &(ConnectionKey, AwaitedId), name: &str, most: usize) -> usize {
     let edit = |n: usize| about(db, key, &format!("{name}{n}"), MessageKind::Edit);
     let edits: Vec<NewEvent> = (0..most).map(edit).collect();
+    let behind = id.clone().into();
     db.write(async |group| {
         for (n, edit) in edits.iter().enumerate() {
-            if !group.hold(id, edit).await? {
+            if !group.hold(&behind, edit).await? {
                 return Ok(n);
             }
         }
@@ -125,8 +163,7 @@ on_every_database! {
         }
         assert!(!hold(db, "A", &own).await, "the webhook does not want what the account sends itself");
         assert!(!hold(db, "C", &edit).await, "nobody waits for it");
-        let (with_file, of_b) = (picture(db, &webhook, "F"), about(db, &number, "V", MessageKind::PollVote));
-        assert!(!hold(db, "A", &with_file).await, "its link has its event's id");
+        let of_b = about(db, &number, "V", MessageKind::PollVote);
         assert!(hold(db, "B", &of_b).await);
         let told = release(db, &number, "A").await;
         assert_eq!(bodies(&told), [reaction.payload.as_bytes(), edit.payload.as_bytes()]);
@@ -152,6 +189,83 @@ on_every_database! {
         db.write(async |group| group.update_webhook(webhook.client_id, webhook.id, &patch, NOW).await).await;
         assert!(hold(db, "A", &taken_back).await);
         assert_eq!(bodies(&release(db, &number, "A").await), [taken_back.payload.as_bytes()]);
+    }
+
+    async fn what_has_a_file_waits_with_it_and_then_for_it(db: &mut Database) {
+        let webhook = waiting(db).await;
+        let number = webhook.key();
+        let mut edit = picture(db, &webhook, "F");
+        edit.message.kind = MessageKind::Edit;
+        assert!(hold(db, "A", &edit).await);
+        assert_eq!(db.store.media(number.client_id, edit.id).await.unwrap(), None);
+        let told = release(db, &number, "A").await;
+        assert_eq!(bodies(&told), [edit.payload.as_bytes()]);
+        assert_eq!((told[0].event.id, told[0].event.next_retry_at), (edit.id, Some(AWAITS_MEDIA)), "its link names it");
+        let media = edit.message.media().unwrap();
+        let kept = db.store.media(number.client_id, edit.id).await.unwrap().unwrap();
+        assert_eq!((kept.state, kept.size, &kept.mime_type, &kept.sha256), (MediaState::Pending, media.size, &media.mime_type, &media.sha256));
+        assert_eq!(kept.expires_at, media.awaited.as_ref().unwrap().expires_at);
+    }
+
+    async fn what_could_not_be_opened_is_told_as_it_was_read_at_last(db: &mut Database) {
+        let webhook = waiting(db).await;
+        let number = webhook.key();
+        let id = awaited("A", NOW).id;
+        let mut sealed = Vec::new();
+        for name in ["E1", "E2"] {
+            let mut new = about(db, &number, name, MessageKind::Unknown);
+            let unknown = Unknown { reason: UnknownReason::Undecryptable, name: None };
+            new.message.details = Some(Box::new(Details { unknown: Some(unknown), ..Details::default() }));
+            let behind = Behind { id: id.clone(), sealed: Some(name.into()) };
+            assert!(db.write(async |group| group.hold(&behind, &new).await).await);
+            sealed.push(new);
+        }
+        let reaction = about(db, &number, "R", MessageKind::Reaction);
+        assert!(hold(db, "A", &reaction).await);
+        assert_eq!(db.store.sealed_behind(&number, &id).await.unwrap(), [b"E1", b"E2"]);
+        let mut opened = sealed[0].clone();
+        opened.message.kind = MessageKind::Edit;
+        opened.payload = "opened".into();
+        assert!(hold(db, "A", &opened).await);
+        assert_eq!(db.store.sealed_behind(&number, &id).await.unwrap(), [b"E2"]);
+        let told = release(db, &number, "A").await;
+        assert_eq!(bodies(&told), [b"opened", sealed[1].payload.as_bytes(), reaction.payload.as_bytes()]);
+        // As they were told.
+        for again in [&opened, &sealed[1]] {
+            assert_eq!(db.record(std::slice::from_ref(again)).await, []);
+        }
+    }
+
+    async fn receipts_wait_too_each_once(db: &mut Database) {
+        let webhook = waiting(db).await;
+        let number = webhook.key();
+        wants(db, &webhook, EventKinds::of([EventKind::Status, EventKind::Sent])).await;
+        let [delivered, later_device] = [1, 2].map(|second| receipt(&number, SendStatus::Delivered, None, later(second)));
+        let [one, other] = ["1", "2"].map(|member| receipt(&number, SendStatus::Read, Some(member), later(3)));
+        for new in [&delivered, &later_device, &other, &one] {
+            assert!(hold(db, "A", new).await);
+        }
+        let told = release(db, &number, "A").await;
+        let expected = [&delivered, &other, &one].map(|new| new.payload.as_bytes());
+        assert_eq!(bodies(&told), expected);
+        // As they were when they came.
+        for new in [&later_device, &one] {
+            assert_eq!(db.record(std::slice::from_ref(new)).await, []);
+        }
+        let another = receipt(&number, SendStatus::Read, Some("3"), later(4));
+        assert_eq!(db.record(std::slice::from_ref(&another)).await.len(), 1);
+    }
+
+    async fn a_groups_receipts_take_no_message_its_place(db: &mut Database) {
+        let webhook = waiting(db).await;
+        let number = webhook.key();
+        wants(db, &webhook, EventKinds::of([EventKind::Status, EventKind::Message])).await;
+        for n in 0..=256 {
+            let new = receipt(&number, SendStatus::Read, Some(&n.to_string()), NOW);
+            assert_eq!(hold(db, "A", &new).await, n < 256, "{n}");
+        }
+        let edit = about(db, &number, "E", MessageKind::Edit);
+        assert!(hold(db, "A", &edit).await);
     }
 
     async fn so_many_wait_behind_one_message_and_none_in_vain(db: &mut Database) {

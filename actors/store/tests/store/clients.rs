@@ -139,7 +139,7 @@ on_every_database! {
         db.write(async |group| {
             group.keep_awaited(&number, &awaited).await?;
             for event in &held {
-                assert!(group.hold(&awaited[0].id, event).await?);
+                assert!(group.hold(&awaited[0].id.clone().into(), event).await?);
             }
             Ok(())
         })

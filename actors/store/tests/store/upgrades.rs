@@ -29,7 +29,7 @@ struct Row(i64, i64, &'static str);
 const EVER: i64 = i64::MAX;
 
 /// What a gateway that was used leaves behind. Ids are numbers in hexadecimal digits: 1 the webhook, 3 to 13 events.
-const ROWS: [Row; 28] = [
+const ROWS: [Row; 29] = [
     Row(
         1,
         EVER,
@@ -185,6 +185,12 @@ const ROWS: [Row; 28] = [
         EVER,
         r#"INSERT INTO whatsapp_held_messages (client_id, phone_number, awaited_id, awaited_chat, awaited_sender, chat, sender, message_id, sent_at, type, is_sent, payload)
         VALUES (1, '5511888888888', 'W', 'c', 'c', 'c', 'c', 'E', 5, 'edit', 0, '{"type":"edit"}')"#,
+    ),
+    Row(
+        23,
+        EVER,
+        r#"INSERT INTO whatsapp_held_messages (client_id, phone_number, awaited_id, awaited_chat, awaited_sender, chat, sender, message_id, sent_at, type, is_sent, payload, status, participant)
+        VALUES (1, '5511888888888', 'W', 'c', 'c', 'c', 'c', 'W', 0, 'unknown', 0, '{"type":"read"}', 'read', '5511')"#,
     ),
 ];
 

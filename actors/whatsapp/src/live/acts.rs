@@ -3,7 +3,13 @@
 mod chats;
 mod people;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use tokio::time::Instant;
 use wharf_domain::{
@@ -36,6 +42,8 @@ pub(crate) struct Acting {
     /// When whoever waits for it gives up.
     pub(crate) by: Instant,
     pub(crate) deadline: Duration,
+    /// Whether WhatsApp was asked for nothing so far but what it takes to know whom it is about.
+    pub(crate) looks_up: Arc<AtomicBool>,
 }
 
 impl Acting {
@@ -112,10 +120,25 @@ impl Acting {
         })
     }
 
+    /// Looks up what has to be known before anything is done. If the link breaks meanwhile nothing was.
+    pub(super) async fn look_up<T>(&self, asking: impl Future<Output = Result<T, SendError>>) -> Result<T, SendError> {
+        self.looks_up.store(true, Relaxed);
+        let found = asking.await?;
+        // Some look-ups go on without an answer.
+        if !self.client.is_connected() {
+            return Err(SendError::NotConnected);
+        }
+        self.looks_up.store(false, Relaxed);
+        Ok(found)
+    }
+
     /// A chat under the id that WhatsApp has it under.
     async fn chat(&self, who: &Recipient) -> Result<Jid, SendError> {
-        let found = chat(&self.client, &self.memory, who).await?;
-        Ok(ids::of_chat(&self.client, found).await)
+        let finding = async {
+            let found = chat(&self.client, &self.memory, who).await?;
+            Ok(ids::of_chat(&self.client, found).await)
+        };
+        self.look_up(finding).await
     }
 
     async fn show(&self, to: Option<&Recipient>, state: PresenceState) -> Result<Done, SendError> {

@@ -8,6 +8,7 @@
 
 mod list;
 mod row;
+pub(crate) mod sealed;
 
 use std::sync::Arc;
 

@@ -9,6 +9,7 @@ mod heard;
 mod missing;
 mod party;
 mod past;
+mod sealed;
 mod sent;
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
@@ -36,6 +37,7 @@ pub(crate) use self::{
 use self::{
     batch::{Batch, Read},
     gather::groups_of,
+    sealed::is_sealed,
 };
 use super::{
     awaited::{Lost, as_first},
@@ -82,8 +84,10 @@ pub(crate) struct Inbound {
 impl Inbound {
     async fn carry(&self, client: &Arc<Client>, batch: &[InboundMessage]) -> Result<(), String> {
         let mut all = Batch::default();
-        for inbound in batch {
-            all.add(self.read(client, &inbound.info, &inbound.message).await?);
+        for InboundMessage { info, message, .. } in batch {
+            let read = self.read(client, info, message).await?;
+            self.read_again(client, &read, message, &mut all).await?;
+            all.add(read);
         }
         self.name_groups(client, groups_of(&mut all.messages)).await;
         self.commit(all).await?;
@@ -138,6 +142,7 @@ impl Inbound {
             recipient,
         };
         let told = self.told(info, convert(info, message, &around));
+        let is_open = !is_sealed(message, told.as_ref(), &around.ballot);
         let sender = &info.source.sender;
         if let Some(told) = &told
             && is_hidden(sender)
@@ -149,7 +154,7 @@ impl Inbound {
                 .note_unnamed(sender.user_base(), told.chat.ends_with("@lid"));
         }
         Ok(Read {
-            behind: self.waited_for(info, told.as_ref()).await?,
+            behind: self.waited_for((info, message), told.as_ref(), is_open).await?,
             message: told,
             arrival,
         })

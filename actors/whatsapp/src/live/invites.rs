@@ -111,7 +111,7 @@ impl Acting {
     ) -> Result<Done, SendError> {
         let group = parsed(group.as_str())?;
         let groups = self.client.groups();
-        let asking = self.asking(&group).await?;
+        let asking = self.look_up(self.asking(&group)).await?;
         let mut changes = Vec::new();
         for (comes_in, whom) in [(true, approve), (false, reject)] {
             if whom.is_empty() {

@@ -53,7 +53,8 @@ impl Membership {
 impl Acting {
     /// The accounts of numbers. What nobody waits for any more by then is not done.
     async fn accounts(&self, numbers: &[PhoneNumber]) -> Result<Vec<Jid>, SendError> {
-        let found = accounts(&self.client, &self.memory, numbers, self.by).await?;
+        let finding = accounts(&self.client, &self.memory, numbers, self.by);
+        let found = self.look_up(finding).await?;
         match Instant::now() < self.by {
             true => Ok(found),
             false => Err(SendError::TimedOut(self.deadline)),

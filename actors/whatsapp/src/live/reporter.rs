@@ -59,6 +59,8 @@ struct State {
     stage: Stage,
     since: Instant,
     reason: Option<CloseReason>,
+    /// What ended it first that we did not ask for: of a device that is being unlinked that is not told as the reason.
+    fate: Option<CloseReason>,
     hint: Option<String>,
     /// Whether what waited at WhatsApp has come.
     caught_up: bool,
@@ -73,6 +75,7 @@ impl Reporter {
             stage: Stage::Opening,
             since: Instant::now(),
             reason: None,
+            fate: None,
             hint: None,
             caught_up: false,
             settled: false,
@@ -133,8 +136,19 @@ impl Reporter {
 
     /// Ends the link; the first reason counts.
     pub(crate) fn end(&self, reason: CloseReason) {
-        self.state.lock().reason.get_or_insert(reason);
+        {
+            let mut state = self.state.lock();
+            if reason != CloseReason::Requested {
+                state.fate.get_or_insert_with(|| reason.clone());
+            }
+            state.reason.get_or_insert(reason);
+        }
         self.over.cancel();
+    }
+
+    /// Why the link ended, if that is known and was not asked for.
+    pub(crate) fn fate(&self) -> Option<CloseReason> {
+        self.state.lock().fate.clone()
     }
 
     /// Whether, and when, the link shall end or has ended.

@@ -1,7 +1,7 @@
 //! The handle of an open link.
 
 use std::{
-    sync::{Arc, Weak},
+    sync::{Arc, Weak, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
@@ -80,6 +80,7 @@ impl LiveLink {
             reporter: Arc::clone(&self.control.reporter),
             by: Instant::now() + deadline,
             deadline,
+            looks_up: Arc::default(),
         })
     }
 
@@ -139,12 +140,12 @@ impl Link for LiveLink {
         let acting = self.acting(deadline)?;
         let (over, action) = (self.control.reporter.over().clone(), action.clone());
         let work = async move {
-            let unheard = match action.may_be_repeated() {
-                true => SendError::NotConnected,
-                false => SendError::Failed(UNANSWERED.to_owned()),
-            };
+            let (may_be_repeated, looks_up) = (action.may_be_repeated(), Arc::clone(&acting.looks_up));
             let acting = over.run_until_cancelled(Box::pin(acting.act(action))).await;
-            acting.unwrap_or(Err(unheard))
+            acting.unwrap_or_else(|| match may_be_repeated || looks_up.load(Relaxed) {
+                true => Err(SendError::NotConnected),
+                false => Err(SendError::Failed(UNANSWERED.to_owned())),
+            })
         };
         self.run(work, deadline).await
     }
@@ -233,7 +234,11 @@ impl Link for LiveLink {
             None => Err(ENDED.to_owned()),
         };
         self.control.close().await;
-        unlinked
+        unlinked.or_else(|why| match reporter.fate() {
+            Some(CloseReason::LoggedOut(_) | CloseReason::AccountLocked(_)) => Ok(()),
+            Some(fate) => Err(format!("{why}: {fate:?}")),
+            None => Err(why),
+        })
     }
 }
 

@@ -167,6 +167,24 @@ async fn a_device_that_cannot_be_unlinked_is_said_to_stay() {
     assert_eq!(devices(&world, OURS).await, 1);
 }
 
+/// Why it could not be is said as the link said it, also where it had ended before.
+#[tokio::test]
+async fn one_that_is_banned_meanwhile_stays_for_that_and_one_that_is_unlinked_does_not_stay() {
+    let world = World::start().await;
+    world.pair().await.link.close().await;
+    world.trouble(FaultKind::Refuse, Some("402"), A_WHILE).await;
+    let mut line = world.open().await;
+    assert!(matches!(line.closed().await, CloseReason::Banned { .. }));
+    let stays = line.link.log_out().await.unwrap_err();
+    assert!(stays.contains("Banned"), "{stays}");
+
+    world.trouble(FaultKind::Refuse, None, Duration::ZERO).await;
+    world.network.unlink(OURS, 1).await.unwrap();
+    let mut line = world.open().await;
+    assert!(matches!(line.closed().await, CloseReason::LoggedOut(_)));
+    assert_eq!(line.link.log_out().await, Ok(()));
+}
+
 #[tokio::test]
 async fn a_code_scanned_by_another_number_can_be_undone_at_once() {
     let world = World::start().await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use wharf_domain::{
     EventKind, EventKinds, Recipient,
-    action::{Action, Blocked, Business, ContactInfo, Done, Jpeg, Picture, ProfileInfo},
+    action::{Action, Blocked, Business, ContactInfo, Done, Jpeg, Picture, PresenceState, ProfileInfo},
     message::{CallState, Happening},
 };
 use wharf_testnet::{FaultKind, ProfileChange};
@@ -41,6 +41,37 @@ async fn picture(line: &Line, of: &str) -> Result<Option<Picture>, SendError> {
     match act(line, Action::Picture { of, preview }).await? {
         Done::Picture(picture) => Ok(picture),
         other => panic!("{other:?}"),
+    }
+}
+
+/// Whom it is about is asked for first, and that is all that WhatsApp was asked.
+#[tokio::test]
+async fn what_was_only_looked_up_when_the_link_broke_is_not_done() {
+    let world = World::start().await;
+    let line = world.pair().await;
+    let block = Action::Block(number(NOBODYS));
+    let typing = Action::Presence {
+        to: Some(number(NOBODYS)),
+        state: PresenceState::Typing,
+    };
+    let make = Action::CreateGroup {
+        subject: "Harbour".to_owned(),
+        participants: vec![NOBODYS.parse().unwrap()],
+    };
+    let mark = Action::MarkRead {
+        chat: number(NOBODYS),
+        from: None,
+        message_ids: vec!["3EB0".to_owned()],
+    };
+    world.trouble(FaultKind::Stall, None, Duration::from_secs(600)).await;
+    let asking = [block, typing, make, mark].map(|action| {
+        let link = line.link.clone();
+        tokio::spawn(async move { link.act(&action, DEADLINE).await })
+    });
+    eventually("silence", async || line.link.silence() > Some(Duration::from_secs(1))).await;
+    line.link.close().await;
+    for asked in asking {
+        assert_eq!(asked.await.unwrap(), Err(SendError::NotConnected));
     }
 }
 
@@ -103,7 +134,7 @@ async fn what_somebody_shows_is_told_by_number_and_by_hidden_id() {
 
 #[tokio::test]
 async fn nobody_is_told_as_nobody() {
-    let (world, line) = World::paired().await;
+    let (_, line) = World::paired().await;
     let nobody = contact(&line, NOBODYS).await;
     let expected = ContactInfo {
         number: Some(NOBODYS.to_owned()),

@@ -80,8 +80,13 @@ pub(crate) async fn compose(scene: &Scene<'_>, new: &NewMessage) -> Result<Compo
         Content::Proto(proto) => decoded(proto)?,
     };
     if new.options.secret || matches!(new.content, Content::Poll(_) | Content::Event(_)) {
-        let mut secret = vec![0; 32];
-        rand::rng().fill_bytes(&mut secret);
+        // One that is sent again is the same message.
+        let again = new.options.id.as_deref().and_then(|id| updates::secret_of(scene, id));
+        let secret = again.unwrap_or_else(|| {
+            let mut secret = vec![0; 32];
+            rand::rng().fill_bytes(&mut secret);
+            secret
+        });
         message.message_context_info = MessageField::some(MessageContextInfo {
             message_secret: Some(secret),
             ..Default::default()

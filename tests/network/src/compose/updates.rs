@@ -213,6 +213,12 @@ fn known(sender: &Account, id: &str) -> Result<(Known, Message), NetworkError> {
         .ok_or_else(|| NetworkError::NotFound(format!("message_id: {} knows no message {id}", sender.phone)))
 }
 
+/// The secret of an earlier message of the sender's, if it had one.
+pub(super) fn secret_of(scene: &Scene<'_>, id: &str) -> Option<Vec<u8>> {
+    let (_, message) = known(scene.sender, id).ok()?;
+    secret(&message, id).map(<[u8]>::to_vec).ok()
+}
+
 fn secret<'a>(message: &'a Message, id: &str) -> Result<&'a [u8], NetworkError> {
     message
         .message_context_info

@@ -265,7 +265,19 @@ fn a_deletion_logs_in_once_more_or_goes_without() {
     let mut desk = Desk::at(Place::Unlinking);
     let detail = "no keys".to_owned();
     let failed = SessionEvent::OpenFailed { generation: 2, detail };
-    assert_eq!(desk.step(failed), [stays("no keys"), closing(2, Parting::Forget)]);
+    assert_eq!(
+        desk.step(failed.clone()),
+        [stays("no keys"), closing(2, Parting::Forget)]
+    );
+    assert_eq!(desk.step(failed.clone()), [], "once");
+
+    // Also when it was told to log out before it was open.
+    let mut desk = Desk::at(Place::Resting);
+    desk.step(SessionEvent::Delete);
+    desk.fire();
+    assert_eq!(desk.fire(), [closing(2, Parting::LogOut)]);
+    assert_eq!(desk.step(failed.clone()), [stays("no keys")]);
+    assert_eq!(desk.step(failed), [], "once");
 }
 
 #[test]

@@ -108,6 +108,21 @@ impl Acting {
 
     /// WhatsApp wants both ids of whom it is to block, and the hidden one of whom it is not to block any more.
     pub(super) async fn block(&self, who: &Recipient, blocked: bool) -> Result<Done, SendError> {
+        let whom = self.look_up(self.whom(who, blocked)).await?;
+        let blocking = self.client.blocking();
+        let done = match blocked {
+            true => blocking.block(&whom).await,
+            false => blocking.unblock(&whom).await,
+        };
+        done.map(|()| Done::Done).map_err(|error| match error {
+            BlockingError::Iq(error) => changed(&error),
+            BlockingError::InvalidJid(why) => SendError::Impossible(why),
+            other => SendError::Failed(other.to_string()),
+        })
+    }
+
+    /// Whom to block or not, by an id of which the other one is known where WhatsApp wants both.
+    async fn whom(&self, who: &Recipient, blocked: bool) -> Result<Jid, SendError> {
         let whom = chat(&self.client, &self.memory, who).await?;
         if (blocked || whom.is_pn()) && !self.has_both_ids(&whom).await {
             let contacts = self.client.contacts();
@@ -120,16 +135,7 @@ impl Acting {
                 )));
             }
         }
-        let blocking = self.client.blocking();
-        let done = match blocked {
-            true => blocking.block(&whom).await,
-            false => blocking.unblock(&whom).await,
-        };
-        done.map(|()| Done::Done).map_err(|error| match error {
-            BlockingError::Iq(error) => changed(&error),
-            BlockingError::InvalidJid(why) => SendError::Impossible(why),
-            other => SendError::Failed(other.to_string()),
-        })
+        Ok(whom)
     }
 
     async fn has_both_ids(&self, whom: &Jid) -> bool {

@@ -150,6 +150,13 @@ impl Awaited {
         Some(row::id(&target.lost.info))
     }
 
+    /// The message `id` that the account sent itself, if it is waited for in a row. Its id is this account's own.
+    pub(crate) fn own_waited_for(&self, id: &str) -> Option<AwaitedId> {
+        let mut missing = self.missing.iter().filter(|missing| missing.row != Row::Needless);
+        let own = missing.find(|one| one.lost.info.id == id && one.lost.info.source.is_from_me)?;
+        Some(row::id(&own.lost.info))
+    }
+
     /// A message that came was not committed.
     pub(crate) fn did_not_arrive(&mut self, info: &MessageInfo) {
         if let Some(missing) = self.missing_one(info) {

@@ -14,7 +14,7 @@ use whatsapp_rust::wacore_binary::Jid;
 
 /// What is in the row beside its key.
 #[derive(Debug, Serialize, Deserialize)]
-struct Head {
+pub(super) struct Head {
     /// Unix seconds.
     sent_at: i64,
     /// The sender's JID by the other of number and hidden id.
@@ -35,6 +35,46 @@ struct Head {
     is_change: bool,
 }
 
+impl Head {
+    /// What the stanza of a message said. `is_change`: that it changes another one.
+    pub(super) fn of(info: &MessageInfo, is_change: bool) -> Self {
+        Self {
+            sent_at: info.timestamp.timestamp(),
+            sender_alt: info.source.sender_alt.as_ref().map(ToString::to_string),
+            push_name: info.push_name.clone(),
+            ephemeral_seconds: info.ephemeral_expiration,
+            is_group: info.source.is_group,
+            is_from_me: info.source.is_from_me,
+            recipient: recipient_of(info).map(ToString::to_string),
+            is_change,
+        }
+    }
+
+    pub(super) fn is_change(&self) -> bool {
+        self.is_change
+    }
+
+    /// The same again.
+    pub(super) fn info(self, id: &AwaitedId) -> Option<MessageInfo> {
+        Some(MessageInfo {
+            source: MessageSource {
+                chat: id.chat.parse().ok()?,
+                sender: id.sender.parse().ok()?,
+                sender_alt: self.sender_alt.map(|jid| jid.parse()).transpose().ok()?,
+                is_group: self.is_group,
+                is_from_me: self.is_from_me,
+                recipient_alt: self.recipient.map(|jid| jid.parse()).transpose().ok()?,
+                ..MessageSource::default()
+            },
+            id: id.message_id.clone(),
+            push_name: self.push_name,
+            timestamp: DateTime::from_timestamp(self.sent_at, 0)?,
+            ephemeral_expiration: self.ephemeral_seconds,
+            ..MessageInfo::default()
+        })
+    }
+}
+
 /// What a message is called in its row.
 pub(crate) fn id(info: &MessageInfo) -> AwaitedId {
     AwaitedId {
@@ -47,16 +87,7 @@ pub(crate) fn id(info: &MessageInfo) -> AwaitedId {
 /// The row of a message; `None` if it cannot be written down.
 pub(super) fn of(lost: &UndecryptableMessage, due_at: Timestamp) -> Option<AwaitedMessage> {
     let info = &lost.info;
-    let head = Head {
-        sent_at: info.timestamp.timestamp(),
-        sender_alt: info.source.sender_alt.as_ref().map(ToString::to_string),
-        push_name: info.push_name.clone(),
-        ephemeral_seconds: info.ephemeral_expiration,
-        is_group: info.source.is_group,
-        is_from_me: info.source.is_from_me,
-        recipient: recipient_of(info).map(ToString::to_string),
-        is_change: lost.decrypt_fail_mode == DecryptFailMode::Hide,
-    };
+    let head = Head::of(info, lost.decrypt_fail_mode == DecryptFailMode::Hide);
     Some(AwaitedMessage {
         id: id(info),
         head: serde_json::to_string(&head).ok()?,
@@ -72,26 +103,11 @@ pub(crate) fn recipient_of(info: &MessageInfo) -> Option<&Jid> {
 /// The message of a row; `None` if it does not read as one of ours.
 pub(super) fn read(row: &AwaitedMessage) -> Option<UndecryptableMessage> {
     let head: Head = serde_json::from_str(&row.head).ok()?;
-    let info = MessageInfo {
-        source: MessageSource {
-            chat: row.id.chat.parse().ok()?,
-            sender: row.id.sender.parse().ok()?,
-            sender_alt: head.sender_alt.map(|jid| jid.parse()).transpose().ok()?,
-            is_group: head.is_group,
-            is_from_me: head.is_from_me,
-            recipient_alt: head.recipient.map(|jid| jid.parse()).transpose().ok()?,
-            ..MessageSource::default()
-        },
-        id: row.id.message_id.clone(),
-        push_name: head.push_name,
-        timestamp: DateTime::from_timestamp(head.sent_at, 0)?,
-        ephemeral_expiration: head.ephemeral_seconds,
-        ..MessageInfo::default()
-    };
     let mode = match head.is_change {
         true => DecryptFailMode::Hide,
         false => DecryptFailMode::Show,
     };
+    let info = head.info(&row.id)?;
     let lost = UndecryptableMessage::builder()
         .info(Arc::new(info))
         .is_unavailable(false)

@@ -1,7 +1,7 @@
 //! Messages on their way to the inbox.
 
 use wharf_domain::IncomingMessage;
-use wharf_store::AwaitedId;
+use wharf_store::Behind;
 
 use super::Arrival;
 
@@ -11,7 +11,7 @@ pub(super) struct Read {
     /// What is told of it.
     pub(super) message: Option<IncomingMessage>,
     /// The message that it is about, if that is waited for.
-    pub(super) behind: Option<AwaitedId>,
+    pub(super) behind: Option<Behind>,
     /// It was waited for itself.
     pub(super) arrival: Option<Arrival>,
 }
@@ -21,7 +21,7 @@ pub(super) struct Read {
 pub(super) struct Batch {
     pub(super) messages: Vec<IncomingMessage>,
     /// The message that each of them is about, if that is waited for; empty where that cannot be.
-    pub(super) behind: Vec<Option<AwaitedId>>,
+    pub(super) behind: Vec<Option<Behind>>,
     pub(super) arrivals: Vec<Arrival>,
 }
 

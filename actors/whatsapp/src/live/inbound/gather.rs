@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures::future::join_all;
 use wharf_domain::{IncomingMessage, message::Group};
 use whatsapp_rust::Client;
-use whatsapp_rust::wacore::types::message::{EditAttribute, MessageInfo};
+use whatsapp_rust::wacore::types::message::{EditAttribute, MessageInfo, MessageSource};
 use whatsapp_rust::wacore_binary::{Jid, JidExt};
 use whatsapp_rust::waproto::whatsapp::{Message, MessageKey};
 
@@ -31,9 +31,7 @@ impl Inbound {
 
     /// Keeps what is needed to read the votes of a poll, our own phone's included, and what somebody added to one.
     pub(super) async fn keep_poll(&self, info: &MessageInfo, message: &Message) -> Result<(), String> {
-        // What a poll was changed to comes under another id.
-        let is_new = info.edit != EditAttribute::MessageEdit;
-        if let Some(election) = election_in(message).filter(|_| is_new) {
+        if let Some(election) = asked_in(info, message) {
             self.insist(|| self.inbox.keep_poll(&info.id, &election.options))
                 .await?;
             self.memory.remember(&info.id, election);
@@ -85,6 +83,11 @@ impl Inbound {
     }
 }
 
+/// The poll that a message asks. What a poll is changed to comes as a poll under another id, by which nobody votes.
+fn asked_in(info: &MessageInfo, message: &Message) -> Option<Election> {
+    election_in(message).filter(|_| info.edit != EditAttribute::MessageEdit)
+}
+
 /// The groups that messages are in.
 pub(super) fn groups_of(messages: &mut [IncomingMessage]) -> impl Iterator<Item = &mut Group> {
     let details = messages.iter_mut().filter_map(|message| message.details.as_mut());
@@ -110,6 +113,13 @@ async fn names(client: &Client, who: Option<Jid>) -> Vec<String> {
     names.into_iter().flatten().collect()
 }
 
+/// Who wrote a message, by each of their ids.
+pub(super) async fn writers(client: &Client, source: &MessageSource) -> Vec<Jid> {
+    let mut named = names(client, Some(source.sender.clone())).await;
+    named.extend(names(client, source.sender_alt.clone()).await);
+    named.iter().filter_map(|jid| jid.parse().ok()).collect()
+}
+
 /// The secret of a poll that was seen before this process began, from the client's own store.
 async fn kept_secret(client: &Client, info: &MessageInfo, askers: &[String], poll_id: &str) -> Option<Vec<u8>> {
     let source = &info.source;
@@ -131,4 +141,34 @@ async fn kept_secret(client: &Client, info: &MessageInfo, askers: &[String], pol
         }
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use whatsapp_rust::buffa::MessageField;
+    use whatsapp_rust::waproto::whatsapp::message::{PollCreationMessage, poll_creation_message};
+
+    use super::*;
+
+    #[test]
+    fn what_a_poll_is_changed_to_is_no_poll_of_its_own() {
+        let option = poll_creation_message::Option {
+            option_name: Some("Soup".to_owned()),
+            ..poll_creation_message::Option::default()
+        };
+        let poll = Message {
+            poll_creation_message: MessageField::some(PollCreationMessage {
+                options: vec![option],
+                ..PollCreationMessage::default()
+            }),
+            ..Message::default()
+        };
+        let asked = asked_in(&MessageInfo::default(), &poll).unwrap();
+        assert_eq!(asked.options, ["Soup"]);
+        let edit = MessageInfo {
+            edit: EditAttribute::MessageEdit,
+            ..MessageInfo::default()
+        };
+        assert_eq!(asked_in(&edit, &poll), None);
+    }
 }

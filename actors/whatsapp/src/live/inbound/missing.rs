@@ -4,13 +4,17 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 use wharf_domain::IncomingMessage;
-use wharf_store::AwaitedId;
+use wharf_store::Behind;
 use whatsapp_rust::wacore::types::message::MessageInfo;
+use whatsapp_rust::waproto::whatsapp::Message;
 
 use super::Inbound;
 use crate::{
     NotCommitted,
-    live::{awaited::Lost, reporter::now},
+    live::{
+        awaited::{Lost, sealed},
+        reporter::now,
+    },
 };
 
 /// The pause before a row or a report that the inbox refused is tried again.
@@ -32,7 +36,7 @@ pub(crate) fn watch(inbound: &Arc<Inbound>) {
 
 impl Inbound {
     /// Has rows made of what is missing and has none.
-    async fn keep_missing(&self) -> Result<(), NotCommitted> {
+    pub(super) async fn keep_missing(&self) -> Result<(), NotCommitted> {
         let (rows, keeping) = {
             let awaited = self.memory.awaited();
             let rows = awaited.without_row(Instant::now(), now());
@@ -49,21 +53,22 @@ impl Inbound {
     }
 
     /// The message that a message is about, if that is waited for: this one is committed behind it. Its row is there before,
-    /// since by that it is decided.
+    /// since by that it is decided. One that could not be opened is kept as it came, too.
     pub(super) async fn waited_for(
         &self,
-        info: &MessageInfo,
+        (info, message): (&MessageInfo, &Message),
         told: Option<&IncomingMessage>,
-    ) -> Result<Option<AwaitedId>, String> {
+        is_open: bool,
+    ) -> Result<Option<Behind>, String> {
         let details = told.and_then(|told| told.details.as_ref());
         let Some(target) = details.and_then(|details| details.target.as_ref()) else {
             return Ok(None);
         };
         let awaited = self.memory.awaited().waited_for(&target.message_id, info);
-        if awaited.is_some() {
-            self.insist(|| self.keep_missing()).await?;
-        }
-        Ok(awaited)
+        let Some(id) = awaited else { return Ok(None) };
+        self.insist(|| self.keep_missing()).await?;
+        let sealed = (!is_open).then(|| sealed::write(info, message)).flatten();
+        Ok(Some(Behind { id, sealed }))
     }
 }
 

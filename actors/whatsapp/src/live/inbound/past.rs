@@ -88,6 +88,7 @@ impl Inbound {
                 let mut read = self.read(client, &info, content).await?;
                 let told = read.message.take();
                 read.message = told.map(|message| of_the_past(message, &chat, named(&info)));
+                self.read_again(client, &read, content, &mut batch).await?;
                 batch.add(read);
             }
             carried += batch.messages.len();

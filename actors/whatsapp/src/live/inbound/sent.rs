@@ -7,6 +7,7 @@ use wharf_domain::{
     message::Group,
     outgoing::{News, Place},
 };
+use wharf_store::AwaitedId;
 use whatsapp_rust::Client;
 use whatsapp_rust::wacore::types::{
     events::{Event, Receipt, ServerAck},
@@ -46,10 +47,25 @@ impl Inbound {
         let places = told.iter_mut().filter_map(|told| told.place.as_mut());
         self.name_groups(client, places.filter_map(|place| place.group.as_mut()))
             .await;
+        let awaited = self.waited_for_of(&told);
+        if !awaited.is_empty() {
+            self.insist(|| self.keep_missing()).await?;
+        }
         for piece in pieces(&told) {
-            self.insist(|| self.inbox.told(piece.clone())).await?;
+            self.insist(|| self.inbox.told(piece.clone(), awaited.clone())).await?;
         }
         Ok(())
+    }
+
+    /// Those of the messages that are waited for: what is told of them waits behind them.
+    fn waited_for_of(&self, told: &[Told]) -> Vec<AwaitedId> {
+        let awaited = self.memory.awaited();
+        if awaited.is_empty() {
+            return Vec::new();
+        }
+        let told = told.iter().filter(|told| told.place.is_some());
+        let ids = told.flat_map(|told| &told.message_ids);
+        ids.filter_map(|id| awaited.own_waited_for(id)).collect()
     }
 
     async fn receipt(&self, client: &Arc<Client>, receipt: &Receipt) -> Option<Told> {

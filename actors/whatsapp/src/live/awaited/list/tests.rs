@@ -75,6 +75,24 @@ fn a_message_that_comes_in_time_is_never_reported() {
 }
 
 #[test]
+fn what_is_told_of_an_own_message_names_its_row() {
+    let (mut awaited, now) = (Awaited::default(), Instant::now());
+    let own = MessageInfo {
+        source: MessageSource {
+            is_from_me: true,
+            ..info("A", "1@lid", None).source
+        },
+        ..info("A", "1@lid", None)
+    };
+    awaited.miss(lost(own.clone(), UnavailableType::Unknown), now, PATIENCE);
+    awaited.miss(spoilt("B"), now, PATIENCE);
+    assert_eq!(awaited.own_waited_for("A"), Some(row::id(&own)));
+    assert_eq!(awaited.own_waited_for("B"), None, "somebody else's");
+    come(&mut awaited, &own);
+    assert_eq!(awaited.own_waited_for("A"), None);
+}
+
+#[test]
 fn one_that_fails_twice_is_reported_once_and_keeps_its_deadline() {
     let (mut awaited, now) = (Awaited::default(), Instant::now());
     for later in [0, 30] {
