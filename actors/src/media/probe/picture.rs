@@ -70,7 +70,7 @@ pub(super) struct Picture<R: Read + Seek> {
 
 enum Decoder<R: Read + Seek> {
     Jpeg(Box<JpegDecoder<ZCursor<Vec<u8>>>>),
-    Png(png::Reader<BufReader<R>>),
+    Png(Box<png::Reader<BufReader<R>>>),
     Webp(WebPDecoder<BufReader<R>>),
 }
 
@@ -127,7 +127,7 @@ impl<R: Read + Seek> Picture<R> {
             turn: 1,
             animated: false,
             is_modest: modest && reader.output_color_type().1 == BitDepth::Eight,
-            decoder: Decoder::Png(reader),
+            decoder: Decoder::Png(Box::new(reader)),
         })
     }
 
