@@ -17,7 +17,8 @@ pub(crate) struct Chat {
 impl Chat {
     /// `None` for a chat without an id that can be read.
     pub(crate) fn of(conversation: &Conversation) -> Option<Self> {
-        let jid: Jid = conversation.id.parse().ok()?;
+        // Whatever status updates a history has are over, or nearly.
+        let jid: Jid = conversation.id.parse().ok().filter(|jid: &Jid| !jid.is_status_broadcast())?;
         let is_group = jid.is_group();
         let other = if jid.is_lid() {
             &conversation.pn_jid
