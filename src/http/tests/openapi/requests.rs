@@ -192,7 +192,8 @@ fn edges(schema: &Value) -> (Vec<Value>, Vec<Value>) {
     let (mut good, mut bad) = (Vec::new(), Vec::new());
     if let Some(words) = schema["enum"].as_array() {
         good.extend(words.iter().cloned());
-        bad.extend([json!("surprise"), json!(1)]);
+        let others = [json!("surprise"), json!(1)].into_iter();
+        bad.extend(others.filter(|other| !words.contains(other)));
     } else if is("integer") || is("number") {
         let step = if is("integer") { 1 } else { 0 };
         for (limit, beyond) in [("minimum", -1), ("maximum", 1)] {
