@@ -220,7 +220,8 @@ async fn a_status_update_from_here_is_an_event_of_the_other_number_here() {
     let theirs = world.wants_of(CONTACT, "/theirs", json!(["status"])).await;
     world.link(NUMBER).await;
     world.link(CONTACT).await;
-    world.fault(json!({"kind": "deaf", "phone": CONTACT, "times": 1})).await;
+    let deaf = serde_json::from_value(json!({"kind": "deaf", "phone": CONTACT})).unwrap();
+    world.network.fault_times(deaf, Some(1)).await.unwrap();
     let id = world
         .posts(json!({"type": "text", "text": "hello to the town", "recipients": [CONTACT]}))
         .await;

@@ -134,7 +134,7 @@ async fn what_somebody_shows_is_told_by_number_and_by_hidden_id() {
 
 #[tokio::test]
 async fn nobody_is_told_as_nobody() {
-    let (_, line) = World::paired().await;
+    let (_world, line) = World::paired().await;
     let nobody = contact(&line, NOBODYS).await;
     let expected = ContactInfo {
         number: Some(NOBODYS.to_owned()),

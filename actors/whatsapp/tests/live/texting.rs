@@ -43,7 +43,7 @@ async fn texts_travel_both_ways() {
 
 #[tokio::test]
 async fn a_number_that_nobody_has_is_refused() {
-    let (_, line) = World::paired().await;
+    let (_world, line) = World::paired().await;
     let refused = send(&line.link, NOBODYS, "anybody?", DEADLINE).await;
     assert!(
         matches!(&refused, Err(SendError::NotOnWhatsApp(number)) if number.as_str() == NOBODYS),
@@ -192,7 +192,7 @@ async fn a_send_that_waits_when_the_link_breaks_ends_at_once() {
 
 #[tokio::test]
 async fn a_text_to_oneself_arrives_at_ones_phone() {
-    let (_, line) = World::paired().await;
+    let (_world, line) = World::paired().await;
     send(&line.link, OURS, "note", DEADLINE).await.unwrap();
     assert!(line.inbox.messages().is_empty());
     line.link.close().await;

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use wacore::messages::{MessageUtils, decode_plaintext};
 use wacore_binary::builder::NodeBuilder;
-use wacore_binary::{Jid, Node};
+use wacore_binary::{Jid, JidExt as _, Node};
 use waproto::buffa::Message as _;
 use waproto::whatsapp::Message;
 
@@ -246,11 +246,13 @@ impl Writing<'_> {
     }
 
     fn receipt(&self, member: &Account) -> NodeBuilder {
-        NodeBuilder::new("receipt")
+        let mut receipt = NodeBuilder::new("receipt")
             .attr("from", self.place.clone())
-            .attr("participant", member.lid_jid())
-            .attr("id", self.id)
-            .attr("t", clock::now_s())
+            .attr("participant", member.lid_jid());
+        if self.place.is_status_broadcast() {
+            receipt = receipt.attr("participant_pn", member.pn_jid());
+        }
+        receipt.attr("id", self.id).attr("t", clock::now_s())
     }
 
     async fn ask_again(&self, member: &Account) {

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
+use wacore_binary::{JidExt as _, Node};
 
 use crate::state::{Account, Chat, World};
 use crate::{NetworkError, clock};
@@ -61,6 +61,10 @@ pub(crate) fn send_receipts(world: &World, phone: &str, kind: &str, ids: &[Strin
 fn receipt(group: Option<&wacore_binary::Jid>, from: &Account, kind: Option<&str>, ids: &[String]) -> NodeBuilder {
     let mut stanza = NodeBuilder::new("receipt").attr("t", clock::now_s());
     stanza = match group {
+        Some(status) if status.is_status_broadcast() => stanza
+            .attr("from", status.clone())
+            .attr("participant", from.lid_jid())
+            .attr("participant_pn", from.pn_jid()),
         Some(group) => stanza.attr("from", group.clone()).attr("participant", from.lid_jid()),
         None => stanza.attr("from", from.lid_jid()),
     };

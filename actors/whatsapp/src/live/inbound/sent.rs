@@ -104,13 +104,14 @@ impl Inbound {
 
     async fn place(&self, client: &Arc<Client>, source: &MessageSource) -> Place {
         let chat = self.party(client, &source.chat, source.sender_alt.as_ref()).await;
-        let participant = match chat.is_group || source.chat.is_status_broadcast() {
-            true => Some(
-                self.party(client, &source.sender, source.sender_alt.as_ref())
-                    .await
-                    .shown,
-            ),
-            false => None,
+        // Of a receipt for a status update the client leaves out who it is from, but for their number.
+        let member = match source.sender.is_status_broadcast() {
+            true => source.sender_alt.as_ref(),
+            false => Some(&source.sender).filter(|_| chat.is_group || source.chat.is_status_broadcast()),
+        };
+        let participant = match member {
+            Some(member) => Some(self.party(client, member, source.sender_alt.as_ref()).await.shown),
+            None => None,
         };
         Place {
             participant,
