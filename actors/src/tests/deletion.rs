@@ -118,15 +118,13 @@ fn looking_often() -> Settings {
     Settings { keep, ..settings() }
 }
 
-/// The same store, with links that all log in.
+/// The same store, with links that all log in, and a janitor that looks once.
 async fn start_again(world: &mut World) {
     world.store = open_store(&world.dir).await;
     world.links = ScriptedFactory::new();
     world.links.on_open(OpenScript::Login);
     let links = Arc::new(world.links.clone());
-    world.gateway = Gateway::start(looking_often(), world.store.clone(), links)
-        .await
-        .unwrap();
+    world.gateway = Gateway::start(settings(), world.store.clone(), links).await.unwrap();
 }
 
 async fn is_gone(world: &World, key: &ConnectionKey) {
