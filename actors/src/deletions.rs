@@ -21,10 +21,6 @@ use crate::{
 /// Logging out at WhatsApp: up to 2 s to connect and 10 s to log out, once there is a turn for that, which may be minutes away
 /// when thousands of links wait for theirs. A session that needs longer goes on, and the janitor waits for it once more.
 const UNLINK_DEADLINE: Duration = Duration::from_secs(600);
-/// When those are looked at again that were cut short and whose session is not there yet, and how often in a round of the
-/// janitor's: the next round is minutes away.
-const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
-const LOOKS: u32 = 60;
 
 /// How a deletion ended, once it has.
 pub(crate) type Ended = Option<Result<(), GatewayError>>;
@@ -128,23 +124,12 @@ async fn remove_rows(shared: &Shared, (key, created_at): &Which) -> Result<Remov
     removed.map(|_| Removed::This)
 }
 
-/// Goes on with deletions that were cut short. Right after the program's start their sessions are not there yet: they are waited for.
+/// Goes on with deletions that were cut short in this process. What the end of an earlier one cut short goes on with the start of
+/// its session.
 ///
 /// # Errors
 /// When the rows cannot be read.
 pub(crate) async fn go_on(shared: &Arc<Shared>) -> Result<(), wharf_store::StoreError> {
-    for _ in 0..LOOKS {
-        if begin_again(shared).await? {
-            break;
-        }
-        tokio::time::sleep(LOOK_AGAIN_AFTER).await;
-    }
-    Ok(())
-}
-
-/// Begins them again; answers whether all are under way.
-async fn begin_again(shared: &Arc<Shared>) -> Result<bool, wharf_store::StoreError> {
-    let mut all = true;
     for connection in shared.store.connections_being_deleted().await? {
         if shared.deletions.has(&connection) {
             continue;
@@ -152,13 +137,10 @@ async fn begin_again(shared: &Arc<Shared>) -> Result<bool, wharf_store::StoreErr
         let key = connection.key();
         if shared.directory.session_actor(&key).is_some() {
             begin(shared, &connection);
-            continue;
-        }
-        all = false;
-        if let Some(tenant) = shared.directory.tenant(key.client_id) {
-            // It ended after its device was unlinked. Only one that runs knows that; it is asked in the next look.
+        } else if let Some(tenant) = shared.directory.tenant(key.client_id) {
+            // It ended after its device was unlinked. Only one that runs knows that.
             let _restarting = tenant.cast(tenant::Message::ConnectionCreated(Box::new(connection)));
         }
     }
-    Ok(all)
+    Ok(())
 }

@@ -186,12 +186,9 @@ impl Inbox for SessionInbox {
         self.shared.store.awaited_messages(&self.key).await.map_err(unreadable)
     }
 
-    async fn sealed_behind(&self, id: &AwaitedId) -> Vec<Vec<u8>> {
+    async fn sealed_behind(&self, id: &AwaitedId) -> Result<Vec<Vec<u8>>, NotCommitted> {
         let sealed = self.shared.store.sealed_behind(&self.key, id).await;
-        sealed.unwrap_or_else(|error| {
-            tracing::warn!(number = %self.key.phone_number, %error, "what could not be opened before its message came cannot be read");
-            Vec::new()
-        })
+        sealed.map_err(|error| NotCommitted(error.to_string()))
     }
 
     async fn keep_poll(&self, poll_id: &str, options: &[String]) -> Result<(), NotCommitted> {

@@ -11,7 +11,7 @@ use wharf_domain::{
 
 use super::{ChildKey, Message, State, key};
 use crate::{
-    clock,
+    clock, deletions,
     persistence::Write,
     session::{self, SessionActor, told},
     supervision::Failed,
@@ -38,7 +38,12 @@ pub(super) fn start(
         view.connected_since = None;
     }
     state.args.shared.directory.announce_session(&connection.key(), view);
-    spawn(myself, state, number)
+    spawn(myself, state, number)?;
+    if connection.session.reason_code == ReasonCode::BeingDeleted {
+        // Somebody had begun, and the end of the session or of the process cut it short.
+        let _goes_on = deletions::begin(&state.args.shared, connection);
+    }
+    Ok(())
 }
 
 /// A session has ended. Starts another if its number has a connection that was announced meanwhile, unless that one is on its

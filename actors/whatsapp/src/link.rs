@@ -51,10 +51,12 @@ pub trait Inbox: Send + Sync + 'static {
             .await
     }
 
-    /// What waits behind a message and could not be opened without it, as it came and in its order. A failure to look is no
-    /// knowledge.
-    async fn sealed_behind(&self, _id: &AwaitedId) -> Vec<Vec<u8>> {
-        Vec::new()
+    /// What waits behind a message and could not be opened without it, as it came and in its order.
+    ///
+    /// # Errors
+    /// `NotCommitted` when that cannot be read: committed now, the message would leave them unread for good.
+    async fn sealed_behind(&self, _id: &AwaitedId) -> Result<Vec<Vec<u8>>, NotCommitted> {
+        Ok(Vec::new())
     }
 
     /// Keeps that messages which could not be decrypted are waited for, so that [`Inbox::awaited`] has them after a restart.

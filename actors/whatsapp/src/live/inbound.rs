@@ -222,7 +222,7 @@ impl Inbound {
     }
 
     /// Asks the inbox, and again for a while if it refuses.
-    async fn insist<F: Future<Output = Result<(), NotCommitted>>>(&self, ask: impl Fn() -> F) -> Result<(), String> {
+    async fn insist<T, F: Future<Output = Result<T, NotCommitted>>>(&self, ask: impl Fn() -> F) -> Result<T, String> {
         let deadline = Instant::now() + self.patience;
         let mut pause = FIRST_PAUSE;
         loop {
@@ -230,7 +230,7 @@ impl Inbound {
                 return Err("the device is being unlinked".to_owned());
             }
             let refused = match tokio::time::timeout_at(deadline, ask()).await {
-                Ok(Ok(())) => return Ok(()),
+                Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(refused)) => refused.to_string(),
                 Err(_) => format!("no answer from the inbox within {:?}", self.patience),
             };

@@ -34,7 +34,7 @@ impl Inbound {
     ) -> Result<(), String> {
         let Some(arrival) = &came.arrival else { return Ok(()) };
         let Some(row) = arrival.row() else { return Ok(()) };
-        let sealed = self.inbox.sealed_behind(&row).await;
+        let sealed = self.insist(|| self.inbox.sealed_behind(&row)).await?;
         if sealed.is_empty() {
             return Ok(());
         }

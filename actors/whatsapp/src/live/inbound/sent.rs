@@ -105,9 +105,10 @@ impl Inbound {
     async fn place(&self, client: &Arc<Client>, source: &MessageSource) -> Place {
         let chat = self.party(client, &source.chat, source.sender_alt.as_ref()).await;
         // Of a receipt for a status update the client leaves out who it is from, but for their number.
+        let is_for_many = chat.is_group || source.chat.is_status_broadcast();
         let member = match source.sender.is_status_broadcast() {
             true => source.sender_alt.as_ref(),
-            false => Some(&source.sender).filter(|_| chat.is_group || source.chat.is_status_broadcast()),
+            false => is_for_many.then_some(&source.sender),
         };
         let participant = match member {
             Some(member) => Some(self.party(client, member, source.sender_alt.as_ref()).await.shown),
