@@ -1,6 +1,6 @@
 //! What reaches a device beside its chats: status updates, and what the phone sets.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use wharf_testnet::Setting;
 
 use super::world::{CONTACT, NUMBER, WITHIN, World};
@@ -56,6 +56,31 @@ async fn the_name_that_the_phone_sets_is_the_connections() {
         .wait_for(PATH, "the name", |shown| shown["push_name"] == "Harbour Office")
         .await;
     assert!(world.network.stats().await.downloads >= 1, "a snapshot was fetched");
+    world.stop().await;
+}
+
+/// The client library would write both names as addresses, and WhatsApp end the link for it, at every login anew.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn names_may_have_an_at() {
+    let mut world = World::start().await;
+    for (phone, name) in [(NUMBER, "Shop @ Home"), (CONTACT, "Ana @ Work")] {
+        world.network.create_account(phone).await.unwrap();
+        let name = Setting::PushName(name.to_owned());
+        world.network.change_setting(phone, &name).await.unwrap();
+    }
+    let webhook = world.linked("/ok").await;
+    let shown = |shown: &Value| shown["push_name"] == "Shop \u{ff20} Home" && shown["status"] == "connected";
+    for round in 1..=2 {
+        world.api().wait_for(PATH, "the name that others see", shown).await;
+        let place = json!({"to": NUMBER, "kind": "location", "latitude": -23.5, "longitude": -46.6});
+        world.phone_sends(CONTACT, &place).await;
+        let events = world.api().wait_for_events(&webhook, "delivered", round).await;
+        assert!(
+            events.iter().all(|event| event["payload"]["push_name"] == "Ana @ Work"),
+            "{events:?}"
+        );
+        world.restart_gateway().await;
+    }
     world.stop().await;
 }
 

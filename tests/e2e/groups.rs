@@ -48,6 +48,28 @@ impl World {
     }
 }
 
+/// The client library takes all three for addresses, and WhatsApp would end the link for the second and the third.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_group_is_called_may_have_an_at() {
+    let world = World::start().await;
+    world.with_group().await;
+    for text in ["team_1@g.us", "We @ the harbour", "@"] {
+        let new = json!({"subject": text, "participants": [CONTACT]});
+        let made = world.api().post(GROUPS, new).await.expect(StatusCode::CREATED);
+        assert_eq!(made["subject"], text);
+        let path = format!("{GROUPS}/{}", made["id"].as_str().unwrap());
+        let change = json!({"subject": "Harbour", "description": text});
+        let changed = world.api().patch(&path, change).await.expect(StatusCode::OK);
+        assert_eq!(
+            (&changed["subject"], &changed["description"]),
+            (&json!("Harbour"), &json!(text))
+        );
+        let changed = world.api().patch(&path, json!({"subject": text})).await;
+        assert_eq!(changed.expect(StatusCode::OK)["subject"], text);
+    }
+    world.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_group_is_changed_shown_and_told_of() {
     let world = World::start().await;

@@ -97,6 +97,13 @@ async fn the_profile_and_its_picture_are_the_numbers_to_change() {
     world.linked("/ok").await;
     let api = world.api();
     let profile = format!("{HERE}/profile");
+    // The client library takes both for addresses, and WhatsApp would end the link for the second.
+    for about in ["team_1@g.us", "@ the harbour"] {
+        let changed = api.patch(&profile, json!({"name": "Shop @ 7", "about": about})).await;
+        assert_eq!(changed.status, StatusCode::NO_CONTENT, "{}", changed.body);
+        let seen = world.network.profile(NUMBER).await.unwrap();
+        assert_eq!((&*seen.name, seen.about.as_deref()), ("Shop \u{ff20} 7", Some(about)));
+    }
     let changed = api.patch(&profile, json!({"name": "Shop", "about": "Open"})).await;
     assert_eq!(changed.status, StatusCode::NO_CONTENT, "{}", changed.body);
     api.wait_for(HERE, "the name is shown", |body| body["push_name"] == "Shop")

@@ -40,6 +40,7 @@ mod session;
 mod silence;
 mod subjects;
 mod tellers;
+mod texts;
 mod timers;
 mod transport;
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::InvalidField;
+use crate::{InvalidField, outgoing::is_stanza_id};
 
 /// Characters of the account's own name: WhatsApp's limit.
 pub const NAME_MAX_CHARS: usize = 25;
@@ -107,12 +107,13 @@ pub fn check_about(field: &'static str, about: &str) -> Result<(), InvalidField>
 /// # Errors
 /// `InvalidField` naming `field`.
 pub fn check_call_id(field: &'static str, id: &str) -> Result<(), InvalidField> {
-    let sane = (1..=CALL_ID_MAX_CHARS).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic());
-    match sane {
+    match is_stanza_id(id, CALL_ID_MAX_CHARS) {
         true => Ok(()),
         false => Err(InvalidField::new(
             field,
-            format!("must be a call's id, as its event tells it: 1 to {CALL_ID_MAX_CHARS} visible ASCII characters"),
+            format!(
+                "must be a call's id, as its event tells it: 1 to {CALL_ID_MAX_CHARS} visible ASCII characters, none of them @"
+            ),
         )),
     }
 }
@@ -140,7 +141,7 @@ mod tests {
     #[test]
     fn ids_of_calls_are_words() {
         assert!(check_call_id("call_id", "5C7F0E1D2B").is_ok());
-        for bad in ["", "a b", "é", &"x".repeat(129)] {
+        for bad in ["", "a b", "é", "A@B", &"x".repeat(129)] {
             assert!(check_call_id("call_id", bad).is_err(), "{bad:?}");
         }
     }

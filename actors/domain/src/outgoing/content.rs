@@ -263,15 +263,19 @@ pub fn check_line(field: &'static str, text: &str) -> Result<(), InvalidField> {
     Ok(())
 }
 
+/// Whether `id` can stand in a stanza of the client's: with an `@` it would be written as an address.
+pub(crate) fn is_stanza_id(id: &str, max: usize) -> bool {
+    (1..=max).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic() && b != b'@')
+}
+
 /// # Errors
 /// `InvalidField` naming `field` when no message of WhatsApp's can have this id.
 pub fn check_message_id(field: &'static str, id: &str) -> Result<(), InvalidField> {
-    let sane = (1..=MESSAGE_ID_MAX).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic());
-    match sane {
+    match is_stanza_id(id, MESSAGE_ID_MAX) {
         true => Ok(()),
         false => Err(InvalidField::new(
             field,
-            format!("must be 1 to {MESSAGE_ID_MAX} visible ASCII characters"),
+            format!("must be 1 to {MESSAGE_ID_MAX} visible ASCII characters, none of them @"),
         )),
     }
 }
@@ -317,7 +321,7 @@ mod tests {
             assert!(check_line("name", bad).is_err(), "{bad:?}");
         }
         assert!(check_message_id("id", "3EB0ABCDEF").is_ok());
-        for bad in ["", "a b", "é", &"x".repeat(129)] {
+        for bad in ["", "a b", "é", "A@B", &"x".repeat(129)] {
             assert!(check_message_id("id", bad).is_err(), "{bad:?}");
         }
     }

@@ -14,6 +14,7 @@ mod status;
 mod told;
 mod update;
 
+pub(crate) use content::is_stanza_id;
 pub use content::{
     CONTACTS_MAX, ContactCard, Content, LinkPreview, POLL_OPTIONS, Poll, Quote, TYPING_SECONDS, Target, check_latitude,
     check_line, check_longitude, check_message_id, check_selectable, check_text, check_typing,

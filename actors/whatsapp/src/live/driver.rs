@@ -12,6 +12,7 @@ use super::{
     keys::DeviceKeys,
     reporter::{Reporter, Stage},
     runtime::LinkRuntime,
+    texts,
 };
 use crate::CloseReason;
 
@@ -121,6 +122,7 @@ async fn run(client: Arc<Client>, versions: Arc<VersionSource>, proxy: Option<Pr
         .persistence_manager()
         .process_command(DeviceCommand::SetAppVersion(version))
         .await;
+    texts::show_name(&client).await;
     client.run().await;
 }
 

@@ -4,29 +4,32 @@ use wharf_domain::{
     GroupId, Timestamp,
     action::{Done, GroupInfo, GroupPatch, Jpeg, MemberAddMode, Participant},
 };
-use whatsapp_rust::anyhow;
 use whatsapp_rust::features::{
     GroupDescription, GroupError, GroupMetadata, GroupParticipant, GroupSubject, MemberAddMode as AddMode,
-    MembershipApprovalMode as ApprovalMode, PreviousDescription,
+    MembershipApprovalMode as ApprovalMode,
 };
 use whatsapp_rust::wacore::{
     iq::{
-        groups::{GroupInfoOutcome, GroupQueryIq},
+        groups::{GroupInfoOutcome, GroupQueryIq, SetGroupDescriptionIq, SetGroupSubjectIq},
         spec::IqSpec,
     },
     request::InfoQuery,
 };
 use whatsapp_rust::wacore_binary::{Jid, NodeRef};
+use whatsapp_rust::{IqError, anyhow};
 
 use super::{
     acts::{Acting, UNANSWERED, is_unanswered},
     ids,
     send::{of_iq, parsed},
+    texts::AsTexts,
 };
 use crate::SendError;
 
 /// How often a description is written over another that came in between.
 const DESCRIPTION_TRIES: u32 = 2;
+/// WhatsApp's code for a description that is not the one before any more.
+const CONFLICT: u16 = 409;
 
 impl Acting {
     pub(super) async fn groups(&self) -> Result<Done, SendError> {
@@ -76,7 +79,8 @@ impl Acting {
         let settled = match change {
             Change::Subject(subject) => {
                 let subject = GroupSubject::new(subject).map_err(of_limit)?;
-                groups.set_subject(group.clone(), subject).await
+                let order = AsTexts(SetGroupSubjectIq::new(group, subject));
+                self.client.execute(order).await.map_err(GroupError::from)
             }
             Change::Description(text) => return self.describe(group, text).await,
             Change::Announce(on) => groups.set_announce(group.clone(), on).await,
@@ -114,17 +118,17 @@ impl Acting {
             if now.description.is_none() && text.is_none() {
                 return Ok(());
             }
-            let before = PreviousDescription::from(now.description_id.as_deref());
             let wanted = text.clone().map(GroupDescription::new).transpose().map_err(of_limit)?;
-            match groups.set_description(group.clone(), wanted, before).await {
-                Err(GroupError::DescriptionConflict) if tries < DESCRIPTION_TRIES => {}
-                Err(GroupError::DescriptionConflict) => {
+            let order = AsTexts(SetGroupDescriptionIq::new(group, wanted, now.description_id.as_deref()));
+            match self.client.execute(order).await {
+                Err(IqError::ServerError { code: CONFLICT, .. }) if tries < DESCRIPTION_TRIES => {}
+                Err(IqError::ServerError { code: CONFLICT, .. }) => {
                     return Err(SendError::Refused {
-                        code: "409".to_owned(),
+                        code: CONFLICT.to_string(),
                         words: "somebody else changes the description at the same time, ask again".to_owned(),
                     });
                 }
-                settled => return settled.map_err(of_change),
+                settled => return settled.map_err(|error| of_change(error.into())),
             }
         }
     }

@@ -6,7 +6,7 @@ use whatsapp_rust::wacore::types::events::{
 };
 use whatsapp_rust::wacore_binary::NodeRef;
 
-use super::reporter::Stage;
+use super::{reporter::Stage, texts::shown_name};
 use crate::{CloseReason, LinkEvent};
 
 /// What a link does about an event.
@@ -43,7 +43,7 @@ pub(crate) fn of(event: &Event, now: Timestamp) -> Meaning {
         }),
         Event::Connected(_) => Meaning::Connected,
         Event::SelfPushNameUpdated(update) if !update.new_name.is_empty() => Meaning::Named(LinkEvent::Named {
-            push_name: update.new_name.clone(),
+            push_name: shown_name(&update.new_name),
         }),
         // Without contacts and push name, because a download failed: messages flow all the same. What was only skipped is
         // being fetched, and the client is about to be connected with it.

@@ -24,6 +24,7 @@ use super::{
     groups::{group_in, of_change, told},
     numbers::accounts,
     send::parsed,
+    texts::AsTexts,
 };
 use crate::SendError;
 
@@ -66,7 +67,7 @@ impl Acting {
         for account in self.accounts(participants).await? {
             options = options.with_participant(self.first_member(account).await);
         }
-        let order = CreateIq(GroupCreateIq::new(options));
+        let order = AsTexts(CreateIq(GroupCreateIq::new(options)));
         let made = self.client.execute(order).await;
         let (mut made, not_added) = made.map_err(|error| of_change(error.into()))?;
         made.participants

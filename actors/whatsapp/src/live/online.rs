@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use futures::FutureExt as _;
 use tokio::time::{sleep, sleep_until};
 use wharf_domain::action::Action;
 use whatsapp_rust::Client;
@@ -21,7 +22,7 @@ use whatsapp_rust::wacore::{
     types::events::{Event, EventHandler, EventInterest, EventKind},
 };
 
-use super::{acts::Acting, inbound::Inbound};
+use super::{acts::Acting, inbound::Inbound, runtime::LinkRuntime, texts};
 
 /// How long the server may take to answer before what was said of a new name is taken back all the same.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -52,13 +53,32 @@ impl EventHandler for Online {
         let runtime = inbound.runtime.clone();
         match event.as_ref() {
             Event::Connected(_) => drop(runtime.start(keep_linked(client, inbound, self.every))),
-            Event::SelfPushNameUpdated(_) => drop(runtime.start(take_back_named(client, inbound))),
+            Event::SelfPushNameUpdated(_) => {
+                self.show_name(&runtime);
+                drop(runtime.start(take_back_named(client, inbound)));
+            }
+            Event::PairSuccess(_) => self.show_name(&runtime),
             _ => {}
         }
     }
 
     fn interest(&self) -> EventInterest {
-        EventInterest::of(&[EventKind::Connected, EventKind::SelfPushNameUpdated])
+        EventInterest::of(&[
+            EventKind::Connected,
+            EventKind::SelfPushNameUpdated,
+            EventKind::PairSuccess,
+        ])
+    }
+}
+
+impl Online {
+    /// The client tells a new name as soon as it has told of it here, so it is settled at once, but where the device is being
+    /// written.
+    fn show_name(&self, runtime: &LinkRuntime) {
+        let Some(client) = self.client.upgrade() else { return };
+        if texts::show_name(&client).now_or_never().is_none() {
+            drop(runtime.start(async move { texts::show_name(&client).await }));
+        }
     }
 }
 

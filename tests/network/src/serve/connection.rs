@@ -8,7 +8,7 @@ use bytes::BytesMut;
 use tokio::sync::{mpsc, oneshot};
 use wacore::xml::DisplayableNode;
 use wacore_binary::Node;
-use wacore_binary::marshal::{marshal_auto, unmarshal_ref};
+use wacore_binary::marshal::unmarshal_ref;
 use wacore_binary::util::unpack;
 use warp::ws::WebSocket;
 
@@ -16,6 +16,7 @@ use super::login::{Admission, admit};
 use super::session::Session;
 use super::socket::{Socket, SocketError};
 use crate::state::{Command, Link, World};
+use crate::wire::literal;
 use crate::wire::noise::{Accepted, Channel, ResponderError, Step, respond};
 use crate::wire::stanza::{attr, failure};
 
@@ -124,7 +125,7 @@ struct Pipe {
 impl Pipe {
     async fn queue(&mut self, stanza: &Node) -> Result<(), ConnectionError> {
         tracing::trace!(stanza = %DisplayableNode(stanza), "to the client");
-        let sealed = self.channel.seal(&marshal_auto(stanza)?)?;
+        let sealed = self.channel.seal(&literal::marshal(stanza)?)?;
         Ok(self.socket.queue(&sealed).await?)
     }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod cert;
 pub(crate) mod frames;
+pub(crate) mod literal;
 pub(crate) mod noise;
 pub(crate) mod notification;
 pub(crate) mod stanza;

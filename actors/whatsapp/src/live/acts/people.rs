@@ -5,6 +5,7 @@ use wharf_domain::{
     action::{Blocked, Business, ContactInfo, Done, Jpeg, Picture, ProfileInfo},
 };
 use whatsapp_rust::features::{BlockingError, BlocklistEntry, ContactError, ProfileError, UserInfo};
+use whatsapp_rust::wacore::iq::profile::SetStatusTextSpec;
 use whatsapp_rust::wacore_binary::{Jid, JidExt as _};
 use whatsapp_rust::{CallError, ClientError};
 
@@ -15,6 +16,7 @@ use crate::{
         groups::of_group,
         ids,
         send::{chat, of_client, of_iq, parsed},
+        texts::{AsTexts, shown_name},
     },
 };
 
@@ -156,14 +158,15 @@ impl Acting {
     }
 
     pub(super) async fn change_profile(&self, name: Option<String>, about: Option<String>) -> Result<Done, SendError> {
-        let profile = self.client.profile();
         if let Some(name) = name {
-            profile.set_push_name(&name).await.map_err(of_profile)?;
+            let name = shown_name(&name);
+            self.client.profile().set_push_name(&name).await.map_err(of_profile)?;
             // The client tells of names that others set only.
             self.reporter.named(name);
         }
         if let Some(about) = about {
-            profile.set_status_text(&about).await.map_err(of_profile)?;
+            let order = AsTexts(SetStatusTextSpec::new(about));
+            self.client.execute(order).await.map_err(|error| changed(&error))?;
         }
         Ok(Done::Done)
     }
