@@ -1,6 +1,7 @@
 //! Where the database is, and how each kind of connection to it is opened.
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     str::FromStr,
     time::Duration,
@@ -31,8 +32,10 @@ const JOURNAL_SIZE_LIMIT: u32 = 64 * 1024 * 1024;
 /// A parsed `store.url`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
-    /// The database file.
+    /// The database file: as the URL names it, and where that leads once it is [`Place::resolved`].
     pub(crate) path: PathBuf,
+    /// The directory in which the URL names it.
+    pub(crate) home: PathBuf,
     /// `mode=ro`.
     pub(crate) read_only: bool,
     max_page_count: Option<u32>,
@@ -64,8 +67,10 @@ impl FromStr for Place {
         if path == ":memory:" {
             return Err(refuse("is a database in memory, which keeps nothing".to_owned()));
         }
+        let path = PathBuf::from(path);
         let mut place = Self {
-            path: PathBuf::from(path),
+            home: directory_of(&path).to_owned(),
+            path,
             read_only: false,
             max_page_count: None,
             busy_timeout: None,
@@ -106,10 +111,18 @@ impl Place {
 
     /// The directory of the database.
     pub(crate) fn directory(&self) -> &Path {
-        match self.path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        }
+        directory_of(&self.path)
+    }
+
+    /// With links followed, those of the directory where the file is not there yet. One database may have several names, and
+    /// only what lies beside the file itself, as SQLite's log does, is the same for all of them. A link that leads elsewhere
+    /// later changes nothing for who has the file open.
+    pub(crate) fn resolved(mut self) -> Self {
+        let in_its_directory = || Some(fs::canonicalize(self.directory()).ok()?.join(self.path.file_name()?));
+        let file = fs::canonicalize(&self.path).ok().or_else(in_its_directory);
+        // What cannot be followed cannot be opened either, and opening it says why.
+        self.path = file.unwrap_or(self.path);
+        self
     }
 
     /// One connection of its own, outside the pool of readers.
@@ -219,6 +232,14 @@ impl Place {
                 StoreError::Corrupt(self.named(format!("{other}; restore a backup, or ask who changed the schema")))
             }
         }
+    }
+}
+
+/// Where a file lies.
+fn directory_of(file: &Path) -> &Path {
+    match file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
     }
 }
 
