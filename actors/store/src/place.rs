@@ -29,6 +29,12 @@ const CHECKPOINT_PAGES: u32 = 16_000;
 /// What remains of the write-ahead log's file after a checkpoint, in bytes.
 const JOURNAL_SIZE_LIMIT: u32 = 64 * 1024 * 1024;
 
+/// `SQLITE_IOERR_SHMSIZE`: the index of the write-ahead log cannot grow. It is what a start meets first on a full disk.
+const IOERR_SHMSIZE: i32 = 10 | (19 << 8);
+/// `SQLITE_IOERR_WRITE`: a write failed, for any reason but that the disk is full, which is `SQLITE_FULL`. A quota and a limit
+/// are such reasons, and which one it was SQLite does not say.
+const IOERR_WRITE: i32 = 10 | (3 << 8);
+
 /// A parsed `store.url`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
@@ -214,7 +220,15 @@ impl Place {
             5 | 6 => StoreError::Unavailable(text("another program holds it: end that program, or wait")),
             7 => StoreError::Unavailable(text("there is no memory left")),
             8 => StoreError::Unavailable(text("make the file and its directory writable for this user")),
-            10 => StoreError::Unavailable(text("look after the disk")),
+            10 => StoreError::Unavailable(text(match code {
+                IOERR_SHMSIZE => {
+                    "the disk is full, or a quota or limit (ulimit -f) is met: free some space or raise it"
+                }
+                IOERR_WRITE => {
+                    "a quota or limit (ulimit -f) is met, or the disk fails: free some space, raise it, or look after the disk"
+                }
+                _ => "look after the disk",
+            })),
             13 => StoreError::Unavailable(text("free some space; writing then goes on by itself")),
             14 => StoreError::Unavailable(text(
                 "see that the file exists and that this user may write to its directory",
