@@ -106,6 +106,27 @@ fn the_server_has_as_many_files_open_as_it_is_let() {
     assert!(log.contains("http.max_connections is 64"), "{log}");
 }
 
+/// The system would end it by a signal, without a word.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_limit_of_file_sizes_is_met_as_a_full_disk_is() {
+    let directory = tempfile::tempdir().unwrap();
+    for arguments in [["client", "add", "a"].as_slice(), &["serve"]] {
+        // 4 KiB, or 8 in some shells.
+        let output = Command::new("sh")
+            .args(["-c", "ulimit -f 8 && exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_wharf")])
+            .args(arguments)
+            .current_dir(directory.path())
+            .env_remove("WHARF_STORE__URL")
+            .env("WHARF_HTTP__LISTEN", "127.0.0.1:0")
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {told}");
+        assert!(told.contains("ulimit -f"), "{arguments:?}: {told}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_command_line_manages_clients_while_the_server_runs() {
     let world = World::start().await;
