@@ -208,7 +208,19 @@ fn every_error_names_the_key_the_value_and_what_would_be_accepted() {
         ),
         (
             "[store]\nurl = \"sqlite://wharf.db?immutable=1\"",
-            &["store.url", "immutable=1", "sqlite://PATH"],
+            &["store.url", "unknown parameter \"immutable=1\"", "sqlite://PATH"],
+        ),
+        (
+            "[store]\nurl = \"sqlite:///proc/wharf.db\"",
+            &["store.url", "nothing is kept in /proc", "sqlite://PATH"],
+        ),
+        (
+            "[store]\nurl = \"sqlite:///tmp\"",
+            &["store.url", "/tmp is a directory", "sqlite://PATH"],
+        ),
+        (
+            "[media]\ndirectory = \"/etc/passwd\"",
+            &["media.directory", "/etc/passwd is no directory", "which is made"],
         ),
         ("[store]\nreaders = 65", &["store.readers = 65 ", "0 to 64"]),
         (

@@ -30,6 +30,12 @@ fn a_wrong_configuration_ends_with_2_and_is_named() {
     for (variable, key) in [
         (("WHARF_HTTP__LISTEN", "x"), "http.listen = \"x\""),
         (("WHARF_HTTP__PORT", "1"), "http.port is not a key"),
+        (
+            ("WHARF_STORE__URL", "sqlite:///proc/wharf.db"),
+            "nothing is kept in /proc",
+        ),
+        (("WHARF_STORE__URL", "sqlite:///tmp"), "/tmp is a directory"),
+        (("WHARF_MEDIA__DIRECTORY", "/etc/passwd"), "/etc/passwd is no directory"),
     ] {
         for arguments in [
             ["config", "check"].as_slice(),
@@ -44,6 +50,11 @@ fn a_wrong_configuration_ends_with_2_and_is_named() {
     }
     let (code, out, told) = run_in(directory.path(), &["config", "check"], &[]);
     assert_eq!((code, out.as_str()), (Some(0), "ok\n"), "{told}");
+    assert_eq!(
+        std::fs::read_dir(directory.path()).unwrap().count(),
+        0,
+        "nothing was made"
+    );
 }
 
 /// A command in another directory would look into a database of its own, and say that there are no clients.

@@ -57,21 +57,34 @@ pub fn database_file(url: &str) -> Result<PathBuf, StoreError> {
     url.parse::<Place>().map(|place| place.path)
 }
 
+/// The file that a `store.url` names, or what is wrong with the URL, as what is said of it.
+///
+/// # Errors
+/// Such as "names no file".
+pub fn read_url(url: &str) -> Result<PathBuf, String> {
+    Place::read(url).map(|place| place.path)
+}
+
 impl FromStr for Place {
     type Err = StoreError;
 
     fn from_str(url: &str) -> Result<Self, StoreError> {
-        let refuse = |why: String| StoreError::Url(format!("store.url {url:?} {why}; accepted is sqlite://PATH"));
+        Self::read(url).map_err(|why| StoreError::Url(format!("store.url {url:?} {why}; accepted is sqlite://PATH")))
+    }
+}
+
+impl Place {
+    fn read(url: &str) -> Result<Self, String> {
         let rest = url
             .strip_prefix("sqlite://")
             .or_else(|| url.strip_prefix("sqlite:"))
-            .ok_or_else(|| refuse("does not begin with sqlite://".to_owned()))?;
+            .ok_or("does not begin with sqlite://")?;
         let (path, parameters) = rest.split_once('?').unwrap_or((rest, ""));
         if path.is_empty() || path.ends_with('/') {
-            return Err(refuse("names no file".to_owned()));
+            return Err("names no file".to_owned());
         }
         if path == ":memory:" {
-            return Err(refuse("is a database in memory, which keeps nothing".to_owned()));
+            return Err("is a database in memory, which keeps nothing".to_owned());
         }
         let path = PathBuf::from(path);
         let mut place = Self {
@@ -84,9 +97,8 @@ impl FromStr for Place {
         for parameter in parameters.split('&').filter(|parameter| !parameter.is_empty()) {
             let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
             let number = || {
-                value
-                    .parse::<u32>()
-                    .map_err(|_| refuse(format!("has {name}={value}, which is no number")))
+                let number = value.parse::<u32>();
+                number.map_err(|_| format!("has {name}={value}, which is no number"))
             };
             match (name, value) {
                 ("mode", "ro") => place.read_only = true,
@@ -95,19 +107,17 @@ impl FromStr for Place {
                 ("busy_timeout_ms", _) => {
                     // SQLite counts in 31 bits.
                     let most = i32::MAX.unsigned_abs();
-                    let wanted = || refuse(format!("has {name}={value}; {most} is the most"));
+                    let wanted = || format!("has {name}={value}; {most} is the most");
                     let number = number()?;
                     let number = (number <= most).then_some(number).ok_or_else(wanted)?;
                     place.busy_timeout = Some(Duration::from_millis(number.into()));
                 }
-                _ => return Err(refuse(format!("has the unknown parameter {parameter:?}"))),
+                _ => return Err(format!("has the unknown parameter {parameter:?}")),
             }
         }
         Ok(place)
     }
-}
 
-impl Place {
     /// The file beside the database whose name ends with `suffix`.
     pub(crate) fn beside(&self, suffix: &str) -> PathBuf {
         let mut name = self.path.clone().into_os_string();
