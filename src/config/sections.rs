@@ -63,7 +63,26 @@ pub(super) fn doubts(config: &Config) -> Vec<String> {
             listen.port(),
         )
     });
-    too_long.into_iter().chain(unreached).collect()
+    [too_long, unreached, misread(&config.store.url)]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+/// What is otherwise in the URLs of others.
+fn misread(url: &str) -> Option<String> {
+    let is_encoded = |part: &[u8]| part[0] == b'%' && part[1..].iter().all(u8::is_ascii_hexdigit);
+    if wharf_store::is_read_only(url) {
+        Some(format!(
+            "store.url = {url:?} has mode=ro, which is for commands that only read: `wharf serve` does not start with it"
+        ))
+    } else if url.as_bytes().windows(3).any(is_encoded) {
+        Some(format!(
+            "store.url = {url:?}: the path is taken as it is written, with its %; a space is written as a space"
+        ))
+    } else {
+        None
+    }
 }
 
 /// Reads a text that may be empty, which stands for nothing.

@@ -57,6 +57,22 @@ fn a_wrong_configuration_ends_with_2_and_is_named() {
     );
 }
 
+/// The check asks only: commands that read may have such a URL.
+#[test]
+fn a_server_does_not_start_with_a_database_that_it_may_only_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let read_only = [
+        ("WHARF_STORE__URL", "sqlite://wharf.db?mode=ro"),
+        ("WHARF_HTTP__LISTEN", "127.0.0.1:0"),
+    ];
+    let (code, out, told) = run_in(directory.path(), &["serve"], &read_only);
+    assert_eq!((code, out.as_str()), (Some(2), ""), "{told}");
+    assert!(told.contains("mode=ro") && told.contains("leave it out"), "{told}");
+    let (code, out, told) = run_in(directory.path(), &["config", "check"], &read_only);
+    assert_eq!((code, out.as_str()), (Some(0), "ok\n"), "{told}");
+    assert!(told.contains("does not start with it"), "{told}");
+}
+
 /// A command in another directory would look into a database of its own, and say that there are no clients.
 #[test]
 fn only_adding_a_client_makes_a_database() {

@@ -29,12 +29,20 @@ const ROLLBACK_JOURNAL: [u8; 2] = [1, 1];
 
 impl Store {
     /// Opens the database that `options` name: makes it if there is none, brings its schema up to date, and takes the
-    /// lock if `options.exclusive`. Nothing is written to a file that is not ours or is newer than this program.
+    /// lock if `options.exclusive`, which `mode=ro` does not go with. Nothing is written to a file that is not ours or is newer than
+    /// this program.
     ///
     /// # Errors
     /// `Url`, `Locked`, `NewerSchema`, `Corrupt` (damaged, or not ours) or `Unavailable`.
     pub async fn open(options: &StoreOptions) -> Result<Store, StoreError> {
-        let (place, lock, opening) = claim_files(options.url.parse()?, options.exclusive).await?;
+        let place: Place = options.url.parse()?;
+        if options.exclusive && place.read_only {
+            let url = &options.url;
+            return Err(StoreError::Url(format!(
+                "store.url {url:?} has mode=ro, which is for commands that only read: a server writes; leave it out"
+            )));
+        }
+        let (place, lock, opening) = claim_files(place, options.exclusive).await?;
         let place = Arc::new(place);
         prepare(&place, options.exclusive).await?;
         drop(opening);

@@ -38,7 +38,7 @@ const IOERR_WRITE: i32 = 10 | (3 << 8);
 /// A parsed `store.url`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
-    /// The database file: as the URL names it, and where that leads once it is [`Place::resolved`].
+    /// The database file: letter by letter as the URL names it, and where that leads once it is [`Place::resolved`].
     pub(crate) path: PathBuf,
     /// The directory in which the URL names it.
     pub(crate) home: PathBuf,
@@ -55,6 +55,11 @@ pub(crate) struct Place {
 /// What is wrong with the URL.
 pub fn database_file(url: &str) -> Result<PathBuf, StoreError> {
     url.parse::<Place>().map(|place| place.path)
+}
+
+/// Whether a `store.url` has `mode=ro`.
+pub fn is_read_only(url: &str) -> bool {
+    Place::read(url).is_ok_and(|place| place.read_only)
 }
 
 /// The file that a `store.url` names, or what is wrong with the URL, as what is said of it.
@@ -229,6 +234,9 @@ impl Place {
         match code & 0xff {
             5 | 6 => StoreError::Unavailable(text("another program holds it: end that program, or wait")),
             7 => StoreError::Unavailable(text("there is no memory left")),
+            8 if self.read_only => {
+                StoreError::Unavailable(text("store.url has mode=ro: without it the database is writable"))
+            }
             8 => StoreError::Unavailable(text("make the file and its directory writable for this user")),
             10 => StoreError::Unavailable(text(match code {
                 IOERR_SHMSIZE => {
@@ -288,6 +296,7 @@ mod tests {
             ("sqlite:///var/lib/wharf.db", "/var/lib/wharf.db"),
             ("sqlite:wharf.db", "wharf.db"),
             ("sqlite://wharf.db?mode=rwc", "wharf.db"),
+            ("sqlite://my data%20/wharf#1.db", "my data%20/wharf#1.db"),
         ] {
             assert_eq!(url.parse::<Place>().unwrap().path, Path::new(path), "{url}");
         }

@@ -210,11 +210,17 @@ async fn a_read_only_database_reads() {
             Err(error) => error,
             Ok(mut group) => group.add_client("other", &token(1), NOW).await.unwrap_err(),
         };
-        assert!(
-            error.is_transient() && error.to_string().contains("writable"),
-            "{error}"
-        );
+        assert!(error.is_transient() && error.to_string().contains("mode=ro"), "{error}");
     }
+    let server = StoreOptions {
+        exclusive: true,
+        ..options(&db.dir, "?mode=ro")
+    };
+    let error = Store::open(&server).await.unwrap_err();
+    assert!(
+        matches!(&error, StoreError::Url(text) if text.contains("leave it out")),
+        "{error}"
+    );
     let error = store.check_writable().await.unwrap_err();
     assert!(error.is_transient(), "{error}");
     assert_eq!(store.clients().await.unwrap().len(), 1);
