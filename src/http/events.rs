@@ -53,7 +53,7 @@ pub(super) async fn pull(call: Call) -> Answer {
             text.parse::<PullCursor>().map_err(|refusal| refusal.message)
         }),
         phone_number: query.optional("phone_number", |text| {
-            PhoneNumber::parse("phone_number", text).map_err(|refusal| refusal.message)
+            text.parse::<PhoneNumber>().map_err(|refusal| refusal.message)
         }),
         limit: query.limit(MOST).unwrap_or(DEFAULT_LIMIT),
     };
