@@ -1,4 +1,5 @@
-//! The command line. Exit codes: 0 done, 1 it did not work, 2 the command line or the configuration is wrong.
+//! The command line. Exit codes: 0 done, 1 it did not work, 2 the command line or the configuration is wrong; 130 a second signal
+//! came while the gateway was stopping (`serve`).
 
 use std::{
     fmt::Display,
