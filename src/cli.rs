@@ -1,4 +1,5 @@
-//! The command line. Exit codes: 0 done, 1 it did not work, 2 the command line or the configuration is wrong.
+//! The command line. Exit codes: 0 done, 1 it did not work, 2 the command line or the configuration is wrong; 130 a second signal
+//! came while the gateway was stopping (`serve`).
 
 use std::{
     fmt::Display,
@@ -9,6 +10,7 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 use thiserror::Error;
+use wharf_actors::file_size;
 use wharf_domain::ClientId;
 use wharf_store::StoreError;
 
@@ -142,6 +144,9 @@ pub enum CliError {
     /// The async runtime could not start.
     #[error("the async runtime could not start: {0}")]
     Runtime(std::io::Error),
+    /// A limit of file sizes would end the process.
+    #[error("signals cannot be received: {0}")]
+    Signals(std::io::Error),
     /// Standard output is closed or full.
     #[error("standard output cannot be written: {0}")]
     Output(std::io::Error),
@@ -186,10 +191,13 @@ fn run(cli: Cli) -> Result<(), CliError> {
     match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => {
             telemetry::init(&loaded.config.log)?;
-            for doubt in &loaded.doubts {
-                tracing::warn!("{doubt}");
-            }
-            Ok(block_on(serve::run(loaded.config))??)
+            let Loaded { config, doubts, .. } = loaded;
+            Ok(block_on(async {
+                for doubt in &doubts {
+                    tracing::warn!("{doubt}");
+                }
+                serve::run(config).await
+            })??)
         }
         Command::Client(command) => print(&block_on(client(&loaded, command))??),
         Command::Backup { file } => print(&block_on(backup(&loaded, &file))??),
@@ -271,10 +279,14 @@ fn block_on<F: Future>(future: F) -> Result<F::Output, CliError> {
         .enable_all()
         .build()
         .map_err(CliError::Runtime)?;
-    let done = runtime.block_on(future);
+    let done = runtime.block_on(async {
+        // Before anything is written, a line of the log included, which may be a file.
+        file_size::outlive_limit().map_err(CliError::Signals)?;
+        Ok(future.await)
+    });
     // What still runs are look-ups of names and files that nobody waits for any more, some of which cannot be stopped.
     runtime.shutdown_background();
-    Ok(done)
+    done
 }
 
 fn print(text: &str) -> Result<(), CliError> {

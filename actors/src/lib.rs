@@ -20,6 +20,7 @@ pub mod clock;
 mod deletions;
 mod delivery;
 mod directory;
+pub mod file_size;
 mod gateway;
 mod health;
 mod janitor;

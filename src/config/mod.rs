@@ -1,9 +1,10 @@
 //! The configuration: `config.toml` as built in, under a file, under `WHARF_SECTION__KEY` variables.
 //!
 //! `layers` merges, `sections` is the one place where values are judged, `reader` turns one value at a time into its type and
-//! words the refusals, `types` is what comes of it.
+//! words the refusals, `paths` looks whether there can be what a path names, `types` is what comes of it.
 
 mod layers;
+mod paths;
 mod reader;
 mod sections;
 #[cfg(test)]

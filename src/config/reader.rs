@@ -38,6 +38,19 @@ impl Reader {
         })
     }
 
+    /// The same, where `read` says what is wrong with it.
+    pub(super) fn judged<T: Default>(
+        &mut self,
+        key: &'static str,
+        accepted: &str,
+        read: impl FnOnce(&str) -> Result<T, String>,
+    ) -> T {
+        self.judge(key, accepted, |value| {
+            let text = value.as_str().ok_or_else(String::new)?;
+            Ok((read(text)?, quoted(text)))
+        })
+    }
+
     /// A text that `read` accepts and that nobody is shown, also not in a refusal.
     pub(super) fn secret<T: Default>(
         &mut self,
@@ -95,24 +108,36 @@ impl Reader {
         accepted: &str,
         read: impl FnOnce(&Value) -> Option<(T, String)>,
     ) -> T {
+        self.judge(key, accepted, |value| read(value).ok_or_else(String::new))
+    }
+
+    /// The value, or why it is refused, which may be left out where that is plain.
+    fn judge<T: Default>(
+        &mut self,
+        key: &'static str,
+        accepted: &str,
+        read: impl FnOnce(&Value) -> Result<(T, String), String>,
+    ) -> T {
         let origin = self
             .figment
             .find_metadata(key)
             .map_or_else(String::new, |found| found.name.to_string());
-        let refused = match self.figment.find_value(key) {
+        let (refused, why) = match self.figment.find_value(key) {
             Ok(value) => match read(&value) {
-                Some((typed, value)) => {
+                Ok((typed, value)) => {
                     self.settings.push(Setting { key, value, origin });
                     return typed;
                 }
-                None if self.hidden => hidden(false),
-                None => shown(&value),
+                Err(why) if self.hidden => (hidden(false), why),
+                Err(why) => (shown(&value), why),
             },
             // Only a table can hide a key that the base layer has.
-            Err(_) => "nothing".to_owned(),
+            Err(_) => ("nothing".to_owned(), String::new()),
         };
-        self.errors
-            .push(format!("{origin}: {key} = {refused} is not accepted; give {accepted}"));
+        let why = if why.is_empty() { why } else { format!(": {why}") };
+        self.errors.push(format!(
+            "{origin}: {key} = {refused} is not accepted{why}; give {accepted}"
+        ));
         T::default()
     }
 }

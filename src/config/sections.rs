@@ -1,6 +1,11 @@
 //! What each key may be, in the order of config.toml.
 
-use std::{collections::HashMap, net::Ipv4Addr, path::PathBuf, time::Duration};
+use std::{
+    collections::HashMap,
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use wharf_actors::{Limits, MediaSettings, SecretsKey, Settings};
 use wharf_domain::{
@@ -13,6 +18,7 @@ use wharf_domain::{
 };
 
 use super::{
+    paths,
     reader::Reader,
     types::{Config, Http, Log, LogFormat, Store, Whatsapp},
 };
@@ -57,7 +63,26 @@ pub(super) fn doubts(config: &Config) -> Vec<String> {
             listen.port(),
         )
     });
-    too_long.into_iter().chain(unreached).collect()
+    [too_long, unreached, misread(&config.store.url)]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+/// What is otherwise in the URLs of others.
+fn misread(url: &str) -> Option<String> {
+    let is_encoded = |part: &[u8]| part[0] == b'%' && part[1..].iter().all(u8::is_ascii_hexdigit);
+    if wharf_store::is_read_only(url) {
+        Some(format!(
+            "store.url = {url:?} has mode=ro, which is for commands that only read: `wharf serve` does not start with it"
+        ))
+    } else if url.as_bytes().windows(3).any(is_encoded) {
+        Some(format!(
+            "store.url = {url:?}: the path is taken as it is written, with its %; a space is written as a space"
+        ))
+    } else {
+        None
+    }
 }
 
 /// Reads a text that may be empty, which stands for nothing.
@@ -96,10 +121,13 @@ fn store(reader: &mut Reader) -> (Store, Option<SecretsKey>) {
     let file = "\"sqlite://PATH\" of a file, such as \"sqlite://data/wharf.db\"";
     let key = "32 bytes in base64, such as `openssl rand -base64 32` prints, or \"\" for the file beside the database";
     let store = Store {
-        url: reader.text("store.url", file, |text| {
+        url: reader.judged("store.url", file, |text| {
+            if !text.starts_with("sqlite://") {
+                return Err("it does not begin with sqlite://".to_owned());
+            }
             // The store knows what a URL may be, and would say so only when it is opened.
-            let good = text.starts_with("sqlite://") && wharf_store::database_file(text).is_ok();
-            good.then(|| text.to_owned())
+            let file = wharf_store::read_url(text).map_err(|why| format!("it {why}"))?;
+            paths::check_file(&file).map(|()| text.to_owned())
         }),
         readers: reader.number("store.readers", 0, 64),
     };
@@ -210,10 +238,13 @@ fn read_weights(text: &str) -> Option<HashMap<ClientId, u32>> {
 fn media(reader: &mut Reader) -> MediaSettings {
     MediaSettings {
         download: reader.flag("media.download"),
-        directory: reader.text(
+        directory: reader.judged(
             "media.directory",
-            "a directory, or \"\"",
-            unless_empty(|text| Some(PathBuf::from(text))),
+            "a directory, which is made if it is not there, or \"\"",
+            |text| match text {
+                "" => Ok(None),
+                _ => paths::check_directory(Path::new(text)).map(|()| Some(PathBuf::from(text))),
+            },
         ),
         // A link that never expired would be one that nobody can take back.
         keep: Duration::from_hours(24 * reader.number("media.retention_days", 1, 3650)),

@@ -87,6 +87,23 @@ fn links_to_media_that_only_this_machine_reaches_are_doubted() {
 }
 
 #[test]
+fn a_database_that_is_hardly_meant_so_is_doubted() {
+    for (url, doubt) in [
+        ("sqlite://data/wharf.db", ""),
+        ("sqlite://my data/100% wharf.db?busy_timeout_ms=1", ""),
+        ("sqlite://my%20data/wharf.db", "taken as it is written"),
+        ("sqlite://data/wharf.db?mode=ro", "`wharf serve` does not start with it"),
+    ] {
+        let doubts = load(None, &[("WHARF_STORE__URL", url)]).unwrap().doubts;
+        let expected = usize::from(!doubt.is_empty());
+        assert!(
+            doubts.len() == expected && doubts.iter().all(|told| told.contains(doubt)),
+            "{url}: {doubts:?}"
+        );
+    }
+}
+
+#[test]
 fn config_toml_and_the_types_have_the_same_keys() {
     let text = include_str!("../../config.toml");
     let (mut section, mut in_file) = ("", Vec::new());
@@ -208,7 +225,19 @@ fn every_error_names_the_key_the_value_and_what_would_be_accepted() {
         ),
         (
             "[store]\nurl = \"sqlite://wharf.db?immutable=1\"",
-            &["store.url", "immutable=1", "sqlite://PATH"],
+            &["store.url", "unknown parameter \"immutable=1\"", "sqlite://PATH"],
+        ),
+        (
+            "[store]\nurl = \"sqlite:///proc/wharf.db\"",
+            &["store.url", "nothing is kept in /proc", "sqlite://PATH"],
+        ),
+        (
+            "[store]\nurl = \"sqlite:///tmp\"",
+            &["store.url", "/tmp is a directory", "sqlite://PATH"],
+        ),
+        (
+            "[media]\ndirectory = \"/etc/passwd\"",
+            &["media.directory", "/etc/passwd is no directory", "which is made"],
         ),
         ("[store]\nreaders = 65", &["store.readers = 65 ", "0 to 64"]),
         (

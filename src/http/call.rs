@@ -69,9 +69,10 @@ impl Call {
     }
 
     /// The phone number in the path, written as freely as in a body. Text that cannot be a number is 400 and not 404:
-    /// the client most likely forgot a digit or the country code, and "there is no such connection" would hide that.
+    /// the client most likely forgot a digit or the country code, and "there is no such connection" would hide that. A 0 at its
+    /// beginning is no such thing: there may be a connection from before that was refused, which has to be deleted.
     pub(super) fn phone(&self) -> Result<PhoneNumber, InvalidField> {
-        PhoneNumber::parse("phone_number", &self.param)
+        self.param.parse()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Events: seen, pulled, retried.
 
 use warp::http::StatusCode;
-use wharf_domain::{EventId, EventKind, EventStatus, PhoneNumber, Timestamp};
+use wharf_domain::{EventId, EventKind, EventStatus, PhoneNumber, Recipient, Timestamp};
 use wharf_store::{ChatFilter, Cursor, EventFilter, FailedFilter, PullCursor, PullQuery};
 
 use super::{
@@ -21,6 +21,9 @@ const DEFAULT_LIMIT: u32 = 50;
 const DEFAULT_RETRIED: u32 = 1000;
 /// The longest `chat` or `message_id`; WhatsApp's have a few dozen bytes.
 const NAME_MAX_BYTES: usize = 256;
+
+/// What ends the JIDs of chats that nothing can be sent to, but that events may be of.
+const OTHER_CHATS: [&str; 5] = ["@broadcast", "@newsletter", "@bot", "@interop", "@msgr"];
 
 /// `GET /api/webhooks/:webhook_id/events`
 pub(super) async fn of_webhook(call: Call) -> Answer {
@@ -50,7 +53,7 @@ pub(super) async fn pull(call: Call) -> Answer {
             text.parse::<PullCursor>().map_err(|refusal| refusal.message)
         }),
         phone_number: query.optional("phone_number", |text| {
-            PhoneNumber::parse("phone_number", text).map_err(|refusal| refusal.message)
+            text.parse::<PhoneNumber>().map_err(|refusal| refusal.message)
         }),
         limit: query.limit(MOST).unwrap_or(DEFAULT_LIMIT),
     };
@@ -122,14 +125,22 @@ fn read_status(text: &str) -> Result<EventStatus, String> {
     EventStatus::from_word(text).ok_or_else(|| format!("must be one of {}", EventStatus::words()))
 }
 
-/// A JID has an `@`, a number has none.
+/// A JID has an `@`, a number has none. As where a message goes to, `@c.us` is `@s.whatsapp.net`, which is how chats are kept.
 fn read_chat(text: &str) -> Result<ChatFilter, String> {
-    if text.contains('@') {
+    let wanted =
+        || "must be a phone number of 8 to 15 digits, or a JID such as 5511999999999@s.whatsapp.net".to_owned();
+    if !text.contains('@') {
+        return text.parse().map(ChatFilter::Number).map_err(|_| wanted());
+    }
+    let is_other = |ending: &&str| {
+        text.strip_suffix(*ending)
+            .is_some_and(|id| !id.is_empty() && !id.contains('@'))
+    };
+    if OTHER_CHATS.iter().any(is_other) {
         return read_name(text).map(ChatFilter::Jid);
     }
-    PhoneNumber::parse("chat", text)
-        .map(ChatFilter::Number)
-        .map_err(|_| "must be a phone number of 8 to 15 digits, or a JID such as 5511999999999@s.whatsapp.net".into())
+    let chat = text.parse::<Recipient>().map_err(|_| wanted())?;
+    Ok(ChatFilter::Jid(chat.jid()))
 }
 
 fn read_name(text: &str) -> Result<String, String> {

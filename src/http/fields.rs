@@ -273,7 +273,7 @@ pub(super) fn boolean(name: &'static str, value: Value) -> Result<bool, InvalidF
         .ok_or_else(|| InvalidField::new(name, "must be true or false"))
 }
 
-/// A phone number, as a string.
+/// A phone number that is to be reached, as a string.
 pub(super) fn phone(name: &'static str, value: Value) -> Result<PhoneNumber, InvalidField> {
     PhoneNumber::parse(name, &string(name, value)?)
 }

@@ -22,7 +22,7 @@ impl Asked {
         let mut query = Query::parse(query);
         let limit = query.limit(MOST);
         let after = query.optional("cursor", |text| {
-            let number = PhoneNumber::parse("cursor", text);
+            let number = text.parse::<PhoneNumber>();
             number.map_err(|_| "is not one that this API gave out; take next_cursor as it is".to_owned())
         });
         query.finish()?;

@@ -30,6 +30,12 @@ fn a_wrong_configuration_ends_with_2_and_is_named() {
     for (variable, key) in [
         (("WHARF_HTTP__LISTEN", "x"), "http.listen = \"x\""),
         (("WHARF_HTTP__PORT", "1"), "http.port is not a key"),
+        (
+            ("WHARF_STORE__URL", "sqlite:///proc/wharf.db"),
+            "nothing is kept in /proc",
+        ),
+        (("WHARF_STORE__URL", "sqlite:///tmp"), "/tmp is a directory"),
+        (("WHARF_MEDIA__DIRECTORY", "/etc/passwd"), "/etc/passwd is no directory"),
     ] {
         for arguments in [
             ["config", "check"].as_slice(),
@@ -44,6 +50,27 @@ fn a_wrong_configuration_ends_with_2_and_is_named() {
     }
     let (code, out, told) = run_in(directory.path(), &["config", "check"], &[]);
     assert_eq!((code, out.as_str()), (Some(0), "ok\n"), "{told}");
+    assert_eq!(
+        std::fs::read_dir(directory.path()).unwrap().count(),
+        0,
+        "nothing was made"
+    );
+}
+
+/// The check asks only: commands that read may have such a URL.
+#[test]
+fn a_server_does_not_start_with_a_database_that_it_may_only_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let read_only = [
+        ("WHARF_STORE__URL", "sqlite://wharf.db?mode=ro"),
+        ("WHARF_HTTP__LISTEN", "127.0.0.1:0"),
+    ];
+    let (code, out, told) = run_in(directory.path(), &["serve"], &read_only);
+    assert_eq!((code, out.as_str()), (Some(2), ""), "{told}");
+    assert!(told.contains("mode=ro") && told.contains("leave it out"), "{told}");
+    let (code, out, told) = run_in(directory.path(), &["config", "check"], &read_only);
+    assert_eq!((code, out.as_str()), (Some(0), "ok\n"), "{told}");
+    assert!(told.contains("does not start with it"), "{told}");
 }
 
 /// A command in another directory would look into a database of its own, and say that there are no clients.
@@ -104,6 +131,27 @@ fn the_server_has_as_many_files_open_as_it_is_let() {
     let (soft, hard, log) = start("-n 128");
     assert_eq!((soft.as_str(), hard.as_str()), ("128", "128"));
     assert!(log.contains("http.max_connections is 64"), "{log}");
+}
+
+/// The system would end it by a signal, without a word.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_limit_of_file_sizes_is_met_as_a_full_disk_is() {
+    let directory = tempfile::tempdir().unwrap();
+    for arguments in [["client", "add", "a"].as_slice(), &["serve"]] {
+        // 4 KiB, or 8 in some shells.
+        let output = Command::new("sh")
+            .args(["-c", "ulimit -f 8 && exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_wharf")])
+            .args(arguments)
+            .current_dir(directory.path())
+            .env_remove("WHARF_STORE__URL")
+            .env("WHARF_HTTP__LISTEN", "127.0.0.1:0")
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {told}");
+        assert!(told.contains("ulimit -f"), "{arguments:?}: {told}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

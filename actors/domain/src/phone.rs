@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::{InvalidField, words::read_from_text};
 
 /// 8 to 15 digits (E.164 without the plus; CONTRACT.md section 2). Cheap to clone.
+///
+/// What a client names to be reached is read by [`PhoneNumber::parse`]. `str::parse` takes a 0 at the beginning, too: it reads what is
+/// kept, what WhatsApp says, and the names of what there is, which may be older than that rule.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct PhoneNumber(Arc<str>);
@@ -20,8 +23,25 @@ impl PhoneNumber {
     /// Reads a number as a person writes it: a leading `+`, spaces, dashes and brackets are dropped.
     ///
     /// # Errors
-    /// `InvalidField` naming `field` when what is left is not 8 to 15 digits.
+    /// `InvalidField` naming `field` when what is left is not 8 to 15 digits, or begins with 0.
     pub fn parse(field: &'static str, text: &str) -> Result<Self, InvalidField> {
+        let number = Self::read(field, text)?;
+        number.check_international(field)?;
+        Ok(number)
+    }
+
+    /// No country's code begins with 0: a number that does is written as in its own country (`0`), or as it is dialled (`00`).
+    pub(crate) fn check_international(&self, field: &'static str) -> Result<(), InvalidField> {
+        match self.0.starts_with('0') {
+            false => Ok(()),
+            true => Err(InvalidField::new(
+                field,
+                "must be written with the country code and without 0 at its beginning, such as 5511999999999",
+            )),
+        }
+    }
+
+    pub(crate) fn read(field: &'static str, text: &str) -> Result<Self, InvalidField> {
         let refuse = || {
             InvalidField::new(
                 field,
@@ -93,7 +113,7 @@ fn is_old_mobile(number: &str) -> bool {
     number.starts_with(['6', '7', '8', '9'])
 }
 
-read_from_text!(PhoneNumber as "phone_number");
+read_from_text!(PhoneNumber as "phone_number", by read);
 
 impl fmt::Display for PhoneNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -137,6 +157,19 @@ mod tests {
         ] {
             assert!(text.parse::<PhoneNumber>().is_err(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_number_to_be_reached_has_its_country_code() {
+        for text in ["011 99999-9999", "+0 11 99999-9999", "00 55 11 99999-9999", "00000000"] {
+            let refusal = PhoneNumber::parse("to", text).unwrap_err();
+            assert!(
+                refusal.field == "to" && refusal.message.contains("country code"),
+                "{text}: {refusal}"
+            );
+            assert!(text.parse::<PhoneNumber>().is_ok(), "what is kept is read: {text}");
+        }
+        PhoneNumber::parse("to", "+55 011 99999-9999").unwrap();
     }
 
     #[test]

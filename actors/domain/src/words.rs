@@ -118,15 +118,18 @@ macro_rules! word_set {
 
 pub(crate) use word_set;
 
-/// Has a type that `parse(field, text)` reads be read wherever a text is, JSON too, in the name of `$field`; and be written as it is
-/// shown.
+/// Has a type that `parse(field, text)` reads, or another function, be read wherever a text is, JSON too, in the name of `$field`; and
+/// be written as it is shown.
 macro_rules! read_from_text {
     ($name:ident as $field:literal) => {
+        $crate::words::read_from_text!($name as $field, by parse);
+    };
+    ($name:ident as $field:literal, by $read:ident) => {
         impl ::std::str::FromStr for $name {
             type Err = $crate::InvalidField;
 
             fn from_str(text: &str) -> Result<Self, Self::Err> {
-                Self::parse($field, text)
+                Self::$read($field, text)
             }
         }
 

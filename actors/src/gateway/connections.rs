@@ -20,6 +20,9 @@ const ANNOUNCED_POLL: Duration = Duration::from_millis(20);
 /// the default time of a request.
 const PAIRING_WITHIN: Duration = Duration::from_secs(10);
 const PAIR_CODE_DEADLINE: Duration = Duration::from_secs(15);
+/// How long is waited until what the owner wants is kept: a write takes milliseconds, and is given up before. Below the default
+/// time of a request.
+const KEPT_WITHIN: Duration = Duration::from_secs(20);
 /// How long a deletion is waited for: below the default time of a request.
 const DELETED_WITHIN: Duration = Duration::from_secs(20);
 
@@ -267,7 +270,7 @@ impl Gateway {
     /// Starts a connection again after a disconnect, a logout or a failure.
     ///
     /// # Errors
-    /// `NotFound`.
+    /// `NotFound`; `Unavailable`, and nothing is done, when the store does not take it.
     pub async fn connect(&self, client: ClientId, number: &PhoneNumber) -> Result<Connection, GatewayError> {
         self.tell(client, number, SessionEvent::Connect).await
     }
@@ -275,11 +278,12 @@ impl Gateway {
     /// Closes a connection's link; the pairing stays.
     ///
     /// # Errors
-    /// `NotFound`.
+    /// As [`Gateway::connect`].
     pub async fn disconnect(&self, client: ClientId, number: &PhoneNumber) -> Result<Connection, GatewayError> {
         self.tell(client, number, SessionEvent::Disconnect).await
     }
 
+    /// Has the session do what its owner wants, once it is kept: a crash must not undo what was answered.
     async fn tell(
         &self,
         client: ClientId,
@@ -288,9 +292,11 @@ impl Gateway {
     ) -> Result<Connection, GatewayError> {
         let connection = self.connection(client, number).await?;
         let session = self.session(&connection).await?;
-        session
-            .cast(session::Message::Happened(event))
-            .map_err(|_| restarting())?;
+        let want = |reply| session::Message::Want(session::Wish { event, reply });
+        match session.call(want, Some(KEPT_WITHIN)).await {
+            Ok(CallResult::Success(kept)) => kept?,
+            _ => return Err(restarting()),
+        }
         self.connection(client, number).await
     }
 

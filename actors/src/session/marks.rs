@@ -43,9 +43,9 @@ impl Mark {
         if is_none_or_old || message.is_undecryptable() || message.kind.concerns_another() {
             return None;
         }
-        let chat = Recipient::parse("chat", &message.chat).ok()?;
+        let chat: Recipient = message.chat.parse().ok()?;
         let from = match chat.is_group() {
-            true => Some(Recipient::parse_person("from", &message.sender).ok()?),
+            true => Some(message.sender.parse().ok()?),
             false => None,
         };
         Some(Self {

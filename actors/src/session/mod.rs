@@ -13,7 +13,7 @@ pub(crate) mod outbox;
 mod saving;
 pub(crate) mod told;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use futures::{
     FutureExt as _,
@@ -28,14 +28,14 @@ use wharf_domain::{
 };
 use wharf_whatsapp::{Link, PairCode, PairCodeError, SendError};
 
-use self::told::Told;
+pub(crate) use self::saving::Wish;
+use self::{saving::Saving, told::Told};
 #[cfg(test)]
 use crate::supervision::Crash;
 use crate::{
     clock,
     directory::LinkSlot,
     pacer::Turn,
-    persistence::WriteError,
     shared::Shared,
     supervision::{DONE, GONE},
     task::OwnedTask,
@@ -60,10 +60,10 @@ pub(crate) enum Message {
     Happened(SessionEvent),
     /// A link is open.
     Opened { generation: u64, link: Arc<dyn Link> },
-    /// The state was written, or not; `false` in `exists` when there is no row for it any more.
-    Saved(Result<bool, WriteError>),
-    /// Write the state again.
-    SaveAgain,
+    /// Do what the owner wants, once it is kept.
+    Want(Wish),
+    /// Something became of a write of the state.
+    Saving(Saving),
     /// Send a message.
     Send(Box<outbox::Request>, outbox::Reply),
     /// Whether such a message would be taken now.
@@ -102,6 +102,8 @@ pub(crate) struct State {
     saving: bool,
     unsaved: bool,
     save_timer: OwnedTask,
+    /// What the owner wants and is not kept yet.
+    wishes: VecDeque<Wish>,
     told: Told,
     /// The question for a code to type into the phone, while it is under way.
     pairing: Option<Pairing>,
@@ -135,6 +137,7 @@ impl Actor for SessionActor {
             saving: false,
             unsaved: false,
             save_timer: OwnedTask::default(),
+            wishes: VecDeque::new(),
             told: Told::new(wanted),
             pairing: None,
             deleting: Vec::new(),
@@ -162,8 +165,8 @@ impl Actor for SessionActor {
                 state.link = Some((generation, link));
                 outbox::pump(&myself, state);
             }
-            Message::Saved(result) => saving::on_saved(&myself, state, result),
-            Message::SaveAgain => saving::save(&myself, state),
+            Message::Want(wish) => saving::on_wish(&myself, state, wish),
+            Message::Saving(saving) => saving::on_saving(&myself, state, saving),
             Message::Send(request, reply) => outbox::on_send(&myself, state, *request, reply),
             Message::CheckSend { queue, reply } => {
                 let _caller_gone = reply.send(outbox::check(state, queue));

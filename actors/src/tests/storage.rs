@@ -9,13 +9,13 @@ use std::{
 };
 
 use futures::future::join_all;
-use wharf_domain::{ConnectionKey, EventId, EventStatus, Webhook};
+use wharf_domain::{ConnectionKey, ConnectionStatus, EventId, EventStatus, Webhook};
 use wharf_store::{NewEvent, StoreError};
 use wharf_support::{Reply, wait_until};
 use wharf_whatsapp::ScriptedHandle;
 
 use super::world::{WITHIN, World, message, number, open_store, open_store_with};
-use crate::{clock, persistence::Write};
+use crate::{GatewayError, clock, persistence::Write};
 
 /// Offers messages one by one until the gateway refuses one; those that it took, and the one that it refused.
 async fn deliver_until_refused(link: &ScriptedHandle, from: usize) -> (usize, String) {
@@ -209,6 +209,49 @@ async fn a_database_that_another_process_holds_for_long_is_said_and_nothing_is_s
     link.deliver(vec![message("5511000000002", "M2", "2")]).await.unwrap();
     world.wait_for_events(&webhook, EventStatus::Delivered, 2).await;
     assert_posted_once(&world, 2);
+    world.gateway.stop().await;
+}
+
+/// What was answered with 503 is not done halfway, and what was answered with 202 no crash undoes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_owner_wants_is_kept_before_it_is_done_and_refused_where_it_cannot_be() {
+    let world = World::start_on("?busy_timeout_ms=200").await;
+    let (client, link) = world.client_with_number().await;
+    let key = ConnectionKey::new(client, number(1));
+    let status = async || {
+        let shown = world.gateway.connection(client, &number(1)).await.unwrap();
+        shown.session.status
+    };
+    let kept = async || {
+        let row = world.store.connection(&key).await.unwrap().unwrap().session;
+        (row.wanted, row.status)
+    };
+    let ready = async || world.gateway.ready().await.is_ok();
+    let mut writer = world.store.writer().await.unwrap();
+
+    let held = writer.begin().await.unwrap();
+    let refused = world.gateway.disconnect(client, &number(1)).await.unwrap_err();
+    assert!(
+        matches!(&refused, GatewayError::Unavailable(text) if text.contains("another program")),
+        "{refused}"
+    );
+    assert!(!link.is_closed() && status().await == ConnectionStatus::Connected);
+    drop(held);
+    wait_until("it is ready again", WITHIN, ready).await;
+    world.gateway.disconnect(client, &number(1)).await.unwrap();
+    assert_eq!(kept().await, (false, ConnectionStatus::Disconnected));
+    wait_until("its link is closed", WITHIN, || async { link.is_closed() }).await;
+
+    let held = writer.begin().await.unwrap();
+    let refused = world.gateway.connect(client, &number(1)).await;
+    assert!(matches!(refused, Err(GatewayError::Unavailable(_))), "{refused:?}");
+    assert_eq!(status().await, ConnectionStatus::Disconnected);
+    assert_eq!(world.links.open_links().len(), 0);
+    drop(held);
+    wait_until("it is ready again", WITHIN, ready).await;
+    world.gateway.connect(client, &number(1)).await.unwrap();
+    assert!(kept().await.0);
+    world.links.wait_for_link(&key).await;
     world.gateway.stop().await;
 }
 

@@ -20,7 +20,7 @@ use crate::{StoreError, place::Place, private};
 /// # Errors
 /// `Url`; `Unavailable` says what cannot be read or written, and leaves no file behind.
 pub async fn back_up(url: &str, file: &Path) -> Result<u64, StoreError> {
-    let place: Place = url.parse()?;
+    let place = url.parse::<Place>()?.resolved();
     let failed = |what: &str, error: &dyn std::fmt::Display| {
         StoreError::Unavailable(place.named(format!("{what} {}: {error}", file.display())))
     };

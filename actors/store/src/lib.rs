@@ -60,7 +60,7 @@ pub use keys::{KeyChange, KeyKind, KeyRange, KeysChanged, StoredKey};
 pub use media::{DueMedia, ExpiredMedia, MediaMessage, MediaOutcome, MediaRow, MediaState};
 pub use open::refuse_foreign_log;
 pub use outgoing::{NewOutgoing, Note, OutgoingFile, OutgoingFilter, OutgoingPage, QueuedMessage};
-pub use place::database_file;
+pub use place::{database_file, is_read_only, read_url};
 pub use polls::POLL_LIFETIME;
 #[doc(hidden)]
 pub use sql::statements;

@@ -29,13 +29,21 @@ const ROLLBACK_JOURNAL: [u8; 2] = [1, 1];
 
 impl Store {
     /// Opens the database that `options` name: makes it if there is none, brings its schema up to date, and takes the
-    /// lock if `options.exclusive`. Nothing is written to a file that is not ours or is newer than this program.
+    /// lock if `options.exclusive`, which `mode=ro` does not go with. Nothing is written to a file that is not ours or is newer than
+    /// this program.
     ///
     /// # Errors
     /// `Url`, `Locked`, `NewerSchema`, `Corrupt` (damaged, or not ours) or `Unavailable`.
     pub async fn open(options: &StoreOptions) -> Result<Store, StoreError> {
-        let place = Arc::new(options.url.parse::<Place>()?);
-        let (lock, opening) = claim_files(Arc::clone(&place), options.exclusive).await?;
+        let place: Place = options.url.parse()?;
+        if options.exclusive && place.read_only {
+            let url = &options.url;
+            return Err(StoreError::Url(format!(
+                "store.url {url:?} has mode=ro, which is for commands that only read: a server writes; leave it out"
+            )));
+        }
+        let (place, lock, opening) = claim_files(place, options.exclusive).await?;
+        let place = Arc::new(place);
         prepare(&place, options.exclusive).await?;
         drop(opening);
         let pool = SqlitePoolOptions::new()
@@ -70,17 +78,18 @@ fn readers(asked: u32) -> u32 {
 /// # Errors
 /// `Url` or `Corrupt`.
 pub fn refuse_foreign_log(url: &str) -> Result<(), StoreError> {
-    refuse_log_of_another(&url.parse()?)
+    refuse_log_of_another(&url.parse::<Place>()?.resolved())
 }
 
 /// Makes directory and file, and takes the locks: the one that a server holds for its life, and the one that makes
-/// openings take turns. File I/O, so not on the async threads.
-async fn claim_files(place: Arc<Place>, exclusive: bool) -> Result<(Option<File>, Option<File>), StoreError> {
+/// openings take turns. Answers where the file itself is. File I/O, so not on the async threads.
+async fn claim_files(place: Place, exclusive: bool) -> Result<(Place, Option<File>, Option<File>), StoreError> {
     let claim = move || {
         if !place.read_only {
             private::make_directory(place.directory())
                 .map_err(|error| io_error(&place, "make its directory", &error))?;
         }
+        let place = place.resolved();
         // In its turn: a command that makes the database holds the lock for a moment, too.
         let opening = turn_lock(&place);
         let lock = exclusive.then(|| hold_lock(&place)).transpose()?;
@@ -90,7 +99,7 @@ async fn claim_files(place: Arc<Place>, exclusive: bool) -> Result<(Option<File>
         if !place.read_only {
             make_file(&place)?;
         }
-        Ok((lock, opening))
+        Ok((place, lock, opening))
     };
     match tokio::task::spawn_blocking(claim).await {
         Ok(claimed) => claimed,

@@ -1,6 +1,7 @@
 //! Where the database is, and how each kind of connection to it is opened.
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     str::FromStr,
     time::Duration,
@@ -28,11 +29,19 @@ const CHECKPOINT_PAGES: u32 = 16_000;
 /// What remains of the write-ahead log's file after a checkpoint, in bytes.
 const JOURNAL_SIZE_LIMIT: u32 = 64 * 1024 * 1024;
 
+/// `SQLITE_IOERR_SHMSIZE`: the index of the write-ahead log cannot grow. It is what a start meets first on a full disk.
+const IOERR_SHMSIZE: i32 = 10 | (19 << 8);
+/// `SQLITE_IOERR_WRITE`: a write failed, for any reason but that the disk is full, which is `SQLITE_FULL`. A quota and a limit
+/// are such reasons, and which one it was SQLite does not say.
+const IOERR_WRITE: i32 = 10 | (3 << 8);
+
 /// A parsed `store.url`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
-    /// The database file.
+    /// The database file: letter by letter as the URL names it, and where that leads once it is [`Place::resolved`].
     pub(crate) path: PathBuf,
+    /// The directory in which the URL names it.
+    pub(crate) home: PathBuf,
     /// `mode=ro`.
     pub(crate) read_only: bool,
     max_page_count: Option<u32>,
@@ -48,24 +57,44 @@ pub fn database_file(url: &str) -> Result<PathBuf, StoreError> {
     url.parse::<Place>().map(|place| place.path)
 }
 
+/// Whether a `store.url` has `mode=ro`.
+pub fn is_read_only(url: &str) -> bool {
+    Place::read(url).is_ok_and(|place| place.read_only)
+}
+
+/// The file that a `store.url` names, or what is wrong with the URL, as what is said of it.
+///
+/// # Errors
+/// Such as "names no file".
+pub fn read_url(url: &str) -> Result<PathBuf, String> {
+    Place::read(url).map(|place| place.path)
+}
+
 impl FromStr for Place {
     type Err = StoreError;
 
     fn from_str(url: &str) -> Result<Self, StoreError> {
-        let refuse = |why: String| StoreError::Url(format!("store.url {url:?} {why}; accepted is sqlite://PATH"));
+        Self::read(url).map_err(|why| StoreError::Url(format!("store.url {url:?} {why}; accepted is sqlite://PATH")))
+    }
+}
+
+impl Place {
+    fn read(url: &str) -> Result<Self, String> {
         let rest = url
             .strip_prefix("sqlite://")
             .or_else(|| url.strip_prefix("sqlite:"))
-            .ok_or_else(|| refuse("does not begin with sqlite://".to_owned()))?;
+            .ok_or("does not begin with sqlite://")?;
         let (path, parameters) = rest.split_once('?').unwrap_or((rest, ""));
         if path.is_empty() || path.ends_with('/') {
-            return Err(refuse("names no file".to_owned()));
+            return Err("names no file".to_owned());
         }
         if path == ":memory:" {
-            return Err(refuse("is a database in memory, which keeps nothing".to_owned()));
+            return Err("is a database in memory, which keeps nothing".to_owned());
         }
+        let path = PathBuf::from(path);
         let mut place = Self {
-            path: PathBuf::from(path),
+            home: directory_of(&path).to_owned(),
+            path,
             read_only: false,
             max_page_count: None,
             busy_timeout: None,
@@ -73,9 +102,8 @@ impl FromStr for Place {
         for parameter in parameters.split('&').filter(|parameter| !parameter.is_empty()) {
             let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
             let number = || {
-                value
-                    .parse::<u32>()
-                    .map_err(|_| refuse(format!("has {name}={value}, which is no number")))
+                let number = value.parse::<u32>();
+                number.map_err(|_| format!("has {name}={value}, which is no number"))
             };
             match (name, value) {
                 ("mode", "ro") => place.read_only = true,
@@ -84,19 +112,17 @@ impl FromStr for Place {
                 ("busy_timeout_ms", _) => {
                     // SQLite counts in 31 bits.
                     let most = i32::MAX.unsigned_abs();
-                    let wanted = || refuse(format!("has {name}={value}; {most} is the most"));
+                    let wanted = || format!("has {name}={value}; {most} is the most");
                     let number = number()?;
                     let number = (number <= most).then_some(number).ok_or_else(wanted)?;
                     place.busy_timeout = Some(Duration::from_millis(number.into()));
                 }
-                _ => return Err(refuse(format!("has the unknown parameter {parameter:?}"))),
+                _ => return Err(format!("has the unknown parameter {parameter:?}")),
             }
         }
         Ok(place)
     }
-}
 
-impl Place {
     /// The file beside the database whose name ends with `suffix`.
     pub(crate) fn beside(&self, suffix: &str) -> PathBuf {
         let mut name = self.path.clone().into_os_string();
@@ -106,10 +132,18 @@ impl Place {
 
     /// The directory of the database.
     pub(crate) fn directory(&self) -> &Path {
-        match self.path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        }
+        directory_of(&self.path)
+    }
+
+    /// With links followed, those of the directory where the file is not there yet. One database may have several names, and
+    /// only what lies beside the file itself, as SQLite's log does, is the same for all of them. A link that leads elsewhere
+    /// later changes nothing for who has the file open.
+    pub(crate) fn resolved(mut self) -> Self {
+        let in_its_directory = || Some(fs::canonicalize(self.directory()).ok()?.join(self.path.file_name()?));
+        let file = fs::canonicalize(&self.path).ok().or_else(in_its_directory);
+        // What cannot be followed cannot be opened either, and opening it says why.
+        self.path = file.unwrap_or(self.path);
+        self
     }
 
     /// One connection of its own, outside the pool of readers.
@@ -200,8 +234,19 @@ impl Place {
         match code & 0xff {
             5 | 6 => StoreError::Unavailable(text("another program holds it: end that program, or wait")),
             7 => StoreError::Unavailable(text("there is no memory left")),
+            8 if self.read_only => {
+                StoreError::Unavailable(text("store.url has mode=ro: without it the database is writable"))
+            }
             8 => StoreError::Unavailable(text("make the file and its directory writable for this user")),
-            10 => StoreError::Unavailable(text("look after the disk")),
+            10 => StoreError::Unavailable(text(match code {
+                IOERR_SHMSIZE => {
+                    "the disk is full, or a quota or limit (ulimit -f) is met: free some space or raise it"
+                }
+                IOERR_WRITE => {
+                    "a quota or limit (ulimit -f) is met, or the disk fails: free some space, raise it, or look after the disk"
+                }
+                _ => "look after the disk",
+            })),
             13 => StoreError::Unavailable(text("free some space; writing then goes on by itself")),
             14 => StoreError::Unavailable(text(
                 "see that the file exists and that this user may write to its directory",
@@ -219,6 +264,14 @@ impl Place {
                 StoreError::Corrupt(self.named(format!("{other}; restore a backup, or ask who changed the schema")))
             }
         }
+    }
+}
+
+/// Where a file lies.
+fn directory_of(file: &Path) -> &Path {
+    match file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
     }
 }
 
@@ -243,6 +296,7 @@ mod tests {
             ("sqlite:///var/lib/wharf.db", "/var/lib/wharf.db"),
             ("sqlite:wharf.db", "wharf.db"),
             ("sqlite://wharf.db?mode=rwc", "wharf.db"),
+            ("sqlite://my data%20/wharf#1.db", "my data%20/wharf#1.db"),
         ] {
             assert_eq!(url.parse::<Place>().unwrap().path, Path::new(path), "{url}");
         }

@@ -61,9 +61,10 @@ impl Store {
         self.inner.place.error(error)
     }
 
-    /// The directory of the database: what belongs to it is kept there too.
+    /// The directory in which the URL names the database: what belongs to it is kept there too, also where its file is a link to
+    /// another disk.
     pub fn directory(&self) -> &Path {
-        self.inner.place.directory()
+        &self.inner.place.home
     }
 
     pub(crate) fn all<T>(

@@ -161,7 +161,7 @@ impl Desk for FakeDesk {
         self.note(settings);
         match phone.as_str() {
             NUMBER => Err(GatewayError::Conflict("there is a connection for this number".into())),
-            "00000000" => Err(GatewayError::Unavailable("the disk is full".into())),
+            "10000000" => Err(GatewayError::Unavailable("the disk is full".into())),
             _ => Ok(connection(phone)),
         }
     }

@@ -245,9 +245,54 @@ async fn the_desks_errors_have_their_status() {
         post(&facade, connections, json!({"phone_number": NUMBER})).await.status,
         409
     );
-    let full = post(&facade, connections, json!({"phone_number": "00000000"})).await;
+    let full = post(&facade, connections, json!({"phone_number": "10000000"})).await;
     assert_eq!((full.status, full.header("retry-after")), (503, Some("1")));
     assert_eq!(full.json()["detail"], "the disk is full");
+}
+
+/// One that there is already keeps its name, so that it can be looked at and deleted.
+#[tokio::test]
+async fn numbers_to_be_reached_have_their_country_code() {
+    let facade = Facade::start().await;
+    let connection = format!("/api/whatsapp/connections/{NUMBER}");
+    let national = "011 99999-9999";
+    for (path, body, field) in [
+        (
+            "/api/whatsapp/connections".to_owned(),
+            json!({"phone_number": national}),
+            "phone_number",
+        ),
+        (
+            "/api/webhooks/register".to_owned(),
+            json!({"phone_number": national, "webhook_url": "https://example.com/hook"}),
+            "phone_number",
+        ),
+        (
+            format!("{connection}/messages"),
+            json!({"to": national, "type": "text", "text": "x"}),
+            "to",
+        ),
+        (
+            format!("{connection}/read"),
+            json!({"from": national, "message_ids": ["3EB0"]}),
+            "from",
+        ),
+    ] {
+        let reply = post(&facade, &path, body).await;
+        reply.is_refused_for(&[field], &path);
+        assert!(reply.json().to_string().contains("country code"), "{path}: {reply:?}");
+    }
+    let check = format!("{connection}/contacts/check?numbers=5511888888888,{}", "01199999999");
+    facade
+        .ask("GET", &check)
+        .send()
+        .await
+        .is_refused_for(&["numbers"], &check);
+    let old = facade
+        .ask("DELETE", "/api/whatsapp/connections/01199999999")
+        .send()
+        .await;
+    assert!([202, 204, 404].contains(&old.status), "{old:?}");
 }
 
 #[tokio::test]

@@ -39,6 +39,16 @@ async fn events_are_filtered() {
             "status: Some(Failed), event: Some(Message)",
         ),
         ("chat=120363@g.us", r#"chat: Some(Jid("120363@g.us"))"#),
+        (
+            "chat=5511999999999@c.us",
+            r#"chat: Some(Jid("5511999999999@s.whatsapp.net"))"#,
+        ),
+        ("chat=status@broadcast", r#"chat: Some(Jid("status@broadcast"))"#),
+        (
+            "chat=1699999999@broadcast",
+            r#"chat: Some(Jid("1699999999@broadcast"))"#,
+        ),
+        ("chat=120363@newsletter", r#"chat: Some(Jid("120363@newsletter"))"#),
         ("message_id=3EB0", r#"message_id: Some("3EB0")"#),
         ("since=2025-11-05T14:23:00Z", "since: Some(Timestamp(1762352580000))"),
         (
@@ -62,6 +72,10 @@ async fn events_are_filtered() {
     for (bad, field) in [
         ("chat=x", "chat"),
         ("chat=123", "chat"),
+        ("chat=x@c.us", "chat"),
+        ("chat=somebody@example.com", "chat"),
+        ("chat=@broadcast", "chat"),
+        ("chat=1@lid@newsletter", "chat"),
         ("event=messages", "event"),
         ("since=yesterday", "since"),
         ("since=1762352580", "since"),

@@ -73,16 +73,13 @@ pub enum Recipient {
 }
 
 impl Recipient {
-    /// Reads a number as [`PhoneNumber::parse`] does, `…@s.whatsapp.net`, `…@c.us`, `…@lid`, `…@g.us` or `status@broadcast`.
+    /// Reads a number as [`PhoneNumber::parse`] does, `…@s.whatsapp.net`, `…@c.us`, `…@lid`, `…@g.us` or `status@broadcast`. What is kept
+    /// or WhatsApp's is read by `str::parse`, as numbers are.
     ///
     /// # Errors
     /// `InvalidField` naming `field`.
     pub fn parse(field: &'static str, text: &str) -> Result<Self, InvalidField> {
-        let trimmed = text.trim();
-        if trimmed == STATUS {
-            return Ok(Self::Status);
-        }
-        Self::parse_chat(field, text)
+        Self::read(field, text)?.reachable(field)
     }
 
     /// The same without status updates.
@@ -90,11 +87,37 @@ impl Recipient {
     /// # Errors
     /// `InvalidField` naming `field`.
     pub fn parse_chat(field: &'static str, text: &str) -> Result<Self, InvalidField> {
+        Self::read_chat(field, text)?.reachable(field)
+    }
+
+    /// The same without groups, too.
+    ///
+    /// # Errors
+    /// `InvalidField` naming `field`.
+    pub fn parse_person(field: &'static str, text: &str) -> Result<Self, InvalidField> {
+        Self::read_person(field, text)?.reachable(field)
+    }
+
+    fn reachable(self, field: &'static str) -> Result<Self, InvalidField> {
+        if let Self::Number(number) = &self {
+            number.check_international(field)?;
+        }
+        Ok(self)
+    }
+
+    fn read(field: &'static str, text: &str) -> Result<Self, InvalidField> {
+        match text.trim() {
+            STATUS => Ok(Self::Status),
+            _ => Self::read_chat(field, text),
+        }
+    }
+
+    fn read_chat(field: &'static str, text: &str) -> Result<Self, InvalidField> {
         let trimmed = text.trim();
         if trimmed.ends_with(GROUP) {
             return GroupId::parse(field, trimmed).map(Self::Group);
         }
-        Self::parse_person(field, text).map_err(|refusal| match text.contains('@') {
+        Self::read_person(field, text).map_err(|refusal| match text.contains('@') {
             true => refusal,
             false => InvalidField::new(
                 field,
@@ -104,11 +127,7 @@ impl Recipient {
         })
     }
 
-    /// The same without groups, too.
-    ///
-    /// # Errors
-    /// `InvalidField` naming `field`.
-    pub fn parse_person(field: &'static str, text: &str) -> Result<Self, InvalidField> {
+    fn read_person(field: &'static str, text: &str) -> Result<Self, InvalidField> {
         let trimmed = text.trim();
         if let Some(digits) = trimmed.strip_suffix(HIDDEN) {
             let sane = (1..=DIGITS_MAX).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
@@ -124,7 +143,7 @@ impl Recipient {
                 "must be a number, or an id that ends with @s.whatsapp.net, @c.us or @lid",
             ));
         }
-        PhoneNumber::parse(field, number.unwrap_or(text)).map(Self::Number)
+        PhoneNumber::read(field, number.unwrap_or(text)).map(Self::Number)
     }
 
     /// WhatsApp's id of it.
@@ -171,7 +190,7 @@ impl From<PhoneNumber> for Recipient {
     }
 }
 
-read_from_text!(Recipient as "to");
+read_from_text!(Recipient as "to", by read);
 
 #[cfg(test)]
 mod tests {
@@ -229,6 +248,18 @@ mod tests {
         }
         assert!(Recipient::parse_person("from", "1@g.us").is_err());
         assert!(Recipient::parse_chat("chat", "status@broadcast").is_err());
+        for national in ["011 99999-9999", "0011999999999@c.us"] {
+            assert!(
+                national.parse::<Recipient>().is_ok(),
+                "what is kept is read: {national}"
+            );
+            let parsed =
+                [Recipient::parse, Recipient::parse_chat, Recipient::parse_person].map(|parse| parse("to", national));
+            for refusal in parsed {
+                let refusal = refusal.unwrap_err();
+                assert!(refusal.message.contains("country code"), "{national}: {refusal}");
+            }
+        }
         let digits = "1000000000000007".parse::<Recipient>().unwrap_err();
         assert!(digits.message.ends_with("with @lid behind it"), "{digits}");
     }

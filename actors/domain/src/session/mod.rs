@@ -97,7 +97,7 @@ impl Step {
 }
 
 /// The machine of one number.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Session {
     phone_number: PhoneNumber,
     phase: Phase,
@@ -217,6 +217,14 @@ impl Session {
             step.effects.push(SessionEffect::Save);
         }
         step.effects
+    }
+
+    /// What the row would say after this, where that is other than what it says now: what has to be kept before it is done.
+    pub fn would_say(&self, now: Timestamp, event: SessionEvent) -> Option<SessionView> {
+        let mut trial = self.clone();
+        // How long a pause is, which is what the lot decides, is in no row.
+        trial.step(now, 0.0, event);
+        differs(&self.view, &trial.view).then_some(trial.view)
     }
 
     fn on_connect(&mut self, step: &mut Step) {

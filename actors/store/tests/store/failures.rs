@@ -210,11 +210,17 @@ async fn a_read_only_database_reads() {
             Err(error) => error,
             Ok(mut group) => group.add_client("other", &token(1), NOW).await.unwrap_err(),
         };
-        assert!(
-            error.is_transient() && error.to_string().contains("writable"),
-            "{error}"
-        );
+        assert!(error.is_transient() && error.to_string().contains("mode=ro"), "{error}");
     }
+    let server = StoreOptions {
+        exclusive: true,
+        ..options(&db.dir, "?mode=ro")
+    };
+    let error = Store::open(&server).await.unwrap_err();
+    assert!(
+        matches!(&error, StoreError::Url(text) if text.contains("leave it out")),
+        "{error}"
+    );
     let error = store.check_writable().await.unwrap_err();
     assert!(error.is_transient(), "{error}");
     assert_eq!(store.clients().await.unwrap().len(), 1);
@@ -307,6 +313,40 @@ async fn two_servers_never_share_a_database() {
     assert!(matches!(Store::open(&server).await.unwrap_err(), StoreError::Locked(_)));
     drop(writer);
     Store::open(&server).await.unwrap();
+}
+
+/// By a link to the file and by one to its directory, which is there before the file is.
+#[cfg(unix)]
+#[tokio::test]
+async fn two_servers_never_share_a_database_under_two_names() {
+    use std::os::unix::fs::symlink;
+    let dir = TempDir::new().unwrap();
+    let at = |path: &str| StoreOptions {
+        url: format!("sqlite://{}", dir.path().join(path).display()),
+        readers: 1,
+        exclusive: true,
+    };
+    fs::create_dir(dir.path().join("real")).unwrap();
+    fs::create_dir(dir.path().join("elsewhere")).unwrap();
+    symlink("real", dir.path().join("directory")).unwrap();
+    symlink("../real/wharf.db", dir.path().join("elsewhere/link.db")).unwrap();
+    let names = ["directory/wharf.db", "real/wharf.db", "elsewhere/link.db"];
+    for first in names {
+        let running = Store::open(&at(first)).await.unwrap();
+        assert!(
+            running.directory().ends_with(Path::new(first).parent().unwrap()),
+            "{first}"
+        );
+        for second in names {
+            let error = Store::open(&at(second)).await.unwrap_err();
+            assert!(matches!(error, StoreError::Locked(_)), "{first}, {second}: {error}");
+        }
+    }
+    assert_eq!(
+        fs::read_dir(dir.path().join("elsewhere")).unwrap().count(),
+        1,
+        "the link alone"
+    );
 }
 
 #[tokio::test]

@@ -125,3 +125,34 @@ fn a_full_disk_takes_writes_again_when_there_is_space() {
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && text.contains("1 passed"), "{text}");
 }
+
+/// The test below starts this one in a process whose files may have 16 KiB: the index of the log has 32.
+#[tokio::test]
+#[ignore = "runs inside a_start_without_room_says_that_there_is_none"]
+async fn inside_a_process_that_starts_without_room() {
+    let url = std::env::var("WHARF_TEST_STORE").unwrap();
+    let options = wharf_store::StoreOptions {
+        url,
+        readers: 1,
+        exclusive: true,
+    };
+    let error = Store::open(&options).await.unwrap_err();
+    assert!(error.is_transient(), "{error}");
+    println!("refused: {error}");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_start_without_room_says_that_there_is_none() {
+    let dir = TempDir::new().unwrap();
+    let url = options(&dir, "").url;
+    drop(Store::open(&options(&dir, "")).await.unwrap());
+    let script = "trap '' XFSZ; ulimit -S -f 32; exec \"$0\" --ignored --nocapture --exact \
+                  full::inside_a_process_that_starts_without_room";
+    let mut command = Command::new("sh");
+    command.args(["-c", script]).arg(std::env::current_exe().unwrap());
+    let output = command.env("WHARF_TEST_STORE", url).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("4874") && text.contains("free some space"), "{text}");
+}

@@ -182,6 +182,25 @@ fn unlinks(desk: &mut Desk, generation: u64) {
 }
 
 #[test]
+fn what_is_to_be_kept_before_it_is_done_is_what_is_saved_then() {
+    for place in Place::ALL {
+        for event in [SessionEvent::Connect, SessionEvent::Disconnect] {
+            let mut desk = Desk::at(place);
+            let before = desk.machine.view().clone();
+            let said = desk.machine.would_say(desk.now, event.clone());
+            assert_eq!(*desk.machine.view(), before, "{place:?}: nothing is done yet");
+            let saves = desk.step(event.clone()).contains(&SessionEffect::Save);
+            assert_eq!(said.is_some(), saves, "{place:?}, {event:?}");
+            let row = |view: &SessionView| (view.status, view.reason_code, view.reason.clone(), view.wanted);
+            assert!(
+                said.is_none_or(|said| row(&said) == row(desk.machine.view())),
+                "{place:?}, {event:?}"
+            );
+        }
+    }
+}
+
+#[test]
 fn shutdown_closes_and_writes_nothing() {
     for place in Place::ALL {
         let mut desk = Desk::at(place);
