@@ -3,11 +3,37 @@
 //! SQLite's own checkpoints run inside a commit, and every caller of that commit waits for thousands of pages. Here one of the
 //! connections that read carries most of them over while commits go on ([`Store::checkpoint`]). It cannot reach the end
 //! of a log that grows; the writer carries the little that is left over between two groups ([`Writer::finish_checkpoint`]),
-//! and the next commit begins the log anew. Where nobody asks for either, SQLite's own take over at `CHECKPOINT_PAGES`.
+//! and the next commit begins the log anew, unless somebody reads it at that moment. Where somebody does at every moment, a log
+//! that has grown large is ended by force: the writer waits until all have read what they began with ([`Restart`]). Where nobody asks
+//! for any of that, SQLite's own checkpoints take over at `CHECKPOINT_PAGES`.
 
-use sqlx::{Connection as _, SqliteConnection, query};
+use std::time::Duration;
 
-use crate::{Store, StoreError, Writer, sql};
+use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection, query, query_as};
+
+use crate::{
+    Store, StoreError, Writer,
+    place::{CHECKPOINT_PAGES, Place},
+    sql,
+};
+
+/// How long the writer waits for those who read the log, which all commits wait for. Lists take a third of a second.
+const READERS_END: Duration = Duration::from_secs(1);
+
+/// When a log is ended by force.
+#[derive(Debug)]
+pub(crate) struct Restart {
+    /// Pages of it.
+    at: i64,
+}
+
+impl Default for Restart {
+    fn default() -> Self {
+        Self {
+            at: CHECKPOINT_PAGES.into(),
+        }
+    }
+}
 
 impl Store {
     /// Carries over what was committed so far, as far as readers allow. Commits go on meanwhile.
@@ -17,7 +43,7 @@ impl Store {
     pub async fn checkpoint(&self) -> Result<(), StoreError> {
         // `query_only` forbids changes, and this changes nothing.
         let carried = async { passive(&mut *self.pool().acquire().await?).await };
-        carried.await.map_err(|error| self.error(error))
+        carried.await.map(drop).map_err(|error| self.error(error))
     }
 
     /// Carries over everything and empties the log, so that the file of the database alone is the database: for the end, when
@@ -45,11 +71,38 @@ impl Writer {
         let Some(connection) = self.connection.as_mut() else {
             return Ok(());
         };
-        let result = passive(connection).await;
-        result.map_err(|error| self.inner.place.error(error))
+        let place = &self.inner.place;
+        let result = self.restart.finish(connection, place).await;
+        result.map_err(|error| place.error(error))
     }
 }
 
-async fn passive(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-    query(sql::CHECKPOINT).execute(connection).await.map(drop)
+impl Restart {
+    async fn finish(&mut self, connection: &mut SqliteConnection, place: &Place) -> Result<(), sqlx::Error> {
+        let pages = passive(connection).await?;
+        if pages < self.at {
+            return Ok(());
+        }
+        wait_at_most(connection, READERS_END).await?;
+        let restarted = query_as(sql::CHECKPOINT_RESTART).fetch_one(&mut *connection).await;
+        wait_at_most(connection, place.patience()).await?;
+        let (is_busy, pages, _): (i64, i64, i64) = restarted?;
+        *self = match is_busy {
+            0 => Self::default(),
+            // A backup may read for minutes: commits are not to wait for it again and again.
+            _ => Self { at: pages * 2 },
+        };
+        Ok(())
+    }
+}
+
+/// Carries over what readers allow; answers how many pages the log has.
+async fn passive(connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
+    let (_, pages, _): (i64, i64, i64) = query_as(sql::CHECKPOINT).fetch_one(connection).await?;
+    Ok(pages)
+}
+
+async fn wait_at_most(connection: &mut SqliteConnection, patience: Duration) -> Result<(), sqlx::Error> {
+    let waits = format!("PRAGMA busy_timeout = {}", patience.as_millis());
+    query(AssertSqlSafe(waits)).execute(connection).await.map(drop)
 }

@@ -25,7 +25,7 @@ const READER_CACHE_KIB: u32 = 512;
 const WRITER_CACHE_KIB: u32 = 1024;
 /// Pages of the write-ahead log after which a commit carries them over into the database by itself: only where nobody
 /// did it before (`checkpoint.rs`). 16,000 pages are 64 MB.
-const CHECKPOINT_PAGES: u32 = 16_000;
+pub(crate) const CHECKPOINT_PAGES: u32 = 16_000;
 /// What remains of the write-ahead log's file after a checkpoint, in bytes.
 const JOURNAL_SIZE_LIMIT: u32 = 64 * 1024 * 1024;
 
@@ -153,13 +153,18 @@ impl Place {
             .map_err(|error| self.error(error))
     }
 
+    /// How long a connection waits for another one.
+    pub(crate) fn patience(&self) -> Duration {
+        self.busy_timeout.unwrap_or(BUSY_TIMEOUT)
+    }
+
     fn connection(&self, thread: &'static str) -> SqliteConnectOptions {
         // The file is made before, with its permissions; a connection that makes one hides that it went away.
         let options = SqliteConnectOptions::new()
             .filename(&self.path)
             .read_only(self.read_only)
             .foreign_keys(true)
-            .busy_timeout(self.busy_timeout.unwrap_or(BUSY_TIMEOUT))
+            .busy_timeout(self.patience())
             .thread_name(move |number| format!("{thread}-{number}"));
         match self.max_page_count {
             Some(pages) => options.pragma("max_page_count", pages.to_string()),

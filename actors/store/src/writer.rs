@@ -6,6 +6,7 @@ use sqlx::{Connection, Sqlite, SqliteConnection, Transaction, query::Query, sqli
 
 use crate::{
     Store, StoreError,
+    checkpoint::Restart,
     lines::Lines,
     place::{Place, is_busy},
     store::Inner,
@@ -24,6 +25,7 @@ impl Store {
             suspect: false,
             lines: Lines::default(),
             open: false,
+            restart: Restart::default(),
             inner: Arc::clone(&self.inner),
         };
         writer.reconnect().await?;
@@ -43,6 +45,8 @@ pub struct Writer {
     pub(crate) lines: Lines,
     /// Whether something was begun and not committed: what it wrote was rolled back.
     pub(crate) open: bool,
+    /// When the log is ended by force.
+    pub(crate) restart: Restart,
     /// Keeps the lock file as long as somebody can write.
     pub(crate) inner: Arc<Inner>,
 }
@@ -69,6 +73,7 @@ impl Writer {
             lines,
             open,
             inner,
+            restart: _,
         } = self
         else {
             return Err(self.no_connection());

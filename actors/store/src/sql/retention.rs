@@ -37,6 +37,7 @@ statements! {
     COUNT_CONNECTIONS = "SELECT count(*) FROM whatsapp_connections WHERE client_id = $1";
 
     CHECKPOINT = "PRAGMA wal_checkpoint(PASSIVE)";
+    CHECKPOINT_RESTART = "PRAGMA wal_checkpoint(RESTART)";
     CHECKPOINT_ALL = "PRAGMA wal_checkpoint(TRUNCATE)";
     WRITE_CHECK = "INSERT INTO write_check (id, checks) VALUES (1, 1) \
         ON CONFLICT (id) DO UPDATE SET checks = write_check.checks + 1";

@@ -26,6 +26,7 @@ mod inbound;
 mod integrity;
 mod keys;
 mod listing;
+mod log;
 mod media;
 mod outcomes;
 mod outgoing;
