@@ -54,6 +54,21 @@ impl World {
         (self, told)
     }
 
+    /// The same in one backlog, which comes to the device as a whole.
+    async fn spoken_of_in_a_backlog(mut self, mut message: Value, mut about: Value) -> (Self, Vec<Value>) {
+        let webhook = self.linked("/ok").await;
+        let id = self.missed(&message).await;
+        self.stop_gateway().await;
+        about["message_id"] = json!(id);
+        self.phone_sends(CONTACT, &about).await;
+        message["id"] = json!(id);
+        assert_eq!(self.phone_sends(CONTACT, &message).await, id);
+        self.start_gateway().await;
+        let events = self.api().wait_for_events(&webhook, "delivered", 2).await;
+        let told = events.iter().rev().map(|event| event["payload"].clone()).collect();
+        (self, told)
+    }
+
     /// The message is sent once more, and can be read.
     async fn comes_after_all(&self, id: &str) {
         let again = json!({"to": NUMBER, "text": "spoilt", "id": id});
@@ -144,6 +159,29 @@ async fn an_encrypted_edit_of_a_message_that_is_missing_is_read_when_it_comes() 
         (&json!("edit"), &json!("better"))
     );
     assert_eq!(told[1]["target"]["message_id"], told[0]["message_id"]);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_sealed_is_read_where_its_message_comes_in_the_same_backlog() {
+    let world = World::start_with(&LATE).await;
+    // The vote is opened when it comes, since the client library opens all of the backlog first; its options are not known then.
+    let poll = json!({"to": NUMBER, "kind": "poll", "question": "Lunch?", "options": ["yes", "no"]});
+    let vote = json!({"to": NUMBER, "kind": "poll_vote", "options": ["no"]});
+    let (world, told) = world.spoken_of_in_a_backlog(poll, vote).await;
+    assert_eq!(told[0]["poll"]["question"], "Lunch?", "{told:?}");
+    assert_eq!(told[1]["poll_vote"], json!({"options": ["no"]}), "{told:?}");
+    world.stop().await;
+
+    let world = World::start_with(&LATE).await;
+    let message = json!({"to": NUMBER, "text": "good", "secret": true});
+    let edit = json!({"to": NUMBER, "kind": "edit", "text": "better", "encrypted": true});
+    let (world, told) = world.spoken_of_in_a_backlog(message, edit).await;
+    let told = told
+        .iter()
+        .map(|event| (event["type"].clone(), event["content"].clone()));
+    let expected = [("text", "good"), ("edit", "better")].map(|(kind, content)| (json!(kind), json!(content)));
+    assert_eq!(told.collect::<Vec<_>>(), expected);
     world.stop().await;
 }
 

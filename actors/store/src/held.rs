@@ -133,13 +133,14 @@ impl Group<'_> {
     /// As every write.
     pub async fn release_all(&mut self, key: &ConnectionKey, now: Timestamp) -> Result<Vec<RecordedEvent>, StoreError> {
         let rows = of_number(sql::HELD_OF_NUMBER, key).fetch_all(self.enter()?).await;
-        let ids = rows.and_then(|rows| rows.iter().map(held_behind).collect());
-        let ids: Vec<AwaitedId> = self.leave(ids)?;
-        let mut recorded = Vec::new();
-        for id in &ids {
-            recorded.extend(self.release(key, id, now).await?);
-        }
-        Ok(recorded)
+        let held = |row: &SqliteRow| Ok((row.try_get("seq")?, held(row, key, now)?));
+        let all = rows.and_then(|rows| rows.iter().map(held).collect());
+        // Few, and the index has them by what they wait for.
+        let mut all: Vec<(i64, NewEvent)> = self.leave(all)?;
+        all.sort_by_key(|(seq, _)| *seq);
+        let held: Vec<NewEvent> = all.into_iter().map(|(_, held)| held).collect();
+        self.execute(of_number(sql::RELEASE_OF_NUMBER, key)).await?;
+        self.record_inbound(&held).await
     }
 }
 

@@ -7,6 +7,13 @@ macro_rules! outgoing_columns {
     };
 }
 
+macro_rules! held_columns {
+    () => {
+        "seq, chat, sender, message_id, sent_at, type, is_sent, payload, status, participant, sealed IS NOT NULL AS is_sealed, \
+         event_id, file_size, file_type, file_sha256, file_sealed, file_expires_at"
+    };
+}
+
 statements! {
     // What is known stays, before what is new. Of a poll at most so many options are told; where nothing is new, nothing is written.
     KEEP_POLL = "INSERT INTO whatsapp_polls (client_id, phone_number, message_id, options, created_at) \
@@ -44,22 +51,26 @@ statements! {
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21) \
         ON CONFLICT DO NOTHING";
     // What was kept as it came is told as what it was read as since.
-    HOLD_READ = "UPDATE OR IGNORE whatsapp_held_messages SET type = $10, payload = $12, sealed = $15, event_id = $16, \
+    // By which of its ids its chat is named may have changed meanwhile.
+    HOLD_READ = "UPDATE OR IGNORE whatsapp_held_messages SET chat = $6, type = $10, payload = $12, sealed = $15, event_id = $16, \
             file_size = $17, file_type = $18, file_sha256 = $19, file_sealed = $20, file_expires_at = $21 \
         WHERE client_id = $1 AND phone_number = $2 AND awaited_id = $3 AND awaited_chat = $4 AND awaited_sender = $5 \
-        AND chat = $6 AND sender = $7 AND message_id = $8 AND sent_at = $9 AND is_sent = $11 \
+        AND sender = $7 AND message_id = $8 AND sent_at = $9 AND is_sent = $11 \
         AND status = $13 AND participant = $14 AND sealed IS NOT NULL";
-    HELD = "SELECT chat, sender, message_id, sent_at, type, is_sent, payload, status, participant, sealed IS NOT NULL AS is_sealed, \
-            event_id, file_size, file_type, file_sha256, file_sealed, file_expires_at FROM whatsapp_held_messages \
-        WHERE client_id = $1 AND phone_number = $2 AND awaited_id = $3 AND awaited_chat = $4 AND awaited_sender = $5 \
-        ORDER BY seq";
+    HELD = concat!(
+        "SELECT ", held_columns!(), " FROM whatsapp_held_messages \
+         WHERE client_id = $1 AND phone_number = $2 AND awaited_id = $3 AND awaited_chat = $4 AND awaited_sender = $5 \
+         ORDER BY seq"
+    );
     SEALED = "SELECT sealed FROM whatsapp_held_messages \
         WHERE client_id = $1 AND phone_number = $2 AND awaited_id = $3 AND awaited_chat = $4 AND awaited_sender = $5 \
         AND sealed IS NOT NULL ORDER BY seq";
     RELEASE = "DELETE FROM whatsapp_held_messages \
         WHERE client_id = $1 AND phone_number = $2 AND awaited_id = $3 AND awaited_chat = $4 AND awaited_sender = $5";
-    HELD_OF_NUMBER = "SELECT DISTINCT awaited_id, awaited_chat, awaited_sender FROM whatsapp_held_messages \
-        WHERE client_id = $1 AND phone_number = $2";
+    HELD_OF_NUMBER = concat!(
+        "SELECT ", held_columns!(), " FROM whatsapp_held_messages WHERE client_id = $1 AND phone_number = $2"
+    );
+    RELEASE_OF_NUMBER = "DELETE FROM whatsapp_held_messages WHERE client_id = $1 AND phone_number = $2";
     // For what is not waited for any more, or should have been reported before $1.
     HELD_IN_VAIN = "SELECT h.client_id, h.phone_number, h.awaited_id, h.awaited_chat, h.awaited_sender, \
             max(a.due_at) IS NOT NULL AS is_awaited \

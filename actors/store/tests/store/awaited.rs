@@ -173,6 +173,15 @@ on_every_database! {
         assert_eq!(bodies(&rest), [of_b.payload.as_bytes()]);
     }
 
+    async fn what_waits_for_several_messages_of_a_number_is_told_in_the_order_in_which_it_came(db: &mut Database) {
+        let number = waiting(db).await.key();
+        let (first, second) = (about(db, &number, "E1", MessageKind::Edit), about(db, &number, "E2", MessageKind::Edit));
+        assert!(hold(db, "B", &first).await && hold(db, "A", &second).await);
+        let told = db.write(async |group| group.release_all(&number, later(9)).await).await;
+        assert_eq!(bodies(&told), [first.payload.as_bytes(), second.payload.as_bytes()]);
+        assert_eq!(db.write(async |group| group.release_all(&number, later(9)).await).await, []);
+    }
+
     async fn what_is_about_a_status_update_is_told_as_one_after_waiting(db: &mut Database) {
         let webhook = waiting(db).await;
         let number = webhook.key();
@@ -226,6 +235,8 @@ on_every_database! {
         let mut opened = sealed[0].clone();
         opened.message.kind = MessageKind::Edit;
         opened.payload = "opened".into();
+        // By its chat's other id, which is what is known by now.
+        opened.message.chat = "1@lid".into();
         assert!(hold(db, "A", &opened).await);
         assert_eq!(db.store.sealed_behind(&number, &id).await.unwrap(), [b"E2"]);
         let told = release(db, &number, "A").await;

@@ -115,7 +115,8 @@ impl Inbound {
             };
             Ok(Read {
                 message: self.told(info, convert(info, &Message::default(), &around)),
-                ..Read::default()
+                behind: None,
+                arrival: Arrival::of(&self.memory, info),
             })
         })
     }

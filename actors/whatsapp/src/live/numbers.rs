@@ -1,9 +1,6 @@
 //! Which numbers are on WhatsApp, remembered for a while: asking for each message would be noticed, and slow.
 
-use std::{
-    collections::{HashMap, HashSet},
-    time::Duration,
-};
+use std::{collections::HashMap, time::Duration};
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -62,10 +59,18 @@ impl Numbers {
 
     pub(crate) fn learn(&self, number: &PhoneNumber, account: Option<Jid>) {
         let mut known = self.0.lock();
-        if known.len() >= MOST {
+        if known.len() >= MOST && !known.contains_key(number) {
             known.clear();
         }
         known.insert(number.clone(), (account, Instant::now()));
+    }
+
+    /// Has the answers for so many numbers be remembered together.
+    fn make_room(&self, answers: usize) {
+        let mut known = self.0.lock();
+        if known.len() + answers > MOST {
+            known.clear();
+        }
     }
 
     /// Asks WhatsApp for all of them in one go, and remembers the answers. Accounts in the order of the numbers.
@@ -102,6 +107,7 @@ impl Numbers {
                     .cloned()
             })
             .collect();
+        self.make_room(numbers.len());
         // Of several it may be any.
         let nameless = registered().count() > accounts.len() && alone.is_none();
         let answer = |number: &PhoneNumber| {
@@ -147,11 +153,17 @@ pub(crate) async fn look_up(
     by: Instant,
 ) -> Result<Vec<Result<Jid, SendError>>, SendError> {
     let numbers = memory.numbers();
-    let (mut seen, mut unknown) = (HashSet::new(), Vec::new());
+    // By themselves: there may be more of them than are remembered, and others are looked up meanwhile.
+    let (mut known, mut unknown) = (HashMap::new(), Vec::new());
     for number in wanted {
-        if seen.insert(number) && is_unknown(client, numbers, number).await {
+        if known.contains_key(number) {
+            continue;
+        }
+        let before = numbers.known(number);
+        if is_unknown(client, &before, number).await {
             unknown.push(number.clone());
         }
+        known.insert(number.clone(), before);
     }
     for some in unknown.chunks(TOGETHER) {
         let patience = by.min(Instant::now() + LOOK_UP);
@@ -161,20 +173,22 @@ pub(crate) async fn look_up(
             }
             Ok(Err(error)) => tracing::debug!(%error, "numbers could not be looked up; going on all the same"),
             Err(_) if patience == by => break,
-            Ok(Ok(_)) | Err(_) => {}
+            Ok(Ok(_)) => known.extend(some.iter().map(|number| (number.clone(), numbers.known(number)))),
+            Err(_) => {}
         }
     }
-    let found = wanted.iter().map(|number| match numbers.known(number) {
-        Known::Account(account) => account.ok_or_else(|| SendError::NotOnWhatsApp(number.clone())),
-        Known::Once | Known::Nothing => Ok(Jid::pn(number.as_str())),
+    let found = wanted.iter().map(|number| match known.get(number) {
+        Some(Known::Account(Some(account))) => Ok(account.clone()),
+        Some(Known::Account(None)) => Err(SendError::NotOnWhatsApp(number.clone())),
+        Some(Known::Once | Known::Nothing) | None => Ok(Jid::pn(number.as_str())),
     });
     Ok(found.collect())
 }
 
 /// Whether a number has to be asked for. Who has written or is in a group has an account. WhatsApp also tells hidden ids of
 /// numbers that nobody has, when they are looked up: one that was is looked up again.
-async fn is_unknown(client: &Client, numbers: &Numbers, number: &PhoneNumber) -> bool {
-    match numbers.known(number) {
+async fn is_unknown(client: &Client, known: &Known, number: &PhoneNumber) -> bool {
+    match known {
         Known::Account(_) => false,
         Known::Once => true,
         Known::Nothing => !matches!(client.get_lid_pn_entry(&Jid::pn(number.as_str())).await, Ok(Some(_))),
@@ -276,6 +290,21 @@ mod tests {
             matches!(&refused, Err(SendError::Refused { code, .. }) if code == "429"),
             "{refused:?}"
         );
+    }
+
+    /// They are read back together.
+    #[test]
+    fn answers_that_come_together_are_remembered_together() {
+        let numbers = Numbers::default();
+        for n in 1..MOST {
+            numbers.learn(&format!("55110000{n:05}").parse().unwrap(), None);
+        }
+        let found = results(vec![told("5511777777771", Ok("in")), told("5511777777772", Ok("in"))]);
+        let asked: [PhoneNumber; 2] = ["5511777777771", "5511777777772"].map(|n| n.parse().unwrap());
+        numbers.read(&asked, &found);
+        for number in &asked {
+            assert_eq!(numbers.known(number), Known::Account(Some(Jid::pn(number.as_str()))));
+        }
     }
 
     #[test]

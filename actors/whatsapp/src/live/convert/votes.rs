@@ -67,6 +67,11 @@ impl Ballot {
         Self::Opened { options, hashes }
     }
 
+    /// Whether all that was chosen is known by its name.
+    pub(crate) fn is_named(&self) -> bool {
+        matches!(self, Self::Opened { hashes, .. } if hashes.is_empty())
+    }
+
     /// The words and the key of a vote's event.
     pub(super) fn told(&self) -> (String, Body) {
         let Self::Opened { options, hashes } = self else {

@@ -1,7 +1,7 @@
 //! Messages on their way to the inbox.
 
 use wharf_domain::IncomingMessage;
-use wharf_store::Behind;
+use wharf_store::{AwaitedId, Behind};
 
 use super::Arrival;
 
@@ -32,6 +32,12 @@ impl Batch {
             self.behind.push(read.behind);
         }
         self.arrivals.extend(read.arrival);
+    }
+
+    /// What could not be opened without the message `id`, as it came.
+    pub(super) fn sealed_behind(&self, id: &AwaitedId) -> Vec<Vec<u8>> {
+        let behind = self.behind.iter().flatten().filter(|behind| behind.id == *id);
+        behind.filter_map(|behind| behind.sealed.clone()).collect()
     }
 }
 

@@ -17,9 +17,9 @@ use crate::live::{
     convert::{Ballot, vote_in},
 };
 
-/// Whether a message, told as `told`, could not be opened.
+/// Whether a message, told as `told`, could not be opened; or a vote not be named, whose poll may come behind it at once.
 pub(super) fn is_sealed(message: &Message, told: Option<&IncomingMessage>, ballot: &Ballot) -> bool {
-    told.is_some_and(IncomingMessage::is_undecryptable) || (*ballot == Ballot::Sealed && vote_in(message).is_some())
+    told.is_some_and(IncomingMessage::is_undecryptable) || (!ballot.is_named() && vote_in(message).is_some())
 }
 
 impl Inbound {
@@ -34,7 +34,8 @@ impl Inbound {
     ) -> Result<(), String> {
         let Some(arrival) = &came.arrival else { return Ok(()) };
         let Some(row) = arrival.row() else { return Ok(()) };
-        let sealed = self.insist(|| self.inbox.sealed_behind(&row)).await?;
+        let mut sealed = self.insist(|| self.inbox.sealed_behind(&row)).await?;
+        sealed.extend(batch.sealed_behind(&row));
         if sealed.is_empty() {
             return Ok(());
         }

@@ -13,7 +13,7 @@ use whatsapp_rust::wacore::types::{
     events::{Event, Receipt, ServerAck},
     message::MessageSource,
 };
-use whatsapp_rust::wacore_binary::JidExt as _;
+use whatsapp_rust::wacore_binary::{Jid, JidExt as _};
 
 use super::{
     Inbound,
@@ -77,7 +77,8 @@ impl Inbound {
         // Rows do without.
         let wanted = self.inbox.wanted().contains(EventKind::Status);
         let tellers = self.memory.tellers();
-        let place = match wanted && tellers.admit(&source.sender, receipt.message_ids.len(), now()) {
+        let teller = teller(source).unwrap_or(&source.sender);
+        let place = match wanted && tellers.admit(teller, receipt.message_ids.len(), now()) {
             true => Some(self.place(client, source).await),
             false => None,
         };
@@ -104,13 +105,8 @@ impl Inbound {
 
     async fn place(&self, client: &Arc<Client>, source: &MessageSource) -> Place {
         let chat = self.party(client, &source.chat, source.sender_alt.as_ref()).await;
-        // Of a receipt for a status update the client leaves out who it is from, but for their number.
         let is_for_many = chat.is_group || source.chat.is_status_broadcast();
-        let member = match source.sender.is_status_broadcast() {
-            true => source.sender_alt.as_ref(),
-            false => is_for_many.then_some(&source.sender),
-        };
-        let participant = match member {
+        let participant = match teller(source).filter(|_| is_for_many) {
             Some(member) => Some(self.party(client, member, source.sender_alt.as_ref()).await.shown),
             None => None,
         };
@@ -118,6 +114,14 @@ impl Inbound {
             participant,
             ..in_chat(chat)
         }
+    }
+}
+
+/// Whom a receipt is from. Of one for a status update the client leaves that out, but for their number.
+fn teller(source: &MessageSource) -> Option<&Jid> {
+    match source.sender.is_status_broadcast() {
+        true => source.sender_alt.as_ref(),
+        false => Some(&source.sender),
     }
 }
 
@@ -183,6 +187,21 @@ mod tests {
             (late(&ack).news, late(&ack).message_ids),
             (News::Sent, vec!["A".to_owned()])
         );
+    }
+
+    /// Otherwise all viewers would have one allowance together.
+    #[test]
+    fn whom_a_receipt_is_from_is_known_of_status_updates_too() {
+        let viewer: Jid = "5511999999999@s.whatsapp.net".parse().unwrap();
+        let mut source = MessageSource {
+            sender: "status@broadcast".parse().unwrap(),
+            ..MessageSource::default()
+        };
+        assert_eq!(teller(&source), None);
+        source.sender_alt = Some(viewer.clone());
+        assert_eq!(teller(&source), Some(&viewer));
+        source.sender = "1@lid".parse().unwrap();
+        assert_eq!(teller(&source), Some(&source.sender));
     }
 
     #[test]
