@@ -43,11 +43,23 @@ pub(crate) struct Backlog {
 struct Queue {
     bound: Mutex<Bound>,
     /// Held by who counts.
-    counting: tokio::sync::Mutex<Option<NotBefore>>,
+    counting: tokio::sync::Mutex<Option<Count>>,
 }
 
-/// When the rows may be counted again.
-struct NotBefore(Instant);
+/// The last count of the rows.
+struct Count {
+    /// `None` when it failed.
+    begun: Option<Instant>,
+    /// When they may be counted again.
+    again: Instant,
+}
+
+impl Count {
+    /// Whether it was made for somebody who asked at `asked` as well, while that one waited.
+    fn answers(last: Option<&Self>, asked: Instant) -> bool {
+        last.is_some_and(|last| last.begun.is_some_and(|begun| begun >= asked))
+    }
+}
 
 #[derive(Default)]
 struct Bound {
@@ -111,12 +123,15 @@ impl Backlog {
         if let Some(admitted) = queue.take(messages, self.limit.into()) {
             return Ok(admitted);
         }
+        let asked = Instant::now();
         let mut counting = queue.counting.lock().await;
         // Somebody else may have counted meanwhile.
         if let Some(admitted) = queue.take(messages, self.limit.into()) {
             return Ok(admitted);
         }
-        self.count(client, &queue, &mut counting).await?;
+        if !Count::answers(counting.as_ref(), asked) {
+            self.count(client, &queue, &mut counting).await?;
+        }
         queue
             .take(messages, self.limit.into())
             .ok_or(NotAdmitted::Full(self.limit))
@@ -136,15 +151,14 @@ impl Backlog {
         if few(queue.bound.lock().events) {
             return Ok(());
         }
+        let asked = Instant::now();
         let mut counting = queue.counting.lock().await;
-        if few(queue.bound.lock().events) {
-            return Ok(());
+        if !few(queue.bound.lock().events) && !Count::answers(counting.as_ref(), asked) {
+            self.count(client, &queue, &mut counting).await?;
         }
-        let events = self.count(client, &queue, &mut counting).await?;
-        if few(Some(events)) {
-            Ok(())
-        } else {
-            Err(NotAdmitted::Full(self.limit))
+        match few(queue.bound.lock().events) {
+            true => Ok(()),
+            false => Err(NotAdmitted::Full(self.limit)),
         }
     }
 
@@ -153,9 +167,9 @@ impl Backlog {
         self.clients.lock().remove(&client);
     }
 
-    async fn count(&self, client: ClientId, queue: &Queue, last: &mut Option<NotBefore>) -> Result<u64, StoreError> {
-        if let Some(NotBefore(at)) = last {
-            tokio::time::sleep_until((*at).into()).await;
+    async fn count(&self, client: ClientId, queue: &Queue, last: &mut Option<Count>) -> Result<(), StoreError> {
+        if let Some(Count { again, .. }) = last {
+            tokio::time::sleep_until((*again).into()).await;
         }
         {
             let mut bound = queue.bound.lock();
@@ -164,13 +178,15 @@ impl Backlog {
         let begun = Instant::now();
         let counted = self.store.pending_events(client, u64::from(self.limit) + 1).await;
         let took = begun.elapsed().min(Duration::from_secs(1));
-        *last = Some(NotBefore(Instant::now() + took * COUNT_SHARE));
+        let again = Instant::now() + took * COUNT_SHARE;
+        let begun = counted.is_ok().then_some(begun);
+        *last = Some(Count { begun, again });
         let counted = counted?;
         let mut bound = queue.bound.lock();
         // What was under way may be in the count or not.
         let events = counted.saturating_add(bound.uncounted);
         bound.events = Some(events);
-        Ok(events)
+        Ok(())
     }
 
     fn queue(&self, client: ClientId) -> Arc<Queue> {

@@ -54,6 +54,8 @@ pub(crate) struct Args {
     pub(crate) client_id: ClientId,
     pub(crate) webhook_id: WebhookId,
     pub(crate) shared: Arc<Shared>,
+    /// Whether it follows one that died: what that one had written may still be on its way.
+    pub(crate) follows: bool,
 }
 
 /// The store's answer to a manual retry; `None` when an attempt is under way already.
@@ -202,8 +204,12 @@ async fn on_begin(myself: &ActorRef<Message>, state: &mut State) -> Result<(), A
         client_id,
         webhook_id,
         shared,
-        ..
+        follows,
     } = &state.args;
+    if *follows {
+        // An event whose outcome is being committed would be posted once more.
+        shared.persistence.settled().await?;
+    }
     let webhook = shared.store.webhook(*client_id, *webhook_id).await?;
     let Some(webhook) = webhook.filter(|webhook| webhook.deleted_at.is_none()) else {
         myself.stop(Some(DONE.to_owned()));

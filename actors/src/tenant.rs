@@ -214,6 +214,8 @@ async fn on_begin(myself: &ActorRef<Message>, state: &mut State) -> Result<(), A
     let tenant = Some(myself.clone());
     state.args.shared.directory.publish_tenant(state.args.client_id, tenant);
     state.bulkhead = state.args.shared.bulkheads.place().await?;
+    // What the deliveries of a tenant that died had written may still be on its way.
+    state.args.shared.persistence.settled().await?;
     let (store, client) = (&state.args.shared.store, state.args.client_id);
     let (work, connections) = (
         store.webhooks_with_work(client).await?,
@@ -255,14 +257,20 @@ fn start_delivery(myself: &ActorRef<Message>, state: &mut State, id: WebhookId) 
     if state.ending.is_some() || state.children.contains(&child) {
         return Ok(());
     }
-    spawn_delivery(myself, state, id)
+    spawn_delivery(myself, state, id, false)
 }
 
-fn spawn_delivery(myself: &ActorRef<Message>, state: &mut State, id: WebhookId) -> Result<(), ActorProcessingErr> {
+fn spawn_delivery(
+    myself: &ActorRef<Message>,
+    state: &mut State,
+    id: WebhookId,
+    follows: bool,
+) -> Result<(), ActorProcessingErr> {
     let args = delivery::Args {
         client_id: state.args.client_id,
         webhook_id: id,
         shared: Arc::clone(&state.args.shared),
+        follows,
     };
     let (actor, _started) = ActorRuntime::spawn_linked_instant(None, DeliveryActor, args, myself.get_cell())?;
     state.children.started(ChildKey::Delivery(id), actor.get_cell());
@@ -285,7 +293,7 @@ fn on_restart(
     }
     let ending = state.ending.is_some();
     match child {
-        ChildKey::Delivery(id) if !ending => spawn_delivery(myself, state, id),
+        ChildKey::Delivery(id) if !ending => spawn_delivery(myself, state, id, true),
         ChildKey::Session(number) if !ending || state.removing => sessions::spawn(myself, state, number),
         _ => Ok(()),
     }

@@ -1,5 +1,7 @@
 //! Children that panic or fail: siblings go on, the child comes back from the store, nothing is lost, and it shows.
 
+use std::time::Duration;
+
 use wharf_domain::{
     ClientId, ConnectionKey, ConnectionStatus, EventKind, EventKinds, EventStatus, PhoneNumber, SendStatus, Timestamp,
     session::ReasonCode, webhook::WebhookPatch,
@@ -168,6 +170,37 @@ async fn a_delivery_that_dies(how: Crash) {
     .await;
     world.wait_for_events(&webhook, EventStatus::Delivered, 2).await;
     assert_eq!(world.receiver.count(), 4);
+    world.gateway.stop().await;
+}
+
+/// An event whose outcome is on its way to the disk is not posted once more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_delivery_that_died_had_written_is_waited_for() {
+    let world = World::start().await;
+    let (_, webhook, link) = world.client_with_webhook("/hook").await;
+    let directory = &world.gateway.shared.directory;
+    world
+        .receiver
+        .script("/hook", [Reply::Slow(Duration::from_millis(500))]);
+    link.deliver(vec![message("5511000000001", "M1", "1")]).await.unwrap();
+    wait_until("it is posted", WITHIN, || async { world.receiver.count() == 1 }).await;
+    let mut writer = world.store.writer().await.unwrap();
+    let blocker = writer.begin().await.unwrap();
+    wait_until("its outcome is being committed", WITHIN, || async {
+        directory.writing().try_lock().is_err()
+    })
+    .await;
+    let actor = directory.delivery(webhook.id).unwrap();
+    actor.cast(delivery::Message::Crash(Crash::Panic)).unwrap();
+    wait_until("the next one is there", WITHIN, || async {
+        let next = directory.delivery(webhook.id);
+        next.is_some_and(|next| next.get_id() != actor.get_id())
+    })
+    .await;
+    drop(blocker);
+    link.deliver(vec![message("5511000000001", "M2", "2")]).await.unwrap();
+    world.wait_for_events(&webhook, EventStatus::Delivered, 2).await;
+    assert_eq!(world.receiver.count(), 2);
     world.gateway.stop().await;
 }
 

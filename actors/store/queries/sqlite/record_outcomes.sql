@@ -10,7 +10,7 @@ WHERE true
 ON CONFLICT (event_seq, number) DO NOTHING;
 
 -- What became of attempts, one row per event. An event that is no longer pending (its webhook was deleted) stays as
--- it is, unless a receiver took it after all.
+-- it is, unless a receiver took it after all. So does one that was begun anew since, when an outcome is written once more.
 WITH o (seq, status, attempt_count, http_status, response, error, next_retry_at, delivered_at) AS (
     VALUES /*rows of 8*/
 )
@@ -18,7 +18,7 @@ UPDATE webhook_events AS e
 SET status = o.status, attempt_count = o.attempt_count, http_status = o.http_status, response = o.response,
     error = o.error, next_retry_at = o.next_retry_at, delivered_at = o.delivered_at
 FROM o
-WHERE e.seq = o.seq AND (e.status = 'pending' OR o.status = 'delivered');
+WHERE e.seq = o.seq AND (e.status = 'pending' AND o.attempt_count > e.budget_start OR o.status = 'delivered');
 
 -- The counters of webhooks after attempts, one row per webhook. What is said of one that is switched off stays: it may be why.
 WITH c (id, failure_count, last_attempt_at, last_error, last_success_at) AS (

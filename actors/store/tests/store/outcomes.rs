@@ -1,6 +1,9 @@
 use wharf_domain::{AttemptOutcome, EventId, EventStatus, PendingEvent, WebhookStatus};
 
-use crate::database::{Database, NOW, delivered, failed, later, on_every_database, postponed};
+use crate::{
+    database::{Database, NOW, delivered, failed, later, on_every_database, postponed},
+    retry_failed::renewal,
+};
 
 on_every_database! {
     async fn an_outcome_is_the_events_new_state(db: &mut Database) {
@@ -115,6 +118,21 @@ on_every_database! {
         db.outcomes(&outcomes).await;
         let twice = (db.reread(&webhook).await, db.event(&webhook, events[2].id).await);
         assert_eq!(format!("{once:?}"), format!("{twice:?}"));
+    }
+
+    async fn an_outcome_that_is_written_again_says_nothing_of_attempts_that_are_begun_anew(db: &mut Database) {
+        let (_, webhook) = db.tenant("acme").await;
+        let event = db.events(&webhook, &["a"]).await.remove(0);
+        let last = failed(&webhook, &event);
+        db.outcomes(std::slice::from_ref(&last)).await;
+        let renewal = renewal(&webhook, vec![event.seq], 1);
+        assert_eq!(db.write(async |group| group.renew_failed(&renewal).await).await.len(), 1);
+        db.outcomes(std::slice::from_ref(&last)).await;
+        let anew = db.event(&webhook, event.id).await;
+        assert_eq!((anew.status, anew.next_retry_at), (EventStatus::Pending, Some(renewal.first_due)));
+        let delivered = AttemptOutcome { attempt: last.attempt + 1, ..delivered(&webhook, &event) };
+        db.outcomes(&[delivered]).await;
+        assert_eq!(db.event(&webhook, event.id).await.status, EventStatus::Delivered);
     }
 
     async fn an_unknown_event_or_webhook_is_passed_over(db: &mut Database) {
