@@ -3,12 +3,12 @@
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use wharf_support::{Receiver, Reply};
+use wharf_support::{Receiver, Reply, wait_until};
 use wharf_testnet::{Content, GroupChange, GroupInviteContent, NewMessage};
 
 use super::{
     attachments::samples::{noise, png},
-    world::{Answer, CONTACT, NUMBER, World},
+    world::{Answer, CONTACT, NUMBER, WITHIN, World},
 };
 
 const GROUPS: &str = "/api/whatsapp/connections/5511888888888/groups";
@@ -52,6 +52,7 @@ impl World {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_group_is_called_may_have_an_at() {
     let world = World::start().await;
+    let webhook = world.webhook(NUMBER, "/ok").await;
     world.with_group().await;
     for text in ["team_1@g.us", "We @ the harbour", "@"] {
         let new = json!({"subject": text, "participants": [CONTACT]});
@@ -66,6 +67,13 @@ async fn what_a_group_is_called_may_have_an_at() {
         );
         let changed = world.api().patch(&path, json!({"subject": text})).await;
         assert_eq!(changed.expect(StatusCode::OK)["subject"], text);
+        let group = made["id"].as_str().unwrap();
+        let id = world.network.send_text(CONTACT, group, "Hello").await.unwrap();
+        let is_it = |event: &&Value| event["message_id"] == *id && event["status"] == "delivered";
+        let told = wait_until("the group's message is told", WITHIN, || async {
+            world.api().events(&webhook).await.iter().find(is_it).cloned()
+        });
+        assert_eq!(told.await["payload"]["group"]["subject"], text, "the new name");
     }
     world.stop().await;
 }

@@ -228,6 +228,10 @@ impl Session {
     }
 
     fn on_connect(&mut self, step: &mut Step) {
+        // The passkey is gone by now: its owner was told to connect then.
+        if self.phase == Phase::AwaitingPasskey {
+            return self.on_renew(step);
+        }
         if !matches!(
             self.phase,
             Phase::Resting | Phase::Pausing | Phase::Closing(Then::Rest | Then::Reopen(_))

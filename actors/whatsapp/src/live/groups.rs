@@ -10,7 +10,7 @@ use whatsapp_rust::features::{
 };
 use whatsapp_rust::wacore::{
     iq::{
-        groups::{GroupInfoOutcome, GroupQueryIq, SetGroupDescriptionIq, SetGroupSubjectIq},
+        groups::{GroupInfoOutcome, GroupQueryIq, LeaveGroupIq, SetGroupDescriptionIq, SetGroupSubjectIq},
         spec::IqSpec,
     },
     request::InfoQuery,
@@ -78,9 +78,14 @@ impl Acting {
         let groups = self.client.groups();
         let settled = match change {
             Change::Subject(subject) => {
-                let subject = GroupSubject::new(subject).map_err(of_limit)?;
-                let order = AsTexts(SetGroupSubjectIq::new(group, subject));
-                self.client.execute(order).await.map_err(GroupError::from)
+                let name = GroupSubject::new(subject.as_str()).map_err(of_limit)?;
+                let order = AsTexts(SetGroupSubjectIq::new(group, name));
+                let set = self.client.execute(order).await.map_err(GroupError::from);
+                if set.is_ok() {
+                    // WhatsApp tells the others only.
+                    self.memory.subjects().learn(group, &subject);
+                }
+                set
             }
             Change::Description(text) => return self.describe(group, text).await,
             Change::Announce(on) => groups.set_announce(group.clone(), on).await,
@@ -134,9 +139,15 @@ impl Acting {
     }
 
     pub(super) async fn leave(&self, group: &GroupId) -> Result<Done, SendError> {
-        let group = parsed(group.as_str())?;
-        self.client.groups().leave(group).await.map_err(of_change)?;
-        Ok(Done::Done)
+        let order = LeaveIq(LeaveGroupIq::new(&parsed(group.as_str())?));
+        let left = self.client.execute(order).await;
+        match left.map_err(|error| of_change(error.into()))? {
+            None => Ok(Done::Done),
+            Some(code) => Err(SendError::Refused {
+                code,
+                words: "this number is not in the group, or there is no such group".to_owned(),
+            }),
+        }
     }
 
     /// Without a picture it is taken away.
@@ -165,6 +176,24 @@ pub(super) fn group_in<'r>(response: &'r NodeRef<'_>) -> Option<&'r NodeRef<'r>>
     response
         .get_optional_child("group")
         .or_else(|| response.get_optional_child("community"))
+}
+
+/// The library's order; it does not look at what became of it.
+struct LeaveIq(LeaveGroupIq);
+
+impl IqSpec for LeaveIq {
+    /// WhatsApp's code, where the group was not left.
+    type Response = Option<String>;
+
+    fn build_iq(&self) -> InfoQuery<'static> {
+        self.0.build_iq()
+    }
+
+    fn parse_response(&self, response: &NodeRef<'_>) -> anyhow::Result<Self::Response> {
+        let group = response.get_optional_child("leave").and_then(group_in);
+        let error = group.and_then(|group| group.attrs().optional_string("error").map(|code| code.into_owned()));
+        Ok(error)
+    }
 }
 
 /// The library's question; it does not find in the answer who adds people.
@@ -221,7 +250,7 @@ fn changes(patch: GroupPatch) -> impl Iterator<Item = (&'static str, Change)> {
 }
 
 /// A change that was not made, with those that were before it.
-fn stopped(field: &str, changed: &[&str], error: SendError) -> SendError {
+pub(super) fn stopped(field: &str, changed: &[&str], error: SendError) -> SendError {
     let before = match changed {
         [] => String::new(),
         changed => format!("; changed before it: {}", changed.join(", ")),

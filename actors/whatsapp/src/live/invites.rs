@@ -17,7 +17,7 @@ use whatsapp_rust::{IqError, anyhow};
 
 use super::{
     acts::Acting,
-    groups::{of_change, of_group},
+    groups::{of_change, of_group, stopped},
     ids,
     numbers::account,
     send::{of_iq, parsed},
@@ -26,6 +26,9 @@ use crate::SendError;
 
 /// WhatsApp's codes for who joins and is in the group already.
 const IN_ALREADY: [u16; 2] = [304, 409];
+/// What is done with those who ask to be let in.
+const APPROVE: &str = "approve";
+const REJECT: &str = "reject";
 
 impl Acting {
     pub(super) async fn invite(&self, group: &GroupId, reset: bool) -> Result<Done, SendError> {
@@ -112,26 +115,20 @@ impl Acting {
         let group = parsed(group.as_str())?;
         let groups = self.client.groups();
         let asking = self.look_up(self.asking(&group)).await?;
-        let mut changes = Vec::new();
-        for (comes_in, whom) in [(true, approve), (false, reject)] {
-            if whom.is_empty() {
+        let approved = self.look_up(self.as_they_ask(approve, &asking)).await?;
+        let rejected = self.look_up(self.as_they_ask(reject, &asking)).await?;
+        let (mut changes, mut done) = (Vec::new(), Vec::new());
+        for (action, people) in [(APPROVE, approved), (REJECT, rejected)] {
+            if people.is_empty() {
                 continue;
             }
-            let mut people = Vec::with_capacity(whom.len());
-            for person in whom {
-                people.push(self.as_it_asks(person, &asking).await?);
-            }
-            let (action, answers) = match comes_in {
-                true => (
-                    "approve",
-                    groups.approve_membership_requests(group.clone(), &people).await,
-                ),
-                false => (
-                    "reject",
-                    groups.reject_membership_requests(group.clone(), &people).await,
-                ),
+            let answers = match action {
+                APPROVE => groups.approve_membership_requests(group.clone(), &people).await,
+                _ => groups.reject_membership_requests(group.clone(), &people).await,
             };
-            for answer in answers.map_err(of_change)? {
+            let answers = answers.map_err(|error| stopped(action, &done, of_change(error)))?;
+            done.push(action);
+            for answer in answers {
                 let asked = asking.iter().find(|one| one.jid.is_same_user_as(&answer.jid));
                 let mut change = self.changed(action, answer).await;
                 if change.phone_number.is_none() {
@@ -147,6 +144,15 @@ impl Acting {
         let question = AskingIq(GetMembershipRequestsIq::new(group));
         let asking = self.client.execute(question).await;
         asking.map_err(|error| of_group(error.into()))
+    }
+
+    /// The same of some.
+    async fn as_they_ask(&self, people: &[Recipient], asking: &[Asking]) -> Result<Vec<Jid>, SendError> {
+        let mut asked = Vec::with_capacity(people.len());
+        for person in people {
+            asked.push(self.as_it_asks(person, asking).await?);
+        }
+        Ok(asked)
     }
 
     /// Somebody under the id that they ask to be let in with. Of whoever does not ask, WhatsApp is to say so.

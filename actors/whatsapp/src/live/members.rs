@@ -21,7 +21,7 @@ use whatsapp_rust::wacore_binary::{Jid, JidExt, NodeRef};
 
 use super::{
     acts::Acting,
-    groups::{group_in, of_change, told},
+    groups::{group_in, of_change, stopped, told},
     numbers::accounts,
     send::parsed,
     texts::AsTexts,
@@ -116,16 +116,18 @@ impl Acting {
     pub(super) async fn change(&self, group: &GroupId, lists: [&[Recipient]; 4]) -> Result<Done, SendError> {
         let group = parsed(group.as_str())?;
         let mut people = self.members(&lists.concat()).await?.into_iter();
-        let mut changes = Vec::new();
+        let (mut changes, mut done) = (Vec::new(), Vec::new());
         for (action, list) in Membership::ALL.into_iter().zip(lists) {
             let these: Vec<Jid> = people.by_ref().take(list.len()).collect();
             if these.is_empty() {
                 continue;
             }
             let answers = self.membership(&group, action, &these).await;
-            for answer in answers.map_err(of_change)? {
+            let answers = answers.map_err(|error| stopped(action.word(), &done, of_change(error)))?;
+            for answer in answers {
                 changes.push(self.changed(action.word(), answer).await);
             }
+            done.push(action.word());
         }
         Ok(Done::Participants(changes))
     }

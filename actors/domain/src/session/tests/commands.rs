@@ -22,6 +22,11 @@ fn connect() {
                 assert_eq!(desk.set_for(), None, "{place:?}: once the one before has ended");
                 assert_eq!(desk.gone(), [], "{place:?}");
             }
+            Place::Passkey => {
+                assert_eq!(effects, [close(desk.generation()), Save], "the passkey was removed");
+                desk.timer = None;
+                assert_eq!(desk.gone(), []);
+            }
             _ => {
                 assert_eq!((effects, format!("{:?}", desk.machine)), (vec![], before), "{place:?}");
                 continue;
@@ -297,6 +302,15 @@ fn a_deletion_logs_in_once_more_or_goes_without() {
     assert_eq!(desk.fire(), [closing(2, Parting::LogOut)]);
     assert_eq!(desk.step(failed.clone()), [stays("no keys")]);
     assert_eq!(desk.step(failed), [], "once");
+
+    // Or was not let open, because the client's queue is full.
+    let mut desk = Desk::at(Place::Resting);
+    desk.step(SessionEvent::Connect);
+    desk.fire();
+    desk.step(SessionEvent::Delete);
+    let full = closed(CloseReason::QueueFull("full".into()));
+    assert_eq!(desk.link(full.clone()), [stays("full")]);
+    assert_eq!(desk.link(full), [], "once");
 }
 
 #[test]

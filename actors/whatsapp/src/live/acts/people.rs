@@ -13,7 +13,7 @@ use super::{Acting, UNANSWERED, changed, of_contact};
 use crate::{
     SendError,
     live::{
-        groups::of_group,
+        groups::{of_group, stopped},
         ids,
         send::{chat, of_client, of_iq, parsed},
         texts::{AsTexts, shown_name},
@@ -158,6 +158,7 @@ impl Acting {
     }
 
     pub(super) async fn change_profile(&self, name: Option<String>, about: Option<String>) -> Result<Done, SendError> {
+        let done: &[&str] = if name.is_some() { &["name"] } else { &[] };
         if let Some(name) = name {
             let name = shown_name(&name);
             self.client.profile().set_push_name(&name).await.map_err(of_profile)?;
@@ -166,7 +167,8 @@ impl Acting {
         }
         if let Some(about) = about {
             let order = AsTexts(SetStatusTextSpec::new(about));
-            self.client.execute(order).await.map_err(|error| changed(&error))?;
+            let said = self.client.execute(order).await;
+            said.map_err(|error| stopped("about", done, changed(&error)))?;
         }
         Ok(Done::Done)
     }
