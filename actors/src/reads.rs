@@ -2,8 +2,8 @@
 //!
 //! The connections that read are few, and everybody's: a request's token is looked up on them, sessions read their keys. A
 //! page of events may take a tenth of a second on a large table, and a client may ask for as many at a time as it likes. So
-//! one of the connections is never for such reads, half of the others are, clients get them by turns, and what waits of one
-//! client is bounded. The other half is for backlogs, so that no list holds a delivery up; each delivery reads its own once at a time.
+//! all but one of the connections are for such reads, clients get them by turns, and what waits of one client is bounded.
+//! Backlogs have turns of their own, as many, so that no list holds a delivery up; each delivery reads its own once at a time.
 
 use std::{sync::Arc, time::Duration};
 
@@ -37,9 +37,9 @@ pub(crate) struct Turn {
 }
 
 impl Reads {
-    /// With so many connections for all of them.
+    /// With so many connections that read.
     pub(crate) fn new(connections: u32) -> Self {
-        let total = usize::try_from(connections / 2).unwrap_or(1).max(1);
+        let total = usize::try_from(connections).unwrap_or(1).saturating_sub(1).max(1);
         let caps = Caps {
             total,
             per_client: total,

@@ -44,7 +44,7 @@ async fn a_client_that_reads_all_it_may_is_told_and_another_one_reads_on() {
     let (others, _link) = world.linked(other.id, &number(1), "/hook").await;
     let gateway = &world.gateway;
     // All that it may, of which all but the last are being read.
-    let turns = (usize::try_from(world.store.readers()).unwrap() / 2).max(1);
+    let turns = (usize::try_from(world.store.readers()).unwrap() - 1).max(1);
     let mut held = Vec::new();
     for _ in 0..turns {
         held.push(gateway.shared.reads.turn(greedy.id).await.unwrap());

@@ -47,8 +47,7 @@ impl Store {
         prepare(&place, options.exclusive).await?;
         drop(opening);
         let pool = SqlitePoolOptions::new()
-            // One is kept free of what takes long (`Store::readers`); it is opened when it is needed.
-            .max_connections(readers(options.readers) + 1)
+            .max_connections(readers(options.readers))
             // A ping is a hop to the connection's thread and back, and says nothing that the query would not.
             .test_before_acquire(false)
             .idle_timeout(None)

@@ -52,9 +52,9 @@ impl Store {
         &self.inner.pool
     }
 
-    /// How many connections there are for reads that take long; one more is there for all others.
+    /// How many connections read.
     pub fn readers(&self) -> u32 {
-        self.inner.pool.options().get_max_connections() - 1
+        self.inner.pool.options().get_max_connections()
     }
 
     pub(crate) fn error(&self, error: sqlx::Error) -> StoreError {
