@@ -29,6 +29,16 @@ impl World {
         (format!("{GROUPS}/{id}"), id)
     }
 
+    /// What an event of a message in the group calls it.
+    async fn called_in_events(&self, webhook: &str, group: &str) -> String {
+        let id = self.network.send_text(CONTACT, group, "Hello").await.unwrap();
+        let is_it = |event: &&Value| event["message_id"] == *id && event["status"] == "delivered";
+        let told = wait_until("the group's message is told", WITHIN, || async {
+            self.api().events(webhook).await.iter().find(is_it).cloned()
+        });
+        told.await["payload"]["group"]["subject"].as_str().unwrap().to_owned()
+    }
+
     async fn keyed(&self, method: Method, path: &str, key: &str, body: &Value) -> Answer {
         let request = self.api().request(method, path).header("idempotency-key", key);
         self.api().send(request.json(body)).await
@@ -58,22 +68,18 @@ async fn what_a_group_is_called_may_have_an_at() {
         let new = json!({"subject": text, "participants": [CONTACT]});
         let made = world.api().post(GROUPS, new).await.expect(StatusCode::CREATED);
         assert_eq!(made["subject"], text);
-        let path = format!("{GROUPS}/{}", made["id"].as_str().unwrap());
+        let group = made["id"].as_str().unwrap();
+        assert_eq!(world.called_in_events(&webhook, group).await, text);
+        let path = format!("{GROUPS}/{group}");
         let change = json!({"subject": "Harbour", "description": text});
         let changed = world.api().patch(&path, change).await.expect(StatusCode::OK);
         assert_eq!(
             (&changed["subject"], &changed["description"]),
             (&json!("Harbour"), &json!(text))
         );
+        assert_eq!(world.called_in_events(&webhook, group).await, "Harbour", "the new name");
         let changed = world.api().patch(&path, json!({"subject": text})).await;
         assert_eq!(changed.expect(StatusCode::OK)["subject"], text);
-        let group = made["id"].as_str().unwrap();
-        let id = world.network.send_text(CONTACT, group, "Hello").await.unwrap();
-        let is_it = |event: &&Value| event["message_id"] == *id && event["status"] == "delivered";
-        let told = wait_until("the group's message is told", WITHIN, || async {
-            world.api().events(&webhook).await.iter().find(is_it).cloned()
-        });
-        assert_eq!(told.await["payload"]["group"]["subject"], text, "the new name");
     }
     world.stop().await;
 }
