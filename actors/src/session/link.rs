@@ -57,7 +57,10 @@ pub(super) fn open(myself: &ActorRef<Message>, state: &State, generation: u64) {
                 Err(error) => Err(error),
             },
             Err(full) => {
-                events.send(LinkEvent::Closed(CloseReason::QueueFull(full.to_string())));
+                let detail = full.to_string();
+                events.send(LinkEvent::Closed(CloseReason::QueueFull(detail.clone())));
+                // Heard by a session that was told meanwhile to log out by this link, and by no other.
+                let _stopped = myself.cast(Message::Happened(SessionEvent::OpenFailed { generation, detail }));
                 return;
             }
         };

@@ -9,13 +9,6 @@ const PASSKEY: &str = "WhatsApp asks this account for its passkey before it link
 
 impl Session {
     pub(super) fn on_link(&mut self, event: LinkEvent, step: &mut Step) {
-        if let LinkEvent::Closed(CloseReason::QueueFull(why)) = &event
-            && self.phase == Phase::Closing(Then::Finish)
-            && std::mem::take(&mut self.leaves)
-        {
-            // It was about to open, and was not let in.
-            return self.stays_linked(why.clone(), step);
-        }
         if !self.has_link() {
             return;
         }
