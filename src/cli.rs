@@ -173,8 +173,10 @@ pub fn main() -> ExitCode {
     match run(Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            for line in error.to_string().lines() {
-                complain(line);
+            if telemetry::speaks_json() {
+                tracing::error!("{error}");
+            } else {
+                error.to_string().lines().for_each(complain);
             }
             error.exit_code()
         }

@@ -3,7 +3,10 @@
 
 mod bounded;
 
-use std::io::{IsTerminal, stderr};
+use std::{
+    io::{IsTerminal, stderr},
+    sync::OnceLock,
+};
 
 use thiserror::Error;
 use tracing_subscriber::{
@@ -21,6 +24,14 @@ use crate::config::{Log, LogFormat};
 #[error("the log could not be set up: {0}")]
 pub struct TelemetryError(String);
 
+/// What the log of this process is written as, once there is one.
+static FORMAT: OnceLock<LogFormat> = OnceLock::new();
+
+/// Whether who reads standard error reads JSON, which a line that is none would break.
+pub(crate) fn speaks_json() -> bool {
+    FORMAT.get() == Some(&LogFormat::Json) && tracing::enabled!(tracing::Level::ERROR)
+}
+
 /// Sets the log up, once per process.
 ///
 /// # Errors
@@ -33,7 +44,9 @@ pub fn init(log: &Log) -> Result<(), TelemetryError> {
         LogFormat::Text => lines.with_ansi(stderr().is_terminal()).finish().try_init(),
         LogFormat::Json => lines.json().flatten_event(true).finish().try_init(),
     };
-    done.map_err(|error| TelemetryError(error.to_string()))
+    done.map_err(|error| TelemetryError(error.to_string()))?;
+    FORMAT.get_or_init(|| log.format);
+    Ok(())
 }
 
 /// What is never logged, whatever is asked for. The library warns of a file that it could not fetch by its whole address,

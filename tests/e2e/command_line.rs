@@ -71,6 +71,14 @@ fn a_server_does_not_start_with_a_database_that_it_may_only_read() {
     let (code, out, told) = run_in(directory.path(), &["config", "check"], &read_only);
     assert_eq!((code, out.as_str()), (Some(0), "ok\n"), "{told}");
     assert!(told.contains("does not start with it"), "{told}");
+
+    // Who collects lines of JSON gets the one that counts most as such, too.
+    let as_json = [&read_only[..], &[("WHARF_LOG__FORMAT", "json")]].concat();
+    let (code, _, told) = run_in(directory.path(), &["serve"], &as_json);
+    let lines: Vec<Value> = told.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let last = lines.last().unwrap();
+    assert_eq!((code, &last["level"]), (Some(2), &json!("ERROR")), "{told}");
+    assert!(last["message"].as_str().unwrap().contains("mode=ro"), "{told}");
 }
 
 /// A command in another directory would look into a database of its own, and say that there are no clients.
