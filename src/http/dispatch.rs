@@ -30,7 +30,7 @@ use super::{
     query::Query,
     refusals::{Asker, Refusals},
     routes::{self, Route, Takes},
-    seats::Seat,
+    seats::{Places, Seat},
     token::token_of,
     upload::{self, Brings},
     watch::is_theirs,
@@ -57,6 +57,8 @@ pub(super) struct Dispatch {
     pub(super) times: Times,
     /// Requests that are carried out, for each client.
     pub(super) under_way: Arc<Tally>,
+    /// And for all of them together.
+    pub(super) places: Arc<Places>,
     /// Bytes of answers that are not sent yet, for each client.
     pub(super) unsent: Arc<Tally>,
     /// How fast who asks for too much is told so.
@@ -298,9 +300,11 @@ impl Dispatch {
                 self.under_way.most()
             ))
         })?;
+        let place = self.places.take();
+        let place = place.ok_or_else(|| Problem::unavailable("too many requests are under way; ask again in a moment"))?;
         let held = Arc::new(Held::new(ticket));
         if let Some(seat) = &request.seat {
-            seat.is_of(Arc::clone(&held));
+            seat.is_of(Arc::clone(&held), place);
         }
         request.held = Some(held);
         Ok(())

@@ -1,7 +1,7 @@
 //! Events: seen, pulled, retried.
 
 use warp::http::StatusCode;
-use wharf_domain::{EventId, EventKind, EventStatus, PhoneNumber, Recipient, Timestamp};
+use wharf_domain::{EventId, EventKind, EventStatus, PhoneNumber, Recipient, Timestamp, outgoing::STATUS};
 use wharf_store::{ChatFilter, Cursor, EventFilter, FailedFilter, PullCursor, PullQuery};
 
 use super::{
@@ -22,8 +22,8 @@ const DEFAULT_RETRIED: u32 = 1000;
 /// The longest `chat` or `message_id`; WhatsApp's have a few dozen bytes.
 const NAME_MAX_BYTES: usize = 256;
 
-/// What ends the JIDs of chats that nothing can be sent to, but that events may be of.
-const OTHER_CHATS: [&str; 5] = ["@broadcast", "@newsletter", "@bot", "@interop", "@msgr"];
+/// The servers of chats that nothing can be sent to, but that events may be of.
+const OTHER_CHATS: [&str; 5] = ["broadcast", "newsletter", "bot", "interop", "msgr"];
 
 /// `GET /api/webhooks/:webhook_id/events`
 pub(super) async fn of_webhook(call: Call) -> Answer {
@@ -126,21 +126,21 @@ fn read_status(text: &str) -> Result<EventStatus, String> {
 }
 
 /// A JID has an `@`, a number has none. As where a message goes to, `@c.us` is `@s.whatsapp.net`, which is how chats are kept.
+/// Events may be of chats that nothing can be sent to: of shorter numbers, too, and of the one in which somebody's status updates are.
 fn read_chat(text: &str) -> Result<ChatFilter, String> {
     let wanted =
         || "must be a phone number of 8 to 15 digits, or a JID such as 5511999999999@s.whatsapp.net".to_owned();
-    if !text.contains('@') {
+    let Some((id, server)) = text.split_once('@') else {
         return text.parse().map(ChatFilter::Number).map_err(|_| wanted());
-    }
-    let is_other = |ending: &&str| {
-        text.strip_suffix(*ending)
-            .is_some_and(|id| !id.is_empty() && !id.contains('@'))
     };
-    if OTHER_CHATS.iter().any(is_other) {
-        return read_name(text).map(ChatFilter::Jid);
-    }
-    let chat = text.parse::<Recipient>().map_err(|_| wanted())?;
-    Ok(ChatFilter::Jid(chat.jid()))
+    let is_number = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit());
+    let jid = match server {
+        "c.us" | "s.whatsapp.net" if is_number => format!("{id}@s.whatsapp.net"),
+        _ if OTHER_CHATS.contains(&server) && !id.is_empty() => text.to_owned(),
+        _ if text.strip_prefix(STATUS).is_some_and(|author| author.starts_with('/')) => text.to_owned(),
+        _ => text.parse::<Recipient>().map_err(|_| wanted())?.jid(),
+    };
+    read_name(&jid).map(ChatFilter::Jid)
 }
 
 fn read_name(text: &str) -> Result<String, String> {

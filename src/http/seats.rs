@@ -19,6 +19,7 @@ use tokio::{
     task::{AbortHandle, Id},
 };
 
+use wharf_actors::{Tally, Ticket};
 use wharf_domain::{ClientId, pace::earned};
 
 use super::{ServerLimits, held::Held};
@@ -32,6 +33,27 @@ const UNCOUNTED_ANSWER: Duration = Duration::from_secs(1);
 
 /// After this a body that goes on makes room, all of which has left so far: it is a stream. A file waits for the disk.
 const RESTING_BODY: Duration = Duration::from_secs(1);
+
+/// At the most so many connections are left for requests that count for nobody, of which health is one, however many clients have
+/// requests that last: who watches the process would end it for all. Fewer of a small house.
+const LEFT_FOR_HEALTH: usize = 16;
+/// What all clients together are counted by; the ids of clients begin at 1.
+const EVERYBODY: ClientId = ClientId(0);
+
+/// The places of requests that count for clients, of whichever.
+pub(super) struct Places(Arc<Tally>);
+
+impl Places {
+    /// In a house with room for so many connections.
+    pub(super) fn new(max_connections: usize) -> Self {
+        Self(Tally::new(max_connections - LEFT_FOR_HEALTH.min(max_connections / 16)))
+    }
+
+    /// One of them; `None` if all are taken.
+    pub(super) fn take(&self) -> Option<Ticket> {
+        self.0.enter(EVERYBODY, 1)
+    }
+}
 
 /// What a connection is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,7 +98,7 @@ impl Seat {
                 let mut state = self.state.lock();
                 if !matches!(state.doing, Doing::Answering | Doing::Gone) {
                     state.turn(Doing::Busy);
-                    state.held = None;
+                    (state.held, state.place) = (None, None);
                     return;
                 }
             }
@@ -97,9 +119,10 @@ impl Seat {
         self.state.lock().client = Some(client);
     }
 
-    /// The request is carried out, and counts for its client.
-    pub(super) fn is_of(&self, held: Arc<Held>) {
-        self.state.lock().held = Some(held);
+    /// The request is carried out, and counts for its client; `place` counts it among everybody's until it could make room.
+    pub(super) fn is_of(&self, held: Arc<Held>, place: Ticket) {
+        let mut state = self.state.lock();
+        (state.held, state.place) = (Some(held), Some(place));
     }
 
     /// The request is refused, or has its answer and counts for nobody; what is still coming of it is of no use to anybody but its
@@ -136,6 +159,7 @@ impl Seat {
         let mut state = self.state.lock();
         if state.doing == Doing::Answering {
             state.turn(Doing::Waiting);
+            state.place = None;
             self.flushed.notify_one();
             self.idle.notify_one();
         }
@@ -194,6 +218,8 @@ struct State {
     client: Option<ClientId>,
     /// Counts the request for its client. The body of its answer has another one.
     held: Option<Arc<Held>>,
+    /// Its place among those that make no room, see [`Places`].
+    place: Option<Ticket>,
     /// The body of the last answer, until all of it is with the kernel: what is there of it may be long before. What
     /// it says is somebody's, and may look like anything.
     body: Option<Weak<()>>,
@@ -256,6 +282,7 @@ impl House {
                 since: Instant::now(),
                 client: None,
                 held: None,
+                place: None,
                 body: None,
             }),
             flushed: Notify::new(),

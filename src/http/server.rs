@@ -39,7 +39,7 @@ use super::{
     call::Times,
     dispatch::{Dispatch, unsent},
     refusals::Refusals,
-    seats::{House, Seat, Watched},
+    seats::{House, Places, Seat, Watched},
     upload,
     watch::watchers,
 };
@@ -86,6 +86,7 @@ pub async fn serve(
                 idle: limits.idle_timeout,
             },
             under_way: Tally::new(limits.max_requests_per_client),
+            places: Arc::new(Places::new(limits.max_connections)),
             unsent: unsent(),
             refusals: Arc::new(Refusals::default()),
             watchers: watchers(),

@@ -1,5 +1,5 @@
-//! When a download that failed is tried again. Its event waits meanwhile, and the chat behind it: so the tries are few,
-//! and the longest wait is a matter of a minute.
+//! When a download that failed is tried again. Its event waits meanwhile, and the chat behind it: so the tries are few, but where
+//! the file would be lost for want of room on the disk, and the longest wait is a minute.
 
 use std::time::Duration;
 
@@ -7,20 +7,24 @@ use crate::message::{Asked, MediaError};
 
 /// The wait before the second try; three times as long before each further one (2, 6, 18, 54 s).
 const FIRST_WAIT: Duration = Duration::from_secs(2);
+/// None is longer, see [`wait`].
+pub const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// Tries. Those of a file that WhatsApp's hosts do not have may end before, see [`when_gone`].
 pub const MOST_TRIES: u32 = 5;
+
+/// Tries while it is this machine that cannot keep the file: about an hour, in which somebody may make room on its disk. What is
+/// not kept then is lost.
+const STORAGE_TRIES: u32 = MOST_TRIES + 60;
 
 /// How long to wait after try number `tries` failed with `error`; `None` when that was the last one.
 pub fn wait(error: MediaError, tries: u32) -> Option<Duration> {
     let most = match error {
-        MediaError::Unreachable
-        | MediaError::ProxyFailed
-        | MediaError::Corrupt
-        | MediaError::Storage
-        | MediaError::Gone => MOST_TRIES,
+        MediaError::Unreachable | MediaError::ProxyFailed | MediaError::Corrupt | MediaError::Gone => MOST_TRIES,
+        MediaError::Storage => STORAGE_TRIES,
         MediaError::Incomplete | MediaError::Quota => 1,
     };
-    (tries < most).then(|| FIRST_WAIT.saturating_mul(3_u32.saturating_pow(tries.saturating_sub(1))))
+    let longer = 3_u32.saturating_pow(tries.saturating_sub(1));
+    (tries < most).then(|| FIRST_WAIT.saturating_mul(longer).min(LONGEST_WAIT))
 }
 
 /// What follows when one of WhatsApp's hosts says that it has no such file. They do not learn of one at the same moment, so that
@@ -65,7 +69,11 @@ mod tests {
         assert_eq!(waits(MediaError::Unreachable), patient);
         assert_eq!(waits(MediaError::ProxyFailed), patient);
         assert_eq!(waits(MediaError::Corrupt), patient);
-        assert_eq!(waits(MediaError::Storage), patient);
+        let hour: Duration = (1..)
+            .map_while(|tries| wait(MediaError::Storage, tries))
+            .inspect(|wait| assert!(*wait <= LONGEST_WAIT))
+            .sum();
+        assert!((3_600..3_900).contains(&hour.as_secs()), "{hour:?}");
         assert_eq!(waits(MediaError::Gone), patient);
         assert_eq!(waits(MediaError::Quota), [None; 5]);
         assert_eq!(waits(MediaError::Incomplete), [None; 5]);

@@ -48,7 +48,7 @@ pub(super) async fn carry_out(shared: &Shared, due: &DueMedia, asks: impl FnOnce
     let fetching = AssertUnwindSafe(Box::pin(fetch(shared, due, tries))).catch_unwind();
     let result = fetching.await.unwrap_or_else(|_| {
         tracing::error!(event = %due.id, "a download panicked");
-        Err(MediaError::Storage)
+        Err(MediaError::Corrupt)
     });
     let (result, held) = match result {
         Ok((size, held)) => (Ok(size), Some(held)),
@@ -171,18 +171,22 @@ async fn ask(
 async fn fetch(shared: &Shared, due: &DueMedia, tries: u32) -> Result<(u64, Held), MediaError> {
     let reference = shared.vault.media().open(due.id, &due.sealed).map_err(|error| {
         tracing::error!(event = %due.id, %error, "a file's key cannot be decrypted");
-        MediaError::Storage
+        MediaError::Incomplete
     })?;
     let decryptor = MediaDecryptor::new(&reference).map_err(|_| MediaError::Incomplete)?;
     // A client that is full asks WhatsApp for nothing.
-    if room(shared, due.key.client_id).await?.left() == 0 {
+    let mut held = room(shared, due.key.client_id).await?;
+    if held.left() == 0 {
         return Err(MediaError::Quota);
     }
     let way = way(shared, due, &reference).await?;
     let opening = shared.media.source.open(&way, &reference.direct_path, tries);
     let coming = in_time(None, opening).await?;
     let size = largest(reference.size, coming.length());
-    let mut held = room(shared, due.key.client_id).await?;
+    // The next try would begin anew, and the last pages are the database's.
+    if !shared.media.files.has_room(size.unwrap_or(0)).await {
+        return Err(MediaError::Storage);
+    }
     // One of which nobody says how large it is takes room as it comes: all that there is would be none for others.
     if held.left() == 0 || !held.grow(size.unwrap_or(0)) {
         return Err(MediaError::Quota);

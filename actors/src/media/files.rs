@@ -32,6 +32,10 @@ const QUEUE: usize = 4;
 /// What is decrypted in one go.
 const PIECE: usize = 64 * 1024;
 
+/// What files leave free of the disk: so much of it, or so many bytes where that is less.
+const REST_SHARE: u64 = 50;
+const REST_MOST: u64 = 256 << 20;
+
 /// Why a file was not kept.
 #[derive(Debug, Error)]
 pub(crate) enum KeepError {
@@ -85,6 +89,22 @@ impl MediaFiles {
         path.push(&name[..HOURS]);
         path.push(name);
         path
+    }
+
+    /// Whether the disk has room for so many bytes more, with a rest for the database, which may lie there, too. What cannot be
+    /// found out shows when the file is written.
+    pub(crate) async fn has_room(&self, bytes: u64) -> bool {
+        let root = Arc::clone(&self.0);
+        let disk = blocking(move || rustix::fs::statvfs(&*root).ok()).await.flatten();
+        disk.is_none_or(|disk| {
+            let rest = (disk.f_blocks / REST_SHARE).saturating_mul(disk.f_frsize).min(REST_MOST);
+            let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+            let has_room = bytes.saturating_add(rest) <= free;
+            if !has_room {
+                tracing::warn!(bytes, free, "the disk has no room for a file that came; it is fetched when there is some");
+            }
+            has_room
+        })
     }
 
     /// Begins to write a file of at most `most` bytes.
@@ -300,6 +320,16 @@ mod tests {
         let made = encrypt(MediaKind::Image, plain, &mut file).unwrap();
         let reference = made.reference(MediaKind::Image, String::new());
         (file, reference)
+    }
+
+    #[tokio::test]
+    async fn a_disk_has_room_for_what_fits() {
+        let root = tempfile::tempdir().unwrap();
+        let files = MediaFiles::new(root.path().to_owned());
+        assert!(files.has_room(1).await);
+        assert!(!files.has_room(u64::MAX).await && !files.has_room(u64::MAX / 2).await);
+        let nowhere = MediaFiles::new(root.path().join("nothing"));
+        assert!(nowhere.has_room(u64::MAX).await, "shows when it is written");
     }
 
     #[tokio::test]

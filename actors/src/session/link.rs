@@ -103,7 +103,7 @@ async fn options(shared: &Shared, key: &ConnectionKey) -> Result<LinkOptions, Li
 }
 
 /// Says that WhatsApp may know a device still whose keys go.
-pub(super) fn stays_linked(number: &PhoneNumber, why: &str) {
+pub(crate) fn stays_linked(number: &PhoneNumber, why: &str) {
     tracing::warn!(%number, why, "a device is not unlinked: the phone lists it until its owner removes it");
 }
 

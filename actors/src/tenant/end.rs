@@ -93,8 +93,8 @@ async fn remove(
     let close_deliveries = join_all(deliveries.iter().map(close_delivery));
     let (logged_out, _) = tokio::join!(log_out, close_deliveries);
     let late: Vec<_> = keys.iter().zip(logged_out).filter(|(_, in_time)| !in_time).collect();
-    if !late.is_empty() {
-        tracing::warn!(client = %args.client_id, late = late.len(), "some devices of a removed client could not be logged out");
+    for (key, _) in &late {
+        session::stays_linked(&key.phone_number, "its client is removed, and the link could not be logged out in time");
     }
     let purged = shared.persistence.purge_client(args.client_id).await;
     shared.media.files.forget(args.client_id).await;

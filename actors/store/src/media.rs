@@ -5,7 +5,9 @@
 
 use sqlx::{Row, SqliteConnection, query, query_scalar, sqlite::SqliteRow};
 use uuid::Uuid;
-use wharf_domain::{AWAITS_MEDIA, ClientId, ConnectionKey, EventId, Timestamp, message::MediaError};
+use wharf_domain::{
+    AWAITS_MEDIA, ClientId, ConnectionKey, EventId, Timestamp, download::LONGEST_WAIT, message::MediaError,
+};
 
 use crate::{
     Group, NewEvent, RecordedEvent, Store, StoreError,
@@ -107,6 +109,7 @@ impl Store {
             .bind(after.0)
             .bind(count(per_client))
             .bind(count(limit))
+            .bind(At(now + LONGEST_WAIT))
             .fetch_all(self.pool())
             .await;
         self.all(rows, due)

@@ -61,9 +61,9 @@ async fn status(socket: &mut TcpStream) -> String {
     String::from_utf8_lossy(&status).into_owned()
 }
 
-fn slow_body() -> String {
+fn slow_body(token: &str) -> String {
     format!(
-        "POST /api/webhooks/register HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {ALPHA}\r\n\
+        "POST /api/webhooks/register HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n\
          content-type: application/json\r\ncontent-length: 100\r\nexpect: 100-continue\r\n\r\n"
     )
 }
@@ -76,7 +76,7 @@ fn stream() -> String {
 
 #[tokio::test]
 async fn a_client_with_all_the_slow_bodies_and_streams_that_it_can_open_keeps_nobody_out() {
-    for request in [slow_body(), stream()] {
+    for request in [slow_body(ALPHA), stream()] {
         let facade = Facade::start_with(limits(8, 4)).await;
         *facade.desk.changes.lock().unwrap() = Some(watch::Sender::new(()));
         let mut held = Vec::new();
@@ -108,6 +108,33 @@ async fn a_client_with_all_the_slow_bodies_and_streams_that_it_can_open_keeps_no
         })
         .await;
     }
+}
+
+/// Who watches the process would end it for all.
+#[tokio::test]
+async fn clients_that_fill_the_house_together_leave_room_for_health() {
+    let facade = Facade::start_with(limits(32, 16)).await;
+    let mut held = Vec::new();
+    for number in 0..32 {
+        let token = if number % 2 == 0 { ALPHA } else { BETA };
+        let mut socket = open(&facade, &slow_body(token)).await;
+        let expected = if number < 30 { "HTTP/1.1 100" } else { "HTTP/1.1 503" };
+        assert_eq!(status(&mut socket).await, expected, "{number}");
+        held.push(socket);
+    }
+    for _ in 0..20 {
+        let asked = facade.bare("GET", "/healthz").send();
+        let health = timeout(SERVED_WITHIN, asked).await.expect("is answered");
+        assert_eq!(health.status, 200);
+    }
+    let refused = ask(&facade, ALPHA).await;
+    assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")));
+    held.pop();
+    drop(held);
+    wait_until("its places come back", PATIENCE, || async {
+        ask(&facade, ALPHA).await.status == 200
+    })
+    .await;
 }
 
 #[tokio::test]

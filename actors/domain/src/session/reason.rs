@@ -1,6 +1,6 @@
 //! Why a session stands where it stands, in words for machines. docs/SESSIONS.md lists what each means and what heals it.
 
-use crate::words;
+use crate::{ConnectionStatus, words};
 
 words! {
     /// The `reason_code` of a connection. Every status has one; the `reason` beside it is for people and may change its words.
@@ -60,10 +60,27 @@ words! {
     }
 }
 
+impl ReasonCode {
+    /// Whether the one who runs the gateway should hear of it: nobody asked for that, and it seldom passes by itself.
+    pub const fn is_for_the_log(self, status: ConnectionStatus) -> bool {
+        match self {
+            Self::Unlinked
+            | Self::AccountLocked
+            | Self::Banned
+            | Self::TemporarilyBanned
+            | Self::Conflict
+            | Self::Outdated
+            | Self::WrongNumber => true,
+            // The other one is a matter of minutes, and many numbers' at once.
+            Self::Refused => matches!(status, ConnectionStatus::Failed),
+            _ => false,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ConnectionStatus;
 
     impl ReasonCode {
         /// The statuses that it explains.
@@ -118,6 +135,18 @@ mod tests {
                 ConnectionStatus::ALL.iter().any(|status| code.explains(*status)),
                 "{code:?}"
             );
+        }
+    }
+
+    #[test]
+    fn what_nobody_asked_for_is_logged_and_what_passes_is_not() {
+        for code in ReasonCode::ALL {
+            for status in ConnectionStatus::ALL.into_iter().filter(|status| code.explains(*status)) {
+                // Whoever makes these knows of them: a person at the phone, or the log of an actor that failed.
+                let known = [ReasonCode::QrExpired, ReasonCode::PairingFailed, ReasonCode::PasskeyRequired, ReasonCode::Parked];
+                let is_over = matches!(status, ConnectionStatus::LoggedOut | ConnectionStatus::Failed);
+                assert_eq!(code.is_for_the_log(status), is_over && !known.contains(&code), "{code:?} {status:?}");
+            }
         }
     }
 

@@ -64,11 +64,12 @@ macro_rules! listed_places {
     };
 }
 /// What an event filter asks for, from $5 on; what is null is not asked for. A chat that WhatsApp calls by a hidden id is
-/// found by the number that its messages come from or go to.
+/// found by the number that its messages come from or go to, and people's status updates, of which each one's are in a chat of their
+/// own (wharf_domain::message::update_chat), by the chat that WhatsApp has them all in.
 macro_rules! matching {
     () => {
         " AND +e.seq > $5 AND e.created_at >= $6 AND e.created_at < $7 AND ($8 IS NULL OR e.message_id = $8) \
-         AND ($9 IS NULL OR e.chat = $9 OR ($10 IS NOT NULL AND e.chat LIKE '%@lid' AND \
+         AND ($9 IS NULL OR e.chat = $9 OR ($9 = 'status@broadcast' AND e.chat GLOB 'status@broadcast/*') OR ($10 IS NOT NULL AND e.chat LIKE '%@lid' AND \
             CASE WHEN coalesce(e.payload ->> 'event', 'message') IN ('message.sent', 'message.status') \
                 THEN e.payload ->> 'to' ELSE e.payload ->> 'from' END = $10)) \
          AND ($11 IS NULL OR e.status = $11) \

@@ -9,16 +9,25 @@ macro_rules! is_empty {
     };
 }
 
+/// That event e is old enough to go: it came long ago, and nobody has tried it for as long. One that waited for weeks and failed
+/// today is there tomorrow.
+macro_rules! is_old {
+    () => {
+        " ((+e.status = 'delivered' AND e.created_at < $2 AND NOT EXISTS \
+            (SELECT 1 FROM whatsapp_webhook_attempts a WHERE a.event_seq = e.seq AND a.started_at >= $2)) \
+         OR (+e.status = 'failed' AND e.created_at < $3 AND NOT EXISTS \
+            (SELECT 1 FROM whatsapp_webhook_attempts a WHERE a.event_seq = e.seq AND a.started_at >= $3)))"
+    };
+}
+
 statements! {
     VISIT_EVENTS = concat!(
         "SELECT e.seq, e.status, e.created_at, ", event_weight!(),
         " FROM webhook_events e WHERE e.seq > $1 ORDER BY e.seq LIMIT $2"
     );
-    PURGE_LIST = "DELETE FROM webhook_event_list WHERE (webhook_id, seq) IN (\
-        SELECT e.webhook_id, e.seq FROM json_each($1) j CROSS JOIN webhook_events e ON e.seq = j.value \
-        WHERE (+e.status = 'delivered' AND e.created_at < $2) OR (+e.status = 'failed' AND e.created_at < $3))";
-    PURGE_EVENTS = "DELETE FROM webhook_events WHERE seq IN (SELECT j.value FROM json_each($1) j) \
-        AND ((+status = 'delivered' AND created_at < $2) OR (+status = 'failed' AND created_at < $3))";
+    PURGE_LIST = concat!("DELETE FROM webhook_event_list WHERE (webhook_id, seq) IN (\
+        SELECT e.webhook_id, e.seq FROM json_each($1) j CROSS JOIN webhook_events e ON e.seq = j.value WHERE", is_old!(), ")");
+    PURGE_EVENTS = concat!("DELETE FROM webhook_events AS e WHERE e.seq IN (SELECT j.value FROM json_each($1) j) AND", is_old!());
     EMPTY_WEBHOOKS = concat!(
         "SELECT w.id FROM whatsapp_webhooks w WHERE w.deleted_at < $1", is_empty!(), " LIMIT $2"
     );

@@ -1,6 +1,7 @@
 use wharf_domain::{
     EventId, EventKind, EventKinds, EventStatus, SendStatus, Timestamp, Webhook,
-    message::{Details, Happening},
+    message::{Details, Happening, update_chat},
+    outgoing::STATUS,
     webhook::WebhookPatch,
 };
 use wharf_store::{ChatFilter, EventFilter, NewEvent};
@@ -66,6 +67,19 @@ on_every_database! {
         for ((jid, _), id) in chats.iter().zip(&made) {
             assert_eq!(found(db, &webhook, &by(ChatFilter::Jid((*jid).to_owned()))).await, [*id]);
         }
+    }
+
+    async fn status_updates_are_found_together_and_by_author(db: &mut Database) {
+        let (_, webhook) = db.tenant("acme").await;
+        let chats = [STATUS.to_owned(), update_chat("1@lid"), update_chat("2@lid"), "3@lid".to_owned()];
+        let mut made = Vec::new();
+        for chat in &chats {
+            let new = new(db, &webhook, chat, "5511999999999", NOW);
+            made.push(db.record(&[new]).await.remove(0).event.id);
+        }
+        let by = |chat: &str| EventFilter { chat: Some(ChatFilter::Jid(chat.to_owned())), ..filter(5) };
+        assert_eq!(found(db, &webhook, &by(STATUS)).await, [made[2], made[1], made[0]]);
+        assert_eq!(found(db, &webhook, &by(&chats[1])).await, [made[1]]);
     }
 
     async fn a_hidden_chat_is_found_by_the_other_ones_number_whoever_wrote(db: &mut Database) {

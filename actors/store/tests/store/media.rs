@@ -105,6 +105,7 @@ on_every_database! {
         assert_eq!(due(db, NOW, ClientId(0), 9, 2).await, [of(0), of(1)]);
         assert_eq!(due(db, NOW, first.id, 2, 9).await, [of(3)]);
         assert_eq!(due(db, later(-1), ClientId(0), 2, 9).await, []);
+        assert_eq!(due(db, later(-61), ClientId(0), 2, 9).await, [of(0), of(1), of(3)], "the clock was put back");
         db.write(async |group| group.postpone_media(events[0].id, 2, later(60), Some(&[4])).await).await;
         assert_eq!(due(db, later(59), ClientId(0), 2, 9).await, [of(1), of(2), of(3)]);
         let found = db.store.due_media(later(60), ClientId(0), 9, 9).await.unwrap();

@@ -1,4 +1,4 @@
-use wharf_domain::{EventStatus, Timestamp, retention::Cutoffs};
+use wharf_domain::{AttemptOutcome, EventStatus, Timestamp, retention::Cutoffs};
 use wharf_store::NewEvent;
 
 use crate::database::{Database, NOW, delivered, failed, later, on_every_database, plain, postponed};
@@ -82,6 +82,20 @@ on_every_database! {
         db.write(async |group| group.renew_event(client.id, event.id, false).await).await;
         assert_eq!(db.write(async |group| group.purge_events(&[event.seq], &six()).await).await, 0);
         assert_eq!(db.event(&webhook, event.id).await.status, EventStatus::Pending);
+    }
+
+    async fn what_was_tried_lately_stays_however_old_it_is(db: &mut Database) {
+        let (_, webhook) = db.tenant("acme").await;
+        let events = db.events(&webhook, &["a", "b"]).await;
+        let lately = |mut outcome: AttemptOutcome| {
+            outcome.timing.started_at = later(8);
+            outcome
+        };
+        db.outcomes(&[lately(failed(&webhook, &events[0])), lately(delivered(&webhook, &events[1]))]).await;
+        let seqs = [events[0].seq, events[1].seq];
+        assert_eq!(db.write(async |group| group.purge_events(&seqs, &six()).await).await, 0);
+        let nine = Cutoffs { delivered: later(9), failed: later(9) };
+        assert_eq!(db.write(async |group| group.purge_events(&seqs, &nine).await).await, 2);
     }
 
     async fn a_deleted_webhook_goes_after_its_events(db: &mut Database) {
