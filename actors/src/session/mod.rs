@@ -95,6 +95,8 @@ pub(crate) struct State {
     machine: Option<Session>,
     slot: LinkSlot,
     link: Option<(u64, Arc<dyn Link>)>,
+    /// The link that was opened last, as long as nobody has closed it.
+    opening: Option<link::Opening>,
     timer: OwnedTask,
     /// The turn that its next link waits for.
     turn: Option<Turn>,
@@ -132,6 +134,7 @@ impl Actor for SessionActor {
             machine: None,
             slot,
             link: None,
+            opening: None,
             timer: OwnedTask::default(),
             turn: None,
             saving: false,
