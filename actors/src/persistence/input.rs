@@ -11,7 +11,8 @@ use wharf_domain::{
     webhook::WebhookPatch,
 };
 use wharf_store::{
-    AwaitedId, Behind, Group, KeyClaim, KeyRange, NewEvent, NewOutgoing, Note, RecordedEvent, StoreError,
+    AwaitedId, Behind, ConnectionRecord, Group, KeyClaim, KeyRange, NewEvent, NewOutgoing, Note, RecordedEvent,
+    StoreError,
 };
 
 use crate::NewWebhook;
@@ -104,6 +105,13 @@ pub(crate) struct Settlement {
     /// When that claim was made.
     pub(crate) claimed_at: Timestamp,
     pub(crate) answer: Option<String>,
+}
+
+/// A state that a session reached, and what is to be told of it.
+#[derive(Debug)]
+pub(crate) struct Reached {
+    pub(crate) record: ConnectionRecord,
+    pub(crate) told: Vec<NewEvent>,
 }
 
 /// Messages of which some were waited for, or are about such.
