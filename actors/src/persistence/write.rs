@@ -16,9 +16,9 @@ use wharf_store::{
 use super::{
     KeyChanges, WriteError,
     input::{
-        Arrived, Change, Claim, Ended, Learned, Missed, Poll, Postponed, Reached, Registration, Retry, Rotation,
-        Settlement, Stepped, Work, change, claim, note, record_arrived, record_outgoing, register, report_missed,
-        rotate, settle, step, tell,
+        Arrived, Change, Claim, Creation, Ended, Learned, Missed, Poll, Postponed, Reached, Registration, Retry,
+        Rotation, Settlement, Stepped, Work, change, claim, create, note, record_arrived, record_outgoing, register,
+        report_missed, rotate, settle, step, tell,
     },
 };
 use crate::clock;
@@ -137,7 +137,7 @@ writes! {
     ChangeKeys(KeyChanges) -> KeysChanged;
     /// A state that a session reached, and what is told of it. `false`: there is no such connection any more.
     RecordConnection(Reached) -> bool;
-    /// A new webhook. `None`: the number has one.
+    /// A new webhook. `None`: the number has one, or the client as many as it may.
     RegisterWebhook(Registration) -> Option<Webhook>;
     /// A changed webhook. `None`: there is none.
     ChangeWebhook(Change) -> Option<Webhook>;
@@ -153,8 +153,8 @@ writes! {
     ReviveEvent((WebhookId, EventId)) -> Option<RecordedEvent>;
     /// A step of a manual retry of many. Answers how many.
     RenewFailed(BulkStep) -> usize;
-    /// A new connection. `None`: it exists.
-    CreateConnection(ConnectionSettings) -> Option<Connection>;
+    /// A new connection. `None`: it exists, or the client has as many as it may.
+    CreateConnection(Creation) -> Option<Connection>;
     /// A change of what a client may set of a connection. `None`: no such connection.
     ChangeConnection(ConnectionSettings) -> Option<Connection>;
     /// A connection that goes; what it still had to send fails.
@@ -315,7 +315,7 @@ impl Write {
                 job.output = Some(events.len());
                 job.input.renewed = events;
             }
-            Self::CreateConnection(job) => job.output = Some(group.create_connection(&job.input, now).await?),
+            Self::CreateConnection(job) => job.output = Some(create(group, &job.input, now).await?),
             Self::ChangeConnection(job) => job.output = Some(group.update_connection(&job.input, now).await?),
             Self::DeleteConnection(job) => {
                 // WhatsApp was told of them.
