@@ -1,7 +1,10 @@
 //! Deletions of connections that take longer than whoever asked for them waits, or than the process lasts.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -14,10 +17,13 @@ use wharf_support::wait_until;
 use wharf_whatsapp::{OpenScript, ScriptedFactory};
 
 use super::{
+    between::stand_between,
     bounds::toggle,
     world::{WITHIN, World, message, number, open_store, settings},
 };
-use crate::{Deletion, Gateway, GatewayError, Limits, Settings, deletions, delivery, session, tenant};
+use crate::{
+    Deletion, Gateway, GatewayError, Limits, Settings, deletions, delivery, persistence::Write, session, tenant,
+};
 
 fn key(client_id: ClientId) -> ConnectionKey {
     ConnectionKey::new(client_id, number(1))
@@ -254,6 +260,29 @@ async fn one_that_finds_another_connection_of_its_number_leaves_its_row_and_file
     assert_eq!(*ended.wait_for(Option::is_some).await.unwrap(), Some(Ok(())));
     assert!(file.exists());
     assert!(world.store.connection(&key).await.unwrap().is_some());
+    world.gateway.stop().await;
+}
+
+/// Whoever makes the number anew sends files of its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_number_has_its_row_for_as_long_as_it_has_files() {
+    let world = World::start().await;
+    let key = linked(&world, 0).await;
+    let file = world.gateway.shared.media.outbound.path(&key, "M1");
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    std::fs::write(&file, b"of a message that waits").unwrap();
+    let (is_there, directory) = (Arc::new(AtomicBool::new(true)), file.parent().unwrap().to_owned());
+    let was_there = Arc::clone(&is_there);
+    stand_between(&world, move |write| {
+        if matches!(write, Write::DeleteConnection(_)) {
+            was_there.store(directory.exists(), Ordering::SeqCst);
+        }
+        Some(write)
+    })
+    .await;
+    let deleted = world.gateway.delete_connection(key.client_id, &key.phone_number).await;
+    assert_eq!(deleted, Ok(Deletion::Done));
+    assert!(!is_there.load(Ordering::SeqCst));
     world.gateway.stop().await;
 }
 
