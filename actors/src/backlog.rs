@@ -162,6 +162,12 @@ impl Backlog {
         }
     }
 
+    /// Nobody counts a client's events before this.
+    #[cfg(test)]
+    pub(crate) async fn count_not_before(&self, client: ClientId, again: Instant) {
+        *self.queue(client).counting.lock().await = Some(Count { begun: None, again });
+    }
+
     /// Forgets a client that is gone.
     pub(crate) fn forget(&self, client: ClientId) {
         self.clients.lock().remove(&client);

@@ -92,36 +92,25 @@ async fn carry_through(shared: &Shared, which: &Which) -> Result<(), GatewayErro
         tracing::warn!(client = %key.client_id, number = %key.phone_number, %error, "a connection is not deleted yet; trying again");
         !shared.notes.is_closed()
     };
-    let removed = insist(again, || remove_rows(shared, which)).await?;
-    if removed == Removed::This {
-        shared.media.outbound.forget(key).await;
-        shared.media.forget(|of| of == key);
-    }
+    insist(again, || remove(shared, which)).await?;
     Ok(())
 }
 
-/// What [`remove_rows`] found.
-#[derive(Debug, PartialEq, Eq)]
-enum Removed {
-    /// The rows of this connection, which are gone now.
-    This,
-    /// Those of another one of its number, which stay, with all that it has.
-    Another,
-}
-
-/// Removes the rows of this connection, and of no other that was made of its number after a removal whose answer was lost.
-async fn remove_rows(shared: &Shared, (key, created_at): &Which) -> Result<Removed, WriteError> {
+/// Removes what there is of this connection, and of no other that was made of its number after a removal whose answer was lost.
+async fn remove(shared: &Shared, (key, created_at): &Which) -> Result<(), WriteError> {
     shared.persistence.settled().await?;
-    match shared.store.connection(key).await? {
-        None => return Ok(Removed::This),
-        Some(row) if row.created_at != *created_at => return Ok(Removed::Another),
-        Some(_) => {}
+    let row = shared.store.connection(key).await?;
+    if row.is_none_or(|row| row.created_at != *created_at) {
+        return Ok(());
     }
     // They would go with the row, in its one statement.
     shared.remove_left_keys(key).await?;
     shared.persistence.forget_polls(key).await?;
-    let removed = shared.persistence.commit(Write::DeleteConnection, key.clone()).await;
-    removed.map(|_| Removed::This)
+    // Before the row: who makes the number anew sends files of its own.
+    shared.media.outbound.forget(key).await;
+    shared.media.forget(|of| of == key);
+    let removed = shared.persistence.commit(Write::DeleteConnection, key.clone());
+    removed.await.map(drop)
 }
 
 /// Goes on with deletions that were cut short in this process. What the end of an earlier one cut short goes on with the start of

@@ -230,6 +230,23 @@ impl Gateway {
         self.shared.directory.tenant(client).ok_or_else(restarting)
     }
 
+    /// Why the writer made nothing of a number: `again`, where there `is` one, or `full`, where requests of one moment were more than
+    /// the limit leaves.
+    async fn not_made(
+        &self,
+        key: &ConnectionKey,
+        limit: u32,
+        is: fn(WrittenAs) -> bool,
+        again: GatewayError,
+        full: GatewayError,
+    ) -> Result<GatewayError, GatewayError> {
+        if let Some(otherwise) = self.written_otherwise(key).await? {
+            return Ok(otherwise);
+        }
+        let is_there = is(self.shared.store.written_as(key).await?);
+        Ok(if is_there || limit == 0 { again } else { full })
+    }
+
     /// Why a number was not taken where that is its other way of writing, which this client uses already: events are matched by
     /// the digits.
     async fn written_otherwise(&self, key: &ConnectionKey) -> Result<Option<GatewayError>, GatewayError> {
@@ -249,7 +266,6 @@ impl Gateway {
     }
 }
 
-/// The limits are looked at before the row is written: requests of one moment may pass together.
 fn at_limit(what: &str, key: &str, limit: u32) -> GatewayError {
     GatewayError::Conflict(format!(
         "limit reached: this client has {limit} {what}, as many as limits.{key} allows; delete one first"

@@ -16,7 +16,10 @@ pub(super) fn check_file(path: &Path) -> Result<(), String> {
         Ok(found) if found.is_dir() => Err(format!("{} is a directory", path.display())),
         Ok(found) if !found.is_file() => Err(format!("{} is no regular file", path.display())),
         Ok(_) => check_kept(path),
-        Err(_) if is_link(path) => Err(format!("{} is a link that leads nowhere", path.display())),
+        // One that this user may not follow leads somewhere.
+        Err(error) if error.kind() != ErrorKind::PermissionDenied && is_link(path) => {
+            Err(format!("{} is a link that leads nowhere", path.display()))
+        }
         Err(_) => absolute(path)
             .ok()
             .and_then(|path| path.parent().map(check_directory))
@@ -60,7 +63,7 @@ fn check_kept(found: &Path) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
 
     use super::*;
 
@@ -96,5 +99,20 @@ mod tests {
             }
         }
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 3, "nothing was made");
+    }
+
+    #[test]
+    fn a_link_that_this_user_may_not_follow_is_left_to_the_start() {
+        let dir = tempfile::tempdir().unwrap();
+        let (closed, link) = (dir.path().join("closed"), dir.path().join("link"));
+        fs::create_dir(&closed).unwrap();
+        symlink("closed/file", &link).unwrap();
+        fs::set_permissions(&closed, fs::Permissions::from_mode(0)).unwrap();
+        let is_root = fs::read_dir(&closed).is_ok();
+        assert_eq!(
+            check_file(&link).is_err(),
+            is_root,
+            "who may follow it sees that it leads nowhere"
+        );
     }
 }

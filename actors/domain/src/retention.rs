@@ -7,6 +7,9 @@ use crate::{EventStatus, Timestamp};
 /// A clock this far ahead of where it was seen last is doubted. A month without the program is common enough that
 /// history may go at its end; a clock that was never set is off by years.
 const LEAP: Duration = Duration::from_hours(30 * 24);
+/// While the program runs, what a clock may be ahead of the time that went by. One that is set by hand, or by a server of time,
+/// after a start is seldom off by so much.
+const AHEAD: Duration = Duration::from_hours(1);
 /// A doubted clock that stays where it is for this long, while the program runs, is believed.
 const DOUBTED_FOR: Duration = Duration::from_hours(24);
 
@@ -198,23 +201,32 @@ pub fn fitting(weights: impl IntoIterator<Item = usize>, size: usize) -> (usize,
     (taken, weight)
 }
 
-/// Whether the clock can be believed. One that leaps forward by months would condemn everything at once.
+/// Whether the clock can be believed. One that leaps forward by months would condemn everything at once, and one that leaps by days
+/// what its owner wanted kept for as long. Whoever suspends the machine has it doubted, too, which keeps things for a day longer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ClockWatch {
+    /// What it said when it was believed last, and how long the program had run by then.
+    believed: Option<(Timestamp, Duration)>,
     /// How long the program had run when a leap was noticed.
     doubted_at: Option<Duration>,
 }
 
 impl ClockWatch {
-    /// Whether to go by `now`. `seen_at` is when the clock was believed last, `running` for how long the program has
-    /// run, by a clock that does not jump.
+    /// Whether to go by `now`. `seen_at` is when the clock was believed last, also by a program before, `running` for how long this
+    /// one has run, by a clock that does not jump.
     pub fn believes(&mut self, seen_at: Option<Timestamp>, now: Timestamp, running: Duration) -> bool {
-        if seen_at.is_none_or(|seen_at| now.since(seen_at) <= LEAP) {
-            self.doubted_at = None;
-            return true;
+        let leapt = match self.believed {
+            Some((wall, by_then)) => now.since(wall) > running.saturating_sub(by_then) + AHEAD,
+            None => seen_at.is_some_and(|seen_at| now.since(seen_at) > LEAP),
+        };
+        if leapt {
+            let doubted_at = *self.doubted_at.get_or_insert(running);
+            if running.saturating_sub(doubted_at) < DOUBTED_FOR {
+                return false;
+            }
         }
-        let doubted_at = *self.doubted_at.get_or_insert(running);
-        running.saturating_sub(doubted_at) >= DOUBTED_FOR
+        (self.believed, self.doubted_at) = (Some((now, running)), None);
+        true
     }
 }
 
@@ -351,13 +363,20 @@ mod tests {
         assert_eq!(fitting([usize::MAX, usize::MAX], usize::MAX), (2, usize::MAX));
     }
 
+    fn hours(hours: u64) -> Duration {
+        Duration::from_hours(hours)
+    }
+
     #[test]
-    fn a_clock_that_leaps_by_months_is_believed_after_a_day() {
+    fn a_clock_that_leapt_by_months_before_the_start_is_believed_after_a_day() {
+        for (seen_at, what) in [
+            (None, "nothing to compare it with"),
+            (Some(days_ago(29)), "it was switched off"),
+            (Some(days_ago(-4_000)), "it was set back"),
+        ] {
+            assert!(ClockWatch::default().believes(seen_at, NOW, hours(0)), "{what}");
+        }
         let mut watch = ClockWatch::default();
-        let hours = Duration::from_hours;
-        assert!(watch.believes(None, NOW, hours(0)), "nothing to compare it with");
-        assert!(watch.believes(Some(days_ago(29)), NOW, hours(0)), "it was switched off");
-        assert!(watch.believes(Some(days_ago(-4_000)), NOW, hours(0)), "it was set back");
         let leapt = Timestamp(NOW.0 + 3_650 * DAY);
         assert!(!watch.believes(Some(NOW), leapt, hours(5)));
         assert!(!watch.believes(Some(NOW), leapt, hours(28)));
@@ -365,5 +384,31 @@ mod tests {
         assert!(!watch.believes(Some(NOW), leapt, hours(29)), "the day begins anew");
         assert!(!watch.believes(Some(NOW), leapt, hours(52)));
         assert!(watch.believes(Some(NOW), leapt, hours(53)));
+        assert!(watch.believes(Some(leapt), leapt, hours(53)), "and from then on");
+    }
+
+    #[test]
+    fn a_clock_that_leaps_while_the_program_runs_is_believed_after_a_day() {
+        let at = |hours: i64| Timestamp(NOW.0 + hours * 3_600_000);
+        let mut watch = ClockWatch::default();
+        for now in [0_i64, 1, 24, 240] {
+            let running = hours(now.unsigned_abs());
+            assert!(watch.believes(Some(NOW), at(now), running), "{now} hours went by");
+        }
+        assert!(watch.believes(Some(NOW), at(242), hours(241)), "an hour is none");
+        for days in [1, 29, 3_650] {
+            let leapt = at(242 + 24 * days);
+            assert!(!watch.believes(Some(at(242)), leapt, hours(241)), "{days} days");
+        }
+        assert!(!watch.believes(Some(at(242)), at(242 + 24 + 23), hours(241 + 23)));
+        assert!(watch.believes(Some(at(242)), at(266), hours(265)), "it was set right");
+        assert!(watch.believes(Some(at(266)), at(100), hours(266)), "it was set back");
+        assert!(watch.believes(Some(at(100)), at(101), hours(267)));
+        assert!(!watch.believes(Some(at(101)), at(126), hours(268)));
+        assert!(
+            watch.believes(Some(at(101)), at(150), hours(292)),
+            "it stays where it is"
+        );
+        assert!(watch.believes(Some(at(150)), at(151), hours(293)));
     }
 }

@@ -67,11 +67,11 @@ impl Gateway {
         }
         let key = ConnectionKey::new(client_id, phone_number);
         let new = self.settings(key.clone(), patch)?;
-        let made = self.shared.persistence.commit(Write::CreateConnection, new).await?;
-        let Some(connection) = made else {
-            let otherwise = self.written_otherwise(&key).await?;
-            let again = || GatewayError::Conflict("this phone_number has a connection already".to_owned());
-            return Err(otherwise.unwrap_or_else(again));
+        let made = self.shared.persistence.commit(Write::CreateConnection, (new, limit));
+        let Some(connection) = made.await? else {
+            let again = GatewayError::Conflict("this phone_number has a connection already".to_owned());
+            let full = at_limit("connections", "connections_per_client", limit);
+            return Err(self.not_made(&key, limit, |is| is.connection, again, full).await?);
         };
         // Its tenant has heard of it; one that is not there yet reads the row when it starts.
         self.tenant(client_id).await?;

@@ -15,10 +15,11 @@ use crate::{
 
 impl Gateway {
     /// Carries something out under an idempotency key, if there is one: claimed with a committed row before, settled with
-    /// the answer after. `counted`: it has no pace of its own, as messages have, and leaves a row for a day; a repeat leaves none.
+    /// the answer after. `counted`: it has no pace of its own, as messages have, and leaves a row for a day; what leaves none, as a
+    /// repeat, is not counted.
     ///
     /// # Errors
-    /// `Busy` when this client has had as many as it may of late of what is counted.
+    /// `Busy` when this client has had as many as it may of late of what is counted, and this is no repeat that has its answer.
     pub(super) async fn once<T, F>(
         &self,
         connection: Connection,
@@ -31,10 +32,6 @@ impl Gateway {
         F: Future<Output = Result<T, GatewayError>> + Send + 'static,
     {
         let client = connection.client_id;
-        let counted = counted && idempotency.is_some();
-        if counted {
-            self.shared.keyed_acts.take(client)?;
-        }
         let key = connection.key();
         let work = work(connection);
         let Some(IdempotencyKey {
@@ -43,6 +40,18 @@ impl Gateway {
         }) = idempotency
         else {
             return work.await;
+        };
+        let counts = match counted.then(|| self.shared.keyed_acts.take(client)) {
+            Some(Ok(())) => true,
+            None => false,
+            // Whoever repeats what was done gets its answer.
+            Some(Err(busy)) => {
+                let answered = self.shared.store.key_is_answered(&key, &idempotency_key, clock::now());
+                if answered.await? != Some(true) {
+                    return Err(busy);
+                }
+                false
+            }
         };
         let at = claim_time();
         let claim = Claim {
@@ -62,14 +71,13 @@ impl Gateway {
             // It may be committed all the same, and nothing is done under it.
             tokio::spawn(self.clone().settle(given_back.clone()));
         }
+        if counts && !matches!(claimed, Ok(KeyClaim::Fresh)) {
+            // It leaves no row.
+            self.shared.keyed_acts.give_back(client);
+        }
         match claimed? {
             KeyClaim::Fresh => {}
-            KeyClaim::Answered(answer) => {
-                if counted {
-                    self.shared.keyed_acts.give_back(client);
-                }
-                return read_answer(&answer);
-            }
+            KeyClaim::Answered(answer) => return read_answer(&answer),
             KeyClaim::OtherBody => {
                 return conflict("this Idempotency-Key was used for something else, or with another body");
             }

@@ -44,6 +44,7 @@ impl Gateway {
             asked: new,
             headers: (!headers.is_empty()).then(|| self.seal(id, &headers)).transpose()?,
             sealed_secret,
+            most: limit,
         };
         let made = self
             .shared
@@ -52,8 +53,9 @@ impl Gateway {
             .await?;
         let Some(webhook) = made else {
             let again = "this phone_number has a webhook already; change or delete that one";
-            let otherwise = self.written_otherwise(&number).await?;
-            return Err(otherwise.unwrap_or_else(|| GatewayError::Conflict(again.to_owned())));
+            let again = GatewayError::Conflict(again.to_owned());
+            let full = at_limit("webhooks", "webhooks_per_client", limit);
+            return Err(self.not_made(&number, limit, |is| is.webhook, again, full).await?);
         };
         Ok(WebhookWithSecret { webhook, secret })
     }

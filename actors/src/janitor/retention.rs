@@ -94,7 +94,7 @@ impl Retention {
             tracing::warn!(
                 ?seen_at,
                 ?now,
-                "the clock has leapt by more than 30 days; nothing is removed for a day of it"
+                "the clock has leapt ahead; nothing is removed for a day of it"
             );
             return Ok(report);
         }

@@ -4,14 +4,15 @@ use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 use wharf_domain::{
-    AttemptOutcome, ClientId, ConnectionKey, EventId, EventKind, HeaderNames, IncomingMessage, Timestamp, Webhook,
-    WebhookId,
+    AttemptOutcome, ClientId, Connection, ConnectionKey, EventId, EventKind, HeaderNames, IncomingMessage, Timestamp,
+    Webhook, WebhookId,
     outgoing::{Content, StatusChange},
     retention::Cutoffs,
     webhook::WebhookPatch,
 };
 use wharf_store::{
-    AwaitedId, Behind, Group, KeyClaim, KeyRange, NewEvent, NewOutgoing, Note, RecordedEvent, StoreError,
+    AwaitedId, Behind, ConnectionRecord, ConnectionSettings, Group, KeyClaim, KeyRange, NewEvent, NewOutgoing, Note,
+    RecordedEvent, StoreError,
 };
 
 use crate::NewWebhook;
@@ -45,7 +46,12 @@ pub(crate) struct Registration {
     pub(crate) headers: Option<SealedHeaders>,
     /// Encrypted.
     pub(crate) sealed_secret: Vec<u8>,
+    /// How many the client may have; 0 is no limit.
+    pub(crate) most: u32,
 }
+
+/// What a connection is made with, and how many the client may have; 0 is no limit.
+pub(crate) type Creation = (ConnectionSettings, u32);
 
 /// A change of a webhook.
 #[derive(Debug)]
@@ -104,6 +110,13 @@ pub(crate) struct Settlement {
     /// When that claim was made.
     pub(crate) claimed_at: Timestamp,
     pub(crate) answer: Option<String>,
+}
+
+/// A state that a session reached, and what is to be told of it.
+#[derive(Debug)]
+pub(crate) struct Reached {
+    pub(crate) record: ConnectionRecord,
+    pub(crate) told: Vec<NewEvent>,
 }
 
 /// Messages of which some were waited for, or are about such.
@@ -370,6 +383,18 @@ pub(super) async fn change(
     group.update_webhook(client, webhook, &change.patch, now).await
 }
 
+/// The connection's row, if there may be one more. Counted here: requests of one moment do not pass together.
+pub(super) async fn create(
+    group: &mut Group<'_>,
+    (new, most): &Creation,
+    now: Timestamp,
+) -> Result<Option<Connection>, StoreError> {
+    if *most > 0 && group.count_connections(new.key.client_id).await? >= u64::from(*most) {
+        return Ok(None);
+    }
+    group.create_connection(new, now).await
+}
+
 /// The webhook's row, its secret, and what else was asked for.
 pub(super) async fn register(
     group: &mut Group<'_>,
@@ -382,7 +407,11 @@ pub(super) async fn register(
         asked,
         headers,
         sealed_secret,
+        most,
     } = registration;
+    if *most > 0 && group.count_webhooks(key.client_id).await? >= u64::from(*most) {
+        return Ok(None);
+    }
     let (url, metadata) = (&asked.webhook_url, asked.metadata.as_ref());
     let made = group
         .register_webhook(*id, key, url, asked.max_retries, asked.is_active, metadata, now)

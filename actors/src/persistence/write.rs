@@ -9,16 +9,16 @@ use wharf_domain::{
     WebhookId,
 };
 use wharf_store::{
-    AwaitedId, AwaitedMessage, BulkRenewal, ConnectionRecord, ConnectionSettings, DeletedWebhook, Group, KeyChange,
-    KeyClaim, KeysChanged, MediaOutcome, NewEvent, NewOutgoing, OutgoingFile, RecordedEvent, Renewal, StoreError,
+    AwaitedId, AwaitedMessage, BulkRenewal, ConnectionSettings, DeletedWebhook, Group, KeyChange, KeyClaim,
+    KeysChanged, MediaOutcome, NewEvent, NewOutgoing, OutgoingFile, RecordedEvent, Renewal, StoreError,
 };
 
 use super::{
     KeyChanges, WriteError,
     input::{
-        Arrived, Change, Claim, Ended, Learned, Missed, Poll, Postponed, Registration, Retry, Rotation, Settlement,
-        Stepped, Work, change, claim, note, record_arrived, record_outgoing, register, report_missed, rotate, settle,
-        step, tell,
+        Arrived, Change, Claim, Creation, Ended, Learned, Missed, Poll, Postponed, Reached, Registration, Retry,
+        Rotation, Settlement, Stepped, Work, change, claim, create, note, record_arrived, record_outgoing, register,
+        report_missed, rotate, settle, step, tell,
     },
 };
 use crate::clock;
@@ -135,9 +135,9 @@ writes! {
     RecordOutcome(Ended) -> ();
     /// What a linked device keeps or forgets.
     ChangeKeys(KeyChanges) -> KeysChanged;
-    /// A state that a session reached. `false`: there is no such connection any more.
-    RecordConnection(ConnectionRecord) -> bool;
-    /// A new webhook. `None`: the number has one.
+    /// A state that a session reached, and what is told of it. `false`: there is no such connection any more.
+    RecordConnection(Reached) -> bool;
+    /// A new webhook. `None`: the number has one, or the client as many as it may.
     RegisterWebhook(Registration) -> Option<Webhook>;
     /// A changed webhook. `None`: there is none.
     ChangeWebhook(Change) -> Option<Webhook>;
@@ -153,8 +153,8 @@ writes! {
     ReviveEvent((WebhookId, EventId)) -> Option<RecordedEvent>;
     /// A step of a manual retry of many. Answers how many.
     RenewFailed(BulkStep) -> usize;
-    /// A new connection. `None`: it exists.
-    CreateConnection(ConnectionSettings) -> Option<Connection>;
+    /// A new connection. `None`: it exists, or the client has as many as it may.
+    CreateConnection(Creation) -> Option<Connection>;
     /// A change of what a client may set of a connection. `None`: no such connection.
     ChangeConnection(ConnectionSettings) -> Option<Connection>;
     /// A connection that goes; what it still had to send fails.
@@ -289,7 +289,12 @@ impl Write {
                 recorded.extend(group.release(&job.input.0, &job.input.1, now).await?);
                 job.output = Some(());
             }
-            Self::RecordConnection(job) => job.output = Some(group.record_connection(&job.input).await?),
+            Self::RecordConnection(job) => {
+                if !job.input.told.is_empty() {
+                    recorded.extend(group.record_inbound(&job.input.told).await?);
+                }
+                job.output = Some(group.record_connection(&job.input.record).await?);
+            }
             Self::RegisterWebhook(job) => job.output = Some(register(group, &job.input, now).await?),
             Self::RotateSecret(job) => job.output = Some(rotate(group, &job.input, now).await?),
             Self::ChangeWebhook(job) => job.output = Some(change(group, &job.input, now).await?),
@@ -310,7 +315,7 @@ impl Write {
                 job.output = Some(events.len());
                 job.input.renewed = events;
             }
-            Self::CreateConnection(job) => job.output = Some(group.create_connection(&job.input, now).await?),
+            Self::CreateConnection(job) => job.output = Some(create(group, &job.input, now).await?),
             Self::ChangeConnection(job) => job.output = Some(group.update_connection(&job.input, now).await?),
             Self::DeleteConnection(job) => {
                 // WhatsApp was told of them.

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use ractor::ActorRef;
+use tokio::sync::oneshot;
 use wharf_domain::{
     ConnectionKey, PhoneNumber,
     session::{CloseReason, LinkEvent, Parting, SessionEvent},
@@ -13,11 +14,16 @@ use wharf_whatsapp::{LinkError, LinkEvents, LinkOptions};
 use super::{Message, State, inbox::SessionInbox};
 use crate::{shared::Shared, supervision::guarded};
 
+/// Tells an opening that its link is to end, and how: one that waits until it may open does not have its session wait for that.
+pub(super) type Opening = oneshot::Sender<Parting>;
+
 /// Opens a link after whatever a predecessor left is closed.
 ///
 /// The task is detached on purpose: a link that opens while its actor dies must reach its place in the directory, where
 /// the next actor finds and closes it.
-pub(super) fn open(myself: &ActorRef<Message>, state: &State, generation: u64) {
+pub(super) fn open(myself: &ActorRef<Message>, state: &mut State, generation: u64) {
+    let (opening, parting) = oneshot::channel();
+    state.opening = Some(opening);
     let (key, shared, slot) = (
         state.args.key.clone(),
         Arc::clone(&state.args.shared),
@@ -45,7 +51,16 @@ pub(super) fn open(myself: &ActorRef<Message>, state: &State, generation: u64) {
         }
         // While the client's queue is full WhatsApp is not even asked: it would send what it cannot get rid of.
         let room = match takes_messages {
-            true => shared.backlog.may_open(key.client_id).await,
+            true => tokio::select! {
+                biased;
+                parting = parting => match parting {
+                    // WhatsApp is told by this link, whatever room there is: it takes nothing in any more.
+                    Ok(Parting::LogOut) => Ok(()),
+                    // Nobody wants it now.
+                    _ => return,
+                },
+                room = shared.backlog.may_open(key.client_id) => room,
+            },
             false => Ok(()),
         };
         let opened = match room {
@@ -59,7 +74,7 @@ pub(super) fn open(myself: &ActorRef<Message>, state: &State, generation: u64) {
             Err(full) => {
                 let detail = full.to_string();
                 events.send(LinkEvent::Closed(CloseReason::QueueFull(detail.clone())));
-                // Heard by a session that was told meanwhile to log out by this link, and by no other.
+                // Heard by a session that was told to log out by this link in the moment in which it was refused, and by no other.
                 let _stopped = myself.cast(Message::Happened(SessionEvent::OpenFailed { generation, detail }));
                 return;
             }
@@ -110,6 +125,9 @@ pub(crate) fn stays_linked(number: &PhoneNumber, why: &str) {
 /// Ends the link. Detached like [`open`]: a logout that was begun is carried through.
 pub(super) fn close(myself: &ActorRef<Message>, state: &mut State, generation: u64, parting: Parting) {
     state.link = None;
+    if let Some(opening) = state.opening.take() {
+        let _is_open_or_failed = opening.send(parting);
+    }
     let forget = parting != Parting::Keep;
     let (key, shared, slot) = (
         state.args.key.clone(),

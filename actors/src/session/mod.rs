@@ -95,6 +95,8 @@ pub(crate) struct State {
     machine: Option<Session>,
     slot: LinkSlot,
     link: Option<(u64, Arc<dyn Link>)>,
+    /// The link that was opened last, as long as nobody has closed it.
+    opening: Option<link::Opening>,
     timer: OwnedTask,
     /// The turn that its next link waits for.
     turn: Option<Turn>,
@@ -104,6 +106,8 @@ pub(crate) struct State {
     save_timer: OwnedTask,
     /// What the owner wants and is not kept yet.
     wishes: VecDeque<Wish>,
+    /// The one of them that is being written.
+    keeping: Option<Wish>,
     told: Told,
     /// The question for a code to type into the phone, while it is under way.
     pairing: Option<Pairing>,
@@ -132,12 +136,14 @@ impl Actor for SessionActor {
             machine: None,
             slot,
             link: None,
+            opening: None,
             timer: OwnedTask::default(),
             turn: None,
             saving: false,
             unsaved: false,
             save_timer: OwnedTask::default(),
             wishes: VecDeque::new(),
+            keeping: None,
             told: Told::new(wanted),
             pairing: None,
             deleting: Vec::new(),
@@ -179,6 +185,7 @@ impl Actor for SessionActor {
                 end(&myself, state, SessionEvent::Delete);
             }
             Message::Shutdown(reply) => {
+                saving::on_stop(&myself, state);
                 state.stopping.push(reply);
                 end(&myself, state, SessionEvent::Shutdown);
             }
@@ -198,12 +205,12 @@ async fn on_begin(myself: &ActorRef<Message>, state: &mut State) -> Result<(), A
     };
     state.told.wanted().events.found(shared.store.wanted(key).await?);
     state.told.wanted().settings.found((&row).into());
-    let before = told_last(shared, key, row.session.clone());
+    state.told.have_said(told_last(shared, key, row.session.clone()));
     let machine = Session::new(key.phone_number.clone(), row.session);
     let mut machine = machine.with_patience(shared.settings.patience);
     let now = clock::now();
     let effects = machine.start(now, clock::jitter());
-    let is_told = state.told.note(key, &before, machine.view(), now);
+    let is_told = state.told.say(key, machine.view(), now);
     state.machine = Some(machine);
     carry_out(myself, state, effects);
     if is_told {
@@ -228,8 +235,10 @@ fn step(myself: &ActorRef<Message>, state: &mut State, event: SessionEvent) {
     let leaving = event == SessionEvent::Shutdown;
     let effects = machine.step(now, clock::jitter(), event);
     let came_up = machine.connected_link() != connected_before;
-    // A program that stops changes no row, and tells nobody.
-    if !leaving {
+    if leaving {
+        // A program that stops changes no row, and tells nobody.
+        state.told.have_said(machine.view().clone());
+    } else {
         state.told.note(&state.args.key, &before, machine.view(), now);
     }
     carry_out(myself, state, effects);

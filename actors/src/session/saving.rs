@@ -10,7 +10,7 @@ use wharf_store::ConnectionRecord;
 use super::{Message, State};
 use crate::{
     clock,
-    persistence::{Write, WriteError},
+    persistence::{Reached, Write, WriteError},
     supervision::guarded,
 };
 
@@ -19,10 +19,8 @@ const SAVE_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// What became of a write.
 pub(crate) enum Saving {
-    /// The state was written, or not; `false` when there is no row for it any more.
-    Saved(Result<bool, WriteError>),
-    /// So was what the owner wants.
-    Kept(Wish, Result<bool, WriteError>),
+    /// What was to be in the row is, or is not; `false` when there is no row any more.
+    Written(Result<bool, WriteError>),
     /// Write the state again.
     Again,
 }
@@ -35,16 +33,18 @@ pub(crate) struct Wish {
 
 pub(super) fn on_saving(myself: &ActorRef<Message>, state: &mut State, saving: Saving) {
     match saving {
-        Saving::Saved(result) => on_saved(myself, state, result),
-        Saving::Kept(wish, result) => on_kept(myself, state, wish, result),
+        Saving::Written(result) => on_written(myself, state, result),
         Saving::Again => save(myself, state),
     }
 }
 
 /// Has what the owner wants kept, and then done.
 pub(super) fn on_wish(myself: &ActorRef<Message>, state: &mut State, wish: Wish) {
-    state.wishes.push_back(wish);
-    keep_next(myself, state);
+    // Who waits for one that comes too late hears that it is not done.
+    if state.stopping.is_empty() {
+        state.wishes.push_back(wish);
+        keep_next(myself, state);
+    }
 }
 
 /// Those that change no row are done at once.
@@ -53,6 +53,10 @@ fn keep_next(myself: &ActorRef<Message>, state: &mut State) {
         && let Some(wish) = state.wishes.pop_front()
     {
         let Some(machine) = &state.machine else { return };
+        // Whoever waited for it has given up, and was told that it is not done.
+        if wish.reply.is_closed() {
+            continue;
+        }
         let change = machine.would_say(clock::now(), wish.event.clone());
         // What is so already need not be in the row yet.
         match change.or_else(|| state.unsaved.then(|| machine.view().clone())) {
@@ -63,42 +67,9 @@ fn keep_next(myself: &ActorRef<Message>, state: &mut State) {
 }
 
 fn keep(myself: &ActorRef<Message>, state: &mut State, wish: Wish, view: SessionView) {
-    state.saving = true;
-    let kept = (state.args.shared.persistence).commit(Write::RecordConnection, record(state, view));
-    let lost = lost(myself);
-    let myself = myself.clone();
-    let keeping = async move {
-        let result = kept.await;
-        let _stopped = myself.cast(Message::Saving(Saving::Kept(wish, result)));
-    };
-    state.tasks.spawn(guarded(keeping, lost));
-}
-
-fn on_kept(myself: &ActorRef<Message>, state: &mut State, wish: Wish, result: Result<bool, WriteError>) {
-    state.saving = false;
-    match result {
-        Ok(_) => {
-            grant(myself, state, wish);
-            write_next(myself, state);
-        }
-        Err(error) => {
-            // It may be in the row all the same, and is not done.
-            state.unsaved |= !matches!(error, WriteError::Unavailable(_));
-            if state.unsaved {
-                save_later(myself, state);
-            }
-            let _asker_gone = wish.reply.send(Err(error));
-            keep_next(myself, state);
-        }
-    }
-}
-
-/// The store takes writes.
-fn write_next(myself: &ActorRef<Message>, state: &mut State) {
-    keep_next(myself, state);
-    if state.unsaved {
-        save(myself, state);
-    }
+    state.told.foretell(&state.args.key, &view, clock::now());
+    state.keeping = Some(wish);
+    write(myself, state, view);
 }
 
 fn grant(myself: &ActorRef<Message>, state: &mut State, wish: Wish) {
@@ -106,18 +77,22 @@ fn grant(myself: &ActorRef<Message>, state: &mut State, wish: Wish) {
     let _asker_gone = wish.reply.send(Ok(()));
 }
 
-fn record(state: &State, view: SessionView) -> ConnectionRecord {
-    ConnectionRecord {
-        key: state.args.key.clone(),
-        view,
-        updated_at: clock::now(),
+/// What the owner wanted may be in the row, and told, and is not done: what is so is written and told after it.
+fn take_back(state: &mut State) {
+    if let Some(machine) = &state.machine {
+        state.told.say(&state.args.key, machine.view(), clock::now());
+        state.unsaved = true;
     }
 }
 
-/// What is heard of a write whose task died.
-fn lost(myself: &ActorRef<Message>) -> impl FnOnce() + Send + use<> {
-    let (myself, error) = (myself.clone(), WriteError::Unknown("saving it panicked".to_owned()));
-    move || drop(myself.cast(Message::Saving(Saving::Saved(Err(error)))))
+/// Writes the present state. While a write is under way the next one waits, and then writes what is true by then.
+pub(super) fn save(myself: &ActorRef<Message>, state: &mut State) {
+    let Some(machine) = &state.machine else { return };
+    let view = machine.view().clone();
+    state.unsaved = state.saving;
+    if !state.saving {
+        write(myself, state, view);
+    }
 }
 
 fn save_later(myself: &ActorRef<Message>, state: &mut State) {
@@ -125,33 +100,13 @@ fn save_later(myself: &ActorRef<Message>, state: &mut State) {
     state.save_timer.tell_after(SAVE_AGAIN_AFTER, myself, again);
 }
 
-/// Writes the present state. While a write is under way the next one waits, and then writes what is true by then.
-pub(super) fn save(myself: &ActorRef<Message>, state: &mut State) {
-    let Some(machine) = &state.machine else { return };
+/// Writes the present state behind a write that is under way: for the end, which does not wait for that.
+fn save_at_last(myself: &ActorRef<Message>, state: &mut State) {
     if state.saving {
-        state.unsaved = true;
-        return;
+        state.told.have_not_told();
+        state.saving = false;
     }
-    (state.saving, state.unsaved) = (true, false);
-    let record = record(state, machine.view().clone());
-    let lost = lost(myself);
-    let (myself, persistence) = (myself.clone(), &state.args.shared.persistence);
-    let told = state.told.tell();
-    let told = (!told.is_empty()).then(|| persistence.commit(Write::RecordInbound, told));
-    let saved = persistence.commit(Write::RecordConnection, record);
-    let saving = async move {
-        let told = match told {
-            Some(told) => told.await,
-            None => Ok(()),
-        };
-        let saved = saved.await;
-        let result = match told {
-            Err(error) if error.is_passing() => Err(error),
-            _ => saved,
-        };
-        let _stopped = myself.cast(Message::Saving(Saving::Saved(result)));
-    };
-    state.tasks.spawn(guarded(saving, lost));
+    save(myself, state);
 }
 
 /// What is last true of a connection that is being deleted is in its row before the actor ends: whoever goes on with the deletion
@@ -160,25 +115,93 @@ pub(super) fn save_deleted(myself: &ActorRef<Message>, state: &mut State) {
     let machine = state.machine.as_ref();
     let is_deleted = machine.is_some_and(|machine| machine.view().reason_code == ReasonCode::BeingDeleted);
     if is_deleted && state.unsaved {
-        state.saving = false;
-        save(myself, state);
+        save_at_last(myself, state);
     }
 }
 
-/// The state was written, or not.
-fn on_saved(myself: &ActorRef<Message>, state: &mut State, result: Result<bool, WriteError>) {
+/// The program stops, and the state does not say so yet. What waits to be written is; a wish of which nobody has heard whether it is
+/// kept is not done: the next start must not do it either.
+pub(super) fn on_stop(myself: &ActorRef<Message>, state: &mut State) {
+    state.wishes.clear();
+    if state.keeping.take().is_some() {
+        take_back(state);
+    }
+    if state.unsaved {
+        save_at_last(myself, state);
+    }
+}
+
+/// The one place that writes the row: with what is to be told of it, in one commit. A change that is in the row is not told by the
+/// next start.
+fn write(myself: &ActorRef<Message>, state: &mut State, view: SessionView) {
+    state.saving = true;
+    let reached = Reached {
+        record: ConnectionRecord {
+            key: state.args.key.clone(),
+            view,
+            updated_at: clock::now(),
+        },
+        told: state.told.tell(),
+    };
+    let written = (state.args.shared.persistence).commit(Write::RecordConnection, reached);
+    let lost = {
+        let (myself, error) = (myself.clone(), WriteError::Unknown("saving it panicked".to_owned()));
+        move || drop(myself.cast(Message::Saving(Saving::Written(Err(error)))))
+    };
+    let myself = myself.clone();
+    let writing = async move {
+        let result = written.await;
+        let _stopped = myself.cast(Message::Saving(Saving::Written(result)));
+    };
+    state.tasks.spawn(guarded(writing, lost));
+}
+
+fn on_written(myself: &ActorRef<Message>, state: &mut State, result: Result<bool, WriteError>) {
     state.saving = false;
+    let wish = state.keeping.take();
     match result {
         Ok(_) => {
             state.told.have_told();
-            write_next(myself, state);
+            match wish {
+                // It took so long that whoever waited for it was told that it is not done.
+                Some(wish) if wish.reply.is_closed() => take_back(state),
+                Some(wish) => grant(myself, state, wish),
+                None => {}
+            }
+            keep_next(myself, state);
+            if state.unsaved {
+                save(myself, state);
+            }
         }
         Err(error) => {
-            state.told.have_not_told();
-            state.unsaved = true;
-            tracing::warn!(number = %state.args.key.phone_number, %error, "a session's state was not written; trying again");
-            save_later(myself, state);
+            // What the store refuses for what it is, it refuses for ever: the row is worth more than the word of it.
+            match error.is_passing() || wish.is_some() {
+                true => state.told.have_not_told(),
+                false => state.told.have_told(),
+            }
+            match wish {
+                Some(wish) => not_kept(state, wish, error),
+                None => {
+                    state.unsaved = true;
+                    tracing::warn!(number = %state.args.key.phone_number, %error, "a session's state was not written; trying again");
+                }
+            }
+            if state.unsaved {
+                save_later(myself, state);
+            }
             keep_next(myself, state);
         }
     }
+}
+
+fn not_kept(state: &mut State, wish: Wish, error: WriteError) {
+    match &error {
+        WriteError::Unknown(_) => take_back(state),
+        _ => {
+            if let Some(machine) = &state.machine {
+                state.told.have_said(machine.view().clone());
+            }
+        }
+    }
+    let _asker_gone = wish.reply.send(Err(error));
 }

@@ -1,9 +1,10 @@
 //! Changes of a connection, told to its number's webhook: one event for each change of status or reason.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, mem, sync::Arc};
 
+use uuid::Uuid;
 use wharf_domain::{
-    ConnectionKey, EventKind, IncomingMessage, MessageKind, Timestamp,
+    ConnectionKey, EventId, EventKind, IncomingMessage, MessageKind, Timestamp,
     message::{ConnectionChange, Details, Happening},
     session::SessionView,
 };
@@ -19,17 +20,23 @@ const MOST: usize = 64;
 /// What has to be told. It is committed together with the connection's row, in the order of the changes.
 pub(super) struct Told {
     wanted: Arc<Wanted>,
+    /// What was said last, whether or not somebody wanted to know; none: the row is not read yet.
+    said: Option<SessionView>,
     waiting: VecDeque<NewEvent>,
     /// The first so many are on their way.
     under_way: usize,
+    /// Whether the last of those is of what its owner wants, and is so only if it is committed.
+    is_foretold: bool,
 }
 
 impl Told {
     pub(super) fn new(wanted: Arc<Wanted>) -> Self {
         Self {
             wanted,
+            said: None,
             waiting: VecDeque::new(),
             under_way: 0,
+            is_foretold: false,
         }
     }
 
@@ -38,15 +45,23 @@ impl Told {
         &self.wanted
     }
 
-    /// Notes a change, if it is one and somebody wants to know; whether it is noted.
-    pub(super) fn note(
-        &mut self,
-        key: &ConnectionKey,
-        before: &SessionView,
-        after: &SessionView,
-        now: Timestamp,
-    ) -> bool {
-        let Some(event) = change(&self.wanted, key, before, after, now) else {
+    /// This is said, and nobody has to be told.
+    pub(super) fn have_said(&mut self, view: SessionView) {
+        self.said = Some(view);
+    }
+
+    /// Notes a change, if it is one that was not foretold.
+    pub(super) fn note(&mut self, key: &ConnectionKey, before: &SessionView, after: &SessionView, now: Timestamp) {
+        if is_change(before, after) {
+            self.say(key, after, now);
+        }
+    }
+
+    /// Notes how it stands, if that is other than what was said last and somebody wants to know; whether it is noted.
+    pub(super) fn say(&mut self, key: &ConnectionKey, view: &SessionView, now: Timestamp) -> bool {
+        let before = self.said.replace(view.clone());
+        let event = before.and_then(|before| change(&self.wanted, key, &before, view, now));
+        let Some(event) = event else {
             return false;
         };
         if self.waiting.len() >= MOST && self.waiting.remove(self.under_way).is_some() {
@@ -56,21 +71,33 @@ impl Told {
         true
     }
 
+    /// Notes how it will stand once that is committed, with what [`Told::tell`] gives next.
+    pub(super) fn foretell(&mut self, key: &ConnectionKey, view: &SessionView, now: Timestamp) {
+        self.is_foretold = self.say(key, view, now);
+    }
+
     /// What is not told yet, to be committed now.
     pub(super) fn tell(&mut self) -> Vec<NewEvent> {
         self.under_way = self.waiting.len();
         self.waiting.iter().cloned().collect()
     }
 
-    /// What [`Told::tell`] gave is not committed: it waits again.
+    /// What [`Told::tell`] gave is not committed, as far as is known: it waits again, but for what was foretold.
     pub(super) fn have_not_told(&mut self) {
+        if mem::take(&mut self.is_foretold) {
+            self.waiting.remove(self.under_way.saturating_sub(1));
+        }
         self.under_way = 0;
+        // If it is committed all the same it is known by what it says; an id that is there would be refused.
+        for event in &mut self.waiting {
+            event.id = EventId(Uuid::now_v7());
+        }
     }
 
-    /// What [`Told::tell`] gave is committed.
+    /// What [`Told::tell`] gave is committed, or never will be.
     pub(super) fn have_told(&mut self) {
         self.waiting.drain(..self.under_way);
-        self.under_way = 0;
+        (self.under_way, self.is_foretold) = (0, false);
     }
 }
 
@@ -82,9 +109,11 @@ pub(crate) fn change(
     after: &SessionView,
     now: Timestamp,
 ) -> Option<NewEvent> {
-    let changed =
-        (before.status, before.reason_code) != (after.status, after.reason_code) || before.reason != after.reason;
-    (changed && wanted.get().contains(EventKind::Connection)).then(|| event(key, after, now))
+    (is_change(before, after) && wanted.get().contains(EventKind::Connection)).then(|| event(key, after, now))
+}
+
+fn is_change(before: &SessionView, after: &SessionView) -> bool {
+    (before.status, before.reason_code) != (after.status, after.reason_code) || before.reason != after.reason
 }
 
 fn event(key: &ConnectionKey, view: &SessionView, now: Timestamp) -> NewEvent {

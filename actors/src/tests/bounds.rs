@@ -1,5 +1,6 @@
 //! What would grow without end is kept in bounds: queues and numbers, by their limits. How history goes stands in `history`.
 
+use futures::future::join_all;
 use wharf_domain::{ConnectionStatus, EventStatus, PhoneNumber, webhook::WebhookPatch};
 use wharf_store::FailedFilter;
 use wharf_support::wait_until;
@@ -160,6 +161,40 @@ async fn a_client_has_as_many_webhooks_and_numbers_as_it_may() {
         matches!(&refused, GatewayError::Conflict(text) if text.contains("limits.connections_per_client")),
         "{refused}"
     );
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_of_one_moment_do_not_pass_a_limit_together() {
+    let limits = Limits {
+        webhooks_per_client: 1,
+        connections_per_client: 1,
+        ..Limits::default()
+    };
+    let world = World::start_with(Settings { limits, ..settings() }).await;
+    let client = world.add_client("a").await.id;
+    let connections = join_all((0..16).map(|n| world.gateway.create_connection(client, number(n)))).await;
+    let webhooks = (0..16).map(|n| {
+        let new = crate::NewWebhook::new(number(n), world.receiver.url("/ok"));
+        world.gateway.register_webhook(client, new)
+    });
+    let webhooks = join_all(webhooks).await;
+    for (what, refused) in [
+        (
+            "connections",
+            connections.into_iter().filter_map(Result::err).collect::<Vec<_>>(),
+        ),
+        ("webhooks", webhooks.into_iter().filter_map(Result::err).collect()),
+    ] {
+        assert_eq!(refused.len(), 15, "{what}");
+        for refused in refused {
+            let limit = format!("limits.{what}_per_client");
+            assert!(
+                matches!(&refused, GatewayError::Conflict(text) if text.contains(&limit)),
+                "{refused}"
+            );
+        }
+    }
     world.gateway.stop().await;
 }
 

@@ -1,6 +1,12 @@
 //! Deletions of connections that take longer than whoever asked for them waits, or than the process lasts.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use uuid::Uuid;
 use wharf_domain::{
@@ -10,8 +16,14 @@ use wharf_store::{KeyChange, KeyKind, StoredKey};
 use wharf_support::wait_until;
 use wharf_whatsapp::{OpenScript, ScriptedFactory};
 
-use super::world::{WITHIN, World, number, open_store, settings};
-use crate::{Deletion, Gateway, GatewayError, Settings, deletions, delivery, session, tenant};
+use super::{
+    between::stand_between,
+    bounds::toggle,
+    world::{WITHIN, World, message, number, open_store, settings},
+};
+use crate::{
+    Deletion, Gateway, GatewayError, Limits, Settings, deletions, delivery, persistence::Write, session, tenant,
+};
 
 fn key(client_id: ClientId) -> ConnectionKey {
     ConnectionKey::new(client_id, number(1))
@@ -171,6 +183,65 @@ async fn one_that_waits_for_its_turn_when_the_program_stops_is_gone_on_with() {
     world.gateway.stop().await;
 }
 
+/// A number that was told to connect, and whose link waits until its client's events are counted: which is not before the test ends.
+async fn waiting_for_room() -> (World, ConnectionKey) {
+    let limits = Limits {
+        pending_per_client: 1,
+        ..Limits::default()
+    };
+    let world = World::start_with(Settings { limits, ..settings() }).await;
+    let (client, webhook, link) = world.client_with_webhook("/ok").await;
+    let changed = world.gateway.update_webhook(client, webhook.id, toggle(false)).await;
+    changed.unwrap();
+    link.deliver(vec![message("5511000000001", "A", "x")]).await.unwrap();
+    world.gateway.disconnect(client, &number(1)).await.unwrap();
+    wait_until("its link is closed", WITHIN, || async { link.is_closed() }).await;
+    let (shared, key) = (&world.gateway.shared, key(client));
+    let never = Instant::now() + Duration::from_hours(1);
+    shared.backlog.count_not_before(client, never).await;
+    world.gateway.connect(client, &number(1)).await.unwrap();
+    let slot = shared.directory.link_slot(&key);
+    wait_until("its link waits", WITHIN, || async {
+        let view = shared.directory.session(&key).unwrap().view;
+        view.status == ConnectionStatus::Connecting && view.retry_at.is_none() && slot.try_lock().is_err()
+    })
+    .await;
+    assert_eq!(world.links.counters().opened, 1);
+    (world, key)
+}
+
+/// The device would stay linked on the phone, and nobody here could unlink it any more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_whose_link_waits_for_room_in_the_queue_is_unlinked_without_that() {
+    let (world, key) = waiting_for_room().await;
+    let deleting = world
+        .gateway
+        .delete_connection_within(key.client_id, &key.phone_number, WITHIN);
+    assert_eq!(deleting.await, Ok(Deletion::Done));
+    let counters = world.links.counters();
+    assert_eq!((counters.opened, counters.logged_out, counters.overlaps), (2, 1, 0));
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_link_that_waits_for_room_in_the_queue_keeps_nobody_waiting() {
+    let (world, key) = waiting_for_room().await;
+    world.gateway.disconnect(key.client_id, &number(1)).await.unwrap();
+    let slot = world.gateway.shared.directory.link_slot(&key);
+    wait_until("it does not wait any more", WITHIN, || async {
+        slot.try_lock().is_ok()
+    })
+    .await;
+    assert_eq!(world.links.counters().opened, 1);
+    world.gateway.stop().await;
+
+    // A program that stops gives its sessions 8 seconds.
+    let (world, key) = waiting_for_room().await;
+    let slot = world.gateway.shared.directory.link_slot(&key);
+    world.gateway.stop().await;
+    assert!(slot.try_lock().is_ok());
+}
+
 /// It was made after a removal of whose end nobody heard.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_that_finds_another_connection_of_its_number_leaves_its_row_and_files() {
@@ -189,6 +260,29 @@ async fn one_that_finds_another_connection_of_its_number_leaves_its_row_and_file
     assert_eq!(*ended.wait_for(Option::is_some).await.unwrap(), Some(Ok(())));
     assert!(file.exists());
     assert!(world.store.connection(&key).await.unwrap().is_some());
+    world.gateway.stop().await;
+}
+
+/// Whoever makes the number anew sends files of its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_number_has_its_row_for_as_long_as_it_has_files() {
+    let world = World::start().await;
+    let key = linked(&world, 0).await;
+    let file = world.gateway.shared.media.outbound.path(&key, "M1");
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    std::fs::write(&file, b"of a message that waits").unwrap();
+    let (is_there, directory) = (Arc::new(AtomicBool::new(true)), file.parent().unwrap().to_owned());
+    let was_there = Arc::clone(&is_there);
+    stand_between(&world, move |write| {
+        if matches!(write, Write::DeleteConnection(_)) {
+            was_there.store(directory.exists(), Ordering::SeqCst);
+        }
+        Some(write)
+    })
+    .await;
+    let deleted = world.gateway.delete_connection(key.client_id, &key.phone_number).await;
+    assert_eq!(deleted, Ok(Deletion::Done));
+    assert!(!is_there.load(Ordering::SeqCst));
     world.gateway.stop().await;
 }
 

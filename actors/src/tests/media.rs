@@ -225,7 +225,7 @@ async fn files_go_when_their_time_has_passed_and_with_their_client() {
     let mut retention = Retention::default();
     let shared = &world.gateway.shared;
     let report = retention
-        .round(shared, clock::now() + Duration::from_hours(167))
+        .round(shared, clock::now() + Duration::from_mins(168 * 60 - 15))
         .await
         .unwrap();
     assert_eq!((report.media, files_below(&directory)), (0, 2));
@@ -235,7 +235,9 @@ async fn files_go_when_their_time_has_passed_and_with_their_client() {
     fs::remove_file(&stays).unwrap();
     fs::create_dir(&stays).unwrap();
     for (removed, left) in [(1, 1), (0, 1), (1, 0)] {
-        let round = retention.round(shared, clock::now() + Duration::from_hours(169)).await;
+        let round = retention
+            .round(shared, clock::now() + Duration::from_mins(168 * 60 + 15))
+            .await;
         assert_eq!(
             (
                 round.unwrap().media,

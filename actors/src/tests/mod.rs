@@ -1,5 +1,6 @@
 //! Tests of the tree: real store, real sockets to a receiver, scripted links; children made to fail.
 
+mod between;
 mod bounds;
 mod deletion;
 mod early;
@@ -25,4 +26,5 @@ mod statuses;
 mod storage;
 mod storm;
 mod told;
+mod wishes;
 mod world;

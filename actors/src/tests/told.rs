@@ -49,7 +49,7 @@ async fn a_change_is_told_although_nobody_waits_for_its_commit() {
 
     let key = ConnectionKey::new(client, number(2));
     let new = ConnectionSettings::none(key.clone());
-    drop(persistence.commit(Write::CreateConnection, new));
+    drop(persistence.commit(Write::CreateConnection, (new, 0)));
     let wait = tokio::time::timeout(WITHIN, world.links.wait_for_link(&key));
     assert!(wait.await.is_ok(), "its session does not start");
     world.gateway.stop().await;
@@ -88,6 +88,7 @@ async fn nothing_is_wanted_of_a_number_whose_webhook_was_deleted_until_the_next_
         key,
         headers: None,
         sealed_secret,
+        most: 0,
     };
     let first = shared.persistence.commit(Write::Settle, ());
     let deleted = shared.persistence.commit(Write::DeleteWebhook, (client, old.id));

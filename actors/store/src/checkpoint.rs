@@ -87,12 +87,21 @@ impl Restart {
         let restarted = query_as(sql::CHECKPOINT_RESTART).fetch_one(&mut *connection).await;
         wait_at_most(connection, place.patience()).await?;
         let (is_busy, pages, _): (i64, i64, i64) = restarted?;
-        *self = match is_busy {
-            0 => Self::default(),
-            // A backup may read for minutes: commits are not to wait for it again and again.
-            _ => Self { at: pages * 2 },
-        };
+        *self = Self::after(is_busy == 0, pages);
         Ok(())
+    }
+
+    /// The next one after this try.
+    fn after(restarted: bool, pages: i64) -> Self {
+        let least = Self::default();
+        match restarted {
+            true => least,
+            // A backup may read for minutes: commits are not to wait for it again and again. Where another process carries the log
+            // over at the moment, nobody says how many pages it has.
+            false => Self {
+                at: pages.max(least.at) * 2,
+            },
+        }
     }
 }
 
@@ -105,4 +114,21 @@ async fn passive(connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> 
 async fn wait_at_most(connection: &mut SqliteConnection, patience: Duration) -> Result<(), sqlx::Error> {
     let waits = format!("PRAGMA busy_timeout = {}", patience.as_millis());
     query(AssertSqlSafe(waits)).execute(connection).await.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_that_was_not_begun_anew_is_left_alone_until_it_has_grown() {
+        let least = i64::from(CHECKPOINT_PAGES);
+        for (restarted, pages, next) in [
+            (true, 3 * least, least),
+            (false, 3 * least, 6 * least),
+            (false, -1, 2 * least),
+        ] {
+            assert_eq!(Restart::after(restarted, pages).at, next, "{restarted}, {pages}");
+        }
+    }
 }

@@ -146,6 +146,27 @@ impl Store {
 }
 
 impl Group<'_> {
+    /// How many webhooks a client has, without deleted ones: no other write makes one before the end of this group.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn count_webhooks(&mut self, client: ClientId) -> Result<u64, StoreError> {
+        self.count(sql::COUNT_WEBHOOKS, client).await
+    }
+
+    /// The same of connections.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn count_connections(&mut self, client: ClientId) -> Result<u64, StoreError> {
+        self.count(sql::COUNT_CONNECTIONS, client).await
+    }
+
+    async fn count(&mut self, statement: &'static str, client: ClientId) -> Result<u64, StoreError> {
+        let count: Result<i64, sqlx::Error> = query_scalar(statement).bind(client.0).fetch_one(self.enter()?).await;
+        self.leave(count).map(|count| u64::try_from(count).unwrap_or(0))
+    }
+
     /// Removes those of the events at the places `seqs` that are as old as `cutoffs` say, with their attempts and their
     /// places in the list of events. One that was renewed meanwhile stays. Returns how many went.
     ///

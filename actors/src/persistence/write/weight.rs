@@ -24,6 +24,7 @@ impl Write {
                 let events = job.input.events.iter().map(|(event, _)| event);
                 messages(events) + job.input.came.len()
             }
+            Self::RecordConnection(job) => 1 + job.input.told.iter().map(message).sum::<usize>(),
             Self::ReportMissed(job) => message(&job.input.report),
             Self::KeepAwaited(job) => job.input.1.len().max(1),
             Self::NoteOutgoing(job) => {

@@ -127,6 +127,45 @@ async fn a_repeat_of_what_was_done_under_a_key_is_not_counted() {
     world.gateway.stop().await;
 }
 
+/// Whoever did not hear an answer asks again, however much was done under keys meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repeat_has_its_answer_although_no_more_may_be_done_under_keys() {
+    let world = World::start().await;
+    let (client, link) = world.client_with_number().await;
+    let act = async |key: &str, body: u8| {
+        let key = IdempotencyKey {
+            key: key.to_owned(),
+            body_hash: [body; 32],
+        };
+        let seen = Action::Presence {
+            to: Some(TO.parse().unwrap()),
+            state: PresenceState::Typing,
+        };
+        world.gateway.act(client, &number(1), seen, Some(key)).await
+    };
+    assert_eq!(act("k", 1).await, Ok(Done::Done));
+    // What is refused leaves no row, and is not counted: far more than come in while this goes on.
+    for _ in 0..500 {
+        assert!(matches!(act("k", 2).await, Err(GatewayError::Conflict(_))));
+    }
+    let take_all = || while world.gateway.shared.keyed_acts.take(client).is_ok() {};
+    for _ in 0..20 {
+        take_all();
+        assert_eq!(act("k", 1).await, Ok(Done::Done));
+    }
+    assert_eq!(link.acts().len(), 1);
+    // One may come in between.
+    let (act, mut n) = (&act, 0);
+    wait_until("a new key is refused", WITHIN, || {
+        take_all();
+        n += 1;
+        let key = format!("new {n}");
+        async move { matches!(act(&key, 1).await, Err(GatewayError::Busy(_))) }
+    })
+    .await;
+    world.gateway.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_became_of_a_keys_request_is_kept_also_when_the_store_is_away_just_then() {
     let world = World::start().await;
