@@ -203,7 +203,10 @@ mod tests {
     async fn a_thread_that_stands_still_shows() {
         let bulkheads = Bulkheads::start(2).await.unwrap();
         let (first, second) = (bulkheads.place().await.unwrap(), bulkheads.place().await.unwrap());
-        assert!(bulkheads.delay().await < STANDS_STILL);
+        wharf_support::wait_until("they go", Duration::from_secs(30), || async {
+            bulkheads.delay().await < STANDS_STILL
+        })
+        .await;
         let (go_on, waits) = std::sync::mpsc::channel::<()>();
         let task = {
             let _entered = second.as_ref().unwrap().enter();

@@ -202,13 +202,13 @@ mod tests {
         let network = Url::parse(&format!("http://{}/", host.local_addr().unwrap())).unwrap();
         let mut web = Web::new(OPEN, Some(network)).unwrap();
         web.patience = Patience {
-            silence: Duration::from_millis(500),
+            silence: Duration::from_secs(3),
             pace: LeastPace {
-                bytes_per_second: 64 * 1024,
-                window: Duration::from_millis(300),
+                bytes_per_second: 16 * 1024,
+                window: Duration::from_secs(1),
             },
         };
-        // A MiB in a second and a half.
+        // A MiB in somewhat more than three seconds, in which a machine may stand still for two.
         for (piece, comes) in [(PIECE, true), (1024, false)] {
             let asked = web.execute(HttpRequest {
                 method: "GET".into(),
@@ -226,7 +226,7 @@ mod tests {
                 );
                 socket.write_all(head.as_bytes()).await.unwrap();
                 for _ in 0..16 {
-                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    tokio::time::sleep(Duration::from_millis(200)).await;
                     if socket.write_all(&vec![7; piece]).await.is_err() {
                         break;
                     }

@@ -15,8 +15,10 @@ pub(super) const HERE: &str = "/api/whatsapp/connections/5511888888888";
 
 /// A second after which a message that cannot be decrypted is reported.
 const SOON: [(&str, &str); 1] = [("WHARF_WHATSAPP__UNDECRYPTABLE_WAIT_SECONDS", "1")];
-/// Long enough for what comes after all, also on a machine that stands still for a moment.
-pub(super) const LATE: [(&str, &str); 1] = [("WHARF_WHATSAPP__UNDECRYPTABLE_WAIT_SECONDS", "20")];
+/// Long enough for what comes after all, also on a machine that stands still for a moment: where no report is waited for.
+pub(super) const LATE: [(&str, &str); 1] = [("WHARF_WHATSAPP__UNDECRYPTABLE_WAIT_SECONDS", "60")];
+/// Long enough for what comes before a report, which is waited for.
+pub(super) const A_WHILE: [(&str, &str); 1] = [("WHARF_WHATSAPP__UNDECRYPTABLE_WAIT_SECONDS", "20")];
 
 impl World {
     /// So many messages for the linked number are spoilt on the way.
@@ -62,7 +64,7 @@ fn of<'a>(events: &'a [Value], id: &str) -> Vec<&'a Value> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_that_cannot_be_decrypted_is_asked_for_with_keys_and_comes_once() {
-    let world = World::start_with(&LATE).await;
+    let world = World::start_with(&A_WHILE).await;
     let webhook = world.linked("/ok").await;
     world.phone_off().await;
     world.spoil(2).await;
@@ -115,7 +117,7 @@ async fn what_comes_after_its_report_is_an_event_of_its_own() {
 }
 
 /// Long enough for a restart in between.
-pub(super) const A_WHILE: [(&str, &str); 1] = [("WHARF_WHATSAPP__UNDECRYPTABLE_WAIT_SECONDS", "8")];
+const A_RESTART: [(&str, &str); 1] = [("WHARF_WHATSAPP__UNDECRYPTABLE_WAIT_SECONDS", "8")];
 
 impl World {
     /// A message that cannot be decrypted however often it is asked for; it has been, and the gateway starts anew.
@@ -143,7 +145,7 @@ impl World {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_missed_before_a_restart_is_reported_once_after_it() {
-    let mut world = World::start_with(&A_WHILE).await;
+    let mut world = World::start_with(&A_RESTART).await;
     let webhook = world.linked("/ok").await;
     let id = world.missed_before_a_restart().await;
     let events = world.api().wait_for_events(&webhook, "delivered", 1).await;
@@ -156,7 +158,7 @@ async fn what_is_missed_before_a_restart_is_reported_once_after_it() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_missed_before_a_restart_and_comes_after_it_is_not_reported() {
-    let mut world = World::start_with(&LATE).await;
+    let mut world = World::start_with(&A_WHILE).await;
     let webhook = world.linked("/ok").await;
     let id = world.missed_before_a_restart().await;
     world.spoil(0).await;

@@ -12,8 +12,8 @@ const PATH: &str = "/api/whatsapp/connections/5511888888888";
 /// Milliseconds: until the test ends the trouble itself.
 const FOR_LONG: u32 = 600_000;
 
-/// What is promised of a socket that is silent, however slow the machine.
-const A_MINUTE: Duration = Duration::from_secs(60);
+/// What is promised of a socket that is silent, and half of it again for a machine that is slow.
+const A_MINUTE: Duration = Duration::from_secs(90);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dropped_links_come_back_and_nothing_is_lost() {
@@ -227,10 +227,13 @@ async fn an_outdated_client_tries_again_slowly() {
         .fault(json!({"kind": "outdated", "phone": NUMBER, "for_ms": FOR_LONG}))
         .await;
     world.fault(json!({"kind": "drop", "phone": NUMBER})).await;
-    let shown = world.api().wait_for_status(PATH, "failed").await;
+    // What it says is there before its row, which has the time.
+    let waits_long = |shown: &serde_json::Value| {
+        shown["status"] == "failed"
+            && (29..=61).contains(&(time(shown, "retry_at") - time(shown, "updated_at")).num_seconds())
+    };
+    let shown = world.api().wait_for(PATH, "it waits for long", waits_long).await;
     assert_eq!(shown["reason_code"], "outdated", "{shown}");
-    let wait = time(&shown, "retry_at") - time(&shown, "updated_at");
-    assert!((29..=61).contains(&wait.num_seconds()), "{wait}: {shown}");
     assert_eq!(world.network.stats().await.handshakes, before + 1);
     world
         .fault(json!({"kind": "outdated", "phone": NUMBER, "for_ms": 0}))

@@ -29,14 +29,19 @@ impl World {
         (format!("{GROUPS}/{id}"), id)
     }
 
-    /// What an event of a message in the group calls it.
+    /// What an event of a message in the group calls it: of a later one, where it took too long to ask for the name.
     async fn called_in_events(&self, webhook: &str, group: &str) -> String {
-        let id = self.network.send_text(CONTACT, group, "Hello").await.unwrap();
-        let is_it = |event: &&Value| event["message_id"] == *id && event["status"] == "delivered";
-        let told = wait_until("the group's message is told", WITHIN, || async {
-            self.api().events(webhook).await.iter().find(is_it).cloned()
-        });
-        told.await["payload"]["group"]["subject"].as_str().unwrap().to_owned()
+        for _ in 0..10 {
+            let id = self.network.send_text(CONTACT, group, "Hello").await.unwrap();
+            let is_it = |event: &&Value| event["message_id"] == *id && event["status"] == "delivered";
+            let told = wait_until("the group's message is told", WITHIN, || async {
+                self.api().events(webhook).await.iter().find(is_it).cloned()
+            });
+            if let Some(subject) = told.await["payload"]["group"]["subject"].as_str() {
+                return subject.to_owned();
+            }
+        }
+        panic!("no event has the group's name");
     }
 
     async fn keyed(&self, method: Method, path: &str, key: &str, body: &Value) -> Answer {
@@ -329,7 +334,7 @@ async fn an_invitation_that_came_as_a_message_is_accepted_as_it_came() {
     };
     let over = join(&invited[0], "over", json!({})).await.expect(StatusCode::GONE);
     assert!(over["detail"].as_str().unwrap().contains("is over"), "{over}");
-    for (at, change) in [json!({"from": EVE}), json!({"expires_at": "2030-01-01T00:00:00Z"})]
+    for (at, change) in [json!({"from": EVE}), json!({"expires_at": "2099-01-01T00:00:00Z"})]
         .into_iter()
         .enumerate()
     {

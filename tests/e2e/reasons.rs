@@ -156,10 +156,13 @@ async fn silent() {
         reason: "WhatsApp was silent for",
         retried: true,
     };
-    // Before the client itself pings, and then gives up.
-    let world = World::start_with(&[("WHARF_SESSIONS__SILENCE_TIMEOUT_SECONDS", "2")]).await;
+    let mut world = World::start().await;
     world.linked("/ok").await;
-    let since = world.api().get(PATH).await.body["connected_since"].clone();
+    // Before the client itself pings, and then gives up.
+    world
+        .restart_gateway_with(&[("WHARF_SESSIONS__SILENCE_TIMEOUT_SECONDS", "2")])
+        .await;
+    let since = world.api().wait_for_status(PATH, "connected").await["connected_since"].clone();
     world
         .fault(json!({"kind": "stall", "phone": NUMBER, "for_ms": 600_000}))
         .await;
@@ -183,10 +186,13 @@ async fn no_answer() {
         reason: "did not answer in time",
         retried: true,
     };
-    let world = World::start_with(&[("WHARF_SESSIONS__OPENING_TIMEOUT_SECONDS", "5")]).await;
+    let mut world = World::start().await;
     world.linked("/ok").await;
     world.ask("disconnect").await;
     world.api().wait_for_status(PATH, "disconnected").await;
+    world
+        .restart_gateway_with(&[("WHARF_SESSIONS__OPENING_TIMEOUT_SECONDS", "5")])
+        .await;
     let stall = |for_ms: u32| json!({"kind": "stall", "phone": NUMBER, "for_ms": for_ms});
     world.fault(stall(600_000)).await;
     world.ask("connect").await;

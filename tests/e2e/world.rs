@@ -143,6 +143,12 @@ impl World {
         self.start_gateway().await;
     }
 
+    /// With these variables besides the usual ones from then on.
+    pub async fn restart_gateway_with(&mut self, more: &[(&'static str, &'static str)]) {
+        self.more = more.to_vec();
+        self.restart_gateway().await;
+    }
+
     pub fn api(&self) -> &Api {
         &self.running.as_ref().expect("it runs").api
     }

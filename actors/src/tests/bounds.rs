@@ -1,12 +1,17 @@
 //! What would grow without end is kept in bounds: queues and numbers, by their limits. How history goes stands in `history`.
 
+use std::time::Duration;
+
 use futures::future::join_all;
-use wharf_domain::{ConnectionStatus, EventStatus, PhoneNumber, webhook::WebhookPatch};
+use wharf_domain::{ConnectionKey, ConnectionStatus, EventStatus, PhoneNumber, webhook::WebhookPatch};
 use wharf_store::FailedFilter;
 use wharf_support::wait_until;
 
 use super::world::{WITHIN, World, message, number, settings};
 use crate::{GatewayError, Limits, Settings};
+
+/// Between two attempts there may be half a minute.
+const STEADY_WITHIN: Duration = Duration::from_secs(90);
 
 pub(super) fn toggle(on: bool) -> WebhookPatch {
     WebhookPatch {
@@ -49,14 +54,14 @@ async fn at_the_queue_limit_messages_stay_at_whatsapp_until_there_is_room() {
         refused.to_string().contains("queue limit reached: 2 events wait"),
         "{refused}"
     );
-    wait_until("its link ends, and it says why", WITHIN, || async {
+    wait_until("its link ends, and it says why", STEADY_WITHIN, || async {
         let shown = world.gateway.connection(client, &number(1)).await.unwrap();
         let says = shown.session.reason.as_deref() == Some("queue limit reached: 2 events wait for delivery");
         link.is_closed() && shown.session.status == ConnectionStatus::Connecting && says
     })
     .await;
     let opened = world.links.counters().opened;
-    wait_until("it has tried again", WITHIN, || async {
+    wait_until("it has tried again", STEADY_WITHIN, || async {
         let shown = world.gateway.connection(client, &number(1)).await.unwrap();
         shown.session.reconnect_attempts >= 1
             && shown
@@ -81,6 +86,11 @@ async fn at_the_queue_limit_messages_stay_at_whatsapp_until_there_is_room() {
         .update_webhook(client, webhook.id, toggle(true))
         .await
         .unwrap();
+    wait_until("its next link is open", STEADY_WITHIN, || async {
+        let link = world.links.link(&ConnectionKey::new(client, number(1)));
+        link.is_some_and(|link| !link.is_closed())
+    })
+    .await;
     let link = world.relinked(client, &number(1)).await;
     link.deliver(late()).await.unwrap();
     world.wait_for_events(&webhook, EventStatus::Delivered, 9).await;

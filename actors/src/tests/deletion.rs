@@ -83,8 +83,11 @@ async fn one_that_takes_long_is_answered_and_goes_on_and_is_not_begun_twice() {
         .await
         .unwrap();
     assert_eq!(shown.session.reason_code, ReasonCode::BeingDeleted);
+    assert!(matches!(delete(Duration::ZERO).await, Ok(Deletion::GoesOn(_))));
+    let row = world.store.connection(&key).await.unwrap().unwrap();
+    let mut ended = deletions::begin(&world.gateway.shared, &row);
     drop(held);
-    assert_eq!(delete(WITHIN).await, Ok(Deletion::Done));
+    assert_eq!(*ended.wait_for(Option::is_some).await.unwrap(), Some(Ok(())));
     assert_eq!(delete(WITHIN).await, Err(GatewayError::NotFound("connection")));
     assert_eq!(world.links.counters().logged_out, 1);
     assert_eq!(world.store.any_key().await.unwrap(), None);
@@ -305,8 +308,13 @@ async fn one_that_panicked_does_not_block_its_number() {
 /// Not even the mark in its row can be written, and the device is unlinked all the same.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_that_the_store_refuses_is_gone_on_with_when_it_takes_writes_again() {
-    let world = World::start_on("?busy_timeout_ms=50").await;
+    let world = World::start_on("?busy_timeout_ms=500").await;
     let key = linked(&world, 0).await;
+    wait_until("its row says that it is connected", WITHIN, || async {
+        let row = world.store.connection(&key).await.unwrap().unwrap();
+        row.session.status == ConnectionStatus::Connected
+    })
+    .await;
     let mut writer = world.store.writer().await.unwrap();
     let blocker = writer.begin().await.unwrap();
     let wait = Duration::from_secs(2);
@@ -315,8 +323,11 @@ async fn one_that_the_store_refuses_is_gone_on_with_when_it_takes_writes_again()
         .delete_connection_within(key.client_id, &key.phone_number, wait);
     let answer = deleting.await.unwrap();
     assert!(matches!(answer, Deletion::GoesOn(_)), "{answer:?}");
+    wait_until("it is unlinked", WITHIN, || async {
+        world.links.counters().logged_out == 1
+    })
+    .await;
     assert!(world.gateway.ready().await.is_err());
-    assert_eq!(world.links.counters().logged_out, 1);
     let row = world.store.connection(&key).await.unwrap().unwrap();
     assert_eq!(row.session.status, ConnectionStatus::Connected, "the row does not know");
     drop(blocker);

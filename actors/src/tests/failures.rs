@@ -179,9 +179,13 @@ async fn what_a_delivery_that_died_had_written_is_waited_for() {
     let world = World::start().await;
     let (_, webhook, link) = world.client_with_webhook("/hook").await;
     let directory = &world.gateway.shared.directory;
-    world
-        .receiver
-        .script("/hook", [Reply::Slow(Duration::from_millis(500))]);
+    world.receiver.script("/hook", [Reply::Slow(Duration::from_secs(3))]);
+    let key = webhook.key();
+    wait_until("nothing else is to be written", WITHIN, || async {
+        let row = world.store.connection(&key).await.unwrap().unwrap();
+        row.session.status == ConnectionStatus::Connected
+    })
+    .await;
     link.deliver(vec![message("5511000000001", "M1", "1")]).await.unwrap();
     wait_until("it is posted", WITHIN, || async { world.receiver.count() == 1 }).await;
     let mut writer = world.store.writer().await.unwrap();

@@ -217,14 +217,15 @@ async fn a_file_that_cannot_be_opened_for_a_moment_goes_out_after_it() {
     let host = Host::start().await;
     let world = World::start_with(sending_to(&host)).await;
     let (client, _) = world.client_with_number().await;
-    host.script([Act::Status(500)]);
+    host.script([Act::Late(500)]);
     let queued = world.sends_file(client, &[1; 5000], false).await.unwrap();
-    wait_until("it was tried", WITHIN, || async { host.uploads().len() == 1 }).await;
+    wait_until("it is tried", WITHIN, || async { host.uploads().len() == 1 }).await;
     let place = world.lying(client).remove(0);
     let aside = world.dir.path().join("aside");
     fs::rename(&place, &aside).unwrap();
     // What leads to itself is there, and cannot be opened.
     std::os::unix::fs::symlink(&place, &place).unwrap();
+    host.go_on();
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(host.uploads().len(), 1);
     fs::rename(&aside, &place).unwrap();
@@ -349,7 +350,7 @@ async fn a_session_that_dies_takes_its_files_up_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_that_takes_nothing_for_a_while_loses_no_file() {
     let host = Host::start().await;
-    let world = World::start_in("?busy_timeout_ms=200", sending_to(&host)).await;
+    let world = World::start_in("?busy_timeout_ms=1000", sending_to(&host)).await;
     let (client, _) = world.client_with_number().await;
     host.script([Act::Hang]);
     let uploading = world.sends_file(client, &[1; 500], false).await.unwrap();

@@ -181,7 +181,7 @@ async fn a_database_that_another_process_holds_for_a_moment_is_waited_for() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_another_process_holds_for_long_is_said_and_nothing_is_sent_twice() {
-    let world = World::start_on("?busy_timeout_ms=200").await;
+    let world = World::start_on("?busy_timeout_ms=1000").await;
     let (_, webhook, link) = world.client_with_webhook("/slow").await;
     // An attempt is under way when the lock is taken: its outcome finds no way into the store.
     world.receiver.script("/slow", [Reply::Slow(Duration::from_secs(3))]);
@@ -215,7 +215,7 @@ async fn a_database_that_another_process_holds_for_long_is_said_and_nothing_is_s
 /// What was answered with 503 is not done halfway, and what was answered with 202 no crash undoes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_an_owner_wants_is_kept_before_it_is_done_and_refused_where_it_cannot_be() {
-    let world = World::start_on("?busy_timeout_ms=200").await;
+    let world = World::start_on("?busy_timeout_ms=1000").await;
     let (client, link) = world.client_with_number().await;
     let key = ConnectionKey::new(client, number(1));
     let status = async || {

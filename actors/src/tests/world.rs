@@ -113,14 +113,17 @@ impl World {
         let gateway = Gateway::start(settings, store.clone(), Arc::new(links.clone()))
             .await
             .unwrap();
-        Self {
+        let world = Self {
             dir,
             store,
             links,
             receiver: Receiver::start().await,
             _threads: Threads(gateway.clone()),
             gateway,
-        }
+        };
+        // It may have the writer when a test wants it, and do what a test wants to find undone.
+        world.cleaned().await;
+        world
     }
 
     /// Stops the gateway and starts another on the same database, with these parameters.

@@ -84,10 +84,11 @@ impl Ask {
         request += "\r\n";
         socket.write_all(request.as_bytes()).await.unwrap();
         if let Some(body) = &self.body {
-            socket.write_all(body).await.unwrap();
+            // The rest of one that is refused may be cut off.
+            let _cut_off = socket.write_all(body).await;
         }
         let mut answer = Vec::new();
-        socket.read_to_end(&mut answer).await.unwrap();
+        let _cut_off = socket.read_to_end(&mut answer).await;
         Reply::parse(&answer)
     }
 }

@@ -2,10 +2,10 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex},
+    sync::{Arc, LazyLock, Mutex},
 };
 
-use tracing::{Level, subscriber::DefaultGuard};
+use tracing::{Dispatch, Level, level_filters::LevelFilter, subscriber::DefaultGuard};
 
 use super::{Facade, NUMBER, fake::CODE, media};
 
@@ -29,8 +29,13 @@ impl io::Write for Lines {
     }
 }
 
+/// Beside one subscriber alone, what another thread meets first, which has none, would be off for all.
+static BESIDE: LazyLock<Dispatch> =
+    LazyLock::new(|| Dispatch::new(tracing_subscriber::fmt().with_max_level(LevelFilter::OFF).finish()));
+
 /// What this thread logs at this level and above, as long as the guard lives.
 pub(super) fn listen(level: Level) -> (Lines, DefaultGuard) {
+    LazyLock::force(&BESIDE);
     let lines = Lines::default();
     let writer = lines.clone();
     let log = tracing_subscriber::fmt()

@@ -15,10 +15,23 @@ pub fn run_alone(test: &str) {
     let text = String::from_utf8_lossy(&output.stdout);
     let complaint = String::from_utf8_lossy(&output.stderr);
     println!("{text}");
+    eprint!("{complaint}");
     assert!(
         output.status.success() && text.contains("1 passed"),
         "{text}{complaint}"
     );
+}
+
+/// What this process has of memory, in KiB; from now on `VmHWM` is the most that it has had since. `None` where that cannot be
+/// measured (not every kernel, nor every container, lets it begin anew), which is said.
+pub fn begin_measuring() -> Option<usize> {
+    match std::fs::write("/proc/self/clear_refs", "5") {
+        Ok(()) => Some(process_kib("VmRSS")),
+        Err(error) => {
+            eprintln!("nothing is measured: /proc/self/clear_refs cannot be written: {error}");
+            None
+        }
+    }
 }
 
 /// A figure of this process in KiB, as `/proc/self/status` names it: `VmRSS`, `VmHWM`.

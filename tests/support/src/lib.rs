@@ -19,7 +19,7 @@ mod receiver;
 mod reply;
 mod wait;
 
-pub use alone::{process_kib, run_alone};
+pub use alone::{begin_measuring, process_kib, run_alone};
 pub use hostile::{HostileReceiver, Hostility};
 pub use http2::Http2Receiver;
 pub use identity::Identity;

@@ -1,6 +1,6 @@
 //! What many attempts against receivers without end cost at once, in a process of its own.
 
-use wharf_support::{process_kib, run_alone};
+use wharf_support::{begin_measuring, process_kib, run_alone};
 
 use super::{
     hostile::{endless, poster_trusting, receiver},
@@ -25,10 +25,7 @@ async fn inside_a_process_of_its_own() {
         // A client each: what a connection leaves behind goes with it.
         let poster = poster_trusting(&identity);
         // The allocator keeps what earlier rows gave back; the mark is where it stands now.
-        let (before, _) = (
-            process_kib("VmRSS"),
-            std::fs::write("/proc/self/clear_refs", "5").unwrap(),
-        );
+        let Some(before) = begin_measuring() else { return };
         let attempts: Vec<_> = (0..AT_ONCE)
             .map(|_| (poster.clone(), url.clone()))
             .map(|(poster, url)| tokio::spawn(async move { post_within(&poster, &url, timeout).await }))

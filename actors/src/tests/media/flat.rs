@@ -12,7 +12,7 @@ use tokio::{
 };
 use uuid::Uuid;
 use wharf_domain::{ClientId, ConnectionKey, EventId, address::TargetPolicy, message::MediaKind};
-use wharf_support::{process_kib, run_alone};
+use wharf_support::{begin_measuring, process_kib, run_alone};
 use wharf_whatsapp::media::{MediaDecryptor, encrypt};
 
 use crate::{
@@ -77,10 +77,7 @@ async fn inside_a_process_of_its_own() {
         MediaSource::new(maker).unwrap(),
         MediaFiles::new(dir.path().join("media")),
     );
-    let (before, _) = (
-        process_kib("VmRSS"),
-        std::fs::write("/proc/self/clear_refs", "5").unwrap(),
-    );
+    let Some(before) = begin_measuring() else { return };
     let begun = Instant::now();
     let (client, id) = (ClientId(1), EventId(Uuid::from_u128(1)));
     let way = Way {

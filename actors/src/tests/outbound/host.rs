@@ -24,6 +24,8 @@ pub(super) enum Act {
     BreakOff(usize),
     /// Nothing, until the test says so.
     Hang,
+    /// This status, once the test says so.
+    Late(u16),
 }
 
 /// An upload as it came.
@@ -130,13 +132,15 @@ async fn serve(mut socket: TcpStream, log: Arc<Mutex<Log>>, mut waiting: watch::
         }
         log.part
     };
+    if matches!(act, Some(Act::Hang | Act::Late(_))) && waiting.wait_for(|go_on| *go_on).await.is_err() {
+        return;
+    }
     let answer = match act {
         Some(Act::BreakOff(_)) => return,
-        Some(Act::Status(status)) => format!("HTTP/1.1 {status} x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"),
-        hang => {
-            if hang.is_some() && waiting.wait_for(|go_on| *go_on).await.is_err() {
-                return;
-            }
+        Some(Act::Status(status) | Act::Late(status)) => {
+            format!("HTTP/1.1 {status} x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+        }
+        _ => {
             let body = match question {
                 true => format!(r#"{{"resume":"{part}"}}"#),
                 false => r#"{"url":"https://mmg.whatsapp.net/v/x","direct_path":"/v/x"}"#.to_owned(),

@@ -91,16 +91,17 @@ async fn a_chat_is_muted_until_a_time_that_lies_ahead() {
         key: "k".into(),
         body_hash: [1; 32],
     };
-    let (over, ahead) = (clock::now(), clock::now() + Duration::from_millis(500));
+    let over = clock::now();
     let refused = world.gateway.act(client, &number(1), mute(over), Some(key())).await;
     assert!(
         matches!(&refused, Err(GatewayError::Invalid(refused)) if refused.to_string() == "until must lie ahead"),
         "{refused:?}"
     );
     // Nothing was done under the key; and who repeats what was done gets its answer, also when that time is over.
+    let ahead = clock::now() + Duration::from_secs(3);
     let done = world.gateway.act(client, &number(1), mute(ahead), Some(key())).await;
     assert_eq!(done, Ok(Done::Done));
-    tokio::time::sleep(Duration::from_millis(600)).await;
+    wait_until("it is over", WITHIN, || async { clock::now() > ahead }).await;
     let again = world.gateway.act(client, &number(1), mute(ahead), Some(key())).await;
     assert_eq!((again, link.acts()), (Ok(Done::Done), vec![mute(ahead)]));
     world.gateway.stop().await;
@@ -185,7 +186,7 @@ async fn what_became_of_a_keys_request_is_kept_also_when_the_store_is_away_just_
         ("refused", SendScript::Refuse("463".into())),
     ] {
         let before = link.sent().len();
-        link.on_send(SendScript::Slow(Duration::from_millis(200)));
+        link.on_send(SendScript::Slow(Duration::from_secs(2)));
         let asking = tokio::spawn(under(key));
         wait_until("it is handed over", WITHIN, || async { link.sent().len() > before }).await;
         let writer = directory.persistence();
@@ -287,9 +288,18 @@ async fn a_message_whose_beginning_was_not_heard_of_waits_on() {
         started_at().await.is_none()
     })
     .await;
+    // The last one of the session that dies.
+    let left = wait_until("its next link is open", WITHIN, || async {
+        world.links.link(&key).filter(|link| !link.is_closed())
+    })
+    .await;
     let session = directory.session(&key).unwrap().actor.unwrap();
     session.cast(session::Message::Crash(Crash::Fail)).unwrap();
     directory.publish_persistence(writer);
+    wait_until("the link that was left is closed", WITHIN, || async {
+        left.is_closed()
+    })
+    .await;
     let link = world.relinked(client, &number(1)).await;
     until(&world, client, &waiting.message_id, SendStatus::Sent).await;
     assert_eq!(link.sent().len(), 1);
@@ -333,7 +343,7 @@ async fn a_key_whose_claim_was_not_heard_of_is_given_back() {
 async fn what_a_caller_was_told_is_written_also_when_the_session_dies_while_the_store_is_away() {
     let world = World::start().await;
     let (client, link) = world.client_with_number().await;
-    link.on_send(SendScript::Slow(Duration::from_millis(200)));
+    link.on_send(SendScript::Slow(Duration::from_secs(2)));
     let gateway = world.gateway.clone();
     let asking = tokio::spawn(async move { gateway.send(client, &number(1), text("once"), None).await });
     wait_until("it is handed over", WITHIN, || async { !link.sent().is_empty() }).await;
@@ -367,7 +377,7 @@ async fn what_is_refused_whatever_it_holds_is_known_before() {
         assert_eq!(check(queue, Some("k")).await, Ok(()));
     }
     // While the first one under a key runs, and when it has its answer.
-    link.on_send(SendScript::Slow(Duration::from_millis(200)));
+    link.on_send(SendScript::Slow(Duration::from_secs(2)));
     let key = IdempotencyKey {
         key: "k".into(),
         body_hash: [1; 32],

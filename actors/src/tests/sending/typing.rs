@@ -27,7 +27,7 @@ fn typing() -> Action {
 async fn a_message_is_typed_before_it_goes_and_other_chats_do_not_wait() {
     let world = World::start_with(lasting(Duration::from_secs(300))).await;
     let (client, link) = world.client_with_number().await;
-    let first = send(&world, client, typed("first", 3)).await.unwrap();
+    let first = send(&world, client, typed("first", 6)).await.unwrap();
     let next = NewMessage {
         wait: false,
         ..text("next")
@@ -40,7 +40,7 @@ async fn a_message_is_typed_before_it_goes_and_other_chats_do_not_wait() {
     let row = shown(&world.gateway, client, &number(1), &first.message_id).await;
     assert_eq!(row.status, SendStatus::Queued);
     let row = until(&world, client, &first.message_id, SendStatus::Sent).await;
-    assert!(row.sent_at.unwrap().since(row.created_at) >= Duration::from_secs(3));
+    assert!(row.sent_at.unwrap().since(row.created_at) >= Duration::from_secs(6));
     until(&world, client, &next.message_id, SendStatus::Sent).await;
     let sent: Vec<String> = link.sent().into_iter().map(|sent| sent.id).collect();
     assert_eq!(sent, [other.message_id, first.message_id, next.message_id]);
@@ -51,11 +51,11 @@ async fn a_message_is_typed_before_it_goes_and_other_chats_do_not_wait() {
 /// Its caller is told what became of it, if that does not take long.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn typing_is_no_part_of_a_messages_deadline() {
-    let world = World::start_with(lasting(Duration::from_millis(900))).await;
+    let world = World::start_with(lasting(Duration::from_secs(3))).await;
     let (client, _) = world.client_with_number().await;
     let message = NewMessage {
         wait: true,
-        ..typed("slow", 2)
+        ..typed("slow", 4)
     };
     assert_eq!(send(&world, client, message).await.unwrap().status, SendStatus::Sent);
     world.gateway.stop().await;
@@ -65,7 +65,7 @@ async fn typing_is_no_part_of_a_messages_deadline() {
 async fn a_link_that_is_lost_or_a_crash_while_it_is_typed_sends_it_once() {
     let world = World::start_with(lasting(Duration::from_secs(300))).await;
     let (client, link) = world.client_with_number().await;
-    let lost = send(&world, client, typed("lost", 2)).await.unwrap();
+    let lost = send(&world, client, typed("lost", 5)).await.unwrap();
     wait_until("it is typed", WITHIN, || async { link.acts() == [typing()] }).await;
     link.close(CloseReason::Lost("gone".into()));
     let link = world.relinked(client, &number(1)).await;

@@ -38,9 +38,7 @@ async fn what_is_sent_while_its_clients_part_of_the_tree_is_down_was_not_sent_an
 async fn a_message_whose_link_is_looked_at_is_not_overtaken_in_its_chat() {
     let world = World::start_with(with(unpaced())).await;
     let (client, link) = world.client_with_number().await;
-    world
-        .receiver
-        .script("/page", [Reply::Slow(Duration::from_millis(500))]);
+    world.receiver.script("/page", [Reply::Slow(Duration::from_secs(3))]);
     let of_a_page = Outgoing::text(TO.parse().unwrap(), world.receiver.url("/page"));
     let first = NewMessage {
         content: NewContent::Previewed(of_a_page.content),

@@ -35,7 +35,9 @@ async fn it_is_begun_anew_although_somebody_reads_it_at_every_moment() {
     for _ in 0..3 {
         readers.push(tokio::spawn(read(raw(&db).await, Arc::clone(&over))));
     }
-    for n in 0..20 {
+    let place = db.dir.path().join("wharf.db-wal");
+    let log = || std::fs::metadata(&place).unwrap().len();
+    for n in 0..60 {
         for part in 0..8 {
             let message = db.message(&webhook.key(), "a", &format!("{n}-{part}"));
             let payload = "x".repeat(1 << 20);
@@ -44,12 +46,15 @@ async fn it_is_begun_anew_although_somebody_reads_it_at_every_moment() {
         // As the gateway does it after so much.
         db.store.checkpoint().await.unwrap();
         db.writer.finish_checkpoint().await.unwrap();
+        // Where the readers were too slow for one, a later one begins it anew.
+        if n >= 19 && log() < 100 << 20 {
+            break;
+        }
     }
-    let log = std::fs::metadata(db.dir.path().join("wharf.db-wal")).unwrap().len();
     assert!(
-        log < 100 << 20,
-        "160 MiB were written, and the log has {} MiB",
-        log >> 20
+        log() < 100 << 20,
+        "160 MiB and more were written, and the log has {} MiB",
+        log() >> 20
     );
     over.store(true, Relaxed);
     for reader in readers {

@@ -71,7 +71,7 @@ async fn who_wants_to_be_invited_is_no_member_of_a_new_group() {
 async fn a_group_whose_making_was_not_answered_may_be_there() {
     let (world, line) = World::paired().await;
     // The socket closes at its end.
-    world.trouble(FaultKind::Stall, None, Duration::from_secs(3)).await;
+    world.trouble(FaultKind::Stall, None, Duration::from_secs(6)).await;
     let make = Action::CreateGroup {
         subject: "Harbour".to_owned(),
         participants: Vec::new(),

@@ -146,7 +146,7 @@ async fn whoever_is_typed_to_sees_it_and_the_account_online_for_as_long() {
         let all = world.network.presence(THEIRS).await.unwrap();
         all.into_iter().map(|one| one.state).collect::<Vec<_>>()
     };
-    let long = line.link.types(&to, PresenceState::Recording, short * 3);
+    let long = line.link.types(&to, PresenceState::Recording, short * 4);
     let short = async {
         line.link.types(&to, PresenceState::Typing, short).await;
         assert!(world.is_online().await, "the other one is not over");

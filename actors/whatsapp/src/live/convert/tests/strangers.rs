@@ -313,7 +313,7 @@ fn much_in_one_message_takes_time_by_its_size_only() {
     let told = carried(direct(), &crowd);
     let mentions = &told.details.as_ref().unwrap().mentions;
     assert_eq!((mentions.len(), mentions[1023].as_str()), (1024, "1023"));
-    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
 }
 
 #[test]
