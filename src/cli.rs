@@ -23,6 +23,7 @@ use {
 use crate::{
     clients::{self, ClientsError},
     config::{ConfigError, Loaded, Sources},
+    restored,
     serve::{self, ServeError},
     telemetry::{self, TelemetryError},
 };
@@ -53,6 +54,17 @@ enum Command {
     Backup {
         /// The copy to write: its directory must exist, the file must not.
         file: PathBuf,
+    },
+    /// Makes a database that was put back from a copy harmless: run it before the first start on it.
+    ///
+    /// It is as old as its copy: with the start its numbers would log in with keys that were used further since, and what was
+    /// delivered, sent or deleted since would be delivered or sent again. Refuses while the gateway runs.
+    Restored {
+        /// Leaves webhooks switched on: they deliver what the copy has waiting, also those that were changed or deleted since.
+        #[arg(long)]
+        keep_webhooks: bool,
+        #[command(flatten)]
+        output: Output,
     },
     /// Checks or shows the configuration.
     #[command(subcommand)]
@@ -203,6 +215,10 @@ fn run(cli: Cli) -> Result<(), CliError> {
         }
         Command::Client(command) => print(&block_on(client(&loaded, command))??),
         Command::Backup { file } => print(&block_on(backup(&loaded, &file))??),
+        Command::Restored { keep_webhooks, output } => {
+            let report = block_on(restored::run(&loaded.config.store, keep_webhooks))??;
+            print(&report.show(output.json)?)
+        }
         Command::Config(ConfigCommand::Check) => {
             for doubt in &loaded.doubts {
                 complain(doubt);
@@ -322,6 +338,9 @@ mod tests {
             ("wharf client remove 1 --json", true),
             ("wharf backup /tmp/wharf.db", true),
             ("wharf backup", false),
+            ("wharf restored", true),
+            ("wharf restored --keep-webhooks --json", true),
+            ("wharf restored /tmp/wharf.db", false),
             ("wharf config check", true),
             ("wharf config show", true),
             ("wharf client", false),

@@ -16,5 +16,6 @@ pub mod config;
 #[cfg(feature = "testnet")]
 pub mod demo;
 pub mod http;
+pub mod restored;
 pub mod serve;
 pub mod telemetry;

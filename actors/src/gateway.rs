@@ -109,7 +109,7 @@ impl Gateway {
         };
         let media_directory = settings.media.directory.clone();
         let media_directory = media_directory.unwrap_or_else(|| store.directory().join("media"));
-        owner::claim(&media_directory, store.installation().await?)?;
+        owner::claim(&media_directory, store.installation().await?, store.has_media().await?)?;
         let poster = Poster::new(poster)?;
         let fetcher = Fetcher::beside(&poster, &settings.extra_roots_pem)?;
         let media = MediaRoom::new(&settings.media, media_directory, poster.checked())?;

@@ -32,6 +32,7 @@ mod order;
 mod people;
 mod pulling;
 mod reasons;
+mod restoring;
 mod routes;
 mod sending;
 mod signing;

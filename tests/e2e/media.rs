@@ -129,3 +129,23 @@ async fn a_damaged_download_is_tried_again_and_a_missing_one_told() {
     assert!(order(&missing) < order(&after), "one chat's order holds");
     world.stop().await;
 }
+
+/// Files that come would lie below its mount point, and those that are there would be gone, without a word.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_directory_of_media_whose_disk_is_not_mounted_ends_the_start() {
+    let mut world = World::start().await;
+    world.linked("/ok").await;
+    let picture = json!({"to": NUMBER, "kind": "image", "mime_type": "image/png", "size": 5000});
+    let sent = world.phone_sends(CONTACT, &picture).await;
+    world.bodies_of(&[sent]).await;
+    world.stop_gateway().await;
+    let at = |name: &str| world.dir.path().join(name);
+    std::fs::rename(at("media"), at("elsewhere")).unwrap();
+    std::fs::create_dir(at("media")).unwrap();
+    let refused = world.refusal().await;
+    assert!(refused.contains("mount its disk"), "{refused}");
+    std::fs::remove_dir_all(at("media")).unwrap();
+    std::fs::rename(at("elsewhere"), at("media")).unwrap();
+    world.start_gateway().await;
+    world.stop().await;
+}

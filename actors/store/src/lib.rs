@@ -41,6 +41,7 @@ mod probe;
 mod pull;
 mod recovery;
 mod renewals;
+mod restored;
 mod retention;
 mod secrets;
 mod sql;
@@ -62,6 +63,7 @@ pub use open::refuse_foreign_log;
 pub use outgoing::{NewOutgoing, Note, OutgoingFile, OutgoingFilter, OutgoingPage, QueuedMessage};
 pub use place::{database_file, is_read_only, read_url};
 pub use polls::POLL_LIFETIME;
+pub use restored::Restored;
 #[doc(hidden)]
 pub use sql::statements;
 pub use store::{ClientsCounted, Store};

@@ -138,6 +138,15 @@ impl Store {
             .map_err(|error| self.error(error))
     }
 
+    /// Whether any client has a file here.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn has_media(&self) -> Result<bool, StoreError> {
+        let has = query_scalar(sql::HAS_MEDIA).fetch_one(self.pool()).await;
+        has.map_err(|error| self.error(error))
+    }
+
     /// Files whose time has passed, so many of them, those behind `after`.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ use crate::{
     PullCursor, PullPage, PullQuery, Pulled, Store, StoreError,
     codec::{count, json_text},
     page::EventRows,
+    restored::was_put_back,
     sql,
 };
 
@@ -44,6 +45,8 @@ async fn page(connection: &mut SqliteConnection, client: ClientId, pull: &PullQu
         Some(cursor) => {
             let place = query_scalar(sql::PLACE_OF).bind(client.0).bind(cursor.event.0);
             match place.fetch_optional(&mut *connection).await? {
+                // What was committed behind it may be in no row, nor in any count of what was removed.
+                Some(_) if was_put_back(cursor.purged, purged) => return Ok(Pulled::Gone),
                 // Nothing was removed since, or nothing after it: without a gap.
                 Some(place) if purged == cursor.purged || purged_up_to < place => place,
                 _ => return Ok(Pulled::Gone),

@@ -46,5 +46,9 @@ statements! {
     CONNECTIONS_BEING_DELETED = concat!(
         "SELECT ", connection_columns!(), " FROM whatsapp_connections WHERE reason_code = $1"
     );
+    // One that is being deleted is wanted no more, and goes on being deleted.
+    DISCONNECT_ALL = "UPDATE whatsapp_connections SET wanted = false, status = 'disconnected', reason = NULL, \
+            reason_code = 'requested', connected_since = NULL, updated_at = $1 \
+        WHERE wanted RETURNING client_id, phone_number";
     DELETE_CONNECTION = "DELETE FROM whatsapp_connections WHERE client_id = $1 AND phone_number = $2";
 }

@@ -155,6 +155,16 @@ statements! {
     PURGED = "SELECT coalesce(sum(purged), 0), \
             coalesce(max(CASE WHEN $2 IS NULL OR phone_number = $2 THEN purged_up_to END), 0) \
         FROM number_sequences WHERE client_id = $1";
+    // Numbers that had no event may have had some since.
+    SEQUENCE_OF_EACH_WEBHOOK = "INSERT INTO number_sequences (client_id, phone_number, last) \
+        SELECT w.client_id, w.phone_number, 1 FROM whatsapp_webhooks w WHERE true ON CONFLICT DO NOTHING";
+    SEQUENCE_OF_EACH_CONNECTION = "INSERT INTO number_sequences (client_id, phone_number, last) \
+        SELECT k.client_id, k.phone_number, 1 FROM whatsapp_connections k WHERE true ON CONFLICT DO NOTHING";
+    // What is said above the bits $2 of a client's count stands in one of its rows, since they are summed up.
+    LEAVE_OUT_SEQUENCES = "UPDATE number_sequences SET last = last + $1, \
+        purged = (purged & $2) + CASE WHEN phone_number = \
+            (SELECT min(n.phone_number) FROM number_sequences n WHERE n.client_id = number_sequences.client_id) \
+            THEN $3 ELSE 0 END";
     PLACE_OF = "SELECT seq FROM webhook_events WHERE id = $2 AND client_id = $1";
     // Of each webhook of client $1 the first listed event after place $2.
     PULL_HEADS = "SELECT (SELECT l.seq FROM webhook_event_list l \

@@ -16,6 +16,7 @@ statements! {
         WHERE id = $1 AND state = 'pending'";
     MEDIA = "SELECT state, size, mime_type, sha256, expires_at, error FROM whatsapp_media WHERE id = $2 AND client_id = $1";
     MEDIA_BYTES = "SELECT coalesce(sum(size), 0) FROM whatsapp_media WHERE client_id = $1 AND state = 'kept'";
+    HAS_MEDIA = "SELECT EXISTS (SELECT 1 FROM whatsapp_media WHERE state = 'kept')";
     EXPIRED_MEDIA = "SELECT client_id, id, expires_at FROM whatsapp_media \
         WHERE state <> 'pending' AND expires_at < $1 AND expires_at >= $3 AND (expires_at > $3 OR id > $4) \
         ORDER BY expires_at, id LIMIT $2";

@@ -121,6 +121,9 @@ statements! {
     NOTE_OUTGOING = "UPDATE whatsapp_outgoing_messages \
         SET status = $2, error_code = $3, error = $4, started_at = $5, sent_at = $6, delivered_at = $7, read_at = $8, \
             played_at = $9, failed_at = $10, chat = $11 WHERE seq = $1";
+    // What had begun when its session ended is not sent again (`unknown`).
+    BEGIN_ALL_QUEUED = "UPDATE whatsapp_outgoing_messages SET started_at = coalesce(started_at, created_at) \
+        WHERE status = 'queued'";
     // As the retention sees events. Begins where the index can: what has the same time is passed over again.
     VISIT_OUTGOING = "SELECT o.seq, \
             CASE o.status WHEN 'queued' THEN 'pending' WHEN 'failed' THEN 'failed' ELSE 'delivered' END, o.created_at, \

@@ -48,6 +48,11 @@ statements! {
          WHERE id = $2 AND client_id = $1 AND deleted_at IS NULL AND webhook_url = $5 RETURNING ",
         webhook_columns!()
     );
+    DEACTIVATE_ALL = concat!(
+        "UPDATE whatsapp_webhooks SET is_active = false, last_error = $2, updated_at = $1 \
+         WHERE is_active AND deleted_at IS NULL RETURNING ",
+        webhook_columns!()
+    );
     // Nobody is shown what its owner kept in it; an attempt that begins just now has its headers and secrets.
     DELETE_WEBHOOK = "UPDATE whatsapp_webhooks SET deleted_at = $3, updated_at = $3, metadata = NULL \
         WHERE id = $2 AND client_id = $1 AND deleted_at IS NULL RETURNING phone_number";

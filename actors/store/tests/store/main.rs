@@ -34,6 +34,7 @@ mod plans;
 mod polls;
 mod pull;
 mod renewals;
+mod restored;
 mod retention;
 mod retry_failed;
 mod secrets;
