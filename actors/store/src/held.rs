@@ -88,6 +88,7 @@ impl Group<'_> {
             return Ok(true);
         }
         let is_receipt = message.event() == EventKind::Status;
+        let (status, participant) = receipt(message);
         let may_hold = scalar_of_number(sql::MAY_HOLD, key)
             .bind(&id.message_id)
             .bind(&id.chat)
@@ -98,7 +99,14 @@ impl Group<'_> {
             } else {
                 MESSAGES_BEHIND_ONE
             })
-            .bind(HELD_BEHIND_ALL);
+            .bind(HELD_BEHIND_ALL)
+            .bind(&message.chat)
+            .bind(&message.sender)
+            .bind(&message.message_id)
+            .bind(message.kind.as_str())
+            .bind(At(sent_at(message)))
+            .bind(status)
+            .bind(participant);
         let may_hold = may_hold.fetch_one(self.enter()?).await;
         if !self.leave(may_hold)? {
             return Ok(false);
@@ -149,17 +157,12 @@ fn row<'q>(statement: &'static str, behind: &'q Behind, new: &'q NewEvent) -> St
     let message = &new.message;
     let (media, awaited) = (message.media(), message.awaited_media());
     let media = media.filter(|_| awaited.is_some());
-    // All devices of a receiver tell of one step, each at its own time.
-    let sent_at = match message.event() {
-        EventKind::Status => Timestamp(0),
-        _ => message.timestamp,
-    };
     let (status, participant) = receipt(message);
     of(statement, &new.key, &behind.id)
         .bind(&message.chat)
         .bind(&message.sender)
         .bind(&message.message_id)
-        .bind(At(sent_at))
+        .bind(At(sent_at(message)))
         .bind(message.kind.as_str())
         .bind(message.event() == EventKind::Sent)
         .bind(&new.payload)
@@ -172,6 +175,14 @@ fn row<'q>(statement: &'static str, behind: &'q Behind, new: &'q NewEvent) -> St
         .bind(media.map(|media| media.sha256.as_str()))
         .bind(awaited.map(|awaited| awaited.sealed.as_slice()))
         .bind(awaited.map(|awaited| At(awaited.expires_at)))
+}
+
+/// The time by which it is recognised. All devices of a receiver tell of one step, each at its own.
+fn sent_at(message: &IncomingMessage) -> Timestamp {
+    match message.event() {
+        EventKind::Status => Timestamp(0),
+        _ => message.timestamp,
+    }
 }
 
 fn held_behind(row: &SqliteRow) -> Result<AwaitedId, sqlx::Error> {

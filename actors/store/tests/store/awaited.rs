@@ -285,6 +285,8 @@ on_every_database! {
             let new = about(db, &number, &format!("E{n}"), MessageKind::Edit);
             assert_eq!(hold(db, "A", &new).await, n < 64, "{n}");
         }
+        let again = about(db, &number, "E0", MessageKind::Edit);
+        assert!(hold(db, "A", &again).await, "it has its place");
         let new = about(db, &number, "V", MessageKind::PollVote);
         assert!(hold(db, "B", &new).await, "another's place");
         let (one, two) = (awaited("A", NOW).id, awaited("B", NOW).id);
