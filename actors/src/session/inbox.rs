@@ -187,6 +187,9 @@ impl Inbox for SessionInbox {
     }
 
     async fn sealed_behind(&self, id: &AwaitedId) -> Result<Vec<Vec<u8>>, NotCommitted> {
+        // What is on its way to the store waits there as well, by the time the message does.
+        let settled = self.shared.persistence.settled().await;
+        settled.map_err(|error| NotCommitted(error.to_string()))?;
         let sealed = self.shared.store.sealed_behind(&self.key, id).await;
         sealed.map_err(|error| NotCommitted(error.to_string()))
     }
