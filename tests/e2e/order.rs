@@ -185,6 +185,34 @@ async fn what_is_sealed_is_read_where_its_message_comes_in_the_same_backlog() {
     world.stop().await;
 }
 
+/// More than may wait behind one message.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_votes_of_a_backlog_are_read_where_their_poll_comes_in_it() {
+    let mut world = World::start_with(&LATE).await;
+    let webhook = world.linked("/ok").await;
+    let mut poll = json!({"to": NUMBER, "kind": "poll", "question": "Lunch?", "options": ["yes", "no"]});
+    let id = world.missed(&poll).await;
+    world.stop_gateway().await;
+    let vote = json!({"to": NUMBER, "kind": "poll_vote", "message_id": id, "options": ["no"]});
+    let mut votes = Vec::new();
+    for _ in 0..70 {
+        votes.push(world.phone_sends(CONTACT, &vote).await);
+    }
+    poll["id"] = json!(id);
+    world.phone_sends(CONTACT, &poll).await;
+    world.start_gateway().await;
+    world.all_taken().await;
+    let told = world.api().wait_for_events(&webhook, "delivered", 71).await;
+    let mut told = told.iter().rev().map(|event| &event["payload"]);
+    assert_eq!(told.next().unwrap()["poll"]["question"], "Lunch?");
+    let named: Vec<_> = told
+        .map(|vote| json!([vote["message_id"], vote["poll_vote"]]))
+        .collect();
+    let expected = votes.iter().map(|id| json!([id, {"options": ["no"]}]));
+    assert_eq!(named, expected.collect::<Vec<_>>());
+    world.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn so_is_a_vote() {
     let world = World::start_with(&LATE).await;
