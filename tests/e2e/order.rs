@@ -275,6 +275,32 @@ async fn it_follows_its_report_where_it_does_not_come() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_receipt_of_what_waits_follows_that() {
+    let world = World::start_with(&LATE).await;
+    let webhook = world.linked("/ok").await;
+    let wants = json!({"events": ["message", "message.sent", "message.status"]});
+    let path = format!("/api/webhooks/{webhook}");
+    world.api().patch(&path, wants).await.expect(StatusCode::OK);
+    let id = world.missed(&json!({"to": NUMBER, "text": "spoilt"})).await;
+    let reaction = json!({"to": CONTACT, "kind": "reaction", "message_id": id, "emoji": "👍"});
+    let own = world.phone_sends(NUMBER, &reaction).await;
+    world.all_taken().await;
+    world.network.send_receipts(CONTACT, "read", &[own]).await.unwrap();
+    world.text("something else").await;
+    world.api().wait_for_events(&webhook, "delivered", 1).await;
+    world.comes_after_all(&id).await;
+    let expected = [
+        ("text", "something else"),
+        ("text", "spoilt"),
+        ("reaction", "👍"),
+        ("read", "Read"),
+    ];
+    let expected = expected.map(|(kind, content)| (kind.to_owned(), content.to_owned()));
+    assert_eq!(world.told_of(&webhook, 4).await, expected);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn votes_in_a_poll_that_only_the_phone_had_can_be_read() {
     let mut world = World::start().await;
     let webhook = world.linked("/ok").await;

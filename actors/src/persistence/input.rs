@@ -128,15 +128,15 @@ pub(crate) struct Arrival {
 #[derive(Debug)]
 pub(crate) struct Learned {
     pub(crate) notes: Vec<Note>,
-    /// Those of the messages that may still be waited for.
-    pub(crate) awaited: Vec<AwaitedId>,
+    /// What some of the messages wait behind, which may be they themselves, if that is still waited for.
+    pub(crate) behind: Vec<(String, AwaitedId)>,
 }
 
 impl From<Vec<Note>> for Learned {
     fn from(notes: Vec<Note>) -> Self {
         Self {
             notes,
-            awaited: Vec::new(),
+            behind: Vec::new(),
         }
     }
 }
@@ -217,7 +217,7 @@ pub(super) async fn note(
     now: Timestamp,
 ) -> Result<Vec<RecordedEvent>, StoreError> {
     let changes = group.note_outgoing(&learned.notes).await?;
-    tell(group, &changes, &learned.awaited, now).await
+    tell(group, &changes, &learned.behind, now).await
 }
 
 /// Messages, and that they are not waited for any more: what is about them follows them.
@@ -287,7 +287,7 @@ pub(super) async fn report_missed(
 pub(super) async fn tell(
     group: &mut Group<'_>,
     changes: &[StatusChange],
-    awaited: &[AwaitedId],
+    behind: &[(String, AwaitedId)],
     now: Timestamp,
 ) -> Result<Vec<RecordedEvent>, StoreError> {
     let mut events = Vec::new();
@@ -296,8 +296,8 @@ pub(super) async fn tell(
             continue;
         }
         let event = new_event(&change.key, change.event(), now);
-        let is_held = match awaited.iter().find(|id| id.message_id == change.message_id) {
-            Some(id) => group.hold(&id.clone().into(), &event).await?,
+        let is_held = match behind.iter().find(|(id, _)| *id == change.message_id) {
+            Some((_, id)) => group.hold(&id.clone().into(), &event).await?,
             None => false,
         };
         if !is_held {

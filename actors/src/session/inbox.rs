@@ -188,7 +188,7 @@ impl Inbox for SessionInbox {
         kept.map_err(|error| NotCommitted(error.to_string()))
     }
 
-    async fn told(&self, mut told: Vec<Told>, awaited: Vec<AwaitedId>) -> Result<(), NotCommitted> {
+    async fn told(&self, mut told: Vec<Told>, behind: Vec<(String, AwaitedId)>) -> Result<(), NotCommitted> {
         let note = |told| Note {
             key: self.key.clone(),
             told,
@@ -207,7 +207,7 @@ impl Inbox for SessionInbox {
             false => None,
         };
         let notes = told.into_iter().map(note).collect();
-        let learned = Learned { notes, awaited };
+        let learned = Learned { notes, behind };
         let noted = self.shared.persistence.commit(Write::NoteOutgoing, learned).await;
         noted.map_err(|error| NotCommitted(error.to_string()))
     }

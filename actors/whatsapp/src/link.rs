@@ -121,12 +121,13 @@ pub trait Inbox: Send + Sync + 'static {
     }
 
     /// Takes what WhatsApp told of messages that went out: receipts, and answers that nobody waited for any more. Of those of
-    /// the messages that are waited for (`awaited`) it is told right behind them, or behind the report that they have not come.
+    /// the messages that are in `behind` it is told behind the message that is waited for there, or behind the report that this has
+    /// not come.
     /// May be called again with the same; must be idempotent. WhatsApp does not tell it again.
     ///
     /// # Errors
     /// `NotCommitted` when nothing of it was kept; the link asks again for a while, as with messages.
-    async fn told(&self, _told: Vec<Told>, _awaited: Vec<AwaitedId>) -> Result<(), NotCommitted> {
+    async fn told(&self, _told: Vec<Told>, _behind: Vec<(String, AwaitedId)>) -> Result<(), NotCommitted> {
         Ok(())
     }
 

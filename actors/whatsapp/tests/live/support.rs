@@ -135,7 +135,7 @@ impl Inbox for Memory {
     }
 
     /// As a store that has no rows: each receiver's word becomes an event, in its order with the messages.
-    async fn told(&self, told: Vec<Told>, _awaited: Vec<AwaitedId>) -> Result<(), NotCommitted> {
+    async fn told(&self, told: Vec<Told>, _behind: Vec<(String, AwaitedId)>) -> Result<(), NotCommitted> {
         let mut kept = self.0.lock().unwrap();
         if std::mem::take(&mut kept.panics_when_told) {
             drop(kept);
