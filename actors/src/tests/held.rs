@@ -82,6 +82,14 @@ async fn the_janitor_tells_what_waits_in_vain_and_leaves_the_rest_to_the_link() 
     let (here, _link) = world.linked(client, &number(1), "/ok").await;
     let (away, _) = world.linked(client, &number(2), "/ok").await;
     let (lately, _) = world.linked(client, &number(3), "/ok").await;
+    let (opening, link) = world.linked(client, &number(4), "/ok").await;
+    let (opening_long, other_link) = world.linked(client, &number(5), "/ok").await;
+    for (of, link) in [(4, link), (5, other_link)] {
+        link.close(CloseReason::Lost("first".into()));
+        world
+            .wait_for_status(client, &number(of), ConnectionStatus::Connecting)
+            .await;
+    }
     for of in [2, 3] {
         world.gateway.disconnect(client, &number(of)).await.unwrap();
         world
@@ -89,13 +97,16 @@ async fn the_janitor_tells_what_waits_in_vain_and_leaves_the_rest_to_the_link() 
             .await;
     }
     let long = Duration::from_secs(3600);
-    world.holds(&here, long).await;
+    world.holds(&here, 2 * long).await;
+    world.holds(&opening, long / 2).await;
+    world.holds(&opening_long, 2 * long).await;
     world.holds(&lately, Duration::from_secs(60)).await;
     world.holds(&away, long).await;
     let told = world.wait_for_events(&away, EventStatus::Delivered, 1).await;
     assert_eq!(told[0].message_id, "E");
+    world.wait_for_events(&opening_long, EventStatus::Delivered, 1).await;
     world.cleans_twice().await;
-    for webhook in [&here, &lately] {
+    for webhook in [&here, &lately, &opening] {
         assert!(world.events(webhook).await.is_empty());
     }
 

@@ -41,23 +41,33 @@ impl From<AwaitedId> for Behind {
 }
 
 impl Store {
-    /// What messages wait for in vain, at most `limit`: it is not waited for any more, or (`true`) should have been reported
-    /// `before`.
+    /// What messages wait for in vain, at most `limit`, beyond what was asked for last: it is not waited for any more, or should have
+    /// been reported at a time `before`, which is with it.
     ///
     /// # Errors
     /// `Unavailable` or `Corrupt`.
     pub async fn held_in_vain(
         &self,
         before: Timestamp,
+        last: Option<&(ConnectionKey, AwaitedId)>,
         limit: u32,
-    ) -> Result<Vec<(ConnectionKey, AwaitedId, bool)>, StoreError> {
-        let rows = query(sql::HELD_IN_VAIN).bind(At(before)).bind(limit);
+    ) -> Result<Vec<(ConnectionKey, AwaitedId, Option<Timestamp>)>, StoreError> {
+        let word = |of: fn(&AwaitedId) -> &str| last.map_or("", |(_, id)| of(id));
+        let rows = query(sql::HELD_IN_VAIN)
+            .bind(At(before))
+            .bind(limit)
+            .bind(last.map_or(i64::MIN, |(key, _)| key.client_id.0))
+            .bind(last.map_or("", |(key, _)| key.phone_number.as_str()))
+            .bind(word(|id| &id.message_id))
+            .bind(word(|id| &id.chat))
+            .bind(word(|id| &id.sender));
         self.all(rows.fetch_all(self.pool()).await, |row| {
             let key = ConnectionKey {
                 client_id: ClientId(row.try_get("client_id")?),
                 phone_number: number(row, "phone_number")?,
             };
-            Ok((key, held_behind(row)?, row.try_get("is_awaited")?))
+            let due_at = row.try_get::<Option<At>, _>("due_at")?;
+            Ok((key, held_behind(row)?, due_at.map(|at| at.0)))
         })
     }
 

@@ -74,13 +74,14 @@ statements! {
         "SELECT ", held_columns!(), " FROM whatsapp_held_messages WHERE client_id = $1 AND phone_number = $2"
     );
     RELEASE_OF_NUMBER = "DELETE FROM whatsapp_held_messages WHERE client_id = $1 AND phone_number = $2";
-    // For what is not waited for any more, or should have been reported before $1.
+    // For what is not waited for any more, or should have been reported before $1; behind the one named from $3 on.
     HELD_IN_VAIN = "SELECT h.client_id, h.phone_number, h.awaited_id, h.awaited_chat, h.awaited_sender, \
-            max(a.due_at) IS NOT NULL AS is_awaited \
+            max(a.due_at) AS due_at \
         FROM whatsapp_held_messages h LEFT JOIN whatsapp_awaited_messages a \
             ON a.client_id = h.client_id AND a.phone_number = h.phone_number AND a.message_id = h.awaited_id \
             AND a.chat = h.awaited_chat AND a.sender = h.awaited_sender \
-        WHERE a.due_at IS NULL OR a.due_at < $1 \
+        WHERE (h.client_id, h.phone_number, h.awaited_id, h.awaited_chat, h.awaited_sender) > ($3, $4, $5, $6, $7) \
+        AND (a.due_at IS NULL OR a.due_at < $1) \
         GROUP BY 1, 2, 3, 4, 5 LIMIT $2";
 
     RECORD_OUTGOING = "INSERT INTO whatsapp_outgoing_messages \

@@ -42,6 +42,8 @@ pub(crate) struct Awaited {
 struct Missing {
     lost: Arc<UndecryptableMessage>,
     due: Instant,
+    /// When it was due at first.
+    first_due: Instant,
     row: Row,
     /// Copies of it that are being committed.
     arriving: u32,
@@ -124,6 +126,7 @@ impl Awaited {
         self.missing.push(Missing {
             lost: Arc::new(lost),
             due,
+            first_due: due,
             row,
             arriving: 0,
         });
@@ -201,10 +204,11 @@ impl Awaited {
         self.came.push_back(first);
     }
 
-    /// A new link opens: what comes with it may bring what is missing, so nothing is reported before that had time.
+    /// A new link opens: what comes with it may bring what is missing, so nothing is reported before that had time, unless links
+    /// have opened over and over.
     pub(crate) fn postpone(&mut self, until: Instant) {
         for missing in &mut self.missing {
-            missing.due = missing.due.max(until);
+            missing.due = missing.due.max(until.min(missing.first_due + POSTPONED_AT_MOST));
         }
     }
 

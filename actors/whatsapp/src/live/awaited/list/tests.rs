@@ -116,6 +116,21 @@ fn what_only_the_phone_gets_is_not_waited_for_but_a_new_link_is() {
 }
 
 #[test]
+fn links_that_open_over_and_over_do_not_put_a_report_off_for_ever() {
+    let (mut awaited, now) = (Awaited::default(), Instant::now());
+    awaited.miss(spoilt("A"), now, PATIENCE);
+    keep(&mut awaited, now);
+    let last = PATIENCE + POSTPONED_AT_MOST;
+    let mut later = Duration::ZERO;
+    while later < last {
+        assert!(awaited.overdue(now + later).is_empty(), "after {later:?}");
+        awaited.postpone(now + later + PATIENCE);
+        later += PATIENCE - Duration::from_secs(10);
+    }
+    assert_eq!(reported(&mut awaited, now + last), ["A"]);
+}
+
+#[test]
 fn both_copies_of_a_message_are_the_one_that_was_first_heard_of() {
     let (mut awaited, now) = (Awaited::default(), Instant::now());
     let mut first = info("A", "1@lid", Some("5511888888888@s.whatsapp.net"));
