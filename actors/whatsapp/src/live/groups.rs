@@ -139,10 +139,18 @@ impl Acting {
     }
 
     pub(super) async fn leave(&self, group: &GroupId) -> Result<Done, SendError> {
-        let order = LeaveIq(LeaveGroupIq::new(&parsed(group.as_str())?));
+        let group = parsed(group.as_str())?;
+        let order = LeaveIq(LeaveGroupIq::new(&group));
         let left = self.client.execute(order).await;
         match left.map_err(|error| of_change(error.into()))? {
-            None => Ok(Done::Done),
+            None => {
+                // The library forgets who is in a group with its own order only, which looks at no answer: by the time this number is
+                // in it again, others may be, who could not read what it sends. A group that is left already stays so.
+                if let Err(error) = self.client.groups().leave(group).await {
+                    tracing::debug!(%error, "who was in a group that was left is still remembered");
+                }
+                Ok(Done::Done)
+            }
             Some(code) => Err(SendError::Refused {
                 code,
                 words: "this number is not in the group, or there is no such group".to_owned(),
