@@ -180,7 +180,7 @@ impl LinkFactory for Links {
             runtime.spawn(async move {
                 while let Some(message) = arrivals.recv().await {
                     // Lost or late shows at the receiver.
-                    let _refused = inbox.commit(vec![message], Vec::new()).await;
+                    let _refused = inbox.commit(vec![message.into()]).await;
                 }
             })
         } else {

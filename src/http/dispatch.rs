@@ -301,7 +301,8 @@ impl Dispatch {
             ))
         })?;
         let place = self.places.take();
-        let place = place.ok_or_else(|| Problem::unavailable("too many requests are under way; ask again in a moment"))?;
+        let place =
+            place.ok_or_else(|| Problem::unavailable("too many requests are under way; ask again in a moment"))?;
         let held = Arc::new(Held::new(ticket));
         if let Some(seat) = &request.seat {
             seat.is_of(Arc::clone(&held), place);

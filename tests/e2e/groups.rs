@@ -303,6 +303,44 @@ async fn people_come_by_a_link_and_admins_let_them_in() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_joined_while_the_number_was_away_reads_what_it_sends_when_it_is_back() {
+    let world = World::start_with(&[("WHARF_SENDING__PER_SECOND", "0")]).await;
+    let (path, id) = world.with_group().await;
+    let api = world.api();
+    let send = async |text: &str| {
+        let message = json!({"to": id, "type": "text", "text": text});
+        let sent = api
+            .post(&path.replace(&format!("groups/{id}"), "messages"), message)
+            .await;
+        assert!(matches!(sent.status.as_u16(), 201 | 202), "{}", sent.body);
+        sent.body["message_id"].as_str().unwrap().to_owned()
+    };
+    send("before").await;
+    let participants = format!("{path}/participants");
+    let promoted = api.post(&participants, json!({"promote": [CONTACT]})).await;
+    promoted.expect(StatusCode::OK);
+    let left = api.post(&format!("{path}/leave"), json!({})).await;
+    assert_eq!(left.status, StatusCode::NO_CONTENT, "{}", left.body);
+    for phone in [EVE, NUMBER] {
+        let add = GroupChange {
+            actor: Some(CONTACT.to_owned()),
+            add: vec![phone.to_owned()],
+            ..GroupChange::default()
+        };
+        world.network.change_group(&id, add).await.unwrap();
+    }
+    let after = send("after").await;
+    for phone in [CONTACT, EVE] {
+        let seen = wait_until("it arrives", WITHIN, || async {
+            let messages = world.network.messages(phone).await.unwrap();
+            messages.into_iter().find(|message| message.id == after)
+        });
+        assert_eq!(seen.await.text, "after", "{phone}");
+    }
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_invitation_that_came_as_a_message_is_accepted_as_it_came() {
     let world = World::start().await;
     let webhook = world.webhook(NUMBER, "/ok").await;

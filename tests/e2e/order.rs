@@ -185,6 +185,34 @@ async fn what_is_sealed_is_read_where_its_message_comes_in_the_same_backlog() {
     world.stop().await;
 }
 
+/// More than may wait behind one message.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_votes_of_a_backlog_are_read_where_their_poll_comes_in_it() {
+    let mut world = World::start_with(&LATE).await;
+    let webhook = world.linked("/ok").await;
+    let mut poll = json!({"to": NUMBER, "kind": "poll", "question": "Lunch?", "options": ["yes", "no"]});
+    let id = world.missed(&poll).await;
+    world.stop_gateway().await;
+    let vote = json!({"to": NUMBER, "kind": "poll_vote", "message_id": id, "options": ["no"]});
+    let mut votes = Vec::new();
+    for _ in 0..70 {
+        votes.push(world.phone_sends(CONTACT, &vote).await);
+    }
+    poll["id"] = json!(id);
+    world.phone_sends(CONTACT, &poll).await;
+    world.start_gateway().await;
+    world.all_taken().await;
+    let told = world.api().wait_for_events(&webhook, "delivered", 71).await;
+    let mut told = told.iter().rev().map(|event| &event["payload"]);
+    assert_eq!(told.next().unwrap()["poll"]["question"], "Lunch?");
+    let named: Vec<_> = told
+        .map(|vote| json!([vote["message_id"], vote["poll_vote"]]))
+        .collect();
+    let expected = votes.iter().map(|id| json!([id, {"options": ["no"]}]));
+    assert_eq!(named, expected.collect::<Vec<_>>());
+    world.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn so_is_a_vote() {
     let world = World::start_with(&LATE).await;
@@ -243,6 +271,32 @@ async fn it_follows_its_report_where_it_does_not_come() {
     world.sent_and_read_unseen(&webhook).await;
     let report = followed_by_its_receipt("unknown", "A message that could not be decrypted");
     assert_eq!(world.told_of(&webhook, 3).await, report);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_receipt_of_what_waits_follows_that() {
+    let world = World::start_with(&LATE).await;
+    let webhook = world.linked("/ok").await;
+    let wants = json!({"events": ["message", "message.sent", "message.status"]});
+    let path = format!("/api/webhooks/{webhook}");
+    world.api().patch(&path, wants).await.expect(StatusCode::OK);
+    let id = world.missed(&json!({"to": NUMBER, "text": "spoilt"})).await;
+    let reaction = json!({"to": CONTACT, "kind": "reaction", "message_id": id, "emoji": "👍"});
+    let own = world.phone_sends(NUMBER, &reaction).await;
+    world.all_taken().await;
+    world.network.send_receipts(CONTACT, "read", &[own]).await.unwrap();
+    world.text("something else").await;
+    world.api().wait_for_events(&webhook, "delivered", 1).await;
+    world.comes_after_all(&id).await;
+    let expected = [
+        ("text", "something else"),
+        ("text", "spoilt"),
+        ("reaction", "👍"),
+        ("read", "Read"),
+    ];
+    let expected = expected.map(|(kind, content)| (kind.to_owned(), content.to_owned()));
+    assert_eq!(world.told_of(&webhook, 4).await, expected);
     world.stop().await;
 }
 

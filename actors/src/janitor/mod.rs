@@ -28,7 +28,9 @@ const LOOK_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long after a message should have been reported others wait for it, in milliseconds: a link that opens reports it.
 const HELD_AT_MOST: i64 = 600_000;
-/// Messages of which what waits for them is told in a round.
+/// The same where the number's link is opening all the while, and may never be open for as long as a report needs.
+const HELD_WHILE_OPENING: i64 = 3_600_000;
+/// Messages of which what waits for them is told at a time.
 const HELD_AT_ONCE: u32 = 1000;
 
 /// What the actor can be told.
@@ -115,20 +117,29 @@ async fn settle_deleted(shared: &Shared) -> Result<(), WriteError> {
 }
 
 /// Tells what waits for a message that is not waited for any more, or that should have been reported long ago, unless its number
-/// is connected, or about to be: its link gets the message, or reports it, by itself.
+/// is connected, or about to be for not much longer: its link gets the message, or reports it, by itself.
 async fn release_held(shared: &Shared) -> Result<(), WriteError> {
-    let before = Timestamp(clock::now().0 - HELD_AT_MOST);
-    for (key, id, is_awaited) in shared.store.held_in_vain(before, HELD_AT_ONCE).await? {
-        let status = shared.directory.session(&key).map(|session| session.status());
-        let is_looked_after = matches!(
-            status,
-            None | Some(ConnectionStatus::Connecting | ConnectionStatus::Connected)
-        );
-        if !(is_awaited && is_looked_after) {
-            shared.persistence.commit(Write::Release, (key, id)).await?;
+    let now = clock::now();
+    let [before, long_before] = [HELD_AT_MOST, HELD_WHILE_OPENING].map(|ago| Timestamp(now.0 - ago));
+    let mut last = None;
+    loop {
+        let in_vain = shared.store.held_in_vain(before, last.as_ref(), HELD_AT_ONCE).await?;
+        last = in_vain.last().map(|(key, id, _)| (key.clone(), id.clone()));
+        if last.is_none() {
+            return Ok(());
+        }
+        for (key, id, due_at) in in_vain {
+            let status = shared.directory.session(&key).map(|session| session.status());
+            let is_looked_after = due_at.is_some_and(|due_at| match status {
+                Some(ConnectionStatus::Connected) => true,
+                None | Some(ConnectionStatus::Connecting) => due_at > long_before,
+                Some(_) => false,
+            });
+            if !is_looked_after {
+                shared.persistence.commit(Write::Release, (key, id)).await?;
+            }
         }
     }
-    Ok(())
 }
 
 async fn clean_up(shared: Arc<Shared>, mut retention: OwnedMutexGuard<Retention>) {

@@ -97,11 +97,17 @@ impl MediaFiles {
         let root = Arc::clone(&self.0);
         let disk = blocking(move || rustix::fs::statvfs(&*root).ok()).await.flatten();
         disk.is_none_or(|disk| {
-            let rest = (disk.f_blocks / REST_SHARE).saturating_mul(disk.f_frsize).min(REST_MOST);
+            let rest = (disk.f_blocks / REST_SHARE)
+                .saturating_mul(disk.f_frsize)
+                .min(REST_MOST);
             let free = disk.f_bavail.saturating_mul(disk.f_frsize);
             let has_room = bytes.saturating_add(rest) <= free;
             if !has_room {
-                tracing::warn!(bytes, free, "the disk has no room for a file that came; it is fetched when there is some");
+                tracing::warn!(
+                    bytes,
+                    free,
+                    "the disk has no room for a file that came; it is fetched when there is some"
+                );
             }
             has_room
         })

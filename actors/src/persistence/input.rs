@@ -123,25 +123,33 @@ pub(crate) struct Reached {
 #[derive(Debug)]
 pub(crate) struct Arrived {
     pub(crate) key: ConnectionKey,
-    /// Each with what it waits behind, if that is still waited for.
-    pub(crate) events: Vec<(NewEvent, Option<Behind>)>,
-    /// The ids of those of `events` that were waited for.
-    pub(crate) came: Vec<AwaitedId>,
+    pub(crate) all: Vec<Arrival>,
+}
+
+/// One of them.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    /// What is told of it, if anybody is.
+    pub(crate) event: Option<NewEvent>,
+    /// What it waits behind, if that is still waited for.
+    pub(crate) behind: Option<Behind>,
+    /// What was waited for, if it is that itself.
+    pub(crate) came: Option<AwaitedId>,
 }
 
 /// What was learned of messages that went out, where some may be waited for: those that the account sent from elsewhere.
 #[derive(Debug)]
 pub(crate) struct Learned {
     pub(crate) notes: Vec<Note>,
-    /// Those of the messages that may still be waited for.
-    pub(crate) awaited: Vec<AwaitedId>,
+    /// What some of the messages wait behind, which may be they themselves, if that is still waited for.
+    pub(crate) behind: Vec<(String, AwaitedId)>,
 }
 
 impl From<Vec<Note>> for Learned {
     fn from(notes: Vec<Note>) -> Self {
         Self {
             notes,
-            awaited: Vec::new(),
+            behind: Vec::new(),
         }
     }
 }
@@ -222,7 +230,7 @@ pub(super) async fn note(
     now: Timestamp,
 ) -> Result<Vec<RecordedEvent>, StoreError> {
     let changes = group.note_outgoing(&learned.notes).await?;
-    tell(group, &changes, &learned.awaited, now).await
+    tell(group, &changes, &learned.behind, now).await
 }
 
 /// Messages, and that they are not waited for any more: what is about them follows them.
@@ -231,28 +239,33 @@ pub(super) async fn record_arrived(
     arrived: &Arrived,
     now: Timestamp,
 ) -> Result<Vec<RecordedEvent>, StoreError> {
-    let (mut recorded, mut gathered) = (Vec::new(), Vec::new());
-    let mut came: Vec<&AwaitedId> = arrived.came.iter().collect();
-    for (event, behind) in &arrived.events {
-        let is_held = match behind {
-            Some(behind) => group.hold(behind, event).await?,
-            None => false,
-        };
-        if is_held {
-            continue;
+    let (mut recorded, mut gathered, mut crowd) = (Vec::new(), Vec::new(), Vec::new());
+    for (place, Arrival { event, behind, came }) in arrived.all.iter().enumerate() {
+        if let Some(event) = event {
+            let is_held = match behind {
+                Some(behind) => group.hold(behind, event).await?,
+                None => false,
+            };
+            let awaited = behind.as_ref().map(|behind| &behind.id);
+            let mut later = arrived.all.iter().skip(place);
+            match awaited.filter(|id| later.any(|later| later.came.as_ref() == Some(*id))) {
+                _ if is_held => {}
+                // Too much waits there already, but the wait ends in this commit.
+                Some(id) => crowd.push((id, event)),
+                None => gathered.push(event),
+            }
         }
-        gathered.push(event);
-        if let Some(place) = came.iter().position(|id| id.message_id == event.message.message_id) {
+        if let Some(id) = came {
             // What waits for it goes before what came with it.
             recorded.extend(group.record_inbound(&gathered).await?);
-            gathered.clear();
-            recorded.extend(end_wait(group, &arrived.key, came.swap_remove(place), now).await?);
+            recorded.extend(end_wait(group, &arrived.key, id, now).await?);
+            gathered = crowd
+                .extract_if(.., |(behind, _)| *behind == id)
+                .map(|(_, event)| event)
+                .collect();
         }
     }
     recorded.extend(group.record_inbound(&gathered).await?);
-    for id in came {
-        recorded.extend(end_wait(group, &arrived.key, id, now).await?);
-    }
     Ok(recorded)
 }
 
@@ -287,7 +300,7 @@ pub(super) async fn report_missed(
 pub(super) async fn tell(
     group: &mut Group<'_>,
     changes: &[StatusChange],
-    awaited: &[AwaitedId],
+    behind: &[(String, AwaitedId)],
     now: Timestamp,
 ) -> Result<Vec<RecordedEvent>, StoreError> {
     let mut events = Vec::new();
@@ -296,8 +309,8 @@ pub(super) async fn tell(
             continue;
         }
         let event = new_event(&change.key, change.event(), now);
-        let is_held = match awaited.iter().find(|id| id.message_id == change.message_id) {
-            Some(id) => group.hold(&id.clone().into(), &event).await?,
+        let is_held = match behind.iter().find(|(id, _)| *id == change.message_id) {
+            Some((_, id)) => group.hold(&id.clone().into(), &event).await?,
             None => false,
         };
         if !is_held {

@@ -33,7 +33,7 @@ use kept::{release_kept, take_in};
 
 pub(crate) use handle::{AGAIN_AFTER, Persistence, WriteError, insist};
 pub(crate) use input::{
-    Arrived, Change, Claim, Ended, Learned, Missed, Poll, Postponed, Reached, Registration, Retry, Rotation,
+    Arrival, Arrived, Change, Claim, Ended, Learned, Missed, Poll, Postponed, Reached, Registration, Retry, Rotation,
     SealedHeaders, Settlement, Stepped, Work, new_event,
 };
 pub(crate) use keys::{Keeper, KeyChanges};

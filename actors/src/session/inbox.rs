@@ -4,29 +4,26 @@
 //! not acknowledged to the next link. A client whose queue is full has its links ended at once: what they would hold
 //! meanwhile is WhatsApp's to hold. They open again when the queue has got shorter (`link.rs`).
 
-use std::{
-    iter,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
 use async_trait::async_trait;
 use futures::{TryFutureExt as _, future::BoxFuture};
 use uuid::Uuid;
 use wharf_domain::{
-    ConnectionKey, EventId, EventKind, EventKinds, IncomingMessage,
+    ConnectionKey, EventId, EventKind, EventKinds, IncomingMessage, Timestamp,
     session::{CloseReason, LinkEvent},
 };
-use wharf_store::{AwaitedId, AwaitedMessage, Behind, NewEvent, Note, StoreError};
-use wharf_whatsapp::{Inbox, LinkError, LinkEvents, NotCommitted, Told};
+use wharf_store::{AwaitedId, AwaitedMessage, NewEvent, Note, StoreError};
+use wharf_whatsapp::{Inbox, Incoming, LinkError, LinkEvents, NotCommitted, Told};
 
 use super::marks::{Mark, Marks};
 use crate::{
     backlog::NotAdmitted,
     clock, media,
-    persistence::{Arrived, Learned, Missed, Poll, Write, new_event},
+    persistence::{Arrival, Arrived, Learned, Missed, Poll, Write, new_event},
     shared::Shared,
     wanted::Wanted,
 };
@@ -72,72 +69,31 @@ impl SessionInbox {
     }
 
     /// What of these is to be marked as read once they are committed.
-    fn marks_of(&self, messages: &[IncomingMessage]) -> Vec<Mark> {
+    fn marks_of<'m>(&self, messages: impl Iterator<Item = &'m IncomingMessage>) -> Vec<Mark> {
         match self.wanted.settings().marks_read && self.wanted().contains(EventKind::Message) {
-            true => messages.iter().filter_map(Mark::of).collect(),
+            true => messages.filter_map(Mark::of).collect(),
             false => Vec::new(),
         }
     }
 
-    fn rows(&self, messages: Vec<IncomingMessage>) -> Vec<NewEvent> {
-        let created_at = clock::now();
-        let by_proxy = self.by_proxy.load(Ordering::Relaxed);
-        let row = |mut message: IncomingMessage| {
-            let id = EventId(Uuid::now_v7());
-            if let Some(reference) = message.media_mut().and_then(|media| media.reference.as_mut()) {
-                reference.by_proxy = by_proxy;
-            }
-            media::inbox::prepare(&self.shared, &self.key, id, &mut message, created_at);
-            NewEvent {
-                id,
-                payload: message.payload(self.key.client_id, &self.key.phone_number),
-                key: self.key.clone(),
-                message,
-                created_at,
-            }
-        };
-        messages.into_iter().map(row).collect()
+    fn row(&self, mut message: IncomingMessage, created_at: Timestamp) -> NewEvent {
+        let id = EventId(Uuid::now_v7());
+        if let Some(reference) = message.media_mut().and_then(|media| media.reference.as_mut()) {
+            reference.by_proxy = self.by_proxy.load(Ordering::Relaxed);
+        }
+        media::inbox::prepare(&self.shared, &self.key, id, &mut message, created_at);
+        NewEvent {
+            id,
+            payload: message.payload(self.key.client_id, &self.key.phone_number),
+            key: self.key.clone(),
+            message,
+            created_at,
+        }
     }
 
     /// As without a webhook: WhatsApp is told that we have it. A full queue is not in its way either.
     fn takes(&self, message: &IncomingMessage) -> bool {
         self.wanted.takes(&message.chat)
-    }
-
-    /// Has rows made of messages, or has some of them wait `behind` others.
-    async fn record(
-        &self,
-        messages: Vec<IncomingMessage>,
-        behind: Vec<Option<Behind>>,
-        came: Vec<AwaitedId>,
-    ) -> Result<(), NotCommitted> {
-        if messages.is_empty() && came.is_empty() {
-            return Ok(());
-        }
-        let Shared {
-            backlog, persistence, ..
-        } = self.shared.as_ref();
-        let admitted = backlog.admit(self.key.client_id, messages.len()).await;
-        let _until_committed = admitted.map_err(|why| self.refuse(&why))?;
-        let marks = self.marks_of(&messages);
-        let events = self.rows(messages);
-        let committed = match came.is_empty() && behind.is_empty() {
-            true => persistence.commit(Write::RecordInbound, events).await,
-            false => {
-                let key = self.key.clone();
-                let behind = behind.into_iter().chain(iter::repeat(None));
-                let events = events.into_iter().zip(behind).collect();
-                let arrived = Arrived { key, events, came };
-                persistence.commit(Write::RecordArrived, arrived).await
-            }
-        };
-        committed.map_err(|error| {
-            tracing::warn!(number = %self.key.phone_number, %error, "messages were not committed; WhatsApp keeps them");
-            NotCommitted(error.to_string())
-        })?;
-        let slot = || self.shared.directory.link_slot(&self.key);
-        self.marks.make(marks, &self.key, slot);
-        Ok(())
     }
 }
 
@@ -151,19 +107,47 @@ impl Inbox for SessionInbox {
         self.wanted.settings().rejects_calls
     }
 
-    async fn commit(&self, mut messages: Vec<IncomingMessage>, came: Vec<AwaitedId>) -> Result<(), NotCommitted> {
-        messages.retain(|message| self.takes(message));
-        self.record(messages, Vec::new(), came).await
-    }
-
-    async fn commit_behind(
-        &self,
-        mut messages: Vec<(IncomingMessage, Option<Behind>)>,
-        came: Vec<AwaitedId>,
-    ) -> Result<(), NotCommitted> {
-        messages.retain(|(message, _)| self.takes(message));
-        let (messages, behind) = messages.into_iter().unzip();
-        self.record(messages, behind, came).await
+    async fn commit(&self, mut batch: Vec<Incoming>) -> Result<(), NotCommitted> {
+        for incoming in &mut batch {
+            incoming.message.take_if(|message| !self.takes(message));
+        }
+        batch.retain(|incoming| incoming.message.is_some() || incoming.came.is_some());
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let Shared {
+            backlog, persistence, ..
+        } = self.shared.as_ref();
+        let messages = || batch.iter().filter_map(|incoming| incoming.message.as_ref());
+        let admitted = backlog.admit(self.key.client_id, messages().count()).await;
+        let _until_committed = admitted.map_err(|why| self.refuse(&why))?;
+        let marks = self.marks_of(messages());
+        let is_plain = batch
+            .iter()
+            .all(|incoming| incoming.behind.is_none() && incoming.came.is_none());
+        let created_at = clock::now();
+        let arrivals = batch.into_iter().map(|Incoming { message, behind, came }| Arrival {
+            event: message.map(|message| self.row(message, created_at)),
+            behind,
+            came,
+        });
+        let committed = match is_plain {
+            true => {
+                let events = arrivals.filter_map(|arrival| arrival.event).collect();
+                persistence.commit(Write::RecordInbound, events).await
+            }
+            false => {
+                let (key, all) = (self.key.clone(), arrivals.collect());
+                persistence.commit(Write::RecordArrived, Arrived { key, all }).await
+            }
+        };
+        committed.map_err(|error| {
+            tracing::warn!(number = %self.key.phone_number, %error, "messages were not committed; WhatsApp keeps them");
+            NotCommitted(error.to_string())
+        })?;
+        let slot = || self.shared.directory.link_slot(&self.key);
+        self.marks.make(marks, &self.key, slot);
+        Ok(())
     }
 
     fn keep_awaited(&self, awaited: Vec<AwaitedMessage>) -> BoxFuture<'static, Result<(), NotCommitted>> {
@@ -187,6 +171,9 @@ impl Inbox for SessionInbox {
     }
 
     async fn sealed_behind(&self, id: &AwaitedId) -> Result<Vec<Vec<u8>>, NotCommitted> {
+        // What is on its way to the store waits there as well, by the time the message does.
+        let settled = self.shared.persistence.settled().await;
+        settled.map_err(|error| NotCommitted(error.to_string()))?;
         let sealed = self.shared.store.sealed_behind(&self.key, id).await;
         sealed.map_err(|error| NotCommitted(error.to_string()))
     }
@@ -201,7 +188,7 @@ impl Inbox for SessionInbox {
         kept.map_err(|error| NotCommitted(error.to_string()))
     }
 
-    async fn told(&self, mut told: Vec<Told>, awaited: Vec<AwaitedId>) -> Result<(), NotCommitted> {
+    async fn told(&self, mut told: Vec<Told>, behind: Vec<(String, AwaitedId)>) -> Result<(), NotCommitted> {
         let note = |told| Note {
             key: self.key.clone(),
             told,
@@ -220,7 +207,7 @@ impl Inbox for SessionInbox {
             false => None,
         };
         let notes = told.into_iter().map(note).collect();
-        let learned = Learned { notes, awaited };
+        let learned = Learned { notes, behind };
         let noted = self.shared.persistence.commit(Write::NoteOutgoing, learned).await;
         noted.map_err(|error| NotCommitted(error.to_string()))
     }

@@ -260,13 +260,19 @@ fn publish(state: &State) {
     let Some(machine) = &state.machine else { return };
     let (shared, view) = (&state.args.shared, machine.view());
     let before = shared.directory.publish_view(&state.args.key, view.clone());
-    let was_connected = before.as_ref().is_some_and(|before| before.status == ConnectionStatus::Connected);
+    let was_connected = before
+        .as_ref()
+        .is_some_and(|before| before.status == ConnectionStatus::Connected);
     if was_connected && view.status != ConnectionStatus::Connected {
         shared.metrics.link_lost(view.reason_code);
     }
     let (status, code) = (view.status, view.reason_code);
-    if before.is_some_and(|before| (before.status, before.reason_code) != (status, code)) && code.is_for_the_log(status) {
-        let ConnectionKey { client_id, phone_number } = &state.args.key;
+    if before.is_some_and(|before| (before.status, before.reason_code) != (status, code)) && code.is_for_the_log(status)
+    {
+        let ConnectionKey {
+            client_id,
+            phone_number,
+        } = &state.args.key;
         let (code, reason) = (code.as_str(), view.reason.as_deref());
         tracing::warn!(client = %client_id, number = %phone_number, code, reason, "WhatsApp took a number off, or has it no more");
     }

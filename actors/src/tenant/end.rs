@@ -94,7 +94,10 @@ async fn remove(
     let (logged_out, _) = tokio::join!(log_out, close_deliveries);
     let late: Vec<_> = keys.iter().zip(logged_out).filter(|(_, in_time)| !in_time).collect();
     for (key, _) in &late {
-        session::stays_linked(&key.phone_number, "its client is removed, and the link could not be logged out in time");
+        session::stays_linked(
+            &key.phone_number,
+            "its client is removed, and the link could not be logged out in time",
+        );
     }
     let purged = shared.persistence.purge_client(args.client_id).await;
     shared.media.files.forget(args.client_id).await;

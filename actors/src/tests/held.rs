@@ -1,14 +1,19 @@
 //! What waits behind a message that nobody waits for any more, or should have reported long ago, is told.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
-use wharf_domain::{ConnectionKey, ConnectionStatus, EventStatus, MessageKind, Timestamp, Webhook, retention::Keep};
-use wharf_store::{AwaitedId, AwaitedMessage, NewEvent};
+use futures::poll;
+use wharf_domain::{
+    ConnectionKey, ConnectionStatus, EventStatus, IncomingMessage, MessageKind, Timestamp, Webhook, retention::Keep,
+    session::CloseReason,
+};
+use wharf_store::{AwaitedId, AwaitedMessage, Behind, NewEvent};
+use wharf_whatsapp::Incoming;
 
 use super::world::{WITHIN, World, message, number, settings};
 use crate::{
     Settings, clock,
-    persistence::{Arrived, Write, new_event},
+    persistence::{Arrival, Arrived, Write, new_event},
 };
 
 const CHAT: &str = "5511000000001";
@@ -21,10 +26,15 @@ fn awaited() -> AwaitedId {
     }
 }
 
-fn edit(key: &ConnectionKey) -> NewEvent {
-    let mut edit = message(CHAT, "E", "better");
-    edit.kind = MessageKind::Edit;
-    new_event(key, edit, clock::now())
+fn edit() -> IncomingMessage {
+    IncomingMessage {
+        kind: MessageKind::Edit,
+        ..message(CHAT, "E", "better")
+    }
+}
+
+fn event(key: &ConnectionKey, message: IncomingMessage) -> NewEvent {
+    new_event(key, message, clock::now())
 }
 
 impl World {
@@ -39,8 +49,11 @@ impl World {
         let kept = persistence.commit(Write::KeepAwaited, (key.clone(), vec![overdue]));
         kept.await.unwrap();
         let arrived = Arrived {
-            events: vec![(edit(&key), Some(awaited().into()))],
-            came: Vec::new(),
+            all: vec![Arrival {
+                event: Some(event(&key, edit())),
+                behind: Some(awaited().into()),
+                came: None,
+            }],
             key,
         };
         persistence.commit(Write::RecordArrived, arrived).await.unwrap();
@@ -68,6 +81,14 @@ async fn the_janitor_tells_what_waits_in_vain_and_leaves_the_rest_to_the_link() 
     let (here, _link) = world.linked(client, &number(1), "/ok").await;
     let (away, _) = world.linked(client, &number(2), "/ok").await;
     let (lately, _) = world.linked(client, &number(3), "/ok").await;
+    let (opening, link) = world.linked(client, &number(4), "/ok").await;
+    let (opening_long, other_link) = world.linked(client, &number(5), "/ok").await;
+    for (of, link) in [(4, link), (5, other_link)] {
+        link.close(CloseReason::Lost("first".into()));
+        world
+            .wait_for_status(client, &number(of), ConnectionStatus::Connecting)
+            .await;
+    }
     for of in [2, 3] {
         world.gateway.disconnect(client, &number(of)).await.unwrap();
         world
@@ -75,13 +96,16 @@ async fn the_janitor_tells_what_waits_in_vain_and_leaves_the_rest_to_the_link() 
             .await;
     }
     let long = Duration::from_secs(3600);
-    world.holds(&here, long).await;
+    world.holds(&here, 2 * long).await;
+    world.holds(&opening, long / 2).await;
+    world.holds(&opening_long, 2 * long).await;
     world.holds(&lately, Duration::from_secs(60)).await;
     world.holds(&away, long).await;
     let told = world.wait_for_events(&away, EventStatus::Delivered, 1).await;
     assert_eq!(told[0].message_id, "E");
+    world.wait_for_events(&opening_long, EventStatus::Delivered, 1).await;
     world.cleans_twice().await;
-    for webhook in [&here, &lately] {
+    for webhook in [&here, &lately, &opening] {
         assert!(world.events(webhook).await.is_empty());
     }
 
@@ -91,5 +115,87 @@ async fn the_janitor_tells_what_waits_in_vain_and_leaves_the_rest_to_the_link() 
     assert!(group.end_awaited(&here.key(), &awaited()).await.unwrap());
     group.commit().await.unwrap();
     world.wait_for_events(&here, EventStatus::Delivered, 1).await;
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_message_with_the_same_id_ends_no_wait() {
+    let world = World::start().await;
+    let (_, webhook, link) = world.client_with_webhook("/ok").await;
+    world.holds(&webhook, Duration::ZERO).await;
+    let came = Incoming {
+        came: Some(awaited()),
+        ..message(CHAT, "A", "good").into()
+    };
+    let batch = vec![message("5511000000002", "A", "a stranger's").into(), came];
+    link.inbox().commit(batch).await.unwrap();
+    let mut told = world.wait_for_events(&webhook, EventStatus::Delivered, 3).await;
+    told.sort_by_key(|event| event.sequence);
+    let told: Vec<_> = told
+        .iter()
+        .map(|event| (event.from.as_str(), event.message_type.as_str()))
+        .collect();
+    assert_eq!(told, [("5511000000002", "text"), (CHAT, "text"), (CHAT, "edit")]);
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_too_much_to_wait_follows_a_message_of_the_same_batch() {
+    let world = World::start().await;
+    let (_, webhook, link) = world.client_with_webhook("/ok").await;
+    world.holds(&webhook, Duration::ZERO).await;
+    let edit = |n: usize| Incoming {
+        behind: Some(awaited().into()),
+        ..IncomingMessage {
+            kind: MessageKind::Edit,
+            ..message(CHAT, &format!("E{n}"), "better")
+        }
+        .into()
+    };
+    let came = Incoming {
+        came: Some(awaited()),
+        ..message(CHAT, "A", "good").into()
+    };
+    let batch = (0..70).map(edit).chain([came, message(CHAT, "B", "more").into()]);
+    link.inbox().commit(batch.collect()).await.unwrap();
+    let mut told = world.wait_for_events(&webhook, EventStatus::Delivered, 73).await;
+    told.sort_by_key(|event| event.sequence);
+    let told: Vec<_> = told.iter().map(|event| event.message_id.clone()).collect();
+    let edits = (0..70).map(|n| format!("E{n}"));
+    let expected = ["A".to_owned(), "E".to_owned()]
+        .into_iter()
+        .chain(edits)
+        .chain(["B".to_owned()]);
+    assert_eq!(told, expected.collect::<Vec<_>>());
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_being_committed_is_found_where_its_message_comes() {
+    let world = World::start().await;
+    let (_, webhook, link) = world.client_with_webhook("/ok").await;
+    world.holds(&webhook, Duration::ZERO).await;
+    let inbox = link.inbox();
+    // From here on there is room in the queue without a look at the store.
+    inbox.commit(vec![message(CHAT, "B", "more").into()]).await.unwrap();
+    let mut other = world.store.writer().await.unwrap();
+    let lock = other.begin().await.unwrap();
+    let sealed = Incoming {
+        behind: Some(Behind {
+            id: awaited(),
+            sealed: Some(b"F".to_vec()),
+        }),
+        ..message(CHAT, "F", "as it came").into()
+    };
+    let mut committing = pin!(inbox.commit(vec![sealed]));
+    assert!(poll!(&mut committing).is_pending());
+    let id = awaited();
+    let mut reading = pin!(inbox.sealed_behind(&id));
+    let early = tokio::time::timeout(Duration::from_millis(300), &mut reading).await;
+    early.expect_err("it waits for what is on its way");
+    drop(lock);
+    drop(other);
+    committing.await.unwrap();
+    assert_eq!(reading.await.unwrap(), [b"F"]);
     world.gateway.stop().await;
 }

@@ -41,23 +41,33 @@ impl From<AwaitedId> for Behind {
 }
 
 impl Store {
-    /// What messages wait for in vain, at most `limit`: it is not waited for any more, or (`true`) should have been reported
-    /// `before`.
+    /// What messages wait for in vain, at most `limit`, beyond what was asked for last: it is not waited for any more, or should have
+    /// been reported at a time `before`, which is with it.
     ///
     /// # Errors
     /// `Unavailable` or `Corrupt`.
     pub async fn held_in_vain(
         &self,
         before: Timestamp,
+        last: Option<&(ConnectionKey, AwaitedId)>,
         limit: u32,
-    ) -> Result<Vec<(ConnectionKey, AwaitedId, bool)>, StoreError> {
-        let rows = query(sql::HELD_IN_VAIN).bind(At(before)).bind(limit);
+    ) -> Result<Vec<(ConnectionKey, AwaitedId, Option<Timestamp>)>, StoreError> {
+        let word = |of: fn(&AwaitedId) -> &str| last.map_or("", |(_, id)| of(id));
+        let rows = query(sql::HELD_IN_VAIN)
+            .bind(At(before))
+            .bind(limit)
+            .bind(last.map_or(i64::MIN, |(key, _)| key.client_id.0))
+            .bind(last.map_or("", |(key, _)| key.phone_number.as_str()))
+            .bind(word(|id| &id.message_id))
+            .bind(word(|id| &id.chat))
+            .bind(word(|id| &id.sender));
         self.all(rows.fetch_all(self.pool()).await, |row| {
             let key = ConnectionKey {
                 client_id: ClientId(row.try_get("client_id")?),
                 phone_number: number(row, "phone_number")?,
             };
-            Ok((key, held_behind(row)?, row.try_get("is_awaited")?))
+            let due_at = row.try_get::<Option<At>, _>("due_at")?;
+            Ok((key, held_behind(row)?, due_at.map(|at| at.0)))
         })
     }
 
@@ -88,6 +98,7 @@ impl Group<'_> {
             return Ok(true);
         }
         let is_receipt = message.event() == EventKind::Status;
+        let (status, participant) = receipt(message);
         let may_hold = scalar_of_number(sql::MAY_HOLD, key)
             .bind(&id.message_id)
             .bind(&id.chat)
@@ -98,7 +109,14 @@ impl Group<'_> {
             } else {
                 MESSAGES_BEHIND_ONE
             })
-            .bind(HELD_BEHIND_ALL);
+            .bind(HELD_BEHIND_ALL)
+            .bind(&message.chat)
+            .bind(&message.sender)
+            .bind(&message.message_id)
+            .bind(message.kind.as_str())
+            .bind(At(sent_at(message)))
+            .bind(status)
+            .bind(participant);
         let may_hold = may_hold.fetch_one(self.enter()?).await;
         if !self.leave(may_hold)? {
             return Ok(false);
@@ -149,17 +167,12 @@ fn row<'q>(statement: &'static str, behind: &'q Behind, new: &'q NewEvent) -> St
     let message = &new.message;
     let (media, awaited) = (message.media(), message.awaited_media());
     let media = media.filter(|_| awaited.is_some());
-    // All devices of a receiver tell of one step, each at its own time.
-    let sent_at = match message.event() {
-        EventKind::Status => Timestamp(0),
-        _ => message.timestamp,
-    };
     let (status, participant) = receipt(message);
     of(statement, &new.key, &behind.id)
         .bind(&message.chat)
         .bind(&message.sender)
         .bind(&message.message_id)
-        .bind(At(sent_at))
+        .bind(At(sent_at(message)))
         .bind(message.kind.as_str())
         .bind(message.event() == EventKind::Sent)
         .bind(&new.payload)
@@ -172,6 +185,14 @@ fn row<'q>(statement: &'static str, behind: &'q Behind, new: &'q NewEvent) -> St
         .bind(media.map(|media| media.sha256.as_str()))
         .bind(awaited.map(|awaited| awaited.sealed.as_slice()))
         .bind(awaited.map(|awaited| At(awaited.expires_at)))
+}
+
+/// The time by which it is recognised. All devices of a receiver tell of one step, each at its own.
+fn sent_at(message: &IncomingMessage) -> Timestamp {
+    match message.event() {
+        EventKind::Status => Timestamp(0),
+        _ => message.timestamp,
+    }
 }
 
 fn held_behind(row: &SqliteRow) -> Result<AwaitedId, sqlx::Error> {

@@ -13,8 +13,8 @@ pub mod scripted;
 
 pub use keys::{KeyCipher, KeyKeeper, KeyStore, KeysError};
 pub use link::{
-    CloseReason, Inbox, Link, LinkError, LinkEvent, LinkEvents, LinkFactory, LinkOptions, LostFile, MediaHosts,
-    NotCommitted, PairCode, PairCodeError, ReuploadError, SendError, Sent, Told,
+    CloseReason, Inbox, Incoming, Link, LinkError, LinkEvent, LinkEvents, LinkFactory, LinkOptions, LostFile,
+    MediaHosts, NotCommitted, PairCode, PairCodeError, ReuploadError, SendError, Sent, Told,
 };
 pub use live::{Http, HttpRequest, HttpResponse, LiveConfig, LiveFactory, Resolver};
 pub use scripted::{Counters, OpenScript, ScriptedFactory, ScriptedHandle, SendScript, SentMessage};

@@ -25,31 +25,48 @@ use wharf_store::{AwaitedId, AwaitedMessage, Behind};
 #[error("the message was not committed: {0}")]
 pub struct NotCommitted(pub String);
 
+/// A message that comes, with what it has to do with those that are waited for.
+#[derive(Debug, Clone, Default)]
+pub struct Incoming {
+    /// What is told of it; nothing, if nobody is told.
+    pub message: Option<IncomingMessage>,
+    /// The message that it is about, if that is waited for. As long as that is so, this one is committed without being told; it
+    /// is told right behind that one, or behind the report that it has not come. One that waits there already, as it came
+    /// ([`Inbox::sealed_behind`]), is told as what it is read as now.
+    pub behind: Option<Behind>,
+    /// It was waited for itself, and is not any more ([`Inbox::keep_awaited`]).
+    pub came: Option<AwaitedId>,
+}
+
+/// One that was not waited for, and is about none that is.
+impl From<IncomingMessage> for Incoming {
+    fn from(message: IncomingMessage) -> Self {
+        Self {
+            message: Some(message),
+            ..Self::default()
+        }
+    }
+}
+
+/// One that is not waited for any more, and of which nothing is told.
+impl From<AwaitedId> for Incoming {
+    fn from(id: AwaitedId) -> Self {
+        Self {
+            came: Some(id),
+            ..Self::default()
+        }
+    }
+}
+
 /// Where incoming messages go, and what else happens to be told. `Ok` is the promise that they are committed: only then is WhatsApp told.
 #[async_trait]
 pub trait Inbox: Send + Sync + 'static {
-    /// Commits a batch, all or nothing, and with it that those of `came` are not waited for any more
-    /// ([`Inbox::keep_awaited`]). May be called again with the same; must be idempotent.
+    /// Commits a batch in its order, all or nothing. May be called again with the same; must be idempotent.
     ///
     /// # Errors
     /// `NotCommitted` leaves the whole batch unacknowledged at WhatsApp. The live link asks again for a while (30 s); if
     /// the answer stays the same it closes as `Lost`, because WhatsApp sends a message again at the next login only.
-    async fn commit(&self, messages: Vec<IncomingMessage>, came: Vec<AwaitedId>) -> Result<(), NotCommitted>;
-
-    /// As [`Inbox::commit`], where some messages are about one that is waited for, which each names. As long as that is so they
-    /// are committed without being told; they are told right behind it, or behind the report that it has not come. One that waits
-    /// there already, as it came ([`Inbox::sealed_behind`]), is told as what it is read as now.
-    ///
-    /// # Errors
-    /// As [`Inbox::commit`].
-    async fn commit_behind(
-        &self,
-        messages: Vec<(IncomingMessage, Option<Behind>)>,
-        came: Vec<AwaitedId>,
-    ) -> Result<(), NotCommitted> {
-        self.commit(messages.into_iter().map(|(message, _)| message).collect(), came)
-            .await
-    }
+    async fn commit(&self, batch: Vec<Incoming>) -> Result<(), NotCommitted>;
 
     /// What waits behind a message and could not be opened without it, as it came and in its order.
     ///
@@ -73,7 +90,7 @@ pub trait Inbox: Send + Sync + 'static {
     /// # Errors
     /// As [`Inbox::commit`].
     async fn report_awaited(&self, _id: AwaitedId, report: IncomingMessage) -> Result<(), NotCommitted> {
-        self.commit(vec![report], Vec::new()).await
+        self.commit(vec![report.into()]).await
     }
 
     /// What is waited for, as it was kept.
@@ -104,12 +121,13 @@ pub trait Inbox: Send + Sync + 'static {
     }
 
     /// Takes what WhatsApp told of messages that went out: receipts, and answers that nobody waited for any more. Of those of
-    /// the messages that are waited for (`awaited`) it is told right behind them, or behind the report that they have not come.
+    /// the messages that are in `behind` it is told behind the message that is waited for there, or behind the report that this has
+    /// not come.
     /// May be called again with the same; must be idempotent. WhatsApp does not tell it again.
     ///
     /// # Errors
     /// `NotCommitted` when nothing of it was kept; the link asks again for a while, as with messages.
-    async fn told(&self, _told: Vec<Told>, _awaited: Vec<AwaitedId>) -> Result<(), NotCommitted> {
+    async fn told(&self, _told: Vec<Told>, _behind: Vec<(String, AwaitedId)>) -> Result<(), NotCommitted> {
         Ok(())
     }
 

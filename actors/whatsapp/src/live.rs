@@ -188,7 +188,7 @@ impl LiveFactory {
             let rows = inbox.awaited().await?;
             let unreadable = memory.awaited().load(&rows, Instant::now(), now(), patience);
             if !unreadable.is_empty()
-                && let Err(refused) = inbox.commit(Vec::new(), unreadable).await
+                && let Err(refused) = inbox.commit(unreadable.into_iter().map(Into::into).collect()).await
             {
                 tracing::warn!(%refused, "rows that cannot be read are left");
             }

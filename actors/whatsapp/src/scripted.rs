@@ -266,6 +266,11 @@ struct LinkState {
 }
 
 impl ScriptedHandle {
+    /// Where its messages go.
+    pub fn inbox(&self) -> Arc<dyn Inbox> {
+        Arc::clone(&self.inbox)
+    }
+
     /// WhatsApp shows a QR code.
     pub fn qr(&self, code: &str, expires_at: Timestamp) {
         self.tell(LinkEvent::Qr {
@@ -310,7 +315,7 @@ impl ScriptedHandle {
         if self.is_closed() {
             return Err(NotCommitted("the link is closed".to_owned()));
         }
-        self.inbox.commit(messages, Vec::new()).await
+        self.inbox.commit(messages.into_iter().map(Into::into).collect()).await
     }
 
     /// WhatsApp tells something of messages that went out; `place` is where, as a link finds it out.

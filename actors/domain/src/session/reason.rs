@@ -141,11 +141,23 @@ mod tests {
     #[test]
     fn what_nobody_asked_for_is_logged_and_what_passes_is_not() {
         for code in ReasonCode::ALL {
-            for status in ConnectionStatus::ALL.into_iter().filter(|status| code.explains(*status)) {
+            for status in ConnectionStatus::ALL
+                .into_iter()
+                .filter(|status| code.explains(*status))
+            {
                 // Whoever makes these knows of them: a person at the phone, or the log of an actor that failed.
-                let known = [ReasonCode::QrExpired, ReasonCode::PairingFailed, ReasonCode::PasskeyRequired, ReasonCode::Parked];
+                let known = [
+                    ReasonCode::QrExpired,
+                    ReasonCode::PairingFailed,
+                    ReasonCode::PasskeyRequired,
+                    ReasonCode::Parked,
+                ];
                 let is_over = matches!(status, ConnectionStatus::LoggedOut | ConnectionStatus::Failed);
-                assert_eq!(code.is_for_the_log(status), is_over && !known.contains(&code), "{code:?} {status:?}");
+                assert_eq!(
+                    code.is_for_the_log(status),
+                    is_over && !known.contains(&code),
+                    "{code:?} {status:?}"
+                );
             }
         }
     }

@@ -21,8 +21,9 @@ impl Write {
         match self {
             Self::RecordInbound(Job { input: events, .. }) => messages(events.iter()),
             Self::RecordArrived(job) => {
-                let events = job.input.events.iter().map(|(event, _)| event);
-                messages(events) + job.input.came.len()
+                let all = &job.input.all;
+                let events = all.iter().filter_map(|arrival| arrival.event.as_ref());
+                messages(events) + all.iter().filter(|arrival| arrival.came.is_some()).count()
             }
             Self::RecordConnection(job) => 1 + job.input.told.iter().map(message).sum::<usize>(),
             Self::ReportMissed(job) => message(&job.input.report),
@@ -76,7 +77,7 @@ mod tests {
     use wharf_store::{AwaitedId, AwaitedMessage, BulkRenewal, MediaOutcome, Note};
 
     use super::*;
-    use crate::persistence::{Arrived, Ended, Retry, group_of};
+    use crate::persistence::{Arrival, Arrived, Ended, Retry, group_of};
 
     fn number() -> ConnectionKey {
         ConnectionKey::new(ClientId(1), "5511888888888".parse().unwrap())
@@ -127,8 +128,18 @@ mod tests {
         assert_eq!(weight(Write::RecordInbound, vec![event(200), event(70_000)]), 1 + 18);
         let arrived = Arrived {
             key: number(),
-            events: vec![(event(200), None), (event(200), Some(id().into()))],
-            came: vec![id()],
+            all: vec![
+                Arrival {
+                    event: Some(event(200)),
+                    behind: None,
+                    came: Some(id()),
+                },
+                Arrival {
+                    event: Some(event(200)),
+                    behind: Some(id().into()),
+                    came: None,
+                },
+            ],
         };
         assert_eq!(weight(Write::RecordArrived, arrived), 3);
         assert_eq!(weight(Write::KeepAwaited, (number(), vec![awaited; 50])), 50);

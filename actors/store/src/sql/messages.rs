@@ -38,13 +38,16 @@ statements! {
         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
     END_AWAITED = "DELETE FROM whatsapp_awaited_messages \
         WHERE client_id = $1 AND phone_number = $2 AND message_id = $3 AND chat = $4 AND sender = $5";
-    // Whether a message is waited for, and has room for one more behind it: $7 of its own, of receipts ($6) or of others, and $8 of
-    // all of the number.
+    // Whether a message is waited for, and one more waits behind it already, or has room there: $7 of its own, of receipts ($6) or of
+    // others, and $8 of all of the number.
     MAY_HOLD = "SELECT EXISTS (SELECT 1 FROM whatsapp_awaited_messages \
             WHERE client_id = $1 AND phone_number = $2 AND message_id = $3 AND chat = $4 AND sender = $5) \
-        AND (SELECT count(*) FROM whatsapp_held_messages WHERE client_id = $1 AND phone_number = $2 \
-            AND awaited_id = $3 AND awaited_chat = $4 AND awaited_sender = $5 AND (status <> '') = $6) < $7 \
-        AND (SELECT count(*) FROM whatsapp_held_messages WHERE client_id = $1 AND phone_number = $2) < $8";
+        AND (EXISTS (SELECT 1 FROM whatsapp_held_messages WHERE client_id = $1 AND phone_number = $2 \
+                AND chat = $9 AND sender = $10 AND message_id = $11 AND type = $12 AND sent_at = $13 \
+                AND status = $14 AND participant = $15) \
+            OR (SELECT count(*) FROM whatsapp_held_messages WHERE client_id = $1 AND phone_number = $2 \
+                AND awaited_id = $3 AND awaited_chat = $4 AND awaited_sender = $5 AND (status <> '') = $6) < $7 \
+            AND (SELECT count(*) FROM whatsapp_held_messages WHERE client_id = $1 AND phone_number = $2) < $8)";
     HOLD = "INSERT INTO whatsapp_held_messages (client_id, phone_number, awaited_id, awaited_chat, awaited_sender, \
             chat, sender, message_id, sent_at, type, is_sent, payload, status, participant, \
             sealed, event_id, file_size, file_type, file_sha256, file_sealed, file_expires_at) \
@@ -71,13 +74,14 @@ statements! {
         "SELECT ", held_columns!(), " FROM whatsapp_held_messages WHERE client_id = $1 AND phone_number = $2"
     );
     RELEASE_OF_NUMBER = "DELETE FROM whatsapp_held_messages WHERE client_id = $1 AND phone_number = $2";
-    // For what is not waited for any more, or should have been reported before $1.
+    // For what is not waited for any more, or should have been reported before $1; behind the one named from $3 on.
     HELD_IN_VAIN = "SELECT h.client_id, h.phone_number, h.awaited_id, h.awaited_chat, h.awaited_sender, \
-            max(a.due_at) IS NOT NULL AS is_awaited \
+            max(a.due_at) AS due_at \
         FROM whatsapp_held_messages h LEFT JOIN whatsapp_awaited_messages a \
             ON a.client_id = h.client_id AND a.phone_number = h.phone_number AND a.message_id = h.awaited_id \
             AND a.chat = h.awaited_chat AND a.sender = h.awaited_sender \
-        WHERE a.due_at IS NULL OR a.due_at < $1 \
+        WHERE (h.client_id, h.phone_number, h.awaited_id, h.awaited_chat, h.awaited_sender) > ($3, $4, $5, $6, $7) \
+        AND (a.due_at IS NULL OR a.due_at < $1) \
         GROUP BY 1, 2, 3, 4, 5 LIMIT $2";
 
     RECORD_OUTGOING = "INSERT INTO whatsapp_outgoing_messages \

@@ -285,15 +285,17 @@ on_every_database! {
             let new = about(db, &number, &format!("E{n}"), MessageKind::Edit);
             assert_eq!(hold(db, "A", &new).await, n < 64, "{n}");
         }
+        let again = about(db, &number, "E0", MessageKind::Edit);
+        assert!(hold(db, "A", &again).await, "it has its place");
         let new = about(db, &number, "V", MessageKind::PollVote);
         assert!(hold(db, "B", &new).await, "another's place");
         let (one, two) = (awaited("A", NOW).id, awaited("B", NOW).id);
-        assert_eq!(db.store.held_in_vain(later(60), 9).await.unwrap(), []);
-        assert_eq!(db.store.held_in_vain(later(61), 9).await.unwrap(), [(number.clone(), one, true)]);
+        assert_eq!(db.store.held_in_vain(later(60), None, 9).await.unwrap(), []);
+        assert_eq!(db.store.held_in_vain(later(61), None, 9).await.unwrap(), [(number.clone(), one, Some(later(60)))]);
         assert!(db.write(async |group| group.end_awaited(&number, &two).await).await);
-        assert_eq!(db.store.held_in_vain(NOW, 9).await.unwrap(), [(number.clone(), two, false)]);
+        assert_eq!(db.store.held_in_vain(NOW, None, 9).await.unwrap(), [(number.clone(), two, None)]);
         db.write(async |group| group.delete_connection(&number).await).await;
-        assert_eq!(db.store.held_in_vain(later(99), 9).await.unwrap(), []);
+        assert_eq!(db.store.held_in_vain(later(99), None, 9).await.unwrap(), []);
     }
 
     async fn what_is_waited_for_is_found_again_until_it_ends_once(db: &mut Database) {
@@ -338,12 +340,12 @@ on_every_database! {
             };
             assert_eq!(left, 4 - n, "the others are waited for still");
             assert_eq!(hold_many(db, &all[n], "late", 1).await, 0, "{n} is not waited for any more");
-            let in_vain = db.store.held_in_vain(NOW, 9).await.unwrap();
-            assert_eq!(in_vain, [(key.clone(), id.clone(), false)]);
+            let in_vain = db.store.held_in_vain(NOW, None, 9).await.unwrap();
+            assert_eq!(in_vain, [(key.clone(), id.clone(), None)]);
             let told = db.write(async |group| group.release(key, id, NOW).await).await;
             assert_eq!(told.len(), if n == 0 { 64 } else { 1 }, "{n}");
             assert!(told.iter().all(|told| told.client_id == key.client_id));
-            assert_eq!(db.store.held_in_vain(NOW, 9).await.unwrap(), [], "nothing waits any more");
+            assert_eq!(db.store.held_in_vain(NOW, None, 9).await.unwrap(), [], "nothing waits any more");
         }
     }
 
@@ -352,7 +354,16 @@ on_every_database! {
         for of in &all {
             assert_eq!(hold_many(db, of, &format!("{}{}", of.1.chat, of.1.sender), 1).await, 1);
         }
-        assert_eq!(db.store.held_in_vain(later(61), 2).await.unwrap().len(), 2, "as many as were asked for");
+        let (mut pages, mut last) = (Vec::new(), None);
+        loop {
+            let page = db.store.held_in_vain(later(61), last.as_ref(), 2).await.unwrap();
+            let Some((key, id, _)) = page.last() else { break };
+            last = Some((key.clone(), id.clone()));
+            pages.push(page);
+        }
+        assert_eq!(pages.iter().map(Vec::len).collect::<Vec<_>>(), [2, 2, 1], "as many as were asked for");
+        let found: Vec<_> = pages.into_iter().flatten().map(|(key, id, _)| (key, id)).collect();
+        assert!(all.iter().all(|of| found.contains(of)));
         for (key, released) in [(&all[0].0, 3), (&all[1].0, 1), (&all[2].0, 1)] {
             let told = db.write(async |group| group.release_all(key, NOW).await).await;
             assert_eq!(told.len(), released);

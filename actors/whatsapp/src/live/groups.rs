@@ -139,10 +139,18 @@ impl Acting {
     }
 
     pub(super) async fn leave(&self, group: &GroupId) -> Result<Done, SendError> {
-        let order = LeaveIq(LeaveGroupIq::new(&parsed(group.as_str())?));
+        let group = parsed(group.as_str())?;
+        let order = LeaveIq(LeaveGroupIq::new(&group));
         let left = self.client.execute(order).await;
         match left.map_err(|error| of_change(error.into()))? {
-            None => Ok(Done::Done),
+            None => {
+                // The library forgets who is in a group with its own order only, which looks at no answer: by the time this number is
+                // in it again, others may be, who could not read what it sends. A group that is left already stays so.
+                if let Err(error) = self.client.groups().leave(group).await {
+                    tracing::debug!(%error, "who was in a group that was left is still remembered");
+                }
+                Ok(Done::Done)
+            }
             Some(code) => Err(SendError::Refused {
                 code,
                 words: "this number is not in the group, or there is no such group".to_owned(),
@@ -256,10 +264,16 @@ pub(super) fn stopped(field: &str, changed: &[&str], error: SendError) -> SendEr
         changed => format!("; changed before it: {}", changed.join(", ")),
     };
     match error {
-        SendError::Refused { code, words } => SendError::Refused {
-            words: format!("{words} (at {field}{before})"),
-            code,
-        },
+        SendError::Refused { code, words } => {
+            let is_gone = code == "404" && !changed.is_empty();
+            let words = format!("{words} (at {field}{before})");
+            let refused = SendError::Refused { code, words };
+            match is_gone {
+                // By this code it would be told as one that there is not, without what was changed before.
+                true => SendError::Impossible(refused.to_string()),
+                false => refused,
+            }
+        }
         // Nothing was done that would have to be told.
         other if changed.is_empty() => other,
         other => SendError::Failed(format!("{other} (at {field}{before})")),
@@ -358,6 +372,13 @@ mod tests {
         assert_eq!(
             of(&["subject", "announce"], refused("403")),
             "WhatsApp refused it: forbidden (at locked; changed before it: subject, announce) (403)"
+        );
+        let [none, gone] = [&[][..], &["subject"]].map(|changed| stopped("locked", changed, refused("404")));
+        assert!(matches!(none, SendError::Refused { .. }), "it is told as no such group");
+        assert!(matches!(gone, SendError::Impossible(_)), "with what was changed before");
+        assert_eq!(
+            of(&["subject"], refused("404")),
+            "WhatsApp refused it: forbidden (at locked; changed before it: subject) (404)"
         );
         assert_eq!(stopped("locked", &[], SendError::NotConnected), SendError::NotConnected);
         let half_done = stopped("locked", &["subject"], SendError::NotConnected);

@@ -19,7 +19,6 @@ use futures::FutureExt as _;
 use parking_lot::Mutex;
 use tokio::{sync::Notify, time::Instant};
 use wharf_domain::{EventKind, IncomingMessage};
-use wharf_store::AwaitedId;
 use whatsapp_rust::wacore::types::{
     events::{Event, InboundMessage},
     message::MessageInfo,
@@ -35,8 +34,8 @@ pub(crate) use self::{
     arrival::Arrival, aside::Aside, ear::Ear, heard::is_own, missing::watch, party::other_name, party::party,
 };
 use self::{
-    batch::{Batch, Read},
-    gather::groups_of,
+    batch::Read,
+    gather::{groups_in, groups_of},
     sealed::is_sealed,
 };
 use super::{
@@ -50,7 +49,7 @@ use super::{
     runtime::LinkRuntime,
     timers::{Timers, Told},
 };
-use crate::{CloseReason, Inbox, NotCommitted};
+use crate::{CloseReason, Inbox, Incoming, NotCommitted};
 
 /// The wait before an inbox that refused is asked again; doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -83,13 +82,13 @@ pub(crate) struct Inbound {
 
 impl Inbound {
     async fn carry(&self, client: &Arc<Client>, batch: &[InboundMessage]) -> Result<(), String> {
-        let mut all = Batch::default();
+        let mut all = Vec::new();
         for InboundMessage { info, message, .. } in batch {
             let read = self.read(client, info, message).await?;
             self.read_again(client, &read, message, &mut all).await?;
-            all.add(read);
+            all.push(read);
         }
-        self.name_groups(client, groups_of(&mut all.messages)).await;
+        self.name_groups(client, groups_in(&mut all)).await;
         self.commit(all).await?;
         for InboundMessage { info, message, .. } in batch {
             let chat = &info.source.chat;
@@ -184,8 +183,10 @@ impl Inbound {
                 unwanted,
                 "nobody is told of a message that could not be decrypted"
             );
-            let over = Vec::from_iter(row.clone());
-            return self.insist(|| self.inbox.commit(Vec::new(), over.clone())).await;
+            return match row {
+                Some(row) => self.insist(|| self.inbox.commit(vec![row.clone().into()])).await,
+                None => Ok(()),
+            };
         }
         let people = self.people(&client, &lost.info, &Message::default()).await;
         let recipient = self.recipient(&client, &lost.info).await;
@@ -197,28 +198,20 @@ impl Inbound {
                     .await
             }
             // Of the account's own, which nobody wants any more.
-            (Some(row), None) => self.insist(|| self.inbox.commit(Vec::new(), vec![row.clone()])).await,
-            (None, report) => self.commit(Vec::from_iter(report).into()).await,
+            (Some(row), None) => self.insist(|| self.inbox.commit(vec![row.clone().into()])).await,
+            (None, report) => self.commit(report).await,
         }
     }
 
     /// Hands messages to the inbox.
-    async fn commit(&self, batch: Batch) -> Result<(), String> {
-        let Batch {
-            messages,
-            behind,
-            arrivals,
-        } = batch;
-        let came: Vec<AwaitedId> = arrivals.iter().filter_map(Arrival::row).collect();
-        if behind.iter().any(Option::is_some) {
-            let messages: Vec<_> = messages.into_iter().zip(behind).collect();
-            self.insist(|| self.inbox.commit_behind(messages.clone(), came.clone()))
-                .await?;
-        } else if !messages.is_empty() || !came.is_empty() {
-            self.insist(|| self.inbox.commit(messages.clone(), came.clone()))
-                .await?;
+    async fn commit(&self, batch: impl IntoIterator<Item: Into<Read>>) -> Result<(), String> {
+        let parted = batch.into_iter().map(|read| read.into().parted());
+        let (mut batch, arrivals): (Vec<Incoming>, Vec<_>) = parted.unzip();
+        batch.retain(|incoming| incoming.message.is_some() || incoming.came.is_some());
+        if !batch.is_empty() {
+            self.insist(|| self.inbox.commit(batch.clone())).await?;
         }
-        arrivals.into_iter().for_each(Arrival::settle);
+        arrivals.into_iter().flatten().for_each(Arrival::settle);
         Ok(())
     }
 

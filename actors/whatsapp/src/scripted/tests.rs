@@ -5,10 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures::FutureExt;
 use tokio::sync::mpsc;
 use wharf_domain::{ClientId, MessageKind};
-use wharf_store::AwaitedId;
 
 use super::*;
-use crate::{Link, SendError};
+use crate::{Incoming, Link, SendError};
 
 #[derive(Default)]
 struct Counting {
@@ -18,12 +17,12 @@ struct Counting {
 
 #[async_trait]
 impl Inbox for Counting {
-    async fn commit(&self, messages: Vec<IncomingMessage>, _came: Vec<AwaitedId>) -> Result<(), NotCommitted> {
+    async fn commit(&self, batch: Vec<Incoming>) -> Result<(), NotCommitted> {
         if self.refusals.load(Ordering::Relaxed) > 0 {
             self.refusals.fetch_sub(1, Ordering::Relaxed);
             return Err(NotCommitted("scripted".into()));
         }
-        self.committed.fetch_add(messages.len(), Ordering::Relaxed);
+        self.committed.fetch_add(batch.len(), Ordering::Relaxed);
         Ok(())
     }
 }

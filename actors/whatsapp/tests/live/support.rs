@@ -13,8 +13,8 @@ use wharf_domain::{ClientId, ConnectionKey, EventKinds, IncomingMessage, Webhook
 use wharf_store::AwaitedId;
 use wharf_testnet::{Fault, FaultCode, FaultKind, Network, NetworkConfig};
 use wharf_whatsapp::{
-    CloseReason, Inbox, KeyStore, Link, LinkEvent, LinkFactory, LinkOptions, LiveConfig, LiveFactory, NotCommitted,
-    SendError, Told,
+    CloseReason, Inbox, Incoming, KeyStore, Link, LinkEvent, LinkFactory, LinkOptions, LiveConfig, LiveFactory,
+    NotCommitted, SendError, Told,
 };
 
 use crate::keeper::{Keeper, key_store};
@@ -111,14 +111,15 @@ impl Inbox for Memory {
         self.0.lock().unwrap().rejects_calls
     }
 
-    async fn commit(&self, messages: Vec<IncomingMessage>, _came: Vec<AwaitedId>) -> Result<(), NotCommitted> {
+    async fn commit(&self, batch: Vec<Incoming>) -> Result<(), NotCommitted> {
         let mut kept = self.0.lock().unwrap();
         if std::mem::take(&mut kept.panics) {
             drop(kept);
             panic!("as the test wants");
         }
         kept.refusal()?;
-        messages.into_iter().for_each(|message| kept.keep(message));
+        let messages = batch.into_iter().filter_map(|incoming| incoming.message);
+        messages.for_each(|message| kept.keep(message));
         Ok(())
     }
 
@@ -134,7 +135,7 @@ impl Inbox for Memory {
     }
 
     /// As a store that has no rows: each receiver's word becomes an event, in its order with the messages.
-    async fn told(&self, told: Vec<Told>, _awaited: Vec<AwaitedId>) -> Result<(), NotCommitted> {
+    async fn told(&self, told: Vec<Told>, _behind: Vec<(String, AwaitedId)>) -> Result<(), NotCommitted> {
         let mut kept = self.0.lock().unwrap();
         if std::mem::take(&mut kept.panics_when_told) {
             drop(kept);

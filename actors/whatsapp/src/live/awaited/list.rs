@@ -19,6 +19,10 @@ const MOST: usize = 1000;
 const MOST_IN_ALL: usize = 2 * MOST;
 /// Messages that came after all, remembered for the one that comes by the other way as well.
 const CAME: usize = 256;
+/// Messages that wait behind others, remembered for what is about them; more than may wait.
+const BEHIND: usize = 1024;
+/// How much later than it was due at first a message is reported at the most, however many links open meanwhile: others wait for it.
+const POSTPONED_AT_MOST: Duration = Duration::from_secs(10 * 60);
 
 /// See the module.
 #[derive(Default)]
@@ -26,6 +30,8 @@ pub(crate) struct Awaited {
     missing: Vec<Missing>,
     /// How those that came, or were reported, were first heard of.
     came: VecDeque<Arc<MessageInfo>>,
+    /// Messages that are about missing ones and were committed behind them: what is about these waits there as well.
+    behind: VecDeque<(MessageInfo, AwaitedId)>,
     /// Whether what the process before this waited for is here.
     is_loaded: bool,
     /// Whether a task waits for the deadlines.
@@ -36,6 +42,8 @@ pub(crate) struct Awaited {
 struct Missing {
     lost: Arc<UndecryptableMessage>,
     due: Instant,
+    /// When it was due at first.
+    first_due: Instant,
     row: Row,
     /// Copies of it that are being committed.
     arriving: u32,
@@ -118,6 +126,7 @@ impl Awaited {
         self.missing.push(Missing {
             lost: Arc::new(lost),
             due,
+            first_due: due,
             row,
             arriving: 0,
         });
@@ -142,19 +151,33 @@ impl Awaited {
         firsts.find(|first| is_same(first, info)).map(Arc::clone)
     }
 
-    /// The message `id` of the same chat as `about`, if it is waited for in a row. Who wrote it is not compared: what is said
-    /// about it names its author in one way or another, or not at all.
-    pub(crate) fn waited_for(&self, id: &str, about: &MessageInfo) -> Option<AwaitedId> {
-        let mut missing = self.missing.iter().filter(|missing| missing.row != Row::Needless);
-        let target = missing.find(|one| one.lost.info.id == id && is_same_chat(&one.lost.info, about))?;
-        Some(row::id(&target.lost.info))
+    /// The message `id` of the same chat as `about`, if it is waited for in a row, or else what it waits behind itself; there waits
+    /// `about` then, too. Who wrote it is not compared: what is said about it names its author in one way or another, or not at all.
+    pub(crate) fn waits_behind(&mut self, about: &MessageInfo, id: &str) -> Option<AwaitedId> {
+        let awaited = self.held_up(|one| one.id == id && is_same_chat(one, about))?;
+        if !self.behind.iter().any(|(one, _)| is_same(one, about)) {
+            if self.behind.len() >= BEHIND {
+                self.behind.pop_front();
+            }
+            self.behind.push_back((about.clone(), awaited.clone()));
+        }
+        Some(awaited)
     }
 
-    /// The message `id` that the account sent itself, if it is waited for in a row. Its id is this account's own.
+    /// The message `id` that the account sent itself, if it is waited for in a row, or else what it waits behind. Its id is this
+    /// account's own.
     pub(crate) fn own_waited_for(&self, id: &str) -> Option<AwaitedId> {
-        let mut missing = self.missing.iter().filter(|missing| missing.row != Row::Needless);
-        let own = missing.find(|one| one.lost.info.id == id && one.lost.info.source.is_from_me)?;
-        Some(row::id(&own.lost.info))
+        self.held_up(|one| one.id == id && one.source.is_from_me)
+    }
+
+    fn held_up(&self, is_it: impl Fn(&MessageInfo) -> bool) -> Option<AwaitedId> {
+        let in_rows = self.missing.iter().filter(|missing| missing.row != Row::Needless);
+        let mut missing = in_rows.map(|missing| &missing.lost.info);
+        if let Some(target) = missing.find(|one| is_it(one)) {
+            return Some(row::id(target));
+        }
+        let (_, awaited) = self.behind.iter().find(|(one, _)| is_it(one))?;
+        Some(awaited.clone())
     }
 
     /// A message that came was not committed.
@@ -168,6 +191,8 @@ impl Awaited {
     pub(crate) fn settle(&mut self, info: &MessageInfo) {
         if let Some(place) = self.missing.iter().position(|one| is_same(&one.lost.info, info)) {
             let first = Arc::clone(&self.missing.swap_remove(place).lost.info);
+            let id = row::id(&first);
+            self.behind.retain(|(_, awaited)| *awaited != id);
             self.note(first);
         }
     }
@@ -179,10 +204,11 @@ impl Awaited {
         self.came.push_back(first);
     }
 
-    /// A new link opens: what comes with it may bring what is missing, so nothing is reported before that had time.
+    /// A new link opens: what comes with it may bring what is missing, so nothing is reported before that had time, unless links
+    /// have opened over and over.
     pub(crate) fn postpone(&mut self, until: Instant) {
         for missing in &mut self.missing {
-            missing.due = missing.due.max(until);
+            missing.due = missing.due.max(until.min(missing.first_due + POSTPONED_AT_MOST));
         }
     }
 

@@ -4,6 +4,7 @@ use wharf_domain::IncomingMessage;
 use wharf_store::{AwaitedId, Behind};
 
 use super::Arrival;
+use crate::Incoming;
 
 /// What a message was read as.
 #[derive(Default)]
@@ -16,36 +17,29 @@ pub(super) struct Read {
     pub(super) arrival: Option<Arrival>,
 }
 
-/// What is committed together.
-#[derive(Default)]
-pub(super) struct Batch {
-    pub(super) messages: Vec<IncomingMessage>,
-    /// The message that each of them is about, if that is waited for; empty where that cannot be.
-    pub(super) behind: Vec<Option<Behind>>,
-    pub(super) arrivals: Vec<Arrival>,
-}
-
-impl Batch {
-    pub(super) fn add(&mut self, read: Read) {
-        if let Some(message) = read.message {
-            self.messages.push(message);
-            self.behind.push(read.behind);
-        }
-        self.arrivals.extend(read.arrival);
+impl Read {
+    /// As it came, if it could not be opened without the message `id`.
+    pub(super) fn sealed_behind(&self, id: &AwaitedId) -> Option<Vec<u8>> {
+        let behind = self.behind.as_ref().filter(|behind| behind.id == *id)?;
+        behind.sealed.clone()
     }
 
-    /// What could not be opened without the message `id`, as it came.
-    pub(super) fn sealed_behind(&self, id: &AwaitedId) -> Vec<Vec<u8>> {
-        let behind = self.behind.iter().flatten().filter(|behind| behind.id == *id);
-        behind.filter_map(|behind| behind.sealed.clone()).collect()
+    /// What the inbox gets of it, and what is settled when it has that.
+    pub(super) fn parted(self) -> (Incoming, Option<Arrival>) {
+        let incoming = Incoming {
+            message: self.message,
+            behind: self.behind,
+            came: self.arrival.as_ref().and_then(Arrival::row),
+        };
+        (incoming, self.arrival)
     }
 }
 
-/// Messages that are about no others.
-impl From<Vec<IncomingMessage>> for Batch {
-    fn from(messages: Vec<IncomingMessage>) -> Self {
+/// One that is about no other.
+impl From<IncomingMessage> for Read {
+    fn from(message: IncomingMessage) -> Self {
         Self {
-            messages,
+            message: Some(message),
             ..Self::default()
         }
     }

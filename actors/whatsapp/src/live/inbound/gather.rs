@@ -9,7 +9,7 @@ use whatsapp_rust::wacore::types::message::{EditAttribute, MessageInfo, MessageS
 use whatsapp_rust::wacore_binary::{Jid, JidExt};
 use whatsapp_rust::waproto::whatsapp::{Message, MessageKey};
 
-use super::{Inbound, other_name};
+use super::{Inbound, batch::Read, other_name};
 use crate::live::convert::{
     Author, Ballot, Election, People, addition_in, author, election_in, hidden_in, open, vote_in,
 };
@@ -90,8 +90,17 @@ fn asked_in(info: &MessageInfo, message: &Message) -> Option<Election> {
 
 /// The groups that messages are in.
 pub(super) fn groups_of(messages: &mut [IncomingMessage]) -> impl Iterator<Item = &mut Group> {
-    let details = messages.iter_mut().filter_map(|message| message.details.as_mut());
-    details.filter_map(|details| details.group.as_mut())
+    messages.iter_mut().filter_map(group_of)
+}
+
+/// The same of messages that were read.
+pub(super) fn groups_in(read: &mut [Read]) -> impl Iterator<Item = &mut Group> {
+    let messages = read.iter_mut().filter_map(|read| read.message.as_mut());
+    messages.filter_map(group_of)
+}
+
+fn group_of(message: &mut IncomingMessage) -> Option<&mut Group> {
+    message.details.as_mut()?.group.as_mut()
 }
 
 /// Who asked: as the voter's phone writes it in the key of the poll.

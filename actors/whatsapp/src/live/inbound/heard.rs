@@ -151,7 +151,7 @@ impl Inbound {
             }
         }
         self.name_groups(client, groups_of(&mut messages)).await;
-        self.commit(messages.into()).await
+        self.commit(messages).await
     }
 
     async fn group(&self, client: &Arc<Client>, update: &GroupUpdate) -> IncomingMessage {

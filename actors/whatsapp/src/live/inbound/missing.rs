@@ -52,8 +52,8 @@ impl Inbound {
         Ok(())
     }
 
-    /// The message that a message is about, if that is waited for: this one is committed behind it. Its row is there before,
-    /// since by that it is decided. One that could not be opened is kept as it came, too.
+    /// The message that a message is about, if that is waited for, or what that one waits behind: this one is committed behind it.
+    /// Its row is there before, since by that it is decided. One that could not be opened is kept as it came, too.
     pub(super) async fn waited_for(
         &self,
         (info, message): (&MessageInfo, &Message),
@@ -64,7 +64,7 @@ impl Inbound {
         let Some(target) = details.and_then(|details| details.target.as_ref()) else {
             return Ok(None);
         };
-        let awaited = self.memory.awaited().waited_for(&target.message_id, info);
+        let awaited = self.memory.awaited().waits_behind(info, &target.message_id);
         let Some(id) = awaited else { return Ok(None) };
         self.insist(|| self.keep_missing()).await?;
         let sealed = (!is_open).then(|| sealed::write(info, message)).flatten();

@@ -9,7 +9,7 @@ use whatsapp_rust::wacore::types::message::MessageInfo;
 use whatsapp_rust::wacore_binary::Jid;
 use whatsapp_rust::waproto::whatsapp::Conversation;
 
-use super::{Inbound, batch::Batch, other_name};
+use super::{Inbound, other_name};
 use crate::live::{
     convert::{Chat, info_of, is_hidden, named},
     timers::Timer,
@@ -79,7 +79,7 @@ impl Inbound {
         messages.sort_by_key(|message| message.message_timestamp);
         let mut carried = 0;
         for some in messages.chunks(BATCH) {
-            let mut batch = Batch::default();
+            let mut batch = Vec::new();
             for message in some {
                 let (Some(mut info), Some(content)) = (info_of(&chat, message), message.message.as_option()) else {
                     continue;
@@ -89,9 +89,9 @@ impl Inbound {
                 let told = read.message.take();
                 read.message = told.map(|message| of_the_past(message, &chat, named(&info)));
                 self.read_again(client, &read, content, &mut batch).await?;
-                batch.add(read);
+                batch.push(read);
             }
-            carried += batch.messages.len();
+            carried += batch.iter().filter(|read| read.message.is_some()).count();
             self.commit(batch).await?;
         }
         Ok(carried)

@@ -57,15 +57,16 @@ impl Inbound {
         Ok(())
     }
 
-    /// Those of the messages that are waited for: what is told of them waits behind them.
-    fn waited_for_of(&self, told: &[Told]) -> Vec<AwaitedId> {
+    /// Those of the messages that are waited for, or wait, each with what its news wait behind.
+    fn waited_for_of(&self, told: &[Told]) -> Vec<(String, AwaitedId)> {
         let awaited = self.memory.awaited();
         if awaited.is_empty() {
             return Vec::new();
         }
         let told = told.iter().filter(|told| told.place.is_some());
         let ids = told.flat_map(|told| &told.message_ids);
-        ids.filter_map(|id| awaited.own_waited_for(id)).collect()
+        ids.filter_map(|id| Some((id.clone(), awaited.own_waited_for(id)?)))
+            .collect()
     }
 
     async fn receipt(&self, client: &Arc<Client>, receipt: &Receipt) -> Option<Told> {

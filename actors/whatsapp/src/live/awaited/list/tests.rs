@@ -116,6 +116,21 @@ fn what_only_the_phone_gets_is_not_waited_for_but_a_new_link_is() {
 }
 
 #[test]
+fn links_that_open_over_and_over_do_not_put_a_report_off_for_ever() {
+    let (mut awaited, now) = (Awaited::default(), Instant::now());
+    awaited.miss(spoilt("A"), now, PATIENCE);
+    keep(&mut awaited, now);
+    let last = PATIENCE + POSTPONED_AT_MOST;
+    let mut later = Duration::ZERO;
+    while later < last {
+        assert!(awaited.overdue(now + later).is_empty(), "after {later:?}");
+        awaited.postpone(now + later + PATIENCE);
+        later += PATIENCE - Duration::from_secs(10);
+    }
+    assert_eq!(reported(&mut awaited, now + last), ["A"]);
+}
+
+#[test]
 fn both_copies_of_a_message_are_the_one_that_was_first_heard_of() {
     let (mut awaited, now) = (Awaited::default(), Instant::now());
     let mut first = info("A", "1@lid", Some("5511888888888@s.whatsapp.net"));
@@ -256,7 +271,7 @@ fn what_is_about_a_message_of_the_same_chat_finds_it() {
         info
     };
     awaited.miss(lost(in_group("D", "1@g.us"), UnavailableType::Unknown), now, PATIENCE);
-    let found = |id: &str, about: &MessageInfo| awaited.waited_for(id, about).map(|id| id.message_id);
+    let mut found = |id: &str, about: &MessageInfo| awaited.waits_behind(about, id).map(|id| id.message_id);
     let by_number = info("E", number, None);
     assert_eq!(found("A", &by_number).as_deref(), Some("A"));
     assert_eq!(found("B", &by_number), None, "its number is not known");
@@ -270,6 +285,33 @@ fn what_is_about_a_message_of_the_same_chat_finds_it() {
     assert_eq!(found("D", &in_group("E", "1@g.us")).as_deref(), Some("D"));
     assert_eq!(found("D", &in_group("E", "2@g.us")), None);
     assert_eq!(found("D", &info("E", "3@lid", None)), None, "not in the group");
+}
+
+#[test]
+fn what_is_about_one_that_waits_waits_with_it() {
+    let (mut awaited, now) = (Awaited::default(), Instant::now());
+    awaited.miss(spoilt("A"), now, PATIENCE);
+    let mut own = info("M", "9@lid", None);
+    (own.source.is_from_me, own.source.chat) = (true, "1@lid".parse().unwrap());
+    let about = info("R", "1@lid", None);
+    assert_eq!(awaited.waits_behind(&about, "M"), None, "it is no news yet");
+    let id = awaited.waits_behind(&own, "A").unwrap();
+    assert_eq!(awaited.waits_behind(&about, "M"), Some(id.clone()));
+    assert_eq!(
+        awaited.waits_behind(&info("R", "2@lid", None), "M"),
+        None,
+        "in another chat"
+    );
+    assert_eq!(awaited.own_waited_for("M"), Some(id));
+    assert_eq!(awaited.own_waited_for("R"), None, "somebody else's");
+    come(&mut awaited, &info("A", "1@lid", None));
+    assert_eq!((awaited.own_waited_for("M"), awaited.behind.len()), (None, 0));
+
+    awaited.miss(spoilt("B"), now, PATIENCE);
+    for n in 0..=BEHIND {
+        awaited.waits_behind(&info(&n.to_string(), "1@lid", None), "B");
+    }
+    assert_eq!(awaited.behind.len(), BEHIND);
 }
 
 #[test]
