@@ -206,7 +206,7 @@ async fn strangers_who_read_nothing_keep_nobody_out() {
                     written.unwrap();
                 }
             };
-            timeout(PATIENCE, filling).await.expect("it is full some time");
+            timeout(4 * PATIENCE, filling).await.expect("it is full some time");
             held.push(socket);
         }
         // When the last of what they have sent is answered, as far as there is room for it.
