@@ -1,17 +1,16 @@
 //! What writes are given, and the writes that take more than one statement of the store.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use uuid::Uuid;
 use wharf_domain::{
     AttemptOutcome, ClientId, Connection, ConnectionKey, EventId, EventKind, HeaderNames, IncomingMessage, Timestamp,
     Webhook, WebhookId,
     outgoing::{Content, StatusChange},
-    retention::Cutoffs,
     webhook::WebhookPatch,
 };
 use wharf_store::{
-    AwaitedId, Behind, ConnectionRecord, ConnectionSettings, Group, KeyClaim, KeyRange, NewEvent, NewOutgoing, Note,
+    AwaitedId, Behind, ConnectionRecord, ConnectionSettings, Group, KeyClaim, NewEvent, NewOutgoing, Note,
     RecordedEvent, StoreError,
 };
 
@@ -169,48 +168,6 @@ pub(crate) struct Poll {
     pub(crate) options: Vec<String>,
 }
 
-/// A work on many rows, which goes in steps.
-#[derive(Debug, Clone)]
-pub(crate) enum Work {
-    /// The events that still wait for a deleted webhook end.
-    SettleWebhook(WebhookId),
-    /// The rows of a removed client go, after its sessions were logged out.
-    PurgeClient(ClientId),
-    /// What a device that is gone has left goes.
-    LeftKeys(ConnectionKey),
-    /// Keys of a device that go while it stays.
-    Keys(ConnectionKey, KeyRange),
-    /// The polls go that a number saw which is being deleted.
-    Polls(ConnectionKey),
-    /// The events at these places go, if they are as old as the cutoffs say.
-    Events(Vec<i64>, Cutoffs),
-    /// The sent messages at these places, likewise.
-    Outgoing(Vec<i64>, Cutoffs),
-    /// Webhooks go that were deleted and are empty.
-    Webhooks(Vec<WebhookId>),
-    /// Idempotency keys from before go.
-    OldKeys(Timestamp),
-    /// Polls from before go.
-    OldPolls(Timestamp),
-    /// The rows of media go whose files are gone.
-    Media(Vec<EventId>),
-    /// The retention believes the clock.
-    Seen(Timestamp),
-    /// Free pages of the file go back to the disk.
-    Space,
-}
-
-/// What a step of a work on many rows did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Stepped {
-    /// Nothing is left to do.
-    pub(crate) over: bool,
-    /// Rows that went, where they are counted.
-    pub(crate) removed: u64,
-    /// How long it held the writer. The sync that ends its group is not in it: that is the disk's, and due anyway.
-    pub(crate) held: Duration,
-}
-
 /// The message's row. Votes in a poll that this device asked can be told by name, like those in others'.
 pub(super) async fn record_outgoing(group: &mut Group<'_>, new: &NewOutgoing) -> Result<bool, StoreError> {
     let made = group.record_outgoing(new).await?;
@@ -332,32 +289,6 @@ pub(crate) fn new_event(key: &ConnectionKey, message: IncomingMessage, created_a
         message,
         created_at,
     }
-}
-
-/// One step, of `limit` rows (or pages) at the most.
-pub(super) async fn step(group: &mut Group<'_>, work: &Work, limit: u32) -> Result<Stepped, StoreError> {
-    let begun = Instant::now();
-    let few = |removed: u64| (removed < u64::from(limit), removed);
-    let (over, removed) = match work {
-        Work::SettleWebhook(deleted) => (group.settle_webhook(*deleted, limit).await?, 0),
-        Work::PurgeClient(client) => (group.purge_client(*client, limit).await?, 0),
-        Work::LeftKeys(of) => (group.remove_left_keys(of, limit).await?, 0),
-        Work::Keys(of, range) => few(group.remove_keys(of, range, limit).await?),
-        Work::Polls(of) => few(group.forget_polls(of, limit).await?),
-        Work::Events(seqs, cutoffs) => (true, group.purge_events(seqs, cutoffs).await?),
-        Work::Outgoing(seqs, cutoffs) => (true, group.purge_outgoing(seqs, cutoffs).await?),
-        Work::Webhooks(webhooks) => (true, group.purge_webhooks(webhooks).await?),
-        Work::OldKeys(before) => few(group.purge_keys(*before, limit).await?),
-        Work::OldPolls(before) => few(group.purge_polls(*before, limit).await?),
-        Work::Media(media) => (true, group.purge_media(media).await?),
-        Work::Seen(at) => (true, group.note_retention(*at).await.map(|()| 0)?),
-        Work::Space => (true, group.give_back(limit).await.map(|()| 0)?),
-    };
-    Ok(Stepped {
-        over,
-        removed,
-        held: begun.elapsed(),
-    })
 }
 
 /// Another secret signs; those before it go on signing for a while.

@@ -18,6 +18,7 @@ mod handle;
 mod input;
 mod kept;
 mod keys;
+mod steps;
 mod write;
 
 use std::{mem, sync::Arc};
@@ -34,9 +35,10 @@ use kept::{release_kept, take_in};
 pub(crate) use handle::{AGAIN_AFTER, Persistence, WriteError, insist};
 pub(crate) use input::{
     Arrival, Arrived, Change, Claim, Ended, Learned, Missed, Poll, Postponed, Reached, Registration, Retry, Rotation,
-    SealedHeaders, Settlement, Stepped, Work, new_event,
+    SealedHeaders, Settlement, new_event,
 };
 pub(crate) use keys::{Keeper, KeyChanges};
+pub(crate) use steps::{Stepped, Work};
 pub(crate) use write::{Job, Write};
 
 /// Writes in one group at the most: enough to make the sync cheap (from 256 rows on it is), few enough that a

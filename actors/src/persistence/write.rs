@@ -17,9 +17,10 @@ use super::{
     KeyChanges, WriteError,
     input::{
         Arrived, Change, Claim, Creation, Ended, Learned, Missed, Poll, Postponed, Reached, Registration, Retry,
-        Rotation, Settlement, Stepped, Work, change, claim, create, note, record_arrived, record_outgoing, register,
-        report_missed, rotate, settle, step, tell,
+        Rotation, Settlement, change, claim, create, note, record_arrived, record_outgoing, register, report_missed,
+        rotate, settle, tell,
     },
+    steps::{Stepped, Work, step},
 };
 use crate::clock;
 

@@ -395,7 +395,11 @@ async fn what_is_under_way_goes_on(db: &Database, version: i64) {
     assert_eq!(file, (version >= 15).then(|| vec![13]), "{version}");
     let awaited = db.store.awaited_messages(&number).await.unwrap();
     assert_eq!(awaited.len(), usize::from(version >= 17), "{version}");
-    let held = db.store.held_in_vain(Timestamp(1_762_353_000_000), None, 10).await.unwrap();
+    let held = db
+        .store
+        .held_in_vain(Timestamp(1_762_353_000_000), None, 10)
+        .await
+        .unwrap();
     assert_eq!(held.len(), usize::from(version >= 22), "{version}");
     let seen = db.store.retention_seen_at().await.unwrap();
     assert_eq!(seen, (version >= 6).then_some(Timestamp(NOW.0)), "{version}");
