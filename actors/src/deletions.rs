@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use ractor::rpc::CallResult;
 use tokio::sync::watch;
 use wharf_domain::{Connection, ConnectionKey, Timestamp};
+use wharf_store::StoreError;
 
 use crate::{
     gateway::{GatewayError, restarting},
@@ -81,6 +82,10 @@ pub(crate) fn begin(shared: &Arc<Shared>, connection: &Connection) -> watch::Rec
 
 async fn carry_through(shared: &Shared, which: &Which) -> Result<(), GatewayError> {
     let (key, _) = which;
+    // The session that is there now may be another one's.
+    if !is_there(shared, which).await? {
+        return Ok(());
+    }
     let session = shared.directory.session_actor(key).ok_or_else(restarting)?;
     match session.call(session::Message::Delete, Some(UNLINK_DEADLINE)).await {
         Ok(CallResult::Success(())) => {}
@@ -96,11 +101,17 @@ async fn carry_through(shared: &Shared, which: &Which) -> Result<(), GatewayErro
     Ok(())
 }
 
-/// Removes what there is of this connection, and of no other that was made of its number after a removal whose answer was lost.
-async fn remove(shared: &Shared, (key, created_at): &Which) -> Result<(), WriteError> {
-    shared.persistence.settled().await?;
+/// Whether its row is there still. Another one of its number may be.
+async fn is_there(shared: &Shared, (key, created_at): &Which) -> Result<bool, StoreError> {
     let row = shared.store.connection(key).await?;
-    if row.is_none_or(|row| row.created_at != *created_at) {
+    Ok(row.is_some_and(|row| row.created_at == *created_at))
+}
+
+/// Removes what there is of this connection, and of no other that was made of its number after a removal whose answer was lost.
+async fn remove(shared: &Shared, which: &Which) -> Result<(), WriteError> {
+    let (key, _) = which;
+    shared.persistence.settled().await?;
+    if !is_there(shared, which).await? {
         return Ok(());
     }
     // They would go with the row, in its one statement.
@@ -118,7 +129,7 @@ async fn remove(shared: &Shared, (key, created_at): &Which) -> Result<(), WriteE
 ///
 /// # Errors
 /// When the rows cannot be read.
-pub(crate) async fn go_on(shared: &Arc<Shared>) -> Result<(), wharf_store::StoreError> {
+pub(crate) async fn go_on(shared: &Arc<Shared>) -> Result<(), StoreError> {
     for connection in shared.store.connections_being_deleted().await? {
         if shared.deletions.has(&connection) {
             continue;

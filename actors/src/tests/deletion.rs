@@ -247,7 +247,7 @@ async fn a_link_that_waits_for_room_in_the_queue_keeps_nobody_waiting() {
 
 /// It was made after a removal of whose end nobody heard.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_that_finds_another_connection_of_its_number_leaves_its_row_and_files() {
+async fn one_that_finds_another_connection_of_its_number_leaves_that_alone() {
     let world = World::start().await;
     let key = linked(&world, 0).await;
     let shared = &world.gateway.shared;
@@ -262,7 +262,9 @@ async fn one_that_finds_another_connection_of_its_number_leaves_its_row_and_file
     let mut ended = deletions::begin(shared, &old);
     assert_eq!(*ended.wait_for(Option::is_some).await.unwrap(), Some(Ok(())));
     assert!(file.exists());
-    assert!(world.store.connection(&key).await.unwrap().is_some());
+    let row = world.store.connection(&key).await.unwrap().unwrap();
+    assert_eq!(row.session.status, ConnectionStatus::Connected);
+    assert_eq!(world.links.counters().logged_out, 0);
     world.gateway.stop().await;
 }
 
