@@ -329,6 +329,8 @@ async fn who_joined_while_the_number_was_away_reads_what_it_sends_when_it_is_bac
         };
         world.network.change_group(&id, add).await.unwrap();
     }
+    let taken = async || world.network.stats().await.messages_in;
+    let before = taken().await;
     let after = send("after").await;
     for phone in [CONTACT, EVE] {
         let seen = wait_until("it arrives", WITHIN, || async {
@@ -337,6 +339,8 @@ async fn who_joined_while_the_number_was_away_reads_what_it_sends_when_it_is_bac
         });
         assert_eq!(seen.await.text, "after", "{phone}");
     }
+    // Nobody had to ask for it again.
+    assert_eq!(taken().await, before + 1);
     world.stop().await;
 }
 
