@@ -107,7 +107,7 @@ mod tests {
         let (closed, link) = (dir.path().join("closed"), dir.path().join("link"));
         fs::create_dir(&closed).unwrap();
         symlink("closed/file", &link).unwrap();
-        fs::set_permissions(&closed, fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).unwrap();
         let is_root = fs::read_dir(&closed).is_ok();
         assert_eq!(
             check_file(&link).is_err(),
