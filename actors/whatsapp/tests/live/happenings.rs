@@ -204,8 +204,25 @@ async fn changes_of_a_group_are_told_with_who_did_what_to_whom() {
     .await
     .unwrap();
     let asks = "created_membership_requests";
-    let is_request = |message: &IncomingMessage| message.happening().and_then(Happening::word) == Some(asks);
-    eventually("who asks", async || line.inbox.messages().iter().any(is_request)).await;
+    // Each comes by itself, the last one not always last.
+    let words = [
+        "add",
+        "promote",
+        "subject",
+        "ephemeral",
+        "membership_approval_mode",
+        "remove",
+        asks,
+    ];
+    eventually("all changes", async || {
+        let messages = line.inbox.messages();
+        let told: Vec<_> = messages
+            .iter()
+            .filter_map(|message| message.happening()?.word())
+            .collect();
+        words.iter().all(|word| told.contains(word))
+    })
+    .await;
     let messages = line.inbox.messages();
     let changes = of(&messages, EventKind::Group);
     let find = |word: &str| {
