@@ -80,7 +80,9 @@ impl Report {
         let done = &self.done;
         let mut lines = vec![match done.last_used_at {
             Some(at) => {
-                format!("a copy of {at} or of up to ten minutes later: nothing connects, sends or posts by itself")
+                format!(
+                    "a copy of {at} or of up to ten minutes later: no number connects by itself, and nothing that waited is sent"
+                )
             }
             None => "a copy of a database that no server was at work on".to_owned(),
         }];

@@ -183,13 +183,13 @@ async fn fetch(shared: &Shared, due: &DueMedia, tries: u32) -> Result<(u64, Held
     let opening = shared.media.source.open(&way, &reference.direct_path, tries);
     let coming = in_time(None, opening).await?;
     let size = largest(reference.size, coming.length());
-    // The next try would begin anew, and the last pages are the database's.
-    if !shared.media.files.has_room(size.unwrap_or(0)).await {
-        return Err(MediaError::Storage);
-    }
     // One of which nobody says how large it is takes room as it comes: all that there is would be none for others.
     if held.left() == 0 || !held.grow(size.unwrap_or(0)) {
         return Err(MediaError::Quota);
+    }
+    // What the client has room for may be more than the disk has. The next try would begin anew, and the last pages are the database's.
+    if !shared.media.files.has_room(size.unwrap_or(0)).await {
+        return Err(MediaError::Storage);
     }
     let streaming = stream(shared, due, coming, decryptor, (size, &mut held));
     let size = in_time(size, streaming).await?;
