@@ -63,6 +63,9 @@ enum Command {
         /// Leaves webhooks switched on: they deliver what the copy has waiting, also those that were changed or deleted since.
         #[arg(long)]
         keep_webhooks: bool,
+        /// Changes nothing, and has the copy served as it is: no server has run on the database since it was copied.
+        #[arg(long, conflicts_with = "keep_webhooks")]
+        unused: bool,
         #[command(flatten)]
         output: Output,
     },
@@ -215,7 +218,19 @@ fn run(cli: Cli) -> Result<(), CliError> {
         }
         Command::Client(command) => print(&block_on(client(&loaded, command))??),
         Command::Backup { file } => print(&block_on(backup(&loaded, &file))??),
-        Command::Restored { keep_webhooks, output } => {
+        Command::Restored {
+            unused: true, output, ..
+        } => {
+            block_on(restored::take_for_unused(&loaded.config.store))??;
+            print(if output.json {
+                r#"{"unused":true}"#
+            } else {
+                "the copy is the database now, and nothing in it was changed"
+            })
+        }
+        Command::Restored {
+            keep_webhooks, output, ..
+        } => {
             let report = block_on(restored::run(&loaded.config.store, keep_webhooks))??;
             print(&report.show(output.json)?)
         }
@@ -340,6 +355,8 @@ mod tests {
             ("wharf backup", false),
             ("wharf restored", true),
             ("wharf restored --keep-webhooks --json", true),
+            ("wharf restored --unused --json", true),
+            ("wharf restored --unused --keep-webhooks", false),
             ("wharf restored /tmp/wharf.db", false),
             ("wharf config check", true),
             ("wharf config show", true),

@@ -22,16 +22,7 @@ pub struct Report {
 /// # Errors
 /// That there is no database, that a server runs on it, or the store's.
 pub async fn run(config: &crate::config::Store, keep_webhooks: bool) -> Result<Report, ClientsError> {
-    let (file, exists) = clients::database(config)?;
-    if !exists {
-        return Err(ClientsError::NoDatabase(file));
-    }
-    let options = StoreOptions {
-        url: config.url.clone(),
-        readers: 1,
-        exclusive: true,
-    };
-    let store = Store::open(&options).await?;
+    let store = open(config).await?;
     let done = store
         .write_beside(async |group| group.restored(now(), keep_webhooks).await)
         .await?;
@@ -41,6 +32,28 @@ pub async fn run(config: &crate::config::Store, keep_webhooks: bool) -> Result<R
         removed: store.removed_clients().await?,
         being_deleted: store.connections_being_deleted().await?,
     })
+}
+
+/// Takes a copy for the database itself, which was not used since. The database is nobody else's meanwhile.
+///
+/// # Errors
+/// As those of [`run`].
+pub async fn take_for_unused(config: &crate::config::Store) -> Result<(), ClientsError> {
+    let store = open(config).await?;
+    Ok(store.write_beside(async |group| group.unused().await).await?)
+}
+
+async fn open(config: &crate::config::Store) -> Result<Store, ClientsError> {
+    let (file, exists) = clients::database(config)?;
+    if !exists {
+        return Err(ClientsError::NoDatabase(file));
+    }
+    let options = StoreOptions {
+        url: config.url.clone(),
+        readers: 1,
+        exclusive: true,
+    };
+    Ok(Store::open_copy(&options).await?)
 }
 
 impl Report {

@@ -2,7 +2,7 @@
 
 use std::{
     future::Future,
-    io::{ErrorKind, Write, stdout},
+    io::{ErrorKind, IsTerminal as _, Write, stdout},
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
@@ -289,9 +289,12 @@ fn shutdown_signal() -> Result<impl Future<Output = ()> + Send, ServeError> {
     })
 }
 
-/// Whether the process was started to outlive its terminal, as `nohup` does it.
+/// Whether the process was started to outlive its terminal, as `nohup` does it. Where the system does not say that, as on macOS: whether
+/// it writes to none, which `nohup` sees to.
 fn hangup_is_ignored() -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let Ok(status) = std::fs::read_to_string("/proc/self/status") else {
+        return !std::io::stdout().is_terminal() && !std::io::stderr().is_terminal();
+    };
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     ignored.is_some_and(|mask| u64::from_str_radix(mask.trim(), 16).is_ok_and(|mask| mask & 1 == 1))
 }

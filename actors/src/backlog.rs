@@ -113,7 +113,7 @@ impl Backlog {
     /// Lets `messages` of a client in, unless its queue is full. Hold the answer until they are committed.
     ///
     /// # Errors
-    /// `Full` when it is.
+    /// `Full` when it is; `Store` when what waits cannot be counted.
     pub(crate) async fn admit(&self, client: ClientId, messages: usize) -> Result<Admitted, NotAdmitted> {
         if self.limit == 0 {
             return Ok(Admitted { queue: None });
@@ -140,7 +140,7 @@ impl Backlog {
     /// Whether a client's links may open: its queue is not full, or was and has got well below the limit.
     ///
     /// # Errors
-    /// `Full` when they may not.
+    /// `Full` when they may not; `Store` when what waits cannot be counted.
     pub(crate) async fn may_open(&self, client: ClientId) -> Result<(), NotAdmitted> {
         let limit = u64::from(self.limit);
         if limit == 0 {

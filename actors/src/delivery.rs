@@ -2,8 +2,8 @@
 //!
 //! Owns the webhook's window of events, its retry timer and its failure counter, by way of the machine in
 //! `wharf_domain::delivery`, whose effects it carries out. Supervised by its tenant. Restarts from the store: the
-//! webhook's row and its pending events. Stops when the webhook is deleted or the tree stops, after the attempts under
-//! way have ended.
+//! webhook's row and its pending events. Stops when it has had nothing to do for a while (`tenant/rest.rs`), or
+//! when the webhook is deleted or the tree stops, after the attempts under way have ended.
 
 mod attempt;
 mod calls;

@@ -56,7 +56,7 @@ impl Keyring {
     /// What signs, and what else is secret. Waits until the store can be read.
     ///
     /// # Errors
-    /// `Sealed` or `Store` when the present secret or the headers do not open or do not read: their row was changed by hand. Sending without what
+    /// `Sealed`, `SealedHeaders` or `Store` when the present secret or the headers do not open or do not read: their row was changed by hand. Sending without what
     /// its owner expects would be worse than not sending.
     pub(crate) async fn opened(&self, shared: &Shared) -> Result<&Opened, VaultError> {
         self.opened.get_or_try_init(|| self.read(shared)).await

@@ -100,7 +100,7 @@ pub(crate) struct PosterOptions {
 }
 
 impl PosterOptions {
-    /// The usual values: 10 s, the usual roots.
+    /// The usual values: 10 s to reach a receiver, the usual roots, new connections every ten minutes.
     pub(crate) fn new(policy: TargetPolicy) -> Self {
         Self {
             policy,
@@ -287,7 +287,10 @@ impl Poster {
         };
         match tokio::time::timeout_at(deadline, attempt).await {
             Ok(Ok(answer)) => read_answer(answer, deadline).await,
-            Ok(Err(error)) if error.is_timeout() => AttemptResult::TimedOut.into(),
+            // Before its time it is the connection that gave no sign of life.
+            Ok(Err(error)) if error.is_timeout() && (error.is_connect() || Instant::now() >= deadline) => {
+                AttemptResult::TimedOut.into()
+            }
             Ok(Err(error)) => {
                 let greeting = target.url.scheme() == "https" && error.is_connect();
                 match failure::classify(&target.name, greeting, &error) {

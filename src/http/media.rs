@@ -36,7 +36,7 @@ const CACHE: &str = "private, max-age=3600";
 /// Nothing in a file runs, or loads anything.
 const SANDBOX: &str = "sandbox; default-src 'none'; media-src 'self'; img-src 'self'; style-src 'unsafe-inline'";
 
-/// Answers a request for `/media/` and what follows; `None` when that is no path of a file.
+/// Reads the link in a path below `/media/`, with its signature; `None` when that is no path of a file.
 pub(super) fn link_of(segments: &[String], query: &str) -> Option<Result<(MediaLink, String), Problem>> {
     let [_, client, event, name] = segments else {
         return None;

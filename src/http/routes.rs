@@ -1,4 +1,4 @@
-//! The table of everything there is. 404, 405 and `Allow` follow from it, and a test walks all of it.
+//! The table of all routes but `/media/…`, which `dispatch` looks at first. 404, 405 and `Allow` follow from it, and a test walks all of it.
 
 use futures::future::BoxFuture;
 use warp::http::Method;
@@ -62,7 +62,7 @@ macro_rules! route {
     };
 }
 
-/// Every route of CONTRACT.md section 2. A `?` behind the path: it reads parameters.
+/// Every route: those of CONTRACT.md section 2, and those that came since (README.md). A `?` behind the path: it reads parameters.
 #[rustfmt::skip]
 pub(super) static ROUTES: &[Route] = &[
     route!(POST   "/api/webhooks/register"                                Object  webhooks::register),

@@ -109,6 +109,7 @@ pub(super) async fn events(call: Call) -> Answer {
         events,
         told: Told::default(),
         keep_alive: KEEP_ALIVE.min(call.times.idle / 3),
+        silent_since: Instant::now(),
         _ticket: ticket,
     };
     tokio::spawn(feed.run(first));
@@ -154,6 +155,8 @@ struct Feed {
     told: Told,
     /// Between two signs of life.
     keep_alive: Duration,
+    /// When something was sent last.
+    silent_since: Instant,
     _ticket: Ticket,
 }
 
@@ -186,7 +189,7 @@ impl Feed {
         }
     }
 
-    /// Waits for a change.
+    /// Waits for a change, or for the time to look without one: that a session has gone silent is told by nobody.
     async fn wait(&mut self, until: Instant) -> Result<(), Gone> {
         loop {
             tokio::select! {
@@ -210,12 +213,12 @@ impl Feed {
                     }
                 }
                 () = tokio::time::sleep_until(until) => return Err(Gone),
-                () = sleep(self.keep_alive) => {
+                () = tokio::time::sleep_until(self.silent_since + self.keep_alive) => {
+                    // Whose token was taken away hears nothing more, not even this.
                     if !is_theirs(&self.desk, self.client, self.token).await {
                         return Err(Gone);
                     }
-                    let alive = sse::Event::default().comment("");
-                    self.events.send(alive).await.map_err(|_| Gone)?;
+                    return self.hand_over(sse::Event::default().comment("")).await;
                 }
             }
         }
@@ -247,10 +250,14 @@ impl Feed {
         Ok(())
     }
 
-    async fn send(&self, name: &str, data: &impl Serialize) -> Result<(), Gone> {
+    async fn send(&mut self, name: &str, data: &impl Serialize) -> Result<(), Gone> {
         // Strings and numbers: they have no way to fail.
         let data = serde_json::to_string(data).map_err(|_| Gone)?;
-        let event = sse::Event::default().event(name).data(data);
+        self.hand_over(sse::Event::default().event(name).data(data)).await
+    }
+
+    async fn hand_over(&mut self, event: sse::Event) -> Result<(), Gone> {
+        self.silent_since = Instant::now();
         self.events.send(event).await.map_err(|_| Gone)
     }
 }

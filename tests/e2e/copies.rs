@@ -36,4 +36,7 @@ fn no_command_opens_a_copy_with_the_log_of_the_database_whose_place_it_took() {
     assert!(!at("second.db").exists());
     fs::remove_file(at(log)).unwrap();
     assert_eq!(run(&["client", "list"]), (Some(0), String::new()));
+    let (code, told) = run(&["serve"]);
+    assert!(code == Some(1) && told.contains("run wharf restored"), "{told}");
+    assert_eq!(run(&["restored", "--unused"]), (Some(0), String::new()));
 }

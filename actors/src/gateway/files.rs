@@ -18,7 +18,7 @@ use super::{Gateway, GatewayError, NewFile, NewMedia};
 use crate::{
     clock,
     media::{
-        outbound::{KeptFile, ReceivedFile, Receiving},
+        outbound::{KeptFile, ReceivedFile, Receiving, disk},
         prepare::{Unprepared, prepare},
     },
     post::{fetch::in_field, for_client},
@@ -70,10 +70,7 @@ impl Gateway {
                 let ready = prepare(&self.shared, &key, message_id, message, file).await;
                 let (message, kept) = ready.map_err(|error| match error {
                     Unprepared::Refused(refused) => in_field(field, refused).into(),
-                    Unprepared::Disk(error) => {
-                        tracing::error!(%error, "a file that is to be sent cannot be kept");
-                        GatewayError::Unavailable("the file cannot be kept here at present".to_owned())
-                    }
+                    Unprepared::Disk(error) => disk(&error),
                 })?;
                 (message, Some(kept))
             }

@@ -2,8 +2,9 @@
 //!
 //! Owns the place up to which the retention has come. Supervised by the gateway. Restarts from nothing: the retention
 //! begins at the oldest event. Stops with the tree, in the middle of a round if need be. It removes what is old enough
-//! (`retention.rs`), ends what still waits for deleted webhooks, tells what waits for messages that nobody waits for, removes keys of devices that are gone, goes on with deletions
-//! of connections that were cut short, and has every delivery look at the store once more, which heals a wake-up that was lost on the way.
+//! (`retention.rs`), ends what still waits for deleted webhooks, reports messages that no link will bring, tells what waits for
+//! messages that nobody waits for, removes keys of devices that are gone, goes on with deletions of connections that were cut
+//! short, and has every delivery look at the store once more, which heals a wake-up that was lost on the way.
 
 pub(crate) mod retention;
 
@@ -11,11 +12,13 @@ use std::{sync::Arc, time::Duration};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::{Mutex, OwnedMutexGuard};
-use wharf_domain::{ConnectionStatus, Timestamp};
+use wharf_domain::{ConnectionKey, ConnectionStatus};
+use wharf_store::AwaitedMessage;
+use wharf_whatsapp::report_of;
 
 use crate::{
     clock, deletions, delivery,
-    persistence::{Write, WriteError},
+    persistence::{Arrival, Arrived, Missed, Write, WriteError, new_event},
     shared::Shared,
     task::{OwnedTask, tick},
 };
@@ -26,12 +29,14 @@ use retention::Retention;
 const LOOKS_AT_ONCE: usize = 30;
 const LOOK_PAUSE: Duration = Duration::from_millis(100);
 
-/// How long after a message should have been reported others wait for it, in milliseconds: a link that opens reports it.
-const HELD_AT_MOST: i64 = 600_000;
+/// How long after a message should have been reported others wait for it: a link that opens reports it.
+const HELD_AT_MOST: Duration = Duration::from_mins(10);
 /// The same where the number's link is opening all the while, and may never be open for as long as a report needs.
-const HELD_WHILE_OPENING: i64 = 3_600_000;
-/// Messages of which what waits for them is told at a time.
-const HELD_AT_ONCE: u32 = 1000;
+const HELD_WHILE_OPENING: Duration = Duration::from_hours(1);
+/// How long after its time a message is reported without a link: until then the next one may still bring it, sent anew.
+const MISSED_AT_MOST: Duration = Duration::from_hours(24);
+/// Messages that are reported, or of which what waits for them is told, at a time.
+const AT_ONCE: u32 = 1000;
 
 /// What the actor can be told.
 pub(crate) enum Message {
@@ -116,14 +121,62 @@ async fn settle_deleted(shared: &Shared) -> Result<(), WriteError> {
     Ok(())
 }
 
+/// Reports messages that could not be decrypted and that no link has brought or reported in a day, or ever will: a device that was
+/// unlinked is sent nothing any more.
+async fn report_missed(shared: &Shared) -> Result<(), WriteError> {
+    let now = clock::now();
+    let [before, long_before] = [HELD_AT_MOST, MISSED_AT_MOST].map(|ago| now - ago);
+    let mut last = None;
+    loop {
+        let overdue = shared.store.overdue_messages(before, last.as_ref(), AT_ONCE).await?;
+        last = overdue.last().map(|(key, awaited)| (key.clone(), awaited.id.clone()));
+        if last.is_none() {
+            return Ok(());
+        }
+        for (key, awaited) in overdue {
+            let status = shared.directory.session(&key).map(|session| session.status());
+            let is_missed = match status {
+                Some(ConnectionStatus::Connected) => false,
+                Some(ConnectionStatus::LoggedOut) => true,
+                _ => awaited.due_at < long_before,
+            };
+            if is_missed {
+                report(shared, key, awaited).await?;
+            }
+        }
+    }
+}
+
+/// What is about it is told with it.
+async fn report(shared: &Shared, key: ConnectionKey, awaited: AwaitedMessage) -> Result<(), WriteError> {
+    if let Some(report) = report_of(&awaited) {
+        let report = new_event(&key, report, clock::now());
+        let id = awaited.id;
+        return shared
+            .persistence
+            .commit(Write::ReportMissed, Missed { id, report })
+            .await;
+    }
+    let ended = Arrival {
+        event: None,
+        behind: None,
+        came: Some(awaited.id),
+    };
+    let all = vec![ended];
+    shared
+        .persistence
+        .commit(Write::RecordArrived, Arrived { key, all })
+        .await
+}
+
 /// Tells what waits for a message that is not waited for any more, or that should have been reported long ago, unless its number
 /// is connected, or about to be for not much longer: its link gets the message, or reports it, by itself.
 async fn release_held(shared: &Shared) -> Result<(), WriteError> {
     let now = clock::now();
-    let [before, long_before] = [HELD_AT_MOST, HELD_WHILE_OPENING].map(|ago| Timestamp(now.0 - ago));
+    let [before, long_before] = [HELD_AT_MOST, HELD_WHILE_OPENING].map(|ago| now - ago);
     let mut last = None;
     loop {
-        let in_vain = shared.store.held_in_vain(before, last.as_ref(), HELD_AT_ONCE).await?;
+        let in_vain = shared.store.held_in_vain(before, last.as_ref(), AT_ONCE).await?;
         last = in_vain.last().map(|(key, id, _)| (key.clone(), id.clone()));
         if last.is_none() {
             return Ok(());
@@ -149,7 +202,10 @@ async fn clean_up(shared: Arc<Shared>, mut retention: OwnedMutexGuard<Retention>
         retention.round(&shared, clock::now()),
         remove_left_keys(&shared),
         deletions::go_on(&shared),
-        release_held(&shared),
+        async {
+            report_missed(&shared).await?;
+            release_held(&shared).await
+        },
     );
     let deleted = deleted.map_err(WriteError::from);
     if let Err(error) = settled.and(removed.map(drop)).and(unlinked).and(deleted).and(released) {

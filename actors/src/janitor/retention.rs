@@ -22,6 +22,8 @@ const FIRST_STEP: usize = 64;
 const SMALL_STEP: u32 = 100;
 /// An `Idempotency-Key` is honoured for this long (CONTRACT.md section 2).
 const DAY: Duration = wharf_store::KEY_LIFETIME;
+/// How long a receiver has at the least to fetch the file of an event that it got.
+const TIME_TO_FETCH: Duration = Duration::from_hours(24);
 /// A file of which less than this share is free keeps that for the events to come.
 const FREE_SHARE: u64 = 10;
 
@@ -99,8 +101,8 @@ impl Retention {
             return Ok(report);
         }
         step(shared, Work::Seen(now), 1, &mut report).await?;
-        report.keys = all_of(shared, Work::OldKeys(before(now, DAY)), &mut report).await?;
-        let old_polls = Work::OldPolls(before(now, wharf_store::POLL_LIFETIME));
+        report.keys = all_of(shared, Work::OldKeys(now - DAY), &mut report).await?;
+        let old_polls = Work::OldPolls(now - wharf_store::POLL_LIFETIME);
         report.polls = all_of(shared, old_polls, &mut report).await?;
         report.media = media(shared, now, &mut report).await?;
         let keep = shared.settings.keep;
@@ -224,14 +226,20 @@ async fn all_of(shared: &Shared, what: Work, report: &mut Report) -> Result<u64,
 }
 
 /// Files whose time has passed: the files first, so that none is left that no row knows of. One that cannot be removed keeps its
-/// row, for the next round.
+/// row, for the next round. One whose event still waits stays, and for a day behind it.
 async fn media(shared: &Shared, now: Timestamp, report: &mut Report) -> Result<u64, WriteError> {
     let (mut removed, mut after) = (0, None);
     loop {
-        let expired = shared.store.expired_media(now, SMALL_STEP, after).await?;
+        let fetched_by = now - TIME_TO_FETCH;
+        let expired = shared.store.expired_media(now, fetched_by, SMALL_STEP, after).await?;
         after = expired.last().copied();
         if after.is_none() {
             return Ok(removed);
+        }
+        let (needed, expired): (Vec<_>, Vec<_>) = expired.into_iter().partition(|file| file.is_needed);
+        if !needed.is_empty() {
+            let (rows, needed) = (most(needed.len()), needed.iter().map(|file| file.id).collect());
+            step(shared, Work::NeededMedia(needed, now + TIME_TO_FETCH), rows, report).await?;
         }
         let files: Vec<_> = expired.iter().map(|file| (file.client_id, file.id)).collect();
         let gone = shared.media.files.remove(&files).await;
@@ -244,7 +252,7 @@ async fn media(shared: &Shared, now: Timestamp, report: &mut Report) -> Result<u
 async fn webhooks(shared: &Shared, now: Timestamp, report: &mut Report) -> Result<u64, WriteError> {
     let mut removed = 0;
     loop {
-        let empty = shared.store.empty_webhooks(before(now, DAY), SMALL_STEP).await?;
+        let empty = shared.store.empty_webhooks(now - DAY, SMALL_STEP).await?;
         if empty.is_empty() {
             return Ok(removed);
         }
@@ -276,8 +284,4 @@ async fn commit(shared: &Shared, what: Work, rows: u32, report: &mut Report) -> 
 /// A number of rows or pages as a step takes it.
 fn most(rows: usize) -> u32 {
     u32::try_from(rows).unwrap_or(u32::MAX)
-}
-
-fn before(now: Timestamp, age: Duration) -> Timestamp {
-    Timestamp(now.0.saturating_sub(i64::try_from(age.as_millis()).unwrap_or(i64::MAX)))
 }

@@ -148,7 +148,8 @@ impl ReceivedFile {
     }
 }
 
-fn disk(error: &io::Error) -> GatewayError {
+/// A file that is to be sent cannot be written.
+pub(crate) fn disk(error: &io::Error) -> GatewayError {
     tracing::error!(%error, "a file that is to be sent cannot be kept");
     GatewayError::Unavailable("the file cannot be kept here at present".to_owned())
 }

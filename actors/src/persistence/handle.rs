@@ -53,6 +53,7 @@ impl From<&StoreError> for WriteError {
             StoreError::Unavailable(_)
             | StoreError::NewerSchema { .. }
             | StoreError::Locked(_)
+            | StoreError::Copied(_)
             | StoreError::Url(_) => Self::Unavailable(error.to_string()),
         }
     }

@@ -13,6 +13,7 @@ use wharf_store::{
     AwaitedId, Behind, ConnectionRecord, ConnectionSettings, Group, KeyClaim, NewEvent, NewOutgoing, Note,
     RecordedEvent, StoreError,
 };
+use wharf_whatsapp::report_of;
 
 use crate::NewWebhook;
 
@@ -249,6 +250,20 @@ pub(super) async fn report_missed(
     }
     let mut recorded = group.record_inbound(std::slice::from_ref(&missed.report)).await?;
     recorded.extend(group.release(key, &missed.id, now).await?);
+    Ok(recorded)
+}
+
+/// Reports what a number that goes still waits for, and tells what is about it: WhatsApp has heard that they came.
+pub(super) async fn end_waits(
+    group: &mut Group<'_>,
+    key: &ConnectionKey,
+    now: Timestamp,
+) -> Result<Vec<RecordedEvent>, StoreError> {
+    let awaited = group.awaited_messages(key).await?;
+    let reports = awaited.iter().filter_map(report_of);
+    let reports = Vec::from_iter(reports.map(|report| new_event(key, report, now)));
+    let mut recorded = group.record_inbound(&reports).await?;
+    recorded.extend(group.release_all(key, now).await?);
     Ok(recorded)
 }
 

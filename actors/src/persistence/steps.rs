@@ -30,6 +30,8 @@ pub(crate) enum Work {
     OldPolls(Timestamp),
     /// The rows of media go whose files are gone.
     Media(Vec<EventId>),
+    /// Files stay until then.
+    NeededMedia(Vec<EventId>, Timestamp),
     /// The retention believes the clock.
     Seen(Timestamp),
     /// Free pages of the file go back to the disk.
@@ -63,6 +65,7 @@ pub(super) async fn step(group: &mut Group<'_>, work: &Work, limit: u32) -> Resu
         Work::OldKeys(before) => few(group.purge_keys(*before, limit).await?),
         Work::OldPolls(before) => few(group.purge_polls(*before, limit).await?),
         Work::Media(media) => (true, group.purge_media(media).await?),
+        Work::NeededMedia(media, until) => (true, group.prolong_media(media, *until).await.map(|_| 0)?),
         Work::Seen(at) => (true, group.note_retention(*at).await.map(|()| 0)?),
         Work::Space => (true, group.give_back(limit).await.map(|()| 0)?),
     };

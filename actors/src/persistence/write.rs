@@ -17,8 +17,8 @@ use super::{
     KeyChanges, WriteError,
     input::{
         Arrived, Change, Claim, Creation, Ended, Learned, Missed, Poll, Postponed, Reached, Registration, Retry,
-        Rotation, Settlement, change, claim, create, note, record_arrived, record_outgoing, register, report_missed,
-        rotate, settle, tell,
+        Rotation, Settlement, change, claim, create, end_waits, note, record_arrived, record_outgoing, register,
+        report_missed, rotate, settle, tell,
     },
     steps::{Stepped, Work, step},
 };
@@ -319,8 +319,7 @@ impl Write {
             Self::CreateConnection(job) => job.output = Some(create(group, &job.input, now).await?),
             Self::ChangeConnection(job) => job.output = Some(group.update_connection(&job.input, now).await?),
             Self::DeleteConnection(job) => {
-                // WhatsApp was told of them.
-                recorded.extend(group.release_all(&job.input, now).await?);
+                recorded.extend(end_waits(group, &job.input, now).await?);
                 let failed = group.fail_queued(&job.input, now).await?;
                 recorded.extend(tell(group, &failed, &[], now).await?);
                 job.output = Some(group.delete_connection(&job.input).await?);

@@ -87,7 +87,11 @@ fn of_io(target: &str, greeting: bool, error: &io::Error) -> Option<AttemptResul
             failed("ECONNRESET", &format!("{target} reset the connection"))
         }
         UnexpectedEof => failed("ECONNRESET", &format!("{target} closed the connection before its end")),
-        ErrorKind::TimedOut => AttemptResult::TimedOut,
+        // What ends with the attempt's own time, or before it is connected, does not come here.
+        ErrorKind::TimedOut => failed(
+            "ECONNRESET",
+            &format!("{target} gave no sign of life on the connection"),
+        ),
         // A greeting that is larger than any.
         ErrorKind::InvalidData if greeting => failed("ETLS", &format!("{target}: {error}")),
         // What hyper says of a body that breaks its own framing.

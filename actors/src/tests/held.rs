@@ -1,4 +1,5 @@
-//! What waits behind a message that nobody waits for any more, or should have reported long ago, is told.
+//! Messages that no link will bring are reported, and what waits behind one that nobody waits for any more, or should have reported
+//! long ago, is told.
 
 use std::{pin::pin, time::Duration};
 
@@ -37,17 +38,31 @@ fn event(key: &ConnectionKey, message: IncomingMessage) -> NewEvent {
     new_event(key, message, clock::now())
 }
 
+/// As the link writes down what the stanza of a text said.
+const HEAD: &str = r#"{"sent_at":1762352580,"is_group":false,"is_change":false}"#;
+
 impl World {
-    /// An edit waits behind a message that was to be reported so long ago.
-    async fn holds(&self, webhook: &Webhook, ago: Duration) {
-        let (key, persistence) = (webhook.key(), &self.gateway.shared.persistence);
+    /// A message is waited for that was to be reported so long ago.
+    async fn misses(&self, webhook: &Webhook, head: &str, ago: Duration) {
         let overdue = AwaitedMessage {
             id: awaited(),
-            head: "{}".to_owned(),
+            head: head.to_owned(),
             due_at: Timestamp(clock::now().0 - i64::try_from(ago.as_millis()).unwrap()),
         };
-        let kept = persistence.commit(Write::KeepAwaited, (key.clone(), vec![overdue]));
+        let persistence = &self.gateway.shared.persistence;
+        let kept = persistence.commit(Write::KeepAwaited, (webhook.key(), vec![overdue]));
         kept.await.unwrap();
+    }
+
+    /// An edit waits behind a message, whose row cannot be read, that was to be reported so long ago.
+    async fn holds(&self, webhook: &Webhook, ago: Duration) {
+        self.misses(webhook, "{}", ago).await;
+        self.edits(webhook).await;
+    }
+
+    /// An edit waits behind the message that is waited for.
+    async fn edits(&self, webhook: &Webhook) {
+        let (key, persistence) = (webhook.key(), &self.gateway.shared.persistence);
         let arrived = Arrived {
             all: vec![Arrival {
                 event: Some(event(&key, edit())),
@@ -57,6 +72,14 @@ impl World {
             key,
         };
         persistence.commit(Write::RecordArrived, arrived).await.unwrap();
+    }
+
+    /// What was told of a number, in its order: ids and types.
+    async fn told(&self, webhook: &Webhook, count: usize) -> Vec<(String, String)> {
+        let mut told = self.wait_for_events(webhook, EventStatus::Delivered, count).await;
+        told.sort_by_key(|event| event.sequence);
+        let named = told.into_iter();
+        named.map(|event| (event.message_id, event.message_type)).collect()
     }
 
     /// Waits until the janitor has been through two more rounds: the one that runs may have begun before.
@@ -197,5 +220,64 @@ async fn what_is_being_committed_is_found_where_its_message_comes() {
     drop(other);
     committing.await.unwrap();
     assert_eq!(reading.await.unwrap(), [b"F"]);
+    world.gateway.stop().await;
+}
+
+fn missed_and_edited() -> Vec<(String, String)> {
+    [("A", "unknown"), ("E", "edit")]
+        .map(|(id, kind)| (id.to_owned(), kind.to_owned()))
+        .to_vec()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_janitor_reports_what_no_link_brings_in_a_day_or_ever() {
+    let mut keep = Keep::days(0, 0);
+    keep.look_every = Duration::from_millis(200);
+    let world = World::start_with(Settings { keep, ..settings() }).await;
+    let client = world.add_client("a").await.id;
+    let (here, _link) = world.linked(client, &number(1), "/ok").await;
+    let (unlinked, link) = world.linked(client, &number(2), "/ok").await;
+    let (away, _) = world.linked(client, &number(3), "/ok").await;
+    let (lately, _) = world.linked(client, &number(4), "/ok").await;
+    link.close(CloseReason::LoggedOut("on the phone".into()));
+    world
+        .wait_for_status(client, &number(2), ConnectionStatus::LoggedOut)
+        .await;
+    for of in [3, 4] {
+        world.gateway.disconnect(client, &number(of)).await.unwrap();
+        world
+            .wait_for_status(client, &number(of), ConnectionStatus::Disconnected)
+            .await;
+    }
+    let hour = Duration::from_secs(3600);
+    world.misses(&here, HEAD, 48 * hour).await;
+    world.misses(&lately, HEAD, 23 * hour).await;
+    world.misses(&away, HEAD, 25 * hour).await;
+    world.misses(&unlinked, HEAD, hour).await;
+    world.edits(&unlinked).await;
+    assert_eq!(world.told(&unlinked, 2).await, missed_and_edited());
+    assert_eq!(world.told(&away, 1).await, missed_and_edited()[..1]);
+    world.cleans_twice().await;
+    for webhook in [&here, &lately] {
+        assert!(world.events(webhook).await.is_empty());
+        assert_eq!(world.store.awaited_messages(&webhook.key()).await.unwrap().len(), 1);
+    }
+    assert!(world.store.awaited_messages(&away.key()).await.unwrap().is_empty());
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_number_that_is_deleted_reports_what_it_waits_for() {
+    let world = World::start().await;
+    let (_, webhook, _link) = world.client_with_webhook("/ok").await;
+    world.misses(&webhook, HEAD, Duration::ZERO).await;
+    world.edits(&webhook).await;
+    let key = webhook.key();
+    world
+        .gateway
+        .delete_connection(key.client_id, &key.phone_number)
+        .await
+        .unwrap();
+    assert_eq!(world.told(&webhook, 2).await, missed_and_edited());
     world.gateway.stop().await;
 }

@@ -5,6 +5,7 @@ mod again;
 mod departed;
 mod flat;
 mod host;
+mod needed;
 mod proxy;
 mod sizes;
 mod unreadable;

@@ -73,8 +73,7 @@ async fn stats(
     webhook: WebhookId,
     now: Timestamp,
 ) -> Result<WebhookStats, sqlx::Error> {
-    let day_ago = Timestamp(now.0.saturating_sub(i64::try_from(DAY.as_millis()).unwrap_or(i64::MAX)));
-    let (attempts, sampled) = sample(connection, webhook, day_ago).await?;
+    let (attempts, sampled) = sample(connection, webhook, now - DAY).await?;
     let (last_hour, last_day) = periods(&attempts, now);
     let pending: u32 = query_scalar(sql::COUNT_PENDING)
         .bind(webhook.0)

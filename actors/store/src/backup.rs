@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io,
+    io::{self, Seek as _, SeekFrom, Write as _},
     path::Path,
 };
 
@@ -10,12 +10,18 @@ use sqlx::{Connection as _, query};
 
 use crate::{StoreError, place::Place, private};
 
+/// What `PRAGMA user_version` of a copy says until [`restored`](crate::Group::restored) or [`unused`](crate::Group::unused) has seen it:
+/// no server opens it.
+pub(crate) const COPY: i32 = i32::from_be_bytes(*b"COPY");
+/// Where a database's header has that number, big-endian (<https://sqlite.org/fileformat.html>, 1.3).
+const USER_VERSION: u64 = 60;
+
 /// Copies the database that `url` names into `file`, which must not be there and is made for its owner alone. Answers the
 /// copy's size in bytes.
 ///
 /// It is one read: writers wait for nothing, what they commit meanwhile is not in the copy, and the write-ahead log cannot be
 /// begun anew before it ends. The schema is not looked at, so that a newer program copies what it is about to bring up to date.
-/// The key that secrets are encrypted with is not in the database.
+/// The key that secrets are encrypted with is not in the database. The copy says that it is one, and is not served as it is.
 ///
 /// # Errors
 /// `Url`; `Unavailable` says what cannot be read or written, and leaves no file behind.
@@ -51,8 +57,10 @@ async fn copy_into(place: &Place, name: &str) -> Result<(), StoreError> {
     copied.map(drop).map_err(|error| place.error(error))
 }
 
-/// Has the copy on the disk, and its name too.
-fn settle(copy: &File, file: &Path) -> io::Result<u64> {
+/// Has the copy say that it is one, and has it on the disk, and its name too. Nobody else has it open.
+fn settle(mut copy: &File, file: &Path) -> io::Result<u64> {
+    copy.seek(SeekFrom::Start(USER_VERSION))?;
+    copy.write_all(&COPY.to_be_bytes())?;
     copy.sync_all()?;
     let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty());
     File::open(directory.unwrap_or(Path::new(".")))?.sync_all()?;

@@ -32,14 +32,16 @@ impl Store {
     pub async fn due_chats(&self, webhook: WebhookId, query: &DueQuery) -> Result<DuePage, StoreError> {
         let page = async {
             let mut connection = self.pool().acquire().await?;
-            match (query.scope, query.ordering) {
+            let mut page = match (query.scope, query.ordering) {
                 (DueScope::Named, _) => by_time::named_page(&mut connection, webhook, query).await,
                 (DueScope::Times, _) => by_time::due_page(&mut connection, webhook, query).await,
                 (DueScope::Chats, Ordering::Chat) => due_page(&mut connection, webhook, query).await,
                 (DueScope::Chats, Ordering::None) => singles::due_page(&mut connection, webhook, query).await,
-            }
+            }?;
+            page.next_due_at = next_due_at(&mut connection, webhook, query.now).await?;
+            Ok(page)
         };
-        page.await.map_err(|error| self.error(error))
+        page.await.map_err(|error: sqlx::Error| self.error(error))
     }
 }
 
@@ -52,7 +54,6 @@ async fn due_page(
     let plan = choose(&heads, query);
     let chosen: Vec<&str> = plan.chosen.iter().map(|&place| &*heads[place].chat).collect();
     let (chats, cut) = read_chats(connection, webhook, query, &chosen).await?;
-    let next_due_at = next_due_at(connection, webhook, query.now).await?;
     // When there was no room for events before the chats ended, the plan was carried out up to the first chat without.
     let visited = cut.map_or(plan.visited, |chats| plan.chosen[chats]);
     let skipped = visited - plan.chosen.iter().filter(|&&place| place < visited).count();
@@ -65,8 +66,7 @@ async fn due_page(
         chats,
         cursor,
         skipped,
-        left: Vec::new(),
-        next_due_at,
+        ..DuePage::default()
     })
 }
 

@@ -35,6 +35,9 @@ pub enum StoreError {
     /// Another `wharf serve` runs on this database.
     #[error("{0}")]
     Locked(String),
+    /// The database is a copy of another one, and nobody has made it harmless. Nothing was changed.
+    #[error("{0}")]
+    Copied(String),
     /// `store.url` cannot be understood.
     #[error("{0}")]
     Url(String),

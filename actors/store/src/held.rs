@@ -3,15 +3,15 @@
 use sqlx::{Row, query, sqlite::SqliteRow};
 use uuid::Uuid;
 use wharf_domain::{
-    ClientId, ConnectionKey, EventId, EventKind, IncomingMessage, MessageKind, SendStatus, Timestamp,
+    ConnectionKey, EventId, EventKind, IncomingMessage, MessageKind, SendStatus, Timestamp,
     message::{AwaitedMedia, Details, Happening, Media, Unknown, UnknownReason, is_update_chat},
 };
 
 use crate::{
     AwaitedId, Group, NewEvent, RecordedEvent, Store, StoreError,
-    awaited::of,
+    awaited::{beyond, key_of, of},
     bulk::Statement,
-    codec::{At, number, of_number, scalar_of_number, word},
+    codec::{At, of_number, scalar_of_number, word},
     sql,
 };
 
@@ -52,22 +52,10 @@ impl Store {
         last: Option<&(ConnectionKey, AwaitedId)>,
         limit: u32,
     ) -> Result<Vec<(ConnectionKey, AwaitedId, Option<Timestamp>)>, StoreError> {
-        let word = |of: fn(&AwaitedId) -> &str| last.map_or("", |(_, id)| of(id));
-        let rows = query(sql::HELD_IN_VAIN)
-            .bind(At(before))
-            .bind(limit)
-            .bind(last.map_or(i64::MIN, |(key, _)| key.client_id.0))
-            .bind(last.map_or("", |(key, _)| key.phone_number.as_str()))
-            .bind(word(|id| &id.message_id))
-            .bind(word(|id| &id.chat))
-            .bind(word(|id| &id.sender));
+        let rows = beyond(query(sql::HELD_IN_VAIN).bind(At(before)).bind(limit), last);
         self.all(rows.fetch_all(self.pool()).await, |row| {
-            let key = ConnectionKey {
-                client_id: ClientId(row.try_get("client_id")?),
-                phone_number: number(row, "phone_number")?,
-            };
             let due_at = row.try_get::<Option<At>, _>("due_at")?;
-            Ok((key, held_behind(row)?, due_at.map(|at| at.0)))
+            Ok((key_of(row)?, held_behind(row)?, due_at.map(|at| at.0)))
         })
     }
 

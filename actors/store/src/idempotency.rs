@@ -93,9 +93,8 @@ impl Group<'_> {
 
 /// A key that still counts.
 fn find<'q>(key: &'q ConnectionKey, idempotency_key: &'q str, now: Timestamp) -> Statement<'q> {
-    let lifetime = i64::try_from(KEY_LIFETIME.as_millis()).unwrap_or(i64::MAX);
-    let oldest = Timestamp(now.0.saturating_sub(lifetime));
-    of_number(sql::FIND_KEY, key).bind(idempotency_key).bind(At(oldest))
+    let oldest = At(now - KEY_LIFETIME);
+    of_number(sql::FIND_KEY, key).bind(idempotency_key).bind(oldest)
 }
 
 async fn claim(

@@ -25,6 +25,8 @@ pub struct ExpiredMedia {
     pub id: EventId,
     /// When its time passed.
     pub expires_at: Timestamp,
+    /// Whether its event still waits for its receiver, or was delivered too lately for the receiver to have fetched the file.
+    pub is_needed: bool,
 }
 
 /// A download that is due.
@@ -147,13 +149,15 @@ impl Store {
         has.map_err(|error| self.error(error))
     }
 
-    /// Files whose time has passed, so many of them, those behind `after`.
+    /// Files whose time has passed, so many of them, those behind `after`. They are needed where their event was not `delivered` before
+    /// `fetched_by`, and may still be.
     ///
     /// # Errors
     /// `Unavailable` or `Corrupt`.
     pub async fn expired_media(
         &self,
         now: Timestamp,
+        fetched_by: Timestamp,
         limit: u32,
         after: Option<ExpiredMedia>,
     ) -> Result<Vec<ExpiredMedia>, StoreError> {
@@ -163,6 +167,7 @@ impl Store {
             .bind(limit)
             .bind(At(after.0))
             .bind(after.1)
+            .bind(At(fetched_by))
             .fetch_all(self.pool())
             .await;
         self.all(rows, |row| {
@@ -170,6 +175,7 @@ impl Store {
                 client_id: ClientId(row.try_get(0)?),
                 id: EventId(row.try_get(1)?),
                 expires_at: row.try_get::<At, _>(2)?.0,
+                is_needed: row.try_get(3)?,
             })
         })
     }
@@ -203,6 +209,19 @@ impl Group<'_> {
             .bind(At(due_at))
             .bind(sealed);
         self.execute(statement).await.map(|_| ())
+    }
+
+    /// Files stay until another time, also those whose time has passed. Returns how many there are.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn prolong_media(&mut self, media: &[EventId], until: Timestamp) -> Result<u64, StoreError> {
+        let mut prolonged = 0;
+        for id in media {
+            let statement = query(sql::PROLONG_MEDIA).bind(id.0).bind(At(until));
+            prolonged += self.execute(statement).await?;
+        }
+        Ok(prolonged)
     }
 
     /// Removes the rows of files whose time has passed; those that [`Store::expired_media`] found. Returns how many went.

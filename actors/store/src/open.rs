@@ -15,7 +15,7 @@ use sqlx::{
     sqlite::SqlitePoolOptions,
 };
 
-use crate::{Store, StoreError, StoreOptions, place::Place, private, store::Inner};
+use crate::{Store, StoreError, StoreOptions, backup::COPY, place::Place, private, store::Inner};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/sqlite");
 
@@ -33,8 +33,20 @@ impl Store {
     /// this program.
     ///
     /// # Errors
-    /// `Url`, `Locked`, `NewerSchema`, `Corrupt` (damaged, or not ours) or `Unavailable`.
+    /// `Url`, `Locked`, `Copied` (if exclusive), `NewerSchema`, `Corrupt` (damaged, or not ours) or `Unavailable`.
     pub async fn open(options: &StoreOptions) -> Result<Store, StoreError> {
+        Self::open_as(options, !options.exclusive).await
+    }
+
+    /// The same for who makes a copy harmless: it may be one.
+    ///
+    /// # Errors
+    /// As those of [`Store::open`], without `Copied`.
+    pub async fn open_copy(options: &StoreOptions) -> Result<Store, StoreError> {
+        Self::open_as(options, true).await
+    }
+
+    async fn open_as(options: &StoreOptions, takes_copies: bool) -> Result<Store, StoreError> {
         let place: Place = options.url.parse()?;
         if options.exclusive && place.read_only {
             let url = &options.url;
@@ -44,7 +56,7 @@ impl Store {
         }
         let (place, lock, opening) = claim_files(place, options.exclusive).await?;
         let place = Arc::new(place);
-        prepare(&place, options.exclusive).await?;
+        prepare(&place, options.exclusive, takes_copies).await?;
         drop(opening);
         let pool = SqlitePoolOptions::new()
             .max_connections(readers(options.readers))
@@ -188,12 +200,31 @@ fn turn_lock(place: &Place) -> Option<File> {
 }
 
 /// Looks at the database, and migrates it if it is ours to migrate.
-async fn prepare(place: &Place, holds_lock: bool) -> Result<(), StoreError> {
+async fn prepare(place: &Place, holds_lock: bool, takes_copies: bool) -> Result<(), StoreError> {
     let mut connection = place.connect(&place.writer()).await?;
-    let result = prepare_with(place, &mut connection, holds_lock).await;
+    let looked_at = match takes_copies {
+        true => Ok(()),
+        false => refuse_copy(place, &mut connection).await,
+    };
+    let result = match looked_at {
+        Ok(()) => prepare_with(place, &mut connection, holds_lock).await,
+        refused => refused,
+    };
     // The connection's end must not hide why it ended.
     let closed = connection.close().await.map_err(|error| place.error(error));
     result.and(closed)
+}
+
+/// A copy that nobody made harmless is not served, and keeps the schema that an older program may want to go on with.
+async fn refuse_copy(place: &Place, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    let version: i32 = scalar(place, connection, "PRAGMA user_version").await?;
+    if version != COPY {
+        return Ok(());
+    }
+    Err(StoreError::Copied(place.named(
+        "is a copy that wharf backup made: run wharf restored before the first start on it (or, if no server has run on the \
+         database since it was copied, wharf restored --unused)",
+    )))
 }
 
 async fn prepare_with(place: &Place, connection: &mut SqliteConnection, holds_lock: bool) -> Result<(), StoreError> {

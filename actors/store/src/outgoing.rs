@@ -148,7 +148,7 @@ impl Store {
 }
 
 impl Group<'_> {
-    /// Makes the row of a message, and keeps the options of a poll. `false`: there is one with this id.
+    /// Makes the row of a message. `false`: there is one with this id.
     ///
     /// # Errors
     /// `Rejected` when there is no such client.

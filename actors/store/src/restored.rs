@@ -52,6 +52,14 @@ impl Group<'_> {
         let result = restore(connection, now, webhooks_stay).await;
         self.leave(result)
     }
+
+    /// Takes a copy for the database itself: that was not used since it was copied. Nothing in it changes, but it is served.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn unused(&mut self) -> Result<(), StoreError> {
+        self.execute(query(sql::IS_NO_COPY)).await.map(drop)
+    }
 }
 
 async fn restore(db: &mut SqliteConnection, now: Timestamp, webhooks_stay: bool) -> Result<Restored, sqlx::Error> {
@@ -86,6 +94,7 @@ async fn restore(db: &mut SqliteConnection, now: Timestamp, webhooks_stay: bool)
         .bind(CLIENTS.saturating_add(age / 60))
         .execute(&mut *db)
         .await?;
+    query(sql::IS_NO_COPY).execute(&mut *db).await?;
     Ok(Restored {
         last_used_at,
         disconnected,

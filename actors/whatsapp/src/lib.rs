@@ -16,5 +16,5 @@ pub use link::{
     CloseReason, Inbox, Incoming, Link, LinkError, LinkEvent, LinkEvents, LinkFactory, LinkOptions, LostFile,
     MediaHosts, NotCommitted, PairCode, PairCodeError, ReuploadError, SendError, Sent, Told,
 };
-pub use live::{Http, HttpRequest, HttpResponse, LiveConfig, LiveFactory, Resolver};
+pub use live::{Http, HttpRequest, HttpResponse, LiveConfig, LiveFactory, Resolver, report_of};
 pub use scripted::{Counters, OpenScript, ScriptedFactory, ScriptedHandle, SendScript, SentMessage};

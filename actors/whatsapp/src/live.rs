@@ -55,6 +55,7 @@ use wharf_store::{KeyChange, KeyKind};
 use whatsapp_rust::wacore::store::DevicePropsOverride;
 use whatsapp_rust::{CacheConfig, Client, store::persistence_manager::PersistenceManager};
 
+pub use awaited::report_of;
 pub use http::{Http, HttpRequest, HttpResponse};
 pub use resolver::Resolver;
 

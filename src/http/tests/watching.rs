@@ -222,6 +222,44 @@ async fn what_is_followed_outlasts_short_times_of_the_configuration() {
     assert_eq!(reply.status, 200, "what there is then: {reply:?}");
 }
 
+/// A session that is connected says so every five seconds, and nothing is told of that.
+#[tokio::test]
+async fn signs_of_life_go_out_however_often_there_is_nothing_new() {
+    let facade = Facade::start_with(ServerLimits {
+        idle_timeout: Duration::from_secs(3),
+        ..LIMITS
+    })
+    .await;
+    let changes = told(&facade);
+    let mut listener = Listener::open(&facade).await;
+    listener.hears("event:qr").await;
+    let ticking = async {
+        loop {
+            changes.send_replace(());
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    tokio::select! {
+        () = listener.hears_times(":\n\n", 4) => {}
+        () = ticking => {}
+    }
+}
+
+/// Nobody tells that a session has been silent for too long to be believed.
+#[tokio::test]
+async fn what_no_change_says_is_told_with_the_next_sign_of_life() {
+    let facade = Facade::start_with(ServerLimits {
+        idle_timeout: Duration::from_secs(3),
+        ..LIMITS
+    })
+    .await;
+    let _changes = told(&facade);
+    let mut listener = Listener::open(&facade).await;
+    listener.hears("event:qr").await;
+    facade.desk.connection.lock().unwrap().as_mut().unwrap().session.status = ConnectionStatus::Connected;
+    listener.hears("\"status\":\"connected\"").await;
+}
+
 #[tokio::test]
 async fn the_long_poll_waits_for_another_code() {
     let facade = Facade::start().await;

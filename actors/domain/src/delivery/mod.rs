@@ -117,7 +117,7 @@ impl Delivery {
         effects
     }
 
-    /// What a person may want to see.
+    /// Where it stands, for tests and the simulation.
     pub fn snapshot(&self) -> DeliverySnapshot {
         DeliverySnapshot {
             window: self.window.len(),

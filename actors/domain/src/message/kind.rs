@@ -51,6 +51,11 @@ impl MessageKind {
     pub const fn concerns_another(self) -> bool {
         matches!(self, Self::Reaction | Self::PollVote | Self::Edit | Self::Revoke)
     }
+
+    /// Whether WhatsApp's apps can show it once only.
+    pub const fn may_be_view_once(self) -> bool {
+        matches!(self, Self::Image | Self::Video | Self::Audio | Self::Voice)
+    }
 }
 
 #[cfg(test)]

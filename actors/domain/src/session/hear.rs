@@ -214,15 +214,6 @@ impl Session {
         self.show(ConnectionStatus::Failed, code, Some(words));
         self.reopen(after, step);
     }
-
-    /// Nothing before its end. The end may have passed already: then the back-off alone.
-    fn on_temporary_ban(&mut self, detail: &str, until: Timestamp, step: &mut Step) {
-        self.view.banned_until = Some(until);
-        let after = self.ban_left(step.now) + self.back_off(BANNED_LEVEL, step);
-        let words = format!("banned by WhatsApp until {until}: {detail}");
-        self.show(ConnectionStatus::Failed, ReasonCode::TemporarilyBanned, Some(words));
-        self.reopen(after, step);
-    }
 }
 
 /// Whether WhatsApp may know the device still whose link ended so.

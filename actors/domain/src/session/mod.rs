@@ -5,6 +5,7 @@
 //! banned and the like are states with a reason, never failures of the actor.
 
 mod backoff;
+mod ban;
 mod follow;
 mod hear;
 mod link;
@@ -32,11 +33,8 @@ const QR_GRACE: Duration = Duration::from_secs(60);
 const UNLINK_AFTER: Duration = Duration::from_secs(2);
 /// How long WhatsApp's wish for a passkey is shown before the pairing is given up.
 const PASSKEY_LIMIT: Duration = Duration::from_secs(300);
-/// The longest ban that is believed, lest a wrong clock keep a number off for years.
-const LONGEST_BAN: Duration = Duration::from_secs(30 * 24 * 3600);
-/// Where the back-off starts for a link that WhatsApp refused for now (2 to 4 s), and after the end of a ban (4 to 8 s).
+/// Where the back-off starts for a link that WhatsApp refused for now (2 to 4 s).
 const REFUSED_LEVEL: u32 = 2;
-const BANNED_LEVEL: u32 = 3;
 
 /// What follows when the link that is being closed has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -247,17 +245,6 @@ impl Session {
         self.reopen(Duration::ZERO, step);
     }
 
-    /// An attempt during a ban may prolong it: the number is connected when it ends.
-    fn on_connect_while_banned(&mut self, step: &mut Step) {
-        if self.view.wanted {
-            return;
-        }
-        self.view.wanted = true;
-        self.show_ban();
-        let after = self.after_ban(step);
-        self.end(Then::Reopen(after), Parting::Keep, step);
-    }
-
     /// A device that is being linked is shown a new code; what rests or is banned uses the new way when it opens. One that was scanned just
     /// now logs in first, or it would have to be scanned again.
     fn on_renew(&mut self, step: &mut Step) {
@@ -350,32 +337,6 @@ impl Session {
     fn reopen(&mut self, after: Duration, step: &mut Step) {
         self.view.retry_at = Some(step.now + after);
         self.end(Then::Reopen(after), Parting::Keep, step);
-    }
-
-    /// A ban that goes on; what WhatsApp said of it stays.
-    fn show_ban(&mut self) {
-        let until = self.view.banned_until.unwrap_or_default();
-        let said = self
-            .view
-            .reason
-            .take()
-            .filter(|_| self.view.reason_code == ReasonCode::TemporarilyBanned);
-        let words = said.unwrap_or_else(|| format!("banned by WhatsApp until {until}"));
-        self.show(ConnectionStatus::Failed, ReasonCode::TemporarilyBanned, Some(words));
-    }
-
-    /// How long a ban still lasts.
-    fn ban_left(&self, now: Timestamp) -> Duration {
-        let left = self.view.banned_until.map(|until| until.since(now));
-        left.unwrap_or_default().min(LONGEST_BAN)
-    }
-
-    /// How long to wait for the end of a ban, and behind it for as long as after one that was just heard of. Zero without a ban.
-    fn after_ban(&self, step: &Step) -> Duration {
-        match self.ban_left(step.now) {
-            Duration::ZERO => Duration::ZERO,
-            left => left + backoff::wait(BANNED_LEVEL, step.jitter),
-        }
     }
 
     fn show(&mut self, status: ConnectionStatus, code: ReasonCode, reason: Option<String>) {

@@ -7,7 +7,7 @@ use serde::Serialize;
 use sqlx::{Row, SqliteConnection, query_scalar};
 use wharf_domain::{Ordering, PendingEvent, Timestamp, WebhookId};
 
-use super::{count, next_due_at, read_chats};
+use super::{count, read_chats};
 use crate::{
     DueChat, DuePage, DueQuery,
     codec::{At, json_text, kept_payload_bytes, pending_event, size},
@@ -33,7 +33,6 @@ pub(super) async fn named_page(
 ) -> Result<DuePage, sqlx::Error> {
     let mut page = DuePage::default();
     read_named(connection, webhook, query, &mut page).await?;
-    page.next_due_at = next_due_at(connection, webhook, query.now).await?;
     Ok(page)
 }
 
@@ -88,7 +87,6 @@ pub(super) async fn due_page(
             .await?;
         page.skipped = size(waiting);
     }
-    page.next_due_at = next_due_at(connection, webhook, query.now).await?;
     Ok(page)
 }
 

@@ -3,7 +3,7 @@
 use sqlx::{Row, SqliteConnection};
 use wharf_domain::WebhookId;
 
-use super::{by_time::read_singles, count, next_due_at};
+use super::{by_time::read_singles, count};
 use crate::{
     DuePage, DueQuery,
     codec::{self, At},
@@ -56,7 +56,6 @@ pub(super) async fn due_page(
         }
     }
     page.chats = read_singles(connection, webhook, sql::DUE_SINGLES_AT, &taken).await?;
-    page.next_due_at = next_due_at(connection, webhook, query.now).await?;
     Ok(page)
 }
 

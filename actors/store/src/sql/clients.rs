@@ -31,6 +31,7 @@ statements! {
         (SELECT coalesce(max(s.seq), 0) FROM sqlite_sequence s WHERE s.name = 'clients'), count(*), count(removed_at), \
         coalesce(sum(updated_at), 0) FROM clients";
     REMOVED_CLIENTS = "SELECT id FROM clients WHERE removed_at IS NOT NULL ORDER BY id";
+    IS_NO_COPY = "PRAGMA user_version = 0";
     LEAVE_OUT_CLIENTS = "UPDATE sqlite_sequence SET seq = seq + $1 WHERE name = 'clients'";
     ADD_CLIENT = concat!(
         "INSERT INTO clients (name, token_hash, created_at, updated_at) VALUES ($1, $2, $3, $3) RETURNING ",

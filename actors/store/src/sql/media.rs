@@ -17,8 +17,10 @@ statements! {
     MEDIA = "SELECT state, size, mime_type, sha256, expires_at, error FROM whatsapp_media WHERE id = $2 AND client_id = $1";
     MEDIA_BYTES = "SELECT coalesce(sum(size), 0) FROM whatsapp_media WHERE client_id = $1 AND state = 'kept'";
     HAS_MEDIA = "SELECT EXISTS (SELECT 1 FROM whatsapp_media WHERE state = 'kept')";
-    EXPIRED_MEDIA = "SELECT client_id, id, expires_at FROM whatsapp_media \
-        WHERE state <> 'pending' AND expires_at < $1 AND expires_at >= $3 AND (expires_at > $3 OR id > $4) \
-        ORDER BY expires_at, id LIMIT $2";
+    EXPIRED_MEDIA = "SELECT m.client_id, m.id, m.expires_at, coalesce(e.status = 'pending' OR e.delivered_at >= $5, FALSE) \
+        FROM whatsapp_media m LEFT JOIN webhook_events e ON e.id = m.id \
+        WHERE m.state <> 'pending' AND m.expires_at < $1 AND m.expires_at >= $3 AND (m.expires_at > $3 OR m.id > $4) \
+        ORDER BY m.expires_at, m.id LIMIT $2";
+    PROLONG_MEDIA = "UPDATE whatsapp_media SET expires_at = $2 WHERE id = $1 AND state <> 'pending'";
     PURGE_MEDIA = "DELETE FROM whatsapp_media WHERE id = $1 AND state <> 'pending'";
 }

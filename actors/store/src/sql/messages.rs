@@ -33,6 +33,10 @@ statements! {
         SELECT k.client_id, k.phone_number, k.message_id FROM whatsapp_polls k WHERE k.created_at < $1 LIMIT $2)";
     AWAITED_MESSAGES = "SELECT message_id, chat, sender, head, due_at FROM whatsapp_awaited_messages \
         WHERE client_id = $1 AND phone_number = $2 ORDER BY message_id";
+    // Those that should have been reported before $1; behind the one named from $3 on.
+    AWAITED_OVERDUE = "SELECT client_id, phone_number, message_id, chat, sender, head, due_at FROM whatsapp_awaited_messages \
+        WHERE (client_id, phone_number, message_id, chat, sender) > ($3, $4, $5, $6, $7) AND due_at < $1 \
+        ORDER BY client_id, phone_number, message_id, chat, sender LIMIT $2";
     KEEP_AWAITED = "INSERT INTO whatsapp_awaited_messages \
         (client_id, phone_number, message_id, chat, sender, head, due_at) \
         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";

@@ -102,6 +102,39 @@ async fn a_copy_is_not_opened_with_the_log_of_the_database_whose_place_it_took()
     }
     fs::remove_file(&log).unwrap();
     refuse_foreign_log(&options.url).unwrap();
-    let opened = Store::open(&options).await.unwrap();
+    let opened = Store::open_copy(&options).await.unwrap();
     opened.clients().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_copy_is_served_when_somebody_has_said_what_it_is() {
+    let db = Database::sqlite().await;
+    let url = options(&db.dir, "").url;
+    for is_unused in [true, false] {
+        let elsewhere = tempfile::tempdir().unwrap();
+        let server = StoreOptions {
+            exclusive: true,
+            ..options(&elsewhere, "")
+        };
+        back_up(&url, &elsewhere.path().join("wharf.db")).await.unwrap();
+        let refused = Store::open(&server).await.unwrap_err();
+        assert!(
+            matches!(&refused, StoreError::Copied(text) if text.contains("run wharf restored")),
+            "{refused}"
+        );
+        // Commands beside a server may look at it.
+        let looked = Store::open(&options(&elsewhere, "")).await.unwrap();
+        looked.clients().await.unwrap();
+        drop(looked);
+        let copy = Store::open_copy(&server).await.unwrap();
+        let mut writer = copy.writer().await.unwrap();
+        let mut group = writer.begin().await.unwrap();
+        match is_unused {
+            true => group.unused().await.unwrap(),
+            false => drop(group.restored(crate::database::NOW, false).await.unwrap()),
+        }
+        group.commit().await.unwrap();
+        drop((writer, copy));
+        Store::open(&server).await.unwrap().clients().await.unwrap();
+    }
 }

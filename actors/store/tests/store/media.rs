@@ -144,12 +144,22 @@ on_every_database! {
         let new = [picture(db, &webhook, "a"), picture(db, &webhook, "b")];
         let events = record(db, &new).await;
         end(db, kept(&events[0], None)).await;
-        let expired = async |db: &Database, now, after| db.store.expired_media(now, 10, after).await.unwrap();
+        let expired = async |db: &Database, now, after| db.store.expired_media(now, now, 10, after).await.unwrap();
         assert_eq!(expired(db, later(3600), None).await, []);
         let found = expired(db, later(3601), None).await;
         assert_eq!(found.iter().map(|file| (file.client_id, file.id)).collect::<Vec<_>>(), [(client.id, events[0].id)], "what is pending stays");
         assert_eq!(expired(db, later(3601), Some(found[0])).await, [], "nothing behind it");
         let ids = [events[0].id, events[1].id];
+        // Its event waits, and then was delivered lately, or long ago.
+        let is_needed = async |db: &Database, fetched_by| {
+            let found = db.store.expired_media(later(3601), fetched_by, 10, None).await.unwrap();
+            found[0].is_needed
+        };
+        assert!(is_needed(db, later(3601)).await);
+        db.outcomes(&[delivered(&webhook, &events[0])]).await;
+        assert!(is_needed(db, NOW).await && !is_needed(db, later(1)).await);
+        assert_eq!(db.write(async |group| group.prolong_media(&ids, later(3700)).await).await, 1);
+        assert_eq!(expired(db, later(3700), None).await, []);
         assert_eq!(db.write(async |group| group.purge_media(&ids).await).await, 1);
         assert_eq!(db.store.media(client.id, events[0].id).await.unwrap(), None);
         db.write(async |group| group.remove_client(client.id, NOW).await).await;

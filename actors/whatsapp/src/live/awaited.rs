@@ -7,6 +7,7 @@
 //! after the message.
 
 mod list;
+mod report;
 mod row;
 pub(crate) mod sealed;
 
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use wharf_store::AwaitedId;
 use whatsapp_rust::wacore::types::{events::UndecryptableMessage, message::MessageInfo};
 
+pub use self::report::report_of;
 pub(crate) use self::{
     list::Awaited,
     row::{id, recipient_of},

@@ -118,15 +118,29 @@ pub(crate) fn convert(info: &MessageInfo, message: &Message, around: &Surroundin
     };
     // A comment that was encrypted comes as what is in it.
     content.target = content.target.or(info.comment_target.as_ref());
-    // A change of an event comes as what the event is now, and does not say of which.
-    let is_event = content.kind == MessageKind::Unknown && matches!(content.body, Some(Body::EventDetails(_)));
-    if is_event && info.edit == EditAttribute::MessageEdit {
-        content.words = format!("An event was changed: {}", content.words).into();
+    if info.edit == EditAttribute::MessageEdit {
+        changed(&mut content);
     }
     let writer = Writer::new(info, &around.people, recipient);
     match ignored(info, &content, &writer) {
         Some(reason) => Converted::Skipped(reason),
         None => Converted::Message(Box::new(built(info, content, &writer, recipient))),
+    }
+}
+
+/// A change of an event or a poll comes as what that is now, and does not say of which. Nobody votes in a poll by the id of its change.
+fn changed(content: &mut Content<'_>) {
+    match (content.kind, &content.body) {
+        (MessageKind::Unknown, Some(Body::EventDetails(_))) => {
+            content.words = format!("An event was changed: {}", content.words).into();
+        }
+        (MessageKind::Poll, _) => {
+            let (reason, name) = (UnknownReason::Unsupported, Some("pollCreationMessage"));
+            content.kind = MessageKind::Unknown;
+            content.unknown = Some(Unknown { reason, name });
+            content.words = format!("A poll was changed: {}", content.words).into();
+        }
+        _ => {}
     }
 }
 

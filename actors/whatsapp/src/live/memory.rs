@@ -1,7 +1,9 @@
 //! What the links of one number remember from one to the next, as long as the process lives.
 
 use std::{
+    borrow::Borrow,
     collections::{HashMap, HashSet, VecDeque},
+    hash::Hash,
     sync::Arc,
 };
 
@@ -101,9 +103,7 @@ impl Memory {
     /// others (its end, a presence).
     pub(crate) fn note_named(&self, hidden: &Jid, number: &Jid) {
         let mut known = self.named.lock();
-        if known.len() >= NAMED {
-            known.clear();
-        }
+        make_room(&mut known, NAMED, hidden.user_base());
         known.insert(hidden.user_base().to_owned(), number.clone());
     }
 
@@ -120,7 +120,7 @@ impl Memory {
             known.remove(hidden);
             return;
         }
-        if known.len() >= UNNAMED {
+        if known.len() >= UNNAMED && !known.contains(hidden) {
             known.clear();
         }
         known.insert(hidden.to_owned());
@@ -140,21 +140,21 @@ impl Memory {
     /// Remembers a chat's timer.
     pub(crate) fn note_timer(&self, chat: &Jid, timer: Timer) {
         let mut timers = self.timers.lock();
-        make_room(&mut timers, chat);
+        make_room(&mut timers, TIMED, chat);
         timers.insert(chat.clone(), timer);
     }
 
     /// Remembers what a row says, unless something was told while it was read. Answers what holds.
     pub(crate) fn recall_timer(&self, chat: &Jid, kept: Timer) -> Timer {
         let mut timers = self.timers.lock();
-        make_room(&mut timers, chat);
+        make_room(&mut timers, TIMED, chat);
         *timers.entry(chat.clone()).or_insert(kept)
     }
 
     /// Remembers that WhatsApp did not tell a group's timer.
     pub(crate) fn note_untold(&self, group: &Jid) {
         let mut untold = self.untold.lock();
-        make_room(&mut untold, group);
+        make_room(&mut untold, TIMED, group);
         untold.insert(group.clone(), Instant::now());
     }
 
@@ -208,10 +208,14 @@ fn is_small(options: &[String]) -> bool {
     bytes.saturating_add(options.len()) <= POLL_BYTES
 }
 
-/// Forgets all chats when there are as many as may be, and this is another one.
-fn make_room<T>(chats: &mut HashMap<Jid, T>, another: &Jid) {
-    if chats.len() >= TIMED && !chats.contains_key(another) {
-        chats.clear();
+/// Forgets all that is known when that is as many as may be, and this is another one.
+pub(super) fn make_room<K, V, Q>(known: &mut HashMap<K, V>, most: usize, another: &Q)
+where
+    K: Borrow<Q> + Eq + Hash,
+    Q: Eq + Hash + ?Sized,
+{
+    if known.len() >= most && !known.contains_key(another) {
+        known.clear();
     }
 }
 

@@ -11,7 +11,10 @@ use whatsapp_rust::{
     features::{ContactError, IsOnWhatsAppResult},
 };
 
-use super::{memory::Memory, send::of_iq};
+use super::{
+    memory::{Memory, make_room},
+    send::of_iq,
+};
 use crate::SendError;
 
 /// Numbers remembered for each number that sends; past that everything is forgotten, which costs a look-up each.
@@ -59,9 +62,7 @@ impl Numbers {
 
     pub(crate) fn learn(&self, number: &PhoneNumber, account: Option<Jid>) {
         let mut known = self.0.lock();
-        if known.len() >= MOST && !known.contains_key(number) {
-            known.clear();
-        }
+        make_room(&mut known, MOST, number);
         known.insert(number.clone(), (account, Instant::now()));
     }
 

@@ -11,6 +11,7 @@ use whatsapp_rust::{Client, ClientError, IqError, SendError as ClientSendError, 
 
 use super::{
     acks::{Ack, Waiting},
+    acts::is_unanswered,
     audience::audience,
     compose::{Scene, compose, named},
     ids,
@@ -242,9 +243,7 @@ pub(crate) fn of_client(error: &ClientError) -> SendError {
 
 pub(crate) fn of_iq(error: &IqError) -> SendError {
     match error {
-        IqError::NotConnected | IqError::Socket(_) | IqError::Disconnected(_) | IqError::InternalChannelClosed => {
-            SendError::NotConnected
-        }
+        error if is_unanswered(error) => SendError::NotConnected,
         IqError::ServerError { code, text, .. } => SendError::Refused {
             code: code.to_string(),
             words: text.clone(),

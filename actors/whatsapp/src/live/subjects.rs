@@ -14,7 +14,7 @@ use tokio::{
 use whatsapp_rust::wacore_binary::Jid;
 use whatsapp_rust::{Client, IqError, features::GroupError};
 
-use super::runtime::LinkRuntime;
+use super::{memory::make_room, runtime::LinkRuntime};
 
 /// A message waits this long for its group's name, and then goes without. The question goes on, for the next one.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -130,9 +130,7 @@ impl Subjects {
 
 impl State {
     fn put(&mut self, group: &Jid, what: Known) {
-        if self.known.len() >= MOST && !self.known.contains_key(group) {
-            self.known.clear();
-        }
+        make_room(&mut self.known, MOST, group);
         self.known.insert(group.clone(), what);
     }
 

@@ -23,9 +23,8 @@ use super::row::{Head, id};
 /// A message as it came.
 #[derive(Serialize, Deserialize)]
 struct Written {
-    message_id: String,
-    chat: String,
-    sender: String,
+    #[serde(flatten)]
+    id: AwaitedId,
     head: Head,
     /// In the protocol's own form, in base64.
     message: String,
@@ -33,15 +32,8 @@ struct Written {
 
 /// Writes a message down; `None` if it cannot be.
 pub(crate) fn write(info: &MessageInfo, message: &Message) -> Option<Vec<u8>> {
-    let AwaitedId {
-        message_id,
-        chat,
-        sender,
-    } = id(info);
     let written = Written {
-        message_id,
-        chat,
-        sender,
+        id: id(info),
         head: Head::of(info, info.edit == EditAttribute::MessageEdit),
         message: STANDARD.encode(message_to_vec(message)),
     };
@@ -51,13 +43,8 @@ pub(crate) fn write(info: &MessageInfo, message: &Message) -> Option<Vec<u8>> {
 /// The message again; `None` if it does not read as one of ours.
 pub(crate) fn read(written: &[u8]) -> Option<(MessageInfo, Message)> {
     let written: Written = serde_json::from_slice(written).ok()?;
-    let id = AwaitedId {
-        message_id: written.message_id,
-        chat: written.chat,
-        sender: written.sender,
-    };
     let is_edit = written.head.is_change();
-    let mut info = written.head.info(&id)?;
+    let mut info = written.head.info(&written.id)?;
     if is_edit {
         info.edit = EditAttribute::MessageEdit;
     }

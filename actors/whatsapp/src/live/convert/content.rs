@@ -50,7 +50,8 @@ pub(super) fn read<'a>(message: &'a Message, ballot: &Ballot) -> Result<Content<
         content = as_edit(content);
     }
     content.ephemeral |= ephemeral;
-    content.view_once |= view_once;
+    // Bots wrap menus so, which WhatsApp's apps go on showing.
+    content.view_once |= view_once && content.kind.may_be_view_once();
     content.association = association;
     content.target = content.target.or(commented);
     Ok(content)

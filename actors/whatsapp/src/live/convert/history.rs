@@ -46,22 +46,27 @@ impl Chat {
     }
 }
 
-/// What a stanza would have said of a message of the history.
-pub(crate) fn info_of(chat: &Chat, message: &WebMessageInfo) -> Option<MessageInfo> {
+/// What a stanza would have said of a message of the history. `own` is the account: its number, and its hidden id where that is known.
+pub(crate) fn info_of(chat: &Chat, message: &WebMessageInfo, own: &(Jid, Option<Jid>)) -> Option<MessageInfo> {
     let key = message.key.as_option()?;
+    let is_from_me = key.from_me == Some(true);
     let seconds = i64::try_from(message.message_timestamp?).ok()?;
     let participant = message.participant.as_ref().or(key.participant.as_ref());
-    let sender = match participant.filter(|_| chat.is_group || chat.jid.is_broadcast_list()) {
-        Some(participant) => participant.parse().ok()?,
-        None => chat.jid.clone(),
-    };
+    let other = || chat.alternative.clone();
+    let (sender, sender_alt, recipient_alt) =
+        match participant.filter(|_| chat.is_group || chat.jid.is_broadcast_list()) {
+            Some(participant) => (participant.parse().ok()?, other(), None),
+            None if is_from_me => (own.0.clone(), own.1.clone(), other()),
+            None => (chat.jid.clone(), other(), None),
+        };
     Some(MessageInfo {
         source: MessageSource {
             chat: chat.jid.clone(),
             sender,
-            is_from_me: key.from_me == Some(true),
+            sender_alt,
+            recipient_alt,
+            is_from_me,
             is_group: chat.is_group,
-            sender_alt: chat.alternative.clone(),
             ..MessageSource::default()
         },
         id: key.id.clone().filter(|id| !id.is_empty())?,

@@ -17,7 +17,9 @@ use whatsapp_rust::waproto::{
     buffa::MessageField,
     whatsapp::{
         ContextInfo,
-        message::{ExtendedTextMessage, FutureProofMessage, ProtocolMessage, SenderKeyDistributionMessage},
+        message::{
+            ExtendedTextMessage, FutureProofMessage, ImageMessage, ProtocolMessage, SenderKeyDistributionMessage,
+        },
     },
 };
 
@@ -237,14 +239,24 @@ fn text_is_found_in_its_wrappers() {
         (extended, serde_json::json!({})),
         (ephemeral, serde_json::json!({"push_name": "Maria", "ephemeral": true})),
         (
+            // Which no app of WhatsApp shows a text as.
             view_once,
-            serde_json::json!({"push_name": "Maria", "ephemeral": true, "view_once": true}),
+            serde_json::json!({"push_name": "Maria", "ephemeral": true}),
         ),
     ];
     for (message, flags) in flags {
         let message = carried(direct(), &message);
         assert_eq!((message.content.as_str(), extras(&message)), ("a link", flags));
     }
+    let picture = Message {
+        image_message: MessageField::some(ImageMessage::default()),
+        ..Message::default()
+    };
+    let once = Message {
+        view_once_message: wrapped(picture),
+        ..Message::default()
+    };
+    assert_eq!(extras(&carried(direct(), &once))["view_once"], true);
 }
 
 #[test]

@@ -19,6 +19,8 @@ use crate::live::{
 
 /// Attributes of a message's stanza that name its chat.
 const NAMES_OF_THE_CHAT: [&str; 5] = ["from", "sender_pn", "sender_lid", "recipient", "peer_recipient_pn"];
+/// Those that name its writer, whose chat a message to a broadcast list is in.
+const NAMES_OF_THE_WRITER: [&str; 3] = ["participant", "participant_pn", "participant_lid"];
 /// Messages of one receipt that count: each is looked up, and all of them wait in the lane.
 const MOST_IDS: usize = 1024;
 
@@ -145,7 +147,8 @@ impl Ear {
         let (Some(id), Some(from)) = (stanza.get_attr("id"), jid("from")) else {
             return;
         };
-        let chats = NAMES_OF_THE_CHAT.iter().filter_map(|name| jid(name));
+        let writer = NAMES_OF_THE_WRITER.iter().filter(|_| from.is_broadcast_list());
+        let chats = NAMES_OF_THE_CHAT.iter().chain(writer).filter_map(|name| jid(name));
         let chats = chats.map(|jid| bare(&jid)).collect();
         let id = id.as_str().to_string();
         self.inbound.lane().arrived(id, bare(&from), chats, Instant::now());

@@ -11,7 +11,7 @@ use whatsapp_rust::waproto::whatsapp::Conversation;
 
 use super::{Inbound, other_name};
 use crate::live::{
-    convert::{Chat, info_of, is_hidden, named},
+    convert::{Chat, bare, info_of, is_hidden, named},
     timers::Timer,
 };
 
@@ -77,11 +77,17 @@ impl Inbound {
         let messages = conversation.messages.into_iter();
         let mut messages: Vec<_> = messages.filter_map(|message| message.message.into_option()).collect();
         messages.sort_by_key(|message| message.message_timestamp);
+        let number = client.pn().map(|own| bare(&own));
+        let own = (
+            number.unwrap_or_else(|| Jid::pn(self.reporter.key().phone_number.as_str())),
+            client.lid().map(|own| bare(&own)),
+        );
         let mut carried = 0;
         for some in messages.chunks(BATCH) {
             let mut batch = Vec::new();
             for message in some {
-                let (Some(mut info), Some(content)) = (info_of(&chat, message), message.message.as_option()) else {
+                let (Some(mut info), Some(content)) = (info_of(&chat, message, &own), message.message.as_option())
+                else {
                     continue;
                 };
                 self.number_sender(client, &mut info).await;

@@ -82,3 +82,49 @@ fn keys_and_settings_are_not_for_anybody() {
     let skipped = convert(&info, &conversation("hello"), &around);
     assert_eq!(skipped, Converted::Skipped("between devices of this account"));
 }
+
+/// The phone's history says of a chat of two who wrote by `from_me` alone.
+#[test]
+fn what_it_quoted_in_the_history_is_the_other_ones_or_its_own() {
+    use whatsapp_rust::waproto::whatsapp::{Conversation, WebMessageInfo};
+
+    let own = (jid("5511999999999@s.whatsapp.net"), Some(jid(OWN_LID).to_non_ad()));
+    let [number, hidden] = [PN, LID].map(|of| jid(of).to_non_ad_string());
+    let chat = Chat::of(&Conversation {
+        id: hidden.clone(),
+        pn_jid: Some(number.clone()),
+        ..Conversation::default()
+    });
+    let chat = chat.unwrap();
+    let quoted_by = |author: &str, from_me| {
+        let context = ContextInfo {
+            stanza_id: Some("3EB0AA11".into()),
+            participant: Some(author.into()),
+            quoted_message: MessageField::some(conversation("before")),
+            ..ContextInfo::default()
+        };
+        let written = WebMessageInfo {
+            key: examples::key("3EB0C767", from_me),
+            message_timestamp: Some(1_762_352_580),
+            ..WebMessageInfo::default()
+        };
+        let info = info_of(&chat, &written, &own).unwrap();
+        let mut around = around();
+        around.people.know("100000012345678", "5511888888888");
+        around.recipient = from_me.then(somebody);
+        let answer = extended("so it is", context);
+        let Converted::Message(message) = convert(&info, &answer, &around) else {
+            panic!("{info:?}")
+        };
+        let from = extras(&message)["reply_to"].get("from").cloned();
+        (message.from, from.map(|from| from.as_str().unwrap().to_owned()))
+    };
+    let (me, them) = ("5511999999999".to_owned(), "5511888888888".to_owned());
+    for other in [&number, &hidden] {
+        assert_eq!(quoted_by(other, true), (me.clone(), Some(them.clone())), "{other}");
+        assert_eq!(quoted_by(other, false), (them.clone(), None), "{other}");
+    }
+    for self_ in [own.0.to_string(), own.1.as_ref().unwrap().to_string()] {
+        assert_eq!(quoted_by(&self_, true), (me.clone(), None), "{self_}");
+    }
+}

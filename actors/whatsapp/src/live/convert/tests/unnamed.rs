@@ -6,7 +6,10 @@ use whatsapp_rust::waproto::whatsapp::message::{
     protocol_message::Type,
 };
 
-use super::{examples::key, *};
+use super::{
+    examples::{self, key},
+    *,
+};
 
 fn regatta() -> Message {
     Message {
@@ -119,4 +122,23 @@ fn a_changed_event_is_no_new_one() {
     let edit = carried(direct(), &edit);
     assert_eq!((edit.kind, edit.content.as_str()), (MessageKind::Edit, "Regatta"));
     assert_eq!(extras(&edit)["event_details"]["description"], "at noon");
+}
+
+/// Nobody votes in it: votes go by the id of the poll that was changed.
+#[test]
+fn a_changed_poll_is_no_new_one() {
+    let mut stanza = info(direct());
+    let poll = examples::poll();
+    stanza.edit = EditAttribute::MessageEdit;
+    let Converted::Message(changed) = convert(&stanza, &poll, &around()) else {
+        panic!("skipped")
+    };
+    let asked = carried(direct(), &poll);
+    assert_eq!(changed.kind, MessageKind::Unknown);
+    assert_eq!(changed.content, format!("A poll was changed: {}", asked.content));
+    let (changed, asked) = (extras(&changed), extras(&asked));
+    assert_eq!(
+        (&changed["poll"], &changed["unknown"]["name"]),
+        (&asked["poll"], &json!("pollCreationMessage"))
+    );
 }

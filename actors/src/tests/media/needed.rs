@@ -1,0 +1,47 @@
+//! Files whose events wait for longer than their links say.
+
+use wharf_domain::webhook::WebhookPatch;
+
+use super::*;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_stays_while_its_event_waits_and_for_a_day_behind_it() {
+    let host = Host::start().await;
+    let more = MediaSettings {
+        keep: Duration::from_secs(1),
+        ..MediaSettings::default()
+    };
+    let world = World::start_with(with_media(&host, more)).await;
+    let (client, webhook, number_1) = world.client_with_webhook("/ok").await;
+    let turn = async |is_active| {
+        let patch = WebhookPatch {
+            is_active: Some(is_active),
+            ..WebhookPatch::default()
+        };
+        world.gateway.update_webhook(client, webhook.id, patch).await.unwrap();
+    };
+    turn(false).await;
+    number_1
+        .deliver(vec![picture(&host, "5511999999999", "M1", 100)])
+        .await
+        .unwrap();
+    let body: Value = serde_json::from_str(world.events(&webhook).await[0].payload.get()).unwrap();
+    wait_until("the file is here, and its link's time over", WITHIN, || async {
+        let is_here = file(&world.gateway, &body).await.is_ok();
+        is_here && link(&body).0.has_expired(clock::now())
+    })
+    .await;
+    // Each begins anew, as after a restart: time does not leap for them.
+    let round = async |ahead| {
+        let now = clock::now() + ahead;
+        Retention::default().round(&world.gateway.shared, now).await.unwrap()
+    };
+    assert_eq!(round(Duration::ZERO).await.media, 0);
+    assert_eq!(file(&world.gateway, &body).await.unwrap().size, 100);
+    turn(true).await;
+    world.wait_for_events(&webhook, EventStatus::Delivered, 1).await;
+    assert_eq!(round(Duration::from_hours(23)).await.media, 0);
+    assert_eq!(round(Duration::from_hours(24 * 3)).await.media, 1);
+    assert_eq!(file(&world.gateway, &body).await, Err(NoMedia::Expired));
+    world.gateway.stop().await;
+}
