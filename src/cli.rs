@@ -143,12 +143,9 @@ pub enum CliError {
     /// The log could not be set up.
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
-    /// A client command failed.
+    /// A command beside the server failed.
     #[error(transparent)]
     Clients(#[from] ClientsError),
-    /// The database could not be copied.
-    #[error(transparent)]
-    Backup(#[from] StoreError),
     /// The gateway could not start.
     #[error(transparent)]
     Serve(#[from] ServeError),
@@ -173,9 +170,7 @@ impl CliError {
         let wrong_url = |error: &StoreError| matches!(error, StoreError::Url(_));
         match self {
             Self::Config(_) => ExitCode::from(2),
-            Self::Serve(ServeError::Store(error)) | Self::Clients(ClientsError::Store(error)) | Self::Backup(error)
-                if wrong_url(error) =>
-            {
+            Self::Serve(ServeError::Store(error)) | Self::Clients(ClientsError::Store(error)) if wrong_url(error) => {
                 ExitCode::from(2)
             }
             _ => ExitCode::FAILURE,
@@ -221,11 +216,12 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Restored {
             unused: true, output, ..
         } => {
-            block_on(restored::take_for_unused(&loaded.config.store))??;
-            print(if output.json {
-                r#"{"unused":true}"#
-            } else {
-                "the copy is the database now, and nothing in it was changed"
+            let was_copy = block_on(restored::take_for_unused(&loaded.config.store))??;
+            print(match (output.json, was_copy) {
+                (true, true) => r#"{"was_copy":true}"#,
+                (true, false) => r#"{"was_copy":false}"#,
+                (false, true) => "the copy is the database now, and nothing in it was changed",
+                (false, false) => "this is no copy that wharf backup made; nothing was changed",
             })
         }
         Command::Restored {
@@ -294,7 +290,8 @@ async fn client(loaded: &Loaded, command: ClientCommand) -> Result<String, Clien
     }
 }
 
-async fn backup(loaded: &Loaded, file: &Path) -> Result<String, StoreError> {
+async fn backup(loaded: &Loaded, file: &Path) -> Result<String, ClientsError> {
+    clients::must_be_there(&loaded.config.store)?;
     wharf_store::refuse_foreign_log(&loaded.config.store.url)?;
     let bytes = wharf_store::back_up(&loaded.config.store.url, file).await?;
     let key = match loaded.config.gateway.secrets_key {

@@ -102,6 +102,17 @@ pub fn database(store: &crate::config::Store) -> Result<(PathBuf, bool), StoreEr
     Ok((std::path::absolute(&file).unwrap_or(file), exists))
 }
 
+/// Refuses to go on without a database.
+///
+/// # Errors
+/// `NoDatabase`, or the store's.
+pub fn must_be_there(store: &crate::config::Store) -> Result<(), ClientsError> {
+    match database(store)? {
+        (_, true) => Ok(()),
+        (file, false) => Err(ClientsError::NoDatabase(file)),
+    }
+}
+
 /// Adds a client.
 ///
 /// # Errors

@@ -34,20 +34,17 @@ pub async fn run(config: &crate::config::Store, keep_webhooks: bool) -> Result<R
     })
 }
 
-/// Takes a copy for the database itself, which was not used since. The database is nobody else's meanwhile.
+/// Takes a copy for the database itself, which was not used since. `false`: it is no copy, and nothing was done.
 ///
 /// # Errors
 /// As those of [`run`].
-pub async fn take_for_unused(config: &crate::config::Store) -> Result<(), ClientsError> {
-    let store = open(config).await?;
-    Ok(store.write_beside(async |group| group.unused().await).await?)
+pub async fn take_for_unused(config: &crate::config::Store) -> Result<bool, ClientsError> {
+    clients::must_be_there(config)?;
+    Ok(wharf_store::take_for_unused(&config.url).await?)
 }
 
 async fn open(config: &crate::config::Store) -> Result<Store, ClientsError> {
-    let (file, exists) = clients::database(config)?;
-    if !exists {
-        return Err(ClientsError::NoDatabase(file));
-    }
+    clients::must_be_there(config)?;
     let options = StoreOptions {
         url: config.url.clone(),
         readers: 1,

@@ -33,7 +33,7 @@ pub(crate) struct Allowance {
 impl Allowance {
     /// Test events and retries.
     pub(crate) fn at_receivers(per_second: u32) -> Self {
-        let advice = "(delivery.manual_per_second); many failed events are retried together with \
+        let advice = "(delivery.manual_per_second); many failed events are retried together with one \
                       POST /api/webhooks/:webhook_id/retry";
         Self::new("test events and retries", advice, per_second)
     }

@@ -137,7 +137,7 @@ impl Gateway {
             media,
             notes: TaskTracker::new(),
             #[cfg(test)]
-            cleaned: watch::Sender::new(false),
+            cleaned: watch::Sender::default(),
             store,
             settings,
         });

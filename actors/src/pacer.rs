@@ -15,6 +15,9 @@ use crate::clock;
 
 /// Turns are counted by such slices, so that a thousand of them are looked through in a moment.
 const SLICE: Duration = Duration::from_millis(200);
+/// A turn that is asked for further ahead counts for nobody: whoever sits out a ban, for hours or days, does not crowd now. The
+/// longest pause of links that fail is 40 s.
+const NEAR: Duration = Duration::from_secs(60);
 
 /// Gives turns.
 ///
@@ -35,7 +38,6 @@ pub(crate) struct Pacer {
 #[must_use = "a turn that is dropped before it comes is given back"]
 pub(crate) struct Turn {
     given: Arc<Mutex<Given>>,
-    client: ClientId,
     /// Its slice and its place in that.
     at: (i64, u32),
     /// When its slice begins.
@@ -54,7 +56,7 @@ impl Drop for Turn {
     fn drop(&mut self) {
         // One of the slice that runs may have been used: given to another it would let out more links than there are turns.
         if self.begins > clock::steady() {
-            self.given.lock().give_back(self.client, self.at);
+            self.given.lock().give_back(self.at);
         }
     }
 }
@@ -62,9 +64,9 @@ impl Drop for Turn {
 /// Turns given, of which the time is not over.
 #[derive(Debug, Default)]
 struct Given {
-    /// To whom, by slices of time and places in them.
-    slices: BTreeMap<i64, BTreeMap<u32, ClientId>>,
-    /// How many of each client's.
+    /// For whom they count, by slices of time and places in them.
+    slices: BTreeMap<i64, BTreeMap<u32, Option<ClientId>>>,
+    /// How many count for each client.
     of_client: HashMap<ClientId, u32>,
 }
 
@@ -75,13 +77,14 @@ impl Given {
         for client in std::mem::replace(&mut self.slices, rest)
             .into_values()
             .flat_map(BTreeMap::into_values)
+            .flatten()
         {
             self.discount(client);
         }
     }
 
     /// Takes the first turn from this slice on, in a slice with fewer than `most`; answers the slice and the place in it.
-    fn take(&mut self, client: ClientId, from: i64, most: u32) -> (i64, u32) {
+    fn take(&mut self, client: Option<ClientId>, from: i64, most: u32) -> (i64, u32) {
         let mut slice = from;
         for (&next, turns) in self.slices.range(from..) {
             if next > slice || turns.len() < most as usize {
@@ -94,18 +97,21 @@ impl Given {
         let place = (0..).zip(turns.keys()).take_while(|(place, taken)| place == *taken);
         let place = u32::try_from(place.count()).unwrap_or(u32::MAX);
         turns.insert(place, client);
-        *self.of_client.entry(client).or_default() += 1;
+        if let Some(client) = client {
+            *self.of_client.entry(client).or_default() += 1;
+        }
         (slice, place)
     }
 
-    fn give_back(&mut self, client: ClientId, (slice, place): (i64, u32)) {
+    fn give_back(&mut self, (slice, place): (i64, u32)) {
         let Some(turns) = self.slices.get_mut(&slice) else {
             return;
         };
-        if turns.remove(&place).is_some() {
-            if turns.is_empty() {
-                self.slices.remove(&slice);
-            }
+        let given_back = turns.remove(&place);
+        if turns.is_empty() {
+            self.slices.remove(&slice);
+        }
+        if let Some(client) = given_back.flatten() {
             self.discount(client);
         }
     }
@@ -171,12 +177,12 @@ impl Pacer {
             self.per_slice
         };
         let earliest = now + after;
-        let (index, place) = given.take(client, earliest.0.div_euclid(slice), most);
+        let counts_for = (after <= NEAR).then_some(client);
+        let (index, place) = given.take(counts_for, earliest.0.div_euclid(slice), most);
         let begins = Timestamp(index.saturating_mul(slice));
         let turn = begins + self.slice * place / self.per_slice;
         Turn {
             given: Arc::clone(&self.given),
-            client,
             at: (index, place),
             begins,
             wait: turn.max(earliest).since(now),
@@ -263,6 +269,19 @@ mod tests {
         assert!(few.iter().all(|turn| *turn < Duration::from_secs(3)), "{few:?}");
         let (most, last) = spread(hogs);
         assert!(most <= 60 && last < Duration::from_secs(110), "{most} {last:?}");
+    }
+
+    #[test]
+    fn whoever_sits_out_bans_waits_for_few() {
+        let pacer = Pacer::new(50);
+        for _ in 0..100 {
+            used(&pacer, NOW, ClientId(3), Duration::from_hours(6));
+        }
+        for _ in 0..2000 {
+            used(&pacer, NOW, MANY, Duration::ZERO);
+        }
+        let back = used(&pacer, NOW, ClientId(3), Duration::ZERO);
+        assert!(back < Duration::from_secs(3), "{back:?}");
     }
 
     #[test]

@@ -153,9 +153,9 @@ pub(crate) struct Shared {
     pub(crate) media: MediaRoom,
     /// Tasks that write what became of sent messages, beyond the end of their session; the tree ends after them.
     pub(crate) notes: TaskTracker,
-    /// Whether the janitor has been through a round: who counts commits counts none of its.
+    /// The janitor's rounds: who counts commits counts none of its.
     #[cfg(test)]
-    pub(crate) cleaned: watch::Sender<bool>,
+    pub(crate) cleaned: watch::Sender<crate::janitor::Rounds>,
 }
 
 impl Shared {

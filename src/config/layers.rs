@@ -66,8 +66,8 @@ impl Provider for Layer {
     }
 }
 
-/// The merged layers; every key in them is known.
-pub(super) fn merge(sources: &Sources) -> Result<Figment, ConfigError> {
+/// The merged layers, and what is wrong with the keys in them.
+pub(super) fn merge(sources: &Sources) -> Result<(Figment, Vec<String>), ConfigError> {
     let built_in = parse(DEFAULT, BUILT_IN)?;
     let known = leaves(&built_in.values);
     let mut layers = Vec::new();
@@ -89,11 +89,10 @@ pub(super) fn merge(sources: &Sources) -> Result<Figment, ConfigError> {
         }
     }
     errors.extend(layers.iter().flat_map(|layer| unknown(layer, &known)));
-    if errors.is_empty() {
-        Ok(layers.into_iter().fold(Figment::from(built_in), Figment::merge))
-    } else {
-        Err(ConfigError(errors))
-    }
+    // Something else in the place of a section would hide its keys.
+    let sections = |layer: &Layer| layer.values.values().all(|value| value.as_dict().is_some());
+    let readable = layers.into_iter().filter(sections);
+    Ok((readable.fold(Figment::from(built_in), Figment::merge), errors))
 }
 
 fn parse(name: &str, text: &str) -> Result<Layer, ConfigError> {

@@ -52,9 +52,16 @@ impl Loaded {
     /// # Errors
     /// Everything that is wrong, each with the key, the value and what would be accepted.
     pub fn load(sources: &Sources) -> Result<Self, ConfigError> {
-        let mut reader = Reader::new(layers::merge(sources)?);
+        let (merged, mut wrong) = layers::merge(sources)?;
+        let mut reader = Reader::new(merged);
         let config = sections::read(&mut reader);
-        let settings = reader.finish()?;
+        let settings = match reader.finish() {
+            Ok(settings) if wrong.is_empty() => settings,
+            read => {
+                wrong.extend(read.err().into_iter().flat_map(|more| more.0));
+                return Err(ConfigError(wrong));
+            }
+        };
         Ok(Self {
             doubts: sections::doubts(&config),
             config,

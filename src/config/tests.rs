@@ -41,7 +41,7 @@ fn the_defaults_of_the_contract() {
     assert!(!config.whatsapp.history_sync);
     assert_eq!(
         (config.log.format, config.log.filter.as_str()),
-        (LogFormat::Text, "warn,wharf=info")
+        (LogFormat::Text, "warn,wharf=info,whatsapp_rust::client::lifecycle=off")
     );
     assert_eq!(config.gateway.keep, Keep::days(7, 30));
     assert_eq!(config.gateway.limits, Limits::default());

@@ -37,7 +37,7 @@ fn max_in_flight(name: &'static str, value: Value) -> Result<Option<u32>, Invali
     match number.filter(|number| *number >= 1) {
         None => Err(InvalidField::new(
             name,
-            format!("must be null or a whole number from 1 to {}", u32::MAX),
+            "must be null or a whole number, 1 at the least",
         )),
         some => Ok(some),
     }

@@ -12,6 +12,7 @@ use wharf_domain::{
 use super::{
     json,
     problem::{FieldError, Problem},
+    query::known_are,
 };
 
 /// Unknown fields that are named; a body of 64 KiB could hold thousands.
@@ -37,6 +38,8 @@ impl From<Refused> for Problem {
 #[derive(Default)]
 pub(super) struct Fields {
     rest: Map<String, Value>,
+    /// Those that were asked for.
+    known: Vec<&'static str>,
     errors: Vec<FieldError>,
     /// Where numbers are that are not kept exactly, as `outer.inner`.
     inexact: Vec<String>,
@@ -60,7 +63,12 @@ impl Fields {
             }) => {
                 let refuse = |name| FieldError::new(name, "is given twice");
                 let errors = twice.into_iter().map(refuse).collect();
-                Ok(Self { rest, errors, inexact })
+                Ok(Self {
+                    rest,
+                    errors,
+                    inexact,
+                    ..Self::default()
+                })
             }
             Ok(_) => Err(bad("the body must be a JSON object".into())),
             Err(error) => Err(bad(format!("the body is not JSON: {error}"))),
@@ -73,7 +81,7 @@ impl Fields {
         name: &'static str,
         read: impl FnOnce(&'static str, Value) -> Result<T, InvalidField>,
     ) -> Result<T, Refused> {
-        match self.rest.shift_remove(name) {
+        match self.take(name) {
             Some(value) => self.keep(read(name, value)),
             None => self.keep(Err(InvalidField::new(name, "is missing"))),
         }
@@ -85,10 +93,7 @@ impl Fields {
         name: &'static str,
         read: impl FnOnce(&'static str, Value) -> Result<T, InvalidField>,
     ) -> Result<Option<T>, Refused> {
-        self.rest
-            .shift_remove(name)
-            .map(|value| self.keep(read(name, value)))
-            .transpose()
+        self.take(name).map(|value| self.keep(read(name, value))).transpose()
     }
 
     /// Ends the reading: whatever is left is unknown, and everything refused so far is named.
@@ -102,7 +107,8 @@ impl Fields {
     }
 
     /// Takes a field where it is true or `yes`, or false; anything else is left for another reading.
-    pub(super) fn yes_or_no(&mut self, name: &str, yes: &str) -> Option<bool> {
+    pub(super) fn yes_or_no(&mut self, name: &'static str, yes: &str) -> Option<bool> {
+        self.known.push(name);
         let said = match self.rest.get(name)? {
             Value::Bool(said) => *said,
             Value::String(word) if word == yes => true,
@@ -128,7 +134,7 @@ impl Fields {
         wanted: &str,
         read: impl FnOnce(&mut Fields) -> Result<T, Refused>,
     ) -> Result<Option<T>, Refused> {
-        let Some(value) = self.rest.shift_remove(name) else {
+        let Some(value) = self.take(name) else {
             return Ok(None);
         };
         let Value::Object(rest) = value else {
@@ -144,7 +150,7 @@ impl Fields {
         read: impl FnOnce(&mut Fields) -> Result<T, Refused>,
     ) -> Result<Option<Option<T>>, Refused> {
         if self.rest.get(name).is_some_and(Value::is_null) {
-            self.rest.shift_remove(name);
+            self.take(name);
             return Ok(Some(None));
         }
         Ok(self.object(name, read)?.map(Some))
@@ -171,7 +177,7 @@ impl Fields {
         read: impl Fn(&mut Fields) -> Result<T, Refused>,
     ) -> Result<Vec<T>, Refused> {
         let wanted = || InvalidField::new(name, format!("must be a list of 1 to {most} objects"));
-        let list = match self.rest.shift_remove(name) {
+        let list = match self.take(name) {
             None => return self.keep(Err(InvalidField::new(name, "is missing"))),
             Some(Value::Array(list)) if (1..=most).contains(&list.len()) => list,
             Some(_) => return self.keep(Err(wanted())),
@@ -237,10 +243,20 @@ impl Fields {
         self.rest.clear();
     }
 
+    fn take(&mut self, name: &'static str) -> Option<Value> {
+        self.known.push(name);
+        self.rest.shift_remove(name)
+    }
+
     fn name_unknown(&mut self) {
+        if self.rest.is_empty() {
+            return;
+        }
+        self.known.dedup();
+        let wrong = format!("is not a known field{}", known_are(&self.known));
         for name in self.rest.keys().take(UNKNOWN_NAMED) {
             let shown: String = name.chars().take(NAME_SHOWN).collect();
-            self.errors.push(FieldError::new(shown, "is not a known field"));
+            self.errors.push(FieldError::new(shown, wrong.clone()));
         }
     }
 
@@ -336,7 +352,7 @@ pub(super) fn device_name_or_null(name: &'static str, value: Value) -> Result<Op
 /// A whole number; whether so many are allowed is the gateway's to say.
 pub(super) fn whole_number(name: &'static str, value: Value) -> Result<u32, InvalidField> {
     let number = integer(&value).and_then(|number| u32::try_from(number).ok());
-    number.ok_or_else(|| InvalidField::new(name, format!("must be a whole number from 0 to {}", u32::MAX)))
+    number.ok_or_else(|| InvalidField::new(name, "must be a whole number, 0 at the least"))
 }
 
 /// A text whose meaning the gateway judges, or null for none.

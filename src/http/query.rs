@@ -6,6 +6,8 @@ use super::problem::{FieldError, Problem};
 /// The parameters of one request that have not been read yet.
 pub(super) struct Query {
     rest: Vec<(String, String)>,
+    /// Those that were asked for.
+    known: Vec<&'static str>,
     errors: Vec<FieldError>,
 }
 
@@ -15,12 +17,18 @@ impl Query {
         let rest: Vec<(String, String)> = url::form_urlencoded::parse(text.as_bytes()).into_owned().collect();
         Self {
             rest,
+            known: Vec::new(),
             errors: Vec::new(),
         }
     }
 
     /// Takes a parameter; what is wrong with it is said by [`Query::finish`].
-    pub(super) fn optional<T>(&mut self, name: &str, read: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+    pub(super) fn optional<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        self.known.push(name);
         let at = self.rest.iter().position(|(key, _)| key == name)?;
         let (_, value) = self.rest.remove(at);
         if value.is_empty() {
@@ -44,7 +52,7 @@ impl Query {
     }
 
     /// A parameter that is `true` or `false`.
-    pub(super) fn flag(&mut self, name: &str) -> Option<bool> {
+    pub(super) fn flag(&mut self, name: &'static str) -> Option<bool> {
         self.optional(name, |text| match text {
             "true" => Ok(true),
             "false" => Ok(false),
@@ -56,13 +64,24 @@ impl Query {
     pub(super) fn finish(mut self) -> Result<(), Problem> {
         for (name, _) in self.rest.into_iter().take(20) {
             let shown: String = name.chars().take(100).collect();
-            self.errors
-                .push(FieldError::new(shown, "is not a known parameter, or is given twice"));
+            let wrong = match self.known.contains(&name.as_str()) {
+                true => "is given twice".to_owned(),
+                false => format!("is not a known parameter{}", known_are(&self.known)),
+            };
+            self.errors.push(FieldError::new(shown, wrong));
         }
         if self.errors.is_empty() {
             Ok(())
         } else {
             Err(Problem::invalid(self.errors))
         }
+    }
+}
+
+/// What follows the words that a name is not known.
+pub(super) fn known_are(names: &[&str]) -> String {
+    match names {
+        [] => ": none is".to_owned(),
+        names => format!("; known here: {}", names.join(", ")),
     }
 }

@@ -8,6 +8,7 @@ use std::{
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use wharf_support::wait_until;
 
 use super::world::{Api, NUMBER, WITHIN, World, variables};
 
@@ -237,6 +238,17 @@ async fn a_backup_that_is_made_while_the_server_runs_can_be_used() {
         let _not_there = std::fs::remove_file(format!("{}{beside}", database.display()));
     }
     std::fs::rename(&copy, &database).unwrap();
+    let restored = || {
+        let mut wharf = Command::new(env!("CARGO_BIN_EXE_wharf"));
+        wharf
+            .envs(variables(&world.dir, &world.network))
+            .arg("restored")
+            .output()
+    };
+    wait_until("the database is free", WITHIN, || async {
+        restored().unwrap().status.success()
+    })
+    .await;
     world.start_gateway().await;
     let events = world.api().events(&webhook).await;
     assert_eq!(events.len(), 1, "{events:?}");

@@ -226,7 +226,12 @@ impl World {
     /// Asks the linked number's connection for this, which goes on after the answer.
     pub async fn ask(&self, what: &str) {
         let path = format!("/api/whatsapp/connections/{NUMBER}/{what}");
-        self.api().call(Method::POST, &path).await.expect(StatusCode::ACCEPTED);
+        // Right after a start its session may not be there yet.
+        let answer = wait_until("its session is there", WITHIN, || async {
+            let answer = self.api().call(Method::POST, &path).await;
+            (answer.status != StatusCode::SERVICE_UNAVAILABLE).then_some(answer)
+        });
+        answer.await.expect(StatusCode::ACCEPTED);
     }
 }
 

@@ -5,7 +5,9 @@ use std::time::Duration;
 use ractor::{ActorRef, rpc::CallResult};
 use tokio::{sync::watch, time::Instant};
 use wharf_domain::{
-    ClientId, Connection, ConnectionKey, ConnectionStatus, PhoneNumber, Timestamp, proxy::Proxy, session::SessionEvent,
+    ClientId, Connection, ConnectionKey, ConnectionStatus, PhoneNumber, Timestamp,
+    proxy::Proxy,
+    session::{SessionEvent, SessionView},
 };
 use wharf_store::{ByNumber, ConnectionSettings, SealedProxy};
 use wharf_whatsapp::{PairCode, PairCodeError};
@@ -199,13 +201,16 @@ impl Gateway {
                 }
             }
         };
-        let not_waiting = |status| GatewayError::no_code("pair", status);
-        let waited = tokio::time::timeout(PAIRING_WITHIN, waiting).await;
-        let connection = waited.unwrap_or_else(|_| Err(not_waiting(ConnectionStatus::Connecting)))?;
+        let not_waiting =
+            |session: &SessionView| GatewayError::no_code("pair", session.status, session.reason.as_deref());
+        let connection = match tokio::time::timeout(PAIRING_WITHIN, waiting).await {
+            Ok(waited) => waited?,
+            Err(_) => return Err(not_waiting(&self.connection(client_id, phone_number).await?.session)),
+        };
         let session = self.session(&connection).await?;
         match session.call(session::Message::PairCode, Some(PAIR_CODE_DEADLINE)).await {
             Ok(CallResult::Success(Ok(PairCode { code, expires_at }))) => Ok(ShownPairCode { code, expires_at }),
-            Ok(CallResult::Success(Err(PairCodeError::NotPairing))) => Err(not_waiting(connection.session.status)),
+            Ok(CallResult::Success(Err(PairCodeError::NotPairing))) => Err(not_waiting(&connection.session)),
             Ok(CallResult::Success(Err(error @ PairCodeError::Refused(_)))) => {
                 Err(GatewayError::Refused(error.to_string()))
             }
@@ -264,7 +269,8 @@ impl Gateway {
     /// `NotFound`; `Conflict` when there is none to show.
     pub async fn qr(&self, client_id: ClientId, phone_number: &PhoneNumber) -> Result<Qr, GatewayError> {
         let Shown { connection, qr, .. } = self.shown(client_id, phone_number).await?;
-        qr.ok_or_else(|| GatewayError::no_code("QR", connection.session.status))
+        let session = &connection.session;
+        qr.ok_or_else(|| GatewayError::no_code("QR", session.status, session.reason.as_deref()))
     }
 
     /// Starts a connection again after a disconnect, a logout or a failure.

@@ -47,14 +47,13 @@ impl Gateway {
         if !link.is_signed(shared.vault.media().link_key(), signature) {
             return Err(NoMedia::NotSigned);
         }
-        let now = clock::now();
         let row = shared.store.media(link.client_id, link.event_id).await;
         let row = row.map_err(|error| NoMedia::Unavailable(error.to_string()))?;
-        // A file that its event still needs is kept beyond the time that the link says.
-        if link.has_expired(now) && row.as_ref().is_none_or(|row| row.expires_at <= now) {
-            return Err(NoMedia::Expired);
-        }
-        let row = row.ok_or(NoMedia::Missing)?;
+        // A file that its event still needs is kept beyond the time that the link says, and a row goes with its file.
+        let row = row.ok_or_else(|| match link.has_expired(clock::now()) {
+            true => NoMedia::Expired,
+            false => NoMedia::Missing,
+        })?;
         match row.state {
             MediaState::Pending => Err(NoMedia::NotYet),
             MediaState::Failed(_) => Err(NoMedia::Missing),

@@ -153,8 +153,8 @@ pub enum GatewayError {
 }
 
 impl GatewayError {
-    /// That a connection shows no code of a `kind`, and what would have it show one.
-    pub(super) fn no_code(kind: &str, status: ConnectionStatus) -> Self {
+    /// That a connection shows no code of a `kind`, why, and what would have it show one.
+    pub(super) fn no_code(kind: &str, status: ConnectionStatus, reason: Option<&str>) -> Self {
         let cure = match status {
             ConnectionStatus::Connected => ": it is linked already",
             ConnectionStatus::Failed | ConnectionStatus::LoggedOut | ConnectionStatus::Disconnected => {
@@ -163,8 +163,9 @@ impl GatewayError {
             ConnectionStatus::Connecting | ConnectionStatus::AwaitingScan | ConnectionStatus::AwaitingPasskey => "",
         };
         let status = status.as_str();
+        let why = reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
         Self::Conflict(format!(
-            "there is no {kind} code to show: the connection is {status}{cure}"
+            "there is no {kind} code to show: the connection is {status}{why}{cure}"
         ))
     }
 }

@@ -50,9 +50,11 @@ pub(crate) struct JanitorActor;
 pub(crate) struct State {
     shared: Arc<Shared>,
     _rounds: OwnedTask,
-    /// Locked while a round runs.
+    /// Locked while a round of it runs.
     retention: Arc<Mutex<Retention>>,
-    /// The round.
+    /// That round.
+    removing: OwnedTask,
+    /// What else there is to do.
     cleaning: OwnedTask,
     /// Has deliveries look at the store.
     looking: OwnedTask,
@@ -70,6 +72,7 @@ impl Actor for JanitorActor {
             shared,
             _rounds: rounds,
             retention: Arc::default(),
+            removing: OwnedTask::default(),
             cleaning: OwnedTask::default(),
             looking: OwnedTask::default(),
         })
@@ -83,12 +86,15 @@ impl Actor for JanitorActor {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             Message::Round => {
-                // Either may last longer than it takes to the next round: there may be years of history to remove.
+                // Each may last longer than it takes to the next round: there may be years of history to remove.
                 if state.looking.is_over() {
                     state.looking.set(look_again(state.shared.directory.deliveries()));
                 }
+                if state.cleaning.is_over() {
+                    state.cleaning.set(clean_up(Arc::clone(&state.shared)));
+                }
                 if let Ok(retention) = Arc::clone(&state.retention).try_lock_owned() {
-                    state.cleaning.set(clean_up(Arc::clone(&state.shared), retention));
+                    state.removing.set(remove_old(Arc::clone(&state.shared), retention));
                 }
             }
         }
@@ -195,11 +201,16 @@ async fn release_held(shared: &Shared) -> Result<(), WriteError> {
     }
 }
 
-async fn clean_up(shared: Arc<Shared>, mut retention: OwnedMutexGuard<Retention>) {
-    // None keeps the others from their work, by failing or by having much of it.
-    let (settled, removed, unlinked, deleted, released) = tokio::join!(
+async fn remove_old(shared: Arc<Shared>, mut retention: OwnedMutexGuard<Retention>) {
+    say(retention.round(&shared, clock::now()).await.map(drop));
+    #[cfg(test)]
+    shared.cleaned.send_modify(|rounds| rounds.removed += 1);
+}
+
+async fn clean_up(shared: Arc<Shared>) {
+    // None keeps the others from their work by failing.
+    let (settled, unlinked, deleted, released) = tokio::join!(
         settle_deleted(&shared),
-        retention.round(&shared, clock::now()),
         remove_left_keys(&shared),
         deletions::go_on(&shared),
         async {
@@ -208,11 +219,23 @@ async fn clean_up(shared: Arc<Shared>, mut retention: OwnedMutexGuard<Retention>
         },
     );
     let deleted = deleted.map_err(WriteError::from);
-    if let Err(error) = settled.and(removed.map(drop)).and(unlinked).and(deleted).and(released) {
+    say(settled.and(unlinked).and(deleted).and(released));
+    #[cfg(test)]
+    shared.cleaned.send_modify(|rounds| rounds.cleaned += 1);
+}
+
+fn say(done: Result<(), WriteError>) {
+    if let Err(error) = done {
         tracing::warn!(%error, "cleaning up was not committed; the next round tries again");
     }
-    #[cfg(test)]
-    shared.cleaned.send_replace(true);
+}
+
+/// How many rounds of the two kinds were made.
+#[cfg(test)]
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Rounds {
+    pub(crate) removed: u32,
+    pub(crate) cleaned: u32,
 }
 
 #[cfg(test)]

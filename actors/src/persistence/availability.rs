@@ -56,7 +56,9 @@ pub(super) fn on_probe(myself: &ActorRef<Message>, state: &mut State) {
         return;
     }
     if state.committing {
-        return probe_later(myself, state);
+        // Behind the group that runs, and before the next one: there may be a next one without end.
+        state.probe_is_due = true;
+        return;
     }
     match state.writer.take() {
         Some(mut writer) => run(myself, state, true, async move {

@@ -112,6 +112,8 @@ pub(crate) struct State {
     logged: usize,
     checkpoint: Checkpoint,
     probe: OwnedTask,
+    /// It came while a group was being committed.
+    probe_is_due: bool,
 }
 
 /// Where carrying the log over stands.
@@ -144,6 +146,7 @@ impl Actor for PersistenceActor {
             logged: 0,
             checkpoint: Checkpoint::Idle,
             probe: OwnedTask::default(),
+            probe_is_due: false,
         })
     }
 
@@ -214,7 +217,10 @@ fn on_group_ended(
             probe_later(myself, state);
         }
     }
-    begin_group(myself, state);
+    match mem::take(&mut state.probe_is_due) && state.args.health.store_refusal().is_some() {
+        true => on_probe(myself, state),
+        false => begin_group(myself, state),
+    }
 }
 
 /// Commits what has gathered, unless a commit is under way.

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, str};
 
 use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
-use html5gum::{StartTag, Token, Tokenizer};
+use html5gum::{DefaultEmitter, StartTag, StringReader, Token, Tokenizer};
 use wharf_domain::address::Url;
 
 /// The longest title and description, in characters: more is not shown anywhere.
@@ -40,7 +40,7 @@ pub(super) fn first_link(text: &str) -> Option<&str> {
 pub(super) fn read(html: &[u8], mime_type: &str, address: &Url) -> Page {
     let (mut graph, mut plain) = (Page::default(), Page::default());
     let (mut in_title, mut title) = (false, String::new());
-    for Ok(token) in Tokenizer::new(&*decoded(html, mime_type)) {
+    for Ok(token) in tokens(decoded(html, mime_type).as_bytes()) {
         match token {
             Token::StartTag(tag) if *tag.name == b"title" => in_title = plain.title.is_none(),
             Token::EndTag(tag) if *tag.name == b"title" && in_title => {
@@ -74,9 +74,16 @@ fn decoded<'a>(html: &'a [u8], mime_type: &str) -> Cow<'a, str> {
     encoding.decode(html).0
 }
 
+/// What a page is made of. What stands in scripts, styles and the title is text, whatever it looks like.
+fn tokens(html: &[u8]) -> Tokenizer<StringReader<'_>, DefaultEmitter> {
+    let mut emitter = DefaultEmitter::default();
+    emitter.naively_switch_states(true);
+    Tokenizer::new_with_emitter(html, emitter)
+}
+
 /// The encoding that a page names. What names one can be read in all that are named so; UTF-16 cannot, so that it is none.
 fn named_in(html: &[u8]) -> Option<&'static Encoding> {
-    let tags = Tokenizer::new(html).map_while(|Ok(token)| match token {
+    let tags = tokens(html).map_while(|Ok(token)| match token {
         Token::StartTag(tag) if *tag.name == b"body" => None,
         Token::StartTag(tag) if *tag.name == b"meta" => Some(Some(tag)),
         _ => Some(None),
@@ -187,6 +194,23 @@ mod tests {
         assert_eq!(read_at("no page"), Page::default());
         let long = read_at(&format!("<title>{}</title>", "é ".repeat(500))).title.unwrap();
         assert!(long.chars().count() <= TITLE_CHARS && long.ends_with('…'), "{long}");
+    }
+
+    #[test]
+    fn what_stands_in_scripts_is_no_markup() {
+        for script in [
+            "w.write(\"<title>\"+document.title+\"</title>\")",
+            "t = '<body>'",
+            "t = '<meta property=og:title content=none>'",
+            "t = '<!--'",
+        ] {
+            let page = read_at(&format!(
+                "<script>{script}</script><style>a:before {{ content: '<body>' }}</style><title>C++ <vector></title>\
+                 <meta property=og:description content=good>"
+            ));
+            let told = (page.title.as_deref(), page.description.as_deref());
+            assert_eq!(told, (Some("C++ <vector>"), Some("good")), "{script}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use wharf_domain::{
 use wharf_whatsapp::{LinkError, LinkEvents, LinkOptions};
 
 use super::{Message, State, inbox::SessionInbox};
-use crate::{shared::Shared, supervision::guarded};
+use crate::{backlog::NotAdmitted, shared::Shared, supervision::guarded};
 
 /// Tells an opening that its link is to end, and how: one that waits until it may open does not have its session wait for that.
 pub(super) type Opening = oneshot::Sender<Parting>;
@@ -71,9 +71,12 @@ pub(super) fn open(myself: &ActorRef<Message>, state: &mut State, generation: u6
                 }
                 Err(error) => Err(error),
             },
-            Err(full) => {
-                let detail = full.to_string();
-                events.send(LinkEvent::Closed(CloseReason::QueueFull(detail.clone())));
+            Err(why) => {
+                let detail = why.to_string();
+                // That the store cannot be read says nothing of the queue.
+                if let NotAdmitted::Full(_) = why {
+                    events.send(LinkEvent::Closed(CloseReason::QueueFull(detail.clone())));
+                }
                 // Heard by a session that was told to log out by this link in the moment in which it was refused, and by no other.
                 let _stopped = myself.cast(Message::Happened(SessionEvent::OpenFailed { generation, detail }));
                 return;

@@ -266,15 +266,19 @@ fn publish(state: &State) {
     if was_connected && view.status != ConnectionStatus::Connected {
         shared.metrics.link_lost(view.reason_code);
     }
-    let (status, code) = (view.status, view.reason_code);
-    if before.is_some_and(|before| (before.status, before.reason_code) != (status, code)) && code.is_for_the_log(status)
-    {
-        let ConnectionKey {
-            client_id,
-            phone_number,
-        } = &state.args.key;
-        let (code, reason) = (code.as_str(), view.reason.as_deref());
-        tracing::warn!(client = %client_id, number = %phone_number, code, reason, "WhatsApp took a number off, or has it no more");
+    if before.is_some_and(|before| (before.status, before.reason_code) != (view.status, view.reason_code)) {
+        log(&state.args.key, view);
+    }
+}
+
+/// Says what has become of a number, where the one who runs the gateway may want to know: once, however often it is tried again.
+fn log(key: &ConnectionKey, view: &SessionView) {
+    let (client, number) = (key.client_id, &key.phone_number);
+    let (code, reason) = (view.reason_code.as_str(), view.reason.as_deref());
+    if view.reason_code.is_for_the_log(view.status) {
+        tracing::warn!(%client, %number, code, reason, "WhatsApp took a number off, or has it no more");
+    } else if view.status == ConnectionStatus::Connecting && view.retry_at.is_some() {
+        tracing::info!(%client, %number, code, reason, "a number has no link for now");
     }
 }
 

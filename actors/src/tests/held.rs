@@ -85,13 +85,9 @@ impl World {
     /// Waits until the janitor has been through two more rounds: the one that runs may have begun before.
     async fn cleans_twice(&self) {
         let mut cleaned = self.gateway.shared.cleaned.subscribe();
-        for _ in 0..2 {
-            let round = cleaned.changed();
-            tokio::time::timeout(WITHIN, round)
-                .await
-                .expect("a round ends")
-                .unwrap();
-        }
+        let before = cleaned.borrow().cleaned;
+        let rounds = cleaned.wait_for(|rounds| rounds.cleaned >= before + 2);
+        tokio::time::timeout(WITHIN, rounds).await.expect("rounds end").unwrap();
     }
 }
 

@@ -139,7 +139,7 @@ impl World {
     /// Waits until the janitor has been through its first round: nothing of it is committed for a long time then.
     pub(super) async fn cleaned(&self) {
         let mut cleaned = self.gateway.shared.cleaned.subscribe();
-        let round = cleaned.wait_for(|cleaned| *cleaned);
+        let round = cleaned.wait_for(|rounds| rounds.removed.min(rounds.cleaned) > 0);
         tokio::time::timeout(WITHIN, round)
             .await
             .expect("a round ends")

@@ -6,12 +6,17 @@ use std::{
     path::Path,
 };
 
-use sqlx::{Connection as _, query};
+use sqlx::{Connection as _, query, query_scalar};
 
-use crate::{StoreError, place::Place, private};
+use crate::{
+    StoreError,
+    open::{hold_lock, refuse_log_of_another},
+    place::Place,
+    private, sql,
+};
 
-/// What `PRAGMA user_version` of a copy says until [`restored`](crate::Group::restored) or [`unused`](crate::Group::unused) has seen it:
-/// no server opens it.
+/// What `PRAGMA user_version` of a copy says until it was made harmless ([`restored`](crate::Group::restored)) or [`take_for_unused`]: no
+/// server opens it.
 pub(crate) const COPY: i32 = i32::from_be_bytes(*b"COPY");
 /// Where a database's header has that number, big-endian (<https://sqlite.org/fileformat.html>, 1.3).
 const USER_VERSION: u64 = 60;
@@ -47,6 +52,33 @@ pub async fn back_up(url: &str, file: &Path) -> Result<u64, StoreError> {
         let _nothing_to_remove = fs::remove_file(file);
     }
     copied
+}
+
+/// Takes a copy for the database itself, which was not used since it was copied: nothing in it changes, its schema neither, but it is
+/// served. `false`: it is no copy that [`back_up`] made.
+///
+/// # Errors
+/// `Url`, `Locked`, `Corrupt` (the log of another one lies beside it) or `Unavailable`.
+pub async fn take_for_unused(url: &str) -> Result<bool, StoreError> {
+    let place = url.parse::<Place>()?.resolved();
+    let _lock = hold_lock(&place)?;
+    refuse_log_of_another(&place)?;
+    let mut connection = place.connect(&place.writer()).await?;
+    let taken = async {
+        let is_copy = query_scalar::<_, i32>("PRAGMA user_version")
+            .fetch_one(&mut connection)
+            .await?
+            == COPY;
+        if is_copy {
+            query(sql::IS_NO_COPY).execute(&mut connection).await?;
+        }
+        Ok(is_copy)
+    };
+    let taken = taken.await;
+    let closed = connection.close().await;
+    taken
+        .and_then(|is_copy| closed.map(|()| is_copy))
+        .map_err(|error| place.error(error))
 }
 
 async fn copy_into(place: &Place, name: &str) -> Result<(), StoreError> {

@@ -52,7 +52,7 @@ mod webhooks;
 mod writer;
 
 pub use awaited::{AwaitedId, AwaitedMessage};
-pub use backup::back_up;
+pub use backup::{back_up, take_for_unused};
 pub use connections::WrittenAs;
 pub use error::StoreError;
 pub use held::{Behind, HELD_BEHIND_ONE};

@@ -25,7 +25,8 @@ pub struct ExpiredMedia {
     pub id: EventId,
     /// When its time passed.
     pub expires_at: Timestamp,
-    /// Whether its event still waits for its receiver, or was delivered too lately for the receiver to have fetched the file.
+    /// Whether its event still waits for its receiver, is parked until that recovers by itself, or was delivered too lately for the
+    /// receiver to have fetched the file.
     pub is_needed: bool,
 }
 

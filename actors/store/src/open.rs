@@ -138,7 +138,7 @@ fn make_file(place: &Place) -> Result<(), StoreError> {
 
 /// A copy (`VACUUM INTO`) is no database with a log until it is opened: a log that lies beside it is that of the one whose place it took.
 /// SQLite would lay its pages over the copy's. Only for a process that has not opened the file, see [`make_file`].
-fn refuse_log_of_another(place: &Place) -> Result<(), StoreError> {
+pub(crate) fn refuse_log_of_another(place: &Place) -> Result<(), StoreError> {
     let has_log = fs::metadata(place.beside("-wal")).is_ok_and(|log| log.len() > 0);
     let mut header = [0; 20];
     let is_read = has_log
@@ -166,7 +166,7 @@ fn before_its_server(place: &Place, error: StoreError, found: i64, known: i64) -
 }
 
 /// The lock goes with the process, however that ends; the file stays, because removing it would race with the next.
-fn hold_lock(place: &Place) -> Result<File, StoreError> {
+pub(crate) fn hold_lock(place: &Place) -> Result<File, StoreError> {
     let path = place.beside(".lock");
     let mut file = private::options()
         .create(true)
@@ -179,7 +179,7 @@ fn hold_lock(place: &Place) -> Result<File, StoreError> {
             let mut holder = String::new();
             let _ = file.read_to_string(&mut holder);
             return Err(StoreError::Locked(place.named(format!(
-                "another wharf serve (process {}) runs on it: stop that one, or give this one a store.url of its own",
+                "wharf serve (process {}) runs on it: stop that one first (a second server needs a store.url of its own)",
                 holder.trim()
             ))));
         }

@@ -52,14 +52,6 @@ impl Group<'_> {
         let result = restore(connection, now, webhooks_stay).await;
         self.leave(result)
     }
-
-    /// Takes a copy for the database itself: that was not used since it was copied. Nothing in it changes, but it is served.
-    ///
-    /// # Errors
-    /// As every write.
-    pub async fn unused(&mut self) -> Result<(), StoreError> {
-        self.execute(query(sql::IS_NO_COPY)).await.map(drop)
-    }
 }
 
 async fn restore(db: &mut SqliteConnection, now: Timestamp, webhooks_stay: bool) -> Result<Restored, sqlx::Error> {
@@ -94,6 +86,8 @@ async fn restore(db: &mut SqliteConnection, now: Timestamp, webhooks_stay: bool)
         .bind(CLIENTS.saturating_add(age / 60))
         .execute(&mut *db)
         .await?;
+    // Somebody stands there: the time since the copy was made is no reason to doubt the clock.
+    query(sql::NOTE_RETENTION).bind(At(now)).execute(&mut *db).await?;
     query(sql::IS_NO_COPY).execute(&mut *db).await?;
     Ok(Restored {
         last_used_at,

@@ -121,7 +121,12 @@ fn poll(body: &mut Fields) -> Result<Poll, Refused> {
         });
         let count = fields.optional("selectable_count", |name, value| {
             let count = fields::unsigned(&value);
-            count.ok_or_else(|| InvalidField::new(name, "must be a whole number"))
+            count.ok_or_else(|| {
+                InvalidField::new(
+                    name,
+                    "must be a whole number: how many options one may choose, 0 for any number",
+                )
+            })
         });
         let (question, options) = (question?, options?);
         // One answer, as WhatsApp's own apps ask when several are not allowed.
@@ -204,9 +209,12 @@ fn forward(body: &mut Fields) -> Result<ForwardSource, Refused> {
     match (event?, sent?) {
         (Some(event), None) => Ok(ForwardSource::Event(event)),
         (None, Some(sent)) => Ok(ForwardSource::Sent(sent)),
-        _ => body.refuse(InvalidField::new(
-            "event_id",
-            "must be given, or else message_id of a message that this number sent",
-        )),
+        (given, _) => {
+            let wrong = match given {
+                Some(_) => "is to be left out where message_id is given: one of the two says what is forwarded",
+                None => "must be given, or else message_id of a message that this number sent",
+            };
+            body.refuse(InvalidField::new("event_id", wrong))
+        }
     }
 }

@@ -77,14 +77,21 @@ impl Pacing {
         let most = self.most();
         let (least, limit, why) = match most.per_second {
             0 => (0, PER_SECOND_MAX, "0 is no limit"),
-            most => (1, most, "no more than the configuration allows"),
+            most => (
+                1,
+                most,
+                "no more than the configuration allows (sending.max_per_second)",
+            ),
         };
         if !(least..=limit).contains(&own.per_second) {
             let text = format!("must be a whole number from {least} to {limit}: {why}");
             return Err(InvalidField::new("sending.per_second", text));
         }
         if !(1..=most.burst).contains(&own.burst) {
-            let text = format!("must be a whole number from 1 to {}", most.burst);
+            let text = format!(
+                "must be a whole number from 1 to {}: no more than the configuration allows (sending.max_burst)",
+                most.burst
+            );
             return Err(InvalidField::new("sending.burst", text));
         }
         Ok(own)

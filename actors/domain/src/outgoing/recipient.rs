@@ -16,6 +16,13 @@ const HIDDEN: &str = "@lid";
 const ACCOUNT: &str = "@s.whatsapp.net";
 /// What ended it in older clients, and does in other gateways.
 const CLIENT: &str = "@c.us";
+/// What names a person.
+const PERSON_WANTED: &str = "must be a number of 8 to 15 digits with its country code (a leading +, spaces, dashes and brackets are \
+                             dropped), or a hidden id: `from_lid` of an event with @lid behind it";
+/// What names a chat.
+const CHAT_WANTED: &str = "must be a number of 8 to 15 digits with its country code (a leading +, spaces, dashes and brackets are \
+                           dropped), a hidden id (`from_lid` of an event with @lid behind it), or a group's id, such as \
+                           120363000000000001@g.us";
 /// Digits of the longest id; those of groups have 18 today, older ones two numbers with a dash.
 const DIGITS_MAX: usize = 40;
 
@@ -108,7 +115,9 @@ impl Recipient {
     fn read(field: &'static str, text: &str) -> Result<Self, InvalidField> {
         match text.trim() {
             STATUS => Ok(Self::Status),
-            _ => Self::read_chat(field, text),
+            group if group.ends_with(GROUP) => Self::read_chat(field, text),
+            _ => Self::read_chat(field, text)
+                .map_err(|_| InvalidField::new(field, format!("{CHAT_WANTED}, or {STATUS} for a status update"))),
         }
     }
 
@@ -117,14 +126,7 @@ impl Recipient {
         if trimmed.ends_with(GROUP) {
             return GroupId::parse(field, trimmed).map(Self::Group);
         }
-        Self::read_person(field, text).map_err(|refusal| match text.contains('@') {
-            true => refusal,
-            false => InvalidField::new(
-                field,
-                "must be a number of 8 to 15 digits (a leading +, spaces, dashes and brackets are dropped), or a \
-                 group's id, such as 120363000000000001@g.us, or a hidden id (`from_lid` of an event) with @lid behind it",
-            ),
-        })
+        Self::read_person(field, text).map_err(|_| InvalidField::new(field, CHAT_WANTED))
     }
 
     fn read_person(field: &'static str, text: &str) -> Result<Self, InvalidField> {
@@ -137,13 +139,10 @@ impl Recipient {
             };
         }
         let number = [ACCOUNT, CLIENT].iter().find_map(|ending| trimmed.strip_suffix(ending));
-        if number.is_none() && trimmed.contains('@') {
-            return Err(InvalidField::new(
-                field,
-                "must be a number, or an id that ends with @s.whatsapp.net, @c.us or @lid",
-            ));
-        }
-        PhoneNumber::read(field, number.unwrap_or(text)).map(Self::Number)
+        let number = PhoneNumber::read(field, number.unwrap_or(text));
+        number
+            .map(Self::Number)
+            .map_err(|_| InvalidField::new(field, PERSON_WANTED))
     }
 
     /// WhatsApp's id of it.

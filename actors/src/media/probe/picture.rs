@@ -13,7 +13,8 @@ use zune_jpeg::JpegDecoder;
 
 use super::{Facts, webp};
 
-/// Pixels of a JPEG that is decoded: three bytes each are in memory meanwhile, of a progressive one nine.
+/// Pixels of a JPEG that is decoded: three bytes each are in memory meanwhile, of a progressive one, or one whose colours come one
+/// after another, nine.
 const JPEG_PIXELS: u64 = 24_000_000;
 const PROGRESSIVE_PIXELS: u64 = 12_000_000;
 /// Pixels of a PNG: its rows are thrown away as they are read.
@@ -32,8 +33,10 @@ const LONGEST_SIDE: usize = 65_535;
 const SMALL_SIDE: u32 = 100;
 /// Of 1 to 100: it is shown blurred.
 const QUALITY: u8 = 50;
-/// Scans of a progressive JPEG: each goes over the whole picture, and a hostile one has thousands.
-const MOST_SCANS: usize = 64;
+/// Scans of a JPEG: each goes over the picture, or a row of it, and a hostile one has millions.
+pub(super) const MOST_SCANS: usize = 64;
+/// The marker that begins one.
+const SCAN: [u8; 2] = [0xff, 0xda];
 /// The tag that says how a camera was held.
 const ORIENTATION: u16 = 0x0112;
 
@@ -54,6 +57,23 @@ pub(super) fn look(file: &mut (impl Read + Seek)) -> Option<Facts> {
         thumbnail,
         ..Facts::default()
     })
+}
+
+/// How many colours the first scan of a JPEG has; `None` where its segments do not lead there.
+fn in_first_scan(bytes: &[u8]) -> Option<u8> {
+    let mut rest = bytes.get(SCAN.len()..)?;
+    loop {
+        let [0xff, marker, length @ ..] = rest else { return None };
+        if *marker == 0xff {
+            rest = &rest[1..];
+            continue;
+        }
+        let length = u16::from_be_bytes(length.first_chunk().copied()?);
+        if *marker == SCAN[1] {
+            return rest.get(4).copied();
+        }
+        rest = rest.get(2 + usize::from(length)..)?;
+    }
 }
 
 /// A JPEG, a PNG or a WebP of which the headers were read.
@@ -95,19 +115,20 @@ impl<R: Read + Seek> Picture<R> {
             .set_max_height(LONGEST_SIDE)
             .jpeg_set_max_scans(MOST_SCANS)
             .jpeg_set_out_colorspace(ColorSpace::RGB);
+        // The decoder counts those of progressive ones only. What only looks like one, in a picture within the picture, counts as well.
+        let scans = bytes.windows(2).filter(|marker| *marker == SCAN);
+        let has_few_scans = scans.take(MOST_SCANS + 1).count() <= MOST_SCANS;
+        let in_first_scan = in_first_scan(&bytes);
         let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
         decoder.decode_headers().ok()?;
         let info = decoder.info()?;
-        let most = if info.sof.is_progressive() {
-            PROGRESSIVE_PIXELS
-        } else {
-            JPEG_PIXELS
-        };
+        let is_at_once = !info.sof.is_progressive() && in_first_scan == Some(info.components);
+        let most = if is_at_once { JPEG_PIXELS } else { PROGRESSIVE_PIXELS };
         Some(Self {
             size: (info.width.into(), info.height.into()),
             turn: decoder.exif().and_then(|exif| orientation(exif)).unwrap_or(1),
             animated: false,
-            is_modest: u64::from(info.width) * u64::from(info.height) <= most,
+            is_modest: has_few_scans && u64::from(info.width) * u64::from(info.height) <= most,
             decoder: Decoder::Jpeg(Box::new(decoder)),
         })
     }

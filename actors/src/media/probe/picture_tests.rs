@@ -222,6 +222,34 @@ fn a_progressive_one_is_read_too_and_known_to_be_one() {
 }
 
 #[test]
+fn one_whose_colours_come_one_after_another_is_decoded_like_a_progressive_one() {
+    let is_modest = |bytes: &[u8]| Picture::open(Cursor::new(bytes)).unwrap().is_modest;
+    // 5,000 by 4,000.
+    let mut bytes = jpeg(16, 16, Some(1));
+    let header = bytes.windows(2).position(|two| two == [0xff, 0xc0]).unwrap();
+    bytes[header + 5..header + 9].copy_from_slice(&[0x0f, 0xa0, 0x13, 0x88]);
+    assert!(is_modest(&bytes));
+    let scan = bytes.windows(2).position(|two| two == SCAN).unwrap();
+    let [_, _, _, length, colours, ..] = &mut bytes[scan..] else {
+        panic!()
+    };
+    assert_eq!((*length, *colours), (12, 3));
+    (*length, *colours) = (8, 1);
+    assert!(!is_modest(&bytes));
+}
+
+/// Each costs a row of the picture, or all of it.
+#[test]
+fn one_of_more_scans_than_there_are_in_honest_ones_is_not_decoded() {
+    let mut bytes = jpeg(16, 16, None);
+    bytes.extend(SCAN.repeat(MOST_SCANS - 1));
+    assert!(look_at(&bytes).thumbnail.is_some());
+    bytes.extend(SCAN);
+    let facts = look_at(&bytes);
+    assert_eq!((facts.size, facts.thumbnail), (Some((16, 16)), None));
+}
+
+#[test]
 fn a_webp_whose_frame_is_larger_than_itself_is_not_decoded() {
     let chunk = |name: &[u8; 4], content: &[u8]| {
         let length = u32::try_from(content.len()).unwrap().to_le_bytes();

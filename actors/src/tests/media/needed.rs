@@ -31,6 +31,11 @@ async fn a_file_stays_while_its_event_waits_and_for_a_day_behind_it() {
         is_here && link(&body).0.has_expired(clock::now())
     })
     .await;
+    assert_eq!(
+        file(&world.gateway, &body).await.unwrap().size,
+        100,
+        "before the janitor comes by, too"
+    );
     // Each begins anew, as after a restart: time does not leap for them.
     let round = async |ahead| {
         let now = clock::now() + ahead;

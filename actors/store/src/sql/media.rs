@@ -17,7 +17,9 @@ statements! {
     MEDIA = "SELECT state, size, mime_type, sha256, expires_at, error FROM whatsapp_media WHERE id = $2 AND client_id = $1";
     MEDIA_BYTES = "SELECT coalesce(sum(size), 0) FROM whatsapp_media WHERE client_id = $1 AND state = 'kept'";
     HAS_MEDIA = "SELECT EXISTS (SELECT 1 FROM whatsapp_media WHERE state = 'kept')";
-    EXPIRED_MEDIA = "SELECT m.client_id, m.id, m.expires_at, coalesce(e.status = 'pending' OR e.delivered_at >= $5, FALSE) \
+    EXPIRED_MEDIA = "SELECT m.client_id, m.id, m.expires_at, coalesce(e.status = 'pending' OR e.delivered_at >= $5 \
+            OR (e.status = 'failed' AND e.next_retry_at IS NOT NULL AND EXISTS (SELECT 1 FROM whatsapp_webhooks w \
+                WHERE w.id = e.webhook_id AND w.deleted_at IS NULL AND w.recovery = 'auto')), FALSE) \
         FROM whatsapp_media m LEFT JOIN webhook_events e ON e.id = m.id \
         WHERE m.state <> 'pending' AND m.expires_at < $1 AND m.expires_at >= $3 AND (m.expires_at > $3 OR m.id > $4) \
         ORDER BY m.expires_at, m.id LIMIT $2";

@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
-use wharf_store::{Store, StoreError, StoreOptions, back_up, refuse_foreign_log};
+use wharf_store::{Store, StoreError, StoreOptions, back_up, refuse_foreign_log, take_for_unused};
 
 use crate::database::{Database, options, token};
 
@@ -126,15 +126,16 @@ async fn a_copy_is_served_when_somebody_has_said_what_it_is() {
         let looked = Store::open(&options(&elsewhere, "")).await.unwrap();
         looked.clients().await.unwrap();
         drop(looked);
-        let copy = Store::open_copy(&server).await.unwrap();
-        let mut writer = copy.writer().await.unwrap();
-        let mut group = writer.begin().await.unwrap();
-        match is_unused {
-            true => group.unused().await.unwrap(),
-            false => drop(group.restored(crate::database::NOW, false).await.unwrap()),
+        if is_unused {
+            assert!(take_for_unused(&server.url).await.unwrap());
+            assert!(!take_for_unused(&server.url).await.unwrap(), "it is none any more");
+        } else {
+            let copy = Store::open_copy(&server).await.unwrap();
+            let mut writer = copy.writer().await.unwrap();
+            let mut group = writer.begin().await.unwrap();
+            group.restored(crate::database::NOW, false).await.unwrap();
+            group.commit().await.unwrap();
         }
-        group.commit().await.unwrap();
-        drop((writer, copy));
         Store::open(&server).await.unwrap().clients().await.unwrap();
     }
 }
