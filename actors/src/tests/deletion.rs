@@ -262,8 +262,11 @@ async fn one_that_finds_another_connection_of_its_number_leaves_that_alone() {
     let mut ended = deletions::begin(shared, &old);
     assert_eq!(*ended.wait_for(Option::is_some).await.unwrap(), Some(Ok(())));
     assert!(file.exists());
-    let row = world.store.connection(&key).await.unwrap().unwrap();
-    assert_eq!(row.session.status, ConnectionStatus::Connected);
+    wait_until("the row says that it is connected", WITHIN, || async {
+        let row = world.store.connection(&key).await.unwrap().unwrap();
+        row.session.status == ConnectionStatus::Connected
+    })
+    .await;
     assert_eq!(world.links.counters().logged_out, 0);
     world.gateway.stop().await;
 }

@@ -65,6 +65,10 @@ async fn a_status_waits_for_the_messages_of_its_chat_and_for_no_other() {
     link.deliver(vec![message("5511999999999", "M1", "first")])
         .await
         .unwrap();
+    wait_until("the first is under way", WITHIN, || async {
+        world.receiver.count() == 1
+    })
+    .await;
     let then = vec![
         status("5511999999999", "M1", SendStatus::Delivered),
         status("5511777777777", "M0", SendStatus::Read),

@@ -50,7 +50,7 @@ async fn a_session_shows_its_qr_code_and_reconnects_until_it_is_told_not_to() {
     })
     .await;
 
-    without_a_code("is logged_out; POST …/connect opens it again").await;
+    without_a_code("is logged_out (unlinked by the phone); POST …/connect opens it again").await;
     world.gateway.connect(client.id, &of).await.unwrap();
     world.relinked(client.id, &of).await;
     world.gateway.disconnect(client.id, &of).await.unwrap();

@@ -157,7 +157,7 @@ on_every_database! {
         };
         assert!(is_needed(db, later(3601)).await);
         db.outcomes(&[delivered(&webhook, &events[0])]).await;
-        assert!(is_needed(db, NOW).await && !is_needed(db, later(1)).await);
+        assert!(is_needed(db, later(1)).await && !is_needed(db, later(2)).await);
         assert_eq!(db.write(async |group| group.prolong_media(&ids, later(3700)).await).await, 1);
         assert_eq!(expired(db, later(3700), None).await, []);
         assert_eq!(db.write(async |group| group.purge_media(&ids).await).await, 1);
